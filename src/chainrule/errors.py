@@ -1,0 +1,91 @@
+"""The one family of errors.
+
+Every message answers four questions: what was asked, what was expected, what
+came, and how to fix it. Code raises with keywords, so that none is forgotten:
+
+>>> raise ShapeError(
+...     "Linear '0' cannot multiply its input.",
+...     expected="last dimension 784",
+...     got="(32, 783)",
+...     fix="feed rows of 784 numbers, or build nn.Linear(783, 128)",
+... )
+Traceback (most recent call last):
+    ...
+chainrule.errors.ShapeError: Linear '0' cannot multiply its input.
+  expected: last dimension 784
+  got:      (32, 783)
+  fix:      feed rows of 784 numbers, or build nn.Linear(783, 128)
+"""
+
+
+class ChainruleError(Exception):
+    """Base of every error that Chainrule raises on purpose.
+
+    Args:
+        what: what was asked and what went wrong, one sentence.
+        expected: what would have been right.
+        got: what came instead.
+        fix: what the user can do about it, with code where code helps.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        expected: str | None = None,
+        got: str | None = None,
+        fix: str | None = None,
+    ) -> None:
+        self.what, self.expected, self.got, self.fix = what, expected, got, fix
+        lines = [what]
+        if expected is not None:
+            lines.append(f"  expected: {expected}")
+        if got is not None:
+            lines.append(f"  got:      {got}")
+        if fix is not None:
+            lines.append(f"  fix:      {fix}")
+        super().__init__("\n".join(lines))
+
+
+class ShapeError(ChainruleError, ValueError):
+    """Shapes that do not fit together."""
+
+
+class DTypeError(ChainruleError, TypeError):
+    """A dtype that an operation does not take."""
+
+
+class ArgumentError(ChainruleError, ValueError):
+    """An argument outside what is allowed (a label of class 12 among 10)."""
+
+
+class GraphError(ChainruleError):
+    """A graph that breaks a rule of the intermediate representation."""
+
+
+class ParseError(GraphError, ValueError):
+    """Text that is not a graph."""
+
+
+class GradientError(ChainruleError):
+    """A derivative that does not exist, or was asked for where none is recorded."""
+
+
+class EngineError(ChainruleError):
+    """An engine that cannot run here, or a primitive that it does not support."""
+
+
+class NonFiniteError(ChainruleError, ArithmeticError):
+    """NaN or infinity in the data, in a value of the graph, or in the loss."""
+
+
+class DataError(ChainruleError, ValueError):
+    """A data file that is missing, truncated, altered or of another format."""
+
+
+class CheckpointError(ChainruleError, ValueError):
+    """A checkpoint that cannot be read, or belongs to another model."""
+
+
+class SaveError(ChainruleError, OSError):
+    """A file that cannot be written (no space, no permission)."""

@@ -1,0 +1,111 @@
+r"""The chain rule.
+
+If :math:`y = f(u)` and :math:`u = g(x)`, then dy/dx = dy/du · du/dx (3.4.1). A network
+is a composition of many functions, so back-propagation applies that one rule node after
+node, from the loss to the inputs, carrying for each value v its *cotangent* ∂ℒ/∂v:
+
+    for each node, last first:
+        cotangents of its inputs += its derivative rule(cotangents of its outputs)
+
+For a layer's weighted input z⁽ˡ⁾ that cotangent is the book's error term δ⁽ˡ⁾
+(3.4.2); for a weight it is the gradient ∂ℒ/∂W⁽ˡ⁾. The derivative rules are written in
+primitives, so what comes out is a graph again: it can be differentiated once more,
+compiled and explained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from chainrule.graph.build import absolute_scope, context, replay
+from chainrule.graph.graph import Graph, ancestors
+from chainrule.graph.node import Value
+from chainrule.graph.primitive import Cotangent
+from chainrule.primitives.elementwise import add
+
+
+def cotangents(
+    roots: Mapping[Value, Value], *, stop: Sequence[Value] = ()
+) -> dict[Value, Value]:
+    """∂ℒ/∂v for every tracked value v that the roots depend on.
+
+    Args:
+        roots: the outputs and their cotangents; for a scalar loss ``{loss: 1}``.
+        stop: values behind which the walk does not go.
+
+    Returns:
+        A map from each forward value to its cotangent, of the same shape.
+    """
+    known = dict(roots)
+    for node in reversed(ancestors(roots, stop)):
+        outputs = node.outputs
+        gs = tuple(None if y is None else known.get(y) for y in outputs)
+        if all(g is None for g in gs):
+            continue
+        needed = tuple(v.tracked and v.dtype.is_float for v in node.inputs)
+        if not any(needed):
+            continue
+        with absolute_scope(node.scope, "backward"):
+            contributions = node.primitive.cotangents(
+                gs, outputs, node.inputs, needed, node.attrs
+            )
+            for value, g, need in zip(node.inputs, contributions, needed, strict=True):
+                if g is not None and need:
+                    known[value] = add(known[value], g) if value in known else g
+    return known
+
+
+def pull_back(
+    function: Callable[..., Any],
+    inputs: tuple[Value, ...],
+    gs: Sequence[Cotangent],
+    needed: Sequence[bool],
+    attrs: dict[str, Any],
+) -> list[Cotangent]:
+    """Cotangents of ``inputs`` when the outputs of ``function(*inputs)`` have ``gs``.
+
+    This is the derivative of a region, taken from its body.
+    """
+    with recording():
+        ys = function(*inputs, **attrs)
+    ys = ys if isinstance(ys, tuple | list) else (ys,)
+    roots: dict[Value, Value] = {}
+    for y, g in zip(ys, gs, strict=True):
+        if g is not None:
+            roots[y] = add(roots[y], g) if y in roots else g
+    known = cotangents(roots, stop=inputs)
+    # A value that is given twice has one cotangent, the sum: hand it out once.
+    return [
+        known.get(v) if need and v not in inputs[:i] else None
+        for i, (v, need) in enumerate(zip(inputs, needed, strict=True))
+    ]
+
+
+def inline(graph: Graph, inputs: Sequence[Value]) -> tuple[Value, ...]:
+    """Apply a graph to values, node by node."""
+    known = dict(zip(graph.inputs, inputs, strict=True))
+    symbolic = context.trace is not None
+    for node in graph.nodes:
+        arguments = [known[v] for v in node.inputs]
+        if symbolic:
+            made = replay(node, arguments)
+        else:
+            made = node.primitive(*arguments, **node.attrs)
+            made = made if isinstance(made, tuple) else (made,)
+        for old, new in zip(node.outputs, made, strict=True):
+            if old is not None:
+                known[old] = new
+    return tuple(known[v] for v in graph.outputs)
+
+
+@contextmanager
+def recording() -> Iterator[None]:
+    """Within the block derivatives are remembered, whatever surrounds it."""
+    saved = context.grad
+    context.grad = True
+    try:
+        yield
+    finally:
+        context.grad = saved

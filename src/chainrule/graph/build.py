@@ -1,0 +1,274 @@
+"""How graphs come into being: :func:`bind` applies a primitive, everywhere.
+
+There is one code path. With numbers at hand ``bind`` computes by the primitive's NumPy
+reference and, when a derivative may be asked for, remembers the node. With types alone
+(inside :func:`trace`) it records the same node without numbers.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chainrule.errors import GraphError
+from chainrule.graph.graph import Graph
+from chainrule.graph.node import Node, Value
+from chainrule.graph.primitive import Primitive, lookup
+from chainrule.graph.types import ArrayType, DType, as_dtype, is_symbolic
+
+#: Constants of up to this many elements are written into the graph itself; larger ones
+#: become named inputs.
+INLINE_CONSTANT = 16
+
+_PACKAGE = str(Path(__file__).resolve().parent.parent)
+
+
+class Trace:
+    """One tracing in progress: it turns numbers met on the way into graph values."""
+
+    def __init__(self) -> None:
+        self.constants: dict[int, tuple[Value, Value]] = {}
+
+    def constant(self, value: Value) -> Value:
+        """A graph value for the numbers that ``value`` carries."""
+        array = value.array
+        assert array is not None
+        known = self.constants.get(id(value))
+        if known is None:
+            if array.size <= INLINE_CONSTANT:
+                made = record(
+                    lookup("constant"),
+                    (),
+                    {
+                        "value": tuple(array.ravel().tolist()),
+                        "shape": array.shape,
+                        "dtype": value.dtype,
+                    },
+                )[0]
+            else:
+                name = value.name or f"constant{len(self.constants)}"
+                made = Value(None, array.shape, value.dtype, name=name)
+            known = self.constants[id(value)] = (made, value)
+        return known[0]
+
+    def captured(self) -> list[tuple[Value, Value]]:
+        """Pairs (graph input, numbers) of the large constants met."""
+        return [pair for pair in self.constants.values() if pair[0].node is None]
+
+
+class _Context(threading.local):
+    """What surrounds an application of a primitive, one a thread."""
+
+    trace: Trace | None = None
+    grad: bool = True
+    scope: str = ""
+    role: str = "forward"
+
+
+context = _Context()
+
+
+def bind(primitive: Primitive, inputs: Sequence[Value], attrs: dict[str, Any]) -> Any:
+    """Apply ``primitive`` to ``inputs``; the result is a Value, or a tuple of them.
+
+    Numbers in, numbers out; while tracing, a node is recorded instead.
+    """
+    inputs = tuple(inputs)
+    if context.trace is not None:
+        outputs = record(primitive, inputs, attrs)
+    else:
+        outputs = _compute(primitive, inputs, attrs)
+    return outputs if len(outputs) > 1 else outputs[0]
+
+
+def record(
+    primitive: Primitive, inputs: tuple[Value, ...], attrs: dict[str, Any]
+) -> tuple[Value, ...]:
+    """Record a node without numbers; its outputs have types alone."""
+    trace = context.trace
+    if trace is not None:
+        inputs = tuple(v if v.array is None else trace.constant(v) for v in inputs)
+    types = primitive.output_types([v.type for v in inputs], attrs)
+    node = Node(
+        primitive,
+        inputs,
+        attrs,
+        scope=context.scope,
+        role=context.role,
+        source=_caller(),
+    )
+    tracked = context.grad and any(v.tracked for v in inputs)
+    outputs = tuple(
+        Value(None, t.shape, t.dtype, node=node, index=i, tracked=tracked)
+        for i, t in enumerate(types)
+    )
+    node.set_outputs(outputs)
+    return outputs
+
+
+def _compute(
+    primitive: Primitive, inputs: tuple[Value, ...], attrs: dict[str, Any]
+) -> tuple[Value, ...]:
+    arrays = [v.array for v in inputs]
+    if any(array is None for array in arrays):
+        raise GraphError(
+            f"{primitive.name} was given a value of a graph that is already traced.",
+            expected="numbers, or values of the trace in progress",
+            got=", ".join(map(repr, inputs)),
+            fix="return what you need from the traced function",
+        )
+    try:
+        results = primitive.reference(*arrays, **attrs)
+    except (ValueError, TypeError, IndexError):
+        # The rule's message says what does not fit; NumPy's seldom does.
+        primitive.output_types([v.type for v in inputs], attrs)
+        raise
+    if not isinstance(results, tuple):
+        results = (results,)
+    if not (context.grad and any(v.tracked for v in inputs)):
+        return tuple(Value(np.asarray(a)) for a in results)
+    node = Node(primitive, inputs, attrs, scope=context.scope, role=context.role)
+    outputs = tuple(
+        Value(np.asarray(a), node=node, index=i, tracked=True)
+        for i, a in enumerate(results)
+    )
+    node.set_outputs(outputs, weakly=True)
+    return outputs
+
+
+def _caller() -> str | None:
+    """``file:line`` of the nearest frame outside this package."""
+    frame = sys._getframe(2)
+    while frame is not None:
+        filename = frame.f_code.co_filename
+        if not filename.startswith(_PACKAGE) and not filename.startswith("<"):
+            return f"{Path(filename).name}:{frame.f_lineno}"
+        frame = frame.f_back
+    return None
+
+
+def constant(number: Any, dtype: DType | str) -> Value:
+    """A scalar (or small array) value with the given numbers.
+
+    >>> constant(0.5, "float32")
+    <value: f32[]>
+    """
+    return Value(np.asarray(number, as_dtype(dtype).numpy))
+
+
+@contextmanager
+def tracing(trace: Trace | None = None) -> Iterator[Trace]:
+    """Record instead of computing, within the block."""
+    trace = trace or Trace()
+    saved = (context.trace, context.scope, context.role)
+    context.trace, context.scope, context.role = trace, "", "forward"
+    try:
+        yield trace
+    finally:
+        context.trace, context.scope, context.role = saved
+
+
+def trace(
+    function: Callable[..., Any],
+    types: Sequence[ArrayType],
+    *,
+    name: str = "graph",
+    names: Sequence[str] = (),
+    attrs: dict[str, Any] | None = None,
+    tracked: bool = False,
+) -> Graph:
+    """The graph of ``function``, a function of values, for inputs of these types."""
+    names = names or [f"x{i}" for i in range(len(types))]
+    inputs = [
+        Value(None, t.shape, t.dtype, name=n, tracked=tracked and t.dtype.is_float)
+        for n, t in zip(names, types, strict=True)
+    ]
+    with tracing() as record_in:
+        outputs = function(*inputs, **(attrs or {}))
+        if not isinstance(outputs, tuple | list):
+            outputs = (outputs,)
+        outputs = [v if v.array is None else record_in.constant(v) for v in outputs]
+    if record_in.captured():
+        captured = record_in.captured()[0][1]
+        raise GraphError(
+            f"The function of graph {name!r} uses {captured.type} from outside.",
+            expected=f"constants of at most {INLINE_CONSTANT} elements",
+            got=f"{captured.type}",
+            fix="pass it as an argument",
+        )
+    return Graph(name, inputs, outputs)
+
+
+@contextmanager
+def scope(name: str) -> Iterator[None]:
+    """Nodes recorded within the block belong to module ``name``."""
+    saved = context.scope
+    context.scope = f"{saved}.{name}" if saved and name else (saved or name)
+    try:
+        yield
+    finally:
+        context.scope = saved
+
+
+@contextmanager
+def absolute_scope(name: str, role: str) -> Iterator[None]:
+    """Nodes recorded within the block have exactly this scope and role."""
+    saved = context.scope, context.role
+    context.scope, context.role = name, role
+    try:
+        yield
+    finally:
+        context.scope, context.role = saved
+
+
+@contextmanager
+def role(name: str) -> Iterator[None]:
+    """Nodes recorded within the block play this role: forward, backward, update."""
+    saved = context.role
+    context.role = name
+    try:
+        yield
+    finally:
+        context.role = saved
+
+
+@contextmanager
+def no_grad() -> Iterator[None]:
+    """Within the block nothing is remembered for derivatives.
+
+    Values computed there count as constants for any derivative taken later.
+    """
+    saved = context.grad
+    context.grad = False
+    try:
+        yield
+    finally:
+        context.grad = saved
+
+
+def replay(
+    node: Node, inputs: Sequence[Value], attrs: dict[str, Any] | None = None
+) -> tuple[Value, ...]:
+    """The same application on other inputs; scope, role and source are kept.
+
+    This is the step that every pass is made of.
+    """
+    with absolute_scope(node.scope, node.role):
+        outputs = record(
+            node.primitive, tuple(inputs), node.attrs if attrs is None else attrs
+        )
+    made = outputs[0].node
+    assert made is not None
+    made.source = node.source
+    return outputs
+
+
+def symbolic_attrs(node: Node) -> bool:
+    """Whether an attribute of the node contains N."""
+    return any(is_symbolic(a) for a in node.attrs.values())

@@ -1,0 +1,125 @@
+"""Values and the nodes that produce them: the graph in single static assignment.
+
+A :class:`Value` is one array. In eager mode it carries its numbers; while a function
+is traced it carries its type alone. Either way it knows the :class:`Node` that made it,
+and a node knows its inputs: following those links from a loss back to the parameters
+*is* back-propagation.
+"""
+
+from __future__ import annotations
+
+import itertools
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from chainrule.graph.types import ArrayType, DType, Shape, as_dtype
+
+if TYPE_CHECKING:
+    from chainrule.graph.primitive import Primitive
+
+Array = np.ndarray[Any, Any]
+
+_numbers = itertools.count()
+
+
+class Value:
+    """One array of a graph: numbers (eager) or a type alone (traced).
+
+    Attributes:
+        array: the numbers, or None while tracing.
+        shape, dtype: the type; a shape may contain N.
+        node: the node that computed it; None for inputs and untracked eager values.
+        index: which output of ``node`` it is.
+        tracked: whether a derivative with respect to it can be asked for.
+        name: the name of an input, such as ``0.weight``; None otherwise.
+    """
+
+    __slots__ = ("__weakref__", "_dtype", "array", "index", "name", "node", "shape")
+    __slots__ += ("tracked",)
+
+    def __init__(
+        self,
+        array: Array | None,
+        shape: Shape | None = None,
+        dtype: DType | None = None,
+        *,
+        node: Node | None = None,
+        index: int = 0,
+        tracked: bool = False,
+        name: str | None = None,
+    ) -> None:
+        self.array = array
+        self.shape: Shape = array.shape if array is not None else shape or ()
+        self._dtype = dtype
+        self.node, self.index, self.tracked, self.name = node, index, tracked, name
+
+    @property
+    def dtype(self) -> DType:
+        """The element type."""
+        if self._dtype is None:
+            assert self.array is not None
+            self._dtype = as_dtype(self.array.dtype)
+        return self._dtype
+
+    @property
+    def type(self) -> ArrayType:
+        """Shape and element type together."""
+        return ArrayType(self.shape, self.dtype)
+
+    def __repr__(self) -> str:
+        origin = self.node.primitive.name if self.node else (self.name or "value")
+        return f"<{origin}: {self.type}>"
+
+
+class Node:
+    """One application of a primitive (or region) to values.
+
+    Attributes:
+        primitive: what is computed.
+        inputs: the values it reads.
+        attrs: what else it needs to know (axes, shapes, dimension numbers).
+        scope: the module path it came from, such as ``1`` or ``encoder.0``.
+        role: ``forward``, ``backward`` or ``update``.
+        source: ``file:line`` of the user's code, where it is known.
+        number: counts nodes up in the order of their creation, which is an order
+            in which they can run.
+    """
+
+    __slots__ = ("_outputs", "attrs", "inputs", "number", "primitive", "role")
+    __slots__ += ("scope", "source")
+
+    def __init__(
+        self,
+        primitive: Primitive,
+        inputs: tuple[Value, ...],
+        attrs: dict[str, Any],
+        *,
+        scope: str = "",
+        role: str = "forward",
+        source: str | None = None,
+    ) -> None:
+        self.primitive, self.inputs, self.attrs = primitive, inputs, attrs
+        self.scope, self.role, self.source = scope, role, source
+        self.number = next(_numbers)
+        self._outputs: tuple[Any, ...] = ()
+
+    def set_outputs(self, outputs: tuple[Value, ...], *, weakly: bool = False) -> None:
+        """Attach the outputs.
+
+        Eager values point at their node, so the node points back ``weakly``: a
+        forgotten result frees its whole history at once, without the collector.
+        """
+        self._outputs = tuple(map(weakref.ref, outputs)) if weakly else outputs
+
+    @property
+    def outputs(self) -> tuple[Value | None, ...]:
+        """The values it computes (None for an eager output that nobody kept)."""
+        if self._outputs and isinstance(self._outputs[0], weakref.ref):
+            return tuple(ref() for ref in self._outputs)
+        return self._outputs
+
+    def __repr__(self) -> str:
+        where = f" in {self.scope!r}" if self.scope else ""
+        return f"<node {self.primitive.name}{where}>"

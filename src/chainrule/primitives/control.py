@@ -1,0 +1,232 @@
+"""``scan``: a loop in the graph, so that recurrent networks do not unroll.
+
+    carry₀ given;  carryₜ₊₁, yₜ = body(constants, carryₜ, xₜ)   for t = 0 … length−1
+
+The inputs are the constants, the first carry and the stacked xs; the outputs are the
+last carry and the stacked ys. ``reverse`` walks t downwards.
+
+Its derivative is again a scan, in the other direction: it carries ∂ℒ/∂carry, adds up
+∂ℒ/∂constants, and computes each step's body anew from the carry that entered it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from chainrule.errors import ShapeError
+from chainrule.graph.build import trace
+from chainrule.graph.graph import Graph
+from chainrule.graph.interpret import evaluate
+from chainrule.graph.node import Array, Value
+from chainrule.graph.primitive import Case, Cotangent, Primitive
+from chainrule.graph.types import ArrayType, DType
+from chainrule.primitives.rules import full_like, show
+
+
+def _rule(
+    *types: ArrayType,
+    body: Graph,
+    length: int,
+    constants: int,
+    carries: int,
+    reverse: bool,
+) -> tuple[ArrayType, ...]:
+    fixed = constants + carries
+    want = [v.type for v in body.inputs]
+    got = list(types[:fixed])
+    for t in types[fixed:]:
+        if not t.shape or t.shape[0] != length:
+            raise ShapeError(
+                "scan's sequences have one entry a step.",
+                expected=f"a first axis of {length}",
+                got=show(t.shape),
+            )
+        got.append(ArrayType(t.shape[1:], t.dtype))
+    if want != got:
+        raise ShapeError(
+            "scan's inputs do not fit its body.",
+            expected=", ".join(map(str, want)),
+            got=", ".join(map(str, got)),
+        )
+    made = [v.type for v in body.outputs]
+    if made[:carries] != want[constants:fixed]:
+        raise ShapeError(
+            "scan's body must give back a carry of the type that it takes.",
+            expected=", ".join(map(str, want[constants:fixed])),
+            got=", ".join(map(str, made[:carries])),
+        )
+    stacked = [ArrayType((length, *t.shape), t.dtype) for t in made[carries:]]
+    return (*made[:carries], *stacked)
+
+
+def _reference(
+    *arrays: Array,
+    body: Graph,
+    length: int,
+    constants: int,
+    carries: int,
+    reverse: bool,
+) -> tuple[Array, ...]:
+    fixed = constants + carries
+    consts, xs = arrays[:constants], arrays[fixed:]
+    carry = arrays[constants:fixed]
+    ys = [np.empty((length, *v.shape), v.dtype.numpy) for v in body.outputs[carries:]]
+    for t in reversed(range(length)) if reverse else range(length):
+        made = evaluate(body, (*consts, *carry, *(x[t] for x in xs)))
+        carry = made[:carries]
+        for y, part in zip(ys, made[carries:]):
+            y[t] = part
+    return (*(np.array(c) for c in carry), *ys)
+
+
+def _inline(body: Graph) -> Callable[..., tuple[Value, ...]]:
+    """The body as a function of values."""
+    from chainrule.autodiff import inline
+
+    return lambda *values: inline(body, values)
+
+
+def _vjp(
+    gs: tuple[Cotangent, ...],
+    ys: tuple[Value | None, ...],
+    inputs: tuple[Value, ...],
+    needed: tuple[bool, ...],
+    *,
+    body: Graph,
+    length: int,
+    constants: int,
+    carries: int,
+    reverse: bool,
+) -> Sequence[Cotangent]:
+    from chainrule.autodiff import pull_back
+
+    fixed = constants + carries
+    consts, carry, xs = inputs[:constants], inputs[constants:fixed], inputs[fixed:]
+    loop = {"length": length, "constants": constants, "carries": carries}
+    # Once more forwards, keeping the carry that entered each step.
+    history = Graph(
+        f"{body.name}_history",
+        body.inputs,
+        (*body.outputs[:carries], *body.inputs[constants:fixed]),
+    )
+    entered = scan(*inputs, body=history, reverse=reverse, **loop)
+    entered = (entered if isinstance(entered, tuple) else (entered,))[carries:]
+
+    def floats(values: Sequence[Value]) -> list[int]:
+        return [i for i, v in enumerate(values) if v.dtype.is_float]
+
+    f_const, f_carry, f_xs = floats(consts), floats(carry), floats(xs)
+    f_ys = [i for i, v in enumerate(body.outputs[carries:]) if v.dtype.is_float]
+    counts = (constants, len(f_carry), len(f_const), carries, len(xs), len(f_ys))
+
+    def step(*values: Value) -> tuple[Value, ...]:
+        parts: list[tuple[Value, ...]] = []
+        at = 0
+        for count in counts:
+            parts.append(values[at : at + count])
+            at += count
+        k, g_carry, total, c, x, g_y = parts
+        out_gs: list[Cotangent] = [None] * len(body.outputs)
+        for i, g in zip(f_carry, g_carry):
+            out_gs[i] = g
+        for i, g in zip(f_ys, g_y):
+            out_gs[carries + i] = g
+        want = tuple(v.dtype.is_float for v in (*k, *c, *x))
+        back = pull_back(_inline(body), (*k, *c, *x), tuple(out_gs), want, {})
+
+        def or_zero(i: int, like: Value) -> Value:
+            g = back[i]
+            return full_like(like, 0.0) if g is None else g
+
+        new_carry = [or_zero(constants + i, c[i]) for i in f_carry]
+        new_total = [
+            t if back[i] is None else _add(t, or_zero(i, k[i]))
+            for t, i in zip(total, f_const)
+        ]
+        return (*new_carry, *new_total, *(or_zero(fixed + i, x[i]) for i in f_xs))
+
+    def given(g: Cotangent, like: Value | ArrayType) -> Value:
+        from chainrule.graph.build import constant
+        from chainrule.primitives.movement import broadcast_to
+
+        if g is not None:
+            return g
+        return broadcast_to(constant(0.0, like.dtype), shape=like.shape)
+
+    y_types = [ArrayType((length, *v.shape), v.dtype) for v in body.outputs[carries:]]
+    first = (
+        *consts,
+        *(given(gs[i], carry[i]) for i in f_carry),
+        *(full_like(consts[i], 0.0) for i in f_const),
+        *entered,
+        *xs,
+        *(given(gs[carries + i], y_types[i]) for i in f_ys),
+    )
+    state = constants + len(f_carry) + len(f_const)
+    types = [v.type for v in first[:state]]
+    types += [ArrayType(v.shape[1:], v.dtype) for v in first[state:]]
+    back_body = trace(step, types, name=f"{body.name}_vjp", tracked=True)
+    made = scan(
+        *first,
+        body=back_body,
+        length=length,
+        constants=constants,
+        carries=len(f_carry) + len(f_const),
+        reverse=not reverse,
+    )
+    made = made if isinstance(made, tuple) else (made,)
+    result: list[Cotangent] = [None] * len(inputs)
+    for i, g in zip(f_carry, made):
+        result[constants + i] = g
+    for i, g in zip(f_const, made[len(f_carry) :]):
+        result[i] = g
+    for i, g in zip(f_xs, made[len(f_carry) + len(f_const) :]):
+        result[fixed + i] = g
+    return result
+
+
+def _add(a: Value, b: Value) -> Value:
+    from chainrule.primitives.elementwise import add
+
+    return add(a, b)
+
+
+def _rnn_body(*shapes: tuple[int, ...], dtype: DType) -> Graph:
+    """hₜ₊₁ = tanh(W hₜ + xₜ), yₜ = hₜ₊₁ ⊙ hₜ₊₁: the examples' body."""
+    from chainrule.primitives.elementwise import add, mul, tanh
+    from chainrule.primitives.matmul import dot
+
+    def step(w: Value, h: Value, x: Value) -> tuple[Value, Value]:
+        new = tanh(add(dot(w, h, "oi,i->o"), x))
+        return new, mul(new, new)
+
+    return trace(step, [ArrayType(s, dtype) for s in shapes], name="rnn")
+
+
+def _cases() -> tuple[Case, ...]:
+    cases: list[Case] = []
+    for dtype in (DType.float32, DType.float64):
+        body = _rnn_body((3, 3), (3,), (3,), dtype=dtype)
+        for length, reverse in ((5, False), (4, True), (1, False)):
+            attrs = {"body": body, "length": length, "constants": 1, "carries": 1}
+            t = dtype.short
+            cases.append(
+                Case(
+                    (f"{t}[3,3]", f"{t}[3]", f"{t}[{length},3]"),
+                    attrs | {"reverse": reverse},
+                )
+            )
+    return tuple(cases)
+
+
+scan = Primitive(
+    name="scan",
+    rule=_rule,
+    reference=_reference,
+    joint_vjp=_vjp,
+    formula=r"\operatorname{{scan}}",
+    source="Rumelhart, Hinton & Williams 1986 (back-propagation through time)",
+    cases=_cases(),
+)

@@ -1,0 +1,276 @@
+"""Primitives that work element by element.
+
+Each declaration holds everything about its operation. Derivative rules read
+``(g, y, inputs…)``: g is ∂ℒ/∂y, and the result is ∂ℒ/∂input.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from chainrule.graph.node import Array, Value
+from chainrule.graph.primitive import Case, Primitive
+from chainrule.graph.types import ArrayType, DType
+from chainrule.primitives.rules import full_like, need_integer, same
+
+_CALCULUS = "Abramowitz & Stegun, Handbook of Mathematical Functions, ch. 3–4"
+_ANY = (-math.inf, math.inf)
+_UNARY = tuple(Case((f"f[{s}]",)) for s in ("", "0", "1", "7", "2,3", "5,1,4", "1031"))
+_BINARY = tuple(Case(c.inputs * 2) for c in _UNARY)
+
+
+def _where_positive(condition: Value, g: Value) -> Value:
+    return where(condition, g, full_like(g, 0.0))
+
+
+def _where_not(condition: Value, g: Value) -> Value:
+    return where(condition, full_like(g, 0.0), g)
+
+
+add = Primitive(
+    name="add",
+    rule=same("add"),
+    reference=np.add,
+    vjp=(lambda g, y, a, b: g, lambda g, y, a, b: g),
+    formula="{0} + {1}",
+    source=_CALCULUS,
+    linear=True,
+    elementwise=True,
+    cases=_BINARY,
+)
+
+sub = Primitive(
+    name="sub",
+    rule=same("sub"),
+    reference=np.subtract,
+    vjp=(lambda g, y, a, b: g, lambda g, y, a, b: neg(g)),
+    formula="{0} - {1}",
+    source=_CALCULUS,
+    linear=True,
+    elementwise=True,
+    cases=_BINARY,
+)
+
+mul = Primitive(
+    name="mul",
+    rule=same("mul"),
+    reference=np.multiply,
+    vjp=(lambda g, y, a, b: mul(g, b), lambda g, y, a, b: mul(a, g)),
+    formula=r"{0} \odot {1}",
+    source=_CALCULUS,
+    elementwise=True,
+    cases=_BINARY,
+)
+
+div = Primitive(
+    name="div",
+    rule=same("div", floating=True),
+    reference=np.divide,
+    vjp=(lambda g, y, a, b: div(g, b), lambda g, y, a, b: neg(div(mul(g, y), b))),
+    formula=r"{0} / {1}",
+    source=_CALCULUS,
+    domain=(_ANY, (0.0, math.inf)),
+    elementwise=True,
+    cases=_BINARY,
+)
+
+neg = Primitive(
+    name="neg",
+    rule=same("neg"),
+    reference=np.negative,
+    vjp=(lambda g, y, x: neg(g),),
+    formula="-{0}",
+    source=_CALCULUS,
+    linear=True,
+    elementwise=True,
+    cases=_UNARY,
+)
+
+exp = Primitive(
+    name="exp",
+    rule=same("exp", floating=True),
+    reference=np.exp,
+    vjp=(lambda g, y, x: mul(g, y),),
+    formula="e^{{{0}}}",
+    source=_CALCULUS,
+    elementwise=True,
+    cases=_UNARY,
+)
+
+log = Primitive(
+    name="log",
+    rule=same("log", floating=True),
+    reference=np.log,
+    vjp=(lambda g, y, x: div(g, x),),
+    formula=r"\ln {0}",
+    source=_CALCULUS,
+    domain=((0.0, math.inf),),
+    elementwise=True,
+    cases=_UNARY,
+)
+
+tanh = Primitive(
+    name="tanh",
+    rule=same("tanh", floating=True),
+    reference=np.tanh,
+    vjp=(lambda g, y, x: mul(g, sub(full_like(y, 1.0), mul(y, y))),),
+    formula=r"\tanh {0}",
+    source=_CALCULUS,
+    elementwise=True,
+    cases=_UNARY,
+)
+
+sqrt = Primitive(
+    name="sqrt",
+    rule=same("sqrt", floating=True),
+    reference=np.sqrt,
+    vjp=(lambda g, y, x: div(mul(g, full_like(y, 0.5)), y),),
+    formula=r"\sqrt{{{0}}}",
+    source=_CALCULUS,
+    domain=((0.0, math.inf),),
+    elementwise=True,
+    cases=_UNARY,
+)
+
+abs_ = Primitive(
+    name="abs",
+    rule=same("abs"),
+    reference=np.abs,
+    vjp=(lambda g, y, x: mul(g, sign(x)),),
+    formula="|{0}|",
+    source=_CALCULUS,
+    kinks="x = 0, where the derivative is taken as 0",
+    elementwise=True,
+    cases=_UNARY,
+)
+
+sign = Primitive(
+    name="sign",
+    rule=same("sign"),
+    reference=np.sign,
+    vjp=(lambda g, y, x: full_like(x, 0.0),),
+    formula=r"\operatorname{{sign}} {0}",
+    source=_CALCULUS,
+    kinks="x = 0, where the derivative is taken as 0",
+    elementwise=True,
+    cases=_UNARY,
+)
+
+maximum = Primitive(
+    name="maximum",
+    rule=same("maximum"),
+    reference=np.maximum,
+    vjp=(
+        lambda g, y, a, b: _where_positive(less(b, a), g),
+        lambda g, y, a, b: _where_not(less(b, a), g),
+    ),
+    formula=r"\max({0}, {1})",
+    source="Glorot, Bordes & Bengio 2011 (ReLU); subgradient by declaration",
+    kinks="a = b, where the whole derivative goes to b: so ReLU′(0) = 0",
+    elementwise=True,
+    cases=_BINARY,
+)
+
+less = Primitive(
+    name="less",
+    rule=same("less", result=DType.bool),
+    reference=np.less,
+    formula="[{0} < {1}]",
+    source="Iverson bracket",
+    elementwise=True,
+    cases=(*_BINARY, Case(("i32[5]", "i32[5]")), Case(("u32[9]", "u32[9]"))),
+)
+
+equal = Primitive(
+    name="equal",
+    rule=same("equal", result=DType.bool),
+    reference=np.equal,
+    formula="[{0} = {1}]",
+    source="Iverson bracket",
+    elementwise=True,
+    cases=(*_BINARY, Case(("i32[5]", "i32[5]")), Case(("i64[3,2]", "i64[3,2]"))),
+)
+
+
+def _where_rule(condition: ArrayType, a: ArrayType, b: ArrayType) -> ArrayType:
+    result = same("where")(a, b)
+    same("where")(ArrayType(condition.shape, a.dtype), a)
+    if condition.dtype is not DType.bool:
+        same("where")(condition, ArrayType(condition.shape, DType.bool))
+    return result
+
+
+where = Primitive(
+    name="where",
+    rule=_where_rule,
+    reference=np.where,
+    vjp=(
+        None,
+        lambda g, y, c, a, b: _where_positive(c, g),
+        lambda g, y, c, a, b: _where_not(c, g),
+    ),
+    formula=r"{1} \text{{ if }} {0} \text{{ else }} {2}",
+    source="selection by a condition",
+    elementwise=True,
+    cases=tuple(
+        Case((f"bool[{s}]", f"f[{s}]", f"f[{s}]")) for s in ("", "0", "7", "2,3")
+    ),
+)
+
+
+def _convert_rule(x: ArrayType, *, dtype: DType) -> ArrayType:
+    return ArrayType(x.shape, dtype)
+
+
+def _convert(x: Array, *, dtype: DType) -> Array:
+    with np.errstate(invalid="ignore"):
+        return x.astype(dtype.numpy)
+
+
+convert = Primitive(
+    name="convert",
+    rule=_convert_rule,
+    reference=_convert,
+    vjp=(lambda g, y, x, dtype: convert(g, dtype=x.dtype),),
+    formula="{0}",
+    source="IEEE 754-2019, 5.4 (floating-point conversions)",
+    linear=True,
+    elementwise=True,
+    cases=(
+        Case(("f[3,2]",), {"dtype": DType.float64}),
+        Case(("f[7]",), {"dtype": DType.float32}),
+        Case(("u8[2,5]",), {"dtype": DType.float32}),
+        Case(("bool[4]",), {"dtype": DType.float64}),
+        Case(("i32[4]",), {"dtype": DType.int64}),
+        Case(("u32[6]",), {"dtype": DType.float32}),
+        Case(("f[5]",), {"dtype": DType.int32}),
+    ),
+)
+
+
+def _shift_rule(x: ArrayType, *, bits: int) -> ArrayType:
+    need_integer("shift_right", "operand", x.dtype)
+    return x
+
+
+def _shift(x: Array, *, bits: int) -> Array:
+    return np.right_shift(x, x.dtype.type(bits))
+
+
+shift_right = Primitive(
+    name="shift_right",
+    rule=_shift_rule,
+    reference=_shift,
+    formula=r"\lfloor {0} / 2^{{b}} \rfloor",
+    source="for unsigned integers: integer division by a power of two",
+    elementwise=True,
+    cases=(Case(("u32[5]",), {"bits": 8}), Case(("u8[2,3]",), {"bits": 1})),
+)
+
+
+def greater(a: Value, b: Value) -> Any:
+    """[a > b], which is [b < a]."""
+    return less(b, a)

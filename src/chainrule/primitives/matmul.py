@@ -1,0 +1,216 @@
+"""Products of arrays with dimension numbers, written as letters.
+
+``dims="no,oi->ni"`` names every axis of both operands and of the result:
+
+- a letter of both operands that the result lacks is contracted (summed over);
+- a letter of one operand and the result is free;
+- a letter of all three is a batch axis.
+
+With that the derivative needs no case distinctions: for C = A·B in dims ``A,B->C``
+the cotangent of A is the product of C's cotangent with B in dims ``C,B->A``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from chainrule.errors import ArgumentError, DTypeError, ShapeError
+from chainrule.graph.node import Array, Value
+from chainrule.graph.primitive import Case, Primitive
+from chainrule.graph.types import ArrayType, Dim, DType
+from chainrule.primitives.rules import show
+
+Axes = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Dims:
+    """The letters of one product, sorted by what they do."""
+
+    lhs: str
+    rhs: str
+    out: str
+    batch: str
+    left: str
+    right: str
+    contracted: str
+    window: str
+
+
+@lru_cache(maxsize=4096)
+def parse_dims(dims: str) -> Dims:
+    """Read ``"ni,oi->no"``; digits name the spatial axes of a convolution."""
+    operands, arrow, out = dims.partition("->")
+    lhs, comma, rhs = operands.partition(",")
+    window = "".join(c for c in out if c.isdigit())
+    letters = [[c for c in part if not c.isdigit()] for part in (lhs, rhs, out)]
+    counts = {c: sum(c in part for part in letters) for part in letters for c in part}
+    digits = ["".join(c for c in part if c.isdigit()) for part in (lhs, rhs, out)]
+    if (
+        not (arrow and comma)
+        or any(len(set(part)) != len(part) for part in letters)
+        or any(n < 2 for n in counts.values())
+        or any(sorted(d) != sorted(window) for d in digits)
+    ):
+        raise ArgumentError(
+            f"{dims!r} is not a description of a product.",
+            expected="every letter in two or three of lhs, rhs and out, once in each",
+            got=dims,
+            fix='for example "ni,oi->no" for x·Wᵀ, or "nc01,oc01->no01" to convolve',
+        )
+    in_l, in_r, in_o = letters
+    return Dims(
+        lhs,
+        rhs,
+        out,
+        batch="".join(c for c in in_o if c in in_l and c in in_r),
+        left="".join(c for c in in_o if c in in_l and c not in in_r),
+        right="".join(c for c in in_o if c in in_r and c not in in_l),
+        contracted="".join(c for c in in_l if c in in_r and c not in in_o),
+        window=window,
+    )
+
+
+def letter_sizes(name: str, d: Dims, lhs: ArrayType, rhs: ArrayType) -> dict[str, Dim]:
+    """The size of each letter, after checking that the operands agree."""
+    if lhs.dtype is not rhs.dtype:
+        raise DTypeError(
+            f"{name} multiplies values of one dtype.",
+            expected=lhs.dtype.name,
+            got=rhs.dtype.name,
+            fix="convert one of them: x.astype(y.dtype)",
+        )
+    sizes: dict[str, Dim] = {}
+    for operand, letters in ((lhs, d.lhs), (rhs, d.rhs)):
+        if len(operand.shape) != len(letters):
+            raise ShapeError(
+                f"{name} '{d.lhs},{d.rhs}->{d.out}' names {len(letters)} axes.",
+                expected=f"a value of rank {len(letters)}",
+                got=show(operand.shape),
+            )
+        for letter, dim in zip(letters, operand.shape):
+            if letter.isdigit():
+                continue
+            if sizes.setdefault(letter, dim) != dim:
+                raise ShapeError(
+                    f"{name} '{d.lhs},{d.rhs}->{d.out}' cannot multiply"
+                    f" {show(lhs.shape)} by {show(rhs.shape)}.",
+                    expected=f"axis {letter!r} of length {sizes[letter]}",
+                    got=str(dim),
+                    fix="the axes that share a letter must have the same length",
+                )
+    return sizes
+
+
+def _dot_rule(
+    lhs: ArrayType, rhs: ArrayType, *, dims: str, accumulate: DType
+) -> ArrayType:
+    d = parse_dims(dims)
+    sizes = letter_sizes("dot_general", d, lhs, rhs)
+    return ArrayType(tuple(sizes[c] for c in d.out), lhs.dtype)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Permutations that make a product one (batched) matrix product."""
+
+    lhs: Axes
+    rhs: Axes
+    out: Axes
+    batch: int
+    left: int
+    contracted: int
+
+
+@lru_cache(maxsize=4096)
+def plan_product(dims: str) -> Plan:
+    """How to bring operands to (batch, left, k) and (batch, k, right), and back."""
+    d = parse_dims(dims)
+    made = d.batch + d.left + d.right
+    return Plan(
+        tuple(d.lhs.index(c) for c in d.batch + d.left + d.contracted),
+        tuple(d.rhs.index(c) for c in d.batch + d.contracted + d.right),
+        tuple(made.index(c) for c in d.out),
+        len(d.batch),
+        len(d.left),
+        len(d.contracted),
+    )
+
+
+def _dot(lhs: Array, rhs: Array, *, dims: str, accumulate: DType) -> Array:
+    p = plan_product(dims)
+    dtype = lhs.dtype
+    if accumulate.numpy.itemsize > dtype.itemsize:
+        lhs, rhs = lhs.astype(accumulate.numpy), rhs.astype(accumulate.numpy)
+    a, b = lhs.transpose(p.lhs), rhs.transpose(p.rhs)
+    if p.batch == 0 and p.left == 1 and p.contracted == 1 and b.ndim == 2:
+        made = a @ b
+    else:
+        nb, nl = p.batch, p.left
+        batch, left = a.shape[:nb], a.shape[nb : nb + nl]
+        right = b.shape[nb + p.contracted :]
+        k = _product(a.shape[nb + nl :])
+        made = a.reshape(*batch, _product(left), k) @ b.reshape(
+            *batch, k, _product(right)
+        )
+        made = made.reshape(*batch, *left, *right)
+    return made.transpose(p.out).astype(dtype, copy=False)
+
+
+def _product(sizes: tuple[int, ...]) -> int:
+    total = 1
+    for size in sizes:
+        total *= size
+    return total
+
+
+def _dot_vjp_lhs(
+    g: Value, y: Value, a: Value, b: Value, dims: str, accumulate: DType
+) -> Value:
+    d = parse_dims(dims)
+    return dot_general(g, b, dims=f"{d.out},{d.rhs}->{d.lhs}", accumulate=accumulate)
+
+
+def _dot_vjp_rhs(
+    g: Value, y: Value, a: Value, b: Value, dims: str, accumulate: DType
+) -> Value:
+    d = parse_dims(dims)
+    return dot_general(g, a, dims=f"{d.out},{d.lhs}->{d.rhs}", accumulate=accumulate)
+
+
+def _case(lhs: str, rhs: str, dims: str) -> Case:
+    return Case((lhs, rhs), {"dims": dims, "accumulate": DType.float64})
+
+
+dot_general = Primitive(
+    name="dot_general",
+    rule=_dot_rule,
+    reference=_dot,
+    vjp=(_dot_vjp_lhs, _dot_vjp_rhs),
+    formula="{0} {1}",
+    source="Golub & Van Loan, Matrix Computations, 1.1; Einstein's convention",
+    cases=(
+        _case("f[3,5]", "f[4,5]", "ni,oi->no"),
+        _case("f[3,5]", "f[5,4]", "mk,kn->mn"),
+        _case("f[3,5]", "f[3,4]", "ni,no->oi"),
+        _case("f[7]", "f[7]", "i,i->"),
+        _case("f[3]", "f[4]", "i,j->ij"),
+        _case("f[3,4]", "f[4]", "oi,i->o"),
+        _case("f[2,3,5]", "f[2,5,4]", "bik,bkj->bij"),
+        _case("f[2,3,4,5]", "f[4,2,6,5]", "bhqd,hbkd->bhqk"),
+        _case("f[0,5]", "f[4,5]", "ni,oi->no"),
+        _case("f[3,0]", "f[4,0]", "ni,oi->no"),
+        _case("f[1,1]", "f[1,1]", "ni,oi->no"),
+        _case("f[37,131]", "f[101,131]", "ni,oi->no"),
+        _case("f[33,17]", "f[33,70]", "ni,no->oi"),
+    ),
+)
+
+
+def dot(lhs: Value, rhs: Value, dims: str, **attrs: Any) -> Value:
+    """``dot_general`` that accumulates in the operands' own dtype."""
+    return dot_general(
+        lhs, rhs, dims=dims, accumulate=attrs.get("accumulate", lhs.dtype)
+    )

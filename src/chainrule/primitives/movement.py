@@ -1,0 +1,338 @@
+"""Primitives that move, repeat, cut or fill elements, and those that make them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from chainrule.errors import ShapeError
+from chainrule.graph.node import Array, Value
+from chainrule.graph.primitive import Case, Primitive
+from chainrule.graph.types import ArrayType, Dim, DType, Shape, size_of
+from chainrule.primitives.rules import need_axes, show
+
+Ints = tuple[int, ...]
+
+
+def _constant_rule(*, value: tuple[Any, ...], shape: Shape, dtype: DType) -> ArrayType:
+    return ArrayType(shape, dtype)
+
+
+def _constant(*, value: tuple[Any, ...], shape: Ints, dtype: DType) -> Array:
+    return np.array(value, dtype.numpy).reshape(shape)
+
+
+constant = Primitive(
+    name="constant",
+    rule=_constant_rule,
+    reference=_constant,
+    formula="c",
+    source="numbers written into the graph",
+    cases=(
+        Case((), {"value": (0.5,), "shape": (), "dtype": DType.float32}),
+        Case((), {"value": (1, 2, 3, 4), "shape": (2, 2), "dtype": DType.int32}),
+    ),
+)
+
+
+def _size_rule(*, dim: Dim, dtype: DType) -> ArrayType:
+    return ArrayType((), dtype)
+
+
+def _size(*, dim: int, dtype: DType) -> Array:
+    return np.asarray(dim, dtype.numpy)
+
+
+size = Primitive(
+    name="size",
+    rule=_size_rule,
+    reference=_size,
+    formula="n",
+    source="the number of elements along an axis, as a number to compute with",
+    cases=(Case((), {"dim": 7, "dtype": DType.float32}),),
+)
+
+
+def _iota_rule(*, shape: Shape, axis: int, dtype: DType) -> ArrayType:
+    need_axes("iota", (axis,), len(shape))
+    return ArrayType(shape, dtype)
+
+
+def _iota(*, shape: Ints, axis: int, dtype: DType) -> Array:
+    steps = [-1 if i == axis else 1 for i in range(len(shape))]
+    line = np.arange(shape[axis], dtype=dtype.numpy).reshape(steps)
+    return np.broadcast_to(line, shape)
+
+
+iota = Primitive(
+    name="iota",
+    rule=_iota_rule,
+    reference=_iota,
+    formula="i",
+    source="0, 1, 2, … along an axis (APL's ι)",
+    cases=(
+        Case((), {"shape": (7,), "axis": 0, "dtype": DType.int32}),
+        Case((), {"shape": (3, 4), "axis": 1, "dtype": DType.float32}),
+        Case((), {"shape": (3, 4), "axis": 0, "dtype": DType.int64}),
+    ),
+)
+
+
+def _broadcast_rule(x: ArrayType, *, shape: Shape) -> ArrayType:
+    lead = len(shape) - len(x.shape)
+    if lead < 0 or any(a not in (1, b) for a, b in zip(x.shape, shape[lead:])):
+        raise ShapeError(
+            f"A value of shape {show(x.shape)} does not repeat into {show(shape)}.",
+            expected="each axis, counted from the last, equal to the target's or 1",
+            got=show(x.shape),
+            fix="reshape it so that the missing axes have length 1",
+        )
+    return ArrayType(shape, x.dtype)
+
+
+def _broadcast_vjp(g: Value, y: Value, x: Value, shape: Shape) -> Value:
+    from chainrule.primitives.reduce import reduce_sum
+
+    lead = len(shape) - len(x.shape)
+    repeated = tuple(
+        i for i, d in enumerate(shape) if i < lead or x.shape[i - lead] != d
+    )
+    total = reduce_sum(g, axes=repeated) if repeated else g
+    return total if total.shape == x.shape else reshape(total, shape=x.shape)
+
+
+def _broadcast(x: Array, *, shape: Ints) -> Array:
+    return np.broadcast_to(x, shape)
+
+
+broadcast_to = Primitive(
+    name="broadcast_to",
+    rule=_broadcast_rule,
+    reference=_broadcast,
+    vjp=(_broadcast_vjp,),
+    formula="{0}",
+    source="NumPy's broadcasting rules",
+    linear=True,
+    cases=(
+        Case(("f[]",), {"shape": (2, 3)}),
+        Case(("f[3]",), {"shape": (2, 3)}),
+        Case(("f[2,1]",), {"shape": (2, 3)}),
+        Case(("f[1,3,1]",), {"shape": (4, 2, 3, 5)}),
+        Case(("f[3]",), {"shape": (0, 3)}),
+    ),
+)
+
+
+def _reshape_rule(x: ArrayType, *, shape: Shape) -> ArrayType:
+    if size_of(x.shape) != size_of(shape):
+        raise ShapeError(
+            f"A value of shape {show(x.shape)} cannot take the shape {show(shape)}.",
+            expected=f"{size_of(x.shape)} elements",
+            got=f"{size_of(shape)} elements",
+        )
+    return ArrayType(shape, x.dtype)
+
+
+def _reshape(x: Array, *, shape: Ints) -> Array:
+    return np.reshape(x, shape)
+
+
+reshape = Primitive(
+    name="reshape",
+    rule=_reshape_rule,
+    reference=_reshape,
+    vjp=(lambda g, y, x, shape: reshape(g, shape=x.shape),),
+    formula="{0}",
+    source="row-major order of elements",
+    linear=True,
+    cases=(
+        Case(("f[2,6]",), {"shape": (3, 4)}),
+        Case(("f[6]",), {"shape": (2, 1, 3)}),
+        Case(("f[1]",), {"shape": ()}),
+        Case(("f[0,3]",), {"shape": (3, 0)}),
+    ),
+)
+
+
+def _transpose_rule(x: ArrayType, *, axes: Ints) -> ArrayType:
+    need_axes("transpose", axes, len(x.shape))
+    if len(axes) != len(x.shape):
+        raise ShapeError(
+            "transpose needs every axis once.",
+            expected=f"{len(x.shape)} axes",
+            got=str(axes),
+        )
+    return ArrayType(tuple(x.shape[a] for a in axes), x.dtype)
+
+
+def _transpose_vjp(g: Value, y: Value, x: Value, axes: Ints) -> Value:
+    return transpose(g, axes=tuple(int(a) for a in np.argsort(axes)))
+
+
+def _transpose(x: Array, *, axes: Ints) -> Array:
+    return np.transpose(x, axes)
+
+
+transpose = Primitive(
+    name="transpose",
+    rule=_transpose_rule,
+    reference=_transpose,
+    vjp=(_transpose_vjp,),
+    formula="{0}^T",
+    source="permutation of axes",
+    linear=True,
+    cases=(
+        Case(("f[3,4]",), {"axes": (1, 0)}),
+        Case(("f[2,3,5]",), {"axes": (2, 0, 1)}),
+        Case(("f[0,2]",), {"axes": (1, 0)}),
+    ),
+)
+
+
+def _slice_rule(
+    x: ArrayType, *, starts: Shape, stops: Shape, strides: Ints
+) -> ArrayType:
+    if not len(starts) == len(stops) == len(strides) == len(x.shape):
+        raise ShapeError(
+            "slice needs a start, a stop and a stride for every axis.",
+            expected=f"{len(x.shape)} of each",
+            got=f"{len(starts)}, {len(stops)} and {len(strides)}",
+        )
+    shape: list[Dim] = []
+    for dim, start, stop, stride in zip(x.shape, starts, stops, strides):
+        if start == 0 and stop == dim and stride == 1:
+            shape.append(dim)
+            continue
+        if not (isinstance(start, int) and isinstance(stop, int)):
+            raise ShapeError("The batch axis N is sliced whole or not at all.")
+        inside = not isinstance(dim, int) or stop <= dim
+        if not (0 <= start <= stop and inside and stride >= 1):
+            raise ShapeError(
+                "slice reaches outside of the value.",
+                expected=f"0 ≤ start ≤ stop ≤ {dim} and stride ≥ 1",
+                got=f"{start}:{stop}:{stride}",
+            )
+        shape.append(-(-(stop - start) // stride))
+    return ArrayType(tuple(shape), x.dtype)
+
+
+def _slice(x: Array, *, starts: Ints, stops: Ints, strides: Ints) -> Array:
+    return x[tuple(map(slice, starts, stops, strides))]
+
+
+def _slice_vjp(
+    g: Value, y: Value, x: Value, starts: Ints, stops: Ints, strides: Ints
+) -> Value:
+    high: list[int] = []
+    for full, dim, start, stride in zip(x.shape, g.shape, starts, strides):
+        if full == dim:
+            high.append(0)
+        else:
+            assert isinstance(full, int)
+            assert isinstance(dim, int)
+            covered = (dim - 1) * stride + 1 if dim else 0
+            high.append(full - start - covered)
+    interior = tuple(s - 1 for s in strides)
+    return pad(g, low=starts, high=tuple(high), interior=interior)
+
+
+slice_ = Primitive(
+    name="slice",
+    rule=_slice_rule,
+    reference=_slice,
+    vjp=(_slice_vjp,),
+    formula="{0}[\\ldots]",
+    source="NumPy's basic slicing with positive strides",
+    linear=True,
+    cases=(
+        Case(("f[7]",), {"starts": (2,), "stops": (6,), "strides": (1,)}),
+        Case(("f[7]",), {"starts": (1,), "stops": (7,), "strides": (3,)}),
+        Case(("f[4,5]",), {"starts": (0, 2), "stops": (4, 3), "strides": (2, 1)}),
+        Case(("f[4]",), {"starts": (2,), "stops": (2,), "strides": (1,)}),
+    ),
+)
+
+
+def _pad_rule(x: ArrayType, *, low: Ints, high: Ints, interior: Ints) -> ArrayType:
+    if not len(low) == len(high) == len(interior) == len(x.shape) or any(
+        n < 0 for n in (*low, *high, *interior)
+    ):
+        raise ShapeError(
+            "pad needs low, high and interior counts ≥ 0 for every axis.",
+            expected=f"{len(x.shape)} of each",
+            got=f"{low}, {high}, {interior}",
+        )
+    shape: list[Dim] = []
+    for dim, lo, hi, gap in zip(x.shape, low, high, interior):
+        if isinstance(dim, int):
+            shape.append(lo + hi + dim + max(dim - 1, 0) * gap)
+        elif lo or hi or gap:
+            raise ShapeError("The batch axis N cannot be padded.")
+        else:
+            shape.append(dim)
+    return ArrayType(tuple(shape), x.dtype)
+
+
+def _pad(x: Array, *, low: Ints, high: Ints, interior: Ints) -> Array:
+    shape = tuple(
+        lo + hi + d + max(d - 1, 0) * gap
+        for d, lo, hi, gap in zip(x.shape, low, high, interior)
+    )
+    out = np.zeros(shape, x.dtype)
+    window = tuple(
+        slice(lo, lo + (d - 1) * (gap + 1) + 1 if d else lo, gap + 1)
+        for d, lo, gap in zip(x.shape, low, interior)
+    )
+    out[window] = x
+    return out
+
+
+def _pad_vjp(
+    g: Value, y: Value, x: Value, low: Ints, high: Ints, interior: Ints
+) -> Value:
+    stops: list[Dim] = []
+    for dim, lo, gap in zip(x.shape, low, interior):
+        if isinstance(dim, int):
+            stops.append(lo + ((dim - 1) * (gap + 1) + 1 if dim else 0))
+        else:
+            stops.append(dim)
+    strides = tuple(gap + 1 for gap in interior)
+    return slice_(g, starts=low, stops=tuple(stops), strides=strides)
+
+
+pad = Primitive(
+    name="pad",
+    rule=_pad_rule,
+    reference=_pad,
+    vjp=(_pad_vjp,),
+    formula="{0}",
+    source="zeros before, after and between the elements of an axis",
+    linear=True,
+    cases=(
+        Case(("f[3]",), {"low": (1,), "high": (2,), "interior": (0,)}),
+        Case(("f[2,3]",), {"low": (0, 1), "high": (1, 0), "interior": (2, 1)}),
+        Case(("f[0]",), {"low": (1,), "high": (1,), "interior": (0,)}),
+    ),
+)
+
+
+def _flip_rule(x: ArrayType, *, axes: Ints) -> ArrayType:
+    need_axes("flip", axes, len(x.shape))
+    return x
+
+
+def _flip(x: Array, *, axes: Ints) -> Array:
+    return np.flip(x, axes)
+
+
+flip = Primitive(
+    name="flip",
+    rule=_flip_rule,
+    reference=_flip,
+    vjp=(lambda g, y, x, axes: flip(g, axes=axes),),
+    formula="{0}",
+    source="reversed order of elements along axes",
+    linear=True,
+    cases=(Case(("f[5]",), {"axes": (0,)}), Case(("f[2,3]",), {"axes": (0, 1)})),
+)

@@ -1,0 +1,93 @@
+"""The one source of randomness: ``random_bits``, Threefry-2x32.
+
+Salmon, Moraes, Dror & Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
+Additions, rotations and exclusive ors only, so NumPy and machine code give the same
+bits. Nothing is stored between draws: bits are a function of a key (the seed), the name
+of the stream and a step counter. Any of them can be replayed on its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+
+import numpy as np
+
+from chainrule.errors import DTypeError, ShapeError
+from chainrule.graph.node import Array
+from chainrule.graph.primitive import Case, Primitive
+from chainrule.graph.types import ArrayType, DType, Shape
+from chainrule.primitives.rules import show
+
+#: Rotation distances of Threefry-2x32 (Salmon et al., table 2), four rounds each.
+ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
+#: Key schedule constant of the Threefish family, low half.
+PARITY = 0x1BD11BDA
+ROUNDS = 20
+
+
+@lru_cache(maxsize=4096)
+def stream_words(stream: str) -> tuple[int, int]:
+    """Two 32-bit words that stand for the name of a stream."""
+    digest = hashlib.blake2b(stream.encode(), digest_size=8).digest()
+    return int.from_bytes(digest[:4], "little"), int.from_bytes(digest[4:], "little")
+
+
+def threefry(key: tuple[Array, Array], x0: Array, x1: Array) -> tuple[Array, Array]:
+    """Encrypt the counters (x0, x1) under ``key``: 20 rounds, all in uint32."""
+    k0, k1 = key
+    schedule = (k0, k1, k0 ^ k1 ^ np.uint32(PARITY))
+    x0, x1 = x0 + k0, x1 + k1
+    for block in range(ROUNDS // 4):
+        for distance in ROTATIONS[block % 2]:
+            x0 = x0 + x1
+            x1 = (x1 << np.uint32(distance)) | (x1 >> np.uint32(32 - distance))
+            x1 = x1 ^ x0
+        x0 = x0 + schedule[(block + 1) % 3]
+        x1 = x1 + schedule[(block + 2) % 3] + np.uint32(block + 1)
+    return x0, x1
+
+
+def _rule(key: ArrayType, step: ArrayType, *, shape: Shape, stream: str) -> ArrayType:
+    if key.shape != (2,) or step.shape != ():
+        raise ShapeError(
+            "random_bits takes a key of two words and one step counter.",
+            expected="(2,) and ()",
+            got=f"{show(key.shape)} and {show(step.shape)}",
+        )
+    if key.dtype is not DType.uint32 or step.dtype is not DType.uint32:
+        raise DTypeError(
+            "random_bits takes a uint32 key and a uint32 step.",
+            expected="uint32",
+            got=f"{key.dtype.name} and {step.dtype.name}",
+        )
+    return ArrayType(shape, DType.uint32)
+
+
+def _bits(key: Array, step: Array, *, shape: tuple[int, ...], stream: str) -> Array:
+    with np.errstate(over="ignore"):
+        w0, w1 = (np.full(1, w, np.uint32) for w in stream_words(stream))
+        named = threefry((key[0:1], key[1:2]), w0, w1)
+        count = int(np.prod(shape, dtype=np.int64))
+        index = np.arange(count, dtype=np.uint32)
+        bits, _ = threefry(named, index, np.full(1, step, np.uint32))
+    return np.broadcast_to(bits, (count,)).reshape(shape)
+
+
+random_bits = Primitive(
+    name="random_bits",
+    rule=_rule,
+    reference=_bits,
+    formula=r"\operatorname{{bits}}({0}, {1})",
+    source="Salmon, Moraes, Dror & Shaw 2011 (Threefry-2x32, 20 rounds)",
+    cases=(
+        Case(("u32[2]", "u32[]"), {"shape": (7,), "stream": "1#0"}),
+        Case(("u32[2]", "u32[]"), {"shape": (3, 33), "stream": "shuffle"}),
+        Case(("u32[2]", "u32[]"), {"shape": (0,), "stream": ""}),
+    ),
+)
+
+
+def seed_key(seed: int) -> Array:
+    """The key of a seed, its low and high 32 bits."""
+    return np.array([seed & 0xFFFFFFFF, (seed >> 32) & 0xFFFFFFFF], np.uint32)

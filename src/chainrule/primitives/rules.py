@@ -1,0 +1,78 @@
+"""Type rules that several primitives share, and small helpers for derivative rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from chainrule.errors import DTypeError, ShapeError
+from chainrule.graph.build import constant
+from chainrule.graph.node import Value
+from chainrule.graph.types import ArrayType, DType, Shape
+
+Rule = Callable[..., ArrayType]
+
+
+def show(shape: Shape) -> str:
+    """A shape as messages print it: ``(N, 784)``."""
+    return "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
+
+
+def same(name: str, *, floating: bool = False, result: DType | None = None) -> Rule:
+    """All inputs of one shape and dtype; the result too, unless ``result`` is given."""
+
+    def rule(*types: ArrayType, **_: Any) -> ArrayType:
+        first = types[0]
+        for other in types[1:]:
+            if other.shape != first.shape:
+                raise ShapeError(
+                    f"{name} takes values of one shape.",
+                    expected=show(first.shape),
+                    got=show(other.shape),
+                    fix="broadcast_to the common shape first (tensors do it)",
+                )
+            if other.dtype is not first.dtype:
+                raise DTypeError(
+                    f"{name} takes values of one dtype.",
+                    expected=first.dtype.name,
+                    got=other.dtype.name,
+                    fix="convert one of them: x.astype(y.dtype)",
+                )
+        if floating and not first.dtype.is_float:
+            raise DTypeError(
+                f"{name} is defined for floating-point values.",
+                expected="float32 or float64",
+                got=first.dtype.name,
+                fix="convert first: x.astype('float32')",
+            )
+        return ArrayType(first.shape, result or first.dtype)
+
+    return rule
+
+
+def need_integer(name: str, what: str, dtype: DType) -> None:
+    """Refuse anything but integers for ``what``."""
+    if not dtype.is_integer:
+        raise DTypeError(
+            f"{name} needs integers for its {what}.",
+            expected="int32, int64, uint8 or uint32",
+            got=dtype.name,
+            fix="convert: x.astype('int32')",
+        )
+
+
+def need_axes(name: str, axes: tuple[int, ...], rank: int) -> None:
+    """Refuse axes that are repeated or outside 0…rank−1."""
+    if any(not 0 <= a < rank for a in axes) or len(set(axes)) != len(axes):
+        raise ShapeError(
+            f"{name} got axes that do not exist.",
+            expected=f"distinct axes from 0 to {rank - 1}" if rank else "no axis",
+            got=str(axes),
+        )
+
+
+def full_like(x: Value, number: float) -> Value:
+    """``number`` in the shape and dtype of ``x``, without using memory for it."""
+    from chainrule.primitives.movement import broadcast_to
+
+    return broadcast_to(constant(number, x.dtype), shape=x.shape)

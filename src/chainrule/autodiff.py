@@ -19,9 +19,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from chainrule.errors import GradientError
 from chainrule.graph.build import absolute_scope, context, replay
 from chainrule.graph.graph import Graph, ancestors
-from chainrule.graph.node import Value
+from chainrule.graph.node import Node, Value
 from chainrule.graph.primitive import Cotangent
 from chainrule.primitives.elementwise import add
 
@@ -44,6 +45,13 @@ def cotangents(
         gs = tuple(None if y is None else known.get(y) for y in outputs)
         if all(g is None for g in gs):
             continue
+        if "freed" in node.attrs:
+            raise GradientError(
+                "backward() was called a second time on the same graph.",
+                expected="one call; the first frees what it walked over",
+                got=f"a freed {node.primitive.name}",
+                fix="pass retain_graph=True to the first backward()",
+            )
         needed = tuple(v.tracked and v.dtype.is_float for v in node.inputs)
         if not any(needed):
             continue
@@ -83,14 +91,19 @@ def pull_back(
     ]
 
 
-def inline(graph: Graph, inputs: Sequence[Value]) -> tuple[Value, ...]:
-    """Apply a graph to values, node by node."""
+def inline(
+    graph: Graph, inputs: Sequence[Value], *, origin: Node | None = None
+) -> tuple[Value, ...]:
+    """Apply a graph to values, node by node.
+
+    The nodes keep their scope and role; with ``origin`` they take that node's instead.
+    """
     known = dict(zip(graph.inputs, inputs, strict=True))
     symbolic = context.trace is not None
     for node in graph.nodes:
         arguments = [known[v] for v in node.inputs]
         if symbolic:
-            made = replay(node, arguments)
+            made = replay(node, arguments, origin=origin)
         else:
             made = node.primitive(*arguments, **node.attrs)
             made = made if isinstance(made, tuple) else (made,)

@@ -103,7 +103,9 @@ def record(
         role=context.role,
         source=_caller(),
     )
-    tracked = context.grad and any(v.tracked for v in inputs)
+    tracked = (
+        context.grad and primitive.differentiable and any(v.tracked for v in inputs)
+    )
     outputs = tuple(
         Value(None, t.shape, t.dtype, node=node, index=i, tracked=tracked)
         for i, t in enumerate(types)
@@ -131,7 +133,9 @@ def _compute(
         raise
     if not isinstance(results, tuple):
         results = (results,)
-    if not (context.grad and any(v.tracked for v in inputs)):
+    if not (
+        context.grad and primitive.differentiable and any(v.tracked for v in inputs)
+    ):
         return tuple(Value(np.asarray(a)) for a in results)
     node = Node(primitive, inputs, attrs, scope=context.scope, role=context.role)
     outputs = tuple(
@@ -253,19 +257,18 @@ def no_grad() -> Iterator[None]:
 
 
 def replay(
-    node: Node, inputs: Sequence[Value], attrs: dict[str, Any] | None = None
+    node: Node, inputs: Sequence[Value], *, origin: Node | None = None
 ) -> tuple[Value, ...]:
-    """The same application on other inputs; scope, role and source are kept.
+    """The same application on other inputs, the step that every pass is made of.
 
-    This is the step that every pass is made of.
+    Scope, role and source are kept, or taken from ``origin``.
     """
-    with absolute_scope(node.scope, node.role):
-        outputs = record(
-            node.primitive, tuple(inputs), node.attrs if attrs is None else attrs
-        )
+    place = origin or node
+    with absolute_scope(place.scope, place.role):
+        outputs = record(node.primitive, tuple(inputs), node.attrs)
     made = outputs[0].node
     assert made is not None
-    made.source = node.source
+    made.source = place.source
     return outputs
 
 

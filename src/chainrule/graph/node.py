@@ -34,10 +34,11 @@ class Value:
         index: which output of ``node`` it is.
         tracked: whether a derivative with respect to it can be asked for.
         name: the name of an input, such as ``0.weight``; None otherwise.
+        owner: a weak reference to the tensor whose gradient this value's is.
     """
 
-    __slots__ = ("__weakref__", "_dtype", "array", "index", "name", "node", "shape")
-    __slots__ += ("tracked",)
+    __slots__ = ("__weakref__", "_dtype", "array", "index", "name", "node", "owner")
+    __slots__ += ("shape", "tracked")
 
     def __init__(
         self,
@@ -54,6 +55,7 @@ class Value:
         self.shape: Shape = array.shape if array is not None else shape or ()
         self._dtype = dtype
         self.node, self.index, self.tracked, self.name = node, index, tracked, name
+        self.owner: Any = None
 
     @property
     def dtype(self) -> DType:
@@ -119,6 +121,10 @@ class Node:
         if self._outputs and isinstance(self._outputs[0], weakref.ref):
             return tuple(ref() for ref in self._outputs)
         return self._outputs
+
+    def free(self) -> None:
+        """Forget the inputs: a derivative can no longer pass through here."""
+        self.inputs, self.attrs = (), {"freed": True}
 
     def __repr__(self) -> str:
         where = f" in {self.scope!r}" if self.scope else ""

@@ -62,6 +62,7 @@ class Primitive:
         kinks: where it is not differentiable, and the value declared there.
         linear: whether it is linear in its floating inputs taken together.
         elementwise: whether output i depends on the inputs' elements i alone.
+        differentiable: whether a derivative to at least one input exists.
         cases: examples for the conformance tests.
     """
 
@@ -78,7 +79,11 @@ class Primitive:
     elementwise: bool = False
     cases: tuple[Case, ...] = ()
 
+    differentiable: bool = field(init=False)
+
     def __post_init__(self) -> None:
+        has_rule = self.joint_vjp is not None or any(self.vjp)
+        object.__setattr__(self, "differentiable", has_rule)
         register(self)
 
     def __call__(self, *inputs: Value, **attrs: Any) -> Any:
@@ -86,11 +91,6 @@ class Primitive:
         from chainrule.graph.build import bind
 
         return bind(self, inputs, attrs)
-
-    @property
-    def differentiable(self) -> bool:
-        """Whether a derivative with respect to at least one input exists."""
-        return self.joint_vjp is not None or any(self.vjp)
 
     def output_types(
         self, types: Sequence[ArrayType], attrs: dict[str, Any]

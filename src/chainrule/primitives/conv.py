@@ -23,7 +23,7 @@ import numpy as np
 from chainrule.errors import ShapeError
 from chainrule.graph.node import Array, Value
 from chainrule.graph.primitive import Case, Primitive
-from chainrule.graph.types import ArrayType, DType
+from chainrule.graph.types import ArrayType, DType, is_symbolic
 from chainrule.primitives.matmul import letter_sizes, parse_dims
 from chainrule.primitives.movement import flip
 from chainrule.primitives.rules import show
@@ -62,8 +62,20 @@ def _rule(
             expected="one stride, padding and dilation for each",
             got=f"strides {strides}, padding {padding}",
         )
+    if any(n < 1 for n in (*strides, *lhs_dilation, *rhs_dilation)):
+        raise ShapeError(
+            f"conv '{dims}' moves and stretches by whole steps.",
+            expected="strides and dilations of at least 1",
+            got=f"strides {strides}, dilations {lhs_dilation} and {rhs_dilation}",
+        )
     inputs = spatial_sizes(d.lhs, d.window, lhs.shape)
     kernels = spatial_sizes(d.rhs, d.window, rhs.shape)
+    if is_symbolic((*inputs, *kernels)):
+        raise ShapeError(
+            f"conv '{dims}' does not slide over the batch axis N.",
+            expected="spatial axes of fixed length",
+            got=f"input {show(lhs.shape)}, kernel {show(rhs.shape)}",
+        )
     for i, w in enumerate(d.window):
         lo, hi = padding[i]
         padded = dilated(inputs[i], lhs_dilation[i]) + lo + hi
@@ -248,5 +260,12 @@ conv = Primitive(
         _case("f[1,2,4]", "f[2,2,3]", "nc0,oc0->no0", lhs_dilation=(2,)),
         _case("f[2,2,3,5]", "f[2,4,3,2]", "ngc0,goc0->ngo0", padding=((1, 0),)),
         _case("f[1,1,6]", "f[1,1,2]", "nc0,oc0->no0", padding=((-1, -2),)),
+        _case(
+            "f[2,6,5]",
+            "f[2,3,2]",
+            "c01,c10->01",
+            strides=(1, 2),
+            padding=((0, 1), (1, 0)),
+        ),
     ),
 )

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.errors import DTypeError
 from chainrule.graph.node import Array, Value
 from chainrule.graph.primitive import Case, Primitive
 from chainrule.graph.types import ArrayType, DType
@@ -32,7 +33,7 @@ def _where_not(condition: Value, g: Value) -> Value:
 
 add = Primitive(
     name="add",
-    rule=same("add"),
+    rule=same("add", 2),
     reference=np.add,
     vjp=(lambda g, y, a, b: g, lambda g, y, a, b: g),
     formula="{0} + {1}",
@@ -44,7 +45,7 @@ add = Primitive(
 
 sub = Primitive(
     name="sub",
-    rule=same("sub"),
+    rule=same("sub", 2, numbers=True),
     reference=np.subtract,
     vjp=(lambda g, y, a, b: g, lambda g, y, a, b: neg(g)),
     formula="{0} - {1}",
@@ -56,7 +57,7 @@ sub = Primitive(
 
 mul = Primitive(
     name="mul",
-    rule=same("mul"),
+    rule=same("mul", 2),
     reference=np.multiply,
     vjp=(lambda g, y, a, b: mul(g, b), lambda g, y, a, b: mul(a, g)),
     formula=r"{0} \odot {1}",
@@ -67,7 +68,7 @@ mul = Primitive(
 
 div = Primitive(
     name="div",
-    rule=same("div", floating=True),
+    rule=same("div", 2, floating=True),
     reference=np.divide,
     vjp=(lambda g, y, a, b: div(g, b), lambda g, y, a, b: neg(div(mul(g, y), b))),
     formula=r"{0} / {1}",
@@ -79,7 +80,7 @@ div = Primitive(
 
 neg = Primitive(
     name="neg",
-    rule=same("neg"),
+    rule=same("neg", 1, numbers=True),
     reference=np.negative,
     vjp=(lambda g, y, x: neg(g),),
     formula="-{0}",
@@ -91,7 +92,7 @@ neg = Primitive(
 
 exp = Primitive(
     name="exp",
-    rule=same("exp", floating=True),
+    rule=same("exp", 1, floating=True),
     reference=np.exp,
     vjp=(lambda g, y, x: mul(g, y),),
     formula="e^{{{0}}}",
@@ -102,7 +103,7 @@ exp = Primitive(
 
 log = Primitive(
     name="log",
-    rule=same("log", floating=True),
+    rule=same("log", 1, floating=True),
     reference=np.log,
     vjp=(lambda g, y, x: div(g, x),),
     formula=r"\ln {0}",
@@ -114,7 +115,7 @@ log = Primitive(
 
 tanh = Primitive(
     name="tanh",
-    rule=same("tanh", floating=True),
+    rule=same("tanh", 1, floating=True),
     reference=np.tanh,
     vjp=(lambda g, y, x: mul(g, sub(full_like(y, 1.0), mul(y, y))),),
     formula=r"\tanh {0}",
@@ -125,7 +126,7 @@ tanh = Primitive(
 
 sqrt = Primitive(
     name="sqrt",
-    rule=same("sqrt", floating=True),
+    rule=same("sqrt", 1, floating=True),
     reference=np.sqrt,
     vjp=(lambda g, y, x: div(mul(g, full_like(y, 0.5)), y),),
     formula=r"\sqrt{{{0}}}",
@@ -137,7 +138,7 @@ sqrt = Primitive(
 
 abs_ = Primitive(
     name="abs",
-    rule=same("abs"),
+    rule=same("abs", 1),
     reference=np.abs,
     vjp=(lambda g, y, x: mul(g, sign(x)),),
     formula="|{0}|",
@@ -149,7 +150,7 @@ abs_ = Primitive(
 
 sign = Primitive(
     name="sign",
-    rule=same("sign"),
+    rule=same("sign", 1, numbers=True),
     reference=np.sign,
     vjp=(lambda g, y, x: full_like(x, 0.0),),
     formula=r"\operatorname{{sign}} {0}",
@@ -161,7 +162,7 @@ sign = Primitive(
 
 maximum = Primitive(
     name="maximum",
-    rule=same("maximum"),
+    rule=same("maximum", 2),
     reference=np.maximum,
     vjp=(
         lambda g, y, a, b: _where_positive(less(b, a), g),
@@ -176,7 +177,7 @@ maximum = Primitive(
 
 less = Primitive(
     name="less",
-    rule=same("less", result=DType.bool),
+    rule=same("less", 2, result=DType.bool),
     reference=np.less,
     formula="[{0} < {1}]",
     source="Iverson bracket",
@@ -186,7 +187,7 @@ less = Primitive(
 
 equal = Primitive(
     name="equal",
-    rule=same("equal", result=DType.bool),
+    rule=same("equal", 2, result=DType.bool),
     reference=np.equal,
     formula="[{0} = {1}]",
     source="Iverson bracket",
@@ -196,11 +197,15 @@ equal = Primitive(
 
 
 def _where_rule(condition: ArrayType, a: ArrayType, b: ArrayType) -> ArrayType:
-    result = same("where")(a, b)
-    same("where")(ArrayType(condition.shape, a.dtype), a)
     if condition.dtype is not DType.bool:
-        same("where")(condition, ArrayType(condition.shape, DType.bool))
-    return result
+        raise DTypeError(
+            "where selects by truth values.",
+            expected="bool",
+            got=condition.dtype.name,
+            fix="compare first, for example less(a, b)",
+        )
+    same("where", 2)(a, ArrayType(condition.shape, a.dtype))
+    return same("where", 2)(a, b)
 
 
 where = Primitive(

@@ -14,7 +14,11 @@ from chainrule.primitives.rules import full_like, need_integer, same, show
 def _take_rule(x: ArrayType, indices: ArrayType) -> ArrayType:
     need_integer("take", "indices", indices.dtype)
     if not x.shape:
-        raise ShapeError("take picks rows; a scalar has none.", got=show(x.shape))
+        raise ShapeError(
+            "take picks rows; a scalar has none.",
+            expected="at least one axis",
+            got=show(x.shape),
+        )
     return ArrayType((*indices.shape, *x.shape[1:]), x.dtype)
 
 
@@ -55,7 +59,7 @@ take = Primitive(
 
 def _scatter_rule(base: ArrayType, indices: ArrayType, updates: ArrayType) -> ArrayType:
     rows = _take_rule(base, indices)
-    same("scatter_add")(rows, updates)
+    same("scatter_add", 2)(rows, updates)
     return base
 
 

@@ -12,7 +12,7 @@ from chainrule.primitives.activations import log_softmax, softmax
 from chainrule.primitives.elementwise import convert, mul, neg, sub, where
 from chainrule.primitives.indexing import one_hot_mask
 from chainrule.primitives.reduce import expand, reduce_sum
-from chainrule.primitives.rules import full_like, show
+from chainrule.primitives.rules import full_like, need_integer, show
 
 
 def _classes(logits: Value) -> int:
@@ -55,6 +55,7 @@ def _cross_entropy_vjp(
 def cross_entropy(logits: Value, labels: Value) -> Value:
     """−ln softmax(logits)[label], one loss a row."""
     classes = _classes(logits)
+    need_integer("cross_entropy", "labels", labels.dtype)
     if labels.shape != logits.shape[:1]:
         raise ShapeError(
             "cross_entropy takes one label a row of logits.",

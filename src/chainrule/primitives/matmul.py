@@ -44,7 +44,7 @@ def parse_dims(dims: str) -> Dims:
     """Read ``"ni,oi->no"``; digits name the spatial axes of a convolution."""
     operands, arrow, out = dims.partition("->")
     lhs, comma, rhs = operands.partition(",")
-    window = "".join(c for c in out if c.isdigit())
+    window = "".join(sorted(c for c in out if c.isdigit()))
     letters = [[c for c in part if not c.isdigit()] for part in (lhs, rhs, out)]
     counts = {c: sum(c in part for part in letters) for part in letters for c in part}
     digits = ["".join(c for c in part if c.isdigit()) for part in (lhs, rhs, out)]
@@ -52,7 +52,10 @@ def parse_dims(dims: str) -> Dims:
         not (arrow and comma)
         or any(len(set(part)) != len(part) for part in letters)
         or any(n < 2 for n in counts.values())
-        or any(sorted(d) != sorted(window) for d in digits)
+        or any("".join(sorted(d)) != window for d in digits)
+        or len(set(window)) != len(window)
+        or not (lhs + rhs + out).isascii()
+        or not all(map(str.isalnum, lhs + rhs + out))
     ):
         raise ArgumentError(
             f"{dims!r} is not a description of a product.",
@@ -108,6 +111,13 @@ def _dot_rule(
     lhs: ArrayType, rhs: ArrayType, *, dims: str, accumulate: DType
 ) -> ArrayType:
     d = parse_dims(dims)
+    if d.window:
+        raise ArgumentError(
+            f"dot_general '{dims}' names spatial axes.",
+            expected="letters alone",
+            got=dims,
+            fix="use conv where a window moves over an axis",
+        )
     sizes = letter_sizes("dot_general", d, lhs, rhs)
     return ArrayType(tuple(sizes[c] for c in d.out), lhs.dtype)
 
@@ -155,7 +165,7 @@ def _dot(lhs: Array, rhs: Array, *, dims: str, accumulate: DType) -> Array:
         made = a.reshape(*batch, _product(left), k) @ b.reshape(
             *batch, k, _product(right)
         )
-        made = made.reshape(*batch, *left, *right)
+        made = made.reshape((*batch, *left, *right))
     return made.transpose(p.out).astype(dtype, copy=False)
 
 
@@ -199,7 +209,7 @@ dot_general = Primitive(
         _case("f[3]", "f[4]", "i,j->ij"),
         _case("f[3,4]", "f[4]", "oi,i->o"),
         _case("f[2,3,5]", "f[2,5,4]", "bik,bkj->bij"),
-        _case("f[2,3,4,5]", "f[4,2,6,5]", "bhqd,hbkd->bhqk"),
+        _case("f[2,3,4,5]", "f[3,2,6,5]", "bhqd,hbkd->bhqk"),
         _case("f[0,5]", "f[4,5]", "ni,oi->no"),
         _case("f[3,0]", "f[4,0]", "ni,oi->no"),
         _case("f[1,1]", "f[1,1]", "ni,oi->no"),

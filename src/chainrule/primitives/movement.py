@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.errors import ShapeError
+from chainrule.errors import DTypeError, ShapeError
 from chainrule.graph.node import Array, Value
 from chainrule.graph.primitive import Case, Primitive
 from chainrule.graph.types import ArrayType, Dim, DType, Shape, size_of
@@ -16,6 +16,12 @@ Ints = tuple[int, ...]
 
 
 def _constant_rule(*, value: tuple[Any, ...], shape: Shape, dtype: DType) -> ArrayType:
+    if len(value) != size_of(shape):
+        raise ShapeError(
+            "A constant needs one number for each of its elements.",
+            expected=f"{size_of(shape)} numbers",
+            got=str(len(value)),
+        )
     return ArrayType(shape, dtype)
 
 
@@ -56,6 +62,8 @@ size = Primitive(
 
 def _iota_rule(*, shape: Shape, axis: int, dtype: DType) -> ArrayType:
     need_axes("iota", (axis,), len(shape))
+    if dtype is DType.bool:
+        raise DTypeError("iota counts.", expected="a dtype of numbers", got="bool")
     return ArrayType(shape, dtype)
 
 
@@ -205,7 +213,11 @@ def _slice_rule(
             shape.append(dim)
             continue
         if not (isinstance(start, int) and isinstance(stop, int)):
-            raise ShapeError("The batch axis N is sliced whole or not at all.")
+            raise ShapeError(
+                "The batch axis N is sliced whole or not at all.",
+                expected=f"0:{dim}:1",
+                got=f"{start}:{stop}:{stride}",
+            )
         inside = not isinstance(dim, int) or stop <= dim
         if not (0 <= start <= stop and inside and stride >= 1):
             raise ShapeError(
@@ -268,7 +280,11 @@ def _pad_rule(x: ArrayType, *, low: Ints, high: Ints, interior: Ints) -> ArrayTy
         if isinstance(dim, int):
             shape.append(lo + hi + dim + max(dim - 1, 0) * gap)
         elif lo or hi or gap:
-            raise ShapeError("The batch axis N cannot be padded.")
+            raise ShapeError(
+                "The batch axis N cannot be padded.",
+                expected="0, 0 and 0 for it",
+                got=f"{lo}, {hi} and {gap}",
+            )
         else:
             shape.append(dim)
     return ArrayType(tuple(shape), x.dtype)

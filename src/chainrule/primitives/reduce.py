@@ -96,7 +96,11 @@ reduce_max = Primitive(
 def _argmax_rule(x: ArrayType, *, axis: int) -> ArrayType:
     need_axes("argmax", (axis,), len(x.shape))
     if x.shape[axis] == 0:
-        raise ShapeError("argmax of no elements does not exist.", got=show(x.shape))
+        raise ShapeError(
+            "argmax of no elements does not exist.",
+            expected=f"at least one element along axis {axis}",
+            got=show(x.shape),
+        )
     return ArrayType(_without(x.shape, (axis,)), DType.int64)
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
-from chainrule.errors import DTypeError, ShapeError
+from chainrule.errors import ArgumentError, DTypeError, ShapeError
 from chainrule.graph.build import constant
 from chainrule.graph.node import Value
 from chainrule.graph.types import ArrayType, DType, Shape
@@ -18,10 +17,26 @@ def show(shape: Shape) -> str:
     return "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
 
 
-def same(name: str, *, floating: bool = False, result: DType | None = None) -> Rule:
-    """All inputs of one shape and dtype; the result too, unless ``result`` is given."""
+def same(
+    name: str,
+    inputs: int,
+    *,
+    floating: bool = False,
+    numbers: bool = False,
+    result: DType | None = None,
+) -> Rule:
+    """That many inputs of one shape and dtype; the result too, unless it is given.
 
-    def rule(*types: ArrayType, **_: Any) -> ArrayType:
+    ``floating`` refuses all but floats, ``numbers`` booleans alone.
+    """
+
+    def rule(*types: ArrayType) -> ArrayType:
+        if len(types) != inputs:
+            raise ArgumentError(
+                f"{name} takes {inputs} value{'s' if inputs > 1 else ''}.",
+                expected=str(inputs),
+                got=str(len(types)),
+            )
         first = types[0]
         for other in types[1:]:
             if other.shape != first.shape:
@@ -43,6 +58,13 @@ def same(name: str, *, floating: bool = False, result: DType | None = None) -> R
                 f"{name} is defined for floating-point values.",
                 expected="float32 or float64",
                 got=first.dtype.name,
+                fix="convert first: x.astype('float32')",
+            )
+        if numbers and first.dtype is DType.bool:
+            raise DTypeError(
+                f"{name} is defined for numbers, not for truth values.",
+                expected="a floating-point or integer dtype",
+                got="bool",
                 fix="convert first: x.astype('float32')",
             )
         return ArrayType(first.shape, result or first.dtype)

@@ -1,0 +1,67 @@
+"""Chainrule: a glass-box deep learning framework in pure Python.
+
+One graph carries training, compilation and explanation. See README.md for the way in.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from chainrule import data, nn, optim
+from chainrule.compiled import compile
+from chainrule.errors import ChainruleError
+from chainrule.functional import check_gradients, grad, value_and_grad
+from chainrule.graph.build import no_grad
+from chainrule.graph.types import DType as dtype
+from chainrule.random import manual_seed, uniform
+from chainrule.tensor import Tensor, as_tensor, matmul, maximum, tensor, where
+
+if TYPE_CHECKING:
+    from chainrule.explain import explain
+    from chainrule.training import Trainer
+
+__version__ = "0.1.0"
+
+bool_, uint8, uint32 = dtype.bool, dtype.uint8, dtype.uint32
+int32, int64 = dtype.int32, dtype.int64
+float32, float64 = dtype.float32, dtype.float64
+
+_LAZY = {"Trainer": "chainrule.training", "explain": "chainrule.explain"}
+
+
+def __getattr__(name: str) -> Any:
+    """Load what is not needed for computing only when it is asked for."""
+    if name in _LAZY:
+        import importlib
+
+        return getattr(importlib.import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'chainrule' has no attribute {name!r}")
+
+
+__all__ = [
+    "ChainruleError",
+    "Tensor",
+    "Trainer",
+    "as_tensor",
+    "bool_",
+    "check_gradients",
+    "compile",
+    "data",
+    "dtype",
+    "explain",
+    "float32",
+    "float64",
+    "grad",
+    "int32",
+    "int64",
+    "manual_seed",
+    "matmul",
+    "maximum",
+    "nn",
+    "no_grad",
+    "optim",
+    "tensor",
+    "uint8",
+    "uint32",
+    "uniform",
+    "value_and_grad",
+    "where",
+]

@@ -1,0 +1,425 @@
+"""The gang: the worker threads of the process, and what native code needs with them.
+
+A native program runs on several cores in chunks: the thread that asks is number 0,
+sleeping Python threads are the others, and all call one native function with their
+number. ctypes releases the interpreter's lock for the call, so they run at the same
+time; inside, they meet at barriers made of native code.
+
+There is one gang a process. Whoever wants it waits for its turn, runs one chunk, and
+lets the next one in. No thread starts before the first run, and a child process after
+``fork`` starts its own.
+
+>>> seen = set()
+>>> gang(2).run(WORKER(lambda argument, tid, threads: seen.add((tid, threads))), 0)
+>>> sorted(seen)
+[(0, 2), (1, 2)]
+"""
+
+# llvmlite ships no types; pyright infers most of its results as unknown or None.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportArgumentType=false
+# pyright: reportAttributeAccessIssue=false, reportMissingTypeStubs=false
+
+import ctypes
+import itertools
+import os
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable
+
+from llvmlite import binding, ir
+
+from chainrule.errors import ArgumentError, EngineError
+
+WORKER = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int32, ctypes.c_int32)
+"""The ctypes type of a function for the gang: (argument, tid, threads) → nothing."""
+
+BARRIER_BYTES = 128
+"""Size of a barrier's state. It starts as zeros, and wants alignment to 64 bytes."""
+
+_I8, _I32, _I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
+_VOID = ir.VoidType()
+
+
+# --- The gang -------------------------------------------------------------------------
+
+
+class _Chunk:
+    """One call of a function by all threads."""
+
+    def __init__(
+        self, function: Callable[[int, int, int], object], argument: int, threads: int
+    ) -> None:
+        self.function, self.argument, self.threads = function, argument, threads
+        self.error: BaseException | None = None
+        self.over = threads == 1
+        self.done = threading.Lock()
+        self.done.acquire()
+        self._ended = itertools.count(1)
+
+    def work(self, tid: int) -> None:
+        """Do a worker's part; the last worker to end declares the chunk over."""
+        try:
+            self.function(self.argument, tid, self.threads)
+        except BaseException as error:  # from ctypes, or a Python function in a test
+            self.error = error
+        if next(self._ended) == self.threads - 1:  # one step under any interpreter
+            self.over = True
+            self.done.release()
+
+
+class _Team:
+    """What the process has one of: the workers, and the queue of those who ask."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget workers and queue; after a fork the child has neither."""
+        self.chunk: _Chunk | None = None
+        # A worker sleeps by taking its lock again, and wakes when it is released.
+        self._locks: list[threading.Lock] = []
+        self._queue: deque[int] = deque()
+        self._changed = threading.Condition()
+
+    def enter(self, me: int) -> None:
+        """Wait for this thread's turn; first come, first served.
+
+        A plain lock would let a thread that runs chunk after chunk take it again
+        before a waiting one woke up.
+        """
+        with self._changed:
+            self._queue.append(me)
+            self._changed.wait_for(lambda: self._queue[0] == me)
+
+    def leave(self, me: int) -> None:
+        """Give the turn, or the place in the queue, to the next one."""
+        with self._changed:
+            if me in self._queue:
+                self._queue.remove(me)
+            self._changed.notify_all()
+
+    def busy_with(self, me: int) -> bool:
+        """Whether this thread runs or waits already."""
+        return me in self._queue
+
+    def grow(self, threads: int) -> None:
+        """Start workers until there are threads - 1 of them."""
+        for tid in range(len(self._locks) + 1, threads):
+            lock = threading.Lock()
+            lock.acquire()
+            threading.Thread(
+                target=self._live,
+                args=(lock, tid),
+                name=f"chainrule-{tid}",
+                daemon=True,
+            ).start()
+            self._locks.append(lock)
+
+    def waker(self, tid: int) -> Callable[[], None]:
+        """The function that wakes a worker."""
+        return self._locks[tid - 1].release
+
+    def _live(self, lock: threading.Lock, tid: int) -> None:
+        """Sleep, wake two others so that waking takes log₂ steps, work, and again."""
+        while True:
+            lock.acquire()
+            chunk = self.chunk
+            assert chunk is not None
+            for other in (2 * tid, 2 * tid + 1):
+                if other < chunk.threads:
+                    self.waker(other)()
+            chunk.work(tid)
+
+
+_team = _Team()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_team.reset)
+
+
+class Gang:
+    """The process' worker threads, asked for a number of them.
+
+    Gangs share their threads: one of 2 uses the first thread of one of 4. A gang is
+    valid for as long as the process and in its forked children.
+
+    Args:
+        threads: how many threads run a function, the calling one included.
+
+    Raises:
+        ArgumentError: threads is less than 1.
+    """
+
+    def __init__(self, threads: int) -> None:
+        if threads < 1:
+            raise ArgumentError(
+                "A gang needs at least the calling thread.",
+                expected="threads of 1 or more",
+                got=str(threads),
+                fix="pass threads=1 to work without others",
+            )
+        self.threads = threads
+
+    def run(self, function: Callable[[int, int, int], object], argument: int) -> None:
+        """Call function(argument, tid, threads) once on every thread, and wait.
+
+        The calling thread is tid 0. If another thread has the gang, this one waits for
+        its turn. An interrupt (Ctrl-C) is raised after all threads have ended, so that
+        nobody waits at a barrier for a thread that never comes.
+
+        Args:
+            function: a function pointer of type WORKER.
+            argument: the address that it gets.
+
+        Raises:
+            EngineError: this thread is inside run already (from a signal handler, or
+                from the function itself).
+        """
+        me = threading.get_ident()
+        team = _team
+        if team.busy_with(me):
+            raise EngineError(
+                "The gang cannot start a chunk inside another one.",
+                expected="run to return before the same thread calls it again",
+                got="a call from the function that runs, or from a signal handler",
+                fix="start the second chunk after the first one has returned",
+            )
+        try:
+            team.enter(me)
+            self._run(team, function, argument)
+        finally:
+            team.leave(me)
+
+    def _run(
+        self,
+        team: _Team,
+        function: Callable[[int, int, int], object],
+        argument: int,
+    ) -> None:
+        """Run a chunk. CPython raises an interrupt after a call, never before it: what
+        a ``finally`` begins with is called, whatever came before."""
+        if team.chunk is not None and not team.chunk.over:
+            team.chunk.done.acquire()  # a second interrupt cut the wait below short
+        chunk = _Chunk(function, argument, self.threads)
+        error: BaseException | None = None
+        if self.threads > 1:
+            team.grow(self.threads)
+            wake = team.waker(1)
+            team.chunk = chunk
+            try:
+                wake()
+            finally:
+                try:
+                    function(argument, 0, self.threads)
+                finally:
+                    while not chunk.over:
+                        try:
+                            chunk.done.acquire()
+                        except BaseException as interrupt:
+                            error = interrupt
+        else:
+            function(argument, 0, 1)
+        error = error or chunk.error
+        if error is not None:
+            raise error
+
+
+def gang(threads: int) -> Gang:
+    """The process' gang, asked for this many threads.
+
+    Nothing starts here; the first run starts the threads that are missing.
+
+    Args:
+        threads: how many threads run a function, the calling one included.
+
+    Raises:
+        ArgumentError: threads is less than 1.
+    """
+    return Gang(threads)
+
+
+# --- Barriers -------------------------------------------------------------------------
+
+_GENERATION = 64
+"""Offset of the generation in a barrier's state: not in the counter's cache line."""
+
+_SPINS = 500
+"""Looks at the generation before a thread begins to offer its core to others."""
+
+_YIELD = "chainrule_yield"
+
+
+def define_symbols() -> None:
+    """Tell LLVM's linker the address of what barriers call.
+
+    ``emit_barrier`` does it; a process that loads object code which another one has
+    compiled calls it first.
+    """
+    if sys.platform == "win32":
+        function = ctypes.windll.kernel32.SwitchToThread
+    else:
+        function = ctypes.CDLL(None).sched_yield
+    address = ctypes.cast(function, ctypes.c_void_p).value
+    assert address is not None
+    binding.add_symbol(_YIELD, address)
+
+
+def emit_barrier(module: ir.Module) -> ir.Function:
+    """Emit, once a module, ``void barrier(i8* state, i32 threads)``.
+
+    A thread that calls it goes on when all have called it, and sees all that the
+    others wrote before. The state holds a counter of those who came and a generation;
+    the last to come sets the counter back and raises the generation, on which the
+    others spin. After 500 looks they offer their core to other threads between
+    looks: pure spinning loses milliseconds when another process wants the core.
+
+    Args:
+        module: where to emit. Its triple (the default one if it has none) decides what
+            the pause between two looks is.
+
+    Returns:
+        the function; state is BARRIER_BYTES bytes that start as zeros.
+    """
+    name = "chainrule_barrier"
+    if name in module.globals:
+        return module.globals[name]
+    define_symbols()
+    yield_core = ir.Function(module, ir.FunctionType(_I32, []), _YIELD)
+    signature = ir.FunctionType(_VOID, [_I8.as_pointer(), _I32])
+    barrier = ir.Function(module, signature, name)
+    barrier.linkage = "internal"
+    barrier.attributes.add("noinline")
+    barrier.attributes.add("nounwind")
+    state, threads = barrier.args
+    state.name, threads.name = "state", "threads"
+    labels = ["entry", "arrive", "last", "look", "again", "pause", "offer", "done"]
+    blocks = [barrier.append_basic_block(label) for label in labels]
+    entry, arrive, last, look, again, pause, offer, done = blocks
+
+    b = ir.IRBuilder(entry)
+    word = _I32.as_pointer()
+    arrived_at = b.bitcast(state, word)
+    generation_at = b.bitcast(b.gep(state, [_I32(_GENERATION)]), word)
+    b.cbranch(b.icmp_signed("<=", threads, _I32(1)), done, arrive)
+
+    b.position_at_end(arrive)
+    # Before the counter: once this thread is counted, the generation may change.
+    generation = b.load_atomic(generation_at, "monotonic", 4)
+    before = b.atomic_rmw("add", arrived_at, _I32(1), "acq_rel")
+    is_last = b.icmp_signed("==", before, b.sub(threads, _I32(1)))
+    b.cbranch(is_last, last, look)
+
+    b.position_at_end(last)
+    b.store_atomic(_I32(0), arrived_at, "monotonic", 4)
+    b.store_atomic(b.add(generation, _I32(1)), generation_at, "release", 4)
+    b.branch(done)
+
+    b.position_at_end(look)
+    looks = b.phi(_I32)
+    now = b.load_atomic(generation_at, "acquire", 4)
+    b.cbranch(b.icmp_signed("!=", now, generation), done, again)
+    b.position_at_end(again)
+    b.cbranch(b.icmp_signed("<", looks, _I32(_SPINS)), pause, offer)
+    b.position_at_end(pause)
+    _emit_pause(b)
+    more = b.add(looks, _I32(1))
+    b.branch(look)
+    b.position_at_end(offer)
+    b.call(yield_core, [])
+    b.branch(look)
+    for value, source in (_I32(0), arrive), (more, pause), (looks, offer):
+        looks.add_incoming(value, source)
+
+    b.position_at_end(done)
+    b.ret_void()
+    return barrier
+
+
+# --- What differs between processors --------------------------------------------------
+
+
+def _processor(module: ir.Module) -> str:
+    """The first word of the module's triple, or of the default one."""
+    word: str = module.triple.partition("-")[0]
+    if word in ("", "unknown"):
+        word = binding.get_default_triple().partition("-")[0]
+    return {"amd64": "x86_64", "arm64": "aarch64"}.get(word, word)
+
+
+def _intrinsic(
+    b: ir.IRBuilder, name: str, result: ir.Type, args: list[ir.Value]
+) -> ir.Value:
+    """Call an LLVM intrinsic of these types."""
+    function = b.module.globals.get(name)
+    if function is None:
+        signature = ir.FunctionType(result, [arg.type for arg in args])
+        function = ir.Function(b.module, signature, name)
+    return b.call(function, args)
+
+
+def _emit_pause(b: ir.IRBuilder) -> None:
+    """Tell the core that this is a spin loop, where there is such an instruction."""
+    processor = _processor(b.module)
+    if processor == "x86_64":
+        _intrinsic(b, "llvm.x86.sse2.pause", _VOID, [])
+    elif processor == "aarch64":
+        _intrinsic(b, "llvm.aarch64.hint", _VOID, [_I32(1)])
+
+
+_X86_FLUSH = 0x8040
+"""MXCSR: flush denormal results to zero (bit 15), read denormals as zero (bit 6)."""
+
+_AARCH64_FLUSH = 1 << 24
+"""FPCR: FZ does both."""
+
+
+def emit_flush_denormals(builder: ir.IRBuilder) -> ir.Value:
+    """Emit code after which denormals count as zero on this thread.
+
+    Arithmetic on denormals is many times slower on some processors. On x86-64 this
+    sets two bits of MXCSR, on AArch64 one of FPCR; elsewhere it does nothing.
+
+    LLVM does not know that arithmetic depends on these bits. Do the work in a function
+    of its own that is not inlined, or at least between loads and stores, which stay on
+    their side.
+
+    Returns:
+        the setting as it was, for emit_restore_denormals.
+    """
+    processor = _processor(builder.module)
+    if processor == "x86_64":
+        slot = builder.alloca(_I32)
+        address = builder.bitcast(slot, _I8.as_pointer())
+        _intrinsic(builder, "llvm.x86.sse.stmxcsr", _VOID, [address])
+        saved = builder.load(slot)
+        _set_x86(builder, builder.or_(saved, _I32(_X86_FLUSH)))
+        return saved
+    if processor == "aarch64":
+        saved = _intrinsic(builder, "llvm.aarch64.get.fpcr", _I64, [])
+        flush = builder.or_(saved, _I64(_AARCH64_FLUSH))
+        _intrinsic(builder, "llvm.aarch64.set.fpcr", _VOID, [flush])
+        return saved
+    return _I32(0)
+
+
+def emit_restore_denormals(builder: ir.IRBuilder, saved: ir.Value) -> None:
+    """Emit code that sets the treatment of denormals as it was.
+
+    Args:
+        builder: the builder to append to.
+        saved: what emit_flush_denormals returned, in the same function.
+    """
+    processor = _processor(builder.module)
+    if processor == "x86_64":
+        _set_x86(builder, saved)
+    elif processor == "aarch64":
+        _intrinsic(builder, "llvm.aarch64.set.fpcr", _VOID, [saved])
+
+
+def _set_x86(b: ir.IRBuilder, value: ir.Value) -> None:
+    """Load MXCSR, which goes through memory."""
+    slot = b.alloca(_I32)
+    b.store(value, slot)
+    address = b.bitcast(slot, _I8.as_pointer())
+    _intrinsic(b, "llvm.x86.sse.ldmxcsr", _VOID, [address])

@@ -1,0 +1,1 @@
+"""The NumPy engine: a traced graph as straight-line Python over planned buffers."""

@@ -1,0 +1,144 @@
+"""One table: how the NumPy engine runs each primitive.
+
+An entry writes Python statements that store into the output's buffer. A primitive that
+is not listed runs through its reference, whose result is copied into place. Views cost
+nothing at run time and do not appear here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+
+from chainrule.errors import ArgumentError
+from chainrule.graph.node import Array, Node
+from chainrule.primitives.matmul import plan_product
+
+
+class Writer(Protocol):
+    """What a lowering writes to."""
+
+    def name(self, item: Any) -> str:
+        """A name under which the statements can use ``item``."""
+        ...
+
+    def line(self, text: str) -> None:
+        """Add a statement."""
+        ...
+
+
+#: Primitives that are one ufunc: name → ufunc.
+UFUNCS: dict[str, np.ufunc] = {
+    "add": np.add,
+    "sub": np.subtract,
+    "mul": np.multiply,
+    "div": np.divide,
+    "neg": np.negative,
+    "exp": np.exp,
+    "log": np.log,
+    "tanh": np.tanh,
+    "sqrt": np.sqrt,
+    "abs": np.absolute,
+    "sign": np.sign,
+    "maximum": np.maximum,
+    "less": np.less,
+    "equal": np.equal,
+}
+
+
+def _take(x: Array, indices: Array, out: Array) -> None:
+    try:
+        if indices.size and indices.min() < 0:
+            raise IndexError
+        x.take(indices, 0, out)
+    except IndexError:
+        raise ArgumentError(
+            "take was asked for a row that does not exist.",
+            expected=f"indices from 0 to {x.shape[0] - 1}",
+            got=f"indices from {indices.min()} to {indices.max()}",
+        ) from None
+
+
+def _where(w: Writer, node: Node, ins: list[str], out: str) -> None:
+    condition, a, b = ins
+    if out == a:
+        w.line(f"copyto({out}, {b}, where=invert({condition}))")
+        return
+    if out != b:
+        w.line(f"copyto({out}, {b})")
+    w.line(f"copyto({out}, {a}, where={condition})")
+
+
+def _convert(w: Writer, node: Node, ins: list[str], out: str) -> None:
+    w.line(f'copyto({out}, {ins[0]}, casting="unsafe")')
+
+
+def _reduce(ufunc: np.ufunc) -> Lowering:
+    def lower(w: Writer, node: Node, ins: list[str], out: str) -> None:
+        function = w.name(ufunc.reduce)
+        w.line(f"{function}({ins[0]}, {node.attrs['axes']!r}, None, {out})")
+
+    return lower
+
+
+def _argmax(w: Writer, node: Node, ins: list[str], out: str) -> None:
+    w.line(f"{ins[0]}.argmax({node.attrs['axis']}, {out})")
+
+
+def _take_rows(w: Writer, node: Node, ins: list[str], out: str) -> None:
+    w.line(f"{w.name(_take)}({ins[0]}, {ins[1]}, {out})")
+
+
+def _dot(w: Writer, node: Node, ins: list[str], out: str) -> None:
+    a, b = node.inputs
+    plan = plan_product(node.attrs["dims"])
+    simple = plan.batch == 0 and plan.left == plan.contracted == 1 and len(b.shape) == 2
+    if not simple or node.attrs["accumulate"].itemsize > a.dtype.itemsize:
+        return reference(w, node, ins, out)
+    left = ins[0] if plan.lhs == (0, 1) else f"{ins[0]}.T"
+    right = ins[1] if plan.rhs == (0, 1) else f"{ins[1]}.T"
+    if plan.out == (0, 1):
+        w.line(f"matmul({left}, {right}, {out})")
+    else:  # the transposed product, so that the output is written in its own order
+        w.line(f"matmul({right}.T, {left}.T, {out})")
+    return None
+
+
+def reference(w: Writer, node: Node, ins: list[str], out: str) -> None:
+    """Run the primitive's reference and copy its result into place."""
+    attrs = w.name(node.attrs)
+    function = w.name(node.primitive.reference)
+    w.line(f"copyto({out}, {function}({', '.join([*ins, f'**{attrs}'])}))")
+
+
+Lowering = Callable[[Writer, Node, list[str], str], None]
+
+LOWERINGS: dict[str, Lowering] = {
+    "where": _where,
+    "convert": _convert,
+    "reduce_sum": _reduce(np.add),
+    "reduce_max": _reduce(np.maximum),
+    "argmax": _argmax,
+    "take": _take_rows,
+    "dot_general": _dot,
+}
+
+#: Primitives that show memory that exists already: name → view of the input.
+VIEWS: dict[str, Callable[..., Array]] = {
+    "reshape": lambda x, shape: x.reshape(shape),
+    "broadcast_to": lambda x, shape: np.broadcast_to(x, shape),
+    "transpose": lambda x, axes: x.transpose(axes),
+    "slice": lambda x, starts, stops, strides: x[
+        tuple(map(slice, starts, stops, strides))
+    ],
+    "flip": lambda x, axes: np.flip(x, axes),
+}
+
+#: Names that every program may use.
+GLOBALS: dict[str, Any] = {
+    "copyto": np.copyto,
+    "matmul": np.matmul,
+    "invert": np.invert,
+}

@@ -1,0 +1,195 @@
+"""Memory planning, shared by the engines.
+
+Given a prepared graph, decide once which values are views of others, which new state
+can be computed right where the old one lies, and where in one arena everything else
+lives. After that a step allocates nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from chainrule.graph.node import Node, Value
+from chainrule.graph.primitive import Primitive, Region
+from chainrule.graph.program import Entry
+from chainrule.graph.types import ArrayType
+
+ALIGNMENT = 64
+
+
+@dataclass
+class Plan:
+    """Where the values of one entry point live.
+
+    Attributes:
+        entry: the entry point, its graph prepared.
+        root: for each value the one whose memory it shows (itself, if no view).
+        last: for each root the index of the last node that reads it (the number of
+            nodes, where it is an output).
+        state_of: for a root that lies in a state's memory, that state's name.
+        copies: pairs (value, state name) to be copied at the end of a step.
+        offsets: for every other computed root its place in the arena.
+        arena: bytes needed.
+    """
+
+    entry: Entry
+    root: dict[Value, Value] = field(default_factory=dict[Value, Value])
+    last: dict[Value, int] = field(default_factory=dict[Value, int])
+    state_of: dict[Value, str] = field(default_factory=dict[Value, str])
+    copies: list[tuple[Value, str]] = field(default_factory=list[tuple[Value, str]])
+    offsets: dict[Value, int] = field(default_factory=dict[Value, int])
+    arena: int = 0
+
+
+def make_plan(
+    entry: Entry,
+    *,
+    is_view: Callable[[Node, dict[Value, Value]], bool],
+    in_place: Callable[[Node, Value, Value], bool],
+    size: Callable[[Value], int],
+) -> Plan:
+    """Plan the memory of an entry point.
+
+    Args:
+        entry: the entry point, after the passes.
+        is_view: whether a node shows memory that exists already.
+        in_place: ``in_place(node, old, new)``: whether ``node`` may write its output
+            ``new`` over its input ``old``, element by element.
+        size: bytes that a value needs.
+    """
+    graph = entry.graph
+    plan = Plan(entry)
+    root, last = plan.root, plan.last
+    end = len(graph.nodes)
+    for value in graph.inputs:
+        root[value] = value
+    for i, node in enumerate(graph.nodes):
+        view = is_view(node, root)
+        for value in node.outputs:
+            assert value is not None
+            root[value] = root[node.inputs[0]] if view else value
+            last[root[value]] = i
+        for value in node.inputs:
+            last[root[value]] = i
+    for value in graph.outputs:
+        last[root[value]] = end
+    _place_state(plan, in_place, end)
+    _place_arena(plan, in_place, size)
+    return plan
+
+
+def _place_state(
+    plan: Plan, in_place: Callable[[Node, Value, Value], bool], end: int
+) -> None:
+    """Let new state be computed in the memory of the old one where that is safe.
+
+    Safe means: nothing reads the old value after the node that computes the new one,
+    and that node reads it element by element, if at all.
+    """
+    entry, graph = plan.entry, plan.entry.graph
+    held = dict(zip(entry.state, graph.inputs[len(entry.inputs) :], strict=True))
+    for name, value in held.items():
+        plan.state_of[value] = name
+    position = {node: i for i, node in enumerate(graph.nodes)}
+    for name, index in entry.replaces.items():
+        old, new = held[name], graph.outputs[index]
+        node = new.node
+        if new is old:
+            continue
+        if node is None or plan.root[new] is not new or new in plan.state_of:
+            plan.copies.append((new, name))
+            continue
+        at, last = position[node], plan.last.get(old, -1)
+        reads = [v for v in node.inputs if plan.root[v] is old]
+        safe = last < at or (
+            last == at and all(v is old and in_place(node, v, new) for v in reads)
+        )
+        if safe and last != end:
+            plan.state_of[new] = name
+        else:
+            plan.copies.append((new, name))
+
+
+def _place_arena(
+    plan: Plan,
+    in_place: Callable[[Node, Value, Value], bool],
+    size: Callable[[Value], int],
+) -> None:
+    """Give every other value a place, reusing memory whose values are dead."""
+    graph = plan.entry.graph
+    free: list[tuple[int, int]] = []  # (offset, bytes), sorted
+    sizes: dict[Value, int] = {}
+
+    def allocate(need: int) -> int:
+        best = min(
+            (hole for hole in free if hole[1] >= need), key=lambda h: h[1], default=None
+        )
+        if best is None:
+            offset = plan.arena
+            plan.arena += need
+            return offset
+        free.remove(best)
+        if best[1] > need:
+            free.append((best[0] + need, best[1] - need))
+        return best[0]
+
+    def release(offset: int, length: int) -> None:
+        free.append((offset, length))
+        free.sort()
+        merged: list[tuple[int, int]] = []
+        for start, extent in free:
+            if merged and merged[-1][0] + merged[-1][1] == start:
+                merged[-1] = (merged[-1][0], merged[-1][1] + extent)
+            else:
+                merged.append((start, extent))
+        free[:] = merged
+
+    for i, node in enumerate(graph.nodes):
+        taken: set[Value] = set()
+        for out in node.outputs:
+            assert out is not None
+            if plan.root[out] is not out or out in plan.state_of:
+                continue
+            need = -(-max(size(out), 1) // ALIGNMENT) * ALIGNMENT
+            for old in node.inputs:
+                if (
+                    old in plan.offsets
+                    and plan.root[old] is old
+                    and plan.last[old] == i
+                    and sizes[old] == need
+                    and old not in taken
+                    and in_place(node, old, out)
+                ):
+                    taken.add(old)
+                    plan.offsets[out] = plan.offsets[old]
+                    break
+            else:
+                plan.offsets[out] = allocate(need)
+            sizes[out] = need
+        for value in {plan.root[v] for v in node.inputs} | set(node.outputs):
+            if value in plan.offsets and plan.last[value] == i and value not in taken:
+                release(plan.offsets[value], sizes[value])
+
+
+def scalar_broadcast(node: Node) -> bool:
+    """Whether a node repeats a single number."""
+    return node.primitive.name == "broadcast_to" and node.inputs[0].shape == ()
+
+
+def elementwise_body(
+    primitive: Primitive, types: list[ArrayType], attrs: dict[str, object]
+) -> bool:
+    """Whether a region's body is one loop over elements (scalars may be repeated)."""
+    if not isinstance(primitive, Region):
+        return False
+    from chainrule.passes import prepare
+
+    body = prepare(primitive.body(types, attrs))
+    shapes = {v.shape for v in (*body.inputs, *body.outputs) if v.shape != ()}
+    return len(shapes) <= 1 and all(
+        (node.primitive.elementwise)
+        or scalar_broadcast(node)
+        or (node.primitive.name == "constant" and node.attrs["shape"] == ())
+        for node in body.nodes
+    )

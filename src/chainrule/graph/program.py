@@ -1,0 +1,82 @@
+"""Programs: several entry points over one state.
+
+A training run has a train step, an evaluation and a prediction over the same weights; a
+GAN has a step for each of its networks. An entry point is a pure function
+
+    (inputs, state) → (outputs, new state)
+
+written as one graph, with pairs that say which output replaces which state. Only an
+engine overwrites in place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from chainrule.errors import GraphError
+from chainrule.graph.graph import Graph
+from chainrule.graph.types import ArrayType
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry point.
+
+    Attributes:
+        name: its name.
+        graph: inputs (first ``inputs``, then ``state``), outputs (first the
+            ``outputs`` visible ones, then new state).
+        inputs: names of the arguments.
+        each: those of them that a run of many steps gives anew for each step.
+        state: names of the state that it reads or replaces.
+        replaces: for each replaced state the position of its new value among the
+            graph's outputs.
+        outputs: how many outputs the caller gets.
+    """
+
+    name: str
+    graph: Graph
+    inputs: tuple[str, ...]
+    each: tuple[str, ...]
+    state: tuple[str, ...]
+    replaces: Mapping[str, int]
+    outputs: int
+
+    def with_graph(self, graph: Graph) -> Entry:
+        """The same entry after a pass over its graph."""
+        return Entry(
+            self.name,
+            graph,
+            self.inputs,
+            self.each,
+            self.state,
+            self.replaces,
+            self.outputs,
+        )
+
+
+class Program:
+    """Entry points over one state.
+
+    Attributes:
+        entries: by name.
+        state: the type of each state, by name.
+    """
+
+    def __init__(self, entries: Mapping[str, Entry]) -> None:
+        self.entries = dict(entries)
+        self.state: dict[str, ArrayType] = {}
+        for entry in self.entries.values():
+            held = entry.graph.inputs[len(entry.inputs) :]
+            for name, value in zip(entry.state, held, strict=True):
+                known = self.state.setdefault(name, value.type)
+                if known != value.type:
+                    raise GraphError(
+                        f"Entry points disagree about the state {name!r}.",
+                        expected=str(known),
+                        got=f"{value.type} in {entry.name}",
+                    )
+
+    def __str__(self) -> str:
+        return "\n\n".join(str(entry.graph) for entry in self.entries.values())

@@ -1,0 +1,488 @@
+"""Reading the text form (see ``text.py``): text to blocks, blocks to graphs."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NoReturn, TypeVar, cast
+
+from chainrule.errors import ChainruleError, ParseError
+from chainrule.graph.graph import Graph
+from chainrule.graph.node import Node, Value
+from chainrule.graph.primitive import Primitive, lookup
+from chainrule.graph.text_writer import NUMBER, SOURCE, WORD, input_name, word
+from chainrule.graph.types import ArrayType, Dim, DType, Size
+
+_T = TypeVar("_T")
+
+#: Deeper nesting of tuples or bodies than this is refused.
+DEPTH = 50
+
+_SHORT = {dtype.short: dtype for dtype in DType}
+
+
+def parse(text: str) -> Graph:
+    """The graph that ``text`` describes: its first block, which uses the others.
+
+    Raises:
+        ParseError: with line and column, where the text is not a graph.
+    """
+    reader = _Reader(text)
+    blocks = reader.blocks()
+    return _Builder(reader, blocks).main()
+
+
+_SKIP = re.compile(r"(?:[ \t\r\n]+|#[^\n]*)*")
+_KEY = re.compile(r"[^\W\d]\w*")
+_STRING = re.compile(r'"(?:[^"\\\x00-\x1f]|\\.)*"')
+_SIZE = re.compile(r"(-?[0-9]+)?N\b")
+_FLOAT = re.compile(
+    r"-?[0-9]+(?:\.[0-9]+(?:e[+-]?[0-9]+)?|e[+-]?[0-9]+)\b|-?inf\b|nan\b"
+)
+_INT = re.compile(r"-?[0-9]+\b(?!\.)")
+_DIM = re.compile(r"(?:[0-9]*N|[0-9]+)\b")
+
+
+@dataclass
+class _Name:
+    """A name in the text, in its printed form, and where it stands."""
+
+    text: str
+    at: int
+
+
+@dataclass
+class _Line:
+    """One line ``outputs = primitive(inputs) {attrs} ; tail`` as read."""
+
+    outputs: list[tuple[_Name, ArrayType]]
+    primitive: _Name
+    inputs: list[_Name]
+    attrs: dict[str, Any]
+    scope: str = ""
+    role: str = "forward"
+    source: str | None = None
+
+
+@dataclass
+class _Block:
+    """One ``graph`` block as read; an attribute that names a graph is a _Name yet."""
+
+    name: str
+    at: int
+    inputs: list[tuple[_Name, ArrayType]]
+    lines: list[_Line] = field(default_factory=list[_Line])
+    outputs: list[_Name] = field(default_factory=list[_Name])
+
+
+class _Reader:
+    """A place in the text, and what can be read from there."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.at = 0
+
+    def fail(
+        self,
+        problem: str,
+        expected: str,
+        *,
+        at: int | None = None,
+        got: str | None = None,
+        fix: str | None = None,
+    ) -> NoReturn:
+        """Refuse the text, pointing at ``at`` or at where reading stands."""
+        if at is None:
+            self.skip()
+            at = self.at
+        line = self.text.count("\n", 0, at) + 1
+        column = at - self.text.rfind("\n", 0, at)
+        if got is None:
+            found = re.match(r"[\w.\-%@]+|[^\n]{1,12}", self.text[at:])
+            got = repr(found.group()) if found else "the end"
+        raise ParseError(
+            f"Line {line}, column {column}: {problem}",
+            expected=expected,
+            got=got,
+            fix=fix or "write it as str(graph) does",
+        )
+
+    def skip(self) -> None:
+        found = _SKIP.match(self.text, self.at)
+        self.at = found.end() if found else self.at
+
+    def take(self, pattern: re.Pattern[str]) -> str | None:
+        """What matches here, if anything does."""
+        self.skip()
+        found = pattern.match(self.text, self.at)
+        if found is None:
+            return None
+        self.at = found.end()
+        return found.group()
+
+    def takes(self, token: str) -> bool:
+        """Whether ``token`` stands here; then it is read."""
+        self.skip()
+        if not self.text.startswith(token, self.at):
+            return False
+        end = self.at + len(token)
+        if token[-1].isalpha() and WORD.match(self.text, end):
+            return False
+        self.at = end
+        return True
+
+    def need(self, token: str, where: str) -> None:
+        if not self.takes(token):
+            self.fail(f"{where} is not complete.", repr(token))
+
+    def string(self) -> str | None:
+        start = self.at
+        found = self.take(_STRING)
+        if found is None:
+            return None
+        try:
+            return json.loads(found)
+        except ValueError:
+            self.fail("This text has an unknown escape.", r"\" \\ \n \u00e9", at=start)
+
+    def word(self, what: str) -> str:
+        """A bare word or a text in quotes."""
+        found = self.string()
+        if found is None:
+            found = self.take(WORD)
+        if found is None:
+            self.fail(f"Here {what} is missing.", "a word, or a text in quotes")
+        return found
+
+    def listed(self, close: str, where: str, read: Callable[[], _T]) -> list[_T]:
+        """Items separated by commas, up to ``close``."""
+        items: list[_T] = []
+        if self.takes(close):
+            return items
+        while True:
+            items.append(read())
+            if self.takes(close):
+                return items
+            if not self.takes(","):
+                self.fail(f"{where} does not end.", f"',' or {close!r}")
+
+    def blocks(self) -> list[_Block]:
+        """Every block of the text."""
+        blocks: list[_Block] = []
+        while not blocks or self.at < len(self.text):
+            self.skip()
+            at = self.at
+            if not self.takes("graph"):
+                self.fail("Here a graph should begin.", "'graph name(inputs) {'")
+            name = self.word("the graph's name")
+            if any(block.name == name for block in blocks):
+                self.fail(
+                    f"Two graphs are called {name!r}.", "names of their own", at=at
+                )
+            self.need("(", "The first line of the graph")
+            block = _Block(name, at, self.listed(")", "The inputs", self.declared))
+            self.need("{", "The first line of the graph")
+            while not self.takes("return"):
+                block.lines.append(self.line())
+            if not self.takes("}"):
+                block.outputs.append(self.value())
+                while self.takes(","):
+                    block.outputs.append(self.value())
+                self.need("}", "The graph")
+            blocks.append(block)
+            self.skip()
+        return blocks
+
+    def value(self) -> _Name:
+        """``%name``."""
+        self.skip()
+        at = self.at
+        if not self.takes("%"):
+            self.fail("Here a value is missing.", "a value such as %x or %1")
+        if self.text[self.at : self.at + 1] == '"':
+            name = self.string()
+            if name is None:
+                self.fail("This name does not end.", 'a closing "')
+            return _Name(input_name(name), at)
+        found = WORD.match(self.text, self.at)
+        if found is None:
+            self.fail("This value has no name.", "a value such as %x or %1", at=at)
+        self.at = found.end()
+        return _Name(found.group(), at)
+
+    def declared(self) -> tuple[_Name, ArrayType]:
+        """``%name: type``."""
+        name = self.value()
+        self.need(":", f"The declaration of %{name.text}")
+        return name, self.type()
+
+    def type(self) -> ArrayType:
+        """``f32[N,784]``."""
+        self.skip()
+        at = self.at
+        short = self.take(_KEY) or ""
+        if short not in _SHORT:
+            self.fail(
+                "This is no element type.",
+                ", ".join(_SHORT),
+                at=at,
+                fix=_near(short, _SHORT),
+            )
+        self.need("[", "The type")
+        return ArrayType(tuple(self.listed("]", "The shape", self.dim)), _SHORT[short])
+
+    def dim(self) -> Dim:
+        found = self.take(_DIM)
+        if found is None:
+            self.fail("This is no size.", "an integer, or N or 4N")
+        if found.endswith("N"):
+            return Size(self.integer(found[:-1] or "1"))
+        return self.integer(found)
+
+    def integer(self, digits: str) -> int:
+        try:
+            return int(digits)
+        except ValueError:  # Python refuses thousands of digits.
+            self.fail("This number is too long.", "fewer digits", got=digits[:12] + "…")
+
+    def line(self) -> _Line:
+        outputs = [self.declared()]
+        while self.takes(","):
+            outputs.append(self.declared())
+        self.need("=", "The node")
+        self.skip()
+        at = self.at
+        primitive = self.take(WORD)
+        if primitive is None:
+            self.fail("Here the primitive is missing.", "a name such as add")
+        self.need("(", "The node")
+        inputs = self.listed(")", "The arguments", self.value)
+        line = _Line(outputs, _Name(primitive, at), inputs, {})
+        if self.takes("{"):
+            self.listed("}", "The attributes", lambda: self.attribute(line.attrs))
+        if self.takes(";"):
+            self.tail(line)
+        return line
+
+    def attribute(self, attrs: dict[str, Any]) -> None:
+        key = self.take(_KEY)
+        if key is None:
+            self.fail("Here an attribute is missing.", "key=value")
+        if key in attrs:
+            self.fail(f"The attribute {key} is given twice.", "each of them once")
+        self.need("=", "The attribute")
+        attrs[key] = self.literal()
+
+    def tail(self, line: _Line) -> None:
+        start = self.at
+        if self.takes("scope"):
+            self.need("=", "The scope")
+            line.scope = self.word("the scope")
+        if self.takes("role"):
+            self.need("=", "The role")
+            line.role = self.word("the role")
+        if self.takes("at"):
+            line.source = self.string()
+            if line.source is None:
+                line.source = self.take(SOURCE)
+            if line.source is None:
+                self.fail(
+                    "Here the source is missing.", "file:line, or a text in quotes"
+                )
+        if self.at == start:
+            self.fail("Nothing follows the semicolon.", "scope=…, role=… or at …")
+
+    def literal(self, depth: int = 0) -> Any:
+        """An attribute's value."""
+        self.skip()
+        at = self.at
+        if self.takes("("):
+            if depth == DEPTH:
+                self.fail(
+                    "These tuples are nested too deep.", f"at most {DEPTH}", at=at
+                )
+            return self.tuple(depth)
+        if self.takes("@"):
+            return _Name(self.word("the graph's name"), at)
+        text = self.string()
+        if text is not None:
+            return text
+        if found := self.take(_SIZE):
+            return Size(self.integer(found[:-1] or "1"))
+        if found := self.take(_FLOAT):
+            return float(found)
+        if found := self.take(_INT):
+            return self.integer(found)
+        found = self.take(_KEY)
+        if found in ("true", "false"):
+            return found == "true"
+        if found in _SHORT:
+            return _SHORT[found]
+        self.fail(
+            "This is no attribute.",
+            'true, 7, 0.5, "text", (1, 2), f32, 4N or @graph',
+            at=at,
+        )
+
+    def tuple(self, depth: int) -> tuple[Any, ...]:
+        items: list[Any] = []
+        while not self.takes(")"):
+            items.append(self.literal(depth + 1))
+            if self.takes(","):
+                continue
+            if len(items) == 1 or not self.takes(")"):
+                fix = "write a tuple of one as (1,)" if len(items) == 1 else None
+                self.fail("The tuple does not end.", "','", fix=fix)
+            break
+        return tuple(items)
+
+
+def _near(name: str, names: Iterable[str]) -> str | None:
+    near = difflib.get_close_matches(name, list(names), n=1)
+    return f"did you mean {near[0]!r}?" if near else None
+
+
+# Reading: blocks to graphs
+
+
+class _Builder:
+    """Makes graphs out of blocks, a body before the node that holds it."""
+
+    def __init__(self, reader: _Reader, blocks: Sequence[_Block]) -> None:
+        self.reader = reader
+        self.blocks = blocks
+        self.named = {block.name: block for block in blocks}
+        self.made: dict[str, Graph] = {}
+        self.open: list[str] = []
+
+    def main(self) -> Graph:
+        graph = self.build(self.blocks[0])
+        for block in self.blocks:
+            if block.name not in self.made:
+                self.reader.fail(
+                    f"Nothing uses the graph {block.name!r}.",
+                    f"an attribute @{word(block.name)}",
+                    at=block.at,
+                    fix="remove it; one text holds one graph and its bodies",
+                )
+        return graph
+
+    def build(self, block: _Block) -> Graph:
+        self.open.append(block.name)
+        values: dict[str, Value] = {}
+
+        def read(name: _Name) -> Value:
+            if name.text not in values:
+                self.reader.fail(
+                    f"%{name.text} is not defined before it is used.",
+                    "an input, or the result of a line above",
+                    at=name.at,
+                    fix=_near(name.text, values),
+                )
+            return values[name.text]
+
+        def define(name: _Name, value: Value) -> Value:
+            if name.text in values:
+                self.reader.fail(
+                    f"%{name.text} is defined twice.", "a name of its own", at=name.at
+                )
+            values[name.text] = value
+            return value
+
+        inputs = [
+            define(name, Value(None, t.shape, t.dtype, name=_plain(name.text)))
+            for name, t in block.inputs
+        ]
+        for line in block.lines:
+            arguments = tuple(read(name) for name in line.inputs)
+            attrs = {key: self.resolve(item) for key, item in line.attrs.items()}
+            primitive = self.primitive(line, arguments, attrs)
+            node = Node(
+                primitive,
+                arguments,
+                attrs,
+                scope=line.scope,
+                role=line.role,
+                source=line.source,
+            )
+            outputs = [
+                define(name, Value(None, t.shape, t.dtype, node=node, index=i))
+                for i, (name, t) in enumerate(line.outputs)
+            ]
+            node.set_outputs(tuple(outputs))
+        graph = Graph(block.name, inputs, [read(name) for name in block.outputs])
+        self.open.pop()
+        self.made[block.name] = graph
+        return graph
+
+    def primitive(
+        self, line: _Line, arguments: Sequence[Value], attrs: dict[str, Any]
+    ) -> Primitive:
+        """The primitive; its rule must give the types that the line declares."""
+        name, at = line.primitive.text, line.primitive.at
+        declared = tuple(t for _, t in line.outputs)
+        try:
+            primitive = lookup(name)
+            types = primitive.output_types([v.type for v in arguments], attrs)
+            said = ", ".join(map(str, types))
+        except ChainruleError as error:
+            self.reader.fail(
+                error.what,
+                error.expected or "inputs and attributes that fit",
+                at=at,
+                got=error.got,
+                fix=error.fix,
+            )
+        except Exception as error:
+            # A rule may trust that its attributes are of the right kind; text may not
+            # be trusted, so whatever the rule trips over is a fault of the text.
+            self.reader.fail(
+                f"{name} does not take these inputs and attributes.",
+                "the inputs and attributes that its rule names",
+                at=at,
+                got=f"{type(error).__name__}: {error}",
+            )
+        # In text too: a shape of (True,) or (1.0,) equals (1,) and is none.
+        written = ", ".join(map(str, declared))
+        if types != declared or said != written:
+            self.reader.fail(
+                f"The declared types are not those of {name}.",
+                said,
+                at=line.outputs[0][0].at,
+                got=written,
+            )
+        return primitive
+
+    def resolve(self, item: Any) -> Any:
+        """An attribute with the graphs in place of their names."""
+        if isinstance(item, tuple):
+            item = cast("tuple[Any, ...]", item)
+            return tuple(self.resolve(part) for part in item)
+        if not isinstance(item, _Name):
+            return item
+        if item.text in self.made:
+            return self.made[item.text]
+        if item.text not in self.named:
+            self.reader.fail(
+                f"No graph is called {item.text!r}.",
+                "the name of another block",
+                at=item.at,
+                fix=_near(item.text, self.named),
+            )
+        if item.text in self.open or len(self.open) == DEPTH:
+            self.reader.fail(
+                f"The graph {item.text!r} contains itself, or bodies nest too deep.",
+                f"bodies within bodies, at most {DEPTH} levels",
+                at=item.at,
+            )
+        return self.build(self.named[item.text])
+
+
+def _plain(name: str) -> str | None:
+    """An input's name from its printed form; None for a number."""
+    if NUMBER.fullmatch(name):
+        return None
+    return json.loads(name) if name.startswith('"') else name

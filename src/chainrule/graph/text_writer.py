@@ -1,0 +1,182 @@
+"""Writing the text form (described in ``text.py``)."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Any, cast
+
+from chainrule.errors import GraphError
+from chainrule.graph.graph import Graph
+from chainrule.graph.node import Node, Value
+from chainrule.graph.types import DType, Size
+
+#: A longer first line is broken, one input a line.
+LINE = 88
+
+WORD = re.compile(r"[\w.\-]+")
+NUMBER = re.compile(r"[0-9]+")
+SOURCE = re.compile(r"[\w./\-]+:[0-9]+")
+
+
+def to_text(graph: Graph) -> str:
+    """The graph as text.
+
+    >>> from chainrule.graph.types import ArrayType, DType
+    >>> print(to_text(Graph("same", [Value(None, (3,), DType.float32, name="x")], [])))
+    graph same(%x: f32[3]) {
+      return
+    }
+    """
+    writer = _Writer()
+    main = writer.add(graph)
+    return "\n\n".join(writer.blocks[name] for name in writer.reachable(main))
+
+
+def quoted(text: str) -> str:
+    """The text in quotes, with escapes where it could not be read otherwise."""
+    return json.dumps(text, ensure_ascii=not text.isprintable())
+
+
+def word(text: str) -> str:
+    """The text bare where that is unmistakable, else in quotes."""
+    return text if WORD.fullmatch(text) else quoted(text)
+
+
+def input_name(name: str) -> str:
+    """An input's name as printed: digits alone would be a number."""
+    return quoted(name) if NUMBER.fullmatch(name) else word(name)
+
+
+def _unique(name: str, taken: Iterable[str]) -> str:
+    count, made = 2, name
+    while made in taken:
+        made, count = f"{name}~{count}", count + 1
+    return made
+
+
+def value_names(graph: Graph) -> dict[Value, str]:
+    """How the text form calls each value of the graph, without the ``%``."""
+    names: dict[Value, str] = {}
+    taken: set[str] = set()
+    number = 0
+    for value in graph.values():
+        if value in names:
+            continue
+        if value.name is not None and value.node is None:
+            name = _unique(value.name, taken)
+            taken.add(name)
+            names[value] = input_name(name)
+        else:
+            number += 1
+            names[value] = str(number)
+    return names
+
+
+class _Writer:
+    """The blocks of one text, each under a name of its own."""
+
+    def __init__(self) -> None:
+        self.blocks: dict[str, str] = {}
+        self.references: dict[str, list[str]] = {}
+        self.known: dict[tuple[str, str], str] = {}
+        self.taken: list[str] = []
+
+    def add(self, graph: Graph) -> str:
+        """Write the graph, unless an equal one is written already; its name."""
+        main = not self.taken
+        if main:
+            self.taken.append(graph.name)
+        used: list[str] = []
+        inside = self.inside(graph, used)
+        if (graph.name, inside) in self.known:
+            return self.known[graph.name, inside]
+        name = graph.name if main else _unique(graph.name, self.taken)
+        self.taken.append(name)
+        self.blocks[name] = f"graph {word(name)}{inside}"
+        self.references[name] = used
+        self.known[graph.name, inside] = name
+        return name
+
+    def reachable(self, main: str) -> list[str]:
+        """The blocks in the order in which a reader from the top meets their names."""
+        order: list[str] = []
+        waiting = [main]
+        while waiting:
+            name = waiting.pop()
+            if name not in order:
+                order.append(name)
+                waiting += reversed(self.references[name])
+        return order
+
+    def inside(self, graph: Graph, used: list[str]) -> str:
+        """What follows the name of a graph; ``used`` collects the bodies it names."""
+        names = value_names(graph)
+        missing: dict[Value, str] = {}
+
+        def read(value: Value) -> str:
+            # A value from nowhere: the verifier refuses it, but printing must show it.
+            name = names.get(value) or missing.setdefault(value, f"?{len(missing)}")
+            return f"%{name}"
+
+        def typed(value: Value) -> str:
+            return f"{read(value)}: {value.type}"
+
+        inputs = [typed(v) for v in graph.inputs]
+        head = f"({', '.join(inputs)}) {{"
+        if len(f"graph {graph.name}{head}") > LINE:
+            head = "(" + ",".join(f"\n  {text}" for text in inputs) + "\n) {"
+        lines = [head]
+        for node in graph.nodes:
+            given = ", ".join(read(v) for v in node.inputs)
+            made = ", ".join("_" if v is None else typed(v) for v in node.outputs)
+            attrs = ", ".join(
+                f"{key}={self.literal(item, node, used)}"
+                for key, item in node.attrs.items()
+            )
+            attrs = f" {{{attrs}}}" if attrs else ""
+            lines.append(
+                f"  {made} = {node.primitive.name}({given}){attrs}{_tail(node)}"
+            )
+        lines.append("  return " + ", ".join(read(v) for v in graph.outputs))
+        return "\n".join(line.rstrip() for line in lines) + "\n}"
+
+    def literal(self, item: Any, node: Node, used: list[str]) -> str:
+        """One attribute's value."""
+        if isinstance(item, bool):
+            return "true" if item else "false"
+        if isinstance(item, float):
+            return float.__repr__(item)
+        if isinstance(item, int | Size):
+            return str(item)
+        if isinstance(item, str):
+            return quoted(item)
+        if isinstance(item, DType):
+            return item.short
+        if isinstance(item, Graph):
+            name = self.add(item)
+            used.append(name)
+            return f"@{word(name)}"
+        if isinstance(item, tuple):
+            item = cast("tuple[Any, ...]", item)
+            parts = [self.literal(part, node, used) for part in item]
+            return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
+        raise GraphError(
+            f"An attribute of {node.primitive.name} has no text form.",
+            expected="a bool, int, float, str, DType, Size, Graph or tuple of these",
+            got=f"{item!r}, of type {type(item).__name__}",
+            fix="convert it where the node is made, for example by int(…) or tuple(…)",
+        )
+
+
+def _tail(node: Node) -> str:
+    parts: list[str] = []
+    if node.scope:
+        parts.append(f"scope={word(node.scope)}")
+    if node.role != "forward":
+        parts.append(f"role={word(node.role)}")
+    if node.source is not None:
+        bare = SOURCE.fullmatch(node.source)
+        parts.append(f"at {node.source if bare else quoted(node.source)}")
+    return f" ; {' '.join(parts)}" if parts else ""

@@ -1,0 +1,182 @@
+"""Modules: parameters, names and a forward function."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from chainrule.errors import ArgumentError, ShapeError
+from chainrule.graph.build import scope
+from chainrule.primitives.rules import show
+from chainrule.tensor import Tensor
+
+
+class Parameter(Tensor):
+    """A tensor that training changes; modules find it among their attributes."""
+
+    __slots__ = ()
+
+    def __init__(self, data: Any, *, dtype: Any = None) -> None:
+        super().__init__(data, dtype=dtype, requires_grad=True)
+
+
+class Module:
+    """Base of layers and networks.
+
+    Parameters and modules that are assigned to attributes are found, in that order,
+    under the attributes' names. Names of nested modules are joined by dots, as in
+    PyTorch: ``encoder.0.weight``.
+
+    >>> from chainrule import nn
+    >>> class Twice(nn.Module):
+    ...     def __init__(self):
+    ...         self.layer = nn.Linear(3, 3)
+    ...     def forward(self, x):
+    ...         return self.layer(self.layer(x))
+    >>> [name for name, _ in Twice().named_parameters()]
+    ['layer.weight', 'layer.bias']
+    """
+
+    training: bool = True
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Compute the output; every module defines this."""
+        raise ArgumentError(
+            f"{type(self).__name__} has no forward().",
+            expected="a method forward(self, x)",
+            fix="define it in the class",
+        )
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run ``forward``; what it records belongs to this module's scope."""
+        with scope(self.__dict__.get("_name", "")):
+            return self.forward(*args, **kwargs)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(value, Module):
+            value.__dict__["_name"] = name
+        object.__setattr__(self, name, value)
+
+    def children(self) -> Iterator[tuple[str, Module]]:
+        """The modules directly within this one, by name."""
+        for name, item in self.__dict__.items():
+            if isinstance(item, Module):
+                yield name, item
+
+    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
+        """This module and all within it, by path; the root's path is empty."""
+        yield prefix, self
+        for name, child in self.children():
+            yield from child.named_modules(f"{prefix}.{name}" if prefix else name)
+
+    def named_tensors(self) -> Iterator[tuple[str, Tensor]]:
+        """Parameters and buffers by path, each once."""
+        seen: set[int] = set()
+        for path, module in self.named_modules():
+            for name, item in module.__dict__.items():
+                if isinstance(item, Tensor) and id(item) not in seen:
+                    seen.add(id(item))
+                    yield f"{path}.{name}" if path else name, item
+
+    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """Parameters by path, each once."""
+        for name, item in self.named_tensors():
+            if isinstance(item, Parameter):
+                yield name, item
+
+    def parameters(self) -> Iterator[Parameter]:
+        """Parameters in the order of their names."""
+        return (p for _, p in self.named_parameters())
+
+    def state_dict(self) -> dict[str, np.ndarray[Any, Any]]:
+        """Copies of all parameters and buffers, with PyTorch's names and shapes."""
+        return {name: np.array(t.numpy()) for name, t in self.named_tensors()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over parameters and buffers, from a ``state_dict`` of ours or PyTorch's.
+
+        Nothing is changed unless all names and shapes fit.
+        """
+        own = dict(self.named_tensors())
+        missing, extra = own.keys() - state.keys(), state.keys() - own.keys()
+        if missing or extra:
+            raise ArgumentError(
+                "The state_dict belongs to another architecture.",
+                expected=", ".join(own),
+                got=f"missing {sorted(missing)}, unknown {sorted(extra)}",
+            )
+        arrays = {name: np.asarray(state[name]) for name in own}
+        for name, t in own.items():
+            if arrays[name].shape != t.shape:
+                raise ShapeError(
+                    f"{name} has another shape in the state_dict.",
+                    expected=show(t.shape),
+                    got=show(arrays[name].shape),
+                )
+        for name, t in own.items():
+            t.copy_(Tensor(arrays[name]))
+
+    def train(self, mode: bool = True) -> Module:
+        """Switch this module and all within it to training behaviour."""
+        for _, module in self.named_modules():
+            module.__dict__["training"] = mode
+        return self
+
+    def eval(self) -> Module:
+        """Switch to the behaviour for prediction: dropout passes everything."""
+        return self.train(False)
+
+    def zero_grad(self) -> None:
+        """Forget all gradients."""
+        for p in self.parameters():
+            p.grad = None
+
+    def describe(self) -> str:
+        """What stands between the parentheses of the module's repr."""
+        return ""
+
+    def __repr__(self) -> str:
+        inner = [f"  ({n}): {m!r}".replace("\n", "\n  ") for n, m in self.children()]
+        if not inner:
+            return f"{type(self).__name__}({self.describe()})"
+        return "\n".join([f"{type(self).__name__}(", *inner, ")"])
+
+
+class Sequential(Module):
+    """Modules one after the other: x → f_L(… f₂(f₁(x))) (2.3.2).
+
+    >>> from chainrule import nn
+    >>> nn.Sequential(nn.Linear(2, 2), nn.Sigmoid())
+    Sequential(
+      (0): Linear(in_features=2, out_features=2, bias=True)
+      (1): Sigmoid()
+    )
+    """
+
+    def __init__(self, *modules: Module) -> None:
+        for i, module in enumerate(modules):
+            if not isinstance(module, Module):
+                raise ArgumentError(
+                    f"Sequential's item {i} is not a module.",
+                    expected="nn.Linear(…), nn.ReLU(), …",
+                    got=repr(module),
+                    fix="write nn.ReLU() with parentheses",
+                )
+            setattr(self, str(i), module)
+
+    def forward(self, x: Any) -> Any:
+        """Apply the modules in order."""
+        for _, module in self.children():
+            x = module(x)
+        return x
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self.children())
+
+    def __iter__(self) -> Iterator[Module]:
+        return (module for _, module in self.children())
+
+    def __getitem__(self, index: int) -> Module:
+        return list(self)[index]

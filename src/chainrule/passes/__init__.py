@@ -1,0 +1,23 @@
+"""Passes: graph → graph, one rewrite a file.
+
+A pass keeps the inputs, the outputs (by position) and the numbers; it changes only how
+they are computed. :func:`prepare` is the sequence that every engine starts from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from chainrule.graph.graph import Graph
+from chainrule.graph.node import Node
+from chainrule.passes.common import merge_common
+from chainrule.passes.inline import inline_regions
+from chainrule.passes.simplify import simplify
+
+
+def prepare(graph: Graph, keep: Callable[[Node], bool] = lambda _: False) -> Graph:
+    """Open the regions (but those that ``keep`` names), simplify, merge repetitions."""
+    return merge_common(simplify(inline_regions(graph, keep)))
+
+
+__all__ = ["inline_regions", "merge_common", "prepare", "simplify"]

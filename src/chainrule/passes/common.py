@@ -1,0 +1,37 @@
+"""Merge repetitions: two nodes that compute the same become one.
+
+Derivative rules and regions are free to compute anew what the forward pass computed
+(softmax in the loss and in its δ): this pass makes that cost nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chainrule.graph.graph import Graph
+from chainrule.graph.node import Node, Value
+from chainrule.passes.rewrite import rewrite
+
+
+def merge_common(graph: Graph) -> Graph:
+    """The graph in which no two nodes have the same primitive, inputs and attributes."""
+    seen: dict[Any, tuple[Value, ...]] = {}
+
+    def rule(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...]:
+        from chainrule.graph.build import replay
+
+        key = (
+            node.primitive.name,
+            tuple(map(id, inputs)),
+            tuple(sorted((k, _key(v)) for k, v in node.attrs.items())),
+        )
+        if key not in seen:
+            seen[key] = replay(node, inputs)
+        return seen[key]
+
+    return rewrite(graph, rule)
+
+
+def _key(attr: Any) -> str:
+    # repr tells 1 from 1.0 and from True, −0.0 from 0.0, and NaN equals itself.
+    return f"graph{id(attr)}" if isinstance(attr, Graph) else repr(attr)

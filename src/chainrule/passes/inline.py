@@ -1,0 +1,32 @@
+"""Open regions: replace each by the primitives of its body."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from chainrule.autodiff import inline
+from chainrule.graph.build import absolute_scope, tracing
+from chainrule.graph.graph import Graph
+from chainrule.graph.node import Node, Value
+from chainrule.graph.primitive import Region
+from chainrule.passes.rewrite import rewrite
+
+
+def inline_regions(
+    graph: Graph, keep: Callable[[Node], bool] = lambda _: False
+) -> Graph:
+    """The graph without regions, but for those that an engine wants to ``keep``.
+
+    Body nodes take the scope, role and source of the region's node.
+    """
+
+    def rule(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...] | None:
+        region = node.primitive
+        if not isinstance(region, Region) or keep(node):
+            return None
+        body = inline_regions(region.body([v.type for v in inputs], node.attrs), keep)
+        with tracing(), absolute_scope(node.scope, node.role):
+            outputs = inline(body, inputs, origin=node)
+        return outputs
+
+    return rewrite(graph, rule)

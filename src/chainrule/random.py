@@ -1,0 +1,137 @@
+"""Seeds and draws. Every random number comes from the primitive ``random_bits``.
+
+A draw is a function of the seed, the name of the stream (module path and ordinal) and a
+counter: it can be repeated alone, and the same seed gives the same bits on every engine
+and platform.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from chainrule.errors import ArgumentError
+from chainrule.graph.build import context
+from chainrule.graph.node import Array
+from chainrule.graph.types import Shape, as_dtype
+from chainrule.primitives.elementwise import convert, shift_right
+from chainrule.primitives.random import random_bits, seed_key
+from chainrule.tensor import Tensor, wrap
+
+
+def _check(seed: int) -> int:
+    if not isinstance(seed, int | np.integer) or not 0 <= seed < 2**64:
+        raise ArgumentError(
+            "A seed is an integer of 64 bits.",
+            expected="0 … 2⁶⁴ − 1",
+            got=repr(seed),
+        )
+    return int(seed)
+
+
+class Generator:
+    """A source of random bits: a key and a counter, both state like any other.
+
+    Args:
+        seed: any integer from 0 to 2⁶⁴ − 1.
+    """
+
+    def __init__(self, seed: int = 0) -> None:
+        self.key = Tensor(seed_key(_check(seed)))
+        self.counter = Tensor(np.uint32(0))
+        self.key.name, self.counter.name = "random.key", "random.counter"
+
+    def bits(self, shape: Shape) -> Tensor:
+        """Fresh uint32 bits; the counter moves on."""
+        made = random_bits(
+            self.key.value, self.counter.value, shape=shape, stream=context.scope
+        )
+        self.counter.copy_(self.counter + 1)
+        return wrap(made)
+
+
+class StepStream:
+    """Random bits within one training step: named by scope, ordinal and step.
+
+    Args:
+        key: uint32[2].
+        step: uint32 scalar, the number of the step.
+    """
+
+    def __init__(self, key: Tensor, step: Tensor) -> None:
+        self.key, self.step = key, step
+        self.ordinals: dict[str, int] = {}
+
+    def bits(self, shape: Shape) -> Tensor:
+        """The next draw of the module that asks."""
+        ordinal = self.ordinals.get(context.scope, 0)
+        self.ordinals[context.scope] = ordinal + 1
+        return wrap(
+            random_bits(
+                self.key.value,
+                self.step.value,
+                shape=shape,
+                stream=f"{context.scope}#{ordinal}",
+            )
+        )
+
+
+_current: list[Generator | StepStream] = [Generator(0)]
+
+
+def manual_seed(seed: int) -> None:
+    """Start the global stream (initial weights, eager dropout) anew from ``seed``.
+
+    >>> manual_seed(1); a = uniform(2); manual_seed(1); b = uniform(2)
+    >>> bool((a == b).numpy().all())
+    True
+    """
+    _current[0] = Generator(seed)
+
+
+@contextmanager
+def stream(source: Generator | StepStream) -> Iterator[None]:
+    """Draws within the block come from ``source``."""
+    _current.append(source)
+    try:
+        yield
+    finally:
+        _current.pop()
+
+
+def bits(shape: Shape) -> Tensor:
+    """Fresh random bits, uint32."""
+    return _current[-1].bits(shape)
+
+
+def uniform(
+    *shape: int, low: float = 0.0, high: float = 1.0, dtype: Any = "float32"
+) -> Tensor:
+    """Numbers from the uniform distribution on [low, high).
+
+    u = (bits >> 8)·2⁻²⁴ has 24 random bits, which float32 holds exactly.
+
+    >>> manual_seed(0)
+    >>> bool((uniform(1000).numpy() < 1).all())
+    True
+    """
+    wanted = as_dtype(dtype)
+    raw = bits(tuple(shape))
+    unit = wrap(convert(shift_right(raw.value, bits=8), dtype=wanted)) * 2.0**-24
+    return unit * (high - low) + low
+
+
+def permutation(n: int, seed: int, epoch: int) -> Array:
+    """The order in which epoch ``epoch`` visits n samples (int32).
+
+    Sorting by fresh random bits gives every order the same chance, but for ties, which
+    keep their place.
+    """
+    drawn = random_bits.reference(
+        seed_key(_check(seed)), np.uint32(epoch), shape=(n,), stream="shuffle"
+    )
+    assert isinstance(drawn, np.ndarray)
+    return np.argsort(drawn, kind="stable").astype(np.int32)

@@ -1,0 +1,750 @@
+"""The eager Tensor: NumPy's manners, and a memory of how it was made.
+
+Every operation here is a composition of primitives applied by
+:func:`chainrule.graph.bind`, so the same code computes at once on numbers and records
+a graph while a function is compiled. There is no second implementation.
+"""
+
+from __future__ import annotations
+
+import builtins
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule.autodiff import cotangents, recording
+from chainrule.errors import ArgumentError, DTypeError, GradientError, ShapeError
+from chainrule.graph.build import constant as number
+from chainrule.graph.build import context, no_grad
+from chainrule.graph.graph import ancestors
+from chainrule.graph.node import Array, Value
+from chainrule.graph.types import Dim, DType, Shape, Size, as_dtype, size_of
+from chainrule.primitives import activations, elementwise, movement, reduce
+from chainrule.primitives.matmul import dot
+from chainrule.primitives.rules import show
+
+Axis = int | Sequence[int] | None
+TensorLike = Any
+
+
+class Tensor:
+    """An array of numbers that remembers how it was computed.
+
+    Args:
+        data: numbers: a nested list, a scalar, or anything with ``__array__`` or
+            ``__dlpack__``. Python floats become float32, as in PyTorch; arrays keep
+            their dtype.
+        dtype: the element type to convert to.
+        requires_grad: whether ``backward()`` shall fill ``.grad``.
+
+    >>> t = Tensor([[1.0, 2.0]], requires_grad=True)
+    >>> (t @ t.T).sum().backward()
+    >>> t.grad
+    tensor([[2., 4.]])
+    """
+
+    __slots__ = ("__weakref__", "_pending", "_value", "grad", "name", "version")
+    __array_priority__ = 1000
+    __hash__ = object.__hash__
+
+    def __init__(
+        self, data: Any, *, dtype: Any = None, requires_grad: bool = False
+    ) -> None:
+        array = _as_array(data, dtype)
+        self._value = Value(array)
+        self._pending: Callable[[], Array] | None = None
+        self.grad: Tensor | None = None
+        self.name: str | None = None
+        self.version = 0
+        if context.trace is not None:
+            self._value = context.trace.constant(self._value)
+        if requires_grad:
+            self.requires_grad_()
+
+    # -- what it is --------------------------------------------------------------
+
+    @property
+    def value(self) -> Value:
+        """The graph value that stands for this tensor where it is used now."""
+        if context.trace is not None and self._value.array is not None:
+            lift = getattr(context.trace, "lift", None)
+            return lift(self) if lift else self._value
+        if self._pending is not None:
+            self._settle()
+        return self._value
+
+    def _settle(self) -> None:
+        """Fetch the numbers that an engine holds."""
+        pending, self._pending = self._pending, None
+        assert pending is not None
+        self._replace(pending())
+
+    def _replace(self, array: Array) -> None:
+        tracked, owner = self._value.tracked, self._value.owner
+        self._value = Value(array, tracked=tracked)
+        self._value.owner = owner
+
+    def defer(self, fetch: Callable[[], Array]) -> None:
+        """From now on the numbers are what ``fetch()`` gives, asked for when read."""
+        self._pending = fetch
+        self.version += 1
+
+    @property
+    def shape(self) -> Shape:
+        """The sizes of the axes; an entry may be N while a function is traced."""
+        return self._value.shape
+
+    @property
+    def dtype(self) -> DType:
+        """The element type."""
+        return self._value.dtype
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self._value.shape)
+
+    @property
+    def size(self) -> Dim:
+        """The number of elements."""
+        return size_of(self._value.shape)
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether a derivative with respect to this tensor can be asked for."""
+        return self._value.tracked
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether it was made by the user and not computed."""
+        return self._value.node is None
+
+    def requires_grad_(self, wanted: bool = True) -> Tensor:
+        """Have ``backward()`` fill ``.grad`` of this tensor, in place."""
+        if not self.is_leaf:
+            raise GradientError(
+                "requires_grad_ is for tensors that were not computed.",
+                expected="a leaf",
+                got=f"the result of {self._value.node}",
+                fix="call .detach() first",
+            )
+        if wanted and not self.dtype.is_float:
+            raise DTypeError(
+                "Only floating-point tensors have gradients.",
+                expected="float32 or float64",
+                got=self.dtype.name,
+                fix="x.astype('float32').requires_grad_()",
+            )
+        self._value.tracked = wanted
+        self._value.owner = weakref.ref(self) if wanted else None
+        return self
+
+    # -- its numbers -------------------------------------------------------------
+
+    def numpy(self) -> Array:
+        """The numbers as a NumPy array (shared memory: treat it as read-only)."""
+        if self._pending is not None:
+            self._settle()
+        array = self._value.array
+        if array is None:
+            raise ArgumentError(
+                "This tensor has no numbers yet: the function is being traced.",
+                expected="code that does not look at values",
+                got=f"numpy(), item(), bool() or print of {self._value.type}",
+                fix="return the tensor, or use where() instead of if",
+            )
+        return array
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        return np.array(self.numpy(), dtype=dtype, copy=copy)
+
+    def __dlpack__(self, **options: Any) -> Any:
+        return self.numpy().__dlpack__(**options)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self.numpy().__dlpack_device__()
+
+    def item(self) -> Any:
+        """The one number of a tensor of one element, as a Python number."""
+        return self.numpy().item()
+
+    def tolist(self) -> Any:
+        """The numbers as nested lists."""
+        return self.numpy().tolist()
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __index__(self) -> int:
+        if not self.dtype.is_integer:
+            raise DTypeError(
+                "Only integer tensors index.", expected="int64", got=self.dtype.name
+            )
+        return int(self.item())
+
+    def __bool__(self) -> bool:
+        return bool(self.numpy())
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise ShapeError("A scalar tensor has no length.", got="shape ()")
+        return self.shape[0]  # type: ignore[return-value]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (self[i] for i in range(len(self)))
+
+    def __repr__(self) -> str:
+        if self._value.array is None and self._pending is None:
+            return f"tensor(<{self._value.type}>)"
+        body = np.array2string(self.numpy(), separator=", ", prefix="tensor(")
+        kind = (
+            ""
+            if self.dtype in (DType.float32, DType.int64, DType.bool)
+            else (f", dtype={self.dtype.name}")
+        )
+        made = self._value.node
+        grad = (
+            f", made by {made.primitive.name}"
+            if made
+            else (", requires_grad=True" if self.requires_grad else "")
+        )
+        return f"tensor({body}{kind}{grad})"
+
+    # -- changing it -------------------------------------------------------------
+
+    def copy_(self, other: TensorLike) -> Tensor:
+        """Take over the numbers of ``other`` (same shape), in place.
+
+        While a function is compiled this is how state changes: the step's graph
+        gets a pair that says which value replaces which.
+        """
+        new = as_tensor(other)
+        if new.shape != self.shape:
+            raise ShapeError(
+                f"copy_ into {self.name or 'a tensor'} needs the same shape.",
+                expected=show(self.shape),
+                got=show(new.shape),
+            )
+        if new.dtype is not self.dtype:
+            new = new.astype(self.dtype)
+        assign = getattr(context.trace, "assign", None)
+        if assign is not None:
+            assign(self, new.value)
+            return self
+        self._pending = None
+        self._replace(np.array(new.numpy()))
+        self.version += 1
+        return self
+
+    def detach(self) -> Tensor:
+        """The same numbers, without the memory of how they were made."""
+        if context.trace is None:
+            return wrap(Value(self.numpy()))
+        value = self.value
+        with no_grad():
+            return wrap(movement.reshape(value, shape=value.shape))
+
+    def astype(self, dtype: Any) -> Tensor:
+        """The same numbers in another element type."""
+        wanted = as_dtype(dtype)
+        if wanted is self.dtype:
+            return self
+        return wrap(elementwise.convert(self.value, dtype=wanted))
+
+    to = astype
+
+    # -- derivatives -------------------------------------------------------------
+
+    def backward(
+        self,
+        gradient: TensorLike = None,
+        *,
+        create_graph: bool = False,
+        retain_graph: bool = False,
+    ) -> None:
+        """Add ∂self/∂leaf to ``.grad`` of every leaf that requires it.
+
+        Args:
+            gradient: the cotangent of this tensor; 1 for a scalar.
+            create_graph: record the derivative too, so that it can be differentiated.
+            retain_graph: keep the recorded nodes for another ``backward()``; without
+                it they are freed.
+        """
+        root = self.value
+        if not root.tracked:
+            raise GradientError(
+                "backward() found nothing to differentiate.",
+                expected="a result computed from tensors with requires_grad=True",
+                got=repr(self),
+                fix="cr.tensor(…, requires_grad=True), and not within no_grad()",
+            )
+        if gradient is None and self.shape != ():
+            raise GradientError(
+                "backward() without an argument starts from a scalar.",
+                expected="shape ()",
+                got=show(self.shape),
+                fix="reduce it first, loss.mean().backward(), or pass gradient=",
+            )
+        seed = (
+            number(1.0, root.dtype)
+            if gradient is None
+            else as_tensor(gradient, dtype=root.dtype).value
+        )
+        if seed.shape != root.shape:
+            raise ShapeError(
+                "The gradient passed to backward() must fit the tensor.",
+                expected=show(root.shape),
+                got=show(seed.shape),
+            )
+        if context.trace is not None and seed.array is not None:
+            seed = context.trace.constant(seed)
+        keep = create_graph or retain_graph or context.trace is not None
+        with recording() if create_graph else no_grad():
+            known = cotangents({root: seed})
+            for value, g in known.items():
+                if value.owner is not None and value.node is None:
+                    owner = value.owner()
+                    if owner is not None:
+                        _accumulate(owner, g)
+        if not keep:
+            for node in ancestors([root]):
+                node.free()
+
+    def zero_grad(self) -> None:
+        """Forget the gradient."""
+        self.grad = None
+
+    # -- arithmetic --------------------------------------------------------------
+
+    def __add__(self, other: TensorLike) -> Tensor:
+        return _binary(elementwise.add, self, other)
+
+    def __sub__(self, other: TensorLike) -> Tensor:
+        return _binary(elementwise.sub, self, other)
+
+    def __mul__(self, other: TensorLike) -> Tensor:
+        return _binary(elementwise.mul, self, other)
+
+    def __truediv__(self, other: TensorLike) -> Tensor:
+        return _binary(elementwise.div, self, other, floating=True)
+
+    def __radd__(self, other: TensorLike) -> Tensor:
+        return _binary(elementwise.add, other, self)
+
+    def __rsub__(self, other: TensorLike) -> Tensor:
+        return _binary(elementwise.sub, other, self)
+
+    def __rmul__(self, other: TensorLike) -> Tensor:
+        return _binary(elementwise.mul, other, self)
+
+    def __rtruediv__(self, other: TensorLike) -> Tensor:
+        return _binary(elementwise.div, other, self, floating=True)
+
+    def __neg__(self) -> Tensor:
+        return wrap(elementwise.neg(self.value))
+
+    def __pow__(self, power: float) -> Tensor:
+        """``x ** p`` for a number p: integers by multiplication, ½ by the root."""
+        if isinstance(power, Tensor) or not isinstance(power, int | float):
+            raise ArgumentError(
+                "** takes a Python number as its exponent.",
+                expected="int or float",
+                got=type(power).__name__,
+                fix="for a tensor exponent write (p * x.log()).exp()",
+            )
+        if power == 0.5:
+            return self.sqrt()
+        if power == int(power):
+            return _integer_power(self, int(power))
+        return (self.log() * power).exp()
+
+    def __matmul__(self, other: TensorLike) -> Tensor:
+        return matmul(self, other)
+
+    def __rmatmul__(self, other: TensorLike) -> Tensor:
+        return matmul(other, self)
+
+    def __lt__(self, other: TensorLike) -> Tensor:
+        return _binary(elementwise.less, self, other)
+
+    def __gt__(self, other: TensorLike) -> Tensor:
+        return _binary(elementwise.less, other, self)
+
+    def __le__(self, other: TensorLike) -> Tensor:
+        return _either(self < other, self == other)
+
+    def __ge__(self, other: TensorLike) -> Tensor:
+        return _either(self > other, self == other)
+
+    def __eq__(self, other: object) -> Tensor:  # type: ignore[override]
+        return _binary(elementwise.equal, self, other)
+
+    def __ne__(self, other: object) -> Tensor:  # type: ignore[override]
+        same = _binary(elementwise.equal, self, other)
+        return _select(same, False, True)
+
+    def __abs__(self) -> Tensor:
+        return wrap(elementwise.abs_(self.value))
+
+    abs = __abs__
+
+    def exp(self) -> Tensor:
+        """eˣ, element by element."""
+        return wrap(elementwise.exp(self.value))
+
+    def log(self) -> Tensor:
+        """The natural logarithm, element by element."""
+        return wrap(elementwise.log(self.value))
+
+    def sqrt(self) -> Tensor:
+        """The square root, element by element; its derivative at 0 is infinite."""
+        return wrap(elementwise.sqrt(self.value))
+
+    def tanh(self) -> Tensor:
+        """The hyperbolic tangent (2.7)."""
+        return wrap(elementwise.tanh(self.value))
+
+    def relu(self) -> Tensor:
+        """max(x, 0), with derivative 0 at 0 (2.7)."""
+        return wrap(activations.relu(self.value))
+
+    def sigmoid(self) -> Tensor:
+        """1 / (1 + e⁻ˣ) (2.7)."""
+        return wrap(activations.sigmoid(self.value))
+
+    def softmax(self, axis: int = -1) -> Tensor:
+        """e^xᵢ / Σⱼ e^xⱼ along ``axis`` (3.2.3)."""
+        return wrap(activations.softmax(self.value, axis=_axis(self, axis)))
+
+    def log_softmax(self, axis: int = -1) -> Tensor:
+        """ln softmax, computed without underflow."""
+        return wrap(activations.log_softmax(self.value, axis=_axis(self, axis)))
+
+    # -- reductions --------------------------------------------------------------
+
+    def sum(self, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
+        """The sum over ``axis`` (all axes by default)."""
+        return _reduce(reduce.reduce_sum, self, axis, keepdims)
+
+    def max(self, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
+        """The maximum over ``axis``; equal maxima share the derivative."""
+        return _reduce(reduce.reduce_max, self, axis, keepdims)
+
+    def min(self, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
+        """The minimum over ``axis``."""
+        return -((-self).max(axis, keepdims=keepdims))
+
+    def mean(self, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
+        """The mean over ``axis``."""
+        if not self.dtype.is_float:
+            return self.astype("float32").mean(axis, keepdims=keepdims)
+        count = size_of(tuple(self.shape[a] for a in _axes(self, axis)))
+        return self.sum(axis, keepdims=keepdims) / count_of(count, self.dtype)
+
+    def argmax(self, axis: int | None = None) -> Tensor:
+        """The index of the largest element, the first of equals."""
+        x = self.reshape(-1) if axis is None else self
+        return wrap(reduce.argmax(x.value, axis=_axis(x, axis or 0)))
+
+    # -- movement ----------------------------------------------------------------
+
+    def reshape(self, *shape: Any) -> Tensor:
+        """The same elements in row-major order under another shape; one −1 is free."""
+        wanted = (
+            tuple(shape[0]) if len(shape) == 1 and _is_sequence(shape[0]) else shape
+        )
+        return wrap(movement.reshape(self.value, shape=_fill(self.shape, wanted)))
+
+    def flatten(self, start: int = 0) -> Tensor:
+        """All axes from ``start`` on merged into one."""
+        start = _axis(self, start) if self.ndim else 0
+        return self.reshape(*self.shape[:start], size_of(self.shape[start:]))
+
+    def transpose(self, *axes: Any) -> Tensor:
+        """The axes in another order (reversed by default), as in NumPy."""
+        order = tuple(axes[0]) if len(axes) == 1 and _is_sequence(axes[0]) else axes
+        order = order or tuple(reversed(range(self.ndim)))
+        order = tuple(_axis(self, a) for a in order)
+        return wrap(movement.transpose(self.value, axes=order))
+
+    permute = transpose
+
+    @property
+    def T(self) -> Tensor:
+        """The transpose: axes in reverse order."""
+        return self.transpose()
+
+    def squeeze(self, axis: int) -> Tensor:
+        """Drop an axis of length 1."""
+        at = _axis(self, axis)
+        if self.shape[at] != 1:
+            raise ShapeError(
+                "squeeze drops an axis of length 1.", expected="1", got=show(self.shape)
+            )
+        return self.reshape(*self.shape[:at], *self.shape[at + 1 :])
+
+    def unsqueeze(self, axis: int) -> Tensor:
+        """Insert an axis of length 1."""
+        at = axis if axis >= 0 else axis + self.ndim + 1
+        return self.reshape(*self.shape[:at], 1, *self.shape[at:])
+
+    def broadcast_to(self, *shape: Any) -> Tensor:
+        """Repeat along missing axes and axes of length 1."""
+        wanted = (
+            tuple(shape[0]) if len(shape) == 1 and _is_sequence(shape[0]) else shape
+        )
+        return wrap(movement.broadcast_to(self.value, shape=wanted))
+
+    def __getitem__(self, key: Any) -> Tensor:
+        from chainrule.tensor_indexing import index
+
+        return index(self, key)
+
+
+# -- building blocks --------------------------------------------------------------
+
+
+def wrap(value: Value) -> Tensor:
+    """A tensor around a graph value."""
+    t = Tensor.__new__(Tensor)
+    t._value = value
+    t._pending = None
+    t.grad = None
+    t.name = None
+    t.version = 0
+    return t
+
+
+def _as_array(data: Any, dtype: Any) -> Array:
+    wanted = None if dtype is None else as_dtype(dtype).numpy
+    if isinstance(data, Tensor):
+        return np.array(data.numpy(), dtype=wanted)
+    if hasattr(data, "__dlpack__") and not hasattr(data, "__array__"):
+        data = np.from_dlpack(data)
+    try:
+        array = np.array(data, dtype=wanted)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise ArgumentError(
+            "These data do not make a tensor.",
+            expected="numbers in nested lists of equal lengths, or an array",
+            got=f"{type(data).__name__}: {error}",
+        ) from None
+    if wanted is None and not hasattr(data, "dtype") and array.dtype == np.float64:
+        array = array.astype(np.float32)
+    as_dtype(array.dtype)
+    return array
+
+
+def tensor(data: Any, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """A tensor of the given numbers; see :class:`Tensor`.
+
+    >>> tensor([1, 2, 3]).sum()
+    tensor(6)
+    """
+    return Tensor(data, dtype=dtype, requires_grad=requires_grad)
+
+
+def as_tensor(data: TensorLike, dtype: Any = None) -> Tensor:
+    """``data`` itself where it is a tensor of that dtype, else a new tensor."""
+    if not isinstance(data, Tensor):
+        return Tensor(data, dtype=dtype)
+    return data if dtype is None else data.astype(dtype)
+
+
+def count_of(size: Dim, dtype: DType) -> Tensor:
+    """A number of elements as a scalar tensor; it may contain N."""
+    if isinstance(size, Size):
+        return wrap(movement.size(dim=size, dtype=dtype))
+    return wrap(number(size, dtype))
+
+
+def _accumulate(owner: Tensor, g: Value) -> None:
+    new = wrap(g)
+    note = getattr(context.trace, "note_gradient", None)
+    if note is not None:
+        note(owner)
+    owner.grad = new if owner.grad is None else owner.grad + new
+
+
+def promote(a: DType, b: DType) -> DType:
+    """The common dtype of two operands: floats win over integers, wide over narrow."""
+    if a is b:
+        return a
+    if a.is_float != b.is_float:
+        return a if a.is_float else b
+    return as_dtype(np.promote_types(a.numpy, b.numpy))
+
+
+def _operand(x: TensorLike, other: Tensor | None, floating: bool) -> Tensor:
+    if isinstance(x, Tensor):
+        return x
+    if other is not None and isinstance(x, int | float | builtins.bool):
+        dtype = other.dtype
+        if (isinstance(x, float) or floating) and not dtype.is_float:
+            dtype = DType.float32
+        return wrap(number(x, dtype))
+    return Tensor(x)
+
+
+def _binary(
+    primitive: Any, a: TensorLike, b: TensorLike, *, floating: bool = False
+) -> Tensor:
+    x = _operand(a, b if isinstance(b, Tensor) else None, floating)
+    y = _operand(b, x if isinstance(a, Tensor) else None, floating)
+    if x.dtype is not y.dtype:
+        common = promote(x.dtype, y.dtype)
+        x, y = x.astype(common), y.astype(common)
+    if floating and not x.dtype.is_float:
+        x, y = x.astype("float32"), y.astype("float32")
+    v, w = x.value, y.value
+    if v.shape != w.shape:
+        shape = broadcast_shapes(v.shape, w.shape)
+        if v.shape != shape:
+            v = movement.broadcast_to(v, shape=shape)
+        if w.shape != shape:
+            w = movement.broadcast_to(w, shape=shape)
+    return wrap(primitive(v, w))
+
+
+def broadcast_shapes(a: Shape, b: Shape) -> Shape:
+    """The common shape of two operands under NumPy's rules; N matches only N and 1."""
+    rank = builtins.max(len(a), len(b))
+    full_a, full_b = (1,) * (rank - len(a)) + a, (1,) * (rank - len(b)) + b
+    if any(x != y and x != 1 and y != 1 for x, y in zip(full_a, full_b)):
+        raise ShapeError(
+            "These shapes do not combine.",
+            expected="axes that agree, counted from the last, or have length 1",
+            got=f"{show(a)} and {show(b)}",
+            fix="reshape one of them, for example b.reshape(-1, 1)",
+        )
+    return tuple(y if x == 1 else x for x, y in zip(full_a, full_b))
+
+
+def _either(a: Tensor, b: Tensor) -> Tensor:
+    return _select(a, True, b)
+
+
+def _select(condition: Tensor, a: Any, b: Any) -> Tensor:
+    return where(condition, a, b)
+
+
+def where(condition: TensorLike, a: TensorLike, b: TensorLike) -> Tensor:
+    """``a`` where ``condition`` is true, else ``b``; shapes broadcast.
+
+    >>> where(tensor([True, False]), 1.0, tensor([2.0, 3.0]))
+    tensor([1., 3.])
+    """
+    c = as_tensor(condition).astype(DType.bool)
+    if not isinstance(a, Tensor) and not isinstance(b, Tensor):
+        a = Tensor(a)
+    x = _operand(a, b if isinstance(b, Tensor) else None, False)
+    y = _operand(b, x, False)
+    common = promote(x.dtype, y.dtype)
+    x, y = x.astype(common), y.astype(common)
+    shape = broadcast_shapes(broadcast_shapes(c.shape, x.shape), y.shape)
+    parts = [
+        t.value if t.shape == shape else movement.broadcast_to(t.value, shape=shape)
+        for t in (c, x, y)
+    ]
+    return wrap(elementwise.where(*parts))
+
+
+def maximum(a: TensorLike, b: TensorLike) -> Tensor:
+    """The larger of two, element by element; at equality the derivative goes to b.
+
+    >>> maximum(tensor([-1.0, 2.0]), 0.0)
+    tensor([0., 2.])
+    """
+    return _binary(elementwise.maximum, a, b)
+
+
+def matmul(a: TensorLike, b: TensorLike) -> Tensor:
+    """The matrix product, with NumPy's rules for vectors and stacks of matrices.
+
+    >>> matmul(tensor([[1.0, 2.0]]), tensor([[3.0], [4.0]]))
+    tensor([[11.]])
+    """
+    x, y = as_tensor(a), as_tensor(b)
+    common = promote(x.dtype, y.dtype)
+    x, y = x.astype(common), y.astype(common)
+    if not x.ndim or not y.ndim:
+        raise ShapeError("@ multiplies vectors and matrices.", got="a scalar", fix="*")
+    stack = builtins.max(x.ndim, y.ndim, 2) - 2
+    if stack and x.ndim != y.ndim and y.ndim > 2:
+        lead = broadcast_shapes(x.shape[:-2], y.shape[:-2])
+        x = x.broadcast_to(*lead, *x.shape[-2:]) if x.ndim > 1 else x
+        y = y.broadcast_to(*lead, *y.shape[-2:])
+    letters = "abcdefgh"
+    left = letters[: x.ndim - 2] + "mk" if x.ndim > 1 else "k"
+    right = letters[: y.ndim - 2] + "kn" if y.ndim > 1 else "k"
+    out = "".join(c for c in letters if c in left or c in right)
+    out += "".join(c for c in "mn" if c in left + right)
+    return wrap(dot(x.value, y.value, f"{left},{right}->{out}"))
+
+
+def _integer_power(x: Tensor, power: int) -> Tensor:
+    if power < 0:
+        return 1.0 / _integer_power(x, -power)
+    result: Tensor | None = None
+    while power:
+        if power & 1:
+            result = x if result is None else result * x
+        power >>= 1
+        x = x * x if power else x
+    return result if result is not None else wrap(number(1, x.dtype)) + x * 0
+
+
+def _is_sequence(x: Any) -> bool:
+    return isinstance(x, tuple | list)
+
+
+def _axis(t: Tensor, axis: int) -> int:
+    rank = t.ndim
+    if not -rank <= axis < rank:
+        raise ShapeError(
+            f"Axis {axis} does not exist.",
+            expected=f"−{rank} … {rank - 1}" if rank else "no axis: it is a scalar",
+            got=f"{axis} for shape {show(t.shape)}",
+        )
+    return axis % rank
+
+
+def _axes(t: Tensor, axis: Axis) -> tuple[int, ...]:
+    if axis is None:
+        return tuple(range(t.ndim))
+    given = (axis,) if isinstance(axis, int) else tuple(axis)
+    return tuple(sorted(_axis(t, a) for a in given))
+
+
+def _reduce(primitive: Any, t: Tensor, axis: Axis, keepdims: bool) -> Tensor:
+    axes = _axes(t, axis)
+    made = wrap(primitive(t.value, axes=axes))
+    if not keepdims:
+        return made
+    return made.reshape(*(1 if i in axes else d for i, d in enumerate(t.shape)))
+
+
+def _fill(shape: Shape, wanted: tuple[Any, ...]) -> Shape:
+    """``wanted`` with its −1 worked out."""
+    if wanted.count(-1) > 1:
+        raise ShapeError("reshape takes one −1 at most.", got=str(wanted))
+    if -1 not in wanted:
+        return tuple(d if isinstance(d, Size) else int(d) for d in wanted)
+    known = size_of(tuple(d for d in wanted if d != -1))
+    total = size_of(shape)
+    if isinstance(total, int) and isinstance(known, int):
+        if known == 0 or total % known:
+            raise ShapeError(
+                f"{show(shape)} does not reshape to {wanted}.",
+                expected=f"{total} elements",
+                got=f"a multiple of {known}",
+            )
+        free: Dim = total // known
+    else:
+        free = (total if isinstance(total, Size) else Size(1)) // known
+    return tuple(free if d == -1 else d for d in wanted)

@@ -1,0 +1,305 @@
+"""MNIST: the content of the original files, and what damage to the packed one says."""
+
+import doctest
+import gzip
+import hashlib
+import importlib.util
+import struct
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from chainrule.data import Dataset, mnist
+from chainrule.data.mnist import HEADER, MAGIC, read, unpack
+from chainrule.errors import DataError
+
+REINSTALL = "pip install --force-reinstall"
+
+
+@pytest.fixture(scope="module")
+def sets() -> tuple[Dataset, Dataset]:
+    return mnist()
+
+
+# Numbers worked out from the original files, not from the packed one.
+
+
+def test_shapes_and_dtypes(sets: tuple[Dataset, Dataset]) -> None:
+    for data, n in zip(sets, (60000, 10000), strict=True):
+        assert len(data) == n
+        assert data.x.shape == (n, 784)
+        assert data.x.stored.dtype == np.uint8
+        assert data.x.scale == 1 / 255
+        assert data.x.dtype == np.float32
+        assert data.y.shape == (n,)
+        assert data.y.dtype == np.int32
+        assert data.classes == 10
+    assert [data.name for data in sets] == ["mnist", "mnist test"]
+
+
+def test_labels(sets: tuple[Dataset, Dataset]) -> None:
+    train, test = sets
+    assert train.y[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
+    assert train.y[-5:].tolist() == [8, 3, 5, 6, 8]
+    assert test.y[:10].tolist() == [7, 2, 1, 0, 4, 1, 4, 9, 5, 9]
+    assert test.y[-5:].tolist() == [2, 3, 4, 5, 6]
+    assert np.bincount(train.y).tolist() == [
+        *[5923, 6742, 5958, 6131, 5842],
+        *[5421, 5918, 6265, 5851, 5949],
+    ]
+    assert np.bincount(test.y).tolist() == [
+        *[980, 1135, 1032, 1010, 982],
+        *[892, 958, 1028, 974, 1009],
+    ]
+
+
+def test_pixels(sets: tuple[Dataset, Dataset]) -> None:
+    train, test = sets
+    assert train.x.stored.sum(dtype=np.int64) == 1_567_298_545
+    assert test.x.stored.sum(dtype=np.int64) == 264_923_200
+    assert train.x.stored[[0, -1]].sum(axis=1).tolist() == [27525, 20920]
+    assert test.x.stored[[0, -1]].sum(axis=1).tolist() == [18454, 41833]
+    row = train.x.stored[0].reshape(28, 28)[5]
+    assert row[12:24].tolist() == [3, 18, 18, 18, 126, 136, 175, 26, 166, 255, 247, 127]
+    features = train.x[0].reshape(28, 28)[5]
+    np.testing.assert_array_equal(
+        features, row.astype(np.float32) * np.float32(1 / 255), strict=True
+    )
+    assert features[21] == 1
+
+
+def test_original_files_byte_for_byte(sets: tuple[Dataset, Dataset]) -> None:
+    originals = {
+        "train": (
+            sets[0],
+            "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+            "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+        ),
+        "test": (
+            sets[1],
+            "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+            "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+        ),
+    }
+    for data, images, labels in originals.values():
+        n = len(data)
+        sha = hashlib.sha256(struct.pack(">4I", 0x803, n, 28, 28))
+        sha.update(data.x.stored.data)
+        assert sha.hexdigest() == images
+        sha = hashlib.sha256(struct.pack(">2I", 0x801, n))
+        sha.update(data.y.astype(np.uint8).data)
+        assert sha.hexdigest() == labels
+
+
+def test_read_once_and_not_writable(sets: tuple[Dataset, Dataset]) -> None:
+    again = mnist()[0]
+    assert again is not sets[0]
+    assert np.shares_memory(again.x.stored, sets[0].x.stored)
+    with pytest.raises(ValueError, match="read-only"):
+        sets[0].x.stored[0, 0] = 1
+    with pytest.raises(ValueError, match="read-only"):
+        sets[0].y[0] = 1
+
+
+def test_docstring() -> None:
+    results = doctest.testmod(sys.modules["chainrule.data.mnist"])
+    assert results.attempted >= 4
+    assert results.failed == 0
+
+
+def test_import_is_light() -> None:
+    code = (
+        "import sys, numpy\n"
+        "import chainrule.errors\n"
+        "before = set(sys.modules)\n"
+        "import chainrule.data\n"
+        "new = {name.split('.')[0] for name in set(sys.modules) - before}\n"
+        "print(*sorted(new - set(sys.stdlib_module_names) - {'numpy', 'chainrule'}))\n"
+        "print('lzma' in sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines() == ["", "False"]
+
+
+# ---------------------------------------------------------------- damage
+
+
+@pytest.fixture(scope="module")
+def tool() -> ModuleType:
+    path = Path(__file__).parents[2] / "tools" / "pack_mnist.py"
+    spec = importlib.util.spec_from_file_location("pack_mnist", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def small(tool: ModuleType) -> bytes:
+    """Five images of 3 × 11 pixels, three of them for training."""
+    return tool.pack(*small_content(), 3)
+
+
+def small_content() -> tuple[np.ndarray, np.ndarray]:
+    images = np.arange(5 * 3 * 11).reshape(5, 3, 11) ** 2 % 7
+    return images.astype(np.uint8), np.array([3, 1, 4, 1, 5], np.uint8)
+
+
+def test_packing_loses_nothing(small: bytes) -> None:
+    images, labels, train = unpack(small)
+    np.testing.assert_array_equal(images, small_content()[0], strict=True)
+    np.testing.assert_array_equal(labels, small_content()[1], strict=True)
+    assert train == 3
+
+
+@pytest.mark.parametrize("shade", [0, 255])
+def test_packing_blank_and_black_images(tool: ModuleType, shade: int) -> None:
+    images = np.full((2, 4, 28), shade, np.uint8)
+    again, labels, train = unpack(tool.pack(images, np.zeros(2, np.uint8), 1))
+    np.testing.assert_array_equal(again, images, strict=True)
+    assert (labels.tolist(), train) == ([0, 0], 1)
+
+
+def test_packing_is_reproducible(tool: ModuleType, small: bytes) -> None:
+    assert tool.pack(*small_content(), 3) == small
+
+
+def test_every_truncation_is_found(small: bytes) -> None:
+    for length in range(len(small)):
+        with pytest.raises(DataError, match="damaged") as caught:
+            unpack(small[:length])
+        assert REINSTALL in str(caught.value)
+    with pytest.raises(DataError, match="damaged"):
+        unpack(small + b"\0")
+
+
+def test_every_altered_byte_is_found(small: bytes) -> None:
+    unnoticed = []
+    for place in range(len(small)):
+        for flip in (0x01, 0x80, 0xFF):
+            altered = bytearray(small)
+            altered[place] ^= flip
+            if (content := content_or_damage(bytes(altered))) is not None:
+                unnoticed.append(content)
+    # Bits that no reader looks at (the level of zlib, the padding of its last
+    # byte) may change; the content may not.
+    assert len(unnoticed) < 20
+    for images, labels, train in unnoticed:
+        np.testing.assert_array_equal(images, small_content()[0], strict=True)
+        np.testing.assert_array_equal(labels, small_content()[1], strict=True)
+        assert train == 3
+
+
+def content_or_damage(packed: bytes) -> tuple[np.ndarray, np.ndarray, int] | None:
+    try:
+        return unpack(packed)
+    except DataError as error:
+        if REINSTALL not in str(error):
+            raise
+        return None
+
+
+def test_bytes_after_a_stream_are_found(small: bytes) -> None:
+    *fields, labels, digest = HEADER.unpack_from(small)
+    longer = HEADER.pack(*fields, labels + 1, digest) + small[HEADER.size :] + b"\0"
+    with pytest.raises(DataError, match="wrong ending"):
+        unpack(longer)
+
+
+def test_content_is_held_against_its_sha256(tool: ModuleType, small: bytes) -> None:
+    # A file that is well formed, with the digest of another content.
+    images, labels = small_content()
+    images[4, 2, 10] = 9
+    digest = HEADER.unpack_from(small)[-1]
+    other = tool.pack(images, labels, 3)
+    forged = other[: HEADER.size - 32] + digest + other[HEADER.size :]
+    with pytest.raises(DataError) as caught:
+        unpack(forged)
+    assert caught.value.expected == f"content of SHA-256 {digest.hex()}"
+    moved = tool.pack(*small_content(), 2)
+    forged = moved[: HEADER.size - 32] + digest + moved[HEADER.size :]
+    with pytest.raises(DataError, match="SHA-256"):
+        unpack(forged)
+
+
+def test_what_the_messages_say(small: bytes) -> None:
+    for packed, expected, got in (
+        (b"", "at least 66 bytes", "0 bytes"),
+        (b"\x1f\x8b" + bytes(80), "b'CR-MNIST'", "82 bytes that start with b'\\x1f"),
+        (small[:-1], f"{len(small)} bytes", f"{len(small) - 1} bytes"),
+        (MAGIC + b"\0\2" + small[10:], "version 1", "version 2"),
+        (small[: HEADER.size] + b"\0" + small[HEADER.size + 1 :], "mask", "incorrect"),
+    ):
+        with pytest.raises(DataError) as caught:
+            unpack(packed)
+        assert caught.value.what == "The packed MNIST file is damaged."
+        assert caught.value.expected is not None
+        assert expected in caught.value.expected
+        assert caught.value.got is not None
+        assert got in caught.value.got
+
+
+def test_damage_to_the_real_file() -> None:
+    packed = read()
+    with pytest.raises(DataError, match=r"expected: 9809754 bytes\n.*5000000 bytes"):
+        unpack(packed[:5_000_000])
+    altered = bytearray(packed)
+    altered[len(packed) // 2] ^= 1
+    with pytest.raises(DataError, match="damaged"):
+        unpack(bytes(altered))
+
+
+def test_missing_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = sys.modules["chainrule.data.mnist"]
+    monkeypatch.setattr(module, "FILE", "gone.pack")
+    with pytest.raises(DataError, match="cannot be read") as caught:
+        module.read()
+    assert caught.value.expected == "the file gone.pack in the folder of chainrule.data"
+    assert "FileNotFoundError" in str(caught.value.got)
+    assert REINSTALL in str(caught.value.fix)
+
+
+# ---------------------------------------------------------------- the tool
+
+
+def test_parse_idx(tool: ModuleType) -> None:
+    data = b"\0\0\x08\x02" + struct.pack(">2I", 2, 3) + bytes(range(6))
+    np.testing.assert_array_equal(
+        tool.parse_idx(data, "x"), np.arange(6, dtype=np.uint8).reshape(2, 3)
+    )
+
+
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (b"", "not an idx file"),
+        (b"\0\0\x0d\x01" + bytes(8), "not an idx file"),
+        (b"\0\0\x08\x02" + bytes(7), "ends within its header"),
+        (b"\0\0\x08\x01" + struct.pack(">I", 4) + bytes(3), "not the size"),
+        (b"\0\0\x08\x01" + struct.pack(">I", 4) + bytes(5), "not the size"),
+        (b"\0\0\x08\x03" + b"\xff" * 12 + bytes(5), "not the size"),
+    ],
+)
+def test_parse_idx_is_strict(tool: ModuleType, data: bytes, what: str) -> None:
+    with pytest.raises(DataError, match=what):
+        tool.parse_idx(data, "labels")
+
+
+def test_tool_refuses_other_files(tool: ModuleType, tmp_path: Path) -> None:
+    name = "train-labels-idx1-ubyte"
+    with pytest.raises(DataError, match="FileNotFoundError"):
+        tool.load(tmp_path, name)
+    (tmp_path / f"{name}.gz").write_bytes(b"no gzip")
+    with pytest.raises(DataError, match="BadGzipFile"):
+        tool.load(tmp_path, name)
+    fake = b"\0\0\x08\x01" + struct.pack(">I", 1) + b"\5"
+    (tmp_path / f"{name}.gz").write_bytes(gzip.compress(fake))
+    with pytest.raises(DataError, match="not the original file"):
+        tool.load(tmp_path, name)

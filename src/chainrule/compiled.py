@@ -20,7 +20,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from chainrule.engines import Executable, load_engine
-from chainrule.errors import ArgumentError, GradientError, ShapeError
+from chainrule.errors import ArgumentError, GradientError, GraphError, ShapeError
 from chainrule.graph.build import Trace, tracing
 from chainrule.graph.graph import Graph
 from chainrule.graph.interpret import solve_n
@@ -57,9 +57,9 @@ class Input:
 class _StatefulTrace(Trace):
     """A trace that lifts the tensors it meets to state of the program."""
 
-    def __init__(self, names: Mapping[int, str]) -> None:
+    def __init__(self, entry: str, names: Mapping[int, str]) -> None:
         super().__init__()
-        self.names = names
+        self.entry, self.names = entry, names
         self.lifted: dict[int, tuple[Tensor, Value]] = {}
         self.current: dict[int, Value] = {}
         self.gradients: dict[int, tuple[Tensor, Tensor | None]] = {}
@@ -85,7 +85,9 @@ class _StatefulTrace(Trace):
                     got=repr(t._value),
                     fix="call .detach() on it before",
                 )
-            name = self.names.get(id(t)) or t.name or f"state{len(self.lifted)}"
+            # Entry points share state by name: what has none is this entry's own.
+            name = self.names.get(id(t)) or t.name
+            name = name or f"{self.entry}.state{len(self.lifted)}"
             taken = {v.name for _, v in self.lifted.values()}
             while name in taken:
                 name += "'"
@@ -133,7 +135,7 @@ def trace_entry(
         names: names for state tensors, by ``id``.
     """
     values = [Value(None, i.type.shape, i.type.dtype, name=i.name) for i in inputs]
-    recorder = _StatefulTrace(names or {})
+    recorder = _StatefulTrace(name, names or {})
     with tracing(recorder):
         try:
             result = function(*map(wrap, values))
@@ -156,7 +158,7 @@ def trace_entry(
     captured = recorder.captured()
     for value, numbers in captured:
         held = Tensor(numbers.array)
-        key = f"constant.{len(tensors)}"
+        key = f"{name}.constant{len(tensors)}"
         value.name = key
         tensors[key] = held
     graph = Graph(
@@ -225,15 +227,21 @@ class CompiledProgram:
         *,
         engine: str = "auto",
         threads: int | None = None,
-        max_n: int | None = None,
     ) -> None:
         self.traced = {t.entry.name: t for t in traced}
         self.tensors: dict[str, Tensor] = {}
         for t in traced:
-            self.tensors.update(t.tensors)
+            for key, held in t.tensors.items():
+                if self.tensors.setdefault(key, held) is not held:
+                    raise GraphError(
+                        f"Two tensors of a program are both called {key!r}.",
+                        expected="one name for each tensor",
+                        got=f"another {key!r} in the entry point {t.entry.name!r}",
+                        fix="give them different names: tensor.name = …",
+                    )
         self.program = Program({t.entry.name: t.entry for t in traced})
         self.executable: Executable = load_engine(
-            engine, self.program, threads=threads, max_n=max_n
+            engine, self.program, threads=threads
         )
         self.engine = self.executable.engine
         self.seconds_compile = self.executable.seconds_compile

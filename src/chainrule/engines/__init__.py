@@ -71,7 +71,6 @@ def load_engine(
     program: Program,
     *,
     threads: int | None = None,
-    max_n: int | None = None,
 ) -> Executable:
     """Load ``program`` into an engine.
 
@@ -79,7 +78,6 @@ def load_engine(
         name: ``auto``, ``numpy`` or ``native``.
         program: the entry points and their state.
         threads: how many threads to use; None takes every core.
-        max_n: the largest N that will come; None where there is no N.
     """
     if resolve_engine(name) == "numpy":
         from chainrule.engines.numpy.executable import NumpyExecutable
@@ -87,4 +85,4 @@ def load_engine(
         return NumpyExecutable(program)
     from chainrule.engines.native.executable import NativeExecutable
 
-    return NativeExecutable(program, threads=threads, max_n=max_n)
+    return NativeExecutable(program, threads=threads)

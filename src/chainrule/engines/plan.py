@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from chainrule.graph.build import record
+from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
-from chainrule.graph.primitive import Primitive, Region
+from chainrule.graph.primitive import Primitive, Region, lookup
 from chainrule.graph.program import Entry
 from chainrule.graph.types import ArrayType
 
@@ -30,6 +32,8 @@ class Plan:
         state_of: for a root that lies in a state's memory, that state's name.
         copies: pairs (value, state name) to be copied at the end of a step.
         offsets: for every other computed root its place in the arena.
+        scratch: for a node that needs memory of its own while it runs, its place.
+        sizes: the bytes that each place in the arena holds.
         arena: bytes needed.
     """
 
@@ -39,6 +43,8 @@ class Plan:
     state_of: dict[Value, str] = field(default_factory=dict[Value, str])
     copies: list[tuple[Value, str]] = field(default_factory=list[tuple[Value, str]])
     offsets: dict[Value, int] = field(default_factory=dict[Value, int])
+    scratch: dict[Node, int] = field(default_factory=dict[Node, int])
+    sizes: dict[Value, int] = field(default_factory=dict[Value, int])
     arena: int = 0
 
 
@@ -48,6 +54,7 @@ def make_plan(
     is_view: Callable[[Node, dict[Value, Value]], bool],
     in_place: Callable[[Node, Value, Value], bool],
     size: Callable[[Value], int],
+    scratch: Callable[[Node], int] = lambda _: 0,
 ) -> Plan:
     """Plan the memory of an entry point.
 
@@ -57,9 +64,10 @@ def make_plan(
         in_place: ``in_place(node, old, new)``: whether ``node`` may write its output
             ``new`` over its input ``old``, element by element.
         size: bytes that a value needs.
+        scratch: bytes that a node needs for itself while it runs.
     """
-    graph = entry.graph
-    plan = Plan(entry)
+    plan = Plan(_set_aside(entry, is_view))
+    graph = plan.entry.graph
     root, last = plan.root, plan.last
     end = len(graph.nodes)
     for value in graph.inputs:
@@ -75,8 +83,31 @@ def make_plan(
     for value in graph.outputs:
         last[root[value]] = end
     _place_state(plan, in_place, end)
-    _place_arena(plan, in_place, size)
+    _place_arena(plan, in_place, size, scratch)
     return plan
+
+
+def _set_aside(
+    entry: Entry, is_view: Callable[[Node, dict[Value, Value]], bool]
+) -> Entry:
+    """Copy what is an input (or a view of one) before it becomes new state.
+
+    After that no new state shows memory that another replacement may overwrite.
+    """
+    graph = entry.graph
+    root: dict[Value, Value] = {v: v for v in graph.inputs}
+    for node in graph.nodes:
+        view = is_view(node, root)
+        for value in node.outputs:
+            assert value is not None
+            root[value] = root[node.inputs[0]] if view else value
+    held = dict(zip(entry.state, graph.inputs[len(entry.inputs) :], strict=True))
+    outputs = list(graph.outputs)
+    for name, index in entry.replaces.items():
+        value = outputs[index]
+        if root[value].node is None and value is not held[name]:
+            outputs[index] = record(lookup("copy"), (value,), {})[0]
+    return entry.with_graph(Graph(graph.name, graph.inputs, outputs))
 
 
 def _place_state(
@@ -115,11 +146,12 @@ def _place_arena(
     plan: Plan,
     in_place: Callable[[Node, Value, Value], bool],
     size: Callable[[Value], int],
+    scratch: Callable[[Node], int],
 ) -> None:
     """Give every other value a place, reusing memory whose values are dead."""
     graph = plan.entry.graph
     free: list[tuple[int, int]] = []  # (offset, bytes), sorted
-    sizes: dict[Value, int] = {}
+    sizes = plan.sizes
 
     def allocate(need: int) -> int:
         best = min(
@@ -151,7 +183,7 @@ def _place_arena(
             assert out is not None
             if plan.root[out] is not out or out in plan.state_of:
                 continue
-            need = -(-max(size(out), 1) // ALIGNMENT) * ALIGNMENT
+            need = _aligned(max(size(out), 1))
             for old in node.inputs:
                 if (
                     old in plan.offsets
@@ -159,6 +191,7 @@ def _place_arena(
                     and plan.last[old] == i
                     and sizes[old] == need
                     and old not in taken
+                    and all(v is old or plan.root[v] is not old for v in node.inputs)
                     and in_place(node, old, out)
                 ):
                     taken.add(old)
@@ -167,9 +200,16 @@ def _place_arena(
             else:
                 plan.offsets[out] = allocate(need)
             sizes[out] = need
+        if need := _aligned(scratch(node)):
+            plan.scratch[node] = allocate(need)
+            release(plan.scratch[node], need)
         for value in {plan.root[v] for v in node.inputs} | set(node.outputs):
             if value in plan.offsets and plan.last[value] == i and value not in taken:
                 release(plan.offsets[value], sizes[value])
+
+
+def _aligned(length: int) -> int:
+    return -(-length // ALIGNMENT) * ALIGNMENT
 
 
 def scalar_broadcast(node: Node) -> bool:

@@ -54,7 +54,7 @@ def _rule(
     accumulate: DType,
 ) -> ArrayType:
     d = parse_dims(dims)
-    sizes = letter_sizes("conv", d, lhs, rhs)
+    sizes = letter_sizes("conv", d, lhs, rhs, accumulate)
     counts = [len(x) for x in (strides, padding, lhs_dilation, rhs_dilation)]
     if any(count != len(d.window) for count in counts):
         raise ShapeError(

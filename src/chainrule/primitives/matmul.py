@@ -76,7 +76,9 @@ def parse_dims(dims: str) -> Dims:
     )
 
 
-def letter_sizes(name: str, d: Dims, lhs: ArrayType, rhs: ArrayType) -> dict[str, Dim]:
+def letter_sizes(
+    name: str, d: Dims, lhs: ArrayType, rhs: ArrayType, accumulate: DType
+) -> dict[str, Dim]:
     """The size of each letter, after checking that the operands agree."""
     if lhs.dtype is not rhs.dtype:
         raise DTypeError(
@@ -84,6 +86,13 @@ def letter_sizes(name: str, d: Dims, lhs: ArrayType, rhs: ArrayType) -> dict[str
             expected=lhs.dtype.name,
             got=rhs.dtype.name,
             fix="convert one of them: x.astype(y.dtype)",
+        )
+    if accumulate.kind != lhs.dtype.kind:
+        raise DTypeError(
+            f"{name} adds up in a dtype of its operands' kind.",
+            expected=lhs.dtype.kind,
+            got=accumulate.name,
+            fix=f"accumulate={lhs.dtype.name}",
         )
     sizes: dict[str, Dim] = {}
     for operand, letters in ((lhs, d.lhs), (rhs, d.rhs)):
@@ -118,7 +127,7 @@ def _dot_rule(
             got=dims,
             fix="use conv where a window moves over an axis",
         )
-    sizes = letter_sizes("dot_general", d, lhs, rhs)
+    sizes = letter_sizes("dot_general", d, lhs, rhs, accumulate)
     return ArrayType(tuple(sizes[c] for c in d.out), lhs.dtype)
 
 

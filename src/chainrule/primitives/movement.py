@@ -9,7 +9,7 @@ import numpy as np
 from chainrule.errors import DTypeError, ShapeError
 from chainrule.graph.node import Array, Value
 from chainrule.graph.primitive import Case, Primitive
-from chainrule.graph.types import ArrayType, Dim, DType, Shape, size_of
+from chainrule.graph.types import ArrayType, Dim, DType, Shape, Size, size_of
 from chainrule.primitives.rules import need_axes, show
 
 Ints = tuple[int, ...]
@@ -212,14 +212,13 @@ def _slice_rule(
         if start == 0 and stop == dim and stride == 1:
             shape.append(dim)
             continue
-        if not (isinstance(start, int) and isinstance(stop, int)):
+        if isinstance(dim, Size) or isinstance(start, Size) or isinstance(stop, Size):
             raise ShapeError(
                 "The batch axis N is sliced whole or not at all.",
                 expected=f"0:{dim}:1",
                 got=f"{start}:{stop}:{stride}",
             )
-        inside = not isinstance(dim, int) or stop <= dim
-        if not (0 <= start <= stop and inside and stride >= 1):
+        if not (0 <= start <= stop <= dim and stride >= 1):
             raise ShapeError(
                 "slice reaches outside of the value.",
                 expected=f"0 ≤ start ≤ stop ≤ {dim} and stride ≥ 1",
@@ -351,4 +350,20 @@ flip = Primitive(
     source="reversed order of elements along axes",
     linear=True,
     cases=(Case(("f[5]",), {"axes": (0,)}), Case(("f[2,3]",), {"axes": (0, 1)})),
+)
+
+
+def _copy_rule(x: ArrayType) -> ArrayType:
+    return x
+
+
+copy = Primitive(
+    name="copy",
+    rule=_copy_rule,
+    reference=np.array,
+    vjp=(lambda g, y, x: g,),
+    formula="{0}",
+    source="the same elements in memory of their own, in row-major order",
+    linear=True,
+    cases=(Case(("f[3,2]",)), Case(("i32[4]",)), Case(("f[0]",)), Case(("f[]",))),
 )

@@ -53,7 +53,7 @@ class _Chunk:
     ) -> None:
         self.function, self.argument, self.threads = function, argument, threads
         self.error: BaseException | None = None
-        self.over = threads == 1
+        self.over = False
         self.done = threading.Lock()
         self.done.acquire()
         self._ended = itertools.count(1)
@@ -69,6 +69,14 @@ class _Chunk:
             self.done.release()
 
 
+class _Ticket:
+    """A place in the queue for the gang."""
+
+    def __init__(self) -> None:
+        self.thread = threading.get_ident()
+        self.called = threading.Event()
+
+
 class _Team:
     """What the process has one of: the workers, and the queue of those who ask."""
 
@@ -78,31 +86,22 @@ class _Team:
     def reset(self) -> None:
         """Forget workers and queue; after a fork the child has neither."""
         self.chunk: _Chunk | None = None
+        # First come, first served, and the first has the gang. A lock would let a
+        # thread that runs chunk after chunk take it again before another wakes up.
+        self.queue: deque[_Ticket] = deque()
         # A worker sleeps by taking its lock again, and wakes when it is released.
         self._locks: list[threading.Lock] = []
-        self._queue: deque[int] = deque()
-        self._changed = threading.Condition()
 
-    def enter(self, me: int) -> None:
-        """Wait for this thread's turn; first come, first served.
+    def wait_for_turn(self, ticket: _Ticket) -> None:
+        """Return when this ticket is the first."""
+        while self.queue[0] is not ticket:
+            # The one before calls; an interrupt may have kept it from doing so.
+            ticket.called.wait(timeout=0.05)
 
-        A plain lock would let a thread that runs chunk after chunk take it again
-        before a waiting one woke up.
-        """
-        with self._changed:
-            self._queue.append(me)
-            self._changed.wait_for(lambda: self._queue[0] == me)
-
-    def leave(self, me: int) -> None:
-        """Give the turn, or the place in the queue, to the next one."""
-        with self._changed:
-            if me in self._queue:
-                self._queue.remove(me)
-            self._changed.notify_all()
-
-    def busy_with(self, me: int) -> bool:
-        """Whether this thread runs or waits already."""
-        return me in self._queue
+    def call_next(self) -> None:
+        """Tell the first in the queue that it is the first."""
+        for ticket in list(self.queue)[:1]:
+            ticket.called.set()
 
     def grow(self, threads: int) -> None:
         """Start workers until there are threads - 1 of them."""
@@ -131,6 +130,7 @@ class _Team:
                 if other < chunk.threads:
                     self.waker(other)()
             chunk.work(tid)
+            del chunk  # and what its function holds
 
 
 _team = _Team()
@@ -176,9 +176,8 @@ class Gang:
             EngineError: this thread is inside run already (from a signal handler, or
                 from the function itself).
         """
-        me = threading.get_ident()
-        team = _team
-        if team.busy_with(me):
+        team, ticket = _team, _Ticket()
+        if any(other.thread == ticket.thread for other in list(team.queue)):
             raise EngineError(
                 "The gang cannot start a chunk inside another one.",
                 expected="run to return before the same thread calls it again",
@@ -186,10 +185,12 @@ class Gang:
                 fix="start the second chunk after the first one has returned",
             )
         try:
-            team.enter(me)
+            team.queue.append(ticket)
+            team.wait_for_turn(ticket)
             self._run(team, function, argument)
         finally:
-            team.leave(me)
+            team.queue.remove(ticket)
+            team.call_next()
 
     def _run(
         self,
@@ -197,30 +198,34 @@ class Gang:
         function: Callable[[int, int, int], object],
         argument: int,
     ) -> None:
-        """Run a chunk. CPython raises an interrupt after a call, never before it: what
-        a ``finally`` begins with is called, whatever came before."""
+        """Run a chunk that no interrupt can leave half started.
+
+        CPython raises an interrupt after a call of a C function, not before it. So what
+        a ``finally`` begins with is called, whatever came before, here and in ``run``.
+        """
         if team.chunk is not None and not team.chunk.over:
             team.chunk.done.acquire()  # a second interrupt cut the wait below short
-        chunk = _Chunk(function, argument, self.threads)
-        error: BaseException | None = None
-        if self.threads > 1:
-            team.grow(self.threads)
-            wake = team.waker(1)
-            team.chunk = chunk
-            try:
-                wake()
-            finally:
-                try:
-                    function(argument, 0, self.threads)
-                finally:
-                    while not chunk.over:
-                        try:
-                            chunk.done.acquire()
-                        except BaseException as interrupt:
-                            error = interrupt
-        else:
+        if self.threads == 1:
             function(argument, 0, 1)
-        error = error or chunk.error
+            return
+        team.grow(self.threads)
+        chunk = _Chunk(function, argument, self.threads)
+        wake = team.waker(1)
+        interrupt: BaseException | None = None
+        team.chunk = chunk
+        try:
+            wake()
+        finally:
+            try:
+                function(argument, 0, self.threads)
+            finally:
+                while not chunk.over:
+                    try:
+                        chunk.done.acquire()
+                    except BaseException as error:
+                        interrupt = error
+        team.chunk = None
+        error = interrupt or chunk.error
         if error is not None:
             raise error
 

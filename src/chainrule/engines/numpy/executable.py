@@ -108,12 +108,13 @@ class _Function:
     """One entry point for one N, as a Python function."""
 
     def __init__(self, entry: Entry, state: dict[str, Array], n: int | None) -> None:
-        self.entry, self.state, self.n = entry, state, n
+        self.state, self.n = state, n
         self.scope: dict[str, Any] = dict(GLOBALS)
         self.lines: list[str] = []
         self.plan: Plan = make_plan(
             entry, is_view=_is_view, in_place=_in_place, size=self._bytes
         )
+        self.entry = entry = self.plan.entry
         self.arena = np.zeros(self.plan.arena + 64, np.uint8)
         skew = -self.arena.ctypes.data % 64
         self.arena = self.arena[skew:]
@@ -189,17 +190,8 @@ class _Function:
         graph = self.entry.graph
         for k, value in enumerate(graph.outputs[: self.entry.outputs]):
             self.line(f"out{k}[i, ...] = {self.names[value]}")
-        # Old state that becomes another state is set aside before anything is copied.
-        held: list[tuple[str, str]] = []
         for value, name in self.plan.copies:
-            source = self.names[value]
-            if self.plan.root[value] in self.plan.state_of or value in graph.inputs:
-                aside = self.name(np.empty_like(self.state[name]))
-                self.line(f"copyto({aside}, {source})")
-                source = aside
-            held.append((self.name(self.state[name]), source))
-        for target, source in held:
-            self.line(f"copyto({target}, {source})")
+            self.line(f"copyto({self.name(self.state[name])}, {self.names[value]})")
 
     # -- nodes ---------------------------------------------------------------------
 

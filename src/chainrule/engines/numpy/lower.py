@@ -116,6 +116,7 @@ def reference(w: Writer, node: Node, ins: list[str], out: str) -> None:
 Lowering = Callable[[Writer, Node, list[str], str], None]
 
 LOWERINGS: dict[str, Lowering] = {
+    "copy": _convert,
     "where": _where,
     "convert": _convert,
     "reduce_sum": _reduce(np.add),

@@ -1,0 +1,166 @@
+"""Arrange a graph for native code: copies where a kernel needs another layout.
+
+Kernels read their operands through strides, so most movements cost nothing. Where one
+does need contiguous rows (the vectors of a product, the rows of ``take``), an explicit
+``copy`` node is put in front of it; the memory planner then treats it like any node.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chainrule.engines.native.layout import (
+    Place,
+    is_elementwise,
+    panels_of,
+    row_major,
+    view_place,
+)
+from chainrule.graph.build import absolute_scope, replay, tracing
+from chainrule.graph.graph import Graph
+from chainrule.graph.node import Node, Value
+from chainrule.graph.program import Entry
+from chainrule.passes.rewrite import rewrite
+from chainrule.primitives.matmul import Dims, parse_dims
+from chainrule.primitives.movement import copy, transpose
+
+VIEWS = ("broadcast_to", "transpose", "reshape", "slice", "flip")
+
+
+@dataclass(frozen=True)
+class Product:
+    """A matrix product C[u, v] = Σₖ A[u, k] B[k, v], told apart for the tile kernel.
+
+    v is the axis along which C is contiguous, so A is read element by element and B
+    and C by vectors.
+
+    Attributes:
+        a, b: which operand (0 or 1) plays A and B.
+        u, v, k: the letters of the axes.
+    """
+
+    a: int
+    b: int
+    u: str
+    v: str
+    k: str
+
+
+def as_product(node: Node, panelled: bool) -> Product | None:
+    """How a node maps on the tile kernel; None where it is no plain matrix product."""
+    d: Dims = parse_dims(node.attrs["dims"])
+    dtype = node.inputs[0].dtype
+    if (
+        d.batch
+        or not len(d.left) == len(d.right) == len(d.contracted) == 1
+        or not dtype.is_float
+        or node.attrs["accumulate"].itemsize > dtype.itemsize
+    ):
+        return None
+    v = d.out[0] if panelled else d.out[1]
+    if v in d.right:
+        return Product(0, 1, d.left, v, d.contracted)
+    return Product(1, 0, d.right, v, d.contracted)
+
+
+class Places:
+    """Where each value of a graph lies, found node after node."""
+
+    def __init__(self, panels: dict[Value, int]) -> None:
+        self.panels = panels
+        self.known: dict[Value, Place] = {}
+
+    def own(self, value: Value) -> Place:
+        """Memory of its own, row-major or in panels."""
+        panel = self.panels.get(value, 0)
+        return Place(value, value.shape, row_major(value.shape), panel=panel)
+
+    def add_inputs(self, graph: Graph) -> None:
+        """The inputs lie in memory of their own."""
+        for value in graph.inputs:
+            self.known.setdefault(value, self.own(value))
+
+    def add(self, node: Node) -> None:
+        """The outputs of a node: views where that is possible."""
+        view = None
+        if node.primitive.name in VIEWS:
+            view = view_place(node, self.known[node.inputs[0]])
+        for value in node.outputs:
+            assert value is not None
+            self.known[value] = view or self.own(value)
+
+
+def arrange(graph: Graph, entry: Entry, panels: dict[str, int]) -> Graph:
+    """The graph with copies where kernels need them."""
+    width = panels_of(graph, entry, panels)
+    places = Places(dict(width))
+    places.add_inputs(graph)
+
+    def laid_out(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...]:
+        outputs = replay(node, inputs)
+        made = outputs[0].node
+        assert made is not None
+        for old, new in zip(node.outputs, outputs):
+            assert old is not None
+            if old in width:
+                places.panels[new] = width[old]
+        places.add(made)
+        return outputs
+
+    def copied(value: Value, node: Node) -> Value:
+        with absolute_scope(node.scope, node.role):
+            made = copy(value)
+        places.known[made] = places.own(made)
+        return made
+
+    def rule(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...]:
+        name = node.primitive.name
+        if name in ("take", "scatter_add", "random_bits"):
+            inputs = tuple(
+                v if places.known[v].contiguous else copied(v, node) for v in inputs
+            )
+        elif name in VIEWS and view_place(node, places.known[inputs[0]]) is None:
+            inputs = (copied(inputs[0], node),)
+        elif name == "dot_general":
+            return _product(node, inputs)
+        elif name == "scan" or not (
+            is_elementwise(node) or name in ("copy", "reduce_sum", *VIEWS)
+        ):
+            inputs = tuple(
+                copied(v, node) if places.known[v].panel else v for v in inputs
+            )
+        return laid_out(node, inputs)
+
+    def _product(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...]:
+        product = as_product(node, node.outputs[0] in width)
+        if product is None:
+            return laid_out(
+                node,
+                tuple(copied(v, node) if places.known[v].panel else v for v in inputs),
+            )
+        d = parse_dims(node.attrs["dims"])
+        operands, letters = list(inputs), [d.lhs, d.rhs]
+        a, b = product.a, product.b
+        if places.known[operands[a]].panel:
+            operands[a] = copied(operands[a], node)
+        place = places.known[operands[b]]
+        axis = letters[b].index(product.v)
+        if place.panel:
+            if axis != 0:
+                operands[b] = copied(operands[b], node)
+        elif place.strides[axis] != 1 and place.shape[axis] != 1:
+            if axis == 0:
+                turned = transpose(operands[b], axes=(1, 0))
+                places.known[turned] = view_place(turned.node, place)  # type: ignore[assignment]
+                operands[b] = copied(turned, node)
+                letters[b] = letters[b][::-1]
+            else:
+                operands[b] = copied(operands[b], node)
+        dims = f"{letters[0]},{letters[1]}->{d.out}"
+        made = Node(node.primitive, node.inputs, node.attrs | {"dims": dims})
+        made.scope, made.role, made.source = node.scope, node.role, node.source
+        made.set_outputs(tuple(v for v in node.outputs if v is not None))
+        return laid_out(made, tuple(operands))
+
+    with tracing():
+        return rewrite(graph, rule)

@@ -1,0 +1,345 @@
+"""Emit one entry point: a function that every thread runs.
+
+    entry(context, tid, threads):
+        for i in range(steps):
+            kernel(…my part…)
+            barrier                 ← only where a thread reads what another wrote
+            kernel(…my part…)
+            …
+
+The emitter knows for every kernel which memory it reads and writes and how threads
+share that, and puts a barrier exactly where two accesses since the last one conflict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from llvmlite import ir
+
+from chainrule.engines.native.arrange import VIEWS, Places
+from chainrule.engines.native.gang import emit_barrier
+from chainrule.engines.native.kernels import Kernels, Operand, advance
+from chainrule.engines.native.layout import Place, is_elementwise
+from chainrule.engines.native.scalar import I8, I32, I64
+from chainrule.engines.plan import Plan, make_plan
+from chainrule.graph.node import Node, Value
+from chainrule.graph.program import Entry
+from chainrule.graph.types import Dim, Size, resolve, size_of
+
+#: Arrays of fixed shape with at most this many elements are one thread's work.
+SMALL = 4096
+
+#: How threads share an access: two equal keys mean that each thread touches only what
+#: it touched itself. None is anything else.
+Key = tuple[Any, ...] | None
+ONE: Key = ("one",)
+
+
+@dataclass(frozen=True)
+class Access:
+    """A kernel's access to memory."""
+
+    space: Any
+    start: int
+    stop: int
+    write: bool
+    key: Key
+
+    def conflicts(self, other: Access) -> bool:
+        """Whether the order of the two matters and only a barrier can keep it."""
+        return (
+            (self.write or other.write)
+            and self.space == other.space
+            and self.start < other.stop
+            and other.start < self.stop
+            and not (self.key is not None and self.key == other.key)
+        )
+
+
+@dataclass(frozen=True)
+class Part:
+    """How the outermost loop of a kernel is shared.
+
+    Attributes:
+        units: how many units there are.
+        scale: iterations in a unit.
+        single: whether one thread does them all.
+    """
+
+    units: Dim
+    scale: Dim = 1
+    single: bool = False
+
+
+class Session:
+    """What belongs to one function: the builder, the threads, N, pending accesses."""
+
+    def __init__(
+        self, module: ir.Module, b: ir.IRBuilder, kernels: Kernels, n_max: int | None
+    ) -> None:
+        self.module, self.b, self.kernels, self.n_max = module, b, kernels, n_max
+        self.tid: Any = None
+        self.threads: Any = None
+        self.n: Any = I64(0)
+        self.barrier_state: Any = None
+        self.status: Any = None
+        self.pending: list[Access] = []
+        self.constants = 0
+
+    def dim(self, dim: Dim) -> Any:
+        """A size or stride as an i64."""
+        if isinstance(dim, Size):
+            return self.b.mul(self.n, I64(dim.factor)) if dim.factor != 1 else self.n
+        return I64(dim)
+
+    def barrier(self) -> None:
+        """Have all threads meet."""
+        b = self.b
+        b.call(emit_barrier(self.module), [self.barrier_state, self.threads])
+        self.pending.clear()
+
+    def touch(self, accesses: Sequence[Access]) -> None:
+        """Announce what the next kernel reads and writes."""
+        if any(a.conflicts(p) for a in accesses for p in self.pending):
+            self.barrier()
+        self.pending.extend(accesses)
+
+    def share(self, part: Part) -> tuple[Any, Any]:
+        """(begin, end) of this thread's iterations."""
+        b = self.b
+        units = self.dim(part.units)
+        tid = b.sext(self.tid, I64)
+        threads = b.sext(self.threads, I64)
+        ends = (b.sdiv(b.mul(units, t), threads) for t in (tid, b.add(tid, I64(1))))
+        scale = self.dim(part.scale)
+        begin, end = (b.mul(e, scale) for e in ends)
+        return begin, end
+
+    def call(self, function: ir.Function, arguments: Sequence[Any], part: Part) -> None:
+        """Call a kernel for this thread's part; begin and end are appended."""
+        b = self.b
+        if part.single:
+            with self.one_thread():
+                total = b.mul(self.dim(part.units), self.dim(part.scale))
+                b.call(function, [*arguments, I64(0), total])
+        else:
+            b.call(function, [*arguments, *self.share(part)])
+
+    @contextmanager
+    def one_thread(self) -> Any:
+        """Emit a block that thread 0 alone runs."""
+        with self.b.if_then(self.b.icmp_signed("==", self.tid, I32(0))):
+            yield
+
+
+class Frame:
+    """One entry point (or loop body) being emitted."""
+
+    def __init__(
+        self, session: Session, plan: Plan, places: Places, arena: Any, arena_space: Any
+    ) -> None:
+        self.session, self.plan, self.places = session, plan, places
+        self.arena, self.arena_space = arena, arena_space
+        self.pointers: dict[Value, Any] = {}
+        self.resources: dict[Value, tuple[Any, int, int]] = {}
+
+    @property
+    def b(self) -> ir.IRBuilder:
+        """The builder."""
+        return self.session.b
+
+    # -- memory --------------------------------------------------------------------
+
+    def place(self, value: Value) -> Place:
+        """Where a value lies."""
+        return self.places.known[value]
+
+    def bind(self, root: Value, pointer: Any, resource: tuple[Any, int, int]) -> None:
+        """Give a root its memory."""
+        self.pointers[root] = pointer
+        self.resources[root] = resource
+
+    def bytes_of(self, value: Value) -> int:
+        """The bytes of a value at the largest N."""
+        count = size_of(resolve(value.shape, self.session.n_max))
+        assert isinstance(count, int)
+        return count * value.dtype.itemsize
+
+    def bind_outputs(self, node: Node) -> None:
+        """Memory for what a node computes, as planned."""
+        base, low, _ = self.arena_space
+        for value in node.outputs:
+            assert value is not None
+            place = self.place(value)
+            if place.root in self.pointers or place.root is not value:
+                continue
+            offset = self.plan.offsets[value]
+            size = self.plan.sizes[value]
+            pointer = self.b.gep(self.arena, [I64(offset)], source_etype=I8)
+            self.bind(value, pointer, (base, low + offset, low + offset + size))
+
+    def pointer(self, value: Value) -> Any:
+        """The address of a value's first element."""
+        place = self.place(value)
+        base = self.pointers[place.root]
+        if place.offset == 0:
+            return base
+        return advance(self.b, base, value.dtype, I64(place.offset))
+
+    def access(self, value: Value, key: Key, *, write: bool = False) -> Access:
+        """An access to the memory of a value."""
+        space, low, high = self.resources[self.place(value).root]
+        return Access(space, low, high, write, key)
+
+    def rows_key(self, value: Value, units: Dim, step: Dim) -> Key:
+        """The key of an access in which thread t touches its share of ``units``.
+
+        ``step`` is the number of elements from one unit to the next.
+        """
+        space, low, _ = self.resources[self.place(value).root]
+        return ("rows", repr(units), repr(step * value.dtype.itemsize), space, low)
+
+    # -- loops over elements ---------------------------------------------------------
+
+    def map(
+        self,
+        key: Any,
+        label: str,
+        outs: Sequence[tuple[Value, Place]],
+        ins: Sequence[tuple[Value, Place]],
+        body: Callable[..., list[Any]],
+    ) -> None:
+        """Emit a loop over the elements of the outputs; see ``Kernels.map``."""
+        operands = [*outs, *ins]
+        panelled = [p for _, p in operands if p.panel]
+        order = panelled[0] if panelled else outs[0][1]
+        loops = [place.loops(order) for _, place in operands]
+        if any(size == 0 for size, _ in loops[0]):
+            return
+        part, loops = shared(loops)
+        loops = collapsed(loops)
+        sizes = [size for size, _ in loops[0]]
+        if len(sizes) and part.scale == 1 and sizes[0] != part.units:
+            part = replace(part, scale=sizes[0] // part.units)
+        described: list[Operand] = []
+        strides: list[Any] = []
+        accesses: list[Access] = []
+        for i, ((value, _), mine) in enumerate(zip(operands, loops)):
+            steps = [step for _, step in mine]
+            fixed = i >= len(outs) and all(s == 0 for s in steps)
+            inner = steps[-1] if steps[-1] in (0, 1) else None
+            assert inner is None or isinstance(inner, int)
+            described.append(Operand(value.dtype, inner, fixed))
+            if not fixed:
+                strides += [self.session.dim(s) for s in steps]
+            if part.single:
+                how: Key = ONE
+            else:
+                unit = steps[0] * part.scale if steps[0] != 0 else 0
+                how = None if unit == 0 else self.rows_key(value, part.units, unit)
+            accesses.append(self.access(value, how, write=i < len(outs)))
+        function = self.session.kernels.map(
+            key,
+            label,
+            len(sizes),
+            described[: len(outs)],
+            described[len(outs) :],
+            body,
+        )
+        self.session.touch(accesses)
+        pointers = [self.pointer(v) for v, _ in operands]
+        numbers = [self.session.dim(s) for s in sizes]
+        self.session.call(function, [*pointers, *numbers, *strides], part)
+
+    def copy(self, source: Value, target: Value) -> None:
+        """Copy the elements of one value into the memory of another."""
+        self.map(
+            ("copy",),
+            "copy",
+            [(target, self.place(target))],
+            [(source, self.place(source))],
+            lambda b, values, indices: values,
+        )
+
+    # -- nodes ---------------------------------------------------------------------
+
+    def run(self, nodes: Sequence[Node]) -> None:
+        """Emit nodes in order."""
+        from chainrule.engines.native.lower import LOWERINGS, elementwise
+
+        for node in nodes:
+            self.bind_outputs(node)
+            if node.primitive.name in VIEWS:
+                continue
+            if is_elementwise(node):
+                elementwise(self, node)
+            else:
+                LOWERINGS[node.primitive.name](self, node)
+
+
+def plan_memory(
+    entry: Entry, places: Places, n_max: int | None, scratch: Callable[[Node], int]
+) -> Plan:
+    """Plan an arranged entry point."""
+
+    def is_view(node: Node, root: dict[Value, Value]) -> bool:
+        del root
+        return node.primitive.name in VIEWS
+
+    def in_place(node: Node, old: Value, new: Value) -> bool:
+        return (
+            old.type == new.type
+            and is_elementwise(node)
+            and places.known[old].root is old
+            and places.known[old].panel == places.known[new].panel
+        )
+
+    def size(value: Value) -> int:
+        count = size_of(resolve(value.shape, n_max))
+        assert isinstance(count, int)
+        return count * value.dtype.itemsize
+
+    return make_plan(
+        entry, is_view=is_view, in_place=in_place, size=size, scratch=scratch
+    )
+
+
+Loops = list[tuple[tuple[Dim, Dim], ...]]
+
+
+def shared(loops: Loops) -> tuple[Part, Loops]:
+    """How threads share nested loops: by the outermost one."""
+    if not loops[0]:
+        return Part(1, single=True), [((1, 0),) for _ in loops]
+    total = size_of(tuple(size for size, _ in loops[0]))
+    single = isinstance(total, int) and total <= SMALL
+    units = loops[0][0][0]
+    if units == 1 and not single:  # the first axis tells nothing: drop it
+        return shared([mine[1:] for mine in loops])
+    return Part(units, single=single), loops
+
+
+def collapsed(loops: Loops) -> Loops:
+    """Merge neighbouring loops that every operand walks through without a gap."""
+    axes = list(range(len(loops[0])))
+    kept = [a for a in axes if loops[0][a][0] != 1] or axes[-1:]
+    rows = [[mine[a] for a in kept] for mine in loops]
+    i = 0
+    while i + 1 < len(rows[0]):
+        if all(_times(r[i + 1][1], r[i + 1][0]) == r[i][1] for r in rows):
+            for r in rows:
+                size = _times(r[i][0], r[i + 1][0])
+                r[i : i + 2] = [(size, r[i + 1][1])]
+        else:
+            i += 1
+    return [tuple(r) for r in rows]
+
+
+def _times(a: Dim, b: Dim) -> Dim:
+    if isinstance(a, Size) and isinstance(b, Size):
+        return -1  # N² is nobody's stride
+    return a * b

@@ -1,0 +1,244 @@
+"""Run programs as machine code.
+
+An entry point is compiled when it is first run, for the N that comes then and any
+smaller one. The state lies in buffers of its own, weights in panels; all else lies in
+one arena. Threads run the whole entry (:mod:`chainrule.engines.native.emit`) together,
+``steps`` steps in one call.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+
+from chainrule.engines.native.arrange import Places, arrange
+from chainrule.engines.native.emit import Frame, Session, plan_memory
+from chainrule.engines.native.gang import (
+    BARRIER_BYTES,
+    WORKER,
+    emit_flush_denormals,
+    emit_restore_denormals,
+    gang,
+)
+from chainrule.engines.native.jit import MachineCode
+from chainrule.engines.native.kernels import Kernels, counting, finish
+from chainrule.engines.native.layout import (
+    choose_panels,
+    from_memory,
+    is_elementwise,
+    panels_of,
+    to_memory,
+)
+from chainrule.engines.native.lower import scratch_bytes
+from chainrule.engines.native.scalar import I8, I32, I64, POINTER
+from chainrule.errors import ArgumentError
+from chainrule.graph.node import Array, Value
+from chainrule.graph.program import Entry, Program
+from chainrule.graph.types import resolve, size_of
+from chainrule.passes import prepare
+
+#: Readable bytes behind every buffer.
+SLACK = 256
+_FIXED_WORDS = 5  # steps, N, arena, barrier, status
+
+
+class NativeExecutable:
+    """A program on the native engine.
+
+    Attributes:
+        engine: ``"native"``.
+        threads: how many threads run it.
+        seconds_compile: time spent on passes, plans and code so far.
+    """
+
+    engine = "native"
+
+    def __init__(self, program: Program, *, threads: int | None = None) -> None:
+        started = time.perf_counter()
+        self.program = program
+        self.threads = threads or available_cores()
+        if self.threads < 1:
+            raise ArgumentError(
+                "An engine needs at least one thread.",
+                expected="threads ≥ 1, or None for every core",
+                got=str(threads),
+            )
+        prepared = {
+            name: entry.with_graph(prepare(entry.graph, keep=is_elementwise))
+            for name, entry in program.entries.items()
+        }
+        self.panels = choose_panels(prepared.values())
+        self.entries = {
+            name: entry.with_graph(arrange(entry.graph, entry, self.panels))
+            for name, entry in prepared.items()
+        }
+        self.state = {
+            name: _buffer(t.shape, t.dtype.numpy) for name, t in program.state.items()
+        }
+        self._compiled: dict[str, _Compiled] = {}
+        self.seconds_compile = time.perf_counter() - started
+
+    def write(self, name: str, array: Array) -> None:
+        """Set a state."""
+        laid_out = to_memory(array, self.panels.get(name, 0))
+        np.copyto(self.state[name].reshape(laid_out.shape), laid_out)
+
+    def read(self, name: str) -> Array:
+        """A copy of a state, in its canonical shape."""
+        shape = resolve(self.program.state[name].shape, None)
+        return from_memory(self.state[name], shape, self.panels.get(name, 0))
+
+    def run(
+        self, entry: str, inputs: Mapping[str, Array], *, steps: int, n: int | None
+    ) -> list[Array]:
+        """Run an entry point ``steps`` times; every output has ``steps`` rows."""
+        compiled = self._compiled.get(entry)
+        if compiled is None or (n or 0) > (compiled.n_max or 0):
+            started = time.perf_counter()
+            compiled = _Compiled(self.entries[entry], self, n)
+            self._compiled[entry] = compiled
+            self.seconds_compile += time.perf_counter() - started
+        return compiled.run(inputs, steps, n)
+
+
+def available_cores() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _buffer(shape: Any, dtype: Any) -> Array:
+    """Zeros that start on a cache line, with slack behind."""
+    count = size_of(shape)
+    assert isinstance(count, int)
+    length = count * dtype.itemsize
+    raw = np.zeros(length + SLACK + 64, np.uint8)
+    start = -raw.ctypes.data % 64
+    return raw[start : start + length].view(dtype)
+
+
+class _Compiled:
+    """One entry point as machine code, for N up to ``n_max``."""
+
+    def __init__(
+        self, entry: Entry, owner: NativeExecutable, n_max: int | None
+    ) -> None:
+        self.n_max = n_max
+        self.gang = gang(owner.threads)
+        self.text = self._emit(entry, owner)
+        code = MachineCode(self.text)
+        self.code = code
+        self.function = WORKER(code.address("entry"))
+        self.arena = _buffer((self.arena_bytes + SLACK,), np.dtype(np.uint8))
+        self.sync = np.zeros(BARRIER_BYTES + 64, np.uint8)
+        self.status = np.zeros(64, np.uint8)
+        self.states = [owner.state[name] for name in self.entry.state]
+
+    # -- running -----------------------------------------------------------------
+
+    def run(
+        self, inputs: Mapping[str, Array], steps: int, n: int | None
+    ) -> list[Array]:
+        """See :meth:`NativeExecutable.run`."""
+        entry = self.entry
+        held = [
+            np.ascontiguousarray(inputs[v.name or ""], v.dtype.numpy)
+            for v in entry.graph.inputs[: len(entry.inputs)]
+        ]
+        outs = [
+            np.empty((steps, *resolve(v.shape, n)), v.dtype.numpy)
+            for v in entry.graph.outputs[: entry.outputs]
+        ]
+        self.status[0] = 0
+        words = [steps, n or 0]
+        words += [a.ctypes.data for a in (self.arena, self.sync, self.status)]
+        words += [a.ctypes.data for a in (*self.states, *held, *outs)]
+        context = np.array(words, np.int64)
+        self.gang.run(self.function, context.ctypes.data)
+        if self.status[0]:
+            raise ArgumentError(
+                f"{entry.name} was asked for a row that does not exist.",
+                expected="indices from 0 to rows − 1",
+                got="an index outside",
+                fix="check the indices that go into take or indexing",
+            )
+        return outs
+
+    # -- emitting ----------------------------------------------------------------
+
+    def _emit(self, entry: Entry, owner: NativeExecutable) -> str:
+        places = Places(panels_of(entry.graph, entry, owner.panels))
+        places.add_inputs(entry.graph)
+        for node in entry.graph.nodes:
+            places.add(node)
+        plan = plan_memory(
+            entry, places, self.n_max, lambda node: scratch_bytes(node, self.n_max)
+        )
+        self.entry = entry = plan.entry
+        self.arena_bytes = plan.arena
+        for node in entry.graph.nodes:  # copies that the planner has added
+            if any(v not in places.known for v in node.outputs if v is not None):
+                places.add(node)
+
+        module = ir.Module(entry.name)
+        kind = ir.FunctionType(ir.VoidType(), [POINTER, I32, I32])
+        function = ir.Function(module, kind, "entry")
+        b = ir.IRBuilder(function.append_basic_block("start"))
+        context, tid, threads = function.args
+        saved = emit_flush_denormals(b)
+
+        def word(i: int) -> Any:
+            return b.load(b.gep(context, [I64(i)], source_etype=I64), typ=I64)
+
+        session = Session(module, b, Kernels(module), self.n_max)
+        session.tid, session.threads = tid, threads
+        session.n = word(1)
+        arena, session.barrier_state, session.status = (
+            b.inttoptr(word(i), POINTER) for i in (2, 3, 4)
+        )
+        frame = Frame(session, plan, places, arena, ("arena", 0, 0))
+        pointers = [
+            b.inttoptr(word(_FIXED_WORDS + i), POINTER)
+            for i in range(len(entry.state) + len(entry.inputs) + entry.outputs)
+        ]
+        graph = entry.graph
+        memory: dict[str, tuple[Any, tuple[Any, int, int]]] = {}
+        for name in entry.state:
+            memory[name] = pointers.pop(0), (("state", name), 0, 1)
+        for value, name in plan.state_of.items():
+            frame.bind(value, *memory[name])
+        arguments = graph.inputs[: len(entry.inputs)]
+        starts = {value: pointers.pop(0) for value in arguments}
+        with counting(b, I64(0), word(0), "step") as step:
+            for value, start in starts.items():
+                at = start
+                if value.name in entry.each:
+                    at = _row(session, start, value, step)
+                frame.bind(value, at, (("input", value.name), 0, 1))
+            frame.run(graph.nodes)
+            for i, value in enumerate(graph.outputs[: entry.outputs]):
+                out = Value(None, value.shape, value.dtype)
+                places.known[out] = places.own(out)
+                at = _row(session, pointers[i], value, step)
+                frame.bind(out, at, (("output", i), 0, 1))
+                frame.copy(value, out)
+            held = dict(zip(entry.state, graph.inputs[len(entry.inputs) :]))
+            for value, name in plan.copies:
+                frame.copy(value, held[name])
+            session.barrier()
+        emit_restore_denormals(b, saved)
+        b.ret_void()
+        return finish(module)
+
+
+def _row(session: Session, start: Any, value: Value, step: Any) -> Any:
+    """The part of a stacked array that belongs to this step."""
+    b = session.b
+    size = b.mul(session.dim(size_of(value.shape)), I64(value.dtype.itemsize))
+    return b.gep(start, [b.mul(size, step)], source_etype=I8)

@@ -1,0 +1,393 @@
+"""Kernels: LLVM functions that loop over elements.
+
+Every kernel is ``void (pointers…, sizes and strides…, begin, end)`` and works on the
+part ``begin … end`` of its outermost loop, so that threads share it. Sizes and strides
+come in at run time except for the innermost strides, which decide whether the loop is
+vectorised; a kernel that is asked for twice is emitted once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from llvmlite import ir
+
+from chainrule.engines.native.scalar import (
+    I32,
+    I64,
+    POINTER,
+    larger,
+    load,
+    memory_type,
+    number,
+    store,
+)
+from chainrule.graph.types import DType
+
+Body = Callable[[ir.IRBuilder, list[Any], list[Any]], list[Any]]
+
+#: Elements that a sum adds up side by side before it combines them.
+LANES = 64
+#: Inner sums shorter than this run one after the other.
+LANES_FROM = 256
+#: Elements of one slab of a whole-array sum, which threads share by slabs.
+SLAB = 16384
+
+
+@dataclass(frozen=True)
+class Operand:
+    """What a kernel needs to know of an operand when it is emitted.
+
+    Attributes:
+        dtype: the element type.
+        inner: its stride in the innermost loop if that is 0 or 1, else None.
+        fixed: whether it is a single element, read once.
+    """
+
+    dtype: DType
+    inner: int | None
+    fixed: bool = False
+
+
+@contextmanager
+def counting(
+    b: ir.IRBuilder, start: Any, stop: Any, name: str, *, mark: Any = None
+) -> Iterator[Any]:
+    """A loop ``for i in range(start, stop)``; the block is its body."""
+    function = b.function
+    before = b.block
+    head = function.append_basic_block(f"{name}.head")
+    body = function.append_basic_block(f"{name}.body")
+    done = function.append_basic_block(f"{name}.done")
+    b.branch(head)
+    b.position_at_end(head)
+    i = b.phi(I64, name)
+    i.add_incoming(start, before)
+    b.cbranch(b.icmp_signed("<", i, stop), body, done)
+    b.position_at_end(body)
+    yield i
+    following = b.add(i, I64(1), flags=("nsw",))
+    i.add_incoming(following, b.block)
+    back = b.branch(head)
+    if mark is not None:
+        back.set_metadata("llvm.loop", mark)
+    b.position_at_end(done)
+
+
+class Marks:
+    """Metadata that says: the iterations of this loop do not depend on each other.
+
+    Without it the vectoriser would check at run time whether operands overlap, and give
+    up where a result is written over its operand. llvmlite has no ``distinct`` nodes,
+    so :func:`finish` puts them into the text.
+    """
+
+    def __init__(self, module: ir.Module) -> None:
+        self.module, self.count = module, 0
+
+    def new(self) -> tuple[Any, Any]:
+        """(access group, loop) for one loop."""
+        m, self.count = self.module, self.count + 1
+        group = m.add_metadata([ir.MetaDataString(m, f"distinct-{self.count}")])
+        name = ir.MetaDataString(m, "llvm.loop.parallel_accesses")
+        access = m.add_metadata([name, group])
+        unique = ir.MetaDataString(m, f"loop-{self.count}")
+        return group, m.add_metadata([unique, access])
+
+
+def finish(module: ir.Module) -> str:
+    """The module's text, with the metadata of :class:`Marks` made distinct."""
+    text = re.sub(r'!\{ !"distinct-\d+" \}', "distinct !{}", str(module))
+    return re.sub(
+        r'^(!\d+) = !\{ !"loop-\d+", ', r"\1 = distinct !{ \1, ", text, flags=re.M
+    )
+
+
+class Kernels:
+    """The kernels of one module."""
+
+    def __init__(self, module: ir.Module) -> None:
+        self.module = module
+        self.marks = Marks(module)
+        self.made: dict[Any, ir.Function] = {}
+
+    def once(
+        self,
+        key: Any,
+        label: str,
+        pointers: int,
+        integers: int,
+        emit: Callable[[ir.IRBuilder, list[Any], list[Any]], None],
+    ) -> ir.Function:
+        """The function for ``key``, emitted by ``emit`` if it is new."""
+        if key not in self.made:
+            kind = ir.FunctionType(
+                ir.VoidType(), [POINTER] * pointers + [I64] * integers
+            )
+            function = ir.Function(self.module, kind, f"{label}.{len(self.made)}")
+            function.linkage = "internal"
+            function.attributes.add("noinline")
+            function.attributes.add("nounwind")
+            b = ir.IRBuilder(function.append_basic_block("entry"))
+            arguments = list(function.args)
+            emit(b, arguments[:pointers], arguments[pointers:])
+            b.ret_void()
+            self.made[key] = function
+        return self.made[key]
+
+    def map(
+        self,
+        key: Any,
+        label: str,
+        rank: int,
+        outs: Sequence[Operand],
+        ins: Sequence[Operand],
+        body: Body,
+    ) -> ir.Function:
+        """out[i…] = body(in[i…]) over ``rank`` nested loops.
+
+        Arguments after the pointers (outs, ins): ``rank`` sizes, then for each operand
+        that is not fixed ``rank`` strides, then begin and end of the outermost loop.
+        ``body(b, values, indices)`` gives the output elements.
+        """
+        operands = (*outs, *ins)
+        loose = [o for o in operands if not o.fixed]
+
+        def emit(b: ir.IRBuilder, pointers: list[Any], numbers: list[Any]) -> None:
+            sizes, rest = numbers[:rank], numbers[rank:]
+            begin, end = rest[-2:]
+            steps: dict[int, list[Any]] = {}
+            for k, operand in enumerate(loose):
+                mine = rest[k * rank : (k + 1) * rank]
+                if operand.inner is not None:
+                    mine = [*mine[:-1], I64(operand.inner)]
+                steps[id(operand)] = mine
+            known = {
+                i: load(b, pointers[i], o.dtype)
+                for i, o in enumerate(operands)
+                if o.fixed
+            }
+
+            def nest(axis: int, starts: list[Any], indices: list[Any]) -> None:
+                innermost = axis == rank - 1
+                group, mark = self.marks.new() if innermost else (None, None)
+                start = begin if axis == 0 else I64(0)
+                stop = end if axis == 0 else sizes[axis]
+                early = dict(known)
+                if innermost:  # what does not move with this loop is read before it
+                    for i, o in enumerate(operands[len(outs) :], len(outs)):
+                        if not o.fixed and o.inner == 0:
+                            early[i] = load(b, starts[i], o.dtype)
+                with counting(b, start, stop, f"i{axis}", mark=mark) as i:
+                    inner = [
+                        p
+                        if o.fixed
+                        else advance(b, p, o.dtype, b.mul(i, steps[id(o)][axis]))
+                        for p, o in zip(starts, operands)
+                    ]
+                    if not innermost:
+                        nest(axis + 1, inner, [*indices, i])
+                    else:
+                        values = [
+                            early[k]
+                            if k in early
+                            else _grouped(b, inner[k], o.dtype, group)
+                            for k, o in enumerate(operands)
+                            if k >= len(outs)
+                        ]
+                        made = body(b, values, [*indices, i])
+                        for value, p, o in zip(made, inner, outs):
+                            store(b, value, p, o.dtype).set_metadata(
+                                "llvm.access.group", group
+                            )
+
+            nest(0, pointers, [])
+
+        count = rank * (1 + len(loose)) + 2
+        full = ("map", key, rank, tuple(outs), tuple(ins))
+        return self.once(full, label, len(operands), count, emit)
+
+    def reduce(
+        self, op: str, dtype: DType, kept: int, reduced: int, inner: int | None
+    ) -> ir.Function:
+        """out[i…] = Σ or max over r… of x[i…, r…], in the order of r….
+
+        A long contiguous inner sum runs on LANES accumulators, element j on lane
+        j mod LANES, which a fixed tree combines. Arguments after (out, x): sizes of
+        the kept and the reduced loops, strides of x for both, strides of out, begin,
+        end.
+        """
+        rank = kept + reduced
+
+        def emit(b: ir.IRBuilder, pointers: list[Any], numbers: list[Any]) -> None:
+            out, x = pointers
+            sizes = numbers[:rank]
+            x_steps = numbers[rank : 2 * rank]
+            if inner is not None:
+                x_steps = [*x_steps[:-1], I64(inner)]
+            out_steps = numbers[2 * rank : 2 * rank + kept]
+            begin, end = numbers[-2:]
+            total = b.alloca(memory_type(dtype))
+
+            def sum_up(px: Any, po: Any) -> None:
+                initial = number(dtype, 0)
+                if op == "max":
+                    initial = load(b, px, dtype)
+                store(b, initial, total, dtype)
+                self._accumulate(b, op, dtype, px, sizes[kept:], x_steps[kept:], total)
+                store(b, load(b, total, dtype), po, dtype)
+
+            def nest(axis: int, px: Any, po: Any) -> None:
+                if axis == kept:
+                    sum_up(px, po)
+                    return
+                start = begin if axis == 0 else I64(0)
+                stop = end if axis == 0 else sizes[axis]
+                with counting(b, start, stop, f"i{axis}") as i:
+                    nest(
+                        axis + 1,
+                        advance(b, px, dtype, b.mul(i, x_steps[axis])),
+                        advance(b, po, dtype, b.mul(i, out_steps[axis])),
+                    )
+
+            nest(0, x, out)
+
+        key = ("reduce", op, dtype, kept, reduced, inner)
+        return self.once(key, f"reduce_{op}", 2, 2 * rank + kept + 2, emit)
+
+    def _accumulate(
+        self,
+        b: ir.IRBuilder,
+        op: str,
+        dtype: DType,
+        x: Any,
+        sizes: list[Any],
+        steps: list[Any],
+        total: Any,
+    ) -> None:
+        """Add (or compare) the elements of some nested loops into ``total``."""
+        *outer, last = range(len(sizes))
+
+        def nest(axis: int, px: Any) -> None:
+            if axis in outer:
+                with counting(b, I64(0), sizes[axis], f"r{axis}") as i:
+                    nest(axis + 1, advance(b, px, dtype, b.mul(i, steps[axis])))
+                return
+            first = I64(0)
+            one = isinstance(steps[last], ir.Constant) and steps[last].constant == 1
+            if one and op == "sum" and dtype.is_float:
+                first = self._lanes(b, dtype, px, sizes[last], total)
+            with counting(b, first, sizes[last], "r") as i:
+                value = load(b, advance(b, px, dtype, b.mul(i, steps[last])), dtype)
+                known = load(b, total, dtype)
+                store(b, combine(b, op, dtype, known, value), total, dtype)
+
+        nest(0, x)
+
+    def _lanes(
+        self, b: ir.IRBuilder, dtype: DType, x: Any, size: Any, total: Any
+    ) -> Any:
+        """Add whole groups of LANES elements; the index after them."""
+        kind = ir.VectorType(memory_type(dtype), LANES)
+        with b.goto_entry_block():
+            place = b.alloca(kind)
+        long = b.icmp_signed(">=", size, I64(LANES_FROM))
+        groups = b.select(long, b.sdiv(size, I64(LANES)), I64(0))
+        b.store(ir.Constant(kind, None), place)
+        with counting(b, I64(0), groups, "lane") as i:
+            at = advance(b, x, dtype, b.mul(i, I64(LANES)))
+            more = b.load(at, typ=kind, align=dtype.itemsize)
+            b.store(b.fadd(b.load(place, typ=kind), more), place)
+        with b.if_then(long):
+            vector, width = b.load(place, typ=kind), LANES
+            while width > 1:  # the fixed tree: halves onto each other
+                width //= 2
+                undef = ir.Constant(vector.type, ir.Undefined)
+
+                def half(
+                    start: int, v: Any = vector, u: Any = undef, w: int = width
+                ) -> Any:
+                    mask = ir.Constant(
+                        ir.VectorType(I32, w), [I32(start + i) for i in range(w)]
+                    )
+                    return b.shuffle_vector(v, u, mask)
+
+                vector = b.fadd(half(0), half(width))
+            lane = b.extract_element(vector, I32(0))
+            store(b, b.fadd(load(b, total, dtype), lane), total, dtype)
+        return b.mul(groups, I64(LANES))
+
+    def column_sums(self, op: str, dtype: DType) -> ir.Function:
+        """out[c] = Σ or max over r of x[r, c], r after r, for columns begin … end.
+
+        Arguments after (out, x): rows, the stride of rows.
+        """
+
+        def emit(b: ir.IRBuilder, pointers: list[Any], numbers: list[Any]) -> None:
+            out, x = pointers
+            rows, step, begin, end = numbers
+            group, mark = self.marks.new()
+            with counting(b, begin, end, "c", mark=mark) as c:
+                first = (
+                    _grouped(b, advance(b, x, dtype, c), dtype, group)
+                    if op == "max"
+                    else number(dtype, 0)
+                )
+                at = advance(b, out, dtype, c)
+                store(b, first, at, dtype).set_metadata("llvm.access.group", group)
+            with counting(b, I64(0), rows, "r") as r:
+                row = advance(b, x, dtype, b.mul(r, step))
+                group, mark = self.marks.new()
+                with counting(b, begin, end, "c", mark=mark) as c:
+                    at = advance(b, out, dtype, c)
+                    known = _grouped(b, at, dtype, group)
+                    more = _grouped(b, advance(b, row, dtype, c), dtype, group)
+                    made = combine(b, op, dtype, known, more)
+                    store(b, made, at, dtype).set_metadata("llvm.access.group", group)
+
+        return self.once(("columns", op, dtype), f"columns_{op}", 2, 4, emit)
+
+    def slabs(self, dtype: DType) -> ir.Function:
+        """partial[s] = the sum of slab s of a contiguous array, slabs begin … end.
+
+        Arguments after (partial, x): the number of elements.
+        """
+
+        def emit(b: ir.IRBuilder, pointers: list[Any], numbers: list[Any]) -> None:
+            out, x = pointers
+            count, begin, end = numbers
+            total = b.alloca(memory_type(dtype))
+            with counting(b, begin, end, "s") as s:
+                start = b.mul(s, I64(SLAB))
+                left = b.sub(count, start)
+                full = b.icmp_signed("<", left, I64(SLAB))
+                size = b.select(full, left, I64(SLAB))
+                store(b, number(dtype, 0), total, dtype)
+                at = advance(b, x, dtype, start)
+                self._accumulate(b, "sum", dtype, at, [size], [I64(1)], total)
+                store(b, load(b, total, dtype), advance(b, out, dtype, s), dtype)
+
+        return self.once(("slabs", dtype), "slabs", 2, 3, emit)
+
+
+def combine(b: ir.IRBuilder, op: str, dtype: DType, known: Any, value: Any) -> Any:
+    """One step of a reduction."""
+    if op == "sum":
+        return b.fadd(known, value) if dtype.is_float else b.add(known, value)
+    return larger(b, dtype, value, known)
+
+
+def advance(b: ir.IRBuilder, pointer: Any, dtype: DType, index: Any) -> Any:
+    return b.gep(pointer, [index], source_etype=memory_type(dtype))
+
+
+def _grouped(b: ir.IRBuilder, pointer: Any, dtype: DType, group: Any) -> Any:
+    """A load that belongs to a loop's access group."""
+    value = load(b, pointer, dtype)
+    made = value.operands[0] if dtype is DType.bool else value
+    made.set_metadata("llvm.access.group", group)
+    return value

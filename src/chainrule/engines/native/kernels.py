@@ -216,8 +216,8 @@ class Kernels:
     ) -> ir.Function:
         """out[i…] = Σ or max over r… of x[i…, r…], in the order of r….
 
-        A long contiguous inner sum runs on LANES accumulators, element j on lane
-        j mod LANES, which a fixed tree combines. Arguments after (out, x): sizes of
+        A long inner sum runs on LANES accumulators, element j on lane j mod LANES,
+        which a fixed tree combines. Arguments after (out, x): sizes of
         the kept and the reduced loops, strides of x for both, strides of out, begin,
         end.
         """
@@ -278,9 +278,8 @@ class Kernels:
                     nest(axis + 1, advance(b, px, dtype, b.mul(i, steps[axis])))
                 return
             first = I64(0)
-            one = isinstance(steps[last], ir.Constant) and steps[last].constant == 1
-            if one and op == "sum" and dtype.is_float:
-                first = self._lanes(b, dtype, px, sizes[last], total)
+            if op == "sum" and dtype.is_float:
+                first = self._lanes(b, dtype, px, sizes[last], steps[last], total)
             with counting(b, first, sizes[last], "r") as i:
                 value = load(b, advance(b, px, dtype, b.mul(i, steps[last])), dtype)
                 known = load(b, total, dtype)
@@ -289,19 +288,25 @@ class Kernels:
         nest(0, x)
 
     def _lanes(
-        self, b: ir.IRBuilder, dtype: DType, x: Any, size: Any, total: Any
+        self, b: ir.IRBuilder, dtype: DType, x: Any, size: Any, step: Any, total: Any
     ) -> Any:
         """Add whole groups of LANES elements; the index after them."""
         kind = ir.VectorType(memory_type(dtype), LANES)
         with b.goto_entry_block():
-            place = b.alloca(kind)
+            place = b.bitcast(b.alloca(kind), POINTER)
         long = b.icmp_signed(">=", size, I64(LANES_FROM))
         groups = b.select(long, b.sdiv(size, I64(LANES)), I64(0))
         b.store(ir.Constant(kind, None), place)
-        with counting(b, I64(0), groups, "lane") as i:
-            at = advance(b, x, dtype, b.mul(i, I64(LANES)))
-            more = b.load(at, typ=kind, align=dtype.itemsize)
-            b.store(b.fadd(b.load(place, typ=kind), more), place)
+        with counting(b, I64(0), groups, "group") as i:
+            at = advance(b, x, dtype, b.mul(b.mul(i, I64(LANES)), step))
+            if isinstance(step, ir.Constant) and step.constant == 1:
+                more = b.load(at, typ=kind, align=dtype.itemsize)
+                b.store(b.fadd(b.load(place, typ=kind), more), place)
+            else:
+                with counting(b, I64(0), I64(LANES), "lane") as lane:
+                    value = load(b, advance(b, at, dtype, b.mul(lane, step)), dtype)
+                    mine = advance(b, place, dtype, lane)
+                    store(b, b.fadd(load(b, mine, dtype), value), mine, dtype)
         with b.if_then(long):
             vector, width = b.load(place, typ=kind), LANES
             while width > 1:  # the fixed tree: halves onto each other

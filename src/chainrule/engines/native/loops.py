@@ -355,8 +355,7 @@ def contraction(frame: Frame, node: Node) -> None:
                 y = convert(b, rhs.dtype, wide, load(b, r, rhs.dtype))
                 known = b.load(total, typ=register_type(wide))
                 if wide.is_float:
-                    fma = b.module.declare_intrinsic("llvm.fma", [x.type])
-                    b.store(b.call(fma, [x, y, known]), total)
+                    b.store(b.fma(x, y, known), total)
                 else:
                     b.store(b.add(known, b.mul(x, y)), total)
 

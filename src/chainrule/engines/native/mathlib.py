@@ -7,10 +7,9 @@ LLVM's loop vectoriser turns a loop that contains them into vector code. ``float
 and ``double`` work, and so do vectors of them (``<16 x float>``), for code that
 names its lanes itself.
 
-**The bits do not depend on the lane.** Every multiplication that is added to
-something is an explicit ``fma`` and no fast-math flag is set, so nothing is left to
-contract or to reassociate: a vector body, its scalar remainder and a target of
-another vector width give the same bits.
+**The bits do not depend on the lane.** What is fused is an explicit ``fma``, and no
+fast-math flag is set, so nothing is left to contract or to reassociate: a vector
+body, its scalar remainder and a target of another vector width give the same bits.
 
 **Fused multiply-add must exist in the hardware** (x86-64-v3, every AArch64). On a
 target without it LLVM turns each ``fma`` into a call to the C library's: the same

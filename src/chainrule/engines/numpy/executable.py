@@ -210,7 +210,7 @@ class _Function:
         if name in UFUNCS:
             out = self._fix(outputs[0], self._buffer(outputs[0]))
             operands = [self._operand(v) for v in node.inputs]
-            self.line(f"{self.name(UFUNCS[name])}({', '.join(operands)}, {out})")
+            self.line(f"{self.name(UFUNCS[name])}({', '.join(operands)}, out={out})")
         elif isinstance(node.primitive, Region):
             for v in outputs:
                 self._fix(v, self._buffer(v))
@@ -326,7 +326,7 @@ class _Function:
             operands = [names[v] for v in node.inputs]
             if node.primitive.name in UFUNCS:
                 ufunc = self.name(UFUNCS[node.primitive.name])
-                self.line(f"{ufunc}({', '.join(operands)}, {names[out]})")
+                self.line(f"{ufunc}({', '.join(operands)}, out={names[out]})")
             else:
                 inner = Node(node.primitive, node.inputs, node.attrs)
                 LOWERINGS.get(node.primitive.name, reference)(

@@ -293,7 +293,8 @@ class Kernels:
         """Add whole groups of LANES elements; the index after them."""
         kind = ir.VectorType(memory_type(dtype), LANES)
         with b.goto_entry_block():
-            place = b.bitcast(b.alloca(kind), POINTER)
+            place = b.alloca(kind)
+            place.type = POINTER  # addressed by lane and as a whole
         long = b.icmp_signed(">=", size, I64(LANES_FROM))
         groups = b.select(long, b.sdiv(size, I64(LANES)), I64(0))
         b.store(ir.Constant(kind, None), place)

@@ -13,18 +13,21 @@ from chainrule.graph.build import no_grad
 from chainrule.graph.types import DType as dtype
 from chainrule.random import manual_seed, uniform
 from chainrule.tensor import Tensor, as_tensor, matmul, maximum, tensor, where
+from chainrule.version import __version__
 
 if TYPE_CHECKING:
     from chainrule.explain import explain
-    from chainrule.training import Trainer
-
-__version__ = "0.1.0"
+    from chainrule.training import History, Trainer
 
 bool_, uint8, uint32 = dtype.bool, dtype.uint8, dtype.uint32
 int32, int64 = dtype.int32, dtype.int64
 float32, float64 = dtype.float32, dtype.float64
 
-_LAZY = {"Trainer": "chainrule.training", "explain": "chainrule.explain"}
+_LAZY = {
+    "History": "chainrule.training",
+    "Trainer": "chainrule.training",
+    "explain": "chainrule.explain",
+}
 
 
 def __getattr__(name: str) -> Any:
@@ -38,8 +41,10 @@ def __getattr__(name: str) -> Any:
 
 __all__ = [
     "ChainruleError",
+    "History",
     "Tensor",
     "Trainer",
+    "__version__",
     "as_tensor",
     "bool_",
     "check_gradients",

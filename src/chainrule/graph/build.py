@@ -7,6 +7,7 @@ reference and, when a derivative may be asked for, remembers the node. With type
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +20,7 @@ import numpy as np
 from chainrule.errors import GraphError
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
+from chainrule.graph import primitive as primitives
 from chainrule.graph.primitive import Primitive, lookup
 from chainrule.graph.types import ArrayType, DType, as_dtype, is_symbolic
 
@@ -26,7 +28,11 @@ from chainrule.graph.types import ArrayType, DType, as_dtype, is_symbolic
 #: become named inputs.
 INLINE_CONSTANT = 16
 
-_PACKAGE = str(Path(__file__).resolve().parent.parent)
+_PACKAGE = str(Path(__file__).resolve().parent.parent) + os.sep
+
+#: Applications whose types the rule has accepted already.
+_checked: set[Any] = set()
+_CHECKED_AT_MOST = 10_000
 
 
 class Trace:
@@ -79,12 +85,12 @@ def bind(primitive: Primitive, inputs: Sequence[Value], attrs: dict[str, Any]) -
 
     Numbers in, numbers out; while tracing, a node is recorded instead.
     """
-    inputs = tuple(inputs)
-    if context.trace is not None:
-        outputs = record(primitive, inputs, attrs)
-    else:
-        outputs = _compute(primitive, inputs, attrs)
+    apply = _compute if context.trace is None else record
+    outputs = apply(primitive, tuple(inputs), attrs)
     return outputs if len(outputs) > 1 else outputs[0]
+
+
+primitives.install(bind)
 
 
 def record(
@@ -103,9 +109,7 @@ def record(
         role=context.role,
         source=_caller(),
     )
-    tracked = (
-        context.grad and primitive.differentiable and any(v.tracked for v in inputs)
-    )
+    tracked = context.grad and primitive.differentiable and _any_tracked(inputs)
     outputs = tuple(
         Value(None, t.shape, t.dtype, node=node, index=i, tracked=tracked)
         for i, t in enumerate(types)
@@ -118,32 +122,39 @@ def _compute(
     primitive: Primitive, inputs: tuple[Value, ...], attrs: dict[str, Any]
 ) -> tuple[Value, ...]:
     arrays = [v.array for v in inputs]
-    if any(array is None for array in arrays):
+    try:
+        key = (primitive, *attrs.values(), *[(a.shape, a.dtype.num) for a in arrays])  # type: ignore[union-attr]
+    except AttributeError:
         raise GraphError(
             f"{primitive.name} was given a value of a graph that is already traced.",
             expected="numbers, or values of the trace in progress",
             got=", ".join(map(repr, inputs)),
             fix="return what you need from the traced function",
-        )
-    try:
-        results = primitive.reference(*arrays, **attrs)
-    except (ValueError, TypeError, IndexError):
-        # The rule's message says what does not fit; NumPy's seldom does.
+        ) from None
+    if key not in _checked:
         primitive.output_types([v.type for v in inputs], attrs)
-        raise
-    if not isinstance(results, tuple):
+        if len(_checked) > _CHECKED_AT_MOST:
+            _checked.clear()
+        _checked.add(key)
+    results = primitive.reference(*arrays, **attrs)
+    if type(results) is not tuple:
         results = (results,)
-    if not (
-        context.grad and primitive.differentiable and any(v.tracked for v in inputs)
-    ):
-        return tuple(Value(np.asarray(a)) for a in results)
+    results = [a if type(a) is np.ndarray else np.asarray(a) for a in results]
+    if not (context.grad and primitive.differentiable and _any_tracked(inputs)):
+        return tuple(map(Value, results))
     node = Node(primitive, inputs, attrs, scope=context.scope, role=context.role)
-    outputs = tuple(
-        Value(np.asarray(a), node=node, index=i, tracked=True)
-        for i, a in enumerate(results)
-    )
+    outputs = tuple(map(Value, results))
+    for i, value in enumerate(outputs):
+        value.node, value.index, value.tracked = node, i, True
     node.set_outputs(outputs, weakly=True)
     return outputs
+
+
+def _any_tracked(inputs: tuple[Value, ...]) -> bool:
+    for value in inputs:
+        if value.tracked:
+            return True
+    return False
 
 
 def _caller() -> str | None:
@@ -209,26 +220,38 @@ def trace(
     return Graph(name, inputs, outputs)
 
 
-@contextmanager
-def scope(name: str) -> Iterator[None]:
+class scope:  # noqa: N801 - used like a function
     """Nodes recorded within the block belong to module ``name``."""
-    saved = context.scope
-    context.scope = f"{saved}.{name}" if saved and name else (saved or name)
-    try:
-        yield
-    finally:
-        context.scope = saved
+
+    __slots__ = ("name", "saved")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __enter__(self) -> None:
+        self.saved = saved = context.scope
+        context.scope = f"{saved}.{self.name}" if saved and self.name else (
+            saved or self.name
+        )
+
+    def __exit__(self, *_: object) -> None:
+        context.scope = self.saved
 
 
-@contextmanager
-def absolute_scope(name: str, role: str) -> Iterator[None]:
+class absolute_scope:  # noqa: N801 - used like a function
     """Nodes recorded within the block have exactly this scope and role."""
-    saved = context.scope, context.role
-    context.scope, context.role = name, role
-    try:
-        yield
-    finally:
-        context.scope, context.role = saved
+
+    __slots__ = ("role", "saved", "scope")
+
+    def __init__(self, scope: str, role: str) -> None:
+        self.scope, self.role = scope, role
+
+    def __enter__(self) -> None:
+        self.saved = context.scope, context.role
+        context.scope, context.role = self.scope, self.role
+
+    def __exit__(self, *_: object) -> None:
+        context.scope, context.role = self.saved
 
 
 @contextmanager

@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 from chainrule.graph.node import Node, Value
 from chainrule.graph.types import is_symbolic
+
+
+@dataclass(frozen=True)
+class Tape:
+    """A graph made ready to be run by its references.
+
+    Attributes:
+        slots: how many values there are; the inputs come first.
+        steps: (reference, attributes, whether those contain N, inputs, outputs).
+        outputs: the slots of the graph's outputs.
+    """
+
+    slots: int
+    steps: list[tuple[Callable[..., Any], dict[str, Any], bool, list[int], list[int]]]
+    outputs: list[int]
 
 
 class Graph:
@@ -28,10 +46,26 @@ class Graph:
         self.outputs = tuple(outputs)
         self.nodes = tuple(ancestors(self.outputs, stop=self.inputs))
 
-    @property
+    @cached_property
     def symbolic(self) -> bool:
         """Whether a shape contains N."""
         return any(is_symbolic(v.shape) for v in self.values())
+
+    @cached_property
+    def tape(self) -> Tape:
+        """The nodes as calls of references on numbered slots."""
+        slot = {value: i for i, value in enumerate(self.values())}
+        steps = [
+            (
+                node.primitive.reference,
+                node.attrs,
+                any(is_symbolic(a) for a in node.attrs.values()),
+                [slot[v] for v in node.inputs],
+                [slot[v] for v in node.outputs if v is not None],
+            )
+            for node in self.nodes
+        ]
+        return Tape(len(slot), steps, [slot[v] for v in self.outputs])
 
     def values(self) -> Iterable[Value]:
         """Every value: the inputs, then what each node computes."""

@@ -57,12 +57,21 @@ def evaluate(
     graph: Graph, arrays: Sequence[Any], n: int | None = None
 ) -> tuple[Array, ...]:
     """The outputs of ``graph`` for these input arrays."""
-    known: dict[Value, Array] = {}
-    for _, known in run_nodes(graph, arrays, n):
-        pass
-    if not graph.nodes:
-        known = dict(zip(graph.inputs, map(np.asarray, arrays), strict=True))
-    return tuple(known[v] for v in graph.outputs)
+    tape = graph.tape
+    known: list[Any] = [None] * tape.slots
+    known[: len(arrays)] = map(np.asarray, arrays)
+    if n is None and graph.symbolic:
+        n = solve_n([(v.shape, a.shape) for v, a in zip(graph.inputs, known)])
+    for reference, attrs, symbolic, ins, outs in tape.steps:
+        if symbolic:
+            attrs = {k: resolve(a, n) for k, a in attrs.items()}
+        results = reference(*[known[i] for i in ins], **attrs)
+        if type(results) is not tuple:
+            known[outs[0]] = results
+        else:
+            for i, result in zip(outs, results):
+                known[i] = result
+    return tuple(np.asarray(known[i]) for i in tape.outputs)
 
 
 def evaluate_all(

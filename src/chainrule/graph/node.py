@@ -92,6 +92,9 @@ class Node:
     __slots__ = ("_outputs", "attrs", "inputs", "number", "primitive", "role")
     __slots__ += ("scope", "source")
 
+    inputs: tuple[Value, ...]
+    attrs: dict[str, Any]
+
     def __init__(
         self,
         primitive: Primitive,

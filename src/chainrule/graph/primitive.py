@@ -19,6 +19,10 @@ from chainrule.graph.types import ArrayType
 if TYPE_CHECKING:
     from chainrule.graph.graph import Graph
 
+#: ``build.bind``, which puts itself here: it needs this module, and an import within
+#: each call would cost as much as the call.
+_bind: list[Callable[..., Any]] = []
+
 Cotangent = Value | None
 TypeRule = Callable[..., ArrayType | tuple[ArrayType, ...]]
 
@@ -88,9 +92,7 @@ class Primitive:
 
     def __call__(self, *inputs: Value, **attrs: Any) -> Any:
         """Apply it: compute at once on numbers, record a node while tracing."""
-        from chainrule.graph.build import bind
-
-        return bind(self, inputs, attrs)
+        return _bind[0](self, inputs, attrs)
 
     def output_types(
         self, types: Sequence[ArrayType], attrs: dict[str, Any]
@@ -206,6 +208,11 @@ def region(
         return made
 
     return declare
+
+
+def install(bind: Callable[..., Any]) -> None:
+    """Say how primitives are applied."""
+    _bind[:] = [bind]
 
 
 _registry: dict[str, Primitive] = {}

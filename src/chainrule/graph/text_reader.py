@@ -139,6 +139,7 @@ class _Reader:
             self.fail(f"{where} is not complete.", repr(token))
 
     def string(self) -> str | None:
+        self.skip()
         start = self.at
         found = self.take(_STRING)
         if found is None:
@@ -277,6 +278,7 @@ class _Reader:
         attrs[key] = self.literal()
 
     def tail(self, line: _Line) -> None:
+        self.skip()
         start = self.at
         if self.takes("scope"):
             self.need("=", "The scope")
@@ -472,12 +474,14 @@ class _Builder:
                 at=item.at,
                 fix=_near(item.text, self.named),
             )
-        if item.text in self.open or len(self.open) == DEPTH:
+        if item.text in self.open:
             self.reader.fail(
-                f"The graph {item.text!r} contains itself, or bodies nest too deep.",
-                f"bodies within bodies, at most {DEPTH} levels",
+                f"The graph {item.text!r} contains itself.",
+                "bodies that do not use the graph they belong to",
                 at=item.at,
             )
+        if len(self.open) == DEPTH:
+            self.reader.fail("Bodies nest too deep.", f"at most {DEPTH}", at=item.at)
         return self.build(self.named[item.text])
 
 

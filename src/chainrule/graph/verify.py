@@ -151,7 +151,8 @@ def _types(graph: Graph, at: str, node: Node) -> None:
     # In text too: a shape of (True,) or (1.0,) equals (1,) and is none.
     expected, got = (", ".join(map(str, made)) for made in (ruled, types))
     if types != ruled or got != expected:
-        _fail(graph, f"{at} has outputs that its rule does not give.", expected, got)
+        problem = f"{at} has outputs that its rule does not give."
+        _fail(graph, problem, expected or "none", got or "none")
 
 
 def _attribute(graph: Graph, where: str, item: Any, done: dict[int, Graph]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
 from chainrule.graph.build import context
@@ -83,12 +84,12 @@ class Linear(Module):
             z = z + self.bias
         return z if x.ndim == 2 else z.reshape(*x.shape[:-1], self.out_features)
 
-    def describe(self) -> str:
-        """Sizes."""
-        return (
-            f"in_features={self.in_features}, out_features={self.out_features}, "
-            f"bias={self.bias is not None}"
-        )
+    def settings(self) -> dict[str, Any]:
+        """Sizes, and the dtype where it is not float32."""
+        sizes = {"in_features": self.in_features, "out_features": self.out_features}
+        kind = self.weight.dtype.name
+        dtype = {} if kind == "float32" else {"dtype": kind}
+        return {**sizes, "bias": self.bias is not None, **dtype}
 
 
 class ReLU(Module):
@@ -129,9 +130,9 @@ class Softmax(Module):
         """Along ``axis``."""
         return as_tensor(x).softmax(self.axis)
 
-    def describe(self) -> str:
+    def settings(self) -> dict[str, Any]:
         """The axis."""
-        return f"axis={self.axis}"
+        return {"axis": self.axis}
 
 
 class Dropout(Module):
@@ -158,6 +159,6 @@ class Dropout(Module):
         kept = bits(x.shape) < round((1 - self.p) * 2**32)
         return where(kept, x * (1 / (1 - self.p)), 0.0)
 
-    def describe(self) -> str:
+    def settings(self) -> dict[str, Any]:
         """The probability."""
-        return f"p={self.p}"
+        return {"p": self.p}

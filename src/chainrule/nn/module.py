@@ -133,14 +133,15 @@ class Module:
         for p in self.parameters():
             p.grad = None
 
-    def describe(self) -> str:
-        """What stands between the parentheses of the module's repr."""
-        return ""
+    def settings(self) -> dict[str, Any]:
+        """The arguments that make such a module anew, for repr and checkpoints."""
+        return {}
 
     def __repr__(self) -> str:
         inner = [f"  ({n}): {m!r}".replace("\n", "\n  ") for n, m in self.children()]
         if not inner:
-            return f"{type(self).__name__}({self.describe()})"
+            arguments = ", ".join(f"{k}={v}" for k, v in self.settings().items())
+            return f"{type(self).__name__}({arguments})"
         return "\n".join([f"{type(self).__name__}(", *inner, ")"])
 
 

@@ -1,0 +1,214 @@
+"""The entry points of a training program, traced from a model, a loss, an optimiser.
+
+    train     x, y (all rows, as stored), index (N,) → loss, probes; new weights
+    evaluate  x (N, …), y (N, …) → loss, number of correct predictions
+    predict   x (N, …) → the model's output
+
+All three read one state, so a program holds one copy of the weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from chainrule.compiled import Input, Traced, trace_entry
+from chainrule.errors import ArgumentError, ShapeError
+from chainrule.graph.build import context, no_grad, role, scope
+from chainrule.graph.node import Array
+from chainrule.graph.types import ArrayType, DType, Shape, Size, type_of
+from chainrule.nn import Module
+from chainrule.optim import Optimizer
+from chainrule.primitives.indexing import take
+from chainrule.primitives.rules import show
+from chainrule.random import StepStream, stream
+from chainrule.tensor import Tensor, wrap
+
+N = Size(1)
+
+
+class StepNumbers:
+    """The number of the step as a scalar of the program, for random bits."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def rows(self, steps: int) -> Mapping[str, Array]:
+        """The numbers of the next ``steps`` steps, and move on."""
+        first, self.count = self.count, self.count + steps
+        return {"step": np.arange(first, self.count, dtype=np.float64)}
+
+
+class _Draws(StepStream):
+    """Random bits of a training step; key and step join the graph at the first draw."""
+
+    def __init__(self, key: Tensor, numbers: StepNumbers) -> None:
+        super().__init__(key, key)
+        self.numbers = numbers
+
+    def bits(self, shape: Shape) -> Tensor:
+        """The next draw of the module that asks."""
+        if self.step is self.key:
+            trace: Any = context.trace
+            self.step = wrap(trace.tabulated(self.numbers, "step", DType.uint32))
+        return super().bits(shape)
+
+
+@dataclass(frozen=True)
+class Step:
+    """What the entry points are traced from.
+
+    Attributes:
+        model, loss, optimizer: as the Trainer was given them.
+        key: uint32[2], the seed of dropout.
+        numbers: the step counter of dropout.
+    """
+
+    model: Module
+    loss: Callable[[Any, Any], Any]
+    optimizer: Optimizer
+    key: Tensor
+    numbers: StepNumbers
+
+    @property
+    def dtype(self) -> DType:
+        """What the model computes in: the dtype of its first parameter."""
+        kinds = (p.dtype for p in self.model.parameters())
+        return next(kinds, DType.float32)
+
+    def names(self) -> dict[int, str]:
+        """Names of the state, by the tensors' ids."""
+        found = {id(self.key): "trainer.key"}
+        if isinstance(self.loss, Module):
+            found |= {id(t): f"loss.{n}" for n, t in self.loss.named_tensors()}
+        return found | {id(t): name for name, t in self.model.named_tensors()}
+
+    def train(self, x: Array, y: Array, scale: float | None) -> Traced:
+        """One training step on the rows that ``index`` names."""
+
+        def function(data: Tensor, targets: Tensor, index: Tensor) -> Any:
+            rows = wrap(take(data.value, index.value))
+            truth = wrap(take(targets.value, index.value))
+            with stream(_Draws(self.key, self.numbers)):
+                prediction = self.model(features(rows, scale, self.dtype))
+                loss = self.score(prediction, truth)
+            loss.backward()
+            outputs = {"loss": loss, **self.probes()}
+            self.optimizer.step()
+            return outputs
+
+        inputs = [
+            Input("x", type_of(x)),
+            Input("y", type_of(y)),
+            Input("index", ArrayType((N,), DType.int32), each=True),
+        ]
+        with mode(self.model, training=True), fresh_gradients(self.model):
+            return trace_entry("train", function, inputs, self.names())
+
+    def evaluate(self, row: Shape, target: ArrayType) -> Traced:
+        """The mean loss of a batch and, for classes, how many were recognised."""
+
+        def function(x: Tensor, y: Tensor) -> Any:
+            prediction = self.model(x)
+            outputs = {"loss": self.score(prediction, y)}
+            if classes_of(prediction.shape, target) is not None:
+                right = prediction.argmax(1).astype("int32") == y
+                outputs["correct"] = right.astype("float32").sum()
+            return outputs
+
+        inputs = [
+            Input("x", ArrayType((N, *row), self.dtype)),
+            Input("y", ArrayType((N, *target.shape), target.dtype)),
+        ]
+        with no_grad(), mode(self.model, training=False):
+            return trace_entry("evaluate", function, inputs, self.names())
+
+    def predict(self, row: Shape) -> Traced:
+        """The model's output."""
+
+        def function(x: Tensor) -> Tensor:
+            prediction = self.model(x)
+            if not isinstance(prediction, Tensor):
+                raise ArgumentError(
+                    "A Trainer needs a model that returns one tensor.",
+                    expected="forward(x) → tensor, one row a sample",
+                    got=type(prediction).__name__,
+                    fix="return the prediction alone; put what else the loss needs "
+                    "into its columns",
+                )
+            return prediction
+
+        inputs = [Input("x", ArrayType((N, *row), self.dtype))]
+        with no_grad(), mode(self.model, training=False):
+            return trace_entry("predict", function, inputs, self.names())
+
+    def score(self, prediction: Tensor, truth: Tensor) -> Tensor:
+        """The loss, a scalar."""
+        with scope("loss"):
+            loss = self.loss(prediction, truth)
+        if not isinstance(loss, Tensor) or loss.shape != ():
+            raise ShapeError(
+                "The loss of a batch must be one number.",
+                expected="a tensor of shape ()",
+                got=show(loss.shape) if isinstance(loss, Tensor) else repr(loss),
+                fix="return its mean over the batch: loss.mean()",
+            )
+        return loss
+
+    def probes(self) -> dict[str, Tensor]:
+        """‖∂ℒ/∂W‖, the Euclidean norm, for each weight matrix with a gradient."""
+        norms: dict[str, Tensor] = {}
+        with no_grad(), role("backward"):
+            for name, p in self.model.named_parameters():
+                if p.ndim >= 2 and p.grad is not None:
+                    with scope(name.rpartition(".")[0]):
+                        norms[f"grad_norm/{name}"] = (p.grad * p.grad).sum().sqrt()
+        return norms
+
+
+def features(rows: Tensor, scale: float | None, dtype: DType) -> Tensor:
+    """Features of stored rows: float32(stored) · float32(scale), then ``dtype``."""
+    if scale is not None:
+        rows = rows.astype("float32") * scale
+    elif rows.dtype is not DType.float64:
+        rows = rows.astype("float32")
+    return rows.astype(dtype)
+
+
+def classes_of(prediction: Shape, target: ArrayType) -> int | None:
+    """The number of classes where targets are labels, else None.
+
+    Targets are labels where they are one integer a sample and the model gives one row
+    of scores a sample.
+    """
+    labels = target.dtype.is_integer and target.shape == ()
+    classes = prediction[-1] if len(prediction) == 2 else None
+    return classes if labels and isinstance(classes, int) else None
+
+
+@contextmanager
+def mode(model: Module, *, training: bool) -> Iterator[None]:
+    """Training or prediction behaviour within the block, then as it was."""
+    before = [(module, module.training) for _, module in model.named_modules()]
+    model.train(training)
+    try:
+        yield
+    finally:
+        for module, was in before:
+            module.__dict__["training"] = was
+
+
+@contextmanager
+def fresh_gradients(model: Module) -> Iterator[None]:
+    """Within the block no parameter has a gradient; then they have theirs back."""
+    before = [(p, p.grad) for p in model.parameters()]
+    model.zero_grad()
+    try:
+        yield
+    finally:
+        for p, gradient in before:
+            p.grad = gradient

@@ -1,0 +1,224 @@
+"""Examples of every primitive, made from the ``cases`` that it declares.
+
+Nothing here knows any primitive: whatever is registered is covered. A test of the
+references, of derivatives or of an engine asks for :func:`all_cases` and lets each
+:class:`Example` draw its inputs::
+
+    @pytest.mark.parametrize("example", all_cases())
+    def test_engine(example, rng):
+        arrays = example.draw(rng)
+        expected = example.reference(arrays)
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule.primitives  # noqa: F401  (fills the registry)
+from chainrule.graph.graph import Graph
+from chainrule.graph.primitive import Case, Primitive, registered
+from chainrule.graph.types import ArrayType, DType, Size, as_dtype
+
+Array = np.ndarray[Any, Any]
+
+#: What a letter ``f`` in a case's type stands for, in turn.
+FLOATS = (DType.float32, DType.float64)
+#: Where an interval has no end, numbers are drawn up to here.
+FAR = 2.0
+#: Open ends of a domain are kept at this distance.
+MARGIN = 0.1
+#: With ties, numbers are multiples of this, so that equal ones and zeros occur.
+TIE = 0.25
+
+_INTEGERS = {
+    DType.uint8: (0, 256),
+    DType.uint32: (0, 2**32),
+    DType.int32: (-255, 256),
+    DType.int64: (-255, 256),
+}
+
+
+def parse_type(text: str, dtype: DType | None = None) -> ArrayType:
+    """``"f[3,4]"`` as a type, with ``dtype`` for the letter ``f``."""
+    found = re.fullmatch(r"(\w+)\[((?:\d+(?:,\d+)*)?)\]", text)
+    assert found, f"{text!r} is not a type"
+    short, sizes = found.groups()
+    if short == "f":
+        assert dtype is not None
+    else:
+        dtype = as_dtype(short)
+    return ArrayType(tuple(int(size) for size in sizes.split(",") if size), dtype)
+
+
+def interval(primitive: Primitive, case: Case, i: int) -> tuple[float, float] | None:
+    """Where the numbers of input ``i`` come from; None where nothing is declared."""
+    if i < len(case.ranges) and case.ranges[i] is not None:
+        return case.ranges[i]
+    if i < len(primitive.domain):
+        low, high = primitive.domain[i]
+        return (
+            -FAR if math.isinf(low) else low + MARGIN,
+            FAR if math.isinf(high) else high - MARGIN,
+        )
+    return None
+
+
+def materialise(
+    primitive: Primitive,
+    case: Case,
+    dtype: DType | None,
+    rng: np.random.Generator,
+    *,
+    types: Sequence[ArrayType] | None = None,
+    ties: bool = False,
+) -> list[Array]:
+    """Arrays for one case: within its ranges, else within the primitive's domain.
+
+    Floats come from [−2, 2], integers from 0…255 (uint32: all of its values; signed
+    ones: −255…255), booleans at random, where nothing else is declared. The ends of a
+    range of integers are its first value and the one behind its last.
+
+    Args:
+        types: other types than the case's, to see what happens.
+        ties: draw few different numbers, so that zeros and equal elements occur.
+    """
+    if types is None:
+        types = [parse_type(text, dtype) for text in case.inputs]
+    arrays: list[Array] = []
+    for i, t in enumerate(types):
+        bounds = interval(primitive, case, i)
+        shape = tuple(int(size) for size in t.shape)
+        if t.dtype is DType.bool:
+            array = rng.integers(0, 2, shape)
+        elif t.dtype.is_integer:
+            low, high = bounds or ((0, 3) if ties else _INTEGERS[t.dtype])
+            low = math.ceil(low)
+            array = rng.integers(low, max(math.ceil(high), low + 1), shape)
+        else:
+            low, high = bounds or (-FAR, FAR)
+            if ties:
+                steps = math.ceil(low / TIE), math.floor(high / TIE) + 1
+                array = rng.integers(*steps, shape) * TIE
+            else:
+                array = rng.uniform(low, high, shape)
+        arrays.append(np.asarray(array, t.dtype.numpy))
+    return arrays
+
+
+@dataclass(frozen=True)
+class Example:
+    """One case of one primitive in one floating type (None: the case names its own)."""
+
+    primitive: Primitive
+    case: Case
+    dtype: DType | None
+
+    @property
+    def types(self) -> list[ArrayType]:
+        """The types of the inputs."""
+        return [parse_type(text, self.dtype) for text in self.case.inputs]
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """The attributes."""
+        return self.case.attrs
+
+    @property
+    def out_types(self) -> tuple[ArrayType, ...]:
+        """The types of the outputs, from the rule."""
+        return self.primitive.output_types(self.types, self.attrs)
+
+    @property
+    def empty(self) -> bool:
+        """Whether some input has no elements."""
+        return any(0 in t.shape for t in self.types)
+
+    def draw(self, rng: np.random.Generator, *, ties: bool = False) -> list[Array]:
+        """Input arrays."""
+        return materialise(self.primitive, self.case, self.dtype, rng, ties=ties)
+
+    def reference(self, arrays: Sequence[Array]) -> tuple[Array, ...]:
+        """What the primitive's reference computes, always as a tuple."""
+        made = self.primitive.reference(*arrays, **self.attrs)
+        return made if isinstance(made, tuple) else (made,)
+
+    def apply(self, *values: Any) -> tuple[Any, ...]:
+        """The primitive applied to values, always as a tuple."""
+        made = self.primitive(*values, **self.attrs)
+        return made if isinstance(made, tuple) else (made,)
+
+    def __str__(self) -> str:
+        parts = [self.primitive.name, ",".join(self.case.inputs) or "none"]
+        parts += [f"{key}={_short(item)}" for key, item in self.attrs.items()]
+        if self.dtype is not None:
+            parts.append(self.dtype.short)
+        return "-".join(parts)
+
+
+def _short(item: Any) -> str:
+    if isinstance(item, tuple):
+        return "(" + ",".join(map(_short, item)) + ")"
+    if isinstance(item, DType):
+        return item.short
+    if isinstance(item, Graph):
+        return item.name
+    return str(item)
+
+
+def examples(
+    dtypes: Iterable[DType] = FLOATS,
+    only: Callable[[Example], bool] = lambda example: True,
+) -> list[Example]:
+    """Every case of every primitive, in each floating type that it leaves open."""
+    made: list[Example] = []
+    for primitive in registered().values():
+        for case in primitive.cases:
+            generic = any(text.startswith("f[") for text in case.inputs)
+            made += [
+                Example(primitive, case, dtype)
+                for dtype in (dtypes if generic else (None,))
+            ]
+    return [example for example in made if only(example)]
+
+
+def all_cases(
+    dtypes: Iterable[DType] = FLOATS,
+    only: Callable[[Example], bool] = lambda example: True,
+) -> list[Any]:
+    """:func:`examples` as parameters for ``pytest.mark.parametrize``."""
+    return [pytest.param(e, id=str(e)) for e in examples(tuple(dtypes), only)]
+
+
+@contextmanager
+def replaced(primitive: Primitive, **fields: Any) -> Iterator[None]:
+    """The primitive with other fields for a while: a fault, planted on purpose."""
+    kept = {name: getattr(primitive, name) for name in fields}
+    try:
+        for name, item in fields.items():
+            object.__setattr__(primitive, name, item)
+        yield
+    finally:
+        for name, item in kept.items():
+            object.__setattr__(primitive, name, item)
+
+
+def with_batch(example: Example, n: int) -> tuple[list[ArrayType], dict[str, Any]]:
+    """The example's types and attributes with N in place of each leading size ``n``."""
+
+    def lead(sizes: tuple[Any, ...]) -> tuple[Any, ...]:
+        return (Size(1), *sizes[1:]) if sizes and sizes[0] == n else sizes
+
+    types = [ArrayType(lead(t.shape), t.dtype) for t in example.types]
+    attrs = {
+        key: lead(item) if isinstance(item, tuple) else item
+        for key, item in example.attrs.items()
+    }
+    return types, attrs

@@ -1,0 +1,297 @@
+"""The verifier: what is in order passes, each broken rule is named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule.primitives  # noqa: F401  (fills the registry)
+from chainrule.errors import GraphError, ShapeError
+from chainrule.graph.build import scope, trace
+from chainrule.graph.graph import Graph
+from chainrule.graph.node import Node, Value
+from chainrule.graph.primitive import lookup
+from chainrule.graph.text import parse
+from chainrule.graph.types import ArrayType, DType, Size
+from chainrule.graph.verify import verify, verify_replacements
+from chainrule.primitives.elementwise import add, mul, neg
+
+F32 = DType.float32
+TEXT = """\
+graph step(%x: f32[2], %w: f32[2]) {
+  %1: f32[2] = mul(%x, %w)
+  %2: f32[2] = add(%1, %w) ; scope=0.bias role=update at model.py:7
+  %3: f32[] = reduce_sum(%2) {axes=(0,)}
+  return %3, %2
+}"""
+
+
+def graph() -> Graph:
+    return parse(TEXT)
+
+
+def loop(body: str) -> Graph:
+    return parse(
+        "graph main(%h: f32[2], %xs: f32[3,2]) {\n"
+        "  %1: f32[2] = scan(%h, %xs)"
+        " {body=@body, length=3, constants=0, carries=1, reverse=false}\n"
+        "  return %1\n}\n" + body
+    )
+
+
+BODY = (
+    "graph body(%h: f32[2], %x: f32[2]) {\n  %1: f32[2] = add(%h, %x)\n  return %1\n}"
+)
+
+
+def test_graphs_in_order_pass() -> None:
+    verify(graph())
+    verify(loop(BODY))
+    verify(Graph("empty", [], []))
+    x = Value(None, (2,), F32, name="x")
+    verify(Graph("same", [x], [x, x]))
+    types = [ArrayType((Size(1), 3), F32)]
+    verify(trace(lambda x: mul(x, neg(x)), types))
+
+
+def test_a_graph_may_begin_at_any_values() -> None:
+    """A piece of a graph: its inputs are outputs of nodes outside of it."""
+    whole = graph()
+    verify(Graph("piece", [whole.nodes[1].outputs[0]], [whole.outputs[0]]))  # type: ignore[list-item]
+
+
+# Each of these breaks one rule.
+
+
+def unknown_input(g: Graph) -> None:
+    g.nodes[1].inputs = (Value(None, (2,), F32), g.inputs[1])
+
+
+def out_of_order(g: Graph) -> None:
+    g.nodes = (g.nodes[1], g.nodes[0], g.nodes[2])
+
+
+def wrong_shape(g: Graph) -> None:
+    g.outputs[1].shape = (3,)
+
+
+def wrong_dtype(g: Graph) -> None:
+    g.outputs[1]._dtype = DType.float64
+
+
+def shape_that_only_equals(g: Graph) -> None:
+    g.outputs[1].shape = (2.0,)  # type: ignore[assignment]
+
+
+def missing_output(g: Graph) -> None:
+    g.nodes[1].set_outputs(())
+
+
+def eager_node(g: Graph) -> None:
+    g.nodes[1].set_outputs((Value(None, (2,), F32),), weakly=True)
+
+
+def refused_by_rule(g: Graph) -> None:
+    g.nodes[2].attrs["axes"] = (4,)
+
+
+def unreadable_attribute(g: Graph) -> None:
+    g.nodes[2].attrs["axes"] = 4
+
+
+def numpy_attribute(g: Graph) -> None:
+    g.nodes[2].attrs["axes"] = (np.int64(0),)
+
+
+def list_attribute(g: Graph) -> None:
+    g.nodes[2].attrs["axes"] = [0]
+
+
+def nobody_computes(g: Graph) -> None:
+    g.outputs = (Value(None, (), F32),)
+
+
+def two_producers(g: Graph) -> None:
+    g.nodes[1].set_outputs(g.nodes[0].outputs)  # type: ignore[arg-type]
+
+
+def twice_an_input(g: Graph) -> None:
+    g.inputs = (g.inputs[0], *g.inputs)
+
+
+def input_with_numbers(g: Graph) -> None:
+    g.inputs[0].array = np.ones(2, np.float32)
+
+
+def output_with_numbers(g: Graph) -> None:
+    g.outputs[1].array = np.ones(2, np.float32)
+
+
+def no_role(g: Graph) -> None:
+    g.nodes[1].role = None  # type: ignore[assignment]
+
+
+def no_scope(g: Graph) -> None:
+    g.nodes[1].scope = 3  # type: ignore[assignment]
+
+
+AT = "node 1, add in '0.bias' (update model.py:7),"
+SUM = "node 2, reduce_sum (forward),"
+FAULTS: dict[Callable[[Graph], None], str] = {
+    unknown_input: f"{AT} reads a value that nothing computed before it",
+    out_of_order: "node 0, add in '0.bias' (update model.py:7), reads a value",
+    wrong_shape: f"{AT} has outputs that its rule does not give",
+    wrong_dtype: f"{AT} has outputs that its rule does not give",
+    shape_that_only_equals: f"{AT} has outputs that its rule does not give",
+    missing_output: f"{AT} has outputs that its rule does not give",
+    eager_node: f"{AT} has outputs that its rule does not give",
+    refused_by_rule: f"{SUM} is refused by its rule: reduce_sum got axes",
+    unreadable_attribute: f"{SUM} has attributes that its rule cannot read",
+    numpy_attribute: f"{SUM} has an attribute 'axes' of a kind",
+    list_attribute: f"{SUM} has an attribute 'axes' of a kind",
+    nobody_computes: "output 0 is computed by no node",
+    two_producers: f"{AT} gives a value that another node computes",
+    twice_an_input: "inputs holds one value twice",
+    input_with_numbers: "inputs holds a value that carries numbers",
+    output_with_numbers: f"{AT} gives a value that carries numbers",
+    no_role: "has an origin that is no text",
+    no_scope: "has an origin that is no text",
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda f: f.__name__)
+def test_a_broken_rule_is_named(fault: Callable[[Graph], None]) -> None:
+    g = graph()
+    fault(g)
+    with pytest.raises(GraphError) as error:
+        verify(g)
+    assert "graph 'step'" in error.value.what
+    assert FAULTS[fault] in error.value.what
+    assert error.value.expected
+    assert error.value.got
+
+
+def test_outputs_stand_in_their_order() -> None:
+    g = parse(
+        "graph main(%a: f32[2], %b: f32[2]) {\n"
+        "  %1: f32[2], %2: f32[2] = scan(%a, %b)"
+        " {body=@swap, length=3, constants=0, carries=2, reverse=false}\n"
+        "  return %1, %2\n}\n"
+        "graph swap(%a: f32[2], %b: f32[2]) {\n  return %b, %a\n}"
+    )
+    verify(g)
+    first, second = g.nodes[0].outputs
+    assert first is not None
+    assert second is not None
+    for wrong in ((second, first), (first, first)):
+        g.nodes[0].set_outputs(wrong)
+        with pytest.raises(GraphError, match="gives a value that another node"):
+            verify(g)
+
+
+def test_bodies_are_verified_too() -> None:
+    g = loop(BODY)
+    body = g.nodes[0].attrs["body"]
+    body.nodes[0].role = 1
+    with pytest.raises(GraphError, match="graph 'body', node 0, add"):
+        verify(g)
+
+
+def test_bodies_are_found_inside_of_tuples() -> None:
+    g = graph()
+    broken = loop(BODY).nodes[0].attrs["body"]
+    broken.nodes[0].role = 1
+    g.nodes[0].attrs["branches"] = (("deeper", broken),)
+    with pytest.raises(GraphError, match="graph 'body', node 0, add"):
+        verify(g)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        BODY.replace("%x: f32[2]", "%x: f32[2], %n: f32[N]"),
+        BODY.replace(
+            "  return",
+            "  %2: f32[] = size() {dim=N, dtype=f32}\n"
+            "  %3: f32[2] = broadcast_to(%2) {shape=(2,)}\n  return %3 #",
+        ),
+    ],
+    ids=["shape", "attribute"],
+)
+def test_bodies_have_fixed_shapes(body: str) -> None:
+    inner = parse(body)
+    verify(inner)
+    g = graph()
+    g.nodes[0].attrs["body"] = inner
+    with pytest.raises(GraphError, match="'body' with a body over N samples"):
+        verify(g)
+
+
+def test_an_eager_graph_is_refused() -> None:
+    x = Value(np.ones(2, np.float32), tracked=True)
+    y = add(x, x)
+    with pytest.raises(GraphError, match="carries numbers"):
+        verify(Graph("eager", [x], [y]))
+
+
+def test_the_scope_is_named() -> None:
+    def function(x: Value) -> Any:
+        with scope("encoder"), scope("0"):
+            return neg(x)
+
+    g = trace(function, [ArrayType((2,), F32)])
+    g.outputs[0].shape = (5,)
+    with pytest.raises(GraphError, match=r"neg in 'encoder\.0'"):
+        verify(g)
+
+
+def test_the_rules_error_is_kept() -> None:
+    g = graph()
+    refused_by_rule(g)
+    with pytest.raises(GraphError) as error:
+        verify(g)
+    assert isinstance(error.value.__cause__, ShapeError)
+    assert error.value.expected == error.value.__cause__.expected
+
+
+# Replacements
+
+
+def test_replacements_in_order_pass() -> None:
+    g = graph()
+    verify_replacements(g, [g.inputs[1]], [(g.inputs[1], g.outputs[1])])
+    verify_replacements(g, [g.inputs[1]], [])
+
+
+def test_broken_replacements_are_named() -> None:
+    g = graph()
+    (x, w), (loss, new) = g.inputs, g.outputs
+    wrong = [
+        ([w], [(x, new)], "'x' is not state"),
+        ([new], [(new, new)], "is not state"),
+        ([w], [(w, loss)], "'w' changes its type"),
+        ([w], [(w, g.nodes[0].outputs[0])], "'w' is replaced by no output"),
+        ([w], [(w, new), (w, new)], "'w' is replaced twice"),
+    ]
+    for state, pairs, what in wrong:
+        with pytest.raises(GraphError, match=what) as error:
+            verify_replacements(g, state, pairs)
+        assert error.value.expected
+        assert error.value.got
+
+
+def test_replacements_verify_the_graph_first() -> None:
+    g = graph()
+    wrong_shape(g)
+    with pytest.raises(GraphError, match="its rule does not give"):
+        verify_replacements(g, [], [])
+
+
+def test_nodes_of_the_text_have_increasing_numbers() -> None:
+    numbers = [node.number for node in graph().nodes]
+    assert numbers == sorted(numbers)
+    assert isinstance(graph().nodes[0], Node)
+    assert graph().nodes[0].primitive is lookup("mul")

@@ -1,0 +1,213 @@
+"""Imports point one way, and ``import chainrule`` stays light.
+
+The rule is read off the source with ``ast``: every import counts, inside functions and
+under ``TYPE_CHECKING`` too, because each one is a file that one must know to read
+another.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).resolve().parent.parent / "src"
+
+#: The layers, lowest first. What stands in one line may know each other.
+LAYERS: tuple[tuple[str, ...], ...] = (
+    ("errors", "version"),
+    ("graph",),
+    ("primitives",),
+    ("autodiff", "passes"),
+    ("engines",),
+    ("tensor", "tensor_indexing", "random", "functional", "compiled"),
+    ("nn", "optim", "data"),
+    ("training",),
+    ("explain", "doctor", "interop"),
+    ("__init__",),
+    ("recipes",),
+    ("cli", "__main__"),
+)
+
+#: (file, module): why it may look up. Inside of a function only.
+EXCEPTIONS = {
+    ("graph/primitive.py", "chainrule.autodiff"): (
+        "a region without a derivative of its own takes its body's, when it is asked"
+    ),
+    ("primitives/control.py", "chainrule.autodiff"): (
+        "the derivative of scan is a scan over the derivative of its body"
+    ),
+}
+
+LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
+
+
+@dataclass(frozen=True)
+class Import:
+    """One import of a module of the package."""
+
+    file: str
+    line: int
+    module: str
+    inside: bool
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line} imports {self.module}"
+
+
+def layer_of(dotted: str) -> str:
+    """``nn`` for ``chainrule.nn.layers``; ``__init__`` for the package itself."""
+    parts = dotted.split(".")
+    return parts[1] if len(parts) > 1 else "__init__"
+
+
+def layer_of_file(file: str) -> str:
+    return Path(file).parts[0].removesuffix(".py")
+
+
+def is_module(package: Path, dotted: str) -> bool:
+    path = package.parent.joinpath(*dotted.split("."))
+    return path.is_dir() or path.with_suffix(".py").is_file()
+
+
+def modules(node: ast.AST, package: Path, file: Path) -> Iterator[str]:
+    """The modules of the package that an import statement names."""
+    name = package.name
+    if isinstance(node, ast.Import):
+        for alias in node.names:
+            if alias.name.split(".")[0] == name:
+                yield alias.name
+    elif isinstance(node, ast.ImportFrom):
+        base = node.module or ""
+        if node.level:
+            parents = [name, *file.relative_to(package).parts[:-1]]
+            parents = parents[: len(parents) - node.level + 1]
+            base = ".".join([*parents, *([base] if base else [])])
+        if base.split(".")[0] != name:
+            return
+        for alias in node.names:
+            member = f"{base}.{alias.name}"
+            yield member if is_module(package, member) else base
+
+
+def imports(package: Path) -> Iterator[Import]:
+    """Every import of the package's own modules, in all of its files."""
+    for file in sorted(package.rglob("*.py")):
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        functions = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+        inside = {
+            id(child)
+            for function in ast.walk(tree)
+            if isinstance(function, functions)
+            for child in ast.walk(function)
+        }
+        short = file.relative_to(package).as_posix()
+        for node in ast.walk(tree):
+            for module in modules(node, package, file):
+                yield Import(short, node.lineno, module, id(node) in inside)  # type: ignore[attr-defined]
+
+
+def violations(package: Path) -> tuple[list[str], set[tuple[str, str]]]:
+    """The imports that point up, and the exceptions that were made use of."""
+    found: list[str] = []
+    used: set[tuple[str, str]] = set()
+    for item in imports(package):
+        own, other = layer_of_file(item.file), layer_of(item.module)
+        missing = {own, other} - set(LEVEL)
+        if missing:
+            found.append(f"{item}: no layer is known for {', '.join(sorted(missing))}")
+        elif LEVEL[other] > LEVEL[own]:
+            if (item.file, item.module) not in EXCEPTIONS:
+                found.append(f"{item}: {own} stands below {other}")
+            elif not item.inside:
+                found.append(f"{item}: allowed inside of a function only")
+            else:
+                used.add((item.file, item.module))
+    return found, used
+
+
+def test_imports_point_one_way() -> None:
+    found, used = violations(SOURCE / "chainrule")
+    assert not found, "\n".join(found)
+    assert used == set(EXCEPTIONS), "an exception that nobody needs any more"
+
+
+def test_every_file_has_a_layer() -> None:
+    package = SOURCE / "chainrule"
+    names = {
+        layer_of_file(file.relative_to(package).as_posix())
+        for file in package.rglob("*.py")
+    }
+    assert names <= set(LEVEL), f"say in LAYERS where {names - set(LEVEL)} belongs"
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "problem"),
+    [
+        ("graph/node.py", "import chainrule.nn", "graph stands below nn"),
+        ("graph/node.py", "from chainrule import nn", "graph stands below nn"),
+        ("graph/node.py", "from ..nn import layer", "graph stands below nn"),
+        ("graph/node.py", "import chainrule", "graph stands below __init__"),
+        ("tensor.py", "from . import nn", "tensor stands below nn"),
+        ("graph/node.py", "def f():\n  from chainrule.nn import layer", "below nn"),
+        ("graph/node.py", "if TYPE_CHECKING:\n  import chainrule.nn", "below nn"),
+        ("graph/primitive.py", "from chainrule.autodiff import f", "function only"),
+        ("graph/primitive.py", "def f():\n  import chainrule.autodiff", None),
+        ("graph/node.py", "def f():\n  import chainrule.autodiff", "below autodiff"),
+        ("graph/node.py", "import chainrule.errors, numpy", None),
+        ("nn/layer.py", "from chainrule.optim import x", None),
+        ("odd/new.py", "import chainrule.errors", "no layer is known for odd"),
+    ],
+)
+def test_the_rule_is_seen_to_be_broken(
+    tmp_path: Path, file: str, text: str, problem: str | None
+) -> None:
+    package = tmp_path / "chainrule"
+    for name in ("nn/__init__.py", "optim/__init__.py", "errors.py", "autodiff.py"):
+        (package / name).parent.mkdir(parents=True, exist_ok=True)
+        (package / name).touch()
+    (package / file).parent.mkdir(parents=True, exist_ok=True)
+    (package / file).write_text(text)
+    found, _ = violations(package)
+    if problem is None:
+        assert not found
+    else:
+        (message,) = found
+        assert problem in message
+        assert message.startswith(f"{file}:")
+
+
+HEAVY = ("llvmlite", "jax", "torch", "scipy", "sklearn", "matplotlib", "rich", "click")
+
+
+def loaded_by(statement: str) -> set[str]:
+    """The top-level packages that a fresh interpreter holds after ``statement``."""
+    code = (
+        f"import json, sys; {statement};"
+        " print(json.dumps(sorted({name.split('.')[0] for name in sys.modules})))"
+    )
+    made = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": str(SOURCE)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(json.loads(made.stdout))
+
+
+def test_import_chainrule_loads_nothing_heavy() -> None:
+    loaded = loaded_by("import chainrule; assert chainrule.__file__")
+    assert {"chainrule", "numpy"} <= loaded
+    assert not loaded & set(HEAVY)
+
+
+def test_a_heavy_import_would_be_seen() -> None:
+    assert "llvmlite" in loaded_by("import llvmlite")

@@ -233,3 +233,10 @@ def elementwise_body(
         or (node.primitive.name == "constant" and node.attrs["shape"] == ())
         for node in body.nodes
     )
+
+
+def is_elementwise(node: Node) -> bool:
+    """Whether a node is one loop over elements (a primitive, or a region kept whole)."""
+    return node.primitive.elementwise or elementwise_body(
+        node.primitive, [v.type for v in node.inputs], node.attrs
+    )

@@ -17,6 +17,7 @@ import numpy as np
 from chainrule.errors import ArgumentError, GradientError
 from chainrule.graph.build import context, no_grad, role, scope
 from chainrule.graph.node import Array, Value
+from chainrule.graph.primitive import Region
 from chainrule.graph.types import DType
 from chainrule.optim.schedules import Schedule, as_schedule
 from chainrule.primitives import updates
@@ -227,8 +228,6 @@ class Adam(Optimizer):
         self.betas, self.eps = (float(betas[0]), float(betas[1])), eps
         super().__init__(params, lr=lr)
 
-    weight_decay: float = 0.0
-
     def scalars(self, step: int, lr: float) -> dict[str, float]:
         """What ``adam_update`` takes; the bias corrections are folded in."""
         beta1, beta2 = self.betas
@@ -240,17 +239,25 @@ class Adam(Optimizer):
             "rest2": 1 - beta2,
             "step": lr * root / (1 - beta1**step),
             "eps": self.eps * root,
-            "keep": 1 - lr * self.weight_decay,
         }
 
     def update(
         self, p: Value, g: Value, moments: dict[str, Value], s: Scalars
     ) -> tuple[Value, dict[str, Value]]:
         """One step."""
-        names = ("beta1", "rest1", "beta2", "rest2", "step", "eps", "keep")
-        new, m, v = updates.adam_update(
-            p, g, moments["m"], moments["v"], *(s(n) for n in names)
-        )
+        return self._apply(updates.adam_update, p, g, moments, s, ())
+
+    def _apply(
+        self,
+        rule: Region,
+        p: Value,
+        g: Value,
+        moments: dict[str, Value],
+        s: Scalars,
+        more: tuple[str, ...],
+    ) -> tuple[Value, dict[str, Value]]:
+        names = ("beta1", "rest1", "beta2", "rest2", "step", "eps", *more)
+        new, m, v = rule(p, g, moments["m"], moments["v"], *(s(n) for n in names))
         return new, {"m": m, "v": v}
 
     def settings(self) -> dict[str, Any]:
@@ -282,6 +289,16 @@ class AdamW(Adam):
     ) -> None:
         self.weight_decay = weight_decay
         super().__init__(params, lr, betas=betas, eps=eps)
+
+    def scalars(self, step: int, lr: float) -> dict[str, float]:
+        """Adam's, and what a parameter keeps of itself."""
+        return super().scalars(step, lr) | {"keep": 1 - lr * self.weight_decay}
+
+    def update(
+        self, p: Value, g: Value, moments: dict[str, Value], s: Scalars
+    ) -> tuple[Value, dict[str, Value]]:
+        """One step."""
+        return self._apply(updates.adamw_update, p, g, moments, s, ("keep",))
 
     def settings(self) -> dict[str, Any]:
         """Adam's and λ."""

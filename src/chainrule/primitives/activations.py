@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import Case, Cotangent, region
@@ -23,8 +22,9 @@ from chainrule.primitives.elementwise import (
 from chainrule.primitives.reduce import expand, reduce_max, reduce_sum
 from chainrule.primitives.rules import full_like
 
-Cotangents = tuple[Cotangent, ...]
-Outputs = tuple[Any, ...]
+# Of a region with one output a derivative is asked for only when that has a cotangent.
+Cotangents = tuple[Value]
+Outputs = tuple[Value]
 Inputs = tuple[Value, ...]
 
 _ROWS = (

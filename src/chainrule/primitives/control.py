@@ -20,7 +20,7 @@ from chainrule.graph.build import trace
 from chainrule.graph.graph import Graph
 from chainrule.graph.interpret import evaluate
 from chainrule.graph.node import Array, Value
-from chainrule.graph.primitive import Case, Cotangent, Primitive
+from chainrule.graph.primitive import Case, Cotangent, Primitive, as_tuple
 from chainrule.graph.types import ArrayType, DType
 from chainrule.primitives.rules import full_like, show
 
@@ -111,8 +111,8 @@ def _vjp(
         body.inputs,
         (*body.outputs[:carries], *body.inputs[constants:fixed]),
     )
-    entered = scan(*inputs, body=history, reverse=reverse, **loop)
-    entered = (entered if isinstance(entered, tuple) else (entered,))[carries:]
+    carried = as_tuple(scan(*inputs, body=history, reverse=reverse, **loop))
+    entered: tuple[Value, ...] = carried[carries:]
 
     def floats(values: Sequence[Value]) -> list[int]:
         return [i for i, v in enumerate(values) if v.dtype.is_float]
@@ -168,7 +168,7 @@ def _vjp(
     types = [v.type for v in first[:state]]
     types += [ArrayType(v.shape[1:], v.dtype) for v in first[state:]]
     back_body = trace(step, types, name=f"{body.name}_vjp", tracked=True)
-    made = scan(
+    found = scan(
         *first,
         body=back_body,
         length=length,
@@ -176,7 +176,7 @@ def _vjp(
         carries=len(f_carry) + len(f_const),
         reverse=not reverse,
     )
-    made = made if isinstance(made, tuple) else (made,)
+    made: tuple[Value, ...] = as_tuple(found)
     result: list[Cotangent] = [None] * len(inputs)
     for i, g in zip(f_carry, made):
         result[constants + i] = g

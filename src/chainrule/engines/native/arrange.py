@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 from chainrule.engines.native.layout import (
     Place,
-    is_elementwise,
     panels_of,
     row_major,
     view_place,
 )
+from chainrule.engines.plan import is_elementwise
 from chainrule.graph.build import absolute_scope, replay, tracing
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
@@ -92,7 +92,7 @@ class Places:
 
 def arrange(graph: Graph, entry: Entry, panels: dict[str, int]) -> Graph:
     """The graph with copies where kernels need them."""
-    width = panels_of(graph, entry, panels)
+    width = panels_of(entry, panels)
     places = Places(dict(width))
     places.add_inputs(graph)
 

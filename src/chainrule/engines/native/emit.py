@@ -13,7 +13,7 @@ share that, and puts a barrier exactly where two accesses since the last one con
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -23,9 +23,9 @@ from llvmlite import ir
 from chainrule.engines.native.arrange import VIEWS, Places
 from chainrule.engines.native.gang import emit_barrier
 from chainrule.engines.native.kernels import Kernels, Operand, advance
-from chainrule.engines.native.layout import Place, is_elementwise
+from chainrule.engines.native.layout import Place
 from chainrule.engines.native.scalar import I8, I32, I64
-from chainrule.engines.plan import Plan, make_plan
+from chainrule.engines.plan import Plan, is_elementwise, make_plan
 from chainrule.graph.node import Node, Value
 from chainrule.graph.program import Entry
 from chainrule.graph.types import Dim, Size, resolve, size_of
@@ -130,7 +130,7 @@ class Session:
             b.call(function, [*arguments, *self.share(part)])
 
     @contextmanager
-    def one_thread(self) -> Any:
+    def one_thread(self) -> Generator[None]:
         """Emit a block that thread 0 alone runs."""
         with self.b.if_then(self.b.icmp_signed("==", self.tid, I32(0))):
             yield

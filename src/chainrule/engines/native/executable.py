@@ -30,12 +30,12 @@ from chainrule.engines.native.kernels import Kernels, counting, finish
 from chainrule.engines.native.layout import (
     choose_panels,
     from_memory,
-    is_elementwise,
     panels_of,
     to_memory,
 )
 from chainrule.engines.native.lower import scratch_bytes
 from chainrule.engines.native.scalar import I8, I32, I64, POINTER
+from chainrule.engines.plan import is_elementwise
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array, Value
 from chainrule.graph.program import Entry, Program
@@ -173,7 +173,7 @@ class _Compiled:
     # -- emitting ----------------------------------------------------------------
 
     def _emit(self, entry: Entry, owner: NativeExecutable) -> str:
-        places = Places(panels_of(entry.graph, entry, owner.panels))
+        places = Places(panels_of(entry, owner.panels))
         places.add_inputs(entry.graph)
         for node in entry.graph.nodes:
             places.add(node)

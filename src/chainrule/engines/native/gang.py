@@ -15,11 +15,6 @@ lets the next one in. No thread starts before the first run, and a child process
 [(0, 2), (1, 2)]
 """
 
-# llvmlite ships no types; pyright infers most of its results as unknown or None.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-# pyright: reportUnknownArgumentType=false, reportArgumentType=false
-# pyright: reportAttributeAccessIssue=false, reportMissingTypeStubs=false
-
 import ctypes
 import itertools
 import os

@@ -9,7 +9,7 @@ vectorised; a kernel that is asked for twice is emitted once.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -56,7 +56,7 @@ class Operand:
 @contextmanager
 def counting(
     b: ir.IRBuilder, start: Any, stop: Any, name: str, *, mark: Any = None
-) -> Iterator[Any]:
+) -> Generator[ir.PhiInstr]:
     """A loop ``for i in range(start, stop)``; the block is its body."""
     function = b.function
     before = b.block
@@ -388,6 +388,7 @@ def combine(b: ir.IRBuilder, op: str, dtype: DType, known: Any, value: Any) -> A
 
 
 def advance(b: ir.IRBuilder, pointer: Any, dtype: DType, index: Any) -> Any:
+    """The address ``index`` elements after ``pointer``."""
     return b.gep(pointer, [index], source_etype=memory_type(dtype))
 
 

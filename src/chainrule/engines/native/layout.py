@@ -18,12 +18,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from chainrule.engines.plan import elementwise_body
-from chainrule.graph.graph import Graph
+from chainrule.engines.weights import weight_states, weight_values
 from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.program import Entry
 from chainrule.graph.types import Dim, Shape
-from chainrule.primitives.matmul import parse_dims
 
 #: Elements of a panel: the widest that a register tile works on.
 PANEL = 64
@@ -156,129 +154,22 @@ def _reshaped(source: Place, shape: Shape) -> Place | None:
     return replace(source, shape=shape, strides=strides)
 
 
-def is_elementwise(node: Node) -> bool:
-    """Whether a node is one loop over elements (a primitive, or a region kept whole)."""
-    return node.primitive.elementwise or elementwise_body(
-        node.primitive, [v.type for v in node.inputs], node.attrs
-    )
-
-
 def choose_panels(entries: Iterable[Entry]) -> dict[str, int]:
-    """Which states lie in panels, and how wide those are, for a whole program.
-
-    A matrix qualifies when a product contracts its last axis (a layer's weight). It and
-    all that meet it element by element form a class. The class lies in panels unless
-    one of its members meets a node that knows nothing of panels.
-    """
-    classes = _Classes()
-    wanted: set[str] = set()
-    refused: set[object] = set()
+    """Which states lie in panels, and how wide those are, for a whole program."""
+    entries = list(entries)
+    chosen = weight_states(entries)
+    panels: dict[str, int] = {}
     for entry in entries:
-        graph = entry.graph
-        held = dict(zip(graph.inputs[len(entry.inputs) :], entry.state))
-        for value, name in held.items():
-            classes.join(value, name)
-        for name, index in entry.replaces.items():
-            classes.join(graph.outputs[index], name)
-        for value in graph.inputs[: len(entry.inputs)]:
-            refused.add(value)
-        for node in graph.nodes:
-            _classify(node, held, classes, wanted, refused)
-    bad = {classes.find(item) for item in refused}
-    good = {classes.find(n): n for n in wanted if classes.find(n) not in bad}
-    names = {name for entry in entries for name in entry.state}
-    shapes = {
-        name: value.shape
-        for entry in entries
-        for name, value in zip(entry.state, entry.graph.inputs[len(entry.inputs) :])
-    }
-    return {
-        name: panel_width(shapes[name]) for name in names if classes.find(name) in good
-    }
+        held = entry.graph.inputs[len(entry.inputs) :]
+        for name, value in zip(entry.state, held, strict=True):
+            if name in chosen:
+                panels[name] = panel_width(value.shape)
+    return panels
 
 
-def _classify(
-    node: Node,
-    held: dict[Value, str],
-    classes: _Classes,
-    wanted: set[str],
-    refused: set[object],
-) -> None:
-    outputs = [v for v in node.outputs if v is not None]
-    if is_elementwise(node):
-        for value in (*node.inputs, *outputs):
-            if value.shape == outputs[0].shape and value.shape != ():
-                classes.join(value, outputs[0])
-        return
-    name = node.primitive.name
-    if name == "dot_general":
-        d = parse_dims(node.attrs["dims"])
-        simple = not d.batch and len(d.left) == len(d.right) == len(d.contracted) == 1
-        if simple and all(v.dtype.is_float for v in node.inputs):
-            for value, letters in zip(node.inputs, (d.lhs, d.rhs)):
-                if value in held and letters[1] in d.contracted:
-                    wanted.add(held[value])
-            return
-    if name == "reduce_sum" and len(node.attrs["axes"]) == len(node.inputs[0].shape):
-        return
-    # A broadcast is read by strides: its source must lie row-major, it itself need not.
-    refused.update(node.inputs)
-    if name not in ("broadcast_to", "constant", "iota"):
-        refused.update(outputs)
-
-
-class _Classes:
-    """Union-find over values and names of state."""
-
-    def __init__(self) -> None:
-        self.parent: dict[object, object] = {}
-
-    def find(self, item: object) -> object:
-        while self.parent.get(item, item) is not item:
-            item = self.parent[item]
-        return item
-
-    def join(self, a: object, b: object) -> None:
-        ra, rb = self.find(a), self.find(b)
-        if ra is not rb:
-            self.parent[ra] = rb
-
-
-def panels_of(graph: Graph, entry: Entry, panels: dict[str, int]) -> dict[Value, int]:
+def panels_of(entry: Entry, panels: dict[str, int]) -> dict[Value, int]:
     """For each value of an entry the width of its panels, where it lies in panels."""
-    width: dict[Value, int] = {}
-    for value, name in zip(graph.inputs[len(entry.inputs) :], entry.state):
-        if name in panels:
-            width[value] = panels[name]
-    for name, index in entry.replaces.items():
-        if name in panels:
-            width[graph.outputs[index]] = panels[name]
-    changed = True
-    while changed:
-        changed = False
-        for node in graph.nodes:
-            if not is_elementwise(node):
-                continue
-            outputs = [v for v in node.outputs if v is not None]
-            group = [
-                v
-                for v in (*node.inputs, *outputs)
-                if v.shape == outputs[0].shape and v.shape != ()
-            ]
-            found = next((width[v] for v in group if v in width), 0)
-            for v in group:
-                if found and v not in width and not _is_broadcast(v):
-                    width[v] = found
-                    changed = True
-    return width
-
-
-def _is_broadcast(value: Value) -> bool:
-    return value.node is not None and value.node.primitive.name in (
-        "broadcast_to",
-        "constant",
-        "iota",
-    )
+    return {v: panel_width(v.shape) for v in weight_values(entry, set(panels))}
 
 
 def to_memory(array: Array, panel: int) -> Array:

@@ -33,7 +33,7 @@ from chainrule.engines.native.scalar import (
     register_type,
     store,
 )
-from chainrule.engines.plan import Plan
+from chainrule.engines.plan import Plan, is_elementwise
 from chainrule.graph.node import Node, Value
 from chainrule.graph.program import Entry
 from chainrule.graph.types import Dim, DType, size_of
@@ -437,7 +437,6 @@ def scan_plan(node: Node, n_max: int | None) -> tuple[Plan, Places]:
         replaces={name: len(ys) + i for i, name in enumerate(names)},
         outputs=len(ys),
     )
-    from chainrule.engines.native.layout import is_elementwise
 
     entry = entry.with_graph(prepare(entry.graph, keep=is_elementwise))
     entry = entry.with_graph(arrange(entry.graph, entry, {}))

@@ -34,12 +34,6 @@ normal ``float``, and for ``double`` on millions of points against 80-bit arithm
 >>> _ = builder.ret(tanh(builder, function.args[0]))
 """
 
-# llvmlite ships no types; pyright infers most of its results as unknown or None.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-# pyright: reportUnknownArgumentType=false, reportArgumentType=false
-# pyright: reportAttributeAccessIssue=false, reportMissingTypeStubs=false
-# pyright: reportReturnType=false
-
 from dataclasses import dataclass
 
 from llvmlite import ir

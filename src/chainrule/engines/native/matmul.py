@@ -56,9 +56,6 @@ a panel. To block over k, call an ``accumulate`` kernel once a block: C holds ex
 what the registers held, so the chain goes on and no bit changes.
 """
 
-# pyright: basic
-# llvmlite ships no types: pyright infers most of its results as None or unknown.
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial

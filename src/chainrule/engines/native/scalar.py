@@ -157,7 +157,15 @@ def _shift(b: ir.IRBuilder, node: Node, x: Any) -> Any:
     return shift(x, x.type(node.attrs["bits"]))
 
 
-SCALAR: dict[str, Callable[..., Any]] = {
+#: (builder, node, operands…) → result; spelt out so that the lambdas have types.
+Emit = (
+    Callable[[ir.IRBuilder, Node, Any], Any]
+    | Callable[[ir.IRBuilder, Node, Any, Any], Any]
+    | Callable[[ir.IRBuilder, Node, Any, Any, Any], Any]
+    | Callable[..., Any]
+)
+
+SCALAR: dict[str, Emit] = {
     "add": _arithmetic("fadd", "add"),
     "sub": _arithmetic("fsub", "sub"),
     "mul": _arithmetic("fmul", "mul"),

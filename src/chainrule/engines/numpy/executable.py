@@ -8,7 +8,7 @@ every view is made when the function is written, so a step allocates (almost) no
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,26 +20,27 @@ from chainrule.engines.numpy.lower import (
     VIEWS,
     reference,
 )
-from chainrule.engines.plan import (
-    Plan,
-    elementwise_body,
-    make_plan,
-    scalar_broadcast,
+from chainrule.engines.numpy.regions import (
+    BLOCK,
+    emit_region,
+    find_groups,
+    in_memory_order,
+    side_by_side,
 )
-from chainrule.graph.graph import Graph
+from chainrule.engines.plan import Plan, elementwise_body, make_plan
+from chainrule.engines.weights import weight_states, weight_values
 from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.primitive import Region
 from chainrule.graph.program import Entry, Program
 from chainrule.graph.types import resolve, size_of
 from chainrule.passes import prepare
 
-#: Elements that an elementwise region works on at a time: its operands and
-#: temporaries then stay in the second-level cache.
-BLOCK = 16384
-
 
 class NumpyExecutable:
     """A program on the NumPy engine.
+
+    Weights are held the other way round, as (inputs, outputs): see
+    :mod:`chainrule.engines.weights`.
 
     Attributes:
         engine: ``"numpy"``.
@@ -50,16 +51,30 @@ class NumpyExecutable:
 
     def __init__(self, program: Program) -> None:
         started = time.perf_counter()
-        self.state = {
-            name: np.zeros(resolve(t.shape, None), t.dtype.numpy)
-            for name, t in program.state.items()
-        }
         self.entries = {
             name: entry.with_graph(prepare(entry.graph, keep=_one_loop))
             for name, entry in program.entries.items()
         }
-        self._functions: dict[tuple[str, int | None], _Function] = {}
+        self.weights = weight_states(self.entries.values())
+        self.groups = {name: find_groups(e) for name, e in self.entries.items()}
+        self.state: dict[str, Array] = {}
+        for name, entry in self.entries.items():
+            held = dict(zip(entry.graph.inputs[len(entry.inputs) :], entry.state))
+            for group in self.groups[name]:
+                for position in range(len(group[0].inputs)):
+                    members = [node.inputs[position] for node in group]
+                    if all(v in held and held[v] not in self.state for v in members):
+                        arrays = allocate(members, self._turned(members, held), None)
+                        self.state |= zip((held[v] for v in members), arrays)
+        for name, t in program.state.items():
+            if name not in self.state:
+                value = Value(None, t.shape, t.dtype)
+                (self.state[name],) = allocate([value], [name in self.weights], None)
+        self._functions: dict[tuple[str, int | None], Function] = {}
         self.seconds_compile = time.perf_counter() - started
+
+    def _turned(self, values: list[Value], held: dict[Value, str]) -> list[bool]:
+        return [held[v] in self.weights for v in values]
 
     def write(self, name: str, array: Array) -> None:
         """Set a state."""
@@ -76,9 +91,31 @@ class NumpyExecutable:
         key = (entry, n)
         if key not in self._functions:
             started = time.perf_counter()
-            self._functions[key] = _Function(self.entries[entry], self.state, n)
+            self._functions[key] = Function(
+                self.entries[entry], self.state, self.weights, self.groups[entry], n
+            )
             self.seconds_compile += time.perf_counter() - started
         return self._functions[key].run(inputs, steps)
+
+
+def allocate(
+    values: Sequence[Value], turned: Sequence[bool], n: int | None
+) -> list[Array]:
+    """Zeros for values of one dtype, one after the other in memory."""
+    sizes = [size_of(resolve(v.shape, n)) for v in values]
+    memory = np.zeros(sum(sizes), values[0].dtype.numpy)  # type: ignore[arg-type]
+    arrays: list[Array] = []
+    at = 0
+    for value, size, other_way in zip(values, sizes, turned, strict=True):
+        assert isinstance(size, int)
+        arrays.append(_shaped(memory[at : at + size], value, other_way, n))
+        at += size
+    return arrays
+
+
+def _shaped(line: Array, value: Value, turned: bool, n: int | None) -> Array:
+    shape = resolve(value.shape, n)
+    return line.reshape(shape[::-1]).T if turned else line.reshape(shape)
 
 
 def _one_loop(node: Node) -> bool:
@@ -104,10 +141,17 @@ def _in_place(node: Node, old: Value, new: Value) -> bool:
     return isinstance(node.primitive, Region) and _one_loop(node)
 
 
-class _Function:
+class Function:
     """One entry point for one N, as a Python function."""
 
-    def __init__(self, entry: Entry, state: dict[str, Array], n: int | None) -> None:
+    def __init__(
+        self,
+        entry: Entry,
+        state: dict[str, Array],
+        weights: set[str],
+        groups: list[list[Node]],
+        n: int | None,
+    ) -> None:
         self.state, self.n = state, n
         self.scope: dict[str, Any] = dict(GLOBALS)
         self.lines: list[str] = []
@@ -115,12 +159,17 @@ class _Function:
             entry, is_view=_is_view, in_place=_in_place, size=self._bytes
         )
         self.entry = entry = self.plan.entry
+        self.turned = weight_values(entry, weights)
+        self.placed: dict[Value, Array] = {}
+        self.groups: dict[Node, list[Node]] = {}
+        for group in groups:
+            self._place_group(group)
         self.arena = np.zeros(self.plan.arena + 64, np.uint8)
         skew = -self.arena.ctypes.data % 64
         self.arena = self.arena[skew:]
         self.names: dict[Value, str] = {}
         self.fixed: dict[Value, Array] = {}
-        self.scratch: dict[tuple[int, Any], Array] = {}
+        self._scratch: dict[tuple[int, Any], Array] = {}
         self._inputs()
         for node in entry.graph.nodes:
             self._node(node)
@@ -154,6 +203,16 @@ class _Function:
         """Add a statement."""
         self.lines.append(text)
 
+    def turn(self, name: str) -> str:
+        """A name for the transpose of what ``name`` stands for."""
+        known = self.scope.get(name)
+        return f"{name}.T" if known is None else self.name(known.T)
+
+    def is_turned(self, name: str) -> bool:
+        """Whether ``name`` stands for a matrix that lies the other way round."""
+        known = self.scope.get(name)
+        return known is not None and not known.flags.c_contiguous
+
     # -- values --------------------------------------------------------------------
 
     def _bytes(self, value: Value) -> int:
@@ -164,9 +223,35 @@ class _Function:
     def _buffer(self, value: Value) -> Array:
         if value in self.plan.state_of:
             return self.state[self.plan.state_of[value]]
+        if value in self.placed:
+            return self.placed[value]
         start = self.plan.offsets[value]
         raw = self.arena[start : start + self._bytes(value)]
-        return raw.view(value.dtype.numpy).reshape(resolve(value.shape, self.n))
+        line = raw.view(value.dtype.numpy)
+        return _shaped(line, value, value in self.turned, self.n)
+
+    def _place_group(self, group: list[Node]) -> None:
+        """Lay the operands of a group side by side, if its results replace state."""
+        state_of = self.plan.state_of
+        if not all(v in state_of for node in group for v in node.outputs):
+            return
+        placed: dict[Value, Array] = {}
+        for position, value in enumerate(group[0].inputs):
+            members = [node.inputs[position] for node in group]
+            if value.shape == ():
+                continue
+            if value in state_of:
+                if side_by_side([self.state[state_of[v]] for v in members]) is None:
+                    return
+            else:
+                turned = [v in self.turned for v in members]
+                placed |= zip(members, allocate(members, turned, self.n))
+        for position in range(len(group[0].outputs)):
+            names = [state_of[node.outputs[position]] for node in group]  # type: ignore[index]
+            if side_by_side([self.state[name] for name in names]) is None:
+                return
+        self.placed |= placed
+        self.groups |= dict.fromkeys(group, group)
 
     def _fix(self, value: Value, array: Array) -> str:
         """Bind a value to memory that never moves."""
@@ -246,104 +331,45 @@ class _Function:
         call, keywords = self.name(function), self.name(attrs)
         self.line(f"{name} = {call}({self.names[source]}, **{keywords})")
 
-    # -- elementwise regions ---------------------------------------------------------
-
     def _region(self, node: Node, outputs: list[Value]) -> None:
-        """The body, block after block, so that everything stays in cache."""
-        body = prepare(
-            node.primitive.body([v.type for v in node.inputs], node.attrs)  # type: ignore[attr-defined]
-        )
-        shape = resolve(outputs[0].shape, self.n)
-        total = size_of(shape)
-        assert isinstance(total, int)
-        block = max(BLOCK, -(-total // 64))
-        flat: dict[Value, Array | str] = {}
-        for inner, outer in zip(body.inputs, node.inputs, strict=True):
-            known = self.fixed.get(outer)
-            if known is None or (outer.shape != () and not known.flags.c_contiguous):
-                copy = self.name(
-                    np.empty(resolve(outer.shape, self.n), outer.dtype.numpy)
-                )
-                self.line(f"copyto({copy}, {self.names[outer]})")
-                known = self.scope[copy]
-            flat[inner] = known if outer.shape == () else known.reshape(-1)
-        targets = dict(
-            zip(body.outputs, (self.fixed[v].reshape(-1) for v in outputs), strict=True)
-        )
-        for start in range(0, total, block):
-            self._block(body, flat, targets, slice(start, min(start + block, total)))
-
-    def _block(
-        self,
-        body: Graph,
-        flat: Mapping[Value, Any],
-        targets: dict[Value, Array],
-        part: slice,
-    ) -> None:
-        """One block of an elementwise body, with temporaries reused as they die."""
-        last = {v: i for i, node in enumerate(body.nodes) for v in node.inputs}
-        names: dict[Value, str] = {
-            v: self.name(a if a.ndim == 0 else a[part]) for v, a in flat.items()
-        }
-        length = part.stop - part.start
-        free: list[Array] = []
-        owned: dict[Value, Array] = {}
-        late: list[tuple[str, str]] = []
-        scratch = 0
-        for i, node in enumerate(body.nodes):
-            (out,) = node.outputs
-            assert out is not None
-            if node.primitive.name == "constant":
-                names[out] = self.name(node.primitive.reference(**node.attrs))
-                continue
-            if scalar_broadcast(node):
-                names[out] = names[node.inputs[0]]
-                continue
-            dying = [
-                owned.pop(v)
-                for v in dict.fromkeys(node.inputs)
-                if last[v] == i and v in owned and v not in targets
-            ]
-            if node.primitive.name in UFUNCS:  # may write over its operands
-                free += dying
-                dying = []
-            if out in targets and _writable(body, targets[out], flat, i):
-                array = targets[out][part]
-            elif out.shape == ():
-                array = np.empty((), out.dtype.numpy)
+        """An elementwise region; the members of a group run with the last of them."""
+        group = self.groups.get(node, [node])
+        if node is not group[-1]:
+            return
+        operands: list[Any] = []
+        for position, value in enumerate(node.inputs):
+            if value.shape == ():
+                operands.append(self.names[value])
+            elif len(group) > 1:
+                lines = [self.fixed[n.inputs[position]] for n in group]
+                operands.append(side_by_side(lines))
             else:
-                fit = [a for a in free if a.dtype == out.dtype.numpy]
-                if fit:
-                    array = fit[-1]
-                    free[:] = [a for a in free if a is not array]
-                else:
-                    array = self._scratch(scratch, length, out)
-                    scratch += 1
-                owned[out] = array
-            names[out] = self.name(array)
-            if out in targets and out in owned:
-                late.append((self.name(targets[out][part]), names[out]))
-            operands = [names[v] for v in node.inputs]
-            if node.primitive.name in UFUNCS:
-                ufunc = self.name(UFUNCS[node.primitive.name])
-                self.line(f"{ufunc}({', '.join(operands)}, out={names[out]})")
-            else:
-                inner = Node(node.primitive, node.inputs, node.attrs)
-                LOWERINGS.get(node.primitive.name, reference)(
-                    self, inner, operands, names[out]
-                )
-            free += dying
-        for target, source in late:
-            self.line(f"copyto({target}, {source})")
+                operands.append(self._line_of(value, outputs[0]))
+        targets: list[Any] = []
+        for position in range(len(outputs)):
+            members = [n.outputs[position] for n in group]
+            targets.append(side_by_side([self.fixed[v] for v in members if v]))
+        emit_region(self, node, operands, targets)
 
-    def _scratch(self, index: int, length: int, like: Value) -> Array:
+    def _line_of(self, value: Value, like: Value) -> Array:
+        """The elements of an operand in the memory order of ``like``."""
+        known, target = self.fixed.get(value), self.fixed[like]
+        fits = known is not None and (
+            known.strides == target.strides or known.flags.c_contiguous
+        )
+        if (
+            known is not None
+            and fits
+            and (like not in self.turned or value in self.turned)
+        ):
+            return in_memory_order(known)
+        copy = np.empty_like(target, value.dtype.numpy)
+        self.line(f"copyto({self.name(copy)}, {self.names[value]})")
+        return in_memory_order(copy)
+
+    def scratch(self, index: int, length: int, like: Value) -> Array:
+        """A temporary for one block."""
         key = (index, like.dtype)
-        if key not in self.scratch or len(self.scratch[key]) < length:
-            self.scratch[key] = np.empty(max(length, BLOCK), like.dtype.numpy)
-        return self.scratch[key][:length]
-
-
-def _writable(body: Graph, target: Array, flat: Mapping[Value, Array], at: int) -> bool:
-    """Whether no node after ``at`` reads the memory of ``target`` as an input."""
-    later = {v for node in body.nodes[at + 1 :] for v in node.inputs}
-    return not any(v in later and np.shares_memory(flat[v], target) for v in flat)
+        if key not in self._scratch or len(self._scratch[key]) < length:
+            self._scratch[key] = np.empty(max(length, BLOCK), like.dtype.numpy)
+        return self._scratch[key][:length]

@@ -28,6 +28,14 @@ class Writer(Protocol):
         """Add a statement."""
         ...
 
+    def turn(self, name: str) -> str:
+        """A name for the transpose of a matrix."""
+        ...
+
+    def is_turned(self, name: str) -> bool:
+        """Whether a matrix lies the other way round in memory."""
+        ...
+
 
 #: Primitives that are one ufunc: name → ufunc.
 UFUNCS: dict[str, np.ufunc] = {
@@ -62,13 +70,8 @@ def _take(x: Array, indices: Array, out: Array) -> None:
 
 
 def _where(w: Writer, node: Node, ins: list[str], out: str) -> None:
-    condition, a, b = ins
-    if out == a:
-        w.line(f"copyto({out}, {b}, where=invert({condition}))")
-        return
-    if out != b:
-        w.line(f"copyto({out}, {b})")
-    w.line(f"copyto({out}, {a}, where={condition})")
+    # np.where and a copy are faster than two masked copies.
+    w.line(f"copyto({out}, where({', '.join(ins)}))")
 
 
 def _convert(w: Writer, node: Node, ins: list[str], out: str) -> None:
@@ -97,12 +100,15 @@ def _dot(w: Writer, node: Node, ins: list[str], out: str) -> None:
     simple = plan.batch == 0 and plan.left == plan.contracted == 1 and len(b.shape) == 2
     if not simple or node.attrs["accumulate"].itemsize > a.dtype.itemsize:
         return reference(w, node, ins, out)
-    left = ins[0] if plan.lhs == (0, 1) else f"{ins[0]}.T"
-    right = ins[1] if plan.rhs == (0, 1) else f"{ins[1]}.T"
-    if plan.out == (0, 1):
-        w.line(f"matmul({left}, {right}, {out})")
-    else:  # the transposed product, so that the output is written in its own order
-        w.line(f"matmul({right}.T, {left}.T, {out})")
+    left = ins[0] if plan.lhs == (0, 1) else w.turn(ins[0])
+    right = ins[1] if plan.rhs == (0, 1) else w.turn(ins[1])
+    # The output is written in the order in which it lies: as the transposed product,
+    # right.T · left.T, if that is the other one.
+    if plan.out != (0, 1):
+        out = w.turn(out)
+    if w.is_turned(out):
+        left, right, out = w.turn(right), w.turn(left), w.turn(out)
+    w.line(f"matmul({left}, {right}, {out})")
     return None
 
 
@@ -141,5 +147,5 @@ VIEWS: dict[str, Callable[..., Array]] = {
 GLOBALS: dict[str, Any] = {
     "copyto": np.copyto,
     "matmul": np.matmul,
-    "invert": np.invert,
+    "where": np.where,
 }

@@ -1,0 +1,124 @@
+"""Which values are weights, so that an engine may lay them out as products like it.
+
+A product x·Wᵀ reads W of shape (outputs, inputs) along its outputs for one input after
+the other, so engines store W the other way round. Its gradient and its moments, which
+meet it element by element, follow: together they form a class of one layout. Read and
+written from outside, every value keeps its canonical shape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from chainrule.engines.plan import is_elementwise
+from chainrule.graph.node import Node, Value
+from chainrule.graph.program import Entry
+from chainrule.primitives.matmul import parse_dims
+
+
+def weight_states(entries: Iterable[Entry]) -> set[str]:
+    """The states of a program that may be laid out as weights.
+
+    A matrix qualifies when a product contracts its last axis. It and all that meet it
+    element by element form a class; the class qualifies unless one of its members meets
+    a node that is neither elementwise, nor a product, nor a sum of everything.
+    """
+    classes = _Classes()
+    wanted: set[str] = set()
+    refused: set[object] = set()
+    names: set[str] = set()
+    for entry in entries:
+        graph = entry.graph
+        names.update(entry.state)
+        held = dict(zip(graph.inputs[len(entry.inputs) :], entry.state))
+        for value, name in held.items():
+            classes.join(value, name)
+        for name, index in entry.replaces.items():
+            classes.join(graph.outputs[index], name)
+        refused.update(graph.inputs[: len(entry.inputs)])
+        for node in graph.nodes:
+            _classify(node, held, classes, wanted, refused)
+    bad = {classes.find(item) for item in refused}
+    good = {classes.find(name) for name in wanted} - bad
+    return {name for name in names if classes.find(name) in good}
+
+
+def _classify(
+    node: Node,
+    held: dict[Value, str],
+    classes: _Classes,
+    wanted: set[str],
+    refused: set[object],
+) -> None:
+    outputs = [v for v in node.outputs if v is not None]
+    if is_elementwise(node):
+        for value in (*node.inputs, *outputs):
+            if value.shape == outputs[0].shape and value.shape != ():
+                classes.join(value, outputs[0])
+        return
+    name = node.primitive.name
+    if name == "dot_general":
+        d = parse_dims(node.attrs["dims"])
+        simple = not d.batch and len(d.left) == len(d.right) == len(d.contracted) == 1
+        if simple and all(v.dtype.is_float for v in node.inputs):
+            for value, letters in zip(node.inputs, (d.lhs, d.rhs)):
+                if value in held and letters[1] in d.contracted:
+                    wanted.add(held[value])
+            return
+    if name == "reduce_sum" and len(node.attrs["axes"]) == len(node.inputs[0].shape):
+        return
+    # A broadcast is read by strides: its source must lie row-major, it itself need not.
+    refused.update(node.inputs)
+    if name not in ("broadcast_to", "constant", "iota"):
+        refused.update(outputs)
+
+
+class _Classes:
+    """Union-find over values and names of state."""
+
+    def __init__(self) -> None:
+        self.parent: dict[object, object] = {}
+
+    def find(self, item: object) -> object:
+        while self.parent.get(item, item) is not item:
+            item = self.parent[item]
+        return item
+
+    def join(self, a: object, b: object) -> None:
+        ra, rb = self.find(a), self.find(b)
+        if ra is not rb:
+            self.parent[ra] = rb
+
+
+def weight_values(entry: Entry, states: set[str]) -> set[Value]:
+    """The values of an entry point that are laid out like those states."""
+    graph = entry.graph
+    found = {
+        value
+        for value, name in zip(graph.inputs[len(entry.inputs) :], entry.state)
+        if name in states
+    }
+    found |= {graph.outputs[i] for n, i in entry.replaces.items() if n in states}
+    before = -1
+    while len(found) != before:
+        before = len(found)
+        for node in graph.nodes:
+            if not is_elementwise(node):
+                continue
+            outputs = [v for v in node.outputs if v is not None]
+            group = [
+                v
+                for v in (*node.inputs, *outputs)
+                if v.shape == outputs[0].shape and v.shape != ()
+            ]
+            if not found.isdisjoint(group):
+                found.update(v for v in group if not _is_broadcast(v))
+    return found
+
+
+def _is_broadcast(value: Value) -> bool:
+    return value.node is not None and value.node.primitive.name in (
+        "broadcast_to",
+        "constant",
+        "iota",
+    )

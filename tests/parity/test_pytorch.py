@@ -1,0 +1,145 @@
+"""Whole training steps against PyTorch: same weights, same batches, same losses.
+
+Skipped, and said so, where PyTorch is not installed (``pip install -e '.[parity]'``).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule import nn, optim
+
+torch = pytest.importorskip(
+    "torch", reason="PyTorch is not installed: pip install -e '.[parity]'"
+)
+pytestmark = pytest.mark.parity
+
+STEPS, BATCH = 100, 32
+#: Relative difference of the losses over 100 steps.
+TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
+ENGINES = ["eager", "numpy"]
+if importlib.util.find_spec("llvmlite") is not None:
+    ENGINES.append("native")
+OPTIMIZERS = {
+    "sgd": (
+        lambda p: optim.SGD(p, lr=0.05),
+        lambda p: torch.optim.SGD(p, lr=0.05),
+    ),
+    "momentum": (
+        lambda p: optim.SGD(p, lr=0.02, momentum=0.9),
+        lambda p: torch.optim.SGD(p, lr=0.02, momentum=0.9),
+    ),
+    "adam": (
+        lambda p: optim.Adam(p, lr=1e-3),
+        lambda p: torch.optim.Adam(p, lr=1e-3),
+    ),
+    "adamw": (
+        lambda p: optim.AdamW(p, lr=1e-3, weight_decay=0.1, betas=(0.9, 0.99)),
+        lambda p: torch.optim.AdamW(p, lr=1e-3, weight_decay=0.1, betas=(0.9, 0.99)),
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def batches():
+    train, _ = cr.data.mnist()
+    rows = np.random.default_rng(0).permutation(len(train))[: STEPS * BATCH]
+    rows = rows.reshape(STEPS, BATCH)
+    return [(np.asarray(train.x[r]), train.y[r]) for r in rows]
+
+
+def textbook_network(dtype: str) -> nn.Sequential:
+    cr.manual_seed(0)
+    return nn.Sequential(
+        nn.Linear(784, 128, dtype=dtype),
+        nn.ReLU(),
+        nn.Linear(128, 64, dtype=dtype),
+        nn.ReLU(),
+        nn.Linear(64, 10, dtype=dtype),
+    )
+
+
+def their_losses(state, dtype, make_optimizer, batches):
+    kind = getattr(torch, dtype)
+    layers = torch.nn
+    model = layers.Sequential(
+        layers.Linear(784, 128, dtype=kind),
+        layers.ReLU(),
+        layers.Linear(128, 64, dtype=kind),
+        layers.ReLU(),
+        layers.Linear(64, 10, dtype=kind),
+    )
+    model.load_state_dict({k: torch.tensor(v) for k, v in state.items()})
+    optimizer = make_optimizer(model.parameters())
+    losses = []
+    for x, y in batches:
+        optimizer.zero_grad()
+        scores = model(torch.tensor(x.astype(dtype)))
+        loss = layers.functional.cross_entropy(scores, torch.tensor(y).long())
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return np.array(losses), {k: v.numpy() for k, v in model.state_dict().items()}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_losses_of_100_steps(name, dtype, engine, batches):
+    ours, theirs = OPTIMIZERS[name]
+    model = textbook_network(dtype)
+    wanted, weights = their_losses(model.state_dict(), dtype, theirs, batches)
+    optimizer = ours(model.parameters())
+    loss_function = nn.CrossEntropyLoss()
+
+    def step(x, y):
+        model.zero_grad()
+        loss = loss_function(model(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    run = step if engine == "eager" else cr.compile(step, engine=engine)
+    got = [float(run(cr.tensor(x.astype(dtype)), cr.tensor(y))) for x, y in batches]
+    difference = np.abs(np.array(got) - wanted) / wanted
+    assert difference.max() <= TOLERANCE[dtype], f"step {difference.argmax()}"
+    for key, mine in model.state_dict().items():
+        np.testing.assert_allclose(
+            mine, weights[key], rtol=0, atol=TOLERANCE[dtype] * 100
+        )
+
+
+def test_weights_move_both_ways():
+    model = textbook_network("float32")
+    theirs = torch.nn.Sequential(
+        torch.nn.Linear(784, 128),
+        torch.nn.ReLU(),
+        torch.nn.Linear(128, 64),
+        torch.nn.ReLU(),
+        torch.nn.Linear(64, 10),
+    )
+    model.load_state_dict(theirs.state_dict())
+    x = np.random.default_rng(0).random((5, 784)).astype(np.float32)
+    with torch.no_grad():
+        np.testing.assert_allclose(
+            model(cr.tensor(x)).numpy(), theirs(torch.tensor(x)).numpy(), atol=1e-5
+        )
+    assert list(model.state_dict()) == list(theirs.state_dict())
+
+
+@pytest.mark.parametrize("pct", [0.25, 0.3, 0.5])
+def test_one_cycle(pct):
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    theirs = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, max_lr=0.01, total_steps=200, pct_start=pct, cycle_momentum=False
+    )
+    ours = optim.OneCycleLR(0.01, total_steps=200, pct_start=pct)
+    for step in range(200):
+        assert ours(step) == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-12)
+        optimizer.step()
+        if step < 199:
+            theirs.step()

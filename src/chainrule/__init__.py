@@ -10,7 +10,7 @@ from chainrule.compiled import compile
 from chainrule.errors import ChainruleError
 from chainrule.functional import check_gradients, grad, value_and_grad
 from chainrule.graph.build import no_grad
-from chainrule.graph.types import DType as dtype
+from chainrule.graph.types import DType as dtype  # noqa: N813 - the public name
 from chainrule.random import manual_seed, uniform
 from chainrule.tensor import Tensor, as_tensor, matmul, maximum, tensor, where
 from chainrule.version import __version__

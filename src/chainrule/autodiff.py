@@ -15,7 +15,7 @@ compiled and explained.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -23,7 +23,7 @@ from chainrule.errors import GradientError
 from chainrule.graph.build import absolute_scope, context, replay
 from chainrule.graph.graph import Graph, ancestors
 from chainrule.graph.node import Node, Value
-from chainrule.graph.primitive import Cotangent
+from chainrule.graph.primitive import Cotangent, as_tuple
 from chainrule.primitives.elementwise import add
 
 
@@ -77,8 +77,7 @@ def pull_back(
     This is the derivative of a region, taken from its body.
     """
     with recording():
-        ys = function(*inputs, **attrs)
-    ys = ys if isinstance(ys, tuple | list) else (ys,)
+        ys: tuple[Value, ...] = as_tuple(function(*inputs, **attrs))
     roots: dict[Value, Value] = {}
     for y, g in zip(ys, gs, strict=True):
         if g is not None:
@@ -105,16 +104,17 @@ def inline(
         if symbolic:
             made = replay(node, arguments, origin=origin)
         else:
-            made = node.primitive(*arguments, **node.attrs)
-            made = made if isinstance(made, tuple) else (made,)
-        for old, new in zip(node.outputs, made, strict=True):
-            if old is not None:
-                known[old] = new
+            made = as_tuple(node.primitive(*arguments, **node.attrs))
+        known |= {
+            old: new
+            for old, new in zip(node.outputs, made, strict=True)
+            if old is not None
+        }
     return tuple(known[v] for v in graph.outputs)
 
 
 @contextmanager
-def recording() -> Iterator[None]:
+def recording() -> Generator[None]:
     """Within the block derivatives are remembered, whatever surrounds it."""
     saved = context.grad
     context.grad = True

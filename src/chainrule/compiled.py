@@ -317,6 +317,8 @@ class CompiledProgram:
 class Compiled:
     """A function that runs as a graph on an engine; made by :func:`compile`."""
 
+    __name__: str
+
     def __init__(
         self, function: Callable[..., Any], engine: str, threads: int | None
     ) -> None:
@@ -329,7 +331,8 @@ class Compiled:
         leaves, structure = flatten((args, kwargs))
         arrays = [leaf.numpy() for leaf in leaves]
         program = self.program_for(leaves, structure)
-        made = program.run(self.__name__, {f"x{i}": a for i, a in enumerate(arrays)})
+        inputs = program.program.entries[self.__name__].inputs
+        made = program.run(self.__name__, dict(zip(inputs, arrays)))
         results, shape = flatten(made)
         return unflatten(shape, results)
 
@@ -343,14 +346,36 @@ class Compiled:
                 return self.function(*args, **kwargs)
 
             inputs = [
-                Input(f"x{i}", ArrayType(t.shape, t.dtype))
-                for i, t in enumerate(leaves)
+                Input(name, ArrayType(t.shape, t.dtype))
+                for name, t in zip(self._names(structure), leaves, strict=True)
             ]
             traced = trace_entry(self.__name__, positional, inputs)
             self._programs[key] = CompiledProgram(
                 [traced], engine=self.engine, threads=self.threads
             )
         return self._programs[key]
+
+    def _names(self, structure: Any) -> list[str]:
+        """Names for the tensors of the arguments: the function's own, with a path."""
+        code = getattr(self.function, "__code__", None)
+        parameters = code.co_varnames[: code.co_argcount] if code else ()
+        names: list[str] = []
+
+        def walk(item: Any, name: str) -> None:
+            if isinstance(item, dict):
+                for k, v in item.items():
+                    walk(v, f"{name}.{k}" if name else str(k))
+            elif isinstance(item, tuple | list):
+                for i, v in enumerate(item):
+                    walk(v, f"{name}.{i}")
+            elif item is not None:
+                names.append(name)
+
+        args, kwargs = structure
+        for i, item in enumerate(args):
+            walk(item, parameters[i] if i < len(parameters) else f"x{i}")
+        walk(kwargs, "")
+        return names
 
     def graph(self, *args: Any, **kwargs: Any) -> Graph:
         """The graph for arguments like these, as recorded (before any pass)."""

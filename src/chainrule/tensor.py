@@ -8,6 +8,7 @@ a graph while a function is compiled. There is no second implementation.
 from __future__ import annotations
 
 import builtins
+import operator
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -193,7 +194,7 @@ class Tensor:
     def __len__(self) -> int:
         if not self.shape:
             raise ShapeError("A scalar tensor has no length.", got="shape ()")
-        return self.shape[0]  # type: ignore[return-value]
+        return operator.index(self.shape[0])
 
     def __iter__(self) -> Iterator[Tensor]:
         return (self[i] for i in range(len(self)))
@@ -381,10 +382,10 @@ class Tensor:
     def __ge__(self, other: TensorLike) -> Tensor:
         return _either(self > other, self == other)
 
-    def __eq__(self, other: object) -> Tensor:  # type: ignore[override]
+    def __eq__(self, other: object) -> Tensor:
         return _binary(elementwise.equal, self, other)
 
-    def __ne__(self, other: object) -> Tensor:  # type: ignore[override]
+    def __ne__(self, other: object) -> Tensor:
         same = _binary(elementwise.equal, self, other)
         return _select(same, False, True)
 

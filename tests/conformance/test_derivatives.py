@@ -180,7 +180,7 @@ def softmax_as_if_elementwise(
 
 SQUARE = Example(
     registered()["dot_general"],
-    type(registered()["dot_general"].cases[0])(
+    type(registered()["dot_general"].examples()[0])(
         ("f[3,3]", "f[3,3]"), {"dims": "mk,kn->mn", "accumulate": DType.float64}
     ),
     DType.float64,

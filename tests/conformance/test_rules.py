@@ -255,8 +255,8 @@ def test_elementwise_is_elementwise(example: Example, rng: np.random.Generator) 
 @pytest.mark.parametrize("primitive", PRIMITIVES)
 def test_declaration_is_complete(primitive: Primitive) -> None:
     assert primitive.source
-    assert primitive.cases
-    inputs = [f"x_{i}" for i in range(len(primitive.cases[0].inputs))]
+    assert primitive.examples()
+    inputs = [f"x_{i}" for i in range(len(primitive.examples()[0].inputs))]
     formula = primitive.formula.format(*inputs)
     assert formula.count("{") == formula.count("}")
     assert formula.strip()

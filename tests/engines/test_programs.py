@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ N = Size(1)
 
 def network(*sizes: int, dtype: str = "float32") -> nn.Sequential:
     layers: list[nn.Module] = []
-    for a, b in zip(sizes, sizes[1:]):
+    for a, b in itertools.pairwise(sizes):
         layers += [nn.Linear(a, b, dtype=dtype), nn.ReLU()]
     return nn.Sequential(*layers[:-1])
 

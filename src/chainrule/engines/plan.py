@@ -236,7 +236,7 @@ def elementwise_body(
 
 
 def is_elementwise(node: Node) -> bool:
-    """Whether a node is one loop over elements (a primitive, or a region kept whole)."""
+    """Whether a node is one loop over elements: a primitive, or a region kept whole."""
     return node.primitive.elementwise or elementwise_body(
         node.primitive, [v.type for v in node.inputs], node.attrs
     )

@@ -246,7 +246,7 @@ def in_float64(graph: Graph) -> Graph:
                 k: wide(a) if isinstance(a, DType) else a for k, a in node.attrs.items()
             }
             made = record(node.primitive, tuple(known[v] for v in node.inputs), attrs)
-            known.update(zip(node.outputs, made))  # type: ignore[arg-type]
+            known.update((v, m) for v, m in zip(node.outputs, made) if v is not None)
     return Graph(graph.name, inputs, [known[v] for v in graph.outputs])
 
 

@@ -121,7 +121,7 @@ class Number(Expr):
     value: float
 
     @property
-    def level(self) -> int:  # type: ignore[override]
+    def level(self) -> int:
         """A negative number needs the parentheses that a sum needs."""
         return SUM if self.value < 0 else ATOM
 
@@ -225,7 +225,7 @@ class Product(Expr):
     factors: tuple[Expr, ...]
 
     @property
-    def level(self) -> int:  # type: ignore[override]
+    def level(self) -> int:
         """Juxtaposition binds tighter than a sign between the factors."""
         return PRODUCT if self.kind in ("dot", "scale") else ODOT
 
@@ -295,7 +295,7 @@ class Prefix(Expr):
     reach: str = ""
 
     @property
-    def level(self) -> int:  # type: ignore[override]
+    def level(self) -> int:
         """A wide operator is as loose as what it reaches over."""
         return min(PREFIX, max(self.argument.level, ODOT)) if self.reach else PREFIX
 

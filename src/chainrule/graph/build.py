@@ -7,28 +7,27 @@ reference and, when a derivative may be asked for, remembers the node. With type
 
 from __future__ import annotations
 
+import inspect
 import os
-import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from chainrule.errors import GraphError
+from chainrule.graph import primitive as primitives
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
-from chainrule.graph import primitive as primitives
-from chainrule.graph.primitive import Primitive, lookup
+from chainrule.graph.primitive import Primitive, as_tuple, lookup
 from chainrule.graph.types import ArrayType, DType, as_dtype, is_symbolic
 
 #: Constants of up to this many elements are written into the graph itself; larger ones
 #: become named inputs.
 INLINE_CONSTANT = 16
 
-_PACKAGE = str(Path(__file__).resolve().parent.parent) + os.sep
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 #: Applications whose types the rule has accepted already.
 _checked: set[Any] = set()
@@ -87,7 +86,7 @@ def bind(primitive: Primitive, inputs: Sequence[Value], attrs: dict[str, Any]) -
     """
     apply = _compute if context.trace is None else record
     outputs = apply(primitive, tuple(inputs), attrs)
-    return outputs if len(outputs) > 1 else outputs[0]
+    return outputs[0] if len(outputs) == 1 else outputs
 
 
 primitives.install(bind)
@@ -121,9 +120,9 @@ def record(
 def _compute(
     primitive: Primitive, inputs: tuple[Value, ...], attrs: dict[str, Any]
 ) -> tuple[Value, ...]:
-    arrays = [v.array for v in inputs]
+    arrays: list[Any] = [v.array for v in inputs]
     try:
-        key = (primitive, *attrs.values(), *[(a.shape, a.dtype.num) for a in arrays])  # type: ignore[union-attr]
+        key = (primitive, *attrs.values(), *[(a.shape, a.dtype.num) for a in arrays])
     except AttributeError:
         raise GraphError(
             f"{primitive.name} was given a value of a graph that is already traced.",
@@ -151,7 +150,7 @@ def _compute(
 
 
 def _any_tracked(inputs: tuple[Value, ...]) -> bool:
-    for value in inputs:
+    for value in inputs:  # noqa: SIM110 - twice as fast as any() of a generator
         if value.tracked:
             return True
     return False
@@ -159,11 +158,11 @@ def _any_tracked(inputs: tuple[Value, ...]) -> bool:
 
 def _caller() -> str | None:
     """``file:line`` of the nearest frame outside this package."""
-    frame = sys._getframe(2)
+    frame = inspect.currentframe()
     while frame is not None:
         filename = frame.f_code.co_filename
         if not filename.startswith(_PACKAGE) and not filename.startswith("<"):
-            return f"{Path(filename).name}:{frame.f_lineno}"
+            return f"{os.path.basename(filename)}:{frame.f_lineno}"
         frame = frame.f_back
     return None
 
@@ -171,14 +170,17 @@ def _caller() -> str | None:
 def constant(number: Any, dtype: DType | str) -> Value:
     """A scalar (or small array) value with the given numbers.
 
+    While tracing it is a node: numbers in the code are part of the graph.
+
     >>> constant(0.5, "float32")
     <value: f32[]>
     """
-    return Value(np.asarray(number, as_dtype(dtype).numpy))
+    value = Value(np.asarray(number, as_dtype(dtype).numpy))
+    return value if context.trace is None else context.trace.constant(value)
 
 
 @contextmanager
-def tracing(trace: Trace | None = None) -> Iterator[Trace]:
+def tracing(trace: Trace | None = None) -> Generator[Trace]:
     """Record instead of computing, within the block."""
     trace = trace or Trace()
     saved = (context.trace, context.scope, context.role)
@@ -205,10 +207,8 @@ def trace(
         for n, t in zip(names, types, strict=True)
     ]
     with tracing() as record_in:
-        outputs = function(*inputs, **(attrs or {}))
-        if not isinstance(outputs, tuple | list):
-            outputs = (outputs,)
-        outputs = [v if v.array is None else record_in.constant(v) for v in outputs]
+        values: tuple[Value, ...] = as_tuple(function(*inputs, **(attrs or {})))
+        outputs = [v if v.array is None else record_in.constant(v) for v in values]
     if record_in.captured():
         captured = record_in.captured()[0][1]
         raise GraphError(
@@ -255,7 +255,7 @@ class absolute_scope:  # noqa: N801 - used like a function
 
 
 @contextmanager
-def role(name: str) -> Iterator[None]:
+def role(name: str) -> Generator[None]:
     """Nodes recorded within the block play this role: forward, backward, update."""
     saved = context.role
     context.role = name
@@ -266,7 +266,7 @@ def role(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def no_grad() -> Iterator[None]:
+def no_grad() -> Generator[None]:
     """Within the block nothing is remembered for derivatives.
 
     Values computed there count as constants for any derivative taken later.

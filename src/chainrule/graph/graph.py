@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from chainrule.graph.node import Node, Value
+from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.types import is_symbolic
+
+Reference = Callable[..., Array | tuple[Array, ...]]
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class Tape:
     """
 
     slots: int
-    steps: list[tuple[Callable[..., Any], dict[str, Any], bool, list[int], list[int]]]
+    steps: list[tuple[Reference, dict[str, Any], bool, list[int], list[int]]]
     outputs: list[int]
 
 

@@ -37,8 +37,17 @@ class Value:
         owner: a weak reference to the tensor whose gradient this value's is.
     """
 
-    __slots__ = ("__weakref__", "_dtype", "array", "index", "name", "node", "owner")
-    __slots__ += ("shape", "tracked")
+    __slots__ = (
+        "__weakref__",
+        "_dtype",
+        "array",
+        "index",
+        "name",
+        "node",
+        "owner",
+        "shape",
+        "tracked",
+    )
 
     def __init__(
         self,
@@ -89,8 +98,16 @@ class Node:
             in which they can run.
     """
 
-    __slots__ = ("_outputs", "attrs", "inputs", "number", "primitive", "role")
-    __slots__ += ("scope", "source")
+    __slots__ = (
+        "_outputs",
+        "attrs",
+        "inputs",
+        "number",
+        "primitive",
+        "role",
+        "scope",
+        "source",
+    )
 
     inputs: tuple[Value, ...]
     attrs: dict[str, Any]

@@ -25,6 +25,15 @@ _bind: list[Callable[..., Any]] = []
 
 Cotangent = Value | None
 TypeRule = Callable[..., ArrayType | tuple[ArrayType, ...]]
+#: A derivative rule (g, y, inputs…, attributes…). The first four lines are the last one
+#: spelt out: from them a type checker knows what the parameters of a lambda are.
+DerivativeRule = (
+    Callable[[Value, Value, Any], Value]
+    | Callable[[Value, Value, Any, Any], Value]
+    | Callable[[Value, Value, Any, Any, Any], Value]
+    | Callable[[Value, Value, Any, Any, Any, Any], Value]
+    | Callable[..., Value]
+)
 
 
 @dataclass(frozen=True)
@@ -67,13 +76,13 @@ class Primitive:
         linear: whether it is linear in its floating inputs taken together.
         elementwise: whether output i depends on the inputs' elements i alone.
         differentiable: whether a derivative to at least one input exists.
-        cases: examples for the conformance tests.
+        cases: examples for the conformance tests, or a function that makes them.
     """
 
     name: str
     rule: TypeRule
     reference: Callable[..., Array | tuple[Array, ...]]
-    vjp: tuple[Callable[..., Value] | None, ...] = ()
+    vjp: tuple[DerivativeRule | None, ...] = ()
     joint_vjp: Callable[..., Sequence[Cotangent]] | None = None
     formula: str = ""
     source: str = ""
@@ -81,7 +90,7 @@ class Primitive:
     kinks: str = ""
     linear: bool = False
     elementwise: bool = False
-    cases: tuple[Case, ...] = ()
+    cases: tuple[Case, ...] | Callable[[], tuple[Case, ...]] = ()
 
     differentiable: bool = field(init=False)
 
@@ -93,6 +102,10 @@ class Primitive:
     def __call__(self, *inputs: Value, **attrs: Any) -> Any:
         """Apply it: compute at once on numbers, record a node while tracing."""
         return _bind[0](self, inputs, attrs)
+
+    def examples(self) -> tuple[Case, ...]:
+        """The cases."""
+        return self.cases() if callable(self.cases) else self.cases
 
     def output_types(
         self, types: Sequence[ArrayType], attrs: dict[str, Any]
@@ -113,6 +126,8 @@ class Primitive:
         if self.joint_vjp is not None:
             return self.joint_vjp(gs, ys, inputs, needed, **attrs)
         (g,), (y,) = gs, ys
+        assert g is not None
+        assert y is not None
         rules = self.vjp or (None,) * len(inputs)
         if len(rules) == 1 and len(inputs) > 1:
             rules *= len(inputs)
@@ -183,7 +198,7 @@ def region(
             from chainrule.graph.types import type_of
 
             results = evaluate(made.body([type_of(a) for a in arrays], attrs), arrays)
-            return results if len(results) > 1 else results[0]
+            return results[0] if len(results) == 1 else results
 
         def body_vjp(
             gs: tuple[Cotangent, ...],
@@ -208,6 +223,14 @@ def region(
         return made
 
     return declare
+
+
+def as_tuple(made: Any) -> tuple[Any, ...]:
+    """What a function of values gave, as a tuple even where it is one value."""
+    if isinstance(made, tuple | list):
+        values: list[Any] = [*made]
+        return tuple(values)
+    return (made,)
 
 
 def install(bind: Callable[..., Any]) -> None:

@@ -93,7 +93,7 @@ class Size:
         """The size when N is ``n``."""
         return self.factor * n
 
-    def __mul__(self, other: int) -> Size:
+    def __mul__(self, other: int | Size) -> Size:
         if isinstance(other, Size):
             raise ShapeError(
                 "A size can contain N only once.",
@@ -158,15 +158,23 @@ def resolve(item: Any, n: int | None) -> Any:
             )
         return item.at(n)
     if isinstance(item, tuple):
-        return tuple(resolve(part, n) for part in item)
+        parts: list[Any] = [*item]
+        return tuple([resolve(part, n) for part in parts])
     return item
 
 
 def is_symbolic(item: Any) -> bool:
     """Whether ``item`` contains N."""
     if isinstance(item, tuple):
-        return any(is_symbolic(part) for part in item)
+        parts: list[Any] = [*item]
+        return any(is_symbolic(part) for part in parts)
     return isinstance(item, Size)
+
+
+def fixed(shape: Shape) -> tuple[int, ...] | None:
+    """A shape (or strides) without N as integers; None for one that contains it."""
+    integers = tuple([d for d in shape if isinstance(d, int)])
+    return integers if len(integers) == len(shape) else None
 
 
 @dataclass(frozen=True, slots=True)

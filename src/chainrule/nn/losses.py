@@ -36,7 +36,7 @@ class CrossEntropyLoss(Module):
                 fix="y.astype('int32'), or y.argmax(axis=1) for one-hot rows",
             )
         if labels._value.array is not None and logits.ndim == 2:
-            check_labels(labels.numpy(), int(logits.shape[-1]))  # type: ignore[arg-type]
+            check_labels(labels.numpy(), int(logits.shape[-1]))
         labels = labels.astype("int32")
         return wrap(losses.cross_entropy(logits.value, labels.value)).mean()
 

@@ -81,9 +81,10 @@ class Module:
                     yield f"{path}.{name}" if path else name, item
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
-        """Parameters by path, each once."""
+        """Parameters by path, each once; graphs show them under that name."""
         for name, item in self.named_tensors():
             if isinstance(item, Parameter):
+                item.name = name
                 yield name, item
 
     def parameters(self) -> Iterator[Parameter]:

@@ -96,7 +96,9 @@ class Optimizer(ABC):
 
     def step(self) -> None:
         """Change every parameter that has a gradient."""
-        with_grad = {n: p for n, p in self.params.items() if p.grad is not None}
+        with_grad = {
+            name: (p, p.grad) for name, p in self.params.items() if p.grad is not None
+        }
         if not with_grad:
             raise GradientError(
                 f"{type(self).__name__}.step() found no gradients.",
@@ -106,12 +108,12 @@ class Optimizer(ABC):
             )
         supply = self._supply()
         with no_grad(), role("update"):
-            for name, p in with_grad.items():
+            for name, (p, g) in with_grad.items():
                 with scope(name.rpartition(".")[0]):
                     moments = self.state[name]
                     new, changed = self.update(
                         p.value,
-                        p.grad.value,  # type: ignore[union-attr]
+                        g.value,
                         {k: t.value for k, t in moments.items()},
                         lambda key, dtype=p.dtype: supply(key, dtype),
                     )

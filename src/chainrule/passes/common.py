@@ -14,7 +14,7 @@ from chainrule.passes.rewrite import rewrite
 
 
 def merge_common(graph: Graph) -> Graph:
-    """The graph in which no two nodes have the same primitive, inputs and attributes."""
+    """The graph with one node for each primitive with its inputs and attributes."""
     seen: dict[Any, tuple[Value, ...]] = {}
 
     def rule(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...]:

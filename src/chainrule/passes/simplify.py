@@ -32,9 +32,11 @@ def simplify(graph: Graph) -> Graph:
             if x.shape == node.attrs["shape"]:
                 return (x,)
             return replay(node, (x,))
+        (out, *_) = node.outputs
         unchanged = (
             name in ("broadcast_to", "convert", "slice", "reduce_sum")
-            and inputs[0].type == node.outputs[0].type  # type: ignore[union-attr]
+            and out is not None
+            and inputs[0].type == out.type
         ) or (
             name == "transpose"
             and list(node.attrs["axes"]) == sorted(node.attrs["axes"])

@@ -228,5 +228,5 @@ scan = Primitive(
     joint_vjp=_vjp,
     formula=r"\operatorname{{scan}}",
     source="Rumelhart, Hinton & Williams 1986 (back-propagation through time)",
-    cases=_cases(),
+    cases=_cases,
 )

@@ -151,7 +151,9 @@ def arrange(graph: Graph, entry: Entry, panels: dict[str, int]) -> Graph:
         elif place.strides[axis] != 1 and place.shape[axis] != 1:
             if axis == 0:
                 turned = transpose(operands[b], axes=(1, 0))
-                places.known[turned] = view_place(turned.node, place)  # type: ignore[assignment]
+                view = view_place(turned.node, place)
+                assert view is not None
+                places.known[turned] = view
                 operands[b] = copied(turned, node)
                 letters[b] = letters[b][::-1]
             else:

@@ -22,7 +22,7 @@ from llvmlite import ir
 
 from chainrule.engines.native.arrange import VIEWS, Places
 from chainrule.engines.native.gang import emit_barrier
-from chainrule.engines.native.kernels import Kernels, Operand, advance
+from chainrule.engines.native.kernels import Body, Kernels, Operand, advance
 from chainrule.engines.native.layout import Place
 from chainrule.engines.native.scalar import I8, I32, I64
 from chainrule.engines.plan import Plan, is_elementwise, make_plan
@@ -211,7 +211,7 @@ class Frame:
         label: str,
         outs: Sequence[tuple[Value, Place]],
         ins: Sequence[tuple[Value, Place]],
-        body: Callable[..., list[Any]],
+        body: Body,
     ) -> None:
         """Emit a loop over the elements of the outputs; see ``Kernels.map``."""
         operands = [*outs, *ins]
@@ -224,7 +224,7 @@ class Frame:
         loops = collapsed(loops)
         sizes = [size for size, _ in loops[0]]
         if len(sizes) and part.scale == 1 and sizes[0] != part.units:
-            part = replace(part, scale=sizes[0] // part.units)
+            part = replace(part, scale=_quotient(sizes[0], part.units))
         described: list[Operand] = []
         strides: list[Any] = []
         accesses: list[Access] = []
@@ -337,6 +337,14 @@ def collapsed(loops: Loops) -> Loops:
         else:
             i += 1
     return [tuple(r) for r in rows]
+
+
+def _quotient(a: Dim, b: Dim) -> Dim:
+    """a / b for a b that divides a."""
+    if isinstance(a, Size):
+        return a // b
+    assert isinstance(b, int)
+    return a // b
 
 
 def _times(a: Dim, b: Dim) -> Dim:

@@ -21,7 +21,7 @@ import numpy as np
 from chainrule.engines.weights import weight_states, weight_values
 from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.program import Entry
-from chainrule.graph.types import Dim, Shape
+from chainrule.graph.types import Dim, Shape, fixed
 
 #: Elements of a panel: the widest that a register tile works on.
 PANEL = 64
@@ -78,7 +78,7 @@ def row_major(shape: Shape) -> Shape:
     step: Dim = 1
     for dim in reversed(shape):
         strides.append(step)
-        step = dim if isinstance(step, int) and step == 1 else step * dim  # type: ignore[operator]
+        step = dim if step == 1 else step * dim
     return tuple(reversed(strides))
 
 
@@ -119,7 +119,8 @@ def view_place(node: Node, source: Place) -> Place | None:
         )
     if name == "reshape":
         return _reshaped(source, attrs["shape"])
-    if not all(isinstance(s, int) for s in strides):
+    strides = fixed(strides)
+    if strides is None:
         return None
     if name == "slice":
         out = node.outputs[0]
@@ -129,15 +130,18 @@ def view_place(node: Node, source: Place) -> Place | None:
             source,
             shape=out.shape,
             strides=tuple(s * k for s, k in zip(strides, attrs["strides"])),
-            offset=source.offset + sum(s * k for s, k in zip(strides, starts)),  # type: ignore[operator]
+            offset=source.offset + sum(s * k for s, k in zip(strides, starts)),
         )
-    if name == "flip" and all(isinstance(source.shape[a], int) for a in attrs["axes"]):
-        axes = attrs["axes"]
+    if name == "flip":
+        axes: tuple[int, ...] = attrs["axes"]
+        lengths = fixed(tuple(source.shape[a] for a in axes))
+        if lengths is None:
+            return None
+        ends = (max(n - 1, 0) * strides[a] for n, a in zip(lengths, axes))
         return replace(
             source,
-            strides=tuple(-s if i in axes else s for i, s in enumerate(strides)),  # type: ignore[operator]
-            offset=source.offset
-            + sum(max(source.shape[a] - 1, 0) * strides[a] for a in axes),  # type: ignore[operator]
+            strides=tuple(-s if i in axes else s for i, s in enumerate(strides)),
+            offset=source.offset + sum(ends),
         )
     return None
 

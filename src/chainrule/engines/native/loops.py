@@ -218,7 +218,7 @@ def take(frame: Frame, node: Node) -> None:
 
 
 def scatter_add(frame: Frame, node: Node) -> None:
-    """Add rows by index, one after the other, so that equal indices keep their order."""
+    """Add rows by index one after the other: equal indices keep their order."""
     base, indices, updates = node.inputs
     (out,) = node.outputs
     assert out is not None
@@ -254,7 +254,7 @@ def scatter_add(frame: Frame, node: Node) -> None:
     )
 
 
-# -- products of any kind ---------------------------------------------------------------
+# -- products of any kind --------------------------------------------------------------
 
 
 def contraction(frame: Frame, node: Node) -> None:
@@ -325,13 +325,13 @@ def contraction(frame: Frame, node: Node) -> None:
         begin, end = numbers
         total = b.alloca(register_type(wide))
 
-        def tap(level: int, l: Any, r: Any, at: list[Any], ks: list[Any]) -> None:
+        def tap(level: int, p: Any, q: Any, at: list[Any], ks: list[Any]) -> None:
             if level < depth:
                 with counting(b, I64(0), k_sizes[level], f"k{level}") as k:
                     tap(
                         level + 1,
-                        advance(b, l, lhs.dtype, b.mul(k, kl[level])),
-                        advance(b, r, rhs.dtype, b.mul(k, kr[level])),
+                        advance(b, p, lhs.dtype, b.mul(k, kl[level])),
+                        advance(b, q, rhs.dtype, b.mul(k, kr[level])),
                         at,
                         [*ks, k],
                     )
@@ -348,11 +348,11 @@ def contraction(frame: Frame, node: Node) -> None:
                 )
                 whole = b.icmp_signed("==", b.srem(where, gap), I64(0))
                 inside = b.and_(inside, b.and_(fits, whole))
-                l = advance(b, l, lhs.dtype, b.mul(index, move))  # noqa: E741
+                p = advance(b, p, lhs.dtype, b.mul(index, move))
 
             def add_up() -> None:
-                x = convert(b, lhs.dtype, wide, load(b, l, lhs.dtype))
-                y = convert(b, rhs.dtype, wide, load(b, r, rhs.dtype))
+                x = convert(b, lhs.dtype, wide, load(b, p, lhs.dtype))
+                y = convert(b, rhs.dtype, wide, load(b, q, rhs.dtype))
                 known = b.load(total, typ=register_type(wide))
                 if wide.is_float:
                     b.store(b.fma(x, y, known), total)
@@ -365,10 +365,10 @@ def contraction(frame: Frame, node: Node) -> None:
             else:
                 add_up()
 
-        def nest(level: int, o: Any, l: Any, r: Any, at: list[Any]) -> None:
+        def nest(level: int, o: Any, p: Any, q: Any, at: list[Any]) -> None:
             if level == rank:
                 b.store(number(wide, 0), total)
-                tap(0, l, r, at, [])
+                tap(0, p, q, at, [])
                 made = b.load(total, typ=register_type(wide))
                 store(b, convert(b, wide, out.dtype, made), o, out.dtype)
                 return
@@ -378,8 +378,8 @@ def contraction(frame: Frame, node: Node) -> None:
                 nest(
                     level + 1,
                     advance(b, o, out.dtype, b.mul(i, po_[level])),
-                    advance(b, l, lhs.dtype, b.mul(i, pl_[level])),
-                    advance(b, r, rhs.dtype, b.mul(i, pr_[level])),
+                    advance(b, p, lhs.dtype, b.mul(i, pl_[level])),
+                    advance(b, q, rhs.dtype, b.mul(i, pr_[level])),
                     [*at, i],
                 )
 
@@ -413,7 +413,7 @@ def contraction(frame: Frame, node: Node) -> None:
 
 
 def scan_plan(node: Node, n_max: int | None) -> tuple[Plan, Places]:
-    """The body of a scan as an entry point whose state is the carry, with its memory."""
+    """A scan's body as an entry point whose state is the carry, with its memory."""
     body, constants = node.attrs["body"], node.attrs["constants"]
     carries = node.attrs["carries"]
     fixed = constants + carries

@@ -63,7 +63,7 @@ def elementwise(frame: Frame, node: Node) -> None:
 
 
 def _fingerprint(body: Graph) -> Any:
-    """What two bodies have in common if they compute the same, whatever their shapes."""
+    """What two bodies that compute the same have in common, whatever their shapes."""
     number_of = {v: i for i, v in enumerate(body.values())}
     rows = tuple(
         (
@@ -111,8 +111,8 @@ def _constant(frame: Frame, node: Node) -> None:
     session.constants += 1
     data.global_constant = True
     data.linkage = "internal"
-    data.align = 64  # type: ignore[attr-defined]
-    data.initializer = ir.Constant(kind, bytearray(array.tobytes()))  # type: ignore[assignment]
+    data.align = 64
+    data.initializer = ir.Constant(kind, bytearray(array.tobytes()))
     # Reading constants conflicts with nothing, so the value moves there altogether.
     pointer = frame.b.bitcast(data, ir.PointerType())
     frame.bind(out, pointer, (("constant", session.constants), 0, 1))
@@ -129,8 +129,8 @@ def _size(frame: Frame, node: Node) -> None:
 
 
 def _iota(frame: Frame, node: Node) -> None:
-    out, axis = _only(node), node.attrs["axis"]
-    shape = out.shape
+    out = _only(node)
+    shape, axis = out.shape, int(node.attrs["axis"])
     # Loops may be merged, so the index is worked out from the position in memory.
     step, size = row_major(shape)[axis], shape[axis]
     if not isinstance(step, int) or not (isinstance(size, int) or axis == 0):
@@ -215,16 +215,15 @@ def _pad(frame: Frame, node: Node) -> None:
 
     frame.map(("zero", out.dtype), "zero", [(out, place)], [], zero)
     steps: list[Dim] = []
-    offset: Dim = 0
+    pointer = frame.pointer(out)
     for stride, low, gap in zip(
         place.strides, node.attrs["low"], node.attrs["interior"], strict=True
     ):
         steps.append(stride * (gap + 1))
         if low:
-            offset = offset + stride * low  # type: ignore[operator]
+            pointer = loops.advanced(frame, pointer, out.dtype, stride * low)
     window = Value(None, x.shape, out.dtype)
     frame.places.known[window] = Place(window, x.shape, tuple(steps))
-    pointer = loops.advanced(frame, frame.pointer(out), out.dtype, offset)
     frame.bind(window, pointer, frame.resources[place.root])
     frame.copy(x, window)
 
@@ -298,7 +297,7 @@ def _columns(
 
 
 def _slab_count(node: Node) -> int:
-    """How many slabs a whole sum is cut into; 0 where it is not. A rule on the shape."""
+    """How many slabs a whole sum is cut into, by its shape; 0 where it is not cut."""
     x = node.inputs[0]
     total = size_of(x.shape)
     if not isinstance(total, int) or not x.dtype.is_float or total < 2 * SLAB:
@@ -370,30 +369,23 @@ def _dot(frame: Frame, node: Node) -> None:
 
     session = frame.session
     builder = frame.b
-    constant = {
-        "k": depth,
-        "a_m": a_m,
-        "a_k": a_k,
-        "b_k": b_k,
-        "c_m": c_m,
-        "n": width or columns,
-    }
     dtype = out.dtype
 
     def kernel(known_n: bool) -> tuple[ir.Function, list[Any]]:
-        sizes = {k: v if isinstance(v, int) else None for k, v in constant.items()}
-        if not known_n:
-            sizes["n"] = None
         function = emit_matmul(
-            session.module, dtype.name, choose_tile(dtype.name, host_target()), **sizes
+            session.module,
+            dtype.name,
+            choose_tile(dtype.name, host_target()),
+            n=_known(width or columns) if known_n else None,
+            k=_known(depth),
+            a_m=_known(a_m),
+            a_k=_known(a_k),
+            b_k=_known(b_k),
+            c_m=_known(c_m),
         )
         function.linkage = "internal"
-        extra = [
-            session.dim(constant[key])
-            for key in ("k", "a_m", "a_k", "b_k", "c_m")
-            if sizes[key] is None
-        ]
-        return function, extra
+        late = [d for d in (depth, a_m, a_k, b_k, c_m) if _known(d) is None]
+        return function, [session.dim(d) for d in late]
 
     pointers = [frame.pointer(v) for v in (a, b, out)]
     if not width:
@@ -451,6 +443,10 @@ def _dot(frame: Frame, node: Node) -> None:
         panels(I64(0), I64(count), *session.share(part))
 
 
+def _known(dim: Dim) -> int | None:
+    return dim if isinstance(dim, int) else None
+
+
 def _whole_product(
     frame: Frame,
     values: tuple[Value, Value, Value],
@@ -463,8 +459,9 @@ def _whole_product(
     """A product without panels: threads share the rows, or the columns of few rows."""
     a, b, out = values
     session = frame.session
-    small = isinstance(rows, int) and isinstance(columns, int)
-    single = small and rows * columns <= SMALL  # type: ignore[operator]
+    single = (
+        isinstance(rows, int) and isinstance(columns, int) and rows * columns <= SMALL
+    )
     by_columns = isinstance(rows, int) and rows < 8 and not single
     fixed = isinstance(columns, int) and not by_columns
     function, extra = kernel(fixed)

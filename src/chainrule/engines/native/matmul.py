@@ -117,6 +117,7 @@ def host_target() -> Target:
     Kernels for it must be compiled for the host's own features; a target machine
     without them cuts the vectors in pieces and calls a function for each fma.
     """
+    features: Mapping[str, bool]
     try:
         features = binding.get_host_cpu_features()
     except RuntimeError:  # LLVM does not know this processor.

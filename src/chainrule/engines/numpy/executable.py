@@ -8,7 +8,7 @@ every view is made when the function is written, so a step allocates (almost) no
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -179,6 +179,7 @@ class Function:
         exec(compile(source, f"<{entry.name}, N={n}>", "exec"), self.scope)
 
     def run(self, inputs: Mapping[str, Array], steps: int) -> list[Array]:
+        """Run ``steps`` times; every output has ``steps`` rows."""
         for k, name in enumerate(self.entry.inputs):
             self.scope[f"in{k}"] = inputs[name]
         outs = [
@@ -323,7 +324,7 @@ class Function:
     def _view(self, node: Node, attrs: dict[str, Any]) -> None:
         (source,), (out,) = node.inputs, node.outputs
         assert out is not None
-        function = VIEWS[node.primitive.name]
+        function: Callable[..., Array] = VIEWS[node.primitive.name]
         if source in self.fixed:
             self._fix(out, function(self.fixed[source], **attrs))
             return

@@ -120,6 +120,12 @@ def reference(w: Writer, node: Node, ins: list[str], out: str) -> None:
 
 
 Lowering = Callable[[Writer, Node, list[str], str], None]
+#: (input, attributes…) → view; spelt out so that the lambdas have types.
+View = (
+    Callable[[Array, Any], Array]
+    | Callable[[Array, Any, Any, Any], Array]
+    | Callable[..., Array]
+)
 
 LOWERINGS: dict[str, Lowering] = {
     "copy": _convert,
@@ -133,7 +139,7 @@ LOWERINGS: dict[str, Lowering] = {
 }
 
 #: Primitives that show memory that exists already: name → view of the input.
-VIEWS: dict[str, Callable[..., Array]] = {
+VIEWS: dict[str, View] = {
     "reshape": lambda x, shape: x.reshape(shape),
     "broadcast_to": lambda x, shape: np.broadcast_to(x, shape),
     "transpose": lambda x, axes: x.transpose(axes),

@@ -104,7 +104,7 @@ def emit_region(
 def _block(
     function: Function,
     body: Graph,
-    flat: Mapping[Value, Any],
+    flat: Mapping[Value, Array | str],
     targets: Mapping[Value, Array],
     part: slice,
 ) -> None:
@@ -163,7 +163,7 @@ def _block(
         function.line(f"copyto({target}, {source})")
 
 
-def _writable(body: Graph, target: Array, flat: Mapping[Value, Any], at: int) -> bool:
+def _writable(body: Graph, target: Array, flat: Mapping[Value, Array | str], at: int) -> bool:
     """Whether no node after ``at`` reads the memory of ``target`` as an input."""
     later = {v for node in body.nodes[at + 1 :] for v in node.inputs}
     return not any(

@@ -1,0 +1,342 @@
+"""What documents show is what happens: their blocks run, their outputs are compared.
+
+A document's ```python blocks run from top to bottom in one namespace. What a block
+prints must be what the ```text block behind it shows; a block that prints nothing has
+none. Text must agree to the letter, spaces included; a decimal number of three digits
+or more may differ by one unit in the last one, so that another processor's rounding is
+no error. The last line of an output may be ``…``: more follows, and is not compared.
+
+A block whose first line is a comment with a file name, such as ``# neuron.py``, runs
+under that name, with its own line numbers. So the places that graphs print stay as
+they are when the document changes elsewhere.
+
+``python tests/test_docs.py docs/tour.md`` checks one document; with ``--write`` it
+replaces the outputs by what was printed. Read the difference before you commit it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import doctest
+import importlib
+import importlib.util
+import io
+import linecache
+import os
+import re
+import subprocess
+import sys
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCE = ROOT / "src"
+HAS_LLVMLITE = importlib.util.find_spec("llvmlite") is not None
+
+#: Documents with blocks that run.
+DOCUMENTS = (
+    "README.md",
+    "README.zh-TW.md",
+    "CONTRIBUTING.md",
+    "docs/tour.md",
+    "docs/design.md",
+    "src/chainrule/engines/native/README.md",
+)
+
+
+@dataclass
+class Block:
+    """One fenced block.
+
+    Attributes:
+        language: what stands behind the first fence.
+        line: the number of the first line of the text, from 1.
+        text: the lines between the fences.
+    """
+
+    language: str
+    line: int
+    text: str
+
+    @property
+    def end(self) -> int:
+        """The number of the line with the closing fence."""
+        return self.line + self.text.count("\n")
+
+
+def blocks(document: str) -> list[Block]:
+    """The fenced blocks of a Markdown document, in order."""
+    found: list[Block] = []
+    inside: Block | None = None
+    for number, line in enumerate(document.split("\n"), 1):
+        if inside is not None and line.rstrip() == "```":
+            found.append(inside)
+            inside = None
+        elif inside is not None:
+            inside.text += line + "\n"
+        elif line.startswith("```"):
+            inside = Block(line[3:].strip(), number + 1, "")
+    if inside is not None:
+        raise ValueError(f"the block of line {inside.line} has no end")
+    return found
+
+
+_NUMBER = re.compile(r"-?[0-9]+\.[0-9]*(?:e[+-]?[0-9]+)?")
+
+
+def agree(shown: str, printed: str) -> bool:
+    """Whether an output is as shown, up to one unit in the last digit of a number."""
+    if shown.endswith("\n…\n"):
+        shown = shown[:-2]
+        printed = "".join(printed.splitlines(keepends=True)[: shown.count("\n")])
+    if _NUMBER.sub("#", shown) != _NUMBER.sub("#", printed):
+        return False
+    pairs = zip(_NUMBER.findall(shown), _NUMBER.findall(printed), strict=True)
+    return all(_close(a, b) for a, b in pairs)
+
+
+def _close(shown: str, printed: str) -> bool:
+    digits, _, exponent = shown.partition("e")
+    if len(digits.lstrip("-0.").replace(".", "")) < 3:
+        return float(shown) == float(printed)
+    unit = 10.0 ** (int(exponent or 0) - len(digits.partition(".")[2]))
+    return abs(float(shown) - float(printed)) <= 1.01 * unit
+
+
+@dataclass
+class Difference:
+    """A block that did not print what the document shows."""
+
+    block: Block
+    shown: Block | None
+    printed: str
+
+    def __str__(self) -> str:
+        shown = self.shown.text if self.shown else "(no text block behind it)\n"
+        return (
+            f"the block of line {self.block.line} prints\n{self.printed}"
+            f"but the document shows\n{shown}"
+        )
+
+
+def run(document: str, name: str) -> list[Difference]:
+    """Run the python blocks of a document; where it shows something else than happens.
+
+    Raises:
+        Exception: what a block raises.
+        ValueError: a text block that belongs to no python block.
+    """
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    different: list[Difference] = []
+    found = blocks(document)
+    for i, block in enumerate(found):
+        if block.language == "text" and (not i or found[i - 1].language != "python"):
+            raise ValueError(f"nothing prints the output of line {block.line}")
+        if block.language != "python":
+            continue
+        after = found[i + 1] if i + 1 < len(found) else None
+        shown = after if after and after.language == "text" else None
+        printed = _printed(block, name, namespace)
+        if not agree(shown.text if shown else "", printed):
+            different.append(Difference(block, shown, printed))
+    return different
+
+
+def _printed(block: Block, name: str, namespace: dict[str, Any]) -> str:
+    named = re.match(r"# ([\w-]+\.py)\n", block.text)
+    if named:
+        name, source = named[1], block.text
+    else:
+        source = "\n" * (block.line - 1) + block.text
+    # Tracebacks show lines of the document.
+    linecache.cache[name] = (len(source), None, source.splitlines(True), name)
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output):
+        exec(compile(source, name, "exec"), namespace)
+    return output.getvalue()
+
+
+def rewritten(document: str, different: list[Difference]) -> str:
+    """The document with the outputs that were printed."""
+    lines = document.split("\n")
+    for d in sorted(different, key=lambda d: d.block.line, reverse=True):
+        printed = d.printed.splitlines()
+        if d.shown and d.shown.text.endswith("\n…\n"):
+            printed = [*printed[: d.shown.text.count("\n") - 1], "…"]
+        made = ["```text", *printed, "```"] if printed else []
+        if d.shown:
+            lines[d.shown.line - 2 : d.shown.end] = made
+        else:
+            lines[d.block.end : d.block.end] = made
+    return "\n".join(lines)
+
+
+def main(arguments: list[str]) -> int:
+    """Check (or with ``--write`` rewrite) the documents of these paths."""
+    os.environ["COLUMNS"] = "80"  # as wide as outputs may become
+    wrong = 0
+    for path in map(Path, [a for a in arguments if a != "--write"]):
+        document = path.read_text(encoding="utf-8")
+        different = run(document, path.name)
+        if "--write" in arguments and different:
+            path.write_text(rewritten(document, different), encoding="utf-8")
+            print(f"{path}: {len(different)} outputs rewritten")
+            continue
+        for d in different:
+            print(f"{path}: {d}", file=sys.stderr)
+        wrong += len(different)
+    return 1 if wrong else 0
+
+
+# -- the documents -------------------------------------------------------------------
+
+
+def _skipped_without_llvmlite(name: str) -> Any:
+    """A case for ``name``, which is skipped where the native engine cannot run."""
+    absent = "native" in re.split(r"[./]", name) and not HAS_LLVMLITE
+    reason = "the native engine needs llvmlite, which has no wheel here"
+    return pytest.param(name, marks=pytest.mark.skipif(absent, reason=reason))
+
+
+@pytest.mark.parametrize("name", [_skipped_without_llvmlite(d) for d in DOCUMENTS])
+def test_document(name: str, tmp_path: Path) -> None:
+    """In a process and a folder of its own: blocks may seed, declare and save."""
+    made = subprocess.run(
+        [sys.executable, "-W", "error", __file__, str(ROOT / name)],
+        cwd=tmp_path,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=120,
+        env=os.environ | {"PYTHONUTF8": "1", "PYTHONPATH": str(SOURCE)},
+    )
+    assert made.returncode == 0, made.stderr
+
+
+def test_every_document_with_python_is_listed() -> None:
+    written = {
+        path.relative_to(ROOT).as_posix()
+        for folder in (ROOT, ROOT / "docs", SOURCE, ROOT / "benchmarks")
+        for path in (folder.glob("*.md") if folder == ROOT else folder.rglob("*.md"))
+        if any(b.language == "python" for b in blocks(path.read_text("utf-8")))
+    }
+    assert written <= set(DOCUMENTS)
+
+
+# -- the runner itself ---------------------------------------------------------------
+
+
+def _document(*parts: str) -> str:
+    """Blocks of language and text, alternating."""
+    pairs = zip(parts[::2], parts[1::2], strict=True)
+    return "\n\n".join(f"```{language}\n{text}\n```" for language, text in pairs)
+
+
+def test_a_wrong_output_is_seen() -> None:
+    right = _document("python", "x = 2", "python", "print(x + 1)", "text", "3")
+    assert not run(right, "d.md")
+    (different,) = run(right.replace("\n3\n", "\n4\n"), "d.md")
+    assert different.printed == "3\n"
+    assert "line 6 prints\n3\nbut the document shows\n4\n" in str(different)
+    assert rewritten(right.replace("\n3\n", "\n4\n"), [different]) == right
+
+
+def test_an_output_that_is_not_shown_is_seen() -> None:
+    silent = _document("python", "print(1)", "python", "print(2)", "text", "2")
+    (different,) = run(silent, "d.md")
+    assert different.shown is None
+    assert not run(rewritten(silent, [different]), "d.md")
+
+
+def test_a_cut_output_stays_cut() -> None:
+    long = _document("python", "for i in range(9): print(i)", "text", "0\n1\n…")
+    assert not run(long, "d.md")
+    changed = long.replace("range(9)", "range(5, 9)")
+    (different,) = run(changed, "d.md")
+    assert rewritten(changed, [different]).endswith("```text\n5\n6\n…\n```")
+
+
+def test_an_output_that_is_not_printed_is_seen() -> None:
+    (different,) = run(_document("python", "1", "text", "1"), "d.md")
+    assert different.printed == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (_document("text", "1"), "nothing prints the output of line 2"),
+        (_document("python", "1", "sh", "ls", "text", "1"), "line 10"),
+        ("```python\nx = 1\n", "the block of line 2 has no end"),
+    ],
+)
+def test_a_document_out_of_order_is_refused(text: str, problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        run(text, "d.md")
+
+
+def test_an_error_names_the_line_of_the_document() -> None:
+    document = "# Title\n\n" + _document("python", "x = 1\nx.y")
+    with pytest.raises(AttributeError) as error:
+        run(document, "d.md")
+    last = traceback.extract_tb(error.value.__traceback__)[-1]
+    assert (last.filename, last.lineno, last.line) == ("d.md", 5, "x.y")
+
+
+@pytest.mark.parametrize(
+    ("shown", "printed", "same"),
+    [
+        ("0.5987\n", "0.5988\n", True),
+        ("0.5987\n", "0.5989\n", False),
+        ("-1.23e-05\n", "-1.24e-05\n", True),
+        ("1.23e-05\n", "1.23e-04\n", False),
+        ("0.5987\n", "-0.5987\n", False),
+        ("1.0\n", "0.9\n", False),
+        ("0.05\n", "0.06\n", False),
+        ("[0.5 1.0]\n", "[0.5  1.0]\n", False),
+        ("12\n", "13\n", False),
+        ("2.\n", "3.\n", False),
+        ("2.\n", "2.\n", True),
+        ("a\n…\n", "a\nb\nc\n", True),
+        ("a\n…\n", "b\n", False),
+        ("a\n", "a\nb\n", False),
+        ("x 0.5\n", "y 0.5\n", False),
+        ("nan\n", "0.5\n", False),
+    ],
+)
+def test_what_counts_as_the_same(shown: str, printed: str, same: bool) -> None:
+    assert agree(shown, printed) is same
+
+
+# -- docstrings ----------------------------------------------------------------------
+
+
+def _modules() -> Iterator[Any]:
+    """Every module with examples, as a case of its own."""
+    for path in sorted((SOURCE / "chainrule").rglob("*.py")):
+        if ">>>" not in path.read_text("utf-8"):
+            continue
+        parts = path.relative_to(SOURCE).with_suffix("").parts
+        name = ".".join(parts).removesuffix(".__init__")
+        yield _skipped_without_llvmlite(name)
+
+
+@pytest.mark.parametrize("name", list(_modules()))
+def test_docstring_examples(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    module = importlib.import_module(name)
+    runner = doctest.DocTestRunner(verbose=False)
+    report = io.StringIO()
+    for case in doctest.DocTestFinder(exclude_empty=True).find(module):
+        runner.run(case, out=report.write)
+    assert runner.tries, "the examples were not found"
+    assert not runner.failures, report.getvalue()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

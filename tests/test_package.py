@@ -1,0 +1,205 @@
+"""The package as it is handed out: version, licences, READMEs, and what must not be in.
+
+What ``import chainrule`` loads is tested in ``test_imports.py``.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.resources
+import re
+import subprocess
+import tomllib
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+import chainrule
+from tests.test_docs import ROOT, blocks
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+READMES = ("README.md", "README.zh-TW.md")
+
+
+def read(name: str) -> str:
+    return (ROOT / name).read_text("utf-8")
+
+
+# -- version, files ------------------------------------------------------------------
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    assert chainrule.__version__ == PROJECT["version"]
+    assert importlib.metadata.version("chainrule") == PROJECT["version"]
+    assert re.search(
+        rf"^## \[.*{re.escape(PROJECT['version'])}", read("CHANGELOG.md"), re.M
+    )
+
+
+def test_the_package_says_that_it_is_typed() -> None:
+    assert (importlib.resources.files("chainrule") / "py.typed").is_file()
+
+
+def test_licences_are_there_and_are_handed_out() -> None:
+    metadata = importlib.metadata.metadata("chainrule")
+    assert metadata["License-Expression"] == "Apache-2.0"
+    assert metadata.get_all("License-File") == PROJECT["license-files"]
+    assert "Apache License" in read("LICENSE")
+    mnist = read("src/chainrule/data/LICENSE-MNIST")
+    assert "CC BY-SA 3.0" in mnist
+    for name in READMES:
+        assert "CC BY-SA 3.0" in read(name)
+        assert "(src/chainrule/data/LICENSE-MNIST)" in read(name)
+
+
+def test_the_small_extra_for_tests_stays_small() -> None:
+    extras = PROJECT["optional-dependencies"]
+    assert not [d for d in extras["test"] if re.match("torch|jax", d)]
+    assert [d for d in extras["parity"] if d.startswith("torch")]
+
+
+# -- READMEs -------------------------------------------------------------------------
+
+#: Word for word, for copying.
+COMMANDS = (
+    "python3 -m venv .venv && .venv/bin/pip install -q '.[plot]'"
+    " && .venv/bin/chainrule train mnist",
+    "python3 -m venv .venv && .venv/bin/pip install -q -e '.[test]'"
+    " && .venv/bin/pytest",
+)
+ON_WINDOWS = (
+    r'py -m venv .venv; .venv\Scripts\pip install -q ".[plot]";'
+    r" .venv\Scripts\chainrule train mnist",
+    r'py -m venv .venv; .venv\Scripts\pip install -q -e ".[test]";'
+    r" .venv\Scripts\pytest",
+)
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_the_readme_has_the_two_commands_on_its_first_screen(name: str) -> None:
+    shell, windows = blocks(read(name))[:2]
+    assert (shell.language, windows.language) == ("sh", "powershell")
+    assert shell.text.splitlines() == list(COMMANDS)
+    assert windows.text.splitlines() == list(ON_WINDOWS)
+    assert windows.end < 30
+
+
+def test_ci_runs_the_commands_of_the_readme() -> None:
+    lines = read(".ci/run").splitlines()
+    assert COMMANDS[1] in lines
+    assert any(line.startswith(COMMANDS[0] + " --json") for line in lines)
+
+
+def prose(document: str) -> str:
+    """A document without its blocks."""
+    return re.sub(r"^```.*?^```$", "", document, flags=re.S | re.M)
+
+
+def skeleton(name: str) -> dict[str, object]:
+    """What two translations of one document have in common."""
+    text = prose(read(name))
+    links = re.findall(r"\]\(([^)]*)\)", text)
+    return {
+        "headings": re.findall(r"^#+ ", text, re.M),
+        "blocks": [(b.language, b.text) for b in blocks(read(name))],
+        "inline code": Counter(re.findall(r"`([^`]+)`", text)),
+        "links": [link for link in links if not link.startswith("README")],
+        "items": [
+            section.count("\n- ") for section in re.split(r"^#", text, flags=re.M)
+        ],
+        "measured": re.findall(r"\|([^|]*<!-- measured: [^>]*-->[^|]*)\|", text),
+        "markers": Counter(re.findall(r"<!-- measured: ([^>]*) -->", text)),
+    }
+
+
+def test_both_readmes_say_the_same() -> None:
+    english, chinese = map(skeleton, READMES)
+    for part, wanted in english.items():
+        assert chinese[part] == wanted, part
+
+
+def test_the_readmes_point_at_each_other() -> None:
+    assert "[繁體中文](README.zh-TW.md)" in read("README.md")
+    assert "[English](README.md)" in read("README.zh-TW.md")
+
+
+def test_links_to_files_lead_somewhere() -> None:
+    for path in documents():
+        for link in re.findall(r"\]\(([^)#]+)\)", prose(path.read_text("utf-8"))):
+            if "://" not in link:
+                assert (path.parent / link).exists(), f"{path.name}: {link}"
+
+
+# -- what must not be in -------------------------------------------------------------
+
+
+def tracked() -> list[Path]:
+    """The project's own files."""
+    try:
+        listed = subprocess.run(
+            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+            cwd=ROOT,
+            capture_output=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("not a git checkout: there is no list of tracked files")
+    names = [name for name in listed.stdout.decode().split("\0") if name]
+    return [ROOT / name for name in names if (ROOT / name).is_file()]
+
+
+def documents() -> list[Path]:
+    return [path for path in tracked() if path.suffix == ".md"]
+
+
+#: Written so that this file does not contain what it looks for.
+FORBIDDEN = {
+    "a path of one machine": r"/wor[k]/|/hom[e]/\w|/roo[t]/|[/\\]User[s][/\\]\w",
+    "a reference that readers cannot follow": r"\bissue[s]? #?\d|\bshared[/]\w+\.md|"
+    r"\b(this|previous|earlier|next) (issue|ses[s]ion)\b|\bsub-?agent",
+    "a note to oneself": r"\b(TOD[O]|FIXM[E]|XX[X])\b",
+    "a secret": r"BEGIN [A-Z ]*PRIVATE KE[Y]|\b(api|secret)_ke[y]\s*=",
+    "a conflict": r"^(<{7}|>{7}) ",
+}
+
+
+def found_in(text: str) -> list[str]:
+    return [
+        f"{what}: {match[0]!r}"
+        for what, pattern in FORBIDDEN.items()
+        for match in re.finditer(pattern, text, re.M | re.I)
+    ]
+
+
+def test_files_hold_nothing_that_belongs_elsewhere() -> None:
+    problems: list[str] = []
+    for path in tracked():
+        data = path.read_bytes()
+        if b"\0" not in data[:8192]:
+            text = data.decode("utf-8")
+            problems += [
+                f"{path.relative_to(ROOT)}: {found}" for found in found_in(text)
+            ]
+    assert not problems, "\n".join(problems)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "see /wo" + "rk/main/x.py",
+        "C:\\Use" + "rs\\me",
+        "as iss" + "ue 7 asks",
+        "from a previous ses" + "sion",
+        "# TO" + "DO: later",
+        "<<<<<<" + "< HEAD",
+    ],
+)
+def test_what_is_forbidden_would_be_seen(text: str) -> None:
+    assert found_in(text)
+    assert not found_in("class Session: one function; /usr/bin/time; issues of threads")
+
+
+def test_no_large_file_but_the_data() -> None:
+    large = [p.name for p in tracked() if p.stat().st_size > 500_000]
+    assert large == ["mnist.pack"]

@@ -1,0 +1,210 @@
+"""Each mistake gets one message that says what was expected, what came, and the fix."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule import errors, nn, optim
+
+from .conftest import Make, pixels, same, small_network
+
+
+def has(error: pytest.ExceptionInfo[Any], *parts: str) -> None:
+    text = str(error.value)
+    for part in (*parts, "expected:", "got:", "fix:"):
+        assert part in text
+
+
+def test_rows_that_do_not_fit_the_first_layer(make: Make) -> None:
+    wrong = cr.data.Dataset(np.zeros((20, 5), np.uint8), np.zeros(20, int))
+    trainer = make()
+    for call in (
+        lambda: trainer.fit(wrong, epochs=1, batch_size=4),
+        lambda: trainer.evaluate(wrong),
+        lambda: trainer.predict(wrong),
+    ):
+        with pytest.raises(errors.ShapeError) as error:
+            call()
+        has(error, "Linear '0'", "6", "5", "nn.Linear(5, 8)")
+
+
+def test_layers_that_do_not_fit_each_other(make: Make, data: cr.data.Dataset) -> None:
+    trainer = make(model=nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(9, 3)))
+    with pytest.raises(errors.ShapeError) as error:
+        trainer.fit(data, epochs=1)
+    has(error, "Linear '2'", "last axis of 9", "(N, 8)")
+
+
+@pytest.mark.parametrize(("label", "row"), [(3, 7), (-1, 2)])
+def test_labels_outside_the_classes(
+    make: Make, data: cr.data.Dataset, label: int, row: int
+) -> None:
+    y = data.y.copy()
+    y[row] = label
+    wrong = cr.data.Dataset(data.x, y)
+    trainer = make()
+    before = trainer.model.state_dict()
+    for call in (
+        lambda: trainer.fit(wrong, epochs=1),
+        lambda: trainer.fit(data, epochs=1, validation=wrong),
+        lambda: trainer.evaluate(wrong),
+    ):
+        with pytest.raises(errors.ArgumentError) as error:
+            call()
+        has(error, "3 classes", "0 … 2", f"{label} in row {row}")
+    after = trainer.model.state_dict()
+    assert all((after[k] == before[k]).all() for k in before)
+    assert trainer.optimizer.schedule.total_steps is None, "nothing was begun"
+
+
+@pytest.mark.parametrize("size", [0, -1, 2.5, True, "32"])
+def test_batch_sizes_that_are_none(
+    make: Make, data: cr.data.Dataset, size: Any
+) -> None:
+    trainer = make()
+    for call in (
+        lambda: trainer.fit(data, epochs=1, batch_size=size),
+        lambda: trainer.evaluate(data, batch_size=size),
+        lambda: trainer.predict(data, batch_size=size),
+    ):
+        with pytest.raises(errors.ArgumentError) as error:
+            call()
+        has(error, "batch_size", repr(size))
+
+
+def test_a_batch_larger_than_the_data(make: Make, data: cr.data.Dataset) -> None:
+    with pytest.raises(errors.ArgumentError) as error:
+        make().fit(data, epochs=1, batch_size=51)
+    has(error, "from 1 to 50", "batch_size=51")
+
+
+@pytest.mark.parametrize("epochs", [0, -3, 1.5])
+def test_epochs_that_are_none(make: Make, data: cr.data.Dataset, epochs: Any) -> None:
+    with pytest.raises(errors.ArgumentError) as error:
+        make().fit(data, epochs=epochs)
+    has(error, "epochs", repr(epochs))
+
+
+def test_data_that_are_none(make: Make) -> None:
+    with pytest.raises(errors.ArgumentError) as error:
+        make().fit("mnist", epochs=1)
+    has(error, "data set", "str", "Dataset(x, y)")
+
+
+def test_not_a_number_in_the_data(make: Make) -> None:
+    x = np.zeros((20, 6), np.float32)
+    x[3, 4] = np.nan
+    with pytest.raises(errors.NonFiniteError) as error:
+        make().fit((x, np.zeros(20, int)), epochs=1)
+    has(error, "row 3, column 4", "nan")
+
+
+@pytest.mark.parametrize(
+    ("options", "parts"),
+    [
+        ({"loss": nn.CrossEntropyLoss}, ("loss", "the class CrossEntropyLoss", "()")),
+        ({"loss": "cross entropy"}, ("loss", "nn.CrossEntropyLoss()")),
+        ({"optimizer": optim.Adam}, ("optimizer", "the class Adam", "parentheses")),
+        ({"optimizer": "adam"}, ("optimizer", "'adam'", "optim.Adam(lr=1e-3)")),
+        ({"model": nn.Sequential}, ("model", "the class Sequential")),
+        ({"engine": "cuda"}, ("no engine 'cuda'", "native")),
+        ({"threads": 0}, ("threads", "≥ 1")),
+    ],
+)
+def test_what_a_trainer_is_made_of(
+    make: Make, options: dict[str, Any], parts: tuple[str, ...]
+) -> None:
+    with pytest.raises(errors.ChainruleError) as error:
+        make(**options)
+    has(error, *parts)
+
+
+def test_a_seed_that_is_none(make: Make) -> None:
+    with pytest.raises(errors.ArgumentError, match="seed"):
+        make(seed=-1)
+
+
+def test_an_optimiser_of_another_model(make: Make) -> None:
+    with pytest.raises(errors.ArgumentError) as error:
+        make(optimizer=optim.Adam(small_network().parameters()))
+    has(error, "another model")
+
+
+def test_a_model_without_parameters(make: Make, data: cr.data.Dataset) -> None:
+    trainer = make(model=nn.Sequential(nn.ReLU()))
+    with pytest.raises(errors.GradientError) as error:
+        trainer.fit(data, epochs=1)
+    has(error, "nothing to differentiate")
+
+
+def test_a_loss_for_each_sample(make: Make, data: cr.data.Dataset) -> None:
+    trainer = make(loss=lambda scores, labels: scores.max(1))
+    with pytest.raises(errors.ShapeError) as error:
+        trainer.fit(data, epochs=1)
+    has(error, "one number", "(N,)", "loss.mean()")
+
+
+def test_a_model_with_two_outputs(make: Make, data: cr.data.Dataset) -> None:
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            self.a = nn.Linear(6, 3)
+
+        def forward(self, x: cr.Tensor) -> Any:
+            return self.a(x), x
+
+    with pytest.raises(errors.ArgumentError) as error:
+        make(model=Two()).fit(data, epochs=1)
+    has(error, "one tensor", "tuple")
+
+
+def test_targets_of_another_shape(make: Make, data: cr.data.Dataset) -> None:
+    trainer = make(loss=nn.MSELoss())
+    with pytest.raises(errors.ShapeError) as error:
+        trainer.fit((data.x[...], data.y.astype(np.float32)), epochs=1)
+    has(error, "MSELoss")
+
+
+def test_a_schedule_that_is_over(make: Make, data: cr.data.Dataset) -> None:
+    trainer = make()
+    trainer.fit(data, epochs=1, batch_size=10, progress=False)
+    weights = trainer.model.state_dict()
+    with pytest.raises(errors.ArgumentError) as error:
+        trainer.fit(data, epochs=1, batch_size=10, progress=False)
+    has(error, "schedule ends before", "total_steps ≥ 10", "total_steps=5")
+    assert (trainer.model.state_dict()["0.weight"] == weights["0.weight"]).all()
+
+
+def test_resume_without_a_run(make: Make, data: cr.data.Dataset) -> None:
+    with pytest.raises(errors.ArgumentError) as error:
+        make().resume(data)
+    has(error, "no run to resume", "trainer.fit")
+
+
+def test_resume_on_other_data(make: Make, data: cr.data.Dataset) -> None:
+    trainer = make()
+    trainer.fit(data, epochs=1, progress=False)
+    y = data.y.copy()
+    y[0] = (y[0] + 1) % 3
+    for other in (pixels(51), pixels(50, seed=1), cr.data.Dataset(data.x, y)):
+        with pytest.raises(errors.ArgumentError) as error:
+            trainer.resume(other)
+        has(error, "exactly only on the data", "CRC-32")
+
+
+def test_a_directory_that_holds_another_run(
+    make: Make, data: cr.data.Dataset, tmp_path: Path
+) -> None:
+    first = make()
+    first.fit(data, epochs=1, checkpoint=tmp_path, progress=False)
+    content = (tmp_path / "last.ckpt").read_bytes()
+    other = make(seed=1)
+    with pytest.raises(errors.ArgumentError) as error:
+        other.fit(data, epochs=1, checkpoint=tmp_path)
+    has(error, "already holds a run", "last.ckpt", "resume")
+    assert (tmp_path / "last.ckpt").read_bytes() == content
+    assert same(other.model, small_network())

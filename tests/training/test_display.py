@@ -1,0 +1,126 @@
+"""History as a table, progress on standard error, and the learning curve."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule import errors, optim
+from chainrule.training import History, curve, progress
+
+from .conftest import Make
+
+
+def test_history_table(make: Make, data: cr.data.Dataset) -> None:
+    history = make().fit(data, epochs=2, batch_size=25, validation=data, progress=False)
+    heading, *rows = str(history).splitlines()
+    assert heading.split() == (
+        ["epoch", "train", "loss", "val.", "loss", "val.", "accuracy", "lr", "seconds"]
+    )
+    assert len(rows) == 2
+    assert len({len(line) for line in (heading, *rows)}) == 1
+    row = history.epochs[1]
+    assert f"{row['validation_accuracy']:.2%}" in rows[1]
+    assert repr(History()) == "History(0 steps, no finished epoch)"
+    made = history.to_dict()
+    assert made["epochs"] == history.epochs
+    assert len(made["steps"]["grad_norm/0.weight"]) == len(history) == 4
+
+
+def test_history_arithmetic() -> None:
+    history = History()
+    assert np.isnan(history.recent())
+    history.extend({"loss": np.zeros(0, "f4")})
+    for part in ([1.0, 2.0], [3.0], [4.0, 5.0]):
+        a = np.array(part, "f4")
+        history.extend({"loss": a, "p": -a})
+    assert history.recent(2) == 4.5
+    assert history.recent(3) == 4.0
+    history.truncate(4)
+    assert len(history) == 4
+    assert history.steps["p"].tolist() == [-1, -2, -3, -4]
+    history.extend({"loss": np.ones(1, "f4"), "q": np.ones(1, "f4")})
+    assert np.isnan(history.steps["p"][4])
+    assert np.isnan(history.steps["q"][:4]).all()
+    history.truncate(0)
+    assert len(history) == 0
+
+
+def test_lines_where_there_is_no_terminal(
+    make: Make, data: cr.data.Dataset, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make().fit(data, epochs=2, batch_size=25, validation=data)
+    made = capsys.readouterr()
+    assert made.out == ""
+    first, second = made.err.splitlines()
+    assert first.startswith("epoch 1/2  train loss ")
+    assert second.startswith("epoch 2/2  train loss ")
+    assert "accuracy" in second
+    make(optimizer=optim.Adam()).fit(data, epochs=1, progress=False)
+    assert capsys.readouterr() == ("", "")
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_bar_in_a_terminal(
+    make: Make, data: cr.data.Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "200")
+    make().fit(data, epochs=2, batch_size=25, validation=data)
+    text = terminal.getvalue()
+    assert "epoch 1/2" in text
+    assert "4/4" in text
+    assert "train loss" in text
+
+
+def test_nothing_of_rich_without_a_terminal() -> None:
+    import subprocess
+
+    code = (
+        "import sys, numpy as np, chainrule as cr;"
+        "t = cr.Trainer(cr.nn.Linear(2, 2), loss=cr.nn.CrossEntropyLoss(),"
+        " optimizer=cr.optim.SGD(), engine='numpy');"
+        "t.fit((np.zeros((4, 2), 'f4'), np.zeros(4, int)), epochs=1, batch_size=2);"
+        "print(*sorted({'rich', 'click', 'llvmlite', 'matplotlib', 'safetensors'}"
+        " & set(sys.modules)))"
+    )
+    made = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert made.stdout.strip() == ""
+
+
+def test_the_curve(make: Make, data: cr.data.Dataset, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="the extra 'plot' is not installed")
+    trainer = make()
+    trainer.fit(data, epochs=2, batch_size=25, validation=data, progress=False)
+    curve.save_curve(trainer.history, tmp_path / "curve.png", title="try")
+    assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(errors.SaveError, match="learning curve"):
+        curve.save_curve(trainer.history, tmp_path / "no" / "curve.png")
+    with pytest.raises(errors.ArgumentError, match="no learning curve"):
+        curve.save_curve(History(), tmp_path / "empty.png")
+
+
+def test_the_bar_of_a_resumed_run(
+    make: Make, data: cr.data.Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bar that starts in the middle, and one for a run that is finished."""
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    trainer = make()
+    trainer.fit(data, epochs=1, batch_size=25, progress=False)
+    bar = progress.Bar()
+    bar.on_start(trainer)
+    assert bar.progress.tasks[0].completed == 2
+    bar.on_end(trainer)

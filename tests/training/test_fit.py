@@ -1,0 +1,282 @@
+"""Training does what a loop written by hand does, on every engine."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule import nn, optim, random
+from chainrule.primitives.random import seed_key
+from chainrule.training import Callback, loop
+
+from .conftest import Make, pixels, same, small_network
+
+
+def by_hand(
+    model: nn.Module,
+    data: cr.data.Dataset,
+    optimizer: optim.Optimizer,
+    *,
+    epochs: int,
+    batch_size: int,
+    seed: int = 0,
+    compiled: bool = False,
+) -> np.ndarray:
+    """The loop that one writes without a Trainer; returns the losses."""
+    loss_function, key = nn.CrossEntropyLoss(), cr.tensor(seed_key(seed))
+
+    def step(x: cr.Tensor, y: cr.Tensor, number: cr.Tensor) -> cr.Tensor:
+        with random.stream(random.StepStream(key, number)):
+            loss = loss_function(model(x), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    run = cr.compile(step, engine="numpy") if compiled else step
+    losses: list[float] = []
+    per_epoch = -(-len(data) // batch_size)
+    optimizer.schedule.bind(epochs * per_epoch)
+    for epoch in range(epochs):
+        order = random.permutation(len(data), seed, epoch)
+        for start in range(0, len(data), batch_size):
+            rows = order[start : start + batch_size]
+            x = data.x.stored[rows].astype(np.float32) * np.float32(data.x.scale)
+            number = cr.tensor(np.uint32(len(losses)))
+            loss = run(cr.tensor(x), cr.tensor(data.y[rows]), number)
+            losses.append(loss.item())
+    return np.array(losses, np.float32)
+
+
+OPTIMIZERS = {
+    "sgd": lambda: optim.SGD(lr=0.1),
+    "momentum": lambda: optim.SGD(lr=0.1, momentum=0.9),
+    "adam": lambda: optim.Adam(lr=0.01),
+    "one cycle": lambda: optim.AdamW(lr=optim.OneCycleLR(0.05), weight_decay=0.1),
+}
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "dropout"), [*((kind, 0.0) for kind in OPTIMIZERS), ("adam", 0.3)]
+)
+def test_the_same_as_a_loop_by_hand(
+    make: Make, data: cr.data.Dataset, kind: str, dropout: float, compiled: bool
+) -> None:
+    """Bit for bit on the same engine; eager products may round in another order."""
+    plain = small_network(dropout=dropout)
+    optimizer = OPTIMIZERS[kind]()
+    optimizer.bind(dict(plain.named_parameters()))
+    losses = by_hand(
+        plain, data, optimizer, epochs=3, batch_size=8, seed=5, compiled=compiled
+    )
+    trainer = make(optimizer=OPTIMIZERS[kind](), dropout=dropout, seed=5)
+    history = trainer.fit(data, epochs=3, batch_size=8, progress=False)
+    if compiled:
+        assert history.steps["loss"].tobytes() == losses.tobytes()
+        assert same(trainer.model, plain)
+    else:
+        np.testing.assert_allclose(history.steps["loss"], losses, rtol=2e-5)
+
+
+def test_the_same_bits_for_the_textbooks_network(make: Make) -> None:
+    data = cr.data.mnist()[0].take(100)
+    models = []
+    for _ in range(2):
+        cr.manual_seed(1)
+        layers = [nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 64), nn.ReLU()]
+        models.append(nn.Sequential(*layers, nn.Linear(64, 10)))
+    adam = optim.Adam(models[0].parameters())
+    losses = by_hand(models[0], data, adam, epochs=2, batch_size=32, compiled=True)
+    trainer = make(model=models[1], optimizer=optim.Adam())
+    history = trainer.fit(data, epochs=2, batch_size=32, progress=False)
+    assert history.steps["loss"].tobytes() == losses.tobytes()
+    assert same(*models)
+
+
+def test_an_engine_learns(make: Make, engine: str) -> None:
+    data = pixels(300)
+    trainer = make(engine=engine, dropout=0.1)
+    history = trainer.fit(data, epochs=30, batch_size=32, validation=data)
+    assert trainer.engine == engine
+    assert history.epochs[-1]["validation_accuracy"] > 0.9
+
+
+def test_the_engines_agree(make: Make, data: cr.data.Dataset, engine: str) -> None:
+    trainer, reference = make(engine=engine, dropout=0.2), make(dropout=0.2)
+    for t in (trainer, reference):
+        t.fit(data, epochs=2, batch_size=8, progress=False)
+    for name, values in reference.history.steps.items():
+        got = trainer.history.steps[name]
+        np.testing.assert_allclose(got, values, rtol=2e-4, atol=1e-6, err_msg=name)
+
+
+def test_every_sample_once_an_epoch_and_nothing_padded() -> None:
+    """Row i holds the number i, and the loss is Σ 2ⁱ over the rows that it saw."""
+    rows = 10
+    data = cr.data.Dataset(
+        np.arange(rows, dtype=np.float32)[:, None], np.zeros((rows, 1), np.float32)
+    )
+    cr.manual_seed(0)
+    model = nn.Linear(1, 1, bias=False)
+    model.weight.copy_([[1.0]])
+    trainer = cr.Trainer(
+        model,
+        loss=lambda prediction, y: (prediction * float(np.log(2))).exp().sum(),
+        optimizer=optim.SGD(lr=1e-30),
+        engine="numpy",
+    )
+    trainer.fit(data, epochs=2, batch_size=4, progress=False)
+    losses = trainer.history.steps["loss"].astype(np.float64)
+    assert len(losses) == 6
+    for epoch in (losses[:3], losses[3:]):
+        assert round(epoch.sum()) == sum(2**i for i in range(rows))
+    assert losses[:3].tolist() != losses[3:].tolist(), "another order each epoch"
+
+
+def test_how_long_chunks_are_changes_nothing(
+    make: Make, data: cr.data.Dataset, engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+    for seconds in (0.0, 1e9):
+        monkeypatch.setattr(loop, "CHUNK", seconds)
+        trainer = make(engine=engine, dropout=0.3)
+        trainer.fit(data, epochs=2, batch_size=8, progress=False)
+        made.append(trainer)
+    assert same(made[0].model, made[1].model)
+    for name, values in made[0].history.steps.items():
+        assert values.tobytes() == made[1].history.steps[name].tobytes()
+
+
+def test_threads_change_nothing(make: Make) -> None:
+    pytest.importorskip("llvmlite", reason="the native engine needs llvmlite")
+    data = pixels(200)
+    made = []
+    for threads in (1, 2):
+        trainer = make(engine="native", threads=threads, dropout=0.3)
+        trainer.fit(data, epochs=2, batch_size=32, progress=False)
+        made.append(trainer.model)
+    assert same(*made)
+
+
+def test_seeds_decide_the_order_and_dropout(make: Make, data: cr.data.Dataset) -> None:
+    losses = []
+    for seed in (0, 0, 1):
+        trainer = make(seed=seed)
+        trainer.fit(data, epochs=1, batch_size=8, progress=False)
+        losses.append(trainer.history.steps["loss"].tolist())
+    assert losses[0] == losses[1] != losses[2]
+
+
+def test_probes_are_the_norms_of_the_gradients(
+    make: Make, data: cr.data.Dataset, engine: str
+) -> None:
+    trainer = make(engine=engine)
+    plain = small_network()
+    rows = random.permutation(len(data), 0, 0)[:8]
+    loss = nn.CrossEntropyLoss()(
+        plain(cr.tensor(data.x[rows])), cr.tensor(data.y[rows])
+    )
+    loss.backward()
+    trainer.fit(data, epochs=1, batch_size=8, progress=False)
+    steps = trainer.history.steps
+    assert list(steps) == ["loss", "grad_norm/0.weight", "grad_norm/2.weight"]
+    for name, p in plain.named_parameters():
+        if p.ndim == 2:
+            expected = np.linalg.norm(p.grad.numpy().astype(np.float64))
+            assert steps[f"grad_norm/{name}"][0] == pytest.approx(expected, rel=1e-5)
+
+
+def test_train_loss_is_the_mean_over_samples(make: Make, data: cr.data.Dataset) -> None:
+    trainer = make()
+    history = trainer.fit(data, epochs=2, batch_size=8, progress=False)
+    losses = history.steps["loss"].astype(np.float64)
+    for row, part in zip(history.epochs, (losses[:7], losses[7:])):
+        expected = (part[:6].sum() * 8 + part[6] * 2) / 50
+        assert row["train_loss"] == pytest.approx(expected, rel=1e-12)
+    assert [row["epoch"] for row in history.epochs] == [1, 2]
+    assert history.epochs[0]["lr"] == trainer.optimizer.schedule(6)
+
+
+def test_the_state_of_the_model_outside_is_left_alone(
+    make: Make, data: cr.data.Dataset
+) -> None:
+    trainer = make(dropout=0.2)
+    model = trainer.model
+    model[2].training = False
+    stale = cr.tensor(np.full((8, 6), 7.0, np.float32))
+    model[0].weight.grad = stale
+    trainer.fit(data, epochs=1, batch_size=8, validation=data, progress=False)
+    assert model[0].training
+    assert not model[2].training
+    assert model[0].weight.grad is stale
+    assert model[0].bias.grad is None
+
+
+class Note(Callback):
+    def __init__(self, stop_after: int | None = None) -> None:
+        self.calls: list[str] = []
+        self.stop_after = stop_after
+
+    def on_start(self, trainer: cr.Trainer) -> None:
+        self.calls.append("start")
+
+    def on_chunk(self, trainer: cr.Trainer) -> None:
+        self.calls.append(f"{trainer.epoch}.{trainer.step}")
+        if trainer.optimizer.steps == self.stop_after:
+            trainer.stop()
+
+    def on_epoch(self, trainer: cr.Trainer) -> None:
+        self.calls.append(f"epoch {trainer.epoch}")
+
+    def on_end(self, trainer: cr.Trainer) -> None:
+        self.calls.append("end")
+
+
+@pytest.mark.usefixtures("single_steps")
+def test_callbacks_and_stop(make: Make, data: cr.data.Dataset) -> None:
+    note = Note(stop_after=5)
+    trainer = make()
+    trainer.fit(data, epochs=2, batch_size=20, callbacks=[note], progress=False)
+    expected = ["start", "0.1", "0.2", "0.3", "epoch 1", "1.1", "1.2", "end"]
+    assert note.calls == expected
+    assert not trainer.finished
+    assert (trainer.epoch, trainer.step) == (1, 2)
+    resumed = trainer.resume(data, progress=False)
+    assert trainer.finished
+    assert len(resumed) == 6
+    whole = make()
+    whole.fit(data, epochs=2, batch_size=20, progress=False)
+    assert same(trainer.model, whole.model)
+
+
+def test_a_second_fit_goes_on(make: Make, data: cr.data.Dataset) -> None:
+    twice, once = make(optimizer=optim.Adam()), make(optimizer=optim.Adam())
+    for _ in range(2):
+        history = twice.fit(data, epochs=2, batch_size=16, progress=False)
+    once.fit(data, epochs=4, batch_size=16, progress=False)
+    assert same(twice.model, once.model)
+    assert [row["epoch"] for row in history.epochs] == [1, 2, 3, 4]
+
+
+@pytest.mark.usefixtures("single_steps")
+def test_time_spent_elsewhere_does_not_count(make: Make, data: cr.data.Dataset) -> None:
+    import time
+
+    class Slow(Callback):
+        def on_chunk(self, trainer: cr.Trainer) -> None:
+            time.sleep(0.05)
+
+        on_epoch = on_chunk
+
+    trainer = make()
+    started = time.perf_counter()
+    trainer.fit(data, epochs=2, batch_size=10, callbacks=[Slow()], progress=False)
+    whole = time.perf_counter() - started
+    assert whole > 12 * 0.05
+    assert 0 < trainer.seconds_training < whole - 12 * 0.05 - trainer.seconds_compile
+    assert trainer.seconds_compile > 0
+    assert trainer.seconds_training == pytest.approx(
+        sum(row["seconds"] for row in trainer.history.epochs)
+    )

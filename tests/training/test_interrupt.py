@@ -1,0 +1,89 @@
+"""Ctrl-C ends a run between two steps, with everything saved."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import chainrule as cr
+from chainrule.training import Callback
+from chainrule.training.interrupt import Interrupt
+
+from .conftest import Make, same
+
+
+class CtrlC(Callback):
+    def __init__(self, at: int) -> None:
+        self.at, self.ended = at, False
+
+    def on_chunk(self, trainer: cr.Trainer) -> None:
+        if trainer.optimizer.steps == self.at:
+            signal.raise_signal(signal.SIGINT)
+
+    def on_end(self, trainer: cr.Trainer) -> None:
+        self.ended = True
+
+
+@pytest.mark.usefixtures("single_steps")
+@pytest.mark.parametrize("at", [2, 4, 6])
+def test_saved_and_resumed(
+    make: Make, data: cr.data.Dataset, tmp_path: Path, at: int
+) -> None:
+    trainer, ctrl_c = make(), CtrlC(at)
+    with pytest.raises(KeyboardInterrupt):
+        trainer.fit(
+            data,
+            epochs=2,
+            batch_size=16,
+            validation=data,
+            callbacks=[ctrl_c],
+            progress=False,
+            checkpoint=tmp_path,
+        )
+    assert ctrl_c.ended
+    assert trainer.optimizer.steps == at
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    loaded = cr.Trainer.load(tmp_path)
+    assert loaded.optimizer.steps == at
+    whole = make()
+    whole.fit(data, epochs=2, batch_size=16, progress=False)
+    for t in (loaded, trainer):  # from the file, and in the same session
+        history = t.resume(data, validation=data, progress=False)
+        assert same(t.model, whole.model)
+        assert [row["epoch"] for row in history.epochs] == [1, 2]
+        assert all("validation_loss" in row for row in history.epochs)
+
+
+def test_twice_interrupts_at_once() -> None:
+    with Interrupt() as interrupt:
+        signal.raise_signal(signal.SIGINT)
+        assert interrupt.pending
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_handlers_of_ones_own_stay() -> None:
+    noted: list[Any] = []
+    before = signal.signal(signal.SIGINT, lambda *args: noted.append(args))
+    try:
+        with Interrupt() as interrupt:
+            signal.raise_signal(signal.SIGINT)
+        assert len(noted) == 1
+        assert not interrupt.pending
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_other_threads_may_train(make: Make, data: cr.data.Dataset) -> None:
+    trainer = make()
+    thread = threading.Thread(
+        target=lambda: trainer.fit(data, epochs=1, progress=False)
+    )
+    thread.start()
+    thread.join()
+    assert trainer.finished

@@ -1,0 +1,216 @@
+"""Evaluation, prediction, and the kinds of data and models that a Trainer takes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule import nn, optim
+
+from .conftest import Make, pixels, same, small_network
+
+
+def softmax_loss(scores: np.ndarray, labels: np.ndarray) -> float:
+    scores = scores.astype(np.float64)
+    top = scores.max(1, keepdims=True)
+    logs = np.log(np.exp(scores - top).sum(1)) + top[:, 0]
+    return float((logs - scores[np.arange(len(labels)), labels]).mean())
+
+
+def forward(model: nn.Module, x: np.ndarray) -> np.ndarray:
+    w = {k: v.astype(np.float64) for k, v in model.state_dict().items()}
+    hidden = np.maximum(x.astype(np.float64) @ w["0.weight"].T + w["0.bias"], 0)
+    last = max(w)[0]
+    return hidden @ w[f"{last}.weight"].T + w[f"{last}.bias"]
+
+
+def test_evaluate_is_exact_over_partial_batches(
+    make: Make, data: cr.data.Dataset, engine: str
+) -> None:
+    trainer = make(engine=engine, dropout=0.5)  # off in evaluation
+    scores = forward(trainer.model, data.x[...])
+    loss = pytest.approx(softmax_loss(scores, data.y), rel=1e-6)
+    for batch_size in (7, 50, 1000):
+        measured = trainer.evaluate(data, batch_size)
+        assert measured["accuracy"] == (scores.argmax(1) == data.y).mean()
+        assert measured["loss"] == loss
+
+
+@pytest.mark.parametrize("kind", ["dataset", "column", "array", "list", "tensor"])
+def test_predict_takes_what_there_is(
+    make: Make, data: cr.data.Dataset, kind: str
+) -> None:
+    trainer = make()
+    x: Any = {
+        "dataset": data,
+        "column": data.x,
+        "array": data.x[...],
+        "list": data.x[...].tolist(),
+        "tensor": cr.tensor(data.x[...]),
+    }[kind]
+    made = trainer.predict(x, batch_size=16)
+    assert isinstance(made, np.ndarray)
+    assert made.dtype == np.float32
+    np.testing.assert_allclose(made, forward(trainer.model, data.x[...]), rtol=1e-4)
+
+
+def test_predict_of_nothing_and_of_one(make: Make, data: cr.data.Dataset) -> None:
+    trainer = make()
+    assert trainer.predict(np.zeros((0, 6), np.float32)).shape == (0, 3)
+    assert trainer.predict(data.x[:1]).shape == (1, 3)
+
+
+def test_eager_and_engine_share_the_weights(
+    make: Make, data: cr.data.Dataset, engine: str
+) -> None:
+    """Reading fetches from the engine, writing is sent to it, in any order."""
+    trainer = make(engine=engine)
+    trainer.fit(data, epochs=1, batch_size=8, progress=False)
+    x = data.x[:4]
+    eager = trainer.model(cr.tensor(x)).numpy()
+    np.testing.assert_allclose(trainer.predict(x), eager, rtol=1e-4, atol=1e-6)
+    trainer.model[0].weight.copy_(np.zeros((8, 6), np.float32))
+    eager = trainer.model(cr.tensor(x)).numpy()
+    np.testing.assert_allclose(trainer.predict(x), eager, rtol=1e-4, atol=1e-6)
+
+
+def test_other_data_in_between_does_no_harm(make: Make, data: cr.data.Dataset) -> None:
+    """Programs for other targets and sizes take turns over one state."""
+    disturbed, plain = (make(optimizer=optim.Adam()) for _ in range(2))
+    floats = cr.data.Dataset(data.x[...], data.y, classes=3)
+    more = pixels(64, seed=2)
+    for trainer in (disturbed, plain):
+        trainer.fit(data, epochs=1, batch_size=8, progress=False)
+        if trainer is disturbed:
+            before = trainer.evaluate(data)
+            assert trainer.evaluate(floats) == before
+            trainer.evaluate(more)
+            with pytest.raises(cr.ChainruleError):
+                trainer.evaluate((np.zeros((3, 5), np.float32), np.zeros(3, int)))
+            assert trainer.evaluate(data) == before
+        trainer.fit(more, epochs=1, batch_size=8, progress=False)
+        trainer.fit(data, epochs=1, batch_size=8, progress=False)
+    assert same(disturbed.model, plain.model)
+
+
+def test_regression_has_no_accuracy(make: Make) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(40, 6)).astype(np.float32)
+    y = (x @ rng.normal(size=(6, 1))).astype(np.float32)
+    cr.manual_seed(0)
+    trainer = make(
+        model=nn.Linear(6, 1),
+        loss=nn.MSELoss(),
+        optimizer=optim.Adam(lr=0.1),
+    )
+    history = trainer.fit((x, y), epochs=60, batch_size=8, validation=(x, y))
+    assert set(trainer.evaluate((x, y))) == {"loss"}
+    assert "validation_accuracy" not in history.epochs[-1]
+    assert history.epochs[-1]["validation_loss"] < 1e-3
+
+
+def test_loss_of_ones_own(make: Make, data: cr.data.Dataset) -> None:
+    weights = cr.tensor(np.array([1.0, 2.0, 3.0], np.float32))
+
+    def loss(scores: cr.Tensor, labels: cr.Tensor) -> cr.Tensor:
+        return -(scores.log_softmax(1) * weights).mean()
+
+    trainer = make(loss=loss)
+    trainer.fit(data, epochs=1, batch_size=8, progress=False)
+    assert set(trainer.evaluate(data)) == {"loss", "accuracy"}
+
+
+def test_large_tensors_of_the_loss_stay_apart(make: Make) -> None:
+    """Training and evaluation may each use large constants of their own."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(8, 6)).astype(np.float32)
+    y = rng.normal(size=(8, 30)).astype(np.float32)
+    cr.manual_seed(0)
+    model = nn.Linear(6, 30)
+
+    def loss(prediction: cr.Tensor, target: cr.Tensor) -> cr.Tensor:
+        scale = 1.0 if model.training else 100.0
+        error = (prediction - target) * cr.tensor(np.full(30, scale, np.float32))
+        return (error * error).mean()
+
+    trainer = make(model=model, loss=loss, optimizer=optim.SGD(lr=1e-9))
+    history = trainer.fit((x, y), epochs=1, batch_size=8, validation=(x, y))
+    row = history.epochs[0]
+    assert row["validation_loss"] == pytest.approx(1e4 * row["train_loss"], rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("stored", "scale"),
+    [
+        ("float64", None),
+        ("float64", 0.5),
+        ("float16", None),
+        ("int16", 0.01),
+        ("bool", None),
+        ("int64", None),
+        ("uint32", 0.001),
+    ],
+)
+def test_kinds_of_data(make: Make, stored: str, scale: float | None) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 2 if stored == "bool" else 200, (20, 6)).astype(stored)
+    y = rng.integers(0, 3, 20)
+    data = cr.data.Dataset(x, y, scale=scale, classes=3)
+    trainer, reference = make(), make()
+    trainer.fit(data, epochs=1, batch_size=6, validation=data, progress=False)
+    as_float32 = cr.data.Dataset(data.x[...].astype(np.float32), y, classes=3)
+    reference.fit(as_float32, epochs=1, batch_size=6, progress=False)
+    assert same(trainer.model, reference.model)
+    assert trainer.predict(x).dtype == np.float32
+
+
+def test_rows_that_do_not_lie_in_order(make: Make, data: cr.data.Dataset) -> None:
+    turned = cr.data.Dataset(np.asfortranarray(data.x[...]), data.y, classes=3)
+    plain = cr.data.Dataset(data.x[...], data.y, classes=3)
+    made = []
+    for d in (turned, plain):
+        trainer = make()
+        trainer.fit(d, epochs=1, batch_size=8, validation=d, progress=False)
+        made.append(trainer.model)
+    assert same(*made)
+
+
+def test_a_model_in_float64(make: Make, data: cr.data.Dataset) -> None:
+    cr.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 3, dtype="float64"))
+    trainer = make(model=model)
+    trainer.fit(data, epochs=1, batch_size=8, validation=data, progress=False)
+    assert trainer.predict(data).dtype == np.float64
+    assert model.state_dict()["0.weight"].dtype == np.float64
+
+
+def test_an_optimiser_for_some_of_the_parameters(
+    make: Make, data: cr.data.Dataset
+) -> None:
+    model = small_network()
+    before = model.state_dict()
+    last = optim.SGD(model[2].parameters(), lr=0.1, momentum=0.5)
+    trainer = make(model=model, optimizer=last)
+    assert list(last.params) == ["2.weight", "2.bias"]
+    trainer.fit(data, epochs=1, batch_size=8, progress=False)
+    after = model.state_dict()
+    changed = {k for k in before if (before[k] != after[k]).any()}
+    assert changed == {"2.weight", "2.bias"}
+
+
+def test_images_of_any_shape(make: Make) -> None:
+    class Flat(nn.Module):
+        def __init__(self) -> None:
+            self.layer = nn.Linear(12, 2)
+
+        def forward(self, x: cr.Tensor) -> cr.Tensor:
+            return self.layer(x.flatten(1))
+
+    x = np.random.default_rng(0).integers(0, 256, (10, 3, 4)).astype(np.uint8)
+    data = cr.data.Dataset(x, np.arange(10) % 2, scale=1 / 255, classes=2)
+    trainer = make(model=Flat())
+    trainer.fit(data, epochs=1, batch_size=4, validation=data, progress=False)
+    assert trainer.predict(data).shape == (10, 2)

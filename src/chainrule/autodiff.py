@@ -28,13 +28,14 @@ from chainrule.primitives.elementwise import add
 
 
 def cotangents(
-    roots: Mapping[Value, Value], *, stop: Sequence[Value] = ()
+    roots: Mapping[Value, Value], *, stop: Sequence[Value] = (), free: bool = False
 ) -> dict[Value, Value]:
     """∂ℒ/∂v for every tracked value v that the roots depend on.
 
     Args:
         roots: the outputs and their cotangents; for a scalar loss ``{loss: 1}``.
         stop: values behind which the walk does not go.
+        free: forget each node as soon as the walk has passed it.
 
     Returns:
         A map from each forward value to its cotangent, of the same shape.
@@ -62,6 +63,8 @@ def cotangents(
             for value, g, need in zip(node.inputs, contributions, needed, strict=True):
                 if g is not None and need:
                     known[value] = add(known[value], g) if value in known else g
+        if free:
+            node.free()
     return known
 
 

@@ -240,9 +240,7 @@ class CompiledProgram:
                         fix="give them different names: tensor.name = …",
                     )
         self.program = Program({t.entry.name: t.entry for t in traced})
-        self.executable: Executable = load_engine(
-            engine, self.program, threads=threads
-        )
+        self.executable: Executable = load_engine(engine, self.program, threads=threads)
         self.engine = self.executable.engine
         self.seconds_compile = self.executable.seconds_compile
         self._seen: dict[str, int] = {}
@@ -323,6 +321,7 @@ class Compiled:
         self, function: Callable[..., Any], engine: str, threads: int | None
     ) -> None:
         functools.update_wrapper(self, function)
+        self.__name__ = getattr(function, "__name__", "compiled")
         self.function, self.engine, self.threads = function, engine, threads
         self._programs: dict[Any, CompiledProgram] = {}
 

@@ -71,8 +71,6 @@ def value_and_grad(
             )
         root = result.value
         seed = constant(1.0, root.dtype)
-        if context.trace is not None:
-            seed = context.trace.constant(seed)
         with recording() if nested else no_grad():
             known = cotangents({root: seed}, stop=inputs) if root.tracked else {}
             grads = tuple(

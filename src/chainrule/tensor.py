@@ -19,7 +19,6 @@ from chainrule.autodiff import cotangents, recording
 from chainrule.errors import ArgumentError, DTypeError, GradientError, ShapeError
 from chainrule.graph.build import constant as number
 from chainrule.graph.build import context, no_grad
-from chainrule.graph.graph import ancestors
 from chainrule.graph.node import Array, Value
 from chainrule.graph.types import Dim, DType, Shape, Size, as_dtype, size_of
 from chainrule.primitives import activations, elementwise, movement, reduce
@@ -306,15 +305,12 @@ class Tensor:
             seed = context.trace.constant(seed)
         keep = create_graph or retain_graph or context.trace is not None
         with recording() if create_graph else no_grad():
-            known = cotangents({root: seed})
+            known = cotangents({root: seed}, free=not keep)
             for value, g in known.items():
                 if value.owner is not None and value.node is None:
                     owner = value.owner()
                     if owner is not None:
                         _accumulate(owner, g)
-        if not keep:
-            for node in ancestors([root]):
-                node.free()
 
     def zero_grad(self) -> None:
         """Forget the gradient."""

@@ -28,7 +28,8 @@ TOLERANCE = {np.dtype("float32"): 2e-6, np.dtype("float64"): 4e-15}
 native = pytest.param(
     "native",
     marks=pytest.mark.skipif(
-        importlib.util.find_spec("llvmlite") is None, reason="llvmlite has no wheel here"
+        importlib.util.find_spec("llvmlite") is None,
+        reason="llvmlite has no wheel here",
     ),
 )
 ENGINES = ["numpy", native]

@@ -77,7 +77,9 @@ def digits():
     return x, rng.integers(0, 10, 200).astype(np.int32)
 
 
-def run_training(engine, digits, *, chunk, threads=None, batch=13, sizes=(48, 128, 32, 10)):
+def run_training(
+    engine, digits, *, chunk, threads=None, batch=13, sizes=(48, 128, 32, 10)
+):
     cr.manual_seed(3)
     model = network(*sizes)
     x, y = digits
@@ -288,4 +290,6 @@ def test_a_whole_array_sum_is_the_same_for_any_threads(engine):
         for t in (1, 2, 3, 4)
     ]
     assert len({s.tobytes() for s in sums}) == 1
-    assert float(sums[0]) == pytest.approx(float((x.astype(float) ** 2).sum()), rel=1e-6)
+    assert float(sums[0]) == pytest.approx(
+        float((x.astype(float) ** 2).sum()), rel=1e-6
+    )

@@ -50,6 +50,7 @@ def test_labels_outside_the_classes(
     trainer = make()
     before = trainer.model.state_dict()
     for call in (
+        lambda: make().evaluate(wrong),
         lambda: trainer.fit(wrong, epochs=1),
         lambda: trainer.fit(data, epochs=1, validation=wrong),
         lambda: trainer.evaluate(wrong),
@@ -60,6 +61,15 @@ def test_labels_outside_the_classes(
     after = trainer.model.state_dict()
     assert all((after[k] == before[k]).all() for k in before)
     assert trainer.optimizer.schedule.total_steps is None, "nothing was begun"
+
+
+def test_labels_are_checked_before_anything_is_compiled(
+    make: Make, data: cr.data.Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chainrule.training.programs.CompiledProgram", None)
+    wrong = cr.data.Dataset(data.x, data.y + 1)
+    with pytest.raises(errors.ArgumentError, match="3 classes"):
+        make().fit(wrong, epochs=1)
 
 
 @pytest.mark.parametrize("size", [0, -1, 2.5, True, "32"])

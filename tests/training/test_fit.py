@@ -214,6 +214,19 @@ def test_the_state_of_the_model_outside_is_left_alone(
     assert model[0].bias.grad is None
 
 
+def test_old_gradients_move_nothing(make: Make, data: cr.data.Dataset) -> None:
+    """A parameter that the loss does not depend on stays, whatever its ``.grad``."""
+    model = small_network()
+    model.unused = nn.Linear(2, 2)
+    model.forward = lambda x: model[2](model[1](model[0](x)))
+    model.unused.weight.grad = cr.tensor(np.ones((2, 2), np.float32))
+    before = model.state_dict()["unused.weight"]
+    trainer = make(model=model, optimizer=optim.SGD(lr=0.1))
+    trainer.fit(data, epochs=1, batch_size=8, progress=False)
+    assert (model.state_dict()["unused.weight"] == before).all()
+    assert "grad_norm/unused.weight" not in trainer.history.steps
+
+
 class Note(Callback):
     def __init__(self, stop_after: int | None = None) -> None:
         self.calls: list[str] = []

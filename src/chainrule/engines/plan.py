@@ -55,6 +55,7 @@ def make_plan(
     in_place: Callable[[Node, Value, Value], bool],
     size: Callable[[Value], int],
     scratch: Callable[[Node], int] = lambda _: 0,
+    reuse_from: int = 0,
 ) -> Plan:
     """Plan the memory of an entry point.
 
@@ -65,6 +66,8 @@ def make_plan(
             ``new`` over its input ``old``, element by element.
         size: bytes that a value needs.
         scratch: bytes that a node needs for itself while it runs.
+        reuse_from: smaller values keep their memory to themselves; threads then need
+            not wait for each other before it is used again.
     """
     plan = Plan(_set_aside(entry, is_view))
     graph = plan.entry.graph
@@ -83,7 +86,7 @@ def make_plan(
     for value in graph.outputs:
         last[root[value]] = end
     _place_state(plan, in_place, end)
-    _place_arena(plan, in_place, size, scratch)
+    _place_arena(plan, in_place, size, scratch, reuse_from)
     return plan
 
 
@@ -147,6 +150,7 @@ def _place_arena(
     in_place: Callable[[Node, Value, Value], bool],
     size: Callable[[Value], int],
     scratch: Callable[[Node], int],
+    reuse_from: int,
 ) -> None:
     """Give every other value a place, reusing memory whose values are dead."""
     graph = plan.entry.graph
@@ -167,6 +171,8 @@ def _place_arena(
         return best[0]
 
     def release(offset: int, length: int) -> None:
+        if length < reuse_from:
+            return
         free.append((offset, length))
         free.sort()
         merged: list[tuple[int, int]] = []

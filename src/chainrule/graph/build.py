@@ -33,6 +33,10 @@ _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _checked: set[Any] = set()
 _CHECKED_AT_MOST = 10_000
 
+#: Numbers that code has used as constants before.
+_constants: dict[Any, Value] = {}
+_CONSTANTS_AT_MOST = 1000
+
 
 class Trace:
     """One tracing in progress: it turns numbers met on the way into graph values."""
@@ -175,7 +179,12 @@ def constant(number: Any, dtype: DType | str) -> Value:
     >>> constant(0.5, "float32")
     <value: f32[]>
     """
-    value = Value(np.asarray(number, as_dtype(dtype).numpy))
+    key = (type(number), repr(number), dtype)
+    value = _constants.get(key)
+    if value is None:
+        value = Value(np.asarray(number, as_dtype(dtype).numpy))
+        if len(_constants) < _CONSTANTS_AT_MOST and isinstance(number, int | float):
+            _constants[key] = value
     return value if context.trace is None else context.trace.constant(value)
 
 
@@ -230,8 +239,8 @@ class scope:  # noqa: N801 - used like a function
 
     def __enter__(self) -> None:
         self.saved = saved = context.scope
-        context.scope = f"{saved}.{self.name}" if saved and self.name else (
-            saved or self.name
+        context.scope = (
+            f"{saved}.{self.name}" if saved and self.name else (saved or self.name)
         )
 
     def __exit__(self, *_: object) -> None:

@@ -7,25 +7,37 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from chainrule.graph.node import Array, Node, Value
+from chainrule.graph.primitive import Region
 from chainrule.graph.types import is_symbolic
 
 Reference = Callable[..., Array | tuple[Array, ...]]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Tape:
     """A graph made ready to be run by its references.
+
+    Regions are opened, and what depends on no input is worked out already.
 
     Attributes:
         slots: how many values there are; the inputs come first.
         steps: (reference, attributes, whether those contain N, inputs, outputs).
         outputs: the slots of the graph's outputs.
+        constants: (slot, array) of what is known already.
     """
 
     slots: int
     steps: list[tuple[Reference, dict[str, Any], bool, list[int], list[int]]]
     outputs: list[int]
+    constants: list[tuple[int, Array]]
+
+    def new_slot(self) -> int:
+        """One more slot."""
+        self.slots += 1
+        return self.slots - 1
 
 
 class Graph:
@@ -56,18 +68,10 @@ class Graph:
     @cached_property
     def tape(self) -> Tape:
         """The nodes as calls of references on numbered slots."""
-        slot = {value: i for i, value in enumerate(self.values())}
-        steps = [
-            (
-                node.primitive.reference,
-                node.attrs,
-                any(is_symbolic(a) for a in node.attrs.values()),
-                [slot[v] for v in node.inputs],
-                [slot[v] for v in node.outputs if v is not None],
-            )
-            for node in self.nodes
-        ]
-        return Tape(len(slot), steps, [slot[v] for v in self.outputs])
+        made = Tape(len(self.inputs), [], [], [])
+        slot = {value: i for i, value in enumerate(self.inputs)}
+        made.outputs.extend(_write(made, self, slot))
+        return made
 
     def values(self) -> Iterable[Value]:
         """Every value: the inputs, then what each node computes."""
@@ -84,6 +88,31 @@ class Graph:
 
     def __repr__(self) -> str:
         return f"<graph {self.name}: {len(self.nodes)} nodes>"
+
+
+def _write(tape: Tape, graph: Graph, slot: dict[Value, int]) -> list[int]:
+    """Append the nodes of ``graph`` to a tape; the slots of its outputs."""
+    for node in graph.nodes:
+        known = dict(tape.constants)
+        inputs = [slot[v] for v in node.inputs]
+        outputs = [v for v in node.outputs if v is not None]
+        symbolic = any(is_symbolic(a) for a in node.attrs.values())
+        fixed = not symbolic and not any(is_symbolic(v.shape) for v in node.inputs)
+        if isinstance(node.primitive, Region) and fixed:
+            body = node.primitive.body([v.type for v in node.inputs], node.attrs)
+            inner = dict(zip(body.inputs, inputs, strict=True))
+            slot.update(zip(outputs, _write(tape, body, inner), strict=True))
+            continue
+        places = [tape.new_slot() for _ in outputs]
+        slot.update(zip(outputs, places, strict=True))
+        if fixed and len(places) == 1 and all(i in known for i in inputs):
+            made = node.primitive.reference(*(known[i] for i in inputs), **node.attrs)
+            tape.constants.append((places[0], np.asarray(made)))
+        else:
+            tape.steps.append(
+                (node.primitive.reference, node.attrs, symbolic, inputs, places)
+            )
+    return [slot[v] for v in graph.outputs]
 
 
 def ancestors(roots: Iterable[Value], stop: Iterable[Value] = ()) -> list[Node]:

@@ -60,6 +60,8 @@ def evaluate(
     tape = graph.tape
     known: list[Any] = [None] * tape.slots
     known[: len(arrays)] = map(np.asarray, arrays)
+    for i, array in tape.constants:
+        known[i] = array
     if n is None and graph.symbolic:
         n = solve_n([(v.shape, a.shape) for v, a in zip(graph.inputs, known)])
     for reference, attrs, symbolic, ins, outs in tape.steps:

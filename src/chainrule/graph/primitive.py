@@ -167,8 +167,72 @@ class Region(Primitive):
             )
         return _bodies[self.name][key]
 
+    def cotangents(
+        self,
+        gs: tuple[Cotangent, ...],
+        ys: tuple[Value | None, ...],
+        inputs: tuple[Value, ...],
+        needed: tuple[bool, ...],
+        attrs: dict[str, Any],
+    ) -> Sequence[Cotangent]:
+        """One chain rule step; on numbers alone the rule's graph is made only once."""
+        from chainrule.graph.build import context
+        from chainrule.graph.interpret import evaluate
+
+        if context.trace is not None or context.grad:
+            return Primitive.cotangents(self, gs, ys, inputs, needed, attrs)
+        given = (*gs, *ys, *inputs)
+        types = tuple([None if v is None else (v.shape, v.dtype) for v in given])
+        key = (types, needed, *attrs.values())
+        rules = _rules.setdefault(self.name, {})
+        if key not in rules:
+            if len(rules) >= _RULES_AT_MOST:
+                rules.clear()
+            rules[key] = self._rule_graph(gs, ys, inputs, needed, attrs)
+        graph, positions = rules[key]
+        made = evaluate(graph, [v.array for v in given if v is not None])
+        result: list[Cotangent] = [None] * len(inputs)
+        for i, array in zip(positions, made, strict=True):
+            result[i] = Value(array)
+        return result
+
+    def _rule_graph(
+        self,
+        gs: tuple[Cotangent, ...],
+        ys: tuple[Value | None, ...],
+        inputs: tuple[Value, ...],
+        needed: tuple[bool, ...],
+        attrs: dict[str, Any],
+    ) -> tuple[Graph, list[int]]:
+        """The derivative rule as a graph, and which inputs its outputs belong to."""
+        from chainrule.graph.build import trace
+
+        given = (*gs, *ys, *inputs)
+        positions: list[int] = []
+
+        def rule(*values: Value) -> list[Value]:
+            rest = iter(values)
+            full = [None if v is None else next(rest) for v in given]
+            a, b = len(gs), len(gs) + len(ys)
+            arguments = tuple(v for v in full[b:] if v is not None)
+            back = Primitive.cotangents(
+                self, tuple(full[:a]), tuple(full[a:b]), arguments, needed, attrs
+            )
+            found = [(i, g) for i, g in enumerate(back) if g is not None]
+            positions[:] = [i for i, _ in found]
+            return [g for _, g in found]
+
+        types = [v.type for v in given if v is not None]
+        graph = trace(rule, types, name=f"{self.name}_vjp", tracked=True)
+        return graph, positions
+
     def __repr__(self) -> str:
         return f"<region {self.name}>"
+
+
+#: Derivative rules of regions as graphs, for the types met so far.
+_rules: dict[str, dict[Any, tuple[Graph, list[int]]]] = {}
+_RULES_AT_MOST = 256
 
 
 _bodies: dict[str, dict[Any, Graph]] = {}

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 #: Seconds that a chunk should take: short enough for Ctrl-C and a progress bar.
 CHUNK = 0.05
 #: A snapshot of the state may cost this share of the time since the last one.
-SHARE = 0.05
+SHARE = 0.02
 
 
 class Pace:

@@ -32,6 +32,12 @@ from chainrule.graph.types import Dim, Size, resolve, size_of
 
 #: Arrays of fixed shape with at most this many elements are one thread's work.
 SMALL = 4096
+#: Arrays with a batch axis are, up to this many: the scores of a small batch, whose
+#: many little loops would otherwise meet at barriers that cost more than they save.
+SMALL_BATCH = 1500
+
+#: Memory of fewer bytes is not used twice within a step.
+REUSE_FROM = 32 * 1024
 
 #: How threads share an access: two equal keys mean that each thread touches only what
 #: it touched itself. None is anything else.
@@ -95,6 +101,13 @@ class Session:
         if isinstance(dim, Size):
             return self.b.mul(self.n, I64(dim.factor)) if dim.factor != 1 else self.n
         return I64(dim)
+
+    def small(self, shape: Sequence[Dim]) -> bool:
+        """Whether an array of this shape is one thread's work."""
+        total = size_of(tuple(shape))
+        if isinstance(total, int):
+            return total <= SMALL
+        return total.at(self.n_max or 1) <= SMALL_BATCH
 
     def barrier(self) -> None:
         """Have all threads meet."""
@@ -220,7 +233,7 @@ class Frame:
         loops = [place.loops(order) for _, place in operands]
         if any(size == 0 for size, _ in loops[0]):
             return
-        part, loops = shared(loops)
+        part, loops = shared(loops, self.session.small)
         loops = collapsed(loops)
         sizes = [size for size, _ in loops[0]]
         if len(sizes) and part.scale == 1 and sizes[0] != part.units:
@@ -304,22 +317,26 @@ def plan_memory(
         return count * value.dtype.itemsize
 
     return make_plan(
-        entry, is_view=is_view, in_place=in_place, size=size, scratch=scratch
+        entry,
+        is_view=is_view,
+        in_place=in_place,
+        size=size,
+        scratch=scratch,
+        reuse_from=REUSE_FROM,
     )
 
 
 Loops = list[tuple[tuple[Dim, Dim], ...]]
 
 
-def shared(loops: Loops) -> tuple[Part, Loops]:
+def shared(loops: Loops, small: Callable[[Sequence[Dim]], bool]) -> tuple[Part, Loops]:
     """How threads share nested loops: by the outermost one."""
     if not loops[0]:
         return Part(1, single=True), [((1, 0),) for _ in loops]
-    total = size_of(tuple(size for size, _ in loops[0]))
-    single = isinstance(total, int) and total <= SMALL
+    single = small([size for size, _ in loops[0]])
     units = loops[0][0][0]
     if units == 1 and not single:  # the first axis tells nothing: drop it
-        return shared([mine[1:] for mine in loops])
+        return shared([mine[1:] for mine in loops], small)
     return Part(units, single=single), loops
 
 

@@ -14,7 +14,6 @@ from llvmlite import ir
 from chainrule.engines.native.arrange import Places, arrange
 from chainrule.engines.native.emit import (
     ONE,
-    SMALL,
     Frame,
     Key,
     Part,
@@ -41,12 +40,6 @@ from chainrule.passes import prepare
 from chainrule.primitives.matmul import parse_dims
 
 Loop = tuple[Dim, Dim]
-
-
-def is_small(shape: Sequence[Dim]) -> bool:
-    """Whether an array of this shape is one thread's work."""
-    total = size_of(tuple(shape))
-    return isinstance(total, int) and total <= SMALL
 
 
 def merged(loops: list[Loop]) -> list[Loop]:
@@ -151,7 +144,7 @@ def argmax(frame: Frame, node: Node) -> None:
     function = session.kernels.once(
         ("argmax", dtype, rank), "argmax", 2, 3 * rank + 4, emit
     )
-    part = Part(kept[0][0], single=is_small([d for d, _ in kept]))
+    part = Part(kept[0][0], single=session.small(x.shape))
     keys = row_keys(frame, part, [(out, outs[0]), (x, kept[0][1])])
     session.touch([frame.access(out, keys[0], write=True), frame.access(x, keys[1])])
     numbers = [d for d, _ in kept] + [s for _, s in kept] + outs
@@ -203,7 +196,7 @@ def take(frame: Frame, node: Node) -> None:
     count = size_of(indices.shape)
     if count == 0 or width == 0:
         return
-    part = Part(count, single=is_small(out.shape))
+    part = Part(count, single=session.small(out.shape))
     keys = row_keys(frame, part, [(out, width), (indices, 1)])
     session.touch(
         [
@@ -388,7 +381,7 @@ def contraction(frame: Frame, node: Node) -> None:
     key = ("contraction", lhs.dtype, wide, rank, depth, tuple(place_of))
     count = 4 * rank + 3 * depth + 6 * window + 2
     function = session.kernels.once(key, "contraction", 3, count, emit)
-    part = Part(out_loops[0][0], single=is_small(out.shape))
+    part = Part(out_loops[0][0], single=session.small(out.shape))
     keys = row_keys(
         frame, part, [(out, out_loops[0][1]), (lhs, left[0]), (rhs, right[0])]
     )

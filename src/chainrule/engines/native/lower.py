@@ -14,7 +14,7 @@ from llvmlite import ir
 
 from chainrule.engines.native import loops
 from chainrule.engines.native.arrange import as_product
-from chainrule.engines.native.emit import ONE, SMALL, Access, Frame, Part
+from chainrule.engines.native.emit import ONE, Access, Frame, Part
 from chainrule.engines.native.kernels import SLAB
 from chainrule.engines.native.layout import Place, row_major
 from chainrule.engines.native.matmul import choose_tile, emit_matmul, host_target
@@ -258,7 +258,7 @@ def _reduce(op: str) -> Lowering:
             return
         if not kept:
             kept, outs = [(1, 0)], [(1, 0)]
-        part = Part(kept[0][0], single=loops.is_small([d for d, _ in kept]))
+        part = Part(kept[0][0], single=whole or session.small(x.shape))
         inner = reduced[-1][1] if reduced[-1][1] in (0, 1) else None
         assert inner is None or isinstance(inner, int)
         function = session.kernels.reduce(op, x.dtype, len(kept), len(reduced), inner)
@@ -396,9 +396,8 @@ def _dot(frame: Frame, node: Node) -> None:
     # How far apart panels are: in B and in C each by its own layout.
     b_step: Dim = depth * width if pb.panel else width
     c_step: Dim = rows * width if target.panel else width
-    size = rows * columns if isinstance(rows, int) else None
     weight = depth * columns * dtype.itemsize if isinstance(depth, int) else None
-    if size is not None and size <= SMALL:
+    if session.small((rows, columns)):
         part, by_panels = Part(rows, single=True), False
     elif count > 1 and (target.panel or (weight is not None and weight > OWNED_BYTES)):
         part, by_panels = Part(count), True
@@ -459,9 +458,7 @@ def _whole_product(
     """A product without panels: threads share the rows, or the columns of few rows."""
     a, b, out = values
     session = frame.session
-    single = (
-        isinstance(rows, int) and isinstance(columns, int) and rows * columns <= SMALL
-    )
+    single = session.small((rows, columns))
     by_columns = isinstance(rows, int) and rows < 8 and not single
     fixed = isinstance(columns, int) and not by_columns
     function, extra = kernel(fixed)

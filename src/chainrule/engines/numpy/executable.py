@@ -7,6 +7,7 @@ every view is made when the function is written, so a step allocates (almost) no
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -102,12 +103,11 @@ def allocate(
     values: Sequence[Value], turned: Sequence[bool], n: int | None
 ) -> list[Array]:
     """Zeros for values of one dtype, one after the other in memory."""
-    sizes = [size_of(resolve(v.shape, n)) for v in values]
-    memory = np.zeros(sum(sizes), values[0].dtype.numpy)  # type: ignore[arg-type]
+    sizes = [math.prod(resolve(v.shape, n)) for v in values]
+    memory = np.zeros(sum(sizes), values[0].dtype.numpy)
     arrays: list[Array] = []
     at = 0
     for value, size, other_way in zip(values, sizes, turned, strict=True):
-        assert isinstance(size, int)
         arrays.append(_shaped(memory[at : at + size], value, other_way, n))
         at += size
     return arrays
@@ -248,7 +248,8 @@ class Function:
                 turned = [v in self.turned for v in members]
                 placed |= zip(members, allocate(members, turned, self.n))
         for position in range(len(group[0].outputs)):
-            names = [state_of[node.outputs[position]] for node in group]  # type: ignore[index]
+            made = [node.outputs[position] for node in group]
+            names = [state_of[v] for v in made if v is not None]
             if side_by_side([self.state[name] for name in names]) is None:
                 return
         self.placed |= placed

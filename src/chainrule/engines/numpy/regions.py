@@ -163,7 +163,9 @@ def _block(
         function.line(f"copyto({target}, {source})")
 
 
-def _writable(body: Graph, target: Array, flat: Mapping[Value, Array | str], at: int) -> bool:
+def _writable(
+    body: Graph, target: Array, flat: Mapping[Value, Array | str], at: int
+) -> bool:
     """Whether no node after ``at`` reads the memory of ``target`` as an input."""
     later = {v for node in body.nodes[at + 1 :] for v in node.inputs}
     return not any(

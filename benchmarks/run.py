@@ -29,8 +29,9 @@ REST = 0.1  # seconds between turns: other libraries' threads spin on for a whil
 
 def job(batch: int, steps: int) -> tuple:
     """Images, labels, batches and initial weights of one row."""
-    import chainrule as cr
     from ours import network
+
+    import chainrule as cr
 
     train, _ = cr.data.mnist()
     x, y = np.ascontiguousarray(train.x.stored), train.y
@@ -78,10 +79,10 @@ def engine_row(engine: str, peer: str, batch: int, threads: int, rounds: int) ->
 def eager_row(threads: int, rounds: int) -> dict:
     """Eager forward and backward pass at B = 32 against PyTorch's."""
     import torch
-
-    import chainrule as cr
     from ours import Eager
     from peers.torch_eager import Peer
+
+    import chainrule as cr
 
     torch.set_num_threads(threads)
     x, y, order, weights = job(32, 1)

@@ -35,7 +35,7 @@ from chainrule.primitives.updates import adam_update
 ENGINES = ["numpy"]
 if importlib.util.find_spec("llvmlite") is not None:
     ENGINES.append("native")
-#: Sizes that meet every path: a vector's width, panels, odd ones, more than one thread's.
+#: Sizes that meet every path: a vector's width, panels, odd ones, work for threads.
 WIDTHS = [1, 3, 16, 33, 64, 128]
 
 
@@ -58,7 +58,9 @@ def grow(draw, pool: list[Value]) -> None:
         op = draw(st.sampled_from([reduce_sum, reduce_max]))
         made = op(x, axes=(axis,))
     elif kind == 5:
-        made = broadcast_to(reduce_sum(x, axes=tuple(range(len(x.shape)))), shape=x.shape)
+        made = broadcast_to(
+            reduce_sum(x, axes=tuple(range(len(x.shape)))), shape=x.shape
+        )
     elif kind == 6 and len(x.shape) == 2:
         partners = [
             (v, dims)
@@ -130,9 +132,7 @@ def programs(draw) -> tuple[Program, int]:
     graph = Graph("main", [*inputs, *states], [*visible, *replaced.values()])
     names = tuple(s.name or "" for s in states)
     places = {k: len(visible) + i for i, k in enumerate(replaced)}
-    entry = Entry(
-        "main", graph, ("batch", "other"), (), names, places, len(visible)
-    )
+    entry = Entry("main", graph, ("batch", "other"), (), names, places, len(visible))
     return Program({"main": entry}), draw(st.sampled_from([1, 2, 5, 40]))
 
 
@@ -163,7 +163,9 @@ def check(engine: str, program: Program, n: int) -> None:
     rng = np.random.default_rng(0)
     arrays = {
         v.name: np.asarray(
-            rng.uniform(-1, 1, [d.at(n) if isinstance(d, Size) else d for d in v.shape]),
+            rng.uniform(
+                -1, 1, [d.at(n) if isinstance(d, Size) else d for d in v.shape]
+            ),
             np.float32,
         )
         for v in entry.graph.inputs

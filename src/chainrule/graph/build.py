@@ -179,7 +179,7 @@ def constant(number: Any, dtype: DType | str) -> Value:
     >>> constant(0.5, "float32")
     <value: f32[]>
     """
-    key = (type(number), repr(number), dtype)
+    key = (repr(number), dtype)
     value = _constants.get(key)
     if value is None:
         value = Value(np.asarray(number, as_dtype(dtype).numpy))

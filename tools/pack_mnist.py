@@ -4,8 +4,8 @@
 
 FOLDER holds train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz,
 t10k-images-idx3-ubyte.gz and t10k-labels-idx1-ubyte.gz. Mirrors compress them in
-their own ways, so what is checked is the published SHA-256 of the content. The
-same content and the same zlib give the same packed file, byte for byte.
+their own ways, so what is checked are the published MD5 and SHA-256 of the content.
+The same content and the same zlib give the same packed file, byte for byte.
 """
 
 import argparse
@@ -22,7 +22,13 @@ from chainrule.errors import DataError
 
 TARGET = Path(__file__).parents[1] / "src" / "chainrule" / "data" / FILE
 
-# SHA-256 of the content of each file, without the gzip around it.
+# MD5 and SHA-256 of the content of each file, without the gzip around it.
+MD5 = {
+    "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
+    "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
+    "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
+    "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
+}
 SHA256 = {
     "train-images-idx3-ubyte": (
         "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"
@@ -70,7 +76,7 @@ def parse_idx(data: bytes, name: str) -> np.ndarray:
 
 
 def load(folder: Path, name: str) -> np.ndarray:
-    """The array in one of the original files, after a check of its SHA-256."""
+    """The array in one of the original files, after a check of what it holds."""
     path = folder / f"{name}.gz"
     try:
         data = gzip.decompress(path.read_bytes())
@@ -81,13 +87,14 @@ def load(folder: Path, name: str) -> np.ndarray:
             got=f"{type(error).__name__}: {error}",
             fix="get the original file again",
         ) from error
-    if (found := hashlib.sha256(data).hexdigest()) != SHA256[name]:
-        raise DataError(
-            f"{path} is not the original file.",
-            expected=f"content of SHA-256 {SHA256[name]}",
-            got=found,
-            fix="get the original file again",
-        )
+    for kind, known in (("md5", MD5), ("sha256", SHA256)):
+        if (found := hashlib.new(kind, data).hexdigest()) != known[name]:
+            raise DataError(
+                f"{path} is not the original file.",
+                expected=f"content of {kind} {known[name]}",
+                got=found,
+                fix="get the original file again",
+            )
     return parse_idx(data, name)
 
 

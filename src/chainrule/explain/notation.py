@@ -16,6 +16,7 @@ declares as its formula.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -39,18 +40,18 @@ _SIGNS = {"odot": (" ⊙ ", r" \odot "), "conv": (" ∗ ", " * ")}
 
 
 @dataclass(frozen=True)
-class Expr:
+class Expr(ABC):
     """Base of all expressions; equal trees are equal expressions."""
 
     level: ClassVar[int] = ATOM
 
+    @abstractmethod
     def latex(self) -> str:
         """The expression in LaTeX's mathematics mode."""
-        raise NotImplementedError
 
+    @abstractmethod
     def spell(self, numbers: Numbers) -> list[Piece]:
         """The text in pieces, with the arrays of ``numbers`` for their symbols."""
-        raise NotImplementedError
 
     def pieces(self, numbers: Numbers) -> list[Piece]:
         """The text in pieces; this expression may itself stand for numbers."""

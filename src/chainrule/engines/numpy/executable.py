@@ -36,6 +36,9 @@ from chainrule.graph.program import Entry, Program
 from chainrule.graph.types import resolve, size_of
 from chainrule.passes import prepare
 
+#: Functions kept: one for each entry point and batch size, the oldest dropped first.
+FUNCTIONS_AT_MOST = 16
+
 
 class NumpyExecutable:
     """A program on the NumPy engine.
@@ -92,6 +95,8 @@ class NumpyExecutable:
         key = (entry, n)
         if key not in self._functions:
             started = time.perf_counter()
+            if len(self._functions) >= FUNCTIONS_AT_MOST:
+                self._functions.pop(next(iter(self._functions)))
             self._functions[key] = Function(
                 self.entries[entry], self.state, self.weights, self.groups[entry], n
             )

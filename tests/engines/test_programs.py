@@ -293,3 +293,25 @@ def test_a_whole_array_sum_is_the_same_for_any_threads(engine):
     assert float(sums[0]) == pytest.approx(
         float((x.astype(float) ** 2).sum()), rel=1e-6
     )
+
+
+def test_gradients_of_functions_compile(engine):
+    def f(x, y):
+        return (x * x * y).sum()
+
+    x, y = np.array([1.0, 2.0], np.float32), np.array([3.0, 5.0], np.float32)
+    first = cr.compile(cr.grad(f), engine=engine)(x, y)
+    np.testing.assert_allclose(first.numpy(), 2 * x * y)
+    value, both = cr.compile(cr.value_and_grad(f, argnums=(0, 1)), engine=engine)(x, y)
+    assert float(value) == 23.0
+    np.testing.assert_allclose(both[1].numpy(), x * x)
+    second = cr.compile(cr.grad(lambda x: cr.grad(f)(x, y).sum()), engine=engine)(x)
+    np.testing.assert_allclose(second.numpy(), 2 * y)
+
+
+def test_a_callable_without_a_name_compiles(engine):
+    import functools
+
+    plus = functools.partial(lambda x, by: x + by, by=2.0)
+    made = cr.compile(plus, engine=engine)(np.ones(3, np.float32))
+    np.testing.assert_array_equal(made.numpy(), [3, 3, 3])

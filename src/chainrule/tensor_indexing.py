@@ -59,7 +59,15 @@ def index(t: Tensor, key: Any) -> Tensor:
                     fix="index twice, or flatten the axes first",
                 )
             gather = (len([s for s in shape if s is not None]), k)
-            k = slice(None)
+            # A mask stands for all the axes that it covers: they are taken whole here.
+            covered = k.ndim if k.dtype is DType.bool else 1
+            for size in t.shape[axis : axis + covered]:
+                starts.append(0)
+                stops.append(size)
+                strides.append(1)
+                shape.append(size)
+            axis += covered
+            continue
         if isinstance(k, slice) and k == slice(None):
             starts.append(0)
             stops.append(dim)
@@ -117,6 +125,12 @@ def _array_key(k: Any) -> Any:
     if isinstance(k, int | np.integer) and not isinstance(k, bool):
         return int(k)
     made = as_tensor(k)
+    if made.dtype is DType.bool and made.ndim == 0:
+        raise ArgumentError(
+            "A single truth value does not index.",
+            expected="a mask with an axis, or an integer",
+            got=repr(k),
+        )
     if made.dtype is DType.bool or made.dtype.is_integer:
         return int(made) if made.ndim == 0 and made.dtype is not DType.bool else made
     raise ArgumentError(

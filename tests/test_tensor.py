@@ -1,0 +1,274 @@
+"""The eager tensor against NumPy: operators, indexing, broadcasting, exchange."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+import chainrule as cr
+from chainrule.errors import (
+    ArgumentError,
+    DTypeError,
+    GradientError,
+    ShapeError,
+)
+
+SHAPES = hnp.array_shapes(min_dims=0, max_dims=3, max_side=4)
+
+
+def numbers(shape, seed=0):
+    return np.random.default_rng(seed).uniform(0.5, 2.0, shape).astype(np.float32)
+
+
+@settings(deadline=None, max_examples=150)
+@given(hnp.mutually_broadcastable_shapes(num_shapes=2, max_dims=3, max_side=3))
+def test_operators_broadcast_like_numpy(shapes):
+    a, b = numbers(shapes.input_shapes[0]), numbers(shapes.input_shapes[1], 1)
+    x, y = cr.tensor(a), cr.tensor(b)
+    for got, wanted in (
+        (x + y, a + b),
+        (x - y, a - b),
+        (x * y, a * b),
+        (x / y, a / b),
+        (x < y, a < b),
+        (x >= y, a >= b),
+        (x != y, a != b),
+        (cr.maximum(x, y), np.maximum(a, b)),
+        (cr.where(x > y, x, y), np.where(a > b, a, b)),
+    ):
+        np.testing.assert_array_equal(got.numpy(), wanted)
+        assert got.shape == wanted.shape
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.data())
+def test_basic_indexing_is_numpys(data):
+    shape = data.draw(SHAPES)
+    key = data.draw(hnp.basic_indices(shape, allow_newaxis=True, allow_ellipsis=True))
+    array = np.arange(int(np.prod(shape)), dtype=np.float32).reshape(shape)
+    got = cr.tensor(array)[key]
+    np.testing.assert_array_equal(got.numpy(), array[key])
+    assert got.shape == np.asarray(array[key]).shape
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.data())
+def test_rows_by_index_and_mask_are_numpys(data):
+    shape = data.draw(hnp.array_shapes(min_dims=1, max_dims=3, max_side=4))
+    array = np.arange(int(np.prod(shape)), dtype=np.float32).reshape(shape)
+    axis = data.draw(st.integers(0, len(shape) - 1))
+    index = data.draw(
+        hnp.arrays(np.int64, (3,), elements=st.integers(-shape[axis], shape[axis] - 1))
+    )
+    key = (slice(None),) * axis + (index,)
+    np.testing.assert_array_equal(cr.tensor(array)[key].numpy(), array[key])
+    mask = data.draw(hnp.arrays(bool, shape))
+    np.testing.assert_array_equal(cr.tensor(array)[mask].numpy(), array[mask])
+
+
+def test_indexing_has_a_gradient():
+    x = cr.tensor(np.arange(12.0).reshape(3, 4), requires_grad=True)
+    (x[::-1, 1:4:2] * 2.0).sum().backward()
+    wanted = np.zeros((3, 4))
+    wanted[:, [1, 3]] = 2
+    np.testing.assert_array_equal(x.grad.numpy(), wanted)
+    x.grad = None
+    x[[0, 0, 2]].sum().backward()
+    np.testing.assert_array_equal(x.grad.numpy(), [[2] * 4, [0] * 4, [1] * 4])
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ((3,), (3,)),
+        ((2, 3), (3,)),
+        ((3,), (3, 2)),
+        ((2, 3), (3, 4)),
+        ((5, 2, 3), (5, 3, 2)),
+        ((5, 2, 3), (3, 2)),
+        ((2, 3), (5, 3, 4)),
+    ],
+)
+def test_matmul_is_numpys(a, b):
+    x, y = numbers(a), numbers(b, 1)
+    np.testing.assert_allclose((cr.tensor(x) @ cr.tensor(y)).numpy(), x @ y, rtol=1e-6)
+    np.testing.assert_allclose((x @ cr.tensor(y)).numpy(), x @ y, rtol=1e-6)
+
+
+@pytest.mark.parametrize("axis", [None, 0, 1, -1, (0, 2), (1, 2)])
+@pytest.mark.parametrize("keepdims", [False, True])
+def test_reductions_are_numpys(axis, keepdims):
+    a = numbers((2, 3, 4))
+    x = cr.tensor(a)
+    for name in ("sum", "mean", "max", "min"):
+        got = getattr(x, name)(axis, keepdims=keepdims).numpy()
+        wanted = getattr(a, name)(axis=axis, keepdims=keepdims)
+        np.testing.assert_allclose(got, wanted, rtol=1e-6)
+    assert int(x.argmax()) == a.argmax()
+
+
+@pytest.mark.parametrize("power", [0, 1, 2, 3, 7, -1, -2, 0.5, 1.5])
+def test_powers(power):
+    a = numbers((3,)).astype(np.float64)
+    np.testing.assert_allclose((cr.tensor(a) ** power).numpy(), a**power, rtol=1e-12)
+    cr.check_gradients(lambda x: x**power, a)
+
+
+def test_dtypes_of_results():
+    f32, f64 = cr.tensor([1.5]), cr.tensor(np.array([1.5]))
+    i32, u8 = cr.tensor(np.int32([2])), cr.tensor(np.uint8([3]))
+    assert f32.dtype is cr.float32
+    assert f64.dtype is cr.float64
+    assert (f32 + f64).dtype is cr.float64
+    assert (i32 + f32).dtype is cr.float32
+    assert (i32 + u8).dtype is cr.int32
+    assert (i32 * 2).dtype is cr.int32
+    assert (i32 * 0.5).dtype is cr.float32
+    assert (i32 / i32).dtype is cr.float32
+    assert (f64 * 2).dtype is cr.float64
+    assert cr.tensor([1, 2]).mean().dtype is cr.float32
+
+
+def test_exchange_with_numpy():
+    x = cr.tensor([[1.0, 2.0]])
+    np.testing.assert_array_equal(np.asarray(x), [[1, 2]])
+    np.testing.assert_array_equal(np.from_dlpack(x), [[1, 2]])
+    assert np.asarray(x, dtype="float64").dtype == np.float64
+
+    class Foreign:
+        def __dlpack__(self, **options):
+            return np.ones(3, np.float32).__dlpack__(**options)
+
+        def __dlpack_device__(self):
+            return np.ones(3, np.float32).__dlpack_device__()
+
+    assert cr.tensor(Foreign()).tolist() == [1, 1, 1]
+    assert isinstance(np.ones(1, np.float32) * cr.tensor([2.0]), cr.Tensor)
+
+
+def test_a_tensor_has_its_own_memory():
+    array = np.zeros(2, np.float32)
+    x = cr.tensor(array)
+    array[0] = 1
+    assert x.tolist() == [0, 0]
+
+
+def test_gradients_add_up_and_history_is_freed():
+    x = cr.tensor([2.0], requires_grad=True)
+    for _ in range(2):
+        (x * x).sum().backward()
+    assert x.grad.tolist() == [8.0]
+    loss = (x * x).sum()
+    loss.backward(retain_graph=True)
+    loss.backward()
+    with pytest.raises(GradientError, match="retain_graph=True"):
+        loss.backward()
+
+
+def test_forgotten_results_free_their_history_without_the_collector():
+    x = cr.tensor(np.ones(1000), requires_grad=True)
+    gc.disable()
+    try:
+        y = x * 2.0
+        for _ in range(5):
+            y = y * y
+        ghost = weakref.ref(y.value.node.inputs[0])
+        del y
+        assert ghost() is None
+    finally:
+        gc.enable()
+
+
+def test_create_graph():
+    x = cr.tensor(3.0, requires_grad=True)
+    (x * x * x).backward(create_graph=True)
+    first = x.grad
+    x.grad = None
+    first.backward()
+    assert float(x.grad) == 18.0
+
+
+def test_no_grad_and_detach():
+    x = cr.tensor([1.0], requires_grad=True)
+    with cr.no_grad():
+        assert not (x * 2.0).requires_grad
+    y = (x * 2.0).detach()
+    assert not y.requires_grad
+    assert (x * y).requires_grad
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (
+            lambda: cr.tensor([1.0, 2.0]) + cr.tensor([1.0, 2.0, 3.0]),
+            ShapeError,
+            "combine",
+        ),
+        (lambda: cr.tensor([[1.0], [2.0, 3.0]]), ArgumentError, "equal lengths"),
+        (lambda: cr.tensor("abc"), DTypeError, "element type"),
+        (lambda: cr.tensor([1.0]).backward(), GradientError, "requires_grad=True"),
+        (
+            lambda: cr.tensor([1.0, 2.0], requires_grad=True).backward(),
+            GradientError,
+            "scalar",
+        ),
+        (lambda: cr.tensor([1, 2], requires_grad=True), DTypeError, "floating"),
+        (lambda: cr.tensor([1.0, 2.0])[2], ShapeError, "out of range"),
+        (lambda: cr.tensor([1.0])[0, 0], ShapeError, "Too many"),
+        (lambda: cr.tensor([1.0])[True], ArgumentError, "truth value"),
+        (lambda: cr.tensor([1.0])[[True, False]], ShapeError, "mask"),
+        (lambda: cr.tensor([1.0, 2.0]).reshape(3), ShapeError, "elements"),
+        (lambda: cr.tensor([1.0]).sum(1), ShapeError, "does not exist"),
+        (lambda: cr.tensor([1.0]) ** cr.tensor([1.0]), ArgumentError, "exponent"),
+        (
+            lambda: cr.tensor([[1.0, 2.0]]) @ cr.tensor([[1.0, 2.0]]),
+            ShapeError,
+            "multiply",
+        ),
+        (
+            lambda: cr.tensor([1.0]).copy_(cr.tensor([1.0, 2.0])),
+            ShapeError,
+            "same shape",
+        ),
+        (lambda: cr.tensor(1.0) @ cr.tensor(1.0), ShapeError, "vectors and matrices"),
+    ],
+)
+def test_mistakes_are_explained(call, error, words):
+    with pytest.raises(error, match=words) as caught:
+        call()
+    assert caught.value.expected or caught.value.got
+
+
+def test_numbers_are_not_there_while_tracing():
+    def peek(x):
+        return x if x.sum() > 0 else -x
+
+    with pytest.raises(ArgumentError, match="where"):
+        cr.compile(peek, engine="numpy")(np.ones(2, np.float32))
+
+
+def test_check_gradients_finds_a_wrong_derivative(monkeypatch):
+    tanh = cr.Tensor.tanh
+    cr.check_gradients(tanh, [0.1, -0.4])
+    from chainrule.primitives import elementwise
+
+    rule = elementwise.tanh.vjp[0]
+    wrong = (lambda g, y, x: elementwise.mul(rule(g, y, x), y),)
+    object.__setattr__(elementwise.tanh, "vjp", wrong)
+    try:
+        with pytest.raises(GradientError, match="argument 0"):
+            cr.check_gradients(tanh, [0.1, -0.4])
+    finally:
+        object.__setattr__(elementwise.tanh, "vjp", (rule,))
+
+
+def test_check_gradients_flags_kinks():
+    checks = cr.check_gradients(cr.Tensor.relu, [0.0])
+    assert all(c.kink for c in checks if abs(c.derivative - c.difference) > 1e-3)

@@ -315,3 +315,22 @@ def test_a_callable_without_a_name_compiles(engine):
     plus = functools.partial(lambda x, by: x + by, by=2.0)
     made = cr.compile(plus, engine=engine)(np.ones(3, np.float32))
     np.testing.assert_array_equal(made.numpy(), [3, 3, 3])
+
+
+@pytest.mark.parametrize("shape", [(3, 1), (1, 3), (64, 1), (128, 5)])
+def test_a_weight_that_was_read_does_not_change_afterwards(engine, shape):
+    layer = nn.Linear(shape[1], shape[0], bias=False)
+    layer.load_state_dict({"weight": np.ones(shape, np.float32)})
+
+    @cr.compile(engine=engine)
+    def step(x):
+        made = layer(x)
+        layer.weight.copy_(layer.weight * 2.0)
+        return made
+
+    x = np.ones((2, shape[1]), np.float32)
+    step(x)
+    before = layer.weight.numpy()
+    step(x)
+    np.testing.assert_array_equal(before, np.full(shape, 2, np.float32))
+    np.testing.assert_array_equal(layer.weight.numpy(), np.full(shape, 4, np.float32))

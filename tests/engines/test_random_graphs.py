@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
 from chainrule.engines import load_engine
@@ -159,6 +159,7 @@ def test_many_random_programs(engine: str, made: tuple[Program, int]) -> None:
 
 def check(engine: str, program: Program, n: int) -> None:
     """Two steps on the engine, with 1, 2 and 3 threads, against the references."""
+    note(f"N = {n}\n{program}")
     entry = program.entries["main"]
     rng = np.random.default_rng(0)
     arrays = {

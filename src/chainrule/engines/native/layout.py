@@ -16,8 +16,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from chainrule.engines.weights import weight_states, weight_values
 from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.program import Entry
@@ -190,4 +188,4 @@ def from_memory(flat: Array, shape: tuple[int, ...], panel: int) -> Array:
         return flat.reshape(shape).copy()
     outputs, inputs = shape
     cut = flat.reshape(outputs // panel, inputs, panel).transpose(0, 2, 1)
-    return np.ascontiguousarray(cut).reshape(shape)
+    return cut.copy().reshape(shape)

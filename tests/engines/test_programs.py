@@ -334,3 +334,20 @@ def test_a_weight_that_was_read_does_not_change_afterwards(engine, shape):
     step(x)
     np.testing.assert_array_equal(before, np.full(shape, 2, np.float32))
     np.testing.assert_array_equal(layer.weight.numpy(), np.full(shape, 4, np.float32))
+
+
+def test_a_state_may_become_a_weight_as_it_was(engine):
+    layer, kept = nn.Linear(3, 3, bias=False), cr.tensor(np.zeros((3, 3), np.float32))
+    first = layer.weight.numpy().copy()
+
+    @cr.compile(engine=engine)
+    def step(x):
+        made = layer(x)
+        kept.copy_(layer.weight)
+        layer.weight.copy_(layer.weight * 2.0)
+        return made
+
+    step(np.ones((2, 3), np.float32))
+    np.testing.assert_array_equal(kept.numpy(), first)
+    step(np.ones((2, 3), np.float32))
+    np.testing.assert_array_equal(kept.numpy(), 2 * first)

@@ -182,7 +182,9 @@ class _Compiled:
         )
         self.entry = entry = plan.entry
         self.arena_bytes = plan.arena
-        for node in entry.graph.nodes:  # copies that the planner has added
+        # Copies that the planner has added lie like the state that they become.
+        places.panels.update(panels_of(entry, owner.panels))
+        for node in entry.graph.nodes:
             if any(v not in places.known for v in node.outputs if v is not None):
                 places.add(node)
 

@@ -32,7 +32,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("training",),
     ("explain", "doctor", "interop"),
     ("__init__",),
-    ("recipes",),
+    ("recipes", "runs"),
+    ("book",),
     ("cli", "__main__"),
 )
 

@@ -17,6 +17,10 @@ chainrule.errors.ShapeError: Linear '0' cannot multiply its input.
   fix:      feed rows of 784 numbers, or build nn.Linear(783, 128)
 """
 
+import difflib
+import warnings
+from collections.abc import Iterable
+
 
 class ChainruleError(Exception):
     """Base of every error that Chainrule raises on purpose.
@@ -37,14 +41,7 @@ class ChainruleError(Exception):
         fix: str | None = None,
     ) -> None:
         self.what, self.expected, self.got, self.fix = what, expected, got, fix
-        lines = [what]
-        if expected is not None:
-            lines.append(f"  expected: {expected}")
-        if got is not None:
-            lines.append(f"  got:      {got}")
-        if fix is not None:
-            lines.append(f"  fix:      {fix}")
-        super().__init__("\n".join(lines))
+        super().__init__(_message(what, expected, got, fix))
 
 
 class ShapeError(ChainruleError, ValueError):
@@ -89,3 +86,50 @@ class CheckpointError(ChainruleError, ValueError):
 
 class SaveError(ChainruleError, OSError):
     """A file that cannot be written (no space, no permission)."""
+
+
+class ChainruleWarning(UserWarning):
+    """Something that works and is hardly what was meant."""
+
+
+def warn(
+    what: str,
+    *,
+    expected: str | None = None,
+    got: str | None = None,
+    fix: str | None = None,
+    stacklevel: int = 2,
+) -> None:
+    """Warn with the four answers of an error; the caller's caller is named.
+
+    Args:
+        what: what was asked and why it is doubtful, one sentence.
+        expected: what is usual.
+        got: what came instead.
+        fix: what the user can do about it, with code where code helps.
+        stacklevel: how many calls further out than this one the line to show is.
+    """
+    message = _message(what, expected, got, fix)
+    warnings.warn(message, ChainruleWarning, stacklevel=stacklevel + 1)
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that ``name`` was probably meant to be, or None.
+
+    >>> nearest("learning_rat", ["epochs", "learning_rate"])
+    'learning_rate'
+    """
+    folded = {other.lower(): other for other in known}
+    found = difflib.get_close_matches(str(name).lower(), folded, n=1, cutoff=0.5)
+    return folded[found[0]] if found else None
+
+
+def _message(what: str, expected: str | None, got: str | None, fix: str | None) -> str:
+    lines = [what]
+    if expected is not None:
+        lines.append(f"  expected: {expected}")
+    if got is not None:
+        lines.append(f"  got:      {got}")
+    if fix is not None:
+        lines.append(f"  fix:      {fix}")
+    return "\n".join(lines)

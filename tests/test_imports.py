@@ -27,7 +27,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("primitives",),
     ("autodiff", "passes"),
     ("engines",),
-    ("tensor", "tensor_indexing", "random", "functional", "compiled"),
+    ("tensor", "tensor_rules", "tensor_indexing", "random", "functional", "compiled"),
     ("nn", "optim", "data"),
     ("training",),
     ("explain", "doctor", "interop"),

@@ -10,11 +10,12 @@ from __future__ import annotations
 import builtins
 import operator
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
+from chainrule import tensor_rules as rules
 from chainrule.autodiff import cotangents, recording
 from chainrule.errors import ArgumentError, DTypeError, GradientError, ShapeError
 from chainrule.graph.build import constant as number
@@ -22,10 +23,9 @@ from chainrule.graph.build import context, no_grad
 from chainrule.graph.node import Array, Value
 from chainrule.graph.types import Dim, DType, Shape, Size, as_dtype, size_of
 from chainrule.primitives import activations, elementwise, movement, reduce
-from chainrule.primitives.matmul import dot
 from chainrule.primitives.rules import show
+from chainrule.tensor_rules import Axis, axes_of, axis_of, fill, numbers_of
 
-Axis = int | Sequence[int] | None
 TensorLike = Any
 
 
@@ -357,7 +357,7 @@ class Tensor:
         if power == 0.5:
             return self.sqrt()
         if power == int(power):
-            return _integer_power(self, int(power))
+            return wrap(rules.integer_power(self.value, int(power)))
         return (self.log() * power).exp()
 
     def __matmul__(self, other: TensorLike) -> Tensor:
@@ -373,17 +373,16 @@ class Tensor:
         return _binary(elementwise.less, other, self)
 
     def __le__(self, other: TensorLike) -> Tensor:
-        return _either(self < other, self == other)
+        return where(self < other, True, self == other)
 
     def __ge__(self, other: TensorLike) -> Tensor:
-        return _either(self > other, self == other)
+        return where(self > other, True, self == other)
 
     def __eq__(self, other: object) -> Tensor:
         return _binary(elementwise.equal, self, other)
 
     def __ne__(self, other: object) -> Tensor:
-        same = _binary(elementwise.equal, self, other)
-        return _select(same, False, True)
+        return where(_binary(elementwise.equal, self, other), False, True)
 
     def __abs__(self) -> Tensor:
         return wrap(elementwise.abs_(self.value))
@@ -416,21 +415,21 @@ class Tensor:
 
     def softmax(self, axis: int = -1) -> Tensor:
         """e^xᵢ / Σⱼ e^xⱼ along ``axis`` (3.2.3)."""
-        return wrap(activations.softmax(self.value, axis=_axis(self, axis)))
+        return wrap(activations.softmax(self.value, axis=axis_of(self.shape, axis)))
 
     def log_softmax(self, axis: int = -1) -> Tensor:
         """ln softmax, computed without underflow."""
-        return wrap(activations.log_softmax(self.value, axis=_axis(self, axis)))
+        return wrap(activations.log_softmax(self.value, axis=axis_of(self.shape, axis)))
 
     # -- reductions --------------------------------------------------------------
 
     def sum(self, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
         """The sum over ``axis`` (all axes by default)."""
-        return _reduce(reduce.reduce_sum, self, axis, keepdims)
+        return wrap(rules.reduce_over(reduce.reduce_sum, self.value, axis, keepdims))
 
     def max(self, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
         """The maximum over ``axis``; equal maxima share the derivative."""
-        return _reduce(reduce.reduce_max, self, axis, keepdims)
+        return wrap(rules.reduce_over(reduce.reduce_max, self.value, axis, keepdims))
 
     def min(self, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
         """The minimum over ``axis``."""
@@ -440,33 +439,30 @@ class Tensor:
         """The mean over ``axis``."""
         if not self.dtype.is_float:
             return self.astype("float32").mean(axis, keepdims=keepdims)
-        count = size_of(tuple(self.shape[a] for a in _axes(self, axis)))
+        count = size_of(tuple(self.shape[a] for a in axes_of(self.shape, axis)))
         return self.sum(axis, keepdims=keepdims) / count_of(count, self.dtype)
 
     def argmax(self, axis: int | None = None) -> Tensor:
         """The index of the largest element, the first of equals."""
         x = self.reshape(-1) if axis is None else self
-        return wrap(reduce.argmax(x.value, axis=_axis(x, axis or 0)))
+        return wrap(reduce.argmax(x.value, axis=axis_of(x.shape, axis or 0)))
 
     # -- movement ----------------------------------------------------------------
 
     def reshape(self, *shape: Any) -> Tensor:
         """The same elements in row-major order under another shape; one −1 is free."""
-        wanted = (
-            tuple(shape[0]) if len(shape) == 1 and _is_sequence(shape[0]) else shape
-        )
-        return wrap(movement.reshape(self.value, shape=_fill(self.shape, wanted)))
+        wanted = fill(self.shape, numbers_of(shape))
+        return wrap(movement.reshape(self.value, shape=wanted))
 
     def flatten(self, start: int = 0) -> Tensor:
         """All axes from ``start`` on merged into one."""
-        start = _axis(self, start) if self.ndim else 0
+        start = axis_of(self.shape, start) if self.ndim else 0
         return self.reshape(*self.shape[:start], size_of(self.shape[start:]))
 
     def transpose(self, *axes: Any) -> Tensor:
         """The axes in another order (reversed by default), as in NumPy."""
-        order = tuple(axes[0]) if len(axes) == 1 and _is_sequence(axes[0]) else axes
-        order = order or tuple(reversed(range(self.ndim)))
-        order = tuple(_axis(self, a) for a in order)
+        order = numbers_of(axes) or tuple(reversed(range(self.ndim)))
+        order = tuple(axis_of(self.shape, a) for a in order)
         return wrap(movement.transpose(self.value, axes=order))
 
     permute = transpose
@@ -478,7 +474,7 @@ class Tensor:
 
     def squeeze(self, axis: int) -> Tensor:
         """Drop an axis of length 1."""
-        at = _axis(self, axis)
+        at = axis_of(self.shape, axis)
         if self.shape[at] != 1:
             raise ShapeError(
                 "squeeze drops an axis of length 1.", expected="1", got=show(self.shape)
@@ -492,10 +488,7 @@ class Tensor:
 
     def broadcast_to(self, *shape: Any) -> Tensor:
         """Repeat along missing axes and axes of length 1."""
-        wanted = (
-            tuple(shape[0]) if len(shape) == 1 and _is_sequence(shape[0]) else shape
-        )
-        return wrap(movement.broadcast_to(self.value, shape=wanted))
+        return wrap(movement.broadcast_to(self.value, shape=numbers_of(shape)))
 
     def __getitem__(self, key: Any) -> Tensor:
         from chainrule.tensor_indexing import index
@@ -568,13 +561,13 @@ def _accumulate(owner: Tensor, g: Value) -> None:
     owner.grad = new if owner.grad is None else owner.grad + new
 
 
-def promote(a: DType, b: DType) -> DType:
-    """The common dtype of two operands: floats win over integers, wide over narrow."""
-    if a is b:
-        return a
-    if a.is_float != b.is_float:
-        return a if a.is_float else b
-    return as_dtype(np.promote_types(a.numpy, b.numpy))
+def _operands(
+    a: TensorLike, b: TensorLike, floating: bool = False
+) -> tuple[Value, Value]:
+    """Two operands as graph values; a Python number takes the dtype of the other."""
+    x = _operand(a, b if isinstance(b, Tensor) else None, floating)
+    y = _operand(b, x if isinstance(a, Tensor) else None, floating)
+    return x.value, y.value
 
 
 def _operand(x: TensorLike, other: Tensor | None, floating: bool) -> Tensor:
@@ -591,43 +584,8 @@ def _operand(x: TensorLike, other: Tensor | None, floating: bool) -> Tensor:
 def _binary(
     primitive: Any, a: TensorLike, b: TensorLike, *, floating: bool = False
 ) -> Tensor:
-    x = _operand(a, b if isinstance(b, Tensor) else None, floating)
-    y = _operand(b, x if isinstance(a, Tensor) else None, floating)
-    if x.dtype is not y.dtype:
-        common = promote(x.dtype, y.dtype)
-        x, y = x.astype(common), y.astype(common)
-    if floating and not x.dtype.is_float:
-        x, y = x.astype("float32"), y.astype("float32")
-    v, w = x.value, y.value
-    if v.shape != w.shape:
-        shape = broadcast_shapes(v.shape, w.shape)
-        if v.shape != shape:
-            v = movement.broadcast_to(v, shape=shape)
-        if w.shape != shape:
-            w = movement.broadcast_to(w, shape=shape)
-    return wrap(primitive(v, w))
-
-
-def broadcast_shapes(a: Shape, b: Shape) -> Shape:
-    """The common shape of two operands under NumPy's rules; N matches only N and 1."""
-    rank = builtins.max(len(a), len(b))
-    full_a, full_b = (1,) * (rank - len(a)) + a, (1,) * (rank - len(b)) + b
-    if any(x != y and x != 1 and y != 1 for x, y in zip(full_a, full_b)):
-        raise ShapeError(
-            "These shapes do not combine.",
-            expected="axes that agree, counted from the last, or have length 1",
-            got=f"{show(a)} and {show(b)}",
-            fix="reshape one of them, for example b.reshape(-1, 1)",
-        )
-    return tuple(y if x == 1 else x for x, y in zip(full_a, full_b))
-
-
-def _either(a: Tensor, b: Tensor) -> Tensor:
-    return _select(a, True, b)
-
-
-def _select(condition: Tensor, a: Any, b: Any) -> Tensor:
-    return where(condition, a, b)
+    x, y = _operands(a, b, floating)
+    return wrap(rules.binary(primitive, x, y, floating=floating))
 
 
 def where(condition: TensorLike, a: TensorLike, b: TensorLike) -> Tensor:
@@ -636,19 +594,10 @@ def where(condition: TensorLike, a: TensorLike, b: TensorLike) -> Tensor:
     >>> where(tensor([True, False]), 1.0, tensor([2.0, 3.0]))
     tensor([1., 3.])
     """
-    c = as_tensor(condition).astype(DType.bool)
     if not isinstance(a, Tensor) and not isinstance(b, Tensor):
         a = Tensor(a)
-    x = _operand(a, b if isinstance(b, Tensor) else None, False)
-    y = _operand(b, x, False)
-    common = promote(x.dtype, y.dtype)
-    x, y = x.astype(common), y.astype(common)
-    shape = broadcast_shapes(broadcast_shapes(c.shape, x.shape), y.shape)
-    parts = [
-        t.value if t.shape == shape else movement.broadcast_to(t.value, shape=shape)
-        for t in (c, x, y)
-    ]
-    return wrap(elementwise.where(*parts))
+    x, y = _operands(a, b)
+    return wrap(rules.select(as_tensor(condition).value, x, y))
 
 
 def maximum(a: TensorLike, b: TensorLike) -> Tensor:
@@ -666,82 +615,4 @@ def matmul(a: TensorLike, b: TensorLike) -> Tensor:
     >>> matmul(tensor([[1.0, 2.0]]), tensor([[3.0], [4.0]]))
     tensor([[11.]])
     """
-    x, y = as_tensor(a), as_tensor(b)
-    common = promote(x.dtype, y.dtype)
-    x, y = x.astype(common), y.astype(common)
-    if not x.ndim or not y.ndim:
-        raise ShapeError("@ multiplies vectors and matrices.", got="a scalar", fix="*")
-    stack = builtins.max(x.ndim, y.ndim, 2) - 2
-    if stack and x.ndim != y.ndim and y.ndim > 2:
-        lead = broadcast_shapes(x.shape[:-2], y.shape[:-2])
-        x = x.broadcast_to(*lead, *x.shape[-2:]) if x.ndim > 1 else x
-        y = y.broadcast_to(*lead, *y.shape[-2:])
-    letters = "abcdefgh"
-    left = letters[: x.ndim - 2] + "mk" if x.ndim > 1 else "k"
-    right = letters[: y.ndim - 2] + "kn" if y.ndim > 1 else "k"
-    out = "".join(c for c in letters if c in left or c in right)
-    out += "".join(c for c in "mn" if c in left + right)
-    return wrap(dot(x.value, y.value, f"{left},{right}->{out}"))
-
-
-def _integer_power(x: Tensor, power: int) -> Tensor:
-    if power < 0:
-        return 1.0 / _integer_power(x, -power)
-    result: Tensor | None = None
-    while power:
-        if power & 1:
-            result = x if result is None else result * x
-        power >>= 1
-        x = x * x if power else x
-    return result if result is not None else wrap(number(1, x.dtype)) + x * 0
-
-
-def _is_sequence(x: Any) -> bool:
-    return isinstance(x, tuple | list)
-
-
-def _axis(t: Tensor, axis: int) -> int:
-    rank = t.ndim
-    if not -rank <= axis < rank:
-        raise ShapeError(
-            f"Axis {axis} does not exist.",
-            expected=f"−{rank} … {rank - 1}" if rank else "no axis: it is a scalar",
-            got=f"{axis} for shape {show(t.shape)}",
-        )
-    return axis % rank
-
-
-def _axes(t: Tensor, axis: Axis) -> tuple[int, ...]:
-    if axis is None:
-        return tuple(range(t.ndim))
-    given = (axis,) if isinstance(axis, int) else tuple(axis)
-    return tuple(sorted(_axis(t, a) for a in given))
-
-
-def _reduce(primitive: Any, t: Tensor, axis: Axis, keepdims: bool) -> Tensor:
-    axes = _axes(t, axis)
-    made = wrap(primitive(t.value, axes=axes))
-    if not keepdims:
-        return made
-    return made.reshape(*(1 if i in axes else d for i, d in enumerate(t.shape)))
-
-
-def _fill(shape: Shape, wanted: tuple[Any, ...]) -> Shape:
-    """``wanted`` with its −1 worked out."""
-    if wanted.count(-1) > 1:
-        raise ShapeError("reshape takes one −1 at most.", got=str(wanted))
-    if -1 not in wanted:
-        return tuple(d if isinstance(d, Size) else int(d) for d in wanted)
-    known = size_of(tuple(d for d in wanted if d != -1))
-    total = size_of(shape)
-    if isinstance(total, int) and isinstance(known, int):
-        if known == 0 or total % known:
-            raise ShapeError(
-                f"{show(shape)} does not reshape to {wanted}.",
-                expected=f"{total} elements",
-                got=f"a multiple of {known}",
-            )
-        free: Dim = total // known
-    else:
-        free = (total if isinstance(total, Size) else Size(1)) // known
-    return tuple(free if d == -1 else d for d in wanted)
+    return wrap(rules.matmul(as_tensor(a).value, as_tensor(b).value))

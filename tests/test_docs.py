@@ -8,7 +8,12 @@ no error. The last line of an output may be ``…``: more follows, and is not co
 
 A block whose first line is a comment with a file name, such as ``# neuron.py``, runs
 under that name, with its own line numbers. So the places that graphs print stay as
-they are when the document changes elsewhere.
+they are when the document changes elsewhere. A ```toml block whose first line names a
+file is written to that file.
+
+A ```console block with lines that begin with ``$ chainrule`` runs these commands, and
+what they write to standard output must be what stands below each of them. There ``…``
+stands for anything within a line, and a line that is ``…`` alone for any lines.
 
 ``python tests/test_docs.py docs/tour.md`` checks one document; with ``--write`` it
 replaces the outputs by what was printed. Read the difference before you commit it.
@@ -24,6 +29,7 @@ import io
 import linecache
 import os
 import re
+import shlex
 import subprocess
 import sys
 import traceback
@@ -137,6 +143,14 @@ def run(document: str, name: str) -> list[Difference]:
     for i, block in enumerate(found):
         if block.language == "text" and (not i or found[i - 1].language != "python"):
             raise ValueError(f"nothing prints the output of line {block.line}")
+        if block.language == "console":
+            printed = _answers(block.text)
+            if not matches(block.text, printed):
+                different.append(Difference(block, block, printed))
+            continue
+        if block.language == "toml":
+            _write(block.text)
+            continue
         if block.language != "python":
             continue
         after = found[i + 1] if i + 1 < len(found) else None
@@ -161,6 +175,38 @@ def _printed(block: Block, name: str, namespace: dict[str, Any]) -> str:
     return output.getvalue()
 
 
+def _write(text: str) -> None:
+    """Write a block to the file that its first line names, if it does."""
+    named = re.match(r"# ([\w-]+\.toml)\n", text)
+    if named:
+        Path(named[1]).write_text(text, encoding="utf-8")
+
+
+def _answers(text: str) -> str:
+    """The commands of a console block, each with what it prints when it is run."""
+    lines: list[str] = []
+    for line in text.splitlines():
+        if not line.startswith("$ chainrule "):
+            continue
+        made = subprocess.run(
+            [sys.executable, "-m", "chainrule", *shlex.split(line)[2:]],
+            capture_output=True,
+            encoding="utf-8",
+            timeout=100,
+        )
+        if made.returncode:
+            raise RuntimeError(f"{line}\nends with {made.returncode}: {made.stderr}")
+        lines += [line, *made.stdout.splitlines()]
+    return "".join(line + "\n" for line in lines) or text
+
+
+def matches(shown: str, printed: str) -> bool:
+    """Whether commands answered as shown, ``…`` standing for anything."""
+    escaped = re.escape(shown.rstrip("\n"))
+    pattern = re.sub(r"(?m)^…$\n?", r"(?:.*(?:\n|$))*?", escaped.replace("\\\n", "\n"))
+    return bool(re.fullmatch(pattern.replace("…", "[^\n]*"), printed.rstrip("\n")))
+
+
 def rewritten(document: str, different: list[Difference]) -> str:
     """The document with the outputs that were printed."""
     lines = document.split("\n")
@@ -168,6 +214,9 @@ def rewritten(document: str, different: list[Difference]) -> str:
         printed = d.printed.splitlines()
         if d.shown and d.shown.text.endswith("\n…\n"):
             printed = [*printed[: d.shown.text.count("\n") - 1], "…"]
+        if d.block.language == "console":
+            lines[d.block.line - 1 : d.block.end - 1] = printed
+            continue
         made = ["```text", *printed, "```"] if printed else []
         if d.shown:
             lines[d.shown.line - 2 : d.shown.end] = made
@@ -222,7 +271,10 @@ def test_every_document_with_python_is_listed() -> None:
         path.relative_to(ROOT).as_posix()
         for folder in (ROOT, ROOT / "docs", SOURCE, ROOT / "benchmarks")
         for path in (folder.glob("*.md") if folder == ROOT else folder.rglob("*.md"))
-        if any(b.language == "python" for b in blocks(path.read_text("utf-8")))
+        if any(
+            b.language == "python" or (b.language == "console" and "$ " in b.text)
+            for b in blocks(path.read_text("utf-8"))
+        )
     }
     assert written <= set(DOCUMENTS)
 
@@ -263,6 +315,45 @@ def test_a_cut_output_stays_cut() -> None:
 def test_an_output_that_is_not_printed_is_seen() -> None:
     (different,) = run(_document("python", "1", "text", "1"), "d.md")
     assert different.printed == ""
+
+
+def test_a_command_is_run_and_its_answer_compared(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    version = importlib.import_module("chainrule").__version__
+    right = _document("console", f"$ chainrule --version\nchainrule, version {version}")
+    assert not run(right, "d.md")
+    wrong = right.replace(f"version {version}", "version 9")
+    (different,) = run(wrong, "d.md")
+    assert rewritten(wrong, [different]) == right
+    assert not run(_document("console", "ls\nanything"), "d.md")  # not ours: not run
+    with pytest.raises(RuntimeError, match="ends with 2"):
+        run(_document("console", "$ chainrule trian mnist"), "d.md")
+
+
+@pytest.mark.parametrize(
+    ("shown", "printed", "same"),
+    [
+        ("$ a\nb\n", "$ a\nb\n", True),
+        ("$ a\nb\n", "$ a\nc\n", False),
+        ("took … s\n", "took 2.5 s\n", True),
+        ("took … s\n", "took\n2.5 s\n", False),
+        ("a\n…\nd\n", "a\nb\nc\nd\n", True),
+        ("a\n…\nd\n", "a\nd\n", True),
+        ("a\n…\n", "a\nb\nc\n", True),
+        ("a\n…\nd\n", "a\nb\nc\n", False),
+        ("a.c\n", "abc\n", False),
+    ],
+)
+def test_what_answers_match(shown: str, printed: str, same: bool) -> None:
+    assert matches(shown, printed) is same
+
+
+def test_a_toml_block_is_written_to_its_file(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run(_document("toml", "# run.toml\n[data]"), "d.md")
+    assert (tmp_path / "run.toml").read_text(encoding="utf-8") == "# run.toml\n[data]\n"
+    run(_document("toml", "[data]"), "d.md")
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 @pytest.mark.parametrize(

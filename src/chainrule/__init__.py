@@ -16,8 +16,9 @@ from chainrule.tensor import Tensor, as_tensor, matmul, maximum, tensor, where
 from chainrule.version import __version__
 
 if TYPE_CHECKING:
+    from chainrule import training
     from chainrule.explain import explain
-    from chainrule.training import History, Trainer
+    from chainrule.training import History, Trainer, summary
 
 bool_, uint8, uint32 = dtype.bool, dtype.uint8, dtype.uint32
 int32, int64 = dtype.int32, dtype.int64
@@ -27,15 +28,18 @@ _LAZY = {
     "History": "chainrule.training",
     "Trainer": "chainrule.training",
     "explain": "chainrule.explain",
+    "summary": "chainrule.training",
 }
 
 
 def __getattr__(name: str) -> Any:
     """Load what is not needed for computing only when it is asked for."""
-    if name in _LAZY:
-        import importlib
+    import importlib
 
+    if name in _LAZY:
         return getattr(importlib.import_module(_LAZY[name]), name)
+    if name == "training":
+        return importlib.import_module("chainrule.training")
     raise AttributeError(f"module 'chainrule' has no attribute {name!r}")
 
 
@@ -63,7 +67,9 @@ __all__ = [
     "nn",
     "no_grad",
     "optim",
+    "summary",
     "tensor",
+    "training",
     "uint8",
     "uint32",
     "uniform",

@@ -18,8 +18,12 @@ chainrule.errors.ShapeError: Linear '0' cannot multiply its input.
 """
 
 import difflib
+import os
+import sys
 import warnings
 from collections.abc import Iterable
+
+_PACKAGE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "")
 
 
 class ChainruleError(Exception):
@@ -98,19 +102,20 @@ def warn(
     expected: str | None = None,
     got: str | None = None,
     fix: str | None = None,
-    stacklevel: int = 2,
 ) -> None:
-    """Warn with the four answers of an error; the caller's caller is named.
+    """Warn with the four answers of an error; the user's line is named.
 
     Args:
         what: what was asked and why it is doubtful, one sentence.
         expected: what is usual.
         got: what came instead.
         fix: what the user can do about it, with code where code helps.
-        stacklevel: how many calls further out than this one the line to show is.
     """
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        level, frame = level + 1, frame.f_back
     message = _message(what, expected, got, fix)
-    warnings.warn(message, ChainruleWarning, stacklevel=stacklevel + 1)
+    warnings.warn(message, ChainruleWarning, stacklevel=level)
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

@@ -17,6 +17,7 @@ from chainrule.autodiff import cotangents, recording
 from chainrule.errors import ArgumentError, GradientError
 from chainrule.graph.build import constant, context, no_grad
 from chainrule.graph.node import Array, Value
+from chainrule.primitives.movement import reshape
 from chainrule.primitives.rules import full_like, show
 from chainrule.tensor import Tensor, as_tensor, wrap
 
@@ -55,6 +56,9 @@ def value_and_grad(
                     fix="x.astype('float32')",
                 )
             if value.tracked and context.grad:
+                # A view, so that a loss does not look behind it for a softmax's scores:
+                # the derivative is with respect to this value.
+                value = reshape(value, shape=value.shape)
                 nested = True
             else:
                 value = _fresh(value)
@@ -85,8 +89,6 @@ def _fresh(value: Value) -> Value:
     """The same numbers (or the same place in a trace) as a tracked value."""
     if value.array is not None:
         return Value(value.array, tracked=True)
-    from chainrule.primitives.movement import reshape
-
     made = reshape(value, shape=value.shape)
     made.tracked = True
     return made

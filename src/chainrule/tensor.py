@@ -393,9 +393,21 @@ class Tensor:
         """eˣ, element by element."""
         return wrap(elementwise.exp(self.value))
 
+    def expm1(self) -> Tensor:
+        """eˣ − 1, element by element, exact near 0 too."""
+        return wrap(elementwise.expm1(self.value))
+
     def log(self) -> Tensor:
         """The natural logarithm, element by element."""
         return wrap(elementwise.log(self.value))
+
+    def log1p(self) -> Tensor:
+        """ln(1 + x), element by element, exact near 0 too."""
+        return wrap(elementwise.log1p(self.value))
+
+    def erf(self) -> Tensor:
+        """The error function 2/√π ∫₀ˣ e^(−t²) dt, element by element."""
+        return wrap(elementwise.erf(self.value))
 
     def sqrt(self) -> Tensor:
         """The square root, element by element; its derivative at 0 is infinite."""

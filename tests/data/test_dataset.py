@@ -2,35 +2,26 @@
 
 import doctest
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
 
-import chainrule.data.dataset
+import chainrule as cr
+import chainrule.data.checks
 from chainrule.data import Column, Dataset
 from chainrule.errors import (
     ArgumentError,
-    ChainruleError,
     DataError,
     DTypeError,
     NonFiniteError,
     ShapeError,
 )
+from chainrule.random import permutation
+from tests.data.saying import says
 
 BYTES = np.arange(24, dtype=np.uint8).reshape(4, 6) * 10
 SPLIT_OF_SEED_0 = [0, 8, 9, 3, 7, 5]
-
-
-def says(error: ChainruleError, what: str, expected: str, got: str, fix: str) -> None:
-    """Each of the four parts of the message holds its text."""
-    for part, text in (
-        (error.what, what),
-        (error.expected, expected),
-        (error.got, got),
-        (error.fix, fix),
-    ):
-        assert part is not None
-        assert text in part
 
 
 # ---------------------------------------------------------------- columns
@@ -99,8 +90,8 @@ def test_column_is_an_array_to_numpy() -> None:
         np.asarray(Column(floats), dtype=np.float64, copy=False)
 
 
-@pytest.mark.parametrize("scale", [0, 0.0, np.nan, np.inf, 1e60, 1e-60])
-def test_scale_that_is_no_factor(scale: float) -> None:
+@pytest.mark.parametrize("scale", [0, 0.0, np.nan, np.inf, 1e60, 1e-60, "1/255", True])
+def test_scale_that_is_no_factor(scale: Any) -> None:
     with pytest.raises(ArgumentError) as caught:
         Dataset(BYTES, np.zeros(4), scale=scale)
     says(caught.value, "scale of x", "other than 0", repr(scale), "scale=1/255")
@@ -202,6 +193,7 @@ def test_index_of_another_kind() -> None:
     with pytest.raises(ArgumentError) as caught:
         Dataset(BYTES, [4, 5, 6, 7], name="bytes")["x"]
     says(caught.value, "'bytes'", "a slice", "'x'", "data.x[rows]")
+    assert "data.rows([3, 1, 4])" in str(caught.value.fix)
 
 
 @pytest.mark.parametrize("n", [0, -1, 5])
@@ -240,8 +232,10 @@ def test_split_depends_on_the_seed_alone() -> None:
     assert [len(part) for part in data.split(np.int64(9))] == [9, 1]
 
 
-@pytest.mark.parametrize("first", [0, 4, -1, 0.0, 1.0, 1.5, 0.01, 0.99, np.nan])
-def test_split_that_leaves_a_part_empty(first: float) -> None:
+@pytest.mark.parametrize(
+    "first", [0, 4, -1, 0.0, 1.0, 1.5, 0.01, 0.99, np.nan, True, "0.9", None]
+)
+def test_split_that_leaves_a_part_empty(first: Any) -> None:
     with pytest.raises(ArgumentError) as caught:
         Dataset(BYTES, [4, 5, 6, 7]).split(first)
     says(caught.value, "of 4 rows", "between 1 and 3", repr(first), "data.split(0.9")
@@ -261,6 +255,291 @@ def test_repr_names_what_it_holds() -> None:
         "scale=0.00392157), y int32 (4,), 2 classes)"
     )
     assert repr(Column(BYTES)) == "Column(shape=(4, 6), stored=uint8)"
+
+
+def test_slices_and_rows_keep_the_names() -> None:
+    data = Dataset(
+        BYTES,
+        [0, 1, 1, 0],
+        class_names=("no", "yes"),
+        feature_names=list("abcdef"),
+        format={"kind": "npz"},
+    )
+    first, second = data.split(2)
+    for part in (data[1:], data.take(2), data.rows([3, 0]), first, second):
+        assert part.classes == 2
+        assert part.class_names == ("no", "yes")
+        assert part.feature_names == ("a", "b", "c", "d", "e", "f")
+        assert part.format == {"kind": "npz"}
+
+
+@pytest.mark.parametrize(
+    ("index", "wanted"),
+    [
+        ([3, 0], [3, 0]),
+        ((1, 1, 1), [1, 1, 1]),
+        ([-1, -4], [3, 0]),
+        (np.array([2], np.uint8), [2]),
+        (np.array([True, False, False, True]), [0, 3]),
+        ([False, True, False, False], [1]),
+        (range(2), [0, 1]),
+    ],
+)
+def test_rows_by_number_and_by_mask(index: object, wanted: list[int]) -> None:
+    data = Dataset(BYTES, [0, 1, 2, 3], scale=0.5)
+    part = data.rows(index)
+    assert part.y.tolist() == wanted
+    np.testing.assert_array_equal(part.x[:], data.x[wanted], strict=True)
+    assert not np.shares_memory(part.x.stored, BYTES)
+
+
+@pytest.mark.parametrize(
+    ("index", "got"),
+    [
+        (3, "int of shape ()"),
+        ([[0, 1]], "list of shape (1, 2)"),
+        ([0.0, 1.0], "dtype float64"),
+        ("ab", "str of shape ()"),
+        ([[0], [1, 2]], "list of shape (), dtype object"),
+        ([True, False], "shape (2,), dtype bool"),
+    ],
+)
+def test_rows_of_another_kind(index: object, got: str) -> None:
+    with pytest.raises(ArgumentError) as caught:
+        Dataset(BYTES, [0, 1, 2, 3], name="bytes").rows(index)
+    says(caught.value, "'bytes'", "or 4 booleans", got, "data.rows([0, 2])")
+
+
+def test_rows_that_are_not_there() -> None:
+    data = Dataset(BYTES, [0, 1, 2, 3], name="bytes")
+    for index, got in (([0, 4], "4"), ([-5], "-5"), (np.array([2**63], "u8"), "92233")):
+        with pytest.raises(ArgumentError) as caught:
+            data.rows(index)
+        says(caught.value, "no such row", "0 to 3", got, "len(data)")
+    with pytest.raises(ArgumentError, match="empty"):
+        data.rows([])
+    with pytest.raises(ArgumentError, match="empty"):
+        data.rows(data.y > 9)
+
+
+# ---------------------------------------------------------------- batches
+
+
+COUNTING = Dataset(np.arange(10, dtype=np.uint8)[:, None], range(10), scale=0.5)
+
+
+@pytest.mark.parametrize("size", [1, 3, 5, 10, None])
+@pytest.mark.parametrize("epoch", [0, 7])
+def test_batches_visit_every_row_once(size: int | None, epoch: int) -> None:
+    batches = list(COUNTING.batches(size, seed=3, epoch=epoch))
+    sizes = [len(y) for _, y in batches]
+    whole, rest = divmod(10, size or 10)
+    assert sizes == [size or 10] * whole + [rest] * (rest > 0)
+    seen = np.concatenate([y for _, y in batches])
+    assert sorted(seen) == list(range(10))
+    assert seen.tolist() == permutation(10, 3, epoch).tolist()
+    for x, y in batches:
+        assert x.dtype == np.float32
+        np.testing.assert_array_equal(x[:, 0], 0.5 * y)
+
+
+def test_batches_in_the_order_of_a_trainer() -> None:
+    """The order that a Trainer with this seed takes, read off its updates."""
+    x = np.eye(6, dtype=np.float32)
+    data = Dataset(x, np.ones((6, 1), np.float32))
+    model = cr.nn.Linear(6, 1, bias=False)
+    seen = []
+    trainer = cr.Trainer(
+        model,
+        loss=cr.nn.MSELoss(),
+        optimizer=cr.optim.SGD(lr=0.1),
+        engine="numpy",
+        seed=5,
+    )
+    for epoch in range(2):
+        before = model.weight.numpy().copy()
+        trainer.fit(data, epochs=1, batch_size=4, progress=False)
+        # Rows of the first, full batch move by lr·2/4, those of the last by lr·2/2.
+        moved = model.weight.numpy() - before
+        error = 1 - before
+        first = np.isclose(moved, 0.1 * 2 / 4 * error, rtol=1e-4)[0]
+        (_, y), (rest, _) = data.batches(4, seed=5, epoch=epoch)
+        seen.append(rest.argmax(axis=1).tolist())
+        assert sorted(np.flatnonzero(~first)) == sorted(seen[-1])
+        assert len(y) == 4
+    assert seen[0] != seen[1]
+
+
+def test_batches_without_shuffling_and_without_the_last() -> None:
+    batches = list(COUNTING.batches(4, shuffle=False, drop_last=True))
+    assert [y.tolist() for _, y in batches] == [[0, 1, 2, 3], [4, 5, 6, 7]]
+    assert len(list(COUNTING.batches(5, drop_last=True))) == 2
+    assert len(list(COUNTING.batches(None, drop_last=True))) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "what", "expected", "got"),
+    [
+        ({"batch_size": 11}, "larger than", "1 to 10, or None", "batch_size=11"),
+        ({"batch_size": 0}, "batch_size", "at least 1", "0"),
+        ({"batch_size": 2.5}, "batch_size", "at least 1", "2.5"),
+        ({"batch_size": True}, "batch_size", "at least 1", "True"),
+        ({"seed": -1}, "seed", "at least 0", "-1"),
+        ({"epoch": "1"}, "epoch", "at least 0", "'1'"),
+    ],
+)
+def test_batches_refused(
+    options: dict[str, Any], what: str, expected: str, got: str
+) -> None:
+    with pytest.raises(ArgumentError) as caught:  # at once, not at the first batch
+        COUNTING.batches(**({"batch_size": 2} | options))
+    says(caught.value, what, expected, got, "batch")
+
+
+# ---------------------------------------------------------------- strata and folds
+
+
+def test_stratified_split_keeps_shares() -> None:
+    y = np.repeat([0, 1, 2], [60, 30, 10])
+    data = Dataset(np.arange(100)[:, None], y, classes=3)
+    first, rest = data.split(0.8, seed=1, stratify=True)
+    assert np.bincount(first.y).tolist() == [48, 24, 8]
+    assert np.bincount(rest.y).tolist() == [12, 6, 2]
+    assert sorted([*first.x[:, 0], *rest.x[:, 0]]) == list(range(100))
+    np.testing.assert_array_equal(y[first.x[:, 0].astype(int)], first.y)
+    # Classes come mixed, and another seed gives other rows.
+    assert first.y[:30].tolist() != sorted(first.y[:30].tolist())
+    other = data.split(0.8, seed=2, stratify=True)[0]
+    assert first.x[:].tolist() != other.x[:].tolist()
+    again = data.split(0.8, seed=1, stratify=True)[0]
+    assert first.x[:].tolist() == again.x[:].tolist()
+
+
+def test_stratified_split_takes_any_integers() -> None:
+    data = Dataset(np.arange(8)[:, None], [-1, 1, 1, -1, -1, 1, -1, 1])
+    first, rest = data.split(0.5, stratify=True)
+    assert sorted(first.y) == sorted(rest.y) == [-1, -1, 1, 1]
+
+
+def test_strata_refused() -> None:
+    for y, got in (
+        (np.zeros(4), "shape (4,) and dtype float64"),
+        (np.zeros((4, 2), int), "shape (4, 2)"),
+    ):
+        data = Dataset(BYTES, y, name="bytes")
+        for ask in (
+            lambda d: d.split(2, stratify=True),
+            lambda d: d.folds(2, stratify=True),
+        ):
+            with pytest.raises(DTypeError) as caught:
+                ask(data)
+            says(caught.value, "'bytes'", "one label a row", got, "stratify=True")
+    alone = Dataset(BYTES, [0, 1, 1, 0], class_names=("a", "b", "c"))
+    assert len(alone.split(2, stratify=True)[0]) == 2
+    alone = Dataset(BYTES, [0, 0, 2, 0], class_names=("a", "b", "c"))
+    with pytest.raises(ArgumentError) as caught:
+        alone.split(2, stratify=True)
+    says(caught.value, "Class 2 (c)", "at least two", "row 2 (", "leave it out")
+    with pytest.raises(ArgumentError, match=r"Class 7 of .* one row only"):
+        Dataset(BYTES, [0, 0, 7, 0]).folds(2, stratify=True)
+
+
+@pytest.mark.parametrize("k", [2, 3, 10])
+@pytest.mark.parametrize("stratify", [False, True])
+def test_folds_hold_every_row_out_once(k: int, stratify: bool) -> None:
+    y = np.repeat([0, 1], [7, 3])
+    data = Dataset(np.arange(10)[:, None], y, scale=2, classes=2)
+    held = []
+    for train, validation in data.folds(k, seed=4, stratify=stratify):
+        assert len(train) + len(validation) == 10
+        assert len(validation) in (10 // k, -(-10 // k))
+        rows = [*(train.x[:, 0] / 2), *(validation.x[:, 0] / 2)]
+        assert sorted(rows) == list(range(10))
+        if stratify:
+            ones = int(validation.y.sum())
+            assert ones in (3 // k, -(-3 // k))
+        held += (validation.x[:, 0] / 2).tolist()
+    assert sorted(held) == list(range(10))
+    assert held != list(range(10))
+
+
+@pytest.mark.parametrize(
+    ("options", "what", "expected", "got"),
+    [
+        ({"k": 1}, "k is not", "at least 2", "1"),
+        ({"k": 11}, "11 folds", "2 to 10 folds", "11"),
+        ({"k": 2, "seed": -1}, "seed", "at least 0", "-1"),
+    ],
+)
+def test_folds_refused(
+    options: dict[str, Any], what: str, expected: str, got: str
+) -> None:
+    with pytest.raises(ArgumentError) as caught:
+        COUNTING.folds(**options)
+    says(caught.value, what, expected, got, "data.folds(5")
+
+
+# ---------------------------------------------------------------- names
+
+
+def test_names_say_how_many_classes_there_are() -> None:
+    data = Dataset(BYTES, [0, 1, 2, 0], class_names=["x", "y", "z"])
+    assert (data.classes, data.class_names) == (3, ("x", "y", "z"))
+    data = Dataset(
+        BYTES, [0, 1, 2, 0], classes=3, class_names=np.array(["x", "y", "z"])
+    )
+    assert data.class_names == ("x", "y", "z")
+    assert type(data.class_names[0]) is str
+    with pytest.raises(ArgumentError, match="none of 3 classes"):
+        Dataset(BYTES, [0, 1, 3, 0], class_names=["x", "y", "z"])
+
+
+@pytest.mark.parametrize(
+    ("options", "what", "expected", "got"),
+    [
+        ({"class_names": "ab"}, "class_names is not a list", "list or tuple", "'ab'"),
+        ({"class_names": ["a", 1]}, "not a list of names", "texts", "['a', 1]"),
+        ({"class_names": 2}, "class_names is not", "texts", "2"),
+        ({"class_names": ["a", "b", "a"]}, "a name twice", "differ", "'a'"),
+        ({"class_names": ["a"]}, "not as many", "at least two", "1: a"),
+        (
+            {"class_names": ["a", "b"], "classes": 3},
+            "not as many",
+            "3 names",
+            "2: a, b",
+        ),
+        ({"feature_names": ["a", "b"]}, "do not fit", "(n, 2)", "2 names and x of"),
+        (
+            {"feature_names": list("aacdef")},
+            "feature_names has a name",
+            "differ",
+            "'a'",
+        ),
+        ({"feature_names": {"a": 1}}, "feature_names is not", "texts", "{'a': 1}"),
+        ({"format": "csv"}, "format does not", "dictionary", "str"),
+        ({"format": {"a": object()}}, "format does not", "JSON", "TypeError"),
+        ({"format": {"a": np.nan}}, "format does not", "JSON", "ValueError"),
+    ],
+)
+def test_names_and_formats_refused(
+    options: dict[str, Any], what: str, expected: str, got: str
+) -> None:
+    with pytest.raises(ArgumentError) as caught:
+        Dataset(BYTES, [0, 1, 1, 0], **options)
+    says(caught.value, what, expected, got, "")
+
+
+def test_feature_names_are_for_tables() -> None:
+    images = np.zeros((4, 1, 3, 3), np.uint8)
+    with pytest.raises(ArgumentError, match="do not fit the columns"):
+        Dataset(images, [0, 1, 1, 0], feature_names=["a"])
+
+
+def test_the_format_is_a_copy() -> None:
+    format = {"kind": "csv", "features": ("a", "b")}
+    data = Dataset(BYTES, [0, 1, 1, 0], format=format)
+    format["kind"] = "npz"
+    assert data.format == {"kind": "csv", "features": ["a", "b"]}
 
 
 # ---------------------------------------------------------------- errors
@@ -351,7 +630,7 @@ def test_not_finite_in_an_image_and_after_the_first_chunk(
     x = np.zeros((20, 1, 3, 3), np.float32)
     x[17, 0, 2, 1] = np.nan
     for chunk in (1, 10, 36, 1 << 20):
-        monkeypatch.setattr(chainrule.data.dataset, "_CHUNK", chunk)
+        monkeypatch.setattr(chainrule.data.checks, "CHUNK", chunk)
         with pytest.raises(NonFiniteError, match=r"row 17, column \(0, 2, 1\)"):
             Dataset(x, np.zeros(20))
         x_fine = np.nan_to_num(x)

@@ -11,7 +11,13 @@ import pytest
 import chainrule as cr
 from chainrule import nn, optim
 from chainrule.compiled import CompiledProgram, Input, trace_entry
-from chainrule.errors import ArgumentError, EngineError, GradientError, ShapeError
+from chainrule.errors import (
+    ChainruleWarning,
+    ArgumentError,
+    EngineError,
+    GradientError,
+    ShapeError,
+)
 from chainrule.graph.types import ArrayType, DType, Size
 from chainrule.primitives.indexing import take
 from chainrule.tensor import wrap
@@ -163,7 +169,8 @@ def test_weights_survive_their_layout(engine, outputs):
     model = network(9, outputs, 3)
     x = np.random.default_rng(0).integers(0, 256, (20, 9)).astype(np.uint8)
     y = np.zeros(20, np.int32)
-    frozen = optim.SGD(lr=0.0)
+    with pytest.warns(ChainruleWarning, match="leaves the weights"):
+        frozen = optim.SGD(lr=0.0)
     program = training(model, x, y, engine, optimizer=frozen)
     before = model.state_dict()
     index = np.arange(20, dtype=np.int32).reshape(4, 5)

@@ -13,6 +13,8 @@ from chainrule import nn
 from chainrule.errors import ArgumentError, ChainruleError, ShapeError
 from chainrule.explain import example
 from chainrule.explain.blocks import equation, matrix, spelled
+from chainrule.primitives.losses import cross_entropy
+from chainrule.tensor import wrap
 from tests.explain.networks import (
     MSE,
     NETWORKS,
@@ -151,8 +153,14 @@ def test_frozen_parameters_are_explained_too():
 def test_notes_on_mistakes():
     x, y = rng.normal(size=(4, 3)), rng.normal(size=4)
     model = nn.Sequential(*linear(3, 2), nn.Softmax())
-    (note,) = cr.explain(model, x, [0, 1, 0, 1], nn.CrossEntropyLoss()).notes
+
+    def from_scores(scores, labels):
+        return wrap(cross_entropy(scores.value, labels.value)).mean()
+
+    (note,) = cr.explain(model, x, [0, 1, 0, 1], from_scores).notes
     assert "Softmax stands in front of a cross-entropy" in note
+    with pytest.raises(ArgumentError, match="softmax, which does not belong"):
+        cr.explain(model, x, [0, 1, 0, 1], nn.CrossEntropyLoss())
     model = nn.Sequential(*linear(3, 1))
     (note,) = cr.explain(model, x, y, lambda p, t: abs(p - t).sum()).notes
     assert "y.reshape(-1, 1)" in note
@@ -322,6 +330,8 @@ def test_one_sample_may_come_without_its_batch_axis():
     d = cr.explain(model, [row], [1], nn.CrossEntropyLoss())
     np.testing.assert_array_equal(c.layer(1).dW, d.layer(1).dW)
     assert a.layer(1).texts["db"] == "∂ℒ/∂b⁽¹⁾ = δ⁽¹⁾"
+    e = cr.explain(model, row, [[1.0, 0.0]], MSE)
+    np.testing.assert_array_equal(a.layer(1).dW, e.layer(1).dW)
 
 
 # -- bad input -------------------------------------------------------------------------

@@ -12,6 +12,9 @@ from chainrule.explain.notation import Atom
 from chainrule.tensor import count_of
 from tests.explain.networks import MSE, NETWORKS, Tied, linear, rng
 
+#: The weights of two classes, as they stand on paper.
+WEIGHT = np.array([[1.0], [3.0]])
+
 
 def sigmoid(z):
     return 1 / (1 + np.exp(-z))
@@ -28,6 +31,8 @@ def computed(e, numbers):
         return array.astype(np.float64) if array.dtype.kind in "fb" else array
     if isinstance(e, notation.Number):
         return np.float64(e.value)
+    if isinstance(e, Atom):
+        return {"e": np.e, "class_weight": WEIGHT}[e.text()]
     if isinstance(e, notation.Sum):
         return sum(sign * of(term) for sign, term in e.terms)
     if isinstance(e, notation.Product):
@@ -50,10 +55,13 @@ def computed(e, numbers):
         return {"ln": np.log, "tanh": np.tanh}[head](inner)
     if isinstance(e, notation.Call):
         head, inner = e.head.text(), [of(a) for a in e.arguments]
+        if e.fence == "[]":  # w[y]: what belongs to each sample's class
+            return of(e.head)[inner[0][0], 0][None]
         if head == "softmax":
             powers = np.exp(inner[0])
             return powers / powers.sum(0, keepdims=True)
         named = {
+            "ln": np.log,
             "max": np.maximum,
             "mean": np.mean,
             "σ": lambda z: 1 / (1 + np.exp(-z)),
@@ -75,6 +83,18 @@ def explained():
     cross_entropy = nn.CrossEntropyLoss()
     yield "classes", cr.explain(relu, x, [0, 1, 1, 0], cross_entropy)
     yield "one sample", cr.explain(relu, x[:1], [1], cross_entropy)
+    ends = nn.Sequential(a, nn.ReLU(), b, nn.Softmax())
+    for kind, truth in (("labels", [0, 1, 1, 0]), ("rows", np.eye(2)[[0, 1, 1, 0]])):
+        for name, options in (
+            ("plain", {}),
+            ("smoothed", {"label_smoothing": 0.25}),
+            ("weighted", {"weight": WEIGHT[:, 0]}),
+        ):
+            loss = nn.CrossEntropyLoss(from_logits=False, **options)
+            yield f"softmax, {kind}, {name}", cr.explain(ends, x, truth, loss)
+    sigmoid_end = nn.Sequential(*linear(3, 1), nn.Sigmoid())
+    halves = [[0.0], [1.0], [0.5], [1.0]]
+    yield "sigmoid and BCE", cr.explain(sigmoid_end, x, halves, nn.BCELoss())
     rows = cr.explain(relu, x, y, lambda p, t: ((p - t) ** 2).sum(axis=1).mean())
     yield "sum, then mean", rows
     yield "tied", cr.explain(Tied(), x, rng.normal(size=(4, 3)), MSE)

@@ -13,6 +13,9 @@ from chainrule.explain.reading import read, template
 from chainrule.explain.tidy import tidy, without
 from chainrule.graph import registered
 
+#: Letters for the inputs; f is the name of a function.
+SYMBOLS = "abcdeghijklnopqrst"
+
 
 @pytest.mark.parametrize("name", sorted(registered()))
 def test_every_primitive_has_a_formula_that_can_be_shown(name):
@@ -24,10 +27,10 @@ def test_every_primitive_has_a_formula_that_can_be_shown(name):
     assert latex.count("{") == latex.count("}")
     # Every input that the declaration names is shown.
     named = {name for _, name, _, _ in string.Formatter().parse(formula) if name}
-    shown = substitute(made, tuple(Atom(f"<{i}>") for i in range(11))).text()
+    shown = substitute(made, tuple(Atom(f"<{i}>") for i in range(len(SYMBOLS)))).text()
     assert set(re.findall(r"<(\d+)>", shown)) == named
     # Substituting symbols leaves no slot behind, and reading it again changes nothing.
-    filled = substitute(made, tuple(Atom(letter) for letter in "abcdefghijk"))
+    filled = substitute(made, tuple(Atom(letter) for letter in SYMBOLS))
     assert "□" not in filled.text()
     assert read(filled.latex()).text() == filled.text()
 
@@ -43,6 +46,10 @@ def test_every_primitive_has_a_formula_that_can_be_shown(name):
         (r"{0} / {1}", "z⁽¹⁾/(b + c)"),
         (r"\ln {1}", "ln (b + c)"),
         (r"\sum {1}", "∑ (b + c)"),
+        (r"\sum_i {0} \odot \ln {1}", "∑ᵢ z⁽¹⁾ ⊙ ln (b + c)"),
+        (r"\sum_i {1} \odot {0}", "∑ᵢ (b + c) ⊙ z⁽¹⁾"),
+        (r"(\sum_i {0}) \odot {1}", "(∑ᵢ z⁽¹⁾) ⊙ (b + c)"),
+        (r"{0} / (\sum_i {0}) \odot {1}", "z⁽¹⁾/(∑ᵢ z⁽¹⁾) ⊙ (b + c)"),
         (r"\sqrt{{{1}}}", "√(b + c)"),
         (r"\sqrt{{{0}}}", "√(z⁽¹⁾)"),
         (r"e^{{{1}}}", "e^(b + c)"),

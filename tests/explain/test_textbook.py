@@ -235,6 +235,46 @@ def test_softmax_is_explained_as_no_elementwise_function(digits):
     assert one.texts["loss"] == "ℒ = −ln softmax(z⁽¹⁾)_y"
 
 
+@pytest.mark.parametrize("truth", [1, [0.0, 1.0, 0.0], [0, 1, 0]])
+def test_the_books_network_ends_in_softmax(truth):
+    """3.2.3: δ = Jᵀ ∇_ŷ ℒ, which comes to ŷ − y, from probabilities too."""
+    model = nn.Sequential(nn.Linear(1, 3, dtype="float64"), nn.Softmax())
+    model.load_state_dict({"0.weight": [[1.0], [2.0], [0.5]], "0.bias": [0, 0, 0]})
+    e = cr.explain(model, [1.0], truth, nn.CrossEntropyLoss(from_logits=False))
+    layer = e.layer(1)
+    np.testing.assert_allclose(layer.delta, [[0.231], [-0.371], [0.140]], atol=5e-4)
+    np.testing.assert_allclose(layer.a.sum(), 1)
+    assert layer.texts["a"] == "ŷ = a⁽¹⁾ = softmax(z⁽¹⁾)"
+    assert layer.texts["recursion"] == "δ⁽¹⁾ = Jᵀ ∇_ŷ ℒ"
+    assert layer.texts["delta"] == "δ⁽¹⁾ = ŷ − y"
+    assert "comes to ŷ − y" in layer.notes[0]
+    assert "from the scores" in e.text()
+    assert e.check().ok
+
+
+def test_a_sigmoid_in_front_of_binary_cross_entropy():
+    model = nn.Sequential(nn.Linear(1, 1, dtype="float64"), nn.Sigmoid())
+    e = cr.explain(model, [[1.0], [2.0]], [[1.0], [0.0]], nn.BCELoss())
+    assert e.layer(1).texts["recursion"] == "δ⁽¹⁾ = ∇_ŷ ℒ ⊙ f′(z⁽¹⁾)"
+    assert e.layer(1).texts["delta"] == "δ⁽¹⁾ = (ŷ − y)/n"
+    assert not e.layer(1).notes
+    assert e.check().ok
+
+
+def test_a_normalisation_in_front_of_the_softmax_of_the_book():
+    """∇_ŷ ℒ comes through both: first to ẑ, then to z."""
+    cr.manual_seed(0)
+    norm = nn.LayerNorm(3, dtype="float64")
+    model = nn.Sequential(nn.Linear(2, 3, dtype="float64"), norm, nn.Softmax())
+    x, y = [[1.0, 2.0], [0.5, -1.0]], [2, 0]
+    e = cr.explain(model, x, y, nn.CrossEntropyLoss(from_logits=False))
+    texts = e.layer(1).texts
+    assert texts["normalised_recursion"] == "∂ℒ/∂ẑ⁽¹⁾ = Jᵀ ∇_ŷ ℒ"
+    assert texts["normalised_gradient"] == "∂ℒ/∂ẑ⁽¹⁾ = (ŷ − y)/n"
+    assert texts["recursion"] == "δ⁽¹⁾ = Jᵀ (∂ℒ/∂ẑ⁽¹⁾)"
+    assert e.check().ok
+
+
 def test_large_arrays_are_summed_up(digits):
     e, *_ = digits
     page = e.text(width=88)

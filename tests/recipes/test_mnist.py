@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import ast
-import inspect
 import json
 import subprocess
 import sys
@@ -10,37 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from chainrule import errors, recipes
 from chainrule.recipes import mnist
-
-
-def test_found_by_name() -> None:
-    assert recipes.find("mnist") is mnist
-    with pytest.raises(errors.ArgumentError, match="chainrule train mnist"):
-        recipes.find("mnists")
-
-
-@pytest.mark.parametrize("name", recipes.names())
-def test_what_every_recipe_offers(name: str) -> None:
-    recipe = recipes.find(name)
-    assert recipe.SUMMARY
-    assert recipe.EPOCHS >= 1
-    assert recipe.BATCH_SIZE >= 1
-    assert recipe.LR > 0
-    for function in (recipe.data, recipe.network, recipe.trainer):
-        assert inspect.getdoc(function)
-
-
-@pytest.mark.parametrize("name", recipes.names())
-def test_recipes_use_the_public_interface_alone(name: str) -> None:
-    source = Path(recipes.find(name).__file__).read_text()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.ImportFrom):
-            assert node.module in ("__future__", "chainrule")
-        elif isinstance(node, ast.Import):
-            assert [alias.name for alias in node.names] == ["chainrule"]
-        elif isinstance(node, ast.Attribute):
-            assert not node.attr.startswith("_")
 
 
 def test_the_textbooks_network() -> None:

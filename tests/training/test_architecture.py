@@ -17,11 +17,41 @@ EVERY = [
     nn.Linear(4, 4, dtype="float64"),
     nn.ReLU(),
     nn.Sigmoid(),
-    nn.Tanh(),
     nn.Softmax(axis=0),
     nn.Dropout(0.25),
+    nn.Tanh(),
+    nn.LeakyReLU(0.25),
+    nn.GELU("tanh"),
+    nn.SiLU(),
+    nn.Softplus(),
+    nn.ELU(0.5),
+    nn.SELU(),
+    nn.LogSoftmax(axis=1),
+    nn.Step(),
+    nn.Flatten(2, 3),
+    nn.Embedding(5, 3, dtype="float64"),
+    nn.BatchNorm1d(3, eps=1e-3, momentum=None, affine=False),
+    nn.BatchNorm1d(3, track_running_stats=False, dtype="float64"),
+    nn.LayerNorm((2, 3), eps=1e-3, elementwise_affine=False),
+    nn.LayerNorm(3),
+    nn.Standardize(3),
+    nn.Unstandardize(3, dtype="float64"),
+    nn.Perceptron(3, 2),
     nn.CrossEntropyLoss(),
+    nn.CrossEntropyLoss([0.5, 2.0], label_smoothing=0.25, reduction="sum"),
+    nn.CrossEntropyLoss(from_logits=False),
     nn.MSELoss(),
+    nn.MSELoss(reduction="none"),
+    nn.HalfMSELoss(),
+    nn.HalfSquaredErrorLoss(),
+    nn.L1Loss(),
+    nn.HuberLoss(0.5),
+    nn.BCELoss(),
+    nn.BCEWithLogitsLoss(pos_weight=3.0),
+    nn.HingeLoss(),
+    nn.MultiMarginLoss(2, margin=0.5, weight=[1.0, 2.0]),
+    nn.KLDivLoss(),
+    nn.PerceptronLoss(),
     nn.Sequential(nn.Linear(1, 1), nn.Sequential(nn.ReLU(), nn.Dropout(0.5))),
     nn.Sequential(),
 ]
@@ -40,7 +70,7 @@ def test_there_and_back(module: nn.Module) -> None:
 def test_every_module_of_nn_is_tried() -> None:
     named = {getattr(nn, name) for name in nn.__all__}
     modules = {c for c in named if isinstance(c, type) and issubclass(c, nn.Module)}
-    assert modules - {nn.Module} == {type(m) for m in EVERY}
+    assert modules - {nn.Module, nn.Loss} == {type(m) for m in EVERY}
 
 
 def test_modules_of_ones_own_have_none() -> None:
@@ -51,6 +81,7 @@ def test_modules_of_ones_own_have_none() -> None:
     assert module_spec(nn.Sequential(nn.ReLU(), Linear(1, 1))) is None
     assert module_spec(lambda p, y: p) is None
     assert module_spec(nn.Module()) is None
+    assert module_spec(nn.Loss()) is None
 
 
 @pytest.mark.parametrize(
@@ -60,6 +91,11 @@ def test_modules_of_ones_own_have_none() -> None:
         {"class": "Module", "arguments": {"x": 1}},
         {"class": "Linear", "arguments": {"in_features": 0, "out_features": 1}},
         {"class": "Linear"},
+        {"class": "Linear", "arguments": {"in_features": 2**50, "out_features": 2**50}},
+        {"class": "Linear", "arguments": 3},
+        {"class": ["Linear"], "arguments": {}},
+        {"class": "Sequential", "modules": "Linear"},
+        {"class": "Sequential", "modules": [None]},
         {},
     ],
 )
@@ -72,7 +108,9 @@ def test_strange_descriptions(spec: dict[str, object]) -> None:
     "optimizer",
     [
         optim.SGD(lr=0.5, momentum=0.25),
-        optim.Adam(lr=1e-3, betas=(0.5, 0.75), eps=1e-4),
+        optim.RMSprop(lr=optim.ReduceLROnPlateau(0.1), centered=True),
+        optim.Adagrad(lr_decay=0.5, clip_value=2.0),
+        optim.Adam(lr=1e-3, betas=(0.5, 0.75), eps=1e-4, clip_norm=1.0),
         optim.AdamW(lr=optim.OneCycleLR(0.1, 50, pct_start=0.2), weight_decay=0.3),
     ],
     ids=lambda o: type(o).__name__,
@@ -82,9 +120,32 @@ def test_optimisers_there_and_back(optimizer: optim.Optimizer) -> None:
     assert type(built) is type(optimizer)
     assert built.settings() == optimizer.settings()
     lr = optimizer.schedule(2)
-    assert built.scalars(3, built.schedule(2)) == optimizer.scalars(3, lr)
+    assert built.schedule(2) == lr
+    assert built.options == optimizer.options
+    numbers = built.scalars(3, lr, built.options)
+    assert numbers == optimizer.scalars(3, lr, optimizer.options)
+    limits = (built.clip_norm, built.clip_value)
+    assert limits == (optimizer.clip_norm, optimizer.clip_value)
 
 
-def test_strange_optimisers() -> None:
-    with pytest.raises(errors.CheckpointError, match="cannot build"):
-        build_optimizer({"name": "SGD", "lr": 0.1, "nesterov": True})
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"name": "SGD", "lr": 0.1, "nesterov": True}, "momentum > 0"),
+        ({"name": "SGD", "lr": 0.1, "momentun": 0.5}, "momentun"),
+        ({"name": "Sgd", "lr": 0.1}, "Sgd"),
+        ({"name": ["SGD"], "lr": 0.1}, "unhashable"),
+        ({"name": "SGD"}, "'lr'"),
+        ({"name": "SGD", "lr": {"name": "StepL", "lr": 1}}, "StepLR"),
+        ({"name": "SGD", "lr": {"name": "StepLR"}}, "missing"),
+        ({"name": "SGD", "lr": {"name": "StepLR", "state": 3}}, "missing"),
+        ({"name": "SGD", "lr": "fast"}, "finite"),
+        ({"name": "SGD", "lr": 0.1, "groups": {"*": 3}}, "which options"),
+        ({"name": "SGD", "lr": 0.1, "params": 3}, "needs parameters"),
+        ({"name": "Adam", "lr": 0.1, "betas": [0.5]}, "two betas"),
+    ],
+)
+def test_strange_optimisers(settings: dict[str, object], words: str) -> None:
+    with pytest.raises(errors.CheckpointError, match="cannot build") as caught:
+        build_optimizer(settings)
+    assert words in str(caught.value)

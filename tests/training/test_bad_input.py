@@ -93,6 +93,31 @@ def test_a_batch_larger_than_the_data(make: Make, data: cr.data.Dataset) -> None
     has(error, "from 1 to 50", "batch_size=51")
 
 
+@pytest.mark.parametrize(
+    ("x", "dtype"), [("shape (6,)", "f4"), ("text", "U3"), ("dates", "M8[D]")]
+)
+def test_arrays_that_are_no_data(make: Make, x: str, dtype: str) -> None:
+    rows = np.zeros((5, 6), dtype) if x != "shape (6,)" else np.zeros(6, dtype)
+    for call in (
+        lambda: make().fit((rows, np.zeros(5, int)), epochs=1),
+        lambda: make().evaluate((rows, np.zeros(5, int))),
+    ):
+        with pytest.raises(errors.ChainruleError) as error:
+            call()
+        has(error)
+
+
+def test_no_data(make: Make) -> None:
+    nothing = (np.zeros((0, 6), np.float32), np.zeros(0, int))
+    for call in (
+        lambda: make().fit(nothing, epochs=1),
+        lambda: make().evaluate(nothing),
+    ):
+        with pytest.raises(errors.ArgumentError) as error:
+            call()
+        has(error, "The data set is empty")
+
+
 @pytest.mark.parametrize("epochs", [0, -3, 1.5])
 def test_epochs_that_are_none(make: Make, data: cr.data.Dataset, epochs: Any) -> None:
     with pytest.raises(errors.ArgumentError) as error:
@@ -112,6 +137,10 @@ def test_not_a_number_in_the_data(make: Make) -> None:
     with pytest.raises(errors.NonFiniteError) as error:
         make().fit((x, np.zeros(20, int)), epochs=1)
     has(error, "row 3, column 4", "nan")
+    for given in (x, x.tolist(), cr.tensor(x), cr.data.Column(x)):
+        with pytest.raises(errors.NonFiniteError) as error:
+            make().predict(given)
+        has(error, "row 3, column 4", "nan")
 
 
 @pytest.mark.parametrize(
@@ -124,6 +153,8 @@ def test_not_a_number_in_the_data(make: Make) -> None:
         ({"model": nn.Sequential}, ("model", "the class Sequential")),
         ({"engine": "cuda"}, ("no engine 'cuda'", "native")),
         ({"threads": 0}, ("threads", "≥ 1")),
+        ({"metrics": ["acc"]}, ("No metric is called 'acc'", "accuracy")),
+        ({"probes": ["grads/*"]}, ("No probe fits 'grads/*'", "grad_norm")),
     ],
 )
 def test_what_a_trainer_is_made_of(
@@ -157,6 +188,10 @@ def test_a_loss_for_each_sample(make: Make, data: cr.data.Dataset) -> None:
     with pytest.raises(errors.ShapeError) as error:
         trainer.fit(data, epochs=1)
     has(error, "one number", "(N,)", "loss.mean()")
+    trainer = make(loss=nn.CrossEntropyLoss(reduction="none"))
+    with pytest.raises(errors.ShapeError) as error:
+        trainer.fit(data, epochs=1)
+    has(error, "one number", "(N,)", "reduction='mean'")
 
 
 def test_a_model_with_two_outputs(make: Make, data: cr.data.Dataset) -> None:
@@ -177,6 +212,102 @@ def test_targets_of_another_shape(make: Make, data: cr.data.Dataset) -> None:
     with pytest.raises(errors.ShapeError) as error:
         trainer.fit((data.x[...], data.y.astype(np.float32)), epochs=1)
     has(error, "MSELoss")
+
+
+@pytest.mark.parametrize(
+    ("loss", "y", "parts"),
+    [
+        (nn.HingeLoss(), np.arange(50) % 2, ("HingeLoss", "-1 and 1", "2*y - 1")),
+        (nn.BCEWithLogitsLoss(), np.arange(50) % 3, ("BCEWithLogitsLoss", "2")),
+        (nn.KLDivLoss(), np.full((50, 3), 0.5, "f4"), ("KLDivLoss",)),
+    ],
+)
+def test_targets_that_the_loss_does_not_take(
+    make: Make, data: cr.data.Dataset, loss: nn.Loss, y: Any, parts: tuple[str, ...]
+) -> None:
+    """Refused for the whole data set, before anything is compiled."""
+    outputs = 3 if y.ndim > 1 else 1
+    layers = [nn.Linear(6, outputs), nn.Softmax() if y.ndim > 1 else nn.Flatten(0)]
+    trainer = make(model=nn.Sequential(*layers), loss=loss, optimizer=optim.SGD(lr=0.1))
+    for call in (
+        lambda: trainer.fit((data.x, y), epochs=1, batch_size=5),
+        lambda: trainer.evaluate((data.x, y)),
+    ):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("chainrule.training.programs.CompiledProgram", None)
+            with pytest.raises(errors.ArgumentError) as error:
+                call()
+        has(error, *parts)
+    assert trainer.plan is None
+
+
+def test_softmax_before_a_cross_entropy_from_scores(
+    make: Make, data: cr.data.Dataset
+) -> None:
+    model = nn.Sequential(nn.Linear(6, 3), nn.Softmax())
+    with pytest.raises(errors.ChainruleError) as error:
+        make(model=model).fit(data, epochs=1)
+    has(error, "oftmax")
+
+
+# -- numbers that nothing scales ------------------------------------------------------
+
+
+def images(rows: int = 20, side: int = 8, dtype: str = "uint8") -> np.ndarray:
+    rng = np.random.default_rng(0)
+    return rng.integers(0, 256, (rows, side, side)).astype(dtype)
+
+
+def classifier(*layers: nn.Module, features: int = 64) -> nn.Sequential:
+    return nn.Sequential(*layers, nn.Linear(features, 2))
+
+
+LABELS = np.arange(20) % 2
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "float32", "float64"])
+@pytest.mark.parametrize("flat", [False, True])
+def test_images_that_nothing_scales(make: Make, dtype: str, flat: bool) -> None:
+    x = images(dtype=dtype)
+    if flat:
+        x = x.reshape(20, 64)
+    trainer = make(model=classifier(nn.Flatten()), optimizer=optim.SGD(lr=1e-5))
+    with pytest.warns(errors.ChainruleWarning) as warned:
+        trainer.fit((x, LABELS), epochs=1, batch_size=5, progress=False)
+    assert len(warned) == 1
+    assert warned[0].filename == __file__, "the warning shows the caller's line"
+    text = str(warned[0].message)
+    for part in ("grey values", f"{dtype} from 0", "Linear", "scale=1/255", "fix:"):
+        assert part in text
+
+
+@pytest.mark.parametrize(
+    ("x", "first", "scale"),
+    [
+        (images(), None, 1 / 255),
+        (images() / 255, None, None),
+        (images() - 128.0, None, None),
+        (images() + 0.5, None, None),
+        (images(), "standardize", None),
+        (images(), "batch norm", None),
+        (images(), "layer norm", None),
+        (images()[:, :2, :2].reshape(20, 4), None, None),
+    ],
+)
+def test_numbers_that_are_no_such_images(
+    make: Make, x: np.ndarray, first: str | None, scale: float | None
+) -> None:
+    features = int(np.prod(x.shape[1:]))
+    layers: dict[str | None, list[nn.Module]] = {
+        None: [],
+        "standardize": [nn.Standardize(features)],
+        "batch norm": [nn.BatchNorm1d(features)],
+        "layer norm": [nn.LayerNorm(features)],
+    }
+    model = classifier(nn.Flatten(), *layers[first], features=features)
+    data = cr.data.Dataset(x, LABELS, scale=scale)
+    trainer = make(model=model, optimizer=optim.SGD(lr=1e-5))
+    trainer.fit(data, epochs=1, batch_size=5, progress=False)  # warnings are errors
 
 
 def test_a_schedule_that_is_over(make: Make, data: cr.data.Dataset) -> None:

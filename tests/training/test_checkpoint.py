@@ -13,7 +13,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import errors, nn, optim
-from chainrule.training import Callback, checkpoint
+from chainrule.training import Callback, checkpoint, metrics
 
 from .conftest import Make, same, small_network
 
@@ -205,6 +205,118 @@ def test_other_files(tmp_path: Path, saved: Path) -> None:
 def test_a_whole_file_with_a_strange_document(tmp_path: Path) -> None:
     checkpoint.write(tmp_path / "odd.ckpt", {"epoch": 1}, {})
     refused(tmp_path / "odd.ckpt", "no checkpoint of a Trainer", "architecture")
+
+
+STRANGE: list[tuple[str, Any, str]] = [
+    ("epoch", "1", "'epoch' of type int"),
+    ("epochs", [1], "each of epochs"),
+    ("epochs", [{"epoch": 1, "train_loss": 1.0, "lr": 0.1}], "each of epochs"),
+    ("updates", -1, "'updates' of type a count"),
+    ("step", True, "'step' of type a count"),
+    ("class_names", [1, 2], "each of class_names"),
+    ("probes", [1], "each of probes"),
+    ("probes", ["no/such"], "No probe fits"),
+    ("callbacks", {"EarlyStopping": 3}, "each of callbacks"),
+    ("metrics", [{"class": "Accuracy"}], "cannot build"),
+    ("metrics", [{"class": "Odd", "arguments": {}}], "cannot build"),
+    ("metrics", [{"class": "TopK", "arguments": {"k": 0}}], "cannot build"),
+    ("metrics", [None], "a class of its author's own"),
+    ("metrics", [3], "cannot build"),
+    ("plan", {"first": 0}, "does not know"),
+    ("plan", [], "'plan' of type"),
+    ("seed", -1, "seed"),
+    ("engine", "abacus", "no engine"),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "part"), STRANGE)
+def test_a_document_that_was_written_by_someone_else(
+    saved: Path, tmp_path: Path, key: str, value: Any, part: str
+) -> None:
+    """The hash is right and the content is not: an error of ours all the same."""
+    document, tensors = checkpoint.read(saved)
+    checkpoint.write(tmp_path / "odd.ckpt", {**document, key: value}, tensors)
+    with pytest.raises(cr.ChainruleError, match=part):
+        cr.Trainer.load(tmp_path / "odd.ckpt")
+
+
+@pytest.mark.parametrize("change", ["batch_size", "rows", "block", "checksum"])
+@pytest.mark.parametrize("value", [-1, "3", 2.5, [], 0])
+def test_a_run_that_cannot_be(
+    saved: Path, tmp_path: Path, change: str, value: Any
+) -> None:
+    document, tensors = checkpoint.read(saved)
+    plan = {**document["plan"], change: value}
+    checkpoint.write(tmp_path / "odd.ckpt", {**document, "plan": plan}, tensors)
+    if value == 0 and change != "batch_size":
+        cr.Trainer.load(tmp_path / "odd.ckpt")
+    else:
+        refused(tmp_path / "odd.ckpt", "describes a run that this version")
+
+
+@pytest.mark.parametrize(
+    "steps", [{"p": (4,)}, {"loss": (4,), "p": (3,)}, {"loss": ()}]
+)
+def test_records_that_are_no_table(saved: Path, tmp_path: Path, steps: Any) -> None:
+    document, tensors = checkpoint.read(saved)
+    kept = {n: a for n, a in tensors.items() if not n.startswith("history/")}
+    odd = {f"history/{n}": np.zeros(shape, "f4") for n, shape in steps.items()}
+    checkpoint.write(tmp_path / "odd.ckpt", document, {**kept, **odd})
+    refused(tmp_path / "odd.ckpt", "history")
+
+
+def test_a_checkpoint_of_the_first_version(saved: Path, tmp_path: Path) -> None:
+    """It lacks what has come since: nothing of that is needed."""
+    document, tensors = checkpoint.read(saved)
+    new = ("validation_name", "metrics", "probes", "class_names", "format", "callbacks")
+    old = {k: v for k, v in document.items() if k not in new}
+    for key in ("drop_last", "block"):
+        del old["plan"][key]
+    checkpoint.write(tmp_path / "old.ckpt", old, tensors)
+    trainer = cr.Trainer.load(tmp_path / "old.ckpt")
+    assert trainer.finished
+    assert trainer.metrics is trainer.class_names is trainer.format is None
+
+
+def test_metrics_of_ones_own(make: Make, data: Any, tmp_path: Path) -> None:
+    class Mine(metrics.Accuracy):
+        name = "mine"
+
+    trainer = make(metrics=[Mine(), "top2", metrics.Accuracy(0.25)])
+    trainer.save(tmp_path / "own.ckpt")
+    refused(tmp_path / "own.ckpt", "a class of its author's own", "metrics=[…]")
+    loaded = cr.Trainer.load(tmp_path / "own.ckpt", metrics=[Mine()])
+    assert list(loaded.evaluate(data)) == ["loss", "mine"]
+    ours = make(metrics=["top2", metrics.Accuracy(0.25)])
+    ours.save(tmp_path / "ours.ckpt")
+    again = cr.Trainer.load(tmp_path / "ours.ckpt")
+    assert repr(again.metrics) == "(TopK(k=2), Accuracy(threshold=0.25))"
+    ours = make(metrics=["top2", "confusion_matrix"])
+    ours.save(tmp_path / "ours.ckpt")
+    measured = cr.Trainer.load(tmp_path / "ours.ckpt").evaluate(data)
+    assert measured["top2"] == ours.evaluate(data)["top2"]
+    assert measured["confusion_matrix"].sum() == len(data)
+
+
+@pytest.mark.usefixtures("single_steps")
+@pytest.mark.parametrize("at", [3, 4, 5, 9])
+def test_a_schedule_that_learns_is_resumed_exactly(
+    make: Make, data: cr.data.Dataset, tmp_path: Path, at: int
+) -> None:
+    def made() -> cr.Trainer:
+        rate = optim.ReduceLROnPlateau(0.5, "train_loss", patience=0, threshold=0.5)
+        return make(optimizer=optim.SGD(lr=rate, momentum=0.9), probes=["lr"])
+
+    whole, part = made(), made()
+    expected = whole.fit(data, epochs=4, batch_size=16, progress=False)
+    assert len(set(expected.steps["lr"].tolist())) > 2, "the rate has fallen twice"
+    stop = [StopAt(at)]
+    options: dict[str, Any] = {"progress": False, "checkpoint": tmp_path}
+    part.fit(data, epochs=4, batch_size=16, callbacks=stop, **options)
+    loaded = cr.Trainer.load(tmp_path)
+    history = loaded.resume(data, **options)
+    assert same(loaded.model, whole.model)
+    assert history.steps["lr"].tolist() == expected.steps["lr"].tolist()
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,63 @@ def test_history_table(make: Make, data: cr.data.Dataset) -> None:
     assert len(made["steps"]["grad_norm/0.weight"]) == len(history) == 4
 
 
+def test_columns_of_any_metric(make: Make, data: cr.data.Dataset) -> None:
+    trainer = make(metrics=["top2", "accuracy"])
+    history = trainer.fit(data, epochs=1, validation=data, progress=False)
+    history.epochs[0] |= {"validation_mae": 2e-7, "validation_label": "<b>"}
+    heading, row = history._table()
+    assert heading[:5] == (
+        ["epoch", "train loss", "val. loss", "val. top2", "val. accuracy"]
+    )
+    assert heading[5:] == ["val. mae", "val. label", "lr", "seconds"]
+    assert row[3].endswith("%")
+    assert row[5:7] == ["2e-07", "<b>"]
+    page = history._repr_html_()
+    assert "<th>val. top2</th>" in page
+    assert "<td>&lt;b&gt;</td>" in page
+    assert History()._repr_html_() == "<p>History(0 steps, no finished epoch)</p>"
+
+
+def test_validation_data_by_their_name(
+    make: Make,
+    data: cr.data.Dataset,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    trainer = make()
+    history = trainer.fit(data, epochs=1, validation=data, validation_name="test")
+    assert "  test loss " in capsys.readouterr().err
+    assert "test loss  test accuracy" in str(history)
+    assert "validation_loss" in history.epochs[0], "keys stay as they are"
+    trainer.save(tmp_path / "run.ckpt")
+    loaded = cr.Trainer.load(tmp_path / "run.ckpt")
+    assert loaded.history.validation_name == "test"
+
+
+def test_json_of_numbers_that_are_none() -> None:
+    import json
+
+    history = History()
+    history.extend({"loss": np.array([1.0, np.nan], "f4")})
+    history.epochs.append({"epoch": 1, "train_loss": float("inf")})
+    made = json.loads(json.dumps(history.to_dict(), allow_nan=False))
+    assert made["steps"]["loss"] == [1.0, None]
+    assert made["epochs"] == [{"epoch": 1, "train_loss": None}]
+
+
+def test_plots(make: Make, data: cr.data.Dataset, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="the extra 'plot' is not installed")
+    history = make().fit(data, epochs=2, validation=data, progress=False)
+    assert history.plot(tmp_path / "curve.png") is None
+    assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
+    picture = history.plot()
+    assert picture is not None
+    assert picture._repr_html_().startswith("<svg")
+    assert repr(picture).startswith("Picture(SVG, ")
+    with pytest.raises(errors.ArgumentError, match="no learning curve"):
+        History().plot()
+
+
 def test_history_arithmetic() -> None:
     history = History()
     assert np.isnan(history.recent())

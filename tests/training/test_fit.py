@@ -227,6 +227,49 @@ def test_old_gradients_move_nothing(make: Make, data: cr.data.Dataset) -> None:
     assert "grad_norm/unused.weight" not in trainer.history.steps
 
 
+@pytest.mark.parametrize("rows", [48, 50])
+def test_what_is_left_can_be_left_out(make: Make, rows: int) -> None:
+    data = pixels(rows)
+    trainer = make(optimizer=optim.SGD(lr=0.1))
+    history = trainer.fit(data, epochs=2, batch_size=8, drop_last=True, progress=False)
+    assert len(history) == 12
+    losses = history.steps["loss"].astype(np.float64)
+    assert history.epochs[0]["train_loss"] == pytest.approx(losses[:6].mean())
+    assert trainer.plan is not None
+    assert trainer.plan.steps_per_epoch == 6
+    assert trainer.finished
+
+
+def test_batch_gradient_descent(make: Make, data: cr.data.Dataset) -> None:
+    """All samples in every step: the order does not matter but for rounding."""
+    trainer = make(optimizer=optim.SGD(lr=0.5))
+    history = trainer.fit(data, epochs=5, batch_size=None, progress=False)
+    plain = small_network()
+    sgd = optim.SGD(plain.parameters(), lr=0.5)
+    losses: list[float] = []
+    for _ in range(5):
+        loss = nn.CrossEntropyLoss()(plain(cr.tensor(data.x[...])), cr.tensor(data.y))
+        sgd.zero_grad()
+        loss.backward()
+        sgd.step()
+        losses.append(loss.item())
+    assert len(history) == 5
+    np.testing.assert_allclose(history.steps["loss"], losses, rtol=1e-5)
+
+
+def test_schedules_by_epochs_and_on_a_plateau(
+    make: Make, data: cr.data.Dataset
+) -> None:
+    steps = make(optimizer=optim.SGD(lr=optim.StepLR(0.1, step_size=2)))
+    rows = steps.fit(data, epochs=5, batch_size=8, progress=False).epochs
+    assert [row["lr"] for row in rows] == pytest.approx([0.1, 0.1, 0.01, 0.01, 1e-3])
+    plateau = optim.ReduceLROnPlateau(1e-9, "train_loss", patience=0, eps=0.0)
+    still = make(optimizer=optim.SGD(lr=plateau))
+    rows = still.fit(data, epochs=3, batch_size=8, progress=False).epochs
+    # The loss does not move: from the second epoch on each one reduces the rate.
+    assert [row["lr"] for row in rows] == pytest.approx([1e-9, 1e-9, 1e-10])
+
+
 class Note(Callback):
     def __init__(self, stop_after: int | None = None) -> None:
         self.calls: list[str] = []

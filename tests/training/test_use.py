@@ -9,6 +9,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn, optim
+from chainrule.errors import ArgumentError
 
 from .conftest import Make, pixels, same, small_network
 
@@ -107,9 +108,10 @@ def test_regression_has_no_accuracy(make: Make) -> None:
         optimizer=optim.Adam(lr=0.1),
     )
     history = trainer.fit((x, y), epochs=60, batch_size=8, validation=(x, y))
-    assert set(trainer.evaluate((x, y))) == {"loss"}
+    assert list(trainer.evaluate((x, y))) == ["loss", "r2", "mae"]
     assert "validation_accuracy" not in history.epochs[-1]
     assert history.epochs[-1]["validation_loss"] < 1e-3
+    assert history.epochs[-1]["validation_r2"] > 0.99
 
 
 def test_loss_of_ones_own(make: Make, data: cr.data.Dataset) -> None:
@@ -214,3 +216,122 @@ def test_images_of_any_shape(make: Make) -> None:
     trainer = make(model=Flat())
     trainer.fit(data, epochs=1, batch_size=4, validation=data, progress=False)
     assert trainer.predict(data).shape == (10, 2)
+
+
+def test_features_without_targets(make: Make, data: cr.data.Dataset) -> None:
+    """What ``data.read`` gives for a file without the target's column."""
+    trainer = make()
+    rows = cr.data.Features(data.x, tuple(map(str, range(len(data)))))
+    assert trainer.predict(rows).tobytes() == trainer.predict(data).tobytes()
+
+
+# -- losses that do not count each sample once ----------------------------------------
+
+
+def weighted(scores: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> Any:
+    """Σ w ℓ and Σ w in float64."""
+    z = scores.astype(np.float64)
+    top = z.max(1, keepdims=True)
+    logs = np.log(np.exp(z - top).sum(1)) + top[:, 0]
+    w = weights[labels]
+    return float(w @ (logs - z[np.arange(len(labels)), labels])), float(w.sum())
+
+
+WEIGHTS = np.array([0.1, 3.0, 20.0])
+
+
+def test_evaluation_of_a_weighted_loss_is_exact(
+    make: Make, data: cr.data.Dataset, engine: str
+) -> None:
+    """Means of batches would depend on how the rows are cut, by several per cent."""
+    trainer = make(engine=engine, loss=nn.CrossEntropyLoss(weight=WEIGHTS))
+    scores = forward(trainer.model, data.x[...])
+    total, weight = weighted(scores, data.y, WEIGHTS)
+    for size in (1, 7, 50):
+        loss = trainer.evaluate(data, size)["loss"]
+        assert loss == pytest.approx(total / weight, rel=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["weighted", "sum", "weighted sum", "mean"])
+def test_the_train_loss_of_an_epoch(make: Make, engine: str, kind: str) -> None:
+    """With a rate of 0 it is the loss over the whole data set, for any reduction."""
+    data = pixels(50)
+    options: dict[str, Any] = {}
+    if "weighted" in kind:
+        options["weight"] = WEIGHTS
+    if "sum" in kind:
+        options["reduction"] = "sum"
+    loss = nn.CrossEntropyLoss(**options)
+    trainer = make(engine=engine, loss=loss, optimizer=optim.SGD(lr=1e-30))
+    weights = WEIGHTS if "weighted" in kind else np.ones(3)
+    total, weight = weighted(forward(trainer.model, data.x[...]), data.y, weights)
+    history = trainer.fit(data, epochs=2, batch_size=8, validation=data, progress=False)
+    for row in history.epochs:
+        assert row["train_loss"] == pytest.approx(total / weight, rel=1e-6)
+        assert row["validation_loss"] == pytest.approx(total / weight, rel=1e-6)
+    assert ("loss_weight" in history.steps) == (kind != "mean")
+    if "sum" in kind:
+        assert history.steps["loss"][:7].sum() == pytest.approx(total, rel=1e-5)
+
+
+def test_sums_over_several_outputs(make: Make) -> None:
+    """The mean of ``reduction="sum"`` is over elements, as the loss's own mean."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(2, 21, 6)).astype(np.float32)
+    losses = {}
+    for reduction in ("sum", "mean"):
+        cr.manual_seed(0)
+        trainer = make(
+            model=nn.Linear(6, 6),
+            loss=nn.MSELoss(reduction=reduction),
+            optimizer=optim.SGD(lr=1e-30),
+        )
+        history = trainer.fit((x, y), epochs=1, batch_size=8, progress=False)
+        losses[reduction] = history.epochs[0]["train_loss"]
+        assert trainer.evaluate((x, y), 4)["loss"] == pytest.approx(
+            losses[reduction], rel=1e-6
+        )
+    assert losses["sum"] == pytest.approx(losses["mean"], rel=1e-6)
+
+
+def test_a_loss_class_of_ones_own(make: Make, data: cr.data.Dataset) -> None:
+    class Fourth(nn.Loss):
+        def pointwise(self, prediction: cr.Tensor, target: cr.Tensor) -> cr.Tensor:
+            return (prediction - target) ** 4
+
+        def weights(self, prediction: cr.Tensor, target: cr.Tensor) -> cr.Tensor:
+            return target * target + prediction * 0.0
+
+    cr.manual_seed(0)
+    trainer = make(model=nn.Linear(6, 1), loss=Fourth(), optimizer=optim.SGD(lr=1e-30))
+    x, y = data.x[...], data.y[:, None].astype(np.float32)
+    p = trainer.predict(x).astype(np.float64)
+    expected = ((p - y) ** 4).sum() / (y.astype(np.float64) ** 2).sum()
+    history = trainer.fit((x, y), epochs=1, batch_size=8, progress=False)
+    assert history.epochs[0]["train_loss"] == pytest.approx(expected, rel=1e-5)
+    assert trainer.evaluate((x, y), 7)["loss"] == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["int64", "uint8", "float32"])
+def test_indices_reach_an_embedding_as_they_are(engine: str, kind: str) -> None:
+    """Integers beyond float32's 2²⁴ would not survive a way over floats."""
+    rows = np.random.default_rng(0).integers(0, 10, (200, 3))
+    y = (rows.sum(1) > 13).astype(np.int64)
+    cr.manual_seed(0)
+    model = nn.Sequential(
+        nn.Embedding(10, 4), nn.Flatten(), nn.Linear(12, 8), nn.ReLU(), nn.Linear(8, 2)
+    )
+    trainer = cr.Trainer(
+        model,
+        loss=nn.CrossEntropyLoss(),
+        optimizer=optim.Adam(lr=0.02),
+        engine=engine,
+    )
+    x = rows.astype(kind)
+    trainer.fit((x, y), epochs=30, progress=False)
+    assert trainer.evaluate((x, y))["accuracy"] > 0.95
+    model.eval()
+    eager = model(cr.tensor(rows)).numpy()
+    np.testing.assert_allclose(trainer.predict(x), eager, rtol=1e-4, atol=1e-5)
+    with pytest.raises(ArgumentError, match="row that does not exist"):
+        trainer.predict(x + 5)

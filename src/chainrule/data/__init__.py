@@ -1,6 +1,31 @@
 """Data sets: features and labels, stored as they came until a batch is gathered."""
 
-from chainrule.data.dataset import Column, Dataset
+from chainrule.data.column import Column
+from chainrule.data.csv_reader import read_csv
+from chainrule.data.dataset import Dataset
+from chainrule.data.files import Features
+from chainrule.data.idx import read_idx
+from chainrule.data.images import image_folder
 from chainrule.data.mnist import mnist
+from chainrule.data.npz import read_npz
+from chainrule.data.reading import read
+from chainrule.data.stream import Stream
+from chainrule.data.toys import blobs, circles, moons, spiral, xor
 
-__all__ = ["Column", "Dataset", "mnist"]
+__all__ = [
+    "Column",
+    "Dataset",
+    "Features",
+    "Stream",
+    "blobs",
+    "circles",
+    "image_folder",
+    "mnist",
+    "moons",
+    "read",
+    "read_csv",
+    "read_idx",
+    "read_npz",
+    "spiral",
+    "xor",
+]

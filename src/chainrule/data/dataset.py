@@ -1,11 +1,4 @@
-"""Supervised data: n rows of features x, and a target y for each.
-
-Data stay in the dtype that they came in. 60,000 images of MNIST are 47 MB as
-bytes and would be 188 MB as float32, so an engine converts only the rows of the
-batch that it is about to use. The conversion is the same everywhere:
-
-    x = float32(stored) · float32(scale)
-"""
+"""Supervised data: n rows of features x, and a target y for each."""
 
 import operator
 from collections.abc import Iterator
@@ -13,85 +6,22 @@ from typing import Any, overload
 
 import numpy as np
 
-from chainrule.errors import (
-    ArgumentError,
-    DataError,
-    DTypeError,
-    NonFiniteError,
-    ShapeError,
+from chainrule.data import dealing
+from chainrule.data.checks import (
+    check_finite,
+    check_labels,
+    check_lengths,
+    checked_class_names,
+    checked_classes,
+    checked_feature_names,
+    checked_format,
+    numbers,
+    targets,
+    whole,
 )
-
-_CHUNK = 1 << 20  # values looked at together in the search for NaN and infinity
-
-
-class Column:
-    """A stored array, and the factor that turns it into features.
-
-    Formula:
-        x = float32(stored) · float32(scale), rounded once after each of the two
-        steps. Without a scale, x = float32(stored); float64 stays float64.
-
-    Args:
-        stored: the array as it came, of shape (n, …): booleans, integers or
-            floating-point numbers.
-        scale: a factor (1/255 takes grey values from 0…255 to 0…1), or None.
-
-    Attributes:
-        stored: the array as it came; an engine gathers rows of it.
-        scale: the factor, or None.
-        shape: the shape of the stored array.
-        dtype: the dtype of the features: float64 where float64 is stored and
-            there is no scale, float32 otherwise.
-
-    Indexing gives plain NumPy arrays of features. As in NumPy, a slice of floats
-    that need no conversion is a view of what is stored; all else is a new array.
-
-    Raises:
-        ArgumentError: a scale that is zero, infinite or not a number.
-
-    Example:
-        >>> pixels = Column(np.array([[0, 51], [255, 102]], np.uint8), scale=1 / 255)
-        >>> pixels.shape, pixels.dtype, pixels.stored.dtype
-        ((2, 2), dtype('float32'), dtype('uint8'))
-        >>> pixels[1]
-        array([1.        , 0.40000004], dtype=float32)
-    """
-
-    def __init__(self, stored: np.ndarray, scale: float | None = None) -> None:
-        self.stored = stored
-        self.scale = None if scale is None else _checked_scale(scale)
-        exact = scale is None and stored.dtype == np.float64
-        self.dtype = np.dtype(np.float64 if exact else np.float32)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of the stored array: (n, …)."""
-        return self.stored.shape
-
-    def __len__(self) -> int:
-        return len(self.stored)
-
-    def __getitem__(self, key: Any) -> np.ndarray:
-        values = self.stored[key]
-        if self.scale is None:
-            return values.astype(self.dtype, copy=False)
-        return values.astype(np.float32) * np.float32(self.scale)
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        return (self[row] for row in range(len(self)))
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        wanted = self.dtype if dtype is None else np.dtype(dtype)
-        as_stored = self.scale is None and self.stored.dtype == wanted == self.dtype
-        if copy is False and not as_stored:
-            raise ValueError(
-                f"{self!r} cannot become an array of {wanted} without a copy."
-            )
-        return self[...].astype(wanted, copy=bool(copy) and as_stored)
-
-    def __repr__(self) -> str:
-        factor = "" if self.scale is None else f", scale={self.scale:.6g}"
-        return f"Column(shape={self.shape}, stored={self.stored.dtype}{factor})"
+from chainrule.data.column import Column
+from chainrule.errors import ArgumentError
+from chainrule.random import permutation
 
 
 class Dataset:
@@ -108,6 +38,11 @@ class Dataset:
         name: what to call the data set in reports.
         classes: the number of classes, for classification: then y has shape (n,)
             and holds the integers 0 … classes − 1.
+        class_names: the name of each class, in the order of the labels; it says how
+            many classes there are.
+        feature_names: the name of each column of x, for x of shape (n, columns).
+        format: how the rows were read from a file, as readers describe it, so that
+            :func:`chainrule.data.read` reads another file in the same way.
 
     Attributes:
         x: the features, a `Column`; ``x[:3]`` is a NumPy array of float32 (of
@@ -115,10 +50,14 @@ class Dataset:
         y: the targets, a NumPy array of int32, float32 or float64.
         name: the name.
         classes: the number of classes, or None.
+        class_names: a tuple of texts, or None.
+        feature_names: a tuple of texts, or None.
+        format: a dictionary that JSON can hold, or None.
 
     Raises:
         ShapeError: x and y of different lengths, or a rank that does not fit.
-        ArgumentError: no rows, or a label outside 0 … classes − 1.
+        ArgumentError: no rows, a label outside 0 … classes − 1, or names that do not
+            fit.
         DTypeError: text, objects, complex numbers or dates; labels that are floats.
         NonFiniteError: NaN or infinity in x or y, with its row and column.
         DataError: something that is not an array at all.
@@ -143,6 +82,9 @@ class Dataset:
         scale: float | None = None,
         name: str = "data",
         classes: int | None = None,
+        class_names: Any = None,
+        feature_names: Any = None,
+        format: Any = None,
     ) -> None:
         if isinstance(x, Column):
             if scale is not None:
@@ -153,14 +95,26 @@ class Dataset:
                     fix="pass its stored array: Dataset(x.stored, y, scale=...)",
                 )
             x, scale = x.stored, x.scale
-        column = Column(_numbers(x, "x"), scale)
-        targets = _targets(_numbers(y, "y"))
-        _check_lengths(column, targets)
+        column = Column(numbers(x, "x"), scale)
+        wanted = targets(numbers(y, "y"))
+        check_lengths(column, wanted)
         if classes is not None:
-            _check_labels(targets, classes)
-        _check_finite(column, "x")
-        _check_finite(Column(targets), "y")
-        self.x, self.y, self.name, self.classes = column, targets, name, classes
+            classes = checked_classes(classes)
+        if class_names is not None:
+            class_names = checked_class_names(class_names, classes)
+            classes = len(class_names)
+        if classes is not None:
+            check_labels(wanted, classes)
+        if feature_names is not None:
+            feature_names = checked_feature_names(feature_names, column.shape)
+        check_finite(column, "x")
+        check_finite(Column(wanted), "y")
+        self.x, self.y, self.name, self.classes = column, wanted, name, classes
+        self.class_names: tuple[str, ...] | None = class_names
+        self.feature_names: tuple[str, ...] | None = feature_names
+        self.format: dict[str, Any] | None = (
+            None if format is None else checked_format(format)
+        )
 
     def __len__(self) -> int:
         return len(self.y)
@@ -181,7 +135,7 @@ class Dataset:
             IndexError: a row that is not there.
         """
         if isinstance(key, slice):
-            return self._rows(key)
+            return self._part(key)
         try:
             row = operator.index(key)
         except TypeError:
@@ -189,7 +143,8 @@ class Dataset:
                 f"The data set '{self.name}' cannot be indexed like this.",
                 expected="a row number or a slice, such as data[3] or data[:100]",
                 got=f"{key!r}",
-                fix="index its arrays instead: data.x[rows], data.y[rows]",
+                fix="for several rows, data.rows([3, 1, 4]); else index its arrays: "
+                "data.x[rows], data.y[rows]",
             ) from None
         return self.x[row], self.y[row]
 
@@ -216,63 +171,174 @@ class Dataset:
                 got=f"{n}",
                 fix="data.take(min(n, len(data))) takes as many as there are",
             )
-        return self._rows(slice(n))
+        return self._part(slice(n))
 
-    def split(self, first: float, seed: int = 0) -> tuple["Dataset", "Dataset"]:
+    def rows(self, index: Any) -> "Dataset":
+        """The rows of these numbers, in this order; the same row may come twice.
+
+        Args:
+            index: integers, negative ones counted from the end; or one boolean a row:
+                those that are true.
+
+        Raises:
+            ArgumentError: a number that is no row, no rows at all, or an index of
+                another kind.
+
+        Example:
+            >>> data = Dataset([[1.0], [2.0], [3.0]], [2.0, 4.0, 6.0])
+            >>> data.rows([2, 0]).y, data.rows(data.y > 3).y
+            (array([6., 2.], dtype=float32), array([4., 6.], dtype=float32))
+        """
+        return self._part(_row_numbers(index, len(self), self.name))
+
+    def batches(
+        self,
+        batch_size: int | None = 32,
+        *,
+        shuffle: bool = True,
+        seed: int = 0,
+        epoch: int = 0,
+        drop_last: bool = False,
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """One pass over the data, a batch at a time.
+
+        ``batch_size=None`` is batch gradient descent (all rows make one step),
+        ``batch_size=1`` stochastic gradient descent, and what is between is
+        mini-batch gradient descent.
+
+        The order is :func:`chainrule.random.permutation` of (n, seed, epoch): a
+        Trainer with this seed visits the rows of that epoch in the same order.
+
+        Args:
+            batch_size: rows a batch, 1 … len(self); None for all.
+            shuffle: whether to draw the order; False keeps it.
+            seed: of the order.
+            epoch: the number of the pass, from 0: each has an order of its own.
+            drop_last: whether to leave out a last batch that is not full.
+
+        Returns:
+            An iterator of pairs: features of shape (rows, …), as ``x[…]`` gives them,
+            and targets.
+
+        Raises:
+            ArgumentError: a batch larger than the data, or a seed or an epoch that is
+                no whole number.
+
+        Example:
+            >>> data = Dataset([[1.0], [2.0], [3.0]], [2.0, 4.0, 6.0])
+            >>> [y.tolist() for x, y in data.batches(2, shuffle=False)]
+            [[2.0, 4.0], [6.0]]
+            >>> [len(y) for x, y in data.batches(2, drop_last=True)]
+            [2]
+        """
+        n, example = len(self), "data.batches(32, seed=0, epoch=0)"
+        size = n if batch_size is None else whole("batch_size", batch_size, 1, example)
+        if size > n:
+            raise ArgumentError(
+                f"A batch cannot be larger than the data set '{self.name}'.",
+                expected=f"batch_size from 1 to {n}, or None for all rows",
+                got=f"batch_size={size}",
+                fix="batch_size=None makes one batch of all rows",
+            )
+        epoch = whole("epoch", epoch, 0, example)
+        order = np.arange(n)
+        if shuffle:
+            order = permutation(n, whole("seed", seed, 0, example), epoch)
+        end = n - n % size if drop_last else n
+        pieces = (order[i : i + size] for i in range(0, end, size))
+        return ((self.x[rows], self.y[rows]) for rows in pieces)
+
+    def split(
+        self, first: float, seed: int = 0, *, stratify: bool = False
+    ) -> tuple["Dataset", "Dataset"]:
         """Deal the rows at random into two data sets.
 
-        The order is the argsort of n raw 64-bit words from NumPy's Philox
-        generator. NumPy promises that this stream never changes, so a seed gives
-        the same split on every machine and in every version. Rows are copied, in
-        the dtype that they are stored in.
+        A seed gives the same split on every machine and in every version. Rows are
+        copied, in the dtype that they are stored in.
+
+        With ``stratify``, class i gets nᵢ·count/n rows in the first part, rounded by
+        the largest remainder, and each class is in both parts where they have the
+        rows for it.
 
         Args:
             first: the share of the first data set, as a fraction between 0 and 1
                 (rounded to whole rows) or as a number of rows.
             seed: which split, an integer of at least 0.
+            stratify: whether to keep each class's share of the rows.
 
         Returns:
             The first data set and the rest: no row in both, none lost.
 
         Raises:
-            ArgumentError: a share that leaves one of the two empty, or a negative
-                seed.
+            ArgumentError: a share that leaves one of the two empty, a negative seed,
+                or a class of one row with ``stratify``.
+            DTypeError: ``stratify`` where y holds no labels.
 
         Example:
             >>> data = Dataset([[0], [1], [2], [3], [4]], [0, 1, 2, 3, 4])
             >>> train, validation = data.split(0.6, seed=1)
             >>> sorted([*train.y.tolist(), *validation.y.tolist()])
             [0, 1, 2, 3, 4]
+            >>> even = Dataset([[i] for i in range(6)], [0, 0, 1, 1, 1, 1])
+            >>> sorted(even.split(3, seed=0, stratify=True)[0].y.tolist())
+            [0, 1, 1]
         """
-        n = len(self)
-        if isinstance(first, (int, np.integer)):
-            count = int(first)
+        count = dealing.part_of(first, len(self), self.name)
+        example = "train, validation = data.split(0.9, seed=0)"
+        dealing.check_seed(seed, self.name, example)
+        if stratify:
+            dealing.check_strata(self.y, self.name, self.class_names)
+            parts = dealing.stratified_halves(self.y, count, seed)
         else:
-            count = round(first * n) if 0 < first < 1 else 0
-        if not 0 < count < n:
-            raise ArgumentError(
-                f"Cannot split the data set '{self.name}' of {n} rows at {first!r}.",
-                expected="a fraction between 0 and 1, or a number of rows between "
-                f"1 and {n - 1}, so that neither part is empty",
-                got=f"{first!r}",
-                fix="train, validation = data.split(0.9, seed=0)",
-            )
-        if not isinstance(seed, (int, np.integer)) or seed < 0:
-            raise ArgumentError(
-                f"Cannot split the data set '{self.name}' with this seed.",
-                expected="an integer of at least 0",
-                got=f"{seed!r}",
-                fix="train, validation = data.split(0.9, seed=0)",
-            )
-        order = np.argsort(np.random.Philox(seed).random_raw(n), kind="stable")
-        return self._rows(order[:count]), self._rows(order[count:])
+            parts = dealing.halves(len(self), count, seed)
+        return self._part(parts[0]), self._part(parts[1])
 
-    def _rows(self, rows: slice | np.ndarray) -> "Dataset":
+    def folds(
+        self, k: int, seed: int = 0, *, stratify: bool = False
+    ) -> Iterator[tuple["Dataset", "Dataset"]]:
+        """k-fold cross-validation: each row is held out exactly once.
+
+        Args:
+            k: how many folds, 2 … len(self). Their sizes differ by one row at most.
+            seed: which deal, an integer of at least 0.
+            stratify: whether to deal class by class: then a class's rows in two folds
+                differ by one at most as well.
+
+        Returns:
+            An iterator of k pairs (training, validation).
+
+        Raises:
+            ArgumentError: fewer than two folds or more than rows, a negative seed, or
+                a class of one row with ``stratify``.
+            DTypeError: ``stratify`` where y holds no labels.
+
+        Example:
+            >>> data = Dataset([[i] for i in range(7)], list(range(7)))
+            >>> [len(validation) for train, validation in data.folds(3)]
+            [3, 2, 2]
+        """
+        example = "for train, validation in data.folds(5, seed=0): ..."
+        k = whole("k", k, 2, example)
+        dealing.check_seed(seed, self.name, example)
+        if k > len(self):
+            raise ArgumentError(
+                f"The data set '{self.name}' cannot be dealt into {k} folds.",
+                expected=f"2 to {len(self)} folds, as many as there are rows",
+                got=f"{k}",
+                fix=example,
+            )
+        if stratify:
+            dealing.check_strata(self.y, self.name, self.class_names)
+        labels = self.y if stratify else None
+        parts = dealing.folds(len(self), k, seed, labels)
+        return ((self._part(rest), self._part(held)) for rest, held in parts)
+
+    def _part(self, rows: slice | np.ndarray) -> "Dataset":
         """Some rows as a data set; they were checked when this one was made."""
         part = object.__new__(Dataset)
-        part.x = Column(self.x.stored[rows], self.x.scale)
-        part.y, part.name, part.classes = self.y[rows], self.name, self.classes
-        _check_lengths(part.x, part.y)
+        part.__dict__.update(self.__dict__)
+        part.x, part.y = Column(self.x.stored[rows], self.x.scale), self.y[rows]
+        check_lengths(part.x, part.y)
         return part
 
     def __repr__(self) -> str:
@@ -283,156 +349,28 @@ class Dataset:
         )
 
 
-def _numbers(value: Any, what: str) -> np.ndarray:
-    """`value` as an array of real numbers in native byte order, not copied."""
+def _row_numbers(index: Any, n: int, name: str) -> np.ndarray:
+    """An index as row numbers from 0 to n − 1."""
     try:
-        if hasattr(value, "__dlpack__") and not hasattr(value, "__array__"):
-            array = np.from_dlpack(value)
-        else:
-            array = np.asarray(value)
-    except Exception as error:
-        raise DataError(
-            f"{what} cannot be read as an array.",
-            expected="an array on the CPU (anything with __array__ or __dlpack__), "
-            "or lists of equal length",
-            got=f"{type(value).__name__}: {error}",
-            fix="make it an array first, such as numpy.array(rows); a PyTorch "
-            "tensor needs .detach().cpu()",
-        ) from error
-    if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
-        raise DTypeError(
-            f"{what} does not hold real numbers.",
-            expected="booleans, integers or floats of up to 64 bits",
-            got=f"dtype {array.dtype}",
-            fix="turn text and dates into numbers first, such as "
-            "numpy.unique(labels, return_inverse=True)[1] for names of classes; "
-            "a sparse matrix needs .toarray(), a table only its numeric columns",
-        )
-    if isinstance(value, (list, tuple)) and array.dtype == np.float64:
-        array = array.astype(np.float32)
-    return array.astype(array.dtype.newbyteorder("="), copy=False)
-
-
-def _targets(y: np.ndarray) -> np.ndarray:
-    """Targets in the dtypes that losses take: int32, float32 or float64."""
-    if y.dtype.kind == "f":
-        return y.astype(np.float32) if y.dtype == np.float16 else y
-    if y.dtype.itemsize >= 4 and y.dtype != np.int32 and y.size:
-        limit = np.iinfo(np.int32)
-        wrong = (y > limit.max) | (y < limit.min)
-        if wrong.any():
-            where = np.argwhere(wrong)[0]
-            raise ArgumentError(
-                f"y holds an integer too large for a label at {_place(where)}.",
-                expected=f"integers from {limit.min} to {limit.max}",
-                got=f"{y[tuple(where)]}",
-                fix="for a target that is a quantity, pass floats: y.astype('float32')",
-            )
-    return y.astype(np.int32, copy=False)
-
-
-def _check_lengths(x: Column, y: np.ndarray) -> None:
-    for what, shape in (("x", x.shape), ("y", y.shape)):
-        if not shape:
-            raise ShapeError(
-                f"{what} is a single number and has no rows.",
-                expected="shape (n, …), one row a sample",
-                got="shape ()",
-                fix=f"for a single sample, pass [{what}]",
-            )
-    if len(x) != len(y):
-        raise ShapeError(
-            "x and y have different lengths.",
-            expected="as many targets as samples",
-            got=f"{len(x)} rows of x {x.shape} and {len(y)} rows of y {y.shape}",
-            fix="pair them up again; if samples are columns, pass x.T",
-        )
-    if not len(x) or 0 in x.shape or 0 in y.shape:
+        made = np.asarray(index)
+    except Exception:  # ragged lists
+        made = np.empty((), object)
+    mask = made.dtype.kind == "b" and made.shape == (n,)
+    if not mask and (made.ndim != 1 or (made.dtype.kind not in "iu" and made.size)):
         raise ArgumentError(
-            "The data set is empty.",
-            expected="at least one row with at least one value",
-            got=f"x of shape {x.shape} and y of shape {y.shape}",
-            fix="look at the file, filter or slice that the rows came from",
+            f"Rows of the data set '{name}' cannot be chosen like this.",
+            expected=f"a list of row numbers, or {n} booleans",
+            got=f"{type(index).__name__} of shape {made.shape}, dtype {made.dtype}",
+            fix="data.rows([0, 2]), or data.rows(data.y == 1)",
         )
-
-
-def _check_labels(y: np.ndarray, classes: int) -> None:
-    if not isinstance(classes, (int, np.integer)) or classes < 2:
-        raise ArgumentError(
-            "classes is not a number of classes.",
-            expected="an integer of at least 2, or None for regression",
-            got=f"{classes!r}",
-            fix="classes=10 for the ten digits",
-        )
-    if y.ndim != 1:
-        one_hot = y.shape == (len(y), classes)
-        fix = "y.argmax(axis=1)" if one_hot else "y.reshape(-1)"
-        raise ShapeError(
-            f"y has the wrong rank for labels of {classes} classes.",
-            expected=f"shape ({len(y)},), one label a row",
-            got=f"shape {y.shape}",
-            fix=f"pass {fix}, or leave out classes=",
-        )
-    if y.dtype.kind == "f":
-        raise DTypeError(
-            f"y holds floats where labels of {classes} classes are asked for.",
-            expected=f"integers from 0 to {classes - 1}",
-            got=f"dtype {y.dtype}",
-            fix="pass y.astype('int32'), or leave out classes= for regression",
-        )
-    wrong = (y < 0) | (y >= classes)
+    if mask:
+        return np.flatnonzero(made)
+    wrong = (made >= n) | (made < -n)
     if wrong.any():
-        row = int(wrong.argmax())
-        if y.min() == 1 and y.max() == classes:
-            fix = "labels count from 0: pass y - 1"
-        elif y.min() < 0:
-            fix = "number the classes: numpy.unique(y, return_inverse=True)[1]"
-        else:
-            fix = f"correct the label, or pass classes={y.max() + 1}"
         raise ArgumentError(
-            f"y holds a label that is none of {classes} classes at {_place([row])}.",
-            expected=f"labels from 0 to {classes - 1}",
-            got=f"{y[row]}",
-            fix=fix,
+            f"The data set '{name}' has no such row.",
+            expected=f"numbers from 0 to {n - 1}, or negative ones down to {-n}",
+            got=f"{made[wrong][0]}",
+            fix="len(data) is the number of rows, and they count from 0",
         )
-
-
-def _check_finite(column: Column, what: str) -> None:
-    """Look at the features as an engine will see them, a chunk at a time."""
-    if column.stored.dtype.kind != "f":
-        return
-    rows = max(1, _CHUNK * len(column) // max(1, column.stored.size))
-    for start in range(0, len(column), rows):
-        with np.errstate(over="ignore"):
-            wrong = ~np.isfinite(column[start : start + rows])
-        if wrong.any():
-            where = np.argwhere(wrong)[0]
-            where[0] += start
-            raise NonFiniteError(
-                f"{what} holds a value that is not a finite number at {_place(where)}.",
-                expected=f"finite numbers that fit {column.dtype}",
-                got=f"{column.stored[tuple(where)]}",
-                fix="drop such rows, such as keep = numpy.isfinite(x).all(axis=1), "
-                "or fill the gaps, such as numpy.nan_to_num(x)",
-            )
-
-
-def _place(where: Any) -> str:
-    """Where a value stands, counting from 0."""
-    row, *rest = (int(i) for i in where)
-    if not rest:
-        return f"row {row} (counting from 0)"
-    column = rest[0] if len(rest) == 1 else tuple(rest)
-    return f"row {row}, column {column} (counting from 0)"
-
-
-def _checked_scale(scale: float) -> float:
-    limit = np.finfo(np.float32)
-    if not float(limit.tiny) <= abs(scale) <= float(limit.max):
-        raise ArgumentError(
-            "The scale of x is not a usable factor.",
-            expected="a finite number other than 0 that fits float32",
-            got=f"{scale!r}",
-            fix="scale=1/255 for bytes; scale=None to leave x as it is",
-        )
-    return float(scale)
+    return made.astype(np.int64)

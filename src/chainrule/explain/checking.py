@@ -83,9 +83,13 @@ def check_layers(network: Network, layers: Sequence[LayerExplanation]) -> Check:
     errors: dict[str, float] = {}
     kinks = 0
 
-    def note(name: str, shown: Array | None, expected: Array) -> None:
+    def note(
+        name: str, shown: Array | None, expected: Array, terms: Array | None = None
+    ) -> None:
+        # A sum whose terms cancel is as exact as its terms are large.
         shown = np.zeros(()) if shown is None else shown.astype(np.float64)
-        scale = float(np.max(np.abs(expected), initial=0.0)) or 1.0
+        size = expected if terms is None else terms
+        scale = float(np.max(np.abs(size), initial=0.0)) or 1.0
         gap = float(np.max(np.abs(shown - expected), initial=0.0)) / scale
         errors[name] = gap if np.isfinite(gap) else np.inf
 
@@ -97,10 +101,12 @@ def check_layers(network: Network, layers: Sequence[LayerExplanation]) -> Check:
         tied = [k for k in layers if k.weight_name == layer.weight_name]
         delta = [k.delta.astype(np.float64) for k in tied]
         outer = [d @ k.input.T for d, k in zip(delta, tied)]
-        note(number["dW"], layer.dW, np.sum(outer, axis=0))
+        size = [abs(d) @ abs(k.input.T) for d, k in zip(delta, tied)]
+        note(number["dW"], layer.dW, np.sum(outer, axis=0), np.sum(size, axis=0))
         if layer.db is not None:
             rows = [d.sum(1, keepdims=True) for d in delta]
-            note(number["db"], layer.db, np.sum(rows, axis=0))
+            size = [abs(d).sum(1, keepdims=True) for d in delta]
+            note(number["db"], layer.db, np.sum(rows, axis=0), np.sum(size, axis=0))
         segment = _Segment(network, step, layers)
         for name, shown, value in segment.outputs():
             note(name, shown, value)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from chainrule.explain.checking import is_elementwise
 from chainrule.explain.explanation import Equation, Explanation, LayerExplanation
 from chainrule.explain.formulas import (
     COUNT,
@@ -17,6 +18,7 @@ from chainrule.explain.formulas import (
     behind_views,
     on_paper,
 )
+from chainrule.explain.naming import LOSS, PREDICTION, Names, X, symbol, views
 from chainrule.explain.network import Network, Step
 from chainrule.explain.notation import (
     Array,
@@ -29,25 +31,32 @@ from chainrule.explain.notation import (
 )
 from chainrule.explain.reading import read
 from chainrule.explain.tidy import TRANSPOSED, tidy, without
-from chainrule.graph.graph import ancestors
+from chainrule.graph.graph import Graph, ancestors
 from chainrule.graph.node import Node, Value
 from chainrule.primitives.rules import show
 
-X, LOSS = read("x"), read(r"\mathcal{L}")
-PREDICTION = read(r"\hat{y}")
 GRADIENT = Atom(r"\nabla_{\hat{y}} \mathcal{L}", "∇_ŷ ℒ")
 JACOBIAN = Script(Atom("J"), above=TRANSPOSED)
 GRAPH_REMARK = "read off the graph"
 BIAS_REMARK = "added to Algorithm 1"
+BY_SCORES_REMARK = "from the scores, where nothing underflows"
 SOFTMAX_NOTE = (
     "softmax mixes the scores of a sample, so δ is Jᵀ ∇_ŷ ℒ and not ∇_ŷ ℒ ⊙ f′. For one"
     " sample J = diag(ŷ) − ŷ ŷᵀ and ∇_ŷ ℒ = −y/ŷ, and Jᵀ ∇_ŷ ℒ comes to ŷ − y."
 )
-
-
-def symbol(letter: str, k: int) -> Expr:
-    """A letter with the number of its layer: W⁽²⁾."""
-    return read(f"{letter}^{{({k})}}")
+NORMALISED_NOTE = (
+    "{kind} normalisation mixes {what}, so the error comes back through a matrix and"
+    " not through a slope. With x̂ for the numbers before γ and β act on them, J_x̂ᵀ g is"
+    " (g − mean g − x̂ ⊙ mean(g ⊙ x̂))/√(σ² + ε), where the means are over {what}."
+)
+BIAS_IN_VAIN = (
+    "The mean that batch normalisation subtracts takes b along: ∂ℒ/∂b is 0 but for"
+    " rounding, and nn.Linear(…, bias=False) does as well."
+)
+DROPOUT_NOTE = (
+    "The model is in training mode: m are the elements that dropout kept this time."
+    " model.eval() explains the network as it predicts."
+)
 
 
 def slope_of(value: Expr) -> Expr:
@@ -60,14 +69,6 @@ def derive(network: Network) -> Explanation:
     return _Derivation(network).explanation()
 
 
-def _views(value: Value) -> Iterator[Value]:
-    """``value`` and what it is a view of, down to the value that holds the numbers."""
-    yield value
-    while value.node is not None and value.node.primitive.name in VIEWS:
-        value = value.node.inputs[0]
-        yield value
-
-
 class _Derivation:
     """One explanation in the making."""
 
@@ -75,59 +76,16 @@ class _Derivation:
         self.network = network
         self.steps = network.steps
         self.depth = len(self.steps)
-        self.last = self.steps[-1].z
-        self.names: dict[Value, Expr] = {}
-        self.inputs: list[Expr] = []
-        self.scores = self._probabilities()
-        self._name_values()
+        self.named = Names(network)
+        self.names = self.named.of
         integer = network.y.dtype.is_integer and len(network.y.shape) == 1
-        labels = network.y if integer else None
-        self.write = Formulas(self.names, network.scalars, labels, network.n)
-
-    # -- names -----------------------------------------------------------------------
-
-    def _probabilities(self) -> list[Value]:
-        """softmax(z⁽ᴸ⁾) where it belongs to the loss and not to the network."""
-        if behind_views(self.network.prediction) is not self.last:
-            return []
-        return [
-            v
-            for node in self.network.graph.nodes
-            if node.primitive.name == "softmax"
-            and behind_views(node.inputs[0]) is self.last
-            for v in node.outputs
-            if v is not None
-        ]
-
-    def _name(self, value: Value, name: Expr) -> Expr:
-        """Name a value and its views; one that has a name keeps it."""
-        chain = list(_views(value))
-        name = next((self.names[v] for v in chain if v in self.names), name)
-        for v in chain:
-            self.names.setdefault(v, name)
-        return name
-
-    def _name_values(self) -> None:
-        network = self.network
-        self.names |= {network.x: X, network.y: LABEL, network.loss: LOSS}
-        for k, step in enumerate(self.steps, 1):
-            self._name(step.weight, symbol("W", k))
-            if step.bias is not None:
-                self._name(step.bias, symbol("b", k))
-        output = behind_views(network.prediction)
-        if output is not self.last or not self.scores:
-            self.names[output] = PREDICTION
-        for v in self.scores:
-            self.names[v] = PREDICTION
-        for k, step in enumerate(self.steps, 1):
-            self.names.setdefault(step.z, symbol("z", k))
-        for k, step in enumerate(self.steps):
-            self.inputs.append(self._name(step.input, symbol("a", k)))
-        self._name(network.prediction, PREDICTION)
-        for k, step in enumerate(self.steps, 1):
-            g = network.cotangents.get(step.z)
-            if g is not None:
-                self.names.setdefault(g, symbol(r"\delta", k))
+        self.write = Formulas(
+            self.names,
+            network.scalars,
+            labels=network.y if integer else None,
+            n=network.n,
+            distributions=self.named.distributions,
+        )
 
     # -- numbers ---------------------------------------------------------------------
 
@@ -140,7 +98,7 @@ class _Derivation:
 
     def _numbers(self) -> dict[Expr, Array]:
         found: dict[Expr, Array] = {COUNT: np.asarray(self.network.n)}
-        if self.inputs[0] == X:
+        if self.named.inputs[0] == X:
             found[X] = self.paper(self.steps[0].input, self.steps[0].input)
         for value, name in self.names.items():
             base = behind_views(value) if name in (X, LABEL) else value
@@ -167,21 +125,28 @@ class _Derivation:
             numbers[slope_of(symbol("W", k))] = layer.dW
             if layer.db is not None:
                 numbers[slope_of(symbol("b", k))] = layer.db
-            for name, value in self._activations(k, step):
+            shown = self._activations(k, step)
+            if k in self.named.normalised:
+                z_hat = self.named.normalised[k]
+                shown.append((self.names[z_hat], z_hat))
+            for name, value in shown:
+                if value in self.named.passed:
+                    continue
                 arrived = self.paper(network.cotangents.get(value), value)
                 numbers[slope_of(name)] = arrived
                 if name == PREDICTION:
                     numbers[GRADIENT] = arrived
-        equations = {"loss": Equation((LOSS, self._formula(network.loss)))}
+        remark = BY_SCORES_REMARK if self.named.passed else ""
+        equations = {"loss": Equation((LOSS, self._formula(network.loss)), remark)}
         first = self.steps[0].input
-        if self.inputs[0] != X:
-            name = self.inputs[0]
+        if self.named.inputs[0] != X:
+            name = self.named.inputs[0]
             equations["input"] = Equation((name, self._formula(behind_views(first))))
-        shown = self.scores[0] if self.scores else network.prediction
+        predicted = self.named.scores[0] if self.named.scores else network.prediction
         return Explanation(
             layers=layers,
             loss=float(network.arrays[network.loss]),
-            predictions=self.paper(shown, shown),
+            predictions=self.paper(predicted, predicted),
             x=numbers[X],
             y=numbers[LABEL],
             n=network.n,
@@ -196,21 +161,18 @@ class _Derivation:
 
     def _activations(self, k: int, step: Step) -> list[tuple[Expr, Value]]:
         """a⁽ˡ⁾ and its views in the graph, each with the name that it has."""
-        value = self._output(k)
-        return [(self.names[v], v) for v in _views(value) if v is not step.z]
-
-    def _output(self, k: int) -> Value:
-        """a⁽ˡ⁾: what the next layer reads, or the prediction."""
-        return self.network.prediction if k == self.depth else self.steps[k].input
+        value = self.named.output(k)
+        return [(self.names[v], v) for v in views(value) if v is not step.z]
 
     def _layer(self, k: int, step: Step) -> LayerExplanation:
         network, grads = self.network, self.network.cotangents
-        W, b, output = step.weight, step.bias, self._output(k)
+        W, b, output = step.weight, step.bias, self.named.output(k)
         weight_name = network.parameters[W]
         equations, notes = dict(self._forward(k, step)), []
         equations.update(self._backward(k, step))
-        if k == self.depth and self.scores:
+        if k == self.depth and self._ends_in_softmax():
             notes.append(SOFTMAX_NOTE)
+        notes += self._remarks(k, step)
         symbols = {part: symbol(part, k) for part in ("W", "b", "z")}
         symbols |= {"a": self._a(k), "delta": symbol(r"\delta", k)}
         symbols |= {f"d{part}": slope_of(symbol(part, k)) for part in ("W", "b")}
@@ -233,20 +195,41 @@ class _Derivation:
             symbols={part: s.text() for part, s in symbols.items()},
         )
 
+    def _remarks(self, k: int, step: Step) -> Iterator[str]:
+        """What a reader should know of the layer's other modules."""
+        if k in self.named.norms:
+            norm = self.named.norms[k]
+            batch = norm.primitive.name == "batch_norm"
+            kind = ("Batch", "the samples") if batch else ("Layer", "the features")
+            yield NORMALISED_NOTE.format(kind=kind[0], what=kind[1])
+            if batch and step.bias and behind_views(norm.inputs[0]) is step.z:
+                yield BIAS_IN_VAIN
+        if k in self.named.dropped:
+            yield DROPOUT_NOTE
+
+    def _ends_in_softmax(self) -> bool:
+        """Whether ŷ is a softmax whose derivative is one with that of the loss."""
+        ends = (*self.named.scores, *self.named.passed)
+        return any(v.node and v.node.primitive.name == "softmax" for v in ends)
+
     def _read(self, k: int, step: Step) -> dict[Value, Expr]:
         """What layer l reads is a⁽ˡ⁻¹⁾, also where that is z⁽ˡ⁻¹⁾ itself."""
         plain = k > 1 and behind_views(step.input) is self.steps[k - 2].z
-        return {v: symbol("a", k - 1) for v in _views(step.input)} if plain else {}
+        return {v: symbol("a", k - 1) for v in views(step.input)} if plain else {}
 
     def _a(self, k: int) -> Expr:
         """How a⁽ˡ⁾ is written: ŷ at the end, z⁽ˡ⁾ where nothing acts on it."""
-        name = self.names[self._output(k)]
+        name = self.names[self.named.output(k)]
         return symbol("a", k) if name == symbol("z", k) else name
 
     def _forward(self, k: int, step: Step) -> Iterator[tuple[str, Equation]]:
-        z, output = symbol("z", k), self._output(k)
+        z, output = symbol("z", k), self.named.output(k)
         yield "z", Equation((z, self._formula(step.z, self._read(k, step))))
         a = symbol("a", k)
+        if k in self.named.normalised:
+            z_hat = self.named.normalised[k]
+            name = self.names[z_hat]
+            yield "normalised", Equation((name, self._formula(z_hat, {step.z: z})))
         if behind_views(output) is step.z:
             f, remark = z, "no activation here"
         else:
@@ -254,9 +237,9 @@ class _Derivation:
             f = Call(symbol("f", k), (z,)) if _dots(f) else f
         if k < self.depth:
             yield "a", Equation((a, f), remark)
-        elif self.scores:
+        elif self.named.scores:
             yield "a", Equation((a, z), "the network ends in scores")
-            softmax = self._formula(self.scores[0])
+            softmax = self._formula(self.named.scores[0])
             remark = "softmax is part of the loss"
             yield "prediction", Equation((PREDICTION, softmax), remark)
         else:
@@ -283,37 +266,67 @@ class _Derivation:
             yield "db", Equation((db, side), BIAS_REMARK)
 
     def _delta(self, k: int, step: Step, g: Value) -> Iterator[tuple[str, Equation]]:
-        grads, delta, z = self.network.cotangents, symbol(r"\delta", k), symbol("z", k)
-        last, output = k == self.depth, self._output(k)
-        if self.scores and last:
+        grads, delta = self.network.cotangents, symbol(r"\delta", k)
+        if self.named.scores and k == self.depth:
             yield "recursion", _chain(delta, GRADIENT)
             yield "delta", Equation((delta, self._formula(g)), GRAPH_REMARK)
             return
-        base = behind_views(output)
-        if base is step.z or base not in grads:
-            sides = (GRADIENT,) if last and base is step.z else ()
-            yield "delta", Equation((delta, *sides, self._formula(g)))
+        if k not in self.named.normalised:
+            yield from self._through(k, step.z, g, delta)
+            return
+        z_hat = self.named.normalised[k]
+        arrived = slope_of(self.names[z_hat])
+        carried = {}
+        if z_hat in grads:
+            carried = {grads[z_hat]: arrived}
+            renamed = {"recursion": "normalised_recursion"}
+            renamed |= {"delta": "normalised_gradient"}
+            for part, each in self._through(k, z_hat, grads[z_hat], arrived):
+                yield renamed.get(part, part), each
+        yield "recursion", _chain(delta, arrived)
+        yield "delta", Equation((delta, self._formula(g, carried)), GRAPH_REMARK)
+
+    def _through(
+        self, k: int, value: Value, g: Value, name: Expr
+    ) -> Iterator[tuple[str, Equation]]:
+        """How the error gets from a⁽ˡ⁾ to ``value``, z⁽ˡ⁾ or ẑ⁽ˡ⁾, through f."""
+        grads, output = self.network.cotangents, self.named.output(k)
+        last, base = k == self.depth, behind_views(output)
+        if last and self.named.passed:
+            yield "recursion", self._recursion(k, value, name, GRADIENT)
+            yield "delta", Equation((name, self._formula(g)), GRAPH_REMARK)
+            return
+        if base is value or base not in grads:
+            sides = (GRADIENT,) if last and base is value else ()
+            yield "delta", Equation((name, *sides, self._formula(g)))
             return
         a = self.names[base]
         arriving = GRADIENT if last else slope_of(a)
-        carried = {grads[v]: arriving for v in _views(output) if v in grads}
+        carried = {grads[v]: arriving for v in views(output) if v in grads}
         by_chain = self._formula(g, carried)
         comes = self._formula(grads[base])
         slope = without(by_chain, arriving)
+        slope = by_chain if by_chain == Number(0) else slope
+        if last or slope is None:
+            yield "gradient", Equation((arriving, comes))
+        if slope is not None:
+            yield "slope", Equation((_slope(self.names[value]), slope))
         shown = GRADIENT if last else comes
-        if slope is None:
-            yield "gradient", Equation((arriving, comes))
-            yield "recursion", _chain(delta, shown)
-            yield "delta", Equation((delta, by_chain), GRAPH_REMARK)
-            return
-        if last:
-            yield "gradient", Equation((arriving, comes))
-        f = Call(Script(Atom("f"), above=Atom(r"\prime", "′")), (z,))
-        yield "slope", Equation((f, slope))
-        book = "the book's Algorithm 1" if last else "the book's 3.4.2"
-        yield "recursion", Equation((delta, tidy(Product("odot", (shown, f)))), book)
-        whole = tidy(Product("odot", (comes, slope)))
-        yield "delta", Equation((delta, whole), GRAPH_REMARK)
+        yield "recursion", self._recursion(k, value, name, shown, slope is not None)
+        whole = by_chain if slope is None else tidy(Product("odot", (comes, slope)))
+        yield "delta", Equation((name, whole), GRAPH_REMARK)
+
+    def _recursion(
+        self, k: int, value: Value, name: Expr, arriving: Expr, has_slope: bool = False
+    ) -> Equation:
+        """The error as the book writes it: ∇ ⊙ f′, or Jᵀ∇ where f mixes elements."""
+        base = behind_views(self.named.output(k))
+        graph = Graph("f", self.network.graph.inputs, [base])
+        if not has_slope and not is_elementwise(graph, value, base):
+            return _chain(name, arriving)
+        book = "the book's Algorithm 1" if k == self.depth else "the book's 3.4.2"
+        product = Product("odot", (arriving, _slope(self.names[value])))
+        return Equation((name, tidy(product)), book)
 
     def _path(self, k: int, step: Step) -> str:
         """Through which backward nodes the error came to δ⁽ˡ⁾."""
@@ -328,6 +341,8 @@ class _Derivation:
                 reached.update(v for v in node.outputs if v is not None)
                 if node.primitive.name not in VIEWS:
                     nodes.append(node)
+        if not nodes:
+            return ""
         sources = {v for node in nodes for v in node.inputs if v in above}
         origin = ", ".join(dict.fromkeys(self.names[v].text() for v in sources))
         steps = " → ".join(map(self._label, nodes))
@@ -361,6 +376,11 @@ class _Derivation:
 def _chain(delta: Expr, gradient: Expr) -> Equation:
     """δ = Jᵀ ∇ℒ: the chain rule where f is not elementwise."""
     return Equation((delta, Product("dot", (JACOBIAN, gradient))), "chain rule")
+
+
+def _slope(z: Expr) -> Expr:
+    """f′(z)."""
+    return Call(Script(Atom("f"), above=Atom(r"\prime", "′")), (z,))
 
 
 def _dots(e: Expr) -> bool:

@@ -57,7 +57,8 @@ class LayerExplanation:
         dW, db: ∂ℒ/∂W and ∂ℒ/∂b, in the shapes of W and b.
         equations: the formulas by name: ``z``, ``a``, ``delta``, ``dW``, ``db``; and
             where they apply ``prediction`` (ŷ), ``gradient`` (∂ℒ/∂a), ``recursion``
-            (δ as the book writes it) and ``slope`` (f′).
+            (δ as the book writes it) and ``slope`` (f′); ``normalised`` (ẑ, where a
+            normalisation acts on z) and ``normalised_gradient`` (∂ℒ/∂ẑ).
         path: the backward nodes that lead to δ⁽ˡ⁾ from the δ of the layer above.
         notes: remarks for the reader.
         symbols: how the text calls this layer's quantities.

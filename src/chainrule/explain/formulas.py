@@ -7,13 +7,14 @@ nodes are written as the book would write them rather than as they are stored:
 - samples are rows in memory and columns on paper, so X Wᵀ is written W x;
 - a product with a scalar has no sign, one of arrays has ⊙;
 - a sum over all elements, divided by their number, is a mean;
-- a selection "g where m, else 0" is g ⊙ [m].
+- a selection "g where m, else 0" is g ⊙ [m], and a guard "∞ where v = 0, else v" is v;
+- ∑ᵢ of rows that sum to 1 is 1.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import numpy as np
 
@@ -94,6 +95,7 @@ class Formulas:
         numbers: scalars that are written as numbers, such as a learning rate.
         labels: the graph input that holds class labels, where there is one.
         n: the number of samples; with one sample, ∑ over samples and 1/n vanish.
+        distributions: values whose rows sum to 1.
     """
 
     def __init__(
@@ -102,9 +104,10 @@ class Formulas:
         numbers: Mapping[Value, float],
         labels: Value | None,
         n: int,
+        distributions: Collection[Value] = (),
     ) -> None:
         self.names, self.numbers = dict(names), numbers
-        self.labels, self.n = labels, n
+        self.labels, self.n, self.distributions = labels, n, distributions
         self._known: dict[Value, Expr] = {}
 
     def of(self, value: Value, also: Mapping[Value, Expr] | None = None) -> Expr:
@@ -142,7 +145,7 @@ class Formulas:
         made = special(self, node) if special else None
         if made is None:
             inputs = tuple(map(self._write, node.inputs))
-            made = substitute(template(node.primitive.formula), inputs)
+            made = substitute(template(_with_numbers(node)), inputs)
         if len(node.outputs) > 1:
             made = Script(made, below=Number(value.index + 1))
         return made
@@ -168,6 +171,8 @@ class Formulas:
 
     def _where(self, node: Node) -> Expr | None:
         condition, g, other = node.inputs
+        if _guards(condition, other):
+            return self._write(other)
         if not self._zero(other):
             return None
         return Product("odot", (self._write(g), self._write(condition)))
@@ -213,6 +218,8 @@ class Formulas:
         """∑ over everything, ∑ₛ over the samples alone, ∑ᵢ over what a sample has."""
         (x,) = node.inputs
         shape, axes = x.shape, node.attrs["axes"]
+        if axes == (1,) and behind_views(x) in self.distributions:
+            return Number(1)
         long = [a for a in range(len(shape)) if self._length(shape[a]) != 1]
         summed = [a for a in axes if a in long]
         if not summed:
@@ -254,6 +261,26 @@ class Formulas:
     def _turned(self, value: Value, transposed: bool) -> Expr:
         made = self._write(value)
         return Script(made, above=TRANSPOSED) if transposed else made
+
+
+def _with_numbers(node: Node) -> str:
+    r"""The declared formula with the number of an attribute for its symbol: \alpha."""
+    formula = node.primitive.formula
+    for name, item in node.attrs.items():
+        if isinstance(item, float):
+            number = np.format_float_positional(item, trim="-")
+            formula = formula.replace(f"\\{name}", number)
+    return formula
+
+
+def _guards(condition: Value, v: Value) -> bool:
+    """Whether the condition is v = number: so v is kept from dividing by zero."""
+    node = condition.node
+    if node is None or node.primitive.name != "equal":
+        return False
+    a, b = map(behind_views, node.inputs)
+    number = b.node is not None and b.node.primitive.name == "constant"
+    return number and a is behind_views(v)
 
 
 def _sampled(value: Value) -> bool:

@@ -8,7 +8,7 @@ something with a parameter, W a, then perhaps + b; what comes out is z.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,7 @@ from chainrule.graph.graph import Graph, users
 from chainrule.graph.interpret import evaluate_all
 from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.types import ArrayType, DType, Size, as_dtype
-from chainrule.nn.module import Module
+from chainrule.nn.module import Module, Parameter
 from chainrule.primitives.rules import show
 from chainrule.random import Generator, stream
 from chainrule.tensor import Tensor
@@ -87,7 +87,8 @@ def run_network(
     """
     xs, ys = _samples(model, x, y, loss)
     assert loss is not None
-    _rehearse(model, xs, ys, loss)
+    with _unchanged(model):
+        _rehearse(model, xs, ys, loss)
     found: dict[str, Any] = {}
 
     def step(x: Tensor, y: Tensor) -> list[Tensor]:
@@ -188,7 +189,8 @@ def _samples(model: Any, x: Any, y: Any, loss: Any) -> tuple[Array, Array]:
         )
     if xs.ndim == 1:
         xs = xs[None]
-        ys = ys if ys.shape == (1,) and ys.dtype.kind in "iu" else ys[None]
+        label = ys.shape == (1,) and ys.dtype.kind in "iu"
+        ys = ys if label or ys.ndim > 1 else ys[None]
     if ys.ndim == 0:
         ys = ys[None]
     if len(xs) != len(ys) or not len(xs):
@@ -208,6 +210,19 @@ def _numbers(data: Any, dtype: DType) -> Array:
             data = np.array(data)  # in full, where the model computes in float64
     array = Tensor(data).numpy()
     return array.astype(dtype.numpy) if array.dtype.kind == "f" else array
+
+
+@contextlib.contextmanager
+def _unchanged(model: Module) -> Iterator[None]:
+    """Buffers that move within the block (running statistics) are put back."""
+    tensors = (t for _, t in model.named_tensors() if not isinstance(t, Parameter))
+    before = [(t, t.version, t.numpy()) for t in tensors]
+    try:
+        yield
+    finally:
+        for t, version, array in before:
+            if t.version != version:
+                t.copy_(array)
 
 
 def _rehearse(model: Module, xs: Array, ys: Array, loss: Callable[..., Any]) -> None:

@@ -177,7 +177,7 @@ class Script(Expr):
             if all(ord(c) in table.values() or c in table.values() for c in moved):
                 pieces.append(moved)
             else:
-                bare = script.level >= SCRIPT
+                bare = script.level >= SCRIPT and not text.startswith("-")
                 pieces.append(mark + (text if bare else f"({text})"))
         return pieces
 
@@ -185,7 +185,7 @@ class Script(Expr):
 def _scalar_text(e: Expr, numbers: Numbers) -> str:
     """A script's text; a symbol in it becomes a number only where it is one number."""
     if e in numbers and numbers[e].size == 1:
-        return str(numbers[e].item())
+        return f"{numbers[e].item():.4g}"
     return e.text()
 
 
@@ -231,15 +231,19 @@ class Product(Expr):
         return PRODUCT if self.kind in ("dot", "scale") else ODOT
 
     def _needs(self) -> list[int]:
+        *front, last = self.factors
         if self.level == PRODUCT:
-            last = self.factors[-1]
             # ½ ∑ u ⊙ v: what stands last under a prefix cannot be misread.
             loose = isinstance(last, Prefix)
-            return [PREFIX] * (len(self.factors) - 1) + [0 if loose else PREFIX]
-        return [
-            ATOM if isinstance(f, Product) and f.kind == "dot" else QUOTIENT
-            for f in self.factors
-        ]
+            needs = [PREFIX] * len(front) + [0 if loose else PREFIX]
+        else:
+            needs = [
+                ATOM if isinstance(f, Product) and f.kind == "dot" else QUOTIENT
+                for f in self.factors
+            ]
+        for i, f in enumerate(front):
+            needs[i] = _beside(f, needs[i])
+        return needs
 
     def latex(self) -> str:
         """The factors with their sign between them."""
@@ -272,12 +276,14 @@ class Quotient(Expr):
         if self.bar:
             return rf"\frac{{{self.top.latex()}}}{{{self.bottom.latex()}}}"
         top = _latex_within(self.top, PRODUCT)
-        return f"{top} / {_latex_within(self.bottom, PREFIX)}"
+        need = _beside(self.bottom, PREFIX)
+        return f"{top} / {_latex_within(self.bottom, need)}"
 
     def spell(self, numbers: Numbers) -> list[Piece]:
         """``top/bottom``."""
         top = _within(self.top, PRODUCT, numbers)
-        return [*top, "/", *_within(self.bottom, PREFIX, numbers)]
+        need = _beside(self.bottom, PREFIX)
+        return [*top, "/", *_within(self.bottom, need, numbers)]
 
 
 @dataclass(frozen=True)
@@ -312,6 +318,11 @@ class Prefix(Expr):
         gap: list[Piece] = [] if self.reach == "tight" else [" "]
         inner = _within(self.argument, self._need(), numbers)
         return [*self.head.pieces(numbers), *gap, *inner]
+
+
+def _beside(e: Expr, level: int) -> int:
+    """How tight ``e`` must be where a factor may follow: (∑ u) ⊙ v is not ∑ u ⊙ v."""
+    return ATOM if isinstance(e, Prefix) and e.reach == "wide" else level
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,7 @@ class _Page:
     def __init__(self, e: Explanation, width: int, digits: int) -> None:
         self.e, self.width, self.digits = e, width, digits
         self.chosen = [k for k in e.layers if not e.only or k.l in e.only]
+        self.noted: set[str] = set()
 
     def lines(self) -> Iterator[Line]:
         e = self.e
@@ -128,7 +129,7 @@ class _Page:
             yield from self._quantity(layer.symbols["W"], layer.W)
             if layer.b is not None:
                 yield from self._quantity(layer.symbols["b"], layer.b)
-        for part in ("z", "a", "prediction"):
+        for part in ("z", "normalised", "a", "prediction"):
             if part in layer.equations:
                 yield from self._equation(layer.equations[part], again=part != "a")
 
@@ -141,11 +142,16 @@ class _Page:
         parts = layer.equations
         if "gradient" in parts:
             yield from self._equation(parts["gradient"])
+        chain = map(parts.get, ("normalised_recursion", "normalised_gradient"))
+        if "normalised_gradient" in parts:
+            yield from self._equation(*filter(None, chain))
         yield from self._equation(*filter(None, map(parts.get, ("recursion", "delta"))))
         if layer.path:
             yield from self._wrapped("path", f"in the graph: {layer.path}")
         for note in layer.notes:
-            yield from self._wrapped("note", note)
+            if note not in self.noted:
+                self.noted.add(note)
+                yield from self._wrapped("note", note)
         for part in ("dW", "db"):
             if part in parts:
                 yield from self._equation(parts[part])

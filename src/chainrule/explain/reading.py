@@ -79,7 +79,7 @@ _RELATIONS = {
     r"\leftarrow": "←",
 }
 _ACCENTS = {r"\hat": "\u0302", r"\bar": "\u0304", r"\tilde": "\u0303"}
-_CALLABLE = {r"\sigma", r"\Phi", "f"}
+_CALLABLE = {r"\sigma", r"\Phi", r"\phi", "f"}
 _BRACKETS = {"[": ("]", "]"), "|": ("|", "|"), r"\lfloor": (r"\rfloor", "⌋")}
 _CLOSING = {"}", ")", "]", "|", r"\rfloor"}
 
@@ -220,7 +220,8 @@ class _Reader:
             if self.next == "(":
                 return self.scripts(self.call(head))
             if self.starts():
-                return Prefix(head, self.prefixed(), reach)
+                argument = self.product() if reach == "wide" else self.prefixed()
+                return Prefix(head, argument, reach)
             return head
         return self.scripts(self.atom())
 
@@ -298,7 +299,9 @@ class _Reader:
         if token == r"\sqrt":
             return Fence(Atom(r"\sqrt{", "√("), self.atom(), Atom("}", ")"))
         if token == r"\frac":
-            return Quotient(self.atom(), self.atom(), bar=True)
+            parts = self.atom(), self.atom()
+            half = parts == (Number(1), Number(2))  # which is written so
+            return Number(0.5) if half else Quotient(*parts, bar=True)
         if token == r"\mathcal":
             letter = self.group()
             return Atom(rf"\mathcal{{{letter}}}", {"L": "ℒ"}.get(letter, letter))

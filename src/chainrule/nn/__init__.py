@@ -1,19 +1,83 @@
 """Layers, networks and losses."""
 
-from chainrule.nn.layers import Dropout, Linear, ReLU, Sigmoid, Softmax, Tanh
-from chainrule.nn.losses import CrossEntropyLoss, MSELoss
+from chainrule.nn import functional, init
+from chainrule.nn.activations import (
+    ELU,
+    GELU,
+    SELU,
+    LeakyReLU,
+    LogSoftmax,
+    ReLU,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Softplus,
+    Step,
+    Tanh,
+)
+from chainrule.nn.layers import Dropout, Embedding, Flatten, Linear
+from chainrule.nn.losses import (
+    BCELoss,
+    BCEWithLogitsLoss,
+    CrossEntropyLoss,
+    HalfMSELoss,
+    HalfSquaredErrorLoss,
+    HingeLoss,
+    HuberLoss,
+    KLDivLoss,
+    L1Loss,
+    Loss,
+    MSELoss,
+    MultiMarginLoss,
+    PerceptronLoss,
+)
 from chainrule.nn.module import Module, Parameter, Sequential
+from chainrule.nn.normalization import (
+    BatchNorm1d,
+    LayerNorm,
+    Standardize,
+    Unstandardize,
+)
+from chainrule.nn.perceptron import Perceptron
 
 __all__ = [
+    "ELU",
+    "GELU",
+    "SELU",
+    "BCELoss",
+    "BCEWithLogitsLoss",
+    "BatchNorm1d",
     "CrossEntropyLoss",
     "Dropout",
+    "Embedding",
+    "Flatten",
+    "HalfMSELoss",
+    "HalfSquaredErrorLoss",
+    "HingeLoss",
+    "HuberLoss",
+    "KLDivLoss",
+    "L1Loss",
+    "LayerNorm",
+    "LeakyReLU",
     "Linear",
+    "LogSoftmax",
+    "Loss",
     "MSELoss",
     "Module",
+    "MultiMarginLoss",
     "Parameter",
+    "Perceptron",
+    "PerceptronLoss",
     "ReLU",
     "Sequential",
+    "SiLU",
     "Sigmoid",
     "Softmax",
+    "Softplus",
+    "Standardize",
+    "Step",
     "Tanh",
+    "Unstandardize",
+    "functional",
+    "init",
 ]

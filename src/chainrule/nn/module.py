@@ -134,6 +134,14 @@ class Module:
         for p in self.parameters():
             p.grad = None
 
+    def takes_indices(self) -> bool:
+        """Whether the input is the numbers of rows: integers that stay integers.
+
+        What trains the module leaves such an input as it is; any other it converts to
+        the dtype of the parameters.
+        """
+        return False
+
     def settings(self) -> dict[str, Any]:
         """The arguments that make such a module anew, for repr and checkpoints."""
         return {}
@@ -173,6 +181,10 @@ class Sequential(Module):
         for _, module in self.children():
             x = module(x)
         return x
+
+    def takes_indices(self) -> bool:
+        """Whether the first module does."""
+        return next((m.takes_indices() for m in self), False)
 
     def __len__(self) -> int:
         return sum(1 for _ in self.children())

@@ -1,42 +1,21 @@
-"""Learning rates that change with the step."""
+"""Learning rates that climb first, and all schedules by name."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from chainrule.errors import ArgumentError
-
-
-class Schedule:
-    """A learning rate as a function of the step; this one is constant.
-
-    Args:
-        lr: η.
-
-    >>> Schedule(0.1)(5)
-    0.1
-    """
-
-    def __init__(self, lr: float) -> None:
-        if not isinstance(lr, int | float) or not math.isfinite(lr):
-            raise ArgumentError(
-                "A learning rate is a finite number.",
-                expected="for example lr=1e-3",
-                got=repr(lr),
-            )
-        self.lr = float(lr)
-
-    def bind(self, total_steps: int) -> None:
-        """Learn how long the run will be; a constant rate does not care."""
-
-    def __call__(self, step: int) -> float:
-        """η at update ``step``, counted from 0."""
-        return self.lr
-
-    def settings(self) -> Any:
-        """For logs and checkpoints."""
-        return self.lr
+from chainrule.optim.checks import above_zero, known_names, real, whole
+from chainrule.optim.decays import (
+    CosineAnnealingLR,
+    ExponentialLR,
+    MultiStepLR,
+    StepLR,
+)
+from chainrule.optim.plateau import ReduceLROnPlateau
+from chainrule.optim.schedule import Schedule
 
 
 class OneCycleLR(Schedule):
@@ -72,16 +51,26 @@ class OneCycleLR(Schedule):
         final_div_factor: float = 1e4,
     ) -> None:
         super().__init__(max_lr)
-        if not 0 <= pct_start <= 1:
+        if total_steps is not None:
+            total_steps = whole("total_steps", total_steps)
+        self.total_steps = total_steps
+        self.pct_start = real("pct_start", pct_start, least=0.0)
+        if self.pct_start > 1:
             raise ArgumentError(
                 "pct_start is a share of the steps.",
                 expected="0 … 1",
                 got=repr(pct_start),
             )
-        self.total_steps, self.pct_start = total_steps, pct_start
-        self.div_factor, self.final_div_factor = div_factor, final_div_factor
+        self.div_factor = above_zero("div_factor", div_factor)
+        self.final_div_factor = above_zero("final_div_factor", final_div_factor)
 
-    def bind(self, total_steps: int) -> None:
+    def bind(
+        self,
+        total_steps: int | None,
+        steps_per_epoch: int | None = None,
+        *,
+        first: int = 0,
+    ) -> None:
         """Set the length of the run, unless it was given."""
         if self.total_steps is None:
             self.total_steps = total_steps
@@ -104,10 +93,9 @@ class OneCycleLR(Schedule):
             return _cosine(first, self.lr, step / peak if peak else 1.0)
         return _cosine(self.lr, last, (step - peak) / (end - peak))
 
-    def settings(self) -> Any:
-        """For logs and checkpoints."""
+    def arguments(self) -> dict[str, Any]:
+        """The arguments, with the length of the run where it is known."""
         return {
-            "name": "OneCycleLR",
             "max_lr": self.lr,
             "total_steps": self.total_steps,
             "pct_start": self.pct_start,
@@ -120,6 +108,151 @@ def _cosine(start: float, end: float, share: float) -> float:
     return end + (start - end) / 2 * (1 + math.cos(math.pi * share))
 
 
-def as_schedule(lr: float | Schedule) -> Schedule:
-    """A schedule: ``lr`` itself, or a constant rate."""
+class LinearWarmup(Schedule):
+    """Up to a schedule's first rate on a straight line, and then the schedule.
+
+    With f = start_factor, T₀ = steps and the wrapped schedule η̂:
+
+        η(t) = (f + (1 − f) t / T₀) η̂(0)      for t = 0 … T₀ − 1
+        η(t) = η̂(t − T₀)                      from then on
+
+    The wrapped schedule begins where the warm-up ends, epochs included, and is told of
+    a run that is T₀ updates shorter: a cosine ends with the run.
+
+    Args:
+        schedule: what follows, a schedule or a constant rate.
+        steps: T₀, in updates.
+        start_factor: f, the share of the rate at the first update, 0 < f ≤ 1.
+
+    Source: Goyal et al. 2017, section 2.2 (gradual warm-up); PyTorch's ``LinearLR``
+    followed by the schedule in a ``SequentialLR``.
+
+    >>> LinearWarmup(0.4, steps=4, start_factor=0.25).values(6)
+    array([0.1  , 0.175, 0.25 , 0.325, 0.4  , 0.4  ])
+    """
+
+    def __init__(
+        self,
+        schedule: Schedule | float | Mapping[str, Any],
+        steps: int,
+        start_factor: float = 1 / 3,
+    ) -> None:
+        self.schedule = as_schedule(schedule)
+        self.lr, self.monitor = self.schedule.lr, self.schedule.monitor
+        self.steps = whole("steps", steps)
+        self.start_factor = above_zero("start_factor", start_factor)
+        if self.start_factor > 1:
+            raise ArgumentError(
+                "A warm-up starts below the rate that it leads to.",
+                expected="0 < start_factor ≤ 1",
+                got=f"start_factor={start_factor!r}",
+            )
+        self._add_up()
+
+    def _add_up(self) -> None:
+        rest = self.schedule.total_steps
+        self.total_steps = None if rest is None else rest + self.steps
+
+    def bind(
+        self,
+        total_steps: int | None,
+        steps_per_epoch: int | None = None,
+        *,
+        first: int = 0,
+    ) -> None:
+        """Tell the wrapped schedule of what is left of the run."""
+        self.schedule.bind(
+            None if total_steps is None else max(1, total_steps - self.steps),
+            steps_per_epoch,
+            first=max(0, first - self.steps),
+        )
+        self._add_up()
+
+    def observe(self, row: Mapping[str, Any]) -> None:
+        """Hand the epoch on."""
+        self.schedule.observe(row)
+
+    def __call__(self, step: int) -> float:
+        """η at update ``step``."""
+        if step >= self.steps:
+            return self.schedule(step - self.steps)
+        rise = (1 - self.start_factor) * step / self.steps
+        return self.schedule(0) * (self.start_factor + rise)
+
+    def arguments(self) -> dict[str, Any]:
+        """The settings of the wrapped schedule, the length and the start."""
+        return {
+            "schedule": self.schedule.settings(),
+            "steps": self.steps,
+            "start_factor": self.start_factor,
+        }
+
+    def __repr__(self) -> str:
+        inner = repr(self.schedule.lr)
+        if type(self.schedule) is not Schedule:
+            inner = repr(self.schedule)
+        return (
+            f"LinearWarmup({inner}, steps={self.steps}, "
+            f"start_factor={self.start_factor!r})"
+        )
+
+
+#: Every schedule by its name, for checkpoints and runs from a file.
+SCHEDULES: dict[str, type[Schedule]] = {
+    kind.__name__: kind
+    for kind in (
+        Schedule,
+        StepLR,
+        MultiStepLR,
+        ExponentialLR,
+        CosineAnnealingLR,
+        OneCycleLR,
+        LinearWarmup,
+        ReduceLROnPlateau,
+    )
+}
+
+
+def build_schedule(settings: Mapping[str, Any]) -> Schedule:
+    """The schedule with these settings, which :meth:`Schedule.settings` gave.
+
+    Args:
+        settings: ``{"name": "StepLR", "lr": 0.1, "step_size": 30}``, with the state
+            where there is one.
+
+    Raises:
+        ArgumentError: a name or an argument that no schedule has.
+
+    >>> build_schedule({"name": "StepLR", "lr": 0.1, "step_size": 30})
+    StepLR(lr=0.1, step_size=30, gamma=0.1, unit='epoch')
+    """
+    name = settings.get("name")
+    known_names("A schedule", [name], SCHEDULES)
+    kind = SCHEDULES[str(name)]
+    arguments = {k: v for k, v in settings.items() if k not in ("name", "state")}
+    try:
+        made = kind(**arguments)
+    except TypeError as error:
+        raise ArgumentError(
+            f"{name} cannot be made from these settings.",
+            expected=f"the arguments of chainrule.optim.{name}",
+            got=", ".join(arguments) or "none",
+            fix=str(error),
+        ) from error
+    state = settings.get("state", {})
+    try:
+        made.load_state(state)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ArgumentError(
+            f"{name} cannot go on from this state.",
+            expected="what its state() gave",
+            got=f"{state!r:.80}: {error}",
+        ) from error
+    return made
+
+
+def as_schedule(lr: float | Schedule | Mapping[str, Any]) -> Schedule:
+    """A schedule: ``lr`` itself, from its settings, or a constant rate."""
+    if isinstance(lr, Mapping):
+        return build_schedule(lr)
     return lr if isinstance(lr, Schedule) else Schedule(lr)

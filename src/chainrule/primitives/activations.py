@@ -1,7 +1,13 @@
-"""Regions: activation functions that are more than one primitive."""
+"""Regions: activation functions that are more than one primitive.
+
+Each is computed so that neither its value nor its derivative overflows or becomes NaN
+for large |x|: what would overflow in the branch that ``where`` does not take is given a
+harmless argument there.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from chainrule.graph.node import Value
@@ -10,13 +16,18 @@ from chainrule.primitives.elementwise import (
     abs_,
     add,
     div,
+    erf,
     exp,
+    expm1,
     less,
     log,
+    log1p,
     maximum,
     mul,
     neg,
+    sign,
     sub,
+    tanh,
     where,
 )
 from chainrule.primitives.reduce import expand, reduce_max, reduce_sum
@@ -27,6 +38,7 @@ Cotangents = tuple[Value]
 Outputs = tuple[Value]
 Inputs = tuple[Value, ...]
 
+_LINES = tuple(Case((f"f[{s}]",)) for s in ("", "0", "7", "3,4", "1031"))
 _ROWS = (
     Case(("f[5]",), {"axis": 0}),
     Case(("f[4,10]",), {"axis": 1}),
@@ -59,6 +71,200 @@ def sigmoid(x: Value) -> Value:
     e = exp(neg(abs_(x)))
     one = full_like(x, 1.0)
     return div(where(less(x, full_like(x, 0.0)), e, one), add(one, e))
+
+
+def _times(number: float, x: Value) -> Value:
+    return mul(full_like(x, number), x)
+
+
+def _above_zero(x: Value) -> Value:
+    """[x > 0]."""
+    return less(full_like(x, 0.0), x)
+
+
+def _leaky_relu_vjp(
+    gs: Cotangents, ys: Outputs, inputs: Inputs, needed: Sequence[bool], *, alpha: float
+) -> Sequence[Cotangent]:
+    (g,), (x,) = gs, inputs
+    slope = where(_above_zero(x), full_like(x, 1.0), full_like(x, alpha))
+    return (mul(g, slope),)
+
+
+@region(
+    "leaky_relu",
+    vjp=_leaky_relu_vjp,
+    formula=r"{0} \text{{ if }} {0} > 0 \text{{ else }} \alpha {0}",
+    source="textbook 2.7; Maas, Hannun & Ng 2013",
+    kinks="x = 0, where the derivative is taken as α",
+    cases=tuple(Case(case.inputs, {"alpha": 0.01}) for case in _LINES),
+)
+def leaky_relu(x: Value, alpha: float) -> Value:
+    """x where x > 0, else αx; its derivative is 1 or α, and α at 0 by declaration."""
+    return where(_above_zero(x), x, _times(alpha, x))
+
+
+@region(
+    "normal_density",
+    formula=r"\phi({0})",
+    source="Abramowitz & Stegun, 26.2.1: φ(x) = e^(−x²/2)/√(2π)",
+    cases=_LINES,
+)
+def normal_density(x: Value) -> Value:
+    """φ(x) = e^(−x²/2) / √(2π); its derivative is −x φ(x)."""
+    return _times(1 / math.sqrt(2 * math.pi), exp(_times(-0.5, mul(x, x))))
+
+
+def _normal_distribution_vjp(
+    gs: Cotangents, ys: Outputs, inputs: Inputs, needed: Sequence[bool]
+) -> Sequence[Cotangent]:
+    (g,), (x,) = gs, inputs
+    return (mul(g, normal_density(x)),)
+
+
+@region(
+    "normal_distribution",
+    vjp=_normal_distribution_vjp,
+    formula=r"\Phi({0})",
+    source="Abramowitz & Stegun, 26.2.2 and 26.2.29: Φ(x) = ½ (1 + erf(x/√2))",
+    cases=_LINES,
+)
+def normal_distribution(x: Value) -> Value:
+    """Φ(x), the probability that a normal number is below x; its derivative is φ(x)."""
+    return _times(0.5, add(full_like(x, 1.0), erf(_times(math.sqrt(0.5), x))))
+
+
+@region(
+    "gelu",
+    formula=r"{0} \odot \Phi({0})",
+    source="textbook 2.7; Hendrycks & Gimpel 2016",
+    cases=_LINES,
+)
+def gelu(x: Value) -> Value:
+    """x Φ(x); its derivative is Φ(x) + x φ(x)."""
+    return mul(x, normal_distribution(x))
+
+
+_GELU_TANH = math.sqrt(2 / math.pi), 0.044715
+
+
+def _gelu_tanh_parts(x: Value) -> tuple[Value, Value]:
+    """x², and tanh u with u = √(2/π) (x + 0.044715x³)."""
+    scale, cubic = _GELU_TANH
+    square = mul(x, x)
+    return square, tanh(_times(scale, add(x, _times(cubic, mul(square, x)))))
+
+
+def _gelu_tanh_vjp(
+    gs: Cotangents, ys: Outputs, inputs: Inputs, needed: Sequence[bool]
+) -> Sequence[Cotangent]:
+    """½(1 + tanh u) + ½x (1 − tanh² u) u′."""
+    (g,), (x,) = gs, inputs
+    scale, cubic = _GELU_TANH
+    square, t = _gelu_tanh_parts(x)
+    one = full_like(x, 1.0)
+    inner = _times(scale, add(one, _times(3 * cubic, square)))
+    bend = mul(_times(0.5, x), mul(sub(one, mul(t, t)), inner))
+    return (mul(g, add(_times(0.5, add(one, t)), bend)),)
+
+
+@region(
+    "gelu_tanh",
+    vjp=_gelu_tanh_vjp,
+    formula=r"0.5 {0} \odot (1 + \tanh(\sqrt{{2 / \pi}} ({0} + 0.044715 {0}^3)))",
+    source="Hendrycks & Gimpel 2016, the approximation of GELU by tanh",
+    cases=_LINES,
+)
+def gelu_tanh(x: Value) -> Value:
+    """½x (1 + tanh(√(2/π) (x + 0.044715x³))), within 5e-4 of ``gelu``."""
+    _, t = _gelu_tanh_parts(x)
+    return mul(_times(0.5, x), add(full_like(x, 1.0), t))
+
+
+@region(
+    "silu",
+    formula=r"{0} \odot \sigma({0})",
+    source="Elfwing, Uchibe & Doya 2018; swish of Ramachandran, Zoph & Le 2017",
+    cases=_LINES,
+)
+def silu(x: Value) -> Value:
+    """x σ(x); its derivative is σ(x) + x σ(x) (1 − σ(x))."""
+    return mul(x, sigmoid(x))
+
+
+def _softplus_vjp(
+    gs: Cotangents, ys: Outputs, inputs: Inputs, needed: Sequence[bool]
+) -> Sequence[Cotangent]:
+    (g,), (x,) = gs, inputs
+    return (mul(g, sigmoid(x)),)
+
+
+@region(
+    "softplus",
+    vjp=_softplus_vjp,
+    formula=r"\ln(1 + e^{{{0}}})",
+    source="Dugas et al. 2001; as max(x, 0) + ln(1 + e^(−|x|)), so nothing overflows",
+    cases=_LINES,
+)
+def softplus(x: Value) -> Value:
+    """ln(1 + eˣ); its derivative is σ(x)."""
+    return add(relu(x), log1p(exp(neg(abs_(x)))))
+
+
+def _below_zero(x: Value) -> Value:
+    """min(x, 0), whose exponential cannot overflow."""
+    return neg(relu(neg(x)))
+
+
+def _elu_vjp(
+    gs: Cotangents, ys: Outputs, inputs: Inputs, needed: Sequence[bool], *, alpha: float
+) -> Sequence[Cotangent]:
+    (g,), (x,) = gs, inputs
+    falling = _times(alpha, exp(_below_zero(x)))
+    return (mul(g, where(_above_zero(x), full_like(x, 1.0), falling)),)
+
+
+@region(
+    "elu",
+    vjp=_elu_vjp,
+    formula=r"{0} \text{{ if }} {0} > 0 \text{{ else }} \alpha (e^{{{0}}} - 1)",
+    source="Clevert, Unterthiner & Hochreiter 2016",
+    kinks="x = 0, where the derivative is taken as α",
+    cases=tuple(Case(case.inputs, {"alpha": a}) for case in _LINES for a in (1.0, 0.5)),
+)
+def elu(x: Value, alpha: float) -> Value:
+    """x where x > 0, else α(eˣ − 1); its derivative is 1 or αeˣ."""
+    return where(_above_zero(x), x, _times(alpha, expm1(_below_zero(x))))
+
+
+#: α and λ for which activations of mean 0 and variance 1 keep both (Klambauer et al.).
+SELU_ALPHA = 1.6732632423543772
+SELU_SCALE = 1.0507009873554805
+
+
+@region(
+    "selu",
+    formula=r"1.0507 ({0} \text{{ if }} {0} > 0"
+    r" \text{{ else }} 1.6733 (e^{{{0}}} - 1))",
+    source="Klambauer, Unterthiner, Mayr & Hochreiter 2017",
+    kinks="x = 0, where the derivative is taken as λα",
+    cases=_LINES,
+)
+def selu(x: Value) -> Value:
+    """λ · elu(x, α): activations keep mean 0 and variance 1 through deep networks."""
+    return _times(SELU_SCALE, elu(x, alpha=SELU_ALPHA))
+
+
+@region(
+    "step",
+    formula=r"[{0} \ge 0]",
+    source="Rosenblatt 1958; the perceptron's threshold",
+    kinks="x = 0, where it jumps; the derivative is 0 everywhere by declaration",
+    cases=_LINES,
+)
+def step(x: Value) -> Value:
+    """1 where x ≥ 0, else 0. Its derivative, 0, teaches nothing: see ``Perceptron``."""
+    shifted = add(sign(x), full_like(x, 0.5))  # −½, ½ or 3⁄2
+    return _times(0.5, add(full_like(x, 1.0), sign(shifted)))
 
 
 def _shifted_exp(x: Value, axis: int) -> tuple[Value, Value, Value]:

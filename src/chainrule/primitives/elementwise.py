@@ -15,6 +15,7 @@ from chainrule.errors import DTypeError
 from chainrule.graph.node import Array, Value
 from chainrule.graph.primitive import Case, Primitive
 from chainrule.graph.types import ArrayType, DType
+from chainrule.primitives import error_function
 from chainrule.primitives.rules import full_like, need_integer, same
 
 _CALCULUS = "Abramowitz & Stegun, Handbook of Mathematical Functions, ch. 3–4"
@@ -113,6 +114,29 @@ log = Primitive(
     cases=_UNARY,
 )
 
+log1p = Primitive(
+    name="log1p",
+    rule=same("log1p", 1, floating=True),
+    reference=np.log1p,
+    vjp=(lambda g, y, x: div(g, add(full_like(x, 1.0), x)),),
+    formula=r"\ln(1 + {0})",
+    source=_CALCULUS,
+    domain=((-1.0, math.inf),),
+    elementwise=True,
+    cases=_UNARY,
+)
+
+expm1 = Primitive(
+    name="expm1",
+    rule=same("expm1", 1, floating=True),
+    reference=np.expm1,
+    vjp=(lambda g, y, x: mul(g, exp(x)),),
+    formula="(e^{{{0}}} - 1)",
+    source=_CALCULUS,
+    elementwise=True,
+    cases=_UNARY,
+)
+
 tanh = Primitive(
     name="tanh",
     rule=same("tanh", 1, floating=True),
@@ -120,6 +144,23 @@ tanh = Primitive(
     vjp=(lambda g, y, x: mul(g, sub(full_like(y, 1.0), mul(y, y))),),
     formula=r"\tanh {0}",
     source=_CALCULUS,
+    elementwise=True,
+    cases=_UNARY,
+)
+
+
+def _gauss(x: Value) -> Value:
+    """erf′(x) = 2/√π e^(−x²)."""
+    return mul(full_like(x, 2 / math.sqrt(math.pi)), exp(neg(mul(x, x))))
+
+
+erf = Primitive(
+    name="erf",
+    rule=same("erf", 1, floating=True),
+    reference=error_function.erf,
+    vjp=(lambda g, y, x: mul(g, _gauss(x)),),
+    formula=r"\operatorname{{erf}} {0}",
+    source="Abramowitz & Stegun, Handbook of Mathematical Functions, 7.1.1",
     elementwise=True,
     cases=_UNARY,
 )

@@ -24,10 +24,8 @@ def _take_rule(x: ArrayType, indices: ArrayType) -> ArrayType:
 
 def check_indices(name: str, indices: Array, rows: int) -> None:
     """Refuse an index outside 0…rows−1 (negative ones too: nothing wraps here)."""
-    if (
-        indices.size
-        and not 0 <= (low := int(indices.min())) <= (high := int(indices.max())) < rows
-    ):
+    low, high = (int(f(indices)) if indices.size else 0 for f in (np.min, np.max))
+    if indices.size and (low < 0 or high >= rows):
         raise ArgumentError(
             f"{name} was asked for a row that does not exist.",
             expected=f"indices from 0 to {rows - 1}",

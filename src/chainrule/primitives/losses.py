@@ -1,29 +1,86 @@
-"""Regions: losses whose derivative is worth more than the sum of its parts."""
+"""Regions: losses whose formula or derivative is worth more than its parts.
+
+Those with a class axis take rows, one sample each, and give one loss a row; the others
+work element by element. Means and sums over samples are taken by ``chainrule.nn``.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from chainrule.errors import ShapeError
+import numpy as np
+
+from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import Case, Cotangent, region
-from chainrule.primitives.activations import log_softmax, softmax
-from chainrule.primitives.elementwise import convert, mul, neg, sub, where
+from chainrule.primitives.activations import log_softmax, relu, sigmoid, softmax
+from chainrule.primitives.elementwise import (
+    abs_,
+    add,
+    convert,
+    div,
+    exp,
+    less,
+    log,
+    log1p,
+    mul,
+    neg,
+    sign,
+    sub,
+    where,
+)
 from chainrule.primitives.indexing import one_hot_mask
 from chainrule.primitives.reduce import expand, reduce_sum
-from chainrule.primitives.rules import full_like, need_integer, show
+from chainrule.primitives.rules import full_like, need_integer, same, show
+
+_PAIRS = tuple(Case((f"f[{s}]", f"f[{s}]")) for s in ("", "0", "7", "3,4"))
+_PROBABILITIES = tuple(Case(c.inputs, ranges=((0.05, 1.0), (0.0, 1.0))) for c in _PAIRS)
+_LABELLED = (
+    Case(("f[4,3]", "i32[4]"), ranges=(None, (0, 3))),
+    Case(("f[1,10]", "i64[1]"), ranges=(None, (0, 10))),
+    Case(("f[7,1]", "i32[7]"), ranges=(None, (0, 1))),
+    Case(("f[0,3]", "i32[0]"), ranges=(None, (0, 3))),
+)
 
 
-def _classes(logits: Value) -> int:
-    classes = logits.shape[-1] if logits.shape else None
-    if not isinstance(classes, int) or len(logits.shape) != 2:
+def _classes(name: str, scores: Value) -> int:
+    classes = scores.shape[-1] if scores.shape else None
+    if not isinstance(classes, int) or len(scores.shape) != 2:
         raise ShapeError(
-            "cross_entropy takes one row of scores a sample.",
-            expected="logits of shape (samples, classes)",
-            got=show(logits.shape),
+            f"{name} takes one row of scores a sample.",
+            expected="scores of shape (samples, classes)",
+            got=show(scores.shape),
+            fix="one sample is a row too: x.reshape(1, -1)",
         )
     return classes
+
+
+def _labelled(name: str, scores: Value, labels: Value) -> int:
+    """The number of classes, once the labels are seen to fit the scores."""
+    classes = _classes(name, scores)
+    need_integer(name, "labels", labels.dtype)
+    if labels.shape != scores.shape[:1]:
+        raise ShapeError(
+            f"{name} takes one label a row of scores.",
+            expected=f"labels of shape {show(scores.shape[:1])}",
+            got=show(labels.shape),
+            fix="give class indices: y.reshape(-1), or y.argmax(axis=1) of one-hot "
+            "rows",
+        )
+    return classes
+
+
+def _pair(name: str, prediction: Value, target: Value) -> None:
+    """Refuse all but two arrays of floats of one shape and dtype."""
+    same(name, 2, floating=True)(prediction.type, target.type)
+
+
+def _one_hot(labels: Value, like: Value, classes: int) -> Value:
+    return convert(one_hot_mask(labels, classes), dtype=like.dtype)
+
+
+# -- cross-entropy: which class is it? -------------------------------------------------
 
 
 def _cross_entropy_vjp(
@@ -35,7 +92,7 @@ def _cross_entropy_vjp(
     """δ = ŷ − y, row by row, times the row's cotangent."""
     (g,), (logits, labels) = gs, inputs
     assert g is not None
-    truth = convert(one_hot_mask(labels, _classes(logits)), dtype=logits.dtype)
+    truth = _one_hot(labels, logits, _classes("cross_entropy", logits))
     delta = sub(softmax(logits, axis=1), truth)
     return (mul(delta, expand(g, logits, (1,))), None)
 
@@ -45,24 +102,223 @@ def _cross_entropy_vjp(
     vjp=_cross_entropy_vjp,
     formula=r"-\ln\operatorname{{softmax}}({0})_{{{1}}}",
     source="textbook 2.5.1 and 3.3 (2), from logits; δ = ŷ − y",
-    cases=(
-        Case(("f[4,3]", "i32[4]"), ranges=(None, (0, 3))),
-        Case(("f[1,10]", "i64[1]"), ranges=(None, (0, 10))),
-        Case(("f[7,1]", "i32[7]"), ranges=(None, (0, 1))),
-        Case(("f[0,3]", "i32[0]"), ranges=(None, (0, 3))),
-    ),
+    cases=_LABELLED,
 )
 def cross_entropy(logits: Value, labels: Value) -> Value:
     """−ln softmax(logits)[label], one loss a row."""
-    classes = _classes(logits)
-    need_integer("cross_entropy", "labels", labels.dtype)
-    if labels.shape != logits.shape[:1]:
-        raise ShapeError(
-            "cross_entropy takes one label a row of logits.",
-            expected=f"labels of shape {show(logits.shape[:1])}",
-            got=show(labels.shape),
-            fix="give class indices, not one-hot rows: y.argmax(axis=1)",
-        )
+    classes = _labelled("cross_entropy", logits, labels)
     logp = log_softmax(logits, axis=1)
     picked = where(one_hot_mask(labels, classes), logp, full_like(logp, 0.0))
     return neg(reduce_sum(picked, axes=(1,)))
+
+
+def _soft_cross_entropy_vjp(
+    gs: tuple[Cotangent, ...],
+    ys: tuple[Any, ...],
+    inputs: tuple[Value, ...],
+    needed: Sequence[bool],
+) -> Sequence[Cotangent]:
+    """ŷ Σy − y for the logits, which is ŷ − y where the row sums to 1."""
+    (g,), (logits, target) = gs, inputs
+    assert g is not None
+    made: list[Cotangent] = [None, None]
+    rows = expand(g, logits, (1,))
+    if needed[0]:
+        total = expand(reduce_sum(target, axes=(1,)), target, (1,))
+        delta = sub(mul(softmax(logits, axis=1), total), target)
+        made[0] = mul(delta, rows)
+    if needed[1]:
+        made[1] = mul(neg(log_softmax(logits, axis=1)), rows)
+    return made
+
+
+@region(
+    "soft_cross_entropy",
+    vjp=_soft_cross_entropy_vjp,
+    formula=r"-\sum_i {1} \odot \ln\operatorname{{softmax}}({0})",
+    source="textbook 2.5.1 and 3.3 (2), from logits, for a row of probabilities y",
+    cases=tuple(Case((f"f[{s}]", f"f[{s}]")) for s in ("4,3", "1,10", "7,1", "0,3")),
+)
+def soft_cross_entropy(logits: Value, target: Value) -> Value:
+    """−Σᵢ yᵢ ln softmax(logits)ᵢ, one loss a row."""
+    _classes("soft_cross_entropy", logits)
+    if target.shape != logits.shape:
+        raise ShapeError(
+            "soft_cross_entropy takes one probability a score.",
+            expected=show(logits.shape),
+            got=show(target.shape),
+        )
+    return neg(reduce_sum(mul(target, log_softmax(logits, axis=1)), axes=(1,)))
+
+
+def _smallest(x: Value) -> Value:
+    """The smallest normal number of the dtype, in the shape of x."""
+    return full_like(x, float(np.finfo(x.dtype.numpy).tiny))
+
+
+@region(
+    "log_score",
+    formula=r"-{1} \odot \ln {0}",
+    source="textbook 2.5.1 and 3.3 (2), element by element; Good 1952",
+    kinks="a ŷ below the smallest normal number, which counts as that number: 0",
+    cases=_PROBABILITIES,
+)
+def log_score(probability: Value, target: Value) -> Value:
+    """−y ln ŷ, where a ŷ below the smallest normal number of its dtype counts as that.
+
+    So y = 0 contributes 0 whatever ŷ is, and ŷ = 0 costs y · 87.3 in float32 and
+    y · 708.4 in float64. A negative ŷ, which is no probability, gives NaN.
+    """
+    _pair("log_score", probability, target)
+    tiny = _smallest(probability)
+    safe = where(less(abs_(probability), tiny), tiny, probability)
+    return neg(mul(target, log(safe)))
+
+
+# -- binary cross-entropy: is it so? ---------------------------------------------------
+
+
+def _binary_cross_entropy_vjp(
+    gs: tuple[Cotangent, ...],
+    ys: tuple[Any, ...],
+    inputs: tuple[Value, ...],
+    needed: Sequence[bool],
+) -> Sequence[Cotangent]:
+    """δ = σ(z) − y; for the target −z."""
+    (g,), (logits, target) = gs, inputs
+    assert g is not None
+    return (
+        mul(g, sub(sigmoid(logits), target)) if needed[0] else None,
+        neg(mul(g, logits)) if needed[1] else None,
+    )
+
+
+@region(
+    "binary_cross_entropy",
+    vjp=_binary_cross_entropy_vjp,
+    formula=r"\ln(1 + e^{{{0}}}) - {1} \odot {0}",
+    source="cross-entropy of two classes from logits (textbook 3.3 (2), C = 2); "
+    "δ = σ(z) − y. The parts of the stable form max(z, 0) − z y + ln(1 + e^(−|z|)) "
+    "would give −y at z = 0 instead of ½ − y",
+    cases=_PAIRS,
+)
+def binary_cross_entropy(logits: Value, target: Value) -> Value:
+    """−y ln σ(z) − (1 − y) ln(1 − σ(z)), element by element."""
+    _pair("binary_cross_entropy", logits, target)
+    rest = log1p(exp(neg(abs_(logits))))
+    return add(sub(relu(logits), mul(logits, target)), rest)
+
+
+# -- margins: is it on the right side, by far enough? ----------------------------------
+
+
+@region(
+    "perceptron_criterion",
+    formula=r"([{0} \ge 0] - {1}) \odot {0}",
+    source="Rosenblatt 1958; Bishop 2006, eq. 4.54, for labels 0, 1; δ = step(z) − y",
+    kinks="z = 0, which counts as step(z) = 1",
+    cases=_PAIRS,
+)
+def perceptron_criterion(score: Value, target: Value) -> Value:
+    """(step(z) − y) z: 0 where the sign is right, |z| where it is wrong."""
+    _pair("perceptron_criterion", score, target)
+    zero, one = full_like(score, 0.0), full_like(score, 1.0)
+    return mul(sub(where(less(score, zero), zero, one), target), score)
+
+
+@region(
+    "hinge",
+    formula=r"\max(0, 1 - {1} \odot {0})",
+    source="textbook 2.5.1; Cortes & Vapnik 1995",
+    kinks="y z = 1, where the derivative is taken as 0",
+    cases=_PAIRS,
+)
+def hinge(score: Value, target: Value) -> Value:
+    """max(0, 1 − y z) for y = ±1, element by element."""
+    _pair("hinge", score, target)
+    return relu(sub(full_like(score, 1.0), mul(target, score)))
+
+
+@region(
+    "multi_margin",
+    formula=r"(\sum_i \max(0, m + {0}_i - {0}_{{{1}}})^p - m^p) / C",
+    source="Weston & Watkins 1999, without the class itself, whose term is mᵖ",
+    kinks="zᵧ − zᵢ = m, where the derivative is taken as 0",
+    cases=tuple(
+        Case(c.inputs, {"margin": margin, "p": p}, c.ranges)
+        for c, margin, p in zip(_LABELLED, (1.0, 0.5, 1.0, 2.0), (1, 2, 1, 2))
+    ),
+)
+def multi_margin(scores: Value, labels: Value, *, margin: float, p: int) -> Value:
+    """1/C Σ over the other classes i of max(0, m − z[label] + z[i])ᵖ, one a row."""
+    classes = _labelled("multi_margin", scores, labels)
+    if p not in (1, 2):
+        raise ArgumentError(
+            "multi_margin takes the violations or their squares.",
+            expected="p = 1 or p = 2",
+            got=f"p = {p}",
+        )
+    own, zero = one_hot_mask(labels, classes), full_like(scores, 0.0)
+    score = expand(reduce_sum(where(own, scores, zero), axes=(1,)), scores, (1,))
+    short = relu(add(sub(full_like(scores, margin), score), scores))
+    cost = where(own, zero, mul(short, short) if p == 2 else short)
+    total = reduce_sum(cost, axes=(1,))
+    return div(total, full_like(total, float(classes)))
+
+
+# -- other distances -------------------------------------------------------------------
+
+
+def _huber_vjp(
+    gs: tuple[Cotangent, ...],
+    ys: tuple[Any, ...],
+    inputs: tuple[Value, ...],
+    needed: Sequence[bool],
+    *,
+    delta: float,
+) -> Sequence[Cotangent]:
+    """e clipped to [−δ, δ]; for the target its negative."""
+    (g,), (prediction, target) = gs, inputs
+    assert g is not None
+    error = sub(prediction, target)
+    bound = full_like(error, delta)
+    ends = mul(bound, sign(error))
+    made = mul(g, where(less(abs_(error), bound), error, ends))
+    return (made if needed[0] else None, neg(made) if needed[1] else None)
+
+
+@region(
+    "huber",
+    vjp=_huber_vjp,
+    formula=r"\operatorname{{huber}}({0} - {1})",
+    source="Huber 1964, eq. 3.4 (ρ(t) = t²/2 up to δ, linear beyond)",
+    cases=tuple(
+        Case(c.inputs, {"delta": delta})
+        for c, delta in zip(_PAIRS, (1.0, 0.5, 0.5, 1.5))
+    ),
+)
+def huber(prediction: Value, target: Value, *, delta: float) -> Value:
+    """½ e² where |e| < δ, else δ (|e| − ½ δ), with e = ŷ − y."""
+    _pair("huber", prediction, target)
+    error = sub(prediction, target)
+    size = abs_(error)
+    bound, half = full_like(size, delta), full_like(size, 0.5 * delta)
+    square = mul(full_like(size, 0.5), mul(error, error))
+    return where(less(size, bound), square, mul(bound, sub(size, half)))
+
+
+@region(
+    "kl_divergence",
+    formula=r"{1} \odot \ln({1} / {0})",
+    source="textbook 2.5.1; Kullback & Leibler 1951: p ln(p/q) with q first, p second",
+    kinks="p = 0 and q = 0, where the derivatives are taken as 0",
+    cases=tuple(Case(c.inputs, ranges=((0.05, 1.0), (0.05, 1.0))) for c in _PAIRS),
+)
+def kl_divergence(q: Value, p: Value) -> Value:
+    """p ln(p/q), element by element: 0 where p = 0, ∞ where q = 0 < p."""
+    _pair("kl_divergence", q, p)
+    zero, one = full_like(p, 0.0), full_like(p, 1.0)
+    some, possible = less(zero, p), less(zero, q)
+    ratio = sub(log(where(some, p, one)), log(where(possible, q, one)))
+    finite = mul(p, ratio)
+    return where(some, where(possible, finite, full_like(p, float("inf"))), zero)

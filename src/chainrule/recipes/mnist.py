@@ -5,7 +5,8 @@
 Cross-entropy from the scores (3.3), AdamW with a learning rate that climbs to its peak
 over the first 30 % of the steps and then falls to almost nothing. The settings were
 chosen on validation splits of the training set, never on the test set; five seeds
-then gave 98.5 % on the test set.
+then gave 98.5 % on the test set. A run looks at the test set after each epoch, and
+decides nothing by it.
 
     chainrule train mnist
     python -m chainrule.recipes.mnist        # the same without the command line
@@ -68,7 +69,13 @@ def main() -> None:
     """Train, test, and look at one digit."""
     train, test = data()
     run = trainer(network())
-    run.fit(train, epochs=EPOCHS, batch_size=BATCH_SIZE, validation=test)
+    run.fit(
+        train,
+        epochs=EPOCHS,
+        batch_size=BATCH_SIZE,
+        validation=test,
+        validation_name="test",
+    )
     print(run.history)
     print(run.evaluate(test))
     scores = run.predict(test.x[:1])

@@ -19,14 +19,25 @@ _MODULES = {
     for name, item in vars(nn).items()
     if name in nn.__all__ and isinstance(item, type) and issubclass(item, nn.Module)
 }
-_OPTIMIZERS = {"SGD": optim.SGD, "Adam": optim.Adam, "AdamW": optim.AdamW}
-_SCHEDULES = {"OneCycleLR": optim.OneCycleLR}
+#: Classes that only others are made from.
+_BASES = (nn.Module, nn.Loss)
+#: What strange arguments may raise within a constructor.
+_STRANGE = (
+    ChainruleError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 
 
 def module_spec(module: Any) -> dict[str, Any] | None:
     """The description of a layer, network or loss; None where there is none."""
     name = type(module).__name__
-    if _MODULES.get(name) is not type(module) or type(module) is nn.Module:
+    if _MODULES.get(name) is not type(module) or type(module) in _BASES:
         return None
     if not isinstance(module, nn.Sequential):
         return {"class": name, "arguments": module.settings()}
@@ -44,7 +55,7 @@ def build_module(spec: dict[str, Any]) -> nn.Module:
         # Initial draws must not move the user's stream of random numbers.
         with stream(Generator(0)):
             return _build(spec)
-    except (KeyError, TypeError, ChainruleError) as error:
+    except _STRANGE as error:
         raise CheckpointError(
             "The checkpoint describes a network that this version cannot build.",
             expected=f"classes among {', '.join(sorted(_MODULES))}",
@@ -68,15 +79,11 @@ def build_optimizer(settings: dict[str, Any]) -> optim.Optimizer:
     """
     try:
         arguments = {k: v for k, v in settings.items() if k not in ("name", "lr")}
-        lr = settings["lr"]
-        if isinstance(lr, dict):
-            rest = {k: v for k, v in lr.items() if k != "name"}
-            lr = _SCHEDULES[lr["name"]](**rest)
-        return _OPTIMIZERS[settings["name"]](lr=lr, **arguments)
-    except (KeyError, TypeError, ChainruleError) as error:
+        return optim.OPTIMIZERS[settings["name"]](lr=settings["lr"], **arguments)
+    except _STRANGE as error:
         raise CheckpointError(
             "The checkpoint was made with an optimiser that this version cannot build.",
-            expected=f"one of {', '.join(_OPTIMIZERS)}",
-            got=f"{settings!r:.200}",
+            expected=f"one of {', '.join(optim.OPTIMIZERS)}",
+            got=f"{settings!r:.200}: {error}",
             fix="pass it: Trainer.load(path, optimizer=…)",
         ) from error

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from chainrule.errors import ArgumentError
 
 if TYPE_CHECKING:
     from chainrule.training.trainer import Trainer
@@ -13,7 +18,12 @@ class Callback:
 
     Weights, ``trainer.history`` and the position are up to date whenever a method is
     called; :meth:`Trainer.stop` ends the run. Time spent here does not count as
-    training.
+    training. An exception ends the run and reaches the caller; checkpoints that were
+    written stay whole, and every callback that was started gets its ``on_end``.
+
+    What a callback remembers over the epochs it gives in :meth:`state` and takes back
+    in :meth:`load_state`: then an interrupted run, resumed with a callback of the same
+    class, goes on as if nothing had happened.
 
     >>> from chainrule.training import Callback
     >>> class StopWhenGood(Callback):
@@ -22,6 +32,14 @@ class Callback:
     ...             trainer.stop()
     """
 
+    def check(self, columns: Mapping[str, str]) -> None:
+        """Refuse a run that this callback cannot follow, before it begins.
+
+        Args:
+            columns: what the rows of the run's history will hold; ``"max"`` where more
+                is better, else ``"min"``.
+        """
+
     def on_start(self, trainer: Trainer) -> None:
         """Before the first step of a run."""
 
@@ -29,7 +47,141 @@ class Callback:
         """After each chunk of steps, about every 50 ms."""
 
     def on_epoch(self, trainer: Trainer) -> None:
-        """After each epoch, its validation and its checkpoint."""
+        """After each epoch and its validation, before its checkpoint."""
+
+    def on_finish(self, trainer: Trainer) -> None:
+        """After the last epoch of a run that is over, before its last checkpoint.
+
+        It is over when all epochs are done or a callback's ``on_epoch`` stopped it, and
+        not where it was interrupted or failed.
+        """
 
     def on_end(self, trainer: Trainer) -> None:
         """After the run, also where it was interrupted or failed."""
+
+    def state(self) -> dict[str, Any]:
+        """What a resumed run needs: JSON values and NumPy arrays."""
+        return {}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Take over what :meth:`state` gave; an empty one means a new run."""
+
+
+class LambdaCallback(Callback):
+    """A callback made of functions of the Trainer.
+
+    Args:
+        on_start, on_chunk, on_epoch, on_finish, on_end: called as in
+            :class:`Callback`.
+
+    >>> from chainrule.training import LambdaCallback
+    >>> shout = LambdaCallback(on_epoch=lambda trainer: print(trainer.epoch))
+    """
+
+    def __init__(
+        self,
+        *,
+        on_start: Callable[[Trainer], Any] | None = None,
+        on_chunk: Callable[[Trainer], Any] | None = None,
+        on_epoch: Callable[[Trainer], Any] | None = None,
+        on_finish: Callable[[Trainer], Any] | None = None,
+        on_end: Callable[[Trainer], Any] | None = None,
+    ) -> None:
+        given = {
+            "on_start": on_start,
+            "on_chunk": on_chunk,
+            "on_epoch": on_epoch,
+            "on_finish": on_finish,
+            "on_end": on_end,
+        }
+        for name, function in given.items():
+            if function is not None and not callable(function):
+                raise ArgumentError(
+                    f"{name} is no function.",
+                    expected="a function of the Trainer",
+                    got=repr(function)[:80],
+                    fix=f"LambdaCallback({name}=lambda trainer: …)",
+                )
+            if function is not None:
+                setattr(self, name, function)
+
+
+def as_callbacks(given: Any) -> list[Callback]:
+    """The callbacks of a run.
+
+    Raises:
+        ArgumentError: something that is none.
+    """
+    several = isinstance(given, Iterable) and not isinstance(given, Callback | type)
+    found: list[Any] = [*given] if several else [given]
+    for item in found:
+        if not isinstance(item, Callback):
+            a_class = isinstance(item, type)
+            raise ArgumentError(
+                "callbacks holds something that is no callback.",
+                expected="instances of training.Callback",
+                got=f"the class {item.__name__}" if a_class else repr(item)[:80],
+                fix=f"write {item.__name__}(…) with parentheses"
+                if a_class
+                else "callbacks=[EarlyStopping()]; a function of the Trainer goes into "
+                "LambdaCallback(on_epoch=…)",
+            )
+    return found
+
+
+# -- their state in checkpoints ----------------------------------------------------
+
+
+def states_of(callbacks: Sequence[Callback]) -> dict[str, dict[str, Any]]:
+    """What callbacks remember, by class and, from the second on, ordinal."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, callback in _named(callbacks):
+        state = callback.state()
+        if state:
+            found[name] = state
+    return found
+
+
+def load_states(
+    callbacks: Sequence[Callback], states: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Give each callback what one of its class remembered, or an empty state."""
+    for name, callback in _named(callbacks):
+        callback.load_state(states.get(name, {}))
+
+
+def _named(callbacks: Sequence[Callback]) -> list[tuple[str, Callback]]:
+    counts: dict[str, int] = {}
+    named: list[tuple[str, Callback]] = []
+    for callback in callbacks:
+        kind = type(callback).__name__
+        ordinal = counts[kind] = counts.get(kind, -1) + 1
+        named.append((f"{kind}#{ordinal}" if ordinal else kind, callback))
+    return named
+
+
+def split(
+    states: Mapping[str, Mapping[str, Any]],
+) -> tuple[dict[str, dict[str, Any]], dict[str, np.ndarray]]:
+    """The JSON values of states, and their arrays as ``callback/name/key``."""
+    plain: dict[str, dict[str, Any]] = {}
+    arrays: dict[str, np.ndarray] = {}
+    for name, state in states.items():
+        plain[name] = {}
+        for key, item in state.items():
+            if isinstance(item, np.ndarray):
+                arrays[f"callback/{name}/{key}"] = item
+            else:
+                plain[name][key] = item
+    return plain, arrays
+
+
+def join(
+    plain: Mapping[str, Mapping[str, Any]], arrays: Mapping[str, np.ndarray]
+) -> dict[str, dict[str, Any]]:
+    """The states that :func:`split` took apart."""
+    states = {name: dict(state) for name, state in plain.items()}
+    for path, array in arrays.items():
+        _, name, key = path.split("/", 2)
+        states.setdefault(name, {})[key] = array
+    return states

@@ -1,25 +1,84 @@
-"""The learning curve as a picture, where matplotlib is installed."""
+"""The learning curves of a run: losses, metrics and the learning rate by epochs."""
 
 from __future__ import annotations
 
-import importlib.util
-import io
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from chainrule.errors import ArgumentError
+from chainrule.graph.node import Array
+from chainrule.training import drawing, fonts
 from chainrule.training.checkpoint import replace
+from chainrule.training.drawing import Palette, can_plot
 from chainrule.training.history import History
 
+__all__ = ["Line", "Panel", "can_plot", "curve_svg", "panels", "save_curve"]
 
-def can_plot() -> bool:
-    """Whether matplotlib (the extra ``plot``) is installed."""
-    return importlib.util.find_spec("matplotlib") is not None
+#: Words of the pictures; ``panels`` takes others, as the report's in another language.
+WORDS = {
+    "epoch": "epoch",
+    "loss": "loss",
+    "lr": "learning rate",
+    "train": "training",
+    "validation": "validation",
+    "top": "top-{} accuracy",
+    "r2": "R²",
+    "mae": "mean absolute error",
+    "of_kind": "{} {}",
+    "in_percent": "{} in %",
+}
+#: Columns of the history that are no curve.
+_NO_CURVE = ("epoch", "seconds")
+#: Columns of text that a name may take beside its axis.
+_LONGEST = 44
+#: Panels side by side.
+_ACROSS = 3
+#: More points than this are drawn without markers.
+_MARKED = 60
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line: a label, x and y, and where there is a band, its edges."""
+
+    label: str
+    x: Array
+    y: Array
+    band: tuple[Array, Array] | None = None
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One system of axes.
+
+    Attributes:
+        key: ``loss``, ``lr`` or the name of a metric.
+        name: what is shown.
+        across: what the horizontal axis says.
+        up: what the vertical axis says.
+        lines: at least one.
+        percent: whether shares are shown as percentages.
+    """
+
+    key: str
+    name: str
+    across: str
+    up: str
+    lines: tuple[Line, ...]
+    percent: bool = False
 
 
 def save_curve(history: History, path: str | Path, *, title: str = "") -> None:
-    """Losses and, for classification, the accuracy over the epochs, as a PNG file.
+    """Losses, every metric, and the learning rate where it changes, as a PNG file.
+
+    An axis of positive numbers that span a factor of ten or more is logarithmic, except
+    for shares and for the learning rate, whose shape counts. Numbers that are missing,
+    NaN or infinite are gaps.
 
     Args:
         history: of a run with at least one finished epoch.
@@ -29,37 +88,211 @@ def save_curve(history: History, path: str | Path, *, title: str = "") -> None:
     Raises:
         ArgumentError: nothing to draw, or no matplotlib.
         SaveError: the file cannot be written.
+
+    Warns:
+        ChainruleWarning: no installed font has some of the title's characters.
     """
-    if not history.epochs or not can_plot():
+    shown = _checked(history)
+    names = [word for panel in shown for word in _words(panel)]
+    palette = drawing.paper(title, *names, what="learning curve")
+    with _grid(palette, shown) as figure:
+        across = figure.get_size_inches()[0]
+        figure.suptitle(fonts.shorten(palette.text(title), int(11 * across)))
+        picture = drawing.png(figure)
+    replace(Path(path), picture, "learning curve")
+
+
+def curve_svg(history: History) -> str:
+    """The same curves as an ``<svg>`` element, for a notebook or a page of HTML.
+
+    Args:
+        history: of a run with at least one finished epoch.
+
+    Raises:
+        ArgumentError: nothing to draw, or no matplotlib.
+
+    >>> from chainrule.training import History
+    >>> history = History()
+    >>> history.epochs += [{"epoch": 1, "train_loss": 0.5, "lr": 0.1, "seconds": 2}]
+    >>> curve_svg(history)[:28]
+    '<svg viewBox="0 0 324 234" r'
+    """
+    shown = _checked(history)
+    with _grid(drawing.page(), shown) as figure:
+        label = "Learning curves: " + ", ".join(panel.name for panel in shown)
+        return drawing.svg(figure, "curves", label)
+
+
+def panels(history: History, words: Mapping[str, str] = WORDS) -> list[Panel]:
+    """What there is to draw: loss, metrics, and the learning rate where it changes.
+
+    Args:
+        history: its rows decide. A column ``train_…`` or ``validation_…`` belongs to
+            the loss or metric named by the rest, shares such as accuracies to one panel
+            together.
+        words: as :data:`WORDS`; metrics without a word go by their own names.
+    """
+    rows = history.epochs
+    name = history.validation_name
+    if name != "validation":
+        words = {**words, "validation": words.get(name, name)}
+    epochs = np.array([row["epoch"] for row in rows], np.float64)
+    groups: dict[str, dict[tuple[str, str], Array]] = {}
+    for key in dict.fromkeys(key for row in rows for key in row):
+        values = column(rows, key)
+        if key in _NO_CURVE or values is None:
+            continue
+        kind, name = split(key)
+        group = "shares" if is_share(name) else name
+        groups.setdefault(group, {})[kind, name] = values
+    if "lr" in groups and np.ptp(groups["lr"]["", "lr"]) == 0:
+        del groups["lr"]
+    order = sorted(groups, key=lambda group: (group != "loss", group == "lr"))
+    return [_panel(epochs, groups[group], words) for group in order]
+
+
+def named(metric: str, words: Mapping[str, str] = WORDS) -> str:
+    """What to call a metric.
+
+    >>> named("top5"), named("r2"), named("my_metric")
+    ('top-5 accuracy', 'R²', 'my metric')
+    """
+    if metric.startswith("top") and metric[3:].isdigit():
+        return words["top"].format(metric[3:])
+    return words.get(metric, metric.replace("_", " "))
+
+
+def column(rows: Sequence[Mapping[str, Any]], key: str) -> Array | None:
+    """A column of the history as float64, NaN for gaps; None if not of numbers."""
+    values = [row.get(key) for row in rows]
+    given = [value for value in values if value is not None]
+    if not given or not all(isinstance(v, int | float | np.number) for v in given):
+        return None
+    numbers = [np.nan if value is None else float(value) for value in values]
+    array = np.array(numbers, np.float64)
+    array[~np.isfinite(array)] = np.nan
+    return array
+
+
+def draw(axes: Any, panel: Panel, palette: Palette, *, legend: bool = True) -> None:
+    """Draw a panel into axes of matplotlib's."""
+    factor = 100 if panel.percent else 1
+    for i, line in enumerate(panel.lines):
+        colour = palette.lines[i % len(palette.lines)]
+        look = {"color": colour, "linestyle": drawing.DASHES[i % len(drawing.DASHES)]}
+        if len(line.x) <= _MARKED:
+            look["marker"] = drawing.MARKERS[i % len(drawing.MARKERS)]
+        if line.band is not None:
+            low, high = (factor * edge for edge in line.band)
+            axes.fill_between(line.x, low, high, color=colour, alpha=0.2, linewidth=0)
+        axes.plot(line.x, factor * line.y, **look)
+    axes.set_xlabel(palette.text(panel.across))
+    axes.set_ylabel(palette.text(panel.up))
+    _scale(axes, panel, factor)
+    if legend and len(panel.lines) > 1:
+        label(axes.legend(axes.lines, ["?"] * len(panel.lines)), panel.lines, palette)
+
+
+def label(legend: Any, lines: Sequence[Line], palette: Palette) -> None:
+    """Write into a legend, where a leading underscore has no meaning."""
+    for i, (text, line) in enumerate(zip(legend.get_texts(), lines), 1):
+        text.set_text(palette.text(line.label, otherwise=str(i)))
+
+
+def log_helps(*values: Array) -> bool:
+    """Whether numbers are all positive and span a factor of ten or more.
+
+    >>> log_helps(np.array([2.0, 0.1, np.nan])), log_helps(np.array([2.0, 0.5]))
+    (True, False)
+    """
+    every = np.concatenate(values)
+    every = every[np.isfinite(every)]
+    return bool(every.size and every.min() > 0 and every.max() >= 10 * every.min())
+
+
+def split(key: str) -> tuple[str, str]:
+    """A column's kind and name: ``validation_top5`` → (``validation``, ``top5``)."""
+    kind, _, name = key.partition("_")
+    return (kind, name) if name and kind in ("train", "validation") else ("", key)
+
+
+def is_share(name: str) -> bool:
+    """Whether a metric is a share, shown in per cent."""
+    return name == "accuracy" or (name.startswith("top") and name[3:].isdigit())
+
+
+# -- internals ---------------------------------------------------------------------
+
+
+def _checked(history: History) -> list[Panel]:
+    shown = panels(history) if history.epochs and can_plot() else []
+    if not shown:
         raise ArgumentError(
             "There is no learning curve to draw.",
             expected="a finished epoch, and matplotlib",
             got=f"{len(history.epochs)} epochs, matplotlib: {can_plot()}",
-            fix="pip install 'chainrule[plot]'",
+            fix="pip install 'chainrule[plot]'"
+            if history.epochs
+            else "train first: trainer.fit(data, epochs=1)",
         )
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    return shown
 
-    rows = history.epochs
-    accurate = "validation_accuracy" in rows[-1]
-    figure = Figure(figsize=(10 if accurate else 5.5, 4), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots(1, 2 if accurate else 1, squeeze=False)[0]
-    epochs = np.array([row["epoch"] for row in rows])
-    axes[0].plot(epochs, [r["train_loss"] for r in rows], "o-", label="training")
-    if "validation_loss" in rows[-1]:
-        values = [r.get("validation_loss", np.nan) for r in rows]
-        axes[0].plot(epochs, values, "s-", label="validation")
-    axes[0].set(xlabel="epoch", ylabel="loss", yscale="log")
-    axes[0].legend()
-    if accurate:
-        values = [100 * r.get("validation_accuracy", np.nan) for r in rows]
-        axes[1].plot(epochs, values, "s-", color="tab:green")
-        axes[1].set(xlabel="epoch", ylabel="validation accuracy in %")
-    for axis in axes:
-        axis.grid(alpha=0.3)
-        axis.xaxis.get_major_locator().set_params(integer=True)
-    figure.suptitle(title)
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=120)
-    replace(Path(path), picture.getvalue(), "learning curve")
+
+@contextmanager
+def _grid(palette: Palette, shown: Sequence[Panel]) -> Iterator[Any]:
+    """A figure of all panels, up to three in a row."""
+    across = min(len(shown), _ACROSS)
+    down = -(-len(shown) // across)
+    with drawing.figure(palette, 4.5 * across, 3.25 * down) as figure:
+        places = figure.subplots(down, across, squeeze=False).reshape(-1)
+        for axes, panel in zip(places, shown):
+            draw(axes, panel, palette)
+        for axes in places[len(shown) :]:
+            axes.remove()
+        yield figure
+
+
+def _panel(
+    epochs: Array, group: Mapping[tuple[str, str], Array], words: Mapping[str, str]
+) -> Panel:
+    """The lines of a group, named by what tells them apart."""
+    kinds = [words.get(kind, kind) for kind in dict.fromkeys(kind for kind, _ in group)]
+    names = list(dict.fromkeys(named(name, words) for _, name in group))
+    lines = []
+    for (kind, name), values in group.items():
+        parts = [named(name, words)] * (len(names) > 1)
+        parts += [words.get(kind, kind)] * (len(kinds) > 1)
+        lines.append(Line(", ".join(parts), epochs, values))
+    name = ", ".join(names)
+    if len(kinds) == 1 and kinds[0]:
+        name = words["of_kind"].format(kinds[0], name)
+    _, first = next(iter(group))
+    percent = is_share(first)
+    name = fonts.shorten(name, _LONGEST)
+    up = words["in_percent"].format(name) if percent else name
+    return Panel(first, name, words["epoch"], up, tuple(lines), percent=percent)
+
+
+def _words(panel: Panel) -> list[str]:
+    return [panel.up, panel.across, *(line.label for line in panel.lines)]
+
+
+def _scale(axes: Any, panel: Panel, factor: float) -> None:
+    """Whole epochs, and a logarithmic axis where it helps."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+    x = np.concatenate([line.x for line in panel.lines])
+    if len(x) and x.min() == x.max():
+        axes.set_xlim(x[0] - 1, x[0] + 1)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
+    values = [factor * line.y for line in panel.lines]
+    if panel.percent or panel.key == "lr" or not log_helps(*values):
+        return
+    every = np.concatenate(values)
+    every = every[np.isfinite(every)]
+    decades = np.log10(every.max() / every.min())
+    axes.set_yscale("log")
+    between = (1.0, 2.0, 5.0) if decades < 3 else (1.0,)
+    axes.yaxis.set_major_locator(LogLocator(subs=between, numticks=8))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

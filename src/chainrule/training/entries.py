@@ -1,7 +1,7 @@
 """The entry points of a training program, traced from a model, a loss, an optimiser.
 
     train     x, y (all rows, as stored), index (N,) → loss, probes; new weights
-    evaluate  x (N, …), y (N, …) → loss, number of correct predictions
+    evaluate  x (N, …), y (N, …) → loss, what the metrics need
     predict   x (N, …) → the model's output
 
 All three read one state, so a program holds one copy of the weights.
@@ -9,7 +9,7 @@ All three read one state, so a program holds one copy of the weights.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -18,15 +18,17 @@ import numpy as np
 
 from chainrule.compiled import Input, Traced, trace_entry
 from chainrule.errors import ArgumentError, ShapeError
-from chainrule.graph.build import context, no_grad, role, scope
+from chainrule.graph.build import context, no_grad, scope
 from chainrule.graph.node import Array
-from chainrule.graph.types import ArrayType, DType, Shape, Size, type_of
-from chainrule.nn import Module
+from chainrule.graph.types import ArrayType, DType, Shape, Size
+from chainrule.nn import Loss, Module
 from chainrule.optim import Optimizer
 from chainrule.primitives.indexing import take
 from chainrule.primitives.rules import show
 from chainrule.random import StepStream, stream
 from chainrule.tensor import Tensor, wrap
+from chainrule.training.metrics import Metric
+from chainrule.training.probes import Probes
 
 N = Size(1)
 
@@ -64,6 +66,7 @@ class Step:
 
     Attributes:
         model, loss, optimizer: as the Trainer was given them.
+        probes: the probes of a training step.
         key: uint32[2], the seed of dropout.
         numbers: the step counter of dropout.
     """
@@ -71,12 +74,15 @@ class Step:
     model: Module
     loss: Callable[[Any, Any], Any]
     optimizer: Optimizer
+    probes: Probes
     key: Tensor
     numbers: StepNumbers
 
     @property
     def dtype(self) -> DType:
-        """What the model computes in: the dtype of its first parameter."""
+        """What the model takes: indices, or numbers of its first parameter's dtype."""
+        if self.model.takes_indices():
+            return DType.int32
         kinds = (p.dtype for p in self.model.parameters())
         return next(kinds, DType.float32)
 
@@ -87,38 +93,42 @@ class Step:
             found |= {id(t): f"loss.{n}" for n, t in self.loss.named_tensors()}
         return found | {id(t): name for name, t in self.model.named_tensors()}
 
-    def train(self, x: Array, y: Array, scale: float | None) -> Traced:
-        """One training step on the rows that ``index`` names."""
+    def train(self, x: ArrayType, y: ArrayType, scale: float | None) -> Traced:
+        """One training step on the rows of x and y that ``index`` names."""
 
         def function(data: Tensor, targets: Tensor, index: Tensor) -> Any:
             rows = wrap(take(data.value, index.value))
             truth = wrap(take(targets.value, index.value))
             with stream(_Draws(self.key, self.numbers)):
-                prediction = self.model(features(rows, scale, self.dtype))
+                with self.probes.listening() as heard:
+                    prediction = self.model(features(rows, scale, self.dtype))
                 loss = self.score(prediction, truth)
             loss.backward()
-            outputs = {"loss": loss, **self.probes()}
-            self.optimizer.step()
+            outputs = {"loss": loss, **self.weight(prediction, truth)}
+            outputs |= self.probes.after_backward(loss, heard)
+            with self.probes.around_update(outputs):
+                self.optimizer.step()
             return outputs
 
         inputs = [
-            Input("x", type_of(x)),
-            Input("y", type_of(y)),
+            Input("x", x),
+            Input("y", y),
             Input("index", ArrayType((N,), DType.int32), each=True),
         ]
         with mode(self.model, training=True), fresh_gradients(self.model):
             return trace_entry("train", function, inputs, self.names())
 
-    def evaluate(self, row: Shape, target: ArrayType) -> Traced:
-        """The mean loss of a batch and, for classes, how many were recognised."""
+    def evaluate(
+        self, row: Shape, target: ArrayType, metrics: Sequence[Metric]
+    ) -> Traced:
+        """The loss of a batch and what the metrics need of it."""
 
         def function(x: Tensor, y: Tensor) -> Any:
             prediction = self.model(x)
-            outputs = {"loss": self.score(prediction, y)}
-            if classes_of(prediction.shape, target) is not None:
-                right = prediction.argmax(1).astype("int32") == y
-                outputs["correct"] = right.astype("float32").sum()
-            return outputs
+            return {
+                "loss": self.loss_parts(prediction, y),
+                **{metric.name: _batch(metric, prediction, y) for metric in metrics},
+            }
 
         inputs = [
             Input("x", ArrayType((N, *row), self.dtype)),
@@ -155,39 +165,58 @@ class Step:
                 "The loss of a batch must be one number.",
                 expected="a tensor of shape ()",
                 got=show(loss.shape) if isinstance(loss, Tensor) else repr(loss),
-                fix="return its mean over the batch: loss.mean()",
+                fix="return its mean over the batch: loss.mean(), or reduction='mean'",
             )
         return loss
 
-    def probes(self) -> dict[str, Tensor]:
-        """‖∂ℒ/∂W‖, the Euclidean norm, for each weight matrix with a gradient."""
-        norms: dict[str, Tensor] = {}
-        with no_grad(), role("backward"):
-            for name, p in self.model.named_parameters():
-                if p.ndim >= 2 and p.grad is not None:
-                    with scope(name.rpartition(".")[0]):
-                        norms[f"grad_norm/{name}"] = (p.grad * p.grad).sum().sqrt()
-        return norms
+    def weight(self, prediction: Tensor, truth: Tensor) -> dict[str, Tensor]:
+        """What the loss of a step counts in an epoch's mean, where not its samples."""
+        loss = self.loss
+        if not isinstance(loss, Loss):
+            return {}
+        with no_grad(), scope("loss"):
+            weights = loss.weights(*loss.prepare(prediction, truth))
+            if weights is not None:
+                return {"loss_weight": weights.sum()}
+            if loss.reduction == "mean":
+                return {}
+            return {"loss_weight": loss.totals(prediction, truth)[1]}
+
+    def loss_parts(self, prediction: Tensor, truth: Tensor) -> dict[str, Tensor]:
+        """``sum`` and ``weight``, or the ``mean`` over the batch."""
+        if not isinstance(self.loss, Loss):
+            return {"mean": self.score(prediction, truth)}
+        with scope("loss"):
+            total, weight = self.loss.totals(prediction, truth)
+        return {"sum": total, "weight": weight}
+
+
+def _batch(metric: Metric, prediction: Tensor, truth: Tensor) -> dict[str, Tensor]:
+    """What a metric needs of a batch."""
+    with scope(metric.name):
+        made = metric.batch(prediction, truth)
+    tensors = isinstance(made, dict) and all(
+        isinstance(t, Tensor) for t in made.values()
+    )
+    if not tensors:
+        raise ArgumentError(
+            f"{type(metric).__name__}.batch must give tensors by name.",
+            expected="a dictionary of tensors, such as {'sum': error.sum()}",
+            got=repr(made)[:80],
+            fix="return {'sum': …} and read it in value(batches, counts)",
+        )
+    return made
 
 
 def features(rows: Tensor, scale: float | None, dtype: DType) -> Tensor:
     """Features of stored rows: float32(stored) · float32(scale), then ``dtype``."""
+    if dtype.is_integer:
+        return rows.astype(dtype)
     if scale is not None:
         rows = rows.astype("float32") * scale
     elif rows.dtype is not DType.float64:
         rows = rows.astype("float32")
     return rows.astype(dtype)
-
-
-def classes_of(prediction: Shape, target: ArrayType) -> int | None:
-    """The number of classes where targets are labels, else None.
-
-    Targets are labels where they are one integer a sample and the model gives one row
-    of scores a sample.
-    """
-    labels = target.dtype.is_integer and target.shape == ()
-    classes = prediction[-1] if len(prediction) == 2 else None
-    return classes if labels and isinstance(classes, int) else None
 
 
 @contextmanager

@@ -7,7 +7,8 @@ anywhere goes on bit for bit: how long the chunks are changes nothing.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +17,10 @@ import numpy as np
 from chainrule.compiled import CompiledProgram
 from chainrule.errors import NonFiniteError
 from chainrule.graph.node import Array
-from chainrule.random import permutation
 from chainrule.tensor import Tensor
+from chainrule.training.feed import Block, Feed
 from chainrule.training.nonfinite import all_finite, describe
-from chainrule.training.plan import Data, Plan
+from chainrule.training.plan import Plan
 
 if TYPE_CHECKING:
     from chainrule.training.trainer import Trainer
@@ -59,52 +60,70 @@ class Loop:
     Args:
         trainer: whose position, history and optimiser move on.
         program: with the entry point ``train``.
-        data: the training data.
+        feed: the training data.
         plan: batch size and length.
+
+    Attributes:
+        ended: whether the epoch that it went through last has come to its end.
     """
 
     def __init__(
-        self, trainer: Trainer, program: CompiledProgram, data: Data, plan: Plan
+        self, trainer: Trainer, program: CompiledProgram, feed: Feed, plan: Plan
     ) -> None:
-        self.trainer, self.program, self.data, self.plan = trainer, program, data, plan
+        self.trainer, self.program, self.feed, self.plan = trainer, program, feed, plan
         self.pace = Pace()
-        self.order = np.zeros(0, np.int32)
+        self.block: Block | None = None
+        self.ended = False
         self.snapshot: Snapshot | None = None
         self.since = 0.0
 
-    def epoch(self) -> Iterator[None]:
+    def epoch(self) -> Generator[None]:
         """The rest of the epoch that the trainer stands in; a pause after each chunk.
 
         Raises:
             NonFiniteError: a loss or a weight is no longer a finite number. The state
                 is then the one before the step at fault.
         """
-        trainer, plan = self.trainer, self.plan
-        started = time.perf_counter()
-        self.order = permutation(plan.rows, trainer.seed, trainer.epoch)
-        self.snapshot = None
-        self._keep(force=True)
-        trainer.seconds += time.perf_counter() - started
-        while trainer.step < plan.steps_per_epoch:
-            started, compiled = time.perf_counter(), self._compile_time()
-            steps = self._chunk()
-            last = trainer.step == plan.steps_per_epoch
-            self.since += time.perf_counter() - started
-            self._keep(force=last)
-            seconds = time.perf_counter() - started
-            seconds -= self._compile_time() - compiled
-            self.pace.update(steps, seconds)
-            trainer.seconds += seconds
-            yield
+        trainer = self.trainer
+        position = (self.plan, trainer.seed, trainer.epoch, trainer.step)
+        self.ended = False
+        with closing(self.feed.blocks(*position)) as blocks:
+            while True:
+                started = time.perf_counter()
+                self.block = next(blocks, None)
+                if self.block is None:
+                    break
+                self.snapshot = None
+                self._keep(force=True)
+                trainer.seconds += time.perf_counter() - started
+                while trainer.step < self.block.end:
+                    self._timed_chunk(self.block)
+                    # Of a stream only the next block tells that this was the last.
+                    last = trainer.step == self.block.end
+                    self.ended = last and self.plan.block is None
+                    yield
+        self.ended = True
+
+    def _timed_chunk(self, block: Block) -> None:
+        """A chunk of steps and, where it is due, a snapshot."""
+        started, compiled = time.perf_counter(), self._compile_time()
+        steps = self._chunk(block)
+        self.since += time.perf_counter() - started
+        # A replay needs the rows again: it never goes back behind a block.
+        self._keep(force=self.trainer.step == block.end)
+        seconds = time.perf_counter() - started
+        seconds -= self._compile_time() - compiled
+        self.pace.update(steps, seconds)
+        self.trainer.seconds += seconds
 
     def _compile_time(self) -> float:
         return self.program.executable.seconds_compile
 
-    def _chunk(self) -> int:
+    def _chunk(self, block: Block) -> int:
         """Run some steps; returns how many."""
-        trainer, size = self.trainer, self.plan.batch_size
-        whole = self.plan.rows // size
+        trainer = self.trainer
         first = trainer.step
+        whole = block.first + block.whole
         steps = min(self.pace.steps, whole - first) if first < whole else 1
         outputs = self._run(first, steps)
         finite = all_finite(outputs["loss"])
@@ -115,12 +134,17 @@ class Loop:
         return steps
 
     def _run(self, first: int, steps: int) -> dict[str, Array]:
-        return self.program.run("train", self._inputs(first, steps), steps=steps)
+        optimizer = self.trainer.optimizer
+        before = optimizer.steps
+        outputs = self.program.run("train", self._inputs(first, steps), steps=steps)
+        if self.trainer.probes.wants("lr"):
+            updates = range(before, before + steps)
+            outputs["lr"] = np.array([optimizer.schedule(t) for t in updates])
+        return outputs
 
     def _inputs(self, first: int, steps: int) -> dict[str, Any]:
-        size = self.plan.batch_size
-        index = self.order[first * size : (first + steps) * size].reshape(steps, -1)
-        return {"x": self.data.x, "y": self.data.y, "index": index}
+        assert self.block is not None
+        return self.block.inputs(first, steps)
 
     # -- going back --------------------------------------------------------------
 

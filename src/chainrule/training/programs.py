@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from chainrule.compiled import CompiledProgram, Traced
-from chainrule.data import Column, Dataset
+from chainrule.data import Column, Dataset, Stream
+from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
 from chainrule.graph.types import ArrayType, as_dtype, resolve
+from chainrule.nn import Loss
 from chainrule.nn.losses import check_labels
-from chainrule.training.entries import Step, classes_of
-from chainrule.training.plan import Data
+from chainrule.training import meaning, metrics
+from chainrule.training.entries import Step
+from chainrule.training.feed import Feed, batches, kinds
+from chainrule.training.metrics import Metric
 
+Check = Callable[[Array], None]
+Watch = Callable[[Check], None]
 #: Samples that evaluation and prediction take at a time.
 EVALUATION_BATCH = 1000
 
@@ -29,12 +36,14 @@ class Prepared:
         program: with the entry ``predict``, and ``evaluate`` where there is a target.
         row: the shape of one row of features.
         target: the type of one row of targets; None for prediction alone.
+        metrics: what ``evaluate`` measures.
         key: what else a training program was made for.
     """
 
     program: CompiledProgram
     row: tuple[int, ...]
     target: ArrayType | None
+    metrics: tuple[Metric, ...]
     key: Any = None
 
 
@@ -46,6 +55,7 @@ class Programs:
 
     Args:
         step: what to trace.
+        metrics: what to measure; None: what suits the loss and the data.
         engine: the engine's name.
         threads: for the engine.
 
@@ -53,8 +63,15 @@ class Programs:
         seconds: spent on tracing and compiling so far.
     """
 
-    def __init__(self, step: Step, engine: str, threads: int | None) -> None:
-        self.step, self.engine, self.threads = step, engine, threads
+    def __init__(
+        self,
+        step: Step,
+        metrics: tuple[Metric, ...] | None,
+        engine: str,
+        threads: int | None,
+    ) -> None:
+        self.step, self.metrics = step, metrics
+        self.engine, self.threads = engine, threads
         self.training: Prepared | None = None
         self.other: Prepared | None = None
         self._spent = 0.0
@@ -65,84 +82,144 @@ class Programs:
         held = [p for p in (self.training, self.other) if p is not None]
         return self._spent + sum(p.program.executable.seconds_compile for p in held)
 
-    def fit_program(self, data: Data, validation: Dataset | None) -> CompiledProgram:
-        """The program that trains on ``data``; data that cannot work are refused.
+    # -- training ------------------------------------------------------------------
+
+    def fit_program(
+        self, feed: Feed, validation: Dataset | Stream | None
+    ) -> CompiledProgram:
+        """The program that trains on ``feed``; data that cannot work are refused.
 
         Raises:
             ShapeError: rows that do not fit the model, named by its first layer.
-            ArgumentError: labels outside the classes that the model scores.
+            ArgumentError: targets that the loss does not take.
         """
-        row, target = data.x.shape[1:], _target(data.y)
-        key = (data.x.shape, data.x.dtype, data.scale)
+        row = tuple(int(d) for d in feed.x.shape[1:])
+        target = ArrayType(feed.y.shape[1:], feed.y.dtype)
+        key = (feed.x, feed.y, feed.scale)
         known = self.training
         if known is None or (known.row, known.target, known.key) != (row, target, key):
             self._drop("training")
-            self.training = known = self._prepare(row, data.y, data)
-        _check(known.program.traced["predict"], data.y)
+            known = self._prepare(row, target, feed.watch, feed)
+            self.training = known
+        else:
+            feed.watch(self._check(known.program.traced["predict"]))
         if validation is not None:
-            self._for(validation.x, validation.y)
+            self._for_data(validation)
         return known.program
 
-    def evaluate(self, data: Dataset, size: int) -> dict[str, float]:
-        """Loss and accuracy over ``data``."""
-        prepared = self._for(data.x, data.y)
-        loss, correct, counted = 0.0, 0.0, False
-        for part, x in self._batches(data.x, size):
-            out = prepared.program.run("evaluate", {"x": x, "y": data.y[part]})
-            loss += float(out["loss"]) * len(x)
-            counted = "correct" in out
-            correct += float(out.get("correct", 0.0))
-        measured = {"loss": loss / len(data)}
-        return measured | ({"accuracy": correct / len(data)} if counted else {})
+    def columns(self, validation: Dataset | Stream | None) -> dict[str, str]:
+        """What the rows of a run's history will hold: ``"max"`` where more is better.
 
-    def predict(self, x: Column, size: int) -> Array:
+        Call it after :meth:`fit_program`.
+        """
+        found = {"epoch": "max", "train_loss": "min"}
+        if validation is not None:
+            found["validation_loss"] = "min"
+            for m in self._for_data(validation).metrics:
+                if m.scalar:
+                    found[f"validation_{m.name}"] = m.mode
+        return found | {"lr": "min", "seconds": "min"}
+
+    # -- using -----------------------------------------------------------------------
+
+    def evaluate(self, data: Dataset | Stream, size: int) -> dict[str, Any]:
+        """The loss and the metrics over ``data``."""
+        prepared = self._for_data(data)
+        check = self._check(prepared.program.traced["predict"])
+        made: list[Mapping[str, Any]] = []
+        counts: list[int] = []
+        for x, y in batches(data, size, self.step.dtype):
+            if isinstance(data, Stream):
+                check(y)
+            made.append(prepared.program.run("evaluate", {"x": x, "y": y}))
+            counts.append(len(y))
+        if not made:
+            raise ArgumentError(
+                "There is nothing to evaluate on.",
+                expected="at least one row",
+                got="a stream without any",
+                fix="look at what its function yields",
+            )
+        rows = np.array(counts, np.float64)
+        measured: dict[str, Any] = {"loss": _mean([out["loss"] for out in made], rows)}
+        for m in prepared.metrics:
+            value = m.value([out[m.name] for out in made], rows)
+            single = isinstance(value, np.generic | np.ndarray) and not value.ndim
+            measured[m.name] = value.item() if single else value
+        return measured
+
+    def predict(self, data: Column | Dataset | Stream, size: int) -> Array:
         """The model's output for each row."""
-        prepared = self._for(x, None)
+        row, _ = kinds(data)
+        prepared = self._for(row, None)
         made = [
-            prepared.program.run("predict", {"x": rows})
-            for _, rows in self._batches(x, size)
+            prepared.program.run("predict", {"x": x})
+            for x, _ in batches(data, size, self.step.dtype)
         ]
         if made:
             return np.concatenate(made)
         value = prepared.program.program.entries["predict"].graph.outputs[0]
         return np.zeros(resolve(value.shape, 0), value.dtype.numpy)
 
-    def _batches(self, x: Column, size: int) -> Iterator[tuple[slice, Array]]:
-        dtype = self.step.dtype.numpy
-        for start in range(0, len(x), size):
-            part = slice(start, start + size)
-            yield part, np.ascontiguousarray(x[part].astype(dtype, copy=False))
+    # -- preparing -------------------------------------------------------------------
 
-    def _for(self, x: Column, y: Array | None) -> Prepared:
-        """A program that evaluates (with y) or predicts on rows like these."""
-        row, target = x.shape[1:], None if y is None else _target(y)
+    def _for_data(self, data: Dataset | Stream) -> Prepared:
+        """A program that evaluates on ``data``; targets that are here are checked."""
+        row, target = kinds(data)
+        watch = None if isinstance(data, Stream) else lambda check: check(data.y)
+        return self._for(row, target, watch)
+
+    def _for(
+        self,
+        row: tuple[int, ...],
+        target: ArrayType | None,
+        watch: Watch | None = None,
+    ) -> Prepared:
+        """A program that evaluates (with a target) or predicts on rows like these."""
         for known in (self.training, self.other):
-            if known is not None and known.row == row:
-                if y is None:
-                    return known
-                if known.target == target:
-                    _check(known.program.traced["predict"], y)
-                    return known
+            fits = known is not None and known.row == row
+            if known is not None and fits and target in (None, known.target):
+                if watch is not None:
+                    watch(self._check(known.program.traced["predict"]))
+                return known
         self._drop("other")
-        self.other = self._prepare(row, y)
+        self.other = self._prepare(row, target, watch)
         return self.other
 
     def _prepare(
-        self, row: tuple[int, ...], y: Array | None, data: Data | None = None
+        self,
+        row: tuple[int, ...],
+        target: ArrayType | None,
+        watch: Watch | None,
+        feed: Feed | None = None,
     ) -> Prepared:
         started = time.perf_counter()
         traced: list[Traced] = [self.step.predict(row)]
-        target = None if y is None else _target(y)
-        if y is not None and target is not None:
-            _check(traced[0], y)
-            traced.append(self.step.evaluate(row, target))
+        measured: tuple[Metric, ...] = ()
+        if watch is not None:  # targets that cannot be are refused before all else
+            watch(self._check(traced[0]))
+        if target is not None:
+            measured = self._measured(traced[0], target)
+            traced.append(self.step.evaluate(row, target, measured))
         key = None
-        if data is not None:
-            traced.append(self.step.train(data.x, data.y, data.scale))
-            key = (data.x.shape, data.x.dtype, data.scale)
+        if feed is not None:
+            traced.append(self.step.train(feed.x, feed.y, feed.scale))
+            key = (feed.x, feed.y, feed.scale)
         self._spent += time.perf_counter() - started
         program = CompiledProgram(traced, engine=self.engine, threads=self.threads)
-        return Prepared(program, row, target, key)
+        return Prepared(program, row, target, measured, key)
+
+    def _measured(self, predict: Traced, target: ArrayType) -> tuple[Metric, ...]:
+        """The metrics for targets of this type."""
+        loss, chosen = self.step.loss, self.metrics
+        if chosen is None:
+            shape = predict.entry.graph.outputs[0].shape
+            chosen = metrics.defaults(loss, shape, target)
+        return tuple(m.for_loss(loss) for m in chosen)
+
+    def _check(self, predict: Traced) -> Check:
+        """A function that refuses targets which the loss does not take."""
+        return partial(_check, self.step.loss, predict.entry.graph.outputs[0].shape)
 
     def _drop(self, name: str) -> None:
         """Let a program go, once its tensors have fetched their numbers."""
@@ -154,12 +231,20 @@ class Programs:
             setattr(self, name, None)
 
 
-def _check(predict: Traced, y: Array) -> None:
-    """Refuse labels outside the classes that the model scores."""
-    classes = classes_of(predict.entry.graph.outputs[0].shape, _target(y))
-    if classes is not None:
-        check_labels(y, classes)
+def _check(loss: Any, prediction: Any, y: Array) -> None:
+    """Refuse targets that the loss does not take, before anything is compiled."""
+    if isinstance(loss, Loss):
+        loss.check_target(y, prediction)
+    else:
+        row = ArrayType(y.shape[1:], as_dtype(y.dtype))
+        classes = meaning.labels(prediction, row)
+        if classes is not None:
+            check_labels(y, classes)
 
 
-def _target(y: Array) -> ArrayType:
-    return ArrayType(y.shape[1:], as_dtype(y.dtype))
+def _mean(parts: list[Mapping[str, Array]], rows: Array) -> float:
+    """The loss over all batches: Σ ℓ / Σ w, or the mean of the batches' means."""
+    if "mean" in parts[0]:
+        return float(np.array([float(p["mean"]) for p in parts]) @ rows / rows.sum())
+    weight = metrics.total(parts, "weight")
+    return float(metrics.total(parts, "sum") / (weight or 1.0))

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from chainrule.training.callbacks import Callback
+from chainrule.training.history import shown
 
 if TYPE_CHECKING:
     from chainrule.training.trainer import Trainer
@@ -17,23 +18,33 @@ def display() -> Callback:
     return Bar() if sys.stderr.isatty() else Lines()
 
 
-def epoch_line(row: Mapping[str, Any], epochs: int) -> str:
+def epoch_line(
+    row: Mapping[str, Any], epochs: int, validation: str = "validation"
+) -> str:
     """One epoch as text.
 
-    >>> epoch_line({"epoch": 2, "train_loss": 0.25, "lr": 1e-3, "seconds": 1.5}, 10)
-    'epoch  2/10  train loss 0.2500  lr 0.001  1.5 s'
+    >>> epoch_line({"epoch": 2, "train_loss": 0.25, "validation_loss": 0.5,
+    ...             "validation_r2": 0.875, "lr": 1e-3, "seconds": 1.5}, 10, "test")
+    'epoch  2/10  train loss 0.2500  test loss 0.5000  r2 0.8750  lr 0.001  1.5 s'
     """
     width = len(str(epochs))
     parts = [
         f"epoch {row['epoch']:{width}d}/{epochs}",
-        f"train loss {row['train_loss']:.4f}",
+        f"train loss {shown('train_loss', row['train_loss'])}",
     ]
-    if "validation_loss" in row:
-        parts.append(f"validation loss {row['validation_loss']:.4f}")
-    if "validation_accuracy" in row:
-        parts.append(f"accuracy {row['validation_accuracy']:.2%}")
+    for key, value in row.items():
+        kind, _, name = key.partition("_")
+        if kind == "validation":
+            called = f"{validation} loss" if name == "loss" else name.replace("_", " ")
+            parts.append(f"{called} {shown(key, value)}")
     parts += [f"lr {row['lr']:.3g}", f"{row['seconds']:.1f} s"]
     return "  ".join(parts)
+
+
+def _last_line(trainer: Trainer) -> str:
+    assert trainer.plan is not None
+    history = trainer.history
+    return epoch_line(history.epochs[-1], trainer.plan.end, history.validation_name)
 
 
 class Lines(Callback):
@@ -41,9 +52,7 @@ class Lines(Callback):
 
     def on_epoch(self, trainer: Trainer) -> None:
         """Print it."""
-        assert trainer.plan is not None
-        line = epoch_line(trainer.history.epochs[-1], trainer.plan.end)
-        print(line, file=sys.stderr, flush=True)
+        print(_last_line(trainer), file=sys.stderr, flush=True)
 
 
 class Bar(Callback):
@@ -74,8 +83,7 @@ class Bar(Callback):
             console=Console(stderr=True),
             transient=True,
         )
-        total = trainer.plan.epochs * trainer.plan.steps_per_epoch
-        self.task = self.progress.add_task("", total=total)
+        self.task = self.progress.add_task("", total=trainer.plan.total_steps)
         self.progress.start()
         self.on_chunk(trainer)
 
@@ -83,18 +91,20 @@ class Bar(Callback):
         """Move it."""
         plan = trainer.plan
         assert plan is not None
-        done = (trainer.epoch - plan.first) * plan.steps_per_epoch + trainer.step
+        # A stream's length is unknown until its first end; then it may still vary.
+        each, epochs = plan.steps_per_epoch or 0, trainer.epoch - plan.first
+        done = epochs * each + trainer.step
         epoch = min(trainer.epoch + 1, plan.end)
         text = f"epoch {epoch}/{plan.end}"
         if len(trainer.history):
             text += f"  loss {trainer.history.recent():.4f}"
-        self.progress.update(self.task, completed=done, description=text)
+        total = plan.total_steps
+        self.progress.update(self.task, completed=done, total=total, description=text)
 
     def on_epoch(self, trainer: Trainer) -> None:
         """Print the epoch's line above it."""
-        assert trainer.plan is not None
-        line = epoch_line(trainer.history.epochs[-1], trainer.plan.end)
-        self.progress.console.print(line, highlight=False, markup=False)
+        console = self.progress.console
+        console.print(_last_line(trainer), highlight=False, markup=False)
         self.on_chunk(trainer)
 
     def on_end(self, trainer: Trainer) -> None:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chainrule.errors import CheckpointError
+from chainrule.errors import ChainruleError, CheckpointError
 from chainrule.graph.node import Array
 from chainrule.nn import Module
 from chainrule.optim import Optimizer
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor
-from chainrule.training.architecture import module_spec
+from chainrule.training import callbacks, metrics
+from chainrule.training.architecture import build_module, build_optimizer, module_spec
 from chainrule.training.plan import Plan
 from chainrule.version import __version__
 
@@ -36,6 +37,7 @@ def state_of(model: Module, loss: Any, optimizer: Optimizer) -> Tensors:
 def pack(trainer: Trainer) -> tuple[dict[str, Any], dict[str, Array]]:
     """The document and the tensors of a checkpoint of ``trainer`` as it is now."""
     plan = trainer.plan
+    remembered, arrays = callbacks.split(trainer.callback_states())
     document = {
         "library": __version__,
         "architecture": module_spec(trainer.model),
@@ -50,14 +52,27 @@ def pack(trainer: Trainer) -> tuple[dict[str, Any], dict[str, Array]]:
         "seconds": trainer.seconds,
         "plan": None if plan is None else asdict(plan),
         "epochs": trainer.history.epochs,
+        "validation_name": trainer.history.validation_name,
+        "metrics": _metric_specs(trainer),
+        "probes": list(trainer.probes.patterns),
+        "class_names": trainer.class_names,
+        "format": trainer.format,
+        "callbacks": remembered,
         "notes": trainer.notes,
     }
     state = state_of(trainer.model, trainer.loss, trainer.optimizer)
     tensors = {name: t.numpy() for name, t in state.items()}
     steps = trainer.history.steps
-    return document, tensors | {f"history/{k}": a for k, a in steps.items()}
+    return document, tensors | arrays | {f"history/{k}": a for k, a in steps.items()}
 
 
+def _metric_specs(trainer: Trainer) -> list[dict[str, Any] | None] | None:
+    """Descriptions of the metrics that were asked for; None for one of the user's."""
+    chosen = trainer.metrics
+    return None if chosen is None else [metrics.spec(m) for m in chosen]
+
+
+_OTHERS = ("history/", "callback/")
 #: What the document of a checkpoint must hold.
 KEYS = {
     "architecture": dict | None,
@@ -75,6 +90,19 @@ KEYS = {
 }
 
 
+#: What each row of its history holds at least.
+_ROW = ("epoch", "train_loss", "lr", "seconds")
+#: What it may hold besides: checkpoints of older versions lack some of it.
+OPTIONAL = {
+    "validation_name": str,
+    "metrics": list | None,
+    "probes": list,
+    "class_names": list | None,
+    "format": dict | None,
+    "callbacks": dict,
+}
+
+
 def check_whole(path: Path, document: Any) -> None:
     """Refuse a document that lacks what a Trainer is made from.
 
@@ -82,14 +110,77 @@ def check_whole(path: Path, document: Any) -> None:
         CheckpointError: naming what is missing or of another kind.
     """
     held = document if isinstance(document, dict) else {}
-    for key, kind in KEYS.items():
+    known = KEYS | {key: kind for key, kind in OPTIONAL.items() if key in held}
+    for key, kind in known.items():
         if key not in held or not isinstance(held[key], kind):
-            raise CheckpointError(
-                f"{path} holds no checkpoint of a Trainer.",
-                expected=f"{key!r} of type {getattr(kind, '__name__', kind)}",
-                got=repr(held.get(key, "nothing"))[:80],
-                fix="use a file that trainer.save wrote",
-            )
+            raise _strange(path, key, kind, held.get(key, "nothing"))
+    for key in ("updates", "epoch", "step"):
+        if isinstance(held[key], bool) or held[key] < 0:
+            raise _strange(path, key, "a count", held[key])
+    for row in held["epochs"]:
+        numbers = [row.get(key) for key in _ROW] if isinstance(row, dict) else [None]
+        if not all(type(n) in (int, float) for n in numbers):
+            raise _strange(path, "each of epochs", f"a row with {', '.join(_ROW)}", row)
+    inner = {
+        "probes": (held.get("probes", ()), str),
+        "class_names": (held.get("class_names") or (), str),
+        "callbacks": (held.get("callbacks", {}).values(), dict),
+    }
+    for key, (items, kind) in inner.items():
+        for item in items:
+            if not isinstance(item, kind):
+                raise _strange(path, f"each of {key}", kind, item)
+
+
+def _strange(path: Path, key: str, kind: Any, got: Any) -> CheckpointError:
+    return CheckpointError(
+        f"{path} holds no checkpoint of a Trainer.",
+        expected=f"{key!r} of type {getattr(kind, '__name__', kind)}",
+        got=repr(got)[:80],
+        fix="use a file that trainer.save wrote",
+    )
+
+
+def parts(document: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Model, loss, optimiser, metrics and probes: those given, else the saved ones.
+
+    Raises:
+        CheckpointError: what only its author can make was not given.
+    """
+    made = dict(given)
+    for key, saved in (("model", "architecture"), ("loss", "loss")):
+        if made[key] is None:
+            made[key] = build_module(_known(document, saved, key))
+    if made["optimizer"] is None:
+        made["optimizer"] = build_optimizer(document["optimizer"])
+    if made["metrics"] is None and document.get("metrics") is not None:
+        made["metrics"] = [_metric(spec) for spec in document["metrics"]]
+    if made["probes"] is None:
+        made["probes"] = document.get("probes", ())
+    return made
+
+
+def _known(document: Mapping[str, Any], key: str, argument: str) -> dict[str, Any]:
+    if document.get(key) is None:
+        raise CheckpointError(
+            f"The checkpoint's {argument} is a class of its author's own.",
+            expected="modules of chainrule.nn, which a checkpoint can describe",
+            got=document.get("model", "")[:200] if argument == "model" else "another",
+            fix=f"make the {argument} in Python: Trainer.load(path, {argument}=…)",
+        )
+    return document[key]
+
+
+def _metric(spec: Any) -> metrics.Metric:
+    try:
+        return metrics.build(spec)
+    except (KeyError, TypeError, ChainruleError) as error:
+        raise CheckpointError(
+            "The checkpoint was made with a metric that this version cannot build.",
+            expected="metrics of chainrule.training.metrics",
+            got="a class of its author's own" if spec is None else repr(spec)[:80],
+            fix="pass them all: Trainer.load(path, metrics=[…])",
+        ) from error
 
 
 def check_fits(
@@ -109,7 +200,7 @@ def check_fits(
     if saved is not None and own is not None:
         differ = _first_difference(saved, own)
     if differ is None:
-        held = {n: a for n, a in tensors.items() if not n.startswith("history/")}
+        held = {n: a for n, a in tensors.items() if not n.startswith(_OTHERS)}
         differ = _first_misfit(held, state)
     if differ is not None:
         raise CheckpointError(
@@ -173,21 +264,56 @@ def unpack(
     """
     state = state_of(trainer.model, trainer.loss, trainer.optimizer)
     check_fits(path, document, tensors, trainer.model, state)
-    try:
-        plan = None if document["plan"] is None else Plan(**document["plan"])
-    except TypeError as error:
-        raise CheckpointError(
-            f"{path} describes a run that this version does not know.",
-            expected="first, epochs, batch_size, rows and checksum",
-            got=str(document["plan"])[:80],
-            fix="use the version of Chainrule that wrote it",
-        ) from error
+    plan = _plan(path, document["plan"])
+    recorded = _with_prefix(tensors, "history/")
+    _check_history(path, recorded)
     for name, t in state.items():
         t.copy_(Tensor(tensors[name]))
     trainer.plan, trainer.notes = plan, document["notes"]
     trainer.epoch, trainer.step = document["epoch"], document["step"]
     trainer.seconds = document["seconds"]
+    names = document.get("class_names")
+    trainer.class_names = None if names is None else tuple(names)
+    trainer.format = document.get("format")
     trainer.set_updates(document["updates"])
     trainer.history.epochs = document["epochs"]
-    recorded = {n: a for n, a in tensors.items() if n.startswith("history/")}
-    trainer.history.extend({n.partition("/")[2]: a for n, a in recorded.items()})
+    trainer.history.validation_name = document.get("validation_name", "validation")
+    if recorded:
+        trainer.history.extend(recorded)
+    arrays = {n: a for n, a in tensors.items() if n.startswith("callback/")}
+    trainer.load_callback_states(callbacks.join(document.get("callbacks", {}), arrays))
+
+
+def _with_prefix(tensors: Mapping[str, Array], prefix: str) -> dict[str, Array]:
+    """The tensors under a prefix, without it."""
+    return {n[len(prefix) :]: a for n, a in tensors.items() if n.startswith(prefix)}
+
+
+def _plan(path: Path, saved: Mapping[str, Any] | None) -> Plan | None:
+    """The run that the checkpoint is of."""
+    if saved is None:
+        return None
+    try:
+        plan = Plan(**saved)
+        numbers = (plan.first, plan.epochs, plan.batch_size, plan.checksum)
+        perhaps = [n for n in (plan.rows, plan.block) if n is not None]
+        if not all(type(n) is int and n >= 0 for n in (*numbers, *perhaps)):
+            raise TypeError("not all of them are whole numbers")
+        if not plan.batch_size or (plan.block or 0) % plan.batch_size:
+            raise TypeError("no such batch size")
+    except TypeError as error:
+        raise CheckpointError(
+            f"{path} describes a run that this version does not know.",
+            expected=", ".join(f.name for f in fields(Plan)),
+            got=str(saved)[:80],
+            fix="use the version of Chainrule that wrote it",
+        ) from error
+    return plan
+
+
+def _check_history(path: Path, recorded: Mapping[str, Array]) -> None:
+    """Refuse records of steps that are no columns of one table."""
+    shapes = {a.shape for a in recorded.values()}
+    table = "loss" in recorded and len(shapes) == 1 and len(min(shapes)) == 1
+    if recorded and not table:
+        raise _strange(path, "history", "one column a probe, with loss", shapes)

@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from chainrule.data import Dataset
+from chainrule.data import Stream
 from chainrule.engines import resolve_engine
-from chainrule.errors import ArgumentError, CheckpointError
+from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
 from chainrule.nn import Module
 from chainrule.optim import Optimizer
 from chainrule.random import Generator
-from chainrule.training import architecture, checkpoint, saving
+from chainrule.training import callbacks as calls
+from chainrule.training import checkpoint, checks, meaning, saving
 from chainrule.training.callbacks import Callback
 from chainrule.training.entries import Step, StepNumbers
+from chainrule.training.feed import Feed, feed_of
 from chainrule.training.history import History
-from chainrule.training.interrupt import Interrupt
 from chainrule.training.loop import Loop
-from chainrule.training.plan import Data, Plan, as_column, as_dataset, positive
+from chainrule.training.metrics import Metric, as_metrics
+from chainrule.training.plan import Plan, as_column, as_data, positive
+from chainrule.training.probes import Probes
 from chainrule.training.programs import EVALUATION_BATCH, Programs
+from chainrule.training.run import Run
 
 Checkpoints = str | os.PathLike[str] | None
 
@@ -39,6 +39,14 @@ class Trainer:
             mean over the batch, a scalar tensor.
         optimizer: without parameters (``optim.Adam(lr=1e-3)``), then it gets all of the
             model's; or with some of the model's own.
+        metrics: what :meth:`evaluate` measures besides the loss: names
+            (``"accuracy"``, ``"top5"``, ``"confusion_matrix"``, ``"r2"``, ``"mae"``,
+            ``"mse"``, ``"rmse"``) or instances of
+            :class:`~chainrule.training.metrics.Metric`. None: the accuracy for
+            classes, R² and the mean absolute error for quantities; ``()``: nothing.
+        probes: numbers from within the step to record in ``history.steps``, by name or
+            pattern (``"activation_mean/*"``): see :mod:`chainrule.training.probes`. The
+            norms of the gradients of weight matrices are always recorded.
         engine: ``"native"``, ``"numpy"``, or ``"auto"``: native where it can run.
         seed: of shuffles and dropout, 0 … 2⁶⁴ − 1. (Initial weights come from
             ``cr.manual_seed``.)
@@ -50,6 +58,9 @@ class Trainer:
         epoch: epochs finished, over all calls of ``fit``.
         step: steps done in the current epoch.
         engine: the engine that runs: ``"native"`` or ``"numpy"``.
+        class_names: what the classes of the training data are called, or None.
+        format: how the training data were read from their file, or None: what
+            ``data.read(path, format=…)`` takes.
         notes: a dictionary of your own that travels with checkpoints (JSON).
         last_checkpoint: where the last checkpoint was written, or None.
 
@@ -57,8 +68,8 @@ class Trainer:
     same on every run, for any number of threads, and across interruptions.
 
     Raises:
-        ArgumentError: a class where an instance is needed, or an optimiser that
-            belongs to another model.
+        ArgumentError: a class where an instance is needed, an optimiser that belongs to
+            another model, a metric or probe that does not exist.
         EngineError: an engine that does not exist or cannot run here.
 
     >>> import chainrule as cr
@@ -79,29 +90,36 @@ class Trainer:
         *,
         loss: Callable[[Any, Any], Any],
         optimizer: Optimizer,
+        metrics: str | Metric | Iterable[str | Metric] | None = None,
+        probes: str | Iterable[str] = (),
         engine: str = "auto",
         seed: int = 0,
         threads: int | None = None,
     ) -> None:
-        _check_kind("model", model, Module, "nn.Sequential(nn.Linear(…), …)")
-        _check_kind("optimizer", optimizer, Optimizer, "optim.Adam(lr=1e-3)")
-        _check_kind("loss", loss, Callable, "nn.CrossEntropyLoss()")
+        checks.kind("model", model, Module, "nn.Sequential(nn.Linear(…), …)")
+        checks.kind("optimizer", optimizer, Optimizer, "optim.Adam(lr=1e-3)")
+        checks.kind("loss", loss, Callable, "nn.CrossEntropyLoss()")
         self.engine = resolve_engine(engine)
         self.threads = None if threads is None else positive("threads", threads, "2")
         key = Generator(seed).key
         self.model, self.loss, self.optimizer, self.seed = model, loss, optimizer, seed
-        _adopt(optimizer, model)
+        self.metrics, self.probes = as_metrics(metrics), Probes(probes, model)
+        optimizer.adopt(dict(model.named_parameters()))
         self._numbers = StepNumbers()
-        self._programs = Programs(
-            Step(model, loss, optimizer, key, self._numbers), self.engine, self.threads
-        )
+        step = Step(model, loss, optimizer, self.probes, key, self._numbers)
+        self._programs = Programs(step, self.metrics, self.engine, self.threads)
         self.history = History()
         self.epoch = self.step = 0
         self.seconds = 0.0  # in the training loop, this epoch
         self.plan: Plan | None = None
+        self.class_names: tuple[str, ...] | None = None
+        self.format: dict[str, Any] | None = None
         self.notes: dict[str, Any] = {}
         self.last_checkpoint: str | None = None
-        self._stopping = False
+        self.stopping = False
+        self._files: set[str] = set()  # checkpoints of this Trainer's own
+        self._callbacks: list[Callback] = []
+        self._callback_states: dict[str, dict[str, Any]] = {}
         self.set_updates(optimizer.steps)
 
     # -- training ------------------------------------------------------------------
@@ -111,9 +129,11 @@ class Trainer:
         train: Any,
         *,
         epochs: int,
-        batch_size: int = 32,
+        batch_size: int | None = 32,
+        drop_last: bool = False,
         validation: Any = None,
-        callbacks: Iterable[Callback] = (),
+        validation_name: str = "validation",
+        callbacks: Callback | Iterable[Callback] = (),
         progress: bool | None = None,
         checkpoint: Checkpoints = None,
         checkpoint_every: float = 60.0,
@@ -124,10 +144,14 @@ class Trainer:
         batches; the last one takes what is left.
 
         Args:
-            train: a ``Dataset``, or a pair (x, y) of arrays.
+            train: a ``Dataset``, a pair (x, y) of arrays, or a ``Stream``, which may be
+                longer than memory: it is shuffled in blocks.
             epochs: how many.
-            batch_size: samples a step, 1 … len(train).
+            batch_size: samples a step, 1 … len(train); None takes all of them (batch
+                gradient descent).
+            drop_last: leave out the last batch of an epoch where it is smaller.
             validation: data to evaluate after each epoch.
+            validation_name: what to call them where they are shown, such as "test".
             callbacks: called between chunks of steps; see :class:`Callback`.
             progress: a progress display on standard error: a bar in a terminal, else
                 one line an epoch. False: nothing.
@@ -141,45 +165,48 @@ class Trainer:
             The history, which is also ``trainer.history``.
 
         Raises:
-            ArgumentError: a batch size, label, data set or directory that cannot be.
+            ArgumentError: a batch size, target, data set, callback or directory that
+                cannot be; a schedule that needs to know a stream's length.
             ShapeError: data that do not fit the model.
             NonFiniteError: the loss stopped being a number; the model keeps its last
                 good weights.
             SaveError: a checkpoint that cannot be written.
             KeyboardInterrupt: Ctrl-C, once the step is finished and saved.
+
+        Warns:
+            ChainruleWarning: images whose values nothing scales.
         """
         epochs = positive("epochs", epochs, "fit(train, epochs=10)")
-        data, size = as_dataset(train), positive("batch_size", batch_size, "32")
-        if size > len(data):
-            raise ArgumentError(
-                "A batch cannot be larger than the data.",
-                expected=f"batch_size from 1 to {len(data)}",
-                got=f"batch_size={size}",
-                fix=f"batch_size={len(data)} makes every step see all samples",
-            )
-        held = Data.of(data)
+        data = as_data(train)
+        rows = None if isinstance(data, Stream) else len(data)
+        size = checks.batch_size(batch_size, rows)
+        feed = feed_of(data, size)
         first = self.epoch + (self.step > 0)  # what was interrupted is left behind
-        plan = Plan(first, epochs, size, len(data), held.checksum())
-        self._check_schedule(plan)
-        directory = self._directory(checkpoint)
-        checked = None if validation is None else as_dataset(validation)
-        program = self._programs.fit_program(held, checked)
+        block = int(feed.x.shape[0]) if rows is None else None
+        plan = Plan(first, epochs, size, rows, feed.checksum, bool(drop_last), block)
+        run = self._prepare(
+            feed, plan, validation, callbacks, progress, checkpoint, checkpoint_every
+        )
+        checks.schedule(self.optimizer, plan)
+        checks.scaling(data, self.model)
         # Nothing has changed so far; from here on nothing is refused any more.
-        self.optimizer.schedule.bind(self._total(plan))
+        calls.load_states(run.callbacks, {})
+        done = self.optimizer.steps
+        total = None if plan.total_steps is None else done + plan.total_steps
+        self.optimizer.bind_schedules(total, plan.steps_per_epoch, first=done)
         if first != self.epoch:
             self.epoch, self.step, self.seconds = first, 0, 0.0
-        self.plan = plan
-        loop = Loop(self, program, held, plan)
-        return self._train(
-            loop, checked, callbacks, progress, directory, checkpoint_every
-        )
+        self.history.validation_name = str(validation_name)
+        names, self.format = data.class_names, data.format
+        self.class_names = None if names is None else tuple(names)
+        return self._go(run)
 
     def resume(
         self,
         train: Any,
         *,
         validation: Any = None,
-        callbacks: Iterable[Callback] = (),
+        callbacks: Callback | Iterable[Callback] = (),
         progress: bool | None = None,
         checkpoint: Checkpoints = None,
         checkpoint_every: float = 60.0,
@@ -189,33 +216,27 @@ class Trainer:
         Epochs and batch size are those of the run; the arguments are as for
         :meth:`fit`. A finished run is left as it is.
 
+        Callbacks take over what those of the same class remembered.
+
         Raises:
             ArgumentError: there is no run to resume, or the data are not those that
                 it was trained on.
         """
-        plan, held = self.plan, Data.of(as_dataset(train))
-        if plan is None:
+        if self.plan is None:
             raise ArgumentError(
                 "There is no run to resume.",
                 expected="a Trainer that was interrupted, or loaded from a checkpoint",
                 got="one that has not been trained",
                 fix="trainer.fit(train, epochs=…)",
             )
-        if (len(held.y), held.checksum()) != (plan.rows, plan.checksum):
-            raise ArgumentError(
-                "A run resumes exactly only on the data that it was trained on.",
-                expected=f"{plan.rows} rows with the CRC-32 {plan.checksum:08x}",
-                got=f"{len(held.y)} rows with {held.checksum():08x}",
-                fix="pass the same training data in the same order; for other data "
-                "start a new run with fit()",
-            )
-        directory = self._directory(checkpoint)
-        checked = None if validation is None else as_dataset(validation)
-        program = self._programs.fit_program(held, checked)
-        loop = Loop(self, program, held, plan)
-        return self._train(
-            loop, checked, callbacks, progress, directory, checkpoint_every
+        plan, data = self.plan, as_data(train)
+        feed = feed_of(data, plan.batch_size, plan.block)
+        checks.same_data(plan, data, feed.checksum)
+        run = self._prepare(
+            feed, plan, validation, callbacks, progress, checkpoint, checkpoint_every
         )
+        calls.load_states(run.callbacks, self.callback_states())
+        return self._go(run)
 
     @property
     def finished(self) -> bool:
@@ -224,86 +245,38 @@ class Trainer:
 
     def stop(self) -> None:
         """End the run after the current chunk; for callbacks."""
-        self._stopping = True
+        self.stopping = True
 
-    def _train(
+    def _prepare(
         self,
-        loop: Loop,
-        validation: Dataset | None,
-        callbacks: Iterable[Callback],
+        feed: Feed,
+        plan: Plan,
+        validation: Any,
+        callbacks: Any,
         progress: bool | None,
-        directory: Path | None,
+        directory: Checkpoints,
         every: float,
-    ) -> History:
-        plan, called = loop.plan, [*callbacks]
+    ) -> Run:
+        """Check all that a run needs and compile what it takes."""
+        called = calls.as_callbacks(callbacks)
+        place = self._directory(directory)
+        checked = None if validation is None else as_data(validation)
+        program = self._programs.fit_program(feed, checked)
+        columns = self._programs.columns(checked)
+        checks.monitors(self.optimizer, columns)
         if progress is not False:
             from chainrule.training.progress import display
 
             called.append(display())
-        if directory is not None:
-            self._save_run(directory)
-        self._stopping = False
-        with ExitStack() as stack:
-            for callback in called:
-                callback.on_start(self)
-                stack.callback(callback.on_end, self)
-            interrupt = stack.enter_context(Interrupt())
-            while self.epoch < plan.end and not self._stopping:
-                saved = time.monotonic()
-                for _ in loop.epoch():
-                    for callback in called:
-                        callback.on_chunk(self)
-                    if self._stopping or interrupt.pending:
-                        break
-                    if directory is not None and time.monotonic() > saved + every:
-                        self._save_run(directory)
-                        saved = time.monotonic()
-                if self.step == plan.steps_per_epoch and not interrupt.pending:
-                    self._finish_epoch(plan, validation)
-                    if directory is not None:
-                        self._save_run(directory)
-                    for callback in called:
-                        callback.on_epoch(self)
-                if interrupt.pending:
-                    break
-            if directory is not None and (interrupt.pending or self._stopping):
-                self._save_run(directory)
-            if interrupt.pending:
-                raise KeyboardInterrupt
+        for callback in called:
+            callback.check(columns)
+        return Run(self, Loop(self, program, feed, plan), checked, called, place, every)
+
+    def _go(self, run: Run) -> History:
+        self.plan, self.stopping = run.loop.plan, False
+        self._callbacks, self._callback_states = [*run.callbacks], {}
+        run.go()
         return self.history
-
-    def _finish_epoch(self, plan: Plan, validation: Dataset | None) -> None:
-        """Write the epoch's row and move on to the next."""
-        losses = self.history.steps["loss"][-plan.steps_per_epoch :].astype(np.float64)
-        rows = np.full(len(losses), plan.batch_size)
-        rows[-1] = plan.rows - plan.batch_size * (len(losses) - 1)
-        row: dict[str, Any] = {
-            "epoch": self.epoch + 1,
-            "train_loss": float(losses @ rows / plan.rows),
-        }
-        if validation is not None:
-            measured = self.evaluate(validation)
-            row |= {f"validation_{key}": value for key, value in measured.items()}
-        row["lr"] = self.optimizer.schedule(self.optimizer.steps - 1)
-        row["seconds"] = self.seconds
-        self.history.epochs.append(row)
-        self.epoch, self.step, self.seconds = self.epoch + 1, 0, 0.0
-
-    def _total(self, plan: Plan) -> int:
-        """Updates of the optimiser when the run is over."""
-        return self.optimizer.steps + plan.epochs * plan.steps_per_epoch
-
-    def _check_schedule(self, plan: Plan) -> None:
-        """Refuse a run that its learning-rate schedule does not reach to the end of."""
-        reach = getattr(self.optimizer.schedule, "total_steps", None)
-        if reach is not None and reach < self._total(plan):
-            raise ArgumentError(
-                "The learning-rate schedule ends before the run does.",
-                expected=f"total_steps ≥ {self._total(plan)}",
-                got=f"total_steps={reach}, of which {self.optimizer.steps} are done",
-                fix="resume() finishes an interrupted run; for a new run make a new "
-                "Trainer whose schedule has total_steps=None or the right number",
-            )
 
     def _directory(self, given: Checkpoints) -> Path | None:
         """The directory for checkpoints; a run of someone else's in it is refused."""
@@ -311,8 +284,8 @@ class Trainer:
             return None
         path = Path(given)
         target = path / checkpoint.FILE
-        own = self.last_checkpoint
-        if target.exists() and (own is None or not os.path.samefile(target, own)):
+        own = [f for f in self._files if os.path.exists(f)]
+        if target.exists() and not any(os.path.samefile(target, f) for f in own):
             raise ArgumentError(
                 "The directory already holds a run.",
                 expected="an empty or new directory",
@@ -324,31 +297,50 @@ class Trainer:
 
     # -- using -----------------------------------------------------------------------
 
-    def evaluate(
-        self, data: Any, batch_size: int = EVALUATION_BATCH
-    ) -> dict[str, float]:
-        """The loss, and for classification the accuracy, over a whole data set.
+    def evaluate(self, data: Any, batch_size: int = EVALUATION_BATCH) -> dict[str, Any]:
+        """The loss and the metrics over a whole data set.
 
         Args:
-            data: a ``Dataset``, or a pair (x, y) of arrays.
-            batch_size: samples a batch; it changes the loss by rounding at most.
+            data: a ``Dataset``, a pair (x, y) of arrays, or a ``Stream``.
+            batch_size: samples a batch; it changes the results by rounding at most.
 
         Returns:
-            ``loss``, the mean over the samples, and ``accuracy`` from 0 to 1 where the
-            targets are labels (one integer a sample, one score a class).
+            ``loss``, then each metric under its name. The loss is the mean over the
+            samples: for a loss with weights Σ w ℓ / Σ w over all of them, whatever the
+            batches, and also for a loss whose ``reduction`` is ``"sum"``.
         """
         size = positive("batch_size", batch_size, "evaluate(data, batch_size=1000)")
-        return self._programs.evaluate(as_dataset(data), size)
+        return self._programs.evaluate(as_data(data), size)
 
-    def predict(self, x: Any, batch_size: int = EVALUATION_BATCH) -> Array:
+    def predict(
+        self, x: Any, output: str | None = None, *, batch_size: int = EVALUATION_BATCH
+    ) -> Array:
         """The model's output for each row of x, as a NumPy array.
 
         Args:
-            x: features of shape (n, …): a ``Dataset``, its ``x``, or an array.
+            x: features of shape (n, …): an array, a ``Dataset`` (its ``x``) or a
+                ``Stream``.
+            output: None gives what the network gives; ``"probabilities"`` and
+                ``"logits"`` (scores before softmax or sigmoid; the logarithms of the
+                probabilities where the network ends in these) what that means under the
+                loss; ``"classes"`` the decided classes: their names where the training
+                data had names, −1 and 1 under a hinge loss, else numbers from 0.
             batch_size: samples a batch.
+
+        Raises:
+            ArgumentError: an output that does not exist, or not for this network.
+            NonFiniteError: NaN or infinity in x.
         """
         size = positive("batch_size", batch_size, "predict(x, batch_size=1000)")
-        return self._programs.predict(as_column(x), size)
+        if output is not None:
+            meaning.check_output(output)
+        made = self._programs.predict(as_column(x), size)
+        if output is None:
+            return made
+        names = self.class_names
+        return meaning.translate(
+            made, output, model=self.model, loss=self.loss, class_names=names
+        )
 
     @property
     def seconds_compile(self) -> float:
@@ -382,11 +374,21 @@ class Trainer:
         """
         document, tensors = saving.pack(self)
         checkpoint.write(Path(path), document, tensors)
+        self._files.add(str(path))
         self.last_checkpoint = str(path)
 
-    def _save_run(self, directory: Path) -> None:
+    def save_run(self, directory: Path) -> None:
+        """Write the last checkpoint of a run into its directory."""
         checkpoint.make_directory(directory)
         self.save(directory / checkpoint.FILE)
+
+    def callback_states(self) -> dict[str, dict[str, Any]]:
+        """What the callbacks of the last run remember, for checkpoints."""
+        return {**self._callback_states, **calls.states_of(self._callbacks)}
+
+    def load_callback_states(self, states: dict[str, dict[str, Any]]) -> None:
+        """What the callbacks of a loaded run shall take over when it is resumed."""
+        self._callbacks, self._callback_states = [], states
 
     @classmethod
     def load(
@@ -396,6 +398,8 @@ class Trainer:
         model: Module | None = None,
         loss: Callable[[Any, Any], Any] | None = None,
         optimizer: Optimizer | None = None,
+        metrics: str | Metric | Iterable[str | Metric] | None = None,
+        probes: str | Iterable[str] | None = None,
         engine: str | None = None,
         threads: int | None = None,
     ) -> Trainer:
@@ -407,6 +411,8 @@ class Trainer:
                 alone; it takes over the weights.
             loss: needed for a loss of your own.
             optimizer: needed for an optimiser of your own.
+            metrics: needed for metrics of your own.
+            probes: other probes than the saved ones.
             engine: another engine than the saved one; its results may differ in the
                 last bits.
             threads: see :class:`Trainer`.
@@ -418,20 +424,18 @@ class Trainer:
         where = checkpoint.locate(path)
         document, tensors = checkpoint.read(where)
         saving.check_whole(where, document)
-        if model is None:
-            model = architecture.build_module(_known(document, "architecture", "model"))
-        if loss is None:
-            loss = architecture.build_module(_known(document, "loss", "loss"))
+        given = {"model": model, "loss": loss, "optimizer": optimizer}
+        parts = saving.parts(document, {**given, "metrics": metrics, "probes": probes})
         trainer = cls(
-            model,
-            loss=loss,
-            optimizer=optimizer or architecture.build_optimizer(document["optimizer"]),
+            parts.pop("model"),
+            **parts,
             engine=engine or document["engine"],
             seed=document["seed"],
             threads=threads,
         )
         saving.unpack(where, trainer, document, tensors)
         trainer.last_checkpoint = str(where)
+        trainer._files.add(str(where))
         return trainer
 
     def __repr__(self) -> str:
@@ -440,49 +444,3 @@ class Trainer:
             f"engine={self.engine!r}, seed={self.seed}, epoch {self.epoch}, "
             f"step {self.step})"
         )
-
-
-def _known(document: dict[str, Any], key: str, argument: str) -> dict[str, Any]:
-    if document.get(key) is None:
-        raise CheckpointError(
-            f"The checkpoint's {argument} is a class of its author's own.",
-            expected="modules of chainrule.nn, which a checkpoint can describe",
-            got=document.get("model", "")[:200] if argument == "model" else "another",
-            fix=f"make the {argument} in Python: Trainer.load(path, {argument}=…)",
-        )
-    return document[key]
-
-
-def _check_kind(name: str, given: Any, kind: Any, example: str) -> None:
-    if isinstance(given, type) or not isinstance(given, kind):
-        shown = given.__name__ if isinstance(given, type) else repr(given)[:80]
-        raise ArgumentError(
-            f"{name} is not what a Trainer needs.",
-            expected=f"for example {name}={example}",
-            got=f"the class {shown}" if isinstance(given, type) else shown,
-            fix=f"write {shown}() with parentheses"
-            if isinstance(given, type)
-            else f"pass {name}={example}",
-        )
-
-
-def _adopt(optimizer: Optimizer, model: Module) -> None:
-    """Give the optimiser the model's parameters, under the model's names."""
-    named = dict(model.named_parameters())
-    if not optimizer.params:
-        optimizer.bind(named)
-        return
-    names = {id(p): name for name, p in named.items()}
-    if any(id(p) not in names for p in optimizer.params.values()):
-        raise ArgumentError(
-            "The optimiser belongs to another model.",
-            expected="an optimiser without parameters, or with some of this model's",
-            got=f"parameters {', '.join(optimizer.params)}",
-            fix="make a new one: optim.Adam(lr=1e-3)",
-        )
-    renamed = {old: names[id(p)] for old, p in optimizer.params.items()}
-    optimizer.params = {renamed[old]: p for old, p in optimizer.params.items()}
-    optimizer.state = {renamed[old]: m for old, m in optimizer.state.items()}
-    for name, moments in optimizer.state.items():
-        for moment, t in moments.items():
-            t.name = f"{name}.{moment}"

@@ -14,15 +14,19 @@ from llvmlite import binding, ir
 from chainrule.engines.native import gang, mathlib
 from chainrule.errors import DTypeError
 
-NAMES = ["exp", "log", "tanh", "erf"]
+NAMES = ["exp", "expm1", "log", "log1p", "tanh", "erf"]
 DTYPES = ["float32", "float64"]
 IR_TYPES = {"float32": ir.FloatType(), "float64": ir.DoubleType()}
 # What the docstrings say, as ulp; and 80-bit numbers are not everywhere.
 LIMITS = {
     ("exp", "float32"): 1.04,
     ("exp", "float64"): 1.02,
+    ("expm1", "float32"): 1.53,
+    ("expm1", "float64"): 2.05,
     ("log", "float32"): 0.84,
     ("log", "float64"): 0.84,
+    ("log1p", "float32"): 0.84,
+    ("log1p", "float64"): 0.84,
     ("tanh", "float32"): 1.97,
     ("tanh", "float64"): 2.2,
     ("erf", "float32"): 1.00,
@@ -147,6 +151,14 @@ def samples(name: str, dtype: str) -> Array:
         bounds = math.log(float(info.tiny)), math.log(float(info.max))
         parts = [rng.uniform(*bounds, count), rng.uniform(-1, 1, count)]
         parts += [magnitudes(-60, 6), -magnitudes(-60, 6)]
+    elif name == "expm1":
+        top = math.log(float(info.max))
+        parts = [rng.uniform(-50, top, count), rng.uniform(-1, 1, count)]
+        parts += [magnitudes(low + 2, 6), -magnitudes(low + 2, 6)]
+    elif name == "log1p":
+        parts = [magnitudes(low + 2, high - 1), rng.uniform(-1, 1, count)]
+        parts += [-magnitudes(low + 2, -0.01), magnitudes(-info.nmant, 0) - 1]
+        return np.clip(np.concatenate(parts).astype(dtype), info.eps / 2 - 1, None)
     elif name == "log":
         parts = [magnitudes(low, high), rng.uniform(0.5, 2, count)]
         parts += [1 + magnitudes(-info.nmant, -1), 1 - magnitudes(-info.nmant, -1)]
@@ -205,6 +217,26 @@ def test_special_values(name: str, dtype: str) -> None:
             (-1.0, nan),
             (-big, nan),
         ],
+        "expm1": [
+            (0.0, 0.0),
+            (-0.0, -0.0),
+            (inf, inf),
+            (-inf, -1.0),
+            (1e4, inf),
+            (-1e4, -1.0),
+            (big, inf),
+            (-big, -1.0),
+            (-18.1 if dtype == "float32" else -38.1, -1.0),
+        ],
+        "log1p": [
+            (0.0, 0.0),
+            (-0.0, -0.0),
+            (inf, inf),
+            (-inf, nan),
+            (-1.0, -inf),
+            (-1.5, nan),
+            (-big, nan),
+        ],
         "tanh": [
             (0.0, 0.0),
             (-0.0, -0.0),
@@ -227,20 +259,27 @@ def test_special_values(name: str, dtype: str) -> None:
     x, expected = np.array([*table[name], (nan, nan)], dtype).T
     got = kernel(name, dtype)(x)
     np.testing.assert_array_equal(got, expected)
-    np.testing.assert_array_equal(np.signbit(got[:-1]), np.signbit(expected[:-1]))
+    signed = ~np.isnan(expected)
+    np.testing.assert_array_equal(np.signbit(got[signed]), np.signbit(expected[signed]))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_exp_at_its_borders(dtype: str) -> None:
+@pytest.mark.parametrize("name", ["exp", "expm1"])
+def test_exponentials_overflow_at_the_border(name: str, dtype: str) -> None:
     info = np.finfo(dtype)
     last = np.log(np.array(info.max, dtype))
     last = (
-        last if kernel("exp", dtype)(last[None])[0] < np.inf else last - last * info.eps
+        last if kernel(name, dtype)(last[None])[0] < np.inf else last - last * info.eps
     )
     x = np.array([last, last * (1 + 2 * info.eps)], dtype)
-    top, over = kernel("exp", dtype)(x)
+    top, over = kernel(name, dtype)(x)
     assert top > 0.99 * info.max
     assert over == np.inf
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_exp_at_its_lower_border(dtype: str) -> None:
+    info = np.finfo(dtype)
     # Results that are denormal are the nearest denormal, or 0 where they flush.
     x = np.linspace(-746 if dtype == "float64" else -104, np.log(info.tiny), 999)
     got = kernel("exp", dtype)(x.astype(dtype))

@@ -46,6 +46,8 @@ UFUNCS: dict[str, np.ufunc] = {
     "neg": np.negative,
     "exp": np.exp,
     "log": np.log,
+    "log1p": np.log1p,
+    "expm1": np.expm1,
     "tanh": np.tanh,
     "sqrt": np.sqrt,
     "abs": np.absolute,

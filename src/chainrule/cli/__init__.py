@@ -1,0 +1,18 @@
+"""The command line: one command a file, and what they share in ``common``."""
+
+from chainrule.cli.common import AT_RUN_TIME, cli, main, run
+
+# Each import adds its command to the group.
+from chainrule.cli import evaluate, new, predict, recipes, train  # isort: skip
+
+__all__ = [
+    "AT_RUN_TIME",
+    "cli",
+    "evaluate",
+    "main",
+    "new",
+    "predict",
+    "recipes",
+    "run",
+    "train",
+]

@@ -1,0 +1,169 @@
+"""What all commands share: the group, ``--json`` and ``--debug``, errors as messages.
+
+A command is one file of this package: a function that returns its exit code, under
+``@cli.command(…)`` and ``@command``. Results go to standard output, progress and
+messages to standard error. Exit codes: 0 done, 1 failed while running, 2 bad input,
+130 interrupted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import math
+import sys
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from chainrule import errors
+from chainrule.version import __version__
+
+STARTED = time.perf_counter()
+#: Errors of a run that was asked for rightly; all others of the family are bad input.
+AT_RUN_TIME = (
+    errors.NonFiniteError,
+    errors.SaveError,
+    errors.GraphError,
+    errors.GradientError,
+)
+
+
+class _Group(click.Group):
+    """A group that suggests the nearest command for one that does not exist."""
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        known = self.list_commands(ctx)
+        if args and not args[0].startswith("-") and args[0] not in known:
+            near = errors.nearest(args[0], known)
+            hint = f" Did you mean '{near}'?" if near else ""
+            ctx.fail(f"There is no command '{args[0]}'.{hint}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=_Group,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Example: chainrule train mnist --epochs 3",
+)
+@click.version_option(__version__, prog_name="chainrule")
+def cli() -> None:
+    """Chainrule: a glass-box deep learning framework."""
+
+
+def command(function: Callable[..., int]) -> Callable[..., int]:
+    """Give a command ``--json`` and ``--debug``, and turn errors into messages."""
+
+    @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+    @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+    @functools.wraps(function)
+    def run(*args: Any, debug: bool, **kwargs: Any) -> int:
+        try:
+            with _warnings_as_messages():
+                return function(*args, **kwargs)
+        except click.ClickException:
+            raise
+        except KeyboardInterrupt as interrupt:
+            say(f"Interrupted{f': {interrupt}' if interrupt.args else '.'}")
+            return 130
+        except errors.ChainruleError as error:
+            if debug:
+                traceback.print_exc()
+            else:
+                say(f"Error: {error}")
+            return 1 if isinstance(error, AT_RUN_TIME) else 2
+        except BrokenPipeError:  # chainrule predict … | head
+            sys.stdout = None  # nobody reads it any more; nothing is to be flushed
+            return 1
+        except MemoryError:
+            say("Error: There is not enough memory for this.")
+            say("  fix:      use fewer or smaller samples, or a smaller network")
+            return 1
+        except Exception as error:
+            if debug:
+                traceback.print_exc()
+            else:
+                say(f"Internal error: {type(error).__name__}: {error}")
+                say("  fix:      run it with --debug, and report what it shows")
+            return 1
+
+    return run
+
+
+def say(text: str) -> None:
+    """Print on standard error."""
+    click.echo(text, err=True)
+
+
+def tell(result: dict[str, Any], as_json: bool, text: str) -> None:
+    """Print a result on standard output: one JSON object, or ``text``."""
+    click.echo(json.dumps(plain(result), allow_nan=False) if as_json else text)
+
+
+def plain(value: Any) -> Any:
+    """``value`` as JSON can hold it: NaN and infinity become null, arrays lists.
+
+    >>> plain({"loss": float("nan"), "rows": (1, 2.5)})
+    {'loss': None, 'rows': [1, 2.5]}
+    """
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return str(value) if isinstance(value, Path) else value
+
+
+@contextlib.contextmanager
+def _warnings_as_messages() -> Iterator[None]:
+    """Show the framework's own warnings as messages, without a line of source."""
+    usual = warnings.showwarning
+
+    def show(message: Any, category: Any, *rest: Any, **more: Any) -> None:
+        if issubclass(category, errors.ChainruleWarning):
+            say(f"Warning: {message}")
+        else:
+            usual(message, category, *rest, **more)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("default", errors.ChainruleWarning)
+        warnings.showwarning = show
+        yield
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run the command line and exit."""
+    _speak_utf8()
+    sys.exit(run(args))
+
+
+def run(args: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    try:
+        return cli.main(args, prog_name="chainrule", standalone_mode=False) or 0
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        say("Interrupted.")
+        return 130
+
+
+def _speak_utf8() -> None:
+    """Names of columns and classes come out whole, whatever the system's encoding."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            if stream.isatty():
+                reconfigure(errors="replace")
+            else:
+                reconfigure(encoding="utf-8")

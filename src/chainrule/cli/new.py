@@ -1,0 +1,56 @@
+"""``chainrule new``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from chainrule.cli.common import cli, command, tell
+
+EXAMPLES = """\b
+Examples:
+  chainrule new
+  chainrule new houses.toml --data houses.csv --target price
+  chainrule new pets.toml --data pets
+  chainrule new digits.toml --data mnist
+  chainrule new --reference
+"""
+
+
+@cli.command(epilog=EXAMPLES)
+@click.argument("file", default="run.toml", type=click.Path(path_type=Path))
+@click.option(
+    "--data",
+    "place",
+    metavar="FILE|FOLDER|NAME",
+    help="A CSV or NPZ file, a folder of images, or a name such as mnist or moons; "
+    "without it an example.",
+)
+@click.option("--target", metavar="COLUMN", help="The column of a CSV file to predict.")
+@click.option(
+    "--reference",
+    is_flag=True,
+    help="Print all keys, and what every class takes, instead of writing a file.",
+)
+@command
+def new(
+    file: Path, place: str | None, target: str | None, reference: bool, as_json: bool
+) -> int:
+    """Write a commented file to start from, which runs as it is.
+
+    FILE is run.toml unless another is given. What there is is never overwritten. The
+    columns, sizes and classes of the data are filled in; every other key stands there
+    as a comment, with its meaning.
+    """
+    from chainrule.runs import starting
+    from chainrule.runs.reference import page
+
+    if reference:
+        tell({"reference": page()}, as_json, page().rstrip("\n"))
+        return 0
+    made = starting.write(file, place, target)
+    lines = [f"{file} is written. Train it with: chainrule train {file}"]
+    lines += [f"  {name:9} {value}" for name, value in made["data"].items()]
+    tell(made, as_json, "\n".join(lines))
+    return 0

@@ -1,0 +1,282 @@
+"""What is asked of features, targets, names and counts before they are used."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule.data.column import Column
+from chainrule.errors import (
+    ArgumentError,
+    DataError,
+    DTypeError,
+    NonFiniteError,
+    ShapeError,
+)
+
+CHUNK = 1 << 20  # values looked at together in the search for NaN and infinity
+
+
+def numbers(value: Any, what: str) -> np.ndarray:
+    """`value` as an array of real numbers in native byte order, not copied."""
+    try:
+        if hasattr(value, "__dlpack__") and not hasattr(value, "__array__"):
+            array = np.from_dlpack(value)
+        else:
+            array = np.asarray(value)
+    except Exception as error:
+        raise DataError(
+            f"{what} cannot be read as an array.",
+            expected="an array on the CPU (anything with __array__ or __dlpack__), "
+            "or lists of equal length",
+            got=f"{type(value).__name__}: {error}",
+            fix="make it an array first, such as numpy.array(rows); a PyTorch "
+            "tensor needs .detach().cpu()",
+        ) from error
+    if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
+        raise DTypeError(
+            f"{what} does not hold real numbers.",
+            expected="booleans, integers or floats of up to 64 bits",
+            got=f"dtype {array.dtype}",
+            fix="turn text and dates into numbers first, such as "
+            "numpy.unique(labels, return_inverse=True)[1] for names of classes; "
+            "a sparse matrix needs .toarray(), a table only its numeric columns",
+        )
+    if isinstance(value, list | tuple) and array.dtype == np.float64:
+        array = array.astype(np.float32)
+    if array.dtype.isnative:
+        return array
+    return array.astype(array.dtype.newbyteorder("="))
+
+
+def targets(y: np.ndarray) -> np.ndarray:
+    """Targets in the dtypes that losses take: int32, float32 or float64."""
+    if y.dtype.kind == "f":
+        return y.astype(np.float32) if y.dtype == np.float16 else y
+    if y.dtype.itemsize >= 4 and y.dtype != np.int32 and y.size:
+        limit = np.iinfo(np.int32)
+        wrong = (y > limit.max) | (y < limit.min)
+        if wrong.any():
+            where = tuple(np.argwhere(wrong)[0])
+            raise ArgumentError(
+                f"y holds an integer too large for a label{_at(where)}.",
+                expected=f"integers from {limit.min} to {limit.max}",
+                got=f"{y[where]}",
+                fix="for a target that is a quantity, pass floats: y.astype('float32')",
+            )
+    return y.astype(np.int32, copy=False)
+
+
+def check_lengths(x: Column, y: np.ndarray) -> None:
+    """Refuse x and y that have no rows, or not equally many."""
+    for what, shape in (("x", x.shape), ("y", y.shape)):
+        if not shape:
+            raise ShapeError(
+                f"{what} is a single number and has no rows.",
+                expected="shape (n, …), one row a sample",
+                got="shape ()",
+                fix=f"for a single sample, pass [{what}]",
+            )
+    if len(x) != len(y):
+        raise ShapeError(
+            "x and y have different lengths.",
+            expected="as many targets as samples",
+            got=f"{len(x)} rows of x {x.shape} and {len(y)} rows of y {y.shape}",
+            fix="pair them up again; if samples are columns, pass x.T",
+        )
+    if not len(x) or 0 in x.shape or 0 in y.shape:
+        raise ArgumentError(
+            "The data set is empty.",
+            expected="at least one row with at least one value",
+            got=f"x of shape {x.shape} and y of shape {y.shape}",
+            fix="look at the file, filter or slice that the rows came from",
+        )
+
+
+def checked_classes(classes: Any) -> int:
+    """A number of classes: an integer of at least 2."""
+    if not isinstance(classes, int | np.integer) or classes < 2:
+        raise ArgumentError(
+            "classes is not a number of classes.",
+            expected="an integer of at least 2, or None for regression",
+            got=f"{classes!r}",
+            fix="classes=10 for the ten digits",
+        )
+    return int(classes)
+
+
+def check_labels(y: np.ndarray, classes: int, first: int = 0) -> None:
+    """Refuse labels that are not the integers 0 … classes − 1, one a row.
+
+    Args:
+        y: the targets.
+        classes: how many classes there are.
+        first: the number of the first row, for messages.
+    """
+    if y.ndim != 1:
+        one_hot = y.shape == (len(y), classes)
+        fix = "y.argmax(axis=1)" if one_hot else "y.reshape(-1)"
+        raise ShapeError(
+            f"y has the wrong rank for labels of {classes} classes.",
+            expected=f"shape ({len(y)},), one label a row",
+            got=f"shape {y.shape}",
+            fix=f"pass {fix}, or leave out classes=",
+        )
+    if y.dtype.kind == "f":
+        raise DTypeError(
+            f"y holds floats where labels of {classes} classes are asked for.",
+            expected=f"integers from 0 to {classes - 1}",
+            got=f"dtype {y.dtype}",
+            fix="pass y.astype('int32'), or leave out classes= for regression",
+        )
+    wrong = (y < 0) | (y >= classes)
+    if wrong.any():
+        row = int(wrong.argmax())
+        if y.min() == 1 and y.max() == classes:
+            fix = "labels count from 0: pass y - 1"
+        elif y.min() < 0:
+            fix = "number the classes: numpy.unique(y, return_inverse=True)[1]"
+        else:
+            fix = f"correct the label, or pass classes={y.max() + 1}"
+        raise ArgumentError(
+            f"y holds a label that is none of {classes} classes{_at([row], first)}.",
+            expected=f"labels from 0 to {classes - 1}",
+            got=f"{y[row]}",
+            fix=fix,
+        )
+
+
+def check_finite(column: Column, what: str, first: int = 0) -> None:
+    """Look at the features as an engine will see them, a chunk at a time.
+
+    Args:
+        column: the features, or targets as a column.
+        what: ``"x"`` or ``"y"``, for messages.
+        first: the number of the first row, for messages.
+    """
+    if column.stored.dtype.kind != "f":
+        return
+    rows = max(1, CHUNK * len(column) // max(1, column.stored.size))
+    for start in range(0, len(column), rows):
+        with np.errstate(over="ignore"):
+            wrong = ~np.isfinite(column[start : start + rows])
+        if wrong.any():
+            row, *rest = (int(i) for i in np.argwhere(wrong)[0])
+            row += start
+            place = _at([row, *rest], first)
+            raise NonFiniteError(
+                f"{what} holds a value that is not a finite number{place}.",
+                expected=f"finite numbers that fit {column.dtype}",
+                got=f"{column.stored[(row, *rest)]}",
+                fix="drop such rows, such as keep = numpy.isfinite(x).all(axis=1), "
+                "or fill the gaps, such as numpy.nan_to_num(x)",
+            )
+
+
+def checked_class_names(names: Any, classes: int | None) -> tuple[str, ...]:
+    """Names of classes: different texts, as many as there are classes."""
+    made = checked_names(names, "class_names", "class_names=('cat', 'dog')")
+    if len(made) < 2 or classes not in (None, len(made)):
+        raise ArgumentError(
+            "class_names are not as many as there are classes.",
+            expected="at least two names" if classes is None else f"{classes} names",
+            got=f"{len(made)}: {shortened(', '.join(made))}",
+            fix="one name a class, in the order of the labels; classes= may be left "
+            "out then",
+        )
+    return made
+
+
+def checked_feature_names(names: Any, shape: tuple[int, ...]) -> tuple[str, ...]:
+    """Names of the columns of x, which is a table of shape (n, columns)."""
+    made = checked_names(names, "feature_names", "feature_names=('length', 'width')")
+    if len(shape) != 2 or len(made) != shape[1]:
+        raise ArgumentError(
+            "feature_names do not fit the columns of x.",
+            expected=f"x of shape (n, {len(made)}), one name a column",
+            got=f"{len(made)} names and x of shape {shape}",
+            fix="one name a column; leave them out for images and sequences",
+        )
+    return made
+
+
+def checked_names(names: Any, what: str, example: str) -> tuple[str, ...]:
+    """Different texts, as a tuple."""
+    made = tuple(names) if isinstance(names, Sequence | np.ndarray) else (None,)
+    if isinstance(names, str) or not all(isinstance(name, str) for name in made):
+        raise ArgumentError(
+            f"{what} is not a list of names.",
+            expected="a list or tuple of texts",
+            got=shortened(repr(names)),
+            fix=example,
+        )
+    made = tuple(str(name) for name in made)
+    if twice := duplicate(made):
+        raise ArgumentError(
+            f"{what} has a name twice.",
+            expected="names that differ",
+            got=repr(shortened(twice)),
+            fix="rename one of them",
+        )
+    return made
+
+
+def duplicate(names: Sequence[str]) -> str | None:
+    """The first name that was there before, or None."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    return None
+
+
+def checked_format(format: Any) -> dict[str, Any]:
+    """A copy of a description of a file format, which has to be JSON-able."""
+    try:
+        if isinstance(format, dict):
+            return json.loads(json.dumps(format, allow_nan=False))
+        problem = f"{type(format).__name__}"
+    except (TypeError, ValueError, RecursionError) as error:
+        problem = f"{type(error).__name__}: {error}"
+    raise ArgumentError(
+        "format does not describe how the rows were read.",
+        expected="a dictionary that JSON can hold, such as the format of a data set "
+        "from read_csv",
+        got=shortened(problem),
+        fix="leave it out: readers fill it in",
+    )
+
+
+def whole(name: str, value: Any, least: int, example: str) -> int:
+    """``value`` as an integer of at least ``least``."""
+    right = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not right or value < least:
+        raise ArgumentError(
+            f"{name} is not a whole number that can be used here.",
+            expected=f"an integer of at least {least}",
+            got=shortened(repr(value)),
+            fix=example,
+        )
+    return int(value)
+
+
+def shortened(text: str, length: int = 80) -> str:
+    """`text`, cut where it is long: a message should stay a message.
+
+    >>> shortened("abcdefgh", 5)
+    'abcd…'
+    """
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def _at(where: Any, first: int = 0) -> str:
+    """Where a value stands, counting from 0; nothing for a single value."""
+    if not len(where):
+        return ""
+    row, *rest = (int(i) for i in where)
+    if not rest:
+        return f" at row {row + first} (counting from 0)"
+    column = rest[0] if len(rest) == 1 else tuple(rest)
+    return f" at row {row + first}, column {column} (counting from 0)"

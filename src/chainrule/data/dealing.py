@@ -1,0 +1,158 @@
+"""Which rows go where: orders, splits and folds, as row numbers.
+
+The order of a split is the argsort of n raw 64-bit words from NumPy's Philox
+generator. NumPy promises that this stream never changes, so a seed gives the same
+split on every machine and in every version.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from chainrule.errors import ArgumentError, DTypeError
+
+
+def shuffled(n: int, seed: int) -> np.ndarray:
+    """The numbers 0 … n − 1 in an order that depends on the seed alone."""
+    return np.argsort(np.random.Philox(seed).random_raw(n), kind="stable")
+
+
+def halves(n: int, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The first ``count`` rows of the shuffled order, and the rest."""
+    order = shuffled(n, seed)
+    return order[:count], order[count:]
+
+
+def stratified_halves(
+    labels: np.ndarray, count: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Like :func:`halves`, with each class's share of rows kept.
+
+    Args:
+        labels: integers, one a row; no class has a single row.
+        count: how many rows the first part gets.
+        seed: which split.
+    """
+    order = shuffled(len(labels), seed)
+    _, codes, sizes = np.unique(labels, return_inverse=True, return_counts=True)
+    quota = class_counts(sizes.tolist(), count)
+    rank = _rank_in_class(codes[order], sizes)
+    first = rank < np.array(quota)[codes[order]]
+    return order[first], order[~first]
+
+
+def class_counts(sizes: list[int], count: int) -> list[int]:
+    """How many of each class's rows go into a part of ``count`` rows.
+
+    Formula:
+        qᵢ = sizeᵢ · count / Σ size, rounded down; what is left goes to the largest
+        remainders, the first class where they are equal. Then a class that would be
+        missing from one of the two parts gets a row there from the class that has
+        most to spare, where there is one.
+
+    >>> class_counts([50, 30, 20], 25), class_counts([98, 2], 10)
+    ([13, 7, 5], [9, 1])
+    """
+    total = sum(sizes)
+    counts = [size * count // total for size in sizes]
+    remainders = [size * count % total for size in sizes]
+    by_remainder = sorted(range(len(sizes)), key=lambda i: -remainders[i])
+    for i in by_remainder[: count - sum(counts)]:
+        counts[i] += 1
+    _leave_one(counts)
+    rest = [size - n for size, n in zip(sizes, counts, strict=True)]
+    _leave_one(rest)
+    return [size - n for size, n in zip(sizes, rest, strict=True)]
+
+
+def _leave_one(counts: list[int]) -> None:
+    """Move rows from the largest classes to those that have none."""
+    for i, n in enumerate(counts):
+        most = max(range(len(counts)), key=counts.__getitem__)
+        if n == 0 and counts[most] > 1:
+            counts[most] -= 1
+            counts[i] = 1
+
+
+def folds(
+    n: int, k: int, seed: int, labels: np.ndarray | None
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """k pairs of rows (training, validation); every row is in one validation set.
+
+    Without labels the shuffled rows are dealt like cards, one to each fold in turn.
+    With labels they are dealt class after class, so that the folds' shares of a class
+    differ by one row at most, and so do their sizes.
+    """
+    order = shuffled(n, seed)
+    turn = np.arange(n)
+    if labels is not None:
+        turn[np.argsort(labels[order], kind="stable")] = np.arange(n)
+    for fold in range(k):
+        held = turn % k == fold
+        yield order[~held], order[held]
+
+
+def _rank_in_class(codes: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """For each row, how many rows of its class stand before it."""
+    by_class = np.argsort(codes, kind="stable")
+    starts = np.cumsum(sizes) - sizes
+    rank = np.empty(len(codes), np.int64)
+    rank[by_class] = np.arange(len(codes)) - np.repeat(starts, sizes)
+    return rank
+
+
+# -- what is asked of the arguments ----------------------------------------------------
+
+
+def check_seed(seed: Any, name: str, example: str) -> None:
+    """Refuse a seed that is no integer of at least 0."""
+    if not isinstance(seed, int | np.integer) or seed < 0:
+        raise ArgumentError(
+            f"Cannot split the data set '{name}' with this seed.",
+            expected="an integer of at least 0",
+            got=f"{seed!r}",
+            fix=example,
+        )
+
+
+def part_of(first: Any, n: int, name: str) -> int:
+    """How many of n rows a share means: a fraction, or the number itself."""
+    if isinstance(first, int | np.integer) and not isinstance(first, bool):
+        count = int(first)
+    elif isinstance(first, float | np.floating) and 0 < first < 1:
+        count = round(float(first) * n)
+    else:
+        count = 0
+    if not 0 < count < n:
+        raise ArgumentError(
+            f"Cannot split the data set '{name}' of {n} rows at {first!r}.",
+            expected="a fraction between 0 and 1, or a number of rows between "
+            f"1 and {n - 1}, so that neither part is empty",
+            got=f"{first!r}",
+            fix="train, validation = data.split(0.9, seed=0)",
+        )
+    return count
+
+
+def check_strata(y: np.ndarray, name: str, class_names: tuple[str, ...] | None) -> None:
+    """Refuse targets that name no classes, and classes of a single row."""
+    if y.ndim != 1 or y.dtype.kind == "f":
+        raise DTypeError(
+            f"The data set '{name}' has no classes to stratify by.",
+            expected="y of shape (n,) with integers, one label a row",
+            got=f"y of shape {y.shape} and dtype {y.dtype}",
+            fix="leave out stratify=True for regression",
+        )
+    labels, rows, sizes = np.unique(y, return_index=True, return_counts=True)
+    if sizes.min() == 1:
+        alone = int(sizes.argmin())
+        label = int(labels[alone])
+        shown = f"{label}" if class_names is None else f"{label} ({class_names[label]})"
+        raise ArgumentError(
+            f"Class {shown} of the data set '{name}' has one row only, which cannot "
+            "be in both parts.",
+            expected="at least two rows of each class",
+            got=f"one, row {rows[alone]} (counting from 0)",
+            fix="collect more of that class, leave it out, or leave out stratify=True",
+        )

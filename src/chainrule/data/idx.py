@@ -1,0 +1,233 @@
+"""idx files, the format of MNIST: a header of sizes, then big-endian numbers.
+
+    00 00, type (08 … 0E), rank, then each size in 4 bytes, then the numbers
+
+gzip around it is recognised by its first bytes. The sizes that a header promises are
+held against the length of the file before any memory is taken.
+"""
+
+import math
+import struct
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from chainrule.data.checks import checked_names
+from chainrule.data.dataset import Column, Dataset
+from chainrule.data.files import (
+    Features,
+    check_memory,
+    check_promise,
+    checked_path,
+    damaged,
+    fill,
+    reading,
+)
+from chainrule.errors import ArgumentError, DataError, ShapeError
+
+TYPES = {8: "u1", 9: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+WHAT = "an idx file"
+FIX = "get the file again; idx files are those of MNIST and its relatives"
+GZIP = b"\x1f\x8b"
+RANK = 8  # more axes than any data have
+
+
+def read_idx(
+    images: Any,
+    labels: Any,
+    *,
+    scale: float | str | None = "auto",
+    flatten: bool = False,
+    classes: int | None = None,
+    class_names: Any = None,
+    name: str | None = None,
+) -> Dataset:
+    r"""A pair of idx files, as MNIST and its relatives come: images and labels.
+
+    Args:
+        images: the path of the features, plain or gzipped.
+        labels: the path of the targets, plain or gzipped.
+        scale: the factor of x = float32(stored) · float32(scale). ``"auto"`` is 1/255
+            for bytes (grey values become 0 … 1), and none for other numbers.
+        flatten: whether each image becomes one row of numbers.
+        classes: the number of classes. None: the largest label and one more.
+        class_names: the name of each class, instead of ``classes``.
+        name: of the data set; None: the name of the images' file.
+
+    Shapes:
+        x: (n, height, width), or (n, height·width) with ``flatten``.
+        y: (n,) int32 for integers. Floats are quantities: (n, 1).
+
+    Raises:
+        DataError: a file that is missing, damaged, truncated or too long, or two that
+            do not belong together.
+        ArgumentError: a label outside the classes.
+        NonFiniteError: NaN or infinity among floats.
+
+    Source:
+        Yann LeCun, Corinna Cortes and Christopher J.C. Burges: The MNIST database of
+        handwritten digits, "File formats".
+
+    Example:
+        >>> sizes = struct.pack(">3I", 2, 1, 2)  # two images of one row of two pixels
+        >>> pixels = bytes([0, 51, 102, 255])
+        >>> _ = Path("images.idx3").write_bytes(b"\0\0\x08\x03" + sizes + pixels)
+        >>> _ = Path("labels.idx1").write_bytes(b"\0\0\x08\x01\0\0\0\x02" + b"\1\0")
+        >>> data = read_idx("images.idx3", "labels.idx1")
+        >>> data.x.shape, data.y, data.classes
+        ((2, 1, 2), array([1, 0], dtype=int32), 2)
+        >>> data.x[1]
+        array([[0.40000004, 1.        ]], dtype=float32)
+    """
+    x, path = _features(images, scale, flatten)
+    other = checked_path(labels, "idx file of labels")
+    y = read_array(other)
+    if len(x) != len(y):
+        raise DataError(
+            f"'{path.name}' and '{other.name}' do not belong together.",
+            expected="as many labels as images",
+            got=f"{len(x):,} images and {len(y):,} labels",
+            fix="take both files of the training set, or both of the test set",
+        )
+    if x.stored.ndim == 1 and y.ndim > 1:
+        raise ShapeError(
+            "The two idx files are the wrong way round.",
+            expected="read_idx(images, labels)",
+            got=f"images of shape {x.shape}, labels of shape {y.shape}",
+            fix=f"read_idx('{other.name}', '{path.name}')",
+        )
+    if y.dtype.kind == "f" and y.ndim == 1:
+        y = y[:, None]
+    if class_names is not None:
+        class_names = checked_names(class_names, "class_names", "('0', '1')")
+    elif classes is None and y.dtype.kind in "iu" and y.ndim == 1 and len(y):
+        classes = max(int(y.max()) + 1, 2)
+    data = Dataset(
+        x, y, name=name or path.name, classes=classes, class_names=class_names
+    )
+    data.format = {
+        "kind": "idx",
+        "scale": x.scale,
+        "flatten": bool(flatten),
+        "classes": data.classes,
+        "class_names": None if class_names is None else list(class_names),
+    }
+    return data
+
+
+def idx_features(
+    images: Any,
+    *,
+    scale: float | str | None = "auto",
+    flatten: bool = False,
+    classes: Any = None,
+    class_names: Any = None,
+) -> Features:
+    """The images alone, with the arguments of :func:`read_idx`."""
+    x, _ = _features(images, scale, flatten)
+    if not len(x):
+        raise _empty(images)
+    data = Dataset(x, np.zeros(len(x), np.int32))  # for its checks
+    return Features(data.x, tuple(f"row {i}" for i in range(len(x))))
+
+
+def labels_beside(images: Path) -> Path:
+    """The labels' file beside an images' file, by the names that MNIST uses."""
+    name = images.name.replace("images", "labels").replace("idx3", "idx1")
+    found = images.with_name(name)
+    if found == images or not found.is_file():
+        raise DataError(
+            f"There is no file of labels beside '{images}'.",
+            expected="a pair such as train-images-idx3-ubyte and "
+            "train-labels-idx1-ubyte",
+            got="no such file" if found != images else "a name without 'images'",
+            fix="give both: data.read((images, labels), format=…)",
+        )
+    return found
+
+
+def read_array(path: Path) -> np.ndarray:
+    """The array in an idx file, in native byte order.
+
+    Raises:
+        DataError: damaged, truncated, too long, or larger than memory.
+    """
+    import gzip  # here, as few programs need it
+
+    with reading(path, WHAT, FIX), ExitStack() as stack:
+        file = stack.enter_context(path.open("rb"))
+        size = path.stat().st_size
+        packed = file.read(2) == GZIP
+        file.seek(0)
+        stream: IO[bytes] = file
+        if packed:
+            stream = stack.enter_context(gzip.GzipFile(fileobj=file))  # type: ignore[assignment]
+        dtype, shape = _header(stream, path)
+        count = math.prod(shape)
+        content = count * dtype.itemsize
+        if packed:
+            check_promise(path, content, size, WHAT, FIX)
+        else:
+            _check_length(path, 4 + 4 * len(shape) + content, size)
+            check_memory(path, content, "cr.data.Stream")
+        array = fill(stream, count, dtype)
+        if array is None or stream.read(1):
+            amount = "fewer" if array is None else "more"
+            raise damaged(
+                path, WHAT, f"{amount} bytes than the {content:,} of shape {shape}", FIX
+            )
+        native = array.astype(dtype.newbyteorder("="), copy=False)
+        return native.reshape(shape)
+
+
+def _header(stream: IO[bytes], path: Path) -> tuple[np.dtype, tuple[int, ...]]:
+    """The type and the sizes."""
+    magic = stream.read(4)
+    right = len(magic) == 4 and magic[:2] == b"\0\0"
+    if not right or magic[2] not in TYPES or not 1 <= magic[3] <= RANK:
+        shown = f"the first bytes {magic.hex(' ')}" if magic else "an empty file"
+        raise damaged(path, f"{WHAT}, which begins 00 00, type, rank", shown, FIX)
+    sizes = stream.read(4 * magic[3])
+    if len(sizes) < 4 * magic[3]:
+        raise damaged(path, WHAT, "a file that ends within its header", FIX)
+    return np.dtype(TYPES[magic[2]]), struct.unpack(f">{magic[3]}I", sizes)
+
+
+def _check_length(path: Path, expected: int, got: int) -> None:
+    if expected != got:
+        raise damaged(
+            path,
+            WHAT,
+            f"{got:,} bytes, where its header promises {expected:,}",
+            FIX,
+        )
+
+
+def _features(images: Any, scale: Any, flatten: bool) -> tuple[Column, Path]:
+    path = checked_path(images, "idx file of images")
+    x = read_array(path)
+    if not x.size:
+        raise _empty(path)
+    if scale == "auto":
+        scale = 1 / 255 if x.dtype == np.uint8 else None
+    elif isinstance(scale, str):
+        raise ArgumentError(
+            "The scale of an idx file is a number.",
+            expected="a factor, None, or 'auto'",
+            got=repr(scale),
+            fix="scale=1/255 for bytes",
+        )
+    if flatten:
+        x = x.reshape(len(x), -1)
+    return Column(x, scale), path
+
+
+def _empty(path: Any) -> DataError:
+    return DataError(
+        f"'{path}' holds no images.",
+        expected="at least one row with at least one value",
+        got="a size of 0 in its header",
+        fix=FIX,
+    )

@@ -1,0 +1,351 @@
+"""Folders of images: one folder a class, read by Pillow.
+
+Only the formats below are opened: Pillow knows many more, and some of them run other
+programs. Pixels are counted before they are unpacked, so a small file cannot take all
+of the memory.
+"""
+
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chainrule.data.checks import checked_class_names, shortened, whole
+from chainrule.data.dataset import Column, Dataset
+from chainrule.data.files import Features, check_memory, checked_path, damaged, reading
+from chainrule.errors import ArgumentError, DataError, nearest
+
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm")
+#: What operating systems put into folders.
+NOT_OURS = frozenset({"thumbs.db", "desktop.ini"})
+MODES = {"L": 1, "RGB": 3}
+#: Pixels of one image.
+LARGEST = 1 << 26
+WHAT = f"an image ({', '.join(FORMATS)})"
+FIX = "open it in a viewer and save it again, or take it out of the folder"
+
+
+def image_folder(
+    path: Any,
+    *,
+    size: Any = None,
+    mode: str = "RGB",
+    flatten: bool = False,
+    class_names: Any = None,
+    name: str | None = None,
+) -> Dataset:
+    """A folder with a folder of images for each class. Needs the extra ``images``.
+
+        pets/cat/1.png, pets/cat/2.png, pets/dog/1.png, …
+
+    The classes are the names of the folders, sorted; images come sorted by name.
+    Hidden files are left out. Photographs are turned upright, transparent pixels show
+    white, and 16-bit grey is reduced to 8 bits. PNG, JPEG, BMP, GIF, WebP, TIFF and PPM
+    are read.
+
+    Args:
+        path: the folder.
+        size: (height, width) that images are resized to, bilinearly, without keeping
+            their proportions. None: all images must have one size, which is kept.
+        mode: ``"RGB"`` for colour, ``"L"`` for grey (0.299 R + 0.587 G + 0.114 B).
+        flatten: whether each image becomes one row of numbers.
+        class_names: the classes, in the order of the labels, instead of the sorted
+            folders.
+        name: of the data set; None: the name of the folder.
+
+    Shapes:
+        x: (n, 3, height, width) for RGB and (n, 1, height, width) for grey, channels
+            first; (n, channels·height·width) with ``flatten``. Stored as uint8 with
+            scale 1/255: features are float32 from 0 to 1.
+        y: (n,) int32.
+
+    Raises:
+        DataError: no folders of classes, an empty one, a file that is no image, is
+            truncated, animated or too large, or images of different sizes.
+        ArgumentError: a size or a mode that cannot be, or Pillow is not installed.
+
+    Example:
+        >>> from PIL import Image
+        >>> for kind, grey in ("dark", 0), ("light", 255):
+        ...     Path("shades", kind).mkdir(parents=True)
+        ...     Image.new("L", (3, 2), grey).save(f"shades/{kind}/1.png")
+        >>> data = image_folder("shades", mode="L")
+        >>> data.x.shape, data.class_names, data.y
+        ((2, 1, 2, 3), ('dark', 'light'), array([0, 1], dtype=int32))
+        >>> data.x[1, 0, 0]
+        array([1., 1., 1.], dtype=float32)
+    """
+    root = checked_path(path, "folder of images", folder=True)
+    loader = Loader(size, mode)
+    names = _folders(root)
+    if class_names is not None:
+        class_names = checked_class_names(class_names, None)
+        _check_known(root, names, class_names)
+    files = {folder: _images(root / folder) for folder in names}
+    classes = class_names or tuple(names)
+    x = loader.load([file for folder in names for file in files[folder]])
+    labels = np.array([classes.index(folder) for folder in names], np.int32)
+    data = Dataset(
+        x.reshape(len(x), -1) if flatten else x,
+        np.repeat(labels, [len(files[folder]) for folder in names]),
+        scale=1 / 255,
+        name=name or root.name or str(root),
+        class_names=classes,
+    )
+    data.format = {
+        "kind": "images",
+        "size": list(x.shape[2:]),
+        "mode": mode,
+        "flatten": bool(flatten),
+        "class_names": list(classes),
+    }
+    return data
+
+
+def image_features(
+    path: Any,
+    *,
+    size: Any = None,
+    mode: str = "RGB",
+    flatten: bool = False,
+    class_names: Any = None,
+) -> Features:
+    """Images without classes: one file, a folder of files, or a folder of folders.
+
+    The other arguments are those of :func:`image_folder`. Each row is called by its
+    file.
+    """
+    loader = Loader(size, mode)
+    is_folder = isinstance(path, str | os.PathLike) and Path(path).is_dir()
+    root = checked_path(path, "image or folder of images", folder=is_folder)
+    files = [root]
+    if is_folder:
+        folders = [entry for entry in _entries(root) if entry.is_dir()]
+        plain = [entry for entry in _entries(root) if not entry.is_dir()]
+        files = plain + [file for folder in folders for file in _images(folder)]
+    if not files:
+        raise _no_images(root)
+    x = loader.load(files)
+    x = x.reshape(len(x), -1) if flatten else x
+    names = [f.relative_to(root).as_posix() if is_folder else f.name for f in files]
+    return Features(Column(x, 1 / 255), tuple(names))
+
+
+class Loader:
+    """Reads images into one array.
+
+    Args:
+        size: (height, width), or None for that of the first image.
+        mode: ``"L"`` or ``"RGB"``.
+
+    Raises:
+        ArgumentError: a size or a mode that cannot be, or Pillow is not installed.
+    """
+
+    def __init__(self, size: Any, mode: Any) -> None:
+        if mode not in MODES:
+            close = nearest(str(mode), MODES)
+            raise ArgumentError(
+                "There is no such mode of images.",
+                expected="'RGB' for colour or 'L' for grey",
+                got=shortened(repr(mode)),
+                fix=f"mode='{close or 'RGB'}'",
+            )
+        self.mode = mode
+        self.resize = None if size is None else _checked_size(size)
+        self.image = _pillow()
+        self.image.init()
+        self.formats = [name for name in FORMATS if name in self.image.OPEN]
+
+    def load(self, files: list[Path]) -> np.ndarray:
+        """The images of these files: (n, channels, height, width), uint8."""
+        first = self._pixels(files[0])
+        content = len(files) * first.size
+        check_memory(files[0].parent, content, "size=(64, 64) makes them smaller")
+        made = np.empty((len(files), *first.shape), np.uint8)
+        made[0] = first
+        for i, file in enumerate(files[1:], 1):
+            pixels = self._pixels(file)
+            if pixels.shape != first.shape:
+                raise _other_size(files[0], first.shape, file, pixels.shape)
+            made[i] = pixels
+        return made
+
+    def _pixels(self, file: Path) -> np.ndarray:
+        """One image: (channels, height, width)."""
+        with reading(file, WHAT, FIX), _quietly(), file.open("rb") as stream:
+            if not os.fstat(stream.fileno()).st_size:
+                raise damaged(file, WHAT, "an empty file", FIX)
+            with self.image.open(stream, formats=self.formats) as image:
+                self._check(image, file)
+                pixels = self._converted(image, file)
+        if pixels.ndim == 2:
+            return pixels[None]
+        return pixels.transpose(2, 0, 1)
+
+    def _check(self, image: Any, file: Path) -> None:
+        width, height = image.size
+        if width * height > LARGEST:
+            raise damaged(
+                file,
+                f"an image of up to {LARGEST:,} pixels",
+                f"{height:,} × {width:,} pixels",
+                "make it smaller first",
+            )
+        # Telephones append a second picture to some JPEG files (MPO): not animated.
+        if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
+            raise damaged(
+                file,
+                "a single image",
+                f"{image.n_frames} images in one file (animated, or several pages)",
+                "save each as a file of its own",
+            )
+
+    def _converted(self, image: Any, file: Path) -> np.ndarray:
+        from PIL import ImageOps
+
+        image = ImageOps.exif_transpose(image)
+        if image.mode.startswith(("I", "F")):
+            image = self.image.fromarray(_eight_bits(np.asarray(image), file))
+        elif image.has_transparency_data:
+            image = image.convert("RGBA")
+            paper = self.image.new("RGBA", image.size, "white")
+            image = self.image.alpha_composite(paper, image)
+        image = image.convert(self.mode)
+        if self.resize is not None and self.resize != image.size:
+            image = image.resize(self.resize, self.image.Resampling.BILINEAR)
+        return np.asarray(image)
+
+
+def _pillow() -> Any:
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise ArgumentError(
+            "Images are read by Pillow, which is not installed.",
+            expected="the extra images",
+            got=f"{type(error).__name__}: {error}",
+            fix="pip install 'chainrule[images]'",
+        ) from error
+    return Image
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Pillow warns of what is an error here, or of what changes no pixel."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _eight_bits(values: np.ndarray, file: Path) -> np.ndarray:
+    """Grey of 16 bits as 8 bits: v/257, rounded."""
+    if values.dtype.kind == "f" or values.min() < 0 or values.max() > 0xFFFF:
+        raise damaged(
+            file,
+            "an image of 8 or 16 bits",
+            f"pixels of {values.dtype} from {values.min():g} to {values.max():g}",
+            "convert it to 8 bits; or save such arrays as NPZ",
+        )
+    return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
+
+
+# -- folders ---------------------------------------------------------------------------
+
+
+def _entries(folder: Path) -> list[Path]:
+    """What is in a folder, sorted by name, without hidden files."""
+    names = sorted(os.listdir(folder))
+    shown = [n for n in names if not n.startswith(".") and n.lower() not in NOT_OURS]
+    return [folder / name for name in shown]
+
+
+def _folders(root: Path) -> list[str]:
+    """The names of the classes' folders, at least two."""
+    entries = _entries(root)
+    names = [entry.name for entry in entries if entry.is_dir()]
+    stray = [e for e in entries if not e.is_dir() and e.suffix.lower() in SUFFIXES]
+    if stray and names:
+        raise DataError(
+            f"'{stray[0]}' belongs to no class.",
+            expected="all images in the folders of the classes",
+            got=f"{len(stray)} beside them",
+            fix=f"move it into one of the folders {shortened(', '.join(names))}",
+        )
+    if not names:
+        got = f"{len(stray)} images and no folders" if stray else "no folders"
+        raise DataError(
+            f"'{root}' has no folders of classes.",
+            expected="a folder of images for each class",
+            got=got,
+            fix=f"such as {root.name}/cat/1.png and {root.name}/dog/1.png",
+        )
+    return names
+
+
+def _check_known(root: Path, names: list[str], classes: tuple[str, ...]) -> None:
+    for name in names:
+        if name not in classes:
+            close = nearest(name, classes)
+            raise DataError(
+                f"The folder '{root / name}' is none of the classes.",
+                expected=f"folders {shortened(', '.join(classes), 200)}",
+                got=repr(shortened(name)),
+                fix=f"did you mean '{close}'?" if close else "add it to class_names",
+            )
+
+
+def _images(folder: Path) -> list[Path]:
+    """The files of one class."""
+    files = _entries(folder)
+    for file in files:
+        if file.is_dir():
+            raise DataError(
+                f"A folder stands among the images of the class '{folder.name}'.",
+                expected="files alone",
+                got=f"the folder '{file}'",
+                fix="move its images up",
+            )
+    if not files:
+        raise _no_images(folder)
+    return files
+
+
+def _no_images(folder: Path) -> DataError:
+    return DataError(
+        f"The folder '{folder}' has no images.",
+        expected="at least one",
+        got="no files, but for hidden ones",
+        fix="fill it or delete it",
+    )
+
+
+def _other_size(
+    first: Path, shape: tuple[int, ...], file: Path, other: tuple[int, ...]
+) -> DataError:
+    return DataError(
+        "The images have different sizes.",
+        expected=f"{shape[1]} × {shape[2]} as in '{first}' (height × width)",
+        got=f"{other[1]} × {other[2]} in '{file}'",
+        fix=f"size=({shape[1]}, {shape[2]}) resizes all of them",
+    )
+
+
+def _checked_size(size: Any) -> tuple[int, int]:
+    """A size (height, width) as Pillow wants it: (width, height)."""
+    if isinstance(size, list | tuple) and len(size) == 2:
+        height = whole("The height of images", size[0], 1, "size=(28, 28)")
+        width = whole("The width of images", size[1], 1, "size=(28, 28)")
+        if height * width <= LARGEST:
+            return width, height
+    raise ArgumentError(
+        "size is not a size of images.",
+        expected=f"(height, width), up to {LARGEST:,} pixels",
+        got=shortened(repr(size)),
+        fix="size=(28, 28)",
+    )

@@ -1,0 +1,117 @@
+"""Another file in the format of one that was read before."""
+
+import inspect
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, overload
+
+from chainrule.data.checks import shortened
+from chainrule.data.csv_reader import csv_features, read_csv
+from chainrule.data.dataset import Dataset
+from chainrule.data.files import Features
+from chainrule.data.idx import idx_features, labels_beside, read_idx
+from chainrule.data.images import image_features, image_folder
+from chainrule.data.npz import npz_features, read_npz
+from chainrule.errors import ArgumentError, nearest
+
+
+def _idx(path: Any, **options: Any) -> Dataset:
+    """A pair of paths, or the images' path with the labels beside it."""
+    if isinstance(path, list | tuple) and len(path) == 2:
+        return read_idx(path[0], path[1], **options)
+    if isinstance(path, str | os.PathLike):
+        return read_idx(path, labels_beside(Path(path)), **options)
+    return read_idx(path, path, **options)  # says what is wrong with it
+
+
+#: By kind: the reader, the one for features alone, and what the options are.
+READERS: dict[str, tuple[Callable[..., Dataset], Callable[..., Features]]] = {
+    "csv": (read_csv, csv_features),
+    "npz": (read_npz, npz_features),
+    "idx": (_idx, idx_features),
+    "images": (image_folder, image_features),
+}
+
+
+@overload
+def read(
+    path: Any, *, format: dict[str, Any], target: Literal[True] = True
+) -> Dataset: ...
+
+
+@overload
+def read(path: Any, *, format: dict[str, Any], target: Literal[False]) -> Features: ...
+
+
+@overload
+def read(path: Any, *, format: dict[str, Any], target: bool) -> Dataset | Features: ...
+
+
+def read(
+    path: Any, *, format: dict[str, Any], target: bool = True
+) -> Dataset | Features:
+    """Another file, in the format of one that was read before.
+
+    Columns come in the same order, categories and classes have the same numbers, gaps
+    are filled with the same means, and images get the same size.
+
+    Args:
+        path: the file or folder. For idx a pair (images, labels), or the images alone
+            where the labels are beside them under MNIST's names.
+        format: the ``format`` of a data set that a reader made.
+        target: whether to read the targets as well. False: they need not be there.
+
+    Returns:
+        A `Dataset`; without targets the pair (x, names): a `Column` of features, and
+        what to call each row (its line, or its file).
+
+    Raises:
+        ArgumentError: a format that no reader made.
+        DataError: a file that does not fit it.
+
+    Example:
+        >>> _ = Path("old.csv").write_text("age,team,won\\n31,b,yes\\n27,a,no\\n")
+        >>> _ = Path("new.csv").write_text("team,age\\na,25\\n")
+        >>> from chainrule.data import read_csv
+        >>> old = read_csv("old.csv", target="won", categorical="team")
+        >>> x, names = read("new.csv", format=old.format, target=False)
+        >>> old.feature_names
+        ('age', 'team=a', 'team=b')
+        >>> x[:], names
+        (array([[25.,  1.,  0.]], dtype=float32), ('line 2',))
+    """
+    if not isinstance(format, dict) or "kind" not in format:
+        raise ArgumentError(
+            "The format does not say what kind of file it is of.",
+            expected="the format of a data set that a reader made",
+            got=shortened(repr(format)),
+            fix="data.read(path, format=train.format)",
+        )
+    options = dict(format)
+    kind = options.pop("kind")
+    if not isinstance(kind, str) or kind not in READERS:
+        raise ArgumentError(
+            "There is no such kind of file.",
+            expected=", ".join(READERS),
+            got=shortened(repr(kind)),
+            fix=_meant(str(kind), READERS),
+        )
+    dataset, features = READERS[kind]
+    known = list(inspect.signature(features).parameters)[1:]
+    for option in options:
+        if option not in known:
+            raise ArgumentError(
+                f"A format of kind '{kind}' has no such option.",
+                expected=", ".join(known),
+                got=shortened(repr(option)),
+                fix=_meant(str(option), known),
+            )
+    return dataset(path, **options) if target else features(path, **options)
+
+
+def _meant(name: str, known: Any) -> str:
+    close = nearest(name, known)
+    if close:
+        return f"did you mean '{close}'?"
+    return "take the format of a data set as it is"

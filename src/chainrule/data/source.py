@@ -1,0 +1,183 @@
+"""Where the samples of a stream come from: opened anew, and looked at one by one."""
+
+from collections.abc import Callable, Generator, Iterator
+from typing import Any
+
+import numpy as np
+
+from chainrule.data.checks import numbers, shortened, targets
+from chainrule.errors import ArgumentError, ChainruleError, DataError, ShapeError
+from chainrule.graph.types import DType
+
+Block = tuple[np.ndarray, np.ndarray]
+Stopped = Callable[[], bool]
+#: Dtypes that engines read as they are; all others become float32 at once.
+STORED = frozenset(dtype.numpy for dtype in DType)
+
+
+class Source:
+    """A function that opens an iterable of samples (x, y), or of batches of them.
+
+    Args:
+        make: the function.
+        batched: whether the items are batches.
+        name: of the stream, for messages.
+
+    Raises:
+        ArgumentError: something that is no function.
+    """
+
+    def __init__(self, make: Callable[[], Any], batched: bool, name: str) -> None:
+        if not callable(make):
+            raise _not_a_function(make)
+        self.make, self.batched, self.name = make, batched, name
+        self._opened: Any = None
+
+    def first(self) -> Block:
+        """The rows of the first item; the source is closed again."""
+        pieces = self.pieces(lambda: False)
+        found = next(pieces, None)
+        pieces.close()
+        if found is None:
+            raise self.empty()
+        return found[1]
+
+    def pieces(self, stopped: Stopped) -> Generator[tuple[int, Block], None, None]:
+        """A generator of rows of x and y, with the number of the first of them.
+
+        Args:
+            stopped: asked before each item of the source; it ends the generator.
+        """
+        items = self._open()
+        number = 0
+        try:
+            while not stopped():
+                try:
+                    item = next(items)
+                except StopIteration:
+                    return
+                except ChainruleError as error:
+                    raise self._numbered(number, error) from error
+                except Exception as error:
+                    raise self._failed(number, error) from error
+                rows = self._rows(number, item)
+                yield number, rows
+                number += len(rows[0])
+        finally:
+            close = getattr(items, "close", None)
+            if close is not None:
+                close()
+
+    def _open(self) -> Iterator[Any]:
+        try:
+            items = iter(self.make())
+        except ChainruleError:
+            raise
+        except Exception as error:
+            raise DataError(
+                f"The source of the stream '{self.name}' cannot be opened.",
+                expected="a function that returns an iterable of samples (x, y)",
+                got=shortened(f"{type(error).__name__}: {error}", 200),
+                fix="def samples(): ... yield x, y; then Stream(samples)",
+            ) from error
+        if items is self._opened:
+            raise ArgumentError(
+                f"The source of the stream '{self.name}' can be run through only once.",
+                expected="a function that opens it anew for each epoch",
+                got=f"the same {type(items).__name__} as before",
+                fix="make it inside of the function: Stream(lambda: samples())",
+            )
+        self._opened = items
+        return items
+
+    def _rows(self, number: int, item: Any) -> Block:
+        """One item of the source as rows of x and of y."""
+        if not isinstance(item, tuple | list) or len(item) != 2:
+            raise DataError(
+                f"Sample {number} of the stream '{self.name}' is no pair (x, y).",
+                expected="a tuple of features and a target",
+                got=shortened(f"{type(item).__name__}: {item!r}"),
+                fix="yield x, y",
+            )
+        try:
+            x, y = _stored(numbers(item[0], "x"), item[0]), _target(item[1])
+        except ChainruleError as error:
+            raise self._numbered(number, error) from error
+        if 0 in x.shape or 0 in y.shape:
+            raise DataError(
+                f"Sample {number} of the stream '{self.name}' is empty.",
+                expected="at least one value in x and in y",
+                got=f"x of shape {x.shape} and y of shape {y.shape}",
+                fix="leave out what is empty: if len(x): yield x, y",
+            )
+        if not self.batched:
+            return x[None], y[None]
+        if not x.ndim or not y.ndim or len(x) != len(y):
+            raise ShapeError(
+                f"The batch at sample {number} of the stream '{self.name}' does not "
+                "hold as many targets as samples.",
+                expected="x of shape (rows, …) and y of shape (rows, …)",
+                got=f"x of shape {x.shape} and y of shape {y.shape}",
+                fix="without batched=True each item is one sample",
+            )
+        return x, y
+
+    def _numbered(self, number: int, error: ChainruleError) -> ChainruleError:
+        return type(error)(
+            f"Sample {number} of the stream '{self.name}': {error.what}",
+            expected=error.expected,
+            got=error.got,
+            fix=error.fix,
+        )
+
+    def _failed(self, number: int, error: Exception) -> DataError:
+        return DataError(
+            f"The source of the stream '{self.name}' failed at sample {number} "
+            "(counting from 0).",
+            expected="the next pair (x, y)",
+            got=shortened(f"{type(error).__name__}: {error}", 200),
+            fix="the error above this one says where; run through the source alone to "
+            "find out",
+        )
+
+    def empty(self) -> DataError:
+        """The error for a source without samples."""
+        return DataError(
+            f"The source of the stream '{self.name}' has no samples.",
+            expected="at least one pair (x, y)",
+            got="the end of the iterable at once",
+            fix="a function that gives something the first time only has to open its "
+            "source anew: Stream(lambda: samples())",
+        )
+
+
+def _stored(x: np.ndarray, given: Any) -> np.ndarray:
+    """Features in a dtype that engines read; numbers from lists are float32."""
+    if x.dtype in STORED and not isinstance(given, list | tuple | int | float):
+        return x
+    return x.astype(np.float32)
+
+
+def _target(given: Any) -> np.ndarray:
+    """A target in the dtypes that losses take; a Python float is float32."""
+    if type(given) is int and -(2**31) <= given < 2**31:  # a label: the usual case
+        return np.asarray(given, np.int32)
+    y = numbers(given, "y")
+    return y.astype(np.float32) if type(given) is float else targets(y)
+
+
+def _not_a_function(make: Any) -> ArgumentError:
+    kind = type(make).__name__
+    if hasattr(make, "__next__"):
+        got = f"a {kind}, which can be run through only once"
+        fix = "pass the function that makes it: Stream(samples), not Stream(samples())"
+    elif hasattr(make, "__iter__"):
+        got, fix = f"a {kind}", "Stream(lambda: rows)"
+    else:
+        got, fix = f"{kind}: {shortened(repr(make))}", "Stream(samples)"
+    return ArgumentError(
+        "A stream is opened anew for each epoch, so it needs a function.",
+        expected="a function without arguments that returns an iterable of samples",
+        got=got,
+        fix=fix,
+    )

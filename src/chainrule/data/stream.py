@@ -1,0 +1,221 @@
+"""Data larger than memory: samples from any iterable, in blocks, read ahead."""
+
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from chainrule.data.ahead import Ahead
+from chainrule.data.blocks import Blocks
+from chainrule.data.checks import (
+    checked_class_names,
+    checked_classes,
+    checked_format,
+    checked_names,
+    whole,
+)
+from chainrule.data.column import Column
+from chainrule.data.csv_choices import Choices
+from chainrule.data.csv_reader import Reading
+from chainrule.data.source import Block, Source, Stopped
+from chainrule.data.table import Table
+from chainrule.errors import ShapeError
+from chainrule.graph.types import ArrayType, as_dtype
+
+
+class Stream:
+    """Supervised data that come one after the other, anew for each epoch.
+
+    Only two blocks of rows are in memory: the one in use, and the next, which a thread
+    makes in the meantime. Samples come in the order of the source; it is the source
+    that shuffles them, if they are to be shuffled.
+
+    Args:
+        make: a function without arguments that opens the source: it returns an iterable
+            of samples (x, y), from the first on, each time that it is called. A
+            generator function is one.
+        batched: whether the source gives batches, x of shape (rows, …) and as many
+            targets, instead of single samples. Their sizes do not matter.
+        scale: the factor of x = float32(stored) · float32(scale), or None.
+        name: what to call the stream in messages and reports.
+        classes: the number of classes, for classification: then the targets are the
+            integers 0 … classes − 1.
+        class_names: the name of each class; it says how many there are.
+        feature_names: the name of each feature, for samples of shape (features,).
+        format: how the rows were read from a file, as for a `Dataset`.
+
+    All samples have the shape and the dtype of the first one. Lists of numbers, which
+    name no dtype, become float32, and their targets int32 or float32.
+
+    Raises:
+        ArgumentError: something that is no function, such as a generator that can be
+            run through only once.
+
+    Example:
+        >>> def squares():
+        ...     for i in range(5):
+        ...         yield [i, 1.0], [i * i]
+        >>> stream = Stream(squares)
+        >>> stream.row.shape, stream.target.dtype
+        ((2,), chainrule.int32)
+        >>> [y[:, 0].tolist() for x, y in stream.blocks(2)]
+        [[0, 1], [4, 9], [16]]
+    """
+
+    def __init__(
+        self,
+        make: Callable[[], Any],
+        *,
+        batched: bool = False,
+        scale: float | None = None,
+        name: str = "stream",
+        classes: int | None = None,
+        class_names: Any = None,
+        feature_names: Any = None,
+        format: Any = None,
+    ) -> None:
+        self._source = Source(make, batched, name)
+        self.name = name
+        self.scale = Column(np.zeros(1, np.uint8), scale).scale
+        self.classes = None if classes is None else checked_classes(classes)
+        self.class_names: tuple[str, ...] | None = None
+        if class_names is not None:
+            self.class_names = checked_class_names(class_names, self.classes)
+            self.classes = len(self.class_names)
+        self.feature_names: tuple[str, ...] | None = None
+        if feature_names is not None:
+            self.feature_names = checked_names(
+                feature_names, "feature_names", "feature_names=('length', 'width')"
+            )
+        self.format: dict[str, Any] | None = (
+            None if format is None else checked_format(format)
+        )
+
+    @classmethod
+    def from_csv(
+        cls,
+        path: Any,
+        *,
+        target: Any,
+        features: Any = None,
+        categorical: Any = (),
+        classes: Any = None,
+        missing: Any = "error",
+        delimiter: str = ",",
+        encoding: str = "utf-8",
+        dtype: Any = "float32",
+        name: str | None = None,
+    ) -> "Stream":
+        """A CSV file that is larger than memory; arguments as for ``read_csv``.
+
+        The whole file is read once at the beginning, to check it and to learn its
+        categories, classes and means; then once for each epoch, in the order of its
+        rows.
+
+        Raises:
+            DataError: see :func:`chainrule.data.read_csv`.
+            ArgumentError: see there.
+
+        Example:
+            >>> from pathlib import Path
+            >>> _ = Path("sums.csv").write_text("a,b,sum\\n1,2,3\\n4,5,9\\n6,1,7\\n")
+            >>> stream = Stream.from_csv("sums.csv", target="sum")
+            >>> [len(x) for x, y in stream.blocks(2)]
+            [2, 1]
+        """
+        choices = Choices.of(
+            target, features, categorical, classes, missing, delimiter, encoding, dtype
+        )
+        table = Table.of(path, delimiter, encoding)
+        learned = Reading(table, choices)
+        for _ in learned.chunks():
+            pass
+        fitted = learned.fitted()
+
+        def make() -> Iterator[Block]:
+            again = Reading(table, fitted)
+            for first, columns in again.chunks():
+                x, y, _ = again.arrays(first, columns)
+                if len(x):
+                    yield x, y
+
+        return cls(
+            make,
+            batched=True,
+            name=name or table.path.name,
+            class_names=fitted.classes or None,
+            feature_names=learned.feature_names(),
+            format=fitted.format(),
+        )
+
+    @property
+    def row(self) -> ArrayType:
+        """The type of one sample's features as they are stored, before the scale.
+
+        Raises:
+            DataError: the source gives no samples, or none that can be used.
+        """
+        return self._types[0]
+
+    @property
+    def target(self) -> ArrayType:
+        """The type of one sample's target.
+
+        Raises:
+            DataError: the source gives no samples, or none that can be used.
+        """
+        return self._types[1]
+
+    def blocks(self, rows: int) -> Iterator[Block]:
+        """One pass over the samples, in blocks that a thread prepares.
+
+        Args:
+            rows: how many samples a block holds; the last one holds what is left.
+
+        Returns:
+            An iterator of pairs: x of shape (rows, …) as stored (``Column(x,
+            stream.scale)[:]`` are the features), and y. Closing it ends the thread.
+
+        Raises:
+            ArgumentError: rows that are no count; a label outside the classes; in the
+                course of the iteration.
+            DataError: an error in the source, with the number of the sample; no
+                samples; or samples that differ in shape or dtype.
+            NonFiniteError: NaN or infinity.
+        """
+        rows = whole("rows", rows, 1, "stream.blocks(1000)")
+        types = self._types
+
+        def made(stopped: Stopped) -> Iterator[Block]:
+            source, classes = self._source, self.classes
+            return iter(Blocks(source, rows, types, self.scale, classes, stopped))
+
+        return _ahead(made)
+
+    @cached_property
+    def _types(self) -> tuple[ArrayType, ArrayType]:
+        """The types of a row of x and of y, from the first sample."""
+        x, y = self._source.first()
+        names = self.feature_names
+        if names is not None and x.shape[1:] != (len(names),):
+            raise ShapeError(
+                f"feature_names do not fit the samples of '{self.name}'.",
+                expected=f"samples of shape ({len(names)},), one name a number",
+                got=f"shape {x.shape[1:]}",
+                fix="leave them out for images and sequences",
+            )
+        return (
+            ArrayType(x.shape[1:], as_dtype(x.dtype)),
+            ArrayType(y.shape[1:], as_dtype(y.dtype)),
+        )
+
+    def __repr__(self) -> str:
+        kind = "batches" if self._source.batched else "samples"
+        classes = "" if self.classes is None else f", {self.classes} classes"
+        return f"Stream('{self.name}': {kind}{classes})"
+
+
+def _ahead(made: Callable[[Stopped], Iterator[Block]]) -> Iterator[Block]:
+    with Ahead(made) as ahead:
+        yield from ahead

@@ -1,0 +1,314 @@
+"""Small problems to learn with: XOR, circles, moons, spirals, blobs.
+
+Each is a function of its arguments alone. The random numbers are the framework's own
+(Threefry), the arithmetic is float64, and the points are rounded to float32 at the
+end: the same on every machine and in every version of NumPy, but for a last digit
+where the mathematics libraries of two machines differ in it.
+
+Classes have equally many points, the first ones one more where n does not divide, and
+the rows come in random order.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule.data.checks import whole
+from chainrule.data.dataset import Dataset
+from chainrule.errors import ArgumentError
+from chainrule.graph.node import Array
+from chainrule.primitives.random import random_bits, seed_key
+
+#: Blobs keep their centres this far apart.
+APART = 4.0
+
+
+def xor(copies: int = 1, noise: float = 0.0, *, seed: int = 0) -> Dataset:
+    """The exclusive or, which no single layer can learn.
+
+    Formula:
+        y = x₁ ⊕ x₂ for x ∈ {0, 1}², each corner ``copies`` times, plus
+        noise·ε with ε ~ N(0, 1) on both coordinates.
+
+    Args:
+        copies: how often each of the four corners comes.
+        noise: the standard deviation of the noise.
+        seed: of the noise.
+
+    Shapes:
+        x: (4·copies, 2) float32; without noise in the order 00, 01, 10, 11, repeated.
+        y: (4·copies,) int32, 0 or 1.
+
+    Raises:
+        ArgumentError: an argument out of range.
+
+    Source:
+        Marvin Minsky and Seymour Papert: Perceptrons. 1969.
+
+    Example:
+        >>> data = xor()
+        >>> data.x[:].tolist(), data.y.tolist()
+        ([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]], [0, 1, 1, 0])
+    """
+    copies = whole("copies", copies, 1, "xor(copies=50, noise=0.1)")
+    draws = _Draws("xor", seed)
+    corners = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float64)
+    x = np.tile(corners, (copies, 1))
+    y = np.tile([0, 1, 1, 0], copies)
+    return _dataset("xor", x + draws.noise(noise, x.shape), y, 2)
+
+
+def circles(
+    n: int = 200, noise: float = 0.05, *, factor: float = 0.5, seed: int = 0
+) -> Dataset:
+    """Two circles with one centre: no straight line separates them.
+
+    Formula:
+        x = r·(cos t, sin t) + noise·ε with r = 1 for class 0 and r = factor for
+        class 1; t goes once around in equal steps, ε ~ N(0, 1).
+
+    Args:
+        n: points in all, at least 2.
+        noise: the standard deviation of the noise.
+        factor: the radius of the inner circle, between 0 and 1.
+        seed: of the noise and the order.
+
+    Shapes:
+        x: (n, 2) float32. y: (n,) int32, 0 outside and 1 inside.
+
+    Raises:
+        ArgumentError: an argument out of range.
+
+    Example:
+        >>> data = circles(100, noise=0.0, factor=0.25)
+        >>> radii = np.hypot(*data.x[:].T)
+        >>> print(radii[data.y == 0].round(6).max(), radii[data.y == 1].round(6).max())
+        1.0 0.25
+    """
+    sizes = _sizes(n, 2, "circles(n=200)")
+    _number("factor", factor, 0.0, 1.0, "factor=0.5")
+    draws = _Draws("circles", seed)
+    turns = [np.arange(size) / size for size in sizes]
+    rings = [_polar(r, t) for r, t in zip((1.0, factor), turns, strict=True)]
+    return _noisy("circles", rings, noise, draws)
+
+
+def moons(n: int = 200, noise: float = 0.05, *, seed: int = 0) -> Dataset:
+    """Two half circles that reach into each other.
+
+    Formula:
+        class 0: (cos t, sin t); class 1: (1 − cos t, ½ − sin t); t from 0 to π in
+        equal steps, both ends included; plus noise·ε with ε ~ N(0, 1).
+
+    Args:
+        n: points in all, at least 2.
+        noise: the standard deviation of the noise.
+        seed: of the noise and the order.
+
+    Shapes:
+        x: (n, 2) float32. y: (n,) int32, 0 for the upper and 1 for the lower one.
+
+    Raises:
+        ArgumentError: an argument out of range.
+
+    Example:
+        >>> data = moons(4, noise=0.0)
+        >>> sorted(zip(data.y.tolist(), data.x[:].round(3).tolist()))
+        [(0, [-1.0, 0.0]), (0, [1.0, 0.0]), (1, [0.0, 0.5]), (1, [2.0, 0.5])]
+    """
+    sizes = _sizes(n, 2, "moons(n=200)")
+    draws = _Draws("moons", seed)
+    upper, lower = (_polar(1.0, np.linspace(0, 0.5, size)) for size in sizes)
+    return _noisy("moons", [upper, np.array([1.0, 0.5]) - lower], noise, draws)
+
+
+def spiral(
+    n: int = 300,
+    classes: int = 3,
+    noise: float = 0.02,
+    *,
+    turns: float = 1.0,
+    seed: int = 0,
+) -> Dataset:
+    """Arms that wind around the origin, one a class.
+
+    Formula:
+        x = r·(cos t, sin t) + noise·ε with t = 2π·(turns·r + class/classes); r goes
+        from 0 to 1 in equal steps, without 0 itself; ε ~ N(0, 1).
+
+    Args:
+        n: points in all, at least one a class.
+        classes: how many arms, at least 2.
+        noise: the standard deviation of the noise.
+        turns: how often an arm goes around; more is harder.
+        seed: of the noise and the order.
+
+    Shapes:
+        x: (n, 2) float32. y: (n,) int32, 0 … classes − 1.
+
+    Raises:
+        ArgumentError: an argument out of range.
+
+    Example:
+        >>> data = spiral(9, classes=3)
+        >>> np.bincount(data.y).tolist()
+        [3, 3, 3]
+    """
+    classes = whole("classes", classes, 2, "spiral(classes=3)")
+    sizes = _sizes(n, classes, f"spiral(n={100 * classes}, classes={classes})")
+    _number("turns", turns, 0.0, 100.0, "turns=1.0")
+    draws = _Draws("spiral", seed)
+    radii = [np.arange(1, size + 1) / size for size in sizes]
+    arms = [_polar(r, turns * r + c / classes) for c, r in enumerate(radii)]
+    return _noisy("spiral", arms, noise, draws)
+
+
+def blobs(
+    n: int = 300,
+    classes: int = 3,
+    *,
+    features: int = 2,
+    spread: float = 1.0,
+    seed: int = 0,
+) -> Dataset:
+    """Clouds of points, one a class.
+
+    Formula:
+        x = c + spread·ε with ε ~ N(0, 1) in each coordinate; the centres c are
+        uniform in a cube of side 12·classes^(1/features), each at least 4 away from
+        the others.
+
+    Args:
+        n: points in all, at least one a class.
+        classes: how many clouds, at least 2.
+        features: how many coordinates.
+        spread: the standard deviation of a cloud; from 2 on they overlap much.
+        seed: of the centres, the points and the order.
+
+    Shapes:
+        x: (n, features) float32. y: (n,) int32, 0 … classes − 1.
+
+    Raises:
+        ArgumentError: an argument out of range.
+
+    Example:
+        >>> data = blobs(90, classes=3, features=4)
+        >>> data.x.shape, np.bincount(data.y).tolist()
+        ((90, 4), [30, 30, 30])
+    """
+    classes = whole("classes", classes, 2, "blobs(classes=3)")
+    features = whole("features", features, 1, "blobs(features=2)")
+    sizes = _sizes(n, classes, f"blobs(n={100 * classes}, classes={classes})")
+    draws = _Draws("blobs", seed)
+    centres = _centres(draws, classes, features)
+    x = np.repeat(centres, sizes, axis=0)
+    x = x + draws.noise(spread, x.shape, "spread")
+    return _shuffled("blobs", x, sizes, draws)
+
+
+class _Draws:
+    """Random numbers of one toy set: a stream of its own for each seed.
+
+    Args:
+        name: of the set.
+        seed: 0 … 2⁶⁴ − 1.
+    """
+
+    def __init__(self, name: str, seed: int) -> None:
+        seed = whole("seed", seed, 0, f"{name}(seed=0)")
+        if seed >= 2**64:
+            raise ArgumentError(
+                "A seed is an integer of 64 bits.",
+                expected="0 … 2⁶⁴ − 1",
+                got=repr(seed),
+                fix=f"{name}(seed=0)",
+            )
+        self.name, self.key, self.count = name, seed_key(seed), 0
+
+    def _bits(self, count: int) -> Array:
+        self.count += 1
+        step = np.uint32(self.count)
+        stream = f"data.{self.name}"
+        return np.asarray(
+            random_bits.reference(self.key, step, shape=(count,), stream=stream)
+        )
+
+    def uniform(self, shape: Sequence[int]) -> Array:
+        """Numbers strictly between 0 and 1: (bits + ½)·2⁻³²."""
+        bits = self._bits(math.prod(shape)).astype(np.float64)
+        return ((bits + 0.5) * 2.0**-32).reshape(shape)
+
+    def normal(self, shape: Sequence[int]) -> Array:
+        """Numbers from N(0, 1), by Box and Muller: √(−2 ln u)·cos(2πv)."""
+        u, v = self.uniform(shape), self.uniform(shape)
+        return np.sqrt(-2.0 * np.log(u)) * np.cos(2.0 * math.pi * v)
+
+    def noise(self, size: float, shape: Sequence[int], name: str = "noise") -> Array:
+        """size·ε with ε ~ N(0, 1); ``name`` is that of the argument."""
+        _number(name, size, 0.0, 1e6, f"{name}=0.1")
+        return size * self.normal(shape)
+
+    def order(self, n: int) -> Array:
+        """The numbers 0 … n − 1 in random order."""
+        return np.argsort(self._bits(n), kind="stable")
+
+
+def _polar(radius: Any, turns: Array) -> Array:
+    """Points at a radius, and at an angle in whole turns: (n, 2)."""
+    angle = 2.0 * math.pi * turns
+    return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
+
+
+def _centres(draws: _Draws, classes: int, features: int) -> Array:
+    """Points in a cube, drawn until each is far enough from those before it."""
+    side = 3 * APART * classes ** (1 / features)
+    centres = np.empty((0, features))
+    while len(centres) < classes:
+        point = side * (draws.uniform([features]) - 0.5)
+        if np.all(np.sum((centres - point) ** 2, axis=1) >= APART**2):
+            centres = np.concatenate([centres, point[None]])
+    return centres
+
+
+def _noisy(name: str, classes: list[Array], noise: float, draws: _Draws) -> Dataset:
+    """The points of each class, with noise, in random order."""
+    x = np.concatenate(classes)
+    x = x + draws.noise(noise, x.shape)
+    return _shuffled(name, x, [len(points) for points in classes], draws)
+
+
+def _shuffled(name: str, x: Array, sizes: list[int], draws: _Draws) -> Dataset:
+    """Points that lie class after class, in random order."""
+    y = np.repeat(np.arange(len(sizes)), sizes)
+    order = draws.order(len(x))
+    return _dataset(name, x[order], y[order], len(sizes))
+
+
+def _dataset(name: str, x: Array, y: Array, classes: int) -> Dataset:
+    return Dataset(
+        x.astype(np.float32),
+        y.astype(np.int32),
+        name=name,
+        classes=classes,
+        feature_names=[f"x{i + 1}" for i in range(x.shape[1])],
+    )
+
+
+def _sizes(n: int, classes: int, example: str) -> list[int]:
+    """How many points each class gets: the first ones one more, if need be."""
+    n = whole("n", n, classes, example)
+    return [n // classes + (c < n % classes) for c in range(classes)]
+
+
+def _number(name: str, value: Any, low: float, high: float, example: str) -> None:
+    """Refuse what is no number from low to high."""
+    right = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    if not right or not low <= value <= high:
+        raise ArgumentError(
+            f"{name} is out of range.",
+            expected=f"a number from {low:g} to {high:g}",
+            got=repr(value),
+            fix=example,
+        )

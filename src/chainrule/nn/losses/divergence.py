@@ -1,0 +1,91 @@
+"""The Kullback–Leibler divergence between distributions."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from chainrule.errors import ShapeError
+from chainrule.graph.node import Array
+from chainrule.graph.types import Shape
+from chainrule.nn.losses.base import ElementwiseLoss
+from chainrule.nn.losses.checks import check_rows
+from chainrule.nn.losses.origin import behind, refuse, warn_of_scores
+from chainrule.primitives import losses
+from chainrule.primitives.rules import full_like
+from chainrule.tensor import Tensor, wrap
+
+
+class KLDivLoss(ElementwiseLoss):
+    """The Kullback–Leibler divergence KL(p‖q) = Σᵢ pᵢ ln(pᵢ/qᵢ) (2.5.1).
+
+    The target is p, the prediction is q, and both are probabilities. A term with pᵢ = 0
+    is 0; one with qᵢ = 0 < pᵢ is ∞, and so is the divergence. Where q is the output of
+    a softmax, it is computed from the scores, so that no q underflows to 0.
+
+    PyTorch's ``KLDivLoss(input, target)`` has the same order but another meaning: its
+    input is ln q, and its ``reduction="mean"`` divides by n·C. Ours is its
+    ``reduction="batchmean"`` with ``input=q.log()``.
+
+    Args:
+        reduction: ``"mean"`` over the samples, ``"sum"``, or ``"none"`` (one divergence
+            a sample).
+
+    Shapes:
+        prediction and target (…, C) of one shape; each row along the last axis is a
+        distribution.
+
+    Raises:
+        ArgumentError: rows that are none: a negative number, or a sum that is not 1.
+        ShapeError: other shapes.
+
+    Source: Kullback & Leibler 1951, "On information and sufficiency".
+
+    >>> import chainrule as cr
+    >>> q, p = cr.tensor([[0.25, 0.75]]), cr.tensor([[0.5, 0.5]])
+    >>> round(cr.nn.KLDivLoss()(q, p).item(), 4)  # ½ ln 2 + ½ ln 2/3
+    0.1438
+    """
+
+    hint: ClassVar[str] = "give one row of probabilities p for each row q"
+
+    def match(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """The target in the dtype of the prediction, once the shapes agree."""
+        refuse(
+            "KLDivLoss",
+            prediction,
+            ("log_softmax",),
+            expected="probabilities q, not their logarithms (as in PyTorch)",
+            fix="end the network in nn.Softmax()",
+        )
+        if not prediction.ndim:
+            raise ShapeError(
+                "KLDivLoss compares distributions.",
+                expected="rows of probabilities, of shape (…, C)",
+                got="a single number",
+                fix="nn.BCELoss() takes the probability of one of two classes",
+            )
+        return super().match(prediction, target)
+
+    def check_target(self, y: Array, prediction_shape: Shape) -> None:
+        """Refuse rows that are no distributions."""
+        if y.ndim and y.ndim == len(prediction_shape):
+            fix = "divide each row by its sum: y / y.sum(axis=-1, keepdims=True)"
+            check_rows("KLDivLoss", "the target", y, fix)
+
+    def check_prediction(self, prediction: Array) -> None:
+        """Refuse rows that are no distributions."""
+        fix = (
+            "end the network in nn.Softmax(); probabilities go in, not their logarithms"
+        )
+        check_rows("KLDivLoss", "the prediction", prediction, fix)
+
+    def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """One divergence a row."""
+        scores = behind(prediction, "softmax", axis=1) if prediction.ndim == 2 else None
+        if scores is not None:
+            cross = wrap(losses.soft_cross_entropy(scores.value, target.value))
+            one = full_like(target.value, 1.0)
+            return cross + wrap(losses.kl_divergence(one, target.value)).sum(axis=-1)
+        warn_of_scores("KLDivLoss", prediction, "end the network in nn.Softmax()")
+        terms = wrap(losses.kl_divergence(prediction.value, target.value))
+        return terms.sum(axis=-1)

@@ -1,0 +1,182 @@
+"""Losses of raw scores: hinge, its form for several classes, the perceptron's."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from chainrule.errors import ArgumentError, DTypeError, ShapeError
+from chainrule.graph.node import Array
+from chainrule.graph.types import Shape
+from chainrule.nn.losses.base import ElementwiseLoss, Loss
+from chainrule.nn.losses.checks import check_among, check_labels
+from chainrule.nn.losses.classes import class_weights, labels_of, weight_settings
+from chainrule.nn.losses.distances import positive
+from chainrule.primitives import losses
+from chainrule.primitives.indexing import take
+from chainrule.tensor import Tensor, wrap
+
+
+class HingeLoss(ElementwiseLoss):
+    """The hinge loss max(0, 1 − y ŷ) of a raw score ŷ and a label y = ±1 (2.5.1).
+
+    ∂ℓ/∂ŷ = −y where y ŷ < 1, else 0. The label is the sign that ŷ should have, and the
+    score goes in as it is: without a sigmoid, and with y = −1 for the other class. With
+    {0, 1} a sample of class 0 would cost 1 whatever its score, so {0, 1} are refused.
+
+    Args:
+        reduction: ``"mean"``, ``"sum"`` or ``"none"`` (one loss an element).
+
+    Shapes:
+        prediction and target of one shape, such as (n, 1).
+
+    Raises:
+        ArgumentError: labels other than ±1.
+        ShapeError: other shapes.
+
+    Source: Cortes & Vapnik 1995, "Support-vector networks".
+
+    >>> import chainrule as cr
+    >>> cr.nn.HingeLoss()(cr.tensor([0.5, -2.0]), cr.tensor([1, -1]))
+    tensor(0.25)
+    """
+
+    hint: ClassVar[str] = (
+        "one score a sample; for several classes: nn.MultiMarginLoss()"
+    )
+
+    def match(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """The target in the dtype of the prediction; a dtype without −1 is refused."""
+        if target.dtype.kind in ("bool", "uint"):
+            raise DTypeError(
+                "HingeLoss takes the labels -1 and 1.",
+                expected="a dtype that can hold −1",
+                got=f"{target.dtype.name}, so y is 0 or 1",
+                fix="y = 2 * y.astype('int32') - 1",
+            )
+        return super().match(prediction, target)
+
+    def check_target(self, y: Array, prediction_shape: Shape) -> None:
+        """Refuse labels other than ±1."""
+        check_among("HingeLoss", y, (-1, 1), (0, 1), "y = 2*y - 1")
+
+    def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """One loss an element."""
+        return wrap(losses.hinge(prediction.value, target.value))
+
+
+class PerceptronLoss(ElementwiseLoss):
+    """The perceptron criterion ℓ = (step(z) − y) z of a score z and a label y = 0 or 1.
+
+    It is 0 where the neuron step(z) is right and |z| where it is wrong. Its derivative
+    δ = step(z) − y makes gradient descent with η into Rosenblatt's rule
+    w ← w + η (y − ŷ) x. z = 0 counts as step(z) = 1.
+
+    Args:
+        reduction: ``"mean"``, ``"sum"`` or ``"none"`` (one loss an element).
+
+    Shapes:
+        prediction (the score z, not step(z)) and target of one shape, such as (n, 1).
+
+    Raises:
+        ArgumentError: labels other than 0 and 1.
+        ShapeError: other shapes.
+
+    Source: Rosenblatt 1958; Bishop 2006, eq. 4.54, with labels ±1.
+
+    >>> import chainrule as cr
+    >>> z = cr.tensor([-2.0, 0.0, 3.0], requires_grad=True)
+    >>> loss = cr.nn.PerceptronLoss(reduction="sum")(z, cr.tensor([1, 0, 1]))
+    >>> loss.backward()
+    >>> loss.item(), z.grad
+    (2.0, tensor([-1.,  1.,  0.]))
+    """
+
+    hint: ClassVar[str] = "one score and one label a neuron"
+
+    def check_target(self, y: Array, prediction_shape: Shape) -> None:
+        """Refuse labels other than 0 and 1."""
+        check_among("PerceptronLoss", y, (0, 1), (-1, 1), "y = (y + 1) / 2")
+
+    def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """One loss an element."""
+        return wrap(losses.perceptron_criterion(prediction.value, target.value))
+
+
+class MultiMarginLoss(Loss):
+    """The hinge loss of several classes: with scores z and the class y of a sample
+
+        ℓ = w_y / C · Σ over the other classes i of max(0, margin − z_y + z_i)ᵖ.
+
+    Args:
+        p: 1, or 2 for squares.
+        margin: by how much the right score shall lead, > 0.
+        weight: one factor w a class; 1 each by default. The mean still divides by n.
+        reduction: ``"mean"``, ``"sum"`` or ``"none"`` (one loss a sample).
+
+    Shapes:
+        prediction (n, C), raw scores; target (n,), class indices 0 … C−1.
+
+    Raises:
+        ArgumentError: labels outside 0 … C−1, another p, a margin that is not positive.
+        ShapeError, DTypeError: other shapes; targets that are no integers.
+
+    Source: Weston & Watkins 1999, "Support vector machines for multi-class pattern
+    recognition".
+
+    >>> import chainrule as cr
+    >>> scores = cr.tensor([[0.25, 0.5, 1.0, 2.0]])
+    >>> cr.nn.MultiMarginLoss()(scores, cr.tensor([2]))  # (¼ + ½ + 2) / 4
+    tensor(0.6875)
+    """
+
+    def __init__(
+        self,
+        p: int = 1,
+        margin: float = 1.0,
+        weight: Any = None,
+        *,
+        reduction: str = "mean",
+    ) -> None:
+        super().__init__(reduction=reduction)
+        if p not in (1, 2):
+            raise ArgumentError(
+                "MultiMarginLoss takes the violations or their squares.",
+                expected="p=1 or p=2",
+                got=f"p={p!r}",
+            )
+        self.p, self.margin = int(p), positive("MultiMarginLoss", "margin", margin)
+        self.weight = class_weights("MultiMarginLoss", weight)
+
+    def match(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """The labels as int32."""
+        if len(prediction.shape) != 2:
+            raise ShapeError(
+                "MultiMarginLoss takes one row of scores a sample.",
+                expected="a prediction of shape (n, C)",
+                got=str(prediction.shape),
+                fix="one sample is a row too: x.reshape(1, -1)",
+            )
+        return prediction, labels_of("MultiMarginLoss", prediction, target, self.weight)
+
+    def check_target(self, y: Array, prediction_shape: Shape) -> None:
+        """Refuse labels outside the classes."""
+        classes = prediction_shape[-1] if len(prediction_shape) == 2 else None
+        if isinstance(classes, int) and y.dtype.kind in "iu" and y.ndim == 1:
+            check_labels(y, classes)
+
+    def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """One loss a row."""
+        made = wrap(
+            losses.multi_margin(
+                prediction.value, target.value, margin=self.margin, p=self.p
+            )
+        )
+        if self.weight is None:
+            return made
+        weight = self.weight.astype(prediction.dtype)
+        return made * wrap(take(weight.value, target.value))
+
+    def settings(self) -> dict[str, Any]:
+        """p, the margin, the weights, and the reduction."""
+        own = {"p": self.p, "margin": self.margin}
+        return {**own, **weight_settings("weight", self.weight), **super().settings()}

@@ -1,0 +1,303 @@
+"""Layers that make numbers of mean 0 and variance 1: of the data, a batch, a sample."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule.errors import ArgumentError, DTypeError, NonFiniteError, ShapeError
+from chainrule.graph.node import Array
+from chainrule.graph.types import Size, as_dtype, size_of
+from chainrule.nn import functional
+from chainrule.nn.layers import dtype_setting, positive
+from chainrule.nn.module import Module, Parameter
+from chainrule.primitives.rules import show
+from chainrule.tensor import Tensor, as_tensor, count_of, maximum
+from chainrule.tensor_rules import promote
+
+
+class LayerNorm(Module):
+    """y = γ ⊙ (x − μ)/√(σ² + ε) + β, with μ and σ² over the features of each sample.
+
+    Ba, Kiros & Hinton 2016. It depends on no other sample, so training and prediction
+    are the same. δ = Jᵀ∇ℒ: every feature of a sample moves its μ and σ².
+
+    Args:
+        normalized_shape: the size of the last axis, or of the last axes.
+        eps: ε.
+        elementwise_affine: whether there are γ (``weight``, starts at 1) and β
+            (``bias``, starts at 0).
+        dtype: of the parameters.
+
+    >>> import chainrule as cr
+    >>> cr.nn.LayerNorm(2, eps=0.0)(cr.tensor([[1.0, 3.0], [10.0, 0.0]]))
+    tensor([[-1.,  1.],
+            [ 1., -1.]], made by layer_norm)
+    """
+
+    def __init__(
+        self,
+        normalized_shape: int | Sequence[int],
+        eps: float = 1e-5,
+        elementwise_affine: bool = True,
+        *,
+        dtype: str = "float32",
+    ) -> None:
+        self.normalized_shape = functional.sizes(normalized_shape)
+        self.eps, self.elementwise_affine = float(eps), elementwise_affine
+        self.dtype = as_dtype(dtype)
+        shape, kind = self.normalized_shape, self.dtype.numpy
+        self.weight = Parameter(np.ones(shape, kind)) if elementwise_affine else None
+        self.bias = Parameter(np.zeros(shape, kind)) if elementwise_affine else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Each sample by itself."""
+        x = _floating("LayerNorm", x, self.weight, self.dtype.name)
+        return functional.layer_norm(
+            x, self.normalized_shape, self.weight, self.bias, self.eps
+        )
+
+    def settings(self) -> dict[str, Any]:
+        """Shape, ε, whether it is affine, and the dtype where it is not float32."""
+        return {
+            "normalized_shape": list(self.normalized_shape),
+            "eps": self.eps,
+            "elementwise_affine": self.elementwise_affine,
+            **dtype_setting(self.dtype),
+        }
+
+
+class BatchNorm1d(Module):
+    """y = γ ⊙ (x − μ)/√(σ² + ε) + β, with μ and σ² of each feature over the batch.
+
+    Ioffe & Szegedy 2015. In training μ and σ² are those of the batch, and running
+    statistics follow them: r ← r + momentum · (batch's − r), with the unbiased variance
+    n/(n−1) σ². In prediction (``eval()``) the running statistics are used. δ = Jᵀ∇ℒ:
+    every sample of the batch moves μ and σ².
+
+    A batch of one sample (and L = 1) has no variance. Then y = β, no gradient reaches
+    x, and the running statistics stay as they are; so the last batch of an epoch may
+    have one row. Where the shape is known beforehand there is a warning.
+
+    μ takes a bias of the layer in front along, so leave that out:
+    ``nn.Linear(…, bias=False)``. Its gradient is 0 but for rounding, which Adam
+    magnifies to whole steps; the running mean then lags behind a bias that drifts.
+
+    Args:
+        num_features: the number of features C.
+        eps: ε.
+        momentum: how far running statistics move a batch; None averages all batches.
+        affine: whether there are γ (``weight``, starts at 1) and β (``bias``, 0).
+        track_running_stats: whether there are running statistics; without them the
+            batch's are used in prediction too.
+        dtype: of parameters and statistics.
+
+    Shapes:
+        (N, C), or (N, C, L); parameters and statistics (C,).
+
+    Buffers ``running_mean``, ``running_var`` and ``num_batches_tracked`` are in the
+    ``state_dict`` under PyTorch's names.
+
+    >>> import chainrule as cr
+    >>> norm = cr.nn.BatchNorm1d(1, eps=0.0, affine=False)
+    >>> norm(cr.tensor([[1.0], [3.0]])), norm.running_mean
+    (tensor([[-1.],
+            [ 1.]]), tensor([0.2]))
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        *,
+        dtype: str = "float32",
+    ) -> None:
+        positive("BatchNorm1d", num_features=num_features)
+        if momentum is not None and not 0 <= momentum <= 1:
+            raise ArgumentError(
+                "BatchNorm1d's momentum is a share.",
+                expected="0 ≤ momentum ≤ 1, or None for the average of all batches",
+                got=repr(momentum),
+            )
+        self.num_features, self.eps, self.momentum = num_features, float(eps), momentum
+        self.affine, self.track_running_stats = affine, track_running_stats
+        self.dtype = as_dtype(dtype)
+        zeros = np.zeros(num_features, self.dtype.numpy)
+        ones = np.ones(num_features, self.dtype.numpy)
+        self.weight = Parameter(ones) if affine else None
+        self.bias = Parameter(zeros) if affine else None
+        self.running_mean = Tensor(zeros) if track_running_stats else None
+        self.running_var = Tensor(ones) if track_running_stats else None
+        counter = np.zeros((), np.int64)
+        self.num_batches_tracked = Tensor(counter) if track_running_stats else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """With the batch's statistics in training, with the running ones otherwise."""
+        x = _floating("BatchNorm1d", x, self.weight, self.dtype.name)
+        if x.ndim not in (2, 3) or x.shape[1] != self.num_features:
+            raise ShapeError(
+                f"{functional.place('BatchNorm1d')} cannot normalise its input.",
+                expected=f"(N, {self.num_features}) or (N, {self.num_features}, L)",
+                got=show(x.shape),
+                fix=f"build nn.BatchNorm1d({x.shape[1] if x.ndim > 1 else '…'})",
+            )
+        return functional.batch_norm(
+            x,
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            self.training,
+            self._rate(x),
+            self.eps,
+        )
+
+    def _rate(self, x: Tensor) -> float | Tensor:
+        """How far the running statistics move; the batch is counted."""
+        counter = self.num_batches_tracked
+        if not self.training or counter is None:
+            return 0.0
+        values = size_of((x.shape[0], *x.shape[2:]))
+        if isinstance(values, Size):
+            counter.copy_(counter + (count_of(values, x.dtype) > 1).astype("int64"))
+        elif values > 1:
+            counter.copy_(counter + 1)
+        if self.momentum is not None:
+            return self.momentum
+        return 1.0 / maximum(counter.astype(x.dtype), 1.0)
+
+    def settings(self) -> dict[str, Any]:
+        """All arguments; the dtype where it is not float32."""
+        return {
+            "num_features": self.num_features,
+            "eps": self.eps,
+            "momentum": self.momentum,
+            "affine": self.affine,
+            "track_running_stats": self.track_running_stats,
+            **dtype_setting(self.dtype),
+        }
+
+
+def _floating(kind: str, x: Any, weight: Tensor | None, dtype: str) -> Tensor:
+    """``x`` in the layer's dtype: integers are converted, other floats refused."""
+    x = as_tensor(x)
+    if x.dtype.is_float and x.dtype.name != dtype:
+        raise DTypeError(
+            f"{functional.place(kind)} and its input have different dtypes.",
+            expected=dtype,
+            got=x.dtype.name,
+            fix=f"x.astype('{dtype}'), or nn.{kind}(…, dtype='{x.dtype.name}')",
+        )
+    return x.astype(dtype)
+
+
+class _Scaling(Module):
+    """Mean and standard deviation of each feature, read off data once."""
+
+    def __init__(self, num_features: int, *, dtype: str = "float32") -> None:
+        positive(type(self).__name__, num_features=num_features)
+        self.num_features, self.dtype = num_features, as_dtype(dtype)
+        self.mean = Tensor(np.zeros(num_features, self.dtype.numpy))
+        self.std = Tensor(np.ones(num_features, self.dtype.numpy))
+
+    @classmethod
+    def of(cls, data: Any, *, dtype: str = "float32") -> Any:
+        """The layer with the mean and standard deviation of each column of ``data``.
+
+        Args:
+            data: (n, C), or (n,) for one feature. A column of equal numbers gets the
+                standard deviation 1, so that it becomes 0 and not NaN.
+            dtype: of what the layer returns.
+
+        Raises:
+            ShapeError: no rows, or more than two axes.
+            NonFiniteError: NaN or an infinity, with its row and column.
+        """
+        array = as_tensor(data).numpy().astype(np.float64)
+        array = array[:, None] if array.ndim == 1 else array
+        if array.ndim != 2 or not array.size:
+            raise ShapeError(
+                f"{cls.__name__}.of reads columns of numbers.",
+                expected="shape (n, features) with at least one row",
+                got=show(array.shape),
+                fix="x.reshape(len(x), -1)",
+            )
+        _refuse_non_finite(cls.__name__, array)
+        made = cls(array.shape[1], dtype=dtype)
+        mean, std = array.mean(axis=0), array.std(axis=0)
+        constant = array.max(axis=0) == array.min(axis=0)
+        made.mean.copy_(np.where(constant, array[0], mean))
+        made.std.copy_(np.where(constant, 1.0, std))
+        return made
+
+    def _check(self, x: Any) -> Tensor:
+        x = as_tensor(x)
+        if not x.shape or x.shape[-1] != self.num_features:
+            raise ShapeError(
+                f"{functional.place(type(self).__name__)} was made for other data.",
+                expected=f"a last axis of {self.num_features}",
+                got=show(x.shape),
+                fix=f"nn.{type(self).__name__}.of(the data that the model trains on)",
+            )
+        wide = promote(x.dtype, self.dtype) if x.dtype.is_float else self.dtype
+        return x.astype(wide)
+
+    def settings(self) -> dict[str, Any]:
+        """The number of features, and the dtype where it is not float32."""
+        return {"num_features": self.num_features, **dtype_setting(self.dtype)}
+
+
+class Standardize(_Scaling):
+    """x ↦ (x − mean)/std, feature by feature, as the first layer of a network.
+
+    The two are buffers (``mean``, ``std``): kept with the model, not trained. So the
+    network takes data as they were measured, and a checkpoint is complete.
+
+    Args:
+        num_features: the size of the last axis; :meth:`of` reads it off data.
+        dtype: of the result, that of the next layer. Data of another dtype are
+            standardised in the wider of the two before they are converted.
+
+    >>> import chainrule as cr
+    >>> cr.nn.Standardize.of([[1.0, 5.0], [3.0, 5.0]])(cr.tensor([[4.0, 6.0]]))
+    tensor([[2., 1.]])
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(x − mean)/std."""
+        x = self._check(x)
+        return ((x - self.mean) / self.std).astype(self.dtype)
+
+
+class Unstandardize(_Scaling):
+    """z ↦ z · std + mean: the last layer of a regression whose targets have any scale.
+
+    The network in front of it predicts standardised targets; losses and metrics see
+    them in their own unit.
+
+    >>> import chainrule as cr
+    >>> cr.nn.Unstandardize.of([100.0, 300.0])(cr.tensor([[0.5]]))
+    tensor([[250.]])
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """z · std + mean."""
+        x = self._check(x)
+        return (x * self.std + self.mean).astype(self.dtype)
+
+
+def _refuse_non_finite(name: str, array: Array) -> None:
+    bad = np.argwhere(~np.isfinite(array))
+    if len(bad):
+        row, column = (int(i) for i in bad[0])
+        raise NonFiniteError(
+            f"{name}.of needs finite numbers.",
+            expected="no NaN and no infinity",
+            got=f"{array[row, column]} in row {row}, column {column}",
+            fix="drop the row, or fill the gap before",
+        )

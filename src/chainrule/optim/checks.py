@@ -1,0 +1,127 @@
+"""Numbers that optimisers and schedules take, checked once and in one place."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from numbers import Integral, Real
+from typing import Any
+
+from chainrule.errors import ArgumentError, nearest, warn
+
+
+def real(name: str, value: Any, *, least: float | None = None) -> float:
+    """``value`` as a finite number, of at least ``least``."""
+    number = _number(value)
+    if not math.isfinite(number) or (least is not None and number < least):
+        raise ArgumentError(
+            f"{name} must be a finite number.",
+            expected=f"{name} = 0.1" if least is None else f"{name} ≥ {least:g}",
+            got=f"{name}={value!r:.80}",
+        )
+    return number
+
+
+def above_zero(name: str, value: Any) -> float:
+    """``value`` as a number > 0; infinity will do."""
+    number = _number(value)
+    if not number > 0:
+        raise ArgumentError(
+            f"{name} must be a positive number.",
+            expected=f"{name} > 0",
+            got=f"{name}={value!r:.80}",
+        )
+    return number
+
+
+def share(name: str, value: Any, what: str) -> float:
+    """``value`` as a share of ``what`` that is kept: 0 ≤ value < 1."""
+    number = _number(value)
+    if not 0 <= number < 1:
+        raise ArgumentError(
+            f"{name} is the share of {what} that is kept.",
+            expected=f"0 ≤ {name} < 1",
+            got=f"{name}={value!r:.80}",
+        )
+    return number
+
+
+def _number(value: Any) -> float:
+    """A real number as a float, anything else as NaN, which no range has in it."""
+    if not isinstance(value, Real) or isinstance(value, bool):
+        return math.nan
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+
+
+def whole(name: str, value: Any, *, least: int = 1) -> int:
+    """``value`` as a whole number of at least ``least``."""
+    good = isinstance(value, Integral) and not isinstance(value, bool)
+    if not good or value < least:
+        raise ArgumentError(
+            f"{name} must be a whole number.",
+            expected=f"{name} ≥ {least}",
+            got=f"{name}={value!r:.80}",
+        )
+    return int(value)
+
+
+def truth(name: str, value: Any) -> bool:
+    """``value`` as True or False."""
+    if not isinstance(value, bool):
+        raise ArgumentError(
+            f"{name} is either on or off.",
+            expected=f"{name}=True or {name}=False",
+            got=f"{name}={value!r:.80}",
+        )
+    return value
+
+
+def one_of(name: str, value: Any, known: Iterable[str]) -> str:
+    """``value``, which must be one of the ``known`` names."""
+    known = list(known)
+    if not isinstance(value, str) or value not in known:
+        near = nearest(value, known) if isinstance(value, str) else None
+        raise ArgumentError(
+            f"{name} has no such choice.",
+            expected=" or ".join(f"{name}={k!r}" for k in known),
+            got=f"{name}={value!r:.80}",
+            fix=f"did you mean {near!r}?" if near else None,
+        )
+    return value
+
+
+def known_names(what: str, given: Iterable[Any], known: Iterable[str]) -> None:
+    """Refuse a name that is not among the known ones, with the nearest of them."""
+    known = list(known)
+    for name in given:
+        if name not in known:
+            near = nearest(name, known) if isinstance(name, str) else None
+            raise ArgumentError(
+                f"{what} called {name!r} is not known.",
+                expected="one of " + ", ".join(known),
+                got=repr(name),
+                fix=f"did you mean {near!r}?" if near else None,
+            )
+
+
+def rate(value: Any, name: str = "lr") -> float:
+    """``value`` as a learning rate: finite; zero and less only with a warning."""
+    number = _number(value)
+    if not math.isfinite(number):
+        raise ArgumentError(
+            "A learning rate is a finite number.",
+            expected=f"for example {name}=1e-3",
+            got=f"{name}={value!r:.80}",
+        )
+    if number <= 0:
+        happens = "climbs the loss" if number < 0 else "leaves the weights as they are"
+        warn(
+            f"With a learning rate of {number:g} every step {happens}.",
+            expected=f"{name} > 0",
+            got=f"{name}={number:g}",
+            fix=f"keep it if that is what you want to see; else {name}=1e-3",
+        )
+    return number

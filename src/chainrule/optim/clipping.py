@@ -1,0 +1,131 @@
+"""Gradient clipping: by value, and by the norm of all gradients together.
+
+    g ← max(−c, min(c, g))                      element by element
+    g ← g · min(1, c / (‖g‖ + 10⁻⁶))            ‖g‖² = the sum over all parameters
+
+An optimiser clips within its ``step()`` where it has ``clip_value=`` or ``clip_norm=``;
+the functions here do the same to the gradients of a loop of your own. Clipping holds an
+explosion of gradients back; it does nothing against their vanishing.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from chainrule.errors import ArgumentError
+from chainrule.graph.build import no_grad, role
+from chainrule.graph.node import Value
+from chainrule.graph.types import DType
+from chainrule.optim.checks import above_zero
+from chainrule.primitives import updates
+from chainrule.primitives.elementwise import add, convert, mul, sqrt
+from chainrule.primitives.movement import broadcast_to
+from chainrule.tensor import Tensor, as_tensor, wrap
+
+
+def widest(gradients: Sequence[Value]) -> DType:
+    """The dtype that the norm of these gradients has."""
+    return max((g.dtype for g in gradients), key=lambda dtype: dtype.itemsize)
+
+
+def total_norm(gradients: Sequence[Value]) -> Value:
+    """‖g‖ of all gradients taken together.
+
+    The squares of each gradient are added up by the engine's rule for its shape, and
+    these sums one after the other in the order given.
+    """
+    dtype = widest(gradients)
+    squares = [as_dtype(updates.sum_of_squares(g), dtype) for g in gradients]
+    return sqrt(functools.reduce(add, squares))
+
+
+def as_dtype(value: Value, dtype: DType) -> Value:
+    """The value in another dtype, or itself."""
+    return value if value.dtype is dtype else convert(value, dtype=dtype)
+
+
+def clip_grad_norm_(
+    parameters: Tensor | Iterable[Tensor], max_norm: float | Tensor
+) -> Tensor:
+    """Scale all gradients so that their norm is at most ``max_norm``.
+
+        g ← g · min(1, max_norm / (‖g‖ + 10⁻⁶))
+
+    Args:
+        parameters: a tensor or several; those without a gradient do not count. Their
+            ``.grad`` becomes the scaled one.
+        max_norm: the limit, > 0. In a compiled function a number is a constant of the
+            graph; a tensor (an argument) may change without compiling anew.
+
+    Returns:
+        ‖g‖ before clipping. With NaN in a gradient it is NaN, and then so are all
+        gradients; with infinity it is infinite, and they are 0 or NaN.
+
+    Source: Pascanu, Mikolov & Bengio 2013, algorithm 1; PyTorch's ``clip_grad_norm_``.
+
+    >>> import chainrule as cr
+    >>> w = cr.tensor([3.0, 4.0], requires_grad=True)
+    >>> (w * w / 2).sum().backward()
+    >>> cr.optim.clip_grad_norm_(w, max_norm=1.0)
+    tensor(5.)
+    >>> [round(g, 4) for g in w.grad.tolist()]
+    [0.6, 0.8]
+    """
+    held = _with_gradients(parameters)
+    if not held:
+        return Tensor(np.float32(0.0))
+    with no_grad(), role("update"):
+        gradients = [p.grad.value for p in held if p.grad is not None]
+        norm = total_norm(gradients)
+        factor = updates.clip_factor(norm, _limit("max_norm", max_norm, norm.dtype))
+        for p, g in zip(held, gradients, strict=True):
+            scale = broadcast_to(as_dtype(factor, g.dtype), shape=g.shape)
+            p.grad = wrap(mul(scale, g))
+        return wrap(norm)
+
+
+def clip_grad_value_(
+    parameters: Tensor | Iterable[Tensor], clip_value: float | Tensor
+) -> None:
+    """Bring every element of every gradient into [−clip_value, clip_value].
+
+    Args:
+        parameters: a tensor or several; their ``.grad`` becomes the clipped one.
+        clip_value: the limit, > 0; see :func:`clip_grad_norm_`.
+
+    Source: Mikolov 2012, section 3.2.2; PyTorch's ``clip_grad_value_``. NaN stays NaN.
+
+    >>> import chainrule as cr
+    >>> w = cr.tensor([3.0, -0.25], requires_grad=True)
+    >>> (w * w / 2).sum().backward()
+    >>> cr.optim.clip_grad_value_([w], clip_value=1.0)
+    >>> w.grad
+    tensor([ 1.  , -0.25])
+    """
+    with no_grad(), role("update"):
+        for p in _with_gradients(parameters):
+            assert p.grad is not None
+            g = p.grad.value
+            limit = _limit("clip_value", clip_value, g.dtype)
+            p.grad = wrap(updates.clip_value(g, limit))
+
+
+def _with_gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
+    given = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    for p in given:
+        if not isinstance(p, Tensor):
+            raise ArgumentError(
+                "Clipping works on the gradients of parameters.",
+                expected="model.parameters()",
+                got=repr(p)[:80],
+            )
+    return [p for p in given if p.grad is not None]
+
+
+def _limit(name: str, given: float | Tensor, dtype: DType) -> Value:
+    if isinstance(given, Tensor):
+        return as_dtype(given.value, dtype)
+    return as_tensor(np.asarray(above_zero(name, given), dtype.numpy)).value

@@ -1,0 +1,171 @@
+"""What a learning-rate schedule is, and the constant one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from chainrule.errors import ArgumentError
+from chainrule.graph.node import Array
+from chainrule.optim.checks import one_of, rate, whole
+
+
+class Schedule:
+    """The learning rate η as a function of the update; this one is constant.
+
+    Schedules are functions: ``schedule(t)`` is η of update number t, counted from 0.
+    A Trainer tells them how long the run is (:meth:`bind`) and what came out of each
+    epoch (:meth:`observe`); in a loop of your own do the same where a schedule needs
+    it. The optimiser asks for the rate by itself: there is no ``scheduler.step()``.
+
+    Args:
+        lr: η. Zero and negative rates are allowed, with a warning.
+
+    Raises:
+        ArgumentError: η is not a finite number.
+
+    >>> Schedule(0.1)(5)
+    0.1
+    """
+
+    #: Number of updates after which the schedule has nothing to say; None: never.
+    total_steps: int | None = None
+    #: The key of ``history.epochs`` that the schedule watches, where it watches one.
+    monitor: str | None = None
+
+    def __init__(self, lr: float) -> None:
+        self.lr = rate(lr)
+
+    def __call__(self, step: int) -> float:
+        """η at update ``step``, counted from 0."""
+        return self.lr
+
+    def bind(
+        self,
+        total_steps: int | None,
+        steps_per_epoch: int | None = None,
+        *,
+        first: int = 0,
+    ) -> None:
+        """Learn how long the run will be; a constant rate does not care.
+
+        Args:
+            total_steps: updates until the end of the run, those of earlier runs
+                included; None where nobody knows.
+            steps_per_epoch: updates an epoch; None where nobody knows.
+            first: updates that were made before this run.
+        """
+
+    def observe(self, row: Mapping[str, Any]) -> None:
+        """Take note of what came out of an epoch, a row of ``history.epochs``."""
+
+    def arguments(self) -> dict[str, Any]:
+        """The arguments that make such a schedule anew, JSON-able."""
+        return {"lr": self.lr}
+
+    def state(self) -> dict[str, Any]:
+        """What the schedule has learnt since it was made, JSON-able."""
+        return {}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Take over what :meth:`state` gave."""
+
+    def settings(self) -> Any:
+        """The arguments and the state, JSON-able: a schedule goes on from them.
+
+        ``chainrule.optim.build_schedule`` makes the schedule again. A constant rate
+        is its number.
+        """
+        if type(self) is Schedule:
+            return self.lr
+        made = {"name": type(self).__name__, **self.arguments()}
+        state = self.state()
+        return made | ({"state": state} if state else {})
+
+    def values(self, n: int) -> Array:
+        """The rates of the first n updates, for a table or a plot.
+
+        >>> Schedule(0.5).values(3)
+        array([0.5, 0.5, 0.5])
+        """
+        return np.array([self(step) for step in range(n)], np.float64)
+
+    def __repr__(self) -> str:
+        told = {k: v for k, v in self.arguments().items() if v is not None}
+        inner = ", ".join(f"{k}={v!r}" for k, v in told.items())
+        return f"{type(self).__name__}({inner})"
+
+
+class CountedSchedule(Schedule):
+    """A schedule that counts epochs, or updates.
+
+    Args:
+        lr: η at the start.
+        unit: what it counts: ``"epoch"``, as PyTorch's users do, or ``"step"``.
+        steps_per_epoch: updates an epoch; a Trainer fills it in.
+    """
+
+    def __init__(self, lr: float, unit: str, steps_per_epoch: int | None) -> None:
+        super().__init__(lr)
+        self.unit = one_of("unit", unit, ("epoch", "step"))
+        if steps_per_epoch is not None:
+            steps_per_epoch = whole("steps_per_epoch", steps_per_epoch)
+        self.steps_per_epoch = steps_per_epoch
+        #: (an update, its epoch, updates an epoch from there on)
+        self._mark: tuple[int, int, int] | None = None
+        if steps_per_epoch is not None:
+            self._mark = (0, 0, steps_per_epoch)
+
+    def bind(
+        self,
+        total_steps: int | None,
+        steps_per_epoch: int | None = None,
+        *,
+        first: int = 0,
+    ) -> None:
+        """Learn how many updates an epoch has, unless that was given.
+
+        A later run may have other batches: the epochs so far stay counted as they
+        were. An epoch that was cut short counts as one.
+        """
+        if steps_per_epoch is None or self.steps_per_epoch is not None:
+            return
+        start, epoch, length = self._mark or (0, 0, steps_per_epoch)
+        self._mark = (first, epoch - (start - first) // length, steps_per_epoch)
+
+    def count(self, step: int) -> int:
+        """The epochs (or updates) that lie before update ``step``."""
+        if self.unit == "step":
+            return step
+        if self._mark is None:
+            name = type(self).__name__
+            raise ArgumentError(
+                f"{name} counts epochs and does not know how many updates one has.",
+                expected="steps_per_epoch, which a Trainer fills in",
+                got="None",
+                fix=f"in a loop of your own: {name}(…, steps_per_epoch=len(batches)), "
+                f'or count updates: {name}(…, unit="step")',
+            )
+        start, epoch, length = self._mark
+        return max(0, epoch + (step - start) // length)
+
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of this class alone."""
+        return {"unit": self.unit, "steps_per_epoch": self.steps_per_epoch}
+
+    def state(self) -> dict[str, Any]:
+        """Where the count of epochs stands."""
+        known = self.unit == "epoch" and self.steps_per_epoch is None and self._mark
+        return {"mark": list(known)} if known else {}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Take over the count."""
+        if "mark" in state:
+            start, epoch, length = state["mark"]
+            self._mark = (
+                whole("start", start, least=0),
+                whole("epoch", epoch, least=0),
+                whole("steps_per_epoch", length),
+            )

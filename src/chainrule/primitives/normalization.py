@@ -1,0 +1,187 @@
+"""Regions: normalisation, which makes activations of mean 0 and variance 1.
+
+    x̂ = (x − μ) / √(σ² + ε),    y = γ ⊙ x̂ + β
+
+The two differ in what μ and σ² are taken over: layer normalisation over the features of
+one sample, batch normalisation over the samples for one feature. σ² is the mean of
+(x − μ)², the biased variance. Neither is elementwise, so δ = Jᵀ∇ℒ:
+
+    ∂ℒ/∂x = (ĝ − mean ĝ − x̂ ⊙ mean(ĝ ⊙ x̂)) / √(σ² + ε),    ĝ = γ ⊙ ∂ℒ/∂y.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from chainrule.errors import ShapeError
+from chainrule.graph.build import constant
+from chainrule.graph.node import Value
+from chainrule.graph.primitive import Case, Cotangent, region
+from chainrule.graph.types import Dim, Size, size_of
+from chainrule.primitives.elementwise import add, div, mul, sqrt, sub
+from chainrule.primitives.movement import broadcast_to, reshape, size
+from chainrule.primitives.reduce import expand, reduce_sum
+from chainrule.primitives.rules import full_like, need_axes, show
+
+_FORMULA = r"{1} \odot \frac{{{0} - \mu}}{{\sqrt{{\sigma^2 + \varepsilon}}}} + {2}"
+
+Axes = tuple[int, ...]
+Cotangents = tuple[Value]
+Outputs = tuple[Value]
+Inputs = tuple[Value, Value, Value]
+
+
+def count(x: Value, axes: Axes) -> Value:
+    """The number of elements along ``axes``, as a scalar; it may contain N."""
+    total: Dim = size_of(tuple(x.shape[a] for a in axes))
+    if isinstance(total, Size):
+        return size(dim=total, dtype=x.dtype)
+    return constant(float(total), x.dtype)
+
+
+def mean(x: Value, axes: Axes) -> Value:
+    """The mean over ``axes``, which it drops."""
+    total = reduce_sum(x, axes=axes)
+    return div(total, broadcast_to(count(x, axes), shape=total.shape))
+
+
+def moments(x: Value, axes: Axes) -> tuple[Value, Value, Value]:
+    """μ over ``axes``, the deviations x − μ, and the sum of their squares."""
+    need_axes("normalisation", axes, len(x.shape))
+    mu = mean(x, axes)
+    deviations = sub(x, expand(mu, x, axes))
+    return mu, deviations, reduce_sum(mul(deviations, deviations), axes=axes)
+
+
+def _normalised(x: Value, axes: Axes, eps: float) -> tuple[Value, Value]:
+    """x̂, and √(σ² + ε) in the shape of x."""
+    _, deviations, squares = moments(x, axes)
+    variance = div(squares, broadcast_to(count(x, axes), shape=squares.shape))
+    deviation = sqrt(add(variance, full_like(variance, eps)))
+    deviation = expand(deviation, x, axes)
+    return div(deviations, deviation), deviation
+
+
+def _spread(name: str, parameter: Value, x: Value, along: Axes) -> Value:
+    """γ or β, whose axes are ``along`` of x, in the shape of x."""
+    wanted = tuple(x.shape[a] for a in along)
+    if parameter.shape != wanted:
+        raise ShapeError(
+            f"{name} scales and shifts with one number for each feature.",
+            expected=f"γ and β of shape {show(wanted)}",
+            got=show(parameter.shape),
+        )
+    kept = tuple(d if a in along else 1 for a, d in enumerate(x.shape))
+    return broadcast_to(reshape(parameter, shape=kept), shape=x.shape)
+
+
+def _others(x: Value, axes: Axes) -> Axes:
+    return tuple(a for a in range(len(x.shape)) if a not in axes)
+
+
+def _normalise(name: str, inputs: Inputs, axes: Axes, along: Axes, eps: float) -> Value:
+    x, gamma, beta = inputs
+    normalised, _ = _normalised(x, axes, eps)
+    scaled = mul(_spread(name, gamma, x, along), normalised)
+    return add(scaled, _spread(name, beta, x, along))
+
+
+@region(
+    "normalised_pullback",
+    formula=r"J_{{\hat{{x}}}}^T {0}",
+    source="Ioffe & Szegedy 2015, section 3: the chain rule through μ and σ²",
+    cases=(
+        Case(("f[6,3]", "f[6,3]"), {"axes": (0,), "eps": 1e-5}),
+        Case(("f[2,3,5]", "f[2,3,5]"), {"axes": (1, 2), "eps": 1e-3}),
+    ),
+)
+def normalised_pullback(g: Value, x: Value, axes: Axes, eps: float) -> Value:
+    """(g − mean g − x̂ ⊙ mean(g ⊙ x̂)) / √(σ² + ε), where g is ∂ℒ/∂x̂."""
+    normalised, deviation = _normalised(x, axes, eps)
+    centre = expand(mean(g, axes), x, axes)
+    turn = expand(mean(mul(g, normalised), axes), x, axes)
+    return div(sub(sub(g, centre), mul(normalised, turn)), deviation)
+
+
+def _normalise_vjp(
+    name: str,
+    g: Value,
+    inputs: Inputs,
+    needed: Sequence[bool],
+    axes: Axes,
+    along: Axes,
+    eps: float,
+) -> Sequence[Cotangent]:
+    """δ = Jᵀ∇ℒ as above; ∂ℒ/∂γ and ∂ℒ/∂β are sums over all that share them."""
+    x, gamma, _ = inputs
+    over = _others(x, along)
+    back: list[Cotangent] = [None, None, None]
+    if needed[0]:
+        scaled = mul(_spread(name, gamma, x, along), g)
+        back[0] = normalised_pullback(scaled, x, axes=axes, eps=eps)
+    if needed[1]:
+        normalised, _ = _normalised(x, axes, eps)
+        back[1] = reduce_sum(mul(g, normalised), axes=over)
+    if needed[2]:
+        back[2] = reduce_sum(g, axes=over)
+    return back
+
+
+def _layer_norm_vjp(
+    gs: Cotangents,
+    ys: Outputs,
+    inputs: Inputs,
+    needed: Sequence[bool],
+    *,
+    axes: Axes,
+    eps: float,
+) -> Sequence[Cotangent]:
+    return _normalise_vjp("layer_norm", gs[0], inputs, needed, axes, axes, eps)
+
+
+@region(
+    "layer_norm",
+    vjp=_layer_norm_vjp,
+    formula=_FORMULA,
+    source="Ba, Kiros & Hinton 2016, Layer normalization",
+    cases=(
+        Case(("f[4,7]", "f[7]", "f[7]"), {"axes": (1,), "eps": 1e-5}),
+        Case(("f[2,3,5]", "f[3,5]", "f[3,5]"), {"axes": (1, 2), "eps": 1e-5}),
+        Case(("f[2,3,5]", "f[5]", "f[5]"), {"axes": (2,), "eps": 1e-3}),
+        Case(("f[6]", "f[6]", "f[6]"), {"axes": (0,), "eps": 1e-5}),
+        Case(("f[0,3]", "f[3]", "f[3]"), {"axes": (1,), "eps": 1e-5}),
+    ),
+)
+def layer_norm(x: Value, gamma: Value, beta: Value, axes: Axes, eps: float) -> Value:
+    """γ ⊙ (x − μ)/√(σ² + ε) + β, with μ and σ² over ``axes``, those of γ and β too."""
+    return _normalise("layer_norm", (x, gamma, beta), axes, axes, eps)
+
+
+def _batch_norm_vjp(
+    gs: Cotangents,
+    ys: Outputs,
+    inputs: Inputs,
+    needed: Sequence[bool],
+    *,
+    axes: Axes,
+    eps: float,
+) -> Sequence[Cotangent]:
+    along = _others(inputs[0], axes)
+    return _normalise_vjp("batch_norm", gs[0], inputs, needed, axes, along, eps)
+
+
+@region(
+    "batch_norm",
+    vjp=_batch_norm_vjp,
+    formula=_FORMULA,
+    source="Ioffe & Szegedy 2015, algorithm 1: μ and σ² of the batch, for each feature",
+    cases=(
+        Case(("f[6,3]", "f[3]", "f[3]"), {"axes": (0,), "eps": 1e-5}),
+        Case(("f[4,3,5]", "f[3]", "f[3]"), {"axes": (0, 2), "eps": 1e-5}),
+        Case(("f[67,5]", "f[5]", "f[5]"), {"axes": (0,), "eps": 1e-3}),
+    ),
+)
+def batch_norm(x: Value, gamma: Value, beta: Value, axes: Axes, eps: float) -> Value:
+    """γ ⊙ (x − μ)/√(σ² + ε) + β, μ and σ² over ``axes``, γ and β along the others."""
+    along = _others(x, axes)
+    return _normalise("batch_norm", (x, gamma, beta), axes, along, eps)

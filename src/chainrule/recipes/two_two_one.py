@@ -1,0 +1,191 @@
+"""The network of 3.2.2, two inputs, two sigmoid neurons, one output, with every number.
+
+    x = (1, ½), y = 1, η = 0.5     numbers of our own; the book gives none
+    ℒ = ½(ŷ − y)²                  the loss of 3.7
+
+`cr.explain` prints one pass forward and back: z⁽ˡ⁾, a⁽ˡ⁾, ŷ, ℒ, δ⁽ˡ⁾, ∂ℒ/∂W⁽ˡ⁾ and
+∂ℒ/∂b⁽ˡ⁾, each with its formula. Then one step of gradient descent (3.4.3) is done three
+times: by hand, from the numbers just printed; by the optimiser, after a `backward()`;
+and by a Trainer, whose whole step is one compiled graph. What to look at: the three
+give the same weights, and the loss falls by nearly as much as the gradient promised.
+
+    chainrule train two-two-one
+    python -m chainrule.recipes.two_two_one
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import chainrule as cr
+from chainrule import nn, optim
+
+SUMMARY = "3.2.2 with every number: one pass forward and back, one step of descent"
+LR = 0.5
+X, Y = np.array([[1.0, 0.5]]), np.array([[1.0]])  # one sample; in memory it is a row
+START = {
+    "0.weight": np.array([[0.1, 0.4], [-0.2, 0.3]]),
+    "0.bias": np.array([0.1, -0.1]),
+    "2.weight": np.array([[0.5, -0.6]]),
+    "2.bias": np.array([0.2]),
+}
+#: Weights are equal up to rounding where they differ by no more than this.
+EQUAL = 1e-15
+
+
+def network() -> nn.Module:
+    """The network with the weights that it starts from."""
+    model = nn.Sequential(
+        nn.Linear(2, 2, dtype="float64"),
+        nn.Sigmoid(),
+        nn.Linear(2, 1, dtype="float64"),
+        nn.Sigmoid(),
+    )
+    model.load_state_dict(START)
+    return model
+
+
+# -- one step, in three ways -----------------------------------------------------------
+
+
+def by_hand(explanation: Any, lr: float) -> dict[str, np.ndarray]:
+    """W ← W − η ∂ℒ/∂W and b ← b − η ∂ℒ/∂b (3.4.3), printed with their numbers."""
+    new = {}
+    for layer in reversed(explanation.layers):
+        steps = {"W": (layer.weight_name, layer.W, layer.dW)}
+        steps["b"] = (layer.bias_name, layer.b, layer.db)
+        for letter, (name, θ, gradient) in steps.items():
+            new[name] = (θ - lr * gradient).reshape(START[name].shape)
+            symbol = layer.symbols[letter]
+            print(f"  {symbol} ← {symbol} − η ∂ℒ/∂{symbol}")
+            put(
+                f"  {' ' * len(symbol)} = ",
+                θ,
+                f" − {lr:g} · ",
+                gradient,
+                " = ",
+                θ - lr * gradient,
+            )
+    return new
+
+
+def by_optimizer(lr: float) -> dict[str, np.ndarray]:
+    """The step as one writes it with eager tensors."""
+    model, loss = network(), nn.HalfSquaredErrorLoss()
+    optimizer = optim.SGD(model.parameters(), lr=lr)
+    x, y = cr.tensor(X, dtype="float64"), cr.tensor(Y, dtype="float64")
+    loss(model(x), y).backward()
+    optimizer.step()
+    return model.state_dict()
+
+
+def by_trainer(lr: float, engine: str, threads: int | None) -> dict[str, np.ndarray]:
+    """The step as a Trainer runs it: one epoch over one sample."""
+    model = network()
+    trainer = cr.Trainer(
+        model,
+        loss=nn.HalfSquaredErrorLoss(),
+        optimizer=optim.SGD(lr=lr),
+        engine=engine,
+        threads=threads,
+    )
+    trainer.fit(cr.data.Dataset(X, Y), epochs=1, batch_size=1, progress=False)
+    return model.state_dict()
+
+
+def put(*pieces: str | np.ndarray) -> None:
+    """Print text and matrices side by side."""
+    blocks = [[p] if isinstance(p, str) else matrix(p) for p in pieces]
+    for i in range(max(map(len, blocks))):
+        print("".join(b[i] if i < len(b) else " " * len(b[0]) for b in blocks).rstrip())
+
+
+def matrix(values: np.ndarray) -> list[str]:
+    """The lines of a matrix in brackets; a single number has none."""
+    if values.size == 1:
+        return [f"{values.item():.6f}"]
+    rows = ["  ".join(f"{v:9.6f}" for v in row) for row in np.atleast_2d(values)]
+    if len(rows) == 1:
+        return [f"[{rows[0]}]"]
+    brackets = ["⎡⎤", *["⎢⎥"] * (len(rows) - 2), "⎣⎦"]
+    return [f"{left}{row}{right}" for (left, right), row in zip(brackets, rows)]
+
+
+# -- the whole -------------------------------------------------------------------------
+
+
+def run(
+    *,
+    seed: int = 0,
+    engine: str = "auto",
+    threads: int | None = None,
+    out: Path | None = None,
+    lr: float = LR,
+) -> dict[str, Any]:
+    """Print every number, take one step in three ways, and compare them.
+
+    Args:
+        seed: unused; nothing here is random.
+        engine: what the Trainer computes with.
+        threads: of the native engine.
+        out: unused; there is nothing to draw.
+        lr: η.
+    """
+    loss = nn.HalfSquaredErrorLoss()
+    before: Any = cr.explain(network(), X, Y, loss)
+    print(before)
+
+    print(f"\n── the update (3.4.3), η = {lr:g} ".ljust(80, "─"))
+    steps = {
+        "by hand": by_hand(before, lr),
+        "by the optimiser": by_optimizer(lr),
+        "by the Trainer": by_trainer(lr, engine, threads),
+    }
+    hand = steps["by hand"]
+    apart = {
+        way: max(float(abs(state[name] - hand[name]).max()) for name in START)
+        for way, state in steps.items()
+    }
+    print("\n── the same step by others ".ljust(80, "─"))
+    for way in ("by the optimiser", "by the Trainer"):
+        print(f"  {way:17} the weights differ from those by hand by {apart[way]:.1e}")
+
+    model = network()
+    model.load_state_dict(hand)
+    after = cr.explain(model, X, Y, loss)
+    squares = sum(
+        float((g**2).sum()) for layer in before.layers for g in (layer.dW, layer.db)
+    )
+    print("\n── after it ".ljust(80, "─"))
+    print(f"  ŷ   {before.predictions.item():.6f} → {after.predictions.item():.6f}")
+    print(f"  ℒ   {before.loss:.6f} → {after.loss:.6f}")
+    print(f"  It fell by {before.loss - after.loss:.6f}. ", end="")
+    print(f"A straight slope would give η ‖∇ℒ‖² = {lr * squares:.6f} (2.6.2).")
+    return {
+        "learning_rate": lr,
+        "prediction": before.predictions.item(),
+        "loss": before.loss,
+        "layers": [
+            {
+                "z": layer.z.ravel().tolist(),
+                "a": layer.a.ravel().tolist(),
+                "delta": layer.delta.ravel().tolist(),
+                "dW": layer.dW.tolist(),
+                "db": layer.db.ravel().tolist(),
+            }
+            for layer in before.layers
+        ],
+        "updated": {name: hand[name].tolist() for name in START},
+        "prediction_after": after.predictions.item(),
+        "loss_after": after.loss,
+        "promised": lr * squares,
+        "difference": max(apart.values()),
+        "equal": max(apart.values()) <= EQUAL,
+    }
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,249 @@
+"""XOR: the single neuron that cannot, and the two layers that can (1.3, 2.8).
+
+Minsky and Papert showed in 1969 that one layer of perceptrons cannot tell when exactly
+one of two inputs is on. What to look at, in this order:
+
+    1   Rosenblatt's rule finds AND and OR in a few passes.
+    2   On XOR its weights come back to where they were. The order of the samples is
+        fixed, so from there everything repeats: it never ends. And no other weights
+        exist, by four inequalities that contradict each other.
+    3   Three perceptrons in two layers do it: XOR is OR and not AND.
+    4   Such layers can be learned from the samples, once the step is replaced by a
+        function that has a derivative: gradient descent on eight tanh neurons.
+
+The regions of both are drawn in the terminal, and into the directory `out` as pictures.
+
+    chainrule train xor
+    chainrule train xor --out pictures
+    python -m chainrule.recipes.xor
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import chainrule as cr
+from chainrule import nn, optim
+from chainrule.training import regions
+
+SUMMARY = "the perceptron that cannot (1.3), the two-layer network that can, drawn"
+X = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)
+LABELS = {
+    "AND": np.array([0, 0, 0, 1]),
+    "OR": np.array([0, 1, 1, 1]),
+    "NAND": np.array([1, 1, 1, 0]),
+    "XOR": np.array([0, 1, 1, 0]),
+}
+HIDDEN = 8
+EPOCHS = 500
+LR = 1.0
+
+# -- 1 and 2: one perceptron -----------------------------------------------------------
+
+
+def learn(name: str) -> tuple[nn.Perceptron, dict[str, Any]]:
+    """Rosenblatt's rule, pass after pass, until a pass begins as an earlier one did."""
+    neuron = nn.Perceptron(2)
+    states, mistakes = [state(neuron)], []
+    while states[-1] not in states[:-1]:
+        mistakes.append(neuron.learn(X, LABELS[name]))
+        states.append(state(neuron))
+    return neuron, {
+        "converged": mistakes[-1] == 0,  # nothing was wrong, so nothing has changed
+        "mistakes": mistakes,
+        "states": states,
+        "repeats": [states.index(states[-1]), len(mistakes)],
+    }
+
+
+def state(neuron: nn.Perceptron) -> list[float]:
+    """w₁, w₂ and b: from 0 and with η = 1 they are whole numbers, so they are exact."""
+    return [*neuron.weight.numpy()[0].tolist(), *neuron.bias.numpy().tolist()]
+
+
+def one_layer() -> tuple[dict[str, nn.Perceptron], dict[str, Any]]:
+    """What a single perceptron can learn, and what it cannot."""
+    print("1  One perceptron, ŷ = step(w₁x₁ + w₂x₂ + b), by Rosenblatt's rule, η = 1\n")
+    neurons, results = {}, {}
+    for name in LABELS:
+        neurons[name], results[name] = learn(name)
+    for name in ("AND", "OR"):
+        w1, w2, b = results[name]["states"][-1]
+        mistakes = ", ".join(map(str, results[name]["mistakes"]))
+        print(f"   {name:3}  mistakes a pass: {mistakes}", end="")
+        print(f"   found: w = ({w1:g}, {w2:g}), b = {b:g}")
+
+    print("\n2  The same on XOR\n")
+    results["XOR"]["cycle"] = show_cycle(neurons["XOR"], results["XOR"])
+    print(
+        "\n   No other weights do it either, for they would have to satisfy\n\n"
+        "     (0,0) and (1,1):  b < 0   and  w₁ + w₂ + b < 0,  so  w₁ + w₂ + 2b < 0\n"
+        "     (0,1) and (1,0):  w₂ + b ≥ 0  and  w₁ + b ≥ 0,   so  w₁ + w₂ + 2b ≥ 0\n"
+        "\n   Its line in the plane, with the four labels:\n"
+    )
+    put_plane(lambda points: neurons["XOR"](points).numpy()[:, 0])
+    return neurons, results
+
+
+def show_cycle(neuron: nn.Perceptron, result: dict[str, Any]) -> list[list[float]]:
+    """Print the passes until one repeats, and that one sample by sample."""
+    labels = LABELS["XOR"]
+    print("   pass  mistakes   w₁  w₂   b   then right")
+    for i, (w1, w2, b) in enumerate(result["states"]):
+        count = ((X @ [w1, w2] + b >= 0) == labels).sum()
+        made = result["mistakes"][i - 1] if i else ""
+        print(f"   {i:4}  {made:8}  {w1:3g} {w2:3g} {b:3g}   {count} of 4")
+    first, last = result["repeats"]
+    print(
+        f"\n   Pass {last} ends with the weights that pass {first} ended with.", end=" "
+    )
+    print("The samples come\n   in the same order each time, so it goes on for ever:\n")
+    print("   sample    y   ŷ   w₁  w₂   b")
+    cycle = [state(neuron)]
+    for i in [*range(4)] * (last - first):
+        ŷ = int(neuron(X[[i]]).item())
+        neuron.learn(X[[i]], labels[[i]])
+        cycle.append(state(neuron))
+        w1, w2, b = cycle[-1]
+        x1, x2 = X[i]
+        print(f"   ({x1:g}, {x2:g})    {labels[i]}   {ŷ}  {w1:3g} {w2:3g} {b:3g}")
+    return cycle
+
+
+# -- 3: three perceptrons --------------------------------------------------------------
+
+
+def two_layers_of_perceptrons(neurons: dict[str, nn.Perceptron]) -> list[int]:
+    """OR and NAND side by side, and AND of the two; returns what they say."""
+    print("\n3  Three perceptrons in two layers: h₁ = OR, h₂ = NAND, ŷ = h₁ AND h₂\n")
+    weights = {name: neuron.state_dict() for name, neuron in neurons.items()}
+    hidden, output = nn.Perceptron(2, 2), nn.Perceptron(2)
+    hidden.load_state_dict(
+        {
+            key: np.concatenate([weights["OR"][key], weights["NAND"][key]])
+            for key in ("weight", "bias")
+        }
+    )
+    output.load_state_dict(weights["AND"])
+    h = hidden(X)
+    y = output(h).numpy()[:, 0].astype(int)
+    print("   x₁ x₂   h₁ h₂   ŷ")
+    for (x1, x2), (h1, h2), ŷ in zip(X, h.numpy(), y):
+        print(f"   {x1:2g} {x2:2g}   {h1:2g} {h2:2g}   {ŷ}")
+    print(
+        "\n   Each was learned by itself, from labels of its own. Nobody has labels for"
+        " hidden\n   neurons, and step′ is 0 wherever it exists: the chain rule carries"
+        " nothing back."
+    )
+    return y.tolist()
+
+
+# -- 4: gradient descent ---------------------------------------------------------------
+
+
+def two_layers(
+    seed: int, engine: str, threads: int | None
+) -> tuple[cr.Trainer, cr.data.Dataset]:
+    """A network with one hidden layer of tanh, trained with all samples at a time."""
+    samples = cr.data.Dataset(X, LABELS["XOR"], name="XOR", classes=2)
+    cr.manual_seed(seed)
+    trainer = cr.Trainer(
+        nn.Sequential(nn.Linear(2, HIDDEN), nn.Tanh(), nn.Linear(HIDDEN, 2)),
+        loss=nn.CrossEntropyLoss(),
+        optimizer=optim.SGD(lr=LR),
+        engine=engine,
+        seed=seed,
+        threads=threads,
+    )
+    trainer.fit(samples, epochs=EPOCHS, batch_size=None, progress=False)
+    return trainer, samples
+
+
+def show_network(trainer: cr.Trainer, samples: cr.data.Dataset) -> dict[str, Any]:
+    """What it has learned."""
+    print(
+        f"\n4  2 → {HIDDEN} tanh → 2 scores, cross-entropy, gradient descent,", end=" "
+    )
+    print(f"η = {LR:g}, {EPOCHS} steps\n")
+    shares = trainer.predict(X, output="probabilities")
+    print("   x₁ x₂   P(ŷ = 1)")
+    for (x1, x2), (_, p) in zip(X, shares):
+        print(f"   {x1:2g} {x2:2g}   {p:.3f}")
+    measured = trainer.evaluate(samples)
+    count = round(4 * measured["accuracy"])
+    print(f"\n   {count} of 4 right, mean loss {measured['loss']:.4f}\n")
+    put_plane(lambda points: trainer.predict(points).argmax(1))
+    return {
+        "hidden": HIDDEN,
+        "epochs": EPOCHS,
+        "probabilities": shares[:, 1].tolist(),
+        "accuracy": measured["accuracy"],
+        "loss": measured["loss"],
+        "engine": trainer.engine,
+    }
+
+
+# -- drawing ---------------------------------------------------------------------------
+
+
+def put_plane(classify: Callable[[np.ndarray], np.ndarray]) -> None:
+    """Draw where a classifier says 1 (▒) and 0 (·), and the labels at the corners."""
+    across, up = np.linspace(-0.5, 1.5, 33), np.linspace(1.5, -0.5, 13)
+    points = np.array([[x1, x2] for x2 in up for x1 in across], np.float32)
+    said = np.asarray(classify(points)).reshape(len(up), len(across))
+    lines = [["▒" if one else "·" for one in line] for line in said]
+    for (x1, x2), label in zip(X, LABELS["XOR"]):
+        lines[int(np.abs(up - x2).argmin())][int(np.abs(across - x1).argmin())] = str(
+            label
+        )
+    for x2, line in zip(up, lines):
+        mark = f"{x2:4.0f}" if x2 in (0, 1) else "    "
+        print(f"   {mark} {''.join(line)}{'  x₂' if x2 == up[0] else ''}")
+    print(f"   {'0':>13}{'1':>16}{'x₁':>10}   ▒ ŷ = 1   · ŷ = 0")
+
+
+# -- the whole -------------------------------------------------------------------------
+
+
+def run(
+    *,
+    seed: int = 0,
+    engine: str = "auto",
+    threads: int | None = None,
+    out: Path | None = None,
+) -> dict[str, Any]:
+    """Show what one layer cannot and two can.
+
+    Args:
+        seed: of the network's initial weights.
+        engine: what the Trainer computes with.
+        threads: of the native engine.
+        out: a directory for ``perceptron.png`` and ``network.png`` (needs matplotlib).
+    """
+    neurons, perceptrons = one_layer()
+    composed = two_layers_of_perceptrons(neurons)
+    trainer, samples = two_layers(seed, engine, threads)
+    network = show_network(trainer, samples)
+    files = []
+    if out is not None:
+        pictures = {"perceptron": neurons["XOR"], "network": trainer}
+        titles = {"perceptron": "XOR: one perceptron", "network": "XOR: two layers"}
+        for name, model in pictures.items():
+            files.append(str(out / f"{name}.png"))
+            regions.save_regions(model, samples, files[-1], title=titles[name])
+        print(f"\n   pictures: {', '.join(files)}")
+    return {
+        "seed": seed,
+        "perceptrons": perceptrons,
+        "composed": composed,
+        "network": network,
+        "pictures": files,
+    }
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,102 @@
+"""What every run leaves: metrics.json, pictures, and where it stands when it stops."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+from chainrule.training import Trainer, checkpoint, curve
+
+
+def new_directory(stem: str) -> Path:
+    """A directory under ``runs`` that is not there yet, named after the time."""
+    stem = f"{stem}-{time.strftime('%Y%m%d-%H%M%S')}"
+    paths = [Path("runs", stem), *(Path("runs", f"{stem}-{i}") for i in range(2, 1000))]
+    return next(path for path in paths if not path.exists())
+
+
+def where_it_stands(trainer: Trainer, target: str) -> str:
+    """What to say about an interrupted run, and the command that goes on with it."""
+    plan = trainer.plan
+    if plan is None:
+        return "nothing was trained yet"
+    per_epoch = plan.steps_per_epoch
+    if per_epoch is None:  # a stream, whose length nobody knows
+        where = f"step {trainer.step} of epoch {trainer.epoch + 1}"
+    else:
+        done = (trainer.epoch - plan.first) * per_epoch + trainer.step
+        where = f"step {done} of {plan.epochs * per_epoch}"
+    if trainer.last_checkpoint is None:
+        return f"{where}, nothing saved"
+    directory = Path(trainer.last_checkpoint).parent
+    command = f"chainrule train {target} --resume {directory}"
+    return f"{where} is saved; go on with: {command}"
+
+
+def number(value: float | None) -> float | None:
+    """JSON has no NaN and no infinity."""
+    return value if value is not None and math.isfinite(value) else None
+
+
+#: What the parts of the data are called.
+PARTS = {
+    "train": "training set",
+    "validation": "validation set",
+    "test": "test set",
+}
+_SHARES = ("accuracy", "top")
+
+
+def worded(name: str, value: Any) -> str:
+    """A measured number in words.
+
+    >>> worded("accuracy", 0.975), worded("loss", 0.1234567), worded("mae", None)
+    ('accuracy 97.50%', 'loss 0.1235', 'mae not finite')
+    """
+    if value is None:
+        return f"{name} not finite"
+    if name.startswith(_SHARES):
+        return f"{name} {value:.2%}"
+    return f"{name} {value:.4g}"
+
+
+def write_files(
+    trainer: Trainer, directory: Path, summary: dict[str, Any], title: str, data: Any
+) -> list[str]:
+    """metrics.json, curve.png and report.html; the names of what was written.
+
+    Args:
+        trainer: of the run that is over.
+        directory: where to write.
+        summary: what metrics.json holds besides the history.
+        title: above the pictures.
+        data: the data set that the report shows mistakes of, or None.
+    """
+    rows = [
+        {k: number(v) if isinstance(v, float) else v for k, v in row.items()}
+        for row in trainer.history.epochs
+    ]
+    text = json.dumps(summary | {"history": rows}, indent=2, ensure_ascii=False)
+    checkpoint.replace(directory / "metrics.json", f"{text}\n".encode(), "summary")
+    files = ["metrics.json"]
+    if curve.can_plot() and rows:
+        curve.save_curve(trainer.history, directory / "curve.png", title=title)
+        files.append("curve.png")
+        if data is not None:
+            from chainrule.training.report import write_report
+
+            write_report(trainer, directory / "report.html", data=data, title=title)
+            files.append("report.html")
+    return files
+
+
+def times(trainer: Trainer, total: float) -> str:
+    """The line of a readable summary about time."""
+    return (
+        f"  time      {trainer.seconds_training:.1f} s training, "
+        f"{trainer.seconds_compile:.1f} s compiling, {total:.1f} s in "
+        f"all, engine {trainer.engine}"
+    )

@@ -1,0 +1,426 @@
+"""A run from a file: train it, or go on with it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import chainrule as cr
+from chainrule import nn
+from chainrule.errors import ArgumentError, ChainruleError, CheckpointError
+from chainrule.runs import making, network, results, source
+from chainrule.runs.file import OPTIONS, RunFile, load, parse
+from chainrule.runs.making import ProblemError
+from chainrule.runs.problems import Problem
+from chainrule.runs.recipe import cannot_change, flag
+from chainrule.runs.source import Parts
+from chainrule.runs.values import show
+from chainrule.training import Trainer, checkpoint, meaning
+from chainrule.training.probes import Probes
+from chainrule.version import __version__
+
+#: Samples a step where the file is silent.
+USUAL_BATCH = 32
+#: The copy of its file that a run leaves.
+COPY = "run.toml"
+
+
+def is_file(target: str) -> bool:
+    """Whether a target of ``chainrule train`` is a file and no recipe."""
+    return target.lower().endswith(".toml") or Path(target).is_file()
+
+
+@dataclass(frozen=True)
+class Session:
+    """A run that is ready to go.
+
+    Attributes:
+        run: its file.
+        parts: its data.
+        trainer: its Trainer.
+        directory: what it leaves its results in.
+    """
+
+    run: RunFile
+    parts: Parts
+    trainer: Trainer
+    directory: Path
+
+    def callbacks(self) -> list[Any]:
+        """The callbacks of its file."""
+        given = self.run["callbacks"]
+        return [
+            making.callback(i, item, self.directory) for i, item in enumerate(given)
+        ]
+
+
+def train(
+    target: str,
+    given: Mapping[str, Any],
+    *,
+    out: Path | None,
+    resume: Path | None,
+    threads: int | None,
+    checkpoint_every: float,
+    started: float,
+    say: Callable[[str], None],
+) -> tuple[dict[str, Any], str]:
+    """Train what a file describes, and test it.
+
+    Args:
+        target: the path of the file.
+        given: options of the command line that replace some of its keys.
+        out: the directory for the results, instead of the file's.
+        resume: the directory of an interrupted run.
+        threads: of the native engine.
+        checkpoint_every: seconds between checkpoints within an epoch.
+        started: when the program started, by ``time.perf_counter``.
+        say: prints a message.
+
+    Returns:
+        The summary, ready for JSON, and the same as text.
+
+    Raises:
+        RunFileError, DataError: whatever is wrong with the file or its data.
+    """
+    options = {**given, "threads": threads}
+    if resume is None:
+        session = begin(load(Path(target), options), out)
+    else:
+        session = restore(resume, target, options)
+    trainer, begun = session.trainer, session.trainer.optimizer.steps
+    try:
+        _go(session, checkpoint_every, say)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(results.where_it_stands(trainer, target)) from None
+    summary = _summary(session, target)
+    summary["resumed_from"] = begun if resume is not None else None
+    summary["seconds_total"] = time.perf_counter() - started
+    files = _leave(session, summary)
+    return summary, _readable(session, summary, files)
+
+
+def begin(run: RunFile, out: Path | None = None) -> Session:
+    """A new run.
+
+    Args:
+        run: its file.
+        out: the directory for the results, instead of the file's.
+
+    Raises:
+        RunFileError: whatever does not fit together.
+    """
+    directory = out
+    if directory is None and run["output"]["directory"] is not None:
+        directory = run.path(run["output"]["directory"])
+    if directory is None:
+        directory = results.new_directory(Path(run.name).stem)
+    parts, trainer = build(run)
+    batch_size(run, parts.train)
+    trainer.notes = {"run": _note(run, trainer.engine)}
+    return Session(run, parts, trainer, directory)
+
+
+def build(run: RunFile) -> tuple[Parts, Trainer]:
+    """The data of a run, and a Trainer that has not trained yet.
+
+    Raises:
+        RunFileError: whatever does not fit together.
+    """
+    parts = source.load(run)
+    settings = run["training"]
+    try:
+        loss = _loss(run, parts.train)
+        parts = parts.for_loss(loss)
+        cr.manual_seed(settings["seed"])
+        model = network.build(run["model"], parts.train, source.outputs(parts.train))
+        _check_names(run, model)
+        trainer = Trainer(
+            model,
+            loss=loss,
+            optimizer=making.optimizer(run["optimizer"], run["schedule"]),
+            metrics=settings["metrics"],
+            probes=settings["probes"] or (),
+            engine=settings["engine"],
+            seed=settings["seed"],
+            threads=settings["threads"],
+        )
+    except ProblemError as error:
+        raise run.error(error.problem) from error
+    except ChainruleError as error:
+        raise run.blame(error) from error
+    return parts, trainer
+
+
+def _check_names(run: RunFile, model: nn.Module) -> None:
+    """Patterns must fit something in the network: of probes, and of parameters."""
+    try:
+        Probes(run["training"]["probes"] or (), model)
+    except ChainruleError as error:
+        raise run.blame(error, "training", "probes") from error
+    if run["optimizer"]["groups"]:
+        try:
+            with making.on_trial():
+                tried = making.optimizer(run["optimizer"], run["schedule"])
+                tried.adopt(dict(model.named_parameters()))
+        except ChainruleError as error:
+            raise run.blame(error, "optimizer", "groups") from error
+
+
+def _loss(run: RunFile, train: cr.data.Dataset) -> Any:
+    """The loss of the file, or the usual one for such data."""
+    settings = run["loss"]
+    layers = run["model"]["layers"]
+    if settings["class"] is None:
+        if train.classes is None:
+            return nn.MSELoss()
+        # The book's network ends in Softmax: probabilities, not scores.
+        return nn.CrossEntropyLoss(from_logits=layers[-1]["class"] != "Softmax")
+    loss, name = making.loss(settings), settings["class"]
+    if meaning.is_regression(loss) and train.classes is not None:
+        raise ProblemError(
+            source.problem_of_loss(name, f"the target names {train.classes} classes")
+        )
+    if meaning.is_classification(loss) and train.classes is None:
+        raise ProblemError(source.problem_of_loss(name, "the target is a quantity"))
+    if isinstance(loss, nn.KLDivLoss) and train.classes is not None:
+        raise ProblemError(
+            source.problem_of_loss(name, "it compares probabilities, not classes")
+        )
+    if isinstance(loss, source.BINARY) and (train.classes or 2) != 2:
+        raise ProblemError(
+            source.problem_of_loss(name, f"there are {train.classes} classes")
+        )
+    return loss
+
+
+def _go(session: Session, every: float, say: Callable[[str], None]) -> None:
+    """Train, from the start or from where it stands."""
+    trainer, parts = session.trainer, session.parts
+    settings = session.run["training"]
+    common: dict[str, Any] = {
+        "validation": parts.validation,
+        "callbacks": session.callbacks(),
+        "checkpoint": session.directory,
+        "checkpoint_every": every,
+    }
+    if trainer.finished:
+        say("This run was finished already; its results:")
+    elif trainer.plan is not None:
+        trainer.resume(parts.train, **common)
+    else:
+        trainer.fit(
+            parts.train,
+            epochs=settings["epochs"],
+            batch_size=batch_size(session.run, parts.train),
+            drop_last=settings["drop_last"],
+            **common,
+        )
+
+
+def batch_size(run: RunFile, train: cr.data.Dataset) -> int:
+    """Samples a step.
+
+    Raises:
+        RunFileError: more than there are.
+    """
+    given, rows = run["training"]["batch_size"], len(train)
+    if given is None or given == "all":
+        return min(USUAL_BATCH, rows) if given is None else rows
+    if given > rows:
+        raise run.error(
+            Problem(
+                ("training", "batch_size"),
+                "a batch cannot be larger than the training data.",
+                expected=f"1 to {rows}",
+                got=str(given),
+                fix='batch_size = "all" makes every step see all samples',
+            )
+        )
+    return given
+
+
+# -- resuming ----------------------------------------------------------------------
+
+
+def _note(run: RunFile, engine: str) -> dict[str, Any]:
+    """What a checkpoint keeps of its file."""
+    return {
+        "name": run.name,
+        "folder": str(run.folder.resolve()),
+        "text": run.text,
+        "options": {**run.options, "engine": engine},
+    }
+
+
+def name_of(directory: Path) -> str:
+    """What a run was begun with: a recipe's name, or that of its file."""
+    document, _ = checkpoint.read(checkpoint.locate(directory))
+    notes = document.get("notes", {})
+    if "run" in notes:
+        return str(notes["run"]["name"])
+    if "recipe" in notes:
+        return str(notes["recipe"])
+    raise CheckpointError(
+        f"{directory} does not hold a run that the command line can resume.",
+        expected="a directory that 'chainrule train' left",
+        got="a checkpoint of a Python program",
+        fix="in Python: Trainer.load(path).resume(train)",
+    )
+
+
+def file_of(trainer: Trainer, place: Path) -> RunFile | None:
+    """The file that a run was made from, out of its checkpoint; None without one.
+
+    Raises:
+        CheckpointError: notes that are none of ours.
+    """
+    note = trainer.notes.get("run")
+    if note is None:
+        return None
+    try:
+        return parse(
+            note["text"],
+            name=note["name"],
+            folder=Path(note["folder"]),
+            options=note["options"],
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(
+            f"{place} does not say from which file its run was made.",
+            expected="a checkpoint that 'chainrule train FILE.toml' left",
+            got=show(note),
+            fix="go on in Python: Trainer.load(path)",
+        ) from error
+
+
+def restore(directory: Path, target: str, options: Mapping[str, Any]) -> Session:
+    """An interrupted run, standing where it stood.
+
+    Args:
+        directory: of the run.
+        target: the path of its file as given, which may have moved away.
+        options: of the command line; they cannot change the run.
+    """
+    trainer = Trainer.load(directory, threads=options.get("threads"))
+    run = file_of(trainer, directory)
+    if run is None:
+        own = trainer.notes.get("recipe", "a Python program")
+        raise CheckpointError(
+            f"{directory} does not hold a run of a file.",
+            expected=f"a directory that 'chainrule train {target}' left",
+            got=f"a checkpoint of {own!r}",
+            fix="resume it with its own recipe, or in Python: "
+            "Trainer.load(path).resume(train)",
+        )
+    _check_options(run, options)
+    if Path(target).exists():
+        _check_same(run, load(Path(target), run.options))
+    loss = trainer.loss
+    assert isinstance(loss, nn.Module)
+    return Session(run, source.load(run).for_loss(loss), trainer, directory)
+
+
+def _check_options(run: RunFile, options: Mapping[str, Any]) -> None:
+    """A resumed run keeps the settings that it was begun with."""
+    for option, value in options.items():
+        section, key = OPTIONS[option]
+        if value is None or option == "threads" or value == "auto":
+            continue
+        own = (
+            run["optimizer"]["options"].get("lr")
+            if option == "lr"
+            else run[section][key]
+        )
+        if value != own:
+            raise cannot_change(option, own, value)
+
+
+def _check_same(run: RunFile, now: RunFile) -> None:
+    """The file must still say what the run was begun with."""
+    for section, own in run.settings.items():
+        if section == "output" or own == now[section]:
+            continue
+        raise ArgumentError(
+            f"{now.name} has changed since the run was begun: [{section}] is another.",
+            expected=show(own, 200),
+            got=show(now[section], 200),
+            fix="start a new run, or resume from the directory alone: "
+            "chainrule train --resume DIRECTORY",
+        )
+
+
+# -- results -----------------------------------------------------------------------
+
+
+def _summary(session: Session, target: str) -> dict[str, Any]:
+    """The result of a run, ready for JSON."""
+    run, trainer, parts = session.run, session.trainer, session.parts
+    rows = trainer.history.epochs
+    last = rows[-1] if rows else {}
+    measured = {
+        key: results.number(v)
+        for key, v in last.items()
+        if key.startswith(("train_", "validation_"))
+    }
+    tested = {} if parts.test is None else trainer.evaluate(parts.test)
+    for key, v in tested.items():
+        measured[f"test_{key}"] = v.tolist() if hasattr(v, "tolist") else v
+    return {
+        "run": Path(target).name,
+        "engine": trainer.engine,
+        "seed": trainer.seed,
+        "epochs": trainer.epoch,
+        "batch_size": batch_size(run, parts.train),
+        "lr": trainer.optimizer.schedule.lr,
+        "samples": parts.sizes(),
+        "limit": run["data"]["limit"],
+        **measured,
+        "parameters": sum(int(p.size) for p in trainer.model.parameters()),
+        "steps": trainer.optimizer.steps,
+        "seconds_compile": trainer.seconds_compile,
+        "seconds_training": trainer.seconds_training,
+        "out": str(session.directory),
+        "version": __version__,
+    }
+
+
+def _leave(session: Session, summary: dict[str, Any]) -> list[str]:
+    """Write the files of a run that is over; returns their names."""
+    run, directory = session.run, session.directory
+    options = " ".join(
+        f"{flag(k)} {v}" for k, v in run.options.items() if k != "engine" or v != "auto"
+    )
+    head = f"# chainrule train {run.name} {options}".rstrip()
+    text = f"{head}\n{run.text}".encode()
+    checkpoint.replace(directory / COPY, text, "copy of the run's file")
+    shown = session.parts.test or session.parts.validation
+    title = f"{run.name}, seed {session.trainer.seed}"
+    made = results.write_files(session.trainer, directory, summary, title, shown)
+    return [checkpoint.FILE, COPY, *made]
+
+
+def _readable(session: Session, s: dict[str, Any], files: list[str]) -> str:
+    """The summary as text."""
+    part = next((p for p in ("test", "validation") if f"{p}_loss" in s), "train")
+    numbers = {
+        key.removeprefix(f"{part}_"): v
+        for key, v in s.items()
+        if key.startswith(f"{part}_") and not isinstance(v, list)
+    }
+    words = ", ".join(results.worded(name, v) for name, v in numbers.items())
+    samples = ", ".join(f"{n:,} {name}" for name, n in s["samples"].items() if n)
+    return "\n".join(
+        [
+            f"{s['run']}: {words} on the {results.PARTS[part]}",
+            f"  samples   {samples}",
+            f"  trained   {s['epochs']} epochs, {s['steps']:,} steps of "
+            f"{s['batch_size']} samples, {s['parameters']:,} parameters, "
+            f"seed {s['seed']}",
+            results.times(session.trainer, s["seconds_total"]),
+            f"  files     {s['out']}: {', '.join(files)}",
+        ]
+    )

@@ -1,0 +1,314 @@
+"""The data of a run: read, cut into parts, and in the form that its loss takes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from chainrule import data, nn
+from chainrule.data import Dataset
+from chainrule.errors import ChainruleError, nearest
+from chainrule.runs import schema
+from chainrule.runs.consistency import DRAWING, format_of
+from chainrule.runs.file import RunFile
+from chainrule.runs.making import ProblemError
+from chainrule.runs.problems import Problem
+from chainrule.runs.values import show
+
+#: The share of samples for validation, and for the test, where the file is silent.
+SHARE = 0.1
+#: Data that are named and not read.
+NAMES = (*schema.BUNDLED, *schema.DRAWN)
+#: Losses that take one output for two classes.
+BINARY = (nn.BCELoss, nn.BCEWithLogitsLoss, nn.HingeLoss, nn.PerceptronLoss)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The data of a run.
+
+    Attributes:
+        train: what the network learns from.
+        validation: what is looked at after each epoch, or None.
+        test: what is looked at when the run is over, or None.
+    """
+
+    train: Dataset
+    validation: Dataset | None
+    test: Dataset | None
+
+    def for_loss(self, loss: nn.Module) -> Parts:
+        """All parts with targets as ``loss`` takes them."""
+        made = [
+            None if part is None else for_loss(part, loss)
+            for part in (self.train, self.validation, self.test)
+        ]
+        assert made[0] is not None
+        return Parts(made[0], made[1], made[2])
+
+    def sizes(self) -> dict[str, int]:
+        """How many samples each part has."""
+        return {name: 0 if p is None else len(p) for name, p in vars(self).items()}
+
+
+def load(run: RunFile) -> Parts:
+    """Read the data of a run and cut them into parts.
+
+    Raises:
+        RunFileError: data that cannot be read, or are too few.
+    """
+    settings = run["data"]
+    with _blamed(run, "data", "source"):
+        _check_there(run, settings["source"])
+        whole = _read(run, settings["source"])
+        test = _own_test(settings)
+    if settings["limit"] is not None:
+        whole = whole.take(min(settings["limit"], len(whole)))
+        test = test and test.take(min(settings["limit"], len(test)))
+    named: dict[str, Dataset | None] = {"validation": None, "test": test}
+    counts: dict[str, int] = {}
+    for name, given in ((n, settings[n]) for n in ("validation", "test")):
+        if isinstance(given, str | list):
+            with _blamed(run, "data", name):
+                _check_there(run, given)
+                named[name] = _read_like(run, given, whole)
+        elif named[name] is None:
+            counts[name] = _count(settings, given, len(whole))
+    with _blamed(run, "data", next(iter(counts), "source")):
+        train = _dealt(run, whole, counts, named)
+    return Parts(train, named["validation"], named["test"])
+
+
+@contextmanager
+def _blamed(run: RunFile, *where: str) -> Iterator[None]:
+    """What goes wrong in the block is a problem of this place of the file."""
+    try:
+        yield
+    except ProblemError as error:
+        problem = error.problem
+        placed = len(problem.where) > 1
+        raise run.error(problem if placed else replace(problem, where=where)) from error
+    except ChainruleError as error:
+        raise run.blame(error, *where) from error
+
+
+def _check_there(run: RunFile, given: str | list[str]) -> None:
+    """Refuse paths that lead nowhere, with what may have been meant."""
+    if given in NAMES:
+        return
+    for path in [given] if isinstance(given, str) else given:
+        found = run.path(path)
+        try:
+            there = found.exists()
+            around = [*NAMES, *(os.listdir(found.parent) if not there else ())]
+        except (OSError, ValueError):
+            there, around = False, [*NAMES]
+        if not there:
+            near = nearest(found.name, around)
+            counted = f"paths count from {run.folder.resolve()}"
+            raise ProblemError(
+                Problem(
+                    ("data",),
+                    f"there is nothing at '{path[:200]}'.",
+                    expected=f"a file or a folder, or one of {', '.join(NAMES)}",
+                    got=f"no {str(found)[:200]}",
+                    fix=f"did you mean '{near}'? {counted}" if near else counted,
+                )
+            )
+
+
+# -- reading -----------------------------------------------------------------------
+
+
+def _read(run: RunFile, source: str | list[str]) -> Dataset:
+    """All rows of the source."""
+    settings = run["data"]
+    format = format_of(source, settings["format"])
+    if format == "named":
+        return _named(settings)
+    options = _given(settings, *_ARGUMENTS[format or ""])
+    task, classes = settings["task"], settings["classes"]
+    if format == "csv":
+        if classes is None and task is not None:
+            options["classes"] = task == "classification"
+        return data.read_csv(run.path(str(source)), **options)
+    if isinstance(classes, list):
+        options["class_names"] = options.pop("classes")
+    if format == "npz":
+        return _npz(run, str(source), task, options)
+    if format == "idx":
+        if isinstance(source, str):  # the labels lie beside the images
+            return data.read(run.path(source), format={"kind": "idx", **options})
+        images, labels = source
+        return data.read_idx(run.path(images), run.path(labels), **options)
+    return data.image_folder(run.path(str(source)), **options)
+
+
+#: The keys of [data] that readers take under the same name.
+_ARGUMENTS = {
+    "csv": (
+        "target",
+        "features",
+        "categorical",
+        "classes",
+        "missing",
+        "delimiter",
+        "encoding",
+    ),
+    "npz": ("classes",),
+    "idx": ("classes",),
+    "images": ("size", "mode"),
+}
+
+
+def _given(settings: Mapping[str, Any], *keys: str) -> dict[str, Any]:
+    """The keys that the file gives; one size is that of both sides."""
+    given = {key: settings[key] for key in keys if settings[key] is not None}
+    if isinstance(given.get("size"), int):
+        given["size"] = [given["size"]] * 2
+    return given
+
+
+def _named(settings: Mapping[str, Any]) -> Dataset:
+    """A data set by its name."""
+    if settings["source"] in schema.BUNDLED:
+        return data.mnist()[0]
+    draw = getattr(data, settings["source"])
+    options = {
+        argument: settings[key]
+        for key, argument in DRAWING.items()
+        if settings[key] is not None
+    }
+    return draw(**options, seed=settings["seed"])
+
+
+def _own_test(settings: Mapping[str, Any]) -> Dataset | None:
+    """The test set that comes with a data set."""
+    return data.mnist()[1] if settings["source"] == "mnist" else None
+
+
+def _npz(run: RunFile, source: str, task: str | None, options: Any) -> Dataset:
+    """Arrays; whole numbers, one a row, are classes unless the task says otherwise."""
+    read = data.read_npz(run.path(source), **options)
+    labels = read.y.ndim == 1 and read.y.dtype.kind in "iu"
+    if task == "regression" and read.classes is not None:
+        raise ProblemError(
+            Problem(
+                ("data", "task"),
+                "the targets are names of classes.",
+                expected="numbers for a regression",
+                got=", ".join(read.class_names or ())[:80],
+                fix='task = "classification"',
+            )
+        )
+    if task == "regression" and labels:
+        floats = read.y.astype(np.float32)[:, None]
+        return Dataset(read.x, floats, name=read.name, format=read.format)
+    if task == "classification" and not labels:
+        raise ProblemError(
+            Problem(
+                ("data", "task"),
+                "the targets are no labels.",
+                expected="one whole number or one name a row in the array y",
+                got=f"{read.y.dtype} of shape {read.y.shape}",
+                fix='task = "regression", or save y as whole numbers',
+            )
+        )
+    if labels and read.classes is None:
+        classes = max(int(read.y.max()) + 1, 2)
+        read = data.read_npz(run.path(source), **{**options, "classes": classes})
+    return read
+
+
+def _read_like(run: RunFile, given: str | list[str], whole: Dataset) -> Dataset:
+    """A file of its own for a part, read as the source was."""
+    paths = [run.path(path) for path in ([given] if isinstance(given, str) else given)]
+    place = paths[0] if isinstance(given, str) else tuple(paths)
+    assert whole.format is not None  # it was read from a file
+    return data.read(place, format=whole.format)
+
+
+# -- parts -------------------------------------------------------------------------
+
+
+def _count(settings: Mapping[str, Any], share: float | None, rows: int) -> int:
+    """How many rows a part gets: at least one where any are asked for."""
+    if share is None:
+        four = settings["source"] == "xor" and settings["copies"] in (None, 1)
+        share = 0.0 if four else SHARE
+    return max(1, round(share * rows)) if share > 0 else 0
+
+
+def _dealt(
+    run: RunFile,
+    whole: Dataset,
+    counts: Mapping[str, int],
+    named: dict[str, Dataset | None],
+) -> Dataset:
+    """Deal the rows of the source; what no part takes is for training."""
+    settings, rest = run["data"], whole
+    if sum(counts.values()) >= len(whole):
+        raise ProblemError(
+            Problem(
+                ("data",),
+                "there are too few samples for the parts.",
+                expected="at least one sample for each part",
+                got=f"{len(whole)} samples; "
+                + ", ".join(f"{count} for {name}" for name, count in counts.items()),
+                fix="validation = 0 and test = 0 keep all of them for training",
+            )
+        )
+    for name in ("test", "validation"):
+        if counts.get(name):
+            named[name], rest = rest.split(
+                counts[name],
+                settings["seed"],
+                stratify=settings["stratify"] and whole.classes is not None,
+            )
+    return rest
+
+
+# -- what a loss takes ---------------------------------------------------------------
+
+
+def outputs(train: Dataset) -> tuple[int, ...]:
+    """The shape of a network's output for one sample of data that suit its loss."""
+    if train.classes is not None:
+        return (train.classes,)
+    return tuple(int(n) for n in train.y.shape[1:])
+
+
+def for_loss(part: Dataset, loss: nn.Module) -> Dataset:
+    """The data with targets as ``loss`` takes them.
+
+    Losses for two classes compare one output with one number a sample: 0 and 1, or −1
+    and 1 for the hinge. All others take the labels, or the quantities, as they are.
+    """
+    if part.classes != 2 or not isinstance(loss, BINARY):
+        return part
+    targets = part.y.astype(np.float32)[:, None]
+    if isinstance(loss, nn.HingeLoss):
+        targets = 2 * targets - 1
+    made = Dataset(part.x, targets, name=part.name, format=part.format)
+    made.class_names, made.feature_names = part.class_names, part.feature_names
+    return made
+
+
+def problem_of_loss(name: str, why: str) -> Problem:
+    """The problem of a loss that is for other data."""
+    quantity = "quantity" in why
+    return Problem(
+        ("loss", "class"),
+        f"{name} does not fit the data: {why}.",
+        expected="MSELoss, L1Loss, HuberLoss … for a quantity; CrossEntropyLoss for "
+        "classes; BCEWithLogitsLoss, HingeLoss … for two classes",
+        got=show(name),
+        fix='leave [loss] away, or say task = "classification" in [data]'
+        if quantity
+        else "leave [loss] away: the usual loss for classes is CrossEntropyLoss",
+    )

@@ -1,0 +1,134 @@
+"""What a run left, ready for use: its Trainer, and data in the form that it takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chainrule import data, nn
+from chainrule.data import Dataset, Features
+from chainrule.errors import ArgumentError
+from chainrule.runs import source
+from chainrule.runs.consistency import format_of
+from chainrule.runs.file import RunFile
+from chainrule.runs.session import file_of
+from chainrule.training import Trainer, checkpoint
+
+#: How images are read for a network that was trained on MNIST.
+DIGITS = {
+    "kind": "images",
+    "size": [28, 28],
+    "mode": "L",
+    "flatten": True,
+    "class_names": [str(digit) for digit in range(10)],
+}
+IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A run that is over, or at least has a checkpoint.
+
+    Attributes:
+        place: where its checkpoint is.
+        trainer: its Trainer.
+        run: its file, or None for a recipe's run and for a Python program's.
+    """
+
+    place: Path
+    trainer: Trainer
+    run: RunFile | None
+
+    @classmethod
+    def load(cls, place: Path, threads: int | None = None) -> Trained:
+        """Read a run's directory, or a checkpoint.
+
+        Raises:
+            CheckpointError: nothing there that can be read.
+        """
+        trainer = Trainer.load(place, threads=threads)
+        return cls(checkpoint.locate(place), trainer, file_of(trainer, place))
+
+    @property
+    def recipe(self) -> str | None:
+        """The recipe that it was trained with, or None."""
+        return self.trainer.notes.get("recipe")
+
+    @property
+    def name(self) -> str:
+        """What to call it."""
+        return self.run.name if self.run else self.recipe or self.place.parent.name
+
+    def own_data(self) -> tuple[str, Dataset]:
+        """The part of its own data to measure it on, and what the part is called.
+
+        Raises:
+            ArgumentError: there is none.
+        """
+        if self.recipe is not None:
+            from chainrule import recipes
+
+            options = self.trainer.notes.get("options", {})
+            return "test", recipes.find(self.recipe).data(options.get("limit"))[1]
+        if self.run is not None:
+            parts = self._suited(source.load(self.run))
+            for name in ("test", "validation", "train"):
+                part = getattr(parts, name)
+                if part is not None:
+                    return name, part
+        raise ArgumentError(
+            f"{self.place} does not say which data it belongs to.",
+            expected="data to measure it on",
+            got="a run of a Python program",
+            fix=f"chainrule evaluate {self.place.parent} DATA",
+        )
+
+    def _suited(self, parts: source.Parts) -> source.Parts:
+        loss = self.trainer.loss
+        return parts.for_loss(loss) if isinstance(loss, nn.Module) else parts
+
+    def measurable(self, path: Path) -> Dataset:
+        """The samples of a file or folder with their targets, as it takes them."""
+        read = data.read(path, format=self.format_for(path))
+        loss = self.trainer.loss
+        return source.for_loss(read, loss) if isinstance(loss, nn.Module) else read
+
+    def features(self, path: Path) -> Features:
+        """The samples of a file or folder, whose targets need not be there."""
+        return data.read(path, format=self.format_for(path), target=False)
+
+    def format_for(self, path: Path) -> dict[str, Any]:
+        """How to read a file or folder: as the training data, where they are alike."""
+        kind = kind_of(path)
+        own = self.trainer.format
+        if own is not None and own.get("kind") in (kind, None if kind else own["kind"]):
+            return own
+        digits = self.recipe == "mnist" or (
+            self.run is not None and self.run["data"]["source"] == "mnist"
+        )
+        if kind == "images" and digits:
+            return DIGITS
+        if kind is None:
+            raise ArgumentError(
+                f"It is not clear what '{path}' holds.",
+                expected="a CSV or NPZ file, an image, or a folder of images",
+                got=path.name,
+                fix="give it the end that its format has, such as .csv",
+            )
+        return {"kind": kind}
+
+    def reading(self, path: Path) -> str:
+        """The kind of a file or folder, such as ``csv``."""
+        return str(self.format_for(path)["kind"])
+
+
+def kind_of(path: Path) -> str | None:
+    """What a file or folder holds, by its name; None where that does not tell.
+
+    >>> kind_of(Path("photo.PNG")), kind_of(Path("new.csv")), kind_of(Path("x.bin"))
+    ('images', 'csv', None)
+    """
+    if path.suffix.lower() in IMAGES or path.is_dir():
+        return "images"
+    return format_of(path.name, None) if path.suffix else None

@@ -1,0 +1,66 @@
+"""What the modules of a model give while it is traced."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from chainrule.graph.build import context
+from chainrule.nn import Module
+from chainrule.tensor import Tensor
+
+
+class Heard(NamedTuple):
+    """A tensor that a module gave.
+
+    Attributes:
+        path: of the module; of one that has several the first.
+        calls: how often it had been called before.
+        scope: that of the nodes which it recorded.
+        output: the tensor.
+    """
+
+    path: str
+    calls: int
+    scope: str
+    output: Tensor
+
+
+@contextmanager
+def outputs_of(model: Module) -> Iterator[list[Heard]]:
+    """Within the block each tensor that a module gives is noted, in that order.
+
+    Nothing of this is left in a graph or in the model: the block is for tracing.
+    """
+    heard: list[Heard] = []
+    changed: dict[int, tuple[Module, Any]] = {}
+    for path, module in model.named_modules():
+        if id(module) not in changed:
+            changed[id(module)] = module, module.__dict__.get("forward")
+            module.__dict__["forward"] = _noting(module.forward, path, heard)
+    try:
+        yield heard
+    finally:
+        for module, before in changed.values():
+            if before is None:
+                del module.__dict__["forward"]
+            else:
+                module.__dict__["forward"] = before
+
+
+def _noting(
+    forward: Callable[..., Any], path: str, heard: list[Heard]
+) -> Callable[..., Any]:
+    """``forward`` that also notes what it gives."""
+    calls = 0
+
+    def noted(*args: Any, **kwargs: Any) -> Any:
+        nonlocal calls
+        made = forward(*args, **kwargs)
+        if isinstance(made, Tensor):
+            heard.append(Heard(path, calls, context.scope, made))
+        calls += 1
+        return made
+
+    return noted

@@ -1,0 +1,118 @@
+"""Callbacks that write the history to a file while it grows."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from chainrule.errors import SaveError
+from chainrule.training import checkpoint
+from chainrule.training.callbacks import Callback
+from chainrule.training.history import plain
+
+if TYPE_CHECKING:
+    from chainrule.training.trainer import Trainer
+
+
+class _Logger(Callback):
+    """Base of the logs: one line an epoch, on the disk as soon as the epoch is over.
+
+    A run's history is part of its checkpoints, so a resumed run begins its log with
+    all earlier rows: the file is that of a run that was never interrupted, whatever a
+    kill has left of it.
+
+    Args:
+        path: the file; what was in it before the run is replaced.
+
+    Raises:
+        SaveError: the file cannot be written.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self._columns: Sequence[str] = ()
+
+    def check(self, columns: Mapping[str, str]) -> None:
+        """Note what rows will hold."""
+        self._columns = [*columns]
+
+    def on_start(self, trainer: Trainer) -> None:
+        """Write what has happened so far."""
+        rows = trainer.history.epochs
+        earlier = dict.fromkeys(key for row in rows for key in row)
+        # A resumed run may measure less or more than before: keep both.
+        self._columns = [*dict.fromkeys([*self._columns, *earlier])]
+        checkpoint.make_directory(self.path.parent)
+        self._write("w", self.head() + "".join(map(self.line, rows)))
+
+    def on_epoch(self, trainer: Trainer) -> None:
+        """Add a line."""
+        self._write("a", self.line(trainer.history.epochs[-1]))
+
+    def head(self) -> str:
+        """What stands above the rows."""
+        return ""
+
+    def line(self, row: Mapping[str, Any]) -> str:
+        """One row as text, with its line break."""
+        return ""
+
+    def _write(self, mode: str, text: str) -> None:
+        try:
+            with open(self.path, mode, encoding="utf-8", newline="") as file:
+                file.write(text)
+        except OSError as error:
+            raise SaveError(
+                "The log of the run cannot be written.",
+                expected=f"a file at {self.path}",
+                got=error.strerror or str(error),
+                fix="free some space, or choose another path",
+            ) from error
+
+
+class CSVLogger(_Logger):
+    """A table of the epochs as a CSV file, which spreadsheets and pandas read.
+
+    Args:
+        path: the file; a new run replaces it, a resumed one goes on with it.
+
+    The columns are the keys of the history's rows; what a row lacks stays empty.
+
+    >>> from chainrule.training import CSVLogger
+    >>> log = CSVLogger("log.csv")
+    """
+
+    def head(self) -> str:
+        """The names of the columns."""
+        return self._text(self._columns)
+
+    def line(self, row: Mapping[str, Any]) -> str:
+        """The row's values in the order of the columns."""
+        return self._text([row.get(key, "") for key in self._columns])
+
+    def _text(self, cells: Sequence[Any]) -> str:
+        line = io.StringIO()
+        csv.writer(line, lineterminator="\n").writerow(cells)
+        return line.getvalue()
+
+
+class JSONLinesLogger(_Logger):
+    """The epochs as JSON Lines: one object a line (jsonlines.org).
+
+    Args:
+        path: the file; a new run replaces it, a resumed one goes on with it.
+
+    JSON has neither NaN nor infinity: such a value is ``null``.
+
+    >>> from chainrule.training import JSONLinesLogger
+    >>> log = JSONLinesLogger("log.jsonl")
+    """
+
+    def line(self, row: Mapping[str, Any]) -> str:
+        """The row as an object."""
+        return json.dumps(plain(row), allow_nan=False, ensure_ascii=False) + "\n"

@@ -1,0 +1,220 @@
+"""What a network's output means: classes, probabilities, scores.
+
+The loss decides. A score under ``BCEWithLogitsLoss`` says "class 1" from 0 on, a
+probability under ``BCELoss`` from ½ on; under ``CrossEntropyLoss`` the largest score
+wins. Metrics and ``predict(output=…)`` read it here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule import nn
+from chainrule.errors import ArgumentError, ShapeError, nearest
+from chainrule.graph.node import Array
+from chainrule.graph.types import ArrayType, Shape
+from chainrule.nn import Module
+from chainrule.primitives.rules import show
+from chainrule.tensor import Tensor
+
+#: From which output on a binary loss means class 1.
+_THRESHOLDS: tuple[tuple[type, float], ...] = (
+    (nn.BCELoss, 0.5),
+    (nn.BCEWithLogitsLoss, 0.0),
+    (nn.HingeLoss, 0.0),
+    (nn.PerceptronLoss, 0.0),
+)
+_MULTICLASS = (nn.CrossEntropyLoss, nn.MultiMarginLoss)
+_REGRESSION = (
+    nn.MSELoss,
+    nn.HalfMSELoss,
+    nn.HalfSquaredErrorLoss,
+    nn.L1Loss,
+    nn.HuberLoss,
+)
+#: What ``predict(output=…)`` knows.
+OUTPUTS = ("logits", "probabilities", "classes")
+
+
+def threshold(loss: Any) -> float | None:
+    """From which output on a binary loss means class 1; None for any other loss."""
+    for kind, value in _THRESHOLDS:
+        if isinstance(loss, kind):
+            return value
+    return None
+
+
+def is_regression(loss: Any) -> bool:
+    """Whether the loss is one for quantities."""
+    return isinstance(loss, _REGRESSION)
+
+
+def is_classification(loss: Any) -> bool:
+    """Whether the loss is one for classes."""
+    return threshold(loss) is not None or isinstance(loss, _MULTICLASS)
+
+
+def labels(prediction: Shape, target: ArrayType) -> int | None:
+    """The number of classes where targets are labels, else None.
+
+    Targets are labels where they are one integer a sample and the model gives one row
+    of scores a sample.
+    """
+    single = target.dtype.is_integer and target.shape == ()
+    classes = prediction[-1] if len(prediction) == 2 else None
+    return classes if single and isinstance(classes, int) and classes > 1 else None
+
+
+def decide(prediction: Tensor, cut: float | None) -> Tensor:
+    """The class that each output means, int32.
+
+    Args:
+        prediction: of shape (N,), (N, 1) or (N, C).
+        cut: the threshold of a binary loss: then every output is a decision of its
+            own. None: the largest of C scores wins; a single score is cut at ½.
+    """
+    if cut is None and prediction.ndim > 1 and prediction.shape[-1] != 1:
+        return prediction.argmax(-1).astype("int32")
+    return (prediction >= (0.5 if cut is None else cut)).astype("int32")
+
+
+def decisions(
+    who: str, prediction: Tensor, target: Tensor, cut: float | None
+) -> tuple[Tensor, Tensor]:
+    """Pairs (decided class, true class), both int32 of shape (k,).
+
+    Targets are class numbers, one-hot rows or shares of each class, or for binary
+    outputs {0, 1} or ±1.
+
+    Raises:
+        ShapeError: targets that do not fit the outputs.
+    """
+    decided = decide(prediction, cut)
+    if decided.ndim < prediction.ndim:  # one of C classes
+        if target.shape == prediction.shape:
+            target = target.argmax(-1)
+    else:
+        target = target >= 0.5
+    if decided.reshape(-1).shape != target.reshape(-1).shape:
+        raise ShapeError(
+            f"{who} cannot compare these outputs with these targets.",
+            expected=f"targets of shape {show(decided.shape)}, or one-hot rows",
+            got=f"outputs {show(prediction.shape)}, targets {show(target.shape)}",
+            fix="give one class number a sample, or leave the metric out",
+        )
+    return decided.reshape(-1), target.reshape(-1).astype("int32")
+
+
+def number_of_classes(prediction: Shape, cut: float | None) -> int:
+    """How many classes the outputs of such a shape tell apart."""
+    last = prediction[-1] if len(prediction) > 1 else 1
+    return 2 if cut is not None or not isinstance(last, int) or last == 1 else last
+
+
+# -- predict(output=…) ------------------------------------------------------------
+
+
+def check_output(output: Any) -> None:
+    """Refuse a name that ``predict`` does not know.
+
+    Raises:
+        ArgumentError: with the nearest known name.
+    """
+    if output not in OUTPUTS:
+        near = nearest(str(output), OUTPUTS)
+        raise ArgumentError(
+            f"predict has no output {output!r}.",
+            expected=f"None for what the network gives, or {', '.join(OUTPUTS)}",
+            got=repr(output),
+            fix=f"did you mean {near!r}?" if near else "output='probabilities'",
+        )
+
+
+def translate(
+    made: Array,
+    output: str,
+    *,
+    model: Module,
+    loss: Any,
+    class_names: Sequence[str] | None,
+) -> Array:
+    """The network's outputs as ``logits``, ``probabilities`` or ``classes``.
+
+    Raises:
+        ArgumentError: an output that this network does not have.
+    """
+    kind = _kind(model, loss)
+    if output == "classes":
+        return _classes(made, kind, loss, class_names)
+    if kind not in ("softmax", "sigmoid", "scores", "score"):
+        name = getattr(loss, "__name__", type(loss).__name__)
+        raise ArgumentError(
+            f"The outputs of this network have no {output}.",
+            expected="a network that ends in Softmax or Sigmoid, or one trained with "
+            "CrossEntropyLoss, BCELoss or BCEWithLogitsLoss",
+            got=f"a network that ends in {type(_last(model)).__name__}, and {name}",
+            fix="predict(x) gives the outputs as they are"
+            + (", predict(x, output='classes') the decisions" if kind else ""),
+        )
+    x = Tensor(made)
+    if output == "probabilities":
+        if kind == "scores":
+            return x.softmax(-1).numpy()
+        return x.sigmoid().numpy() if kind == "score" else made
+    with np.errstate(divide="ignore"):  # the logarithm of a probability of 0 is −∞
+        if kind == "softmax":
+            return x.log().numpy()
+        return (x / (1 - x)).log().numpy() if kind == "sigmoid" else made
+
+
+def _last(model: Module) -> Module:
+    """The layer that gives the output, where that can be read off."""
+    while isinstance(model, nn.Sequential) and len(model):
+        model = model[-1]
+    return model
+
+
+def _kind(model: Module, loss: Any) -> str:
+    """What the outputs are; empty where nothing says it.
+
+    ``softmax`` and ``sigmoid``: probabilities; ``scores`` and ``score``: what becomes
+    one of these; ``decision``: something that only decides.
+    """
+    last = _last(model)
+    if isinstance(last, nn.Softmax) or isinstance(loss, nn.KLDivLoss):
+        return "softmax"
+    if isinstance(last, nn.Sigmoid) or isinstance(loss, nn.BCELoss):
+        return "sigmoid"
+    if isinstance(loss, nn.CrossEntropyLoss):
+        return "scores" if loss.from_logits else "softmax"
+    if isinstance(loss, nn.BCEWithLogitsLoss):
+        return "score"
+    return "decision" if is_classification(loss) else ""
+
+
+def _classes(
+    made: Array, kind: str, loss: Any, class_names: Sequence[str] | None
+) -> Array:
+    """The decided classes: names where they are known, ±1 for a hinge, or numbers."""
+    several = made.ndim == 2 and made.shape[1] > 1 and not is_regression(loss)
+    if not kind and not several:
+        raise ArgumentError(
+            "The outputs of this network mean no classes.",
+            expected="one score a class, or a loss for classification",
+            got=f"outputs of shape {made.shape} and "
+            f"{getattr(loss, '__name__', type(loss).__name__)}",
+            fix="predict(x) gives the outputs as they are",
+        )
+    decided = decide(Tensor(made), threshold(loss)).numpy()
+    if decided.ndim == 2 and decided.shape[1] == 1:
+        decided = decided[:, 0]
+    if class_names is not None and decided.ndim == 1:
+        names = [
+            *class_names,
+            *range(len(class_names), int(decided.max(initial=0)) + 1),
+        ]
+        return np.array([str(name) for name in names])[decided]
+    return 2 * decided - 1 if isinstance(loss, nn.HingeLoss) else decided

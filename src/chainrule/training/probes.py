@@ -1,0 +1,205 @@
+"""Probes: numbers from within a training step, one more output of its graph each.
+
+    grad_norm                     ‖∂ℒ/∂θ‖ of all parameters together, before clipping
+    grad_norm/0.weight            ‖∂ℒ/∂W‖ of one parameter
+    weight_norm/0.weight          ‖W‖ before the update
+    update_ratio/0.weight         ‖ΔW‖ / ‖W‖ (infinite where W is 0)
+    activation_mean/1             of all outputs of a module over the batch;
+    activation_std/1              also _std, _max (the largest) and
+    activation_norm/1             _norm, the root of the sum of squares
+    dead/1                        the share of units ≤ 0 for every sample of the batch
+    delta_norm/1                  ‖δ‖ = ‖∂ℒ/∂a‖ for a module's outputs a
+    lr                            the learning rate
+
+Norms are Euclidean. Modules are called by their path (``1``, ``encoder.0``); what a
+module gives when it is called again within the step is ``1#1``, ``1#2`` …; a model
+without modules inside is called ``model``.
+
+Which probes a step has is fixed before it is traced: the engine computes them with
+everything else, and nothing is hooked into anything while it runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from fnmatch import fnmatchcase
+from typing import Any
+
+from chainrule.autodiff import cotangents
+from chainrule.errors import ArgumentError, nearest
+from chainrule.graph.build import constant, no_grad, role, scope
+from chainrule.nn import Module
+from chainrule.tensor import Tensor, wrap
+from chainrule.training.listening import outputs_of
+
+_PARAMETER = ("grad_norm", "weight_norm", "update_ratio")
+_ACTIVATION: dict[str, Callable[[Tensor], Tensor]] = {
+    "activation_mean": lambda a: a.mean(),
+    "activation_std": lambda a: ((a - a.mean()) * (a - a.mean())).mean().sqrt(),
+    "activation_max": lambda a: a.max(),
+    "activation_norm": lambda a: norm(a),
+    "dead": lambda a: (a.max(0) <= 0).astype(a.dtype).mean(),
+}
+_WHOLE = ("grad_norm", "lr")
+
+
+def norm(t: Tensor) -> Tensor:
+    """The Euclidean norm of all elements, a scalar."""
+    return (t * t).sum().sqrt()
+
+
+def names(model: Module) -> list[str]:
+    """All probes that a model has, but for repeated calls of a module."""
+    parameters = [name for name, _ in model.named_parameters()]
+    modules = list(_paths(model))
+    kinds = (*_ACTIVATION, "delta_norm")
+    found = [f"{kind}/{name}" for kind in _PARAMETER for name in parameters]
+    return [*_WHOLE, *found, *(f"{kind}/{path}" for kind in kinds for path in modules)]
+
+
+def _paths(model: Module) -> dict[str, Module]:
+    """Modules by the names that probes call them by."""
+    inner = {path: module for path, module in model.named_modules() if path}
+    return inner or {"model": model}
+
+
+class Probes:
+    """The probes that a Trainer was asked for, besides the norms of its gradients.
+
+    Args:
+        patterns: names, with ``*``, ``?`` and ``[…]`` as in file names.
+        model: whose parameters and modules they name.
+
+    Raises:
+        ArgumentError: a pattern that fits nothing.
+    """
+
+    def __init__(self, patterns: str | Iterable[str], model: Module) -> None:
+        given = [patterns] if isinstance(patterns, str) else [*patterns]
+        known = names(model)
+        fitting = {name for pattern in given for name in _fitting(pattern, known)}
+        self.patterns, self.model = tuple(given), model
+        inner = (*_ACTIVATION, "delta_norm")
+        self._inside = any(name.partition("/")[0] in inner for name in fitting)
+
+    def wants(self, name: str) -> bool:
+        """Whether a pattern fits this name."""
+        return any(fnmatchcase(name, pattern) for pattern in self.patterns)
+
+    # -- while a step is traced ------------------------------------------------------
+
+    @contextmanager
+    def listening(self) -> Iterator[dict[str, Tensor]]:
+        """Within the block what each module gives is noted, by its probes' name."""
+        if not self._inside:
+            yield {}
+            return
+        named: dict[str, Tensor] = {}
+        root = "" if any(self.model.children()) else "model"
+        with outputs_of(self.model) as heard:
+            yield named
+        for path, calls, _, output in heard:
+            name = path or root
+            if name and output.ndim and output.dtype.is_float:
+                named[f"{name}#{calls}" if calls else name] = output
+
+    def after_backward(
+        self, loss: Tensor, heard: dict[str, Tensor]
+    ) -> dict[str, Tensor]:
+        """Probes of gradients, weights and activations.
+
+        Args:
+            loss: what was differentiated.
+            heard: what the modules gave.
+        """
+        found: dict[str, Tensor] = {}
+        with no_grad():
+            with role("backward"):
+                self._gradients(found)
+            for path, a in heard.items():
+                with scope(path.partition("#")[0]):
+                    for kind, statistic in _ACTIVATION.items():
+                        if self.wants(f"{kind}/{path}"):
+                            found[f"{kind}/{path}"] = statistic(a)
+            if any(self.wants(f"delta_norm/{path}") for path in heard):
+                self._deltas(loss, heard, found)
+        return found
+
+    def _gradients(self, found: dict[str, Tensor]) -> None:
+        squares: list[Tensor] = []
+        for name, p in self.model.named_parameters():
+            if p.grad is None:
+                continue
+            with scope(name.rpartition(".")[0]):
+                square = (p.grad * p.grad).sum()
+                squares.append(square)
+                # Those of weight matrices are always there: they cost next to nothing.
+                if p.ndim >= 2 or self.wants(f"grad_norm/{name}"):
+                    found[f"grad_norm/{name}"] = square.sqrt()
+                if self.wants(f"weight_norm/{name}"):
+                    found[f"weight_norm/{name}"] = norm(wrap(p.value))
+        if self.wants("grad_norm") and squares:
+            whole = squares[0]
+            for square in squares[1:]:
+                whole = whole + square
+            found["grad_norm"] = whole.sqrt()
+
+    def _deltas(
+        self, loss: Tensor, heard: dict[str, Tensor], found: dict[str, Tensor]
+    ) -> None:
+        # The same walk as backward()'s: a pass merges the two.
+        known = cotangents({loss.value: constant(1.0, loss.dtype)})
+        for path, a in heard.items():
+            delta = known.get(a.value)
+            if delta is not None and self.wants(f"delta_norm/{path}"):
+                with scope(path.partition("#")[0]), role("backward"):
+                    found[f"delta_norm/{path}"] = norm(wrap(delta))
+
+    @contextmanager
+    def around_update(self, found: dict[str, Tensor]) -> Iterator[None]:
+        """Within the block the optimiser makes its step; adds probes of the update."""
+        wanted = {
+            name: (p, wrap(p.value))
+            for name, p in self.model.named_parameters()
+            if p.grad is not None and self.wants(f"update_ratio/{name}")
+        }
+        yield
+        with no_grad(), role("update"):
+            for name, (p, before) in wanted.items():
+                with scope(name.rpartition(".")[0]):
+                    moved = wrap(p.value) - before
+                    found[f"update_ratio/{name}"] = norm(moved) / norm(before)
+
+
+def _fitting(pattern: Any, known: list[str]) -> list[str]:
+    """The probes that a pattern fits, or would for repeated calls of a module."""
+    if isinstance(pattern, str):
+        first = pattern.partition("#")[0]
+        fits = [n for n in known if fnmatchcase(n, pattern) or fnmatchcase(n, first)]
+        if fits:
+            return fits
+    near = nearest(str(pattern), known)
+    raise ArgumentError(
+        f"No probe fits {pattern!r}.",
+        expected=f"a name or a pattern of {_brief(known)}",
+        got=repr(pattern),
+        fix=f"did you mean {near!r}?" if near else "probes=['activation_mean/*']",
+    )
+
+
+def _brief(known: list[str]) -> str:
+    """Each kind of probe with what it is known for."""
+    groups: dict[str, list[str]] = {}
+    for name in known:
+        kind, _, of = name.partition("/")
+        groups.setdefault(kind, []).append(of)
+    parts: list[str] = []
+    for kind, of in groups.items():
+        inner = [name for name in of if name]
+        if "" in of:
+            parts.append(kind)
+        if inner:
+            more = ", …" if len(inner) > 6 else ""
+            parts.append(f"{kind}/{{{', '.join(inner[:6])}{more}}}")
+    return "; ".join(parts)

@@ -1,0 +1,260 @@
+"""Decision regions: what a classifier of two features says all over the plane."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chainrule.data import Dataset
+from chainrule.errors import ArgumentError
+from chainrule.graph.build import no_grad
+from chainrule.graph.node import Array
+from chainrule.nn import Module
+from chainrule.tensor import Tensor
+from chainrule.training import drawing, fonts, meaning
+from chainrule.training.checkpoint import replace
+from chainrule.training.entries import mode
+from chainrule.training.trainer import Trainer
+
+#: A Trainer, or a function of an array (n, 2), such as a module.
+Classifier = Trainer | Callable[[Any], Any]
+
+#: Points a side at which the classifier is asked.
+_GRID = 240
+#: Points of the data that are drawn; more hide what lies under them.
+_POINTS = 2000
+#: More classes than this have no legend.
+_NAMED = 12
+
+
+def save_regions(
+    trainer: Classifier, data: Dataset, path: str | Path, *, title: str = ""
+) -> None:
+    """Colour the plane by the predicted class, and draw the data on it, as a PNG file.
+
+    Each place has the colour of its most probable class, the stronger the more
+    probable it is; where two classes are equally probable it is pale. A line is where
+    the prediction changes: one straight line is all that a single neuron can draw
+    (1.3, 2.8).
+
+    Args:
+        trainer: a Trainer; or any function of an array (n, 2), such as a module, that
+            gives (n, classes) probabilities or scores, or (n,) or (n, 1) probabilities
+            of class 1 among the classes 0 and 1.
+        data: rows of two features, and labels.
+        path: where to write.
+        title: above the picture.
+
+    Raises:
+        ArgumentError: rows that are not two features, targets that are not labels, an
+            answer of another shape, or no matplotlib.
+        SaveError: the file cannot be written.
+
+    Warns:
+        ChainruleWarning: no installed font has some characters of the title or the
+            class names; classes are then shown by their numbers.
+    """
+    drawing.need_matplotlib("picture of the decision regions")
+    _check(data)
+    names = class_names(data, getattr(trainer, "class_names", None))
+    features = _feature_names(data)
+    palette = drawing.paper(
+        title, *names, *features, what="picture of the decision regions"
+    )
+    with drawing.figure(palette, 5.6, 4.6) as figure:
+        axes = figure.subplots()
+        draw_regions(axes, trainer, data, palette)
+        _draw_legend(axes, data, names, palette)
+        axes.set_xlabel(palette.text(features[0], "x₁"))
+        axes.set_ylabel(palette.text(features[1], "x₂"))
+        figure.suptitle(fonts.shorten(palette.text(title), 60))
+        picture = drawing.png(figure)
+    replace(Path(path), picture, "picture of the decision regions")
+
+
+def draw_regions(
+    axes: Any,
+    trainer: Classifier,
+    data: Dataset,
+    palette: drawing.Palette,
+) -> int:
+    """Draw the regions and the points into axes of matplotlib's.
+
+    Returns:
+        For how many classes there are colours (:func:`class_colours`).
+    """
+    points = data.x[...].astype(np.float64)
+    low, high = points.min(0), points.max(0)
+    margin = np.where(high > low, 0.12 * (high - low), 1.0)
+    low, high = low - margin, high + margin
+    across, up = (np.linspace(*ends, _GRID) for ends in zip(low, high))
+    places = np.stack([a.ravel() for a in np.meshgrid(across, up)], axis=1)
+    shares = probabilities(trainer, places.astype(data.x.dtype))
+    labels = labels_of(data.y)
+    classes = max(shares.shape[1], int(labels.max()) + 1)
+    colours = class_colours(classes)
+    winner = shares.argmax(1)
+    strength = _strength(shares, winner)[:, None]
+    picture = 1 - strength * (1 - colours[winner])
+    axes.imshow(
+        picture.reshape(_GRID, _GRID, 3),
+        extent=(low[0], high[0], low[1], high[1]),
+        origin="lower",
+        aspect="auto",
+        interpolation="bilinear",
+    )
+    _draw_borders(axes, across, up, shares, palette.ink)
+    axes.grid(visible=False)
+    _draw_points(axes, points, labels, colours)
+    return classes
+
+
+def probabilities(trainer: Classifier, x: Array) -> Array:
+    """(n, classes) shares of each class, from a Trainer or a function.
+
+    Where the answer is no number, all classes are equal.
+
+    Raises:
+        ArgumentError: an answer that is no score a class and no probability.
+    """
+    if isinstance(trainer, Trainer):
+        try:
+            made = trainer.predict(x, output="probabilities")
+        except ArgumentError:  # scores that only decide, as a hinge's
+            raw = trainer.predict(x)
+            cut = meaning.threshold(trainer.loss)
+            made = meaning.decide(Tensor(raw), cut).numpy()
+            if raw.ndim > 1 and raw.shape[1] > 1:
+                made = np.eye(raw.shape[1])[made]
+    elif isinstance(trainer, Module):
+        with no_grad(), mode(trainer, training=False):
+            made = trainer(Tensor(x))
+    else:
+        made = trainer(Tensor(x))
+    scores = np.asarray(made, np.float64)
+    if scores.ndim == 2 and scores.shape[1] > 1 and len(scores) == len(x):
+        sums = scores.sum(1)
+        if scores.min() >= 0 and np.allclose(sums, 1, atol=1e-3):
+            return scores
+        with np.errstate(invalid="ignore"):
+            powers = np.exp(scores - scores.max(1, keepdims=True))
+            shares = powers / powers.sum(1, keepdims=True)
+        return np.nan_to_num(shares, nan=1 / scores.shape[1])
+    scores = np.nan_to_num(scores, nan=0.5)
+    if scores.size == len(x) and scores.min() >= 0 and scores.max() <= 1:
+        ones = scores.reshape(-1)
+        return np.stack([1 - ones, ones], axis=1)
+    raise ArgumentError(
+        "Decision regions need a classifier.",
+        expected=f"({len(x)}, classes) scores, or {len(x)} probabilities of class 1",
+        got=f"shape {scores.shape}, from {np.min(scores):.3g} to {np.max(scores):.3g}",
+        fix="end the network in one score a class, or in Sigmoid() for two classes",
+    )
+
+
+def labels_of(y: Array) -> Array:
+    """(n,) class numbers from such numbers, 0 and 1, ±1, or one-hot rows.
+
+    >>> labels_of(np.array([[1.0], [-1.0]])), labels_of(np.array([[0, 1], [1, 0]]))
+    (array([1, 0]), array([1, 0]))
+
+    Raises:
+        ArgumentError: targets that are something else.
+    """
+    one_hot = y.ndim == 2 and y.shape[1] > 1 and ((y == 0) | (y == 1)).all()
+    if one_hot and (y.sum(1) == 1).all():
+        return y.argmax(1)
+    flat = y.reshape(-1)
+    if flat.size == len(y) and (flat == np.rint(flat)).all():
+        if set(np.unique(flat).tolist()) <= {-1, 1}:
+            return (flat > 0).astype(np.intp)
+        if flat.min() >= 0:
+            return flat.astype(np.intp)
+    raise ArgumentError(
+        "Decision regions need labels.",
+        expected="one class a row: its number from 0, ±1, or a one-hot row",
+        got=f"{y.dtype} of shape {y.shape}, from {y.min():g} to {y.max():g}",
+        fix="number the classes: numpy.unique(y, return_inverse=True)[1]",
+    )
+
+
+def class_names(data: Dataset, given: Any = None) -> list[str]:
+    """Names of the classes: those given, the data's own, or their numbers."""
+    names = given or data.class_names
+    if names:
+        return [str(name) for name in names]
+    classes = data.classes or int(labels_of(data.y).max()) + 1
+    return [str(c) for c in range(classes)]
+
+
+def class_colours(classes: int) -> Array:
+    """(classes, 3) colours, red, green and blue from 0 to 1."""
+    from matplotlib.colors import hsv_to_rgb, to_rgb
+
+    fixed = [to_rgb(light) for light, _ in drawing.COLOURS]
+    if classes <= len(fixed):
+        return np.array(fixed[:classes])
+    hues = np.arange(classes) / classes
+    value = np.where(np.arange(classes) % 2, 0.55, 0.8)
+    return hsv_to_rgb(np.stack([hues, np.full(classes, 0.75), value], axis=1))
+
+
+# -- internals ---------------------------------------------------------------------
+
+
+def _check(data: Dataset) -> None:
+    if data.x.shape[1:] != (2,):
+        raise ArgumentError(
+            "Decision regions are drawn for two features.",
+            expected="x of shape (n, 2)",
+            got=f"{data.x.shape}",
+            fix="choose two columns: Dataset(x[:, :2], y), and train on those",
+        )
+    labels_of(data.y)
+
+
+def _feature_names(data: Dataset) -> tuple[str, str]:
+    names = data.feature_names or ("x₁", "x₂")
+    return str(names[0]), str(names[1])
+
+
+def _strength(shares: Array, winner: Array) -> Array:
+    """0.12 … 0.55: how far the winner is from a draw."""
+    best = shares[np.arange(len(shares)), winner]
+    even = 1 / shares.shape[1]
+    return 0.12 + 0.43 * np.clip((best - even) / (1 - even), 0, 1)
+
+
+def _draw_borders(axes: Any, across: Array, up: Array, shares: Array, ink: str) -> None:
+    """A line where one class takes over from all others."""
+    for c in range(shares.shape[1]):
+        lead = shares[:, c] - np.delete(shares, c, axis=1).max(1)
+        if lead.min() < 0 < lead.max():
+            grid = lead.reshape(len(up), len(across))
+            axes.contour(across, up, grid, levels=[0.0], colors=ink, linewidths=0.8)
+
+
+def _draw_points(axes: Any, points: Array, labels: Array, colours: Array) -> None:
+    step = -(-len(points) // _POINTS)
+    points, labels = points[::step], labels[::step]
+    size = 26 if len(points) <= 300 else 12
+    look = {"s": size, "linewidths": 0.7, "edgecolors": "white", "zorder": 3}
+    for c in np.unique(labels):
+        x, y = points[labels == c].T
+        marker = drawing.MARKERS[c % len(drawing.MARKERS)]
+        axes.scatter(x, y, color=[colours[c]], marker=marker, label="?", **look)
+
+
+def _draw_legend(
+    axes: Any, data: Dataset, names: list[str], palette: drawing.Palette
+) -> None:
+    present = np.unique(labels_of(data.y)[:: -(-len(data) // _POINTS)])
+    if len(present) > _NAMED:
+        return
+    legend = axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    for text, c in zip(legend.get_texts(), present):
+        known = names[c] if c < len(names) else str(c)
+        text.set_text(fonts.shorten(palette.text(known, str(c)), 24))

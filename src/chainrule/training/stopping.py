@@ -1,0 +1,219 @@
+"""Callbacks that watch a number of each epoch: early stopping, the best checkpoint."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from chainrule.errors import ArgumentError, nearest
+from chainrule.training import checkpoint
+from chainrule.training.callbacks import Callback
+from chainrule.training.plan import positive
+
+if TYPE_CHECKING:
+    from chainrule.training.trainer import Trainer
+
+
+class Watching(Callback):
+    """Base of callbacks that follow how one number of the history's rows improves.
+
+    Args:
+        monitor: its key, such as ``"validation_loss"`` or ``"validation_accuracy"``.
+        min_delta: by how much it must improve to count.
+        mode: ``"min"`` or ``"max"``; None: what is better for that number.
+
+    Attributes:
+        best: the best value so far, or None.
+        best_epoch: the epoch of it, or None.
+    """
+
+    def __init__(
+        self, monitor: str, *, min_delta: float = 0.0, mode: str | None = None
+    ) -> None:
+        if mode not in (None, "min", "max"):
+            raise ArgumentError(
+                "mode says which values are better.",
+                expected="'min', 'max', or None for what suits the number",
+                got=repr(mode),
+                fix="mode='max' for an accuracy",
+            )
+        if not isinstance(min_delta, int | float) or not 0 <= min_delta < math.inf:
+            raise ArgumentError(
+                "min_delta is the least improvement that counts.",
+                expected="a number ≥ 0",
+                got=repr(min_delta),
+                fix="min_delta=0.0",
+            )
+        self.monitor, self.min_delta, self.mode = str(monitor), float(min_delta), mode
+        self._sign = -1.0 if mode == "max" else 1.0
+        self.best: float | None = None
+        self.best_epoch: int | None = None
+
+    def check(self, columns: Mapping[str, str]) -> None:
+        """Refuse a monitor that the history's rows will not hold."""
+        check_monitor(type(self).__name__, self.monitor, columns)
+        self._sign = -1.0 if (self.mode or columns[self.monitor]) == "max" else 1.0
+
+    def improved(self, trainer: Trainer) -> bool:
+        """Whether the last epoch is the best so far; it is remembered then."""
+        row = trainer.history.epochs[-1]
+        value = float(row[self.monitor])
+        better = self.best is None or (
+            self._sign * value < self._sign * self.best - self.min_delta
+        )
+        if math.isnan(value) or not better:
+            return False
+        self.best, self.best_epoch = value, row["epoch"]
+        return True
+
+    def state(self) -> dict[str, Any]:
+        """The best value and its epoch."""
+        return {"best": self.best, "best_epoch": self.best_epoch}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Take them over."""
+        self.best, self.best_epoch = state.get("best"), state.get("best_epoch")
+
+
+class EarlyStopping(Watching):
+    """End the run when a number has stopped improving (Prechelt 1998).
+
+    Args:
+        monitor: the number, a key of the history's rows.
+        patience: so many epochs in a row without an improvement end the run.
+        min_delta: by how much it must improve to count.
+        mode: ``"min"`` or ``"max"``; None: what is better for that number.
+        restore_best: whether the model gets back the weights of its best epoch when the
+            run is over, by early stopping or after its last epoch. (The optimiser's
+            moments stay those of the last step.)
+
+    Attributes:
+        best: the best value so far, or None.
+        best_epoch: the epoch of it, or None.
+        waited: epochs since then.
+        stopped: whether it has ended the run.
+
+    All of that, the best weights too, is part of checkpoints: a run that was cut
+    anywhere stops at the same epoch with the same weights. A run that was stopped
+    stays stopped when it is resumed.
+
+    >>> from chainrule.training import EarlyStopping
+    >>> stop = EarlyStopping("validation_loss", patience=3)
+    """
+
+    def __init__(
+        self,
+        monitor: str = "validation_loss",
+        patience: int = 5,
+        *,
+        min_delta: float = 0.0,
+        mode: str | None = None,
+        restore_best: bool = True,
+    ) -> None:
+        super().__init__(monitor, min_delta=min_delta, mode=mode)
+        self.patience = positive("patience", patience, "patience=5")
+        self.restore_best = bool(restore_best)
+        self.waited, self.stopped = 0, False
+        self._weights: dict[str, np.ndarray] = {}
+
+    def on_start(self, trainer: Trainer) -> None:
+        """A run that was stopped does not go on."""
+        if self.stopped:
+            trainer.stop()
+
+    def on_epoch(self, trainer: Trainer) -> None:
+        """Look at the last row."""
+        if self.improved(trainer):
+            self.waited = 0
+            if self.restore_best:
+                self._weights = trainer.model.state_dict()
+        else:
+            self.waited += 1
+        if self.waited >= self.patience:
+            self.stopped = True
+            trainer.stop()
+
+    def on_finish(self, trainer: Trainer) -> None:
+        """Give the best weights back."""
+        if (self.stopped or trainer.finished) and self._weights:
+            trainer.model.load_state_dict(self._weights)
+
+    def state(self) -> dict[str, Any]:
+        """The best value, how long ago it was, and the weights that gave it."""
+        weights = {f"weights/{name}": a for name, a in self._weights.items()}
+        counts = {"waited": self.waited, "stopped": self.stopped}
+        return {**super().state(), **counts, **weights}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Take it over."""
+        super().load_state(state)
+        self.waited, self.stopped = state.get("waited", 0), state.get("stopped", False)
+        self._weights = {
+            key.removeprefix("weights/"): item
+            for key, item in state.items()
+            if key.startswith("weights/")
+        }
+
+
+class BestCheckpoint(Watching):
+    """Keep a checkpoint of the best epoch so far.
+
+    Args:
+        path: the file, replaced at each improvement; ``Trainer.load(path)`` reads it.
+        monitor: the number that tells, a key of the history's rows.
+        min_delta: by how much it must improve to count.
+        mode: ``"min"`` or ``"max"``; None: what is better for that number.
+
+    Raises:
+        SaveError: the file cannot be written.
+
+    >>> from chainrule.training import BestCheckpoint
+    >>> keep = BestCheckpoint("best.ckpt", "validation_accuracy")
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        monitor: str = "validation_loss",
+        *,
+        min_delta: float = 0.0,
+        mode: str | None = None,
+    ) -> None:
+        super().__init__(monitor, min_delta=min_delta, mode=mode)
+        self.path = Path(path)
+
+    def on_start(self, trainer: Trainer) -> None:
+        """Make the directory, so that a wrong path shows before the run."""
+        checkpoint.make_directory(self.path.parent)
+
+    def on_epoch(self, trainer: Trainer) -> None:
+        """Save where it is the best."""
+        if self.improved(trainer):
+            trainer.save(self.path)
+
+
+def check_monitor(who: str, monitor: str, columns: Mapping[str, str]) -> None:
+    """Refuse to watch a number that a run will not have.
+
+    Raises:
+        ArgumentError: with the nearest known name.
+    """
+    if monitor in columns:
+        return
+    near = nearest(monitor, columns)
+    missing = monitor.startswith("validation_") and "validation_loss" not in columns
+    if missing:
+        fix = "pass validation=… to fit, or monitor='train_loss'"
+    else:
+        fix = f"did you mean {near!r}?" if near else "monitor='train_loss'"
+    raise ArgumentError(
+        f"{who} cannot watch {monitor!r}: the run does not measure it.",
+        expected=f"one of {', '.join(columns)}",
+        got=repr(monitor),
+        fix=fix,
+    )

@@ -1,0 +1,305 @@
+"""``cr.summary``: the layers of a network, their shapes, parameters and work."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from chainrule.compiled import Input, trace_entry
+from chainrule.data import Dataset, Stream
+from chainrule.errors import ArgumentError
+from chainrule.graph.build import no_grad
+from chainrule.graph.graph import Graph
+from chainrule.graph.node import Node, Value
+from chainrule.graph.primitive import Region
+from chainrule.graph.types import ArrayType, DType, resolve, size_of
+from chainrule.nn import Module, Parameter
+from chainrule.primitives.matmul import parse_dims
+from chainrule.primitives.rules import show
+from chainrule.tensor import Tensor
+from chainrule.training.entries import N, mode
+from chainrule.training.history import html_table
+from chainrule.training.listening import Heard, outputs_of
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One row of a summary.
+
+    Attributes:
+        path: the module's name within the model, such as ``encoder.0``.
+        kind: its class.
+        output: the shape of what it gives, with N for the number of samples; empty
+            where it gives no tensor.
+        parameters: numbers in its own parameters, those of modules inside left out.
+        buffers: numbers in its other tensors (running statistics).
+        flops: floating-point operations a sample; see :func:`summary`.
+    """
+
+    path: str
+    kind: str
+    output: str
+    parameters: int
+    buffers: int
+    flops: int
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What :func:`summary` found; ``print`` shows a table, a notebook too.
+
+    Attributes:
+        model: the class of the model.
+        input: the shape of the input, with N for the number of samples.
+        layers: one row a module, in the order in which they ran.
+        parameters: numbers in all parameters, each once.
+        trainable: those of them that have gradients.
+        buffers: numbers in all other tensors.
+        bytes: memory of the parameters.
+        flops: floating-point operations a sample.
+    """
+
+    model: str
+    input: str
+    layers: tuple[Layer, ...]
+    parameters: int
+    trainable: int
+    buffers: int
+    bytes: int
+    flops: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers and text, ready for JSON."""
+        return {**asdict(self), "layers": [asdict(layer) for layer in self.layers]}
+
+    def _table(self) -> list[list[str]]:
+        buffers = any(layer.buffers for layer in self.layers)
+        head = ["layer", "class", "output", "parameters", "buffers", "FLOPs"]
+        table = [head]
+        for row in self.layers:
+            counts = (row.parameters, row.buffers, row.flops)
+            table.append([row.path, row.kind, row.output, *(f"{n:,}" for n in counts)])
+        return table if buffers else [[*row[:4], row[5]] for row in table]
+
+    def _totals(self) -> str:
+        parts = [f"{self.parameters:,} parameters"]
+        if self.trainable != self.parameters:
+            parts.append(f"{self.trainable:,} of them trainable")
+        if self.buffers:
+            parts.append(f"{self.buffers:,} numbers in buffers")
+        parts += [_bytes(self.bytes), f"{self.flops:,} FLOPs a sample"]
+        return ", ".join(parts)
+
+    def __repr__(self) -> str:
+        table = self._table()
+        widths = [max(map(len, column)) for column in zip(*table)]
+        lines = [
+            "  ".join(
+                cell.ljust(w) if i < 3 else cell.rjust(w)
+                for i, (cell, w) in enumerate(zip(line, widths))
+            ).rstrip()
+            for line in table
+        ]
+        title = f"{self.model} on {self.input}"
+        return "\n".join([title, *lines, self._totals()])
+
+    def _repr_html_(self) -> str:
+        """The table for a notebook."""
+        last = ["", "", self._totals(), *[""] * (len(self._table()[0]) - 3)]
+        return html_table([*self._table(), last])
+
+
+def summary(model: Module, data: Any) -> Summary:
+    """The layers of a model: output shapes, parameters, and work for one sample.
+
+    The model is traced, not run: nothing is computed, and no weight is needed.
+
+    Args:
+        model: the network.
+        data: the shape of one sample, such as ``(784,)`` or ``784``; or something that
+            has rows: an array, a tensor, a ``Dataset`` or a ``Stream``.
+
+    FLOPs are counted in the graph of a prediction, for one sample: a product or
+    convolution counts 2 for each multiply–add, an elementwise operation 1 for each
+    number that it makes (functions such as exp too), a sum or maximum 1 for each number
+    that it takes; moving, comparing with constants of the graph and converting count
+    nothing. Softmax, layer norm and their like are opened and counted the same way.
+
+    Raises:
+        ArgumentError: no module, or neither a shape nor rows.
+        ShapeError: rows that do not fit the model, named by its first layer.
+
+    >>> import chainrule as cr
+    >>> from chainrule import nn
+    >>> cr.summary(nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2)), (4,))
+    Sequential on (N, 4)
+    layer  class   output  parameters  FLOPs
+    0      Linear  (N, 8)          40     72
+    1      ReLU    (N, 8)           0      8
+    2      Linear  (N, 2)          18     34
+    58 parameters, 232 bytes, 114 FLOPs a sample
+    """
+    if isinstance(model, type) or not isinstance(model, Module):
+        raise ArgumentError(
+            "summary describes a model.",
+            expected="a Module, such as nn.Sequential(nn.Linear(4, 2))",
+            got=repr(model)[:80],
+            fix="cr.summary(trainer.model, (784,))",
+        )
+    row = _row(model, data)
+    modules: dict[str, Module] = {}
+    for path, module in model.named_modules():
+        if all(module is not known for known in modules.values()):
+            modules[path] = module
+    heard, graph = _traced(model, row)
+    shapes = {h.path: show(h.output.shape) for h in reversed(heard)}
+    work = _work(
+        graph, {path: path for path in modules} | {h.scope: h.path for h in heard}
+    )
+    seen: set[int] = set()
+    layers: list[Layer] = []
+    for path in dict.fromkeys([*(h.path for h in heard), *modules]):
+        module = modules[path]
+        own = [t for t in module.__dict__.values() if isinstance(t, Tensor)]
+        fresh = [t for t in own if id(t) not in seen]
+        seen |= {id(t) for t in fresh}
+        if fresh or work.get(path) or not any(module.children()):
+            layers.append(
+                Layer(
+                    path=path or "(model)",
+                    kind=type(module).__name__,
+                    output=shapes.get(path, ""),
+                    parameters=_count(t for t in fresh if isinstance(t, Parameter)),
+                    buffers=_count(t for t in fresh if not isinstance(t, Parameter)),
+                    flops=work.get(path, 0),
+                )
+            )
+    every = [t for _, t in model.named_tensors()]
+    parameters = [t for t in every if isinstance(t, Parameter)]
+    return Summary(
+        model=type(model).__name__,
+        input=show((N, *row.shape)),
+        layers=tuple(layers),
+        parameters=_count(parameters),
+        trainable=_count(p for p in parameters if p.requires_grad),
+        buffers=_count(every) - _count(parameters),
+        bytes=sum(_count([p]) * p.dtype.itemsize for p in parameters),
+        flops=sum(work.values()),
+    )
+
+
+def _row(model: Module, data: Any) -> ArrayType:
+    """The type of one sample's features, as the model takes them."""
+    dtype = next((p.dtype for p in model.parameters()), DType.float32)
+    if isinstance(data, int) and not isinstance(data, bool):
+        data = (data,)
+    if isinstance(data, tuple | list) and data:
+        sizes = tuple(d for d in data if type(d) is int and d > 0)
+        if len(sizes) == len(data):
+            return ArrayType(sizes, dtype)
+    if isinstance(data, Dataset):
+        data = data.x
+    if isinstance(data, Stream):
+        return ArrayType(tuple(data.row.shape), dtype)
+    shape = getattr(data, "shape", None)
+    if not isinstance(shape, tuple) or not shape:
+        raise ArgumentError(
+            "summary needs to know what the model is given.",
+            expected="the shape of one sample, such as (784,), or rows of samples",
+            got=repr(data)[:80],
+            fix="cr.summary(model, (784,)), or cr.summary(model, train)",
+        )
+    return ArrayType(tuple(shape[1:]), dtype)
+
+
+def _traced(model: Module, row: ArrayType) -> tuple[list[Heard], Graph]:
+    """What the modules give, in the order in which they ran, and the graph."""
+    heard: list[Heard] = []
+
+    def function(x: Tensor) -> Any:
+        with outputs_of(model) as outputs:
+            made = model(x)
+        heard.extend(outputs)
+        return made
+
+    inputs = [Input("x", ArrayType((N, *row.shape), row.dtype))]
+    with no_grad(), mode(model, training=False):
+        return heard, trace_entry("summary", function, inputs).entry.graph
+
+
+def _work(graph: Graph, modules: Mapping[str, str]) -> dict[str, int]:
+    """Floating-point operations of one sample, by module.
+
+    Args:
+        graph: of a prediction.
+        modules: paths of modules by the scopes of their nodes.
+    """
+    work: dict[str, int] = {}
+    for node in graph.nodes:
+        scope = node.scope
+        while scope not in modules:  # a scope within a module belongs to it
+            scope = scope.rpartition(".")[0]
+        path = modules[scope]
+        work[path] = work.get(path, 0) + _flops(node)
+    return work
+
+
+def _flops(node: Node) -> int:
+    """Operations of one node, for N = 1."""
+    primitive, name, attrs = node.primitive, node.primitive.name, node.attrs
+    if isinstance(primitive, Region):
+        body = primitive.body([v.type for v in node.inputs], attrs)
+        return sum(map(_flops, body.nodes))
+    if name == "scan":
+        return attrs["length"] * sum(map(_flops, attrs["body"].nodes))
+    inputs = [_size(v) for v in node.inputs]
+    made = [_size(v) for v in node.outputs if v]
+    if name in ("dot_general", "conv"):
+        return 2 * _multiply_adds(node)
+    if name.startswith("reduce_") or name == "argmax":
+        return inputs[0]
+    if name == "scatter_add":
+        return inputs[2]
+    return sum(made) if primitive.elementwise and name != "convert" else 0
+
+
+def _multiply_adds(node: Node) -> int:
+    """Of a product: the sizes of all its axes, each once, multiplied.
+
+    The spatial axes of a convolution count twice: outputs and windows.
+    """
+    dims = parse_dims(node.attrs["dims"])
+    out = node.outputs[0]
+    assert out is not None
+    sizes: dict[str, Any] = {}
+    for letters, value in (
+        (dims.lhs, node.inputs[0]),
+        (dims.rhs, node.inputs[1]),
+        (dims.out, out),
+    ):
+        sizes |= zip(letters, value.shape)  # spatial axes: the output's sizes stay
+    windows = [d for d, a in zip(node.inputs[1].shape, dims.rhs) if a in dims.window]
+    return math.prod(resolve((*sizes.values(), *windows), 1))
+
+
+def _size(value: Value) -> int:
+    return int(resolve(size_of(value.shape), 1))
+
+
+def _count(tensors: Iterable[Tensor]) -> int:
+    """The numbers in some tensors."""
+    return sum(int(t.size) for t in tensors)
+
+
+def _bytes(count: int) -> str:
+    """A size in memory, as text.
+
+    >>> _bytes(232), _bytes(436_000)
+    ('232 bytes', '436.0 kB')
+    """
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count} bytes"

@@ -1,0 +1,174 @@
+"""Every entry of the book's index names things that exist."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import shlex
+from functools import cache
+from pathlib import Path
+
+import click
+import pytest
+
+from chainrule import book, recipes
+from chainrule.cli import cli
+from chainrule.errors import ArgumentError
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+KINDS = {"formula", "table", "step", "statement", "system", "question", "exercise"}
+ENTRIES = book.entries()
+BUILT = [entry for entry in ENTRIES if entry.status == "built"]
+
+
+def name(entry):
+    return f"{entry.section}-{entry.en}"
+
+
+@cache
+def functions(file: str) -> set[str]:
+    """The test functions of a file, read off its source."""
+    tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
+    return {
+        node.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test")
+    }
+
+
+def resolve(dotted: str):
+    """The module, class, function or method that a dotted name means."""
+    parts = dotted.split(".")
+    for end in range(len(parts), 0, -1):
+        try:
+            found = importlib.import_module(".".join(parts[:end]))
+        except ModuleNotFoundError:
+            continue
+        for part in parts[end:]:
+            found = getattr(found, part)
+        return found
+    raise ModuleNotFoundError(dotted)
+
+
+def accepts(line: str) -> None:
+    """The command line exists: its command, its options and its recipe."""
+    _, verb, *arguments = shlex.split(line)
+    command = cli.commands[verb]
+    with click.Context(command, resilient_parsing=False) as context:
+        command.parse_args(context, arguments)
+    if verb == "train":
+        assert arguments[0] in recipes.names()
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=name)
+def test_an_entry_is_complete(entry):
+    assert entry.section in book.sections()
+    assert entry.kind in KINDS
+    assert entry.en
+    assert entry.zh
+    assert bool(entry.note_en) == bool(entry.note_zh), "a note in one language only"
+    assert entry.status in ("built", "planned")
+
+
+@pytest.mark.parametrize("entry", BUILT, ids=name)
+def test_what_shows_a_built_entry_exists(entry):
+    assert entry.shows
+    for shown in entry.shows:
+        if shown.startswith("chainrule "):
+            accepts(shown)
+        else:
+            assert resolve(shown) is not None
+
+
+@pytest.mark.parametrize("entry", BUILT, ids=name)
+def test_what_holds_a_built_entry_exists(entry):
+    assert entry.tests
+    for test in entry.tests:
+        file, _, function = test.partition("::")
+        assert (ROOT / file).is_file(), file
+        if function == "*":
+            assert functions(file), f"{file} has no tests"
+        else:
+            assert function in functions(file), f"{file} has no {function}"
+
+
+@pytest.mark.parametrize(
+    "entry", [e for e in ENTRIES if e.status == "planned"], ids=name
+)
+def test_a_planned_entry_claims_nothing(entry):
+    assert not entry.shows
+    assert not entry.tests
+
+
+def test_every_formula_test_of_the_textbook_is_in_the_index():
+    """No test of tests/textbook goes unnamed."""
+    named = {t for entry in ENTRIES for t in entry.tests}
+    for file in sorted((ROOT / "tests/textbook").glob("test_*.py")):
+        relative = file.relative_to(ROOT).as_posix()
+        for function in functions(relative):
+            assert f"{relative}::{function}" in named, f"{relative}::{function}"
+
+
+#: What each section of the book has, counted on its pages: rows of tables, steps,
+#: questions and exercises.
+COUNTS = {
+    ("1.5", "table"): 9,
+    ("1.8", "question"): 4,
+    ("2.4", "step"): 5,
+    ("2.5.1", "table"): 4,
+    ("2.7", "table"): 5,
+    ("2.9", "table"): 6,
+    ("2.10", "question"): 4,
+    ("3.2.2", "formula"): 4,
+    ("3.2.3", "table"): 4,
+    ("3.5", "step"): 8,  # the fifth has two formulas
+    ("3.10", "table"): 6,
+    ("3.11", "exercise"): 4,
+}
+
+
+@pytest.mark.parametrize(("section", "kind"), COUNTS)
+def test_nothing_of_the_book_is_left_out(section, kind):
+    found = [e for e in book.entries(section) if e.kind == kind]
+    assert len(found) == COUNTS[section, kind]
+
+
+def test_every_section_is_listed_once_and_in_order():
+    numbers = list(book.sections())
+    keys = [tuple(map(int, number.split("."))) for number in numbers]
+    assert keys == sorted(keys)
+    assert {k[0] for k in keys} == {1, 2, 3}
+
+
+def test_a_section_brings_its_subsections():
+    inside = {entry.section for entry in book.entries("3.4")}
+    assert inside == {"3.4.1", "3.4.2", "3.4.3"}
+    assert {e.section for e in book.entries("2.1")} == set()  # not 2.10
+
+
+def test_an_unknown_section_gets_the_nearest():
+    with pytest.raises(ArgumentError, match=r"chainrule book 3\.4\.3"):
+        book.entries("3.4.33")
+
+
+def test_an_unknown_language_is_refused():
+    with pytest.raises(ArgumentError, match="en or zh-TW"):
+        book.page("2.7", "fr")
+
+
+def test_the_page_is_in_the_language_asked_for():
+    text = book.page("2.7", "zh-TW")
+    assert "激活函數" in text
+    assert "表格" in text
+    assert "held by" not in text
+    assert "Sigmoid: smooth" in book.page("2.7", "en")
+
+
+def test_planned_systems_are_listed_as_such():
+    assert "CNN (not built yet)" in book.page("1.5")
+    assert "CNN（" not in book.page("1.5")
+    assert "尚未實作" in book.page("1.5", "zh-TW")
+
+
+def test_a_section_without_entries_says_so():
+    assert "nothing to show" in book.page("1.6")

@@ -1,0 +1,174 @@
+"""What all commands share: errors as messages, help, exit codes, one JSON object."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import chainrule as cr
+from chainrule import cli, errors
+from tests.cli.conftest import SMALL, one_message
+
+
+def test_debug_shows_the_traceback(chainrule: Any) -> None:
+    result = chainrule("train", "mnits", "--debug")
+    assert result.code == 2
+    assert "Traceback" in result.err
+    assert "ArgumentError" in result.err
+
+
+def test_an_error_of_our_own_making(
+    chainrule: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(name: str) -> None:
+        raise KeyError("oops")
+
+    monkeypatch.setattr("chainrule.recipes.find", broken)
+    one_message(chainrule("train", "mnist"), 1, "Internal error: KeyError", "--debug")
+    assert "Traceback" in chainrule("train", "mnist", "--debug").err
+
+
+def test_every_error_has_its_exit_code() -> None:
+    family = {
+        item
+        for item in vars(errors).values()
+        if isinstance(item, type) and issubclass(item, errors.ChainruleError)
+    }
+    at_run_time = {e for e in family if issubclass(e, cli.AT_RUN_TIME)}
+    assert {e.__name__ for e in family - at_run_time} == {
+        "ArgumentError",
+        "ChainruleError",
+        "CheckpointError",
+        "DTypeError",
+        "DataError",
+        "EngineError",
+        "ShapeError",
+    }
+
+
+# -- help ------------------------------------------------------------------------------
+
+COMMANDS = sorted(cli.cli.commands)
+
+
+@pytest.mark.parametrize("name", ["", *COMMANDS])
+def test_help_has_an_example(chainrule: Any, name: str) -> None:
+    result = chainrule(*([name] if name else []), "--help")
+    assert result.code == 0
+    assert "Example" in result.out
+    assert f"chainrule {name or 'train mnist'}" in result.out
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_examples_of_the_help_are_options_that_exist(name: str) -> None:
+    command = cli.cli.commands[name]
+    lines = [line.strip() for line in (command.epilog or "").splitlines()]
+    examples = [line.partition(": ")[2] if ": " in line else line for line in lines]
+    shown = [line for line in examples if line.startswith(f"chainrule {name}")]
+    assert shown
+    for line in shown:
+        words = line.split()[2:]
+        command.make_context(name, list(words), resilient_parsing=True)
+        flags = {o for p in command.params for o in p.opts}
+        assert {w for w in words if w.startswith("--")} <= flags
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_json_and_debug(name: str) -> None:
+    flags = {o for p in cli.cli.commands[name].params for o in p.opts}
+    assert {"--json", "--debug"} <= flags
+
+
+def test_help_loads_nothing_large() -> None:
+    code = (
+        "import sys; from chainrule import cli; cli.run(['--help']);"
+        "print(*{name.split('.')[0] for name in sys.modules}, file=sys.stderr)"
+    )
+    made = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    loaded = set(made.stderr.split())
+    heavy = {
+        "pandas",
+        "PIL",
+        "matplotlib",
+        "llvmlite",
+        "rich",
+        "safetensors",
+        "sklearn",
+    }
+    assert "numpy" in loaded
+    assert not loaded & heavy
+
+
+def test_recipes(chainrule: Any) -> None:
+    shown = chainrule("recipes").out
+    found = {r["name"]: r for r in chainrule("recipes", "--json").json["recipes"]}
+    assert found["mnist"]["epochs"] == 10
+    assert found["mnist"]["kind"] == "training"
+    assert "chainrule train NAME" in shown
+    for name, recipe in found.items():
+        assert f"{name} " in shown
+        assert recipe["summary"] in shown
+
+
+def test_version(chainrule: Any) -> None:
+    assert chainrule("--version").out.split() == [
+        "chainrule,",
+        "version",
+        cr.__version__,
+    ]
+
+
+def test_the_version_is_that_of_the_project() -> None:
+    import tomllib
+
+    project = Path(__file__).parents[2] / "pyproject.toml"
+    assert tomllib.loads(project.read_text())["project"]["version"] == cr.__version__
+
+
+# -- as a process ----------------------------------------------------------------------
+
+
+def process(*args: str, cwd: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "chainrule", *args],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=cwd,
+    )
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends SIGINT to a process")
+def test_ctrl_c_from_outside(tmp_path: Path) -> None:
+    """The signal comes at any moment, as from a terminal."""
+    options = ["--engine", "numpy", "--epochs", "1000", "--limit", "2000"]
+    run = process("train", "mnist", *options, "--out", "run", cwd=tmp_path)
+    assert run.stderr is not None
+    assert "epoch    1/1000" in run.stderr.readline()
+    run.send_signal(signal.SIGINT)
+    out, err = run.communicate(timeout=60)
+    assert run.returncode == 130
+    assert out == ""
+    assert "Traceback" not in err
+    *_, last = err.splitlines()
+    assert re.match(r"Interrupted: step \d+ of 63000 is saved; go on with", last)
+    trainer = cr.Trainer.load(tmp_path / "run")
+    assert f"step {trainer.optimizer.steps} of" in last
+
+
+def test_nothing_but_json_on_standard_output(tmp_path: Path) -> None:
+    run = process("train", "mnist", *SMALL, "--json", "--out", "run", cwd=tmp_path)
+    out, err = run.communicate(timeout=60)
+    assert run.returncode == 0, err
+    assert json.loads(out)["recipe"] == "mnist"
+    assert out.count("\n") == 1

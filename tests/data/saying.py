@@ -1,0 +1,15 @@
+"""What every message is asked for."""
+
+from chainrule.errors import ChainruleError
+
+
+def says(error: ChainruleError, what: str, expected: str, got: str, fix: str) -> None:
+    """Each of the four parts of the message holds its text."""
+    for part, text in (
+        (error.what, what),
+        (error.expected, expected),
+        (error.got, got),
+        (error.fix, fix),
+    ):
+        assert part is not None
+        assert text in part, f"{text!r} is not in {part!r}"

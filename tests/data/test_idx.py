@@ -1,0 +1,243 @@
+"""idx files, written by hand byte by byte."""
+
+import gzip
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from chainrule.data import Features, read, read_idx
+from chainrule.data.idx import idx_features, labels_beside, read_array
+from chainrule.errors import ArgumentError, DataError, NonFiniteError, ShapeError
+from tests.data.saying import says
+
+CODES = {8: "B", 9: "b", 0x0B: "h", 0x0C: "i", 0x0D: "f", 0x0E: "d"}
+
+
+def idx(code: int, shape: tuple[int, ...], values: Any) -> bytes:
+    """The bytes of a file, by struct and not by NumPy."""
+    head = struct.pack(f">BBBB{len(shape)}I", 0, 0, code, len(shape), *shape)
+    return head + struct.pack(f">{len(values)}{CODES[code]}", *values)
+
+
+IMAGES = idx(8, (3, 2, 2), range(0, 240, 20))
+LABELS = idx(8, (3,), [2, 0, 1])
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> tuple[Path, Path]:
+    images, labels = tmp_path / "t-images-idx3-ubyte", tmp_path / "t-labels-idx1-ubyte"
+    images.write_bytes(IMAGES)
+    labels.write_bytes(LABELS)
+    return images, labels
+
+
+def test_a_pair(pair: tuple[Path, Path]) -> None:
+    made = read_idx(*pair)
+    assert made.x.shape == (3, 2, 2)
+    assert made.x.stored.dtype == np.uint8
+    assert made.x.scale == 1 / 255
+    assert made.x.stored[1].tolist() == [[80, 100], [120, 140]]
+    assert made.y.tolist() == [2, 0, 1]
+    assert (made.classes, made.class_names) == (3, None)
+    assert made.name == "t-images-idx3-ubyte"
+    flat = read_idx(*pair, flatten=True, scale=None, classes=10, name="mine")
+    assert flat.x[2].tolist() == [160, 180, 200, 220]
+    assert (flat.classes, flat.name) == (10, "mine")
+    named = read_idx(*map(str, pair), class_names=["a", "b", "c"])
+    assert named.class_names == ("a", "b", "c")
+
+
+def test_gzip_is_recognised_by_its_bytes(pair: tuple[Path, Path]) -> None:
+    plain = read_idx(*pair)
+    for path in pair:
+        path.write_bytes(gzip.compress(path.read_bytes()))
+    packed = read_idx(*pair)
+    np.testing.assert_array_equal(packed.x.stored, plain.x.stored, strict=True)
+    np.testing.assert_array_equal(packed.y, plain.y, strict=True)
+
+
+@pytest.mark.parametrize(
+    ("code", "values", "dtype"),
+    [
+        (8, [0, 255], "uint8"),
+        (9, [-128, 127], "int8"),
+        (0x0B, [-32768, 258], "int16"),
+        (0x0C, [-(2**31), 66051], "int32"),
+        (0x0D, [0.5, -1.5e30], "float32"),
+        (0x0E, [0.1, -1.5e300], "float64"),
+    ],
+)
+@pytest.mark.parametrize("packed", [False, True])
+def test_every_type(
+    tmp_path: Path, code: int, values: list[float], dtype: str, packed: bool
+) -> None:
+    path, content = tmp_path / "a", idx(code, (2, 1), values)
+    path.write_bytes(gzip.compress(content) if packed else content)
+    array = read_array(path)
+    assert array.dtype == np.dtype(dtype)
+    assert array.dtype.isnative
+    np.testing.assert_array_equal(array, np.array(values, dtype)[:, None])
+
+
+def test_targets_that_are_quantities(pair: tuple[Path, Path]) -> None:
+    pair[1].write_bytes(idx(0x0D, (3,), [0.5, 1.5, 2.5]))
+    made = read_idx(*pair)
+    assert made.y.dtype == np.float32
+    assert made.y.tolist() == [[0.5], [1.5], [2.5]]
+    assert made.classes is None
+    pair[1].write_bytes(idx(8, (3,), [0, 0, 0]))
+    assert read_idx(*pair).classes == 2
+
+
+def test_another_file_in_the_same_format(pair: tuple[Path, Path]) -> None:
+    made = read_idx(*pair, scale=None, flatten=True, class_names=["a", "b", "c"])
+    assert made.format == {
+        "kind": "idx",
+        "scale": None,
+        "flatten": True,
+        "classes": 3,
+        "class_names": ["a", "b", "c"],
+    }
+    for path in (pair, list(map(str, pair)), pair[0], str(pair[0])):
+        again = read(path, format=made.format)
+        assert again.format == made.format
+        assert again.class_names == made.class_names
+        np.testing.assert_array_equal(again.x[:], made.x[:], strict=True)
+    x, names = read(pair[0], format=made.format, target=False)
+    np.testing.assert_array_equal(x[:], made.x[:], strict=True)
+    assert names == ("row 0", "row 1", "row 2")
+    assert isinstance(idx_features(pair[0]), Features)
+    assert idx_features(pair[0]).x.scale == 1 / 255
+
+
+def test_labels_beside(tmp_path: Path, pair: tuple[Path, Path]) -> None:
+    assert labels_beside(pair[0]) == pair[1]
+    for name, got in (("x-images-idx3", "no such file"), ("x.idx", "without 'images'")):
+        with pytest.raises(DataError) as caught:
+            labels_beside(tmp_path / name)
+        says(caught.value, name, "train-labels-idx1-ubyte", got, "(images, labels)")
+    with pytest.raises(ArgumentError, match="is not a path"):
+        read(7, format={"kind": "idx"})
+
+
+# -- what is refused -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "expected", "got"),
+    [
+        (b"", "begins 00 00", "an empty file"),
+        (b"\0\0\x08", "begins 00 00", "00 00 08"),
+        (b"\x01\0\x08\x01\0\0\0\0", "begins 00 00", "01 00 08 01"),
+        (b"\0\0\x0a\x01\0\0\0\0", "begins 00 00", "00 00 0a 01"),
+        (b"\0\0\x08\x00", "begins 00 00", "00 00 08 00"),
+        (b"\0\0\x08\x09" + bytes(36), "begins 00 00", "00 00 08 09"),
+        (IMAGES[:10], "an idx file", "within its header"),
+        (IMAGES[:-1], "an idx file", "27 bytes, where its header promises 28"),
+        (IMAGES + b"\0", "an idx file", "29 bytes, where its header promises 28"),
+        (
+            idx(8, (2**32 - 1,) * 3, []),
+            "an idx file",
+            "16 bytes, where its header promises 79,228,162,458,924,105,385,300,",
+        ),
+        (gzip.compress(IMAGES[:-1]), "an idx file", "fewer bytes than the 12 of shape"),
+        (gzip.compress(IMAGES + b"\0"), "an idx file", "more bytes than the 12 of sh"),
+        (gzip.compress(IMAGES)[:-9], "an idx file", "EOFError"),
+        (gzip.compress(IMAGES)[:-8] + bytes(8), "an idx file", "CRC check failed"),
+        (b"\x1f\x8b\x07" + bytes(20), "an idx file", "BadGzipFile"),
+        (
+            gzip.compress(idx(8, (2**32 - 1,) * 2, [])),
+            "an idx file",
+            "promises 18,446,744,065,119,617,025 bytes, in",
+        ),
+    ],
+)
+def test_damage(tmp_path: Path, content: bytes, expected: str, got: str) -> None:
+    path = tmp_path / "damaged.idx"
+    path.write_bytes(content)
+    with pytest.raises(DataError) as caught:
+        read_array(path)
+    says(caught.value, "damaged.idx' cannot be read", expected, got, "get the file")
+
+
+def test_a_gzip_file_that_would_fill_the_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "bomb.gz"
+    path.write_bytes(gzip.compress(idx(8, (3000,), bytes(3000))))
+    monkeypatch.setattr("chainrule.data.files.memory", lambda: 2999)
+    with pytest.raises(DataError) as caught:
+        read_array(path)
+    says(caught.value, "too large for this", "at most 0.0 GiB", "0.0 GiB", "Stream")
+    monkeypatch.setattr("chainrule.data.files.memory", lambda: 3000)
+    assert read_array(path).shape == (3000,)
+
+
+def test_no_memory_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "large.idx"
+    path.write_bytes(IMAGES)
+
+    def none_left(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("chainrule.data.idx.fill", none_left)
+    with pytest.raises(DataError) as caught:
+        read_array(path)
+    says(caught.value, "does not fit into memory", "fits", "no memory", "Stream")
+
+
+def test_two_files_that_do_not_belong_together(pair: tuple[Path, Path]) -> None:
+    pair[1].write_bytes(idx(8, (2,), [0, 1]))
+    with pytest.raises(DataError) as caught:
+        read_idx(*pair)
+    says(caught.value, "t-labels", "as many", "3 images and 2 labels", "both files")
+    pair[1].write_bytes(idx(8, (0,), []))
+    with pytest.raises(DataError, match="do not belong together"):
+        read_idx(*pair)
+
+
+def test_two_files_the_wrong_way_round(pair: tuple[Path, Path]) -> None:
+    with pytest.raises(ShapeError) as caught:
+        read_idx(pair[1], pair[0])
+    fix = "read_idx('t-images-idx3-ubyte', 't-labels-idx1-ubyte')"
+    says(caught.value, "wrong way", "(images, labels)", "shape (3, 2, 2)", fix)
+
+
+def test_files_without_images(pair: tuple[Path, Path]) -> None:
+    for shape in ((0, 2, 2), (3, 0, 2)):
+        pair[0].write_bytes(idx(8, shape, []))
+        for call in (lambda: read_idx(*pair), lambda: idx_features(pair[0])):
+            with pytest.raises(DataError) as caught:
+                call()
+            says(caught.value, "holds no images", "one row", "a size of 0", "get")
+
+
+def test_other_arguments(tmp_path: Path, pair: tuple[Path, Path]) -> None:
+    with pytest.raises(ArgumentError, match="none of 2 classes at row 0"):
+        read_idx(*pair, classes=2)
+    with pytest.raises(ArgumentError) as caught:
+        read_idx(*pair, scale="big")
+    says(caught.value, "scale of an idx file", "'auto'", "'big'", "scale=1/255")
+    with pytest.raises(DataError) as caught:
+        read_idx(tmp_path / "t-image-idx3-ubyte", pair[1])
+    says(caught.value, "no idx file of images", "a file", "nothing", "'t-images-idx3")
+    with pytest.raises(DataError) as caught:
+        read_idx(pair[0], tmp_path)
+    says(caught.value, "no idx file of labels", "a file", "not a file", "paths count")
+    pair[0].write_bytes(idx(0x0D, (3, 1), [1, float("nan"), 2]))
+    with pytest.raises(NonFiniteError, match="row 1, column 0"):
+        read_idx(*pair)
+
+
+def test_a_path_that_is_none(tmp_path: Path) -> None:
+    for path, got in ((None, "None"), (b"a", "b'a'"), (3, "3")):
+        with pytest.raises(ArgumentError) as caught:
+            read_idx(path, path)
+        says(caught.value, "is not a path", "pathlib.Path", got, "train.csv")
+    with pytest.raises(DataError, match="no idx file"):
+        read_idx("a\0b", "c")
+    with pytest.raises(DataError, match="no idx file"):
+        read_idx(tmp_path / ("long" * 1000), "c")

@@ -1,0 +1,291 @@
+"""NPZ files: what numpy.savez writes comes back; what is damaged is refused."""
+
+import io
+import struct
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from chainrule.data import read, read_npz
+from chainrule.data.npz import npz_features
+from chainrule.errors import (
+    ArgumentError,
+    DataError,
+    DTypeError,
+    NonFiniteError,
+    ShapeError,
+)
+from tests.data.saying import says
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "data.npz"
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+@pytest.mark.parametrize(
+    "x",
+    [
+        np.arange(6.0).reshape(3, 2),
+        np.asfortranarray(np.arange(6.0, dtype=np.float32).reshape(3, 2)),
+        np.arange(12, dtype=np.uint8).reshape(3, 2, 2),
+        np.arange(6, dtype=">i4").reshape(3, 2),
+        np.array([[True, False], [False, True], [True, True]]),
+        np.arange(6, dtype=np.float16).reshape(3, 2)[:, ::-1],
+    ],
+)
+def test_arrays_come_back(path: Path, save: Any, x: np.ndarray) -> None:
+    save(path, x=x, y=np.array([2, 0, 1]))
+    made = read_npz(path)
+    np.testing.assert_array_equal(made.x.stored, x)
+    assert made.x.stored.dtype == x.dtype.newbyteorder("=")
+    assert made.y.tolist() == [2, 0, 1]
+    assert made.y.dtype == np.int32
+    assert (made.name, made.classes, made.x.scale) == ("data.npz", None, None)
+
+
+def test_names_and_choices(path: Path) -> None:
+    np.savez(path, pixels=np.full((2, 3), 255, np.uint8), digit=[1, 0])
+    made = read_npz(path, x="pixels", y="digit", scale=1 / 255, classes=10, name="d")
+    assert made.x[0].tolist() == [1, 1, 1]
+    assert (made.classes, made.name) == (10, "d")
+    assert made.format == {
+        "kind": "npz",
+        "x": "pixels",
+        "y": "digit",
+        "scale": 1 / 255,
+        "classes": 10,
+        "class_names": None,
+    }
+    again = read(path, format=made.format)
+    assert again.format == made.format
+    x, names = read(path, format=made.format, target=False)
+    np.testing.assert_array_equal(x[:], made.x[:], strict=True)
+    assert names == ("row 0", "row 1")
+
+
+def test_quantities_become_a_column(path: Path) -> None:
+    np.savez(path, x=np.eye(3), y=np.array([0.5, 1, 2]))
+    assert read_npz(path).y.tolist() == [[0.5], [1.0], [2.0]]
+    np.savez(path, x=np.eye(3), y=np.ones((3, 4), np.float32))
+    assert read_npz(path).y.shape == (3, 4)
+
+
+def test_classes_by_name(path: Path) -> None:
+    np.savez(path, x=np.eye(4), y=np.array(["dog", "貓", "dog", "ape"]))
+    made = read_npz(path)
+    assert made.class_names == ("ape", "dog", "貓")
+    assert made.y.tolist() == [1, 2, 1, 0]
+    np.savez(path, x=np.eye(4)[:2], y=np.array(["貓", "dog"]))
+    again = read(path, format=made.format or {})
+    assert again.y.tolist() == [2, 1]
+    assert read_npz(path, class_names=["dog", "貓"]).y.tolist() == [1, 0]
+    np.savez(path, x=np.eye(4)[:3], y=np.array(["貓", "dog", "dogg"]))
+    with pytest.raises(DataError) as caught:
+        read(path, format=made.format or {})
+    says(caught.value, "in 'y' at row 2 (", "ape, dog, 貓", "'dogg'", "mean 'dog'?")
+
+
+def test_names_of_labels_that_are_numbers(path: Path) -> None:
+    np.savez(path, x=np.eye(2), y=[0, 1])
+    assert read_npz(path, class_names=["a", "b"]).class_names == ("a", "b")
+
+
+# -- what is refused -------------------------------------------------------------------
+
+
+def test_an_array_that_is_not_there(path: Path) -> None:
+    np.savez(path, features=np.eye(2), labels=[0, 1])
+    with pytest.raises(DataError) as caught:
+        read_npz(path, x="feature", y="labels")
+    says(caught.value, "no array 'feature'", "features, labels", "'feature'", "mean 'f")
+    with pytest.raises(DataError, match="no array 'x'"):
+        read_npz(path)
+    with pytest.raises(ArgumentError) as wrong:
+        read_npz(path, x=0)  # type: ignore[arg-type]
+    says(wrong.value, "by its name", "a text", "0", "x='x'")
+
+
+def test_objects_and_records(path: Path) -> None:
+    for y, shown in (
+        (np.array([{}, []], object), "'descr': '|O'"),
+        (np.zeros(2, "i4,f4"), "'descr': [('f0'"),
+        (np.zeros(2, complex), "'<c16'"),
+        (np.zeros(2, "M8[s]"), "'<M8[s]'"),
+    ):
+        np.savez(path, x=np.eye(2), y=y)
+        with pytest.raises(DataError) as caught:
+            read_npz(path)
+        says(caught.value, "'y'", "no objects and no records", shown, "asarray(x")
+
+
+def test_text_that_is_not_features(path: Path) -> None:
+    np.savez(path, x=np.array(["a", "b"]), y=[0, 1])
+    with pytest.raises(DTypeError, match="x does not hold real numbers"):
+        read_npz(path)
+    np.savez(path, x=np.eye(2), y=np.array([b"a", b"b"]))
+    with pytest.raises(DTypeError, match="y does not hold real numbers"):
+        read_npz(path)
+    for y in (np.array([["a"], ["b"]]), np.zeros(0, "U1")):
+        np.savez(path, x=np.eye(2), y=y)
+        with pytest.raises(DataError, match="names of classes"):
+            read_npz(path)
+
+
+def test_what_a_data_set_refuses(path: Path) -> None:
+    np.savez(path, x=np.eye(3), y=[0, 1])
+    with pytest.raises(ShapeError, match="different lengths"):
+        read_npz(path)
+    np.savez(path, x=np.array([[1.0], [np.inf]]), y=[0, 1])
+    with pytest.raises(NonFiniteError, match="row 1, column 0"):
+        read_npz(path)
+    np.savez(path, x=np.float32(1), y=[0])
+    with pytest.raises(ShapeError, match="x is a single number"):
+        read_npz(path)
+    with pytest.raises(ShapeError, match="x is a single number"):
+        npz_features(path)
+    np.savez(path, x=np.eye(2), y=[0, 5])
+    with pytest.raises(ArgumentError, match="none of 2 classes"):
+        read_npz(path, classes=2)
+
+
+def test_files_that_are_no_npz(path: Path) -> None:
+    for content, got in (
+        (b"", "an empty file"),
+        (b"hello", "a file that begins 68 65 6c 6c 6f"),
+        (b"PK\x03\x04", "BadZipFile"),
+        (b"\x93NUMPY\x01\0v\0", "a single array (.npy)"),
+    ):
+        path.write_bytes(content)
+        with pytest.raises(DataError) as caught:
+            read_npz(path)
+        says(caught.value, "data.npz' cannot be read", "an NPZ file", got, "savez")
+    with pytest.raises(DataError, match="There is no NPZ file"):
+        read_npz(path.with_name("gone.npz"))
+
+
+def member(header: str | bytes, numbers: bytes, version: int = 1) -> bytes:
+    """A .npy file with a header of one's own."""
+    text = header.encode("latin-1") if isinstance(header, str) else header
+    width = "<H" if version == 1 else "<I"
+    start = b"\x93NUMPY" + bytes([version, 0])
+    return start + struct.pack(width, len(text)) + text + numbers
+
+
+def plain(shape: str, descr: str = "<f8", order: str = "False") -> str:
+    return f"{{'descr': '{descr}', 'fortran_order': {order}, 'shape': {shape}, }}\n"
+
+
+def write(path: Path, x: bytes, method: int = zipfile.ZIP_STORED) -> None:
+    y = io.BytesIO()
+    np.save(y, np.array([0, 1]))
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("x.npy", x)
+        archive.writestr("y.npy", y.getvalue())
+
+
+def test_headers_by_hand(path: Path) -> None:
+    eight = struct.pack("<2d", 1, 2)
+    for version in (1, 2, 3):
+        write(path, member(plain("(2, 1)"), eight, version))
+        assert read_npz(path).x[:].tolist() == [[1], [2]]
+    write(path, member(plain("(2,)", order="True"), eight), zipfile.ZIP_DEFLATED)
+    assert read_npz(path).x[:].tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("content", "got"),
+    [
+        (b"", "an array that begins "),
+        (b"\x93NUMPY\x04\0\0\0", "begins 93 4e 55 4d 50 59 04 00"),
+        (b"\x93NUMPY\x01\x01\0\0", "begins 93 4e 55 4d 50 59 01 01"),
+        (b"\x93NUMPY\x01\0", "error: unpack requires"),
+        (member(plain("(2, 1)"), bytes(15)), "15 bytes of numbers, where its header"),
+        (member(plain("(2, 1)"), bytes(17)), "17 bytes of numbers, where its header"),
+        (member(plain("(99999999999, 9999999999)"), b""), "promises 7,999,999,999,12"),
+        (member(plain("(1000000000000000, 0)"), b""), "the header {'descr'"),
+        (member(plain("(" + "1, " * 33 + ")"), bytes(8)), "a shape of (1, 1,"),
+        (member(plain("(" + "9" * 5000 + ",)"), b""), "the header {'descr'"),
+        (member(plain("(3)"), bytes(16)), "the header {'descr'"),
+        (member(plain("(3,,2)"), bytes(16)), "the header {'descr'"),
+        (member(plain("(2 2)"), bytes(16)), "the header {'descr'"),
+        (member(plain("(02,)"), bytes(16)), "the header {'descr'"),
+        (member(plain("(2,\xa0)"), bytes(16)), "the header {'descr'"),
+        (member(plain("(2L,)"), bytes(16)), "the header {'descr'"),
+        (member(plain("(2,)", descr="<f3"), bytes(6)), "TypeError"),
+        (member(plain("(-2,)"), bytes(16)), "the header {'descr'"),
+        (member("__import__('os').abort()", b""), "the header __import__"),
+        (member(b"\xff" * 20, b""), "the header ÿ"),
+        (member(b"{" * 20_000, b"", 2), "the header {{{"),
+        (b"\x93NUMPY\x01\0\xff\xff{}", "the header {}"),
+    ],
+)
+def test_headers_that_are_refused(path: Path, content: bytes, got: str) -> None:
+    for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        write(path, content, method)
+        with pytest.raises(DataError) as caught:
+            read_npz(path)
+        says(caught.value, "data.npz' cannot be read", "an NPZ file", got, "")
+
+
+def test_booleans_and_text_are_made_sound(path: Path) -> None:
+    write(path, member(plain("(2, 2)", descr="|b1"), bytes([0, 1, 7, 255])))
+    assert read_npz(path).x.stored.view(np.uint8).tolist() == [[0, 1], [1, 1]]
+    for code in (0x110000, 0xD800, 0xFFFFFFFF):
+        for order in "<>":
+            text = struct.pack(f"{order}2I", 65, code)
+            write(path, member(plain("(2,)", descr=f"{order}U1"), text))
+            with pytest.raises(DataError, match="text that is not Unicode"):
+                read_npz(path, x="y", y="x")
+    write(path, member(plain("(2,)", descr=">U1"), struct.pack(">2I", 65, 0x8C93)))
+    assert read_npz(path, x="y", y="x").class_names == ("A", "貓")
+
+
+def patched(path: Path, old: bytes, new: bytes) -> None:
+    content = path.read_bytes()
+    assert old in content
+    path.write_bytes(content.replace(old, new))
+
+
+def test_zips_that_are_refused(path: Path) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_BZIP2) as archive:
+        archive.writestr("x.npy", b"")
+    with pytest.raises(DataError, match="compression of type 12"):
+        read_npz(path)
+    # Flags of the central directory say that it is encrypted.
+    np.savez(path, x=np.eye(2), y=[0, 1])
+    content = bytearray(path.read_bytes())
+    content[content.index(b"PK\x01\x02") + 8] |= 1
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="encrypted"):
+        read_npz(path)
+
+
+def test_a_checksum_that_does_not_agree(path: Path) -> None:
+    np.savez(path, x=np.full((2, 2), 7, np.uint8), y=[0, 1])
+    patched(path, b"\7\7\7\7", b"\7\7\7\6")
+    with pytest.raises(DataError, match="Bad CRC-32"):
+        read_npz(path)
+
+
+def test_a_directory_that_promises_too_much(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    np.savez_compressed(path, x=np.zeros((500, 500)), y=np.zeros(500, int))
+    size = struct.pack("<I", 500 * 500 * 8 + 128)
+    patched(path, size, struct.pack("<I", 0xFFFFFF00))
+    with pytest.raises(DataError, match="promises 4,294,967,040 bytes, in"):
+        read_npz(path)
+    np.savez(path, x=np.zeros((50, 50)), y=np.zeros(50, int))
+    patched(path, struct.pack("<I", 50 * 50 * 8 + 128), struct.pack("<I", 0xFFFFFF00))
+    with pytest.raises(DataError, match="of 4,294,967,040 bytes"):
+        read_npz(path)
+    for save in (np.savez, np.savez_compressed):
+        save(path, x=np.zeros((50, 50)), y=np.zeros(50, int))
+        monkeypatch.setattr("chainrule.data.files.memory", lambda: 20_000)
+        with pytest.raises(DataError, match="too large for this machine"):
+            read_npz(path)

@@ -1,0 +1,461 @@
+"""Streams: blocks, types, checks with sample numbers, and clean shutdown."""
+
+import gc
+import itertools
+import threading
+import time
+import traceback
+import tracemalloc
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from chainrule.data import Stream, read_csv
+from chainrule.errors import (
+    ArgumentError,
+    ChainruleError,
+    DataError,
+    DTypeError,
+    NonFiniteError,
+    ShapeError,
+)
+from chainrule.graph.types import DType
+from tests.data.saying import says
+
+
+@pytest.fixture(autouse=True)
+def no_threads_left() -> Iterator[None]:
+    yield
+    gc.collect()
+    left = [t for t in threading.enumerate() if t.name == "chainrule data"]
+    assert not left
+
+
+def counting(n: int) -> Callable[[], Iterator[Any]]:
+    def samples() -> Iterator[Any]:
+        for i in range(n):
+            yield np.full((2,), i, np.uint8), i % 3
+
+    return samples
+
+
+def batches(*sizes: int) -> Callable[[], Iterator[Any]]:
+    """Batches of these sizes; row i of all holds i."""
+
+    def make() -> Iterator[Any]:
+        start = 0
+        for size in sizes:
+            rows = np.arange(start, start + size)
+            yield rows[:, None].astype(np.float32), rows
+            start += size
+
+    return make
+
+
+def given(*samples: Any) -> Callable[[], Iterator[Any]]:
+    return lambda: iter(samples)
+
+
+# -- blocks ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 7, 10, 11])
+def test_blocks_of_samples(rows: int) -> None:
+    stream = Stream(counting(10), scale=0.5, classes=3)
+    for _ in range(2):  # anew for each epoch
+        blocks = list(stream.blocks(rows))
+        sizes = [len(x) for x, _ in blocks]
+        assert sizes == [rows] * (10 // rows) + [10 % rows] * (10 % rows > 0)
+        x = np.concatenate([x for x, _ in blocks])
+        y = np.concatenate([y for _, y in blocks])
+        assert (x.dtype, y.dtype) == (np.uint8, np.int32)
+        assert x.tolist() == [[i, i] for i in range(10)]
+        assert y.tolist() == [i % 3 for i in range(10)]
+        assert all(len(x) == len(y) for x, y in blocks)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 4, 5, 100])
+@pytest.mark.parametrize("sizes", [(4, 4, 4), (1, 7, 2, 2), (12,), (5, 5, 2)])
+def test_blocks_of_batches(rows: int, sizes: tuple[int, ...]) -> None:
+    blocks = list(Stream(batches(*sizes), batched=True).blocks(rows))
+    assert [len(x) for x, _ in blocks[:-1]] == [rows] * (len(blocks) - 1)
+    assert np.concatenate([y for _, y in blocks]).tolist() == list(range(12))
+    x = np.concatenate([x for x, _ in blocks])
+    assert x[:, 0].tolist() == list(range(12))
+
+
+def test_what_a_stream_says_of_itself() -> None:
+    stream = Stream(
+        counting(3),
+        scale=1 / 255,
+        name="rows",
+        class_names=["a", "b", "c"],
+        feature_names=["u", "v"],
+        format={"kind": "npz"},
+    )
+    assert (stream.row.shape, stream.row.dtype) == ((2,), DType.uint8)
+    assert (stream.target.shape, stream.target.dtype) == ((), DType.int32)
+    assert (stream.scale, stream.name, stream.classes) == (1 / 255, "rows", 3)
+    assert stream.class_names == ("a", "b", "c")
+    assert stream.feature_names == ("u", "v")
+    assert stream.format == {"kind": "npz"}
+    assert repr(stream) == "Stream('rows': samples, 3 classes)"
+    assert repr(Stream(counting(1), batched=True)) == "Stream('stream': batches)"
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "row", "target"),
+    [
+        ([1, 2], 3, "float32", "int32"),
+        ([1.5, 2], 0.5, "float32", "float32"),
+        (1.5, [0.5], "float32", "float32"),
+        (np.zeros(2), np.float64(1), "float64", "float64"),
+        (np.zeros(2, np.int16), True, "float32", "int32"),
+        (np.zeros(2, np.float16), np.float16(1), "float32", "float32"),
+        (np.zeros(2, ">i4"), np.uint8(1), "int32", "int32"),
+        (np.zeros(2, bool), np.int64(7), "bool", "int32"),
+        (np.zeros((2, 3), np.int64), [[1]], "int64", "int32"),
+    ],
+)
+def test_types_of_a_sample(x: Any, y: Any, row: str, target: str) -> None:
+    stream = Stream(given((x, y), (x, y)))
+    assert (stream.row.dtype.name, stream.target.dtype.name) == (row, target)
+    assert stream.row.shape == np.shape(x)
+    assert stream.target.shape == np.shape(y)
+    (block,) = stream.blocks(5)
+    assert block[0].dtype == row
+    np.testing.assert_array_equal(block[0], np.stack([x, x]))
+    np.testing.assert_array_equal(block[1], np.stack([y, y]))
+
+
+def test_looking_at_the_types_takes_one_sample() -> None:
+    taken, closed = [], []
+
+    def samples() -> Iterator[Any]:
+        try:
+            for i in range(5):
+                taken.append(i)
+                yield [i], i
+        finally:
+            closed.append(True)
+
+    stream = Stream(samples)
+    assert not taken
+    assert stream.row.shape == stream.row.shape == (1,)
+    assert taken == [0]
+    assert closed == [True]
+
+
+# -- ahead, and no more ----------------------------------------------------------------
+
+
+def test_two_blocks_of_memory() -> None:
+    row = np.zeros(1000, np.float32)
+
+    def samples() -> Iterator[Any]:
+        return itertools.repeat((row, 1), 5000)
+
+    stream = Stream(samples)
+    assert stream.row.shape == (1000,)
+    tracemalloc.start()
+    try:
+        for x, _ in stream.blocks(250):  # 1 MB each; 20 MB in all
+            assert len(x) == 250
+            del x
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # Two blocks, and what the search for NaN needs.
+    assert peak < 3.5e6
+
+
+def test_a_block_is_made_while_another_is_used() -> None:
+    taken = []
+
+    def samples() -> Iterator[Any]:
+        for i in range(100):
+            taken.append(i)
+            yield [i], i
+
+    stream = Stream(samples)
+    assert stream.row.shape == (1,)
+    taken.clear()
+    blocks = stream.blocks(10)
+    next(blocks)
+    deadline = time.monotonic() + 10
+    while len(taken) < 20 and time.monotonic() < deadline:
+        time.sleep(0.001)
+    time.sleep(0.02)
+    assert len(taken) == 20
+    blocks.close()  # type: ignore[attr-defined]
+
+
+def test_a_consumer_that_stops_early() -> None:
+    closed = threading.Event()
+
+    def samples() -> Iterator[Any]:
+        try:
+            for i in itertools.count():
+                yield [i], i
+        finally:
+            closed.set()
+
+    stream = Stream(samples)
+    assert stream.row.shape == (1,)
+    closed.clear()
+    for x, _ in stream.blocks(3):
+        if x[0, 0] >= 30:
+            break
+    gc.collect()
+    assert closed.wait(5)
+    # A consumer with an error of its own.
+    closed.clear()
+    with pytest.raises(ZeroDivisionError):
+        sum(1 / len(x[1:1]) for x, _ in stream.blocks(3))
+    gc.collect()
+    assert closed.wait(5)
+
+
+def test_two_passes_at_once() -> None:
+    stream = Stream(counting(9))
+    pairs = list(zip(stream.blocks(2), stream.blocks(2), strict=True))
+    assert len(pairs) == 5
+    for (a, _), (b, _) in pairs:
+        np.testing.assert_array_equal(a, b)
+
+
+# -- what is refused -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("make", "got", "fix"),
+    [
+        (counting(3)(), "a generator, which can be run", "not Stream(samples())"),
+        (iter([1]), "a list_iterator, which can", "not Stream(samples())"),
+        ([([1], 1)], "a list", "Stream(lambda: rows)"),
+        (None, "NoneType: None", "Stream(samples)"),
+        (7, "int: 7", "Stream(samples)"),
+    ],
+)
+def test_what_is_no_function(make: Any, got: str, fix: str) -> None:
+    with pytest.raises(ArgumentError) as caught:
+        Stream(make)
+    says(caught.value, "needs a function", "without arguments", got, fix)
+
+
+def test_a_function_that_gives_the_same_iterator_again() -> None:
+    once = counting(5)()
+    stream = Stream(lambda: once)
+    assert stream.row.shape == (2,)
+    with pytest.raises(ArgumentError) as caught:
+        list(stream.blocks(2))
+    says(caught.value, "only once", "anew", "the same generator", "lambda: samples()")
+
+
+def test_a_source_that_cannot_be_opened() -> None:
+    def gone() -> Iterator[Any]:
+        raise FileNotFoundError("no disk")
+
+    for make, got in (
+        (gone, "FileNotFoundError: no disk"),
+        (lambda: 3, "TypeError: 'int' object is not iterable"),
+        (lambda: None, "TypeError: 'NoneType'"),
+        (lambda x: [], "TypeError: "),
+    ):
+        with pytest.raises(DataError) as caught:
+            Stream(make, name="rows").blocks(2)  # type: ignore[arg-type]
+        says(caught.value, "'rows' cannot be opened", "an iterable", got, "yield x, y")
+
+
+def test_no_samples() -> None:
+    for make in (given(), list):
+        with pytest.raises(DataError) as caught:
+            Stream(make, name="rows").blocks(2)
+        says(caught.value, "'rows' has no samples", "one pair", "at once", "anew")
+    # Something the first time, and nothing the second: a one-shot source in disguise.
+    rest = [([1], 1), ([2], 2)]
+    stream = Stream(lambda: [rest.pop()] if rest else [])
+    assert stream.row.shape == (1,)
+    assert len(list(stream.blocks(5))) == 1
+    with pytest.raises(DataError, match="has no samples"):
+        list(stream.blocks(5))
+
+
+def test_an_error_in_the_source_comes_with_the_sample() -> None:
+    def samples() -> Iterator[Any]:
+        for i in range(10):
+            if i == 7:
+                raise ValueError(f"cannot read file {i}")
+            yield [i], i
+
+    seen: list[int] = []
+    blocks = Stream(samples, name="rows").blocks(3)
+    with pytest.raises(DataError) as caught:
+        seen.extend(label for _, y in blocks for label in y.tolist())
+    says(
+        caught.value,
+        "'rows' failed at sample 7 (counting from 0)",
+        "the next pair",
+        "ValueError: cannot read file 7",
+        "run through the source",
+    )
+    assert seen == [0, 1, 2, 3, 4, 5]
+    assert isinstance(caught.value.__cause__, ValueError)
+    shown = "".join(traceback.format_exception(caught.value))
+    assert 'raise ValueError(f"cannot read file {i}")' in shown
+
+
+def test_an_error_of_ours_keeps_its_kind() -> None:
+    def samples() -> Iterator[Any]:
+        yield [1], 1
+        raise NonFiniteError("NaN.", expected="a number", got="nan", fix="drop it")
+
+    with pytest.raises(NonFiniteError) as caught:
+        list(Stream(samples).blocks(1))
+    says(caught.value, "Sample 1 of the stream 'stream': NaN.", "a n", "nan", "drop it")
+
+
+@pytest.mark.parametrize("item", [3, [1], (1, 2, 3), {"x": 1, "y": 2}, "xy", None])
+def test_items_that_are_no_pair(item: Any) -> None:
+    for items in ((item,), (([1], 1), item)):
+        with pytest.raises(DataError) as caught:
+            list(Stream(given(*items)).blocks(5))
+        number = f"Sample {len(items) - 1} of"
+        says(caught.value, number, "a tuple", type(item).__name__, "yield x, y")
+
+
+@pytest.mark.parametrize(
+    ("item", "what", "expected", "got"),
+    [
+        (([1, 2, 3], 1), "x differs", "shape (2,), dtype float32", "shape (3,)"),
+        (([[1, 2]], 1), "x differs", "shape (2,), dtype float32", "shape (1, 2)"),
+        ((np.zeros(2), 1), "x differs", "dtype float32", "dtype float64"),
+        ((np.zeros(2, np.uint8), 1), "x differs", "dtype float32", "dtype uint8"),
+        (([1, 2], [1]), "y differs", "shape (), dtype int32", "shape (1,)"),
+        (([1, 2], 1.0), "y differs", "dtype int32", "dtype float32"),
+    ],
+)
+def test_samples_that_are_not_like_the_first(
+    item: Any, what: str, expected: str, got: str
+) -> None:
+    stream = Stream(given(*[([1, 2], 1)] * 4, item), name="rows")
+    with pytest.raises(DataError) as caught:
+        list(stream.blocks(2))
+    says(caught.value, what, expected, got, "numpy.asarray(x, dtype='float32')")
+    assert "Sample 4 of the stream 'rows'" in caught.value.what
+
+
+@pytest.mark.parametrize(
+    ("item", "kind", "what"),
+    [
+        ((["a", "b"], 1), DTypeError, "Sample 1 of the stream 'stream': x does not"),
+        (([1, 2], "cat"), DTypeError, "Sample 1 of the stream 'stream': y does not"),
+        (([[1], [1, 2]], 1), DataError, "Sample 1 of the stream 'stream': x cannot"),
+        (([1, 2], 2**31), ArgumentError, "Sample 1 of the stream 'stream': y holds"),
+        (([1, 2], -(2**31) - 1), ArgumentError, "y holds an integer too large for"),
+        (([], 1), DataError, "Sample 1 of the stream 'stream' is empty"),
+        (([1, 2], []), DataError, "Sample 1 of the stream 'stream' is empty"),
+    ],
+)
+def test_samples_that_are_no_numbers(
+    item: Any, kind: type[ChainruleError], what: str
+) -> None:
+    with pytest.raises(kind, match=what) as caught:
+        list(Stream(given(([1, 2], 1), item)).blocks(2))
+    assert None not in (caught.value.expected, caught.value.got, caught.value.fix)
+
+
+@pytest.mark.parametrize(
+    ("x", "y"),
+    [([[1.0]], 1), (1.0, [1]), ([1.0, 2.0], [1, 2, 3])],
+)
+def test_batches_that_are_none(x: Any, y: Any) -> None:
+    with pytest.raises(ShapeError) as caught:
+        list(Stream(given((x, y)), batched=True).blocks(2))
+    got = f"x of shape {np.shape(x)} and y of shape {np.shape(y)}"
+    says(caught.value, "The batch at sample 0", "(rows, …)", got, "batched=True")
+
+
+def test_values_are_checked_with_the_number_of_their_sample() -> None:
+    def samples() -> Iterator[Any]:
+        for i in range(10):
+            yield np.array([i, np.nan if i == 8 else 0], np.float32), i % 4
+
+    with pytest.raises(NonFiniteError, match=r"x holds .* at row 8, column 1 \(coun"):
+        list(Stream(samples).blocks(3))
+    with pytest.raises(ArgumentError, match="none of 3 classes at row 3"):
+        list(Stream(samples, classes=3).blocks(2))
+    with pytest.raises(NonFiniteError, match=r"y holds .* at row 1 \(coun"):
+        list(Stream(given(([1], 0.5), ([1], float("inf")))).blocks(1))
+    with pytest.raises(NonFiniteError, match="fit float32"):
+        list(Stream(given((np.array([1e300]), 0)), scale=0.5).blocks(1))
+    with pytest.raises(ShapeError, match="wrong rank for labels"):
+        list(Stream(given(([1], [0])), classes=2).blocks(1))
+    with pytest.raises(DTypeError, match="holds floats"):
+        list(Stream(given(([1], 0.5)), classes=2).blocks(1))
+
+
+@pytest.mark.parametrize("rows", [0, -1, 2.5, None, True])
+def test_rows_of_a_block(rows: Any) -> None:
+    with pytest.raises(ArgumentError) as caught:
+        Stream(counting(3)).blocks(rows)
+    says(caught.value, "rows is not", "at least 1", repr(rows), "stream.blocks(1000)")
+
+
+def test_names_that_do_not_fit() -> None:
+    with pytest.raises(ArgumentError, match="classes is not a number"):
+        Stream(counting(3), classes=1)
+    with pytest.raises(ArgumentError, match="class_names are not as many"):
+        Stream(counting(3), classes=3, class_names=["a", "b"])
+    with pytest.raises(ArgumentError, match="feature_names is not a list"):
+        Stream(counting(3), feature_names="ab")
+    with pytest.raises(ArgumentError, match="scale of x"):
+        Stream(counting(3), scale=0)
+    with pytest.raises(ArgumentError, match="format does not"):
+        Stream(counting(3), format="csv")
+    with pytest.raises(ShapeError) as caught:
+        Stream(counting(3), feature_names=["a", "b", "c"]).blocks(2)
+    says(caught.value, "do not fit the samples", "shape (3,)", "shape (2,)", "leave")
+
+
+# -- CSV -------------------------------------------------------------------------------
+
+
+def test_a_csv_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "t.csv"
+    lines = [f"{i if i % 5 else ''},k{i % 3},{'yn'[i % 2]}" for i in range(47)]
+    path.write_text("a,k,y\n" + "\n".join(lines) + "\n")
+    for options in (
+        {"missing": "mean", "categorical": "k"},
+        {"missing": "drop", "categorical": "k", "dtype": "float64"},
+        {"missing": {"a": 0.5}, "features": ["a"]},
+        {"missing": "drop", "target": "a", "features": ["k"], "categorical": "k"},
+    ):
+        whole = read_csv(path, **({"target": "y"} | options))
+        monkeypatch.setattr("chainrule.data.table.ROWS", 10)
+        stream = Stream.from_csv(path, **({"target": "y"} | options))
+        assert stream.name == "t.csv"
+        assert stream.format == whole.format
+        assert stream.class_names == whole.class_names
+        assert stream.feature_names == whole.feature_names
+        for _ in range(2):
+            blocks = list(stream.blocks(7))
+            x = np.concatenate([x for x, _ in blocks])
+            y = np.concatenate([y for _, y in blocks])
+            np.testing.assert_array_equal(x, whole.x.stored, strict=True)
+            np.testing.assert_array_equal(y, whole.y, strict=True)
+
+
+def test_a_csv_file_that_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("a,y\n1,2\nx,3\n")
+    with pytest.raises(DataError, match=r"line 3 \(row 1, .* column 'a'"):
+        Stream.from_csv(path, target="y")
+    path.write_text("a,y\n1,2\n2,3\n")
+    stream = Stream.from_csv(path, target="y")
+    path.write_text("a,y\n1,2\nx,3\n")
+    with pytest.raises(DataError, match=r"line 3 \(row 1, .* column 'a'"):
+        list(stream.blocks(1))

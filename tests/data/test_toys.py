@@ -1,0 +1,160 @@
+"""Toy sets: their formulas, worked out point by point; balance, order and errors."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from chainrule import data
+from chainrule.data import Dataset
+from chainrule.errors import ArgumentError
+from tests.data.saying import says
+
+MAKERS = [data.circles, data.moons, data.spiral, data.blobs]
+
+
+def points(made: Dataset, label: int) -> list[tuple[float, float]]:
+    """The points of a class, sorted."""
+    return sorted(map(tuple, made.x[made.y == label].round(5).tolist()))
+
+
+def expected(*made: tuple[float, float]) -> list[tuple[float, float]]:
+    rounded = np.array(made, np.float32).round(5)
+    return sorted(map(tuple, rounded.tolist()))
+
+
+def test_xor() -> None:
+    made = data.xor(copies=2)
+    assert made.x[:].tolist() == 2 * [[0, 0], [0, 1], [1, 0], [1, 1]]
+    assert made.y.tolist() == 2 * [0, 1, 1, 0]
+    assert (made.name, made.classes) == ("xor", 2)
+    assert made.feature_names == ("x1", "x2")
+    noisy = data.xor(copies=500, noise=0.1)
+    residue = noisy.x[:] - data.xor(copies=500).x[:]
+    assert abs(residue.std() - 0.1) < 0.005
+    assert abs(residue.mean()) < 0.01
+
+
+def test_circles() -> None:
+    made = data.circles(9, noise=0.0, factor=0.5)
+    turn = 2 * math.pi
+    outer = [(math.cos(turn * i / 5), math.sin(turn * i / 5)) for i in range(5)]
+    inner = [(math.cos(turn * i / 4) / 2, math.sin(turn * i / 4) / 2) for i in range(4)]
+    np.testing.assert_allclose(points(made, 0), expected(*outer), atol=2e-5)
+    np.testing.assert_allclose(points(made, 1), expected(*inner), atol=2e-5)
+
+
+def test_moons() -> None:
+    made = data.moons(10, noise=0.0)
+    angles = [math.pi * i / 4 for i in range(5)]
+    upper = [(math.cos(t), math.sin(t)) for t in angles]
+    lower = [(1 - math.cos(t), 0.5 - math.sin(t)) for t in angles]
+    np.testing.assert_allclose(points(made, 0), expected(*upper), atol=2e-5)
+    np.testing.assert_allclose(points(made, 1), expected(*lower), atol=2e-5)
+
+
+def test_spiral() -> None:
+    made = data.spiral(8, classes=2, noise=0.0, turns=0.5)
+    for label in (0, 1):
+        arm = [
+            (
+                i / 4 * math.cos(2 * math.pi * (0.5 * i / 4 + label / 2)),
+                i / 4 * math.sin(2 * math.pi * (0.5 * i / 4 + label / 2)),
+            )
+            for i in range(1, 5)
+        ]
+        np.testing.assert_allclose(points(made, label), expected(*arm), atol=2e-5)
+
+
+@pytest.mark.parametrize(("classes", "features"), [(2, 1), (3, 2), (10, 2), (5, 30)])
+def test_blobs(classes: int, features: int) -> None:
+    made = data.blobs(classes * 400, classes=classes, features=features, spread=0.5)
+    assert made.x.shape == (classes * 400, features)
+    centres = np.stack([made.x[made.y == c].mean(axis=0) for c in range(classes)])
+    side = 12 * classes ** (1 / features)
+    assert np.abs(centres).max() < side / 2 + 0.1
+    for i in range(classes):
+        for j in range(i):
+            assert np.linalg.norm(centres[i] - centres[j]) > 4 - 0.2
+        spread = made.x[made.y == i].std(axis=0)
+        assert np.abs(spread - 0.5).max() < 0.1
+    exact = data.blobs(classes, classes=classes, features=features, spread=0.0)
+    assert len(np.unique(exact.x[:], axis=0)) == classes
+
+
+def test_noise_is_normal() -> None:
+    residue = (data.xor(5000, noise=1.0).x[:] - data.xor(5000).x[:]).ravel()
+    # Moments of N(0, 1) to three standard errors of 40,000 draws.
+    n = len(residue)
+    assert abs(residue.mean()) < 3 / math.sqrt(n)
+    assert abs(residue.var() - 1) < 3 * math.sqrt(2 / n)
+    assert abs((residue**3).mean()) < 3 * math.sqrt(15 / n)
+    assert abs((residue**4).mean() - 3) < 3 * math.sqrt(96 / n)
+    for limit, share in ((1, 0.682689), (2, 0.954500), (3, 0.997300)):
+        error = math.sqrt(share * (1 - share) / n)
+        assert abs((np.abs(residue) < limit).mean() - share) < 3 * error
+
+
+@pytest.mark.parametrize("make", [data.xor, *MAKERS])
+def test_a_set_is_a_function_of_its_seed(make: Any) -> None:
+    noisy = {"noise": 0.1} if make is data.xor else {}
+    first, again, other = make(**noisy), make(**noisy, seed=0), make(**noisy, seed=1)
+    assert first.x[:].tobytes() == again.x[:].tobytes()
+    assert first.y.tolist() == again.y.tolist()
+    assert first.x[:].tobytes() != other.x[:].tobytes()
+    assert first.x.stored.dtype == np.float32
+    assert first.y.dtype == np.int32
+
+
+def test_pinned() -> None:
+    """The same on every machine and in every version of NumPy."""
+    assert data.moons(6, noise=0.0, seed=3).y.tolist() == PINNED_ORDER
+    np.testing.assert_allclose(data.xor(noise=1.0).x[:], PINNED_NOISE, rtol=1e-6)
+
+
+PINNED_ORDER = [0, 0, 1, 1, 0, 1]
+PINNED_NOISE = [
+    [-0.4228571355342865, -0.3922344446182251],
+    [0.9232902526855469, -0.5506646037101746],
+    [1.4487353563308716, -0.03506866842508316],
+    [0.09998088330030441, -0.03238814324140549],
+]
+
+
+@pytest.mark.parametrize("make", MAKERS)
+@pytest.mark.parametrize("n", [11, 12, 200])
+def test_classes_are_balanced_and_mixed(make: Any, n: int) -> None:
+    made = make(n)
+    sizes = np.bincount(made.y)
+    assert sizes.max() - sizes.min() <= 1
+    assert sizes.sum() == n == len(made)
+    assert len(sizes) == made.classes
+    if n == 200:
+        assert made.y.tolist() != sorted(made.y.tolist())
+        assert np.bincount(made.y[:100]).min() > 20
+
+
+@pytest.mark.parametrize(
+    ("call", "what", "expected", "got", "fix"),
+    [
+        (lambda: data.xor(0), "copies", "at least 1", "0", "xor(copies"),
+        (lambda: data.xor(noise=-1), "noise", "from 0", "-1", "noise=0.1"),
+        (lambda: data.xor(noise=math.nan), "noise", "from 0", "nan", "noise=0.1"),
+        (lambda: data.xor(noise="a"), "noise", "a number", "'a'", "noise=0.1"),
+        (lambda: data.circles(1), "n is not", "at least 2", "1", "circles(n=200)"),
+        (lambda: data.circles(factor=2), "factor", "from 0 to 1", "2", "factor=0.5"),
+        (lambda: data.moons(2.5), "n is not", "at least 2", "2.5", "moons(n=200)"),
+        (lambda: data.moons(seed=-1), "seed", "at least 0", "-1", "moons(seed=0)"),
+        (lambda: data.moons(seed=2**64), "seed", "2⁶⁴", "18446", "moons(seed=0)"),
+        (lambda: data.spiral(2), "n is not", "at least 3", "2", "spiral(n=300"),
+        (lambda: data.spiral(classes=1), "classes", "at least 2", "1", "spiral(cl"),
+        (lambda: data.spiral(turns=-1), "turns", "from 0", "-1", "turns=1.0"),
+        (lambda: data.blobs(features=0), "features", "at least 1", "0", "blobs(feat"),
+        (lambda: data.blobs(spread=True), "spread", "number", "True", "spread=0.1"),
+    ],
+)
+def test_refused(call: Any, what: str, expected: str, got: str, fix: str) -> None:
+    with pytest.raises(ArgumentError) as caught:
+        call()
+    says(caught.value, what, expected, got, fix)

@@ -1,0 +1,192 @@
+"""Activations by hand, at their kinks, and far out on every engine."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+
+import mpmath
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule import nn
+from chainrule.errors import ArgumentError, DTypeError
+from chainrule.nn import functional
+
+ENGINES = ["eager", "numpy"]
+if importlib.util.find_spec("llvmlite") is not None:
+    ENGINES.append("native")
+
+FAR = 1e4
+SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
+
+
+def phi(z):
+    """Φ, the distribution function of the normal distribution."""
+    return (1 + mpmath.erf(z / mpmath.sqrt(2))) / 2
+
+
+def tanh_gelu(z):
+    inner = mpmath.sqrt(2 / mpmath.pi) * (z + mpmath.mpf("0.044715") * z**3)
+    return z / 2 * (1 + mpmath.tanh(inner))
+
+
+#: Each activation with its definition, in any number of digits.
+DEFINITIONS = {
+    "ReLU": (nn.ReLU(), lambda z: max(z, 0)),
+    "LeakyReLU": (nn.LeakyReLU(), lambda z: max(mpmath.mpf(0.01) * z, z)),
+    "Sigmoid": (nn.Sigmoid(), lambda z: 1 / (1 + mpmath.exp(-z))),
+    "Tanh": (nn.Tanh(), mpmath.tanh),
+    "GELU": (nn.GELU(), lambda z: z * phi(z)),
+    "GELU tanh": (nn.GELU("tanh"), tanh_gelu),
+    "SiLU": (nn.SiLU(), lambda z: z / (1 + mpmath.exp(-z))),
+    "Softplus": (nn.Softplus(), lambda z: mpmath.log(1 + mpmath.exp(z))),
+    "ELU": (nn.ELU(0.5), lambda z: z if z > 0 else 0.5 * mpmath.expm1(z)),
+    "SELU": (
+        nn.SELU(),
+        lambda z: SELU_SCALE * (z if z > 0 else SELU_ALPHA * mpmath.expm1(z)),
+    ),
+    "Step": (nn.Step(), lambda z: 1 if z >= 0 else 0),
+}
+
+#: Value and derivative at −10⁴, 0 and 10⁴; the derivatives at 0 are by declaration.
+BY_HAND = {
+    "ReLU": ([0, 0, FAR], [0, 0, 1]),
+    "LeakyReLU": ([-100, 0, FAR], [0.01, 0.01, 1]),
+    "Sigmoid": ([0, 0.5, 1], [0, 0.25, 0]),
+    "Tanh": ([-1, 0, 1], [0, 1, 0]),
+    "GELU": ([0, 0, FAR], [0, 0.5, 1]),
+    "GELU tanh": ([0, 0, FAR], [0, 0.5, 1]),
+    "SiLU": ([0, 0, FAR], [0, 0.5, 1]),
+    "Softplus": ([0, math.log(2), FAR], [0, 0.5, 1]),
+    "ELU": ([-0.5, 0, FAR], [0, 0.5, 1]),
+    "SELU": (
+        [-SELU_SCALE * SELU_ALPHA, 0, SELU_SCALE * FAR],
+        [0, SELU_SCALE * SELU_ALPHA, SELU_SCALE],
+    ),
+    "Step": ([0, 1, 1], [0, 0, 0]),
+}
+
+
+@pytest.mark.parametrize("name", DEFINITIONS)
+def test_definitions_with_thirty_digits(name):
+    module, definition = DEFINITIONS[name]
+    z = np.concatenate([np.linspace(-6, 6, 41), [-30.0, 30.0, 1e-9, -1e-9]])
+    with mpmath.workdps(30):
+        wanted = np.array([float(definition(mpmath.mpf(v))) for v in z.tolist()])
+    np.testing.assert_allclose(module(cr.tensor(z)).numpy(), wanted, atol=1e-14)
+
+
+@pytest.mark.parametrize("name", DEFINITIONS)
+def test_derivatives_are_those_of_the_definitions(name):
+    module, definition = DEFINITIONS[name]
+    z = np.array([-5.0, -2.5, -0.7, -1e-3, 1e-3, 0.4, 1.9, 6.0])
+    t = cr.tensor(z, requires_grad=True)
+    module(t).sum().backward()
+    with mpmath.workdps(30):
+        wanted = [float(mpmath.diff(definition, v)) for v in z.tolist()]
+    np.testing.assert_allclose(t.grad.numpy(), wanted, atol=1e-13)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", BY_HAND)
+def test_far_out_and_at_zero(name, dtype, engine):
+    """Neither value nor gradient overflows, on any engine; warnings are errors here."""
+    module = DEFINITIONS[name][0]
+
+    def both(z):
+        return module(z), cr.grad(lambda t: module(t).sum())(z)
+
+    run = both if engine == "eager" else cr.compile(both, engine=engine)
+    value, slope = run(cr.tensor([-FAR, 0.0, FAR], dtype=dtype))
+    eps = np.finfo(dtype).eps
+    wanted_value, wanted_slope = BY_HAND[name]
+    np.testing.assert_allclose(value.numpy(), wanted_value, rtol=4 * eps, atol=eps)
+    np.testing.assert_allclose(slope.numpy(), wanted_slope, rtol=4 * eps, atol=eps)
+    assert value.dtype.name == slope.dtype.name == dtype
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_softmax_far_out(dtype, engine):
+    """z = (10⁴, 0, −10⁴): ŷ = (1, 0, 0), ln ŷ = (0, −10⁴, −2·10⁴)."""
+    z = cr.tensor([[FAR, 0.0, -FAR]], dtype=dtype)
+    g = cr.tensor([[1.0, 2.0, 3.0]], dtype=dtype)
+
+    def all_four(z, g):
+        made = []
+        for f in (functional.softmax, functional.log_softmax):
+            made += [f(z), cr.grad(lambda t, f=f: (f(t) * g).sum())(z)]
+        return made
+
+    run = all_four if engine == "eager" else cr.compile(all_four, engine=engine)
+    p, dp, logp, dlogp = (t.numpy() for t in run(z, g))
+    np.testing.assert_array_equal(p, [[1, 0, 0]])
+    np.testing.assert_array_equal(dp, [[0, 0, 0]])
+    np.testing.assert_array_equal(logp, [[0, -1e4, -2e4]])
+    np.testing.assert_array_equal(dlogp, [[1 - 6, 2, 3]])
+
+
+def test_gelu_has_its_minimum_where_the_documentation_says():
+    z = np.linspace(-3, 0, 30001)
+    y = nn.GELU()(cr.tensor(z)).numpy()
+    assert y.min() == pytest.approx(-0.170, abs=5e-4)
+    assert z[y.argmin()] == pytest.approx(-0.752, abs=5e-4)
+
+
+def test_the_approximation_of_gelu_is_one():
+    z = cr.tensor(np.linspace(-6, 6, 2001))
+    gap = abs(nn.GELU()(z).numpy() - nn.GELU("tanh")(z).numpy()).max()
+    assert 1e-4 < gap < 5e-4
+
+
+def test_softplus_and_its_reflection_differ_by_z():
+    z = np.linspace(-50, 50, 101)
+    both = [nn.Softplus()(cr.tensor(s * z)).numpy() for s in (1, -1)]
+    np.testing.assert_allclose(both[0] - both[1], z, atol=1e-14)
+
+
+def test_selu_keeps_mean_and_variance():
+    """The numbers α and λ are the fixed point for normal inputs (Klambauer et al.)."""
+    cr.manual_seed(0)
+    y = nn.SELU()(cr.random.normal(400_000, dtype="float64")).numpy()
+    assert abs(y.mean()) < 0.01
+    assert y.var() == pytest.approx(1, abs=0.01)
+
+
+def test_kinks_are_flagged_in_gradient_checks():
+    for f in (functional.leaky_relu, functional.elu, functional.selu):
+        wanted = f is not functional.elu  # with α = 1 it is smooth
+        assert any(c.kink for c in cr.check_gradients(f, [0.0])) == wanted
+
+
+def test_integers_are_refused_where_they_make_no_sense():
+    with pytest.raises(DTypeError, match="floating-point"):
+        nn.GELU()(cr.tensor([1, 2]))
+    assert nn.ReLU()(cr.tensor([-1, 2])).tolist() == [0, 2]
+
+
+def test_an_unknown_form_of_gelu_is_named():
+    with pytest.raises(ArgumentError, match=r"'none' or 'tanh'[\s\S]*'tan'[\s\S]*tanh"):
+        nn.GELU("tan")
+    with pytest.raises(ArgumentError, match="'none' or 'tanh'"):
+        functional.gelu([1.0], approximate=1)
+
+
+@pytest.mark.parametrize(
+    ("module", "text"),
+    [
+        (nn.LeakyReLU(0.2), "LeakyReLU(negative_slope=0.2)"),
+        (nn.GELU("tanh"), "GELU(approximate=tanh)"),
+        (nn.ELU(2), "ELU(alpha=2.0)"),
+        (nn.LogSoftmax(0), "LogSoftmax(axis=0)"),
+        (nn.SELU(), "SELU()"),
+    ],
+)
+def test_settings_make_the_module_anew(module, text):
+    assert repr(module) == text
+    z = cr.tensor(np.linspace(-2, 2, 6).reshape(2, 3))
+    again = type(module)(**module.settings())
+    np.testing.assert_array_equal(again(z).numpy(), module(z).numpy())

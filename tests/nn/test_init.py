@@ -1,0 +1,226 @@
+"""Initialisers: distributions, seeds, shapes, mistakes; and normal random numbers."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule import nn
+from chainrule.errors import ArgumentError, ShapeError
+from chainrule.nn import init
+
+FANS = {"xavier": 2 / (400 + 200), "lecun": 1 / 400, "kaiming": 2 / 400}
+
+
+def weights(out=200, inside=400, dtype="float64"):
+    return cr.tensor(np.full((out, inside), np.nan), dtype=dtype)
+
+
+def distance(sample: np.ndarray, distribution) -> float:
+    """Kolmogorov and Smirnov's distance: the largest gap to the distribution."""
+    sample = np.sort(sample.ravel())
+    wanted = np.array([distribution(v) for v in sample.tolist()])
+    steps = np.arange(len(sample) + 1) / len(sample)
+    return float(max((steps[1:] - wanted).max(), (wanted - steps[:-1]).max()))
+
+
+def normal_distribution(x: float) -> float:
+    return 0.5 * math.erfc(-x / math.sqrt(2))
+
+
+#: The distance that one sample in 1,000 exceeds (Smirnov 1948), for 20,000 numbers.
+KS = 1.95 / math.sqrt(20_000)
+
+
+# -- random.normal --------------------------------------------------------------------
+
+
+def test_normal_numbers_are_normal():
+    cr.manual_seed(0)
+    x = cr.random.normal(20_000, dtype="float64").numpy()
+    assert abs(x.mean()) < 4 / math.sqrt(20_000)
+    assert x.var() == pytest.approx(1, abs=4 * math.sqrt(2 / 20_000))
+    assert distance(x, normal_distribution) < KS
+    # Skewness and kurtosis have standard errors √(6/n) and √(24/n).
+    assert abs((x**3).mean()) < 4 * math.sqrt(6 / 20_000)
+    assert abs((x**4).mean() - 3) < 5 * math.sqrt(24 / 20_000)
+    # Neighbours, and the two halves that come from the same pairs, are uncorrelated.
+    for shift in (1, 10_000):
+        assert abs((x[:-shift] * x[shift:]).mean()) < 4 / math.sqrt(10_000)
+
+
+def test_mean_deviation_and_dtype():
+    cr.manual_seed(0)
+    x = cr.random.normal(100, 100, mean=3.0, std=0.5)
+    assert x.dtype.name == "float32"
+    assert x.numpy().mean() == pytest.approx(3, abs=0.02)
+    assert x.numpy().std() == pytest.approx(0.5, abs=0.02)
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (1,), (7,), (2, 3, 5)])
+def test_normal_numbers_of_every_shape(shape):
+    cr.manual_seed(0)
+    x = cr.random.normal(*shape)
+    assert x.shape == shape
+    assert np.isfinite(x.numpy()).all()
+
+
+def test_the_same_seed_gives_the_same_numbers():
+    made = []
+    for seed in (1, 1, 2):
+        cr.manual_seed(seed)
+        made.append(cr.random.normal(50).numpy())
+        made.append(cr.random.normal(50).numpy())
+    np.testing.assert_array_equal(made[0], made[2])
+    np.testing.assert_array_equal(made[1], made[3])
+    assert (made[0] != made[1]).all()
+    assert (made[0] != made[4]).all()
+
+
+def test_normal_numbers_cannot_be_traced():
+    with pytest.raises(ArgumentError, match="being traced"):
+        cr.compile(lambda x: x + cr.random.normal(3), engine="numpy")(cr.tensor([1.0]))
+
+
+# -- initialisers ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", FANS)
+def test_variances_follow_from_the_fans(kind):
+    for shape in ("uniform", "normal"):
+        cr.manual_seed(0)
+        w = getattr(init, f"{kind}_{shape}_")(weights()).numpy()
+        assert w.var() == pytest.approx(FANS[kind], rel=0.02), shape
+        assert abs(w.mean()) < 4 * math.sqrt(FANS[kind] / w.size)
+    uniform = getattr(init, f"{kind}_uniform_")(weights()).numpy()
+    bound = math.sqrt(3 * FANS[kind])
+    assert bound * 0.999 < abs(uniform).max() <= bound
+    assert distance(uniform.ravel()[:20_000], lambda v: (v / bound + 1) / 2) < KS
+
+
+def test_signals_keep_their_size_through_ten_layers_of_relu():
+    """He's gain is what ReLU takes away; with LeCun's the signal fades by 2⁻⁵."""
+    x = np.random.default_rng(0).normal(size=(200, 100)).astype(np.float32)
+    sizes = {}
+    for name in ("kaiming_normal", "lecun_normal"):
+        cr.manual_seed(0)
+        layers = [nn.Linear(100, 100, init=name) for _ in range(10)]
+        model = nn.Sequential(*(m for layer in layers for m in (layer, nn.ReLU())))
+        made = model(cr.tensor(x)).numpy()
+        sizes[name] = float(np.sqrt((made**2).mean()))
+    assert 0.4 < sizes["kaiming_normal"] < 1.6
+    ratio = sizes["kaiming_normal"] / sizes["lecun_normal"]
+    assert ratio == pytest.approx(2**5, rel=0.01)
+
+
+@pytest.mark.parametrize("shape", [(30, 20), (20, 30), (25, 25), (6, 2, 3)])
+def test_orthogonal(shape):
+    cr.manual_seed(0)
+    made = init.orthogonal_(cr.tensor(np.zeros(shape)), gain=2.0).numpy()
+    w = made.reshape(shape[0], -1)
+    small = min(w.shape)
+    product = w @ w.T if len(w) == small else w.T @ w
+    np.testing.assert_allclose(product, 4 * np.eye(small), atol=1e-12)
+
+
+def test_orthogonal_matrices_are_spread_over_all_rotations():
+    """With the signs of R put right, each entry is as often positive as negative, and
+    half of the matrices turn, half of them also mirror."""
+    cr.manual_seed(0)
+    made = np.stack([init.orthogonal_(weights(2, 2)).numpy() for _ in range(2000)])
+    assert abs((made > 0).mean(0) - 0.5).max() < 4 * 0.5 / math.sqrt(2000)
+    assert abs((np.linalg.det(made) > 0).mean() - 0.5) < 4 * 0.5 / math.sqrt(2000)
+    angle = np.arctan2(made[:, 1, 0], made[:, 0, 0]) / (2 * np.pi) + 0.5
+    assert distance(angle, lambda v: v) < 1.95 / math.sqrt(2000)
+
+
+@pytest.mark.parametrize(
+    ("mean", "std", "a", "b"),
+    [(0, 1, -2, 2), (1, 0.5, 0, 1.2), (0, 1, 2, 4), (0, 1, -6, -3), (0, 0.02, -2, 2)],
+)
+def test_truncated_normal(mean, std, a, b):
+    cr.manual_seed(0)
+    w = init.trunc_normal_(weights(100, 200), mean, std, a, b).numpy()
+    assert a <= w.min() <= w.max() <= b
+
+    def above(x):  # in the tail that the interval is in, nothing is lost to rounding
+        sign = 1 if a + b > 2 * mean else -1
+        return normal_distribution(-sign * (x - mean) / std)
+
+    whole = abs(above(a) - above(b))
+    assert distance(w, lambda v: abs(above(v) - above(a)) / whole) < KS
+
+
+def test_the_inverse_of_the_distribution_function():
+    x = np.linspace(-6, 6, 241)
+    p = np.array([normal_distribution(v) for v in x.tolist()])
+    lower = x < 0
+    made = init._quantile(p)
+    # The step of p itself, 2⁻⁵³ near 1 and near ½ of erf, decides how far x is known.
+    density = np.exp(-x * x / 2) / math.sqrt(2 * math.pi)
+    allowed = 1e-14 + 4e-16 / density
+    assert (abs(made - x) <= allowed)[lower].all()
+    assert (abs(made - x) <= allowed)[~lower].all()
+
+
+def test_constants():
+    assert (init.constant_(weights(), 0.3).numpy() == 0.3).all()
+    assert not init.zeros_(weights()).numpy().any()
+    assert (init.ones_(weights(dtype="float32")).numpy() == 1).all()
+
+
+def test_a_parameter_stays_a_parameter():
+    layer = nn.Linear(3, 4)
+    version = layer.weight.version
+    made = init.xavier_normal_(layer.weight)
+    assert made is layer.weight
+    assert isinstance(made, nn.Parameter)
+    assert made.requires_grad
+    assert made.version > version
+    assert made.dtype.name == "float32"
+
+
+def test_fans_count_the_window():
+    assert init.fans(cr.tensor(np.zeros((4, 3, 5, 5)))) == (75, 100)
+
+
+@pytest.mark.parametrize("name", init.BY_NAME)
+def test_every_name_fills_a_layer(name):
+    w = nn.Linear(6, 5, init=name).weight.numpy()
+    assert np.isfinite(w).all()
+    assert init.by_name(name + "_") is init.by_name(name)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda: init.calculate_gain("rellu"), ArgumentError, "did you mean 'relu'"),
+        (lambda: init.calculate_gain("?"), ArgumentError, "for example 'linear'"),
+        (lambda: init.by_name("kaimin_normal"), ArgumentError, "'kaiming_normal'"),
+        (
+            lambda: init.xavier_normal_(cr.tensor(np.zeros(3))),
+            ShapeError,
+            r"\(out, in, …\)[\s\S]*\(3,\)",
+        ),
+        (lambda: init.orthogonal_(cr.tensor(np.zeros(3))), ShapeError, "matrix"),
+        (
+            lambda: init.kaiming_normal_(weights(), mode="fan_inn"),
+            ArgumentError,
+            "did you mean 'fan_in'",
+        ),
+        (lambda: init.normal_(weights(), std=-1.0), ArgumentError, "not negative"),
+        (lambda: init.trunc_normal_(weights(), a=1, b=1), ArgumentError, "a < b"),
+        (lambda: init.trunc_normal_(weights(), std=0), ArgumentError, "std > 0"),
+        (
+            lambda: init.trunc_normal_(weights(), a=9, b=10),
+            ArgumentError,
+            "finds nothing",
+        ),
+    ],
+)
+def test_mistakes_are_explained(call, error, words):
+    with pytest.raises(error, match=words):
+        call()

@@ -1,0 +1,341 @@
+"""Layer and batch normalisation, and scaling by statistics of the data."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule import nn
+from chainrule.compiled import CompiledProgram, Input, trace_entry
+from chainrule.errors import (
+    ArgumentError,
+    ChainruleWarning,
+    DTypeError,
+    NonFiniteError,
+    ShapeError,
+)
+from chainrule.graph.types import ArrayType, DType, Size
+
+ENGINES = ["numpy"]
+if importlib.util.find_spec("llvmlite") is not None:
+    ENGINES.append("native")
+
+
+def by_hand(x, axes, eps=1e-5):
+    x = np.asarray(x, np.float64)
+    mean = x.mean(axes, keepdims=True)
+    variance = ((x - mean) ** 2).mean(axes, keepdims=True)
+    return (x - mean) / np.sqrt(variance + eps)
+
+
+def jacobian_product(f, x, g, step=1e-6):
+    """Jᵀg by central differences, element by element."""
+    made = np.zeros_like(x)
+    for i in np.ndindex(*x.shape):
+        up, down = x.copy(), x.copy()
+        up[i] += step
+        down[i] -= step
+        made[i] = np.sum(g * (f(up) - f(down))) / (2 * step)
+    return made
+
+
+# -- layer normalisation --------------------------------------------------------------
+
+
+def test_layer_norm_by_hand():
+    x = np.random.default_rng(0).normal(2.0, 3.0, (4, 5))
+    layer = nn.LayerNorm(5, dtype="float64")
+    layer.load_state_dict({"weight": np.arange(5.0), "bias": np.full(5, 0.5)})
+    wanted = np.arange(5.0) * by_hand(x, (1,)) + 0.5
+    np.testing.assert_allclose(layer(cr.tensor(x)).numpy(), wanted, rtol=1e-12)
+
+
+def test_delta_of_layer_norm_is_the_transposed_jacobian_times_the_gradient():
+    rng = np.random.default_rng(0)
+    x, g = rng.normal(size=(2, 3, 4)), rng.normal(size=(2, 3, 4))
+    layer = nn.LayerNorm((3, 4), dtype="float64")
+    t = cr.tensor(x, requires_grad=True)
+    layer(t).backward(g)
+    wanted = jacobian_product(lambda a: by_hand(a, (1, 2)), x, g)
+    np.testing.assert_allclose(t.grad.numpy(), wanted, atol=1e-8)
+    # What it removes, a shift and a stretch of a sample, has no derivative left.
+    sums = t.grad.numpy().sum((1, 2))
+    np.testing.assert_allclose(sums, 0, atol=1e-12)
+
+
+def test_layer_norm_takes_a_size_or_several():
+    assert nn.LayerNorm(3).normalized_shape == (3,)
+    assert nn.LayerNorm([2, 3]).weight.shape == (2, 3)
+    plain = nn.LayerNorm(3, elementwise_affine=False)
+    assert not list(plain.parameters())
+    x = np.random.default_rng(0).normal(size=(2, 3))
+    made = plain(cr.tensor(x, dtype="float32")).numpy()
+    np.testing.assert_allclose(made, by_hand(x, (1,)), atol=1e-6)
+
+
+# -- batch normalisation --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(6, 3), (4, 3, 5)])
+def test_batch_norm_by_hand(shape):
+    x = np.random.default_rng(0).normal(2.0, 3.0, shape)
+    axes = (0, *range(2, len(shape)))
+    layer = nn.BatchNorm1d(3, dtype="float64")
+    np.testing.assert_allclose(
+        layer(cr.tensor(x)).numpy(), by_hand(x, axes), rtol=1e-12
+    )
+    mean, variance = x.mean(axes), x.var(axes, ddof=1)
+    state = layer.state_dict()
+    np.testing.assert_allclose(state["running_mean"], 0.1 * mean, rtol=1e-12)
+    np.testing.assert_allclose(state["running_var"], 0.9 + 0.1 * variance, rtol=1e-12)
+    assert state["num_batches_tracked"] == 1
+    assert state["num_batches_tracked"].dtype == np.int64
+
+
+def test_delta_of_batch_norm_is_the_transposed_jacobian_times_the_gradient():
+    rng = np.random.default_rng(0)
+    x, g = rng.normal(size=(5, 2)), rng.normal(size=(5, 2))
+    t = cr.tensor(x, requires_grad=True)
+    nn.BatchNorm1d(2, dtype="float64")(t).backward(g)
+    wanted = jacobian_product(lambda a: by_hand(a, (0,)), x, g)
+    np.testing.assert_allclose(t.grad.numpy(), wanted, atol=1e-8)
+
+
+def test_prediction_uses_the_running_statistics_and_leaves_them():
+    layer = nn.BatchNorm1d(2, eps=0.0, dtype="float64").eval()
+    layer.load_state_dict(
+        layer.state_dict() | {"running_mean": [1.0, 2.0], "running_var": [4.0, 9.0]}
+    )
+    before = layer.state_dict()
+    made = layer(cr.tensor(np.array([[3.0, 2.0], [1.0, -1.0], [7.0, 5.0]])))
+    assert made.tolist() == [[1.0, 0.0], [0.0, -1.0], [3.0, 1.0]]
+    for name, array in layer.state_dict().items():
+        np.testing.assert_array_equal(array, before[name])
+
+
+def test_without_momentum_the_batches_are_averaged():
+    layer = nn.BatchNorm1d(1, momentum=None, dtype="float64")
+    batches = [np.array([[1.0], [3.0]]), np.array([[5.0], [9.0]]), np.ones((2, 1))]
+    for batch in batches:
+        layer(cr.tensor(batch))
+    mean = np.mean([b.mean() for b in batches])
+    np.testing.assert_allclose(layer.running_mean.numpy(), [mean], rtol=1e-14)
+    assert layer.num_batches_tracked.item() == 3
+
+
+def test_a_single_row_gives_beta_and_a_warning():
+    layer = nn.BatchNorm1d(2)
+    layer.bias.copy_([0.5, -1.0])
+    before = layer.state_dict()
+    x = cr.tensor([[3.0, 4.0]], requires_grad=True)
+    with pytest.warns(ChainruleWarning, match=r"no variance[\s\S]*\(1, 2\)"):
+        y = layer(x)
+    assert y.tolist() == [[0.5, -1.0]]
+    y.sum().backward()
+    assert x.grad.tolist() == [[0, 0]]
+    for name, array in layer.state_dict().items():
+        np.testing.assert_array_equal(array, before[name])
+    layer(cr.tensor(np.ones((1, 2, 3), np.float32)))  # L = 3: three numbers a feature
+
+
+def step_over_n(layer: nn.BatchNorm1d, engine: str):
+    """A compiled step for any number of rows: output and gradient of the input."""
+
+    def function(x, g):
+        y = layer(x)
+        slope = cr.grad(lambda t: (layer(t) * g).sum())(x)
+        return y, slope
+
+    inputs = [Input(n, ArrayType((Size(1), 2), DType.float32)) for n in "xg"]
+    names = {id(t): name for name, t in layer.named_tensors()}
+    traced = trace_entry("main", function, inputs, names)
+    return CompiledProgram([traced], engine=engine, threads=2)
+
+
+@pytest.mark.parametrize("momentum", [0.25, None])
+@pytest.mark.parametrize("engine", ENGINES)
+def test_engines_keep_the_statistics_for_every_size_of_batch(engine, momentum):
+    """One graph over N; a last batch of one row changes nothing."""
+    rng = np.random.default_rng(0)
+    eager = nn.BatchNorm1d(2, momentum=momentum)
+    layer = nn.BatchNorm1d(2, momentum=momentum)
+    program = step_over_n(layer, engine)
+    for n in (5, 3, 1, 8):
+        x, g = rng.normal(size=(2, n, 2)).astype(np.float32)
+        y, slope = program.run("main", {"x": x, "g": g})
+        assert np.isfinite(y).all()
+        assert np.isfinite(slope).all()
+        if n > 1:
+            t = cr.tensor(x, requires_grad=True)
+            made = eager(t)
+            eager(t)  # the compiled step passes the layer twice
+            made.backward(g)
+            np.testing.assert_allclose(y, made.numpy(), atol=1e-5)
+            np.testing.assert_allclose(slope, t.grad.numpy(), atol=1e-5)
+        else:
+            assert y.tolist() == [[0, 0]]
+            assert slope.tolist() == [[0, 0]]
+        for name, wanted in eager.state_dict().items():
+            got = layer.state_dict()[name]
+            np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("engine", ["eager", *ENGINES])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("kind", ["layer", "batch"])
+def test_far_out(kind, dtype, engine):
+    """Numbers of ±10⁴, and rows or columns that are constant, in value and gradient."""
+    x = np.array([[1e4, -1e4, 1e4], [-1e4, 1e4, 1e4], [1e4, 1e4, 1e4]])
+    g = np.array([[1.0, -2.0, 3.0], [0.5, 1.0, -1.0], [1.0, 2.0, 4.0]])
+    if kind == "layer":
+        layer, axes = nn.LayerNorm(3, dtype=dtype), (1,)
+    else:
+        layer, axes = nn.BatchNorm1d(3, dtype=dtype), (0,)
+
+    def both(x, g):
+        return layer(x), cr.grad(lambda t: (layer(t) * g).sum())(x)
+
+    run = both if engine == "eager" else cr.compile(both, engine=engine)
+    value, slope = run(cr.tensor(x, dtype=dtype), cr.tensor(g, dtype=dtype))
+    eps = np.finfo(dtype).eps
+    np.testing.assert_allclose(value.numpy(), by_hand(x, axes), atol=8 * eps)
+    # δ = (g − mean g − x̂ mean(g x̂)) / √(σ² + ε), worked out in float64.
+    hat = by_hand(x, axes)
+    deviation = np.sqrt(x.var(axes, keepdims=True) + 1e-5)
+    turn = (g * hat).mean(axes, keepdims=True)
+    wanted = (g - g.mean(axes, keepdims=True) - hat * turn) / deviation
+    atol = 32 * eps * max(1, abs(wanted).max())
+    np.testing.assert_allclose(slope.numpy(), wanted, atol=atol)
+
+
+# -- scaling by the data --------------------------------------------------------------
+
+
+def test_standardize_makes_mean_0_and_deviation_1():
+    x = np.random.default_rng(0).normal([5.0, -3.0, 1e6], [2.0, 0.1, 1e3], (500, 3))
+    x[:, 1] = 7.0  # constant
+    layer = nn.Standardize.of(x, dtype="float64")
+    made = layer(cr.tensor(x)).numpy()
+    np.testing.assert_allclose(made.mean(0), 0, atol=1e-11)
+    np.testing.assert_allclose(made.std(0), [1, 0, 1], atol=1e-12)
+    assert list(layer.state_dict()) == ["mean", "std"]
+    assert not list(layer.parameters())
+
+
+def test_unstandardize_is_the_inverse():
+    y = np.random.default_rng(0).normal(300.0, 40.0, 50)
+    there, back = (
+        kind.of(y, dtype="float64") for kind in (nn.Standardize, nn.Unstandardize)
+    )
+    again = back(there(cr.tensor(y[:, None]))).numpy()
+    np.testing.assert_allclose(again[:, 0], y, rtol=1e-13)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64, np.uint8, np.int64])
+def test_data_of_any_dtype_come_out_in_the_models(kind):
+    x = np.array([[10, 200], [30, 100], [20, 0]], kind)
+    for dtype in ("float32", "float64"):
+        layer = nn.Standardize.of(x, dtype=dtype)
+        made = layer(cr.tensor(x))
+        assert made.dtype.name == dtype
+        wide = x.astype(np.float64)
+        wanted = (wide - wide.mean(0)) / wide.std(0)
+        np.testing.assert_allclose(made.numpy(), wanted, atol=1e-6)
+        nn.Linear(2, 1, dtype=dtype)(made)  # the next layer takes it
+
+
+def test_wide_data_keep_their_digits_until_they_are_standardised():
+    """10⁹ + k in float64 is not rounded to float32 first, which would leave nothing."""
+    x = 1e9 + np.arange(8.0)[:, None]
+    made = nn.Standardize.of(x)(cr.tensor(x)).numpy()[:, 0]
+    np.testing.assert_allclose(np.diff(made), 1 / np.arange(8).std(), rtol=1e-3)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_scaling_on_engines(engine):
+    x = np.random.default_rng(0).normal(5.0, 2.0, (20, 3)).astype(np.float32)
+    model = nn.Sequential(nn.Standardize.of(x), nn.Unstandardize.of(x))
+    np.testing.assert_allclose(
+        cr.compile(model, engine=engine)(cr.tensor(x)).numpy(), x, rtol=1e-5
+    )
+
+
+# -- settings and mistakes ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        nn.LayerNorm((2, 3), eps=1e-3, elementwise_affine=False, dtype="float64"),
+        nn.BatchNorm1d(4, momentum=None, affine=False, dtype="float64"),
+        nn.BatchNorm1d(4, eps=1e-3, track_running_stats=False),
+        nn.Standardize(3, dtype="float64"),
+        nn.Unstandardize(2),
+    ],
+)
+def test_settings_make_the_module_anew(module):
+    again = type(module)(**module.settings())
+    assert again.settings() == module.settings()
+    mine, theirs = module.state_dict(), again.state_dict()
+    assert mine.keys() == theirs.keys()
+    assert all(mine[k].dtype == theirs[k].dtype for k in mine)
+
+
+def ones(*shape, dtype="float32"):
+    return cr.tensor(np.ones(shape, dtype))
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (
+            lambda: nn.LayerNorm(4)(ones(2, 3)),
+            ShapeError,
+            r"last axes of \(4,\)[\s\S]*\(2, 3\)[\s\S]*nn\.LayerNorm\(3\)",
+        ),
+        (lambda: nn.LayerNorm(()), ArgumentError, "positive integer"),
+        (lambda: nn.LayerNorm(0), ArgumentError, "positive integer"),
+        (
+            lambda: nn.LayerNorm(3)(ones(2, 3, dtype="float64")),
+            DTypeError,
+            r"float32[\s\S]*float64[\s\S]*astype",
+        ),
+        (
+            lambda: nn.Sequential(nn.BatchNorm1d(4))(ones(2, 3)),
+            ShapeError,
+            r"BatchNorm1d '0'[\s\S]*\(N, 4\)[\s\S]*nn\.BatchNorm1d\(3\)",
+        ),
+        (lambda: nn.BatchNorm1d(4)(ones(4)), ShapeError, r"\(N, 4, L\)"),
+        (lambda: nn.BatchNorm1d(-1), ArgumentError, "num_features"),
+        (lambda: nn.BatchNorm1d(2, momentum=1.5), ArgumentError, "share"),
+        (
+            lambda: nn.functional.batch_norm(ones(3), None, None),
+            ShapeError,
+            "features over samples",
+        ),
+        (
+            lambda: nn.BatchNorm1d(3)(ones(2, 3, dtype="float64")),
+            DTypeError,
+            "different dtypes",
+        ),
+        (
+            lambda: nn.Standardize.of(np.ones((2, 3)))(ones(2, 2)),
+            ShapeError,
+            r"last axis of 3[\s\S]*nn\.Standardize\.of",
+        ),
+        (lambda: nn.Standardize.of(np.zeros((0, 3))), ShapeError, "at least one row"),
+        (lambda: nn.Unstandardize.of(np.zeros((2, 2, 2))), ShapeError, "columns"),
+        (
+            lambda: nn.Standardize.of([[1.0, 2.0], [3.0, np.nan]]),
+            NonFiniteError,
+            "nan in row 1, column 1",
+        ),
+        (lambda: nn.Standardize(0), ArgumentError, "positive num_features"),
+    ],
+)
+def test_mistakes_are_explained(call, error, words):
+    with pytest.raises(error, match=words):
+        call()

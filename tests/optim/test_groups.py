@@ -1,0 +1,304 @@
+"""Parameter groups: who gets what, by tensors, by names, by patterns."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule import nn, optim
+from chainrule.errors import ArgumentError
+from chainrule.training.architecture import build_optimizer
+
+NAMES = ["0.weight", "0.bias", "2.weight", "2.bias"]
+
+
+def network() -> nn.Sequential:
+    cr.manual_seed(0)
+    return nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2))
+
+
+def shares(optimizer: optim.Optimizer) -> list[list[str]]:
+    """The names of the parameters of each group."""
+    name_of = {id(p): name for name, p in optimizer.params.items()}
+    return [[name_of[id(p)] for p in g["params"]] for g in optimizer.param_groups]
+
+
+def test_without_groups_there_is_one() -> None:
+    optimizer = optim.SGD(network().parameters(), lr=0.5, momentum=0.9)
+    (group,) = optimizer.param_groups
+    assert shares(optimizer) == [NAMES]
+    assert dict(group) | {"params": 0} == {
+        "params": 0,
+        "lr": 0.5,
+        "momentum": 0.9,
+        "dampening": 0.0,
+        "nesterov": False,
+        "weight_decay": 0.0,
+    }
+    assert len(group) == 6
+    assert repr(group).startswith("ParamGroup(4 parameters, lr=0.5, momentum=0.9")
+
+
+def test_patterns() -> None:
+    groups = {"*.bias": {"weight_decay": 0.0}, "2.*": {"lr": 0.25, "betas": [0.5, 0.6]}}
+    optimizer = optim.AdamW(lr=0.5, weight_decay=0.1, groups=groups)
+    assert optimizer.params == {}
+    optimizer.adopt(dict(network().named_parameters()))
+    assert shares(optimizer) == [["0.weight"], ["0.bias", "2.bias"], ["2.weight"]]
+    main, bias, last = optimizer.param_groups
+    assert [g["weight_decay"] for g in optimizer.param_groups] == [0.1, 0.0, 0.1]
+    assert [g["lr"] for g in optimizer.param_groups] == [0.5, 0.5, 0.25]
+    assert (main["betas"], bias["betas"], last["betas"][1]) == (
+        (0.9, 0.999),
+        (0.9, 0.999),
+        0.6,
+    )
+    assert list(optimizer.params) == NAMES, "in the model's order"
+
+
+def test_patterns_for_the_parameters_of_a_loop_of_ones_own() -> None:
+    model = network()
+    optimizer = optim.SGD(model.parameters(), 0.1, groups={"0.weight": {"lr": 1.0}})
+    assert shares(optimizer) == [["0.bias", "2.weight", "2.bias"], ["0.weight"]]
+
+
+def test_lists_of_dictionaries() -> None:
+    model = network()
+    optimizer = optim.SGD(
+        [
+            {"params": model[0].parameters(), "lr": 1.0},
+            {"params": model[2].weight, "momentum": 0.5},
+        ],
+        lr=0.1,
+        momentum=0.9,
+    )
+    assert [g["lr"] for g in optimizer.param_groups] == [1.0, 0.1]
+    assert [g["momentum"] for g in optimizer.param_groups] == [0.9, 0.5]
+    named = dict(model.named_parameters())
+    optimizer.adopt(named)
+    assert shares(optimizer) == [["0.weight", "0.bias"], ["2.weight"]]
+    assert "2.bias" not in optimizer.params
+
+
+def test_dictionaries_of_names_wait_for_a_model() -> None:
+    optimizer = optim.SGD([{"params": "2.*", "lr": 1.0}, {"params": ["0.bias"]}], 0.1)
+    optimizer.adopt(dict(network().named_parameters()))
+    assert shares(optimizer) == [["2.weight", "2.bias"], ["0.bias"]]
+
+
+def test_each_group_takes_its_own_step() -> None:
+    """θ − η g with each group's η; the biases decay and the weights do not."""
+    model = network()
+    before = model.state_dict()
+    optimizer = optim.SGD(
+        model.parameters(),
+        lr=0.5,
+        groups={"0.*": {"lr": 0.125}, "2.bias": {"weight_decay": 0.25}},
+    )
+    for p in model.parameters():
+        p.grad = cr.tensor(np.ones(p.shape, np.float32))
+    optimizer.step()
+    after = model.state_dict()
+    np.testing.assert_array_equal(after["0.weight"], before["0.weight"] - 0.125)
+    np.testing.assert_array_equal(after["0.bias"], before["0.bias"] - 0.125)
+    np.testing.assert_array_equal(after["2.weight"], before["2.weight"] - 0.5)
+    wanted = before["2.bias"] - np.float32(0.5) * (1 + 0.25 * before["2.bias"])
+    np.testing.assert_allclose(after["2.bias"], wanted, rtol=1e-6)
+
+
+def test_a_group_may_have_a_schedule_and_moments_of_its_own() -> None:
+    model = network()
+    optimizer = optim.SGD(
+        model.parameters(),
+        lr=1.0,
+        groups={
+            "*.bias": {"lr": optim.StepLR(0.5, 1, 0.5), "momentum": 0.5},
+            "0.weight": {"lr": optim.ReduceLROnPlateau(0.25, patience=0)},
+        },
+    )
+    assert [list(m) for m in optimizer.state.values()] == [
+        [],
+        ["velocity"],
+        [],
+        ["velocity"],
+    ]
+    assert len(optimizer.schedules()) == 3
+    optimizer.bind_schedules(10, 2)
+    optimizer.steps = 2
+    optimizer.observe({"validation_loss": 1.0})
+    optimizer.observe({"validation_loss": 1.0})
+    rates = [g["lr"] for g in optimizer.param_groups]
+    assert rates == [1.0, 0.25, pytest.approx(0.025)]
+
+
+def test_a_schedule_of_several_groups_hears_of_an_epoch_once() -> None:
+    shared = optim.ReduceLROnPlateau(1.0, patience=1)
+    optimizer = optim.SGD(lr=shared, groups={"*.bias": {"lr": shared}})
+    assert optimizer.schedules() == [shared]
+    for loss in (1.0, 1.0):
+        optimizer.observe({"validation_loss": loss})
+    assert optimizer.lr == 1.0
+
+
+def test_two_models_with_the_same_names() -> None:
+    """The networks of a GAN in one optimiser: no parameter takes another's place."""
+    a, b = network(), network()
+    optimizer = optim.Adam([*a.parameters(), *b.parameters()])
+    assert len(optimizer.params) == 8
+    assert {id(p) for p in optimizer.params.values()} == {
+        id(p) for model in (a, b) for p in model.parameters()
+    }
+
+
+# -- adopting a model's parameters -----------------------------------------------------
+
+
+def test_adopting_renames_what_there_is() -> None:
+    weight = cr.tensor(np.ones(3), requires_grad=True)
+    bias = cr.tensor(np.ones(1), requires_grad=True)
+    optimizer = optim.Adam([{"params": [weight]}, {"params": [bias], "lr": 0.1}])
+    assert list(optimizer.params) == ["param0", "param1"]
+    moments = dict(optimizer.state["param0"])
+    optimizer.adopt({"a.weight": weight, "a.bias": bias})
+    assert optimizer.state["a.weight"] == moments
+    assert moments["m"].name == "a.weight.m"
+    assert shares(optimizer) == [["a.weight"], ["a.bias"]]
+    assert optimizer.settings()["params"][1]["params"] == ["a.bias"]
+
+
+def test_another_model_is_refused() -> None:
+    optimizer = optim.Adam(network().parameters())
+    with pytest.raises(ArgumentError, match="another model"):
+        optimizer.adopt(dict(network().named_parameters()))
+    some = [{"params": [network()[0].weight]}, {"params": "2.*"}]
+    with pytest.raises(ArgumentError, match="another model"):
+        optim.Adam(some).adopt(dict(network().named_parameters()))
+
+
+# -- as data ---------------------------------------------------------------------------
+
+
+def rebuilt(optimizer: optim.Optimizer, model: nn.Module) -> optim.Optimizer:
+    text = json.dumps(optimizer.settings(), sort_keys=True)
+    made = build_optimizer(json.loads(text))
+    assert json.dumps(made.settings(), sort_keys=True) == text, "before it has a model"
+    made.adopt(dict(model.named_parameters()))
+    assert json.dumps(made.settings(), sort_keys=True) == text
+    return made
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda model: optim.SGD(lr=0.5),
+        lambda model: optim.SGD(model.parameters(), lr=0.5),
+        lambda model: optim.Adam(model[2].parameters()),
+        lambda model: optim.Adam(["2.*", "0.bias"]),
+        lambda model: optim.Adam(model[2].parameters(), groups={"bias": {"eps": 1e-4}}),
+        lambda model: optim.AdamW(
+            clip_norm=1.0,
+            clip_value=0.5,
+            groups={
+                "2.*": {"lr": optim.StepLR(0.5, 2, steps_per_epoch=3)},
+                "*.weight": {"betas": (0.5, 0.75)},
+            },
+        ),
+        lambda model: optim.RMSprop(
+            [
+                {"params": model[2].parameters(), "momentum": 0.5, "lr": 0.25},
+                {"params": [model[0].bias], "centered": True},
+            ]
+        ),
+    ],
+)
+def test_there_and_back(make) -> None:
+    model = network()
+    optimizer = make(model)
+    optimizer.adopt(dict(model.named_parameters()))
+    made = rebuilt(optimizer, model)
+    assert shares(made) == shares(optimizer)
+    assert repr(made) == repr(optimizer)
+    for a, b in zip(made.param_groups, optimizer.param_groups, strict=True):
+        assert dict(a) | {"params": 0} == dict(b) | {"params": 0}
+    assert (made.clip_norm, made.clip_value) == (
+        optimizer.clip_norm,
+        optimizer.clip_value,
+    )
+
+
+def test_what_was_changed_later_is_saved() -> None:
+    model = network()
+    optimizer = optim.SGD(
+        model.parameters(), 0.1, momentum=0.9, groups={"*.bias": {"lr": 0.2}}
+    )
+    main, bias = optimizer.param_groups
+    main["momentum"], bias["weight_decay"], bias["lr"] = 0.5, 0.25, 0.75
+    made = rebuilt(optimizer, model)
+    assert [g["momentum"] for g in made.param_groups] == [0.5, 0.9]
+    assert [g["weight_decay"] for g in made.param_groups] == [0.0, 0.25]
+    assert [g["lr"] for g in made.param_groups] == [0.1, 0.75]
+
+
+# -- messages --------------------------------------------------------------------------
+
+
+def adopted(groups, **options) -> None:
+    optimizer = optim.SGD(lr=0.1, groups=groups, **options)
+    optimizer.adopt(dict(network().named_parameters()))
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: adopted({"*.biass": {"lr": 1.0}}), r"fits no parameter[\s\S]*0\.bias"),
+        (lambda: adopted({"0.weigth": {}}), "did you mean '0.weight'"),
+        (lambda: adopted({"*": {}, "0.*": {"lr": 1.0}}), "narrower pattern first"),
+        (lambda: adopted({"*.bias": {"momentm": 0.5}}), "did you mean 'momentum'"),
+        (lambda: adopted({"*.bias": {"alpha": 0.5}}), "one of lr, momentum"),
+        (lambda: adopted({"*.bias": {"momentum": 2}}), "0 ≤ momentum < 1"),
+        (lambda: adopted({"*.bias": 0.5}), "which options some names have"),
+        (lambda: adopted("*.bias"), "which options some names have"),
+        (lambda: adopted([{"lr": 1.0}]), "a dictionary with its parameters"),
+        (
+            lambda: adopted([{"params": [network()[0].bias]}]),
+            "which options some names have",
+        ),
+        (
+            lambda: optim.SGD([{"params": "*"}], groups={"*": {"lr": 1.0}}),
+            "in two ways",
+        ),
+        (lambda: optim.SGD([], lr=0.1), "needs parameters"),
+        (lambda: optim.SGD([1.0], lr=0.1), "needs parameters"),
+        (lambda: optim.SGD(network(), lr=0.1), r"model\.parameters\(\)"),
+        (lambda: optim.SGD(network()[0].bias), r"optim\.SGD\(\[tensor\], …\)"),
+        (lambda: optim.SGD("0.bias"), "needs parameters"),
+        (lambda: optim.SGD({"params": "*"}), "needs parameters"),
+        (lambda: optim.SGD([{"params": []}]), "needs parameters"),
+        (lambda: optim.SGD([{"params": 3}]), "needs parameters"),
+        (lambda: optim.SGD([{"lr": 3}]), "a dictionary with its parameters"),
+        (lambda: optim.SGD([network()[0].bias, "2.bias"]), "needs parameters"),
+        (lambda: optim.SGD([network()[0].bias * 2]), "not computed"),
+    ],
+)
+def test_mistakes_are_explained(call, words) -> None:
+    with pytest.raises(ArgumentError, match=words):
+        call()
+
+
+def test_a_parameter_in_two_groups_is_refused() -> None:
+    bias = network()[0].bias
+    for params in ([bias, bias], [{"params": [bias]}, {"params": bias}]):
+        with pytest.raises(ArgumentError, match="a parameter twice"):
+            optim.SGD(params)
+
+
+def test_a_pattern_that_fits_nothing_changes_nothing() -> None:
+    model = network()
+    optimizer = optim.Adam(groups={"3.*": {"lr": 1.0}})
+    with pytest.raises(ArgumentError, match="fits no parameter"):
+        optimizer.adopt(dict(model.named_parameters()))
+    assert optimizer.params == {}
+    assert optimizer.state == {}

@@ -1,0 +1,332 @@
+"""Schedules: rates by hand, runs of a Trainer's kind, state, messages."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from chainrule import optim
+from chainrule.errors import ArgumentError, ChainruleWarning
+
+EPOCH = {"steps_per_epoch": 4}
+
+
+def again(schedule: optim.Schedule) -> optim.Schedule:
+    """The schedule after a checkpoint."""
+    return optim.build_schedule(json.loads(json.dumps(schedule.settings())))
+
+
+EVERY = [
+    optim.StepLR(0.1, 2, **EPOCH),
+    optim.MultiStepLR(0.1, [1, 3], 0.5, **EPOCH),
+    optim.ExponentialLR(0.1, 0.9, unit="step"),
+    optim.CosineAnnealingLR(0.1, 10, 0.01, unit="step"),
+    optim.OneCycleLR(0.1, 20),
+    optim.LinearWarmup(optim.StepLR(0.1, 2, **EPOCH), 3),
+    optim.LinearWarmup(0.1, 3, 0.5),
+    optim.LinearWarmup(optim.LinearWarmup(0.1, 2), 3),
+    optim.ReduceLROnPlateau(0.1, patience=2),
+]
+
+
+# -- formulas ------------------------------------------------------------------------
+
+
+def test_rates_by_hand() -> None:
+    two = [0.8, 0.8, 0.4, 0.4, 0.2, 0.2]
+    assert optim.StepLR(0.8, 2, 0.5, unit="step").values(6).tolist() == two
+    marks = optim.MultiStepLR(0.8, [1, 4], 0.5, unit="step")
+    assert marks.values(6).tolist() == [0.8, 0.4, 0.4, 0.4, 0.2, 0.2]
+    falling = optim.ExponentialLR(0.8, 0.5, unit="step")
+    assert falling.values(3).tolist() == [0.8, 0.4, 0.2]
+    cosine = optim.CosineAnnealingLR(1.0, 4, 0.2, unit="step")
+    half = 0.4 * (1 + math.sqrt(0.5)) + 0.2
+    wanted = [1.0, half, 0.6, 1.2 - half, 0.2]
+    np.testing.assert_allclose(cosine.values(5), wanted, rtol=1e-14)
+
+
+def test_epochs_of_several_updates() -> None:
+    schedule = optim.StepLR(0.8, 2, 0.5, steps_per_epoch=3)
+    assert schedule.values(13).tolist() == [0.8] * 6 + [0.4] * 6 + [0.2]
+    assert schedule.values(0).shape == (0,)
+
+
+def test_one_cycle() -> None:
+    schedule = optim.OneCycleLR(1.0, pct_start=0.5, div_factor=10, final_div_factor=100)
+    with pytest.raises(ArgumentError, match="total_steps"):
+        schedule(0)
+    schedule.bind(101)
+    schedule.bind(7)
+    assert schedule.total_steps == 101, "the first run decides"
+    peak = 0.5 * 101 - 1
+    assert schedule(0) == pytest.approx(0.1)
+    assert schedule(100) == pytest.approx(0.001)
+    assert schedule(500) == schedule(100)
+    assert schedule(25) == pytest.approx(
+        1 + (0.1 - 1) / 2 * (1 + math.cos(math.pi * 25 / peak))
+    )
+    rates = schedule.values(101)
+    top = int(np.argmax(rates))
+    assert (np.diff(rates[: top + 1]) >= 0).all()
+    assert (np.diff(rates[top:]) <= 0).all()
+
+
+@pytest.mark.parametrize("pct_start", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("total", [1, 2, 3])
+def test_one_cycle_of_few_steps(total: int, pct_start: float) -> None:
+    rates = optim.OneCycleLR(1.0, total, pct_start=pct_start).values(total)
+    assert np.isfinite(rates).all()
+    assert ((rates > 0) & (rates <= 1)).all()
+
+
+def test_a_warm_up_leads_to_the_schedule() -> None:
+    after = optim.ExponentialLR(0.8, 0.5, unit="step")
+    schedule = optim.LinearWarmup(after, steps=4, start_factor=0.2)
+    wanted = [0.16, 0.32, 0.48, 0.64, 0.8, 0.4, 0.2]
+    np.testing.assert_allclose(schedule.values(7), wanted, rtol=1e-14)
+
+
+def test_a_cosine_after_a_warm_up_ends_with_the_run() -> None:
+    schedule = optim.LinearWarmup(optim.CosineAnnealingLR(1.0, unit="step"), steps=20)
+    assert schedule.total_steps is None
+    schedule.bind(100, 10)
+    assert schedule.total_steps == 100
+    assert schedule(60) == pytest.approx(0.5)
+    assert schedule(100) == pytest.approx(0.0, abs=1e-15)
+
+
+# -- what a run tells them -------------------------------------------------------------
+
+
+def test_a_run_says_how_long_an_epoch_is() -> None:
+    schedule = optim.StepLR(1.0, 2, 0.5)
+    schedule.bind(40, 4)
+    assert schedule.values(17)[[0, 7, 8, 15, 16]].tolist() == [1, 1, 0.5, 0.5, 0.25]
+    given = optim.StepLR(1.0, 2, 0.5, steps_per_epoch=1)
+    given.bind(40, 4)
+    assert given(2) == 0.5, "what was given stays"
+    unknown = optim.StepLR(1.0, 2, 0.5, unit="step")
+    unknown.bind(None, None)
+    assert unknown(2) == 0.5
+
+
+def test_a_later_run_may_have_other_batches() -> None:
+    """Two epochs of 10 updates, then epochs of 5: epoch 2 begins at update 20."""
+    schedule = optim.ExponentialLR(1.0, 0.5)
+    schedule.bind(20, 10)
+    assert schedule(19) == 0.5
+    schedule.bind(30, 5, first=20)
+    assert [schedule(t) for t in (20, 24, 25, 29)] == [0.25, 0.25, 0.125, 0.125]
+    again_bound = again(schedule)
+    assert [again_bound(t) for t in (20, 24, 25)] == [0.25, 0.25, 0.125]
+
+
+def test_an_epoch_cut_short_counts_as_one() -> None:
+    schedule = optim.ExponentialLR(1.0, 0.5)
+    schedule.bind(30, 10)
+    schedule.bind(33, 10, first=13)  # interrupted in its second epoch, begun anew
+    assert [schedule(t) for t in (13, 22, 23)] == [0.25, 0.25, 0.125]
+
+
+def test_a_cosine_takes_the_length_of_the_run() -> None:
+    by_epoch, by_step = (
+        optim.CosineAnnealingLR(1.0, unit=u) for u in ("epoch", "step")
+    )
+    for schedule in (by_epoch, by_step):
+        with pytest.raises(ArgumentError, match="how long the run is"):
+            schedule(0)
+        schedule.bind(40, 10)
+        schedule.bind(80, 10, first=40)
+        assert schedule.total_steps == 40, "a run beyond it is to be refused"
+        assert again(schedule).total_steps == 40
+        assert again(schedule)(25) == schedule(25)
+    assert by_epoch(25) == by_epoch(20) == pytest.approx(0.5)
+    assert by_step(30) == pytest.approx((1 + math.cos(0.75 * math.pi)) / 2)
+    given = optim.CosineAnnealingLR(1.0, 3)
+    given.bind(40, 10)
+    assert given.total_steps is None, "it goes on beyond T_max"
+
+
+def test_a_hand_written_loop_is_told_what_is_missing() -> None:
+    with pytest.raises(ArgumentError, match=r'steps_per_epoch=len\(batches\).*"step"'):
+        optim.StepLR(0.1, 2)(0)
+
+
+# -- on a plateau ----------------------------------------------------------------------
+
+
+def test_reduce_on_plateau_by_hand() -> None:
+    schedule = optim.ReduceLROnPlateau(
+        1.0, "loss", factor=0.5, patience=1, threshold=0.1, cooldown=1, min_lr=0.2
+    )
+    rates = []
+    #         best  bad   0.92 is less than 10 % better: reduced; then cooling
+    for loss in (1.0, 1.1, 0.92, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0):
+        schedule.observe({"loss": loss, "epoch": 1})
+        rates.append(schedule(123))
+    assert rates == [1.0, 1.0, 0.5, 0.5, 0.5, 0.25, 0.25, 0.25, 0.2]
+
+
+def test_a_plateau_reached_after_an_interruption() -> None:
+    losses = [1.0, 0.9, 0.95, 0.94, 0.93, 0.92, 0.91, 0.905, 0.904]
+    for cut in range(len(losses)):
+        whole = optim.LinearWarmup(
+            optim.ReduceLROnPlateau(1.0, factor=0.5, patience=1, cooldown=1), 5
+        )
+        part = again(whole)
+        for i, loss in enumerate(losses):
+            if i == cut:
+                part = again(part)
+            whole.observe({"validation_loss": loss})
+            part.observe({"validation_loss": loss})
+            assert part(9) == whole(9)
+            assert part(2) == whole(2)
+        assert whole(9) == 0.25
+
+
+def test_infinity_and_nan_are_no_improvement() -> None:
+    schedule = optim.ReduceLROnPlateau(1.0, patience=0)
+    schedule.observe({"validation_loss": 1.0})
+    schedule.observe({"validation_loss": math.nan})
+    assert schedule(0) == pytest.approx(0.1)
+    schedule.observe({"validation_loss": math.inf})
+    assert schedule(0) == pytest.approx(0.01)
+    fresh = optim.ReduceLROnPlateau(1.0)
+    fresh.observe({"validation_loss": math.nan})
+    assert again(fresh).settings() == fresh.settings()
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ({"epoch": 1, "train_loss": 0.5}, r"validation=…"),
+        ({"validation_los": 0.5}, "did you mean 'validation_los'"),
+        ({"validation_loss": [1.0]}, r"got: +\[1\.0\]"),
+        ({"validation_loss": None}, "nothing"),
+    ],
+)
+def test_what_is_watched_must_be_there(row, words) -> None:
+    with pytest.raises(ArgumentError, match=words):
+        optim.ReduceLROnPlateau(0.1).observe(row)
+
+
+# -- as data ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("schedule", EVERY, ids=repr)
+def test_there_and_back(schedule: optim.Schedule) -> None:
+    made = again(schedule)
+    assert type(made) is type(schedule)
+    assert made.settings() == schedule.settings()
+    assert repr(made) == repr(schedule)
+    assert made.values(25).tolist() == schedule.values(25).tolist()
+
+
+def test_every_schedule_is_tried() -> None:
+    assert {type(s).__name__ for s in EVERY} | {"Schedule"} == set(optim.SCHEDULES)
+    assert set(optim.SCHEDULES) <= set(optim.__all__)
+    assert all(getattr(optim, name) is kind for name, kind in optim.SCHEDULES.items())
+
+
+def test_a_constant_rate_is_its_number() -> None:
+    assert optim.Schedule(0.1).settings() == 0.1
+    made = optim.build_schedule({"name": "Schedule", "lr": 0.25})
+    assert made.values(2).tolist() == [0.25, 0.25]
+
+
+def test_repr_says_what_was_given() -> None:
+    assert repr(optim.Schedule(0.1)) == "Schedule(lr=0.1)"
+    assert repr(EVERY[6]) == "LinearWarmup(0.1, steps=3, start_factor=0.5)"
+    assert repr(EVERY[5]).startswith("LinearWarmup(StepLR(lr=0.1, step_size=2, ")
+
+
+# -- messages --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: optim.Schedule(math.nan), "finite"),
+        (lambda: optim.Schedule(math.inf), "finite"),
+        (lambda: optim.Schedule(10**400), "finite"),
+        (lambda: optim.Schedule("0.1"), "finite"),
+        (lambda: optim.Schedule(True), "finite"),
+        (lambda: optim.StepLR(0.1, 0), "step_size ≥ 1"),
+        (lambda: optim.StepLR(0.1, 1.5), "step_size"),
+        (lambda: optim.StepLR(0.1, 1, -1.0), "gamma > 0"),
+        (lambda: optim.StepLR(0.1, 1, unit="epochs"), "did you mean 'epoch'"),
+        (lambda: optim.StepLR(0.1, 1, unit=3), "unit='epoch' or unit='step'"),
+        (lambda: optim.StepLR(0.1, 1, steps_per_epoch=0), "steps_per_epoch ≥ 1"),
+        (lambda: optim.MultiStepLR(0.1, []), "larger than the one before"),
+        (lambda: optim.MultiStepLR(0.1, [3, 3]), "larger than the one before"),
+        (lambda: optim.MultiStepLR(0.1, [5, 3]), "larger than the one before"),
+        (lambda: optim.MultiStepLR(0.1, 3), "larger than the one before"),
+        (lambda: optim.MultiStepLR(0.1, [0.5]), "a milestone must be a whole number"),
+        (lambda: optim.ExponentialLR(0.1, 0.0), "gamma > 0"),
+        (lambda: optim.CosineAnnealingLR(0.1, 0), "T_max ≥ 1"),
+        (lambda: optim.CosineAnnealingLR(0.1, 5, -0.1), "eta_min ≥ 0"),
+        (lambda: optim.CosineAnnealingLR(0.1, 5, "0"), "eta_min ≥ 0"),
+        (lambda: optim.OneCycleLR(0.1, 0), "total_steps ≥ 1"),
+        (lambda: optim.OneCycleLR(0.1, pct_start=2), "share"),
+        (lambda: optim.OneCycleLR(0.1, div_factor=0), "div_factor > 0"),
+        (lambda: optim.OneCycleLR(0.1, final_div_factor=-1), "final_div_factor > 0"),
+        (lambda: optim.LinearWarmup(0.1, 0), "steps ≥ 1"),
+        (lambda: optim.LinearWarmup(0.1, 5, 0.0), "start_factor > 0"),
+        (lambda: optim.LinearWarmup(0.1, 5, 1.5), "start_factor ≤ 1"),
+        (lambda: optim.LinearWarmup("x", 5), "finite"),
+        (lambda: optim.ReduceLROnPlateau(0.1, factor=1.0), "0 ≤ factor < 1"),
+        (lambda: optim.ReduceLROnPlateau(0.1, mode="low"), "mode='min' or mode='max'"),
+        (lambda: optim.ReduceLROnPlateau(0.1, patience=-1), "patience ≥ 0"),
+        (lambda: optim.ReduceLROnPlateau(0.1, threshold=-1.0), "threshold ≥ 0"),
+        (lambda: optim.ReduceLROnPlateau(0.1, threshold_mode="r"), "threshold_mode"),
+        (lambda: optim.ReduceLROnPlateau(0.1, cooldown=0.5), "cooldown ≥ 0"),
+        (lambda: optim.ReduceLROnPlateau(0.1, min_lr=-1), "min_lr ≥ 0"),
+        (lambda: optim.ReduceLROnPlateau(0.1, 3), "history.epochs"),
+        (lambda: optim.build_schedule({"name": "StepLr"}), "did you mean 'StepLR'"),
+        (lambda: optim.build_schedule({}), "called None is not known"),
+        (
+            lambda: optim.build_schedule({"name": "StepLR", "lr": 1.0, "size": 3}),
+            "unexpected keyword argument 'size'",
+        ),
+        (
+            lambda: optim.build_schedule(
+                {"name": "StepLR", "lr": 1.0, "step_size": 3, "state": {"mark": [1]}}
+            ),
+            "cannot go on",
+        ),
+        (
+            lambda: optim.build_schedule(
+                {"name": "ReduceLROnPlateau", "lr": 1.0, "state": {"lr": "x"}}
+            ),
+            "cannot go on|finite number",
+        ),
+    ],
+)
+def test_mistakes_are_explained(call, words) -> None:
+    with pytest.raises(ArgumentError, match=words):
+        call()
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: optim.Schedule(0.0), "leaves the weights as they are"),
+        (lambda: optim.Schedule(-0.1), "climbs the loss"),
+        (lambda: optim.SGD(lr=-1), "climbs the loss"),
+        (lambda: optim.Adam(lr=optim.ExponentialLR(0, 0.5)), "leaves the weights"),
+        (lambda: optim.AdamW(groups={"*": {"lr": 0}}), "leaves the weights"),
+    ],
+)
+def test_rates_that_do_not_descend_are_allowed_with_a_warning(call, words) -> None:
+    with pytest.warns(ChainruleWarning, match=words) as caught:
+        call()
+    assert [w.filename for w in caught] == [__file__], "it names the user's own line"
+
+
+def test_numpy_numbers_are_numbers() -> None:
+    assert optim.Schedule(np.float32(0.5)).settings() == 0.5
+    schedule = optim.StepLR(np.float64(0.5), np.int64(2), unit="step")
+    assert json.loads(json.dumps(schedule.settings()))["step_size"] == 2

@@ -1,0 +1,329 @@
+"""Activations, normalisation, embeddings and initialisers against PyTorch, in float64.
+
+Values and gradients agree to 1e-10, relative to the largest number where that is above
+1, with the same parameters; at zero, at kinks and at ±10⁴ too.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule import nn
+
+torch = pytest.importorskip(
+    "torch", reason="PyTorch is not installed: pip install -e '.[parity]'"
+)
+pytestmark = pytest.mark.parity
+
+TOLERANCE = 1e-10
+
+EXTREMES = [0.0, -0.0, 1e-8, -1e-8, 1.0, -1.0, 19.9, 20.1, -20.1, 40.0, -40.0]
+EXTREMES += [100.0, -100.0, 1e4, -1e4]
+
+ACTIVATIONS = {
+    "ReLU": (nn.ReLU(), torch.nn.ReLU()),
+    "LeakyReLU": (nn.LeakyReLU(), torch.nn.LeakyReLU()),
+    "LeakyReLU(0.3)": (nn.LeakyReLU(0.3), torch.nn.LeakyReLU(0.3)),
+    "Sigmoid": (nn.Sigmoid(), torch.nn.Sigmoid()),
+    "Tanh": (nn.Tanh(), torch.nn.Tanh()),
+    "GELU": (nn.GELU(), torch.nn.GELU()),
+    "GELU tanh": (nn.GELU("tanh"), torch.nn.GELU(approximate="tanh")),
+    "SiLU": (nn.SiLU(), torch.nn.SiLU()),
+    # PyTorch gives x itself beyond its threshold, which at 20 is off by 2e-9.
+    "Softplus": (nn.Softplus(), torch.nn.Softplus(threshold=40)),
+    "ELU": (nn.ELU(), torch.nn.ELU()),
+    "ELU(0.7)": (nn.ELU(0.7), torch.nn.ELU(0.7)),
+    "SELU": (nn.SELU(), torch.nn.SELU()),
+    "Softmax": (nn.Softmax(1), torch.nn.Softmax(1)),
+    "Softmax along 0": (nn.Softmax(0), torch.nn.Softmax(0)),
+    "LogSoftmax": (nn.LogSoftmax(1), torch.nn.LogSoftmax(1)),
+}
+
+
+def assert_close(got, wanted, tolerance=TOLERANCE) -> None:
+    got, wanted = np.asarray(got), wanted.detach().numpy()
+    assert got.shape == wanted.shape
+    scale = np.maximum(1.0, np.abs(wanted))
+    np.testing.assert_array_less(np.abs(got - wanted) / scale, tolerance)
+
+
+def points() -> np.ndarray:
+    rng = np.random.default_rng(0)
+    return np.stack([*rng.normal(scale=3.0, size=(4, 15)), np.array(EXTREMES)])
+
+
+def pair(x: np.ndarray) -> tuple:
+    return cr.tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
+
+
+def pull(y, theirs, seed: int = 1) -> None:
+    """Backward with one random cotangent for both."""
+    g = np.random.default_rng(seed).normal(size=tuple(theirs.shape))
+    y.backward(g)
+    theirs.backward(torch.tensor(g))
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activations(name):
+    ours, theirs = ACTIVATIONS[name]
+    x, their_x = pair(points())
+    y, their_y = ours(x), theirs(their_x)
+    assert_close(y.numpy(), their_y)
+    pull(y, their_y)
+    assert_close(x.grad.numpy(), their_x.grad)
+
+
+def test_step_is_heaviside_with_1_at_0():
+    x = points()
+    wanted = torch.heaviside(torch.tensor(x), torch.tensor(1.0, dtype=torch.float64))
+    assert_close(nn.Step()(cr.tensor(x)).numpy(), wanted)
+
+
+def copied(ours, theirs, seed: int = 3):
+    """Random parameters in both: ours go to PyTorch by state_dict."""
+    rng = np.random.default_rng(seed)
+    for p in ours.parameters():
+        p.copy_(rng.normal(size=p.shape))
+    state = {k: torch.tensor(v) for k, v in ours.state_dict().items()}
+    theirs.double().load_state_dict(state)
+    return ours, theirs
+
+
+def assert_gradients(ours, theirs) -> None:
+    for (name, mine), (their_name, their_p) in zip(
+        ours.named_parameters(), theirs.named_parameters(), strict=True
+    ):
+        assert name == their_name
+        assert_close(mine.grad.numpy(), their_p.grad)
+
+
+@pytest.mark.parametrize("affine", [True, False])
+@pytest.mark.parametrize(
+    ("shape", "over"),
+    [((4, 7), 7), ((2, 3, 5), 5), ((2, 3, 5), (3, 5)), ((6,), 6), ((3, 2), 2)],
+)
+def test_layer_norm(shape, over, affine):
+    ours, theirs = copied(
+        nn.LayerNorm(over, elementwise_affine=affine, dtype="float64"),
+        torch.nn.LayerNorm(over, elementwise_affine=affine),
+    )
+    rng = np.random.default_rng(0)
+    for numbers in (
+        rng.normal(size=shape),
+        rng.choice([-1e4, 0.0, 1e4], size=shape),
+        rng.normal(loc=1e4, size=shape),
+        np.ones(shape),
+    ):
+        ours.zero_grad()
+        theirs.zero_grad()
+        x, their_x = pair(numbers)
+        y, their_y = ours(x), theirs(their_x)
+        assert_close(y.numpy(), their_y)
+        pull(y, their_y)
+        assert_close(x.grad.numpy(), their_x.grad)
+        assert_gradients(ours, theirs)
+
+
+@pytest.mark.parametrize("affine", [True, False])
+@pytest.mark.parametrize("momentum", [0.1, 0.7, None])
+@pytest.mark.parametrize("shape", [(8, 3), (5, 3, 4), (2, 3)])
+def test_batch_norm_over_several_batches(shape, momentum, affine):
+    options = {"momentum": momentum, "affine": affine}
+    ours, theirs = copied(
+        nn.BatchNorm1d(3, dtype="float64", **options),
+        torch.nn.BatchNorm1d(3, **options),
+    )
+    rng = np.random.default_rng(0)
+    for k, scale in enumerate((1.0, 20.0, 1e4, 1e-3)):
+        ours.zero_grad()
+        theirs.zero_grad()
+        x, their_x = pair(scale * rng.normal(loc=k, size=shape))
+        y, their_y = ours(x), theirs(their_x)
+        assert_close(y.numpy(), their_y)
+        pull(y, their_y)
+        assert_close(x.grad.numpy(), their_x.grad)
+        assert_gradients(ours, theirs)
+        for name, wanted in theirs.state_dict().items():
+            assert_close(ours.state_dict()[name], wanted)
+    ours.eval()
+    theirs.eval()
+    ours.zero_grad()
+    theirs.zero_grad()
+    x, their_x = pair(rng.normal(size=shape))
+    y, their_y = ours(x), theirs(their_x)
+    assert_close(y.numpy(), their_y)
+    pull(y, their_y)
+    assert_close(x.grad.numpy(), their_x.grad)
+    assert_gradients(ours, theirs)
+
+
+def test_batch_norm_without_running_statistics():
+    ours, theirs = copied(
+        nn.BatchNorm1d(3, track_running_stats=False, dtype="float64"),
+        torch.nn.BatchNorm1d(3, track_running_stats=False),
+    )
+    numbers = np.random.default_rng(0).normal(size=(6, 3))
+    for mode in ("train", "eval"):
+        getattr(ours, mode)()
+        getattr(theirs, mode)()
+        assert_close(ours(cr.tensor(numbers)).numpy(), theirs(torch.tensor(numbers)))
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+
+
+@pytest.mark.parametrize("shape", [(5,), (2, 4), (2, 3, 2)])
+def test_embedding(shape):
+    ours, theirs = copied(nn.Embedding(6, 4, dtype="float64"), torch.nn.Embedding(6, 4))
+    numbers = np.random.default_rng(0).integers(0, 6, shape)
+    y, their_y = ours(cr.tensor(numbers)), theirs(torch.tensor(numbers))
+    assert_close(y.numpy(), their_y)
+    pull(y, their_y)
+    assert_gradients(ours, theirs)
+
+
+def networks() -> tuple:
+    ours = nn.Sequential(
+        nn.Embedding(5, 4),
+        nn.Flatten(),
+        nn.Linear(12, 6),
+        nn.BatchNorm1d(6),
+        nn.GELU(),
+        nn.LayerNorm(6),
+        nn.Linear(6, 2),
+    )
+    theirs = torch.nn.Sequential(
+        torch.nn.Embedding(5, 4),
+        torch.nn.Flatten(),
+        torch.nn.Linear(12, 6),
+        torch.nn.BatchNorm1d(6),
+        torch.nn.GELU(),
+        torch.nn.LayerNorm(6),
+        torch.nn.Linear(6, 2),
+    )
+    return ours, theirs
+
+
+def test_states_move_both_ways():
+    ours, theirs = networks()
+    x = np.random.default_rng(0).integers(0, 5, (7, 3))
+    theirs(torch.tensor(x))  # moves the running statistics
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    ours.load_state_dict(theirs.state_dict())
+    again = networks()[1]
+    again.load_state_dict({k: torch.tensor(v) for k, v in ours.state_dict().items()})
+    for module in (ours, theirs, again):
+        module.eval()
+    with torch.no_grad():
+        wanted = theirs(torch.tensor(x))
+        np.testing.assert_array_equal(again(torch.tensor(x)), wanted)
+        np.testing.assert_allclose(ours(cr.tensor(x)).numpy(), wanted, atol=1e-5)
+
+
+# -- initialisation -------------------------------------------------------------------
+
+GAINS = [("linear", None), ("conv2d", None), ("sigmoid", None), ("tanh", None)]
+GAINS += [("relu", None), ("selu", None), ("leaky_relu", None), ("leaky_relu", 0.3)]
+
+
+@pytest.mark.parametrize(("name", "param"), GAINS)
+def test_gains(name, param):
+    wanted = torch.nn.init.calculate_gain(name, param)
+    assert nn.init.calculate_gain(name, param) == pytest.approx(wanted, rel=1e-15)
+
+
+class Recorder(torch.Tensor):
+    """Notes what distribution it is filled from."""
+
+    def uniform_(self, a, b, generator=None):
+        self.drawn = ("uniform", a, b)
+        return self
+
+    def normal_(self, mean, std, generator=None):
+        self.drawn = ("normal", mean, std)
+        return self
+
+
+BY_SIZE = [
+    ("xavier_uniform_", {}),
+    ("xavier_uniform_", {"gain": 1.7}),
+    ("xavier_normal_", {}),
+    ("xavier_normal_", {"gain": 0.5}),
+    ("kaiming_uniform_", {}),
+    ("kaiming_uniform_", {"a": math.sqrt(5)}),
+    ("kaiming_uniform_", {"mode": "fan_out", "nonlinearity": "relu"}),
+    ("kaiming_normal_", {}),
+    ("kaiming_normal_", {"mode": "fan_out", "nonlinearity": "tanh"}),
+    ("uniform_", {"a": -0.3, "b": 2.0}),
+    ("normal_", {"mean": 1.5, "std": 0.3}),
+]
+
+
+@pytest.mark.parametrize("shape", [(30, 50), (8, 4, 3, 3)])
+@pytest.mark.parametrize(("name", "options"), BY_SIZE)
+def test_distributions_are_pytorchs(name, options, shape, monkeypatch):
+    drawn = []
+
+    def uniform(*shape, low, high, dtype):
+        drawn.append(("uniform", low, high))
+        return cr.tensor(np.zeros(shape), dtype=dtype)
+
+    def normal(*shape, mean, std, dtype):
+        drawn.append(("normal", mean, std))
+        return cr.tensor(np.zeros(shape), dtype=dtype)
+
+    monkeypatch.setattr(nn.init, "uniform", uniform)
+    monkeypatch.setattr(nn.init, "normal", normal)
+    getattr(nn.init, name)(cr.tensor(np.zeros(shape)), **options)
+    theirs = torch.empty(shape).as_subclass(Recorder)
+    getattr(torch.nn.init, name)(theirs, **options)
+    (mine,) = drawn
+    assert mine[0] == theirs.drawn[0]
+    np.testing.assert_allclose(mine[1:], theirs.drawn[1:], rtol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        *BY_SIZE,
+        ("trunc_normal_", {"mean": 0.2, "std": 0.5, "a": -0.4, "b": 1.0}),
+        ("trunc_normal_", {}),
+        ("orthogonal_", {"gain": 1.4}),
+        ("constant_", {"val": 0.25}),
+        ("zeros_", {}),
+        ("ones_", {}),
+    ],
+)
+def test_samples_have_pytorchs_statistics(name, options):
+    """150,000 numbers of each: mean, deviation, ends and quartiles are alike."""
+    cr.manual_seed(0)
+    torch.manual_seed(0)
+    shape = (300, 500)
+    mine = getattr(nn.init, name)(cr.tensor(np.zeros(shape)), **options).numpy()
+    theirs = torch.zeros(shape, dtype=torch.float64)
+    theirs = getattr(torch.nn.init, name)(theirs, **options).numpy()
+    spread = max(float(theirs.std()), 1e-12)
+    # Five standard errors of a difference of means over 150,000 numbers: 0.018 σ.
+    for statistic in (np.mean, np.std):
+        assert abs(statistic(mine) - statistic(theirs)) <= 0.02 * spread, statistic
+    for q in (0.25, 0.5, 0.75):
+        gap = abs(np.quantile(mine, q) - np.quantile(theirs, q))
+        assert gap <= 0.03 * spread, q
+    if "uniform" in name:
+        assert mine.min() == pytest.approx(theirs.min(), abs=1e-3 * spread)
+        assert mine.max() == pytest.approx(theirs.max(), abs=1e-3 * spread)
+
+
+def test_default_of_linear_is_pytorchs():
+    """PyTorch's kaiming_uniform_(a=√5) for W is U(−1/√n, 1/√n), and so is b's."""
+    cr.manual_seed(0)
+    torch.manual_seed(0)
+    ours, theirs = nn.Linear(100, 2000), torch.nn.Linear(100, 2000)
+    for name, wanted in theirs.state_dict().items():
+        mine, wanted = ours.state_dict()[name], wanted.numpy()
+        assert mine.min() == pytest.approx(-0.1, abs=2e-4)
+        assert wanted.min() == pytest.approx(-0.1, abs=2e-4)
+        assert mine.max() == pytest.approx(0.1, abs=2e-4)
+        assert mine.std() == pytest.approx(wanted.std(), rel=0.03)

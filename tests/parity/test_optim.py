@@ -1,0 +1,388 @@
+"""Update rules, clipping and schedules against PyTorch's, in float64.
+
+Each optimiser with each of its options makes 50 steps on the same network, weights and
+batches; the losses and the weights must agree. Skipped, and said so, where PyTorch is
+not installed (``pip install -e '.[parity]'``).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule import nn, optim
+
+torch = pytest.importorskip(
+    "torch", reason="PyTorch is not installed: pip install -e '.[parity]'"
+)
+pytestmark = pytest.mark.parity
+
+STEPS, BATCH, FEATURES, HIDDEN, CLASSES = 50, 16, 6, 32, 5
+#: Relative difference of the losses, of the weights and of the rates.
+TOLERANCE = 1e-12
+ENGINES = ["eager", "numpy"]
+if importlib.util.find_spec("llvmlite") is not None:
+    ENGINES.append("native")
+
+
+@dataclass(frozen=True)
+class Case:
+    """An optimiser of ours and of PyTorch's with the same options."""
+
+    name: str
+    options: dict[str, Any] = field(default_factory=dict)
+    clip_norm: float | None = None
+    clip_value: float | None = None
+    groups: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        limits = {"clip_norm": self.clip_norm, "clip_value": self.clip_value}
+        given = self.options | {k: v for k, v in limits.items() if v is not None}
+        parts = [f"{k}={v}" for k, v in given.items()] + [*self.groups]
+        return "-".join([self.name, *parts]).replace(" ", "")
+
+
+SGD = {"lr": 0.5}
+RMSPROP = {"lr": 0.01, "alpha": 0.9}
+ADAGRAD = {"lr": 0.05}
+ADAM = {"lr": 0.01, "betas": (0.8, 0.95), "eps": 1e-6}
+CASES = [
+    Case("SGD", SGD),
+    Case("SGD", SGD | {"weight_decay": 0.02}),
+    Case("SGD", SGD | {"momentum": 0.9}),
+    Case("SGD", SGD | {"momentum": 0.9, "weight_decay": 0.02}),
+    Case("SGD", SGD | {"momentum": 0.9, "dampening": 0.5}),
+    Case("SGD", SGD | {"momentum": 0.9, "dampening": 0.5, "weight_decay": 0.02}),
+    Case("SGD", SGD | {"momentum": 0.9, "nesterov": True}),
+    Case("SGD", SGD | {"momentum": 0.9, "nesterov": True, "weight_decay": 0.02}),
+    Case("SGD", SGD, clip_norm=0.25),
+    Case("SGD", SGD, clip_value=0.02),
+    Case("SGD", SGD | {"momentum": 0.9}, clip_norm=0.25, clip_value=0.05),
+    Case(
+        "SGD",
+        SGD | {"momentum": 0.9, "dampening": 0.5, "weight_decay": 0.02},
+        clip_norm=0.25,
+    ),
+    Case("SGD", SGD | {"momentum": 0.9, "nesterov": True}, clip_norm=0.25),
+    Case("RMSprop", RMSPROP),
+    Case("RMSprop", RMSPROP | {"weight_decay": 0.02}),
+    Case("RMSprop", RMSPROP | {"momentum": 0.8}),
+    Case("RMSprop", RMSPROP | {"centered": True}),
+    Case("RMSprop", RMSPROP | {"centered": True, "momentum": 0.8, "eps": 1e-4}),
+    Case("RMSprop", RMSPROP | {"momentum": 0.8, "weight_decay": 0.02}, clip_norm=0.25),
+    Case("Adagrad", ADAGRAD),
+    Case("Adagrad", ADAGRAD | {"lr_decay": 0.1, "weight_decay": 0.02}),
+    Case("Adagrad", ADAGRAD | {"initial_accumulator_value": 0.5, "eps": 1e-6}),
+    Case("Adagrad", ADAGRAD, clip_norm=0.25, clip_value=0.05),
+    Case("Adam", {"lr": 0.01}),
+    Case("Adam", ADAM),
+    Case("Adam", ADAM | {"weight_decay": 0.02}),
+    Case("Adam", ADAM | {"weight_decay": 0.02}, clip_norm=0.25),
+    Case("Adam", ADAM, clip_value=0.02),
+    Case("AdamW", {"lr": 0.01}),
+    Case("AdamW", ADAM | {"weight_decay": 0.2}),
+    Case("AdamW", ADAM | {"weight_decay": 0.2}, clip_norm=0.25),
+    Case("AdamW", ADAM | {"weight_decay": 0.0}, clip_norm=0.25),
+    Case(
+        "SGD",
+        SGD | {"momentum": 0.9, "weight_decay": 0.02},
+        clip_norm=0.25,
+        groups={
+            "*.bias": {"weight_decay": 0.0, "momentum": 0.0},
+            "0.*": {"lr": 0.05, "momentum": 0.5},
+        },
+    ),
+    Case(
+        "RMSprop",
+        RMSPROP | {"momentum": 0.8},
+        groups={"2.*": {"centered": True, "alpha": 0.8}},
+    ),
+    Case("Adagrad", ADAGRAD, groups={"2.*": {"lr_decay": 0.2, "eps": 1e-3}}),
+    Case(
+        "AdamW",
+        ADAM | {"weight_decay": 0.2},
+        groups={"*.bias": {"weight_decay": 0.0}, "2.*": {"betas": (0.5, 0.9)}},
+    ),
+]
+NAMES = ["0.weight", "0.bias", "2.weight", "2.bias"]
+
+
+@pytest.fixture(scope="module")
+def batches():
+    rng = np.random.default_rng(3)
+    return [
+        (rng.normal(size=(BATCH, FEATURES)), rng.integers(0, CLASSES, BATCH))
+        for _ in range(STEPS)
+    ]
+
+
+def our_network() -> nn.Sequential:
+    cr.manual_seed(0)
+    return nn.Sequential(
+        nn.Linear(FEATURES, HIDDEN, dtype="float64"),
+        nn.Tanh(),
+        nn.Linear(HIDDEN, CLASSES, dtype="float64"),
+    )
+
+
+def their_network(state):
+    model = torch.nn.Sequential(
+        torch.nn.Linear(FEATURES, HIDDEN, dtype=torch.float64),
+        torch.nn.Tanh(),
+        torch.nn.Linear(HIDDEN, CLASSES, dtype=torch.float64),
+    )
+    model.load_state_dict({k: torch.tensor(v) for k, v in state.items()})
+    return model
+
+
+def their_groups(case: Case, model) -> list[dict[str, Any]]:
+    """Who has which options, said a second time: for these two patterns alone."""
+    named = dict(model.named_parameters())
+    made, left = [], list(named)
+    for pattern, options in case.groups.items():
+        fit = [n for n in left if n.startswith(pattern[:-1]) or n.endswith(pattern[1:])]
+        left = [n for n in left if n not in fit]
+        made.append({"params": [named[n] for n in fit], **options})
+    return [{"params": [named[n] for n in left]}, *made]
+
+
+def their_run(case: Case, state, batches):
+    model = their_network(state)
+    make = getattr(torch.optim, case.name)
+    optimizer = make(their_groups(case, model), **case.options)
+    losses, norms = [], []
+    for x, y in batches:
+        optimizer.zero_grad()
+        loss = torch.nn.functional.cross_entropy(
+            model(torch.tensor(x)), torch.tensor(y)
+        )
+        loss.backward()
+        if case.clip_value is not None:
+            torch.nn.utils.clip_grad_value_(model.parameters(), case.clip_value)
+        if case.clip_norm is not None:
+            norm = torch.nn.utils.clip_grad_norm_(model.parameters(), case.clip_norm)
+            norms.append(norm.item())
+        optimizer.step()
+        losses.append(loss.item())
+    if case.clip_norm is not None:
+        assert max(norms) > case.clip_norm, "the limit has bitten"
+    return np.array(losses), {k: v.numpy() for k, v in model.state_dict().items()}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_50_steps(case: Case, engine: str, batches) -> None:
+    model = our_network()
+    wanted, weights = their_run(case, model.state_dict(), batches)
+    optimizer = getattr(optim, case.name)(
+        model.parameters(),
+        clip_norm=case.clip_norm,
+        clip_value=case.clip_value,
+        groups=case.groups or None,
+        **case.options,
+    )
+    loss_function = nn.CrossEntropyLoss()
+
+    def step(x, y):
+        model.zero_grad()
+        loss = loss_function(model(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    run = step if engine == "eager" else cr.compile(step, engine=engine)
+    got = np.array([float(run(cr.tensor(x), cr.tensor(y))) for x, y in batches])
+    assert wanted[-1] != wanted[0]
+    np.testing.assert_allclose(got, wanted, rtol=TOLERANCE, atol=0)
+    for key, mine in model.state_dict().items():
+        scale = np.abs(weights[key]).max()
+        np.testing.assert_allclose(
+            mine, weights[key], rtol=0, atol=TOLERANCE * scale, err_msg=key
+        )
+
+
+def test_every_optimizer_and_option_is_compared() -> None:
+    assert {case.name for case in CASES} == set(optim.OPTIMIZERS)
+    for name, kind in optim.OPTIMIZERS.items():
+        tried = {k for case in CASES if case.name == name for k in case.options}
+        missing = set(kind().options) - tried
+        assert not missing, name
+
+
+# -- clipping in a loop of one's own ---------------------------------------------------
+
+
+def gradients(scale: float = 1.0):
+    rng = np.random.default_rng(5)
+    return [scale * rng.normal(size=shape) for shape in ((3, 4), (4,), ())]
+
+
+def both(arrays):
+    ours = [cr.tensor(np.zeros_like(a), requires_grad=True) for a in arrays]
+    theirs = [torch.zeros(a.shape, dtype=torch.float64) for a in arrays]
+    for p, q, a in zip(ours, theirs, arrays, strict=True):
+        p.grad, q.grad = cr.tensor(a), torch.tensor(a)
+    return ours, theirs
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e6])
+@pytest.mark.parametrize("limit", [0.5, 1e3])
+def test_clip_grad_norm(scale: float, limit: float) -> None:
+    ours, theirs = both(gradients(scale))
+    norm = optim.clip_grad_norm_(ours, limit)
+    wanted = torch.nn.utils.clip_grad_norm_(theirs, limit)
+    assert norm.item() == pytest.approx(wanted.item(), rel=TOLERANCE)
+    for p, q in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(p.grad.numpy(), q.grad.numpy(), rtol=TOLERANCE)
+
+
+@pytest.mark.parametrize("limit", [0.5, 1e3])
+def test_clip_grad_value(limit: float) -> None:
+    ours, theirs = both(gradients())
+    optim.clip_grad_value_(ours, limit)
+    torch.nn.utils.clip_grad_value_(theirs, limit)
+    for p, q in zip(ours, theirs, strict=True):
+        np.testing.assert_array_equal(p.grad.numpy(), q.grad.numpy())
+
+
+@pytest.mark.parametrize("odd", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("name", ["clip_grad_norm_", "clip_grad_value_"])
+def test_clipping_what_is_not_finite(name: str, odd: float) -> None:
+    arrays = gradients()
+    arrays[0][1, 2] = odd
+    ours, theirs = both(arrays)
+    with np.errstate(invalid="ignore"):
+        getattr(optim, name)(ours, 0.5)
+    getattr(torch.nn.utils, name)(theirs, 0.5)
+    for p, q in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(p.grad.numpy(), q.grad.numpy(), rtol=TOLERANCE)
+
+
+# -- schedules -------------------------------------------------------------------------
+
+LR = torch.optim.lr_scheduler
+#: Ours, counted in updates; PyTorch's, stepped after each update.
+SCHEDULES = {
+    "constant": (
+        lambda _: optim.Schedule(0.5),
+        lambda o: LR.ConstantLR(o, factor=1.0),
+    ),
+    "step": (
+        lambda unit: optim.StepLR(0.5, 7, 0.3, unit=unit),
+        lambda o: LR.StepLR(o, 7, 0.3),
+    ),
+    "multistep": (
+        lambda unit: optim.MultiStepLR(0.5, [5, 6, 40], 0.25, unit=unit),
+        lambda o: LR.MultiStepLR(o, [5, 6, 40], 0.25),
+    ),
+    "exponential": (
+        lambda unit: optim.ExponentialLR(0.5, 0.93, unit=unit),
+        lambda o: LR.ExponentialLR(o, 0.93),
+    ),
+    "cosine": (
+        lambda unit: optim.CosineAnnealingLR(0.5, 100, unit=unit),
+        lambda o: LR.CosineAnnealingLR(o, 100),
+    ),
+    "cosine, beyond its end": (
+        lambda _: optim.CosineAnnealingLR(0.5, 30, 0.01, unit="step"),
+        lambda o: LR.CosineAnnealingLR(o, 30, 0.01),
+    ),
+    "one cycle": (
+        lambda _: optim.OneCycleLR(0.5, 100, pct_start=0.4, div_factor=10),
+        lambda o: LR.OneCycleLR(
+            o, 0.5, 100, pct_start=0.4, div_factor=10, cycle_momentum=False
+        ),
+    ),
+    "warm-up": (
+        lambda _: optim.LinearWarmup(0.5, 12, 0.1),
+        lambda o: LR.LinearLR(o, 0.1, total_iters=12),
+    ),
+    "warm-up, then a cosine": (
+        lambda _: optim.LinearWarmup(
+            optim.CosineAnnealingLR(0.5, 80, 0.02, unit="step"), 20, 0.25
+        ),
+        lambda o: LR.SequentialLR(
+            o,
+            [LR.LinearLR(o, 0.25, total_iters=20), LR.CosineAnnealingLR(o, 80, 0.02)],
+            [20],
+        ),
+    ),
+    "warm-up, then steps": (
+        lambda _: optim.LinearWarmup(optim.StepLR(0.5, 30, 0.2, unit="step"), 20),
+        lambda o: LR.SequentialLR(
+            o, [LR.LinearLR(o, total_iters=20), LR.StepLR(o, 30, 0.2)], [20]
+        ),
+    ),
+}
+
+
+def stepped(make, steps: int = 100) -> list[float]:
+    """The rates of PyTorch's schedule, one an update."""
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.5)
+    schedule = make(optimizer)
+    rates = []
+    for t in range(steps):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        if t < steps - 1:
+            schedule.step()
+    return rates
+
+
+@pytest.mark.filterwarnings("ignore:The epoch parameter in:UserWarning")
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_100_rates(name: str) -> None:
+    ours, theirs = SCHEDULES[name]
+    wanted = stepped(theirs)
+    got = ours("step").values(100)
+    np.testing.assert_allclose(got, wanted, rtol=TOLERANCE, atol=1e-16)
+    built = optim.build_schedule if name != "constant" else optim.Schedule
+    again = built(json.loads(json.dumps(ours("step").settings())))
+    np.testing.assert_array_equal(again.values(100), got)
+
+
+@pytest.mark.parametrize("name", ["step", "multistep", "exponential", "cosine"])
+def test_epochs_count_as_pytorch_users_count_them(name: str) -> None:
+    """scheduler.step() once an epoch, here of 5 updates."""
+    ours = SCHEDULES[name][0]("epoch")
+    ours.bind(100 * 5, 5)
+    wanted = np.repeat(stepped(SCHEDULES[name][1]), 5)
+    np.testing.assert_allclose(ours.values(500), wanted, rtol=TOLERANCE, atol=1e-16)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"factor": 0.5, "patience": 3},
+        {"factor": 0.5, "patience": 2, "cooldown": 4},
+        {"factor": 0.3, "patience": 0, "min_lr": 0.01},
+        {"mode": "max", "factor": 0.5, "patience": 1, "threshold": 0.05},
+        {"patience": 1, "threshold": 0.1, "threshold_mode": "abs", "factor": 0.7},
+        {"mode": "max", "patience": 1, "threshold": 0.1, "threshold_mode": "abs"},
+        {"factor": 0.9, "patience": 0, "eps": 0.02},
+    ],
+    ids=str,
+)
+def test_reduce_on_plateau(options) -> None:
+    rng = np.random.default_rng(11)
+    metrics = np.exp(-np.arange(100) / 30) + 0.1 * rng.normal(size=100)
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.5)
+    theirs = LR.ReduceLROnPlateau(optimizer, **options)
+    ours = optim.ReduceLROnPlateau(0.5, **options)
+    seen = set()
+    for epoch, metric in enumerate(metrics):
+        theirs.step(metric)
+        ours.observe({"validation_loss": float(metric)})
+        wanted = optimizer.param_groups[0]["lr"]
+        assert ours(epoch) == pytest.approx(wanted, rel=TOLERANCE, abs=0), epoch
+        seen.add(wanted)
+        if epoch % 7 == 0:  # interrupted, and gone on with
+            ours = optim.build_schedule(json.loads(json.dumps(ours.settings())))
+    assert len(seen) > 1, "the rate was reduced"

@@ -1,0 +1,270 @@
+"""algorithm1 against the book's words, a plain loop of floats, and faults put in."""
+
+# ruff: noqa: E741
+
+from __future__ import annotations
+
+import inspect
+import json
+import math
+import re
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule.random import permutation
+from chainrule.recipes import algorithm1 as recipe
+
+#: The steps as the book prints them, with the formulas on one line.
+STEPS = (
+    "1️⃣ 初始化參數：隨機生成 W⁽ˡ⁾, b⁽ˡ⁾",
+    "2️⃣ 輸入資料：將訓練樣本 x 傳入網絡",
+    "3️⃣ 前向傳播：a⁽ˡ⁾ = f(W⁽ˡ⁾ a⁽ˡ⁻¹⁾ + b⁽ˡ⁾)　直到輸出層得到 ŷ",
+    "4️⃣ 計算損失：ℒ = ℒ(ŷ, y)",
+    "5️⃣ 反向傳播：從輸出層開始遞迴計算：",
+    "δ⁽ᴸ⁾ = ∇_ŷ ℒ ⊙ f′(z⁽ᴸ⁾)",
+    "δ⁽ˡ⁾ = ((W⁽ˡ⁺¹⁾)ᵀ δ⁽ˡ⁺¹⁾) ⊙ f′(z⁽ˡ⁾)",
+    "6️⃣ 更新權重：W⁽ˡ⁾ ← W⁽ˡ⁾ − η δ⁽ˡ⁾ (a⁽ˡ⁻¹⁾)ᵀ",
+    "7️⃣ 重複步驟 2–6，直到收斂。",
+)
+HOW: dict[str, Any] = {"seed": 0, "engine": "numpy", "threads": None}
+
+
+def small_page(**changes: Any) -> dict[str, Any]:
+    page = {
+        "sizes": [2, 2, 1],
+        "f": {1: recipe.σ, 2: recipe.σ},
+        "loss": recipe.half_square,
+        "samples": recipe.xor(),
+        "η": 2.0,
+        "tolerance": 1e-4,
+        "most_epochs": 50,
+        "seed": 3,
+    }
+    return page | changes
+
+
+def test_the_page_has_the_books_steps_in_order() -> None:
+    text = inspect.getsource(recipe.algorithm1)
+    places = [
+        text.index(step) for step in ("【Algorithm 1】前向與反向傳播訓練流程", *STEPS)
+    ]
+    assert places == sorted(places)
+    assert "b[l] = b[l] - η * δ[l]" in text
+    assert len(re.findall("Note to the book", text)) == 3
+
+
+def by_floats(page: dict[str, Any], epochs: int) -> tuple[list[float], list[float]]:
+    """2 → 2 → 1 with sigmoids, one float at a time: nine parameters, and the losses."""
+    W, b = recipe.initialise([2, 2, 1], page["seed"])
+    w11, w12, w21, w22 = W[1].ravel().tolist()
+    c1, c2 = b[1].ravel().tolist()
+    v1, v2 = W[2].ravel().tolist()
+    c, η = b[2].item(), page["η"]
+    rows = [(0, 0, 0.1), (0, 1, 0.9), (1, 0, 0.9), (1, 1, 0.1)]
+    losses = []
+    for epoch in range(epochs):
+        total = 0.0
+        for i in permutation(4, page["seed"], epoch):
+            x1, x2, y = rows[i]
+            h1 = 1 / (1 + math.exp(-(w11 * x1 + w12 * x2 + c1)))
+            h2 = 1 / (1 + math.exp(-(w21 * x1 + w22 * x2 + c2)))
+            out = 1 / (1 + math.exp(-(v1 * h1 + v2 * h2 + c)))
+            total += (out - y) ** 2 / 2
+            d = (out - y) * out * (1 - out)
+            e1, e2 = v1 * d * h1 * (1 - h1), v2 * d * h2 * (1 - h2)
+            v1, v2, c = v1 - η * d * h1, v2 - η * d * h2, c - η * d
+            w11, w12, c1 = w11 - η * e1 * x1, w12 - η * e1 * x2, c1 - η * e1
+            w21, w22, c2 = w21 - η * e2 * x1, w22 - η * e2 * x2, c2 - η * e2
+        losses.append(total / 4)
+    return [w11, w12, w21, w22, c1, c2, v1, v2, c], losses
+
+
+def parameters(W: dict[int, Any], b: dict[int, Any]) -> list[float]:
+    return np.concatenate([a.ravel() for a in (W[1], b[1], W[2], b[2])]).tolist()
+
+
+def test_the_page_against_a_loop_of_floats() -> None:
+    page = small_page()
+    W, b, losses, stopped = recipe.algorithm1(**page)
+    expected, expected_losses = by_floats(page, 50)
+    assert stopped == "cap"
+    assert len(losses) == 50
+    assert losses == pytest.approx(expected_losses, rel=1e-13)
+    assert parameters(W, b) == pytest.approx(expected, rel=1e-13)
+
+
+def test_the_stopping_rule() -> None:
+    """It stops after the first epoch in which no weight moved by more than that."""
+    page = small_page(most_epochs=3000)
+    W, b, losses, stopped = recipe.algorithm1(**page)
+    assert stopped == "tolerance"
+    states = [
+        np.array(by_floats(page, n)[0]) for n in (len(losses) - k for k in (0, 1, 2))
+    ]
+    moved = [
+        np.abs(new - old)[[0, 1, 2, 3, 6, 7]].max() for new, old in pairwise(states)
+    ]
+    assert moved[0] <= 1e-4 < moved[1]
+    assert parameters(W, b) == pytest.approx(states[0].tolist(), rel=1e-11)
+    *_, again = recipe.algorithm1(**page | {"most_epochs": len(losses) - 1})
+    assert again == "cap"
+
+
+@pytest.mark.parametrize("engine", ["numpy", "native"])
+@pytest.mark.parametrize("seed", [0, 2])
+def test_the_small_network_equals_the_trainers(
+    engine: str, seed: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = recipe.small(seed=seed, engine=engine, threads=None)
+    assert found["difference"] <= 1e-12
+    assert found["equal"] is True
+    assert found["engine"] == engine
+    assert found["trainer_loss"] == pytest.approx(found["last_loss"], rel=1e-9)
+    assert found["stopped_by"] == "tolerance"
+    assert found["last_loss"] < 1e-5 < 0.05 < found["first_loss"]
+    assert found["steps"] == 4 * found["epochs"]
+    page = capsys.readouterr().out
+    assert "stopped by the tolerance: no weight moved by more than 0.0001" in page
+    assert "equal up to rounding" in page
+    outputs = [float(n) for n in re.findall(r"ŷ = (\d\.\d{4})", page)]
+    assert outputs == pytest.approx([0.1, 0.9, 0.9, 0.1], abs=0.01)
+
+
+@pytest.mark.parametrize("engine", ["numpy", "native"])
+def test_the_digits_network_equals_the_trainers(
+    engine: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = recipe.large(200, seed=1, engine=engine, threads=None)
+    assert found["difference"] <= 1e-12
+    assert found["equal"] is True
+    assert (found["steps"], found["stopped_by"]) == (600, "cap")
+    assert found["trainer_loss"] == pytest.approx(found["last_loss"], rel=1e-9)
+    assert 0.5 < found["test_accuracy"] < 0.95
+    page = capsys.readouterr().out
+    assert "stopped by the cap: some weight still moved by more than 0.0001" in page
+    both = [
+        [float(n) for n in re.findall(r"-?\d\.\d{4}", line)]
+        for line in page.splitlines()
+        if line.startswith(("    Jᵀ ∇_ŷ ℒ", "    ŷ − y"))
+    ]
+    assert len(both[0]) == 10
+    assert both[0] == both[1]
+    assert sum(n < 0 for n in both[0]) == 1
+
+
+def test_the_digits_network_against_rows() -> None:
+    """Samples as rows, sums over products, softmax and loss as one: δ = ŷ − y."""
+    samples, _ = recipe.digits(40)
+    page = {
+        "sizes": [784, 128, 64, 10],
+        "f": {1: recipe.relu, 2: recipe.relu, 3: recipe.softmax},
+        "loss": recipe.cross_entropy,
+        "samples": samples,
+        "η": 0.02,
+        "tolerance": 0.0,
+        "most_epochs": 2,
+        "seed": 5,
+    }
+    W, b, losses, _ = recipe.algorithm1(**page)
+    w, c = recipe.initialise(page["sizes"], 5)
+    w = {l: w[l].T.copy() for l in w}  # (inputs, outputs)
+    c = {l: c[l].ravel() for l in c}
+    means = []
+    for epoch in range(2):
+        total = 0.0
+        for i in permutation(40, 5, epoch):
+            x, label = samples.x[i], samples.y[i]
+            h1 = np.einsum("i,io->o", x, w[1]) + c[1]
+            h2 = np.einsum("i,io->o", h1 * (h1 > 0), w[2]) + c[2]
+            scores = np.einsum("i,io->o", h2 * (h2 > 0), w[3]) + c[3]
+            logp = scores - np.logaddexp.reduce(scores)
+            total -= logp[label]
+            d3 = np.exp(logp) - np.eye(10)[label]
+            d2 = np.einsum("io,o->i", w[3], d3) * (h2 > 0)
+            d1 = np.einsum("io,o->i", w[2], d2) * (h1 > 0)
+            inputs = (x, h1 * (h1 > 0), h2 * (h2 > 0))
+            for l, (a, d) in enumerate(zip(inputs, (d1, d2, d3)), start=1):
+                w[l] -= 0.02 * np.multiply.outer(a, d)
+                c[l] -= 0.02 * d
+        means.append(total / 40)
+    assert losses == pytest.approx(means, rel=1e-12)
+    for l in (1, 2, 3):
+        np.testing.assert_allclose(W[l], w[l].T, rtol=0, atol=1e-13)
+        np.testing.assert_allclose(b[l].ravel(), c[l], rtol=0, atol=1e-13)
+
+
+def test_the_tables_of_derivatives() -> None:
+    """f′ and ∇ℒ against central differences."""
+    rng = np.random.default_rng(0)
+    z, y = rng.normal(size=(4, 1)), np.eye(4)[:, [2]]
+    steps = np.eye(4) * 1e-6
+    for f, slope in recipe.SLOPE.items():
+        columns = [(f(z + s[:, None]) - f(z - s[:, None])) / 2e-6 for s in steps]
+        jacobian = np.concatenate(columns, axis=1)
+        made = slope(z) if f is recipe.softmax else np.diagflat(slope(z))
+        np.testing.assert_allclose(made, jacobian, atol=1e-9)
+    ŷ = recipe.softmax(z)
+    for loss, gradient in recipe.GRADIENT.items():
+        numbers = [
+            (loss(ŷ + s[:, None], y) - loss(ŷ - s[:, None], y)) / 2e-6 for s in steps
+        ]
+        np.testing.assert_allclose(gradient(ŷ, y).ravel(), numbers, atol=1e-7)
+
+
+def test_a_wrong_derivative_is_seen(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    right = recipe.SLOPE[recipe.σ]
+    monkeypatch.setitem(recipe.SLOPE, recipe.σ, lambda z: right(z) * (1 + 1e-9))
+    monkeypatch.setattr(recipe, "MOST_EPOCHS", 20)
+    found = recipe.small(**HOW)
+    assert found["difference"] > 1e-12
+    assert found["equal"] is False
+    assert "NOT EQUAL" in capsys.readouterr().out
+
+
+def test_another_order_of_samples_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = recipe.columns
+    monkeypatch.setattr(recipe, "columns", lambda s, seed, e: right(s, seed + 1, e))
+    monkeypatch.setattr(recipe, "MOST_EPOCHS", 20)
+    assert recipe.small(**HOW)["equal"] is False
+
+
+def test_a_run_that_ends_beside_the_solution_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(recipe, "MOST_EPOCHS", 5)
+    found = recipe.small(**HOW)
+    assert found["stopped_by"] == "cap"
+    page = capsys.readouterr().out
+    assert "some weight still moved by more than 0.0001 an epoch" in page
+    assert "it has not come to the solution" in page
+
+
+def test_the_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    found = recipe.run(limit=20)
+    assert set(found["networks"]) == {"3.2.2", "3.2.3"}
+    assert found["networks"]["3.2.3"]["samples"] == 20
+    assert all(part["equal"] for part in found["networks"].values())
+    json.dumps(found)
+    page = capsys.readouterr().out
+    assert inspect.getsource(recipe.algorithm1) in page
+    assert "3.4.3 calls one update an epoch" in page
+
+
+def test_samples_come_as_columns() -> None:
+    data = cr.data.Dataset(np.arange(6.0).reshape(3, 2), [2, 0, 1], classes=3)
+    seen = [
+        (x.ravel().tolist(), y.ravel().tolist()) for x, y in recipe.columns(data, 0, 0)
+    ]
+    assert sorted(seen) == [
+        ([0.0, 1.0], [0.0, 0.0, 1.0]),
+        ([2.0, 3.0], [1.0, 0.0, 0.0]),
+        ([4.0, 5.0], [0.0, 1.0, 0.0]),
+    ]
+    x, y = next(recipe.columns(data, 0, 0))
+    assert (x.shape, y.shape) == ((2, 1), (3, 1))

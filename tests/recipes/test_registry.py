@@ -1,0 +1,141 @@
+"""The registry of recipes, and what all recipes have in common."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from chainrule import errors, recipes
+from chainrule.recipes import mnist, two_two_one, xor
+
+KINDS = {
+    "two-two-one": "walk-through",
+    "algorithm1": "walk-through",
+    "xor": "walk-through",
+    "mnist": "training",
+    "tabular": "walk-through",
+}
+TRAINING = [name for name, kind in KINDS.items() if kind == "training"]
+WALKS = [name for name, kind in KINDS.items() if kind == "walk-through"]
+#: What a recipe may import besides Python's own modules.
+PUBLIC = {"chainrule", "chainrule.training", "numpy", "sklearn"}
+
+
+def source(name: str) -> Path:
+    return Path(recipes.find(name).__file__)
+
+
+def test_names_and_kinds() -> None:
+    assert {name: recipes.kind(name) for name in recipes.names()} == KINDS
+    assert recipes.kind(mnist) == "training"
+    assert recipes.kind(xor) == "walk-through"
+
+
+def test_every_file_is_a_recipe() -> None:
+    files = {p.stem for p in Path(recipes.__file__).parent.glob("[!_]*.py")}
+    assert files == {source(name).stem for name in recipes.names()}
+
+
+def test_found_by_name() -> None:
+    assert recipes.find("mnist") is mnist
+    assert recipes.find("two-two-one") is two_two_one
+
+
+@pytest.mark.parametrize(
+    ("wrong", "fix"),
+    [
+        ("mnists", "chainrule train mnist"),
+        ("two_two_one", "chainrule train two-two-one"),
+        ("Algorithm 1", "chainrule train algorithm1"),
+        ("XOR", "chainrule train xor"),
+        ("???", "chainrule recipes"),
+    ],
+)
+def test_an_unknown_name(wrong: str, fix: str) -> None:
+    with pytest.raises(errors.ArgumentError) as caught:
+        recipes.find(wrong)
+    assert str(caught.value).splitlines() == [
+        f"There is no recipe {wrong!r}.",
+        "  expected: two-two-one, algorithm1, xor, mnist, tabular",
+        f"  got:      {wrong}",
+        f"  fix:      {fix}",
+    ]
+
+
+@pytest.mark.parametrize("name", TRAINING)
+def test_what_a_training_recipe_offers(name: str) -> None:
+    recipe = recipes.find(name)
+    assert recipe.EPOCHS >= 1
+    assert recipe.BATCH_SIZE >= 1
+    assert recipe.LR > 0
+    for function in (recipe.data, recipe.network, recipe.trainer):
+        assert inspect.getdoc(function)
+
+
+@pytest.mark.parametrize("name", WALKS)
+def test_what_a_walk_through_offers(name: str) -> None:
+    run = recipes.find(name).run
+    assert inspect.getdoc(run)
+    parameters = inspect.signature(run).parameters
+    assert {"seed", "engine", "threads", "out"} <= set(parameters)
+    for parameter in parameters.values():
+        assert parameter.kind is parameter.KEYWORD_ONLY
+        assert parameter.default is not parameter.empty
+
+
+@pytest.mark.parametrize("name", recipes.names())
+def test_what_every_recipe_says_of_itself(name: str) -> None:
+    recipe = recipes.find(name)
+    assert 20 < len(recipe.SUMMARY) <= 80
+    assert f"chainrule train {name}\n" in recipe.__doc__
+    assert f"python -m {recipe.__name__}" in recipe.__doc__
+    lines = source(name).read_text(encoding="utf-8").splitlines()
+    assert len(lines) < 400
+
+
+@pytest.mark.parametrize("name", recipes.names())
+def test_recipes_use_the_public_interface_alone(name: str) -> None:
+    modules: set[str] = set()
+    for node in ast.walk(ast.parse(source(name).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0
+            modules.add(str(node.module))
+        elif isinstance(node, ast.Import):
+            modules |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.Attribute):
+            assert not node.attr.startswith("_")
+    foreign = {m for m in modules if m.split(".")[0] not in sys.stdlib_module_names}
+    assert {m if m in PUBLIC else m.split(".")[0] for m in foreign} <= PUBLIC
+    assert not any(m.startswith("chainrule.") for m in foreign - PUBLIC)
+
+
+def test_looking_at_recipes_loads_no_optional_package() -> None:
+    code = (
+        "import json, sys; from chainrule import recipes;"
+        "[recipes.find(name) for name in recipes.names()];"
+        "print(json.dumps([name.split('.')[0] for name in sys.modules]))"
+    )
+    made = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    loaded = set(json.loads(made.stdout))
+    assert "chainrule" in loaded
+    assert not loaded & {"sklearn", "scipy", "matplotlib", "pandas", "PIL", "torch"}
+
+
+def test_a_recipe_runs_as_a_program(capsys: pytest.CaptureFixture[str]) -> None:
+    made = subprocess.run(
+        [sys.executable, "-m", "chainrule.recipes.two_two_one"],
+        env=os.environ | {"PYTHONUTF8": "1"},
+        capture_output=True,
+        check=True,
+    )
+    two_two_one.run()
+    assert made.stdout.decode().splitlines() == capsys.readouterr().out.splitlines()

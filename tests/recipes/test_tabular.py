@@ -1,0 +1,211 @@
+"""tabular against scikit-learn's own scores, and what it says about them."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from chainrule import errors
+from chainrule.recipes import tabular
+
+
+@pytest.fixture(scope="module")
+def whole() -> dict[str, Any]:
+    """Two splits of both tables; ``text`` is what was printed."""
+    import contextlib
+    import io
+
+    with contextlib.redirect_stdout(io.StringIO()) as text:
+        result = tabular.run(engine="numpy", splits=2)
+    return {"result": result, "text": text.getvalue()}
+
+
+def tasks() -> dict[str, tabular.Task]:
+    return {"diabetes": tabular.diabetes(), "breast cancer": tabular.breast_cancer()}
+
+
+def test_the_tables() -> None:
+    found = tasks()
+    assert found["diabetes"].data.x.shape == (442, 10)
+    assert found["diabetes"].data.y.shape == (442, 1)
+    y = found["diabetes"].data.y
+    assert (y.min(), y.max()) == (25, 346)
+    assert found["breast cancer"].data.x.shape == (569, 30)
+    assert np.bincount(found["breast cancer"].data.y).tolist() == [212, 357]
+
+
+def test_both_models_are_worth_something(whole: dict[str, Any]) -> None:
+    results = whole["result"]["tasks"]
+    for who in ("network", "linear"):
+        for row in results["diabetes"]["splits"]:
+            assert 0.25 < row[who]["r2"] < 0.7
+            assert 30 < row[who]["mae"] < 60
+        for row in results["breast cancer"]["splits"]:
+            assert 0.9 < row[who]["accuracy"] <= 1
+    json.dumps(whole["result"])
+
+
+@pytest.mark.parametrize("name", ["diabetes", "breast cancer"])
+def test_the_rival_scored_by_scikit_learn(whole: dict[str, Any], name: str) -> None:
+    from sklearn import metrics
+
+    scores: dict[str, Callable[..., float]] = {
+        "r2": metrics.r2_score,
+        "mae": metrics.mean_absolute_error,
+        "accuracy": metrics.accuracy_score,
+    }
+    task = tasks()[name]
+    stratify = name == "breast cancer"
+    for row in whole["result"]["tasks"][name]["splits"]:
+        known, test = task.data.split(0.8, seed=row["seed"], stratify=stratify)
+        assert len(test) == round(0.2 * len(task.data))
+        rival = task.rival().fit(known.x[:], known.y.ravel())
+        said = rival.predict(test.x[:])
+        for metric, found in row["linear"].items():
+            expected = scores[metric](test.y.ravel(), said)
+            assert found == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["diabetes", "breast cancer"])
+def test_the_network_scored_by_scikit_learn(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The scores of the network that was chosen, from its predictions."""
+    from sklearn import metrics
+
+    import chainrule as cr
+
+    trainers: list[cr.Trainer] = []
+    evaluated: list[tuple[cr.Trainer, Any]] = []
+
+    class Watched(cr.Trainer):
+        def fit(self, *args: Any, **kwargs: Any) -> Any:
+            trainers.append(self)
+            made = super().fit(*args, **kwargs)
+            evaluated.clear()  # what follows is the recipe's own
+            return made
+
+        def evaluate(self, data: Any, *args: Any, **kwargs: Any) -> Any:
+            evaluated.append((self, data))
+            return super().evaluate(data, *args, **kwargs)
+
+    monkeypatch.setattr(cr, "Trainer", Watched)
+    task = tasks()[name]
+    row = tabular.one_split(task, 3, "numpy", None)
+    assert len(trainers) == len(tabular.SETTINGS)
+    ((chosen, test),) = evaluated  # one look at the test rows, by one network
+    said = chosen.predict(test.x[:])
+    if name == "diabetes":
+        assert row["network"]["r2"] == pytest.approx(
+            metrics.r2_score(test.y, said), abs=1e-5
+        )
+        expected = metrics.mean_absolute_error(test.y, said)
+        assert row["network"]["mae"] == pytest.approx(expected, rel=1e-5)
+    else:
+        expected = metrics.accuracy_score(test.y, said.argmax(1))
+        assert row["network"]["accuracy"] == pytest.approx(expected, abs=1e-9)
+
+    # It is the one with the lowest loss on the validation rows, at its best epoch.
+    lowest = [min(r["validation_loss"] for r in t.history.epochs) for t in trainers]
+    assert chosen is trainers[int(np.argmin(lowest))]
+    assert row["settings"] == tabular.SETTINGS[int(np.argmin(lowest))]
+    known, _ = task.data.split(0.8, seed=3, stratify=name != "diabetes")
+    _, validation = known.split(0.75, seed=3, stratify=name != "diabetes")
+    assert chosen.evaluate(validation)["loss"] == pytest.approx(min(lowest), rel=1e-5)
+    assert chosen.epoch == tabular.EPOCHS or chosen.epoch == 1 + tabular.PATIENCE + int(
+        np.argmin([r["validation_loss"] for r in chosen.history.epochs])
+    )
+
+
+def test_it_learns_from_its_training_rows_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The first layer has the mean of the 60 % that it was trained on."""
+    task = tabular.diabetes()
+    seen: list[np.ndarray] = []
+    network = task.network
+
+    def watched(train: Any, hidden: int) -> Any:
+        seen.append(train.x[:])
+        model = network(train, hidden)
+        state = model.state_dict()
+        np.testing.assert_allclose(
+            np.ravel(state["0.mean"]), train.x[:].mean(0, dtype=np.float64), rtol=1e-6
+        )
+        np.testing.assert_allclose(
+            np.ravel(state["4.mean"]), train.y.mean(dtype=np.float64), rtol=1e-6
+        )
+        return model
+
+    import dataclasses
+
+    monkeypatch.setattr(tabular, "EPOCHS", 1)
+    tabular.one_split(dataclasses.replace(task, network=watched), 0, "numpy", None)
+    assert [len(x) for x in seen] == [266] * 3 or [len(x) for x in seen] == [265] * 3
+
+
+def test_the_printed_table(whole: dict[str, Any]) -> None:
+    diabetes, cancer = whole["text"].split("breast cancer: ")
+    for text, name in ((diabetes, "diabetes"), (cancer, "breast cancer")):
+        found = whole["result"]["tasks"][name]
+        lines = [line for line in text.splitlines() if re.match(r"  +\d", line)]
+        for line, row in zip(lines, found["splits"], strict=True):
+            scores = [
+                row[who][metric]
+                for metric in row["network"]
+                for who in ("network", "linear")
+            ]
+            numbers = [float(n) for n in line.split()]
+            wanted = [row["seed"], *row["settings"].values(), row["epochs"], *scores]
+            assert numbers == pytest.approx(wanted, abs=5.1e-4)
+        for metric in found["splits"][0]["network"]:
+            ours = [row["network"][metric] for row in found["splits"]]
+            theirs = [row["linear"][metric] for row in found["splits"]]
+            apart = [a - b for a, b in zip(ours, theirs)]
+            for what, values in (
+                ("network", ours),
+                ("linear", theirs),
+                ("difference", apart),
+            ):
+                mean, std = sum(values) / 2, abs(values[0] - values[1]) / np.sqrt(2)
+                assert f"{what} {mean:.3f} ± {std:.3f}" in text
+        assert found["verdict"] in text
+
+
+@pytest.mark.parametrize(
+    ("mean", "std", "said"),
+    [
+        (0.05, 0.02, "the network is better"),
+        (-0.05, 0.02, "the linear model is better"),
+        (0.05, 0.10, "cannot be told apart"),
+        (-0.01, 0.02, "cannot be told apart"),
+        (0.0, 0.0, "cannot be told apart"),
+        (0.5, None, "cannot be told apart"),
+    ],
+)
+def test_the_verdict(mean: float, std: float | None, said: str) -> None:
+    assert said in tabular.verdict({"mean": mean, "std": std}, 5)
+
+
+def test_one_split_has_no_spread() -> None:
+    found = tabular.spread(np.array([0.5]))
+    assert found == {"mean": 0.5, "std": None}
+
+
+def test_without_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [m for m in sys.modules if m.split(".")[0] == "sklearn"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    with pytest.raises(errors.ArgumentError) as caught:
+        tabular.run()
+    first, expected, got, fix = str(caught.value).splitlines()
+    assert first == "The recipe 'tabular' takes its tables from scikit-learn."
+    assert expected == "  expected: scikit-learn installed"
+    assert "sklearn" in got
+    assert fix == "  fix:      pip install 'chainrule[sklearn]'"

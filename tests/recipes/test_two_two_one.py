@@ -1,0 +1,140 @@
+"""two-two-one against fifty digits: every number, in the result and on the page."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import mpmath
+import numpy as np
+import pytest
+
+from chainrule.recipes import two_two_one
+
+mpmath.mp.dps = 50
+M = mpmath.mpf
+
+
+def exact(lr: str = "0.5") -> dict[str, Any]:
+    """The whole recipe number by number, from the decimals as one writes them."""
+    x1, x2, y, η = M("1"), M("0.5"), M("1"), M(lr)
+    w = [[M("0.1"), M("0.4")], [M("-0.2"), M("0.3")]]
+    b = [M("0.1"), M("-0.1")]
+    v, c = [M("0.5"), M("-0.6")], M("0.2")
+
+    def forward(w: Any, b: Any, v: Any, c: Any) -> Any:
+        z = [w[i][0] * x1 + w[i][1] * x2 + b[i] for i in (0, 1)]
+        a = [1 / (1 + mpmath.exp(-t)) for t in z]
+        last = v[0] * a[0] + v[1] * a[1] + c
+        out = 1 / (1 + mpmath.exp(-last))
+        return z, a, last, out, (out - y) ** 2 / 2
+
+    z, a, last, out, loss = forward(w, b, v, c)
+    d2 = (out - y) * out * (1 - out)
+    d1 = [v[i] * d2 * a[i] * (1 - a[i]) for i in (0, 1)]
+    dw = [[d1[i] * x1, d1[i] * x2] for i in (0, 1)]
+    dv = [d2 * a[0], d2 * a[1]]
+    new_w = [[w[i][j] - η * dw[i][j] for j in (0, 1)] for i in (0, 1)]
+    new_b = [b[i] - η * d1[i] for i in (0, 1)]
+    new_v, new_c = [v[i] - η * dv[i] for i in (0, 1)], c - η * d2
+    after = forward(new_w, new_b, new_v, new_c)
+    squares = sum(g**2 for g in (*dw[0], *dw[1], *d1, *dv, d2))
+    return {
+        "prediction": out,
+        "loss": loss,
+        "layers": [
+            {"z": z, "a": a, "delta": d1, "dW": dw, "db": d1},
+            {"z": [last], "a": [out], "delta": [d2], "dW": [dv], "db": [d2]},
+        ],
+        "updated": {
+            "0.weight": new_w,
+            "0.bias": new_b,
+            "2.weight": [new_v],
+            "2.bias": [new_c],
+        },
+        "prediction_after": after[3],
+        "loss_after": after[4],
+        "promised": η * squares,
+    }
+
+
+def flat(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return [n for key in sorted(value) for n in flat(value[key])]
+    if isinstance(value, list):
+        return [n for item in value for n in flat(item)]
+    return [value]
+
+
+@pytest.mark.parametrize("engine", ["numpy", "native"])
+def test_every_number(engine: str) -> None:
+    found = two_two_one.run(engine=engine)
+    expected = exact()
+    made = {key: found[key] for key in expected}
+    assert len(flat(made)) == len(flat(expected)) == 32
+    for ours, theirs in zip(flat(made), flat(expected)):
+        assert abs(ours - theirs) <= 4e-16 * max(1, abs(theirs))
+    json.dumps(found)
+
+
+@pytest.mark.parametrize("engine", ["numpy", "native"])
+@pytest.mark.parametrize("lr", [0.1, 3.0])
+def test_three_ways_are_equal(engine: str, lr: float) -> None:
+    found = two_two_one.run(engine=engine, lr=lr)
+    assert found["difference"] <= 1e-15
+    assert found["equal"] is True
+    updated = flat(exact(str(lr))["updated"])
+    for ours, theirs in zip(flat(found["updated"]), updated):
+        assert abs(ours - theirs) <= 4e-16
+
+
+def test_a_wrong_step_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = two_two_one.by_optimizer
+    monkeypatch.setattr(two_two_one, "by_optimizer", lambda lr: right(lr * (1 + 1e-12)))
+    found = two_two_one.run(engine="numpy")
+    assert 1e-15 < found["difference"] < 1e-12
+    assert found["equal"] is False
+
+
+def numbers(text: str) -> list[float]:
+    return [float(n) for n in re.findall(r"-?\d+\.\d+", text)]
+
+
+def test_the_printed_numbers(capsys: pytest.CaptureFixture[str]) -> None:
+    found = two_two_one.run()
+    page = capsys.readouterr().out
+    for symbol in ("z⁽¹⁾", "a⁽¹⁾", "z⁽²⁾", "ŷ", "ℒ", "δ⁽²⁾", "δ⁽¹⁾"):
+        assert f"  {symbol} = " in page
+    for symbol in ("W⁽¹⁾", "b⁽¹⁾", "W⁽²⁾", "b⁽²⁾"):
+        assert f"  ∂ℒ/∂{symbol} = " in page
+        assert f"  {symbol} ← {symbol} − η ∂ℒ/∂{symbol}\n" in page
+    assert "Note to the book: Algorithm 1 (3.5) leaves out the bias" in page
+
+    # Each update in its matrices: what was, η · the gradient, what is.
+    update = page.split("the update (3.4.3), η = 0.5")[1].split("\n──")[0]
+    gradients = {
+        f"{2 * i}.{kind}": layer[key]
+        for i, layer in enumerate(found["layers"])
+        for kind, key in (("weight", "dW"), ("bias", "db"))
+    }
+    expected = []
+    for name in ("2.weight", "2.bias", "0.weight", "0.bias"):
+        parts = (two_two_one.START[name], gradients[name], found["updated"][name])
+        rows = [np.reshape(part, (-1, 2 if "weight" in name else 1)) for part in parts]
+        for i, (was, gradient, now) in enumerate(zip(*rows)):
+            expected += [*was, *([0.5] if i == 0 else []), *gradient, *now]
+    assert numbers(update) == pytest.approx(expected, abs=5.1e-7)
+
+    last = exact()
+    ending = page.split("── after it")[1]
+    wanted = [
+        *(
+            last["prediction"],
+            last["prediction_after"],
+            last["loss"],
+            last["loss_after"],
+        ),
+        *(last["loss"] - last["loss_after"], last["promised"]),
+    ]
+    assert numbers(ending)[:6] == pytest.approx([float(n) for n in wanted], abs=5.1e-7)

@@ -1,0 +1,383 @@
+"""Whatever a run's file says: checked settings or a clear error, and nothing else.
+
+The slow test is the same with many more examples: ``pytest -m slow -k fuzz``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import random
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from chainrule.errors import ChainruleError
+from chainrule.runs import classes, consistency, schema, starting
+from chainrule.runs.file import RunFile, load, parse
+from chainrule.runs.values import (
+    Choice,
+    Either,
+    Flag,
+    Kind,
+    ListOf,
+    Number,
+    Text,
+    Whole,
+    key,
+    quote,
+)
+
+FEW, MANY = 150, 25_000  # examples of each of the four tests
+QUICK = settings(max_examples=FEW, deadline=None, derandomize=True)
+SLOW = settings(
+    max_examples=MANY,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+def check(text: str) -> RunFile | None:
+    """A file that says ``text`` is right, or its error answers the four questions."""
+    try:
+        run = parse(text, name="fuzz.toml")
+    except ChainruleError as error:
+        said = str(error)
+        assert "fuzz.toml" in said
+        assert "expected: " in said
+        assert "got: " in said
+        assert "fix: " in said
+        assert len(said) < 20_000
+        return None
+    json.dumps(run.settings, allow_nan=False)
+    layers = run["model"]["layers"]
+    weights = sum(consistency.weights_of(layer["options"]) for layer in layers)
+    assert len(layers) >= 1
+    assert weights <= schema.WEIGHTS_AT_MOST
+    return run
+
+
+# -- valid files, and what a slip of the hand makes of them ----------------------------
+
+
+def valid() -> list[str]:
+    """Starting files of every kind, and one with everything in it."""
+    made = [starting.start(name, None, Path()) for name in ("moons", "mnist", "xor")]
+    table = {
+        "source": "房屋.csv",
+        "target": "price",
+        "features": ["area", "城市"],
+        "categorical": ["城市"],
+        "missing": "mean",
+        "task": "regression",
+    }
+    layers = [
+        ('{ class = "Linear", out_features = 8, init = "xavier_uniform" }', ""),
+        ('"BatchNorm1d"', ""),
+        ('{ class = "LeakyReLU", negative_slope = 0.1 }', ""),
+        ('{ class = "Dropout", p = 0.2 }', ""),
+        ('"Linear"', ""),
+    ]
+    made.append(starting.Start(table, layers, "csv", standardize=True))
+    texts = [start.text("fuzz.toml") for start in made]
+    idx = {"source": ["a-images", "b-labels"], "classes": 10}
+    folder = {"source": "pets", "size": [8, 8], "mode": "L", "test": "more-pets"}
+    for keys, format in ((idx, "idx"), (folder, "images")):
+        texts.append(starting.Start(keys, layers[:1], format).text("fuzz.toml"))
+    return [*texts, *(uncommented(text) for text in texts)]
+
+
+def uncommented(text: str) -> str:
+    """A starting file with its keys taken out of their comments."""
+    return re.sub(r"^# (\w+ = |\[\[)", r"\1", text, flags=re.MULTILINE)
+
+
+VALID = valid()
+WORDS = [
+    *(s.name for s in schema.SECTIONS),
+    *(k.name for s in schema.SECTIONS for k in s.keys),
+    *classes.layers().classes,
+    *classes.losses().classes,
+    *classes.optimizers().classes,
+    *classes.schedules().classes,
+    *classes.callbacks().classes,
+    *classes.SIZES,
+]
+TOKENS = [
+    *("[", "]", "{", "}", "[[", "]]", "=", ",", ".", "#", '"', "'", '"""', "\n", "\\"),
+    *(
+        "true",
+        "nan",
+        "-inf",
+        "0",
+        "-1",
+        "1e999",
+        "10" * 20,
+        "1_0",
+        "0x1f",
+        "1979-05-27",
+    ),
+    *("\u0000", "\ufeff", "é", "層", "\U0001f600", "\r", "\t", "07:32:00", "[]", "{}"),
+]
+
+
+def slipped(text: str, draw: random.Random) -> str:
+    """A text after one to four slips: lost, doubled, moved or foreign pieces."""
+    for _ in range(draw.randint(1, 4)):
+        a, b = sorted(draw.randint(0, len(text)) for _ in range(2))
+        b = min(b, a + draw.choice((1, 5, 40, 400)))
+        lines = text.splitlines(keepends=True) or [""]
+        i, j = (draw.randrange(len(lines)) for _ in range(2))
+        kind = draw.randrange(7)
+        if kind == 0:
+            text = text[:a] + text[b:]
+        elif kind == 1:
+            text = text[:b] + text[a:b] + text[b:]
+        elif kind == 2:
+            text = text[:a] + draw.choice(TOKENS) + text[a:]
+        elif kind == 3:
+            text = text[:a] + draw.choice(WORDS) + text[b:]
+        elif kind == 4:
+            lines[i], lines[j] = lines[j], lines[i]
+            text = "".join(lines)
+        elif kind == 5:
+            left, _, _ = lines[i].partition("=")
+            value = draw.choice([*TOKENS, quote(draw.choice(WORDS))])
+            lines[i] = f"{left}= {value}\n"
+            text = "".join(lines)
+        else:
+            text = text.replace(draw.choice(WORDS), draw.choice(WORDS), 1)
+    return text
+
+
+@pytest.mark.parametrize("number", range(len(VALID) // 2))
+def test_starting_files_are_right(number: int) -> None:
+    assert check(VALID[number]) is not None
+
+
+@given(st.randoms(use_true_random=False), st.integers(0, len(VALID) - 1))
+@QUICK
+def test_fuzz_slips(draw: random.Random, number: int) -> None:
+    check(slipped(VALID[number], draw))
+
+
+# -- TOML of any structure -------------------------------------------------------------
+
+scalars = st.one_of(
+    st.booleans(),
+    st.integers(),
+    st.integers(-(10**30), 10**30),
+    st.floats(),
+    st.sampled_from(WORDS),
+    st.text(max_size=12),
+)
+values = st.recursive(
+    scalars,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=5),
+        st.dictionaries(
+            st.sampled_from(WORDS) | st.text(max_size=6), inner, max_size=4
+        ),
+    ),
+    max_leaves=12,
+)
+
+
+def toml(value: Any) -> str:
+    """A value as TOML."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return quote(value)
+    if isinstance(value, list):
+        return f"[{', '.join(map(toml, value))}]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key(k)} = {toml(v)}" for k, v in value.items()) + "}"
+    return repr(value)
+
+
+def fitting(kind: Kind) -> st.SearchStrategy[Any]:
+    """Values that a kind takes, or nearly always takes."""
+    if isinstance(kind, Whole):
+        return st.integers(max(kind.low, -3), min(kind.high, 300))
+    if isinstance(kind, Number):
+        low, high = max(kind.low, -0.1), min(kind.high, 2.0)
+        return st.floats(low, high) | st.sampled_from([0, 1]).filter(
+            lambda n: kind.low <= n <= kind.high
+        )
+    if isinstance(kind, Choice):
+        return st.sampled_from(kind.names)
+    if isinstance(kind, Flag):
+        return st.booleans()
+    if isinstance(kind, ListOf):
+        inner, few = fitting(kind.kind), kind.shortest
+        return st.lists(inner, min_size=few, max_size=min(kind.longest, few + 2))
+    if isinstance(kind, Either):
+        return st.one_of(*map(fitting, kind.kinds))
+    if isinstance(kind, Text):
+        return st.sampled_from(["validation_loss", "min", "rel", "orthogonal", "價"])
+    return st.just({}) | st.floats(0, 1)
+
+
+@st.composite
+def options(draw: st.DrawFn, family: classes.Family) -> dict[str, Any]:
+    """A class of a family with some of its options; few values are of another kind."""
+    name = draw(st.sampled_from(sorted(family.classes)))
+    made: dict[str, Any] = {"class": name}
+    for option in family.options(name).values():
+        chosen = draw(st.integers(0, 29))
+        if chosen == 0:
+            made[option.name] = draw(values | st.integers(0, 10**13))
+        elif chosen < 6 or option.required:
+            made[option.name] = draw(fitting(option.kind))
+    if draw(st.integers(0, 39)) == 0:
+        made[draw(st.sampled_from(WORDS))] = draw(values)
+    return made
+
+
+layer = st.sampled_from(sorted(classes.layers().classes)) | options(classes.layers())
+
+
+@st.composite
+def documents(draw: st.DrawFn) -> dict[str, Any]:
+    """Sections with the right names and keys, and a few values that are wrong."""
+    made: dict[str, Any] = {}
+    drawn = [*schema.BUNDLED, *schema.DRAWN, "a.csv", "b.npz", "pets"]
+    source = draw(st.sampled_from(drawn))
+    fits = consistency.fitting_keys(
+        {"source": source}, consistency.format_of(source, None) or ""
+    )
+    for section in schema.SECTIONS:
+        needed = section.name in ("data", "model")
+        if not needed and draw(st.booleans()):
+            continue
+        keys: dict[str, Any] = {}
+        for item in section.keys:
+            chosen = draw(st.integers(0, 59))
+            if chosen == 0:
+                keys[item.name] = draw(values)
+            elif item.required or chosen < 12:
+                if section.name == "data" and item.name not in fits:
+                    continue
+                example = schema.value(item.example)
+                keys[item.name] = draw(fitting(item.kind)) if chosen < 6 else example
+        if section.family is not None:
+            keys |= draw(options(section.family()))
+        if section.name == "model" and draw(st.integers(0, 29)):
+            keys["layers"] = draw(st.lists(layer, min_size=1, max_size=4))
+        if section.name == "data" and draw(st.integers(0, 29)):
+            keys |= {"source": source} | ({"target": "y"} if source == "a.csv" else {})
+        made[section.name] = [keys] if section.many else keys
+    if draw(st.integers(0, 39)) == 0:
+        made[draw(st.sampled_from(WORDS))] = draw(values)
+    return made
+
+
+def written(document: dict[str, Any]) -> str:
+    """A document as a file."""
+    lines = []
+    loose = {k: v for k, v in document.items() if not isinstance(v, dict)}
+    for name, value in loose.items():
+        if not (isinstance(value, list) and value and isinstance(value[0], dict)):
+            lines.append(f"{key(name)} = {toml(value)}")
+    for name, value in document.items():
+        tables = value if isinstance(value, list) else [value]
+        if not tables or not all(isinstance(t, dict) for t in tables):
+            continue
+        for table in tables:
+            head = f"[[{key(name)}]]" if isinstance(value, list) else f"[{key(name)}]"
+            lines += [head, *(f"{key(k)} = {toml(v)}" for k, v in table.items())]
+    return "\n".join(lines)
+
+
+@given(documents())
+@QUICK
+def test_fuzz_structures(document: dict[str, Any]) -> None:
+    check(written(document))
+
+
+# -- anything at all -------------------------------------------------------------------
+
+
+@given(st.lists(st.sampled_from([*TOKENS, *WORDS, " ", "\n", " = "]), max_size=60))
+@QUICK
+def test_fuzz_tokens(tokens: list[str]) -> None:
+    check("".join(tokens))
+
+
+@given(st.binary(max_size=300), st.integers(0, len(VALID) - 1), st.integers(0, 5000))
+@QUICK
+def test_fuzz_bytes(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes, number: int, at: int
+) -> None:
+    whole = VALID[number].encode()
+    file = tmp_path_factory.getbasetemp() / "fuzz.toml"
+    for bad in (content, whole[:at] + content[:3] + whole[at:]):
+        file.write_bytes(bad)
+        with contextlib.suppress(ChainruleError):
+            load(file)
+
+
+FUZZ = [test_fuzz_slips, test_fuzz_structures, test_fuzz_tokens, test_fuzz_bytes]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("test", FUZZ, ids=lambda test: test.__name__)
+def test_fuzz_a_hundred_thousand(
+    test: Any, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """25,000 examples of each kind: 100,000 in all."""
+    inner = test.hypothesis.inner_test
+    arguments = test.hypothesis._given_kwargs
+    if test is test_fuzz_bytes:
+        wide = given(**arguments)(
+            lambda content, number, at: inner(tmp_path_factory, content, number, at)
+        )
+    else:
+        wide = given(**arguments)(inner)
+    SLOW(wide)()
+
+
+# -- what would take all memory, or all day --------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 100_000,
+        "a = " + "[" * 100_000,
+        "a = " + "{b = " * 5_000,
+        "a." * 20_000 + "b = 1",
+        f"[{'a.' * 20_000}b]",
+        "a = " + "9" * 10_000,
+        "a = " + "9" * 5_000 + ".5",
+        "x = 1\n" * 40_000,
+        "# " + "x" * 300_000,
+        "a = [" + "1," * 100_000 + "]",
+    ],
+    ids=lambda text: f"{text[:12]!r}×{len(text)}",
+)
+def test_texts_that_are_made_to_hurt(text: str) -> None:
+    assert check(text) is None
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        '{ class = "Linear", out_features = 1_000_000_000_000 }',
+        '{ class = "Linear", in_features = 100_000, out_features = 100_000 }',
+        '{ class = "Embedding", num_embeddings = 2_000_000_000, embedding_dim = 64 }',
+        '{ class = "LayerNorm", normalized_shape = [100_000, 100_000] }',
+        '{ class = "BatchNorm1d", num_features = 2_000_000_000 }',
+    ],
+)
+def test_a_layer_that_no_memory_holds(layer: str) -> None:
+    text = f'data.source = "moons"\nmodel.layers = [{layer}, "Linear"]'
+    with pytest.raises(ChainruleError) as caught:
+        parse(text)
+    said = str(caught.value)
+    assert "would be too large" in said or "a whole number" in said

@@ -1,0 +1,214 @@
+"""Starting files: what they say about the data, and that every line is right."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from chainrule.errors import ArgumentError, DataError
+from chainrule.runs import classes, file, schema, session, starting, template
+from tests.cli import data as small
+
+
+def start(folder: Path, place: str | None, target: str | None = None) -> Any:
+    there = place is not None and (folder / place).exists()
+    where = str(folder / place) if place is not None and there else place
+    return starting.start(where, target, folder)
+
+
+@pytest.mark.parametrize("name", [*schema.BUNDLED, *schema.DRAWN])
+def test_named_data(tmp_path: Path, name: str) -> None:
+    run = file.parse(start(tmp_path, name).text("a.toml"), options={"limit": 200})
+    assert run["data"]["source"] == name
+    session.build(run)
+
+
+def test_every_commented_key_is_right(tmp_path: Path) -> None:
+    """Each line that offers a key is valid once its "# " is gone."""
+    small.houses(tmp_path / "h.csv")
+    small.shades(tmp_path / "shades")
+    offered = 0
+    for place in ("h.csv", "shades", "moons", "blobs", "xor", "mnist"):
+        lines = start(tmp_path, place).text("a.toml").splitlines()
+        for i, line in enumerate(lines):
+            if not re.match(r"# \w+ = ", line):
+                continue
+            key = line[2:].partition(" =")[0]
+            before = "\n".join(lines[:i])
+            inside = before[before.rindex("\n[") if "\n[" in before else 0 :]
+            if "# [[" in inside:
+                continue
+            if key in ("class", "format", "classes"):
+                continue  # another class has other options; others are examples
+            text = "\n".join([*lines[:i], line[2:], *lines[i + 1 :]])
+            offered += 1
+            file.parse(text)
+    assert offered > 100
+
+
+def test_a_commented_callback_is_right(tmp_path: Path) -> None:
+    text = start(tmp_path, "moons").text("a.toml")
+    head, _, tail = text.partition("# [[callbacks]]")
+    body, _, rest = tail.partition("\n\n")
+    keys = re.sub(r"^# (?=\w+ = )", "", body, flags=re.MULTILINE)
+    run = file.parse(f"{head}[[callbacks]]{keys}\n\n{rest}")
+    (callback,) = run["callbacks"]
+    assert callback["class"] == "EarlyStopping"
+    assert callback["options"]["patience"] == 5
+
+
+def test_classes_are_offered_by_name(tmp_path: Path) -> None:
+    text = start(tmp_path, "moons").text("a.toml")
+    for family in (classes.losses(), classes.optimizers(), classes.callbacks()):
+        for name in family.classes:
+            assert f'"{name}"' in text
+
+
+def test_lines_are_short(tmp_path: Path) -> None:
+    text = start(tmp_path, "mnist").text("a.toml")
+    assert max(map(len, text.splitlines())) <= template.WIDTH
+
+
+# -- tables ----------------------------------------------------------------------------
+
+
+def test_a_table(tmp_path: Path) -> None:
+    small.houses(tmp_path / "h.csv")
+    made = start(tmp_path, "h.csv")
+    assert made.data == {
+        "source": "h.csv",
+        "target": "房價",
+        "features": ["面積", "房間", "城市"],
+        "categorical": ["城市"],
+    }
+    assert made.standardize
+    assert start(tmp_path, "h.csv", "城市").data["features"] == ["面積", "房間", "房價"]
+
+
+@pytest.mark.parametrize(
+    ("text", "keys"),
+    [
+        ("a,b\n" + "1,0\n2,1\n" * 5, {"task": "classification"}),
+        ("a,b\n" + "1,0\n2,1\n", {}),
+        ("a,b\n" + "1,0.5\n2,1\n" * 5, {}),
+        ("a,b\n" + "1,\n2,1.5\n", {"missing": "drop"}),
+        ("a,b\n" + ",1.5\n2,1.5\n", {"missing": "mean"}),
+        ("a,b,c\n" + "1,,1.5\n2,x,2.5\n", {"missing": "drop", "categorical": ["b"]}),
+        ("a;b\n1;2.5\n", {"delimiter": ";"}),
+        ("a\tb\n1\t2.5\n", {"delimiter": "\t"}),
+    ],
+)
+def test_what_columns_say(tmp_path: Path, text: str, keys: dict[str, Any]) -> None:
+    (tmp_path / "a.csv").write_text(text)
+    made = start(tmp_path, "a.csv").data
+    assert {k: v for k, v in made.items() if k in {*keys, "task", "missing"}} == keys
+    run = file.parse(start(tmp_path, "a.csv").text("a.toml"))
+    assert {k: run["data"][k] for k in keys} == keys
+
+
+def test_an_encoding_of_windows(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes("面積,房價\n1,2.5\n".encode("cp950"))
+    made = start(tmp_path, "a.csv").data
+    assert (made["encoding"], made["target"]) == ("cp950", "房價")
+    (tmp_path / "a.csv").write_bytes("﻿a,b\n1,2.5\n".encode())
+    assert start(tmp_path, "a.csv").data["features"] == ["a"]
+    (tmp_path / "a.csv").write_bytes(b"\xff\xfe\xff\xff\x00")
+    with pytest.raises(DataError, match=r"(?s)unknown encoding.*save it as UTF-8"):
+        start(tmp_path, "a.csv")
+
+
+@pytest.mark.parametrize("text", ["", "a,b\n", "a\n1\n2\n", "\n\n"])
+def test_what_is_no_table(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.csv").write_text(text)
+    with pytest.raises(DataError, match="no table to learn from"):
+        start(tmp_path, "a.csv")
+
+
+def test_a_target_that_is_no_column(tmp_path: Path) -> None:
+    small.houses(tmp_path / "h.csv")
+    with pytest.raises(ArgumentError, match=r"(?s)no column '房'.*--target 房"):
+        start(tmp_path, "h.csv", "房")
+    with pytest.raises(ArgumentError, match=r"(?s)names a column.*--target y"):
+        start(tmp_path, "moons", "y")
+
+
+# -- images and arrays -----------------------------------------------------------------
+
+
+def test_images(tmp_path: Path) -> None:
+    small.shades(tmp_path / "shades")
+    assert start(tmp_path, "shades").data == {"source": "shades", "mode": "L"}
+    small.shades(tmp_path / "large", each=2, side=80)
+    assert start(tmp_path, "large").data["size"] == [32, 32]
+    small.shades(tmp_path / "mixed", each=2)
+    from PIL import Image
+
+    Image.new("RGB", (9, 9)).save(tmp_path / "mixed" / "light" / "z.png")
+    made = start(tmp_path, "mixed").data
+    assert made == {"source": "mixed", "size": [32, 32]}
+    (tmp_path / "mixed").rename(tmp_path / "version.2")
+    made = start(tmp_path, "version.2").data
+    assert made["format"] == "images"
+
+
+def test_a_folder_without_images(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError):
+        start(tmp_path, "empty")
+    small.shades(tmp_path / "bad", each=2)
+    (tmp_path / "bad" / "light" / "a.png").write_bytes(b"no image")
+    with pytest.raises(DataError, match="is no image"):
+        start(tmp_path, "bad")
+
+
+def test_arrays(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", x=np.eye(20), y=np.linspace(0, 1, 20))
+    assert start(tmp_path, "a.npz").standardize
+    small.arrays(tmp_path / "b.npz")
+    made = start(tmp_path, "b.npz")
+    assert not made.standardize
+    assert '"Flatten"' in made.layers[0][0]
+
+
+@pytest.mark.parametrize(
+    ("place", "error", "said"),
+    [
+        ("none.csv", DataError, r"(?s)There are no data.*nothing there"),
+        ("moon", DataError, "did you mean moons"),
+        ("a.bin", ArgumentError, "not clear what"),
+        ("idx3-ubyte.gz", ArgumentError, r"(?s)not clear.*idx files"),
+    ],
+)
+def test_what_is_no_data(
+    tmp_path: Path, place: str, error: type[Exception], said: str
+) -> None:
+    for name in ("a.bin", "idx3-ubyte.gz"):
+        (tmp_path / name).write_bytes(b"")
+    with pytest.raises(error, match=said):
+        start(tmp_path, place)
+
+
+# -- paths -----------------------------------------------------------------------------
+
+
+def test_paths_count_from_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small.houses(tmp_path / "h.csv")
+    (tmp_path / "runs").mkdir()
+    monkeypatch.chdir(tmp_path)
+    made = starting.write(Path("runs/a.toml"), "h.csv", None)
+    assert made["data"]["source"] == "../h.csv"
+    session.build(file.load(Path("runs/a.toml"), {"engine": "numpy"}))
+
+
+def test_nothing_is_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / "a.toml"
+    path.write_text("mine")
+    with pytest.raises(ArgumentError, match=r"(?s)there already.*another name"):
+        starting.write(path, None, None)
+    assert path.read_text() == "mine"

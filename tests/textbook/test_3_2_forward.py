@@ -1,0 +1,104 @@
+"""3.2: forward propagation in detail."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from mpmath import mp
+
+import chainrule as cr
+from chainrule import nn
+from tests.textbook.oracle import (
+    Pass,
+    apply,
+    close,
+    each,
+    exact,
+    plus,
+    sigmoid,
+    softmax,
+)
+
+
+def test_3_2_1_every_layer_follows_the_same_two_rules(rng, network):
+    """a⁽⁰⁾ = x; z⁽ˡ⁾ = W⁽ˡ⁾a⁽ˡ⁻¹⁾ + b⁽ˡ⁾; a⁽ˡ⁾ = f⁽ˡ⁾(z⁽ˡ⁾); ŷ = a⁽ᴸ⁾."""
+    model, layers = network([3, 4, 2], ["GELU", "Sigmoid"])
+    x, y = rng.normal(size=3), rng.normal(size=2)
+    shown = cr.explain(model, x, y, nn.HalfSquaredErrorLoss())
+    worked = Pass(layers, exact(x), exact(y))
+    close(shown.x[:, 0], worked.a[0])
+    close(shown.layer(1).input[:, 0], worked.a[0])
+    close(shown.layer(2).input[:, 0], worked.a[1])
+    for layer in shown.layers:
+        close(layer.z[:, 0], worked.z[layer.l])
+        close(layer.a[:, 0], worked.a[layer.l])
+    close(shown.predictions[:, 0], worked.a[2])
+
+
+def test_3_2_2_two_inputs_two_sigmoids_one_output():
+    """z⁽¹⁾, a⁽¹⁾, z⁽²⁾ and ŷ of the example, written out number by number."""
+    W1, b1 = [[0.1, 0.4], [-0.2, 0.3]], [0.1, -0.1]
+    W2, b2 = [[0.5, -0.6]], [0.2]
+    x = [1.0, 0.5]
+    model = nn.Sequential(
+        nn.Linear(2, 2, dtype="float64"),
+        nn.Sigmoid(),
+        nn.Linear(2, 1, dtype="float64"),
+        nn.Sigmoid(),
+    )
+    model.load_state_dict({"0.weight": W1, "0.bias": b1, "2.weight": W2, "2.bias": b2})
+    (w11, w12), (w21, w22) = exact(W1)
+    x1, x2 = exact(x)
+    z1 = [w11 * x1 + w12 * x2 + exact(b1)[0], w21 * x1 + w22 * x2 + exact(b1)[1]]
+    a1 = [1 / (1 + mp.exp(-z)) for z in z1]
+    z2 = exact(W2)[0][0] * a1[0] + exact(W2)[0][1] * a1[1] + exact(b2)[0]
+    shown = cr.explain(model, x, [1.0], nn.HalfSquaredErrorLoss())
+    close(shown.layer(1).z[:, 0], z1)
+    close(shown.layer(1).a[:, 0], a1)
+    close(shown.layer(2).z[:, 0], [z2])
+    close(shown.predictions[:, 0], [sigmoid(z2)])
+
+
+@pytest.fixture(scope="module")
+def digits():
+    """The network of 3.2.3 in float64, and one image."""
+    cr.manual_seed(3)
+    model = nn.Sequential(
+        nn.Linear(784, 128, dtype="float64"),
+        nn.ReLU(),
+        nn.Linear(128, 64, dtype="float64"),
+        nn.ReLU(),
+        nn.Linear(64, 10, dtype="float64"),
+        nn.Softmax(),
+    )
+    _, test = cr.data.mnist()
+    return model, np.asarray(test.x[:1], np.float64)
+
+
+def test_3_2_3_the_layers_of_the_table(digits):
+    """784, 128 ReLU, 64 ReLU, 10 Softmax."""
+    model, image = digits
+    assert image.shape == (1, 784)
+    assert [p.shape for p in model.parameters()] == [
+        (128, 784),
+        (128,),
+        (64, 128),
+        (64,),
+        (10, 64),
+        (10,),
+    ]
+    kinds = [type(m).__name__ for m in model]
+    assert kinds == ["Linear", "ReLU", "Linear", "ReLU", "Linear", "Softmax"]
+
+
+def test_3_2_3_an_image_becomes_ten_probabilities(digits):
+    """The whole pass over 784 pixels with 50 digits."""
+    model, image = digits
+    a = exact(image[0])
+    for i in (0, 2, 4):
+        W, b = exact(model[i].weight.numpy()), exact(model[i].bias.numpy())
+        z = plus(apply(W, a), b)
+        a = each(lambda v: max(0, v), z) if i < 4 else softmax(z)
+    found = model(cr.tensor(image)).numpy()
+    close(found, [a])
+    assert found.sum() == pytest.approx(1, abs=1e-15)

@@ -1,0 +1,249 @@
+"""Callbacks: when they are called, what a failure leaves, what they remember."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule import errors, optim
+from chainrule.training import Callback, LambdaCallback
+from chainrule.training import callbacks as module
+
+from .conftest import Make, same, small_network
+
+
+class Note(Callback):
+    def __init__(self, calls: list[str], stop_at: str = "") -> None:
+        self.calls, self.stop_at = calls, stop_at
+
+    def _note(self, what: str, trainer: cr.Trainer) -> None:
+        self.calls.append(what)
+        if what == self.stop_at:
+            trainer.stop()
+
+    def check(self, columns: Any) -> None:
+        self.calls.append("check")
+
+    def on_start(self, trainer: cr.Trainer) -> None:
+        self._note("start", trainer)
+
+    def on_chunk(self, trainer: cr.Trainer) -> None:
+        self._note(f"{trainer.epoch}.{trainer.step}", trainer)
+
+    def on_epoch(self, trainer: cr.Trainer) -> None:
+        self._note(f"epoch {trainer.epoch}", trainer)
+
+    def on_finish(self, trainer: cr.Trainer) -> None:
+        self._note("finish", trainer)
+
+    def on_end(self, trainer: cr.Trainer) -> None:
+        self._note("end", trainer)
+
+
+@pytest.mark.usefixtures("single_steps")
+@pytest.mark.parametrize(
+    ("stop_at", "calls"),
+    [
+        ("", "check start 0.1 0.2 epoch_1 1.1 1.2 epoch_2 finish end"),
+        ("epoch 1", "check start 0.1 0.2 epoch_1 finish end"),
+        ("1.1", "check start 0.1 0.2 epoch_1 1.1 end"),
+        ("1.2", "check start 0.1 0.2 epoch_1 1.1 1.2 epoch_2 finish end"),
+        ("start", "check start end"),
+    ],
+)
+def test_when_they_are_called(
+    make: Make, data: cr.data.Dataset, stop_at: str, calls: str
+) -> None:
+    note = Note([], stop_at)
+    make().fit(data, epochs=2, batch_size=25, callbacks=[note], progress=False)
+    assert " ".join(c.replace(" ", "_") for c in note.calls) == calls
+
+
+@pytest.mark.usefixtures("single_steps")
+@pytest.mark.parametrize("where", ["on_start", "on_chunk", "on_epoch", "on_finish"])
+def test_a_failure_leaves_everything_whole(
+    make: Make, data: cr.data.Dataset, tmp_path: Path, where: str
+) -> None:
+    """The exception comes out as it is; what was saved can be resumed exactly."""
+    countdown = 1 if where in ("on_start", "on_finish") else 2
+
+    def fail(trainer: cr.Trainer) -> None:
+        nonlocal countdown
+        countdown -= 1
+        if not countdown:
+            raise ZeroDivisionError("a mistake in my callback")
+
+    calls: list[str] = []
+    hooks: dict[str, Any] = {where: fail}
+    trainer, directory = make(), tmp_path / "run"
+    options: dict[str, Any] = {"progress": False, "checkpoint": directory}
+    with pytest.raises(ZeroDivisionError) as error:
+        trainer.fit(
+            data,
+            epochs=2,
+            batch_size=25,
+            callbacks=[Note(calls), LambdaCallback(**hooks)],
+            checkpoint_every=0,
+            **options,
+        )
+    assert error.traceback[-1].name == "fail"
+    assert calls[-1] == "end"
+    whole = make()
+    whole.fit(data, epochs=2, batch_size=25, progress=False)
+    if where == "on_start":
+        assert not directory.exists()
+        assert same(trainer.model, small_network())
+        return
+    loaded = cr.Trainer.load(directory)
+    assert not loaded.finished
+    loaded.resume(data, **options)
+    assert same(loaded.model, whole.model)
+
+
+def test_ends_are_called_for_each_that_was_started(
+    make: Make, data: cr.data.Dataset
+) -> None:
+    def fail(trainer: cr.Trainer) -> None:
+        raise ZeroDivisionError
+
+    calls: list[str] = []
+    late: list[str] = []
+    callbacks = [Note(calls), LambdaCallback(on_start=fail), Note(late)]
+    with pytest.raises(ZeroDivisionError):
+        make().fit(data, epochs=1, callbacks=callbacks, progress=False)
+    assert calls == ["check", "start", "end"]
+    assert late == ["check"]
+
+
+@pytest.mark.parametrize(
+    ("given", "parts"),
+    [
+        ([Note], ("the class Note", "Note(…) with parentheses")),
+        (Note, ("the class Note", "Note(…) with parentheses")),
+        (["early stopping"], ("'early stopping'", "EarlyStopping()")),
+        ([lambda trainer: None], ("<function", "LambdaCallback(on_epoch=…)")),
+        (7, ("7", "EarlyStopping()")),
+    ],
+)
+def test_what_is_no_callback(
+    make: Make, data: cr.data.Dataset, given: Any, parts: tuple[str, ...]
+) -> None:
+    trainer = make()
+    with pytest.raises(errors.ArgumentError) as error:
+        trainer.fit(data, epochs=1, callbacks=given)
+    for part in ("holds something that is no callback", *parts, "fix:"):
+        assert part in str(error.value)
+    assert trainer.plan is None
+
+
+def test_a_single_one(make: Make, data: cr.data.Dataset) -> None:
+    note = Note([])
+    make().fit(data, epochs=1, callbacks=note, progress=False)
+    assert note.calls[-1] == "end"
+
+
+def test_functions(make: Make, data: cr.data.Dataset) -> None:
+    seen: list[Any] = []
+    names = ["on_start", "on_epoch", "on_finish", "on_end"]
+    hooks: dict[str, Any] = {
+        name: lambda trainer, name=name: seen.append((name, trainer.epoch))
+        for name in names
+    }
+    make().fit(data, epochs=1, callbacks=LambdaCallback(**hooks), progress=False)
+    assert seen == list(zip(names, (0, 1, 1, 1)))
+    with pytest.raises(errors.ArgumentError, match="on_epoch is no function"):
+        LambdaCallback(on_epoch=3)  # type: ignore[arg-type]
+
+
+# -- what they remember ---------------------------------------------------------------
+
+
+class Remember(Callback):
+    """Counts epochs and adds up weights; forgets for a new run."""
+
+    def __init__(self) -> None:
+        self.load_state({})
+
+    def on_epoch(self, trainer: cr.Trainer) -> None:
+        self.epochs += 1
+        self.total = self.total + trainer.model.state_dict()["0.bias"]
+
+    def state(self) -> dict[str, Any]:
+        return {"epochs": self.epochs, "total/of biases": self.total}
+
+    def load_state(self, state: Any) -> None:
+        self.epochs = state.get("epochs", 0)
+        self.total = state.get("total/of biases", np.zeros(8, np.float32))
+
+
+class StopAt(Callback):
+    def __init__(self, updates: int) -> None:
+        self.updates = updates
+
+    def on_chunk(self, trainer: cr.Trainer) -> None:
+        if trainer.optimizer.steps == self.updates:
+            trainer.stop()
+
+
+@pytest.mark.usefixtures("single_steps")
+@pytest.mark.parametrize("reload", [False, True])
+@pytest.mark.parametrize("at", [1, 2, 3, 5])
+def test_states_travel_with_checkpoints(
+    make: Make, data: cr.data.Dataset, tmp_path: Path, at: int, reload: bool
+) -> None:
+    whole = [Remember(), Remember()]
+    make().fit(data, epochs=3, batch_size=25, callbacks=whole, progress=False)
+    trainer = make()
+    trainer.fit(
+        data,
+        epochs=3,
+        batch_size=25,
+        callbacks=[Remember(), StopAt(at), Remember()],
+        progress=False,
+        checkpoint=tmp_path,
+    )
+    if reload:
+        trainer = cr.Trainer.load(tmp_path)
+        trainer.save(tmp_path / "again.ckpt")  # nothing is lost before resume
+        trainer = cr.Trainer.load(tmp_path / "again.ckpt")
+    later = [Remember(), Remember()]
+    trainer.resume(data, callbacks=later, progress=False)
+    for mine, other in zip(later, whole):
+        assert mine.epochs == other.epochs == 3
+        assert mine.total.tobytes() == other.total.tobytes()
+
+
+def test_a_new_run_begins_with_nothing(make: Make, data: cr.data.Dataset) -> None:
+    remember = Remember()
+    for _ in range(2):
+        trainer = make(optimizer=optim.Adam())
+        trainer.fit(data, epochs=2, callbacks=remember, progress=False)
+        assert remember.epochs == 2
+    trainer.fit(data, epochs=1, callbacks=remember, progress=False)
+    assert remember.epochs == 1
+    trainer.resume(data, callbacks=remember, progress=False)
+    assert remember.epochs == 1, "of a finished run nothing is left to do"
+
+
+def test_states_in_the_document(make: Make, data: Any, tmp_path: Path) -> None:
+    trainer = make()
+    callbacks = [Remember(), Remember()]
+    trainer.fit(data, epochs=1, callbacks=callbacks, progress=False)
+    trainer.save(tmp_path / "run.ckpt")
+    from chainrule.training import checkpoint
+
+    document, tensors = checkpoint.read(tmp_path / "run.ckpt")
+    assert document["callbacks"] == {
+        "Remember": {"epochs": 1},
+        "Remember#1": {"epochs": 1},
+    }
+    assert "callback/Remember#1/total/of biases" in tensors
+    plain, arrays = module.split(trainer.callback_states())
+    joined = module.join(json.loads(json.dumps(plain)), arrays)
+    assert joined.keys() == {"Remember", "Remember#1"}
+    assert joined["Remember"]["epochs"] == 1

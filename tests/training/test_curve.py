@@ -1,0 +1,226 @@
+"""The learning curves: what is drawn, and that nothing in it breaks the picture."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from chainrule import errors
+from chainrule.training import History, curve, drawing
+
+from .pages import read
+
+matplotlib = pytest.importorskip("matplotlib")
+
+
+def history(*rows: dict[str, Any]) -> History:
+    made = History()
+    for i, row in enumerate(rows, 1):
+        made.epochs.append({"epoch": i, "lr": 0.1, "seconds": 1.0, **row})
+    return made
+
+
+def of(made: History) -> dict[str, curve.Panel]:
+    return {panel.key: panel for panel in curve.panels(made)}
+
+
+def test_what_is_drawn() -> None:
+    rows = [
+        {
+            "train_loss": 1 / i,
+            "validation_loss": 2 / i,
+            "validation_accuracy": 0.5,
+            "validation_top3": 0.75,
+            "validation_mae": float(i),
+            "train_mae": 2.0 * i,
+            "validation_kind": "text",
+            "lr": 0.1 / i,
+        }
+        for i in (1, 2, 3)
+    ]
+    found = of(history(*rows))
+    assert list(found) == ["loss", "accuracy", "mae", "lr"]
+    assert [line.label for line in found["loss"].lines] == ["training", "validation"]
+    np.testing.assert_allclose(found["loss"].lines[1].y, [2, 1, 2 / 3])
+    assert found["loss"].lines[0].x.tolist() == [1, 2, 3]
+    shares = found["accuracy"]
+    assert [line.label for line in shares.lines] == ["accuracy", "top-3 accuracy"]
+    assert shares.up == "validation accuracy, top-3 accuracy in %"
+    assert found["mae"].up == "mean absolute error"
+    assert [line.label for line in found["mae"].lines] == ["validation", "training"]
+    assert found["lr"].name == "learning rate"
+    assert "lr" not in of(history({"train_loss": 1.0}, {"train_loss": 0.5}))
+
+
+def test_gaps() -> None:
+    made = history(
+        {"train_loss": 1.0},
+        {"train_loss": float("nan"), "validation_loss": None},
+        {"train_loss": float("inf"), "validation_loss": 0.5},
+    )
+    lines = of(made)["loss"].lines
+    assert lines[0].y.tolist()[0] == 1.0
+    assert np.isnan(lines[0].y[1:]).all()
+    assert np.isnan(lines[1].y[:2]).all()
+    assert lines[1].y[2] == 0.5
+
+
+def test_the_name_of_the_validation_data() -> None:
+    made = history({"train_loss": 1.0, "validation_loss": 2.0})
+    made.validation_name = "test"
+    assert [line.label for line in of(made)["loss"].lines] == ["training", "test"]
+
+
+def drawn(panel: curve.Panel) -> Any:
+    with drawing.figure(drawing.page(), 4, 3) as figure:
+        axes = figure.subplots()
+        curve.draw(axes, panel, drawing.page())
+        figure.draw_without_rendering()
+    return axes
+
+
+@pytest.mark.parametrize(
+    ("values", "scale"),
+    [
+        ([10.0, 0.5], "log"),
+        ([10.0, 1.0], "log"),
+        ([10.0, 1.5], "linear"),
+        ([10.0, 0.0], "linear"),
+        ([10.0, -0.1], "linear"),
+        ([float("nan")] * 2, "linear"),
+    ],
+)
+def test_a_logarithmic_axis_where_it_helps(values: list[float], scale: str) -> None:
+    made = history(*({"train_loss": v} for v in values))
+    axes = drawn(of(made)["loss"])
+    assert axes.get_yscale() == scale
+    assert "$" not in "".join(t.get_text() for t in axes.get_yticklabels())
+
+
+def test_shares_and_rates_stay_linear() -> None:
+    rows = [{"lr": 10.0**-i, "validation_accuracy": 10.0**-i} for i in range(4)]
+    found = of(history(*rows))
+    assert drawn(found["lr"]).get_yscale() == "linear"
+    axes = drawn(found["accuracy"])
+    assert axes.get_yscale() == "linear"
+    np.testing.assert_allclose(axes.lines[0].get_ydata(), [100, 10, 1, 0.1])
+
+
+def test_epochs_are_whole_numbers() -> None:
+    for rows in ([{"train_loss": 1.0}], [{"train_loss": 1.0 / i} for i in (1, 2, 3)]):
+        axes = drawn(of(history(*rows))["loss"])
+        ticks = [float(t) for t in axes.get_xticks()]
+        assert ticks == [round(t) for t in ticks]
+        low, high = axes.get_xlim()
+        assert low < 1 < high
+
+
+HOSTILE = r"$\frac{ <b>&amp; 'x' \n _"
+
+
+def test_the_file(tmp_path: Path) -> None:
+    from PIL import Image
+
+    rows = [
+        {"train_loss": 1 / i, f"validation_{HOSTILE}": float(i)} for i in range(1, 80)
+    ]
+    made = history(*rows)
+    curve.save_curve(made, tmp_path / "curve.png", title=HOSTILE * 20)
+    picture = Image.open(tmp_path / "curve.png")
+    assert picture.size == (2 * 540, 390)
+    assert np.asarray(picture.convert("L")).std() > 5
+    with pytest.raises(errors.SaveError, match="learning curve"):
+        curve.save_curve(made, tmp_path / "no" / "curve.png")
+
+
+@pytest.mark.parametrize(
+    ("made", "fix"),
+    [
+        (History(), "trainer.fit"),
+        (history({"seconds": 1.0, "note": "x", "lr": None}), "chainrule"),
+    ],
+)
+def test_nothing_to_draw(made: History, fix: str, tmp_path: Path) -> None:
+    with pytest.raises(errors.ArgumentError, match="no learning curve") as caught:
+        curve.save_curve(made, tmp_path / "empty.png")
+    assert fix in str(caught.value)
+    with pytest.raises(errors.ArgumentError, match="no learning curve"):
+        curve.curve_svg(made)
+
+
+def test_without_matplotlib(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(curve, "can_plot", lambda: False)
+    with pytest.raises(errors.ArgumentError, match=r"chainrule\[plot\]"):
+        curve.save_curve(history({"train_loss": 1.0}), tmp_path / "curve.png")
+    monkeypatch.setattr(drawing, "can_plot", lambda: False)
+    with pytest.raises(errors.ArgumentError, match=r"chainrule\[plot\]"):
+        drawing.need_matplotlib("report")
+
+
+def test_svg() -> None:
+    rows = [
+        {"train_loss": 0.125 * i, "validation_loss": 0.0625 * i, "validation_準確": 1.0}
+        for i in (1, 2)
+    ]
+    text = curve.curve_svg(history(*rows))
+    (svg,) = read(text).find("svg")
+    assert svg["role"] == "img"
+    assert svg["aria-label"] == "Learning curves: loss, validation 準確"
+    texts = [e.text for e in svg.find("text")]
+    assert {"epoch", "loss", "training", "validation", "validation 準確"} <= set(texts)
+    ids = [e["id"] for e in svg.every() if "id" in e.attributes]
+    assert len(ids) == len(set(ids))
+    uses = re.findall(r'(?:href="#|url\(#)([^")]+)', text)
+    assert uses
+    assert set(uses) <= set(ids)
+    assert not re.search(r"https?:|<style|font-family|#0102|xlink", text)
+    assert "currentColor" in text
+    assert "var(--cr-1, #3b82f6)" in text
+    assert curve.curve_svg(history(*rows)) == text, "the same picture every time"
+
+
+def test_numbers_on_the_axes_are_not_cut() -> None:
+    """Coordinates are shortened, text is not."""
+    with drawing.figure(drawing.page(), 4, 3) as figure:
+        axes = figure.subplots()
+        axes.plot([0.00125, 0.00250], [1, 2])
+        axes.set_xticks([0.00125, 0.00250])
+        axes.set_title("0.123456 font-family: x; <g id='y'>")
+        svg = read(drawing.svg(figure, "n", "label")).find("svg")[0]
+    texts = [e.text for e in svg.find("text")]
+    assert "0.00125" in texts
+    assert "0.123456 font-family: x; <g id='y'>" in texts
+
+
+def test_hostile_names_are_text() -> None:
+    made = history({"train_loss": 1.0, f"validation_{HOSTILE}": 1.0})
+    svg = read(curve.curve_svg(made)).find("svg")[0]
+    assert not svg.find("b")
+    shown = HOSTILE.replace("_", " ").strip()
+    assert any(shown in e.text for e in svg.find("text"))
+    lines = (
+        curve.Line("_hidden", *np.ones((2, 2))),
+        curve.Line("$x$", *np.ones((2, 2))),
+    )
+    axes = drawn(curve.Panel("k", "k", "k", "k", lines))
+    assert [t.get_text() for t in axes.get_legend().get_texts()] == ["_hidden", "$x$"]
+
+
+def test_the_users_settings_are_neither_used_nor_changed(tmp_path: Path) -> None:
+    mine = {"text.usetex": True, "axes.facecolor": "red", "svg.fonttype": "path"}
+    with matplotlib.rc_context(mine):
+        made = history({"train_loss": 1.0})
+        curve.save_curve(made, tmp_path / "curve.png", title="a_b %")
+        curve.curve_svg(made)
+        assert {key: matplotlib.rcParams[key] for key in mine} == mine
+    from PIL import Image
+
+    picture = Image.open(io.BytesIO((tmp_path / "curve.png").read_bytes()))
+    colours = picture.convert("RGB").getcolors(1 << 24)
+    assert colours is not None
+    assert (255, 0, 0) not in [colour for _, colour in colours]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 
+import mpmath
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -118,6 +119,22 @@ def test_powers(power):
     a = numbers((3,)).astype(np.float64)
     np.testing.assert_allclose((cr.tensor(a) ** power).numpy(), a**power, rtol=1e-12)
     cr.check_gradients(lambda x: x**power, a)
+
+
+@pytest.mark.parametrize(
+    ("name", "definition"),
+    [("erf", mpmath.erf), ("log1p", mpmath.log1p), ("expm1", mpmath.expm1)],
+)
+def test_functions_that_are_exact_near_zero(name, definition):
+    x = np.array([-0.9, -1e-10, 0.0, 1e-300, 1e-10, 0.5, 3.0])
+    t = cr.tensor(x, requires_grad=True)
+    y = getattr(t, name)()
+    y.sum().backward()
+    with mpmath.workdps(40):
+        wanted = [float(definition(mpmath.mpf(v))) for v in x.tolist()]
+        slopes = [float(mpmath.diff(definition, mpmath.mpf(v))) for v in x.tolist()]
+    np.testing.assert_allclose(y.numpy(), wanted, rtol=1e-15, atol=0)
+    np.testing.assert_allclose(t.grad.numpy(), slopes, rtol=1e-14)
 
 
 def test_dtypes_of_results():

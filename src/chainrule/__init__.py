@@ -11,7 +11,7 @@ from chainrule.errors import ChainruleError
 from chainrule.functional import check_gradients, grad, value_and_grad
 from chainrule.graph.build import no_grad
 from chainrule.graph.types import DType as dtype  # noqa: N813 - the public name
-from chainrule.random import manual_seed, uniform
+from chainrule.random import manual_seed, normal, uniform
 from chainrule.tensor import Tensor, as_tensor, matmul, maximum, tensor, where
 from chainrule.version import __version__
 
@@ -66,6 +66,7 @@ __all__ = [
     "maximum",
     "nn",
     "no_grad",
+    "normal",
     "optim",
     "summary",
     "tensor",

@@ -38,6 +38,15 @@ class Table(Protocol):
         ...
 
 
+class Moded(Protocol):
+    """What computes one thing in training and another in prediction: a module."""
+
+    @property
+    def training(self) -> bool:
+        """Whether it is in training mode."""
+        ...
+
+
 @dataclass(frozen=True)
 class Input:
     """One argument of an entry point.
@@ -64,6 +73,11 @@ class _StatefulTrace(Trace):
         self.current: dict[int, Value] = {}
         self.gradients: dict[int, tuple[Tensor, Tensor | None]] = {}
         self.tables: dict[str, tuple[Value, Table, str]] = {}
+        self.modes: dict[int, tuple[Moded, bool]] = {}
+
+    def note_mode(self, module: Moded) -> None:
+        """Remember in which mode a module was traced."""
+        self.modes.setdefault(id(module), (module, module.training))
 
     def tabulated(self, table: Table, name: str, dtype: DType) -> Value:
         """A scalar input that ``table`` supplies anew for each step."""
@@ -111,12 +125,21 @@ class _StatefulTrace(Trace):
 
 @dataclass
 class Traced:
-    """One entry point traced, with the tensors that are its state."""
+    """One entry point traced, with the tensors that are its state.
+
+    Attributes:
+        modes: the modules that were passed, each with the mode that it was in.
+    """
 
     entry: Entry
     tensors: dict[str, Tensor]
     structure: Any
     tables: Mapping[str, tuple[Value, Table, str]]
+    modes: tuple[tuple[Moded, bool], ...] = ()
+
+    def holds(self) -> bool:
+        """Whether all modules are still in the mode that they were traced in."""
+        return all(module.training == mode for module, mode in self.modes)
 
 
 def trace_entry(
@@ -180,7 +203,8 @@ def trace_entry(
         replaces=replaced,
         outputs=len(outputs),
     )
-    return Traced(entry, tensors, structure, recorder.tables)
+    modes = tuple(recorder.modes.values())
+    return Traced(entry, tensors, structure, recorder.tables, modes)
 
 
 def flatten(tree: Any) -> tuple[list[Tensor], Any]:
@@ -323,10 +347,13 @@ class Compiled:
         functools.update_wrapper(self, function)
         self.__name__ = getattr(function, "__name__", "compiled")
         self.function, self.engine, self.threads = function, engine, threads
-        self._programs: dict[Any, CompiledProgram] = {}
+        self._programs: dict[Any, list[CompiledProgram]] = {}
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run it; a graph is traced once for each combination of input types."""
+        """Run it; a graph is traced once for each combination of input types.
+
+        Where modules have been switched (``train()``, ``eval()``), once for each mode.
+        """
         leaves, structure = flatten((args, kwargs))
         arrays = [leaf.numpy() for leaf in leaves]
         program = self.program_for(leaves, structure)
@@ -336,23 +363,25 @@ class Compiled:
         return unflatten(shape, results)
 
     def program_for(self, leaves: Sequence[Tensor], structure: Any) -> CompiledProgram:
-        """The program for arguments of these types."""
+        """The program for arguments of these types, and modules in these modes."""
         key = (repr(structure), tuple((t.shape, t.dtype) for t in leaves))
-        if key not in self._programs:
+        known = self._programs.setdefault(key, [])
+        for program in known:
+            if program.traced[self.__name__].holds():
+                return program
 
-            def positional(*values: Tensor) -> Any:
-                args, kwargs = unflatten(structure, values)
-                return self.function(*args, **kwargs)
+        def positional(*values: Tensor) -> Any:
+            args, kwargs = unflatten(structure, values)
+            return self.function(*args, **kwargs)
 
-            inputs = [
-                Input(name, ArrayType(t.shape, t.dtype))
-                for name, t in zip(self._names(structure), leaves, strict=True)
-            ]
-            traced = trace_entry(self.__name__, positional, inputs)
-            self._programs[key] = CompiledProgram(
-                [traced], engine=self.engine, threads=self.threads
-            )
-        return self._programs[key]
+        inputs = [
+            Input(name, ArrayType(t.shape, t.dtype))
+            for name, t in zip(self._names(structure), leaves, strict=True)
+        ]
+        traced = trace_entry(self.__name__, positional, inputs)
+        program = CompiledProgram([traced], engine=self.engine, threads=self.threads)
+        known.append(program)
+        return program
 
     def _names(self, structure: Any) -> list[str]:
         """Names for the tensors of the arguments: the function's own, with a path."""
@@ -394,7 +423,8 @@ def compile(
         function: any function of tensors and state. Tensors that it uses from
             outside (a model's parameters) are state; ``copy_`` and an optimiser's
             ``step()`` change them. Its Python runs once for each combination of
-            argument shapes, so ``if`` and ``for`` see shapes, never numbers.
+            argument shapes and of modes (training or not) of the modules that it calls,
+            so ``if`` and ``for`` see shapes, never numbers.
         engine: ``"native"``, ``"numpy"``, or ``"auto"``: native where it can run.
         threads: how many threads the native engine uses; None takes every core.
 

@@ -7,19 +7,21 @@ and platform.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-from chainrule.errors import ArgumentError
+from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.build import context
 from chainrule.graph.node import Array
-from chainrule.graph.types import Shape, as_dtype
+from chainrule.graph.types import Dim, Shape, Size, as_dtype
 from chainrule.primitives.elementwise import convert, shift_right
 from chainrule.primitives.random import random_bits, seed_key
 from chainrule.tensor import Tensor, wrap
+from chainrule.tensor_rules import numbers_of
 
 
 def _check(seed: int) -> int:
@@ -107,25 +109,55 @@ def bits(shape: Shape) -> Tensor:
     return _current[-1].bits(shape)
 
 
+def _sizes(shape: tuple[Any, ...]) -> Shape:
+    """Sizes that came as ``uniform(2, 3)`` or as ``uniform((2, 3))``."""
+    made: list[Dim] = []
+    for d in numbers_of(shape):
+        whole = isinstance(d, int | np.integer) and d >= 0
+        if not whole and not isinstance(d, Size):
+            raise ShapeError(
+                "Random numbers are drawn in a shape.",
+                expected="integers ≥ 0, such as (2, 3)",
+                got=f"{shape!r:.80}",
+            )
+        made.append(d if isinstance(d, Size) else int(d))
+    return tuple(made)
+
+
 def uniform(
-    *shape: int, low: float = 0.0, high: float = 1.0, dtype: Any = "float32"
+    *shape: Dim | Sequence[Dim],
+    low: float = 0.0,
+    high: float = 1.0,
+    dtype: Any = "float32",
 ) -> Tensor:
     """Numbers from the uniform distribution on [low, high).
 
-    u = (bits >> 8)·2⁻²⁴ has 24 random bits, which float32 holds exactly.
+    u = (bits >> 8)·2⁻²⁴ has 24 random bits, which float32 holds exactly. Rounding of
+    low + u·(high − low) can reach ``high`` itself, where low is not 0.
+
+    Args:
+        shape: sizes, ``uniform(2, 3)`` or ``uniform((2, 3))``; none for one number.
+        low, high: the ends.
+        dtype: of the result.
+
+    Raises:
+        ShapeError: sizes that are no integers ≥ 0.
 
     >>> manual_seed(0)
     >>> bool((uniform(1000).numpy() < 1).all())
     True
     """
     wanted = as_dtype(dtype)
-    raw = bits(tuple(shape))
+    raw = bits(_sizes(shape))
     unit = wrap(convert(shift_right(raw.value, bits=8), dtype=wanted)) * 2.0**-24
     return unit * (high - low) + low
 
 
 def normal(
-    *shape: int, mean: float = 0.0, std: float = 1.0, dtype: Any = "float32"
+    *shape: Dim | Sequence[Dim],
+    mean: float = 0.0,
+    std: float = 1.0,
+    dtype: Any = "float32",
 ) -> Tensor:
     """Numbers from the normal distribution N(mean, std²), for eager code.
 
@@ -133,16 +165,32 @@ def normal(
     r cos 2πv and r sin 2πv. u = (bits + ½)·2⁻³² reaches 6.8 standard deviations. The
     bits are the same on every platform; logarithm and cosine are NumPy's, in float64.
 
+    Args:
+        shape: sizes, ``normal(2, 3)`` or ``normal((2, 3))``; none for one number.
+        mean, std: of the distribution.
+        dtype: of the result.
+
+    Raises:
+        ShapeError: sizes that are no integers ≥ 0.
+        ArgumentError: while a function is traced: the numbers are drawn by NumPy.
+
     >>> manual_seed(0); a = normal(1000).numpy()
     >>> bool(abs(a.mean()) < 0.1), bool(abs(a.std() - 1) < 0.1)
     (True, True)
     """
-    count = int(np.prod(shape, dtype=np.int64))
+    sizes = _sizes(shape)
+    if context.trace is not None:
+        raise ArgumentError(
+            "Normal numbers are drawn by NumPy, and this function is being traced.",
+            expected="random.normal outside of compiled functions",
+            fix="draw them before and pass them in, or take random.uniform",
+        )
+    count = math.prod(map(int, sizes))
     drawn = bits((2, -(-count // 2))).numpy()
     u, v = (drawn.astype(np.float64) + 0.5) * 2.0**-32
     radius, angle = np.sqrt(-2 * np.log(u)), 2 * np.pi * v
     unit = np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])
-    made = unit[:count].reshape(shape) * std + mean
+    made = unit[:count].reshape(sizes) * std + mean
     return Tensor(made, dtype=dtype)
 
 

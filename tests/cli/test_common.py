@@ -36,6 +36,31 @@ def test_an_error_of_our_own_making(
     assert "Traceback" in chainrule("train", "mnist", "--debug").err
 
 
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (MemoryError(), ["not enough memory", "expected:", "got:", "fix:"]),
+        (KeyboardInterrupt("step 3 is saved"), ["Interrupted: step 3 is saved"]),
+        (KeyboardInterrupt(), ["Interrupted."]),
+        (errors.GradientError("No gradient."), ["Error: No gradient."]),
+        (errors.DataError("No data."), ["Error: No data."]),
+    ],
+    ids=repr,
+)
+def test_errors_as_messages(
+    chainrule: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    error: BaseException,
+    said: list[str],
+) -> None:
+    def fail(name: str) -> None:
+        raise error
+
+    monkeypatch.setattr("chainrule.recipes.find", fail)
+    codes = {KeyboardInterrupt: 130, errors.DataError: 2}
+    one_message(chainrule("train", "mnist"), codes.get(type(error), 1), *said)
+
+
 def test_every_error_has_its_exit_code() -> None:
     family = {
         item

@@ -200,6 +200,10 @@ def test_resuming_bit_for_bit(
     result = chainrule("train", *target, "--resume", interrupted, "--json")
     assert result.code == 0, result.err
     assert (result.json["resumed_from"], result.json["steps"]) == (9, 24)
+    copies = [
+        Path(d, "run.toml").read_text(encoding="utf-8") for d in ("whole", "part")
+    ]
+    assert copies[0] == copies[1]
     a, b = (cr.Trainer.load(d).model.state_dict() for d in ("whole", interrupted))
     assert all(a[k].tobytes() == b[k].tobytes() for k in a)
     whole, part = (
@@ -210,6 +214,19 @@ def test_resuming_bit_for_bit(
         [json.loads(line) | {"seconds": 0} for line in log] for log in (whole, part)
     ]
     assert rows[0] == rows[1]
+
+
+def test_a_directory_with_a_space_and_a_file_without_toml(
+    chainrule: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "my run.txt").write_text(RUN, encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("chainrule.training.loop.CHUNK", 0.0)
+        patch.setattr("chainrule.training.progress.display", CtrlC)
+        result = chainrule("train", "my run.txt", "--out", "my runs/1")
+    assert 'chainrule train "my run.txt" --resume "my runs' in result.err
+    (tmp_path / "my run.txt").unlink()
+    assert chainrule("train", "--resume", "my runs/1", "--json").json["steps"] == 24
 
 
 def test_resuming_a_finished_run(chainrule: Any, file: Path) -> None:

@@ -115,4 +115,5 @@ def bounded_memory() -> Iterator[None]:
     yield
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     unit = 1 if sys.platform == "darwin" else 1024
-    assert (after - before) * unit < GROWTH
+    grown = (after - before) * unit
+    assert grown < GROWTH

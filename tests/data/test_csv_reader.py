@@ -282,7 +282,21 @@ def test_gaps_that_no_mean_fills(refuses: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["abc", "True", "1_000", "0x10", "1 2", "--1", "1e", ".", "e5", "１２", "?"]
+    "text",
+    [
+        "abc",
+        "True",
+        "1_000",
+        "0x10",
+        "1 2",
+        "--1",
+        "1e",
+        ".",
+        "e5",
+        "１２",
+        "?",
+        "\ufeff1",
+    ],
 )
 def test_text_in_a_column_of_numbers(refuses: Any, text: str) -> None:
     error = refuses(f"a,b,y\n1,2,0\n\n1,{text},0\n")
@@ -290,6 +304,11 @@ def test_text_in_a_column_of_numbers(refuses: Any, text: str) -> None:
     says(error, "line 4 (row 1, counting from 0)", "-1.5e3", repr(text), "categorical")
     assert "column 'b'" in error.what
     assert "categorical=['b']" in str(error.fix)
+
+
+def test_a_byte_order_mark_below_the_header(refuses: Any) -> None:
+    error = refuses("a,y\n\ufeff1,2\n")
+    says(error, "line 2 (row 0,", "a number", repr("\ufeff1"), "categorical")
 
 
 def test_lines_are_counted_in_the_file(refuses: Any) -> None:

@@ -138,6 +138,11 @@ def test_a_loss_that_ignores_the_network():
     e = cr.explain(model, np.ones((2, 2)), np.ones((2, 1)), lambda p, y: (y * y).mean())
     assert e.layer(1).texts["delta"] == "δ⁽¹⁾ = 0"
     assert not e.layer(1).dW.any()
+    model = nn.Sequential(nn.Linear(2, 1), nn.Sigmoid())
+    e = cr.explain(model, np.ones((2, 2)), np.ones((2, 1)), lambda p, y: (y * y).mean())
+    (gradient,) = (a for s, a in e.numbers.items() if str(s) == "∇_ŷ ℒ")
+    assert not gradient.any()
+    assert not e.equations["loss"].remark
 
 
 def test_frozen_parameters_are_explained_too():

@@ -249,6 +249,7 @@ def test_the_books_network_ends_in_softmax(truth):
     assert layer.texts["delta"] == "δ⁽¹⁾ = ŷ − y"
     assert "comes to ŷ − y" in layer.notes[0]
     assert "from the scores" in e.text()
+    assert "∇_ŷ ℒ" not in map(str, e.numbers)  # it is passed by: nothing computes it
     assert e.check().ok
 
 

@@ -75,7 +75,10 @@ def test_definitions_with_thirty_digits(name):
     z = np.concatenate([np.linspace(-6, 6, 41), [-30.0, 30.0, 1e-9, -1e-9]])
     with mpmath.workdps(30):
         wanted = np.array([float(definition(mpmath.mpf(v))) for v in z.tolist()])
-    np.testing.assert_allclose(module(cr.tensor(z)).numpy(), wanted, atol=1e-14)
+    # GELU's 1 + erf cancels for z < 0: it is exact to the digits of z, not of itself.
+    atol = 1e-15 if isinstance(module, nn.GELU) else 0
+    made = module(cr.tensor(z)).numpy()
+    np.testing.assert_allclose(made, wanted, rtol=1e-14, atol=atol)
 
 
 @pytest.mark.parametrize("name", DEFINITIONS)
@@ -86,7 +89,7 @@ def test_derivatives_are_those_of_the_definitions(name):
     module(t).sum().backward()
     with mpmath.workdps(30):
         wanted = [float(mpmath.diff(definition, v)) for v in z.tolist()]
-    np.testing.assert_allclose(t.grad.numpy(), wanted, atol=1e-13)
+    np.testing.assert_allclose(t.grad.numpy(), wanted, rtol=1e-12, atol=1e-15)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -145,7 +148,7 @@ def test_the_approximation_of_gelu_is_one():
 def test_softplus_and_its_reflection_differ_by_z():
     z = np.linspace(-50, 50, 101)
     both = [nn.Softplus()(cr.tensor(s * z)).numpy() for s in (1, -1)]
-    np.testing.assert_allclose(both[0] - both[1], z, atol=1e-14)
+    np.testing.assert_allclose(both[0] - both[1], z, rtol=0, atol=1e-14)
 
 
 def test_selu_keeps_mean_and_variance():

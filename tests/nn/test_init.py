@@ -9,7 +9,9 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn
+from chainrule.compiled import Input, trace_entry
 from chainrule.errors import ArgumentError, ShapeError
+from chainrule.graph.types import ArrayType, DType, Size
 from chainrule.nn import init
 
 FANS = {"xavier": 2 / (400 + 200), "lecun": 1 / 400, "kaiming": 2 / 400}
@@ -52,6 +54,16 @@ def test_normal_numbers_are_normal():
         assert abs((x[:-shift] * x[shift:]).mean()) < 4 / math.sqrt(10_000)
 
 
+@pytest.mark.parametrize(("drawn", "size"), [(0, 6.76), (2**32 - 1, 1.6e-5)])
+def test_the_ends_of_the_random_bits_are_finite_numbers(drawn, size, monkeypatch):
+    def ends(shape):
+        return cr.tensor(np.full(shape, drawn, np.uint32))
+
+    monkeypatch.setattr(cr.random, "bits", ends)
+    x = cr.random.normal(2, dtype="float64").numpy()
+    assert abs(x).max() == pytest.approx(size, rel=0.1)
+
+
 def test_mean_deviation_and_dtype():
     cr.manual_seed(0)
     x = cr.random.normal(100, 100, mean=3.0, std=0.5)
@@ -66,6 +78,29 @@ def test_normal_numbers_of_every_shape(shape):
     x = cr.random.normal(*shape)
     assert x.shape == shape
     assert np.isfinite(x.numpy()).all()
+
+
+@pytest.mark.parametrize("draw", [cr.uniform, cr.normal])
+def test_a_shape_may_be_a_tuple(draw):
+    made = []
+    for shape in [(2, 3), ((2, 3),), ([2, np.int64(3)],)]:
+        cr.manual_seed(0)
+        made.append(draw(*shape).tolist())
+    assert made[0] == made[1] == made[2]
+    for wrong in (-1, 2.5, "3", (2, None)):
+        with pytest.raises(ShapeError, match="integers ≥ 0"):
+            draw(wrong)
+
+
+def test_uniform_numbers_for_any_number_of_samples():
+    shapes = []
+
+    def noisy(x):
+        shapes.append(cr.uniform(*x.shape).shape)
+        return x
+
+    trace_entry("main", noisy, [Input("x", ArrayType((Size(1), 2), DType.float32))])
+    assert shapes == [(Size(1), 2)]
 
 
 def test_the_same_seed_gives_the_same_numbers():
@@ -152,6 +187,15 @@ def test_truncated_normal(mean, std, a, b):
 
     whole = abs(above(a) - above(b))
     assert distance(w, lambda v: abs(above(v) - above(a)) / whole) < KS
+
+
+def test_both_tails_of_the_truncated_normal_are_alike():
+    """Far out too, where 1 − Φ has hardly a digit left."""
+    made = []
+    for ends in ((6.0, 6.5), (-6.5, -6.0)):
+        cr.manual_seed(0)
+        made.append(init.trunc_normal_(weights(10, 20), 0.0, 1.0, *ends).numpy())
+    np.testing.assert_array_equal(made[0], -made[1])
 
 
 def test_the_inverse_of_the_distribution_function():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 
 import numpy as np
 import pytest
@@ -147,6 +148,12 @@ def test_dropout_in_prediction_is_nothing():
     assert nn.Dropout(0.0)(x) is x
 
 
+def test_dropout_of_hardly_any_and_of_nearly_all():
+    x = cr.tensor(np.ones(100))
+    np.testing.assert_allclose(nn.Dropout(1e-12)(x).numpy(), 1)
+    assert not nn.Dropout(1 - 1e-12)(x).numpy().any()
+
+
 def test_gradient_of_dropout_has_the_same_mask():
     cr.manual_seed(0)
     x = cr.tensor(np.ones(1000), requires_grad=True)
@@ -179,9 +186,51 @@ def test_settings_make_the_module_anew(module):
     }
 
 
+def test_sizes_may_be_numpys_integers():
+    """nn.Linear(64, y.max() + 1) is how many write it."""
+    three = np.int64(3)
+    for module in (
+        nn.Linear(three, np.uint8(2)),
+        nn.Embedding(three, three),
+        nn.BatchNorm1d(three),
+        nn.LayerNorm((three, 2)),
+        nn.Standardize(three),
+        nn.Perceptron(three),
+    ):
+        json.dumps(module.settings())
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda **o: nn.Linear(2, 2, **o),
+        lambda **o: nn.Embedding(2, 2, **o),
+        lambda **o: nn.Perceptron(2, **o),
+        lambda **o: nn.LayerNorm(2, **o),
+        lambda **o: nn.BatchNorm1d(2, **o),
+        lambda **o: nn.Standardize(2, **o),
+    ],
+)
+def test_dtypes_of_layers(make):
+    for dtype in (cr.float64, "float64", np.float64):
+        (first, *_) = make(dtype=dtype).state_dict().values()
+        assert first.dtype == np.float64
+    with pytest.raises(DTypeError, match=r"floating-point[\s\S]*float64[\s\S]*int32"):
+        make(dtype="int32")
+
+
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [
+        (lambda: nn.Linear(2.0, 3), ArgumentError, "in_features"),
+        (lambda: nn.Dropout("0.5"), ArgumentError, r"0 ≤ p < 1[\s\S]*'0.5'"),
+        (lambda: functional.dropout([1.0], 1.0), ArgumentError, "0 ≤ p < 1"),
+        (lambda: functional.dropout([1.0], -0.5, False), ArgumentError, "-0.5"),
+        (lambda: nn.LeakyReLU("a"), ArgumentError, "finite negative_slope"),
+        (lambda: nn.ELU(float("inf")), ArgumentError, "finite alpha"),
+        (lambda: nn.LayerNorm(2, eps=-1e-5), ArgumentError, r"eps ≥ 0[\s\S]*-1e-05"),
+        (lambda: nn.BatchNorm1d(2, eps=None), ArgumentError, "finite eps"),
+        (lambda: nn.LayerNorm((True, 2)), ArgumentError, "positive integer"),
         (
             lambda: nn.Linear(2, 2, init="xavier_unifrom"),
             ArgumentError,

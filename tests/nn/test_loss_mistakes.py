@@ -50,6 +50,7 @@ def test_the_broadcasting_trap(loss):
         (lambda: nn.MSELoss(reduction="Sum"), ArgumentError, r'did you mean "sum"'),
         (lambda: nn.MSELoss()([], []), ArgumentError, "empty batch.*at least one"),
         (lambda: nn.HuberLoss(0), ArgumentError, "positive delta.*got: *0"),
+        (lambda: nn.HuberLoss(np.float32(0)), ArgumentError, "positive delta"),
         (lambda: nn.HuberLoss("1"), ArgumentError, "positive delta.*'1'"),
         (lambda: nn.HuberLoss(float("nan")), ArgumentError, "positive delta.*nan"),
         (lambda: nn.Loss()(ONE, ONE), ArgumentError, r"no pointwise\(\)"),
@@ -80,6 +81,11 @@ def test_the_broadcasting_trap(loss):
             lambda: nn.CrossEntropyLoss()(cr.tensor([0.5, 0.5]), cr.tensor(0)),
             ShapeError,
             r"one row of scores a sample.*x.reshape\(1, -1\)",
+        ),
+        (
+            lambda: nn.CrossEntropyLoss()(np.zeros((2, 3, 4)), np.zeros((2, 3), int)),
+            ShapeError,
+            r"\(2, 3, 4\).*z.reshape\(-1, C\) and y.reshape\(-1\)",
         ),
         (lambda: nn.MultiMarginLoss()(TWO, [0, 5]), ArgumentError, "5 in row 1"),
         (lambda: nn.MultiMarginLoss()(TWO, [0.0, 1.0]), DTypeError, "Multi.*indices"),
@@ -133,6 +139,11 @@ def test_the_broadcasting_trap(loss):
             r"the prediction.*the sum 0.75 in row 0.*nn.Softmax\(\)",
         ),
         (lambda: nn.BCELoss()(TWO * 2, HOT), ArgumentError, "prediction.*1.5 in row 1"),
+        (
+            lambda: nn.BCELoss()(cr.tensor([1.0000001]), [1.0]),
+            ArgumentError,
+            r"got: *1\.0000001 in row 0",
+        ),
         (lambda: nn.BCELoss()(TWO, 2 * HOT), ArgumentError, "target.*2 in row 0"),
         (
             lambda: nn.BCEWithLogitsLoss()(TWO, 2 * HOT - 1),
@@ -147,7 +158,7 @@ def test_the_broadcasting_trap(loss):
         (
             lambda: nn.KLDivLoss()(TWO.log(), TWO),
             ArgumentError,
-            "prediction.*-0.693147 in row 0.*not their logarithms",
+            "prediction.*-0.6931472 in row 0.*not their logarithms",
         ),
         (lambda: nn.KLDivLoss()(cr.tensor(1.0), cr.tensor(1.0)), ShapeError, "rows"),
         (lambda: nn.KLDivLoss()(TWO, [0.5, 0.5]), ShapeError, "one row of probab"),

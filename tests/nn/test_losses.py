@@ -71,7 +71,7 @@ def test_hubers_loss_is_square_inside_and_straight_outside():
     made, slope = value_and_slope(loss, errors, np.zeros(5))
     assert made == float(sum(wanted))
     assert slope.tolist() == [-1.5, -0.5, 0.0, 1.5, 1.5]  # e clipped
-    each = nn.HuberLoss(1.5, reduction="none")(t64(errors), np.zeros(5))
+    each = nn.HuberLoss(np.float32(1.5), reduction="none")(t64(errors), np.zeros(5))
     assert each.tolist() == [float(w) for w in wanted]
 
 

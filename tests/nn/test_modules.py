@@ -117,6 +117,22 @@ def test_state_dicts_are_checked_before_anything_changes():
         np.testing.assert_array_equal(array, before[name])
 
 
+def test_a_slice_of_a_network_is_a_network():
+    cr.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2)).eval()
+    x = cr.tensor(np.ones((2, 3), np.float32))
+    head, tail = model[:2], model[2:]
+    assert isinstance(head, nn.Sequential)
+    assert not head.training
+    np.testing.assert_array_equal(tail(head(x)).numpy(), model(x).numpy())
+    assert tail[0] is model[2] is model[-1]
+    assert [n for n, _ in tail.named_parameters()] == ["0.weight", "0.bias"]
+    # The network that it was cut from keeps its names, in graphs too.
+    graph = cr.compile(model, engine="numpy").graph(x)
+    scopes = [n.scope for n in graph.nodes if n.primitive.name == "dot_general"]
+    assert scopes == ["0", "2"]
+
+
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [

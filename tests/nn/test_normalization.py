@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 
 import numpy as np
+import pandas
 import pytest
 
 import chainrule as cr
@@ -141,6 +142,11 @@ def test_a_single_row_gives_beta_and_a_warning():
     layer(cr.tensor(np.ones((1, 2, 3), np.float32)))  # L = 3: three numbers a feature
 
 
+def test_an_empty_batch_can_be_predicted():
+    layer = nn.BatchNorm1d(2).eval()
+    assert layer(cr.tensor(np.ones((0, 2), np.float32))).shape == (0, 2)
+
+
 def step_over_n(layer: nn.BatchNorm1d, engine: str):
     """A compiled step for any number of rows: output and gradient of the input."""
 
@@ -201,14 +207,14 @@ def test_far_out(kind, dtype, engine):
     run = both if engine == "eager" else cr.compile(both, engine=engine)
     value, slope = run(cr.tensor(x, dtype=dtype), cr.tensor(g, dtype=dtype))
     eps = np.finfo(dtype).eps
-    np.testing.assert_allclose(value.numpy(), by_hand(x, axes), atol=8 * eps)
+    np.testing.assert_allclose(value.numpy(), by_hand(x, axes), rtol=0, atol=8 * eps)
     # δ = (g − mean g − x̂ mean(g x̂)) / √(σ² + ε), worked out in float64.
     hat = by_hand(x, axes)
     deviation = np.sqrt(x.var(axes, keepdims=True) + 1e-5)
     turn = (g * hat).mean(axes, keepdims=True)
     wanted = (g - g.mean(axes, keepdims=True) - hat * turn) / deviation
     atol = 32 * eps * max(1, abs(wanted).max())
-    np.testing.assert_allclose(slope.numpy(), wanted, atol=atol)
+    np.testing.assert_allclose(slope.numpy(), wanted, rtol=0, atol=atol)
 
 
 # -- scaling by the data --------------------------------------------------------------
@@ -219,10 +225,23 @@ def test_standardize_makes_mean_0_and_deviation_1():
     x[:, 1] = 7.0  # constant
     layer = nn.Standardize.of(x, dtype="float64")
     made = layer(cr.tensor(x)).numpy()
-    np.testing.assert_allclose(made.mean(0), 0, atol=1e-11)
-    np.testing.assert_allclose(made.std(0), [1, 0, 1], atol=1e-12)
+    np.testing.assert_allclose(made.mean(0), 0, rtol=0, atol=1e-11)
+    np.testing.assert_allclose(made.std(0), [1, 0, 1], rtol=0, atol=1e-12)
     assert list(layer.state_dict()) == ["mean", "std"]
     assert not list(layer.parameters())
+
+
+def test_a_constant_column_becomes_exactly_0():
+    """Although the mean of three times 0.1 is not 0.1."""
+    x = np.full((3, 1), 0.1)
+    assert x.mean() != 0.1
+    assert nn.Standardize.of(x, dtype="float64")(cr.tensor(x)).tolist() == [[0.0]] * 3
+
+
+def test_columns_of_a_table():
+    """A frame's column may be called x; it is no data set for that."""
+    frame = pandas.DataFrame({"x": [1.0, 3.0], "y": [5.0, 5.0]})
+    assert nn.Standardize.of(frame).mean.tolist() == [2.0, 5.0]
 
 
 def test_unstandardize_is_the_inverse():
@@ -310,6 +329,11 @@ def ones(*shape, dtype="float32"):
         ),
         (lambda: nn.BatchNorm1d(4)(ones(4)), ShapeError, r"\(N, 4, L\)"),
         (lambda: nn.BatchNorm1d(-1), ArgumentError, "num_features"),
+        (
+            lambda: nn.BatchNorm1d(4)(ones(0, 4)),
+            ArgumentError,
+            r"empty one has none[\s\S]*\(0, 4\)[\s\S]*eval",
+        ),
         (lambda: nn.BatchNorm1d(2, momentum=1.5), ArgumentError, "share"),
         (
             lambda: nn.functional.batch_norm(ones(3), None, None),
@@ -334,6 +358,12 @@ def ones(*shape, dtype="float32"):
             "nan in row 1, column 1",
         ),
         (lambda: nn.Standardize(0), ArgumentError, "positive num_features"),
+        (
+            lambda: nn.Standardize.of(cr.data.xor()),
+            ArgumentError,
+            r"not a data set[\s\S]*Standardize\.of\(train\.x\)",
+        ),
+        (lambda: nn.Unstandardize.of(cr.data.xor()), ArgumentError, r"train\.y"),
     ],
 )
 def test_mistakes_are_explained(call, error, words):

@@ -253,6 +253,10 @@ def test_nan_goes_through(engine: str) -> None:
         (lambda: optim.clip_grad_norm_(parameters([1.0]), 0), "max_norm > 0"),
         (lambda: optim.clip_grad_value_(parameters([1.0]), -1), "clip_value > 0"),
         (lambda: optim.clip_grad_norm_([1.0], 1.0), r"model\.parameters\(\)"),
+        (lambda: optim.clip_grad_norm_(1.0, 1.0), r"model\.parameters\(\)"),
+        (lambda: optim.clip_grad_norm_(nn.Linear(2, 1), 1.0), "parameters"),
+        (lambda: optim.clip_grad_norm_([], 0), "max_norm > 0"),
+        (lambda: optim.clip_grad_value_([], "1"), "clip_value > 0"),
     ],
 )
 def test_mistakes_are_explained(call, words) -> None:

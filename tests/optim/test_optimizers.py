@@ -186,6 +186,27 @@ def test_hyper_parameters_change_without_compiling_anew(engine):
         assert len(run_step._programs) == 1
 
 
+@pytest.mark.parametrize("engine", ["eager", "numpy"])
+def test_a_number_may_become_zero_where_the_rule_stays_the_same(engine):
+    """Of Adagrad only λ decides on the form of the step; ε and γ are numbers."""
+    w = cr.tensor(np.array([1.0]), requires_grad=True)
+    optimizer = optim.Adagrad([w], lr=0.5, eps=0.25)
+
+    def step(g):
+        w.grad = g
+        optimizer.step()
+        return g
+
+    run_step = step if engine == "eager" else cr.compile(step, engine=engine)
+    g = cr.tensor(np.array([1.0]))
+    theta, (group,) = 1.0, optimizer.param_groups
+    for t, (eps, decay) in enumerate([(0.25, 0.0), (0.0, 0.0), (0.0, 0.5)]):
+        group["eps"], group["lr_decay"] = eps, decay
+        run_step(g)
+        theta -= 0.5 / (1 + t * decay) / (math.sqrt(t + 1) + eps)
+        assert w.item() == pytest.approx(theta, rel=1e-14)
+
+
 def test_a_part_of_the_rule_can_be_switched_on_before_anything_is_compiled():
     w = cr.tensor(np.array([1.0]), requires_grad=True)
     optimizer = optim.RMSprop([w], lr=0.5)

@@ -187,6 +187,14 @@ def test_a_plateau_reached_after_an_interruption() -> None:
         assert whole(9) == 0.25
 
 
+def test_what_is_watched_shows_through_a_warm_up() -> None:
+    inner = optim.ReduceLROnPlateau(0.1, "validation_accuracy", mode="max")
+    for schedule in (inner, optim.LinearWarmup(inner, 5)):
+        assert (schedule.monitor, schedule.mode) == ("validation_accuracy", "max")
+    constant = optim.Schedule(0.1)
+    assert (constant.monitor, constant.mode) == (None, None)
+
+
 def test_infinity_and_nan_are_no_improvement() -> None:
     schedule = optim.ReduceLROnPlateau(1.0, patience=0)
     schedule.observe({"validation_loss": 1.0})
@@ -231,6 +239,19 @@ def test_every_schedule_is_tried() -> None:
     assert all(getattr(optim, name) is kind for name, kind in optim.SCHEDULES.items())
 
 
+def test_settings_without_a_state_are_those_of_a_new_schedule() -> None:
+    made = optim.build_schedule({"name": "ReduceLROnPlateau", "lr": 0.1, "patience": 0})
+    for loss in (1.0, 1.0):
+        made.observe({"validation_loss": loss})
+    assert made(0) == pytest.approx(0.01)
+
+
+def test_a_rate_that_grows_beyond_all_numbers_is_infinite() -> None:
+    growing = optim.ExponentialLR(0.1, 2.0, unit="step")
+    assert growing(1000) == 0.1 * 2.0**1000
+    assert growing(2000) == math.inf
+
+
 def test_a_constant_rate_is_its_number() -> None:
     assert optim.Schedule(0.1).settings() == 0.1
     made = optim.build_schedule({"name": "Schedule", "lr": 0.25})
@@ -257,6 +278,8 @@ def test_repr_says_what_was_given() -> None:
         (lambda: optim.StepLR(0.1, 0), "step_size ≥ 1"),
         (lambda: optim.StepLR(0.1, 1.5), "step_size"),
         (lambda: optim.StepLR(0.1, 1, -1.0), "gamma > 0"),
+        (lambda: optim.StepLR(0.1, 1, math.inf), "gamma > 0"),
+        (lambda: optim.StepLR(optim.SGD(), 30), r"lr=optim\.StepLR\(0\.1, "),
         (lambda: optim.StepLR(0.1, 1, unit="epochs"), "did you mean 'epoch'"),
         (lambda: optim.StepLR(0.1, 1, unit=3), "unit='epoch' or unit='step'"),
         (lambda: optim.StepLR(0.1, 1, steps_per_epoch=0), "steps_per_epoch ≥ 1"),
@@ -264,7 +287,8 @@ def test_repr_says_what_was_given() -> None:
         (lambda: optim.MultiStepLR(0.1, [3, 3]), "larger than the one before"),
         (lambda: optim.MultiStepLR(0.1, [5, 3]), "larger than the one before"),
         (lambda: optim.MultiStepLR(0.1, 3), "larger than the one before"),
-        (lambda: optim.MultiStepLR(0.1, [0.5]), "a milestone must be a whole number"),
+        (lambda: optim.MultiStepLR(0.1, [0.5]), r"got: +milestones=\[0\.5\]"),
+        (lambda: optim.MultiStepLR(0.1, [0, 3]), "whole numbers ≥ 1"),
         (lambda: optim.ExponentialLR(0.1, 0.0), "gamma > 0"),
         (lambda: optim.CosineAnnealingLR(0.1, 0), "T_max ≥ 1"),
         (lambda: optim.CosineAnnealingLR(0.1, 5, -0.1), "eta_min ≥ 0"),
@@ -287,6 +311,7 @@ def test_repr_says_what_was_given() -> None:
         (lambda: optim.ReduceLROnPlateau(0.1, 3), "history.epochs"),
         (lambda: optim.build_schedule({"name": "StepLr"}), "did you mean 'StepLR'"),
         (lambda: optim.build_schedule({}), "called None is not known"),
+        (lambda: optim.build_schedule("StepLR"), "settings of a schedule"),
         (
             lambda: optim.build_schedule({"name": "StepLR", "lr": 1.0, "size": 3}),
             "unexpected keyword argument 'size'",

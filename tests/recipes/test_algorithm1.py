@@ -227,6 +227,18 @@ def test_a_wrong_derivative_is_seen(
     assert "NOT EQUAL" in capsys.readouterr().out
 
 
+def test_a_long_run_says_what_rounding_does(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(recipe, "MOST_EPOCHS", 20)
+    monkeypatch.setattr(recipe, "EQUAL", 0.0)
+    recipe.small(**HOW)
+    assert "rounding alone" not in capsys.readouterr().out
+    monkeypatch.setattr(recipe, "MANY", 79)
+    recipe.small(**HOW)
+    assert "(In 80 steps rounding alone can come to that" in capsys.readouterr().out
+
+
 def test_another_order_of_samples_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     right = recipe.columns
     monkeypatch.setattr(recipe, "columns", lambda s, seed, e: right(s, seed + 1, e))
@@ -254,6 +266,12 @@ def test_the_whole(capsys: pytest.CaptureFixture[str]) -> None:
     page = capsys.readouterr().out
     assert inspect.getsource(recipe.algorithm1) in page
     assert "3.4.3 calls one update an epoch" in page
+
+
+@pytest.mark.parametrize("limit", [0, -1])
+def test_a_limit_of_no_images_is_refused(limit: int) -> None:
+    with pytest.raises(cr.ChainruleError, match="take"):
+        recipe.run(limit=limit, engine="numpy")
 
 
 def test_samples_come_as_columns() -> None:

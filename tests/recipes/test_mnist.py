@@ -1,3 +1,5 @@
+"""mnist: the network, a short run, the accuracy of a whole one, memory."""
+
 from __future__ import annotations
 
 import json

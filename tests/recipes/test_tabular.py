@@ -198,6 +198,12 @@ def test_one_split_has_no_spread() -> None:
     assert found == {"mean": 0.5, "std": None}
 
 
+@pytest.mark.parametrize("splits", [0, -1])
+def test_no_splits_are_refused(splits: int) -> None:
+    with pytest.raises(errors.ArgumentError, match="splits ≥ 1"):
+        tabular.run(splits=splits)
+
+
 def test_without_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [m for m in sys.modules if m.split(".")[0] == "sklearn"]:
         monkeypatch.delitem(sys.modules, name)

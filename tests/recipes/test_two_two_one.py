@@ -89,12 +89,16 @@ def test_three_ways_are_equal(engine: str, lr: float) -> None:
         assert abs(ours - theirs) <= 4e-16
 
 
-def test_a_wrong_step_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_step_is_seen(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     right = two_two_one.by_optimizer
     monkeypatch.setattr(two_two_one, "by_optimizer", lambda lr: right(lr * (1 + 1e-12)))
     found = two_two_one.run(engine="numpy")
     assert 1e-15 < found["difference"] < 1e-12
     assert found["equal"] is False
+    off = f"the weights differ from those by hand by {found['difference']:.1e}"
+    assert off in capsys.readouterr().out
 
 
 def numbers(text: str) -> list[float]:
@@ -125,6 +129,11 @@ def test_the_printed_numbers(capsys: pytest.CaptureFixture[str]) -> None:
         for i, (was, gradient, now) in enumerate(zip(*rows)):
             expected += [*was, *([0.5] if i == 0 else []), *gradient, *now]
     assert numbers(update) == pytest.approx(expected, abs=5.1e-7)
+
+    others = page.split("by others")[1].split("── after it")[0]
+    said = r"the weights (are those by hand to the last bit|differ .* by \d\.\de-1\d)"
+    for way in ("by the optimiser", "by the Trainer"):
+        assert re.search(f"{way} +{said}\n", others)
 
     last = exact()
     ending = page.split("── after it")[1]

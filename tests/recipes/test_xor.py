@@ -29,7 +29,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     import contextlib
     import io
 
-    out = tmp_path_factory.mktemp("pictures")
+    out = tmp_path_factory.mktemp("xor") / "a new" / "directory"
     with contextlib.redirect_stdout(io.StringIO()) as text:
         result = xor.run(engine="numpy", out=out)
     return {"result": result, "text": text.getvalue(), "out": out}

@@ -1,6 +1,6 @@
 """Whatever a run's file says: checked settings or a clear error, and nothing else.
 
-The slow test is the same with many more examples: ``pytest -m slow -k fuzz``.
+With many more examples: ``pytest -m slow tests/runs/test_fuzz_toml.py``.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ import contextlib
 import json
 import random
 import re
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +34,24 @@ from chainrule.runs.values import (
     quote,
 )
 
-FEW, MANY = 150, 25_000  # examples of each of the four tests
-QUICK = settings(max_examples=FEW, deadline=None, derandomize=True)
-SLOW = settings(
-    max_examples=MANY,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
+#: How many examples: a few, and with ``-m slow`` 100,000 in the four tests together.
+AMOUNTS = pytest.mark.parametrize(
+    "examples", [150, pytest.param(25_000, marks=pytest.mark.slow)]
 )
+
+
+def fuzz(
+    examples: int, run: Callable[..., None], *strategies: st.SearchStrategy[Any]
+) -> None:
+    """Call ``run`` with so many examples of the strategies."""
+    slow = examples > 1000
+    settings(
+        max_examples=examples,
+        deadline=None,
+        derandomize=not slow,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )(given(*strategies)(run))()
 
 
 def check(text: str) -> RunFile | None:
@@ -159,10 +172,12 @@ def test_starting_files_are_right(number: int) -> None:
     assert check(VALID[number]) is not None
 
 
-@given(st.randoms(use_true_random=False), st.integers(0, len(VALID) - 1))
-@QUICK
-def test_fuzz_slips(draw: random.Random, number: int) -> None:
-    check(slipped(VALID[number], draw))
+@AMOUNTS
+def test_fuzz_slips(examples: int) -> None:
+    def run(draw: random.Random, text: str) -> None:
+        check(slipped(text, draw))
+
+    fuzz(examples, run, st.randoms(use_true_random=False), st.sampled_from(VALID))
 
 
 # -- TOML of any structure -------------------------------------------------------------
@@ -175,16 +190,16 @@ scalars = st.one_of(
     st.sampled_from(WORDS),
     st.text(max_size=12),
 )
-values = st.recursive(
-    scalars,
-    lambda inner: st.one_of(
-        st.lists(inner, max_size=5),
-        st.dictionaries(
-            st.sampled_from(WORDS) | st.text(max_size=6), inner, max_size=4
-        ),
-    ),
-    max_leaves=12,
-)
+
+
+def around(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """What is inside, or a list or a table of it."""
+    names = st.sampled_from(WORDS) | st.text(max_size=6)
+    tables = st.dictionaries(names, inner, max_size=3)
+    return st.one_of(inner, st.lists(inner, max_size=4), tables)
+
+
+values = around(around(around(scalars)))
 
 
 def toml(value: Any) -> str:
@@ -294,52 +309,39 @@ def written(document: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-@given(documents())
-@QUICK
-def test_fuzz_structures(document: dict[str, Any]) -> None:
-    check(written(document))
+@AMOUNTS
+def test_fuzz_structures(examples: int) -> None:
+    def run(document: dict[str, Any]) -> None:
+        check(written(document))
+
+    fuzz(examples, run, documents())
 
 
 # -- anything at all -------------------------------------------------------------------
 
 
-@given(st.lists(st.sampled_from([*TOKENS, *WORDS, " ", "\n", " = "]), max_size=60))
-@QUICK
-def test_fuzz_tokens(tokens: list[str]) -> None:
-    check("".join(tokens))
+@AMOUNTS
+def test_fuzz_tokens(examples: int) -> None:
+    def run(tokens: list[str]) -> None:
+        check("".join(tokens))
+
+    pieces = st.sampled_from([*TOKENS, *WORDS, " ", "\n", " = "])
+    fuzz(examples, run, st.lists(pieces, max_size=60))
 
 
-@given(st.binary(max_size=300), st.integers(0, len(VALID) - 1), st.integers(0, 5000))
-@QUICK
-def test_fuzz_bytes(
-    tmp_path_factory: pytest.TempPathFactory, content: bytes, number: int, at: int
-) -> None:
-    whole = VALID[number].encode()
-    file = tmp_path_factory.getbasetemp() / "fuzz.toml"
-    for bad in (content, whole[:at] + content[:3] + whole[at:]):
-        file.write_bytes(bad)
-        with contextlib.suppress(ChainruleError):
-            load(file)
+@AMOUNTS
+def test_fuzz_bytes(examples: int, tmp_path: Path) -> None:
+    file = tmp_path / "fuzz.toml"
 
+    def run(content: bytes, text: str, at: int) -> None:
+        whole = text.encode()
+        for bad in (content, whole[:at] + content[:3] + whole[at:]):
+            file.write_bytes(bad)
+            with contextlib.suppress(ChainruleError):
+                load(file)
 
-FUZZ = [test_fuzz_slips, test_fuzz_structures, test_fuzz_tokens, test_fuzz_bytes]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("test", FUZZ, ids=lambda test: test.__name__)
-def test_fuzz_a_hundred_thousand(
-    test: Any, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    """25,000 examples of each kind: 100,000 in all."""
-    inner = test.hypothesis.inner_test
-    arguments = test.hypothesis._given_kwargs
-    if test is test_fuzz_bytes:
-        wide = given(**arguments)(
-            lambda content, number, at: inner(tmp_path_factory, content, number, at)
-        )
-    else:
-        wide = given(**arguments)(inner)
-    SLOW(wide)()
+    text = st.sampled_from(VALID)
+    fuzz(examples, run, st.binary(max_size=300), text, st.integers(0, 5000))
 
 
 # -- what would take all memory, or all day --------------------------------------------
@@ -358,11 +360,28 @@ def test_fuzz_a_hundred_thousand(
         "x = 1\n" * 40_000,
         "# " + "x" * 300_000,
         "a = [" + "1," * 100_000 + "]",
+        "9" * 200_000,
+        "a = " + "'" * 200_000,
+        "a = " + '"' * 200_001,
+        "." * 200_000,
+        "a . " * 50_000,
+        "a = [" + "[]," * 80_000,
+        "#" * 200_000 + "\n" + "x" * 50_000,
+        "\n".join(f"key{i} = 1" for i in range(15_000)),
+        "[training]\n" + "\n".join(f"key{i} = 1" for i in range(15_000)),
+        "[model]\nlayers = [" + '"x",' * 50_000 + "]",
+        "[model]\nlayers = [" + '"Relu",' * 900 + "]",
+        "[[callbacks]]\n" * 15_000,
+        "[optimizer]\ngroups = {"
+        + ", ".join(f"k{i} = {{q = 1}}" for i in range(9000))
+        + "}",
     ],
     ids=lambda text: f"{text[:12]!r}×{len(text)}",
 )
 def test_texts_that_are_made_to_hurt(text: str) -> None:
+    started = time.process_time()
     assert check(text) is None
+    assert time.process_time() - started < 5
 
 
 @pytest.mark.parametrize(

@@ -264,6 +264,23 @@ def one(text: str) -> list[str]:
             '"x"',
             "write lr = …",
         ),
+        (
+            f'{DATA}validation = 0\n{MODEL}[[callbacks]]\nclass = "EarlyStopping"\n',
+            "line 6, [[callbacks]] number 1, monitor: EarlyStopping cannot watch "
+            "'validation_loss' without a validation part.",
+            "a part of the data",
+            "validation = 0",
+            'monitor = "train_loss"',
+        ),
+        (
+            f'[data]\nsource = "xor"\n{MODEL}[schedule]\n'
+            'class = "ReduceLROnPlateau"\nmonitor = "validation_accuracy"\n',
+            "line 7, [schedule] monitor: ReduceLROnPlateau cannot watch "
+            "'validation_accuracy'",
+            "a part of the data",
+            "validation = 0",
+            "validation = 0.1 in [data]",
+        ),
         # -- layers
         (
             f'{DATA}[model]\nlayers = [\n  "Linear",\n  "Relu",\n]',

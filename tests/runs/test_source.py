@@ -94,6 +94,12 @@ def test_stratified(tmp_path: Path) -> None:
     assert np.bincount(parts.test.y).tolist() == [6, 6, 6]
 
 
+def test_nothing_to_stratify_by(tmp_path: Path) -> None:
+    small.houses(tmp_path / "h.csv")
+    keys = 'source = "h.csv"\ntarget = "房價"\nfeatures = ["面積"]\nstratify = true\n'
+    refused(tmp_path, keys, "stratify: there are no classes", "leave it away")
+
+
 def test_limit(tmp_path: Path) -> None:
     parts = load(tmp_path, 'source = "moons"\nsamples = 100\nlimit = 20\n')
     assert sum(parts.sizes().values()) == 20
@@ -148,6 +154,13 @@ def test_codes_in_a_table(
     head = 'source = "c.csv"\ntarget = "y"\ndelimiter = ";"\n'
     train = load(tmp_path, head + keys).train
     assert (train.classes, train.class_names) == (classes, names)
+
+
+def test_cells_between_tabs(tmp_path: Path) -> None:
+    lines = "\n".join(f"{i}\t{i % 2}" for i in range(20))
+    (tmp_path / "c.tsv").write_text(f"x\ty\n{lines}\n")
+    train = load(tmp_path, 'source = "c.tsv"\ntarget = "y"\n').train
+    assert train.feature_names == ("x",)
 
 
 def test_gaps_in_a_table(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from chainrule.errors import ArgumentError, DataError
 from chainrule.runs import classes, file, schema, session, starting, template
+from chainrule.runs.values import width
 from tests.cli import data as small
 
 
@@ -68,9 +69,16 @@ def test_classes_are_offered_by_name(tmp_path: Path) -> None:
             assert f'"{name}"' in text
 
 
-def test_lines_are_short(tmp_path: Path) -> None:
-    text = start(tmp_path, "mnist").text("a.toml")
-    assert max(map(len, text.splitlines())) <= template.WIDTH
+def test_lines_are_short_and_comments_stand_in_one_column(tmp_path: Path) -> None:
+    small.houses(tmp_path / "h.csv")
+    for place in ("mnist", "h.csv"):
+        lines = start(tmp_path, place).text("a.toml").splitlines()
+        assert max(map(width, lines)) <= template.WIDTH
+        beside = [line for line in lines if "  # " in line]
+        assert len(beside) > 20
+        assert {width(line[: line.index("# ", 2)]) for line in beside} == {
+            template.COLUMN
+        }
 
 
 # -- tables ----------------------------------------------------------------------------
@@ -98,6 +106,8 @@ def test_a_table(tmp_path: Path) -> None:
         ("a,b\n" + "1,\n2,1.5\n", {"missing": "drop"}),
         ("a,b\n" + ",1.5\n2,1.5\n", {"missing": "mean"}),
         ("a,b,c\n" + "1,,1.5\n2,x,2.5\n", {"missing": "drop", "categorical": ["b"]}),
+        ("a,b\n" + "NA,1.5\n2,1.5\n", {"missing": "mean"}),
+        ("a,b\n" + "1,NA\n2,1.5\n", {"missing": "drop"}),
         ("a;b\n1;2.5\n", {"delimiter": ";"}),
         ("a\tb\n1\t2.5\n", {"delimiter": "\t"}),
     ],
@@ -108,6 +118,16 @@ def test_what_columns_say(tmp_path: Path, text: str, keys: dict[str, Any]) -> No
     assert {k: v for k, v in made.items() if k in {*keys, "task", "missing"}} == keys
     run = file.parse(start(tmp_path, "a.csv").text("a.toml"))
     assert {k: run["data"][k] for k in keys} == keys
+
+
+def test_very_many_columns(tmp_path: Path) -> None:
+    names = [f"column {i}" for i in range(100)]
+    words = ["x"] * 100
+    text = f"{','.join(names)},y\n{','.join(words)},1.5\n"
+    (tmp_path / "a.csv").write_text(text)
+    run = file.parse(start(tmp_path, "a.csv").text("a.toml"))
+    assert run["data"]["features"] is None
+    assert run["data"]["categorical"] == names
 
 
 def test_an_encoding_of_windows(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 import chainrule as cr
 from chainrule import nn, optim
 from chainrule.engines import native_problem
-from chainrule.training import loop
+from chainrule.training import Callback, loop
 
 
 @pytest.fixture(params=["numpy", "native"])
@@ -86,3 +87,29 @@ def same(a: nn.Module, b: nn.Module) -> bool:
     return left.keys() == right.keys() and all(
         left[k].tobytes() == right[k].tobytes() for k in left
     )
+
+
+def without_time(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of a history but for how long each epoch took."""
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
+
+
+class StopAt(Callback):
+    """Ends a run after some number of updates; see ``single_steps``."""
+
+    def __init__(self, updates: int) -> None:
+        self.updates = updates
+
+    def on_chunk(self, trainer: cr.Trainer) -> None:
+        if trainer.optimizer.steps == self.updates:
+            self.act(trainer)
+
+    def act(self, trainer: cr.Trainer) -> None:
+        trainer.stop()
+
+
+class CtrlC(StopAt):
+    """Ctrl-C after some number of updates."""
+
+    def act(self, trainer: cr.Trainer) -> None:
+        signal.raise_signal(signal.SIGINT)

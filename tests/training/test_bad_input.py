@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import errors, nn, optim
+from chainrule import errors, nn, optim, training
 
 from .conftest import Make, pixels, same, small_network
 
@@ -155,6 +155,7 @@ def test_not_a_number_in_the_data(make: Make) -> None:
         ({"threads": 0}, ("threads", "≥ 1")),
         ({"metrics": ["acc"]}, ("No metric is called 'acc'", "accuracy")),
         ({"probes": ["grads/*"]}, ("No probe fits 'grads/*'", "grad_norm")),
+        ({"probes": None}, ("probes holds no names", "None", "probes=()")),
     ],
 )
 def test_what_a_trainer_is_made_of(
@@ -248,6 +249,134 @@ def test_softmax_before_a_cross_entropy_from_scores(
     with pytest.raises(errors.ChainruleError) as error:
         make(model=model).fit(data, epochs=1)
     has(error, "oftmax")
+
+
+# -- what people bring from other libraries -------------------------------------------
+
+
+def test_features_and_targets_as_two_arguments(
+    make: Make, data: cr.data.Dataset
+) -> None:
+    with pytest.raises(errors.ArgumentError) as error:
+        make().evaluate(data.x[...], data.y)  # type: ignore[arg-type]
+    has(error, "batch_size", "evaluate((x, y)")
+    assert len(str(error.value)) < 400, "not all of the numbers"
+
+
+def test_a_single_sample(make: Make) -> None:
+    with pytest.raises(errors.ShapeError) as error:
+        make().predict(np.zeros(6, np.float32))
+    has(error, "single one", "(6,)", "predict(x[None])")
+    with pytest.raises(errors.ArgumentError) as error:
+        make().predict(3.0)
+    has(error, "a single number")
+    trainer = make(model=classifier(nn.Flatten()), optimizer=optim.SGD(lr=0.1))
+    x = images() / 255
+    trainer.fit((x, LABELS), epochs=1, batch_size=5, progress=False)
+    with pytest.raises(errors.ShapeError, match="single one"):
+        trainer.predict(x[0])
+    with pytest.raises(errors.ShapeError, match="Linear '1'"):
+        trainer.predict(x[:, :4])
+
+
+def test_a_pair_where_features_are_wanted(make: Make, data: cr.data.Dataset) -> None:
+    with pytest.raises(errors.ArgumentError) as error:
+        make().predict((data.x[...], data.y))
+    has(error, "features alone", "a pair", "evaluate((x, y))")
+
+
+@pytest.mark.parametrize(
+    ("given", "got"),
+    [((i for i in range(3)), "generator"), ((1, 2, 3), "a tuple of 3"), ({}, "dict")],
+)
+def test_other_sources(make: Make, given: Any, got: str) -> None:
+    with pytest.raises(errors.ArgumentError) as error:
+        make().fit(given, epochs=1)
+    has(error, "takes a data set", got, "cr.data.Stream(samples)")
+
+
+@pytest.mark.parametrize("given", [3, True, b"run"])
+def test_places_that_are_none(make: Make, data: cr.data.Dataset, given: Any) -> None:
+    for call in (
+        lambda: make().fit(data, epochs=1, checkpoint=given),
+        lambda: make().save(given),
+        lambda: cr.Trainer.load(given),
+        lambda: training.BestCheckpoint(given),
+        lambda: training.CSVLogger(given),
+        lambda: training.JSONLinesLogger(given),
+    ):
+        with pytest.raises(errors.ArgumentError) as error:
+            call()
+        has(error, "must say where", repr(given))
+
+
+@pytest.mark.parametrize("every", ["60", None, -1, float("nan"), True])
+def test_seconds_between_checkpoints(
+    make: Make, data: cr.data.Dataset, tmp_path: Path, every: Any
+) -> None:
+    with pytest.raises(errors.ArgumentError) as error:
+        make().fit(data, epochs=1, checkpoint=tmp_path, checkpoint_every=every)
+    has(error, "checkpoint_every", repr(every))
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_seed_from_numpy(make: Make, tmp_path: Path) -> None:
+    make(seed=np.int64(7)).save(tmp_path / "run.ckpt")
+    assert cr.Trainer.load(tmp_path / "run.ckpt").seed == 7
+
+
+def test_batches_of_one_under_batch_normalisation(make: Make) -> None:
+    x = images()[:, 0] / 255
+    model = classifier(nn.BatchNorm1d(8), features=8)
+    trainer = make(model=model, optimizer=optim.SGD(lr=0.1))
+    with pytest.warns(errors.ChainruleWarning, match="BatchNorm1d '0'") as warned:
+        trainer.fit((x, LABELS), epochs=1, batch_size=1, progress=False)
+    assert "nn.LayerNorm" in str(warned[0].message)
+    trainer.fit((x, LABELS), epochs=1, batch_size=19, progress=False)  # the last: 1
+
+
+def test_measurements_for_an_embedding(make: Make) -> None:
+    x = np.array([[0.0, 1.0], [2.0, 1.5]], np.float32)
+    layers = [nn.Embedding(3, 2), nn.Flatten(), nn.Linear(4, 3)]
+    trainer = make(model=nn.Sequential(*layers), optimizer=optim.SGD(lr=0.1))
+    for call in (
+        lambda: trainer.fit((x, [0, 1]), epochs=1, batch_size=2),
+        lambda: trainer.evaluate((x, [0, 1])),
+        lambda: trainer.predict(x),
+    ):
+        with pytest.raises(errors.ArgumentError) as error:
+            call()
+        has(error, "Embedding", "1.5 among the features", "nn.Linear")
+    assert trainer.predict(np.floor(x)).shape == (2, 3)
+
+
+def test_the_scale_of_the_training_data(
+    make: Make, data: cr.data.Dataset, tmp_path: Path
+) -> None:
+    """Bytes for training had a scale; bytes without one are no features."""
+    bare = cr.data.Dataset(data.x.stored, data.y)
+    stream = cr.data.Stream(lambda: zip(bare.x.stored, bare.y))
+    trainer = make()
+    with pytest.warns(errors.ChainruleWarning, match="data were scaled, and these"):
+        trainer.fit(data, epochs=1, validation=bare, progress=False)
+    trainer.save(tmp_path / "run.ckpt")
+    for t in (trainer, cr.Trainer.load(tmp_path / "run.ckpt")):
+        assert t.scale == data.x.scale
+        calls: list[Any] = [
+            lambda t=t: t.evaluate(bare),
+            lambda t=t: t.evaluate(stream),
+            lambda t=t: t.predict(bare),
+            lambda t=t: t.predict(bare.x.stored),
+        ]
+        for call in calls:
+            with pytest.warns(errors.ChainruleWarning) as warned:
+                call()
+            text = str(warned[0].message)
+            for part in (f"scale={1 / 255}", "uint8 and no scale", "fix:"):
+                assert part in text
+            assert warned[0].filename == __file__
+        t.evaluate(data)  # warnings are errors
+        t.predict(data.x[...])
 
 
 # -- numbers that nothing scales ------------------------------------------------------
@@ -349,3 +478,22 @@ def test_a_directory_that_holds_another_run(
     has(error, "already holds a run", "last.ckpt", "resume")
     assert (tmp_path / "last.ckpt").read_bytes() == content
     assert same(other.model, small_network())
+
+
+def test_a_plateau_of_accuracy_that_is_taken_for_one_of_loss(
+    make: Make, data: cr.data.Dataset
+) -> None:
+    schedule = optim.ReduceLROnPlateau(0.1, "validation_accuracy")
+    trainer = make(optimizer=optim.SGD(lr=schedule))
+    with pytest.warns(errors.ChainruleWarning, match="more of it is better"):
+        trainer.fit(data, epochs=1, validation=data, progress=False)
+    right = optim.ReduceLROnPlateau(0.1, "validation_accuracy", mode="max")
+    make(optimizer=optim.SGD(lr=right)).fit(
+        data, epochs=1, validation=data, progress=False
+    )
+
+
+@pytest.mark.parametrize("part", ["model", "loss", "optimizer"])
+def test_parts_of_a_trainer_are_not_exchanged(make: Make, part: str) -> None:
+    with pytest.raises(AttributeError, match=part):
+        setattr(make(), part, None)

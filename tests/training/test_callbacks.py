@@ -14,7 +14,7 @@ from chainrule import errors, optim
 from chainrule.training import Callback, LambdaCallback
 from chainrule.training import callbacks as module
 
-from .conftest import Make, same, small_network
+from .conftest import Make, StopAt, same, small_network
 
 
 class Note(Callback):
@@ -105,6 +105,36 @@ def test_a_failure_leaves_everything_whole(
     assert same(loaded.model, whole.model)
 
 
+@pytest.mark.usefixtures("single_steps")
+@pytest.mark.parametrize(
+    ("at", "saved"),
+    [
+        (2, [(0, 0), (1, 0)]),  # an epoch's last step: it is finished first
+        (3, [(0, 0), (1, 0), (1, 1)]),
+        (9, [(0, 0), (1, 0), (2, 0)]),
+    ],
+)
+def test_each_checkpoint_is_written_once(
+    make: Make,
+    data: cr.data.Dataset,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    at: int,
+    saved: list[tuple[int, int]],
+) -> None:
+    made: list[tuple[int, int]] = []
+    save = cr.Trainer.save
+
+    def noted(trainer: cr.Trainer, path: Path) -> None:
+        made.append((trainer.epoch, trainer.step))
+        save(trainer, path)
+
+    monkeypatch.setattr(cr.Trainer, "save", noted)
+    options: Any = {"epochs": 2, "batch_size": 25, "progress": False}
+    make().fit(data, callbacks=StopAt(at), checkpoint=tmp_path, **options)
+    assert made == saved
+
+
 def test_ends_are_called_for_each_that_was_started(
     make: Make, data: cr.data.Dataset
 ) -> None:
@@ -139,6 +169,19 @@ def test_what_is_no_callback(
     for part in ("holds something that is no callback", *parts, "fix:"):
         assert part in str(error.value)
     assert trainer.plan is None
+
+
+def test_methods_that_nothing_calls(make: Make, data: cr.data.Dataset) -> None:
+    class Keras(Callback):
+        def on_epoch_end(self, trainer: cr.Trainer) -> None:
+            raise AssertionError
+
+    with pytest.warns(errors.ChainruleWarning) as warned:
+        make().fit(data, epochs=1, callbacks=Keras(), progress=False)
+    text = str(warned[0].message)
+    for part in ("Keras has a method on_epoch_end", "did you mean on_epoch?"):
+        assert part in text
+    assert warned[0].filename == __file__
 
 
 def test_a_single_one(make: Make, data: cr.data.Dataset) -> None:
@@ -179,15 +222,6 @@ class Remember(Callback):
     def load_state(self, state: Any) -> None:
         self.epochs = state.get("epochs", 0)
         self.total = state.get("total/of biases", np.zeros(8, np.float32))
-
-
-class StopAt(Callback):
-    def __init__(self, updates: int) -> None:
-        self.updates = updates
-
-    def on_chunk(self, trainer: cr.Trainer) -> None:
-        if trainer.optimizer.steps == self.updates:
-            trainer.stop()
 
 
 @pytest.mark.usefixtures("single_steps")

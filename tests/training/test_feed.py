@@ -15,9 +15,9 @@ import pytest
 
 import chainrule as cr
 from chainrule import errors, nn, optim, random
-from chainrule.training import Callback, feed
+from chainrule.training import Callback, feed, given
 
-from .conftest import Make, pixels, same, small_network
+from .conftest import Make, StopAt, pixels, same, small_network, without_time
 
 Rows = Iterator[tuple[Any, Any]]
 
@@ -45,10 +45,6 @@ def fitted(make: Make, data: Any, **options: Any) -> cr.Trainer:
     return trainer
 
 
-def rows_without_time(history: cr.History) -> list[dict[str, Any]]:
-    return [{k: v for k, v in r.items() if k != "seconds"} for r in history.epochs]
-
-
 def test_one_block_is_a_data_set(make: Make, engine: str) -> None:
     data = pixels(51)
     made = []
@@ -57,7 +53,7 @@ def test_one_block_is_a_data_set(make: Make, engine: str) -> None:
         trainer.fit(given, epochs=2, batch_size=8, validation=given, progress=False)
         made.append(trainer)
     assert same(made[0].model, made[1].model)
-    assert rows_without_time(made[0].history) == rows_without_time(made[1].history)
+    assert without_time(made[0].history.epochs) == without_time(made[1].history.epochs)
     assert made[0].evaluate(data) == made[1].evaluate(stream_of(data))
 
 
@@ -113,15 +109,6 @@ def test_train_loss_counts_the_rows_of_a_stream(make: Make) -> None:
         assert row["train_loss"] == pytest.approx(expected, rel=1e-12)
 
 
-class StopAt(Callback):
-    def __init__(self, updates: int) -> None:
-        self.updates = updates
-
-    def on_chunk(self, trainer: cr.Trainer) -> None:
-        if trainer.optimizer.steps == self.updates:
-            trainer.stop()
-
-
 @pytest.mark.usefixtures("blocks_of_sixteen", "single_steps")
 @pytest.mark.parametrize("at", [1, 2, 3, 6, 7, 8, 9, 13, 14, 20, 21])
 @pytest.mark.parametrize("rows", [48, 51])
@@ -136,7 +123,7 @@ def test_resumed_anywhere(make: Make, tmp_path: Path, at: int, rows: int) -> Non
     loaded.resume(stream_of(data), progress=False, **options)
     assert loaded.finished
     assert same(loaded.model, whole.model)
-    assert rows_without_time(loaded.history) == rows_without_time(whole.history)
+    assert without_time(loaded.history.epochs) == without_time(whole.history.epochs)
     assert (
         loaded.history.steps["loss"].tobytes() == whole.history.steps["loss"].tobytes()
     )
@@ -154,6 +141,17 @@ def test_the_size_of_blocks_is_part_of_a_run(
     loaded = cr.Trainer.load(tmp_path)
     loaded.resume(stream_of(data), progress=False)
     assert same(loaded.model, whole.model)
+
+
+@pytest.mark.parametrize(
+    ("columns", "batch_size", "rows"),
+    [(4, 100, 16_300), (1 << 20, 3, 6), (4, 20_000, 20_000)],
+)
+def test_how_long_blocks_are(columns: int, batch_size: int, rows: int) -> None:
+    """A slow source does not keep the first step waiting for 32 MB."""
+    row = np.zeros(columns, np.float32)
+    stream = cr.data.Stream(lambda: iter([(row, 0)]))
+    assert feed.feed_of(stream, batch_size).x.shape == (rows, columns)
 
 
 class Counted:
@@ -349,6 +347,15 @@ def test_a_shorter_stream_than_the_run_has_seen(make: Make) -> None:
 
 
 # -- the other uses of a stream -------------------------------------------------------
+
+
+def test_row_numbers_beyond_those_of_float32() -> None:
+    x = np.array([[2**24 + 1], [3]])
+    for data in (cr.data.Column(x), cr.data.Stream(lambda: zip(x, [0, 1]))):
+        (made, _), *rest = given.batches(data, 10, cr.int32)
+        assert made.tolist() == x.tolist()
+        assert made.dtype == np.int32
+        assert not rest
 
 
 def test_predict_and_evaluate(make: Make, engine: str) -> None:

@@ -13,16 +13,11 @@ import chainrule as cr
 from chainrule.training import Callback
 from chainrule.training.interrupt import Interrupt
 
-from .conftest import Make, same
+from .conftest import CtrlC, Make, same
 
 
-class CtrlC(Callback):
-    def __init__(self, at: int) -> None:
-        self.at, self.ended = at, False
-
-    def on_chunk(self, trainer: cr.Trainer) -> None:
-        if trainer.optimizer.steps == self.at:
-            signal.raise_signal(signal.SIGINT)
+class Ended(Callback):
+    ended = False
 
     def on_end(self, trainer: cr.Trainer) -> None:
         self.ended = True
@@ -33,18 +28,18 @@ class CtrlC(Callback):
 def test_saved_and_resumed(
     make: Make, data: cr.data.Dataset, tmp_path: Path, at: int
 ) -> None:
-    trainer, ctrl_c = make(), CtrlC(at)
+    trainer, ended = make(), Ended()
     with pytest.raises(KeyboardInterrupt):
         trainer.fit(
             data,
             epochs=2,
             batch_size=16,
             validation=data,
-            callbacks=[ctrl_c],
+            callbacks=[CtrlC(at), ended],
             progress=False,
             checkpoint=tmp_path,
         )
-    assert ctrl_c.ended
+    assert ended.ended
     assert trainer.optimizer.steps == at
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     loaded = cr.Trainer.load(tmp_path)

@@ -15,7 +15,7 @@ import chainrule as cr
 from chainrule import errors, optim
 from chainrule.training import Callback, CSVLogger, JSONLinesLogger, Metric
 
-from .conftest import Make, pixels
+from .conftest import Make, pixels, without_time
 
 KEYS = ["epoch", "train_loss", "validation_loss", "validation_accuracy"]
 KEYS += ["lr", "seconds"]
@@ -107,9 +107,6 @@ def test_the_same_file_after_a_kill(
         file.write('{"epoch": 3, "train_lo')  # the kill was in the middle of a line
     loaded = cr.Trainer.load(place)
     loaded.resume(data, callbacks=logs("part"), checkpoint=place, **fit)
-
-    def without_time(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        return [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
 
     made = [jsonl(tmp_path / f"{name}.jsonl") for name in ("whole", "part")]
     assert without_time(made[0]) == without_time(made[1])

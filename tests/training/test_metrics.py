@@ -265,6 +265,49 @@ def test_history_keeps_single_numbers() -> None:
     assert list(history.epochs[0]) == [*keys, "seconds"]
 
 
+class Given(Metric):
+    name = "given"
+
+    def __init__(self, number: Any, mode: str = "max") -> None:
+        self.number, self.mode = number, mode
+
+    def batch(self, prediction: cr.Tensor, target: cr.Tensor) -> dict[str, cr.Tensor]:
+        return {"nothing": prediction.sum()}
+
+    def value(self, batches: Any, counts: np.ndarray) -> Any:
+        return self.number
+
+
+@pytest.mark.parametrize(
+    "value",
+    [0.5, np.float32(0.5), np.array(0.5), Fraction(1, 2), cr.tensor(0.5)],
+    ids=str,
+)
+def test_kinds_of_numbers(value: Any) -> None:
+    made = evaluator([Given(value)], engine="numpy").evaluate(scores_with_ties())
+    assert made["given"] == 0.5
+    assert type(made["given"]) is float
+
+
+@pytest.mark.parametrize("value", [None, "0.5", [1, 2], np.ones(3), 1j, np.array(1j)])
+def test_values_that_are_no_numbers(value: Any) -> None:
+    chosen = Given(value)
+    with pytest.raises(errors.ArgumentError) as error:
+        evaluator([chosen], engine="numpy").evaluate(scores_with_ties())
+    for part in ("Given.value must give one number", "scalar = False", "fix:"):
+        assert part in str(error.value)
+    chosen.scalar = False
+    made = evaluator([chosen], engine="numpy").evaluate(scores_with_ties())
+    assert made["given"] is value
+
+
+def test_modes() -> None:
+    with pytest.raises(errors.ArgumentError) as error:
+        evaluator([Given(1.0, "maximum")], engine="numpy")
+    for part in ("The mode of Given", "'maximum'", "mode = 'max'"):
+        assert part in str(error.value)
+
+
 class Nothing(Metric):
     name = "nothing"
 
@@ -281,8 +324,8 @@ class Numbers(Metric):
     [
         ("acuracy", ("No metric is called 'acuracy'", "did you mean 'accuracy'?")),
         (["r2", "top0"], ("No metric is called 'top0'", "'top5'")),
-        ([metrics.Accuracy], ("the class Accuracy", "Accuracy() with parentheses")),
-        (metrics.Accuracy, ("the class Accuracy", "Accuracy() with parentheses")),
+        ([metrics.Accuracy], ("the class Accuracy", "Accuracy(…) with parentheses")),
+        (metrics.Accuracy, ("the class Accuracy", "Accuracy(…) with parentheses")),
         ([3], ("no metric", "metrics=['accuracy']")),
         (7, ("no metric", "metrics=['accuracy']")),
         (["mae", "mae"], ("a name of its own", "'mae', 'mae'")),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import signal
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import chainrule as cr
 from chainrule import errors, nn, optim
 from chainrule.training import BestCheckpoint, Callback, EarlyStopping, Metric
 
-from .conftest import Make, pixels, same
+from .conftest import CtrlC, Make, pixels, same
 
 
 class Script(Metric):
@@ -135,15 +134,6 @@ def stopping_run(make: Make, **options: Any) -> cr.Trainer:
 FIT: dict[str, Any] = {"epochs": 40, "batch_size": 16, "progress": False}
 
 
-class CtrlC(Callback):
-    def __init__(self, at: int) -> None:
-        self.at = at
-
-    def on_chunk(self, trainer: cr.Trainer) -> None:
-        if trainer.optimizer.steps == self.at:
-            signal.raise_signal(signal.SIGINT)
-
-
 @pytest.fixture
 def whole(make: Make, data: cr.data.Dataset) -> cr.Trainer:
     """A run that stopped early, with its best weights."""
@@ -232,6 +222,23 @@ def test_beside_the_checkpoints_of_the_run(
     trainer.fit(data, epochs=1, **options)  # the directory is this Trainer's own
     measured = cr.Trainer.load(tmp_path / "best.ckpt").evaluate(data)
     assert measured["accuracy"] >= best.best
+
+
+def test_a_run_goes_on_from_its_best_checkpoint(
+    make: Make, data: cr.data.Dataset, tmp_path: Path, whole: cr.Trainer
+) -> None:
+    """The last of the callbacks saves what those in front of it remember."""
+    path = tmp_path / "best.ckpt"
+    options: dict[str, Any] = {"validation": pixels(seed=1)}
+    callbacks: list[Callback] = [EarlyStopping(patience=4), BestCheckpoint(path)]
+    stopping_run(make).fit(data, callbacks=callbacks, **options, **FIT)
+    loaded = cr.Trainer.load(path)
+    assert loaded.epoch == whole.epoch - 4
+    again = EarlyStopping(patience=4)
+    loaded.resume(data, callbacks=[again], progress=False, **options)
+    assert loaded.epoch == whole.epoch
+    assert again.stopped
+    assert same(loaded.model, whole.model)
 
 
 # -- what cannot be -------------------------------------------------------------------

@@ -179,3 +179,9 @@ def test_what_cannot_be(
         cr.summary(model, data)
     for part in parts:
         assert part in str(error.value)
+
+
+def test_a_network_that_begins_with_an_embedding() -> None:
+    model = nn.Sequential(nn.Embedding(10, 4), nn.Flatten(), nn.Linear(12, 2))
+    shown = cr.summary(model, (3,))
+    assert shown.parameters == 40 + 26

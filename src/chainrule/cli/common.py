@@ -82,8 +82,13 @@ def command(function: Callable[..., int]) -> Callable[..., int]:
             sys.stdout = None  # nobody reads it any more; nothing is to be flushed
             return 1
         except MemoryError:
-            say("Error: There is not enough memory for this.")
-            say("  fix:      use fewer or smaller samples, or a smaller network")
+            what = errors.ChainruleError(
+                "There is not enough memory for this.",
+                expected="data and a network that fit into memory",
+                got="no memory left",
+                fix="use fewer or smaller samples (--limit), or a smaller network",
+            )
+            say(f"Error: {what}")
             return 1
         except Exception as error:
             if debug:

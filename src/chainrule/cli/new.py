@@ -45,12 +45,14 @@ def new(
     """
     from chainrule.runs import starting
     from chainrule.runs.reference import page
+    from chainrule.runs.values import written
 
     if reference:
         tell({"reference": page()}, as_json, page().rstrip("\n"))
         return 0
     made = starting.write(file, place, target)
     lines = [f"{file} is written. Train it with: chainrule train {file}"]
-    lines += [f"  {name:9} {value}" for name, value in made["data"].items()]
+    room = max(map(len, made["data"]))
+    lines += [f"  {k:{room}}  {written(v)}" for k, v in made["data"].items()]
     tell(made, as_json, "\n".join(lines))
     return 0

@@ -100,9 +100,11 @@ def train(
         "say": say,
     }
     if target is None and resume is not None:
-        target = session.name_of(resume)
-    assert target is not None
-    if session.is_file(target):
+        target, from_file = session.begun_with(resume)
+    else:
+        assert target is not None
+        from_file = session.is_file(target)
+    if from_file:
         summary, text = session.train(target, given, **settings)
         tell(summary, as_json, text)
         return 0

@@ -24,8 +24,9 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", "
 #: What operating systems put into folders.
 NOT_OURS = frozenset({"thumbs.db", "desktop.ini"})
 MODES = {"L": 1, "RGB": 3}
-#: Pixels of one image.
-LARGEST = 1 << 26
+#: Pixels of one image; and how many of them a byte may stand for, beyond the first
+#: ones: pictures of one colour reach 1,000 to 10,000, hostile headers anything.
+LARGEST, FREE, A_BYTE = 1 << 26, 1 << 22, 10_000
 WHAT = f"an image ({', '.join(FORMATS)})"
 FIX = "open it in a viewer and save it again, or take it out of the folder"
 
@@ -179,22 +180,24 @@ class Loader:
     def _pixels(self, file: Path) -> np.ndarray:
         """One image: (channels, height, width)."""
         with reading(file, WHAT, FIX), _quietly(), file.open("rb") as stream:
-            if not os.fstat(stream.fileno()).st_size:
+            length = os.fstat(stream.fileno()).st_size
+            if not length:
                 raise damaged(file, WHAT, "an empty file", FIX)
             with self.image.open(stream, formats=self.formats) as image:
-                self._check(image, file)
+                self._check(image, file, length)
                 pixels = self._converted(image, file)
         if pixels.ndim == 2:
             return pixels[None]
         return pixels.transpose(2, 0, 1)
 
-    def _check(self, image: Any, file: Path) -> None:
+    def _check(self, image: Any, file: Path, length: int) -> None:
+        """Refuse what is too large, and what is more than one image."""
         width, height = image.size
-        if width * height > LARGEST:
+        if width * height > min(LARGEST, FREE + A_BYTE * length):
             raise damaged(
                 file,
-                f"an image of up to {LARGEST:,} pixels",
-                f"{height:,} × {width:,} pixels",
+                f"an image of up to {LARGEST:,} pixels, and {A_BYTE:,} a byte",
+                f"{height:,} × {width:,} pixels in {length:,} bytes",
                 "make it smaller first",
             )
         # Telephones append a second picture to some JPEG files (MPO): not animated.

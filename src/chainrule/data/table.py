@@ -9,7 +9,7 @@ each row begins.
 import codecs
 import csv
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,11 +125,10 @@ class Table:
         places = {self.columns.index(name): name for name in names}
         seen = 0
         with reading(self.path, WHAT, FIX), _opened(self.path, self.encoding) as file:
-            next(_records(file, self.path, self.delimiter))  # the header
             frames = pandas.read_csv(
                 file,
                 sep=self.delimiter,
-                header=None,
+                header=0,
                 names=range(len(self.columns)),
                 usecols=sorted(places),
                 index_col=False,
@@ -192,10 +191,8 @@ def _records(
     file: IO[str], path: Path, delimiter: str
 ) -> Iterator[tuple[int, list[str]]]:
     """The rows that are not blank, each with its first line."""
-    # readline, because a file that is iterated over cannot be read on by pandas.
-    lines = _without_nul(iter(file.readline, ""), path)
     reader = csv.reader(
-        lines,
+        _without_nul(file, path),
         delimiter=delimiter,
         skipinitialspace=delimiter != " ",
         strict=True,
@@ -212,7 +209,7 @@ def _records(
             yield line, record
 
 
-def _without_nul(lines: Iterator[str], path: Path) -> Iterator[str]:
+def _without_nul(lines: Iterable[str], path: Path) -> Iterator[str]:
     for number, line in enumerate(lines, 1):
         if "\0" in line:
             raise damaged(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from chainrule.nn import functional
+from chainrule.nn.arguments import finite
 from chainrule.nn.module import Module
 from chainrule.tensor import Tensor
 
@@ -32,7 +33,7 @@ class LeakyReLU(Module):
     """
 
     def __init__(self, negative_slope: float = 0.01) -> None:
-        self.negative_slope = float(negative_slope)
+        self.negative_slope = finite("LeakyReLU", "negative_slope", negative_slope)
 
     def forward(self, x: Tensor) -> Tensor:
         """Element by element."""
@@ -113,7 +114,7 @@ class ELU(Module):
     """
 
     def __init__(self, alpha: float = 1.0) -> None:
-        self.alpha = float(alpha)
+        self.alpha = finite("ELU", "alpha", alpha)
 
     def forward(self, x: Tensor) -> Tensor:
         """Element by element."""

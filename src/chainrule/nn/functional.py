@@ -9,14 +9,14 @@ tensor([-0.01,  0.  ,  2.  ])
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from numbers import Integral
 from typing import Any
-
-import numpy as np
 
 from chainrule.errors import ArgumentError, DTypeError, ShapeError, nearest, warn
 from chainrule.graph.build import constant, context, no_grad
 from chainrule.graph.node import Value
 from chainrule.graph.types import Shape, Size, size_of
+from chainrule.nn.arguments import drop_probability
 from chainrule.primitives import activations, normalization
 from chainrule.primitives.indexing import check_indices, take
 from chainrule.primitives.matmul import dot
@@ -224,13 +224,21 @@ def embedding(indices: Any, weight: Tensor) -> Tensor:
 def dropout(x: Any, p: float = 0.5, training: bool = True) -> Tensor:
     """In training each element 0 with probability p, else divided by 1 − p.
 
+    Args:
+        x: of any shape.
+        p: 0 ≤ p < 1.
+        training: otherwise ``x`` passes as it is.
+
+    Raises:
+        ArgumentError: another p.
+
     >>> dropout([1.0, 2.0], training=False)
     tensor([1., 2.])
     """
-    x = as_tensor(x)
+    x, p = as_tensor(x), drop_probability(p)
     if not training or p == 0:
         return x
-    kept = bits(x.shape) < round((1 - p) * 2**32)
+    kept = bits(x.shape) < min(round((1 - p) * 2**32), 2**32 - 1)
     return where(kept, x * (1 / (1 - p)), 0.0)
 
 
@@ -257,12 +265,15 @@ def _affine(
 
 def sizes(shape: int | Sequence[int]) -> tuple[int, ...]:
     """One size or several as a tuple; what is no positive integer is refused."""
-    given = (shape,) if isinstance(shape, int | np.integer) else tuple(shape)
-    if not given or any(not isinstance(d, int | np.integer) or d < 1 for d in given):
+    given: tuple[Any, ...] = (
+        tuple(shape) if isinstance(shape, tuple | list) else (shape,)
+    )
+    whole = all(isinstance(d, Integral) and not isinstance(d, bool) for d in given)
+    if not given or not whole or min(given) < 1:
         raise ArgumentError(
             "normalized_shape names the sizes of the last axes.",
             expected="a positive integer, or several",
-            got=repr(shape),
+            got=f"{shape!r:.80}",
         )
     return tuple(map(int, given))
 
@@ -373,6 +384,13 @@ def _follow(
 ) -> None:
     """Move the running statistics towards those of the batch."""
     n = size_of(tuple(x.shape[a] for a in axes))
+    if n == 0:
+        raise ArgumentError(
+            f"{place('BatchNorm')} takes means over a batch; an empty one has none.",
+            expected="at least one sample",
+            got=f"shape {show(x.shape)}",
+            fix="leave empty batches out, or model.eval() for prediction",
+        )
     if not isinstance(n, Size) and n < 2:
         warn(
             f"{place('BatchNorm')} got one number for each feature in training: "

@@ -5,31 +5,15 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from chainrule.errors import ArgumentError, ShapeError
-from chainrule.graph.types import as_dtype, size_of
+from chainrule.errors import ShapeError
+from chainrule.graph.types import size_of
 from chainrule.nn import functional
 from chainrule.nn import init as initialisers
+from chainrule.nn.arguments import counts, drop_probability, dtype_setting, floating
 from chainrule.nn.module import Module, Parameter
 from chainrule.primitives.rules import show
 from chainrule.random import normal, uniform
 from chainrule.tensor import Tensor, as_tensor
-
-
-def positive(layer: str, **counts: Any) -> None:
-    """Refuse counts that are no integers ≥ 1."""
-    for name, n in counts.items():
-        if not isinstance(n, int) or isinstance(n, bool) or n < 1:
-            raise ArgumentError(
-                f"{layer} needs a positive {name}.",
-                expected="an integer ≥ 1",
-                got=repr(n),
-            )
-
-
-def dtype_setting(dtype: Any) -> dict[str, str]:
-    """The dtype as an argument, where it is not float32."""
-    name = as_dtype(dtype).name
-    return {} if name == "float32" else {"dtype": name}
 
 
 class Linear(Module):
@@ -69,14 +53,15 @@ class Linear(Module):
         init: str | None = None,
         dtype: str = "float32",
     ) -> None:
-        positive("Linear", in_features=in_features, out_features=out_features)
-        self.in_features, self.out_features = in_features, out_features
+        self.in_features, self.out_features = counts(
+            "Linear", in_features=in_features, out_features=out_features
+        )
         self.init = init
         fill = None if init is None else initialisers.by_name(init)
-        bound = 1 / math.sqrt(in_features)
-        draw = {"low": -bound, "high": bound, "dtype": dtype}
-        self.weight = Parameter(uniform(out_features, in_features, **draw))
-        self.bias = Parameter(uniform(out_features, **draw)) if bias else None
+        bound = 1 / math.sqrt(self.in_features)
+        draw = {"low": -bound, "high": bound, "dtype": floating("Linear", dtype)}
+        self.weight = Parameter(uniform(self.out_features, self.in_features, **draw))
+        self.bias = Parameter(uniform(self.out_features, **draw)) if bias else None
         if fill is not None:
             fill(self.weight)
             if self.bias is not None:
@@ -117,11 +102,10 @@ class Embedding(Module):
     def __init__(
         self, num_embeddings: int, embedding_dim: int, *, dtype: str = "float32"
     ) -> None:
-        positive(
+        self.num_embeddings, self.embedding_dim = shape = counts(
             "Embedding", num_embeddings=num_embeddings, embedding_dim=embedding_dim
         )
-        self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
-        self.weight = Parameter(normal(num_embeddings, embedding_dim, dtype=dtype))
+        self.weight = Parameter(normal(*shape, dtype=floating("Embedding", dtype)))
 
     def forward(self, x: Tensor) -> Tensor:
         """The rows that ``x`` names."""
@@ -186,11 +170,7 @@ class Dropout(Module):
     """
 
     def __init__(self, p: float = 0.5) -> None:
-        if not 0 <= p < 1:
-            raise ArgumentError(
-                "Dropout needs a probability.", expected="0 ≤ p < 1", got=repr(p)
-            )
-        self.p = p
+        self.p = drop_probability(p)
 
     def forward(self, x: Tensor) -> Tensor:
         """Masked and scaled in training, unchanged otherwise."""

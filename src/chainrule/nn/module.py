@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
 from chainrule.errors import ArgumentError, ShapeError
-from chainrule.graph.build import scope
+from chainrule.graph.build import context, scope
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor
 
@@ -51,6 +51,7 @@ class Module:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run ``forward``; what it records belongs to this module's scope."""
+        self._note_mode()
         with scope(self.__dict__.get("_name", "")):
             return self.forward(*args, **kwargs)
 
@@ -122,8 +123,15 @@ class Module:
     def train(self, mode: bool = True) -> Module:
         """Switch this module and all within it to training behaviour."""
         for _, module in self.named_modules():
+            module._note_mode()
             module.__dict__["training"] = mode
         return self
+
+    def _note_mode(self) -> None:
+        """A trace depends on the mode that this module had when it began."""
+        note = getattr(context.trace, "note_mode", None)
+        if note is not None:
+            note(self)
 
     def eval(self) -> Module:
         """Switch to the behaviour for prediction: dropout passes everything."""
@@ -192,5 +200,19 @@ class Sequential(Module):
     def __iter__(self) -> Iterator[Module]:
         return (module for _, module in self.children())
 
-    def __getitem__(self, index: int) -> Module:
-        return list(self)[index]
+    @overload
+    def __getitem__(self, index: int) -> Module: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequential: ...
+
+    def __getitem__(self, index: int | slice) -> Module:
+        """One module; of a slice a network that shares its modules with this one."""
+        chosen = list(self)[index]
+        if isinstance(chosen, Module):
+            return chosen
+        part = Sequential()
+        # They keep the names that they have here: graphs and streams are named by them.
+        part.__dict__.update((str(i), module) for i, module in enumerate(chosen))
+        part.__dict__["training"] = self.training
+        return part

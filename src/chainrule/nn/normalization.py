@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from chainrule.errors import ArgumentError, DTypeError, NonFiniteError, ShapeError
 from chainrule.graph.node import Array
-from chainrule.graph.types import Size, as_dtype, size_of
+from chainrule.graph.types import Size, size_of
 from chainrule.nn import functional
-from chainrule.nn.layers import dtype_setting, positive
+from chainrule.nn.arguments import counts, dtype_setting, finite, floating
 from chainrule.nn.module import Module, Parameter
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor, count_of, maximum
@@ -46,8 +46,9 @@ class LayerNorm(Module):
         dtype: str = "float32",
     ) -> None:
         self.normalized_shape = functional.sizes(normalized_shape)
-        self.eps, self.elementwise_affine = float(eps), elementwise_affine
-        self.dtype = as_dtype(dtype)
+        self.eps = finite("LayerNorm", "eps", eps, least=0)
+        self.elementwise_affine = elementwise_affine
+        self.dtype = floating("LayerNorm", dtype)
         shape, kind = self.normalized_shape, self.dtype.numpy
         self.weight = Parameter(np.ones(shape, kind)) if elementwise_affine else None
         self.bias = Parameter(np.zeros(shape, kind)) if elementwise_affine else None
@@ -117,18 +118,19 @@ class BatchNorm1d(Module):
         *,
         dtype: str = "float32",
     ) -> None:
-        positive("BatchNorm1d", num_features=num_features)
+        (self.num_features,) = counts("BatchNorm1d", num_features=num_features)
         if momentum is not None and not 0 <= momentum <= 1:
             raise ArgumentError(
                 "BatchNorm1d's momentum is a share.",
                 expected="0 ≤ momentum ≤ 1, or None for the average of all batches",
                 got=repr(momentum),
             )
-        self.num_features, self.eps, self.momentum = num_features, float(eps), momentum
+        self.eps = finite("BatchNorm1d", "eps", eps, least=0)
+        self.momentum = momentum
         self.affine, self.track_running_stats = affine, track_running_stats
-        self.dtype = as_dtype(dtype)
-        zeros = np.zeros(num_features, self.dtype.numpy)
-        ones = np.ones(num_features, self.dtype.numpy)
+        self.dtype = floating("BatchNorm1d", dtype)
+        zeros = np.zeros(self.num_features, self.dtype.numpy)
+        ones = np.ones(self.num_features, self.dtype.numpy)
         self.weight = Parameter(ones) if affine else None
         self.bias = Parameter(zeros) if affine else None
         self.running_mean = Tensor(zeros) if track_running_stats else None
@@ -199,11 +201,15 @@ def _floating(kind: str, x: Any, weight: Tensor | None, dtype: str) -> Tensor:
 class _Scaling(Module):
     """Mean and standard deviation of each feature, read off data once."""
 
+    #: The part of a data set that it is meant for.
+    column: ClassVar[str] = "x"
+
     def __init__(self, num_features: int, *, dtype: str = "float32") -> None:
-        positive(type(self).__name__, num_features=num_features)
-        self.num_features, self.dtype = num_features, as_dtype(dtype)
-        self.mean = Tensor(np.zeros(num_features, self.dtype.numpy))
-        self.std = Tensor(np.ones(num_features, self.dtype.numpy))
+        kind = type(self).__name__
+        (self.num_features,) = counts(kind, num_features=num_features)
+        self.dtype = floating(kind, dtype)
+        self.mean = Tensor(np.zeros(self.num_features, self.dtype.numpy))
+        self.std = Tensor(np.ones(self.num_features, self.dtype.numpy))
 
     @classmethod
     def of(cls, data: Any, *, dtype: str = "float32") -> Any:
@@ -218,6 +224,13 @@ class _Scaling(Module):
             ShapeError: no rows, or more than two axes.
             NonFiniteError: NaN or an infinity, with its row and column.
         """
+        if hasattr(data, "x") and not hasattr(data, "__array__"):
+            raise ArgumentError(
+                f"{cls.__name__}.of reads an array, not a data set.",
+                expected="the samples or the targets alone",
+                got=type(data).__name__,
+                fix=f"nn.{cls.__name__}.of(train.{cls.column})",
+            )
         array = as_tensor(data).numpy().astype(np.float64)
         array = array[:, None] if array.ndim == 1 else array
         if array.ndim != 2 or not array.size:
@@ -284,6 +297,8 @@ class Unstandardize(_Scaling):
     >>> cr.nn.Unstandardize.of([100.0, 300.0])(cr.tensor([[0.5]]))
     tensor([[250.]])
     """
+
+    column: ClassVar[str] = "y"
 
     def forward(self, x: Tensor) -> Tensor:
         """z · std + mean."""

@@ -10,7 +10,7 @@ from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.build import no_grad
 from chainrule.graph.node import Array
 from chainrule.nn import functional
-from chainrule.nn.layers import dtype_setting, positive
+from chainrule.nn.arguments import counts, dtype_setting, floating
 from chainrule.nn.module import Module, Parameter
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor
@@ -48,11 +48,12 @@ class Perceptron(Module):
     def __init__(
         self, in_features: int, out_features: int = 1, *, dtype: str = "float32"
     ) -> None:
-        positive("Perceptron", in_features=in_features, out_features=out_features)
-        self.in_features, self.out_features = in_features, out_features
-        kind = np.dtype(dtype)
-        self.weight = Parameter(np.zeros((out_features, in_features), kind))
-        self.bias = Parameter(np.zeros(out_features, kind))
+        self.in_features, self.out_features = counts(
+            "Perceptron", in_features=in_features, out_features=out_features
+        )
+        kind = floating("Perceptron", dtype).numpy
+        self.weight = Parameter(np.zeros((self.out_features, self.in_features), kind))
+        self.bias = Parameter(np.zeros(self.out_features, kind))
 
     def score(self, x: Any) -> Tensor:
         """z = W x + b, whose sign decides."""

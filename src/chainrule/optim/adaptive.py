@@ -68,6 +68,8 @@ class Adagrad(Optimizer):
             groups=groups,
         )
 
+    numbers = ("lr_decay", "initial_accumulator_value", "eps")
+
     def check(self, options: dict[str, Any]) -> dict[str, Any]:
         """All of them ≥ 0."""
         return {name: real(name, value, least=0.0) for name, value in options.items()}
@@ -170,6 +172,8 @@ class RMSprop(Optimizer):
             groups=groups,
         )
 
+    numbers = ("alpha", "eps")
+
     def check(self, options: dict[str, Any]) -> dict[str, Any]:
         """α and μ are shares, ε and λ ≥ 0."""
         return {
@@ -182,8 +186,12 @@ class RMSprop(Optimizer):
 
     def moments(self, options: Mapping[str, Any]) -> tuple[str, ...]:
         """v, and m and the velocity where they are asked for."""
-        centered = ("m",) * options["centered"]
-        return ("v", *centered, *("velocity",) * bool(options["momentum"]))
+        names = ["v"]
+        if options["centered"]:
+            names.append("m")
+        if options["momentum"]:
+            names.append("velocity")
+        return tuple(names)
 
     def scalars(
         self, step: int, lr: float, options: Mapping[str, Any]
@@ -276,6 +284,8 @@ class Adam(Optimizer):
             clip_value=clip_value,
             groups=groups,
         )
+
+    numbers = ("betas", "eps")
 
     def check(self, options: dict[str, Any]) -> dict[str, Any]:
         """The betas are shares, ε and λ ≥ 0."""

@@ -22,13 +22,13 @@ def real(name: str, value: Any, *, least: float | None = None) -> float:
     return number
 
 
-def above_zero(name: str, value: Any) -> float:
-    """``value`` as a number > 0; infinity will do."""
+def above_zero(name: str, value: Any, *, finite: bool = False) -> float:
+    """``value`` as a number > 0; infinity will do unless it must be ``finite``."""
     number = _number(value)
-    if not number > 0:
+    if not number > 0 or (finite and number == math.inf):
         raise ArgumentError(
             f"{name} must be a positive number.",
-            expected=f"{name} > 0",
+            expected=f"a finite {name} > 0" if finite else f"{name} > 0",
             got=f"{name}={value!r:.80}",
         )
     return number
@@ -111,10 +111,15 @@ def rate(value: Any, name: str = "lr") -> float:
     """``value`` as a learning rate: finite; zero and less only with a warning."""
     number = _number(value)
     if not math.isfinite(number):
+        optimizer = hasattr(value, "param_groups")
         raise ArgumentError(
             "A learning rate is a finite number.",
             expected=f"for example {name}=1e-3",
             got=f"{name}={value!r:.80}",
+            fix="a schedule goes into the optimiser, not the other way round: "
+            f"{type(value).__name__}(lr=optim.StepLR(0.1, step_size=30))"
+            if optimizer
+            else None,
         )
     if number <= 0:
         happens = "climbs the loss" if number < 0 else "leaves the weights as they are"

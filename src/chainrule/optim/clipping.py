@@ -11,7 +11,8 @@ explosion of gradients back; it does nothing against their vanishing.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -74,13 +75,14 @@ def clip_grad_norm_(
     >>> [round(g, 4) for g in w.grad.tolist()]
     [0.6, 0.8]
     """
+    limit = _limit("max_norm", max_norm)
     held = _with_gradients(parameters)
     if not held:
         return Tensor(np.float32(0.0))
     with no_grad(), role("update"):
         gradients = [p.grad.value for p in held if p.grad is not None]
         norm = total_norm(gradients)
-        factor = updates.clip_factor(norm, _limit("max_norm", max_norm, norm.dtype))
+        factor = updates.clip_factor(norm, limit(norm.dtype))
         for p, g in zip(held, gradients, strict=True):
             scale = broadcast_to(as_dtype(factor, g.dtype), shape=g.shape)
             p.grad = wrap(mul(scale, g))
@@ -105,16 +107,17 @@ def clip_grad_value_(
     >>> w.grad
     tensor([ 1.  , -0.25])
     """
+    limit = _limit("clip_value", clip_value)
     with no_grad(), role("update"):
         for p in _with_gradients(parameters):
             assert p.grad is not None
             g = p.grad.value
-            limit = _limit("clip_value", clip_value, g.dtype)
-            p.grad = wrap(updates.clip_value(g, limit))
+            p.grad = wrap(updates.clip_value(g, limit(g.dtype)))
 
 
 def _with_gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
-    given = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    one = isinstance(parameters, Tensor) or not isinstance(parameters, Iterable)
+    given: list[Any] = [parameters] if one else list(parameters)
     for p in given:
         if not isinstance(p, Tensor):
             raise ArgumentError(
@@ -125,7 +128,9 @@ def _with_gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
     return [p for p in given if p.grad is not None]
 
 
-def _limit(name: str, given: float | Tensor, dtype: DType) -> Value:
+def _limit(name: str, given: float | Tensor) -> Callable[[DType], Value]:
+    """The limit in any dtype."""
     if isinstance(given, Tensor):
-        return as_dtype(given.value, dtype)
-    return as_tensor(np.asarray(above_zero(name, given), dtype.numpy)).value
+        return lambda dtype: as_dtype(given.value, dtype)
+    number = above_zero(name, given)
+    return lambda dtype: as_tensor(np.asarray(number, dtype.numpy)).value

@@ -43,11 +43,11 @@ class StepLR(CountedSchedule):
     ) -> None:
         super().__init__(lr, unit, steps_per_epoch)
         self.step_size = whole("step_size", step_size)
-        self.gamma = above_zero("gamma", gamma)
+        self.gamma = above_zero("gamma", gamma, finite=True)
 
     def __call__(self, step: int) -> float:
         """η at update ``step``."""
-        return self.lr * self.gamma ** (self.count(step) // self.step_size)
+        return _scaled(self.lr, self.gamma, self.count(step) // self.step_size)
 
     def arguments(self) -> dict[str, Any]:
         """η₀, the distance of the steps, γ."""
@@ -86,19 +86,20 @@ class MultiStepLR(CountedSchedule):
         super().__init__(lr, unit, steps_per_epoch)
         try:
             marks = [whole("a milestone", m) for m in milestones]
-        except TypeError:
+        except (TypeError, ArgumentError):
             marks = []
         if not marks or any(a >= b for a, b in pairwise(marks)):
             raise ArgumentError(
                 "The milestones of MultiStepLR follow each other.",
-                expected="whole numbers, each larger than the one before: [30, 60]",
+                expected="whole numbers ≥ 1, each larger than the one before: [30, 60]",
                 got=f"milestones={milestones!r:.80}",
             )
-        self.milestones, self.gamma = marks, above_zero("gamma", gamma)
+        self.milestones, self.gamma = marks, above_zero("gamma", gamma, finite=True)
 
     def __call__(self, step: int) -> float:
         """η at update ``step``."""
-        return self.lr * self.gamma ** bisect_right(self.milestones, self.count(step))
+        passed = bisect_right(self.milestones, self.count(step))
+        return _scaled(self.lr, self.gamma, passed)
 
     def arguments(self) -> dict[str, Any]:
         """η₀, the milestones, γ."""
@@ -132,11 +133,11 @@ class ExponentialLR(CountedSchedule):
         steps_per_epoch: int | None = None,
     ) -> None:
         super().__init__(lr, unit, steps_per_epoch)
-        self.gamma = above_zero("gamma", gamma)
+        self.gamma = above_zero("gamma", gamma, finite=True)
 
     def __call__(self, step: int) -> float:
         """η at update ``step``."""
-        return self.lr * self.gamma ** self.count(step)
+        return _scaled(self.lr, self.gamma, self.count(step))
 
     def arguments(self) -> dict[str, Any]:
         """η₀ and γ."""
@@ -225,3 +226,11 @@ class CosineAnnealingLR(CountedSchedule):
         if "length" in state:
             self.total_steps = whole("total_steps", state["total_steps"])
             self._length = whole("length", state["length"])
+
+
+def _scaled(lr: float, gamma: float, times: int) -> float:
+    """η₀ γⁿ; infinite where γ > 1 has made it larger than any number."""
+    try:
+        return lr * gamma**times
+    except OverflowError:
+        return math.copysign(math.inf, lr)

@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 from chainrule.errors import ArgumentError, nearest
@@ -57,8 +58,7 @@ class ParamGroup(Mapping[str, Any]):
         wanted: Wanted | None,
         own: Mapping[str, Any],
     ) -> None:
-        known = ["lr", *owner.options]
-        known_names(f"An option of {type(owner).__name__}", own, known)
+        _known_options(owner, own, ["lr", *owner.options])
         self._owner = owner
         self.prefix, self.wanted = prefix, wanted
         self.tensors: list[Tensor] = []
@@ -82,7 +82,7 @@ class ParamGroup(Mapping[str, Any]):
 
     def __setitem__(self, key: str, value: Any) -> None:
         owner = self._owner
-        known_names(f"An option of {type(owner).__name__}", [key], self)
+        _known_options(owner, [key], self)
         if key == "params":
             raise ArgumentError(
                 "The parameters of a group stay as they are.",
@@ -97,7 +97,8 @@ class ParamGroup(Mapping[str, Any]):
                 self._schedule = as_schedule(value)
             return
         changed = owner.check(self.options | {key: value})
-        switched = bool(changed[key]) != bool(self.options[key])
+        onoff = bool(changed[key]) != bool(self.options[key])
+        switched = onoff and key not in owner.numbers
         if switched:
             owner.refuse_after_tracing(key, value)
         self.options[key] = changed[key]
@@ -130,6 +131,23 @@ class ParamGroup(Mapping[str, Any]):
     def __repr__(self) -> str:
         inner = ", ".join(f"{k}={v!r}" for k, v in self.items() if k != "params")
         return f"ParamGroup({len(self.tensors)} parameters, {inner})"
+
+
+def _known_options(
+    owner: Optimizer, given: Iterable[Any], known: Iterable[str]
+) -> None:
+    """Refuse what is no option of a group."""
+    kind = type(owner).__name__
+    given = list(given)
+    for name in ("clip_norm", "clip_value"):
+        if name in given:
+            raise ArgumentError(
+                f"{name} is a limit for all gradients together; no group has its own.",
+                expected="an option of a group: " + ", ".join(known),
+                got=name,
+                fix=f"optim.{kind}(…, {name}=1.0)",
+            )
+    known_names(f"An option of {kind}", given, known)
 
 
 def as_json(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -208,8 +226,9 @@ def read_request(kind: str, params: Any, groups: Any) -> Request:
 def _read_patterns(kind: str, groups: Any) -> list[tuple[Wanted, dict[str, Any]]]:
     """``{pattern: options}``, or a list of dictionaries with patterns."""
     if isinstance(groups, Mapping):
-        for options in groups.values():
-            if not isinstance(options, Mapping):
+        for name, options in groups.items():
+            good = isinstance(name, str) and isinstance(options, Mapping)
+            if not good or "params" in options:
                 raise _no_group(kind, groups)
         groups = [{**options, "params": name} for name, options in groups.items()]
     if not isinstance(groups, list | tuple):
@@ -252,12 +271,17 @@ def _wanted(kind: str, items: list[Any]) -> Wanted:
 
 
 def _no_parameters(kind: str, given: Any) -> ArgumentError:
-    whole = isinstance(given, Tensor)
+    if isinstance(given, Tensor):
+        fix = f"optim.{kind}([tensor], …)"
+    elif isinstance(given, Real | Schedule):
+        fix = f"optim.{kind}(lr={given!r})"
+    else:
+        fix = f"optim.{kind}({_EXAMPLE}, …)"
     return ArgumentError(
         f"{kind} needs parameters to change.",
         expected=f"{_EXAMPLE}, a list of tensors, or a list of dictionaries with them",
         got=repr(given)[:80],
-        fix=f"optim.{kind}([tensor], …)" if whole else f"optim.{kind}({_EXAMPLE}, …)",
+        fix=fix,
     )
 
 

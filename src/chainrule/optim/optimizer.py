@@ -40,8 +40,9 @@ Params = Iterable[Tensor] | Iterable[Mapping[str, Any]] | Iterable[str]
 Rate = float | Schedule | Mapping[str, Any]
 #: Options by patterns of names, or a list of dictionaries whose "params" are patterns.
 Groups = Mapping[str, Mapping[str, Any]] | Iterable[Mapping[str, Any]]
-#: Gives a scalar of the present update by its name.
+#: Gives a scalar of the present update by its name; also by its name and dtype.
 Scalars = Callable[[str], Value]
+Supply = Callable[[str, DType], Value]
 
 
 class Optimizer(ABC):
@@ -62,7 +63,9 @@ class Optimizer(ABC):
             ``{"*.bias": {"weight_decay": 0.0}}``; the first pattern that fits counts.
 
     Attributes:
-        steps: how many updates have been made; t of an update rule is steps + 1.
+        steps: how many updates have been made; t of an update rule is steps + 1 for all
+            parameters (PyTorch counts each parameter's own updates, which differs only
+            where a parameter is without a gradient for some of them).
         schedule: η as a function of the update.
         options: the hyper-parameters that groups do not set otherwise.
         param_groups: the groups, see :class:`ParamGroup`; the first one holds what no
@@ -186,7 +189,11 @@ class Optimizer(ABC):
 
     @property
     def lr(self) -> float:
-        """The learning rate of the next update; a number set here is constant."""
+        """The learning rate of the next update.
+
+        A number or a schedule may be set. A schedule is a function of the optimiser's
+        updates: one that is set after 100 of them goes on from update 100.
+        """
         return self.schedule(self.steps)
 
     @lr.setter
@@ -220,17 +227,18 @@ class Optimizer(ABC):
 
     def refuse_after_tracing(self, name: str, value: Any) -> None:
         """Refuse to switch a part of the update on or off that is compiled already."""
-        if self._traced:
-            kind = type(self).__name__
-            endless = f"{kind}(…, {name}=math.inf)"
-            raise ArgumentError(
-                f"{name} would change the update rule, and a compiled step has it.",
-                expected="a number in place of another: values change, parts do not",
-                got=f"{name}={value!r}",
-                fix=f"make a new {kind} and compile anew"
-                + (f"; a limit that may come later starts as {endless}")
-                * (name in self._limits),
-            )
+        if not self._traced:
+            return
+        kind = type(self).__name__
+        fix = f"make a new {kind} and compile anew"
+        if name in self._limits:
+            fix += f"; a limit that may come later starts as {kind}(…, {name}=math.inf)"
+        raise ArgumentError(
+            f"{name} would change the update rule, and a compiled step has it.",
+            expected="a number in place of another: values change, parts do not",
+            got=f"{name}={value!r}",
+            fix=fix,
+        )
 
     def schedules(self) -> list[Schedule]:
         """The schedules of all groups, each once, the optimiser's own first."""
@@ -255,6 +263,9 @@ class Optimizer(ABC):
             schedule.observe(row)
 
     # -- what a rule defines -----------------------------------------------------------
+
+    #: Options that are numbers in the rule and never decide which parts it has.
+    numbers: tuple[str, ...] = ()
 
     def check(self, options: dict[str, Any]) -> dict[str, Any]:
         """The options as they are kept; what is out of range is refused."""
@@ -344,44 +355,45 @@ class Optimizer(ABC):
             }
             factor = self._factor(list(gradients.values()), supply)
             for name, (p, _) in with_grad.items():
-                group = group_of[id(p)]
+                self._change(name, gradients[name], group_of[id(p)], factor, supply)
 
-                def scalar(key: str, p: Tensor = p, group: ParamGroup = group) -> Value:
-                    return supply(group.prefix + key, p.dtype)
+    def _change(
+        self,
+        name: str,
+        g: Value,
+        group: ParamGroup,
+        factor: Value | None,
+        supply: Supply,
+    ) -> None:
+        """Change one parameter and its moments."""
+        p, moments = self.params[name], self.state[name]
 
-                moments = self.state[name]
-                with scope(name.rpartition(".")[0]):
-                    new, changed = self.update(
-                        p.value,
-                        gradients[name],
-                        {k: t.value for k, t in moments.items()},
-                        group.options,
-                        scalar,
-                        None if factor is None else as_dtype(factor, p.dtype),
-                    )
-                p.copy_(wrap(new))
-                for k, value in changed.items():
-                    moments[k].copy_(wrap(value))
+        def scalar(key: str) -> Value:
+            return supply(group.prefix + key, p.dtype)
 
-    def _limited(
-        self, name: str, g: Value, supply: Callable[[str, DType], Value]
-    ) -> Value:
+        with scope(name.rpartition(".")[0]):
+            scale = None if factor is None else as_dtype(factor, p.dtype)
+            held = {k: t.value for k, t in moments.items()}
+            new, changed = self.update(p.value, g, held, group.options, scalar, scale)
+        p.copy_(wrap(new))
+        for k, value in changed.items():
+            moments[k].copy_(wrap(value))
+
+    def _limited(self, name: str, g: Value, supply: Supply) -> Value:
         """The gradient of one parameter, clipped by value."""
         if self.clip_value is None:
             return g
         with scope(name.rpartition(".")[0]):
             return updates.clip_value(g, supply("clip_value", g.dtype))
 
-    def _factor(
-        self, gradients: list[Value], supply: Callable[[str, DType], Value]
-    ) -> Value | None:
+    def _factor(self, gradients: list[Value], supply: Supply) -> Value | None:
         """What clipping by norm multiplies all gradients by."""
         if self.clip_norm is None:
             return None
         limit = supply("clip_norm", widest(gradients))
         return updates.clip_factor(total_norm(gradients), limit)
 
-    def _supply(self) -> Callable[[str, DType], Value]:
+    def _supply(self) -> Supply:
         """Where the scalars come from: a table while tracing, numbers otherwise."""
         tabulated = getattr(context.trace, "tabulated", None)
         if tabulated is not None:

@@ -34,6 +34,8 @@ class Schedule:
     total_steps: int | None = None
     #: The key of ``history.epochs`` that the schedule watches, where it watches one.
     monitor: str | None = None
+    #: Whether less of it is better (``"min"``) or more (``"max"``).
+    mode: str | None = None
 
     def __init__(self, lr: float) -> None:
         self.lr = rate(lr)

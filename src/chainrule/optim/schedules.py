@@ -27,7 +27,8 @@ class OneCycleLR(Schedule):
         η(t) = lo → max_lr      for t = 0 … s
         η(t) = max_lr → end     for t = s … T − 1
 
-    each along a half cosine (Smith & Topin 2018; PyTorch's formula).
+    each along a half cosine (Smith & Topin 2018; PyTorch's formula). Only the rate
+    moves; PyTorch's schedule moves the momentum too, unless told not to.
 
     Args:
         max_lr: the peak.
@@ -138,7 +139,8 @@ class LinearWarmup(Schedule):
         start_factor: float = 1 / 3,
     ) -> None:
         self.schedule = as_schedule(schedule)
-        self.lr, self.monitor = self.schedule.lr, self.schedule.monitor
+        self.lr = self.schedule.lr
+        self.monitor, self.mode = self.schedule.monitor, self.schedule.mode
         self.steps = whole("steps", steps)
         self.start_factor = above_zero("start_factor", start_factor)
         if self.start_factor > 1:
@@ -221,11 +223,17 @@ def build_schedule(settings: Mapping[str, Any]) -> Schedule:
             where there is one.
 
     Raises:
-        ArgumentError: a name or an argument that no schedule has.
+        ArgumentError: a name, an argument or a state that no schedule has.
 
     >>> build_schedule({"name": "StepLR", "lr": 0.1, "step_size": 30})
     StepLR(lr=0.1, step_size=30, gamma=0.1, unit='epoch')
     """
+    if not isinstance(settings, Mapping):
+        raise ArgumentError(
+            "The settings of a schedule are a dictionary.",
+            expected='{"name": "StepLR", "lr": 0.1, "step_size": 30}',
+            got=repr(settings)[:80],
+        )
     name = settings.get("name")
     known_names("A schedule", [name], SCHEDULES)
     kind = SCHEDULES[str(name)]
@@ -239,7 +247,9 @@ def build_schedule(settings: Mapping[str, Any]) -> Schedule:
             got=", ".join(arguments) or "none",
             fix=str(error),
         ) from error
-    state = settings.get("state", {})
+    if "state" not in settings:
+        return made
+    state = settings["state"]
     try:
         made.load_state(state)
     except (KeyError, TypeError, ValueError) as error:

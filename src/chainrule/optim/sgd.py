@@ -17,7 +17,7 @@ class SGD(Optimizer):
     """Gradient descent (2.6.2), with momentum (2.6.3) where it is asked for.
 
         g ← g + λ θ                        (weight decay)
-        v ← μ v + (1 − τ) g                (momentum; the first time v = g)
+        v ← μ v + (1 − τ) g                (momentum; v = g at the first update)
         θ ← θ − η v                        (θ ← θ − η g without momentum)
         θ ← θ − η (g + μ v)                (with Nesterov's momentum)
 

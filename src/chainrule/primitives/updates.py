@@ -109,6 +109,7 @@ def _rule(
     def declare(step: Callable[..., Any]) -> Rule:
         def form(scaled: bool, decayed: bool) -> Region:
             options = scaled + decayed
+            suffix = ("_scaled" if scaled else "") + ("_l2" if decayed else "")
 
             def function(p: Value, g: Value, *rest: Value) -> Any:
                 more = list(rest[len(rest) - options :])
@@ -123,7 +124,7 @@ def _rule(
             kind, tried = ("f64", ("5",)) if options else ("f", shapes)
             numbers = scalars + options
             return region(
-                name + "_scaled" * scaled + "_l2" * decayed,
+                name + suffix,
                 formula=_with_options(formula, arrays + scalars, scaled, decayed),
                 source=source,
                 cases=tuple(

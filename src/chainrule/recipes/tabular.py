@@ -273,8 +273,14 @@ def run(
         splits: how many splits.
 
     Raises:
-        ArgumentError: scikit-learn is not installed.
+        ArgumentError: no splits, or scikit-learn is not installed.
     """
+    if splits < 1:
+        raise errors.ArgumentError(
+            "The recipe 'tabular' compares on splits of its tables.",
+            expected="splits ≥ 1",
+            got=f"splits={splits!r}",
+        )
     try:
         tasks = [diabetes(), breast_cancer()]
     except ModuleNotFoundError as error:

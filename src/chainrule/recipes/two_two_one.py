@@ -151,7 +151,10 @@ def run(
     }
     print("\n── the same step by others ".ljust(80, "─"))
     for way in ("by the optimiser", "by the Trainer"):
-        print(f"  {way:17} the weights differ from those by hand by {apart[way]:.1e}")
+        off = f"differ from those by hand by {apart[way]:.1e}"
+        if apart[way] == 0:
+            off = "are those by hand to the last bit"
+        print(f"  {way:17} the weights {off}")
 
     model = network()
     model.load_state_dict(hand)

@@ -224,6 +224,9 @@ def run(
         threads: of the native engine.
         out: a directory for ``perceptron.png`` and ``network.png`` (needs matplotlib).
     """
+    if out is not None:
+        out = Path(out)
+        out.mkdir(parents=True, exist_ok=True)
     neurons, perceptrons = one_layer()
     composed = two_layers_of_perceptrons(neurons)
     trainer, samples = two_layers(seed, engine, threads)

@@ -12,9 +12,16 @@ from typing import Any
 from chainrule import data
 from chainrule.errors import ArgumentError, nearest
 from chainrule.runs import making, schema
-from chainrule.runs.classes import SIZES, layers, optimizers
+from chainrule.runs.classes import (
+    SIZES,
+    Family,
+    callbacks,
+    layers,
+    optimizers,
+    schedules,
+)
 from chainrule.runs.making import ProblemError
-from chainrule.runs.problems import Problem
+from chainrule.runs.problems import Problem, Where
 from chainrule.runs.values import WrongValueError, show
 
 #: Ends of file names, and how such files are read.
@@ -26,6 +33,8 @@ _ENDS = {
     ".npz": "npz",
     ".idx": "idx",
 }
+#: The share of samples for validation, and for the test, where the file is silent.
+SHARE = 0.1
 #: Keys of [data] that are arguments of the functions that draw a data set.
 DRAWING = {
     "samples": "n",
@@ -42,6 +51,7 @@ def problems(settings: Mapping[str, Any]) -> list[Problem]:
     found += [
         *_groups(settings["optimizer"]),
         *_metrics(settings["training"]["metrics"]),
+        *_monitors(settings),
     ]
     return found or [*_trials(settings)]
 
@@ -317,6 +327,41 @@ def _groups(optimizer: Mapping[str, Any]) -> Iterator[Problem]:
                     got=show(given),
                     fix=wrong.fix or f"write {name} = …, with {wrong.expected}",
                 )
+
+
+def _monitors(settings: Mapping[str, Any]) -> Iterator[Problem]:
+    """What watches the validation needs one."""
+    if share_of(settings["data"], "validation") != 0.0:
+        return
+    watching: list[tuple[Where, Family, Any]] = [
+        (("schedule",), schedules(), settings["schedule"]),
+        *(
+            (("callbacks", i), callbacks(), item)
+            for i, item in enumerate(settings["callbacks"])
+        ),
+    ]
+    for where, family, item in watching:
+        option = family.options(item["class"]).get("monitor")
+        if option is None:
+            continue
+        monitor = item["options"].get("monitor", option.default)
+        if str(monitor).startswith("validation_"):
+            yield Problem(
+                (*where, "monitor"),
+                f"{item['class']} cannot watch {monitor!r} without a validation part.",
+                expected="a part of the data to measure it on, or another number",
+                got="validation = 0",
+                fix='validation = 0.1 in [data], or monitor = "train_loss" here',
+            )
+
+
+def share_of(settings: Mapping[str, Any], part: str) -> float | None:
+    """The share of the samples for ``validation`` or ``test``; None for a file's."""
+    given = settings[part]
+    if given is None:
+        four = settings["source"] == "xor" and settings["copies"] in (None, 1)
+        return 0.0 if four else SHARE
+    return given if isinstance(given, float) else None
 
 
 def _metrics(given: list[str] | None) -> Iterator[Problem]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 
 from chainrule.runs import results
 from chainrule.runs.trained import Trained
+from chainrule.runs.values import width
 from chainrule.training import meaning
 from chainrule.training.metrics import ConfusionMatrix
 
@@ -117,14 +117,6 @@ def _mistakes(matrix: np.ndarray, names: Sequence[str]) -> list[str]:
         if count := int(wrong[true, taken]):
             lines.append(f"  {count:6}  {names[true]} taken for {names[taken]}")
     return lines if len(lines) > 1 else ["There are no mistakes."]
-
-
-def width(text: str) -> int:
-    """Columns that a terminal gives a text: two for a Chinese character."""
-    return sum(
-        0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF")
-        for c in text
-    )
 
 
 def fit(text: str, columns: int) -> str:

@@ -22,7 +22,9 @@ from chainrule.runs.problems import Problem, RunFileError, Where
 BYTES_AT_MOST = 256 * 1024
 #: Brackets within brackets, and dots in a key; a person needs five.
 DEEPEST = 40
-_DOTTED = re.compile(rf"(?:[\w\"'-]+[ \t]*\.[ \t]*){{{DEEPEST}}}")
+_DOTTED = re.compile(
+    rf"(?<![\w\"'-])(?:[\w\"'-]++[ \t]*+\.[ \t]*+){{{DEEPEST}}}"  # in linear time
+)
 
 #: Options of the command line, and the keys that they stand for.
 OPTIONS = {
@@ -131,8 +133,8 @@ def parse(
         DataError: no TOML at all.
 
     >>> run = parse('data.source = "moons"\\nmodel.layers = ["Linear"]')
-    >>> run["training"]["epochs"], run["data"]["test"]
-    (10, 0.1)
+    >>> run["training"]["epochs"], run["optimizer"]["class"]
+    (10, 'Adam')
     >>> parse("[optimiser]\\nlr = 0.1\\n[model]")  # doctest: +IGNORE_EXCEPTION_DETAIL
     Traceback (most recent call last):
     chainrule.runs.problems.RunFileError: run.toml has 3 problems.

@@ -32,8 +32,13 @@ def where_it_stands(trainer: Trainer, target: str) -> str:
     if trainer.last_checkpoint is None:
         return f"{where}, nothing saved"
     directory = Path(trainer.last_checkpoint).parent
-    command = f"chainrule train {target} --resume {directory}"
+    command = f"chainrule train {_word(target)} --resume {_word(str(directory))}"
     return f"{where} is saved; go on with: {command}"
+
+
+def _word(text: str) -> str:
+    """One word of a command, in any shell."""
+    return f'"{text}"' if " " in text else text
 
 
 def number(value: float | None) -> float | None:

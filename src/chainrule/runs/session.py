@@ -8,9 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import chainrule as cr
-from chainrule import nn
-from chainrule.errors import ArgumentError, ChainruleError, CheckpointError
+from chainrule import nn, recipes
+from chainrule.errors import (
+    ArgumentError,
+    ChainruleError,
+    CheckpointError,
+    DTypeError,
+    ShapeError,
+    nearest,
+)
 from chainrule.runs import making, network, results, source
 from chainrule.runs.file import OPTIONS, RunFile, load, parse
 from chainrule.runs.making import ProblemError
@@ -29,8 +38,24 @@ COPY = "run.toml"
 
 
 def is_file(target: str) -> bool:
-    """Whether a target of ``chainrule train`` is a file and no recipe."""
-    return target.lower().endswith(".toml") or Path(target).is_file()
+    """Whether a target of ``chainrule train`` is a file and no recipe.
+
+    Raises:
+        ArgumentError: it is neither, and looks like a file.
+    """
+    if target in recipes.RECIPES:
+        return False
+    if target.lower().endswith(".toml") or Path(target).is_file():
+        return True
+    near = nearest(target, [path.name for path in Path().glob("*.toml")])
+    if near is not None or any(mark in target for mark in "./\\"):
+        raise ArgumentError(
+            f"There is no file and no recipe {target!r}.",
+            expected=f"a TOML file, or one of {', '.join(recipes.RECIPES)}",
+            got=target,
+            fix=f"chainrule train {near or 'FILE.toml'}",
+        )
+    return False
 
 
 @dataclass(frozen=True)
@@ -49,12 +74,41 @@ class Session:
     trainer: Trainer
     directory: Path
 
-    def callbacks(self) -> list[Any]:
+    def train(self, checkpoint_every: float = 60.0) -> None:
+        """Train, from the start or from where it stands.
+
+        Args:
+            checkpoint_every: seconds between checkpoints within an epoch.
+
+        Raises:
+            RunFileError: what shows only now, such as a directory with another run.
+            NonFiniteError, SaveError, KeyboardInterrupt: see ``Trainer.fit``.
+        """
+        settings = self.run["training"]
+        common: dict[str, Any] = {
+            "validation": self.parts.validation,
+            "callbacks": self._callbacks(),
+            "checkpoint": self.directory,
+            "checkpoint_every": checkpoint_every,
+        }
+        try:
+            if self.trainer.plan is not None:
+                self.trainer.resume(self.parts.train, **common)
+            else:
+                self.trainer.fit(
+                    self.parts.train,
+                    epochs=settings["epochs"],
+                    batch_size=batch_size(self.run, self.parts.train),
+                    drop_last=settings["drop_last"],
+                    **common,
+                )
+        except (ArgumentError, ShapeError, DTypeError) as error:
+            raise self.run.blame(error) from error
+
+    def _callbacks(self) -> list[Any]:
         """The callbacks of its file."""
-        given = self.run["callbacks"]
-        return [
-            making.callback(i, item, self.directory) for i, item in enumerate(given)
-        ]
+        given = enumerate(self.run["callbacks"])
+        return [making.callback(i, item, self.directory) for i, item in given]
 
 
 def train(
@@ -93,7 +147,10 @@ def train(
         session = restore(resume, target, options)
     trainer, begun = session.trainer, session.trainer.optimizer.steps
     try:
-        _go(session, checkpoint_every, say)
+        if trainer.finished:
+            say("This run was finished already; its results:")
+        else:
+            session.train(checkpoint_every)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(results.where_it_stands(trainer, target)) from None
     summary = _summary(session, target)
@@ -197,30 +254,6 @@ def _loss(run: RunFile, train: cr.data.Dataset) -> Any:
     return loss
 
 
-def _go(session: Session, every: float, say: Callable[[str], None]) -> None:
-    """Train, from the start or from where it stands."""
-    trainer, parts = session.trainer, session.parts
-    settings = session.run["training"]
-    common: dict[str, Any] = {
-        "validation": parts.validation,
-        "callbacks": session.callbacks(),
-        "checkpoint": session.directory,
-        "checkpoint_every": every,
-    }
-    if trainer.finished:
-        say("This run was finished already; its results:")
-    elif trainer.plan is not None:
-        trainer.resume(parts.train, **common)
-    else:
-        trainer.fit(
-            parts.train,
-            epochs=settings["epochs"],
-            batch_size=batch_size(session.run, parts.train),
-            drop_last=settings["drop_last"],
-            **common,
-        )
-
-
 def batch_size(run: RunFile, train: cr.data.Dataset) -> int:
     """Samples a step.
 
@@ -252,18 +285,20 @@ def _note(run: RunFile, engine: str) -> dict[str, Any]:
         "name": run.name,
         "folder": str(run.folder.resolve()),
         "text": run.text,
-        "options": {**run.options, "engine": engine},
+        "options": dict(run.options),
+        "engine": engine,
     }
 
 
-def name_of(directory: Path) -> str:
-    """What a run was begun with: a recipe's name, or that of its file."""
+def begun_with(directory: Path) -> tuple[str, bool]:
+    """What a run was begun with: the name of a file or recipe, and whether a file."""
     document, _ = checkpoint.read(checkpoint.locate(directory))
-    notes = document.get("notes", {})
-    if "run" in notes:
-        return str(notes["run"]["name"])
+    notes = document.get("notes") or {}
+    run = file_of(notes, directory)
+    if run is not None:
+        return run.name, True
     if "recipe" in notes:
-        return str(notes["recipe"])
+        return str(notes["recipe"]), False
     raise CheckpointError(
         f"{directory} does not hold a run that the command line can resume.",
         expected="a directory that 'chainrule train' left",
@@ -272,21 +307,21 @@ def name_of(directory: Path) -> str:
     )
 
 
-def file_of(trainer: Trainer, place: Path) -> RunFile | None:
-    """The file that a run was made from, out of its checkpoint; None without one.
+def file_of(notes: Any, place: Path) -> RunFile | None:
+    """The file that a run was made from, out of its notes; None without one.
 
     Raises:
         CheckpointError: notes that are none of ours.
     """
-    note = trainer.notes.get("run")
-    if note is None:
+    if not isinstance(notes, dict) or "run" not in notes:
         return None
+    note = notes["run"]
     try:
         return parse(
             note["text"],
             name=note["name"],
             folder=Path(note["folder"]),
-            options=note["options"],
+            options={**note["options"], "engine": note["engine"]},
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(
@@ -305,10 +340,11 @@ def restore(directory: Path, target: str, options: Mapping[str, Any]) -> Session
         target: the path of its file as given, which may have moved away.
         options: of the command line; they cannot change the run.
     """
-    trainer = Trainer.load(directory, threads=options.get("threads"))
-    run = file_of(trainer, directory)
+    document, _ = checkpoint.read(checkpoint.locate(directory))
+    notes = document.get("notes")
+    run = file_of(notes, directory)
     if run is None:
-        own = trainer.notes.get("recipe", "a Python program")
+        own = (notes or {}).get("recipe", "a Python program")
         raise CheckpointError(
             f"{directory} does not hold a run of a file.",
             expected=f"a directory that 'chainrule train {target}' left",
@@ -316,6 +352,8 @@ def restore(directory: Path, target: str, options: Mapping[str, Any]) -> Session
             fix="resume it with its own recipe, or in Python: "
             "Trainer.load(path).resume(train)",
         )
+    threads = options.get("threads") or run["training"]["threads"]
+    trainer = Trainer.load(directory, threads=threads)
     _check_options(run, options)
     if Path(target).exists():
         _check_same(run, load(Path(target), run.options))
@@ -368,7 +406,8 @@ def _summary(session: Session, target: str) -> dict[str, Any]:
     }
     tested = {} if parts.test is None else trainer.evaluate(parts.test)
     for key, v in tested.items():
-        measured[f"test_{key}"] = v.tolist() if hasattr(v, "tolist") else v
+        one = isinstance(v, float | int)
+        measured[f"test_{key}"] = results.number(v) if one else np.asarray(v).tolist()
     return {
         "run": Path(target).name,
         "engine": trainer.engine,
@@ -391,9 +430,8 @@ def _summary(session: Session, target: str) -> dict[str, Any]:
 def _leave(session: Session, summary: dict[str, Any]) -> list[str]:
     """Write the files of a run that is over; returns their names."""
     run, directory = session.run, session.directory
-    options = " ".join(
-        f"{flag(k)} {v}" for k, v in run.options.items() if k != "engine" or v != "auto"
-    )
+    given = session.trainer.notes["run"]["options"]
+    options = " ".join(f"{flag(key)} {value}" for key, value in given.items())
     head = f"# chainrule train {run.name} {options}".rstrip()
     text = f"{head}\n{run.text}".encode()
     checkpoint.replace(directory / COPY, text, "copy of the run's file")

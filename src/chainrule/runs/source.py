@@ -14,14 +14,12 @@ from chainrule import data, nn
 from chainrule.data import Dataset
 from chainrule.errors import ChainruleError, nearest
 from chainrule.runs import schema
-from chainrule.runs.consistency import DRAWING, format_of
+from chainrule.runs.consistency import DRAWING, format_of, share_of
 from chainrule.runs.file import RunFile
 from chainrule.runs.making import ProblemError
 from chainrule.runs.problems import Problem
 from chainrule.runs.values import show
 
-#: The share of samples for validation, and for the test, where the file is silent.
-SHARE = 0.1
 #: Data that are named and not read.
 NAMES = (*schema.BUNDLED, *schema.DRAWN)
 #: Losses that take one output for two classes.
@@ -78,7 +76,8 @@ def load(run: RunFile) -> Parts:
                 _check_there(run, given)
                 named[name] = _read_like(run, given, whole)
         elif named[name] is None:
-            counts[name] = _count(settings, given, len(whole))
+            share = share_of(settings, name) or 0.0
+            counts[name] = max(1, round(share * len(whole))) if share > 0 else 0
     with _blamed(run, "data", next(iter(counts), "source")):
         train = _dealt(run, whole, counts, named)
     return Parts(train, named["validation"], named["test"])
@@ -136,6 +135,8 @@ def _read(run: RunFile, source: str | list[str]) -> Dataset:
     if format == "csv":
         if classes is None and task is not None:
             options["classes"] = task == "classification"
+        if str(source).lower().endswith((".tsv", ".tsv.gz")):
+            options.setdefault("delimiter", "\t")
         return data.read_csv(run.path(str(source)), **options)
     if isinstance(classes, list):
         options["class_names"] = options.pop("classes")
@@ -236,14 +237,6 @@ def _read_like(run: RunFile, given: str | list[str], whole: Dataset) -> Dataset:
 # -- parts -------------------------------------------------------------------------
 
 
-def _count(settings: Mapping[str, Any], share: float | None, rows: int) -> int:
-    """How many rows a part gets: at least one where any are asked for."""
-    if share is None:
-        four = settings["source"] == "xor" and settings["copies"] in (None, 1)
-        share = 0.0 if four else SHARE
-    return max(1, round(share * rows)) if share > 0 else 0
-
-
 def _dealt(
     run: RunFile,
     whole: Dataset,
@@ -252,6 +245,16 @@ def _dealt(
 ) -> Dataset:
     """Deal the rows of the source; what no part takes is for training."""
     settings, rest = run["data"], whole
+    if settings["stratify"] and whole.classes is None:
+        raise ProblemError(
+            Problem(
+                ("data", "stratify"),
+                "there are no classes to keep the shares of.",
+                expected="a target that names classes",
+                got="stratify = true with a quantity",
+                fix="leave it away",
+            )
+        )
     if sum(counts.values()) >= len(whole):
         raise ProblemError(
             Problem(
@@ -268,7 +271,7 @@ def _dealt(
             named[name], rest = rest.split(
                 counts[name],
                 settings["seed"],
-                stratify=settings["stratify"] and whole.classes is not None,
+                stratify=settings["stratify"],
             )
     return rest
 
@@ -295,7 +298,9 @@ def for_loss(part: Dataset, loss: nn.Module) -> Dataset:
     if isinstance(loss, nn.HingeLoss):
         targets = 2 * targets - 1
     made = Dataset(part.x, targets, name=part.name, format=part.format)
-    made.class_names, made.feature_names = part.class_names, part.feature_names
+    # Without names a hinge loss would speak of the classes −1 and 1.
+    made.class_names = part.class_names or ("0", "1")
+    made.feature_names = part.feature_names
     return made
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from chainrule.data.cells import MISSING
 from chainrule.errors import ArgumentError, DataError, nearest
 from chainrule.runs import schema, template
 from chainrule.runs.consistency import fitting_keys, format_of
@@ -18,6 +19,8 @@ from chainrule.training import checkpoint
 ROWS, LOOKED_AT = 2000, 16 << 20
 #: Whole numbers of up to so many kinds are taken for codes of classes.
 CODES = 10
+#: More features than this are not listed: all columns but the target are taken.
+LISTED = 30
 #: Larger images are scaled down in the starting file.
 SIDE = 64
 
@@ -173,7 +176,12 @@ def _mnist() -> Start:
         [_linear(128), _RELU, _linear(64), _RELU, _LAST],
         "named",
         training={"epochs": 10, "batch_size": 32},
-        optimizer={"class": "AdamW", "lr": 0.003},
+        optimizer={
+            "class": "AdamW",
+            "lr": 0.003,
+            "betas": [0.9, 0.99],
+            "weight_decay": 0.1,
+        },
         schedule={"class": "OneCycleLR"},
     )
 
@@ -262,16 +270,18 @@ def _csv(path: Path, source: str, target: str | None) -> Start:
         for i, name in enumerate(columns)
     }
     keys: dict[str, Any] = {"source": source, "target": wanted}
-    keys["features"] = [name for name in columns if name != wanted]
-    words = [name for name in keys["features"] if not _numeric(cells[name])]
+    features = [name for name in columns if name != wanted]
+    if len(features) <= LISTED:
+        keys["features"] = features
+    words = [name for name in features if not _numeric(cells[name])]
     if words:
         keys["categorical"] = words
     if _codes(cells[wanted]):
         keys["task"] = "classification"
-    if any("" in cells[name] for name in columns):
-        keys["missing"] = (
-            "drop" if "" in cells[wanted] or _gaps(cells, words) else "mean"
-        )
+    gaps = [name for name in columns if _has_gap(cells[name])]
+    if gaps:  # there is no mean of names, and nothing to learn without a target
+        without_mean = wanted in gaps or any(name in words for name in gaps)
+        keys["missing"] = "drop" if without_mean else "mean"
     if delimiter != ",":
         keys["delimiter"] = delimiter
     if encoding != "utf-8":
@@ -315,17 +325,19 @@ def _delimiter(content: str) -> str:
 def _numeric(cells: Sequence[str]) -> bool:
     """Whether all cells that are not empty are numbers."""
     try:
-        return bool([float(cell) for cell in cells if cell])
+        return bool([float(cell) for cell in cells if cell.lower() not in MISSING])
     except ValueError:
         return False
 
 
 def _codes(cells: Sequence[str]) -> bool:
     """Whether numbers look like codes of classes: few whole ones, often repeated."""
-    kinds = {cell for cell in cells if cell}
+    kinds = {cell for cell in cells if cell.lower() not in MISSING}
     few = 1 < len(kinds) <= CODES and len(cells) >= 5 * len(kinds)
     return few and all(kind.isdigit() for kind in kinds)
 
 
-def _gaps(cells: dict[str, list[str]], words: Sequence[str]) -> bool:
-    return any("" in cells[name] for name in words)
+def _has_gap(cells: Sequence[str]) -> bool:
+    """Whether a cell is empty, or, among numbers, says that there is none."""
+    empty = MISSING if _numeric(cells) else {""}
+    return any(cell.lower() in empty for cell in cells)

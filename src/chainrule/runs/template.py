@@ -9,7 +9,7 @@ from typing import Any
 from chainrule.runs import classes, schema
 from chainrule.runs.classes import Option
 from chainrule.runs.schema import Key, Section
-from chainrule.runs.values import key, show
+from chainrule.runs.values import key, show, width, written
 
 #: Keys of a section, and what the file says for them.
 Chosen = Mapping[str, Mapping[str, Any]]
@@ -73,11 +73,12 @@ def _beside(left: str, comment: str) -> Iterator[str]:
     """A line with its comment behind it, which may need more lines."""
     room = WIDTH - COLUMN - 2
     first, *rest = textwrap.wrap(comment, room) or [""]
-    if len(left) >= COLUMN:
+    space = " " * (COLUMN - width(left))
+    if not space:
         yield from _wrapped(comment)
         yield left
         return
-    yield f"{left:<{COLUMN}}# {first}".rstrip() if first else left
+    yield f"{left}{space}# {first}".rstrip() if first else left
     yield from (f"{'':<{COLUMN}}# {line}" for line in rest)
 
 
@@ -91,9 +92,7 @@ def _layers(layers: list[Layer]) -> Iterator[str]:
 def _key(item: Key, given: Mapping[str, Any]) -> Iterator[str]:
     """A key of the section: given, or as a comment with an example."""
     if item.name in given:
-        yield from _beside(
-            f"{key(item.name)} = {show(given[item.name], 10**6)}", item.doc
-        )
+        yield from _beside(f"{key(item.name)} = {written(given[item.name])}", item.doc)
     else:
         default = f" (default: {item.default})" if item.default else ""
         yield from _beside(
@@ -116,20 +115,21 @@ def _options(section: Section, given: Mapping[str, Any]) -> Iterator[str]:
     """The options of the class; those that are not given with their defaults."""
     assert section.family is not None
     family = section.family()
-    usual = section.otherwise
-    if section.many:  # an example, commented out as a whole
+    example = section.otherwise
+    if section.many:  # commented out as a whole
         item = section.key("class")
-        usual = schema.value(item.example) if item is not None else ""
-    name = given.get("class") or usual
+        example = schema.value(item.example) if item is not None else ""
+    name = given.get("class") or example
     if not name:
         return
     said = classes.documentation(family.classes[name])
     for option in family.options(name).values():
         doc = said.get(option.name, "").rstrip(".")
         if option.name in given:
-            yield from _beside(f"{key(option.name)} = {show(given[option.name])}", doc)
-        elif (written := written_default(option)) is not None:
-            yield from _beside(f"# {key(option.name)} = {written}", doc)
+            left = f"{key(option.name)} = {written(given[option.name])}"
+            yield from _beside(left, doc)
+        elif (usual := written_default(option)) is not None:
+            yield from _beside(f"# {key(option.name)} = {usual}", doc)
         elif option.name in _EXAMPLES:
             left = f"# {option.name} = {_EXAMPLES[option.name]}"
             yield from _beside(left, f"{doc} (default: none)")

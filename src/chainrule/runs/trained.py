@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from chainrule import data, nn
 from chainrule.data import Dataset, Features
-from chainrule.errors import ArgumentError
-from chainrule.runs import source
+from chainrule.errors import ArgumentError, DataError, NonFiniteError
+from chainrule.runs import schema, source
 from chainrule.runs.consistency import format_of
 from chainrule.runs.file import RunFile
 from chainrule.runs.session import file_of
@@ -48,7 +50,7 @@ class Trained:
             CheckpointError: nothing there that can be read.
         """
         trainer = Trainer.load(place, threads=threads)
-        return cls(checkpoint.locate(place), trainer, file_of(trainer, place))
+        return cls(checkpoint.locate(place), trainer, file_of(trainer.notes, place))
 
     @property
     def recipe(self) -> str | None:
@@ -90,20 +92,32 @@ class Trained:
 
     def measurable(self, path: Path) -> Dataset:
         """The samples of a file or folder with their targets, as it takes them."""
-        read = data.read(path, format=self.format_for(path))
+        with _input(path):
+            read = data.read(path, format=self.format_for(path))
         loss = self.trainer.loss
         return source.for_loss(read, loss) if isinstance(loss, nn.Module) else read
 
     def features(self, path: Path) -> Features:
         """The samples of a file or folder, whose targets need not be there."""
-        return data.read(path, format=self.format_for(path), target=False)
+        with _input(path):
+            return data.read(path, format=self.format_for(path), target=False)
 
     def format_for(self, path: Path) -> dict[str, Any]:
-        """How to read a file or folder: as the training data, where they are alike."""
-        kind = kind_of(path)
-        own = self.trainer.format
-        if own is not None and own.get("kind") in (kind, None if kind else own["kind"]):
+        """How to read a file or folder: as the training data.
+
+        Arrays of an NPZ file may stand for any data.
+        """
+        kind, own = kind_of(path), self.trainer.format
+        if own is not None and kind in (own["kind"], None):
             return own
+        if own is not None and kind != "npz":
+            raise ArgumentError(
+                f"'{path}' is of another kind than the data of the run.",
+                expected=schema.FORMATS[own["kind"]],
+                got=schema.FORMATS[kind or "named"],
+                fix="give data like those that it was trained on, or an NPZ file with "
+                "the array x",
+            )
         digits = self.recipe == "mnist" or (
             self.run is not None and self.run["data"]["source"] == "mnist"
         )
@@ -121,6 +135,20 @@ class Trained:
     def reading(self, path: Path) -> str:
         """The kind of a file or folder, such as ``csv``."""
         return str(self.format_for(path)["kind"])
+
+
+@contextmanager
+def _input(path: Path) -> Iterator[None]:
+    """NaN and infinity in a file are bad input, and no failure of the run."""
+    try:
+        yield
+    except NonFiniteError as error:
+        raise DataError(
+            f"'{path}': {error.what}",
+            expected=error.expected,
+            got=error.got,
+            fix=error.fix,
+        ) from error
 
 
 def kind_of(path: Path) -> str | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterable
+import unicodedata
 from dataclasses import dataclass
 from typing import Any
 
@@ -294,30 +295,32 @@ def show(value: Any, room: int = 60) -> str:
     >>> show(True), show("a"), show([1, "b"]), show({"p": 0.5})
     ('true', '"a"', '[1, "b"]', '{p = 0.5}')
     """
-    text = _write(value, 4)
+    text = written(value, depth=4, items=50)
     return text if len(text) <= room else text[: room - 1] + "…"
 
 
-def _write(value: Any, depth: int) -> str:
+def written(value: Any, *, depth: int = 100, items: int = 10**9) -> str:
+    """``value`` as TOML, down to ``depth`` brackets and up to ``items`` in each.
+
+    >>> written({"size": [28, 28], "mode": "L"})
+    '{size = [28, 28], mode = "L"}'
+    """
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        return quote(value[:1000])
+        return quote(value)
     if isinstance(value, list | dict) and not depth:
         return "…"
+    few = {"depth": depth - 1, "items": items}
     if isinstance(value, list):
-        return "[" + _join(_write(v, depth - 1) for v in value[:50]) + "]"
+        return f"[{', '.join(written(v, **few) for v in value[:items])}]"
     if isinstance(value, dict):
-        items = list(value.items())[:50]
-        inner = (f"{key(k)} = {_write(v, depth - 1)}" for k, v in items)
-        return "{" + _join(inner) + "}"
+        pairs = itertools.islice(value.items(), items)
+        inner = (f"{key(k)} = {written(v, **few)}" for k, v in pairs)
+        return "{" + ", ".join(inner) + "}"
     if isinstance(value, int) and abs(value) > 10**30:
         return "a number of very many digits"
     return str(value)
-
-
-def _join(parts: Iterable[str]) -> str:
-    return ", ".join(parts)
 
 
 def quote(text: str) -> str:
@@ -342,3 +345,15 @@ def key(name: str) -> str:
     """
     bare = name and all(c.isascii() and (c.isalnum() or c in "_-") for c in name)
     return name if bare else quote(name)
+
+
+def width(text: str) -> int:
+    """Columns that a terminal gives a text: two for a Chinese character.
+
+    >>> width("iris"), width("玫瑰")
+    (4, 4)
+    """
+    return sum(
+        0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF")
+        for c in text
+    )

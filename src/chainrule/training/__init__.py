@@ -1,4 +1,28 @@
-"""Training: the Trainer, its metrics, history, callbacks, checkpoints and progress."""
+"""Training: the Trainer, its metrics, history, callbacks, checkpoints and progress.
+
+Where to look, from the outside to the inside:
+
+    trainer       fit, resume, evaluate, predict, save, load: what users call
+    checks        what is refused, or warned of, before anything begins
+    run           one call of fit: epochs, validation, callbacks, checkpoints
+    loop          the steps of an epoch, in chunks that the engine runs by itself
+    feed, given   rows for training, shuffled in blocks; rows in order for the rest
+    plan          what a run depends on, kept for resuming
+    programs      the compiled programs, made when data first ask for them
+    entries       what they are traced from: a training step, evaluation, prediction
+
+    metrics, meaning          how well it does; what an output says under its loss
+    probes, listening         numbers from within a step; what the modules give
+    callbacks, stopping,      what runs between the chunks: your own, early stopping
+    logs, progress            and the best checkpoint, logs on the disk, the display
+    interrupt, nonfinite      Ctrl-C; a loss that is no longer a number
+    history                   what happened, as a table
+    summary                   the layers of a network
+    saving, checkpoint,       what a checkpoint holds; the file; networks and
+    architecture              optimisers as JSON
+    report/, curve, regions,  the report of a run, its pictures and their fonts
+    drawing, fonts
+"""
 
 from chainrule.training import metrics
 from chainrule.training.callbacks import Callback, LambdaCallback

@@ -1,4 +1,8 @@
-"""Callbacks: what runs between the chunks of a training run."""
+"""Callbacks: what runs between the chunks of a training run.
+
+:mod:`.run` calls them; those that come with the library are in :mod:`.stopping`,
+:mod:`.logs` and :mod:`.progress`.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainrule.errors import ArgumentError
+from chainrule.errors import ArgumentError, nearest, warn
+from chainrule.training import checks
 
 if TYPE_CHECKING:
     from chainrule.training.trainer import Trainer
@@ -116,17 +121,29 @@ def as_callbacks(given: Any) -> list[Callback]:
     found: list[Any] = [*given] if several else [given]
     for item in found:
         if not isinstance(item, Callback):
-            a_class = isinstance(item, type)
-            raise ArgumentError(
+            raise checks.no_instance(
                 "callbacks holds something that is no callback.",
+                item,
                 expected="instances of training.Callback",
-                got=f"the class {item.__name__}" if a_class else repr(item)[:80],
-                fix=f"write {item.__name__}(…) with parentheses"
-                if a_class
-                else "callbacks=[EarlyStopping()]; a function of the Trainer goes into "
+                fix="callbacks=[EarlyStopping()]; a function of the Trainer goes into "
                 "LambdaCallback(on_epoch=…)",
             )
+        _warn_of_strange_methods(item)
     return found
+
+
+def _warn_of_strange_methods(callback: Callback) -> None:
+    """Warn of methods such as ``on_epoch_end``, which nothing calls."""
+    hooks = [name for name in dir(Callback) if name.startswith("on_")]
+    for name in dir(type(callback)):
+        if name.startswith("on_") and name not in hooks:
+            near = nearest(name, hooks)
+            warn(
+                f"{type(callback).__name__} has a method {name}, and nothing calls it.",
+                expected=", ".join(hooks),
+                got=name,
+                fix=f"did you mean {near}?" if near else "give it another name",
+            )
 
 
 # -- their state in checkpoints ----------------------------------------------------

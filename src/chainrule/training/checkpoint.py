@@ -9,9 +9,12 @@ Nothing is executed on reading, and everything is verified before anything is us
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
+import re
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,6 +28,8 @@ from chainrule.graph.node import Array
 VERSION = 1
 #: The file that a training run keeps up to date in its directory.
 FILE = "last.ckpt"
+#: The longest header in bytes, the limit of safetensors; how deep a document may be.
+HEADER, DEPTH = 100_000_000, 100
 
 
 def write(
@@ -33,19 +38,55 @@ def write(
     """Write a checkpoint, atomically.
 
     Raises:
-        SaveError: no space, no permission, no such directory; an older checkpoint at
-            ``path`` stays as it was.
+        SaveError: no space, no permission, no such directory, or something in the
+            document that JSON does not have; an older checkpoint at ``path`` stays as
+            it was.
     """
     from safetensors.numpy import save
 
+    text = _text(document)
     whole = {name: np.array(array, order="C") for name, array in tensors.items()}
-    text = json.dumps(document, ensure_ascii=False, sort_keys=True)
     header = {
         "chainrule": text,
         "version": str(VERSION),
         "sha256": _digest(text, whole),
     }
     replace(path, save(whole, metadata=header), "checkpoint")
+
+
+def _text(document: Mapping[str, Any]) -> str:
+    """The document as JSON."""
+    try:
+        text = json.dumps(document, ensure_ascii=False, sort_keys=True)
+        text.encode()
+        if depth(document) > DEPTH:
+            raise ValueError(f"more than {DEPTH} values in each other")
+    except (TypeError, ValueError, RecursionError) as error:
+        raise SaveError(
+            "A checkpoint cannot hold what it shall remember.",
+            expected="notes and states of callbacks that JSON has: dictionaries with "
+            f"texts as keys, lists, texts, numbers, at most {DEPTH} in each other",
+            got=str(error)[:200],
+            fix="keep numbers instead of objects: float(x), x.tolist(), str(path)",
+        ) from error
+    return text
+
+
+def depth(document: Any) -> int:
+    """How many dictionaries and lists lie in each other, without recursion.
+
+    >>> depth(1), depth([]), depth({"a": [{}, 2]})
+    (0, 1, 3)
+    """
+    level, found = [document], 0
+    while level := [item for item in level if isinstance(item, dict | list)]:
+        found += 1
+        level = [
+            inner
+            for item in level
+            for inner in (item.values() if isinstance(item, dict) else item)
+        ]
+    return found
 
 
 def replace(path: Path, content: bytes, what: str) -> None:
@@ -117,55 +158,90 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
         CheckpointError: no such file, no checkpoint, truncated, altered, or of another
             version of the format.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise CheckpointError(
-            "The checkpoint cannot be read.",
-            expected=f"a checkpoint at {path}",
-            got=error.strerror or str(error),
-            fix="give the path that trainer.save wrote to, or the directory of a run "
-            f"with a {FILE} in it",
-        ) from error
-    header, tensors = _parse(path, content)
-    text = header.get("chainrule", "")
-    if header.get("version") != str(VERSION):
+    metadata, content = _content(path)
+    text = metadata["chainrule"]
+    if metadata.get("version") != str(VERSION):
         raise CheckpointError(
             "The checkpoint has another version of the format.",
             expected=f"version {VERSION}",
-            got=f"version {header.get('version')!r:.20} in {path}",
+            got=f"version {metadata.get('version')!r:.20} in {path}",
             fix="read it with the version of Chainrule that wrote it, or update",
         )
-    if header.get("sha256") != (found := _digest(text, tensors)):
+    tensors = _tensors(path, content)
+    if metadata.get("sha256") != (found := _digest(text, tensors)):
         raise _damaged(
             path,
-            f"content with the SHA-256 {header.get('sha256')!r:.70}",
+            f"content with the SHA-256 {metadata.get('sha256')!r:.70}",
             f"{found}: the file was altered",
         )
-    return json.loads(text), tensors
+    return _document(path, text), tensors
 
 
-def _parse(path: Path, content: bytes) -> tuple[dict[str, str], dict[str, Array]]:
-    """The safetensors header's metadata, and the tensors."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
-
-    size = int.from_bytes(content[:8], "little")
+def _content(path: Path) -> tuple[dict[str, str], bytes]:
+    """The metadata and all bytes; what does not begin right is not read to its end."""
     try:
-        header = json.loads(content[8 : 8 + size])
-        metadata = header["__metadata__"]
-        if not isinstance(metadata, dict) or "chainrule" not in metadata:
-            raise KeyError("chainrule")
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        # Opening a pipe waits, and a device has no end.
+        found = os.stat(path)
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EINVAL, "no regular file")
+        with open(path, "rb") as file:
+            start = file.read(8)
+            size = int.from_bytes(start, "little")
+            start += file.read(min(size, HEADER, found.st_size))
+            metadata = _metadata(path, start, size)
+            file.seek(0)
+            return metadata, file.read()
+    except (OSError, ValueError) as error:
+        if isinstance(error, CheckpointError):
+            raise
+        raise CheckpointError(
+            "The checkpoint cannot be read.",
+            expected=f"a checkpoint at {path}",
+            got=getattr(error, "strerror", None) or str(error),
+            fix="give the path that trainer.save wrote to, or the directory of a run "
+            f"with a {FILE} in it",
+        ) from error
+
+
+def _metadata(path: Path, start: bytes, size: int) -> dict[str, str]:
+    """The texts in a safetensors header that is of a checkpoint."""
+    try:
+        if len(start) != 8 + size:
+            raise ValueError("truncated")
+        metadata = json.loads(start[8:].decode())["__metadata__"]
+        if not all(isinstance(item, str) for item in metadata.values()):
+            raise TypeError("metadata are texts")
+        metadata["chainrule"].encode()
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _damaged(
             path,
             "a safetensors file written by trainer.save",
-            f"{len(content):,} bytes that begin with {content[:12]!r}",
+            f"a file that begins with {start[:12]!r}",
         ) from error
+    return metadata
+
+
+def _tensors(path: Path, content: bytes) -> dict[str, Array]:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
     try:
-        return metadata, load(content)
-    except (SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise _damaged(path, "whole tensors", f"{error}: truncated?") from error
+        return load(content)
+    except (SafetensorError, ValueError, KeyError, TypeError, OverflowError) as error:
+        got = f"{str(error)[:200]}: truncated?"
+        raise _damaged(path, "whole tensors", got) from error
+
+
+def _document(path: Path, text: str) -> dict[str, Any]:
+    try:
+        document = json.loads(text)
+        if not isinstance(document, dict) or depth(document) > DEPTH:
+            raise ValueError(f"no object of at most {DEPTH} values in each other")
+        if re.search(r"\\u[dD][89a-fA-F]", text):  # half a character, maybe
+            json.dumps(document, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise _damaged(path, "a JSON document", str(error)[:200]) from error
+    return document
 
 
 def _damaged(path: Path, expected: str, got: str) -> CheckpointError:
@@ -181,7 +257,7 @@ def _digest(text: str, tensors: Mapping[str, Array]) -> str:
     """SHA-256 of the document, and of each tensor's name, type and bytes."""
     sha = hashlib.sha256(text.encode())
     for name in sorted(tensors):
-        array = np.array(tensors[name], order="C")
+        array = tensors[name]
         sha.update(f"\n{name} {array.dtype.str} {array.shape}\n".encode())
-        sha.update(array.tobytes())
+        sha.update(np.ascontiguousarray(array).data)
     return sha.hexdigest()

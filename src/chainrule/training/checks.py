@@ -1,19 +1,26 @@
-"""What a Trainer refuses or warns of before a run begins."""
+"""What a Trainer refuses, or warns of, before it begins: arguments, data, a whole run.
+
+Data sets look at their numbers themselves (:mod:`chainrule.data`), and losses at their
+targets; here is what only shows where these, the model and the optimiser meet.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from chainrule import nn
-from chainrule.data import Dataset, Stream
-from chainrule.errors import ArgumentError, warn
+from chainrule.data import Column, Dataset, Stream
+from chainrule.errors import ArgumentError, nearest, warn
+from chainrule.graph.node import Array
 from chainrule.nn import Module
 from chainrule.optim import Optimizer, Schedule
-from chainrule.training.plan import Plan, positive
-from chainrule.training.stopping import check_monitor
+from chainrule.training.given import check_indices, stored_as
+from chainrule.training.plan import Plan
 
 #: Layers that take away the scale of what they are given.
 _SCALING = (nn.Standardize, nn.BatchNorm1d, nn.LayerNorm)
@@ -23,18 +30,64 @@ _PASSING = (nn.Flatten, nn.Dropout, nn.Sequential)
 _PIXELS = 64
 
 
+# -- arguments -------------------------------------------------------------------
+
+
+def no_instance(what: str, given: Any, *, expected: str, fix: str) -> ArgumentError:
+    """The error for something that is none of what is needed, maybe only its class."""
+    got = repr(given)[:80]
+    if isinstance(given, type):
+        got = f"the class {given.__name__}"
+        fix = f"write {given.__name__}(…) with parentheses"
+    return ArgumentError(what, expected=expected, got=got, fix=fix)
+
+
 def kind(name: str, given: Any, wanted: Any, example: str) -> None:
     """Refuse an argument that is not of the kind that a Trainer is made of."""
     if isinstance(given, type) or not isinstance(given, wanted):
-        shown = given.__name__ if isinstance(given, type) else repr(given)[:80]
-        raise ArgumentError(
+        raise no_instance(
             f"{name} is not what a Trainer needs.",
+            given,
             expected=f"for example {name}={example}",
-            got=f"the class {shown}" if isinstance(given, type) else shown,
-            fix=f"write {shown}() with parentheses"
-            if isinstance(given, type)
-            else f"pass {name}={example}",
+            fix=f"pass {name}={example}",
         )
+
+
+def positive(name: str, value: Any, example: str) -> int:
+    """``value`` as an integer of at least 1."""
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not whole or value < 1:
+        raise ArgumentError(
+            f"{name} must be a positive whole number.",
+            expected="an integer ≥ 1",
+            got=repr(value)[:80],
+            fix=example,
+        )
+    return int(value)
+
+
+def at_least_zero(name: str, value: Any, example: str) -> float:
+    """``value`` as a number that is neither negative nor NaN."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+        raise ArgumentError(
+            f"{name} must be a number that is not negative.",
+            expected="a number ≥ 0",
+            got=repr(value)[:80],
+            fix=example,
+        )
+    return float(value)
+
+
+def place(name: str, value: Any, example: str) -> Path:
+    """``value`` as a path."""
+    if not isinstance(value, str | os.PathLike):
+        raise ArgumentError(
+            f"{name} must say where.",
+            expected="a path: text, or a pathlib.Path",
+            got=repr(value)[:80],
+            fix=example,
+        )
+    return Path(value)
 
 
 def batch_size(given: Any, rows: int | None) -> int:
@@ -53,15 +106,18 @@ def batch_size(given: Any, rows: int | None) -> int:
                 fix="give a number, or make a Dataset of what fits into memory",
             )
         return rows
-    size = positive("batch_size", given, "32")
+    size = positive("batch_size", given, "batch_size=32")
     if rows is not None and size > rows:
         raise ArgumentError(
             "A batch cannot be larger than the data.",
             expected=f"batch_size from 1 to {rows}",
             got=f"batch_size={size}",
-            fix="batch_size=None makes every step see all samples",
+            fix="batch_size=None makes every step see all samples (the default is 32)",
         )
     return size
+
+
+# -- a run -----------------------------------------------------------------------
 
 
 def schedule(optimizer: Optimizer, plan: Plan) -> None:
@@ -95,12 +151,42 @@ def _knows_its_length(given: Schedule, step: int) -> None:
         ) from error
 
 
+def monitored(who: str, monitor: str, columns: Mapping[str, str]) -> None:
+    """Refuse to watch a number that a run will not have.
+
+    Raises:
+        ArgumentError: with the nearest known name.
+    """
+    if monitor in columns:
+        return
+    near = nearest(monitor, columns)
+    missing = monitor.startswith("validation_") and "validation_loss" not in columns
+    if missing:
+        fix = "pass validation=… to fit, or monitor='train_loss'"
+    else:
+        fix = f"did you mean {near!r}?" if near else "monitor='train_loss'"
+    raise ArgumentError(
+        f"{who} cannot watch {monitor!r}: the run does not measure it.",
+        expected=f"one of {', '.join(columns)}",
+        got=repr(monitor),
+        fix=fix,
+    )
+
+
 def monitors(optimizer: Optimizer, columns: Mapping[str, str]) -> None:
     """Refuse a schedule that watches a number which the run does not measure."""
     for given in optimizer.schedules():
         monitor = getattr(given, "monitor", None)
         if isinstance(monitor, str):
-            check_monitor(type(given).__name__, monitor, columns)
+            monitored(type(given).__name__, monitor, columns)
+            if columns[monitor] == "max" and given.mode == "min":
+                warn(
+                    f"{type(given).__name__} would reduce the rate while {monitor} "
+                    "improves: more of it is better.",
+                    expected='mode="max"',
+                    got='mode="min"',
+                    fix=f'monitor="{monitor}", mode="max"',
+                )
 
 
 def same_data(plan: Plan, data: Dataset | Stream, checksum: int) -> None:
@@ -123,17 +209,31 @@ def same_data(plan: Plan, data: Dataset | Stream, checksum: int) -> None:
     )
 
 
-def scaling(data: Dataset | Stream, model: Module) -> None:
+def features(data: Dataset | Stream, model: Module, batch_size: int) -> None:
+    """Refuse features that are none of this model, or warn of them, before a run.
+
+    Args:
+        data: the training data; of a stream only the types are looked at.
+        model: the network.
+        batch_size: rows a step.
+    """
+    if isinstance(data, Dataset):
+        if model.takes_indices():
+            check_indices(data.x.stored)
+        elif data.x.scale is None:
+            _grey_values(data.x.stored, model)
+    row = data.x.shape[1:] if isinstance(data, Dataset) else data.row.shape
+    if batch_size == 1 and len(row) == 1:
+        _alone(model)
+
+
+def _grey_values(stored: Array, model: Module) -> None:
     """Warn of images from 0 to 255 that neither the data nor the model scale."""
-    if isinstance(data, Stream) or data.x.scale is not None:
+    pixels = int(np.prod(stored.shape[1:]))
+    image = stored.ndim > 2 or pixels >= _PIXELS
+    if not image or isinstance(_first(model), (*_SCALING, nn.Embedding)):
         return
-    stored = data.x.stored
-    features = int(np.prod(stored.shape[1:]))
-    if (stored.ndim < 3 and features < _PIXELS) or isinstance(
-        _first(model), (*_SCALING, nn.Embedding)
-    ):
-        return
-    some = stored[: max(1, 100_000 // max(1, features))]
+    some = stored[: max(1, 100_000 // max(1, pixels))]
     low, high = some.min(), some.max()
     if low < 0 or not 64 < high <= 255 or (some % 1 != 0).any():
         return
@@ -145,6 +245,38 @@ def scaling(data: Dataset | Stream, model: Module) -> None:
         f"{type(_first(model)).__name__}",
         fix="cr.data.Dataset(x, y, scale=1/255) for training and test data, or begin "
         "the network with nn.Standardize.of(x)",
+    )
+
+
+def _alone(model: Module) -> None:
+    """Warn of a normalisation over batches of one sample."""
+    for path, module in model.named_modules():
+        if isinstance(module, nn.BatchNorm1d):
+            warn(
+                f"BatchNorm1d '{path}' normalises over the batch, and batches of one "
+                "sample have no variance: its output is β whatever the input.",
+                expected="batch_size of 2 or more",
+                got="batch_size=1",
+                fix="a larger batch_size, or nn.LayerNorm",
+            )
+
+
+def same_scale(trained: float | None, data: Column | Dataset | Stream) -> None:
+    """Warn of whole numbers that nothing scales where the training data had a scale.
+
+    Args:
+        trained: the scale of the training data.
+        data: what the network is to be used on.
+    """
+    stored, scale = stored_as(data)
+    if trained is None or scale is not None or stored.kind not in "ui":
+        return
+    warn(
+        "The training data were scaled, and these are not.",
+        expected=f"scale={trained}, or features that are scaled already",
+        got=f"{stored} and no scale",
+        fix=f"cr.data.Dataset(x, y, scale={trained}), or for predict "
+        f"cr.data.Column(x, scale={trained})",
     )
 
 

@@ -15,7 +15,7 @@ from chainrule.graph.node import Array
 from chainrule.training import drawing, fonts
 from chainrule.training.checkpoint import replace
 from chainrule.training.drawing import Palette, can_plot
-from chainrule.training.history import History
+from chainrule.training.history import History, is_share
 
 __all__ = ["Line", "Panel", "can_plot", "curve_svg", "panels", "save_curve"]
 
@@ -214,11 +214,6 @@ def split(key: str) -> tuple[str, str]:
     """A column's kind and name: ``validation_top5`` → (``validation``, ``top5``)."""
     kind, _, name = key.partition("_")
     return (kind, name) if name and kind in ("train", "validation") else ("", key)
-
-
-def is_share(name: str) -> bool:
-    """Whether a metric is a share, shown in per cent."""
-    return name == "accuracy" or (name.startswith("top") and name[3:].isdigit())
 
 
 # -- internals ---------------------------------------------------------------------

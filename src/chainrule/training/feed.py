@@ -5,28 +5,34 @@ are cut. Data in memory are one block. A stream comes in blocks of a fixed numbe
 rows, a multiple of the batch size, each shuffled in itself while a thread of the
 stream's prepares the next one: so a stream may be longer than memory, and its epochs
 are the function of (seed, epoch, block) that resuming needs.
+
+The loop takes its steps from here; evaluation reads rows in their order, by
+:mod:`.given`.
 """
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Generator
-from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import numpy as np
 
-from chainrule.data import Column, Dataset, Stream
+from chainrule.data import Dataset, Stream
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
-from chainrule.graph.types import ArrayType, DType, as_dtype, resolve, size_of, type_of
+from chainrule.graph.types import ArrayType, DType, resolve, size_of, type_of
 from chainrule.primitives.random import random_bits, seed_key
 from chainrule.random import permutation
+from chainrule.training.given import one_pass
 from chainrule.training.plan import Plan
 
 #: Bytes of a stream's block, about: two of them are in memory at a time.
 BLOCK_BYTES = 32 << 20
+#: Its rows, about: a source that takes a millisecond for each makes training wait 16
+#: seconds before the first step.
+BLOCK_ROWS = 1 << 14
 
 
 @dataclass(frozen=True)
@@ -164,7 +170,7 @@ class Blocks:
         assert plan.block is not None
         each = plan.block // plan.batch_size  # steps on a whole block
         self.epoch_rows = 0
-        with _one_pass(self.stream, plan.block) as source:
+        with one_pass(self.stream, plan.block) as source:
             for number, (x, y) in enumerate(source):
                 self.epoch_rows += len(y)
                 if number < step // each:
@@ -201,18 +207,14 @@ def feed_of(data: Dataset | Stream, batch_size: int, block: int | None = None) -
     return Blocks(data, block or _block_rows(data, batch_size))
 
 
-def _one_pass(stream: Stream, rows: int) -> closing[Generator[tuple[Array, Array]]]:
-    """The blocks of a stream; its thread ends with the block of code around them."""
-    return closing(cast(Generator[tuple[Array, Array]], stream.blocks(rows)))
-
-
 def _block_rows(stream: Stream, batch_size: int) -> int:
-    """Rows of a block: a multiple of the batch size, of about ``BLOCK_BYTES``."""
+    """Rows of a block: whole batches, as many as both limits allow, at least one."""
     each = sum(
         resolve(size_of(kind.shape), None) * kind.dtype.itemsize
         for kind in (stream.row, stream.target)
     )
-    return batch_size * max(1, BLOCK_BYTES // max(1, each * batch_size))
+    rows = min(BLOCK_ROWS, BLOCK_BYTES // max(1, each))
+    return batch_size * max(1, rows // batch_size)
 
 
 def _order(n: int, seed: int, epoch: int, block: int) -> Array:
@@ -233,31 +235,3 @@ def _too_short(rows: int, batch_size: int) -> ArgumentError:
         fix="look at what its function yields (it is called anew for each epoch), or "
         "take a smaller batch_size",
     )
-
-
-# -- in order, for evaluation and prediction ------------------------------------------
-
-
-def kinds(data: Column | Dataset | Stream) -> tuple[tuple[int, ...], ArrayType | None]:
-    """The shape of one row of features, and the type of one row of targets."""
-    if isinstance(data, Column):
-        return data.shape[1:], None
-    if isinstance(data, Dataset):
-        return data.x.shape[1:], ArrayType(data.y.shape[1:], as_dtype(data.y.dtype))
-    return resolve(data.row.shape, None), data.target
-
-
-def batches(
-    data: Column | Dataset | Stream, size: int, dtype: DType
-) -> Generator[tuple[Array, Array]]:
-    """Features (in ``dtype``) and targets, ``size`` rows at a time, in their order."""
-    if isinstance(data, Stream):
-        with _one_pass(data, size) as source:
-            for x, y in source:
-                features = Column(x, data.scale)[...]
-                yield np.ascontiguousarray(features, dtype.numpy), y
-        return
-    x, y = (data, data.stored) if isinstance(data, Column) else (data.x, data.y)
-    for start in range(0, len(x), size):
-        part = slice(start, start + size)
-        yield np.ascontiguousarray(x[part].astype(dtype.numpy, copy=False)), y[part]

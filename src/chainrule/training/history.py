@@ -1,4 +1,8 @@
-"""The record of a training run: one row an epoch, one number a step and probe."""
+"""The record of a training run: one row an epoch, one number a step and probe.
+
+:mod:`.loop` adds the steps, :mod:`.run` the epochs. It prints as a table here; pictures
+of it are in :mod:`.curve`.
+"""
 
 from __future__ import annotations
 
@@ -42,10 +46,11 @@ class History:
         self.epochs: list[dict[str, Any]] = []
         self.validation_name = "validation"
         self._chunks: list[dict[str, Array]] = []
+        self._recorded = 0
 
     def __len__(self) -> int:
         """The number of steps recorded."""
-        return sum(len(chunk["loss"]) for chunk in self._chunks)
+        return self._recorded
 
     @property
     def steps(self) -> dict[str, Array]:
@@ -76,11 +81,12 @@ class History:
         """Append the steps of a chunk: arrays of equal length, ``loss`` among them."""
         if len(chunk["loss"]):
             self._chunks.append(dict(chunk))
+            self._recorded += len(chunk["loss"])
 
     def truncate(self, steps: int) -> None:
         """Forget all but the first ``steps`` steps."""
         kept = {name: array[:steps] for name, array in self.steps.items()}
-        self._chunks = []
+        self._chunks, self._recorded = [], 0
         self.extend(kept)
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Ctrl-C during training: noted at once, obeyed between two chunks."""
+"""Ctrl-C during training: noted at once, obeyed between two chunks by :mod:`.run`."""
 
 from __future__ import annotations
 

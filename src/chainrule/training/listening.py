@@ -1,4 +1,4 @@
-"""What the modules of a model give while it is traced."""
+"""What the modules of a model give while it is traced: for probes and summaries."""
 
 from __future__ import annotations
 

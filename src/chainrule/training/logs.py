@@ -1,4 +1,4 @@
-"""Callbacks that write the history to a file while it grows."""
+"""Callbacks that write the rows of the history to a file while it grows."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ import io
 import json
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chainrule.errors import SaveError
-from chainrule.training import checkpoint
+from chainrule.training import checkpoint, checks
 from chainrule.training.callbacks import Callback
 from chainrule.training.history import plain
 
@@ -34,7 +33,8 @@ class _Logger(Callback):
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
+        example = f"{type(self).__name__}('log')"
+        self.path = checks.place("path", path, example)
         self._columns: Sequence[str] = ()
 
     def check(self, columns: Mapping[str, str]) -> None:

@@ -1,5 +1,8 @@
 """The training loop: chunks of steps in the engine, checks between them.
 
+It takes blocks of rows from :mod:`.feed` and pauses after each chunk; what happens in
+the pauses and between epochs is up to :mod:`.run`.
+
 Everything is a function of the seed, the epoch and the step, so a run that is cut
 anywhere goes on bit for bit: how long the chunks are changes nothing.
 """

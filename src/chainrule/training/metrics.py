@@ -22,7 +22,7 @@ from chainrule.primitives.matmul import dot
 from chainrule.primitives.movement import iota
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor, count_of, where, wrap
-from chainrule.training import meaning
+from chainrule.training import checks, meaning
 
 Batches = Sequence[Mapping[str, Array]]
 
@@ -89,6 +89,25 @@ class Metric:
     def __repr__(self) -> str:
         arguments = ", ".join(f"{k}={v!r}" for k, v in self.settings().items())
         return f"{type(self).__name__}({arguments})"
+
+
+def number(metric: Metric, value: Any) -> int | float:
+    """What ``value`` gave, as a number of Python's.
+
+    Raises:
+        ArgumentError: no single number.
+    """
+    single = np.ndim(value) == 0 and not np.iscomplexobj(value)
+    if single and hasattr(value, "__float__"):
+        plain = value.item() if hasattr(value, "item") else value
+        return plain if isinstance(plain, int | float) else float(plain)
+    raise ArgumentError(
+        f"{type(metric).__name__}.value must give one number.",
+        expected="a number, or scalar = False in the class",
+        got=repr(value)[:80],
+        fix="return float(…); with scalar = False evaluate gives it as it is, and "
+        "History leaves it out",
+    )
 
 
 def total(batches: Batches, key: str) -> Array:
@@ -372,14 +391,11 @@ def metric(given: Any) -> Metric:
             got=repr(given),
             fix=f"did you mean {near!r}?" if near else "metrics=['accuracy']",
         )
-    shown = f"the class {given.__name__}" if isinstance(given, type) else repr(given)
-    raise ArgumentError(
+    raise checks.no_instance(
         "metrics holds something that is no metric.",
+        given,
         expected="names such as 'accuracy', or instances of training.Metric",
-        got=shown[:80],
-        fix=f"write {given.__name__}() with parentheses"
-        if isinstance(given, type)
-        else "metrics=['accuracy']",
+        fix="metrics=['accuracy']",
     )
 
 
@@ -395,6 +411,14 @@ def as_metrics(given: Any) -> tuple[Metric, ...] | None:
     items: list[Any] = [*given] if several else [given]
     made = tuple(map(metric, items))
     names = ["loss", *(m.name for m in made)]
+    for m in made:
+        if m.mode not in ("min", "max"):
+            raise ArgumentError(
+                f"The mode of {type(m).__name__} says which values are better.",
+                expected="'max' where more is better, else 'min'",
+                got=repr(m.mode),
+                fix="mode = 'max' in the class",
+            )
     for name in names:
         if not name or names.count(name) > 1:
             raise ArgumentError(

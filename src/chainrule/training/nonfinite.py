@@ -1,4 +1,8 @@
-"""A loss that is no longer a number: where it began."""
+"""A loss that is no longer a number: the node where it began.
+
+The loop finds the step by a replay; here that step is walked through once more, node by
+node, by the NumPy references.
+"""
 
 from __future__ import annotations
 

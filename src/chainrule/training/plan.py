@@ -1,17 +1,15 @@
-"""What a call of ``fit`` is to do, and the kinds of data that a Trainer takes."""
+"""The plan of a run: what a call of ``fit`` is to do, as far as its steps depend on it.
+
+It is part of every checkpoint, so that ``resume`` does what is left.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from chainrule.data import Column, Dataset, Features, Stream
-from chainrule.data.checks import check_finite
-from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
-from chainrule.tensor import as_tensor
 
 
 @dataclass(frozen=True)
@@ -64,53 +62,3 @@ class Plan:
         if not self.drop_last and rows % self.batch_size:
             sizes[-1] = rows % self.batch_size
         return sizes
-
-
-def as_data(data: Any) -> Dataset | Stream:
-    """A data set or a stream: ``data`` itself, or a data set of a pair (x, y)."""
-    if isinstance(data, Dataset | Stream):
-        return data
-    pair = isinstance(data, tuple | list) and not isinstance(data, Features)
-    if pair and len(data) == 2:
-        return Dataset(*data)
-    raise ArgumentError(
-        "A Trainer takes a data set.",
-        expected="a cr.data.Dataset, a cr.data.Stream, or a pair (x, y) of arrays",
-        got=type(data).__name__,
-        fix="cr.data.Dataset(x, y)",
-    )
-
-
-def as_column(x: Any) -> Column | Stream:
-    """Features: a Column, a data set's, or anything that makes a tensor.
-
-    Raises:
-        NonFiniteError: NaN or infinity among them.
-    """
-    if isinstance(x, Stream):
-        return x
-    if isinstance(x, Dataset):
-        return x.x
-    if isinstance(x, Features):
-        x = x.x
-    if isinstance(x, Column):
-        column = x
-    elif getattr(getattr(x, "dtype", None), "kind", None) in tuple("biuf"):
-        column = Column(np.asarray(x))
-    else:
-        column = Column(as_tensor(x).numpy())
-    check_finite(column, "x")
-    return column
-
-
-def positive(name: str, value: Any, example: str) -> int:
-    """``value`` as an integer of at least 1."""
-    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if not whole or value < 1:
-        raise ArgumentError(
-            f"{name} must be a positive whole number.",
-            expected="an integer ≥ 1",
-            got=repr(value),
-            fix=example,
-        )
-    return int(value)

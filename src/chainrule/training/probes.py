@@ -76,7 +76,7 @@ class Probes:
     """
 
     def __init__(self, patterns: str | Iterable[str], model: Module) -> None:
-        given = [patterns] if isinstance(patterns, str) else [*patterns]
+        given = _listed(patterns)
         known = names(model)
         fitting = {name for pattern in given for name in _fitting(pattern, known)}
         self.patterns, self.model = tuple(given), model
@@ -170,6 +170,20 @@ class Probes:
                 with scope(name.rpartition(".")[0]):
                     moved = wrap(p.value) - before
                     found[f"update_ratio/{name}"] = norm(moved) / norm(before)
+
+
+def _listed(patterns: Any) -> list[Any]:
+    """One pattern or several as a list."""
+    if isinstance(patterns, str):
+        return [patterns]
+    if not isinstance(patterns, Iterable):
+        raise ArgumentError(
+            "probes holds no names.",
+            expected="names or patterns, such as ['activation_mean/*']",
+            got=repr(patterns)[:80],
+            fix="probes=() records the norms of gradients alone",
+        )
+    return [*patterns]
 
 
 def _fitting(pattern: Any, known: list[str]) -> list[str]:

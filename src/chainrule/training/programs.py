@@ -1,4 +1,8 @@
-"""The compiled programs of a Trainer: one for training, others as data ask for them."""
+"""The compiled programs of a Trainer: one for training, others as data ask for them.
+
+What they are traced from is in :mod:`.entries`. The loop runs the training program step
+by step; evaluation and prediction run here, over all rows.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +16,16 @@ import numpy as np
 
 from chainrule.compiled import CompiledProgram, Traced
 from chainrule.data import Column, Dataset, Stream
-from chainrule.errors import ArgumentError
+from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.node import Array
 from chainrule.graph.types import ArrayType, as_dtype, resolve
 from chainrule.nn import Loss
 from chainrule.nn.losses import check_labels
+from chainrule.primitives.rules import show
 from chainrule.training import meaning, metrics
 from chainrule.training.entries import Step
-from chainrule.training.feed import Feed, batches, kinds
+from chainrule.training.feed import Feed
+from chainrule.training.given import batches, kinds
 from chainrule.training.metrics import Metric
 
 Check = Callable[[Array], None]
@@ -144,14 +150,23 @@ class Programs:
         measured: dict[str, Any] = {"loss": _mean([out["loss"] for out in made], rows)}
         for m in prepared.metrics:
             value = m.value([out[m.name] for out in made], rows)
-            single = isinstance(value, np.generic | np.ndarray) and not value.ndim
-            measured[m.name] = value.item() if single else value
+            measured[m.name] = metrics.number(m, value) if m.scalar else value
         return measured
 
     def predict(self, data: Column | Dataset | Stream, size: int) -> Array:
         """The model's output for each row."""
         row, _ = kinds(data)
-        prepared = self._for(row, None)
+        try:
+            prepared = self._for(row, None)
+        except ShapeError as error:
+            if row and (self.training is None or self.training.row != data.shape):
+                raise
+            raise ShapeError(
+                "predict takes rows of features, and this looks like a single one.",
+                expected="x of shape (n, …)",
+                got=show(data.shape),
+                fix="predict(x[None])",
+            ) from error
         made = [
             prepared.program.run("predict", {"x": x})
             for x, _ in batches(data, size, self.step.dtype)

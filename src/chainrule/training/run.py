@@ -1,4 +1,7 @@
-"""One run of a Trainer: epochs, callbacks and checkpoints around the loop of steps."""
+"""One run of a Trainer: epochs, callbacks and checkpoints around the loop of steps.
+
+The Trainer has checked everything before; :mod:`.loop` makes the steps of an epoch.
+"""
 
 from __future__ import annotations
 
@@ -59,8 +62,6 @@ class Run:
             self._save()
             while not (trainer.finished or trainer.stopping or interrupt.pending):
                 self._epoch(interrupt)
-            if interrupt.pending or trainer.stopping:
-                self._save()
             if interrupt.pending:
                 raise KeyboardInterrupt
 
@@ -76,14 +77,13 @@ class Run:
                 if time.monotonic() > saved + self.every:
                     self._save()
                     saved = time.monotonic()
-        if not self.loop.ended or interrupt.pending:
-            return
-        self._finish_epoch()
-        for callback in self.callbacks:
-            callback.on_epoch(trainer)
-        if trainer.finished or trainer.stopping:
+        if self.loop.ended and not interrupt.pending:
+            self._finish_epoch()
             for callback in self.callbacks:
-                callback.on_finish(trainer)
+                callback.on_epoch(trainer)
+            if trainer.finished or trainer.stopping:
+                for callback in self.callbacks:
+                    callback.on_finish(trainer)
         self._save()
 
     def _finish_epoch(self) -> None:

@@ -1,4 +1,8 @@
-"""What a checkpoint holds, and how a Trainer takes it over."""
+"""What a checkpoint holds, and how a Trainer takes it over.
+
+The file itself is the business of :mod:`.checkpoint`, descriptions of networks and
+optimisers that of :mod:`.architecture`.
+"""
 
 from __future__ import annotations
 
@@ -57,6 +61,7 @@ def pack(trainer: Trainer) -> tuple[dict[str, Any], dict[str, Array]]:
         "probes": list(trainer.probes.patterns),
         "class_names": trainer.class_names,
         "format": trainer.format,
+        "scale": trainer.scale,
         "callbacks": remembered,
         "notes": trainer.notes,
     }
@@ -99,6 +104,7 @@ OPTIONAL = {
     "probes": list,
     "class_names": list | None,
     "format": dict | None,
+    "scale": float | None,
     "callbacks": dict,
 }
 
@@ -274,7 +280,7 @@ def unpack(
     trainer.seconds = document["seconds"]
     names = document.get("class_names")
     trainer.class_names = None if names is None else tuple(names)
-    trainer.format = document.get("format")
+    trainer.format, trainer.scale = document.get("format"), document.get("scale")
     trainer.set_updates(document["updates"])
     trainer.history.epochs = document["epochs"]
     trainer.history.validation_name = document.get("validation_name", "validation")

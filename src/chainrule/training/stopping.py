@@ -5,15 +5,13 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainrule.errors import ArgumentError, nearest
-from chainrule.training import checkpoint
+from chainrule.errors import ArgumentError
+from chainrule.training import checkpoint, checks
 from chainrule.training.callbacks import Callback
-from chainrule.training.plan import positive
 
 if TYPE_CHECKING:
     from chainrule.training.trainer import Trainer
@@ -56,7 +54,7 @@ class Watching(Callback):
 
     def check(self, columns: Mapping[str, str]) -> None:
         """Refuse a monitor that the history's rows will not hold."""
-        check_monitor(type(self).__name__, self.monitor, columns)
+        checks.monitored(type(self).__name__, self.monitor, columns)
         self._sign = -1.0 if (self.mode or columns[self.monitor]) == "max" else 1.0
 
     def improved(self, trainer: Trainer) -> bool:
@@ -116,7 +114,7 @@ class EarlyStopping(Watching):
         restore_best: bool = True,
     ) -> None:
         super().__init__(monitor, min_delta=min_delta, mode=mode)
-        self.patience = positive("patience", patience, "patience=5")
+        self.patience = checks.positive("patience", patience, "patience=5")
         self.restore_best = bool(restore_best)
         self.waited, self.stopped = 0, False
         self._weights: dict[str, np.ndarray] = {}
@@ -163,6 +161,10 @@ class EarlyStopping(Watching):
 class BestCheckpoint(Watching):
     """Keep a checkpoint of the best epoch so far.
 
+    It is written while the callbacks are called one after the other, and holds what
+    they remember by then: list it last, and a run resumed from this file goes on as
+    the run did.
+
     Args:
         path: the file, replaced at each improvement; ``Trainer.load(path)`` reads it.
         monitor: the number that tells, a key of the history's rows.
@@ -185,7 +187,7 @@ class BestCheckpoint(Watching):
         mode: str | None = None,
     ) -> None:
         super().__init__(monitor, min_delta=min_delta, mode=mode)
-        self.path = Path(path)
+        self.path = checks.place("path", path, "BestCheckpoint('best.ckpt')")
 
     def on_start(self, trainer: Trainer) -> None:
         """Make the directory, so that a wrong path shows before the run."""
@@ -195,25 +197,3 @@ class BestCheckpoint(Watching):
         """Save where it is the best."""
         if self.improved(trainer):
             trainer.save(self.path)
-
-
-def check_monitor(who: str, monitor: str, columns: Mapping[str, str]) -> None:
-    """Refuse to watch a number that a run will not have.
-
-    Raises:
-        ArgumentError: with the nearest known name.
-    """
-    if monitor in columns:
-        return
-    near = nearest(monitor, columns)
-    missing = monitor.startswith("validation_") and "validation_loss" not in columns
-    if missing:
-        fix = "pass validation=… to fit, or monitor='train_loss'"
-    else:
-        fix = f"did you mean {near!r}?" if near else "monitor='train_loss'"
-    raise ArgumentError(
-        f"{who} cannot watch {monitor!r}: the run does not measure it.",
-        expected=f"one of {', '.join(columns)}",
-        got=repr(monitor),
-        fix=fix,
-    )

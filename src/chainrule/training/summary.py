@@ -19,6 +19,7 @@ from chainrule.nn import Module, Parameter
 from chainrule.primitives.matmul import parse_dims
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor
+from chainrule.training import checks
 from chainrule.training.entries import N, mode
 from chainrule.training.history import html_table
 from chainrule.training.listening import Heard, outputs_of
@@ -142,10 +143,10 @@ def summary(model: Module, data: Any) -> Summary:
     58 parameters, 232 bytes, 114 FLOPs a sample
     """
     if isinstance(model, type) or not isinstance(model, Module):
-        raise ArgumentError(
+        raise checks.no_instance(
             "summary describes a model.",
+            model,
             expected="a Module, such as nn.Sequential(nn.Linear(4, 2))",
-            got=repr(model)[:80],
             fix="cr.summary(trainer.model, (784,))",
         )
     row = _row(model, data)
@@ -193,6 +194,8 @@ def summary(model: Module, data: Any) -> Summary:
 def _row(model: Module, data: Any) -> ArrayType:
     """The type of one sample's features, as the model takes them."""
     dtype = next((p.dtype for p in model.parameters()), DType.float32)
+    if model.takes_indices():
+        dtype = DType.int32
     if isinstance(data, int) and not isinstance(data, bool):
         data = (data,)
     if isinstance(data, tuple | list) and data:

@@ -1,4 +1,8 @@
-"""The Trainer: fit, evaluate, predict, save and load."""
+"""The Trainer: fit, resume, evaluate, predict, save and load.
+
+It holds what lasts from one run to the next (position, history, programs); a run is
+checked here and handed to :mod:`.run`.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +23,11 @@ from chainrule.training import checkpoint, checks, meaning, saving
 from chainrule.training.callbacks import Callback
 from chainrule.training.entries import Step, StepNumbers
 from chainrule.training.feed import Feed, feed_of
+from chainrule.training.given import as_column, as_data, stored_as
 from chainrule.training.history import History
 from chainrule.training.loop import Loop
 from chainrule.training.metrics import Metric, as_metrics
-from chainrule.training.plan import Plan, as_column, as_data, positive
+from chainrule.training.plan import Plan
 from chainrule.training.probes import Probes
 from chainrule.training.programs import EVALUATION_BATCH, Programs
 from chainrule.training.run import Run
@@ -61,6 +66,8 @@ class Trainer:
         class_names: what the classes of the training data are called, or None.
         format: how the training data were read from their file, or None: what
             ``data.read(path, format=…)`` takes.
+        scale: the factor from the stored numbers of the training data to features, or
+            None.
         notes: a dictionary of your own that travels with checkpoints (JSON).
         last_checkpoint: where the last checkpoint was written, or None.
 
@@ -100,20 +107,24 @@ class Trainer:
         checks.kind("optimizer", optimizer, Optimizer, "optim.Adam(lr=1e-3)")
         checks.kind("loss", loss, Callable, "nn.CrossEntropyLoss()")
         self.engine = resolve_engine(engine)
-        self.threads = None if threads is None else positive("threads", threads, "2")
-        key = Generator(seed).key
-        self.model, self.loss, self.optimizer, self.seed = model, loss, optimizer, seed
+        self.threads = threads
+        if threads is not None:
+            self.threads = checks.positive("threads", threads, "threads=2")
+        key, self.seed = Generator(seed).key, int(seed)
         self.metrics, self.probes = as_metrics(metrics), Probes(probes, model)
         optimizer.adopt(dict(model.named_parameters()))
         self._numbers = StepNumbers()
-        step = Step(model, loss, optimizer, self.probes, key, self._numbers)
-        self._programs = Programs(step, self.metrics, self.engine, self.threads)
+        self._made_of = Step(model, loss, optimizer, self.probes, key, self._numbers)
+        self._programs = Programs(
+            self._made_of, self.metrics, self.engine, self.threads
+        )
         self.history = History()
         self.epoch = self.step = 0
         self.seconds = 0.0  # in the training loop, this epoch
         self.plan: Plan | None = None
         self.class_names: tuple[str, ...] | None = None
         self.format: dict[str, Any] | None = None
+        self.scale: float | None = None
         self.notes: dict[str, Any] = {}
         self.last_checkpoint: str | None = None
         self.stopping = False
@@ -121,6 +132,21 @@ class Trainer:
         self._callbacks: list[Callback] = []
         self._callback_states: dict[str, dict[str, Any]] = {}
         self.set_updates(optimizer.steps)
+
+    @property
+    def model(self) -> Module:
+        """The network. What is compiled has it inside: another needs a new Trainer."""
+        return self._made_of.model
+
+    @property
+    def loss(self) -> Callable[[Any, Any], Any]:
+        """The loss; another one needs a new Trainer."""
+        return self._made_of.loss
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """The optimiser; another one needs a new Trainer. Its ``lr`` may change."""
+        return self._made_of.optimizer
 
     # -- training ------------------------------------------------------------------
 
@@ -145,7 +171,8 @@ class Trainer:
 
         Args:
             train: a ``Dataset``, a pair (x, y) of arrays, or a ``Stream``, which may be
-                longer than memory: it is shuffled in blocks.
+                longer than memory: it is shuffled in blocks of at most 16,384 rows and
+                32 MB.
             epochs: how many.
             batch_size: samples a step, 1 … len(train); None takes all of them (batch
                 gradient descent).
@@ -174,9 +201,11 @@ class Trainer:
             KeyboardInterrupt: Ctrl-C, once the step is finished and saved.
 
         Warns:
-            ChainruleWarning: images whose values nothing scales.
+            ChainruleWarning: images whose values nothing scales, or validation data
+                without the scale of the training data; batch normalisation over
+                batches of one sample; methods of a callback that nothing calls.
         """
-        epochs = positive("epochs", epochs, "fit(train, epochs=10)")
+        epochs = checks.positive("epochs", epochs, "fit(train, epochs=10)")
         data = as_data(train)
         rows = None if isinstance(data, Stream) else len(data)
         size = checks.batch_size(batch_size, rows)
@@ -188,7 +217,7 @@ class Trainer:
             feed, plan, validation, callbacks, progress, checkpoint, checkpoint_every
         )
         checks.schedule(self.optimizer, plan)
-        checks.scaling(data, self.model)
+        checks.features(data, self.model, size)
         # Nothing has changed so far; from here on nothing is refused any more.
         calls.load_states(run.callbacks, {})
         done = self.optimizer.steps
@@ -199,6 +228,7 @@ class Trainer:
         self.history.validation_name = str(validation_name)
         names, self.format = data.class_names, data.format
         self.class_names = None if names is None else tuple(names)
+        self.scale = stored_as(data)[1]
         return self._go(run)
 
     def resume(
@@ -260,7 +290,10 @@ class Trainer:
         """Check all that a run needs and compile what it takes."""
         called = calls.as_callbacks(callbacks)
         place = self._directory(directory)
+        every = checks.at_least_zero("checkpoint_every", every, "checkpoint_every=60")
         checked = None if validation is None else as_data(validation)
+        if checked is not None:
+            checks.same_scale(feed.scale, checked)
         program = self._programs.fit_program(feed, checked)
         columns = self._programs.columns(checked)
         checks.monitors(self.optimizer, columns)
@@ -282,7 +315,7 @@ class Trainer:
         """The directory for checkpoints; a run of someone else's in it is refused."""
         if given is None:
             return None
-        path = Path(given)
+        path = checks.place("checkpoint", given, "checkpoint='runs/first'")
         target = path / checkpoint.FILE
         own = [f for f in self._files if os.path.exists(f)]
         if target.exists() and not any(os.path.samefile(target, f) for f in own):
@@ -309,8 +342,11 @@ class Trainer:
             samples: for a loss with weights Σ w ℓ / Σ w over all of them, whatever the
             batches, and also for a loss whose ``reduction`` is ``"sum"``.
         """
-        size = positive("batch_size", batch_size, "evaluate(data, batch_size=1000)")
-        return self._programs.evaluate(as_data(data), size)
+        example = "evaluate((x, y), batch_size=1000)"
+        size = checks.positive("batch_size", batch_size, example)
+        given = as_data(data)
+        checks.same_scale(self.scale, given)
+        return self._programs.evaluate(given, size)
 
     def predict(
         self, x: Any, output: str | None = None, *, batch_size: int = EVALUATION_BATCH
@@ -331,10 +367,13 @@ class Trainer:
             ArgumentError: an output that does not exist, or not for this network.
             NonFiniteError: NaN or infinity in x.
         """
-        size = positive("batch_size", batch_size, "predict(x, batch_size=1000)")
+        example = "predict(x, batch_size=1000)"
+        size = checks.positive("batch_size", batch_size, example)
         if output is not None:
             meaning.check_output(output)
-        made = self._programs.predict(as_column(x), size)
+        given = as_column(x)
+        checks.same_scale(self.scale, given)
+        made = self._programs.predict(given, size)
         if output is None:
             return made
         names = self.class_names
@@ -351,8 +390,9 @@ class Trainer:
     def seconds_training(self) -> float:
         """Seconds inside the training loop so far, and nothing else.
 
-        The steps and the shuffling count; compiling, evaluation, checkpoints, display
-        and callbacks do not. A resumed run counts all of its parts.
+        The steps and the shuffling count, and waiting for a stream; compiling,
+        evaluation, checkpoints, display and callbacks do not. A resumed run counts all
+        of its parts.
         """
         return self.seconds + sum(row["seconds"] for row in self.history.epochs)
 
@@ -372,8 +412,9 @@ class Trainer:
             SaveError: no space, no permission, no such directory. What was at ``path``
                 is unharmed.
         """
+        target = checks.place("path", path, "trainer.save('run.ckpt')")
         document, tensors = saving.pack(self)
-        checkpoint.write(Path(path), document, tensors)
+        checkpoint.write(target, document, tensors)
         self._files.add(str(path))
         self.last_checkpoint = str(path)
 
@@ -421,7 +462,8 @@ class Trainer:
             CheckpointError: no checkpoint, truncated, altered, of another version or
                 of another architecture; nothing is changed then.
         """
-        where = checkpoint.locate(path)
+        where = checks.place("path", path, "Trainer.load('run.ckpt')")
+        where = checkpoint.locate(where)
         document, tensors = checkpoint.read(where)
         saving.check_whole(where, document)
         given = {"model": model, "loss": loss, "optimizer": optimizer}

@@ -84,4 +84,7 @@ def _first(given: Array, bad: Array) -> str:
     place = tuple(int(i) for i in np.argwhere(bad)[0])
     names = ("row", "column", "axis 2 at", "axis 3 at")
     where = ", ".join(f"{name} {i}" for name, i in zip(names, place))
-    return f"{given[place]:g}" + (f" in {where}" if where else "")
+    number = f"{given[place]:g}"
+    if float(number) != given[place]:
+        number = str(given[place])  # 1.0000001 is no 1
+    return number + (f" in {where}" if where else "")

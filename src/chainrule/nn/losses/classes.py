@@ -90,7 +90,9 @@ class CrossEntropyLoss(Loss):
                 "CrossEntropyLoss takes one row of scores a sample.",
                 expected="a prediction of shape (n, C)",
                 got=show(prediction.shape),
-                fix="one sample is a row too: x.reshape(1, -1)",
+                fix="one sample is a row too: x.reshape(1, -1)"
+                if prediction.ndim < 2
+                else "one row for each label: z.reshape(-1, C) and y.reshape(-1)",
             )
         self._refuse(prediction)
         if target.shape == prediction.shape:

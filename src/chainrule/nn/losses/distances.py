@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from chainrule.errors import ArgumentError
+from chainrule.nn.arguments import positive
 from chainrule.nn.losses.base import ElementwiseLoss
 from chainrule.primitives import losses
 from chainrule.tensor import Tensor, wrap
@@ -154,16 +154,3 @@ class HuberLoss(ElementwiseLoss):
     def settings(self) -> dict[str, Any]:
         """δ, and the reduction."""
         return {"delta": self.delta, **super().settings()}
-
-
-def positive(loss: str, name: str, given: float) -> float:
-    """A positive finite number as a float."""
-    number = isinstance(given, int | float) and not isinstance(given, bool)
-    if not number or not 0 < given < float("inf"):
-        raise ArgumentError(
-            f"{loss} needs a positive {name}.",
-            expected=f"a finite number {name} > 0",
-            got=repr(given),
-            fix=f"{name}=1.0",
-        )
-    return float(given)

@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
 from chainrule.graph.node import Array
 from chainrule.graph.types import Shape
+from chainrule.nn.arguments import positive
 from chainrule.nn.losses.base import ElementwiseLoss, Loss
 from chainrule.nn.losses.checks import check_among, check_labels
 from chainrule.nn.losses.classes import class_weights, labels_of, weight_settings
-from chainrule.nn.losses.distances import positive
 from chainrule.primitives import losses
 from chainrule.primitives.indexing import take
 from chainrule.tensor import Tensor, wrap

@@ -12,6 +12,7 @@ from chainrule import nn
 from chainrule.data import Dataset
 from chainrule.graph.node import Array
 from chainrule.training import curve, fonts
+from chainrule.training.history import is_share
 from chainrule.training.report import charts, images, page
 from chainrule.training.report.charts import number, percent
 from chainrule.training.report.page import Html, el
@@ -133,7 +134,7 @@ def _name(function: Any) -> str:
 
 def shown(key: str, value: float) -> str:
     """A metric's value for people."""
-    return percent(value) if curve.is_share(key) else number(value)
+    return percent(value) if is_share(key) else number(value)
 
 
 # -- curves ------------------------------------------------------------------------

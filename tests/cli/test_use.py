@@ -1,0 +1,347 @@
+"""``new``, ``evaluate`` and ``predict``: how they fail, and what is odd about data."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule import cli
+from chainrule.runs import evaluating
+from chainrule.runs.values import width
+from tests.cli import data
+from tests.cli.conftest import one_message
+
+QUICK = ["--engine", "numpy", "--epochs", "2"]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with small data of each kind, and a run with each."""
+    folder = tmp_path_factory.mktemp("kinds")
+    data.houses(folder / "houses.csv")
+    data.flowers(folder / "flowers.csv")
+    data.shades(folder / "shades")
+    data.arrays(folder / "arrays.npz")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr("chainrule.training.curve.can_plot", lambda: False)
+        for place in ("houses.csv", "flowers.csv", "shades", "arrays.npz"):
+            name = Path(place).stem
+            assert cli.run(["new", f"{name}.toml", "--data", place]) == 0
+            assert cli.run(["train", f"{name}.toml", *QUICK, "--out", f"r-{name}"]) == 0
+    return folder
+
+
+@pytest.fixture
+def at(chainrule: Any, runs: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The command line, in the folder with the runs."""
+    monkeypatch.chdir(runs)
+    return chainrule
+
+
+def table(text: str) -> list[list[str]]:
+    return list(csv.reader(io.StringIO(text)))
+
+
+# -- new -------------------------------------------------------------------------------
+
+
+def test_new_tells_what_it_wrote(chainrule: Any) -> None:
+    result = chainrule("new", "a.toml")
+    assert "a.toml is written" in result.out
+    assert "chainrule train a.toml" in result.out
+    assert '  source   "moons"' in result.out.splitlines()
+    told = chainrule("new", "b.toml", "--data", "blobs", "--json").json
+    assert told == {"file": "b.toml", "data": {"source": "blobs", "samples": 400}}
+
+
+def test_new_refuses_to_overwrite(chainrule: Any) -> None:
+    Path("run.toml").write_text("mine")
+    one_message(chainrule("new"), 2, "'run.toml' is there already", "fix:")
+    assert Path("run.toml").read_text() == "mine"
+
+
+def test_new_where_nothing_can_be_written(chainrule: Any) -> None:
+    one_message(chainrule("new", "none/a.toml"), 1, "starting file cannot be written")
+
+
+@pytest.mark.parametrize(
+    ("args", "parts"),
+    [
+        (["--data", "none.csv"], ["There are no data 'none.csv'", "fix:"]),
+        (["--data", "moon"], ["did you mean moons?"]),
+        (["--data", "moons", "--target", "y"], ["--target names a column"]),
+        (["--target", "y"], ["--target names a column"]),
+        (["a", "b"], ["unexpected extra argument"]),
+    ],
+)
+def test_new_with_bad_input(chainrule: Any, args: list[str], parts: list[str]) -> None:
+    one_message(chainrule("new", *args), 2, *parts)
+    assert os.listdir() == []
+
+
+def test_the_reference(chainrule: Any) -> None:
+    shown = chainrule("new", "--reference").out
+    assert "## `[optimizer]`" in shown
+    assert "### `AdamW`" in shown
+    told = chainrule("new", "--reference", "--json").json
+    assert told["reference"].rstrip("\n") == shown.rstrip("\n")
+    assert os.listdir() == []
+
+
+# -- names of recipes and of files -----------------------------------------------------
+
+
+def test_a_recipe_comes_before_a_file_of_its_name(chainrule: Any) -> None:
+    Path("two-two-one").write_text("[data]")
+    assert chainrule("train", "two-two-one", "--engine", "numpy").code == 0
+
+
+def test_a_file_without_its_end(chainrule: Any) -> None:
+    Path("houses.toml").write_text("[data]")
+    result = chainrule("train", "houses")
+    one_message(result, 2, "no recipe 'houses'", "chainrule train houses.toml")
+    result = chainrule("train", "house.tom")
+    one_message(result, 2, "no file and no recipe 'house.tom'", "train houses.toml")
+    result = chainrule("train", "runs/other")
+    one_message(result, 2, "no file and no recipe 'runs/other'", "FILE.toml")
+
+
+# -- evaluate --------------------------------------------------------------------------
+
+
+def test_evaluate_in_words(at: Any) -> None:
+    first, samples, *rest = at("evaluate", "r-flowers").out.splitlines()
+    assert first.startswith("flowers.toml: loss ")
+    assert first.endswith(" on the test set")
+    assert samples == "  samples   15"
+    assert rest[1].split()[:3] == ["true", "\\", "predicted"]
+    first, *_ = at("evaluate", "r-houses", "houses.csv").out.splitlines()
+    assert first.endswith(" on houses.csv")
+
+
+def test_evaluate_leaves_the_run_as_it_is(at: Any) -> None:
+    before = Path("r-flowers/last.ckpt").read_bytes()
+    assert at("evaluate", "r-flowers").code == 0
+    assert Path("r-flowers/last.ckpt").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("args", "parts"),
+    [
+        (["none"], ["cannot be read", "none"]),
+        (["houses.csv"], ["damaged, or no checkpoint"]),
+        (["r-houses", "none.csv"], ["none.csv"]),
+        (["r-houses", "flowers.csv"], ["flowers.csv", "no column"]),
+        (["r-houses", "shades"], ["'shades' is of another kind", "a CSV file", "fix:"]),
+        (["r-flowers", "run.bin"], ["no CSV file 'run.bin'", "fix:"]),
+        (["r-shades", "arrays.npz"], ["fix:"]),
+    ],
+)
+def test_evaluate_bad_input(at: Any, args: list[str], parts: list[str]) -> None:
+    one_message(at("evaluate", *args), 2, *parts)
+
+
+@pytest.mark.parametrize("command", ["evaluate", "predict"])
+def test_numbers_that_are_not_finite(at: Any, command: str, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.npz"
+    np.savez(bad, x=np.full((3, 2, 3), np.inf, np.float32), y=[0, 1, 0])
+    one_message(at(command, "r-arrays", bad), 2, "bad.npz", "not a finite", "fix:")
+
+
+def test_a_confusion_matrix_of_many_classes() -> None:
+    matrix = np.diag(np.arange(20)) + 0
+    names = [f"class {i}" for i in range(20)]
+    assert evaluating.table(matrix, names) == ["There are no mistakes."]
+    matrix[3, 7], matrix[0, 1] = 5, 9
+    assert evaluating.table(matrix, names) == [
+        "The commonest mistakes of 20 classes:",
+        "       9  class 0 taken for class 1",
+        "       5  class 3 taken for class 7",
+    ]
+
+
+def test_columns_line_up_with_chinese_names() -> None:
+    lines = evaluating.table(np.array([[12, 3], [0, 145]]), ["玫瑰", "iris"])
+    assert {width(line) for line in lines} == {28}
+    assert width("é") == width("e\u0301") == 1
+
+
+# -- predict ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("args", "parts"),
+    [
+        (["none", "houses.csv"], ["cannot be read"]),
+        (["r-houses"], ["Missing argument", "DATA"]),
+        (["r-houses", "none.csv"], ["none.csv"]),
+        (["r-houses", "houses.csv", "--output", "classes"], ["mean no classes"]),
+        (["r-houses", "houses.csv", "--output", "logits"], ["no logits"]),
+        (["r-houses", "houses.csv", "--output", "names"], ["--output", "'names'"]),
+        (["r-flowers", "shades"], ["fix:"]),
+        (["r-shades", "houses.csv"], ["fix:"]),
+    ],
+)
+def test_predict_bad_input(at: Any, args: list[str], parts: list[str]) -> None:
+    one_message(at("predict", *args), 2, *parts)
+
+
+def test_an_image_that_is_none(at: Any, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"\x89PNG no image")
+    one_message(at("predict", "r-shades", tmp_path / "a.png"), 2, "a.png", "fix:")
+
+
+def test_an_image_of_another_size_is_scaled(at: Any, tmp_path: Path) -> None:
+    from PIL import Image
+
+    Image.new("RGB", (50, 30), (250, 250, 250)).save(tmp_path / "white.jpg")
+    (_, row) = table(at("predict", "r-shades", tmp_path / "white.jpg").out)
+    assert row[0] == "white.jpg"
+    assert row[1] in ("light", "暗")
+
+
+def test_a_place_that_cannot_be_written(at: Any) -> None:
+    args = ["predict", "r-houses", "houses.csv", "--out", "none/p.csv"]
+    one_message(at(*args), 1, "table of predictions cannot be written")
+
+
+def test_raw_values_of_a_classification(at: Any) -> None:
+    args = ["predict", "r-arrays", "arrays.npz", "--output", "values"]
+    head, *rows = table(at(*args).out)
+    assert head == ["row", "prediction 1", "prediction 2"]
+    expected = cr.Trainer.load("r-arrays").predict(np.load("arrays.npz")["x"])
+    found = [list(map(float, row[1:])) for row in rows]
+    assert np.allclose(found, expected, rtol=1e-5)
+
+
+def test_rows_of_a_table_come_back_as_they_are(at: Any, tmp_path: Path) -> None:
+    """Columns in another order, cells of several lines, a name that is taken."""
+    path = tmp_path / "odd.csv"
+    path.write_text(
+        'width,prediction,note,length\n0.1,old,"two\nlines",2\n\n'
+        '1.0,old,"a ""quoted"" one",5\n',
+        encoding="utf-8-sig",
+    )
+    head, *rows = table(at("predict", "r-flowers", path).out)
+    assert head == ["width", "prediction", "note", "length", "prediction 2"]
+    assert [row[:4] for row in rows] == [
+        ["0.1", "old", "two\nlines", "2"],
+        ["1.0", "old", 'a "quoted" one', "5"],
+    ]
+    told = at("predict", "r-flowers", path, "--json").json["predictions"]
+    assert [item["row"] for item in told] == ["line 2", "line 5"]
+    assert [item["prediction 2"] for item in told] == [row[4] for row in rows]
+
+
+def test_rows_that_are_left_out(chainrule: Any, tmp_path: Path) -> None:
+    path = data.flowers(tmp_path / "f.csv")
+    text = path.read_text(encoding="utf-8").replace("length,width", "長;度,width")
+    path.write_text(text.replace(",", "\t"), encoding="cp950")
+    lines = path.read_text(encoding="cp950").splitlines()
+    lines[3] = "\t" + lines[3].split("\t", 1)[1]
+    path.write_text("\n".join(lines), encoding="cp950")
+    assert chainrule("new", "f.toml", "--data", "f.csv").code == 0
+    text = Path("f.toml").read_text(encoding="utf-8")
+    for part in ('delimiter = "\\t"', 'encoding = "cp950"', 'missing = "mean"'):
+        assert part in text
+    Path("f.toml").write_text(text.replace('"mean"', '"drop"'), encoding="utf-8")
+    assert chainrule("train", "f.toml", *QUICK, "--out", "r").code == 0
+    head, *rows = table(chainrule("predict", "r", "f.csv").out)
+    assert head == ["長;度", "width", "kind", "prediction"]
+    assert len(rows) == 149
+    assert [row[:3] for row in rows[:3]] == [
+        line.split("\t") for line in (*lines[1:3], lines[4])
+    ]
+
+
+@pytest.mark.parametrize(
+    ("loss", "last", "values"),
+    [
+        ("BCEWithLogitsLoss", '"Linear"', {"probabilities", "logits", "classes"}),
+        ("BCELoss", '"Linear", "Sigmoid"', {"probabilities", "logits", "classes"}),
+        ("HingeLoss", '"Linear"', {"classes"}),
+        ("PerceptronLoss", '"Linear"', {"classes"}),
+        ("MultiMarginLoss", '"Linear"', {"classes"}),
+        ("CrossEntropyLoss", '"Linear"', {"probabilities", "logits", "classes"}),
+    ],
+)
+def test_every_loss_for_two_classes(
+    chainrule: Any, loss: str, last: str, values: set[str]
+) -> None:
+    y = np.where(np.arange(80) % 2, "狗", "cat")
+    x = np.random.default_rng(0).normal(0, 0.3, (80, 2)) + (y == "狗")[:, None]
+    np.savez("pets.npz", x=x.astype(np.float32), y=y)
+    Path("a.toml").write_text(
+        f'[data]\nsource = "pets.npz"\n[model]\nlayers = [{last}]\n'
+        f'[loss]\nclass = "{loss}"\n[optimizer]\nlr = 0.1\n',
+        encoding="utf-8",
+    )
+    args = ["--epochs", 30, "--engine", "numpy", "--json", "--out", "r"]
+    made = chainrule("train", "a.toml", *args)
+    assert made.code == 0, made.err
+    told = chainrule("evaluate", "r", "pets.npz", "--json").json
+    assert told["accuracy"] > 0.9
+    assert told["classes"] == ["cat", "狗"]
+    assert np.trace(told["confusion_matrix"]) / 80 == pytest.approx(told["accuracy"])
+    _, *rows = table(chainrule("predict", "r", "pets.npz").out)
+    right = np.mean([row[1] == name for row, name in zip(rows, y, strict=True)])
+    assert right == pytest.approx(told["accuracy"])
+    for output in ("probabilities", "logits"):
+        result = chainrule("predict", "r", "pets.npz", "--output", output)
+        assert (result.code == 0) == (output in values), result.err
+
+
+# -- as a process ----------------------------------------------------------------------
+
+
+def process(*args: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [sys.executable, "-m", "chainrule", *args],
+        capture_output=True,
+        cwd=cwd,
+        env=os.environ | env,
+        check=False,
+    )
+
+
+def test_names_come_out_whole_in_any_encoding(runs: Path) -> None:
+    made = process("predict", "r-shades", "shades", cwd=runs, PYTHONIOENCODING="cp1252")
+    assert made.returncode == 0, made.stderr
+    assert "暗/00.png" in made.stdout.decode()
+
+
+def test_json_in_any_encoding(runs: Path) -> None:
+    args = ["predict", "r-shades", "shades", "--json"]
+    made = process(*args, cwd=runs, PYTHONIOENCODING="ascii")
+    assert json.loads(made.stdout)["classes"] == ["light", "暗"]
+
+
+@pytest.mark.skipif(shutil.which("head") is None, reason="needs head")
+def test_a_reader_that_has_seen_enough(runs: Path) -> None:
+    """``chainrule predict … | head -1`` ends without a traceback."""
+    run = subprocess.Popen(
+        [sys.executable, "-m", "chainrule", "new", "--reference"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=runs,
+    )
+    assert run.stdout is not None
+    assert run.stderr is not None
+    run.stdout.close()
+    err = run.stderr.read()
+    run.wait(timeout=60)
+    run.stderr.close()
+    assert b"Traceback" not in err
+    assert b"Internal error" not in err

@@ -51,6 +51,7 @@ DOCUMENTS = (
     "CONTRIBUTING.md",
     "docs/tour.md",
     "docs/design.md",
+    "docs/your-data.md",
     "src/chainrule/engines/native/README.md",
 )
 

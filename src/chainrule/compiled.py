@@ -362,6 +362,11 @@ class Compiled:
         results, shape = flatten(made)
         return unflatten(shape, results)
 
+    @property
+    def programs(self) -> list[CompiledProgram]:
+        """What was compiled so far: one for each set of input types and modes."""
+        return [program for known in self._programs.values() for program in known]
+
     def program_for(self, leaves: Sequence[Tensor], structure: Any) -> CompiledProgram:
         """The program for arguments of these types, and modules in these modes."""
         key = (repr(structure), tuple((t.shape, t.dtype) for t in leaves))

@@ -8,7 +8,6 @@ import shlex
 from functools import cache
 from pathlib import Path
 
-import click
 import pytest
 
 from chainrule import book, recipes
@@ -54,8 +53,8 @@ def accepts(line: str) -> None:
     """The command line exists: its command, its options and its recipe."""
     _, verb, *arguments = shlex.split(line)
     command = cli.commands[verb]
-    with click.Context(command, resilient_parsing=False) as context:
-        command.parse_args(context, arguments)
+    given = command.make_context(verb, [*arguments])  # options and kinds are checked
+    assert given.params
     if verb == "train":
         assert arguments[0] in recipes.names()
 

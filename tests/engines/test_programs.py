@@ -12,8 +12,8 @@ import chainrule as cr
 from chainrule import nn, optim
 from chainrule.compiled import CompiledProgram, Input, trace_entry
 from chainrule.errors import (
-    ChainruleWarning,
     ArgumentError,
+    ChainruleWarning,
     EngineError,
     GradientError,
     ShapeError,

@@ -117,7 +117,7 @@ def test_limits_change_without_compiling_anew(engine: str) -> None:
     optimizer.clip_norm, optimizer.clip_value = 100.0, 3.5
     np.testing.assert_allclose(run(g).tolist(), [3.0, 3.5], rtol=1e-15)
     if engine != "eager":
-        assert len(run._programs) == 1
+        assert len(run.programs) == 1
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -161,7 +161,7 @@ def test_clipping_leaves_the_layout_of_weights_alone(engine: str) -> None:
 
         run = cr.compile(step, engine=engine)
         run(cr.tensor(np.ones((4, 3), np.float32)))
-        (program,) = run._programs.values()
+        (program,) = run.programs
         held = program.executable
         laid_out = held.weights if engine == "numpy" else set(held.panels)
         nodes = [n.primitive.name for n in held.entries["step"].graph.nodes]
@@ -202,7 +202,7 @@ def test_a_limit_may_be_an_argument_of_a_compiled_function() -> None:
         norm, made = run(g, cr.tensor(np.float64(limit)))
         assert norm.item() == 5.0
         np.testing.assert_allclose(made.numpy(), np.array([3, 4]) * limit / 5, 1e-6)
-    assert len(run._programs) == 1
+    assert len(run.programs) == 1
 
 
 def test_without_gradients_there_is_nothing_to_clip() -> None:

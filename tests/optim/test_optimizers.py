@@ -183,7 +183,7 @@ def test_hyper_parameters_change_without_compiling_anew(engine):
         theta -= lr * v
         assert w.item() == pytest.approx(theta, rel=1e-14)
     if engine != "eager":
-        assert len(run_step._programs) == 1
+        assert len(run_step.programs) == 1
 
 
 @pytest.mark.parametrize("engine", ["eager", "numpy"])

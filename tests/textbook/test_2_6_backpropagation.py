@@ -20,7 +20,9 @@ def test_2_6_1_the_gradient_of_a_weight(rng, name):
     x, w, b, y = rng.normal(size=4), rng.normal(size=4), rng.normal(), rng.normal()
     neuron = nn.Sequential(nn.Linear(4, 1, dtype="float64"), getattr(nn, name)())
     neuron.load_state_dict({"0.weight": w[None], "0.bias": [b]})
-    loss = nn.HalfSquaredErrorLoss()(neuron(cr.tensor(x[None])), cr.tensor(np.array([[y]])))
+    loss = nn.HalfSquaredErrorLoss()(
+        neuron(cr.tensor(x[None])), cr.tensor(np.array([[y]]))
+    )
     loss.backward()
     f, slope = ACTIVATIONS[name]
     z = dot(exact(w), exact(x)) + exact(b)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from mpmath import mp, mpf
@@ -29,7 +31,7 @@ def test_3_8_a_product_of_slopes_vanishes():
     """σ′ ≤ ¼, so ‖δ⁽ˡ⁾‖ ≤ ¼‖W‖·‖δ⁽ˡ⁺¹⁾‖: twenty layers leave almost nothing."""
     norms = norms_of_delta(20, 16, nn.Sigmoid, scale=0.25)
     assert norms[0] < 1e-9 * norms[-1]
-    for inner, outer in zip(norms, norms[1:]):
+    for inner, outer in itertools.pairwise(norms):
         assert inner < outer  # ‖W‖ is about 2 here
 
 

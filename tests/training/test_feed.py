@@ -48,9 +48,9 @@ def fitted(make: Make, data: Any, **options: Any) -> cr.Trainer:
 def test_one_block_is_a_data_set(make: Make, engine: str) -> None:
     data = pixels(51)
     made = []
-    for given in (data, stream_of(data)):
+    for source in (data, stream_of(data)):
         trainer = make(engine=engine, optimizer=optim.Adam(lr=0.01), dropout=0.3)
-        trainer.fit(given, epochs=2, batch_size=8, validation=given, progress=False)
+        trainer.fit(source, epochs=2, batch_size=8, validation=source, progress=False)
         made.append(trainer)
     assert same(made[0].model, made[1].model)
     assert without_time(made[0].history.epochs) == without_time(made[1].history.epochs)

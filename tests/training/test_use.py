@@ -166,7 +166,7 @@ def test_kinds_of_data(make: Make, stored: str, scale: float | None) -> None:
     as_float32 = cr.data.Dataset(data.x[...].astype(np.float32), y, classes=3)
     reference.fit(as_float32, epochs=1, batch_size=6, progress=False)
     assert same(trainer.model, reference.model)
-    assert trainer.predict(x).dtype == np.float32
+    assert trainer.predict(data).dtype == np.float32
 
 
 def test_rows_that_do_not_lie_in_order(make: Make, data: cr.data.Dataset) -> None:

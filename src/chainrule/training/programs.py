@@ -159,7 +159,8 @@ class Programs:
         try:
             prepared = self._for(row, None)
         except ShapeError as error:
-            if row and (self.training is None or self.training.row != data.shape):
+            known = self.training.row if self.training is not None else ()
+            if not isinstance(data, Column) or (row and data.shape != known):
                 raise
             raise ShapeError(
                 "predict takes rows of features, and this looks like a single one.",

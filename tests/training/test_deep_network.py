@@ -50,11 +50,13 @@ def test_the_engines_agree_over_200_steps() -> None:
     assert len(steps[0]["loss"]) == 224
     np.testing.assert_allclose(steps[0]["loss"], steps[1]["loss"], rtol=1e-5)
     for name in steps[0]:
+        # A unit at the edge may be dead by rounding; the smallest layer has 32.
+        atol = 1 / 32 if name.startswith("dead/") else 1e-7
         np.testing.assert_allclose(
-            steps[0][name], steps[1][name], rtol=2e-2, atol=1e-4, err_msg=name
+            steps[0][name], steps[1][name], rtol=1e-3, atol=atol, err_msg=name
         )
     measured = [trainer.evaluate((x, y)) for trainer in made.values()]
-    assert measured[0]["loss"] == pytest.approx(measured[1]["loss"], rel=1e-4)
+    assert measured[0]["loss"] == pytest.approx(measured[1]["loss"], rel=1e-5)
     assert measured[0]["accuracy"] > 0.75
 
 

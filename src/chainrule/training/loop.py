@@ -110,10 +110,15 @@ class Loop:
     def _timed_chunk(self, block: Block) -> None:
         """A chunk of steps and, where it is due, a snapshot."""
         started, compiled = time.perf_counter(), self._compile_time()
-        steps = self._chunk(block)
-        self.since += time.perf_counter() - started
-        # A replay needs the rows again: it never goes back behind a block.
-        self._keep(force=self.trainer.step == block.end)
+        try:
+            steps = self._chunk(block)
+            self.since += time.perf_counter() - started
+            # A replay needs the rows again: it never goes back behind a block.
+            self._keep(force=self.trainer.step == block.end)
+        except KeyboardInterrupt:  # a second Ctrl-C comes anywhere, also half-way
+            assert self.snapshot is not None
+            self._go_back(self.snapshot)
+            raise
         seconds = time.perf_counter() - started
         seconds -= self._compile_time() - compiled
         self.pace.update(steps, seconds)

@@ -124,9 +124,9 @@ def summary(model: Module, data: Any) -> Summary:
 
     FLOPs are counted in the graph of a prediction, for one sample: a product or
     convolution counts 2 for each multiply–add, an elementwise operation 1 for each
-    number that it makes (functions such as exp too), a sum or maximum 1 for each number
-    that it takes; moving, comparing with constants of the graph and converting count
-    nothing. Softmax, layer norm and their like are opened and counted the same way.
+    number that it makes (comparisons, and functions such as exp, too), a sum or maximum
+    1 for each number that it takes; moving, looking up and converting count nothing.
+    Softmax, layer norm and their like are opened and counted the same way.
 
     Raises:
         ArgumentError: no module, or neither a shape nor rows.
@@ -150,15 +150,32 @@ def summary(model: Module, data: Any) -> Summary:
             fix="cr.summary(trainer.model, (784,))",
         )
     row = _row(model, data)
-    modules: dict[str, Module] = {}
-    for path, module in model.named_modules():
-        if all(module is not known for known in modules.values()):
-            modules[path] = module
+    layers = _layers(model, row)
+    every = [t for _, t in model.named_tensors()]
+    parameters = [t for t in every if isinstance(t, Parameter)]
+    return Summary(
+        model=type(model).__name__,
+        input=show((N, *row.shape)),
+        layers=tuple(layers),
+        parameters=_count(parameters),
+        trainable=_count(p for p in parameters if p.requires_grad),
+        buffers=_count(every) - _count(parameters),
+        bytes=sum(_count([p]) * p.dtype.itemsize for p in parameters),
+        flops=sum(layer.flops for layer in layers),
+    )
+
+
+def _layers(model: Module, row: ArrayType) -> list[Layer]:
+    """The modules in the order in which they ran, then those that did not.
+
+    One that only holds others, and has neither tensors nor work of its own, is left
+    out; a tensor counts for the first module that has it.
+    """
     heard, graph = _traced(model, row)
     shapes = {h.path: show(h.output.shape) for h in reversed(heard)}
-    work = _work(
-        graph, {path: path for path in modules} | {h.scope: h.path for h in heard}
-    )
+    modules = _modules(model)
+    places = {path: path for path in modules} | {h.scope: h.path for h in heard}
+    work = _work(graph, places)
     seen: set[int] = set()
     layers: list[Layer] = []
     for path in dict.fromkeys([*(h.path for h in heard), *modules]):
@@ -177,18 +194,16 @@ def summary(model: Module, data: Any) -> Summary:
                     flops=work.get(path, 0),
                 )
             )
-    every = [t for _, t in model.named_tensors()]
-    parameters = [t for t in every if isinstance(t, Parameter)]
-    return Summary(
-        model=type(model).__name__,
-        input=show((N, *row.shape)),
-        layers=tuple(layers),
-        parameters=_count(parameters),
-        trainable=_count(p for p in parameters if p.requires_grad),
-        buffers=_count(every) - _count(parameters),
-        bytes=sum(_count([p]) * p.dtype.itemsize for p in parameters),
-        flops=sum(work.values()),
-    )
+    return layers
+
+
+def _modules(model: Module) -> dict[str, Module]:
+    """All modules by path, each once."""
+    first: dict[int, str] = {}
+    named = dict(model.named_modules())
+    for path, module in named.items():
+        first.setdefault(id(module), path)
+    return {path: named[path] for path in first.values()}
 
 
 def _row(model: Module, data: Any) -> ArrayType:

@@ -52,3 +52,16 @@ def arrays(path: Path, rows: int = 90) -> Path:
     x = draw.normal(0, 0.3, (rows, 2, 3)) + y[:, None, None]
     np.savez(path, x=x.astype(np.float32), y=y)
     return path
+
+
+def idx(folder: Path, rows: int = 40) -> Path:
+    """Images and labels of two classes in idx, named as MNIST's are."""
+    draw = np.random.default_rng(9)
+    labels = np.arange(rows, dtype=np.uint8) % 2
+    images = draw.integers(0, 100, (rows, 4, 4), np.uint8) + 100 * labels[:, None, None]
+    for name, array in ("images-idx3", images), ("labels-idx1", labels):
+        shape = b"".join(n.to_bytes(4, "big") for n in array.shape)
+        head = bytes([0, 0, 8, array.ndim]) + shape
+        content = head + array.astype(np.uint8).tobytes()
+        (folder / f"train-{name}-ubyte").write_bytes(content)
+    return folder / "train-images-idx3-ubyte"

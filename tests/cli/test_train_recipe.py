@@ -181,6 +181,7 @@ def test_resuming_another_architecture(chainrule: Any, tmp_path: Path) -> None:
         optimizer=cr.optim.Adam(),
         engine="numpy",
     )
+    trainer.notes = {"recipe": "mnist", "options": {}}
     trainer.save(tmp_path / "last.ckpt")
     result = chainrule("train", "mnist", "--resume", tmp_path)
     one_message(result, 2, "another architecture", "5 layers", "1 layers")

@@ -190,8 +190,9 @@ def test_columns_line_up_with_chinese_names() -> None:
         (["r-houses", "houses.csv", "--output", "classes"], ["mean no classes"]),
         (["r-houses", "houses.csv", "--output", "logits"], ["no logits"]),
         (["r-houses", "houses.csv", "--output", "names"], ["--output", "'names'"]),
-        (["r-flowers", "shades"], ["fix:"]),
-        (["r-shades", "houses.csv"], ["fix:"]),
+        (["r-flowers", "shades"], ["a folder with one folder of images a class"]),
+        (["r-flowers", "shades/light/00.png"], ["got:      an image"]),
+        (["r-shades", "houses.csv"], ["expected: an image, or a folder of images"]),
     ],
 )
 def test_predict_bad_input(at: Any, args: list[str], parts: list[str]) -> None:

@@ -95,7 +95,7 @@ def valid() -> list[str]:
         ('{ class = "Dropout", p = 0.2 }', ""),
         ('"Linear"', ""),
     ]
-    made.append(starting.Start(table, layers, "csv", standardize=True))
+    made.append(starting.Start(table, layers, "csv"))
     texts = [start.text("fuzz.toml") for start in made]
     idx = {"source": ["a-images", "b-labels"], "classes": 10}
     folder = {"source": "pets", "size": [8, 8], "mode": "L", "test": "more-pets"}

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from chainrule.errors import DataError
 from chainrule.runs import file
 from chainrule.runs.problems import Problem, RunFileError
 
@@ -495,57 +492,18 @@ def test_a_problem_without_a_place() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "parts"),
+    ("layer", "fix"),
     [
-        ("a = 1 b", ["is not TOML", "line 1", "chainrule new writes"]),
-        ("[data]\nsource = moons", ["put text in quotes", "line 2"]),
-        ('[data]\nsource = "C:\\data"', ["write paths with /", "single quotes"]),
-        ("[data]\n[data]", ["write every section and every key once"]),
-        ("a = 1\na = 2", ["write every section and every key once"]),
-        ("a = { b = 1,\nc = 2 }", ["an inline table { … } stands on one line"]),
-        ("a = " + "[" * 2000, ["cannot be read", "brackets within each other"]),
-        ("a = " + "9" * 5000, ["cannot be read", "numbers of"]),
-        ("# " + "x" * 300_000, ["too large", "300,002 bytes", "not the data"]),
-        ("a." * 60 + "b = 1", ["a key of very many parts", "at most 40 parts"]),
+        ("Dense", 'did you mean "Linear"?'),
+        ("BatchNormalization", 'did you mean "BatchNorm1d"?'),
+        ("Standardize", "standardize = true in [model] does this"),
+        ("Unstandardize", "standardize = true in [model] does this"),
     ],
 )
-def test_what_is_no_toml(text: str, parts: list[str]) -> None:
-    with pytest.raises(DataError) as caught:
-        file.parse(text, name="a.toml")
-    for part in ("a.toml", "expected:", "got:", "fix:", *parts):
-        assert part in str(caught.value)
+def test_layers_that_are_called_otherwise(layer: str, fix: str) -> None:
+    lines = one(f'{DATA}[model]\nlayers = ["{layer}", "Linear"]\n')
+    assert fix in lines[-1]
 
 
-def test_files(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"(?s)cannot be read.*chainrule new"):
-        file.load(tmp_path)
-    with pytest.raises(DataError, match=r"(?s)cannot be read.*null"):
-        file.load(Path("a\0b"))
-    huge = tmp_path / "huge.toml"
-    huge.write_bytes(b"#" * 300_000)
-    with pytest.raises(DataError, match=r"(?s)huge\.toml is too large.*300,000"):
-        file.load(huge)
-
-
-def test_defaults_are_settings() -> None:
-    run = file.parse(DATA + MODEL, options={"epochs": 3, "lr": 0.5, "seed": None})
-    assert run["training"]["epochs"] == 3
-    assert run["optimizer"] == {"class": "Adam", "groups": None, "options": {"lr": 0.5}}
-    assert run["loss"] == {"class": None, "options": {}}
-    assert run["model"]["layers"] == [{"class": "Linear", "options": {}}]
-    assert run["callbacks"] == []
-    assert run.options == {"epochs": 3, "lr": 0.5}
-
-
-def test_options_are_checked_like_the_file() -> None:
-    with pytest.raises(RunFileError, match=r"\[training\] threads"):
-        file.parse(DATA + MODEL, options={"threads": 10**6})
-
-
-def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
-    path = tmp_path / "deep" / "a.toml"
-    path.parent.mkdir()
-    path.write_text(DATA + MODEL, encoding="utf-8")
-    run = file.load(path)
-    assert run.path("x.csv") == tmp_path / "deep" / "x.csv"
-    assert run.path(str(tmp_path / "y.csv")) == tmp_path / "y.csv"
+def test_a_loss_by_its_short_name() -> None:
+    assert '"MSELoss"' in one(f'{DATA}{MODEL}[loss]\nclass = "mse"\n')[-1]

@@ -205,6 +205,44 @@ def test_arrays_of_another_task(tmp_path: Path, y: Any, task: str, what: str) ->
     refused(tmp_path, f'source = "a.npz"\ntask = "{task}"\n', what, "task")
 
 
+def test_images_in_bytes_are_scaled(tmp_path: Path) -> None:
+    grey = np.arange(20 * 6, dtype=np.uint8).reshape(20, 2, 3)
+    np.savez(tmp_path / "a.npz", x=grey, y=[0, 1] * 10)
+    train = load(tmp_path, 'source = "a.npz"\nvalidation = 0\ntest = 0').train
+    assert np.allclose(train.x[:], grey / 255)
+    assert train.format is not None
+    again = data.read(tmp_path / "a.npz", format=train.format)
+    assert np.allclose(again.x[:], grey / 255)
+    np.savez(tmp_path / "b.npz", x=grey.reshape(20, 6), y=[0, 1] * 10)
+    train = load(tmp_path, 'source = "b.npz"\nvalidation = 0\ntest = 0').train
+    assert np.allclose(train.x[:], grey.reshape(20, 6))
+
+
+@pytest.mark.parametrize(
+    ("keys", "fix"),
+    [
+        ('source = "pets"', "size = ["),
+        (
+            'source = "f.csv"\ntarget = "kind"\ntask = "regression"',
+            'task = "classification"',
+        ),
+    ],
+)
+def test_remedies_are_written_as_a_file_has_them(
+    tmp_path: Path, keys: str, fix: str
+) -> None:
+    small.flowers(tmp_path / "f.csv")
+    small.shades(tmp_path / "pets", side=6)
+    (tmp_path / "pets" / "light" / "00.png").unlink()
+    small.shades(tmp_path / "large", each=1, side=9)
+    (tmp_path / "large" / "light" / "00.png").rename(tmp_path / "pets/light/0.png")
+    with pytest.raises(RunFileError) as caught:
+        load(tmp_path, keys)
+    assert fix in str(caught.value)
+    assert "size=(" not in str(caught.value)
+    assert "classes=True" not in str(caught.value)
+
+
 def test_idx(tmp_path: Path) -> None:
     images = bytes(range(80))
     head = b"\0\0\x08\x03" + struct.pack(">3I", 20, 2, 2)

@@ -93,7 +93,6 @@ def test_a_table(tmp_path: Path) -> None:
         "features": ["面積", "房間", "城市"],
         "categorical": ["城市"],
     }
-    assert made.standardize
     assert start(tmp_path, "h.csv", "城市").data["features"] == ["面積", "房間", "房價"]
 
 
@@ -187,11 +186,19 @@ def test_a_folder_without_images(tmp_path: Path) -> None:
 
 def test_arrays(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", x=np.eye(20), y=np.linspace(0, 1, 20))
-    assert start(tmp_path, "a.npz").standardize
+    assert "Linear" in start(tmp_path, "a.npz").layers[0][0]
     small.arrays(tmp_path / "b.npz")
     made = start(tmp_path, "b.npz")
-    assert not made.standardize
     assert '"Flatten"' in made.layers[0][0]
+
+
+def test_idx_files(tmp_path: Path) -> None:
+    small.idx(tmp_path)
+    made = start(tmp_path, "train-images-idx3-ubyte")
+    run = file.parse(made.text("a.toml"), folder=tmp_path, options={"engine": "numpy"})
+    parts, _ = session.build(run)
+    assert parts.train.x.shape[1:] == (4, 4)
+    assert parts.train.classes == 2
 
 
 @pytest.mark.parametrize(
@@ -200,13 +207,13 @@ def test_arrays(tmp_path: Path) -> None:
         ("none.csv", DataError, r"(?s)There are no data.*nothing there"),
         ("moon", DataError, "did you mean moons"),
         ("a.bin", ArgumentError, "not clear what"),
-        ("idx3-ubyte.gz", ArgumentError, r"(?s)not clear.*idx files"),
+        ("b.bin.gz", ArgumentError, r'(?s)not clear.*idx files.*format = "csv"'),
     ],
 )
 def test_what_is_no_data(
     tmp_path: Path, place: str, error: type[Exception], said: str
 ) -> None:
-    for name in ("a.bin", "idx3-ubyte.gz"):
+    for name in ("a.bin", "b.bin.gz"):
         (tmp_path / name).write_bytes(b"")
     with pytest.raises(error, match=said):
         start(tmp_path, place)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +12,14 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import errors, nn, optim, random
+from chainrule import errors, nn, optim, primitives, random
+from chainrule.graph import build
+from chainrule.graph.types import ArrayType, DType
 
 from .conftest import Make, pixels, same, small_network
+
+# Such data are warned of, which test_suited.py looks at.
+pytestmark = pytest.mark.filterwarnings("ignore:Numbers this large")
 
 BAD_ROW, SIZE = 17, 4
 
@@ -86,7 +94,7 @@ def test_a_learning_rate_that_blows_up(
     trainer = make(engine=engine, optimizer=optim.SGD(lr=1e38))
     with pytest.raises(errors.NonFiniteError) as error:
         trainer.fit(data, epochs=3, batch_size=10, progress=False)
-    assert "it was 1e+38" in str(error.value)
+    assert "lower the learning rate (it was 1e+38" in str(error.value)
     assert all(np.isfinite(w).all() for w in trainer.model.state_dict().values())
 
 
@@ -153,3 +161,56 @@ def test_a_custom_module_is_named_by_its_path(make: Make) -> None:
         trainer.fit(pixels(10), epochs=1, batch_size=10, progress=False)
     assert "of log in '1' (forward, test_nonfinite.py:" in str(error.value)
     assert "The loss is nan" in str(error.value)
+
+
+def test_a_negative_learning_rate_is_not_to_be_lowered(
+    make: Make, data: cr.data.Dataset
+) -> None:
+    trainer = make(optimizer=optim.SGD(lr=-1e38))
+    with pytest.raises(errors.NonFiniteError) as error:
+        trainer.fit(data, epochs=3, batch_size=10, progress=False)
+    assert "take a positive learning rate (it was -1e+38" in str(error.value)
+    assert "lower" not in str(error.value)
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_probabilities_that_are_none(make: Make, several: bool) -> None:
+    """The warning of before the run is repeated where it came true."""
+    y: Any = np.arange(20) % 2 if several else (np.arange(20) % 2).reshape(-1, 1)
+    loss = nn.CrossEntropyLoss(from_logits=False) if several else nn.BCELoss()
+    model = nn.Sequential(nn.Linear(6, 2 if several else 1))
+    trainer = make(model=model, loss=loss, optimizer=optim.SGD(lr=0.1))
+    with (
+        pytest.warns(errors.ChainruleWarning, match="probabilities"),
+        pytest.raises(errors.NonFiniteError) as error,
+    ):
+        trainer.fit((pixels(20).x[...], y), epochs=1, progress=False, batch_size=20)
+    assert "end the network in nn.Sigmoid() or nn.Softmax()" in str(error.value)
+
+
+def test_no_line_where_none_is_the_users() -> None:
+    """Python's own library calls, as the command line's libraries do."""
+    script = """if True:
+        import functools, sys
+        from chainrule import primitives
+        from chainrule.graph import build
+        from chainrule.graph.types import ArrayType, DType
+        graph = build.trace(primitives.exp, [ArrayType((2,), DType.float32)])
+        print([node.source for node in graph.nodes])
+    """
+    run = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert run.stdout.strip() == "[None]"
+
+
+def test_the_users_line_is_behind_the_libraries(tmp_path: Path) -> None:
+    installed = tmp_path / "site-packages"
+    installed.mkdir()
+    (installed / "helper.py").write_text("def call(f, x):\n    return f(x)\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(installed)
+        helper = importlib.import_module("helper")
+    types = [ArrayType((2,), DType.float32)]
+    graph = build.trace(lambda x: helper.call(primitives.exp, x), types)
+    assert str(graph.nodes[0].source).startswith("test_nonfinite.py:")

@@ -16,7 +16,7 @@ Examples:
 """
 
 
-@cli.command(epilog=EXAMPLES)
+@cli.command(epilog=EXAMPLES, short_help="Measure what a run has learnt.")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("data", required=False, type=click.Path(path_type=Path))
 @click.option("--threads", type=click.IntRange(1), help="Threads of the native engine.")

@@ -67,15 +67,16 @@ class Choices:
                     got=f"features={list(chosen or ())!r}",
                     fix="leave it out of features=[…]",
                 )
+        kind = _dtype(dtype)
         return cls(
             targets,
             chosen,
             _categorical(categorical, targets, chosen),
             _classes(classes, targets),
-            _missing(missing),
+            _missing(missing, kind),
             delimiter,
             encoding,
-            _dtype(dtype),
+            kind,
         )
 
     def format(self) -> dict[str, Any]:
@@ -162,23 +163,33 @@ def _classes(given: Any, target: tuple[str, ...]) -> tuple[str, ...] | bool | No
     return given
 
 
-def _missing(given: Any) -> str | dict[str, float]:
+def _missing(given: Any, dtype: np.dtype) -> str | dict[str, float]:
     if isinstance(given, str) and given in ("error", "drop", "mean"):
         return given
-    numbers = int | float | np.number
     if isinstance(given, Mapping) and all(
-        isinstance(name, str) and isinstance(value, numbers) and np.isfinite(value)
-        for name, value in given.items()
+        isinstance(name, str) and _fits(value, dtype) for name, value in given.items()
     ):
         return {name: float(value) for name, value in given.items()}
     known = ("error", "drop", "mean")
     close = nearest(given, known) if isinstance(given, str) else None
     raise ArgumentError(
         "missing does not say what to do with missing values.",
-        expected="'error', 'drop', 'mean', or a number for each column",
+        expected="'error', 'drop', 'mean', or a number for each column that fits "
+        f"{dtype}",
         got=shortened(repr(given)),
         fix=f"did you mean '{close}'?" if close else "missing='drop'",
     )
+
+
+def _fits(value: Any, dtype: np.dtype) -> bool:
+    """Whether it is a finite number that stays finite in this dtype."""
+    if not isinstance(value, int | float | np.number):
+        return False
+    with np.errstate(over="ignore"):
+        try:
+            return bool(np.isfinite(dtype.type(float(value))))
+        except (OverflowError, TypeError):  # a whole number beyond float64; complex
+            return False
 
 
 def _dtype(given: Any) -> np.dtype:

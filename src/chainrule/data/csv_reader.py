@@ -141,6 +141,14 @@ class Reading:
     ) -> None:
         self.table, self.choices = table, choices
         if with_target:
+            if not choices.target:
+                raise ArgumentError(
+                    "No column is named as the target.",
+                    expected="the column to predict, or several of numbers",
+                    got="target=None",
+                    fix="target='price'; for features alone: "
+                    "data.read(path, format=…, target=False)",
+                )
             table.require(choices.target, "the target")
         names = choices.features
         if names is None:
@@ -344,7 +352,7 @@ class Reading:
 
 def _check_fillings(choices: Choices, names: tuple[str, ...]) -> None:
     """Refuse numbers for the gaps of columns that hold none, or are no features."""
-    numeric = [name for name in names if name not in choices.categorical]
+    numeric = dict.fromkeys(n for n in names if n not in choices.categorical)
     for name in choices.missing if isinstance(choices.missing, dict) else ():
         if name not in numeric:
             close = nearest(name, numeric)

@@ -149,7 +149,7 @@ class Loader:
     """
 
     def __init__(self, size: Any, mode: Any) -> None:
-        if mode not in MODES:
+        if not isinstance(mode, str) or mode not in MODES:
             close = nearest(str(mode), MODES)
             raise ArgumentError(
                 "There is no such mode of images.",

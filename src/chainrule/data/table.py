@@ -93,8 +93,9 @@ class Table:
 
     def require(self, names: Sequence[str], what: str) -> None:
         """Refuse names that are no columns."""
+        known = set(self.columns)
         for name in names:
-            if name in self.columns:
+            if name in known:
                 continue
             close = nearest(name, self.columns)
             fix = f"did you mean '{close}'?" if close else "the first line names them"
@@ -122,7 +123,8 @@ class Table:
             DataError: pandas reads other rows than were seen.
         """
         pandas = _pandas()
-        places = {self.columns.index(name): name for name in names}
+        place = {name: i for i, name in enumerate(self.columns)}
+        places = {place[name]: name for name in names}
         seen = 0
         with reading(self.path, WHAT, FIX), _opened(self.path, self.encoding) as file:
             frames = pandas.read_csv(

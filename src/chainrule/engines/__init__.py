@@ -9,7 +9,7 @@ import importlib.util
 from collections.abc import Mapping
 from typing import Protocol
 
-from chainrule.errors import EngineError
+from chainrule.errors import EngineError, nearest
 from chainrule.graph.node import Array
 from chainrule.graph.program import Program
 
@@ -51,7 +51,7 @@ def resolve_engine(name: str) -> str:
             f"There is no engine {name!r}.",
             expected=", ".join(ENGINES),
             got=repr(name),
-            fix='engine="auto" picks the fastest that runs here',
+            fix=_fix(name),
         )
     problem = native_problem()
     if name == "auto":
@@ -64,6 +64,15 @@ def resolve_engine(name: str) -> str:
             fix='pip install llvmlite, or use engine="numpy"',
         )
     return name
+
+
+def _fix(name: str) -> str:
+    """What to write instead of an engine that does not exist."""
+    auto = 'engine="auto" picks the fastest that runs here'
+    if str(name).lower().startswith(("cuda", "gpu", "mps", "tpu")):
+        return f"engines run on the CPU, there is none for GPUs; {auto}"
+    near = nearest(name, ENGINES)
+    return f"did you mean {near!r}? {auto}" if near else auto
 
 
 def load_engine(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import sysconfig
 import threading
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
@@ -28,6 +29,14 @@ from chainrule.graph.types import ArrayType, DType, as_dtype, is_symbolic
 INLINE_CONSTANT = 16
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+#: Where no line is the user's: this package, Python's library, installed commands.
+_NOT_THE_USERS = (
+    _PACKAGE,
+    os.path.dirname(os.__file__) + os.sep,
+    sysconfig.get_path("scripts") + os.sep,
+    "<",
+)
+_INSTALLED = tuple(f"{os.sep}{name}-packages{os.sep}" for name in ("site", "dist"))
 
 #: Applications whose types the rule has accepted already.
 _checked: set[Any] = set()
@@ -161,11 +170,15 @@ def _any_tracked(inputs: tuple[Value, ...]) -> bool:
 
 
 def _caller() -> str | None:
-    """``file:line`` of the nearest frame outside this package."""
+    """``file:line`` of the nearest frame that is the user's, or None.
+
+    Installed packages are not: on the command line nothing is.
+    """
     frame = inspect.currentframe()
     while frame is not None:
         filename = frame.f_code.co_filename
-        if not filename.startswith(_PACKAGE) and not filename.startswith("<"):
+        installed = any(part in filename for part in _INSTALLED)
+        if not installed and not filename.startswith(_NOT_THE_USERS):
             return f"{os.path.basename(filename)}:{frame.f_lineno}"
         frame = frame.f_back
     return None

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from chainrule.errors import warn
 from chainrule.nn import functional
 from chainrule.nn.arguments import finite
 from chainrule.nn.module import Module
+from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor
 
 
@@ -161,6 +163,7 @@ class Softmax(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Along ``axis``."""
+        _of_several("Softmax", x, self.axis, "1", "nn.Sigmoid()")
         return functional.softmax(x, self.axis)
 
     def settings(self) -> dict[str, Any]:
@@ -180,8 +183,22 @@ class LogSoftmax(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Along ``axis``."""
+        _of_several("LogSoftmax", x, self.axis, "0", "nn.BCEWithLogitsLoss()")
         return functional.log_softmax(x, self.axis)
 
     def settings(self) -> dict[str, Any]:
         """The axis."""
         return {"axis": self.axis}
+
+
+def _of_several(kind: str, x: Tensor, axis: int, value: str, other: str) -> None:
+    """Warn of a softmax over a single number, which says nothing."""
+    if -x.ndim <= axis < x.ndim and x.shape[axis] == 1:
+        warn(
+            f"{functional.place(kind)} of one output is always {value}: nothing can "
+            "be learnt.",
+            expected="at least 2 outputs",
+            got=f"shape {show(x.shape)} along axis {axis}",
+            fix=f"one output a class, or {other} for one output; without both for a "
+            "regression",
+        )

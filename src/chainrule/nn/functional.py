@@ -165,8 +165,7 @@ def linear(x: Any, weight: Tensor, bias: Tensor | None = None) -> Tensor:
             f"{place('Linear')} cannot multiply its input.",
             expected=f"a last axis of {inputs}",
             got=show(x.shape),
-            fix=f"feed rows of {inputs} numbers, or build "
-            f"nn.Linear({x.shape[-1] if x.shape else '…'}, {outputs})",
+            fix=_rows_fix(x.shape, inputs, outputs),
         )
     x = same_dtype("Linear", x, weight)
     rows = x if x.ndim == 2 else x.reshape(-1, inputs)
@@ -174,6 +173,19 @@ def linear(x: Any, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     if bias is not None:
         z = z + bias
     return z if x.ndim == 2 else z.reshape(*x.shape[:-1], outputs)
+
+
+def _rows_fix(given: Shape, inputs: int, outputs: int) -> str:
+    """What to write in front of, or instead of, a Linear(inputs, outputs)."""
+    if len(given) < 3:
+        width = given[-1] if given else "…"
+        return f"feed rows of {inputs} numbers, or build nn.Linear({width}, {outputs})"
+    flat = size_of(given[1:])
+    other = "" if flat == inputs else f", for nn.Linear({flat}, {outputs})"
+    return (
+        f"nn.Flatten() as the first layer makes rows of {flat} numbers{other}; "
+        "data.image_folder(…, flatten=True) reads images as rows"
+    )
 
 
 def same_dtype(kind: str, x: Tensor, parameter: Tensor) -> Tensor:

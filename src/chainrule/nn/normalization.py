@@ -204,8 +204,18 @@ class _Scaling(Module):
     #: The part of a data set that it is meant for.
     column: ClassVar[str] = "x"
 
-    def __init__(self, num_features: int, *, dtype: str = "float32") -> None:
+    def __init__(
+        self, num_features: int | None = None, *, dtype: str = "float32"
+    ) -> None:
         kind = type(self).__name__
+        if num_features is None:
+            raise ArgumentError(
+                f"{kind} needs numbers to work with.",
+                expected=f"nn.{kind}.of(train.{self.column}), which reads them off "
+                "data",
+                got=f"nn.{kind}()",
+                fix=f"nn.{kind}.of(train.{self.column})",
+            )
         (self.num_features,) = counts(kind, num_features=num_features)
         self.dtype = floating(kind, dtype)
         self.mean = Tensor(np.zeros(self.num_features, self.dtype.numpy))

@@ -7,7 +7,7 @@ from typing import Any
 
 from chainrule.errors import nearest
 from chainrule.runs import consistency, schema
-from chainrule.runs.classes import Family, layers, losses
+from chainrule.runs.classes import SCALING, Family, layers, losses
 from chainrule.runs.problems import Problem, Where
 from chainrule.runs.schema import Section
 from chainrule.runs.values import Kind, WrongValueError, key, show
@@ -95,7 +95,7 @@ class _Checker:
 
     def not_a_table(self, section: Section, given: Any) -> None:
         """Note a section that is written as something else."""
-        head = f"[[{section.name}]]" if section.many else f"[{section.name}]"
+        head = section.header
         self.note(
             (section.name,),
             "it is not a section.",
@@ -120,7 +120,7 @@ class _Checker:
         self.note(
             (name,),
             "there is no such section." if is_section else "it is in no section.",
-            expected=", ".join(f"[{n}]" for n in names),
+            expected=", ".join(s.header for s in schema.SECTIONS),
             got=f"[{key(name[:60])}]" if is_section else f"{name:.60} = {show(given)}",
             fix=fix,
         )
@@ -175,11 +175,14 @@ class _Checker:
         """Whether there is such a class; where not, that is noted."""
         if name in family.classes:
             return True
-        near = nearest(name, family.classes)
+        near = schema.SYNONYMS.get(name.lower())
+        near = near if near in family.classes else nearest(name, family.classes)
         fix = f'did you mean "{near}"?' if near else f"choose another {family.what}"
         stem = name.partition("(")[0].strip()
         if stem != name and stem in family.classes:
             fix = f"write its options as keys: {{ class = {show(stem)}, … }}"
+        elif family is layers() and name in SCALING:
+            fix = "leave it away: standardize = true in [model] does this"
         elif name == "LinearWarmup":
             fix = "a warm-up is a key of [schedule]: warmup = 100"
         elif family is layers() and name in losses().classes:

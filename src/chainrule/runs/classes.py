@@ -35,6 +35,10 @@ SIZES = (
 )
 
 
+#: Layers that need numbers of the data: ``[model] standardize`` makes them.
+SCALING = ("Standardize", "Unstandardize")
+
+
 @dataclass(frozen=True)
 class Option:
     """One option of a class.
@@ -241,7 +245,7 @@ def layers() -> Family:
     found = {
         name: made
         for name, made in _classes(nn, nn.Module).items()
-        if not name.endswith("Loss") and name not in ("Module", "Sequential")
+        if not name.endswith("Loss") and name not in ("Module", "Sequential", *SCALING)
     }
     return Family("layer", found, hidden=("dtype",))
 

@@ -42,9 +42,12 @@ def build(
     """
     made: list[nn.Module] = []
     sample = Tensor(np.zeros((TRIED, *train.x.shape[1:]), np.float32))
-    if settings["standardize"]:
-        made.append(_standardize(train))
     given = settings["layers"]
+    standardize = settings["standardize"]
+    if standardize is None:
+        standardize = _is_table(train) and given[0]["class"] != "Embedding"
+    if standardize:
+        made.append(_standardize(train))
     last = max((i for i, item in enumerate(given) if _sized(item)), default=None)
     total = 0
     for i, item in enumerate(given):
@@ -68,7 +71,8 @@ def build(
                 fix='add { class = "Linear", out_features = 16 }',
             )
         )
-    if settings["standardize"] and train.classes is None:
+    # An activation at the end says itself in which range the output lies.
+    if standardize and train.classes is None and given[-1]["class"] == "Linear":
         made.append(_unstandardize(train))
     return nn.Sequential(*made)
 
@@ -109,6 +113,12 @@ def _tried(layer: nn.Module, sample: Tensor, number: int) -> Tensor:
     except ChainruleError as error:
         raise ProblemError(Problem.of(error, "model", "layers", number)) from error
     return made
+
+
+def _is_table(train: Dataset) -> bool:
+    """Whether the data are rows of numbers out of a file."""
+    kind = (train.format or {}).get("kind")
+    return kind in ("csv", "npz") and len(train.x.shape) == 2
 
 
 def _standardize(train: Dataset) -> nn.Module:

@@ -125,17 +125,20 @@ def _load(
     threads: int | None,
 ) -> tuple[Trainer, dict[str, Any]]:
     """The Trainer of an interrupted run, and the options that it was begun with."""
-    trainer = Trainer.load(directory, model=module.network(0), threads=threads)
-    options = trainer.notes.get("options")
-    own = trainer.notes.get("recipe", "a Python program")
+    document, _ = checkpoint.read(checkpoint.locate(directory))
+    notes = document.get("notes") or {}
+    options = notes.get("options")
+    other = "a run's file" if "run" in notes else "a Python program"
+    own = notes.get("recipe", other)
     if options is None or own != name:
         raise CheckpointError(
             f"{directory} does not hold a run of the recipe {name!r}.",
             expected=f"a directory that 'chainrule train {name}' left",
             got=f"a checkpoint of {own!r}",
-            fix="resume it with its own recipe, or in Python: "
-            "Trainer.load(path).resume(train)",
+            fix="go on with it as it was begun: chainrule train --resume "
+            f"{directory}, or in Python: Trainer.load(path).resume(train)",
         )
+    trainer = Trainer.load(directory, model=module.network(0), threads=threads)
     for option, value in given.items():
         if value is None or value == options[option] or value == "auto":
             continue

@@ -25,7 +25,6 @@ source = "houses.csv"
 target = "price"
 
 [model]
-standardize = true
 layers = [
   { class = "Linear", out_features = 64 },
   "ReLU",
@@ -58,7 +57,7 @@ def page() -> str:
 
 
 def _section(section: Section) -> Iterator[str]:
-    yield f"## `[[{section.name}]]`" if section.many else f"## `[{section.name}]`"
+    yield f"## `{section.header}`"
     yield ""
     yield f"{section.doc}{' Any number of times.' if section.many else ''}"
     yield ""

@@ -52,9 +52,10 @@ _MODEL = Section(
             "standardize",
             Flag(),
             "give every feature mean 0 and deviation 1, with what the training data "
-            "say; a regression's output is scaled back",
-            default="false",
-            example="true",
+            "say; where the last layer of a regression is Linear, its output is "
+            "scaled back",
+            default="true for tables (CSV, and NPZ with rows of numbers), else false",
+            example="false",
         ),
     ),
 )
@@ -219,7 +220,8 @@ SECTIONS = (
     _OUTPUT,
 )
 
-#: Words that people know from elsewhere.
+#: Words that people know from elsewhere: of sections and keys, in lower case, and of
+#: classes.
 SYNONYMS = {
     "learning_rate": "lr",
     "name": "class",
@@ -245,6 +247,14 @@ SYNONYMS = {
     "network": "model",
     "scheduler": "schedule",
     "train": "training",
+    "dense": "Linear",
+    "fullyconnected": "Linear",
+    "batchnormalization": "BatchNorm1d",
+    "layernormalization": "LayerNorm",
+    "swish": "SiLU",
+    "mse": "MSELoss",
+    "mae": "L1Loss",
+    "crossentropy": "CrossEntropyLoss",
 }
 
 

@@ -54,6 +54,11 @@ class Section:
     otherwise: str = ""
     many: bool = False
 
+    @property
+    def header(self) -> str:
+        """``[name]`` or ``[[name]]``."""
+        return f"[[{self.name}]]" if self.many else f"[{self.name}]"
+
     def key(self, name: str) -> Key | None:
         """The key of that name."""
         return next((key for key in self.keys if key.name == name), None)

@@ -10,29 +10,23 @@ from typing import Any
 
 import numpy as np
 
-import chainrule as cr
 from chainrule import nn, recipes
 from chainrule.errors import (
     ArgumentError,
-    ChainruleError,
     CheckpointError,
     DTypeError,
     ShapeError,
     nearest,
 )
-from chainrule.runs import making, network, results, source
+from chainrule.runs import making, results, source
+from chainrule.runs.building import batch_size, build
 from chainrule.runs.file import OPTIONS, RunFile, load, parse
-from chainrule.runs.making import ProblemError
-from chainrule.runs.problems import Problem
 from chainrule.runs.recipe import cannot_change, flag
 from chainrule.runs.source import Parts
 from chainrule.runs.values import show
-from chainrule.training import Trainer, checkpoint, meaning
-from chainrule.training.probes import Probes
+from chainrule.training import Trainer, checkpoint
 from chainrule.version import __version__
 
-#: Samples a step where the file is silent.
-USUAL_BATCH = 32
 #: The copy of its file that a run leaves.
 COPY = "run.toml"
 
@@ -181,101 +175,6 @@ def begin(run: RunFile, out: Path | None = None) -> Session:
     return Session(run, parts, trainer, directory)
 
 
-def build(run: RunFile) -> tuple[Parts, Trainer]:
-    """The data of a run, and a Trainer that has not trained yet.
-
-    Raises:
-        RunFileError: whatever does not fit together.
-    """
-    parts = source.load(run)
-    settings = run["training"]
-    try:
-        loss = _loss(run, parts.train)
-        parts = parts.for_loss(loss)
-        cr.manual_seed(settings["seed"])
-        model = network.build(run["model"], parts.train, source.outputs(parts.train))
-        _check_names(run, model)
-        trainer = Trainer(
-            model,
-            loss=loss,
-            optimizer=making.optimizer(run["optimizer"], run["schedule"]),
-            metrics=settings["metrics"],
-            probes=settings["probes"] or (),
-            engine=settings["engine"],
-            seed=settings["seed"],
-            threads=settings["threads"],
-        )
-    except ProblemError as error:
-        raise run.error(error.problem) from error
-    except ChainruleError as error:
-        raise run.blame(error) from error
-    return parts, trainer
-
-
-def _check_names(run: RunFile, model: nn.Module) -> None:
-    """Patterns must fit something in the network: of probes, and of parameters."""
-    try:
-        Probes(run["training"]["probes"] or (), model)
-    except ChainruleError as error:
-        raise run.blame(error, "training", "probes") from error
-    if run["optimizer"]["groups"]:
-        try:
-            with making.on_trial():
-                tried = making.optimizer(run["optimizer"], run["schedule"])
-                tried.adopt(dict(model.named_parameters()))
-        except ChainruleError as error:
-            raise run.blame(error, "optimizer", "groups") from error
-
-
-def _loss(run: RunFile, train: cr.data.Dataset) -> Any:
-    """The loss of the file, or the usual one for such data."""
-    settings = run["loss"]
-    layers = run["model"]["layers"]
-    if settings["class"] is None:
-        if train.classes is None:
-            return nn.MSELoss()
-        # The book's network ends in Softmax: probabilities, not scores.
-        return nn.CrossEntropyLoss(from_logits=layers[-1]["class"] != "Softmax")
-    loss, name = making.loss(settings), settings["class"]
-    if meaning.is_regression(loss) and train.classes is not None:
-        raise ProblemError(
-            source.problem_of_loss(name, f"the target names {train.classes} classes")
-        )
-    if meaning.is_classification(loss) and train.classes is None:
-        raise ProblemError(source.problem_of_loss(name, "the target is a quantity"))
-    if isinstance(loss, nn.KLDivLoss) and train.classes is not None:
-        raise ProblemError(
-            source.problem_of_loss(name, "it compares probabilities, not classes")
-        )
-    if isinstance(loss, source.BINARY) and (train.classes or 2) != 2:
-        raise ProblemError(
-            source.problem_of_loss(name, f"there are {train.classes} classes")
-        )
-    return loss
-
-
-def batch_size(run: RunFile, train: cr.data.Dataset) -> int:
-    """Samples a step.
-
-    Raises:
-        RunFileError: more than there are.
-    """
-    given, rows = run["training"]["batch_size"], len(train)
-    if given is None or given == "all":
-        return min(USUAL_BATCH, rows) if given is None else rows
-    if given > rows:
-        raise run.error(
-            Problem(
-                ("training", "batch_size"),
-                "a batch cannot be larger than the training data.",
-                expected=f"1 to {rows}",
-                got=str(given),
-                fix='batch_size = "all" makes every step see all samples',
-            )
-        )
-    return given
-
-
 # -- resuming ----------------------------------------------------------------------
 
 
@@ -382,10 +281,14 @@ def _check_same(run: RunFile, now: RunFile) -> None:
     for section, own in run.settings.items():
         if section == "output" or own == now[section]:
             continue
+        place, was, new = f"[{section}]", own, now[section]
+        if isinstance(own, dict):
+            key = next(key for key in own if own[key] != new[key])
+            place, was, new = f"{place} {key}", own[key], new[key]
         raise ArgumentError(
-            f"{now.name} has changed since the run was begun: [{section}] is another.",
-            expected=show(own, 200),
-            got=show(now[section], 200),
+            f"{now.name} has changed since the run was begun: {place} is another.",
+            expected="nothing" if was is None else show(was, 200),
+            got="nothing" if new is None else show(new, 200),
             fix="start a new run, or resume from the directory alone: "
             "chainrule train --resume DIRECTORY",
         )

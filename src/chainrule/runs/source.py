@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -22,6 +23,8 @@ from chainrule.runs.values import show
 
 #: Data that are named and not read.
 NAMES = (*schema.BUNDLED, *schema.DRAWN)
+#: The factor from the bytes of an image to 0 … 1.
+GREY = 1 / 255
 #: Losses that take one output for two classes.
 BINARY = (nn.BCELoss, nn.BCEWithLogitsLoss, nn.HingeLoss, nn.PerceptronLoss)
 
@@ -93,7 +96,14 @@ def _blamed(run: RunFile, *where: str) -> Iterator[None]:
         placed = len(problem.where) > 1
         raise run.error(problem if placed else replace(problem, where=where)) from error
     except ChainruleError as error:
-        raise run.blame(error, *where) from error
+        raise run.error(_in_toml(Problem.of(error, *where))) from error
+
+
+def _in_toml(problem: Problem) -> Problem:
+    """A reader's problem, its remedy written as a file has it and not as Python."""
+    fix = (problem.fix or "").replace("classes=True", 'task = "classification"')
+    fix = re.sub(r"size=\((\d+), (\d+)\)", r"size = [\1, \2]", fix)
+    return replace(problem, fix=fix or None)
 
 
 def _check_there(run: RunFile, given: str | list[str]) -> None:
@@ -194,8 +204,14 @@ def _own_test(settings: Mapping[str, Any]) -> Dataset | None:
 
 
 def _npz(run: RunFile, source: str, task: str | None, options: Any) -> Dataset:
-    """Arrays; whole numbers, one a row, are classes unless the task says otherwise."""
+    """Arrays; whole numbers, one a row, are classes unless the task says otherwise.
+
+    Images in bytes are scaled to 0 … 1, as those of idx files and of folders are.
+    """
     read = data.read_npz(run.path(source), **options)
+    if read.x.stored.dtype == np.uint8 and len(read.x.shape) > 2:
+        options["scale"] = GREY
+        read = data.read_npz(run.path(source), **options)
     labels = read.y.ndim == 1 and read.y.dtype.kind in "iu"
     if task == "regression" and read.classes is not None:
         raise ProblemError(

@@ -41,7 +41,6 @@ class Start:
     Attributes:
         data: keys of ``[data]``.
         layers: the lines of the network.
-        standardize: whether features are standardised.
         format: of the data.
         training: keys of ``[training]``.
         optimizer: keys of ``[optimizer]``.
@@ -51,7 +50,6 @@ class Start:
     data: dict[str, Any]
     layers: list[template.Layer]
     format: str
-    standardize: bool = False
     training: dict[str, Any] = field(default_factory=lambda: {"epochs": 20})
     optimizer: dict[str, Any] = field(
         default_factory=lambda: {"class": "Adam", "lr": 0.001}
@@ -62,7 +60,6 @@ class Start:
         """The file."""
         chosen = {
             "data": self.data,
-            "model": {"standardize": True} if self.standardize else {},
             "optimizer": self.optimizer,
             "schedule": self.schedule,
             "training": self.training,
@@ -121,6 +118,9 @@ def start(place: str | None, target: str | None, folder: Path) -> Start:
         return _csv(Path(place), source, target)
     if format == "npz":
         return _npz(Path(place), source)
+    if format == "idx":
+        layers = [_FLATTEN, _linear(64), _RELU, _LAST]
+        return Start({"source": source}, layers, "idx")
     return _images(Path(place), source)
 
 
@@ -147,14 +147,15 @@ def _format(path: Path) -> str:
             fix=f"did you mean {near}?" if near else "look at the path",
         )
     found = format_of(path.name, None)
-    if found in ("csv", "npz"):
+    if found is not None:
         return found
     raise ArgumentError(
         f"It is not clear what '{path}' holds.",
-        expected="a file that ends in .csv or .npz, or a folder of images",
+        expected="a file that ends in .csv or .npz, idx files named as MNIST's are, or "
+        "a folder of images",
         got=path.name,
-        fix="write the file by hand, from that of chainrule new without --data: "
-        'source = ["images-idx3-ubyte", "labels-idx1-ubyte"] reads idx files',
+        fix="write the file by hand, from that of chainrule new without --data, with "
+        'the keys source and format: format = "csv"',
     )
 
 
@@ -166,6 +167,7 @@ def _drawn(name: str) -> Start:
         {"source": name, **extra},
         layers,
         "named",
+        training={"epochs": 100},
         optimizer={"class": "Adam", "lr": 0.01},
     )
 
@@ -192,7 +194,7 @@ def _npz(path: Path, source: str) -> Start:
     read = data.read_npz(path)
     table = len(read.x.shape) == 2
     layers = [*([] if table else [_FLATTEN]), _linear(64), _RELU, _LAST]
-    return Start({"source": source}, layers, "npz", standardize=table)
+    return Start({"source": source}, layers, "npz")
 
 
 def _images(path: Path, source: str) -> Start:
@@ -287,7 +289,7 @@ def _csv(path: Path, source: str, target: str | None) -> Start:
     if encoding != "utf-8":
         keys["encoding"] = encoding
     layers = [_linear(64), _RELU, _linear(64), _RELU, _LAST]
-    return Start(keys, layers, "csv", standardize=True)
+    return Start(keys, layers, "csv")
 
 
 def _decoded(path: Path) -> tuple[str, str]:

@@ -59,9 +59,7 @@ def text(name: str, fitting: Sequence[str], chosen: Chosen, layers: list[Layer])
 
 def _head(section: Section, given: Mapping[str, Any]) -> str:
     """``[section]``; one that may come many times is a comment until it is given."""
-    if section.many:
-        return f"[[{section.name}]]" if given else f"# [[{section.name}]]"
-    return f"[{section.name}]"
+    return f"# {section.header}" if section.many and not given else section.header
 
 
 def _wrapped(text: str) -> list[str]:

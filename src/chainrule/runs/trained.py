@@ -113,8 +113,10 @@ class Trained:
         if own is not None and kind != "npz":
             raise ArgumentError(
                 f"'{path}' is of another kind than the data of the run.",
-                expected=schema.FORMATS[own["kind"]],
-                got=schema.FORMATS[kind or "named"],
+                expected="an image, or a folder of images"
+                if own["kind"] == "images"
+                else schema.FORMATS[own["kind"]],
+                got=_called(kind, path),
                 fix="give data like those that it was trained on, or an NPZ file with "
                 "the array x",
             )
@@ -135,6 +137,13 @@ class Trained:
     def reading(self, path: Path) -> str:
         """The kind of a file or folder, such as ``csv``."""
         return str(self.format_for(path)["kind"])
+
+
+def _called(kind: str | None, path: Path) -> str:
+    """What a file or folder is, in words."""
+    if kind is None:
+        return path.name
+    return "an image" if kind == "images" and path.is_file() else schema.FORMATS[kind]
 
 
 @contextmanager

@@ -3,7 +3,8 @@
 Where to look, from the outside to the inside:
 
     trainer       fit, resume, evaluate, predict, save, load: what users call
-    checks        what is refused, or warned of, before anything begins
+    checks,       what is refused, or warned of, before anything begins;
+    suited        numbers whose size does not suit the network
     run           one call of fit: epochs, validation, callbacks, checkpoints
     loop          the steps of an epoch, in chunks that the engine runs by itself
     feed, given   rows for training, shuffled in blocks; rows in order for the rest

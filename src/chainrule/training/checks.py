@@ -1,7 +1,8 @@
 """What a Trainer refuses, or warns of, before it begins: arguments, data, a whole run.
 
 Data sets look at their numbers themselves (:mod:`chainrule.data`), and losses at their
-targets; here is what only shows where these, the model and the optimiser meet.
+targets; here is what only shows where these, the model and the optimiser meet. What
+sizes of numbers suit a network is looked at in :mod:`.suited`.
 """
 
 from __future__ import annotations
@@ -16,18 +17,11 @@ import numpy as np
 from chainrule import nn
 from chainrule.data import Column, Dataset, Stream
 from chainrule.errors import ArgumentError, nearest, warn
-from chainrule.graph.node import Array
 from chainrule.nn import Module
 from chainrule.optim import Optimizer, Schedule
+from chainrule.training import suited
 from chainrule.training.given import check_indices, stored_as
 from chainrule.training.plan import Plan
-
-#: Layers that take away the scale of what they are given.
-_SCALING = (nn.Standardize, nn.BatchNorm1d, nn.LayerNorm)
-#: Layers that change no number.
-_PASSING = (nn.Flatten, nn.Dropout, nn.Sequential)
-#: So many features a row may be an image.
-_PIXELS = 64
 
 
 # -- arguments -------------------------------------------------------------------
@@ -115,6 +109,20 @@ def batch_size(given: Any, rows: int | None) -> int:
             fix="batch_size=None makes every step see all samples (the default is 32)",
         )
     return size
+
+
+def one_source(others: tuple[Any, ...]) -> None:
+    """Refuse features and targets as two arguments, and epochs without their name."""
+    if others:
+        epochs = len(others) == 1 and isinstance(others[0], int)
+        raise ArgumentError(
+            "fit takes all of its data as one argument, and the rest by name.",
+            expected="fit(train, epochs=…)",
+            got=f"{len(others) + 1} arguments without a name",
+            fix=f"fit(train, epochs={others[0]})"
+            if epochs
+            else "fit((x, y), epochs=…), or fit(cr.data.Dataset(x, y), epochs=…)",
+        )
 
 
 # -- a run -----------------------------------------------------------------------
@@ -209,43 +217,23 @@ def same_data(plan: Plan, data: Dataset | Stream, checksum: int) -> None:
     )
 
 
-def features(data: Dataset | Stream, model: Module, batch_size: int) -> None:
-    """Refuse features that are none of this model, or warn of them, before a run.
+def suitable(data: Dataset | Stream, model: Module, loss: Any, batch_size: int) -> None:
+    """Refuse features that are none of this model, or warn of data, before a run.
 
     Args:
         data: the training data; of a stream only the types are looked at.
         model: the network.
+        loss: its loss.
         batch_size: rows a step.
     """
     if isinstance(data, Dataset):
         if model.takes_indices():
             check_indices(data.x.stored)
-        elif data.x.scale is None:
-            _grey_values(data.x.stored, model)
+        else:
+            suited.warn_of(data, model, loss)
     row = data.x.shape[1:] if isinstance(data, Dataset) else data.row.shape
     if batch_size == 1 and len(row) == 1:
         _alone(model)
-
-
-def _grey_values(stored: Array, model: Module) -> None:
-    """Warn of images from 0 to 255 that neither the data nor the model scale."""
-    pixels = int(np.prod(stored.shape[1:]))
-    image = stored.ndim > 2 or pixels >= _PIXELS
-    if not image or isinstance(_first(model), (*_SCALING, nn.Embedding)):
-        return
-    some = stored[: max(1, 100_000 // max(1, pixels))]
-    low, high = some.min(), some.max()
-    if low < 0 or not 64 < high <= 255 or (some % 1 != 0).any():
-        return
-    warn(
-        "These look like images whose grey values nothing scales; training on numbers "
-        "this large is slow or diverges.",
-        expected="features of about −1 to 1",
-        got=f"{stored.dtype} from {low} to {high}, and a first layer "
-        f"{type(_first(model)).__name__}",
-        fix="cr.data.Dataset(x, y, scale=1/255) for training and test data, or begin "
-        "the network with nn.Standardize.of(x)",
-    )
 
 
 def _alone(model: Module) -> None:
@@ -278,9 +266,3 @@ def same_scale(trained: float | None, data: Column | Dataset | Stream) -> None:
         fix=f"cr.data.Dataset(x, y, scale={trained}), or for predict "
         f"cr.data.Column(x, scale={trained})",
     )
-
-
-def _first(model: Module) -> Module:
-    """The first layer that changes numbers, in the order of definition."""
-    layers = [m for _, m in model.named_modules() if not any(m.children())]
-    return next((m for m in layers if not isinstance(m, _PASSING)), model)

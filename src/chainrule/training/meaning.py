@@ -117,19 +117,26 @@ def number_of_classes(prediction: Shape, cut: float | None) -> int:
 # -- predict(output=…) ------------------------------------------------------------
 
 
-def check_output(output: Any) -> None:
+def check_output(output: Any, loss: Any) -> None:
     """Refuse a name that ``predict`` does not know.
+
+    Args:
+        output: what was asked for.
+        loss: of the network; under a regression loss an output is a value.
 
     Raises:
         ArgumentError: with the nearest known name.
     """
     if output not in OUTPUTS:
-        near = nearest(str(output), OUTPUTS)
+        near, values = nearest(str(output), OUTPUTS), is_regression(loss)
+        also = "" if values else f", or {', '.join(OUTPUTS)}"
+        as_given = values or output in ("values", "value", "raw")
+        fix = f"did you mean {near!r}?" if near else "output='probabilities'"
         raise ArgumentError(
             f"predict has no output {output!r}.",
-            expected=f"None for what the network gives, or {', '.join(OUTPUTS)}",
+            expected=f"None for what the network gives{also}",
             got=repr(output),
-            fix=f"did you mean {near!r}?" if near else "output='probabilities'",
+            fix="predict(x) gives the values" if as_given else fix,
         )
 
 

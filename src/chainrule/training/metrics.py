@@ -444,6 +444,30 @@ def defaults(loss: Any, prediction: Shape, target: ArrayType) -> tuple[Metric, .
     return (R2(), MAE()) if meaning.is_regression(loss) or (own and alike) else ()
 
 
+def check_quantities(measured: Iterable[Metric], loss: Any, y: Array) -> None:
+    """Refuse to count right decisions where the targets are quantities.
+
+    Under a regression loss classes are 0 and 1, −1 and 1, or rows of shares from 0 to 1.
+
+    Raises:
+        ArgumentError: naming the metrics of a regression.
+    """
+    counting = [m for m in measured if isinstance(m, _Decided | TopK)]
+    if not counting or not meaning.is_regression(loss):
+        return
+    shares = y.ndim > 1 and y.shape[1] > 1 and 0 <= y.min() and y.max() <= 1
+    if shares or np.isin(y, (0, 1)).all() or np.isin(y, (-1, 1)).all():
+        return
+    other = y[~np.isin(y, (-1, 0, 1))]
+    raise ArgumentError(
+        f"{type(counting[0]).__name__} counts decisions, and these targets are "
+        "quantities.",
+        expected="for a regression the metrics r2, mae, mse or rmse",
+        got=f"{counting[0].name!r} and a target {other[0] if other.size else -1:g}",
+        fix="metrics=['r2', 'mae', 'rmse']",
+    )
+
+
 def spec(given: Metric) -> dict[str, Any] | None:
     """The description of a metric for a checkpoint; None for one of the user's own."""
     name = type(given).__name__

@@ -44,6 +44,7 @@ def describe(
     where = "no node by the NumPy references: the engines round differently there"
     if found is not None:
         where = _place(*found)
+    hint = "" if found is None else _hint(found[0])
 
     def error(step: str, lr: float, checkpoint: str | None) -> NonFiniteError:
         kept = "the model keeps the weights of before this step"
@@ -53,11 +54,28 @@ def describe(
             f"{what} at {step}.",
             expected="finite numbers in the loss, the gradients and the weights",
             got=f"the first value that is not finite: {where}",
-            fix=f"lower the learning rate (it was {lr:.3g} at this step), and look for "
-            f"huge values in the data; {kept}",
+            fix=hint + _of_rate(lr) + f"look for huge values in the data; {kept}",
         )
 
     return error
+
+
+def _of_rate(lr: float) -> str:
+    """What to do about the learning rate."""
+    if lr < 0:
+        return f"take a positive learning rate (it was {lr:.3g} at this step), and "
+    return f"lower the learning rate (it was {lr:.3g} at this step), and "
+
+
+def _hint(node: Node) -> str:
+    """What to do first where the logarithm of a probability is at fault."""
+    if node.primitive.name != "log_score":
+        return ""
+    return (
+        "the loss takes probabilities: end the network in nn.Sigmoid() or "
+        "nn.Softmax(), or take the loss of scores, nn.BCEWithLogitsLoss() or "
+        "nn.CrossEntropyLoss(); "
+    )
 
 
 def first_node(

@@ -234,8 +234,9 @@ class Programs:
         return tuple(m.for_loss(loss) for m in chosen)
 
     def _check(self, predict: Traced) -> Check:
-        """A function that refuses targets which the loss does not take."""
-        return partial(_check, self.step.loss, predict.entry.graph.outputs[0].shape)
+        """A function that refuses targets which loss and metrics do not take."""
+        shape = predict.entry.graph.outputs[0].shape
+        return partial(_check, self.step.loss, self.metrics or (), shape)
 
     def _drop(self, name: str) -> None:
         """Let a program go, once its tensors have fetched their numbers."""
@@ -247,8 +248,9 @@ class Programs:
             setattr(self, name, None)
 
 
-def _check(loss: Any, prediction: Any, y: Array) -> None:
-    """Refuse targets that the loss does not take, before anything is compiled."""
+def _check(loss: Any, measured: tuple[Metric, ...], prediction: Any, y: Array) -> None:
+    """Refuse targets that loss or metrics do not take, before anything is compiled."""
+    metrics.check_quantities(measured, loss, y)
     if isinstance(loss, Loss):
         loss.check_target(y, prediction)
     else:

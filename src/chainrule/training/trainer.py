@@ -153,7 +153,7 @@ class Trainer:
     def fit(
         self,
         train: Any,
-        *,
+        *others: Any,
         epochs: int,
         batch_size: int | None = 32,
         drop_last: bool = False,
@@ -173,6 +173,7 @@ class Trainer:
             train: a ``Dataset``, a pair (x, y) of arrays, or a ``Stream``, which may be
                 longer than memory: it is shuffled in blocks of at most 16,384 rows and
                 32 MB.
+            others: none; features and targets are one argument, ``(x, y)``.
             epochs: how many.
             batch_size: samples a step, 1 … len(train); None takes all of them (batch
                 gradient descent).
@@ -201,10 +202,13 @@ class Trainer:
             KeyboardInterrupt: Ctrl-C, once the step is finished and saved.
 
         Warns:
-            ChainruleWarning: images whose values nothing scales, or validation data
-                without the scale of the training data; batch normalisation over
-                batches of one sample; methods of a callback that nothing calls.
+            ChainruleWarning: images, features or targets whose large numbers nothing
+                scales; targets that the last layer cannot reach; a Standardize that was
+                never measured; validation data without the scale of the training data;
+                batch normalisation over batches of one sample; methods of a callback
+                that nothing calls.
         """
+        checks.one_source(others)
         epochs = checks.positive("epochs", epochs, "fit(train, epochs=10)")
         data = as_data(train)
         rows = None if isinstance(data, Stream) else len(data)
@@ -217,7 +221,7 @@ class Trainer:
             feed, plan, validation, callbacks, progress, checkpoint, checkpoint_every
         )
         checks.schedule(self.optimizer, plan)
-        checks.features(data, self.model, size)
+        checks.suitable(data, self.model, self.loss, size)
         # Nothing has changed so far; from here on nothing is refused any more.
         calls.load_states(run.callbacks, {})
         done = self.optimizer.steps
@@ -370,7 +374,7 @@ class Trainer:
         example = "predict(x, batch_size=1000)"
         size = checks.positive("batch_size", batch_size, example)
         if output is not None:
-            meaning.check_output(output)
+            meaning.check_output(output, self.loss)
         given = as_column(x)
         checks.same_scale(self.scale, given)
         made = self._programs.predict(given, size)

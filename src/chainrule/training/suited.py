@@ -1,0 +1,172 @@
+"""What a Trainer warns of before a run: data, network and loss that hardly suit.
+
+The rules look at the ends of a network where they can be read off: a ``Sequential`` of
+the framework's own layers. Of a module of the user's own nothing is said.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from chainrule import nn
+from chainrule.data import Column, Dataset
+from chainrule.errors import warn
+from chainrule.graph.node import Array
+from chainrule.nn import Module
+from chainrule.training import meaning
+
+#: Layers that take away the scale of what they are given, or take no measurements.
+_SCALING = (nn.Standardize, nn.BatchNorm1d, nn.LayerNorm, nn.Embedding)
+#: Layers that change no number.
+_PASSING = (nn.Flatten, nn.Dropout)
+#: Last layers whose outputs lie between 0 and 1.
+_UNIT = (nn.Softmax, nn.Sigmoid)
+#: So many features a row may be an image.
+_PIXELS = 64
+#: A column is large from this mean or this standard deviation on.
+_LARGE = 100.0
+#: How many numbers are looked at.
+_LOOKED_AT = 200_000
+
+
+def warn_of(data: Dataset, model: Module, loss: Any) -> None:
+    """Warn of what trains, and is hardly what was meant.
+
+    Args:
+        data: the training data.
+        model: the network.
+        loss: its loss.
+
+    Warns:
+        ChainruleWarning: grey values that nothing scales; features or targets of a
+            regression with a column whose mean or standard deviation is beyond ±100,
+            and no layer that standardises them; a Standardize that nobody measured;
+            targets that the last layer cannot reach.
+    """
+    layers = [layer for layer in _layers(model) if not isinstance(layer, _PASSING)]
+    first, last = (layers[0], layers[-1]) if layers else (model, model)
+    x, y = _columns(data.x), _columns(data.y)
+    _not_measured(first, x, nn.Standardize)
+    _not_measured(last, y, nn.Unstandardize)
+    if data.x.scale is None and _grey_values(data.x.stored, first):
+        return
+    regression = meaning.is_regression(loss)
+    if regression and isinstance(last, _UNIT) and (y.min() < 0 or y.max() > 1):
+        _out_of_reach(last, y)
+        regression = False
+    _large(data, first, last, x, y if regression else None)
+
+
+def _layers(model: Module) -> list[Module]:
+    """The layers in their order; a module that is no Sequential is one layer."""
+    if not isinstance(model, nn.Sequential):
+        return [model]
+    return [layer for child in model for layer in _layers(child)]
+
+
+def _columns(given: Column | Array) -> Array:
+    """Rows from all over the data, as a table of float64."""
+    width = max(1, int(np.prod(given.shape[1:])))
+    step = -(-len(given) * width // _LOOKED_AT)
+    return np.asarray(given[::step], np.float64).reshape(-1, width)
+
+
+def _own(layer: Module) -> bool:
+    """Whether the layer is one of the framework's."""
+    return type(layer).__module__.startswith("chainrule.")
+
+
+def _grey_values(stored: Array, first: Module) -> bool:
+    """Warn of images from 0 to 255 that neither the data nor the model scale."""
+    pixels = int(np.prod(stored.shape[1:]))
+    image = stored.ndim > 2 or pixels >= _PIXELS
+    if not image or isinstance(first, _SCALING):
+        return False
+    some = stored[: max(1, 100_000 // max(1, pixels))]
+    low, high = some.min(), some.max()
+    if low < 0 or not 64 < high <= 255 or (some % 1 != 0).any():
+        return False
+    warn(
+        "These look like images whose grey values nothing scales; training on numbers "
+        "this large is slow or diverges.",
+        expected="features of about −1 to 1",
+        got=f"{stored.dtype} from {low} to {high}, and a first layer "
+        f"{type(first).__name__}",
+        fix="cr.data.Dataset(x, y, scale=1/255) for training and test data, or begin "
+        "the network with nn.Standardize.of(x)",
+    )
+    return True
+
+
+def _large(
+    data: Dataset, first: Module, last: Module, x: Array, y: Array | None
+) -> None:
+    """Warn of columns of large numbers that no layer standardises; once for all."""
+    found: list[str] = []
+    fixes: list[str] = []
+    bare = data.x.scale is None and data.x.stored.ndim == 2
+    if bare and _own(first) and not isinstance(first, _SCALING):
+        if size := _size("feature", x):
+            found.append(size)
+            fixes.append("nn.Standardize.of(train.x) as the first layer")
+    if y is not None and _own(last) and not isinstance(last, nn.Unstandardize):
+        if size := _size("target", y):
+            found.append(size)
+            fixes.append("nn.Unstandardize.of(train.y) as the last layer")
+    if found:
+        warn(
+            "Numbers this large are hardly learnt as they are: training is slow, "
+            "diverges, or ends in nonsense.",
+            expected="columns whose mean and standard deviation are within ±"
+            f"{_LARGE:g}",
+            got="; ".join(found),
+            fix=" and ".join(fixes),
+        )
+
+
+def _size(what: str, table: Array) -> str:
+    """The first column of large numbers in words; empty where there is none."""
+    means, deviations = table.mean(axis=0), table.std(axis=0)
+    large = np.flatnonzero((abs(means) > _LARGE) | (deviations > _LARGE))
+    if not large.size:
+        return ""
+    i = large[0]
+    name = f"{what} {i}" if table.shape[1] > 1 else f"the {what}"
+    return f"{name} with mean {means[i]:.4g} and standard deviation {deviations[i]:.4g}"
+
+
+def _out_of_reach(last: Module, y: Array) -> None:
+    """Warn of targets that outputs between 0 and 1 cannot reach."""
+    far = y.max() if y.max() > 1 else y.min()
+    name = type(last).__name__
+    warn(
+        f"Targets as far as {far:.4g} cannot be reached by outputs between 0 and 1.",
+        expected="targets from 0 to 1",
+        got=f"targets from {y.min():.4g} to {y.max():.4g}, and a network that ends in "
+        f"{name}",
+        fix=f"remove the {name}: a regression ends in nn.Linear, or in "
+        "nn.Unstandardize.of(train.y)",
+    )
+
+
+def _not_measured(
+    layer: Module, table: Array, kind: type[nn.Standardize | nn.Unstandardize]
+) -> None:
+    """Warn of a Standardize or Unstandardize that still has mean 0 and deviation 1."""
+    if not isinstance(layer, kind):
+        return
+    if layer.mean.numpy().any() or (layer.std.numpy() != 1).any():
+        return
+    means, deviations = table.mean(axis=0), table.std(axis=0)
+    if (abs(means) < 0.1).all() and (abs(deviations - 1) < 0.1).all():
+        return
+    name = kind.__name__
+    warn(
+        f"This {name} was never measured: it changes nothing.",
+        expected=f"nn.{name}.of(train.{layer.column})",
+        got=f"nn.{name}({layer.num_features}) with mean 0 and std 1",
+        fix=f"nn.{name}.of(train.{layer.column}) reads the means and deviations off "
+        "the data",
+    )

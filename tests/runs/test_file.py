@@ -1,0 +1,71 @@
+"""Reading a run's file: what is no TOML, options, defaults and paths."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from chainrule.errors import DataError
+from chainrule.runs import file
+from chainrule.runs.problems import RunFileError
+
+DATA = '[data]\nsource = "moons"\n'
+MODEL = '[model]\nlayers = ["Linear"]\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("a = 1 b", ["is not TOML", "line 1", "chainrule new writes"]),
+        ("[data]\nsource = moons", ["put text in quotes", "line 2"]),
+        ('[data]\nsource = "C:\\data"', ["write paths with /", "single quotes"]),
+        ("[data]\n[data]", ["write every section and every key once"]),
+        ("a = 1\na = 2", ["write every section and every key once"]),
+        ("a = { b = 1,\nc = 2 }", ["an inline table { … } stands on one line"]),
+        ("a = " + "[" * 2000, ["cannot be read", "brackets within each other"]),
+        ("a = " + "9" * 5000, ["cannot be read", "numbers of"]),
+        ("# " + "x" * 300_000, ["too large", "300,002 bytes", "not the data"]),
+        ("a." * 60 + "b = 1", ["a key of very many parts", "at most 40 parts"]),
+    ],
+)
+def test_what_is_no_toml(text: str, parts: list[str]) -> None:
+    with pytest.raises(DataError) as caught:
+        file.parse(text, name="a.toml")
+    for part in ("a.toml", "expected:", "got:", "fix:", *parts):
+        assert part in str(caught.value)
+
+
+def test_files(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"(?s)cannot be read.*chainrule new"):
+        file.load(tmp_path)
+    with pytest.raises(DataError, match=r"(?s)cannot be read.*null"):
+        file.load(Path("a\0b"))
+    huge = tmp_path / "huge.toml"
+    huge.write_bytes(b"#" * 300_000)
+    with pytest.raises(DataError, match=r"(?s)huge\.toml is too large.*300,000"):
+        file.load(huge)
+
+
+def test_defaults_are_settings() -> None:
+    run = file.parse(DATA + MODEL, options={"epochs": 3, "lr": 0.5, "seed": None})
+    assert run["training"]["epochs"] == 3
+    assert run["optimizer"] == {"class": "Adam", "groups": None, "options": {"lr": 0.5}}
+    assert run["loss"] == {"class": None, "options": {}}
+    assert run["model"]["layers"] == [{"class": "Linear", "options": {}}]
+    assert run["callbacks"] == []
+    assert run.options == {"epochs": 3, "lr": 0.5}
+
+
+def test_options_are_checked_like_the_file() -> None:
+    with pytest.raises(RunFileError, match=r"\[training\] threads"):
+        file.parse(DATA + MODEL, options={"threads": 10**6})
+
+
+def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "a.toml"
+    path.parent.mkdir()
+    path.write_text(DATA + MODEL, encoding="utf-8")
+    run = file.load(path)
+    assert run.path("x.csv") == tmp_path / "deep" / "x.csv"
+    assert run.path(str(tmp_path / "y.csv")) == tmp_path / "y.csv"

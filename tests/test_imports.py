@@ -185,7 +185,10 @@ def test_the_rule_is_seen_to_be_broken(
         assert message.startswith(f"{file}:")
 
 
-HEAVY = ("llvmlite", "jax", "torch", "scipy", "sklearn", "matplotlib", "rich", "click")
+HEAVY = (
+    *("llvmlite", "jax", "torch", "scipy", "sklearn", "matplotlib", "pandas", "PIL"),
+    *("rich", "click"),
+)
 
 
 def loaded_by(statement: str) -> set[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from chainrule import data, nn, optim
 from chainrule.compiled import compile
-from chainrule.errors import ChainruleError
+from chainrule.errors import ChainruleError, nearest
 from chainrule.functional import check_gradients, grad, value_and_grad
 from chainrule.graph.build import no_grad
 from chainrule.graph.types import DType as dtype  # noqa: N813 - the public name
@@ -40,7 +40,31 @@ def __getattr__(name: str) -> Any:
         return getattr(importlib.import_module(_LAZY[name]), name)
     if name == "training":
         return importlib.import_module("chainrule.training")
-    raise AttributeError(f"module 'chainrule' has no attribute {name!r}")
+    text = f"module 'chainrule' has no attribute {name!r}"
+    raise AttributeError(text + _elsewhere(name), name=name)
+
+
+def __dir__() -> list[str]:
+    """With the names that are loaded only when they are asked for."""
+    return sorted({*globals(), *__all__})
+
+
+def _elsewhere(name: str) -> str:
+    """Where a name lives, or which one was probably meant."""
+    import importlib
+
+    if name.startswith("_"):
+        return ""
+    if name in ("fit", "evaluate", "predict"):
+        return f"; it is a method: cr.Trainer(model, …).{name}(…)"
+    parts = ["nn", "optim", "data"]
+    if name[0].isupper():  # submodules, which are looked for here too, are not
+        parts.append("training")
+    for part in parts:
+        if name in importlib.import_module(f"chainrule.{part}").__all__:
+            return f"; there is cr.{part}.{name}"
+    near = nearest(name, __all__)
+    return f"; did you mean cr.{near}?" if near else ""
 
 
 __all__ = [

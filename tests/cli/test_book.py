@@ -9,6 +9,12 @@ import pytest
 from chainrule.cli import run
 
 
+def test_its_line_in_the_help_is_whole(capsys):
+    assert run(["--help"]) == 0
+    line = "book      Look up what shows and what tests the textbook."
+    assert line in capsys.readouterr().out
+
+
 def test_a_section_as_text(capsys):
     assert run(["book", "3.4.2"]) == 0
     text = capsys.readouterr().out

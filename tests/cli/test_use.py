@@ -66,6 +66,13 @@ def test_new_tells_what_it_wrote(chainrule: Any) -> None:
     assert told == {"file": "b.toml", "data": {"source": "blobs", "samples": 400}}
 
 
+def test_new_tells_the_task_and_the_gaps(chainrule: Any) -> None:
+    Path("a.csv").write_text("a,b\n1,1\n,2\n3,3\n")
+    said = chainrule("new", "a.toml", "--data", "a.csv").out
+    assert 'the task is a regression; for the other: task = "classification"' in said
+    assert "1 of 3 rows have empty cells" in said
+
+
 def test_new_refuses_to_overwrite(chainrule: Any) -> None:
     Path("run.toml").write_text("mine")
     one_message(chainrule("new"), 2, "'run.toml' is there already", "fix:")
@@ -116,6 +123,29 @@ def test_a_file_without_its_end(chainrule: Any) -> None:
     one_message(result, 2, "no file and no recipe 'house.tom'", "train houses.toml")
     result = chainrule("train", "runs/other")
     one_message(result, 2, "no file and no recipe 'runs/other'", "FILE.toml")
+
+
+def test_data_in_place_of_a_file(chainrule: Any) -> None:
+    data.flowers(Path("f.csv"))
+    Path("folder").mkdir()
+    for place in ("f.csv", "folder"):
+        said = f"chainrule new run.toml --data {place}"
+        one_message(chainrule("train", place), 2, said)
+
+
+def test_a_batch_of_the_command_line(chainrule: Any) -> None:
+    chainrule("new", "a.toml")
+    result = chainrule("train", "a.toml", "--batch-size", 100_000)
+    one_message(result, 2, "Error: --batch-size: a batch", "1 to 320")
+
+
+def test_new_without_pillow(
+    chainrule: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data.shades(tmp_path / "shades")
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    result = chainrule("new", "s.toml", "--data", "shades")
+    one_message(result, 2, "Pillow", "pip install 'chainrule[images]'")
 
 
 # -- evaluate --------------------------------------------------------------------------
@@ -259,7 +289,15 @@ def test_rows_that_are_left_out(chainrule: Any, tmp_path: Path) -> None:
         assert part in text
     Path("f.toml").write_text(text.replace('"mean"', '"drop"'), encoding="utf-8")
     assert chainrule("train", "f.toml", *QUICK, "--out", "r").code == 0
-    head, *rows = table(chainrule("predict", "r", "f.csv").out)
+    made = chainrule("predict", "r", "f.csv")
+    assert "1 of 150 rows left out for empty cells: lines 4" in made.err
+    told = chainrule("predict", "r", "f.csv", "--json").json
+    assert (told["rows"], told["rows_left_out"]) == (149, [4])
+    said = chainrule("evaluate", "r", "f.csv").out
+    assert "samples   149 (1 of 150 rows left out for empty cells)" in said
+    said = chainrule("train", "f.toml", *QUICK, "--out", "r2").out
+    assert "test (1 of 150 rows left out for empty cells)" in said
+    head, *rows = table(made.out)
     assert head == ["長;度", "width", "kind", "prediction"]
     assert len(rows) == 149
     assert [row[:3] for row in rows[:3]] == [

@@ -158,7 +158,7 @@ def test_large_tensors_of_the_loss_stay_apart(make: Make) -> None:
 )
 def test_kinds_of_data(make: Make, stored: str, scale: float | None) -> None:
     rng = np.random.default_rng(0)
-    x = rng.integers(0, 2 if stored == "bool" else 200, (20, 6)).astype(stored)
+    x = rng.integers(0, 2 if stored == "bool" else 100, (20, 6)).astype(stored)
     y = rng.integers(0, 3, 20)
     data = cr.data.Dataset(x, y, scale=scale, classes=3)
     trainer, reference = make(), make()

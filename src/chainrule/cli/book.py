@@ -14,7 +14,9 @@ Examples:
 """
 
 
-@cli.command(epilog=EXAMPLES)
+@cli.command(
+    epilog=EXAMPLES, short_help="Look up what shows and what tests the textbook."
+)
 @click.argument("section", required=False)
 @click.option(
     "--lang",

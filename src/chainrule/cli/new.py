@@ -54,5 +54,6 @@ def new(
     lines = [f"{file} is written. Train it with: chainrule train {file}"]
     room = max(map(len, made["data"]))
     lines += [f"  {k:{room}}  {written(v)}" for k, v in made["data"].items()]
+    lines += made.get("notes", [])
     tell(made, as_json, "\n".join(lines))
     return 0

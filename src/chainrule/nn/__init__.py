@@ -1,5 +1,8 @@
 """Layers, networks and losses."""
 
+from typing import TYPE_CHECKING, Any
+
+from chainrule.errors import nearest
 from chainrule.nn import functional, init
 from chainrule.nn.activations import (
     ELU,
@@ -81,3 +84,20 @@ __all__ = [
     "functional",
     "init",
 ]
+
+#: What other libraries call it.
+_ELSEWHERE = {"Dense": "Linear", "FullyConnected": "Linear", "Swish": "SiLU"}
+
+if not TYPE_CHECKING:  # type checkers know the names
+
+    def __getattr__(name: str) -> Any:
+        """Refuse a name that is not here, with the one that was probably meant."""
+        text = f"module 'chainrule.nn' has no attribute {name!r}"
+        near = _ELSEWHERE.get(name) or nearest(name, __all__)
+        if name.startswith(("Conv", "MaxPool", "AvgPool")):
+            text += (
+                "; there are no convolutions: nn.Flatten() and nn.Linear take images"
+            )
+        elif near and not name.startswith("_"):
+            text += f"; did you mean nn.{near}?"
+        raise AttributeError(text, name=name)

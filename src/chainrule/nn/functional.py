@@ -15,7 +15,7 @@ from typing import Any
 from chainrule.errors import ArgumentError, DTypeError, ShapeError, nearest, warn
 from chainrule.graph.build import constant, context, no_grad
 from chainrule.graph.node import Value
-from chainrule.graph.types import Shape, Size, size_of
+from chainrule.graph.types import Dim, Shape, Size, size_of
 from chainrule.nn.arguments import drop_probability
 from chainrule.primitives import activations, normalization
 from chainrule.primitives.indexing import check_indices, take
@@ -175,7 +175,7 @@ def linear(x: Any, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return z if x.ndim == 2 else z.reshape(*x.shape[:-1], outputs)
 
 
-def _rows_fix(given: Shape, inputs: int, outputs: int) -> str:
+def _rows_fix(given: Shape, inputs: Dim, outputs: Dim) -> str:
     """What to write in front of, or instead of, a Linear(inputs, outputs)."""
     if len(given) < 3:
         width = given[-1] if given else "…"

@@ -21,7 +21,7 @@ class Adagrad(Optimizer):
 
     Args:
         params: see :class:`Optimizer`.
-        lr: η.
+        lr: the learning rate η.
         lr_decay: γ ≥ 0, by which the rate falls on top of its schedule.
         weight_decay: λ ≥ 0, the weight of an L2 penalty λ‖θ‖²/2.
         initial_accumulator_value: what s starts from, ≥ 0.
@@ -121,7 +121,7 @@ class RMSprop(Optimizer):
 
     Args:
         params: see :class:`Optimizer`.
-        lr: η.
+        lr: the learning rate η.
         alpha: α, 0 ≤ α < 1.
         eps: ε ≥ 0.
         weight_decay: λ ≥ 0, the weight of an L2 penalty λ‖θ‖²/2.
@@ -245,7 +245,7 @@ class Adam(Optimizer):
 
     Args:
         params: see :class:`Optimizer`.
-        lr: η.
+        lr: the learning rate η.
         betas: (β₁, β₂), each in [0, 1).
         eps: ε ≥ 0.
         weight_decay: λ ≥ 0, the weight of an L2 penalty λ‖θ‖²/2. Adam divides its
@@ -353,7 +353,7 @@ class AdamW(Adam):
 
     Args:
         params: see :class:`Optimizer`.
-        lr: η.
+        lr: the learning rate η.
         betas: (β₁, β₂).
         eps: ε.
         weight_decay: λ ≥ 0; all parameters decay, biases too, as in PyTorch. Spare

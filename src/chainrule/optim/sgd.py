@@ -23,7 +23,7 @@ class SGD(Optimizer):
 
     Args:
         params: see :class:`Optimizer`.
-        lr: η.
+        lr: the learning rate η.
         momentum: μ, 0 ≤ μ < 1.
         dampening: τ, 0 ≤ τ < 1.
         nesterov: look ahead along the velocity; it needs μ > 0 and τ = 0.

@@ -7,7 +7,7 @@ from typing import Any
 
 import chainrule as cr
 from chainrule import nn
-from chainrule.errors import ChainruleError, warn
+from chainrule.errors import ArgumentError, ChainruleError, warn
 from chainrule.optim import SGD
 from chainrule.runs import making, network, source
 from chainrule.runs.file import RunFile
@@ -129,11 +129,19 @@ def batch_size(run: RunFile, train: cr.data.Dataset) -> int:
 
     Raises:
         RunFileError: more than there are.
+        ArgumentError: the same, of ``--batch-size``.
     """
     given, rows = run["training"]["batch_size"], len(train)
     if given is None or given == "all":
         return min(USUAL_BATCH, rows) if given is None else rows
     if given > rows:
+        if "batch_size" in run.options:
+            raise ArgumentError(
+                "--batch-size: a batch cannot be larger than the training data.",
+                expected=f"1 to {rows}",
+                got=f"--batch-size {given}",
+                fix=f"--batch-size {rows} makes every step see all samples",
+            )
         raise run.error(
             Problem(
                 ("training", "batch_size"),

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.runs import results
+from chainrule.runs import gaps, results
 from chainrule.runs.trained import Trained
 from chainrule.runs.values import width
 from chainrule.training import meaning
@@ -37,9 +37,10 @@ def evaluate(
     trainer = trained.trainer
     if path is None:
         name, part = trained.own_data()
-        where = results.PARTS[name]
+        where, rows = results.PARTS[name], len(part)
     else:
         part, where = trained.measurable(path), str(path)
+        rows = gaps.rows_of(path, trained.format_for(path), len(part))
     if meaning.is_classification(trainer.loss):
         trainer = _with_confusion(trained)
     measured = dict(trainer.evaluate(part))
@@ -49,13 +50,14 @@ def evaluate(
         "checkpoint": str(trained.place),
         "data": where,
         "samples": len(part),
+        "incomplete_rows": rows - len(part),
         **{name: results.number(float(v)) for name, v in measured.items()},
     }
     words = ", ".join(results.worded(n, result[n]) for n in measured)
     lines = [f"{trained.name}: {words} on the {where}"]
     if path is not None:
         lines = [f"{trained.name}: {words} on {where}"]
-    lines.append(f"  samples   {len(part):,}")
+    lines.append(f"  samples   {len(part):,}{gaps.told(rows - len(part), rows)}")
     if matrix is not None:
         names = _names(trainer.class_names, len(matrix))
         result |= {"classes": names, "confusion_matrix": matrix.tolist()}

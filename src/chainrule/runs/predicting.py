@@ -12,9 +12,12 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import warn
-from chainrule.runs import results
+from chainrule.runs import gaps, results
 from chainrule.runs.trained import DIGITS, Trained
 from chainrule.training import checkpoint, meaning
+
+#: So many lines that were left out are named.
+LINES = 20
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class Predictions:
         names: what to call each row.
         predicted: the cells of the predicted columns.
         classes: the names of the classes, or None.
+        left_out: the lines of rows that were left out for empty cells.
     """
 
     run: str
@@ -40,6 +44,7 @@ class Predictions:
     names: list[str]
     predicted: list[list[Any]]
     classes: list[str] | None
+    left_out: list[int]
 
     @property
     def rows(self) -> int:
@@ -73,6 +78,7 @@ class Predictions:
             "output": self.kind,
             "classes": self.classes,
             "rows": self.rows,
+            "rows_left_out": self.left_out,
             "out": None if out is None else str(out),
             "predictions": made,
         }
@@ -98,6 +104,9 @@ def predict(
     x, names = trained.features(path)
     if trained.format_for(path) is DIGITS:
         _warn_of_paper(np.asarray(x[:16]), path)
+    missing = gaps.left_out(path, trained.format_for(path), names)
+    if missing:
+        _warn_of_gaps(missing, len(missing) + len(names))
     decides = meaning.is_classification(trainer.loss)
     kind = output or ("classes" if decides else "values")
     made = trainer.predict(x, None if kind == "values" else kind)
@@ -118,6 +127,7 @@ def predict(
         names=list(names),
         predicted=cells,
         classes=classes if decides else None,
+        left_out=missing,
     )
 
 
@@ -177,6 +187,15 @@ def _text(value: Any) -> Any:
 
 def _plain(value: Any) -> Any:
     return results.number(value) if isinstance(value, float) else value
+
+
+def _warn_of_gaps(lines: list[int], rows: int) -> None:
+    """Rows without a prediction are named."""
+    shown = ", ".join(map(str, lines[:LINES])) + (" …" if len(lines) > LINES else "")
+    warn(
+        f"{len(lines)} of {rows} rows left out for empty cells: lines {shown}",
+        fix='fill the cells in, or train with missing = "mean"',
+    )
 
 
 def _warn_of_paper(images: np.ndarray, path: Path) -> None:

@@ -18,7 +18,7 @@ from chainrule.errors import (
     ShapeError,
     nearest,
 )
-from chainrule.runs import making, results, source
+from chainrule.runs import gaps, making, results, source
 from chainrule.runs.building import batch_size, build
 from chainrule.runs.file import OPTIONS, RunFile, load, parse
 from chainrule.runs.recipe import cannot_change, flag
@@ -29,6 +29,8 @@ from chainrule.version import __version__
 
 #: The copy of its file that a run leaves.
 COPY = "run.toml"
+#: Ends of files that hold data and describe no run.
+DATA = (".csv", ".tsv", ".npz", ".png", ".jpg")
 
 
 def is_file(target: str) -> bool:
@@ -39,7 +41,16 @@ def is_file(target: str) -> bool:
     """
     if target in recipes.RECIPES:
         return False
-    if target.lower().endswith(".toml") or Path(target).is_file():
+    if target.lower().endswith(".toml"):
+        return True
+    if Path(target).is_dir() or Path(target).suffix.lower() in DATA:
+        raise ArgumentError(
+            f"{target!r} holds data, and does not say what to do with them.",
+            expected="a TOML file that describes a run, or a recipe",
+            got="a folder" if Path(target).is_dir() else "data",
+            fix=f"chainrule new run.toml --data {target}",
+        )
+    if Path(target).is_file():
         return True
     near = nearest(target, [path.name for path in Path().glob("*.toml")])
     if near is not None or any(mark in target for mark in "./\\"):
@@ -319,6 +330,7 @@ def _summary(session: Session, target: str) -> dict[str, Any]:
         "batch_size": batch_size(run, parts.train),
         "lr": trainer.optimizer.schedule.lr,
         "samples": parts.sizes(),
+        "incomplete_rows": parts.incomplete,
         "limit": run["data"]["limit"],
         **measured,
         "parameters": sum(int(p.size) for p in trainer.model.parameters()),
@@ -354,6 +366,7 @@ def _readable(session: Session, s: dict[str, Any], files: list[str]) -> str:
     }
     words = ", ".join(results.worded(name, v) for name, v in numbers.items())
     samples = ", ".join(f"{n:,} {name}" for name, n in s["samples"].items() if n)
+    samples += gaps.told(session.parts.incomplete, session.parts.rows)
     return "\n".join(
         [
             f"{s['run']}: {words} on the {results.PARTS[part]}",

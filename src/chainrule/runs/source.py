@@ -14,7 +14,7 @@ import numpy as np
 from chainrule import data, nn
 from chainrule.data import Dataset
 from chainrule.errors import ChainruleError, nearest
-from chainrule.runs import schema
+from chainrule.runs import gaps, schema
 from chainrule.runs.consistency import DRAWING, format_of, share_of
 from chainrule.runs.file import RunFile
 from chainrule.runs.making import ProblemError
@@ -37,11 +37,15 @@ class Parts:
         train: what the network learns from.
         validation: what is looked at after each epoch, or None.
         test: what is looked at when the run is over, or None.
+        rows: how many rows the source has.
+        incomplete: how many of them are left out for empty cells.
     """
 
     train: Dataset
     validation: Dataset | None
     test: Dataset | None
+    rows: int
+    incomplete: int
 
     def for_loss(self, loss: nn.Module) -> Parts:
         """All parts with targets as ``loss`` takes them."""
@@ -50,11 +54,12 @@ class Parts:
             for part in (self.train, self.validation, self.test)
         ]
         assert made[0] is not None
-        return Parts(made[0], made[1], made[2])
+        return Parts(made[0], made[1], made[2], self.rows, self.incomplete)
 
     def sizes(self) -> dict[str, int]:
         """How many samples each part has."""
-        return {name: 0 if p is None else len(p) for name, p in vars(self).items()}
+        parts = {n: getattr(self, n) for n in ("train", "validation", "test")}
+        return {name: 0 if p is None else len(p) for name, p in parts.items()}
 
 
 def load(run: RunFile) -> Parts:
@@ -68,6 +73,8 @@ def load(run: RunFile) -> Parts:
         _check_there(run, settings["source"])
         whole = _read(run, settings["source"])
         test = _own_test(settings)
+        rows = _rows(run, whole)
+        incomplete = rows - len(whole)
     if settings["limit"] is not None:
         whole = whole.take(min(settings["limit"], len(whole)))
         test = test and test.take(min(settings["limit"], len(test)))
@@ -83,7 +90,15 @@ def load(run: RunFile) -> Parts:
             counts[name] = max(1, round(share * len(whole))) if share > 0 else 0
     with _blamed(run, "data", next(iter(counts), "source")):
         train = _dealt(run, whole, counts, named)
-    return Parts(train, named["validation"], named["test"])
+    return Parts(train, named["validation"], named["test"], rows, incomplete)
+
+
+def _rows(run: RunFile, whole: Dataset) -> int:
+    """How many rows the source has, those that were left out included."""
+    given = run["data"]["source"]
+    if not isinstance(given, str):
+        return len(whole)
+    return gaps.rows_of(run.path(given), whole.format, len(whole))
 
 
 @contextmanager

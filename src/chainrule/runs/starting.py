@@ -45,6 +45,7 @@ class Start:
         training: keys of ``[training]``.
         optimizer: keys of ``[optimizer]``.
         schedule: keys of ``[schedule]``.
+        notes: what to say about the data.
     """
 
     data: dict[str, Any]
@@ -55,6 +56,7 @@ class Start:
         default_factory=lambda: {"class": "Adam", "lr": 0.001}
     )
     schedule: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     def text(self, name: str) -> str:
         """The file."""
@@ -84,7 +86,8 @@ def write(file: Path, place: str | None, target: str | None) -> dict[str, Any]:
         )
     made = start(place, target, file.parent)
     checkpoint.replace(file, made.text(str(file)).encode(), "starting file")
-    return {"file": str(file), "data": made.data}
+    notes = {"notes": made.notes} if made.notes else {}
+    return {"file": str(file), "data": made.data, **notes}
 
 
 def start(place: str | None, target: str | None, folder: Path) -> Start:
@@ -220,7 +223,15 @@ def _looks(path: Path) -> tuple[set[tuple[int, int]], bool]:
     few = list(itertools.islice(files, 100))
     if not few:
         data.image_folder(path)  # says what is wrong with it
-    from PIL import Image
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise ArgumentError(
+            "Images are read by Pillow, which is not installed.",
+            expected="the extra images",
+            got=f"{type(error).__name__}: {error}",
+            fix="pip install 'chainrule[images]'",
+        ) from error
 
     sizes, modes = set(), set()
     for file in few:
@@ -289,7 +300,23 @@ def _csv(path: Path, source: str, target: str | None) -> Start:
     if encoding != "utf-8":
         keys["encoding"] = encoding
     layers = [_linear(64), _RELU, _linear(64), _RELU, _LAST]
-    return Start(keys, layers, "csv")
+    return Start(keys, layers, "csv", notes=_notes(cells, wanted, keys))
+
+
+def _notes(cells: dict[str, list[str]], target: str, keys: dict[str, Any]) -> list[str]:
+    """The task that a target of numbers was taken for, and the rows with gaps."""
+    notes = []
+    if _numeric(cells[target]):
+        chosen = keys.get("task", "regression")
+        other = {"regression": "classification"}.get(chosen, "regression")
+        notes.append(f'the task is a {chosen}; for the other: task = "{other}"')
+    empty = {n: MISSING if _numeric(c) else {""} for n, c in cells.items()}
+    rows = list(zip(*cells.values()))
+    count = sum(any(c.lower() in e for c, e in zip(r, empty.values())) for r in rows)
+    if count:
+        first = "the first " if len(rows) >= ROWS else ""
+        notes.append(f"{count:,} of {first}{len(rows):,} rows have empty cells")
+    return notes
 
 
 def _decoded(path: Path) -> tuple[str, str]:

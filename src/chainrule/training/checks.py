@@ -23,7 +23,6 @@ from chainrule.training import suited
 from chainrule.training.given import check_indices, stored_as
 from chainrule.training.plan import Plan
 
-
 # -- arguments -------------------------------------------------------------------
 
 

@@ -447,7 +447,7 @@ def defaults(loss: Any, prediction: Shape, target: ArrayType) -> tuple[Metric, .
 def check_quantities(measured: Iterable[Metric], loss: Any, y: Array) -> None:
     """Refuse to count right decisions where the targets are quantities.
 
-    Under a regression loss classes are 0 and 1, −1 and 1, or rows of shares from 0 to 1.
+    Under a regression loss classes are 0 and 1, −1 and 1, or rows of shares.
 
     Raises:
         ArgumentError: naming the metrics of a regression.
@@ -455,15 +455,14 @@ def check_quantities(measured: Iterable[Metric], loss: Any, y: Array) -> None:
     counting = [m for m in measured if isinstance(m, _Decided | TopK)]
     if not counting or not meaning.is_regression(loss):
         return
-    shares = y.ndim > 1 and y.shape[1] > 1 and 0 <= y.min() and y.max() <= 1
+    shares = y.ndim > 1 and y.shape[1] > 1 and y.min() >= 0 and y.max() <= 1
     if shares or np.isin(y, (0, 1)).all() or np.isin(y, (-1, 1)).all():
         return
-    other = y[~np.isin(y, (-1, 0, 1))]
     raise ArgumentError(
         f"{type(counting[0]).__name__} counts decisions, and these targets are "
         "quantities.",
         expected="for a regression the metrics r2, mae, mse or rmse",
-        got=f"{counting[0].name!r} and a target {other[0] if other.size else -1:g}",
+        got=f"{counting[0].name!r}, and targets from {y.min():g} to {y.max():g}",
         fix="metrics=['r2', 'mae', 'rmse']",
     )
 

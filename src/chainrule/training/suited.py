@@ -106,15 +106,15 @@ def _large(
     """Warn of columns of large numbers that no layer standardises; once for all."""
     found: list[str] = []
     fixes: list[str] = []
-    bare = data.x.scale is None and data.x.stored.ndim == 2
-    if bare and _own(first) and not isinstance(first, _SCALING):
-        if size := _size("feature", x):
-            found.append(size)
-            fixes.append("nn.Standardize.of(train.x) as the first layer")
-    if y is not None and _own(last) and not isinstance(last, nn.Unstandardize):
-        if size := _size("target", y):
-            found.append(size)
-            fixes.append("nn.Unstandardize.of(train.y) as the last layer")
+    table = data.x.scale is None and data.x.stored.ndim == 2
+    bare = _own(first) and not isinstance(first, _SCALING)
+    if table and bare and (size := _size("feature", x)):
+        found.append(size)
+        fixes.append("nn.Standardize.of(train.x) as the first layer")
+    bare = _own(last) and not isinstance(last, nn.Unstandardize)
+    if y is not None and bare and (size := _size("target", y)):
+        found.append(size)
+        fixes.append("nn.Unstandardize.of(train.y) as the last layer")
     if found:
         warn(
             "Numbers this large are hardly learnt as they are: training is slow, "

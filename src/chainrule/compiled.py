@@ -320,7 +320,9 @@ class CompiledProgram:
                 )
             array = arrays[name]
             if array.dtype != value.dtype.numpy:
-                arrays[name] = array = array.astype(value.dtype.numpy)
+                with np.errstate(over="ignore"):  # infinity is found in the results
+                    array = array.astype(value.dtype.numpy)
+                arrays[name] = array
             shape = array.shape[1:] if name in entry.each else array.shape
             fits = len(shape) == len(value.shape) and all(
                 isinstance(want, Size) or want == got

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from chainrule.errors import warn
+from chainrule.errors import ArgumentError, warn
 from chainrule.nn import functional
 from chainrule.nn.arguments import finite
 from chainrule.nn.module import Module
@@ -151,6 +151,17 @@ class Step(Module):
         return functional.step(x)
 
 
+def whole_axis(layer: str, axis: Any) -> int:
+    """``axis`` as an integer; anything else is refused."""
+    if not isinstance(axis, int) or isinstance(axis, bool):
+        raise ArgumentError(
+            f"{layer} works along one axis.",
+            expected="an integer, such as axis=-1 for the last one",
+            got=f"axis={axis!r:.80}",
+        )
+    return axis
+
+
 class Softmax(Module):
     """ŷᵢ = e^zᵢ / Σⱼ e^zⱼ: scores to probabilities (3.2.3).
 
@@ -159,7 +170,7 @@ class Softmax(Module):
     """
 
     def __init__(self, axis: int = -1) -> None:
-        self.axis = axis
+        self.axis = whole_axis(type(self).__name__, axis)
 
     def forward(self, x: Tensor) -> Tensor:
         """Along ``axis``."""
@@ -179,7 +190,7 @@ class LogSoftmax(Module):
     """
 
     def __init__(self, axis: int = -1) -> None:
-        self.axis = axis
+        self.axis = whole_axis(type(self).__name__, axis)
 
     def forward(self, x: Tensor) -> Tensor:
         """Along ``axis``."""

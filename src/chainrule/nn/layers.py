@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from chainrule.errors import ShapeError
+from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.types import size_of
 from chainrule.nn import functional
 from chainrule.nn import init as initialisers
@@ -137,6 +137,13 @@ class Flatten(Module):
     """
 
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
+        for name, axis in (("start_dim", start_dim), ("end_dim", end_dim)):
+            if not isinstance(axis, int) or isinstance(axis, bool):
+                raise ArgumentError(
+                    "Flatten merges the axes between two.",
+                    expected=f"{name}, an integer such as 1 or -1",
+                    got=f"{name}={axis!r:.80}",
+                )
         self.start_dim, self.end_dim = start_dim, end_dim
 
     def forward(self, x: Tensor) -> Tensor:

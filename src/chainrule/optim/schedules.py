@@ -252,6 +252,8 @@ def build_schedule(settings: Mapping[str, Any]) -> Schedule:
     state = settings["state"]
     try:
         made.load_state(state)
+        if made.state() != state:
+            raise ValueError(f"{name} has {made.state()!r:.200}")
     except (KeyError, TypeError, ValueError) as error:
         raise ArgumentError(
             f"{name} cannot go on from this state.",

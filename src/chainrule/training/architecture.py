@@ -8,6 +8,8 @@ module of the user's own has no such description.
 
 from __future__ import annotations
 
+import json
+import math
 from typing import Any
 
 from chainrule import nn, optim
@@ -45,13 +47,34 @@ def module_spec(module: Any) -> dict[str, Any] | None:
     return None if None in inner else {"class": name, "modules": inner}
 
 
-def build_module(spec: dict[str, Any]) -> nn.Module:
+#: Arguments whose product is the number of elements of a layer's largest tensor.
+SIZES = (
+    "in_features",
+    "out_features",
+    "num_embeddings",
+    "embedding_dim",
+    "num_features",
+    "normalized_shape",
+)
+#: So many elements more than a checkpoint holds a network may have: layers without
+#: parameters have sizes too.
+_ROOM = 1 << 16
+
+
+def build_module(spec: dict[str, Any], held: int | None = None) -> nn.Module:
     """The module that ``spec`` describes; its initial weights are to be replaced.
+
+    Args:
+        spec: what :func:`module_spec` gave.
+        held: how many numbers there are for it. A network that has more is refused
+            before it is built: no file asks for memory that it does not fill.
 
     Raises:
         CheckpointError: a class or arguments that this version does not know.
     """
     try:
+        if held is not None and (wanted := elements(spec)) > held + _ROOM:
+            raise ValueError(f"{float(wanted):.3g} weights, and {held:,} in the file")
         # Initial draws must not move the user's stream of random numbers.
         with stream(Generator(0)):
             return _build(spec)
@@ -59,16 +82,35 @@ def build_module(spec: dict[str, Any]) -> nn.Module:
         raise CheckpointError(
             "The checkpoint describes a network that this version cannot build.",
             expected=f"classes among {', '.join(sorted(_MODULES))}",
-            got=f"{spec!r:.200}: {error}",
+            got=f"{spec!r:.200}: {error!s:.500}",
             fix="build the network in Python and pass it: Trainer.load(path, model=…)",
         ) from error
 
 
+def elements(spec: dict[str, Any]) -> int:
+    """How many numbers the tensors of a described network hold, about and at most."""
+    todo, found = [spec], 0
+    while todo:
+        spec = todo.pop()
+        todo += spec.get("modules", [])
+        given = [spec.get("arguments", {}).get(name) for name in SIZES]
+        counts = [n for g in given for n in (g if isinstance(g, list) else [g])]
+        # A size that is no whole number is refused by the layer itself.
+        whole = [n for n in counts if type(n) is int and n > 0]
+        found += math.prod(whole) if whole else 0
+    return found
+
+
 def _build(spec: dict[str, Any]) -> nn.Module:
-    made = _MODULES[spec["class"]]
+    kind = _MODULES[spec["class"]]
     if "modules" in spec:
-        return made(*map(_build, spec["modules"]))
-    return made(**spec["arguments"])
+        return kind(*map(_build, spec["modules"]))
+    made = kind(**spec["arguments"])
+    has = made.settings()
+    for name, value in spec["arguments"].items():
+        if name not in has or json.dumps(value) != json.dumps(has[name]):
+            raise ValueError(f"{name}={value!r:.80} is no setting of {made!r:.80}")
+    return made
 
 
 def build_optimizer(settings: dict[str, Any]) -> optim.Optimizer:
@@ -84,6 +126,6 @@ def build_optimizer(settings: dict[str, Any]) -> optim.Optimizer:
         raise CheckpointError(
             "The checkpoint was made with an optimiser that this version cannot build.",
             expected=f"one of {', '.join(optim.OPTIMIZERS)}",
-            got=f"{settings!r:.200}: {error}",
+            got=f"{settings!r:.200}: {error!s:.500}",
             fix="pass it: Trainer.load(path, optimizer=…)",
         ) from error

@@ -8,6 +8,7 @@ of its own over them.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -119,7 +120,15 @@ class _Decided(Metric):
     """Base of metrics that compare the decided class with the true one."""
 
     def __init__(self, threshold: float | None = None) -> None:
-        self.threshold = threshold
+        real = isinstance(threshold, int | float) and not isinstance(threshold, bool)
+        if threshold is not None and not (real and math.isfinite(threshold)):
+            raise ArgumentError(
+                f"{type(self).__name__} decides for class 1 from a threshold on.",
+                expected="a finite number, or None for what suits the loss",
+                got=f"threshold={threshold!r:.80}",
+                fix="threshold=0.5 for probabilities, 0.0 for scores",
+            )
+        self.threshold = None if threshold is None else float(threshold)
 
     def for_loss(self, loss: Any) -> Metric:
         """With the loss's threshold, where none was given."""

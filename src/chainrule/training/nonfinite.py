@@ -100,7 +100,8 @@ def first_node(
             array = rows[id(table)][key][0]
         else:
             array = inputs[name]
-        arrays.append(np.asarray(array).astype(value.dtype.numpy, copy=False))
+        with np.errstate(over="ignore"):
+            arrays.append(np.asarray(array).astype(value.dtype.numpy, copy=False))
     with np.errstate(all="ignore"):
         for node, known in run_nodes(graph, arrays, len(inputs["index"])):
             for value in node.outputs:

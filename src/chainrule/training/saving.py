@@ -6,20 +6,21 @@ optimisers that of :mod:`.architecture`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, fields
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chainrule.errors import ChainruleError, CheckpointError
+from chainrule.errors import ArgumentError, ChainruleError, CheckpointError
 from chainrule.graph.node import Array
-from chainrule.nn import Module
+from chainrule.nn import Loss, Module
 from chainrule.optim import Optimizer
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor
 from chainrule.training import callbacks, metrics
 from chainrule.training.architecture import build_module, build_optimizer, module_spec
-from chainrule.training.plan import Plan
+from chainrule.training.document import read_plan, with_prefix
 from chainrule.version import __version__
 
 if TYPE_CHECKING:
@@ -78,85 +79,24 @@ def _metric_specs(trainer: Trainer) -> list[dict[str, Any] | None] | None:
 
 
 _OTHERS = ("history/", "callback/")
-#: What the document of a checkpoint must hold.
-KEYS = {
-    "architecture": dict | None,
-    "loss": dict | None,
-    "optimizer": dict,
-    "updates": int,
-    "seed": int,
-    "engine": str,
-    "epoch": int,
-    "step": int,
-    "seconds": float | int,
-    "plan": dict | None,
-    "epochs": list,
-    "notes": dict,
-}
 
 
-#: What each row of its history holds at least.
-_ROW = ("epoch", "train_loss", "lr", "seconds")
-#: What it may hold besides: checkpoints of older versions lack some of it.
-OPTIONAL = {
-    "validation_name": str,
-    "metrics": list | None,
-    "probes": list,
-    "class_names": list | None,
-    "format": dict | None,
-    "scale": float | None,
-    "callbacks": dict,
-}
-
-
-def check_whole(path: Path, document: Any) -> None:
-    """Refuse a document that lacks what a Trainer is made from.
-
-    Raises:
-        CheckpointError: naming what is missing or of another kind.
-    """
-    held = document if isinstance(document, dict) else {}
-    known = KEYS | {key: kind for key, kind in OPTIONAL.items() if key in held}
-    for key, kind in known.items():
-        if key not in held or not isinstance(held[key], kind):
-            raise _strange(path, key, kind, held.get(key, "nothing"))
-    for key in ("updates", "epoch", "step"):
-        if isinstance(held[key], bool) or held[key] < 0:
-            raise _strange(path, key, "a count", held[key])
-    for row in held["epochs"]:
-        numbers = [row.get(key) for key in _ROW] if isinstance(row, dict) else [None]
-        if not all(type(n) in (int, float) for n in numbers):
-            raise _strange(path, "each of epochs", f"a row with {', '.join(_ROW)}", row)
-    inner = {
-        "probes": (held.get("probes", ()), str),
-        "class_names": (held.get("class_names") or (), str),
-        "callbacks": (held.get("callbacks", {}).values(), dict),
-    }
-    for key, (items, kind) in inner.items():
-        for item in items:
-            if not isinstance(item, kind):
-                raise _strange(path, f"each of {key}", kind, item)
-
-
-def _strange(path: Path, key: str, kind: Any, got: Any) -> CheckpointError:
-    return CheckpointError(
-        f"{path} holds no checkpoint of a Trainer.",
-        expected=f"{key!r} of type {getattr(kind, '__name__', kind)}",
-        got=repr(got)[:80],
-        fix="use a file that trainer.save wrote",
-    )
-
-
-def parts(document: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+def parts(
+    document: Mapping[str, Any],
+    tensors: Mapping[str, Array],
+    given: Mapping[str, Any],
+) -> dict[str, Any]:
     """Model, loss, optimiser, metrics and probes: those given, else the saved ones.
 
     Raises:
         CheckpointError: what only its author can make was not given.
     """
     made = dict(given)
+    held = sum(a.size for a in tensors.values())
     for key, saved in (("model", "architecture"), ("loss", "loss")):
         if made[key] is None:
-            made[key] = build_module(_known(document, saved, key))
+            made[key] = build_module(_known(document, saved, key), held)
+            _check_role(key, made[key])
     if made["optimizer"] is None:
         made["optimizer"] = build_optimizer(document["optimizer"])
     if made["metrics"] is None and document.get("metrics") is not None:
@@ -166,12 +106,27 @@ def parts(document: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, An
     return made
 
 
+def _check_role(argument: str, module: Module) -> None:
+    """Refuse a loss that is no loss, and losses within a network."""
+    if argument == "loss":
+        right = isinstance(module, Loss)
+    else:
+        right = not any(isinstance(m, Loss) for _, m in module.named_modules())
+    if not right:
+        raise CheckpointError(
+            f"The checkpoint's {argument} is none.",
+            expected="a loss of chainrule.nn, and a network without any",
+            got=repr(module)[:200],
+            fix=f"make the {argument} in Python: Trainer.load(path, {argument}=…)",
+        )
+
+
 def _known(document: Mapping[str, Any], key: str, argument: str) -> dict[str, Any]:
     if document.get(key) is None:
         raise CheckpointError(
             f"The checkpoint's {argument} is a class of its author's own.",
             expected="modules of chainrule.nn, which a checkpoint can describe",
-            got=document.get("model", "")[:200] if argument == "model" else "another",
+            got=(argument == "model" and document.get("model", "")[:200]) or "another",
             fix=f"make the {argument} in Python: Trainer.load(path, {argument}=…)",
         )
     return document[key]
@@ -180,12 +135,32 @@ def _known(document: Mapping[str, Any], key: str, argument: str) -> dict[str, An
 def _metric(spec: Any) -> metrics.Metric:
     try:
         return metrics.build(spec)
-    except (KeyError, TypeError, ChainruleError) as error:
+    except (KeyError, TypeError, ValueError, ChainruleError) as error:
         raise CheckpointError(
             "The checkpoint was made with a metric that this version cannot build.",
             expected="metrics of chainrule.training.metrics",
             got="a class of its author's own" if spec is None else repr(spec)[:80],
             fix="pass them all: Trainer.load(path, metrics=[…])",
+        ) from error
+
+
+@contextmanager
+def fitting_together(path: Path, given: Mapping[str, Any]) -> Iterator[None]:
+    """Within the block a Trainer is made of what a checkpoint holds and of ``given``.
+
+    Raises:
+        CheckpointError: saved parts that refuse each other (a probe of no module).
+    """
+    try:
+        yield
+    except ArgumentError as error:
+        if any(part is not None for part in given.values()):
+            raise
+        raise CheckpointError(
+            f"{path} holds parts of a Trainer that do not fit together.",
+            expected=error.expected,
+            got=f"{error.what} {error.got}"[:300],
+            fix="pass the part at fault: Trainer.load(path, optimizer=…, probes=…)",
         ) from error
 
 
@@ -211,8 +186,8 @@ def check_fits(
     if differ is not None:
         raise CheckpointError(
             f"{path} belongs to another architecture.",
-            expected=f"{differ[0]}, as in the model given",
-            got=f"{differ[1]} in the checkpoint",
+            expected=f"{differ[0]:.300}, as in the model given",
+            got=f"{differ[1]:.300} in the checkpoint",
             fix="leave out model= to build the saved network, or pass the model that "
             "the checkpoint was made of",
         )
@@ -270,9 +245,7 @@ def unpack(
     """
     state = state_of(trainer.model, trainer.loss, trainer.optimizer)
     check_fits(path, document, tensors, trainer.model, state)
-    plan = _plan(path, document["plan"])
-    recorded = _with_prefix(tensors, "history/")
-    _check_history(path, recorded)
+    plan = read_plan(path, document["plan"])
     for name, t in state.items():
         t.copy_(Tensor(tensors[name]))
     trainer.plan, trainer.notes = plan, document["notes"]
@@ -284,42 +257,6 @@ def unpack(
     trainer.set_updates(document["updates"])
     trainer.history.epochs = document["epochs"]
     trainer.history.validation_name = document.get("validation_name", "validation")
-    if recorded:
-        trainer.history.extend(recorded)
+    trainer.history.extend(with_prefix(tensors, "history/"))
     arrays = {n: a for n, a in tensors.items() if n.startswith("callback/")}
     trainer.load_callback_states(callbacks.join(document.get("callbacks", {}), arrays))
-
-
-def _with_prefix(tensors: Mapping[str, Array], prefix: str) -> dict[str, Array]:
-    """The tensors under a prefix, without it."""
-    return {n[len(prefix) :]: a for n, a in tensors.items() if n.startswith(prefix)}
-
-
-def _plan(path: Path, saved: Mapping[str, Any] | None) -> Plan | None:
-    """The run that the checkpoint is of."""
-    if saved is None:
-        return None
-    try:
-        plan = Plan(**saved)
-        numbers = (plan.first, plan.epochs, plan.batch_size, plan.checksum)
-        perhaps = [n for n in (plan.rows, plan.block) if n is not None]
-        if not all(type(n) is int and n >= 0 for n in (*numbers, *perhaps)):
-            raise TypeError("not all of them are whole numbers")
-        if not plan.batch_size or (plan.block or 0) % plan.batch_size:
-            raise TypeError("no such batch size")
-    except TypeError as error:
-        raise CheckpointError(
-            f"{path} describes a run that this version does not know.",
-            expected=", ".join(f.name for f in fields(Plan)),
-            got=str(saved)[:80],
-            fix="use the version of Chainrule that wrote it",
-        ) from error
-    return plan
-
-
-def _check_history(path: Path, recorded: Mapping[str, Array]) -> None:
-    """Refuse records of steps that are no columns of one table."""
-    shapes = {a.shape for a in recorded.values()}
-    table = "loss" in recorded and len(shapes) == 1 and len(min(shapes)) == 1
-    if recorded and not table:
-        raise _strange(path, "history", "one column a probe, with loss", shapes)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainrule.errors import ArgumentError
+from chainrule.errors import ArgumentError, CheckpointError
 from chainrule.training import checkpoint, checks
 from chainrule.training.callbacks import Callback
 
@@ -74,8 +74,25 @@ class Watching(Callback):
         return {"best": self.best, "best_epoch": self.best_epoch}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Take them over."""
-        self.best, self.best_epoch = state.get("best"), state.get("best_epoch")
+        """Take them over.
+
+        Raises:
+            CheckpointError: what is none of these.
+        """
+        best, epoch = state.get("best"), state.get("best_epoch")
+        right = best is None or type(best) is float or type(best) is int
+        if not right or not (epoch is None or type(epoch) is int):
+            raise self.strange(state)
+        self.best, self.best_epoch = best, epoch
+
+    def strange(self, state: Mapping[str, Any]) -> CheckpointError:
+        """The error for a state that is none of this class's."""
+        return CheckpointError(
+            f"{type(self).__name__} cannot go on from what the checkpoint remembers.",
+            expected="what its state() gave",
+            got=repr(dict(state))[:80],
+            fix="begin a new run with fit(), which forgets it",
+        )
 
 
 class EarlyStopping(Watching):
@@ -150,7 +167,10 @@ class EarlyStopping(Watching):
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Take it over."""
         super().load_state(state)
-        self.waited, self.stopped = state.get("waited", 0), state.get("stopped", False)
+        waited, stopped = state.get("waited", 0), state.get("stopped", False)
+        if type(waited) is not int or waited < 0 or not isinstance(stopped, bool):
+            raise self.strange(state)
+        self.waited, self.stopped = waited, stopped
         self._weights = {
             key.removeprefix("weights/"): item
             for key, item in state.items()

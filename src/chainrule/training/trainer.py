@@ -21,6 +21,7 @@ from chainrule.random import Generator
 from chainrule.training import callbacks as calls
 from chainrule.training import checkpoint, checks, meaning, saving
 from chainrule.training.callbacks import Callback
+from chainrule.training.document import check as check_document
 from chainrule.training.entries import Step, StepNumbers
 from chainrule.training.feed import Feed, feed_of
 from chainrule.training.given import as_column, as_data, stored_as
@@ -469,16 +470,18 @@ class Trainer:
         where = checks.place("path", path, "Trainer.load('run.ckpt')")
         where = checkpoint.locate(where)
         document, tensors = checkpoint.read(where)
-        saving.check_whole(where, document)
+        check_document(where, document, tensors)
         given = {"model": model, "loss": loss, "optimizer": optimizer}
-        parts = saving.parts(document, {**given, "metrics": metrics, "probes": probes})
-        trainer = cls(
-            parts.pop("model"),
-            **parts,
-            engine=engine or document["engine"],
-            seed=document["seed"],
-            threads=threads,
-        )
+        given |= {"metrics": metrics, "probes": probes}
+        parts = saving.parts(document, tensors, given)
+        with saving.fitting_together(where, given):
+            trainer = cls(
+                parts.pop("model"),
+                **parts,
+                engine=engine or document["engine"],
+                seed=document["seed"],
+                threads=threads,
+            )
         saving.unpack(where, trainer, document, tensors)
         trainer.last_checkpoint = str(where)
         trainer._files.add(str(where))

@@ -1,0 +1,89 @@
+"""The readers under a little fuzz in every test run; ``harness.py`` has much of it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chainrule.errors import ChainruleWarning
+
+from ..data.hostile import bounded_memory, damaged, few
+from . import harness, readers
+from .outcome import in_time
+
+
+@pytest.mark.parametrize("name", harness.READERS)
+def test_right_inputs_are_read(tmp_path: Path, name: str) -> None:
+    reader = readers.READERS[name](tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ChainruleWarning)
+        for content in reader.seeds[:60]:
+            reader.check(content)
+
+
+@pytest.mark.parametrize("name", harness.READERS)
+def test_a_few(tmp_path: Path, name: str) -> None:
+    reader = readers.READERS[name](tmp_path)
+    inputs = damaged(reader.seeds)
+    if name == "checkpoint":
+        inputs |= st.binary(max_size=48)
+
+    def body(data: bytes) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ChainruleWarning)
+            reader.check(data)
+
+    with bounded_memory(), in_time(300.0):
+        settings(few, max_examples=100)(given(inputs)(body))()
+
+
+def test_a_fault_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def careless(*_: object, **__: object) -> None:
+        raise KeyError("y")
+
+    monkeypatch.setattr(readers, "read", careless)
+    reader = readers.csv(tmp_path)
+    with pytest.raises(KeyError):
+        reader.check(reader.seeds[0])
+
+
+def test_without_atheris(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "atheris", None)
+        assert harness.main(["csv", "-runs=1"]) == 0
+    assert "pip install -e '.[fuzz]'" in capsys.readouterr().err
+    assert harness.main(["tsv"]) == 2
+    assert "Which reader? checkpoint, csv" in capsys.readouterr().err
+
+
+def test_where_the_search_starts(tmp_path: Path) -> None:
+    place = tmp_path / "a"
+    place.mkdir()
+    found, start = harness.folders(["-runs=1"], place, [b"x", b"y"])
+    assert (Path(start) / "0001").read_bytes() == b"y"
+    assert not list(Path(found).iterdir())
+    place = tmp_path / "b"
+    place.mkdir()
+    assert harness.folders(["mine/"], place, [])[0].endswith("seeds")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", harness.READERS)
+def test_a_guided_search(tmp_path: Path, name: str) -> None:
+    pytest.importorskip("atheris")
+    command = [sys.executable, "-m", "tests.fuzz.harness", name, "-runs=100000"]
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [*command, f"-artifact_prefix={tmp_path}/"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Done 100000 runs" in done.stderr, done.stderr[-3000:]

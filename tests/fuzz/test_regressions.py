@@ -1,0 +1,115 @@
+"""What the searches have found, one by one, so that it does not come back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import chainrule as cr
+from chainrule import data, errors, nn, optim
+from chainrule.data.table import Table
+from chainrule.training import EarlyStopping
+from chainrule.training.metrics import Accuracy
+
+
+class Slow(tuple[str, ...]):
+    """Names of columns that are not searched through, once for each of them."""
+
+    __slots__ = ()
+
+    def __contains__(self, item: object) -> bool:
+        raise AssertionError("searched through")
+
+    def index(self, *_: Any) -> int:
+        raise AssertionError("searched through")
+
+
+def test_the_time_for_many_columns_does_not_grow_with_their_square(
+    tmp_path: Path,
+) -> None:
+    """A table of a million columns took hours."""
+    path = tmp_path / "wide.csv"
+    path.write_text("a,b,y\n1,2,3\n4,5,6\n")
+    table = Table(path, ",", "utf-8", Slow(("a", "b", "y")), 2, ((0, 2),))
+    table.require(("a", "y"), "a feature")
+    assert list(table.chunks(["y", "b"])) == [(0, {"y": ["3", "6"], "b": ["2", "5"]})]
+
+
+@pytest.mark.parametrize("value", [1e300, 10**400, 1j])
+def test_fillings_that_the_dtype_cannot_hold(tmp_path: Path, value: Any) -> None:
+    path = tmp_path / "gaps.csv"
+    path.write_text("a,y\n,2\n1,3\n")
+    with pytest.raises(errors.ArgumentError, match="that fits float32"):
+        data.read_csv(path, target="y", missing={"a": value})
+    wide = data.read_csv(path, target="y", missing={"a": 1e300}, dtype="float64")
+    assert wide.x[0, 0] == 1e300
+
+
+def test_a_table_without_a_target(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text("a,y\n1,2\n")
+    for read in (
+        lambda: data.read_csv(path, target=None),
+        lambda: data.read(path, format={"kind": "csv", "target": None}),
+        lambda: data.Stream.from_csv(path, target=None),
+    ):
+        with pytest.raises(errors.ArgumentError, match="No column is named") as error:
+            read()
+        assert "target=False" in str(error.value)
+
+
+@pytest.mark.parametrize("mode", [[], {}, ["L"], None, 5])
+def test_modes_of_images_that_are_none(tmp_path: Path, mode: Any) -> None:
+    (tmp_path / "a").mkdir()
+    Image.new("L", (3, 2)).save(tmp_path / "a" / "1.png")
+    with pytest.raises(errors.ArgumentError, match="no such mode"):
+        data.read(tmp_path, format={"kind": "images", "mode": mode}, target=False)
+
+
+@pytest.mark.parametrize("axis", ["x", {}, -1.0, True, None])
+@pytest.mark.parametrize("layer", [nn.Softmax, nn.LogSoftmax])
+def test_axes_that_are_none(layer: Any, axis: Any) -> None:
+    with pytest.raises(errors.ArgumentError, match="works along one axis"):
+        layer(axis=axis)
+    with pytest.raises(errors.ArgumentError, match="Flatten merges the axes"):
+        nn.Flatten(axis)
+
+
+@pytest.mark.parametrize("threshold", ["0.5", {}, float("nan"), True])
+def test_thresholds_that_are_none(threshold: Any) -> None:
+    with pytest.raises(errors.ArgumentError, match="from a threshold on"):
+        Accuracy(threshold)
+
+
+@pytest.mark.parametrize(
+    "state",
+    [{"best": "low"}, {"best": 1.0, "best_epoch": "x"}, {"waited": -1}, {"stopped": 3}],
+)
+def test_states_of_callbacks_that_are_none(state: dict[str, Any]) -> None:
+    with pytest.raises(errors.CheckpointError, match="cannot go on from"):
+        EarlyStopping("train_loss").load_state(state)
+
+
+def test_a_state_of_a_schedule_with_something_missing() -> None:
+    settings = {"name": "CosineAnnealingLR", "lr": 0.1}
+    half = {**settings, "state": {"mark": [0, 0, 3], "total_steps": 4}}
+    with pytest.raises(errors.ArgumentError, match="cannot go on from this state"):
+        optim.build_schedule(half)
+
+
+def test_a_rate_beyond_float32() -> None:
+    """It is infinite there: that is said, and no warning of NumPy's."""
+    xor = cr.data.xor()
+    model = nn.Sequential(nn.Linear(2, 2))
+    with pytest.raises(errors.NonFiniteError):
+        cr.Trainer(
+            model,
+            loss=nn.CrossEntropyLoss(),
+            optimizer=optim.SGD(lr=1e300),
+            engine="numpy",
+        ).fit(xor, epochs=3, batch_size=4, progress=False)
+    assert np.isfinite(model[0].weight.numpy()).all()

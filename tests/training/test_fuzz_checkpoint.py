@@ -1,0 +1,408 @@
+"""Checkpoints that nobody's Trainer wrote: a clear error or a right Trainer."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import chainrule as cr
+from chainrule import nn
+from chainrule.errors import ChainruleError, CheckpointError, SaveError
+from chainrule.training import architecture, checkpoint, trainer
+
+from ..data.hostile import bounded_memory
+from ..fuzz.checkpoints import joined, origin, split, wrong
+from ..fuzz.dice import Dice
+from ..fuzz.outcome import examine, guarded, in_time, load, use
+from ..fuzz.seeds import COUNT, Seed, seed, sign
+
+SHARE = 8  # of those that can be loaded so many are used: it takes 50 ms
+
+
+class Attempt:
+    """Loads what dice make, and counts what came of it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.seen = path, Counter[str]()
+
+    def __call__(self, data: bytes) -> None:
+        with in_time():
+            self.load(data)
+
+    def load(self, data: bytes) -> None:
+        """Load, and use a part of what can be loaded."""
+        content, right = wrong(Dice(data)), origin(Dice(data))
+        self.path.write_bytes(content)
+        kind = sum(data) % 16
+        options = right.parts() if kind == 1 else {}
+        options.pop("seed", None)
+        if kind == 0:
+            options = {"model": right.parts()["model"]}
+        result = load(self.path, **options)
+        if isinstance(result, ChainruleError):
+            name = type(result).__name__
+            self.seen[f"{name} {result.what.removeprefix(str(self.path))}"] += 1
+            return
+        self.seen["loaded"] += 1
+        if not options:
+            examine(result, content)
+        if len(content) % SHARE == 0:
+            use(result, right.data)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("fuzz") / "wrong.ckpt"
+
+
+def test_wrong_checkpoints(place: Path) -> None:
+    attempt = Attempt(place)
+    for number in range(COUNT):
+        seed(number)  # not within an example
+
+    @settings(max_examples=400, deadline=None, derandomize=True)
+    @given(st.binary(min_size=8, max_size=48))
+    def check(data: bytes) -> None:
+        attempt(data)
+
+    with bounded_memory():
+        check()
+    assert len(attempt.seen) > 8, attempt.seen
+    assert attempt.seen["loaded"] > 20, attempt.seen
+
+
+@pytest.mark.slow
+def test_100_000_wrong_checkpoints(place: Path) -> None:
+    """Each is loaded whole. About four minutes on a core."""
+    attempt = Attempt(place)
+    for number in range(COUNT):
+        seed(number)
+
+    @settings(
+        max_examples=100_000,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(st.binary(min_size=8, max_size=64))
+    def check(data: bytes) -> None:
+        attempt(data)
+
+    with bounded_memory():
+        check()
+    for what, times in attempt.seen.most_common():
+        print(f"{times:7,} {what}")
+    assert attempt.seen.total() >= 100_000
+
+
+@pytest.mark.parametrize("number", range(COUNT))
+def test_right_checkpoints_are_right(place: Path, number: int) -> None:
+    right = seed(number)
+    place.write_bytes(right.content)
+    made = load(place)
+    assert isinstance(made, cr.Trainer)
+    examine(made, right.content)
+    if made.plan is not None:
+        made.resume(right.data, progress=False)
+        assert made.finished
+        assert np.isfinite(made.history.steps["loss"]).all()
+
+
+def test_the_search_finds_a_fault(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the check of the document many a wrong one gets through."""
+    monkeypatch.setattr(trainer, "check_document", lambda *_: None)
+    attempt, faults = Attempt(place), set[type[BaseException]]()
+    for number in range(150):
+        try:
+            attempt(np.random.default_rng(number).bytes(48))
+        except Exception as error:
+            faults.add(type(error))
+    assert {KeyError, TypeError} <= faults
+
+
+# -- one by one ------------------------------------------------------------------------
+
+
+def changed(right: Seed, *keys: Any, to: Any) -> bytes:
+    """The checkpoint with another value at a place of its document."""
+    altered = copy.deepcopy(right.document)
+    inner: Any = altered
+    for key in keys[:-1]:
+        inner = inner[key]
+    inner[keys[-1]] = to
+    return sign(json.dumps(altered), right.tensors)
+
+
+def refused(path: Path, content: bytes, *parts: str) -> None:
+    path.write_bytes(content)
+    with guarded(), pytest.raises(CheckpointError) as error:
+        cr.Trainer.load(path)
+    for part in (*parts, "expected:", "got:", "fix:"):
+        assert part in str(error.value)
+
+
+ROW = {"epoch": 1, "train_loss": 1.0, "lr": 0.1, "seconds": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("keys", "value", "expected"),
+    [
+        (["architecture"], [], "'architecture': the description of a network"),
+        (["architecture"], {"class": 5, "modules": []}, "'architecture'"),
+        (["architecture"], {"class": "Sequential", "modules": [5]}, "'architecture'"),
+        (["architecture", "more"], 1, "'architecture'"),
+        (["loss"], {"class": "MSELoss", "arguments": []}, "'loss': the description"),
+        (["optimizer"], {"name": "Adam"}, "'optimizer': the settings"),
+        (["updates"], -1, "'updates': a whole number ≥ 0"),
+        (["updates"], True, "'updates': a whole number ≥ 0"),
+        (["updates"], 2**53, "'updates': a whole number ≥ 0"),
+        (["seed"], 2**64, "'seed': a whole number of 64 bits"),
+        (["seed"], -1, "'seed': a whole number of 64 bits"),
+        (["engine"], None, "'engine': the name of an engine"),
+        (["epoch"], 1.0, "'epoch': a whole number ≥ 0"),
+        (["step"], -3, "'step': a whole number ≥ 0"),
+        (["seconds"], float("nan"), "'seconds': a number ≥ 0"),
+        (["seconds"], -1.0, "'seconds': a number ≥ 0"),
+        (["plan"], 5, "'plan': a dictionary, or null"),
+        (["epochs"], [{}], "'epochs': rows with epoch, train_loss, lr and seconds"),
+        (["epochs"], [{**ROW, "epoch": 1.5}], "'epochs'"),
+        (["epochs"], [{**ROW, "accuracy": "good"}], "'epochs'"),
+        (["epochs"], [{**ROW, "accuracy": 10**400}], "'epochs'"),
+        (["epochs"], [{**ROW, "seconds": -1}], "'epochs'"),
+        (["notes"], [], "'notes': a dictionary"),
+        (["model"], 5, "'model': a text"),
+        (["validation_name"], None, "'validation_name': a text"),
+        (["metrics"], ["accuracy"], "'metrics': descriptions of metrics"),
+        (["metrics"], [{"class": "R2"}], "'metrics': descriptions of metrics"),
+        (["probes"], "lr", "'probes': a list of texts"),
+        (["class_names"], [1, 2, 3], "'class_names': a list of texts"),
+        (["format"], "csv", "'format': a dictionary"),
+        (["callbacks"], {"Mine": 5}, "'callbacks': a dictionary of dictionaries"),
+        (["plan", "epochs"], 0, "whole numbers that fit"),
+        (["plan", "batch_size"], 0, "whole numbers that fit"),
+        (["plan", "batch_size"], 10**400, "whole numbers that fit"),
+        (["plan", "block"], 12, "whole numbers that fit"),
+        (["plan", "drop_last"], 1, "whole numbers that fit"),
+        (["plan", "more"], 1, "whole numbers that fit"),
+        (["epoch"], 9, "epochs 0 … 2 of 3 steps"),
+        (["step"], 4, "epochs 0 … 2 of 3 steps"),
+        (["plan", "rows"], 10**6, "the losses of"),
+        (["metrics"], [{"class": "TopK", "arguments": {"k": -1}}], "cannot build"),
+        (["metrics"], [{"class": "List", "arguments": {}}], "cannot build"),
+        (["probes"], ["dead/9"], "do not fit together"),
+        (["optimizer", "groups"], [{"params": ["9.weight"]}], "do not fit together"),
+        (["optimizer", "lr", "total_steps"], "x", "cannot build"),
+        (["loss"], {"class": "Linear", "arguments": {"in_features": 1}}, "cannot"),
+        (["loss"], {"class": "ReLU", "arguments": {}}, "The checkpoint's loss is none"),
+        (["architecture"], {"class": "MSELoss", "arguments": {}}, "model is none"),
+    ],
+)
+def test_documents_that_are_none(
+    place: Path, keys: list[str], value: Any, expected: str
+) -> None:
+    content = changed(seed(1), *keys, to=value)
+    if keys == ["plan", "rows"]:
+        header, _ = split(content)
+        altered = json.loads(header["__metadata__"]["chainrule"])
+        altered["epoch"], altered["step"] = 0, 100_000
+        content = sign(json.dumps(altered), seed(1).tensors)
+    refused(place, content, expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "got"),
+    [
+        ("", "Expecting value"),
+        ("[1]", "no object"),
+        ("[" * 100_000, "recursion"),
+        ('{"a": ' + "[" * 100 + "]" * 100 + "}", "100 values in each other"),
+        ("9" * 5000, "4300 digits"),
+        ('{"a": "\\ud800"}', "surrogates not allowed"),
+        ('{"notes": {}, "notes": {}}', "'architecture'"),
+    ],
+)
+def test_texts_that_are_no_documents(place: Path, text: str, got: str) -> None:
+    refused(place, sign(text, seed(0).tensors), got)
+
+
+def test_a_character_of_two_halves(place: Path) -> None:
+    text = json.dumps({**seed(0).document, "notes": {"who": "😀"}})
+    assert "\\ud83d" in text
+    place.write_bytes(sign(text, seed(0).tensors))
+    assert cr.Trainer.load(place).notes == {"who": "😀"}
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "expected"),
+    [
+        ("history/x", np.zeros(7, np.float32), "one column of floats a probe"),
+        ("history/x", np.zeros(6, np.int32), "one column of floats a probe"),
+        ("callback/Mine", np.zeros(2), "callback/class/key"),
+        ("model/9.weight", np.zeros(2), "another architecture"),
+        ("", np.zeros(2), "another architecture"),
+    ],
+)
+def test_tensors_that_are_nobodys(
+    place: Path, name: str, array: np.ndarray, expected: str
+) -> None:
+    right = seed(1)
+    text = json.dumps(right.document)
+    refused(place, sign(text, {**right.tensors, name: array}), expected)
+    without = {k: a for k, a in right.tensors.items() if k != "history/loss"}
+    refused(place, sign(text, without), "'history'")
+
+
+# -- what would take the memory --------------------------------------------------------
+
+
+def test_a_large_layer_is_refused_before_it_is_built(place: Path) -> None:
+    """For every layer: sizes that no memory holds, and some that it would."""
+    huge = [("Linear", "in_features", "out_features"), ("Perceptron", "in_features")]
+    huge += [("Embedding", "num_embeddings", "embedding_dim")]
+    huge += [(name, "num_features") for name in ("BatchNorm1d", "Standardize")]
+    for layer, *names in huge:
+        for size in (10**12, 10**9, 10**400, 300_000):
+            sizes = dict.fromkeys(names, size)
+            first = {"class": layer, "arguments": sizes}
+            for spec in (first, {"class": "Sequential", "modules": [first] * 3}):
+                refused(place, changed(seed(0), "architecture", to=spec), "cannot")
+    spec = {"class": "LayerNorm", "arguments": {"normalized_shape": [10**6, 10**6]}}
+    refused(place, changed(seed(0), "architecture", to=spec), "1e+12 weights")
+    refused(place, changed(seed(0), "loss", to=spec), "1e+12 weights")
+    many = {"class": "Linear", "arguments": {"in_features": 200, "out_features": 200}}
+    spec = {"class": "Sequential", "modules": [many] * 3000}
+    refused(place, changed(seed(0), "architecture", to=spec), "1.2e+08 weights")
+
+
+def test_every_layer_says_how_large_it_is() -> None:
+    """``architecture.SIZES`` covers whatever layer there is."""
+    examples: dict[str, tuple[Any, ...]] = {
+        "BatchNorm1d": (7,),
+        "Embedding": (11, 7),
+        "LayerNorm": ([5, 7],),
+        "Linear": (7, 11),
+        "Perceptron": (7, 11),
+        "Standardize": (7,),
+        "Unstandardize": (7,),
+    }
+    for name in nn.__all__:
+        kind = getattr(nn, name)
+        if not isinstance(kind, type) or not issubclass(kind, nn.Module):
+            continue
+        try:
+            layer = kind(*examples.get(name, ()))
+        except TypeError as error:  # a new layer with sizes wants a row above
+            raise AssertionError(f"{name} is no example") from error
+        spec = architecture.module_spec(layer)
+        if spec is not None:
+            largest = max((t.numpy().size for _, t in layer.named_tensors()), default=0)
+            assert architecture.elements(spec) == largest, name
+
+
+@pytest.mark.parametrize("size", [0, 9, 2**31, 10**8, 10**8 + 1, 2**63, 2**64 - 1])
+def test_a_header_that_lies_about_its_length(place: Path, size: int) -> None:
+    content = size.to_bytes(8, "little") + seed(0).content[8:]
+    refused(place, content, "damaged", "nothing was loaded")
+
+
+@pytest.mark.parametrize("shape", [[0, 2**64 - 1], [2**63, 2**63], [0] * 70, [-1]])
+def test_shapes_that_no_array_has(place: Path, shape: list[int]) -> None:
+    header, body = split(seed(0).content)
+    header["history/loss"] = {"dtype": "F32", "shape": shape, "data_offsets": [0, 0]}
+    refused(place, joined(header, body), "whole tensors")
+
+
+def test_a_file_that_is_no_checkpoint_is_not_read_to_its_end(place: Path) -> None:
+    """A sparse file of a terabyte."""
+    try:
+        with open(place, "wb") as file:
+            file.write((2).to_bytes(8, "little") + b"{}")
+            file.truncate(10**12)
+    except OSError:
+        pytest.skip("no file of that size here")
+    with guarded(1), pytest.raises(CheckpointError, match="no checkpoint"):
+        cr.Trainer.load(place)
+    place.unlink()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs pipes and devices")
+def test_pipes_and_devices_are_not_waited_for(place: Path) -> None:
+    pipe = place.with_name("pipe")
+    os.mkfifo(pipe)
+    for path in (pipe, Path("/dev/zero"), Path("nul\0l")):
+        with guarded(1, 5.0), pytest.raises(CheckpointError, match="cannot be read"):
+            cr.Trainer.load(path)
+
+
+def test_with_little_memory(place: Path) -> None:
+    """In a process that may take 300 MB more than it has, huge layers are refused."""
+    spec = {"class": "BatchNorm1d", "arguments": {"num_features": 10**9}}
+    place.write_bytes(changed(seed(0), "architecture", to=spec))
+    code = (
+        "import resource, sys, chainrule as cr\n"
+        "import safetensors.numpy\n"
+        "pages = int(open('/proc/self/statm').read().split()[0])\n"
+        "limit = pages * resource.getpagesize() + 300 * 2**20\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (limit, limit))\n"
+        "try:\n    cr.Trainer.load(sys.argv[1])\n"
+        "except cr.errors.CheckpointError as error:\n    print(error)\n"
+    )
+    if not os.path.exists("/proc/self/statm"):
+        pytest.skip("needs Linux")
+    done = subprocess.run(
+        [sys.executable, "-c", code, place], capture_output=True, text=True, check=False
+    )
+    assert "1e+09 weights" in done.stdout, done.stderr
+
+
+# -- what cannot be written ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("notes", "got"),
+    [
+        ({"model": nn.ReLU()}, "not JSON serializable"),
+        ({"path": "\udcff"}, "surrogates not allowed"),
+        ({"x": np.float32(1)}, "float32 is not JSON"),
+        ({1: 2, "a": 3}, "not supported between"),
+    ],
+)
+def test_notes_that_json_does_not_have(
+    place: Path, notes: dict[Any, Any], got: str
+) -> None:
+    place.write_bytes(seed(0).content)
+    made = cr.Trainer.load(place)
+    made.notes = notes
+    with pytest.raises(SaveError) as error:
+        made.save(place)
+    for part in ("cannot hold", "expected:", got, "fix:"):
+        assert part in str(error.value)
+    assert place.read_bytes() == seed(0).content
+
+
+def test_notes_that_lie_too_deep_are_refused_when_written(place: Path) -> None:
+    place.write_bytes(seed(0).content)
+    made = cr.Trainer.load(place)
+    notes: dict[str, Any] = {}
+    for _ in range(checkpoint.DEPTH - 2):
+        notes = {"in": notes}
+    made.notes = notes
+    made.save(place)
+    assert cr.Trainer.load(place).notes == notes
+    made.notes = {"in": notes}
+    with pytest.raises(SaveError, match="100 values in each other"):
+        made.save(place)
+    made.notes["itself"] = made.notes
+    with pytest.raises(SaveError, match="Circular"):
+        made.save(place)

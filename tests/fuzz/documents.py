@@ -49,14 +49,14 @@ WORDS = (
 
 def places(document: Any) -> Iterator[tuple[Any, Any]]:
     """Each value of a document, as its container and the key in it."""
-    todo = [document]
-    while todo:
-        item = todo.pop()
+    pending = [document]
+    while pending:
+        item = pending.pop()
         pairs = item.items() if isinstance(item, dict) else enumerate(item)
         for key, inner in list(pairs):
             yield item, key
             if isinstance(inner, dict | list):
-                todo.append(inner)
+                pending.append(inner)
 
 
 def mutate(document: Any, dice: Dice) -> Any:

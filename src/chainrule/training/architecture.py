@@ -89,10 +89,10 @@ def build_module(spec: dict[str, Any], held: int | None = None) -> nn.Module:
 
 def elements(spec: dict[str, Any]) -> int:
     """How many numbers the tensors of a described network hold, about and at most."""
-    todo, found = [spec], 0
-    while todo:
-        spec = todo.pop()
-        todo += spec.get("modules", [])
+    pending, found = [spec], 0
+    while pending:
+        spec = pending.pop()
+        pending += spec.get("modules", [])
         given = [spec.get("arguments", {}).get(name) for name in SIZES]
         counts = [n for g in given for n in (g if isinstance(g, list) else [g])]
         # A size that is no whole number is refused by the layer itself.

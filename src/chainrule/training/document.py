@@ -45,9 +45,9 @@ def _mapping(value: Any) -> bool:
 
 def _described(value: Any) -> bool:
     """Whether it describes a module: ``training.architecture``."""
-    todo = [value]
-    while todo:
-        spec = todo.pop()
+    pending = [value]
+    while pending:
+        spec = pending.pop()
         if not isinstance(spec, dict) or not isinstance(spec.get("class"), str):
             return False
         inner = spec.get("modules", [])
@@ -55,7 +55,7 @@ def _described(value: Any) -> bool:
             return False
         if not isinstance(spec.get("arguments", {}), dict):
             return False
-        todo += inner
+        pending += inner
     return True
 
 

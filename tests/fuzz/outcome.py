@@ -97,10 +97,17 @@ def _same_tensors(tensors: dict[str, Any], held: dict[str, Any]) -> None:
 
 def _whole(item: Any) -> Any:
     """Settings of an optimiser whose groups say what they have of it; else the item."""
-    if not isinstance(item, dict) or not isinstance(item.get("groups"), list):
+    if not isinstance(item, dict) or not item.get("groups"):
         return item
     common = {k: v for k, v in item.items() if k not in ("groups", "name", "lr")}
-    return {**item, "groups": [{**common, **group} for group in item["groups"]]}
+    groups = item["groups"]
+    if isinstance(groups, dict):
+        groups = [{**group, "params": name} for name, group in groups.items()]
+    groups = [{**common, **group} for group in groups]
+    for group in groups:
+        if isinstance(group.get("params"), str):
+            group["params"] = [group["params"]]
+    return {**item, "groups": groups}
 
 
 def agree(said: Any, found: Any) -> bool:

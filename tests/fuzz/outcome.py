@@ -74,7 +74,9 @@ def examine(trainer: cr.Trainer, content: bytes) -> None:
     said = json.loads(split(content)[0]["__metadata__"]["chainrule"])
     found = json.loads(json.dumps(document))
     for key in said.keys() & found.keys() - {"library", "model"}:
-        theirs, ours = _whole(said[key]), _whole(found[key])
+        theirs, ours = said[key], found[key]
+        if key == "optimizer":
+            theirs, ours = _whole(theirs), _whole(ours)
         assert agree(theirs, ours), (key, theirs, ours)
     history = trainer.history
     shown = [repr(trainer), repr(history), history._repr_html_()]
@@ -95,9 +97,9 @@ def _same_tensors(tensors: dict[str, Any], held: dict[str, Any]) -> None:
         assert ours.tobytes() == theirs.tobytes(), f"{name} has changed"
 
 
-def _whole(item: Any) -> Any:
-    """Settings of an optimiser whose groups say what they have of it; else the item."""
-    if not isinstance(item, dict) or not item.get("groups"):
+def _whole(item: dict[str, Any]) -> dict[str, Any]:
+    """The settings of an optimiser whose groups say what they have of it."""
+    if not item.get("groups"):
         return item
     common = {k: v for k, v in item.items() if k not in ("groups", "name", "lr")}
     groups = item["groups"]
@@ -117,13 +119,23 @@ def agree(said: Any, found: Any) -> bool:
     """
     if isinstance(said, dict) and isinstance(found, dict):
         keys = said.keys() - ({"weight"} & found.keys())
-        nothing = {k for k in keys - found.keys() if said[k] in (None, [])}
+        nothing = {k for k in keys - found.keys() if said[k] in (None, [], {})}
         return all(agree(said[k], found.get(k)) for k in keys - nothing)
     if isinstance(said, list) and isinstance(found, list):
         return len(said) == len(found) and all(map(agree, said, found))
     if isinstance(said, bool) or isinstance(found, bool):
         return said is found
+    if isinstance(said, int) and isinstance(found, float):
+        return _rounded(said) == found
     return said == found or (said != said and found != found)
+
+
+def _rounded(number: int) -> float:
+    """10³⁰ is no float exactly, and 10⁴⁰⁰ is none at all."""
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf
 
 
 def use(trainer: cr.Trainer, data: cr.data.Dataset) -> None:

@@ -21,6 +21,7 @@ from chainrule.engines.native.emit import Frame, Session, plan_memory
 from chainrule.engines.native.gang import (
     BARRIER_BYTES,
     WORKER,
+    Gang,
     emit_flush_denormals,
     emit_restore_denormals,
     gang,
@@ -52,7 +53,8 @@ class NativeExecutable:
 
     Attributes:
         engine: ``"native"``.
-        threads: how many threads run it.
+        threads: how many threads run it; may be set between two runs, since the code
+            does not depend on it.
         seconds_compile: time spent on passes, plans and code so far.
     """
 
@@ -103,7 +105,7 @@ class NativeExecutable:
             compiled = _Compiled(self.entries[entry], self, n)
             self._compiled[entry] = compiled
             self.seconds_compile += time.perf_counter() - started
-        return compiled.run(inputs, steps, n)
+        return compiled.run(inputs, steps, n, gang(self.threads))
 
 
 def available_cores() -> int:
@@ -130,7 +132,6 @@ class _Compiled:
         self, entry: Entry, owner: NativeExecutable, n_max: int | None
     ) -> None:
         self.n_max = n_max
-        self.gang = gang(owner.threads)
         self.text = self._emit(entry, owner)
         code = MachineCode(self.text)
         self.code = code
@@ -143,7 +144,7 @@ class _Compiled:
     # -- running -----------------------------------------------------------------
 
     def run(
-        self, inputs: Mapping[str, Array], steps: int, n: int | None
+        self, inputs: Mapping[str, Array], steps: int, n: int | None, team: Gang
     ) -> list[Array]:
         """See :meth:`NativeExecutable.run`."""
         entry = self.entry
@@ -160,7 +161,7 @@ class _Compiled:
         words += [a.ctypes.data for a in (self.arena, self.sync, self.status)]
         words += [a.ctypes.data for a in (*self.states, *held, *outs)]
         context = np.array(words, np.int64)
-        self.gang.run(self.function, context.ctypes.data)
+        team.run(self.function, context.ctypes.data)
         if self.status[0]:
             raise ArgumentError(
                 f"{entry.name} was asked for a row that does not exist.",

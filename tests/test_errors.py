@@ -16,6 +16,18 @@ def test_a_message_has_what_it_was_given_and_no_more():
     assert (whole.what, whole.expected, whole.got, whole.fix) == ("What.", *"abc")
 
 
+def test_a_long_answer_is_whole_in_the_error_and_short_in_its_message():
+    long = "a name " + "y" * 100_000 + " and its end"
+    error = errors.ShapeError(long, expected=long, got=long, fix=long)
+    assert error.what == error.expected == error.got == error.fix == long
+    text = str(error)
+    assert len(text) < 4 * errors.LONGEST_ANSWER + 100
+    assert text.count("a name yyy") == text.count("yyy and its end") == 4
+    assert text.count(" … ") == 4
+    most = "x" * errors.LONGEST_ANSWER
+    assert str(errors.ShapeError(most)) == most
+
+
 def test_every_error_of_the_family_is_caught_as_one_and_as_the_builtin():
     assert issubclass(errors.ShapeError, (errors.ChainruleError, ValueError))
     assert issubclass(errors.DTypeError, TypeError)

@@ -103,15 +103,67 @@ def test_matmul_is_numpys(a, b):
 
 
 @pytest.mark.parametrize("axis", [None, 0, 1, -1, (0, 2), (1, 2)])
-@pytest.mark.parametrize("keepdims", [False, True])
-def test_reductions_are_numpys(axis, keepdims):
+@pytest.mark.parametrize("keep", [False, True])
+def test_reductions_are_numpys(axis, keep):
     a = numbers((2, 3, 4))
     x = cr.tensor(a)
     for name in ("sum", "mean", "max", "min"):
-        got = getattr(x, name)(axis, keepdims=keepdims).numpy()
-        wanted = getattr(a, name)(axis=axis, keepdims=keepdims)
+        got = getattr(x, name)(axis, keepdim=keep).numpy()
+        wanted = getattr(a, name)(axis=axis, keepdims=keep)
         np.testing.assert_allclose(got, wanted, rtol=1e-6)
     assert int(x.argmax()) == a.argmax()
+
+
+def test_axes_are_named_by_their_numbers():
+    x = cr.tensor(numbers((2, 3, 4)))
+    for wrong in ("rows", 1.0, True, None):
+        with pytest.raises(ArgumentError, match=r"named by its number(.|\n)*dim=-1"):
+            x.softmax(wrong)
+    for wrong in (3, -4):
+        with pytest.raises(ShapeError, match=f"Axis {wrong} does not exist"):
+            x.sum((0, wrong))
+    with pytest.raises(ShapeError):
+        x.sum((0, 0))
+    assert x.softmax(np.int64(1)).shape == (2, 3, 4)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "number"),
+    [("float32", 1e300), ("float64", 10**400), ("uint8", 300), ("int32", 2**40)],
+    ids=["float32", "float64", "uint8", "int32"],
+)
+def test_numbers_that_the_dtype_cannot_hold(dtype, number):
+    x = cr.tensor([1, 2], dtype=dtype)
+    with pytest.raises(ArgumentError, match=f"does not fit {dtype}(.|\n)*from -?[0-9]"):
+        x + number
+    assert (x.astype("float64") * 1e300).numpy().tolist() == [1e300, 2e300]
+    assert np.isinf((cr.tensor([1.0]) * float("inf")).numpy()).all()
+
+
+def test_movement_has_pytorchs_names_and_meaning():
+    a = numbers((2, 3, 4))
+    x = cr.tensor(a)
+    same = np.testing.assert_array_equal
+    same(x.permute(2, 0, 1).numpy(), a.transpose(2, 0, 1))
+    same(x.permute((-1, 0, 1)).numpy(), a.transpose(2, 0, 1))
+    same(x.transpose(0, -1).numpy(), np.swapaxes(a, 0, 2))
+    same(x.T.numpy(), a.T)
+    same(x.flatten().numpy(), a.reshape(-1))
+    same(x.flatten(1).numpy(), a.reshape(2, 12))
+    same(x.flatten(0, -2).numpy(), a.reshape(6, 4))
+    assert cr.tensor(1.0).flatten().shape == (1,)
+    assert x.unsqueeze(0).shape == (1, 2, 3, 4)
+    assert x.unsqueeze(-1).shape == (2, 3, 4, 1)
+    assert x.unsqueeze(3).squeeze(3).shape == (2, 3, 4)
+    for wrong in (
+        lambda: x.flatten(2, 1),
+        lambda: x.squeeze(0),
+        lambda: x.unsqueeze(4),
+    ):
+        with pytest.raises(ShapeError):
+            wrong()
+    with pytest.raises(ShapeError):
+        x.permute(0, 1)
 
 
 @pytest.mark.parametrize("power", [0, 1, 2, 3, 7, -1, -2, 0.5, 1.5])

@@ -23,6 +23,9 @@ import sys
 import warnings
 from collections.abc import Iterable
 
+#: Characters of one answer that a message shows; the error's attributes have them all.
+LONGEST_ANSWER = 900
+
 _PACKAGE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "")
 
 
@@ -34,6 +37,9 @@ class ChainruleError(Exception):
         expected: what would have been right.
         got: what came instead.
         fix: what the user can do about it, with code where code helps.
+
+    All four are attributes, None where they were not given. The message leaves out the
+    middle of an answer of more than 900 characters.
     """
 
     def __init__(
@@ -130,11 +136,19 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 
 
 def _message(what: str, expected: str | None, got: str | None, fix: str | None) -> str:
-    lines = [what]
+    lines = [_shown(what)]
     if expected is not None:
-        lines.append(f"  expected: {expected}")
+        lines.append(f"  expected: {_shown(expected)}")
     if got is not None:
-        lines.append(f"  got:      {got}")
+        lines.append(f"  got:      {_shown(got)}")
     if fix is not None:
-        lines.append(f"  fix:      {fix}")
+        lines.append(f"  fix:      {_shown(fix)}")
     return "\n".join(lines)
+
+
+def _shown(answer: str) -> str:
+    """An answer without its middle where it is long; a file may hold any name."""
+    if len(answer) <= LONGEST_ANSWER:
+        return answer
+    end = LONGEST_ANSWER // 3
+    return f"{answer[: LONGEST_ANSWER - end - 3]} … {answer[-end:]}"

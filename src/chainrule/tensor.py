@@ -24,7 +24,7 @@ from chainrule.graph.node import Array, Value
 from chainrule.graph.types import Dim, DType, Shape, Size, as_dtype, size_of
 from chainrule.primitives import activations, elementwise, movement, reduce
 from chainrule.primitives.rules import show
-from chainrule.tensor_rules import Axis, axes_of, axis_of, fill, numbers_of
+from chainrule.tensor_rules import Dims, axes_of, axis_of, fill, numbers_of
 
 TensorLike = Any
 
@@ -425,39 +425,42 @@ class Tensor:
         """1 / (1 + e⁻ˣ) (2.7)."""
         return wrap(activations.sigmoid(self.value))
 
-    def softmax(self, axis: int = -1) -> Tensor:
-        """e^xᵢ / Σⱼ e^xⱼ along ``axis`` (3.2.3)."""
-        return wrap(activations.softmax(self.value, axis=axis_of(self.shape, axis)))
+    def softmax(self, dim: int = -1) -> Tensor:
+        """e^xᵢ / Σⱼ e^xⱼ along ``dim`` (3.2.3)."""
+        return wrap(activations.softmax(self.value, axis=axis_of(self.shape, dim)))
 
-    def log_softmax(self, axis: int = -1) -> Tensor:
+    def log_softmax(self, dim: int = -1) -> Tensor:
         """ln softmax, computed without underflow."""
-        return wrap(activations.log_softmax(self.value, axis=axis_of(self.shape, axis)))
+        return wrap(activations.log_softmax(self.value, axis=axis_of(self.shape, dim)))
 
     # -- reductions --------------------------------------------------------------
 
-    def sum(self, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
-        """The sum over ``axis`` (all axes by default)."""
-        return wrap(rules.reduce_over(reduce.reduce_sum, self.value, axis, keepdims))
+    def sum(self, dim: Dims = None, keepdim: bool = False) -> Tensor:
+        """The sum over ``dim`` (all axes by default)."""
+        return wrap(rules.reduce_over(reduce.reduce_sum, self.value, dim, keepdim))
 
-    def max(self, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
-        """The maximum over ``axis``; equal maxima share the derivative."""
-        return wrap(rules.reduce_over(reduce.reduce_max, self.value, axis, keepdims))
+    def max(self, dim: Dims = None, keepdim: bool = False) -> Tensor:
+        """The maximum over ``dim``, without its index, which :meth:`argmax` has.
 
-    def min(self, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
-        """The minimum over ``axis``."""
-        return -((-self).max(axis, keepdims=keepdims))
+        PyTorch calls it ``amax``. Equal maxima share the derivative.
+        """
+        return wrap(rules.reduce_over(reduce.reduce_max, self.value, dim, keepdim))
 
-    def mean(self, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
-        """The mean over ``axis``."""
+    def min(self, dim: Dims = None, keepdim: bool = False) -> Tensor:
+        """The minimum over ``dim``, without its index (PyTorch's ``amin``)."""
+        return -((-self).max(dim, keepdim))
+
+    def mean(self, dim: Dims = None, keepdim: bool = False) -> Tensor:
+        """The mean over ``dim`` (all axes by default)."""
         if not self.dtype.is_float:
-            return self.astype("float32").mean(axis, keepdims=keepdims)
-        count = size_of(tuple(self.shape[a] for a in axes_of(self.shape, axis)))
-        return self.sum(axis, keepdims=keepdims) / count_of(count, self.dtype)
+            return self.astype("float32").mean(dim, keepdim)
+        count = size_of(tuple(self.shape[a] for a in axes_of(self.shape, dim)))
+        return self.sum(dim, keepdim) / count_of(count, self.dtype)
 
-    def argmax(self, axis: int | None = None) -> Tensor:
-        """The index of the largest element, the first of equals."""
-        x = self.reshape(-1) if axis is None else self
-        return wrap(reduce.argmax(x.value, axis=axis_of(x.shape, axis or 0)))
+    def argmax(self, dim: int | None = None) -> Tensor:
+        """The index of the largest element along ``dim``, the first of equals."""
+        x = self.reshape(-1) if dim is None else self
+        return wrap(reduce.argmax(x.value, axis=axis_of(x.shape, dim or 0)))
 
     # -- movement ----------------------------------------------------------------
 
@@ -466,36 +469,52 @@ class Tensor:
         wanted = fill(self.shape, numbers_of(shape))
         return wrap(movement.reshape(self.value, shape=wanted))
 
-    def flatten(self, start: int = 0) -> Tensor:
-        """All axes from ``start`` on merged into one."""
-        start = axis_of(self.shape, start) if self.ndim else 0
-        return self.reshape(*self.shape[:start], size_of(self.shape[start:]))
+    def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+        """The axes from ``start_dim`` to ``end_dim`` merged into one."""
+        if not self.ndim:
+            return self.reshape(1)
+        first, last = (axis_of(self.shape, d) for d in (start_dim, end_dim))
+        if first > last:
+            raise ShapeError(
+                "flatten merges neighbouring axes.",
+                expected="start_dim before end_dim",
+                got=f"{start_dim} and {end_dim} for shape {show(self.shape)}",
+                fix=f"flatten({last}, {first})",
+            )
+        merged = size_of(self.shape[first : last + 1])
+        return self.reshape(*self.shape[:first], merged, *self.shape[last + 1 :])
 
-    def transpose(self, *axes: Any) -> Tensor:
-        """The axes in another order (reversed by default), as in NumPy."""
-        order = numbers_of(axes) or tuple(reversed(range(self.ndim)))
-        order = tuple(axis_of(self.shape, a) for a in order)
+    def permute(self, *dims: Any) -> Tensor:
+        """The axes in another order: axis ``dims[i]`` becomes axis i."""
+        order = tuple(axis_of(self.shape, d) for d in numbers_of(dims))
         return wrap(movement.transpose(self.value, axes=order))
 
-    permute = transpose
+    def transpose(self, dim0: int, dim1: int) -> Tensor:
+        """Two axes exchanged."""
+        order = list(range(self.ndim))
+        a, b = axis_of(self.shape, dim0), axis_of(self.shape, dim1)
+        order[a], order[b] = b, a
+        return self.permute(order)
 
     @property
     def T(self) -> Tensor:
         """The transpose: axes in reverse order."""
-        return self.transpose()
+        return self.permute(tuple(reversed(range(self.ndim))))
 
-    def squeeze(self, axis: int) -> Tensor:
+    def squeeze(self, dim: int) -> Tensor:
         """Drop an axis of length 1."""
-        at = axis_of(self.shape, axis)
+        at = axis_of(self.shape, dim)
         if self.shape[at] != 1:
             raise ShapeError(
-                "squeeze drops an axis of length 1.", expected="1", got=show(self.shape)
+                "squeeze drops an axis of length 1.",
+                expected=f"axis {dim} of length 1",
+                got=f"shape {show(self.shape)}",
             )
         return self.reshape(*self.shape[:at], *self.shape[at + 1 :])
 
-    def unsqueeze(self, axis: int) -> Tensor:
-        """Insert an axis of length 1."""
-        at = axis if axis >= 0 else axis + self.ndim + 1
+    def unsqueeze(self, dim: int) -> Tensor:
+        """Insert an axis of length 1 before axis ``dim``; −1 appends it."""
+        at = axis_of((*self.shape, 1), dim)
         return self.reshape(*self.shape[:at], 1, *self.shape[at:])
 
     def broadcast_to(self, *shape: Any) -> Tensor:

@@ -162,8 +162,8 @@ def _gather(t: Tensor, axis: int, key: Tensor) -> Tensor:
     if axis == 0:
         return wrap(take(t.value, key.value))
     order = (axis, *(i for i in range(t.ndim) if i != axis))
-    made = wrap(take(t.transpose(order).value, key.value))
+    made = wrap(take(t.permute(order).value, key.value))
     # Move the new axes from the front back to where the old one was.
     new = tuple(range(key.ndim))
     rest = tuple(range(key.ndim, made.ndim))
-    return made.transpose((*rest[:axis], *new, *rest[axis:]))
+    return made.permute((*rest[:axis], *new, *rest[axis:]))

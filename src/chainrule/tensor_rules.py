@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.errors import ShapeError
+from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.build import constant as number
 from chainrule.graph.node import Value
 from chainrule.graph.types import Dim, DType, Shape, Size, as_dtype, size_of
@@ -20,7 +20,7 @@ from chainrule.primitives import elementwise, movement
 from chainrule.primitives.matmul import dot
 from chainrule.primitives.rules import show
 
-Axis = int | Sequence[int] | None
+Dims = int | Sequence[int] | None
 
 
 # -- dtypes and shapes of two operands ------------------------------------------------
@@ -129,31 +129,37 @@ def integer_power(v: Value, power: int) -> Value:
 # -- axes and sizes -------------------------------------------------------------------
 
 
-def axis_of(shape: Shape, axis: int) -> int:
+def axis_of(shape: Shape, dim: int) -> int:
     """An axis counted from 0; −1 is the last."""
     rank = len(shape)
-    if not -rank <= axis < rank:
-        raise ShapeError(
-            f"Axis {axis} does not exist.",
-            expected=f"−{rank} … {rank - 1}" if rank else "no axis: it is a scalar",
-            got=f"{axis} for shape {show(shape)}",
+    if not isinstance(dim, int | np.integer) or isinstance(dim, bool):
+        raise ArgumentError(
+            "An axis is named by its number.",
+            expected="an integer, such as dim=-1 for the last one",
+            got=f"dim={dim!r:.80}",
         )
-    return axis % rank
+    if not -rank <= dim < rank:
+        raise ShapeError(
+            f"Axis {dim} does not exist.",
+            expected=f"−{rank} … {rank - 1}" if rank else "no axis: it is a scalar",
+            got=f"{dim} for shape {show(shape)}",
+        )
+    return int(dim) % rank
 
 
-def axes_of(shape: Shape, axis: Axis) -> tuple[int, ...]:
+def axes_of(shape: Shape, dim: Dims) -> tuple[int, ...]:
     """Axes counted from 0, in order; None means all of them."""
-    if axis is None:
+    if dim is None:
         return tuple(range(len(shape)))
-    given = (axis,) if isinstance(axis, int) else tuple(axis)
-    return tuple(sorted(axis_of(shape, a) for a in given))
+    given = dim if isinstance(dim, Sequence) else (dim,)
+    return tuple(sorted(axis_of(shape, d) for d in given))
 
 
-def reduce_over(primitive: Any, v: Value, axis: Axis, keepdims: bool) -> Value:
-    """A reduction over ``axis``; ``keepdims`` leaves axes of length 1."""
-    axes = axes_of(v.shape, axis)
+def reduce_over(primitive: Any, v: Value, dim: Dims, keepdim: bool) -> Value:
+    """A reduction over ``dim``; ``keepdim`` leaves axes of length 1."""
+    axes = axes_of(v.shape, dim)
     made = primitive(v, axes=axes)
-    if not keepdims:
+    if not keepdim:
         return made
     kept = tuple(1 if i in axes else d for i, d in enumerate(v.shape))
     return movement.reshape(made, shape=kept)

@@ -95,7 +95,7 @@ def explained():
     sigmoid_end = nn.Sequential(*linear(3, 1), nn.Sigmoid())
     halves = [[0.0], [1.0], [0.5], [1.0]]
     yield "sigmoid and BCE", cr.explain(sigmoid_end, x, halves, nn.BCELoss())
-    rows = cr.explain(relu, x, y, lambda p, t: ((p - t) ** 2).sum(axis=1).mean())
+    rows = cr.explain(relu, x, y, lambda p, t: ((p - t) ** 2).sum(dim=1).mean())
     yield "sum, then mean", rows
     yield "tied", cr.explain(Tied(), x, rng.normal(size=(4, 3)), MSE)
     yield "2-2-1", example()
@@ -161,8 +161,8 @@ def test_formulas_of_other_networks(name, number, part, text):
     ("loss", "text", "delta"),
     [
         (lambda e: e.mean(), "mean((ŷ − y)²)", "(ŷ − y)/n"),
-        (lambda e: e.sum(axis=1).mean(), "mean(∑ᵢ (ŷ − y)²)", "2 (ŷ − y)/n"),
-        (lambda e: e.sum(axis=1).mean() * 0.5, "½ mean(∑ᵢ (ŷ − y)²)", "(ŷ − y)/n"),
+        (lambda e: e.sum(dim=1).mean(), "mean(∑ᵢ (ŷ − y)²)", "2 (ŷ − y)/n"),
+        (lambda e: e.sum(dim=1).mean() * 0.5, "½ mean(∑ᵢ (ŷ − y)²)", "(ŷ − y)/n"),
         (lambda e: e.sum() * 0.5, "½ ∑ (ŷ − y)²", "ŷ − y"),
         (lambda e: e.sum() / 5, "∑ (ŷ − y)²/5", "0.4 (ŷ − y)"),
         (

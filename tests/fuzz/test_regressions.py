@@ -74,9 +74,16 @@ def test_modes_of_images_that_are_none(tmp_path: Path, mode: Any) -> None:
 @pytest.mark.parametrize("layer", [nn.Softmax, nn.LogSoftmax])
 def test_axes_that_are_none(layer: Any, axis: Any) -> None:
     with pytest.raises(errors.ArgumentError, match="works along one axis"):
-        layer(axis=axis)
+        layer(dim=axis)
     with pytest.raises(errors.ArgumentError, match="Flatten merges the axes"):
         nn.Flatten(axis)
+
+
+def test_an_eps_that_the_dtype_cannot_hold() -> None:
+    """NumPy warned of an overflow, and all outputs were 0."""
+    layer = nn.LayerNorm(3, eps=1e300)
+    with pytest.raises(errors.ArgumentError, match=r"1e\+300"):
+        layer(cr.tensor([[1.0, 2.0, 3.0]]))
 
 
 @pytest.mark.parametrize("threshold", ["0.5", {}, float("nan"), True])

@@ -84,7 +84,7 @@ def test_negative_probabilities_are_not_hidden_while_compiled():
 def test_a_softmax_along_another_axis_is_not_taken_for_the_classes():
     wanted = np.array([[0.5, 0.3, 0.2], [0.2, 0.5, 0.3], [0.3, 0.2, 0.5]])
     z = np.log(wanted) + np.arange(3.0)  # softmax along the rows gives others
-    q = t64(z, requires_grad=True).softmax(axis=0)
+    q = t64(z, requires_grad=True).softmax(dim=0)
     close(q.numpy(), wanted)
     made = nn.CrossEntropyLoss(from_logits=False)(q, np.array([1, 2, 2]))
     close(made.item(), -np.log([0.3, 0.3, 0.5]).mean())

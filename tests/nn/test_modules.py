@@ -25,6 +25,20 @@ def test_names_are_paths():
     assert names == ["encoder.0.weight", "encoder.0.bias", "head.weight"]
 
 
+def test_what_a_module_holds_has_pytorchs_names():
+    model = nn.Sequential(nn.Linear(2, 2), nn.Sequential(nn.BatchNorm1d(2)), nn.ReLU())
+    linear, inner, relu = model
+    assert list(model.children()) == [linear, inner, relu]
+    assert list(model.named_children()) == [("0", linear), ("1", inner), ("2", relu)]
+    assert list(model.modules()) == [model, linear, inner, inner[0], relu]
+    names = ["1.0.running_mean", "1.0.running_var", "1.0.num_batches_tracked"]
+    assert [name for name, _ in model.named_buffers()] == names
+    assert [t.shape for t in model.buffers()] == [(2,), (2,), ()]
+    called = []
+    assert model.apply(called.append) is model
+    assert called == [linear, inner[0], inner, relu, model], "the inner ones first"
+
+
 def test_nodes_carry_the_module_path():
     model = Nested()
     graph = cr.compile(model, engine="numpy").graph(np.ones((2, 3), np.float32))

@@ -316,7 +316,7 @@ def test_an_interrupted_run_goes_on_bit_for_bit(name):
         for t in range(first, last):
             model.zero_grad()
             x = cr.tensor(data[t].astype("float32"))
-            loss = ((model(x) - x.sum(1, keepdims=True)) ** 2).mean()
+            loss = ((model(x) - x.sum(1, keepdim=True)) ** 2).mean()
             loss.backward()
             optimizer.step()
             losses.append(loss.item())

@@ -23,7 +23,7 @@ from chainrule.graph.graph import Graph, users
 from chainrule.graph.interpret import evaluate_all
 from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.types import ArrayType, DType, Size, as_dtype
-from chainrule.nn.module import Module, Parameter
+from chainrule.nn.module import Module
 from chainrule.primitives.rules import show
 from chainrule.random import Generator, stream
 from chainrule.tensor import Tensor
@@ -215,7 +215,7 @@ def _numbers(data: Any, dtype: DType) -> Array:
 @contextlib.contextmanager
 def _unchanged(model: Module) -> Iterator[None]:
     """Buffers that move within the block (running statistics) are put back."""
-    tensors = (t for _, t in model.named_tensors() if not isinstance(t, Parameter))
+    tensors = model.buffers()
     before = [(t, t.version, t.numpy()) for t in tensors]
     try:
         yield

@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.errors import GraphError
+from chainrule.errors import ArgumentError, GraphError
 from chainrule.graph import primitive as primitives
 from chainrule.graph.graph import Graph
-from chainrule.graph.node import Node, Value
+from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.primitive import Primitive, as_tuple, lookup
 from chainrule.graph.types import ArrayType, DType, as_dtype, is_symbolic
 
@@ -189,16 +189,35 @@ def constant(number: Any, dtype: DType | str) -> Value:
 
     While tracing it is a node: numbers in the code are part of the graph.
 
+    Raises:
+        ArgumentError: a number that the dtype cannot hold (1e300 in float32).
+
     >>> constant(0.5, "float32")
     <value: f32[]>
     """
     key = (repr(number), dtype)
     value = _constants.get(key)
     if value is None:
-        value = Value(np.asarray(number, as_dtype(dtype).numpy))
+        value = Value(_held(number, as_dtype(dtype)))
         if len(_constants) < _CONSTANTS_AT_MOST and isinstance(number, int | float):
             _constants[key] = value
     return value if context.trace is None else context.trace.constant(value)
+
+
+def _held(number: Any, dtype: DType) -> Array:
+    """The number as an array; one that becomes infinite on the way is refused."""
+    try:
+        with np.errstate(over="raise"):
+            return np.asarray(number, dtype.numpy)
+    except (FloatingPointError, OverflowError):
+        kinds = np.finfo if dtype.is_float else np.iinfo
+        limits = kinds(dtype.numpy)
+        raise ArgumentError(
+            f"A number does not fit {dtype.name}.",
+            expected=f"from {limits.min:.6g} to {limits.max:.6g}",
+            got=f"{number!r:.80}",
+            fix="a smaller number, or another dtype: x.astype('float64')",
+        ) from None
 
 
 @contextmanager

@@ -151,65 +151,65 @@ class Step(Module):
         return functional.step(x)
 
 
-def whole_axis(layer: str, axis: Any) -> int:
-    """``axis`` as an integer; anything else is refused."""
-    if not isinstance(axis, int) or isinstance(axis, bool):
+def whole_dim(layer: str, dim: Any) -> int:
+    """``dim`` as an integer; anything else is refused."""
+    if not isinstance(dim, int) or isinstance(dim, bool):
         raise ArgumentError(
             f"{layer} works along one axis.",
-            expected="an integer, such as axis=-1 for the last one",
-            got=f"axis={axis!r:.80}",
+            expected="an integer, such as dim=-1 for the last one",
+            got=f"dim={dim!r:.80}",
         )
-    return axis
+    return dim
 
 
 class Softmax(Module):
     """ŷᵢ = e^zᵢ / Σⱼ e^zⱼ: scores to probabilities (3.2.3).
 
     Args:
-        axis: along which the probabilities sum to 1.
+        dim: along which the probabilities sum to 1.
     """
 
-    def __init__(self, axis: int = -1) -> None:
-        self.axis = whole_axis(type(self).__name__, axis)
+    def __init__(self, dim: int = -1) -> None:
+        self.dim = whole_dim(type(self).__name__, dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Along ``axis``."""
-        _of_several("Softmax", x, self.axis, "1", "nn.Sigmoid()")
-        return functional.softmax(x, self.axis)
+        """Along ``dim``."""
+        _of_several("Softmax", x, self.dim, "1", "nn.Sigmoid()")
+        return functional.softmax(x, self.dim)
 
     def settings(self) -> dict[str, Any]:
         """The axis."""
-        return {"axis": self.axis}
+        return {"dim": self.dim}
 
 
 class LogSoftmax(Module):
     """zᵢ − ln Σⱼ e^zⱼ: the logarithm of softmax, without underflow.
 
     Args:
-        axis: along which the probabilities sum to 1.
+        dim: along which the probabilities sum to 1.
     """
 
-    def __init__(self, axis: int = -1) -> None:
-        self.axis = whole_axis(type(self).__name__, axis)
+    def __init__(self, dim: int = -1) -> None:
+        self.dim = whole_dim(type(self).__name__, dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Along ``axis``."""
-        _of_several("LogSoftmax", x, self.axis, "0", "nn.BCEWithLogitsLoss()")
-        return functional.log_softmax(x, self.axis)
+        """Along ``dim``."""
+        _of_several("LogSoftmax", x, self.dim, "0", "nn.BCEWithLogitsLoss()")
+        return functional.log_softmax(x, self.dim)
 
     def settings(self) -> dict[str, Any]:
         """The axis."""
-        return {"axis": self.axis}
+        return {"dim": self.dim}
 
 
-def _of_several(kind: str, x: Tensor, axis: int, value: str, other: str) -> None:
+def _of_several(kind: str, x: Tensor, dim: int, value: str, other: str) -> None:
     """Warn of a softmax over a single number, which says nothing."""
-    if -x.ndim <= axis < x.ndim and x.shape[axis] == 1:
+    if -x.ndim <= dim < x.ndim and x.shape[dim] == 1:
         warn(
             f"{functional.place(kind)} of one output is always {value}: nothing can "
             "be learnt.",
             expected="at least 2 outputs",
-            got=f"shape {show(x.shape)} along axis {axis}",
+            got=f"shape {show(x.shape)} along axis {dim}",
             fix=f"one output a class, or {other} for one output; without both for a "
             "regression",
         )

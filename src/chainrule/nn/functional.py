@@ -69,14 +69,14 @@ def tanh(x: Any) -> Tensor:
     return as_tensor(x).tanh()
 
 
-def softmax(x: Any, axis: int = -1) -> Tensor:
-    """e^xᵢ / Σⱼ e^xⱼ along ``axis`` (3.2.3)."""
-    return as_tensor(x).softmax(axis)
+def softmax(x: Any, dim: int = -1) -> Tensor:
+    """e^xᵢ / Σⱼ e^xⱼ along ``dim`` (3.2.3)."""
+    return as_tensor(x).softmax(dim)
 
 
-def log_softmax(x: Any, axis: int = -1) -> Tensor:
-    """ln softmax along ``axis``, without underflow."""
-    return as_tensor(x).log_softmax(axis)
+def log_softmax(x: Any, dim: int = -1) -> Tensor:
+    """ln softmax along ``dim``, without underflow."""
+    return as_tensor(x).log_softmax(dim)
 
 
 def leaky_relu(x: Any, negative_slope: float = 0.01) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, overload
 
 import numpy as np
@@ -60,17 +60,39 @@ class Module:
             value.__dict__["_name"] = name
         object.__setattr__(self, name, value)
 
-    def children(self) -> Iterator[tuple[str, Module]]:
+    def named_children(self) -> Iterator[tuple[str, Module]]:
         """The modules directly within this one, by name."""
         for name, item in self.__dict__.items():
             if isinstance(item, Module):
                 yield name, item
 
+    def children(self) -> Iterator[Module]:
+        """The modules directly within this one."""
+        return (module for _, module in self.named_children())
+
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
         """This module and all within it, by path; the root's path is empty."""
         yield prefix, self
-        for name, child in self.children():
+        for name, child in self.named_children():
             yield from child.named_modules(f"{prefix}.{name}" if prefix else name)
+
+    def modules(self) -> Iterator[Module]:
+        """This module and all within it."""
+        return (module for _, module in self.named_modules())
+
+    def apply(self, function: Callable[[Module], object]) -> Module:
+        """Call a function with every module, the inner ones first; returns this one.
+
+        >>> from chainrule import nn
+        >>> def small(module):
+        ...     if isinstance(module, nn.Linear):
+        ...         nn.init.normal_(module.weight, std=0.01)
+        >>> _ = nn.Sequential(nn.Linear(2, 2), nn.Tanh()).apply(small)
+        """
+        for child in self.children():
+            child.apply(function)
+        function(self)
+        return self
 
     def named_tensors(self) -> Iterator[tuple[str, Tensor]]:
         """Parameters and buffers by path, each once."""
@@ -87,6 +109,16 @@ class Module:
             if isinstance(item, Parameter):
                 item.name = name
                 yield name, item
+
+    def named_buffers(self) -> Iterator[tuple[str, Tensor]]:
+        """Tensors that are kept with the module and not trained, by path, each once."""
+        for name, item in self.named_tensors():
+            if not isinstance(item, Parameter):
+                yield name, item
+
+    def buffers(self) -> Iterator[Tensor]:
+        """Buffers in the order of their names."""
+        return (t for _, t in self.named_buffers())
 
     def parameters(self) -> Iterator[Parameter]:
         """Parameters in the order of their names."""
@@ -122,7 +154,7 @@ class Module:
 
     def train(self, mode: bool = True) -> Module:
         """Switch this module and all within it to training behaviour."""
-        for _, module in self.named_modules():
+        for module in self.modules():
             module._note_mode()
             module.__dict__["training"] = mode
         return self
@@ -155,7 +187,9 @@ class Module:
         return {}
 
     def __repr__(self) -> str:
-        inner = [f"  ({n}): {m!r}".replace("\n", "\n  ") for n, m in self.children()]
+        inner = [
+            f"  ({n}): {m!r}".replace("\n", "\n  ") for n, m in self.named_children()
+        ]
         if not inner:
             arguments = ", ".join(f"{k}={v}" for k, v in self.settings().items())
             return f"{type(self).__name__}({arguments})"
@@ -186,7 +220,7 @@ class Sequential(Module):
 
     def forward(self, x: Any) -> Any:
         """Apply the modules in order."""
-        for _, module in self.children():
+        for module in self:
             x = module(x)
         return x
 
@@ -195,10 +229,10 @@ class Sequential(Module):
         return next((m.takes_indices() for m in self), False)
 
     def __len__(self) -> int:
-        return sum(1 for _ in self.children())
+        return len(list(self.children()))
 
     def __iter__(self) -> Iterator[Module]:
-        return (module for _, module in self.children())
+        return self.children()
 
     @overload
     def __getitem__(self, index: int) -> Module: ...

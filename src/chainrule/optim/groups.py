@@ -66,12 +66,12 @@ class ParamGroup(Mapping[str, Any]):
         # The main group's options are those of the optimiser.
         main = wanted is None
         self.options = owner.options if main else owner.check(owner.options | rest)
-        self._schedule = as_schedule(own["lr"]) if "lr" in own else None
+        self.own_schedule = as_schedule(own["lr"]) if "lr" in own else None
 
     @property
     def schedule(self) -> Schedule:
         """The group's own schedule, or the optimiser's."""
-        return self._schedule or self._owner.schedule
+        return self.own_schedule or self._owner.schedule
 
     def __getitem__(self, key: str) -> Any:
         if key == "params":
@@ -90,20 +90,37 @@ class ParamGroup(Mapping[str, Any]):
                 got="params",
                 fix=f"make a new optimiser: optim.{type(owner).__name__}(…)",
             )
-        if key == "lr":
-            if self.wanted is None:
-                owner.schedule = as_schedule(value)
-            else:
-                self._schedule = as_schedule(value)
-            return
-        changed = owner.check(self.options | {key: value})
-        onoff = bool(changed[key]) != bool(self.options[key])
-        switched = onoff and key not in owner.numbers
+        if key != "lr":
+            self.adopt(self.checked({key: value}))
+        elif self.wanted is None:
+            owner.schedule = as_schedule(value)
+        else:
+            self.own_schedule = as_schedule(value)
+
+    def checked(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The group's options with those given in their places; nothing changes yet.
+
+        Raises:
+            ArgumentError: one out of range, or one that switches a part of the rule on
+                or off that is compiled already.
+        """
+        made = self._owner.check({**self.options, **given})
+        for key in given:
+            if self._switches(key, made):
+                self._owner.refuse_after_tracing(key, given[key])
+        return made
+
+    def adopt(self, options: dict[str, Any]) -> None:
+        """Take over what :meth:`checked` gave, with the moments that it asks for."""
+        switched = any(self._switches(key, options) for key in options)
+        self.options.update(options)
         if switched:
-            owner.refuse_after_tracing(key, value)
-        self.options[key] = changed[key]
-        if switched:
-            owner.renew_moments(self)
+            self._owner.renew_moments(self)
+
+    def _switches(self, key: str, options: Mapping[str, Any]) -> bool:
+        """Whether another form of the rule follows, and not only another number."""
+        onoff = bool(options[key]) != bool(self.options[key])
+        return onoff and key not in self._owner.numbers
 
     def __iter__(self) -> Iterator[str]:
         return iter(("params", "lr", *self.options))
@@ -122,8 +139,8 @@ class ParamGroup(Mapping[str, Any]):
         if resolved or any(isinstance(item, Tensor) for item in wanted):
             wanted = [names[id(t)] for t in self.tensors]
         made: dict[str, Any] = {"params": wanted}
-        if self._schedule is not None:
-            made["lr"] = self._schedule.settings()
+        if self.own_schedule is not None:
+            made["lr"] = self.own_schedule.settings()
         common = self._owner.options
         differ = {k: v for k, v in self.options.items() if v != common[k]}
         return made | as_json(differ)

@@ -18,6 +18,7 @@ from chainrule.errors import ArgumentError, GradientError
 from chainrule.graph.build import context, no_grad, role, scope
 from chainrule.graph.node import Array, Value
 from chainrule.graph.types import DType
+from chainrule.optim import state
 from chainrule.optim.checks import above_zero
 from chainrule.optim.clipping import as_dtype, total_norm, widest
 from chainrule.optim.groups import (
@@ -207,7 +208,7 @@ class Optimizer(ABC):
 
     @clip_norm.setter
     def clip_norm(self, limit: float | None) -> None:
-        self._set_limit("clip_norm", limit)
+        self._limits["clip_norm"] = self.checked_limit("clip_norm", limit)
 
     @property
     def clip_value(self) -> float | None:
@@ -216,14 +217,15 @@ class Optimizer(ABC):
 
     @clip_value.setter
     def clip_value(self, limit: float | None) -> None:
-        self._set_limit("clip_value", limit)
+        self._limits["clip_value"] = self.checked_limit("clip_value", limit)
 
-    def _set_limit(self, name: str, limit: float | None) -> None:
+    def checked_limit(self, name: str, limit: float | None) -> float | None:
+        """``clip_norm`` or ``clip_value`` as it would be kept; nothing changes yet."""
         if limit is not None:
             limit = above_zero(name, limit)
         if (limit is None) != (self._limits[name] is None):
             self.refuse_after_tracing(name, limit)
-        self._limits[name] = limit
+        return limit
 
     def refuse_after_tracing(self, name: str, value: Any) -> None:
         """Refuse to switch a part of the update on or off that is compiled already."""
@@ -415,6 +417,43 @@ class Optimizer(ABC):
             p.grad = None
 
     # -- as data -----------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that another optimiser needs to go on from here, as copies.
+
+        Returns:
+            ``"state"``: for each parameter's name its moments as arrays;
+            ``"param_groups"``: for each group the names of its parameters, its options
+            and, where it has one of its own, its learning rate; ``"steps"``, ``"lr"``,
+            ``"clip_norm"``, ``"clip_value"`` and the name of the ``"optimizer"``. Rates
+            are settings of schedules, which hold what those have learnt.
+        """
+        return state.state_dict(self)
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Go on from where the optimiser was that gave ``state_dict``.
+
+        It was made as this one is, for parameters of the same names and shapes.
+        Moments, the number of updates, rates and all other hyper-parameters become
+        those of then. Where anything does not fit nothing is changed.
+
+        Raises:
+            ArgumentError: it belongs to another optimiser, or would switch a part of
+                the rule on or off that a compiled step has.
+            ShapeError: a moment of another shape.
+
+        >>> import chainrule as cr
+        >>> from chainrule import nn, optim
+        >>> layer = nn.Linear(2, 1)
+        >>> old = optim.Adam(layer.parameters(), lr=0.01)
+        >>> layer(cr.tensor([[1.0, 2.0]])).sum().backward()
+        >>> old.step()
+        >>> new = optim.Adam(layer.parameters(), lr=0.1)
+        >>> new.load_state_dict(old.state_dict())
+        >>> new.steps, new.lr
+        (1, 0.01)
+        """
+        state.load_state_dict(self, state_dict)
 
     def settings(self) -> dict[str, Any]:
         """The hyper-parameters and the schedules' state, JSON-able.

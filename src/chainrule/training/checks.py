@@ -173,9 +173,9 @@ def monitored(who: str, monitor: str, columns: Mapping[str, str]) -> None:
     else:
         fix = f"did you mean {near!r}?" if near else "monitor='train_loss'"
     raise ArgumentError(
-        f"{who} cannot watch {monitor!r}: the run does not measure it.",
+        f"{who} cannot watch {monitor!r:.80}: the run does not measure it.",
         expected=f"one of {', '.join(columns)}",
-        got=repr(monitor),
+        got=f"{monitor!r:.80}",
         fix=fix,
     )
 

@@ -222,7 +222,7 @@ def features(rows: Tensor, scale: float | None, dtype: DType) -> Tensor:
 @contextmanager
 def mode(model: Module, *, training: bool) -> Iterator[None]:
     """Training or prediction behaviour within the block, then as it was."""
-    before = [(module, module.training) for _, module in model.named_modules()]
+    before = [(module, module.training) for module in model.modules()]
     model.train(training)
     try:
         yield

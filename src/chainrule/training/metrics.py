@@ -212,7 +212,7 @@ class TopK(Metric):
             )
         truth = meaning.decisions("TopK", prediction, target, None)[1].reshape(-1, 1)
         label = wrap(iota(shape=prediction.shape, axis=1, dtype=DType.int32))
-        own = where(label == truth, prediction, 0.0).sum(1, keepdims=True)
+        own = where(label == truth, prediction, 0.0).sum(1, keepdim=True)
         ties = where(label < truth, prediction == own, False)
         ahead = where(prediction > own, True, ties).astype("int32").sum(1)
         right = where(own == own, ahead.reshape(-1, 1) < self.k, False)

@@ -96,7 +96,7 @@ class Probes:
             yield {}
             return
         named: dict[str, Tensor] = {}
-        root = "" if any(self.model.children()) else "model"
+        root = "" if any(self.model.named_children()) else "model"
         with outputs_of(self.model) as heard:
             yield named
         for path, calls, _, output in heard:

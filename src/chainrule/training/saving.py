@@ -111,7 +111,7 @@ def _check_role(argument: str, module: Module) -> None:
     if argument == "loss":
         right = isinstance(module, Loss)
     else:
-        right = not any(isinstance(m, Loss) for _, m in module.named_modules())
+        right = not any(isinstance(m, Loss) for m in module.modules())
     if not right:
         raise CheckpointError(
             f"The checkpoint's {argument} is none.",

@@ -183,7 +183,7 @@ def _layers(model: Module, row: ArrayType) -> list[Layer]:
         own = [t for t in module.__dict__.values() if isinstance(t, Tensor)]
         fresh = [t for t in own if id(t) not in seen]
         seen |= {id(t) for t in fresh}
-        if fresh or work.get(path) or not any(module.children()):
+        if fresh or work.get(path) or not any(module.named_children()):
             layers.append(
                 Layer(
                     path=path or "(model)",

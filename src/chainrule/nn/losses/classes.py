@@ -134,7 +134,7 @@ class CrossEntropyLoss(Loss):
             rows = rows * self.weight.astype(rows.dtype)
         if scores is not None:
             return wrap(losses.soft_cross_entropy(scores.value, rows.value))
-        return wrap(losses.log_score(prediction.value, rows.value)).sum(axis=1)
+        return wrap(losses.log_score(prediction.value, rows.value)).sum(1)
 
     def weights(self, prediction: Tensor, target: Tensor) -> Tensor | None:
         """The weight of each sample's class; 1 each for rows of probabilities."""
@@ -255,14 +255,14 @@ def labels_of(
             f"{loss} takes class indices as labels.",
             expected=f"integers of shape {show(prediction.shape[:1])}",
             got=f"{target.dtype.name} of shape {show(target.shape)}",
-            fix="y.astype('int32'), or y.argmax(axis=1) for one-hot rows",
+            fix="y.astype('int32'), or y.argmax(1) for one-hot rows",
         )
     if target.shape != prediction.shape[:1]:
         raise ShapeError(
             f"{loss} takes one label a row of scores.",
             expected=f"labels of shape {show(prediction.shape[:1])}",
             got=show(target.shape),
-            fix="give class indices: y.reshape(-1), or y.argmax(axis=1) for one-hot "
+            fix="give class indices: y.reshape(-1), or y.argmax(1) for one-hot "
             "rows of other classes",
         )
     fit_weights(loss, prediction, weight)

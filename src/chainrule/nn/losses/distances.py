@@ -88,7 +88,7 @@ class HalfSquaredErrorLoss(ElementwiseLoss):
         error = prediction - target
         square = error * error
         if square.ndim > 1:
-            square = square.sum(axis=tuple(range(1, square.ndim)))
+            square = square.sum(tuple(range(1, square.ndim)))
         return square * 0.5
 
 

@@ -69,7 +69,7 @@ class KLDivLoss(ElementwiseLoss):
     def check_target(self, y: Array, prediction_shape: Shape) -> None:
         """Refuse rows that are no distributions."""
         if y.ndim and y.ndim == len(prediction_shape):
-            fix = "divide each row by its sum: y / y.sum(axis=-1, keepdims=True)"
+            fix = "divide each row by its sum: y / y.sum(-1)[..., None]"
             check_rows("KLDivLoss", "the target", y, fix)
 
     def check_prediction(self, prediction: Array) -> None:
@@ -85,7 +85,7 @@ class KLDivLoss(ElementwiseLoss):
         if scores is not None:
             cross = wrap(losses.soft_cross_entropy(scores.value, target.value))
             one = full_like(target.value, 1.0)
-            return cross + wrap(losses.kl_divergence(one, target.value)).sum(axis=-1)
+            return cross + wrap(losses.kl_divergence(one, target.value)).sum(-1)
         warn_of_scores("KLDivLoss", prediction, "end the network in nn.Softmax()")
         terms = wrap(losses.kl_divergence(prediction.value, target.value))
-        return terms.sum(axis=-1)
+        return terms.sum(-1)

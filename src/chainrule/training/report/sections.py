@@ -267,7 +267,7 @@ def weights(s: Subject) -> Html | None:
     """The first layer's weights as pictures, where inputs are pictures."""
     words, row = s.words, s.data.x.shape[1:]
     first = next(
-        (m for _, m in s.trainer.model.named_modules() if isinstance(m, nn.Linear)),
+        (m for m in s.trainer.model.modules() if isinstance(m, nn.Linear)),
         None,
     )
     shape = images.picture_shape(row)

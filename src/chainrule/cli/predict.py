@@ -44,8 +44,9 @@ def predict(
 
     RUN is the directory of a run, or a checkpoint. DATA is a CSV or NPZ file like the
     one that it was trained on (targets need not be there), an image, or a folder of
-    images. The rows of a CSV file come back whole, with the predictions behind them;
-    others come with their number or file name.
+    images. The rows of a CSV file come back with all their columns and the predictions
+    behind them, without those that the run leaves out (missing = "drop"), which are
+    counted on standard error; other data come with their number or file name.
     """
     from chainrule.runs import predicting
 

@@ -84,7 +84,7 @@ def test_wrong_checkpoints(place: Path) -> None:
 
 @pytest.mark.slow
 def test_100_000_wrong_checkpoints(place: Path) -> None:
-    """Each is loaded whole. About four minutes on a core."""
+    """Each is loaded whole. About twenty minutes on a core."""
     attempt = Attempt(place)
     for number in range(COUNT):
         seed(number)

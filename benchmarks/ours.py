@@ -9,8 +9,10 @@ import numpy as np
 import chainrule as cr
 from chainrule import nn, optim
 from chainrule.compiled import CompiledProgram
+from chainrule.graph.types import ArrayType, as_dtype
 from chainrule.random import seed_key
 from chainrule.training.entries import Step, StepNumbers
+from chainrule.training.probes import Probes
 
 
 def network() -> nn.Sequential:
@@ -22,6 +24,10 @@ def network() -> nn.Sequential:
         nn.ReLU(),
         nn.Linear(64, 10),
     )
+
+
+def type_of(array: np.ndarray) -> ArrayType:
+    return ArrayType(array.shape, as_dtype(array.dtype))
 
 
 class Ours:
@@ -40,12 +46,20 @@ class Ours:
         self.model = network()
         self.model.load_state_dict(weights)
         optimizer = optim.Adam(lr=1e-3)
-        optimizer.bind(dict(self.model.named_parameters()))
-        key = cr.tensor(seed_key(0))
-        step = Step(self.model, nn.CrossEntropyLoss(), optimizer, key, StepNumbers())
+        optimizer.adopt(dict(self.model.named_parameters()))
+        step = Step(
+            self.model,
+            nn.CrossEntropyLoss(),
+            optimizer,
+            Probes((), self.model),
+            key=cr.tensor(seed_key(0)),
+            numbers=StepNumbers(),
+        )
         self.x, self.y = x_uint8, y
         self.program = CompiledProgram(
-            [step.train(x_uint8, y, 1 / 255)], engine=engine, threads=threads
+            [step.train(type_of(x_uint8), type_of(y), 1 / 255)],
+            engine=engine,
+            threads=threads,
         )
 
     def run(self, order: np.ndarray) -> np.ndarray:

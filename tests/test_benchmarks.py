@@ -1,0 +1,53 @@
+"""The benchmarks run, and both sides do one job; how fast they are is not judged."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+RUN = Path(__file__).resolve().parent.parent / "benchmarks" / "run.py"
+
+
+def has(module: str) -> bool:
+    return importlib.util.find_spec(module) is not None
+
+
+def needs(*modules: str) -> pytest.MarkDecorator:
+    absent = [m for m in modules if not has(m)]
+    return pytest.mark.skipif(bool(absent), reason=f"no {', '.join(absent)} here")
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "numpy-32",
+        "import",
+        pytest.param("eager", marks=[needs("torch"), pytest.mark.parity]),
+        pytest.param(
+            "native-torch-32", marks=[needs("torch", "llvmlite"), pytest.mark.parity]
+        ),
+        pytest.param("native-32", marks=needs("jax", "llvmlite")),
+    ],
+)
+def test_a_row_runs(row: str) -> None:
+    """A row stops with an error where the losses of ours and the peer's differ."""
+    command = [sys.executable, str(RUN), row, "--rounds", "2", "--json"]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=300)
+    assert done.returncode == 0, done.stderr
+    (made,) = json.loads(done.stdout).values()
+    assert made["ours"] > 0
+    assert made["peer"] > 0
+    assert made["p10"] <= made["median"] <= made["p90"]
+
+
+def test_an_unknown_row_is_refused() -> None:
+    command = [sys.executable, str(RUN), "native-33"]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=60)
+    assert done.returncode == 2
+    assert "no row ['native-33']" in done.stderr
+    assert "numpy-32" in done.stderr

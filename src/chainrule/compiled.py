@@ -129,6 +129,7 @@ class Traced:
 
     Attributes:
         modes: the modules that were passed, each with the mode that it was in.
+        tracked: the tensors that it met, each with its ``requires_grad`` of then.
     """
 
     entry: Entry
@@ -136,10 +137,16 @@ class Traced:
     structure: Any
     tables: Mapping[str, tuple[Value, Table, str]]
     modes: tuple[tuple[Moded, bool], ...] = ()
+    tracked: tuple[tuple[Tensor, bool], ...] = ()
 
     def holds(self) -> bool:
-        """Whether all modules are still in the mode that they were traced in."""
-        return all(module.training == mode for module, mode in self.modes)
+        """Whether modes are still those of the trace, and the same tensors frozen."""
+        modes = all(module.training == mode for module, mode in self.modes)
+        return modes and self.trains_the_same()
+
+    def trains_the_same(self) -> bool:
+        """Whether the same tensors are frozen as when it was traced."""
+        return all(t.requires_grad == wanted for t, wanted in self.tracked)
 
 
 def trace_entry(
@@ -204,7 +211,8 @@ def trace_entry(
         outputs=len(outputs),
     )
     modes = tuple(recorder.modes.values())
-    return Traced(entry, tensors, structure, recorder.tables, modes)
+    tracked = tuple((t, value.tracked) for t, value in recorder.lifted.values())
+    return Traced(entry, tensors, structure, recorder.tables, modes, tracked)
 
 
 def flatten(tree: Any) -> tuple[list[Tensor], Any]:

@@ -187,6 +187,25 @@ class Tensor:
             )
         return int(self.item())
 
+    def __format__(self, spec: str) -> str:
+        """As the number where there is one alone: ``f"{loss:.4f}"``."""
+        return format(self.item(), spec) if spec and self.size == 1 else str(self)
+
+    def __round__(self, digits: int | None = None) -> Any:
+        return round(self.item(), digits)
+
+    def __reduce__(self) -> Any:
+        """For ``copy.deepcopy`` and ``pickle``: a leaf with a gradient of its own."""
+        if not self.is_leaf and self.requires_grad:
+            raise GradientError(
+                "Only tensors that were not computed can be copied with their history.",
+                expected="a leaf",
+                got=f"the result of {self._value.node}",
+                fix="copy x.detach()",
+            )
+        made_of = (type(self), self.numpy(), self.requires_grad, self.grad, self.name)
+        return _anew, made_of
+
     def __bool__(self) -> bool:
         return bool(self.numpy())
 
@@ -342,6 +361,33 @@ class Tensor:
     def __rtruediv__(self, other: TensorLike) -> Tensor:
         return _binary(elementwise.div, other, self, floating=True)
 
+    # ``p -= lr * p.grad`` changes the parameter p; any other x becomes a new tensor.
+
+    def __iadd__(self, other: TensorLike) -> Tensor:
+        return self._become(self + other)
+
+    def __isub__(self, other: TensorLike) -> Tensor:
+        return self._become(self - other)
+
+    def __imul__(self, other: TensorLike) -> Tensor:
+        return self._become(self * other)
+
+    def __itruediv__(self, other: TensorLike) -> Tensor:
+        return self._become(self / other)
+
+    def _become(self, made: Tensor) -> Tensor:
+        if not (self.is_leaf and self.requires_grad):
+            return made
+        if made.requires_grad:
+            raise GradientError(
+                f"{self.name or 'A leaf'} cannot be changed in place while its use is "
+                "recorded.",
+                expected="a change that no derivative is taken of",
+                got="+=, -=, *= or /= outside of no_grad()",
+                fix="with cr.no_grad(): p -= lr * p.grad, or let an optimiser do it",
+            )
+        return self.copy_(made)
+
     def __neg__(self) -> Tensor:
         return wrap(elementwise.neg(self.value))
 
@@ -436,8 +482,11 @@ class Tensor:
     # -- reductions --------------------------------------------------------------
 
     def sum(self, dim: Dims = None, keepdim: bool = False) -> Tensor:
-        """The sum over ``dim`` (all axes by default)."""
-        return wrap(rules.reduce_over(reduce.reduce_sum, self.value, dim, keepdim))
+        """The sum over ``dim`` (all axes by default; none for an empty tuple).
+
+        Integers and truth values are counted in int64.
+        """
+        return wrap(rules.total(self.value, dim, keepdim))
 
     def max(self, dim: Dims = None, keepdim: bool = False) -> Tensor:
         """The maximum over ``dim``, without its index, which :meth:`argmax` has.
@@ -448,7 +497,7 @@ class Tensor:
 
     def min(self, dim: Dims = None, keepdim: bool = False) -> Tensor:
         """The minimum over ``dim``, without its index (PyTorch's ``amin``)."""
-        return -((-self).max(dim, keepdim))
+        return wrap(rules.least(self.value, dim, keepdim))
 
     def mean(self, dim: Dims = None, keepdim: bool = False) -> Tensor:
         """The mean over ``dim`` (all axes by default)."""
@@ -457,10 +506,12 @@ class Tensor:
         count = size_of(tuple(self.shape[a] for a in axes_of(self.shape, dim)))
         return self.sum(dim, keepdim) / count_of(count, self.dtype)
 
-    def argmax(self, dim: int | None = None) -> Tensor:
+    def argmax(self, dim: int | None = None, keepdim: bool = False) -> Tensor:
         """The index of the largest element along ``dim``, the first of equals."""
         x = self.reshape(-1) if dim is None else self
-        return wrap(reduce.argmax(x.value, axis=axis_of(x.shape, dim or 0)))
+        axis = axis_of(x.shape, dim or 0)
+        made = wrap(reduce.argmax(x.value, axis=axis))
+        return wrap(rules.restored(made.value, self.shape, dim)) if keepdim else made
 
     # -- movement ----------------------------------------------------------------
 
@@ -471,9 +522,8 @@ class Tensor:
 
     def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Tensor:
         """The axes from ``start_dim`` to ``end_dim`` merged into one."""
-        if not self.ndim:
-            return self.reshape(1)
-        first, last = (axis_of(self.shape, d) for d in (start_dim, end_dim))
+        shape = self.shape or (1,)
+        first, last = (axis_of(shape, d) for d in (start_dim, end_dim))
         if first > last:
             raise ShapeError(
                 "flatten merges neighbouring axes.",
@@ -481,12 +531,19 @@ class Tensor:
                 got=f"{start_dim} and {end_dim} for shape {show(self.shape)}",
                 fix=f"flatten({last}, {first})",
             )
-        merged = size_of(self.shape[first : last + 1])
-        return self.reshape(*self.shape[:first], merged, *self.shape[last + 1 :])
+        merged = size_of(shape[first : last + 1])
+        return self.reshape(*shape[:first], merged, *shape[last + 1 :])
 
     def permute(self, *dims: Any) -> Tensor:
         """The axes in another order: axis ``dims[i]`` becomes axis i."""
         order = tuple(axis_of(self.shape, d) for d in numbers_of(dims))
+        if sorted(order) != list(range(self.ndim)):
+            raise ShapeError(
+                "permute takes every axis once.",
+                expected=f"the numbers 0 to {self.ndim - 1} in another order",
+                got=f"{numbers_of(dims)} for shape {show(self.shape)}",
+                fix="transpose(dim0, dim1) exchanges two axes",
+            )
         return wrap(movement.transpose(self.value, axes=order))
 
     def transpose(self, dim0: int, dim1: int) -> Tensor:
@@ -509,11 +566,19 @@ class Tensor:
                 "squeeze drops an axis of length 1.",
                 expected=f"axis {dim} of length 1",
                 got=f"shape {show(self.shape)}",
+                fix="x.reshape(…) for another shape",
             )
         return self.reshape(*self.shape[:at], *self.shape[at + 1 :])
 
     def unsqueeze(self, dim: int) -> Tensor:
         """Insert an axis of length 1 before axis ``dim``; −1 appends it."""
+        rank = self.ndim + 1
+        if isinstance(dim, int) and not -rank <= dim < rank:
+            raise ShapeError(
+                f"No axis can be inserted at {dim}.",
+                expected=f"−{rank} … {rank - 1}",
+                got=f"{dim} for shape {show(self.shape)}",
+            )
         at = axis_of((*self.shape, 1), dim)
         return self.reshape(*self.shape[:at], 1, *self.shape[at:])
 
@@ -539,6 +604,16 @@ def wrap(value: Value) -> Tensor:
     t.name = None
     t.version = 0
     return t
+
+
+def _anew(
+    kind: type[Tensor], array: Array, tracked: bool, grad: Tensor | None, name: Any
+) -> Tensor:
+    """What a copy of a tensor is made by."""
+    made = kind(array)
+    made.requires_grad_(tracked)
+    made.grad, made.name = grad, name
+    return made
 
 
 def _as_array(data: Any, dtype: Any) -> Array:
@@ -608,6 +683,8 @@ def _operand(x: TensorLike, other: Tensor | None, floating: bool) -> Tensor:
         dtype = other.dtype
         if (isinstance(x, float) or floating) and not dtype.is_float:
             dtype = DType.float32
+        elif dtype is DType.bool and not isinstance(x, builtins.bool):
+            dtype = DType.int64
         return wrap(number(x, dtype))
     return Tensor(x)
 

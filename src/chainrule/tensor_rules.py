@@ -16,7 +16,7 @@ from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.build import constant as number
 from chainrule.graph.node import Value
 from chainrule.graph.types import Dim, DType, Shape, Size, as_dtype, size_of
-from chainrule.primitives import elementwise, movement
+from chainrule.primitives import elementwise, movement, reduce
 from chainrule.primitives.matmul import dot
 from chainrule.primitives.rules import show
 
@@ -135,8 +135,9 @@ def axis_of(shape: Shape, dim: int) -> int:
     if not isinstance(dim, int | np.integer) or isinstance(dim, bool):
         raise ArgumentError(
             "An axis is named by its number.",
-            expected="an integer, such as dim=-1 for the last one",
-            got=f"dim={dim!r:.80}",
+            expected="an integer such as -1 for the last one, or several in a tuple "
+            "where several are taken",
+            got=f"{dim!r:.80}",
         )
     if not -rank <= dim < rank:
         raise ShapeError(
@@ -152,17 +153,52 @@ def axes_of(shape: Shape, dim: Dims) -> tuple[int, ...]:
     if dim is None:
         return tuple(range(len(shape)))
     given = dim if isinstance(dim, Sequence) else (dim,)
-    return tuple(sorted(axis_of(shape, d) for d in given))
+    axes = tuple(sorted(axis_of(shape, d) for d in given))
+    if len(set(axes)) < len(axes):
+        raise ShapeError(
+            "An axis is reduced once.",
+            expected="axes that differ",
+            got=f"{dim} for shape {show(shape)}",
+        )
+    return axes
 
 
 def reduce_over(primitive: Any, v: Value, dim: Dims, keepdim: bool) -> Value:
     """A reduction over ``dim``; ``keepdim`` leaves axes of length 1."""
-    axes = axes_of(v.shape, dim)
-    made = primitive(v, axes=axes)
-    if not keepdim:
-        return made
-    kept = tuple(1 if i in axes else d for i, d in enumerate(v.shape))
+    made = primitive(v, axes=axes_of(v.shape, dim))
+    return restored(made, v.shape, dim) if keepdim else made
+
+
+def restored(made: Value, shape: Shape, dim: Dims) -> Value:
+    """The result of a reduction, with axes of length 1 where it has none any more."""
+    axes = axes_of(shape, dim)
+    kept = tuple(1 if i in axes else d for i, d in enumerate(shape))
     return movement.reshape(made, shape=kept)
+
+
+def least(v: Value, dim: Dims, keepdim: bool) -> Value:
+    """The minimum over ``dim``: the maximum, with the order turned over.
+
+    That is −x for floats; −1 − x and largest − x for integers with and without a sign,
+    which have no −x for every x.
+    """
+
+    def turned(x: Value) -> Value:
+        if x.dtype.is_float:
+            return elementwise.neg(x)
+        limits = np.iinfo(x.dtype.numpy)
+        pivot = number(-1 if limits.min else limits.max, x.dtype)
+        return elementwise.sub(stretch(pivot, x.shape), x)
+
+    if v.dtype is DType.bool:
+        return cast(least(cast(v, DType.uint8), dim, keepdim), DType.bool)
+    return turned(reduce_over(reduce.reduce_max, turned(v), dim, keepdim))
+
+
+def total(v: Value, dim: Dims, keepdim: bool) -> Value:
+    """The sum over ``dim``; integers and truth values are counted in int64."""
+    wide = v if v.dtype.is_float else cast(v, DType.int64)
+    return reduce_over(reduce.reduce_sum, wide, dim, keepdim)
 
 
 def numbers_of(arguments: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -663,7 +663,7 @@ def test_labels_outside_the_classes(
 
 
 @pytest.mark.parametrize(
-    ("shape", "fix"), [((4, 1), "y.reshape(-1)"), ((4, 10), "y.argmax(axis=1)")]
+    ("shape", "fix"), [((4, 1), "y.reshape(-1)"), ((4, 10), "y.argmax(1)")]
 )
 def test_labels_of_the_wrong_rank(shape: tuple[int, ...], fix: str) -> None:
     with pytest.raises(ShapeError) as caught:

@@ -32,7 +32,7 @@ WORDS = (
     "groups", "clip_norm", "clip_value", "plan", "probes", "reduction", "state", "mark",
     "length", "total_steps", "schedule", "steps", "betas", "momentum", "nesterov",
     "weight_decay", "weight", "normalized_shape", "num_features", "in_features",
-    "out_features", "momentum", "affine", "track_running_stats", "eps", "p", "margin",
+    "out_features", "frozen", "affine", "track_running_stats", "eps", "p", "margin",
     "float32", "float64", "float16", "int32", "bool", "object", "f32", "S5", "sum",
     "none", "mean", "numpy", "native", "auto", "xla", "orthogonal", "kaiming_normal",
     "ReLU", "Tanh", "Softmax", "Dropout", "Embedding", "BatchNorm1d", "LayerNorm",

@@ -91,6 +91,7 @@ def _untrained() -> Parts:
 
 def _classifier() -> Parts:
     inner = nn.Sequential(nn.Linear(4, 5, init="kaiming_normal"), nn.ReLU())
+    inner[0].bias.requires_grad_(False)
     return {
         "model": nn.Sequential(inner, nn.Dropout(0.1), nn.Linear(5, 3)),
         "loss": nn.CrossEntropyLoss(weight=[1.0, 2.0, 1.0], label_smoothing=0.1),

@@ -7,7 +7,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn
-from chainrule.errors import ArgumentError, DTypeError, ShapeError
+from chainrule.errors import ArgumentError, ChainruleWarning, DTypeError, ShapeError
 
 
 class Nested(nn.Module):
@@ -37,6 +37,31 @@ def test_what_a_module_holds_has_pytorchs_names():
     called = []
     assert model.apply(called.append) is model
     assert called == [linear, inner[0], inner, relu, model], "the inner ones first"
+
+
+def test_a_parameter_is_not_replaced_by_what_is_none():
+    layer = nn.Linear(2, 2)
+    for wrong in (cr.tensor(np.zeros((2, 2))), np.zeros((2, 2)), 3):
+        with pytest.raises(
+            ArgumentError, match=r"Linear.weight is a parameter(.|\n)*copy_"
+        ):
+            layer.weight = wrong
+    layer.weight = nn.Parameter(np.ones((2, 2), np.float32))
+    with cr.no_grad():
+        layer.weight -= 0.5
+    layer.bias = None
+    assert [n for n, _ in layer.named_parameters()] == ["weight"]
+    assert layer.weight.tolist() == [[0.5, 0.5], [0.5, 0.5]]
+
+
+@pytest.mark.parametrize("held", [list, tuple, lambda m: {"a": m[0]}])
+def test_modules_in_a_list_are_warned_of(held):
+    class Listed(nn.Module):
+        def __init__(self):
+            self.layers = held([nn.Linear(2, 2)])
+
+    with pytest.warns(ChainruleWarning, match=r"layers holds modules(.|\n)*Sequential"):
+        Listed()
 
 
 def test_nodes_carry_the_module_path():

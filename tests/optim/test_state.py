@@ -11,7 +11,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.errors import ArgumentError, ShapeError
+from chainrule.errors import ArgumentError, DTypeError, ShapeError
 
 X = np.random.default_rng(0).normal(size=(40, 8, 3)).astype("float32")
 
@@ -121,42 +121,60 @@ def test_a_compiled_step_goes_on_from_it() -> None:
         optimizer.load_state_dict(kept | {"clip_norm": None})
 
 
-def changed(path: str, value: Any) -> Any:
+def changed(path: Any, value: Any) -> Any:
     """An edit of a state_dict: "state/0.bias/m"."""
 
     def edit(state: dict[str, Any]) -> None:
-        *way, last = path.split("/")
+        *way, last = path.split("/") if isinstance(path, str) else [path]
         item: Any = state
         for key in way:
             item = item[int(key) if isinstance(item, list) else key]
-        item[last] = value
+        item[int(last) if isinstance(item, list) else last] = value
 
     return edit
+
+
+def moment(value: Any) -> Any:
+    """The edit of the last moment, when all others have passed."""
+    return changed("state/2.weight/v", value)
 
 
 @pytest.mark.parametrize(
     ("edit", "error", "says"),
     [
-        (lambda s: s.pop("steps"), ArgumentError, "keys(.|\n)*'steps'"),
-        (changed("more", 1), ArgumentError, "keys(.|\n)*'more'"),
-        (changed("optimizer", "SGD"), ArgumentError, "another(.|\n)*AdamW(.|\n)*SGD"),
+        (lambda s: s.pop("steps"), ArgumentError, r"got: .*'state'\]"),
+        (changed("more", 1), ArgumentError, r"got: .*'more'"),
+        (changed(1, 1), ArgumentError, r"keys of the state_dict(.|\n)*got: .*\[1, "),
+        (changed("optimizer", "SGD"), ArgumentError, r"AdamW\n.*SGD"),
+        (changed("optimizer", None), ArgumentError, r"AdamW\n.*None"),
         (changed("steps", -1), ArgumentError, "steps must be a whole number"),
-        (changed("lr", math.nan), ArgumentError, "learning rate"),
-        (changed("lr", {"name": "StepLr"}), ArgumentError, "StepLR"),
-        (changed("clip_norm", -1.0), ArgumentError, "clip_norm must be positive|> 0"),
-        (changed("clip_value", -1.0), ArgumentError, "clip_value must be positive|> 0"),
-        (changed("clip_value", "1"), ArgumentError, "clip_value"),
-        (changed("param_groups/0/eps", -1.0), ArgumentError, "eps"),
-        (changed("param_groups/0/esp", 1.0), ArgumentError, "param_groups(.|\n)*esp"),
-        (changed("param_groups/1/params", ["0.bias"]), ArgumentError, "param_groups"),
-        (lambda s: s["param_groups"].pop(), ArgumentError, "param_groups"),
-        (lambda s: s["state"].pop("0.bias"), ArgumentError, "parameters(.|\n)*0.bias"),
-        (changed("state/0.bias/more", 0.0), ArgumentError, "moments of 0.bias"),
+        (changed("lr", math.nan), ArgumentError, "A learning rate is a finite number"),
+        (changed("lr", None), ArgumentError, "A learning rate is a finite number"),
+        (changed("lr", {"name": "StepLr"}), ArgumentError, "did you mean 'StepLR'"),
+        (changed("clip_norm", -1.0), ArgumentError, "clip_norm must be a positive"),
+        (changed("clip_value", -1.0), ArgumentError, "clip_value must be a positive"),
+        (changed("clip_value", "1"), ArgumentError, "clip_value must be a positive"),
+        (changed("param_groups", None), ArgumentError, "number of param_groups"),
+        (lambda s: s["param_groups"].pop(), ArgumentError, "number of param_groups"),
         (
-            lambda s: s["state"]["2.weight"].update(m=np.zeros((4, 1))),
-            ShapeError,
-            r"m of 2.weight(.|\n)*\(1, 4\)(.|\n)*\(4, 1\)",
+            changed("param_groups/0", None),
+            ArgumentError,
+            r"param_groups\[0\] is a dict",
         ),
+        (changed("param_groups/0/eps", -1.0), ArgumentError, "eps must be"),
+        (changed("param_groups/0/lr", 0.1), ArgumentError, r"lr of param_groups\[0\]"),
+        (changed("param_groups/1/lr", "x"), ArgumentError, "learning rate"),
+        (changed("param_groups/0/esp", 1.0), ArgumentError, r"got: .*'esp'"),
+        (changed("param_groups/1/params", ["0.bias"]), ArgumentError, "list of params"),
+        (changed("state", 3), ArgumentError, "state of all parameters is a dict"),
+        (lambda s: s["state"].pop("0.bias"), ArgumentError, r"got:  *\['0.weight'"),
+        (changed("state/0.bias", None), ArgumentError, "state of 0.bias is a dict"),
+        (changed("state/0.bias/more", 0.0), ArgumentError, r"got: .*'more'"),
+        (moment(np.zeros((4, 1))), ShapeError, r"\(1, 4\)(.|\n)*\(4, 1\)"),
+        (moment(np.zeros((1, 4), "complex128")), DTypeError, "v of 2.weight"),
+        (moment(np.full((1, 4), "?")), DTypeError, "v of 2.weight"),
+        (moment([[1.0], [1.0, 2.0]]), DTypeError, "v of 2.weight"),
+        (moment(np.full((1, 4), 1e300)), DTypeError, r"too large(.|\n)*1e\+300"),
     ],
 )
 def test_what_does_not_fit_is_refused_and_changes_nothing(
@@ -166,11 +184,80 @@ def test_what_does_not_fit_is_refused_and_changes_nothing(
     optimizer = adam(model)
     train(model, optimizer, 0, 3)
     before = optimizer.state_dict()
-    state = adam(network()).state_dict()
+    state = adam(network(), lr=0.9, clip_norm=9.0).state_dict()
     edit(state)
     with pytest.raises(error, match=says):
         optimizer.load_state_dict(state)
     np.testing.assert_equal(optimizer.state_dict(), before)
+
+
+@pytest.mark.parametrize("given", [None, 5, [], "state"])
+def test_what_is_no_state_dict(given: Any) -> None:
+    with pytest.raises(ArgumentError, match="The state_dict is a dictionary"):
+        adam(network()).load_state_dict(given)
+
+
+def test_an_optimizer_without_parameters_says_so() -> None:
+    state = adam(network()).state_dict()
+    with pytest.raises(ArgumentError, match=r"optim.AdamW\(model.parameters"):
+        optim.AdamW().load_state_dict(state)
+
+
+def test_moments_come_in_any_precision() -> None:
+    optimizer = adam(network())
+    state = optimizer.state_dict()
+    moment(np.full((1, 4), 0.5, "float16"))(state)
+    optimizer.load_state_dict(state)
+    held = optimizer.state["2.weight"]["v"].numpy()
+    assert held.dtype == np.float32
+    assert held.tolist() == [[0.5] * 4]
+
+
+class Halving(optim.Schedule):
+    """A schedule of the user's own."""
+
+    def __call__(self, step: int) -> float:
+        return self.lr * 0.5**step
+
+
+def test_schedules_that_are_held_elsewhere_move_along() -> None:
+    def made(schedule: optim.Schedule) -> optim.Optimizer:
+        groups = {"*.bias": {"lr": schedule}, "0.weight": {"lr": Halving(0.5)}}
+        return optim.SGD(network().parameters(), lr=schedule, groups=groups)
+
+    old, new = (optim.ReduceLROnPlateau(0.8, patience=0) for _ in range(2))
+    first, second = made(old), made(new)
+    for _ in range(3):
+        first.observe({"validation_loss": 1.0})
+    second.load_state_dict(first.state_dict())
+    assert second.schedule is new
+    assert len(second.schedules()) == 2, "still shared"
+    assert new(0) == old(0) < 0.8
+    new.observe({"validation_loss": 2.0})
+    assert second.lr == second.param_groups[1]["lr"] == new(0) < old(0)
+    assert second.param_groups[2]["lr"] == 0.5
+
+
+def test_groups_that_share_no_more_get_schedules_of_their_own() -> None:
+    shared = optim.Schedule(0.1)
+    optimizer = optim.SGD(
+        network().parameters(), lr=shared, groups={"*.bias": {"lr": shared}}
+    )
+    state = optimizer.state_dict()
+    changed("param_groups/1/lr", 0.7)(state)
+    optimizer.load_state_dict(state)
+    assert (optimizer.lr, optimizer.param_groups[1]["lr"]) == (0.1, 0.7)
+
+
+def test_it_is_a_copy_to_the_last_list() -> None:
+    schedule = optim.MultiStepLR(0.1, [2, 4], unit="step")
+    optimizer = adam(network(), lr=schedule)
+    state = optimizer.state_dict()
+    state["lr"]["milestones"].append(99)
+    assert optimizer.state_dict()["lr"]["milestones"] == [2, 4]
+    optimizer.load_state_dict(state)
+    state["lr"]["milestones"].append(100)
+    assert optimizer.state_dict()["lr"]["milestones"] == [2, 4, 99]
 
 
 def test_it_can_be_copied_and_holds_no_tensor() -> None:

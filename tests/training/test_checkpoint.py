@@ -202,6 +202,8 @@ STRANGE: list[tuple[str, Any, str]] = [
     ("step", True, "'step': a whole number"),
     ("class_names", [1, 2], "'class_names': a list"),
     ("probes", [1], "'probes': a list"),
+    ("frozen", "0.weight", "'frozen': a list"),
+    ("frozen", ["0.weight", "9.bias"], "9.bias"),
     ("probes", ["no/such"], "No probe fits"),
     ("callbacks", {"EarlyStopping": 3}, "'callbacks': a dict"),
     ("metrics", [{"class": "Accuracy"}], "'metrics': descriptions"),
@@ -256,6 +258,7 @@ def test_a_checkpoint_of_the_first_version(saved: Path, tmp_path: Path) -> None:
     """It lacks what has come since: nothing of that is needed."""
     document, tensors = checkpoint.read(saved)
     new = ("validation_name", "metrics", "probes", "class_names", "format", "callbacks")
+    new += ("frozen",)
     old = {k: v for k, v in document.items() if k not in new}
     for key in ("drop_last", "block"):
         del old["plan"][key]
@@ -263,6 +266,24 @@ def test_a_checkpoint_of_the_first_version(saved: Path, tmp_path: Path) -> None:
     trainer = cr.Trainer.load(tmp_path / "old.ckpt")
     assert trainer.finished
     assert trainer.metrics is trainer.class_names is trainer.format is None
+
+
+def test_what_was_frozen_stays_frozen(tmp_path: Path) -> None:
+    data = cr.data.moons(64, seed=0)
+    model = nn.Sequential(nn.Linear(2, 4), nn.Tanh(), nn.Linear(4, 2))
+    model[0].weight.requires_grad_(False)
+    trainer = cr.Trainer(model, loss=nn.CrossEntropyLoss(), optimizer=optim.Adam())
+    trainer.fit(data, epochs=1, batch_size=16, progress=False)
+    trainer.save(tmp_path / "half.ckpt")
+    again = cr.Trainer.load(tmp_path / "half.ckpt")
+    start = model.state_dict()
+    for one in (trainer, again):
+        tracked = [p.requires_grad for p in one.model.parameters()]
+        assert tracked == [False, True, True, True]
+        one.fit(data, epochs=1, batch_size=16, progress=False)
+        end = one.model.state_dict()
+        same = [bool((start[name] == end[name]).all()) for name in start]
+        assert same == [True, False, False, False]
 
 
 def test_metrics_of_ones_own(make: Make, data: Any, tmp_path: Path) -> None:

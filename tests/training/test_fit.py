@@ -318,3 +318,53 @@ def test_time_spent_elsewhere_does_not_count(make: Make, data: cr.data.Dataset) 
     assert trainer.seconds_training == pytest.approx(
         sum(row["seconds"] for row in trainer.history.epochs)
     )
+
+
+@pytest.mark.parametrize("engine", ["numpy", "native"])
+def test_frozen_and_trained_again_between_two_runs(engine: str) -> None:
+    if engine == "native":
+        pytest.importorskip("llvmlite", reason="llvmlite has no wheel here")
+    data = cr.data.moons(64, seed=0)
+    cr.manual_seed(0)
+    model = nn.Sequential(nn.Linear(2, 4), nn.Tanh(), nn.Linear(4, 2))
+    trainer = cr.Trainer(
+        model, loss=nn.CrossEntropyLoss(), optimizer=optim.Adam(), engine=engine
+    )
+
+    def moves() -> list[bool]:
+        before = model.state_dict()
+        trainer.fit(data, epochs=1, batch_size=16, progress=False)
+        after = model.state_dict()
+        return [bool((before[n] != after[n]).any()) for n in before]
+
+    assert moves() == [True] * 4
+    for p in model[0].parameters():
+        p.requires_grad_(False)
+    assert moves() == [False, False, True, True]
+    model.eval()
+    program = trainer._programs.training
+    assert moves() == [False, False, True, True]
+    assert trainer._programs.training is program, "not compiled anew without a reason"
+    for p in model[0].parameters():
+        p.requires_grad_()
+    assert moves() == [True] * 4
+
+
+def test_a_compiled_step_sees_what_is_frozen() -> None:
+    layer = nn.Linear(2, 1)
+    optimizer = optim.SGD(layer.parameters(), lr=0.1)
+
+    @cr.compile(engine="numpy")
+    def step(x: cr.Tensor) -> cr.Tensor:
+        optimizer.zero_grad()
+        loss = layer(x).mean()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    step(np.ones((3, 2), np.float32))
+    weight, bias = layer.weight.numpy().copy(), layer.bias.numpy().copy()
+    layer.weight.requires_grad_(False)
+    step(np.ones((3, 2), np.float32))
+    np.testing.assert_array_equal(layer.weight.numpy(), weight)
+    assert (layer.bias.numpy() != bias).all()

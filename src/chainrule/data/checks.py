@@ -116,7 +116,7 @@ def check_labels(y: np.ndarray, classes: int, first: int = 0) -> None:
     """
     if y.ndim != 1:
         one_hot = y.shape == (len(y), classes)
-        fix = "y.argmax(axis=1)" if one_hot else "y.reshape(-1)"
+        fix = "y.argmax(1)" if one_hot else "y.reshape(-1)"
         raise ShapeError(
             f"y has the wrong rank for labels of {classes} classes.",
             expected=f"shape ({len(y)},), one label a row",

@@ -195,7 +195,8 @@ def constant(number: Any, dtype: DType | str) -> Value:
     >>> constant(0.5, "float32")
     <value: f32[]>
     """
-    key = (repr(number), dtype)
+    # Python refuses to write out thousands of decimal digits, but not hexadecimal ones.
+    key = (hex(number) if isinstance(number, int) else repr(number), dtype)
     value = _constants.get(key)
     if value is None:
         value = Value(_held(number, as_dtype(dtype)))
@@ -210,13 +211,22 @@ def _held(number: Any, dtype: DType) -> Array:
         with np.errstate(over="raise"):
             return np.asarray(number, dtype.numpy)
     except (FloatingPointError, OverflowError):
-        kinds = np.finfo if dtype.is_float else np.iinfo
-        limits = kinds(dtype.numpy)
+        if dtype.is_float:
+            largest = float(np.finfo(dtype.numpy).max)
+            expected = f"from {-largest:g} to {largest:g}"
+        else:
+            limits = np.iinfo(dtype.numpy)
+            expected = f"from {limits.min} to {limits.max}"
+        if isinstance(number, int) and abs(number) >= 2**64:
+            got = f"an integer of {number.bit_length()} bits"
+        else:
+            got = f"{number!r:.80}"
         raise ArgumentError(
             f"A number does not fit {dtype.name}.",
-            expected=f"from {limits.min:.6g} to {limits.max:.6g}",
-            got=f"{number!r:.80}",
-            fix="a smaller number, or another dtype: x.astype('float64')",
+            expected=expected,
+            got=got,
+            fix="a number of this range"
+            + ("" if dtype is DType.float64 else ", or x.astype('float64')"),
         ) from None
 
 

@@ -5,6 +5,7 @@ All are stable: neither value nor derivative overflows or is NaN for z = ±10⁴
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 from chainrule.errors import ArgumentError, warn
@@ -153,13 +154,13 @@ class Step(Module):
 
 def whole_dim(layer: str, dim: Any) -> int:
     """``dim`` as an integer; anything else is refused."""
-    if not isinstance(dim, int) or isinstance(dim, bool):
+    if not isinstance(dim, Integral) or isinstance(dim, bool):
         raise ArgumentError(
             f"{layer} works along one axis.",
             expected="an integer, such as dim=-1 for the last one",
             got=f"dim={dim!r:.80}",
         )
-    return dim
+    return int(dim)
 
 
 class Softmax(Module):

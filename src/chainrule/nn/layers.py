@@ -6,7 +6,6 @@ import math
 from typing import Any
 
 from chainrule.errors import ArgumentError, ShapeError
-from chainrule.graph.types import size_of
 from chainrule.nn import functional
 from chainrule.nn import init as initialisers
 from chainrule.nn.arguments import counts, drop_probability, dtype_setting, floating
@@ -159,8 +158,7 @@ class Flatten(Module):
                 got=show(x.shape),
                 fix="feed a batch: x.reshape(1, …) for one sample",
             )
-        merged = size_of(x.shape[first : last + 1])
-        return x.reshape(*x.shape[:first], merged, *x.shape[last + 1 :])
+        return x.flatten(first, last)
 
     def settings(self) -> dict[str, Any]:
         """Which axes."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, ValuesView
 from typing import Any, overload
 
 import numpy as np
 
-from chainrule.errors import ArgumentError, ShapeError
+from chainrule.errors import ArgumentError, ShapeError, warn
 from chainrule.graph.build import context, scope
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor
@@ -58,30 +58,62 @@ class Module:
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, Module):
             value.__dict__["_name"] = name
+        elif not isinstance(value, Parameter):
+            self._check_attribute(name, value)
         object.__setattr__(self, name, value)
 
+    def _check_attribute(self, name: str, value: Any) -> None:
+        """Refuse a parameter's end, and warn of modules that would not be found."""
+        kind = type(self).__name__
+        if isinstance(self.__dict__.get(name), Parameter) and value is not None:
+            raise ArgumentError(
+                f"{kind}.{name} is a parameter, which training changes.",
+                expected="a Parameter in its place, or None",
+                got=type(value).__name__,
+                fix=f"module.{name}.copy_(numbers) for other numbers, or "
+                f"module.{name} = nn.Parameter(numbers)",
+            )
+        if isinstance(value, dict):
+            value = value.values()
+        if isinstance(value, list | tuple | set | ValuesView) and any(
+            isinstance(item, Module) for item in value
+        ):
+            warn(
+                f"{kind}.{name} holds modules that {kind} does not find: their "
+                "parameters are neither trained nor saved.",
+                expected="modules as attributes, or within one",
+                got="a list, tuple or dictionary",
+                fix=f"self.{name} = nn.Sequential(*modules): it is iterated and "
+                "indexed like a list",
+            )
+
     def named_children(self) -> Iterator[tuple[str, Module]]:
-        """The modules directly within this one, by name."""
+        """The modules directly within this one, by name; a shared one by each name."""
         for name, item in self.__dict__.items():
             if isinstance(item, Module):
                 yield name, item
 
     def children(self) -> Iterator[Module]:
-        """The modules directly within this one."""
-        return (module for _, module in self.named_children())
+        """The modules directly within this one, each once."""
+        return iter({id(m): m for _, m in self.named_children()}.values())
 
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
-        """This module and all within it, by path; the root's path is empty."""
+        """This module and all within it; the root's path is empty.
+
+        A shared module comes by each of its paths, for it may be called by each.
+        """
         yield prefix, self
         for name, child in self.named_children():
             yield from child.named_modules(f"{prefix}.{name}" if prefix else name)
 
     def modules(self) -> Iterator[Module]:
-        """This module and all within it."""
-        return (module for _, module in self.named_modules())
+        """This module and all within it, each once."""
+        return iter({id(m): m for _, m in self.named_modules()}.values())
 
     def apply(self, function: Callable[[Module], object]) -> Module:
         """Call a function with every module, the inner ones first; returns this one.
+
+        A shared module comes once for each module that has it.
 
         >>> from chainrule import nn
         >>> def small(module):
@@ -154,7 +186,7 @@ class Module:
 
     def train(self, mode: bool = True) -> Module:
         """Switch this module and all within it to training behaviour."""
-        for module in self.modules():
+        for _, module in self.named_modules():
             module._note_mode()
             module.__dict__["training"] = mode
         return self
@@ -229,10 +261,10 @@ class Sequential(Module):
         return next((m.takes_indices() for m in self), False)
 
     def __len__(self) -> int:
-        return len(list(self.children()))
+        return sum(1 for _ in self.named_children())
 
     def __iter__(self) -> Iterator[Module]:
-        return self.children()
+        return (module for _, module in self.named_children())
 
     @overload
     def __getitem__(self, index: int) -> Module: ...

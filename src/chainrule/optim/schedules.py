@@ -215,12 +215,15 @@ SCHEDULES: dict[str, type[Schedule]] = {
 }
 
 
-def build_schedule(settings: Mapping[str, Any]) -> Schedule:
+def build_schedule(
+    settings: Mapping[str, Any], own: Mapping[str, type[Schedule]] | None = None
+) -> Schedule:
     """The schedule with these settings, which :meth:`Schedule.settings` gave.
 
     Args:
         settings: ``{"name": "StepLR", "lr": 0.1, "step_size": 30}``, with the state
             where there is one.
+        own: classes of the user's own by their names, besides Chainrule's.
 
     Raises:
         ArgumentError: a name, an argument or a state that no schedule has.
@@ -235,8 +238,9 @@ def build_schedule(settings: Mapping[str, Any]) -> Schedule:
             got=repr(settings)[:80],
         )
     name = settings.get("name")
-    known_names("A schedule", [name], SCHEDULES)
-    kind = SCHEDULES[str(name)]
+    classes = {**SCHEDULES, **(own or {})}
+    known_names("A schedule", [name], classes)
+    kind = classes[str(name)]
     arguments = {k: v for k, v in settings.items() if k not in ("name", "state")}
     try:
         made = kind(**arguments)
@@ -263,8 +267,11 @@ def build_schedule(settings: Mapping[str, Any]) -> Schedule:
     return made
 
 
-def as_schedule(lr: float | Schedule | Mapping[str, Any]) -> Schedule:
+def as_schedule(
+    lr: float | Schedule | Mapping[str, Any],
+    own: Mapping[str, type[Schedule]] | None = None,
+) -> Schedule:
     """A schedule: ``lr`` itself, from its settings, or a constant rate."""
     if isinstance(lr, Mapping):
-        return build_schedule(lr)
+        return build_schedule(lr, own)
     return lr if isinstance(lr, Schedule) else Schedule(lr)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainrule.errors import ArgumentError, ShapeError
+from chainrule.errors import ArgumentError, DTypeError, ShapeError
+from chainrule.graph.node import Array
 from chainrule.optim.checks import whole
 from chainrule.optim.groups import as_json
+from chainrule.optim.schedule import Schedule
 from chainrule.optim.schedules import as_schedule
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor
@@ -22,16 +25,16 @@ LIMITS = ("clip_norm", "clip_value")
 
 def state_dict(optimizer: Optimizer) -> dict[str, Any]:
     """See :meth:`Optimizer.state_dict`."""
-    names = {id(p): name for name, p in optimizer.params.items()}
+    names = _names(optimizer)
     return {
         "optimizer": type(optimizer).__name__,
         "steps": optimizer.steps,
-        "lr": optimizer.schedule.settings(),
+        "lr": deepcopy(optimizer.schedule.settings()),
         **{limit: getattr(optimizer, limit) for limit in LIMITS},
         "param_groups": [
             {
                 "params": [names[id(t)] for t in group.tensors],
-                "lr": group.own_schedule and group.own_schedule.settings(),
+                "lr": deepcopy(group.own_schedule and group.own_schedule.settings()),
                 **as_json(group.options),
             }
             for group in optimizer.param_groups
@@ -46,67 +49,158 @@ def state_dict(optimizer: Optimizer) -> dict[str, Any]:
 def load_state_dict(optimizer: Optimizer, state: Mapping[str, Any]) -> None:
     """See :meth:`Optimizer.load_state_dict`; all is checked before anything changes."""
     own = state_dict(optimizer)
-    _same("The state_dict's keys", sorted(own), sorted(state))
-    for key in ("optimizer", "param_groups"):
-        _same(f"The state_dict's {key}", _outline(own[key]), _outline(state[key]))
+    if not optimizer.params:
+        raise ArgumentError(
+            f"This {own['optimizer']} has no parameters to go on with.",
+            expected="an optimiser with the parameters of the model",
+            got="none",
+            fix=f"optim.{own['optimizer']}(model.parameters(), …)",
+        )
+    _keys("The state_dict", state, own)
+    _same(
+        "The kind of optimiser in the state_dict", own["optimizer"], state["optimizer"]
+    )
     steps = whole("steps", state["steps"], least=0)
-    schedule = as_schedule(state["lr"])
-    rates = (saved["lr"] for saved in state["param_groups"])
-    schedules = [lr if lr is None else as_schedule(lr) for lr in rates]
-    groups = optimizer.param_groups
-    checked = [
-        group.checked({k: v for k, v in saved.items() if k not in ("params", "lr")})
-        for group, saved in zip(groups, state["param_groups"], strict=True)
-    ]
-    moments = _moments(optimizer, checked, state["state"])
     limits = {limit: optimizer.checked_limit(limit, state[limit]) for limit in LIMITS}
+    schedule = _going_on(optimizer.schedule, state["lr"])
+    checked = _groups(optimizer, own["param_groups"], state["param_groups"])
+    options = [options for options, _ in checked]
+    moments = _moments(optimizer, options, state["state"])
+
     for limit, number in limits.items():
         setattr(optimizer, limit, number)
-    optimizer.steps, optimizer.schedule = steps, schedule
-    for group, options, own_schedule in zip(groups, checked, schedules, strict=True):
-        group.adopt(options)
-        group.own_schedule = own_schedule
-    for name, arrays in moments.items():
-        for moment, array in arrays.items():
-            optimizer.state[name][moment].copy_(Tensor(array))
+    taken: dict[int, Any] = {}
+    optimizer.steps = steps
+    optimizer.schedule = _moved(optimizer.schedule, schedule, taken)
+    for group, (chosen, rate) in zip(optimizer.param_groups, checked, strict=True):
+        group.adopt(chosen)
+        group.own_schedule = rate and _moved(group.own_schedule, rate, taken)
+    for (name, moment), tensor in moments.items():
+        optimizer.state[name][moment].copy_(tensor)
 
 
-def _outline(item: Any) -> Any:
-    """What of an entry must be the same: names of classes, parameters and options."""
-    if isinstance(item, str):
-        return item
-    return [(group["params"], sorted(group)) for group in item]
+def _names(optimizer: Optimizer) -> dict[int, str]:
+    return {id(p): name for name, p in optimizer.params.items()}
+
+
+# -- what must fit ---------------------------------------------------------------------
+
+
+def _keys(what: str, given: Any, expected: Iterable[str]) -> None:
+    """Refuse what is no dictionary with these keys and no others."""
+    if not isinstance(given, Mapping):
+        raise ArgumentError(
+            f"{what} is a dictionary.",
+            expected="the keys " + ", ".join(expected),
+            got=f"{given!r:.80}",
+            fix="pass on what state_dict() gave",
+        )
+    keys = sorted(expected), sorted(given, key=str)
+    _same(f"The set of keys of {what.lower()}", *keys)
 
 
 def _same(what: str, expected: Any, got: Any) -> None:
-    if expected != got:
+    if type(expected) is not type(got) or expected != got:
         raise ArgumentError(
-            f"{what} belong to another optimiser.",
+            f"{what} does not fit this optimiser.",
             expected=str(expected),
             got=str(got),
             fix="make the optimiser as the one was that gave the state_dict",
         )
 
 
-def _moments(
-    optimizer: Optimizer,
-    checked: list[dict[str, Any]],
-    state: Mapping[str, Mapping[str, Any]],
-) -> dict[str, dict[str, Any]]:
-    """The moments of all parameters, as arrays that fit."""
-    names = {id(p): name for name, p in optimizer.params.items()}
-    _same("The parameters in the state_dict", sorted(names.values()), sorted(state))
-    made: dict[str, dict[str, Any]] = {}
-    for group, options in zip(optimizer.param_groups, checked, strict=True):
-        wanted = sorted(optimizer.moments(options))
-        for name in (names[id(t)] for t in group.tensors):
-            _same(f"The moments of {name}", wanted, sorted(state[name]))
-            made[name] = {k: np.asarray(v) for k, v in state[name].items()}
-            for moment, array in made[name].items():
-                if array.shape != optimizer.params[name].shape:
-                    raise ShapeError(
-                        f"{moment} of {name} has another shape in the state_dict.",
-                        expected=show(optimizer.params[name].shape),
-                        got=show(array.shape),
-                    )
+def _groups(
+    optimizer: Optimizer, own: list[dict[str, Any]], given: Any
+) -> list[tuple[dict[str, Any], Schedule | None]]:
+    """The options of each group and its own rate, as they will be."""
+    _same("The number of param_groups", len(own), _length(given))
+    made = []
+    for i, (group, mine, saved) in enumerate(
+        zip(optimizer.param_groups, own, given, strict=True)
+    ):
+        _keys(f"param_groups[{i}]", saved, mine)
+        _same(
+            f"The list of params of param_groups[{i}]", mine["params"], saved["params"]
+        )
+        rate = saved["lr"]
+        if group.wanted is None:
+            _same(f"The lr of param_groups[{i}]", None, rate)
+        options = {k: v for k, v in saved.items() if k not in ("params", "lr")}
+        goes_on = None if rate is None else _going_on(group.own_schedule, rate)
+        made.append((group.checked(options), goes_on))
     return made
+
+
+def _length(given: Any) -> Any:
+    return len(given) if isinstance(given, list) else given
+
+
+def _moments(
+    optimizer: Optimizer, options: list[dict[str, Any]], given: Any
+) -> dict[tuple[str, str], Tensor]:
+    """The moments by parameter and name, as tensors that fit."""
+    names = _names(optimizer)
+    _keys("The state of all parameters", given, names.values())
+    made: dict[tuple[str, str], Tensor] = {}
+    for group, chosen in zip(optimizer.param_groups, options, strict=True):
+        for p in group.tensors:
+            name = names[id(p)]
+            _keys(f"The state of {name}", given[name], optimizer.moments(chosen))
+            for moment, array in given[name].items():
+                made[name, moment] = _moment(f"{moment} of {name}", array, p)
+    return made
+
+
+def _moment(what: str, given: Any, p: Tensor) -> Tensor:
+    """A moment as a tensor like its parameter."""
+    try:
+        array: Array = np.asarray(given)
+    except ValueError:
+        array = np.asarray(None)  # lists of unequal lengths
+    if array.dtype.kind not in "fiu":
+        raise DTypeError(
+            f"{what} holds no numbers in the state_dict.",
+            expected=f"an array of {p.dtype.name}",
+            got=f"{given!r:.80}",
+        )
+    if array.shape != p.shape:
+        raise ShapeError(
+            f"{what} has another shape in the state_dict.",
+            expected=show(p.shape),
+            got=show(array.shape),
+        )
+    try:
+        with np.errstate(over="raise"):
+            return Tensor(array.astype(p.dtype.numpy))
+    except FloatingPointError:
+        raise DTypeError(
+            f"{what} holds numbers in the state_dict that are too large.",
+            expected=f"numbers that {p.dtype.name} can hold",
+            got=f"{array.dtype} up to {abs(array).max():g}",
+        ) from None
+
+
+# -- schedules -------------------------------------------------------------------------
+
+
+def _going_on(own: Schedule | None, settings: Any) -> Schedule:
+    """A schedule with these settings, of a class of the user's own too."""
+    known = {} if own is None else {type(own).__name__: type(own)}
+    return as_schedule(deepcopy(settings), known)
+
+
+def _moved(own: Schedule | None, wanted: Schedule, taken: dict[int, Any]) -> Schedule:
+    """``own`` where ``wanted`` stands, so that whoever holds it sees it move.
+
+    Args:
+        own: the schedule until now, which several groups may share.
+        wanted: the schedule as it shall be.
+        taken: the settings of the schedules that have been moved, by their ids.
+    """
+    settings = wanted.settings()
+    fits = type(own) is type(wanted) and taken.get(id(own), settings) == settings
+    if own is None or not fits:
+        return wanted
+    taken[id(own)] = settings
+    own.__dict__ = wanted.__dict__
+    return own

@@ -117,6 +117,7 @@ _MAY: Rules = {
     "validation_name": (_text, "a text"),
     "metrics": (_maybe(_each(_maybe(_metric))), "descriptions of metrics, or null"),
     "probes": (_each(_text), "a list of texts"),
+    "frozen": (_each(_text), "a list of texts"),
     "class_names": (_maybe(_each(_text)), "a list of texts, or null"),
     "format": (_maybe(_mapping), "a dictionary, or null"),
     "scale": (

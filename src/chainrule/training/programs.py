@@ -103,6 +103,8 @@ class Programs:
         target = ArrayType(feed.y.shape[1:], feed.y.dtype)
         key = (feed.x, feed.y, feed.scale)
         known = self.training
+        if known and not known.program.traced["train"].trains_the_same():
+            known = None
         if known is None or (known.row, known.target, known.key) != (row, target, key):
             self._drop("training")
             known = self._prepare(row, target, feed.watch, feed)

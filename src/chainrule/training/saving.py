@@ -60,6 +60,7 @@ def pack(trainer: Trainer) -> tuple[dict[str, Any], dict[str, Array]]:
         "validation_name": trainer.history.validation_name,
         "metrics": _metric_specs(trainer),
         "probes": list(trainer.probes.patterns),
+        "frozen": _frozen(trainer.model),
         "class_names": trainer.class_names,
         "format": trainer.format,
         "scale": trainer.scale,
@@ -70,6 +71,11 @@ def pack(trainer: Trainer) -> tuple[dict[str, Any], dict[str, Array]]:
     tensors = {name: t.numpy() for name, t in state.items()}
     steps = trainer.history.steps
     return document, tensors | arrays | {f"history/{k}": a for k, a in steps.items()}
+
+
+def _frozen(model: Module) -> list[str]:
+    """The parameters that training leaves as they are, by name."""
+    return [name for name, p in model.named_parameters() if not p.requires_grad]
 
 
 def _metric_specs(trainer: Trainer) -> list[dict[str, Any] | None] | None:
@@ -183,6 +189,11 @@ def check_fits(
     if differ is None:
         held = {n: a for n, a in tensors.items() if not n.startswith(_OTHERS)}
         differ = _first_misfit(held, state)
+    if differ is None:
+        known = [name for name, _ in model.named_parameters()]
+        frozen = document.get("frozen", [])
+        if frozen != [name for name in known if name in frozen]:
+            differ = f"of {', '.join(known)} some frozen", ", ".join(frozen)
     if differ is not None:
         raise CheckpointError(
             f"{path} belongs to another architecture.",
@@ -248,6 +259,9 @@ def unpack(
     plan = read_plan(path, document["plan"])
     for name, t in state.items():
         t.copy_(Tensor(tensors[name]))
+    if "frozen" in document:
+        for name, p in trainer.model.named_parameters():
+            p.requires_grad_(name not in document["frozen"])
     trainer.plan, trainer.notes = plan, document["notes"]
     trainer.epoch, trainer.step = document["epoch"], document["step"]
     trainer.seconds = document["seconds"]

@@ -63,13 +63,7 @@ class NativeExecutable:
     def __init__(self, program: Program, *, threads: int | None = None) -> None:
         started = time.perf_counter()
         self.program = program
-        self.threads = threads or available_cores()
-        if self.threads < 1:
-            raise ArgumentError(
-                "An engine needs at least one thread.",
-                expected="threads ≥ 1, or None for every core",
-                got=str(threads),
-            )
+        self.threads = threads
         prepared = {
             name: entry.with_graph(prepare(entry.graph, keep=is_elementwise))
             for name, entry in program.entries.items()
@@ -84,6 +78,22 @@ class NativeExecutable:
         }
         self._compiled: dict[str, _Compiled] = {}
         self.seconds_compile = time.perf_counter() - started
+
+    @property
+    def threads(self) -> int:
+        """How many threads run it."""
+        return self._threads
+
+    @threads.setter
+    def threads(self, threads: int | None) -> None:
+        whole = isinstance(threads, int) and not isinstance(threads, bool)
+        if threads is not None and (not whole or threads < 1):
+            raise ArgumentError(
+                "An engine needs at least one thread.",
+                expected="a whole number of threads ≥ 1, or None for every core",
+                got=f"{threads!r:.80}",
+            )
+        self._threads = threads or available_cores()
 
     def write(self, name: str, array: Array) -> None:
         """Set a state."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import gc
 import pickle
+import re
 import weakref
 
 import mpmath
@@ -22,6 +23,7 @@ from chainrule.errors import (
     GradientError,
     ShapeError,
 )
+from chainrule.tensor import _ELSEWHERE
 
 SHAPES = hnp.array_shapes(min_dims=0, max_dims=3, max_side=4)
 
@@ -224,6 +226,18 @@ def test_in_place_operators_change_a_parameter():
     total += (w * w).sum()
     total.backward()
     assert w.grad.tolist() == [2.0 + 6.0, 4.0 + 6.0]
+
+
+def test_pytorchs_other_names_are_answered_with_ours():
+    x = cr.tensor([[1.0, 2.0]], requires_grad=True)
+    for name, answer in _ELSEWHERE.items():
+        assert name not in vars(cr.Tensor)
+        with pytest.raises(AttributeError, match=re.escape(f"; here: {answer}")):
+            getattr(x, name)
+    with pytest.raises(AttributeError, match=r"attribute 'nothing'$"):
+        x.nothing  # noqa: B018
+    with pytest.raises(ShapeError, match=r"one element(.|\n)*\(1, 2\)(.|\n)*tolist"):
+        x.item()
 
 
 def test_one_number_is_formatted_as_such():

@@ -49,12 +49,36 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
+_METHODS = ("argmax", "exp", "log", "max", "mean", "min", "relu", "sigmoid", "softmax")
+_METHODS += ("log_softmax", "sqrt", "sum", "tanh")
+#: PyTorch's names that are not here, and what to write.
+_OTHERS = {
+    "arange": "cr.tensor(numpy.arange(n))",
+    "cat": "cr.tensor(numpy.concatenate(arrays)) for data",
+    "cuda": "nothing, all tensors are on the CPU",
+    "device": "nothing, all tensors are on the CPU",
+    "from_numpy": "cr.tensor(array)",
+    "load": "cr.Trainer.load(path), or model.load_state_dict(…)",
+    "ones": "cr.tensor(numpy.ones(shape))",
+    "rand": "cr.uniform(*shape)",
+    "randn": "cr.normal(*shape)",
+    "randperm": "numpy.random.default_rng(seed).permutation(n)",
+    "save": "trainer.save(path), or numpy.savez(path, **model.state_dict())",
+    "stack": "cr.tensor(numpy.stack(arrays)) for data",
+    "zeros": "cr.tensor(numpy.zeros(shape))",
+}
+
+
 def _elsewhere(name: str) -> str:
     """Where a name lives, or which one was probably meant."""
     import importlib
 
     if name.startswith("_"):
         return ""
+    if name in _METHODS:
+        return f"; it is a method of tensors: x.{name}(…)"
+    if name in _OTHERS:
+        return f"; here: {_OTHERS[name]}"
     if name in ("fit", "evaluate", "predict"):
         return f"; it is a method: cr.Trainer(model, …).{name}(…)"
     parts = ["nn", "optim", "data"]

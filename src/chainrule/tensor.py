@@ -141,6 +141,13 @@ class Tensor:
         self._value.owner = weakref.ref(self) if wanted else None
         return self
 
+    def __getattr__(self, name: str) -> Any:
+        """Refuse a name that a tensor has not, with what does it here."""
+        text = f"'Tensor' object has no attribute {name!r}"
+        if name in _ELSEWHERE:
+            text += f"; here: {_ELSEWHERE[name]}"
+        raise AttributeError(text, name=name, obj=self)
+
     # -- its numbers -------------------------------------------------------------
 
     def numpy(self) -> Array:
@@ -168,7 +175,15 @@ class Tensor:
 
     def item(self) -> Any:
         """The one number of a tensor of one element, as a Python number."""
-        return self.numpy().item()
+        array = self.numpy()
+        if array.size != 1:
+            raise ShapeError(
+                "Only a tensor of one element is a number.",
+                expected="one element",
+                got=f"shape {show(self.shape)}",
+                fix="x.sum(), x.mean() or x[0] first, or x.tolist() for all",
+            )
+        return array.item()
 
     def tolist(self) -> Any:
         """The numbers as nested lists."""
@@ -590,6 +605,39 @@ class Tensor:
         from chainrule.tensor_indexing import index
 
         return index(self, key)
+
+
+#: PyTorch's names that tensors have not, and what to write here.
+_ELSEWHERE = {
+    "all": "x.min()",
+    "any": "x.max()",
+    "clone": "cr.tensor(x), or x + 0 where gradients shall flow",
+    "cpu": "x itself, all tensors are on the CPU",
+    "cuda": "x itself, there are no GPUs here",
+    "data": "x.detach(), or x.numpy()",
+    "device": "nothing, all tensors are on the CPU",
+    "dim": "x.ndim",
+    "double": 'x.astype("float64")',
+    "eq": "x == y",
+    "expand": "x.broadcast_to(…)",
+    "fill_": "x.copy_(numpy.full(x.shape, number))",
+    "float": 'x.astype("float32")',
+    "int": 'x.astype("int32")',
+    "long": 'x.astype("int64")',
+    "matmul": "x @ y",
+    "mm": "x @ y",
+    "norm": "(x * x).sum().sqrt()",
+    "numel": "x.size",
+    "pow": "x ** p",
+    "std": "((x - x.mean()) ** 2).mean().sqrt()",
+    "t": "x.T",
+    "type": "x.dtype, or x.astype(…)",
+    "uniform_": "nn.init.uniform_(x, a, b)",
+    "var": "((x - x.mean()) ** 2).mean()",
+    "view": "x.reshape(…)",
+    "view_as": "x.reshape(y.shape)",
+    "zero_": "x.copy_(numpy.zeros(x.shape))",
+}
 
 
 # -- building blocks --------------------------------------------------------------

@@ -21,6 +21,11 @@ from chainrule import nn
         (cr, "Linear", "there is cr.nn.Linear"),
         (cr, "Adam", "there is cr.optim.Adam"),
         (cr, "trainer", "did you mean cr.Trainer?"),
+        (cr, "randn", "here: cr.normal(*shape)"),
+        (cr, "cuda", "here: nothing, all tensors are on the CPU"),
+        (cr, "sum", "it is a method of tensors: x.sum(…)"),
+        (nn, "NLLLoss", "did you mean nn.CrossEntropyLoss?"),
+        (nn, "ModuleList", "did you mean nn.Sequential?"),
     ],
 )
 def test_a_name_that_is_not_there(module: Any, name: str, part: str) -> None:

@@ -151,7 +151,7 @@ def test_a_cosine_takes_the_length_of_the_run() -> None:
 
 
 def test_a_hand_written_loop_is_told_what_is_missing() -> None:
-    with pytest.raises(ArgumentError, match=r'steps_per_epoch=len\(batches\).*"step"'):
+    with pytest.raises(ArgumentError, match=r'steps_per_epoch=n // batch.*"step"'):
         optim.StepLR(0.1, 2)(0)
 
 

@@ -168,7 +168,7 @@ class Explanation:
             expected=f"1 … {len(self.layers)}, or one of "
             + ", ".join(repr(layer.weight_name) for layer in self.layers),
             got=repr(which),
-            fix="layers count from 1, as in the book; the input is layer 0",
+            fix="layers count from 1, as in the book: a⁽⁰⁾ is the input, and has no W",
         )
 
     def check(self) -> Check:

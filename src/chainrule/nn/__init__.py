@@ -86,7 +86,14 @@ __all__ = [
 ]
 
 #: What other libraries call it.
-_ELSEWHERE = {"Dense": "Linear", "FullyConnected": "Linear", "Swish": "SiLU"}
+_ELSEWHERE = {
+    "Dense": "Linear",
+    "FullyConnected": "Linear",
+    "ModuleList": "Sequential",
+    "NLLLoss": "CrossEntropyLoss",
+    "SmoothL1Loss": "HuberLoss",
+    "Swish": "SiLU",
+}
 
 if not TYPE_CHECKING:  # type checkers know the names
 

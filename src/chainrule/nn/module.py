@@ -245,8 +245,10 @@ class Sequential(Module):
                 raise ArgumentError(
                     f"Sequential's item {i} is not a module.",
                     expected="nn.Linear(…), nn.ReLU(), …",
-                    got=repr(module),
-                    fix="write nn.ReLU() with parentheses",
+                    got=f"{module!r:.80}",
+                    fix="nn.Sequential(*layers) for a list of layers"
+                    if isinstance(module, list | tuple)
+                    else "write nn.ReLU() with parentheses",
                 )
             setattr(self, str(i), module)
 

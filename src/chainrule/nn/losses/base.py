@@ -169,7 +169,9 @@ def _fix(prediction: Shape, target: Shape) -> str | None:
     Broadcasting (n, 1) against (n,) would compare each prediction with each target.
     """
     if prediction == (*target, 1):
-        return "y.reshape(-1, 1)" if len(target) == 1 else "y.unsqueeze(-1)"
+        if len(target) != 1:
+            return "y.unsqueeze(-1)"
+        return "y.reshape(-1, 1); of a data set: cr.data.Dataset(x, y.reshape(-1, 1))"
     if target == (*prediction, 1):
         return "y.reshape(-1)" if len(prediction) == 1 else "y.squeeze(-1)"
     return None

@@ -147,7 +147,7 @@ class CountedSchedule(Schedule):
                 f"{name} counts epochs and does not know how many updates one has.",
                 expected="steps_per_epoch, which a Trainer fills in",
                 got="None",
-                fix=f"in a loop of your own: {name}(…, steps_per_epoch=n // batch_size), "
+                fix=f"in your own loop: {name}(…, steps_per_epoch=n // batch_size), "
                 f'or count updates: {name}(…, unit="step")',
             )
         start, epoch, length = self._mark

@@ -64,6 +64,15 @@ def test_modules_in_a_list_are_warned_of(held):
         Listed()
 
 
+def test_a_tensor_that_looks_like_a_parameter_is_warned_of():
+    module = nn.Module()
+    with pytest.warns(ChainruleWarning, match=r"scale is no Parameter(.|\n)*nn.Par"):
+        module.scale = cr.tensor([1.0], requires_grad=True)
+    module.seen = cr.tensor([1.0])
+    module.scale = nn.Parameter([1.0])
+    assert [name for name, _ in module.named_buffers()] == ["seen"]
+
+
 def test_nodes_carry_the_module_path():
     model = Nested()
     graph = cr.compile(model, engine="numpy").graph(np.ones((2, 3), np.float32))

@@ -73,6 +73,14 @@ class Module:
                 fix=f"module.{name}.copy_(numbers) for other numbers, or "
                 f"module.{name} = nn.Parameter(numbers)",
             )
+        if isinstance(value, Tensor) and value.is_leaf and value.requires_grad:
+            warn(
+                f"{kind}.{name} is no Parameter: it has a gradient, and no "
+                "optimiser finds it.",
+                expected="a Parameter, or a tensor without a gradient",
+                got="a tensor with requires_grad=True",
+                fix=f"self.{name} = nn.Parameter(numbers)",
+            )
         if isinstance(value, dict):
             value = value.values()
         if isinstance(value, list | tuple | set | ValuesView) and any(

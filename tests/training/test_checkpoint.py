@@ -215,6 +215,8 @@ STRANGE: list[tuple[str, Any, str]] = [
     ("plan", [], "'plan': a dictionary"),
     ("seed", -1, "seed"),
     ("engine", "abacus", "no engine"),
+    ("loss", {"class": "Loss", "arguments": {}}, "cannot build"),
+    ("architecture", {"class": "Module", "arguments": {}}, "cannot build"),
 ]
 
 

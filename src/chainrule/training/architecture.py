@@ -16,13 +16,16 @@ from chainrule import nn, optim
 from chainrule.errors import ChainruleError, CheckpointError
 from chainrule.random import Generator, stream
 
+#: Classes that only others are made from.
+_BASES = (nn.Module, nn.Loss)
 _MODULES = {
     name: item
     for name, item in vars(nn).items()
-    if name in nn.__all__ and isinstance(item, type) and issubclass(item, nn.Module)
+    if name in nn.__all__
+    and isinstance(item, type)
+    and issubclass(item, nn.Module)
+    and item not in _BASES
 }
-#: Classes that only others are made from.
-_BASES = (nn.Module, nn.Loss)
 #: What strange arguments may raise within a constructor.
 _STRANGE = (
     ChainruleError,
@@ -39,7 +42,7 @@ _STRANGE = (
 def module_spec(module: Any) -> dict[str, Any] | None:
     """The description of a layer, network or loss; None where there is none."""
     name = type(module).__name__
-    if _MODULES.get(name) is not type(module) or type(module) in _BASES:
+    if _MODULES.get(name) is not type(module):
         return None
     if not isinstance(module, nn.Sequential):
         return {"class": name, "arguments": module.settings()}

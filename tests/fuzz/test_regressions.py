@@ -79,6 +79,14 @@ def test_axes_that_are_none(layer: Any, axis: Any) -> None:
         nn.Flatten(axis)
 
 
+def test_class_weights_whose_sum_is_infinite() -> None:
+    """The loss is no number then, and NumPy does not speak of it."""
+    loss = nn.CrossEntropyLoss(weight=[3e38, 3e38])
+    trainer = cr.Trainer(nn.Linear(2, 2), loss=loss, optimizer=optim.SGD(lr=0.1))
+    measured = trainer.evaluate(data.Dataset(np.ones((4, 2), "f4"), [0, 1, 0, 1]))
+    assert np.isnan(measured["loss"])
+
+
 def test_an_eps_that_the_dtype_cannot_hold() -> None:
     """NumPy warned of an overflow, and all outputs were 0."""
     layer = nn.LayerNorm(3, eps=1e300)

@@ -267,4 +267,5 @@ def _mean(parts: list[Mapping[str, Array]], rows: Array) -> float:
     if "mean" in parts[0]:
         return float(np.array([float(p["mean"]) for p in parts]) @ rows / rows.sum())
     weight = metrics.total(parts, "weight")
-    return float(metrics.total(parts, "sum") / (weight or 1.0))
+    with np.errstate(invalid="ignore"):  # weights near float32's largest: ∞ / ∞
+        return float(metrics.total(parts, "sum") / (weight or 1.0))

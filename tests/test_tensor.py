@@ -17,13 +17,13 @@ from hypothesis.extra import numpy as hnp
 
 import chainrule as cr
 from chainrule import nn
+from chainrule.elsewhere import TENSORS
 from chainrule.errors import (
     ArgumentError,
     DTypeError,
     GradientError,
     ShapeError,
 )
-from chainrule.tensor import _ELSEWHERE
 
 SHAPES = hnp.array_shapes(min_dims=0, max_dims=3, max_side=4)
 
@@ -230,7 +230,7 @@ def test_in_place_operators_change_a_parameter():
 
 def test_pytorchs_other_names_are_answered_with_ours():
     x = cr.tensor([[1.0, 2.0]], requires_grad=True)
-    for name, answer in _ELSEWHERE.items():
+    for name, answer in TENSORS.items():
         assert name not in vars(cr.Tensor)
         with pytest.raises(AttributeError, match=re.escape(f"; here: {answer}")):
             getattr(x, name)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from chainrule import data, nn, optim
 from chainrule.compiled import compile
+from chainrule.elsewhere import METHODS, PACKAGE
 from chainrule.errors import ChainruleError, nearest
 from chainrule.functional import check_gradients, grad, value_and_grad
 from chainrule.graph.build import no_grad
@@ -49,36 +50,16 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
-_METHODS = ("argmax", "exp", "log", "max", "mean", "min", "relu", "sigmoid", "softmax")
-_METHODS += ("log_softmax", "sqrt", "sum", "tanh")
-#: PyTorch's names that are not here, and what to write.
-_OTHERS = {
-    "arange": "cr.tensor(numpy.arange(n))",
-    "cat": "cr.tensor(numpy.concatenate(arrays)) for data",
-    "cuda": "nothing, all tensors are on the CPU",
-    "device": "nothing, all tensors are on the CPU",
-    "from_numpy": "cr.tensor(array)",
-    "load": "cr.Trainer.load(path), or model.load_state_dict(…)",
-    "ones": "cr.tensor(numpy.ones(shape))",
-    "rand": "cr.uniform(*shape)",
-    "randn": "cr.normal(*shape)",
-    "randperm": "numpy.random.default_rng(seed).permutation(n)",
-    "save": "trainer.save(path), or numpy.savez(path, **model.state_dict())",
-    "stack": "cr.tensor(numpy.stack(arrays)) for data",
-    "zeros": "cr.tensor(numpy.zeros(shape))",
-}
-
-
 def _elsewhere(name: str) -> str:
     """Where a name lives, or which one was probably meant."""
     import importlib
 
     if name.startswith("_"):
         return ""
-    if name in _METHODS:
+    if name in METHODS:
         return f"; it is a method of tensors: x.{name}(…)"
-    if name in _OTHERS:
-        return f"; here: {_OTHERS[name]}"
+    if name in PACKAGE:
+        return f"; here: {PACKAGE[name]}"
     if name in ("fit", "evaluate", "predict"):
         return f"; it is a method: cr.Trainer(model, …).{name}(…)"
     parts = ["nn", "optim", "data"]

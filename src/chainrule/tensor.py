@@ -17,6 +17,7 @@ import numpy as np
 
 from chainrule import tensor_rules as rules
 from chainrule.autodiff import cotangents, recording
+from chainrule.elsewhere import TENSORS
 from chainrule.errors import ArgumentError, DTypeError, GradientError, ShapeError
 from chainrule.graph.build import constant as number
 from chainrule.graph.build import context, no_grad
@@ -144,8 +145,8 @@ class Tensor:
     def __getattr__(self, name: str) -> Any:
         """Refuse a name that a tensor has not, with what does it here."""
         text = f"'Tensor' object has no attribute {name!r}"
-        if name in _ELSEWHERE:
-            text += f"; here: {_ELSEWHERE[name]}"
+        if name in TENSORS:
+            text += f"; here: {TENSORS[name]}"
         raise AttributeError(text, name=name, obj=self)
 
     # -- its numbers -------------------------------------------------------------
@@ -605,39 +606,6 @@ class Tensor:
         from chainrule.tensor_indexing import index
 
         return index(self, key)
-
-
-#: PyTorch's names that tensors have not, and what to write here.
-_ELSEWHERE = {
-    "all": "x.min()",
-    "any": "x.max()",
-    "clone": "cr.tensor(x), or x + 0 where gradients shall flow",
-    "cpu": "x itself, all tensors are on the CPU",
-    "cuda": "x itself, there are no GPUs here",
-    "data": "x.detach(), or x.numpy()",
-    "device": "nothing, all tensors are on the CPU",
-    "dim": "x.ndim",
-    "double": 'x.astype("float64")',
-    "eq": "x == y",
-    "expand": "x.broadcast_to(…)",
-    "fill_": "x.copy_(numpy.full(x.shape, number))",
-    "float": 'x.astype("float32")',
-    "int": 'x.astype("int32")',
-    "long": 'x.astype("int64")',
-    "matmul": "x @ y",
-    "mm": "x @ y",
-    "norm": "(x * x).sum().sqrt()",
-    "numel": "x.size",
-    "pow": "x ** p",
-    "std": "((x - x.mean()) ** 2).mean().sqrt()",
-    "t": "x.T",
-    "type": "x.dtype, or x.astype(…)",
-    "uniform_": "nn.init.uniform_(x, a, b)",
-    "var": "((x - x.mean()) ** 2).mean()",
-    "view": "x.reshape(…)",
-    "view_as": "x.reshape(y.shape)",
-    "zero_": "x.copy_(numpy.zeros(x.shape))",
-}
 
 
 # -- building blocks --------------------------------------------------------------

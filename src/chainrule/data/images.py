@@ -159,7 +159,7 @@ class Loader:
             )
         self.mode = mode
         self.resize = None if size is None else _checked_size(size)
-        self.image = _pillow()
+        self.image = pillow()
         self.image.init()
         self.formats = [name for name in FORMATS if name in self.image.OPEN]
 
@@ -225,7 +225,8 @@ class Loader:
         return np.asarray(image)
 
 
-def _pillow() -> Any:
+def pillow() -> Any:
+    """Pillow's module of images, or how to get it."""
     try:
         from PIL import Image
     except ImportError as error:

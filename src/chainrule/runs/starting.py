@@ -217,26 +217,18 @@ def _images(path: Path, source: str) -> Start:
 def _looks(path: Path) -> tuple[set[tuple[int, int]], bool]:
     """The sizes of a folder's first images, and whether all of them are grey."""
     from chainrule import data
+    from chainrule.data.images import pillow
     from chainrule.runs.trained import IMAGES
 
     files = (f for f in sorted(path.glob("*/*")) if f.suffix.lower() in IMAGES)
     few = list(itertools.islice(files, 100))
     if not few:
         data.image_folder(path)  # says what is wrong with it
-    try:
-        from PIL import Image
-    except ImportError as error:
-        raise ArgumentError(
-            "Images are read by Pillow, which is not installed.",
-            expected="the extra images",
-            got=f"{type(error).__name__}: {error}",
-            fix="pip install 'chainrule[images]'",
-        ) from error
-
+    opener = pillow()
     sizes, modes = set(), set()
     for file in few:
         try:
-            with Image.open(file) as image:
+            with opener.open(file) as image:
                 sizes.add(image.size)
                 modes.add(image.mode)
         except (OSError, ValueError) as error:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-import chainrule.primitives  # noqa: F401  (fills the registry)
+import chainrule.regions  # noqa: F401  (fills the registry)
 from chainrule.autodiff import cotangents, inline, pull_back, recording
 from chainrule.errors import GradientError
 from chainrule.graph.build import constant, no_grad, scope, trace, tracing
@@ -17,8 +17,6 @@ from chainrule.graph.interpret import evaluate, evaluate_all
 from chainrule.graph.node import Value
 from chainrule.graph.text import to_text
 from chainrule.graph.types import ArrayType, DType
-from chainrule.primitives.activations import relu, sigmoid, softmax
-from chainrule.primitives.control import scan
 from chainrule.primitives.elementwise import (
     abs_,
     add,
@@ -32,11 +30,13 @@ from chainrule.primitives.elementwise import (
     sub,
     tanh,
 )
-from chainrule.primitives.losses import cross_entropy
 from chainrule.primitives.matmul import dot
 from chainrule.primitives.reduce import reduce_max, reduce_sum
 from chainrule.primitives.rules import full_like
-from chainrule.primitives.updates import sgd_update
+from chainrule.regions.activations import relu, sigmoid, softmax
+from chainrule.regions.control import scan
+from chainrule.regions.losses import cross_entropy
+from chainrule.regions.updates import sgd_update
 
 F64 = DType.float64
 Function = Callable[..., Any]

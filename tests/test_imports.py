@@ -25,7 +25,9 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "version", "elsewhere"),
     ("graph",),
     ("primitives",),
-    ("autodiff", "passes"),
+    ("autodiff",),
+    ("regions",),
+    ("passes",),
     ("engines",),
     ("tensor", "tensor_rules", "tensor_indexing", "random", "functional", "compiled"),
     ("nn", "optim", "data"),
@@ -41,9 +43,6 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 EXCEPTIONS = {
     ("graph/primitive.py", "chainrule.autodiff"): (
         "a region without a derivative of its own takes its body's, when it is asked"
-    ),
-    ("primitives/control.py", "chainrule.autodiff"): (
-        "the derivative of scan is a scan over the derivative of its body"
     ),
 }
 

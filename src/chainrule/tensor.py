@@ -23,8 +23,9 @@ from chainrule.graph.build import constant as number
 from chainrule.graph.build import context, no_grad
 from chainrule.graph.node import Array, Value
 from chainrule.graph.types import Dim, DType, Shape, Size, as_dtype, size_of
-from chainrule.primitives import activations, elementwise, movement, reduce
+from chainrule.primitives import elementwise, movement, reduce
 from chainrule.primitives.rules import show
+from chainrule.regions import activations
 from chainrule.tensor_rules import Dims, axes_of, axis_of, fill, numbers_of
 
 TensorLike = Any

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-import chainrule.primitives  # noqa: F401  (fills the registry)
+import chainrule.regions  # noqa: F401  (fills the registry)
 from chainrule.graph.graph import Graph
 from chainrule.graph.primitive import Case, Primitive, registered
 from chainrule.graph.types import ArrayType, DType, Size, as_dtype

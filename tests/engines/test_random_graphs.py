@@ -24,13 +24,13 @@ from chainrule.graph.interpret import evaluate
 from chainrule.graph.node import Value
 from chainrule.graph.program import Entry, Program
 from chainrule.graph.types import DType, Size
-from chainrule.primitives.activations import relu, sigmoid, softmax
 from chainrule.primitives.elementwise import add, maximum, mul, sub, tanh
 from chainrule.primitives.matmul import dot
 from chainrule.primitives.movement import broadcast_to, flip, reshape, slice_, transpose
 from chainrule.primitives.reduce import reduce_max, reduce_sum
 from chainrule.primitives.rules import full_like
-from chainrule.primitives.updates import adam_update
+from chainrule.regions.activations import relu, sigmoid, softmax
+from chainrule.regions.updates import adam_update
 
 ENGINES = ["numpy"]
 if importlib.util.find_spec("llvmlite") is not None:

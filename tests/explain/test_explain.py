@@ -13,7 +13,7 @@ from chainrule import nn
 from chainrule.errors import ArgumentError, ChainruleError, ShapeError
 from chainrule.explain import example
 from chainrule.explain.blocks import equation, matrix, spelled
-from chainrule.primitives.losses import cross_entropy
+from chainrule.regions.losses import cross_entropy
 from chainrule.tensor import wrap
 from tests.explain.networks import (
     MSE,

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import chainrule.primitives  # noqa: F401  (fills the registry)
+import chainrule.regions  # noqa: F401  (fills the registry)
 from chainrule.errors import ArgumentError, GraphError, ShapeError
 from chainrule.graph.build import (
     INLINE_CONSTANT,
@@ -29,9 +29,9 @@ from chainrule.graph.interpret import evaluate, evaluate_all, solve_n
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import Primitive, lookup, register, registered
 from chainrule.graph.types import ArrayType, DType, Size
-from chainrule.primitives.activations import softmax
 from chainrule.primitives.elementwise import add, exp, less, mul, neg
 from chainrule.primitives.reduce import reduce_sum
+from chainrule.regions.activations import softmax
 
 F32, F64 = DType.float32, DType.float64
 N = Size(1)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-import chainrule.primitives  # noqa: F401  (fills the registry)
+import chainrule.regions  # noqa: F401  (fills the registry)
 from chainrule.autodiff import cotangents
 from chainrule.errors import ChainruleError, GraphError, ParseError
 from chainrule.graph.build import constant, role, scope, trace
@@ -22,12 +22,12 @@ from chainrule.graph.primitive import lookup
 from chainrule.graph.text import parse, to_text
 from chainrule.graph.types import ArrayType, DType, Size
 from chainrule.graph.verify import verify
-from chainrule.primitives.activations import relu
-from chainrule.primitives.control import scan
 from chainrule.primitives.elementwise import add, mul, sub
-from chainrule.primitives.losses import cross_entropy
 from chainrule.primitives.matmul import dot
 from chainrule.primitives.reduce import reduce_sum
+from chainrule.regions.activations import relu
+from chainrule.regions.control import scan
+from chainrule.regions.losses import cross_entropy
 
 N = Size(1)
 F32 = DType.float32

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-import chainrule.primitives  # noqa: F401  (fills the registry)
+import chainrule.regions  # noqa: F401  (fills the registry)
 from chainrule.errors import GraphError, ShapeError
 from chainrule.graph.build import scope, trace
 from chainrule.graph.graph import Graph

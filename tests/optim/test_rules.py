@@ -10,7 +10,7 @@ from chainrule.explain.reading import template
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import registered
 from chainrule.graph.types import ArrayType, DType
-from chainrule.primitives import updates
+from chainrule.regions import updates
 from tests.conformance.cases import examples
 
 RULES = [rule for rule in vars(updates).values() if isinstance(rule, updates.Rule)]

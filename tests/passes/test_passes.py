@@ -15,10 +15,10 @@ from chainrule.graph.primitive import Region
 from chainrule.graph.types import ArrayType, DType
 from chainrule.graph.verify import verify
 from chainrule.passes import inline_regions, merge_common, prepare, simplify
-from chainrule.primitives.activations import softmax
 from chainrule.primitives.elementwise import add, mul
 from chainrule.primitives.movement import broadcast_to, reshape, transpose
 from chainrule.primitives.rules import full_like
+from chainrule.regions.activations import softmax
 from tests.conformance.cases import Example, all_cases
 
 PASSES = {

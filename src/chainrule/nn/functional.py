@@ -17,12 +17,12 @@ from chainrule.graph.build import constant, context, no_grad
 from chainrule.graph.node import Value
 from chainrule.graph.types import Dim, Shape, Size, size_of
 from chainrule.nn.arguments import drop_probability
-from chainrule.primitives import activations, normalization
 from chainrule.primitives.indexing import check_indices, take
 from chainrule.primitives.matmul import dot
 from chainrule.primitives.movement import broadcast_to
 from chainrule.primitives.rules import show
 from chainrule.random import bits
+from chainrule.regions import activations, normalization
 from chainrule.tensor import Tensor, as_tensor, count_of, maximum, where, wrap
 
 __all__ = [

@@ -21,9 +21,9 @@ from chainrule.graph.build import no_grad, role
 from chainrule.graph.node import Value
 from chainrule.graph.types import DType
 from chainrule.optim.checks import above_zero
-from chainrule.primitives import updates
 from chainrule.primitives.elementwise import add, convert, mul, sqrt
 from chainrule.primitives.movement import broadcast_to
+from chainrule.regions import updates
 from chainrule.tensor import Tensor, as_tensor, wrap
 
 

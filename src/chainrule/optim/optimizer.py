@@ -1,6 +1,6 @@
 """What all optimisers have in common: parameters, groups, the step, settings.
 
-Each update rule is a region (``chainrule.primitives.updates``), so it is part of the
+Each update rule is a region (``chainrule.regions.updates``), so it is part of the
 step's graph. What depends on the step alone (the schedule, Adam's bias correction) is
 tabulated in float64 and comes in as scalars, and so do all other hyper-parameters:
 changing them recompiles nothing.
@@ -32,7 +32,7 @@ from chainrule.optim.groups import (
 )
 from chainrule.optim.schedule import Schedule
 from chainrule.optim.schedules import as_schedule
-from chainrule.primitives import updates
+from chainrule.regions import updates
 from chainrule.tensor import Tensor, wrap
 
 #: What ``params=`` may be.

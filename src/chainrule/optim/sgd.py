@@ -9,8 +9,8 @@ from chainrule.errors import ArgumentError
 from chainrule.graph.node import Value
 from chainrule.optim.checks import real, share, truth
 from chainrule.optim.optimizer import Groups, Optimizer, Params, Rate, Scalars
-from chainrule.primitives import updates
 from chainrule.primitives.elementwise import mul
+from chainrule.regions import updates
 
 
 class SGD(Optimizer):

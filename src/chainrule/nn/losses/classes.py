@@ -12,10 +12,10 @@ from chainrule.graph.types import Shape
 from chainrule.nn.losses.base import Loss
 from chainrule.nn.losses.checks import check_labels, check_rows
 from chainrule.nn.losses.origin import behind, refuse, warn_of_scores
-from chainrule.primitives import losses
 from chainrule.primitives.elementwise import convert
 from chainrule.primitives.indexing import one_hot_mask, take
 from chainrule.primitives.rules import show
+from chainrule.regions import losses
 from chainrule.tensor import Tensor, wrap
 
 

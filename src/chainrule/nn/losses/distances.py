@@ -6,7 +6,7 @@ from typing import Any
 
 from chainrule.nn.arguments import positive
 from chainrule.nn.losses.base import ElementwiseLoss
-from chainrule.primitives import losses
+from chainrule.regions import losses
 from chainrule.tensor import Tensor, wrap
 
 

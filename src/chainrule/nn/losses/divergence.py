@@ -10,8 +10,8 @@ from chainrule.graph.types import Shape
 from chainrule.nn.losses.base import ElementwiseLoss
 from chainrule.nn.losses.checks import check_rows
 from chainrule.nn.losses.origin import behind, refuse, warn_of_scores
-from chainrule.primitives import losses
 from chainrule.primitives.rules import full_like
+from chainrule.regions import losses
 from chainrule.tensor import Tensor, wrap
 
 

@@ -11,8 +11,8 @@ from chainrule.nn.arguments import positive
 from chainrule.nn.losses.base import ElementwiseLoss, Loss
 from chainrule.nn.losses.checks import check_among, check_labels
 from chainrule.nn.losses.classes import class_weights, labels_of, weight_settings
-from chainrule.primitives import losses
 from chainrule.primitives.indexing import take
+from chainrule.regions import losses
 from chainrule.tensor import Tensor, wrap
 
 

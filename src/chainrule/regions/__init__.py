@@ -1,0 +1,9 @@
+"""Named graphs of primitives, with a formula and a source, one file a family.
+
+They stand above the chain rule: a region's derivative is its body's, unless it carries
+one of its own. Importing this package fills the registry.
+"""
+
+from chainrule.regions import activations, control, losses, normalization, updates
+
+__all__ = ["activations", "control", "losses", "normalization", "updates"]

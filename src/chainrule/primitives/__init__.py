@@ -5,6 +5,7 @@ Importing this package fills the registry.
 
 from chainrule.primitives import (
     conv,
+    creation,
     elementwise,
     indexing,
     matmul,
@@ -15,6 +16,7 @@ from chainrule.primitives import (
 
 __all__ = [
     "conv",
+    "creation",
     "elementwise",
     "indexing",
     "matmul",

@@ -34,7 +34,7 @@ from chainrule.engines.native.layout import (
     panels_of,
     to_memory,
 )
-from chainrule.engines.native.lower import lower, scratch_bytes
+from chainrule.engines.native.lower import CONDITION, lower, scratch_bytes
 from chainrule.engines.native.scalar import I8, I32, I64, POINTER
 from chainrule.engines.plan import is_elementwise
 from chainrule.errors import ArgumentError
@@ -42,6 +42,7 @@ from chainrule.graph.node import Array, Value
 from chainrule.graph.program import Entry, Program
 from chainrule.graph.types import NO_SIZES, Sizes, resolve, size_of
 from chainrule.passes import prepare
+from chainrule.primitives.checks import failed
 
 #: Readable bytes behind every buffer.
 SLACK = 256
@@ -166,13 +167,15 @@ class _Compiled:
             np.empty((steps, *resolve(v.shape, sizes)), v.dtype.numpy)
             for v in entry.graph.outputs[: entry.outputs]
         ]
-        self.status[0] = 0
+        self.status[:] = 0
         words = [steps]
         words += [a.ctypes.data for a in (self.arena, self.sync, self.status)]
         words += [sizes[name] for name in self.largest]
         words += [a.ctypes.data for a in (*self.states, *held, *outs)]
         context = np.array(words, np.int64)
         team.run(self.function, context.ctypes.data)
+        if condition := int(self.status[CONDITION : CONDITION + 4].view(np.uint32)[0]):
+            raise failed(**self.conditions[condition - 1])
         if self.status[0]:
             raise ArgumentError(
                 f"{entry.name} was asked for a row that does not exist.",
@@ -253,6 +256,7 @@ class _Compiled:
             for value, name in plan.copies:
                 frame.copy(value, held[name])
             session.barrier()
+        self.conditions = session.conditions
         emit_restore_denormals(b, saved)
         b.ret_void()
         return finish(module)

@@ -334,8 +334,15 @@ class Function:
         return self.names[value]
 
     def _view(self, node: Node, attrs: dict[str, Any]) -> None:
-        (source,), (out,) = node.inputs, node.outputs
+        (source, *condition), (out,) = node.inputs, node.outputs
         assert out is not None
+        if condition:  # of require
+            check, message = self.name(VIEWS[node.primitive]), self.name(attrs)
+            self.line(f"{check}({self.names[condition[0]]}, **{message})")
+            self.names[out] = self.names[source]
+            if source in self.fixed:
+                self.fixed[out] = self.fixed[source]
+            return
         function: Callable[..., Array] = VIEWS[node.primitive]
         if source in self.fixed:
             self._fix(out, function(self.fixed[source], **attrs))

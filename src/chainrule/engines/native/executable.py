@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
+from chainrule.engines import Buffer, on_host
 from chainrule.engines.native.arrange import Places, arrange
 from chainrule.engines.native.emit import Frame, Session, plan_memory
 from chainrule.engines.native.gang import (
@@ -96,6 +97,10 @@ class NativeExecutable:
             )
         self._threads = threads or available_cores()
 
+    def put(self, entry: str, name: str, array: Array) -> Buffer:
+        """Take over an input."""
+        return on_host(array)
+
     def write(self, name: str, array: Array) -> None:
         """Set a state."""
         laid_out = to_memory(array, self.panels.get(name, 0))
@@ -107,7 +112,12 @@ class NativeExecutable:
         return from_memory(self.state[name], shape, self.panels.get(name, 0))
 
     def run(
-        self, entry: str, inputs: Mapping[str, Array], *, steps: int, sizes: Sizes
+        self,
+        entry: str,
+        inputs: Mapping[str, Array | Buffer],
+        *,
+        steps: int,
+        sizes: Sizes,
     ) -> list[Array]:
         """Run an entry point ``steps`` times; every output has ``steps`` rows."""
         compiled = self._compiled.get(entry)
@@ -119,6 +129,10 @@ class NativeExecutable:
             self._compiled[entry] = compiled
             self.seconds_compile += time.perf_counter() - started
         return compiled.run(inputs, steps, sizes, gang(self.threads))
+
+
+def _contiguous(given: Array | Buffer, dtype: Any) -> Array:
+    return np.ascontiguousarray(given.held if type(given) is Buffer else given, dtype)
 
 
 def available_cores() -> int:
@@ -155,12 +169,12 @@ class _Compiled:
     # -- running -----------------------------------------------------------------
 
     def run(
-        self, inputs: Mapping[str, Array], steps: int, sizes: Sizes, team: Gang
+        self, inputs: Mapping[str, Array | Buffer], steps: int, sizes: Sizes, team: Gang
     ) -> list[Array]:
         """See :meth:`NativeExecutable.run`."""
         entry = self.entry
         held = [
-            np.ascontiguousarray(inputs[v.name or ""], v.dtype.numpy)
+            _contiguous(inputs[v.name or ""], v.dtype.numpy)
             for v in entry.graph.inputs[: len(entry.inputs)]
         ]
         outs = [

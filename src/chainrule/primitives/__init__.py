@@ -8,10 +8,14 @@ from chainrule.primitives import (
     creation,
     elementwise,
     indexing,
+    integers,
     matmul,
     movement,
     random,
     reduce,
+    sorting,
+    trigonometry,
+    windows,
 )
 
 __all__ = [
@@ -19,8 +23,12 @@ __all__ = [
     "creation",
     "elementwise",
     "indexing",
+    "integers",
     "matmul",
     "movement",
     "random",
     "reduce",
+    "sorting",
+    "trigonometry",
+    "windows",
 ]

@@ -17,13 +17,17 @@ from chainrule.graph.primitive import Primitive
 from chainrule.graph.types import DType
 from chainrule.primitives import elementwise
 
-I1, I8, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 32, 64))
+I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
 POINTER = ir.PointerType()
 
 _TYPES: dict[DType, Any] = {
     DType.bool: I8,
     DType.uint8: I8,
+    DType.uint16: I16,
     DType.uint32: I32,
+    DType.uint64: I64,
+    DType.int8: I8,
+    DType.int16: I16,
     DType.int32: I32,
     DType.int64: I64,
     DType.float32: ir.FloatType(),
@@ -154,11 +158,6 @@ def convert(b: ir.IRBuilder, old: DType, new: DType, x: Any) -> Any:
     return b.sext(x, to) if old.kind == "int" else b.zext(x, to)
 
 
-def _shift(b: ir.IRBuilder, node: Node, x: Any) -> Any:
-    shift = b.ashr if _kind(node).kind == "int" else b.lshr
-    return shift(x, x.type(node.attrs["bits"]))
-
-
 #: (builder, node, operands…) → result; spelt out so that the lambdas have types.
 Emit = (
     Callable[[ir.IRBuilder, Node, Any], Any]
@@ -187,5 +186,4 @@ SCALAR: dict[Primitive, Emit] = {
     elementwise.equal: lambda b, node, x, y: _compare(b, _kind(node), "==", x, y),
     elementwise.where: lambda b, node, c, x, y: b.select(c, x, y),
     elementwise.convert: _convert,
-    elementwise.shift_right: _shift,
 }

@@ -108,7 +108,7 @@ def materialise(
         bounds = interval(primitive, case, i)
         shape = tuple(int(size) for size in t.shape)
         if t.dtype is DType.bool:
-            array = rng.integers(0, 2, shape)
+            array = rng.integers(*(bounds or (0, 2)), shape)
         elif t.dtype.is_integer:
             low, high = bounds or ((0, 3) if ties else _INTEGERS[t.dtype])
             low = math.ceil(low)

@@ -4,6 +4,7 @@ Importing this package fills the registry.
 """
 
 from chainrule.primitives import (
+    checks,
     conv,
     creation,
     elementwise,
@@ -19,6 +20,7 @@ from chainrule.primitives import (
 )
 
 __all__ = [
+    "checks",
     "conv",
     "creation",
     "elementwise",

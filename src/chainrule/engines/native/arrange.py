@@ -123,7 +123,7 @@ def arrange(graph: Graph, entry: Entry, panels: dict[str, int]) -> Graph:
                 v if places.known[v].contiguous else copied(v, node) for v in inputs
             )
         elif primitive.view and view_place(node, places.known[inputs[0]]) is None:
-            inputs = (copied(inputs[0], node),)
+            inputs = (copied(inputs[0], node), *inputs[1:])
         elif primitive is dot_general:
             return _product(node, inputs)
         elif not (

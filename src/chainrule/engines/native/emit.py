@@ -13,7 +13,7 @@ share that, and puts a barrier exactly where two accesses since the last one con
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -29,6 +29,7 @@ from chainrule.engines.plan import Plan, is_elementwise, make_plan
 from chainrule.graph.node import Node, Value
 from chainrule.graph.program import Entry
 from chainrule.graph.types import Dim, Size, Sizes, resolve, size_of
+from chainrule.primitives.checks import require
 
 #: Arrays of fixed shape with at most this many elements are one thread's work.
 SMALL = 4096
@@ -105,6 +106,7 @@ class Session:
         self.sizes: dict[str, Any] = {}
         self.barrier_state: Any = None
         self.status: Any = None
+        self.conditions: list[Mapping[str, str]] = []
         self.pending: list[Access] = []
         self.constants = 0
 
@@ -299,7 +301,7 @@ class Frame:
         """Emit nodes in order."""
         for node in nodes:
             self.bind_outputs(node)
-            if not node.primitive.view:
+            if not node.primitive.view or node.primitive is require:
                 self.session.lower(self, node)
 
 

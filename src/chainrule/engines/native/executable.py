@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
+from chainrule.engines import Buffer, on_host
 from chainrule.engines.native.arrange import Places, arrange
 from chainrule.engines.native.emit import Frame, Session, plan_memory
 from chainrule.engines.native.gang import (
@@ -34,7 +35,7 @@ from chainrule.engines.native.layout import (
     panels_of,
     to_memory,
 )
-from chainrule.engines.native.lower import lower, scratch_bytes
+from chainrule.engines.native.lower import CONDITION, lower, scratch_bytes
 from chainrule.engines.native.scalar import I8, I32, I64, POINTER
 from chainrule.engines.plan import is_elementwise
 from chainrule.errors import ArgumentError
@@ -42,6 +43,7 @@ from chainrule.graph.node import Array, Value
 from chainrule.graph.program import Entry, Program
 from chainrule.graph.types import NO_SIZES, Sizes, resolve, size_of
 from chainrule.passes import prepare
+from chainrule.primitives.checks import failed
 
 #: Readable bytes behind every buffer.
 SLACK = 256
@@ -95,6 +97,10 @@ class NativeExecutable:
             )
         self._threads = threads or available_cores()
 
+    def put(self, entry: str, name: str, array: Array) -> Buffer:
+        """Take over an input."""
+        return on_host(array)
+
     def write(self, name: str, array: Array) -> None:
         """Set a state."""
         laid_out = to_memory(array, self.panels.get(name, 0))
@@ -106,7 +112,12 @@ class NativeExecutable:
         return from_memory(self.state[name], shape, self.panels.get(name, 0))
 
     def run(
-        self, entry: str, inputs: Mapping[str, Array], *, steps: int, sizes: Sizes
+        self,
+        entry: str,
+        inputs: Mapping[str, Array | Buffer],
+        *,
+        steps: int,
+        sizes: Sizes,
     ) -> list[Array]:
         """Run an entry point ``steps`` times; every output has ``steps`` rows."""
         compiled = self._compiled.get(entry)
@@ -118,6 +129,10 @@ class NativeExecutable:
             self._compiled[entry] = compiled
             self.seconds_compile += time.perf_counter() - started
         return compiled.run(inputs, steps, sizes, gang(self.threads))
+
+
+def _contiguous(given: Array | Buffer, dtype: Any) -> Array:
+    return np.ascontiguousarray(given.held if type(given) is Buffer else given, dtype)
 
 
 def available_cores() -> int:
@@ -154,25 +169,27 @@ class _Compiled:
     # -- running -----------------------------------------------------------------
 
     def run(
-        self, inputs: Mapping[str, Array], steps: int, sizes: Sizes, team: Gang
+        self, inputs: Mapping[str, Array | Buffer], steps: int, sizes: Sizes, team: Gang
     ) -> list[Array]:
         """See :meth:`NativeExecutable.run`."""
         entry = self.entry
         held = [
-            np.ascontiguousarray(inputs[v.name or ""], v.dtype.numpy)
+            _contiguous(inputs[v.name or ""], v.dtype.numpy)
             for v in entry.graph.inputs[: len(entry.inputs)]
         ]
         outs = [
             np.empty((steps, *resolve(v.shape, sizes)), v.dtype.numpy)
             for v in entry.graph.outputs[: entry.outputs]
         ]
-        self.status[0] = 0
+        self.status[:] = 0
         words = [steps]
         words += [a.ctypes.data for a in (self.arena, self.sync, self.status)]
         words += [sizes[name] for name in self.largest]
         words += [a.ctypes.data for a in (*self.states, *held, *outs)]
         context = np.array(words, np.int64)
         team.run(self.function, context.ctypes.data)
+        if condition := int(self.status[CONDITION : CONDITION + 4].view(np.uint32)[0]):
+            raise failed(**self.conditions[condition - 1])
         if self.status[0]:
             raise ArgumentError(
                 f"{entry.name} was asked for a row that does not exist.",
@@ -253,6 +270,7 @@ class _Compiled:
             for value, name in plan.copies:
                 frame.copy(value, held[name])
             session.barrier()
+        self.conditions = session.conditions
         emit_restore_denormals(b, saved)
         b.ret_void()
         return finish(module)

@@ -20,6 +20,7 @@ from chainrule.engines.weights import weight_states, weight_values
 from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.program import Entry
 from chainrule.graph.types import Dim, Shape, fixed
+from chainrule.primitives.checks import require
 from chainrule.primitives.movement import (
     broadcast_to,
     flip,
@@ -104,6 +105,8 @@ def panel_width(shape: Shape) -> int:
 def view_place(node: Node, source: Place) -> Place | None:
     """Where a movement's result lies if it can be had without copying."""
     primitive, attrs = node.primitive, node.attrs
+    if primitive is require:
+        return source
     if source.panel:
         return None
     strides = source.strides

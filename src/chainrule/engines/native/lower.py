@@ -20,9 +20,11 @@ from chainrule.engines.native.layout import Place, row_major
 from chainrule.engines.native.matmul import choose_tile, emit_matmul, host_target
 from chainrule.engines.native.scalar import (
     I8,
+    I32,
     I64,
     compute,
     convert,
+    load,
     number,
 )
 from chainrule.engines.plan import loop_body, scalar_broadcast
@@ -32,6 +34,7 @@ from chainrule.graph.node import Node, Value
 from chainrule.graph.primitive import REFERENCES, Primitive
 from chainrule.graph.types import Dim, DType, Sizes, size_of
 from chainrule.primitives import (
+    checks,
     conv,
     creation,
     indexing,
@@ -47,6 +50,8 @@ from chainrule.regions import control
 #: Weights larger than this stay with the thread that owns their panels, whatever the
 #: batch: reading them from another core costs more than sharing the work by rows.
 OWNED_BYTES = 64 * 1024
+#: Where in the status the number of the first condition that does not hold stands.
+CONDITION = 4
 
 
 def elementwise(frame: Frame, node: Node) -> None:
@@ -125,6 +130,21 @@ def _constant(frame: Frame, node: Node) -> None:
     # Reading constants conflicts with nothing, so the value moves there altogether.
     pointer = frame.b.bitcast(data, ir.PointerType())
     frame.bind(out, pointer, (("constant", session.constants), 0, 1))
+
+
+def _require(frame: Frame, node: Node) -> None:
+    """Report a condition that does not hold by its number; the result is a view."""
+    _, holds = node.inputs
+    session, b = frame.session, frame.b
+    session.conditions.append(node.attrs)
+    session.touch([frame.access(holds, ONE)])
+    with session.one_thread():
+        value = load(b, frame.pointer(holds), DType.bool)
+        with b.if_then(b.not_(value), likely=False):
+            at = b.gep(session.status, [I64(CONDITION)], source_etype=I8)
+            first = b.icmp_unsigned("==", b.load(at, typ=I32, align=4), I32(0))
+            with b.if_then(first):
+                b.store(I32(len(session.conditions)), at, align=4)
 
 
 def _size(frame: Frame, node: Node) -> None:
@@ -510,6 +530,7 @@ LOWERINGS: dict[Primitive, Lowering] = {
     creation.size: _size,
     creation.iota: _iota,
     random.random_bits: _random_bits,
+    checks.require: _require,
     movement.copy: _copy,
     movement.pad: _pad,
     movement.reduce_sum: _reduce("sum"),

@@ -17,6 +17,7 @@ from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.primitive import REFERENCES, Primitive
 from chainrule.graph.types import DType
 from chainrule.primitives import (
+    checks,
     elementwise,
     indexing,
     integers,
@@ -101,6 +102,13 @@ def _take(x: Array, indices: Array, out: Array) -> None:
             expected=f"indices from 0 to {x.shape[0] - 1}",
             got=f"indices from {indices.min()} to {indices.max()}",
         ) from None
+
+
+def _check(holds: Array, **message: str) -> Array:
+    """The condition of ``require``, whose result is its other input."""
+    if not holds:
+        raise checks.failed(**message)
+    return holds
 
 
 def _where(w: Writer, node: Node, ins: list[str], out: str) -> None:
@@ -212,6 +220,9 @@ LOWERINGS: dict[Primitive, Lowering] = {
 
 #: How primitives with the trait ``view`` show memory that exists already.
 VIEWS: dict[Primitive, View] = {
+    checks.require: lambda holds, **message: REFERENCES[checks.require](
+        holds, holds, **message
+    ),
     movement.reshape: lambda x, shape: x.reshape(shape),
     movement.broadcast_to: lambda x, shape: np.broadcast_to(x, shape),
     movement.transpose: lambda x, axes: x.transpose(axes),

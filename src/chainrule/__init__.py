@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from chainrule.explain import explain
     from chainrule.training import History, Trainer, summary
 
-bool_, uint8, uint32 = dtype.bool, dtype.uint8, dtype.uint32
-int32, int64 = dtype.int32, dtype.int64
+bool_ = dtype.bool
+uint8, uint16, uint32, uint64 = dtype.uint8, dtype.uint16, dtype.uint32, dtype.uint64
+int8, int16, int32, int64 = dtype.int8, dtype.int16, dtype.int32, dtype.int64
 float32, float64 = dtype.float32, dtype.float64
 
 _LAZY = {
@@ -88,6 +89,8 @@ __all__ = [
     "float32",
     "float64",
     "grad",
+    "int8",
+    "int16",
     "int32",
     "int64",
     "manual_seed",
@@ -101,7 +104,9 @@ __all__ = [
     "tensor",
     "training",
     "uint8",
+    "uint16",
     "uint32",
+    "uint64",
     "uniform",
     "value_and_grad",
     "where",

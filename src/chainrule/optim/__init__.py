@@ -1,6 +1,7 @@
 """Optimisers, learning-rate schedules, gradient clipping."""
 
-from chainrule.optim.adaptive import Adagrad, Adam, AdamW, RMSprop
+from chainrule.optim.adam import Adam, Adamax, AdamW, NAdam, RAdam
+from chainrule.optim.adaptive import Adadelta, Adagrad, RMSprop
 from chainrule.optim.clipping import clip_grad_norm_, clip_grad_value_
 from chainrule.optim.decays import (
     CosineAnnealingLR,
@@ -9,6 +10,7 @@ from chainrule.optim.decays import (
     StepLR,
 )
 from chainrule.optim.groups import ParamGroup
+from chainrule.optim.lbfgs import LBFGS
 from chainrule.optim.optimizer import Optimizer
 from chainrule.optim.plateau import ReduceLROnPlateau
 from chainrule.optim.schedule import Schedule
@@ -20,25 +22,32 @@ from chainrule.optim.schedules import (
 )
 from chainrule.optim.sgd import SGD
 
-#: Every optimiser by its name, for checkpoints and runs from a file.
+#: Every optimiser that can be part of a compiled step by its name, for checkpoints and
+#: runs from a file.
 OPTIMIZERS: dict[str, type[Optimizer]] = {
-    kind.__name__: kind for kind in (SGD, RMSprop, Adagrad, Adam, AdamW)
+    kind.__name__: kind
+    for kind in (SGD, RMSprop, Adagrad, Adadelta, Adam, AdamW, Adamax, NAdam, RAdam)
 }
 
 __all__ = [
+    "LBFGS",
     "OPTIMIZERS",
     "SCHEDULES",
     "SGD",
+    "Adadelta",
     "Adagrad",
     "Adam",
     "AdamW",
+    "Adamax",
     "CosineAnnealingLR",
     "ExponentialLR",
     "LinearWarmup",
     "MultiStepLR",
+    "NAdam",
     "OneCycleLR",
     "Optimizer",
     "ParamGroup",
+    "RAdam",
     "RMSprop",
     "ReduceLROnPlateau",
     "Schedule",

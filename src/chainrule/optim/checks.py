@@ -1,9 +1,9 @@
-"""Numbers that optimisers and schedules take, checked once and in one place."""
+"""What optimisers and schedules take, checked once and in one place."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from numbers import Integral, Real
 from typing import Any
 
@@ -130,3 +130,53 @@ def rate(value: Any, name: str = "lr") -> float:
             fix=f"keep it if that is what you want to see; else {name}=1e-3",
         )
     return number
+
+
+def _at_least_zero(name: str, value: Any) -> float:
+    return real(name, value, least=0.0)
+
+
+def _share_of(what: str) -> Callable[[str, Any], float]:
+    return lambda name, value: share(name, value, what)
+
+
+def _betas(name: str, value: Any) -> tuple[float, float]:
+    if not isinstance(value, tuple | list) or len(value) != 2:
+        raise ArgumentError(
+            "There are two betas.",
+            expected="betas=(0.9, 0.999)",
+            got=f"betas={value!r:.80}",
+        )
+    first, second = value
+    return share("β", first, "the mean gradient"), share("β", second, "the mean square")
+
+
+def _search(name: str, value: Any) -> str | None:
+    return None if value is None else one_of(name, value, ["strong_wolfe"])
+
+
+#: The options of all optimisers, each with what gives its value or refuses it. The
+#: options of one optimiser are those arguments of its constructor that stand here.
+OPTIONS: dict[str, Callable[[str, Any], Any]] = {
+    "alpha": _share_of("the mean square"),
+    "amsgrad": truth,
+    "betas": _betas,
+    "centered": truth,
+    "dampening": _share_of("the gradient back"),
+    "decoupled_weight_decay": truth,
+    "eps": _at_least_zero,
+    "history_size": whole,
+    "initial_accumulator_value": _at_least_zero,
+    "line_search_fn": _search,
+    "lr_decay": _at_least_zero,
+    "max_eval": lambda name, value: None if value is None else whole(name, value),
+    "max_iter": whole,
+    "maximize": truth,
+    "momentum": _share_of("the velocity"),
+    "momentum_decay": _at_least_zero,
+    "nesterov": truth,
+    "rho": _share_of("the mean squares"),
+    "tolerance_change": _at_least_zero,
+    "tolerance_grad": _at_least_zero,
+    "weight_decay": _at_least_zero,
+}

@@ -25,7 +25,6 @@ LIMITS = ("clip_norm", "clip_value")
 
 def state_dict(optimizer: Optimizer) -> dict[str, Any]:
     """See :meth:`Optimizer.state_dict`."""
-    names = _names(optimizer)
     return {
         "optimizer": type(optimizer).__name__,
         "steps": optimizer.steps,
@@ -33,7 +32,7 @@ def state_dict(optimizer: Optimizer) -> dict[str, Any]:
         **{limit: getattr(optimizer, limit) for limit in LIMITS},
         "param_groups": [
             {
-                "params": [names[id(t)] for t in group.tensors],
+                "params": list(group.names),
                 "lr": deepcopy(group.own_schedule and group.own_schedule.settings()),
                 **as_json(group.options),
             }
@@ -79,10 +78,6 @@ def load_state_dict(optimizer: Optimizer, state: Mapping[str, Any]) -> None:
         optimizer.state[name][moment].copy_(tensor)
 
 
-def _names(optimizer: Optimizer) -> dict[int, str]:
-    return {id(p): name for name, p in optimizer.params.items()}
-
-
 # -- what must fit ---------------------------------------------------------------------
 
 
@@ -123,7 +118,7 @@ def _groups(
             f"The list of params of param_groups[{i}]", mine["params"], saved["params"]
         )
         rate = saved["lr"]
-        if group.wanted is None:
+        if optimizer.flat:
             _same(f"The lr of param_groups[{i}]", None, rate)
         options = {k: v for k, v in saved.items() if k not in ("params", "lr")}
         goes_on = None if rate is None else _going_on(group.own_schedule, rate)
@@ -139,14 +134,13 @@ def _moments(
     optimizer: Optimizer, options: list[dict[str, Any]], given: Any
 ) -> dict[tuple[str, str], Tensor]:
     """The moments by parameter and name, as tensors that fit."""
-    names = _names(optimizer)
-    _keys("The state of all parameters", given, names.values())
+    _keys("The state of all parameters", given, optimizer.params)
     made: dict[tuple[str, str], Tensor] = {}
     for group, chosen in zip(optimizer.param_groups, options, strict=True):
-        for p in group.tensors:
-            name = names[id(p)]
-            _keys(f"The state of {name}", given[name], optimizer.moments(chosen))
+        for name in group.names:
+            _keys(f"The state of {name}", given[name], optimizer.rule(chosen)[1])
             for moment, array in given[name].items():
+                p = optimizer.params[name]
                 made[name, moment] = _moment(f"{moment} of {name}", array, p)
     return made
 

@@ -13,9 +13,11 @@ them in front of one, within the same loop over the elements.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
+from chainrule.errors import ArgumentError
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import Case, Region, lookup, region
 from chainrule.primitives.elementwise import (
@@ -92,8 +94,19 @@ def _rule(
         scalars: how many scalars the step takes.
         shapes: what it is tested with.
     """
-    cases = _cases(moments, scalars, shapes)
-    return region(name, formula=formula, source=source, cases=cases)
+    count = 2 + len(moments) + scalars
+
+    def declare(step: Callable[..., Any]) -> Region:
+        @functools.wraps(step)
+        def function(*values: Value) -> Any:
+            if len(values) != count:
+                raise TypeError(f"{name} takes {count} values, not {len(values)}")
+            return step(*values)
+
+        cases = _cases(moments, scalars, shapes)
+        return region(name, formula=formula, source=source, cases=cases)(function)
+
+    return declare
 
 
 # -- gradient descent ----------------------------------------------------------------
@@ -161,7 +174,7 @@ def adagrad_update(
 
 @_rule(
     "adadelta_update",
-    r"v = {4}{2} + {5}{1}^2,\; d = \sqrt{{{3} + {7}}} / \sqrt{{v + {7}}} {1},\;"
+    r"v = {4}{2} + {5}{1}^2,\; d = {1} \sqrt{{{3} + {7}}} / \sqrt{{v + {7}}},\;"
     r" a = {4}{3} + {5} d^2,\; {0} - {6} d",
     "Zeiler 2012, algorithm 1, with a learning rate as in PyTorch",
     moments=(_POSITIVE, _POSITIVE),
@@ -341,7 +354,7 @@ def nadam_update(
 
 @_rule(
     "radam_update",
-    _MOMENTS + r"w = \sqrt{{v}} + {9} \text{{ if }} {10} > 0 \text{{ else }} 1,\;"
+    _MOMENTS + r"w = (\sqrt{{v}} + {9} \text{{ if }} {10} > 0 \text{{ else }} 1),\;"
     r" {0} - {8} m / w",
     "Liu et al. 2020, algorithm 2",
     moments=(None, _POSITIVE),
@@ -360,26 +373,32 @@ def radam_update(
 
 # -- what stands in front of a rule --------------------------------------------------
 
-#: What may stand there, each a scalar: s, λ and κ.
+#: What may stand there, each a scalar: s, λ and k.
 ADJUSTMENTS = ("scale", "penalty", "keep")
 
 
 @region(
     "adjusted_update",
-    formula=r"\operatorname{{rule}}(\kappa {0}, s {1} + \lambda {0})",
-    source="s: Pascanu et al. 2013; λ: Krogh & Hertz 1992; κ: Loshchilov & Hutter 2019",
+    formula=r"\operatorname{{rule}}(k {0}, s {1} + \lambda {0})",
+    source="s: Pascanu et al. 2013; λ: Krogh & Hertz 1992; k: Loshchilov & Hutter 2019",
     cases=(
         *_cases((None,), 4, ("3,4",), rule="nesterov_update", by="scale penalty"),
         *_cases((None, _POSITIVE), 7, ("5",), rule="adam_update", by="keep"),
     ),
 )
 def adjusted_update(p: Value, g: Value, *rest: Value, rule: str, by: str) -> Any:
-    """The rule called ``rule`` on κθ and the gradient s·g + λθ.
+    """The rule called ``rule`` on kθ and the gradient s·g + λθ.
 
-    ``by`` names those of s (scale), λ (penalty) and κ (keep) that come in, after all
+    ``by`` names those of s (scale), λ (penalty) and k (keep) that come in, after all
     else. What is not among them is left out, not set to 1 or 0: 0·∞ is not 0.
     """
     names = by.split()
+    if not set(names) <= set(ADJUSTMENTS):
+        raise ArgumentError(
+            "There is no such adjustment of an update.",
+            expected=" ".join(ADJUSTMENTS),
+            got=by,
+        )
     cut = len(rest) - len(names)
     given = dict(zip(names, rest[cut:], strict=True))
     if "scale" in given:

@@ -342,7 +342,7 @@ def test_mistakes_are_explained(call, words) -> None:
         (lambda: optim.Schedule(-0.1), "climbs the loss"),
         (lambda: optim.SGD(lr=-1), "climbs the loss"),
         (lambda: optim.Adam(lr=optim.ExponentialLR(0, 0.5)), "leaves the weights"),
-        (lambda: optim.AdamW(groups={"*": {"lr": 0}}), "leaves the weights"),
+        (lambda: optim.AdamW([{"params": "*", "lr": 0}]), "leaves the weights"),
     ],
 )
 def test_rates_that_do_not_descend_are_allowed_with_a_warning(call, words) -> None:

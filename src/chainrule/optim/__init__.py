@@ -7,6 +7,7 @@ from chainrule.optim.decays import (
     CosineAnnealingLR,
     ExponentialLR,
     MultiStepLR,
+    OneCycleLR,
     StepLR,
 )
 from chainrule.optim.groups import ParamGroup
@@ -14,12 +15,7 @@ from chainrule.optim.lbfgs import LBFGS
 from chainrule.optim.optimizer import Optimizer
 from chainrule.optim.plateau import ReduceLROnPlateau
 from chainrule.optim.schedule import Schedule
-from chainrule.optim.schedules import (
-    SCHEDULES,
-    LinearWarmup,
-    OneCycleLR,
-    build_schedule,
-)
+from chainrule.optim.schedules import SCHEDULES, LinearWarmup, build_schedule
 from chainrule.optim.sgd import SGD
 
 #: Every optimiser that can be part of a compiled step by its name, for checkpoints and

@@ -28,23 +28,19 @@ class LBFGS(Optimizer):
     H, the inverse of the Hessian, is known by its products alone: from the last
     ``history_size`` pairs s = θ' − θ and y = g' − g by the recursion of two loops. One
     call of :meth:`step` makes up to ``max_iter`` iterations; t is η (at the very first
-    min(1, 1/‖g‖₁) η), or what a line search for Wolfe's strong conditions finds. It is
-    for few parameters and a loss over all data at once. It runs eagerly; its closure
-    may call a compiled function.
+    min(1, 1/‖g‖₁) η), or what a line search finds. It is for few parameters and a loss
+    over all data at once. It runs eagerly; its closure may call a compiled function.
 
     Args:
-        lr: η.
         max_iter: iterations a step.
-        max_eval: calls of the closure a step after which it ends; None: 1.25 max_iter.
+        max_eval: calls of the closure after which a step ends; None: 1.25 max_iter.
         tolerance_grad: it ends where no element of g is larger.
         tolerance_change: it ends where neither θ nor the loss changes by more.
         history_size: pairs that are kept.
-        line_search_fn: ``"strong_wolfe"`` or None.
+        line_search_fn: ``"strong_wolfe"``, or None for t = η.
 
-    Attributes:
-        memory: what it has gathered, arrays over all parameters in a row: ``"s"`` and
-            ``"y"``, the last direction ``"d"`` and gradient ``"g"``, and ``"counts"``:
-            the last t, all iterations and all calls of the closure.
+    ``memory`` holds the pairs, the last d and g over all parameters in a row, and in
+    ``"counts"`` the last t, all iterations and all calls of the closure.
 
     Source: PyTorch's ``torch.optim.LBFGS``; Nocedal & Wright, Numerical Optimization,
     algorithms 7.4, 7.5, 3.5 and 3.6.
@@ -57,10 +53,8 @@ class LBFGS(Optimizer):
     ...     loss = ((w - cr.tensor([1.0, 2.0])) ** 2).sum()
     ...     loss.backward()
     ...     return loss
-    >>> optimizer.step(closure)
-    tensor(13.)
-    >>> [round(x, 4) for x in w.tolist()]
-    [1.0, 2.0]
+    >>> optimizer.step(closure).item(), [round(x, 4) for x in w.tolist()]
+    (13.0, [1.0, 2.0])
     """
 
     def __init__(
@@ -130,19 +124,17 @@ class LBFGS(Optimizer):
                 expected="a number",
                 got=str(loss),
             )
-        s, y = list(memory.get("s", ())), list(memory.get("y", ()))
+        pairs = list(zip(memory.get("s", ()), memory.get("y", ())))
         t, iterations, calls = memory.get("counts", np.zeros(3)).tolist()
         for i in range(1, o["max_iter"] + 1):
             if abs(g).max(initial=0.0) <= o["tolerance_grad"]:
                 break
             if iterations:
-                step, change = memory["d"] * t, g - memory["g"]
-                if change @ step > _CURVATURE:
-                    keep = 1 - o["history_size"]
-                    s = [*(s[keep:] if keep else []), step]
-                    y = [*(y[keep:] if keep else []), change]
+                pair = memory["d"] * t, g - memory["g"]
+                if pair[0] @ pair[1] > _CURVATURE:
+                    pairs = [*pairs, pair][-o["history_size"] :]
             iterations += 1
-            d = _direction(g, s, y)
+            d = _direction(g, pairs)
             t = lr if iterations > 1 else min(1.0, 1.0 / float(abs(g).sum())) * lr
             memory |= {"d": d, "g": g}
             slope, before = float(g @ d), loss
@@ -151,19 +143,16 @@ class LBFGS(Optimizer):
             if o["line_search_fn"] is not None:
                 start = _Point(0.0, loss, g, slope)
                 t, loss, g, _ = _strong_wolfe(oracle.along(d), start, t, abs(d).max())
-                oracle.move(d, t)
-            else:
-                oracle.move(d, t)
-                if i < o["max_iter"]:
-                    loss, g = float(oracle.call()), oracle.gradient()
+            oracle.move(d, t)
+            if o["line_search_fn"] is None and i < o["max_iter"]:
+                loss, g = float(oracle.call()), oracle.gradient()
             short = abs(d).max() * abs(t) <= o["tolerance_change"]
-            if oracle.calls >= most or short:
-                break
-            if abs(loss - before) < o["tolerance_change"]:
+            flat = abs(loss - before) < o["tolerance_change"]
+            if oracle.calls >= most or short or flat:
                 break
         counts = np.array([t, iterations, calls + oracle.calls])
-        memory |= {"s": np.array(s), "y": np.array(y), "counts": counts}
-        self.memory = memory
+        s, y = (np.array(row) for row in zip(*pairs)) if pairs else (np.zeros(0),) * 2
+        self.memory = memory | {"s": s, "y": y, "counts": counts}
         self.steps += 1
         return first
 
@@ -174,14 +163,20 @@ class LBFGS(Optimizer):
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """See :meth:`Optimizer.load_state_dict`."""
-        rest = dict(state_dict) if isinstance(state_dict, Mapping) else state_dict
-        memory = rest.pop("memory", None) if isinstance(rest, dict) else {}
+        rest: Any = state_dict
+        memory: Any = {}
+        if isinstance(state_dict, Mapping):
+            memory, rest = state_dict.get("memory"), dict(state_dict)
+            rest.pop("memory", None)
         n = sum(int(p.size) for p in self.params.values())
+        kind = np.result_type(
+            *(p.dtype.numpy for p in self.params.values()), np.float32
+        )
         try:
-            made = {k: np.array(array, np.float64) for k, array in memory.items()}
-            pairs = len(made["s"]) if made else 0
-            shapes = {"counts": (3,), "d": (n,), "g": (n,)}
-            shapes |= dict.fromkeys(("s", "y"), (pairs, n) if pairs else (0,))
+            kinds = {"counts": np.float64}
+            made = {k: np.array(a, kinds.get(k, kind)) for k, a in memory.items()}
+            pairs = (len(made["s"]), n) if made and len(made["s"]) else (0,)
+            shapes = {"counts": (3,), "d": (n,), "g": (n,), "s": pairs, "y": pairs}
             good = not made or {k: a.shape for k, a in made.items()} == shapes
         except (AttributeError, KeyError, TypeError, ValueError):
             made, good = {}, False
@@ -192,9 +187,7 @@ class LBFGS(Optimizer):
                 got=f"{memory!r:.80}",
             )
         super().load_state_dict(rest)
-        kind = np.result_type(*(p.dtype.numpy for p in self.params.values()))
-        whole = {k: a.astype(kind) for k, a in made.items() if k != "counts"}
-        self.memory = whole | {k: a for k, a in made.items() if k == "counts"}
+        self.memory = made
 
 
 class _Oracle:
@@ -211,11 +204,11 @@ class _Oracle:
 
     def gradient(self) -> Array:
         """The gradient of the last call; 0 where there is none."""
-        grads = [np.zeros(p.shape) if p.grad is None else p.grad for p in self.params]
-        kinds = [p.dtype.numpy for p in self.params]
-        return np.concatenate(
-            [np.asarray(g, kind).ravel() for g, kind in zip(grads, kinds, strict=True)]
-        )
+        rows = [
+            np.asarray(np.zeros(p.shape) if p.grad is None else p.grad, p.dtype.numpy)
+            for p in self.params
+        ]
+        return np.concatenate([row.ravel() for row in rows])
 
     def move(self, d: Array, t: float) -> None:
         """θ ← θ + t d."""
@@ -241,16 +234,17 @@ class _Oracle:
         return at
 
 
-def _direction(g: Array, s: list[Array], y: list[Array]) -> Array:
+def _direction(g: Array, pairs: list[tuple[Array, Array]]) -> Array:
     """−H g by the recursion of two loops; H begins as (yᵀs / yᵀy) I."""
     q, shares = -g, list[Any]()
-    for step, change in zip(reversed(s), reversed(y)):
-        shares.append(step @ q / (change @ step))
-        q = q - shares[-1] * change
-    if s:
-        q = q * (y[-1] @ s[-1] / (y[-1] @ y[-1]))
-    for step, change in zip(s, y):
-        q = q + (shares.pop() - change @ q / (change @ step)) * step
+    for s, y in reversed(pairs):
+        shares.append(s @ q / (y @ s))
+        q = q - shares[-1] * y
+    if pairs:
+        s, y = pairs[-1]
+        q = q * (y @ s / (y @ y))
+    for s, y in pairs:
+        q = q + (shares.pop() - y @ q / (y @ s)) * s
     return q
 
 

@@ -56,9 +56,8 @@ def load_state_dict(optimizer: Optimizer, state: Mapping[str, Any]) -> None:
             fix=f"optim.{own['optimizer']}(model.parameters(), …)",
         )
     _keys("The state_dict", state, own)
-    _same(
-        "The kind of optimiser in the state_dict", own["optimizer"], state["optimizer"]
-    )
+    kind = "The kind of optimiser in the state_dict"
+    _same(kind, own["optimizer"], state["optimizer"])
     steps = whole("steps", state["steps"], least=0)
     limits = {limit: optimizer.checked_limit(limit, state[limit]) for limit in LIMITS}
     schedule = _going_on(optimizer.schedule, state["lr"])
@@ -108,26 +107,20 @@ def _groups(
     optimizer: Optimizer, own: list[dict[str, Any]], given: Any
 ) -> list[tuple[dict[str, Any], Schedule | None]]:
     """The options of each group and its own rate, as they will be."""
-    _same("The number of param_groups", len(own), _length(given))
+    length = len(given) if isinstance(given, list) else given
+    _same("The number of param_groups", len(own), length)
     made = []
-    for i, (group, mine, saved) in enumerate(
-        zip(optimizer.param_groups, own, given, strict=True)
-    ):
-        _keys(f"param_groups[{i}]", saved, mine)
-        _same(
-            f"The list of params of param_groups[{i}]", mine["params"], saved["params"]
-        )
+    for i, (group, mine) in enumerate(zip(optimizer.param_groups, own)):
+        saved, here = given[i], f"param_groups[{i}]"
+        _keys(here, saved, mine)
+        _same(f"The list of params of {here}", mine["params"], saved["params"])
         rate = saved["lr"]
         if optimizer.flat:
-            _same(f"The lr of param_groups[{i}]", None, rate)
+            _same(f"The lr of {here}", None, rate)
         options = {k: v for k, v in saved.items() if k not in ("params", "lr")}
         goes_on = None if rate is None else _going_on(group.own_schedule, rate)
         made.append((group.checked(options), goes_on))
     return made
-
-
-def _length(given: Any) -> Any:
-    return len(given) if isinstance(given, list) else given
 
 
 def _moments(

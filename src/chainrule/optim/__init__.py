@@ -1,5 +1,7 @@
 """Optimisers, learning-rate schedules, gradient clipping."""
 
+from typing import Any
+
 from chainrule.optim.adam import Adam, Adamax, AdamW, NAdam, RAdam
 from chainrule.optim.adaptive import Adadelta, Adagrad, RMSprop
 from chainrule.optim.clipping import clip_grad_norm_, clip_grad_value_
@@ -20,7 +22,7 @@ from chainrule.optim.sgd import SGD
 
 #: Every optimiser that can be part of a compiled step by its name, for checkpoints and
 #: runs from a file.
-OPTIMIZERS: dict[str, type[Optimizer]] = {
+OPTIMIZERS: dict[str, type[Any]] = {
     kind.__name__: kind
     for kind in (SGD, RMSprop, Adagrad, Adadelta, Adam, AdamW, Adamax, NAdam, RAdam)
 }

@@ -5,14 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from chainrule.engines.plan import elementwise_body
+from chainrule.engines.plan import is_elementwise
 from chainrule.errors import ArgumentError
 from chainrule.explain import notation
 from chainrule.explain.reading import template
+from chainrule.graph.build import tracing
 from chainrule.graph.node import Value
-from chainrule.graph.primitive import Region
-from chainrule.graph.types import ArrayType, DType
+from chainrule.graph.primitive import REFERENCES, as_tuple
 from chainrule.regions import updates
+from chainrule.regions.region import Region
 from tests.conformance.cases import examples
 
 REGIONS = [made for made in vars(updates).values() if isinstance(made, Region)]
@@ -76,7 +77,7 @@ def test_the_formula_is_what_is_computed(rule: Region, flag: float) -> None:
     arrays = [a.astype(np.float64) for a in example.draw(rng)]
     if rule is updates.radam_update:
         arrays[-1] = np.asarray(flag)
-    made = rule.reference(*arrays)
+    made = REFERENCES[rule](*arrays)
     made = made if isinstance(made, tuple) else (made,)
     wanted = results(rule.formula, arrays)
     np.testing.assert_allclose(made[0], wanted.pop(""), rtol=1e-13)
@@ -106,13 +107,16 @@ def test_what_stands_in_front_of_a_rule() -> None:
 
 
 def test_an_update_is_one_loop() -> None:
-    """Whatever stands in front of it: so says the plan of the engines."""
-    array, number = ArrayType((3,), DType.float64), ArrayType((), DType.float64)
+    """Whatever stands in front of it: so say the engines."""
     for rule in (r for r in REGIONS if r.name.endswith("_update") and r is not GENERIC):
-        types = [array if t.shape else number for t in first(rule).types]
-        assert elementwise_body(rule, types, {}), rule.name
-        attrs = {"rule": rule.name, "by": "scale penalty keep"}
-        assert elementwise_body(GENERIC, [*types, *[number] * 3], attrs), rule.name
+        values = [Value(None, t.shape, t.dtype) for t in first(rule).types]
+        numbers = [Value(None, (), values[0].dtype) for _ in range(3)]
+        with tracing():
+            plain = as_tuple(rule(*values))
+            attrs = {"rule": rule.name, "by": "scale penalty keep"}
+            whole = as_tuple(GENERIC(*values, *numbers, **attrs))
+        assert is_elementwise(plain[0].node), rule.name
+        assert is_elementwise(whole[0].node), rule.name
 
 
 def first(rule: Region):

@@ -21,16 +21,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from numbers import Real
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from chainrule.errors import ArgumentError, nearest
 from chainrule.optim.checks import known_names
 from chainrule.optim.schedule import Schedule
 from chainrule.optim.schedules import as_schedule
 from chainrule.tensor import Tensor
-
-if TYPE_CHECKING:
-    from chainrule.optim.optimizer import Optimizer
 
 #: Tensors, names or patterns for names.
 Wanted = tuple[Tensor | str, ...]
@@ -54,7 +51,7 @@ class ParamGroup(Mapping[str, Any]):
 
     def __init__(
         self,
-        owner: Optimizer,
+        owner: Any,
         prefix: str,
         wanted: Wanted,
         own: Mapping[str, Any],
@@ -140,9 +137,7 @@ class ParamGroup(Mapping[str, Any]):
         return f"ParamGroup({len(self.names)} parameters, {inner})"
 
 
-def _known_options(
-    owner: Optimizer, given: Iterable[Any], known: Iterable[str]
-) -> None:
+def _known_options(owner: Any, given: Iterable[Any], known: Iterable[str]) -> None:
     """Refuse what is no option of a group."""
     kind, given = type(owner).__name__, list(given)
     for name in ("clip_norm", "clip_value"):

@@ -19,7 +19,7 @@ from chainrule.autodiff import recording
 from chainrule.errors import ArgumentError, GradientError
 from chainrule.graph.build import constant, context, no_grad, role, scope
 from chainrule.graph.node import Array, Value
-from chainrule.graph.primitive import Region, as_tuple
+from chainrule.graph.primitive import as_tuple
 from chainrule.graph.types import DType
 from chainrule.optim import state
 from chainrule.optim.checks import OPTIONS, above_zero
@@ -35,6 +35,7 @@ from chainrule.optim.schedule import Schedule
 from chainrule.optim.schedules import as_schedule
 from chainrule.primitives.elementwise import neg
 from chainrule.regions import updates
+from chainrule.regions.region import Region
 from chainrule.tensor import Tensor, wrap
 
 #: What ``params=`` may be.
@@ -400,10 +401,16 @@ class Optimizer(ABC):
 
     def _supply(self) -> Supply:
         """Where the scalars come from: a table while tracing, numbers otherwise."""
-        tabulated = getattr(context.trace, "tabulated", None)
-        if tabulated is not None:
+        trace = context.trace
+        if trace is not None:
             self._traced = True
-            return lambda key, dtype: tabulated(self, key, dtype)
+
+            def tabulated(key: str, dtype: DType) -> Value:
+                value = trace.tabulated(self, key, dtype)
+                assert value is not None, "a step belongs to a program with state"
+                return value
+
+            return tabulated
         row = self.rows(1)
         known: dict[tuple[str, DType], Value] = {}
 

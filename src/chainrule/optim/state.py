@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -17,13 +17,10 @@ from chainrule.optim.schedules import as_schedule
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor
 
-if TYPE_CHECKING:
-    from chainrule.optim.optimizer import Optimizer
-
 LIMITS = ("clip_norm", "clip_value")
 
 
-def state_dict(optimizer: Optimizer) -> dict[str, Any]:
+def state_dict(optimizer: Any) -> dict[str, Any]:
     """See :meth:`Optimizer.state_dict`."""
     return {
         "optimizer": type(optimizer).__name__,
@@ -45,7 +42,7 @@ def state_dict(optimizer: Optimizer) -> dict[str, Any]:
     }
 
 
-def load_state_dict(optimizer: Optimizer, state: Mapping[str, Any]) -> None:
+def load_state_dict(optimizer: Any, state: Mapping[str, Any]) -> None:
     """See :meth:`Optimizer.load_state_dict`; all is checked before anything changes."""
     own = state_dict(optimizer)
     if not optimizer.params:
@@ -104,7 +101,7 @@ def _same(what: str, expected: Any, got: Any) -> None:
 
 
 def _groups(
-    optimizer: Optimizer, own: list[dict[str, Any]], given: Any
+    optimizer: Any, own: list[dict[str, Any]], given: Any
 ) -> list[tuple[dict[str, Any], Schedule | None]]:
     """The options of each group and its own rate, as they will be."""
     length = len(given) if isinstance(given, list) else given
@@ -124,7 +121,7 @@ def _groups(
 
 
 def _moments(
-    optimizer: Optimizer, options: list[dict[str, Any]], given: Any
+    optimizer: Any, options: list[dict[str, Any]], given: Any
 ) -> dict[tuple[str, str], Tensor]:
     """The moments by parameter and name, as tensors that fit."""
     _keys("The state of all parameters", given, optimizer.params)

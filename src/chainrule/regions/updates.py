@@ -19,7 +19,7 @@ from typing import Any
 
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Value
-from chainrule.graph.primitive import Case, Region, lookup, region
+from chainrule.graph.primitive import Case, lookup
 from chainrule.primitives.elementwise import (
     abs_,
     add,
@@ -32,9 +32,8 @@ from chainrule.primitives.elementwise import (
     sub,
     where,
 )
-from chainrule.primitives.movement import broadcast_to
-from chainrule.primitives.reduce import reduce_sum
-from chainrule.primitives.rules import full_like
+from chainrule.primitives.movement import broadcast_to, full_like, reduce_sum
+from chainrule.regions.region import Region, region
 
 Interval = tuple[float, float] | None
 

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.compiled import Input, Traced, trace_entry
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.build import context, no_grad, scope
 from chainrule.graph.node import Array
@@ -27,10 +26,11 @@ from chainrule.primitives.indexing import take
 from chainrule.primitives.rules import show
 from chainrule.random import StepStream, stream
 from chainrule.tensor import Tensor, wrap
+from chainrule.tracing import Input, Traced, trace_entry
 from chainrule.training.metrics import Metric
 from chainrule.training.probes import Probes
 
-N = Size(1)
+N = Size("N")
 
 
 class StepNumbers:
@@ -108,6 +108,7 @@ class Step:
             outputs |= self.probes.after_backward(loss, heard)
             with self.probes.around_update(outputs):
                 self.optimizer.step()
+            self.optimizer.zero_grad()
             return outputs
 
         inputs = [

@@ -119,11 +119,8 @@ class LBFGS(Optimizer):
         first = oracle.call()
         loss, g = float(first), oracle.gradient()
         if not math.isfinite(loss):
-            raise NonFiniteError(
-                "The loss is not finite where LBFGS begins.",
-                expected="a number",
-                got=str(loss),
-            )
+            what = "The loss is not finite where LBFGS begins."
+            raise NonFiniteError(what, expected="a number", got=str(loss))
         pairs = list(zip(memory.get("s", ()), memory.get("y", ())))
         t, iterations, calls = memory.get("counts", np.zeros(3)).tolist()
         for i in range(1, o["max_iter"] + 1):
@@ -324,12 +321,12 @@ def _minimum(a: _Point, b: _Point, within: tuple[float, float]) -> float:
     """Where the cubic through two points with their slopes is least."""
     left, right = (a, b) if a.t <= b.t else (b, a)
     low, high = within
-    if right.t == left.t:
-        return (low + high) / 2
-    bend = a.slope + b.slope - 3 * (a.loss - b.loss) / (a.t - b.t)
-    square = bend**2 - a.slope * b.slope
-    if not square >= 0:
-        return (low + high) / 2
-    root = math.sqrt(square)
-    share = (right.slope + root - bend) / (right.slope - left.slope + 2 * root)
-    return min(max(right.t - (right.t - left.t) * share, low), high)
+    width = right.t - left.t
+    if width:
+        bend = a.slope + b.slope - 3 * (right.loss - left.loss) / width
+        square = bend**2 - a.slope * b.slope
+        if square >= 0:
+            root = math.sqrt(square)
+            share = (right.slope + root - bend) / (right.slope - left.slope + 2 * root)
+            return min(max(right.t - width * share, low), high)
+    return (low + high) / 2

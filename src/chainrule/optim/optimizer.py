@@ -1,10 +1,9 @@
 """What all optimisers have in common: parameters, groups, the step, settings.
 
-An optimiser is a rule, the names of its moments and the scalars of a step. Each rule is
-a region (``chainrule.regions.updates``), so it is part of the step's graph. What
-depends on the step alone (the schedule, Adam's bias correction) is tabulated in float64
-and comes in as scalars, and so do all other hyper-parameters: changing them recompiles
-nothing.
+An optimiser is a rule (a region of ``chainrule.regions.updates``), its moments and the
+scalars of a step. What depends on the step alone (the schedule, Adam's bias correction)
+is tabulated in float64 and comes in as scalars, and so do all other hyper-parameters:
+changing them recompiles nothing.
 """
 
 from __future__ import annotations

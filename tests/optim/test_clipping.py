@@ -44,10 +44,6 @@ def test_by_norm_by_hand() -> None:
     assert clipped([[3.0, 4.0], 12.0], clip_norm=14.0) == [[3.0, 4.0], 12.0]
 
 
-def test_by_value_by_hand() -> None:
-    assert clipped([[3.0, -4.0, 0.5, -1.0]], clip_value=1.0) == [[1.0, -1.0, 0.5, -1.0]]
-
-
 def test_values_are_clipped_before_the_norm() -> None:
     """The other way round (3, 4) would give (0.6, 0.8)."""
     made = clipped([[3.0, 4.0]], clip_norm=1.0, clip_value=3.0)
@@ -55,16 +51,6 @@ def test_values_are_clipped_before_the_norm() -> None:
     # Then one infinite element does not make everything else vanish.
     (made,) = clipped([[math.inf, 1.0]], clip_norm=10.0, clip_value=2.0)
     assert made == [2.0, 1.0]
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_both_limits_hold_afterwards(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    gradients = [rng.normal(scale=10.0**seed, size=(4, 3)), rng.normal(size=5)]
-    made = clipped(gradients, clip_norm=1.5, clip_value=0.5)
-    flat = np.concatenate([np.ravel(m) for m in made])
-    assert np.linalg.norm(flat) <= 1.5
-    assert np.abs(flat).max() <= 0.5
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -217,10 +203,6 @@ def test_without_gradients_there_is_nothing_to_clip() -> None:
     optim.SGD([a, b], lr=1.0, clip_norm=1.0).step()
     assert b.item() == 0.0
     np.testing.assert_allclose(a.numpy(), [-0.6, -0.8], rtol=1e-6)
-
-
-def test_a_gradient_of_zero_stays_zero() -> None:
-    assert clipped([[0.0, 0.0]], clip_norm=1.0, clip_value=1.0) == [[0.0, 0.0]]
 
 
 def test_the_gradients_of_a_step_stay_as_they_were() -> None:

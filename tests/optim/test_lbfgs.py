@@ -7,7 +7,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.errors import ArgumentError, NonFiniteError
+from chainrule.errors import ArgumentError, GradientError, NonFiniteError
 
 #: Eigenvalues from 1 to 100.
 A = np.diag([1.0, 3.0, 10.0, 100.0]) + 0.5
@@ -58,6 +58,26 @@ def test_another_one_goes_on_bit_for_bit() -> None:
         p.copy_(cr.tensor(w))
     optimizer.load_state_dict(kept)
     assert [optimizer.step(closure).item() for _ in range(3)] == wanted
+
+
+@pytest.mark.parametrize("options", [{}, {"line_search_fn": "strong_wolfe"}])
+def test_an_interrupted_step_changes_nothing(options) -> None:
+    parts, optimizer, closure = problem(**options)
+    optimizer.step(closure)
+    before, weights = optimizer.state_dict(), [p.numpy().copy() for p in parts]
+    calls = iter(range(3))
+
+    def interrupted():
+        if next(calls) == 2:
+            raise KeyboardInterrupt
+        return closure() + 1.0
+
+    parts[0].copy_(parts[0] + 1.0)
+    weights[0] += 1.0
+    with pytest.raises(KeyboardInterrupt):
+        optimizer.step(interrupted)
+    np.testing.assert_equal(optimizer.state_dict(), before)
+    np.testing.assert_equal([p.numpy() for p in parts], weights)
 
 
 @pytest.mark.parametrize(
@@ -116,6 +136,8 @@ def infinite() -> None:
         (compiled, ArgumentError, "cannot be part of a compiled step"),
         (trained, ArgumentError, r"optim\.Adam"),
         (infinite, NonFiniteError, "not finite where LBFGS begins"),
+        (lambda: problem()[1].step(lambda: 1.0), GradientError, "no gradients"),
+        (lambda: optim.LBFGS().step(lambda: 1.0), GradientError, "no parameters"),
         (lambda: problem()[1].step(), ArgumentError, "no closure"),
         (lambda: optim.LBFGS([{"params": "*"}]), ArgumentError, "one group"),
         (lambda: optim.LBFGS(line_search_fn="wolfe"), ArgumentError, "strong_wolfe"),

@@ -198,24 +198,6 @@ def test_a_step_with_a_closure(engine) -> None:
     assert [run().item(), run().item(), w.item()] == [1.0, 0.25, 0.25]
 
 
-def test_a_compiled_step_walks_through_the_schedule():
-    def train(compiled):
-        w = cr.tensor(np.array([1.0]), requires_grad=True)
-        optimizer = optim.Adam([w], lr=optim.OneCycleLR(0.1, total_steps=20))
-
-        def step():
-            optimizer.zero_grad()
-            loss = (w * w).sum()
-            loss.backward()
-            optimizer.step()
-            return loss
-
-        run_step = cr.compile(step, engine="numpy") if compiled else step
-        return [float(run_step()) for _ in range(20)]
-
-    assert train(True) == pytest.approx(train(False), rel=1e-13)
-
-
 # -- hyper-parameters that change ------------------------------------------------------
 
 

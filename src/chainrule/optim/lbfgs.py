@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.autodiff import recording
-from chainrule.errors import ArgumentError, NonFiniteError
+from chainrule.errors import ArgumentError, GradientError, NonFiniteError
 from chainrule.graph.build import context, no_grad
 from chainrule.graph.node import Array
 from chainrule.optim.optimizer import Optimizer, Options, Params, Rate, Rule
@@ -95,6 +95,7 @@ class LBFGS(Optimizer):
 
         Raises:
             ArgumentError: no closure; while a function is compiled.
+            GradientError: no parameter has a gradient.
             NonFiniteError: the loss is not finite from the start.
         """
         if context.trace is not None:
@@ -113,14 +114,23 @@ class LBFGS(Optimizer):
                 fix="a function that calls zero_grad() and backward() and returns the "
                 "loss",
             )
+        oracle = _Oracle(closure, list(self.params.values()))
+        try:
+            first = self._iterate(oracle)
+        except BaseException:  # θ and the memory belong together
+            oracle.back()
+            raise
+        self.steps += 1
+        return first
+
+    def _iterate(self, oracle: _Oracle) -> Any:
         o, lr, memory = self.options, self.lr, dict(self.memory)
         most = o["max_eval"] or o["max_iter"] * 5 // 4
-        oracle = _Oracle(closure, list(self.params.values()))
         first = oracle.call()
         loss, g = float(first), oracle.gradient()
-        if not math.isfinite(loss):
-            what = "The loss is not finite where LBFGS begins."
-            raise NonFiniteError(what, expected="a number", got=str(loss))
+        if not (math.isfinite(loss) and np.isfinite(g).all()):
+            what = "The loss or its gradient is not finite where LBFGS begins."
+            raise NonFiniteError(what, expected="numbers", got=f"a loss of {loss}")
         pairs = list(zip(memory.get("s", ()), memory.get("y", ())))
         t, iterations, calls = memory.get("counts", np.zeros(3)).tolist()
         for i in range(1, o["max_iter"] + 1):
@@ -150,7 +160,6 @@ class LBFGS(Optimizer):
         counts = np.array([t, iterations, calls + oracle.calls])
         s, y = (np.array(row) for row in zip(*pairs)) if pairs else (np.zeros(0),) * 2
         self.memory = memory | {"s": s, "y": y, "counts": counts}
-        self.steps += 1
         return first
 
     def state_dict(self) -> dict[str, Any]:
@@ -166,12 +175,11 @@ class LBFGS(Optimizer):
             memory, rest = state_dict.get("memory"), dict(state_dict)
             rest.pop("memory", None)
         n = sum(int(p.size) for p in self.params.values())
-        kind = np.result_type(
-            *(p.dtype.numpy for p in self.params.values()), np.float32
-        )
+        kinds = [p.dtype.numpy for p in self.params.values()]
+        kind = np.result_type(np.float32, *kinds)
         try:
-            kinds = {"counts": np.float64}
-            made = {k: np.array(a, kinds.get(k, kind)) for k, a in memory.items()}
+            wide = {"counts": np.float64}
+            made = {k: np.array(a, wide.get(k, kind)) for k, a in memory.items()}
             pairs = (len(made["s"]), n) if made and len(made["s"]) else (0,)
             shapes = {"counts": (3,), "d": (n,), "g": (n,), "s": pairs, "y": pairs}
             good = not made or {k: a.shape for k, a in made.items()} == shapes
@@ -192,6 +200,7 @@ class _Oracle:
 
     def __init__(self, closure: Callable[[], Any], params: list[Tensor]) -> None:
         self.closure, self.params, self.calls = closure, params, 0
+        self.start = [p.numpy().copy() for p in params]
 
     def call(self) -> Any:
         """The loss here, with gradients."""
@@ -200,10 +209,18 @@ class _Oracle:
             return self.closure()
 
     def gradient(self) -> Array:
-        """The gradient of the last call; 0 where there is none."""
+        """The gradient of the last call; 0 for a parameter that has none."""
+        grads = [p.grad for p in self.params]
+        if all(grad is None for grad in grads):
+            raise GradientError(
+                "LBFGS.step() found no gradients.",
+                expected="a closure that calls backward()",
+                got="every .grad is None" if grads else "no parameters",
+                fix="call loss.backward() in it, and return the loss",
+            )
         rows = [
-            np.asarray(np.zeros(p.shape) if p.grad is None else p.grad, p.dtype.numpy)
-            for p in self.params
+            np.asarray(np.zeros(p.shape) if grad is None else grad, p.dtype.numpy)
+            for p, grad in zip(self.params, grads)
         ]
         return np.concatenate([row.ravel() for row in rows])
 
@@ -216,16 +233,20 @@ class _Oracle:
                 p.copy_(Tensor((p.numpy() + part).astype(p.dtype.numpy)))
                 at += int(p.size)
 
+    def back(self, start: list[Array] | None = None) -> None:
+        """To where θ was, at first or at ``start``."""
+        with no_grad():
+            for p, array in zip(self.params, start or self.start, strict=True):
+                p.copy_(Tensor(array))
+
     def along(self, d: Array) -> Callable[[float], _Point]:
         """The loss as a function of t in θ + t d; θ stays where it is."""
-        start = [p.numpy().copy() for p in self.params]
+        here = [p.numpy().copy() for p in self.params]
 
         def at(t: float) -> _Point:
             self.move(d, t)
             loss, g = float(self.call()), self.gradient()
-            with no_grad():
-                for p, array in zip(self.params, start, strict=True):
-                    p.copy_(Tensor(array))
+            self.back(here)
             return _Point(t, loss, g, float(g @ d))
 
         return at

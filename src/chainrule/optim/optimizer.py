@@ -308,8 +308,8 @@ class Optimizer(ABC):
         return columns | {k: np.full(steps, v) for k, v in limits.items()}
 
     def _row(self, t: int, lr: float, o: Options) -> dict[str, float]:
-        decay = o.get("weight_decay", 0.0)
-        more = {"penalty": decay, "keep": 1 - lr * decay}
+        decay = o.get("weight_decay")
+        more = {"penalty": decay, "keep": 1 - lr * decay} if decay else {}
         return self.scalars(t + 1, lr, o) | more
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:

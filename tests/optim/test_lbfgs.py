@@ -127,7 +127,13 @@ def trained() -> None:
 
 def infinite() -> None:
     w = cr.tensor([np.inf], requires_grad=True)
-    optim.LBFGS([w]).step(lambda: w.sum())
+
+    def closure():
+        loss = w.sum()
+        loss.backward()
+        return loss
+
+    optim.LBFGS([w]).step(closure)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ import numpy as np
 
 from chainrule.call import connected
 from chainrule.engines import Buffer, Executable, load_engine
-from chainrule.environment import Snapshot
+from chainrule.environment import Attributes, Snapshot
 from chainrule.errors import ArgumentError, GraphError, ShapeError, warn
 from chainrule.graph.build import changes, context
 from chainrule.graph.graph import Graph
@@ -30,12 +30,12 @@ from chainrule.graph.types import (
     Shape,
     Size,
     Sizes,
-    UnknownSizeError,
     as_dtype,
     guessing,
 )
+from chainrule.nest import flatten, unflatten
 from chainrule.tensor import Tensor, wrap
-from chainrule.tracing import Input, Slot, Traced, flatten, trace_entry, unflatten
+from chainrule.tracing import Input, Slot, Traced, trace_entry
 
 #: So many traces of one function that differ in an integer alone are suspicious.
 MANY = 8
@@ -257,6 +257,7 @@ class _Variant:
         patterns: for each array argument its shape, which may have named sizes.
         guards: what must hold for the values of named sizes.
         snapshot: what the function found outside.
+        modules: the attributes of the modules that it called.
         count: the changes that it was last held against.
     """
 
@@ -265,6 +266,7 @@ class _Variant:
     patterns: tuple[Shape, ...]
     guards: list[Callable[[Sizes], bool]]
     snapshot: Snapshot
+    modules: list[Attributes]
     count: int = -1
 
     def sizes(self, shapes: Sequence[Shape]) -> dict[str, int] | None:
@@ -283,6 +285,8 @@ class _Variant:
         """Whether everything that the trace depended on is as it was then."""
         if self.count != changes.count:
             if not self.traced.holds():
+                return False
+            if any(attributes.changed() for attributes in self.modules):
                 return False
             self.count = changes.count
         if self.traced.graded and not self.traced.finds_gradients():
@@ -390,7 +394,7 @@ class Compiled:
         wanted = self._patterns(family, names, shapes)
         try:
             variant = self._trace(args, kwargs, arrays, names, wanted)
-        except UnknownSizeError:
+        except ShapeError:
             if self.shapes:
                 raise
             variant = self._trace(args, kwargs, arrays, names, shapes)
@@ -463,7 +467,8 @@ class Compiled:
             traced = trace_entry(self.__name__, positional, inputs, tracked=True)
         snapshot.refuse_changes(self.__name__)
         program = CompiledProgram([traced], engine=self.engine, threads=self.threads)
-        return _Variant(program, traced, patterns, guards, snapshot)
+        modules = [Attributes(module) for module, _ in traced.modes]
+        return _Variant(program, traced, patterns, guards, snapshot, modules)
 
     def _warn_of_integers(self, leaves: list[Any], places: list[int]) -> None:
         """Warn where a function is traced again and again for another integer."""

@@ -22,55 +22,8 @@ from chainrule.graph.graph import Graph, ancestors
 from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.program import Entry
 from chainrule.graph.types import ArrayType, DType
+from chainrule.nest import flatten
 from chainrule.tensor import Tensor, wrap
-
-# -- nests of tensors ------------------------------------------------------------------
-
-
-def flatten(tree: Any) -> tuple[list[Any], Any]:
-    """The leaves of a nest of tuples, lists and dictionaries, and its structure.
-
-    Whatever is none of these is a leaf, but for None, which is structure. Named tuples
-    stay what they are.
-    """
-    leaves: list[Any] = []
-
-    def walk(item: Any) -> Any:
-        if isinstance(item, dict):
-            return {k: walk(v) for k, v in item.items()}
-        if isinstance(item, tuple | list):
-            parts = [walk(v) for v in item]
-            if hasattr(item, "_fields"):
-                return type(item)(*parts)
-            return type(item)(parts)
-        if item is None:
-            return None
-        leaves.append(item)
-        return _Leaf(len(leaves) - 1)
-
-    return leaves, walk(tree)
-
-
-@dataclass(frozen=True)
-class _Leaf:
-    """The place of a leaf in a structure."""
-
-    index: int
-
-
-def unflatten(structure: Any, leaves: Sequence[Any]) -> Any:
-    """The nest again, with other leaves."""
-    if type(structure) is _Leaf:
-        return leaves[structure.index]
-    if isinstance(structure, dict):
-        return {k: unflatten(v, leaves) for k, v in structure.items()}
-    if isinstance(structure, tuple | list):
-        parts = [unflatten(v, leaves) for v in structure]
-        if hasattr(structure, "_fields"):
-            return type(structure)(*parts)
-        return type(structure)(parts)
-    return structure
-
 
 # -- what is found outside -------------------------------------------------------------
 

@@ -26,7 +26,11 @@ class DType(Enum):
 
     bool = ("bool", "bool", 1)
     uint8 = ("u8", "uint", 1)
+    uint16 = ("u16", "uint", 2)
     uint32 = ("u32", "uint", 4)
+    uint64 = ("u64", "uint", 8)
+    int8 = ("i8", "int", 1)
+    int16 = ("i16", "int", 2)
     int32 = ("i32", "int", 4)
     int64 = ("i64", "int", 8)
     float32 = ("f32", "float", 4)

@@ -27,7 +27,7 @@ from chainrule.engines.native.gang import (
     emit_restore_denormals,
     gang,
 )
-from chainrule.engines.native.jit import MachineCode
+from chainrule.engines.native.jit import machine_code
 from chainrule.engines.native.kernels import Kernels, counting, finish
 from chainrule.engines.native.layout import (
     choose_panels,
@@ -154,7 +154,7 @@ class _Compiled:
     def __init__(self, entry: Entry, owner: NativeExecutable, largest: Sizes) -> None:
         self.largest = largest
         self.text = self._emit(entry, owner)
-        code = MachineCode(self.text)
+        code = machine_code(self.text, self.kernels)
         self.code = code
         self.function = WORKER(code.address("entry"))
         self.arena = _buffer((self.arena_bytes + SLACK,), np.dtype(np.uint8))
@@ -292,6 +292,8 @@ class _Compiled:
                 frame.copy(value, held[name])
             session.barrier()
         self.conditions = session.conditions
+        made = session.kernels.made
+        self.kernels = {key: function.name for key, function in made.items()}
         emit_restore_denormals(b, saved)
         b.ret_void()
         return finish(module)

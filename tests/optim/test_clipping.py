@@ -42,6 +42,8 @@ def test_by_norm_by_hand() -> None:
     np.testing.assert_allclose(made[0], [3 * scale, 4 * scale], rtol=1e-15)
     assert made[1] == pytest.approx(12 * scale, rel=1e-15)
     assert clipped([[3.0, 4.0], 12.0], clip_norm=14.0) == [[3.0, 4.0], 12.0]
+    (up,) = clipped([[3.0, 4.0]], clip_norm=2.5, maximize=True)
+    np.testing.assert_allclose(up, [-1.5, -2.0], rtol=1e-6)
 
 
 def test_values_are_clipped_before_the_norm() -> None:

@@ -48,6 +48,13 @@ def test_a_quadratic_is_solved(options) -> None:
     assert optimizer.steps == 2
 
 
+def test_so_many_pairs_are_kept() -> None:
+    _, optimizer, closure = problem(history_size=2, max_iter=6)
+    optimizer.step(closure)
+    assert optimizer.memory["counts"][1] == 6
+    assert optimizer.memory["s"].shape == optimizer.memory["y"].shape == (2, 4)
+
+
 def test_another_one_goes_on_bit_for_bit() -> None:
     parts, optimizer, closure = problem(max_iter=3)
     optimizer.step(closure)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 from chainrule.optim.optimizer import Optimizer, Options, Params, Rate, Rule
@@ -183,11 +184,13 @@ class NAdam(Optimizer):
     def scalars(self, step: int, lr: float, o: Options) -> dict[str, float]:
         beta1, beta2 = o["betas"]
         decay, root = o["momentum_decay"], math.sqrt(1 - beta2**step)
-        products = _products(beta1, decay, step + 1)
+        products = _products(beta1, decay)
+        while len(products) <= step + 1:
+            products.append(products[-1] * _momentum(beta1, decay, len(products)))
         now, following = (_momentum(beta1, decay, t) for t in (step, step + 1))
         return _means(o) | {
-            "now": lr * root * (1 - now) / (1 - products[step - 1]),
-            "next": lr * root * following / (1 - products[step]),
+            "now": lr * root * (1 - now) / (1 - products[step]),
+            "next": lr * root * following / (1 - products[step + 1]),
             "eps": o["eps"] * root,
         }
 
@@ -197,19 +200,10 @@ def _momentum(beta1: float, decay: float, t: int) -> float:
     return beta1 * (1 - 0.5 * 0.96 ** (t * decay))
 
 
-#: The products of NAdam's momenta up to each update, by (β₁, ψ).
-_PRODUCTS: dict[tuple[float, float], list[float]] = {}
-
-
-def _products(beta1: float, decay: float, upto: int) -> list[float]:
-    """Π₁ … Π_upto, and perhaps more."""
-    if len(_PRODUCTS) > 100:
-        _PRODUCTS.clear()
-    found = _PRODUCTS.setdefault((beta1, decay), [])
-    while len(found) < upto:
-        before = found[-1] if found else 1.0
-        found.append(before * _momentum(beta1, decay, len(found) + 1))
-    return found
+@functools.lru_cache(maxsize=64)
+def _products(beta1: float, decay: float) -> list[float]:
+    """Π₀, Π₁ …: as many as were asked for."""
+    return [1.0]
 
 
 class RAdam(Optimizer):

@@ -38,12 +38,7 @@ from chainrule.regions.region import Region
 from chainrule.tensor import Tensor, wrap
 
 #: What ``params=`` may be.
-Params = (
-    Iterable[Tensor]
-    | Iterable[tuple[str, Tensor]]
-    | Iterable[str]
-    | Iterable[Mapping[str, Any]]
-)
+Params = Iterable[Tensor | tuple[str, Tensor] | str | Mapping[str, Any]]
 #: A learning rate, a schedule, or the settings of one.
 Rate = float | Schedule | Mapping[str, Any]
 Options = Mapping[str, Any]

@@ -64,9 +64,20 @@ class Schedule:
         """Take note of what came out of an epoch, a row of ``history.epochs``."""
 
     def arguments(self) -> dict[str, Any]:
-        """The arguments that make such a schedule anew, JSON-able: attributes."""
+        """The arguments that make such a schedule anew, JSON-able.
+
+        They are the attributes of the same names; a class of your own that keeps them
+        otherwise says here what they are.
+        """
         names = inspect.signature(type(self)).parameters
-        return {name: getattr(self, name) for name in names if hasattr(self, name)}
+        unknown = [name for name in names if not hasattr(self, name)]
+        if unknown:
+            raise ArgumentError(
+                f"{type(self).__name__} does not say with which arguments it was made.",
+                expected="an attribute for each argument, or a method arguments()",
+                got="no attribute " + ", ".join(unknown),
+            )
+        return {name: getattr(self, name) for name in names}
 
     def state(self) -> dict[str, Any]:
         """What the schedule has learnt since it was made, JSON-able."""
@@ -96,7 +107,10 @@ class Schedule:
         return np.array([self(step) for step in range(n)], np.float64)
 
     def __repr__(self) -> str:
-        told = {k: v for k, v in self.arguments().items() if v is not None}
+        names = inspect.signature(type(self)).parameters
+        told = {
+            k: getattr(self, k) for k in names if getattr(self, k, None) is not None
+        }
         inner = ", ".join(f"{k}={v!r}" for k, v in told.items())
         return f"{type(self).__name__}({inner})"
 

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from typing import Any
 
 from chainrule.errors import ArgumentError
+from chainrule.graph.build import bind
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import Case, lookup
 from chainrule.primitives.elementwise import (
@@ -406,7 +407,7 @@ def adjusted_update(p: Value, g: Value, *rest: Value, rule: str, by: str) -> Any
         g = add(g, _times(given["penalty"], p))
     if "keep" in given:
         p = _times(given["keep"], p)
-    return lookup(rule)(p, g, *rest[:cut])
+    return bind(lookup(rule), (p, g, *rest[:cut]), {})
 
 
 # -- clipping ------------------------------------------------------------------------

@@ -34,7 +34,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("tracing", "environment", "call", "compiled"),
     ("nn", "optim", "data"),
     ("training",),
-    ("explain", "doctor", "interop"),
+    ("explanation", "doctor", "interop"),
     ("__init__",),
     ("recipes", "runs"),
     ("book",),

@@ -27,7 +27,7 @@ from chainrule.version import __version__
 
 if TYPE_CHECKING:
     from chainrule import training
-    from chainrule.explain import explain
+    from chainrule.explanation import explain
     from chainrule.training import History, Trainer, summary
 
 bool_ = dtype.bool
@@ -38,7 +38,7 @@ float32, float64 = dtype.float32, dtype.float64
 _LAZY = {
     "History": "chainrule.training",
     "Trainer": "chainrule.training",
-    "explain": "chainrule.explain",
+    "explain": "chainrule.explanation",
     "summary": "chainrule.training",
 }
 

@@ -30,7 +30,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("passes",),
     ("engines",),
     ("tensor", "tensor_rules", "tensor_indexing", "random"),
-    ("nest", "functional", "gradient_check"),
+    ("nest", "functional", "gradient_check", "control"),
     ("tracing", "environment", "call", "compiled"),
     ("nn", "optim", "data"),
     ("training",),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from chainrule import data, nn, optim
 from chainrule.compiled import compile
+from chainrule.control import cond, scan, while_loop
 from chainrule.elsewhere import METHODS, PACKAGE
 from chainrule.errors import ChainruleError, nearest
 from chainrule.functional import (
@@ -92,6 +93,7 @@ __all__ = [
     "bool_",
     "check_gradients",
     "compile",
+    "cond",
     "data",
     "dtype",
     "explain",
@@ -113,6 +115,7 @@ __all__ = [
     "no_grad",
     "normal",
     "optim",
+    "scan",
     "summary",
     "tensor",
     "training",
@@ -124,4 +127,5 @@ __all__ = [
     "value_and_grad",
     "vjp",
     "where",
+    "while_loop",
 ]

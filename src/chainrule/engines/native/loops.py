@@ -11,6 +11,7 @@ from typing import Any
 
 from llvmlite import ir
 
+from chainrule.engines.native.along import checked
 from chainrule.engines.native.arrange import Places, arrange
 from chainrule.engines.native.emit import (
     ONE,
@@ -25,8 +26,8 @@ from chainrule.engines.native.scalar import (
     I1,
     I8,
     I64,
+    combined,
     convert,
-    is_nan,
     load,
     number,
     register_type,
@@ -36,7 +37,7 @@ from chainrule.engines.plan import Plan, is_elementwise
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
 from chainrule.graph.program import Entry
-from chainrule.graph.types import Dim, DType, Sizes, size_of
+from chainrule.graph.types import Dim, DType, Shape, Sizes, size_of
 from chainrule.passes import prepare
 from chainrule.primitives.matmul import parse_dims
 
@@ -87,89 +88,7 @@ def advanced(
     return advance(b, pointer, dtype, distance)
 
 
-# -- index of the largest -------------------------------------------------------------
-
-
-def argmax(frame: Frame, node: Node) -> None:
-    """The first of the largest elements along an axis."""
-    x, axis = node.inputs[0], node.attrs["axis"]
-    (out,) = node.outputs
-    assert out is not None
-    session, place = frame.session, frame.place(x)
-    kept = [(d, s) for i, (d, s) in enumerate(zip(x.shape, place.strides)) if i != axis]
-    outs = list(frame.place(out).strides)
-    kept, outs = (kept, outs) if kept else ([(1, 0)], [0])
-    rank, dtype = len(kept), x.dtype
-
-    def emit(b: ir.IRBuilder, pointers: list[Any], numbers: list[Any]) -> None:
-        sizes, steps = numbers[:rank], numbers[rank : 2 * rank]
-        out_steps = numbers[2 * rank : 3 * rank]
-        length, stride, begin, end = numbers[3 * rank :]
-        best, where = b.alloca(register_type(dtype)), b.alloca(I64)
-
-        def search(px: Any, po: Any) -> None:
-            b.store(load(b, px, dtype), best)
-            b.store(I64(0), where)
-            with counting(b, I64(1), length, "k") as k:
-                value = load(b, advance(b, px, dtype, b.mul(k, stride)), dtype)
-                known = b.load(best, typ=register_type(dtype))
-                # NumPy's order: NaN is larger than everything, the first one wins.
-                if dtype.is_float:
-                    above = b.fcmp_ordered(">", value, known)
-                else:
-                    signed = dtype.kind == "int"
-                    above = (b.icmp_signed if signed else b.icmp_unsigned)(
-                        ">", value, known
-                    )
-                odd = b.and_(is_nan(b, dtype, value), b.not_(is_nan(b, dtype, known)))
-                take = b.or_(above, odd)
-                b.store(b.select(take, value, known), best)
-                b.store(b.select(take, k, b.load(where, typ=I64)), where)
-            store(b, b.load(where, typ=I64), po, DType.int64)
-
-        def nest(level: int, px: Any, po: Any) -> None:
-            if level == rank:
-                search(px, po)
-                return
-            start = begin if level == 0 else I64(0)
-            stop = end if level == 0 else sizes[level]
-            with counting(b, start, stop, f"i{level}") as i:
-                nest(
-                    level + 1,
-                    advance(b, px, dtype, b.mul(i, steps[level])),
-                    advance(b, po, DType.int64, b.mul(i, out_steps[level])),
-                )
-
-        nest(0, pointers[1], pointers[0])
-
-    function = session.kernels.once(
-        ("argmax", dtype, rank), "argmax", 2, 3 * rank + 4, emit
-    )
-    part = Part(kept[0][0], single=session.small(x.shape))
-    keys = row_keys(frame, part, [(out, outs[0]), (x, kept[0][1])])
-    session.touch([frame.access(out, keys[0], write=True), frame.access(x, keys[1])])
-    numbers = [d for d, _ in kept] + [s for _, s in kept] + outs
-    numbers += [x.shape[axis], place.strides[axis]]
-    session.call(
-        function,
-        [frame.pointer(out), frame.pointer(x), *map(session.dim, numbers)],
-        part,
-    )
-
-
 # -- rows by index -------------------------------------------------------------------
-
-
-def _row(
-    b: ir.IRBuilder, indices: Any, i: Any, dtype: DType, rows: Any, status: Any
-) -> Any:
-    """Index i, kept within 0 … rows−1; an index outside is reported in ``status``."""
-    raw = load(b, advance(b, indices, dtype, i), dtype)
-    index = convert(b, dtype, DType.int64, raw)
-    outside = b.icmp_unsigned(">=", index, rows)
-    with b.if_then(outside, likely=False):
-        b.store(I8(1), status)
-    return b.select(outside, I64(0), index)
 
 
 def take(frame: Frame, node: Node) -> None:
@@ -184,7 +103,7 @@ def take(frame: Frame, node: Node) -> None:
         target, source, wanted, status = pointers
         rows, length, begin, end = numbers
         with counting(b, begin, end, "i") as i:
-            row = _row(b, wanted, i, kind, rows, status)
+            row = checked(b, advance(b, wanted, kind, i), kind, rows, status)
             start = advance(b, source, dtype, b.mul(row, length))
             place = advance(b, target, dtype, b.mul(i, length))
             size = b.mul(length, I64(dtype.itemsize))
@@ -224,7 +143,7 @@ def scatter_add(frame: Frame, node: Node) -> None:
         target, wanted, more, status = pointers
         rows, length, begin, end = numbers
         with counting(b, begin, end, "i") as i:
-            row = _row(b, wanted, i, kind, rows, status)
+            row = checked(b, advance(b, wanted, kind, i), kind, rows, status)
             to = advance(b, target, dtype, b.mul(row, length))
             start = advance(b, more, dtype, b.mul(i, length))
             with counting(b, I64(0), length, "j") as j:
@@ -233,8 +152,7 @@ def scatter_add(frame: Frame, node: Node) -> None:
                     load(b, at, dtype),
                     load(b, advance(b, start, dtype, j), dtype),
                 )
-                add = b.fadd if dtype.is_float else b.add
-                store(b, add(known, new), at, dtype)
+                store(b, combined(b, "sum", dtype, known, new), at, dtype)
 
     function = session.kernels.once(("scatter", dtype, kind), "scatter_add", 4, 4, emit)
     session.touch(
@@ -246,6 +164,62 @@ def scatter_add(frame: Frame, node: Node) -> None:
     session.call(
         function, [*pointers, session.status, *numbers], Part(count, single=True)
     )
+
+
+# -- blocks ----------------------------------------------------------------------------
+
+
+def part_of(
+    frame: Frame, whole: Value, like: Value, strides: Sequence[Dim], pointer: Any
+) -> Value:
+    """A value in the shape of ``like`` that lies within the memory of ``whole``."""
+    window = Value(None, like.shape, whole.dtype)
+    frame.places.known[window] = Place(window, like.shape, tuple(strides))
+    frame.bind(window, pointer, frame.resources[frame.place(whole).root])
+    return window
+
+
+def concatenate(frame: Frame, node: Node) -> None:
+    """Each value copied behind the one before."""
+    (out,), axis = node.outputs, node.attrs["axis"]
+    assert out is not None
+    place, pointer = frame.place(out), frame.pointer(out)
+    for x in node.inputs:
+        frame.copy(x, part_of(frame, out, x, place.strides, pointer))
+        step = x.shape[axis] * place.strides[axis]
+        pointer = advanced(frame, pointer, out.dtype, step)
+
+
+def _corner(frame: Frame, x: Value, starts: Sequence[Value], sizes: Shape) -> Any:
+    """The address of a block; one that does not fit is reported, and starts at 0."""
+    session, b, place = frame.session, frame.b, frame.place(x)
+    session.touch([frame.access(start, None) for start in starts])
+    pointer = frame.pointer(x)
+    for start, size, dim, stride in zip(starts, sizes, x.shape, place.strides):
+        last = b.sub(session.dim(dim), session.dim(size))
+        rows = b.add(last, I64(1))
+        at = checked(b, frame.pointer(start), start.dtype, rows, session.status)
+        pointer = advanced(frame, pointer, x.dtype, stride, at)
+    return pointer
+
+
+def dynamic_slice(frame: Frame, node: Node) -> None:
+    """A block copied from where the starts say."""
+    x, *starts = node.inputs
+    (out,) = node.outputs
+    assert out is not None
+    corner = _corner(frame, x, starts, out.shape)
+    frame.copy(part_of(frame, x, out, frame.place(x).strides, corner), out)
+
+
+def dynamic_update_slice(frame: Frame, node: Node) -> None:
+    """The whole copied, then a block of it."""
+    x, update, *starts = node.inputs
+    (out,) = node.outputs
+    assert out is not None
+    frame.copy(x, out)
+    corner = _corner(frame, out, starts, update.shape)
+    frame.copy(update, part_of(frame, out, update, frame.place(out).strides, corner))
 
 
 # -- products of any kind --------------------------------------------------------------
@@ -351,7 +325,8 @@ def contraction(frame: Frame, node: Node) -> None:
                 if wide.is_float:
                     b.store(b.fma(x, y, known), total)
                 else:
-                    b.store(b.add(known, b.mul(x, y)), total)
+                    more = combined(b, "prod", wide, x, y)
+                    b.store(combined(b, "sum", wide, known, more), total)
 
             if window:
                 with b.if_then(inside):

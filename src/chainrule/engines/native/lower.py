@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
-from chainrule.engines.native import loops
+from chainrule.engines.native import along, loops
 from chainrule.engines.native.arrange import as_product
 from chainrule.engines.native.emit import ONE, Access, Frame, Part
-from chainrule.engines.native.kernels import SLAB
-from chainrule.engines.native.layout import Place, row_major
+from chainrule.engines.native.kernels import SLAB, advance, counting
+from chainrule.engines.native.layout import row_major
 from chainrule.engines.native.matmul import choose_tile, emit_matmul, host_target
 from chainrule.engines.native.scalar import (
     I8,
@@ -26,13 +26,14 @@ from chainrule.engines.native.scalar import (
     convert,
     load,
     number,
+    store,
 )
+from chainrule.engines.native.windows import windowed
 from chainrule.engines.plan import loop_body, scalar_broadcast
-from chainrule.errors import EngineError
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
 from chainrule.graph.primitive import REFERENCES, Primitive
-from chainrule.graph.types import Dim, DType, Sizes, size_of
+from chainrule.graph.types import Dim, DType, Sizes, resolve, size_of
 from chainrule.primitives import (
     checks,
     conv,
@@ -42,9 +43,17 @@ from chainrule.primitives import (
     movement,
     random,
     reduce,
+    sorting,
+    windows,
 )
 from chainrule.primitives.matmul import parse_dims
-from chainrule.primitives.random import PARITY, ROTATIONS, ROUNDS, stream_words
+from chainrule.primitives.random import (
+    PARITY,
+    ROTATIONS,
+    ROUNDS,
+    need_countable,
+    stream_words,
+)
 from chainrule.regions import control
 
 #: Weights larger than this stay with the thread that owns their panels, whatever the
@@ -158,26 +167,29 @@ def _size(frame: Frame, node: Node) -> None:
 
 
 def _iota(frame: Frame, node: Node) -> None:
-    out = _only(node)
-    shape, axis = out.shape, int(node.attrs["axis"])
-    # Loops may be merged, so the index is worked out from the position in memory.
-    step, size = row_major(shape)[axis], shape[axis]
-    if not isinstance(step, int) or not (isinstance(size, int) or axis == 0):
-        raise EngineError(
-            "The native engine counts along axes up to N, not behind it.",
-            expected="N as the first axis",
-            got=f"iota of shape {shape} along axis {axis}",
-            fix='use engine="numpy", or put the batch axis first',
-        )
+    """The index along an axis, worked out from the position in memory."""
+    out, session = _only(node), frame.session
+    axis, dtype = int(node.attrs["axis"]), out.dtype
+    step, size = row_major(out.shape)[axis], out.shape[axis]
+    if any(d == 0 for d in out.shape):
+        return
 
-    def run(b: ir.IRBuilder, values: list[Any], indices: list[Any]) -> list[Any]:
-        at = b.udiv(indices[-1], I64(step))
-        if isinstance(size, int):
-            at = b.urem(at, I64(max(size, 1)))
-        return [convert(b, DType.int64, out.dtype, at)]
+    def emit(b: ir.IRBuilder, pointers: list[Any], numbers: list[Any]) -> None:
+        span, length, begin, end = numbers
+        with counting(b, begin, end, "i") as i:
+            at = i if step == 1 else b.udiv(i, span)
+            at = at if axis == 0 else b.urem(at, length)
+            made = convert(b, DType.int64, dtype, at)
+            store(b, made, advance(b, pointers[0], dtype, i), dtype)
 
-    key = ("iota", step, repr(size), out.dtype)
-    frame.map(key, "iota", [(out, frame.place(out))], [], run)
+    key = ("iota", dtype, step == 1, axis == 0)
+    function = session.kernels.once(key, "iota", 1, 4, emit)
+    row = size_of(out.shape[1:])
+    part = Part(out.shape[0], row, single=session.small(out.shape))
+    keys = loops.row_keys(frame, part, [(out, row)])
+    session.touch([frame.access(out, keys[0], write=True)])
+    numbers = [session.dim(step), session.dim(size)]
+    session.call(function, [frame.pointer(out), *numbers], part)
 
 
 def _random_bits(frame: Frame, node: Node) -> None:
@@ -185,6 +197,7 @@ def _random_bits(frame: Frame, node: Node) -> None:
     out = _only(node)
     key, step = node.inputs
     words = stream_words(node.attrs["stream"])
+    need_countable(size_of(resolve(out.shape, frame.session.largest)))
 
     def run(b: ir.IRBuilder, values: list[Any], indices: list[Any]) -> list[Any]:
         k0, k1, count = values
@@ -251,10 +264,7 @@ def _pad(frame: Frame, node: Node) -> None:
         steps.append(stride * (gap + 1))
         if low:
             pointer = loops.advanced(frame, pointer, out.dtype, stride * low)
-    window = Value(None, x.shape, out.dtype)
-    frame.places.known[window] = Place(window, x.shape, tuple(steps))
-    frame.bind(window, pointer, frame.resources[place.root])
-    frame.copy(x, window)
+    frame.copy(x, loops.part_of(frame, out, x, steps, pointer))
 
 
 # -- reductions ---------------------------------------------------------------------
@@ -369,6 +379,8 @@ def scratch_bytes(node: Node, largest: Sizes) -> int:
         node.inputs[0].shape
     ):
         return _slab_count(node) * node.inputs[0].dtype.itemsize
+    if node.primitive is sorting.argsort:
+        return along.argsort_bytes(node, largest)
     if node.primitive is control.scan:
         return loops.scan_plan(node, largest, scratch_bytes)[0].arena
     return 0
@@ -535,11 +547,25 @@ LOWERINGS: dict[Primitive, Lowering] = {
     movement.pad: _pad,
     movement.reduce_sum: _reduce("sum"),
     reduce.reduce_max: _reduce("max"),
-    reduce.argmax: loops.argmax,
+    reduce.reduce_prod: _reduce("prod"),
+    reduce.argmax: along.index_of(">"),
+    reduce.argmin: along.index_of("<"),
+    reduce.cumsum: along.cumulative("sum"),
+    reduce.cumprod: along.cumulative("prod"),
+    reduce.linear_recurrence: along.cumulative("recurrence"),
+    sorting.argsort: along.argsort,
+    movement.concatenate: loops.concatenate,
+    windows.window_sum: windowed("sum"),
+    windows.window_max: windowed("max"),
+    windows.window_argmax: windowed("argmax"),
     matmul.dot_general: _dot,
     conv.conv: loops.contraction,
     indexing.take: loops.take,
     indexing.scatter_add: loops.scatter_add,
+    indexing.gather: along.gather,
+    indexing.scatter_add_along: along.scatter_add_along,
+    indexing.dynamic_slice: loops.dynamic_slice,
+    indexing.dynamic_update_slice: loops.dynamic_update_slice,
     control.scan: loops.scan,
 }
 

@@ -318,8 +318,8 @@ def contraction(frame: Frame, node: Node) -> None:
                 inside = b.and_(inside, b.and_(fits, whole))
                 p = advance(b, p, lhs.dtype, b.mul(index, move))
 
-            def add_up() -> None:
-                x = convert(b, lhs.dtype, wide, load(b, p, lhs.dtype))
+            def add_up(x: Any) -> None:
+                x = convert(b, lhs.dtype, wide, x)
                 y = convert(b, rhs.dtype, wide, load(b, q, rhs.dtype))
                 known = b.load(total, typ=register_type(wide))
                 if wide.is_float:
@@ -328,11 +328,16 @@ def contraction(frame: Frame, node: Node) -> None:
                     more = combined(b, "prod", wide, x, y)
                     b.store(combined(b, "sum", wide, known, more), total)
 
-            if window:
-                with b.if_then(inside):
-                    add_up()
-            else:
-                add_up()
+            if not window:
+                add_up(load(b, p, lhs.dtype))
+                return
+            before = b.block  # the zero of the padding counts: 0 · ∞ is NaN
+            with b.if_then(inside):
+                found, seen = load(b, p, lhs.dtype), b.block
+            x = b.phi(register_type(lhs.dtype))
+            x.add_incoming(number(lhs.dtype, 0), before)
+            x.add_incoming(found, seen)
+            add_up(x)
 
         def nest(level: int, o: Any, p: Any, q: Any, at: list[Any]) -> None:
             if level == rank:

@@ -9,7 +9,16 @@ from chainrule import data, nn, optim
 from chainrule.compiled import compile
 from chainrule.elsewhere import METHODS, PACKAGE
 from chainrule.errors import ChainruleError, nearest
-from chainrule.functional import check_gradients, grad, value_and_grad
+from chainrule.functional import (
+    grad,
+    gradients,
+    hessian,
+    jacobian,
+    jvp,
+    value_and_grad,
+    vjp,
+)
+from chainrule.gradient_check import check_gradients
 from chainrule.graph.build import no_grad
 from chainrule.graph.types import DType as dtype  # noqa: N813 - the public name
 from chainrule.random import manual_seed, normal, uniform
@@ -89,10 +98,14 @@ __all__ = [
     "float32",
     "float64",
     "grad",
+    "gradients",
+    "hessian",
     "int8",
     "int16",
     "int32",
     "int64",
+    "jacobian",
+    "jvp",
     "manual_seed",
     "matmul",
     "maximum",
@@ -109,5 +122,6 @@ __all__ = [
     "uint64",
     "uniform",
     "value_and_grad",
+    "vjp",
     "where",
 ]

@@ -12,12 +12,10 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
-from chainrule.engines.native import along, loops
-from chainrule.engines.native.arrange import as_product
+from chainrule.engines.native import along, loops, products
 from chainrule.engines.native.emit import ONE, Access, Frame, Part
 from chainrule.engines.native.kernels import SLAB, advance, counting
 from chainrule.engines.native.layout import row_major
-from chainrule.engines.native.matmul import choose_tile, emit_matmul, host_target
 from chainrule.engines.native.scalar import (
     I8,
     I32,
@@ -46,7 +44,6 @@ from chainrule.primitives import (
     sorting,
     windows,
 )
-from chainrule.primitives.matmul import parse_dims
 from chainrule.primitives.random import (
     PARITY,
     ROTATIONS,
@@ -56,9 +53,6 @@ from chainrule.primitives.random import (
 )
 from chainrule.regions import control
 
-#: Weights larger than this stay with the thread that owns their panels, whatever the
-#: batch: reading them from another core costs more than sharing the work by rows.
-OWNED_BYTES = 64 * 1024
 #: Where in the status the number of the first condition that does not hold stands.
 CONDITION = 4
 
@@ -386,164 +380,6 @@ def scratch_bytes(node: Node, largest: Sizes) -> int:
     return 0
 
 
-# -- products -----------------------------------------------------------------------
-
-
-def _dot(frame: Frame, node: Node) -> None:
-    out = _only(node)
-    target = frame.place(out)
-    product = as_product(node, bool(target.panel))
-    if product is None:
-        loops.contraction(frame, node)
-        return
-    d = parse_dims(node.attrs["dims"])
-    letters = (d.lhs, d.rhs)
-    a, b = node.inputs[product.a], node.inputs[product.b]
-    pa, pb = frame.place(a), frame.place(b)
-    la, lb = letters[product.a], letters[product.b]
-    rows, columns = a.shape[la.index(product.u)], b.shape[lb.index(product.v)]
-    depth = a.shape[la.index(product.k)]
-    a_m, a_k = (pa.strides[la.index(c)] for c in (product.u, product.k))
-    width = target.panel or pb.panel
-    b_k: Dim = pb.panel or pb.strides[lb.index(product.k)]
-    c_m: Dim = target.panel or target.strides[d.out.index(product.u)]
-
-    session = frame.session
-    builder = frame.b
-    dtype = out.dtype
-
-    def kernel(known_n: bool) -> tuple[ir.Function, list[Any]]:
-        sizes = {
-            "n": _known(width or columns) if known_n else None,
-            "k": _known(depth),
-            "a_m": _known(a_m),
-            "a_k": _known(a_k),
-            "b_k": _known(b_k),
-            "c_m": _known(c_m),
-        }
-        late = [d for d in (depth, a_m, a_k, b_k, c_m) if _known(d) is None]
-        kind = ir.FunctionType(
-            ir.VoidType(), [ir.PointerType()] * 3 + [I64] * (4 + len(late))
-        )
-        function = session.kernels.function(
-            ("matmul", dtype, *sizes.items()),
-            kind,
-            lambda: emit_matmul(
-                session.module,
-                dtype.name,
-                choose_tile(dtype.name, host_target()),
-                **sizes,
-            ),
-        )
-        return function, [session.dim(d) for d in late]
-
-    pointers = [frame.pointer(v) for v in (a, b, out)]
-    if not width:
-        _whole_product(frame, (a, b, out), rows, columns, la, product.u, kernel)
-        return
-    assert isinstance(columns, int)
-    count = columns // width
-    # How far apart panels are: in B and in C each by its own layout.
-    b_step: Dim = depth * width if pb.panel else width
-    c_step: Dim = rows * width if target.panel else width
-    weight = depth * columns * dtype.itemsize if isinstance(depth, int) else None
-    if session.small((rows, columns)):
-        part, by_panels = Part(rows, single=True), False
-    elif count > 1 and (target.panel or (weight is not None and weight > OWNED_BYTES)):
-        part, by_panels = Part(count), True
-    else:
-        part, by_panels = Part(rows), False
-    function, extra = kernel(True)
-    if by_panels:
-        keys = (
-            None,
-            frame.rows_key(b, count, b_step) if pb.panel else None,
-            frame.rows_key(out, count, c_step) if target.panel else None,
-        )
-    elif part.single:
-        keys = (ONE, ONE, ONE)
-    else:
-        keys = (
-            loops.rows_of(frame, a, la.index(product.u), rows),
-            None,
-            None if target.panel else loops.rows_of(frame, out, 0, rows),
-        )
-    session.touch(
-        [
-            frame.access(a, keys[0]),
-            frame.access(b, keys[1]),
-            frame.access(out, keys[2], write=True),
-        ]
-    )
-
-    def panels(first: Any, last: Any, low: Any, high: Any) -> None:
-        with loops.counting(builder, first, last, "panel") as p:
-            at_b = loops.advanced(frame, pointers[1], dtype, b_step, p)
-            at_c = loops.advanced(frame, pointers[2], dtype, c_step, p)
-            bounds = [low, high, I64(0), I64(width)]
-            builder.call(function, [pointers[0], at_b, at_c, *bounds, *extra])
-
-    if part.single:
-        with session.one_thread():
-            panels(I64(0), I64(count), I64(0), session.dim(rows))
-    elif by_panels:
-        panels(*session.share(part), I64(0), session.dim(rows))
-    else:
-        panels(I64(0), I64(count), *session.share(part))
-
-
-def _known(dim: Dim) -> int | None:
-    return dim if isinstance(dim, int) else None
-
-
-def _whole_product(
-    frame: Frame,
-    values: tuple[Value, Value, Value],
-    rows: Dim,
-    columns: Dim,
-    letters: str,
-    u: str,
-    kernel: Callable[[bool], tuple[ir.Function, list[Any]]],
-) -> None:
-    """A product without panels: threads share the rows, or the columns of few rows."""
-    a, b, out = values
-    session = frame.session
-    single = session.small((rows, columns))
-    by_columns = isinstance(rows, int) and rows < 8 and not single
-    fixed = isinstance(columns, int) and not by_columns
-    function, extra = kernel(fixed)
-    part = Part(columns if by_columns else rows, single=single)
-    if single:
-        keys: tuple[Any, Any, Any] = (ONE, ONE, ONE)
-    elif by_columns:
-        keys = (None, None, None)
-    else:
-        keys = (
-            loops.rows_of(frame, a, letters.index(u), rows),
-            None,
-            loops.rows_of(frame, out, 0, rows),
-        )
-    session.touch(
-        [
-            frame.access(a, keys[0]),
-            frame.access(b, keys[1]),
-            frame.access(out, keys[2], write=True),
-        ]
-    )
-    pointers = [frame.pointer(v) for v in values]
-
-    def call(low: Any, high: Any, left: Any, right: Any) -> None:
-        frame.b.call(function, [*pointers, low, high, left, right, *extra])
-
-    if single:
-        with session.one_thread():
-            call(I64(0), session.dim(rows), I64(0), session.dim(columns))
-    elif by_columns:
-        call(I64(0), session.dim(rows), *session.share(part))
-    else:
-        call(*session.share(part), I64(0), session.dim(columns))
-
-
 Lowering = Callable[[Frame, Node], None]
 
 LOWERINGS: dict[Primitive, Lowering] = {
@@ -567,7 +403,7 @@ LOWERINGS: dict[Primitive, Lowering] = {
     windows.window_sum: windowed("sum"),
     windows.window_max: windowed("max"),
     windows.window_argmax: windowed("argmax"),
-    matmul.dot_general: _dot,
+    matmul.dot_general: products.product,
     conv.conv: loops.contraction,
     indexing.take: loops.take,
     indexing.scatter_add: loops.scatter_add,

@@ -17,7 +17,7 @@ from hypothesis.extra import numpy as hnp
 
 import chainrule as cr
 from chainrule import nn
-from chainrule.elsewhere import TENSORS
+from chainrule.migration import TENSORS
 from chainrule.errors import (
     ArgumentError,
     DTypeError,

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from chainrule import data, nn, optim
 from chainrule.compiled import compile
-from chainrule.elsewhere import METHODS, PACKAGE
 from chainrule.errors import ChainruleError, nearest
 from chainrule.functional import check_gradients, grad, value_and_grad
 from chainrule.graph.build import no_grad
 from chainrule.graph.types import DType as dtype  # noqa: N813 - the public name
+from chainrule.migration import METHODS, PACKAGE
 from chainrule.random import manual_seed, normal, uniform
 from chainrule.tensor import Tensor, as_tensor, matmul, maximum, tensor, where
 from chainrule.version import __version__

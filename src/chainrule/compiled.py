@@ -13,7 +13,7 @@ whatever the Python looked like, and eager code and compiled code are the same c
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -46,6 +46,10 @@ class Moded(Protocol):
         """Whether it is in training mode."""
         ...
 
+    def named_tensors(self) -> Iterable[tuple[str, Tensor]]:
+        """Its parameters and buffers by path."""
+        ...
+
 
 @dataclass(frozen=True)
 class Input:
@@ -68,7 +72,7 @@ class _StatefulTrace(Trace):
 
     def __init__(self, entry: str, names: Mapping[int, str]) -> None:
         super().__init__()
-        self.entry, self.names = entry, names
+        self.entry, self.names = entry, dict(names)
         self.lifted: dict[int, tuple[Tensor, Value]] = {}
         self.current: dict[int, Value] = {}
         self.gradients: dict[int, tuple[Tensor, Tensor | None]] = {}
@@ -76,8 +80,11 @@ class _StatefulTrace(Trace):
         self.modes: dict[int, tuple[Moded, bool]] = {}
 
     def note_mode(self, module: Moded) -> None:
-        """Remember in which mode a module was traced."""
-        self.modes.setdefault(id(module), (module, module.training))
+        """Remember in which mode a module was traced, and its tensors' names."""
+        if id(module) not in self.modes:
+            self.modes[id(module)] = (module, module.training)
+            for name, t in module.named_tensors():
+                self.names.setdefault(id(t), name)
 
     def tabulated(self, table: Table, name: str, dtype: DType) -> Value:
         """A scalar input that ``table`` supplies anew for each step."""

@@ -9,9 +9,17 @@ import numpy as np
 
 from chainrule.errors import ArgumentError, DTypeError, NonFiniteError, ShapeError
 from chainrule.graph.node import Array
-from chainrule.graph.types import Size, size_of
+from chainrule.graph.types import DType, Size, size_of
 from chainrule.nn import functional
-from chainrule.nn.arguments import counts, dtype_setting, finite, floating
+from chainrule.nn.arguments import (
+    Count,
+    counts,
+    flag,
+    floating,
+    number,
+    place,
+    sizes,
+)
 from chainrule.nn.module import Module, Parameter
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor, count_of, maximum
@@ -29,6 +37,7 @@ class LayerNorm(Module):
         eps: ε.
         elementwise_affine: whether there are γ (``weight``, starts at 1) and β
             (``bias``, starts at 0).
+        bias: whether there is a β beside γ.
         dtype: of the parameters.
 
     >>> import chainrule as cr
@@ -39,19 +48,23 @@ class LayerNorm(Module):
 
     def __init__(
         self,
-        normalized_shape: int | Sequence[int],
+        normalized_shape: Count | Sequence[Count],
         eps: float = 1e-5,
         elementwise_affine: bool = True,
+        bias: bool = True,
         *,
         dtype: str = "float32",
     ) -> None:
-        self.normalized_shape = functional.sizes(normalized_shape)
-        self.eps = finite("LayerNorm", "eps", eps, least=0)
-        self.elementwise_affine = elementwise_affine
+        self.normalized_shape = sizes(normalized_shape)
+        self.eps = number("LayerNorm", "eps", eps, least=0)
+        self.elementwise_affine = flag(
+            "LayerNorm", "elementwise_affine", elementwise_affine
+        )
         self.dtype = floating("LayerNorm", dtype)
-        shape, kind = self.normalized_shape, self.dtype.numpy
-        self.weight = Parameter(np.ones(shape, kind)) if elementwise_affine else None
-        self.bias = Parameter(np.zeros(shape, kind)) if elementwise_affine else None
+        biased = flag("LayerNorm", "bias", bias) and elementwise_affine
+        self.weight, self.bias = _affine(
+            self.normalized_shape, self.dtype, elementwise_affine, biased
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Each sample by itself."""
@@ -60,17 +73,30 @@ class LayerNorm(Module):
             x, self.normalized_shape, self.weight, self.bias, self.eps
         )
 
-    def settings(self) -> dict[str, Any]:
-        """Shape, ε, whether it is affine, and the dtype where it is not float32."""
-        return {
-            "normalized_shape": list(self.normalized_shape),
-            "eps": self.eps,
-            "elementwise_affine": self.elementwise_affine,
-            **dtype_setting(self.dtype),
-        }
+
+def _affine(
+    shape: tuple[int, ...], dtype: DType, scaled: bool, shifted: bool
+) -> tuple[Parameter | None, Parameter | None]:
+    """γ = 1 and β = 0, or None where there is none."""
+    gamma = Parameter(np.ones(shape, dtype.numpy)) if scaled else None
+    return gamma, Parameter(np.zeros(shape, dtype.numpy)) if shifted else None
 
 
-class BatchNorm1d(Module):
+class _Running(Module):
+    """A layer with running statistics of its features, or without."""
+
+    num_features: int
+    dtype: DType
+
+    def _track(self, kind: str, wanted: bool) -> None:
+        self.track_running_stats = flag(kind, "track_running_stats", wanted)
+        zeros = np.zeros(self.num_features, self.dtype.numpy)
+        self.running_mean = Tensor(zeros) if wanted else None
+        self.running_var = Tensor(zeros + 1) if wanted else None
+        self.num_batches_tracked = Tensor(np.zeros((), np.int64)) if wanted else None
+
+
+class BatchNorm1d(_Running):
     """y = γ ⊙ (x − μ)/√(σ² + ε) + β, with μ and σ² of each feature over the batch.
 
     Ioffe & Szegedy 2015. In training μ and σ² are those of the batch, and running
@@ -110,7 +136,7 @@ class BatchNorm1d(Module):
 
     def __init__(
         self,
-        num_features: int,
+        num_features: Count,
         eps: float = 1e-5,
         momentum: float | None = 0.1,
         affine: bool = True,
@@ -119,31 +145,22 @@ class BatchNorm1d(Module):
         dtype: str = "float32",
     ) -> None:
         (self.num_features,) = counts("BatchNorm1d", num_features=num_features)
-        if momentum is not None and not 0 <= momentum <= 1:
-            raise ArgumentError(
-                "BatchNorm1d's momentum is a share.",
-                expected="0 ≤ momentum ≤ 1, or None for the average of all batches",
-                got=repr(momentum),
-            )
-        self.eps = finite("BatchNorm1d", "eps", eps, least=0)
+        if momentum is not None:  # else the average of all batches
+            momentum = number("BatchNorm1d", "momentum", momentum, least=0, most=1)
+        self.eps = number("BatchNorm1d", "eps", eps, least=0)
         self.momentum = momentum
-        self.affine, self.track_running_stats = affine, track_running_stats
+        self.affine = flag("BatchNorm1d", "affine", affine)
         self.dtype = floating("BatchNorm1d", dtype)
-        zeros = np.zeros(self.num_features, self.dtype.numpy)
-        ones = np.ones(self.num_features, self.dtype.numpy)
-        self.weight = Parameter(ones) if affine else None
-        self.bias = Parameter(zeros) if affine else None
-        self.running_mean = Tensor(zeros) if track_running_stats else None
-        self.running_var = Tensor(ones) if track_running_stats else None
-        counter = np.zeros((), np.int64)
-        self.num_batches_tracked = Tensor(counter) if track_running_stats else None
+        shape = (self.num_features,)
+        self.weight, self.bias = _affine(shape, self.dtype, affine, affine)
+        self._track("BatchNorm1d", track_running_stats)
 
     def forward(self, x: Tensor) -> Tensor:
         """With the batch's statistics in training, with the running ones otherwise."""
         x = _floating("BatchNorm1d", x, self.weight, self.dtype.name)
         if x.ndim not in (2, 3) or x.shape[1] != self.num_features:
             raise ShapeError(
-                f"{functional.place('BatchNorm1d')} cannot normalise its input.",
+                f"{place('BatchNorm1d')} cannot normalise its input.",
                 expected=f"(N, {self.num_features}) or (N, {self.num_features}, L)",
                 got=show(x.shape),
                 fix=f"build nn.BatchNorm1d({x.shape[1] if x.ndim > 1 else '…'})",
@@ -173,16 +190,155 @@ class BatchNorm1d(Module):
             return self.momentum
         return 1.0 / maximum(counter.astype(x.dtype), 1.0)
 
-    def settings(self) -> dict[str, Any]:
-        """All arguments; the dtype where it is not float32."""
-        return {
-            "num_features": self.num_features,
-            "eps": self.eps,
-            "momentum": self.momentum,
-            "affine": self.affine,
-            "track_running_stats": self.track_running_stats,
-            **dtype_setting(self.dtype),
-        }
+
+class InstanceNorm1d(_Running):
+    """y = γ ⊙ (x − μ)/√(σ² + ε) + β, with μ and σ² of each channel of each sample.
+
+    Ulyanov, Vedaldi & Lempitsky 2016.
+
+    Args:
+        num_features: the number of channels C.
+        eps: ε.
+        momentum: how far running statistics move a batch.
+        affine: whether there are γ (``weight``, starts at 1) and β (``bias``, 0).
+        track_running_stats: whether there are running statistics, which then are used
+            in prediction.
+        dtype: of parameters and statistics.
+
+    Shapes:
+        (N, C, L), or (C, L).
+    """
+
+    def __init__(
+        self,
+        num_features: Count,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+        affine: bool = False,
+        track_running_stats: bool = False,
+        *,
+        dtype: str = "float32",
+    ) -> None:
+        kind = "InstanceNorm1d"
+        (self.num_features,) = counts(kind, num_features=num_features)
+        self.eps = number(kind, "eps", eps, least=0)
+        self.momentum = number(kind, "momentum", momentum, least=0, most=1)
+        self.affine, self.dtype = flag(kind, "affine", affine), floating(kind, dtype)
+        shape = (self.num_features,)
+        self.weight, self.bias = _affine(shape, self.dtype, affine, affine)
+        self._track(kind, track_running_stats)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Each channel of each sample by itself, unless running statistics are used."""
+        x = _floating("InstanceNorm1d", x, self.weight, self.dtype.name)
+        if x.ndim not in (2, 3) or x.shape[-2] != self.num_features:
+            raise ShapeError(
+                f"{place('InstanceNorm1d')} cannot normalise its input.",
+                expected=f"(N, {self.num_features}, L) or ({self.num_features}, L)",
+                got=show(x.shape),
+            )
+        counter = self.num_batches_tracked
+        if self.training and counter is not None:
+            counter.copy_(counter + 1)
+        made = functional.instance_norm(
+            x if x.ndim == 3 else x.unsqueeze(0),
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            self.training or not self.track_running_stats,
+            self.momentum,
+            self.eps,
+        )
+        return made if x.ndim == 3 else made.squeeze(0)
+
+
+class GroupNorm(Module):
+    """y = γ ⊙ (x − μ)/√(σ² + ε) + β, with μ and σ² over groups of channels of a sample.
+
+    Wu & He 2018, "Group normalization".
+
+    Args:
+        num_groups: how many groups the channels are cut into.
+        num_channels: the number of channels C, a multiple of it.
+        eps: ε.
+        affine: whether there are γ (``weight``, starts at 1) and β (``bias``, 0).
+        dtype: of the parameters.
+
+    Shapes:
+        (N, C, …); parameters (C,).
+    """
+
+    def __init__(
+        self,
+        num_groups: int,
+        num_channels: Count,
+        eps: float = 1e-5,
+        affine: bool = True,
+        *,
+        dtype: str = "float32",
+    ) -> None:
+        self.num_groups, self.num_channels = counts(
+            "GroupNorm", num_groups=num_groups, num_channels=num_channels
+        )
+        if self.num_channels % self.num_groups:
+            raise ArgumentError(
+                "GroupNorm cuts the channels into groups of one size.",
+                expected="num_channels a multiple of num_groups",
+                got=f"{num_channels} channels, {num_groups} groups",
+            )
+        self.eps = number("GroupNorm", "eps", eps, least=0)
+        self.affine = flag("GroupNorm", "affine", affine)
+        self.dtype = floating("GroupNorm", dtype)
+        shape = (self.num_channels,)
+        self.weight, self.bias = _affine(shape, self.dtype, affine, affine)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Each group of channels of each sample by itself."""
+        x = _floating("GroupNorm", x, self.weight, self.dtype.name)
+        if x.ndim < 2 or x.shape[1] != self.num_channels:
+            raise ShapeError(
+                f"{place('GroupNorm')} cannot normalise its input.",
+                expected=f"(N, {self.num_channels}, …)",
+                got=show(x.shape),
+            )
+        groups, weight, bias = self.num_groups, self.weight, self.bias
+        return functional.group_norm(x, groups, weight, bias, self.eps)
+
+
+class RMSNorm(Module):
+    """y = γ ⊙ x/√(mean x² + ε) over the features of each sample.
+
+    Zhang & Sennrich 2019, "Root mean square layer normalization".
+
+    Args:
+        normalized_shape: the size of the last axis, or of the last axes.
+        eps: ε; None for the spacing of numbers at 1 in x's dtype.
+        elementwise_affine: whether there is γ (``weight``, starts at 1).
+        dtype: of γ.
+    """
+
+    def __init__(
+        self,
+        normalized_shape: Count | Sequence[Count],
+        eps: float | None = None,
+        elementwise_affine: bool = True,
+        *,
+        dtype: str = "float32",
+    ) -> None:
+        self.normalized_shape = sizes(normalized_shape)
+        self.eps = None if eps is None else number("RMSNorm", "eps", eps, least=0)
+        self.elementwise_affine = flag(
+            "RMSNorm", "elementwise_affine", elementwise_affine
+        )
+        self.dtype = floating("RMSNorm", dtype)
+        shape = self.normalized_shape
+        self.weight, _ = _affine(shape, self.dtype, elementwise_affine, False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Each sample by itself."""
+        x = _floating("RMSNorm", x, self.weight, self.dtype.name)
+        return functional.rms_norm(x, self.normalized_shape, self.weight, self.eps)
 
 
 def _floating(kind: str, x: Any, weight: Tensor | None, dtype: str) -> Tensor:
@@ -190,7 +346,7 @@ def _floating(kind: str, x: Any, weight: Tensor | None, dtype: str) -> Tensor:
     x = as_tensor(x)
     if x.dtype.is_float and x.dtype.name != dtype:
         raise DTypeError(
-            f"{functional.place(kind)} and its input have different dtypes.",
+            f"{place(kind)} and its input have different dtypes.",
             expected=dtype,
             got=x.dtype.name,
             fix=f"x.astype('{dtype}'), or nn.{kind}(…, dtype='{x.dtype.name}')",
@@ -205,7 +361,7 @@ class _Scaling(Module):
     column: ClassVar[str] = "x"
 
     def __init__(
-        self, num_features: int | None = None, *, dtype: str = "float32"
+        self, num_features: Count | None = None, *, dtype: str = "float32"
     ) -> None:
         kind = type(self).__name__
         if num_features is None:
@@ -262,17 +418,13 @@ class _Scaling(Module):
         x = as_tensor(x)
         if not x.shape or x.shape[-1] != self.num_features:
             raise ShapeError(
-                f"{functional.place(type(self).__name__)} was made for other data.",
+                f"{place(type(self).__name__)} was made for other data.",
                 expected=f"a last axis of {self.num_features}",
                 got=show(x.shape),
                 fix=f"nn.{type(self).__name__}.of(the data that the model trains on)",
             )
         wide = promote(x.dtype, self.dtype) if x.dtype.is_float else self.dtype
         return x.astype(wide)
-
-    def settings(self) -> dict[str, Any]:
-        """The number of features, and the dtype where it is not float32."""
-        return {"num_features": self.num_features, **dtype_setting(self.dtype)}
 
 
 class Standardize(_Scaling):

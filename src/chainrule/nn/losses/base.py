@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar
 
+import numpy as np
+
 from chainrule.errors import ArgumentError, ShapeError, nearest
 from chainrule.graph.node import Array
 from chainrule.graph.types import Shape
@@ -16,8 +18,79 @@ from chainrule.tensor import Tensor, as_tensor, count_of, where
 REDUCTIONS = ("mean", "sum", "none")
 
 
-class Loss(Module):
-    """Base of the losses: ℒ = Σ ℓ / Σ w over the losses ℓ of one batch.
+class Reduction(Module):
+    """Base of everything that reduces the losses ℓ of a batch to one number.
+
+    Args:
+        reduction: ``"mean"``, Σ ℓ / Σ w; ``"sum"``, Σ ℓ; both are scalars. ``"none"``:
+            the losses ℓ themselves. The weights w are 1 each, or those of classes and
+            samples, which are factors of the losses too.
+    """
+
+    reduction: str = "mean"
+
+    def __init__(self, *, reduction: str = "mean") -> None:
+        if reduction not in REDUCTIONS:
+            near = nearest(str(reduction), REDUCTIONS)
+            raise ArgumentError(
+                f"{type(self).__name__} does not know this reduction.",
+                expected='"mean", "sum" or "none"',
+                got=repr(reduction),
+                fix=f'did you mean "{near}"?' if near else 'reduction="mean"',
+            )
+        self.reduction = reduction
+
+    def reduced(
+        self, losses: Tensor, weights: Tensor | None = None, sample_weight: Any = None
+    ) -> Tensor:
+        """The losses as ``reduction`` asks; ``weights`` are in them already."""
+        losses, weights = self._with_samples(losses, weights, sample_weight)
+        if self.reduction == "none":
+            return losses
+        if self.reduction == "sum":
+            return losses.sum()
+        if losses.size == 0:
+            raise ArgumentError(
+                f"{type(self).__name__} takes a mean, and an empty batch has none.",
+                expected="at least one sample",
+                got=f"losses of shape {show(losses.shape)}",
+                fix='leave empty batches out, or use reduction="sum"',
+            )
+        if weights is None:
+            return losses.mean()
+        total = weights.sum()
+        return losses.sum() / where(total == 0.0, math.inf, total)  # 0 where none count
+
+    def _with_samples(
+        self, losses: Tensor, weights: Tensor | None, sample_weight: Any
+    ) -> tuple[Tensor, Tensor | None]:
+        """Losses and weights, both times the weights of the samples."""
+        if sample_weight is None:
+            return losses, weights
+        w = as_tensor(sample_weight)
+        kind = type(self).__name__
+        if w.shape not in (losses.shape, losses.shape[:1]):
+            raise ShapeError(
+                f"{kind} takes one weight a sample, or one a loss.",
+                expected=f"sample_weight of shape {show(losses.shape[:1])}",
+                got=show(w.shape),
+            )
+        known = numbers(w)
+        if known is not None and not (np.isfinite(known) & (known >= 0)).all():
+            raise ArgumentError(
+                f"{kind} multiplies by sample weights.",
+                expected="finite numbers ≥ 0",
+                got=f"{known.min():g} … {known.max():g}",
+            )
+        w = w.astype(losses.dtype)
+        if w.shape != losses.shape:
+            column = w.reshape(*w.shape, *[1] * (losses.ndim - 1))
+            w = column.broadcast_to(*losses.shape)
+        return losses * w, w if weights is None else weights * w
+
+
+class Loss(Reduction):
+    """Base of the losses of a prediction and a target: ℒ = Σ ℓ / Σ w over a batch.
 
     A loss of your own defines :meth:`pointwise`, and :meth:`weights` where its losses
     do not count 1 each. ``forward``, ``totals`` and the reductions follow.
@@ -35,24 +108,14 @@ class Loss(Module):
     >>> class FourthPower(cr.nn.Loss):
     ...     def pointwise(self, prediction, target):
     ...         return (prediction - target) ** 4
-    >>> FourthPower()(cr.tensor([1.0, 3.0]), cr.tensor([0.0, 1.0]))
+    >>> prediction, target = cr.tensor([1.0, 3.0]), cr.tensor([0.0, 1.0])
+    >>> FourthPower()(prediction, target)
     tensor(8.5)
-    >>> FourthPower(reduction="none")(cr.tensor([1.0, 3.0]), cr.tensor([0.0, 1.0]))
+    >>> FourthPower(reduction="none")(prediction, target)
     tensor([ 1., 16.])
+    >>> FourthPower()(prediction, target, sample_weight=[3, 1])  # (3 + 16) / 4
+    tensor(4.75)
     """
-
-    reduction: str = "mean"
-
-    def __init__(self, *, reduction: str = "mean") -> None:
-        if reduction not in REDUCTIONS:
-            near = nearest(str(reduction), REDUCTIONS)
-            raise ArgumentError(
-                f"{type(self).__name__} does not know this reduction.",
-                expected='"mean", "sum" or "none"',
-                got=repr(reduction),
-                fix=f'did you mean "{near}"?' if near else 'reduction="mean"',
-            )
-        self.reduction = reduction
 
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
         """The losses ℓ, one an element or one a sample; each loss defines this.
@@ -100,30 +163,26 @@ class Loss(Module):
             self.check_prediction(known)
         return made
 
-    def forward(self, prediction: Any, target: Any) -> Tensor:
-        """The loss of a batch, reduced."""
+    def forward(
+        self, prediction: Any, target: Any, sample_weight: Any = None
+    ) -> Tensor:
+        """The loss of a batch, reduced.
+
+        Args:
+            prediction: what the network says.
+            target: what is right.
+            sample_weight: how much each sample counts, (n,): a factor of its losses and
+                of their weights in the mean.
+        """
         prediction, target = self.prepare(prediction, target)
         losses = self.pointwise(prediction, target)
-        if self.reduction == "none":
-            return losses
-        if self.reduction == "sum":
-            return losses.sum()
-        weights = self.weights(prediction, target)
-        if losses.size == 0:
-            raise ArgumentError(
-                f"{type(self).__name__} takes a mean, and an empty batch has none.",
-                expected="at least one sample",
-                got=f"a prediction of shape {show(prediction.shape)}",
-                fix='leave empty batches out, or use reduction="sum"',
-            )
-        if weights is None:
-            return losses.mean()
-        total = weights.sum()
-        return losses.sum() / where(
-            total == 0.0, math.inf, total
-        )  # 0, where none counts
+        mean = self.reduction == "mean"
+        weights = self.weights(prediction, target) if mean else None
+        return self.reduced(losses, weights, sample_weight)
 
-    def totals(self, prediction: Any, target: Any) -> tuple[Tensor, Tensor]:
+    def totals(
+        self, prediction: Any, target: Any, sample_weight: Any = None
+    ) -> tuple[Tensor, Tensor]:
         """(Σ ℓ, Σ w) of a batch, both scalars.
 
         Added up over the batches of a data set, their quotient is the mean over the
@@ -136,13 +195,10 @@ class Loss(Module):
         prediction, target = self.prepare(prediction, target)
         losses = self.pointwise(prediction, target)
         weights = self.weights(prediction, target)
+        losses, weights = self._with_samples(losses, weights, sample_weight)
         if weights is None:
             return losses.sum(), count_of(losses.size, losses.dtype)
         return losses.sum(), weights.sum()
-
-    def settings(self) -> dict[str, Any]:
-        """The reduction, where it is not the mean."""
-        return {} if self.reduction == "mean" else {"reduction": self.reduction}
 
 
 class ElementwiseLoss(Loss):

@@ -8,6 +8,7 @@ import numpy as np
 
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
+from chainrule.nn.arguments import is_known
 from chainrule.tensor import Tensor
 
 #: How far from 1 the sum of probabilities may be: more than rounding in float32
@@ -17,19 +18,25 @@ TOLERANCE = 1e-3
 
 def numbers(t: Tensor) -> Array | None:
     """The numbers of a tensor; None for one that is only traced."""
-    known = t._pending is not None or t._value.array is not None
-    return t.numpy() if known else None
+    return t.numpy() if is_known(t) else None
 
 
-def check_labels(labels: Array, classes: int) -> None:
-    """Refuse labels outside 0 … classes−1."""
-    if labels.size and not 0 <= labels.min() <= labels.max() < classes:
-        bad = int(np.flatnonzero((labels < 0) | (labels >= classes))[0])
+def check_labels(labels: Array, classes: int, ignored: int | None = None) -> None:
+    """Refuse labels outside 0 … classes−1 that are not ``ignored``."""
+    if not labels.size or 0 <= labels.min() <= labels.max() < classes:
+        return
+    bad = (labels < 0) | (labels >= classes)
+    if ignored is not None:
+        bad &= labels != ignored
+    if bad.any():
+        worst = int(labels[bad].min())
         raise ArgumentError(
             f"A label is outside the {classes} classes that the network scores.",
             expected=f"0 … {classes - 1}",
-            got=f"{labels.ravel()[bad]} in row {bad}",
-            fix=f"number the classes from 0, or end in nn.Linear(…, "
+            got=_first(labels, bad),
+            fix=f"number the classes from 0; ignore_index={worst} leaves them out"
+            if worst < 0
+            else "number the classes from 0, or end in nn.Linear(…, "
             f"{int(labels.max()) + 1})",
         )
 
@@ -46,10 +53,22 @@ def check_unit(loss: str, what: str, given: Array, fix: str) -> None:
         )
 
 
-def check_rows(loss: str, what: str, given: Array, fix: str) -> None:
+def check_least(loss: str, what: str, given: Array, fix: str) -> None:
+    """Refuse negative numbers."""
+    bad = given < 0
+    if bad.any():
+        raise ArgumentError(
+            f"{loss} takes numbers that are not negative, and {what} has one.",
+            expected="numbers ≥ 0",
+            got=_first(given, bad),
+            fix=fix,
+        )
+
+
+def check_rows(loss: str, what: str, given: Array, fix: str, axis: int = -1) -> None:
     """Refuse rows of which one is no distribution: negative, or not of sum 1."""
     check_unit(loss, what, given, fix)
-    total = given.sum(axis=-1, dtype=np.float64)
+    total = given.sum(axis=axis, dtype=np.float64)
     bad = np.abs(total - 1) > TOLERANCE
     if bad.any():
         raise ArgumentError(
@@ -86,5 +105,5 @@ def _first(given: Array, bad: Array) -> str:
     where = ", ".join(f"{name} {i}" for name, i in zip(names, place))
     number = f"{given[place]:g}"
     if float(number) != given[place]:
-        number = str(given[place])  # 1.0000001 is no 1
+        number = str(given[place])  # 1.0000001 is no 1, and no integer is 4.3e+09
     return number + (f" in {where}" if where else "")

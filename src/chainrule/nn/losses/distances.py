@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
 
-from chainrule.nn.arguments import positive
+from chainrule.graph.node import Array
+from chainrule.graph.types import Shape
+from chainrule.nn.arguments import flag, number
 from chainrule.nn.losses.base import ElementwiseLoss
+from chainrule.nn.losses.checks import check_least
 from chainrule.regions import losses
-from chainrule.tensor import Tensor, wrap
+from chainrule.tensor import Tensor, maximum, where, wrap
 
 
 class MSELoss(ElementwiseLoss):
@@ -144,13 +147,98 @@ class HuberLoss(ElementwiseLoss):
 
     def __init__(self, delta: float = 1.0, *, reduction: str = "mean") -> None:
         super().__init__(reduction=reduction)
-        self.delta = positive("HuberLoss", "delta", delta)
+        self.delta = number("HuberLoss", "delta", delta, above=0)
 
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
         """One loss an element."""
         values = prediction.value, target.value
         return wrap(losses.huber(*values, delta=self.delta))
 
-    def settings(self) -> dict[str, Any]:
-        """δ, and the reduction."""
-        return {"delta": self.delta, **super().settings()}
+
+class SmoothL1Loss(ElementwiseLoss):
+    """Squared for small errors, absolute for large ones: with e = ŷ − y
+
+        ½ e²/β where |e| < β,  |e| − ½ β elsewhere.
+
+    That is :class:`HuberLoss` with δ = β, divided by β.
+
+    Args:
+        beta: where it turns linear, β ≥ 0; with 0 it is :class:`L1Loss`.
+        reduction: ``"mean"``, ``"sum"`` or ``"none"`` (one loss an element).
+
+    Source: Girshick 2015, "Fast R-CNN".
+
+    >>> import chainrule as cr
+    >>> loss = cr.nn.SmoothL1Loss(beta=0.5, reduction="none")
+    >>> loss(cr.tensor([0.25, 2.0]), cr.tensor([0.0, 0.0]))
+    tensor([0.0625, 1.75  ])
+    """
+
+    def __init__(self, beta: float = 1.0, *, reduction: str = "mean") -> None:
+        super().__init__(reduction=reduction)
+        self.beta = number("SmoothL1Loss", "beta", beta, least=0)
+
+    def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """One loss an element."""
+        if not self.beta:
+            return abs(prediction - target)
+        values = prediction.value, target.value
+        return wrap(losses.huber(*values, delta=self.beta)) / self.beta
+
+
+class PoissonNLLLoss(ElementwiseLoss):
+    """The negative log-likelihood of counts y under a Poisson distribution of mean λ.
+
+        ℓ = λ − y ln λ + ln y!
+
+    ln y! does not depend on λ and is left out, or approximated.
+
+    Args:
+        log_input: whether the prediction is ln λ; else it is λ, and ℓ has ln(λ + ε).
+        full: whether ln y! is added, by Stirling's y ln y − y + ½ ln 2πy where y > 1.
+        eps: ε.
+        reduction: ``"mean"``, ``"sum"`` or ``"none"`` (one loss an element).
+
+    Raises:
+        ArgumentError: a negative count, or a negative λ.
+        ShapeError: other shapes.
+
+    >>> import chainrule as cr
+    >>> cr.nn.PoissonNLLLoss()(cr.tensor([0.0]), cr.tensor([3]))  # λ = 1
+    tensor(1.)
+    """
+
+    def __init__(
+        self,
+        log_input: bool = True,
+        full: bool = False,
+        *,
+        eps: float = 1e-8,
+        reduction: str = "mean",
+    ) -> None:
+        super().__init__(reduction=reduction)
+        self.log_input = flag("PoissonNLLLoss", "log_input", log_input)
+        self.full = flag("PoissonNLLLoss", "full", full)
+        self.eps = number("PoissonNLLLoss", "eps", eps, least=0)
+
+    def check_target(self, y: Array, prediction_shape: Shape) -> None:
+        """Refuse negative counts."""
+        check_least("PoissonNLLLoss", "the target", y, "count from 0")
+
+    def check_prediction(self, prediction: Array) -> None:
+        """Refuse a negative mean."""
+        if not self.log_input:
+            fix = "log_input=True for logarithms, or nn.Softplus() at the end"
+            check_least("PoissonNLLLoss", "the prediction", prediction, fix)
+
+    def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """One loss an element."""
+        if self.log_input:
+            made = prediction.exp() - target * prediction
+        else:
+            made = prediction - target * (prediction + self.eps).log()
+        if not self.full:
+            return made
+        y = maximum(target, 1.0)
+        stirling = y * y.log() - y + 0.5 * (2 * math.pi * y).log()
+        return made + where(target > 1.0, stirling, 0.0)

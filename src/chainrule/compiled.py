@@ -23,7 +23,7 @@ from chainrule.engines import Executable, load_engine
 from chainrule.errors import ArgumentError, GradientError, GraphError, ShapeError
 from chainrule.graph.build import Trace, tracing
 from chainrule.graph.graph import Graph
-from chainrule.graph.interpret import solve_n
+from chainrule.graph.interpret import solve_sizes
 from chainrule.graph.node import Array, Value
 from chainrule.graph.program import Entry, Program
 from chainrule.graph.types import ArrayType, DType, Size
@@ -306,9 +306,9 @@ class CompiledProgram:
             if id(table) not in rows:
                 rows[id(table)] = table.rows(steps or 1)
             arrays[unique] = rows[id(table)][key]
-        n = self._check(entry, arrays)
+        sizes = self._check(entry, arrays)
         self._send(entry)
-        stacked = self.executable.run(name, arrays, steps=steps or 1, n=n)
+        stacked = self.executable.run(name, arrays, steps=steps or 1, sizes=sizes)
         for key in entry.replaces:
             t = self.tensors[key]
             t.defer(functools.partial(self.executable.read, key))
@@ -323,7 +323,7 @@ class CompiledProgram:
                 self.executable.write(key, t.numpy())
                 self._seen[key] = t.version
 
-    def _check(self, entry: Entry, arrays: dict[str, Array]) -> int | None:
+    def _check(self, entry: Entry, arrays: dict[str, Array]) -> dict[str, int]:
         shapes: list[tuple[Any, tuple[int, ...]]] = []
         for value in entry.graph.inputs[: len(entry.inputs)]:
             name = value.name or ""
@@ -350,7 +350,7 @@ class CompiledProgram:
                     got=str(shape),
                 )
             shapes.append((value.shape, shape))
-        return solve_n(shapes)
+        return solve_sizes(shapes)
 
 
 class Compiled:

@@ -17,8 +17,8 @@ from chainrule.autodiff import cotangents, recording
 from chainrule.errors import ArgumentError, GradientError
 from chainrule.graph.build import constant, context, no_grad
 from chainrule.graph.node import Array, Value
-from chainrule.primitives.movement import reshape
-from chainrule.primitives.rules import full_like, show
+from chainrule.primitives.movement import full_like, reshape
+from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor, wrap
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.build import context
 from chainrule.graph.node import Array
+from chainrule.graph.primitive import REFERENCES
 from chainrule.graph.types import Dim, Shape, Size, as_dtype
 from chainrule.primitives.elementwise import convert, shift_right
 from chainrule.primitives.random import random_bits, seed_key
@@ -200,7 +201,7 @@ def permutation(n: int, seed: int, epoch: int) -> Array:
     Sorting by fresh random bits gives every order the same chance, but for ties, which
     keep their place.
     """
-    drawn = random_bits.reference(
+    drawn = REFERENCES[random_bits](
         seed_key(_check(seed)), np.uint32(epoch), shape=(n,), stream="shuffle"
     )
     assert isinstance(drawn, np.ndarray)

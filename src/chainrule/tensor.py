@@ -23,7 +23,7 @@ from chainrule.graph.build import context, no_grad
 from chainrule.graph.node import Array, Value
 from chainrule.graph.types import Dim, DType, Shape, Size, as_dtype, size_of
 from chainrule.migration import TENSORS
-from chainrule.primitives import elementwise, movement, reduce
+from chainrule.primitives import creation, elementwise, movement, reduce
 from chainrule.primitives.rules import show
 from chainrule.regions import activations
 from chainrule.tensor_rules import Dims, axes_of, axis_of, fill, numbers_of
@@ -672,7 +672,7 @@ def as_tensor(data: TensorLike, dtype: Any = None) -> Tensor:
 def count_of(size: Dim, dtype: DType) -> Tensor:
     """A number of elements as a scalar tensor; it may contain N."""
     if isinstance(size, Size):
-        return wrap(movement.size(dim=size, dtype=dtype))
+        return wrap(creation.size(dim=size, dtype=dtype))
     return wrap(number(size, dtype))
 
 

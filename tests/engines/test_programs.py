@@ -31,7 +31,7 @@ ENGINES = [
     ),
 ]
 pytestmark = pytest.mark.parametrize("engine", ENGINES)
-N = Size(1)
+N = Size("N")
 
 
 def network(*sizes: int, dtype: str = "float32") -> nn.Sequential:

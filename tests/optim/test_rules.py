@@ -8,7 +8,7 @@ import pytest
 from chainrule.explain import notation
 from chainrule.explain.reading import template
 from chainrule.graph.node import Value
-from chainrule.graph.primitive import registered
+from chainrule.graph.primitive import REFERENCES, registered
 from chainrule.graph.types import ArrayType, DType
 from chainrule.regions import updates
 from tests.conformance.cases import examples
@@ -66,7 +66,7 @@ def test_the_formula_is_what_is_computed(form) -> None:
     rng = np.random.default_rng(2)
     example = next(e for e in examples() if e.primitive is form)
     arrays = [a.astype(np.float64) for a in example.draw(rng)]
-    made = form.reference(*arrays)
+    made = REFERENCES[form](*arrays)
     made = made if isinstance(made, tuple) else (made,)
     wanted = results(form.formula, arrays)
     assert len(wanted) == len(made)

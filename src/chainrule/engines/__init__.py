@@ -12,6 +12,7 @@ from typing import Protocol
 from chainrule.errors import EngineError, nearest
 from chainrule.graph.node import Array
 from chainrule.graph.program import Program
+from chainrule.graph.types import Sizes
 
 ENGINES = ("auto", "numpy", "native")
 
@@ -31,7 +32,7 @@ class Executable(Protocol):
         ...
 
     def run(
-        self, entry: str, inputs: Mapping[str, Array], *, steps: int, n: int | None
+        self, entry: str, inputs: Mapping[str, Array], *, steps: int, sizes: Sizes
     ) -> list[Array]:
         """Run an entry point ``steps`` times; every output has ``steps`` rows."""
         ...

@@ -18,7 +18,7 @@ from chainrule.graph.build import record, tracing
 from chainrule.graph.graph import Graph, ancestors
 from chainrule.graph.interpret import evaluate
 from chainrule.graph.node import Array, Node, Value
-from chainrule.graph.primitive import Region
+from chainrule.graph.primitive import BODIES
 from chainrule.graph.types import DType
 
 if TYPE_CHECKING:
@@ -273,9 +273,9 @@ def is_elementwise(graph: Graph, source: Value, result: Value) -> bool:
 
 def _opened(node: Node, touched: list[int]) -> bool:
     """Whether a region's body is elementwise in these inputs."""
-    if not isinstance(node.primitive, Region):
+    if node.primitive not in BODIES:
         return False
-    body = node.primitive.body([v.type for v in node.inputs], node.attrs)
+    body = BODIES[node.primitive]([v.type for v in node.inputs], node.attrs)
     pairs = [(body.inputs[i], out) for i in touched for out in body.outputs]
     return all(is_elementwise(body, source, out) for source, out in pairs)
 

@@ -193,7 +193,7 @@ class Formulas:
         return COUNT if dim.factor == 1 else many
 
     def _length(self, dim: Dim) -> int:
-        return dim.at(self.n) if isinstance(dim, Size) else dim
+        return dim.at({"N": self.n}) if isinstance(dim, Size) else dim
 
     def _div(self, node: Node) -> Expr | None:
         """∑ u / (how many) is the mean of u."""

@@ -108,7 +108,7 @@ def run_network(
 
     names = {id(t): name for name, t in model.named_tensors()}
     inputs = [
-        Input(name, ArrayType((Size(1), *a.shape[1:]), as_dtype(a.dtype)))
+        Input(name, ArrayType((Size("N"), *a.shape[1:]), as_dtype(a.dtype)))
         for name, a in (("x", xs), ("y", ys))
     ]
     try:

@@ -4,7 +4,9 @@ Importing this package fills the registry.
 """
 
 from chainrule.primitives import (
+    checks,
     conv,
+    creation,
     elementwise,
     indexing,
     matmul,
@@ -14,7 +16,9 @@ from chainrule.primitives import (
 )
 
 __all__ = [
+    "checks",
     "conv",
+    "creation",
     "elementwise",
     "indexing",
     "matmul",

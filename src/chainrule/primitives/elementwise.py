@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import DTypeError
+from chainrule.graph.build import declare
 from chainrule.graph.node import Array, Value
-from chainrule.graph.primitive import Case, Primitive
+from chainrule.graph.primitive import Case
 from chainrule.graph.types import ArrayType, DType
 from chainrule.primitives import error_function
-from chainrule.primitives.rules import full_like, need_integer, same
+from chainrule.primitives.movement import full_like
+from chainrule.primitives.rules import need_integer, same
 
 _CALCULUS = "Abramowitz & Stegun, Handbook of Mathematical Functions, ch. 3–4"
 _ANY = (-math.inf, math.inf)
@@ -32,8 +34,8 @@ def _where_not(condition: Value, g: Value) -> Value:
     return where(condition, full_like(g, 0.0), g)
 
 
-add = Primitive(
-    name="add",
+add = declare(
+    "add",
     rule=same("add", 2),
     reference=np.add,
     vjp=(lambda g, y, a, b: g, lambda g, y, a, b: g),
@@ -44,8 +46,8 @@ add = Primitive(
     cases=_BINARY,
 )
 
-sub = Primitive(
-    name="sub",
+sub = declare(
+    "sub",
     rule=same("sub", 2, numbers=True),
     reference=np.subtract,
     vjp=(lambda g, y, a, b: g, lambda g, y, a, b: neg(g)),
@@ -56,8 +58,8 @@ sub = Primitive(
     cases=_BINARY,
 )
 
-mul = Primitive(
-    name="mul",
+mul = declare(
+    "mul",
     rule=same("mul", 2),
     reference=np.multiply,
     vjp=(lambda g, y, a, b: mul(g, b), lambda g, y, a, b: mul(a, g)),
@@ -67,8 +69,8 @@ mul = Primitive(
     cases=_BINARY,
 )
 
-div = Primitive(
-    name="div",
+div = declare(
+    "div",
     rule=same("div", 2, floating=True),
     reference=np.divide,
     vjp=(lambda g, y, a, b: div(g, b), lambda g, y, a, b: neg(div(mul(g, y), b))),
@@ -79,8 +81,8 @@ div = Primitive(
     cases=_BINARY,
 )
 
-neg = Primitive(
-    name="neg",
+neg = declare(
+    "neg",
     rule=same("neg", 1, numbers=True),
     reference=np.negative,
     vjp=(lambda g, y, x: neg(g),),
@@ -91,8 +93,8 @@ neg = Primitive(
     cases=_UNARY,
 )
 
-exp = Primitive(
-    name="exp",
+exp = declare(
+    "exp",
     rule=same("exp", 1, floating=True),
     reference=np.exp,
     vjp=(lambda g, y, x: mul(g, y),),
@@ -102,8 +104,8 @@ exp = Primitive(
     cases=_UNARY,
 )
 
-log = Primitive(
-    name="log",
+log = declare(
+    "log",
     rule=same("log", 1, floating=True),
     reference=np.log,
     vjp=(lambda g, y, x: div(g, x),),
@@ -114,8 +116,8 @@ log = Primitive(
     cases=_UNARY,
 )
 
-log1p = Primitive(
-    name="log1p",
+log1p = declare(
+    "log1p",
     rule=same("log1p", 1, floating=True),
     reference=np.log1p,
     vjp=(lambda g, y, x: div(g, add(full_like(x, 1.0), x)),),
@@ -126,8 +128,8 @@ log1p = Primitive(
     cases=_UNARY,
 )
 
-expm1 = Primitive(
-    name="expm1",
+expm1 = declare(
+    "expm1",
     rule=same("expm1", 1, floating=True),
     reference=np.expm1,
     vjp=(lambda g, y, x: mul(g, exp(x)),),
@@ -137,8 +139,8 @@ expm1 = Primitive(
     cases=_UNARY,
 )
 
-tanh = Primitive(
-    name="tanh",
+tanh = declare(
+    "tanh",
     rule=same("tanh", 1, floating=True),
     reference=np.tanh,
     vjp=(lambda g, y, x: mul(g, sub(full_like(y, 1.0), mul(y, y))),),
@@ -154,8 +156,8 @@ def _gauss(x: Value) -> Value:
     return mul(full_like(x, 2 / math.sqrt(math.pi)), exp(neg(mul(x, x))))
 
 
-erf = Primitive(
-    name="erf",
+erf = declare(
+    "erf",
     rule=same("erf", 1, floating=True),
     reference=error_function.erf,
     vjp=(lambda g, y, x: mul(g, _gauss(x)),),
@@ -165,8 +167,8 @@ erf = Primitive(
     cases=_UNARY,
 )
 
-sqrt = Primitive(
-    name="sqrt",
+sqrt = declare(
+    "sqrt",
     rule=same("sqrt", 1, floating=True),
     reference=np.sqrt,
     vjp=(lambda g, y, x: div(mul(g, full_like(y, 0.5)), y),),
@@ -177,8 +179,8 @@ sqrt = Primitive(
     cases=_UNARY,
 )
 
-abs_ = Primitive(
-    name="abs",
+abs_ = declare(
+    "abs",
     rule=same("abs", 1),
     reference=np.abs,
     vjp=(lambda g, y, x: mul(g, sign(x)),),
@@ -189,8 +191,8 @@ abs_ = Primitive(
     cases=_UNARY,
 )
 
-sign = Primitive(
-    name="sign",
+sign = declare(
+    "sign",
     rule=same("sign", 1, numbers=True),
     reference=np.sign,
     vjp=(lambda g, y, x: full_like(x, 0.0),),
@@ -201,8 +203,8 @@ sign = Primitive(
     cases=_UNARY,
 )
 
-maximum = Primitive(
-    name="maximum",
+maximum = declare(
+    "maximum",
     rule=same("maximum", 2),
     reference=np.maximum,
     vjp=(
@@ -216,8 +218,8 @@ maximum = Primitive(
     cases=_BINARY,
 )
 
-less = Primitive(
-    name="less",
+less = declare(
+    "less",
     rule=same("less", 2, result=DType.bool),
     reference=np.less,
     formula="[{0} < {1}]",
@@ -226,8 +228,8 @@ less = Primitive(
     cases=(*_BINARY, Case(("i32[5]", "i32[5]")), Case(("u32[9]", "u32[9]"))),
 )
 
-equal = Primitive(
-    name="equal",
+equal = declare(
+    "equal",
     rule=same("equal", 2, result=DType.bool),
     reference=np.equal,
     formula="[{0} = {1}]",
@@ -249,8 +251,8 @@ def _where_rule(condition: ArrayType, a: ArrayType, b: ArrayType) -> ArrayType:
     return same("where", 2)(a, b)
 
 
-where = Primitive(
-    name="where",
+where = declare(
+    "where",
     rule=_where_rule,
     reference=np.where,
     vjp=(
@@ -276,8 +278,8 @@ def _convert(x: Array, *, dtype: DType) -> Array:
         return x.astype(dtype.numpy)
 
 
-convert = Primitive(
-    name="convert",
+convert = declare(
+    "convert",
     rule=_convert_rule,
     reference=_convert,
     vjp=(lambda g, y, x, dtype: convert(g, dtype=x.dtype),),
@@ -306,8 +308,8 @@ def _shift(x: Array, *, bits: int) -> Array:
     return np.right_shift(x, x.dtype.type(bits))
 
 
-shift_right = Primitive(
-    name="shift_right",
+shift_right = declare(
+    "shift_right",
     rule=_shift_rule,
     reference=_shift,
     formula=r"\lfloor {0} / 2^{{b}} \rfloor",

@@ -5,10 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from chainrule.errors import ArgumentError, ShapeError
+from chainrule.graph.build import declare
 from chainrule.graph.node import Array, Value
-from chainrule.graph.primitive import Case, Primitive
+from chainrule.graph.primitive import Case
 from chainrule.graph.types import ArrayType
-from chainrule.primitives.rules import full_like, need_integer, same, show
+from chainrule.primitives.creation import iota
+from chainrule.primitives.elementwise import equal
+from chainrule.primitives.movement import broadcast_to, full_like, reshape
+from chainrule.primitives.rules import need_integer, same, show
 
 
 def _take_rule(x: ArrayType, indices: ArrayType) -> ArrayType:
@@ -38,8 +42,8 @@ def _take(x: Array, indices: Array) -> Array:
     return np.take(x, indices, axis=0)
 
 
-take = Primitive(
-    name="take",
+take = declare(
+    "take",
     rule=_take_rule,
     reference=_take,
     vjp=(lambda g, y, x, i: scatter_add(full_like(x, 0.0), i, g), None),
@@ -68,8 +72,8 @@ def _scatter(base: Array, indices: Array, updates: Array) -> Array:
     return out
 
 
-scatter_add = Primitive(
-    name="scatter_add",
+scatter_add = declare(
+    "scatter_add",
     rule=_scatter_rule,
     reference=_scatter,
     vjp=(lambda g, y, x, i, u: g, None, lambda g, y, x, i, u: take(g, i)),
@@ -85,9 +89,6 @@ scatter_add = Primitive(
 
 def one_hot_mask(indices: Value, classes: int) -> Value:
     """bool[…, classes]: true where the class is the index."""
-    from chainrule.primitives.elementwise import equal
-    from chainrule.primitives.movement import broadcast_to, iota, reshape
-
     shape = (*indices.shape, classes)
     column = broadcast_to(reshape(indices, shape=(*indices.shape, 1)), shape=shape)
     return equal(column, iota(shape=shape, axis=len(shape) - 1, dtype=indices.dtype))

@@ -13,8 +13,9 @@ from functools import lru_cache
 import numpy as np
 
 from chainrule.errors import DTypeError, ShapeError
+from chainrule.graph.build import declare
 from chainrule.graph.node import Array
-from chainrule.graph.primitive import Case, Primitive
+from chainrule.graph.primitive import Case
 from chainrule.graph.types import ArrayType, DType, Shape
 from chainrule.primitives.rules import show
 
@@ -75,8 +76,8 @@ def _bits(key: Array, step: Array, *, shape: tuple[int, ...], stream: str) -> Ar
     return np.broadcast_to(bits, (count,)).reshape(shape)
 
 
-random_bits = Primitive(
-    name="random_bits",
+random_bits = declare(
+    "random_bits",
     rule=_rule,
     reference=_bits,
     formula=r"\operatorname{{bits}}({0}, {1})",

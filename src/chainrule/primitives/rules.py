@@ -1,12 +1,10 @@
-"""Type rules that several primitives share, and small helpers for derivative rules."""
+"""Type rules that several primitives share."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
-from chainrule.graph.build import constant
-from chainrule.graph.node import Value
 from chainrule.graph.types import ArrayType, DType, Shape
 
 Rule = Callable[..., ArrayType]
@@ -91,10 +89,3 @@ def need_axes(name: str, axes: tuple[int, ...], rank: int) -> None:
             expected=f"distinct axes from 0 to {rank - 1}" if rank else "no axis",
             got=str(axes),
         )
-
-
-def full_like(x: Value, number: float) -> Value:
-    """``number`` in the shape and dtype of ``x``, without using memory for it."""
-    from chainrule.primitives.movement import broadcast_to
-
-    return broadcast_to(constant(number, x.dtype), shape=x.shape)

@@ -15,14 +15,18 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from chainrule.autodiff import inline, pull_back
 from chainrule.errors import ShapeError
-from chainrule.graph.build import trace
+from chainrule.graph.build import constant, declare, trace
 from chainrule.graph.graph import Graph
 from chainrule.graph.interpret import evaluate
-from chainrule.graph.node import Array, Value
-from chainrule.graph.primitive import Case, Cotangent, Primitive, as_tuple
+from chainrule.graph.node import Array, Cotangent, Value
+from chainrule.graph.primitive import Case, as_tuple
 from chainrule.graph.types import ArrayType, DType
-from chainrule.primitives.rules import full_like, show
+from chainrule.primitives.elementwise import add, mul, tanh
+from chainrule.primitives.matmul import dot
+from chainrule.primitives.movement import broadcast_to, full_like
+from chainrule.primitives.rules import show
 
 
 def _rule(
@@ -83,8 +87,6 @@ def _reference(
 
 def _inline(body: Graph) -> Callable[..., tuple[Value, ...]]:
     """The body as a function of values."""
-    from chainrule.autodiff import inline
-
     return lambda *values: inline(body, values)
 
 
@@ -100,8 +102,6 @@ def _vjp(
     carries: int,
     reverse: bool,
 ) -> Sequence[Cotangent]:
-    from chainrule.autodiff import pull_back
-
     fixed = constants + carries
     consts, carry, xs = inputs[:constants], inputs[constants:fixed], inputs[fixed:]
     loop = {"length": length, "constants": constants, "carries": carries}
@@ -142,15 +142,12 @@ def _vjp(
 
         new_carry = [or_zero(constants + i, c[i]) for i in f_carry]
         new_total = [
-            t if back[i] is None else _add(t, or_zero(i, k[i]))
+            t if back[i] is None else add(t, or_zero(i, k[i]))
             for t, i in zip(total, f_const)
         ]
         return (*new_carry, *new_total, *(or_zero(fixed + i, x[i]) for i in f_xs))
 
     def given(g: Cotangent, like: Value | ArrayType) -> Value:
-        from chainrule.graph.build import constant
-        from chainrule.primitives.movement import broadcast_to
-
         if g is not None:
             return g
         return broadcast_to(constant(0.0, like.dtype), shape=like.shape)
@@ -187,16 +184,8 @@ def _vjp(
     return result
 
 
-def _add(a: Value, b: Value) -> Value:
-    from chainrule.primitives.elementwise import add
-
-    return add(a, b)
-
-
 def _rnn_body(*shapes: tuple[int, ...], dtype: DType) -> Graph:
     """hₜ₊₁ = tanh(W hₜ + xₜ), yₜ = hₜ₊₁ ⊙ hₜ₊₁: the examples' body."""
-    from chainrule.primitives.elementwise import add, mul, tanh
-    from chainrule.primitives.matmul import dot
 
     def step(w: Value, h: Value, x: Value) -> tuple[Value, Value]:
         new = tanh(add(dot(w, h, "oi,i->o"), x))
@@ -221,8 +210,8 @@ def _cases() -> tuple[Case, ...]:
     return tuple(cases)
 
 
-scan = Primitive(
-    name="scan",
+scan = declare(
+    "scan",
     rule=_rule,
     reference=_reference,
     joint_vjp=_vjp,

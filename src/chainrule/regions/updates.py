@@ -15,11 +15,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from chainrule.graph.node import Value
-from chainrule.graph.primitive import Case, Region, region
+from chainrule.graph.primitive import Case
 from chainrule.primitives.elementwise import add, div, maximum, mul, neg, sqrt, sub
-from chainrule.primitives.movement import broadcast_to
-from chainrule.primitives.reduce import reduce_sum
-from chainrule.primitives.rules import full_like
+from chainrule.primitives.movement import broadcast_to, full_like, reduce_sum
+from chainrule.regions.region import Region, region
 
 Interval = tuple[float, float] | None
 

@@ -30,7 +30,7 @@ from chainrule.tensor import Tensor, wrap
 from chainrule.training.metrics import Metric
 from chainrule.training.probes import Probes
 
-N = Size(1)
+N = Size("N")
 
 
 class StepNumbers:

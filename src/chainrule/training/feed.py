@@ -22,7 +22,15 @@ import numpy as np
 from chainrule.data import Dataset, Stream
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
-from chainrule.graph.types import ArrayType, DType, resolve, size_of, type_of
+from chainrule.graph.primitive import REFERENCES
+from chainrule.graph.types import (
+    NO_SIZES,
+    ArrayType,
+    DType,
+    resolve,
+    size_of,
+    type_of,
+)
 from chainrule.primitives.random import random_bits, seed_key
 from chainrule.random import permutation
 from chainrule.training.given import one_pass
@@ -189,7 +197,7 @@ def _filled(rows: Array, kind: ArrayType) -> Array:
     """Rows of a block; those of a last one with zeros behind them."""
     if len(rows) == kind.shape[0]:
         return np.ascontiguousarray(rows)
-    whole = np.zeros(resolve(kind.shape, None), kind.dtype.numpy)
+    whole = np.zeros(resolve(kind.shape, NO_SIZES), kind.dtype.numpy)
     whole[: len(rows)] = rows
     return whole
 
@@ -210,7 +218,7 @@ def feed_of(data: Dataset | Stream, batch_size: int, block: int | None = None) -
 def _block_rows(stream: Stream, batch_size: int) -> int:
     """Rows of a block: whole batches, as many as both limits allow, at least one."""
     each = sum(
-        resolve(size_of(kind.shape), None) * kind.dtype.itemsize
+        resolve(size_of(kind.shape), NO_SIZES) * kind.dtype.itemsize
         for kind in (stream.row, stream.target)
     )
     rows = min(BLOCK_ROWS, BLOCK_BYTES // max(1, each))
@@ -221,7 +229,7 @@ def _order(n: int, seed: int, epoch: int, block: int) -> Array:
     """The order of a block's rows; that of the first is a data set's."""
     if block == 0:
         return permutation(n, seed, epoch)
-    drawn = random_bits.reference(
+    drawn = REFERENCES[random_bits](
         seed_key(seed), np.uint32(epoch), shape=(n,), stream=f"shuffle#{block}"
     )
     return np.argsort(np.asarray(drawn), kind="stable").astype(np.int32)

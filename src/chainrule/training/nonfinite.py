@@ -103,7 +103,7 @@ def first_node(
         with np.errstate(over="ignore"):
             arrays.append(np.asarray(array).astype(value.dtype.numpy, copy=False))
     with np.errstate(all="ignore"):
-        for node, known in run_nodes(graph, arrays, len(inputs["index"])):
+        for node, known in run_nodes(graph, arrays, {"N": len(inputs["index"])}):
             for value in node.outputs:
                 if value is not None and not all_finite(known[value]):
                     return node, known[value]

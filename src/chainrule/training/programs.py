@@ -177,7 +177,7 @@ class Programs:
         if made:
             return np.concatenate(made)
         value = prepared.program.program.entries["predict"].graph.outputs[0]
-        return np.zeros(resolve(value.shape, 0), value.dtype.numpy)
+        return np.zeros(resolve(value.shape, {"N": 0}), value.dtype.numpy)
 
     # -- preparing -------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from chainrule.errors import ArgumentError
 from chainrule.graph.build import no_grad
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
-from chainrule.graph.primitive import Region
+from chainrule.graph.primitive import BODIES
 from chainrule.graph.types import ArrayType, DType, resolve, size_of
 from chainrule.nn import Module, Parameter
 from chainrule.primitives.matmul import parse_dims
@@ -267,8 +267,8 @@ def _work(graph: Graph, modules: Mapping[str, str]) -> dict[str, int]:
 def _flops(node: Node) -> int:
     """Operations of one node, for N = 1."""
     primitive, name, attrs = node.primitive, node.primitive.name, node.attrs
-    if isinstance(primitive, Region):
-        body = primitive.body([v.type for v in node.inputs], attrs)
+    if primitive in BODIES:
+        body = BODIES[primitive]([v.type for v in node.inputs], attrs)
         return sum(map(_flops, body.nodes))
     if name == "scan":
         return attrs["length"] * sum(map(_flops, attrs["body"].nodes))
@@ -299,11 +299,11 @@ def _multiply_adds(node: Node) -> int:
     ):
         sizes |= zip(letters, value.shape)  # spatial axes: the output's sizes stay
     windows = [d for d, a in zip(node.inputs[1].shape, dims.rhs) if a in dims.window]
-    return math.prod(resolve((*sizes.values(), *windows), 1))
+    return math.prod(resolve((*sizes.values(), *windows), {"N": 1}))
 
 
 def _size(value: Value) -> int:
-    return int(resolve(size_of(value.shape), 1))
+    return int(resolve(size_of(value.shape), {"N": 1}))
 
 
 def _count(tensors: Iterable[Tensor]) -> int:

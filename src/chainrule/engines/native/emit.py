@@ -13,14 +13,14 @@ share that, and puts a barrier exactly where two accesses since the last one con
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 from llvmlite import ir
 
-from chainrule.engines.native.arrange import VIEWS, Places
+from chainrule.engines.native.arrange import Places
 from chainrule.engines.native.gang import emit_barrier
 from chainrule.engines.native.kernels import Body, Kernels, Operand, advance
 from chainrule.engines.native.layout import Place
@@ -28,7 +28,8 @@ from chainrule.engines.native.scalar import I8, I32, I64
 from chainrule.engines.plan import Plan, is_elementwise, make_plan
 from chainrule.graph.node import Node, Value
 from chainrule.graph.program import Entry
-from chainrule.graph.types import Dim, Size, resolve, size_of
+from chainrule.graph.types import Dim, Size, Sizes, resolve, size_of
+from chainrule.primitives.checks import require
 
 #: Arrays of fixed shape with at most this many elements are one thread's work.
 SMALL = 4096
@@ -82,24 +83,40 @@ class Part:
 
 
 class Session:
-    """What belongs to one function: the builder, the threads, N, pending accesses."""
+    """What belongs to one function: the builder, threads, sizes, pending accesses.
+
+    Attributes:
+        largest: the sizes that memory is planned for.
+        lower, scratch: emit a node, and tell the memory that it needs for itself.
+    """
 
     def __init__(
-        self, module: ir.Module, b: ir.IRBuilder, kernels: Kernels, n_max: int | None
+        self,
+        module: ir.Module,
+        b: ir.IRBuilder,
+        kernels: Kernels,
+        largest: Sizes,
+        lower: Callable[[Frame, Node], None],
+        scratch: Callable[[Node, Sizes], int],
     ) -> None:
-        self.module, self.b, self.kernels, self.n_max = module, b, kernels, n_max
+        self.module, self.b, self.kernels = module, b, kernels
+        self.largest, self.lower, self.scratch = largest, lower, scratch
         self.tid: Any = None
         self.threads: Any = None
-        self.n: Any = I64(0)
+        self.sizes: dict[str, Any] = {}
         self.barrier_state: Any = None
         self.status: Any = None
+        self.conditions: list[Mapping[str, str]] = []
         self.pending: list[Access] = []
         self.constants = 0
 
     def dim(self, dim: Dim) -> Any:
         """A size or stride as an i64."""
         if isinstance(dim, Size):
-            return self.b.mul(self.n, I64(dim.factor)) if dim.factor != 1 else self.n
+            made = self.sizes[dim.names[0]]
+            for name in dim.names[1:]:
+                made = self.b.mul(made, self.sizes[name])
+            return self.b.mul(made, I64(dim.factor)) if dim.factor != 1 else made
         return I64(dim)
 
     def small(self, shape: Sequence[Dim]) -> bool:
@@ -107,7 +124,7 @@ class Session:
         total = size_of(tuple(shape))
         if isinstance(total, int):
             return total <= SMALL
-        return total.at(self.n_max or 1) <= SMALL_BATCH
+        return total.at(self.largest) <= SMALL_BATCH
 
     def barrier(self) -> None:
         """Have all threads meet."""
@@ -177,8 +194,8 @@ class Frame:
         self.resources[root] = resource
 
     def bytes_of(self, value: Value) -> int:
-        """The bytes of a value at the largest N."""
-        count = size_of(resolve(value.shape, self.session.n_max))
+        """The bytes of a value at the largest sizes."""
+        count = size_of(resolve(value.shape, self.session.largest))
         assert isinstance(count, int)
         return count * value.dtype.itemsize
 
@@ -282,26 +299,20 @@ class Frame:
 
     def run(self, nodes: Sequence[Node]) -> None:
         """Emit nodes in order."""
-        from chainrule.engines.native.lower import LOWERINGS, elementwise
-
         for node in nodes:
             self.bind_outputs(node)
-            if node.primitive.name in VIEWS:
-                continue
-            if is_elementwise(node):
-                elementwise(self, node)
-            else:
-                LOWERINGS[node.primitive.name](self, node)
+            if not node.primitive.view or node.primitive is require:
+                self.session.lower(self, node)
 
 
 def plan_memory(
-    entry: Entry, places: Places, n_max: int | None, scratch: Callable[[Node], int]
+    entry: Entry, places: Places, largest: Sizes, scratch: Callable[[Node], int]
 ) -> Plan:
     """Plan an arranged entry point."""
 
     def is_view(node: Node, root: dict[Value, Value]) -> bool:
         del root
-        return node.primitive.name in VIEWS
+        return node.primitive.view
 
     def in_place(node: Node, old: Value, new: Value) -> bool:
         return (
@@ -312,7 +323,7 @@ def plan_memory(
         )
 
     def size(value: Value) -> int:
-        count = size_of(resolve(value.shape, n_max))
+        count = size_of(resolve(value.shape, largest))
         assert isinstance(count, int)
         return count * value.dtype.itemsize
 
@@ -347,9 +358,9 @@ def collapsed(loops: Loops) -> Loops:
     rows = [[mine[a] for a in kept] for mine in loops]
     i = 0
     while i + 1 < len(rows[0]):
-        if all(_times(r[i + 1][1], r[i + 1][0]) == r[i][1] for r in rows):
+        if all(r[i + 1][1] * r[i + 1][0] == r[i][1] for r in rows):
             for r in rows:
-                size = _times(r[i][0], r[i + 1][0])
+                size = r[i][0] * r[i + 1][0]
                 r[i : i + 2] = [(size, r[i + 1][1])]
         else:
             i += 1
@@ -362,9 +373,3 @@ def _quotient(a: Dim, b: Dim) -> Dim:
         return a // b
     assert isinstance(b, int)
     return a // b
-
-
-def _times(a: Dim, b: Dim) -> Dim:
-    if isinstance(a, Size) and isinstance(b, Size):
-        return -1  # N² is nobody's stride
-    return a * b

@@ -34,18 +34,19 @@ from chainrule.engines.native.layout import (
     panels_of,
     to_memory,
 )
-from chainrule.engines.native.lower import scratch_bytes
+from chainrule.engines.native.lower import CONDITION, lower, scratch_bytes
 from chainrule.engines.native.scalar import I8, I32, I64, POINTER
 from chainrule.engines.plan import is_elementwise
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array, Value
 from chainrule.graph.program import Entry, Program
-from chainrule.graph.types import resolve, size_of
+from chainrule.graph.types import NO_SIZES, Sizes, resolve, size_of
 from chainrule.passes import prepare
+from chainrule.primitives.checks import failed
 
 #: Readable bytes behind every buffer.
 SLACK = 256
-_FIXED_WORDS = 5  # steps, N, arena, barrier, status
+_FIXED_WORDS = 4  # steps, arena, barrier, status; then the named sizes
 
 
 class NativeExecutable:
@@ -102,20 +103,22 @@ class NativeExecutable:
 
     def read(self, name: str) -> Array:
         """A copy of a state, in its canonical shape."""
-        shape = resolve(self.program.state[name].shape, None)
+        shape = resolve(self.program.state[name].shape, NO_SIZES)
         return from_memory(self.state[name], shape, self.panels.get(name, 0))
 
     def run(
-        self, entry: str, inputs: Mapping[str, Array], *, steps: int, n: int | None
+        self, entry: str, inputs: Mapping[str, Array], *, steps: int, sizes: Sizes
     ) -> list[Array]:
         """Run an entry point ``steps`` times; every output has ``steps`` rows."""
         compiled = self._compiled.get(entry)
-        if compiled is None or (n or 0) > (compiled.n_max or 0):
+        if compiled is None or any(sizes[k] > v for k, v in compiled.largest.items()):
             started = time.perf_counter()
-            compiled = _Compiled(self.entries[entry], self, n)
+            grown = {} if compiled is None else compiled.largest
+            largest = {k: max(v, grown.get(k, 1)) for k, v in sizes.items()}
+            compiled = _Compiled(self.entries[entry], self, largest)
             self._compiled[entry] = compiled
             self.seconds_compile += time.perf_counter() - started
-        return compiled.run(inputs, steps, n, gang(self.threads))
+        return compiled.run(inputs, steps, sizes, gang(self.threads))
 
 
 def available_cores() -> int:
@@ -136,12 +139,10 @@ def _buffer(shape: Any, dtype: Any) -> Array:
 
 
 class _Compiled:
-    """One entry point as machine code, for N up to ``n_max``."""
+    """One entry point as machine code, for sizes up to ``largest``."""
 
-    def __init__(
-        self, entry: Entry, owner: NativeExecutable, n_max: int | None
-    ) -> None:
-        self.n_max = n_max
+    def __init__(self, entry: Entry, owner: NativeExecutable, largest: Sizes) -> None:
+        self.largest = largest
         self.text = self._emit(entry, owner)
         code = MachineCode(self.text)
         self.code = code
@@ -154,7 +155,7 @@ class _Compiled:
     # -- running -----------------------------------------------------------------
 
     def run(
-        self, inputs: Mapping[str, Array], steps: int, n: int | None, team: Gang
+        self, inputs: Mapping[str, Array], steps: int, sizes: Sizes, team: Gang
     ) -> list[Array]:
         """See :meth:`NativeExecutable.run`."""
         entry = self.entry
@@ -163,15 +164,18 @@ class _Compiled:
             for v in entry.graph.inputs[: len(entry.inputs)]
         ]
         outs = [
-            np.empty((steps, *resolve(v.shape, n)), v.dtype.numpy)
+            np.empty((steps, *resolve(v.shape, sizes)), v.dtype.numpy)
             for v in entry.graph.outputs[: entry.outputs]
         ]
-        self.status[0] = 0
-        words = [steps, n or 0]
+        self.status[:] = 0
+        words = [steps]
         words += [a.ctypes.data for a in (self.arena, self.sync, self.status)]
+        words += [sizes[name] for name in self.largest]
         words += [a.ctypes.data for a in (*self.states, *held, *outs)]
         context = np.array(words, np.int64)
         team.run(self.function, context.ctypes.data)
+        if condition := int(self.status[CONDITION : CONDITION + 4].view(np.uint32)[0]):
+            raise failed(**self.conditions[condition - 1])
         if self.status[0]:
             raise ArgumentError(
                 f"{entry.name} was asked for a row that does not exist.",
@@ -189,7 +193,10 @@ class _Compiled:
         for node in entry.graph.nodes:
             places.add(node)
         plan = plan_memory(
-            entry, places, self.n_max, lambda node: scratch_bytes(node, self.n_max)
+            entry,
+            places,
+            self.largest,
+            lambda node: scratch_bytes(node, self.largest),
         )
         self.entry = entry = plan.entry
         self.arena_bytes = plan.arena
@@ -209,15 +216,19 @@ class _Compiled:
         def word(i: int) -> Any:
             return b.load(b.gep(context, [I64(i)], source_etype=I64), typ=I64)
 
-        session = Session(module, b, Kernels(module), self.n_max)
+        session = Session(
+            module, b, Kernels(module), self.largest, lower, scratch_bytes
+        )
         session.tid, session.threads = tid, threads
-        session.n = word(1)
+        session.sizes = {
+            name: word(_FIXED_WORDS + i) for i, name in enumerate(self.largest)
+        }
         arena, session.barrier_state, session.status = (
-            b.inttoptr(word(i), POINTER) for i in (2, 3, 4)
+            b.inttoptr(word(i), POINTER) for i in (1, 2, 3)
         )
         frame = Frame(session, plan, places, arena, ("arena", 0, 0))
         pointers = [
-            b.inttoptr(word(_FIXED_WORDS + i), POINTER)
+            b.inttoptr(word(_FIXED_WORDS + len(self.largest) + i), POINTER)
             for i in range(len(entry.state) + len(entry.inputs) + entry.outputs)
         ]
         graph = entry.graph
@@ -245,6 +256,7 @@ class _Compiled:
             for value, name in plan.copies:
                 frame.copy(value, held[name])
             session.barrier()
+        self.conditions = session.conditions
         emit_restore_denormals(b, saved)
         b.ret_void()
         return finish(module)

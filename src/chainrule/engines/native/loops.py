@@ -6,7 +6,7 @@ These are plain and right rather than fast; matrix products, which matter most, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from llvmlite import ir
@@ -33,9 +33,10 @@ from chainrule.engines.native.scalar import (
     store,
 )
 from chainrule.engines.plan import Plan, is_elementwise
+from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
 from chainrule.graph.program import Entry
-from chainrule.graph.types import Dim, DType, size_of
+from chainrule.graph.types import Dim, DType, Sizes, size_of
 from chainrule.passes import prepare
 from chainrule.primitives.matmul import parse_dims
 
@@ -405,15 +406,14 @@ def contraction(frame: Frame, node: Node) -> None:
 # -- scan ---------------------------------------------------------------------------
 
 
-def scan_plan(node: Node, n_max: int | None) -> tuple[Plan, Places]:
+def scan_plan(
+    node: Node, largest: Sizes, scratch: Callable[[Node, Sizes], int]
+) -> tuple[Plan, Places]:
     """A scan's body as an entry point whose state is the carry, with its memory."""
     body, constants = node.attrs["body"], node.attrs["constants"]
     carries = node.attrs["carries"]
     fixed = constants + carries
     inputs = (*body.inputs[:constants], *body.inputs[fixed:])
-    from chainrule.engines.native.lower import scratch_bytes
-    from chainrule.graph.graph import Graph
-
     ys = body.outputs[carries:]
     names = tuple(f"carry{i}" for i in range(carries))
     graph = Graph(
@@ -437,7 +437,7 @@ def scan_plan(node: Node, n_max: int | None) -> tuple[Plan, Places]:
     places.add_inputs(entry.graph)
     for inner in entry.graph.nodes:
         places.add(inner)
-    plan = plan_memory(entry, places, n_max, lambda inner: scratch_bytes(inner, n_max))
+    plan = plan_memory(entry, places, largest, lambda inner: scratch(inner, largest))
     for inner in plan.entry.graph.nodes:
         for value in inner.outputs:
             if value is not None and value not in places.known:
@@ -453,7 +453,7 @@ def scan(frame: Frame, node: Node) -> None:
     outputs = [v for v in node.outputs if v is not None]
     for source, held in zip(node.inputs[constants:fixed], outputs):
         frame.copy(source, held)
-    plan, places = scan_plan(node, session.n_max)
+    plan, places = scan_plan(node, session.largest, session.scratch)
     base, low, _ = frame.arena_space
     offset = frame.plan.scratch.get(node, 0)
     arena = b.gep(frame.arena, [I64(offset)], source_etype=I8)
@@ -474,8 +474,8 @@ def scan(frame: Frame, node: Node) -> None:
     if session.pending:
         session.barrier()
     length = node.attrs["length"]
-    with counting(b, I64(0), I64(length), "t") as i:
-        t = b.sub(I64(length - 1), i) if node.attrs["reverse"] else i
+    with counting(b, I64(0), session.dim(length), "t") as i:
+        t = b.sub(b.sub(session.dim(length), I64(1)), i) if node.attrs["reverse"] else i
         for value, outer in zip(graph.inputs[constants : len(entry.inputs)], sequences):
             place = frame.place(outer)
             places.known[value] = Place(value, value.shape, place.strides[1:])

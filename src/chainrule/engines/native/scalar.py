@@ -13,7 +13,9 @@ from llvmlite import ir
 
 from chainrule.engines.native import mathlib
 from chainrule.graph.node import Node
+from chainrule.graph.primitive import Primitive
 from chainrule.graph.types import DType
+from chainrule.primitives import elementwise
 
 I1, I8, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 32, 64))
 POINTER = ir.PointerType()
@@ -61,7 +63,7 @@ def number(dtype: DType, value: float) -> Any:
 
 def compute(b: ir.IRBuilder, node: Node, operands: Sequence[Any]) -> Any:
     """One elementwise node on one element."""
-    return SCALAR[node.primitive.name](b, node, *operands)
+    return SCALAR[node.primitive](b, node, *operands)
 
 
 def _kind(node: Node) -> DType:
@@ -165,25 +167,25 @@ Emit = (
     | Callable[..., Any]
 )
 
-SCALAR: dict[str, Emit] = {
-    "add": _arithmetic("fadd", "add"),
-    "sub": _arithmetic("fsub", "sub"),
-    "mul": _arithmetic("fmul", "mul"),
-    "div": _arithmetic("fdiv", "sdiv"),
-    "neg": _neg,
-    "exp": lambda b, node, x: mathlib.exp(b, x),
-    "log": lambda b, node, x: mathlib.log(b, x),
-    "log1p": lambda b, node, x: mathlib.log1p(b, x),
-    "expm1": lambda b, node, x: mathlib.expm1(b, x),
-    "tanh": lambda b, node, x: mathlib.tanh(b, x),
-    "erf": lambda b, node, x: mathlib.erf(b, x),
-    "sqrt": _intrinsic("llvm.sqrt"),
-    "abs": _abs,
-    "sign": _sign,
-    "maximum": lambda b, node, x, y: larger(b, _kind(node), x, y),
-    "less": lambda b, node, x, y: _compare(b, _kind(node), "<", x, y),
-    "equal": lambda b, node, x, y: _compare(b, _kind(node), "==", x, y),
-    "where": lambda b, node, c, x, y: b.select(c, x, y),
-    "convert": _convert,
-    "shift_right": _shift,
+SCALAR: dict[Primitive, Emit] = {
+    elementwise.add: _arithmetic("fadd", "add"),
+    elementwise.sub: _arithmetic("fsub", "sub"),
+    elementwise.mul: _arithmetic("fmul", "mul"),
+    elementwise.div: _arithmetic("fdiv", "sdiv"),
+    elementwise.neg: _neg,
+    elementwise.exp: lambda b, node, x: mathlib.exp(b, x),
+    elementwise.log: lambda b, node, x: mathlib.log(b, x),
+    elementwise.log1p: lambda b, node, x: mathlib.log1p(b, x),
+    elementwise.expm1: lambda b, node, x: mathlib.expm1(b, x),
+    elementwise.tanh: lambda b, node, x: mathlib.tanh(b, x),
+    elementwise.erf: lambda b, node, x: mathlib.erf(b, x),
+    elementwise.sqrt: _intrinsic("llvm.sqrt"),
+    elementwise.abs_: _abs,
+    elementwise.sign: _sign,
+    elementwise.maximum: lambda b, node, x, y: larger(b, _kind(node), x, y),
+    elementwise.less: lambda b, node, x, y: _compare(b, _kind(node), "<", x, y),
+    elementwise.equal: lambda b, node, x, y: _compare(b, _kind(node), "==", x, y),
+    elementwise.where: lambda b, node, c, x, y: b.select(c, x, y),
+    elementwise.convert: _convert,
+    elementwise.shift_right: _shift,
 }

@@ -13,7 +13,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from chainrule.errors import ArgumentError
-from chainrule.graph.node import Array, Node
+from chainrule.graph.node import Array, Node, Value
+from chainrule.graph.primitive import REFERENCES, Primitive
+from chainrule.primitives import checks, elementwise, indexing, matmul, movement, reduce
 from chainrule.primitives.matmul import plan_product
 
 
@@ -28,6 +30,10 @@ class Writer(Protocol):
         """Add a statement."""
         ...
 
+    def scratch(self, index: int, length: int, like: Value) -> Array:
+        """Temporary number ``index``, of so many elements."""
+        ...
+
     def turn(self, name: str) -> str:
         """A name for the transpose of a matrix."""
         ...
@@ -37,24 +43,24 @@ class Writer(Protocol):
         ...
 
 
-#: Primitives that are one ufunc: name → ufunc.
-UFUNCS: dict[str, np.ufunc] = {
-    "add": np.add,
-    "sub": np.subtract,
-    "mul": np.multiply,
-    "div": np.divide,
-    "neg": np.negative,
-    "exp": np.exp,
-    "log": np.log,
-    "log1p": np.log1p,
-    "expm1": np.expm1,
-    "tanh": np.tanh,
-    "sqrt": np.sqrt,
-    "abs": np.absolute,
-    "sign": np.sign,
-    "maximum": np.maximum,
-    "less": np.less,
-    "equal": np.equal,
+#: Primitives that are one ufunc.
+UFUNCS: dict[Primitive, np.ufunc] = {
+    elementwise.add: np.add,
+    elementwise.sub: np.subtract,
+    elementwise.mul: np.multiply,
+    elementwise.div: np.divide,
+    elementwise.neg: np.negative,
+    elementwise.exp: np.exp,
+    elementwise.log: np.log,
+    elementwise.log1p: np.log1p,
+    elementwise.expm1: np.expm1,
+    elementwise.tanh: np.tanh,
+    elementwise.sqrt: np.sqrt,
+    elementwise.abs_: np.absolute,
+    elementwise.sign: np.sign,
+    elementwise.maximum: np.maximum,
+    elementwise.less: np.less,
+    elementwise.equal: np.equal,
 }
 
 
@@ -69,6 +75,13 @@ def _take(x: Array, indices: Array, out: Array) -> None:
             expected=f"indices from 0 to {x.shape[0] - 1}",
             got=f"indices from {indices.min()} to {indices.max()}",
         ) from None
+
+
+def _check(holds: Array, **message: str) -> Array:
+    """The condition of ``require``, whose result is its other input."""
+    if not holds:
+        raise checks.failed(**message)
+    return holds
 
 
 def _where(w: Writer, node: Node, ins: list[str], out: str) -> None:
@@ -117,7 +130,7 @@ def _dot(w: Writer, node: Node, ins: list[str], out: str) -> None:
 def reference(w: Writer, node: Node, ins: list[str], out: str) -> None:
     """Run the primitive's reference and copy its result into place."""
     attrs = w.name(node.attrs)
-    function = w.name(node.primitive.reference)
+    function = w.name(REFERENCES[node.primitive])
     w.line(f"copyto({out}, {function}({', '.join([*ins, f'**{attrs}'])}))")
 
 
@@ -129,26 +142,29 @@ View = (
     | Callable[..., Array]
 )
 
-LOWERINGS: dict[str, Lowering] = {
-    "copy": _convert,
-    "where": _where,
-    "convert": _convert,
-    "reduce_sum": _reduce(np.add),
-    "reduce_max": _reduce(np.maximum),
-    "argmax": _argmax,
-    "take": _take_rows,
-    "dot_general": _dot,
+LOWERINGS: dict[Primitive, Lowering] = {
+    movement.copy: _convert,
+    elementwise.where: _where,
+    elementwise.convert: _convert,
+    movement.reduce_sum: _reduce(np.add),
+    reduce.reduce_max: _reduce(np.maximum),
+    reduce.argmax: _argmax,
+    indexing.take: _take_rows,
+    matmul.dot_general: _dot,
 }
 
-#: Primitives that show memory that exists already: name → view of the input.
-VIEWS: dict[str, View] = {
-    "reshape": lambda x, shape: x.reshape(shape),
-    "broadcast_to": lambda x, shape: np.broadcast_to(x, shape),
-    "transpose": lambda x, axes: x.transpose(axes),
-    "slice": lambda x, starts, stops, strides: x[
+#: How primitives with the trait ``view`` show memory that exists already.
+VIEWS: dict[Primitive, View] = {
+    checks.require: lambda holds, **message: REFERENCES[checks.require](
+        holds, holds, **message
+    ),
+    movement.reshape: lambda x, shape: x.reshape(shape),
+    movement.broadcast_to: lambda x, shape: np.broadcast_to(x, shape),
+    movement.transpose: lambda x, axes: x.transpose(axes),
+    movement.slice_: lambda x, starts, stops, strides: x[
         tuple(map(slice, starts, stops, strides))
     ],
-    "flip": lambda x, axes: np.flip(x, axes),
+    movement.flip: lambda x, axes: np.flip(x, axes),
 }
 
 #: Names that every program may use.

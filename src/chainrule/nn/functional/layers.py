@@ -13,9 +13,9 @@ from chainrule.graph.build import context
 from chainrule.graph.node import Array
 from chainrule.graph.types import Dim, Shape, size_of
 from chainrule.nn.arguments import flag, integer, is_known, number, place
+from chainrule.primitives.creation import iota
 from chainrule.primitives.indexing import check_indices, one_hot_mask, take
 from chainrule.primitives.matmul import dot
-from chainrule.primitives.movement import iota
 from chainrule.primitives.rules import show
 from chainrule.random import bits
 from chainrule.tensor import Tensor, as_tensor, where, wrap

@@ -182,8 +182,8 @@ def test_an_unknown_form_of_gelu_is_named():
     ("module", "text"),
     [
         (nn.LeakyReLU(0.2), "LeakyReLU(negative_slope=0.2)"),
-        (nn.GELU("tanh"), "GELU(approximate=tanh)"),
-        (nn.ELU(2), "ELU(alpha=2.0)"),
+        (nn.GELU("tanh"), "GELU(approximate='tanh')"),
+        (nn.ELU(2), "ELU(alpha=2)"),
         (nn.LogSoftmax(0), "LogSoftmax(dim=0)"),
         (nn.SELU(), "SELU()"),
     ],

@@ -24,8 +24,9 @@ from chainrule import nn
         (cr, "randn", "here: cr.normal(*shape)"),
         (cr, "cuda", "here: nothing, all tensors are on the CPU"),
         (cr, "sum", "it is a method of tensors: x.sum(…)"),
-        (nn, "NLLLoss", "did you mean nn.CrossEntropyLoss?"),
-        (nn, "ModuleList", "did you mean nn.Sequential?"),
+        (nn, "LSTM", "no recurrent layers yet"),
+        (nn, "MaxPool1d", "no pooling yet"),
+        (nn.Linear(1, 1), "fit", "cr.Trainer(model, …).fit(data)"),
     ],
 )
 def test_a_name_that_is_not_there(module: Any, name: str, part: str) -> None:

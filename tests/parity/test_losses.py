@@ -91,13 +91,13 @@ CASES = {
         "soft",
     ),
     "binary, pos_weight": (
-        lambda **o: nn.BCEWithLogitsLoss(2.5, **o),
+        lambda **o: nn.BCEWithLogitsLoss(pos_weight=2.5, **o),
         weighted(LAYERS.BCEWithLogitsLoss, pos_weight=2.5),
         "scores",
         "soft",
     ),
     "binary, pos_weight for each": (
-        lambda **o: nn.BCEWithLogitsLoss(WEIGHT, **o),
+        lambda **o: nn.BCEWithLogitsLoss(pos_weight=WEIGHT, **o),
         weighted(LAYERS.BCEWithLogitsLoss, pos_weight=WEIGHT),
         "scores",
         "yes or no",

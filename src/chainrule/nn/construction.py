@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,9 +13,6 @@ from chainrule.graph.types import DType
 from chainrule.nn.arguments import is_known
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor
-
-if TYPE_CHECKING:
-    from chainrule.nn.module import Module
 
 #: Arrays of more numbers are described by their shape alone.
 LARGEST = 1 << 16
@@ -107,7 +104,7 @@ def described(value: Any) -> Any:
     return {"class": type(value).__name__, "arguments": value.settings()}
 
 
-def shown(module: Module) -> str:
+def shown(module: Any) -> str:
     """The arguments as a call has them: those required, and those not at default."""
     defaults = constructor(type(module)).defaults
     parts: list[str] = []

@@ -84,7 +84,7 @@ class _StatefulTrace(Trace):
         if id(module) not in self.modes:
             self.modes[id(module)] = (module, module.training)
             for name, t in module.named_tensors():
-                self.names.setdefault(id(t), name)
+                self.names.setdefault(id(t), t.name or name)
 
     def tabulated(self, table: Table, name: str, dtype: DType) -> Value:
         """A scalar input that ``table`` supplies anew for each step."""

@@ -185,7 +185,8 @@ def test_binary_cross_entropy_at_logit_zero():
         made, slope = value_and_slope(loss, [0.0], [1.0])
         close(made, float(mpmath.log(2)))
         assert slope.tolist() == [-0.5]
-    assert value_and_slope(nn.BCEWithLogitsLoss(pos_weight=3.0), [0.0], [1.0])[1] == [-1.5]
+    loss = nn.BCEWithLogitsLoss(pos_weight=3.0)
+    assert value_and_slope(loss, [0.0], [1.0])[1] == [-1.5]
 
 
 def test_binary_cross_entropy_by_hand():

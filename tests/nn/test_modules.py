@@ -60,7 +60,8 @@ def test_modules_in_a_list_are_warned_of(held):
         def __init__(self):
             self.layers = held([nn.Linear(2, 2)])
 
-    with pytest.warns(ChainruleWarning, match=r"layers holds modules(.|\n)*nn.Module(List|Dict)\("):
+    words = r"layers holds modules(.|\n)*nn.Module(List|Dict)\("
+    with pytest.warns(ChainruleWarning, match=words):
         Listed()
 
 

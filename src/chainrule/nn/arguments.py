@@ -146,7 +146,11 @@ def factors(kind: str, name: str, given: Any, *, ndim: int | None = None) -> Ten
             else "a finite number ≥ 0, or several",
             got=f"{given!r:.80}",
         )
-    return given if isinstance(given, Tensor) else Tensor(array)
+    if isinstance(given, Tensor):
+        return given
+    made = Tensor(array)
+    made.name = "class_weight" if ndim else name  # formulas show it
+    return made
 
 
 def is_known(t: Tensor) -> bool:

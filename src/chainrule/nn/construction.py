@@ -33,10 +33,8 @@ class Constructor(NamedTuple):
 
 @functools.lru_cache(maxsize=1024)
 def constructor(kind: type) -> Constructor:
-    """The constructor of a class; one without ``__init__`` takes nothing."""
-    parameters: list[inspect.Parameter] = []
-    if kind.__init__ is not object.__init__:
-        parameters = list(inspect.signature(kind.__init__).parameters.values())[1:]
+    """What a class is made with."""
+    parameters = list(inspect.signature(kind.__init__).parameters.values())[1:]
     defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
     return Constructor(inspect.Signature(parameters), defaults)
 
@@ -50,7 +48,7 @@ def captured(kind: type, args: tuple[Any, ...], kwargs: Any) -> dict[str, Any]:
     try:
         bound = made.signature.bind(*args, **kwargs)
     except TypeError as error:
-        if kind.__init__ is object.__init__:
+        if not made.signature.parameters:
             raise ArgumentError(
                 f"{kind.__name__} takes no arguments.",
                 expected=f"{kind.__name__}()",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import weakref
 from collections.abc import Callable, Iterator, Mapping, ValuesView
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -81,6 +82,13 @@ class Module:
         if context.trace is not None:
             made.__dict__["_made_in"] = weakref.ref(context.trace)
         return made
+
+    __new__.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [inspect.Parameter("cls", inspect.Parameter.POSITIONAL_ONLY)]
+    )
+
+    def __init__(self) -> None:
+        pass
 
     def __getstate__(self) -> dict[str, Any]:
         return {k: v for k, v in self.__dict__.items() if k != "_made_in"}

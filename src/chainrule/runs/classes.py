@@ -28,7 +28,7 @@ from chainrule.runs.values import (
 
 #: Layers that need numbers of the data: ``[model] standardize`` makes them.
 SCALING = ("Standardize", "Unstandardize")
-_NO_LAYERS = ("Module", "ModuleDict", "ModuleList", "Sequential", *SCALING)
+_NO_LAYERS = ("Identity", "Module", "ModuleDict", "ModuleList", "Sequential", *SCALING)
 
 
 @dataclass(frozen=True)

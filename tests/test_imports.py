@@ -22,14 +22,22 @@ SOURCE = Path(__file__).resolve().parent.parent / "src"
 
 #: The layers, lowest first. What stands in one line may know each other.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "version", "migration"),
+    ("errors", "version", "migration", "disk"),
     ("graph",),
     ("primitives",),
     ("autodiff",),
     ("regions",),
     ("passes",),
     ("engines",),
-    ("tensor", "tensor_rules", "tensor_indexing", "random", "functional", "compiled"),
+    (
+        "tensor",
+        "tensor_rules",
+        "tensor_indexing",
+        "random",
+        "functional",
+        "compiled",
+        "serialization",
+    ),
     ("nn", "optim", "data"),
     ("training",),
     ("explain", "doctor", "interop"),

@@ -13,6 +13,7 @@ from chainrule.graph.build import no_grad
 from chainrule.graph.types import DType as dtype  # noqa: N813 - the public name
 from chainrule.migration import METHODS, PACKAGE
 from chainrule.random import manual_seed, normal, uniform
+from chainrule.serialization import load, save
 from chainrule.tensor import Tensor, as_tensor, matmul, maximum, tensor, where
 from chainrule.version import __version__
 
@@ -90,6 +91,7 @@ __all__ = [
     "grad",
     "int32",
     "int64",
+    "load",
     "manual_seed",
     "matmul",
     "maximum",
@@ -97,6 +99,7 @@ __all__ = [
     "no_grad",
     "normal",
     "optim",
+    "save",
     "summary",
     "tensor",
     "training",

@@ -57,7 +57,14 @@ def captured(kind: type, args: tuple[Any, ...], kwargs: Any) -> dict[str, Any]:
         del error  # the constructor says itself what is wrong
         return {}
     bound.apply_defaults()
-    return {name: _copied(value) for name, value in bound.arguments.items()}
+    found: dict[str, Any] = {}
+    for name, value in bound.arguments.items():
+        given = made.signature.parameters[name]
+        if given.kind is given.VAR_KEYWORD:
+            found |= value
+        elif value or given.kind is not given.VAR_POSITIONAL:
+            found[name] = value
+    return {name: _copied(value) for name, value in found.items()}
 
 
 def _copied(value: Any) -> Any:

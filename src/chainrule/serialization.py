@@ -94,7 +94,7 @@ def load(path: str | os.PathLike[str]) -> dict[str, Array]:
             if "chainrule" in metadata:
                 raise _other(path, "a Trainer's checkpoint", "cr.Trainer.load(path)")
             file.seek(0)
-            return unpacked(file.read())
+            return dict(sorted(unpacked(file.read()).items()))
     except OSError as error:
         raise CheckpointError(
             "The file of weights cannot be read.",

@@ -117,7 +117,7 @@ def test_the_broadcasting_trap(loss):
         (
             lambda: nn.MSELoss()(TWO, TWO, [1.0, -2.0]),
             ArgumentError,
-            "sample weights.*≥ 0.*-2",
+            "sample_weight has one.*≥ 0.*-2",
         ),
         # pairs
         (

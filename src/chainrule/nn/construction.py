@@ -62,7 +62,7 @@ def captured(kind: type, args: tuple[Any, ...], kwargs: Any) -> dict[str, Any]:
         given = made.signature.parameters[name]
         if given.kind is given.VAR_KEYWORD:
             found |= value
-        elif value or given.kind is not given.VAR_POSITIONAL:
+        elif given.kind is not given.VAR_POSITIONAL or value:
             found[name] = value
     return {name: _copied(value) for name, value in found.items()}
 

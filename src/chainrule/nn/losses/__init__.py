@@ -10,7 +10,7 @@ from chainrule.nn.losses.binary import (
     BCEWithLogitsLoss,
     MultiLabelSoftMarginLoss,
 )
-from chainrule.nn.losses.checks import check_labels
+from chainrule.nn.losses.checks import check_labels, targets_checked
 from chainrule.nn.losses.classes import CrossEntropyLoss, NLLLoss
 from chainrule.nn.losses.distances import (
     HalfMSELoss,
@@ -62,4 +62,5 @@ __all__ = [
     "SoftMarginLoss",
     "TripletMarginLoss",
     "check_labels",
+    "targets_checked",
 ]

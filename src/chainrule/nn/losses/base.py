@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar
 
-import numpy as np
-
 from chainrule.errors import ArgumentError, ShapeError, nearest
 from chainrule.graph.node import Array
 from chainrule.graph.types import Shape
-from chainrule.nn.losses.checks import numbers
+from chainrule.nn.losses.checks import are_targets_checked, check_least, numbers
+from chainrule.nn.losses.origin import is_made_by
 from chainrule.nn.module import Module
 from chainrule.primitives.rules import show
+from chainrule.regions import activations
 from chainrule.tensor import Tensor, as_tensor, count_of, where
 
 REDUCTIONS = ("mean", "sum", "none")
@@ -76,12 +76,9 @@ class Reduction(Module):
                 got=show(w.shape),
             )
         known = numbers(w)
-        if known is not None and not (np.isfinite(known) & (known >= 0)).all():
-            raise ArgumentError(
-                f"{kind} multiplies by sample weights.",
-                expected="finite numbers ≥ 0",
-                got=f"{known.min():g} … {known.max():g}",
-            )
+        fix = "leave a sample out by the weight 0"
+        made = check_least(kind, "sample_weight", w if known is None else known, fix)
+        w = made if isinstance(made, Tensor) else w
         w = w.astype(losses.dtype)
         if w.shape != losses.shape:
             column = w.reshape(*w.shape, *[1] * (losses.ndim - 1))
@@ -147,21 +144,36 @@ class Loss(Reduction):
             y: the targets as they came, one row a sample.
             prediction_shape: of the predictions; its first size may be N.
         """
+        self.right_target(y, prediction_shape)
 
-    def check_prediction(self, prediction: Array) -> None:
-        """Refuse numbers that are no predictions for this loss."""
+    def right_target(self, y: Any, prediction_shape: Shape) -> Any:
+        """``y`` if its numbers are right; of a traced tensor, on that condition."""
+        return y
+
+    def right_prediction(self, prediction: Any) -> Any:
+        """The same for the prediction."""
+        return prediction
 
     def prepare(self, prediction: Any, target: Any) -> tuple[Tensor, Tensor]:
-        """Tensors that fit together, their numbers checked where they are known."""
+        """Tensors that fit together, of right numbers.
+
+        Those that are known are checked at once. In a graph they are checked when it
+        runs; targets are not within :func:`~chainrule.nn.losses.targets_checked`.
+        """
         given, truth = as_tensor(prediction), as_tensor(target)
         if not given.dtype.is_float:
             given = given.astype("float32")
-        made = self.match(given, truth)
-        if (known := numbers(truth)) is not None:
-            self.check_target(known, given.shape)
-        if (known := numbers(given)) is not None:
-            self.check_prediction(known)
-        return made
+        y, p = numbers(truth), numbers(given)
+        if y is None and not are_targets_checked():
+            truth = self.right_target(truth, given.shape)
+        prediction, target = self.match(given, truth)
+        if y is not None:
+            self.check_target(y, given.shape)
+        if p is not None:
+            self.right_prediction(p)
+        elif not is_made_by(prediction, activations.softmax, activations.sigmoid):
+            prediction = self.right_prediction(prediction)
+        return prediction, target
 
     def forward(
         self, prediction: Any, target: Any, sample_weight: Any = None

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from chainrule.errors import ShapeError
-from chainrule.graph.node import Array
 from chainrule.graph.types import Shape
 from chainrule.nn.arguments import factors
 from chainrule.nn.losses.base import ElementwiseLoss
@@ -13,7 +12,7 @@ from chainrule.nn.losses.checks import check_unit
 from chainrule.nn.losses.origin import behind, refuse, warn_of_scores
 from chainrule.primitives.movement import full_like
 from chainrule.primitives.rules import show
-from chainrule.regions import losses
+from chainrule.regions import activations, losses
 from chainrule.tensor import Tensor, wrap
 
 _FIX = "y = 1 for yes, y = 0 for no, or a probability between"
@@ -52,9 +51,9 @@ class BinaryLoss(ElementwiseLoss):
                 fix="factors of samples: loss(prediction, target, sample_weight)",
             )
 
-    def check_target(self, y: Array, prediction_shape: Shape) -> None:
-        """Refuse targets outside 0 … 1."""
-        check_unit(type(self).__name__, "the target", y, _FIX)
+    def right_target(self, y: Any, prediction_shape: Shape) -> Any:
+        """Targets from 0 to 1."""
+        return check_unit(type(self).__name__, "the target", y, _FIX)
 
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
         """One loss an element."""
@@ -93,16 +92,16 @@ class BCELoss(BinaryLoss):
     0.4904
     """
 
-    def check_prediction(self, prediction: Array) -> None:
-        """Refuse predictions outside 0 … 1."""
+    def right_prediction(self, prediction: Any) -> Any:
+        """Predictions from 0 to 1."""
         fix = (
             "end the network in nn.Sigmoid(), or take nn.BCEWithLogitsLoss() for scores"
         )
-        check_unit("BCELoss", "the prediction", prediction, fix)
+        return check_unit("BCELoss", "the prediction", prediction, fix)
 
     def unweighted(self, prediction: Tensor, target: Tensor) -> Tensor:
         """One loss an element."""
-        scores = behind(prediction, "sigmoid")
+        scores = behind(prediction, activations.sigmoid)
         if scores is not None:
             return wrap(losses.binary_cross_entropy(scores.value, target.value))
         fix = "end the network in nn.Sigmoid(), or take nn.BCEWithLogitsLoss()"
@@ -159,7 +158,7 @@ class BCEWithLogitsLoss(BinaryLoss):
         refuse(
             type(self).__name__,
             prediction,
-            ("sigmoid",),
+            (activations.sigmoid,),
             expected="scores: the loss applies the sigmoid itself",
             fix="remove the Sigmoid, or take nn.BCELoss()",
         )

@@ -6,16 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 from chainrule.errors import DTypeError, ShapeError
-from chainrule.graph.node import Array
 from chainrule.graph.types import Shape
 from chainrule.nn.arguments import factors, flag, integer, number
 from chainrule.nn.losses.base import Loss
-from chainrule.nn.losses.checks import check_labels, check_rows
+from chainrule.nn.losses.checks import check_labels, check_rows, is_integer
 from chainrule.nn.losses.origin import behind, refuse, warn_of_scores
 from chainrule.primitives.elementwise import convert
 from chainrule.primitives.indexing import one_hot_mask, take
 from chainrule.primitives.rules import show
-from chainrule.regions import losses
+from chainrule.regions import activations, losses
 from chainrule.tensor import Tensor, where, wrap
 
 OfRows = Callable[[Tensor, Tensor], Tensor]
@@ -87,13 +86,14 @@ class ClassLoss(Loss):
             )
         return target.astype("int32")
 
-    def check_target(self, y: Array, prediction_shape: Shape) -> None:
-        """Refuse labels outside the classes."""
-        if not prediction_shape or y.dtype.kind not in "iu":
-            return
+    def right_target(self, y: Any, prediction_shape: Shape) -> Any:
+        """Labels of the classes."""
+        if not prediction_shape or not is_integer(y):
+            return y
         classes = prediction_shape[_axis(prediction_shape)]
         if isinstance(classes, int) and y.ndim == len(prediction_shape) - 1:
-            check_labels(y, classes, self.ignore_index)
+            return check_labels(y, classes, self.ignore_index)
+        return y
 
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
         """One loss a sample, its class weight inside."""
@@ -230,9 +230,9 @@ class CrossEntropyLoss(ClassLoss):
             return target.astype(prediction.dtype)
         return super()._labels(prediction, target)
 
-    def check_target(self, y: Array, prediction_shape: Shape) -> None:
-        """Refuse labels outside the classes, and rows that are no distributions."""
-        super().check_target(y, prediction_shape)
+    def right_target(self, y: Any, prediction_shape: Shape) -> Any:
+        """Labels of the classes, or rows that are distributions."""
+        y = super().right_target(y, prediction_shape)
         if y.ndim and y.ndim == len(prediction_shape):
             axis = _axis(prediction_shape)
             if y.shape[axis] == prediction_shape[axis]:
@@ -240,20 +240,22 @@ class CrossEntropyLoss(ClassLoss):
                     "divide each row by its sum; where several classes hold at once, "
                     "take nn.BCEWithLogitsLoss()"
                 )
-                check_rows("CrossEntropyLoss", "the target", y, fix, axis)
+                return check_rows("CrossEntropyLoss", "the target", y, fix, axis)
+        return y
 
-    def check_prediction(self, prediction: Array) -> None:
-        """Refuse rows that are no distributions, where they should be."""
-        if not self.from_logits:
-            fix = "end the network in nn.Softmax(), or leave out from_logits=False"
-            axis = _axis(prediction.shape)
-            check_rows("CrossEntropyLoss", "the prediction", prediction, fix, axis)
+    def right_prediction(self, prediction: Any) -> Any:
+        """Rows that are distributions, where they should be."""
+        if self.from_logits:
+            return prediction
+        fix = "end the network in nn.Softmax(), or leave out from_logits=False"
+        what, axis = "the prediction", _axis(prediction.shape)
+        return check_rows("CrossEntropyLoss", what, prediction, fix, axis)
 
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
         """One loss a sample, its class weights inside."""
         if self.from_logits:
             return self._by_rows(self._of_scores, prediction, target)
-        scores = behind(prediction, "softmax", axis=_axis(prediction.shape))
+        scores = behind(prediction, activations.softmax, axis=_axis(prediction.shape))
         if scores is not None:
             return self._by_rows(self._of_scores, scores, target)
         fix = "end the network in nn.Softmax(), or leave out from_logits=False"
@@ -291,7 +293,7 @@ class CrossEntropyLoss(ClassLoss):
             refuse(
                 "CrossEntropyLoss",
                 prediction,
-                ("softmax", "log_softmax"),
+                (activations.softmax, activations.log_softmax),
                 expected="scores: the loss applies the softmax itself",
                 fix="remove the Softmax from the network, or, after nn.Softmax(), take "
                 "nn.CrossEntropyLoss(from_logits=False)",
@@ -300,7 +302,7 @@ class CrossEntropyLoss(ClassLoss):
             refuse(
                 "CrossEntropyLoss(from_logits=False)",
                 prediction,
-                ("log_softmax",),
+                (activations.log_softmax,),
                 expected="probabilities, not their logarithms",
                 fix="end the network in nn.Softmax(), or leave out from_logits=False",
             )
@@ -337,7 +339,7 @@ class NLLLoss(ClassLoss):
         refuse(
             "NLLLoss",
             prediction,
-            ("softmax",),
+            (activations.softmax,),
             expected="logarithms of probabilities",
             fix=fix,
         )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
-from chainrule.graph.node import Array
 from chainrule.graph.types import Shape
 from chainrule.nn.arguments import flag, number
 from chainrule.nn.losses.base import ElementwiseLoss
@@ -221,15 +221,16 @@ class PoissonNLLLoss(ElementwiseLoss):
         self.full = flag("PoissonNLLLoss", "full", full)
         self.eps = number("PoissonNLLLoss", "eps", eps, least=0)
 
-    def check_target(self, y: Array, prediction_shape: Shape) -> None:
-        """Refuse negative counts."""
-        check_least("PoissonNLLLoss", "the target", y, "count from 0")
+    def right_target(self, y: Any, prediction_shape: Shape) -> Any:
+        """Counts ≥ 0."""
+        return check_least("PoissonNLLLoss", "the target", y, "count from 0")
 
-    def check_prediction(self, prediction: Array) -> None:
-        """Refuse a negative mean."""
-        if not self.log_input:
-            fix = "log_input=True for logarithms, or nn.Softplus() at the end"
-            check_least("PoissonNLLLoss", "the prediction", prediction, fix)
+    def right_prediction(self, prediction: Any) -> Any:
+        """A mean ≥ 0."""
+        if self.log_input:
+            return prediction
+        fix = "log_input=True for logarithms, or nn.Softplus() at the end"
+        return check_least("PoissonNLLLoss", "the prediction", prediction, fix)
 
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
         """One loss an element."""

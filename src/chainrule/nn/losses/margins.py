@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
-from chainrule.graph.node import Array
 from chainrule.graph.types import Shape
 from chainrule.nn.arguments import number
 from chainrule.nn.losses.base import ElementwiseLoss
@@ -30,9 +29,9 @@ class SignLoss(ElementwiseLoss):
             )
         return super().match(prediction, target)
 
-    def check_target(self, y: Array, prediction_shape: Shape) -> None:
-        """Refuse labels other than ±1."""
-        check_among(type(self).__name__, y, (-1, 1), (0, 1), "y = 2*y - 1")
+    def right_target(self, y: Any, prediction_shape: Shape) -> Any:
+        """Labels ±1."""
+        return check_among(type(self).__name__, y, (-1, 1), (0, 1), "y = 2*y - 1")
 
 
 class HingeLoss(SignLoss):
@@ -97,9 +96,9 @@ class PerceptronLoss(ElementwiseLoss):
 
     hint: ClassVar[str] = "one score and one label a neuron"
 
-    def check_target(self, y: Array, prediction_shape: Shape) -> None:
-        """Refuse labels other than 0 and 1."""
-        check_among("PerceptronLoss", y, (0, 1), (-1, 1), "y = (y + 1) / 2")
+    def right_target(self, y: Any, prediction_shape: Shape) -> Any:
+        """Labels 0 and 1."""
+        return check_among("PerceptronLoss", y, (0, 1), (-1, 1), "y = (y + 1) / 2")
 
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
         """One loss an element."""

@@ -41,9 +41,11 @@ class PairLoss(Reduction):
                 expected=show(shape),
                 got=show(y.shape),
             )
-        if (known := numbers(y)) is not None:
-            check_among(type(self).__name__, known, (-1, 1), (0, 1), "y = 2*y - 1")
-        return y.astype(like.dtype)
+        known = numbers(y)
+        given = y if known is None else known
+        kind = type(self).__name__
+        made = check_among(kind, given, (-1, 1), (0, 1), "y = 2*y - 1")
+        return (made if isinstance(made, Tensor) else y).astype(like.dtype)
 
 
 class MarginRankingLoss(PairLoss):
@@ -207,9 +209,11 @@ class GaussianNLLLoss(PairLoss):
         """The loss of predicted means and variances."""
         mean, y = self.same_shape(input=input, target=target)
         var = as_tensor(var).astype(mean.dtype)
-        if (known := numbers(var)) is not None:
-            fix = "end this output in nn.Softplus(), or take its exponential"
-            check_least("GaussianNLLLoss", "the variance", known, fix)
+        known = numbers(var)
+        given = var if known is None else known
+        fix = "end this output in nn.Softplus(), or take its exponential"
+        made = check_least("GaussianNLLLoss", "the variance", given, fix)
+        var = made if isinstance(made, Tensor) else var
         if var.shape == mean.shape[:-1] and mean.ndim and var.shape != mean.shape:
             var = var.reshape(*var.shape, 1)
         if var.shape not in (mean.shape, (*mean.shape[:-1], 1), ()):

@@ -234,8 +234,8 @@ class Module:
         setattr(self, name, module)
 
     def _check_name(self, name: str) -> None:
-        taken = hasattr(type(self), name) and name not in self.__dict__
-        if not isinstance(name, str) or not name or "." in name or taken:
+        right = isinstance(name, str) and name and "." not in name
+        if not right or (hasattr(type(self), name) and name not in self.__dict__):
             raise ArgumentError(
                 "A part of a module needs a name of its own.",
                 expected="a text without dots that no method has",

@@ -85,6 +85,18 @@ def test_predictions(loss, p, wrong, y, engine):
     refused(loss, (p, y), (wrong, y), engine)
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(
+    "loss", [nn.CrossEntropyLoss(from_logits=False), nn.KLDivLoss()]
+)
+def test_a_softmax_along_another_axis_is_looked_at(loss, engine):
+    run = lambda z, y: loss(z.softmax(0), y)  # noqa: E731
+    run = run if engine == "eager" else cr.compile(run, engine=engine)
+    z = cr.tensor(Z, requires_grad=True)
+    with pytest.raises(ArgumentError, match="rows that sum to 1"):
+        run(z, cr.tensor(HOT))
+
+
 @pytest.mark.parametrize("engine", ENGINES[1:])
 def test_pairs_and_weights(engine):
     refused(nn.CosineEmbeddingLoss(), (Z, Q, [1, -1]), (Z, Q, [1, 0]), engine)

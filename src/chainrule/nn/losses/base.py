@@ -8,11 +8,14 @@ from typing import Any, ClassVar
 from chainrule.errors import ArgumentError, ShapeError, nearest
 from chainrule.graph.node import Array
 from chainrule.graph.types import Shape
-from chainrule.nn.losses.checks import are_targets_checked, check_least, numbers
-from chainrule.nn.losses.origin import is_made_by
+from chainrule.nn.losses.checks import (
+    are_targets_checked,
+    check_least,
+    looked_at,
+    numbers,
+)
 from chainrule.nn.module import Module
 from chainrule.primitives.rules import show
-from chainrule.regions import activations
 from chainrule.tensor import Tensor, as_tensor, count_of, where
 
 REDUCTIONS = ("mean", "sum", "none")
@@ -75,10 +78,8 @@ class Reduction(Module):
                 expected=f"sample_weight of shape {show(losses.shape[:1])}",
                 got=show(w.shape),
             )
-        known = numbers(w)
         fix = "leave a sample out by the weight 0"
-        made = check_least(kind, "sample_weight", w if known is None else known, fix)
-        w = made if isinstance(made, Tensor) else w
+        w = looked_at(w, lambda a: check_least(kind, "sample_weight", a, fix))
         w = w.astype(losses.dtype)
         if w.shape != losses.shape:
             column = w.reshape(*w.shape, *[1] * (losses.ndim - 1))
@@ -154,6 +155,10 @@ class Loss(Reduction):
         """The same for the prediction."""
         return prediction
 
+    def is_sure(self, prediction: Tensor) -> bool:
+        """Whether what computed the prediction gives nothing but right numbers."""
+        return False
+
     def prepare(self, prediction: Any, target: Any) -> tuple[Tensor, Tensor]:
         """Tensors that fit together, of right numbers.
 
@@ -163,16 +168,14 @@ class Loss(Reduction):
         given, truth = as_tensor(prediction), as_tensor(target)
         if not given.dtype.is_float:
             given = given.astype("float32")
-        y, p = numbers(truth), numbers(given)
+        y = numbers(truth)
         if y is None and not are_targets_checked():
             truth = self.right_target(truth, given.shape)
         prediction, target = self.match(given, truth)
         if y is not None:
             self.check_target(y, given.shape)
-        if p is not None:
-            self.right_prediction(p)
-        elif not is_made_by(prediction, activations.softmax, activations.sigmoid):
-            prediction = self.right_prediction(prediction)
+        if not self.is_sure(prediction):
+            prediction = looked_at(prediction, self.right_prediction)
         return prediction, target
 
     def forward(

@@ -9,7 +9,7 @@ from chainrule.graph.types import Shape
 from chainrule.nn.arguments import factors
 from chainrule.nn.losses.base import ElementwiseLoss
 from chainrule.nn.losses.checks import check_unit
-from chainrule.nn.losses.origin import behind, refuse, warn_of_scores
+from chainrule.nn.losses.origin import behind, is_made_by, refuse, warn_of_scores
 from chainrule.primitives.movement import full_like
 from chainrule.primitives.rules import show
 from chainrule.regions import activations, losses
@@ -91,6 +91,10 @@ class BCELoss(BinaryLoss):
     >>> round(loss.item(), 4)  # (ln 2 + ln 4/3) / 2
     0.4904
     """
+
+    def is_sure(self, prediction: Tensor) -> bool:
+        """Of a sigmoid or a softmax."""
+        return is_made_by(prediction, activations.sigmoid, activations.softmax)
 
     def right_prediction(self, prediction: Any) -> Any:
         """Predictions from 0 to 1."""

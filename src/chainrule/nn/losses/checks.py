@@ -7,7 +7,7 @@ on a condition that every engine looks at (``primitives/checks.py``).
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -54,6 +54,15 @@ def are_targets_checked() -> bool:
 def numbers(t: Tensor) -> Array | None:
     """The numbers of a tensor; None for one that is only traced."""
     return t.numpy() if is_known(t) else None
+
+
+def looked_at(t: Tensor, check: Callable[[Any], Any]) -> Tensor:
+    """``t``, once ``check`` has seen its numbers, or on that condition."""
+    known = numbers(t)
+    if known is None:
+        return check(t)
+    check(known)
+    return t
 
 
 def is_integer(given: Array | Tensor) -> bool:

@@ -243,10 +243,16 @@ class CrossEntropyLoss(ClassLoss):
                 return check_rows("CrossEntropyLoss", "the target", y, fix, axis)
         return y
 
+    def is_sure(self, prediction: Tensor) -> bool:
+        """Scores, and what a softmax along the classes gives."""
+        axis = _axis(prediction.shape)
+        made = (
+            None if self.from_logits else behind(prediction, activations.softmax, axis)
+        )
+        return self.from_logits or made is not None
+
     def right_prediction(self, prediction: Any) -> Any:
         """Rows that are distributions, where they should be."""
-        if self.from_logits:
-            return prediction
         fix = "end the network in nn.Softmax(), or leave out from_logits=False"
         what, axis = "the prediction", _axis(prediction.shape)
         return check_rows("CrossEntropyLoss", what, prediction, fix, axis)

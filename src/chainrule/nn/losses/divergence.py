@@ -72,6 +72,11 @@ class KLDivLoss(ElementwiseLoss):
         fix = "divide each row by its sum: y / y.sum(-1)[..., None]"
         return check_rows("KLDivLoss", "the target", y, fix)
 
+    def is_sure(self, prediction: Tensor) -> bool:
+        """What a softmax along the last axis gives."""
+        last = prediction.ndim - 1
+        return behind(prediction, activations.softmax, axis=last) is not None
+
     def right_prediction(self, prediction: Any) -> Any:
         """Rows that are distributions."""
         fix = (

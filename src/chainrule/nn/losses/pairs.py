@@ -8,7 +8,7 @@ from typing import Any
 from chainrule.errors import ShapeError
 from chainrule.nn.arguments import flag, number
 from chainrule.nn.losses.base import Reduction
-from chainrule.nn.losses.checks import check_among, check_least, numbers
+from chainrule.nn.losses.checks import check_among, check_least, looked_at
 from chainrule.nn.norms import norm
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor, maximum, where
@@ -41,11 +41,9 @@ class PairLoss(Reduction):
                 expected=show(shape),
                 got=show(y.shape),
             )
-        known = numbers(y)
-        given = y if known is None else known
-        kind = type(self).__name__
-        made = check_among(kind, given, (-1, 1), (0, 1), "y = 2*y - 1")
-        return (made if isinstance(made, Tensor) else y).astype(like.dtype)
+        allowed = (type(self).__name__, (-1, 1), (0, 1), "y = 2*y - 1")
+        y = looked_at(y, lambda a: check_among(allowed[0], a, *allowed[1:]))
+        return y.astype(like.dtype)
 
 
 class MarginRankingLoss(PairLoss):
@@ -209,11 +207,9 @@ class GaussianNLLLoss(PairLoss):
         """The loss of predicted means and variances."""
         mean, y = self.same_shape(input=input, target=target)
         var = as_tensor(var).astype(mean.dtype)
-        known = numbers(var)
-        given = var if known is None else known
         fix = "end this output in nn.Softplus(), or take its exponential"
-        made = check_least("GaussianNLLLoss", "the variance", given, fix)
-        var = made if isinstance(made, Tensor) else var
+        what = ("GaussianNLLLoss", "the variance")
+        var = looked_at(var, lambda a: check_least(*what, a, fix))
         if var.shape == mean.shape[:-1] and mean.ndim and var.shape != mean.shape:
             var = var.reshape(*var.shape, 1)
         if var.shape not in (mean.shape, (*mean.shape[:-1], 1), ()):

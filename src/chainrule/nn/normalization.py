@@ -237,9 +237,6 @@ class InstanceNorm1d(_Running):
                 expected=f"(N, {self.num_features}, L) or ({self.num_features}, L)",
                 got=show(x.shape),
             )
-        counter = self.num_batches_tracked
-        if self.training and counter is not None:
-            counter.copy_(counter + 1)
         made = functional.instance_norm(
             x if x.ndim == 3 else x.unsqueeze(0),
             self.running_mean,

@@ -11,7 +11,7 @@ import numpy as np
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
 from chainrule.graph.build import context
 from chainrule.graph.node import Array
-from chainrule.graph.types import Dim, Shape, size_of
+from chainrule.graph.types import Dim, DType, Shape, size_of
 from chainrule.nn.arguments import flag, integer, is_known, number, place
 from chainrule.primitives.creation import iota
 from chainrule.primitives.indexing import check_indices, one_hot_mask, take
@@ -214,7 +214,9 @@ def scaled_dot_product_attention(
                 got="both",
             )
         shape = scores.shape[-2:]
-        rows, columns = (wrap(iota(shape=shape, axis=a, dtype="int32")) for a in (0, 1))
+        rows, columns = (
+            wrap(iota(shape=shape, axis=a, dtype=DType.int32)) for a in (0, 1)
+        )
         allowed = columns <= rows
     elif attn_mask is not None:
         mask = as_tensor(attn_mask)

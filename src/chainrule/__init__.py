@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any
 from chainrule import data, nn, optim
 from chainrule.compiled import compile
 from chainrule.errors import ChainruleError, nearest
-from chainrule.functional import check_gradients, grad, value_and_grad
+from chainrule.functional import (
+    grad,
+    gradients,
+    hessian,
+    jacobian,
+    jvp,
+    value_and_grad,
+    vjp,
+)
+from chainrule.gradient_check import check_gradients
 from chainrule.graph.build import no_grad
 from chainrule.graph.types import DType as dtype  # noqa: N813 - the public name
 from chainrule.migration import METHODS, PACKAGE
@@ -22,8 +31,9 @@ if TYPE_CHECKING:
     from chainrule.explain import explain
     from chainrule.training import History, Trainer, summary
 
-bool_, uint8, uint32 = dtype.bool, dtype.uint8, dtype.uint32
-int32, int64 = dtype.int32, dtype.int64
+bool_ = dtype.bool
+uint8, uint16, uint32, uint64 = dtype.uint8, dtype.uint16, dtype.uint32, dtype.uint64
+int8, int16, int32, int64 = dtype.int8, dtype.int16, dtype.int32, dtype.int64
 float32, float64 = dtype.float32, dtype.float64
 
 _LAZY = {
@@ -89,8 +99,14 @@ __all__ = [
     "float32",
     "float64",
     "grad",
+    "gradients",
+    "hessian",
+    "int8",
+    "int16",
     "int32",
     "int64",
+    "jacobian",
+    "jvp",
     "load",
     "manual_seed",
     "matmul",
@@ -104,8 +120,11 @@ __all__ = [
     "tensor",
     "training",
     "uint8",
+    "uint16",
     "uint32",
+    "uint64",
     "uniform",
     "value_and_grad",
+    "vjp",
     "where",
 ]

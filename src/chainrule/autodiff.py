@@ -93,11 +93,16 @@ def pull_back(
 
 
 def inline(
-    graph: Graph, inputs: Sequence[Value], *, origin: Node | None = None
+    graph: Graph,
+    inputs: Sequence[Value],
+    *,
+    origin: Node | None = None,
+    keep_constants: bool = False,
 ) -> tuple[Value, ...]:
     """Apply a graph to values, node by node.
 
     The nodes keep their scope and role; with ``origin`` they take that node's instead.
+    With ``keep_constants`` what was recorded without derivatives has none here either.
     """
     known = dict(zip(graph.inputs, inputs, strict=True))
     symbolic = context.trace is not None
@@ -107,11 +112,11 @@ def inline(
             made = replay(node, arguments, origin=origin)
         else:
             made = as_tuple(bind(node.primitive, arguments, node.attrs))
-        known |= {
-            old: new
-            for old, new in zip(node.outputs, made, strict=True)
-            if old is not None
-        }
+        for old, new in zip(node.outputs, made, strict=True):
+            if old is not None:
+                known[old] = new
+                if keep_constants and not old.tracked:
+                    new.tracked = False
     return tuple(known[v] for v in graph.outputs)
 
 

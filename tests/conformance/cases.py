@@ -47,7 +47,11 @@ TIE = 0.25
 
 _INTEGERS = {
     DType.uint8: (0, 256),
+    DType.uint16: (0, 2**16),
     DType.uint32: (0, 2**32),
+    DType.uint64: (0, 256),
+    DType.int8: (-128, 128),
+    DType.int16: (-255, 256),
     DType.int32: (-255, 256),
     DType.int64: (-255, 256),
 }

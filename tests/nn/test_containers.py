@@ -192,7 +192,8 @@ def test_functional_call_puts_others_in_their_place():
     assert net[0].weight is not w
     assert isinstance(net[0].weight, nn.Parameter)
     own = {name: t * 1 for name, t in net.named_parameters()}
-    np.testing.assert_array_equal(nn.functional_call(net, own, X), net(X).numpy())
+    made = nn.functional_call(net, own, X)
+    np.testing.assert_array_equal(made.numpy(), net(X).numpy())
     assert nn.functional_call(Deep(), {}, (X,), {"head": "b"}).shape == (2, 3)
 
 

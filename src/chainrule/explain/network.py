@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from chainrule.autodiff import cotangents, recording
-from chainrule.compiled import Input, Traced, trace_entry
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.explain.formulas import behind_views
 from chainrule.graph.build import constant, no_grad
@@ -28,6 +27,7 @@ from chainrule.nn.module import Module
 from chainrule.primitives.rules import show
 from chainrule.random import Generator, stream
 from chainrule.tensor import Tensor
+from chainrule.tracing import Input, Traced, trace_entry
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,8 @@ def run_network(
     outputs = [found["prediction"], found["loss"], *known.values()]
     graph = Graph("explain", traced.entry.graph.inputs, outputs)
     keys = (*traced.entry.inputs, *traced.entry.state)
-    feeds = {"x": xs, "y": ys} | {k: t.numpy() for k, t in traced.tensors.items()}
+    tensors = {k: slot.tensor for k, slot in traced.slots.items()}
+    feeds = {"x": xs, "y": ys} | {k: t.numpy() for k, t in tensors.items()}
     with np.errstate(all="ignore"):
         arrays = evaluate_all(graph, [feeds[k] for k in keys])
     known_by_name = {*names.values(), *(k for k in keys if _has_name(traced, k))}
@@ -150,7 +151,7 @@ def run_network(
 
 
 def _has_name(traced: Traced, key: str) -> bool:
-    return key in traced.tensors and traced.tensors[key].name is not None
+    return key in traced.slots and traced.slots[key].tensor.name is not None
 
 
 def _samples(model: Any, x: Any, y: Any, loss: Any) -> tuple[Array, Array]:

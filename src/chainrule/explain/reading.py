@@ -64,10 +64,13 @@ _OPERATORS = {
     r"\log": ("log", ""),
     r"\exp": ("exp", ""),
     r"\tanh": ("tanh", ""),
+    r"\sin": ("sin", ""),
+    r"\cos": ("cos", ""),
     r"\max": ("max", ""),
     r"\min": ("min", ""),
     r"\arg": ("arg", ""),
     r"\sum": ("∑", "wide"),
+    r"\prod": ("∏", "wide"),
     r"\partial": ("∂", "tight"),
 }
 _RELATIONS = {

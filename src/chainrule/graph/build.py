@@ -89,6 +89,43 @@ class Trace:
         """Pairs (graph input, numbers) of the large constants met."""
         return [pair for pair in self.constants.values() if pair[0].node is None]
 
+    # What a trace with state makes of what it is told, see chainrule.tracing.
+
+    def lift(self, tensor: Any, value: Value) -> Value:
+        """The graph value that stands for a tensor from outside at this point."""
+        return value
+
+    def assign(self, tensor: Any, value: Value) -> bool:
+        """From here on ``tensor`` is ``value``; whether that is taken note of."""
+        return False
+
+    def gradient(self, tensor: Any, held: Any) -> Any:
+        """The gradient of a tensor from outside at this point."""
+        return held
+
+    def set_gradient(self, tensor: Any, gradient: Any) -> bool:
+        """From here on that is the gradient; whether that is taken note of."""
+        return False
+
+    def note_mode(self, module: Any) -> None:
+        """A module is called or switched."""
+
+    def note_freed(self, nodes: Sequence[Node]) -> None:
+        """A derivative has walked over these nodes, and lets them go."""
+
+    def tabulated(self, table: Any, name: str, dtype: DType) -> Value | None:
+        """A scalar input that ``table`` supplies anew for each step."""
+        return None
+
+
+class Changes:
+    """Counts what may invalidate a trace: a module's attributes, frozen tensors."""
+
+    count: int = 0
+
+
+changes = Changes()
+
 
 class Context(threading.local):
     """What surrounds an application of a primitive, one a thread."""
@@ -295,7 +332,7 @@ def _caller() -> str | None:
         code = frame.f_code
         users = _is_users.get(code.co_filename)
         if users is None:
-            users = _is_users[code.co_filename] = _of_user(code.co_filename)
+            users = _is_users[code.co_filename] = of_user(code.co_filename)
         if users:
             return f"{os.path.basename(code.co_filename)}:{frame.f_lineno}"
         frame = frame.f_back
@@ -306,7 +343,7 @@ def _caller() -> str | None:
 _is_users: dict[str, bool] = {}
 
 
-def _of_user(filename: str) -> bool:
+def of_user(filename: str) -> bool:
     installed = any(part in filename for part in _INSTALLED)
     return not installed and not filename.startswith(_NOT_THE_USERS)
 

@@ -7,7 +7,10 @@ one graph serves the full batch, the last partial one and a single sample.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import operator
+import threading
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
@@ -23,7 +26,11 @@ class DType(Enum):
 
     bool = ("bool", "bool", 1)
     uint8 = ("u8", "uint", 1)
+    uint16 = ("u16", "uint", 2)
     uint32 = ("u32", "uint", 4)
+    uint64 = ("u64", "uint", 8)
+    int8 = ("i8", "int", 1)
+    int16 = ("i16", "int", 2)
     int32 = ("i32", "int", 4)
     int64 = ("i64", "int", 8)
     float32 = ("f32", "float", 4)
@@ -133,24 +140,93 @@ class Size:
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Size):
             return other.factor == self.factor and other.names == self.names
+        if isinstance(other, int) and _guess.sizes is not None:
+            # Either answer may be right; what is built on it holds for one of them.
+            if self.at(_guess.sizes) == other:
+                raise self._unknown(f"compared with {other}")
+            _guess.guards.append(lambda sizes: self.at(sizes) != other)
         return False
 
     def __hash__(self) -> int:
         return hash((self.factor, self.names))
 
-    def __index__(self) -> int:
-        raise ShapeError(
+    def _order(self, other: Any, decide: Callable[[int, int], bool]) -> bool:
+        if not isinstance(other, int | Size) or _guess.sizes is None:
+            raise self._unknown(f"compared with {other}")
+
+        def answer(sizes: Sizes) -> bool:
+            bound = other.at(sizes) if isinstance(other, Size) else other
+            return decide(self.at(sizes), bound)
+
+        given = answer(_guess.sizes)
+        _guess.guards.append(lambda sizes: answer(sizes) == given)
+        return given
+
+    def __lt__(self, other: Any) -> bool:
+        return self._order(other, operator.lt)
+
+    def __le__(self, other: Any) -> bool:
+        return self._order(other, operator.le)
+
+    def __gt__(self, other: Any) -> bool:
+        return self._order(other, operator.gt)
+
+    def __ge__(self, other: Any) -> bool:
+        return self._order(other, operator.ge)
+
+    def __bool__(self) -> bool:
+        return _guess.sizes is None or self != 0
+
+    def _unknown(self, use: str) -> UnknownSizeError:
+        return UnknownSizeError(
             f"The size {self} is not known while a function is traced.",
             expected="code that works for every size, such as x.mean() or x.reshape",
-            got=f"{self} used as a plain integer",
+            got=f"{self} {use}",
             fix="trace with fixed shapes, or avoid int(x.shape[0])",
         )
 
-    __int__ = __index__
+    def __index__(self) -> int:
+        raise self._unknown("used as a plain integer")
+
+    def _arithmetic(self, other: Any) -> Any:
+        raise self._unknown("in a sum, a difference or a quotient")
+
+    __int__ = __float__ = __index__
+    __add__ = __radd__ = __sub__ = __rsub__ = __mod__ = __rmod__ = _arithmetic
+    __rfloordiv__ = __truediv__ = __rtruediv__ = __pow__ = _arithmetic
 
     def __repr__(self) -> str:
         names = "*".join(self.names)
         return names if self.factor == 1 else f"{self.factor}*{names}"
+
+
+class UnknownSizeError(ShapeError):
+    """Code that needs the number for a size that has only a name."""
+
+
+class _Guess(threading.local):
+    """The sizes that a function is traced with, and what was built on them."""
+
+    sizes: Sizes | None = None
+    guards: list[Callable[[Sizes], bool]]
+
+
+_guess = _Guess()
+
+
+@contextmanager
+def guessing(sizes: Sizes) -> Generator[list[Callable[[Sizes], bool]]]:
+    """Within the block named sizes compare with numbers as these ones would.
+
+    Yields:
+        Conditions on sizes under which every comparison has the same answer.
+    """
+    saved = _guess.sizes
+    _guess.sizes, _guess.guards = sizes or None, []
+    try:
+        yield _guess.guards
+    finally:
+        _guess.sizes = saved
 
 
 Dim = int | Size

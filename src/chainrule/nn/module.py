@@ -10,17 +10,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 
 from chainrule.errors import ArgumentError, ShapeError, warn
-from chainrule.graph.build import context, scope
+from chainrule.graph.build import changes, context, scope
 from chainrule.graph.types import DType
 from chainrule.migration import MODULES
 from chainrule.nn import construction
 from chainrule.nn.arguments import floating
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor
-
-#: How many attributes of modules were assigned or deleted outside of traces, and how
-#: many modes switched: while it stands still, no module is another than it was.
-changes = [0]
 
 
 class Parameter(Tensor):
@@ -139,7 +135,7 @@ class Module:
         """Count a change of an attribute; while a function is traced, refuse it."""
         trace = context.trace
         if trace is None:
-            changes[0] += 1
+            changes.count += 1
             return
         made_in = self.__dict__.get("_made_in")
         old = self.__dict__.get(name)
@@ -418,7 +414,7 @@ class Module:
         if dtype == "cpu":
             return self
         wanted = floating(f"{type(self).__name__}.to", dtype)
-        changes[0] += 1
+        changes.count += 1
         for module in self.modules():
             for t in module.__dict__.values():
                 if isinstance(t, Tensor) and t.dtype.is_float:
@@ -465,14 +461,13 @@ class Module:
     def _switch(self, mode: Any) -> None:
         self._note_mode()
         if context.trace is None and self.training is not mode:
-            changes[0] += 1
+            changes.count += 1
         self.__dict__["training"] = bool(mode)
 
     def _note_mode(self) -> None:
         """A trace depends on the mode that this module had when it began."""
-        note = getattr(context.trace, "note_mode", None)
-        if note is not None:
-            note(self)
+        if context.trace is not None:
+            context.trace.note_mode(self)
 
     # -- what it is --------------------------------------------------------------------
 

@@ -9,10 +9,14 @@ from chainrule.primitives import (
     creation,
     elementwise,
     indexing,
+    integers,
     matmul,
     movement,
     random,
     reduce,
+    sorting,
+    trigonometry,
+    windows,
 )
 
 __all__ = [
@@ -21,8 +25,12 @@ __all__ = [
     "creation",
     "elementwise",
     "indexing",
+    "integers",
     "matmul",
     "movement",
     "random",
     "reduce",
+    "sorting",
+    "trigonometry",
+    "windows",
 ]

@@ -18,7 +18,7 @@ from chainrule.graph.primitive import Case
 from chainrule.graph.types import ArrayType, DType
 from chainrule.primitives import error_function
 from chainrule.primitives.movement import full_like
-from chainrule.primitives.rules import need_integer, same
+from chainrule.primitives.rules import same
 
 _CALCULUS = "Abramowitz & Stegun, Handbook of Mathematical Functions, ch. 3–4"
 _ANY = (-math.inf, math.inf)
@@ -218,6 +218,21 @@ maximum = declare(
     cases=_BINARY,
 )
 
+minimum = declare(
+    "minimum",
+    rule=same("minimum", 2),
+    reference=np.minimum,
+    vjp=(
+        lambda g, y, a, b: _where_positive(less(a, b), g),
+        lambda g, y, a, b: _where_not(less(a, b), g),
+    ),
+    formula=r"\min({0}, {1})",
+    source="smaller of two, NaN where one is; subgradient by declaration",
+    kinks="a = b, where the whole derivative goes to b",
+    elementwise=True,
+    cases=_BINARY,
+)
+
 less = declare(
     "less",
     rule=same("less", 2, result=DType.bool),
@@ -225,7 +240,7 @@ less = declare(
     formula="[{0} < {1}]",
     source="Iverson bracket",
     elementwise=True,
-    cases=(*_BINARY, Case(("i32[5]", "i32[5]")), Case(("u32[9]", "u32[9]"))),
+    cases=_BINARY,
 )
 
 equal = declare(
@@ -235,7 +250,7 @@ equal = declare(
     formula="[{0} = {1}]",
     source="Iverson bracket",
     elementwise=True,
-    cases=(*_BINARY, Case(("i32[5]", "i32[5]")), Case(("i64[3,2]", "i64[3,2]"))),
+    cases=_BINARY,
 )
 
 
@@ -269,13 +284,36 @@ where = declare(
 )
 
 
+isnan = declare(
+    "isnan",
+    rule=same("isnan", 1, floating=True, result=DType.bool),
+    reference=np.isnan,
+    formula=r"\operatorname{{isnan}}({0})",
+    source="IEEE 754-2019, 5.7.2",
+    elementwise=True,
+    cases=_UNARY,
+)
+
+
 def _convert_rule(x: ArrayType, *, dtype: DType) -> ArrayType:
     return ArrayType(x.shape, dtype)
 
 
 def _convert(x: Array, *, dtype: DType) -> Array:
+    if x.dtype.kind != "f" or not dtype.is_integer:
+        with np.errstate(invalid="ignore", over="ignore"):
+            return x.astype(dtype.numpy)
+    # Processors differ about numbers out of range: here they become the nearest
+    # number in range, and NaN 0.
+    limits = np.iinfo(dtype.numpy)
     with np.errstate(invalid="ignore"):
-        return x.astype(dtype.numpy)
+        made = x.astype(dtype.numpy)
+        low, high = x <= float(limits.min), x >= float(limits.max + 1)
+        odd = low | high | (x != x)
+        if odd.any():
+            ends = np.where(low, limits.min, np.where(high, limits.max, 0))
+            made = np.where(odd, ends.astype(dtype.numpy), made)
+    return made
 
 
 convert = declare(
@@ -284,7 +322,10 @@ convert = declare(
     reference=_convert,
     vjp=(lambda g, y, x, dtype: convert(g, dtype=x.dtype),),
     formula="{0}",
-    source="IEEE 754-2019, 5.4 (floating-point conversions)",
+    source=(
+        "IEEE 754-2019, 5.4; from floats to integers towards zero, what is out of"
+        " range to the nearest end of it, NaN to 0"
+    ),
     linear=True,
     elementwise=True,
     cases=(
@@ -295,27 +336,105 @@ convert = declare(
         Case(("i32[4]",), {"dtype": DType.int64}),
         Case(("u32[6]",), {"dtype": DType.float32}),
         Case(("f[5]",), {"dtype": DType.int32}),
+        Case(("f[5]",), {"dtype": DType.uint8}),
+        Case(("f[5]",), {"dtype": DType.uint64}),
+        Case(("i16[5]",), {"dtype": DType.int8}),
+        Case(("u64[5]",), {"dtype": DType.float32}),
+        Case(("u16[5]",), {"dtype": DType.bool}),
     ),
 )
 
 
-def _shift_rule(x: ArrayType, *, bits: int) -> ArrayType:
-    need_integer("shift_right", "operand", x.dtype)
-    return x
-
-
-def _shift(x: Array, *, bits: int) -> Array:
-    return np.right_shift(x, x.dtype.type(bits))
-
-
-shift_right = declare(
-    "shift_right",
-    rule=_shift_rule,
-    reference=_shift,
-    formula=r"\lfloor {0} / 2^{{b}} \rfloor",
-    source="for unsigned integers: integer division by a power of two",
+floor = declare(
+    "floor",
+    rule=same("floor", 1, floating=True),
+    reference=np.floor,
+    vjp=(lambda g, y, x: full_like(x, 0.0),),
+    formula=r"\lfloor {0} \rfloor",
+    source="largest integer not above",
+    kinks="integers, where the derivative is taken as 0",
     elementwise=True,
-    cases=(Case(("u32[5]",), {"bits": 8}), Case(("u8[2,3]",), {"bits": 1})),
+    cases=_UNARY,
+)
+
+round_ = declare(
+    "round",
+    rule=same("round", 1, floating=True),
+    reference=np.rint,
+    vjp=(lambda g, y, x: full_like(x, 0.0),),
+    formula=r"\operatorname{{round}} {0}",
+    source="nearest integer, the even one of two (IEEE 754-2019, 5.9)",
+    kinks="halves, where the derivative is taken as 0",
+    elementwise=True,
+    cases=_UNARY,
+)
+
+copysign = declare(
+    "copysign",
+    rule=same("copysign", 2, floating=True),
+    reference=np.copysign,
+    vjp=(
+        lambda g, y, x, s: mul(g, mul(sign(x), copysign(full_like(s, 1.0), s))),
+        lambda g, y, x, s: full_like(s, 0.0),
+    ),
+    formula=r"|{0}| \operatorname{{sign}} {1}",
+    source="IEEE 754-2019, 5.5.1: the sign of −0 counts",
+    kinks="x = 0 and s = 0, where the derivatives are taken as 0",
+    elementwise=True,
+    cases=_BINARY,
+)
+
+nextafter = declare(
+    "nextafter",
+    rule=same("nextafter", 2, floating=True),
+    reference=np.nextafter,
+    vjp=(lambda g, y, x, to: g, lambda g, y, x, to: full_like(to, 0.0)),
+    formula=r"\operatorname{{nextafter}}({0}, {1})",
+    source="C99, 7.12.11.3: the next number on the way to another",
+    kinks="x = y; the derivative is that of x",
+    elementwise=True,
+    cases=_BINARY,
+)
+
+
+def _pow(x: Array, p: Array) -> Array:
+    if x.dtype.kind == "f":
+        return np.power(x, p)
+    if x.dtype.kind == "u":
+        return np.power(x, p)
+    # NumPy refuses negative exponents of integers; here they round towards zero.
+    made = np.power(x, np.maximum(p, 0))
+    odd = np.where(p & 1, x, 1)
+    return np.where(p < 0, np.where(np.abs(x) == 1, odd, 0), made).astype(x.dtype)
+
+
+def _pow_x(g: Value, y: Value, x: Value, p: Value) -> Value:
+    """p x^(p−1); the exponent 0 in place of −1 makes p = 0 give 0 at every x."""
+    one, zero = full_like(p, 1.0), full_like(p, 0.0)
+    q = where(equal(p, zero), zero, sub(p, one))
+    return mul(g, mul(p, pow_(x, q)))
+
+
+def _pow_p(g: Value, y: Value, x: Value, p: Value) -> Value:
+    """x^p ln x; where x = 0 and p ≥ 0 the logarithm of 1 makes it 0."""
+    one, zero = full_like(x, 1.0), full_like(x, 0.0)
+    base = where(equal(x, zero), where(less(p, zero), x, one), x)
+    return mul(g, mul(y, log(base)))
+
+
+pow_ = declare(
+    "pow",
+    rule=same("pow", 2, numbers=True),
+    reference=_pow,
+    vjp=(_pow_x, _pow_p),
+    formula="{0}^{{{1}}}",
+    source=(
+        "C99, F.9.4.4; integers wrap, and a negative exponent of theirs rounds"
+        " towards zero (0 at 0)"
+    ),
+    domain=((0.0, math.inf), _ANY),
+    elementwise=True,
+    cases=(*_BINARY, Case(("f[6]", "f[6]"), ranges=((0.5, 30.0), (-3.0, 5.0)))),
 )
 
 

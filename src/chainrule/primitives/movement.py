@@ -5,14 +5,15 @@ The sum is at home here because repeating and adding up are each other's derivat
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from chainrule.errors import ShapeError
+from chainrule.errors import ArgumentError, DTypeError, ShapeError
 from chainrule.graph.build import constant as number_of
 from chainrule.graph.build import declare
-from chainrule.graph.node import Array, Value
+from chainrule.graph.node import Array, Cotangent, Value
 from chainrule.graph.primitive import Case
 from chainrule.graph.types import ArrayType, Dim, Shape, Size, size_of
 from chainrule.primitives.rules import need_axes, show
@@ -85,7 +86,7 @@ def without(shape: Shape, axes: tuple[int, ...]) -> Shape:
 def reduction_rule(name: str) -> Any:
     def rule(x: ArrayType, *, axes: tuple[int, ...]) -> ArrayType:
         need_axes(name, axes, len(x.shape))
-        if name != "reduce_sum" and any(x.shape[a] == 0 for a in axes):
+        if name == "reduce_max" and any(x.shape[a] == 0 for a in axes):
             raise ShapeError(
                 f"{name} of no elements does not exist.",
                 expected="at least one element along the reduced axes",
@@ -357,6 +358,86 @@ flip = declare(
     source="reversed order of elements along axes",
     linear=True,
     cases=(Case(("f[5]",), {"axes": (0,)}), Case(("f[2,3]",), {"axes": (0, 1)})),
+)
+
+
+def _concatenate_rule(*xs: ArrayType, axis: int) -> ArrayType:
+    if not xs:
+        raise ArgumentError("concatenate takes values.", expected="1 or more", got="0")
+    first = xs[0]
+    need_axes("concatenate", (axis,), len(first.shape))
+    total: Dim = first.shape[axis]
+    for x in xs[1:]:
+        if x.dtype is not first.dtype:
+            raise DTypeError(
+                "concatenate takes values of one dtype.",
+                expected=first.dtype.name,
+                got=x.dtype.name,
+                fix="convert one of them: x.astype(y.dtype)",
+            )
+        others = without(x.shape, (axis,)) == without(first.shape, (axis,))
+        if len(x.shape) != len(first.shape) or not others:
+            raise ShapeError(
+                f"concatenate joins values that differ along axis {axis} alone.",
+                expected=show(first.shape),
+                got=show(x.shape),
+            )
+        more = x.shape[axis]
+        if not isinstance(total, int) or not isinstance(more, int):
+            raise ShapeError(
+                "The sum of named sizes has no name.",
+                expected=f"fixed lengths along axis {axis}",
+                got=f"{total} and {more}",
+                fix="join along another axis, or trace with fixed shapes",
+            )
+        total += more
+    return ArrayType(
+        (*first.shape[:axis], total, *first.shape[axis + 1 :]), first.dtype
+    )
+
+
+def _concatenate(*xs: Array, axis: int) -> Array:
+    return np.concatenate(xs, axis)
+
+
+def _concatenate_vjp(
+    gs: tuple[Value],
+    ys: tuple[Value],
+    inputs: tuple[Value, ...],
+    needed: Sequence[bool],
+    *,
+    axis: int,
+) -> Sequence[Cotangent]:
+    (g,), made, at = gs, list[Cotangent](), 0
+    if len(inputs) == 1:
+        return [g]
+    for x, need in zip(inputs, needed):
+        length = x.shape[axis]
+        assert isinstance(length, int)
+        starts = tuple([at if i == axis else 0 for i in range(len(x.shape))])
+        stops = (*x.shape[:axis], at + length, *x.shape[axis + 1 :])
+        strides = (1,) * len(x.shape)
+        cut = slice_(g, starts=starts, stops=stops, strides=strides) if need else None
+        made.append(cut)
+        at += length
+    return made
+
+
+concatenate = declare(
+    "concatenate",
+    rule=_concatenate_rule,
+    reference=_concatenate,
+    joint_vjp=_concatenate_vjp,
+    formula="[{0}, \\ldots]",
+    source="values one behind the other along an axis",
+    linear=True,
+    cases=(
+        Case(("f[2]", "f[3]"), {"axis": 0}),
+        Case(("f[2,3]", "f[2,3]", "f[2,1]"), {"axis": 1}),
+        Case(("f[2,3]", "f[0,3]", "f[4,3]"), {"axis": 0}),
+        Case(("f[3,2,2]", "f[3,5,2]"), {"axis": 1}),
+        Case(("f[3]",), {"axis": 0}),
+    ),
 )
 
 

@@ -21,11 +21,12 @@ def same(
     *,
     floating: bool = False,
     numbers: bool = False,
+    bits: bool = False,
     result: DType | None = None,
 ) -> Rule:
     """That many inputs of one shape and dtype; the result too, unless it is given.
 
-    ``floating`` refuses all but floats, ``numbers`` booleans alone.
+    ``floating`` refuses all but floats, ``numbers`` booleans alone, ``bits`` floats.
     """
 
     def rule(*types: ArrayType) -> ArrayType:
@@ -58,6 +59,13 @@ def same(
                 got=first.dtype.name,
                 fix="convert first: x.astype('float32')",
             )
+        if bits and first.dtype.is_float:
+            raise DTypeError(
+                f"{name} is defined for integers and truth values.",
+                expected="an integer dtype or bool",
+                got=first.dtype.name,
+                fix="convert first: x.astype('int64')",
+            )
         if numbers and first.dtype is DType.bool:
             raise DTypeError(
                 f"{name} is defined for numbers, not for truth values.",
@@ -75,7 +83,7 @@ def need_integer(name: str, what: str, dtype: DType) -> None:
     if not dtype.is_integer:
         raise DTypeError(
             f"{name} needs integers for its {what}.",
-            expected="int32, int64, uint8 or uint32",
+            expected="an integer dtype",
             got=dtype.name,
             fix="convert: x.astype('int32')",
         )

@@ -16,9 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.compiled import Input, Traced, trace_entry
 from chainrule.errors import ArgumentError, ShapeError
-from chainrule.graph.build import context, no_grad, scope
+from chainrule.graph.build import changes, context, no_grad, scope
 from chainrule.graph.node import Array
 from chainrule.graph.types import ArrayType, DType, Shape, Size
 from chainrule.nn import Loss, Module
@@ -28,6 +27,7 @@ from chainrule.primitives.indexing import take
 from chainrule.primitives.rules import show
 from chainrule.random import StepStream, stream
 from chainrule.tensor import Tensor, wrap
+from chainrule.tracing import Input, Traced, trace_entry
 from chainrule.training.metrics import Metric
 from chainrule.training.probes import Probes
 
@@ -98,6 +98,10 @@ class Step:
         """One training step on the rows of x and y that ``index`` names."""
 
         def function(data: Tensor, targets: Tensor, index: Tensor) -> Any:
+            with fresh_gradients(self.model):
+                return step(data, targets, index)
+
+        def step(data: Tensor, targets: Tensor, index: Tensor) -> Any:
             rows = wrap(take(data.value, index.value))
             truth = wrap(take(targets.value, index.value))
             with stream(_Draws(self.key, self.numbers)):
@@ -116,8 +120,7 @@ class Step:
             Input("y", y),
             Input("index", ArrayType((N,), DType.int32), each=True),
         ]
-        modes = mode(self.model, training=True), fresh_gradients(self.model)
-        with modes[0], modes[1], targets_checked():
+        with mode(self.model, training=True), targets_checked():
             return trace_entry("train", function, inputs, self.names())
 
     def evaluate(
@@ -231,6 +234,7 @@ def mode(model: Module, *, training: bool) -> Iterator[None]:
     finally:
         for module, was in before:
             module.__dict__["training"] = was
+        changes.count += 1
 
 
 @contextmanager

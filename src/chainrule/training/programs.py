@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.compiled import CompiledProgram, Traced
+from chainrule.compiled import CompiledProgram
 from chainrule.data import Column, Dataset, Stream
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.node import Array
@@ -22,6 +22,7 @@ from chainrule.graph.types import ArrayType, as_dtype, resolve
 from chainrule.nn import Loss
 from chainrule.nn.losses import check_labels
 from chainrule.primitives.rules import show
+from chainrule.tracing import Traced
 from chainrule.training import meaning, metrics
 from chainrule.training.entries import Step
 from chainrule.training.feed import Feed

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from chainrule.compiled import Input, trace_entry
 from chainrule.data import Dataset, Stream
 from chainrule.errors import ArgumentError
 from chainrule.graph.build import no_grad
@@ -19,6 +18,7 @@ from chainrule.nn import Module, Parameter
 from chainrule.primitives.matmul import parse_dims
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor
+from chainrule.tracing import Input, trace_entry
 from chainrule.training import checks
 from chainrule.training.entries import N, mode
 from chainrule.training.history import html_table

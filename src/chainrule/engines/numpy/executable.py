@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.engines import Buffer, on_host
 from chainrule.engines.numpy.lower import (
     GLOBALS,
     LOWERINGS,
@@ -56,7 +57,7 @@ class NumpyExecutable:
 
     engine = "numpy"
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, *, threads: int | None = None) -> None:
         started = time.perf_counter()
         self.entries = {
             name: entry.with_graph(prepare(entry.graph, keep=_one_loop))
@@ -87,6 +88,10 @@ class NumpyExecutable:
     def _turned(self, values: list[Value], held: dict[Value, str]) -> list[bool]:
         return [held[v] in self.weights for v in values]
 
+    def put(self, entry: str, name: str, array: Array) -> Buffer:
+        """Take over an input."""
+        return on_host(array)
+
     def write(self, name: str, array: Array) -> None:
         """Set a state."""
         np.copyto(self.state[name], array)
@@ -96,7 +101,12 @@ class NumpyExecutable:
         return self.state[name].copy()
 
     def run(
-        self, entry: str, inputs: Mapping[str, Array], *, steps: int, sizes: Sizes
+        self,
+        entry: str,
+        inputs: Mapping[str, Array | Buffer],
+        *,
+        steps: int,
+        sizes: Sizes,
     ) -> list[Array]:
         """Run an entry point ``steps`` times; every output has ``steps`` rows."""
         key = (entry, tuple(sizes.values()))
@@ -187,10 +197,11 @@ class Function:
         source = f"def run(steps):\n    for i in range(steps):\n{body}\n"
         exec(compile(source, f"<{entry.name}, {dict(sizes)}>", "exec"), self.scope)
 
-    def run(self, inputs: Mapping[str, Array], steps: int) -> list[Array]:
+    def run(self, inputs: Mapping[str, Array | Buffer], steps: int) -> list[Array]:
         """Run ``steps`` times; every output has ``steps`` rows."""
         for k, name in enumerate(self.entry.inputs):
-            self.scope[f"in{k}"] = inputs[name]
+            given = inputs[name]
+            self.scope[f"in{k}"] = given.held if type(given) is Buffer else given
         outs = [
             np.empty((steps, *resolve(v.shape, self.sizes)), v.dtype.numpy)
             for v in self.entry.graph.outputs[: self.entry.outputs]

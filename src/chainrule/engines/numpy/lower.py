@@ -15,7 +15,17 @@ import numpy as np
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.primitive import REFERENCES, Primitive
-from chainrule.primitives import checks, elementwise, indexing, matmul, movement, reduce
+from chainrule.graph.types import DType
+from chainrule.primitives import (
+    checks,
+    elementwise,
+    indexing,
+    integers,
+    matmul,
+    movement,
+    reduce,
+    trigonometry,
+)
 from chainrule.primitives.matmul import plan_product
 
 
@@ -59,8 +69,25 @@ UFUNCS: dict[Primitive, np.ufunc] = {
     elementwise.abs_: np.absolute,
     elementwise.sign: np.sign,
     elementwise.maximum: np.maximum,
+    elementwise.minimum: np.minimum,
     elementwise.less: np.less,
     elementwise.equal: np.equal,
+    elementwise.isnan: np.isnan,
+    elementwise.floor: np.floor,
+    elementwise.round_: np.rint,
+    elementwise.copysign: np.copysign,
+    elementwise.nextafter: np.nextafter,
+    trigonometry.sin: np.sin,
+    trigonometry.cos: np.cos,
+    trigonometry.atan2: np.arctan2,
+    integers.floor_divide: np.floor_divide,
+    integers.remainder: np.remainder,
+    integers.bitwise_and: np.bitwise_and,
+    integers.bitwise_or: np.bitwise_or,
+    integers.bitwise_xor: np.bitwise_xor,
+    integers.bitwise_not: np.bitwise_not,
+    integers.shift_left: np.left_shift,
+    integers.shift_right: np.right_shift,
 }
 
 
@@ -89,8 +116,37 @@ def _where(w: Writer, node: Node, ins: list[str], out: str) -> None:
     w.line(f"copyto({out}, where({', '.join(ins)}))")
 
 
-def _convert(w: Writer, node: Node, ins: list[str], out: str) -> None:
+def _copy(w: Writer, node: Node, ins: list[str], out: str) -> None:
     w.line(f'copyto({out}, {ins[0]}, casting="unsafe")')
+
+
+def _convert(w: Writer, node: Node, ins: list[str], out: str) -> None:
+    to: DType = node.attrs["dtype"]
+    saturates = node.inputs[0].dtype.is_float and to.is_integer
+    (reference if saturates else _copy)(w, node, ins, out)
+
+
+def _pow(w: Writer, node: Node, ins: list[str], out: str) -> None:
+    if not node.inputs[0].dtype.is_float:
+        return reference(w, node, ins, out)
+    w.line(f"{w.name(np.power)}({', '.join(ins)}, {out})")
+    return None
+
+
+def _concatenate(w: Writer, node: Node, ins: list[str], out: str) -> None:
+    w.line(f"concatenate(({', '.join(ins)},), {node.attrs['axis']}, {out})")
+
+
+def _cumulative(ufunc: np.ufunc) -> Lowering:
+    def lower(w: Writer, node: Node, ins: list[str], out: str) -> None:
+        axis = node.attrs["axis"]
+        cut = [":"] * len(node.inputs[0].shape)
+        cut[axis] = "::-1" if node.attrs["reverse"] else ":"
+        part = f"[{', '.join(cut)}]"
+        function = w.name(ufunc.accumulate)
+        w.line(f"{function}({ins[0]}{part}, {axis}, None, {out}{part})")
+
+    return lower
 
 
 def _reduce(ufunc: np.ufunc) -> Lowering:
@@ -101,8 +157,11 @@ def _reduce(ufunc: np.ufunc) -> Lowering:
     return lower
 
 
-def _argmax(w: Writer, node: Node, ins: list[str], out: str) -> None:
-    w.line(f"{ins[0]}.argmax({node.attrs['axis']}, {out})")
+def _index(method: str) -> Lowering:
+    def lower(w: Writer, node: Node, ins: list[str], out: str) -> None:
+        w.line(f"{ins[0]}.{method}({node.attrs['axis']}, {out})")
+
+    return lower
 
 
 def _take_rows(w: Writer, node: Node, ins: list[str], out: str) -> None:
@@ -143,12 +202,18 @@ View = (
 )
 
 LOWERINGS: dict[Primitive, Lowering] = {
-    movement.copy: _convert,
+    movement.copy: _copy,
+    movement.concatenate: _concatenate,
+    elementwise.pow_: _pow,
     elementwise.where: _where,
     elementwise.convert: _convert,
     movement.reduce_sum: _reduce(np.add),
     reduce.reduce_max: _reduce(np.maximum),
-    reduce.argmax: _argmax,
+    reduce.reduce_prod: _reduce(np.multiply),
+    reduce.cumsum: _cumulative(np.add),
+    reduce.cumprod: _cumulative(np.multiply),
+    reduce.argmax: _index("argmax"),
+    reduce.argmin: _index("argmin"),
     indexing.take: _take_rows,
     matmul.dot_general: _dot,
 }
@@ -169,6 +234,7 @@ VIEWS: dict[Primitive, View] = {
 
 #: Names that every program may use.
 GLOBALS: dict[str, Any] = {
+    "concatenate": np.concatenate,
     "copyto": np.copyto,
     "matmul": np.matmul,
     "where": np.where,

@@ -47,29 +47,34 @@ from chainrule.nn.layers import (
     Linear,
     Upsample,
 )
-from chainrule.nn.losses import (
+from chainrule.nn.losses.base import Loss
+from chainrule.nn.losses.binary import (
     BCELoss,
     BCEWithLogitsLoss,
-    CosineEmbeddingLoss,
-    CrossEntropyLoss,
-    GaussianNLLLoss,
+    MultiLabelSoftMarginLoss,
+)
+from chainrule.nn.losses.classes import CrossEntropyLoss, NLLLoss
+from chainrule.nn.losses.distances import (
     HalfMSELoss,
     HalfSquaredErrorLoss,
-    HingeEmbeddingLoss,
-    HingeLoss,
     HuberLoss,
-    KLDivLoss,
     L1Loss,
-    Loss,
-    MarginRankingLoss,
     MSELoss,
-    MultiLabelSoftMarginLoss,
-    MultiMarginLoss,
-    NLLLoss,
-    PerceptronLoss,
     PoissonNLLLoss,
     SmoothL1Loss,
+)
+from chainrule.nn.losses.divergence import KLDivLoss
+from chainrule.nn.losses.margins import (
+    HingeEmbeddingLoss,
+    HingeLoss,
+    MultiMarginLoss,
+    PerceptronLoss,
     SoftMarginLoss,
+)
+from chainrule.nn.losses.pairs import (
+    CosineEmbeddingLoss,
+    GaussianNLLLoss,
+    MarginRankingLoss,
     TripletMarginLoss,
 )
 from chainrule.nn.module import (

@@ -26,7 +26,47 @@ from chainrule.tensor import Tensor, as_tensor, count_of, maximum
 from chainrule.tensor_rules import promote
 
 
-class LayerNorm(Module):
+class _Norm(Module):
+    """Base: ε, γ and β, and the dtype of all."""
+
+    weight: Parameter | None
+    bias: Parameter | None
+    dtype: DType
+    eps: Any  # a number, or None where a layer has a use for that
+
+    def _set(
+        self, shape: tuple[int, ...], eps: Any, dtype: str, scaled: bool, shifted: bool
+    ) -> None:
+        kind = type(self).__name__
+        self.eps = number(kind, "eps", eps, least=0)
+        self.dtype = floating(kind, dtype)
+        ones, shifted = np.ones(shape, self.dtype.numpy), flag(kind, "bias", shifted)
+        self.weight = Parameter(ones) if scaled else None
+        self.bias = Parameter(0 * ones) if scaled and shifted else None
+
+    def _floats(self, x: Any) -> Tensor:
+        """``x`` in the dtype: integers are converted, other floats refused."""
+        x, wanted, kind = as_tensor(x), self.dtype.name, type(self).__name__
+        if x.dtype.is_float and x.dtype.name != wanted:
+            raise DTypeError(
+                f"{place(kind)} and its input have different dtypes.",
+                expected=wanted,
+                got=x.dtype.name,
+                fix=f"x.astype('{wanted}'), or nn.{kind}(…, dtype='{x.dtype.name}')",
+            )
+        return x.astype(wanted)
+
+    def _refuse(self, x: Tensor, expected: str, first: str = "") -> ShapeError:
+        kind = type(self).__name__
+        return ShapeError(
+            f"{place(kind)} cannot normalise its input.",
+            expected=expected,
+            got=show(x.shape),
+            fix=f"build nn.{kind}({first}{x.shape[1] if x.ndim > 1 else '…'})",
+        )
+
+
+class LayerNorm(_Norm):
     """y = γ ⊙ (x − μ)/√(σ² + ε) + β, with μ and σ² over the features of each sample.
 
     Ba, Kiros & Hinton 2016. It depends on no other sample, so training and prediction
@@ -56,41 +96,38 @@ class LayerNorm(Module):
         dtype: str = "float32",
     ) -> None:
         self.normalized_shape = sizes(normalized_shape)
-        self.eps = number("LayerNorm", "eps", eps, least=0)
-        self.elementwise_affine = flag(
-            "LayerNorm", "elementwise_affine", elementwise_affine
-        )
-        self.dtype = floating("LayerNorm", dtype)
-        biased = flag("LayerNorm", "bias", bias) and elementwise_affine
-        self.weight, self.bias = _affine(
-            self.normalized_shape, self.dtype, elementwise_affine, biased
-        )
+        affine = flag("LayerNorm", "elementwise_affine", elementwise_affine)
+        self.elementwise_affine = affine
+        self._set(self.normalized_shape, eps, dtype, affine, bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Each sample by itself."""
-        x = _floating("LayerNorm", x, self.weight, self.dtype.name)
-        return functional.layer_norm(
-            x, self.normalized_shape, self.weight, self.bias, self.eps
-        )
+        shape, weight, bias = self.normalized_shape, self.weight, self.bias
+        return functional.layer_norm(self._floats(x), shape, weight, bias, self.eps)
 
 
-def _affine(
-    shape: tuple[int, ...], dtype: DType, scaled: bool, shifted: bool
-) -> tuple[Parameter | None, Parameter | None]:
-    """γ = 1 and β = 0, or None where there is none."""
-    gamma = Parameter(np.ones(shape, dtype.numpy)) if scaled else None
-    return gamma, Parameter(np.zeros(shape, dtype.numpy)) if shifted else None
+class _Running(_Norm):
+    """Base: running statistics of the features, or none."""
 
-
-class _Running(Module):
-    """A layer with running statistics of its features, or without."""
-
-    num_features: int
-    dtype: DType
-
-    def _track(self, kind: str, wanted: bool) -> None:
-        self.track_running_stats = flag(kind, "track_running_stats", wanted)
+    def __init__(
+        self,
+        num_features: Count,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        *,
+        dtype: str = "float32",
+    ) -> None:
+        kind = type(self).__name__
+        (self.num_features,) = counts(kind, num_features=num_features)
+        if momentum is not None:  # else the average of all batches
+            momentum = number(kind, "momentum", momentum, least=0, most=1)
+        self.momentum, self.affine = momentum, flag(kind, "affine", affine)
+        self._set((self.num_features,), eps, dtype, affine, True)
+        wanted = flag(kind, "track_running_stats", track_running_stats)
         zeros = np.zeros(self.num_features, self.dtype.numpy)
+        self.track_running_stats = wanted
         self.running_mean = Tensor(zeros) if wanted else None
         self.running_var = Tensor(zeros + 1) if wanted else None
         self.num_batches_tracked = Tensor(np.zeros((), np.int64)) if wanted else None
@@ -134,37 +171,11 @@ class BatchNorm1d(_Running):
             [ 1.]]), tensor([0.2]))
     """
 
-    def __init__(
-        self,
-        num_features: Count,
-        eps: float = 1e-5,
-        momentum: float | None = 0.1,
-        affine: bool = True,
-        track_running_stats: bool = True,
-        *,
-        dtype: str = "float32",
-    ) -> None:
-        (self.num_features,) = counts("BatchNorm1d", num_features=num_features)
-        if momentum is not None:  # else the average of all batches
-            momentum = number("BatchNorm1d", "momentum", momentum, least=0, most=1)
-        self.eps = number("BatchNorm1d", "eps", eps, least=0)
-        self.momentum = momentum
-        self.affine = flag("BatchNorm1d", "affine", affine)
-        self.dtype = floating("BatchNorm1d", dtype)
-        shape = (self.num_features,)
-        self.weight, self.bias = _affine(shape, self.dtype, affine, affine)
-        self._track("BatchNorm1d", track_running_stats)
-
     def forward(self, x: Tensor) -> Tensor:
         """With the batch's statistics in training, with the running ones otherwise."""
-        x = _floating("BatchNorm1d", x, self.weight, self.dtype.name)
-        if x.ndim not in (2, 3) or x.shape[1] != self.num_features:
-            raise ShapeError(
-                f"{place('BatchNorm1d')} cannot normalise its input.",
-                expected=f"(N, {self.num_features}) or (N, {self.num_features}, L)",
-                got=show(x.shape),
-                fix=f"build nn.BatchNorm1d({x.shape[1] if x.ndim > 1 else '…'})",
-            )
+        x, n = self._floats(x), self.num_features
+        if x.ndim not in (2, 3) or x.shape[1] != n:
+            raise self._refuse(x, f"(N, {n}) or (N, {n}, L)")
         return functional.batch_norm(
             x,
             self.running_mean,
@@ -219,24 +230,16 @@ class InstanceNorm1d(_Running):
         *,
         dtype: str = "float32",
     ) -> None:
-        kind = "InstanceNorm1d"
-        (self.num_features,) = counts(kind, num_features=num_features)
-        self.eps = number(kind, "eps", eps, least=0)
-        self.momentum = number(kind, "momentum", momentum, least=0, most=1)
-        self.affine, self.dtype = flag(kind, "affine", affine), floating(kind, dtype)
-        shape = (self.num_features,)
-        self.weight, self.bias = _affine(shape, self.dtype, affine, affine)
-        self._track(kind, track_running_stats)
+        super().__init__(
+            num_features, eps, momentum, affine, track_running_stats, dtype=dtype
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Each channel of each sample by itself, unless running statistics are used."""
-        x = _floating("InstanceNorm1d", x, self.weight, self.dtype.name)
-        if x.ndim not in (2, 3) or x.shape[-2] != self.num_features:
-            raise ShapeError(
-                f"{place('InstanceNorm1d')} cannot normalise its input.",
-                expected=f"(N, {self.num_features}, L) or ({self.num_features}, L)",
-                got=show(x.shape),
-            )
+        x, n = self._floats(x), self.num_features
+        if x.ndim not in (2, 3) or x.shape[-2] != n:
+            raise self._refuse(x, f"(N, {n}, L) or ({n}, L)")
+        assert self.momentum is not None
         made = functional.instance_norm(
             x if x.ndim == 3 else x.unsqueeze(0),
             self.running_mean,
@@ -250,7 +253,7 @@ class InstanceNorm1d(_Running):
         return made if x.ndim == 3 else made.squeeze(0)
 
 
-class GroupNorm(Module):
+class GroupNorm(_Norm):
     """y = γ ⊙ (x − μ)/√(σ² + ε) + β, with μ and σ² over groups of channels of a sample.
 
     Wu & He 2018, "Group normalization".
@@ -284,26 +287,19 @@ class GroupNorm(Module):
                 expected="num_channels a multiple of num_groups",
                 got=f"{num_channels} channels, {num_groups} groups",
             )
-        self.eps = number("GroupNorm", "eps", eps, least=0)
         self.affine = flag("GroupNorm", "affine", affine)
-        self.dtype = floating("GroupNorm", dtype)
-        shape = (self.num_channels,)
-        self.weight, self.bias = _affine(shape, self.dtype, affine, affine)
+        self._set((self.num_channels,), eps, dtype, affine, True)
 
     def forward(self, x: Tensor) -> Tensor:
         """Each group of channels of each sample by itself."""
-        x = _floating("GroupNorm", x, self.weight, self.dtype.name)
+        x = self._floats(x)
         if x.ndim < 2 or x.shape[1] != self.num_channels:
-            raise ShapeError(
-                f"{place('GroupNorm')} cannot normalise its input.",
-                expected=f"(N, {self.num_channels}, …)",
-                got=show(x.shape),
-            )
+            raise self._refuse(x, f"(N, {self.num_channels}, …)", "…, ")
         groups, weight, bias = self.num_groups, self.weight, self.bias
         return functional.group_norm(x, groups, weight, bias, self.eps)
 
 
-class RMSNorm(Module):
+class RMSNorm(_Norm):
     """y = γ ⊙ x/√(mean x² + ε) over the features of each sample.
 
     Zhang & Sennrich 2019, "Root mean square layer normalization".
@@ -324,31 +320,16 @@ class RMSNorm(Module):
         dtype: str = "float32",
     ) -> None:
         self.normalized_shape = sizes(normalized_shape)
-        self.eps = None if eps is None else number("RMSNorm", "eps", eps, least=0)
-        self.elementwise_affine = flag(
-            "RMSNorm", "elementwise_affine", elementwise_affine
-        )
-        self.dtype = floating("RMSNorm", dtype)
-        shape = self.normalized_shape
-        self.weight, _ = _affine(shape, self.dtype, elementwise_affine, False)
+        affine = flag("RMSNorm", "elementwise_affine", elementwise_affine)
+        self.elementwise_affine = affine
+        given = 0.0 if eps is None else eps
+        self._set(self.normalized_shape, given, dtype, affine, False)
+        self.eps = eps if eps is None else self.eps
 
     def forward(self, x: Tensor) -> Tensor:
         """Each sample by itself."""
-        x = _floating("RMSNorm", x, self.weight, self.dtype.name)
-        return functional.rms_norm(x, self.normalized_shape, self.weight, self.eps)
-
-
-def _floating(kind: str, x: Any, weight: Tensor | None, dtype: str) -> Tensor:
-    """``x`` in the layer's dtype: integers are converted, other floats refused."""
-    x = as_tensor(x)
-    if x.dtype.is_float and x.dtype.name != dtype:
-        raise DTypeError(
-            f"{place(kind)} and its input have different dtypes.",
-            expected=dtype,
-            got=x.dtype.name,
-            fix=f"x.astype('{dtype}'), or nn.{kind}(…, dtype='{x.dtype.name}')",
-        )
-    return x.astype(dtype)
+        shape, weight = self.normalized_shape, self.weight
+        return functional.rms_norm(self._floats(x), shape, weight, self.eps)
 
 
 class _Scaling(Module):

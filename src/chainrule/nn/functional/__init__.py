@@ -45,17 +45,7 @@ from chainrule.nn.functional.layers import (
     one_hot,
     scaled_dot_product_attention,
 )
-from chainrule.nn.functional.normalization import (
-    batch_norm,
-    cosine_similarity,
-    group_norm,
-    instance_norm,
-    layer_norm,
-    normalize,
-    pairwise_distance,
-    rms_norm,
-)
-from chainrule.nn.losses.functions import (
+from chainrule.nn.functional.losses import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
     cosine_embedding_loss,
@@ -76,6 +66,16 @@ from chainrule.nn.losses.functions import (
     smooth_l1_loss,
     soft_margin_loss,
     triplet_margin_loss,
+)
+from chainrule.nn.functional.normalization import (
+    batch_norm,
+    cosine_similarity,
+    group_norm,
+    instance_norm,
+    layer_norm,
+    normalize,
+    pairwise_distance,
+    rms_norm,
 )
 
 __all__ = [

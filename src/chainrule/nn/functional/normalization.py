@@ -44,18 +44,7 @@ def layer_norm(
     bias: Tensor | None = None,
     eps: float = 1e-5,
 ) -> Tensor:
-    """γ ⊙ (x − μ)/√(σ² + ε) + β, with μ and σ² over the last axes of each sample.
-
-    Ba, Kiros & Hinton 2016.
-
-    Args:
-        x: (…, *normalized_shape).
-        normalized_shape: the sizes of the axes to normalise over.
-        weight, bias: γ and β of that shape; None for 1 and 0.
-        eps: ε.
-
-    Raises:
-        ShapeError: the last axes of ``x`` have other sizes.
+    """The last axes of each sample: see :class:`chainrule.nn.LayerNorm`.
 
     >>> layer_norm([[1.0, 3.0]], 2, eps=0.0)
     tensor([[-1.,  1.]])
@@ -78,14 +67,7 @@ def batch_norm(
     momentum: float | Tensor = 0.1,
     eps: float = 1e-5,
 ) -> Tensor:
-    """γ ⊙ (x − μ)/√(σ² + ε) + β, with μ and σ² of each feature over the batch.
-
-    Ioffe & Szegedy 2015. In training μ and σ² are those of the batch, σ² being the
-    biased variance, and the running statistics move towards them (the variance towards
-    the unbiased one, n/(n−1) σ²): r ← r + momentum · (batch's − r). Otherwise μ and σ²
-    are the running statistics, or the batch's where there are none.
-
-    One number a feature has no variance: then y = β, and the running statistics stay.
+    """Each feature over the batch: see :class:`chainrule.nn.BatchNorm1d`.
 
     Args:
         x: (N, C) or (N, C, L), a feature for each of the C.
@@ -94,9 +76,6 @@ def batch_norm(
         training: whether the batch's own statistics are used, and followed.
         momentum: how far the running statistics move, from 0 to 1.
         eps: ε.
-
-    Raises:
-        ShapeError: ``x`` has one axis alone.
 
     >>> batch_norm([[1.0], [3.0]], None, None, eps=0.0)
     tensor([[-1.],
@@ -167,13 +146,7 @@ def rms_norm(
     weight: Tensor | None = None,
     eps: float | None = None,
 ) -> Tensor:
-    """γ ⊙ x/√(mean x² + ε) over the last axes (Zhang & Sennrich 2019).
-
-    Args:
-        x: (…, *normalized_shape).
-        normalized_shape: the sizes of the axes to normalise over.
-        weight: γ of that shape; None for 1.
-        eps: ε; None for the spacing of numbers at 1 in x's dtype.
+    """γ ⊙ x/√(mean x² + ε) over the last axes: see :class:`chainrule.nn.RMSNorm`.
 
     >>> rms_norm([[3.0, 4.0]], 2, eps=0.0)  # divided by √12.5
     tensor([[0.84852815, 1.1313709 ]])
@@ -195,15 +168,7 @@ def group_norm(
     bias: Tensor | None = None,
     eps: float = 1e-5,
 ) -> Tensor:
-    """γ ⊙ (x − μ)/√(σ² + ε) + β, with μ and σ² over groups of channels of each sample.
-
-    Wu & He 2018.
-
-    Args:
-        x: (N, C, …).
-        num_groups: how many groups the C channels are cut into.
-        weight, bias: γ and β, (C,); None for 1 and 0.
-        eps: ε.
+    """Groups of channels of each sample: see :class:`chainrule.nn.GroupNorm`.
 
     Raises:
         ShapeError: no channels, or a number of them that groups do not divide.
@@ -231,9 +196,7 @@ def instance_norm(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> Tensor:
-    """γ ⊙ (x − μ)/√(σ² + ε) + β, with μ and σ² of each channel of each sample.
-
-    Ulyanov, Vedaldi & Lempitsky 2016.
+    """Each channel of each sample: see :class:`chainrule.nn.InstanceNorm1d`.
 
     Args:
         x: (N, C, L, …).

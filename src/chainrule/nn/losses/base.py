@@ -217,7 +217,11 @@ class Loss(Reduction):
 
 
 class ElementwiseLoss(Loss):
-    """Base of the losses that compare a target with a prediction of the same shape."""
+    """Base of the losses that compare a target with a prediction of the same shape.
+
+    They give one loss an element where they do not say otherwise; integer targets are
+    converted to the prediction's dtype, other shapes are refused.
+    """
 
     #: What else to do about shapes that differ by more than an axis of length 1.
     hint: ClassVar[str] = "give one target for each number that the network predicts"

@@ -77,14 +77,12 @@ class BCELoss(BinaryLoss):
     Args:
         weight: a factor for each loss: a number, one for each output, or what else
             broadcasts. The mean divides by the number of elements all the same.
-        reduction: ``"mean"``, ``"sum"`` or ``"none"`` (one loss an element).
 
     Shapes:
         prediction and target of one shape, such as (n, 1), both from 0 to 1.
 
     Raises:
         ArgumentError: a target or a prediction outside 0 … 1.
-        ShapeError: other shapes.
 
     >>> import chainrule as cr
     >>> loss = cr.nn.BCELoss()(cr.tensor([0.5, 0.75]), cr.tensor([1, 1]))
@@ -137,7 +135,6 @@ class BCEWithLogitsLoss(BinaryLoss):
 
     Raises:
         ArgumentError: a target outside 0 … 1; a network that ends in a sigmoid.
-        ShapeError: other shapes.
 
     >>> import chainrule as cr
     >>> z = cr.tensor([0.0], requires_grad=True)
@@ -187,7 +184,6 @@ class MultiLabelSoftMarginLoss(BCEWithLogitsLoss):
 
     Args:
         weight: w, one factor a class; 1 each by default.
-        reduction: ``"mean"``, ``"sum"`` or ``"none"`` (one loss a sample).
 
     Shapes:
         prediction and target (…, C).

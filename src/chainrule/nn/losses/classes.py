@@ -184,7 +184,6 @@ class CrossEntropyLoss(ClassLoss):
             (PyTorch's default); None for none.
         label_smoothing: ε, from 0 to 1 (Szegedy et al. 2016).
         from_logits: whether the prediction is scores; else it is probabilities.
-        reduction: ``"mean"``, ``"sum"`` or ``"none"`` (one loss a sample).
 
     Shapes:
         prediction (n, C), (n, C, d₁, …) or (C,) of any floating type; target of
@@ -324,7 +323,6 @@ class NLLLoss(ClassLoss):
         weight: one factor a class; 1 each by default.
         ignore_index: a label whose samples cost nothing and do not count; None for
             none.
-        reduction: ``"mean"``, ``"sum"`` or ``"none"`` (one loss a sample).
 
     Shapes:
         prediction (n, C), (n, C, d₁, …) or (C,); target of integers 0 … C−1 without the

@@ -19,12 +19,6 @@ class MSELoss(ElementwiseLoss):
     ∂ℒ/∂ŷ = 2 (ŷ − y)/n. The book has three squared losses that differ by a factor:
     this one, :class:`HalfMSELoss` (3.3) and :class:`HalfSquaredErrorLoss` (2.6.1, 3.7).
 
-    Args:
-        reduction: ``"mean"``, ``"sum"`` or ``"none"`` (one loss an element).
-
-    Shapes:
-        prediction and target of one shape; integer targets are converted.
-
     Raises:
         ShapeError: other shapes; (n, 1) and (n,) too, which broadcasting would compare
             all with all.
@@ -45,15 +39,6 @@ class HalfMSELoss(ElementwiseLoss):
 
     ∂ℒ/∂ŷ = (ŷ − y)/n: the ½ cancels the 2 of the square.
 
-    Args:
-        reduction: ``"mean"``, ``"sum"`` or ``"none"`` (one loss an element).
-
-    Shapes:
-        prediction and target of one shape; integer targets are converted.
-
-    Raises:
-        ShapeError: other shapes.
-
     >>> import chainrule as cr
     >>> cr.nn.HalfMSELoss()(cr.tensor([1.0, 2.0]), cr.tensor([0.0, 0.0]))
     tensor(1.25)
@@ -71,15 +56,9 @@ class HalfSquaredErrorLoss(ElementwiseLoss):
     For one sample ∂ℒ/∂ŷ = ŷ − y, without any n; for a batch the mean over its samples.
     With k outputs a sample it is k times :class:`HalfMSELoss`.
 
-    Args:
-        reduction: ``"mean"``, ``"sum"`` or ``"none"`` (one loss a sample).
-
     Shapes:
         prediction and target (n, …) of one shape, the outputs of a sample in a row;
         integer targets are converted.
-
-    Raises:
-        ShapeError: other shapes.
 
     >>> import chainrule as cr
     >>> cr.nn.HalfSquaredErrorLoss()(cr.tensor([[1.0, 2.0]]), cr.tensor([[0.0, 0.0]]))
@@ -101,15 +80,6 @@ class L1Loss(ElementwiseLoss):
     ∂ℒ/∂ŷ = sign(ŷ − y)/n, and 0 where ŷ = y. Its minimum over constants is the median
     (Laplace 1774), which outliers do not move.
 
-    Args:
-        reduction: ``"mean"``, ``"sum"`` or ``"none"`` (one loss an element).
-
-    Shapes:
-        prediction and target of one shape; integer targets are converted.
-
-    Raises:
-        ShapeError: other shapes.
-
     >>> import chainrule as cr
     >>> cr.nn.L1Loss()(cr.tensor([1.0, -2.0]), cr.tensor([0.0, 0.0]))
     tensor(1.5)
@@ -130,13 +100,8 @@ class HuberLoss(ElementwiseLoss):
 
     Args:
         delta: where it turns linear, δ > 0.
-        reduction: ``"mean"``, ``"sum"`` or ``"none"`` (one loss an element).
-
-    Shapes:
-        prediction and target of one shape; integer targets are converted.
 
     Raises:
-        ShapeError: other shapes.
         ArgumentError: a δ that is not positive.
 
     >>> import chainrule as cr
@@ -164,7 +129,6 @@ class SmoothL1Loss(ElementwiseLoss):
 
     Args:
         beta: where it turns linear, β ≥ 0; with 0 it is :class:`L1Loss`.
-        reduction: ``"mean"``, ``"sum"`` or ``"none"`` (one loss an element).
 
     Source: Girshick 2015, "Fast R-CNN".
 
@@ -197,11 +161,9 @@ class PoissonNLLLoss(ElementwiseLoss):
         log_input: whether the prediction is ln λ; else it is λ, and ℓ has ln(λ + ε).
         full: whether ln y! is added, by Stirling's y ln y − y + ½ ln 2πy where y > 1.
         eps: ε.
-        reduction: ``"mean"``, ``"sum"`` or ``"none"`` (one loss an element).
 
     Raises:
         ArgumentError: a negative count, or a negative λ.
-        ShapeError: other shapes.
 
     >>> import chainrule as cr
     >>> cr.nn.PoissonNLLLoss()(cr.tensor([0.0]), cr.tensor([3]))  # λ = 1

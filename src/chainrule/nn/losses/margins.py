@@ -41,9 +41,6 @@ class HingeLoss(SignLoss):
     score goes in as it is: without a sigmoid, and with y = −1 for the other class. With
     {0, 1} a sample of class 0 would cost 1 whatever its score, so {0, 1} are refused.
 
-    Args:
-        reduction: ``"mean"``, ``"sum"`` or ``"none"`` (one loss an element).
-
     Shapes:
         prediction and target of one shape, such as (n, 1).
 
@@ -73,9 +70,6 @@ class PerceptronLoss(ElementwiseLoss):
     It is 0 where the neuron step(z) is right and |z| where it is wrong. Its derivative
     δ = step(z) − y makes gradient descent with η into Rosenblatt's rule
     w ← w + η (y − ŷ) x. z = 0 counts as step(z) = 1.
-
-    Args:
-        reduction: ``"mean"``, ``"sum"`` or ``"none"`` (one loss an element).
 
     Shapes:
         prediction (the score z, not step(z)) and target of one shape, such as (n, 1).
@@ -108,9 +102,6 @@ class PerceptronLoss(ElementwiseLoss):
 class SoftMarginLoss(SignLoss):
     """ln(1 + e^(−y ŷ)) of a raw score ŷ and a label y = ±1: logistic regression's loss.
 
-    Args:
-        reduction: ``"mean"``, ``"sum"`` or ``"none"`` (one loss an element).
-
     >>> import chainrule as cr
     >>> cr.nn.SoftMarginLoss()(cr.tensor([0.0]), cr.tensor([-1]))  # ln 2
     tensor(0.6931472)
@@ -126,7 +117,6 @@ class HingeEmbeddingLoss(SignLoss):
 
     Args:
         margin: how far apart things of different kinds shall be.
-        reduction: ``"mean"``, ``"sum"`` or ``"none"`` (one loss an element).
 
     >>> import chainrule as cr
     >>> cr.nn.HingeEmbeddingLoss()(cr.tensor([0.5, 0.25]), cr.tensor([1, -1]))
@@ -151,7 +141,6 @@ class MultiMarginLoss(ClassLoss):
         p: 1, or 2 for squares.
         margin: by how much the right score shall lead, > 0.
         weight: one factor w a class; 1 each by default. The mean still divides by n.
-        reduction: ``"mean"``, ``"sum"`` or ``"none"`` (one loss a sample).
 
     Shapes:
         prediction (n, C) or (C,), raw scores; target (n,) or (), class indices

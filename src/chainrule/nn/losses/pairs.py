@@ -51,7 +51,6 @@ class MarginRankingLoss(PairLoss):
 
     Args:
         margin: by how much.
-        reduction: ``"mean"``, ``"sum"`` or ``"none"`` (one loss a pair).
 
     >>> import chainrule as cr
     >>> x1, x2 = cr.tensor([1.0, 3.0]), cr.tensor([2.0, 0.0])
@@ -78,7 +77,6 @@ class CosineEmbeddingLoss(PairLoss):
 
     Args:
         margin: the cosine that things of different kinds may have.
-        reduction: ``"mean"``, ``"sum"`` or ``"none"`` (one loss a pair).
 
     Shapes:
         x₁ and x₂ (n, d) or (d,), y (n,) or ().
@@ -122,7 +120,6 @@ class TripletMarginLoss(PairLoss):
         p: of the norm, > 0.
         eps: ε, which keeps the derivative finite where x = y.
         swap: whether d(p, n) counts in place of d(a, n) where it is smaller.
-        reduction: ``"mean"``, ``"sum"`` or ``"none"`` (one loss a triplet).
 
     Shapes:
         all three (…, d).
@@ -177,7 +174,6 @@ class GaussianNLLLoss(PairLoss):
     Args:
         full: whether the constant ½ ln 2π is added.
         eps: ε; a smaller variance counts as that, and its derivative is taken there.
-        reduction: ``"mean"``, ``"sum"`` or ``"none"`` (one loss an element).
 
     Shapes:
         prediction and target of one shape; the variance too, or with a last axis of

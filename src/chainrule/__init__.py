@@ -21,6 +21,7 @@ from chainrule.gradient_check import check_gradients
 from chainrule.graph.build import no_grad
 from chainrule.graph.types import DType as dtype  # noqa: N813 - the public name
 from chainrule.migration import METHODS, PACKAGE
+from chainrule.nn import functional_call
 from chainrule.random import manual_seed, normal, uniform
 from chainrule.serialization import load, save
 from chainrule.tensor import Tensor, as_tensor, matmul, maximum, tensor, where
@@ -98,6 +99,7 @@ __all__ = [
     "explain",
     "float32",
     "float64",
+    "functional_call",
     "grad",
     "gradients",
     "hessian",

@@ -166,26 +166,6 @@ def test_gradient_of_dropout_has_the_same_mask():
 # -- settings and mistakes ------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "module",
-    [
-        nn.Linear(3, 2, bias=False, init="he_normal", dtype="float64"),
-        nn.Linear(3, 2),
-        nn.Embedding(4, 3, dtype="float64"),
-        nn.Flatten(0, 1),
-        nn.Dropout(0.25),
-    ],
-)
-def test_settings_make_the_module_anew(module):
-    again = type(module)(**module.settings())
-    assert again.settings() == module.settings()
-    assert repr(again) == repr(module)
-    mine, theirs = module.state_dict(), again.state_dict()
-    assert {k: (v.shape, v.dtype) for k, v in mine.items()} == {
-        k: (v.shape, v.dtype) for k, v in theirs.items()
-    }
-
-
 def test_sizes_may_be_numpys_integers():
     """nn.Linear(64, y.max() + 1) is how many write it."""
     three = np.int64(3)

@@ -210,8 +210,8 @@ class Module:
         self._check_name(name)
         given = tensor if tensor is None else Tensor(tensor)
         setattr(self, name, tensor if isinstance(tensor, Tensor) else given)
-        if not persistent:
-            self.__dict__["_transient"] = self._transient | {name}
+        kept = self._transient - {name}
+        self.__dict__["_transient"] = kept if persistent else kept | {name}
 
     def register_parameter(self, name: str, param: Parameter | None) -> None:
         """Keep a parameter under this name; same as assigning it."""
@@ -397,8 +397,8 @@ class Module:
                     "other numbers for it under another name.",
                     expected="the same numbers under each name",
                 )
-        for t, array in wanted.values():
-            t.copy_(Tensor(array))
+        for t, made in [(t, Tensor(array)) for t, array in wanted.values()]:
+            t.copy_(made)
         return IncompatibleKeys(missing, unknown)
 
     def to(self, dtype: Any) -> Self:
@@ -493,7 +493,8 @@ class Module:
         made: dict[str, Any] = {}
         for name, value in self._arguments.items():
             now = self.__dict__.get(name, self)
-            if isinstance(now, Tensor) and not isinstance(value, bool | Module):
+            buffer = isinstance(now, Tensor) and not isinstance(now, Parameter)
+            if buffer and not isinstance(value, bool | str | Module | None):
                 value = now  # such as class weights, which are state
             elif isinstance(value, bool) and (now is None or isinstance(now, Tensor)):
                 value = now is not None  # such as bias=True

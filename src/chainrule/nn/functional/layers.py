@@ -12,7 +12,8 @@ from chainrule.errors import ArgumentError, DTypeError, ShapeError
 from chainrule.graph.build import context
 from chainrule.graph.node import Array
 from chainrule.graph.types import Dim, DType, Shape, size_of
-from chainrule.nn.arguments import flag, integer, is_known, number, place
+from chainrule.nn.arguments import flag, integer, number, place
+from chainrule.nn.losses.checks import check_labels, looked_at
 from chainrule.primitives.creation import iota
 from chainrule.primitives.indexing import check_indices, one_hot_mask, take
 from chainrule.primitives.matmul import dot
@@ -159,8 +160,7 @@ def one_hot(x: Any, num_classes: int = -1) -> Tensor:
     if num_classes == -1:
         num_classes = int(x.numpy().max(initial=0)) + 1
     num_classes = integer("one_hot", "num_classes", num_classes, least=1)
-    if is_known(x):
-        check_indices("one_hot", x.numpy(), num_classes)
+    x = looked_at(x, lambda a: check_labels(a, num_classes))
     return wrap(one_hot_mask(x.value, num_classes)).astype("int64")
 
 
@@ -276,6 +276,7 @@ def interpolate(
             )
         scale = scales[i]
         wanted = each(size)[i] if scale is None else int(held * scale)
+        wanted = integer("interpolate", "size", wanted, least=1)
         if wanted == held:
             continue
         step = held / wanted if scale is None else 1 / scale

@@ -80,7 +80,7 @@ def _elsewhere(name: str) -> str:
     for part in parts:
         if name in importlib.import_module(f"chainrule.{part}").__all__:
             return f"; there is cr.{part}.{name}"
-    near = nearest(name, __all__)
+    near = nearest(name, __all__, 0.75)
     return f"; did you mean cr.{near}?" if near else ""
 
 

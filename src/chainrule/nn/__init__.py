@@ -177,7 +177,7 @@ if not TYPE_CHECKING:  # type checkers know the names
     def __getattr__(name: str) -> Any:
         """Refuse a name that is not here, with the one that was probably meant."""
         text = f"module 'chainrule.nn' has no attribute {name!r}"
-        near = nearest(name, __all__)
+        near = nearest(name, __all__, 0.75)
         said = next((v for k, v in LAYERS.items() if name.startswith(k)), None)
         if said:
             text += f"; {said}"

@@ -78,7 +78,7 @@ def test_wrong_checkpoints(place: Path) -> None:
 
     with bounded_memory():
         check()
-    assert len(attempt.seen) > 8, attempt.seen
+    assert len(attempt.seen) > 7, attempt.seen
     assert attempt.seen["loaded"] > 20, attempt.seen
 
 

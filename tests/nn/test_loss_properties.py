@@ -163,6 +163,23 @@ def test_reductions_agree(kind, loss):
     close(loss(t64(p), y).item(), total.item() / weight.item())
 
 
+@pytest.mark.parametrize(("kind", "loss"), EVERY, ids=IDS)
+def test_a_sample_of_weight_3_is_three_samples(kind, loss):
+    p, y = samples(np.random.default_rng(7), kind)
+    times = np.array([0, 3, 1, 2, 0, 1, 1, 3, 2, 1, 0, 2])
+    wanted = loss.totals(t64(np.repeat(p, times, 0)), np.repeat(y, times, 0))
+    got = loss.totals(t64(p), y, sample_weight=times)
+    for mine, right in zip(got, wanted):
+        close(mine.item(), right.item(), rtol=1e-12)
+    close(loss(t64(p), y, times).item(), wanted[0].item() / wanted[1].item(), 1e-12)
+    each = type(loss)(**{**loss.settings(), "reduction": "none"})
+    made = each(t64(p), y, times).numpy().reshape(12, -1)
+    plain = each(t64(p), y).numpy().reshape(12, -1)
+    np.testing.assert_allclose(made, plain * times[:, None], rtol=1e-14)
+    none = loss(t64(p, requires_grad=True), y, 0 * times)
+    assert none.item() == 0
+
+
 @pytest.mark.parametrize("engine", ENGINES[1:])
 @pytest.mark.parametrize(("kind", "loss"), EVERY, ids=IDS)
 def test_compiled_is_eager_for_any_batch(kind, loss, engine):

@@ -32,6 +32,7 @@ CHANGES = {
     "a new name": (lambda m, x: setattr(m, "last", x), "would happen once"),
     "another layer": (lambda m, x: setattr(m, "inner", nn.Tanh()), "inner is"),
     "within": (lambda m, x: setattr(m.inner, "extra", 3), "Linear.extra"),
+    "another dtype": (lambda m, x: m.double(), "Counter.dtype is set"),
     "deletion": (lambda m, x: delattr(m, "calls"), "calls is set"),
 }
 
@@ -59,6 +60,7 @@ def test_state_that_changes_in_place():
 def test_the_same_thing_again_is_no_change():
     def same(m, x):
         m.state, m.inner, m.change = m.state, m.inner, m.change
+        m.calls, m.note = 0, None
 
     np.testing.assert_array_equal(
         cr.compile(Counter(same), engine="numpy")(X).numpy(), X

@@ -28,6 +28,12 @@ class Parameter(Tensor):
         super().__init__(data, dtype=dtype, requires_grad=True)
 
 
+def _count() -> None:
+    """Count a change, so that compiled functions look at what they are made of."""
+    if context.trace is None:
+        changes.count += 1
+
+
 class IncompatibleKeys(NamedTuple):
     """The names that ``load_state_dict`` had no use for.
 
@@ -109,7 +115,7 @@ class Module:
         if name == "training":
             self._switch(value)
             return
-        self._change(name, value)
+        self._may_change(name, value)
         if isinstance(value, Module):
             value._take_name(name)
         elif not isinstance(value, Parameter):
@@ -118,10 +124,12 @@ class Module:
         if old is not None and name in self._arguments:
             self._follow(name, old, value)
         object.__setattr__(self, name, value)
+        _count()
 
     def __delattr__(self, name: str) -> None:
-        self._change(name, None)
+        self._may_change(name, ...)
         object.__delattr__(self, name)
+        _count()
 
     if not TYPE_CHECKING:  # type checkers know the names
 
@@ -131,24 +139,22 @@ class Module:
                 text += f"; here: {MODULES[name]}"
             raise AttributeError(text, name=name, obj=self)
 
-    def _change(self, name: str, value: Any) -> None:
-        """Count a change of an attribute; while a function is traced, refuse it."""
-        trace = context.trace
-        if trace is None:
-            changes.count += 1
+    def _may_change(self, name: str, value: Any) -> None:
+        """While a function is traced, refuse to change what is from outside of it."""
+        trace, old = context.trace, self.__dict__.get(name, self)
+        if trace is None or value is old:
             return
         made_in = self.__dict__.get("_made_in")
-        old = self.__dict__.get(name)
-        if (made_in is not None and made_in() is trace) or value is old is not None:
+        plain = isinstance(value, bool | int | float | str) and type(value) is type(old)
+        if (made_in is not None and made_in() is trace) or (plain and value == old):
             return
-        tensor = isinstance(old, Tensor)
         raise ArgumentError(
             f"{type(self).__name__}.{name} is set in a function that is compiled: that "
             "would happen once, and not at each call.",
             expected="attributes that stay as they are; state changes in place",
             got=f"self.{name} = {type(value).__name__}",
             fix=f"self.{name}.copy_(new)"
-            if tensor
+            if isinstance(old, Tensor)
             else f"self.{name} = cr.tensor(…) in the constructor and "
             f"self.{name}.copy_(new) here; what forward() computes is returned",
         )
@@ -414,7 +420,7 @@ class Module:
         if dtype == "cpu":
             return self
         wanted = floating(f"{type(self).__name__}.to", dtype)
-        changes.count += 1
+        self._may_change("dtype", wanted)
         for module in self.modules():
             for t in module.__dict__.values():
                 if isinstance(t, Tensor) and t.dtype.is_float:
@@ -425,6 +431,7 @@ class Module:
                 module.__dict__["_arguments"] = settings
             if isinstance(module.__dict__.get("dtype"), DType):
                 module.__dict__["dtype"] = wanted
+        _count()
         return self
 
     def float(self) -> Self:
@@ -460,9 +467,9 @@ class Module:
 
     def _switch(self, mode: Any) -> None:
         self._note_mode()
-        if context.trace is None and self.training is not mode:
-            changes.count += 1
-        self.__dict__["training"] = bool(mode)
+        if self.training is not mode:
+            self.__dict__["training"] = bool(mode)
+            _count()
 
     def _note_mode(self) -> None:
         """A trace depends on the mode that this module had when it began."""

@@ -20,6 +20,7 @@ from chainrule.graph.interpret import evaluate
 from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.primitive import BODIES
 from chainrule.graph.types import DType
+from chainrule.primitives import movement
 
 if TYPE_CHECKING:
     from chainrule.explain.explanation import LayerExplanation
@@ -263,7 +264,7 @@ def is_elementwise(graph: Graph, source: Value, result: Value) -> bool:
         touched = [i for i, v in enumerate(node.inputs) if v in moved]
         if not touched:
             continue
-        view = node.primitive.name == "reshape"  # in row-major order, as it was
+        view = node.primitive is movement.reshape  # in row-major order, as it was
         if view or node.primitive.elementwise or _opened(node, touched):
             moved.update(v for v in node.outputs if v is not None)
         elif result in node.outputs or _leads(graph, node, result):

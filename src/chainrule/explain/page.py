@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from chainrule.explain.blocks import Block, beside, equation, is_small, shown
 from chainrule.explain.explanation import Equation, Explanation, LayerExplanation
 from chainrule.explain.notation import Array, Expr
+from chainrule.primitives import creation
 
 #: A line with what kind of line it is: title, rule, formula, number, note, check.
 Line = tuple[str, str]
@@ -116,7 +117,7 @@ class _Page:
             return "One sample, a column, as the book writes it (in memory: a row)."
         inside = ""
         nodes = self.e.network.graph.nodes
-        if any(k.primitive.name == "size" and k.role == "forward" for k in nodes):
+        if any(k.primitive is creation.size and k.role == "forward" for k in nodes):
             inside = " The 1/n of the mean is inside δ, so sums over s give the mean."
         return (
             f"{n} samples, a column each, where the book writes one (in memory they"

@@ -26,6 +26,8 @@ from chainrule import nn
         (cr, "sum", "it is a method of tensors: x.sum(…)"),
         (nn, "LSTM", "no recurrent layers yet"),
         (nn, "LSTMCell", "no recurrent layers yet"),
+        (nn.functional, "max_pool2d", "no pooling yet"),
+        (nn.functional, "crossentropy", "did you mean F.cross_entropy?"),
         (nn, "Softmx", "did you mean nn.Softmax?"),
         (nn, "ReLu", "did you mean nn.ReLU?"),
         (nn, "MaxPool1d", "no pooling yet"),

@@ -2,8 +2,6 @@
 
 from typing import TYPE_CHECKING, Any
 
-from chainrule.errors import nearest
-from chainrule.migration import LAYERS
 from chainrule.nn import functional, init
 from chainrule.nn.activations import (
     CELU,
@@ -34,6 +32,7 @@ from chainrule.nn.activations import (
     Tanhshrink,
     Threshold,
 )
+from chainrule.nn.arguments import hint
 from chainrule.nn.containers import (
     ModuleDict,
     ModuleList,
@@ -177,10 +176,4 @@ if not TYPE_CHECKING:  # type checkers know the names
     def __getattr__(name: str) -> Any:
         """Refuse a name that is not here, with the one that was probably meant."""
         text = f"module 'chainrule.nn' has no attribute {name!r}"
-        near = nearest(name, __all__, 0.75)
-        said = next((v for k, v in LAYERS.items() if name.startswith(k)), None)
-        if said:
-            text += f"; {said}"
-        elif near and not name.startswith("_"):
-            text += f"; did you mean nn.{near}?"
-        raise AttributeError(text, name=name)
+        raise AttributeError(text + hint(name, "nn", __all__), name=name)

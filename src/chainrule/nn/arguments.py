@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.errors import ArgumentError, DTypeError
+from chainrule.errors import ArgumentError, DTypeError, nearest
 from chainrule.graph.build import context
 from chainrule.graph.node import Array
 from chainrule.graph.types import DType, as_dtype
+from chainrule.migration import LAYERS
 from chainrule.tensor import Tensor
 
 #: A number of units; the product of a layer's is about that of its parameters.
@@ -29,6 +30,20 @@ def sizes_of(kind: type) -> tuple[str, ...]:
     """
     parameters = inspect.signature(kind).parameters.values()
     return tuple(p.name for p in parameters if "Count" in str(p.annotation))
+
+
+def hint(name: str, module: str, known: Sequence[str]) -> str:
+    """What a message about a name that a module has not ends in.
+
+    >>> hint("conv2d", "F", [])
+    '; there are no convolutions yet: nn.Flatten() and nn.Linear take images'
+    """
+    folded = name.lower().replace("_", "")
+    for beginning, said in LAYERS.items():
+        if folded.startswith(beginning.lower()):
+            return f"; {said}"
+    near = None if name.startswith("_") else nearest(name, known, 0.75)
+    return f"; did you mean {module}.{near}?" if near else ""
 
 
 def place(kind: str) -> str:

@@ -8,6 +8,9 @@ tensor([-0.01,  0.  ,  2.  ])
 tensor(0.6931472)
 """
 
+from typing import TYPE_CHECKING, Any
+
+from chainrule.nn.arguments import hint
 from chainrule.nn.functional.activations import (
     celu,
     elu,
@@ -141,3 +144,10 @@ __all__ = [
     "threshold",
     "triplet_margin_loss",
 ]
+
+if not TYPE_CHECKING:  # type checkers know the names
+
+    def __getattr__(name: str) -> Any:
+        """Refuse a name that is not here, with the one that was probably meant."""
+        text = f"module 'chainrule.nn.functional' has no attribute {name!r}"
+        raise AttributeError(text + hint(name, "F", __all__), name=name)

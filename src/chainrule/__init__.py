@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from chainrule import data, nn, optim
 from chainrule.compiled import compile
+from chainrule.control import cond, scan, while_loop
 from chainrule.errors import ChainruleError, nearest
 from chainrule.functional import (
     grad,
@@ -29,7 +30,7 @@ from chainrule.version import __version__
 
 if TYPE_CHECKING:
     from chainrule import training
-    from chainrule.explain import explain
+    from chainrule.explanation import explain
     from chainrule.training import History, Trainer, summary
 
 bool_ = dtype.bool
@@ -40,7 +41,7 @@ float32, float64 = dtype.float32, dtype.float64
 _LAZY = {
     "History": "chainrule.training",
     "Trainer": "chainrule.training",
-    "explain": "chainrule.explain",
+    "explain": "chainrule.explanation",
     "summary": "chainrule.training",
 }
 
@@ -94,6 +95,7 @@ __all__ = [
     "bool_",
     "check_gradients",
     "compile",
+    "cond",
     "data",
     "dtype",
     "explain",
@@ -118,6 +120,7 @@ __all__ = [
     "normal",
     "optim",
     "save",
+    "scan",
     "summary",
     "tensor",
     "training",
@@ -129,4 +132,5 @@ __all__ = [
     "value_and_grad",
     "vjp",
     "where",
+    "while_loop",
 ]

@@ -89,13 +89,13 @@ LAYERS = {
     "Dense": "did you mean nn.Linear?",
     "FullyConnected": "did you mean nn.Linear?",
     "GRU": "there are no recurrent layers yet: write the cell of nn.Linear layers and "
-    "loop over the steps",
+    "run it over the steps with cr.scan",
     "LSTM": "there are no recurrent layers yet: write the cell of nn.Linear layers and "
-    "loop over the steps",
+    "run it over the steps with cr.scan",
     "MaxPool": "there is no pooling yet: nn.Flatten() and nn.Linear take images",
     "MultiheadAttention": "there is nn.functional.scaled_dot_product_attention",
     "RNN": "there are no recurrent layers yet: write the cell of nn.Linear layers and "
-    "loop over the steps",
+    "run it over the steps with cr.scan",
     "Swish": "did you mean nn.SiLU?",
     "Transformer": "there is nn.functional.scaled_dot_product_attention",
 }

@@ -18,7 +18,7 @@ from collections.abc import Callable, Collection, Mapping
 
 import numpy as np
 
-from chainrule.explain.notation import (
+from chainrule.explanation.notation import (
     Atom,
     Call,
     Expr,
@@ -33,8 +33,8 @@ from chainrule.explain.notation import (
     Slot,
     Sum,
 )
-from chainrule.explain.reading import template
-from chainrule.explain.tidy import TRANSPOSED, tidy
+from chainrule.explanation.reading import template
+from chainrule.explanation.tidy import TRANSPOSED, tidy
 from chainrule.graph.node import Node, Value
 from chainrule.graph.primitive import Primitive
 from chainrule.graph.types import Dim, Size

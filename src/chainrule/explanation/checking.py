@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from chainrule.explain.network import Network, Step
+from chainrule.explanation.layers import LayerExplanation
+from chainrule.explanation.network import Network, Step
 from chainrule.graph.build import record, tracing
 from chainrule.graph.graph import Graph, ancestors
 from chainrule.graph.interpret import evaluate
@@ -21,9 +21,6 @@ from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.primitive import BODIES
 from chainrule.graph.types import DType
 from chainrule.primitives import movement
-
-if TYPE_CHECKING:
-    from chainrule.explain.explanation import LayerExplanation
 
 #: The step of a difference quotient, relative to z where z is large.
 STEP = 1e-5

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from chainrule.explain.checking import is_elementwise
-from chainrule.explain.explanation import Equation, Explanation, LayerExplanation
-from chainrule.explain.formulas import (
+from chainrule.explanation.checking import is_elementwise
+from chainrule.explanation.explanation import Explanation
+from chainrule.explanation.formulas import (
     COUNT,
     LABEL,
     ONE_HOT,
@@ -18,9 +18,10 @@ from chainrule.explain.formulas import (
     behind_views,
     on_paper,
 )
-from chainrule.explain.naming import LOSS, PREDICTION, Names, X, symbol, views
-from chainrule.explain.network import Network, Step
-from chainrule.explain.notation import (
+from chainrule.explanation.layers import Equation, LayerExplanation
+from chainrule.explanation.naming import LOSS, PREDICTION, Names, X, symbol, views
+from chainrule.explanation.network import Network, Step
+from chainrule.explanation.notation import (
     Array,
     Atom,
     Call,
@@ -29,8 +30,8 @@ from chainrule.explain.notation import (
     Product,
     Script,
 )
-from chainrule.explain.reading import read
-from chainrule.explain.tidy import TRANSPOSED, tidy, without
+from chainrule.explanation.reading import read
+from chainrule.explanation.tidy import TRANSPOSED, tidy, without
 from chainrule.graph.graph import Graph, ancestors
 from chainrule.graph.node import Node, Value
 from chainrule.primitives import elementwise

@@ -16,7 +16,7 @@ import numpy as np
 
 from chainrule.autodiff import cotangents, recording
 from chainrule.errors import ArgumentError, ShapeError
-from chainrule.explain.formulas import behind_views
+from chainrule.explanation.formulas import behind_views
 from chainrule.graph.build import constant, no_grad
 from chainrule.graph.graph import Graph, users
 from chainrule.graph.interpret import evaluate_all

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from chainrule.explain.formulas import LABEL, VIEWS, behind_views
-from chainrule.explain.network import Network
-from chainrule.explain.notation import Expr
-from chainrule.explain.reading import read
+from chainrule.explanation.formulas import LABEL, VIEWS, behind_views
+from chainrule.explanation.network import Network
+from chainrule.explanation.notation import Expr
+from chainrule.explanation.reading import read
 from chainrule.graph.node import Node, Value
 from chainrule.primitives import elementwise, random
 from chainrule.regions import activations, normalization

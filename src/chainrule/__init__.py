@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from chainrule import data, nn, optim
 from chainrule.compiled import compile
 from chainrule.control import cond, scan, while_loop
-from chainrule.elsewhere import METHODS, PACKAGE
 from chainrule.errors import ChainruleError, nearest
 from chainrule.functional import (
     grad,
@@ -22,7 +21,10 @@ from chainrule.functional import (
 from chainrule.gradient_check import check_gradients
 from chainrule.graph.build import no_grad
 from chainrule.graph.types import DType as dtype  # noqa: N813 - the public name
+from chainrule.migration import METHODS, PACKAGE
+from chainrule.nn import functional_call
 from chainrule.random import manual_seed, normal, uniform
+from chainrule.serialization import load, save
 from chainrule.tensor import Tensor, as_tensor, matmul, maximum, tensor, where
 from chainrule.version import __version__
 
@@ -79,7 +81,7 @@ def _elsewhere(name: str) -> str:
     for part in parts:
         if name in importlib.import_module(f"chainrule.{part}").__all__:
             return f"; there is cr.{part}.{name}"
-    near = nearest(name, __all__)
+    near = nearest(name, __all__, 0.75)
     return f"; did you mean cr.{near}?" if near else ""
 
 
@@ -99,6 +101,7 @@ __all__ = [
     "explain",
     "float32",
     "float64",
+    "functional_call",
     "grad",
     "gradients",
     "hessian",
@@ -108,6 +111,7 @@ __all__ = [
     "int64",
     "jacobian",
     "jvp",
+    "load",
     "manual_seed",
     "matmul",
     "maximum",
@@ -115,6 +119,7 @@ __all__ = [
     "no_grad",
     "normal",
     "optim",
+    "save",
     "scan",
     "summary",
     "tensor",

@@ -13,6 +13,7 @@ from numbers import Integral
 from typing import Any
 
 from chainrule.errors import ArgumentError, DTypeError, ShapeError, nearest, warn
+from chainrule.functions.elementwise import maximum, where
 from chainrule.graph.build import constant, context, no_grad
 from chainrule.graph.node import Value
 from chainrule.graph.types import Dim, Shape, Size, size_of
@@ -23,7 +24,7 @@ from chainrule.primitives.movement import broadcast_to
 from chainrule.primitives.rules import show
 from chainrule.random import bits
 from chainrule.regions import activations, normalization
-from chainrule.tensor import Tensor, as_tensor, count_of, maximum, where, wrap
+from chainrule.tensor import Tensor, as_tensor, count_of, wrap
 
 __all__ = [
     "batch_norm",

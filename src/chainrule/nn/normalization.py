@@ -8,14 +8,15 @@ from typing import Any, ClassVar
 import numpy as np
 
 from chainrule.errors import ArgumentError, DTypeError, NonFiniteError, ShapeError
+from chainrule.functions.elementwise import maximum
 from chainrule.graph.node import Array
 from chainrule.graph.types import Size, size_of
 from chainrule.nn import functional
 from chainrule.nn.arguments import counts, dtype_setting, finite, floating
 from chainrule.nn.module import Module, Parameter
+from chainrule.operations.operands import promote
 from chainrule.primitives.rules import show
-from chainrule.tensor import Tensor, as_tensor, count_of, maximum
-from chainrule.tensor_rules import promote
+from chainrule.tensor import Tensor, as_tensor, count_of
 
 
 class LayerNorm(Module):

@@ -98,7 +98,7 @@ def reduction_rule(name: str) -> Any:
 
 
 def _sum(x: Array, *, axes: tuple[int, ...]) -> Array:
-    return np.sum(x, axis=axes, dtype=x.dtype)
+    return np.add.reduce(x, axes, x.dtype)
 
 
 #: Examples of reductions.
@@ -147,7 +147,7 @@ def _reshape_rule(x: ArrayType, *, shape: Shape) -> ArrayType:
 
 
 def _reshape(x: Array, *, shape: Ints) -> Array:
-    return np.reshape(x, shape)
+    return x.reshape(shape)
 
 
 reshape = declare(
@@ -184,7 +184,7 @@ def _transpose_vjp(g: Value, y: Value, x: Value, axes: Ints) -> Value:
 
 
 def _transpose(x: Array, *, axes: Ints) -> Array:
-    return np.transpose(x, axes)
+    return x.transpose(axes)
 
 
 transpose = declare(

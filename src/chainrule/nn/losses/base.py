@@ -6,12 +6,13 @@ import math
 from typing import Any, ClassVar
 
 from chainrule.errors import ArgumentError, ShapeError, nearest
+from chainrule.functions.elementwise import where
 from chainrule.graph.node import Array
 from chainrule.graph.types import Shape
 from chainrule.nn.losses.checks import numbers
 from chainrule.nn.module import Module
 from chainrule.primitives.rules import show
-from chainrule.tensor import Tensor, as_tensor, count_of, where
+from chainrule.tensor import Tensor, as_tensor, count_of
 
 REDUCTIONS = ("mean", "sum", "none")
 

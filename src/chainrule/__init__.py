@@ -10,7 +10,15 @@ from chainrule import data, nn, optim
 from chainrule.compiled import compile
 from chainrule.elsewhere import PACKAGE
 from chainrule.errors import ChainruleError, nearest
-from chainrule.functional import check_gradients, grad, value_and_grad
+from chainrule.functional import (
+    grad,
+    gradients,
+    hessian,
+    jacobian,
+    jvp,
+    value_and_grad,
+    vjp,
+)
 from chainrule.functions import creation, dtypes, elementwise, movement, reductions
 from chainrule.functions.creation import *  # noqa: F403
 from chainrule.functions.dtypes import *  # noqa: F403
@@ -18,6 +26,7 @@ from chainrule.functions.dtypes import __array_namespace_info__
 from chainrule.functions.elementwise import *  # noqa: F403
 from chainrule.functions.movement import *  # noqa: F403
 from chainrule.functions.reductions import *  # noqa: F403
+from chainrule.gradient_check import check_gradients
 from chainrule.graph.build import no_grad
 from chainrule.graph.types import DType as dtype  # noqa: N813 - the public name
 from chainrule.random import (
@@ -110,10 +119,14 @@ __all__ = [
     "float32",
     "float64",
     "grad",
+    "gradients",
+    "hessian",
     "int8",
     "int16",
     "int32",
     "int64",
+    "jacobian",
+    "jvp",
     "manual_seed",
     "multinomial",
     "nn",
@@ -135,6 +148,7 @@ __all__ = [
     "uint64",
     "uniform",
     "value_and_grad",
+    "vjp",
 ]
 __all__ += creation.__all__
 __all__ += dtypes.__all__

@@ -18,7 +18,7 @@ import numpy as np
 
 from chainrule.call import connected
 from chainrule.engines import Buffer, Executable, load_engine
-from chainrule.environment import Snapshot
+from chainrule.environment import Attributes, Snapshot
 from chainrule.errors import ArgumentError, GraphError, ShapeError, warn
 from chainrule.graph.build import changes, context
 from chainrule.graph.graph import Graph
@@ -30,12 +30,12 @@ from chainrule.graph.types import (
     Shape,
     Size,
     Sizes,
-    UnknownSizeError,
     as_dtype,
     guessing,
 )
+from chainrule.nest import flatten, unflatten
 from chainrule.tensor import Tensor, wrap
-from chainrule.tracing import Input, Slot, Traced, flatten, trace_entry, unflatten
+from chainrule.tracing import Input, Slot, Traced, trace_entry
 
 #: So many traces of one function that differ in an integer alone are suspicious.
 MANY = 8
@@ -44,13 +44,20 @@ MANY = 8
 class _State:
     """One state of an entry point as a run sees it."""
 
-    __slots__ = ("fetch", "handed_out", "key", "read", "seen", "slot", "version")
+    __slots__ = ("fetch", "key", "like", "read", "seen", "slot", "version")
 
     def __init__(self, key: str, slot: Slot, read: bool, fetch: Any) -> None:
         self.key, self.slot, self.read, self.fetch = key, slot, read, fetch
-        self.seen: Tensor | None = None
+        self.seen: Callable[[], Tensor | None] = lambda: None
         self.version = -1
-        self.handed_out: Any = None
+        # A gradient that is still to be fetched: its shape and type, without numbers.
+        zero = np.zeros(1, slot.tensor.dtype.numpy)
+        shape = slot.tensor._value.array.shape  # type: ignore[union-attr]
+        self.like = np.ndarray(shape, zero.dtype, zero, 0, (0,) * len(shape))
+
+    def expects(self, tensor: Tensor) -> bool:
+        """Whether the engine has the numbers of this tensor."""
+        return self.version == tensor.version and self.seen() is tensor
 
 
 class CompiledProgram:
@@ -158,12 +165,11 @@ class CompiledProgram:
         traced = self.traced[name]
         if traced.tables:
             rows: dict[int, Mapping[str, Array]] = {}
-            for unique, (value, table, key) in traced.tables.items():
-                if id(table) not in rows:
-                    rows[id(table)] = table.rows(steps)
-                column = rows[id(table)][key]
-                with np.errstate(over="ignore"):  # infinity is found in the results
-                    arrays[unique] = column.astype(value.dtype.numpy)
+            with np.errstate(over="ignore"):  # infinity is found in the results
+                for unique, (value, table, key) in traced.tables.items():
+                    if id(table) not in rows:
+                        rows[id(table)] = table.rows(steps)
+                    arrays[unique] = rows[id(table)][key].astype(value.dtype.numpy)
         self._send(name)
         outputs = self.executable.run(name, arrays, steps=steps, sizes=sizes)
         self._receive(name, traced)
@@ -178,9 +184,9 @@ class CompiledProgram:
                 t = self._gradient_before(state)
                 if t is None:
                     continue
-            if state.version != t.version or state.seen is not t:
+            if not state.expects(t):
                 self.executable.write(state.key, t.numpy())
-                state.seen, state.version = t, t.version
+                state.seen, state.version = weakref.ref(t), t.version
 
     def _gradient_before(self, state: _State) -> Tensor | None:
         """The gradient that a run starts from, once nobody else needs the old one."""
@@ -188,8 +194,8 @@ class CompiledProgram:
         held = owner._grad
         if not state.read:
             owner._grad = held = None
-        old = None if state.handed_out is None else state.handed_out()
-        if old is not None and old._pending is not None:
+        old = state.seen()
+        if old is not None and old._pending is state.fetch:
             old.numpy()  # somebody has kept it
         return held
 
@@ -198,12 +204,12 @@ class CompiledProgram:
         for state in self._replaced[name]:
             t = state.slot.tensor
             if state.slot.gradient:
-                t = _deferred(t)
+                t = wrap(Value(state.like))
                 state.slot.tensor._grad = t
-                state.handed_out = weakref.ref(t)
+                state.seen = weakref.ref(t)
             t._pending = state.fetch
             t.version += 1
-            state.seen, state.version = t, t.version
+            state.version = t.version
         for t in traced.cleared:
             t._grad = None
 
@@ -239,12 +245,6 @@ class CompiledProgram:
         return solve_sizes(shapes)
 
 
-def _deferred(like: Tensor) -> Tensor:
-    """A tensor whose numbers are still to be fetched."""
-    zero = np.zeros((), like.dtype.numpy)
-    return wrap(Value(np.broadcast_to(zero, like._value.shape)))
-
-
 # -- functions -------------------------------------------------------------------------
 
 
@@ -257,6 +257,7 @@ class _Variant:
         patterns: for each array argument its shape, which may have named sizes.
         guards: what must hold for the values of named sizes.
         snapshot: what the function found outside.
+        modules: the attributes of the modules that it called.
         count: the changes that it was last held against.
     """
 
@@ -265,6 +266,7 @@ class _Variant:
     patterns: tuple[Shape, ...]
     guards: list[Callable[[Sizes], bool]]
     snapshot: Snapshot
+    modules: list[Attributes]
     count: int = -1
 
     def sizes(self, shapes: Sequence[Shape]) -> dict[str, int] | None:
@@ -283,6 +285,8 @@ class _Variant:
         """Whether everything that the trace depended on is as it was then."""
         if self.count != changes.count:
             if not self.traced.holds():
+                return False
+            if any(attributes.changed() for attributes in self.modules):
                 return False
             self.count = changes.count
         if self.traced.graded and not self.traced.finds_gradients():
@@ -390,7 +394,7 @@ class Compiled:
         wanted = self._patterns(family, names, shapes)
         try:
             variant = self._trace(args, kwargs, arrays, names, wanted)
-        except UnknownSizeError:
+        except ShapeError:
             if self.shapes:
                 raise
             variant = self._trace(args, kwargs, arrays, names, shapes)
@@ -463,7 +467,8 @@ class Compiled:
             traced = trace_entry(self.__name__, positional, inputs, tracked=True)
         snapshot.refuse_changes(self.__name__)
         program = CompiledProgram([traced], engine=self.engine, threads=self.threads)
-        return _Variant(program, traced, patterns, guards, snapshot)
+        modules = [Attributes(module) for module, _ in traced.modes]
+        return _Variant(program, traced, patterns, guards, snapshot, modules)
 
     def _warn_of_integers(self, leaves: list[Any], places: list[int]) -> None:
         """Warn where a function is traced again and again for another integer."""

@@ -65,6 +65,30 @@ def _crc(array: np.ndarray) -> int:
     return zlib.crc32(np.ascontiguousarray(array).view(np.uint8).reshape(-1).data)
 
 
+class Attributes:
+    """The attributes of a module as they are when it is called within a trace."""
+
+    def __init__(self, module: Any) -> None:
+        self.module = module
+        self.items = {k: v for k, v in vars(module).items() if k != "training"}
+        self.prints = {k: _print(v) for k, v in self.items.items()}
+
+    def changed(self) -> bool:
+        """Whether one is another now, or new."""
+        now = vars(self.module)
+        if len(now) - ("training" in now) != len(self.items):
+            return True
+        return any(
+            k not in now
+            or (now[k] is not v and _print(now[k]) != self.prints[k])
+            or (type(v) in _CONTAINERS and _print(now[k]) != self.prints[k])
+            for k, v in self.items.items()
+        )
+
+
+_CONTAINERS = (list, dict, set, np.ndarray)
+
+
 class Snapshot:
     """What a function found outside, by the names under which it found it.
 
@@ -76,7 +100,7 @@ class Snapshot:
         self._watched: list[tuple[str, Get, Any, Any]] = []
         self._kept: list[Any] = []  # whose ids are compared stay alive
         self.tensors: dict[int, str] = {}
-        seen: set[int] = set()
+        seen: set[Any] = set()
         for name, get in _outside(function, seen, 0):
             self._watch(name, get)
 
@@ -116,7 +140,7 @@ class Snapshot:
             )
 
 
-def _outside(function: Any, seen: set[int], depth: int) -> Iterator[tuple[str, Get]]:
+def _outside(function: Any, seen: set[Any], depth: int) -> Iterator[tuple[str, Get]]:
     """(name, how to read it) of everything that a function may read outside."""
     owner = getattr(function, "__self__", None)
     if owner is not None and not isinstance(owner, types.ModuleType):
@@ -152,7 +176,7 @@ def _outside(function: Any, seen: set[int], depth: int) -> Iterator[tuple[str, G
 
 
 def _within(
-    name: str, item: Any, names: set[str], seen: set[int], depth: int
+    name: str, item: Any, names: set[str], seen: set[Any], depth: int
 ) -> Iterator[tuple[str, Get]]:
     """What may be read of an item: a function's surroundings, an object's numbers."""
     if isinstance(item, types.FunctionType | types.MethodType):
@@ -165,16 +189,18 @@ def _within(
 
 
 def _attributes(
-    name: str, item: Any, names: set[str], seen: set[int], depth: int
+    name: str, item: Any, names: set[str], seen: set[Any], depth: int
 ) -> Iterator[tuple[str, Get]]:
     """The attributes of an object that code with these names may read."""
     held = getattr(item, "__dict__", None)
     if not isinstance(held, Mapping) or isinstance(item, type | Tensor):
         return
-    if id(item) in seen or depth > DEPTH or watches_itself(item):
+    if depth > DEPTH or watches_itself(item):
         return
-    seen.add(id(item))
-    for key in names & held.keys():
+    for key in sorted(names & held.keys()):
+        if (id(item), key) in seen:
+            continue
+        seen.add((id(item), key))
         yield f"{name}.{key}", lambda held=held, key=key: held.get(key, MISSING)
         yield from _within(f"{name}.{key}", held[key], names, seen, depth + 1)
 

@@ -22,55 +22,8 @@ from chainrule.graph.graph import Graph, ancestors
 from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.program import Entry
 from chainrule.graph.types import ArrayType, DType
+from chainrule.nest import flatten
 from chainrule.tensor import Tensor, wrap
-
-# -- nests of tensors ------------------------------------------------------------------
-
-
-def flatten(tree: Any) -> tuple[list[Any], Any]:
-    """The leaves of a nest of tuples, lists and dictionaries, and its structure.
-
-    Whatever is none of these is a leaf, but for None, which is structure. Named tuples
-    stay what they are.
-    """
-    leaves: list[Any] = []
-
-    def walk(item: Any) -> Any:
-        if isinstance(item, dict):
-            return {k: walk(v) for k, v in item.items()}
-        if isinstance(item, tuple | list):
-            parts = [walk(v) for v in item]
-            if hasattr(item, "_fields"):
-                return type(item)(*parts)
-            return type(item)(parts)
-        if item is None:
-            return None
-        leaves.append(item)
-        return _Leaf(len(leaves) - 1)
-
-    return leaves, walk(tree)
-
-
-@dataclass(frozen=True)
-class _Leaf:
-    """The place of a leaf in a structure."""
-
-    index: int
-
-
-def unflatten(structure: Any, leaves: Sequence[Any]) -> Any:
-    """The nest again, with other leaves."""
-    if type(structure) is _Leaf:
-        return leaves[structure.index]
-    if isinstance(structure, dict):
-        return {k: unflatten(v, leaves) for k, v in structure.items()}
-    if isinstance(structure, tuple | list):
-        parts = [unflatten(v, leaves) for v in structure]
-        if hasattr(structure, "_fields"):
-            return type(structure)(*parts)
-        return type(structure)(parts)
-    return structure
-
 
 # -- what is found outside -------------------------------------------------------------
 
@@ -124,6 +77,7 @@ class _Gradient:
     before: Tensor | None
     now: Tensor | None
     read: bool = False
+    written: bool = False
 
 
 class ProgramTrace(Trace):
@@ -189,12 +143,13 @@ class ProgramTrace(Trace):
     def gradient(self, tensor: Tensor, held: Tensor | None) -> Tensor | None:
         """The gradient at this point; what was there before is state."""
         known = self._gradient(tensor, held)
-        known.read |= known.now is known.before
+        known.read |= not known.written
         return known.now
 
     def set_gradient(self, tensor: Tensor, gradient: Tensor | None) -> bool:
         """From here on ``gradient`` is the gradient of ``tensor``."""
-        self._gradient(tensor, tensor._grad).now = gradient
+        known = self._gradient(tensor, tensor._grad)
+        known.now, known.written = gradient, True
         return True
 
     def _gradient(self, tensor: Tensor, held: Tensor | None) -> _Gradient:
@@ -229,7 +184,7 @@ class ProgramTrace(Trace):
 
     def _new_gradient(self, tensor: Tensor) -> Value | None:
         known = self.gradients[id(tensor)]
-        if known.now is known.before or known.now is None:
+        if not known.written or known.now is None or known.now is known.before:
             return None
         value = known.now.value
         return value if value.array is None else self.constant(value)
@@ -237,14 +192,15 @@ class ProgramTrace(Trace):
     def _named(
         self, found: list[tuple[Slot, Value, Value | None]]
     ) -> dict[str, tuple[Slot, Value, Value | None]]:
-        names = dict(self.names)
+        found_in: dict[int, str] = {}
         for root in self.roots.values():
             for name, tensor in root.named_tensors():
-                names.setdefault(id(tensor), name)
+                found_in.setdefault(id(tensor), name)
         made: dict[str, tuple[Slot, Value, Value | None]] = {}
         for i, (slot, value, new) in enumerate(found):
             # Entry points share state by name: what has none is this entry's own.
-            name = names.get(id(slot.tensor)) or slot.tensor.name
+            tensor = slot.tensor
+            name = self.names.get(id(tensor)) or tensor.name or found_in.get(id(tensor))
             name = name or f"{self.entry}.state{i}"
             if slot.gradient:
                 name += ".grad"
@@ -368,9 +324,7 @@ def trace_entry(
         structure,
         trace.tables,
         cleared=tuple(
-            known.tensor
-            for known in gradients
-            if known.now is None and (known.before is not None or not known.read)
+            known.tensor for known in gradients if known.written and known.now is None
         ),
         derivable=tuple(_derivable(v, trace.freed) for v in outputs),
         modes=tuple(trace.modes.values()),

@@ -156,7 +156,7 @@ class _Segment:
         feeds = [a.astype(np.float64) if a.dtype.kind == "f" else a for a in self.feeds]
         feeds[self.at] = z
         with np.errstate(all="ignore"):
-            return list(evaluate(self.graph, feeds, self.network.n))
+            return list(evaluate(self.graph, feeds, {"N": self.network.n}))
 
     def outputs(self) -> list[tuple[str, Array, Array]]:
         """What f(z) is, beside what is shown."""

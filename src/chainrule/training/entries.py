@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ArgumentError, ShapeError
-from chainrule.graph.build import context, no_grad, scope
+from chainrule.graph.build import changes, context, no_grad, scope
 from chainrule.graph.node import Array
 from chainrule.graph.types import ArrayType, DType, Shape, Size
 from chainrule.nn import Loss, Module
@@ -97,6 +97,10 @@ class Step:
         """One training step on the rows of x and y that ``index`` names."""
 
         def function(data: Tensor, targets: Tensor, index: Tensor) -> Any:
+            with fresh_gradients(self.model):
+                return step(data, targets, index)
+
+        def step(data: Tensor, targets: Tensor, index: Tensor) -> Any:
             rows = wrap(take(data.value, index.value))
             truth = wrap(take(targets.value, index.value))
             with stream(_Draws(self.key, self.numbers)):
@@ -108,7 +112,6 @@ class Step:
             outputs |= self.probes.after_backward(loss, heard)
             with self.probes.around_update(outputs):
                 self.optimizer.step()
-            self.optimizer.zero_grad()
             return outputs
 
         inputs = [
@@ -116,7 +119,7 @@ class Step:
             Input("y", y),
             Input("index", ArrayType((N,), DType.int32), each=True),
         ]
-        with mode(self.model, training=True), fresh_gradients(self.model):
+        with mode(self.model, training=True):
             return trace_entry("train", function, inputs, self.names())
 
     def evaluate(
@@ -230,6 +233,7 @@ def mode(model: Module, *, training: bool) -> Iterator[None]:
     finally:
         for module, was in before:
             module.__dict__["training"] = was
+        changes.count += 1
 
 
 @contextmanager

@@ -27,7 +27,7 @@ from chainrule.engines.native.gang import (
     emit_restore_denormals,
     gang,
 )
-from chainrule.engines.native.jit import MachineCode
+from chainrule.engines.native.jit import machine_code
 from chainrule.engines.native.kernels import Kernels, counting, finish
 from chainrule.engines.native.layout import (
     choose_panels,
@@ -41,7 +41,7 @@ from chainrule.engines.plan import is_elementwise
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array, Value
 from chainrule.graph.program import Entry, Program
-from chainrule.graph.types import NO_SIZES, Sizes, resolve, size_of
+from chainrule.graph.types import NO_SIZES, Sizes, is_symbolic, resolve, size_of
 from chainrule.passes import prepare
 from chainrule.primitives.checks import failed
 
@@ -131,10 +131,6 @@ class NativeExecutable:
         return compiled.run(inputs, steps, sizes, gang(self.threads))
 
 
-def _contiguous(given: Array | Buffer, dtype: Any) -> Array:
-    return np.ascontiguousarray(given.held if type(given) is Buffer else given, dtype)
-
-
 def available_cores() -> int:
     """The cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
@@ -158,13 +154,31 @@ class _Compiled:
     def __init__(self, entry: Entry, owner: NativeExecutable, largest: Sizes) -> None:
         self.largest = largest
         self.text = self._emit(entry, owner)
-        code = MachineCode(self.text)
+        code = machine_code(self.text, self.kernels)
         self.code = code
         self.function = WORKER(code.address("entry"))
         self.arena = _buffer((self.arena_bytes + SLACK,), np.dtype(np.uint8))
         self.sync = np.zeros(BARRIER_BYTES + 64, np.uint8)
         self.status = np.zeros(64, np.uint8)
-        self.states = [owner.state[name] for name in self.entry.state]
+        entry = self.entry
+        states = [owner.state[name] for name in entry.state]
+        fixed = [a.ctypes.data for a in (self.arena, self.sync, self.status)]
+        self.first_word = _FIXED_WORDS + len(largest) + len(states)
+        self.inputs = [
+            (v.name or "", v.dtype.numpy)
+            for v in entry.graph.inputs[: len(entry.inputs)]
+        ]
+        self.outputs = [
+            (v.shape, is_symbolic(v.shape), v.dtype.numpy)
+            for v in entry.graph.outputs[: entry.outputs]
+        ]
+        self.words = np.zeros(
+            self.first_word + len(self.inputs) + len(self.outputs), np.int64
+        )
+        self.words[1:_FIXED_WORDS] = fixed
+        for i, array in enumerate(states):
+            self.words[_FIXED_WORDS + len(largest) + i] = array.ctypes.data
+        self.address: int = self.words.ctypes.data
 
     # -- running -----------------------------------------------------------------
 
@@ -172,27 +186,34 @@ class _Compiled:
         self, inputs: Mapping[str, Array | Buffer], steps: int, sizes: Sizes, team: Gang
     ) -> list[Array]:
         """See :meth:`NativeExecutable.run`."""
-        entry = self.entry
-        held = [
-            _contiguous(inputs[v.name or ""], v.dtype.numpy)
-            for v in entry.graph.inputs[: len(entry.inputs)]
-        ]
-        outs = [
-            np.empty((steps, *resolve(v.shape, sizes)), v.dtype.numpy)
-            for v in entry.graph.outputs[: entry.outputs]
-        ]
+        held: list[Array] = []
+        outs: list[Array] = []
+        words, at = self.words, self.first_word
+        words[0] = steps
+        for name, dtype in self.inputs:
+            given = inputs[name]
+            array = given.held if type(given) is Buffer else given
+            if array.dtype != dtype or not array.flags.c_contiguous:
+                array = np.ascontiguousarray(array, dtype)
+            held.append(array)
+            words[at] = array.__array_interface__["data"][0]
+            at += 1
+        for i, name in enumerate(self.largest):
+            words[_FIXED_WORDS + i] = sizes[name]
+        for shape, symbolic, dtype in self.outputs:
+            if symbolic:
+                shape = resolve(shape, sizes)
+            array = np.empty((steps, *shape), dtype)
+            outs.append(array)
+            words[at] = array.__array_interface__["data"][0]
+            at += 1
         self.status[:] = 0
-        words = [steps]
-        words += [a.ctypes.data for a in (self.arena, self.sync, self.status)]
-        words += [sizes[name] for name in self.largest]
-        words += [a.ctypes.data for a in (*self.states, *held, *outs)]
-        context = np.array(words, np.int64)
-        team.run(self.function, context.ctypes.data)
+        team.run(self.function, self.address)
         if condition := int(self.status[CONDITION : CONDITION + 4].view(np.uint32)[0]):
             raise failed(**self.conditions[condition - 1])
         if self.status[0]:
             raise ArgumentError(
-                f"{entry.name} was asked for a row that does not exist.",
+                f"{self.entry.name} was asked for a row that does not exist.",
                 expected="indices from 0 to rows − 1",
                 got="an index outside",
                 fix="check the indices that go into take or indexing",
@@ -271,6 +292,8 @@ class _Compiled:
                 frame.copy(value, held[name])
             session.barrier()
         self.conditions = session.conditions
+        made = session.kernels.made
+        self.kernels = {key: function.name for key, function in made.items()}
         emit_restore_denormals(b, saved)
         b.ret_void()
         return finish(module)

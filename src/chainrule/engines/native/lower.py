@@ -401,19 +401,28 @@ def _dot(frame: Frame, node: Node) -> None:
     dtype = out.dtype
 
     def kernel(known_n: bool) -> tuple[ir.Function, list[Any]]:
-        function = emit_matmul(
-            session.module,
-            dtype.name,
-            choose_tile(dtype.name, host_target()),
-            n=_known(width or columns) if known_n else None,
-            k=_known(depth),
-            a_m=_known(a_m),
-            a_k=_known(a_k),
-            b_k=_known(b_k),
-            c_m=_known(c_m),
-        )
-        function.linkage = "internal"
+        sizes = {
+            "n": _known(width or columns) if known_n else None,
+            "k": _known(depth),
+            "a_m": _known(a_m),
+            "a_k": _known(a_k),
+            "b_k": _known(b_k),
+            "c_m": _known(c_m),
+        }
         late = [d for d in (depth, a_m, a_k, b_k, c_m) if _known(d) is None]
+        kind = ir.FunctionType(
+            ir.VoidType(), [ir.PointerType()] * 3 + [I64] * (4 + len(late))
+        )
+        function = session.kernels.function(
+            ("matmul", dtype, *sizes.items()),
+            kind,
+            lambda: emit_matmul(
+                session.module,
+                dtype.name,
+                choose_tile(dtype.name, host_target()),
+                **sizes,
+            ),
+        )
         return function, [session.dim(d) for d in late]
 
     pointers = [frame.pointer(v) for v in (a, b, out)]

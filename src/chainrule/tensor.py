@@ -205,6 +205,12 @@ class Tensor(Operators, Elementwise, Reductions, Movement, Conversion):
             )
         return np.array(self.numpy(), dtype=dtype, copy=copy)
 
+    def __array_function__(
+        self, function: Any, types: Any, args: Any, kwargs: Any
+    ) -> Any:
+        """NumPy's functions get the numbers, where no derivative is lost by it."""
+        return function(*map(_numbers, args), **{k: _numbers(v) for k, v in kwargs.items()})
+
     def __dlpack__(self, **options: Any) -> Any:
         return self.numpy().__dlpack__(**options)
 
@@ -423,6 +429,13 @@ class _Data(Tensor):
             self._of.copy_(other)
         self._follow()
         return self
+
+
+def _numbers(nest: Any) -> Any:
+    """Tensors in a nest of lists and tuples as arrays."""
+    if isinstance(nest, Tensor):
+        return np.asarray(nest)
+    return type(nest)(map(_numbers, nest)) if type(nest) in (tuple, list) else nest
 
 
 def _anew(

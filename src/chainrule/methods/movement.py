@@ -210,13 +210,13 @@ class Movement(Handle):
         at = axis_of(self.shape, dim)
         return self._new(indexing.narrowed(self.value, at, value_of(start), length))
 
-    def tril(self, diagonal: int = 0) -> Self:
+    def tril(self, diagonal: int = 0, *, k: int | None = None) -> Self:
         """The elements on and below a diagonal of each matrix, 0 above it."""
-        return self._new(ops.triangle(self.value, diagonal, True))
+        return self._new(ops.triangle(self.value, either(diagonal, k, 0), True))
 
-    def triu(self, diagonal: int = 0) -> Self:
+    def triu(self, diagonal: int = 0, *, k: int | None = None) -> Self:
         """The elements on and above a diagonal of each matrix, 0 below it."""
-        return self._new(ops.triangle(self.value, diagonal, False))
+        return self._new(ops.triangle(self.value, either(diagonal, k, 0), False))
 
     def diagonal(self, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Self:
         """The elements whose second index is the first plus ``offset``."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 import weakref
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ from chainrule.methods.movement import Movement
 from chainrule.methods.operators import Operators
 from chainrule.methods.reductions import Reductions
 from chainrule.operations import operands
+from chainrule.operations.indexing import replaced
 from chainrule.operations.operands import as_array
 from chainrule.primitives import movement
 from chainrule.primitives.rules import show
@@ -73,7 +75,7 @@ class Tensor(Operators, Elementwise, Reductions, Movement, Conversion):
     ) -> None:
         array = as_array(data, dtype)
         self._value = Value(array)
-        self._base: Callable[[], Tensor | None] | None = None
+        self._base: _Base | None = None
         self._pending: Callable[[], Array] | None = None
         self._grad: Tensor | None = None
         self.name: str | None = None
@@ -209,7 +211,9 @@ class Tensor(Operators, Elementwise, Reductions, Movement, Conversion):
         self, function: Any, types: Any, args: Any, kwargs: Any
     ) -> Any:
         """NumPy's functions get the numbers, where no derivative is lost by it."""
-        return function(*map(_numbers, args), **{k: _numbers(v) for k, v in kwargs.items()})
+        return function(
+            *map(_numbers, args), **{k: _numbers(v) for k, v in kwargs.items()}
+        )
 
     def __dlpack__(self, **options: Any) -> Any:
         return self.numpy().__dlpack__(**options)
@@ -327,24 +331,36 @@ class Tensor(Operators, Elementwise, Reductions, Movement, Conversion):
         """A result; one with the very value of this tensor is a copy."""
         return wrap(movement.copy(value) if value is self._value else value)
 
-    def _view(self, value: Value) -> Tensor:
-        """A result that PyTorch gives as a view of this tensor."""
+    def _view(self, value: Value, key: Any = None) -> Tensor:
+        """A result that PyTorch gives as a view of this tensor, ``self[key]``."""
         if value is self._value:
             return self
         made = wrap(value)
-        base = None if self._base is None else self._base()
-        made._base = weakref.ref(self) if base is None else self._base
+        # A view of a view keeps that; what has its own memory may go.
+        of = weakref.ref(self) if self._base is None else lambda: self
+        made._base = _Base(of, key, self.version)
         return made
 
+    def _is_held(self) -> bool:
+        """Whether it is, or was taken of, a tensor that still lives."""
+        if self._base is None:
+            return True
+        of = self._base.of()
+        return of is not None and of._is_held()
+
     def _change(self, made: Value) -> None:
-        if self._base is not None and self._base() is not None:
-            raise ArgumentError(
-                "This tensor was taken of another one, which a change in place would "
-                "not reach.",
-                expected="a change of the tensor itself, such as x[0, 1] = 2",
-                got=f"a change in place of {self!r:.60}",
-                fix="x = x.clone() first, to change this one alone",
-            )
+        base, of = self._base, None if self._base is None else self._base.of()
+        if base is not None and of is not None and of._is_held():
+            if base.key is None or base.version != of.version:
+                raise ArgumentError(
+                    "This tensor was taken of another one, which a change in place "
+                    "would not reach.",
+                    expected="a change of the tensor itself, such as x[0, 1] = 2",
+                    got=f"a change in place of {self!r:.60}",
+                    fix="x = x.clone() first, to change this one alone",
+                )
+            of._change(replaced(of.value, base.key, made))
+            base.version = of.version
         if self.requires_grad and self.is_leaf and context.grad:
             raise GradientError(
                 f"{self.name or 'A leaf'} cannot be changed in place while its use is "
@@ -405,6 +421,27 @@ def wrap(value: Value) -> Tensor:
     t.name = None
     t.version = 0
     return t
+
+
+@dataclass
+class _Base:
+    """What a view was taken of.
+
+    Attributes:
+        of: gives the tensor while it lives.
+        key: by which index, where it was by one.
+        version: of the tensor then.
+    """
+
+    of: Callable[[], Tensor | None]
+    key: Any
+    version: int
+
+    def is_of(self, tensor: Any, key: Any) -> bool:
+        """Whether this is ``tensor[key]``, and nothing changed since."""
+        if self.of() is not tensor or self.version != tensor.version:
+            return False
+        return self.key == key
 
 
 class _Data(Tensor):

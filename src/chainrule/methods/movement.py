@@ -242,11 +242,11 @@ class Movement(Handle):
 
     def __getitem__(self, key: Any) -> Self:
         made = indexing.index(self.value, key)
-        if type(key) in (int, slice):
-            return self._view(made)
-        return self._view(made) if _is_basic(key) else self._new(made)
+        return self._view(made, key) if _is_basic(key) else self._new(made)
 
     def __setitem__(self, key: Any, new: Any) -> None:
+        if isinstance(new, Handle) and new._base and new._base.is_of(self, key):
+            return  # the end of x[key] += y, which has changed x already
         v = self.value
         made = indexing.replaced(v, key, value_of(new, v.dtype))
         self._become(made, "x[…] = y")
@@ -340,5 +340,7 @@ class Movement(Handle):
 
 def _is_basic(key: Any) -> bool:
     """Whether a key names a block: integers, slices, new axes."""
+    if type(key) is int:
+        return True
     parts = key if isinstance(key, tuple) else (key,)
     return all(k is None or k is Ellipsis or isinstance(k, slice | int) for k in parts)

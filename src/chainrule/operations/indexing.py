@@ -350,7 +350,8 @@ def _fitting(new: Value, shape: Shape) -> Value:
     """``new`` in the shape of what it replaces; leading axes of length 1 go."""
     while len(new.shape) > len(shape) and new.shape[0] == 1:
         new = reshape(new, new.shape[1:])
-    if broadcast_shapes(new.shape, shape) != shape:
+    lead = len(shape) - len(new.shape)
+    if lead < 0 or any(a not in (1, b) for a, b in zip(new.shape, shape[lead:])):
         raise ShapeError(
             "What is assigned does not fit the elements that are named.",
             expected=f"a shape that repeats into {show(shape)}",

@@ -21,8 +21,9 @@ class Handle:
     __slots__ = ()
 
     _value: Value
+    _base: Any
     _new: Callable[[Value], Self]
-    _view: Callable[[Value], Self]
+    _view: Callable[..., Self]
     _become: Callable[[Value, str], Self]
 
     @property

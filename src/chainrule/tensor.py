@@ -211,9 +211,10 @@ class Tensor(Operators, Elementwise, Reductions, Movement, Conversion):
         self, function: Any, types: Any, args: Any, kwargs: Any
     ) -> Any:
         """NumPy's functions get the numbers, where no derivative is lost by it."""
-        return function(
-            *map(_numbers, args), **{k: _numbers(v) for k, v in kwargs.items()}
-        )
+        if function in (np.shape, np.ndim, np.size):
+            return function(args[0].detach().numpy(), *args[1:], **kwargs)
+        named = {name: _numbers(item) for name, item in kwargs.items()}
+        return function(*map(_numbers, args), **named)
 
     def __dlpack__(self, **options: Any) -> Any:
         return self.numpy().__dlpack__(**options)

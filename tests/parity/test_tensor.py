@@ -137,7 +137,11 @@ CALLS: list[tuple[str, Callable[..., Any], tuple[Any, ...]]] = [
     ),
     ("activations", lambda t, x: (x.relu(), x.sigmoid(), x.softmax(1)), (M,)),
     ("log_softmax", lambda t, x: x.log_softmax(dim=0), (M,)),
-    ("nan_to_num", lambda t, x: (x.detach() * np.inf).nan_to_num(), (np.array([1.0, -1.0]),)),
+    (
+        "nan_to_num",
+        lambda t, x: (x.detach() * np.inf).nan_to_num(),
+        (np.array([1.0, -1.0]),),
+    ),
     ("bits", lambda t, k: (k & 3, k | 8, k ^ 5, ~k, k << 2, k >> 1), (K,)),
     ("whole division", lambda t, k: (k // 2, k % 3, 7 // (k + 9), -k % 4), (K,)),
     ("integer powers", lambda t, k: (k**2, k**3), (K,)),

@@ -158,6 +158,8 @@ class Tensor(Operators, Elementwise, Reductions, Movement, Conversion):
                 got=self.dtype.name,
                 fix="x.astype('float32').requires_grad_()",
             )
+        if self._value.array is not None:  # others may hold the value that it had
+            self._value = Value(self._value.array)
         self._value.tracked = wanted
         self._value.owner = weakref.ref(self) if wanted else None
         changes.count += 1

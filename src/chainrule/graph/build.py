@@ -356,9 +356,9 @@ def _compute(
         outputs = (computed(np.asarray(results), types[0]),)
     if tracked and context.grad and primitive in DERIVATIVES:
         node = Node(primitive, inputs, attrs, context.scope, context.role)
+        node.set_outputs(outputs, weakly=True)
         for i, value in enumerate(outputs):
             value.node, value.index, value.tracked = node, i, True
-        node.set_outputs(outputs, weakly=True)
     return outputs
 
 

@@ -132,7 +132,12 @@ class Node:
         Eager values point at their node, so the node points back ``weakly``: a
         forgotten result frees its whole history at once, without the collector.
         """
-        self._outputs = tuple(map(weakref.ref, outputs)) if weakly else outputs
+        if not weakly:
+            self._outputs = outputs
+        elif len(outputs) == 1:
+            self._outputs = (weakref.ref(outputs[0]),)
+        else:
+            self._outputs = tuple(map(weakref.ref, outputs))
 
     @property
     def outputs(self) -> tuple[Value | None, ...]:

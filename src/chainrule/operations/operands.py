@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Self
 
 import numpy as np
@@ -12,6 +13,7 @@ from chainrule.graph.build import constant, context
 from chainrule.graph.node import Array, Value
 from chainrule.graph.types import Dim, DType, Shape, as_dtype, size_of
 from chainrule.primitives import creation, elementwise, movement
+from chainrule.primitives.movement import filled
 from chainrule.primitives.rules import show
 
 
@@ -130,6 +132,7 @@ def floating(v: Value) -> Value:
 # -- shapes ---------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=4096)
 def broadcast_shapes(a: Shape, b: Shape) -> Shape:
     """The common shape of two operands under NumPy's rules; N matches only N and 1."""
     if a == b:
@@ -149,26 +152,6 @@ def broadcast_shapes(a: Shape, b: Shape) -> Shape:
 def stretch(v: Value, shape: Shape) -> Value:
     """``v`` itself where it has that shape, else broadcast to it."""
     return v if v.shape == shape else movement.broadcast_to(v, shape=shape)
-
-
-#: Numbers that were broadcast before.
-_filled: dict[Any, Value] = {}
-_FILLED_AT_MOST = 1000
-
-
-def filled(number: Any, dtype: DType, shape: Shape) -> Value:
-    """One number in every place of ``shape``, without using memory for it."""
-    if context.trace is not None:
-        return stretch(constant(number, dtype), shape)
-    # Zero has two signs, which compare equal.
-    key = (number or repr(number), dtype, shape)
-    value = _filled.get(key)
-    if value is None:
-        value = stretch(constant(number, dtype), shape)
-        if len(_filled) >= _FILLED_AT_MOST:
-            _filled.clear()
-        _filled[key] = value
-    return value
 
 
 def alike(v: Value, w: Value) -> tuple[Value, Value]:

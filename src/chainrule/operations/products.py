@@ -13,7 +13,7 @@ from chainrule.operations.movement import diagonal, permute, reshape
 from chainrule.operations.operands import alike, broadcast_shapes, cast, promote
 from chainrule.operations.reductions import total
 from chainrule.primitives.elementwise import mul
-from chainrule.primitives.matmul import dot
+from chainrule.primitives.matmul import dot, dot_general
 from chainrule.primitives.rules import show
 
 LETTERS = "abcdefghijlopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -33,7 +33,7 @@ def matmul(v: Value, w: Value) -> Value:
     v, w = together(v, w)
     m, n = len(v.shape), len(w.shape)
     if m == 2 and n == 2:
-        return dot(v, w, "mk,kn->mn")
+        return dot_general(v, w, dims="mk,kn->mn", accumulate=v.dtype)
     if not m or not n:
         raise ShapeError("@ multiplies vectors and matrices.", got="a scalar", fix="*")
     core = (min(m, 2), min(n, 2))

@@ -7,6 +7,7 @@ These are plain and right rather than fast; matrix products, which matter most, 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from llvmlite import ir
@@ -456,44 +457,49 @@ def scan(frame: Frame, node: Node) -> None:
     plan, places = scan_plan(node, session.largest, session.scratch)
     base, low, _ = frame.arena_space
     offset = frame.plan.scratch.get(node, 0)
-    arena = b.gep(frame.arena, [I64(offset)], source_etype=I8)
-    inner = Frame(session, plan, places, arena, (base, low + offset, 0))
+    inner = Frame(session, plan, places, (base, low + offset, 0))
     entry = plan.entry
     graph = entry.graph
     sequences = node.inputs[fixed:]
     for value, outer in zip(graph.inputs[:constants], node.inputs):
         place = frame.place(outer)
         places.known[value] = Place(value, value.shape, place.strides)
-        inner.bind(value, frame.pointer(outer), frame.resources[place.root])
+        inner.bind(value, partial(frame.pointer, outer), frame.resources[place.root])
     for value, held in zip(graph.inputs[len(entry.inputs) :], outputs):
-        inner.bind(value, frame.pointer(held), frame.resources[frame.place(held).root])
+        resource = frame.resources[frame.place(held).root]
+        inner.bind(value, partial(frame.pointer, held), resource)
     states = dict(zip(entry.state, graph.inputs[len(entry.inputs) :]))
     for value, name in plan.state_of.items():
         held = states[name]
         inner.bind(value, inner.pointers[held], inner.resources[held])
     if session.pending:
         session.barrier()
-    length = node.attrs["length"]
+    length, loop = node.attrs["length"], session.new_counter()
     with counting(b, I64(0), session.dim(length), "t") as i:
         t = b.sub(b.sub(session.dim(length), I64(1)), i) if node.attrs["reverse"] else i
+        session.count(loop, t)
         for value, outer in zip(graph.inputs[constants : len(entry.inputs)], sequences):
             place = frame.place(outer)
             places.known[value] = Place(value, value.shape, place.strides[1:])
-            at = advanced(frame, frame.pointer(outer), value.dtype, place.strides[0], t)
+            at = partial(_entry_of, frame, outer, place.strides[0], loop)
             inner.bind(value, at, frame.resources[place.root])
         _rebase(places, plan)
         inner.run(graph.nodes)
         for value, outer in zip(graph.outputs[: entry.outputs], outputs[carries:]):
             row = Value(None, value.shape, value.dtype)
             places.known[row] = places.own(row)
-            start = advanced(
-                frame, frame.pointer(outer), row.dtype, size_of(row.shape), t
-            )
+            start = partial(_entry_of, frame, outer, size_of(row.shape), loop)
             inner.bind(row, start, frame.resources[frame.place(outer).root])
             inner.copy(value, row)
         for value, name in plan.copies:
             inner.copy(value, states[name])
         session.barrier()
+
+
+def _entry_of(frame: Frame, sequence: Value, step: Dim, loop: int) -> Any:
+    """The address of a sequence's entry for the step at which a loop stands."""
+    count = frame.session.counter(loop)
+    return advanced(frame, frame.pointer(sequence), sequence.dtype, step, count)
 
 
 def _rebase(places: Places, plan: Plan) -> None:

@@ -128,8 +128,11 @@ def _constant(frame: Frame, node: Node) -> None:
     data.align = 64
     data.initializer = ir.Constant(kind, bytearray(array.tobytes()))
     # Reading constants conflicts with nothing, so the value moves there altogether.
-    pointer = frame.b.bitcast(data, ir.PointerType())
-    frame.bind(out, pointer, (("constant", session.constants), 0, 1))
+    frame.bind(
+        out,
+        lambda: frame.b.bitcast(data, ir.PointerType()),
+        (("constant", session.constants), 0, 1),
+    )
 
 
 def _require(frame: Frame, node: Node) -> None:
@@ -197,11 +200,11 @@ def _random_bits(frame: Frame, node: Node) -> None:
     base = frame.pointer(key)
     frame.bind(
         second,
-        frame.b.gep(base, [I64(4)], source_etype=I8),
+        lambda: frame.b.gep(base, [I64(4)], source_etype=I8),
         frame.resources[frame.place(key).root],
     )
     first = Value(None, (), DType.uint32)
-    frame.bind(first, base, frame.resources[frame.place(key).root])
+    frame.bind(first, lambda: base, frame.resources[frame.place(key).root])
     for value in (first, second):
         frame.places.known[value] = frame.places.own(value)
     scalars = [(v, frame.place(v)) for v in (first, second, step)]
@@ -253,7 +256,7 @@ def _pad(frame: Frame, node: Node) -> None:
             pointer = loops.advanced(frame, pointer, out.dtype, stride * low)
     window = Value(None, x.shape, out.dtype)
     frame.places.known[window] = Place(window, x.shape, tuple(steps))
-    frame.bind(window, pointer, frame.resources[place.root])
+    frame.bind(window, lambda: pointer, frame.resources[place.root])
     frame.copy(x, window)
 
 
@@ -343,7 +346,7 @@ def _sum_by_slabs(frame: Frame, node: Node) -> bool:
         return False
     offset = frame.plan.scratch[node]
     base, low, _ = frame.arena_space
-    partial = frame.b.gep(frame.arena, [I64(offset)], source_etype=I8)
+    partial = frame.memory(offset)
     length = slabs * x.dtype.itemsize
     memory = Access(base, low + offset, low + offset + length, True, None)
     session.touch([memory, frame.access(x, None)])

@@ -104,7 +104,7 @@ def test_many_numbers_have_no_truth() -> None:
         0 < x < 3  # noqa: B015
     assert 0 < cr.tensor([1.0]) < 3
     assert x != None  # noqa: E711
-    assert not x == "x"
+    assert x != "x"
 
 
 @pytest.mark.parametrize("read", [float, int, bool, lambda x: x.item(), repr, list])
@@ -202,11 +202,11 @@ def test_in_place_while_compiled(engine: str) -> None:
 
 
 def test_warnings_are_of_the_users_line() -> None:
-    with pytest.warns(
-        RuntimeWarning, match="divide by zero encountered in div"
-    ) as seen:
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
         cr.tensor([1.0]) / 0.0
         line = inspect.currentframe().f_lineno - 1
+    assert str(seen[0].message) == "divide by zero encountered in div"
     assert (seen[0].filename, seen[0].lineno) == (__file__, line)
     with warnings.catch_warnings(), np.errstate(divide="ignore"):
         warnings.simplefilter("error")

@@ -22,7 +22,9 @@ from chainrule.functional import (
 from chainrule.functions import creation, dtypes, elementwise, movement, reductions
 from chainrule.functions.creation import *  # noqa: F403
 from chainrule.functions.dtypes import *  # noqa: F403
-from chainrule.functions.dtypes import __array_namespace_info__
+from chainrule.functions.dtypes import (
+    __array_namespace_info__ as __array_namespace_info__,
+)
 from chainrule.functions.elementwise import *  # noqa: F403
 from chainrule.functions.movement import *  # noqa: F403
 from chainrule.functions.reductions import *  # noqa: F403
@@ -44,7 +46,7 @@ from chainrule.random import (
     uniform,
 )
 from chainrule.tensor import Tensor, as_tensor, tensor
-from chainrule.version import __version__
+from chainrule.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from chainrule import training

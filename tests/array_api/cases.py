@@ -1,8 +1,8 @@
 """Calls of every function of the array API standard 2024.12 that Chainrule has.
 
-A call is arguments and keywords, with NumPy arrays where tensors go. They are drawn from
-every dtype that the standard allows for the function, from shapes (0-d, empty, several
-axes), and from what floats can be: ±0, ±∞, NaN.
+A call is arguments and keywords, with NumPy arrays where tensors go. They are drawn
+from every dtype that the standard allows for the function, from shapes (0-d, empty,
+several axes), and from what floats can be: ±0, ±∞, NaN.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ ENGINES = ["numpy"] if native_problem() else ["numpy", "native"]
 engines = pytest.mark.parametrize("engine", ENGINES)
 
 A = np.arange(24.0, dtype=np.float32).reshape(2, 3, 4)
-I, J = np.array([0, -1, 1]), np.array([[2], [-3]])
+I, J = np.array([0, -1, 1]), np.array([[2], [-3]])  # noqa: E741
 
 #: Keys of a (2, 3, 4) array.
 KEYS: list[Any] = [

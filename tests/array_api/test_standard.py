@@ -1,6 +1,6 @@
 """Every function of the array API standard, against ``array-api-strict``.
 
-Eager, and compiled on each engine: one program a function, which holds all of its calls.
+Eager, and compiled on each engine: one program a function, of all of its calls.
 """
 
 from __future__ import annotations

@@ -250,8 +250,7 @@ def linspace(
     tensor([0. , 0.5, 1. ])
     """
     check_device(device)
-    ends = [float(n) for n in (start, stop)]
-    array = np.linspace(*ends, num, endpoint=endpoint)
+    array = np.linspace(float(start), float(stop), num, endpoint=endpoint)
     return Tensor(array, dtype=_given(dtype), requires_grad=requires_grad)
 
 

@@ -202,7 +202,7 @@ def pad(
     counts = [int(n) for n in pad]
     if mode != "constant" or len(counts) % 2 or len(counts) > 2 * len(v.shape):
         raise ArgumentError(
-            "pad takes two numbers for each of the last axes, and fills with a constant.",
+            "pad takes two numbers an axis, from the last on, and a constant.",
             expected=f"an even number of at most {2 * len(v.shape)}, mode='constant'",
             got=f"{pad}, mode={mode!r}",
         )

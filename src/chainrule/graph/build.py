@@ -150,10 +150,12 @@ class Context(threading.local):
     exceptions: list[str]
 
     def __init__(self) -> None:
-        self.exceptions = found = []
-        note = lambda name, _: found.append(name)  # noqa: E731
-        with np.errstate(all="call", call=note):
+        self.exceptions = []
+        with np.errstate(all="call", call=self._note):
             self.apart = contextvars.copy_context()
+
+    def _note(self, name: str, _: int) -> None:
+        self.exceptions.append(name)
 
 
 context = Context()
@@ -325,7 +327,7 @@ def _compute(
         arrays = tuple([v.array for v in inputs])
         types_in = [item for v in inputs for item in (v.shape, v.dtype)]
         signature = (primitive, *attrs.values(), *types_in)
-        tracked = any([v.tracked for v in inputs])
+        tracked = _any_tracked(inputs)
     types = _checked.get(signature)
     if types is None:
         types = primitive.output_types([v.type for v in inputs], attrs)
@@ -335,7 +337,7 @@ def _compute(
     for array in arrays:
         if array is None:
             raise GraphError(
-                f"{primitive.name} was given a value of a graph that is already traced.",
+                f"{primitive.name} was given a value of a graph already traced.",
                 expected="numbers, or values of the trace in progress",
                 got=", ".join(map(repr, inputs)),
                 fix="return what you need from the traced function",
@@ -350,7 +352,8 @@ def _compute(
     if type(results) is np.ndarray:
         outputs: tuple[Value, ...] = (computed(results, types[0]),)
     elif type(results) is tuple:
-        made = zip(results, types, strict=True)
+        several: tuple[Any, ...] = results
+        made = zip(several, types, strict=True)
         outputs = tuple([computed(np.asarray(a), t) for a, t in made])
     else:
         outputs = (computed(np.asarray(results), types[0]),)
@@ -366,10 +369,8 @@ def _report_exceptions(primitive: Primitive) -> None:
     """Warn of what NumPy met, as NumPy is told to, and of the user's line."""
     found = dict.fromkeys(context.exceptions)
     context.exceptions.clear()
-    wanted, names = (
-        np.geterr(),
-        {"divide by zero": "divide", "invalid value": "invalid"},
-    )
+    wanted: dict[str, str] = {**np.geterr()}
+    names = {"divide by zero": "divide", "invalid value": "invalid"}
     for name in found:
         way = wanted[names.get(name, name[: -len("flow")])]
         message = f"{name} encountered in {primitive.name}"

@@ -186,7 +186,7 @@ class Movement(Handle):
     ) -> tuple[Self, ...]:
         """Pieces of that length along ``dim`` (the last may be shorter), or of those.
 
-        As in PyTorch, an integer is the length of a piece; ``chunk`` takes their number.
+        As in PyTorch, an integer is a piece's length; ``chunk`` takes their number.
         """
         dim = either(dim, axis, 0)
         return tuple(map(self._view, ops.split(self.value, lengths, dim)))
@@ -206,7 +206,7 @@ class Movement(Handle):
     unstack = unbind
 
     def narrow(self, dim: int, start: Any, length: int) -> Self:
-        """``length`` elements along ``dim`` from ``start`` on, which may be computed."""
+        """``length`` elements along ``dim`` from ``start`` on, which may be a tensor."""
         at = axis_of(self.shape, dim)
         return self._new(indexing.narrowed(self.value, at, value_of(start), length))
 

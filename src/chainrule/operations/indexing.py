@@ -6,6 +6,7 @@ of a value makes a new value.
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -164,8 +165,8 @@ def _bound(n: Any) -> int | None:
             fix="x.narrow(dim, start, length), where start may be a tensor",
         )
     try:
-        return n.__index__()
-    except AttributeError:
+        return operator.index(n)
+    except TypeError:
         raise DTypeError(
             "A slice has whole numbers as its ends.",
             expected="integers or None",

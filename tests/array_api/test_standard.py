@@ -127,12 +127,31 @@ def filled_in(item: Any, tensors: Iterator[Any]) -> Any:
     return item
 
 
+TRACED = [n for n in CALLS if n not in EAGER_ALONE]
+
+
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("name", [n for n in CALLS if n not in EAGER_ALONE])
+@pytest.mark.parametrize("name", TRACED)
 def test_compiled(name: str, engine: str) -> None:
-    cases = [
-        c for c in CALLS[name] if not (name == "repeat" and arrays_of(list(c.args))[1:])
-    ]
+    """Every call with NumPy, and some of them in machine code."""
+    cases = traceable(name)
+    step = max(len(cases) // 12, 1) if engine == "native" else 1
+    compile_all(name, cases[len(name) % step :: step], engine)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TRACED)
+def test_compiled_whole(name: str) -> None:
+    compile_all(name, traceable(name), ENGINES[-1])
+
+
+def traceable(name: str) -> list[Call]:
+    """Without those whose shapes depend on numbers."""
+    many = name == "repeat"
+    return [c for c in CALLS[name] if not many or not arrays_of([*c.args])[1:]]
+
+
+def compile_all(name: str, cases: list[Call], engine: str) -> None:
     inputs = [a for c in cases for a in arrays_of([*c.args, *c.kwargs.values()])]
 
     def all_calls(given: list[Any]) -> list[Any]:

@@ -206,7 +206,7 @@ class Movement(Handle):
     unstack = unbind
 
     def narrow(self, dim: int, start: Any, length: int) -> Self:
-        """``length`` elements along ``dim`` from ``start`` on, which may be a tensor."""
+        """``length`` elements along ``dim`` from ``start``, which may be a tensor."""
         at = axis_of(self.shape, dim)
         return self._new(indexing.narrowed(self.value, at, value_of(start), length))
 

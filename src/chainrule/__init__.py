@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from chainrule import data, nn, optim
 from chainrule.compiled import compile
+from chainrule.control import cond, scan, while_loop
 from chainrule.elsewhere import PACKAGE
 from chainrule.errors import ChainruleError, nearest
 from chainrule.functional import (
@@ -50,7 +51,7 @@ from chainrule.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from chainrule import training
-    from chainrule.explain import explain
+    from chainrule.explanation import explain
     from chainrule.training import History, Trainer, summary
 
 bool = dtype.bool
@@ -63,7 +64,7 @@ __array_api_version__ = "2024.12"
 _LAZY = {
     "History": "chainrule.training",
     "Trainer": "chainrule.training",
-    "explain": "chainrule.explain",
+    "explain": "chainrule.explanation",
     "summary": "chainrule.training",
 }
 
@@ -115,6 +116,7 @@ __all__ = [
     "categorical",
     "check_gradients",
     "compile",
+    "cond",
     "data",
     "dtype",
     "explain",
@@ -141,6 +143,7 @@ __all__ = [
     "randn",
     "randn_like",
     "randperm",
+    "scan",
     "summary",
     "tensor",
     "training",
@@ -151,6 +154,7 @@ __all__ = [
     "uniform",
     "value_and_grad",
     "vjp",
+    "while_loop",
 ]
 __all__ += creation.__all__
 __all__ += dtypes.__all__

@@ -7,8 +7,8 @@ import pytest
 
 from chainrule.engines.plan import is_elementwise
 from chainrule.errors import ArgumentError
-from chainrule.explain import notation
-from chainrule.explain.reading import template
+from chainrule.explanation import notation
+from chainrule.explanation.reading import template
 from chainrule.graph.build import tracing
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import REFERENCES, as_tuple

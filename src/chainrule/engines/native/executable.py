@@ -8,7 +8,6 @@ one arena. Threads run the whole entry (:mod:`chainrule.engines.native.emit`) to
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping
 from functools import partial
@@ -23,7 +22,6 @@ from chainrule.engines.native.emit import Frame, Session, plan_memory
 from chainrule.engines.native.gang import (
     BARRIER_BYTES,
     WORKER,
-    Gang,
     emit_flush_denormals,
     emit_restore_denormals,
     gang,
@@ -39,6 +37,7 @@ from chainrule.engines.native.layout import (
 from chainrule.engines.native.lower import CONDITION, lower, scratch_bytes
 from chainrule.engines.native.scalar import I8, I32, I64, POINTER
 from chainrule.engines.plan import is_elementwise
+from chainrule.engines.threads import ThreadChoice, checked
 from chainrule.errors import ArgumentError
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Array, Value
@@ -84,20 +83,14 @@ class NativeExecutable:
         self.seconds_compile = time.perf_counter() - started
 
     @property
-    def threads(self) -> int:
-        """How many threads run it."""
+    def threads(self) -> int | None:
+        """How many threads run it; None: what measures best."""
         return self._threads
 
     @threads.setter
     def threads(self, threads: int | None) -> None:
-        whole = isinstance(threads, int) and not isinstance(threads, bool)
-        if threads is not None and (not whole or threads < 1):
-            raise ArgumentError(
-                "An engine needs at least one thread.",
-                expected="a whole number of threads ≥ 1, or None for every core",
-                got=f"{threads!r:.80}",
-            )
-        self._threads = threads or available_cores()
+        self._threads = checked(threads)
+        self._choices: dict[str, ThreadChoice] = {}
 
     def put(self, entry: str, name: str, array: Array) -> Buffer:
         """Take over an input."""
@@ -130,14 +123,14 @@ class NativeExecutable:
             compiled = _Compiled(self.entries[entry], self, largest)
             self._compiled[entry] = compiled
             self.seconds_compile += time.perf_counter() - started
-        return compiled.run(inputs, steps, sizes, gang(self.threads))
-
-
-def available_cores() -> int:
-    """The cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        choice = self._choices.get(entry)
+        if choice is None:
+            choice = self._choices[entry] = ThreadChoice(self._threads)
+        number = choice.next()
+        started = time.perf_counter()
+        outputs = compiled.run(inputs, steps, sizes, number)
+        choice.note(number, time.perf_counter() - started, steps)
+        return outputs
 
 
 def _buffer(shape: Any, dtype: Any) -> Array:
@@ -185,7 +178,11 @@ class _Compiled:
     # -- running -----------------------------------------------------------------
 
     def run(
-        self, inputs: Mapping[str, Array | Buffer], steps: int, sizes: Sizes, team: Gang
+        self,
+        inputs: Mapping[str, Array | Buffer],
+        steps: int,
+        sizes: Sizes,
+        threads: int,
     ) -> list[Array]:
         """See :meth:`NativeExecutable.run`."""
         held: list[Array] = []
@@ -210,7 +207,10 @@ class _Compiled:
             words[at] = array.__array_interface__["data"][0]
             at += 1
         self.status[:] = 0
-        team.run(self.function, self.address)
+        if threads == 1:
+            self.function(self.address, 0, 1)
+        else:
+            gang(threads).run(self.function, self.address)
         if condition := int(self.status[CONDITION : CONDITION + 4].view(np.uint32)[0]):
             raise failed(**self.conditions[condition - 1])
         if self.status[0]:

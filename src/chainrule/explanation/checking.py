@@ -9,20 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from chainrule.explain.network import Network, Step
+from chainrule.explanation.layers import LayerExplanation
+from chainrule.explanation.network import Network, Step
 from chainrule.graph.build import record, tracing
 from chainrule.graph.graph import Graph, ancestors
 from chainrule.graph.interpret import evaluate
 from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.primitive import BODIES
 from chainrule.graph.types import DType
-
-if TYPE_CHECKING:
-    from chainrule.explain.explanation import LayerExplanation
+from chainrule.primitives import movement
 
 #: The step of a difference quotient, relative to z where z is large.
 STEP = 1e-5
@@ -263,7 +261,7 @@ def is_elementwise(graph: Graph, source: Value, result: Value) -> bool:
         touched = [i for i, v in enumerate(node.inputs) if v in moved]
         if not touched:
             continue
-        view = node.primitive.name == "reshape"  # in row-major order, as it was
+        view = node.primitive is movement.reshape  # in row-major order, as it was
         if view or node.primitive.elementwise or _opened(node, touched):
             moved.update(v for v in node.outputs if v is not None)
         elif result in node.outputs or _leads(graph, node, result):

@@ -16,13 +16,14 @@ import numpy as np
 
 from chainrule.autodiff import cotangents, recording
 from chainrule.errors import ArgumentError, ShapeError
-from chainrule.explain.formulas import behind_views
+from chainrule.explanation.formulas import behind_views
 from chainrule.graph.build import constant, no_grad
 from chainrule.graph.graph import Graph, users
 from chainrule.graph.interpret import evaluate_all
 from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.types import ArrayType, DType, Size, as_dtype
 from chainrule.nn.module import Module
+from chainrule.primitives import elementwise, matmul, movement
 from chainrule.primitives.rules import show
 from chainrule.random import Generator, stream
 from chainrule.tensor import Tensor
@@ -250,7 +251,7 @@ def _rehearse(model: Module, xs: Array, ys: Array, loss: Callable[..., Any]) -> 
 def _parameter(value: Value, parameters: Mapping[Value, str]) -> Value | None:
     """The parameter that ``value`` is, seen through transposes and views."""
     value = behind_views(value)
-    while value.node is not None and value.node.primitive.name == "transpose":
+    while value.node is not None and value.node.primitive is movement.transpose:
         value = behind_views(value.node.inputs[0])
     return value if value in parameters else None
 
@@ -264,7 +265,7 @@ def _steps(graph: Graph, parameters: Mapping[Value, str]) -> tuple[Step, ...]:
     readers = users(graph)
     steps: list[Step] = []
     for node in graph.nodes:
-        if node.primitive.name != "dot_general" or node.role != "forward":
+        if node.primitive is not matmul.dot_general or node.role != "forward":
             continue
         a, b = node.inputs
         for given, other in ((a, b), (b, a)):
@@ -294,7 +295,7 @@ def _biased(
 ) -> tuple[Value, Value | None]:
     """z and b: the sum of the product with a parameter vector, if that is next."""
     for node in readers[product]:
-        if node.primitive.name == "add" and node.role == "forward":
+        if node.primitive is elementwise.add and node.role == "forward":
             other = node.inputs[1] if node.inputs[0] is product else node.inputs[0]
             bias = _parameter(other, parameters)
             if bias is not None and len(bias.shape) == 1:

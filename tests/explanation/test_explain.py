@@ -11,11 +11,11 @@ import pytest
 import chainrule as cr
 from chainrule import nn
 from chainrule.errors import ArgumentError, ChainruleError, ShapeError
-from chainrule.explain import example
-from chainrule.explain.blocks import equation, matrix, spelled
+from chainrule.explanation import example
+from chainrule.explanation.blocks import equation, matrix, spelled
 from chainrule.regions.losses import cross_entropy
 from chainrule.tensor import wrap
-from tests.explain.networks import (
+from tests.explanation.networks import (
     MSE,
     NETWORKS,
     Flatten,
@@ -307,9 +307,9 @@ def test_numbers_are_spelled_as_exactly_as_they_need():
 
 def test_the_package_can_be_called_whichever_is_imported_first():
     code = (
-        "import chainrule as cr, chainrule.explain\n"
+        "import chainrule as cr, chainrule.explanation\n"
         "from chainrule import explain\n"
-        "from chainrule.explain import explain as function\n"
+        "from chainrule.explanation import explain as function\n"
         "m = cr.nn.Sequential(cr.nn.Linear(1, 1))\n"
         "for f in (cr.explain, explain, function):\n"
         "    print(f(m, [1.0], [1.0], cr.nn.MSELoss()).n)\n"

@@ -22,19 +22,19 @@ SOURCE = Path(__file__).resolve().parent.parent / "src"
 
 #: The layers, lowest first. What stands in one line may know each other.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "version", "elsewhere"),
+    ("errors", "version", "migration", "disk"),
     ("graph",),
     ("primitives",),
     ("autodiff",),
     ("regions",),
     ("passes",),
     ("engines",),
-    ("tensor", "tensor_rules", "tensor_indexing", "random"),
-    ("nest", "functional", "gradient_check"),
+    ("tensor", "tensor_rules", "tensor_indexing", "random", "serialization"),
+    ("nest", "functional", "gradient_check", "control"),
     ("tracing", "environment", "call", "compiled"),
     ("nn", "optim", "data"),
     ("training",),
-    ("explain", "doctor", "interop"),
+    ("explanation", "doctor", "interop"),
     ("__init__",),
     ("recipes", "runs"),
     ("book",),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from chainrule import data, nn, optim
 from chainrule.compiled import compile
-from chainrule.elsewhere import METHODS, PACKAGE
+from chainrule.control import cond, scan, while_loop
 from chainrule.errors import ChainruleError, nearest
 from chainrule.functional import (
     grad,
@@ -21,13 +21,16 @@ from chainrule.functional import (
 from chainrule.gradient_check import check_gradients
 from chainrule.graph.build import no_grad
 from chainrule.graph.types import DType as dtype  # noqa: N813 - the public name
+from chainrule.migration import METHODS, PACKAGE
+from chainrule.nn import functional_call
 from chainrule.random import manual_seed, normal, uniform
+from chainrule.serialization import load, save
 from chainrule.tensor import Tensor, as_tensor, matmul, maximum, tensor, where
 from chainrule.version import __version__
 
 if TYPE_CHECKING:
     from chainrule import training
-    from chainrule.explain import explain
+    from chainrule.explanation import explain
     from chainrule.training import History, Trainer, summary
 
 bool_ = dtype.bool
@@ -38,7 +41,7 @@ float32, float64 = dtype.float32, dtype.float64
 _LAZY = {
     "History": "chainrule.training",
     "Trainer": "chainrule.training",
-    "explain": "chainrule.explain",
+    "explain": "chainrule.explanation",
     "summary": "chainrule.training",
 }
 
@@ -78,7 +81,7 @@ def _elsewhere(name: str) -> str:
     for part in parts:
         if name in importlib.import_module(f"chainrule.{part}").__all__:
             return f"; there is cr.{part}.{name}"
-    near = nearest(name, __all__)
+    near = nearest(name, __all__, 0.75)
     return f"; did you mean cr.{near}?" if near else ""
 
 
@@ -92,11 +95,13 @@ __all__ = [
     "bool_",
     "check_gradients",
     "compile",
+    "cond",
     "data",
     "dtype",
     "explain",
     "float32",
     "float64",
+    "functional_call",
     "grad",
     "gradients",
     "hessian",
@@ -106,6 +111,7 @@ __all__ = [
     "int64",
     "jacobian",
     "jvp",
+    "load",
     "manual_seed",
     "matmul",
     "maximum",
@@ -113,6 +119,8 @@ __all__ = [
     "no_grad",
     "normal",
     "optim",
+    "save",
+    "scan",
     "summary",
     "tensor",
     "training",
@@ -124,4 +132,5 @@ __all__ = [
     "value_and_grad",
     "vjp",
     "where",
+    "while_loop",
 ]

@@ -12,15 +12,26 @@ from weakref import WeakKeyDictionary
 
 from chainrule.autodiff import inline, pull_back
 from chainrule.engines import Executable, load_engine
+from chainrule.engines.threads import Turn
+from chainrule.errors import ShapeError
 from chainrule.graph.build import context, declare, trace
 from chainrule.graph.graph import Graph
 from chainrule.graph.interpret import evaluate, solve_sizes
 from chainrule.graph.node import Array, Cotangent, Node, Value
+from chainrule.graph.primitive import BODIES, Case
 from chainrule.graph.program import Entry, Program
-from chainrule.graph.types import ArrayType
+from chainrule.graph.types import ArrayType, DType
+from chainrule.primitives.elementwise import add, mul, tanh
 
 
 def _rule(*types: ArrayType, body: Graph, engine: str) -> tuple[ArrayType, ...]:
+    wanted = tuple([v.type for v in body.inputs])
+    if types != wanted:
+        raise ShapeError(
+            "A call takes what its graph takes.",
+            expected=", ".join(map(str, wanted)),
+            got=", ".join(map(str, types)),
+        )
     return tuple([v.type for v in body.outputs])
 
 
@@ -52,7 +63,8 @@ def _vjp(
     arrays: list[Any] = [v.array for v in given]
     shapes = [(v.shape, a.shape) for v, a in zip(body.inputs, arrays[-len(inputs) :])]
     named = {f"x{i}": a for i, a in enumerate(arrays)}
-    made = executable.run("vjp", named, steps=1, sizes=solve_sizes(shapes))
+    with _turn:
+        made = executable.run("vjp", named, steps=1, sizes=solve_sizes(shapes))
     back: list[Cotangent] = [None] * len(inputs)
     for i, array in zip(positions, made, strict=True):
         back[i] = Value(array[0, ...])
@@ -61,6 +73,7 @@ def _vjp(
 
 _backward: WeakKeyDictionary[Graph, dict[Any, tuple[Executable, list[int]]]]
 _backward = WeakKeyDictionary()
+_turn = Turn()
 
 
 def _compiled(
@@ -84,14 +97,30 @@ def _compiled(
     return load_engine(engine, Program({"vjp": entry})), positions
 
 
+def _cases() -> tuple[Case, ...]:
+    def function(x: Value, y: Value) -> tuple[Value, Value]:
+        product = mul(x, y)
+        return product, add(product, tanh(x))
+
+    cases: list[Case] = []
+    for dtype in (DType.float32, DType.float64):
+        types = [ArrayType((3,), dtype)] * 2
+        body = trace(function, types, name="product", tracked=True)
+        attrs = {"body": body, "engine": "numpy"}
+        cases.append(Case((f"{dtype.short}[3]",) * 2, attrs))
+    return tuple(cases)
+
+
 call = declare(
     "call",
     rule=_rule,
     reference=_reference,
     joint_vjp=_vjp,
-    formula=r"f({0})",
-    source="a compiled function",
+    formula=r"f({0}, \ldots)",
+    source="a compiled function within an eager one",
+    cases=_cases,
 )
+BODIES[call] = lambda types, attrs: attrs["body"]
 
 
 def connected(

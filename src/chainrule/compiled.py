@@ -18,6 +18,7 @@ import numpy as np
 
 from chainrule.call import connected
 from chainrule.engines import Buffer, Executable, load_engine
+from chainrule.engines.threads import Turn
 from chainrule.environment import Attributes, Snapshot
 from chainrule.errors import ArgumentError, GraphError, ShapeError, warn
 from chainrule.graph.build import changes, context
@@ -95,6 +96,7 @@ class CompiledProgram:
         self.program = Program({t.entry.name: t.entry for t in traced})
         self.executable: Executable = load_engine(engine, self.program, threads=threads)
         self.engine = self.executable.engine
+        self._turn = Turn()
         states: dict[str, _State] = {}
         for key, slot in self.slots.items():
             read = not slot.gradient or any(
@@ -162,6 +164,12 @@ class CompiledProgram:
         steps: int,
     ) -> list[Array]:
         """Run an entry point on inputs that are known to fit; stacked outputs."""
+        with self._turn:
+            return self._execute(name, arrays, sizes, steps)
+
+    def _execute(
+        self, name: str, arrays: dict[str, Any], sizes: Sizes, steps: int
+    ) -> list[Array]:
         traced = self.traced[name]
         if traced.tables:
             rows: dict[int, Mapping[str, Array]] = {}

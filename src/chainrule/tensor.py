@@ -17,13 +17,13 @@ import numpy as np
 
 from chainrule import tensor_rules as rules
 from chainrule.autodiff import cotangents, recording
-from chainrule.elsewhere import TENSORS
 from chainrule.errors import ArgumentError, DTypeError, GradientError, ShapeError
 from chainrule.graph.build import changes, context, no_grad
 from chainrule.graph.build import constant as number
 from chainrule.graph.graph import ancestors
 from chainrule.graph.node import Array, Value
 from chainrule.graph.types import Dim, DType, Shape, Size, as_dtype, size_of
+from chainrule.migration import TENSORS
 from chainrule.primitives import creation, elementwise, movement, reduce
 from chainrule.primitives.rules import show
 from chainrule.regions import activations

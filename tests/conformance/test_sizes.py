@@ -34,6 +34,7 @@ EXAMPLES = 6
 WITHOUT = {
     "constant": "its numbers are written down",
     "call": "its body is another program's",
+    "cond": "its cases have branches with numbers for sizes",
     "scan": "its cases have bodies with numbers for sizes",
 }
 

@@ -82,9 +82,12 @@ class _Classes:
         self.parent: dict[object, object] = {}
 
     def find(self, item: object) -> object:
-        while self.parent.get(item, item) is not item:
-            item = self.parent[item]
-        return item
+        root = item
+        while self.parent.get(root, root) is not root:
+            root = self.parent[root]
+        while item is not root:  # the next search is short
+            self.parent[item], item = root, self.parent[item]
+        return root
 
     def join(self, a: object, b: object) -> None:
         ra, rb = self.find(a), self.find(b)

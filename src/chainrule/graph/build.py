@@ -85,6 +85,13 @@ class Trace:
             known = self.constants[id(value)] = (made, value)
         return known[0]
 
+    def given(self, value: Value) -> Value:
+        """What stands for the input of a node in this trace."""
+        return value if value.array is None else self.constant(value)
+
+    def made(self, outputs: tuple[Value, ...]) -> None:
+        """A node was recorded."""
+
     def captured(self) -> list[tuple[Value, Value]]:
         """Pairs (graph input, numbers) of the large constants met."""
         return [pair for pair in self.constants.values() if pair[0].node is None]
@@ -233,7 +240,7 @@ def record(
     """
     trace = context.trace
     if trace is not None:
-        inputs = tuple([v if v.array is None else trace.constant(v) for v in inputs])
+        inputs = tuple(map(trace.given, inputs))
     types = primitive.output_types([v.type for v in inputs], attrs)
     tracked = context.grad and primitive in DERIVATIVES and _any_tracked(inputs)
     return _node(primitive, inputs, attrs, types, tracked, origin)
@@ -259,6 +266,8 @@ def _node(
         ]
     )
     node.set_outputs(outputs)
+    if context.trace is not None:
+        context.trace.made(outputs)
     return outputs
 
 
@@ -272,7 +281,7 @@ def replay(
     inputs = tuple(inputs)
     trace = context.trace
     if trace is not None:
-        inputs = tuple([v if v.array is None else trace.constant(v) for v in inputs])
+        inputs = tuple(map(trace.given, inputs))
     for old, new in zip(node.inputs, inputs, strict=True):
         if old is not new and (old.shape != new.shape or old.dtype is not new.dtype):
             return record(node.primitive, inputs, node.attrs, origin or node)
@@ -433,6 +442,82 @@ def trace(
             fix="pass it as an argument",
         )
     return Graph(name, inputs, outputs)
+
+
+class BodyTrace(Trace):
+    """The trace of a loop's body: what it finds outside becomes an input of it.
+
+    Args:
+        outer: the trace that the body is part of, or None in eager code.
+        inputs: the body's own inputs.
+    """
+
+    def __init__(self, outer: Trace | None, inputs: Sequence[Value]) -> None:
+        super().__init__()
+        self.outer = outer
+        self.own = {id(v): v for v in inputs}
+        self.found: dict[int, tuple[Value, Value]] = {}
+
+    def given(self, value: Value) -> Value:
+        if id(value) in self.own:
+            return value
+        small = value.array is not None and value.array.size <= INLINE_CONSTANT
+        if small and not value.tracked:
+            return self.constant(value)
+        if id(value) not in self.found:
+            made = Value(None, value.shape, value.dtype, name=value.name)
+            made.tracked = value.tracked
+            self.found[id(value)] = value, made
+            self.own[id(made)] = made
+        return self.found[id(value)][1]
+
+    def made(self, outputs: tuple[Value, ...]) -> None:
+        self.own.update((id(v), v) for v in outputs)
+
+    def lift(self, tensor: Any, value: Value) -> Value:
+        return value if self.outer is None else self.outer.lift(tensor, value)
+
+    def note_mode(self, module: Any) -> None:
+        if self.outer is not None:
+            self.outer.note_mode(module)
+
+    def gradient(self, tensor: Any, held: Any) -> Any:
+        return held if self.outer is None else self.outer.gradient(tensor, held)
+
+    def assign(self, tensor: Any, value: Value) -> bool:
+        raise self._state("changes a tensor from outside", "carry it")
+
+    def set_gradient(self, tensor: Any, gradient: Any) -> bool:
+        raise self._state("sets a gradient", "take derivatives outside, or by cr.grad")
+
+    def _state(self, does: str, instead: str) -> GraphError:
+        return GraphError(
+            f"The body of a loop or of a branch {does}.",
+            expected="a function of its arguments that returns what is new",
+            got="copy_, a random number, an optimiser's step or backward() within it",
+            fix=f"{instead}; draw random numbers before the loop and pass them in",
+        )
+
+
+def trace_body(
+    function: Callable[..., Any], types: Sequence[ArrayType], name: str
+) -> tuple[Graph, list[Value]]:
+    """The graph of a loop's body, and the values from outside that it needs.
+
+    Its inputs are those values, then one for each of ``types``.
+    """
+    inputs = [Value(None, t.shape, t.dtype, tracked=t.dtype.is_float) for t in types]
+    inner = BodyTrace(context.trace, inputs)
+    saved = (context.trace, context.scope, context.role)
+    context.trace, context.scope = inner, ""
+    try:
+        values = as_tuple(function(*inputs))
+        outputs = [inner.given(v) for v in values]
+    finally:
+        context.trace, context.scope, context.role = saved
+    captured = list(inner.found.values())
+    graph = Graph(name, [*(v for _, v in captured), *inputs], outputs)
+    return graph, [v for v, _ in captured]
 
 
 class scope:  # noqa: N801 - used like a function

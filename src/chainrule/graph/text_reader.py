@@ -12,7 +12,7 @@ from typing import Any, NoReturn, TypeVar, cast
 from chainrule.errors import ChainruleError, ParseError
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
-from chainrule.graph.primitive import Primitive, lookup
+from chainrule.graph.primitive import DERIVATIVES, Primitive, lookup
 from chainrule.graph.text_writer import NUMBER, SOURCE, WORD, input_name, word
 from chainrule.graph.types import ArrayType, Dim, DType, Size
 
@@ -400,7 +400,7 @@ class _Builder:
             return value
 
         inputs = [
-            define(name, Value(None, t.shape, t.dtype, name=_plain(name.text)))
+            define(name, _value(t, name=_plain(name.text), tracked=t.dtype.is_float))
             for name, t in block.inputs
         ]
         for line in block.lines:
@@ -415,8 +415,10 @@ class _Builder:
                 role=line.role,
                 source=line.source,
             )
+            # What was a constant for derivatives is not told by the text: nothing is.
+            tracked = primitive in DERIVATIVES and any(v.tracked for v in arguments)
             outputs = [
-                define(name, Value(None, t.shape, t.dtype, node=node, index=i))
+                define(name, _value(t, node=node, index=i, tracked=tracked))
                 for i, (name, t) in enumerate(line.outputs)
             ]
             node.set_outputs(tuple(outputs))
@@ -488,6 +490,10 @@ class _Builder:
         if len(self.open) == DEPTH:
             self.reader.fail("Bodies nest too deep.", f"at most {DEPTH}", at=item.at)
         return self.build(self.named[item.text])
+
+
+def _value(t: ArrayType, **facts: Any) -> Value:
+    return Value(None, t.shape, t.dtype, **facts)
 
 
 def _plain(name: str) -> str | None:

@@ -1,4 +1,4 @@
-"""``scan``: a loop in the graph, so that recurrent networks do not unroll.
+"""Loops and branches: ``scan``, so that recurrent networks do not unroll, and ``cond``.
 
     carry₀ given;  carryₜ₊₁, yₜ = body(constants, carryₜ, xₜ)   for t = 0 … length−1
 
@@ -87,7 +87,7 @@ def _reference(
 
 def _inline(body: Graph) -> Callable[..., tuple[Value, ...]]:
     """The body as a function of values."""
-    return lambda *values: inline(body, values)
+    return lambda *values: inline(body, values, keep_constants=True)
 
 
 def _vjp(
@@ -191,7 +191,8 @@ def _rnn_body(*shapes: tuple[int, ...], dtype: DType) -> Graph:
         new = tanh(add(dot(w, h, "oi,i->o"), x))
         return new, mul(new, new)
 
-    return trace(step, [ArrayType(s, dtype) for s in shapes], name="rnn")
+    types = [ArrayType(s, dtype) for s in shapes]
+    return trace(step, types, name="rnn", tracked=True)
 
 
 def _cases() -> tuple[Case, ...]:
@@ -218,4 +219,108 @@ scan = declare(
     formula=r"\operatorname{{scan}}",
     source="Rumelhart, Hinton & Williams 1986 (back-propagation through time)",
     cases=_cases,
+)
+
+
+# -- one of two ------------------------------------------------------------------------
+
+
+def _cond_rule(
+    which: ArrayType, *types: ArrayType, true: Graph, false: Graph
+) -> tuple[ArrayType, ...]:
+    if which.shape != () or which.dtype is not DType.bool:
+        raise ShapeError(
+            "cond decides by one truth value.", expected="bool[]", got=str(which)
+        )
+    made: list[tuple[ArrayType, ...]] = []
+    for branch in (true, false):
+        wanted = tuple([v.type for v in branch.inputs])
+        if wanted != types:
+            raise ShapeError(
+                "cond's operands do not fit a branch.",
+                expected=", ".join(map(str, wanted)),
+                got=", ".join(map(str, types)),
+            )
+        made.append(tuple([v.type for v in branch.outputs]))
+    if made[0] != made[1]:
+        raise ShapeError(
+            "Both branches of cond give results of the same types.",
+            expected=", ".join(map(str, made[0])),
+            got=", ".join(map(str, made[1])),
+            fix="make them alike, for example with astype or reshape",
+        )
+    return made[0]
+
+
+def _cond_reference(
+    which: Array, *arrays: Array, true: Graph, false: Graph
+) -> tuple[Array, ...]:
+    made = evaluate(true if which else false, arrays)
+    return tuple([np.array(a) for a in made])
+
+
+def _cond_vjp(
+    gs: tuple[Cotangent, ...],
+    ys: tuple[Value | None, ...],
+    inputs: tuple[Value, ...],
+    needed: tuple[bool, ...],
+    *,
+    true: Graph,
+    false: Graph,
+) -> Sequence[Cotangent]:
+    """The derivative of the branch that was taken: a branch again."""
+    which, *operands = inputs
+    given = [g for g in gs if g is not None]
+    wanted = [i for i, need in enumerate(needed[1:]) if need]
+
+    def back(branch: Graph) -> Graph:
+        def function(*values: Value) -> list[Value]:
+            rest = iter(values)
+            full = tuple([None if g is None else next(rest) for g in gs])
+            point = tuple(rest)
+            found = pull_back(_inline(branch), point, full, needed[1:], {})
+            return [
+                full_like(point[i], 0.0) if (g := found[i]) is None else g
+                for i in wanted
+            ]
+
+        types = [v.type for v in (*given, *operands)]
+        return trace(function, types, name=f"{branch.name}_vjp", tracked=True)
+
+    branches = {"true": back(true), "false": back(false)}
+    made = as_tuple(cond(which, *given, *operands, **branches))
+    result: list[Cotangent] = [None] * len(inputs)
+    for i, g in zip(wanted, made):
+        result[1 + i] = g
+    return result
+
+
+def _cond_cases() -> tuple[Case, ...]:
+    def rise(x: Value, y: Value) -> tuple[Value, Value]:
+        return mul(x, y), tanh(y)
+
+    def fall(x: Value, y: Value) -> tuple[Value, Value]:
+        return add(y, y), mul(x, tanh(x))
+
+    cases: list[Case] = []
+    for dtype in (DType.float32, DType.float64):
+        for which, shape in ((0, (3, 2)), (1, (4,))):
+            made = ArrayType(shape, dtype)
+            attrs = {
+                "true": trace(rise, [made] * 2, name="rise", tracked=True),
+                "false": trace(fall, [made] * 2, name="fall", tracked=True),
+            }
+            ranges = ((which, which + 1), None, None)
+            cases.append(Case(("bool[]", str(made), str(made)), attrs, ranges))
+    return tuple(cases)
+
+
+cond = declare(
+    "cond",
+    rule=_cond_rule,
+    reference=_cond_reference,
+    joint_vjp=_cond_vjp,
+    formula=r"\operatorname{{cond}}({0})",
+    source="McCarthy 1960 (the conditional expression): only the branch taken is run",
+    cases=_cond_cases,
 )

@@ -16,6 +16,7 @@ from chainrule.errors import NonFiniteError
 from chainrule.graph.graph import Graph
 from chainrule.graph.interpret import run_nodes
 from chainrule.graph.node import Array, Node
+from chainrule.regions import losses
 
 
 def all_finite(*arrays: Array) -> bool:
@@ -69,7 +70,7 @@ def _of_rate(lr: float) -> str:
 
 def _hint(node: Node) -> str:
     """What to do first where the logarithm of a probability is at fault."""
-    if node.primitive.name != "log_score":
+    if node.primitive is not losses.log_score:
         return ""
     return (
         "the loss takes probabilities: end the network in nn.Sigmoid() or "

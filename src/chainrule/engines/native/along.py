@@ -344,7 +344,7 @@ def argsort(frame: Frame, node: Node) -> None:
     base, low, _ = frame.arena_space
     size = argsort_bytes(node, frame.session.largest)
     room = Access(base, low + offset, low + offset + size, True, None)
-    address = frame.b.gep(frame.arena, [I64(offset)], source_etype=I8)
+    address = frame.memory(offset)
     line: Dim = x.shape[axis] * (2 * DType.int64.itemsize)
     steps: list[Dim] = []
     for d in reversed(kept):

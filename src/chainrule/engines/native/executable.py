@@ -8,9 +8,9 @@ one arena. Threads run the whole entry (:mod:`chainrule.engines.native.emit`) to
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,6 @@ from chainrule.engines.native.emit import Frame, Session, plan_memory
 from chainrule.engines.native.gang import (
     BARRIER_BYTES,
     WORKER,
-    Gang,
     emit_flush_denormals,
     emit_restore_denormals,
     gang,
@@ -38,7 +37,9 @@ from chainrule.engines.native.layout import (
 from chainrule.engines.native.lower import CONDITION, lower, scratch_bytes
 from chainrule.engines.native.scalar import I8, I32, I64, POINTER
 from chainrule.engines.plan import is_elementwise
+from chainrule.engines.threads import ThreadChoice, checked
 from chainrule.errors import ArgumentError
+from chainrule.graph.graph import Graph
 from chainrule.graph.node import Array, Value
 from chainrule.graph.program import Entry, Program
 from chainrule.graph.types import NO_SIZES, Sizes, is_symbolic, resolve, size_of
@@ -82,20 +83,14 @@ class NativeExecutable:
         self.seconds_compile = time.perf_counter() - started
 
     @property
-    def threads(self) -> int:
-        """How many threads run it."""
+    def threads(self) -> int | None:
+        """How many threads run it; None: what measures best."""
         return self._threads
 
     @threads.setter
     def threads(self, threads: int | None) -> None:
-        whole = isinstance(threads, int) and not isinstance(threads, bool)
-        if threads is not None and (not whole or threads < 1):
-            raise ArgumentError(
-                "An engine needs at least one thread.",
-                expected="a whole number of threads ≥ 1, or None for every core",
-                got=f"{threads!r:.80}",
-            )
-        self._threads = threads or available_cores()
+        self._threads = checked(threads)
+        self._choices: dict[str, ThreadChoice] = {}
 
     def put(self, entry: str, name: str, array: Array) -> Buffer:
         """Take over an input."""
@@ -128,14 +123,14 @@ class NativeExecutable:
             compiled = _Compiled(self.entries[entry], self, largest)
             self._compiled[entry] = compiled
             self.seconds_compile += time.perf_counter() - started
-        return compiled.run(inputs, steps, sizes, gang(self.threads))
-
-
-def available_cores() -> int:
-    """The cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        choice = self._choices.get(entry)
+        if choice is None:
+            choice = self._choices[entry] = ThreadChoice(self._threads)
+        number = choice.next()
+        started = time.perf_counter()
+        outputs = compiled.run(inputs, steps, sizes, number)
+        choice.note(number, time.perf_counter() - started, steps)
+        return outputs
 
 
 def _buffer(shape: Any, dtype: Any) -> Array:
@@ -183,7 +178,11 @@ class _Compiled:
     # -- running -----------------------------------------------------------------
 
     def run(
-        self, inputs: Mapping[str, Array | Buffer], steps: int, sizes: Sizes, team: Gang
+        self,
+        inputs: Mapping[str, Array | Buffer],
+        steps: int,
+        sizes: Sizes,
+        threads: int,
     ) -> list[Array]:
         """See :meth:`NativeExecutable.run`."""
         held: list[Array] = []
@@ -208,7 +207,10 @@ class _Compiled:
             words[at] = array.__array_interface__["data"][0]
             at += 1
         self.status[:] = 0
-        team.run(self.function, self.address)
+        if threads == 1:
+            self.function(self.address, 0, 1)
+        else:
+            gang(threads).run(self.function, self.address)
         if condition := int(self.status[CONDITION : CONDITION + 4].view(np.uint32)[0]):
             raise failed(**self.conditions[condition - 1])
         if self.status[0]:
@@ -245,46 +247,39 @@ class _Compiled:
         kind = ir.FunctionType(ir.VoidType(), [POINTER, I32, I32])
         function = ir.Function(module, kind, "entry")
         b = ir.IRBuilder(function.append_basic_block("start"))
-        context, tid, threads = function.args
         saved = emit_flush_denormals(b)
-
-        def word(i: int) -> Any:
-            return b.load(b.gep(context, [I64(i)], source_etype=I64), typ=I64)
-
+        names = ["steps", "arena", "barrier", "status", *self.largest]
+        names += [f"state/{name}" for name in entry.state]
+        names += [f"input/{name}" for name in entry.inputs]
+        names += [f"output/{i}" for i in range(entry.outputs)]
+        words = {name: i for i, name in enumerate(names)}
         session = Session(
-            module, b, Kernels(module), self.largest, lower, scratch_bytes
+            module, Kernels(module), words, self.largest, lower, scratch_bytes
         )
-        session.tid, session.threads = tid, threads
-        session.sizes = {
-            name: word(_FIXED_WORDS + i) for i, name in enumerate(self.largest)
-        }
-        arena, session.barrier_state, session.status = (
-            b.inttoptr(word(i), POINTER) for i in (1, 2, 3)
-        )
-        frame = Frame(session, plan, places, arena, ("arena", 0, 0))
-        pointers = [
-            b.inttoptr(word(_FIXED_WORDS + len(self.largest) + i), POINTER)
-            for i in range(len(entry.state) + len(entry.inputs) + entry.outputs)
-        ]
+        counters = b.alloca(ir.ArrayType(I64, _loops(entry.graph)))
+        counters.type = POINTER
+        session.begin(b, function.args, counters)
+        frame = Frame(session, plan, places, ("arena", 0, 0))
         graph = entry.graph
-        memory: dict[str, tuple[Any, tuple[Any, int, int]]] = {}
-        for name in entry.state:
-            memory[name] = pointers.pop(0), (("state", name), 0, 1)
         for value, name in plan.state_of.items():
-            frame.bind(value, *memory[name])
-        arguments = graph.inputs[: len(entry.inputs)]
-        starts = {value: pointers.pop(0) for value in arguments}
-        with counting(b, I64(0), word(0), "step") as step:
-            for value, start in starts.items():
-                at = start
+            frame.bind(
+                value,
+                partial(session.address, f"state/{name}"),
+                (("state", name), 0, 1),
+            )
+        loop = session.new_counter()
+        with counting(b, I64(0), session.word("steps"), "step") as step:
+            session.count(loop, step)
+            for value in graph.inputs[: len(entry.inputs)]:
+                at = partial(session.address, f"input/{value.name}")
                 if value.name in entry.each:
-                    at = _row(session, start, value, step)
+                    at = partial(_row, session, f"input/{value.name}", value, loop)
                 frame.bind(value, at, (("input", value.name), 0, 1))
             frame.run(graph.nodes)
             for i, value in enumerate(graph.outputs[: entry.outputs]):
                 out = Value(None, value.shape, value.dtype)
                 places.known[out] = places.own(out)
-                at = _row(session, pointers[i], value, step)
+                at = partial(_row, session, f"output/{i}", value, loop)
                 frame.bind(out, at, (("output", i), 0, 1))
                 frame.copy(value, out)
             held = dict(zip(entry.state, graph.inputs[len(entry.inputs) :]))
@@ -299,8 +294,15 @@ class _Compiled:
         return finish(module)
 
 
-def _row(session: Session, start: Any, value: Value, step: Any) -> Any:
+def _loops(graph: Graph) -> int:
+    """How many loops an entry point has at most: its steps, and those within it."""
+    bodies = [a for n in graph.nodes for a in n.attrs.values() if isinstance(a, Graph)]
+    return 1 + sum(map(_loops, bodies))
+
+
+def _row(session: Session, name: str, value: Value, loop: int) -> Any:
     """The part of a stacked array that belongs to this step."""
     b = session.b
     size = b.mul(session.dim(size_of(value.shape)), I64(value.dtype.itemsize))
-    return b.gep(start, [b.mul(size, step)], source_etype=I8)
+    offset = b.mul(size, session.counter(loop))
+    return b.gep(session.address(name), [offset], source_etype=I8)

@@ -6,25 +6,22 @@ These are plain and right rather than fast; matrix products, which matter most, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from llvmlite import ir
 
 from chainrule.engines.native.along import checked
-from chainrule.engines.native.arrange import Places, arrange
 from chainrule.engines.native.emit import (
     ONE,
     Frame,
     Key,
     Part,
-    plan_memory,
 )
 from chainrule.engines.native.kernels import advance, counting
 from chainrule.engines.native.layout import Place, row_major
 from chainrule.engines.native.scalar import (
     I1,
-    I8,
     I64,
     combined,
     convert,
@@ -33,12 +30,8 @@ from chainrule.engines.native.scalar import (
     register_type,
     store,
 )
-from chainrule.engines.plan import Plan, is_elementwise
-from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
-from chainrule.graph.program import Entry
-from chainrule.graph.types import Dim, DType, Shape, Sizes, size_of
-from chainrule.passes import prepare
+from chainrule.graph.types import Dim, DType, Shape, size_of
 from chainrule.primitives.matmul import parse_dims
 
 Loop = tuple[Dim, Dim]
@@ -175,7 +168,7 @@ def part_of(
     """A value in the shape of ``like`` that lies within the memory of ``whole``."""
     window = Value(None, like.shape, whole.dtype)
     frame.places.known[window] = Place(window, like.shape, tuple(strides))
-    frame.bind(window, pointer, frame.resources[frame.place(whole).root])
+    frame.bind(window, lambda: pointer, frame.resources[frame.place(whole).root])
     return window
 
 
@@ -381,102 +374,3 @@ def contraction(frame: Frame, node: Node) -> None:
         numbers += row
     pointers = [frame.pointer(v) for v in (out, lhs, rhs)]
     session.call(function, [*pointers, *map(session.dim, numbers)], part)
-
-
-# -- scan ---------------------------------------------------------------------------
-
-
-def scan_plan(
-    node: Node, largest: Sizes, scratch: Callable[[Node, Sizes], int]
-) -> tuple[Plan, Places]:
-    """A scan's body as an entry point whose state is the carry, with its memory."""
-    body, constants = node.attrs["body"], node.attrs["constants"]
-    carries = node.attrs["carries"]
-    fixed = constants + carries
-    inputs = (*body.inputs[:constants], *body.inputs[fixed:])
-    ys = body.outputs[carries:]
-    names = tuple(f"carry{i}" for i in range(carries))
-    graph = Graph(
-        body.name,
-        (*inputs, *body.inputs[constants:fixed]),
-        (*ys, *body.outputs[:carries]),
-    )
-    entry = Entry(
-        name=body.name,
-        graph=graph,
-        inputs=tuple(f"in{i}" for i in range(len(inputs))),
-        each=(),
-        state=names,
-        replaces={name: len(ys) + i for i, name in enumerate(names)},
-        outputs=len(ys),
-    )
-
-    entry = entry.with_graph(prepare(entry.graph, keep=is_elementwise))
-    entry = entry.with_graph(arrange(entry.graph, entry, {}))
-    places = Places({})
-    places.add_inputs(entry.graph)
-    for inner in entry.graph.nodes:
-        places.add(inner)
-    plan = plan_memory(entry, places, largest, lambda inner: scratch(inner, largest))
-    for inner in plan.entry.graph.nodes:
-        for value in inner.outputs:
-            if value is not None and value not in places.known:
-                places.add(inner)
-    return plan, places
-
-
-def scan(frame: Frame, node: Node) -> None:
-    """A loop over steps; the outputs that are carries hold them while it runs."""
-    session, b = frame.session, frame.b
-    constants, carries = node.attrs["constants"], node.attrs["carries"]
-    fixed = constants + carries
-    outputs = [v for v in node.outputs if v is not None]
-    for source, held in zip(node.inputs[constants:fixed], outputs):
-        frame.copy(source, held)
-    plan, places = scan_plan(node, session.largest, session.scratch)
-    base, low, _ = frame.arena_space
-    offset = frame.plan.scratch.get(node, 0)
-    arena = b.gep(frame.arena, [I64(offset)], source_etype=I8)
-    inner = Frame(session, plan, places, arena, (base, low + offset, 0))
-    entry = plan.entry
-    graph = entry.graph
-    sequences = node.inputs[fixed:]
-    for value, outer in zip(graph.inputs[:constants], node.inputs):
-        place = frame.place(outer)
-        places.known[value] = Place(value, value.shape, place.strides)
-        inner.bind(value, frame.pointer(outer), frame.resources[place.root])
-    for value, held in zip(graph.inputs[len(entry.inputs) :], outputs):
-        inner.bind(value, frame.pointer(held), frame.resources[frame.place(held).root])
-    states = dict(zip(entry.state, graph.inputs[len(entry.inputs) :]))
-    for value, name in plan.state_of.items():
-        held = states[name]
-        inner.bind(value, inner.pointers[held], inner.resources[held])
-    if session.pending:
-        session.barrier()
-    length = node.attrs["length"]
-    with counting(b, I64(0), session.dim(length), "t") as i:
-        t = b.sub(b.sub(session.dim(length), I64(1)), i) if node.attrs["reverse"] else i
-        for value, outer in zip(graph.inputs[constants : len(entry.inputs)], sequences):
-            place = frame.place(outer)
-            places.known[value] = Place(value, value.shape, place.strides[1:])
-            at = advanced(frame, frame.pointer(outer), value.dtype, place.strides[0], t)
-            inner.bind(value, at, frame.resources[place.root])
-        _rebase(places, plan)
-        inner.run(graph.nodes)
-        for value, outer in zip(graph.outputs[: entry.outputs], outputs[carries:]):
-            row = Value(None, value.shape, value.dtype)
-            places.known[row] = places.own(row)
-            start = advanced(
-                frame, frame.pointer(outer), row.dtype, size_of(row.shape), t
-            )
-            inner.bind(row, start, frame.resources[frame.place(outer).root])
-            inner.copy(value, row)
-        for value, name in plan.copies:
-            inner.copy(value, states[name])
-        session.barrier()
-
-
-def _rebase(places: Places, plan: Plan) -> None:
-    """Work out the views again, now that the inputs lie where the loop has them."""
-    for node in plan.entry.graph.nodes:
-        places.add(node)

@@ -13,6 +13,7 @@ import numpy as np
 from llvmlite import ir
 
 from chainrule.engines.native import along, loops, products
+from chainrule.engines.native import control as nested
 from chainrule.engines.native.emit import ONE, Access, Frame, Part
 from chainrule.engines.native.kernels import SLAB, advance, counting
 from chainrule.engines.native.layout import row_major
@@ -131,8 +132,11 @@ def _constant(frame: Frame, node: Node) -> None:
     data.align = 64
     data.initializer = ir.Constant(kind, bytearray(array.tobytes()))
     # Reading constants conflicts with nothing, so the value moves there altogether.
-    pointer = frame.b.bitcast(data, ir.PointerType())
-    frame.bind(out, pointer, (("constant", session.constants), 0, 1))
+    frame.bind(
+        out,
+        lambda: frame.b.bitcast(data, ir.PointerType()),
+        (("constant", session.constants), 0, 1),
+    )
 
 
 def _require(frame: Frame, node: Node) -> None:
@@ -204,11 +208,11 @@ def _random_bits(frame: Frame, node: Node) -> None:
     base = frame.pointer(key)
     frame.bind(
         second,
-        frame.b.gep(base, [I64(4)], source_etype=I8),
+        lambda: frame.b.gep(base, [I64(4)], source_etype=I8),
         frame.resources[frame.place(key).root],
     )
     first = Value(None, (), DType.uint32)
-    frame.bind(first, base, frame.resources[frame.place(key).root])
+    frame.bind(first, lambda: base, frame.resources[frame.place(key).root])
     for value in (first, second):
         frame.places.known[value] = frame.places.own(value)
     scalars = [(v, frame.place(v)) for v in (first, second, step)]
@@ -347,7 +351,7 @@ def _sum_by_slabs(frame: Frame, node: Node) -> bool:
         return False
     offset = frame.plan.scratch[node]
     base, low, _ = frame.arena_space
-    partial = frame.b.gep(frame.arena, [I64(offset)], source_etype=I8)
+    partial = frame.memory(offset)
     length = slabs * x.dtype.itemsize
     memory = Access(base, low + offset, low + offset + length, True, None)
     session.touch([memory, frame.access(x, None)])
@@ -376,7 +380,10 @@ def scratch_bytes(node: Node, largest: Sizes) -> int:
     if node.primitive is sorting.argsort:
         return along.argsort_bytes(node, largest)
     if node.primitive is control.scan:
-        return loops.scan_plan(node, largest, scratch_bytes)[0].arena
+        return nested.scan_plan(node, largest, scratch_bytes)[0].arena
+    if node.primitive is control.cond:
+        plans = nested.cond_plans(node, largest, scratch_bytes)
+        return max(plan.arena for plan, _ in plans)
     return 0
 
 
@@ -411,7 +418,8 @@ LOWERINGS: dict[Primitive, Lowering] = {
     indexing.scatter_add_along: along.scatter_add_along,
     indexing.dynamic_slice: loops.dynamic_slice,
     indexing.dynamic_update_slice: loops.dynamic_update_slice,
-    control.scan: loops.scan,
+    control.scan: nested.scan,
+    control.cond: nested.cond,
 }
 
 

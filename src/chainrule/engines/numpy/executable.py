@@ -31,6 +31,7 @@ from chainrule.engines.numpy.regions import (
     side_by_side,
 )
 from chainrule.engines.plan import Plan, loop_body, make_plan
+from chainrule.engines.threads import ThreadChoice, blas_threads, checked
 from chainrule.engines.weights import weight_states, weight_values
 from chainrule.graph.interpret import attrs_at
 from chainrule.graph.node import Array, Node, Value
@@ -38,8 +39,11 @@ from chainrule.graph.primitive import BODIES, REFERENCES
 from chainrule.graph.program import Entry, Program
 from chainrule.graph.types import NO_SIZES, Sizes, resolve, size_of
 from chainrule.passes import prepare
+from chainrule.primitives.matmul import dot_general, parse_dims
 from chainrule.primitives.movement import broadcast_to, reshape
 
+#: Multiplications of a run from which on the threads of NumPy's BLAS are set.
+THREADS_FROM = 1e6
 #: Functions kept: one for each entry point and size, the oldest dropped first.
 FUNCTIONS_AT_MOST = 16
 
@@ -59,6 +63,8 @@ class NumpyExecutable:
 
     def __init__(self, program: Program, *, threads: int | None = None) -> None:
         started = time.perf_counter()
+        self.threads = checked(threads)
+        self._choices: dict[str, ThreadChoice] = {}
         self.entries = {
             name: entry.with_graph(prepare(entry.graph, keep=_one_loop))
             for name, entry in program.entries.items()
@@ -118,7 +124,18 @@ class NumpyExecutable:
                 self.entries[entry], self.state, self.weights, self.groups[entry], sizes
             )
             self.seconds_compile += time.perf_counter() - started
-        return self._functions[key].run(inputs, steps)
+        function = self._functions[key]
+        if function.products * steps < THREADS_FROM:
+            return function.run(inputs, steps)
+        choice = self._choices.get(entry)
+        if choice is None:
+            choice = self._choices[entry] = ThreadChoice(self.threads)
+        number = choice.next()
+        started = time.perf_counter()
+        with blas_threads(number):
+            outputs = function.run(inputs, steps)
+        choice.note(number, time.perf_counter() - started, steps)
+        return outputs
 
 
 def allocate(
@@ -189,6 +206,7 @@ class Function:
         self.names: dict[Value, str] = {}
         self.fixed: dict[Value, Array] = {}
         self._scratch: dict[tuple[int, Any], Array] = {}
+        self.products = sum(map(self._multiplications, entry.graph.nodes))
         self._inputs()
         for node in entry.graph.nodes:
             self._node(node)
@@ -235,6 +253,13 @@ class Function:
         return known is not None and not known.flags.c_contiguous
 
     # -- values --------------------------------------------------------------------
+
+    def _multiplications(self, node: Node) -> int:
+        if node.primitive is not dot_general:
+            return 0
+        d, shapes = parse_dims(node.attrs["dims"]), [v.shape for v in node.inputs]
+        letters = dict(zip(d.lhs, shapes[0])) | dict(zip(d.rhs, shapes[1]))
+        return math.prod(resolve(tuple(letters.values()), self.sizes))
 
     def _bytes(self, value: Value) -> int:
         count = size_of(resolve(value.shape, self.sizes))

@@ -1,0 +1,199 @@
+"""Arrays and equations as blocks of text: matrices beside each other on a line."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from chainrule.explanation.notation import Array, Piece
+
+#: Lines of equal length.
+Block = list[str]
+
+#: An array of up to so many rows and columns is shown whole.
+WHOLE = 6
+CORNER = 3, 4
+#: Exponents that stand at the top right of a matrix.
+RAISED = "²³⁴"
+
+
+def is_small(array: Array) -> bool:
+    """Whether the array is shown whole."""
+    return array.ndim <= 2 and max(array.shape, default=1) <= WHOLE
+
+
+def spelled(array: Array, digits: int = 4) -> list[list[str]]:
+    """The numbers of a matrix, with as many decimals as they need, up to ``digits``.
+
+    Exact zeros are a bare ``0``: a dead unit is told from a small number.
+
+    >>> spelled(np.array([[0.5, 0.0], [-0.25, 12.5]]))
+    [['0.50', '0'], ['-0.25', '12.50']]
+    >>> spelled(np.array([[1 / 3, 1e-9]]))
+    [['0.3333', '0.0000']]
+    """
+    rows = np.atleast_2d(array)
+    if rows.dtype.kind in "biu":
+        return [[str(int(v)) for v in row] for row in rows]
+    finite = np.abs(rows[np.isfinite(rows)])
+    top = float(np.max(finite, initial=0.0))
+    if np.all(np.isfinite(rows)) and np.all(rows == np.round(rows)) and top < 1e6:
+        return [[f"{v:.0f}" for v in row] for row in rows.astype(float) + 0.0]
+    exponent = math.floor(math.log10(top)) if top else 0
+    if not -3 <= exponent < 6:
+        return [["0" if v == 0 else f"{v:.{digits - 2}e}" for v in row] for row in rows]
+    most = max(digits - exponent if exponent > 0 else digits - 1 - min(exponent, -1), 0)
+    noise = 4 * top * np.finfo(rows.dtype).eps
+    known = rows[np.isfinite(rows)]
+    exact = (p for p in range(most) if np.all(abs(known.round(p) - known) <= noise))
+    places = next(exact, most)
+    return [["0" if v == 0 else f"{v:.{places}f}" for v in row] for row in rows]
+
+
+def matrix(array: Array, digits: int = 4) -> Block:
+    """A matrix in brackets, columns aligned; a single number stands without them.
+
+    >>> print("\\n".join(matrix(np.array([[0.5, 2.0], [-1.0, 0.25]]))))
+    ⎡ 0.50  2.00⎤
+    ⎣-1.00  0.25⎦
+    """
+    cells = spelled(array, digits)
+    if len(cells) == 1 and len(cells[0]) == 1:
+        return [cells[0][0]]
+    return bracketed(cells)
+
+
+def bracketed(cells: Sequence[Sequence[str]]) -> Block:
+    """Cells between brackets that span all rows."""
+    widths = [max(map(len, column)) for column in zip(*cells)]
+    lines = ["  ".join(c.rjust(w) for c, w in zip(row, widths)) for row in cells]
+    return fenced(lines, "[]")
+
+
+_FENCES = {"[": "⎡⎢⎣", "]": "⎤⎥⎦", "(": "⎛⎜⎝", ")": "⎞⎟⎠"}
+
+
+def _tall(sign: str, height: int) -> Block:
+    """A bracket or parenthesis as high as what it holds."""
+    if height == 1:
+        return [sign]
+    top, middle, bottom = _FENCES[sign]
+    return [top, *[middle] * (height - 2), bottom]
+
+
+def fenced(lines: Block, fence: str) -> Block:
+    """Lines between two tall signs."""
+    left, right = (_tall(sign, len(lines)) for sign in fence)
+    return [a + line + b for a, line, b in zip(left, lines, right)]
+
+
+def corner(array: Array, digits: int = 4, across: int = CORNER[1]) -> Block:
+    """The first rows and columns of a matrix, with dots for the rest.
+
+    >>> print("\\n".join(corner(np.eye(8))))
+    ⎡1  0  0  0  …⎤
+    ⎢0  1  0  0  …⎥
+    ⎢0  0  1  0  …⎥
+    ⎣⋮  ⋮  ⋮  ⋮  ⋱⎦
+    """
+    rows, columns = array.shape
+    # Where one more would be all, there is no need for dots.
+    high = rows if rows <= CORNER[0] + 1 else CORNER[0]
+    wide = columns if columns <= across + 1 else across
+    cells = spelled(array[:high, :wide], digits)
+    if wide < columns:
+        cells = [[*row, "…"] for row in cells]
+    if high < rows:
+        widths = [max(map(len, column)) for column in zip(*cells)]
+        dots = ["⋮".center(w) for w in widths]
+        if wide < columns:
+            dots[-1] = "⋱"
+        cells = [*cells, dots]
+    return bracketed(cells)
+
+
+def summary(array: Array) -> list[str]:
+    """What a large array is like: shape, range, mean, share of zeros."""
+    shape = " × ".join(map(str, array.shape))
+    if not array.size:
+        return [shape]
+    low, high, mean = array.min(), array.max(), array.astype(np.float64).mean()
+    zeros = float(np.mean(array == 0))
+    return [
+        shape,
+        f"from {low:.4g} to {high:.4g}",
+        f"mean {mean:.4g}",
+        f"zeros {share(zeros)}",
+    ]
+
+
+def shown(array: Array, room: int, digits: int = 4) -> Block:
+    """A small array whole, a large one as a corner and a summary, ``room`` wide."""
+    array = np.atleast_2d(array)
+    if is_small(array):
+        whole = matrix(array, digits)
+        if len(whole[0]) <= room:
+            return whole
+    whole_numbers = array.dtype.kind in "biu"
+    notes = summary(array)[: 1 if whole_numbers else None]
+    for across in range(CORNER[1], 0, -1):
+        block = beside([corner(array, digits, across), ["   "], notes])
+        if max(map(len, block)) <= room:
+            return block
+    return notes
+
+
+def share(part: float) -> str:
+    """A share in percent; 0 % and 100 % mean exactly that."""
+    if part in (0.0, 1.0):
+        return f"{part:.0%}".replace("%", " %")
+    return f"{min(max(100 * part, 0.1), 99.9):.1f} %"
+
+
+def beside(blocks: Sequence[Block]) -> Block:
+    """Blocks in one line, each centred on the same row."""
+    height = max(map(len, blocks))
+    lines = [""] * height
+    for block in blocks:
+        width = max(map(len, block))
+        above = (height - len(block)) // 2
+        for i in range(height):
+            line = block[i - above] if above <= i < above + len(block) else ""
+            lines[i] += line.ljust(width)
+    return [line.rstrip() for line in lines]
+
+
+def equation(pieces: Sequence[Piece], digits: int = 4) -> Block:
+    """An expression with matrices in it; parentheses around them grow with them.
+
+    >>> v = np.array([[1.0], [2.0]])
+    >>> print("\\n".join(equation(["(", "1 − ", v, ")", " ⊙ ", v])))
+    ⎛1 − ⎡1⎤⎞ ⊙ ⎡1⎤
+    ⎝    ⎣2⎦⎠   ⎣2⎦
+    """
+    blocks: list[Block] = []
+    opened: list[tuple[int, str]] = []
+    for i, piece in enumerate(pieces):
+        if not isinstance(piece, str):
+            block = matrix(piece, digits)
+            inner = i > 0 and piece.size == 1 and block[0].startswith("-")
+            blocks.append([f"({block[0]})"] if inner else block)
+        elif piece in ("(", "["):
+            opened.append((len(blocks), piece))
+            blocks.append([piece])
+        elif piece in (")", "]") and opened:
+            start, sign = opened.pop()
+            inside = blocks[start + 1 :]
+            if len(inside) == 1 and inside[0][0][:1] in tuple("(⎡["):
+                blocks[start] = [""]  # σ⎡…⎤ needs no parentheses
+                continue
+            height = max(map(len, inside), default=1)
+            blocks[start] = _tall(sign, height)
+            blocks.append(_tall(piece, height))
+        elif piece in RAISED and blocks:
+            blocks.append([piece, *[" "] * (len(blocks[-1]) - 1)])
+        else:
+            blocks.append([piece])
+    return beside(blocks)

@@ -1,0 +1,216 @@
+"""The school algebra that makes a formula from a graph readable.
+
+A graph repeats itself where a person would not: ``½·(ŷ−y) + (ŷ−y)·½`` is ``ŷ − y``.
+Each rule here rewrites an expression to an equal one.
+
+>>> from chainrule.explanation.reading import read
+>>> tidy(read(r"(u - v) / 2 + (u - v) / 2")).text()
+'u − v'
+>>> tidy(read(r"(W^T)^T x")).text()
+'W x'
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from fractions import Fraction
+from functools import lru_cache
+
+from chainrule.explanation.notation import (
+    Atom,
+    Call,
+    Expr,
+    Fence,
+    Listing,
+    Number,
+    Prefix,
+    Product,
+    Quotient,
+    Relation,
+    Script,
+    Sum,
+)
+
+TRANSPOSED = Atom("T")
+_FLIPPED = {"<": Atom(">"), ">": Atom("<")}
+
+
+@lru_cache(maxsize=8192)
+def tidy(e: Expr) -> Expr:
+    """The same, shorter."""
+    e = rebuild(e)
+    if isinstance(e, Product) and e.kind in ("odot", "scale"):
+        return _compose(*_factors(e))
+    if isinstance(e, Quotient) and not e.bar:
+        return _compose(*_factors(e))
+    if isinstance(e, Sum):
+        return _sum(e)
+    if isinstance(e, Script) and e.above == TRANSPOSED:
+        inner = e.base
+        if isinstance(inner, Script) and inner.above == TRANSPOSED:
+            return inner.base
+        if isinstance(inner, Product) and inner.kind == "dot":  # (A B)ᵀ = Bᵀ Aᵀ
+            turned = [tidy(Script(f, above=TRANSPOSED)) for f in inner.factors[::-1]]
+            return Product("dot", tuple(turned))
+    if isinstance(e, Relation) and isinstance(e.items[0], Number):
+        flipped = [_FLIPPED.get(sign.text()) for sign in e.signs]
+        if len(flipped) == 1 and flipped[0]:
+            return Relation(e.items[::-1], (flipped[0],))
+    return e
+
+
+def rebuild(e: Expr) -> Expr:
+    """``e`` with its parts tidied."""
+    if isinstance(e, Sum):
+        return Sum(tuple((s, tidy(t)) for s, t in e.terms))
+    if isinstance(e, Product):
+        return Product(e.kind, tuple(map(tidy, e.factors)))
+    if isinstance(e, Quotient):
+        return Quotient(tidy(e.top), tidy(e.bottom), e.bar)
+    if isinstance(e, Script):
+        return dataclasses.replace(e, base=tidy(e.base))
+    if isinstance(e, Prefix):
+        return dataclasses.replace(e, argument=tidy(e.argument))
+    if isinstance(e, Call):
+        return Call(e.head, tuple(map(tidy, e.arguments)), e.fence)
+    if isinstance(e, Fence):
+        return Fence(e.left, tidy(e.inner), e.right)
+    if isinstance(e, Relation):
+        return Relation(tuple(map(tidy, e.items)), e.signs)
+    if isinstance(e, Listing):
+        return Listing(tuple(map(tidy, e.items)))
+    return e
+
+
+def _factors(e: Expr) -> tuple[float, list[Expr], list[Expr], list[Expr]]:
+    """A product taken apart: coefficient, scalars, elementwise factors, divisors."""
+    if isinstance(e, Number):
+        return e.value, [], [], []
+    if isinstance(e, Sum) and len(e.terms) == 1 and e.terms[0][0] < 0:
+        coefficient, scalars, factors, bottoms = _factors(e.terms[0][1])
+        return -coefficient, scalars, factors, bottoms
+    if isinstance(e, Quotient) and not e.bar:
+        coefficient, scalars, factors, bottoms = _factors(e.top)
+        if isinstance(e.bottom, Number) and e.bottom.value:
+            return coefficient / e.bottom.value, scalars, factors, bottoms
+        if isinstance(e.bottom, Product) and e.bottom.kind == "scale":
+            number, *rest = e.bottom.factors
+            if isinstance(number, Number) and number.value and rest:
+                return coefficient / number.value, scalars, factors, [*bottoms, *rest]
+        return coefficient, scalars, factors, [*bottoms, e.bottom]
+    if isinstance(e, Product) and e.kind in ("odot", "scale"):
+        coefficient, scalars, factors, bottoms = 1.0, [], [], []
+        for i, factor in enumerate(e.factors):
+            c, s, f, b = _factors(factor)
+            coefficient *= c
+            scalars += s
+            if e.kind == "scale" and i < len(e.factors) - 1:
+                scalars += f
+            else:
+                factors += f
+            bottoms += b
+        return coefficient, scalars, factors, bottoms
+    return 1.0, [], [e], []
+
+
+def _compose(
+    coefficient: float, scalars: list[Expr], factors: list[Expr], bottoms: list[Expr]
+) -> Expr:
+    """The product put together again: what scales it stands in front, once."""
+    if coefficient == 0:
+        return Number(0)
+    counted = Counter(factors)
+    factors = [f if n == 1 else Script(f, above=Number(n)) for f, n in counted.items()]
+    front: list[Expr] = list(scalars)
+    size = abs(coefficient)
+    if not factors:
+        factors, front = ([front[0]], front[1:]) if front else ([Number(size)], [])
+        size = 1.0 if factors == [Number(size)] else size
+    first = factors[0]
+    above, below = _ratio(size, bool(bottoms))
+    if below != 1:
+        bottoms = [Number(below), *bottoms]  # ½ u/n is u/(2n), ⅓ u is u/3
+    if above != 1:
+        front = [Number(above), *front]
+    if front:
+        first = Product("scale", (*front, first))
+    if bottoms:
+        many = len(bottoms) > 1
+        first = Quotient(
+            first, Product("scale", tuple(bottoms)) if many else bottoms[0]
+        )
+    made = first if len(factors) == 1 else Product("odot", (first, *factors[1:]))
+    return made if coefficient > 0 else Sum(((-1, made),))
+
+
+def _ratio(size: float, divided: bool) -> tuple[float, float]:
+    """A coefficient as numerator and denominator, the way that it reads best.
+
+    ½ stands in front unless something is divided anyway; 0.4 stays a decimal.
+    """
+    near = Fraction(size).limit_denominator(1000)
+    if abs(float(near) - size) > 1e-9 * size:
+        return size, 1
+    short = near.numerator != 1 and 1000 % near.denominator == 0
+    if not divided and (near.denominator == 2 or short):
+        return size, 1
+    return near.numerator, near.denominator
+
+
+def _sum(e: Sum) -> Expr:
+    """Equal terms added up, each with its coefficient; zeros left out."""
+    found: dict[Expr, float] = {}
+    constant = 0.0
+    repeated = {t for t, n in Counter(t for _, t in e.terms).items() if n > 1}
+
+    def collect(term: Expr, sign: float) -> None:
+        nonlocal constant
+        if isinstance(term, Sum) and term not in repeated:  # (u − v) + (u − v) stays
+            for s, inner in term.terms:
+                collect(inner, sign * s)
+            return
+        coefficient, *parts = _factors(term)
+        if not any(parts):
+            constant += sign * coefficient
+            found.setdefault(Number(0), 0.0)  # where the number stands in the sum
+            return
+        core = _compose(1.0, *parts)
+        found[core] = found.get(core, 0.0) + sign * coefficient
+
+    for sign, term in e.terms:
+        collect(term, sign)
+    terms: list[tuple[int, Expr]] = []
+    for core, coefficient in found.items():
+        if core == Number(0):
+            core, coefficient = Number(abs(constant)), constant
+        elif coefficient:
+            core = _compose(abs(coefficient), *_factors(core)[1:])
+        if coefficient:
+            terms.append((1 if coefficient > 0 else -1, core))
+    if not terms:
+        return Number(0)
+    return terms[0][1] if terms == [(1, terms[0][1])] else Sum(tuple(terms))
+
+
+def without(e: Expr, factor: Expr) -> Expr | None:
+    """What ``factor`` is multiplied by in ``e``, element by element; None if it is not.
+
+    >>> from chainrule.explanation.reading import read
+    >>> without(read(r"g \\odot a \\odot (1 - a)"), read("g")).text()
+    'a ⊙ (1 − a)'
+    >>> without(read(r"g \\odot a + u \\odot g"), read("g")).text()
+    'a + u'
+    >>> without(read(r"y \\odot (g - u)"), read("g")) is None
+    True
+    """
+    if isinstance(e, Sum):
+        parts = [(sign, without(term, factor)) for sign, term in e.terms]
+        kept = tuple((sign, part) for sign, part in parts if part is not None)
+        return tidy(Sum(kept)) if len(kept) == len(parts) else None
+    coefficient, scalars, factors, bottoms = _factors(e)
+    if factors.count(factor) != 1:
+        return None
+    factors.remove(factor)
+    rest = _compose(coefficient, scalars, factors, bottoms)
+    return None if repr(factor) in repr(rest) else rest

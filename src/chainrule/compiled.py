@@ -250,7 +250,6 @@ class CompiledProgram:
     Attributes:
         program: the graphs.
         engine: the name of the engine that runs them.
-        seconds_compile: how long the engine took to prepare.
     """
 
     def __init__(
@@ -274,8 +273,16 @@ class CompiledProgram:
         self.program = Program({t.entry.name: t.entry for t in traced})
         self.executable: Executable = load_engine(engine, self.program, threads=threads)
         self.engine = self.executable.engine
-        self.seconds_compile = self.executable.seconds_compile
         self._seen: dict[str, int] = {}
+
+    @property
+    def seconds_compile(self) -> float:
+        """How long the engine took to prepare, first runs of entries included."""
+        return self.executable.seconds_compile
+
+    def put(self, array: Any) -> Any:
+        """An array that stays what it is over many runs, ready for ``inputs``."""
+        return np.ascontiguousarray(array)
 
     def run(
         self, name: str, inputs: Mapping[str, Any], *, steps: int | None = None

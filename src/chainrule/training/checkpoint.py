@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import re
+import secrets
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -95,15 +96,20 @@ def replace(path: Path, content: bytes, what: str) -> None:
     Raises:
         SaveError: where the file system refuses.
     """
-    beside = path.with_name(f".{path.name}.tmp")
+    name = f".{path.name[:200]}.{secrets.token_hex(8)}.tmp"
+    beside = path.with_name(name)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL  # no other's file, and no link
+    flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     try:
+        if path.exists() and not path.is_file():
+            raise OSError(errno.EINVAL, "no regular file is there")
         try:
-            with open(beside, "wb") as file:
+            with open(os.open(beside, flags, 0o666), "wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(beside, path)
-        except OSError:
+        except BaseException:
             with contextlib.suppress(OSError):
                 beside.unlink(missing_ok=True)
             raise

@@ -1,6 +1,6 @@
 """The record of a training run: one row an epoch, one number a step and probe.
 
-:mod:`.loop` adds the steps, :mod:`.run` the epochs. It prints as a table here; pictures
+:mod:`.loop` adds to it. It prints as a table here; pictures
 of it are in :mod:`.curve`.
 """
 
@@ -19,6 +19,37 @@ import numpy as np
 
 from chainrule.graph.node import Array
 
+#: Rows of epochs, and steps of each entry point.
+Mark = tuple[int, dict[str, int]]
+
+
+class _Record:
+    """The steps of one entry point: one column a number."""
+
+    def __init__(self) -> None:
+        self.chunks: list[dict[str, Array]] = []
+        self.length = 0
+
+    def extend(self, chunk: Mapping[str, Array]) -> None:
+        self.length += _rows(chunk)  # first: a chunk that is not counted would stay
+        self.chunks.append(dict(chunk))
+
+    def columns(self) -> dict[str, Array]:
+        """All steps; NaN for those that a number was not part of."""
+        if len(self.chunks) > 1:
+            names = dict.fromkeys(name for chunk in self.chunks for name in chunk)
+            parts = {name: [_part(c, name) for c in self.chunks] for name in names}
+            self.chunks = [{name: np.concatenate(p) for name, p in parts.items()}]
+        return dict(self.chunks[0]) if self.chunks else {}
+
+
+def _rows(chunk: Mapping[str, Array]) -> int:
+    return len(next(iter(chunk.values())))
+
+
+def _part(chunk: Mapping[str, Array], name: str) -> Array:
+    return chunk[name] if name in chunk else np.full(_rows(chunk), np.nan, "f4")
+
 
 class History:
     """What happened in training so far; ``print`` shows a table, a notebook too.
@@ -30,6 +61,7 @@ class History:
             data also ``validation_loss`` and ``validation_`` with the name of each
             metric that is one number.
         validation_name: what the validation data are called where they are shown.
+        entry: the entry point whose steps ``steps`` are.
 
     >>> from chainrule.training import History
     >>> history = History()
@@ -42,52 +74,65 @@ class History:
     array([0.75, 0.25], dtype=float32)
     """
 
-    def __init__(self) -> None:
+    def __init__(self, entry: str = "train") -> None:
         self.epochs: list[dict[str, Any]] = []
         self.validation_name = "validation"
-        self._chunks: list[dict[str, Array]] = []
-        self._recorded = 0
+        self.entry = entry
+        self._records: dict[str, _Record] = {}
 
     def __len__(self) -> int:
-        """The number of steps recorded."""
-        return self._recorded
+        """The number of steps recorded, of the main entry."""
+        return self._of(self.entry).length
+
+    def _of(self, entry: str) -> _Record:
+        return self._records.get(entry) or _Record()
+
+    @property
+    def entries(self) -> list[str]:
+        """The entry points of which steps are recorded."""
+        return list(self._records)
 
     @property
     def steps(self) -> dict[str, Array]:
         """For ``loss`` and each probe, such as ``grad_norm/0.weight``, all steps."""
-        if len(self._chunks) > 1:
-            names = dict.fromkeys(name for chunk in self._chunks for name in chunk)
-            self._chunks = [
-                {
-                    name: np.concatenate(
-                        [_probe(chunk, name) for chunk in self._chunks]
-                    )
-                    for name in names
-                }
-            ]
-        return dict(self._chunks[0]) if self._chunks else {"loss": np.zeros(0, "f4")}
+        return self.steps_of(self.entry) or {"loss": np.zeros(0, "f4")}
+
+    def steps_of(self, entry: str) -> dict[str, Array]:
+        """The same for another entry point of the program."""
+        return self._of(entry).columns()
 
     def recent(self, steps: int = 100) -> float:
         """The mean loss of the last ``steps`` steps (NaN where there are none)."""
         last: list[Array] = []
-        for chunk in reversed(self._chunks):
-            last.append(chunk["loss"][-steps:])
-            steps -= len(last[-1])
+        for chunk in reversed(self._of(self.entry).chunks):
+            if "loss" in chunk:
+                last.append(chunk["loss"][-steps:])
+                steps -= len(last[-1])
             if steps <= 0:
                 break
         return float(np.concatenate(last).mean()) if last else float("nan")
 
-    def extend(self, chunk: Mapping[str, Array]) -> None:
-        """Append the steps of a chunk: arrays of equal length, ``loss`` among them."""
-        if len(chunk["loss"]):
-            self._chunks.append(dict(chunk))
-            self._recorded += len(chunk["loss"])
+    def extend(self, chunk: Mapping[str, Array], entry: str | None = None) -> None:
+        """Append the steps of a chunk: columns of one length, of an entry point."""
+        if chunk and len(next(iter(chunk.values()))):
+            self._records.setdefault(entry or self.entry, _Record()).extend(chunk)
 
-    def truncate(self, steps: int) -> None:
-        """Forget all but the first ``steps`` steps."""
-        kept = {name: array[:steps] for name, array in self.steps.items()}
-        self._chunks, self._recorded = [], 0
-        self.extend(kept)
+    def mark(self) -> Mark:
+        """The point that :meth:`go_back` returns to."""
+        lengths = {entry: record.length for entry, record in self._records.items()}
+        return len(self.epochs), lengths
+
+    def go_back(self, mark: Mark) -> None:
+        """Forget what came after ``mark``."""
+        rows, lengths = mark
+        del self.epochs[rows:]
+        for entry, record in list(self._records.items()):
+            if record.length > lengths.get(entry, 0):
+                shorter = _Record()
+                shorter.extend(
+                    {k: a[: lengths.get(entry, 0)] for k, a in record.columns().items()}
+                )
+                self._records[entry] = shorter
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers and lists, ready for JSON: NaN and infinity become None."""
@@ -233,8 +278,3 @@ def html_table(table: Sequence[Sequence[str]]) -> str:
 
     head, body = line(table[0], "th"), "".join(line(row, "td") for row in table[1:])
     return f"<table><thead>{head}</thead><tbody>{body}</tbody></table>"
-
-
-def _probe(chunk: Mapping[str, Array], name: str) -> Array:
-    """A probe's numbers, NaN for steps that it was not part of."""
-    return chunk[name] if name in chunk else np.full(len(chunk["loss"]), np.nan, "f4")

@@ -100,8 +100,15 @@ class Loss(Module):
             self.check_prediction(known)
         return made
 
-    def forward(self, prediction: Any, target: Any) -> Tensor:
+    def forward(
+        self, prediction: Any, target: Any, sample_weight: Any = None
+    ) -> Tensor:
         """The loss of a batch, reduced."""
+        if sample_weight is not None:
+            total, weight = self.totals(prediction, target, sample_weight=sample_weight)
+            if self.reduction == "sum":
+                return total
+            return total / where(weight == 0.0, math.inf, weight)
         prediction, target = self.prepare(prediction, target)
         losses = self.pointwise(prediction, target)
         if self.reduction == "none":
@@ -123,7 +130,9 @@ class Loss(Module):
             total == 0.0, math.inf, total
         )  # 0, where none counts
 
-    def totals(self, prediction: Any, target: Any) -> tuple[Tensor, Tensor]:
+    def totals(
+        self, prediction: Any, target: Any, sample_weight: Any = None
+    ) -> tuple[Tensor, Tensor]:
         """(Σ ℓ, Σ w) of a batch, both scalars.
 
         Added up over the batches of a data set, their quotient is the mean over the
@@ -136,6 +145,11 @@ class Loss(Module):
         prediction, target = self.prepare(prediction, target)
         losses = self.pointwise(prediction, target)
         weights = self.weights(prediction, target)
+        if sample_weight is not None:
+            w = as_tensor(sample_weight).astype(losses.dtype)
+            w = w.reshape(-1, *[1] * (losses.ndim - 1))
+            one = losses * 0.0 + 1.0 if weights is None else weights
+            return (losses * w).sum(), (one * w).sum()
         if weights is None:
             return losses.sum(), count_of(losses.size, losses.dtype)
         return losses.sum(), weights.sum()

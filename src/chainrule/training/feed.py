@@ -249,7 +249,7 @@ class Blocks(Feed):
                 placed = {name: self.put(array) for name, array in filled.items()}
                 del x, y, filled
                 block = Block.of(placed, order, epoch, number * each, plan)
-                if block.first + block.steps > step:
+                if block.steps and block.end > step:
                     yield block
                 del placed, block
         if rows < max(1, (step - 1) * plan.batch_size + 1):

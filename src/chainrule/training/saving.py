@@ -243,8 +243,11 @@ def load(
     doc.check(path, document, _RULES)
     saved = {n: arrays.pop(n) for n in list(arrays) if n.startswith(_TENSORS)}
     state = RunState.unpack(path, document, arrays)
-    if "train" not in state.history.entries and state.history.entries:
-        raise doc.strange(path, "'history' of the entry train", "another")
+    if (
+        state.history.entries not in ([], ["train"])
+        or "loss" not in state.history.steps
+    ):
+        raise doc.strange(path, "'history' of the entry train with loss", "another")
     made = parts(document, saved, given)
     with fitting_together(path, given):
         trainer = make(

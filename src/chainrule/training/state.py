@@ -108,7 +108,7 @@ class RunState:
         doc.check(path, document, _RULES)
         left = dict(arrays)
         history = _history(path, document, left)
-        made = {key: _with_arrays(path, document.get(key, {}), left) for key in _TREES}
+        made = {key: _with_arrays(path, document[key], key, left) for key in _TREES}
         if left:
             raise doc.strange(path, "arrays that the document names", min(left))
         plan = doc.read_plan(path, document["plan"])
@@ -160,17 +160,20 @@ def _without_arrays(value: Any, name: str, arrays: dict[str, Array]) -> Any:
     return value
 
 
-def _with_arrays(path: Path, value: Any, arrays: dict[str, Array]) -> Any:
+def _with_arrays(path: Path, value: Any, name: str, arrays: dict[str, Array]) -> Any:
     """What :func:`_without_arrays` took apart; arrays that are used are taken out."""
     if isinstance(value, dict):
         if value.keys() == {_ARRAY}:
-            array = arrays.pop(str(value[_ARRAY]), None)
-            if array is None:
+            reference = str(value[_ARRAY])
+            if reference.rstrip("'") != name.rstrip("'") or reference not in arrays:
                 raise doc.strange(path, "an array for each reference", repr(value))
-            return array
-        return {k: _with_arrays(path, v, arrays) for k, v in value.items()}
+            return arrays.pop(reference)
+        return {
+            k: _with_arrays(path, v, f"{name}/{k}", arrays) for k, v in value.items()
+        }
     if isinstance(value, list):
-        return [_with_arrays(path, v, arrays) for v in value]
+        parts = enumerate(value)
+        return [_with_arrays(path, v, f"{name}/{i}", arrays) for i, v in parts]
     return value
 
 

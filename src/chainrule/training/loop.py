@@ -45,7 +45,7 @@ from chainrule.training.state import (
 #: Seconds that a chunk should take: short enough for Ctrl-C and a progress bar.
 CHUNK = 0.05
 #: A snapshot of the state may cost this share of the time since the last one.
-SHARE = 0.02
+SHARE = 0.01
 #: So often going back is begun again where exceptions interrupt it.
 ATTEMPTS = 100
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from chainrule.training.callbacks import Callback
 from chainrule.training.history import shown
+from chainrule.training.outlet import Outlet
 
 if TYPE_CHECKING:
     from chainrule.training.trainer import Trainer
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def display() -> Callback:
     """What suits standard error."""
-    return Bar() if sys.stderr.isatty() else Lines()
+    return Bar() if Outlet().isatty() else Lines()
 
 
 def epoch_line(
@@ -50,9 +50,12 @@ def _last_line(trainer: Trainer) -> str:
 class Lines(Callback):
     """One line on standard error after each epoch."""
 
+    def __init__(self) -> None:
+        self.outlet = Outlet()
+
     def on_epoch(self, trainer: Trainer) -> None:
         """Print it."""
-        print(_last_line(trainer), file=sys.stderr, flush=True)
+        self.outlet.write(_last_line(trainer) + "\n")
 
 
 class Bar(Callback):
@@ -80,7 +83,7 @@ class Bar(Callback):
             MofNCompleteColumn(),
             TextColumn("steps"),
             TimeRemainingColumn(),
-            console=Console(stderr=True),
+            console=Console(file=cast(TextIO, Outlet())),
             transient=True,
         )
         self.task = self.progress.add_task("", total=trainer.plan.total_steps)

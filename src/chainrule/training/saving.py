@@ -242,12 +242,6 @@ def load(
     document, arrays = checkpoint.read(path)
     doc.check(path, document, _RULES)
     saved = {n: arrays.pop(n) for n in list(arrays) if n.startswith(_TENSORS)}
-    state = RunState.unpack(path, document, arrays)
-    if (
-        state.history.entries not in ([], ["train"])
-        or "loss" not in state.history.steps
-    ):
-        raise doc.strange(path, "'history' of the entry train with loss", "another")
     made = parts(document, saved, given)
     with fitting_together(path, given):
         trainer = make(
@@ -258,6 +252,12 @@ def load(
         )
     tensors = state_of(trainer.model, trainer.loss, trainer.optimizer)
     check_fits(path, document, saved, trainer.model, tensors)
+    state = RunState.unpack(path, document, arrays)
+    if (
+        state.history.entries not in ([], ["train"])
+        or "loss" not in state.history.steps
+    ):
+        raise doc.strange(path, "'history' of the entry train with loss", "another")
     for name, t in tensors.items():
         t.copy_(Tensor(saved[name]))
     for name, p in trainer.model.named_parameters():

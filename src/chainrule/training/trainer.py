@@ -22,6 +22,7 @@ from chainrule.nn import Module
 from chainrule.optim import Optimizer
 from chainrule.random import Generator
 from chainrule.training import checkpoint, checks, meaning, saving
+from chainrule.training import progress as displays
 from chainrule.training.callbacks import Callback, as_callbacks
 from chainrule.training.entries import Step, StepNumbers
 from chainrule.training.feed import Feed, feed_of
@@ -32,7 +33,6 @@ from chainrule.training.metrics import Metric, as_metrics
 from chainrule.training.plan import Plan
 from chainrule.training.probes import Probes
 from chainrule.training.programs import EVALUATION_BATCH, Programs
-from chainrule.training.progress import display
 from chainrule.training.state import RunState, load_states, states_of
 from chainrule.training.supervised import Supervised
 
@@ -363,7 +363,7 @@ class Trainer:
         columns = self._programs.columns(checked)
         checks.monitors(self.optimizer, columns)
         if progress is not False:
-            called.append(display())
+            called.append(displays.display())
         for callback in called:
             callback.check(columns)
         return Supervised(self, program, feed, state, checked, called)

@@ -90,6 +90,12 @@ def depth(document: Any) -> int:
     return found
 
 
+def of_the_system(error: OSError) -> None:
+    """Let an exception go on that some signal handler has raised: a TimeoutError."""
+    if error.errno is None:
+        raise error
+
+
 def replace(path: Path, content: bytes, what: str) -> None:
     """Put ``content`` at ``path``, wholly or not at all.
 
@@ -115,6 +121,7 @@ def replace(path: Path, content: bytes, what: str) -> None:
             raise
         _sync_directory(path.parent)
     except OSError as error:
+        of_the_system(error)
         raise SaveError(
             f"The {what} cannot be written.",
             expected=f"a place for {len(content):,} bytes at {path}",
@@ -133,6 +140,7 @@ def make_directory(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
+        of_the_system(error)
         raise SaveError(
             "The directory for the run cannot be made.",
             expected=f"a directory at {path}, or the right to make it",

@@ -56,10 +56,8 @@ class RunDirectory:
         self._depth, self._made = 0, False
         self._handle = -1
         self._key = (0, 0)
-        self.check()
 
-    def check(self) -> None:
-        """Refuse the directory of another run."""
+    def _check(self) -> None:
         if os.path.lexists(self.file) and identity(self.file) not in self.known:
             raise ArgumentError(
                 "The directory already holds a run.",
@@ -79,7 +77,7 @@ class RunDirectory:
             self._made = not self.path.exists()
             checkpoint.make_directory(self.path)
             self._take()
-            self.check()
+            self._check()
             for left in self.path.glob(f".{checkpoint.FILE}.*.tmp"):  # by a kill
                 left.unlink(missing_ok=True)
         except BaseException:
@@ -112,6 +110,7 @@ class RunDirectory:
             try:
                 handle = os.open(place, flags, 0o666)
             except OSError as error:
+                checkpoint.of_the_system(error)
                 raise SaveError(
                     "The directory for the run cannot be locked.",
                     expected=f"the right to write {place}",

@@ -67,6 +67,7 @@ class _Logger(Callback):
             with open(self.path, mode, encoding="utf-8", newline="") as file:
                 file.write(text)
         except OSError as error:
+            checkpoint.of_the_system(error)
             raise SaveError(
                 "The log of the run cannot be written.",
                 expected=f"a file at {self.path}",

@@ -23,7 +23,12 @@ from typing import Any
 import numpy as np
 
 from chainrule.compiled import CompiledProgram
-from chainrule.errors import ArgumentError, CheckpointError, NonFiniteError
+from chainrule.errors import (
+    ArgumentError,
+    ChainruleError,
+    CheckpointError,
+    NonFiniteError,
+)
 from chainrule.graph.node import Array
 from chainrule.optim import Optimizer, Schedule
 from chainrule.primitives.rules import show
@@ -93,6 +98,7 @@ class Loop:
         state: the :class:`RunState`.
         last_checkpoint: where the last checkpoint was written, or None.
         running: whether ``run`` is at work.
+        signals: notes Ctrl-C, SIGTERM and SIGHUP while it is.
 
     >>> import chainrule as cr
     >>> from chainrule import optim
@@ -151,7 +157,7 @@ class Loop:
         self._pace = Pace()
         self._kept: Snapshot | None = None
         self._since = 0.0  # seconds, since the last snapshot
-        self._signals = Interrupt()
+        self.signals = Interrupt()
         self.running = self._stopping = False
         self._end = math.inf, math.inf
         self._directory: RunDirectory | None = None
@@ -239,14 +245,14 @@ class Loop:
         if directory is not None and not isinstance(directory, RunDirectory):
             place = checks.place("checkpoint", directory, "checkpoint='runs/first'")
             directory = RunDirectory(place, self.files)
-        self._stopping, self._signals, self.running = False, Interrupt(), True
-        with self._signals, ExitStack() as stack:
+        self._stopping, self.running = False, True
+        with self.signals, ExitStack() as stack:
             try:
                 self._start(stack, directory)
-                while not (self.finished or self._stopping or self._signals.pending):
+                while not (self.finished or self._stopping or self.signals.pending):
                     self._epoch(every)
                 self._kept = None
-                if self._signals.pending:
+                if self.signals.pending:
                     raise KeyboardInterrupt
             except BaseException:
                 self.settle()
@@ -276,12 +282,13 @@ class Loop:
             if state.updates > before:
                 for observer in self.observers:
                     observer.on_chunk(self.face)
-            if self._stopping or self._signals.pending or self.finished:
+            if self._stopping or self.signals.pending or self.finished:
                 break
             if not ended and time.monotonic() > saved + every:
                 self._save()
                 saved = time.monotonic()
-        if ended and not self._signals.pending:
+        if ended and not self.signals.pending:
+            self._keep()  # what follows may change weights
             self._finish_epoch()
         self._keep()
         self._save()
@@ -346,6 +353,13 @@ class Loop:
             if work is None:
                 ended = True
                 break
+            if work.steps == 0:
+                raise ArgumentError(
+                    f"{type(self.source).__name__} gave work of no steps.",
+                    expected="Work with steps of at least 1, or None",
+                    got="steps=0",
+                    fix="return None where the epoch is over",
+                )
             started, compiling = time.perf_counter(), program.seconds_compile
             self._work(work)
             steps, ended = work.steps or 1, work.last
@@ -359,9 +373,10 @@ class Loop:
         seconds = time.perf_counter() - begun - (program.seconds_compile - compiled)
         state.seconds += seconds
         self._since += seconds
-        started = time.perf_counter()
-        self._keep(due=not ended)
-        state.seconds += time.perf_counter() - started
+        before = self._kept
+        self._keep(due=True)
+        if self._kept is not None and self._kept is not before:
+            state.seconds += self._kept.seconds
         return ended
 
     def _work(self, work: Work) -> None:
@@ -415,8 +430,8 @@ class Loop:
             self._replay()
         state.source, state.observers = self.source.state(), states_of(self.observers)
         tables = [(item, _attributes(item)) for item in self._parts()]
-        mark = state.mark()
-        self._kept = Snapshot(held, mark, tables, time.perf_counter() - started)
+        mark, seconds = state.mark(), time.perf_counter() - started
+        self._kept = Snapshot(held, mark, tables, seconds)
         self._since = 0.0
 
     def _parts(self) -> Iterable[Any]:
@@ -537,14 +552,20 @@ class Loop:
             load_states(self.observers, state.observers)
             state.history.entry = self.entry
             self.state.__dict__.update(vars(state))
-        except Exception as error:
+        except (
+            ChainruleError,
+            AttributeError,
+            LookupError,
+            TypeError,
+            ValueError,
+        ) as e:
             self.settle()
             raise CheckpointError(
                 f"{where} does not fit this loop.",
                 expected="a checkpoint of the same program, source and observers",
-                got=str(error)[:300],
+                got=f"{type(e).__name__}: {e}"[:300],
                 fix="build them as they were when it was written",
-            ) from error
+            ) from e
         self._kept = None
         self.note_file(where)
 

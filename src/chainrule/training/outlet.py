@@ -62,8 +62,11 @@ class Outlet(io.TextIOBase):
             elif stream is not None:
                 stream.write(text)
                 stream.flush()
-        except (OSError, ValueError):  # broken, full or closed: nobody reads it
+        except ValueError:  # closed
             pass
+        except OSError as error:  # broken or full
+            if error.errno is None:  # but this is of a signal handler
+                raise
         return len(text)
 
     def _pieces(self, file: int, content: bytes) -> None:

@@ -290,7 +290,7 @@ class Trainer:
         loop = self._prepare(feed, state, validation, callbacks, progress)
         checks.schedule(self.optimizer, plan)
         checks.suitable(data, self.model, self.loss, size)
-        with self._directory(checkpoint) as directory:
+        with loop.signals, self._directory(checkpoint) as directory:
             # Nothing has changed so far; from here on nothing is refused any more.
             load_states(loop.observers, {})
             done, total = self.optimizer.steps, plan.total_steps
@@ -337,7 +337,7 @@ class Trainer:
         checks.same_data(plan, data, feed.checksum)
         self._remember()
         loop = self._prepare(feed, self.state, validation, callbacks, progress)
-        with self._directory(checkpoint) as directory:
+        with loop.signals, self._directory(checkpoint) as directory:
             load_states(loop.observers, self.state.observers)
             return self._go(loop, directory, checkpoint_every)
 

@@ -54,7 +54,8 @@ class Outlet(io.TextIOBase):
         """Write what can be written now, and drop the rest."""
         stream = self._stream
         try:
-            raw = getattr(getattr(stream, "buffer", None), "raw", None)
+            buffer = getattr(stream, "buffer", None)
+            raw = getattr(buffer, "raw", buffer)
             if isinstance(raw, io.FileIO) and os.name == "posix":
                 stream.flush()
                 content = text.encode(self.encoding, "backslashreplace")

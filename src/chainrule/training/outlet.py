@@ -18,18 +18,15 @@ class Outlet(io.TextIOBase):
     """A text stream for messages that are lost rather than waited for.
 
     Args:
-        stream: where they go; None for what is standard error at that time.
+        stream: where they go; None for standard error as it is now.
 
     >>> Outlet(io.StringIO()).write("η")
     1
     """
 
     def __init__(self, stream: Any = None) -> None:
-        self._given, self._stuck = stream, False
-
-    @property
-    def _stream(self) -> Any:
-        return sys.stderr if self._given is None else self._given
+        self._stream: Any = sys.stderr if stream is None else stream
+        self._stuck = False
 
     @property
     def encoding(self) -> str:

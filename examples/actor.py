@@ -19,8 +19,9 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.compiled import CompiledProgram, Input, trace_entry
+from chainrule.compiled import CompiledProgram
 from chainrule.graph.types import ArrayType, DType
+from chainrule.tracing import Input, trace_entry
 from chainrule.training import Loop, RunState, Source, Work
 
 CELLS, ROOM, BATCH, STEPS = 8, 512, 32, 500
@@ -93,6 +94,7 @@ def make(engine: str = "auto", seed: int = 0) -> Loop:
         target = reward + (1 - reward) * DISCOUNT * network(after).max(1).detach()
         worth = (network(before) * action).sum(1)
         loss = ((worth - target) ** 2).mean()
+        network.zero_grad()
         loss.backward()
         optimizer.step()
         return {"loss": loss, "worth": worth.mean()}

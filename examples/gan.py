@@ -17,8 +17,9 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.compiled import CompiledProgram, Input, trace_entry
+from chainrule.compiled import CompiledProgram
 from chainrule.graph.types import ArrayType, DType
+from chainrule.tracing import Input, trace_entry
 from chainrule.training import Loop, RunState, Source, Work
 
 BATCH, NOISE, STEPS = 64, 4, 400
@@ -57,9 +58,9 @@ class Batches(Source):
 
 def adam(gan: GAN, part: str) -> optim.Optimizer:
     """An optimiser of one of the networks."""
-    optimizer = optim.Adam(lr=2e-3, betas=(0.5, 0.999))
-    named = dict(gan.named_parameters())
-    optimizer.bind({n: p for n, p in named.items() if n.startswith(f"{part}.")})
+    parameters = getattr(gan, part).parameters()
+    optimizer = optim.Adam(parameters, lr=2e-3, betas=(0.5, 0.999))
+    optimizer.adopt(gan.named_parameters())
     return optimizer
 
 
@@ -68,18 +69,20 @@ def make(engine: str = "auto", seed: int = 0) -> Loop:
     cr.manual_seed(seed)
     gan, score = GAN(), nn.BCEWithLogitsLoss()
     generator, discriminator = (adam(gan, p) for p in ("generator", "discriminator"))
-    ones, zeros = cr.tensor(np.ones((BATCH, 1), "f4")), np.zeros((BATCH, 1), "f4")
 
     def tell_apart(noise: cr.Tensor, real: cr.Tensor) -> Any:
+        gan.zero_grad()
         made = gan.generator(noise).detach()
-        loss = score(gan.discriminator(real), ones)
-        loss = loss + score(gan.discriminator(made), cr.tensor(zeros))
+        loss = score(gan.discriminator(real), real * 0 + 1)
+        loss = loss + score(gan.discriminator(made), made * 0)
         loss.backward()
         discriminator.step()
         return {"loss": loss, "made": made.mean()}
 
     def deceive(noise: cr.Tensor) -> Any:
-        loss = score(gan.discriminator(gan.generator(noise)), ones)
+        gan.zero_grad()
+        made = gan.generator(noise)
+        loss = score(gan.discriminator(made), made.detach() * 0 + 1)
         loss.backward()
         generator.step()
         return {"loss": loss}

@@ -31,8 +31,8 @@ from chainrule.primitives.elementwise import (
     tanh,
 )
 from chainrule.primitives.matmul import dot
-from chainrule.primitives.reduce import reduce_max, reduce_sum
-from chainrule.primitives.rules import full_like
+from chainrule.primitives.movement import full_like, reduce_sum
+from chainrule.primitives.reduce import reduce_max
 from chainrule.regions.activations import relu, sigmoid, softmax
 from chainrule.regions.control import scan
 from chainrule.regions.losses import cross_entropy

@@ -7,9 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 from chainrule import data, nn, optim
 from chainrule.compiled import compile
+from chainrule.control import cond, scan, while_loop
 from chainrule.elsewhere import METHODS, PACKAGE
 from chainrule.errors import ChainruleError, nearest
-from chainrule.functional import check_gradients, grad, value_and_grad
+from chainrule.functional import (
+    grad,
+    gradients,
+    hessian,
+    jacobian,
+    jvp,
+    value_and_grad,
+    vjp,
+)
+from chainrule.gradient_check import check_gradients
 from chainrule.graph.build import no_grad
 from chainrule.graph.types import DType as dtype  # noqa: N813 - the public name
 from chainrule.random import manual_seed, normal, uniform
@@ -18,17 +28,18 @@ from chainrule.version import __version__
 
 if TYPE_CHECKING:
     from chainrule import training
-    from chainrule.explain import explain
+    from chainrule.explanation import explain
     from chainrule.training import History, Trainer, summary
 
-bool_, uint8, uint32 = dtype.bool, dtype.uint8, dtype.uint32
-int32, int64 = dtype.int32, dtype.int64
+bool_ = dtype.bool
+uint8, uint16, uint32, uint64 = dtype.uint8, dtype.uint16, dtype.uint32, dtype.uint64
+int8, int16, int32, int64 = dtype.int8, dtype.int16, dtype.int32, dtype.int64
 float32, float64 = dtype.float32, dtype.float64
 
 _LAZY = {
     "History": "chainrule.training",
     "Trainer": "chainrule.training",
-    "explain": "chainrule.explain",
+    "explain": "chainrule.explanation",
     "summary": "chainrule.training",
 }
 
@@ -82,14 +93,21 @@ __all__ = [
     "bool_",
     "check_gradients",
     "compile",
+    "cond",
     "data",
     "dtype",
     "explain",
     "float32",
     "float64",
     "grad",
+    "gradients",
+    "hessian",
+    "int8",
+    "int16",
     "int32",
     "int64",
+    "jacobian",
+    "jvp",
     "manual_seed",
     "matmul",
     "maximum",
@@ -97,12 +115,17 @@ __all__ = [
     "no_grad",
     "normal",
     "optim",
+    "scan",
     "summary",
     "tensor",
     "training",
     "uint8",
+    "uint16",
     "uint32",
+    "uint64",
     "uniform",
     "value_and_grad",
+    "vjp",
     "where",
+    "while_loop",
 ]

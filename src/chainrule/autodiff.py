@@ -20,10 +20,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from chainrule.errors import GradientError
-from chainrule.graph.build import absolute_scope, context, replay
+from chainrule.graph.build import absolute_scope, bind, context, replay
 from chainrule.graph.graph import Graph, ancestors
-from chainrule.graph.node import Node, Value
-from chainrule.graph.primitive import Cotangent, as_tuple
+from chainrule.graph.node import Cotangent, Node, Value
+from chainrule.graph.primitive import DERIVATIVES, as_tuple
 from chainrule.primitives.elementwise import add
 
 
@@ -57,9 +57,8 @@ def cotangents(
         if not any(needed):
             continue
         with absolute_scope(node.scope, "backward"):
-            contributions = node.primitive.cotangents(
-                gs, outputs, node.inputs, needed, node.attrs
-            )
+            rule = DERIVATIVES[node.primitive]
+            contributions = rule(gs, outputs, node.inputs, needed, **node.attrs)
             for value, g, need in zip(node.inputs, contributions, needed, strict=True):
                 if g is not None and need:
                     known[value] = add(known[value], g) if value in known else g
@@ -94,11 +93,16 @@ def pull_back(
 
 
 def inline(
-    graph: Graph, inputs: Sequence[Value], *, origin: Node | None = None
+    graph: Graph,
+    inputs: Sequence[Value],
+    *,
+    origin: Node | None = None,
+    keep_constants: bool = False,
 ) -> tuple[Value, ...]:
     """Apply a graph to values, node by node.
 
     The nodes keep their scope and role; with ``origin`` they take that node's instead.
+    With ``keep_constants`` what was recorded without derivatives has none here either.
     """
     known = dict(zip(graph.inputs, inputs, strict=True))
     symbolic = context.trace is not None
@@ -107,12 +111,12 @@ def inline(
         if symbolic:
             made = replay(node, arguments, origin=origin)
         else:
-            made = as_tuple(node.primitive(*arguments, **node.attrs))
-        known |= {
-            old: new
-            for old, new in zip(node.outputs, made, strict=True)
-            if old is not None
-        }
+            made = as_tuple(bind(node.primitive, arguments, node.attrs))
+        for old, new in zip(node.outputs, made, strict=True):
+            if old is not None:
+                known[old] = new
+                if keep_constants and not old.tracked:
+                    new.tracked = False
     return tuple(known[v] for v in graph.outputs)
 
 

@@ -1,244 +1,64 @@
-"""``cr.compile``: from a Python function of tensors to a program for an engine.
+"""``cr.compile``: a Python function of tensors as a program on an engine.
 
-The function is run once on tensors without numbers. What it computes is recorded as a
-graph; tensors that it finds outside of its arguments (parameters, moments, running
-statistics) become *state*, and what it writes into them with ``copy_`` becomes a pair
-"this value replaces that state". So a step is a pure function
-
-    (state, inputs) → (new state, outputs)
-
-whatever the Python looked like, and eager code and compiled code are the same code.
+:mod:`chainrule.tracing` makes graphs of functions; here they are loaded into engines
+and run, and traced anew where what they depend on has changed.
 """
 
 from __future__ import annotations
 
 import functools
+import inspect
+import itertools
+import weakref
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
-from chainrule.engines import Executable, load_engine
-from chainrule.errors import ArgumentError, GradientError, GraphError, ShapeError
-from chainrule.graph.build import Trace, tracing
+from chainrule.call import connected
+from chainrule.engines import Buffer, Executable, load_engine
+from chainrule.engines.threads import Turn
+from chainrule.environment import Attributes, Snapshot
+from chainrule.errors import ArgumentError, GraphError, ShapeError, warn
+from chainrule.graph.build import changes, context
 from chainrule.graph.graph import Graph
-from chainrule.graph.interpret import solve_n
+from chainrule.graph.interpret import solve_sizes
 from chainrule.graph.node import Array, Value
-from chainrule.graph.program import Entry, Program
-from chainrule.graph.types import ArrayType, DType, Size
+from chainrule.graph.program import Program
+from chainrule.graph.types import (
+    ArrayType,
+    Shape,
+    Size,
+    Sizes,
+    as_dtype,
+    guessing,
+)
+from chainrule.nest import flatten, unflatten
 from chainrule.tensor import Tensor, wrap
+from chainrule.tracing import Input, Slot, Traced, trace_entry
+
+#: So many traces of one function that differ in an integer alone are suspicious.
+MANY = 8
 
 
-class Table(Protocol):
-    """What supplies scalars step by step: an optimiser with its schedule."""
+class _State:
+    """One state of an entry point as a run sees it."""
 
-    def rows(self, steps: int) -> Mapping[str, Array]:
-        """The scalars of the next ``steps`` steps in float64, and move on."""
-        ...
+    __slots__ = ("fetch", "key", "like", "read", "seen", "slot", "version")
 
+    def __init__(self, key: str, slot: Slot, read: bool, fetch: Any) -> None:
+        self.key, self.slot, self.read, self.fetch = key, slot, read, fetch
+        self.seen: Callable[[], Tensor | None] = lambda: None
+        self.version = -1
+        # A gradient that is still to be fetched: its shape and type, without numbers.
+        zero = np.zeros(1, slot.tensor.dtype.numpy)
+        shape = slot.tensor._value.array.shape  # type: ignore[union-attr]
+        self.like = np.ndarray(shape, zero.dtype, zero, 0, (0,) * len(shape))
 
-class Moded(Protocol):
-    """What computes one thing in training and another in prediction: a module."""
-
-    @property
-    def training(self) -> bool:
-        """Whether it is in training mode."""
-        ...
-
-
-@dataclass(frozen=True)
-class Input:
-    """One argument of an entry point.
-
-    Attributes:
-        name: its name.
-        type: shape (which may contain N) and dtype.
-        each: whether a run of many steps gives it anew for each step, as one row of
-            a stacked array (batch indices, η), or once for all (a data set).
-    """
-
-    name: str
-    type: ArrayType
-    each: bool = False
-
-
-class _StatefulTrace(Trace):
-    """A trace that lifts the tensors it meets to state of the program."""
-
-    def __init__(self, entry: str, names: Mapping[int, str]) -> None:
-        super().__init__()
-        self.entry, self.names = entry, names
-        self.lifted: dict[int, tuple[Tensor, Value]] = {}
-        self.current: dict[int, Value] = {}
-        self.gradients: dict[int, tuple[Tensor, Tensor | None]] = {}
-        self.tables: dict[str, tuple[Value, Table, str]] = {}
-        self.modes: dict[int, tuple[Moded, bool]] = {}
-
-    def note_mode(self, module: Moded) -> None:
-        """Remember in which mode a module was traced."""
-        self.modes.setdefault(id(module), (module, module.training))
-
-    def tabulated(self, table: Table, name: str, dtype: DType) -> Value:
-        """A scalar input that ``table`` supplies anew for each step."""
-        for value, known, its_name in self.tables.values():
-            if known is table and its_name == name and value.dtype is dtype:
-                return value
-        unique = f"{name}.{len(self.tables)}"
-        value = Value(None, (), dtype, name=unique)
-        self.tables[unique] = (value, table, name)
-        return value
-
-    def lift(self, t: Tensor) -> Value:
-        """The graph value that stands for ``t`` at this point of the function."""
-        if id(t) not in self.lifted:
-            if t._value.node is not None:
-                raise GradientError(
-                    "A compiled function uses a tensor that carries eager history.",
-                    expected="arguments, parameters and plain tensors",
-                    got=repr(t._value),
-                    fix="call .detach() on it before",
-                )
-            # Entry points share state by name: what has none is this entry's own.
-            name = self.names.get(id(t)) or t.name
-            name = name or f"{self.entry}.state{len(self.lifted)}"
-            taken = {v.name for _, v in self.lifted.values()}
-            while name in taken:
-                name += "'"
-            value = Value(None, t.shape, t.dtype, tracked=t.requires_grad, name=name)
-            value.owner = t._value.owner
-            self.lifted[id(t)] = (t, value)
-            self.current[id(t)] = value
-        return self.current[id(t)]
-
-    def assign(self, t: Tensor, value: Value) -> None:
-        """From here on ``t`` is ``value``."""
-        self.lift(t)
-        self.current[id(t)] = value if value.array is None else self.constant(value)
-
-    def note_gradient(self, t: Tensor) -> None:
-        """Set ``t.grad`` aside: gradients of a trace live within the trace."""
-        if id(t) not in self.gradients:
-            self.gradients[id(t)] = (t, t.grad)
-            t.grad = None
-
-
-@dataclass
-class Traced:
-    """One entry point traced, with the tensors that are its state.
-
-    Attributes:
-        modes: the modules that were passed, each with the mode that it was in.
-        tracked: the tensors that it met, each with its ``requires_grad`` of then.
-    """
-
-    entry: Entry
-    tensors: dict[str, Tensor]
-    structure: Any
-    tables: Mapping[str, tuple[Value, Table, str]]
-    modes: tuple[tuple[Moded, bool], ...] = ()
-    tracked: tuple[tuple[Tensor, bool], ...] = ()
-
-    def holds(self) -> bool:
-        """Whether modes are still those of the trace, and the same tensors frozen."""
-        modes = all(module.training == mode for module, mode in self.modes)
-        return modes and self.trains_the_same()
-
-    def trains_the_same(self) -> bool:
-        """Whether the same tensors are frozen as when it was traced."""
-        return all(t.requires_grad == wanted for t, wanted in self.tracked)
-
-
-def trace_entry(
-    name: str,
-    function: Callable[..., Any],
-    inputs: Sequence[Input],
-    names: Mapping[int, str] | None = None,
-) -> Traced:
-    """Trace ``function`` as the entry point ``name`` of a program.
-
-    Args:
-        name: the entry's name.
-        function: called with one tensor for each input, positionally; it returns a
-            tensor, or a nest of tuples, lists and dicts of them.
-        inputs: what it is called with.
-        names: names for state tensors, by ``id``.
-    """
-    values = [Value(None, i.type.shape, i.type.dtype, name=i.name) for i in inputs]
-    recorder = _StatefulTrace(name, names or {})
-    with tracing(recorder):
-        try:
-            result = function(*map(wrap, values))
-        finally:
-            for t, before in recorder.gradients.values():
-                t.grad = before
-        leaves, structure = flatten(result)
-        outputs = [
-            v if v.array is None else recorder.constant(v)
-            for v in (leaf.value for leaf in leaves)
-        ]
-    state = {value.name or "": (t, value) for t, value in recorder.lifted.values()}
-    replaced: dict[str, int] = {}
-    everything = list(outputs)
-    for key, (t, value) in state.items():
-        if recorder.current[id(t)] is not value:
-            replaced[key] = len(everything)
-            everything.append(recorder.current[id(t)])
-    tensors = {key: t for key, (t, _) in state.items()}
-    captured = recorder.captured()
-    for value, numbers in captured:
-        held = Tensor(numbers.array)
-        key = f"{name}.constant{len(tensors)}"
-        value.name = key
-        tensors[key] = held
-    graph = Graph(
-        name,
-        [
-            *values,
-            *(v for v, _, _ in recorder.tables.values()),
-            *(v for _, v in state.values()),
-            *(v for v, _ in captured),
-        ],
-        everything,
-    )
-    entry = Entry(
-        name=name,
-        graph=graph,
-        inputs=(*(i.name for i in inputs), *recorder.tables),
-        each=(*(i.name for i in inputs if i.each), *recorder.tables),
-        state=tuple(tensors),
-        replaces=replaced,
-        outputs=len(outputs),
-    )
-    modes = tuple(recorder.modes.values())
-    tracked = tuple((t, value.tracked) for t, value in recorder.lifted.values())
-    return Traced(entry, tensors, structure, recorder.tables, modes, tracked)
-
-
-def flatten(tree: Any) -> tuple[list[Tensor], Any]:
-    """The tensors of a nest of tuples, lists and dicts, and its structure."""
-    leaves: list[Tensor] = []
-
-    def walk(item: Any) -> Any:
-        if isinstance(item, dict):
-            return {k: walk(v) for k, v in item.items()}
-        if isinstance(item, tuple | list):
-            return type(item)(walk(v) for v in item)
-        if item is None:
-            return None
-        leaves.append(item if isinstance(item, Tensor) else Tensor(item))
-        return len(leaves) - 1
-
-    return leaves, walk(tree)
-
-
-def unflatten(structure: Any, leaves: Sequence[Any]) -> Any:
-    """The nest again, with other leaves."""
-    if isinstance(structure, dict):
-        return {k: unflatten(v, leaves) for k, v in structure.items()}
-    if isinstance(structure, tuple | list):
-        return type(structure)(unflatten(v, leaves) for v in structure)
-    return None if structure is None else leaves[structure]
+    def expects(self, tensor: Tensor) -> bool:
+        """Whether the engine has the numbers of this tensor."""
+        return self.version == tensor.version and self.seen() is tensor
 
 
 class CompiledProgram:
@@ -248,7 +68,10 @@ class CompiledProgram:
     writing to it sends them before the next run.
 
     Attributes:
+        traced: the entry points by name.
         program: the graphs.
+        slots: where the state comes from, by name.
+        executable: the program in the engine.
         engine: the name of the engine that runs them.
     """
 
@@ -260,10 +83,10 @@ class CompiledProgram:
         threads: int | None = None,
     ) -> None:
         self.traced = {t.entry.name: t for t in traced}
-        self.tensors: dict[str, Tensor] = {}
+        self.slots: dict[str, Slot] = {}
         for t in traced:
-            for key, held in t.tensors.items():
-                if self.tensors.setdefault(key, held) is not held:
+            for key, slot in t.slots.items():
+                if self.slots.setdefault(key, slot) != slot:
                     raise GraphError(
                         f"Two tensors of a program are both called {key!r}.",
                         expected="one name for each tensor",
@@ -273,16 +96,41 @@ class CompiledProgram:
         self.program = Program({t.entry.name: t.entry for t in traced})
         self.executable: Executable = load_engine(engine, self.program, threads=threads)
         self.engine = self.executable.engine
-        self._seen: dict[str, int] = {}
+        self._turn = Turn()
+        states: dict[str, _State] = {}
+        for key, slot in self.slots.items():
+            read = not slot.gradient or any(
+                tensor is slot.tensor for t in traced for tensor, _ in t.graded
+            )
+            fetch = functools.partial(self.executable.read, key)
+            states[key] = _State(key, slot, read, fetch)
+        self._states = {
+            t.entry.name: [states[key] for key in t.entry.state] for t in traced
+        }
+        self._replaced = {
+            t.entry.name: [states[key] for key in t.entry.replaces] for t in traced
+        }
 
     @property
     def seconds_compile(self) -> float:
-        """How long the engine took to prepare, first runs of entries included."""
+        """How long the engine took to prepare and to compile so far."""
         return self.executable.seconds_compile
 
-    def put(self, array: Any) -> Any:
-        """An array that stays what it is over many runs, ready for ``inputs``."""
-        return np.ascontiguousarray(array)
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """The tensors that are state, by name; a gradient only where there is one."""
+        held = {key: slot.held() for key, slot in self.slots.items()}
+        return {key: t for key, t in held.items() if t is not None}
+
+    def put(self, entry: str, name: str, array: Array) -> Buffer:
+        """Hand an input over to the engine once, for many runs.
+
+        Args:
+            entry: the entry point that it is for.
+            name: the input's name.
+            array: its numbers; do not change them while the buffer is in use.
+        """
+        return self.executable.put(entry, name, array)
 
     def run(
         self, name: str, inputs: Mapping[str, Any], *, steps: int | None = None
@@ -291,41 +139,93 @@ class CompiledProgram:
 
         Args:
             name: the entry point.
-            inputs: an array for each of its inputs.
+            inputs: an array, or a buffer of :meth:`put`, for each of its inputs.
             steps: how many times; inputs marked ``each`` then have that many rows,
                 and so has every output. None runs once, without the stacking.
         """
         traced = self.traced[name]
         entry = traced.entry
-        arrays = {k: np.asarray(v) for k, v in inputs.items()}
+        arrays = {
+            k: v if isinstance(v, Buffer) else np.asarray(v) for k, v in inputs.items()
+        }
         if steps is None:
             for k in set(entry.each) & set(arrays):
                 arrays[k] = arrays[k][None]
-        rows: dict[int, Mapping[str, Array]] = {}
-        for unique, (_, table, key) in traced.tables.items():
-            if id(table) not in rows:
-                rows[id(table)] = table.rows(steps or 1)
-            arrays[unique] = rows[id(table)][key]
-        n = self._check(entry, arrays)
-        self._send(entry)
-        stacked = self.executable.run(name, arrays, steps=steps or 1, n=n)
-        for key in entry.replaces:
-            t = self.tensors[key]
-            t.defer(functools.partial(self.executable.read, key))
-            self._seen[key] = t.version
+        sizes = self._check(traced, arrays)
+        stacked = self.execute(name, arrays, sizes, steps or 1)
         leaves = [a[0] if steps is None else a for a in stacked]
         return unflatten(traced.structure, leaves)
 
-    def _send(self, entry: Entry) -> None:
-        for key in entry.state:
-            t = self.tensors[key]
-            if self._seen.get(key) != t.version:
-                self.executable.write(key, t.numpy())
-                self._seen[key] = t.version
+    def execute(
+        self,
+        name: str,
+        arrays: dict[str, Any],
+        sizes: Sizes,
+        steps: int,
+    ) -> list[Array]:
+        """Run an entry point on inputs that are known to fit; stacked outputs."""
+        with self._turn:
+            return self._execute(name, arrays, sizes, steps)
 
-    def _check(self, entry: Entry, arrays: dict[str, Array]) -> int | None:
-        shapes: list[tuple[Any, tuple[int, ...]]] = []
-        for value in entry.graph.inputs[: len(entry.inputs)]:
+    def _execute(
+        self, name: str, arrays: dict[str, Any], sizes: Sizes, steps: int
+    ) -> list[Array]:
+        traced = self.traced[name]
+        if traced.tables:
+            rows: dict[int, Mapping[str, Array]] = {}
+            with np.errstate(over="ignore"):  # infinity is found in the results
+                for unique, (value, table, key) in traced.tables.items():
+                    if id(table) not in rows:
+                        rows[id(table)] = table.rows(steps)
+                    arrays[unique] = rows[id(table)][key].astype(value.dtype.numpy)
+        self._send(name)
+        outputs = self.executable.run(name, arrays, steps=steps, sizes=sizes)
+        self._receive(name, traced)
+        return outputs
+
+    def _send(self, name: str) -> None:
+        """Bring what has changed outside into the engine."""
+        for state in self._states[name]:
+            slot = state.slot
+            t = slot.tensor
+            if slot.gradient:
+                t = self._gradient_before(state)
+                if t is None:
+                    continue
+            if not state.expects(t):
+                self.executable.write(state.key, t.numpy())
+                state.seen, state.version = weakref.ref(t), t.version
+
+    def _gradient_before(self, state: _State) -> Tensor | None:
+        """The gradient that a run starts from, once nobody else needs the old one."""
+        owner = state.slot.tensor
+        held = owner._grad
+        if not state.read:
+            owner._grad = held = None
+        old = state.seen()
+        if old is not None and old._pending is state.fetch:
+            old.numpy()  # somebody has kept it
+        return held
+
+    def _receive(self, name: str, traced: Traced) -> None:
+        """From here on the engine has the newest numbers of what was replaced."""
+        for state in self._replaced[name]:
+            t = state.slot.tensor
+            if state.slot.gradient:
+                t = wrap(Value(state.like))
+                state.slot.tensor._grad = t
+                state.seen = weakref.ref(t)
+            t._pending = state.fetch
+            t.version += 1
+            state.version = t.version
+        for t in traced.cleared:
+            t._grad = None
+
+    def _check(self, traced: Traced, arrays: dict[str, Any]) -> dict[str, int]:
+        entry = traced.entry
+        shapes: list[tuple[Shape, tuple[int, ...]]] = []
+        given = len(entry.inputs) - len(traced.tables)
+        for value in entry.graph.inputs[:given]:
             name = value.name or ""
             if name not in arrays:
                 raise ArgumentError(
@@ -334,7 +234,7 @@ class CompiledProgram:
                     got=", ".join(arrays),
                 )
             array = arrays[name]
-            if array.dtype != value.dtype.numpy:
+            if array.dtype != value.dtype.numpy and not isinstance(array, Buffer):
                 with np.errstate(over="ignore"):  # infinity is found in the results
                     array = array.astype(value.dtype.numpy)
                 arrays[name] = array
@@ -350,7 +250,66 @@ class CompiledProgram:
                     got=str(shape),
                 )
             shapes.append((value.shape, shape))
-        return solve_n(shapes)
+        return solve_sizes(shapes)
+
+
+# -- functions -------------------------------------------------------------------------
+
+
+@dataclass
+class _Variant:
+    """A function traced for some shapes, modes and surroundings.
+
+    Attributes:
+        program: with the function as its only entry point.
+        patterns: for each array argument its shape, which may have named sizes.
+        guards: what must hold for the values of named sizes.
+        snapshot: what the function found outside.
+        modules: the attributes of the modules that it called.
+        count: the changes that it was last held against.
+    """
+
+    program: CompiledProgram
+    traced: Traced
+    patterns: tuple[Shape, ...]
+    guards: list[Callable[[Sizes], bool]]
+    snapshot: Snapshot
+    modules: list[Attributes]
+    count: int = -1
+
+    def sizes(self, shapes: Sequence[Shape]) -> dict[str, int] | None:
+        """The named sizes for arguments of these shapes; None where they do not fit."""
+        for pattern, shape in zip(self.patterns, shapes):
+            for want, got in zip(pattern, shape):
+                if type(want) is int and want != got:
+                    return None
+        try:
+            sizes = solve_sizes(list(zip(self.patterns, shapes)))  # type: ignore
+        except ShapeError:
+            return None
+        return sizes if all(guard(sizes) for guard in self.guards) else None
+
+    def holds(self) -> bool:
+        """Whether everything that the trace depended on is as it was then."""
+        if self.count != changes.count:
+            if not self.traced.holds():
+                return False
+            if any(attributes.changed() for attributes in self.modules):
+                return False
+            self.count = changes.count
+        if self.traced.graded and not self.traced.finds_gradients():
+            return False
+        return self.snapshot.changed() is None
+
+
+@dataclass
+class _Family:
+    """The variants for arguments of one structure, with the same static ones."""
+
+    variants: list[_Variant] = field(default_factory=list[_Variant])
+    ready: dict[Any, tuple[_Variant, Sizes]] = field(
+        default_factory=dict[Any, tuple[_Variant, Sizes]]
+    )
 
 
 class Compiled:
@@ -359,78 +318,303 @@ class Compiled:
     __name__: str
 
     def __init__(
-        self, function: Callable[..., Any], engine: str, threads: int | None
+        self,
+        function: Callable[..., Any],
+        engine: str,
+        threads: int | None,
+        shapes: Mapping[str, Sequence[int | str | None]] | None = None,
     ) -> None:
         functools.update_wrapper(self, function)
         self.__name__ = getattr(function, "__name__", "compiled")
         self.function, self.engine, self.threads = function, engine, threads
-        self._programs: dict[Any, list[CompiledProgram]] = {}
+        self.shapes = {k: tuple(v) for k, v in (shapes or {}).items()}
+        self._families: dict[Any, _Family] = {}
+        self._traces_of_kind: dict[Any, int] = {}
+
+    def __get__(self, owner: Any, kind: Any = None) -> Any:
+        """A method of ``owner``, where a class has this function."""
+        return self if owner is None else functools.partial(self, owner)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run it; a graph is traced once for each combination of input types.
+        """Run it; a graph is traced for each kind of arguments.
 
-        Where modules have been switched (``train()``, ``eval()``), once for each mode.
+        Where modules have been switched (``train()``, ``eval()``), frozen or given
+        other parameters, where numbers in its closure have changed, or where it meets
+        another size, it is traced again. Within another compiled function it becomes
+        part of that.
         """
-        leaves, structure = flatten((args, kwargs))
-        arrays = [leaf.numpy() for leaf in leaves]
-        program = self.program_for(leaves, structure)
-        inputs = program.program.entries[self.__name__].inputs
-        made = program.run(self.__name__, dict(zip(inputs, arrays)))
-        results, shape = flatten(made)
-        return unflatten(shape, results)
+        if context.trace is not None:
+            return self.function(*args, **kwargs)
+        leaves, arrays, key = _arguments(args, kwargs)
+        family = self._families.get(key)
+        if family is None:
+            family = self._families[key] = _Family()
+        shapes = tuple([a.shape for a in arrays])
+        ready = family.ready.get(shapes)
+        if ready is None or not ready[0].holds():
+            ready = self._find(family, args, kwargs, arrays, shapes)
+            family.ready[shapes] = ready
+        variant, sizes = ready
+        program, traced = variant.program, variant.traced
+        name = traced.entry.name
+        given = dict(zip(traced.entry.inputs, arrays))
+        before = None
+        if context.grad and True in traced.derivable:
+            before = _values_before(traced, leaves)
+        outputs = program.execute(name, given, sizes, 1)
+        values = [Value(a[0, ...]) for a in outputs]
+        if None in traced.derivable or before is not None:
+            values = connected(
+                traced.entry, values, traced.derivable, before, given, self.engine
+            )
+        return unflatten(traced.structure, [wrap(v) for v in values])
 
     @property
     def programs(self) -> list[CompiledProgram]:
-        """What was compiled so far: one for each set of input types and modes."""
-        return [program for known in self._programs.values() for program in known]
+        """What was compiled so far."""
+        families = self._families.values()
+        return [v.program for family in families for v in family.variants]
 
-    def program_for(self, leaves: Sequence[Tensor], structure: Any) -> CompiledProgram:
-        """The program for arguments of these types, and modules in these modes."""
-        key = (repr(structure), tuple((t.shape, t.dtype) for t in leaves))
-        known = self._programs.setdefault(key, [])
-        for program in known:
-            if program.traced[self.__name__].holds():
-                return program
+    def graph(self, *args: Any, **kwargs: Any) -> Graph:
+        """The graph for arguments like these, as recorded (before any pass)."""
+        _, arrays, key = _arguments(args, kwargs)
+        family = self._families.setdefault(key, _Family())
+        shapes = tuple([a.shape for a in arrays])
+        variant, _ = self._find(family, args, kwargs, arrays, shapes)
+        return variant.traced.entry.graph
 
-        def positional(*values: Tensor) -> Any:
-            args, kwargs = unflatten(structure, values)
-            return self.function(*args, **kwargs)
+    # -- variants ------------------------------------------------------------------
+
+    def _find(
+        self,
+        family: _Family,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        arrays: list[Array],
+        shapes: tuple[Shape, ...],
+    ) -> tuple[_Variant, Sizes]:
+        """A variant that fits, traced if there is none."""
+        for variant in family.variants:
+            sizes = variant.sizes(shapes)
+            if sizes is not None and variant.holds():
+                return variant, sizes
+        names = self._names(args, kwargs)
+        wanted = self._patterns(family, names, shapes)
+        try:
+            variant = self._trace(args, kwargs, arrays, names, wanted)
+        except ShapeError:
+            if self.shapes:
+                raise
+            variant = self._trace(args, kwargs, arrays, names, shapes)
+        family.variants.append(variant)
+        sizes = variant.sizes(shapes)
+        assert sizes is not None
+        return variant, sizes
+
+    def _patterns(
+        self, family: _Family, names: list[str], shapes: tuple[Shape, ...]
+    ) -> tuple[Shape, ...]:
+        """The shapes to trace for: sizes that were met with other values get names."""
+        if self.shapes:
+            return tuple(map(self._asked, names, shapes))
+        made = [list(shape) for shape in shapes]
+        fresh = itertools.chain(("N", "T", "M", "K"), (f"S{i}" for i in range(1000)))
+        known: dict[tuple[Any, Any], Size] = {}
+        for variant in family.variants[:1]:
+            for pattern, shape in zip(variant.patterns, made):
+                for axis, (old, new) in enumerate(zip(pattern, shape)):
+                    if old != new:
+                        if (old, new) not in known:
+                            known[old, new] = Size(next(fresh))
+                        shape[axis] = known[old, new]
+        return tuple(map(tuple, made))
+
+    def _asked(self, name: str, shape: Shape) -> Shape:
+        """The shape of an argument as ``shapes=`` names it."""
+        asked = self.shapes.get(name)
+        if asked is None:
+            return shape
+        if len(asked) != len(shape) or any(
+            isinstance(a, int) and a != d for a, d in zip(asked, shape)
+        ):
+            raise ShapeError(
+                f"The argument {name!r} has another shape than shapes= names.",
+                expected=str(asked),
+                got=str(shape),
+            )
+        return tuple(
+            [Size(a) if isinstance(a, str) else d for a, d in zip(asked, shape)]
+        )
+
+    def _trace(
+        self,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        arrays: list[Array],
+        names: list[str],
+        patterns: tuple[Shape, ...],
+    ) -> _Variant:
+        leaves, structure = flatten((args, kwargs))
+        places = [i for i, leaf in enumerate(leaves) if not _is_static(leaf)]
+
+        def positional(*tensors: Tensor) -> Any:
+            filled = list(leaves)
+            for i, tensor in zip(places, tensors, strict=True):
+                filled[i] = tensor
+            again, named = unflatten(structure, filled)
+            return self.function(*again, **named)
 
         inputs = [
-            Input(name, ArrayType(t.shape, t.dtype))
-            for name, t in zip(self._names(structure), leaves, strict=True)
+            Input(name, ArrayType(pattern, as_dtype(a.dtype)))
+            for name, pattern, a in zip(names, patterns, arrays, strict=True)
         ]
-        traced = trace_entry(self.__name__, positional, inputs)
+        self._warn_of_integers(leaves, places)
+        snapshot = Snapshot(self.function)
+        shapes = [a.shape for a in arrays]
+        with guessing(solve_sizes(list(zip(patterns, shapes)))) as guards:
+            traced = trace_entry(self.__name__, positional, inputs, tracked=True)
+        snapshot.refuse_changes(self.__name__)
         program = CompiledProgram([traced], engine=self.engine, threads=self.threads)
-        known.append(program)
-        return program
+        modules = [Attributes(module) for module, _ in traced.modes]
+        return _Variant(program, traced, patterns, guards, snapshot, modules)
 
-    def _names(self, structure: Any) -> list[str]:
-        """Names for the tensors of the arguments: the function's own, with a path."""
-        code = getattr(self.function, "__code__", None)
-        parameters = code.co_varnames[: code.co_argcount] if code else ()
+    def _warn_of_integers(self, leaves: list[Any], places: list[int]) -> None:
+        """Warn where a function is traced again and again for another integer."""
+        static = [x for i, x in enumerate(leaves) if i not in places]
+        if not any(type(x) is int for x in static):
+            return
+        kind = tuple([type(x) for x in static])
+        self._traces_of_kind[kind] = count = self._traces_of_kind.get(kind, 0) + 1
+        if count == MANY:
+            warn(
+                f"{self.__name__} was compiled for {MANY} different integers.",
+                expected="integers that seldom change: each has a graph of its own",
+                got=", ".join(repr(x) for x in static if type(x) is int),
+                fix="pass a number that changes as a tensor: cr.tensor(i)",
+            )
+
+    def _names(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[str]:
+        """Names for the array arguments: the function's own, with a path."""
+        try:
+            given = inspect.signature(self.function).bind(*args, **kwargs).arguments
+            parts = list(given.items())
+        except (TypeError, ValueError):  # a builtin, or a call that Python will refuse
+            parts = [(f"x{i}", a) for i, a in enumerate(args)] + list(kwargs.items())
         names: list[str] = []
 
         def walk(item: Any, name: str) -> None:
             if isinstance(item, dict):
                 for k, v in item.items():
-                    walk(v, f"{name}.{k}" if name else str(k))
+                    walk(v, f"{name}.{k}")
             elif isinstance(item, tuple | list):
                 for i, v in enumerate(item):
                     walk(v, f"{name}.{i}")
-            elif item is not None:
+            elif item is not None and not _is_static(item):
                 names.append(name)
 
-        args, kwargs = structure
-        for i, item in enumerate(args):
-            walk(item, parameters[i] if i < len(parameters) else f"x{i}")
-        walk(kwargs, "")
+        for name, item in parts:
+            walk(item, name)
         return names
 
-    def graph(self, *args: Any, **kwargs: Any) -> Graph:
-        """The graph for arguments like these, as recorded (before any pass)."""
-        program = self.program_for(*flatten((args, kwargs)))
-        return program.program.entries[self.__name__].graph
+
+def _values_before(traced: Traced, leaves: list[Any]) -> list[Value] | None:
+    """The arguments and the state as they are before a run; None where no derivative
+    can be asked for."""
+    arguments = [
+        leaf.value if isinstance(leaf, Tensor) else Value(np.asarray(leaf))
+        for leaf in leaves
+    ]
+    held = [slot.held() for slot in traced.slots.values()]
+    if not any(v.tracked for v in arguments) and not any(
+        t is not None and t.requires_grad for t in held
+    ):
+        return None
+    state = [
+        Value(np.zeros(value.shape, value.dtype.numpy)) if t is None else t.value
+        for t, value in zip(held, traced.entry.graph.inputs[len(traced.entry.inputs) :])
+    ]
+    return [*arguments, *state]
+
+
+def _is_static(leaf: Any) -> bool:
+    """Whether an argument is part of the program and no input of it."""
+    if isinstance(leaf, Tensor | np.ndarray | float | np.generic):
+        return False
+    return not (hasattr(leaf, "__array__") or hasattr(leaf, "__dlpack__"))
+
+
+def _arguments(
+    args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[list[Any], list[Array], Any]:
+    """The array arguments, their numbers, and what kind of call this is."""
+    leaves: list[Any] = []
+    arrays: list[Array] = []
+    kinds: list[Any] = []
+    simple = not kwargs
+    for arg in args:
+        if type(arg) is Tensor:
+            array = arg._value.array
+            if array is None or arg._pending is not None:
+                array = arg.numpy()
+        elif type(arg) is np.ndarray:
+            array = arg
+        else:
+            simple = False
+            break
+        leaves.append(arg)
+        arrays.append(array)
+        kinds.append(array.dtype)
+        kinds.append(array.ndim)
+    if simple:
+        return leaves, arrays, tuple(kinds)
+    found, structure = flatten((args, kwargs))
+    leaves, arrays, kinds = [], [], []
+    for leaf in found:
+        if _is_static(leaf):
+            kinds.append(_static_key(leaf))
+            continue
+        leaves.append(leaf)
+        array = leaf.numpy() if isinstance(leaf, Tensor) else _numbers(leaf)
+        arrays.append(array)
+        kinds.append((array.dtype, array.ndim))
+    return leaves, arrays, (_frozen(structure), tuple(kinds))
+
+
+def _numbers(leaf: Any) -> Array:
+    """The numbers of an argument that is no tensor: a Python float is float32."""
+    if isinstance(leaf, float) and not isinstance(leaf, np.generic):
+        return np.asarray(leaf, np.float32)
+    return Tensor(leaf).numpy()
+
+
+def _static_key(leaf: Any) -> Any:
+    try:
+        hash(leaf)
+    except TypeError:
+        return type(leaf), _Kept(leaf)
+    return type(leaf), leaf
+
+
+class _Kept:
+    """An object as a key: by its identity, and kept alive so that it stays its own."""
+
+    def __init__(self, item: Any) -> None:
+        self.item = item
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Kept) and other.item is self.item
+
+    def __hash__(self) -> int:
+        return id(self.item)
+
+
+def _frozen(structure: Any) -> Any:
+    """A structure as a key."""
+    if isinstance(structure, dict):
+        return dict, tuple([(k, _frozen(v)) for k, v in structure.items()])
+    if isinstance(structure, tuple | list):
+        return type(structure), tuple([_frozen(v) for v in structure])
+    return structure
 
 
 def compile(
@@ -438,20 +622,31 @@ def compile(
     *,
     engine: str = "auto",
     threads: int | None = None,
+    shapes: Mapping[str, Sequence[int | str | None]] | None = None,
 ) -> Any:
     """Have ``function`` run as one graph on an engine.
 
     Args:
         function: any function of tensors and state. Tensors that it uses from
             outside (a model's parameters) are state; ``copy_`` and an optimiser's
-            ``step()`` change them. Its Python runs once for each combination of
-            argument shapes and of modes (training or not) of the modules that it calls,
-            so ``if`` and ``for`` see shapes, never numbers.
+            ``step()`` change them. Its Python runs once for each kind of arguments, so
+            ``if`` and ``for`` see shapes, never numbers. Arguments that are no arrays
+            (truth values, integers, texts, modules) are part of the program; floats,
+            arrays and tensors are its inputs, in tuples, lists, named tuples and
+            dictionaries of any depth. Called with another size it is compiled once
+            more, for all sizes; where its Python needs the number, once for each.
         engine: ``"native"``, ``"numpy"``, or ``"auto"``: native where it can run.
-        threads: how many threads the native engine uses; None takes every core.
+        threads: how many threads the engine uses; None lets the engine decide.
+        shapes: names for the sizes that vary, by argument: ``{"x": ("N", 784)}``; then
+            the first compilation serves all of them.
 
     Returns:
-        A function of the same arguments that returns tensors.
+        A function of the same arguments that returns tensors. It can be differentiated
+        like any other (``backward``, ``cr.grad``), and called within compiled ones.
+
+    Raises:
+        ArgumentError: a function that reads numbers of tensors, or changes anything but
+            tensors outside of itself.
 
     >>> import chainrule as cr
     >>> @cr.compile(engine="numpy")
@@ -461,5 +656,5 @@ def compile(
     tensor(14.)
     """
     if function is None:
-        return functools.partial(compile, engine=engine, threads=threads)
-    return Compiled(function, engine, threads)
+        return functools.partial(compile, engine=engine, threads=threads, shapes=shapes)
+    return Compiled(function, engine, threads, shapes)

@@ -1,4 +1,4 @@
-"""Derivatives as functions of functions: ``grad``, ``value_and_grad``, and their check.
+"""Derivatives as functions of functions, with respect to anything.
 
 >>> import chainrule as cr
 >>> cr.grad(lambda x: (x * x).sum())(cr.tensor([1.0, 2.0]))
@@ -8,85 +8,111 @@ tensor([2., 4.])
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from chainrule.autodiff import cotangents, recording
-from chainrule.errors import ArgumentError, GradientError
+from chainrule.errors import ArgumentError, GradientError, ShapeError
 from chainrule.graph.build import constant, context, no_grad
-from chainrule.graph.node import Array, Value
-from chainrule.primitives.movement import reshape
-from chainrule.primitives.rules import full_like, show
+from chainrule.graph.graph import ancestors
+from chainrule.graph.node import Value
+from chainrule.nest import flatten, unflatten
+from chainrule.primitives.movement import concatenate, full_like, reshape
+from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor, wrap
 
+Position = int | str
 
-def value_and_grad(
-    function: Callable[..., Tensor], argnums: int | Sequence[int] = 0
-) -> Callable[..., tuple[Tensor, Any]]:
-    """A function that gives ``function``'s value and its gradient.
+# -- what a derivative is taken with respect to ----------------------------------------
 
-    Args:
-        function: returns a scalar tensor.
-        argnums: with respect to which positional arguments.
 
-    Returns:
-        A function of the same arguments; the gradient has the shape of the argument
-        (a tuple of gradients where ``argnums`` is a sequence). It can be
-        differentiated again.
+class _Point:
+    """Arguments of a function, some of them to be differentiated.
 
-    >>> import chainrule as cr
-    >>> cr.value_and_grad(lambda w: (w * w * w).sum())(cr.tensor([2.0]))
-    (tensor(8., made by reduce_sum), tensor([12.]))
+    An argument may be a tensor, a nest of them, or a module, which stands for its
+    parameters by name.
+
+    Attributes:
+        inputs: the values that derivatives are taken with respect to.
     """
-    positions = (argnums,) if isinstance(argnums, int) else tuple(argnums)
 
-    def differentiated(*args: Any, **kwargs: Any) -> tuple[Tensor, Any]:
-        arguments = list(args)
-        inputs: list[Value] = []
-        nested = False
-        for i in positions:
-            value = as_tensor(arguments[i]).value
+    def __init__(
+        self,
+        positions: Sequence[Position],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> None:
+        self.args, self.kwargs = list(args), dict(kwargs)
+        self.inputs: list[Value] = []
+        self.structures: list[Any] = []
+        for position in positions:
+            given = self._get(position)
+            if hasattr(given, "named_parameters"):
+                held = {n: p for n, p in given.named_parameters() if p.requires_grad}
+                self.structures.append(self._add(held, position, view=False)[1])
+                continue
+            made, structure = self._add(given, position, view=True)
+            self.structures.append(structure)
+            self._set(position, made)
+
+    def _get(self, position: Position) -> Any:
+        try:
+            if isinstance(position, str):
+                return self.kwargs[position]
+            return self.args[position]
+        except (KeyError, IndexError):
+            raise ArgumentError(
+                "grad was asked for an argument that the call does not have.",
+                expected=f"0 … {len(self.args) - 1}, or a keyword of "
+                + (", ".join(self.kwargs) or "none"),
+                got=repr(position),
+                fix="pass it by that position, or by that keyword",
+            ) from None
+
+    def _set(self, position: Position, item: Any) -> None:
+        if isinstance(position, str):
+            self.kwargs[position] = item
+        else:
+            self.args[position] = item
+
+    def _add(self, given: Any, position: Position, *, view: bool) -> tuple[Any, Any]:
+        """Make the leaves of an argument inputs; the argument to use, its structure."""
+        leaves, structure = flatten(given)
+        values: list[Value] = []
+        for leaf in leaves:
+            value = as_tensor(leaf).value
             if not value.dtype.is_float:
                 raise GradientError(
                     "grad differentiates with respect to floating-point arguments.",
                     expected="float32 or float64",
-                    got=f"argument {i} of dtype {value.dtype.name}",
+                    got=f"argument {position} of dtype {value.dtype.name}",
                     fix="x.astype('float32')",
                 )
-            if value.tracked and context.grad:
-                # A view, so that a loss does not look behind it for a softmax's scores:
-                # the derivative is with respect to this value.
-                value = reshape(value, shape=value.shape)
-                nested = True
-            else:
-                value = _fresh(value)
-            inputs.append(value)
-            arguments[i] = wrap(value)
-        with recording():
-            result = function(*arguments, **kwargs)
-        if not isinstance(result, Tensor) or result.shape != ():
-            raise GradientError(
-                "grad needs a function that returns a scalar tensor.",
-                expected="shape ()",
-                got=show(result.shape) if isinstance(result, Tensor) else repr(result),
-                fix="reduce it: .sum() or .mean()",
-            )
-        root = result.value
-        seed = constant(1.0, root.dtype)
-        with recording() if nested else no_grad():
-            known = cotangents({root: seed}, stop=inputs) if root.tracked else {}
-            grads = tuple(
-                wrap(known[v] if v in known else full_like(v, 0.0)) for v in inputs
-            )
-        return result, grads[0] if isinstance(argnums, int) else grads
+            values.append(_fresh(value) if view else value)
+        start = len(self.inputs)
+        self.inputs += values
+        places = unflatten(structure, range(start, len(self.inputs)))
+        return unflatten(structure, [wrap(v) for v in values]), places
 
-    return differentiated
+    def gradients(self, found: Sequence[Tensor]) -> list[Any]:
+        """Gradients in the structure of the arguments."""
+        return [_at(places, found) for places in self.structures]
+
+
+def _at(places: Any, found: Sequence[Tensor]) -> Any:
+    leaves, structure = flatten(places)
+    return unflatten(structure, [found[i] for i in leaves])
 
 
 def _fresh(value: Value) -> Value:
-    """The same numbers (or the same place in a trace) as a tracked value."""
+    """The same numbers (or the same place in a trace) as a value of its own.
+
+    Where it is tracked already it is a view, so that a loss does not look behind it for
+    a softmax's scores, and derivatives of derivatives go on to what it was made of.
+    """
+    if value.tracked and context.grad:
+        return reshape(value, shape=value.shape)
     if value.array is not None:
         return Value(value.array, tracked=True)
     made = reshape(value, shape=value.shape)
@@ -94,8 +120,92 @@ def _fresh(value: Value) -> Value:
     return made
 
 
+def _depends_on_more(roots: Sequence[Value], inputs: Sequence[Value]) -> bool:
+    """Whether derivatives can be asked for with respect to more than the inputs."""
+    own = {id(v) for v in inputs}
+    if any(v.node is not None and v.node.inputs and v.tracked for v in inputs):
+        return True
+    return any(
+        v.tracked and v.node is None and id(v) not in own
+        for node in ancestors(roots, inputs)
+        for v in node.inputs
+    )
+
+
+def _walk(
+    roots: dict[Value, Value], inputs: Sequence[Value], *, record: bool
+) -> list[Tensor]:
+    """∂/∂input for each input; 0 where the roots do not depend on it."""
+    with recording() if record else no_grad():
+        known = cotangents(roots, stop=inputs) if roots else {}
+        return [wrap(known[v] if v in known else full_like(v, 0.0)) for v in inputs]
+
+
+def _scalar(result: Any) -> Value:
+    if not isinstance(result, Tensor) or result.shape != ():
+        raise GradientError(
+            "grad needs a function that returns a scalar tensor.",
+            expected="shape ()",
+            got=show(result.shape) if isinstance(result, Tensor) else repr(result)[:80],
+            fix="reduce it: .sum() or .mean()",
+        )
+    return result.value
+
+
+# -- gradients -------------------------------------------------------------------------
+
+
+def value_and_grad(
+    function: Callable[..., Tensor],
+    argnums: Position | Sequence[Position] = 0,
+    *,
+    has_aux: bool = False,
+) -> Callable[..., Any]:
+    """A function that gives ``function``'s value and its gradient.
+
+    Args:
+        function: returns a scalar tensor; with ``has_aux`` a pair of that and anything.
+        argnums: with respect to which arguments: a position, a keyword, or several. An
+            argument is a tensor, a tuple, list or dictionary of them, or a module: then
+            the gradient is a dictionary of its parameters' gradients by name.
+        has_aux: whether the function returns something beside its value.
+
+    Returns:
+        A function of the same arguments; the gradient has the structure of the argument
+        (a tuple of gradients where ``argnums`` is a sequence). It can be differentiated
+        again, with respect to parameters that the function uses too.
+
+    >>> import chainrule as cr
+    >>> value, slope = cr.value_and_grad(lambda w: (w * w * w).sum())(cr.tensor([2.0]))
+    >>> value.item(), slope
+    (8.0, tensor([12.]))
+    """
+    one = isinstance(argnums, int | str)
+    positions: list[Position] = [argnums] if one else list(argnums)  # type: ignore
+
+    def differentiated(*args: Any, **kwargs: Any) -> Any:
+        remembered = context.grad
+        point = _Point(positions, args, kwargs)
+        with recording():
+            made = function(*point.args, **point.kwargs)
+        result, aux = made if has_aux else (made, None)
+        root = _scalar(result)
+        more = remembered and _depends_on_more([root], point.inputs)
+        roots = {root: constant(1.0, root.dtype)} if root.tracked else {}
+        found = _walk(roots, point.inputs, record=more)
+        gradients = point.gradients(found)
+        gradient = gradients[0] if one else tuple(gradients)
+        value = result if more else result.detach()
+        return ((value, aux) if has_aux else value), gradient
+
+    return differentiated
+
+
 def grad(
-    function: Callable[..., Tensor], argnums: int | Sequence[int] = 0
+    function: Callable[..., Tensor],
+    argnums: Position | Sequence[Position] = 0,
+    *,
+    has_aux: bool = False,
 ) -> Callable[..., Any]:
     """A function that gives ``function``'s gradient; see :func:`value_and_grad`.
 
@@ -103,107 +213,246 @@ def grad(
     >>> cube = lambda x: x * x * x
     >>> cr.grad(cr.grad(cube))(cr.tensor(2.0))
     tensor(12.)
+    >>> layer = cr.nn.Linear(2, 1)
+    >>> sorted(cr.grad(lambda m, x: m(x).sum())(layer, cr.tensor([[1.0, 2.0]])))
+    ['bias', 'weight']
     """
-    with_value = value_and_grad(function, argnums)
+    with_value = value_and_grad(function, argnums, has_aux=has_aux)
 
     def differentiated(*args: Any, **kwargs: Any) -> Any:
-        return with_value(*args, **kwargs)[1]
+        value, gradient = with_value(*args, **kwargs)
+        return (gradient, value[1]) if has_aux else gradient
 
     return differentiated
 
 
-#: Relative difference of the quotients of the two sides from which on it is a kink.
-KINK = 1e-3
+def gradients(
+    loss: Tensor,
+    tensors: Tensor | Sequence[Tensor],
+    *,
+    gradient: Any = None,
+    create_graph: bool = False,
+    retain_graph: bool | None = None,
+    allow_unused: bool = False,
+) -> tuple[Tensor | None, ...]:
+    """∂loss/∂t for each of some tensors, which need not be leaves; ``.grad`` stays.
 
-
-@dataclass(frozen=True)
-class GradientCheck:
-    """What :func:`check_gradients` found for one argument along one direction.
-
-    Attributes:
-        argument: its position.
-        derivative: ⟨∂f/∂x, d⟩ from the derivative rules.
-        difference: (f(x + εd) − f(x − εd)) / 2ε.
-        error: |derivative − difference| / max(1, |difference|).
-        kink: whether the quotients of the two sides disagree, so that none of them
-            tells anything here (ReLU at 0).
-    """
-
-    argument: int
-    derivative: float
-    difference: float
-    error: float
-    kink: bool
-
-
-def check_gradients(
-    function: Callable[..., Tensor],
-    *args: Any,
-    directions: int = 3,
-    eps: float = 1e-6,
-    tolerance: float = 1e-6,
-    seed: int = 0,
-) -> list[GradientCheck]:
-    """Hold the derivatives of ``function`` against central differences, in float64.
-
-    Along random directions d, with a random cotangent where the result is no scalar:
-    ⟨∇f, d⟩ must equal (f(x + εd) − f(x − εd)) / 2ε.
+    PyTorch's ``torch.autograd.grad``.
 
     Args:
-        function: of floating-point arguments; returns a tensor.
-        args: the point; converted to float64.
-        directions: how many random directions an argument.
-        eps: the step of the difference quotient.
-        tolerance: the largest relative error allowed.
-        seed: for directions and cotangents.
-
-    Returns:
-        One :class:`GradientCheck` for each argument and direction.
+        loss: a scalar, or anything with ``gradient``, its cotangent.
+        tensors: what it was computed from.
+        gradient: the cotangent of ``loss``; 1 for a scalar.
+        create_graph: record the derivatives, so that they can be differentiated.
+        retain_graph: keep the recorded nodes; by default as ``create_graph``.
+        allow_unused: give None for a tensor that the loss does not depend on.
 
     Raises:
-        GradientError: where a derivative is wrong, naming the argument and both
-            numbers. Kinks are flagged in the result and not counted.
+        GradientError: a tensor that the loss does not depend on, or without a record.
 
     >>> import chainrule as cr
-    >>> all(c.error < 1e-8 for c in cr.check_gradients(cr.Tensor.tanh, [0.3, -1.0]))
-    True
+    >>> x = cr.tensor(3.0, requires_grad=True)
+    >>> y = x * x
+    >>> cr.gradients(y * y, [x, y])
+    (tensor(108.), tensor(18.))
     """
-    rng = np.random.default_rng(seed)
-    points = [np.asarray(as_tensor(a).numpy(), np.float64) for a in args]
-    if not points:
-        raise ArgumentError("check_gradients needs a point.", expected="arguments")
-    shape = function(*map(Tensor, points)).shape
-    weights = Tensor(rng.normal(size=shape))
+    wanted = [tensors] if isinstance(tensors, Tensor) else list(tensors)
+    root = loss.value
+    if not root.tracked:
+        raise GradientError(
+            "gradients found nothing to differentiate.",
+            expected="a loss computed from tensors with requires_grad=True",
+            got=repr(loss)[:80],
+            fix="cr.tensor(…, requires_grad=True), and not within no_grad()",
+        )
+    seed = _seed(loss, gradient)
+    keep = (create_graph if retain_graph is None else retain_graph) or (
+        context.trace is not None
+    )
+    values = [t.value for t in wanted]
+    with recording() if create_graph else no_grad():
+        # Every way to the wanted values is walked: some may lead through others.
+        known = cotangents({root: seed}, free=not keep)
+    missing = [i for i, v in enumerate(values) if v not in known]
+    if missing and not allow_unused:
+        raise GradientError(
+            "The loss does not depend on a tensor that gradients was asked for.",
+            expected="tensors that it was computed from",
+            got=f"number {missing[0]}: {wanted[missing[0]]!r:.80}",
+            fix="allow_unused=True gives None for it",
+        )
+    return tuple([wrap(known[v]) if v in known else None for v in values])
 
-    def scalar(*tensors: Tensor) -> Tensor:
-        return (function(*tensors) * weights).sum()
 
-    def at(i: int, point: Array) -> float:
-        moved = [Tensor(p) for p in points]
-        moved[i] = Tensor(point)
-        with no_grad():
-            return float(scalar(*moved))
+def _seed(loss: Tensor, gradient: Any) -> Value:
+    root = loss.value
+    if gradient is None:
+        if root.shape != ():
+            raise GradientError(
+                "A derivative without a cotangent starts from a scalar.",
+                expected="shape ()",
+                got=show(root.shape),
+                fix="reduce it first, loss.mean(), or pass gradient=",
+            )
+        return constant(1.0, root.dtype)
+    return _like(gradient, root, "The gradient").value
 
-    gradients = grad(scalar, argnums=tuple(range(len(points))))(*map(Tensor, points))
-    checks: list[GradientCheck] = []
-    for i, (point, gradient) in enumerate(zip(points, gradients)):
-        for _ in range(directions):
-            d = rng.normal(size=point.shape)
-            derivative = float(np.sum(gradient.numpy() * d))
 
-            above, here, below = (at(i, point + step * d) for step in (eps, 0.0, -eps))
-            difference = (above - below) / (2 * eps)
-            scale = max(1.0, abs(difference))
-            # On a kink the quotients of the two sides differ, however small the step.
-            sides = (above - here) / eps - (here - below) / eps
-            kink = abs(sides) / scale > KINK
-            error = abs(derivative - difference) / scale
-            checks.append(GradientCheck(i, derivative, difference, error, kink))
-            if error > tolerance and not kink:
-                raise GradientError(
-                    f"The derivative with respect to argument {i} is wrong.",
-                    expected=f"{difference:.10g} (central difference, ε = {eps:g})",
-                    got=f"{derivative:.10g} (derivative rules)",
-                    fix="look at the vjp of the primitives that the function uses",
-                )
-    return checks
+def _like(given: Any, value: Value, what: str) -> Tensor:
+    made = as_tensor(given, dtype=value.dtype)
+    if made.shape != value.shape:
+        raise ShapeError(
+            f"{what} must fit what it belongs to.",
+            expected=show(value.shape),
+            got=show(made.shape),
+        )
+    return made
+
+
+# -- products with Jacobians, and Jacobians --------------------------------------------
+
+
+def vjp(
+    function: Callable[..., Any], *args: Any
+) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
+    """The value y of a function, and u ↦ uᵀ ∂y/∂x: the chain rule's backward step.
+
+    Args:
+        function: of tensors; returns a tensor or a nest of them.
+        args: the point, tensors or nests of them.
+
+    Returns:
+        y, and a function of cotangents like y that gives one for each argument. It may
+        be called more than once.
+
+    >>> import chainrule as cr
+    >>> y, back = cr.vjp(lambda x: x * x, cr.tensor([1.0, 3.0]))
+    >>> back(cr.tensor([1.0, 10.0]))
+    (tensor([ 2., 60.]),)
+    """
+    remembered = context.grad
+    point = _Point(range(len(args)), args, {})
+    with recording():
+        made = function(*point.args)
+    leaves, structure = flatten(made)
+    outputs = [as_tensor(leaf) for leaf in leaves]
+    values = [t.value for t in outputs]
+    more = remembered and _depends_on_more(values, point.inputs)
+
+    def pull(cotangent: Any) -> tuple[Any, ...]:
+        parts, given = flatten(cotangent)
+        if given != structure:
+            raise ArgumentError(
+                "A cotangent has the structure of the function's value.",
+                expected=f"{len(leaves)} tensors as the function returns them",
+                got=f"{len(parts)} in another structure",
+            )
+        seeds = [_like(part, v, "A cotangent") for part, v in zip(parts, values)]
+        record = context.grad and (more or any(t.requires_grad for t in seeds))
+        roots: dict[Value, Value] = {}
+        with recording() if record else no_grad():
+            for v, seed in zip(values, seeds):
+                if v.tracked:
+                    known = roots.get(v)
+                    total = seed if known is None else wrap(known) + seed
+                    roots[v] = total.value
+        return tuple(point.gradients(_walk(roots, point.inputs, record=record)))
+
+    shown = outputs if more else [t.detach() for t in outputs]
+    return unflatten(structure, shown), pull
+
+
+def jvp(
+    function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]
+) -> tuple[Any, Any]:
+    """The value y of a function, and its derivative along a direction, ∂y/∂x · t.
+
+    By two backward steps: u ↦ uᵀ ∂y/∂x is linear in u, and its own backward step takes
+    t to ∂y/∂x · t.
+
+    Args:
+        function: of tensors; returns a tensor or a nest of them.
+        primals: the point x, a sequence of arguments.
+        tangents: the direction t, one for each argument.
+
+    >>> import chainrule as cr
+    >>> cr.jvp(lambda x: x * x, [cr.tensor([1.0, 3.0])], [cr.tensor([1.0, 0.5])])
+    (tensor([1., 9.]), tensor([2., 3.]))
+    """
+    if len(primals) != len(tangents):
+        raise ArgumentError(
+            "jvp takes one direction for each argument.",
+            expected=str(len(primals)),
+            got=str(len(tangents)),
+        )
+    made, back = vjp(function, *primals)
+    leaves, structure = flatten(made)
+    starts = [wrap(full_like(leaf.value, 0.0)) for leaf in leaves]
+
+    def along(*cotangents_: Tensor) -> Tensor:
+        pulled, _ = flatten(back(unflatten(structure, list(cotangents_))))
+        directions, _ = flatten(tuple(tangents))
+        total = None
+        for g, t in zip(pulled, directions, strict=True):
+            term = (g * _like(t, g.value, "A direction")).sum()
+            total = term if total is None else total + term
+        assert total is not None
+        return total
+
+    slopes = grad(along, argnums=tuple(range(len(leaves))))(*starts)
+    return made, unflatten(structure, list(slopes))
+
+
+def jacobian(
+    function: Callable[..., Tensor], argnums: int | Sequence[int] = 0
+) -> Callable[..., Any]:
+    """A function that gives ∂yᵢ/∂xⱼ, of shape (shape of y…, shape of x…).
+
+    A backward step for each element of y.
+
+    >>> import chainrule as cr
+    >>> w = cr.tensor([[1.0, 2.0], [3.0, 4.0]])
+    >>> cr.jacobian(lambda x: w @ x)(cr.tensor([1.0, 1.0])).tolist()
+    [[1.0, 2.0], [3.0, 4.0]]
+    """
+    positions = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+
+    def differentiated(*args: Any) -> Any:
+        def partial(*chosen: Any) -> Tensor:
+            filled = list(args)
+            for i, x in zip(positions, chosen):
+                filled[i] = x
+            return as_tensor(function(*filled))
+
+        y, back = vjp(partial, *[as_tensor(args[i]) for i in positions])
+        count = int(np.prod(y.shape))
+        rows = []
+        for i in range(count):
+            basis = np.zeros(count, y.dtype.numpy)
+            basis[i] = 1
+            rows.append(back(Tensor(basis.reshape(y.shape))))
+        made = [
+            _stacked([row[k] for row in rows], y, as_tensor(args[i]))
+            for k, i in enumerate(positions)
+        ]
+        return made[0] if isinstance(argnums, int) else tuple(made)
+
+    return differentiated
+
+
+def _stacked(rows: list[Tensor], y: Tensor, x: Tensor) -> Tensor:
+    shape = (*y.shape, *x.shape)
+    if not rows:
+        return wrap(full_like(x.value, 0.0)).reshape(shape)
+    flat = [reshape(row.value, shape=(1, *row.shape)) for row in rows]
+    return wrap(reshape(concatenate(*flat, axis=0), shape=shape))
+
+
+def hessian(function: Callable[..., Tensor], argnums: int = 0) -> Callable[..., Tensor]:
+    """A function that gives ∂²y/∂xᵢ∂xⱼ of a scalar function y.
+
+    >>> import chainrule as cr
+    >>> cr.hessian(lambda x: (x * x * x).sum())(cr.tensor([1.0, 2.0])).tolist()
+    [[6.0, 0.0], [0.0, 12.0]]
+    """
+    return jacobian(grad(function, argnums), argnums)

@@ -17,8 +17,11 @@ import numpy as np
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.build import context
 from chainrule.graph.node import Array
+from chainrule.graph.primitive import REFERENCES
 from chainrule.graph.types import Dim, Shape, Size, as_dtype
-from chainrule.primitives.elementwise import convert, shift_right
+from chainrule.primitives.elementwise import convert
+from chainrule.primitives.integers import shift_right
+from chainrule.primitives.movement import full_like
 from chainrule.primitives.random import random_bits, seed_key
 from chainrule.tensor import Tensor, wrap
 from chainrule.tensor_rules import numbers_of
@@ -148,8 +151,9 @@ def uniform(
     True
     """
     wanted = as_dtype(dtype)
-    raw = bits(_sizes(shape))
-    unit = wrap(convert(shift_right(raw.value, bits=8), dtype=wanted)) * 2.0**-24
+    raw = bits(_sizes(shape)).value
+    high_bits = shift_right(raw, full_like(raw, 8))
+    unit = wrap(convert(high_bits, dtype=wanted)) * 2.0**-24
     return unit * (high - low) + low
 
 
@@ -200,7 +204,7 @@ def permutation(n: int, seed: int, epoch: int) -> Array:
     Sorting by fresh random bits gives every order the same chance, but for ties, which
     keep their place.
     """
-    drawn = random_bits.reference(
+    drawn = REFERENCES[random_bits](
         seed_key(_check(seed)), np.uint32(epoch), shape=(n,), stream="shuffle"
     )
     assert isinstance(drawn, np.ndarray)

@@ -19,11 +19,12 @@ from chainrule import tensor_rules as rules
 from chainrule.autodiff import cotangents, recording
 from chainrule.elsewhere import TENSORS
 from chainrule.errors import ArgumentError, DTypeError, GradientError, ShapeError
+from chainrule.graph.build import changes, context, no_grad
 from chainrule.graph.build import constant as number
-from chainrule.graph.build import context, no_grad
+from chainrule.graph.graph import ancestors
 from chainrule.graph.node import Array, Value
 from chainrule.graph.types import Dim, DType, Shape, Size, as_dtype, size_of
-from chainrule.primitives import elementwise, movement, reduce
+from chainrule.primitives import creation, elementwise, movement, reduce
 from chainrule.primitives.rules import show
 from chainrule.regions import activations
 from chainrule.tensor_rules import Dims, axes_of, axis_of, fill, numbers_of
@@ -47,7 +48,7 @@ class Tensor:
     tensor([[2., 4.]])
     """
 
-    __slots__ = ("__weakref__", "_pending", "_value", "grad", "name", "version")
+    __slots__ = ("__weakref__", "_grad", "_pending", "_value", "name", "version")
     __array_priority__ = 1000
     __hash__ = object.__hash__
 
@@ -57,7 +58,7 @@ class Tensor:
         array = _as_array(data, dtype)
         self._value = Value(array)
         self._pending: Callable[[], Array] | None = None
-        self.grad: Tensor | None = None
+        self._grad: Tensor | None = None
         self.name: str | None = None
         self.version = 0
         if context.trace is not None:
@@ -71,8 +72,7 @@ class Tensor:
     def value(self) -> Value:
         """The graph value that stands for this tensor where it is used now."""
         if context.trace is not None and self._value.array is not None:
-            lift = getattr(context.trace, "lift", None)
-            return lift(self) if lift else self._value
+            return context.trace.lift(self, self._value)
         if self._pending is not None:
             self._settle()
         return self._value
@@ -93,6 +93,26 @@ class Tensor:
         """From now on the numbers are what ``fetch()`` gives, asked for when read."""
         self._pending = fetch
         self.version += 1
+
+    @property
+    def grad(self) -> Tensor | None:
+        """∂ℒ/∂self, added up by every ``backward()``; None where there is none yet."""
+        if context.trace is not None and self._value.array is not None:
+            return context.trace.gradient(self, self._grad)
+        return self._grad
+
+    @grad.setter
+    def grad(self, gradient: Tensor | None) -> None:
+        if gradient is not None and not isinstance(gradient, Tensor):
+            raise ArgumentError(
+                "A gradient is a tensor.",
+                expected=f"a tensor of shape {show(self.shape)}, or None",
+                got=type(gradient).__name__,
+                fix="cr.tensor(numbers)",
+            )
+        outside = context.trace is not None and self._value.array is not None
+        if not outside or not context.trace.set_gradient(self, gradient):
+            self._grad = gradient
 
     @property
     def shape(self) -> Shape:
@@ -142,6 +162,7 @@ class Tensor:
             )
         self._value.tracked = wanted
         self._value.owner = weakref.ref(self) if wanted else None
+        changes.count += 1
         return self
 
     def __getattr__(self, name: str) -> Any:
@@ -154,10 +175,19 @@ class Tensor:
     # -- its numbers -------------------------------------------------------------
 
     def numpy(self) -> Array:
-        """The numbers as a NumPy array (shared memory: treat it as read-only)."""
+        """The numbers as a NumPy array that shares their memory and is read-only."""
         if self._pending is not None:
             self._settle()
         array = self._value.array
+        if array is not None and context.trace is not None:
+            raise ArgumentError(
+                "The numbers of a tensor from outside are read while a function is "
+                "traced: they would stay what they are now.",
+                expected="code that does not look at values",
+                got=f"numpy(), item(), bool() or print of {self.name or 'a tensor'}",
+                fix="compute with the tensor itself, or read it outside of the "
+                "compiled function and pass the number as an argument",
+            )
         if array is None:
             raise ArgumentError(
                 "This tensor has no numbers yet: the function is being traced.",
@@ -165,9 +195,18 @@ class Tensor:
                 got=f"numpy(), item(), bool() or print of {self._value.type}",
                 fix="return the tensor, or use where() instead of if",
             )
+        array = array.view()
+        array.flags.writeable = False
         return array
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        if self.requires_grad and context.grad:
+            raise GradientError(
+                "NumPy does not remember derivatives, and this tensor has one.",
+                expected="functions of chainrule, such as cr.sin(x) or x.exp()",
+                got=repr(self)[:80],
+                fix="x.detach().numpy() or x.numpy() for the numbers alone",
+            )
         return np.array(self.numpy(), dtype=dtype, copy=copy)
 
     def __dlpack__(self, **options: Any) -> Any:
@@ -269,9 +308,7 @@ class Tensor:
             )
         if new.dtype is not self.dtype:
             new = new.astype(self.dtype)
-        assign = getattr(context.trace, "assign", None)
-        if assign is not None:
-            assign(self, new.value)
+        if context.trace is not None and context.trace.assign(self, new.value):
             return self
         self.version += 1  # first: what interrupts this never hides new numbers
         self._replace(np.array(new.numpy()))
@@ -343,6 +380,8 @@ class Tensor:
         keep = create_graph or retain_graph or context.trace is not None
         with recording() if create_graph else no_grad():
             known = cotangents({root: seed}, free=not keep)
+            if context.trace is not None and not (create_graph or retain_graph):
+                context.trace.note_freed(ancestors([root]))
             for value, g in known.items():
                 if value.owner is not None and value.node is None:
                     owner = value.owner()
@@ -618,7 +657,7 @@ def wrap(value: Value) -> Tensor:
     t = Tensor.__new__(Tensor)
     t._value = value
     t._pending = None
-    t.grad = None
+    t._grad = None
     t.name = None
     t.version = 0
     return t
@@ -673,15 +712,12 @@ def as_tensor(data: TensorLike, dtype: Any = None) -> Tensor:
 def count_of(size: Dim, dtype: DType) -> Tensor:
     """A number of elements as a scalar tensor; it may contain N."""
     if isinstance(size, Size):
-        return wrap(movement.size(dim=size, dtype=dtype))
+        return wrap(creation.size(dim=size, dtype=dtype))
     return wrap(number(size, dtype))
 
 
 def _accumulate(owner: Tensor, g: Value) -> None:
     new = wrap(g)
-    note = getattr(context.trace, "note_gradient", None)
-    if note is not None:
-        note(owner)
     owner.grad = new if owner.grad is None else owner.grad + new
 
 

@@ -198,7 +198,7 @@ def least(v: Value, dim: Dims, keepdim: bool) -> Value:
 def total(v: Value, dim: Dims, keepdim: bool) -> Value:
     """The sum over ``dim``; integers and truth values are counted in int64."""
     wide = v if v.dtype.is_float else cast(v, DType.int64)
-    return reduce_over(reduce.reduce_sum, wide, dim, keepdim)
+    return reduce_over(movement.reduce_sum, wide, dim, keepdim)
 
 
 def numbers_of(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -225,5 +225,5 @@ def fill(shape: Shape, wanted: tuple[Any, ...]) -> Shape:
             )
         free: Dim = total // known
     else:
-        free = (total if isinstance(total, Size) else Size(1)) // known
+        free = (total if isinstance(total, Size) else Size(factor=total)) // known
     return tuple(free if d == -1 else d for d in wanted)

@@ -23,8 +23,15 @@ import numpy as np
 import pytest
 
 import chainrule.regions  # noqa: F401  (fills the registry)
+from chainrule.graph.build import bind, by_input
 from chainrule.graph.graph import Graph
-from chainrule.graph.primitive import Case, Primitive, registered
+from chainrule.graph.primitive import (
+    DERIVATIVES,
+    REFERENCES,
+    Case,
+    Primitive,
+    registered,
+)
 from chainrule.graph.types import ArrayType, DType, Size, as_dtype
 
 Array = np.ndarray[Any, Any]
@@ -40,7 +47,11 @@ TIE = 0.25
 
 _INTEGERS = {
     DType.uint8: (0, 256),
+    DType.uint16: (0, 2**16),
     DType.uint32: (0, 2**32),
+    DType.uint64: (0, 256),
+    DType.int8: (-128, 128),
+    DType.int16: (-255, 256),
     DType.int32: (-255, 256),
     DType.int64: (-255, 256),
 }
@@ -97,7 +108,7 @@ def materialise(
         bounds = interval(primitive, case, i)
         shape = tuple(int(size) for size in t.shape)
         if t.dtype is DType.bool:
-            array = rng.integers(0, 2, shape)
+            array = rng.integers(*(bounds or (0, 2)), shape)
         elif t.dtype.is_integer:
             low, high = bounds or ((0, 3) if ties else _INTEGERS[t.dtype])
             low = math.ceil(low)
@@ -147,12 +158,12 @@ class Example:
 
     def reference(self, arrays: Sequence[Array]) -> tuple[Array, ...]:
         """What the primitive's reference computes, always as a tuple."""
-        made = self.primitive.reference(*arrays, **self.attrs)
+        made = REFERENCES[self.primitive](*arrays, **self.attrs)
         return made if isinstance(made, tuple) else (made,)
 
     def apply(self, *values: Any) -> tuple[Any, ...]:
         """The primitive applied to values, always as a tuple."""
-        made = self.primitive(*values, **self.attrs)
+        made = bind(self.primitive, values, self.attrs)
         return made if isinstance(made, tuple) else (made,)
 
     def __str__(self) -> str:
@@ -198,23 +209,34 @@ def all_cases(
 
 
 @contextmanager
-def replaced(primitive: Primitive, **fields: Any) -> Iterator[None]:
+def replaced(
+    primitive: Primitive,
+    *,
+    vjp: tuple[Any, ...] | None = None,
+    joint_vjp: Any = None,
+    **fields: Any,
+) -> Iterator[None]:
     """The primitive with other fields for a while: a fault, planted on purpose."""
     kept = {name: getattr(primitive, name) for name in fields}
+    rule = DERIVATIVES.get(primitive)
     try:
         for name, item in fields.items():
             object.__setattr__(primitive, name, item)
+        if vjp is not None or joint_vjp is not None:
+            DERIVATIVES[primitive] = joint_vjp or by_input(vjp or ())
         yield
     finally:
         for name, item in kept.items():
             object.__setattr__(primitive, name, item)
+        if rule is not None:
+            DERIVATIVES[primitive] = rule
 
 
 def with_batch(example: Example, n: int) -> tuple[list[ArrayType], dict[str, Any]]:
     """The example's types and attributes with N in place of each leading size ``n``."""
 
     def lead(sizes: tuple[Any, ...]) -> tuple[Any, ...]:
-        return (Size(1), *sizes[1:]) if sizes and sizes[0] == n else sizes
+        return (Size("N"), *sizes[1:]) if sizes and sizes[0] == n else sizes
 
     types = [ArrayType(lead(t.shape), t.dtype) for t in example.types]
     attrs = {

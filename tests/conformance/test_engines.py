@@ -17,6 +17,7 @@ from chainrule.engines import load_engine
 from chainrule.graph.build import trace
 from chainrule.graph.graph import Graph
 from chainrule.graph.interpret import evaluate
+from chainrule.graph.primitive import DERIVATIVES
 from chainrule.graph.program import Entry, Program
 from chainrule.graph.types import ArrayType, DType, Size
 from tests.conformance.cases import Example, all_cases
@@ -48,7 +49,7 @@ def derivatives(example: Example) -> Graph:
     outputs = example.out_types
     floats = [i for i, t in enumerate(types) if t.dtype.is_float]
     cotangents = [t for t in outputs if t.dtype.is_float]
-    differentiable = example.primitive.differentiable and floats and cotangents
+    differentiable = example.primitive in DERIVATIVES and floats and cotangents
 
     def function(*values):
         xs, gs = values[:inputs], list(values[inputs:])
@@ -102,7 +103,7 @@ def test_engine_agrees_with_the_references(example: Example, engine: str, rng) -
     wanted = evaluate(graph, arrays)
     executable = load_engine(engine, program_of(graph), threads=2)
     names = {v.name or "": a for v, a in zip(graph.inputs, arrays)}
-    got = executable.run("main", names, steps=1, n=None)
+    got = executable.run("main", names, steps=1, sizes={})
     for i, (g, w) in enumerate(zip(got, wanted, strict=True)):
         assert_close(g[0], w, f"output {i} of {len(wanted)}")
     if engine == "native":
@@ -114,7 +115,7 @@ def assert_bits_do_not_depend_on_threads(executable, names, got) -> None:
         executable.threads = threads
         # Whoever reads before the others have written shall not find their old numbers.
         executable._compiled["main"].arena[:] = 0xFF
-        again = executable.run("main", names, steps=1, n=None)
+        again = executable.run("main", names, steps=1, sizes={})
         for i, (a, b) in enumerate(zip(got, again, strict=True)):
             what = f"output {i} with {threads} threads and with 2"
             assert a.tobytes() == b.tobytes(), what
@@ -139,13 +140,13 @@ def symbolic_examples():
 def test_one_graph_serves_every_batch_size(example: Example, engine: str, rng) -> None:
     if example.attrs.get("axis") == 0:
         pytest.skip("the example works along the batch axis itself")
-    types = [ArrayType((Size(1), *t.shape[1:]), t.dtype) for t in example.types]
+    types = [ArrayType((Size("N"), *t.shape[1:]), t.dtype) for t in example.types]
     graph = trace(lambda *v: example.apply(*v), types, name="main")
     executable = load_engine(engine, program_of(graph), threads=2)
     drawn = example.draw(rng)
     for n in (5, 2, 1, 9):  # larger than before, too: the engine plans anew
         arrays = [np.resize(a, (n, *a.shape[1:])) for a in drawn]
         names = {v.name or "": a for v, a in zip(graph.inputs, arrays)}
-        (got,) = executable.run("main", names, steps=1, n=n)[:1]
+        (got,) = executable.run("main", names, steps=1, sizes={"N": n})[:1]
         (wanted,) = evaluate(graph, arrays)[:1]
         assert_close(got[0], wanted, f"N = {n}")

@@ -57,17 +57,16 @@ def run(engine: str, dtype: str, monkeypatch, steps: int = STEPS):
     """Losses, the masks of dropout and the weights of a hand-written step."""
     model = network(dtype)
     update, loss_of = optimizer(list(model.parameters())), nn.CrossEntropyLoss()
-    drawn: list[cr.Tensor] = []
-
-    def bits(shape):
-        drawn.append(cr.random.bits(shape))
-        return drawn[-1]
-
-    monkeypatch.setattr(nn.functional, "bits", bits)
     cr.manual_seed(1)
 
     def step(x, y):
-        drawn.clear()
+        drawn: list[cr.Tensor] = []
+
+        def bits(shape):
+            drawn.append(cr.random.bits(shape))
+            return drawn[-1]
+
+        monkeypatch.setattr(nn.functional, "bits", bits)
         model.zero_grad()
         loss = loss_of(model(x), y)
         loss.backward()

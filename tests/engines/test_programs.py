@@ -31,7 +31,7 @@ ENGINES = [
     ),
 ]
 pytestmark = pytest.mark.parametrize("engine", ENGINES)
-N = Size(1)
+N = Size("N")
 
 
 def network(*sizes: int, dtype: str = "float32") -> nn.Sequential:
@@ -44,7 +44,7 @@ def network(*sizes: int, dtype: str = "float32") -> nn.Sequential:
 def training(model, data, labels, engine, *, threads=None, optimizer=None):
     """Train, evaluate and predict as one program; batches come as row indices."""
     optimizer = optimizer or optim.AdamW(lr=1e-2)
-    optimizer.bind(dict(model.named_parameters()))
+    optimizer.adopt(model.named_parameters())
     loss_function = nn.CrossEntropyLoss()
     names = {id(p): n for n, p in model.named_parameters()}
 

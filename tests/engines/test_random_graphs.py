@@ -26,9 +26,16 @@ from chainrule.graph.program import Entry, Program
 from chainrule.graph.types import DType, Size
 from chainrule.primitives.elementwise import add, maximum, mul, sub, tanh
 from chainrule.primitives.matmul import dot
-from chainrule.primitives.movement import broadcast_to, flip, reshape, slice_, transpose
-from chainrule.primitives.reduce import reduce_max, reduce_sum
-from chainrule.primitives.rules import full_like
+from chainrule.primitives.movement import (
+    broadcast_to,
+    flip,
+    full_like,
+    reduce_sum,
+    reshape,
+    slice_,
+    transpose,
+)
+from chainrule.primitives.reduce import reduce_max
 from chainrule.regions.activations import relu, sigmoid, softmax
 from chainrule.regions.updates import adam_update
 
@@ -105,7 +112,7 @@ def programs(draw) -> tuple[Program, int]:
     """A program with a batch, two states of one shape and a weight with its moments."""
     few = draw(st.lists(st.sampled_from(WIDTHS), min_size=1, max_size=2))
     a, b, c = (draw(st.sampled_from(few)) for _ in range(3))
-    n = Size(1)
+    n = Size("N")
 
     def given_value(name: str, *shape: Any) -> Value:
         return Value(None, shape, DType.float32, name=name)
@@ -165,7 +172,7 @@ def check(engine: str, program: Program, n: int) -> None:
     arrays = {
         v.name: np.asarray(
             rng.uniform(
-                -1, 1, [d.at(n) if isinstance(d, Size) else d for d in v.shape]
+                -1, 1, [d.at({"N": n}) if isinstance(d, Size) else d for d in v.shape]
             ),
             np.float32,
         )
@@ -182,7 +189,7 @@ def check(engine: str, program: Program, n: int) -> None:
         for _ in range(2):
             wanted = evaluate(entry.graph, [held[v.name] for v in entry.graph.inputs])
             given_arrays = {k: held[k] for k in entry.inputs}
-            got = executable.run("main", given_arrays, steps=1, n=n)
+            got = executable.run("main", given_arrays, steps=1, sizes={"N": n})
             for value, (mine,) in zip(wanted, got):
                 close(mine, value)
             for name, index in entry.replaces.items():

@@ -101,17 +101,15 @@ def _same_tensors(tensors: dict[str, Any], held: dict[str, Any]) -> None:
 
 def _whole(item: dict[str, Any]) -> dict[str, Any]:
     """The settings of an optimiser whose groups say what they have of it."""
-    if not item.get("groups"):
+    groups = item.get("params")
+    if not groups or not all(isinstance(group, dict) for group in groups):
         return item
-    common = {k: v for k, v in item.items() if k not in ("groups", "name", "lr")}
-    groups = item["groups"]
-    if isinstance(groups, dict):
-        groups = [{**group, "params": name} for name, group in groups.items()]
+    common = {k: v for k, v in item.items() if k not in ("params", "name", "lr")}
     groups = [{**common, **group} for group in groups]
     for group in groups:
         if isinstance(group.get("params"), str):
             group["params"] = [group["params"]]
-    return {**item, "groups": groups}
+    return {**item, "params": groups}
 
 
 def agree(said: Any, found: Any) -> bool:

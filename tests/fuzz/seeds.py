@@ -116,11 +116,11 @@ def _regression() -> Parts:
         ),
         "loss": nn.HuberLoss(delta=2.0),
         "optimizer": optim.SGD(
+            [{"params": "*.bias", "weight_decay": 0.0, "lr": 0.01}, {"params": "*"}],
             lr=cosine,
             momentum=0.9,
             nesterov=True,
             weight_decay=0.1,
-            groups={"*.bias": {"weight_decay": 0.0, "lr": 0.01}},
         ),
     }
 

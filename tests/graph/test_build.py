@@ -17,6 +17,7 @@ from chainrule.graph.build import (
     absolute_scope,
     constant,
     context,
+    declare,
     no_grad,
     replay,
     role,
@@ -25,16 +26,16 @@ from chainrule.graph.build import (
     tracing,
 )
 from chainrule.graph.graph import Graph, users
-from chainrule.graph.interpret import evaluate, evaluate_all, solve_n
+from chainrule.graph.interpret import evaluate, evaluate_all, solve_sizes
 from chainrule.graph.node import Value
-from chainrule.graph.primitive import Primitive, lookup, register, registered
+from chainrule.graph.primitive import lookup, registered
 from chainrule.graph.types import ArrayType, DType, Size
 from chainrule.primitives.elementwise import add, exp, less, mul, neg
-from chainrule.primitives.reduce import reduce_sum
+from chainrule.primitives.movement import reduce_sum
 from chainrule.regions.activations import softmax
 
 F32, F64 = DType.float32, DType.float64
-N = Size(1)
+N = Size("N")
 
 
 def eager(*numbers: float, tracked: bool = False) -> Value:
@@ -219,18 +220,24 @@ def test_n_comes_from_the_inputs() -> None:
     graph = trace(lambda x: reduce_sum(x, axes=(1,)), [typed(N, 3)])
     for n in (0, 1, 5):
         assert evaluate(graph, [np.ones((n, 3))])[0].shape == (n,)
-    assert solve_n([((Size(2), 3), (8, 3)), ((N,), (4,))]) == 4
-    assert solve_n([((2,), (2,))]) is None
+    assert solve_sizes([((Size("N", factor=2), 3), (8, 3)), ((N,), (4,))]) == {"N": 4}
+    assert solve_sizes([((2,), (2,))]) == {}
+    area = ((Size("N", "T"),), (12,))
+    assert solve_sizes([area, ((N,), (4,))]) == {"N": 4, "T": 3}
 
 
 @pytest.mark.parametrize(
     "shapes",
-    [[((N,), (3,)), ((N,), (4,))], [((Size(2),), (5,))], [((N,), (0,)), ((N,), (4,))]],
+    [
+        [((N,), (3,)), ((N,), (4,))],
+        [((Size("N", factor=2),), (5,))],
+        [((N,), (0,)), ((N,), (4,))],
+    ],
     ids=["two", "odd", "none and some"],
 )
 def test_inputs_that_disagree_about_n_are_refused(shapes) -> None:
     with pytest.raises(ShapeError, match="disagree") as error:
-        solve_n(shapes)
+        solve_sizes(shapes)
     assert error.value.got
 
 
@@ -257,9 +264,7 @@ def test_unknown_primitives_and_double_names_are_refused() -> None:
     with pytest.raises(ArgumentError, match="did you mean 'softmax'"):
         lookup("sofmax")
     with pytest.raises(GraphError, match="declared twice"):
-        Primitive(name="add", rule=lambda *types: types[0], reference=np.add)
-    with pytest.raises(GraphError, match="declared twice"):
-        register(lookup("add"))
+        declare("add", rule=lambda *types: types[0], reference=np.add)
     assert registered()["add"] is lookup("add") is add
     registered().clear()
     assert lookup("add") is add

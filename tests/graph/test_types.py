@@ -17,7 +17,7 @@ from chainrule.graph.types import (
     type_of,
 )
 
-N = Size(1)
+N, T = Size("N"), Size("T")
 
 
 def test_a_dtype_is_numpys_of_the_same_name() -> None:
@@ -34,7 +34,7 @@ def test_a_dtype_is_numpys_of_the_same_name() -> None:
 
 def test_kinds() -> None:
     assert [d.name for d in DType if d.is_float] == ["float32", "float64"]
-    integers = {"uint8", "uint32", "int32", "int64"}
+    integers = {f"{kind}{n}" for kind in ("int", "uint") for n in (8, 16, 32, 64)}
     assert {d.name for d in DType if d.is_integer} == integers
 
 
@@ -46,29 +46,35 @@ def test_other_dtypes_are_refused(dtype: object) -> None:
 
 
 def test_sizes_multiply_and_divide() -> None:
-    assert N * 4 == 4 * N == Size(4)
-    assert Size(6) // 3 == Size(2)
-    assert Size(6) // Size(2) == 3
-    assert Size(3).at(32) == 96
-    assert (repr(N), repr(Size(4))) == ("N", "4N")
-    assert len({N, Size(1), Size(2), 1}) == 3
-    assert size_of((2, N, 3)) == Size(6)
+    assert N * 4 == 4 * N == Size("N", factor=4)
+    assert Size("N", factor=6) // 3 == Size("N", factor=2)
+    assert Size("N", factor=6) // Size("N", factor=2) == 3
+    assert Size("N", factor=3).at({"N": 32}) == 96
+    assert (repr(N), repr(Size("N", factor=4))) == ("N", "4*N")
+    assert len({N, Size("N"), Size("N", factor=2), 1}) == 3
+    assert size_of((2, N, 3)) == Size("N", factor=6)
     assert size_of(()) == 1
+
+
+def test_sizes_are_products_of_names() -> None:
+    area = N * T * 2
+    assert (area, repr(area)) == (Size("T", "N", factor=2), "2*N*T")
+    assert (area // N, area // (N * T)) == (2 * T, 2)
+    assert (N * N // N, N * 0) == (N, 0)
+    assert area.at({"N": 3, "T": 5}) == 30
 
 
 @pytest.mark.parametrize(
     "wrong",
     [
-        lambda: N * N,
-        lambda: size_of((N, 3, N)),
-        lambda: Size(3) // 2,
-        lambda: Size(3) // 0,
-        lambda: Size(3) // Size(2),
+        lambda: Size("N", factor=3) // 2,
+        lambda: Size("N", factor=3) // 0,
+        lambda: Size("N", factor=3) // Size("N", factor=2),
         lambda: range(N),
         lambda: np.zeros(N),
-        lambda: resolve((N, 3), None),
+        lambda: resolve((N, 3), {}),
     ],
-    ids=["square", "shape", "2", "0", "2N", "range", "zeros", "unknown"],
+    ids=["2", "0", "2N", "range", "zeros", "unknown"],
 )
 def test_what_n_cannot_do_is_refused(wrong) -> None:
     with pytest.raises(ShapeError) as error:
@@ -78,13 +84,19 @@ def test_what_n_cannot_do_is_refused(wrong) -> None:
 
 
 def test_n_is_replaced_wherever_it_stands() -> None:
-    assert resolve(((N, 3), "N", (Size(2),)), 5) == ((5, 3), "N", (10,))
+    assert resolve(((N, 3), "N", (Size("N", factor=2),)), {"N": 5}) == (
+        (5, 3),
+        "N",
+        (10,),
+    )
     assert is_symbolic((1, (2, (N,))))
     assert not is_symbolic((1, ("N", 2.0)))
-    assert ArrayType((N, 3), DType.float32).at(7) == ArrayType((7, 3), DType.float32)
+    assert ArrayType((N, 3), DType.float32).at({"N": 7}) == ArrayType(
+        (7, 3), DType.float32
+    )
 
 
 def test_types_print_and_come_from_arrays() -> None:
-    assert str(ArrayType((Size(4), 3), DType.uint8)) == "u8[4N,3]"
+    assert str(ArrayType((Size("N", factor=4), 3), DType.uint8)) == "u8[4*N,3]"
     assert str(type_of(np.zeros((2, 0), np.int64))) == "i64[2,0]"
     assert str(type_of(np.array(True))) == "bool[]"

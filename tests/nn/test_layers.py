@@ -125,7 +125,7 @@ def test_flatten(arguments, wanted):
 
 
 def test_flatten_over_any_number_of_samples():
-    n = Size(1)
+    n = Size("N")
     traced = []
 
     def function(x):

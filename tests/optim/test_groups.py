@@ -27,7 +27,7 @@ def shares(optimizer: optim.Optimizer) -> list[list[str]]:
 
 
 def test_without_groups_there_is_one() -> None:
-    optimizer = optim.SGD(network().parameters(), lr=0.5, momentum=0.9)
+    optimizer = optim.SGD(network().named_parameters(), lr=0.5, momentum=0.9)
     (group,) = optimizer.param_groups
     assert shares(optimizer) == [NAMES]
     assert dict(group) | {"params": 0} == {
@@ -35,23 +35,28 @@ def test_without_groups_there_is_one() -> None:
         "lr": 0.5,
         "momentum": 0.9,
         "dampening": 0.0,
-        "nesterov": False,
         "weight_decay": 0.0,
+        "nesterov": False,
+        "maximize": False,
     }
-    assert len(group) == 6
+    assert len(group) == 7
     assert repr(group).startswith("ParamGroup(4 parameters, lr=0.5, momentum=0.9")
 
 
 def test_patterns() -> None:
-    groups = {"*.bias": {"weight_decay": 0.0}, "2.*": {"lr": 0.25, "betas": [0.5, 0.6]}}
-    optimizer = optim.AdamW(lr=0.5, weight_decay=0.1, groups=groups)
+    groups = [
+        {"params": "*.bias", "weight_decay": 0.0},
+        {"params": "2.*", "lr": 0.25, "betas": [0.5, 0.6]},
+        {"params": "*"},
+    ]
+    optimizer = optim.AdamW(groups, lr=0.5, weight_decay=0.1)
     assert optimizer.params == {}
-    optimizer.adopt(dict(network().named_parameters()))
-    assert shares(optimizer) == [["0.weight"], ["0.bias", "2.bias"], ["2.weight"]]
-    main, bias, last = optimizer.param_groups
-    assert [g["weight_decay"] for g in optimizer.param_groups] == [0.1, 0.0, 0.1]
-    assert [g["lr"] for g in optimizer.param_groups] == [0.5, 0.5, 0.25]
-    assert (main["betas"], bias["betas"], last["betas"][1]) == (
+    optimizer.adopt(network().named_parameters())
+    assert shares(optimizer) == [["0.bias", "2.bias"], ["2.weight"], ["0.weight"]]
+    bias, last, rest = optimizer.param_groups
+    assert [g["weight_decay"] for g in optimizer.param_groups] == [0.0, 0.1, 0.1]
+    assert [g["lr"] for g in optimizer.param_groups] == [0.5, 0.25, 0.5]
+    assert (rest["betas"], bias["betas"], last["betas"][1]) == (
         (0.9, 0.999),
         (0.9, 0.999),
         0.6,
@@ -60,9 +65,29 @@ def test_patterns() -> None:
 
 
 def test_patterns_for_the_parameters_of_a_loop_of_ones_own() -> None:
-    model = network()
-    optimizer = optim.SGD(model.parameters(), 0.1, groups={"0.weight": {"lr": 1.0}})
-    assert shares(optimizer) == [["0.bias", "2.weight", "2.bias"], ["0.weight"]]
+    """Pairs of names and tensors are what earlier patterns leave of them."""
+    groups = [{"params": "0.weight", "lr": 1}, {"params": network().named_parameters()}]
+    optimizer = optim.SGD(groups, 0.1)
+    assert shares(optimizer) == [["0.weight"], ["0.bias", "2.weight", "2.bias"]]
+    all_taken = [{"params": "*"}, {"params": network().named_parameters(), "lr": 1.0}]
+    assert shares(optim.SGD(all_taken)) == [NAMES, []]
+
+
+def test_the_names_are_those_that_were_said() -> None:
+    assert list(optim.SGD(network().named_parameters()).params) == NAMES
+    plain = [cr.tensor([1.0], requires_grad=True) for _ in range(3)]
+    assert list(optim.SGD(plain).params) == ["param0", "param1", "param2"]
+    plain[1].name = "mine"
+    assert list(optim.SGD(plain).params) == ["param0", "mine", "param2"]
+
+
+def test_the_rest_may_be_nothing() -> None:
+    optimizer = optim.SGD([{"params": "?.*", "lr": 1.0}, {"params": "*"}])
+    optimizer.adopt(network().named_parameters())
+    assert shares(optimizer) == [NAMES, []]
+    for p in optimizer.params.values():
+        p.grad = p * 0.0
+    optimizer.step()
 
 
 def test_lists_of_dictionaries() -> None:
@@ -94,9 +119,12 @@ def test_each_group_takes_its_own_step() -> None:
     model = network()
     before = model.state_dict()
     optimizer = optim.SGD(
-        model.parameters(),
+        [
+            {"params": "0.*", "lr": 0.125},
+            {"params": "2.bias", "weight_decay": 0.25},
+            {"params": model.named_parameters()},
+        ],
         lr=0.5,
-        groups={"0.*": {"lr": 0.125}, "2.bias": {"weight_decay": 0.25}},
     )
     for p in model.parameters():
         p.grad = cr.tensor(np.ones(p.shape, np.float32))
@@ -112,12 +140,12 @@ def test_each_group_takes_its_own_step() -> None:
 def test_a_group_may_have_a_schedule_and_moments_of_its_own() -> None:
     model = network()
     optimizer = optim.SGD(
-        model.parameters(),
+        [
+            {"params": "*.bias", "lr": optim.StepLR(0.5, 1, 0.5), "momentum": 0.5},
+            {"params": "0.weight", "lr": optim.ReduceLROnPlateau(0.25, patience=0)},
+            {"params": model.named_parameters()},
+        ],
         lr=1.0,
-        groups={
-            "*.bias": {"lr": optim.StepLR(0.5, 1, 0.5), "momentum": 0.5},
-            "0.weight": {"lr": optim.ReduceLROnPlateau(0.25, patience=0)},
-        },
     )
     assert [list(m) for m in optimizer.state.values()] == [
         [],
@@ -131,12 +159,12 @@ def test_a_group_may_have_a_schedule_and_moments_of_its_own() -> None:
     optimizer.observe({"validation_loss": 1.0})
     optimizer.observe({"validation_loss": 1.0})
     rates = [g["lr"] for g in optimizer.param_groups]
-    assert rates == [1.0, 0.25, pytest.approx(0.025)]
+    assert rates == [0.25, pytest.approx(0.025), 1.0]
 
 
 def test_a_schedule_of_several_groups_hears_of_an_epoch_once() -> None:
     shared = optim.ReduceLROnPlateau(1.0, patience=1)
-    optimizer = optim.SGD(lr=shared, groups={"*.bias": {"lr": shared}})
+    optimizer = optim.SGD([{"params": "b", "lr": shared}, {"params": "*"}], shared)
     assert optimizer.schedules() == [shared]
     for loss in (1.0, 1.0):
         optimizer.observe({"validation_loss": loss})
@@ -146,7 +174,8 @@ def test_a_schedule_of_several_groups_hears_of_an_epoch_once() -> None:
 def test_two_models_with_the_same_names() -> None:
     """The networks of a GAN in one optimiser: no parameter takes another's place."""
     a, b = network(), network()
-    optimizer = optim.Adam([*a.parameters(), *b.parameters()])
+    optimizer = optim.Adam([*a.named_parameters(), *b.named_parameters()])
+    assert list(optimizer.params)[3:5] == ["2.bias", "0.weight'"]
     assert len(optimizer.params) == 8
     assert {id(p) for p in optimizer.params.values()} == {
         id(p) for model in (a, b) for p in model.parameters()
@@ -197,14 +226,20 @@ def rebuilt(optimizer: optim.Optimizer, model: nn.Module) -> optim.Optimizer:
         lambda model: optim.SGD(model.parameters(), lr=0.5),
         lambda model: optim.Adam(model[2].parameters()),
         lambda model: optim.Adam(["2.*", "0.bias"]),
-        lambda model: optim.Adam(model[2].parameters(), groups={"bias": {"eps": 1e-4}}),
+        lambda model: optim.Adam(
+            [
+                {"params": "bias", "eps": 1e-4},
+                {"params": model[2].named_parameters()},
+            ]
+        ),
         lambda model: optim.AdamW(
+            [
+                {"params": "2.*", "lr": optim.StepLR(0.5, 2, steps_per_epoch=3)},
+                {"params": "*.weight", "betas": (0.5, 0.75)},
+                {"params": "*"},
+            ],
             clip_norm=1.0,
             clip_value=0.5,
-            groups={
-                "2.*": {"lr": optim.StepLR(0.5, 2, steps_per_epoch=3)},
-                "*.weight": {"betas": (0.5, 0.75)},
-            },
         ),
         lambda model: optim.RMSprop(
             [
@@ -231,23 +266,24 @@ def test_there_and_back(make) -> None:
 
 def test_what_was_changed_later_is_saved() -> None:
     model = network()
-    optimizer = optim.SGD(
-        model.parameters(), 0.1, momentum=0.9, groups={"*.bias": {"lr": 0.2}}
-    )
-    main, bias = optimizer.param_groups
+    groups = [{"params": model.named_parameters()}, {"params": "*.bias", "lr": 0.2}]
+    optimizer = optim.SGD(groups[::-1], 0.1, momentum=0.9)
+    bias, main = optimizer.param_groups
     main["momentum"], bias["weight_decay"], bias["lr"] = 0.5, 0.25, 0.75
     made = rebuilt(optimizer, model)
-    assert [g["momentum"] for g in made.param_groups] == [0.5, 0.9]
-    assert [g["weight_decay"] for g in made.param_groups] == [0.0, 0.25]
-    assert [g["lr"] for g in made.param_groups] == [0.1, 0.75]
+    assert [g["momentum"] for g in made.param_groups] == [0.9, 0.5]
+    assert [g["weight_decay"] for g in made.param_groups] == [0.25, 0.0]
+    assert [g["lr"] for g in made.param_groups] == [0.75, 0.1]
 
 
 # -- messages --------------------------------------------------------------------------
 
 
-def adopted(groups, **options) -> None:
-    optimizer = optim.SGD(lr=0.1, groups=groups, **options)
-    optimizer.adopt(dict(network().named_parameters()))
+def adopted(groups) -> None:
+    """Options by patterns, and the rest."""
+    given = [{"params": pattern, **options} for pattern, options in groups.items()]
+    optimizer = optim.SGD([*given, {"params": "*"}], lr=0.1)
+    optimizer.adopt(network().named_parameters())
 
 
 @pytest.mark.parametrize(
@@ -260,18 +296,19 @@ def adopted(groups, **options) -> None:
         (lambda: adopted({"*.bias": {"alpha": 0.5}}), "one of lr, momentum"),
         (lambda: adopted({"*.bias": {"momentum": 2}}), "0 ≤ momentum < 1"),
         (lambda: adopted({"*.bias": {"clip_norm": 1.0}}), "all gradients together"),
-        (lambda: adopted({"*.bias": {"params": "0.*"}}), "which options some names"),
-        (lambda: adopted({3: {"lr": 1.0}}), "which options some names have"),
-        (lambda: adopted({"*.bias": 0.5}), "which options some names have"),
-        (lambda: adopted("*.bias"), "which options some names have"),
-        (lambda: adopted([{"lr": 1.0}]), "a dictionary with its parameters"),
+        (lambda: adopted({3: {"lr": 1.0}}), "needs parameters"),
+        (lambda: optim.SGD([{"params": "*"}, "0.*"]), "a dictionary with its param"),
+        (lambda: optim.SGD([("bias", 3.0)]), "needs parameters"),
+        (lambda: optim.SGD([("b", network()[0].bias), "w"]), "needs parameters"),
         (
-            lambda: adopted([{"params": [network()[0].bias]}]),
-            "which options some names have",
+            lambda: optim.SGD([("b", network()[0].bias), network()[0].weight]),
+            "needs parameters",
         ),
         (
-            lambda: optim.SGD([{"params": "*"}], groups={"*": {"lr": 1.0}}),
-            "in two ways",
+            lambda: optim.SGD(
+                [{"params": "w"}, {"params": [("b", network()[0].bias)]}]
+            ),
+            "fits no parameter",
         ),
         (lambda: optim.SGD([], lr=0.1), "needs parameters"),
         (lambda: optim.SGD([1.0], lr=0.1), "needs parameters"),
@@ -295,14 +332,15 @@ def test_mistakes_are_explained(call, words) -> None:
 
 def test_a_parameter_in_two_groups_is_refused() -> None:
     bias = network()[0].bias
-    for params in ([bias, bias], [{"params": [bias]}, {"params": bias}]):
+    twice = {"params": [bias]}, {"params": [("b", bias)]}
+    for params in ([bias, bias], [("a", bias), ("b", bias)], twice):
         with pytest.raises(ArgumentError, match="a parameter twice"):
             optim.SGD(params)
 
 
 def test_a_pattern_that_fits_nothing_changes_nothing() -> None:
     model = network()
-    optimizer = optim.Adam(groups={"3.*": {"lr": 1.0}})
+    optimizer = optim.Adam([{"params": "3.*", "lr": 1.0}, {"params": "*"}])
     with pytest.raises(ArgumentError, match="fits no parameter"):
         optimizer.adopt(dict(model.named_parameters()))
     assert optimizer.params == {}

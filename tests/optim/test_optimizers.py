@@ -1,10 +1,9 @@
-"""Update rules against numbers worked out in plain float64; steps and settings."""
+"""Update rules against numbers worked out by hand; steps and hyper-parameters."""
 
 from __future__ import annotations
 
-import json
+import importlib.util
 import math
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -12,156 +11,197 @@ import pytest
 import chainrule as cr
 from chainrule import nn, optim
 from chainrule.errors import ArgumentError, GradientError
-from chainrule.training.architecture import build_optimizer
 
-GRADIENTS = [0.5, -1.0, 0.25, 2.0, 1e-9, 0.0]
+GRADIENTS = [0.5, -1.0, 0.25, 2.0, 1e-9, 0.0, -0.5, 1.0]
+ENGINES = ["eager", "numpy"]
+if importlib.util.find_spec("llvmlite") is not None:
+    ENGINES.append("native")
+
+# -- each rule by hand, as it is printed -----------------------------------------------
 
 
-def run(optimizer_of, theta=1.0):
-    """One parameter under the given gradients."""
-    p = cr.tensor(np.array([theta]), requires_grad=True)
-    optimizer = optimizer_of([p])
-    path = []
-    for g in GRADIENTS:
+def sgd(theta, g, t, o, lr=0.1, mu=0.0, tau=0.0, ahead=False):
+    o["v"] = g if t == 1 else mu * o["v"] + (1 - tau) * g
+    return theta - lr * (g + mu * o["v"] if ahead else o["v"])
+
+
+def adagrad(theta, g, t, o):
+    o["s"] = o.get("s", 0.5) + g * g
+    return theta - 0.1 / (1 + 0.2 * (t - 1)) * g / (math.sqrt(o["s"]) + 1e-6)
+
+
+def adadelta(theta, g, t, o):
+    o["v"] = 0.9 * o.get("v", 0) + 0.1 * g * g
+    d = math.sqrt(o.get("a", 0) + 1e-4) / math.sqrt(o["v"] + 1e-4) * g
+    o["a"] = 0.9 * o.get("a", 0) + 0.1 * d * d
+    return theta - 0.5 * d
+
+
+def rmsprop(theta, g, t, o, mu=0.0, centered=False):
+    o["v"] = 0.9 * o.get("v", 0) + 0.1 * g * g
+    o["m"] = 0.9 * o.get("m", 0) + 0.1 * g
+    spread = o["v"] - o["m"] ** 2 * centered
+    o["u"] = mu * o.get("u", 0) + g / (math.sqrt(spread) + 1e-6)
+    return theta - 0.01 * o["u"]
+
+
+def means(g, t, o):
+    """m, v and both without their bias."""
+    o["m"] = 0.9 * o.get("m", 0) + 0.1 * g
+    o["v"] = 0.99 * o.get("v", 0) + 0.01 * g * g
+    return o["m"] / (1 - 0.9**t), o["v"] / (1 - 0.99**t)
+
+
+def adam(theta, g, t, o):
+    m, v = means(g, t, o)
+    return theta - 0.01 * m / (math.sqrt(v) + 1e-6)
+
+
+def adamw(theta, g, t, o):
+    return adam((1 - 0.01 * 0.3) * theta, g, t, o)
+
+
+def amsgrad(theta, g, t, o):
+    m, _ = means(g, t, o)
+    o["top"] = max(o.get("top", 0), o["v"])
+    return theta - 0.01 * m / (math.sqrt(o["top"] / (1 - 0.99**t)) + 1e-6)
+
+
+def adamax(theta, g, t, o):
+    m, _ = means(g, t, o)
+    o["u"] = max(0.99 * o.get("u", 0), abs(g) + 1e-6)
+    return theta - 0.01 * m / o["u"]
+
+
+def nadam(theta, g, t, o):
+    _, v = means(g, t, o)
+    mu = [0.9 * (1 - 0.5 * 0.96 ** (0.1 * i)) for i in range(t + 2)]
+    m = mu[t + 1] * o["m"] / (1 - math.prod(mu[1:]))
+    m += (1 - mu[t]) * g / (1 - math.prod(mu[1:-1]))
+    return theta - 0.01 * m / (math.sqrt(v) + 1e-6)
+
+
+def radam(theta, g, t, o):
+    m, _ = means(g, t, o)
+    most = 2 / 0.01 - 1
+    rho = most - 2 * t * 0.99**t / (1 - 0.99**t)
+    if rho <= 5:
+        return theta - 0.01 * m
+    r = (rho - 4) * (rho - 2) * most / ((most - 4) * (most - 2) * rho)
+    size = math.sqrt(o["v"]) + 1e-6
+    return theta - 0.01 * m * math.sqrt(r * (1 - 0.99**t)) / size
+
+
+RMS = {"lr": 0.01, "alpha": 0.9, "eps": 1e-6}
+ADAM = {"lr": 0.01, "betas": (0.9, 0.99), "eps": 1e-6}
+BY_HAND = [
+    (optim.SGD, {"lr": 0.1}, sgd, {}),
+    (optim.SGD, {"lr": 0.1, "momentum": 0.9}, sgd, {"mu": 0.9}),
+    (
+        optim.SGD,
+        {"lr": 0.1, "momentum": 0.9, "dampening": 0.25},
+        sgd,
+        {"mu": 0.9, "tau": 0.25},
+    ),
+    (
+        optim.SGD,
+        {"lr": 0.1, "momentum": 0.9, "nesterov": True},
+        sgd,
+        {"mu": 0.9, "ahead": True},
+    ),
+    (
+        optim.Adagrad,
+        {"lr": 0.1, "lr_decay": 0.2, "initial_accumulator_value": 0.5, "eps": 1e-6},
+        adagrad,
+        {},
+    ),
+    (optim.Adadelta, {"lr": 0.5, "eps": 1e-4}, adadelta, {}),
+    (optim.RMSprop, RMS, rmsprop, {}),
+    (optim.RMSprop, RMS | {"momentum": 0.5}, rmsprop, {"mu": 0.5}),
+    (optim.RMSprop, RMS | {"centered": True}, rmsprop, {"centered": True}),
+    (
+        optim.RMSprop,
+        RMS | {"centered": True, "momentum": 0.5},
+        rmsprop,
+        {"centered": True, "mu": 0.5},
+    ),
+    (optim.Adam, ADAM, adam, {}),
+    (optim.Adam, ADAM | {"amsgrad": True}, amsgrad, {}),
+    (optim.AdamW, ADAM | {"weight_decay": 0.3}, adamw, {}),
+    (optim.Adamax, ADAM, adamax, {}),
+    (optim.NAdam, ADAM | {"momentum_decay": 0.1}, nadam, {}),
+    (optim.RAdam, ADAM, radam, {}),
+]
+
+
+@pytest.mark.parametrize("front", ["", "weight_decay", "maximize"])
+@pytest.mark.parametrize(
+    ("kind", "options", "rule", "given"),
+    BY_HAND,
+    ids=lambda v: getattr(v, "__name__", ""),
+)
+def test_a_rule_by_hand(kind, options, rule, given, front) -> None:
+    """On one parameter; rounding alone differs, in sums of eight numbers."""
+    if front == "weight_decay" and kind is optim.AdamW:
+        pytest.skip("its decay is part of its rule")
+    more = {"": {}, "weight_decay": {front: 0.3}, "maximize": {front: True}}[front]
+    p = cr.tensor(np.array([1.0]), requires_grad=True)
+    optimizer = kind([p], **options, **more)
+    theta, known = 1.0, {}
+    for t, g in enumerate(GRADIENTS, 1):
         p.grad = cr.tensor(np.array([g]))
         optimizer.step()
-        path.append(p.item())
-    return path
+        g = {"": g, "weight_decay": g + 0.3 * theta, "maximize": -g}[front]
+        theta = rule(theta, g, t, known, **given)
+        assert p.item() == pytest.approx(theta, rel=1e-12)
 
 
-def test_sgd():
-    theta, wanted = 1.0, []
-    for g in GRADIENTS:
-        theta -= 0.1 * g
-        wanted.append(theta)
-    assert run(lambda p: optim.SGD(p, lr=0.1)) == pytest.approx(wanted, rel=1e-14)
+def test_every_optimiser_is_worked_out_by_hand() -> None:
+    assert {kind for kind, *_ in BY_HAND} == set(optim.OPTIMIZERS.values())
 
 
-def test_momentum():
-    theta, v, wanted = 1.0, 0.0, []
-    for g in GRADIENTS:
-        v = 0.9 * v + g
-        theta -= 0.1 * v
-        wanted.append(theta)
-    made = run(lambda p: optim.SGD(p, lr=0.1, momentum=0.9))
-    assert made == pytest.approx(wanted, rel=1e-14)
+@pytest.mark.parametrize("engine", ENGINES)
+def test_what_is_off_is_not_multiplied_by_nothing(engine) -> None:
+    """An infinite weight without decay stays infinite: 0·∞ would be NaN."""
+    w = cr.tensor(np.array([-np.inf, 1.0]), requires_grad=True)
+    optimizer = optim.SGD([w], lr=0.5)
+
+    def step(g):
+        w.grad = g
+        optimizer.step()
+        return g
+
+    run = step if engine == "eager" else cr.compile(step, engine=engine)
+    run(cr.tensor(np.array([0.0, 1.0])))
+    assert w.tolist() == [-np.inf, 0.5]
 
 
-@pytest.mark.parametrize("decay", [0.0, 0.3])
-def test_adam_as_it_is_printed(decay):
-    """θ ← (1 − ηλ)θ − η m̂ / (√v̂ + ε): the textbook form, not the rearranged one."""
-    theta, m, v, wanted = 1.0, 0.0, 0.0, []
-    for t, g in enumerate(GRADIENTS, 1):
-        m = 0.9 * m + 0.1 * g
-        v = 0.999 * v + 0.001 * g * g
-        m_hat, v_hat = m / (1 - 0.9**t), v / (1 - 0.999**t)
-        theta = (1 - 0.01 * decay) * theta - 0.01 * m_hat / (math.sqrt(v_hat) + 1e-8)
-        wanted.append(theta)
-    if decay:
-        made = run(lambda p: optim.AdamW(p, lr=0.01, weight_decay=decay))
-    else:
-        made = run(lambda p: optim.Adam(p, lr=0.01))
-    assert made == pytest.approx(wanted, rel=1e-12)
+# -- steps -----------------------------------------------------------------------------
 
 
-def test_nesterov():
-    theta, v, wanted = 1.0, 0.0, []
-    for g in GRADIENTS:
-        v = 0.9 * v + g
-        theta -= 0.1 * (g + 0.9 * v)
-        wanted.append(theta)
-    made = run(lambda p: optim.SGD(p, lr=0.1, momentum=0.9, nesterov=True))
-    assert made == pytest.approx(wanted, rel=1e-14)
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_step_with_a_closure(engine) -> None:
+    w = cr.tensor(np.array([1.0]), requires_grad=True)
+    optimizer = optim.SGD([w], lr=0.25)
 
+    def closure():
+        optimizer.zero_grad()
+        loss = (w * w).sum()
+        loss.backward()
+        return loss
 
-def test_dampening_and_weight_decay():
-    """The first velocity is the whole gradient, as in PyTorch."""
-    theta, v, wanted = 1.0, None, []
-    for g in GRADIENTS:
-        g += 0.3 * theta
-        v = g if v is None else 0.9 * v + (1 - 0.25) * g
-        theta -= 0.1 * v
-        wanted.append(theta)
-    made = run(
-        lambda p: optim.SGD(p, lr=0.1, momentum=0.9, dampening=0.25, weight_decay=0.3)
-    )
-    assert made == pytest.approx(wanted, rel=1e-14)
+    def step():
+        with cr.no_grad():
+            return optimizer.step(closure)
 
-
-@pytest.mark.parametrize("decay", [0.0, 0.3])
-def test_adagrad(decay):
-    theta, total, wanted = 1.0, 0.5, []
-    for t, g in enumerate(GRADIENTS):
-        g += decay * theta
-        total += g * g
-        theta -= 0.1 / (1 + 0.2 * t) * g / (math.sqrt(total) + 1e-6)
-        wanted.append(theta)
-    made = run(
-        lambda p: optim.Adagrad(
-            p,
-            lr=0.1,
-            lr_decay=0.2,
-            initial_accumulator_value=0.5,
-            eps=1e-6,
-            weight_decay=decay,
-        )
-    )
-    assert made == pytest.approx(wanted, rel=1e-13)
-
-
-@pytest.mark.parametrize("momentum", [0.0, 0.5])
-@pytest.mark.parametrize("centered", [False, True])
-def test_rmsprop(centered, momentum):
-    theta, v, m, u, wanted = 1.0, 0.0, 0.0, 0.0, []
-    for g in GRADIENTS:
-        v = 0.9 * v + 0.1 * g * g
-        m = 0.9 * m + 0.1 * g
-        size = math.sqrt(v - m * m if centered else v) + 1e-6
-        u = momentum * u + g / size
-        theta -= 0.01 * u
-        wanted.append(theta)
-    made = run(
-        lambda p: optim.RMSprop(
-            p, lr=0.01, alpha=0.9, eps=1e-6, centered=centered, momentum=momentum
-        )
-    )
-    assert made == pytest.approx(wanted, rel=1e-12)
-
-
-def test_adam_with_an_l2_penalty():
-    theta, m, v, wanted = 1.0, 0.0, 0.0, []
-    for t, g in enumerate(GRADIENTS, 1):
-        g += 0.3 * theta
-        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
-        m_hat, v_hat = m / (1 - 0.9**t), v / (1 - 0.999**t)
-        theta -= 0.01 * m_hat / (math.sqrt(v_hat) + 1e-8)
-        wanted.append(theta)
-    made = run(lambda p: optim.Adam(p, lr=0.01, weight_decay=0.3))
-    assert made == pytest.approx(wanted, rel=1e-12)
-
-
-def test_a_compiled_step_walks_through_the_schedule():
-    def train(compiled):
-        w = cr.tensor(np.array([1.0]), requires_grad=True)
-        optimizer = optim.Adam([w], lr=optim.OneCycleLR(0.1, total_steps=20))
-
-        def step():
-            optimizer.zero_grad()
-            loss = (w * w).sum()
-            loss.backward()
-            optimizer.step()
-            return loss
-
-        run_step = cr.compile(step, engine="numpy") if compiled else step
-        return [float(run_step()) for _ in range(20)]
-
-    assert train(True) == pytest.approx(train(False), rel=1e-13)
+    run = step if engine == "eager" else cr.compile(step, engine=engine)
+    assert [run().item(), run().item(), w.item()] == [1.0, 0.25, 0.25]
 
 
 # -- hyper-parameters that change ------------------------------------------------------
 
 
-@pytest.mark.parametrize("engine", ["eager", "numpy"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_hyper_parameters_change_without_compiling_anew(engine):
     w = cr.tensor(np.array([1.0]), requires_grad=True)
     optimizer = optim.SGD([w], lr=0.5, momentum=0.5, weight_decay=0.25)
@@ -229,6 +269,7 @@ def test_a_part_of_the_rule_can_be_switched_on_before_anything_is_compiled():
         lambda o: o.param_groups[0].__setitem__("weight_decay", 0.1),
         lambda o: setattr(o, "clip_norm", 1.0),
         lambda o: setattr(o, "clip_value", 1.0),
+        lambda o: o.param_groups[0].__setitem__("maximize", True),
     ],
 )
 def test_a_part_of_a_compiled_rule_is_not_switched_on_in_silence(switch):
@@ -267,108 +308,20 @@ def test_a_schedule_that_fails_does_not_move_the_count_on():
         assert (optimizer.steps, w.item()) == (0, 1.0)
 
 
-# -- going on from settings ------------------------------------------------------------
-
-MAKERS = {
-    "sgd": lambda: optim.SGD(
-        lr=optim.LinearWarmup(optim.StepLR(0.2, 2, 0.5), 5),
-        momentum=0.9,
-        dampening=0.25,
-        weight_decay=0.01,
-        clip_norm=0.5,
-    ),
-    "nesterov": lambda: optim.SGD(
-        lr=optim.CosineAnnealingLR(0.2), momentum=0.9, nesterov=True
-    ),
-    "rmsprop": lambda: optim.RMSprop(
-        lr=optim.ReduceLROnPlateau(0.02, patience=0, threshold=0.2, factor=0.5),
-        centered=True,
-        momentum=0.5,
-        groups={"*.bias": {"lr": optim.ExponentialLR(0.1, 0.5), "momentum": 0.0}},
-    ),
-    "adagrad": lambda: optim.Adagrad(
-        lr=optim.MultiStepLR(0.2, [1, 3]), lr_decay=0.01, clip_value=0.05
-    ),
-    "adam": lambda: optim.Adam(
-        lr=optim.OneCycleLR(0.1), betas=(0.8, 0.9), eps=1e-5, weight_decay=0.01
-    ),
-    "adamw": lambda: optim.AdamW(
-        lr=optim.LinearWarmup(optim.CosineAnnealingLR(0.1, unit="step"), 7),
-        weight_decay=0.1,
-        groups=[{"params": ["*.bias"], "weight_decay": 0.0}],
-    ),
-}
-
-
-@pytest.mark.parametrize("name", MAKERS)
-def test_an_interrupted_run_goes_on_bit_for_bit(name):
-    """Interrupted after every epoch and within one, saved as JSON and arrays."""
-    epochs, per_epoch = 5, 4
-    rng = np.random.default_rng(0)
-    data = rng.normal(size=(epochs * per_epoch, 6, 3))
-
-    def network():
-        cr.manual_seed(0)
-        return nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1))
-
-    def train(model, optimizer, first, last):
-        losses = []
-        for t in range(first, last):
-            model.zero_grad()
-            x = cr.tensor(data[t].astype("float32"))
-            loss = ((model(x) - x.sum(1, keepdim=True)) ** 2).mean()
-            loss.backward()
-            optimizer.step()
-            losses.append(loss.item())
-            if (t + 1) % per_epoch == 0:
-                optimizer.observe({"validation_loss": losses[-1]})
-        return losses
-
-    def begin():
-        model, optimizer = network(), MAKERS[name]()
-        optimizer.adopt(dict(model.named_parameters()))
-        optimizer.bind_schedules(epochs * per_epoch, per_epoch)
-        return model, optimizer
-
-    wanted = train(*begin(), 0, epochs * per_epoch)
-    model, optimizer = begin()
-    got = []
-    cuts = [0, 3, 4, 8, 10, 16, 20]
-    for first, last in pairwise(cuts):
-        got += train(model, optimizer, first, last)
-        text = json.dumps(optimizer.settings(), sort_keys=True)
-        state = {
-            (n, k): t.numpy() for n, m in optimizer.state.items() for k, t in m.items()
-        }
-        weights, steps = model.state_dict(), optimizer.steps
-        model, optimizer = network(), build_optimizer(json.loads(text))
-        optimizer.adopt(dict(model.named_parameters()))
-        model.load_state_dict(weights)
-        optimizer.steps = steps
-        for (n, k), array in state.items():
-            optimizer.state[n][k].copy_(cr.tensor(array))
-    assert got == wanted
-    assert len(set(got)) == len(got)
-
-
-def test_every_optimizer_is_interrupted():
-    kinds = {type(make()) for make in MAKERS.values()}
-    assert kinds == set(optim.OPTIMIZERS.values())
-
-
 # -- messages --------------------------------------------------------------------------
 
 
 def test_repr():
     assert repr(optim.Adam(lr=0.5)) == (
-        "Adam(lr=0.5, betas=(0.9, 0.999), eps=1e-08, weight_decay=0.0)"
+        "Adam(lr=0.5, betas=(0.9, 0.999), eps=1e-08, weight_decay=0.0, amsgrad=False, "
+        "maximize=False, decoupled_weight_decay=False)"
     )
-    made = optim.AdamW(
-        lr=optim.ExponentialLR(0.5, 0.9), clip_norm=1.0, groups={"*.bias": {"eps": 0}}
-    )
+    groups = [{"params": "*.bias", "eps": 0}, {"params": "*"}]
+    made = optim.AdamW(groups, lr=optim.ExponentialLR(0.5, 0.9), clip_norm=1.0)
     assert repr(made) == (
         "AdamW(lr=ExponentialLR(lr=0.5, gamma=0.9, unit='epoch'), "
-        "betas=(0.9, 0.999), eps=1e-08, weight_decay=0.01, clip_norm=1.0, 1 group)"
+        "betas=(0.9, 0.999), eps=1e-08, weight_decay=0.01, amsgrad=False, "
+        "maximize=False, clip_norm=1.0, 2 groups)"
     )
 
 
@@ -398,6 +351,12 @@ def test_repr():
         (lambda: optim.RMSprop(alpha=1.0), ArgumentError, "0 ≤ alpha < 1"),
         (lambda: optim.RMSprop(momentum=1), ArgumentError, "0 ≤ momentum < 1"),
         (lambda: optim.RMSprop(centered="yes"), ArgumentError, "on or off"),
+        (lambda: optim.Adam(amsgrad=1), ArgumentError, "amsgrad is either on or off"),
+        (lambda: optim.SGD(maximize=None), ArgumentError, "on or off"),
+        (lambda: optim.RAdam(decoupled_weight_decay=0), ArgumentError, "on or off"),
+        (lambda: optim.Adadelta(rho=1.0), ArgumentError, "0 ≤ rho < 1"),
+        (lambda: optim.NAdam(momentum_decay=-1), ArgumentError, "momentum_decay ≥ 0"),
+        (lambda: optim.Adamax(betas=(0.9, 2)), ArgumentError, "mean square"),
         (lambda: optim.Adagrad(lr_decay=-1), ArgumentError, "lr_decay ≥ 0"),
         (
             lambda: optim.Adagrad(initial_accumulator_value=-1),

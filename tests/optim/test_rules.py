@@ -5,17 +5,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from chainrule.explain import notation
-from chainrule.explain.reading import template
+from chainrule.engines.plan import is_elementwise
+from chainrule.errors import ArgumentError
+from chainrule.explanation import notation
+from chainrule.explanation.reading import template
+from chainrule.graph.build import tracing
 from chainrule.graph.node import Value
-from chainrule.graph.primitive import registered
-from chainrule.graph.types import ArrayType, DType
+from chainrule.graph.primitive import REFERENCES, as_tuple
 from chainrule.regions import updates
+from chainrule.regions.region import Region
 from tests.conformance.cases import examples
 
-RULES = [rule for rule in vars(updates).values() if isinstance(rule, updates.Rule)]
-FORMS = [form for rule in RULES for form in rule.forms.values()]
-CLIPPING = [updates.sum_of_squares, updates.clip_factor, updates.clip_value]
+REGIONS = [made for made in vars(updates).values() if isinstance(made, Region)]
+#: Its formula stands for any rule.
+GENERIC = updates.adjusted_update
 
 
 def value(e: notation.Expr, inputs, known) -> np.ndarray:
@@ -40,7 +43,12 @@ def value(e: notation.Expr, inputs, known) -> np.ndarray:
         return of(e.base) ** of(e.above)
     if isinstance(e, notation.Fence):
         inner = of(e.inner)
+        if e.left.text() == "|":
+            return np.abs(inner)
         return np.sqrt(inner) if e.left.text().startswith("√") else inner
+    if isinstance(e, notation.Relation):  # a if b > c else d
+        a, b, c, d = map(of, e.items)
+        return a if b > c else d
     head = e.head.text()
     if isinstance(e, notation.Prefix):
         return {"∑": np.sum}[head](of(e.argument))
@@ -61,42 +69,62 @@ def results(formula: str, inputs) -> dict[str, np.ndarray]:
     return known
 
 
-@pytest.mark.parametrize("form", [*FORMS, *CLIPPING], ids=lambda form: form.name)
-def test_the_formula_is_what_is_computed(form) -> None:
+@pytest.mark.parametrize("flag", [0.0, 1.0])
+@pytest.mark.parametrize("rule", [r for r in REGIONS if r is not GENERIC])
+def test_the_formula_is_what_is_computed(rule: Region, flag: float) -> None:
     rng = np.random.default_rng(2)
-    example = next(e for e in examples() if e.primitive is form)
+    example = next(e for e in examples() if e.primitive is rule)
     arrays = [a.astype(np.float64) for a in example.draw(rng)]
-    made = form.reference(*arrays)
+    if rule is updates.radam_update:
+        arrays[-1] = np.asarray(flag)
+    made = REFERENCES[rule](*arrays)
     made = made if isinstance(made, tuple) else (made,)
-    wanted = results(form.formula, arrays)
-    assert len(wanted) == len(made)
+    wanted = results(rule.formula, arrays)
     np.testing.assert_allclose(made[0], wanted.pop(""), rtol=1e-13)
     for moment in made[1:]:  # the formula may name them in another order
         assert any(np.allclose(moment, w, rtol=1e-13, atol=0) for w in wanted.values())
 
 
-def test_every_form_is_a_region_of_its_own() -> None:
-    names = [form.name for form in FORMS]
-    assert len(set(names)) == len(names)
-    assert set(names) <= set(registered())
-    assert updates.sgd_update.forms[True, True].name == "sgd_update_scaled_l2"
-    assert set(updates.adamw_update.forms) == {(False, False), (True, False)}
+def numbers(*arrays) -> list[Value]:
+    return [Value(np.asarray(a, np.float64)) for a in arrays]
 
 
-def test_an_update_does_nothing_for_options_that_are_off() -> None:
-    """Each option adds its own product, and the penalty its sum; nothing else."""
-    array, number = ArrayType((3,), DType.float64), ArrayType((), DType.float64)
-    for (scaled, decayed), form in updates.sgd_update.forms.items():
-        types = [array, array] + [number] * (1 + scaled + decayed)
-        nodes = [n.primitive.name for n in form.body(types).nodes]
-        assert nodes.count("mul") == 1 + scaled + decayed
-        assert nodes.count("add") == decayed
+def test_what_stands_in_front_of_a_rule() -> None:
+    """2θ − η (3g + 0.5θ), each of them alone, and all of them together."""
+    p, g, lr, s, penalty, keep = numbers([1.0, -2.0], [4.0, 1.0], 0.1, 3.0, 0.5, 2.0)
+    given = {"scale": s, "penalty": penalty, "keep": keep}
+    usual = {"scale": 1.0, "penalty": 0.0, "keep": 1.0}
+    for by in ("scale", "penalty", "keep", "scale penalty", "scale penalty keep"):
+        more = [given[name] for name in by.split()]
+        made = GENERIC(p, g, lr, *more, rule="sgd_update", by=by).array
+        a, b, c = (
+            float(given[k].array) if k in by else usual[k] for k in updates.ADJUSTMENTS
+        )
+        wanted = c * p.array - 0.1 * (a * g.array + b * p.array)
+        np.testing.assert_allclose(made, wanted, rtol=1e-15)
+    with pytest.raises(ArgumentError, match="no such adjustment"):
+        GENERIC(p, g, lr, s, rule="sgd_update", by="scales")
+
+
+def test_an_update_is_one_loop() -> None:
+    """Whatever stands in front of it: so say the engines."""
+    for rule in (r for r in REGIONS if r.name.endswith("_update") and r is not GENERIC):
+        values = [Value(None, t.shape, t.dtype) for t in first(rule).types]
+        numbers = [Value(None, (), values[0].dtype) for _ in range(3)]
+        with tracing():
+            plain = as_tuple(rule(*values))
+            attrs = {"rule": rule.name, "by": "scale penalty keep"}
+            whole = as_tuple(GENERIC(*values, *numbers, **attrs))
+        assert is_elementwise(plain[0].node), rule.name
+        assert is_elementwise(whole[0].node), rule.name
+
+
+def first(rule: Region):
+    return next(e for e in examples() if e.primitive is rule and e.types[0].shape)
 
 
 def test_a_centred_mean_square_does_not_turn_negative() -> None:
     """v − m² where rounding leaves less than nothing: the step is finite."""
-    g = Value(np.full(3, 0.1))
-    v, m = Value(np.full(3, 0.01)), Value(np.full(3, 0.1000000001))
-    numbers = [Value(np.float64(n)) for n in (0.9, 0.1, 0.01, 1e-8)]
-    made = updates.rmsprop_centered_update(Value(np.zeros(3)), g, v, m, *numbers)
+    p, g, v, m = numbers([0.0] * 3, [0.1] * 3, [0.01] * 3, [0.1000000001] * 3)
+    made = updates.rmsprop_centered_update(p, g, v, m, *numbers(0.9, 0.1, 0.01, 1e-8))
     assert np.isfinite(made[0].array).all()

@@ -258,6 +258,27 @@ def test_a_constant_rate_is_its_number() -> None:
     assert made.values(2).tolist() == [0.25, 0.25]
 
 
+class Halving(optim.Schedule):
+    """A schedule of the user's own, which keeps its argument by another name."""
+
+    def __init__(self, lr: float, every: int = 1) -> None:
+        super().__init__(lr)
+        self.each = every
+
+    def __call__(self, step: int) -> float:
+        return self.lr * 0.5 ** (step // self.each)
+
+
+def test_arguments_that_nobody_knows_are_not_left_out_in_silence() -> None:
+    schedule = Halving(0.5, every=2)
+    assert repr(schedule) == "Halving(lr=0.5)"
+    with pytest.raises(ArgumentError, match="no attribute every"):
+        schedule.settings()
+    schedule.every = schedule.each
+    own = {"Halving": Halving}
+    assert optim.build_schedule(schedule.settings(), own)(3) == schedule(3) == 0.25
+
+
 def test_repr_says_what_was_given() -> None:
     assert repr(optim.Schedule(0.1)) == "Schedule(lr=0.1)"
     assert repr(EVERY[6]) == "LinearWarmup(0.1, steps=3, start_factor=0.5)"
@@ -342,7 +363,7 @@ def test_mistakes_are_explained(call, words) -> None:
         (lambda: optim.Schedule(-0.1), "climbs the loss"),
         (lambda: optim.SGD(lr=-1), "climbs the loss"),
         (lambda: optim.Adam(lr=optim.ExponentialLR(0, 0.5)), "leaves the weights"),
-        (lambda: optim.AdamW(groups={"*": {"lr": 0}}), "leaves the weights"),
+        (lambda: optim.AdamW([{"params": "*", "lr": 0}]), "leaves the weights"),
     ],
 )
 def test_rates_that_do_not_descend_are_allowed_with_a_warning(call, words) -> None:

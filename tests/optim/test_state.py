@@ -26,8 +26,11 @@ def adam(model: nn.Module, **given: Any) -> optim.Optimizer:
         "lr": optim.StepLR(0.05, step_size=4, unit="step"),
         "clip_norm": 0.5,
     } | given
-    groups = {"*.bias": {"lr": 0.02, "weight_decay": 0.0}}
-    return optim.AdamW(model.parameters(), groups=groups, **given)
+    groups = [
+        {"params": "*.weight"},
+        {"params": model.named_parameters(), "lr": 0.02, "weight_decay": 0.0},
+    ]
+    return optim.AdamW(groups, **given)
 
 
 def train(model: nn.Module, optimizer: optim.Optimizer, first: int, last: int) -> Any:
@@ -43,13 +46,15 @@ def train(model: nn.Module, optimizer: optim.Optimizer, first: int, last: int) -
 
 MAKERS = {
     "adamw, groups, a schedule, clipping": adam,
-    "sgd": lambda m: optim.SGD(m.parameters(), lr=0.1),
-    "nesterov": lambda m: optim.SGD(
-        m.parameters(), lr=0.05, momentum=0.9, nesterov=True
+    **{
+        name: lambda m, kind=kind: kind(m.parameters(), lr=0.05, clip_value=0.1)
+        for name, kind in optim.OPTIMIZERS.items()
+    },
+    "momentum": lambda m: optim.SGD(m.parameters(), lr=0.05, momentum=0.9),
+    "centered": lambda m: optim.RMSprop(
+        m.parameters(), lr=0.01, momentum=0.5, centered=True
     ),
-    "rmsprop": lambda m: optim.RMSprop(m.parameters(), lr=0.01, momentum=0.5),
-    "adagrad": lambda m: optim.Adagrad(m.parameters(), lr=0.1, clip_value=0.1),
-    "adam": lambda m: optim.Adam(m.parameters(), lr=0.01, betas=(0.8, 0.99)),
+    "amsgrad": lambda m: optim.Adam(m.parameters(), lr=0.01, amsgrad=True),
     "two groups": lambda m: optim.SGD(
         [
             {"params": m[0].parameters()},
@@ -74,6 +79,16 @@ def test_another_one_goes_on_bit_for_bit(make: Any) -> None:
     optimizer.load_state_dict(kept)
     assert losses[5:] == train(model, optimizer, 5, 20), "and the copies did not move"
     assert optimizer.steps == 20
+
+
+def test_the_only_group_has_the_rate_of_the_optimiser() -> None:
+    optimizer = optim.SGD(network().parameters(), lr=0.1)
+    state = optimizer.state_dict()
+    changed("param_groups/0/lr", 0.1)(state)
+    with pytest.raises(ArgumentError, match=r"lr of param_groups\[0\]"):
+        optimizer.load_state_dict(state)
+    optimizer.param_groups[0]["lr"] = 0.25
+    assert optimizer.lr == 0.25
 
 
 def test_rates_and_options_come_along() -> None:
@@ -162,7 +177,6 @@ def moment(value: Any) -> Any:
             r"param_groups\[0\] is a dict",
         ),
         (changed("param_groups/0/eps", -1.0), ArgumentError, "eps must be"),
-        (changed("param_groups/0/lr", 0.1), ArgumentError, r"lr of param_groups\[0\]"),
         (changed("param_groups/1/lr", "x"), ArgumentError, "learning rate"),
         (changed("param_groups/0/esp", 1.0), ArgumentError, r"got: .*'esp'"),
         (changed("param_groups/1/params", ["0.bias"]), ArgumentError, "list of params"),
@@ -222,8 +236,13 @@ class Halving(optim.Schedule):
 
 def test_schedules_that_are_held_elsewhere_move_along() -> None:
     def made(schedule: optim.Schedule) -> optim.Optimizer:
-        groups = {"*.bias": {"lr": schedule}, "0.weight": {"lr": Halving(0.5)}}
-        return optim.SGD(network().parameters(), lr=schedule, groups=groups)
+        model = network()
+        groups = [
+            {"params": model.named_parameters()},
+            {"params": "*.bias", "lr": schedule},
+            {"params": "0.weight", "lr": Halving(0.5)},
+        ]
+        return optim.SGD(groups[::-1], lr=schedule)
 
     old, new = (optim.ReduceLROnPlateau(0.8, patience=0) for _ in range(2))
     first, second = made(old), made(new)
@@ -235,13 +254,18 @@ def test_schedules_that_are_held_elsewhere_move_along() -> None:
     assert new(0) == old(0) < 0.8
     new.observe({"validation_loss": 2.0})
     assert second.lr == second.param_groups[1]["lr"] == new(0) < old(0)
-    assert second.param_groups[2]["lr"] == 0.5
+    assert second.param_groups[0]["lr"] == 0.5
 
 
 def test_groups_that_share_no_more_get_schedules_of_their_own() -> None:
     shared = optim.Schedule(0.1)
+    model = network()
     optimizer = optim.SGD(
-        network().parameters(), lr=shared, groups={"*.bias": {"lr": shared}}
+        [
+            {"params": model[0].parameters()},
+            {"params": model[2].parameters(), "lr": shared},
+        ],
+        lr=shared,
     )
     state = optimizer.state_dict()
     changed("param_groups/1/lr", 0.7)(state)

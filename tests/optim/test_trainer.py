@@ -12,15 +12,20 @@ from chainrule.errors import ArgumentError, NonFiniteError
 EPOCHS, ROWS, BATCH = 6, 40, 8
 MAKERS = {
     "groups and a plateau": lambda: optim.SGD(
+        [
+            {
+                "params": "*.bias",
+                "weight_decay": 0.0,
+                "lr": optim.StepLR(0.2, 2, 0.5),
+            },
+            {"params": "0.*", "momentum": 0.0},
+            {"params": "*"},
+        ],
         lr=optim.ReduceLROnPlateau(
             0.1, "train_loss", patience=0, threshold=0.5, factor=0.5
         ),
         momentum=0.9,
         weight_decay=0.1,
-        groups={
-            "*.bias": {"weight_decay": 0.0, "lr": optim.StepLR(0.2, 2, 0.5)},
-            "0.*": {"momentum": 0.0},
-        },
     ),
     "limits and a cosine": lambda: optim.AdamW(
         lr=optim.LinearWarmup(optim.CosineAnnealingLR(0.05), steps=5),
@@ -121,4 +126,4 @@ def test_a_gradient_that_is_not_finite_is_reported(engine) -> None:
 
 def test_a_pattern_that_fits_no_parameter_is_refused_at_once() -> None:
     with pytest.raises(ArgumentError, match="fits no parameter"):
-        trainer(optim.SGD(groups={"1.*": {"lr": 0.5}}))
+        trainer(optim.SGD([{"params": "1.*", "lr": 0.5}, {"params": "*"}]))

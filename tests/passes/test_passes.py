@@ -11,14 +11,13 @@ from chainrule.engines.plan import is_elementwise
 from chainrule.graph.build import trace
 from chainrule.graph.graph import Graph
 from chainrule.graph.interpret import evaluate
-from chainrule.graph.primitive import Region
 from chainrule.graph.types import ArrayType, DType
 from chainrule.graph.verify import verify
 from chainrule.passes import inline_regions, merge_common, prepare, simplify
 from chainrule.primitives.elementwise import add, mul
-from chainrule.primitives.movement import broadcast_to, reshape, transpose
-from chainrule.primitives.rules import full_like
+from chainrule.primitives.movement import broadcast_to, full_like, reshape, transpose
 from chainrule.regions.activations import softmax
+from chainrule.regions.region import Region
 from tests.conformance.cases import Example, all_cases
 
 PASSES = {

@@ -186,7 +186,7 @@ def one(text: str) -> list[str]:
         (
             f'{DATA}{MODEL}[optimizer]\nclass = "adamw"\n',
             "line 6, [optimizer] class: there is no optimiser 'adamw'.",
-            "SGD, RMSprop, Adagrad, Adam, AdamW",
+            "SGD, RMSprop, Adagrad, Adadelta, Adam, AdamW, Adamax, NAdam",
             '"adamw"',
             'did you mean "AdamW"?',
         ),

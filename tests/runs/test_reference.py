@@ -71,7 +71,7 @@ def test_every_synonym_leads_somewhere() -> None:
 HIDDEN = {
     "Family layer": {"dtype"},
     "Family loss": {"reduction"},
-    "Family optimiser": {"params", "groups"},
+    "Family optimiser": {"params"},
     "Family schedule": {"lr", "max_lr"},
     "Family callback": set(),
 }

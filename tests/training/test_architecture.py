@@ -140,7 +140,7 @@ def test_optimisers_there_and_back(optimizer: optim.Optimizer) -> None:
         ({"name": "SGD", "lr": {"name": "StepLR"}}, "missing"),
         ({"name": "SGD", "lr": {"name": "StepLR", "state": 3}}, "missing"),
         ({"name": "SGD", "lr": "fast"}, "finite"),
-        ({"name": "SGD", "lr": 0.1, "groups": {"*": 3}}, "which options"),
+        ({"name": "SGD", "lr": 0.1, "params": [{"*": 3}]}, "a dictionary with"),
         ({"name": "SGD", "lr": 0.1, "params": 3}, "needs parameters"),
         ({"name": "Adam", "lr": 0.1, "betas": [0.5]}, "two betas"),
     ],

@@ -24,10 +24,10 @@ def deep(engine: str) -> cr.Trainer:
     for a, b in itertools.pairwise(sizes):
         layers += [nn.Linear(a, b), nn.BatchNorm1d(b), nn.GELU(), nn.Dropout(0.2)]
     optimizer = optim.AdamW(
+        [{"params": "*.bias", "weight_decay": 0.0}, {"params": "*"}],
         lr=optim.OneCycleLR(3e-3),
         weight_decay=0.05,
         clip_norm=0.5,
-        groups={"*.bias": {"weight_decay": 0.0}},
     )
     return cr.Trainer(
         nn.Sequential(*layers, nn.Linear(32, 4)),

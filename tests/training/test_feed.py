@@ -73,7 +73,7 @@ def test_blocks_by_hand(make: Make, rows: int, drop_last: bool) -> None:
             n = min(16, rows - 16 * block)
             order = random.permutation(n, 0, epoch)
             if block:
-                bits = feed.random_bits.reference(
+                bits = feed.REFERENCES[feed.random_bits](
                     feed.seed_key(0),
                     np.uint32(epoch),
                     shape=(n,),

@@ -203,7 +203,7 @@ ROW = {"epoch": 1, "train_loss": 1.0, "lr": 0.1, "seconds": 1.0}
         (["metrics"], [{"class": "TopK", "arguments": {"k": -1}}], "cannot build"),
         (["metrics"], [{"class": "List", "arguments": {}}], "cannot build"),
         (["probes"], ["dead/9"], "do not fit together"),
-        (["optimizer", "groups"], [{"params": ["9.weight"]}], "do not fit together"),
+        (["optimizer", "params"], [{"params": ["9.weight"]}], "do not fit together"),
         (["optimizer", "lr", "total_steps"], "x", "cannot build"),
         (["loss"], {"class": "Linear", "arguments": {"in_features": 1}}, "cannot"),
         (["loss"], {"class": "ReLU", "arguments": {}}, "The checkpoint's loss is none"),

@@ -16,8 +16,9 @@ import pytest
 
 import chainrule as cr
 from chainrule import errors, optim
-from chainrule.compiled import CompiledProgram, Input, trace_entry
+from chainrule.compiled import CompiledProgram
 from chainrule.graph.types import ArrayType, DType
+from chainrule.tracing import Input, trace_entry
 from chainrule.training import Callback, Loop, RunState, Source, Work, checkpoint
 
 from .interruptions import at_random_times
@@ -392,6 +393,7 @@ def test_rates_and_schedules_go_back_too() -> None:
 
     def step(x: cr.Tensor) -> Any:
         loss = ((w - x) ** 2).sum()
+        w.grad = None
         loss.backward()
         sgd.step()
         return {"loss": loss}

@@ -120,7 +120,7 @@ def test_convolutions(x: Any, w: Any, dims: str, more: Any, flops: int) -> None:
         **more,
     }
     types = [
-        ArrayType((Size(1), *x[1:]), DType.float32),
+        ArrayType((Size("N"), *x[1:]), DType.float32),
         ArrayType(w, DType.float32),
     ]
     graph = trace(lambda a, b: conv(a, b, **attrs), types)

@@ -8,7 +8,7 @@ from chainrule.data.checks import check_finite, check_labels
 from chainrule.data.column import Column
 from chainrule.data.source import Block, Source, Stopped
 from chainrule.errors import DataError
-from chainrule.graph.types import ArrayType, resolve
+from chainrule.graph.types import NO_SIZES, ArrayType, resolve
 
 
 class Blocks:
@@ -70,7 +70,7 @@ class Blocks:
         return x, y
 
     def _room(self, row: ArrayType) -> np.ndarray:
-        return np.empty((self.rows, *resolve(row.shape, 0)), row.dtype.numpy)
+        return np.empty((self.rows, *resolve(row.shape, NO_SIZES)), row.dtype.numpy)
 
     def _piece(self) -> Block | None:
         """Rows that are left over, or the next ones of the source."""

@@ -19,6 +19,7 @@ from chainrule.data.checks import whole
 from chainrule.data.dataset import Dataset
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
+from chainrule.graph.primitive import REFERENCES
 from chainrule.primitives.random import random_bits, seed_key
 
 #: Blobs keep their centres this far apart.
@@ -232,7 +233,7 @@ class _Draws:
         step = np.uint32(self.count)
         stream = f"data.{self.name}"
         return np.asarray(
-            random_bits.reference(self.key, step, shape=(count,), stream=stream)
+            REFERENCES[random_bits](self.key, step, shape=(count,), stream=stream)
         )
 
     def uniform(self, shape: Sequence[int]) -> Array:

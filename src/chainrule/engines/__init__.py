@@ -1,19 +1,44 @@
 """Engines: each turns a program into something that runs.
 
 ``numpy`` works everywhere; ``native`` compiles to machine code where llvmlite is.
+Another engine is one more row of the registry (:func:`register`).
 """
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
 
 from chainrule.errors import EngineError, nearest
 from chainrule.graph.node import Array
 from chainrule.graph.program import Program
+from chainrule.graph.types import Sizes
 
-ENGINES = ("auto", "numpy", "native")
+
+@dataclass(frozen=True)
+class Buffer:
+    """An input that an engine has been given once, for many runs.
+
+    Attributes:
+        shape, dtype: those of the array.
+        held: what the engine reads: an array for an engine on this machine's
+            processors; an accelerator has its own.
+        sharding: how the engine has spread it over devices; None for one place.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    held: Any
+    sharding: Any = None
+
+    def numpy(self) -> Array:
+        """The numbers."""
+        return np.asarray(self.held)
 
 
 class Executable(Protocol):
@@ -21,6 +46,10 @@ class Executable(Protocol):
 
     engine: str
     seconds_compile: float
+
+    def put(self, entry: str, name: str, array: Array) -> Buffer:
+        """Take over an input of an entry point, laid out as that entry reads it."""
+        ...
 
     def write(self, name: str, array: Array) -> None:
         """Set a state."""
@@ -31,10 +60,43 @@ class Executable(Protocol):
         ...
 
     def run(
-        self, entry: str, inputs: Mapping[str, Array], *, steps: int, n: int | None
+        self,
+        entry: str,
+        inputs: Mapping[str, Array | Buffer],
+        *,
+        steps: int,
+        sizes: Sizes,
     ) -> list[Array]:
         """Run an entry point ``steps`` times; every output has ``steps`` rows."""
         ...
+
+
+def on_host(array: Array) -> Buffer:
+    """A buffer for an engine that reads the memory of this process."""
+    held = np.ascontiguousarray(array)
+    return Buffer(held.shape, held.dtype, held)
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A row of the registry.
+
+    Attributes:
+        load: where its executable is: ``module:class``, called with the program and
+            ``threads``. The module is imported when the engine is first used.
+        problem: why it cannot run here, or None where it can.
+    """
+
+    load: str
+    problem: Callable[[], str | None] = lambda: None
+
+
+_registry: dict[str, Engine] = {}
+
+
+def register(name: str, engine: Engine) -> None:
+    """Add an engine; ``auto`` takes the first that can run, the latest added first."""
+    _registry[name] = engine
 
 
 def native_problem() -> str | None:
@@ -44,24 +106,36 @@ def native_problem() -> str | None:
     return None
 
 
+register("numpy", Engine("chainrule.engines.numpy.executable:NumpyExecutable"))
+register(
+    "native",
+    Engine("chainrule.engines.native.executable:NativeExecutable", native_problem),
+)
+
+
+def engine_names() -> tuple[str, ...]:
+    """What ``engine=`` may be."""
+    return ("auto", *_registry)
+
+
 def resolve_engine(name: str) -> str:
     """``auto`` resolved to the engine that will run."""
-    if name not in ENGINES:
+    if name == "auto":
+        return next(n for n in reversed(_registry) if _registry[n].problem() is None)
+    if name not in _registry:
         raise EngineError(
             f"There is no engine {name!r}.",
-            expected=", ".join(ENGINES),
+            expected=", ".join(engine_names()),
             got=repr(name),
             fix=_fix(name),
         )
-    problem = native_problem()
-    if name == "auto":
-        return "numpy" if problem else "native"
-    if name == "native" and problem:
+    problem = _registry[name].problem()
+    if problem:
         raise EngineError(
-            "The native engine cannot run here.",
-            expected="llvmlite",
+            f"The {name} engine cannot run here.",
+            expected="what it needs",
             got=problem,
-            fix='pip install llvmlite, or use engine="numpy"',
+            fix='install that, or use engine="numpy"',
         )
     return name
 
@@ -71,7 +145,7 @@ def _fix(name: str) -> str:
     auto = 'engine="auto" picks the fastest that runs here'
     if str(name).lower().startswith(("cuda", "gpu", "mps", "tpu")):
         return f"engines run on the CPU, there is none for GPUs; {auto}"
-    near = nearest(name, ENGINES)
+    near = nearest(name, engine_names())
     return f"did you mean {near!r}? {auto}" if near else auto
 
 
@@ -84,14 +158,9 @@ def load_engine(
     """Load ``program`` into an engine.
 
     Args:
-        name: ``auto``, ``numpy`` or ``native``.
+        name: ``auto``, or the name of an engine.
         program: the entry points and their state.
-        threads: how many threads to use; None takes every core.
+        threads: how many threads to use; None lets the engine decide.
     """
-    if resolve_engine(name) == "numpy":
-        from chainrule.engines.numpy.executable import NumpyExecutable
-
-        return NumpyExecutable(program)
-    from chainrule.engines.native.executable import NativeExecutable
-
-    return NativeExecutable(program, threads=threads)
+    module, _, kind = _registry[resolve_engine(name)].load.partition(":")
+    return getattr(importlib.import_module(module), kind)(program, threads=threads)

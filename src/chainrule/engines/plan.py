@@ -9,13 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from chainrule.graph.build import record
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
-from chainrule.graph.primitive import Primitive, Region, lookup
+from chainrule.graph.primitive import BODIES
 from chainrule.graph.program import Entry
-from chainrule.graph.types import ArrayType
+from chainrule.passes import prepare
+from chainrule.primitives.creation import constant
+from chainrule.primitives.movement import broadcast_to, copy
 
 ALIGNMENT = 64
 
@@ -109,7 +112,7 @@ def _set_aside(
     for name, index in entry.replaces.items():
         value = outputs[index]
         if root[value].node is None and value is not held[name]:
-            outputs[index] = record(lookup("copy"), (value,), {})[0]
+            outputs[index] = record(copy, (value,), {})[0]
     return entry.with_graph(Graph(graph.name, graph.inputs, outputs))
 
 
@@ -220,29 +223,39 @@ def _aligned(length: int) -> int:
 
 def scalar_broadcast(node: Node) -> bool:
     """Whether a node repeats a single number."""
-    return node.primitive.name == "broadcast_to" and node.inputs[0].shape == ()
+    return node.primitive is broadcast_to and node.inputs[0].shape == ()
 
 
-def elementwise_body(
-    primitive: Primitive, types: list[ArrayType], attrs: dict[str, object]
-) -> bool:
-    """Whether a region's body is one loop over elements (scalars may be repeated)."""
-    if not isinstance(primitive, Region):
-        return False
-    from chainrule.passes import prepare
+def loop_body(node: Node) -> Graph | None:
+    """The prepared body of a region that is one loop over elements, else None.
 
-    body = prepare(primitive.body(types, attrs))
+    Scalars may be repeated in it. It is worked out once for each region, types and
+    attributes.
+    """
+    body_of = BODIES.get(node.primitive)
+    if body_of is None:
+        return None
+    types = tuple([v.type for v in node.inputs])
+    key = (node.primitive, types, tuple(node.attrs.items()))
+    if key not in _loop_bodies:
+        body = prepare(body_of(types, node.attrs))
+        _loop_bodies[key] = body if _one_loop(body) else None
+    return _loop_bodies[key]
+
+
+_loop_bodies: dict[Any, Graph | None] = {}
+
+
+def _one_loop(body: Graph) -> bool:
     shapes = {v.shape for v in (*body.inputs, *body.outputs) if v.shape != ()}
     return len(shapes) <= 1 and all(
-        (node.primitive.elementwise)
+        node.primitive.elementwise
         or scalar_broadcast(node)
-        or (node.primitive.name == "constant" and node.attrs["shape"] == ())
+        or (node.primitive is constant and node.attrs["shape"] == ())
         for node in body.nodes
     )
 
 
 def is_elementwise(node: Node) -> bool:
     """Whether a node is one loop over elements: a primitive, or a region kept whole."""
-    return node.primitive.elementwise or elementwise_body(
-        node.primitive, [v.type for v in node.inputs], node.attrs
-    )
+    return node.primitive.elementwise or loop_body(node) is not None

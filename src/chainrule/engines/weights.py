@@ -13,7 +13,9 @@ from collections.abc import Iterable
 from chainrule.engines.plan import is_elementwise
 from chainrule.graph.node import Node, Value
 from chainrule.graph.program import Entry
-from chainrule.primitives.matmul import parse_dims
+from chainrule.primitives.creation import constant, iota
+from chainrule.primitives.matmul import dot_general, parse_dims
+from chainrule.primitives.movement import broadcast_to, reduce_sum
 
 
 def weight_states(entries: Iterable[Entry]) -> set[str]:
@@ -56,8 +58,8 @@ def _classify(
             if value.shape == outputs[0].shape and value.shape != ():
                 classes.join(value, outputs[0])
         return
-    name = node.primitive.name
-    if name == "dot_general":
+    primitive = node.primitive
+    if primitive is dot_general:
         d = parse_dims(node.attrs["dims"])
         simple = not d.batch and len(d.left) == len(d.right) == len(d.contracted) == 1
         if simple and all(v.dtype.is_float for v in node.inputs):
@@ -65,11 +67,11 @@ def _classify(
                 if value in held and letters[1] in d.contracted:
                     wanted.add(held[value])
             return
-    if name == "reduce_sum" and len(node.attrs["axes"]) == len(node.inputs[0].shape):
+    if primitive is reduce_sum and len(node.attrs["axes"]) == len(node.inputs[0].shape):
         return
     # A broadcast is read by strides: its source must lie row-major, it itself need not.
     refused.update(node.inputs)
-    if name not in ("broadcast_to", "constant", "iota"):
+    if primitive not in (broadcast_to, constant, iota):
         refused.update(outputs)
 
 
@@ -80,9 +82,12 @@ class _Classes:
         self.parent: dict[object, object] = {}
 
     def find(self, item: object) -> object:
-        while self.parent.get(item, item) is not item:
-            item = self.parent[item]
-        return item
+        root = item
+        while self.parent.get(root, root) is not root:
+            root = self.parent[root]
+        while item is not root:  # the next search is short
+            self.parent[item], item = root, self.parent[item]
+        return root
 
     def join(self, a: object, b: object) -> None:
         ra, rb = self.find(a), self.find(b)
@@ -99,26 +104,19 @@ def weight_values(entry: Entry, states: set[str]) -> set[Value]:
         if name in states
     }
     found |= {graph.outputs[i] for n, i in entry.replaces.items() if n in states}
-    before = -1
-    while len(found) != before:
-        before = len(found)
-        for node in graph.nodes:
-            if not is_elementwise(node):
-                continue
-            outputs = [v for v in node.outputs if v is not None]
-            group = [
-                v
-                for v in (*node.inputs, *outputs)
-                if v.shape == outputs[0].shape and v.shape != ()
-            ]
-            if not found.isdisjoint(group):
-                found.update(v for v in group if not _is_broadcast(v))
-    return found
+    classes = _Classes()
+    for node in graph.nodes:
+        if not is_elementwise(node):
+            continue
+        outputs = [v for v in node.outputs if v is not None]
+        for value in (*node.inputs, *outputs):
+            same = value.shape == outputs[0].shape and value.shape != ()
+            if same and not _is_broadcast(value):
+                classes.join(value, outputs[0])
+    wanted = {classes.find(value) for value in found}
+    return {v for v in graph.values() if classes.find(v) in wanted}
 
 
 def _is_broadcast(value: Value) -> bool:
-    return value.node is not None and value.node.primitive.name in (
-        "broadcast_to",
-        "constant",
-        "iota",
-    )
+    node = value.node
+    return node is not None and node.primitive in (broadcast_to, constant, iota)

@@ -18,11 +18,17 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ArgumentError, GraphError
-from chainrule.graph import primitive as primitives
 from chainrule.graph.graph import Graph
-from chainrule.graph.node import Array, Node, Value
-from chainrule.graph.primitive import Primitive, as_tuple, lookup
-from chainrule.graph.types import ArrayType, DType, as_dtype, is_symbolic
+from chainrule.graph.node import Array, Cotangent, Node, Value
+from chainrule.graph.primitive import (
+    DERIVATIVES,
+    REFERENCES,
+    Primitive,
+    TypeRule,
+    as_tuple,
+    lookup,
+)
+from chainrule.graph.types import ArrayType, DType, as_dtype
 
 #: Constants of up to this many elements are written into the graph itself; larger ones
 #: become named inputs.
@@ -48,7 +54,11 @@ _CONSTANTS_AT_MOST = 1000
 
 
 class Trace:
-    """One tracing in progress: it turns numbers met on the way into graph values."""
+    """One tracing in progress: it turns numbers met on the way into graph values.
+
+    Tensors, modules and optimisers tell it what they do; a trace of a whole program
+    (:mod:`chainrule.compiled`) makes state of that, this one takes no notice.
+    """
 
     def __init__(self) -> None:
         self.constants: dict[int, tuple[Value, Value]] = {}
@@ -75,12 +85,56 @@ class Trace:
             known = self.constants[id(value)] = (made, value)
         return known[0]
 
+    def given(self, value: Value) -> Value:
+        """What stands for the input of a node in this trace."""
+        return value if value.array is None else self.constant(value)
+
+    def made(self, outputs: tuple[Value, ...]) -> None:
+        """A node was recorded."""
+
     def captured(self) -> list[tuple[Value, Value]]:
         """Pairs (graph input, numbers) of the large constants met."""
         return [pair for pair in self.constants.values() if pair[0].node is None]
 
+    # What a trace with state makes of what it is told, see chainrule.tracing.
 
-class _Context(threading.local):
+    def lift(self, tensor: Any, value: Value) -> Value:
+        """The graph value that stands for a tensor from outside at this point."""
+        return value
+
+    def assign(self, tensor: Any, value: Value) -> bool:
+        """From here on ``tensor`` is ``value``; whether that is taken note of."""
+        return False
+
+    def gradient(self, tensor: Any, held: Any) -> Any:
+        """The gradient of a tensor from outside at this point."""
+        return held
+
+    def set_gradient(self, tensor: Any, gradient: Any) -> bool:
+        """From here on that is the gradient; whether that is taken note of."""
+        return False
+
+    def note_mode(self, module: Any) -> None:
+        """A module is called or switched."""
+
+    def note_freed(self, nodes: Sequence[Node]) -> None:
+        """A derivative has walked over these nodes, and lets them go."""
+
+    def tabulated(self, table: Any, name: str, dtype: DType) -> Value | None:
+        """A scalar input that ``table`` supplies anew for each step."""
+        return None
+
+
+class Changes:
+    """Counts what may invalidate a trace: a module's attributes, frozen tensors."""
+
+    count: int = 0
+
+
+changes = Changes()
+
+
+class Context(threading.local):
     """What surrounds an application of a primitive, one a thread."""
 
     trace: Trace | None = None
@@ -89,7 +143,79 @@ class _Context(threading.local):
     role: str = "forward"
 
 
-context = _Context()
+context = Context()
+
+
+class Operation(Primitive):
+    """A primitive that is applied to values by calling it."""
+
+    def __call__(self, *inputs: Value, **attrs: Any) -> Any:
+        """Apply it: compute at once on numbers, record a node while tracing."""
+        return bind(self, inputs, attrs)
+
+
+#: A derivative rule (g, y, inputs…, attributes…). The first four lines are the last one
+#: spelt out: from them a type checker knows what the parameters of a lambda are.
+DerivativeRule = (
+    Callable[[Value, Value, Any], Value]
+    | Callable[[Value, Value, Any, Any], Value]
+    | Callable[[Value, Value, Any, Any, Any], Value]
+    | Callable[[Value, Value, Any, Any, Any, Any], Value]
+    | Callable[..., Value]
+)
+
+
+def declare(
+    name: str,
+    *,
+    rule: TypeRule,
+    reference: Callable[..., Array | tuple[Array, ...]],
+    vjp: tuple[DerivativeRule | None, ...] = (),
+    joint_vjp: Callable[..., Sequence[Cotangent]] | None = None,
+    **traits: Any,
+) -> Operation:
+    """Declare a primitive: its row in each table that is not an engine's.
+
+    Args:
+        name: how the text form calls it.
+        rule: gives the types of the result; see :class:`Primitive`.
+        reference: computes it with NumPy.
+        vjp: the derivative rule, one function for each input: ``vjp[i](g, y, *inputs,
+            **attrs)`` is the cotangent of input i when the result y has cotangent g. It
+            is written in primitives, so derivatives are graphs. None for an input
+            without a derivative (an index); one rule alone stands for all inputs.
+        joint_vjp: instead of ``vjp`` where the inputs' derivatives share their work:
+            ``joint_vjp(gs, ys, inputs, needed, **attrs)``, all in tuples.
+        traits: the other attributes of a :class:`Primitive`.
+    """
+    made = Operation(name=name, rule=rule, **traits)
+    REFERENCES[made] = reference
+    if joint_vjp is not None:
+        DERIVATIVES[made] = joint_vjp
+    elif any(vjp):
+        DERIVATIVES[made] = by_input(vjp)
+    return made
+
+
+def by_input(
+    rules: tuple[DerivativeRule | None, ...],
+) -> Callable[..., Sequence[Cotangent]]:
+    """A derivative made of one rule for each input."""
+
+    def derivative(
+        gs: tuple[Value],
+        ys: tuple[Value],
+        inputs: tuple[Value, ...],
+        needed: Sequence[bool],
+        **attrs: Any,
+    ) -> Sequence[Cotangent]:
+        mine = rules * len(inputs) if len(rules) == 1 else rules
+        return [
+            rule(gs[0], ys[0], *inputs, **attrs) if rule is not None and need else None
+            for rule, need in zip(mine, needed, strict=True)
+        ]
+
+    return derivative
 
 
 def bind(primitive: Primitive, inputs: Sequence[Value], attrs: dict[str, Any]) -> Any:
@@ -102,32 +228,68 @@ def bind(primitive: Primitive, inputs: Sequence[Value], attrs: dict[str, Any]) -
     return outputs[0] if len(outputs) == 1 else outputs
 
 
-primitives.install(bind)
-
-
 def record(
-    primitive: Primitive, inputs: tuple[Value, ...], attrs: dict[str, Any]
+    primitive: Primitive,
+    inputs: tuple[Value, ...],
+    attrs: dict[str, Any],
+    origin: Node | None = None,
 ) -> tuple[Value, ...]:
-    """Record a node without numbers; its outputs have types alone."""
+    """Record a node without numbers; its outputs have types alone.
+
+    Scope, role and source are those of the surroundings, or of ``origin``.
+    """
     trace = context.trace
     if trace is not None:
-        inputs = tuple(v if v.array is None else trace.constant(v) for v in inputs)
+        inputs = tuple(map(trace.given, inputs))
     types = primitive.output_types([v.type for v in inputs], attrs)
-    node = Node(
-        primitive,
-        inputs,
-        attrs,
-        scope=context.scope,
-        role=context.role,
-        source=_caller(),
-    )
-    tracked = context.grad and primitive.differentiable and _any_tracked(inputs)
+    tracked = context.grad and primitive in DERIVATIVES and _any_tracked(inputs)
+    return _node(primitive, inputs, attrs, types, tracked, origin)
+
+
+def _node(
+    primitive: Primitive,
+    inputs: tuple[Value, ...],
+    attrs: dict[str, Any],
+    types: Sequence[ArrayType],
+    tracked: bool,
+    origin: Node | None,
+) -> tuple[Value, ...]:
+    if origin is None:
+        place = (context.scope, context.role, _caller())
+    else:
+        place = (origin.scope, origin.role, origin.source)
+    node = Node(primitive, inputs, attrs, *place)
     outputs = tuple(
-        Value(None, t.shape, t.dtype, node=node, index=i, tracked=tracked)
-        for i, t in enumerate(types)
+        [
+            Value(None, t.shape, t.dtype, node=node, index=i, tracked=tracked)
+            for i, t in enumerate(types)
+        ]
     )
     node.set_outputs(outputs)
+    if context.trace is not None:
+        context.trace.made(outputs)
     return outputs
+
+
+def replay(
+    node: Node, inputs: Sequence[Value], *, origin: Node | None = None
+) -> tuple[Value, ...]:
+    """The same application on other inputs, the step that every pass is made of.
+
+    Scope, role and source are kept, or taken from ``origin``.
+    """
+    inputs = tuple(inputs)
+    trace = context.trace
+    if trace is not None:
+        inputs = tuple(map(trace.given, inputs))
+    for old, new in zip(node.inputs, inputs, strict=True):
+        if old is not new and (old.shape != new.shape or old.dtype is not new.dtype):
+            return record(node.primitive, inputs, node.attrs, origin or node)
+    types = [v.type for v in node.outputs if v is not None]
+    if len(types) != len(node.outputs):
+        return record(node.primitive, inputs, node.attrs, origin or node)
+    tracked = context.grad and node.primitive in DERIVATIVES and _any_tracked(inputs)
+    return _node(node.primitive, inputs, node.attrs, types, tracked, origin or node)
 
 
 def _compute(
@@ -148,13 +310,13 @@ def _compute(
         if len(_checked) > _CHECKED_AT_MOST:
             _checked.clear()
         _checked.add(key)
-    results = primitive.reference(*arrays, **attrs)
+    results = REFERENCES[primitive](*arrays, **attrs)
     if type(results) is not tuple:
         results = (results,)
     results = [a if type(a) is np.ndarray else np.asarray(a) for a in results]
-    if not (context.grad and primitive.differentiable and _any_tracked(inputs)):
+    if not (context.grad and _any_tracked(inputs) and primitive in DERIVATIVES):
         return tuple(map(Value, results))
-    node = Node(primitive, inputs, attrs, scope=context.scope, role=context.role)
+    node = Node(primitive, inputs, attrs, context.scope, context.role)
     outputs = tuple(map(Value, results))
     for i, value in enumerate(outputs):
         value.node, value.index, value.tracked = node, i, True
@@ -176,12 +338,23 @@ def _caller() -> str | None:
     """
     frame = inspect.currentframe()
     while frame is not None:
-        filename = frame.f_code.co_filename
-        installed = any(part in filename for part in _INSTALLED)
-        if not installed and not filename.startswith(_NOT_THE_USERS):
-            return f"{os.path.basename(filename)}:{frame.f_lineno}"
+        code = frame.f_code
+        users = _is_users.get(code.co_filename)
+        if users is None:
+            users = _is_users[code.co_filename] = of_user(code.co_filename)
+        if users:
+            return f"{os.path.basename(code.co_filename)}:{frame.f_lineno}"
         frame = frame.f_back
     return None
+
+
+#: Whether a file's lines are the user's, for the files met so far.
+_is_users: dict[str, bool] = {}
+
+
+def of_user(filename: str) -> bool:
+    installed = any(part in filename for part in _INSTALLED)
+    return not installed and not filename.startswith(_NOT_THE_USERS)
 
 
 def constant(number: Any, dtype: DType | str) -> Value:
@@ -271,6 +444,82 @@ def trace(
     return Graph(name, inputs, outputs)
 
 
+class BodyTrace(Trace):
+    """The trace of a loop's body: what it finds outside becomes an input of it.
+
+    Args:
+        outer: the trace that the body is part of, or None in eager code.
+        inputs: the body's own inputs.
+    """
+
+    def __init__(self, outer: Trace | None, inputs: Sequence[Value]) -> None:
+        super().__init__()
+        self.outer = outer
+        self.own = {id(v): v for v in inputs}
+        self.found: dict[int, tuple[Value, Value]] = {}
+
+    def given(self, value: Value) -> Value:
+        if id(value) in self.own:
+            return value
+        small = value.array is not None and value.array.size <= INLINE_CONSTANT
+        if small and not value.tracked:
+            return self.constant(value)
+        if id(value) not in self.found:
+            made = Value(None, value.shape, value.dtype, name=value.name)
+            made.tracked = value.tracked
+            self.found[id(value)] = value, made
+            self.own[id(made)] = made
+        return self.found[id(value)][1]
+
+    def made(self, outputs: tuple[Value, ...]) -> None:
+        self.own.update((id(v), v) for v in outputs)
+
+    def lift(self, tensor: Any, value: Value) -> Value:
+        return value if self.outer is None else self.outer.lift(tensor, value)
+
+    def note_mode(self, module: Any) -> None:
+        if self.outer is not None:
+            self.outer.note_mode(module)
+
+    def gradient(self, tensor: Any, held: Any) -> Any:
+        return held if self.outer is None else self.outer.gradient(tensor, held)
+
+    def assign(self, tensor: Any, value: Value) -> bool:
+        raise self._state("changes a tensor from outside", "carry it")
+
+    def set_gradient(self, tensor: Any, gradient: Any) -> bool:
+        raise self._state("sets a gradient", "take derivatives outside, or by cr.grad")
+
+    def _state(self, does: str, instead: str) -> GraphError:
+        return GraphError(
+            f"The body of a loop or of a branch {does}.",
+            expected="a function of its arguments that returns what is new",
+            got="copy_, a random number, an optimiser's step or backward() within it",
+            fix=f"{instead}; draw random numbers before the loop and pass them in",
+        )
+
+
+def trace_body(
+    function: Callable[..., Any], types: Sequence[ArrayType], name: str
+) -> tuple[Graph, list[Value]]:
+    """The graph of a loop's body, and the values from outside that it needs.
+
+    Its inputs are those values, then one for each of ``types``.
+    """
+    inputs = [Value(None, t.shape, t.dtype, tracked=t.dtype.is_float) for t in types]
+    inner = BodyTrace(context.trace, inputs)
+    saved = (context.trace, context.scope, context.role)
+    context.trace, context.scope = inner, ""
+    try:
+        values = as_tuple(function(*inputs))
+        outputs = [inner.given(v) for v in values]
+    finally:
+        context.trace, context.scope, context.role = saved
+    captured = list(inner.found.values())
+    graph = Graph(name, [*(v for _, v in captured), *inputs], outputs)
+    return graph, [v for v, _ in captured]
+
+
 class scope:  # noqa: N801 - used like a function
     """Nodes recorded within the block belong to module ``name``."""
 
@@ -328,24 +577,3 @@ def no_grad() -> Generator[None]:
         yield
     finally:
         context.grad = saved
-
-
-def replay(
-    node: Node, inputs: Sequence[Value], *, origin: Node | None = None
-) -> tuple[Value, ...]:
-    """The same application on other inputs, the step that every pass is made of.
-
-    Scope, role and source are kept, or taken from ``origin``.
-    """
-    place = origin or node
-    with absolute_scope(place.scope, place.role):
-        outputs = record(node.primitive, tuple(inputs), node.attrs)
-    made = outputs[0].node
-    assert made is not None
-    made.source = place.source
-    return outputs
-
-
-def symbolic_attrs(node: Node) -> bool:
-    """Whether an attribute of the node contains N."""
-    return any(is_symbolic(a) for a in node.attrs.values())

@@ -2,42 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from functools import cached_property
-from typing import Any
 
-import numpy as np
-
-from chainrule.graph.node import Array, Node, Value
-from chainrule.graph.primitive import Region
-from chainrule.graph.types import is_symbolic
-
-Reference = Callable[..., Array | tuple[Array, ...]]
-
-
-@dataclass
-class Tape:
-    """A graph made ready to be run by its references.
-
-    Regions are opened, and what depends on no input is worked out already.
-
-    Attributes:
-        slots: how many values there are; the inputs come first.
-        steps: (reference, attributes, whether those contain N, inputs, outputs).
-        outputs: the slots of the graph's outputs.
-        constants: (slot, array) of what is known already.
-    """
-
-    slots: int
-    steps: list[tuple[Reference, dict[str, Any], bool, list[int], list[int]]]
-    outputs: list[int]
-    constants: list[tuple[int, Array]]
-
-    def new_slot(self) -> int:
-        """One more slot."""
-        self.slots += 1
-        return self.slots - 1
+from chainrule.graph.node import Node, Value
+from chainrule.graph.text_writer import to_text
+from chainrule.graph.types import Size
 
 
 class Graph:
@@ -62,16 +32,19 @@ class Graph:
 
     @cached_property
     def symbolic(self) -> bool:
-        """Whether a shape contains N."""
-        return any(is_symbolic(v.shape) for v in self.values())
+        """Whether a shape or an attribute contains a named size."""
+        return bool(self.size_names)
 
     @cached_property
-    def tape(self) -> Tape:
-        """The nodes as calls of references on numbered slots."""
-        made = Tape(len(self.inputs), [], [], [])
-        slot = {value: i for i, value in enumerate(self.inputs)}
-        made.outputs.extend(_write(made, self, slot))
-        return made
+    def size_names(self) -> tuple[str, ...]:
+        """The names of sizes that occur, those of loops' bodies too, in order."""
+        found: set[str] = set()
+        for value in self.values():
+            found |= size_names(value.shape)
+        for node in self.nodes:
+            for attr in node.attrs.values():
+                found |= size_names(attr)
+        return tuple(sorted(found))
 
     def values(self) -> Iterable[Value]:
         """Every value: the inputs, then what each node computes."""
@@ -82,37 +55,19 @@ class Graph:
                     yield value
 
     def __str__(self) -> str:
-        from chainrule.graph.text import to_text
-
         return to_text(self)
 
     def __repr__(self) -> str:
         return f"<graph {self.name}: {len(self.nodes)} nodes>"
 
 
-def _write(tape: Tape, graph: Graph, slot: dict[Value, int]) -> list[int]:
-    """Append the nodes of ``graph`` to a tape; the slots of its outputs."""
-    for node in graph.nodes:
-        known = dict(tape.constants)
-        inputs = [slot[v] for v in node.inputs]
-        outputs = [v for v in node.outputs if v is not None]
-        symbolic = any(is_symbolic(a) for a in node.attrs.values())
-        fixed = not symbolic and not any(is_symbolic(v.shape) for v in node.inputs)
-        if isinstance(node.primitive, Region) and fixed:
-            body = node.primitive.body([v.type for v in node.inputs], node.attrs)
-            inner = dict(zip(body.inputs, inputs, strict=True))
-            slot.update(zip(outputs, _write(tape, body, inner), strict=True))
-            continue
-        places = [tape.new_slot() for _ in outputs]
-        slot.update(zip(outputs, places, strict=True))
-        if fixed and len(places) == 1 and all(i in known for i in inputs):
-            made = node.primitive.reference(*(known[i] for i in inputs), **node.attrs)
-            tape.constants.append((places[0], np.asarray(made)))
-        else:
-            tape.steps.append(
-                (node.primitive.reference, node.attrs, symbolic, inputs, places)
-            )
-    return [slot[v] for v in graph.outputs]
+def size_names(item: object) -> set[str]:
+    """The names of sizes within a shape or an attribute."""
+    if isinstance(item, Size):
+        return set(item.names)
+    if isinstance(item, tuple):
+        return {name for part in item for name in size_names(part)}  # pyright: ignore
+    return set(item.size_names) if isinstance(item, Graph) else set()
 
 
 def ancestors(roots: Iterable[Value], stop: Iterable[Value] = ()) -> list[Node]:

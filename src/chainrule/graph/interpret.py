@@ -6,45 +6,122 @@ This is the semantics of a graph: slow, obvious, and what every engine is held a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from chainrule.errors import ShapeError
-from chainrule.graph.graph import Graph
+from chainrule.graph.graph import Graph, size_names
 from chainrule.graph.node import Array, Node, Value
-from chainrule.graph.types import Shape, Size, resolve
+from chainrule.graph.primitive import BODIES, REFERENCES
+from chainrule.graph.types import NO_SIZES, Shape, Size, Sizes, is_symbolic, resolve
+
+# -- named sizes ----------------------------------------------------------------------
 
 
-def solve_n(shapes: Sequence[tuple[Shape, tuple[int, ...]]]) -> int | None:
-    """N, from pairs of a symbolic shape and the shape that came; None without any N."""
-    n: int | None = None
-    for want, got in shapes:
-        for dim, size in zip(want, got, strict=False):
-            if isinstance(dim, Size):
-                if size % dim.factor or (n is not None and n != size // dim.factor):
-                    raise ShapeError(
-                        "The inputs disagree about the number of samples N.",
-                        expected=f"{dim} with N = {n}" if n else f"a multiple: {dim}",
-                        got=str(size),
-                        fix="give x and y the same number of rows",
-                    )
-                n = size // dim.factor
-    return n
+def solve_sizes(shapes: Sequence[tuple[Shape, tuple[int, ...]]]) -> dict[str, int]:
+    """The values of named sizes, from pairs of a shape and the shape that came.
+
+    Raises:
+        ShapeError: shapes that disagree, or that no whole number fits.
+    """
+    pairs = [
+        (want, got)
+        for shape, came in shapes
+        for want, got in zip(shape, came)
+        if isinstance(want, Size)
+    ]
+    known: dict[str, int] = {}
+    while pairs:
+        later: list[tuple[Size, int]] = []
+        for want, got in pairs:
+            open_names = [name for name in want.names if name not in known]
+            if len(open_names) > 1:
+                later.append((want, got))
+                continue
+            rest = list(want.names)
+            if open_names:
+                rest.remove(open_names[0])
+            share = Size(*rest, factor=want.factor).at(known)
+            if open_names and share and got % share == 0:
+                known[open_names[0]] = got // share
+            elif open_names and not share and not got:
+                later.append((want, got))
+            elif open_names or share != got:
+                raise ShapeError(
+                    f"The inputs disagree about the size {want}.",
+                    expected=", ".join(f"{n} = {v}" for n, v in known.items())
+                    or f"a multiple: {want}",
+                    got=str(got),
+                    fix="give all of them the same number of rows"
+                    if want.names == ("N",)
+                    else None,
+                )
+        if len(later) == len(pairs):
+            break
+        pairs = later
+    return known
+
+
+def at_sizes(graph: Graph, sizes: Sizes) -> Graph:
+    """The graph with numbers in the place of named sizes, in loops' bodies too."""
+    if not graph.symbolic:
+        return graph
+    key = tuple(sizes[name] for name in graph.size_names if name in sizes)
+    made = _at_sizes.setdefault(graph, {})
+    if key not in made:
+        made[key] = _with_numbers(graph, sizes)
+    return made[key]
+
+
+_at_sizes: WeakKeyDictionary[Graph, dict[tuple[int, ...], Graph]] = WeakKeyDictionary()
+
+
+def _with_numbers(graph: Graph, sizes: Sizes) -> Graph:
+    new: dict[Value, Value] = {}
+    for v in graph.inputs:
+        new[v] = Value(None, resolve(v.shape, sizes), v.dtype, name=v.name)
+    for node in graph.nodes:
+        inputs = tuple(new[v] for v in node.inputs)
+        attrs = attrs_at(node, sizes)
+        made = Node(node.primitive, inputs, attrs, node.scope, node.role, node.source)
+        outputs: list[Value] = []
+        for i, v in enumerate(node.outputs):
+            assert v is not None
+            shape = resolve(v.shape, sizes)
+            new[v] = Value(None, shape, v.dtype, node=made, index=i)
+            outputs.append(new[v])
+        made.set_outputs(tuple(outputs))
+    return Graph(
+        graph.name, [new[v] for v in graph.inputs], [new[v] for v in graph.outputs]
+    )
+
+
+def attrs_at(node: Node, sizes: Sizes) -> dict[str, Any]:
+    """The attributes of a node with numbers in the place of named sizes."""
+    return {
+        k: at_sizes(a, sizes) if isinstance(a, Graph) else resolve(a, sizes)
+        for k, a in node.attrs.items()
+    }
+
+
+# -- node by node ---------------------------------------------------------------------
 
 
 def run_nodes(
-    graph: Graph, arrays: Sequence[Any], n: int | None = None
+    graph: Graph, arrays: Sequence[Any], sizes: Sizes | None = None
 ) -> Iterator[tuple[Node, dict[Value, Array]]]:
     """Run a graph, pausing after each node with the numbers known so far."""
     known: dict[Value, Array] = {}
     for value, array in zip(graph.inputs, arrays, strict=True):
         known[value] = np.asarray(array)
-    if n is None:
-        n = solve_n([(v.shape, known[v].shape) for v in graph.inputs])
+    if sizes is None:
+        sizes = solve_sizes([(v.shape, known[v].shape) for v in graph.inputs])
     for node in graph.nodes:
-        attrs = {k: resolve(a, n) for k, a in node.attrs.items()}
-        results = node.primitive.reference(*(known[v] for v in node.inputs), **attrs)
+        reference = REFERENCES[node.primitive]
+        results = reference(*(known[v] for v in node.inputs), **attrs_at(node, sizes))
         if not isinstance(results, tuple):
             results = (results,)
         for value, array in zip(node.outputs, results, strict=True):
@@ -53,39 +130,106 @@ def run_nodes(
         yield node, known
 
 
+def evaluate_all(
+    graph: Graph,
+    arrays: Sequence[Any],
+    sizes: Sizes | None = None,
+    *,
+    watch: Callable[[Node, dict[Value, Array]], None] | None = None,
+) -> dict[Value, Array]:
+    """Every value of ``graph`` by itself; ``watch`` sees each node as it runs."""
+    known = {v: np.asarray(a) for v, a in zip(graph.inputs, arrays, strict=True)}
+    for node, known in run_nodes(graph, arrays, sizes):
+        if watch is not None:
+            watch(node, known)
+    return known
+
+
+# -- as a tape ------------------------------------------------------------------------
+
+
+@dataclass
+class _Tape:
+    """A graph made ready to be run by its references, over and over.
+
+    Regions are opened, and what depends on no input is worked out already.
+
+    Attributes:
+        slots: how many values there are; the inputs come first.
+        steps: (reference, node, whether an attribute has a named size, inputs,
+            outputs).
+        outputs: the slots of the graph's outputs.
+        constants: what is known already, by slot.
+    """
+
+    slots: int
+    steps: list[tuple[Callable[..., Any], Node, bool, list[int], list[int]]] = field(
+        default_factory=list[Any]
+    )
+    outputs: list[int] = field(default_factory=list[int])
+    constants: dict[int, Array] = field(default_factory=dict[int, Array])
+
+    def new_slot(self) -> int:
+        self.slots += 1
+        return self.slots - 1
+
+
+_tapes: WeakKeyDictionary[Graph, _Tape] = WeakKeyDictionary()
+
+
+def _tape(graph: Graph) -> _Tape:
+    made = _tapes.get(graph)
+    if made is None:
+        made = _Tape(len(graph.inputs))
+        made.outputs = _write(made, graph, {v: i for i, v in enumerate(graph.inputs)})
+        _tapes[graph] = made
+    return made
+
+
+def _write(tape: _Tape, graph: Graph, slot: dict[Value, int]) -> list[int]:
+    """Append the nodes of ``graph`` to a tape; the slots of its outputs."""
+    known = tape.constants
+    for node in graph.nodes:
+        inputs = [slot[v] for v in node.inputs]
+        outputs = [v for v in node.outputs if v is not None]
+        symbolic = any(size_names(a) for a in node.attrs.values())
+        fixed = not symbolic and not any(is_symbolic(v.shape) for v in node.inputs)
+        if node.primitive in BODIES and fixed:
+            body = BODIES[node.primitive]([v.type for v in node.inputs], node.attrs)
+            inner = dict(zip(body.inputs, inputs, strict=True))
+            slot.update(zip(outputs, _write(tape, body, inner), strict=True))
+            continue
+        places = [tape.new_slot() for _ in outputs]
+        slot.update(zip(outputs, places, strict=True))
+        reference = REFERENCES[node.primitive]
+        if fixed and len(places) == 1 and all(i in known for i in inputs):
+            made = reference(*(known[i] for i in inputs), **node.attrs)
+            known[places[0]] = np.asarray(made)
+        else:
+            tape.steps.append((reference, node, symbolic, inputs, places))
+    return [slot[v] for v in graph.outputs]
+
+
 def evaluate(
-    graph: Graph, arrays: Sequence[Any], n: int | None = None
+    graph: Graph, arrays: Sequence[Any], sizes: Sizes | None = None
 ) -> tuple[Array, ...]:
     """The outputs of ``graph`` for these input arrays."""
-    tape = graph.tape
+    tape = _tape(graph)
     known: list[Any] = [None] * tape.slots
     known[: len(arrays)] = map(np.asarray, arrays)
-    for i, array in tape.constants:
+    for i, array in tape.constants.items():
         known[i] = array
-    if n is None and graph.symbolic:
-        n = solve_n([(v.shape, a.shape) for v, a in zip(graph.inputs, known)])
-    for reference, attrs, symbolic, ins, outs in tape.steps:
-        if symbolic:
-            attrs = {k: resolve(a, n) for k, a in attrs.items()}
+    if sizes is None:
+        sizes = NO_SIZES
+        if graph.symbolic:
+            shapes = [(v.shape, a.shape) for v, a in zip(graph.inputs, known)]
+            sizes = solve_sizes(shapes)
+    for reference, node, symbolic, ins, outs in tape.steps:
+        attrs = attrs_at(node, sizes) if symbolic else node.attrs
         results = reference(*[known[i] for i in ins], **attrs)
         if type(results) is not tuple:
             known[outs[0]] = results
         else:
             for i, result in zip(outs, results):
                 known[i] = result
-    return tuple(np.asarray(known[i]) for i in tape.outputs)
-
-
-def evaluate_all(
-    graph: Graph,
-    arrays: Sequence[Any],
-    n: int | None = None,
-    *,
-    watch: Callable[[Node, dict[Value, Array]], None] | None = None,
-) -> dict[Value, Array]:
-    """Every value of ``graph`` by itself; ``watch`` sees each node as it runs."""
-    known = {v: np.asarray(a) for v, a in zip(graph.inputs, arrays, strict=True)}
-    for node, known in run_nodes(graph, arrays, n):
-        if watch is not None:
-            watch(node, known)
-    return known
+    return tuple([np.asarray(known[i]) for i in tape.outputs])

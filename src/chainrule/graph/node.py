@@ -10,16 +10,12 @@ from __future__ import annotations
 
 import itertools
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
-
+from chainrule.graph.primitive import Array, Primitive
 from chainrule.graph.types import ArrayType, DType, Shape, as_dtype
 
-if TYPE_CHECKING:
-    from chainrule.graph.primitive import Primitive
-
-Array = np.ndarray[Any, Any]
+__all__ = ["Array", "Cotangent", "Node", "Value"]
 
 _numbers = itertools.count()
 
@@ -117,7 +113,6 @@ class Node:
         primitive: Primitive,
         inputs: tuple[Value, ...],
         attrs: dict[str, Any],
-        *,
         scope: str = "",
         role: str = "forward",
         source: str | None = None,
@@ -149,3 +144,7 @@ class Node:
     def __repr__(self) -> str:
         where = f" in {self.scope!r}" if self.scope else ""
         return f"<node {self.primitive.name}{where}>"
+
+
+#: ∂ℒ/∂ of an output; None where the loss does not depend on it.
+Cotangent = Value | None

@@ -12,7 +12,7 @@
   a number too; a second input of the same name is printed as ``x~2``.
 - A name of letters, digits, ``_``, ``.`` and ``-`` stands bare, any other in quotes.
 - Attributes: ``true``, ``7``, ``0.1``, ``inf``, ``nan``, ``"text"``, ``(1, 2)``,
-  ``(1,)``, ``f32``, ``4N``, and ``@name`` for a graph, such as the body of a scan,
+  ``(1,)``, ``f32``, ``4*N``, and ``@name`` for a graph, such as the body of a scan,
   which is printed as a block of its own behind the main one.
 - The tail ``; scope=0.attention role=backward at model.py:12`` tells where a node comes
   from. Parts that say nothing (no scope, role forward, no source) are left out.

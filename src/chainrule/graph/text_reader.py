@@ -12,7 +12,7 @@ from typing import Any, NoReturn, TypeVar, cast
 from chainrule.errors import ChainruleError, ParseError
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
-from chainrule.graph.primitive import Primitive, lookup
+from chainrule.graph.primitive import DERIVATIVES, Primitive, lookup
 from chainrule.graph.text_writer import NUMBER, SOURCE, WORD, input_name, word
 from chainrule.graph.types import ArrayType, Dim, DType, Size
 
@@ -38,12 +38,12 @@ def parse(text: str) -> Graph:
 _SKIP = re.compile(r"(?:[ \t\r\n]+|#[^\n]*)*")
 _KEY = re.compile(r"[^\W\d]\w*")
 _STRING = re.compile(r'"(?:[^"\\\x00-\x1f]|\\.)*"')
-_SIZE = re.compile(r"(-?[0-9]+)?N\b")
+_SIZE = re.compile(r"(?:-?[0-9]+\*)?[A-Z]\w*(?:\*[A-Z]\w*)*\b")
 _FLOAT = re.compile(
     r"-?[0-9]+(?:\.[0-9]+(?:e[+-]?[0-9]+)?|e[+-]?[0-9]+)\b|-?inf\b|nan\b"
 )
+_COUNT = re.compile(r"[0-9]+\b(?!\.)")
 _INT = re.compile(r"-?[0-9]+\b(?!\.)")
-_DIM = re.compile(r"(?:[0-9]*N|[0-9]+)\b")
 
 
 @dataclass
@@ -236,12 +236,17 @@ class _Reader:
         return ArrayType(tuple(self.listed("]", "The shape", self.dim)), _SHORT[short])
 
     def dim(self) -> Dim:
-        found = self.take(_DIM)
-        if found is None:
-            self.fail("This is no size.", "an integer, or N or 4N")
-        if found.endswith("N"):
-            return Size(self.integer(found[:-1] or "1"))
-        return self.integer(found)
+        if found := self.take(_SIZE):
+            return self.size(found)
+        if found := self.take(_COUNT):
+            return self.integer(found)
+        return self.fail("This is no size.", "an integer ≥ 0, or N, or 4*N*T")
+
+    def size(self, found: str) -> Size:
+        first, *rest = found.split("*")
+        if first.lstrip("-").isdigit():
+            return Size(*rest, factor=self.integer(first))
+        return Size(first, *rest)
 
     def integer(self, digits: str) -> int:
         try:
@@ -313,7 +318,7 @@ class _Reader:
         if text is not None:
             return text
         if found := self.take(_SIZE):
-            return Size(self.integer(found[:-1] or "1"))
+            return self.size(found)
         if found := self.take(_FLOAT):
             return float(found)
         if found := self.take(_INT):
@@ -325,7 +330,7 @@ class _Reader:
             return _SHORT[found]
         self.fail(
             "This is no attribute.",
-            'true, 7, 0.5, "text", (1, 2), f32, 4N or @graph',
+            'true, 7, 0.5, "text", (1, 2), f32, 4*N or @graph',
             at=at,
         )
 
@@ -395,7 +400,7 @@ class _Builder:
             return value
 
         inputs = [
-            define(name, Value(None, t.shape, t.dtype, name=_plain(name.text)))
+            define(name, _value(t, name=_plain(name.text), tracked=t.dtype.is_float))
             for name, t in block.inputs
         ]
         for line in block.lines:
@@ -410,8 +415,10 @@ class _Builder:
                 role=line.role,
                 source=line.source,
             )
+            # What was a constant for derivatives is not told by the text: nothing is.
+            tracked = primitive in DERIVATIVES and any(v.tracked for v in arguments)
             outputs = [
-                define(name, Value(None, t.shape, t.dtype, node=node, index=i))
+                define(name, _value(t, node=node, index=i, tracked=tracked))
                 for i, (name, t) in enumerate(line.outputs)
             ]
             node.set_outputs(tuple(outputs))
@@ -483,6 +490,10 @@ class _Builder:
         if len(self.open) == DEPTH:
             self.reader.fail("Bodies nest too deep.", f"at most {DEPTH}", at=item.at)
         return self.build(self.named[item.text])
+
+
+def _value(t: ArrayType, **facts: Any) -> Value:
+    return Value(None, t.shape, t.dtype, **facts)
 
 
 def _plain(name: str) -> str | None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 from chainrule.errors import GraphError
-from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
 from chainrule.graph.types import DType, Size
 
@@ -20,10 +19,23 @@ NUMBER = re.compile(r"[0-9]+")
 SOURCE = re.compile(r"[\w./\-]+:[0-9]+")
 
 
+@runtime_checkable
+class Graph(Protocol):
+    """What is written: :class:`chainrule.graph.graph.Graph`, which prints by this."""
+
+    name: str
+    inputs: tuple[Value, ...]
+    outputs: tuple[Value, ...]
+    nodes: tuple[Node, ...]
+
+    def values(self) -> Iterable[Value]: ...
+
+
 def to_text(graph: Graph) -> str:
     """The graph as text.
 
-    >>> from chainrule.graph.types import ArrayType, DType
+    >>> from chainrule.graph.graph import Graph
+    >>> from chainrule.graph.types import DType
     >>> print(to_text(Graph("same", [Value(None, (3,), DType.float32, name="x")], [])))
     graph same(%x: f32[3]) {
       return
@@ -154,14 +166,14 @@ class _Writer:
             return quoted(item)
         if isinstance(item, DType):
             return item.short
-        if isinstance(item, Graph):
-            name = self.add(item)
-            used.append(name)
-            return f"@{word(name)}"
         if isinstance(item, tuple):
             item = cast("tuple[Any, ...]", item)
             parts = [self.literal(part, node, used) for part in item]
             return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
+        if isinstance(item, Graph):
+            name = self.add(item)
+            used.append(name)
+            return f"@{word(name)}"
         raise GraphError(
             f"An attribute of {node.primitive.name} has no text form.",
             expected="a bool, int, float, str, DType, Size, Graph or tuple of these",

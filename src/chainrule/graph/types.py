@@ -1,13 +1,16 @@
-"""Types of values: an element type of our own, and sizes with one symbol, N.
+"""Types of values: an element type of our own, and sizes that may have names.
 
-The enumeration of element types is ours because NumPy's has no bfloat16. A size is
-an integer or a multiple of N, the number of samples in a batch, which only the
-engine learns: one graph serves the full batch, the last partial one and a single
-sample.
+The enumeration of element types is ours because NumPy's has no bfloat16. A size is an
+integer or a product of named sizes (N samples, T steps), which only the engine learns:
+one graph serves the full batch, the last partial one and a single sample.
 """
 
 from __future__ import annotations
 
+import operator
+import threading
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
@@ -23,7 +26,11 @@ class DType(Enum):
 
     bool = ("bool", "bool", 1)
     uint8 = ("u8", "uint", 1)
+    uint16 = ("u16", "uint", 2)
     uint32 = ("u32", "uint", 4)
+    uint64 = ("u64", "uint", 8)
+    int8 = ("i8", "int", 1)
+    int16 = ("i16", "int", 2)
     int32 = ("i32", "int", 4)
     int64 = ("i64", "int", 8)
     float32 = ("f32", "float", 4)
@@ -77,66 +84,157 @@ def as_dtype(dtype: Any) -> DType:
 
 
 class Size:
-    """A multiple of N, the symbolic number of samples in a batch.
+    """A product of an integer and of named sizes that only an engine learns.
 
-    >>> N = Size(1)
-    >>> N * 4, (N * 4) // 2, (N * 4).at(32)
-    (4N, 2N, 128)
+    >>> N, T = Size("N"), Size("T")
+    >>> N * 4, (N * 4) // 2, N * T * 2, (N * 4).at({"N": 32})
+    (4*N, 2*N, 2*N*T, 128)
     """
 
-    __slots__ = ("factor",)
+    __slots__ = ("factor", "names")
 
-    def __init__(self, factor: int) -> None:
-        self.factor = factor
+    def __init__(self, *names: str, factor: int = 1) -> None:
+        self.factor, self.names = factor, tuple(sorted(names))
 
-    def at(self, n: int) -> int:
-        """The size when N is ``n``."""
-        return self.factor * n
+    def at(self, sizes: Sizes) -> int:
+        """The size when its names have these values."""
+        total = self.factor
+        for name in self.names:
+            if name not in sizes:
+                raise ShapeError(
+                    f"A graph over sizes {self} runs only once {name} is known.",
+                    expected=f"an input with an axis of {name}",
+                    got="sizes " + (", ".join(sizes) or "of no name"),
+                )
+            total *= sizes[name]
+        return total
 
-    def __mul__(self, other: int | Size) -> Size:
+    def __mul__(self, other: int | Size) -> Dim:
         if isinstance(other, Size):
-            raise ShapeError(
-                "A size can contain N only once.",
-                expected="an integer, or a multiple of N such as 4N",
-                got=f"{self} × {other}",
-                fix="keep the batch axis out of the product of two batch axes",
-            )
-        return Size(self.factor * other)
+            factor = self.factor * other.factor
+            return Size(*self.names, *other.names, factor=factor)
+        return Size(*self.names, factor=self.factor * other) if other else 0
 
     __rmul__ = __mul__
 
-    def __floordiv__(self, other: int | Size) -> int | Size:
-        divisor = other.factor if isinstance(other, Size) else other
-        if divisor == 0 or self.factor % divisor:
+    def __floordiv__(self, other: int | Size) -> Dim:
+        """The exact quotient; what does not divide for every size is refused."""
+        divisor = other if isinstance(other, Size) else Size(factor=other)
+        left = list(self.names)
+        fits = divisor.factor != 0 and self.factor % divisor.factor == 0
+        for name in divisor.names:
+            if name in left:
+                left.remove(name)
+            else:
+                fits = False
+        if not fits:
             raise ShapeError(
-                f"{self} does not divide by {other} for every N.",
-                expected=f"a divisor of {self.factor}",
+                f"{self} does not divide by {other} for every size.",
+                expected=f"a divisor of {self}",
                 got=str(other),
                 fix="give every size of the reshape explicitly",
             )
-        quotient = self.factor // divisor
-        return quotient if isinstance(other, Size) else Size(quotient)
+        factor = self.factor // divisor.factor
+        return Size(*left, factor=factor) if left else factor
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Size) and other.factor == self.factor
+        if isinstance(other, Size):
+            return other.factor == self.factor and other.names == self.names
+        if isinstance(other, int) and _guess.sizes is not None:
+            # Either answer may be right; what is built on it holds for one of them.
+            if self.at(_guess.sizes) == other:
+                raise self._unknown(f"compared with {other}")
+            _guess.guards.append(lambda sizes: self.at(sizes) != other)
+        return False
 
     def __hash__(self) -> int:
-        return hash((Size, self.factor))
+        return hash((self.factor, self.names))
 
-    def __index__(self) -> int:
-        raise ShapeError(
-            "The number of samples N is not known while a function is traced.",
-            expected="code that works for every N, such as x.mean() or x.reshape",
-            got=f"{self} used as a plain integer",
-            fix="trace with fixed shapes (leave out batch=…), or avoid int(x.shape[0])",
+    def _order(self, other: Any, decide: Callable[[int, int], bool]) -> bool:
+        if not isinstance(other, int | Size) or _guess.sizes is None:
+            raise self._unknown(f"compared with {other}")
+
+        def answer(sizes: Sizes) -> bool:
+            bound = other.at(sizes) if isinstance(other, Size) else other
+            return decide(self.at(sizes), bound)
+
+        given = answer(_guess.sizes)
+        _guess.guards.append(lambda sizes: answer(sizes) == given)
+        return given
+
+    def __lt__(self, other: Any) -> bool:
+        return self._order(other, operator.lt)
+
+    def __le__(self, other: Any) -> bool:
+        return self._order(other, operator.le)
+
+    def __gt__(self, other: Any) -> bool:
+        return self._order(other, operator.gt)
+
+    def __ge__(self, other: Any) -> bool:
+        return self._order(other, operator.ge)
+
+    def __bool__(self) -> bool:
+        return _guess.sizes is None or self != 0
+
+    def _unknown(self, use: str) -> UnknownSizeError:
+        return UnknownSizeError(
+            f"The size {self} is not known while a function is traced.",
+            expected="code that works for every size, such as x.mean() or x.reshape",
+            got=f"{self} {use}",
+            fix="trace with fixed shapes, or avoid int(x.shape[0])",
         )
 
+    def __index__(self) -> int:
+        raise self._unknown("used as a plain integer")
+
+    def _arithmetic(self, other: Any) -> Any:
+        raise self._unknown("in a sum, a difference or a quotient")
+
+    __int__ = __float__ = __index__
+    __add__ = __radd__ = __sub__ = __rsub__ = __mod__ = __rmod__ = _arithmetic
+    __rfloordiv__ = __truediv__ = __rtruediv__ = __pow__ = _arithmetic
+
     def __repr__(self) -> str:
-        return "N" if self.factor == 1 else f"{self.factor}N"
+        names = "*".join(self.names)
+        return names if self.factor == 1 else f"{self.factor}*{names}"
+
+
+class UnknownSizeError(ShapeError):
+    """Code that needs the number for a size that has only a name."""
+
+
+class _Guess(threading.local):
+    """The sizes that a function is traced with, and what was built on them."""
+
+    sizes: Sizes | None = None
+    guards: list[Callable[[Sizes], bool]]
+
+
+_guess = _Guess()
+
+
+@contextmanager
+def guessing(sizes: Sizes) -> Generator[list[Callable[[Sizes], bool]]]:
+    """Within the block named sizes compare with numbers as these ones would.
+
+    Yields:
+        Conditions on sizes under which every comparison has the same answer.
+    """
+    saved = _guess.sizes
+    _guess.sizes, _guess.guards = sizes or None, []
+    try:
+        yield _guess.guards
+    finally:
+        _guess.sizes = saved
 
 
 Dim = int | Size
 Shape = tuple[Dim, ...]
+#: The values of named sizes.
+Sizes = Mapping[str, int]
+#: Where no size has a name.
+NO_SIZES: Sizes = {}
 
 
 def size_of(shape: Shape) -> Dim:
@@ -147,24 +245,21 @@ def size_of(shape: Shape) -> Dim:
     return total
 
 
-def resolve(item: Any, n: int | None) -> Any:
-    """``item`` (a size, shape, attribute or tuple of them) with N replaced by ``n``."""
+def resolve(item: Any, sizes: Sizes) -> Any:
+    """``item`` (a size, shape, attribute or tuple of them) with numbers for names.
+
+    Bodies of loops are graphs, which stay as they are.
+    """
     if isinstance(item, Size):
-        if n is None:
-            raise ShapeError(
-                "A graph over N samples runs only once N is known.",
-                expected="at least one input with a batch axis",
-                got=f"the size {item} and no value for N",
-            )
-        return item.at(n)
+        return item.at(sizes)
     if isinstance(item, tuple):
         parts: list[Any] = [*item]
-        return tuple([resolve(part, n) for part in parts])
+        return tuple([resolve(part, sizes) for part in parts])
     return item
 
 
 def is_symbolic(item: Any) -> bool:
-    """Whether ``item`` contains N."""
+    """Whether ``item`` contains a named size."""
     if isinstance(item, tuple):
         parts: list[Any] = [*item]
         return any(is_symbolic(part) for part in parts)
@@ -172,7 +267,7 @@ def is_symbolic(item: Any) -> bool:
 
 
 def fixed(shape: Shape) -> tuple[int, ...] | None:
-    """A shape (or strides) without N as integers; None for one that contains it."""
+    """A shape (or strides) as integers; None for one with a named size."""
     integers = tuple([d for d in shape if isinstance(d, int)])
     return integers if len(integers) == len(shape) else None
 
@@ -187,9 +282,9 @@ class ArrayType:
     def __str__(self) -> str:
         return f"{self.dtype.short}[{','.join(map(str, self.shape))}]"
 
-    def at(self, n: int | None) -> ArrayType:
-        """The same type with N replaced by ``n``."""
-        return ArrayType(resolve(self.shape, n), self.dtype)
+    def at(self, sizes: Sizes) -> ArrayType:
+        """The same type with numbers for the names of sizes."""
+        return ArrayType(resolve(self.shape, sizes), self.dtype)
 
 
 def type_of(array: np.ndarray[Any, Any]) -> ArrayType:

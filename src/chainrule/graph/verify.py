@@ -8,7 +8,7 @@ from typing import Any, NoReturn, cast
 from chainrule.errors import ChainruleError, GraphError
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
-from chainrule.graph.types import DType, Size, is_symbolic
+from chainrule.graph.types import DType, Size
 
 _ATOMS = (bool, int, float, str, DType, Size)
 
@@ -21,7 +21,7 @@ def verify(graph: Graph) -> None:
     - Every value has one producer, and its type is what that node's rule says.
     - Attributes are of the kinds that the text form knows; scope and role are text.
     - The outputs exist.
-    - The graphs in attributes (bodies of loops) are in order too, and free of N.
+    - The graphs in attributes (bodies of loops) are in order too.
 
     Raises:
         GraphError: naming the node and the rule that it breaks.
@@ -160,15 +160,6 @@ def _attribute(graph: Graph, where: str, item: Any, done: dict[int, Graph]) -> N
         for part in cast("tuple[Any, ...]", item):
             _attribute(graph, where, part, done)
     elif isinstance(item, Graph):
-        if item.symbolic or any(
-            is_symbolic(a) for node in item.nodes for a in node.attrs.values()
-        ):
-            _fail(
-                graph,
-                f"{where} with a body over N samples.",
-                "bodies of fixed shapes",
-                f"graph {item.name!r} with N in it",
-            )
         _verify(item, done)
     elif type(item) not in _ATOMS:
         _fail(

@@ -8,7 +8,7 @@ from typing import Any, overload
 import numpy as np
 
 from chainrule.errors import ArgumentError, ShapeError, warn
-from chainrule.graph.build import context, scope
+from chainrule.graph.build import changes, context, scope
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor
 
@@ -61,6 +61,7 @@ class Module:
         elif not isinstance(value, Parameter):
             self._check_attribute(name, value)
         object.__setattr__(self, name, value)
+        changes.count += 1
 
     def _check_attribute(self, name: str, value: Any) -> None:
         """Refuse a parameter's end, and warn of modules that would not be found."""
@@ -197,13 +198,13 @@ class Module:
         for _, module in self.named_modules():
             module._note_mode()
             module.__dict__["training"] = mode
+        changes.count += 1
         return self
 
     def _note_mode(self) -> None:
         """A trace depends on the mode that this module had when it began."""
-        note = getattr(context.trace, "note_mode", None)
-        if note is not None:
-            note(self)
+        if context.trace is not None:
+            context.trace.note_mode(self)
 
     def eval(self) -> Module:
         """Switch to the behaviour for prediction: dropout passes everything."""

@@ -1,44 +1,51 @@
 """Optimisers, learning-rate schedules, gradient clipping."""
 
-from chainrule.optim.adaptive import Adagrad, Adam, AdamW, RMSprop
+from typing import Any
+
+from chainrule.optim.adam import Adam, Adamax, AdamW, NAdam, RAdam
+from chainrule.optim.adaptive import Adadelta, Adagrad, RMSprop
 from chainrule.optim.clipping import clip_grad_norm_, clip_grad_value_
 from chainrule.optim.decays import (
     CosineAnnealingLR,
     ExponentialLR,
     MultiStepLR,
+    OneCycleLR,
     StepLR,
 )
 from chainrule.optim.groups import ParamGroup
+from chainrule.optim.lbfgs import LBFGS
 from chainrule.optim.optimizer import Optimizer
 from chainrule.optim.plateau import ReduceLROnPlateau
 from chainrule.optim.schedule import Schedule
-from chainrule.optim.schedules import (
-    SCHEDULES,
-    LinearWarmup,
-    OneCycleLR,
-    build_schedule,
-)
+from chainrule.optim.schedules import SCHEDULES, LinearWarmup, build_schedule
 from chainrule.optim.sgd import SGD
 
-#: Every optimiser by its name, for checkpoints and runs from a file.
-OPTIMIZERS: dict[str, type[Optimizer]] = {
-    kind.__name__: kind for kind in (SGD, RMSprop, Adagrad, Adam, AdamW)
+#: Every optimiser that can be part of a compiled step by its name, for checkpoints and
+#: runs from a file.
+OPTIMIZERS: dict[str, type[Any]] = {
+    kind.__name__: kind
+    for kind in (SGD, RMSprop, Adagrad, Adadelta, Adam, AdamW, Adamax, NAdam, RAdam)
 }
 
 __all__ = [
+    "LBFGS",
     "OPTIMIZERS",
     "SCHEDULES",
     "SGD",
+    "Adadelta",
     "Adagrad",
     "Adam",
     "AdamW",
+    "Adamax",
     "CosineAnnealingLR",
     "ExponentialLR",
     "LinearWarmup",
     "MultiStepLR",
+    "NAdam",
     "OneCycleLR",
     "Optimizer",
     "ParamGroup",
+    "RAdam",
     "RMSprop",
     "ReduceLROnPlateau",
     "Schedule",

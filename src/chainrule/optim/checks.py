@@ -1,24 +1,27 @@
-"""Numbers that optimisers and schedules take, checked once and in one place."""
+"""What optimisers and schedules take, checked once and in one place."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from numbers import Integral, Real
 from typing import Any
 
 from chainrule.errors import ArgumentError, nearest, warn
 
 
+def _wrong(name: str, value: Any, what: str, expected: str) -> ArgumentError:
+    return ArgumentError(
+        f"{name} {what}.", expected=expected, got=f"{name}={value!r:.80}"
+    )
+
+
 def real(name: str, value: Any, *, least: float | None = None) -> float:
     """``value`` as a finite number, of at least ``least``."""
     number = _number(value)
     if not math.isfinite(number) or (least is not None and number < least):
-        raise ArgumentError(
-            f"{name} must be a finite number.",
-            expected=f"{name} = 0.1" if least is None else f"{name} ≥ {least:g}",
-            got=f"{name}={value!r:.80}",
-        )
+        expected = f"{name} = 0.1" if least is None else f"{name} ≥ {least:g}"
+        raise _wrong(name, value, "must be a finite number", expected)
     return number
 
 
@@ -26,11 +29,8 @@ def above_zero(name: str, value: Any, *, finite: bool = False) -> float:
     """``value`` as a number > 0; infinity will do unless it must be ``finite``."""
     number = _number(value)
     if not number > 0 or (finite and number == math.inf):
-        raise ArgumentError(
-            f"{name} must be a positive number.",
-            expected=f"a finite {name} > 0" if finite else f"{name} > 0",
-            got=f"{name}={value!r:.80}",
-        )
+        expected = f"a finite {name} > 0" if finite else f"{name} > 0"
+        raise _wrong(name, value, "must be a positive number", expected)
     return number
 
 
@@ -38,11 +38,8 @@ def share(name: str, value: Any, what: str) -> float:
     """``value`` as a share of ``what`` that is kept: 0 ≤ value < 1."""
     number = _number(value)
     if not 0 <= number < 1:
-        raise ArgumentError(
-            f"{name} is the share of {what} that is kept.",
-            expected=f"0 ≤ {name} < 1",
-            got=f"{name}={value!r:.80}",
-        )
+        kept = f"is the share of {what} that is kept"
+        raise _wrong(name, value, kept, f"0 ≤ {name} < 1")
     return number
 
 
@@ -60,22 +57,15 @@ def whole(name: str, value: Any, *, least: int = 1) -> int:
     """``value`` as a whole number of at least ``least``."""
     good = isinstance(value, Integral) and not isinstance(value, bool)
     if not good or value < least:
-        raise ArgumentError(
-            f"{name} must be a whole number.",
-            expected=f"{name} ≥ {least}",
-            got=f"{name}={value!r:.80}",
-        )
+        raise _wrong(name, value, "must be a whole number", f"{name} ≥ {least}")
     return int(value)
 
 
 def truth(name: str, value: Any) -> bool:
     """``value`` as True or False."""
     if not isinstance(value, bool):
-        raise ArgumentError(
-            f"{name} is either on or off.",
-            expected=f"{name}=True or {name}=False",
-            got=f"{name}={value!r:.80}",
-        )
+        expected = f"{name}=True or {name}=False"
+        raise _wrong(name, value, "is either on or off", expected)
     return value
 
 
@@ -130,3 +120,49 @@ def rate(value: Any, name: str = "lr") -> float:
             fix=f"keep it if that is what you want to see; else {name}=1e-3",
         )
     return number
+
+
+def _at_least_zero(name: str, value: Any) -> float:
+    return real(name, value, least=0.0)
+
+
+def _share_of(what: str) -> Callable[[str, Any], float]:
+    return lambda name, value: share(name, value, what)
+
+
+def _betas(name: str, value: Any) -> tuple[float, float]:
+    if not isinstance(value, tuple | list) or len(value) != 2:
+        raise _wrong(name, value, "must be two betas", "betas=(0.9, 0.999)")
+    first, second = value
+    return share("β", first, "the mean gradient"), share("β", second, "the mean square")
+
+
+def _search(name: str, value: Any) -> str | None:
+    return None if value is None else one_of(name, value, ["strong_wolfe"])
+
+
+#: The options of all optimisers, each with what gives its value or refuses it. The
+#: options of one optimiser are those arguments of its constructor that stand here.
+OPTIONS: dict[str, Callable[[str, Any], Any]] = {
+    "alpha": _share_of("the mean square"),
+    "amsgrad": truth,
+    "betas": _betas,
+    "centered": truth,
+    "dampening": _share_of("the gradient back"),
+    "decoupled_weight_decay": truth,
+    "eps": _at_least_zero,
+    "history_size": whole,
+    "initial_accumulator_value": _at_least_zero,
+    "line_search_fn": _search,
+    "lr_decay": _at_least_zero,
+    "max_eval": lambda name, value: None if value is None else whole(name, value),
+    "max_iter": whole,
+    "maximize": truth,
+    "momentum": _share_of("the velocity"),
+    "momentum_decay": _at_least_zero,
+    "nesterov": truth,
+    "rho": _share_of("the mean squares"),
+    "tolerance_change": _at_least_zero,
+    "tolerance_grad": _at_least_zero,
+    "weight_decay": _at_least_zero,
+}

@@ -1,4 +1,4 @@
-"""Learning rates that fall as the epochs pass, by PyTorch's names and formulas."""
+"""Learning rates that change as the epochs pass, by PyTorch's names and formulas."""
 
 from __future__ import annotations
 
@@ -10,20 +10,14 @@ from typing import Any
 
 from chainrule.errors import ArgumentError
 from chainrule.optim.checks import above_zero, real, whole
-from chainrule.optim.schedule import CountedSchedule
+from chainrule.optim.schedule import Count, CountedSchedule, Schedule
 
 
 class StepLR(CountedSchedule):
-    """γ times the rate after every ``step_size`` epochs.
-
-        η(t) = η₀ γ^⌊t / step_size⌋
+    """γ times the rate after every ``step_size`` epochs: η(t) = η₀ γ^⌊t / step_size⌋.
 
     Args:
-        lr: η₀.
         step_size: epochs between two steps.
-        gamma: γ.
-        unit: what t counts: ``"epoch"`` or ``"step"`` (updates).
-        steps_per_epoch: updates an epoch; a Trainer fills it in.
 
     Source: PyTorch, ``torch.optim.lr_scheduler.StepLR``.
 
@@ -46,26 +40,14 @@ class StepLR(CountedSchedule):
         self.gamma = above_zero("gamma", gamma, finite=True)
 
     def __call__(self, step: int) -> float:
-        """η at update ``step``."""
         return _scaled(self.lr, self.gamma, self.count(step) // self.step_size)
-
-    def arguments(self) -> dict[str, Any]:
-        """η₀, the distance of the steps, γ."""
-        own = {"lr": self.lr, "step_size": self.step_size, "gamma": self.gamma}
-        return own | super().arguments()
 
 
 class MultiStepLR(CountedSchedule):
-    """γ times the rate at each of the ``milestones``.
-
-        η(t) = η₀ γ^(number of milestones ≤ t)
+    """γ times the rate at each milestone: η(t) = η₀ γ^(number of milestones ≤ t).
 
     Args:
-        lr: η₀.
         milestones: epochs, each later than the one before.
-        gamma: γ.
-        unit: what t counts: ``"epoch"`` or ``"step"`` (updates).
-        steps_per_epoch: updates an epoch; a Trainer fills it in.
 
     Source: PyTorch, ``torch.optim.lr_scheduler.MultiStepLR``.
 
@@ -97,26 +79,12 @@ class MultiStepLR(CountedSchedule):
         self.milestones, self.gamma = marks, above_zero("gamma", gamma, finite=True)
 
     def __call__(self, step: int) -> float:
-        """η at update ``step``."""
         passed = bisect_right(self.milestones, self.count(step))
         return _scaled(self.lr, self.gamma, passed)
 
-    def arguments(self) -> dict[str, Any]:
-        """η₀, the milestones, γ."""
-        own = {"lr": self.lr, "milestones": self.milestones, "gamma": self.gamma}
-        return own | super().arguments()
-
 
 class ExponentialLR(CountedSchedule):
-    """γ times the rate after every epoch.
-
-        η(t) = η₀ γᵗ
-
-    Args:
-        lr: η₀.
-        gamma: γ.
-        unit: what t counts: ``"epoch"`` or ``"step"`` (updates).
-        steps_per_epoch: updates an epoch; a Trainer fills it in.
+    """γ times the rate after every epoch: η(t) = η₀ γᵗ.
 
     Source: PyTorch, ``torch.optim.lr_scheduler.ExponentialLR``.
 
@@ -136,12 +104,15 @@ class ExponentialLR(CountedSchedule):
         self.gamma = above_zero("gamma", gamma, finite=True)
 
     def __call__(self, step: int) -> float:
-        """η at update ``step``."""
         return _scaled(self.lr, self.gamma, self.count(step))
 
-    def arguments(self) -> dict[str, Any]:
-        """η₀ and γ."""
-        return {"lr": self.lr, "gamma": self.gamma} | super().arguments()
+
+def _scaled(lr: float, gamma: float, times: int) -> float:
+    """η₀ γⁿ; infinite where γ > 1 has made it larger than any number."""
+    try:
+        return lr * gamma**times
+    except OverflowError:
+        return math.copysign(math.inf, lr)
 
 
 class CosineAnnealingLR(CountedSchedule):
@@ -152,12 +123,9 @@ class CosineAnnealingLR(CountedSchedule):
     Beyond T the cosine goes on: the rate climbs again, as in PyTorch.
 
     Args:
-        lr: η₀.
         T_max: T; by default the length of the run, which a Trainer fills in. A run
             beyond that length is refused.
         eta_min: η_min.
-        unit: what t counts: ``"epoch"`` or ``"step"`` (updates; the smoother curve).
-        steps_per_epoch: updates an epoch; a Trainer fills it in.
 
     Source: Loshchilov & Hutter 2017 (SGDR), equation 5, without restarts.
 
@@ -181,11 +149,7 @@ class CosineAnnealingLR(CountedSchedule):
         self._length: int | None = None
 
     def bind(
-        self,
-        total_steps: int | None,
-        steps_per_epoch: int | None = None,
-        *,
-        first: int = 0,
+        self, total_steps: Count, steps_per_epoch: Count = None, *, first: int = 0
     ) -> None:
         """Learn the length of the run, unless it was given or is known already."""
         super().bind(total_steps, steps_per_epoch, first=first)
@@ -195,7 +159,6 @@ class CosineAnnealingLR(CountedSchedule):
             self._length = max(1, self.count(total_steps))
 
     def __call__(self, step: int) -> float:
-        """η at update ``step``."""
         length = self.T_max or self._length
         if length is None:
             raise ArgumentError(
@@ -205,32 +168,95 @@ class CosineAnnealingLR(CountedSchedule):
                 fix="in a loop of your own: "
                 'CosineAnnealingLR(lr, T_max=updates, unit="step")',
             )
-        wave = (1 + math.cos(math.pi * self.count(step) / length)) / 2
-        return self.eta_min + (self.lr - self.eta_min) * wave
-
-    def arguments(self) -> dict[str, Any]:
-        """η₀, T and η_min."""
-        own = {"lr": self.lr, "T_max": self.T_max, "eta_min": self.eta_min}
-        return own | super().arguments()
+        return _cosine(self.lr, self.eta_min, self.count(step) / length)
 
     def state(self) -> dict[str, Any]:
-        """The count of epochs, and the length of the run."""
         if self._length is None:
             return super().state()
         length = {"total_steps": self.total_steps, "length": self._length}
         return super().state() | length
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Take over what was known of the run."""
         super().load_state(state)
         if "length" in state:
             self.total_steps = whole("total_steps", state["total_steps"])
             self._length = whole("length", state["length"])
 
 
-def _scaled(lr: float, gamma: float, times: int) -> float:
-    """η₀ γⁿ; infinite where γ > 1 has made it larger than any number."""
-    try:
-        return lr * gamma**times
-    except OverflowError:
-        return math.copysign(math.inf, lr)
+class OneCycleLR(Schedule):
+    """Up from max_lr/div_factor to max_lr, then down to almost nothing, on cosines.
+
+    With s = pct_start·T − 1 the last step of the climb, lo = max_lr/div_factor and
+    end = lo/final_div_factor:
+
+        η(t) = lo → max_lr      for t = 0 … s
+        η(t) = max_lr → end     for t = s … T − 1
+
+    each along a half cosine (Smith & Topin 2018; PyTorch's formula). Only the rate
+    moves; PyTorch's schedule moves the momentum too, unless told not to.
+
+    Args:
+        max_lr: the peak.
+        total_steps: the length T; a Trainer fills it in.
+        pct_start: the share of steps that climb.
+        div_factor: the peak over the first rate.
+        final_div_factor: the first rate over the last.
+
+    >>> lr = OneCycleLR(0.1, total_steps=100)
+    >>> round(lr(0), 6), round(lr(29), 6), round(lr(99), 9)
+    (0.004, 0.1, 4e-07)
+    """
+
+    def __init__(
+        self,
+        max_lr: float,
+        total_steps: int | None = None,
+        *,
+        pct_start: float = 0.3,
+        div_factor: float = 25.0,
+        final_div_factor: float = 1e4,
+    ) -> None:
+        super().__init__(max_lr)
+        self.max_lr = self.lr
+        if total_steps is not None:
+            total_steps = whole("total_steps", total_steps)
+        self.total_steps = total_steps
+        self.pct_start = real("pct_start", pct_start, least=0.0)
+        if self.pct_start > 1:
+            raise ArgumentError(
+                "pct_start is a share of the steps.",
+                expected="0 … 1",
+                got=repr(pct_start),
+            )
+        self.div_factor = above_zero("div_factor", div_factor)
+        self.final_div_factor = above_zero("final_div_factor", final_div_factor)
+
+    def bind(
+        self, total_steps: Count, steps_per_epoch: Count = None, *, first: int = 0
+    ) -> None:
+        """Set the length of the run, unless it was given."""
+        if self.total_steps is None:
+            self.total_steps = total_steps
+
+    def __call__(self, step: int) -> float:
+        """η at update ``step``; after the end it stays at the last rate."""
+        if self.total_steps is None:
+            raise ArgumentError(
+                "OneCycleLR does not know how long the run is.",
+                expected="total_steps",
+                got="None",
+                fix="OneCycleLR(max_lr, total_steps=epochs * steps_per_epoch)",
+            )
+        first = self.lr / self.div_factor
+        last = first / self.final_div_factor
+        peak = self.pct_start * self.total_steps - 1
+        end = self.total_steps - 1
+        step = min(step, end)
+        if step <= peak:
+            return _cosine(first, self.lr, step / peak if peak else 1.0)
+        return _cosine(self.lr, last, (step - peak) / (end - peak))
+
+
+def _cosine(start: float, end: float, share: float) -> float:
+    """From start to end along half a cosine, where ``share`` of it is over."""
+    return end + (start - end) * ((1 + math.cos(math.pi * share)) / 2)

@@ -1,26 +1,27 @@
 """Parameter groups: which parameters have which hyper-parameters.
 
-There are two ways to say it. As in PyTorch, a list of dictionaries with the tensors
-(or the names of a Trainer's parameters), which leaves out what it does not mention:
+As in PyTorch, a list of dictionaries says it. What one leaves out is the optimiser's:
 
     optim.SGD([{"params": model[0].parameters(), "lr": 0.01},
                {"params": model[2].parameters()}], lr=0.1)
 
-Or patterns for the parameters that differ from the rest:
+In place of tensors names and patterns may stand, in which ``*`` is anything
+(``fnmatch``). The first group that fits has the parameter, so ``"*"`` is the rest:
 
-    optim.AdamW(lr=1e-3, groups={"*.bias": {"weight_decay": 0.0}})
+    optim.AdamW([{"params": "*.bias", "weight_decay": 0.0}, {"params": "*"}], lr=1e-3)
 
-A pattern is a name, in which ``*`` stands for anything (``fnmatch``). Where several
-patterns fit a parameter the first one has it.
+A Trainer knows the names. In a loop of your own say them, as pairs of name and tensor:
+
+    optim.AdamW([{"params": "*.bias", "weight_decay": 0.0},
+                 {"params": model.named_parameters()}])
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from numbers import Real
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from chainrule.errors import ArgumentError, nearest
 from chainrule.optim.checks import known_names
@@ -28,10 +29,7 @@ from chainrule.optim.schedule import Schedule
 from chainrule.optim.schedules import as_schedule
 from chainrule.tensor import Tensor
 
-if TYPE_CHECKING:
-    from chainrule.optim.optimizer import Optimizer
-
-#: Tensors, or patterns for their names.
+#: Tensors, names or patterns for names.
 Wanted = tuple[Tensor | str, ...]
 _EXAMPLE = "model.parameters()"
 
@@ -53,19 +51,20 @@ class ParamGroup(Mapping[str, Any]):
 
     def __init__(
         self,
-        owner: Optimizer,
+        owner: Any,
         prefix: str,
-        wanted: Wanted | None,
+        wanted: Wanted,
         own: Mapping[str, Any],
     ) -> None:
         _known_options(owner, own, ["lr", *owner.options])
         self._owner = owner
         self.prefix, self.wanted = prefix, wanted
-        self.tensors: list[Tensor] = []
+        self.names: list[str] = []
         rest = {k: v for k, v in own.items() if k != "lr"}
-        # The main group's options are those of the optimiser.
-        main = wanted is None
-        self.options = owner.options if main else owner.check(owner.options | rest)
+        # Without groups of the user's own the options are those of the optimiser.
+        self.options = (
+            owner.options if owner.flat else owner.check(owner.options | rest)
+        )
         self.own_schedule = as_schedule(own["lr"]) if "lr" in own else None
 
     @property
@@ -75,7 +74,7 @@ class ParamGroup(Mapping[str, Any]):
 
     def __getitem__(self, key: str) -> Any:
         if key == "params":
-            return list(self.tensors)
+            return [self._owner.params[name] for name in self.names]
         if key == "lr":
             return self.schedule(self._owner.steps)
         return self.options[key]
@@ -92,7 +91,7 @@ class ParamGroup(Mapping[str, Any]):
             )
         if key != "lr":
             self.adopt(self.checked({key: value}))
-        elif self.wanted is None:
+        elif owner.flat:
             owner.schedule = as_schedule(value)
         else:
             self.own_schedule = as_schedule(value)
@@ -105,22 +104,15 @@ class ParamGroup(Mapping[str, Any]):
                 or off that is compiled already.
         """
         made = self._owner.check({**self.options, **given})
-        for key in given:
-            if self._switches(key, made):
-                self._owner.refuse_after_tracing(key, given[key])
+        if self._owner.form(made) != self._owner.form(self.options):
+            told = {k: v for k, v in given.items() if made[k] != self.options[k]}
+            self._owner.refuse_after_tracing(told)
         return made
 
     def adopt(self, options: dict[str, Any]) -> None:
         """Take over what :meth:`checked` gave, with the moments that it asks for."""
-        switched = any(self._switches(key, options) for key in options)
         self.options.update(options)
-        if switched:
-            self._owner.renew_moments(self)
-
-    def _switches(self, key: str, options: Mapping[str, Any]) -> bool:
-        """Whether another form of the rule follows, and not only another number."""
-        onoff = bool(options[key]) != bool(self.options[key])
-        return onoff and key not in self._owner.numbers
+        self._owner.renew_moments(self)
 
     def __iter__(self) -> Iterator[str]:
         return iter(("params", "lr", *self.options))
@@ -128,34 +120,26 @@ class ParamGroup(Mapping[str, Any]):
     def __len__(self) -> int:
         return 2 + len(self.options)
 
-    def settings(self, names: Mapping[int, str], resolved: bool) -> dict[str, Any]:
-        """The group as an item of ``params=`` or ``groups=``, JSON-able.
+    def settings(self, resolved: bool) -> dict[str, Any]:
+        """The group as an item of ``params=``, JSON-able.
 
         Args:
-            names: of the parameters, by the tensors' ids.
-            resolved: give the names that the patterns stood for.
+            resolved: give the names of the parameters, not the patterns.
         """
-        wanted: list[Any] = [*(self.wanted or ())]
-        if resolved or any(isinstance(item, Tensor) for item in wanted):
-            wanted = [names[id(t)] for t in self.tensors]
-        made: dict[str, Any] = {"params": wanted}
+        made: dict[str, Any] = {"params": list(self.names if resolved else self.wanted)}
         if self.own_schedule is not None:
             made["lr"] = self.own_schedule.settings()
         common = self._owner.options
-        differ = {k: v for k, v in self.options.items() if v != common[k]}
-        return made | as_json(differ)
+        return made | as_json({k: v for k, v in self.options.items() if v != common[k]})
 
     def __repr__(self) -> str:
         inner = ", ".join(f"{k}={v!r}" for k, v in self.items() if k != "params")
-        return f"ParamGroup({len(self.tensors)} parameters, {inner})"
+        return f"ParamGroup({len(self.names)} parameters, {inner})"
 
 
-def _known_options(
-    owner: Optimizer, given: Iterable[Any], known: Iterable[str]
-) -> None:
+def _known_options(owner: Any, given: Iterable[Any], known: Iterable[str]) -> None:
     """Refuse what is no option of a group."""
-    kind = type(owner).__name__
-    given = list(given)
+    kind, given = type(owner).__name__, list(given)
     for name in ("clip_norm", "clip_value"):
         if name in given:
             raise ArgumentError(
@@ -175,116 +159,85 @@ def as_json(options: Mapping[str, Any]) -> dict[str, Any]:
 # -- what the user asked for ---------------------------------------------------------
 
 
-@dataclass
 class Request:
-    """What an optimiser was asked to change.
+    """What ``params=`` of an optimiser asks for.
 
     Attributes:
-        universe: the parameters that it may change; None for all that it is given.
-        groups: (tensors or patterns, options) of each group.
-        main: whether what no group wants is changed too.
-    """
-
-    universe: Wanted | None = None
-    groups: list[tuple[Wanted, dict[str, Any]]] = field(
-        default_factory=list[tuple[Wanted, dict[str, Any]]]
-    )
-    main: bool = True
-
-    def tensors(self) -> list[Tensor] | None:
-        """All parameters asked for; None where some are only named, or none are."""
-        items = self.universe or ()
-        if not self.main:
-            items = tuple(item for wanted, _ in self.groups for item in wanted)
-        found = [item for item in items if isinstance(item, Tensor)]
-        return found if found and len(found) == len(items) else None
-
-
-def read_request(kind: str, params: Any, groups: Any) -> Request:
-    """What ``params=`` and ``groups=`` of an optimiser called ``kind`` ask for.
+        groups: (tensors, names or patterns; options) of each group.
+        flat: whether there are no groups of the user's own.
+        given: the tensors, each with its name, where that was said.
+        patterns: whether names or patterns were given.
 
     Raises:
         ArgumentError: neither tensors nor names, none at all, or a tensor twice.
     """
-    request = Request()
-    if params is not None:
+
+    def __init__(self, kind: str, params: Any) -> None:
+        self.kind = kind
+        self.given: list[tuple[str | None, Tensor]] = []
+        self.patterns = False
+        self.groups: list[tuple[Wanted, dict[str, Any]]] = []
         single = isinstance(params, Tensor | str | Mapping)
-        given = [] if single or not isinstance(params, Iterable) else list(params)
-        if not given:
+        items = list(params) if isinstance(params, Iterable) and not single else []
+        if params is not None and not items:
             raise _no_parameters(kind, params)
-        if all(isinstance(item, Mapping) for item in given):
-            request.groups = [_read_group(kind, item) for item in given]
-            request.main = False
-        else:
-            request.universe = _wanted(kind, given)
-    if groups is not None:
-        if not request.main:
-            raise ArgumentError(
-                f"{kind} was given parameter groups in two ways.",
-                expected="a list of dictionaries as params, or groups={pattern: …}",
-                got="both",
-                fix="put all of them into one of the two",
-            )
-        request.groups = _read_patterns(kind, groups)
-    items = [*(request.universe or ()), *(w for g, _ in request.groups for w in g)]
-    seen: set[int] = set()
-    for item in items:
-        if isinstance(item, Tensor) and id(item) in seen:
-            raise ArgumentError(
-                f"{kind} was given a parameter twice.",
-                expected="each parameter once, in one group",
-                got=item.name or repr(item)[:80],
-                fix="leave it out of one of the groups",
-            )
-        seen.add(id(item))
-    return request
+        self.flat = not any(isinstance(item, Mapping) for item in items)
+        if self.flat:
+            items = [{"params": items or "*"}]
+        for group in items:
+            if not isinstance(group, Mapping) or "params" not in group:
+                raise ArgumentError(
+                    f"A parameter group of {kind} is a dictionary with its parameters.",
+                    expected='{"params": [tensors or names], "lr": …}',
+                    got=repr(group)[:80],
+                )
+            own = {k: v for k, v in group.items() if k != "params"}
+            self.groups.append((self._read(group["params"]), own))
+
+    def named(self) -> dict[str, Tensor] | None:
+        """The parameters by name; None where a model has to say what the names are."""
+        if not self.given or (self.patterns and any(n is None for n, _ in self.given)):
+            return None
+        named: dict[str, Tensor] = {}
+        for i, (name, tensor) in enumerate(self.given):
+            name = name or tensor.name or f"param{i}"
+            while name in named:
+                name += "'"
+            named[name] = tensor
+        return named
+
+    def _read(self, items: Any) -> Wanted:
+        """All tensors, all pairs of a name and a tensor, or all names."""
+        one = isinstance(items, Tensor | str) or not isinstance(items, Iterable)
+        items = [items] if one else list(items)
+        if items and all(isinstance(item, str) for item in items):
+            self.patterns = True
+            return tuple(items)
+        pairs = [item if _is_pair(item) else (None, item) for item in items]
+        alike = len({name is None for name, _ in pairs}) == 1
+        if not alike or not all(isinstance(t, Tensor) for _, t in pairs):
+            raise _no_parameters(self.kind, items)
+        for name, tensor in pairs:
+            if not tensor.is_leaf:
+                raise ArgumentError(
+                    f"{self.kind} changes tensors that were not computed from others.",
+                    expected=f"leaves: {_EXAMPLE}",
+                    got=repr(tensor)[:80],
+                    fix="pass the parameters themselves, or .detach() the tensor",
+                )
+            if any(tensor is known for _, known in self.given):
+                raise ArgumentError(
+                    f"{self.kind} was given a parameter twice.",
+                    expected="each parameter once, in one group",
+                    got=name or tensor.name or repr(tensor)[:80],
+                    fix="leave it out of one of the groups",
+                )
+            self.given.append((name, tensor))
+        return tuple(tensor for _, tensor in pairs)
 
 
-def _read_patterns(kind: str, groups: Any) -> list[tuple[Wanted, dict[str, Any]]]:
-    """``{pattern: options}``, or a list of dictionaries with patterns."""
-    if isinstance(groups, Mapping):
-        for name, options in groups.items():
-            good = isinstance(name, str) and isinstance(options, Mapping)
-            if not good or "params" in options:
-                raise _no_group(kind, groups)
-        groups = [{**options, "params": name} for name, options in groups.items()]
-    if not isinstance(groups, list | tuple):
-        raise _no_group(kind, groups)
-    read = [_read_group(kind, group) for group in groups]
-    if any(isinstance(w, Tensor) for wanted, _ in read for w in wanted):
-        raise _no_group(kind, groups)
-    return read
-
-
-def _read_group(kind: str, group: Any) -> tuple[Wanted, dict[str, Any]]:
-    if not isinstance(group, Mapping) or "params" not in group:
-        raise ArgumentError(
-            f"A parameter group of {kind} is a dictionary with its parameters.",
-            expected='{"params": [tensors or names], "lr": …}',
-            got=repr(group)[:80],
-        )
-    items = group["params"]
-    one = isinstance(items, Tensor | str) or not isinstance(items, Iterable)
-    wanted = _wanted(kind, [items] if one else list(items))
-    return wanted, {k: v for k, v in group.items() if k != "params"}
-
-
-def _wanted(kind: str, items: list[Any]) -> Wanted:
-    """All tensors, or all names."""
-    same = all(isinstance(i, Tensor) for i in items) or all(
-        isinstance(i, str) for i in items
-    )
-    if not items or not same:
-        raise _no_parameters(kind, items)
-    for item in items:
-        if isinstance(item, Tensor) and not item.is_leaf:
-            raise ArgumentError(
-                f"{kind} changes tensors that were not computed from others.",
-                expected=f"leaves: {_EXAMPLE}",
-                got=repr(item)[:80],
-                fix="pass the parameters themselves, or .detach() the tensor",
-            )
-    return tuple(items)
+def _is_pair(item: Any) -> bool:
+    return isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], str)
 
 
 def _no_parameters(kind: str, given: Any) -> ArgumentError:
@@ -296,33 +249,14 @@ def _no_parameters(kind: str, given: Any) -> ArgumentError:
         fix = f"optim.{kind}({_EXAMPLE}, …)"
     return ArgumentError(
         f"{kind} needs parameters to change.",
-        expected=f"{_EXAMPLE}, a list of tensors, or a list of dictionaries with them",
+        expected=f"{_EXAMPLE}, model.named_parameters(), a list of tensors, of names, "
+        "or of dictionaries with them",
         got=repr(given)[:80],
         fix=fix,
     )
 
 
-def _no_group(kind: str, given: Any) -> ArgumentError:
-    return ArgumentError(
-        f"groups= of {kind} says which options some names have.",
-        expected='groups={"*.bias": {"weight_decay": 0.0}}',
-        got=repr(given)[:80],
-        fix="tensors go into params=[{'params': [tensor], 'lr': …}]",
-    )
-
-
 # -- who gets what -------------------------------------------------------------------
-
-
-def name_tensors(tensors: Iterable[Tensor]) -> dict[str, Tensor]:
-    """The tensors by their own names, made different where two have the same."""
-    named: dict[str, Tensor] = {}
-    for i, tensor in enumerate(tensors):
-        name = tensor.name or f"param{i}"
-        while name in named:
-            name += "'"
-        named[name] = tensor
-    return named
 
 
 def matching(wanted: Tensor | str, named: Mapping[str, Tensor]) -> list[str]:
@@ -336,8 +270,8 @@ def matching(wanted: Tensor | str, named: Mapping[str, Tensor]) -> list[str]:
         if not names:
             raise foreign(wanted.name or repr(wanted)[:80])
         return names
-    if wanted in named:
-        return [wanted]
+    if wanted in named or wanted == "*":
+        return [wanted] if wanted in named else list(named)
     names = [name for name in named if fnmatchcase(name, wanted)]
     if not names:
         near = nearest(wanted.strip("*."), named)
@@ -372,10 +306,11 @@ def share_out(
     shares: list[list[str]] = []
     for group in groups:
         mine: list[str] = []
-        for wanted in group.wanted or ():
+        for wanted in group.wanted:
             names = matching(wanted, named)
             free = [name for name in names if name in left]
-            if not free and not set(names) <= set(mine):
+            vain = isinstance(wanted, str) and not free and not set(names) <= set(mine)
+            if vain and wanted != "*":  # which is the rest, of which there may be none
                 raise ArgumentError(
                     f"The pattern {wanted!r} gets no parameter: earlier groups have "
                     "all that fit.",
@@ -388,7 +323,4 @@ def share_out(
             for name in free:
                 del left[name]
         shares.append(mine)
-    return [
-        list(left) if group.wanted is None else mine
-        for group, mine in zip(groups, shares, strict=True)
-    ]
+    return shares

@@ -1,8 +1,8 @@
 """What all optimisers have in common: parameters, groups, the step, settings.
 
-Each update rule is a region (``chainrule.regions.updates``), so it is part of the
-step's graph. What depends on the step alone (the schedule, Adam's bias correction) is
-tabulated in float64 and comes in as scalars, and so do all other hyper-parameters:
+An optimiser is a rule (a region of ``chainrule.regions.updates``), its moments and the
+scalars of a step. What depends on the step alone (the schedule, Adam's bias correction)
+is tabulated in float64 and comes in as scalars, and so do all other hyper-parameters:
 changing them recompiles nothing.
 """
 
@@ -14,54 +14,77 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.autodiff import recording
 from chainrule.errors import ArgumentError, GradientError
-from chainrule.graph.build import context, no_grad, role, scope
+from chainrule.graph.build import constant, context, no_grad, role, scope
 from chainrule.graph.node import Array, Value
+from chainrule.graph.primitive import as_tuple
 from chainrule.graph.types import DType
 from chainrule.optim import state
-from chainrule.optim.checks import above_zero
+from chainrule.optim.checks import OPTIONS, above_zero
 from chainrule.optim.clipping import as_dtype, total_norm, widest
 from chainrule.optim.groups import (
     ParamGroup,
+    Request,
     as_json,
     foreign,
-    matching,
-    name_tensors,
-    read_request,
     share_out,
 )
 from chainrule.optim.schedule import Schedule
 from chainrule.optim.schedules import as_schedule
+from chainrule.primitives.elementwise import neg
 from chainrule.regions import updates
+from chainrule.regions.region import Region
 from chainrule.tensor import Tensor, wrap
 
 #: What ``params=`` may be.
-Params = Iterable[Tensor] | Iterable[Mapping[str, Any]] | Iterable[str]
+Params = Iterable[Tensor | tuple[str, Tensor] | str | Mapping[str, Any]]
 #: A learning rate, a schedule, or the settings of one.
 Rate = float | Schedule | Mapping[str, Any]
-#: Options by patterns of names, or a list of dictionaries whose "params" are patterns.
-Groups = Mapping[str, Mapping[str, Any]] | Iterable[Mapping[str, Any]]
-#: Gives a scalar of the present update by its name; also by its name and dtype.
-Scalars = Callable[[str], Value]
+Options = Mapping[str, Any]
+#: A region, and the names of the moments that it takes.
+Rule = tuple[Region, tuple[str, ...]]
+#: Gives a scalar of the present update by its name and dtype.
 Supply = Callable[[str, DType], Value]
+
+LIMITS = state.LIMITS
+
+
+class _Limit:
+    """A limit of the gradients: a number > 0, or None for no limit."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, optimizer: Any, owner: type) -> float | None:
+        return optimizer._limits[self.name]
+
+    def __set__(self, optimizer: Any, limit: float | None) -> None:
+        optimizer._limits[self.name] = optimizer.checked_limit(self.name, limit)
 
 
 class Optimizer(ABC):
     """Base of the optimisers.
 
+    A constructor names its arguments and hands them on, ``super().__init__(params,
+    locals())``: those that ``ranges`` knows are the options.
+
     Args:
-        params: the parameters: an iterable of tensors (``model.parameters()``), or a
-            list of groups as in PyTorch, ``{"params": […], "lr": …}``. It may be left
-            out where a Trainer supplies the parameters; then names and patterns may
-            stand for tensors.
+        params: the parameters: an iterable of tensors (``model.parameters()``) or of
+            pairs with their names (``model.named_parameters()``), or a list of groups
+            as in PyTorch, ``{"params": […], "lr": …}``, where names and patterns may
+            stand for tensors. It may be left out where a Trainer supplies the
+            parameters.
         lr: the learning rate η, a number or a schedule.
-        options: the other hyper-parameters, by name.
+        betas: (β₁, β₂), each in [0, 1).
+        eps: ε ≥ 0.
+        weight_decay: λ ≥ 0, the weight of an L2 penalty λ‖θ‖²/2: g ← g + λθ.
+        decoupled_weight_decay: let θ shrink instead, θ ← (1 − ηλ)θ, as AdamW does.
+        maximize: climb instead of descending: g ← −g.
         clip_norm: the largest norm that all gradients together may have, or None.
         clip_value: the largest magnitude that an element of a gradient may have, or
             None. Where both are given values are clipped first: then one infinite
             element does not decide the norm, and the result keeps both limits.
-        groups: options for the parameters whose names fit a pattern:
-            ``{"*.bias": {"weight_decay": 0.0}}``; the first pattern that fits counts.
 
     Attributes:
         steps: how many updates have been made; t of an update rule is steps + 1 for all
@@ -69,8 +92,7 @@ class Optimizer(ABC):
             where a parameter is without a gradient for some of them).
         schedule: η as a function of the update.
         options: the hyper-parameters that groups do not set otherwise.
-        param_groups: the groups, see :class:`ParamGroup`; the first one holds what no
-            pattern fits.
+        param_groups: the groups, see :class:`ParamGroup`.
         params: the parameters by name.
         state: for each parameter's name its moments, tensors like any other state.
 
@@ -85,103 +107,117 @@ class Optimizer(ABC):
 
     >>> from chainrule import nn, optim
     >>> model = nn.Linear(2, 1)
-    >>> optimizer = optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.1,
-    ...                         groups={"bias": {"weight_decay": 0.0}})
+    >>> optimizer = optim.AdamW([{"params": "bias", "weight_decay": 0.0},
+    ...                          {"params": model.named_parameters()}], lr=1e-3)
     >>> [group["weight_decay"] for group in optimizer.param_groups]
-    [0.1, 0.0]
+    [0.0, 0.01]
     """
 
-    def __init__(
-        self,
-        params: Params | None = None,
-        *,
-        lr: Rate,
-        options: Mapping[str, Any] | None = None,
-        clip_norm: float | None = None,
-        clip_value: float | None = None,
-        groups: Groups | None = None,
-    ) -> None:
-        self.schedule = as_schedule(lr)
-        self.options = self.check(dict(options or {}))
+    #: What gives the value of each option or refuses it.
+    ranges: Mapping[str, Callable[[str, Any], Any]] = OPTIONS
+    #: Whether weight decay always lets θ shrink.
+    decoupled = False
+    clip_norm, clip_value = _Limit(), _Limit()
+
+    def __init__(self, params: Params | None, given: Mapping[str, Any]) -> None:
+        self.schedule = as_schedule(given["lr"])
+        self.options = self.check({k: v for k, v in given.items() if k in self.ranges})
         self.steps = 0
         self.params: dict[str, Tensor] = {}
         self.state: dict[str, dict[str, Tensor]] = {}
-        self._traced = False
-        self._limits: dict[str, float | None] = {"clip_norm": None, "clip_value": None}
-        self.clip_norm, self.clip_value = clip_norm, clip_value
-        request = read_request(type(self).__name__, params, groups)
-        self._universe = request.universe
-        self._subset = False
-        asked = list(request.groups)
-        wanted = [(None, {}), *asked] if request.main else asked
+        self._traced, self._all = False, params is None
+        self._limits: dict[str, float | None] = dict.fromkeys(LIMITS)
+        self.clip_norm, self.clip_value = given["clip_norm"], given["clip_value"]
+        request = Request(type(self).__name__, params)
+        self.flat, self._by_tensor = request.flat, bool(request.given)
         self.param_groups = [
-            ParamGroup(self, f"group{i}." if i else "", names, own)
-            for i, (names, own) in enumerate(wanted)
+            ParamGroup(self, f"group{i}." if i else "", wanted, own)
+            for i, (wanted, own) in enumerate(request.groups)
         ]
-        tensors = request.tensors()
-        if tensors is not None:
-            self.bind(name_tensors(tensors))
+        named = request.named()
+        if named is not None:
+            self._take(named)
+
+    # -- what an optimiser defines -----------------------------------------------------
+
+    @abstractmethod
+    def rule(self, o: Options) -> Rule:
+        """The region (θ, g, moments…, scalars…) → (θ, moments…), and their names."""
+
+    @abstractmethod
+    def scalars(self, step: int, lr: float, o: Options) -> dict[str, float]:
+        """The rule's scalars at update ``step`` (from 1), in its order, in float64."""
+
+    def initial(self, o: Options) -> float:
+        """What moments are filled with before the first update."""
+        return 0.0
+
+    def check(self, options: Options) -> dict[str, Any]:
+        """The options as they are kept; what is out of range is refused."""
+        return {name: self.ranges[name](name, value) for name, value in options.items()}
+
+    def form(self, o: Options) -> tuple[Region, tuple[str, ...], str | None, bool]:
+        """What options decide before a step is compiled: all but the numbers.
+
+        Returns:
+            The rule, its moments, how θ decays, and whether it climbs.
+        """
+        shrinks = self.decoupled or o.get("decoupled_weight_decay", False)
+        decay = ("keep" if shrinks else "penalty") if o.get("weight_decay") else None
+        return *self.rule(o), decay, o.get("maximize", False)
 
     # -- its parameters ----------------------------------------------------------------
 
-    def bind(self, params: Mapping[str, Tensor]) -> None:
-        """Take charge of these parameters, with fresh moments.
-
-        Raises:
-            ArgumentError: a pattern of a group that fits none of them.
-        """
-        if self._universe is not None:
-            names = {n for wanted in self._universe for n in matching(wanted, params)}
-            self._subset = len(names) < len(params)
-            params = {name: p for name, p in params.items() if name in names}
-        shares = share_out(self.param_groups, params)
+    def _take(self, named: Mapping[str, Tensor]) -> None:
+        """Take charge of these parameters, with fresh moments."""
+        shares = share_out(self.param_groups, named)
         held = {name for share in shares for name in share}
         for group, share in zip(self.param_groups, shares, strict=True):
-            group.tensors = [params[name] for name in share]
-        self.params = {name: p for name, p in params.items() if name in held}
+            group.names = share
+        self.params = {name: p for name, p in named.items() if name in held}
         self.state = {name: {} for name in self.params}
+        self._all = len(self.params) == len(named)
         for group in self.param_groups:
             self.renew_moments(group)
 
-    def adopt(self, named: Mapping[str, Tensor]) -> None:
+    def adopt(self, named: Mapping[str, Tensor] | Iterable[tuple[str, Tensor]]) -> None:
         """Take charge of a model's parameters, under the model's names.
 
         An optimiser that has parameters keeps them, with their moments, and learns
         their names.
 
         Args:
-            named: all parameters of the model by name.
+            named: all parameters of the model: ``model.named_parameters()``.
 
         Raises:
             ArgumentError: the optimiser has parameters that are not among them, or a
                 pattern of a group fits none of them.
         """
+        named = dict(named)
         if not self.params:
-            self.bind(named)
+            self._take(named)
             return
         names = {id(p): name for name, p in named.items()}
         if any(id(p) not in names for p in self.params.values()):
             raise foreign(", ".join(self.params))
-        renamed = {old: names[id(p)] for old, p in self.params.items()}
-        self.params = {renamed[old]: p for old, p in self.params.items()}
-        self.state = {renamed[old]: m for old, m in self.state.items()}
-        self._subset = len(self.params) < len(named)
+        new = {old: names[id(p)] for old, p in self.params.items()}
+        self.params = {new[old]: p for old, p in self.params.items()}
+        self.state = {new[old]: moments for old, moments in self.state.items()}
+        self._all = len(self.params) == len(named)
+        for group in self.param_groups:
+            group.names = [new[old] for old in group.names]
         for name, moments in self.state.items():
             for moment, t in moments.items():
                 t.name = f"{name}.{moment}"
 
     def renew_moments(self, group: ParamGroup) -> None:
         """Give the parameters of a group the moments that its options ask for."""
-        wanted = self.moments(group.options)
-        mine = {id(t) for t in group.tensors}
-        for name, p in self.params.items():
-            if id(p) not in mine:
-                continue
-            old, self.state[name] = self.state[name], {}
-            for moment in wanted:
+        for name in group.names:
+            p, old, self.state[name] = self.params[name], self.state[name], {}
+            for moment in self.rule(group.options)[1]:
                 t = old.get(moment)
                 if t is None:
-                    start = self.initial(moment, group.options)
+                    start = self.initial(group.options)
                     t = Tensor(np.full(p.shape, start, p.dtype.numpy))
                 t.name = f"{name}.{moment}"
                 self.state[name][moment] = t
@@ -201,44 +237,27 @@ class Optimizer(ABC):
     def lr(self, rate: Rate) -> None:
         self.schedule = as_schedule(rate)
 
-    @property
-    def clip_norm(self) -> float | None:
-        """The largest norm of all gradients together; None: no limit."""
-        return self._limits["clip_norm"]
-
-    @clip_norm.setter
-    def clip_norm(self, limit: float | None) -> None:
-        self._limits["clip_norm"] = self.checked_limit("clip_norm", limit)
-
-    @property
-    def clip_value(self) -> float | None:
-        """The largest magnitude of an element of a gradient; None: no limit."""
-        return self._limits["clip_value"]
-
-    @clip_value.setter
-    def clip_value(self, limit: float | None) -> None:
-        self._limits["clip_value"] = self.checked_limit("clip_value", limit)
-
     def checked_limit(self, name: str, limit: float | None) -> float | None:
         """``clip_norm`` or ``clip_value`` as it would be kept; nothing changes yet."""
         if limit is not None:
             limit = above_zero(name, limit)
         if (limit is None) != (self._limits[name] is None):
-            self.refuse_after_tracing(name, limit)
+            self.refuse_after_tracing({name: limit})
         return limit
 
-    def refuse_after_tracing(self, name: str, value: Any) -> None:
+    def refuse_after_tracing(self, given: Mapping[str, Any]) -> None:
         """Refuse to switch a part of the update on or off that is compiled already."""
         if not self._traced:
             return
         kind = type(self).__name__
         fix = f"make a new {kind} and compile anew"
-        if name in self._limits:
+        for name in set(given) & set(LIMITS):
             fix += f"; a limit that may come later starts as {kind}(…, {name}=math.inf)"
         raise ArgumentError(
-            f"{name} would change the update rule, and a compiled step has it.",
+            f"{', '.join(given)} would change the update rule, and a compiled step "
+            "has it.",
             expected="a number in place of another: values change, parts do not",
-            got=f"{name}={value!r}",
+            got=", ".join(f"{name}={value!r}" for name, value in given.items()),
             fix=fix,
         )
 
@@ -264,85 +283,53 @@ class Optimizer(ABC):
         for schedule in self.schedules():
             schedule.observe(row)
 
-    # -- what a rule defines -----------------------------------------------------------
-
-    #: Options that are numbers in the rule and never decide which parts it has.
-    numbers: tuple[str, ...] = ()
-
-    def check(self, options: dict[str, Any]) -> dict[str, Any]:
-        """The options as they are kept; what is out of range is refused."""
-        return options
-
-    def moments(self, options: Mapping[str, Any]) -> tuple[str, ...]:
-        """The names of the moments that a parameter with these options has."""
-        return ()
-
-    def initial(self, moment: str, options: Mapping[str, Any]) -> float:
-        """What a moment is filled with before the first update."""
-        return 0.0
-
-    @abstractmethod
-    def scalars(
-        self, step: int, lr: float, options: Mapping[str, Any]
-    ) -> dict[str, float]:
-        """The scalars of update number ``step`` (from 1) in float64."""
-
-    @abstractmethod
-    def update(
-        self,
-        p: Value,
-        g: Value,
-        moments: Mapping[str, Value],
-        options: Mapping[str, Any],
-        s: Scalars,
-        scale: Value | None,
-    ) -> tuple[Value, dict[str, Value]]:
-        """The new parameter and moments, as graph values.
-
-        Args:
-            p: the parameter.
-            g: its gradient.
-            moments: its moments by name.
-            options: what decides the form of the rule. Their numbers come from ``s``.
-            s: gives a scalar by its name, one of :meth:`scalars`.
-            scale: the factor by which the gradient is clipped, or None.
-        """
-
     # -- the step ----------------------------------------------------------------------
 
     def rows(self, steps: int) -> dict[str, Array]:
-        """The scalars of the next ``steps`` updates, and move on."""
-        first = self.steps
+        """The scalars of the next ``steps`` updates by name, and move on."""
         columns: dict[str, Array] = {}
         for group in self.param_groups:
-            if not group.tensors:
+            if not group.names:
                 continue
-            rate, options = group.schedule, group.options
             table = [
-                self.scalars(t + 1, rate(t), options)
-                for t in range(first, first + steps)
+                self._row(t, group.schedule(t), group.options)
+                for t in range(self.steps, self.steps + steps)
             ]
             for key in table[0]:
                 column = np.array([row[key] for row in table])
                 columns[group.prefix + key] = column
-        limits = {k: v for k, v in self._limits.items() if v is not None}
         self.steps += steps
+        limits = {k: v for k, v in self._limits.items() if v is not None}
         return columns | {k: np.full(steps, v) for k, v in limits.items()}
 
-    def step(self) -> None:
+    def _row(self, t: int, lr: float, o: Options) -> dict[str, float]:
+        decay = o.get("weight_decay")
+        more = {"penalty": decay, "keep": 1 - lr * decay} if decay else {}
+        return self.scalars(t + 1, lr, o) | more
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Clip the gradients where that is asked for, and change every parameter.
 
         Parameters without a gradient stay as they are.
 
+        Args:
+            closure: computes the loss and calls ``backward()``, where that was not done
+                before.
+
+        Returns:
+            What ``closure`` returned.
+
         Raises:
             GradientError: no parameter has a gradient.
         """
-        with_grad = {
-            name: (p, p.grad.value)
-            for name, p in self.params.items()
-            if p.grad is not None
+        loss = None
+        if closure is not None:
+            with recording():
+                loss = closure()
+        gradients = {
+            name: p.grad.value for name, p in self.params.items() if p.grad is not None
         }
-        if not with_grad:
+        if not gradients:
             raise GradientError(
                 f"{type(self).__name__}.step() found no gradients.",
                 expected="a backward() before it",
@@ -350,36 +337,47 @@ class Optimizer(ABC):
                 fix="call loss.backward() first",
             )
         supply = self._supply()
-        group_of = {id(t): g for g in self.param_groups for t in g.tensors}
         with no_grad(), role("update"):
-            gradients = {
-                n: self._limited(n, g, supply) for n, (_, g) in with_grad.items()
-            }
+            gradients = {n: self._limited(n, g, supply) for n, g in gradients.items()}
             factor = self._factor(list(gradients.values()), supply)
-            for name, (p, _) in with_grad.items():
-                self._change(name, gradients[name], group_of[id(p)], factor, supply)
+            for group in self.param_groups:
+                mine = {n: gradients[n] for n in group.names if n in gradients}
+                self._update(group, mine, factor, supply)
+        return loss
 
-    def _change(
+    def _update(
         self,
-        name: str,
-        g: Value,
         group: ParamGroup,
+        gradients: Mapping[str, Value],
         factor: Value | None,
         supply: Supply,
     ) -> None:
-        """Change one parameter and its moments."""
-        p, moments = self.params[name], self.state[name]
-
-        def scalar(key: str) -> Value:
-            return supply(group.prefix + key, p.dtype)
-
-        with scope(name.rpartition(".")[0]):
-            scale = None if factor is None else as_dtype(factor, p.dtype)
-            held = {k: t.value for k, t in moments.items()}
-            new, changed = self.update(p.value, g, held, group.options, scalar, scale)
-        p.copy_(wrap(new))
-        for k, value in changed.items():
-            moments[k].copy_(wrap(value))
+        """Change the parameters of a group and their moments."""
+        rule, _, decay, climbs = self.form(group.options)
+        by = ["scale"] * (factor is not None or climbs) + [decay or ""] * bool(decay)
+        keys = list(self.scalars(1, 1.0, group.options))
+        for name, g in gradients.items():
+            p, moments = self.params[name], self.state[name]
+            with scope(name.rpartition(".")[0]):
+                values = [p.value, g, *(t.value for t in moments.values())]
+                values += [supply(group.prefix + key, p.dtype) for key in keys]
+                if factor is not None:
+                    s = as_dtype(factor, p.dtype)
+                    values.append(neg(s) if climbs else s)
+                elif climbs:
+                    values.append(constant(-1.0, p.dtype))
+                if decay is not None:
+                    values.append(supply(group.prefix + decay, p.dtype))
+                if by:
+                    made = updates.adjusted_update(
+                        *values, rule=rule.name, by=" ".join(by)
+                    )
+                else:
+                    made = rule(*values)
+            new, *changed = as_tuple(made)
+            p.copy_(wrap(new))
+            for moment, value in zip(moments.values(), changed, strict=True):
+                moment.copy_(wrap(value))
 
     def _limited(self, name: str, g: Value, supply: Supply) -> Value:
         """The gradient of one parameter, clipped by value."""
@@ -397,10 +395,16 @@ class Optimizer(ABC):
 
     def _supply(self) -> Supply:
         """Where the scalars come from: a table while tracing, numbers otherwise."""
-        tabulated = getattr(context.trace, "tabulated", None)
-        if tabulated is not None:
+        trace = context.trace
+        if trace is not None:
             self._traced = True
-            return lambda key, dtype: tabulated(self, key, dtype)
+
+            def tabulated(key: str, dtype: DType) -> Value:
+                value = trace.tabulated(self, key, dtype)
+                assert value is not None, "a step belongs to a program with state"
+                return value
+
+            return tabulated
         row = self.rows(1)
         known: dict[tuple[str, DType], Value] = {}
 
@@ -467,28 +471,20 @@ class Optimizer(ABC):
             **as_json(self.options),
         }
         made |= {k: v for k, v in self._limits.items() if v is not None}
-        names = {id(p): name for name, p in self.params.items()}
-        universe = self._universe or ()
-        # Patterns were for the tensors' own names then, which are others in the model.
-        resolved = any(isinstance(item, Tensor) for item in universe)
-        groups = [
-            group.settings(names, resolved)
-            for group in self.param_groups
-            if group.wanted is not None
-        ]
-        if len(groups) == len(self.param_groups):
-            return made | {"params": groups}
-        only_named = [item for item in universe if isinstance(item, str)]
-        if self._subset or (only_named and not self.params):
-            made["params"] = list(self.params) or only_named
-        return made | ({"groups": groups} if groups else {})
+        # Names that tensors came with may be others in the model.
+        groups = [group.settings(self._by_tensor) for group in self.param_groups]
+        if not self.flat:
+            made["params"] = groups
+        elif not self._all:
+            made["params"] = groups[0]["params"]
+        return made
 
     def __repr__(self) -> str:
         lr: Any = self.schedule
         told = {"lr": lr.lr if type(lr) is Schedule else lr, **self.options}
         told |= {k: v for k, v in self._limits.items() if v is not None}
         inner = ", ".join(f"{k}={v!r}" for k, v in told.items())
-        more = sum(group.wanted is not None for group in self.param_groups)
-        if more:
-            inner += f", {more} group{'s' * (more > 1)}"
+        if not self.flat:
+            n = len(self.param_groups)
+            inner += f", {n} group{'s' * (n > 1)}"
         return f"{type(self).__name__}({inner})"

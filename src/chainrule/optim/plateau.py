@@ -131,23 +131,7 @@ class ReduceLROnPlateau(Schedule):
             bound = self._best - sign * self.threshold
         return sign * value < sign * bound
 
-    def arguments(self) -> dict[str, Any]:
-        """The arguments."""
-        return {
-            "lr": self.lr,
-            "monitor": self.monitor,
-            "mode": self.mode,
-            "factor": self.factor,
-            "patience": self.patience,
-            "threshold": self.threshold,
-            "threshold_mode": self.threshold_mode,
-            "cooldown": self.cooldown,
-            "min_lr": self.min_lr,
-            "eps": self.eps,
-        }
-
     def state(self) -> dict[str, Any]:
-        """The present rate, the best value and the counts."""
         return {
             "lr": self._now,
             "best": self._best if math.isfinite(self._best) else None,
@@ -156,7 +140,6 @@ class ReduceLROnPlateau(Schedule):
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Go on from there."""
         self._now = real("lr", state["lr"])
         if state["best"] is not None:
             self._best = real("best", state["best"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,9 @@ import numpy as np
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
 from chainrule.optim.checks import one_of, rate, whole
+
+#: A number of updates, or None where nobody knows.
+Count = int | None
 
 
 class Schedule:
@@ -31,7 +35,7 @@ class Schedule:
     """
 
     #: Number of updates after which the schedule has nothing to say; None: never.
-    total_steps: int | None = None
+    total_steps: Count = None
     #: The key of ``history.epochs`` that the schedule watches, where it watches one.
     monitor: str | None = None
     #: Whether less of it is better (``"min"``) or more (``"max"``).
@@ -45,11 +49,7 @@ class Schedule:
         return self.lr
 
     def bind(
-        self,
-        total_steps: int | None,
-        steps_per_epoch: int | None = None,
-        *,
-        first: int = 0,
+        self, total_steps: Count, steps_per_epoch: Count = None, *, first: int = 0
     ) -> None:
         """Learn how long the run will be; a constant rate does not care.
 
@@ -64,8 +64,20 @@ class Schedule:
         """Take note of what came out of an epoch, a row of ``history.epochs``."""
 
     def arguments(self) -> dict[str, Any]:
-        """The arguments that make such a schedule anew, JSON-able."""
-        return {"lr": self.lr}
+        """The arguments that make such a schedule anew, JSON-able.
+
+        They are the attributes of the same names; a class of your own that keeps them
+        otherwise says here what they are.
+        """
+        names = inspect.signature(type(self)).parameters
+        unknown = [name for name in names if not hasattr(self, name)]
+        if unknown:
+            raise ArgumentError(
+                f"{type(self).__name__} does not say with which arguments it was made.",
+                expected="an attribute for each argument, or a method arguments()",
+                got="no attribute " + ", ".join(unknown),
+            )
+        return {name: getattr(self, name) for name in names}
 
     def state(self) -> dict[str, Any]:
         """What the schedule has learnt since it was made, JSON-able."""
@@ -95,7 +107,10 @@ class Schedule:
         return np.array([self(step) for step in range(n)], np.float64)
 
     def __repr__(self) -> str:
-        told = {k: v for k, v in self.arguments().items() if v is not None}
+        names = inspect.signature(type(self)).parameters
+        told = {
+            k: getattr(self, k) for k in names if getattr(self, k, None) is not None
+        }
         inner = ", ".join(f"{k}={v!r}" for k, v in told.items())
         return f"{type(self).__name__}({inner})"
 
@@ -104,28 +119,25 @@ class CountedSchedule(Schedule):
     """A schedule that counts epochs, or updates.
 
     Args:
-        lr: η at the start.
-        unit: what it counts: ``"epoch"``, as PyTorch's users do, or ``"step"``.
+        lr: η₀, the rate at the start.
+        gamma: γ.
+        unit: what t counts: ``"epoch"``, as PyTorch's users do, or ``"step"``
+            (updates).
         steps_per_epoch: updates an epoch; a Trainer fills it in.
     """
 
-    def __init__(self, lr: float, unit: str, steps_per_epoch: int | None) -> None:
+    def __init__(self, lr: float, unit: str, steps_per_epoch: Count) -> None:
         super().__init__(lr)
         self.unit = one_of("unit", unit, ("epoch", "step"))
-        if steps_per_epoch is not None:
-            steps_per_epoch = whole("steps_per_epoch", steps_per_epoch)
-        self.steps_per_epoch = steps_per_epoch
         #: (an update, its epoch, updates an epoch from there on)
         self._mark: tuple[int, int, int] | None = None
         if steps_per_epoch is not None:
+            steps_per_epoch = whole("steps_per_epoch", steps_per_epoch)
             self._mark = (0, 0, steps_per_epoch)
+        self.steps_per_epoch = steps_per_epoch
 
     def bind(
-        self,
-        total_steps: int | None,
-        steps_per_epoch: int | None = None,
-        *,
-        first: int = 0,
+        self, total_steps: Count, steps_per_epoch: Count = None, *, first: int = 0
     ) -> None:
         """Learn how many updates an epoch has, unless that was given.
 
@@ -153,21 +165,12 @@ class CountedSchedule(Schedule):
         start, epoch, length = self._mark
         return max(0, epoch + (step - start) // length)
 
-    def arguments(self) -> dict[str, Any]:
-        """The arguments of this class alone."""
-        return {"unit": self.unit, "steps_per_epoch": self.steps_per_epoch}
-
     def state(self) -> dict[str, Any]:
-        """Where the count of epochs stands."""
         known = self.unit == "epoch" and self.steps_per_epoch is None and self._mark
         return {"mark": list(known)} if known else {}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Take over the count."""
         if "mark" in state:
             start, epoch, length = state["mark"]
-            self._mark = (
-                whole("start", start, least=0),
-                whole("epoch", epoch, least=0),
-                whole("steps_per_epoch", length),
-            )
+            start, epoch = (whole("mark", n, least=0) for n in (start, epoch))
+            self._mark = (start, epoch, whole("steps_per_epoch", length))

@@ -1,112 +1,21 @@
-"""Learning rates that climb first, and all schedules by name."""
+"""A learning rate that climbs first, and all schedules by name."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 from chainrule.errors import ArgumentError
-from chainrule.optim.checks import above_zero, known_names, real, whole
+from chainrule.optim.checks import above_zero, known_names, whole
 from chainrule.optim.decays import (
     CosineAnnealingLR,
     ExponentialLR,
     MultiStepLR,
+    OneCycleLR,
     StepLR,
 )
 from chainrule.optim.plateau import ReduceLROnPlateau
-from chainrule.optim.schedule import Schedule
-
-
-class OneCycleLR(Schedule):
-    """Up from max_lr/div_factor to max_lr, then down to almost nothing, on cosines.
-
-    With s = pct_start·T − 1 the last step of the climb, lo = max_lr/div_factor and
-    end = lo/final_div_factor:
-
-        η(t) = lo → max_lr      for t = 0 … s
-        η(t) = max_lr → end     for t = s … T − 1
-
-    each along a half cosine (Smith & Topin 2018; PyTorch's formula). Only the rate
-    moves; PyTorch's schedule moves the momentum too, unless told not to.
-
-    Args:
-        max_lr: the peak.
-        total_steps: the length T; a Trainer fills it in.
-        pct_start: the share of steps that climb.
-        div_factor: the peak over the first rate.
-        final_div_factor: the first rate over the last.
-
-    >>> lr = OneCycleLR(0.1, total_steps=100)
-    >>> round(lr(0), 6), round(lr(29), 6), round(lr(99), 9)
-    (0.004, 0.1, 4e-07)
-    """
-
-    def __init__(
-        self,
-        max_lr: float,
-        total_steps: int | None = None,
-        *,
-        pct_start: float = 0.3,
-        div_factor: float = 25.0,
-        final_div_factor: float = 1e4,
-    ) -> None:
-        super().__init__(max_lr)
-        if total_steps is not None:
-            total_steps = whole("total_steps", total_steps)
-        self.total_steps = total_steps
-        self.pct_start = real("pct_start", pct_start, least=0.0)
-        if self.pct_start > 1:
-            raise ArgumentError(
-                "pct_start is a share of the steps.",
-                expected="0 … 1",
-                got=repr(pct_start),
-            )
-        self.div_factor = above_zero("div_factor", div_factor)
-        self.final_div_factor = above_zero("final_div_factor", final_div_factor)
-
-    def bind(
-        self,
-        total_steps: int | None,
-        steps_per_epoch: int | None = None,
-        *,
-        first: int = 0,
-    ) -> None:
-        """Set the length of the run, unless it was given."""
-        if self.total_steps is None:
-            self.total_steps = total_steps
-
-    def __call__(self, step: int) -> float:
-        """η at update ``step``; after the end it stays at the last rate."""
-        if self.total_steps is None:
-            raise ArgumentError(
-                "OneCycleLR does not know how long the run is.",
-                expected="total_steps",
-                got="None",
-                fix="OneCycleLR(max_lr, total_steps=epochs * steps_per_epoch)",
-            )
-        first = self.lr / self.div_factor
-        last = first / self.final_div_factor
-        peak = self.pct_start * self.total_steps - 1
-        end = self.total_steps - 1
-        step = min(step, end)
-        if step <= peak:
-            return _cosine(first, self.lr, step / peak if peak else 1.0)
-        return _cosine(self.lr, last, (step - peak) / (end - peak))
-
-    def arguments(self) -> dict[str, Any]:
-        """The arguments, with the length of the run where it is known."""
-        return {
-            "max_lr": self.lr,
-            "total_steps": self.total_steps,
-            "pct_start": self.pct_start,
-            "div_factor": self.div_factor,
-            "final_div_factor": self.final_div_factor,
-        }
-
-
-def _cosine(start: float, end: float, share: float) -> float:
-    return end + (start - end) / 2 * (1 + math.cos(math.pi * share))
+from chainrule.optim.schedule import Count, Schedule
 
 
 class LinearWarmup(Schedule):
@@ -156,11 +65,7 @@ class LinearWarmup(Schedule):
         self.total_steps = None if rest is None else rest + self.steps
 
     def bind(
-        self,
-        total_steps: int | None,
-        steps_per_epoch: int | None = None,
-        *,
-        first: int = 0,
+        self, total_steps: Count, steps_per_epoch: Count = None, *, first: int = 0
     ) -> None:
         """Tell the wrapped schedule of what is left of the run."""
         self.schedule.bind(
@@ -182,12 +87,8 @@ class LinearWarmup(Schedule):
         return self.schedule(0) * (self.start_factor + rise)
 
     def arguments(self) -> dict[str, Any]:
-        """The settings of the wrapped schedule, the length and the start."""
-        return {
-            "schedule": self.schedule.settings(),
-            "steps": self.steps,
-            "start_factor": self.start_factor,
-        }
+        """The arguments, with the settings of the wrapped schedule."""
+        return super().arguments() | {"schedule": self.schedule.settings()}
 
     def __repr__(self) -> str:
         inner = repr(self.schedule.lr)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -17,15 +17,11 @@ from chainrule.optim.schedules import as_schedule
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor
 
-if TYPE_CHECKING:
-    from chainrule.optim.optimizer import Optimizer
-
 LIMITS = ("clip_norm", "clip_value")
 
 
-def state_dict(optimizer: Optimizer) -> dict[str, Any]:
+def state_dict(optimizer: Any) -> dict[str, Any]:
     """See :meth:`Optimizer.state_dict`."""
-    names = _names(optimizer)
     return {
         "optimizer": type(optimizer).__name__,
         "steps": optimizer.steps,
@@ -33,7 +29,7 @@ def state_dict(optimizer: Optimizer) -> dict[str, Any]:
         **{limit: getattr(optimizer, limit) for limit in LIMITS},
         "param_groups": [
             {
-                "params": [names[id(t)] for t in group.tensors],
+                "params": list(group.names),
                 "lr": deepcopy(group.own_schedule and group.own_schedule.settings()),
                 **as_json(group.options),
             }
@@ -46,7 +42,7 @@ def state_dict(optimizer: Optimizer) -> dict[str, Any]:
     }
 
 
-def load_state_dict(optimizer: Optimizer, state: Mapping[str, Any]) -> None:
+def load_state_dict(optimizer: Any, state: Mapping[str, Any]) -> None:
     """See :meth:`Optimizer.load_state_dict`; all is checked before anything changes."""
     own = state_dict(optimizer)
     if not optimizer.params:
@@ -57,9 +53,8 @@ def load_state_dict(optimizer: Optimizer, state: Mapping[str, Any]) -> None:
             fix=f"optim.{own['optimizer']}(model.parameters(), …)",
         )
     _keys("The state_dict", state, own)
-    _same(
-        "The kind of optimiser in the state_dict", own["optimizer"], state["optimizer"]
-    )
+    kind = "The kind of optimiser in the state_dict"
+    _same(kind, own["optimizer"], state["optimizer"])
     steps = whole("steps", state["steps"], least=0)
     limits = {limit: optimizer.checked_limit(limit, state[limit]) for limit in LIMITS}
     schedule = _going_on(optimizer.schedule, state["lr"])
@@ -77,10 +72,6 @@ def load_state_dict(optimizer: Optimizer, state: Mapping[str, Any]) -> None:
         group.own_schedule = rate and _moved(group.own_schedule, rate, taken)
     for (name, moment), tensor in moments.items():
         optimizer.state[name][moment].copy_(tensor)
-
-
-def _names(optimizer: Optimizer) -> dict[int, str]:
-    return {id(p): name for name, p in optimizer.params.items()}
 
 
 # -- what must fit ---------------------------------------------------------------------
@@ -110,43 +101,36 @@ def _same(what: str, expected: Any, got: Any) -> None:
 
 
 def _groups(
-    optimizer: Optimizer, own: list[dict[str, Any]], given: Any
+    optimizer: Any, own: list[dict[str, Any]], given: Any
 ) -> list[tuple[dict[str, Any], Schedule | None]]:
     """The options of each group and its own rate, as they will be."""
-    _same("The number of param_groups", len(own), _length(given))
+    length = len(given) if isinstance(given, list) else given
+    _same("The number of param_groups", len(own), length)
     made = []
-    for i, (group, mine, saved) in enumerate(
-        zip(optimizer.param_groups, own, given, strict=True)
-    ):
-        _keys(f"param_groups[{i}]", saved, mine)
-        _same(
-            f"The list of params of param_groups[{i}]", mine["params"], saved["params"]
-        )
+    for i, (group, mine) in enumerate(zip(optimizer.param_groups, own)):
+        saved, here = given[i], f"param_groups[{i}]"
+        _keys(here, saved, mine)
+        _same(f"The list of params of {here}", mine["params"], saved["params"])
         rate = saved["lr"]
-        if group.wanted is None:
-            _same(f"The lr of param_groups[{i}]", None, rate)
+        if optimizer.flat:
+            _same(f"The lr of {here}", None, rate)
         options = {k: v for k, v in saved.items() if k not in ("params", "lr")}
         goes_on = None if rate is None else _going_on(group.own_schedule, rate)
         made.append((group.checked(options), goes_on))
     return made
 
 
-def _length(given: Any) -> Any:
-    return len(given) if isinstance(given, list) else given
-
-
 def _moments(
-    optimizer: Optimizer, options: list[dict[str, Any]], given: Any
+    optimizer: Any, options: list[dict[str, Any]], given: Any
 ) -> dict[tuple[str, str], Tensor]:
     """The moments by parameter and name, as tensors that fit."""
-    names = _names(optimizer)
-    _keys("The state of all parameters", given, names.values())
+    _keys("The state of all parameters", given, optimizer.params)
     made: dict[tuple[str, str], Tensor] = {}
     for group, chosen in zip(optimizer.param_groups, options, strict=True):
-        for p in group.tensors:
-            name = names[id(p)]
-            _keys(f"The state of {name}", given[name], optimizer.moments(chosen))
+        for name in group.names:
+            _keys(f"The state of {name}", given[name], optimizer.rule(chosen)[1])
             for moment, array in given[name].items():
+                p = optimizer.params[name]
                 made[name, moment] = _moment(f"{moment} of {name}", array, p)
     return made
 

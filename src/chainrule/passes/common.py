@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from chainrule.graph.build import replay
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
 from chainrule.passes.rewrite import rewrite
@@ -18,10 +19,8 @@ def merge_common(graph: Graph) -> Graph:
     seen: dict[Any, tuple[Value, ...]] = {}
 
     def rule(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...]:
-        from chainrule.graph.build import replay
-
         key = (
-            node.primitive.name,
+            node.primitive,
             tuple(map(id, inputs)),
             tuple(sorted((k, _key(v)) for k, v in node.attrs.items())),
         )

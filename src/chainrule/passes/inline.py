@@ -8,7 +8,7 @@ from chainrule.autodiff import inline
 from chainrule.graph.build import absolute_scope, tracing
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
-from chainrule.graph.primitive import Region
+from chainrule.graph.primitive import BODIES
 from chainrule.passes.rewrite import rewrite
 
 
@@ -21,10 +21,10 @@ def inline_regions(
     """
 
     def rule(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...] | None:
-        region = node.primitive
-        if not isinstance(region, Region) or keep(node):
+        body_of = BODIES.get(node.primitive)
+        if body_of is None or keep(node):
             return None
-        body = inline_regions(region.body([v.type for v in inputs], node.attrs), keep)
+        body = inline_regions(body_of([v.type for v in inputs], node.attrs), keep)
         with tracing(), absolute_scope(node.scope, node.role):
             outputs = inline(body, inputs, origin=node)
         return outputs

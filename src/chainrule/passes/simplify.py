@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from chainrule.graph.build import absolute_scope, record, replay
+from chainrule.graph.build import record, replay
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
-from chainrule.graph.primitive import lookup
 from chainrule.passes.rewrite import rewrite
+from chainrule.primitives.elementwise import convert
+from chainrule.primitives.movement import (
+    broadcast_to,
+    reduce_sum,
+    reshape,
+    slice_,
+    transpose,
+)
 
 
 def simplify(graph: Graph) -> Graph:
@@ -18,27 +25,26 @@ def simplify(graph: Graph) -> Graph:
     """
 
     def rule(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...] | None:
-        name = node.primitive.name
-        if name in ("reshape", "broadcast_to"):
+        primitive = node.primitive
+        if primitive in (reshape, broadcast_to):
             number = _repeated_number(inputs[0])
             if number is not None:
-                repeat = lookup("broadcast_to")
-                with absolute_scope(node.scope, node.role):
-                    return record(repeat, (number,), {"shape": node.attrs["shape"]})
-        if name == "reshape":
+                shape = {"shape": node.attrs["shape"]}
+                return record(broadcast_to, (number,), shape, node)
+        if primitive is reshape:
             (x,) = inputs
-            if x.node is not None and x.node.primitive.name == "reshape":
+            if x.node is not None and x.node.primitive is reshape:
                 x = x.node.inputs[0]
             if x.shape == node.attrs["shape"]:
                 return (x,)
             return replay(node, (x,))
         (out, *_) = node.outputs
         unchanged = (
-            name in ("broadcast_to", "convert", "slice", "reduce_sum")
+            primitive in (broadcast_to, convert, slice_, reduce_sum)
             and out is not None
             and inputs[0].type == out.type
         ) or (
-            name == "transpose"
+            primitive is transpose
             and list(node.attrs["axes"]) == sorted(node.attrs["axes"])
         )
         return (inputs[0],) if unchanged else None
@@ -48,7 +54,7 @@ def simplify(graph: Graph) -> Graph:
 
 def _repeated_number(x: Value) -> Value | None:
     """The single number that ``x`` repeats, if it is made like that."""
-    if x.node is None or x.node.primitive.name != "broadcast_to":
+    if x.node is None or x.node.primitive is not broadcast_to:
         return None
     source = x.node.inputs[0]
     return source if source.shape == () else None

@@ -21,8 +21,9 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ShapeError
+from chainrule.graph.build import declare
 from chainrule.graph.node import Array, Value
-from chainrule.graph.primitive import Case, Primitive
+from chainrule.graph.primitive import Case
 from chainrule.graph.types import ArrayType, DType, is_symbolic
 from chainrule.primitives.matmul import letter_sizes, parse_dims
 from chainrule.primitives.movement import flip
@@ -244,8 +245,8 @@ def _case(lhs: str, rhs: str, dims: str, **changes: Any) -> Case:
     return Case((lhs, rhs), attrs | changes)
 
 
-conv = Primitive(
-    name="conv",
+conv = declare(
+    "conv",
     rule=_rule,
     reference=_reference,
     vjp=(_vjp_lhs, _vjp_rhs),

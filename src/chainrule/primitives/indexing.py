@@ -1,14 +1,25 @@
-"""Primitives that read and write rows by index."""
+"""Primitives that read and write by index: rows, along an axis, blocks.
+
+An index outside of its axis is refused everywhere, negative ones included: nothing
+wraps and nothing is clamped.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
-from chainrule.errors import ArgumentError, ShapeError
-from chainrule.graph.node import Array, Value
-from chainrule.graph.primitive import Case, Primitive
-from chainrule.graph.types import ArrayType
-from chainrule.primitives.rules import full_like, need_integer, same, show
+from chainrule.errors import ArgumentError, DTypeError, ShapeError
+from chainrule.graph.build import declare
+from chainrule.graph.node import Array, Cotangent, Value
+from chainrule.graph.primitive import Case
+from chainrule.graph.types import ArrayType, Shape
+from chainrule.primitives.creation import iota
+from chainrule.primitives.elementwise import equal
+from chainrule.primitives.movement import broadcast_to, full_like, reshape, without
+from chainrule.primitives.rules import need_axes, need_integer, same, show
 
 
 def _take_rule(x: ArrayType, indices: ArrayType) -> ArrayType:
@@ -28,7 +39,7 @@ def check_indices(name: str, indices: Array, rows: int) -> None:
     if indices.size and (low < 0 or high >= rows):
         raise ArgumentError(
             f"{name} was asked for a row that does not exist.",
-            expected=f"indices from 0 to {rows - 1}",
+            expected=f"indices from 0 to {rows - 1}" if rows else "no index",
             got=f"indices from {low} to {high}",
         )
 
@@ -38,8 +49,8 @@ def _take(x: Array, indices: Array) -> Array:
     return np.take(x, indices, axis=0)
 
 
-take = Primitive(
-    name="take",
+take = declare(
+    "take",
     rule=_take_rule,
     reference=_take,
     vjp=(lambda g, y, x, i: scatter_add(full_like(x, 0.0), i, g), None),
@@ -68,8 +79,8 @@ def _scatter(base: Array, indices: Array, updates: Array) -> Array:
     return out
 
 
-scatter_add = Primitive(
-    name="scatter_add",
+scatter_add = declare(
+    "scatter_add",
     rule=_scatter_rule,
     reference=_scatter,
     vjp=(lambda g, y, x, i, u: g, None, lambda g, y, x, i, u: take(g, i)),
@@ -83,11 +94,236 @@ scatter_add = Primitive(
 )
 
 
+def _gather_rule(x: ArrayType, indices: ArrayType, *, axis: int) -> ArrayType:
+    need_integer("gather", "indices", indices.dtype)
+    need_axes("gather", (axis,), len(x.shape))
+    _need_alike("gather", x, indices, axis)
+    return ArrayType(indices.shape, x.dtype)
+
+
+def _need_alike(name: str, x: ArrayType, indices: ArrayType, axis: int) -> None:
+    others = without(x.shape, (axis,))
+    if len(indices.shape) != len(x.shape) or others != without(indices.shape, (axis,)):
+        raise ShapeError(
+            f"{name} takes indices in the shape of the value, but along axis {axis}.",
+            expected=f"{show(x.shape)} with any length along axis {axis}",
+            got=show(indices.shape),
+            fix="broadcast_to the other axes first",
+        )
+
+
+def _gather(x: Array, indices: Array, *, axis: int) -> Array:
+    check_indices("gather", indices, x.shape[axis])
+    return np.take_along_axis(x, indices, axis)
+
+
+gather = declare(
+    "gather",
+    rule=_gather_rule,
+    reference=_gather,
+    vjp=(
+        lambda g, y, x, i, axis: scatter_add_along(full_like(x, 0.0), i, g, axis=axis),
+        None,
+    ),
+    formula="{0}[{1}]",
+    source="elements by index along an axis (NumPy's take_along_axis)",
+    cases=(
+        Case(("f[5]", "i32[3]"), {"axis": 0}, (None, (0, 5))),
+        Case(("f[5,3]", "i64[7,3]"), {"axis": 0}, (None, (0, 5))),
+        Case(("f[4,6]", "u8[4,2]"), {"axis": 1}, (None, (0, 6))),
+        Case(("f[2,5,3]", "i32[2,4,3]"), {"axis": 1}, (None, (0, 5))),
+        Case(("f[3,2]", "i32[3,0]"), {"axis": 1}, (None, (0, 2))),
+        Case(("f[67,33]", "i64[67,91]"), {"axis": 1}, (None, (0, 33))),
+    ),
+)
+
+
+def _scatter_along_rule(
+    base: ArrayType, indices: ArrayType, updates: ArrayType, *, axis: int
+) -> ArrayType:
+    need_integer("scatter_add_along", "indices", indices.dtype)
+    need_axes("scatter_add_along", (axis,), len(base.shape))
+    _need_alike("scatter_add_along", base, indices, axis)
+    same("scatter_add_along", 2)(ArrayType(indices.shape, base.dtype), updates)
+    return base
+
+
+def _scatter_along(base: Array, indices: Array, updates: Array, *, axis: int) -> Array:
+    check_indices("scatter_add_along", indices, base.shape[axis])
+    out = base.copy()
+    places: list[Array] = list(np.indices(indices.shape, sparse=True))
+    places[axis] = indices
+    np.add.at(out, tuple(places), updates)
+    return out
+
+
+scatter_add_along = declare(
+    "scatter_add_along",
+    rule=_scatter_along_rule,
+    reference=_scatter_along,
+    vjp=(
+        lambda g, y, x, i, u, axis: g,
+        None,
+        lambda g, y, x, i, u, axis: gather(g, i, axis=axis),
+    ),
+    formula="{0}[{1}] \\mathrel{{+}}= {2}",
+    source="adds elements by index along an axis; equal indices in their order",
+    cases=(
+        Case(("f[5]", "i32[7]", "f[7]"), {"axis": 0}, (None, (0, 5), None)),
+        Case(("f[4,3]", "i64[6,3]", "f[6,3]"), {"axis": 0}, (None, (0, 4), None)),
+        Case(("f[4,3]", "u8[4,5]", "f[4,5]"), {"axis": 1}, (None, (0, 3), None)),
+        Case(("f[2,3,2]", "i32[2,4,2]", "f[2,4,2]"), {"axis": 1}, (None, (0, 3), None)),
+        Case(("f[3,2]", "i32[0,2]", "f[0,2]"), {"axis": 0}, (None, (0, 3), None)),
+    ),
+)
+
+
+# -- blocks ---------------------------------------------------------------------------
+
+
+def _need_starts(name: str, x: ArrayType, starts: Sequence[ArrayType]) -> None:
+    if len(starts) != len(x.shape):
+        raise ShapeError(
+            f"{name} takes one start for every axis.",
+            expected=str(len(x.shape)),
+            got=str(len(starts)),
+        )
+    for start in starts:
+        need_integer(name, "starts", start.dtype)
+        if start.shape != ():
+            raise ShapeError(
+                f"{name} takes single numbers as starts.",
+                expected="()",
+                got=show(start.shape),
+            )
+
+
+def _need_inside(name: str, x: ArrayType, sizes: Shape) -> None:
+    fits = len(sizes) == len(x.shape) and all(
+        n == dim or (isinstance(n, int) and isinstance(dim, int) and 0 <= n <= dim)
+        for n, dim in zip(sizes, x.shape)
+    )
+    if not fits:
+        raise ShapeError(
+            f"{name} moves a block within the value.",
+            expected=f"no longer than {show(x.shape)}, equal along named sizes",
+            got=show(sizes),
+        )
+
+
+def _window(
+    name: str, x: Array, starts: Sequence[Array], sizes: Sequence[int]
+) -> tuple[slice, ...]:
+    """The block as slices, after checking that it lies inside."""
+    begins = [int(start) for start in starts]
+    if any(not 0 <= b <= d - n for b, n, d in zip(begins, sizes, x.shape)):
+        raise ArgumentError(
+            f"{name}'s block reaches outside of the value.",
+            expected=f"starts from 0 to {show(tuple(np.subtract(x.shape, sizes)))}",
+            got=str(tuple(begins)),
+        )
+    return tuple([slice(b, b + n) for b, n in zip(begins, sizes)])
+
+
+def _dynamic_slice_rule(
+    x: ArrayType, *starts: ArrayType, sizes: tuple[Any, ...]
+) -> ArrayType:
+    _need_starts("dynamic_slice", x, starts)
+    _need_inside("dynamic_slice", x, sizes)
+    return ArrayType(sizes, x.dtype)
+
+
+def _dynamic_slice(x: Array, *starts: Array, sizes: tuple[int, ...]) -> Array:
+    return x[_window("dynamic_slice", x, starts, sizes)].copy()
+
+
+def _dynamic_slice_vjp(
+    gs: tuple[Value],
+    ys: tuple[Value],
+    inputs: tuple[Value, ...],
+    needed: Sequence[bool],
+    *,
+    sizes: Shape,
+) -> Sequence[Cotangent]:
+    x, *starts = inputs
+    back = (
+        dynamic_update_slice(full_like(x, 0.0), gs[0], *starts) if needed[0] else None
+    )
+    return [back, *(None for _ in starts)]
+
+
+_CORNER = ((0, 3), (0, 2), (0, 2))
+
+dynamic_slice = declare(
+    "dynamic_slice",
+    rule=_dynamic_slice_rule,
+    reference=_dynamic_slice,
+    joint_vjp=_dynamic_slice_vjp,
+    formula="{0}[\\ldots]",
+    source="a block of fixed size whose corner is computed",
+    cases=(
+        Case(("f[7]", "i32[]"), {"sizes": (4,)}, (None, (0, 4))),
+        Case(("f[5,3]", "i64[]", "i32[]"), {"sizes": (3, 2)}, (None, *_CORNER[:2])),
+        Case(("f[5,1]", "u8[]", "i32[]"), {"sizes": (3, 1)}, (None, (0, 3), (0, 1))),
+        Case(("f[3]", "i32[]"), {"sizes": (0,)}, (None, (0, 4))),
+        Case(("f[]",), {"sizes": ()}),
+    ),
+)
+
+
+def _update_rule(x: ArrayType, update: ArrayType, *starts: ArrayType) -> ArrayType:
+    _need_starts("dynamic_update_slice", x, starts)
+    _need_inside("dynamic_update_slice", x, update.shape)
+    if update.dtype is not x.dtype:
+        raise DTypeError(
+            "dynamic_update_slice writes values of its own dtype.",
+            expected=x.dtype.name,
+            got=update.dtype.name,
+            fix="convert one of them: x.astype(y.dtype)",
+        )
+    return x
+
+
+def _update(x: Array, update: Array, *starts: Array) -> Array:
+    out = np.array(x)
+    out[_window("dynamic_update_slice", x, starts, update.shape)] = update
+    return out
+
+
+def _update_vjp(
+    gs: tuple[Value],
+    ys: tuple[Value],
+    inputs: tuple[Value, ...],
+    needed: Sequence[bool],
+) -> Sequence[Cotangent]:
+    (g,), (_, update, *starts) = gs, inputs
+    return [
+        dynamic_update_slice(g, full_like(update, 0.0), *starts) if needed[0] else None,
+        dynamic_slice(g, *starts, sizes=update.shape) if needed[1] else None,
+        *(None for _ in starts),
+    ]
+
+
+dynamic_update_slice = declare(
+    "dynamic_update_slice",
+    rule=_update_rule,
+    reference=_update,
+    joint_vjp=_update_vjp,
+    formula="{0}[\\ldots] = {1}",
+    source="the value with a block of it replaced",
+    linear=True,
+    cases=(
+        Case(("f[7]", "f[4]", "i32[]"), {}, (None, None, (0, 4))),
+        Case(("f[5,3]", "f[3,2]", "i64[]", "i32[]"), {}, (None, None, *_CORNER[:2])),
+        Case(("f[5,1]", "f[3,1]", "u8[]", "i32[]"), {}, (None, None, (0, 3), (0, 1))),
+        Case(("f[3]", "f[0]", "i32[]"), {}, (None, None, (0, 4))),
+        Case(("f[]", "f[]"), {}),
+    ),
+)
+
+
 def one_hot_mask(indices: Value, classes: int) -> Value:
     """bool[…, classes]: true where the class is the index."""
-    from chainrule.primitives.elementwise import equal
-    from chainrule.primitives.movement import broadcast_to, iota, reshape
-
     shape = (*indices.shape, classes)
     column = broadcast_to(reshape(indices, shape=(*indices.shape, 1)), shape=shape)
     return equal(column, iota(shape=shape, axis=len(shape) - 1, dtype=indices.dtype))

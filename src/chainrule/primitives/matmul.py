@@ -17,8 +17,9 @@ from functools import lru_cache
 from typing import Any
 
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
+from chainrule.graph.build import declare
 from chainrule.graph.node import Array, Value
-from chainrule.graph.primitive import Case, Primitive
+from chainrule.graph.primitive import Case
 from chainrule.graph.types import ArrayType, Dim, DType
 from chainrule.primitives.rules import show
 
@@ -203,8 +204,8 @@ def _case(lhs: str, rhs: str, dims: str) -> Case:
     return Case((lhs, rhs), {"dims": dims, "accumulate": DType.float64})
 
 
-dot_general = Primitive(
-    name="dot_general",
+dot_general = declare(
+    "dot_general",
     rule=_dot_rule,
     reference=_dot,
     vjp=(_dot_vjp_lhs, _dot_vjp_rhs),

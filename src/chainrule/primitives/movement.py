@@ -1,90 +1,24 @@
-"""Primitives that move, repeat, cut or fill elements, and those that make them."""
+"""Primitives that move, repeat, cut or fill elements, and the sum of them.
+
+The sum is at home here because repeating and adding up are each other's derivative.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from chainrule.errors import DTypeError, ShapeError
-from chainrule.graph.node import Array, Value
-from chainrule.graph.primitive import Case, Primitive
-from chainrule.graph.types import ArrayType, Dim, DType, Shape, Size, size_of
+from chainrule.errors import ArgumentError, DTypeError, ShapeError
+from chainrule.graph.build import constant as number_of
+from chainrule.graph.build import declare
+from chainrule.graph.node import Array, Cotangent, Value
+from chainrule.graph.primitive import Case
+from chainrule.graph.types import ArrayType, Dim, Shape, Size, size_of
 from chainrule.primitives.rules import need_axes, show
 
 Ints = tuple[int, ...]
-
-
-def _constant_rule(*, value: tuple[Any, ...], shape: Shape, dtype: DType) -> ArrayType:
-    if len(value) != size_of(shape):
-        raise ShapeError(
-            "A constant needs one number for each of its elements.",
-            expected=f"{size_of(shape)} numbers",
-            got=str(len(value)),
-        )
-    return ArrayType(shape, dtype)
-
-
-def _constant(*, value: tuple[Any, ...], shape: Ints, dtype: DType) -> Array:
-    return np.array(value, dtype.numpy).reshape(shape)
-
-
-constant = Primitive(
-    name="constant",
-    rule=_constant_rule,
-    reference=_constant,
-    formula="c",
-    source="numbers written into the graph",
-    cases=(
-        Case((), {"value": (0.5,), "shape": (), "dtype": DType.float32}),
-        Case((), {"value": (1, 2, 3, 4), "shape": (2, 2), "dtype": DType.int32}),
-    ),
-)
-
-
-def _size_rule(*, dim: Dim, dtype: DType) -> ArrayType:
-    return ArrayType((), dtype)
-
-
-def _size(*, dim: int, dtype: DType) -> Array:
-    return np.asarray(dim, dtype.numpy)
-
-
-size = Primitive(
-    name="size",
-    rule=_size_rule,
-    reference=_size,
-    formula="n",
-    source="the number of elements along an axis, as a number to compute with",
-    cases=(Case((), {"dim": 7, "dtype": DType.float32}),),
-)
-
-
-def _iota_rule(*, shape: Shape, axis: int, dtype: DType) -> ArrayType:
-    need_axes("iota", (axis,), len(shape))
-    if dtype is DType.bool:
-        raise DTypeError("iota counts.", expected="a dtype of numbers", got="bool")
-    return ArrayType(shape, dtype)
-
-
-def _iota(*, shape: Ints, axis: int, dtype: DType) -> Array:
-    steps = [-1 if i == axis else 1 for i in range(len(shape))]
-    line = np.arange(shape[axis], dtype=dtype.numpy).reshape(steps)
-    return np.broadcast_to(line, shape)
-
-
-iota = Primitive(
-    name="iota",
-    rule=_iota_rule,
-    reference=_iota,
-    formula="i",
-    source="0, 1, 2, … along an axis (APL's ι)",
-    cases=(
-        Case((), {"shape": (7,), "axis": 0, "dtype": DType.int32}),
-        Case((), {"shape": (3, 4), "axis": 1, "dtype": DType.float32}),
-        Case((), {"shape": (3, 4), "axis": 0, "dtype": DType.int64}),
-    ),
-)
 
 
 def _broadcast_rule(x: ArrayType, *, shape: Shape) -> ArrayType:
@@ -100,8 +34,6 @@ def _broadcast_rule(x: ArrayType, *, shape: Shape) -> ArrayType:
 
 
 def _broadcast_vjp(g: Value, y: Value, x: Value, shape: Shape) -> Value:
-    from chainrule.primitives.reduce import reduce_sum
-
     lead = len(shape) - len(x.shape)
     repeated = tuple(
         i for i, d in enumerate(shape) if i < lead or x.shape[i - lead] != d
@@ -123,8 +55,9 @@ def _broadcast(x: Array, *, shape: Ints) -> Array:
     return view
 
 
-broadcast_to = Primitive(
-    name="broadcast_to",
+broadcast_to = declare(
+    "broadcast_to",
+    view=True,
     rule=_broadcast_rule,
     reference=_broadcast,
     vjp=(_broadcast_vjp,),
@@ -141,6 +74,68 @@ broadcast_to = Primitive(
 )
 
 
+def full_like(x: Value, number: float) -> Value:
+    """``number`` in the shape and dtype of ``x``, without using memory for it."""
+    return broadcast_to(number_of(number, x.dtype), shape=x.shape)
+
+
+def without(shape: Shape, axes: tuple[int, ...]) -> Shape:
+    return tuple(d for i, d in enumerate(shape) if i not in axes)
+
+
+def reduction_rule(name: str) -> Any:
+    def rule(x: ArrayType, *, axes: tuple[int, ...]) -> ArrayType:
+        need_axes(name, axes, len(x.shape))
+        if name == "reduce_max" and any(x.shape[a] == 0 for a in axes):
+            raise ShapeError(
+                f"{name} of no elements does not exist.",
+                expected="at least one element along the reduced axes",
+                got=show(x.shape),
+            )
+        return ArrayType(without(x.shape, axes), x.dtype)
+
+    return rule
+
+
+def _sum(x: Array, *, axes: tuple[int, ...]) -> Array:
+    return np.sum(x, axis=axes, dtype=x.dtype)
+
+
+#: Examples of reductions.
+REDUCTIONS = (
+    Case(("f[7]",), {"axes": (0,)}),
+    Case(("f[3,4]",), {"axes": (0,)}),
+    Case(("f[3,4]",), {"axes": (1,)}),
+    Case(("f[2,3,5]",), {"axes": (0, 2)}),
+    Case(("f[2,3,5]",), {"axes": (1,)}),
+    Case(("f[3,131]",), {"axes": (1,)}),
+    Case(("f[67,33]",), {"axes": (0, 1)}),
+    Case(("f[1,1]",), {"axes": (0, 1)}),
+    Case(("f[3]",), {"axes": ()}),
+)
+
+reduce_sum = declare(
+    "reduce_sum",
+    rule=reduction_rule("reduce_sum"),
+    reference=_sum,
+    vjp=(lambda g, y, x, axes: expand(g, x, axes),),
+    formula=r"\sum {0}",
+    source="finite sum; engines may order it by their own fixed rule",
+    linear=True,
+    cases=(
+        *REDUCTIONS,
+        Case(("f[0,3]",), {"axes": (0,)}),
+        Case(("i32[4]",), {"axes": (0,)}),
+    ),
+)
+
+
+def expand(y: Value, x: Value, axes: tuple[int, ...]) -> Value:
+    """``y``, which lost ``axes`` of ``x``, repeated along them again."""
+    kept = tuple(1 if i in axes else d for i, d in enumerate(x.shape))
+    return broadcast_to(reshape(y, shape=kept), shape=x.shape)
+
+
 def _reshape_rule(x: ArrayType, *, shape: Shape) -> ArrayType:
     if size_of(x.shape) != size_of(shape):
         raise ShapeError(
@@ -155,8 +150,9 @@ def _reshape(x: Array, *, shape: Ints) -> Array:
     return np.reshape(x, shape)
 
 
-reshape = Primitive(
-    name="reshape",
+reshape = declare(
+    "reshape",
+    view=True,
     rule=_reshape_rule,
     reference=_reshape,
     vjp=(lambda g, y, x, shape: reshape(g, shape=x.shape),),
@@ -191,8 +187,9 @@ def _transpose(x: Array, *, axes: Ints) -> Array:
     return np.transpose(x, axes)
 
 
-transpose = Primitive(
-    name="transpose",
+transpose = declare(
+    "transpose",
+    view=True,
     rule=_transpose_rule,
     reference=_transpose,
     vjp=(_transpose_vjp,),
@@ -257,8 +254,9 @@ def _slice_vjp(
     return pad(g, low=starts, high=tuple(high), interior=interior)
 
 
-slice_ = Primitive(
-    name="slice",
+slice_ = declare(
+    "slice",
+    view=True,
     rule=_slice_rule,
     reference=_slice,
     vjp=(_slice_vjp,),
@@ -325,8 +323,8 @@ def _pad_vjp(
     return slice_(g, starts=low, stops=tuple(stops), strides=strides)
 
 
-pad = Primitive(
-    name="pad",
+pad = declare(
+    "pad",
     rule=_pad_rule,
     reference=_pad,
     vjp=(_pad_vjp,),
@@ -350,8 +348,9 @@ def _flip(x: Array, *, axes: Ints) -> Array:
     return np.flip(x, axes)
 
 
-flip = Primitive(
-    name="flip",
+flip = declare(
+    "flip",
+    view=True,
     rule=_flip_rule,
     reference=_flip,
     vjp=(lambda g, y, x, axes: flip(g, axes=axes),),
@@ -362,12 +361,92 @@ flip = Primitive(
 )
 
 
+def _concatenate_rule(*xs: ArrayType, axis: int) -> ArrayType:
+    if not xs:
+        raise ArgumentError("concatenate takes values.", expected="1 or more", got="0")
+    first = xs[0]
+    need_axes("concatenate", (axis,), len(first.shape))
+    total: Dim = first.shape[axis]
+    for x in xs[1:]:
+        if x.dtype is not first.dtype:
+            raise DTypeError(
+                "concatenate takes values of one dtype.",
+                expected=first.dtype.name,
+                got=x.dtype.name,
+                fix="convert one of them: x.astype(y.dtype)",
+            )
+        others = without(x.shape, (axis,)) == without(first.shape, (axis,))
+        if len(x.shape) != len(first.shape) or not others:
+            raise ShapeError(
+                f"concatenate joins values that differ along axis {axis} alone.",
+                expected=show(first.shape),
+                got=show(x.shape),
+            )
+        more = x.shape[axis]
+        if not isinstance(total, int) or not isinstance(more, int):
+            raise ShapeError(
+                "The sum of named sizes has no name.",
+                expected=f"fixed lengths along axis {axis}",
+                got=f"{total} and {more}",
+                fix="join along another axis, or trace with fixed shapes",
+            )
+        total += more
+    return ArrayType(
+        (*first.shape[:axis], total, *first.shape[axis + 1 :]), first.dtype
+    )
+
+
+def _concatenate(*xs: Array, axis: int) -> Array:
+    return np.concatenate(xs, axis)
+
+
+def _concatenate_vjp(
+    gs: tuple[Value],
+    ys: tuple[Value],
+    inputs: tuple[Value, ...],
+    needed: Sequence[bool],
+    *,
+    axis: int,
+) -> Sequence[Cotangent]:
+    (g,), made, at = gs, list[Cotangent](), 0
+    if len(inputs) == 1:
+        return [g]
+    for x, need in zip(inputs, needed):
+        length = x.shape[axis]
+        assert isinstance(length, int)
+        starts = tuple([at if i == axis else 0 for i in range(len(x.shape))])
+        stops = (*x.shape[:axis], at + length, *x.shape[axis + 1 :])
+        strides = (1,) * len(x.shape)
+        cut = slice_(g, starts=starts, stops=stops, strides=strides) if need else None
+        made.append(cut)
+        at += length
+    return made
+
+
+concatenate = declare(
+    "concatenate",
+    rule=_concatenate_rule,
+    reference=_concatenate,
+    joint_vjp=_concatenate_vjp,
+    formula="[{0}, \\ldots]",
+    source="values one behind the other along an axis",
+    linear=True,
+    cases=(
+        Case(("f[2]", "f[3]"), {"axis": 0}),
+        Case(("f[2,3]", "f[2,3]", "f[2,1]"), {"axis": 1}),
+        Case(("f[2,3]", "f[0,3]", "f[4,3]"), {"axis": 0}),
+        Case(("f[3,2,2]", "f[3,5,2]"), {"axis": 1}),
+        Case(("f[3]",), {"axis": 0}),
+    ),
+)
+
+
 def _copy_rule(x: ArrayType) -> ArrayType:
     return x
 
 
-copy = Primitive(
-    name="copy",
+copy = declare(
+    "copy",
     rule=_copy_rule,
     reference=np.array,
     vjp=(lambda g, y, x: g,),

@@ -8,14 +8,16 @@ of the stream and a step counter. Any of them can be replayed on its own.
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 
 import numpy as np
 
 from chainrule.errors import DTypeError, ShapeError
+from chainrule.graph.build import declare
 from chainrule.graph.node import Array
-from chainrule.graph.primitive import Case, Primitive
-from chainrule.graph.types import ArrayType, DType, Shape
+from chainrule.graph.primitive import Case
+from chainrule.graph.types import ArrayType, Dim, DType, Shape, size_of
 from chainrule.primitives.rules import show
 
 #: Rotation distances of Threefry-2x32 (Salmon et al., table 2), four rounds each.
@@ -62,21 +64,34 @@ def _rule(key: ArrayType, step: ArrayType, *, shape: Shape, stream: str) -> Arra
             expected="uint32",
             got=f"{key.dtype.name} and {step.dtype.name}",
         )
+    need_countable(size_of(shape))
     return ArrayType(shape, DType.uint32)
+
+
+def need_countable(count: Dim) -> None:
+    """Refuse more numbers than 32-bit counters tell apart."""
+    if isinstance(count, int) and count > 2**32:
+        raise ShapeError(
+            "random_bits counts its numbers with 32 bits.",
+            expected=f"at most {2**32} numbers in one draw",
+            got=str(count),
+            fix="draw several times, from streams of other names",
+        )
 
 
 def _bits(key: Array, step: Array, *, shape: tuple[int, ...], stream: str) -> Array:
     with np.errstate(over="ignore"):
         w0, w1 = (np.full(1, w, np.uint32) for w in stream_words(stream))
         named = threefry((key[0:1], key[1:2]), w0, w1)
-        count = int(np.prod(shape, dtype=np.int64))
+        count = math.prod(shape)
+        need_countable(count)
         index = np.arange(count, dtype=np.uint32)
         bits, _ = threefry(named, index, np.full(1, step, np.uint32))
     return np.broadcast_to(bits, (count,)).reshape(shape)
 
 
-random_bits = Primitive(
-    name="random_bits",
+random_bits = declare(
+    "random_bits",
     rule=_rule,
     reference=_bits,
     formula=r"\operatorname{{bits}}({0}, {1})",

@@ -1,74 +1,41 @@
-"""Primitives that reduce axes: sums, maxima, the index of the largest."""
+"""Primitives that reduce axes or run along one: extremes, products, running sums.
+
+The sum, which is the derivative of repeating, is declared in ``movement``.
+"""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 
 from chainrule.errors import ShapeError
+from chainrule.graph.build import constant, declare
 from chainrule.graph.node import Array, Value
-from chainrule.graph.primitive import Case, Primitive
-from chainrule.graph.types import ArrayType, DType, Shape
-from chainrule.primitives.elementwise import convert, div, equal, mul
-from chainrule.primitives.movement import broadcast_to, reshape
-from chainrule.primitives.rules import need_axes, show
-
-
-def _without(shape: Shape, axes: tuple[int, ...]) -> Shape:
-    return tuple(d for i, d in enumerate(shape) if i not in axes)
-
-
-def _rule(name: str) -> Any:
-    def rule(x: ArrayType, *, axes: tuple[int, ...]) -> ArrayType:
-        need_axes(name, axes, len(x.shape))
-        if name != "reduce_sum" and any(x.shape[a] == 0 for a in axes):
-            raise ShapeError(
-                f"{name} of no elements does not exist.",
-                expected="at least one element along the reduced axes",
-                got=show(x.shape),
-            )
-        return ArrayType(_without(x.shape, axes), x.dtype)
-
-    return rule
-
-
-def expand(y: Value, x: Value, axes: tuple[int, ...]) -> Value:
-    """``y``, which lost ``axes`` of ``x``, repeated along them again."""
-    kept = tuple(1 if i in axes else d for i, d in enumerate(x.shape))
-    return broadcast_to(reshape(y, shape=kept), shape=x.shape)
-
-
-def _sum(x: Array, *, axes: tuple[int, ...]) -> Array:
-    return np.sum(x, axis=axes, dtype=x.dtype)
-
-
-_CASES = (
-    Case(("f[7]",), {"axes": (0,)}),
-    Case(("f[3,4]",), {"axes": (0,)}),
-    Case(("f[3,4]",), {"axes": (1,)}),
-    Case(("f[2,3,5]",), {"axes": (0, 2)}),
-    Case(("f[2,3,5]",), {"axes": (1,)}),
-    Case(("f[3,131]",), {"axes": (1,)}),
-    Case(("f[67,33]",), {"axes": (0, 1)}),
-    Case(("f[1,1]",), {"axes": (0, 1)}),
-    Case(("f[3]",), {"axes": ()}),
+from chainrule.graph.primitive import Case, TypeRule
+from chainrule.graph.types import ArrayType, DType, Size
+from chainrule.primitives.creation import iota
+from chainrule.primitives.elementwise import (
+    add,
+    convert,
+    div,
+    equal,
+    maximum,
+    minimum,
+    mul,
+    where,
 )
-
-reduce_sum = Primitive(
-    name="reduce_sum",
-    rule=_rule("reduce_sum"),
-    reference=_sum,
-    vjp=(lambda g, y, x, axes: expand(g, x, axes),),
-    formula=r"\sum {0}",
-    source="finite sum; engines may order it by their own fixed rule",
-    linear=True,
-    cases=(
-        *_CASES,
-        Case(("f[0,3]",), {"axes": (0,)}),
-        Case(("i32[4]",), {"axes": (0,)}),
-    ),
+from chainrule.primitives.indexing import gather
+from chainrule.primitives.movement import (
+    REDUCTIONS,
+    broadcast_to,
+    concatenate,
+    expand,
+    full_like,
+    reduce_sum,
+    reduction_rule,
+    slice_,
+    without,
 )
+from chainrule.primitives.rules import need_axes, same, show
 
 
 def _max_vjp(g: Value, y: Value, x: Value, axes: tuple[int, ...]) -> Value:
@@ -81,42 +48,240 @@ def _max(x: Array, *, axes: tuple[int, ...]) -> Array:
     return np.max(x, axis=axes)
 
 
-reduce_max = Primitive(
-    name="reduce_max",
-    rule=_rule("reduce_max"),
+reduce_max = declare(
+    "reduce_max",
+    rule=reduction_rule("reduce_max"),
     reference=_max,
     vjp=(_max_vjp,),
     formula=r"\max {0}",
     source="largest element",
     kinks="ties, where the derivative is shared equally",
-    cases=_CASES,
+    cases=REDUCTIONS,
 )
 
 
-def _argmax_rule(x: ArrayType, *, axis: int) -> ArrayType:
-    need_axes("argmax", (axis,), len(x.shape))
-    if x.shape[axis] == 0:
-        raise ShapeError(
-            "argmax of no elements does not exist.",
-            expected=f"at least one element along axis {axis}",
-            got=show(x.shape),
-        )
-    return ArrayType(_without(x.shape, (axis,)), DType.int64)
+def _prod(x: Array, *, axes: tuple[int, ...]) -> Array:
+    return np.prod(x, axis=axes, dtype=x.dtype)
+
+
+def _prod_vjp(g: Value, y: Value, x: Value, axes: tuple[int, ...]) -> Value:
+    """g times the product of the others: of what is before and of what is behind.
+
+    Nothing is divided by, so one zero and several give what they should. Of several
+    axes the first reduces the product over the rest.
+    """
+    if not axes:
+        return g
+    axis, rest = axes[0], axes[1:]
+    inner = reduce_prod(x, axes=rest) if rest else x
+    at = axis - sum(a < axis for a in rest)
+    before = _shifted(cumprod(inner, axis=at, reverse=False), at, 1.0, back=False)
+    behind = _shifted(cumprod(inner, axis=at, reverse=True), at, 1.0, back=True)
+    share = mul(expand(g, inner, (at,)), mul(before, behind))
+    return _prod_vjp(share, inner, x, rest)
+
+
+reduce_prod = declare(
+    "reduce_prod",
+    rule=reduction_rule("reduce_prod"),
+    reference=_prod,
+    vjp=(_prod_vjp,),
+    formula=r"\prod {0}",
+    source="finite product; of no elements 1, of truth values: whether all are",
+    cases=(
+        *REDUCTIONS,
+        Case(("f[0,3]",), {"axes": (0,)}),
+        Case(("f[3,4]",), {"axes": (1, 0)}),
+    ),
+)
+
+
+# -- the index of the largest and of the smallest -------------------------------------
+
+
+def _index_rule(name: str) -> TypeRule:
+    def rule(x: ArrayType, *, axis: int) -> ArrayType:
+        need_axes(name, (axis,), len(x.shape))
+        if x.shape[axis] == 0:
+            raise ShapeError(
+                f"{name} of no elements does not exist.",
+                expected=f"at least one element along axis {axis}",
+                got=show(x.shape),
+            )
+        return ArrayType(without(x.shape, (axis,)), DType.int64)
+
+    return rule
 
 
 def _argmax(x: Array, *, axis: int) -> Array:
     return np.argmax(x, axis=axis).astype(np.int64)
 
 
-argmax = Primitive(
-    name="argmax",
-    rule=_argmax_rule,
+def _argmin(x: Array, *, axis: int) -> Array:
+    return np.argmin(x, axis=axis).astype(np.int64)
+
+
+_ALONG = (
+    Case(("f[7]",), {"axis": 0}),
+    Case(("f[4,10]",), {"axis": 1}),
+    Case(("f[4,3,2]",), {"axis": 1}),
+)
+
+argmax = declare(
+    "argmax",
+    rule=_index_rule("argmax"),
     reference=_argmax,
     formula=r"\arg\max {0}",
-    source="index of the largest element, the first of equals",
-    cases=(
-        Case(("f[7]",), {"axis": 0}),
-        Case(("f[4,10]",), {"axis": 1}),
-        Case(("f[4,3,2]",), {"axis": 1}),
-    ),
+    source="index of the largest element, the first of equals; NaN is the largest",
+    cases=_ALONG,
+)
+
+argmin = declare(
+    "argmin",
+    rule=_index_rule("argmin"),
+    reference=_argmin,
+    formula=r"\arg\min {0}",
+    source="index of the smallest element, the first of equals; NaN is the smallest",
+    cases=_ALONG,
+)
+
+
+# -- along an axis --------------------------------------------------------------------
+
+
+def _shifted(x: Value, axis: int, fill: float, *, back: bool) -> Value:
+    """x with every element one place further along ``axis`` (or back), and ``fill``."""
+    length, rank = x.shape[axis], len(x.shape)
+    if isinstance(length, Size):  # what has no number is not cut: picked by index
+        count = iota(shape=x.shape, axis=axis, dtype=DType.int64)
+        index = add(count, full_like(count, 1.0 if back else -1.0))
+        ends = (
+            broadcast_to(constant(0, DType.int64), shape=x.shape),
+            _last_along(count, axis),
+        )
+        inside = minimum(maximum(index, ends[0]), ends[1])
+        moved = gather(x, inside, axis=axis)
+        return where(equal(index, inside), moved, full_like(x, fill))
+    if length == 0:
+        return x
+    starts = tuple(int(back) if i == axis else 0 for i in range(rank))
+    stops = tuple(d if i != axis else length - 1 + back for i, d in enumerate(x.shape))
+    kept = slice_(x, starts=starts, stops=stops, strides=(1,) * rank)
+    shape = (*x.shape[:axis], 1, *x.shape[axis + 1 :])
+    edge = broadcast_to(constant(fill, x.dtype), shape=shape)
+    return concatenate(*((kept, edge) if back else (edge, kept)), axis=axis)
+
+
+def _last_along(count: Value, axis: int) -> Value:
+    """The last index along ``axis``, everywhere."""
+    return expand(reduce_max(count, axes=(axis,)), count, (axis,))
+
+
+def _cumulative_rule(name: str) -> TypeRule:
+    def rule(x: ArrayType, *, axis: int, reverse: bool) -> ArrayType:
+        need_axes(name, (axis,), len(x.shape))
+        return x
+
+    return rule
+
+
+def _directed(x: Array, axis: int, reverse: bool) -> Array:
+    return np.flip(x, axis) if reverse else x
+
+
+def _cumsum(x: Array, *, axis: int, reverse: bool) -> Array:
+    made = np.add.accumulate(_directed(x, axis, reverse), axis, dtype=x.dtype)
+    return _directed(made, axis, reverse)
+
+
+def _cumprod(x: Array, *, axis: int, reverse: bool) -> Array:
+    made = np.multiply.accumulate(_directed(x, axis, reverse), axis, dtype=x.dtype)
+    return _directed(made, axis, reverse)
+
+
+def _cumulative_cases(inputs: int) -> tuple[Case, ...]:
+    return tuple(
+        Case((shape,) * inputs, {"axis": axis, "reverse": reverse})
+        for shape, axis, reverse in (
+            ("f[7]", 0, False),
+            ("f[7]", 0, True),
+            ("f[4,5]", 0, True),
+            ("f[4,5]", 1, False),
+            ("f[2,3,4]", 1, True),
+            ("f[3,0]", 1, False),
+            ("f[67,70]", 1, False),
+        )
+    )
+
+
+cumsum = declare(
+    "cumsum",
+    rule=_cumulative_rule("cumsum"),
+    reference=_cumsum,
+    vjp=(lambda g, y, x, axis, reverse: cumsum(g, axis=axis, reverse=not reverse),),
+    formula=r"\sum_{{k \le i}} {0}_k",
+    source="running sum along an axis, one after the other; ``reverse`` from the end",
+    linear=True,
+    cases=_cumulative_cases(1),
+)
+
+
+def _cumprod_vjp(g: Value, y: Value, x: Value, axis: int, reverse: bool) -> Value:
+    """y before i times Σⱼ gⱼ · (the product from behind i to j), a recurrence."""
+    factors = _shifted(x, axis, 0.0, back=not reverse)
+    rest = linear_recurrence(factors, g, axis=axis, reverse=not reverse)
+    return mul(_shifted(y, axis, 1.0, back=reverse), rest)
+
+
+cumprod = declare(
+    "cumprod",
+    rule=_cumulative_rule("cumprod"),
+    reference=_cumprod,
+    vjp=(_cumprod_vjp,),
+    formula=r"\prod_{{k \le i}} {0}_k",
+    source="running product along an axis; ``reverse`` from the end",
+    cases=_cumulative_cases(1),
+)
+
+
+def _recurrence_rule(
+    a: ArrayType, b: ArrayType, *, axis: int, reverse: bool
+) -> ArrayType:
+    made = same("linear_recurrence", 2, floating=True)(a, b)
+    need_axes("linear_recurrence", (axis,), len(made.shape))
+    return made
+
+
+def _recurrence(a: Array, b: Array, *, axis: int, reverse: bool) -> Array:
+    steps = np.moveaxis(_directed(a, axis, reverse), axis, 0)
+    y = _directed(b, axis, reverse).copy()
+    rows = np.moveaxis(y, axis, 0)
+    for t in range(1, len(rows)):
+        rows[t] += steps[t] * rows[t - 1]
+    return _directed(y, axis, reverse)
+
+
+def _recurrence_b(
+    g: Value, y: Value, a: Value, b: Value, axis: int, reverse: bool
+) -> Value:
+    """hᵢ = gᵢ + aᵢ₊₁ hᵢ₊₁: the same recurrence from the other end."""
+    factors = _shifted(a, axis, 0.0, back=not reverse)
+    return linear_recurrence(factors, g, axis=axis, reverse=not reverse)
+
+
+def _recurrence_a(
+    g: Value, y: Value, a: Value, b: Value, axis: int, reverse: bool
+) -> Value:
+    h = _recurrence_b(g, y, a, b, axis, reverse)
+    return mul(h, _shifted(y, axis, 0.0, back=reverse))
+
+
+linear_recurrence = declare(
+    "linear_recurrence",
+    rule=_recurrence_rule,
+    reference=_recurrence,
+    vjp=(_recurrence_a, _recurrence_b),
+    formula="{0}_i y_{{i-1}} + {1}_i",
+    source="Blelloch 1990, 1.4: yᵢ = aᵢ yᵢ₋₁ + bᵢ along an axis, from y₀ = b₀",
+    cases=_cumulative_cases(2),
 )

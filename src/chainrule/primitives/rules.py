@@ -1,12 +1,10 @@
-"""Type rules that several primitives share, and small helpers for derivative rules."""
+"""Type rules that several primitives share."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
-from chainrule.graph.build import constant
-from chainrule.graph.node import Value
 from chainrule.graph.types import ArrayType, DType, Shape
 
 Rule = Callable[..., ArrayType]
@@ -23,11 +21,12 @@ def same(
     *,
     floating: bool = False,
     numbers: bool = False,
+    bits: bool = False,
     result: DType | None = None,
 ) -> Rule:
     """That many inputs of one shape and dtype; the result too, unless it is given.
 
-    ``floating`` refuses all but floats, ``numbers`` booleans alone.
+    ``floating`` refuses all but floats, ``numbers`` booleans alone, ``bits`` floats.
     """
 
     def rule(*types: ArrayType) -> ArrayType:
@@ -60,6 +59,13 @@ def same(
                 got=first.dtype.name,
                 fix="convert first: x.astype('float32')",
             )
+        if bits and first.dtype.is_float:
+            raise DTypeError(
+                f"{name} is defined for integers and truth values.",
+                expected="an integer dtype or bool",
+                got=first.dtype.name,
+                fix="convert first: x.astype('int64')",
+            )
         if numbers and first.dtype is DType.bool:
             raise DTypeError(
                 f"{name} is defined for numbers, not for truth values.",
@@ -77,7 +83,7 @@ def need_integer(name: str, what: str, dtype: DType) -> None:
     if not dtype.is_integer:
         raise DTypeError(
             f"{name} needs integers for its {what}.",
-            expected="int32, int64, uint8 or uint32",
+            expected="an integer dtype",
             got=dtype.name,
             fix="convert: x.astype('int32')",
         )
@@ -91,10 +97,3 @@ def need_axes(name: str, axes: tuple[int, ...], rank: int) -> None:
             expected=f"distinct axes from 0 to {rank - 1}" if rank else "no axis",
             got=str(axes),
         )
-
-
-def full_like(x: Value, number: float) -> Value:
-    """``number`` in the shape and dtype of ``x``, without using memory for it."""
-    from chainrule.primitives.movement import broadcast_to
-
-    return broadcast_to(constant(number, x.dtype), shape=x.shape)

@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from chainrule.graph.node import Value
-from chainrule.graph.primitive import Case, Cotangent, region
+from chainrule.graph.node import Cotangent, Value
+from chainrule.graph.primitive import Case
 from chainrule.primitives.elementwise import (
     abs_,
     add,
@@ -30,8 +30,9 @@ from chainrule.primitives.elementwise import (
     tanh,
     where,
 )
-from chainrule.primitives.reduce import expand, reduce_max, reduce_sum
-from chainrule.primitives.rules import full_like
+from chainrule.primitives.movement import expand, full_like, reduce_sum
+from chainrule.primitives.reduce import reduce_max
+from chainrule.regions.region import region
 
 # Of a region with one output a derivative is asked for only when that has a cotangent.
 Cotangents = tuple[Value]

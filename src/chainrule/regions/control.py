@@ -1,4 +1,4 @@
-"""``scan``: a loop in the graph, so that recurrent networks do not unroll.
+"""Loops and branches: ``scan``, so that recurrent networks do not unroll, and ``cond``.
 
     carry₀ given;  carryₜ₊₁, yₜ = body(constants, carryₜ, xₜ)   for t = 0 … length−1
 
@@ -15,14 +15,18 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from chainrule.autodiff import inline, pull_back
 from chainrule.errors import ShapeError
-from chainrule.graph.build import trace
+from chainrule.graph.build import constant, declare, trace
 from chainrule.graph.graph import Graph
 from chainrule.graph.interpret import evaluate
-from chainrule.graph.node import Array, Value
-from chainrule.graph.primitive import Case, Cotangent, Primitive, as_tuple
+from chainrule.graph.node import Array, Cotangent, Value
+from chainrule.graph.primitive import Case, as_tuple
 from chainrule.graph.types import ArrayType, DType
-from chainrule.primitives.rules import full_like, show
+from chainrule.primitives.elementwise import add, mul, tanh
+from chainrule.primitives.matmul import dot
+from chainrule.primitives.movement import broadcast_to, full_like
+from chainrule.primitives.rules import show
 
 
 def _rule(
@@ -83,9 +87,7 @@ def _reference(
 
 def _inline(body: Graph) -> Callable[..., tuple[Value, ...]]:
     """The body as a function of values."""
-    from chainrule.autodiff import inline
-
-    return lambda *values: inline(body, values)
+    return lambda *values: inline(body, values, keep_constants=True)
 
 
 def _vjp(
@@ -100,8 +102,6 @@ def _vjp(
     carries: int,
     reverse: bool,
 ) -> Sequence[Cotangent]:
-    from chainrule.autodiff import pull_back
-
     fixed = constants + carries
     consts, carry, xs = inputs[:constants], inputs[constants:fixed], inputs[fixed:]
     loop = {"length": length, "constants": constants, "carries": carries}
@@ -142,15 +142,12 @@ def _vjp(
 
         new_carry = [or_zero(constants + i, c[i]) for i in f_carry]
         new_total = [
-            t if back[i] is None else _add(t, or_zero(i, k[i]))
+            t if back[i] is None else add(t, or_zero(i, k[i]))
             for t, i in zip(total, f_const)
         ]
         return (*new_carry, *new_total, *(or_zero(fixed + i, x[i]) for i in f_xs))
 
     def given(g: Cotangent, like: Value | ArrayType) -> Value:
-        from chainrule.graph.build import constant
-        from chainrule.primitives.movement import broadcast_to
-
         if g is not None:
             return g
         return broadcast_to(constant(0.0, like.dtype), shape=like.shape)
@@ -187,22 +184,15 @@ def _vjp(
     return result
 
 
-def _add(a: Value, b: Value) -> Value:
-    from chainrule.primitives.elementwise import add
-
-    return add(a, b)
-
-
 def _rnn_body(*shapes: tuple[int, ...], dtype: DType) -> Graph:
     """hₜ₊₁ = tanh(W hₜ + xₜ), yₜ = hₜ₊₁ ⊙ hₜ₊₁: the examples' body."""
-    from chainrule.primitives.elementwise import add, mul, tanh
-    from chainrule.primitives.matmul import dot
 
     def step(w: Value, h: Value, x: Value) -> tuple[Value, Value]:
         new = tanh(add(dot(w, h, "oi,i->o"), x))
         return new, mul(new, new)
 
-    return trace(step, [ArrayType(s, dtype) for s in shapes], name="rnn")
+    types = [ArrayType(s, dtype) for s in shapes]
+    return trace(step, types, name="rnn", tracked=True)
 
 
 def _cases() -> tuple[Case, ...]:
@@ -221,12 +211,117 @@ def _cases() -> tuple[Case, ...]:
     return tuple(cases)
 
 
-scan = Primitive(
-    name="scan",
+scan = declare(
+    "scan",
     rule=_rule,
     reference=_reference,
     joint_vjp=_vjp,
     formula=r"\operatorname{{scan}}",
     source="Rumelhart, Hinton & Williams 1986 (back-propagation through time)",
     cases=_cases,
+)
+
+
+# -- one of two ------------------------------------------------------------------------
+
+
+def _cond_rule(
+    which: ArrayType, *types: ArrayType, true: Graph, false: Graph
+) -> tuple[ArrayType, ...]:
+    if which.shape != () or which.dtype is not DType.bool:
+        raise ShapeError(
+            "cond decides by one truth value.", expected="bool[]", got=str(which)
+        )
+    made: list[tuple[ArrayType, ...]] = []
+    for branch in (true, false):
+        wanted = tuple([v.type for v in branch.inputs])
+        if wanted != types:
+            raise ShapeError(
+                "cond's operands do not fit a branch.",
+                expected=", ".join(map(str, wanted)),
+                got=", ".join(map(str, types)),
+            )
+        made.append(tuple([v.type for v in branch.outputs]))
+    if made[0] != made[1]:
+        raise ShapeError(
+            "Both branches of cond give results of the same types.",
+            expected=", ".join(map(str, made[0])),
+            got=", ".join(map(str, made[1])),
+            fix="make them alike, for example with astype or reshape",
+        )
+    return made[0]
+
+
+def _cond_reference(
+    which: Array, *arrays: Array, true: Graph, false: Graph
+) -> tuple[Array, ...]:
+    made = evaluate(true if which else false, arrays)
+    return tuple([np.array(a) for a in made])
+
+
+def _cond_vjp(
+    gs: tuple[Cotangent, ...],
+    ys: tuple[Value | None, ...],
+    inputs: tuple[Value, ...],
+    needed: tuple[bool, ...],
+    *,
+    true: Graph,
+    false: Graph,
+) -> Sequence[Cotangent]:
+    """The derivative of the branch that was taken: a branch again."""
+    which, *operands = inputs
+    given = [g for g in gs if g is not None]
+    wanted = [i for i, need in enumerate(needed[1:]) if need]
+
+    def back(branch: Graph) -> Graph:
+        def function(*values: Value) -> list[Value]:
+            rest = iter(values)
+            full = tuple([None if g is None else next(rest) for g in gs])
+            point = tuple(rest)
+            found = pull_back(_inline(branch), point, full, needed[1:], {})
+            return [
+                full_like(point[i], 0.0) if (g := found[i]) is None else g
+                for i in wanted
+            ]
+
+        types = [v.type for v in (*given, *operands)]
+        return trace(function, types, name=f"{branch.name}_vjp", tracked=True)
+
+    branches = {"true": back(true), "false": back(false)}
+    made = as_tuple(cond(which, *given, *operands, **branches))
+    result: list[Cotangent] = [None] * len(inputs)
+    for i, g in zip(wanted, made):
+        result[1 + i] = g
+    return result
+
+
+def _cond_cases() -> tuple[Case, ...]:
+    def rise(x: Value, y: Value) -> tuple[Value, Value]:
+        return mul(x, y), tanh(y)
+
+    def fall(x: Value, y: Value) -> tuple[Value, Value]:
+        return add(y, y), mul(x, tanh(x))
+
+    cases: list[Case] = []
+    for dtype in (DType.float32, DType.float64):
+        types = [ArrayType((3, 2), dtype)] * 2
+        attrs = {
+            "true": trace(rise, types, name="rise", tracked=True),
+            "false": trace(fall, types, name="fall", tracked=True),
+        }
+        t = f"{dtype.short}[3,2]"
+        for low in (0, 1):
+            ranges = ((low, low + 1), None, None)
+            cases.append(Case(("bool[]", t, t), attrs, ranges))
+    return tuple(cases)
+
+
+cond = declare(
+    "cond",
+    rule=_cond_rule,
+    reference=_cond_reference,
+    joint_vjp=_cond_vjp,
+    formula=r"\operatorname{{cond}}({0})",
+    source="McCarthy 1960 (the conditional expression): only the branch taken is run",
+    cases=_cond_cases,
 )

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ArgumentError, ShapeError
-from chainrule.graph.node import Value
-from chainrule.graph.primitive import Case, Cotangent, region
+from chainrule.graph.node import Cotangent, Value
+from chainrule.graph.primitive import Case
 from chainrule.primitives.elementwise import (
     abs_,
     add,
@@ -30,9 +30,10 @@ from chainrule.primitives.elementwise import (
     where,
 )
 from chainrule.primitives.indexing import one_hot_mask
-from chainrule.primitives.reduce import expand, reduce_sum
-from chainrule.primitives.rules import full_like, need_integer, same, show
+from chainrule.primitives.movement import expand, full_like, reduce_sum
+from chainrule.primitives.rules import need_integer, same, show
 from chainrule.regions.activations import log_softmax, relu, sigmoid, softmax
+from chainrule.regions.region import region
 
 _PAIRS = tuple(Case((f"f[{s}]", f"f[{s}]")) for s in ("", "0", "7", "3,4"))
 _PROBABILITIES = tuple(Case(c.inputs, ranges=((0.05, 1.0), (0.0, 1.0))) for c in _PAIRS)

@@ -15,13 +15,20 @@ from collections.abc import Sequence
 
 from chainrule.errors import ShapeError
 from chainrule.graph.build import constant
-from chainrule.graph.node import Value
-from chainrule.graph.primitive import Case, Cotangent, region
+from chainrule.graph.node import Cotangent, Value
+from chainrule.graph.primitive import Case
 from chainrule.graph.types import Dim, Size, size_of
+from chainrule.primitives.creation import size
 from chainrule.primitives.elementwise import add, div, mul, sqrt, sub
-from chainrule.primitives.movement import broadcast_to, reshape, size
-from chainrule.primitives.reduce import expand, reduce_sum
-from chainrule.primitives.rules import full_like, need_axes, show
+from chainrule.primitives.movement import (
+    broadcast_to,
+    expand,
+    full_like,
+    reduce_sum,
+    reshape,
+)
+from chainrule.primitives.rules import need_axes, show
+from chainrule.regions.region import region
 
 _FORMULA = r"{1} \odot \frac{{{0} - \mu}}{{\sqrt{{\sigma^2 + \varepsilon}}}} + {2}"
 

@@ -1,29 +1,46 @@
 """Regions: what an optimiser does to one parameter, and the clipping of gradients.
 
-The hyper-parameters come in as scalars, so changing η recompiles nothing. What depends
-on the step alone (schedule, bias correction) is worked out in float64 outside.
+A rule takes the parameter θ, its gradient g, its moments and scalars, and gives the new
+parameter and the new moments, in that order. The hyper-parameters come in as scalars,
+so changing η recompiles nothing. What depends on the step alone (schedule, bias
+correction) is worked out in float64 outside, and folded: with root = √(1−β₂ᵗ),
 
-A rule sees a gradient that is ready: clipped by a factor s, with the slope λθ of an
-L2 penalty added, both, or neither. Each form is a region of its own, so an update
-is one loop over the elements and does no work for an option that is off.
+    η m̂/(√v̂ + ε) = step · m/(√v + eps),   step = η root/(1−β₁ᵗ),  eps = ε root
+
+Clipping, penalties and decay are the same for all rules: :data:`adjusted_update` puts
+them in front of one, within the same loop over the elements.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import functools
+from collections.abc import Callable
 from typing import Any
 
+from chainrule.errors import ArgumentError
+from chainrule.graph.build import bind
 from chainrule.graph.node import Value
-from chainrule.graph.primitive import Case, Region, region
-from chainrule.primitives.elementwise import add, div, maximum, mul, neg, sqrt, sub
-from chainrule.primitives.movement import broadcast_to
-from chainrule.primitives.reduce import reduce_sum
-from chainrule.primitives.rules import full_like
+from chainrule.graph.primitive import Case, lookup
+from chainrule.primitives.elementwise import (
+    abs_,
+    add,
+    div,
+    less,
+    maximum,
+    mul,
+    neg,
+    sqrt,
+    sub,
+    where,
+)
+from chainrule.primitives.movement import broadcast_to, full_like, reduce_sum
+from chainrule.regions.region import Region, region
 
 Interval = tuple[float, float] | None
 
 _POSITIVE = (0.01, 1.0)
+#: Second and first moments whose difference v − m² stays positive.
+_SPREAD = ((0.5, 1.0), (-0.1, 0.1))
 
 
 def _like(scalar: Value, x: Value) -> Value:
@@ -34,120 +51,62 @@ def _times(scalar: Value, x: Value) -> Value:
     return mul(_like(scalar, x), x)
 
 
+def _plus(x: Value, scalar: Value) -> Value:
+    return add(x, _like(scalar, x))
+
+
 def _minimum(a: Value, b: Value) -> Value:
     return neg(maximum(neg(a), neg(b)))
 
 
-# -- rules and their forms -----------------------------------------------------------
+def _mean(old: Value, new: Value, keep: Value, rest: Value) -> Value:
+    """The running mean keep·old + rest·new."""
+    return add(_times(keep, old), _times(rest, new))
 
 
-@dataclass(frozen=True)
-class Rule:
-    """An update rule, as a region for each way that its gradient can be made ready.
-
-    Attributes:
-        name: of the form without options; the others add ``_scaled``, ``_l2``.
-        forms: the region for (scaled or not, with an L2 penalty or not).
-    """
-
-    name: str
-    forms: Mapping[tuple[bool, bool], Region]
-
-    def __call__(
-        self,
-        p: Value,
-        g: Value,
-        *rest: Value,
-        scale: Value | None = None,
-        decay: Value | None = None,
-    ) -> Any:
-        """The new parameter and moments, from the gradient s·g + λθ.
-
-        Args:
-            p: the parameter θ.
-            g: its gradient.
-            rest: the moments and scalars of the rule, in the order that it names them.
-            scale: s, or None for 1.
-            decay: λ, or None for 0.
-        """
-        more = [v for v in (scale, decay) if v is not None]
-        return self.forms[scale is not None, decay is not None](p, g, *rest, *more)
-
-
-#: What a rule takes for the gradient, for (scaled or not, with an L2 penalty or not).
-_READY = {
-    (False, False): "the gradient as given",
-    (True, False): "s times the gradient given",
-    (False, True): "the gradient given, plus λθ",
-    (True, True): "s times the gradient given, plus λθ",
-}
+def _cases(
+    moments: tuple[Interval, ...], scalars: int, shapes: tuple[str, ...], **attrs: Any
+) -> tuple[Case, ...]:
+    arrays = 2 + len(moments)
+    ranges = (None, None, *moments, *(_POSITIVE,) * scalars)
+    return tuple(
+        Case((f"f[{shape}]",) * arrays + ("f[]",) * scalars, attrs, ranges)
+        for shape in shapes
+    )
 
 
 def _rule(
     name: str,
+    formula: str,
+    source: str,
     *,
     moments: tuple[Interval, ...] = (),
     scalars: int,
-    formula: str,
-    source: str,
     shapes: tuple[str, ...] = ("3,4",),
-    l2: bool = True,
-) -> Callable[[Callable[..., Any]], Rule]:
-    """Declare the decorated step, a function of (θ, ready gradient, …), as a rule.
+) -> Callable[[Callable[..., Any]], Region]:
+    """Declare the decorated step as a rule.
 
     Args:
-        name: of the plain form.
-        moments: for each moment the interval from which the tests draw its numbers.
-        scalars: how many scalars the step takes after them.
-        formula: with ``{0}`` for θ, ``{1}`` for the gradient and so on.
+        name: of the region.
+        formula: with ``{0}`` for θ, ``{1}`` for g, then the moments, then the scalars.
         source: where the rule can be looked up.
-        shapes: what the plain form is tested with.
-        l2: whether there are forms with an L2 penalty.
+        moments: for each moment the interval from which the tests draw its numbers.
+        scalars: how many scalars the step takes.
+        shapes: what it is tested with.
     """
-    arrays = 2 + len(moments)
+    count = 2 + len(moments) + scalars
 
-    def declare(step: Callable[..., Any]) -> Rule:
-        def form(scaled: bool, decayed: bool) -> Region:
-            options = scaled + decayed
-            suffix = ("_scaled" if scaled else "") + ("_l2" if decayed else "")
+    def declare(step: Callable[..., Any]) -> Region:
+        @functools.wraps(step)
+        def function(*values: Value) -> Any:
+            if len(values) != count:
+                raise TypeError(f"{name} takes {count} values, not {len(values)}")
+            return step(*values)
 
-            def function(p: Value, g: Value, *rest: Value) -> Any:
-                more = list(rest[len(rest) - options :])
-                if scaled:
-                    g = _times(more.pop(0), g)
-                if decayed:
-                    g = add(g, _times(more.pop(0), p))
-                return step(p, g, *rest[: len(rest) - options])
-
-            function.__doc__ = f"{step.__doc__} Here g is {_READY[scaled, decayed]}."
-            # Options are the same code in every rule: one type is enough to try them.
-            kind, tried = ("f64", ("5",)) if options else ("f", shapes)
-            numbers = scalars + options
-            return region(
-                name + suffix,
-                formula=_with_options(formula, arrays + scalars, scaled, decayed),
-                source=source,
-                cases=tuple(
-                    Case(
-                        (f"{kind}[{shape}]",) * arrays + (f"{kind}[]",) * numbers,
-                        ranges=(None, None, *moments, *(_POSITIVE,) * numbers),
-                    )
-                    for shape in tried
-                ),
-            )(function)
-
-        ways = [(s, d) for s in (False, True) for d in (False, True) if l2 or not d]
-        return Rule(name, {way: form(*way) for way in ways})
+        cases = _cases(moments, scalars, shapes)
+        return region(name, formula=formula, source=source, cases=cases)(function)
 
     return declare
-
-
-def _with_options(formula: str, inputs: int, scaled: bool, decayed: bool) -> str:
-    """The formula with the ready gradient in place of the given one."""
-    gradient = f"{{{inputs}}}{{1}}" if scaled else "{1}"
-    if decayed:
-        gradient += f" + {{{inputs + scaled}}}{{0}}"
-    return formula.replace("{1}", f"({gradient})") if scaled or decayed else formula
 
 
 # -- gradient descent ----------------------------------------------------------------
@@ -155,10 +114,10 @@ def _with_options(formula: str, inputs: int, scaled: bool, decayed: bool) -> str
 
 @_rule(
     "sgd_update",
+    r"{0} - {2} {1}",
+    "textbook 2.6.2 and 3.4.3: θ ← θ − η ∂ℒ/∂θ",
     scalars=1,
-    formula=r"{0} - {2} {1}",
-    source="textbook 2.6.2 and 3.4.3: θ ← θ − η ∂ℒ/∂θ",
-    shapes=("7", "3,4", "", "0"),
+    shapes=("3,4", "", "0"),
 )
 def sgd_update(p: Value, g: Value, lr: Value) -> Value:
     """θ − η g."""
@@ -167,33 +126,32 @@ def sgd_update(p: Value, g: Value, lr: Value) -> Value:
 
 @_rule(
     "momentum_update",
+    r"v = {3}{2} + {4}{1},\; {0} - {5} v",
+    "textbook 2.6.3; Polyak 1964; Sutskever et al. 2013; dampening as in PyTorch",
     moments=(None,),
-    scalars=2,
-    formula=r"v = {3}{2} + {1},\; {0} - {4} v",
-    source="textbook 2.6.3; Polyak 1964; velocity as in Sutskever et al. 2013",
+    scalars=3,
 )
 def momentum_update(
-    p: Value, g: Value, velocity: Value, momentum: Value, lr: Value
+    p: Value, g: Value, v: Value, momentum: Value, rest: Value, lr: Value
 ) -> tuple[Value, Value]:
-    """v ← μ v + g;  θ ← θ − η v."""
-    velocity = add(_times(momentum, velocity), g)
-    return sub(p, _times(lr, velocity)), velocity
+    """v ← μ v + (1−τ) g;  θ ← θ − η v."""
+    v = _mean(v, g, momentum, rest)
+    return sub(p, _times(lr, v)), v
 
 
 @_rule(
     "nesterov_update",
+    r"v = {3}{2} + {1},\; {0} - {4} ({1} + {3} v)",
+    "Sutskever et al. 2013, section 2, in PyTorch's form; Nesterov 1983",
     moments=(None,),
     scalars=2,
-    formula=r"v = {3}{2} + {1},\; {0} - {4} ({1} + {3} v)",
-    source="Sutskever et al. 2013, section 2, in PyTorch's form; Nesterov 1983",
 )
 def nesterov_update(
-    p: Value, g: Value, velocity: Value, momentum: Value, lr: Value
+    p: Value, g: Value, v: Value, momentum: Value, lr: Value
 ) -> tuple[Value, Value]:
     """v ← μ v + g;  θ ← θ − η (g + μ v)."""
-    velocity = add(_times(momentum, velocity), g)
-    ahead = add(g, _times(momentum, velocity))
-    return sub(p, _times(lr, ahead)), velocity
+    v = add(_times(momentum, v), g)
+    return sub(p, _times(lr, add(g, _times(momentum, v)))), v
 
 
 # -- steps scaled by the gradient's own size -----------------------------------------
@@ -201,177 +159,255 @@ def nesterov_update(
 
 @_rule(
     "adagrad_update",
+    r"s = {2} + {1}^2,\; {0} - {3} {1} / (\sqrt{{s}} + {4})",
+    "Duchi, Hazan & Singer 2011, the diagonal form",
     moments=(_POSITIVE,),
     scalars=2,
-    formula=r"s = {2} + {1}^2,\; {0} - {3} {1} / (\sqrt{{s}} + {4})",
-    source="Duchi, Hazan & Singer 2011, the diagonal form",
 )
 def adagrad_update(
     p: Value, g: Value, total: Value, lr: Value, eps: Value
 ) -> tuple[Value, Value]:
     """s ← s + g²;  θ ← θ − η g/(√s + ε)."""
     total = add(total, mul(g, g))
-    return sub(p, div(_times(lr, g), add(sqrt(total), _like(eps, p)))), total
+    return sub(p, div(_times(lr, g), _plus(sqrt(total), eps))), total
+
+
+@_rule(
+    "adadelta_update",
+    r"v = {4}{2} + {5}{1}^2,\; d = {1} \sqrt{{{3} + {7}}} / \sqrt{{v + {7}}},\;"
+    r" a = {4}{3} + {5} d^2,\; {0} - {6} d",
+    "Zeiler 2012, algorithm 1, with a learning rate as in PyTorch",
+    moments=(_POSITIVE, _POSITIVE),
+    scalars=4,
+)
+def adadelta_update(
+    p: Value,
+    g: Value,
+    v: Value,
+    a: Value,
+    rho: Value,
+    rest: Value,
+    lr: Value,
+    eps: Value,
+) -> tuple[Value, Value, Value]:
+    """v ← ρ v + (1−ρ) g²;  d = √(a + ε)/√(v + ε) g;  a ← ρ a + (1−ρ) d²;  θ − η d."""
+    v = _mean(v, mul(g, g), rho, rest)
+    d = mul(div(sqrt(_plus(a, eps)), sqrt(_plus(v, eps))), g)
+    return sub(p, _times(lr, d)), v, _mean(a, mul(d, d), rho, rest)
 
 
 _RMSPROP = "Tieleman & Hinton 2012, lecture 6.5"
+_GRAVES = "Graves 2013, equations 38 to 41"
 
 
-def _mean(old: Value, new: Value, keep: Value, rest: Value) -> Value:
-    """The running mean keep·old + rest·new."""
-    return add(_times(keep, old), _times(rest, new))
-
-
-def _deviation(v: Value, mean: Value, eps: Value) -> Value:
-    """√(v − mean²) + ε; rounding may not make the difference negative."""
-    spread = maximum(sub(v, mul(mean, mean)), full_like(v, 0.0))
-    return add(sqrt(spread), _like(eps, v))
+def _deviation(v: Value, mean: Value) -> Value:
+    """√(v − mean²); rounding may not make the difference negative."""
+    return sqrt(maximum(sub(v, mul(mean, mean)), full_like(v, 0.0)))
 
 
 @_rule(
     "rmsprop_update",
+    r"v = {3}{2} + {4}{1}^2,\; {0} - {5} {1} / (\sqrt{{v}} + {6})",
+    _RMSPROP,
     moments=(_POSITIVE,),
     scalars=4,
-    formula=r"v = {3}{2} + {4}{1}^2,\; {0} - {5} {1} / (\sqrt{{v}} + {6})",
-    source=_RMSPROP,
 )
 def rmsprop_update(
     p: Value, g: Value, v: Value, alpha: Value, rest: Value, lr: Value, eps: Value
 ) -> tuple[Value, Value]:
     """v ← α v + (1−α) g²;  θ ← θ − η g/(√v + ε)."""
     v = _mean(v, mul(g, g), alpha, rest)
-    return sub(p, div(_times(lr, g), add(sqrt(v), _like(eps, p)))), v
+    return sub(p, div(_times(lr, g), _plus(sqrt(v), eps))), v
 
 
 @_rule(
     "rmsprop_momentum_update",
+    r"v = {4}{2} + {5}{1}^2,\; u = {8}{3} + {1} / (\sqrt{{v}} + {7}),\; {0} - {6} u",
+    _RMSPROP + "; momentum as in PyTorch",
     moments=(_POSITIVE, None),
     scalars=5,
-    formula=r"v = {4}{2} + {5}{1}^2,\; u = {8}{3} + {1} / (\sqrt{{v}} + {7}),\;"
-    r" {0} - {6} u",
-    source=_RMSPROP + "; momentum as in PyTorch",
 )
 def rmsprop_momentum_update(
-    p: Value,
-    g: Value,
-    v: Value,
-    velocity: Value,
-    alpha: Value,
-    rest: Value,
-    lr: Value,
-    eps: Value,
-    momentum: Value,
+    p: Value, g: Value, v: Value, u: Value, *scalars: Value
 ) -> tuple[Value, Value, Value]:
     """v ← α v + (1−α) g²;  u ← μ u + g/(√v + ε);  θ ← θ − η u."""
+    alpha, rest, lr, eps, momentum = scalars
     v = _mean(v, mul(g, g), alpha, rest)
-    scaled = div(g, add(sqrt(v), _like(eps, p)))
-    velocity = add(_times(momentum, velocity), scaled)
-    return sub(p, _times(lr, velocity)), v, velocity
-
-
-#: Second and first moments whose difference v − m² stays positive.
-_SPREAD = ((0.5, 1.0), (-0.1, 0.1))
+    u = add(_times(momentum, u), div(g, _plus(sqrt(v), eps)))
+    return sub(p, _times(lr, u)), v, u
 
 
 @_rule(
     "rmsprop_centered_update",
+    r"v = {4}{2} + {5}{1}^2,\; m = {4}{3} + {5}{1},\;"
+    r" {0} - {6} {1} / (\sqrt{{\max(0, v - m^2)}} + {7})",
+    _GRAVES,
     moments=_SPREAD,
     scalars=4,
-    formula=r"v = {4}{2} + {5}{1}^2,\; m = {4}{3} + {5}{1},\;"
-    r" {0} - {6} {1} / (\sqrt{{\max(0, v - m^2)}} + {7})",
-    source="Graves 2013, equations 38 to 41",
 )
 def rmsprop_centered_update(
-    p: Value,
-    g: Value,
-    v: Value,
-    m: Value,
-    alpha: Value,
-    rest: Value,
-    lr: Value,
-    eps: Value,
+    p: Value, g: Value, v: Value, m: Value, *scalars: Value
 ) -> tuple[Value, Value, Value]:
     """v ← α v + (1−α) g²;  m ← α m + (1−α) g;  θ ← θ − η g/(√(v − m²) + ε)."""
+    alpha, rest, lr, eps = scalars
     v, m = _mean(v, mul(g, g), alpha, rest), _mean(m, g, alpha, rest)
-    return sub(p, div(_times(lr, g), _deviation(v, m, eps))), v, m
+    return sub(p, div(_times(lr, g), _plus(_deviation(v, m), eps))), v, m
 
 
 @_rule(
     "rmsprop_centered_momentum_update",
+    r"v = {5}{2} + {6}{1}^2,\; m = {5}{3} + {6}{1},\;"
+    r" u = {9}{4} + {1} / (\sqrt{{\max(0, v - m^2)}} + {8}),\; {0} - {7} u",
+    _GRAVES + "; momentum as in PyTorch",
     moments=(*_SPREAD, None),
     scalars=5,
-    formula=r"v = {5}{2} + {6}{1}^2,\; m = {5}{3} + {6}{1},\;"
-    r" u = {9}{4} + {1} / (\sqrt{{\max(0, v - m^2)}} + {8}),\; {0} - {7} u",
-    source="Graves 2013, equations 38 to 41; momentum as in PyTorch",
 )
 def rmsprop_centered_momentum_update(
-    p: Value,
-    g: Value,
-    v: Value,
-    m: Value,
-    velocity: Value,
-    alpha: Value,
-    rest: Value,
-    lr: Value,
-    eps: Value,
-    momentum: Value,
+    p: Value, g: Value, v: Value, m: Value, u: Value, *scalars: Value
 ) -> tuple[Value, Value, Value, Value]:
     """The centred rule with u ← μ u + g/(√(v − m²) + ε);  θ ← θ − η u."""
+    alpha, rest, lr, eps, momentum = scalars
     v, m = _mean(v, mul(g, g), alpha, rest), _mean(m, g, alpha, rest)
-    scaled = div(g, _deviation(v, m, eps))
-    velocity = add(_times(momentum, velocity), scaled)
-    return sub(p, _times(lr, velocity)), v, m, velocity
+    u = add(_times(momentum, u), div(g, _plus(_deviation(v, m), eps)))
+    return sub(p, _times(lr, u)), v, m, u
 
 
-def _adam(
-    p: Value,
-    g: Value,
-    m: Value,
-    v: Value,
-    beta1: Value,
-    rest1: Value,
-    beta2: Value,
-    rest2: Value,
-    step: Value,
-    eps: Value,
-) -> tuple[Value, Value, Value]:
-    """Adam's step on one parameter: (θ, m, v) ← …
+# -- Adam and its kin ----------------------------------------------------------------
 
-    m ← β₁m + (1−β₁)g;  v ← β₂v + (1−β₂)g²;  θ ← θ − step · m/(√v + eps)
-
-    with, at step t, step = η·√(1−β₂ᵗ)/(1−β₁ᵗ) and eps = ε·√(1−β₂ᵗ), which is
-    θ − η m̂/(√v̂ + ε) rearranged.
-    """
-    m, v = _mean(m, g, beta1, rest1), _mean(v, mul(g, g), beta2, rest2)
-    return sub(p, div(_times(step, m), add(sqrt(v), _like(eps, p)))), m, v
+_MOMENTS = r"m = {4}{2} + {5}{1},\; v = {6}{3} + {7}{1}^2,\; "
 
 
-adam_update = _rule(
-    "adam_update",
-    moments=(None, _POSITIVE),
-    scalars=6,
-    formula=r"m = {4}{2} + {5}{1},\; v = {6}{3} + {7}{1}^2,\;"
-    r" {0} - {8} m / (\sqrt{{v}} + {9})",
-    source="Kingma & Ba 2015, algorithm 1 with the reordering of section 2",
-    shapes=("7", "3,4", "0"),
-)(_adam)
+def _moments(g: Value, m: Value, v: Value, *betas: Value) -> tuple[Value, Value]:
+    """m ← β₁m + (1−β₁)g;  v ← β₂v + (1−β₂)g²."""
+    beta1, rest1, beta2, rest2 = betas
+    return _mean(m, g, beta1, rest1), _mean(v, mul(g, g), beta2, rest2)
 
 
 @_rule(
-    "adamw_update",
+    "adam_update",
+    _MOMENTS + r"{0} - {8} m / (\sqrt{{v}} + {9})",
+    "Kingma & Ba 2015, algorithm 1 with the reordering of section 2",
     moments=(None, _POSITIVE),
-    scalars=7,
-    formula=r"m = {4}{2} + {5}{1},\; v = {6}{3} + {7}{1}^2,\;"
-    r" {10}{0} - {8} m / (\sqrt{{v}} + {9})",
-    source="Loshchilov & Hutter 2019: Adam with decoupled weight decay",
-    l2=False,
+    scalars=6,
+    shapes=("7", "3,4", "0"),
 )
-def adamw_update(
+def adam_update(
     p: Value, g: Value, m: Value, v: Value, *scalars: Value
 ) -> tuple[Value, Value, Value]:
-    """Adam's step on a parameter that first shrinks to keep·θ, with keep = 1 − ηλ."""
-    *adam, keep = scalars
-    return _adam(_times(keep, p), g, m, v, *adam)
+    """m ← β₁m + (1−β₁)g;  v ← β₂v + (1−β₂)g²;  θ ← θ − step · m/(√v + eps)."""
+    *betas, step, eps = scalars
+    m, v = _moments(g, m, v, *betas)
+    return sub(p, div(_times(step, m), _plus(sqrt(v), eps))), m, v
+
+
+@_rule(
+    "amsgrad_update",
+    r"m = {5}{2} + {6}{1},\; v = {7}{3} + {8}{1}^2,\; w = \max({4}, v),\;"
+    r" {0} - {9} m / (\sqrt{{w}} + {10})",
+    "Reddi, Kale & Kumar 2018, algorithm 2, with Adam's bias correction as in PyTorch",
+    moments=(None, _POSITIVE, _POSITIVE),
+    scalars=6,
+)
+def amsgrad_update(
+    p: Value, g: Value, m: Value, v: Value, top: Value, *scalars: Value
+) -> tuple[Value, Value, Value, Value]:
+    """Adam's m and v;  w ← max(w, v);  θ ← θ − step · m/(√w + eps)."""
+    *betas, step, eps = scalars
+    m, v = _moments(g, m, v, *betas)
+    top = maximum(top, v)
+    return sub(p, div(_times(step, m), _plus(sqrt(top), eps))), m, v, top
+
+
+@_rule(
+    "adamax_update",
+    r"m = {4}{2} + {5}{1},\; u = \max({6} {3}, |{1}| + {8}),\; {0} - {7} m / u",
+    "Kingma & Ba 2015, algorithm 2, with ε as in PyTorch",
+    moments=(None, _POSITIVE),
+    scalars=5,
+)
+def adamax_update(
+    p: Value, g: Value, m: Value, u: Value, *scalars: Value
+) -> tuple[Value, Value, Value]:
+    """m ← β₁m + (1−β₁)g;  u ← max(β₂u, |g| + ε);  θ ← θ − step · m/u."""
+    beta1, rest1, beta2, step, eps = scalars
+    m = _mean(m, g, beta1, rest1)
+    u = maximum(_times(beta2, u), _plus(abs_(g), eps))
+    return sub(p, div(_times(step, m), u)), m, u
+
+
+@_rule(
+    "nadam_update",
+    _MOMENTS + r"{0} - ({8} {1} + {9} m) / (\sqrt{{v}} + {10})",
+    "Dozat 2016, algorithm 2, with the schedule of momentum as in PyTorch",
+    moments=(None, _POSITIVE),
+    scalars=7,
+)
+def nadam_update(
+    p: Value, g: Value, m: Value, v: Value, *scalars: Value
+) -> tuple[Value, Value, Value]:
+    """Adam's m and v;  θ ← θ − (now · g + next · m)/(√v + eps)."""
+    *betas, now, following, eps = scalars
+    m, v = _moments(g, m, v, *betas)
+    ahead = add(_times(now, g), _times(following, m))
+    return sub(p, div(ahead, _plus(sqrt(v), eps))), m, v
+
+
+@_rule(
+    "radam_update",
+    _MOMENTS + r"w = (\sqrt{{v}} + {9} \text{{ if }} {10} > 0 \text{{ else }} 1),\;"
+    r" {0} - {8} m / w",
+    "Liu et al. 2020, algorithm 2",
+    moments=(None, _POSITIVE),
+    scalars=7,
+)
+def radam_update(
+    p: Value, g: Value, m: Value, v: Value, *scalars: Value
+) -> tuple[Value, Value, Value]:
+    """Adam's step where ``rectified`` > 0, else θ ← θ − step · m."""
+    *betas, step, eps, rectified = scalars
+    m, v = _moments(g, m, v, *betas)
+    known = _like(less(full_like(rectified, 0.0), rectified), v)
+    size = where(known, _plus(sqrt(v), eps), full_like(v, 1.0))
+    return sub(p, div(_times(step, m), size)), m, v
+
+
+# -- what stands in front of a rule --------------------------------------------------
+
+#: What may stand there, each a scalar: s, λ and k.
+ADJUSTMENTS = ("scale", "penalty", "keep")
+
+
+@region(
+    "adjusted_update",
+    formula=r"\operatorname{{rule}}(k {0}, s {1} + \lambda {0})",
+    source="s: Pascanu et al. 2013; λ: Krogh & Hertz 1992; k: Loshchilov & Hutter 2019",
+    cases=(
+        *_cases((None,), 4, ("3,4",), rule="nesterov_update", by="scale penalty"),
+        *_cases((None, _POSITIVE), 7, ("5",), rule="adam_update", by="keep"),
+    ),
+)
+def adjusted_update(p: Value, g: Value, *rest: Value, rule: str, by: str) -> Any:
+    """The rule called ``rule`` on kθ and the gradient s·g + λθ.
+
+    ``by`` names those of s (scale), λ (penalty) and k (keep) that come in, after all
+    else. What is not among them is left out, not set to 1 or 0: 0·∞ is not 0.
+    """
+    names = by.split()
+    if not set(names) <= set(ADJUSTMENTS):
+        raise ArgumentError(
+            "There is no such adjustment of an update.",
+            expected=" ".join(ADJUSTMENTS),
+            got=by,
+        )
+    cut = len(rest) - len(names)
+    given = dict(zip(names, rest[cut:], strict=True))
+    if "scale" in given:
+        g = _times(given["scale"], g)
+    if "penalty" in given:
+        g = add(g, _times(given["penalty"], p))
+    if "keep" in given:
+        p = _times(given["keep"], p)
+    return bind(lookup(rule), (p, g, *rest[:cut]), {})
 
 
 # -- clipping ------------------------------------------------------------------------

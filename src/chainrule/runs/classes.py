@@ -278,7 +278,7 @@ def optimizers() -> Family:
     """What ``[optimizer]`` may name."""
     from chainrule import optim
 
-    return Family("optimiser", dict(optim.OPTIMIZERS), hidden=("params", "groups"))
+    return Family("optimiser", dict(optim.OPTIMIZERS), hidden=("params",))
 
 
 @functools.cache

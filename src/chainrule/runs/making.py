@@ -75,7 +75,9 @@ def optimizer(settings: Mapping[str, Any], schedule: Mapping[str, Any]) -> Any:
     rate = options.pop("lr", usual)
     options["lr"] = _schedule(schedule, 1e-3 if rate is None else rate)
     if settings["groups"]:
-        options["groups"] = settings["groups"]
+        groups = settings["groups"].items()
+        named = [{**given, "params": pattern} for pattern, given in groups]
+        options["params"] = [*named, {"params": "*"}]
     return construct(made, options, ("optimizer",))
 
 

@@ -16,9 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.compiled import Input, Traced, trace_entry
 from chainrule.errors import ArgumentError, ShapeError
-from chainrule.graph.build import context, no_grad, scope
+from chainrule.graph.build import changes, context, no_grad, scope
 from chainrule.graph.node import Array
 from chainrule.graph.types import ArrayType, DType, Shape, Size
 from chainrule.nn import Loss, Module
@@ -27,10 +26,11 @@ from chainrule.primitives.indexing import take
 from chainrule.primitives.rules import show
 from chainrule.random import StepStream, stream
 from chainrule.tensor import Tensor, wrap
+from chainrule.tracing import Input, Traced, trace_entry
 from chainrule.training.metrics import Metric
 from chainrule.training.probes import Probes
 
-N = Size(1)
+N = Size("N")
 
 
 class StepNumbers:
@@ -107,6 +107,10 @@ class Step:
         """One training step on the rows of x, y and weights that ``index`` names."""
 
         def function(*given: Tensor) -> Any:
+            with fresh_gradients(self.model):
+                return step(*given)
+
+        def step(*given: Tensor) -> Any:
             *columns, index = given
             taken = [wrap(take(column.value, index.value)) for column in columns]
             rows, truth, weight = taken if weighted else (*taken, None)
@@ -125,7 +129,7 @@ class Step:
         if weighted:
             inputs.append(Input("weight", ArrayType(x.shape[:1], DType.float32)))
         inputs.append(Input("index", ArrayType((N,), DType.int32), each=True))
-        with mode(self.model, training=True), fresh_gradients(self.model):
+        with mode(self.model, training=True):
             return trace_entry("train", function, inputs, self.names())
 
     def evaluate(
@@ -257,6 +261,7 @@ def mode(model: Module, *, training: bool) -> Iterator[None]:
     finally:
         for module, was in before:
             module.__dict__["training"] = was
+        changes.count += 1
 
 
 @contextmanager

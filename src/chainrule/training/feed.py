@@ -23,7 +23,15 @@ from chainrule.compiled import CompiledProgram
 from chainrule.data import Dataset, Stream
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
-from chainrule.graph.types import ArrayType, DType, resolve, size_of, type_of
+from chainrule.graph.primitive import REFERENCES
+from chainrule.graph.types import (
+    NO_SIZES,
+    ArrayType,
+    DType,
+    resolve,
+    size_of,
+    type_of,
+)
 from chainrule.primitives.random import random_bits, seed_key
 from chainrule.random import permutation
 from chainrule.training.given import one_pass
@@ -99,12 +107,18 @@ class Feed(Source):
     def __init__(self, seed: int) -> None:
         self.seed = seed
         self.block: Block | None = None
-        self.put: Callable[[Array], Any] = np.ascontiguousarray
+        self._program: CompiledProgram | None = None
 
     def bind(self, program: CompiledProgram) -> None:
         """Keep the rows where the engine is."""
-        self.put = program.put
+        self._program = program
         self.close()
+
+    def placed(self, arrays: Mapping[str, Array]) -> dict[str, Any]:
+        """Rows where the engine is."""
+        assert self._program is not None
+        put = self._program.put
+        return {name: put("train", name, array) for name, array in arrays.items()}
 
     def watch(self, check: Callable[[Array], None]) -> None:
         """Have ``check`` look at all targets before they are used."""
@@ -172,7 +186,7 @@ class Rows(Feed):
     def bind(self, program: CompiledProgram) -> None:
         """Place the rows once for the whole run."""
         super().bind(program)
-        self._placed = {name: self.put(array) for name, array in self._arrays.items()}
+        self._placed = self.placed(self._arrays)
 
     def watch(self, check: Callable[[Array], None]) -> None:
         """Look at all of them now."""
@@ -246,7 +260,7 @@ class Blocks(Feed):
                 self._check(y)
                 order = _order(len(y), self.seed, epoch, number)
                 filled = {"x": _filled(x, self.x), "y": _filled(y, self.y)}
-                placed = {name: self.put(array) for name, array in filled.items()}
+                placed = self.placed(filled)
                 del x, y, filled
                 block = Block.of(placed, order, epoch, number * each, plan)
                 if block.steps and block.end > step:
@@ -261,7 +275,7 @@ def _filled(rows: Array, kind: ArrayType) -> Array:
     """Rows of a block; those of a last one with zeros behind them."""
     if len(rows) == kind.shape[0]:
         return np.ascontiguousarray(rows)
-    whole = np.zeros(resolve(kind.shape, None), kind.dtype.numpy)
+    whole = np.zeros(resolve(kind.shape, NO_SIZES), kind.dtype.numpy)
     whole[: len(rows)] = rows
     return whole
 
@@ -291,7 +305,7 @@ def feed_of(
 def _block_rows(stream: Stream, batch_size: int) -> int:
     """Rows of a block: whole batches, as many as both limits allow, at least one."""
     each = sum(
-        resolve(size_of(kind.shape), None) * kind.dtype.itemsize
+        resolve(size_of(kind.shape), NO_SIZES) * kind.dtype.itemsize
         for kind in (stream.row, stream.target)
     )
     rows = min(BLOCK_ROWS, BLOCK_BYTES // max(1, each))
@@ -302,7 +316,7 @@ def _order(n: int, seed: int, epoch: int, block: int) -> Array:
     """The order of a block's rows; that of the first is a data set's."""
     if block == 0:
         return permutation(n, seed, epoch)
-    drawn = random_bits.reference(
+    drawn = REFERENCES[random_bits](
         seed_key(seed), np.uint32(epoch), shape=(n,), stream=f"shuffle#{block}"
     )
     return np.argsort(np.asarray(drawn), kind="stable").astype(np.int32)

@@ -16,7 +16,7 @@ from chainrule.data import Column, Dataset, Features, Stream
 from chainrule.data.checks import check_finite
 from chainrule.errors import ArgumentError, ChainruleError
 from chainrule.graph.node import Array
-from chainrule.graph.types import ArrayType, DType, as_dtype, resolve
+from chainrule.graph.types import NO_SIZES, ArrayType, DType, as_dtype, resolve
 from chainrule.nn import Loss
 from chainrule.tensor import as_tensor
 
@@ -148,7 +148,7 @@ def kinds(data: Column | Dataset | Stream) -> tuple[tuple[int, ...], ArrayType |
         return data.shape[1:], None
     if isinstance(data, Dataset):
         return data.x.shape[1:], ArrayType(data.y.shape[1:], as_dtype(data.y.dtype))
-    return resolve(data.row.shape, None), data.target
+    return resolve(data.row.shape, NO_SIZES), data.target
 
 
 def batches(

@@ -102,13 +102,15 @@ class Loop:
 
     >>> import chainrule as cr
     >>> from chainrule import optim
-    >>> from chainrule.compiled import CompiledProgram, Input, trace_entry
+    >>> from chainrule.compiled import CompiledProgram
     >>> from chainrule.graph.types import ArrayType, DType
+    >>> from chainrule.tracing import Input, trace_entry
     >>> from chainrule.training import Loop, Source, Work
     >>> w = cr.tensor([4.0], requires_grad=True)
     >>> sgd = optim.SGD([w], lr=0.1)
     >>> def step(x):
     ...     loss = ((w - x) ** 2).sum()
+    ...     sgd.zero_grad()
     ...     loss.backward()
     ...     sgd.step()
     ...     return {"loss": loss}
@@ -425,7 +427,7 @@ class Loop:
         if due and self._kept and self._kept.seconds > SHARE * self._since:
             return
         started, state = time.perf_counter(), self.state
-        held = {key: self.program.tensors[key].numpy() for key in self._changing}
+        held = self._held()
         if self._kept is not None and not all_finite(*held.values()):
             self._replay()
         state.source, state.observers = self.source.state(), states_of(self.observers)
@@ -433,6 +435,20 @@ class Loop:
         mark, seconds = state.mark(), time.perf_counter() - started
         self._kept = Snapshot(held, mark, tables, seconds)
         self._since = 0.0
+
+    def _held(self) -> dict[str, Array]:
+        """The numbers of what changes; a gradient only where there is one."""
+        tensors = self.program.tensors
+        return {key: tensors[key].numpy() for key in self._changing if key in tensors}
+
+    def _put(self, key: str, array: Array | None) -> None:
+        """Give a state its numbers; without any there is no gradient."""
+        slot = self.program.slots[key]
+        held = slot.held()
+        if array is None or held is None:
+            slot.tensor.grad = None if array is None else Tensor(array)
+        else:
+            held.copy_(Tensor(array))
 
     def _parts(self) -> Iterable[Any]:
         """The tables and what they are made of."""
@@ -444,8 +460,8 @@ class Loop:
 
     def _go_back(self, to: Snapshot) -> None:
         """Restore a snapshot; interrupted, it can be begun again."""
-        for key, array in to.tensors.items():
-            self.program.tensors[key].copy_(Tensor(array))
+        for key in self._changing:
+            self._put(key, to.tensors.get(key))
         for item, attributes in to.tables:
             _restore(vars(item), _attributes(item, attributes))
         self.state.go_back(to.mark)
@@ -465,8 +481,7 @@ class Loop:
             entry, steps = work.entry or self.entry, work.steps or 1
             outputs = self.program.run(entry, work.inputs, steps=work.steps)
             columns = self.columns(entry, outputs, steps)
-            held = [self.program.tensors[key].numpy() for key in self._changing]
-            if self._right(columns) and all_finite(*held):
+            if self._right(columns) and all_finite(*self._held().values()):
                 state.step += steps
                 state.updates += steps
                 state.history.extend(columns, entry)
@@ -532,20 +547,23 @@ class Loop:
             raise document.strange(where, expected, repr(made.get("entries")))
         held = [name for name in arrays if name.startswith("tensor/")]
         numbers = {name.removeprefix("tensor/"): arrays.pop(name) for name in held}
-        tensors = self.program.tensors
-        for key, t in tensors.items():
+        slots = self.program.slots
+        for key, slot in slots.items():
+            t, array = slot.tensor, numbers.get(key)
             want = f"the tensor {key} of {t.dtype.name}{show(t.shape)}"
-            array = numbers.get(key)
-            got = "none" if array is None else f"{array.dtype}{show(array.shape)}"
-            if array is None or (array.shape, array.dtype) != (t.shape, t.dtype.numpy):
+            if array is None:
+                if not slot.gradient:
+                    raise document.strange(where, want, "none")
+            elif (array.shape, array.dtype) != (t.shape, t.dtype.numpy):
+                got = f"{array.dtype}{show(array.shape)}"
                 raise document.strange(where, want, got)
-        if strangers := numbers.keys() - tensors.keys():
+        if strangers := numbers.keys() - slots.keys():
             raise document.strange(where, "tensors of this program", min(strangers))
         state = RunState.unpack(where, made, arrays)
         self._keep()
         try:
-            for key, array in numbers.items():
-                tensors[key].copy_(Tensor(array))
+            for key in slots:
+                self._put(key, numbers.get(key))
             for name, table in named(self._tables):
                 _load_table(table, state.tables.get(name, {}))
             self.source.load_state(copied(state.source))

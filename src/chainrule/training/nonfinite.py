@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 
 from chainrule.compiled import CompiledProgram
+from chainrule.engines import Buffer
 from chainrule.errors import NonFiniteError
 from chainrule.graph.graph import Graph
 from chainrule.graph.interpret import run_nodes
 from chainrule.graph.node import Array, Node
 from chainrule.optim import Optimizer
+from chainrule.regions import losses
 from chainrule.training.source import Work
 
 
@@ -73,7 +75,7 @@ def describe(
 
 def _hint(node: Node) -> str:
     """What to do first where the logarithm of a probability is at fault."""
-    if node.primitive.name != "log_score":
+    if node.primitive is not losses.log_score:
         return ""
     return (
         "the loss takes probabilities: end the network in nn.Sigmoid() or "
@@ -97,14 +99,16 @@ def first_node(
     names = (*entry.inputs, *entry.state)
     for i, (name, value) in enumerate(zip(names, entry.graph.inputs, strict=True)):
         if i >= len(entry.inputs):
-            array = program.tensors[name].numpy()
+            held = program.slots[name].held()  # a gradient may not be there yet
+            array = np.zeros(value.shape) if held is None else held.numpy()
         elif name in traced.tables:
             _, table, key = traced.tables[name]
             if id(table) not in rows:
                 rows[id(table)] = table.rows(1)
             array = rows[id(table)][key][0]
         else:
-            array = np.asarray(work.inputs[name])
+            given = work.inputs[name]
+            array = given.numpy() if isinstance(given, Buffer) else np.asarray(given)
             if work.steps is not None and name in entry.each:
                 array = array[0]
         with np.errstate(over="ignore"):

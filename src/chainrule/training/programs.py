@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.compiled import CompiledProgram, Traced
+from chainrule.compiled import CompiledProgram
 from chainrule.data import Column, Dataset, Stream
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.node import Array
@@ -22,6 +22,7 @@ from chainrule.graph.types import ArrayType, as_dtype, resolve
 from chainrule.nn import Loss
 from chainrule.nn.losses import check_labels
 from chainrule.primitives.rules import show
+from chainrule.tracing import Traced
 from chainrule.training import meaning, metrics
 from chainrule.training.entries import Step
 from chainrule.training.feed import Feed
@@ -184,7 +185,7 @@ class Programs:
         if made:
             return np.concatenate(made)
         value = prepared.program.program.entries["predict"].graph.outputs[0]
-        return np.zeros(resolve(value.shape, 0), value.dtype.numpy)
+        return np.zeros(resolve(value.shape, {"N": 0}), value.dtype.numpy)
 
     # -- preparing -------------------------------------------------------------------
 

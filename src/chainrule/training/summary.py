@@ -7,18 +7,20 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from chainrule.compiled import Input, trace_entry
 from chainrule.data import Dataset, Stream
 from chainrule.errors import ArgumentError
 from chainrule.graph.build import no_grad
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
-from chainrule.graph.primitive import Region
+from chainrule.graph.primitive import BODIES
 from chainrule.graph.types import ArrayType, DType, resolve, size_of
 from chainrule.nn import Module, Parameter
+from chainrule.primitives import conv, elementwise, indexing, matmul, movement, reduce
 from chainrule.primitives.matmul import parse_dims
 from chainrule.primitives.rules import show
+from chainrule.regions import control
 from chainrule.tensor import Tensor
+from chainrule.tracing import Input, trace_entry
 from chainrule.training import checks
 from chainrule.training.entries import N, mode
 from chainrule.training.history import html_table
@@ -264,23 +266,37 @@ def _work(graph: Graph, modules: Mapping[str, str]) -> dict[str, int]:
     return work
 
 
+#: Primitives whose work is an operation for each element of their input.
+_READ_ONCE = (
+    movement.reduce_sum,
+    reduce.reduce_max,
+    reduce.reduce_prod,
+    reduce.argmax,
+    reduce.argmin,
+)
+
+
 def _flops(node: Node) -> int:
     """Operations of one node, for N = 1."""
-    primitive, name, attrs = node.primitive, node.primitive.name, node.attrs
-    if isinstance(primitive, Region):
-        body = primitive.body([v.type for v in node.inputs], attrs)
+    primitive, attrs = node.primitive, node.attrs
+    if primitive in BODIES:
+        body = BODIES[primitive]([v.type for v in node.inputs], attrs)
         return sum(map(_flops, body.nodes))
-    if name == "scan":
+    if primitive is control.scan:
         return attrs["length"] * sum(map(_flops, attrs["body"].nodes))
     inputs = [_size(v) for v in node.inputs]
     made = [_size(v) for v in node.outputs if v]
-    if name in ("dot_general", "conv"):
+    if primitive in (matmul.dot_general, conv.conv):
         return 2 * _multiply_adds(node)
-    if name.startswith("reduce_") or name == "argmax":
+    if primitive in _READ_ONCE:
         return inputs[0]
-    if name == "scatter_add":
+    if primitive is indexing.scatter_add:
         return inputs[2]
-    return sum(made) if primitive.elementwise and name != "convert" else 0
+    return (
+        sum(made)
+        if primitive.elementwise and primitive is not elementwise.convert
+        else 0
+    )
 
 
 def _multiply_adds(node: Node) -> int:
@@ -299,11 +315,11 @@ def _multiply_adds(node: Node) -> int:
     ):
         sizes |= zip(letters, value.shape)  # spatial axes: the output's sizes stay
     windows = [d for d, a in zip(node.inputs[1].shape, dims.rhs) if a in dims.window]
-    return math.prod(resolve((*sizes.values(), *windows), 1))
+    return math.prod(resolve((*sizes.values(), *windows), {"N": 1}))
 
 
 def _size(value: Value) -> int:
-    return int(resolve(size_of(value.shape), 1))
+    return int(resolve(size_of(value.shape), {"N": 1}))
 
 
 def _count(tensors: Iterable[Tensor]) -> int:

@@ -21,10 +21,13 @@ from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
 from chainrule.graph.program import Entry
 from chainrule.passes.rewrite import rewrite
-from chainrule.primitives.matmul import Dims, parse_dims
-from chainrule.primitives.movement import copy, transpose
+from chainrule.primitives.indexing import scatter_add, take
+from chainrule.primitives.matmul import Dims, dot_general, parse_dims
+from chainrule.primitives.movement import copy, reduce_sum, transpose
+from chainrule.primitives.random import random_bits
 
-VIEWS = ("broadcast_to", "transpose", "reshape", "slice", "flip")
+#: Primitives whose kernels read their operands row by row, without gaps.
+ROW_MAJOR = (take, scatter_add, random_bits)
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ class Places:
     def add(self, node: Node) -> None:
         """The outputs of a node: views where that is possible."""
         view = None
-        if node.primitive.name in VIEWS:
+        if node.primitive.view:
             view = view_place(node, self.known[node.inputs[0]])
         for value in node.outputs:
             assert value is not None
@@ -114,17 +117,17 @@ def arrange(graph: Graph, entry: Entry, panels: dict[str, int]) -> Graph:
         return made
 
     def rule(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...]:
-        name = node.primitive.name
-        if name in ("take", "scatter_add", "random_bits"):
+        primitive = node.primitive
+        if primitive in ROW_MAJOR:
             inputs = tuple(
                 v if places.known[v].contiguous else copied(v, node) for v in inputs
             )
-        elif name in VIEWS and view_place(node, places.known[inputs[0]]) is None:
-            inputs = (copied(inputs[0], node),)
-        elif name == "dot_general":
+        elif primitive.view and view_place(node, places.known[inputs[0]]) is None:
+            inputs = (copied(inputs[0], node), *inputs[1:])
+        elif primitive is dot_general:
             return _product(node, inputs)
-        elif name == "scan" or not (
-            is_elementwise(node) or name in ("copy", "reduce_sum", *VIEWS)
+        elif not (
+            primitive.view or primitive in (copy, reduce_sum) or is_elementwise(node)
         ):
             inputs = tuple(
                 copied(v, node) if places.known[v].panel else v for v in inputs

@@ -13,28 +13,35 @@ share that, and puts a barrier exactly where two accesses since the last one con
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+import functools
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 from llvmlite import ir
 
-from chainrule.engines.native.arrange import VIEWS, Places
+from chainrule.engines.native.arrange import Places
 from chainrule.engines.native.gang import emit_barrier
 from chainrule.engines.native.kernels import Body, Kernels, Operand, advance
 from chainrule.engines.native.layout import Place
-from chainrule.engines.native.scalar import I8, I32, I64
+from chainrule.engines.native.scalar import I8, I32, I64, POINTER
 from chainrule.engines.plan import Plan, is_elementwise, make_plan
 from chainrule.graph.node import Node, Value
 from chainrule.graph.program import Entry
-from chainrule.graph.types import Dim, Size, resolve, size_of
+from chainrule.graph.types import Dim, Size, Sizes, resolve, size_of
+from chainrule.primitives.checks import require
 
 #: Arrays of fixed shape with at most this many elements are one thread's work.
 SMALL = 4096
 #: Arrays with a batch axis are, up to this many: the scores of a small batch, whose
 #: many little loops would otherwise meet at barriers that cost more than they save.
 SMALL_BATCH = 1500
+
+#: Nodes of one function.
+SEGMENT = 64
+#: The type of entries and segments: context, counters, thread, threads.
+ENTRY = ir.FunctionType(ir.VoidType(), [POINTER, POINTER, I32, I32])
 
 #: Memory of fewer bytes is not used twice within a step.
 REUSE_FROM = 32 * 1024
@@ -66,6 +73,33 @@ class Access:
         )
 
 
+class Pending:
+    """The accesses since the last barrier, by memory and by how threads share them."""
+
+    def __init__(self) -> None:
+        self._known: dict[Any, dict[Key, dict[Access, None]]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._known)
+
+    def clear(self) -> None:
+        self._known.clear()
+
+    def add(self, access: Access) -> None:
+        """Take note of an access."""
+        keys = self._known.setdefault(access.space, {})
+        keys.setdefault(access.key, {})[access] = None
+
+    def conflict(self, access: Access) -> bool:
+        """Whether only a barrier can keep the order of it and another one."""
+        return any(
+            access.conflicts(other)
+            for key, others in self._known.get(access.space, {}).items()
+            if key is None or key != access.key
+            for other in others
+        )
+
+
 @dataclass(frozen=True)
 class Part:
     """How the outermost loop of a kernel is shared.
@@ -82,24 +116,112 @@ class Part:
 
 
 class Session:
-    """What belongs to one function: the builder, the threads, N, pending accesses."""
+    """What belongs to one entry point: functions, threads, sizes, pending accesses.
+
+    Long lists of nodes are cut into segments, functions that the entry calls, since the
+    compiler's time for one function grows faster than its length. All of them have the
+    same four arguments: the context (words that the caller has filled), the counters of
+    the loops around, the thread's number and the number of threads. A value that is
+    used in several of them is made anew in each, from these.
+
+    Attributes:
+        words: where in the context the words stand, by name.
+        largest: the sizes that memory is planned for.
+        lower, scratch: emit a node, and tell the memory that it needs for itself.
+    """
 
     def __init__(
-        self, module: ir.Module, b: ir.IRBuilder, kernels: Kernels, n_max: int | None
+        self,
+        module: ir.Module,
+        kernels: Kernels,
+        words: Mapping[str, int],
+        largest: Sizes,
+        lower: Callable[[Frame, Node], None],
+        scratch: Callable[[Node, Sizes], int],
     ) -> None:
-        self.module, self.b, self.kernels, self.n_max = module, b, kernels, n_max
-        self.tid: Any = None
-        self.threads: Any = None
-        self.n: Any = I64(0)
-        self.barrier_state: Any = None
-        self.status: Any = None
-        self.pending: list[Access] = []
+        self.module, self.kernels, self.words = module, kernels, words
+        self.largest, self.lower, self.scratch = largest, lower, scratch
+        self.conditions: list[Mapping[str, str]] = []
+        self.pending = Pending()
         self.constants = 0
+        self.loops = 0
+        self._functions = 0
+        self.b: ir.IRBuilder
+        self.counters: Any
+        self._known: dict[str, Any] = {}
+
+    # -- functions and what they know -------------------------------------------------
+
+    def begin(self, b: ir.IRBuilder, arguments: Sequence[Any], counters: Any) -> None:
+        """From here on code goes where ``b`` stands, in a function of its own."""
+        self.b, self._known, self.counters = b, {}, counters
+        self.context, self.tid, self.threads = arguments
+
+    @contextmanager
+    def segment(self) -> Generator[None]:
+        """Within the block code goes into a function of its own, which is called."""
+        name = f"segment.{self._functions}"
+        self._functions += 1
+        function = ir.Function(self.module, ENTRY, name)
+        function.linkage = "internal"
+        function.attributes.add("noinline")
+        function.attributes.add("nounwind")
+        arguments = [self.context, self.counters, self.tid, self.threads]
+        self.b.call(function, arguments)
+        saved = (self.b, self._known, arguments)
+        context, counters, tid, threads = function.args
+        start = ir.IRBuilder(function.append_basic_block("start"))
+        self.begin(start, (context, tid, threads), counters)
+        yield
+        self.b.ret_void()
+        self.b, self._known, arguments = saved
+        self.context, self.counters, self.tid, self.threads = arguments
+
+    def word(self, name: str) -> Any:
+        """A word of the context, read where the function begins."""
+        if name not in self._known:
+            with self.b.goto_entry_block():
+                at = self.b.gep(self.context, [I64(self.words[name])], source_etype=I64)
+                self._known[name] = self.b.load(at, typ=I64)
+        return self._known[name]
+
+    def address(self, name: str) -> Any:
+        """A word of the context that is an address."""
+        key = f"*{name}"
+        if key not in self._known:
+            word = self.word(name)
+            with self.b.goto_entry_block():
+                self._known[key] = self.b.inttoptr(word, POINTER)
+        return self._known[key]
+
+    @property
+    def status(self) -> Any:
+        """Where conditions that do not hold are reported."""
+        return self.address("status")
+
+    def new_counter(self) -> int:
+        """The place of one more loop's counter."""
+        self.loops += 1
+        return self.loops - 1
+
+    def _counter_at(self, loop: int) -> Any:
+        return self.b.gep(self.counters, [I64(loop)], source_etype=I64)
+
+    def count(self, loop: int, value: Any) -> None:
+        """Write down where a loop stands."""
+        self.b.store(value, self._counter_at(loop), align=8)
+
+    def counter(self, loop: int) -> Any:
+        """Where a loop around stands."""
+        return self.b.load(self._counter_at(loop), typ=I64, align=8)
 
     def dim(self, dim: Dim) -> Any:
         """A size or stride as an i64."""
         if isinstance(dim, Size):
-            return self.b.mul(self.n, I64(dim.factor)) if dim.factor != 1 else self.n
+            made = self.word(dim.names[0])
+            for name in dim.names[1:]:
+                made = self.b.mul(made, self.word(name))
+            return self.b.mul(made, I64(dim.factor)) if dim.factor != 1 else made
         return I64(dim)
 
     def small(self, shape: Sequence[Dim]) -> bool:
@@ -107,19 +229,20 @@ class Session:
         total = size_of(tuple(shape))
         if isinstance(total, int):
             return total <= SMALL
-        return total.at(self.n_max or 1) <= SMALL_BATCH
+        return total.at(self.largest) <= SMALL_BATCH
 
     def barrier(self) -> None:
         """Have all threads meet."""
         b = self.b
-        b.call(emit_barrier(self.module), [self.barrier_state, self.threads])
+        b.call(emit_barrier(self.module), [self.address("barrier"), self.threads])
         self.pending.clear()
 
     def touch(self, accesses: Sequence[Access]) -> None:
         """Announce what the next kernel reads and writes."""
-        if any(a.conflicts(p) for a in accesses for p in self.pending):
+        if any(map(self.pending.conflict, accesses)):
             self.barrier()
-        self.pending.extend(accesses)
+        for access in accesses:
+            self.pending.add(access)
 
     def share(self, part: Part) -> tuple[Any, Any]:
         """(begin, end) of this thread's iterations."""
@@ -153,11 +276,11 @@ class Frame:
     """One entry point (or loop body) being emitted."""
 
     def __init__(
-        self, session: Session, plan: Plan, places: Places, arena: Any, arena_space: Any
+        self, session: Session, plan: Plan, places: Places, arena_space: Any
     ) -> None:
         self.session, self.plan, self.places = session, plan, places
-        self.arena, self.arena_space = arena, arena_space
-        self.pointers: dict[Value, Any] = {}
+        self.arena_space = arena_space
+        self.pointers: dict[Value, Callable[[], Any]] = {}
         self.resources: dict[Value, tuple[Any, int, int]] = {}
 
     @property
@@ -171,14 +294,22 @@ class Frame:
         """Where a value lies."""
         return self.places.known[value]
 
-    def bind(self, root: Value, pointer: Any, resource: tuple[Any, int, int]) -> None:
-        """Give a root its memory."""
+    def bind(
+        self, root: Value, pointer: Callable[[], Any], resource: tuple[Any, int, int]
+    ) -> None:
+        """Give a root its memory; ``pointer`` emits its address wherever it is used."""
         self.pointers[root] = pointer
         self.resources[root] = resource
 
+    def memory(self, offset: int) -> Any:
+        """An address in the arena."""
+        _, low, _ = self.arena_space
+        arena = self.session.address("arena")
+        return self.b.gep(arena, [I64(low + offset)], source_etype=I8)
+
     def bytes_of(self, value: Value) -> int:
-        """The bytes of a value at the largest N."""
-        count = size_of(resolve(value.shape, self.session.n_max))
+        """The bytes of a value at the largest sizes."""
+        count = size_of(resolve(value.shape, self.session.largest))
         assert isinstance(count, int)
         return count * value.dtype.itemsize
 
@@ -192,13 +323,16 @@ class Frame:
                 continue
             offset = self.plan.offsets[value]
             size = self.plan.sizes[value]
-            pointer = self.b.gep(self.arena, [I64(offset)], source_etype=I8)
-            self.bind(value, pointer, (base, low + offset, low + offset + size))
+            self.bind(
+                value,
+                functools.partial(self.memory, offset),
+                (base, low + offset, low + offset + size),
+            )
 
     def pointer(self, value: Value) -> Any:
         """The address of a value's first element."""
         place = self.place(value)
-        base = self.pointers[place.root]
+        base = self.pointers[place.root]()
         if place.offset == 0:
             return base
         return advance(self.b, base, value.dtype, I64(place.offset))
@@ -282,26 +416,29 @@ class Frame:
 
     def run(self, nodes: Sequence[Node]) -> None:
         """Emit nodes in order."""
-        from chainrule.engines.native.lower import LOWERINGS, elementwise
+        for start in range(0, len(nodes), SEGMENT):
+            part = nodes[start : start + SEGMENT]
+            if len(nodes) <= SEGMENT:
+                self._run(part)
+            else:
+                with self.session.segment():
+                    self._run(part)
 
+    def _run(self, nodes: Sequence[Node]) -> None:
         for node in nodes:
             self.bind_outputs(node)
-            if node.primitive.name in VIEWS:
-                continue
-            if is_elementwise(node):
-                elementwise(self, node)
-            else:
-                LOWERINGS[node.primitive.name](self, node)
+            if not node.primitive.view or node.primitive is require:
+                self.session.lower(self, node)
 
 
 def plan_memory(
-    entry: Entry, places: Places, n_max: int | None, scratch: Callable[[Node], int]
+    entry: Entry, places: Places, largest: Sizes, scratch: Callable[[Node], int]
 ) -> Plan:
     """Plan an arranged entry point."""
 
     def is_view(node: Node, root: dict[Value, Value]) -> bool:
         del root
-        return node.primitive.name in VIEWS
+        return node.primitive.view
 
     def in_place(node: Node, old: Value, new: Value) -> bool:
         return (
@@ -312,7 +449,7 @@ def plan_memory(
         )
 
     def size(value: Value) -> int:
-        count = size_of(resolve(value.shape, n_max))
+        count = size_of(resolve(value.shape, largest))
         assert isinstance(count, int)
         return count * value.dtype.itemsize
 
@@ -347,9 +484,9 @@ def collapsed(loops: Loops) -> Loops:
     rows = [[mine[a] for a in kept] for mine in loops]
     i = 0
     while i + 1 < len(rows[0]):
-        if all(_times(r[i + 1][1], r[i + 1][0]) == r[i][1] for r in rows):
+        if all(r[i + 1][1] * r[i + 1][0] == r[i][1] for r in rows):
             for r in rows:
-                size = _times(r[i][0], r[i + 1][0])
+                size = r[i][0] * r[i + 1][0]
                 r[i : i + 2] = [(size, r[i + 1][1])]
         else:
             i += 1
@@ -362,9 +499,3 @@ def _quotient(a: Dim, b: Dim) -> Dim:
         return a // b
     assert isinstance(b, int)
     return a // b
-
-
-def _times(a: Dim, b: Dim) -> Dim:
-    if isinstance(a, Size) and isinstance(b, Size):
-        return -1  # N² is nobody's stride
-    return a * b

@@ -8,25 +8,25 @@ one arena. Threads run the whole entry (:mod:`chainrule.engines.native.emit`) to
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 from llvmlite import ir
 
+from chainrule.engines import Buffer, on_host
 from chainrule.engines.native.arrange import Places, arrange
 from chainrule.engines.native.emit import Frame, Session, plan_memory
 from chainrule.engines.native.gang import (
     BARRIER_BYTES,
     WORKER,
-    Gang,
     emit_flush_denormals,
     emit_restore_denormals,
     gang,
 )
-from chainrule.engines.native.jit import MachineCode
+from chainrule.engines.native.jit import machine_code
 from chainrule.engines.native.kernels import Kernels, counting, finish
 from chainrule.engines.native.layout import (
     choose_panels,
@@ -34,18 +34,21 @@ from chainrule.engines.native.layout import (
     panels_of,
     to_memory,
 )
-from chainrule.engines.native.lower import scratch_bytes
+from chainrule.engines.native.lower import CONDITION, lower, scratch_bytes
 from chainrule.engines.native.scalar import I8, I32, I64, POINTER
 from chainrule.engines.plan import is_elementwise
+from chainrule.engines.threads import ThreadChoice, checked
 from chainrule.errors import ArgumentError
+from chainrule.graph.graph import Graph
 from chainrule.graph.node import Array, Value
 from chainrule.graph.program import Entry, Program
-from chainrule.graph.types import resolve, size_of
+from chainrule.graph.types import NO_SIZES, Sizes, is_symbolic, resolve, size_of
 from chainrule.passes import prepare
+from chainrule.primitives.checks import failed
 
 #: Readable bytes behind every buffer.
 SLACK = 256
-_FIXED_WORDS = 5  # steps, N, arena, barrier, status
+_FIXED_WORDS = 4  # steps, arena, barrier, status; then the named sizes
 
 
 class NativeExecutable:
@@ -80,20 +83,18 @@ class NativeExecutable:
         self.seconds_compile = time.perf_counter() - started
 
     @property
-    def threads(self) -> int:
-        """How many threads run it."""
+    def threads(self) -> int | None:
+        """How many threads run it; None: what measures best."""
         return self._threads
 
     @threads.setter
     def threads(self, threads: int | None) -> None:
-        whole = isinstance(threads, int) and not isinstance(threads, bool)
-        if threads is not None and (not whole or threads < 1):
-            raise ArgumentError(
-                "An engine needs at least one thread.",
-                expected="a whole number of threads ≥ 1, or None for every core",
-                got=f"{threads!r:.80}",
-            )
-        self._threads = threads or available_cores()
+        self._threads = checked(threads)
+        self._choices: dict[str, ThreadChoice] = {}
+
+    def put(self, entry: str, name: str, array: Array) -> Buffer:
+        """Take over an input."""
+        return on_host(array)
 
     def write(self, name: str, array: Array) -> None:
         """Set a state."""
@@ -102,27 +103,34 @@ class NativeExecutable:
 
     def read(self, name: str) -> Array:
         """A copy of a state, in its canonical shape."""
-        shape = resolve(self.program.state[name].shape, None)
+        shape = resolve(self.program.state[name].shape, NO_SIZES)
         return from_memory(self.state[name], shape, self.panels.get(name, 0))
 
     def run(
-        self, entry: str, inputs: Mapping[str, Array], *, steps: int, n: int | None
+        self,
+        entry: str,
+        inputs: Mapping[str, Array | Buffer],
+        *,
+        steps: int,
+        sizes: Sizes,
     ) -> list[Array]:
         """Run an entry point ``steps`` times; every output has ``steps`` rows."""
         compiled = self._compiled.get(entry)
-        if compiled is None or (n or 0) > (compiled.n_max or 0):
+        if compiled is None or any(sizes[k] > v for k, v in compiled.largest.items()):
             started = time.perf_counter()
-            compiled = _Compiled(self.entries[entry], self, n)
+            grown = {} if compiled is None else compiled.largest
+            largest = {k: max(v, grown.get(k, 1)) for k, v in sizes.items()}
+            compiled = _Compiled(self.entries[entry], self, largest)
             self._compiled[entry] = compiled
             self.seconds_compile += time.perf_counter() - started
-        return compiled.run(inputs, steps, n, gang(self.threads))
-
-
-def available_cores() -> int:
-    """The cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        choice = self._choices.get(entry)
+        if choice is None:
+            choice = self._choices[entry] = ThreadChoice(self._threads)
+        number = choice.next()
+        started = time.perf_counter()
+        outputs = compiled.run(inputs, steps, sizes, number)
+        choice.note(number, time.perf_counter() - started, steps)
+        return outputs
 
 
 def _buffer(shape: Any, dtype: Any) -> Array:
@@ -136,45 +144,78 @@ def _buffer(shape: Any, dtype: Any) -> Array:
 
 
 class _Compiled:
-    """One entry point as machine code, for N up to ``n_max``."""
+    """One entry point as machine code, for sizes up to ``largest``."""
 
-    def __init__(
-        self, entry: Entry, owner: NativeExecutable, n_max: int | None
-    ) -> None:
-        self.n_max = n_max
+    def __init__(self, entry: Entry, owner: NativeExecutable, largest: Sizes) -> None:
+        self.largest = largest
         self.text = self._emit(entry, owner)
-        code = MachineCode(self.text)
+        code = machine_code(self.text, self.kernels)
         self.code = code
         self.function = WORKER(code.address("entry"))
         self.arena = _buffer((self.arena_bytes + SLACK,), np.dtype(np.uint8))
         self.sync = np.zeros(BARRIER_BYTES + 64, np.uint8)
         self.status = np.zeros(64, np.uint8)
-        self.states = [owner.state[name] for name in self.entry.state]
+        entry = self.entry
+        states = [owner.state[name] for name in entry.state]
+        fixed = [a.ctypes.data for a in (self.arena, self.sync, self.status)]
+        self.first_word = _FIXED_WORDS + len(largest) + len(states)
+        self.inputs = [
+            (v.name or "", v.dtype.numpy)
+            for v in entry.graph.inputs[: len(entry.inputs)]
+        ]
+        self.outputs = [
+            (v.shape, is_symbolic(v.shape), v.dtype.numpy)
+            for v in entry.graph.outputs[: entry.outputs]
+        ]
+        self.words = np.zeros(
+            self.first_word + len(self.inputs) + len(self.outputs), np.int64
+        )
+        self.words[1:_FIXED_WORDS] = fixed
+        for i, array in enumerate(states):
+            self.words[_FIXED_WORDS + len(largest) + i] = array.ctypes.data
+        self.address: int = self.words.ctypes.data
 
     # -- running -----------------------------------------------------------------
 
     def run(
-        self, inputs: Mapping[str, Array], steps: int, n: int | None, team: Gang
+        self,
+        inputs: Mapping[str, Array | Buffer],
+        steps: int,
+        sizes: Sizes,
+        threads: int,
     ) -> list[Array]:
         """See :meth:`NativeExecutable.run`."""
-        entry = self.entry
-        held = [
-            np.ascontiguousarray(inputs[v.name or ""], v.dtype.numpy)
-            for v in entry.graph.inputs[: len(entry.inputs)]
-        ]
-        outs = [
-            np.empty((steps, *resolve(v.shape, n)), v.dtype.numpy)
-            for v in entry.graph.outputs[: entry.outputs]
-        ]
-        self.status[0] = 0
-        words = [steps, n or 0]
-        words += [a.ctypes.data for a in (self.arena, self.sync, self.status)]
-        words += [a.ctypes.data for a in (*self.states, *held, *outs)]
-        context = np.array(words, np.int64)
-        team.run(self.function, context.ctypes.data)
+        held: list[Array] = []
+        outs: list[Array] = []
+        words, at = self.words, self.first_word
+        words[0] = steps
+        for name, dtype in self.inputs:
+            given = inputs[name]
+            array = given.held if type(given) is Buffer else given
+            if array.dtype != dtype or not array.flags.c_contiguous:
+                array = np.ascontiguousarray(array, dtype)
+            held.append(array)
+            words[at] = array.__array_interface__["data"][0]
+            at += 1
+        for i, name in enumerate(self.largest):
+            words[_FIXED_WORDS + i] = sizes[name]
+        for shape, symbolic, dtype in self.outputs:
+            if symbolic:
+                shape = resolve(shape, sizes)
+            array = np.empty((steps, *shape), dtype)
+            outs.append(array)
+            words[at] = array.__array_interface__["data"][0]
+            at += 1
+        self.status[:] = 0
+        if threads == 1:
+            self.function(self.address, 0, 1)
+        else:
+            gang(threads).run(self.function, self.address)
+        if condition := int(self.status[CONDITION : CONDITION + 4].view(np.uint32)[0]):
+            raise failed(**self.conditions[condition - 1])
         if self.status[0]:
             raise ArgumentError(
-                f"{entry.name} was asked for a row that does not exist.",
+                f"{self.entry.name} was asked for a row that does not exist.",
                 expected="indices from 0 to rows − 1",
                 got="an index outside",
                 fix="check the indices that go into take or indexing",
@@ -189,7 +230,10 @@ class _Compiled:
         for node in entry.graph.nodes:
             places.add(node)
         plan = plan_memory(
-            entry, places, self.n_max, lambda node: scratch_bytes(node, self.n_max)
+            entry,
+            places,
+            self.largest,
+            lambda node: scratch_bytes(node, self.largest),
         )
         self.entry = entry = plan.entry
         self.arena_bytes = plan.arena
@@ -203,55 +247,62 @@ class _Compiled:
         kind = ir.FunctionType(ir.VoidType(), [POINTER, I32, I32])
         function = ir.Function(module, kind, "entry")
         b = ir.IRBuilder(function.append_basic_block("start"))
-        context, tid, threads = function.args
         saved = emit_flush_denormals(b)
-
-        def word(i: int) -> Any:
-            return b.load(b.gep(context, [I64(i)], source_etype=I64), typ=I64)
-
-        session = Session(module, b, Kernels(module), self.n_max)
-        session.tid, session.threads = tid, threads
-        session.n = word(1)
-        arena, session.barrier_state, session.status = (
-            b.inttoptr(word(i), POINTER) for i in (2, 3, 4)
+        names = ["steps", "arena", "barrier", "status", *self.largest]
+        names += [f"state/{name}" for name in entry.state]
+        names += [f"input/{name}" for name in entry.inputs]
+        names += [f"output/{i}" for i in range(entry.outputs)]
+        words = {name: i for i, name in enumerate(names)}
+        session = Session(
+            module, Kernels(module), words, self.largest, lower, scratch_bytes
         )
-        frame = Frame(session, plan, places, arena, ("arena", 0, 0))
-        pointers = [
-            b.inttoptr(word(_FIXED_WORDS + i), POINTER)
-            for i in range(len(entry.state) + len(entry.inputs) + entry.outputs)
-        ]
+        counters = b.alloca(ir.ArrayType(I64, _loops(entry.graph)))
+        counters.type = POINTER
+        session.begin(b, function.args, counters)
+        frame = Frame(session, plan, places, ("arena", 0, 0))
         graph = entry.graph
-        memory: dict[str, tuple[Any, tuple[Any, int, int]]] = {}
-        for name in entry.state:
-            memory[name] = pointers.pop(0), (("state", name), 0, 1)
         for value, name in plan.state_of.items():
-            frame.bind(value, *memory[name])
-        arguments = graph.inputs[: len(entry.inputs)]
-        starts = {value: pointers.pop(0) for value in arguments}
-        with counting(b, I64(0), word(0), "step") as step:
-            for value, start in starts.items():
-                at = start
+            frame.bind(
+                value,
+                partial(session.address, f"state/{name}"),
+                (("state", name), 0, 1),
+            )
+        loop = session.new_counter()
+        with counting(b, I64(0), session.word("steps"), "step") as step:
+            session.count(loop, step)
+            for value in graph.inputs[: len(entry.inputs)]:
+                at = partial(session.address, f"input/{value.name}")
                 if value.name in entry.each:
-                    at = _row(session, start, value, step)
+                    at = partial(_row, session, f"input/{value.name}", value, loop)
                 frame.bind(value, at, (("input", value.name), 0, 1))
             frame.run(graph.nodes)
             for i, value in enumerate(graph.outputs[: entry.outputs]):
                 out = Value(None, value.shape, value.dtype)
                 places.known[out] = places.own(out)
-                at = _row(session, pointers[i], value, step)
+                at = partial(_row, session, f"output/{i}", value, loop)
                 frame.bind(out, at, (("output", i), 0, 1))
                 frame.copy(value, out)
             held = dict(zip(entry.state, graph.inputs[len(entry.inputs) :]))
             for value, name in plan.copies:
                 frame.copy(value, held[name])
             session.barrier()
+        self.conditions = session.conditions
+        made = session.kernels.made
+        self.kernels = {key: function.name for key, function in made.items()}
         emit_restore_denormals(b, saved)
         b.ret_void()
         return finish(module)
 
 
-def _row(session: Session, start: Any, value: Value, step: Any) -> Any:
+def _loops(graph: Graph) -> int:
+    """How many loops an entry point has at most: its steps, and those within it."""
+    bodies = [a for n in graph.nodes for a in n.attrs.values() if isinstance(a, Graph)]
+    return 1 + sum(map(_loops, bodies))
+
+
+def _row(session: Session, name: str, value: Value, loop: int) -> Any:
     """The part of a stacked array that belongs to this step."""
     b = session.b
     size = b.mul(session.dim(size_of(value.shape)), I64(value.dtype.itemsize))
-    return b.gep(start, [b.mul(size, step)], source_etype=I8)
+    offset = b.mul(size, session.counter(loop))
+    return b.gep(session.address(name), [offset], source_etype=I8)

@@ -1,13 +1,41 @@
-"""From LLVM IR to machine code for this processor."""
+"""From LLVM IR to machine code for this processor, once for each kernel and module."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from typing import Any
 
 from llvmlite import binding
 
 _lock = threading.Lock()
+#: The kernels that were compiled so far: the symbols under which modules find them.
+_kernels: dict[Any, str] = {}
+#: Modules by their text. What is here lives as long as the process: kernels are shared.
+_modules: dict[str, MachineCode] = {}
+
+
+def known_kernel(key: Any) -> str | None:
+    """The symbol of a kernel that the process has already."""
+    return _kernels.get(key)
+
+
+def machine_code(text: str, kernels: Mapping[Any, str]) -> MachineCode:
+    """The compiled module.
+
+    Args:
+        text: LLVM IR.
+        kernels: the names of the kernels that it defines, by their keys; from now on
+            other modules call them.
+    """
+    with _lock:
+        if text not in _modules:
+            code = _modules[text] = MachineCode(text)
+            for key, name in kernels.items():
+                symbol = f"chainrule.kernel.{len(_kernels)}"
+                binding.add_symbol(symbol, code.address(name))
+                _kernels.setdefault(key, symbol)
+        return _modules[text]
 
 
 def _machine() -> Any:
@@ -30,18 +58,19 @@ class MachineCode:
     """
 
     def __init__(self, text: str) -> None:
-        with _lock:
-            parsed = binding.parse_assembly(text)
-            parsed.verify()
-            tuning = binding.PipelineTuningOptions(speed_level=3)
-            tuning.loop_vectorization = True
-            tuning.slp_vectorization = False
-            tuning.loop_unrolling = False
-            machine = _machine()
-            builder = binding.create_pass_builder(machine, tuning)
-            builder.getModulePassManager().run(parsed, builder)
-            self._engine = binding.create_mcjit_compiler(parsed, machine)
-            self._engine.finalize_object()
+        parsed = binding.parse_assembly(text)
+        parsed.verify()
+        # Kernels are written as loops and tiles already: the first level vectorises
+        # them as well as the third, in half the time.
+        tuning = binding.PipelineTuningOptions(speed_level=1)
+        tuning.loop_vectorization = True
+        tuning.slp_vectorization = False
+        tuning.loop_unrolling = False
+        machine = _machine()
+        builder = binding.create_pass_builder(machine, tuning)
+        builder.getModulePassManager().run(parsed, builder)
+        self._engine = binding.create_mcjit_compiler(parsed, machine)
+        self._engine.finalize_object()
 
     def address(self, name: str) -> int:
         """The address of a function."""

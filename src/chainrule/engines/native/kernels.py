@@ -16,6 +16,7 @@ from typing import Any
 
 from llvmlite import ir
 
+from chainrule.engines.native import jit
 from chainrule.engines.native.scalar import (
     I32,
     I64,
@@ -108,12 +109,34 @@ def finish(module: ir.Module) -> str:
 
 
 class Kernels:
-    """The kernels of one module."""
+    """The kernels of one module; those that the process has already are only called.
+
+    Attributes:
+        made: the kernels that the module defines, by key.
+    """
 
     def __init__(self, module: ir.Module) -> None:
         self.module = module
         self.marks = Marks(module)
         self.made: dict[Any, ir.Function] = {}
+
+    def function(
+        self, key: Any, kind: Any, emit: Callable[[], ir.Function]
+    ) -> ir.Function:
+        """The function for ``key``, emitted if neither module nor process has it.
+
+        Args:
+            key: tells apart whatever changes the code.
+            kind: the function's type.
+            emit: emits it into the module.
+        """
+        symbol = jit.known_kernel(key)
+        if symbol is not None:
+            known = self.module.globals.get(symbol)
+            return known or ir.Function(self.module, kind, symbol)
+        if key not in self.made:
+            self.made[key] = emit()
+        return self.made[key]
 
     def once(
         self,
@@ -124,20 +147,19 @@ class Kernels:
         emit: Callable[[ir.IRBuilder, list[Any], list[Any]], None],
     ) -> ir.Function:
         """The function for ``key``, emitted by ``emit`` if it is new."""
-        if key not in self.made:
-            kind = ir.FunctionType(
-                ir.VoidType(), [POINTER] * pointers + [I64] * integers
-            )
+        kind = ir.FunctionType(ir.VoidType(), [POINTER] * pointers + [I64] * integers)
+
+        def define() -> ir.Function:
             function = ir.Function(self.module, kind, f"{label}.{len(self.made)}")
-            function.linkage = "internal"
             function.attributes.add("noinline")
             function.attributes.add("nounwind")
             b = ir.IRBuilder(function.append_basic_block("entry"))
             arguments = list(function.args)
             emit(b, arguments[:pointers], arguments[pointers:])
             b.ret_void()
-            self.made[key] = function
-        return self.made[key]
+            return function
+
+        return self.function(key, kind, define)
 
     def map(
         self,

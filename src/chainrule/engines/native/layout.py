@@ -20,6 +20,14 @@ from chainrule.engines.weights import weight_states, weight_values
 from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.program import Entry
 from chainrule.graph.types import Dim, Shape, fixed
+from chainrule.primitives.checks import require
+from chainrule.primitives.movement import (
+    broadcast_to,
+    flip,
+    reshape,
+    slice_,
+    transpose,
+)
 
 #: Elements of a panel: the widest that a register tile works on.
 PANEL = 64
@@ -96,11 +104,13 @@ def panel_width(shape: Shape) -> int:
 
 def view_place(node: Node, source: Place) -> Place | None:
     """Where a movement's result lies if it can be had without copying."""
-    name, attrs = node.primitive.name, node.attrs
+    primitive, attrs = node.primitive, node.attrs
+    if primitive is require:
+        return source
     if source.panel:
         return None
     strides = source.strides
-    if name == "broadcast_to":
+    if primitive is broadcast_to:
         shape: Shape = attrs["shape"]
         lead = len(shape) - len(strides)
         steps = (0,) * lead + tuple(
@@ -108,19 +118,19 @@ def view_place(node: Node, source: Place) -> Place | None:
             for step, have, want in zip(strides, source.shape, shape[lead:])
         )
         return replace(source, shape=shape, strides=steps)
-    if name == "transpose":
+    if primitive is transpose:
         axes: tuple[int, ...] = attrs["axes"]
         return replace(
             source,
             shape=tuple(source.shape[a] for a in axes),
             strides=tuple(strides[a] for a in axes),
         )
-    if name == "reshape":
+    if primitive is reshape:
         return _reshaped(source, attrs["shape"])
     strides = fixed(strides)
     if strides is None:
         return None
-    if name == "slice":
+    if primitive is slice_:
         out = node.outputs[0]
         assert out is not None
         starts: tuple[int, ...] = attrs["starts"]
@@ -130,7 +140,7 @@ def view_place(node: Node, source: Place) -> Place | None:
             strides=tuple(s * k for s, k in zip(strides, attrs["strides"])),
             offset=source.offset + sum(s * k for s, k in zip(strides, starts)),
         )
-    if name == "flip":
+    if primitive is flip:
         axes: tuple[int, ...] = attrs["axes"]
         lengths = fixed(tuple(source.shape[a] for a in axes))
         if lengths is None:

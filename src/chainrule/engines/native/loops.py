@@ -6,7 +6,8 @@ These are plain and right rather than fast; matrix products, which matter most, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from llvmlite import ir
@@ -33,9 +34,10 @@ from chainrule.engines.native.scalar import (
     store,
 )
 from chainrule.engines.plan import Plan, is_elementwise
+from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
 from chainrule.graph.program import Entry
-from chainrule.graph.types import Dim, DType, size_of
+from chainrule.graph.types import Dim, DType, Sizes, size_of
 from chainrule.passes import prepare
 from chainrule.primitives.matmul import parse_dims
 
@@ -405,15 +407,14 @@ def contraction(frame: Frame, node: Node) -> None:
 # -- scan ---------------------------------------------------------------------------
 
 
-def scan_plan(node: Node, n_max: int | None) -> tuple[Plan, Places]:
+def scan_plan(
+    node: Node, largest: Sizes, scratch: Callable[[Node, Sizes], int]
+) -> tuple[Plan, Places]:
     """A scan's body as an entry point whose state is the carry, with its memory."""
     body, constants = node.attrs["body"], node.attrs["constants"]
     carries = node.attrs["carries"]
     fixed = constants + carries
     inputs = (*body.inputs[:constants], *body.inputs[fixed:])
-    from chainrule.engines.native.lower import scratch_bytes
-    from chainrule.graph.graph import Graph
-
     ys = body.outputs[carries:]
     names = tuple(f"carry{i}" for i in range(carries))
     graph = Graph(
@@ -437,7 +438,7 @@ def scan_plan(node: Node, n_max: int | None) -> tuple[Plan, Places]:
     places.add_inputs(entry.graph)
     for inner in entry.graph.nodes:
         places.add(inner)
-    plan = plan_memory(entry, places, n_max, lambda inner: scratch_bytes(inner, n_max))
+    plan = plan_memory(entry, places, largest, lambda inner: scratch(inner, largest))
     for inner in plan.entry.graph.nodes:
         for value in inner.outputs:
             if value is not None and value not in places.known:
@@ -453,47 +454,52 @@ def scan(frame: Frame, node: Node) -> None:
     outputs = [v for v in node.outputs if v is not None]
     for source, held in zip(node.inputs[constants:fixed], outputs):
         frame.copy(source, held)
-    plan, places = scan_plan(node, session.n_max)
+    plan, places = scan_plan(node, session.largest, session.scratch)
     base, low, _ = frame.arena_space
     offset = frame.plan.scratch.get(node, 0)
-    arena = b.gep(frame.arena, [I64(offset)], source_etype=I8)
-    inner = Frame(session, plan, places, arena, (base, low + offset, 0))
+    inner = Frame(session, plan, places, (base, low + offset, 0))
     entry = plan.entry
     graph = entry.graph
     sequences = node.inputs[fixed:]
     for value, outer in zip(graph.inputs[:constants], node.inputs):
         place = frame.place(outer)
         places.known[value] = Place(value, value.shape, place.strides)
-        inner.bind(value, frame.pointer(outer), frame.resources[place.root])
+        inner.bind(value, partial(frame.pointer, outer), frame.resources[place.root])
     for value, held in zip(graph.inputs[len(entry.inputs) :], outputs):
-        inner.bind(value, frame.pointer(held), frame.resources[frame.place(held).root])
+        resource = frame.resources[frame.place(held).root]
+        inner.bind(value, partial(frame.pointer, held), resource)
     states = dict(zip(entry.state, graph.inputs[len(entry.inputs) :]))
     for value, name in plan.state_of.items():
         held = states[name]
         inner.bind(value, inner.pointers[held], inner.resources[held])
     if session.pending:
         session.barrier()
-    length = node.attrs["length"]
-    with counting(b, I64(0), I64(length), "t") as i:
-        t = b.sub(I64(length - 1), i) if node.attrs["reverse"] else i
+    length, loop = node.attrs["length"], session.new_counter()
+    with counting(b, I64(0), session.dim(length), "t") as i:
+        t = b.sub(b.sub(session.dim(length), I64(1)), i) if node.attrs["reverse"] else i
+        session.count(loop, t)
         for value, outer in zip(graph.inputs[constants : len(entry.inputs)], sequences):
             place = frame.place(outer)
             places.known[value] = Place(value, value.shape, place.strides[1:])
-            at = advanced(frame, frame.pointer(outer), value.dtype, place.strides[0], t)
+            at = partial(_entry_of, frame, outer, place.strides[0], loop)
             inner.bind(value, at, frame.resources[place.root])
         _rebase(places, plan)
         inner.run(graph.nodes)
         for value, outer in zip(graph.outputs[: entry.outputs], outputs[carries:]):
             row = Value(None, value.shape, value.dtype)
             places.known[row] = places.own(row)
-            start = advanced(
-                frame, frame.pointer(outer), row.dtype, size_of(row.shape), t
-            )
+            start = partial(_entry_of, frame, outer, size_of(row.shape), loop)
             inner.bind(row, start, frame.resources[frame.place(outer).root])
             inner.copy(value, row)
         for value, name in plan.copies:
             inner.copy(value, states[name])
         session.barrier()
+
+
+def _entry_of(frame: Frame, sequence: Value, step: Dim, loop: int) -> Any:
+    """The address of a sequence's entry for the step at which a loop stands."""
+    count = frame.session.counter(loop)
+    return advanced(frame, frame.pointer(sequence), sequence.dtype, step, count)
 
 
 def _rebase(places: Places, plan: Plan) -> None:

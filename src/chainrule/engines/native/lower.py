@@ -20,30 +20,44 @@ from chainrule.engines.native.layout import Place, row_major
 from chainrule.engines.native.matmul import choose_tile, emit_matmul, host_target
 from chainrule.engines.native.scalar import (
     I8,
+    I32,
     I64,
     compute,
     convert,
+    load,
     number,
 )
-from chainrule.engines.plan import scalar_broadcast
+from chainrule.engines.plan import loop_body, scalar_broadcast
 from chainrule.errors import EngineError
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
-from chainrule.graph.primitive import Region
-from chainrule.graph.types import Dim, DType, size_of
-from chainrule.passes import prepare
+from chainrule.graph.primitive import REFERENCES, Primitive
+from chainrule.graph.types import Dim, DType, Sizes, size_of
+from chainrule.primitives import (
+    checks,
+    conv,
+    creation,
+    indexing,
+    matmul,
+    movement,
+    random,
+    reduce,
+)
 from chainrule.primitives.matmul import parse_dims
 from chainrule.primitives.random import PARITY, ROTATIONS, ROUNDS, stream_words
+from chainrule.regions import control
 
 #: Weights larger than this stay with the thread that owns their panels, whatever the
 #: batch: reading them from another core costs more than sharing the work by rows.
 OWNED_BYTES = 64 * 1024
+#: Where in the status the number of the first condition that does not hold stands.
+CONDITION = 4
 
 
 def elementwise(frame: Frame, node: Node) -> None:
     """One loop over the elements, for a primitive or a whole region."""
-    if isinstance(node.primitive, Region):
-        body = prepare(node.primitive.body([v.type for v in node.inputs], node.attrs))
+    body = loop_body(node)
+    if body is not None:
         key: Any = _fingerprint(body)
         label = node.primitive.name
 
@@ -51,7 +65,7 @@ def elementwise(frame: Frame, node: Node) -> None:
             return _inline(b, body, values)
     else:
         kinds = tuple(v.dtype for v in node.inputs)
-        key = (node.primitive.name, kinds, repr(node.attrs))
+        key = (node.primitive, kinds, repr(node.attrs))
         label = node.primitive.name
 
         def run(b: ir.IRBuilder, values: list[Any], indices: list[Any]) -> list[Any]:
@@ -67,7 +81,7 @@ def _fingerprint(body: Graph) -> Any:
     number_of = {v: i for i, v in enumerate(body.values())}
     rows = tuple(
         (
-            node.primitive.name,
+            node.primitive,
             tuple(number_of[v] for v in node.inputs),
             tuple(v.dtype for v in node.inputs),
             "" if scalar_broadcast(node) else repr(node.attrs),
@@ -84,7 +98,7 @@ def _inline(b: ir.IRBuilder, body: Graph, values: list[Any]) -> list[Any]:
         assert out is not None
         if scalar_broadcast(node):
             known[out] = known[node.inputs[0]]
-        elif node.primitive.name == "constant":
+        elif node.primitive is creation.constant:
             known[out] = number(out.dtype, node.attrs["value"][0])
         else:
             known[out] = compute(b, node, [known[v] for v in node.inputs])
@@ -104,7 +118,7 @@ def _constant(frame: Frame, node: Node) -> None:
     """Numbers in the module's read-only memory, copied where the value lies."""
     out = _only(node)
     session = frame.session
-    array = node.primitive.reference(**node.attrs)
+    array = REFERENCES[node.primitive](**node.attrs)
     assert isinstance(array, np.ndarray)
     kind = ir.ArrayType(I8, array.nbytes)
     data = ir.GlobalVariable(session.module, kind, f"constant.{session.constants}")
@@ -114,8 +128,26 @@ def _constant(frame: Frame, node: Node) -> None:
     data.align = 64
     data.initializer = ir.Constant(kind, bytearray(array.tobytes()))
     # Reading constants conflicts with nothing, so the value moves there altogether.
-    pointer = frame.b.bitcast(data, ir.PointerType())
-    frame.bind(out, pointer, (("constant", session.constants), 0, 1))
+    frame.bind(
+        out,
+        lambda: frame.b.bitcast(data, ir.PointerType()),
+        (("constant", session.constants), 0, 1),
+    )
+
+
+def _require(frame: Frame, node: Node) -> None:
+    """Report a condition that does not hold by its number; the result is a view."""
+    _, holds = node.inputs
+    session, b = frame.session, frame.b
+    session.conditions.append(node.attrs)
+    session.touch([frame.access(holds, ONE)])
+    with session.one_thread():
+        value = load(b, frame.pointer(holds), DType.bool)
+        with b.if_then(b.not_(value), likely=False):
+            at = b.gep(session.status, [I64(CONDITION)], source_etype=I8)
+            first = b.icmp_unsigned("==", b.load(at, typ=I32, align=4), I32(0))
+            with b.if_then(first):
+                b.store(I32(len(session.conditions)), at, align=4)
 
 
 def _size(frame: Frame, node: Node) -> None:
@@ -168,11 +200,11 @@ def _random_bits(frame: Frame, node: Node) -> None:
     base = frame.pointer(key)
     frame.bind(
         second,
-        frame.b.gep(base, [I64(4)], source_etype=I8),
+        lambda: frame.b.gep(base, [I64(4)], source_etype=I8),
         frame.resources[frame.place(key).root],
     )
     first = Value(None, (), DType.uint32)
-    frame.bind(first, base, frame.resources[frame.place(key).root])
+    frame.bind(first, lambda: base, frame.resources[frame.place(key).root])
     for value in (first, second):
         frame.places.known[value] = frame.places.own(value)
     scalars = [(v, frame.place(v)) for v in (first, second, step)]
@@ -224,7 +256,7 @@ def _pad(frame: Frame, node: Node) -> None:
             pointer = loops.advanced(frame, pointer, out.dtype, stride * low)
     window = Value(None, x.shape, out.dtype)
     frame.places.known[window] = Place(window, x.shape, tuple(steps))
-    frame.bind(window, pointer, frame.resources[place.root])
+    frame.bind(window, lambda: pointer, frame.resources[place.root])
     frame.copy(x, window)
 
 
@@ -314,7 +346,7 @@ def _sum_by_slabs(frame: Frame, node: Node) -> bool:
         return False
     offset = frame.plan.scratch[node]
     base, low, _ = frame.arena_space
-    partial = frame.b.gep(frame.arena, [I64(offset)], source_etype=I8)
+    partial = frame.memory(offset)
     length = slabs * x.dtype.itemsize
     memory = Access(base, low + offset, low + offset + length, True, None)
     session.touch([memory, frame.access(x, None)])
@@ -334,14 +366,14 @@ def _sum_by_slabs(frame: Frame, node: Node) -> bool:
     return True
 
 
-def scratch_bytes(node: Node, n_max: int | None) -> int:
+def scratch_bytes(node: Node, largest: Sizes) -> int:
     """Memory that a node needs for itself."""
-    if node.primitive.name == "reduce_sum" and len(node.attrs["axes"]) == len(
+    if node.primitive is movement.reduce_sum and len(node.attrs["axes"]) == len(
         node.inputs[0].shape
     ):
         return _slab_count(node) * node.inputs[0].dtype.itemsize
-    if node.primitive.name == "scan":
-        return loops.scan_plan(node, n_max)[0].arena
+    if node.primitive is control.scan:
+        return loops.scan_plan(node, largest, scratch_bytes)[0].arena
     return 0
 
 
@@ -372,19 +404,28 @@ def _dot(frame: Frame, node: Node) -> None:
     dtype = out.dtype
 
     def kernel(known_n: bool) -> tuple[ir.Function, list[Any]]:
-        function = emit_matmul(
-            session.module,
-            dtype.name,
-            choose_tile(dtype.name, host_target()),
-            n=_known(width or columns) if known_n else None,
-            k=_known(depth),
-            a_m=_known(a_m),
-            a_k=_known(a_k),
-            b_k=_known(b_k),
-            c_m=_known(c_m),
-        )
-        function.linkage = "internal"
+        sizes = {
+            "n": _known(width or columns) if known_n else None,
+            "k": _known(depth),
+            "a_m": _known(a_m),
+            "a_k": _known(a_k),
+            "b_k": _known(b_k),
+            "c_m": _known(c_m),
+        }
         late = [d for d in (depth, a_m, a_k, b_k, c_m) if _known(d) is None]
+        kind = ir.FunctionType(
+            ir.VoidType(), [ir.PointerType()] * 3 + [I64] * (4 + len(late))
+        )
+        function = session.kernels.function(
+            ("matmul", dtype, *sizes.items()),
+            kind,
+            lambda: emit_matmul(
+                session.module,
+                dtype.name,
+                choose_tile(dtype.name, host_target()),
+                **sizes,
+            ),
+        )
         return function, [session.dim(d) for d in late]
 
     pointers = [frame.pointer(v) for v in (a, b, out)]
@@ -496,19 +537,28 @@ def _whole_product(
 
 Lowering = Callable[[Frame, Node], None]
 
-LOWERINGS: dict[str, Lowering] = {
-    "constant": _constant,
-    "size": _size,
-    "iota": _iota,
-    "random_bits": _random_bits,
-    "copy": _copy,
-    "pad": _pad,
-    "reduce_sum": _reduce("sum"),
-    "reduce_max": _reduce("max"),
-    "argmax": loops.argmax,
-    "dot_general": _dot,
-    "conv": loops.contraction,
-    "take": loops.take,
-    "scatter_add": loops.scatter_add,
-    "scan": loops.scan,
+LOWERINGS: dict[Primitive, Lowering] = {
+    creation.constant: _constant,
+    creation.size: _size,
+    creation.iota: _iota,
+    random.random_bits: _random_bits,
+    checks.require: _require,
+    movement.copy: _copy,
+    movement.pad: _pad,
+    movement.reduce_sum: _reduce("sum"),
+    reduce.reduce_max: _reduce("max"),
+    reduce.argmax: loops.argmax,
+    matmul.dot_general: _dot,
+    conv.conv: loops.contraction,
+    indexing.take: loops.take,
+    indexing.scatter_add: loops.scatter_add,
+    control.scan: loops.scan,
 }
+
+
+def lower(frame: Frame, node: Node) -> None:
+    """Emit a node: its row in the table, or a loop over elements."""
+    if node.primitive in LOWERINGS:
+        LOWERINGS[node.primitive](frame, node)
+    else:
+        elementwise(frame, node)

@@ -37,7 +37,7 @@ from chainrule.engines.native.formats import DOUBLE, FLOAT
 from chainrule.errors import DTypeError
 
 
-class _Emitter:
+class Emitter:
     """A builder together with the format of the value it works on."""
 
     def __init__(self, b: ir.IRBuilder, x: ir.Value) -> None:
@@ -181,7 +181,7 @@ def exp(b: ir.IRBuilder, x: ir.Value) -> ir.Value:
     Raises:
         DTypeError: x has another type.
     """
-    e = _Emitter(b, x)
+    e = Emitter(b, x)
     low, high = e.format.exp_range
     x = e.above(e.below(x, high), low)
     fraction, n = e.expm1(x, offset=2 * e.format.bias)
@@ -210,7 +210,7 @@ def expm1(b: ir.IRBuilder, x: ir.Value) -> ir.Value:
     Raises:
         DTypeError: x has another type.
     """
-    e = _Emitter(b, x)
+    e = Emitter(b, x)
     bias = e.format.bias
     limited = e.above(e.below(x, e.format.exp_range[1]), e.format.expm1_least)
     fraction, n = e.expm1(limited, offset=2 * bias)
@@ -243,7 +243,7 @@ def log(b: ir.IRBuilder, x: ir.Value) -> ir.Value:
     Raises:
         DTypeError: x has another type.
     """
-    e = _Emitter(b, x)
+    e = Emitter(b, x)
     number = e.format
     y = e.log(x)
     inf = e.const(float("inf"))
@@ -275,7 +275,7 @@ def log1p(b: ir.IRBuilder, x: ir.Value) -> ir.Value:
     Raises:
         DTypeError: x has another type.
     """
-    e = _Emitter(b, x)
+    e = Emitter(b, x)
     one, inf = e.const(1.0), e.const(float("inf"))
     u = b.fadd(one, x)
     rest = b.fsub(u, one)
@@ -308,7 +308,7 @@ def tanh(b: ir.IRBuilder, x: ir.Value) -> ir.Value:
     Raises:
         DTypeError: x has another type.
     """
-    e = _Emitter(b, x)
+    e = Emitter(b, x)
     size = e.below(e.intrinsic("fabs", x), e.format.tanh_one)
     fraction, n = e.expm1(b.fmul(size, e.const(-2.0)), offset=e.format.bias)
     power = e.power(n)
@@ -343,7 +343,7 @@ def erf(b: ir.IRBuilder, x: ir.Value) -> ir.Value:
     Raises:
         DTypeError: x has another type.
     """
-    e = _Emitter(b, x)
+    e = Emitter(b, x)
     one = e.const(1.0)
     size = e.below(e.intrinsic("fabs", x), e.format.erf_one)
     small = e.fma(size, e.horner(b.fmul(size, size), e.format.erf), size)

@@ -11,17 +11,23 @@ from typing import Any
 
 from llvmlite import ir
 
-from chainrule.engines.native import mathlib
+from chainrule.engines.native import angles, division, mathlib, power
 from chainrule.graph.node import Node
+from chainrule.graph.primitive import Primitive
 from chainrule.graph.types import DType
+from chainrule.primitives import elementwise, integers, trigonometry
 
-I1, I8, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 32, 64))
+I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
 POINTER = ir.PointerType()
 
 _TYPES: dict[DType, Any] = {
     DType.bool: I8,
     DType.uint8: I8,
+    DType.uint16: I16,
     DType.uint32: I32,
+    DType.uint64: I64,
+    DType.int8: I8,
+    DType.int16: I16,
     DType.int32: I32,
     DType.int64: I64,
     DType.float32: ir.FloatType(),
@@ -61,21 +67,37 @@ def number(dtype: DType, value: float) -> Any:
 
 def compute(b: ir.IRBuilder, node: Node, operands: Sequence[Any]) -> Any:
     """One elementwise node on one element."""
-    return SCALAR[node.primitive.name](b, node, *operands)
+    return SCALAR[node.primitive](b, node, *operands)
 
 
 def _kind(node: Node) -> DType:
     return node.inputs[0].dtype
 
 
-def _arithmetic(floating: str, integer: str) -> Callable[..., Any]:
+#: Operations on floats, integers and truth values.
+_OPERATIONS = {
+    "sum": ("fadd", "add", "or_"),
+    "sub": ("fsub", "sub", ""),
+    "prod": ("fmul", "mul", "and_"),
+    "div": ("fdiv", "", ""),
+}
+
+
+def combined(b: ir.IRBuilder, operation: str, dtype: DType, x: Any, y: Any) -> Any:
+    """The sum, product … of two elements; of truth values: or, and."""
+    kind = 0 if dtype.is_float else 2 if dtype is DType.bool else 1
+    return getattr(b, _OPERATIONS[operation][kind])(x, y)
+
+
+def _arithmetic(operation: str) -> Callable[..., Any]:
     def emit(b: ir.IRBuilder, node: Node, x: Any, y: Any) -> Any:
-        return getattr(b, floating if _kind(node).is_float else integer)(x, y)
+        return combined(b, operation, _kind(node), x, y)
 
     return emit
 
 
-def _compare(b: ir.IRBuilder, dtype: DType, test: str, x: Any, y: Any) -> Any:
+def compare(b: ir.IRBuilder, dtype: DType, test: str, x: Any, y: Any) -> Any:
+    """x < y and its like; false where one is NaN."""
     if dtype.is_float:
         return b.fcmp_ordered(test, x, y)
     if dtype.kind == "int":
@@ -90,7 +112,13 @@ def is_nan(b: ir.IRBuilder, dtype: DType, x: Any) -> Any:
 
 def larger(b: ir.IRBuilder, dtype: DType, x: Any, y: Any) -> Any:
     """The larger of two, y where they are equal, NaN where one is (as NumPy's)."""
-    take = b.or_(_compare(b, dtype, ">", x, y), is_nan(b, dtype, x))
+    take = b.or_(compare(b, dtype, ">", x, y), is_nan(b, dtype, x))
+    return b.select(take, x, y)
+
+
+def smaller(b: ir.IRBuilder, dtype: DType, x: Any, y: Any) -> Any:
+    """The smaller of two, y where they are equal, NaN where one is (as NumPy's)."""
+    take = b.or_(compare(b, dtype, "<", x, y), is_nan(b, dtype, x))
     return b.select(take, x, y)
 
 
@@ -117,10 +145,10 @@ def _abs(b: ir.IRBuilder, node: Node, x: Any) -> Any:
 def _sign(b: ir.IRBuilder, node: Node, x: Any) -> Any:
     dtype = _kind(node)
     zero, one = number(dtype, 0), number(dtype, 1)
-    above = b.select(_compare(b, dtype, ">", x, zero), one, zero)
+    above = b.select(compare(b, dtype, ">", x, zero), one, zero)
     if dtype.kind not in ("int", "float"):
         return above
-    sign = b.select(_compare(b, dtype, "<", x, zero), number(dtype, -1), above)
+    sign = b.select(compare(b, dtype, "<", x, zero), number(dtype, -1), above)
     return b.select(is_nan(b, dtype, x), x, sign) if dtype.is_float else sign
 
 
@@ -140,9 +168,14 @@ def convert(b: ir.IRBuilder, old: DType, new: DType, x: Any) -> Any:
     if old.is_float and new.is_float:
         return b.fpext(x, to) if new.itemsize > old.itemsize else b.fptrunc(x, to)
     if old.is_float:
-        # By way of int64, so that −1.0 to an unsigned type wraps as NumPy's does.
-        wide = b.fptosi(x, I64)
-        return b.trunc(wide, to) if to is not I64 else wide
+        # Out of range: the nearest end; NaN: 0.
+        name = "fptosi" if new.kind == "int" else "fptoui"
+        name = f"llvm.{name}.sat.i{to.width}.{'f32' if old is DType.float32 else 'f64'}"
+        function = b.module.globals.get(name)
+        if function is None:
+            signature = ir.FunctionType(to, [x.type])
+            function = ir.Function(b.module, signature, name)
+        return b.call(function, [x])
     if new.is_float:
         return b.sitofp(x, to) if old.kind == "int" else b.uitofp(x, to)
     if register_type(old).width == to.width:
@@ -152,9 +185,28 @@ def convert(b: ir.IRBuilder, old: DType, new: DType, x: Any) -> Any:
     return b.sext(x, to) if old.kind == "int" else b.zext(x, to)
 
 
-def _shift(b: ir.IRBuilder, node: Node, x: Any) -> Any:
-    shift = b.ashr if _kind(node).kind == "int" else b.lshr
-    return shift(x, x.type(node.attrs["bits"]))
+def _copysign(b: ir.IRBuilder, node: Node, x: Any, sign: Any) -> Any:
+    return mathlib.Emitter(b, x).intrinsic("copysign", x, sign)
+
+
+def _pow(b: ir.IRBuilder, node: Node, x: Any, p: Any) -> Any:
+    if _kind(node).is_float:
+        return power.pow_(b, x, p)
+    return division.whole_power(b, _kind(node), x, p)
+
+
+def _shift_left(b: ir.IRBuilder, node: Node, x: Any, bits: Any) -> Any:
+    """Bits that the type does not have, and negative ones, push all out."""
+    inside = b.icmp_unsigned("<", bits, x.type(x.type.width))
+    return b.select(inside, b.shl(x, b.select(inside, bits, x.type(0))), x.type(0))
+
+
+def _shift_right(b: ir.IRBuilder, node: Node, x: Any, bits: Any) -> Any:
+    last = x.type(x.type.width - 1)
+    inside = b.icmp_unsigned("<=", bits, last)
+    if _kind(node).kind == "int":
+        return b.ashr(x, b.select(inside, bits, last))
+    return b.select(inside, b.lshr(x, b.select(inside, bits, x.type(0))), x.type(0))
 
 
 #: (builder, node, operands…) → result; spelt out so that the lambdas have types.
@@ -165,25 +217,44 @@ Emit = (
     | Callable[..., Any]
 )
 
-SCALAR: dict[str, Emit] = {
-    "add": _arithmetic("fadd", "add"),
-    "sub": _arithmetic("fsub", "sub"),
-    "mul": _arithmetic("fmul", "mul"),
-    "div": _arithmetic("fdiv", "sdiv"),
-    "neg": _neg,
-    "exp": lambda b, node, x: mathlib.exp(b, x),
-    "log": lambda b, node, x: mathlib.log(b, x),
-    "log1p": lambda b, node, x: mathlib.log1p(b, x),
-    "expm1": lambda b, node, x: mathlib.expm1(b, x),
-    "tanh": lambda b, node, x: mathlib.tanh(b, x),
-    "erf": lambda b, node, x: mathlib.erf(b, x),
-    "sqrt": _intrinsic("llvm.sqrt"),
-    "abs": _abs,
-    "sign": _sign,
-    "maximum": lambda b, node, x, y: larger(b, _kind(node), x, y),
-    "less": lambda b, node, x, y: _compare(b, _kind(node), "<", x, y),
-    "equal": lambda b, node, x, y: _compare(b, _kind(node), "==", x, y),
-    "where": lambda b, node, c, x, y: b.select(c, x, y),
-    "convert": _convert,
-    "shift_right": _shift,
+SCALAR: dict[Primitive, Emit] = {
+    elementwise.add: _arithmetic("sum"),
+    elementwise.sub: _arithmetic("sub"),
+    elementwise.mul: _arithmetic("prod"),
+    elementwise.div: _arithmetic("div"),
+    elementwise.neg: _neg,
+    elementwise.exp: lambda b, node, x: mathlib.exp(b, x),
+    elementwise.log: lambda b, node, x: mathlib.log(b, x),
+    elementwise.log1p: lambda b, node, x: mathlib.log1p(b, x),
+    elementwise.expm1: lambda b, node, x: mathlib.expm1(b, x),
+    elementwise.tanh: lambda b, node, x: mathlib.tanh(b, x),
+    elementwise.erf: lambda b, node, x: mathlib.erf(b, x),
+    elementwise.sqrt: _intrinsic("llvm.sqrt"),
+    elementwise.abs_: _abs,
+    elementwise.sign: _sign,
+    elementwise.minimum: lambda b, node, x, y: smaller(b, _kind(node), x, y),
+    elementwise.isnan: lambda b, node, x: is_nan(b, _kind(node), x),
+    elementwise.floor: _intrinsic("llvm.floor"),
+    elementwise.round_: _intrinsic("llvm.rint"),
+    elementwise.copysign: _copysign,
+    elementwise.nextafter: lambda b, node, x, y: division.next_after(b, x, y),
+    elementwise.pow_: _pow,
+    trigonometry.sin: lambda b, node, x: angles.sin(b, x),
+    trigonometry.cos: lambda b, node, x: angles.cos(b, x),
+    trigonometry.atan2: lambda b, node, y, x: angles.atan2(b, y, x),
+    integers.floor_divide: lambda b, node, x, y: division.divided(b, _kind(node), x, y)[
+        0
+    ],
+    integers.remainder: lambda b, node, x, y: division.divided(b, _kind(node), x, y)[1],
+    integers.bitwise_and: lambda b, node, x, y: b.and_(x, y),
+    integers.bitwise_or: lambda b, node, x, y: b.or_(x, y),
+    integers.bitwise_xor: lambda b, node, x, y: b.xor(x, y),
+    integers.bitwise_not: lambda b, node, x: b.not_(x),
+    integers.shift_left: _shift_left,
+    integers.shift_right: _shift_right,
+    elementwise.maximum: lambda b, node, x, y: larger(b, _kind(node), x, y),
+    elementwise.less: lambda b, node, x, y: compare(b, _kind(node), "<", x, y),
+    elementwise.equal: lambda b, node, x, y: compare(b, _kind(node), "==", x, y),
+    elementwise.where: lambda b, node, c, x, y: b.select(c, x, y),
+    elementwise.convert: _convert,
 }

@@ -1,8 +1,9 @@
 """Run programs with NumPy: straight-line Python over buffers planned once.
 
-For each entry point and each N the graph becomes one Python function whose statements
-are calls such as ``add(v1, v2, v3)`` with the output as last argument. Every buffer and
-every view is made when the function is written, so a step allocates (almost) nothing.
+For each entry point and all its sizes the graph becomes one Python function whose
+statements are calls such as ``add(v1, v2, v3)`` with the output as last argument. Every
+buffer and every view is made when the function is written, so a step allocates (almost)
+nothing.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.engines import Buffer, on_host
 from chainrule.engines.numpy.lower import (
     GLOBALS,
     LOWERINGS,
@@ -28,15 +30,21 @@ from chainrule.engines.numpy.regions import (
     in_memory_order,
     side_by_side,
 )
-from chainrule.engines.plan import Plan, elementwise_body, make_plan
+from chainrule.engines.plan import Plan, loop_body, make_plan
+from chainrule.engines.threads import ThreadChoice, blas_threads, checked
 from chainrule.engines.weights import weight_states, weight_values
+from chainrule.graph.interpret import attrs_at
 from chainrule.graph.node import Array, Node, Value
-from chainrule.graph.primitive import Region
+from chainrule.graph.primitive import BODIES, REFERENCES
 from chainrule.graph.program import Entry, Program
-from chainrule.graph.types import resolve, size_of
+from chainrule.graph.types import NO_SIZES, Sizes, resolve, size_of
 from chainrule.passes import prepare
+from chainrule.primitives.matmul import dot_general, parse_dims
+from chainrule.primitives.movement import broadcast_to, reshape
 
-#: Functions kept: one for each entry point and batch size, the oldest dropped first.
+#: Multiplications of a run from which on the threads of NumPy's BLAS are set.
+THREADS_FROM = 1e6
+#: Functions kept: one for each entry point and size, the oldest dropped first.
 FUNCTIONS_AT_MOST = 16
 
 
@@ -53,8 +61,10 @@ class NumpyExecutable:
 
     engine = "numpy"
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, *, threads: int | None = None) -> None:
         started = time.perf_counter()
+        self.threads = checked(threads)
+        self._choices: dict[str, ThreadChoice] = {}
         self.entries = {
             name: entry.with_graph(prepare(entry.graph, keep=_one_loop))
             for name, entry in program.entries.items()
@@ -68,17 +78,25 @@ class NumpyExecutable:
                 for position in range(len(group[0].inputs)):
                     members = [node.inputs[position] for node in group]
                     if all(v in held and held[v] not in self.state for v in members):
-                        arrays = allocate(members, self._turned(members, held), None)
+                        arrays = allocate(
+                            members, self._turned(members, held), NO_SIZES
+                        )
                         self.state |= zip((held[v] for v in members), arrays)
         for name, t in program.state.items():
             if name not in self.state:
                 value = Value(None, t.shape, t.dtype)
-                (self.state[name],) = allocate([value], [name in self.weights], None)
-        self._functions: dict[tuple[str, int | None], Function] = {}
+                (self.state[name],) = allocate(
+                    [value], [name in self.weights], NO_SIZES
+                )
+        self._functions: dict[tuple[str, tuple[int, ...]], Function] = {}
         self.seconds_compile = time.perf_counter() - started
 
     def _turned(self, values: list[Value], held: dict[Value, str]) -> list[bool]:
         return [held[v] in self.weights for v in values]
+
+    def put(self, entry: str, name: str, array: Array) -> Buffer:
+        """Take over an input."""
+        return on_host(array)
 
     def write(self, name: str, array: Array) -> None:
         """Set a state."""
@@ -89,51 +107,66 @@ class NumpyExecutable:
         return self.state[name].copy()
 
     def run(
-        self, entry: str, inputs: Mapping[str, Array], *, steps: int, n: int | None
+        self,
+        entry: str,
+        inputs: Mapping[str, Array | Buffer],
+        *,
+        steps: int,
+        sizes: Sizes,
     ) -> list[Array]:
         """Run an entry point ``steps`` times; every output has ``steps`` rows."""
-        key = (entry, n)
+        key = (entry, tuple(sizes.values()))
         if key not in self._functions:
             started = time.perf_counter()
             if len(self._functions) >= FUNCTIONS_AT_MOST:
                 self._functions.pop(next(iter(self._functions)))
             self._functions[key] = Function(
-                self.entries[entry], self.state, self.weights, self.groups[entry], n
+                self.entries[entry], self.state, self.weights, self.groups[entry], sizes
             )
             self.seconds_compile += time.perf_counter() - started
-        return self._functions[key].run(inputs, steps)
+        function = self._functions[key]
+        if function.products * steps < THREADS_FROM:
+            return function.run(inputs, steps)
+        choice = self._choices.get(entry)
+        if choice is None:
+            choice = self._choices[entry] = ThreadChoice(self.threads)
+        number = choice.next()
+        started = time.perf_counter()
+        with blas_threads(number):
+            outputs = function.run(inputs, steps)
+        choice.note(number, time.perf_counter() - started, steps)
+        return outputs
 
 
 def allocate(
-    values: Sequence[Value], turned: Sequence[bool], n: int | None
+    values: Sequence[Value], turned: Sequence[bool], sizes: Sizes
 ) -> list[Array]:
     """Zeros for values of one dtype, one after the other in memory."""
-    sizes = [math.prod(resolve(v.shape, n)) for v in values]
-    memory = np.zeros(sum(sizes), values[0].dtype.numpy)
+    lengths = [math.prod(resolve(v.shape, sizes)) for v in values]
+    memory = np.zeros(sum(lengths), values[0].dtype.numpy)
     arrays: list[Array] = []
     at = 0
-    for value, size, other_way in zip(values, sizes, turned, strict=True):
-        arrays.append(_shaped(memory[at : at + size], value, other_way, n))
+    for value, size, other_way in zip(values, lengths, turned, strict=True):
+        arrays.append(_shaped(memory[at : at + size], value, other_way, sizes))
         at += size
     return arrays
 
 
-def _shaped(line: Array, value: Value, turned: bool, n: int | None) -> Array:
-    shape = resolve(value.shape, n)
+def _shaped(line: Array, value: Value, turned: bool, sizes: Sizes) -> Array:
+    shape = resolve(value.shape, sizes)
     return line.reshape(shape[::-1]).T if turned else line.reshape(shape)
 
 
 def _one_loop(node: Node) -> bool:
-    return elementwise_body(node.primitive, [v.type for v in node.inputs], node.attrs)
+    return loop_body(node) is not None
 
 
 def _is_view(node: Node, root: dict[Value, Value]) -> bool:
-    name = node.primitive.name
-    if name != "reshape":
-        return name in VIEWS
+    if node.primitive is not reshape:
+        return node.primitive.view
     # A reshape shows the same memory only if its source is whole and in order.
     source = node.inputs[0]
-    while source.node is not None and source.node.primitive.name == "reshape":
+    while source.node is not None and source.node.primitive is reshape:
         source = source.node.inputs[0]
     return root[source] is source
 
@@ -141,13 +174,11 @@ def _is_view(node: Node, root: dict[Value, Value]) -> bool:
 def _in_place(node: Node, old: Value, new: Value) -> bool:
     if old.type != new.type:
         return False
-    if node.primitive.name in UFUNCS:
-        return True
-    return isinstance(node.primitive, Region) and _one_loop(node)
+    return node.primitive in UFUNCS or _one_loop(node)
 
 
 class Function:
-    """One entry point for one N, as a Python function."""
+    """One entry point for one set of sizes, as a Python function."""
 
     def __init__(
         self,
@@ -155,9 +186,9 @@ class Function:
         state: dict[str, Array],
         weights: set[str],
         groups: list[list[Node]],
-        n: int | None,
+        sizes: Sizes,
     ) -> None:
-        self.state, self.n = state, n
+        self.state, self.sizes = state, sizes
         self.scope: dict[str, Any] = dict(GLOBALS)
         self.lines: list[str] = []
         self.plan: Plan = make_plan(
@@ -175,20 +206,22 @@ class Function:
         self.names: dict[Value, str] = {}
         self.fixed: dict[Value, Array] = {}
         self._scratch: dict[tuple[int, Any], Array] = {}
+        self.products = sum(map(self._multiplications, entry.graph.nodes))
         self._inputs()
         for node in entry.graph.nodes:
             self._node(node)
         self._outputs()
         body = "\n".join(f"        {line}" for line in self.lines) or "        pass"
         source = f"def run(steps):\n    for i in range(steps):\n{body}\n"
-        exec(compile(source, f"<{entry.name}, N={n}>", "exec"), self.scope)
+        exec(compile(source, f"<{entry.name}, {dict(sizes)}>", "exec"), self.scope)
 
-    def run(self, inputs: Mapping[str, Array], steps: int) -> list[Array]:
+    def run(self, inputs: Mapping[str, Array | Buffer], steps: int) -> list[Array]:
         """Run ``steps`` times; every output has ``steps`` rows."""
         for k, name in enumerate(self.entry.inputs):
-            self.scope[f"in{k}"] = inputs[name]
+            given = inputs[name]
+            self.scope[f"in{k}"] = given.held if type(given) is Buffer else given
         outs = [
-            np.empty((steps, *resolve(v.shape, self.n)), v.dtype.numpy)
+            np.empty((steps, *resolve(v.shape, self.sizes)), v.dtype.numpy)
             for v in self.entry.graph.outputs[: self.entry.outputs]
         ]
         for k, out in enumerate(outs):
@@ -221,8 +254,15 @@ class Function:
 
     # -- values --------------------------------------------------------------------
 
+    def _multiplications(self, node: Node) -> int:
+        if node.primitive is not dot_general:
+            return 0
+        d, shapes = parse_dims(node.attrs["dims"]), [v.shape for v in node.inputs]
+        letters = dict(zip(d.lhs, shapes[0])) | dict(zip(d.rhs, shapes[1]))
+        return math.prod(resolve(tuple(letters.values()), self.sizes))
+
     def _bytes(self, value: Value) -> int:
-        count = size_of(resolve(value.shape, self.n))
+        count = size_of(resolve(value.shape, self.sizes))
         assert isinstance(count, int)
         return count * value.dtype.itemsize
 
@@ -234,7 +274,7 @@ class Function:
         start = self.plan.offsets[value]
         raw = self.arena[start : start + self._bytes(value)]
         line = raw.view(value.dtype.numpy)
-        return _shaped(line, value, value in self.turned, self.n)
+        return _shaped(line, value, value in self.turned, self.sizes)
 
     def _place_group(self, group: list[Node]) -> None:
         """Lay the operands of a group side by side, if its results replace state."""
@@ -251,7 +291,7 @@ class Function:
                     return
             else:
                 turned = [v in self.turned for v in members]
-                placed |= zip(members, allocate(members, turned, self.n))
+                placed |= zip(members, allocate(members, turned, self.sizes))
         for position in range(len(group[0].outputs)):
             made = [node.outputs[position] for node in group]
             names = [state_of[v] for v in made if v is not None]
@@ -288,34 +328,36 @@ class Function:
     # -- nodes ---------------------------------------------------------------------
 
     def _node(self, node: Node) -> None:
-        name = node.primitive.name
-        attrs = {k: resolve(a, self.n) for k, a in node.attrs.items()}
+        primitive = node.primitive
+        attrs = attrs_at(node, self.sizes)
         outputs = [v for v in node.outputs if v is not None]
-        if name in ("constant", "iota", "size"):
-            made = node.primitive.reference(**attrs)
+        if not node.inputs:  # numbers, counts and sizes
+            made = REFERENCES[primitive](**attrs)
             self._fix(outputs[0], np.asarray(made))
             return
         if self.plan.root[outputs[0]] is not outputs[0]:
             self._view(node, attrs)
             return
-        bound = Node(node.primitive, node.inputs, attrs)
-        if name in UFUNCS:
+        bound = Node(primitive, node.inputs, attrs)
+        if primitive in UFUNCS:
             out = self._fix(outputs[0], self._buffer(outputs[0]))
             operands = [self._operand(v) for v in node.inputs]
-            self.line(f"{self.name(UFUNCS[name])}({', '.join(operands)}, out={out})")
-        elif isinstance(node.primitive, Region):
+            self.line(
+                f"{self.name(UFUNCS[primitive])}({', '.join(operands)}, out={out})"
+            )
+        elif primitive in BODIES:
             for v in outputs:
                 self._fix(v, self._buffer(v))
             self._region(node, outputs)
         elif len(outputs) == 1:
             ins = [self.names[v] for v in node.inputs]
             out = self._fix(outputs[0], self._buffer(outputs[0]))
-            lower = LOWERINGS.get(name, reference)
+            lower = LOWERINGS.get(primitive, reference)
             lower(self, bound, ins, out)
         else:
             ins = [self.names[v] for v in node.inputs]
             made = self.name(None)
-            call = self.name(node.primitive.reference)
+            call = self.name(REFERENCES[primitive])
             arguments = ", ".join([*ins, f"**{self.name(attrs)}"])
             self.line(f"{made} = {call}({arguments})")
             for k, v in enumerate(outputs):
@@ -323,14 +365,21 @@ class Function:
 
     def _operand(self, value: Value) -> str:
         """A ufunc repeats its operands itself: give it what is repeated."""
-        while value.node is not None and value.node.primitive.name == "broadcast_to":
+        while value.node is not None and value.node.primitive is broadcast_to:
             value = value.node.inputs[0]
         return self.names[value]
 
     def _view(self, node: Node, attrs: dict[str, Any]) -> None:
-        (source,), (out,) = node.inputs, node.outputs
+        (source, *condition), (out,) = node.inputs, node.outputs
         assert out is not None
-        function: Callable[..., Array] = VIEWS[node.primitive.name]
+        if condition:  # of require
+            check, message = self.name(VIEWS[node.primitive]), self.name(attrs)
+            self.line(f"{check}({self.names[condition[0]]}, **{message})")
+            self.names[out] = self.names[source]
+            if source in self.fixed:
+                self.fixed[out] = self.fixed[source]
+            return
+        function: Callable[..., Array] = VIEWS[node.primitive]
         if source in self.fixed:
             self._fix(out, function(self.fixed[source], **attrs))
             return

@@ -13,7 +13,19 @@ from typing import Any, Protocol
 import numpy as np
 
 from chainrule.errors import ArgumentError
-from chainrule.graph.node import Array, Node
+from chainrule.graph.node import Array, Node, Value
+from chainrule.graph.primitive import REFERENCES, Primitive
+from chainrule.graph.types import DType
+from chainrule.primitives import (
+    checks,
+    elementwise,
+    indexing,
+    integers,
+    matmul,
+    movement,
+    reduce,
+    trigonometry,
+)
 from chainrule.primitives.matmul import plan_product
 
 
@@ -28,6 +40,10 @@ class Writer(Protocol):
         """Add a statement."""
         ...
 
+    def scratch(self, index: int, length: int, like: Value) -> Array:
+        """Temporary number ``index``, of so many elements."""
+        ...
+
     def turn(self, name: str) -> str:
         """A name for the transpose of a matrix."""
         ...
@@ -37,24 +53,41 @@ class Writer(Protocol):
         ...
 
 
-#: Primitives that are one ufunc: name → ufunc.
-UFUNCS: dict[str, np.ufunc] = {
-    "add": np.add,
-    "sub": np.subtract,
-    "mul": np.multiply,
-    "div": np.divide,
-    "neg": np.negative,
-    "exp": np.exp,
-    "log": np.log,
-    "log1p": np.log1p,
-    "expm1": np.expm1,
-    "tanh": np.tanh,
-    "sqrt": np.sqrt,
-    "abs": np.absolute,
-    "sign": np.sign,
-    "maximum": np.maximum,
-    "less": np.less,
-    "equal": np.equal,
+#: Primitives that are one ufunc.
+UFUNCS: dict[Primitive, np.ufunc] = {
+    elementwise.add: np.add,
+    elementwise.sub: np.subtract,
+    elementwise.mul: np.multiply,
+    elementwise.div: np.divide,
+    elementwise.neg: np.negative,
+    elementwise.exp: np.exp,
+    elementwise.log: np.log,
+    elementwise.log1p: np.log1p,
+    elementwise.expm1: np.expm1,
+    elementwise.tanh: np.tanh,
+    elementwise.sqrt: np.sqrt,
+    elementwise.abs_: np.absolute,
+    elementwise.sign: np.sign,
+    elementwise.maximum: np.maximum,
+    elementwise.minimum: np.minimum,
+    elementwise.less: np.less,
+    elementwise.equal: np.equal,
+    elementwise.isnan: np.isnan,
+    elementwise.floor: np.floor,
+    elementwise.round_: np.rint,
+    elementwise.copysign: np.copysign,
+    elementwise.nextafter: np.nextafter,
+    trigonometry.sin: np.sin,
+    trigonometry.cos: np.cos,
+    trigonometry.atan2: np.arctan2,
+    integers.floor_divide: np.floor_divide,
+    integers.remainder: np.remainder,
+    integers.bitwise_and: np.bitwise_and,
+    integers.bitwise_or: np.bitwise_or,
+    integers.bitwise_xor: np.bitwise_xor,
+    integers.bitwise_not: np.bitwise_not,
+    integers.shift_left: np.left_shift,
+    integers.shift_right: np.right_shift,
 }
 
 
@@ -71,13 +104,49 @@ def _take(x: Array, indices: Array, out: Array) -> None:
         ) from None
 
 
+def _check(holds: Array, **message: str) -> Array:
+    """The condition of ``require``, whose result is its other input."""
+    if not holds:
+        raise checks.failed(**message)
+    return holds
+
+
 def _where(w: Writer, node: Node, ins: list[str], out: str) -> None:
     # np.where and a copy are faster than two masked copies.
     w.line(f"copyto({out}, where({', '.join(ins)}))")
 
 
-def _convert(w: Writer, node: Node, ins: list[str], out: str) -> None:
+def _copy(w: Writer, node: Node, ins: list[str], out: str) -> None:
     w.line(f'copyto({out}, {ins[0]}, casting="unsafe")')
+
+
+def _convert(w: Writer, node: Node, ins: list[str], out: str) -> None:
+    to: DType = node.attrs["dtype"]
+    saturates = node.inputs[0].dtype.is_float and to.is_integer
+    (reference if saturates else _copy)(w, node, ins, out)
+
+
+def _pow(w: Writer, node: Node, ins: list[str], out: str) -> None:
+    if not node.inputs[0].dtype.is_float:
+        return reference(w, node, ins, out)
+    w.line(f"{w.name(np.power)}({', '.join(ins)}, {out})")
+    return None
+
+
+def _concatenate(w: Writer, node: Node, ins: list[str], out: str) -> None:
+    w.line(f"concatenate(({', '.join(ins)},), {node.attrs['axis']}, {out})")
+
+
+def _cumulative(ufunc: np.ufunc) -> Lowering:
+    def lower(w: Writer, node: Node, ins: list[str], out: str) -> None:
+        axis = node.attrs["axis"]
+        cut = [":"] * len(node.inputs[0].shape)
+        cut[axis] = "::-1" if node.attrs["reverse"] else ":"
+        part = f"[{', '.join(cut)}]"
+        function = w.name(ufunc.accumulate)
+        w.line(f"{function}({ins[0]}{part}, {axis}, None, {out}{part})")
+
+    return lower
 
 
 def _reduce(ufunc: np.ufunc) -> Lowering:
@@ -88,8 +157,11 @@ def _reduce(ufunc: np.ufunc) -> Lowering:
     return lower
 
 
-def _argmax(w: Writer, node: Node, ins: list[str], out: str) -> None:
-    w.line(f"{ins[0]}.argmax({node.attrs['axis']}, {out})")
+def _index(method: str) -> Lowering:
+    def lower(w: Writer, node: Node, ins: list[str], out: str) -> None:
+        w.line(f"{ins[0]}.{method}({node.attrs['axis']}, {out})")
+
+    return lower
 
 
 def _take_rows(w: Writer, node: Node, ins: list[str], out: str) -> None:
@@ -117,7 +189,7 @@ def _dot(w: Writer, node: Node, ins: list[str], out: str) -> None:
 def reference(w: Writer, node: Node, ins: list[str], out: str) -> None:
     """Run the primitive's reference and copy its result into place."""
     attrs = w.name(node.attrs)
-    function = w.name(node.primitive.reference)
+    function = w.name(REFERENCES[node.primitive])
     w.line(f"copyto({out}, {function}({', '.join([*ins, f'**{attrs}'])}))")
 
 
@@ -129,30 +201,40 @@ View = (
     | Callable[..., Array]
 )
 
-LOWERINGS: dict[str, Lowering] = {
-    "copy": _convert,
-    "where": _where,
-    "convert": _convert,
-    "reduce_sum": _reduce(np.add),
-    "reduce_max": _reduce(np.maximum),
-    "argmax": _argmax,
-    "take": _take_rows,
-    "dot_general": _dot,
+LOWERINGS: dict[Primitive, Lowering] = {
+    movement.copy: _copy,
+    movement.concatenate: _concatenate,
+    elementwise.pow_: _pow,
+    elementwise.where: _where,
+    elementwise.convert: _convert,
+    movement.reduce_sum: _reduce(np.add),
+    reduce.reduce_max: _reduce(np.maximum),
+    reduce.reduce_prod: _reduce(np.multiply),
+    reduce.cumsum: _cumulative(np.add),
+    reduce.cumprod: _cumulative(np.multiply),
+    reduce.argmax: _index("argmax"),
+    reduce.argmin: _index("argmin"),
+    indexing.take: _take_rows,
+    matmul.dot_general: _dot,
 }
 
-#: Primitives that show memory that exists already: name → view of the input.
-VIEWS: dict[str, View] = {
-    "reshape": lambda x, shape: x.reshape(shape),
-    "broadcast_to": lambda x, shape: np.broadcast_to(x, shape),
-    "transpose": lambda x, axes: x.transpose(axes),
-    "slice": lambda x, starts, stops, strides: x[
+#: How primitives with the trait ``view`` show memory that exists already.
+VIEWS: dict[Primitive, View] = {
+    checks.require: lambda holds, **message: REFERENCES[checks.require](
+        holds, holds, **message
+    ),
+    movement.reshape: lambda x, shape: x.reshape(shape),
+    movement.broadcast_to: lambda x, shape: np.broadcast_to(x, shape),
+    movement.transpose: lambda x, axes: x.transpose(axes),
+    movement.slice_: lambda x, starts, stops, strides: x[
         tuple(map(slice, starts, stops, strides))
     ],
-    "flip": lambda x, axes: np.flip(x, axes),
+    movement.flip: lambda x, axes: np.flip(x, axes),
 }
 
 #: Names that every program may use.
 GLOBALS: dict[str, Any] = {
+    "concatenate": np.concatenate,
     "copyto": np.copyto,
     "matmul": np.matmul,
     "where": np.where,

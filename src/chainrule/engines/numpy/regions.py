@@ -12,20 +12,17 @@ between them: their operands are laid side by side in memory (:func:`find_groups
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from chainrule.engines.numpy.lower import LOWERINGS, UFUNCS, VIEWS, reference
-from chainrule.engines.plan import scalar_broadcast
+from chainrule.engines.numpy.lower import LOWERINGS, UFUNCS, Writer, reference
+from chainrule.engines.plan import loop_body, scalar_broadcast
 from chainrule.graph.graph import Graph, users
 from chainrule.graph.node import Array, Node, Value
-from chainrule.graph.primitive import Region
+from chainrule.graph.primitive import BODIES, REFERENCES
 from chainrule.graph.program import Entry
-from chainrule.passes import prepare
-
-if TYPE_CHECKING:
-    from chainrule.engines.numpy.executable import Function
+from chainrule.primitives.creation import constant
 
 #: Elements that a region works on at a time.
 BLOCK = 32768
@@ -44,19 +41,19 @@ def find_groups(entry: Entry) -> list[list[Node]]:
     states = set(graph.inputs[len(entry.inputs) :])
     groups: dict[Any, list[Node]] = {}
     for node in graph.nodes:
-        if not isinstance(node.primitive, Region):
+        if node.primitive not in BODIES:
             continue
         scalars = tuple(id(v) for v in node.inputs if v.shape == ())
         arrays = [v for v in node.inputs if v.shape != ()]
         whole = all(
-            v in states or (v.node is not None and v.node.primitive.name not in VIEWS)
+            v in states or (v.node is not None and not v.node.primitive.view)
             for v in arrays
         )
         unread = all(v is None or not readers.get(v) for v in node.outputs)
         if not (arrays and whole and unread and len(set(arrays)) == len(arrays)):
             continue
         kinds = tuple((v.shape == (), v.dtype, v in states) for v in node.inputs)
-        key = (node.primitive.name, repr(node.attrs), scalars, kinds)
+        key = (node.primitive, repr(node.attrs), scalars, kinds)
         groups.setdefault(key, []).append(node)
     return [members for members in groups.values() if len(members) > 1]
 
@@ -81,7 +78,7 @@ def side_by_side(arrays: Sequence[Array]) -> Array | None:
 
 
 def emit_region(
-    function: Function, region: Node, operands: Sequence[Any], targets: Sequence[Array]
+    function: Writer, region: Node, operands: Sequence[Any], targets: Sequence[Array]
 ) -> None:
     """Statements for a region over flat operands.
 
@@ -91,8 +88,8 @@ def emit_region(
         operands: per input a line of elements, or the name of a scalar.
         targets: per output the line that it goes to.
     """
-    assert isinstance(region.primitive, Region)
-    body = prepare(region.primitive.body([v.type for v in region.inputs], region.attrs))
+    body = loop_body(region)
+    assert body is not None
     total = targets[0].size
     block = max(BLOCK, -(-total // BLOCKS_AT_MOST))
     flat = dict(zip(body.inputs, operands, strict=True))
@@ -102,7 +99,7 @@ def emit_region(
 
 
 def _block(
-    function: Function,
+    function: Writer,
     body: Graph,
     flat: Mapping[Value, Array | str],
     targets: Mapping[Value, Array],
@@ -121,8 +118,8 @@ def _block(
     for i, node in enumerate(body.nodes):
         (out,) = node.outputs
         assert out is not None
-        if node.primitive.name == "constant":
-            names[out] = function.name(node.primitive.reference(**node.attrs))
+        if node.primitive is constant:
+            names[out] = function.name(REFERENCES[node.primitive](**node.attrs))
             continue
         if scalar_broadcast(node):
             names[out] = names[node.inputs[0]]
@@ -132,7 +129,7 @@ def _block(
             for v in dict.fromkeys(node.inputs)
             if last[v] == i and v in owned and v not in targets
         ]
-        if node.primitive.name in UFUNCS:  # may write over its operands
+        if node.primitive in UFUNCS:  # may write over its operands
             free += dying
             dying = []
         if out in targets and _writable(body, targets[out], flat, i):
@@ -152,11 +149,11 @@ def _block(
         if out in targets and out in owned:
             late.append((function.name(targets[out][part]), names[out]))
         operands = [names[v] for v in node.inputs]
-        if node.primitive.name in UFUNCS:
-            ufunc = function.name(UFUNCS[node.primitive.name])
+        if node.primitive in UFUNCS:
+            ufunc = function.name(UFUNCS[node.primitive])
             function.line(f"{ufunc}({', '.join(operands)}, out={names[out]})")
         else:
-            lower = LOWERINGS.get(node.primitive.name, reference)
+            lower = LOWERINGS.get(node.primitive, reference)
             lower(function, node, operands, names[out])
         free += dying
     for target, source in late:

@@ -11,7 +11,8 @@ from chainrule.nn.losses.base import ElementwiseLoss
 from chainrule.nn.losses.checks import check_unit
 from chainrule.nn.losses.classes import factors, weight_settings
 from chainrule.nn.losses.origin import behind, refuse, warn_of_scores
-from chainrule.primitives.rules import full_like, show
+from chainrule.primitives.movement import full_like
+from chainrule.primitives.rules import show
 from chainrule.regions import losses
 from chainrule.tensor import Tensor, wrap
 

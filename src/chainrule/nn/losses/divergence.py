@@ -10,7 +10,7 @@ from chainrule.graph.types import Shape
 from chainrule.nn.losses.base import ElementwiseLoss
 from chainrule.nn.losses.checks import check_rows
 from chainrule.nn.losses.origin import behind, refuse, warn_of_scores
-from chainrule.primitives.rules import full_like
+from chainrule.primitives.movement import full_like
 from chainrule.regions import losses
 from chainrule.tensor import Tensor, wrap
 

@@ -18,7 +18,7 @@ from collections.abc import Callable, Collection, Mapping
 
 import numpy as np
 
-from chainrule.explain.notation import (
+from chainrule.explanation.notation import (
     Atom,
     Call,
     Expr,
@@ -33,10 +33,12 @@ from chainrule.explain.notation import (
     Slot,
     Sum,
 )
-from chainrule.explain.reading import template
-from chainrule.explain.tidy import TRANSPOSED, tidy
+from chainrule.explanation.reading import template
+from chainrule.explanation.tidy import TRANSPOSED, tidy
 from chainrule.graph.node import Node, Value
+from chainrule.graph.primitive import Primitive
 from chainrule.graph.types import Dim, Size
+from chainrule.primitives import creation, elementwise, matmul, movement
 from chainrule.primitives.matmul import parse_dims
 
 #: A formula of more characters than this tells nobody anything.
@@ -47,7 +49,7 @@ MEAN = Atom(r"\operatorname{mean}", "mean")
 LABEL = Atom("y")
 ONE_HOT = Atom("y", tag="one-hot")
 #: Nodes that change how numbers lie in memory, not what they mean.
-VIEWS = ("broadcast_to", "convert", "reshape")
+VIEWS = (movement.broadcast_to, elementwise.convert, movement.reshape)
 
 
 def substitute(e: Expr, arguments: tuple[Expr, ...]) -> Expr:
@@ -82,7 +84,7 @@ def substitute(e: Expr, arguments: tuple[Expr, ...]) -> Expr:
 
 def behind_views(value: Value) -> Value:
     """The value that ``value`` is a view of: through reshape, convert, broadcast."""
-    while value.node is not None and value.node.primitive.name in VIEWS:
+    while value.node is not None and value.node.primitive in VIEWS:
         value = value.node.inputs[0]
     return value
 
@@ -141,7 +143,7 @@ class Formulas:
         if node is None:
             name = value.name or "?"
             return Atom(r"\text{" + name.replace("_", r"\_") + "}", name)
-        special = _SPECIAL.get(node.primitive.name)
+        special = _SPECIAL.get(node.primitive)
         made = special(self, node) if special else None
         if made is None:
             inputs = tuple(map(self._write, node.inputs))
@@ -193,19 +195,19 @@ class Formulas:
         return COUNT if dim.factor == 1 else many
 
     def _length(self, dim: Dim) -> int:
-        return dim.at(self.n) if isinstance(dim, Size) else dim
+        return dim.at({"N": self.n}) if isinstance(dim, Size) else dim
 
     def _div(self, node: Node) -> Expr | None:
         """∑ u / (how many) is the mean of u."""
         total, count = (behind_views(v) for v in node.inputs)
-        if total.node is None or total.node.primitive.name != "reduce_sum":
+        if total.node is None or total.node.primitive is not movement.reduce_sum:
             return None
         (summed,) = total.node.inputs
         if total in self.names or total.shape != () or count.node is None:
             return None
-        if count.node.primitive.name == "size":
+        if count.node.primitive is creation.size:
             found = self._length(count.node.attrs["dim"])
-        elif count.node.primitive.name == "constant":
+        elif count.node.primitive is creation.constant:
             found = count.node.attrs["value"][0]
         else:
             return None
@@ -233,7 +235,7 @@ class Formulas:
     def _equal(self, node: Node) -> Expr | None:
         """[y = i] for i = 0, 1, … is the one-hot column of the label y."""
         a, b = node.inputs
-        counts = b.node is not None and b.node.primitive.name == "iota"
+        counts = b.node is not None and b.node.primitive is creation.iota
         if counts and self.labels is not None and behind_views(a) is self.labels:
             return ONE_HOT
         return None
@@ -276,10 +278,10 @@ def _with_numbers(node: Node) -> str:
 def _guards(condition: Value, v: Value) -> bool:
     """Whether the condition is v = number: so v is kept from dividing by zero."""
     node = condition.node
-    if node is None or node.primitive.name != "equal":
+    if node is None or node.primitive is not elementwise.equal:
         return False
     a, b = map(behind_views, node.inputs)
-    number = b.node is not None and b.node.primitive.name == "constant"
+    number = b.node is not None and b.node.primitive is creation.constant
     return number and a is behind_views(v)
 
 
@@ -300,13 +302,13 @@ def on_paper(array: np.ndarray, value: Value) -> np.ndarray:
     return array
 
 
-_SPECIAL: dict[str, Callable[[Formulas, Node], Expr | None]] = {
-    "mul": Formulas._mul,
-    "where": Formulas._where,
-    "constant": Formulas._constant,
-    "size": Formulas._size,
-    "div": Formulas._div,
-    "reduce_sum": Formulas._sum,
-    "equal": Formulas._equal,
-    "dot_general": Formulas._dot,
+_SPECIAL: dict[Primitive, Callable[[Formulas, Node], Expr | None]] = {
+    elementwise.mul: Formulas._mul,
+    elementwise.where: Formulas._where,
+    creation.constant: Formulas._constant,
+    creation.size: Formulas._size,
+    elementwise.div: Formulas._div,
+    movement.reduce_sum: Formulas._sum,
+    elementwise.equal: Formulas._equal,
+    matmul.dot_general: Formulas._dot,
 }

@@ -6,14 +6,16 @@ computed. Its notation is the textbook's.
 
 from __future__ import annotations
 
-import sys
-import types
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-from chainrule.explain.checking import Check
-from chainrule.explain.explanation import Equation, Explanation, LayerExplanation
-from chainrule.nn.module import Module
+from chainrule.explanation.checking import Check
+from chainrule.explanation.derivation import derive
+from chainrule.explanation.explanation import Explanation
+from chainrule.explanation.layers import Equation, LayerExplanation
+from chainrule.explanation.network import run_network
+from chainrule.nn import Linear, Module, Sequential, Sigmoid
 from chainrule.tensor import Tensor
 
 __all__ = [
@@ -63,11 +65,6 @@ def explain(
     >>> e.layer(1).delta, e.layer(1).dW
     (array([[-2.]], dtype=float32), array([[-2., -6.]], dtype=float32))
     """
-    from dataclasses import replace
-
-    from chainrule.explain.derivation import derive
-    from chainrule.explain.network import run_network
-
     explanation = derive(run_network(model, x, y, loss))
     if layer is not None:
         explanation = replace(explanation, only=(explanation.layer(layer).l,))
@@ -80,13 +77,11 @@ def example() -> Explanation:
     >>> print(example().texts["loss"])
     ℒ = ½ (ŷ − y)²
     """
-    from chainrule import nn
-
-    model = nn.Sequential(
-        nn.Linear(2, 2, dtype="float64"),
-        nn.Sigmoid(),
-        nn.Linear(2, 1, dtype="float64"),
-        nn.Sigmoid(),
+    model = Sequential(
+        Linear(2, 2, dtype="float64"),
+        Sigmoid(),
+        Linear(2, 1, dtype="float64"),
+        Sigmoid(),
     )
     model.load_state_dict(
         {
@@ -101,17 +96,3 @@ def example() -> Explanation:
         return ((prediction - truth) * (prediction - truth)).sum() * 0.5
 
     return explain(model, [1.0, 0.5], [1.0], half_square)
-
-
-class _Explain(types.ModuleType):
-    """This package, which can be called: ``cr.explain`` is both it and its function.
-
-    Importing the package makes it the attribute ``explain`` of ``chainrule``, where the
-    function of that name belongs; so calling either does the same.
-    """
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Explanation:
-        return explain(*args, **kwargs)
-
-
-sys.modules[__name__].__class__ = _Explain

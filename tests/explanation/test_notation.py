@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from chainrule.errors import ParseError
-from chainrule.explain.formulas import substitute
-from chainrule.explain.notation import Atom, Number, Product, Script, Sum
-from chainrule.explain.reading import read, template
-from chainrule.explain.tidy import tidy, without
+from chainrule.explanation.formulas import substitute
+from chainrule.explanation.notation import Atom, Number, Product, Script, Sum
+from chainrule.explanation.reading import read, template
+from chainrule.explanation.tidy import tidy, without
 from chainrule.graph import registered
 
 #: Letters for the inputs; f is the name of a function.

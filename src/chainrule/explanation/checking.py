@@ -9,20 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from chainrule.explain.network import Network, Step
+from chainrule.explanation.layers import LayerExplanation
+from chainrule.explanation.network import Network, Step
 from chainrule.graph.build import record, tracing
 from chainrule.graph.graph import Graph, ancestors
 from chainrule.graph.interpret import evaluate
 from chainrule.graph.node import Array, Node, Value
-from chainrule.graph.primitive import Region
+from chainrule.graph.primitive import BODIES
 from chainrule.graph.types import DType
-
-if TYPE_CHECKING:
-    from chainrule.explain.explanation import LayerExplanation
+from chainrule.primitives import movement
 
 #: The step of a difference quotient, relative to z where z is large.
 STEP = 1e-5
@@ -156,7 +154,7 @@ class _Segment:
         feeds = [a.astype(np.float64) if a.dtype.kind == "f" else a for a in self.feeds]
         feeds[self.at] = z
         with np.errstate(all="ignore"):
-            return list(evaluate(self.graph, feeds, self.network.n))
+            return list(evaluate(self.graph, feeds, {"N": self.network.n}))
 
     def outputs(self) -> list[tuple[str, Array, Array]]:
         """What f(z) is, beside what is shown."""
@@ -263,7 +261,7 @@ def is_elementwise(graph: Graph, source: Value, result: Value) -> bool:
         touched = [i for i, v in enumerate(node.inputs) if v in moved]
         if not touched:
             continue
-        view = node.primitive.name == "reshape"  # in row-major order, as it was
+        view = node.primitive is movement.reshape  # in row-major order, as it was
         if view or node.primitive.elementwise or _opened(node, touched):
             moved.update(v for v in node.outputs if v is not None)
         elif result in node.outputs or _leads(graph, node, result):
@@ -273,9 +271,9 @@ def is_elementwise(graph: Graph, source: Value, result: Value) -> bool:
 
 def _opened(node: Node, touched: list[int]) -> bool:
     """Whether a region's body is elementwise in these inputs."""
-    if not isinstance(node.primitive, Region):
+    if node.primitive not in BODIES:
         return False
-    body = node.primitive.body([v.type for v in node.inputs], node.attrs)
+    body = BODIES[node.primitive]([v.type for v in node.inputs], node.attrs)
     pairs = [(body.inputs[i], out) for i in touched for out in body.outputs]
     return all(is_elementwise(body, source, out) for source, out in pairs)
 

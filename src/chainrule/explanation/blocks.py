@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from chainrule.explain.notation import Array, Piece
+from chainrule.explanation.notation import Array, Piece
 
 #: Lines of equal length.
 Block = list[str]

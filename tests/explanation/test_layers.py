@@ -9,12 +9,12 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn
-from chainrule.explain.derivation import (
+from chainrule.explanation.derivation import (
     BIAS_IN_VAIN,
     DROPOUT_NOTE,
     NORMALISED_NOTE,
 )
-from tests.explain.networks import MSE
+from tests.explanation.networks import MSE
 
 rng = np.random.default_rng(0)
 X, Y = rng.normal(size=(6, 3)), np.array([0, 1, 1, 0, 1, 0])

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from chainrule.explain.checking import is_elementwise
-from chainrule.explain.explanation import Equation, Explanation, LayerExplanation
-from chainrule.explain.formulas import (
+from chainrule.explanation.checking import is_elementwise
+from chainrule.explanation.explanation import Explanation
+from chainrule.explanation.formulas import (
     COUNT,
     LABEL,
     ONE_HOT,
@@ -18,9 +18,10 @@ from chainrule.explain.formulas import (
     behind_views,
     on_paper,
 )
-from chainrule.explain.naming import LOSS, PREDICTION, Names, X, symbol, views
-from chainrule.explain.network import Network, Step
-from chainrule.explain.notation import (
+from chainrule.explanation.layers import Equation, LayerExplanation
+from chainrule.explanation.naming import LOSS, PREDICTION, Names, X, symbol, views
+from chainrule.explanation.network import Network, Step
+from chainrule.explanation.notation import (
     Array,
     Atom,
     Call,
@@ -29,11 +30,13 @@ from chainrule.explain.notation import (
     Product,
     Script,
 )
-from chainrule.explain.reading import read
-from chainrule.explain.tidy import TRANSPOSED, tidy, without
+from chainrule.explanation.reading import read
+from chainrule.explanation.tidy import TRANSPOSED, tidy, without
 from chainrule.graph.graph import Graph, ancestors
 from chainrule.graph.node import Node, Value
+from chainrule.primitives import elementwise
 from chainrule.primitives.rules import show
+from chainrule.regions import activations, losses, normalization
 
 GRADIENT = Atom(r"\nabla_{\hat{y}} \mathcal{L}", "∇_ŷ ℒ")
 JACOBIAN = Script(Atom("J"), above=TRANSPOSED)
@@ -106,7 +109,7 @@ class _Derivation:
                 found[name] = on_paper(self.network.arrays[base], base)
         for node in self.network.graph.nodes:
             out = node.outputs[0]
-            if out is None or node.primitive.name != "equal":
+            if out is None or node.primitive is not elementwise.equal:
                 continue
             if self.write.of(out) == ONE_HOT:
                 found[ONE_HOT] = self.paper(out, out).astype(np.int64)
@@ -199,7 +202,7 @@ class _Derivation:
         """What a reader should know of the layer's other modules."""
         if k in self.named.norms:
             norm = self.named.norms[k]
-            batch = norm.primitive.name == "batch_norm"
+            batch = norm.primitive is normalization.batch_norm
             kind = ("Batch", "the samples") if batch else ("Layer", "the features")
             yield NORMALISED_NOTE.format(kind=kind[0], what=kind[1])
             if batch and step.bias and behind_views(norm.inputs[0]) is step.z:
@@ -210,7 +213,7 @@ class _Derivation:
     def _ends_in_softmax(self) -> bool:
         """Whether ŷ is a softmax whose derivative is one with that of the loss."""
         ends = (*self.named.scores, *self.named.passed)
-        return any(v.node and v.node.primitive.name == "softmax" for v in ends)
+        return any(v.node and v.node.primitive is activations.softmax for v in ends)
 
     def _read(self, k: int, step: Step) -> dict[Value, Expr]:
         """What layer l reads is a⁽ˡ⁻¹⁾, also where that is z⁽ˡ⁻¹⁾ itself."""
@@ -339,7 +342,7 @@ class _Derivation:
         for node in ancestors([g], stop=above):
             if any(v in reached for v in node.inputs):
                 reached.update(v for v in node.outputs if v is not None)
-                if node.primitive.name not in VIEWS:
+                if node.primitive not in VIEWS:
                     nodes.append(node)
         if not nodes:
             return ""
@@ -363,9 +366,9 @@ class _Derivation:
                 " loss broadcasts one against the other; y.reshape(-1, 1) may be meant."
             )
         for node in self.network.graph.nodes:
-            if node.primitive.name == "cross_entropy":
+            if node.primitive is losses.cross_entropy:
                 scores = behind_views(node.inputs[0]).node
-                if scores is not None and scores.primitive.name == "softmax":
+                if scores is not None and scores.primitive is activations.softmax:
                     yield (
                         "This is a mistake: a Softmax stands in front of a"
                         " cross-entropy that applies softmax itself. Remove the"

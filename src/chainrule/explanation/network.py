@@ -15,18 +15,19 @@ from typing import Any
 import numpy as np
 
 from chainrule.autodiff import cotangents, recording
-from chainrule.compiled import Input, Traced, trace_entry
 from chainrule.errors import ArgumentError, ShapeError
-from chainrule.explain.formulas import behind_views
+from chainrule.explanation.formulas import behind_views
 from chainrule.graph.build import constant, no_grad
 from chainrule.graph.graph import Graph, users
 from chainrule.graph.interpret import evaluate_all
 from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.types import ArrayType, DType, Size, as_dtype
 from chainrule.nn.module import Module
+from chainrule.primitives import elementwise, matmul, movement
 from chainrule.primitives.rules import show
 from chainrule.random import Generator, stream
 from chainrule.tensor import Tensor
+from chainrule.tracing import Input, Traced, trace_entry
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ def run_network(
 
     names = {id(t): name for name, t in model.named_tensors()}
     inputs = [
-        Input(name, ArrayType((Size(1), *a.shape[1:]), as_dtype(a.dtype)))
+        Input(name, ArrayType((Size("N"), *a.shape[1:]), as_dtype(a.dtype)))
         for name, a in (("x", xs), ("y", ys))
     ]
     try:
@@ -126,7 +127,8 @@ def run_network(
     outputs = [found["prediction"], found["loss"], *known.values()]
     graph = Graph("explain", traced.entry.graph.inputs, outputs)
     keys = (*traced.entry.inputs, *traced.entry.state)
-    feeds = {"x": xs, "y": ys} | {k: t.numpy() for k, t in traced.tensors.items()}
+    tensors = {k: slot.tensor for k, slot in traced.slots.items()}
+    feeds = {"x": xs, "y": ys} | {k: t.numpy() for k, t in tensors.items()}
     with np.errstate(all="ignore"):
         arrays = evaluate_all(graph, [feeds[k] for k in keys])
     known_by_name = {*names.values(), *(k for k in keys if _has_name(traced, k))}
@@ -148,7 +150,7 @@ def run_network(
 
 
 def _has_name(traced: Traced, key: str) -> bool:
-    return key in traced.tensors and traced.tensors[key].name is not None
+    return key in traced.slots and traced.slots[key].tensor.name is not None
 
 
 def _samples(model: Any, x: Any, y: Any, loss: Any) -> tuple[Array, Array]:
@@ -249,7 +251,7 @@ def _rehearse(model: Module, xs: Array, ys: Array, loss: Callable[..., Any]) -> 
 def _parameter(value: Value, parameters: Mapping[Value, str]) -> Value | None:
     """The parameter that ``value`` is, seen through transposes and views."""
     value = behind_views(value)
-    while value.node is not None and value.node.primitive.name == "transpose":
+    while value.node is not None and value.node.primitive is movement.transpose:
         value = behind_views(value.node.inputs[0])
     return value if value in parameters else None
 
@@ -263,7 +265,7 @@ def _steps(graph: Graph, parameters: Mapping[Value, str]) -> tuple[Step, ...]:
     readers = users(graph)
     steps: list[Step] = []
     for node in graph.nodes:
-        if node.primitive.name != "dot_general" or node.role != "forward":
+        if node.primitive is not matmul.dot_general or node.role != "forward":
             continue
         a, b = node.inputs
         for given, other in ((a, b), (b, a)):
@@ -293,7 +295,7 @@ def _biased(
 ) -> tuple[Value, Value | None]:
     """z and b: the sum of the product with a parameter vector, if that is next."""
     for node in readers[product]:
-        if node.primitive.name == "add" and node.role == "forward":
+        if node.primitive is elementwise.add and node.role == "forward":
             other = node.inputs[1] if node.inputs[0] is product else node.inputs[0]
             bias = _parameter(other, parameters)
             if bias is not None and len(bias.shape) == 1:

@@ -17,7 +17,7 @@ import unicodedata
 from functools import lru_cache
 
 from chainrule.errors import ParseError
-from chainrule.explain.notation import (
+from chainrule.explanation.notation import (
     Atom,
     Call,
     Expr,
@@ -64,10 +64,13 @@ _OPERATORS = {
     r"\log": ("log", ""),
     r"\exp": ("exp", ""),
     r"\tanh": ("tanh", ""),
+    r"\sin": ("sin", ""),
+    r"\cos": ("cos", ""),
     r"\max": ("max", ""),
     r"\min": ("min", ""),
     r"\arg": ("arg", ""),
     r"\sum": ("∑", "wide"),
+    r"\prod": ("∏", "wide"),
     r"\partial": ("∂", "tight"),
 }
 _RELATIONS = {
@@ -142,7 +145,7 @@ class _Reader:
             f"This formula cannot be read: {self.latex}",
             expected=repr(wanted) if wanted else "the LaTeX of an expression",
             got=repr(self.next) if self.next else "its end",
-            fix="use the commands listed in chainrule/explain/reading.py, or add one",
+            fix="use the commands listed in reading.py, or add one",
         )
 
     def group(self) -> str:

@@ -1,4 +1,4 @@
-"""What ``explain`` gives: layers with formulas and numbers, as data and as text."""
+"""What an explanation consists of: equations, layers, and all of them together."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from chainrule.errors import ArgumentError
-from chainrule.explain.checking import Check, check_layers
-from chainrule.explain.network import Network
-from chainrule.explain.notation import Expr, Numbers
+from chainrule.explanation.network import Network
+from chainrule.explanation.notation import Expr, Numbers
 from chainrule.graph.node import Array
 
 
@@ -85,7 +84,7 @@ class LayerExplanation:
     def formulas(self) -> dict[str, str]:
         r"""The formulas in LaTeX: ``z``, ``a``, ``delta``, ``dW``, ``db`` and others.
 
-        >>> from chainrule.explain import example
+        >>> from chainrule.explanation import example
         >>> print(example().layer(1).formulas["z"])
         z^{(1)} = W^{(1)} x + b^{(1)}
         """
@@ -95,7 +94,7 @@ class LayerExplanation:
     def texts(self) -> dict[str, str]:
         """The same formulas in characters that a terminal shows.
 
-        >>> from chainrule.explain import example
+        >>> from chainrule.explanation import example
         >>> print(example().layer(1).texts["recursion"])
         δ⁽¹⁾ = ((W⁽²⁾)ᵀ δ⁽²⁾) ⊙ f′(z⁽¹⁾)
         """
@@ -110,10 +109,8 @@ class LayerExplanation:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Explanation:
+class Layers:
     """Every z, a, δ, ∂ℒ/∂W and ∂ℒ/∂b of one step: formulas and numbers.
-
-    ``print(explanation)`` shows it all; :meth:`show` does so with colours.
 
     Attributes:
         layers: one :class:`LayerExplanation` a layer, the first first.
@@ -156,7 +153,7 @@ class Explanation:
         Raises:
             ArgumentError: where there is no such layer.
 
-        >>> from chainrule.explain import example
+        >>> from chainrule.explanation import example
         >>> example().layer("2.weight").l
         2
         """
@@ -170,36 +167,3 @@ class Explanation:
             got=repr(which),
             fix="layers count from 1, as in the book: a⁽⁰⁾ is the input, and has no W",
         )
-
-    def check(self) -> Check:
-        """Work the shown numbers out again, by hand so to speak; see :class:`Check`.
-
-        >>> from chainrule.explain import example
-        >>> example().check().ok
-        True
-        """
-        return check_layers(self.network, self.layers)
-
-    def text(self, width: int | None = None, digits: int = 4) -> str:
-        """The whole explanation as plain text.
-
-        Args:
-            width: in characters; by default the terminal's, at most 100.
-            digits: significant digits of each array's largest number.
-        """
-        from chainrule.explain.page import page
-
-        return "\n".join(line for _, line in page(self, width, digits))
-
-    def __str__(self) -> str:
-        return self.text()
-
-    def __repr__(self) -> str:
-        many = len(self.layers)
-        return f"<explanation of {many} layers, ℒ = {self.loss:.4g}: print it>"
-
-    def show(self) -> None:
-        """Print it, with colours where standard output is a terminal."""
-        from chainrule.explain.page import show
-
-        show(self)

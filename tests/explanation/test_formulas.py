@@ -7,10 +7,10 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn
-from chainrule.explain import example, notation
-from chainrule.explain.notation import Atom
+from chainrule.explanation import example, notation
+from chainrule.explanation.notation import Atom
 from chainrule.tensor import count_of
-from tests.explain.networks import MSE, NETWORKS, Tied, linear, rng
+from tests.explanation.networks import MSE, NETWORKS, Tied, linear, rng
 
 #: The weights of two classes, as they stand on paper.
 WEIGHT = np.array([[1.0], [3.0]])

@@ -3,7 +3,7 @@
 A graph repeats itself where a person would not: ``½·(ŷ−y) + (ŷ−y)·½`` is ``ŷ − y``.
 Each rule here rewrites an expression to an equal one.
 
->>> from chainrule.explain.reading import read
+>>> from chainrule.explanation.reading import read
 >>> tidy(read(r"(u - v) / 2 + (u - v) / 2")).text()
 'u − v'
 >>> tidy(read(r"(W^T)^T x")).text()
@@ -17,7 +17,7 @@ from collections import Counter
 from fractions import Fraction
 from functools import lru_cache
 
-from chainrule.explain.notation import (
+from chainrule.explanation.notation import (
     Atom,
     Call,
     Expr,
@@ -196,7 +196,7 @@ def _sum(e: Sum) -> Expr:
 def without(e: Expr, factor: Expr) -> Expr | None:
     """What ``factor`` is multiplied by in ``e``, element by element; None if it is not.
 
-    >>> from chainrule.explain.reading import read
+    >>> from chainrule.explanation.reading import read
     >>> without(read(r"g \\odot a \\odot (1 - a)"), read("g")).text()
     'a ⊙ (1 − a)'
     >>> without(read(r"g \\odot a + u \\odot g"), read("g")).text()

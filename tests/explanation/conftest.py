@@ -3,7 +3,7 @@
 import pytest
 
 import chainrule as cr
-from tests.explain.networks import rng
+from tests.explanation.networks import rng
 
 START = rng.bit_generator.state
 

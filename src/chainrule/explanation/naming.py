@@ -10,15 +10,17 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from chainrule.explain.formulas import LABEL, VIEWS, behind_views
-from chainrule.explain.network import Network
-from chainrule.explain.notation import Expr
-from chainrule.explain.reading import read
+from chainrule.explanation.formulas import LABEL, VIEWS, behind_views
+from chainrule.explanation.network import Network
+from chainrule.explanation.notation import Expr
+from chainrule.explanation.reading import read
 from chainrule.graph.node import Node, Value
+from chainrule.primitives import elementwise, random
+from chainrule.regions import activations, normalization
 
 X, LOSS = read("x"), read(r"\mathcal{L}")
 PREDICTION = read(r"\hat{y}")
-NORMALISATIONS = ("batch_norm", "layer_norm")
+NORMALISATIONS = (normalization.batch_norm, normalization.layer_norm)
 
 
 def symbol(letter: str, k: int) -> Expr:
@@ -29,7 +31,7 @@ def symbol(letter: str, k: int) -> Expr:
 def views(value: Value) -> Iterator[Value]:
     """``value`` and what it is a view of, down to the value that holds the numbers."""
     yield value
-    while value.node is not None and value.node.primitive.name in VIEWS:
+    while value.node is not None and value.node.primitive in VIEWS:
         value = value.node.inputs[0]
         yield value
 
@@ -78,7 +80,7 @@ class Names:
         return [
             v
             for node in self.network.graph.nodes
-            if node.primitive.name == "softmax"
+            if node.primitive is activations.softmax
             and behind_views(node.inputs[0]) is self.last
             for v in node.outputs
             if v is not None
@@ -128,15 +130,15 @@ class Names:
                 continue
             k = zs.get(out, k)
             source = behind_views(node.inputs[0]) if node.inputs else out
-            if node.primitive.name in NORMALISATIONS:
+            if node.primitive in NORMALISATIONS:
                 for value, letter in zip(node.inputs[1:], (r"\gamma", r"\beta")):
                     if behind_views(value) in self.network.parameters:
                         give(value, letter)
                 self.norms.setdefault(k, node)
                 if source in zs and give(out, r"\hat{z}"):
                     self.normalised[k] = out
-            made_by = source.node.primitive.name if source.node else ""
-            if node.primitive.name == "less" and made_by == "random_bits":
+            made_by = source.node.primitive if source.node else None
+            if node.primitive is elementwise.less and made_by is random.random_bits:
                 give(out, "m")
                 self.dropped.add(k)
 

@@ -6,9 +6,10 @@ import shutil
 import textwrap
 from collections.abc import Iterator
 
-from chainrule.explain.blocks import Block, beside, equation, is_small, shown
-from chainrule.explain.explanation import Equation, Explanation, LayerExplanation
-from chainrule.explain.notation import Array, Expr
+from chainrule.explanation.blocks import Block, beside, equation, is_small, shown
+from chainrule.explanation.layers import Equation, LayerExplanation, Layers
+from chainrule.explanation.notation import Array, Expr
+from chainrule.primitives import creation
 
 #: A line with what kind of line it is: title, rule, formula, number, note, check.
 Line = tuple[str, str]
@@ -30,7 +31,7 @@ _STYLES = {
 }
 
 
-def page(e: Explanation, width: int | None = None, digits: int = 4) -> list[Line]:
+def page(e: Layers, width: int | None = None, digits: int = 4) -> list[Line]:
     """The lines of an explanation."""
     if width is None:
         width = min(shutil.get_terminal_size((80, 24)).columns, WIDEST)
@@ -41,21 +42,21 @@ def page(e: Explanation, width: int | None = None, digits: int = 4) -> list[Line
     return lines
 
 
-def show(e: Explanation) -> None:
+def show(e: Layers) -> None:
     """Print it, with colours on a terminal."""
     from rich.console import Console
     from rich.text import Text
 
     console = Console()
     if not console.is_terminal:
-        print(e)
+        print(*(line for _, line in page(e)), sep="\n")
         return
     for kind, line in page(e):
         console.print(Text(line, style=_STYLES.get(kind, "")), soft_wrap=True)
 
 
 class _Page:
-    def __init__(self, e: Explanation, width: int, digits: int) -> None:
+    def __init__(self, e: Layers, width: int, digits: int) -> None:
         self.e, self.width, self.digits = e, width, digits
         self.chosen = [k for k in e.layers if not e.only or k.l in e.only]
         self.noted: set[str] = set()
@@ -116,7 +117,7 @@ class _Page:
             return "One sample, a column, as the book writes it (in memory: a row)."
         inside = ""
         nodes = self.e.network.graph.nodes
-        if any(k.primitive.name == "size" and k.role == "forward" for k in nodes):
+        if any(k.primitive is creation.size and k.role == "forward" for k in nodes):
             inside = " The 1/n of the mean is inside δ, so sums over s give the mean."
         return (
             f"{n} samples, a column each, where the book writes one (in memory they"

@@ -10,7 +10,7 @@ say different things, and parentheses follow from what binds tighter than what:
 >>> print(slope.latex())
 z^{(1)} \odot (1 - z^{(1)})
 
-:mod:`chainrule.explain.reading` makes such trees from the LaTeX that each primitive
+:mod:`chainrule.explanation.reading` makes such trees from the LaTeX that each primitive
 declares as its formula.
 """
 

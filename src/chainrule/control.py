@@ -1,0 +1,247 @@
+"""Loops and branches within graphs: ``scan``, ``cond`` and a bounded ``while_loop``.
+
+Python's ``for`` and ``if`` are gone through once, while a function is traced: a loop of
+a hundred steps becomes a hundred copies of its body. These stay what they are in the
+graph, on every engine, and can be differentiated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from chainrule.errors import ArgumentError, ShapeError
+from chainrule.graph.build import bind, trace_body
+from chainrule.graph.graph import Graph
+from chainrule.graph.node import Value
+from chainrule.graph.primitive import as_tuple
+from chainrule.graph.types import ArrayType, Dim
+from chainrule.nest import flatten, unflatten
+from chainrule.primitives.rules import show
+from chainrule.regions import control
+from chainrule.tensor import as_tensor, wrap
+
+
+def _values(nest: Any) -> tuple[list[Value], Any]:
+    leaves, structure = flatten(nest)
+    return [as_tensor(leaf).value for leaf in leaves], structure
+
+
+def _body(
+    function: Callable[..., Any],
+    structures: Sequence[Any],
+    counts: Sequence[int],
+    types: Sequence[ArrayType],
+    name: str,
+) -> tuple[Graph, list[Value], Any]:
+    """A function of nests as a graph, what it finds outside, and what it returns."""
+    found: list[Any] = []
+
+    def flat(*values: Value) -> list[Value]:
+        arguments: list[Any] = []
+        at = 0
+        for structure, count in zip(structures, counts):
+            part = [wrap(v) for v in values[at : at + count]]
+            arguments.append(unflatten(structure, part))
+            at += count
+        made, structure = _values(function(*arguments))
+        found.append(structure)
+        return made
+
+    graph, captured = trace_body(flat, types, name)
+    return graph, captured, found[0]
+
+
+def scan(
+    function: Callable[[Any, Any], tuple[Any, Any]],
+    init: Any,
+    xs: Any = None,
+    length: int | None = None,
+    *,
+    reverse: bool = False,
+) -> tuple[Any, Any]:
+    """A loop that carries a state and stacks what each step gives.
+
+        carry₀ = init;  carryₜ₊₁, yₜ = function(carryₜ, xₜ)  for t = 0 … length−1
+
+    Args:
+        function: of the carry and of one entry of ``xs``; returns the new carry, of the
+            same shapes and dtypes, and y (None for none). Tensors that it finds outside
+            are constants of the loop, and have derivatives too.
+        init: the first carry: a tensor or a nest of them.
+        xs: what the steps go through along the first axis, a tensor or a nest of them;
+            None where ``length`` says how many steps there are.
+        length: the number of steps.
+        reverse: go through t from the end.
+
+    Returns:
+        The last carry, and the ys stacked along a new first axis.
+
+    Raises:
+        ShapeError: sequences of different lengths; a carry that changes its shape.
+        ArgumentError: neither ``xs`` nor ``length``.
+
+    Source: JAX's ``lax.scan``.
+
+    >>> import chainrule as cr
+    >>> xs = cr.tensor([1.0, 2.0, 4.0])
+    >>> total, sums = cr.scan(lambda c, x: (c + x, c + x), 0.0, xs)
+    >>> total.item(), sums
+    (7.0, tensor([1., 3., 7.]))
+    """
+    carry, carry_structure = _values(init)
+    sequences, structure = _values(xs)
+    steps = _length(sequences, length)
+    types = [v.type for v in carry]
+    types += [ArrayType(v.shape[1:], v.dtype) for v in sequences]
+
+    def step(state: Any, x: Any) -> Any:
+        made = function(state, x)
+        if not isinstance(made, tuple) or len(made) != 2:
+            raise ArgumentError(
+                "The function of scan returns the new carry and y.",
+                expected="a pair (carry, y); y may be None",
+                got=f"{made!r:.80}",
+            )
+        return made
+
+    graph, captured, made = _body(
+        step,
+        [carry_structure, structure],
+        [len(carry), len(sequences)],
+        types,
+        getattr(function, "__name__", "scan").strip("<>"),
+    )
+    new_carry, y_structure = made
+    if new_carry != carry_structure:
+        raise ArgumentError(
+            "The carry of scan changes its structure.",
+            expected="a nest like the first carry",
+            got="another one",
+        )
+    outputs = as_tuple(
+        bind(
+            control.scan,
+            [*captured, *carry, *sequences],
+            {
+                "body": graph,
+                "length": steps,
+                "constants": len(captured),
+                "carries": len(carry),
+                "reverse": bool(reverse),
+            },
+        )
+    )
+    results = [wrap(v) for v in outputs]
+    return unflatten(carry_structure, results), unflatten(y_structure, results)
+
+
+def _length(sequences: Sequence[Value], length: int | None) -> Dim:
+    if not sequences and length is None:
+        raise ArgumentError(
+            "scan does not know how many steps to make.",
+            expected="xs, or length=",
+            got="neither",
+        )
+    for value in sequences:
+        if not value.shape or (length is not None and value.shape[0] != length):
+            raise ShapeError(
+                "scan's sequences have one entry a step.",
+                expected="a first axis" + (f" of {length}" if length else ""),
+                got=show(value.shape),
+            )
+    return length if length is not None else sequences[0].shape[0]
+
+
+def cond(
+    which: Any,
+    true: Callable[..., Any],
+    false: Callable[..., Any],
+    *operands: Any,
+) -> Any:
+    """One of two functions of the operands, as a truth value says.
+
+    Only the branch that is taken is run, on every engine, and only it has a derivative.
+
+    Args:
+        which: a tensor of one truth value.
+        true, false: functions of the operands with results of the same shapes and
+            dtypes. What they find outside is an operand too.
+        operands: tensors or nests of them.
+
+    Source: JAX's ``lax.cond``, PyTorch's ``torch.cond``.
+
+    >>> import chainrule as cr
+    >>> x = cr.tensor(-2.0)
+    >>> cr.cond(x > 0, lambda x: x.sqrt(), lambda x: -x, x)
+    tensor(2.)
+    """
+    value = as_tensor(which).value
+    flat = [_values(operand) for operand in operands]
+    given = [v for values, _ in flat for v in values]
+    types = [v.type for v in given]
+    structures, counts = [s for _, s in flat], [len(v) for v, _ in flat]
+    branches: list[tuple[Graph, list[Value], Any]] = [
+        _body(function, structures, counts, types, name)
+        for function, name in ((true, "true"), (false, "false"))
+    ]
+    if branches[0][2] != branches[1][2]:
+        raise ArgumentError(
+            "Both branches of cond give results of the same structure.",
+            expected="nests alike",
+            got="two different ones",
+        )
+    outside = list({id(v): v for _, found, _ in branches for v in found}.values())
+    graphs = [_with_inputs(graph, found, outside) for graph, found, _ in branches]
+    attrs = {"true": graphs[0], "false": graphs[1]}
+    made = as_tuple(bind(control.cond, [value, *outside, *given], attrs))
+    return unflatten(branches[0][2], [wrap(v) for v in made])
+
+
+def _with_inputs(graph: Graph, found: list[Value], outside: list[Value]) -> Graph:
+    """A branch that takes everything that either branch found outside."""
+    mine = dict(zip(map(id, found), graph.inputs))
+    first = [
+        mine.get(id(v)) or Value(None, v.shape, v.dtype, tracked=v.tracked)
+        for v in outside
+    ]
+    return Graph(graph.name, [*first, *graph.inputs[len(found) :]], graph.outputs)
+
+
+def while_loop(
+    going: Callable[..., Any],
+    function: Callable[..., Any],
+    init: Any,
+    *,
+    max_steps: int,
+) -> Any:
+    """Apply a function to a state for as long as a condition holds.
+
+        state ← function(state)  while  going(state), at most ``max_steps`` times
+
+    The bound makes it a loop that can be differentiated: steps after the end change
+    nothing and run nothing.
+
+    Args:
+        going: of the state; a tensor of one truth value.
+        function: of the state; returns the new one, of the same shapes and dtypes.
+        init: the first state, a tensor or a nest of them.
+        max_steps: how many steps there are at most.
+
+    Returns:
+        The last state. Whether the bound ended the loop is ``going(state)``.
+
+    >>> import chainrule as cr
+    >>> x = cr.tensor(2.0)
+    >>> cr.while_loop(lambda x: x < 100.0, lambda x: x * 3.0, x, max_steps=9)
+    tensor(162.)
+    """
+
+    def step(state: Any, _: Any) -> Any:
+        return cond(going(state), function, lambda same: same, state), None
+
+    last, _ = scan(step, init, length=max_steps)
+    return last
+
+
+__all__ = ["cond", "scan", "while_loop"]

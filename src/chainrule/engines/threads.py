@@ -1,0 +1,123 @@
+"""How many threads a run uses: what was asked for, or what measured best.
+
+Results do not depend on the number, so an engine may try. Two threads lose on small
+graphs, and on large ones too while another process wants the core: no rule on the graph
+alone knows that, a clock does.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import threading
+from contextlib import nullcontext
+from typing import Any
+
+from chainrule.errors import ArgumentError, EngineError
+
+#: The number that is not the best so far is tried again after so many runs.
+AGAIN = 50
+#: What a new measurement counts in the running mean.
+SHARE = 0.3
+
+
+def available_cores() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def checked(threads: int | None) -> int | None:
+    """A number of threads as it was asked for."""
+    whole = isinstance(threads, int) and not isinstance(threads, bool)
+    if threads is not None and (not whole or threads < 1):
+        raise ArgumentError(
+            "An engine needs at least one thread.",
+            expected="a whole number of threads ≥ 1, or None for what is fastest",
+            got=f"{threads!r:.80}",
+        )
+    return threads
+
+
+class ThreadChoice:
+    """One thread or all of them, for one entry point.
+
+    Args:
+        asked: the number that the user asked for, or None to try.
+    """
+
+    def __init__(self, asked: int | None) -> None:
+        cores = available_cores()
+        self.numbers = [asked] if asked is not None else sorted({1, cores})
+        self._seconds: dict[int, float] = {}
+        self._tries = dict.fromkeys(self.numbers, 0)
+        self._runs = 0
+
+    def next(self) -> int:
+        """How many threads the next run shall use."""
+        if len(self.numbers) == 1:
+            return self.numbers[0]
+        self._runs += 1
+        for number in self.numbers:  # the first run of each warms up
+            if self._tries[number] < 3:
+                return number
+        best = min(self.numbers, key=self._seconds.__getitem__)
+        if self._runs % AGAIN:
+            return best
+        return next(number for number in self.numbers if number != best)
+
+    def note(self, number: int, seconds: float, steps: int) -> None:
+        """Learn what a run of some steps took."""
+        if len(self.numbers) == 1:
+            return
+        self._tries[number] += 1
+        if self._tries[number] == 1:
+            return
+        each = seconds / max(steps, 1)
+        known = self._seconds.get(number, each)
+        self._seconds[number] = known + SHARE * (each - known)
+
+
+class Turn:
+    """A block that one thread at a time goes through: a program has one memory."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._owner = 0
+
+    def __enter__(self) -> None:
+        me = threading.get_ident()
+        if self._owner == me:  # its own second turn would never come
+            raise EngineError(
+                "A program cannot be run inside a run of its own.",
+                expected="run to return before the same thread calls it again",
+                got="a call from a signal handler",
+                fix="note the wish in the handler, and run afterwards",
+            )
+        self._lock.acquire()
+        self._owner = me
+
+    def __exit__(self, *_: object) -> None:
+        self._owner = 0
+        self._lock.release()
+
+
+# -- NumPy's own threads ---------------------------------------------------------------
+
+
+@functools.cache
+def _controller() -> Any:
+    """What sets the threads of NumPy's BLAS; None where that cannot be done."""
+    try:
+        from threadpoolctl import ThreadpoolController
+    except ImportError:
+        return None
+    found = ThreadpoolController().select(user_api="blas")
+    return found if len(found) else None
+
+
+def blas_threads(number: int) -> Any:
+    """A block within which NumPy's matrix products use so many threads."""
+    controller = _controller()
+    return nullcontext() if controller is None else controller.limit(limits=number)

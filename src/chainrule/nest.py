@@ -1,0 +1,55 @@
+"""Nests of tuples, lists and dictionaries: their leaves, and the nest again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """The place of a leaf in a structure."""
+
+    index: int
+
+
+def flatten(tree: Any) -> tuple[list[Any], Any]:
+    """The leaves of a nest, and its structure.
+
+    Whatever is no tuple, list or dictionary is a leaf, but for None, which is
+    structure. Named tuples stay what they are.
+
+    >>> leaves, structure = flatten({"a": [1, (2, None)]})
+    >>> leaves, unflatten(structure, "xy")
+    ([1, 2], {'a': ['x', ('y', None)]})
+    """
+    leaves: list[Any] = []
+
+    def walk(item: Any) -> Any:
+        if isinstance(item, dict):
+            return {k: walk(v) for k, v in item.items()}
+        if isinstance(item, tuple | list):
+            return _like(item, [walk(v) for v in item])
+        if item is None:
+            return None
+        leaves.append(item)
+        return Leaf(len(leaves) - 1)
+
+    return leaves, walk(tree)
+
+
+def unflatten(structure: Any, leaves: Sequence[Any]) -> Any:
+    """The nest again, with other leaves."""
+    if type(structure) is Leaf:
+        return leaves[structure.index]
+    if isinstance(structure, dict):
+        return {k: unflatten(v, leaves) for k, v in structure.items()}
+    if isinstance(structure, tuple | list):
+        return _like(structure, [unflatten(v, leaves) for v in structure])
+    return structure
+
+
+def _like(nest: Any, parts: list[Any]) -> Any:
+    kind = type(nest)
+    return kind(*parts) if hasattr(nest, "_fields") else kind(parts)

@@ -1,0 +1,353 @@
+"""L-BFGS: steps by a quadratic model of the loss that its last gradients tell."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from chainrule.autodiff import recording
+from chainrule.errors import ArgumentError, GradientError, NonFiniteError
+from chainrule.graph.build import context, no_grad
+from chainrule.graph.node import Array
+from chainrule.optim.optimizer import Optimizer, Options, Params, Rate, Rule
+from chainrule.regions import updates
+from chainrule.tensor import Tensor
+
+#: Below it yᵀs tells nothing of the curvature.
+_CURVATURE = 1e-10
+
+
+class LBFGS(Optimizer):
+    """L-BFGS (Liu & Nocedal 1989): quasi-Newton steps from the last few gradients.
+
+        d = −H g,   θ ← θ + t d
+
+    H, the inverse of the Hessian, is known by its products alone: from the last
+    ``history_size`` pairs s = θ' − θ and y = g' − g by the recursion of two loops. One
+    call of :meth:`step` makes up to ``max_iter`` iterations; t is η (at the very first
+    min(1, 1/‖g‖₁) η), or what a line search finds. It is for few parameters and a loss
+    over all data at once. It runs eagerly; its closure may call a compiled function.
+
+    Args:
+        max_iter: iterations a step.
+        max_eval: calls of the closure after which a step ends; None: 1.25 max_iter.
+        tolerance_grad: it ends where no element of g is larger.
+        tolerance_change: it ends where neither θ nor the loss changes by more.
+        history_size: pairs that are kept.
+        line_search_fn: ``"strong_wolfe"``, or None for t = η.
+
+    ``memory`` holds the pairs, the last d and g over all parameters in a row, and in
+    ``"counts"`` the last t, all iterations and all calls of the closure.
+
+    Source: PyTorch's ``torch.optim.LBFGS``; Nocedal & Wright, Numerical Optimization,
+    algorithms 7.4, 7.5, 3.5 and 3.6.
+
+    >>> import chainrule as cr
+    >>> w = cr.tensor([3.0, -1.0], requires_grad=True)
+    >>> optimizer = cr.optim.LBFGS([w], line_search_fn="strong_wolfe")
+    >>> def closure():
+    ...     optimizer.zero_grad()
+    ...     loss = ((w - cr.tensor([1.0, 2.0])) ** 2).sum()
+    ...     loss.backward()
+    ...     return loss
+    >>> optimizer.step(closure).item(), [round(x, 4) for x in w.tolist()]
+    (13.0, [1.0, 2.0])
+    """
+
+    def __init__(
+        self,
+        params: Params | None = None,
+        lr: Rate = 1.0,
+        max_iter: int = 20,
+        max_eval: int | None = None,
+        tolerance_grad: float = 1e-7,
+        tolerance_change: float = 1e-9,
+        history_size: int = 100,
+        line_search_fn: str | None = None,
+    ) -> None:
+        super().__init__(params, {**locals(), "clip_norm": None, "clip_value": None})
+        if not self.flat:
+            raise ArgumentError(
+                "LBFGS has one group: its directions are those of all parameters.",
+                expected="optim.LBFGS(model.parameters(), …)",
+                got=f"{len(self.param_groups)} groups",
+            )
+        self.memory: dict[str, Array] = {}
+
+    def rule(self, o: Options) -> Rule:
+        return updates.sgd_update, ()  # along d in place of −g, and eagerly
+
+    def scalars(self, step: int, lr: float, o: Options) -> dict[str, float]:
+        return {"lr": lr}
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Iterate until the loss is least, or ``max_iter`` times.
+
+        Args:
+            closure: forgets the gradients, computes the loss, calls ``backward()`` and
+                returns the loss. It is called several times.
+
+        Returns:
+            The loss before the step.
+
+        Raises:
+            ArgumentError: no closure; while a function is compiled.
+            GradientError: no parameter has a gradient.
+            NonFiniteError: the loss is not finite from the start.
+        """
+        if context.trace is not None:
+            raise ArgumentError(
+                "LBFGS decides by numbers how often it asks for the loss: it cannot be "
+                "part of a compiled step, nor of a Trainer's.",
+                expected="optimizer.step(closure), outside of compiled functions",
+                got="a step that is being compiled",
+                fix="let the closure call a compiled function, or use optim.Adam",
+            )
+        if closure is None:
+            raise ArgumentError(
+                "LBFGS asks for the loss at several points.",
+                expected="optimizer.step(closure)",
+                got="no closure",
+                fix="a function that calls zero_grad() and backward() and returns the "
+                "loss",
+            )
+        oracle = _Oracle(closure, list(self.params.values()))
+        try:
+            first = self._iterate(oracle)
+        except BaseException:  # θ and the memory belong together
+            oracle.back()
+            raise
+        self.steps += 1
+        return first
+
+    def _iterate(self, oracle: _Oracle) -> Any:
+        o, lr, memory = self.options, self.lr, dict(self.memory)
+        most = o["max_eval"] or o["max_iter"] * 5 // 4
+        first = oracle.call()
+        loss, g = float(first), oracle.gradient()
+        if not (math.isfinite(loss) and np.isfinite(g).all()):
+            what = "The loss or its gradient is not finite where LBFGS begins."
+            raise NonFiniteError(what, expected="numbers", got=f"a loss of {loss}")
+        pairs = list(zip(memory.get("s", ()), memory.get("y", ())))
+        t, iterations, calls = memory.get("counts", np.zeros(3)).tolist()
+        for i in range(1, o["max_iter"] + 1):
+            if abs(g).max(initial=0.0) <= o["tolerance_grad"]:
+                break
+            if iterations:
+                pair = memory["d"] * t, g - memory["g"]
+                if pair[0] @ pair[1] > _CURVATURE:
+                    pairs = [*pairs, pair][-o["history_size"] :]
+            iterations += 1
+            d = _direction(g, pairs)
+            t = lr if iterations > 1 else min(1.0, 1.0 / float(abs(g).sum())) * lr
+            memory |= {"d": d, "g": g}
+            slope, before = float(g @ d), loss
+            if slope > -o["tolerance_change"]:
+                break
+            if o["line_search_fn"] is not None:
+                start = _Point(0.0, loss, g, slope)
+                t, loss, g, _ = _strong_wolfe(oracle.along(d), start, t, abs(d).max())
+            oracle.move(d, t)
+            if o["line_search_fn"] is None and i < o["max_iter"]:
+                loss, g = float(oracle.call()), oracle.gradient()
+            short = abs(d).max() * abs(t) <= o["tolerance_change"]
+            flat = abs(loss - before) < o["tolerance_change"]
+            if oracle.calls >= most or short or flat:
+                break
+        counts = np.array([t, iterations, calls + oracle.calls])
+        s, y = (np.array(row) for row in zip(*pairs)) if pairs else (np.zeros(0),) * 2
+        self.memory = memory | {"s": s, "y": y, "counts": counts}
+        return first
+
+    def state_dict(self) -> dict[str, Any]:
+        """See :meth:`Optimizer.state_dict`; ``"memory"`` comes on top."""
+        memory = {name: np.array(array) for name, array in self.memory.items()}
+        return super().state_dict() | {"memory": memory}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """See :meth:`Optimizer.load_state_dict`."""
+        rest: Any = state_dict
+        memory: Any = {}
+        if isinstance(state_dict, Mapping):
+            memory, rest = state_dict.get("memory"), dict(state_dict)
+            rest.pop("memory", None)
+        n = sum(int(p.size) for p in self.params.values())
+        kinds = [p.dtype.numpy for p in self.params.values()]
+        kind = np.result_type(np.float32, *kinds)
+        try:
+            wide = {"counts": np.float64}
+            made = {k: np.array(a, wide.get(k, kind)) for k, a in memory.items()}
+            pairs = (len(made["s"]), n) if made and len(made["s"]) else (0,)
+            shapes = {"counts": (3,), "d": (n,), "g": (n,), "s": pairs, "y": pairs}
+            good = not made or {k: a.shape for k, a in made.items()} == shapes
+        except (AttributeError, KeyError, TypeError, ValueError):
+            made, good = {}, False
+        if not good:
+            raise ArgumentError(
+                "The memory in the state_dict is none of such an LBFGS.",
+                expected=f"s, y, d, g and counts, over {n} numbers",
+                got=f"{memory!r:.80}",
+            )
+        super().load_state_dict(rest)
+        self.memory = made
+
+
+class _Oracle:
+    """The loss and its gradient, over all parameters in a row."""
+
+    def __init__(self, closure: Callable[[], Any], params: list[Tensor]) -> None:
+        self.closure, self.params, self.calls = closure, params, 0
+        self.start = [p.numpy().copy() for p in params]
+
+    def call(self) -> Any:
+        """The loss here, with gradients."""
+        self.calls += 1
+        with recording():
+            return self.closure()
+
+    def gradient(self) -> Array:
+        """The gradient of the last call; 0 for a parameter that has none."""
+        grads = [p.grad for p in self.params]
+        if all(grad is None for grad in grads):
+            raise GradientError(
+                "LBFGS.step() found no gradients.",
+                expected="a closure that calls backward()",
+                got="every .grad is None" if grads else "no parameters",
+                fix="call loss.backward() in it, and return the loss",
+            )
+        rows = [
+            np.asarray(np.zeros(p.shape) if grad is None else grad, p.dtype.numpy)
+            for p, grad in zip(self.params, grads)
+        ]
+        return np.concatenate([row.ravel() for row in rows])
+
+    def move(self, d: Array, t: float) -> None:
+        """θ ← θ + t d."""
+        step, at = d * t, 0
+        with no_grad():
+            for p in self.params:
+                part = step[at : at + int(p.size)].reshape(p.shape)
+                p.copy_(Tensor((p.numpy() + part).astype(p.dtype.numpy)))
+                at += int(p.size)
+
+    def back(self, start: list[Array] | None = None) -> None:
+        """To where θ was, at first or at ``start``."""
+        with no_grad():
+            for p, array in zip(self.params, start or self.start, strict=True):
+                p.copy_(Tensor(array))
+
+    def along(self, d: Array) -> Callable[[float], _Point]:
+        """The loss as a function of t in θ + t d; θ stays where it is."""
+        here = [p.numpy().copy() for p in self.params]
+
+        def at(t: float) -> _Point:
+            self.move(d, t)
+            loss, g = float(self.call()), self.gradient()
+            self.back(here)
+            return _Point(t, loss, g, float(g @ d))
+
+        return at
+
+
+def _direction(g: Array, pairs: list[tuple[Array, Array]]) -> Array:
+    """−H g by the recursion of two loops; H begins as (yᵀs / yᵀy) I."""
+    q, shares = -g, list[Any]()
+    for s, y in reversed(pairs):
+        shares.append(s @ q / (y @ s))
+        q = q - shares[-1] * y
+    if pairs:
+        s, y = pairs[-1]
+        q = q * (y @ s / (y @ y))
+    for s, y in pairs:
+        q = q + (shares.pop() - y @ q / (y @ s)) * s
+    return q
+
+
+# -- the line search -------------------------------------------------------------------
+
+
+class _Point(NamedTuple):
+    """What is known of the loss at θ + t d."""
+
+    t: float
+    loss: float
+    g: Array
+    slope: float
+
+
+#: Of Wolfe's conditions: enough decrease, flat enough.
+_DECREASE, _FLAT = 1e-4, 0.9
+_TRIALS, _NARROW = 25, 1e-9
+
+
+def _strong_wolfe(
+    at: Callable[[float], _Point], start: _Point, t: float, size: float
+) -> _Point:
+    """A point on the line with enough decrease and a flat enough slope.
+
+    Args:
+        at: evaluates the loss.
+        start: the point at t = 0.
+        t: what is tried first.
+        size: the largest element of the direction.
+    """
+
+    def too_high(point: _Point) -> bool:
+        return point.loss > start.loss + _DECREASE * point.t * start.slope
+
+    def flat(point: _Point) -> bool:
+        return abs(point.slope) <= -_FLAT * start.slope
+
+    before, new, trials = start, at(t), 0
+    while trials < _TRIALS:  # until two points have the minimum between them
+        if too_high(new) or (trials > 1 and new.loss >= before.loss):
+            break
+        if flat(new):
+            return new
+        if new.slope >= 0:
+            break
+        far = new.t + 0.01 * (new.t - before.t), 10 * new.t
+        before, new = new, at(_minimum(before, new, far))
+        trials += 1
+    else:
+        before = start
+    low, high = (before, new) if before.loss <= new.loss else (new, before)
+    stuck = False
+    while trials < _TRIALS and abs(high.t - low.t) * size >= _NARROW:
+        left, right = sorted((low.t, high.t))
+        t = _minimum(low, high, (left, right))
+        edge = 0.1 * (right - left)
+        near = min(right - t, t - left) < edge
+        if near and (stuck or not left < t < right):
+            t = right - edge if abs(t - right) < abs(t - left) else left + edge
+            stuck = False
+        else:
+            stuck = near
+        point, trials = at(t), trials + 1
+        if too_high(point) or point.loss >= low.loss:
+            low, high = (low, point) if low.loss <= point.loss else (point, low)
+            continue
+        if flat(point):
+            return point
+        if point.slope * (high.t - low.t) >= 0:
+            high = low
+        low = point
+    return low
+
+
+def _minimum(a: _Point, b: _Point, within: tuple[float, float]) -> float:
+    """Where the cubic through two points with their slopes is least."""
+    left, right = (a, b) if a.t <= b.t else (b, a)
+    low, high = within
+    width = right.t - left.t
+    if width:
+        bend = a.slope + b.slope - 3 * (right.loss - left.loss) / width
+        square = bend**2 - a.slope * b.slope
+        if square >= 0:
+            root = math.sqrt(square)
+            share = (right.slope + root - bend) / (right.slope - left.slope + 2 * root)
+            return min(max(right.t - width * share, low), high)
+    return (low + high) / 2

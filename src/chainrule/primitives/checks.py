@@ -1,0 +1,78 @@
+"""A condition that must hold while a graph runs.
+
+Where numbers are known, code looks at them and refuses. In a graph there are none: it
+passes a value on under a condition, and every engine reports where that is false.
+"""
+
+from __future__ import annotations
+
+from chainrule.errors import ArgumentError, DTypeError, ShapeError
+from chainrule.graph.build import constant, declare
+from chainrule.graph.node import Array, Value
+from chainrule.graph.primitive import Case
+from chainrule.graph.types import ArrayType, DType
+from chainrule.primitives.elementwise import convert, equal
+from chainrule.primitives.movement import full_like, reduce_sum
+from chainrule.primitives.rules import show
+
+
+def _rule(x: ArrayType, holds: ArrayType, **_: str) -> ArrayType:
+    if holds.dtype is not DType.bool:
+        raise DTypeError(
+            "require takes a truth value.", expected="bool", got=holds.dtype.name
+        )
+    if holds.shape != ():
+        raise ShapeError(
+            "require takes one truth value.",
+            expected="()",
+            got=show(holds.shape),
+            fix="require_all, for many",
+        )
+    return x
+
+
+def failed(what: str, expected: str, got: str, fix: str) -> ArgumentError:
+    """The error of a condition that does not hold."""
+    return ArgumentError(what, expected=expected, got=got, fix=fix or None)
+
+
+def _require(x: Array, holds: Array, **message: str) -> Array:
+    if not holds:
+        raise failed(**message)
+    return x
+
+
+require = declare(
+    "require",
+    rule=_rule,
+    reference=_require,
+    vjp=(lambda g, y, x, holds, **_: g, None),
+    view=True,
+    formula="{0}",
+    source="a value on condition; where the condition is false the run is refused",
+    cases=tuple(
+        Case(
+            (f"{t}[{s}]", "bool[]"),
+            {"what": "It does not hold.", "expected": "a", "got": "b", "fix": ""},
+            (None, (1, 2)),
+        )
+        for t, s in (("f", "3,2"), ("f", ""), ("i32", "4"))
+    ),
+)
+
+
+def require_all(
+    x: Value, condition: Value, what: str, *, expected: str, got: str, fix: str = ""
+) -> Value:
+    """``x``, refused unless ``condition`` holds everywhere.
+
+    Args:
+        x: what is passed on; use the result in its place.
+        condition: truth values of any shape.
+        what: the error's first sentence; with ``expected``, ``got`` and ``fix``.
+    """
+    false = full_like(condition, False)
+    violations = convert(equal(condition, false), dtype=DType.int32)
+    count = reduce_sum(violations, axes=tuple(range(len(condition.shape))))
+    holds = equal(count, constant(0, DType.int32))
+    return require(x, holds, what=what, expected=expected, got=got, fix=fix)

@@ -1,0 +1,42 @@
+"""The order of elements along an axis; sorting is ``gather`` by it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from chainrule.graph.build import declare
+from chainrule.graph.node import Array
+from chainrule.graph.primitive import Case
+from chainrule.graph.types import ArrayType, DType
+from chainrule.primitives.rules import need_axes
+
+
+def _rule(x: ArrayType, *, axis: int, descending: bool) -> ArrayType:
+    need_axes("argsort", (axis,), len(x.shape))
+    return ArrayType(x.shape, DType.int64)
+
+
+def _argsort(x: Array, *, axis: int, descending: bool) -> Array:
+    if not descending:
+        return np.argsort(x, axis, kind="stable").astype(np.int64, copy=False)
+    # From behind, so that equal elements keep their order.
+    turned = np.argsort(np.flip(x, axis), axis, kind="stable")
+    return (x.shape[axis] - 1 - np.flip(turned, axis)).astype(np.int64, copy=False)
+
+
+argsort = declare(
+    "argsort",
+    rule=_rule,
+    reference=_argsort,
+    formula=r"\operatorname{{argsort}} {0}",
+    source="Knuth, The Art of Computer Programming, vol. 3, 5: stable; NaN is largest",
+    cases=(
+        Case(("f[7]",), {"axis": 0, "descending": False}),
+        Case(("f[7]",), {"axis": 0, "descending": True}),
+        Case(("f[4,5]",), {"axis": 0, "descending": False}),
+        Case(("f[4,33]",), {"axis": 1, "descending": True}),
+        Case(("f[2,5,3]",), {"axis": 1, "descending": False}),
+        Case(("f[2,0]",), {"axis": 1, "descending": False}),
+        Case(("f[1031]",), {"axis": 0, "descending": False}),
+    ),
+)

@@ -1,0 +1,89 @@
+"""Sine, cosine and the angle of a point, element by element, in radians."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from chainrule.graph.build import declare
+from chainrule.graph.node import Value
+from chainrule.graph.primitive import Case
+from chainrule.primitives.elementwise import (
+    abs_,
+    add,
+    div,
+    equal,
+    less,
+    mul,
+    neg,
+    where,
+)
+from chainrule.primitives.movement import full_like
+from chainrule.primitives.rules import same
+
+_SOURCE = "Abramowitz & Stegun, Handbook of Mathematical Functions, 4.3–4.4"
+_SIZES = ("", "0", "1", "7", "2,3", "1031")
+_FAR = ((-1e4, 1e4),)
+
+sin = declare(
+    "sin",
+    rule=same("sin", 1, floating=True),
+    reference=np.sin,
+    vjp=(lambda g, y, x: mul(g, cos(x)),),
+    formula=r"\sin {0}",
+    source=_SOURCE,
+    elementwise=True,
+    cases=(*(Case((f"f[{s}]",)) for s in _SIZES), Case(("f[31]",), ranges=_FAR)),
+)
+
+cos = declare(
+    "cos",
+    rule=same("cos", 1, floating=True),
+    reference=np.cos,
+    vjp=(lambda g, y, x: neg(mul(g, sin(x))),),
+    formula=r"\cos {0}",
+    source=_SOURCE,
+    elementwise=True,
+    cases=(*(Case((f"f[{s}]",)) for s in _SIZES), Case(("f[31]",), ranges=_FAR)),
+)
+
+
+def _partials(y: Value, x: Value) -> tuple[Value, Value, Value]:
+    """a, b, d with x/(x² + y²) = a/d and y/(x² + y²) = b/d, without overflow.
+
+    With t the smaller of the two by the larger, d = larger + t · smaller.
+    """
+    zero, one = full_like(x, 0.0), full_like(x, 1.0)
+    swap = less(abs_(x), abs_(y))
+    large, small = where(swap, y, x), where(swap, x, y)
+    origin = equal(large, zero)
+    large = where(origin, one, large)
+    t = div(small, large)
+    unit = where(origin, zero, one)
+    d = add(large, mul(small, t))
+    return where(swap, t, unit), where(swap, unit, t), d
+
+
+def _atan2_y(g: Value, angle: Value, y: Value, x: Value) -> Value:
+    a, _, d = _partials(y, x)
+    return mul(g, div(a, d))
+
+
+def _atan2_x(g: Value, angle: Value, y: Value, x: Value) -> Value:
+    _, b, d = _partials(y, x)
+    return neg(mul(g, div(b, d)))
+
+
+atan2 = declare(
+    "atan2",
+    rule=same("atan2", 2, floating=True),
+    reference=np.arctan2,
+    vjp=(_atan2_y, _atan2_x),
+    formula=r"\operatorname{{atan2}}({0}, {1})",
+    source="C99, F.9.1.4: the angle of the point (x, y), from −π to π",
+    kinks=(
+        "the half-axis y = 0, x < 0, where the angle jumps; the origin, where the"
+        " derivatives are taken as 0"
+    ),
+    elementwise=True,
+    cases=tuple(Case((f"f[{s}]",) * 2) for s in _SIZES),
+)

@@ -1,0 +1,155 @@
+"""What a region is: a named node whose body is a graph.
+
+The type rule, the reference and the derivative follow from the body. Where stability or
+teaching wants another derivative the region carries its own, and the conformance suite
+holds that against the body's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chainrule.autodiff import pull_back
+from chainrule.graph.build import Operation, context, trace
+from chainrule.graph.graph import Graph
+from chainrule.graph.interpret import evaluate
+from chainrule.graph.node import Array, Cotangent, Value
+from chainrule.graph.primitive import BODIES, DERIVATIVES, REFERENCES
+from chainrule.graph.types import ArrayType, type_of
+
+#: Rules of one region that are kept as graphs, for the types met so far.
+RULES_AT_MOST = 256
+
+Rule = Callable[..., Sequence[Cotangent]]
+
+
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class Region(Operation):
+    """A named graph of primitives with a formula and a source; see :func:`region`.
+
+    Attributes:
+        function: of values; what it records is the body.
+        own_vjp: whether the derivative is not the body's.
+    """
+
+    function: Callable[..., Any]
+    own_vjp: bool = False
+
+    def body(
+        self, types: Sequence[ArrayType], attrs: dict[str, Any] | None = None
+    ) -> Graph:
+        """The body as a graph, for inputs of these types."""
+        return BODIES[self](types, attrs or {})
+
+    def __repr__(self) -> str:
+        return f"<region {self.name}>"
+
+
+def region(
+    name: str, *, vjp: Rule | None = None, **declaration: Any
+) -> Callable[[Callable[..., Any]], Region]:
+    """Declare the decorated function of values as a region.
+
+    Args:
+        name: how the text form calls it.
+        vjp: its own derivative, ``vjp(gs, ys, inputs, needed, **attrs)``; by default
+            the body's.
+        declaration: formula, source, domain, kinks, cases, as for a primitive.
+    """
+
+    def declare(function: Callable[..., Any]) -> Region:
+        bodies: dict[Any, Graph] = {}
+
+        def body(types: Sequence[ArrayType], attrs: dict[str, Any]) -> Graph:
+            key = (tuple(types), tuple(sorted(attrs.items())))
+            if key not in bodies:
+                bodies[key] = trace(function, types, name=name, attrs=attrs)
+            return bodies[key]
+
+        def rule(*types: ArrayType, **attrs: Any) -> tuple[ArrayType, ...]:
+            return tuple([v.type for v in body(types, attrs).outputs])
+
+        def reference(*arrays: Array, **attrs: Any) -> Any:
+            results = evaluate(body([type_of(a) for a in arrays], attrs), arrays)
+            return results[0] if len(results) == 1 else results
+
+        def body_vjp(
+            gs: tuple[Cotangent, ...],
+            ys: tuple[Value | None, ...],
+            inputs: tuple[Value, ...],
+            needed: tuple[bool, ...],
+            **attrs: Any,
+        ) -> Sequence[Cotangent]:
+            return pull_back(function, inputs, gs, needed, attrs)
+
+        made = Region(
+            name=name,
+            rule=rule,
+            function=function,
+            own_vjp=vjp is not None,
+            **declaration,
+        )
+        REFERENCES[made], BODIES[made] = reference, body
+        DERIVATIVES[made] = _graph_once(name, vjp or body_vjp)
+        return made
+
+    return declare
+
+
+def _graph_once(name: str, rule: Rule) -> Rule:
+    """A derivative rule; on numbers alone its graph is made only once."""
+    graphs: dict[Any, tuple[Graph, list[int]]] = {}
+
+    def derivative(
+        gs: tuple[Cotangent, ...],
+        ys: tuple[Value | None, ...],
+        inputs: tuple[Value, ...],
+        needed: tuple[bool, ...],
+        **attrs: Any,
+    ) -> Sequence[Cotangent]:
+        if context.trace is not None or context.grad:
+            return rule(gs, ys, inputs, needed, **attrs)
+        given = (*gs, *ys, *inputs)
+        types = tuple([None if v is None else (v.shape, v.dtype) for v in given])
+        key = (types, needed, *attrs.values())
+        if key not in graphs:
+            if len(graphs) >= RULES_AT_MOST:
+                graphs.clear()
+            graphs[key] = _rule_graph(name, rule, gs, ys, inputs, needed, attrs)
+        graph, positions = graphs[key]
+        made = evaluate(graph, [v.array for v in given if v is not None])
+        result: list[Cotangent] = [None] * len(inputs)
+        for i, array in zip(positions, made, strict=True):
+            result[i] = Value(array)
+        return result
+
+    return derivative
+
+
+def _rule_graph(
+    name: str,
+    rule: Rule,
+    gs: tuple[Cotangent, ...],
+    ys: tuple[Value | None, ...],
+    inputs: tuple[Value, ...],
+    needed: tuple[bool, ...],
+    attrs: dict[str, Any],
+) -> tuple[Graph, list[int]]:
+    """A derivative rule as a graph, and which inputs its outputs belong to."""
+    given = (*gs, *ys, *inputs)
+    positions: list[int] = []
+
+    def function(*values: Value) -> list[Value]:
+        rest = iter(values)
+        full = [None if v is None else next(rest) for v in given]
+        a, b = len(gs), len(gs) + len(ys)
+        arguments = tuple([v for v in full[b:] if v is not None])
+        back = rule(tuple(full[:a]), tuple(full[a:b]), arguments, needed, **attrs)
+        found = [(i, g) for i, g in enumerate(back) if g is not None]
+        positions[:] = [i for i, _ in found]
+        return [g for _, g in found]
+
+    types = [v.type for v in given if v is not None]
+    return trace(function, types, name=f"{name}_vjp", tracked=True), positions

@@ -1,0 +1,343 @@
+"""From a Python function of tensors to the graph of an entry point.
+
+The function is run once on tensors without numbers. What it computes is recorded as a
+graph; tensors that it finds outside of its arguments (parameters, moments, gradients,
+running statistics) become *state*, and what it writes into them becomes a pair "this
+value replaces that state". So a step is a pure function
+
+    (state, inputs) → (new state, outputs)
+
+whatever the Python looked like, and eager code and compiled code are the same code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from chainrule.errors import GradientError
+from chainrule.graph.build import Trace, context, tracing
+from chainrule.graph.graph import Graph, ancestors
+from chainrule.graph.node import Array, Node, Value
+from chainrule.graph.program import Entry
+from chainrule.graph.types import ArrayType, DType
+from chainrule.nest import flatten
+from chainrule.tensor import Tensor, wrap
+
+# -- what is found outside -------------------------------------------------------------
+
+
+class Table(Protocol):
+    """What supplies scalars step by step: an optimiser with its schedule."""
+
+    def rows(self, steps: int) -> Mapping[str, Array]:
+        """The scalars of the next ``steps`` steps in float64, and move on."""
+        ...
+
+
+@dataclass(frozen=True)
+class Input:
+    """One argument of an entry point.
+
+    Attributes:
+        name: its name.
+        type: shape (whose sizes may have names) and dtype.
+        each: whether a run of many steps gives it anew for each step, as one row of
+            a stacked array (batch indices, η), or once for all (a data set).
+    """
+
+    name: str
+    type: ArrayType
+    each: bool = False
+
+
+@dataclass
+class Slot:
+    """A state of a program: a tensor from outside, or the gradient of one.
+
+    Attributes:
+        tensor: the tensor.
+        gradient: whether the state is its gradient.
+    """
+
+    tensor: Tensor
+    gradient: bool = False
+
+    def held(self) -> Tensor | None:
+        """The tensor that has the numbers now."""
+        return self.tensor._grad if self.gradient else self.tensor
+
+
+@dataclass
+class _Gradient:
+    """What a trace knows of a tensor's gradient."""
+
+    tensor: Tensor
+    before: Tensor | None
+    now: Tensor | None
+    read: bool = False
+    written: bool = False
+
+
+class ProgramTrace(Trace):
+    """A trace that makes state of the tensors that it meets."""
+
+    def __init__(self, entry: str, names: Mapping[int, str]) -> None:
+        super().__init__()
+        self.entry, self.names = entry, names
+        self.lifted: dict[int, tuple[Tensor, Value]] = {}
+        self.current: dict[int, Value] = {}
+        self.gradients: dict[int, _Gradient] = {}
+        self.tables: dict[str, tuple[Value, Table, str]] = {}
+        self.modes: dict[int, tuple[Any, bool]] = {}
+        self.roots: dict[int, Any] = {}
+        self.freed: set[Node] = set()
+
+    def note_mode(self, module: Any) -> None:
+        """Remember in which mode a module was traced, and the outermost ones."""
+        self.modes.setdefault(id(module), (module, module.training))
+        if not context.scope:
+            self.roots.setdefault(id(module), module)
+
+    def note_freed(self, nodes: Sequence[Node]) -> None:
+        """What a derivative was taken of without ``retain_graph`` has none again."""
+        self.freed.update(nodes)
+
+    def tabulated(self, table: Table, name: str, dtype: DType) -> Value:
+        """A scalar input that ``table`` supplies anew for each step."""
+        for value, known, its_name in self.tables.values():
+            if known is table and its_name == name and value.dtype is dtype:
+                return value
+        unique = f"{name}.{len(self.tables)}"
+        value = Value(None, (), dtype, name=unique)
+        self.tables[unique] = (value, table, name)
+        return value
+
+    def lift(self, tensor: Tensor, value: Value) -> Value:
+        """The graph value that stands for a tensor at this point of the function."""
+        if id(tensor) not in self.lifted:
+            if value.node is not None:
+                raise GradientError(
+                    "A compiled function uses a tensor that carries eager history.",
+                    expected="arguments, parameters and plain tensors",
+                    got=repr(value),
+                    fix="pass it as an argument, or call .detach() on it before",
+                )
+            made = Value(None, value.shape, value.dtype, tracked=value.tracked)
+            made.owner = value.owner
+            self.lifted[id(tensor)] = (tensor, made)
+            self.current[id(tensor)] = made
+        return self.current[id(tensor)]
+
+    def assign(self, tensor: Tensor, value: Value) -> bool:
+        """From here on ``tensor`` is ``value``."""
+        if tensor._value.array is None:
+            return False
+        self.lift(tensor, tensor._value)
+        self.current[id(tensor)] = (
+            value if value.array is None else self.constant(value)
+        )
+        return True
+
+    def gradient(self, tensor: Tensor, held: Tensor | None) -> Tensor | None:
+        """The gradient at this point; what was there before is state."""
+        known = self._gradient(tensor, held)
+        known.read |= not known.written
+        return known.now
+
+    def set_gradient(self, tensor: Tensor, gradient: Tensor | None) -> bool:
+        """From here on ``gradient`` is the gradient of ``tensor``."""
+        known = self._gradient(tensor, tensor._grad)
+        known.now, known.written = gradient, True
+        return True
+
+    def _gradient(self, tensor: Tensor, held: Tensor | None) -> _Gradient:
+        made = _Gradient(tensor, held, held)
+        return self.gradients.setdefault(id(tensor), made)
+
+    # -- names and slots, once the function has been run -------------------------------
+
+    def slots(self) -> dict[str, tuple[Slot, Value, Value | None]]:
+        """The state by name: where it comes from, its value, and its new value."""
+        owners = {
+            id(known.before): known.tensor
+            for known in self.gradients.values()
+            if known.before is not None
+        }
+        found: list[tuple[Slot, Value, Value | None]] = []
+        for key, (tensor, value) in self.lifted.items():
+            owner = owners.get(key)
+            if owner is not None and self.gradients[id(owner)].read:
+                slot = Slot(owner, gradient=True)
+                found.append((slot, value, self._new_gradient(owner)))
+                continue
+            new = self.current[key]
+            found.append((Slot(tensor), value, None if new is value else new))
+        done = {id(slot.tensor) for slot, _, _ in found if slot.gradient}
+        for key, known in self.gradients.items():
+            new = None if key in done else self._new_gradient(known.tensor)
+            if new is not None:
+                value = Value(None, new.shape, new.dtype)
+                found.append((Slot(known.tensor, gradient=True), value, new))
+        return self._named(found)
+
+    def _new_gradient(self, tensor: Tensor) -> Value | None:
+        known = self.gradients[id(tensor)]
+        if not known.written or known.now is None or known.now is known.before:
+            return None
+        value = known.now.value
+        return value if value.array is None else self.constant(value)
+
+    def _named(
+        self, found: list[tuple[Slot, Value, Value | None]]
+    ) -> dict[str, tuple[Slot, Value, Value | None]]:
+        found_in: dict[int, str] = {}
+        for root in self.roots.values():
+            for name, tensor in root.named_tensors():
+                found_in.setdefault(id(tensor), name)
+        made: dict[str, tuple[Slot, Value, Value | None]] = {}
+        for i, (slot, value, new) in enumerate(found):
+            # Entry points share state by name: what has none is this entry's own.
+            tensor = slot.tensor
+            name = self.names.get(id(tensor)) or tensor.name or found_in.get(id(tensor))
+            name = name or f"{self.entry}.state{i}"
+            if slot.gradient:
+                name += ".grad"
+            while name in made:
+                name += "'"
+            value.name = name
+            made[name] = (slot, value, new)
+        return made
+
+
+# -- one entry point -------------------------------------------------------------------
+
+
+@dataclass
+class Traced:
+    """One entry point traced, with the tensors that are its state.
+
+    Attributes:
+        entry: the entry point.
+        slots: where its state comes from, by name.
+        structure: the nest of its outputs.
+        tables: its scalar inputs that change from step to step, by name.
+        cleared: the tensors whose gradient it lets go of.
+        derivable: for each output whether a derivative can be asked for; None where
+            one was taken already and the graph let go.
+        modes: the modules that were passed, each with the mode that it was in.
+        tracked: the tensors that it met, each with its ``requires_grad`` of then.
+        graded: the tensors whose gradient it read, each with whether there was one.
+    """
+
+    entry: Entry
+    slots: dict[str, Slot]
+    structure: Any
+    tables: Mapping[str, tuple[Value, Table, str]]
+    cleared: tuple[Tensor, ...] = ()
+    derivable: tuple[bool | None, ...] = ()
+    modes: tuple[tuple[Any, bool], ...] = ()
+    tracked: tuple[tuple[Tensor, bool], ...] = ()
+    graded: tuple[tuple[Tensor, bool], ...] = ()
+    constants: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
+
+    def holds(self) -> bool:
+        """Whether modes are still those of the trace, and the same tensors frozen."""
+        modes = all(module.training == mode for module, mode in self.modes)
+        return modes and self.trains_the_same()
+
+    def trains_the_same(self) -> bool:
+        """Whether the same tensors are frozen as when it was traced."""
+        return all(t.requires_grad == wanted for t, wanted in self.tracked)
+
+    def finds_gradients(self) -> bool:
+        """Whether gradients are there, and not there, as when it was traced."""
+        return all((t._grad is not None) == there for t, there in self.graded)
+
+
+def trace_entry(
+    name: str,
+    function: Callable[..., Any],
+    inputs: Sequence[Input],
+    names: Mapping[int, str] | None = None,
+    *,
+    tracked: bool = False,
+) -> Traced:
+    """Trace ``function`` as the entry point ``name`` of a program.
+
+    Args:
+        name: the entry's name.
+        function: called with one tensor for each input, positionally; it returns a
+            tensor, or a nest of tuples, lists and dicts of them.
+        inputs: what it is called with.
+        names: names for state tensors, by ``id``.
+        tracked: whether derivatives with respect to the inputs will be asked for.
+    """
+    values = [
+        Value(None, i.type.shape, i.type.dtype, name=i.name, tracked=tracked)
+        for i in inputs
+    ]
+    for value in values:
+        value.tracked = tracked and value.dtype.is_float
+    trace = ProgramTrace(name, names or {})
+    with tracing(trace):
+        leaves, structure = flatten(function(*map(wrap, values)))
+        tensors = [t if isinstance(t, Tensor) else Tensor(t) for t in leaves]
+        found = [t.value for t in tensors]
+        outputs = [v if v.array is None else trace.constant(v) for v in found]
+        slots = trace.slots()
+    everything, replaced = list(outputs), dict[str, int]()
+    for key, (_, _, new) in slots.items():
+        if new is not None:
+            replaced[key] = len(everything)
+            everything.append(new)
+    held = {key: slot for key, (slot, _, _) in slots.items()}
+    captured = trace.captured()
+    for value, numbers in captured:
+        key = f"{name}.constant{len(held)}"
+        value.name = key
+        held[key] = Slot(wrap(Value(numbers.array)))
+    graph = Graph(
+        name,
+        [
+            *values,
+            *(v for v, _, _ in trace.tables.values()),
+            *(v for _, v, _ in slots.values()),
+            *(v for v, _ in captured),
+        ],
+        everything,
+    )
+    entry = Entry(
+        name=name,
+        graph=graph,
+        inputs=(*(i.name for i in inputs), *trace.tables),
+        each=(*(i.name for i in inputs if i.each), *trace.tables),
+        state=tuple(held),
+        replaces=replaced,
+        outputs=len(outputs),
+    )
+    gradients = list(trace.gradients.values())
+    return Traced(
+        entry,
+        held,
+        structure,
+        trace.tables,
+        cleared=tuple(
+            known.tensor for known in gradients if known.written and known.now is None
+        ),
+        derivable=tuple(_derivable(v, trace.freed) for v in outputs),
+        modes=tuple(trace.modes.values()),
+        tracked=tuple((t, value.tracked) for t, value in trace.lifted.values()),
+        graded=tuple(
+            (known.tensor, known.before is not None)
+            for known in gradients
+            if known.read
+        ),
+    )
+
+
+def _derivable(value: Value, freed: set[Node]) -> bool | None:
+    if not (value.tracked and value.dtype.is_float):
+        return False
+    return None if freed and not freed.isdisjoint(ancestors([value])) else True

@@ -1,9 +1,10 @@
-"""An actor that learns from a replay buffer, on the loop: it acts, and it learns.
+"""An actor with a replay buffer on the loop: it acts, and it learns.
 
     python examples/actor.py runs/actor
 
 The environment is a corridor: steps to the left or the right, a reward at its right
-end. A small network learns how much each step is worth (Watkins 1989; Mnih et al. 2013).
+end. A small network learns how much each step is worth (Watkins 1989; Mnih et al.
+2013).
 What the environment, the buffer and the dice remember is the state of the source, so a
 run that is killed at any moment goes on bit for bit.
 """
@@ -121,4 +122,6 @@ def main(directory: Path, epochs: int = 5, engine: str = "auto") -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), *map(int, sys.argv[2:3]), *sys.argv[3:4])
+    usual = ("runs/loop", "5", "auto")
+    place, epochs, engine = (*sys.argv[1:], *usual[len(sys.argv) - 1 :])
+    main(Path(place), int(epochs), engine)

@@ -107,4 +107,6 @@ def main(directory: Path, epochs: int = 5, engine: str = "auto") -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), *map(int, sys.argv[2:3]), *sys.argv[3:4])
+    usual = ("runs/loop", "5", "auto")
+    place, epochs, engine = (*sys.argv[1:], *usual[len(sys.argv) - 1 :])
+    main(Path(place), int(epochs), engine)

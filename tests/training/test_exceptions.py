@@ -118,8 +118,8 @@ def test_a_callback(make: Make, where: str, at: int) -> None:
     cr.manual_seed(0)
     whole = made(make, "numpy")
     options: Any = {"progress": False}
+    fails = Fails(where, at)
     with pytest.raises(ZeroDivisionError):
-        fails = Fails(where, at)
         trainer.fit(data, epochs=3, batch_size=20, callbacks=fails, **options)
     assert not trainer.notes
     assert trainer.optimizer.lr != 3.0

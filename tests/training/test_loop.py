@@ -21,6 +21,7 @@ from chainrule.graph.types import ArrayType, DType
 from chainrule.tracing import Input, trace_entry
 from chainrule.training import Callback, Loop, RunState, Source, Work, checkpoint
 
+from .conftest import without_time
 from .interruptions import at_random_times
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -38,7 +39,7 @@ def example(name: str) -> Any:
 def bits(loop: Loop) -> dict[str, Any]:
     """All that a run has made, times aside."""
     state, arrays = loop.state.pack()
-    rows = [{k: v for k, v in r.items() if k != "seconds"} for r in state["epochs"]]
+    rows = without_time(state["epochs"])
     held = {k: t.numpy().tobytes() for k, t in loop.program.tensors.items()}
     numbers = {k: a.tobytes() for k, a in arrays.items()}
     source = repr(loop.source.state())
@@ -134,7 +135,7 @@ def start(name: str, directory: Path) -> subprocess.Popen[bytes]:
 
 def content(directory: Path) -> dict[str, Any]:
     document, arrays = checkpoint.read(directory / checkpoint.FILE)
-    rows = [{k: v for k, v in r.items() if k != "seconds"} for r in document["epochs"]]
+    rows = without_time(document["epochs"])
     plain = {k: v for k, v in document.items() if k not in ("epochs", "seconds")}
     numbers = {k: a.tobytes() for k, a in arrays.items()}
     return numbers | {"document": plain, "rows": rows}

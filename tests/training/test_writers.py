@@ -80,8 +80,8 @@ def test_a_second_run_is_refused_and_told_of_the_first(tmp_path: Path) -> None:
 
 def test_within_one_process(make: Make, data: cr.data.Dataset, tmp_path: Path) -> None:
     def inner(trainer: cr.Trainer) -> None:
+        loaded = cr.Trainer.load(tmp_path)
         with pytest.raises(errors.ArgumentError, match="another run of this process"):
-            loaded = cr.Trainer.load(tmp_path)
             loaded.resume(data, progress=False, checkpoint=tmp_path)
 
     look = LambdaCallback(on_chunk=inner)
@@ -92,7 +92,7 @@ def test_within_one_process(make: Make, data: cr.data.Dataset, tmp_path: Path) -
 def test_a_checkpoint_that_has_gone_on_since(
     make: Make, data: cr.data.Dataset, tmp_path: Path
 ) -> None:
-    """Two who loaded the same one after the other: the later does not undo the first."""
+    """Of two who loaded the same the later does not undo what the first has done."""
     trainer = make(optimizer=optim.Adam())
     options: Any = {"progress": False, "checkpoint": tmp_path}
     trainer.fit(data, epochs=2, batch_size=16, **options)

@@ -22,8 +22,8 @@ class Interrupt:
 
     So a run ends where its weights, its optimiser and its history agree, and a
     checkpoint can be written; after the block SIGTERM and SIGHUP end the process as
-    they would have; blocks may lie in each other. Signals can be caught in the main thread only, and a handler of the
-    user's own is left alone.
+    they would have. Blocks may lie in each other. Signals can be caught in the main
+    thread only, and a handler of the user's own is left alone.
     """
 
     def __init__(self) -> None:
@@ -36,10 +36,14 @@ class Interrupt:
             return self
         self.pending = 0
         if threading.current_thread() is threading.main_thread():
-            for number, usual in _DEFAULTS.items():
-                if signal.getsignal(number) == usual:
-                    self._installed.append(number)
-                    signal.signal(number, self._note)
+            try:
+                for number, usual in _DEFAULTS.items():
+                    if signal.getsignal(number) == usual:
+                        self._installed.append(number)
+                        signal.signal(number, self._note)
+            except BaseException:  # of the user's own handler
+                self.__exit__()
+                raise
         return self
 
     def __exit__(self, *error: Any) -> None:

@@ -151,7 +151,8 @@ def _locked(handle: int) -> bool:
         if fcntl is not None:
             fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         else:
-            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+            windows: Any = msvcrt
+            windows.locking(handle, windows.LK_NBLCK, 1)
     except (BlockingIOError, PermissionError):
         return False
     except OSError as error:

@@ -9,14 +9,11 @@ bit the run that was not interrupted. How long the chunks are changes nothing.
 
 from __future__ import annotations
 
-import contextlib
-import copy
 import math
 import os
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,17 +27,23 @@ from chainrule.errors import (
     NonFiniteError,
 )
 from chainrule.graph.node import Array
-from chainrule.optim import Optimizer, Schedule
+from chainrule.optim import Optimizer
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor
 from chainrule.training import checkpoint, checks, document
 from chainrule.training.interrupt import Interrupt
 from chainrule.training.lock import Identity, RunDirectory, identity
 from chainrule.training.nonfinite import all_finite, describe
+from chainrule.training.snapshots import (
+    Snapshot,
+    attributes_of,
+    load_table,
+    restore,
+    table_state,
+)
 from chainrule.training.source import Source, Work
 from chainrule.training.state import (
     RunState,
-    StateMark,
     copied,
     load_states,
     named,
@@ -65,16 +68,6 @@ class Pace:
         """Learn from ``steps`` steps that took ``seconds``."""
         wanted = CHUNK * steps / max(seconds, 1e-9)
         self.steps = int(max(1, min(wanted, 8 * self.steps)))
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """A point to go back to: tensors, position, and tables (object, attributes)."""
-
-    tensors: Mapping[str, Array]
-    mark: StateMark
-    tables: list[tuple[Any, dict[str, Any]]]
-    seconds: float
 
 
 class Loop:
@@ -411,12 +404,11 @@ class Loop:
         A run does it by itself. Where exceptions come so thick that they interrupt
         this too, it is done when the loop is next used.
         """
-        if self._kept is None:
-            return
         for attempt in range(ATTEMPTS):
             try:
-                self._go_back(self._kept)
-                self._kept = None
+                if self._kept is not None:
+                    self._go_back(self._kept)
+                    self._kept = None
                 return
             except BaseException:  # of a signal handler, on the way
                 if attempt == ATTEMPTS - 1:
@@ -431,7 +423,7 @@ class Loop:
         if self._kept is not None and not all_finite(*held.values()):
             self._replay()
         state.source, state.observers = self.source.state(), states_of(self.observers)
-        tables = [(item, _attributes(item)) for item in self._parts()]
+        tables = [(item, attributes_of(item)) for item in self._parts()]
         mark, seconds = state.mark(), time.perf_counter() - started
         self._kept = Snapshot(held, mark, tables, seconds)
         self._since = 0.0
@@ -463,7 +455,7 @@ class Loop:
         for key in self._changing:
             self._put(key, to.tensors.get(key))
         for item, attributes in to.tables:
-            _restore(vars(item), _attributes(item, attributes))
+            restore(vars(item), attributes_of(item, attributes))
         self.state.go_back(to.mark)
         self.source.close()
         self.source.load_state(copied(self.state.source))
@@ -518,7 +510,7 @@ class Loop:
         target = checks.place("path", path, "loop.save('run.ckpt')")
         state = self.state
         state.source, state.observers = self.source.state(), states_of(self.observers)
-        state.tables = {name: _table_state(t) for name, t in named(self._tables)}
+        state.tables = {name: table_state(t) for name, t in named(self._tables)}
         made, arrays = state.pack()
         made["entries"] = sorted(self.program.traced)
         for key, t in self.program.tensors.items():
@@ -565,7 +557,7 @@ class Loop:
             for key in slots:
                 self._put(key, numbers.get(key))
             for name, table in named(self._tables):
-                _load_table(table, state.tables.get(name, {}))
+                load_table(table, state.tables.get(name, {}))
             self.source.load_state(copied(state.source))
             load_states(self.observers, state.observers)
             state.history.entry = self.entry
@@ -593,41 +585,3 @@ def _flat(outputs: Any) -> Iterable[tuple[str, Any]]:
     if isinstance(outputs, Mapping):
         return outputs.items()
     return () if isinstance(outputs, list | tuple) else [("loss", outputs)]
-
-
-def _attributes(item: Any, attributes: Mapping[str, Any] | None = None) -> Any:
-    """A copy of what an object has (or had); other objects within are shared.
-
-    But those within a schedule are its own.
-    """
-    given = vars(item) if attributes is None else attributes
-    return (copy.deepcopy if isinstance(item, Schedule) else copied)(dict(given))
-
-
-def _restore(now: dict[str, Any], then: Mapping[str, Any]) -> None:
-    """Give attributes their former values; dictionaries stay the same objects."""
-    for key, value in then.items():
-        if isinstance(value, dict) and isinstance(now.get(key), dict):
-            now[key].clear()
-            now[key].update(value)
-        else:
-            now[key] = value
-
-
-def _table_state(table: Any) -> dict[str, Any]:
-    """What a checkpoint keeps of an optimiser or a counter; moments are tensors."""
-    with contextlib.suppress(AttributeError):
-        made = dict(table.state_dict())
-        made.pop("state", None)
-        return made
-    raise ArgumentError(
-        f"{type(table).__name__} cannot be part of a checkpoint.",
-        expected="an optimiser, or an object with state_dict and load_state_dict",
-        got="neither",
-    )
-
-
-def _load_table(table: Any, saved: Mapping[str, Any]) -> None:
-    if isinstance(table, Optimizer):
-        saved = {**saved, "state": table.state_dict()["state"]}
-    table.load_state_dict(saved)

@@ -1,4 +1,4 @@
-"""Standard error as a run may use it: closed, full, broken or stuck, the run goes on."""
+"""Standard error as a run may use it: closed, full or stuck, the run goes on."""
 
 from __future__ import annotations
 

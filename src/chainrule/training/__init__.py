@@ -7,7 +7,8 @@ Where to look, from the outside to the inside:
     suited        numbers whose size does not suit the network
     supervised    the loop of a Trainer: validation, losses and rate of an epoch
     loop          chunks of steps of any program, snapshots, signals, checkpoints
-    state         where a run stands, as one object
+    state,        where a run stands, as one object; what a loop goes back to
+    snapshots
     source        where a loop's work comes from
     feed, given   rows for training, shuffled in blocks; rows in order for the rest
     plan          what a run depends on, kept for resuming
@@ -19,7 +20,7 @@ Where to look, from the outside to the inside:
     callbacks, stopping,      what runs between the chunks: your own, early stopping
     logs, progress, outlet    and the best checkpoint, logs on the disk, the display
     interrupt, nonfinite      signals; a loss that is no longer a number
-    history                   what happened, as a table
+    history, columns          what happened, as a table
     summary                   the layers of a network
     saving, document,         what a checkpoint holds, and what it must hold; the file
     checkpoint, lock,         and who may write it; networks and optimisers as JSON

@@ -7,17 +7,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from chainrule.errors import ArgumentError, nearest, warn
 from chainrule.training import checks
 
-if TYPE_CHECKING:
-    from chainrule.training.trainer import Trainer
-
 
 class Callback:
     """Base of what a training run calls between its chunks of steps.
+
+    Its methods get the Trainer, and under a :class:`Loop` the loop.
 
     Weights, ``trainer.history`` and the position are up to date whenever a method is
     called; :meth:`Trainer.stop` ends the run. Time spent here does not count as
@@ -43,23 +42,23 @@ class Callback:
                 is better, else ``"min"``.
         """
 
-    def on_start(self, trainer: Trainer) -> None:
+    def on_start(self, trainer: Any) -> None:
         """Before the first step of a run."""
 
-    def on_chunk(self, trainer: Trainer) -> None:
+    def on_chunk(self, trainer: Any) -> None:
         """After each chunk of steps, about every 50 ms."""
 
-    def on_epoch(self, trainer: Trainer) -> None:
+    def on_epoch(self, trainer: Any) -> None:
         """After each epoch and its validation, before its checkpoint."""
 
-    def on_finish(self, trainer: Trainer) -> None:
+    def on_finish(self, trainer: Any) -> None:
         """After the last epoch of a run that is over, before its last checkpoint.
 
         It is over when all epochs are done or a callback's ``on_epoch`` stopped it, and
         not where it was interrupted or failed.
         """
 
-    def on_end(self, trainer: Trainer) -> None:
+    def on_end(self, trainer: Any) -> None:
         """After the run, also where it was interrupted or failed."""
 
     def state(self) -> dict[str, Any]:
@@ -84,11 +83,11 @@ class LambdaCallback(Callback):
     def __init__(
         self,
         *,
-        on_start: Callable[[Trainer], Any] | None = None,
-        on_chunk: Callable[[Trainer], Any] | None = None,
-        on_epoch: Callable[[Trainer], Any] | None = None,
-        on_finish: Callable[[Trainer], Any] | None = None,
-        on_end: Callable[[Trainer], Any] | None = None,
+        on_start: Callable[[Any], Any] | None = None,
+        on_chunk: Callable[[Any], Any] | None = None,
+        on_epoch: Callable[[Any], Any] | None = None,
+        on_finish: Callable[[Any], Any] | None = None,
+        on_end: Callable[[Any], Any] | None = None,
     ) -> None:
         given = {
             "on_start": on_start,

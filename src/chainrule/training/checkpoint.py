@@ -56,7 +56,6 @@ def write(
 
 
 def _text(document: Mapping[str, Any]) -> str:
-    """The document as JSON."""
     try:
         text = json.dumps(document, ensure_ascii=False, sort_keys=True)
         text.encode()

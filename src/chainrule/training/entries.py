@@ -224,7 +224,6 @@ class Step:
 
 
 def _batch(metric: Metric, prediction: Tensor, truth: Tensor) -> dict[str, Tensor]:
-    """What a metric needs of a batch."""
     with scope(metric.name):
         made = metric.batch(prediction, truth)
     tensors = isinstance(made, dict) and all(

@@ -184,16 +184,13 @@ class Rows(Feed):
             )
 
     def bind(self, program: CompiledProgram) -> None:
-        """Place the rows once for the whole run."""
         super().bind(program)
         self._placed = self.placed(self._arrays)
 
     def watch(self, check: Callable[[Array], None]) -> None:
-        """Look at all of them now."""
         check(self._arrays["y"])
 
     def next_block(self, plan: Plan, epoch: int, step: int) -> Block | None:
-        """All rows as one block."""
         if step >= plan.steps(self.epoch_rows):
             return None
         order = permutation(self.epoch_rows, self.seed, epoch)
@@ -220,11 +217,9 @@ class Blocks(Feed):
         self._pass: Generator[Block] | None = None
 
     def watch(self, check: Callable[[Array], None]) -> None:
-        """Look at the targets of each block when it comes."""
         self._check = check
 
     def next_block(self, plan: Plan, epoch: int, step: int) -> Block | None:
-        """The next one of this pass, or of a new pass."""
         before = self.block
         self.block = None  # not held while the next one is made
         following = before is not None and (before.epoch, before.end) == (epoch, step)
@@ -239,7 +234,6 @@ class Blocks(Feed):
             raise
 
     def close(self) -> None:
-        """End the pass, and the thread that reads ahead."""
         super().close()
         if self._pass is not None:
             self._pass.close()

@@ -68,7 +68,6 @@ def as_column(x: Any) -> Column | Stream:
 
 
 def _array(x: Any) -> Array:
-    """Something with numbers as an array."""
     try:
         return as_tensor(x).numpy()
     except ChainruleError as error:

@@ -9,8 +9,7 @@ from __future__ import annotations
 import html
 import math
 import os
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,8 @@ from typing import Any
 import numpy as np
 
 from chainrule.graph.node import Array
+from chainrule.training import curve
+from chainrule.training.columns import heading, html_table, place, plain, shown
 
 #: Rows of epochs, and steps of each entry point.
 Mark = tuple[int, dict[str, int]]
@@ -90,7 +91,7 @@ class History:
     @property
     def entries(self) -> list[str]:
         """The entry points of which steps are recorded."""
-        return list(self._records)
+        return [entry for entry, record in self._records.items() if record.length]
 
     @property
     def steps(self) -> dict[str, Array]:
@@ -127,11 +128,12 @@ class History:
         rows, lengths = mark
         del self.epochs[rows:]
         for entry, record in list(self._records.items()):
-            if record.length > lengths.get(entry, 0):
+            kept = lengths.get(entry, 0)
+            if record.length > kept:
                 shorter = _Record()
-                shorter.extend(
-                    {k: a[: lengths.get(entry, 0)] for k, a in record.columns().items()}
-                )
+                if kept:
+                    columns = record.columns().items()
+                    shorter.extend({name: a[:kept] for name, a in columns})
                 self._records[entry] = shorter
 
     def to_dict(self) -> dict[str, Any]:
@@ -154,8 +156,6 @@ class History:
             ArgumentError: no finished epoch, or no matplotlib (the extra ``plot``).
             SaveError: the file cannot be written.
         """
-        from chainrule.training import curve
-
         if path is None:
             return Picture(curve.curve_svg(self))
         curve.save_curve(self, Path(path))
@@ -164,7 +164,7 @@ class History:
     def _table(self) -> list[list[str]]:
         """Headings and rows as text; empty without a finished epoch."""
         keys = sorted(
-            dict.fromkeys(key for row in self.epochs for key in row), key=_place
+            dict.fromkeys(key for row in self.epochs for key in row), key=place
         )
         if not keys:
             return []
@@ -186,7 +186,6 @@ class History:
         )
 
     def _repr_html_(self) -> str:
-        """The table for a notebook."""
         table = self._table()
         return html_table(table) if table else f"<p>{html.escape(repr(self))}</p>"
 
@@ -206,75 +205,3 @@ class Picture:
 
     def __repr__(self) -> str:
         return f"Picture(SVG, {len(self.svg):,} characters)"
-
-
-#: How some columns are printed.
-_FIXED = {"epoch": "{:d}", "lr": "{:.3g}", "seconds": "{:.2f}"}
-_VALIDATION = "validation_"
-
-
-def is_share(metric: str) -> bool:
-    """Whether a metric of this name is a share, shown in per cent."""
-    return metric == "accuracy" or re.fullmatch(r"top\d+", metric) is not None
-
-
-def heading(key: str, validation: str = "validation") -> str:
-    """What stands above a column.
-
-    >>> heading("validation_accuracy"), heading("validation_r2", "test")
-    ('val. accuracy', 'test r2')
-    """
-    short = "val." if validation == "validation" else validation
-    name = key.removeprefix(_VALIDATION).replace("_", " ")
-    return f"{short} {name}" if key.startswith(_VALIDATION) else name
-
-
-def shown(key: str, value: Any) -> str:
-    """A value of a column as text.
-
-    >>> shown("validation_accuracy", 0.98765), shown("validation_mae", 1234.5678)
-    ('98.77%', '1234.5678')
-    """
-    if not isinstance(value, int | float):
-        return str(value)
-    if key in _FIXED:
-        return _FIXED[key].format(value)
-    if is_share(key.removeprefix(_VALIDATION)):
-        return f"{value:.2%}"
-    small = value != 0 and abs(value) < 1e-3
-    return f"{value:.3g}" if small or abs(value) >= 1e6 else f"{value:.4f}"
-
-
-def _place(key: str) -> int:
-    """Epoch and losses first, the rate and the time last, the metrics between."""
-    first, last = ["epoch", "train_loss", "validation_loss"], ["lr", "seconds"]
-    if key in first:
-        return first.index(key)
-    return 100 + last.index(key) if key in last else 50
-
-
-def plain(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row without NaN and infinity, which JSON does not have: None instead.
-
-    >>> plain({"epoch": 1, "train_loss": float("inf")})
-    {'epoch': 1, 'train_loss': None}
-    """
-    return {
-        key: None if isinstance(v, float) and not math.isfinite(v) else v
-        for key, v in row.items()
-    }
-
-
-def html_table(table: Sequence[Sequence[str]]) -> str:
-    """Headings and rows as a small HTML table.
-
-    >>> html_table([["a<b"], ["1"]])
-    '<table><thead><tr><th>a&lt;b</th></tr></thead><tbody><tr><td>1</td></tr></tbody></table>'
-    """
-
-    def line(cells: Sequence[str], kind: str) -> str:
-        inner = "".join(f"<{kind}>{html.escape(cell)}</{kind}>" for cell in cells)
-        return f"<tr>{inner}</tr>"
-
-    head, body = line(table[0], "th"), "".join(line(row, "td") for row in table[1:])
-    return f"<table><thead>{head}</thead><tbody>{body}</tbody></table>"

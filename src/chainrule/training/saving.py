@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from chainrule.errors import ArgumentError, ChainruleError, CheckpointError
 from chainrule.graph.node import Array
@@ -22,9 +22,6 @@ from chainrule.training import document as doc
 from chainrule.training.architecture import build_module, build_optimizer, module_spec
 from chainrule.training.state import RunState
 from chainrule.version import __version__
-
-if TYPE_CHECKING:
-    from chainrule.training.trainer import Trainer
 
 Tensors = dict[str, Tensor]
 
@@ -39,7 +36,7 @@ def state_of(model: Module, loss: Any, optimizer: Optimizer) -> Tensors:
     return found
 
 
-def pack(trainer: Trainer) -> tuple[dict[str, Any], dict[str, Array]]:
+def pack(trainer: Any) -> tuple[dict[str, Any], dict[str, Array]]:
     """The document and the tensors of a checkpoint of ``trainer`` as it is now."""
     document, arrays = trainer.state.pack()
     document |= {
@@ -64,7 +61,7 @@ def _frozen(model: Module) -> list[str]:
     return [name for name, p in model.named_parameters() if not p.requires_grad]
 
 
-def _metric_specs(trainer: Trainer) -> list[dict[str, Any] | None] | None:
+def _metric_specs(trainer: Any) -> list[dict[str, Any] | None] | None:
     """Descriptions of the metrics that were asked for; None for one of the user's."""
     chosen = trainer.metrics
     return None if chosen is None else [metrics.spec(m) for m in chosen]
@@ -226,8 +223,8 @@ def _first_misfit(
 
 
 def load(
-    path: Path, make: Callable[..., Trainer], given: Mapping[str, Any], engine: Any
-) -> Trainer:
+    path: Path, make: Callable[..., Any], given: Mapping[str, Any], engine: Any
+) -> Any:
     """The Trainer that a checkpoint was made of, standing where it stood.
 
     Args:

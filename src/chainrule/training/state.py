@@ -181,7 +181,6 @@ def _with_arrays(path: Path, value: Any, name: str, arrays: dict[str, Array]) ->
 
 
 def _row(value: Any) -> bool:
-    """Whether it is a row of the history."""
     if not isinstance(value, dict) or not doc.count(value.get("epoch")):
         return False
     numbers = all(map(doc.number, value.values()))

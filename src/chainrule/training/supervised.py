@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -17,9 +17,6 @@ from chainrule.training.feed import Feed
 from chainrule.training.loop import Loop
 from chainrule.training.plan import Plan
 from chainrule.training.state import RunState
-
-if TYPE_CHECKING:
-    from chainrule.training.trainer import Trainer
 
 
 class Supervised(Loop):
@@ -36,7 +33,7 @@ class Supervised(Loop):
 
     def __init__(
         self,
-        trainer: Trainer,
+        trainer: Any,
         program: CompiledProgram,
         feed: Feed,
         state: RunState,
@@ -48,8 +45,7 @@ class Supervised(Loop):
         self.files, self.last_checkpoint = trainer.files, trainer.last_checkpoint
 
     @property
-    def face(self) -> Trainer:
-        """The Trainer."""
+    def face(self) -> Any:
         return self.trainer
 
     @property
@@ -59,12 +55,10 @@ class Supervised(Loop):
         return self.state.plan
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a checkpoint of the Trainer."""
         self.trainer.save(path)
         self.last_checkpoint = str(path)
 
     def columns(self, entry: str, outputs: Any, steps: int) -> dict[str, Array]:
-        """The loss and the probes."""
         trainer = self.trainer
         if trainer.probes.wants("lr"):
             end = trainer.optimizer.steps
@@ -73,7 +67,6 @@ class Supervised(Loop):
         return outputs
 
     def row(self) -> dict[str, Any]:
-        """Losses over the training and the validation data, rate and time."""
         trainer, rows = self.trainer, self.feed.epoch_rows
         if self.plan.rows != rows:  # a stream's length shows at its end
             self.state.plan = replace(self.plan, rows=rows)

@@ -22,14 +22,17 @@ SOURCE = Path(__file__).resolve().parent.parent / "src"
 
 #: The layers, lowest first. What stands in one line may know each other.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "version", "elsewhere"),
+    ("errors", "version", "migration", "disk"),
     ("graph",),
     ("primitives",),
     ("autodiff",),
     ("regions",),
     ("passes",),
     ("engines",),
-    ("tensor", "tensor_rules", "tensor_indexing", "random"),
+    ("operations",),
+    ("methods",),
+    ("tensor",),
+    ("functions", "random", "serialization"),
     ("nest", "functional", "gradient_check", "control"),
     ("tracing", "environment", "call", "compiled"),
     ("nn", "optim", "data"),

@@ -99,7 +99,7 @@ class Fails(Callback):
     def fail(self, trainer: cr.Trainer) -> None:
         self.left -= 1
         if self.left == 0:
-            trainer.model[0].weight.copy_(np.ones((8, 6), np.float32))
+            next(trainer.model.parameters()).copy_(np.ones((8, 6), np.float32))
             trainer.optimizer.lr = 3.0
             trainer.notes["seen"] = True
             raise ZeroDivisionError
@@ -158,7 +158,7 @@ def test_reading_a_weight_while_an_exception_comes(make: Make) -> None:
     """The numbers that an engine holds are not lost on the way."""
     trainer, data = make(), pixels(50)
     trainer.fit(data, epochs=1, progress=False)
-    weight = trainer.model[0].weight
+    weight = next(trainer.model.parameters())
     executable = trainer._programs.training.program.executable  # type: ignore[union-attr]
     read = executable.read
 

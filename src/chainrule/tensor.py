@@ -168,8 +168,11 @@ class Tensor(Operators, Elementwise, Reductions, Movement, Conversion):
     def __getattr__(self, name: str) -> Any:
         """Refuse a name that a tensor has not, with what does it here."""
         text = f"'Tensor' object has no attribute {name!r}"
+        plain = name.removesuffix("_")
         if name in TENSORS:
             text += f"; here: {TENSORS[name]}"
+        elif plain != name and not plain.startswith("_") and hasattr(Tensor, plain):
+            text += f"; here: x.copy_(x.{plain}(…)), or x = x.{plain}(…)"
         raise AttributeError(text, name=name, obj=self)
 
     # -- its numbers -------------------------------------------------------------
@@ -253,6 +256,10 @@ class Tensor(Operators, Elementwise, Reductions, Movement, Conversion):
             )
         if new.dtype is not self.dtype:
             new = new.astype(self.dtype)
+        recorded = new.requires_grad and context.grad and not self.requires_grad
+        if self._base or recorded or not self.is_leaf or self._value.array is None:
+            self._change(new.value)
+            return self
         if context.trace is not None and context.trace.assign(self, new.value):
             return self
         self._pending = None

@@ -93,6 +93,31 @@ CALLS: list[tuple[str, Callable[..., Any], tuple[Any, ...]]] = [
         lambda t, x, i, y: x.scatter_add(1, i, y),
         (M[:2], I, RNG.normal(size=(2, 3))),
     ),
+    ("scatter", lambda t, x, i: x.scatter(1, i, 7.0), (M[:2], I)),
+    (
+        "scatter in place",
+        lambda t, x, i: t.zeros(2, 4, dtype=t.float64).scatter_(1, i, x[:, :3]),
+        (M[:2], np.array([[0, 2, 1], [1, 0, 3]])),
+    ),
+    (
+        "added in place",
+        lambda t, x, i: (x * 1).index_add_(1, i[0], x[:, :3]).masked_fill_(x > 1, 0.0),
+        (M[:2], I),
+    ),
+    ("select", lambda t, x: (x.select(1, 2), x.select(0, -1)), (M,)),
+    (
+        "addmm",
+        lambda t, x: x.new_ones(3, 3).addmm(x, x.T, alpha=0.5, beta=2),
+        (M,),
+    ),
+    (
+        "stacks",
+        lambda t, x: (t.vstack([x, x[0]]), t.hstack([x, x]), t.hstack([x[0]])),
+        (M,),
+    ),
+    ("new", lambda t, x: (x.new_zeros(2), x.new_full((2, 1), 3), x.new_ones(1)), (M,)),
+    ("isclose", lambda t, x: t.isclose(x, x + 1e-9 * x), (M,)),
+    ("copy_", lambda t, x: _copied(x), (M,)),
     ("index_select", lambda t, x, i: x.index_select(1, i[0]), (M, I)),
     (
         "index_add",
@@ -167,6 +192,14 @@ def _in_place(x: Any) -> Any:
     y[y > 4] = 0.0
     y.add_(x, alpha=0.5).clamp_(max=5.0)
     return y
+
+
+def _copied(x: Any) -> Any:
+    y = x * 2.0
+    y[1].copy_(x[0] * 3.0)
+    z = x.detach() * 0.0
+    z.copy_(y)
+    return z
 
 
 def run(library: Any, function: Any, arrays: tuple[Any, ...]) -> tuple[Any, Any]:

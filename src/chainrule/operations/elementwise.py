@@ -141,6 +141,14 @@ def isfinite(x: Value) -> Value:
     return less(abs_(x), number(math.inf, x))
 
 
+def isclose(a: Value, b: Value, rtol: float, atol: float, nan: bool) -> Value:
+    margin = add(number(atol, b), mul(number(rtol, b), abs_(b)))
+    finite = bitwise_and(isfinite(a), isfinite(b))
+    near = less_equal(abs_(sub(where(finite, a, b), b)), margin)
+    made = bitwise_or(bitwise_and(finite, near), equal(a, b))
+    return bitwise_or(made, bitwise_and(isnan(a), isnan(b))) if nan else made
+
+
 def signbit(x: Value) -> Value:
     """Whether x has a minus sign, as −0 has."""
     if x.dtype.is_float:

@@ -22,7 +22,7 @@ SOURCE = Path(__file__).resolve().parent.parent / "src"
 
 #: The layers, lowest first. What stands in one line may know each other.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "version", "elsewhere"),
+    ("errors", "version", "migration", "disk"),
     ("graph",),
     ("primitives",),
     ("autodiff",),
@@ -32,7 +32,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("operations",),
     ("methods",),
     ("tensor",),
-    ("functions", "random"),
+    ("functions", "random", "serialization"),
     ("nest", "functional", "gradient_check", "control"),
     ("tracing", "environment", "call", "compiled"),
     ("nn", "optim", "data"),

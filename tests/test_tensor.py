@@ -17,13 +17,13 @@ from hypothesis.extra import numpy as hnp
 
 import chainrule as cr
 from chainrule import nn
-from chainrule.elsewhere import TENSORS
 from chainrule.errors import (
     ArgumentError,
     DTypeError,
     GradientError,
     ShapeError,
 )
+from chainrule.migration import TENSORS
 
 SHAPES = hnp.array_shapes(min_dims=0, max_dims=3, max_side=4)
 

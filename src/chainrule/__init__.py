@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from chainrule import data, nn, optim
 from chainrule.compiled import compile
 from chainrule.control import cond, scan, while_loop
-from chainrule.elsewhere import PACKAGE
 from chainrule.errors import ChainruleError, nearest
 from chainrule.functional import (
     grad,
@@ -32,6 +31,8 @@ from chainrule.functions.reductions import *  # noqa: F403
 from chainrule.gradient_check import check_gradients
 from chainrule.graph.build import no_grad
 from chainrule.graph.types import DType as dtype  # noqa: N813 - the public name
+from chainrule.migration import PACKAGE
+from chainrule.nn import functional_call
 from chainrule.random import (
     bernoulli,
     categorical,
@@ -46,6 +47,7 @@ from chainrule.random import (
     randperm,
     uniform,
 )
+from chainrule.serialization import load, save
 from chainrule.tensor import Tensor, as_tensor, tensor
 from chainrule.version import __version__ as __version__
 
@@ -101,7 +103,7 @@ def _elsewhere(name: str) -> str:
             return f"; there is cr.{part}.{name}"
     if hasattr(Tensor, name):
         return f"; it is a method of tensors: x.{name}(…)"
-    near = nearest(name, __all__)
+    near = nearest(name, __all__, 0.75)
     return f"; did you mean cr.{near}?" if near else ""
 
 
@@ -122,6 +124,7 @@ __all__ = [
     "explain",
     "float32",
     "float64",
+    "functional_call",
     "grad",
     "gradients",
     "hessian",
@@ -131,6 +134,7 @@ __all__ = [
     "int64",
     "jacobian",
     "jvp",
+    "load",
     "manual_seed",
     "multinomial",
     "nn",
@@ -143,6 +147,7 @@ __all__ = [
     "randn",
     "randn_like",
     "randperm",
+    "save",
     "scan",
     "summary",
     "tensor",

@@ -128,14 +128,20 @@ def warn_of_line(message: str, category: type[Warning]) -> None:
     warnings.warn(message, category, stacklevel=level)
 
 
-def nearest(name: str, known: Iterable[str]) -> str | None:
+def nearest(name: str, known: Iterable[str], cutoff: float = 0.5) -> str | None:
     """The known name that ``name`` was probably meant to be, or None.
+
+    Args:
+        name: what was written.
+        known: what there is.
+        cutoff: how alike they must be, 0 … 1: where a name of another library is as
+            likely as a slip, more than half.
 
     >>> nearest("learning_rat", ["epochs", "learning_rate"])
     'learning_rate'
     """
     folded = {other.lower(): other for other in known}
-    found = difflib.get_close_matches(str(name).lower(), folded, n=1, cutoff=0.5)
+    found = difflib.get_close_matches(str(name).lower(), folded, n=1, cutoff=cutoff)
     return folded[found[0]] if found else None
 
 

@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 
 from chainrule.autodiff import cotangents, recording
-from chainrule.elsewhere import TENSORS
 from chainrule.errors import ArgumentError, DTypeError, GradientError, ShapeError
 from chainrule.graph.build import changes, context, no_grad
 from chainrule.graph.build import constant as number
@@ -29,6 +28,7 @@ from chainrule.methods.elementwise import Elementwise
 from chainrule.methods.movement import Movement
 from chainrule.methods.operators import Operators
 from chainrule.methods.reductions import Reductions
+from chainrule.migration import TENSORS
 from chainrule.operations import operands
 from chainrule.operations.indexing import replaced
 from chainrule.operations.operands import as_array

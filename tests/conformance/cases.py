@@ -46,6 +46,7 @@ MARGIN = 0.1
 TIE = 0.25
 
 _INTEGERS = {
+    DType.bool: (0, 2),
     DType.uint8: (0, 256),
     DType.uint16: (0, 2**16),
     DType.uint32: (0, 2**32),
@@ -107,9 +108,7 @@ def materialise(
     for i, t in enumerate(types):
         bounds = interval(primitive, case, i)
         shape = tuple(int(size) for size in t.shape)
-        if t.dtype is DType.bool:
-            array = rng.integers(*(bounds or (0, 2)), shape)
-        elif t.dtype.is_integer:
+        if not t.dtype.is_float:
             low, high = bounds or ((0, 3) if ties else _INTEGERS[t.dtype])
             low = math.ceil(low)
             array = rng.integers(low, max(math.ceil(high), low + 1), shape)

@@ -216,7 +216,7 @@ def _small(run: file.RunFile) -> bool:
     """Whether it draws few points, and its network has few weights."""
     settings, layers = run["data"], run["model"]["layers"]
     numbers = [n for n in settings.values() if type(n) is int]
-    weights = sum(consistency.weights_of(layer["options"]) for layer in layers)
+    weights = sum(consistency.weights_of(i["class"], i["options"]) for i in layers)
     drawn = settings["source"] in schema.DRAWN
     return drawn and weights <= WEIGHTS and max([0, *numbers]) <= ROWS
 

@@ -176,20 +176,3 @@ def test_an_unknown_form_of_gelu_is_named():
         nn.GELU("tan")
     with pytest.raises(ArgumentError, match="'none' or 'tanh'"):
         functional.gelu([1.0], approximate=1)
-
-
-@pytest.mark.parametrize(
-    ("module", "text"),
-    [
-        (nn.LeakyReLU(0.2), "LeakyReLU(negative_slope=0.2)"),
-        (nn.GELU("tanh"), "GELU(approximate=tanh)"),
-        (nn.ELU(2), "ELU(alpha=2.0)"),
-        (nn.LogSoftmax(0), "LogSoftmax(dim=0)"),
-        (nn.SELU(), "SELU()"),
-    ],
-)
-def test_settings_make_the_module_anew(module, text):
-    assert repr(module) == text
-    z = cr.tensor(np.linspace(-2, 2, 6).reshape(2, 3))
-    again = type(module)(**module.settings())
-    np.testing.assert_array_equal(again(z).numpy(), module(z).numpy())

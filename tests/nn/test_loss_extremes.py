@@ -42,7 +42,7 @@ def extremes():
     yield "binary", nn.BCEWithLogitsLoss(reduction="none"), z, y, costs, slopes
     after = from_scores(nn.BCELoss(reduction="none"), sigmoid)
     yield "sigmoid, binary", after, z, y, costs, slopes
-    loss = nn.BCEWithLogitsLoss(2.0, reduction="none")
+    loss = nn.BCEWithLogitsLoss(pos_weight=2.0, reduction="none")
     yield "weighted binary", loss, z, y, [BIG, 0, 0, 2 * BIG], [1.0, 0, 0, -2]
     yield "perceptron", nn.PerceptronLoss(reduction="none"), z, y, costs, slopes
     loss = nn.HingeLoss(reduction="none")

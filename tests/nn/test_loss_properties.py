@@ -88,6 +88,7 @@ def samples(rng, kind, n=12):
     return {
         "numbers": (z, rng.normal(size=(n, 3))),
         "labels": (z, labels),
+        "images": (rng.normal(size=(n, 3, 2)), rng.integers(0, 3, (n, 2))),
         "rows": (z, rows),
         "probabilities": (rng.dirichlet([1, 1, 1], n), labels),
         "distributions": (rng.dirichlet([1, 1, 1], n), rows),
@@ -114,6 +115,16 @@ EVERY = [
     ("binary", nn.BCEWithLogitsLoss(pos_weight=[1.0, 2.0, 3.0])),
     ("signs", nn.HingeLoss()),
     ("binary", nn.PerceptronLoss()),
+    ("labels", nn.CrossEntropyLoss(WEIGHTS, ignore_index=1)),
+    ("labels", nn.NLLLoss(WEIGHTS, ignore_index=2)),
+    ("images", nn.CrossEntropyLoss(WEIGHTS, ignore_index=2, label_smoothing=0.1)),
+    ("images", nn.NLLLoss()),
+    ("numbers", nn.SmoothL1Loss(beta=0.5)),
+    ("unit", nn.PoissonNLLLoss(log_input=False, full=True)),
+    ("unit", nn.BCELoss([0.5, 1.0, 2.0])),
+    ("binary", nn.MultiLabelSoftMarginLoss(WEIGHTS)),
+    ("signs", nn.SoftMarginLoss()),
+    ("signs", nn.HingeEmbeddingLoss(0.5)),
     ("labels", nn.MultiMarginLoss()),
     ("labels", nn.MultiMarginLoss(p=2, margin=0.5, weight=WEIGHTS)),
     ("distributions", nn.KLDivLoss()),
@@ -143,13 +154,30 @@ def test_totals_of_batches_make_the_mean_of_the_whole(kind, loss, cuts, seed):
 @pytest.mark.parametrize(("kind", "loss"), EVERY, ids=IDS)
 def test_reductions_agree(kind, loss):
     p, y = samples(np.random.default_rng(3), kind)
-    arguments = {**loss.settings()}
-    each = type(loss)(**arguments, reduction="none")(t64(p), y)
-    whole = type(loss)(**arguments, reduction="sum")(t64(p), y)
+    arguments = loss.settings()
+    each = type(loss)(**{**arguments, "reduction": "none"})(t64(p), y)
+    whole = type(loss)(**{**arguments, "reduction": "sum"})(t64(p), y)
     close(whole.item(), each.numpy().sum())
     total, weight = loss.totals(t64(p), y)
     close(total.item(), whole.item())
     close(loss(t64(p), y).item(), total.item() / weight.item())
+
+
+@pytest.mark.parametrize(("kind", "loss"), EVERY, ids=IDS)
+def test_a_sample_of_weight_3_is_three_samples(kind, loss):
+    p, y = samples(np.random.default_rng(7), kind)
+    times = np.array([0, 3, 1, 2, 0, 1, 1, 3, 2, 1, 0, 2])
+    wanted = loss.totals(t64(np.repeat(p, times, 0)), np.repeat(y, times, 0))
+    got = loss.totals(t64(p), y, sample_weight=times)
+    for mine, right in zip(got, wanted):
+        close(mine.item(), right.item(), rtol=1e-12)
+    close(loss(t64(p), y, times).item(), wanted[0].item() / wanted[1].item(), 1e-12)
+    each = type(loss)(**{**loss.settings(), "reduction": "none"})
+    made = each(t64(p), y, times).numpy().reshape(12, -1)
+    plain = each(t64(p), y).numpy().reshape(12, -1)
+    np.testing.assert_allclose(made, plain * times[:, None], rtol=1e-14)
+    none = loss(t64(p, requires_grad=True), y, 0 * times)
+    assert none.item() == 0
 
 
 @pytest.mark.parametrize("engine", ENGINES[1:])
@@ -160,7 +188,9 @@ def test_compiled_is_eager_for_any_batch(kind, loss, engine):
     def step(p, y):
         made, slope = cr.value_and_grad(lambda p: loss(p, y))(p)
         total, weight = loss.totals(p, y)
-        return {"loss": made, "slope": slope, "total": total, "weight": weight}
+        samples = abs(p).reshape(p.shape[0], -1).sum(1).detach()
+        mine = loss(p, y, samples)
+        return {"loss": made, "slope": slope, "of": total, "by": weight, "mine": mine}
 
     def over_n(name, array):
         row = tuple(array.shape[1:])
@@ -184,7 +214,7 @@ def test_settings_are_json_and_build_the_same_loss(kind, loss):
         assert module_spec(loss) is None
         return
     for reduction in ("mean", "none"):
-        made = type(loss)(**loss.settings(), reduction=reduction)
+        made = type(loss)(**{**loss.settings(), "reduction": reduction})
         spec = json.loads(json.dumps(module_spec(made)))
         built = build_module(spec)
         assert repr(built) == repr(made)
@@ -199,7 +229,7 @@ def test_what_a_loss_shows_of_itself():
     )
     assert repr(loss) == shown
     assert (
-        repr(nn.HuberLoss(2, reduction="sum")) == "HuberLoss(delta=2.0, reduction=sum)"
+        repr(nn.HuberLoss(2, reduction="sum")) == "HuberLoss(delta=2, reduction='sum')"
     )
     assert [name for name, _ in loss.named_tensors()] == ["weight"]
     assert not list(loss.parameters())

@@ -181,11 +181,12 @@ def test_soft_targets_have_derivatives_too():
 
 def test_binary_cross_entropy_at_logit_zero():
     """δ = σ(0) − 1 = −½; the max(z, 0) and |z| of its parts would give −1."""
-    for loss in (nn.BCEWithLogitsLoss(), nn.BCEWithLogitsLoss(1.0)):
+    for loss in (nn.BCEWithLogitsLoss(), nn.BCEWithLogitsLoss(pos_weight=1.0)):
         made, slope = value_and_slope(loss, [0.0], [1.0])
         close(made, float(mpmath.log(2)))
         assert slope.tolist() == [-0.5]
-    assert value_and_slope(nn.BCEWithLogitsLoss(3.0), [0.0], [1.0])[1] == [-1.5]
+    loss = nn.BCEWithLogitsLoss(pos_weight=3.0)
+    assert value_and_slope(loss, [0.0], [1.0])[1] == [-1.5]
 
 
 def test_binary_cross_entropy_by_hand():
@@ -204,7 +205,7 @@ def test_binary_cross_entropy_by_hand():
     made, slope = value_and_slope(nn.BCEWithLogitsLoss(), z, y)
     close(made, sum(map(float, plain)) / 4)
     close(slope, slopes, rtol=1e-12)
-    each = nn.BCEWithLogitsLoss(float(weight), reduction="none")(t64(z), y)
+    each = nn.BCEWithLogitsLoss(pos_weight=float(weight), reduction="none")(t64(z), y)
     close(each.numpy(), [float(v) for v in more])
     probabilities = t64([float(s) for s in sigma])
     each = nn.BCELoss(reduction="none")(probabilities, y)
@@ -212,7 +213,7 @@ def test_binary_cross_entropy_by_hand():
 
 
 def test_a_pos_weight_for_each_output():
-    loss = nn.BCEWithLogitsLoss([1.0, 3.0], reduction="none")
+    loss = nn.BCEWithLogitsLoss(pos_weight=[1.0, 3.0], reduction="none")
     made = loss(t64([[0.0, 0.0]]), [[1.0, 1.0]]).numpy()
     close(made, [[np.log(2), 3 * np.log(2)]])
 

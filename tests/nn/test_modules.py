@@ -60,7 +60,8 @@ def test_modules_in_a_list_are_warned_of(held):
         def __init__(self):
             self.layers = held([nn.Linear(2, 2)])
 
-    with pytest.warns(ChainruleWarning, match=r"layers holds modules(.|\n)*Sequential"):
+    words = r"layers holds modules(.|\n)*nn.Module(List|Dict)\("
+    with pytest.warns(ChainruleWarning, match=words):
         Listed()
 
 
@@ -156,7 +157,7 @@ def test_state_dicts_are_checked_before_anything_changes():
     model = Nested()
     before = model.state_dict()
     with pytest.raises(ArgumentError, match="another architecture"):
-        model.load_state_dict({k: v for k, v in before.items() if k != "head.weight"})
+        model.load_state_dict({k: v for k, v in before.items() if "head" not in k})
     wrong = before | {"head.weight": np.ones((2, 5), np.float32)}
     wrong["encoder.0.bias"] = before["encoder.0.bias"] + 1
     with pytest.raises(ShapeError, match=r"head\.weight"):

@@ -23,8 +23,14 @@ from chainrule import nn
         (cr, "trainer", "did you mean cr.Trainer?"),
         (cr, "cuda", "here: nothing, all tensors are on the CPU"),
         (cr, "detach", "it is a method of tensors: x.detach(…)"),
-        (nn, "NLLLoss", "did you mean nn.CrossEntropyLoss?"),
-        (nn, "ModuleList", "did you mean nn.Sequential?"),
+        (nn, "LSTM", "no recurrent layers yet"),
+        (nn, "LSTMCell", "no recurrent layers yet"),
+        (nn.functional, "max_pool2d", "no pooling yet"),
+        (nn.functional, "crossentropy", "did you mean F.cross_entropy?"),
+        (nn, "Softmx", "did you mean nn.Softmax?"),
+        (nn, "ReLu", "did you mean nn.ReLU?"),
+        (nn, "MaxPool1d", "no pooling yet"),
+        (nn.Linear(1, 1), "fit", "cr.Trainer(model, …).fit(data)"),
     ],
 )
 def test_a_name_that_is_not_there(module: Any, name: str, part: str) -> None:
@@ -32,6 +38,13 @@ def test_a_name_that_is_not_there(module: Any, name: str, part: str) -> None:
         getattr(module, name)
     assert f"has no attribute {name!r}" in str(error.value)
     assert part in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["LRN", "PixelShuffle", "CTCLoss"])
+def test_a_name_that_nothing_is_like_leads_nowhere(name: str) -> None:
+    with pytest.raises(AttributeError) as error:
+        getattr(nn, name)
+    assert "did you mean" not in str(error.value)
 
 
 def test_names_that_are_loaded_late_are_listed() -> None:

@@ -285,24 +285,6 @@ def test_scaling_on_engines(engine):
 # -- settings and mistakes ------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "module",
-    [
-        nn.LayerNorm((2, 3), eps=1e-3, elementwise_affine=False, dtype="float64"),
-        nn.BatchNorm1d(4, momentum=None, affine=False, dtype="float64"),
-        nn.BatchNorm1d(4, eps=1e-3, track_running_stats=False),
-        nn.Standardize(3, dtype="float64"),
-        nn.Unstandardize(2),
-    ],
-)
-def test_settings_make_the_module_anew(module):
-    again = type(module)(**module.settings())
-    assert again.settings() == module.settings()
-    mine, theirs = module.state_dict(), again.state_dict()
-    assert mine.keys() == theirs.keys()
-    assert all(mine[k].dtype == theirs[k].dtype for k in mine)
-
-
 def ones(*shape, dtype="float32"):
     return cr.tensor(np.ones(shape, dtype))
 
@@ -334,7 +316,7 @@ def ones(*shape, dtype="float32"):
             ArgumentError,
             r"empty one has none[\s\S]*\(0, 4\)[\s\S]*eval",
         ),
-        (lambda: nn.BatchNorm1d(2, momentum=1.5), ArgumentError, "share"),
+        (lambda: nn.BatchNorm1d(2, momentum=1.5), ArgumentError, "≤ momentum ≤ 1"),
         (
             lambda: nn.functional.batch_norm(ones(3), None, None),
             ShapeError,

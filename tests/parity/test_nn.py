@@ -161,29 +161,6 @@ def test_batch_norm_over_several_batches(shape, momentum, affine):
     assert_gradients(ours, theirs)
 
 
-def test_batch_norm_without_running_statistics():
-    ours, theirs = copied(
-        nn.BatchNorm1d(3, track_running_stats=False, dtype="float64"),
-        torch.nn.BatchNorm1d(3, track_running_stats=False),
-    )
-    numbers = np.random.default_rng(0).normal(size=(6, 3))
-    for mode in ("train", "eval"):
-        getattr(ours, mode)()
-        getattr(theirs, mode)()
-        assert_close(ours(cr.tensor(numbers)).numpy(), theirs(torch.tensor(numbers)))
-    assert list(ours.state_dict()) == list(theirs.state_dict())
-
-
-@pytest.mark.parametrize("shape", [(5,), (2, 4), (2, 3, 2)])
-def test_embedding(shape):
-    ours, theirs = copied(nn.Embedding(6, 4, dtype="float64"), torch.nn.Embedding(6, 4))
-    numbers = np.random.default_rng(0).integers(0, 6, shape)
-    y, their_y = ours(cr.tensor(numbers)), theirs(torch.tensor(numbers))
-    assert_close(y.numpy(), their_y)
-    pull(y, their_y)
-    assert_gradients(ours, theirs)
-
-
 def networks() -> tuple:
     ours = nn.Sequential(
         nn.Embedding(5, 4),

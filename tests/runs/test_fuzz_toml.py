@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chainrule.errors import ChainruleError
+from chainrule.nn.arguments import sizes_of
 from chainrule.runs import classes, consistency, schema, starting
 from chainrule.runs.file import RunFile, load, parse
 from chainrule.runs.values import (
@@ -68,7 +69,7 @@ def check(text: str) -> RunFile | None:
         return None
     json.dumps(run.settings, allow_nan=False)
     layers = run["model"]["layers"]
-    weights = sum(consistency.weights_of(layer["options"]) for layer in layers)
+    weights = sum(consistency.weights_of(i["class"], i["options"]) for i in layers)
     assert len(layers) >= 1
     assert weights <= schema.WEIGHTS_AT_MOST
     return run
@@ -118,7 +119,7 @@ WORDS = [
     *classes.optimizers().classes,
     *classes.schedules().classes,
     *classes.callbacks().classes,
-    *classes.SIZES,
+    *(o for made in classes.layers().classes.values() for o in sizes_of(made)),
 ]
 TOKENS = [
     *("[", "]", "{", "}", "[[", "]]", "=", ",", ".", "#", '"', "'", '"""', "\n", "\\"),

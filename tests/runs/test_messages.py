@@ -344,7 +344,7 @@ def one(text: str) -> list[str]:
         ),
         (
             f'{DATA}[model]\nlayers = [\n{{ class = "Dropout", p = 1.5 }}, "Linear"]',
-            "line 5, [model] layers[0]: Dropout needs a probability.",
+            "line 5, [model] layers[0]: Dropout needs a finite p.",
             "0 ≤ p < 1",
             "1.5",
             "look up Dropout: chainrule new --reference",

@@ -58,7 +58,7 @@ def explain(
     >>> import chainrule as cr
     >>> from chainrule import nn
     >>> model = nn.Sequential(nn.Linear(2, 1, bias=False))
-    >>> model.load_state_dict({"0.weight": [[2.0, -1.0]]})
+    >>> _ = model.load_state_dict({"0.weight": [[2.0, -1.0]]})
     >>> e = cr.explain(model, [1.0, 3.0], [0.0], nn.MSELoss())
     >>> print(e.layer(1).texts["delta"])
     δ⁽¹⁾ = ∇_ŷ ℒ = 2 (ŷ − y)

@@ -2,109 +2,178 @@
 
 from typing import TYPE_CHECKING, Any
 
-from chainrule.errors import nearest
 from chainrule.nn import functional, init
 from chainrule.nn.activations import (
+    CELU,
     ELU,
     GELU,
+    GLU,
     SELU,
+    Hardshrink,
+    Hardsigmoid,
+    Hardswish,
+    Hardtanh,
     LeakyReLU,
+    LogSigmoid,
     LogSoftmax,
+    Mish,
+    PReLU,
     ReLU,
+    ReLU6,
     Sigmoid,
     SiLU,
     Softmax,
+    Softmin,
     Softplus,
+    Softshrink,
+    Softsign,
     Step,
     Tanh,
+    Tanhshrink,
+    Threshold,
 )
-from chainrule.nn.layers import Dropout, Embedding, Flatten, Linear
-from chainrule.nn.losses import (
+from chainrule.nn.arguments import hint
+from chainrule.nn.containers import (
+    ModuleDict,
+    ModuleList,
+    Sequential,
+)
+from chainrule.nn.layers import (
+    Dropout,
+    Embedding,
+    Flatten,
+    Identity,
+    Linear,
+    Upsample,
+)
+from chainrule.nn.losses.base import Loss
+from chainrule.nn.losses.binary import (
     BCELoss,
     BCEWithLogitsLoss,
-    CrossEntropyLoss,
+    MultiLabelSoftMarginLoss,
+)
+from chainrule.nn.losses.classes import CrossEntropyLoss, NLLLoss
+from chainrule.nn.losses.distances import (
     HalfMSELoss,
     HalfSquaredErrorLoss,
-    HingeLoss,
     HuberLoss,
-    KLDivLoss,
     L1Loss,
-    Loss,
     MSELoss,
+    PoissonNLLLoss,
+    SmoothL1Loss,
+)
+from chainrule.nn.losses.divergence import KLDivLoss
+from chainrule.nn.losses.margins import (
+    HingeEmbeddingLoss,
+    HingeLoss,
     MultiMarginLoss,
     PerceptronLoss,
+    SoftMarginLoss,
 )
-from chainrule.nn.module import Module, Parameter, Sequential
+from chainrule.nn.losses.pairs import (
+    CosineEmbeddingLoss,
+    GaussianNLLLoss,
+    MarginRankingLoss,
+    TripletMarginLoss,
+)
+from chainrule.nn.module import (
+    Module,
+    Parameter,
+)
 from chainrule.nn.normalization import (
     BatchNorm1d,
+    GroupNorm,
+    InstanceNorm1d,
     LayerNorm,
+    RMSNorm,
     Standardize,
     Unstandardize,
 )
-from chainrule.nn.perceptron import Perceptron
+from chainrule.nn.perceptron import (
+    Perceptron,
+)
+from chainrule.nn.stateless import (
+    functional_call,
+)
 
 __all__ = [
+    "CELU",
     "ELU",
     "GELU",
+    "GLU",
     "SELU",
     "BCELoss",
     "BCEWithLogitsLoss",
     "BatchNorm1d",
+    "CosineEmbeddingLoss",
     "CrossEntropyLoss",
     "Dropout",
     "Embedding",
     "Flatten",
+    "GaussianNLLLoss",
+    "GroupNorm",
     "HalfMSELoss",
     "HalfSquaredErrorLoss",
+    "Hardshrink",
+    "Hardsigmoid",
+    "Hardswish",
+    "Hardtanh",
+    "HingeEmbeddingLoss",
     "HingeLoss",
     "HuberLoss",
+    "Identity",
+    "InstanceNorm1d",
     "KLDivLoss",
     "L1Loss",
     "LayerNorm",
     "LeakyReLU",
     "Linear",
+    "LogSigmoid",
     "LogSoftmax",
     "Loss",
     "MSELoss",
+    "MarginRankingLoss",
+    "Mish",
     "Module",
+    "ModuleDict",
+    "ModuleList",
+    "MultiLabelSoftMarginLoss",
     "MultiMarginLoss",
+    "NLLLoss",
+    "PReLU",
     "Parameter",
     "Perceptron",
     "PerceptronLoss",
+    "PoissonNLLLoss",
+    "RMSNorm",
     "ReLU",
+    "ReLU6",
     "Sequential",
     "SiLU",
     "Sigmoid",
+    "SmoothL1Loss",
+    "SoftMarginLoss",
     "Softmax",
+    "Softmin",
     "Softplus",
+    "Softshrink",
+    "Softsign",
     "Standardize",
     "Step",
     "Tanh",
+    "Tanhshrink",
+    "Threshold",
+    "TripletMarginLoss",
     "Unstandardize",
+    "Upsample",
     "functional",
+    "functional_call",
     "init",
 ]
-
-#: What other libraries call it.
-_ELSEWHERE = {
-    "Dense": "Linear",
-    "FullyConnected": "Linear",
-    "ModuleList": "Sequential",
-    "NLLLoss": "CrossEntropyLoss",
-    "SmoothL1Loss": "HuberLoss",
-    "Swish": "SiLU",
-}
 
 if not TYPE_CHECKING:  # type checkers know the names
 
     def __getattr__(name: str) -> Any:
         """Refuse a name that is not here, with the one that was probably meant."""
         text = f"module 'chainrule.nn' has no attribute {name!r}"
-        near = _ELSEWHERE.get(name) or nearest(name, __all__)
-        if name.startswith(("Conv", "MaxPool", "AvgPool")):
-            text += (
-                "; there are no convolutions: nn.Flatten() and nn.Linear take images"
-            )
-        elif near and not name.startswith("_"):
-            text += f"; did you mean nn.{near}?"
-        raise AttributeError(text, name=name)
+        raise AttributeError(text + hint(name, "nn", __all__), name=name)

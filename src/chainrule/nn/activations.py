@@ -5,26 +5,42 @@ All are stable: neither value nor derivative overflows or is NaN for z = ±10⁴
 
 from __future__ import annotations
 
-from numbers import Integral
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
-from chainrule.errors import ArgumentError, warn
+import numpy as np
+
+from chainrule.errors import warn
 from chainrule.nn import functional
-from chainrule.nn.arguments import finite
-from chainrule.nn.module import Module
+from chainrule.nn.arguments import Count, counts, floating, integer, number, place
+from chainrule.nn.functional.activations import gelu_form
+from chainrule.nn.module import Module, Parameter
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor
 
 
-class ReLU(Module):
-    """f(z) = max(0, z), f′(0) = 0 by declaration (2.7)."""
+class Activation(Module):
+    """Base: a function of x and of the attributes that ``options`` names."""
+
+    function: ClassVar[Callable[..., Tensor]]
+    options: ClassVar[tuple[str, ...]] = ()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Element by element."""
-        return functional.relu(x)
+        """f(x)."""
+        given = [getattr(self, name) for name in self.options]
+        return type(self).function(x, *given)
+
+    def _number(self, name: str, given: Any, **limits: float) -> float:
+        return number(type(self).__name__, name, given, **limits)
 
 
-class LeakyReLU(Module):
+class ReLU(Activation):
+    """f(z) = max(0, z), f′(0) = 0 by declaration (2.7)."""
+
+    function = staticmethod(functional.relu)
+
+
+class LeakyReLU(Activation):
     """f(z) = max(0.01 z, z), f′(0) = 0.01 by declaration (2.7; Maas et al. 2013).
 
     Args:
@@ -35,35 +51,26 @@ class LeakyReLU(Module):
     tensor([-0.02,  3.  ])
     """
 
+    function = staticmethod(functional.leaky_relu)
+    options = ("negative_slope",)
+
     def __init__(self, negative_slope: float = 0.01) -> None:
-        self.negative_slope = finite("LeakyReLU", "negative_slope", negative_slope)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Element by element."""
-        return functional.leaky_relu(x, self.negative_slope)
-
-    def settings(self) -> dict[str, Any]:
-        """The slope."""
-        return {"negative_slope": self.negative_slope}
+        self.negative_slope = self._number("negative_slope", negative_slope)
 
 
-class Sigmoid(Module):
+class Sigmoid(Activation):
     """f(z) = 1 / (1 + e⁻ᶻ), f′ = f(1 − f) (2.7)."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Element by element."""
-        return functional.sigmoid(x)
+    function = staticmethod(functional.sigmoid)
 
 
-class Tanh(Module):
+class Tanh(Activation):
     """f(z) = tanh z, f′ = 1 − f² (2.7)."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Element by element."""
-        return functional.tanh(x)
+    function = staticmethod(functional.tanh)
 
 
-class GELU(Module):
+class GELU(Activation):
     """f(z) = z Φ(z), f′ = Φ(z) + z φ(z) (2.7; Hendrycks & Gimpel 2016).
 
     Φ is the distribution function of the normal distribution, φ its density. The range
@@ -78,36 +85,35 @@ class GELU(Module):
     (tensor([0.8413447]), tensor([0.841192]))
     """
 
+    function = staticmethod(functional.gelu)
+    options = ("approximate",)
+
     def __init__(self, approximate: str = "none") -> None:
-        functional.gelu_form(approximate)  # refuses what it does not know
+        gelu_form(approximate)  # refuses what it does not know
         self.approximate = approximate
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Element by element."""
-        return functional.gelu(x, self.approximate)
 
-    def settings(self) -> dict[str, Any]:
-        """How it is computed."""
-        return {"approximate": self.approximate}
-
-
-class SiLU(Module):
+class SiLU(Activation):
     """f(z) = z σ(z), f′ = σ(z) + z σ(z)(1 − σ(z)) (Elfwing, Uchibe & Doya 2018)."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Element by element."""
-        return functional.silu(x)
+    function = staticmethod(functional.silu)
 
 
-class Softplus(Module):
-    """f(z) = ln(1 + eᶻ), a smooth ReLU, f′ = σ(z) (Dugas et al. 2001)."""
+class Softplus(Activation):
+    """f(z) = ln(1 + e^(βz))/β, a smooth ReLU, f′ = σ(βz) (Dugas et al. 2001).
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Element by element."""
-        return functional.softplus(x)
+    Args:
+        beta: β > 0; the larger, the nearer to ReLU.
+    """
+
+    function = staticmethod(functional.softplus)
+    options = ("beta",)
+
+    def __init__(self, beta: float = 1.0) -> None:
+        self.beta = self._number("beta", beta, above=0)
 
 
-class ELU(Module):
+class ELU(Activation):
     """f(z) = z where z > 0, else α(eᶻ − 1) (Clevert, Unterthiner & Hochreiter 2016).
 
     f′ is 1 or αeᶻ, and α at 0 by declaration.
@@ -116,99 +122,229 @@ class ELU(Module):
         alpha: α; f tends to −α.
     """
 
+    function = staticmethod(functional.elu)
+    options = ("alpha",)
+
     def __init__(self, alpha: float = 1.0) -> None:
-        self.alpha = finite("ELU", "alpha", alpha)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Element by element."""
-        return functional.elu(x, self.alpha)
-
-    def settings(self) -> dict[str, Any]:
-        """The α."""
-        return {"alpha": self.alpha}
+        self.alpha = self._number("alpha", alpha)
 
 
-class SELU(Module):
+class SELU(Activation):
     """f(z) = λ elu(z, α) with λ ≈ 1.0507, α ≈ 1.6733 (Klambauer et al. 2017).
 
     Weights that start with ``init.lecun_normal_`` keep mean 0 and variance 1 of the
     activations from layer to layer.
     """
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Element by element."""
-        return functional.selu(x)
+    function = staticmethod(functional.selu)
 
 
-class Step(Module):
+class Step(Activation):
     """f(z) = 1 where z ≥ 0, else 0: the perceptron's threshold (Rosenblatt 1958).
 
     f′ = 0 everywhere by declaration, so gradient descent learns nothing through it;
     :class:`~chainrule.nn.Perceptron` has a rule of its own.
     """
 
+    function = staticmethod(functional.step)
+
+
+class Hardtanh(Activation):
+    """f(z) = z within [min_val, max_val], and constant beyond.
+
+    Args:
+        min_val: the smallest value.
+        max_val: the largest one.
+    """
+
+    function = staticmethod(functional.hardtanh)
+    options = ("min_val", "max_val")
+
+    def __init__(self, min_val: float = -1.0, max_val: float = 1.0) -> None:
+        self.min_val = self._number("min_val", min_val)
+        self.max_val = self._number("max_val", max_val, above=self.min_val)
+
+
+class ReLU6(Activation):
+    """f(z) = min(max(0, z), 6)."""
+
+    function = staticmethod(functional.relu6)
+
+
+class Hardsigmoid(Activation):
+    """f(z) = min(max(0, z + 3), 6)/6, σ by straight lines."""
+
+    function = staticmethod(functional.hardsigmoid)
+
+
+class Hardswish(Activation):
+    """f(z) = z min(max(0, z + 3), 6)/6 (Howard et al. 2019)."""
+
+    function = staticmethod(functional.hardswish)
+
+
+class Hardshrink(Activation):
+    """f(z) = z where |z| > λ, else 0.
+
+    Args:
+        lambd: λ ≥ 0.
+    """
+
+    function = staticmethod(functional.hardshrink)
+    options = ("lambd",)
+
+    def __init__(self, lambd: float = 0.5) -> None:
+        self.lambd = self._number("lambd", lambd, least=0)
+
+
+class Softshrink(Hardshrink):
+    """f(z) = z ∓ λ where ±z > λ, else 0.
+
+    Args:
+        lambd: λ ≥ 0.
+    """
+
+    function = staticmethod(functional.softshrink)
+
+
+class Tanhshrink(Activation):
+    """f(z) = z − tanh z."""
+
+    function = staticmethod(functional.tanhshrink)
+
+
+class Threshold(Activation):
+    """f(z) = z where z > threshold, else ``value``.
+
+    Args:
+        threshold: above which z passes.
+        value: what stands for the rest.
+    """
+
+    function = staticmethod(functional.threshold)
+    options = ("threshold", "value")
+
+    def __init__(self, threshold: float, value: float) -> None:
+        self.threshold = self._number("threshold", threshold)
+        self.value = self._number("value", value)
+
+
+class Mish(Activation):
+    """f(z) = z tanh(ln(1 + eᶻ)) (Misra 2019)."""
+
+    function = staticmethod(functional.mish)
+
+
+class Softsign(Activation):
+    """f(z) = z/(1 + |z|)."""
+
+    function = staticmethod(functional.softsign)
+
+
+class LogSigmoid(Activation):
+    """f(z) = ln σ(z), without underflow."""
+
+    function = staticmethod(functional.logsigmoid)
+
+
+class CELU(ELU):
+    """f(z) = z where z > 0, else α(e^(z/α) − 1) (Barron 2017).
+
+    Args:
+        alpha: α > 0; f tends to −α, and f′ is continuous.
+    """
+
+    function = staticmethod(functional.celu)
+
+    def __init__(self, alpha: float = 1.0) -> None:
+        self.alpha = self._number("alpha", alpha, above=0)
+
+
+class PReLU(Module):
+    """f(z) = z where z > 0, else a z, with a learnt (He et al. 2015).
+
+    Args:
+        num_parameters: 1, or one for each channel, the second axis.
+        init: what a (``weight``) starts at.
+        dtype: of a.
+    """
+
+    def __init__(
+        self, num_parameters: Count = 1, init: float = 0.25, *, dtype: str = "float32"
+    ) -> None:
+        (n,) = counts("PReLU", num_parameters=num_parameters)
+        start = number("PReLU", "init", init)
+        self.weight = Parameter(np.full(n, start, floating("PReLU", dtype).numpy))
+
     def forward(self, x: Tensor) -> Tensor:
-        """Element by element."""
-        return functional.step(x)
+        """f(x), channel by channel."""
+        return functional.prelu(x, self.weight)
 
 
-def whole_dim(layer: str, dim: Any) -> int:
-    """``dim`` as an integer; anything else is refused."""
-    if not isinstance(dim, Integral) or isinstance(dim, bool):
-        raise ArgumentError(
-            f"{layer} works along one axis.",
-            expected="an integer, such as dim=-1 for the last one",
-            got=f"dim={dim!r:.80}",
-        )
-    return int(dim)
+class _AlongAxis(Activation):
+    """An activation along one axis."""
+
+    options = ("dim",)
+
+    def __init__(self, dim: int = -1) -> None:
+        self.dim = integer(type(self).__name__, "dim", dim)
 
 
-class Softmax(Module):
+class GLU(_AlongAxis):
+    """a σ(b), where a and b are the halves of z along an axis (Dauphin et al. 2017).
+
+    Args:
+        dim: the axis, which becomes half as long.
+    """
+
+    function = staticmethod(functional.glu)
+
+
+class Softmax(_AlongAxis):
     """ŷᵢ = e^zᵢ / Σⱼ e^zⱼ: scores to probabilities (3.2.3).
 
     Args:
         dim: along which the probabilities sum to 1.
     """
 
-    def __init__(self, dim: int = -1) -> None:
-        self.dim = whole_dim(type(self).__name__, dim)
+    function = staticmethod(functional.softmax)
 
     def forward(self, x: Tensor) -> Tensor:
         """Along ``dim``."""
         _of_several("Softmax", x, self.dim, "1", "nn.Sigmoid()")
-        return functional.softmax(x, self.dim)
-
-    def settings(self) -> dict[str, Any]:
-        """The axis."""
-        return {"dim": self.dim}
+        return super().forward(x)
 
 
-class LogSoftmax(Module):
+class LogSoftmax(_AlongAxis):
     """zᵢ − ln Σⱼ e^zⱼ: the logarithm of softmax, without underflow.
 
     Args:
         dim: along which the probabilities sum to 1.
     """
 
-    def __init__(self, dim: int = -1) -> None:
-        self.dim = whole_dim(type(self).__name__, dim)
+    function = staticmethod(functional.log_softmax)
 
     def forward(self, x: Tensor) -> Tensor:
         """Along ``dim``."""
         _of_several("LogSoftmax", x, self.dim, "0", "nn.BCEWithLogitsLoss()")
-        return functional.log_softmax(x, self.dim)
+        return super().forward(x)
 
-    def settings(self) -> dict[str, Any]:
-        """The axis."""
-        return {"dim": self.dim}
+
+class Softmin(_AlongAxis):
+    """Softmax of −z: the smallest number gets the largest share.
+
+    Args:
+        dim: along which the shares sum to 1.
+    """
+
+    function = staticmethod(functional.softmin)
 
 
 def _of_several(kind: str, x: Tensor, dim: int, value: str, other: str) -> None:
     """Warn of a softmax over a single number, which says nothing."""
     if -x.ndim <= dim < x.ndim and x.shape[dim] == 1:
         warn(
-            f"{functional.place(kind)} of one output is always {value}: nothing can "
-            "be learnt.",
+            f"{place(kind)} of one output is always {value}: nothing can be learnt.",
             expected="at least 2 outputs",
             got=f"shape {show(x.shape)} along axis {dim}",
             fix=f"one output a class, or {other} for one output; without both for a "

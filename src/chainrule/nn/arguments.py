@@ -2,12 +2,53 @@
 
 from __future__ import annotations
 
+import inspect
 import math
+from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any
 
-from chainrule.errors import ArgumentError, DTypeError
+import numpy as np
+
+from chainrule.errors import ArgumentError, DTypeError, nearest
+from chainrule.graph.build import context
+from chainrule.graph.node import Array
 from chainrule.graph.types import DType, as_dtype
+from chainrule.migration import LAYERS
+from chainrule.tensor import Tensor
+
+#: A number of units; the product of a layer's is about that of its parameters.
+Count = int
+
+
+def sizes_of(kind: type) -> tuple[str, ...]:
+    """The arguments of a constructor that are numbers of units: annotated ``Count``.
+
+    >>> from chainrule import nn
+    >>> sizes_of(nn.Linear), sizes_of(nn.Tanh)
+    (('in_features', 'out_features'), ())
+    """
+    parameters = inspect.signature(kind).parameters.values()
+    return tuple(p.name for p in parameters if "Count" in str(p.annotation))
+
+
+def hint(name: str, module: str, known: Sequence[str]) -> str:
+    """What a message about a name that a module has not ends in.
+
+    >>> hint("conv2d", "F", [])
+    '; there are no convolutions yet: nn.Flatten() and nn.Linear take images'
+    """
+    folded = name.lower().replace("_", "")
+    for beginning, said in LAYERS.items():
+        if folded.startswith(beginning.lower()):
+            return f"; {said}"
+    near = None if name.startswith("_") else nearest(name, known, 0.75)
+    return f"; did you mean {module}.{near}?" if near else ""
+
+
+def place(kind: str) -> str:
+    """How messages call the layer that is at work: ``Linear '0'``."""
+    return f"{kind} {context.scope!r}" if context.scope else kind
 
 
 def counts(kind: str, **given: Any) -> tuple[int, ...]:
@@ -16,55 +57,75 @@ def counts(kind: str, **given: Any) -> tuple[int, ...]:
     >>> counts("Linear", in_features=784, out_features=10)
     (784, 10)
     """
-    for name, n in given.items():
-        if not isinstance(n, Integral) or isinstance(n, bool) or n < 1:
-            raise ArgumentError(
-                f"{kind} needs a positive {name}.",
-                expected="an integer ≥ 1",
-                got=f"{n!r:.80}",
-            )
-    return tuple(map(int, given.values()))
+    return tuple(integer(kind, name, n, least=1) for name, n in given.items())
 
 
-def finite(kind: str, name: str, given: Any, *, least: float | None = None) -> float:
-    """A finite number as a float, of at least ``least``."""
-    number = _number(given)
-    if not math.isfinite(number) or (least is not None and number < least):
+def integer(kind: str, name: str, given: Any, *, least: int | None = None) -> int:
+    """A whole number as Python's, of at least ``least``."""
+    whole = isinstance(given, Integral) and not isinstance(given, bool)
+    if not whole or (least is not None and given < least):
         raise ArgumentError(
-            f"{kind} needs a finite {name}.",
-            expected=f"a number {name}" + ("" if least is None else f" ≥ {least:g}"),
-            got=f"{given!r:.80}",
+            f"{kind} needs a {'positive' if least == 1 else 'whole'} {name}.",
+            expected="an integer" + ("" if least is None else f" ≥ {least}"),
+            got=f"{name}={given!r:.80}",
         )
-    return number
+    return int(given)
 
 
-def positive(kind: str, name: str, given: Any) -> float:
-    """A finite number > 0 as a float."""
-    number = _number(given)
-    if not 0 < number < math.inf:
+def sizes(shape: int | Sequence[int]) -> tuple[int, ...]:
+    """``normalized_shape`` as a tuple; what is no positive integer is refused."""
+    given: tuple[Any, ...] = (
+        tuple(shape) if isinstance(shape, tuple | list) else (shape,)
+    )
+    whole = all(isinstance(d, Integral) and not isinstance(d, bool) for d in given)
+    if not given or not whole or min(given) < 1:
         raise ArgumentError(
-            f"{kind} needs a positive {name}.",
-            expected=f"a finite number {name} > 0",
-            got=f"{given!r:.80}",
-            fix=f"{name}=1.0",
+            "normalized_shape names the sizes of the last axes.",
+            expected="a positive integer, or several",
+            got=f"{shape!r:.80}",
         )
-    return number
+    return tuple(map(int, given))
 
 
-def drop_probability(p: Any) -> float:
-    """The share that dropout drops, as a float."""
-    number = _number(p)
-    if not 0 <= number < 1:
-        raise ArgumentError(
-            "Dropout needs a probability.", expected="0 ≤ p < 1", got=f"{p!r:.80}"
-        )
-    return number
+def number(
+    kind: str,
+    name: str,
+    given: Any,
+    *,
+    least: float = -math.inf,
+    above: float = -math.inf,
+    most: float = math.inf,
+    below: float = math.inf,
+) -> float:
+    """A finite number within limits, as a float.
 
-
-def _number(given: Any) -> float:
-    """A real number as a float; NaN, which no range has in it, for anything else."""
+    >>> number("Dropout", "p", 0.5, least=0, below=1)
+    0.5
+    """
     real = isinstance(given, Real) and not isinstance(given, bool)
-    return float(given) if real else math.nan
+    made = float(given) if real else math.nan
+    if not (least <= made <= most and above < made < below):
+        low = f"{least:g} ≤ " if least > -math.inf else ""
+        low = f"{above:g} < " if above > -math.inf else low
+        high = f" ≤ {most:g}" if most < math.inf else ""
+        high = f" < {below:g}" if below < math.inf else high
+        raise ArgumentError(
+            f"{kind} needs a {'positive' if above == 0 else 'finite'} {name}.",
+            expected=f"{low}{name}{high}" if low or high else f"a number {name}",
+            got=f"{name}={given!r:.80}",
+        )
+    return made
+
+
+def flag(kind: str, name: str, given: Any) -> bool:
+    """A truth value; NumPy's will do."""
+    if not isinstance(given, bool | np.bool_):
+        raise ArgumentError(
+            f"{kind} needs yes or no for {name}.",
+            expected=f"{name}=True or {name}=False",
+            got=f"{name}={given!r:.80}",
+        )
+    return bool(given)
 
 
 def floating(kind: str, dtype: Any) -> DType:
@@ -83,7 +144,30 @@ def floating(kind: str, dtype: Any) -> DType:
     return made
 
 
-def dtype_setting(dtype: Any) -> dict[str, str]:
-    """The dtype as an argument, where it is not float32."""
-    name = as_dtype(dtype).name
-    return {} if name == "float32" else {"dtype": name}
+def factors(kind: str, name: str, given: Any, *, ndim: int | None = None) -> Tensor:
+    """Weights: finite numbers ≥ 0, as a tensor; a tensor itself."""
+    if isinstance(given, Tensor) and not is_known(given):
+        return given
+    try:
+        array: Array = np.asarray(given, np.float64)
+    except (TypeError, ValueError, ArgumentError):
+        array = np.array(math.nan)
+    right = np.isfinite(array).all() and (array >= 0).all()
+    if not right or (ndim is not None and (array.ndim != ndim or not array.any())):
+        raise ArgumentError(
+            f"{kind} needs a {name} for each {'class' if ndim else 'loss'}.",
+            expected="a list of finite numbers ≥ 0, not all 0"
+            if ndim
+            else "a finite number ≥ 0, or several",
+            got=f"{given!r:.80}",
+        )
+    if isinstance(given, Tensor):
+        return given
+    made = Tensor(array)
+    made.name = "class_weight" if ndim else name  # formulas show it
+    return made
+
+
+def is_known(t: Tensor) -> bool:
+    """Whether a tensor has numbers; one that is only traced has none."""
+    return t._pending is not None or t._value.array is not None

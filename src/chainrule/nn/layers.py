@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
-from chainrule.errors import ArgumentError, ShapeError
+import numpy as np
+
+from chainrule.errors import ShapeError
 from chainrule.nn import functional
 from chainrule.nn import init as initialisers
-from chainrule.nn.arguments import counts, drop_probability, dtype_setting, floating
+from chainrule.nn.arguments import (
+    Count,
+    counts,
+    flag,
+    floating,
+    integer,
+    number,
+    place,
+)
 from chainrule.nn.module import Module, Parameter
+from chainrule.primitives.indexing import check_indices
 from chainrule.primitives.rules import show
 from chainrule.random import normal, uniform
 from chainrule.tensor import Tensor, as_tensor
@@ -40,13 +50,13 @@ class Linear(Module):
     >>> cr.nn.Linear(784, 128)(cr.tensor([[0.0] * 784])).shape
     (1, 128)
     >>> cr.nn.Linear(2, 3, init="orthogonal")
-    Linear(in_features=2, out_features=3, bias=True, init=orthogonal)
+    Linear(in_features=2, out_features=3, init='orthogonal')
     """
 
     def __init__(
         self,
-        in_features: int,
-        out_features: int,
+        in_features: Count,
+        out_features: Count,
         bias: bool = True,
         *,
         init: str | None = None,
@@ -60,7 +70,8 @@ class Linear(Module):
         bound = 1 / math.sqrt(self.in_features)
         draw = {"low": -bound, "high": bound, "dtype": floating("Linear", dtype)}
         self.weight = Parameter(uniform(self.out_features, self.in_features, **draw))
-        self.bias = Parameter(uniform(self.out_features, **draw)) if bias else None
+        biased = flag("Linear", "bias", bias)
+        self.bias = Parameter(uniform(self.out_features, **draw)) if biased else None
         if fill is not None:
             fill(self.weight)
             if self.bias is not None:
@@ -69,13 +80,6 @@ class Linear(Module):
     def forward(self, x: Tensor) -> Tensor:
         """Z = X Wᵀ + b."""
         return functional.linear(x, self.weight, self.bias)
-
-    def settings(self) -> dict[str, Any]:
-        """Sizes; the initialisation and the dtype where they are not the default."""
-        sizes = {"in_features": self.in_features, "out_features": self.out_features}
-        start = {} if self.init is None else {"init": self.init}
-        bias = {"bias": self.bias is not None}
-        return {**sizes, **bias, **start, **dtype_setting(self.weight.dtype)}
 
 
 class Embedding(Module):
@@ -87,6 +91,8 @@ class Embedding(Module):
     Args:
         num_embeddings: how many things, V.
         embedding_dim: numbers for each, d.
+        padding_idx: the number of a row that starts at 0 and is not trained, such as
+            that of a filler word; −1 is the last.
         dtype: of the table.
 
     Shapes:
@@ -99,28 +105,35 @@ class Embedding(Module):
     """
 
     def __init__(
-        self, num_embeddings: int, embedding_dim: int, *, dtype: str = "float32"
+        self,
+        num_embeddings: Count,
+        embedding_dim: Count,
+        padding_idx: int | None = None,
+        *,
+        dtype: str = "float32",
     ) -> None:
         self.num_embeddings, self.embedding_dim = shape = counts(
             "Embedding", num_embeddings=num_embeddings, embedding_dim=embedding_dim
         )
-        self.weight = Parameter(normal(*shape, dtype=floating("Embedding", dtype)))
+        drawn = normal(*shape, dtype=floating("Embedding", dtype))
+        self.padding_idx = padding_idx
+        if padding_idx is not None:
+            row = integer("Embedding", "padding_idx", padding_idx)
+            row = row + shape[0] if row < 0 else row
+            check_indices("Embedding(padding_idx=…)", np.array(row), shape[0])
+            self.padding_idx = row
+            table = np.array(drawn.numpy())
+            table[self.padding_idx] = 0
+            drawn = table
+        self.weight = Parameter(drawn)
 
     def forward(self, x: Tensor) -> Tensor:
         """The rows that ``x`` names."""
-        return functional.embedding(x, self.weight)
+        return functional.embedding(x, self.weight, self.padding_idx)
 
     def takes_indices(self) -> bool:
         """Yes: its input stays as integers."""
         return True
-
-    def settings(self) -> dict[str, Any]:
-        """Sizes, and the dtype where it is not float32."""
-        return {
-            "num_embeddings": self.num_embeddings,
-            "embedding_dim": self.embedding_dim,
-            **dtype_setting(self.weight.dtype),
-        }
 
 
 class Flatten(Module):
@@ -136,14 +149,8 @@ class Flatten(Module):
     """
 
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
-        for name, axis in (("start_dim", start_dim), ("end_dim", end_dim)):
-            if not isinstance(axis, int) or isinstance(axis, bool):
-                raise ArgumentError(
-                    "Flatten merges the axes between two.",
-                    expected=f"{name}, an integer such as 1 or -1",
-                    got=f"{name}={axis!r:.80}",
-                )
-        self.start_dim, self.end_dim = start_dim, end_dim
+        self.start_dim = integer("Flatten", "start_dim", start_dim)
+        self.end_dim = integer("Flatten", "end_dim", end_dim)
 
     def forward(self, x: Tensor) -> Tensor:
         """The same numbers in fewer axes."""
@@ -152,17 +159,13 @@ class Flatten(Module):
         first, last = (d + x.ndim if d < 0 else d for d in ends)
         if not 0 <= first <= last < x.ndim:
             raise ShapeError(
-                f"{functional.place('Flatten')} merges axes {self.start_dim} to "
+                f"{place('Flatten')} merges axes {self.start_dim} to "
                 f"{self.end_dim}, which the input does not have.",
                 expected=f"at least {max(self.start_dim, self.end_dim) + 1} axes",
                 got=show(x.shape),
                 fix="feed a batch: x.reshape(1, …) for one sample",
             )
         return x.flatten(first, last)
-
-    def settings(self) -> dict[str, Any]:
-        """Which axes."""
-        return {"start_dim": self.start_dim, "end_dim": self.end_dim}
 
 
 class Dropout(Module):
@@ -175,12 +178,51 @@ class Dropout(Module):
     """
 
     def __init__(self, p: float = 0.5) -> None:
-        self.p = drop_probability(p)
+        self.p = number("Dropout", "p", p, least=0, below=1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Masked and scaled in training, unchanged otherwise."""
         return functional.dropout(x, self.p, self.training)
 
-    def settings(self) -> dict[str, Any]:
-        """The probability."""
-        return {"p": self.p}
+
+class Identity(Module):
+    """f(x) = x, in place of a layer that is left out.
+
+    Args:
+        args, kwargs: anything; nothing is made of it.
+    """
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        pass
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x itself."""
+        return x
+
+
+class Upsample(Module):
+    """Signals and images of another size: :func:`functional.interpolate` as a layer.
+
+    Args:
+        size: of the axes behind (N, C); or
+        scale_factor: by which they grow.
+        mode: ``"nearest"``, ``"linear"`` or ``"bilinear"``.
+        align_corners: whether first and last elements keep their places.
+    """
+
+    def __init__(
+        self,
+        size: int | tuple[int, ...] | None = None,
+        scale_factor: float | tuple[float, ...] | None = None,
+        mode: str = "nearest",
+        align_corners: bool = False,
+    ) -> None:
+        self.size, self.scale_factor = size, scale_factor
+        self.mode = mode
+        self.align_corners = flag("Upsample", "align_corners", align_corners)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x in the other size."""
+        return functional.interpolate(
+            x, self.size, self.scale_factor, self.mode, self.align_corners
+        )

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
+import weakref
 from collections.abc import Callable, Iterator, Mapping, ValuesView
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
 from chainrule.errors import ArgumentError, ShapeError, warn
 from chainrule.graph.build import changes, context, scope
+from chainrule.graph.types import DType
+from chainrule.migration import MODULES
+from chainrule.nn import construction
+from chainrule.nn.arguments import floating
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor
 
@@ -22,24 +28,72 @@ class Parameter(Tensor):
         super().__init__(data, dtype=dtype, requires_grad=True)
 
 
+def _count() -> None:
+    """Count a change, so that compiled functions look at what they are made of."""
+    if context.trace is None:
+        changes.count += 1
+
+
+class IncompatibleKeys(NamedTuple):
+    """The names that ``load_state_dict`` had no use for.
+
+    Attributes:
+        missing_keys: what the module has and the ``state_dict`` has not.
+        unexpected_keys: the other way round.
+    """
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
+
+
 class Module:
     """Base of layers and networks.
 
     Parameters and modules that are assigned to attributes are found, in that order,
-    under the attributes' names. Names of nested modules are joined by dots, as in
-    PyTorch: ``encoder.0.weight``.
+    under the attributes' names; other tensors are buffers, kept and not trained. Names
+    of nested modules are joined by dots, as in PyTorch: ``encoder.0.weight``.
+
+    What the constructor was called with is known: :meth:`settings`, ``repr`` and
+    checkpoints have it from the call itself.
+
+    While a function is compiled, a module that comes from outside of it stays as it is:
+    assignments to its attributes are refused, for they would happen once and not at
+    each call. State changes by ``self.state.copy_(new)``.
 
     >>> from chainrule import nn
     >>> class Twice(nn.Module):
-    ...     def __init__(self):
-    ...         self.layer = nn.Linear(3, 3)
+    ...     def __init__(self, width, slope=0.01):
+    ...         self.layer = nn.Linear(width, width)
     ...     def forward(self, x):
     ...         return self.layer(self.layer(x))
-    >>> [name for name, _ in Twice().named_parameters()]
+    >>> [name for name, _ in Twice(3).named_parameters()]
     ['layer.weight', 'layer.bias']
+    >>> Twice(3).settings()
+    {'width': 3, 'slope': 0.01}
     """
 
     training: bool = True
+    _arguments: dict[str, Any]
+    _name: str = ""
+    _transient: frozenset[str] = frozenset()
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Keep what the constructor is called with."""
+        made = super().__new__(cls)
+        made.__dict__["_arguments"] = construction.captured(cls, args, kwargs)
+        if context.trace is not None:
+            made.__dict__["_made_in"] = weakref.ref(context.trace)
+        return made
+
+    __new__.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [inspect.Parameter("cls", inspect.Parameter.POSITIONAL_ONLY)]
+    )
+
+    def __init__(self) -> None:
+        pass
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: v for k, v in self.__dict__.items() if k != "_made_in"}
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the output; every module defines this."""
@@ -52,19 +106,74 @@ class Module:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run ``forward``; what it records belongs to this module's scope."""
         self._note_mode()
-        with scope(self.__dict__.get("_name", "")):
+        with scope(self._name):
             return self.forward(*args, **kwargs)
 
+    # -- attributes ------------------------------------------------------------------
+
     def __setattr__(self, name: str, value: Any) -> None:
+        if name == "training":
+            self._switch(value)
+            return
+        self._may_change(name, value)
         if isinstance(value, Module):
-            value.__dict__["_name"] = name
+            value._take_name(name)
         elif not isinstance(value, Parameter):
             self._check_attribute(name, value)
+        old = self.__dict__.get(name)
+        if old is not None and name in self._arguments:
+            self._follow(name, old, value)
         object.__setattr__(self, name, value)
-        changes.count += 1
+        _count()
+
+    def __delattr__(self, name: str) -> None:
+        self._may_change(name, ...)
+        object.__delattr__(self, name)
+        _count()
+
+    if not TYPE_CHECKING:  # type checkers know the names
+
+        def __getattr__(self, name: str) -> Any:
+            text = f"{type(self).__name__!r} object has no attribute {name!r}"
+            if name in MODULES:
+                text += f"; here: {MODULES[name]}"
+            raise AttributeError(text, name=name, obj=self)
+
+    def _may_change(self, name: str, value: Any) -> None:
+        """While a function is traced, refuse to change what is from outside of it."""
+        trace, old = context.trace, self.__dict__.get(name, self)
+        if trace is None or value is old:
+            return
+        made_in = self.__dict__.get("_made_in")
+        plain = isinstance(value, bool | int | float | str) and type(value) is type(old)
+        if (made_in is not None and made_in() is trace) or (plain and value == old):
+            return
+        raise ArgumentError(
+            f"{type(self).__name__}.{name} is set in a function that is compiled: that "
+            "would happen once, and not at each call.",
+            expected="attributes that stay as they are; state changes in place",
+            got=f"self.{name} = {type(value).__name__}",
+            fix=f"self.{name}.copy_(new)"
+            if isinstance(old, Tensor)
+            else f"self.{name} = cr.tensor(…) in the constructor and "
+            f"self.{name}.copy_(new) here; what forward() computes is returned",
+        )
+
+    def _follow(self, name: str, old: Any, value: Any) -> None:
+        """An attribute that holds the argument of its name stands for it."""
+        plain, given = bool | int | float | str | None, self._arguments[name]
+        if (
+            all(isinstance(item, plain) for item in (old, value, given))
+            and given == old
+        ):
+            self.__dict__["_arguments"] = {**self._arguments, name: value}
+
+    def _take_name(self, name: str) -> None:
+        """Become part of another module, as its attribute of this name."""
+        self.__dict__["_name"] = name
 
     def _check_attribute(self, name: str, value: Any) -> None:
-        """Refuse a parameter's end, and warn of modules that would not be found."""
+        """Refuse a parameter's end, and warn of what would not be found."""
         kind = type(self).__name__
         if isinstance(self.__dict__.get(name), Parameter) and value is not None:
             raise ArgumentError(
@@ -82,6 +191,7 @@ class Module:
                 got="a tensor with requires_grad=True",
                 fix=f"self.{name} = nn.Parameter(numbers)",
             )
+        held = "ModuleDict" if isinstance(value, dict) else "ModuleList"
         if isinstance(value, dict):
             value = value.values()
         if isinstance(value, list | tuple | set | ValuesView) and any(
@@ -92,9 +202,49 @@ class Module:
                 "parameters are neither trained nor saved.",
                 expected="modules as attributes, or within one",
                 got="a list, tuple or dictionary",
-                fix=f"self.{name} = nn.Sequential(*modules): it is iterated and "
-                "indexed like a list",
+                fix=f"self.{name} = nn.{held}(modules)",
             )
+
+    def register_buffer(self, name: str, tensor: Any, persistent: bool = True) -> None:
+        """Keep a tensor under this name, not trained; same as assigning it.
+
+        Args:
+            name: of the attribute.
+            tensor: numbers, or None.
+            persistent: whether it is part of the ``state_dict``.
+        """
+        self._check_name(name)
+        given = tensor if tensor is None else Tensor(tensor)
+        setattr(self, name, tensor if isinstance(tensor, Tensor) else given)
+        kept = self._transient - {name}
+        self.__dict__["_transient"] = kept if persistent else kept | {name}
+
+    def register_parameter(self, name: str, param: Parameter | None) -> None:
+        """Keep a parameter under this name; same as assigning it."""
+        self._check_name(name)
+        if param is not None and not isinstance(param, Parameter):
+            raise ArgumentError(
+                f"{name} shall be a parameter.",
+                expected="nn.Parameter(numbers), or None",
+                got=type(param).__name__,
+            )
+        setattr(self, name, param)
+
+    def add_module(self, name: str, module: Module | None) -> None:
+        """Keep a module under this name; same as assigning it."""
+        self._check_name(name)
+        setattr(self, name, module)
+
+    def _check_name(self, name: str) -> None:
+        right = isinstance(name, str) and name and "." not in name
+        if not right or (hasattr(type(self), name) and name not in self.__dict__):
+            raise ArgumentError(
+                "A part of a module needs a name of its own.",
+                expected="a text without dots that no method has",
+                got=f"{name!r:.80}",
+            )
+
+    # -- what it holds -----------------------------------------------------------------
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """The modules directly within this one, by name; a shared one by each name."""
@@ -119,7 +269,18 @@ class Module:
         """This module and all within it, each once."""
         return iter({id(m): m for _, m in self.named_modules()}.values())
 
-    def apply(self, function: Callable[[Module], object]) -> Module:
+    def get_submodule(self, target: str) -> Module:
+        """The module at a path such as ``encoder.0``; "" is this one."""
+        found = dict(self.named_modules())
+        if target not in found:
+            raise ArgumentError(
+                f"{type(self).__name__} has no module {target!r:.80}.",
+                expected="one of " + ", ".join(filter(None, found)),
+                got=f"{target!r:.80}",
+            )
+        return found[target]
+
+    def apply(self, function: Callable[[Module], object]) -> Self:
         """Call a function with every module, the inner ones first; returns this one.
 
         A shared module comes once for each module that has it.
@@ -135,85 +296,187 @@ class Module:
         function(self)
         return self
 
-    def named_tensors(self) -> Iterator[tuple[str, Tensor]]:
-        """Parameters and buffers by path, each once."""
+    def named_tensors(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Tensor]]:
+        """Parameters and buffers by path.
+
+        Args:
+            prefix: in front of all paths.
+            recurse: whether those of inner modules come too.
+            remove_duplicate: whether a shared one comes by its first path alone.
+        """
+        for path, _, t in self._held(prefix, recurse, remove_duplicate):
+            yield path, t
+
+    def _held(
+        self, prefix: str, recurse: bool, remove_duplicate: bool
+    ) -> Iterator[tuple[str, Module, Tensor]]:
+        """(path, owner, tensor) of parameters and buffers."""
         seen: set[int] = set()
-        for path, module in self.named_modules():
+        for path, module in self.named_modules(prefix) if recurse else [(prefix, self)]:
             for name, item in module.__dict__.items():
                 if isinstance(item, Tensor) and id(item) not in seen:
-                    seen.add(id(item))
-                    yield f"{path}.{name}" if path else name, item
+                    if remove_duplicate:
+                        seen.add(id(item))
+                    yield f"{path}.{name}" if path else name, module, item
 
-    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
-        """Parameters by path, each once; graphs show them under that name."""
-        for name, item in self.named_tensors():
-            if isinstance(item, Parameter):
-                item.name = name
-                yield name, item
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Parameter]]:
+        """Parameters by path; see :meth:`named_tensors`."""
+        for name, t in self.named_tensors(prefix, recurse, remove_duplicate):
+            if isinstance(t, Parameter):
+                yield name, t
 
-    def named_buffers(self) -> Iterator[tuple[str, Tensor]]:
-        """Tensors that are kept with the module and not trained, by path, each once."""
-        for name, item in self.named_tensors():
-            if not isinstance(item, Parameter):
-                yield name, item
+    def named_buffers(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Tensor]]:
+        """Tensors that are kept and not trained, by path; see :meth:`named_tensors`."""
+        for name, t in self.named_tensors(prefix, recurse, remove_duplicate):
+            if not isinstance(t, Parameter):
+                yield name, t
 
-    def buffers(self) -> Iterator[Tensor]:
-        """Buffers in the order of their names."""
-        return (t for _, t in self.named_buffers())
-
-    def parameters(self) -> Iterator[Parameter]:
+    def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
         """Parameters in the order of their names."""
-        return (p for _, p in self.named_parameters())
+        return (p for _, p in self.named_parameters(recurse=recurse))
+
+    def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
+        """Buffers in the order of their names."""
+        return (t for _, t in self.named_buffers(recurse=recurse))
+
+    # -- its numbers -------------------------------------------------------------------
+
+    def _persistent(self) -> dict[str, Tensor]:
+        """What a ``state_dict`` holds; a shared tensor by each of its paths."""
+        return {
+            path: t
+            for path, owner, t in self._held("", True, False)
+            if path.rpartition(".")[2] not in owner._transient
+        }
 
     def state_dict(self) -> dict[str, np.ndarray[Any, Any]]:
         """Copies of all parameters and buffers, with PyTorch's names and shapes."""
-        return {name: np.array(t.numpy()) for name, t in self.named_tensors()}
+        return {name: np.array(t.numpy()) for name, t in self._persistent().items()}
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+    def load_state_dict(
+        self, state: Mapping[str, Any], strict: bool = True
+    ) -> IncompatibleKeys:
         """Take over parameters and buffers, from a ``state_dict`` of ours or PyTorch's.
 
-        Nothing is changed unless all names and shapes fit.
+        Nothing is changed unless all names and shapes fit. A shared tensor may come by
+        any of its names.
+
+        Args:
+            state: arrays or tensors by name.
+            strict: whether names that are missing or unknown are refused.
+
+        Returns:
+            Those names: ``missing_keys`` and ``unexpected_keys``.
         """
-        own = dict(self.named_tensors())
-        missing, extra = own.keys() - state.keys(), state.keys() - own.keys()
-        if missing or extra:
+        own = self._persistent()
+        unknown = [name for name in state if name not in own]
+        given = {id(own[name]) for name in state if name in own}
+        missing = [name for name, t in own.items() if id(t) not in given]
+        if strict and (missing or unknown):
             raise ArgumentError(
                 "The state_dict belongs to another architecture.",
                 expected=", ".join(own),
-                got=f"missing {sorted(missing)}, unknown {sorted(extra)}",
+                got=f"missing {missing}, unknown {unknown}",
+                fix="strict=False takes what fits",
             )
-        arrays = {name: np.asarray(state[name]) for name in own}
+        wanted: dict[int, tuple[Tensor, np.ndarray[Any, Any]]] = {}
         for name, t in own.items():
-            if arrays[name].shape != t.shape:
+            if name not in state:
+                continue
+            array = np.asarray(state[name])
+            if array.shape != t.shape:
                 raise ShapeError(
                     f"{name} has another shape in the state_dict.",
                     expected=show(t.shape),
-                    got=show(arrays[name].shape),
+                    got=show(array.shape),
                 )
-        for name, t in own.items():
-            t.copy_(Tensor(arrays[name]))
+            known = wanted.setdefault(id(t), (t, array))[1]
+            if known is not array and not np.array_equal(known, array, equal_nan=True):
+                raise ArgumentError(
+                    f"{name} is shared by several modules, and the state_dict has "
+                    "other numbers for it under another name.",
+                    expected="the same numbers under each name",
+                )
+        for t, made in [(t, Tensor(array)) for t, array in wanted.values()]:
+            t.copy_(made)
+        return IncompatibleKeys(missing, unknown)
 
-    def train(self, mode: bool = True) -> Module:
+    def to(self, dtype: Any) -> Self:
+        """Turn floating-point parameters and buffers into another dtype, in place.
+
+        Gradients are forgotten. All tensors are on the CPU, so ``to("cpu")`` does
+        nothing.
+
+        >>> from chainrule import nn
+        >>> nn.Linear(2, 3).to("float64").weight.dtype.name
+        'float64'
+        """
+        if dtype == "cpu":
+            return self
+        wanted = floating(f"{type(self).__name__}.to", dtype)
+        self._may_change("dtype", wanted)
+        for module in self.modules():
+            for t in module.__dict__.values():
+                if isinstance(t, Tensor) and t.dtype.is_float:
+                    t._replace(t.numpy().astype(wanted.numpy))
+                    t.grad, t.version = None, t.version + 1
+            if "dtype" in module._arguments:
+                settings = {**module._arguments, "dtype": wanted.name}
+                module.__dict__["_arguments"] = settings
+            if isinstance(module.__dict__.get("dtype"), DType):
+                module.__dict__["dtype"] = wanted
+        _count()
+        return self
+
+    def float(self) -> Self:
+        """Turn floating-point parameters and buffers into float32, in place."""
+        return self.to("float32")
+
+    def double(self) -> Self:
+        """Turn floating-point parameters and buffers into float64, in place."""
+        return self.to("float64")
+
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
+        """Have all parameters trained, or none: frozen, they get no gradient."""
+        for p in self.parameters():
+            p.requires_grad_(requires_grad)
+        return self
+
+    def zero_grad(self) -> None:
+        """Forget all gradients."""
+        for p in self.parameters():
+            p.grad = None
+
+    # -- its mode ----------------------------------------------------------------------
+
+    def train(self, mode: bool = True) -> Self:
         """Switch this module and all within it to training behaviour."""
         for _, module in self.named_modules():
-            module._note_mode()
-            module.__dict__["training"] = mode
-        changes.count += 1
+            module._switch(mode)
         return self
+
+    def eval(self) -> Self:
+        """Switch to the behaviour for prediction: dropout passes everything."""
+        return self.train(False)
+
+    def _switch(self, mode: Any) -> None:
+        self._note_mode()
+        if self.training is not mode:
+            self.__dict__["training"] = bool(mode)
+            _count()
 
     def _note_mode(self) -> None:
         """A trace depends on the mode that this module had when it began."""
         if context.trace is not None:
             context.trace.note_mode(self)
 
-    def eval(self) -> Module:
-        """Switch to the behaviour for prediction: dropout passes everything."""
-        return self.train(False)
-
-    def zero_grad(self) -> None:
-        """Forget all gradients."""
-        for p in self.parameters():
-            p.grad = None
+    # -- what it is --------------------------------------------------------------------
 
     def takes_indices(self) -> bool:
         """Whether the input is the numbers of rows: integers that stay integers.
@@ -224,72 +487,37 @@ class Module:
         return False
 
     def settings(self) -> dict[str, Any]:
-        """The arguments that make such a module anew, for repr and checkpoints."""
-        return {}
+        """What the constructor was called with, defaults included, as JSON has it.
+
+        An attribute that held its argument and was changed since counts as it is now.
+        Modules are ``{"class", "arguments"}``, arrays are lists, and what JSON has not
+        is given by its ``repr``.
+
+        >>> from chainrule import nn
+        >>> nn.LeakyReLU(0.2).settings()
+        {'negative_slope': 0.2}
+        """
+        made: dict[str, Any] = {}
+        for name, value in self._arguments.items():
+            now = self.__dict__.get(name, self)
+            buffer = isinstance(now, Tensor) and not isinstance(now, Parameter)
+            if buffer and not isinstance(value, bool | str | Module | None):
+                value = now  # such as class weights, which are state
+            elif isinstance(value, bool) and (now is None or isinstance(now, Tensor)):
+                value = now is not None  # such as bias=True
+            made[name] = construction.described(value)
+        return made
+
+    def extra_repr(self) -> str:
+        """What ``repr`` shows in brackets: the arguments that are not at default."""
+        return construction.shown(self)
 
     def __repr__(self) -> str:
         inner = [
             f"  ({n}): {m!r}".replace("\n", "\n  ") for n, m in self.named_children()
         ]
+        extra = self.extra_repr()
         if not inner:
-            arguments = ", ".join(f"{k}={v}" for k, v in self.settings().items())
-            return f"{type(self).__name__}({arguments})"
-        return "\n".join([f"{type(self).__name__}(", *inner, ")"])
-
-
-class Sequential(Module):
-    """Modules one after the other: x → f_L(… f₂(f₁(x))) (2.3.2).
-
-    >>> from chainrule import nn
-    >>> nn.Sequential(nn.Linear(2, 2), nn.Sigmoid())
-    Sequential(
-      (0): Linear(in_features=2, out_features=2, bias=True)
-      (1): Sigmoid()
-    )
-    """
-
-    def __init__(self, *modules: Module) -> None:
-        for i, module in enumerate(modules):
-            if not isinstance(module, Module):
-                raise ArgumentError(
-                    f"Sequential's item {i} is not a module.",
-                    expected="nn.Linear(…), nn.ReLU(), …",
-                    got=f"{module!r:.80}",
-                    fix="nn.Sequential(*layers) for a list of layers"
-                    if isinstance(module, list | tuple)
-                    else "write nn.ReLU() with parentheses",
-                )
-            setattr(self, str(i), module)
-
-    def forward(self, x: Any) -> Any:
-        """Apply the modules in order."""
-        for module in self:
-            x = module(x)
-        return x
-
-    def takes_indices(self) -> bool:
-        """Whether the first module does."""
-        return next((m.takes_indices() for m in self), False)
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self.named_children())
-
-    def __iter__(self) -> Iterator[Module]:
-        return (module for _, module in self.named_children())
-
-    @overload
-    def __getitem__(self, index: int) -> Module: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> Sequential: ...
-
-    def __getitem__(self, index: int | slice) -> Module:
-        """One module; of a slice a network that shares its modules with this one."""
-        chosen = list(self)[index]
-        if isinstance(chosen, Module):
-            return chosen
-        part = Sequential()
-        # They keep the names that they have here: graphs and streams are named by them.
-        part.__dict__.update((str(i), module) for i, module in enumerate(chosen))
-        part.__dict__["training"] = self.training
-        return part
+            return f"{type(self).__name__}({extra})"
+        lines = [f"  {extra}"] if extra else []
+        return "\n".join([f"{type(self).__name__}(", *lines, *inner, ")"])

@@ -10,16 +10,64 @@ import numpy as np
 from chainrule.errors import ArgumentError, DTypeError, NonFiniteError, ShapeError
 from chainrule.functions.elementwise import maximum
 from chainrule.graph.node import Array
-from chainrule.graph.types import Size, size_of
+from chainrule.graph.types import DType, Size, size_of
 from chainrule.nn import functional
-from chainrule.nn.arguments import counts, dtype_setting, finite, floating
+from chainrule.nn.arguments import (
+    Count,
+    counts,
+    flag,
+    floating,
+    number,
+    place,
+    sizes,
+)
 from chainrule.nn.module import Module, Parameter
 from chainrule.operations.operands import promote
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor, count_of
 
 
-class LayerNorm(Module):
+class _Norm(Module):
+    """Base: ε, γ and β, and the dtype of all."""
+
+    weight: Parameter | None
+    bias: Parameter | None
+    dtype: DType
+    eps: Any  # a number, or None where a layer has a use for that
+
+    def _set(
+        self, shape: tuple[int, ...], eps: Any, dtype: str, scaled: bool, shifted: bool
+    ) -> None:
+        kind = type(self).__name__
+        self.eps = number(kind, "eps", eps, least=0)
+        self.dtype = floating(kind, dtype)
+        ones, shifted = np.ones(shape, self.dtype.numpy), flag(kind, "bias", shifted)
+        self.weight = Parameter(ones) if scaled else None
+        self.bias = Parameter(0 * ones) if scaled and shifted else None
+
+    def _floats(self, x: Any) -> Tensor:
+        """``x`` in the dtype: integers are converted, other floats refused."""
+        x, wanted, kind = as_tensor(x), self.dtype.name, type(self).__name__
+        if x.dtype.is_float and x.dtype.name != wanted:
+            raise DTypeError(
+                f"{place(kind)} and its input have different dtypes.",
+                expected=wanted,
+                got=x.dtype.name,
+                fix=f"x.astype('{wanted}'), or nn.{kind}(…, dtype='{x.dtype.name}')",
+            )
+        return x.astype(wanted)
+
+    def _refuse(self, x: Tensor, expected: str, first: str = "") -> ShapeError:
+        kind = type(self).__name__
+        return ShapeError(
+            f"{place(kind)} cannot normalise its input.",
+            expected=expected,
+            got=show(x.shape),
+            fix=f"build nn.{kind}({first}{x.shape[1] if x.ndim > 1 else '…'})",
+        )
+
+
+class LayerNorm(_Norm):
     """y = γ ⊙ (x − μ)/√(σ² + ε) + β, with μ and σ² over the features of each sample.
 
     Ba, Kiros & Hinton 2016. It depends on no other sample, so training and prediction
@@ -30,6 +78,7 @@ class LayerNorm(Module):
         eps: ε.
         elementwise_affine: whether there are γ (``weight``, starts at 1) and β
             (``bias``, starts at 0).
+        bias: whether there is a β beside γ.
         dtype: of the parameters.
 
     >>> import chainrule as cr
@@ -40,38 +89,52 @@ class LayerNorm(Module):
 
     def __init__(
         self,
-        normalized_shape: int | Sequence[int],
+        normalized_shape: Count | Sequence[Count],
         eps: float = 1e-5,
         elementwise_affine: bool = True,
+        bias: bool = True,
         *,
         dtype: str = "float32",
     ) -> None:
-        self.normalized_shape = functional.sizes(normalized_shape)
-        self.eps = finite("LayerNorm", "eps", eps, least=0)
-        self.elementwise_affine = elementwise_affine
-        self.dtype = floating("LayerNorm", dtype)
-        shape, kind = self.normalized_shape, self.dtype.numpy
-        self.weight = Parameter(np.ones(shape, kind)) if elementwise_affine else None
-        self.bias = Parameter(np.zeros(shape, kind)) if elementwise_affine else None
+        self.normalized_shape = sizes(normalized_shape)
+        affine = flag("LayerNorm", "elementwise_affine", elementwise_affine)
+        self.elementwise_affine = affine
+        self._set(self.normalized_shape, eps, dtype, affine, bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Each sample by itself."""
-        x = _floating("LayerNorm", x, self.weight, self.dtype.name)
-        return functional.layer_norm(
-            x, self.normalized_shape, self.weight, self.bias, self.eps
-        )
-
-    def settings(self) -> dict[str, Any]:
-        """Shape, ε, whether it is affine, and the dtype where it is not float32."""
-        return {
-            "normalized_shape": list(self.normalized_shape),
-            "eps": self.eps,
-            "elementwise_affine": self.elementwise_affine,
-            **dtype_setting(self.dtype),
-        }
+        shape, weight, bias = self.normalized_shape, self.weight, self.bias
+        return functional.layer_norm(self._floats(x), shape, weight, bias, self.eps)
 
 
-class BatchNorm1d(Module):
+class _Running(_Norm):
+    """Base: running statistics of the features, or none."""
+
+    def __init__(
+        self,
+        num_features: Count,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        *,
+        dtype: str = "float32",
+    ) -> None:
+        kind = type(self).__name__
+        (self.num_features,) = counts(kind, num_features=num_features)
+        if momentum is not None:  # else the average of all batches
+            momentum = number(kind, "momentum", momentum, least=0, most=1)
+        self.momentum, self.affine = momentum, flag(kind, "affine", affine)
+        self._set((self.num_features,), eps, dtype, affine, True)
+        wanted = flag(kind, "track_running_stats", track_running_stats)
+        zeros = np.zeros(self.num_features, self.dtype.numpy)
+        self.track_running_stats = wanted
+        self.running_mean = Tensor(zeros) if wanted else None
+        self.running_var = Tensor(zeros + 1) if wanted else None
+        self.num_batches_tracked = Tensor(np.zeros((), np.int64)) if wanted else None
+
+
+class BatchNorm1d(_Running):
     """y = γ ⊙ (x − μ)/√(σ² + ε) + β, with μ and σ² of each feature over the batch.
 
     Ioffe & Szegedy 2015. In training μ and σ² are those of the batch, and running
@@ -109,46 +172,11 @@ class BatchNorm1d(Module):
             [ 1.]]), tensor([0.2]))
     """
 
-    def __init__(
-        self,
-        num_features: int,
-        eps: float = 1e-5,
-        momentum: float | None = 0.1,
-        affine: bool = True,
-        track_running_stats: bool = True,
-        *,
-        dtype: str = "float32",
-    ) -> None:
-        (self.num_features,) = counts("BatchNorm1d", num_features=num_features)
-        if momentum is not None and not 0 <= momentum <= 1:
-            raise ArgumentError(
-                "BatchNorm1d's momentum is a share.",
-                expected="0 ≤ momentum ≤ 1, or None for the average of all batches",
-                got=repr(momentum),
-            )
-        self.eps = finite("BatchNorm1d", "eps", eps, least=0)
-        self.momentum = momentum
-        self.affine, self.track_running_stats = affine, track_running_stats
-        self.dtype = floating("BatchNorm1d", dtype)
-        zeros = np.zeros(self.num_features, self.dtype.numpy)
-        ones = np.ones(self.num_features, self.dtype.numpy)
-        self.weight = Parameter(ones) if affine else None
-        self.bias = Parameter(zeros) if affine else None
-        self.running_mean = Tensor(zeros) if track_running_stats else None
-        self.running_var = Tensor(ones) if track_running_stats else None
-        counter = np.zeros((), np.int64)
-        self.num_batches_tracked = Tensor(counter) if track_running_stats else None
-
     def forward(self, x: Tensor) -> Tensor:
         """With the batch's statistics in training, with the running ones otherwise."""
-        x = _floating("BatchNorm1d", x, self.weight, self.dtype.name)
-        if x.ndim not in (2, 3) or x.shape[1] != self.num_features:
-            raise ShapeError(
-                f"{functional.place('BatchNorm1d')} cannot normalise its input.",
-                expected=f"(N, {self.num_features}) or (N, {self.num_features}, L)",
-                got=show(x.shape),
-                fix=f"build nn.BatchNorm1d({x.shape[1] if x.ndim > 1 else '…'})",
-            )
+        x, n = self._floats(x), self.num_features
+        if x.ndim not in (2, 3) or x.shape[1] != n:
+            raise self._refuse(x, f"(N, {n}) or (N, {n}, L)")
         return functional.batch_norm(
             x,
             self.running_mean,
@@ -174,29 +202,135 @@ class BatchNorm1d(Module):
             return self.momentum
         return 1.0 / maximum(counter.astype(x.dtype), 1.0)
 
-    def settings(self) -> dict[str, Any]:
-        """All arguments; the dtype where it is not float32."""
-        return {
-            "num_features": self.num_features,
-            "eps": self.eps,
-            "momentum": self.momentum,
-            "affine": self.affine,
-            "track_running_stats": self.track_running_stats,
-            **dtype_setting(self.dtype),
-        }
 
+class InstanceNorm1d(_Running):
+    """y = γ ⊙ (x − μ)/√(σ² + ε) + β, with μ and σ² of each channel of each sample.
 
-def _floating(kind: str, x: Any, weight: Tensor | None, dtype: str) -> Tensor:
-    """``x`` in the layer's dtype: integers are converted, other floats refused."""
-    x = as_tensor(x)
-    if x.dtype.is_float and x.dtype.name != dtype:
-        raise DTypeError(
-            f"{functional.place(kind)} and its input have different dtypes.",
-            expected=dtype,
-            got=x.dtype.name,
-            fix=f"x.astype('{dtype}'), or nn.{kind}(…, dtype='{x.dtype.name}')",
+    Ulyanov, Vedaldi & Lempitsky 2016.
+
+    Args:
+        num_features: the number of channels C.
+        eps: ε.
+        momentum: how far running statistics move a batch.
+        affine: whether there are γ (``weight``, starts at 1) and β (``bias``, 0).
+        track_running_stats: whether there are running statistics, which then are used
+            in prediction.
+        dtype: of parameters and statistics.
+
+    Shapes:
+        (N, C, L), or (C, L).
+    """
+
+    def __init__(
+        self,
+        num_features: Count,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+        affine: bool = False,
+        track_running_stats: bool = False,
+        *,
+        dtype: str = "float32",
+    ) -> None:
+        super().__init__(
+            num_features, eps, momentum, affine, track_running_stats, dtype=dtype
         )
-    return x.astype(dtype)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Each channel of each sample by itself, unless running statistics are used."""
+        x, n = self._floats(x), self.num_features
+        if x.ndim not in (2, 3) or x.shape[-2] != n:
+            raise self._refuse(x, f"(N, {n}, L) or ({n}, L)")
+        assert self.momentum is not None
+        made = functional.instance_norm(
+            x if x.ndim == 3 else x.unsqueeze(0),
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            self.training or not self.track_running_stats,
+            self.momentum,
+            self.eps,
+        )
+        return made if x.ndim == 3 else made.squeeze(0)
+
+
+class GroupNorm(_Norm):
+    """y = γ ⊙ (x − μ)/√(σ² + ε) + β, with μ and σ² over groups of channels of a sample.
+
+    Wu & He 2018, "Group normalization".
+
+    Args:
+        num_groups: how many groups the channels are cut into.
+        num_channels: the number of channels C, a multiple of it.
+        eps: ε.
+        affine: whether there are γ (``weight``, starts at 1) and β (``bias``, 0).
+        dtype: of the parameters.
+
+    Shapes:
+        (N, C, …); parameters (C,).
+    """
+
+    def __init__(
+        self,
+        num_groups: int,
+        num_channels: Count,
+        eps: float = 1e-5,
+        affine: bool = True,
+        *,
+        dtype: str = "float32",
+    ) -> None:
+        self.num_groups, self.num_channels = counts(
+            "GroupNorm", num_groups=num_groups, num_channels=num_channels
+        )
+        if self.num_channels % self.num_groups:
+            raise ArgumentError(
+                "GroupNorm cuts the channels into groups of one size.",
+                expected="num_channels a multiple of num_groups",
+                got=f"{num_channels} channels, {num_groups} groups",
+            )
+        self.affine = flag("GroupNorm", "affine", affine)
+        self._set((self.num_channels,), eps, dtype, affine, True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Each group of channels of each sample by itself."""
+        x = self._floats(x)
+        if x.ndim < 2 or x.shape[1] != self.num_channels:
+            raise self._refuse(x, f"(N, {self.num_channels}, …)", "…, ")
+        groups, weight, bias = self.num_groups, self.weight, self.bias
+        return functional.group_norm(x, groups, weight, bias, self.eps)
+
+
+class RMSNorm(_Norm):
+    """y = γ ⊙ x/√(mean x² + ε) over the features of each sample.
+
+    Zhang & Sennrich 2019, "Root mean square layer normalization".
+
+    Args:
+        normalized_shape: the size of the last axis, or of the last axes.
+        eps: ε; None for the spacing of numbers at 1 in x's dtype.
+        elementwise_affine: whether there is γ (``weight``, starts at 1).
+        dtype: of γ.
+    """
+
+    def __init__(
+        self,
+        normalized_shape: Count | Sequence[Count],
+        eps: float | None = None,
+        elementwise_affine: bool = True,
+        *,
+        dtype: str = "float32",
+    ) -> None:
+        self.normalized_shape = sizes(normalized_shape)
+        affine = flag("RMSNorm", "elementwise_affine", elementwise_affine)
+        self.elementwise_affine = affine
+        given = 0.0 if eps is None else eps
+        self._set(self.normalized_shape, given, dtype, affine, False)
+        self.eps = eps if eps is None else self.eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Each sample by itself."""
+        shape, weight = self.normalized_shape, self.weight
+        return functional.rms_norm(self._floats(x), shape, weight, self.eps)
 
 
 class _Scaling(Module):
@@ -206,7 +340,7 @@ class _Scaling(Module):
     column: ClassVar[str] = "x"
 
     def __init__(
-        self, num_features: int | None = None, *, dtype: str = "float32"
+        self, num_features: Count | None = None, *, dtype: str = "float32"
     ) -> None:
         kind = type(self).__name__
         if num_features is None:
@@ -263,17 +397,13 @@ class _Scaling(Module):
         x = as_tensor(x)
         if not x.shape or x.shape[-1] != self.num_features:
             raise ShapeError(
-                f"{functional.place(type(self).__name__)} was made for other data.",
+                f"{place(type(self).__name__)} was made for other data.",
                 expected=f"a last axis of {self.num_features}",
                 got=show(x.shape),
                 fix=f"nn.{type(self).__name__}.of(the data that the model trains on)",
             )
         wide = promote(x.dtype, self.dtype) if x.dtype.is_float else self.dtype
         return x.astype(wide)
-
-    def settings(self) -> dict[str, Any]:
-        """The number of features, and the dtype where it is not float32."""
-        return {"num_features": self.num_features, **dtype_setting(self.dtype)}
 
 
 class Standardize(_Scaling):

@@ -10,7 +10,8 @@ from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.build import no_grad
 from chainrule.graph.node import Array
 from chainrule.nn import functional
-from chainrule.nn.arguments import counts, dtype_setting, floating
+from chainrule.nn.arguments import Count, counts, floating
+from chainrule.nn.losses.margins import PerceptronLoss
 from chainrule.nn.module import Module, Parameter
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor
@@ -46,7 +47,7 @@ class Perceptron(Module):
     """
 
     def __init__(
-        self, in_features: int, out_features: int = 1, *, dtype: str = "float32"
+        self, in_features: Count, out_features: Count = 1, *, dtype: str = "float32"
     ) -> None:
         self.in_features, self.out_features = counts(
             "Perceptron", in_features=in_features, out_features=out_features
@@ -81,8 +82,6 @@ class Perceptron(Module):
             ShapeError: x and y do not fit.
             ArgumentError: other labels than 0 and 1.
         """
-        from chainrule.nn.losses import PerceptronLoss
-
         rows, labels = self._samples(x, y)
         rule, mistakes = PerceptronLoss(reduction="sum"), 0
         for row, label in zip(rows, labels):
@@ -120,8 +119,3 @@ class Perceptron(Module):
                 fix="(y + 1) / 2 for labels −1 and 1, or nn.HingeLoss with them",
             )
         return rows, labels
-
-    def settings(self) -> dict[str, Any]:
-        """Sizes, and the dtype where it is not float32."""
-        sizes = {"in_features": self.in_features, "out_features": self.out_features}
-        return {**sizes, **dtype_setting(self.weight.dtype)}

@@ -12,12 +12,16 @@ from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node
 from chainrule.passes.common import merge_common
 from chainrule.passes.inline import inline_regions
+from chainrule.passes.products import merge_letters
 from chainrule.passes.simplify import simplify
 
 
 def prepare(graph: Graph, keep: Callable[[Node], bool] = lambda _: False) -> Graph:
-    """Open the regions (but those that ``keep`` names), simplify, merge repetitions."""
-    return merge_common(simplify(inline_regions(graph, keep)))
+    """Open the regions (but those that ``keep`` names), simplify, merge repetitions.
+
+    Products have as few letters as they can.
+    """
+    return merge_common(simplify(merge_letters(inline_regions(graph, keep))))
 
 
-__all__ = ["inline_regions", "merge_common", "prepare", "simplify"]
+__all__ = ["inline_regions", "merge_common", "merge_letters", "prepare", "simplify"]

@@ -266,6 +266,7 @@ dynamic_slice = declare(
         Case(("f[5,3]", "i64[]", "i32[]"), {"sizes": (3, 2)}, (None, *_CORNER[:2])),
         Case(("f[5,1]", "u8[]", "i32[]"), {"sizes": (3, 1)}, (None, (0, 3), (0, 1))),
         Case(("f[3]", "i32[]"), {"sizes": (0,)}, (None, (0, 4))),
+        Case(("f[3,7]", "i32[]", "i64[]"), {"sizes": (2, 7)}, (None, (0, 2), (0, 1))),
         Case(("f[]",), {"sizes": ()}),
     ),
 )
@@ -317,6 +318,7 @@ dynamic_update_slice = declare(
         Case(("f[5,3]", "f[3,2]", "i64[]", "i32[]"), {}, (None, None, *_CORNER[:2])),
         Case(("f[5,1]", "f[3,1]", "u8[]", "i32[]"), {}, (None, None, (0, 3), (0, 1))),
         Case(("f[3]", "f[0]", "i32[]"), {}, (None, None, (0, 4))),
+        Case(("f[3,7]", "f[2,7]", "i32[]", "i64[]"), {}, (None, None, (0, 2), (0, 1))),
         Case(("f[]", "f[]"), {}),
     ),
 )

@@ -289,6 +289,8 @@ slice_ = declare(
         Case(("f[7]",), {"starts": (1,), "stops": (7,), "strides": (3,)}),
         Case(("f[4,5]",), {"starts": (0, 2), "stops": (4, 3), "strides": (2, 1)}),
         Case(("f[4]",), {"starts": (2,), "stops": (2,), "strides": (1,)}),
+        Case(("f[4,7]",), {"starts": (0, 1), "stops": (4, 6), "strides": (1, 2)}),
+        Case(("f[7,4]",), {"starts": (3, 0), "stops": (6, 4), "strides": (1, 1)}),
     ),
 )
 
@@ -356,6 +358,8 @@ pad = declare(
         Case(("f[3]",), {"low": (1,), "high": (2,), "interior": (0,)}),
         Case(("f[2,3]",), {"low": (0, 1), "high": (1, 0), "interior": (2, 1)}),
         Case(("f[0]",), {"low": (1,), "high": (1,), "interior": (0,)}),
+        Case(("f[4,3]",), {"low": (0, 1), "high": (0, 2), "interior": (0, 1)}),
+        Case(("f[3,4]",), {"low": (1, 0), "high": (1, 0), "interior": (1, 0)}),
     ),
 )
 

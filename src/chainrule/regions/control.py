@@ -304,15 +304,14 @@ def _cond_cases() -> tuple[Case, ...]:
 
     cases: list[Case] = []
     for dtype in (DType.float32, DType.float64):
-        types = [ArrayType((3, 2), dtype)] * 2
-        attrs = {
-            "true": trace(rise, types, name="rise", tracked=True),
-            "false": trace(fall, types, name="fall", tracked=True),
-        }
-        t = f"{dtype.short}[3,2]"
-        for low in (0, 1):
-            ranges = ((low, low + 1), None, None)
-            cases.append(Case(("bool[]", t, t), attrs, ranges))
+        for which, shape in ((0, (3, 2)), (1, (4,))):
+            made = ArrayType(shape, dtype)
+            attrs = {
+                "true": trace(rise, [made] * 2, name="rise", tracked=True),
+                "false": trace(fall, [made] * 2, name="fall", tracked=True),
+            }
+            ranges = ((which, which + 1), None, None)
+            cases.append(Case(("bool[]", str(made), str(made)), attrs, ranges))
     return tuple(cases)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from chainrule.errors import nearest
@@ -190,7 +190,7 @@ class _Checker:
         self.note(
             where,
             f"there is no {family.what} {name[:60]!r}.",
-            expected=", ".join(family.classes),
+            expected=_some(family.classes),
             got=show(name),
             fix=fix,
         )
@@ -285,3 +285,10 @@ def _fix(name: str, given: Any, expected: str) -> str:
         if bare in ("true", "false") or bare.replace(".", "").isdigit():
             return f"write it without quotes: {name} = {bare}"
     return f"write {name} = …, with {expected}"
+
+
+def _some(names: Iterable[str]) -> str:
+    """Names for a message, the first of many."""
+    known = list(names)
+    rest = len(known) - 20
+    return ", ".join(known[:20]) + (f" and {rest} more" if rest > 0 else "")

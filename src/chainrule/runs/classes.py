@@ -12,6 +12,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from chainrule.nn.arguments import sizes_of
+from chainrule.nn.losses.base import Reduction
 from chainrule.runs.values import (
     Choice,
     Either,
@@ -24,19 +26,9 @@ from chainrule.runs.values import (
     Whole,
 )
 
-#: Options that are numbers of units: what memory a layer needs is their product.
-SIZES = (
-    "in_features",
-    "out_features",
-    "num_features",
-    "num_embeddings",
-    "embedding_dim",
-    "normalized_shape",
-)
-
-
 #: Layers that need numbers of the data: ``[model] standardize`` makes them.
 SCALING = ("Standardize", "Unstandardize")
+_NO_LAYERS = ("Identity", "Module", "ModuleDict", "ModuleList", "Sequential", *SCALING)
 
 
 @dataclass(frozen=True)
@@ -48,12 +40,15 @@ class Option:
         kind: the values that it takes.
         required: whether the constructor needs it.
         default: what it is where it is left out.
+        size: whether it is a number of units: what memory a layer needs is the product
+            of its sizes.
     """
 
     name: str
     kind: Kind
     required: bool
     default: Any = None
+    size: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,13 +93,13 @@ def options_of(made: type) -> dict[str, Option]:
     >>> [option.name for option in options_of(nn.Dropout).values()]
     ['p']
     """
-    found = {}
+    found, sizes = {}, sizes_of(made)
     for name, parameter in inspect.signature(made).parameters.items():
         kind = _kind_of(name, parameter)
         if kind is not None:
             required = parameter.default is parameter.empty
             default = None if required else parameter.default
-            found[name] = Option(name, kind, required, default)
+            found[name] = Option(name, kind, required, default, name in sizes)
     return found
 
 
@@ -169,8 +164,6 @@ def _kind_of(name: str, parameter: inspect.Parameter) -> Kind | None:
     parts = [part for part in _split(text) if part != "None"]
     kinds = [_KINDS.get(part) or _generic(part) for part in parts]
     known = [kind for kind in kinds if kind is not None]
-    if name in SIZES:
-        known = [_size(kind) for kind in known]
     if not known:
         return None
     return known[0] if len(known) == 1 else Either(tuple(known))
@@ -196,6 +189,7 @@ def _split(text: str) -> list[str]:
 _BY_NAME: dict[str, Kind] = {"lr": Number(), "path": Text("a path in quotes")}
 _KINDS: dict[str, Kind] = {
     "int": Whole(),
+    "Count": Whole(1),
     "float": Number(),
     "bool": Flag(),
     "str": Text(),
@@ -204,6 +198,7 @@ _KINDS: dict[str, Kind] = {
 }
 _PLURAL = {
     "int": (Whole(), "whole numbers"),
+    "Count": (Whole(1), "whole numbers ≥ 1"),
     "float": (Number(), "numbers"),
     "str": (Text(), "texts"),
 }
@@ -227,14 +222,9 @@ def _generic(text: str) -> Kind | None:
     if outer == "tuple" and "..." not in members:
         n = len(members)
         return ListOf(kind, f"a list of {n} {plural}", n, n)
+    if members[0] == "Count":
+        return ListOf(kind, f"a list of {plural}", 1, 8)
     return ListOf(kind, f"a list of {plural}", 0, 100_000)
-
-
-def _size(kind: Kind) -> Kind:
-    """A number of units, or a list of them."""
-    if isinstance(kind, ListOf):
-        return ListOf(Whole(1), "a list of whole numbers ≥ 1", 1, 8)
-    return Whole(1) if isinstance(kind, Whole) else kind
 
 
 @functools.cache
@@ -245,7 +235,7 @@ def layers() -> Family:
     found = {
         name: made
         for name, made in _classes(nn, nn.Module).items()
-        if not name.endswith("Loss") and name not in ("Module", "Sequential", *SCALING)
+        if not issubclass(made, Reduction) and name not in _NO_LAYERS
     }
     return Family("layer", found, hidden=("dtype",))
 
@@ -256,9 +246,7 @@ def losses() -> Family:
     from chainrule import nn
 
     found = {
-        name: made
-        for name, made in _classes(nn, nn.Module).items()
-        if name.endswith("Loss") and name != "Loss"
+        name: made for name, made in _classes(nn, nn.Loss).items() if name != "Loss"
     }
     return Family("loss", found, hidden=("reduction",))
 

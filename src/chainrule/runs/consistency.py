@@ -13,7 +13,6 @@ from chainrule import data
 from chainrule.errors import ArgumentError, nearest
 from chainrule.runs import making, schema
 from chainrule.runs.classes import (
-    SIZES,
     Family,
     callbacks,
     layers,
@@ -226,7 +225,7 @@ def _sizes(given: list[dict[str, Any]]) -> Iterator[Problem]:
                 got=show({"class": layer["class"], **layer["options"]}),
                 fix=f'{{ class = "{layer["class"]}", out_features = 64 }}',
             )
-        weights = weights_of(layer["options"])
+        weights = weights_of(layer["class"], layer["options"])
         total += weights
         if total > schema.WEIGHTS_AT_MOST:
             yield too_large(i, layer["class"], weights, total)
@@ -237,9 +236,10 @@ def _has(layer: Mapping[str, Any], option: str) -> bool:
     return option in layers().options(layer["class"])
 
 
-def weights_of(options: Mapping[str, Any]) -> int:
+def weights_of(name: str, options: Mapping[str, Any]) -> int:
     """How many weights a layer of these sizes has, about: their product."""
-    sizes = [options[name] for name in SIZES if name in options]
+    known = layers().options(name)
+    sizes = [given for key, given in options.items() if known[key].size]
     flat = [n for size in sizes for n in (size if isinstance(size, list) else [size])]
     return math.prod(flat) if flat else 0
 
@@ -286,7 +286,7 @@ def _small(layer: Mapping[str, Any]) -> dict[str, Any]:
     """The layer with at most two units of each kind."""
     options = dict(layer["options"])
     for name, option in layers().options(layer["class"]).items():
-        if name not in SIZES:
+        if not option.size:
             continue
         if name in options:
             size = options[name]

@@ -17,7 +17,7 @@ from chainrule.errors import ChainruleError
 from chainrule.graph.build import no_grad
 from chainrule.primitives.rules import show
 from chainrule.runs import consistency, making, schema
-from chainrule.runs.classes import SIZES, layers
+from chainrule.runs.classes import layers
 from chainrule.runs.making import ProblemError
 from chainrule.runs.problems import Problem
 from chainrule.tensor import Tensor
@@ -53,7 +53,7 @@ def build(
     for i, item in enumerate(given):
         size = outputs[-1] if i == last and outputs else None
         options = _completed(item, sample.shape, size)
-        weights = consistency.weights_of(options)
+        weights = consistency.weights_of(item["class"], options)
         total += weights
         if total > schema.WEIGHTS_AT_MOST:
             raise ProblemError(consistency.too_large(i, item["class"], weights, total))
@@ -91,13 +91,14 @@ def _completed(
     """
     options = dict(item["options"])
     for name, option in layers().options(item["class"]).items():
-        if name not in SIZES or name in options or not option.required:
+        if not option.size or name in options or not option.required:
             continue
         if name == "out_features":
             if outputs is not None:
                 options[name] = outputs
         elif len(shape) > 1:
-            axis = 1 if item["class"].startswith("BatchNorm") else -1
+            channels = item["class"] in ("BatchNorm1d", "GroupNorm", "InstanceNorm1d")
+            axis = 1 if channels else -1
             options[name] = int(shape[axis])
     return options
 

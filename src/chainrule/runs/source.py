@@ -14,6 +14,7 @@ import numpy as np
 from chainrule import data, nn
 from chainrule.data import Dataset
 from chainrule.errors import ChainruleError, nearest
+from chainrule.nn.losses.margins import SignLoss
 from chainrule.runs import gaps, schema
 from chainrule.runs.consistency import DRAWING, format_of, share_of
 from chainrule.runs.file import RunFile
@@ -26,7 +27,7 @@ NAMES = (*schema.BUNDLED, *schema.DRAWN)
 #: The factor from the bytes of an image to 0 … 1.
 GREY = 1 / 255
 #: Losses that take one output for two classes.
-BINARY = (nn.BCELoss, nn.BCEWithLogitsLoss, nn.HingeLoss, nn.PerceptronLoss)
+BINARY = (nn.BCELoss, nn.BCEWithLogitsLoss, SignLoss, nn.PerceptronLoss)
 
 
 @dataclass(frozen=True)
@@ -326,7 +327,7 @@ def for_loss(part: Dataset, loss: nn.Module) -> Dataset:
     if part.classes != 2 or not isinstance(loss, BINARY):
         return part
     targets = part.y.astype(np.float32)[:, None]
-    if isinstance(loss, nn.HingeLoss):
+    if isinstance(loss, SignLoss):
         targets = 2 * targets - 1
     made = Dataset(part.x, targets, name=part.name, format=part.format)
     # Without names a hinge loss would speak of the classes −1 and 1.

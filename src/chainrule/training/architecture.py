@@ -14,10 +14,11 @@ from typing import Any
 
 from chainrule import nn, optim
 from chainrule.errors import ChainruleError, CheckpointError
+from chainrule.nn.arguments import sizes_of
 from chainrule.random import Generator, stream
 
-#: Classes that only others are made from.
-_BASES = (nn.Module, nn.Loss)
+#: Classes that only others are made from, and those that nothing can be fed to.
+_BASES = (nn.Module, nn.Loss, nn.ModuleList, nn.ModuleDict)
 _MODULES = {
     name: item
     for name, item in vars(nn).items()
@@ -46,19 +47,12 @@ def module_spec(module: Any) -> dict[str, Any] | None:
         return None
     if not isinstance(module, nn.Sequential):
         return {"class": name, "arguments": module.settings()}
+    if [n for n, _ in module.named_children()] != [str(i) for i in range(len(module))]:
+        return None  # names of their own
     inner = [module_spec(child) for child in module]
     return None if None in inner else {"class": name, "modules": inner}
 
 
-#: Arguments whose product is the number of elements of a layer's largest tensor.
-SIZES = (
-    "in_features",
-    "out_features",
-    "num_embeddings",
-    "embedding_dim",
-    "num_features",
-    "normalized_shape",
-)
 #: So many elements more than a checkpoint holds a network may have: layers without
 #: parameters have sizes too.
 _ROOM = 1 << 16
@@ -96,7 +90,8 @@ def elements(spec: dict[str, Any]) -> int:
     while pending:
         spec = pending.pop()
         pending += spec.get("modules", [])
-        given = [spec.get("arguments", {}).get(name) for name in SIZES]
+        kind = _MODULES.get(spec["class"], nn.Module)
+        given = [spec.get("arguments", {}).get(name) for name in sizes_of(kind)]
         counts = [n for g in given for n in (g if isinstance(g, list) else [g])]
         # A size that is no whole number is refused by the layer itself.
         whole = [n for n in counts if type(n) is int and n > 0]

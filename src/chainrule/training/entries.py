@@ -21,6 +21,7 @@ from chainrule.graph.build import changes, context, no_grad, scope
 from chainrule.graph.node import Array
 from chainrule.graph.types import ArrayType, DType, Shape, Size
 from chainrule.nn import Loss, Module
+from chainrule.nn.losses import targets_checked
 from chainrule.optim import Optimizer
 from chainrule.primitives.indexing import take
 from chainrule.primitives.rules import show
@@ -119,7 +120,7 @@ class Step:
             Input("y", y),
             Input("index", ArrayType((N,), DType.int32), each=True),
         ]
-        with mode(self.model, training=True):
+        with mode(self.model, training=True), targets_checked():
             return trace_entry("train", function, inputs, self.names())
 
     def evaluate(
@@ -138,7 +139,7 @@ class Step:
             Input("x", ArrayType((N, *row), self.dtype)),
             Input("y", ArrayType((N, *target.shape), target.dtype)),
         ]
-        with no_grad(), mode(self.model, training=False):
+        with no_grad(), mode(self.model, training=False), targets_checked():
             return trace_entry("evaluate", function, inputs, self.names())
 
     def predict(self, row: Shape) -> Traced:

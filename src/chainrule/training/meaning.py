@@ -17,6 +17,7 @@ from chainrule.errors import ArgumentError, ShapeError, nearest
 from chainrule.graph.node import Array
 from chainrule.graph.types import ArrayType, Shape
 from chainrule.nn import Module
+from chainrule.nn.losses.margins import SignLoss
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor
 
@@ -26,14 +27,16 @@ _THRESHOLDS: tuple[tuple[type, float], ...] = (
     (nn.BCEWithLogitsLoss, 0.0),
     (nn.HingeLoss, 0.0),
     (nn.PerceptronLoss, 0.0),
+    (nn.SoftMarginLoss, 0.0),
 )
-_MULTICLASS = (nn.CrossEntropyLoss, nn.MultiMarginLoss)
+_MULTICLASS = (nn.CrossEntropyLoss, nn.NLLLoss, nn.MultiMarginLoss)
 _REGRESSION = (
     nn.MSELoss,
     nn.HalfMSELoss,
     nn.HalfSquaredErrorLoss,
     nn.L1Loss,
     nn.HuberLoss,
+    nn.SmoothL1Loss,
 )
 #: What ``predict(output=…)`` knows.
 OUTPUTS = ("logits", "probabilities", "classes")
@@ -224,4 +227,4 @@ def _classes(
             *range(len(class_names), int(decided.max(initial=0)) + 1),
         ]
         return np.array([str(name) for name in names])[decided]
-    return 2 * decided - 1 if isinstance(loss, nn.HingeLoss) else decided
+    return 2 * decided - 1 if isinstance(loss, SignLoss) else decided

@@ -7,6 +7,7 @@ does need contiguous rows (the vectors of a product, the rows of ``take``), an e
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chainrule.engines.native.layout import (
@@ -66,6 +67,54 @@ def as_product(node: Node, panelled: bool) -> Product | None:
     return Product(1, 0, d.right, v, d.contracted)
 
 
+@dataclass(frozen=True)
+class Nest:
+    """Products in nested loops: C[…, u, v] = Σ A[…, u, …, k] B[…, …, k, v].
+
+    Attributes:
+        a, b: which operand plays A and B.
+        u, v, k: the letters of one product; u and k may be missing.
+        outer: the other letters of the result, over which products are repeated.
+        inner: the other contracted letters, over which products are added up.
+        copied: whether B has to be laid out anew, with v last.
+    """
+
+    a: int
+    b: int
+    u: str
+    v: str
+    k: str
+    outer: str
+    inner: str
+    copied: bool
+
+
+def as_nest(node: Node, places: Sequence[Place]) -> Nest | None:
+    """How a node is many matrix products; None where plain loops do as well."""
+    d: Dims = parse_dims(node.attrs["dims"])
+    dtype = node.inputs[0].dtype
+    if (
+        not dtype.is_float
+        or node.attrs["accumulate"].itemsize > dtype.itemsize
+        or d.out[-1:] in d.batch
+        or any(size == 0 for v in node.inputs for size in v.shape)
+    ):
+        return None
+    v = d.out[-1]
+    a, b = (0, 1) if v in d.right else (1, 0)
+    letters = (d.lhs, d.rhs)
+    free = [c for c in d.out if c in letters[a] and c not in letters[b]]
+    u, k = "".join(free[-1:]), d.contracted[-1:]
+    inner = d.contracted[:-1]
+    sizes = dict(zip(letters[0] + letters[1], (*places[0].shape, *places[1].shape)))
+    named = any(not isinstance(sizes[c], int) for c in inner)
+    copied = places[b].strides[letters[b].index(v)] != 1 and sizes[v] != 1
+    if named or (copied and not u):  # the copy would be all of the work
+        return None
+    outer = "".join(c for c in d.out if c not in (u, v))
+    return Nest(a, b, u, v, k, outer, inner, copied)
+
+
 class Places:
     """Where each value of a graph lies, found node after node."""
 
@@ -116,6 +165,23 @@ def arrange(graph: Graph, entry: Entry, panels: dict[str, int]) -> Graph:
         places.known[made] = places.own(made)
         return made
 
+    def turned_copy(value: Value, axes: tuple[int, ...], node: Node) -> Value:
+        turned = transpose(value, axes=axes)
+        assert turned.node is not None
+        view = view_place(turned.node, places.known[value])
+        assert view is not None
+        places.known[turned] = view
+        return copied(turned, node)
+
+    def renamed(
+        node: Node, letters: Sequence[str], operands: Sequence[Value]
+    ) -> tuple[Value, ...]:
+        dims = f"{letters[0]},{letters[1]}->{parse_dims(node.attrs['dims']).out}"
+        made = Node(node.primitive, node.inputs, node.attrs | {"dims": dims})
+        made.scope, made.role, made.source = node.scope, node.role, node.source
+        made.set_outputs(tuple(v for v in node.outputs if v is not None))
+        return laid_out(made, tuple(operands))
+
     def rule(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...]:
         primitive = node.primitive
         if primitive in ROW_MAJOR:
@@ -136,13 +202,17 @@ def arrange(graph: Graph, entry: Entry, panels: dict[str, int]) -> Graph:
 
     def _product(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...]:
         product = as_product(node, node.outputs[0] in width)
-        if product is None:
-            return laid_out(
-                node,
-                tuple(copied(v, node) if places.known[v].panel else v for v in inputs),
-            )
         d = parse_dims(node.attrs["dims"])
         operands, letters = list(inputs), [d.lhs, d.rhs]
+        if product is None:
+            operands = [copied(v, node) if places.known[v].panel else v for v in inputs]
+            nest = as_nest(node, [places.known[v] for v in operands])
+            if nest is not None and nest.copied:
+                mine = letters[nest.b]
+                letters[nest.b] = mine.replace(nest.v, "") + nest.v
+                axes = tuple(mine.index(c) for c in letters[nest.b])
+                operands[nest.b] = turned_copy(operands[nest.b], axes, node)
+            return renamed(node, letters, operands)
         a, b = product.a, product.b
         if places.known[operands[a]].panel:
             operands[a] = copied(operands[a], node)
@@ -153,19 +223,11 @@ def arrange(graph: Graph, entry: Entry, panels: dict[str, int]) -> Graph:
                 operands[b] = copied(operands[b], node)
         elif place.strides[axis] != 1 and place.shape[axis] != 1:
             if axis == 0:
-                turned = transpose(operands[b], axes=(1, 0))
-                view = view_place(turned.node, place)
-                assert view is not None
-                places.known[turned] = view
-                operands[b] = copied(turned, node)
+                operands[b] = turned_copy(operands[b], (1, 0), node)
                 letters[b] = letters[b][::-1]
             else:
                 operands[b] = copied(operands[b], node)
-        dims = f"{letters[0]},{letters[1]}->{d.out}"
-        made = Node(node.primitive, node.inputs, node.attrs | {"dims": dims})
-        made.scope, made.role, made.source = node.scope, node.role, node.source
-        made.set_outputs(tuple(v for v in node.outputs if v is not None))
-        return laid_out(made, tuple(operands))
+        return renamed(node, letters, operands)
 
     with tracing():
         return rewrite(graph, rule)

@@ -333,9 +333,9 @@ class Frame:
         """The address of a value's first element."""
         place = self.place(value)
         base = self.pointers[place.root]()
-        if place.offset == 0:
-            return base
-        return advance(self.b, base, value.dtype, I64(place.offset))
+        for term in place.offset:
+            base = advance(self.b, base, value.dtype, self.session.dim(term))
+        return base
 
     def access(self, value: Value, key: Key, *, write: bool = False) -> Access:
         """An access to the memory of a value."""

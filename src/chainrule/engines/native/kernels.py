@@ -21,6 +21,7 @@ from chainrule.engines.native.scalar import (
     I32,
     I64,
     POINTER,
+    combined,
     larger,
     load,
     memory_type,
@@ -35,6 +36,8 @@ Body = Callable[[ir.IRBuilder, list[Any], list[Any]], list[Any]]
 LANES = 64
 #: Inner sums shorter than this run one after the other.
 LANES_FROM = 256
+#: What a sum and a product of nothing are.
+_UNIT = {"sum": 0, "prod": 1}
 #: Elements of one slab of a whole-array sum, which threads share by slabs.
 SLAB = 16384
 
@@ -236,7 +239,7 @@ class Kernels:
     def reduce(
         self, op: str, dtype: DType, kept: int, reduced: int, inner: int | None
     ) -> ir.Function:
-        """out[i…] = Σ or max over r… of x[i…, r…], in the order of r….
+        """out[i…] = Σ, Π or max over r… of x[i…, r…], in the order of r….
 
         A long inner sum runs on LANES accumulators, element j on lane j mod LANES,
         which a fixed tree combines. Arguments after (out, x): sizes of
@@ -256,9 +259,9 @@ class Kernels:
             total = b.alloca(memory_type(dtype))
 
             def sum_up(px: Any, po: Any) -> None:
-                initial = number(dtype, 0)
-                if op == "max":
-                    initial = load(b, px, dtype)
+                initial = (
+                    load(b, px, dtype) if op == "max" else number(dtype, _UNIT[op])
+                )
                 store(b, initial, total, dtype)
                 self._accumulate(b, op, dtype, px, sizes[kept:], x_steps[kept:], total)
                 store(b, load(b, total, dtype), po, dtype)
@@ -350,7 +353,7 @@ class Kernels:
         return b.mul(groups, I64(LANES))
 
     def column_sums(self, op: str, dtype: DType) -> ir.Function:
-        """out[c] = Σ or max over r of x[r, c], r after r, for columns begin … end.
+        """out[c] = Σ, Π or max over r of x[r, c], r after r, for columns begin … end.
 
         Arguments after (out, x): rows, the stride of rows.
         """
@@ -363,7 +366,7 @@ class Kernels:
                 first = (
                     _grouped(b, advance(b, x, dtype, c), dtype, group)
                     if op == "max"
-                    else number(dtype, 0)
+                    else number(dtype, _UNIT[op])
                 )
                 at = advance(b, out, dtype, c)
                 store(b, first, at, dtype).set_metadata("llvm.access.group", group)
@@ -404,9 +407,9 @@ class Kernels:
 
 def combine(b: ir.IRBuilder, op: str, dtype: DType, known: Any, value: Any) -> Any:
     """One step of a reduction."""
-    if op == "sum":
-        return b.fadd(known, value) if dtype.is_float else b.add(known, value)
-    return larger(b, dtype, value, known)
+    if op == "max":
+        return larger(b, dtype, value, known)
+    return combined(b, op, dtype, known, value)
 
 
 def advance(b: ir.IRBuilder, pointer: Any, dtype: DType, index: Any) -> Any:

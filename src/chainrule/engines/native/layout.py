@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from chainrule.engines.weights import weight_states, weight_values
 from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.program import Entry
-from chainrule.graph.types import Dim, Shape, fixed
+from chainrule.graph.types import Dim, Shape
 from chainrule.primitives.checks import require
 from chainrule.primitives.movement import (
     broadcast_to,
@@ -41,23 +41,21 @@ class Place:
         root: the value that owns the memory.
         shape: the value's shape.
         strides: elements from one index to the next, for each axis.
-        offset: elements before the first.
+        offset: elements before the first, a sum.
         panel: the width P of the panels, or 0 where strides say everything.
     """
 
     root: Value
     shape: Shape
     strides: Shape
-    offset: int = 0
+    offset: Shape = ()
     panel: int = 0
 
     @property
     def contiguous(self) -> bool:
         """Whether it is row-major without gaps, from the start of its memory on."""
         return (
-            not self.panel
-            and self.offset == 0
-            and self.strides == row_major(self.shape)
+            not self.panel and not self.offset and self.strides == row_major(self.shape)
         )
 
     def loops(self, order: Place) -> tuple[tuple[Dim, Dim], ...]:
@@ -127,9 +125,6 @@ def view_place(node: Node, source: Place) -> Place | None:
         )
     if primitive is reshape:
         return _reshaped(source, attrs["shape"])
-    strides = fixed(strides)
-    if strides is None:
-        return None
     if primitive is slice_:
         out = node.outputs[0]
         assert out is not None
@@ -138,20 +133,26 @@ def view_place(node: Node, source: Place) -> Place | None:
             source,
             shape=out.shape,
             strides=tuple(s * k for s, k in zip(strides, attrs["strides"])),
-            offset=source.offset + sum(s * k for s, k in zip(strides, starts)),
+            offset=summed(*source.offset, *(s * k for s, k in zip(strides, starts))),
         )
     if primitive is flip:
         axes: tuple[int, ...] = attrs["axes"]
-        lengths = fixed(tuple(source.shape[a] for a in axes))
-        if lengths is None:
-            return None
-        ends = (max(n - 1, 0) * strides[a] for n, a in zip(lengths, axes))
+        ends: list[Dim] = []
+        for a in axes:  # (n − 1) · stride
+            ends += [source.shape[a] * strides[a], strides[a] * -1]
         return replace(
             source,
-            strides=tuple(-s if i in axes else s for i, s in enumerate(strides)),
-            offset=source.offset + sum(ends),
+            strides=tuple(s * -1 if i in axes else s for i, s in enumerate(strides)),
+            offset=summed(*source.offset, *ends),
         )
     return None
+
+
+def summed(*terms: Dim) -> Shape:
+    """A sum of sizes: what has numbers in one term, what has names in others."""
+    total = sum(term for term in terms if isinstance(term, int))
+    named = tuple(term for term in terms if not isinstance(term, int))
+    return (total, *named) if total else named
 
 
 def _reshaped(source: Place, shape: Shape) -> Place | None:

@@ -6,39 +6,32 @@ These are plain and right rather than fast; matrix products, which matter most, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import Any
 
 from llvmlite import ir
 
-from chainrule.engines.native.arrange import Places, arrange
+from chainrule.engines.native.along import checked
 from chainrule.engines.native.emit import (
     ONE,
     Frame,
     Key,
     Part,
-    plan_memory,
 )
 from chainrule.engines.native.kernels import advance, counting
 from chainrule.engines.native.layout import Place, row_major
 from chainrule.engines.native.scalar import (
     I1,
-    I8,
     I64,
+    combined,
     convert,
-    is_nan,
     load,
     number,
     register_type,
     store,
 )
-from chainrule.engines.plan import Plan, is_elementwise
-from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
-from chainrule.graph.program import Entry
-from chainrule.graph.types import Dim, DType, Sizes, size_of
-from chainrule.passes import prepare
+from chainrule.graph.types import Dim, DType, Shape, size_of
 from chainrule.primitives.matmul import parse_dims
 
 Loop = tuple[Dim, Dim]
@@ -88,89 +81,7 @@ def advanced(
     return advance(b, pointer, dtype, distance)
 
 
-# -- index of the largest -------------------------------------------------------------
-
-
-def argmax(frame: Frame, node: Node) -> None:
-    """The first of the largest elements along an axis."""
-    x, axis = node.inputs[0], node.attrs["axis"]
-    (out,) = node.outputs
-    assert out is not None
-    session, place = frame.session, frame.place(x)
-    kept = [(d, s) for i, (d, s) in enumerate(zip(x.shape, place.strides)) if i != axis]
-    outs = list(frame.place(out).strides)
-    kept, outs = (kept, outs) if kept else ([(1, 0)], [0])
-    rank, dtype = len(kept), x.dtype
-
-    def emit(b: ir.IRBuilder, pointers: list[Any], numbers: list[Any]) -> None:
-        sizes, steps = numbers[:rank], numbers[rank : 2 * rank]
-        out_steps = numbers[2 * rank : 3 * rank]
-        length, stride, begin, end = numbers[3 * rank :]
-        best, where = b.alloca(register_type(dtype)), b.alloca(I64)
-
-        def search(px: Any, po: Any) -> None:
-            b.store(load(b, px, dtype), best)
-            b.store(I64(0), where)
-            with counting(b, I64(1), length, "k") as k:
-                value = load(b, advance(b, px, dtype, b.mul(k, stride)), dtype)
-                known = b.load(best, typ=register_type(dtype))
-                # NumPy's order: NaN is larger than everything, the first one wins.
-                if dtype.is_float:
-                    above = b.fcmp_ordered(">", value, known)
-                else:
-                    signed = dtype.kind == "int"
-                    above = (b.icmp_signed if signed else b.icmp_unsigned)(
-                        ">", value, known
-                    )
-                odd = b.and_(is_nan(b, dtype, value), b.not_(is_nan(b, dtype, known)))
-                take = b.or_(above, odd)
-                b.store(b.select(take, value, known), best)
-                b.store(b.select(take, k, b.load(where, typ=I64)), where)
-            store(b, b.load(where, typ=I64), po, DType.int64)
-
-        def nest(level: int, px: Any, po: Any) -> None:
-            if level == rank:
-                search(px, po)
-                return
-            start = begin if level == 0 else I64(0)
-            stop = end if level == 0 else sizes[level]
-            with counting(b, start, stop, f"i{level}") as i:
-                nest(
-                    level + 1,
-                    advance(b, px, dtype, b.mul(i, steps[level])),
-                    advance(b, po, DType.int64, b.mul(i, out_steps[level])),
-                )
-
-        nest(0, pointers[1], pointers[0])
-
-    function = session.kernels.once(
-        ("argmax", dtype, rank), "argmax", 2, 3 * rank + 4, emit
-    )
-    part = Part(kept[0][0], single=session.small(x.shape))
-    keys = row_keys(frame, part, [(out, outs[0]), (x, kept[0][1])])
-    session.touch([frame.access(out, keys[0], write=True), frame.access(x, keys[1])])
-    numbers = [d for d, _ in kept] + [s for _, s in kept] + outs
-    numbers += [x.shape[axis], place.strides[axis]]
-    session.call(
-        function,
-        [frame.pointer(out), frame.pointer(x), *map(session.dim, numbers)],
-        part,
-    )
-
-
 # -- rows by index -------------------------------------------------------------------
-
-
-def _row(
-    b: ir.IRBuilder, indices: Any, i: Any, dtype: DType, rows: Any, status: Any
-) -> Any:
-    """Index i, kept within 0 … rows−1; an index outside is reported in ``status``."""
-    raw = load(b, advance(b, indices, dtype, i), dtype)
-    index = convert(b, dtype, DType.int64, raw)
-    outside = b.icmp_unsigned(">=", index, rows)
-    with b.if_then(outside, likely=False):
-        b.store(I8(1), status)
-    return b.select(outside, I64(0), index)
 
 
 def take(frame: Frame, node: Node) -> None:
@@ -185,7 +96,7 @@ def take(frame: Frame, node: Node) -> None:
         target, source, wanted, status = pointers
         rows, length, begin, end = numbers
         with counting(b, begin, end, "i") as i:
-            row = _row(b, wanted, i, kind, rows, status)
+            row = checked(b, advance(b, wanted, kind, i), kind, rows, status)
             start = advance(b, source, dtype, b.mul(row, length))
             place = advance(b, target, dtype, b.mul(i, length))
             size = b.mul(length, I64(dtype.itemsize))
@@ -225,7 +136,7 @@ def scatter_add(frame: Frame, node: Node) -> None:
         target, wanted, more, status = pointers
         rows, length, begin, end = numbers
         with counting(b, begin, end, "i") as i:
-            row = _row(b, wanted, i, kind, rows, status)
+            row = checked(b, advance(b, wanted, kind, i), kind, rows, status)
             to = advance(b, target, dtype, b.mul(row, length))
             start = advance(b, more, dtype, b.mul(i, length))
             with counting(b, I64(0), length, "j") as j:
@@ -234,8 +145,7 @@ def scatter_add(frame: Frame, node: Node) -> None:
                     load(b, at, dtype),
                     load(b, advance(b, start, dtype, j), dtype),
                 )
-                add = b.fadd if dtype.is_float else b.add
-                store(b, add(known, new), at, dtype)
+                store(b, combined(b, "sum", dtype, known, new), at, dtype)
 
     function = session.kernels.once(("scatter", dtype, kind), "scatter_add", 4, 4, emit)
     session.touch(
@@ -247,6 +157,62 @@ def scatter_add(frame: Frame, node: Node) -> None:
     session.call(
         function, [*pointers, session.status, *numbers], Part(count, single=True)
     )
+
+
+# -- blocks ----------------------------------------------------------------------------
+
+
+def part_of(
+    frame: Frame, whole: Value, like: Value, strides: Sequence[Dim], pointer: Any
+) -> Value:
+    """A value in the shape of ``like`` that lies within the memory of ``whole``."""
+    window = Value(None, like.shape, whole.dtype)
+    frame.places.known[window] = Place(window, like.shape, tuple(strides))
+    frame.bind(window, lambda: pointer, frame.resources[frame.place(whole).root])
+    return window
+
+
+def concatenate(frame: Frame, node: Node) -> None:
+    """Each value copied behind the one before."""
+    (out,), axis = node.outputs, node.attrs["axis"]
+    assert out is not None
+    place, pointer = frame.place(out), frame.pointer(out)
+    for x in node.inputs:
+        frame.copy(x, part_of(frame, out, x, place.strides, pointer))
+        step = x.shape[axis] * place.strides[axis]
+        pointer = advanced(frame, pointer, out.dtype, step)
+
+
+def _corner(frame: Frame, x: Value, starts: Sequence[Value], sizes: Shape) -> Any:
+    """The address of a block; one that does not fit is reported, and starts at 0."""
+    session, b, place = frame.session, frame.b, frame.place(x)
+    session.touch([frame.access(start, None) for start in starts])
+    pointer = frame.pointer(x)
+    for start, size, dim, stride in zip(starts, sizes, x.shape, place.strides):
+        last = b.sub(session.dim(dim), session.dim(size))
+        rows = b.add(last, I64(1))
+        at = checked(b, frame.pointer(start), start.dtype, rows, session.status)
+        pointer = advanced(frame, pointer, x.dtype, stride, at)
+    return pointer
+
+
+def dynamic_slice(frame: Frame, node: Node) -> None:
+    """A block copied from where the starts say."""
+    x, *starts = node.inputs
+    (out,) = node.outputs
+    assert out is not None
+    corner = _corner(frame, x, starts, out.shape)
+    frame.copy(part_of(frame, x, out, frame.place(x).strides, corner), out)
+
+
+def dynamic_update_slice(frame: Frame, node: Node) -> None:
+    """The whole copied, then a block of it."""
+    x, update, *starts = node.inputs
+    (out,) = node.outputs
+    assert out is not None
+    frame.copy(x, out)
+    corner = _corner(frame, out, starts, update.shape)
+    frame.copy(update, part_of(frame, out, update, frame.place(out).strides, corner))
 
 
 # -- products of any kind --------------------------------------------------------------
@@ -345,20 +311,26 @@ def contraction(frame: Frame, node: Node) -> None:
                 inside = b.and_(inside, b.and_(fits, whole))
                 p = advance(b, p, lhs.dtype, b.mul(index, move))
 
-            def add_up() -> None:
-                x = convert(b, lhs.dtype, wide, load(b, p, lhs.dtype))
+            def add_up(x: Any) -> None:
+                x = convert(b, lhs.dtype, wide, x)
                 y = convert(b, rhs.dtype, wide, load(b, q, rhs.dtype))
                 known = b.load(total, typ=register_type(wide))
                 if wide.is_float:
                     b.store(b.fma(x, y, known), total)
                 else:
-                    b.store(b.add(known, b.mul(x, y)), total)
+                    more = combined(b, "prod", wide, x, y)
+                    b.store(combined(b, "sum", wide, known, more), total)
 
-            if window:
-                with b.if_then(inside):
-                    add_up()
-            else:
-                add_up()
+            if not window:
+                add_up(load(b, p, lhs.dtype))
+                return
+            before = b.block  # the zero of the padding counts: 0 · ∞ is NaN
+            with b.if_then(inside):
+                found, seen = load(b, p, lhs.dtype), b.block
+            x = b.phi(register_type(lhs.dtype))
+            x.add_incoming(number(lhs.dtype, 0), before)
+            x.add_incoming(found, seen)
+            add_up(x)
 
         def nest(level: int, o: Any, p: Any, q: Any, at: list[Any]) -> None:
             if level == rank:
@@ -402,107 +374,3 @@ def contraction(frame: Frame, node: Node) -> None:
         numbers += row
     pointers = [frame.pointer(v) for v in (out, lhs, rhs)]
     session.call(function, [*pointers, *map(session.dim, numbers)], part)
-
-
-# -- scan ---------------------------------------------------------------------------
-
-
-def scan_plan(
-    node: Node, largest: Sizes, scratch: Callable[[Node, Sizes], int]
-) -> tuple[Plan, Places]:
-    """A scan's body as an entry point whose state is the carry, with its memory."""
-    body, constants = node.attrs["body"], node.attrs["constants"]
-    carries = node.attrs["carries"]
-    fixed = constants + carries
-    inputs = (*body.inputs[:constants], *body.inputs[fixed:])
-    ys = body.outputs[carries:]
-    names = tuple(f"carry{i}" for i in range(carries))
-    graph = Graph(
-        body.name,
-        (*inputs, *body.inputs[constants:fixed]),
-        (*ys, *body.outputs[:carries]),
-    )
-    entry = Entry(
-        name=body.name,
-        graph=graph,
-        inputs=tuple(f"in{i}" for i in range(len(inputs))),
-        each=(),
-        state=names,
-        replaces={name: len(ys) + i for i, name in enumerate(names)},
-        outputs=len(ys),
-    )
-
-    entry = entry.with_graph(prepare(entry.graph, keep=is_elementwise))
-    entry = entry.with_graph(arrange(entry.graph, entry, {}))
-    places = Places({})
-    places.add_inputs(entry.graph)
-    for inner in entry.graph.nodes:
-        places.add(inner)
-    plan = plan_memory(entry, places, largest, lambda inner: scratch(inner, largest))
-    for inner in plan.entry.graph.nodes:
-        for value in inner.outputs:
-            if value is not None and value not in places.known:
-                places.add(inner)
-    return plan, places
-
-
-def scan(frame: Frame, node: Node) -> None:
-    """A loop over steps; the outputs that are carries hold them while it runs."""
-    session, b = frame.session, frame.b
-    constants, carries = node.attrs["constants"], node.attrs["carries"]
-    fixed = constants + carries
-    outputs = [v for v in node.outputs if v is not None]
-    for source, held in zip(node.inputs[constants:fixed], outputs):
-        frame.copy(source, held)
-    plan, places = scan_plan(node, session.largest, session.scratch)
-    base, low, _ = frame.arena_space
-    offset = frame.plan.scratch.get(node, 0)
-    inner = Frame(session, plan, places, (base, low + offset, 0))
-    entry = plan.entry
-    graph = entry.graph
-    sequences = node.inputs[fixed:]
-    for value, outer in zip(graph.inputs[:constants], node.inputs):
-        place = frame.place(outer)
-        places.known[value] = Place(value, value.shape, place.strides)
-        inner.bind(value, partial(frame.pointer, outer), frame.resources[place.root])
-    for value, held in zip(graph.inputs[len(entry.inputs) :], outputs):
-        resource = frame.resources[frame.place(held).root]
-        inner.bind(value, partial(frame.pointer, held), resource)
-    states = dict(zip(entry.state, graph.inputs[len(entry.inputs) :]))
-    for value, name in plan.state_of.items():
-        held = states[name]
-        inner.bind(value, inner.pointers[held], inner.resources[held])
-    if session.pending:
-        session.barrier()
-    length, loop = node.attrs["length"], session.new_counter()
-    with counting(b, I64(0), session.dim(length), "t") as i:
-        t = b.sub(b.sub(session.dim(length), I64(1)), i) if node.attrs["reverse"] else i
-        session.count(loop, t)
-        for value, outer in zip(graph.inputs[constants : len(entry.inputs)], sequences):
-            place = frame.place(outer)
-            places.known[value] = Place(value, value.shape, place.strides[1:])
-            at = partial(_entry_of, frame, outer, place.strides[0], loop)
-            inner.bind(value, at, frame.resources[place.root])
-        _rebase(places, plan)
-        inner.run(graph.nodes)
-        for value, outer in zip(graph.outputs[: entry.outputs], outputs[carries:]):
-            row = Value(None, value.shape, value.dtype)
-            places.known[row] = places.own(row)
-            start = partial(_entry_of, frame, outer, size_of(row.shape), loop)
-            inner.bind(row, start, frame.resources[frame.place(outer).root])
-            inner.copy(value, row)
-        for value, name in plan.copies:
-            inner.copy(value, states[name])
-        session.barrier()
-
-
-def _entry_of(frame: Frame, sequence: Value, step: Dim, loop: int) -> Any:
-    """The address of a sequence's entry for the step at which a loop stands."""
-    count = frame.session.counter(loop)
-    return advanced(frame, frame.pointer(sequence), sequence.dtype, step, count)
-
-
-def _rebase(places: Places, plan: Plan) -> None:
-    """Work out the views again, now that the inputs lie where the loop has them."""
-    for node in plan.entry.graph.nodes:
-        places.add(node)

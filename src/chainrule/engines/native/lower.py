@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
-from chainrule.engines.native import loops
-from chainrule.engines.native.arrange import as_product
+from chainrule.engines.native import along, loops, products
+from chainrule.engines.native import control as nested
 from chainrule.engines.native.emit import ONE, Access, Frame, Part
-from chainrule.engines.native.kernels import SLAB
-from chainrule.engines.native.layout import Place, row_major
-from chainrule.engines.native.matmul import choose_tile, emit_matmul, host_target
+from chainrule.engines.native.kernels import SLAB, advance, counting
+from chainrule.engines.native.layout import row_major
 from chainrule.engines.native.scalar import (
     I8,
     I32,
@@ -26,13 +25,14 @@ from chainrule.engines.native.scalar import (
     convert,
     load,
     number,
+    store,
 )
+from chainrule.engines.native.windows import windowed
 from chainrule.engines.plan import loop_body, scalar_broadcast
-from chainrule.errors import EngineError
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
 from chainrule.graph.primitive import REFERENCES, Primitive
-from chainrule.graph.types import Dim, DType, Sizes, size_of
+from chainrule.graph.types import Dim, DType, Sizes, resolve, size_of
 from chainrule.primitives import (
     checks,
     conv,
@@ -42,14 +42,18 @@ from chainrule.primitives import (
     movement,
     random,
     reduce,
+    sorting,
+    windows,
 )
-from chainrule.primitives.matmul import parse_dims
-from chainrule.primitives.random import PARITY, ROTATIONS, ROUNDS, stream_words
+from chainrule.primitives.random import (
+    PARITY,
+    ROTATIONS,
+    ROUNDS,
+    need_countable,
+    stream_words,
+)
 from chainrule.regions import control
 
-#: Weights larger than this stay with the thread that owns their panels, whatever the
-#: batch: reading them from another core costs more than sharing the work by rows.
-OWNED_BYTES = 64 * 1024
 #: Where in the status the number of the first condition that does not hold stands.
 CONDITION = 4
 
@@ -161,26 +165,29 @@ def _size(frame: Frame, node: Node) -> None:
 
 
 def _iota(frame: Frame, node: Node) -> None:
-    out = _only(node)
-    shape, axis = out.shape, int(node.attrs["axis"])
-    # Loops may be merged, so the index is worked out from the position in memory.
-    step, size = row_major(shape)[axis], shape[axis]
-    if not isinstance(step, int) or not (isinstance(size, int) or axis == 0):
-        raise EngineError(
-            "The native engine counts along axes up to N, not behind it.",
-            expected="N as the first axis",
-            got=f"iota of shape {shape} along axis {axis}",
-            fix='use engine="numpy", or put the batch axis first',
-        )
+    """The index along an axis, worked out from the position in memory."""
+    out, session = _only(node), frame.session
+    axis, dtype = int(node.attrs["axis"]), out.dtype
+    step, size = row_major(out.shape)[axis], out.shape[axis]
+    if any(d == 0 for d in out.shape):
+        return
 
-    def run(b: ir.IRBuilder, values: list[Any], indices: list[Any]) -> list[Any]:
-        at = b.udiv(indices[-1], I64(step))
-        if isinstance(size, int):
-            at = b.urem(at, I64(max(size, 1)))
-        return [convert(b, DType.int64, out.dtype, at)]
+    def emit(b: ir.IRBuilder, pointers: list[Any], numbers: list[Any]) -> None:
+        span, length, begin, end = numbers
+        with counting(b, begin, end, "i") as i:
+            at = i if step == 1 else b.udiv(i, span)
+            at = at if axis == 0 else b.urem(at, length)
+            made = convert(b, DType.int64, dtype, at)
+            store(b, made, advance(b, pointers[0], dtype, i), dtype)
 
-    key = ("iota", step, repr(size), out.dtype)
-    frame.map(key, "iota", [(out, frame.place(out))], [], run)
+    key = ("iota", dtype, step == 1, axis == 0)
+    function = session.kernels.once(key, "iota", 1, 4, emit)
+    row = size_of(out.shape[1:])
+    part = Part(out.shape[0], row, single=session.small(out.shape))
+    keys = loops.row_keys(frame, part, [(out, row)])
+    session.touch([frame.access(out, keys[0], write=True)])
+    numbers = [session.dim(step), session.dim(size)]
+    session.call(function, [frame.pointer(out), *numbers], part)
 
 
 def _random_bits(frame: Frame, node: Node) -> None:
@@ -188,6 +195,7 @@ def _random_bits(frame: Frame, node: Node) -> None:
     out = _only(node)
     key, step = node.inputs
     words = stream_words(node.attrs["stream"])
+    need_countable(size_of(resolve(out.shape, frame.session.largest)))
 
     def run(b: ir.IRBuilder, values: list[Any], indices: list[Any]) -> list[Any]:
         k0, k1, count = values
@@ -254,10 +262,7 @@ def _pad(frame: Frame, node: Node) -> None:
         steps.append(stride * (gap + 1))
         if low:
             pointer = loops.advanced(frame, pointer, out.dtype, stride * low)
-    window = Value(None, x.shape, out.dtype)
-    frame.places.known[window] = Place(window, x.shape, tuple(steps))
-    frame.bind(window, lambda: pointer, frame.resources[place.root])
-    frame.copy(x, window)
+    frame.copy(x, loops.part_of(frame, out, x, steps, pointer))
 
 
 # -- reductions ---------------------------------------------------------------------
@@ -372,167 +377,14 @@ def scratch_bytes(node: Node, largest: Sizes) -> int:
         node.inputs[0].shape
     ):
         return _slab_count(node) * node.inputs[0].dtype.itemsize
+    if node.primitive is sorting.argsort:
+        return along.argsort_bytes(node, largest)
     if node.primitive is control.scan:
-        return loops.scan_plan(node, largest, scratch_bytes)[0].arena
+        return nested.scan_plan(node, largest, scratch_bytes)[0].arena
+    if node.primitive is control.cond:
+        plans = nested.cond_plans(node, largest, scratch_bytes)
+        return max(plan.arena for plan, _ in plans)
     return 0
-
-
-# -- products -----------------------------------------------------------------------
-
-
-def _dot(frame: Frame, node: Node) -> None:
-    out = _only(node)
-    target = frame.place(out)
-    product = as_product(node, bool(target.panel))
-    if product is None:
-        loops.contraction(frame, node)
-        return
-    d = parse_dims(node.attrs["dims"])
-    letters = (d.lhs, d.rhs)
-    a, b = node.inputs[product.a], node.inputs[product.b]
-    pa, pb = frame.place(a), frame.place(b)
-    la, lb = letters[product.a], letters[product.b]
-    rows, columns = a.shape[la.index(product.u)], b.shape[lb.index(product.v)]
-    depth = a.shape[la.index(product.k)]
-    a_m, a_k = (pa.strides[la.index(c)] for c in (product.u, product.k))
-    width = target.panel or pb.panel
-    b_k: Dim = pb.panel or pb.strides[lb.index(product.k)]
-    c_m: Dim = target.panel or target.strides[d.out.index(product.u)]
-
-    session = frame.session
-    builder = frame.b
-    dtype = out.dtype
-
-    def kernel(known_n: bool) -> tuple[ir.Function, list[Any]]:
-        sizes = {
-            "n": _known(width or columns) if known_n else None,
-            "k": _known(depth),
-            "a_m": _known(a_m),
-            "a_k": _known(a_k),
-            "b_k": _known(b_k),
-            "c_m": _known(c_m),
-        }
-        late = [d for d in (depth, a_m, a_k, b_k, c_m) if _known(d) is None]
-        kind = ir.FunctionType(
-            ir.VoidType(), [ir.PointerType()] * 3 + [I64] * (4 + len(late))
-        )
-        function = session.kernels.function(
-            ("matmul", dtype, *sizes.items()),
-            kind,
-            lambda: emit_matmul(
-                session.module,
-                dtype.name,
-                choose_tile(dtype.name, host_target()),
-                **sizes,
-            ),
-        )
-        return function, [session.dim(d) for d in late]
-
-    pointers = [frame.pointer(v) for v in (a, b, out)]
-    if not width:
-        _whole_product(frame, (a, b, out), rows, columns, la, product.u, kernel)
-        return
-    assert isinstance(columns, int)
-    count = columns // width
-    # How far apart panels are: in B and in C each by its own layout.
-    b_step: Dim = depth * width if pb.panel else width
-    c_step: Dim = rows * width if target.panel else width
-    weight = depth * columns * dtype.itemsize if isinstance(depth, int) else None
-    if session.small((rows, columns)):
-        part, by_panels = Part(rows, single=True), False
-    elif count > 1 and (target.panel or (weight is not None and weight > OWNED_BYTES)):
-        part, by_panels = Part(count), True
-    else:
-        part, by_panels = Part(rows), False
-    function, extra = kernel(True)
-    if by_panels:
-        keys = (
-            None,
-            frame.rows_key(b, count, b_step) if pb.panel else None,
-            frame.rows_key(out, count, c_step) if target.panel else None,
-        )
-    elif part.single:
-        keys = (ONE, ONE, ONE)
-    else:
-        keys = (
-            loops.rows_of(frame, a, la.index(product.u), rows),
-            None,
-            None if target.panel else loops.rows_of(frame, out, 0, rows),
-        )
-    session.touch(
-        [
-            frame.access(a, keys[0]),
-            frame.access(b, keys[1]),
-            frame.access(out, keys[2], write=True),
-        ]
-    )
-
-    def panels(first: Any, last: Any, low: Any, high: Any) -> None:
-        with loops.counting(builder, first, last, "panel") as p:
-            at_b = loops.advanced(frame, pointers[1], dtype, b_step, p)
-            at_c = loops.advanced(frame, pointers[2], dtype, c_step, p)
-            bounds = [low, high, I64(0), I64(width)]
-            builder.call(function, [pointers[0], at_b, at_c, *bounds, *extra])
-
-    if part.single:
-        with session.one_thread():
-            panels(I64(0), I64(count), I64(0), session.dim(rows))
-    elif by_panels:
-        panels(*session.share(part), I64(0), session.dim(rows))
-    else:
-        panels(I64(0), I64(count), *session.share(part))
-
-
-def _known(dim: Dim) -> int | None:
-    return dim if isinstance(dim, int) else None
-
-
-def _whole_product(
-    frame: Frame,
-    values: tuple[Value, Value, Value],
-    rows: Dim,
-    columns: Dim,
-    letters: str,
-    u: str,
-    kernel: Callable[[bool], tuple[ir.Function, list[Any]]],
-) -> None:
-    """A product without panels: threads share the rows, or the columns of few rows."""
-    a, b, out = values
-    session = frame.session
-    single = session.small((rows, columns))
-    by_columns = isinstance(rows, int) and rows < 8 and not single
-    fixed = isinstance(columns, int) and not by_columns
-    function, extra = kernel(fixed)
-    part = Part(columns if by_columns else rows, single=single)
-    if single:
-        keys: tuple[Any, Any, Any] = (ONE, ONE, ONE)
-    elif by_columns:
-        keys = (None, None, None)
-    else:
-        keys = (
-            loops.rows_of(frame, a, letters.index(u), rows),
-            None,
-            loops.rows_of(frame, out, 0, rows),
-        )
-    session.touch(
-        [
-            frame.access(a, keys[0]),
-            frame.access(b, keys[1]),
-            frame.access(out, keys[2], write=True),
-        ]
-    )
-    pointers = [frame.pointer(v) for v in values]
-
-    def call(low: Any, high: Any, left: Any, right: Any) -> None:
-        frame.b.call(function, [*pointers, low, high, left, right, *extra])
-
-    if single:
-        with session.one_thread():
-            call(I64(0), session.dim(rows), I64(0), session.dim(columns))
-    elif by_columns:
-        call(I64(0), session.dim(rows), *session.share(part))
-    else:
-        call(*session.share(part), I64(0), session.dim(columns))
 
 
 Lowering = Callable[[Frame, Node], None]
@@ -547,12 +399,27 @@ LOWERINGS: dict[Primitive, Lowering] = {
     movement.pad: _pad,
     movement.reduce_sum: _reduce("sum"),
     reduce.reduce_max: _reduce("max"),
-    reduce.argmax: loops.argmax,
-    matmul.dot_general: _dot,
+    reduce.reduce_prod: _reduce("prod"),
+    reduce.argmax: along.index_of(">"),
+    reduce.argmin: along.index_of("<"),
+    reduce.cumsum: along.cumulative("sum"),
+    reduce.cumprod: along.cumulative("prod"),
+    reduce.linear_recurrence: along.cumulative("recurrence"),
+    sorting.argsort: along.argsort,
+    movement.concatenate: loops.concatenate,
+    windows.window_sum: windowed("sum"),
+    windows.window_max: windowed("max"),
+    windows.window_argmax: windowed("argmax"),
+    matmul.dot_general: products.product,
     conv.conv: loops.contraction,
     indexing.take: loops.take,
     indexing.scatter_add: loops.scatter_add,
-    control.scan: loops.scan,
+    indexing.gather: along.gather,
+    indexing.scatter_add_along: along.scatter_add_along,
+    indexing.dynamic_slice: loops.dynamic_slice,
+    indexing.dynamic_update_slice: loops.dynamic_update_slice,
+    control.scan: nested.scan,
+    control.cond: nested.cond,
 }
 
 

@@ -9,7 +9,12 @@ from chainrule.errors import ArgumentError, ShapeError, nearest
 from chainrule.functions.elementwise import where
 from chainrule.graph.node import Array
 from chainrule.graph.types import Shape
-from chainrule.nn.losses.checks import numbers
+from chainrule.nn.losses.checks import (
+    are_targets_checked,
+    check_least,
+    looked_at,
+    numbers,
+)
 from chainrule.nn.module import Module
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor, count_of
@@ -17,8 +22,74 @@ from chainrule.tensor import Tensor, as_tensor, count_of
 REDUCTIONS = ("mean", "sum", "none")
 
 
-class Loss(Module):
-    """Base of the losses: ℒ = Σ ℓ / Σ w over the losses ℓ of one batch.
+class Reduction(Module):
+    """Base of everything that reduces the losses ℓ of a batch to one number.
+
+    Args:
+        reduction: ``"mean"``, Σ ℓ / Σ w; ``"sum"``, Σ ℓ; both are scalars. ``"none"``:
+            the losses ℓ themselves. The weights w are 1 each, or those of classes and
+            samples, which are factors of the losses too.
+    """
+
+    reduction: str = "mean"
+
+    def __init__(self, *, reduction: str = "mean") -> None:
+        if reduction not in REDUCTIONS:
+            near = nearest(str(reduction), REDUCTIONS)
+            raise ArgumentError(
+                f"{type(self).__name__} does not know this reduction.",
+                expected='"mean", "sum" or "none"',
+                got=repr(reduction),
+                fix=f'did you mean "{near}"?' if near else 'reduction="mean"',
+            )
+        self.reduction = reduction
+
+    def reduced(
+        self, losses: Tensor, weights: Tensor | None = None, sample_weight: Any = None
+    ) -> Tensor:
+        """The losses as ``reduction`` asks; ``weights`` are in them already."""
+        losses, weights = self._with_samples(losses, weights, sample_weight)
+        if self.reduction == "none":
+            return losses
+        if self.reduction == "sum":
+            return losses.sum()
+        if losses.size == 0:
+            raise ArgumentError(
+                f"{type(self).__name__} takes a mean, and an empty batch has none.",
+                expected="at least one sample",
+                got=f"losses of shape {show(losses.shape)}",
+                fix='leave empty batches out, or use reduction="sum"',
+            )
+        if weights is None:
+            return losses.mean()
+        total = weights.sum()
+        return losses.sum() / where(total == 0.0, math.inf, total)  # 0 where none count
+
+    def _with_samples(
+        self, losses: Tensor, weights: Tensor | None, sample_weight: Any
+    ) -> tuple[Tensor, Tensor | None]:
+        """Losses and weights, both times the weights of the samples."""
+        if sample_weight is None:
+            return losses, weights
+        w = as_tensor(sample_weight)
+        kind = type(self).__name__
+        if w.shape not in (losses.shape, losses.shape[:1]):
+            raise ShapeError(
+                f"{kind} takes one weight a sample, or one a loss.",
+                expected=f"sample_weight of shape {show(losses.shape[:1])}",
+                got=show(w.shape),
+            )
+        fix = "leave a sample out by the weight 0"
+        w = looked_at(w, lambda a: check_least(kind, "sample_weight", a, fix))
+        w = w.astype(losses.dtype)
+        if w.shape != losses.shape:
+            column = w.reshape(*w.shape, *[1] * (losses.ndim - 1))
+            w = column.broadcast_to(*losses.shape)
+        return losses * w, w if weights is None else weights * w
+
+
+class Loss(Reduction):
+    """Base of the losses of a prediction and a target: ℒ = Σ ℓ / Σ w over a batch.
 
     A loss of your own defines :meth:`pointwise`, and :meth:`weights` where its losses
     do not count 1 each. ``forward``, ``totals`` and the reductions follow.
@@ -36,24 +107,14 @@ class Loss(Module):
     >>> class FourthPower(cr.nn.Loss):
     ...     def pointwise(self, prediction, target):
     ...         return (prediction - target) ** 4
-    >>> FourthPower()(cr.tensor([1.0, 3.0]), cr.tensor([0.0, 1.0]))
+    >>> prediction, target = cr.tensor([1.0, 3.0]), cr.tensor([0.0, 1.0])
+    >>> FourthPower()(prediction, target)
     tensor(8.5)
-    >>> FourthPower(reduction="none")(cr.tensor([1.0, 3.0]), cr.tensor([0.0, 1.0]))
+    >>> FourthPower(reduction="none")(prediction, target)
     tensor([ 1., 16.])
+    >>> FourthPower()(prediction, target, sample_weight=[3, 1])  # (3 + 16) / 4
+    tensor(4.75)
     """
-
-    reduction: str = "mean"
-
-    def __init__(self, *, reduction: str = "mean") -> None:
-        if reduction not in REDUCTIONS:
-            near = nearest(str(reduction), REDUCTIONS)
-            raise ArgumentError(
-                f"{type(self).__name__} does not know this reduction.",
-                expected='"mean", "sum" or "none"',
-                got=repr(reduction),
-                fix=f'did you mean "{near}"?' if near else 'reduction="mean"',
-            )
-        self.reduction = reduction
 
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
         """The losses ℓ, one an element or one a sample; each loss defines this.
@@ -85,46 +146,59 @@ class Loss(Module):
             y: the targets as they came, one row a sample.
             prediction_shape: of the predictions; its first size may be N.
         """
+        self.right_target(y, prediction_shape)
 
-    def check_prediction(self, prediction: Array) -> None:
-        """Refuse numbers that are no predictions for this loss."""
+    def right_target(self, y: Any, prediction_shape: Shape) -> Any:
+        """``y`` if its numbers are right; of a traced tensor, on that condition."""
+        return y
+
+    def right_prediction(self, prediction: Any) -> Any:
+        """The same for the prediction."""
+        return prediction
+
+    def is_sure(self, prediction: Tensor) -> bool:
+        """Whether what computed the prediction gives nothing but right numbers."""
+        return False
 
     def prepare(self, prediction: Any, target: Any) -> tuple[Tensor, Tensor]:
-        """Tensors that fit together, their numbers checked where they are known."""
+        """Tensors that fit together, of right numbers.
+
+        Those that are known are checked at once. In a graph they are checked when it
+        runs; targets are not within :func:`~chainrule.nn.losses.targets_checked`.
+        """
         given, truth = as_tensor(prediction), as_tensor(target)
         if not given.dtype.is_float:
             given = given.astype("float32")
-        made = self.match(given, truth)
-        if (known := numbers(truth)) is not None:
-            self.check_target(known, given.shape)
-        if (known := numbers(given)) is not None:
-            self.check_prediction(known)
-        return made
+        y = numbers(truth)
+        if y is None and not are_targets_checked():
+            truth = self.right_target(truth, given.shape)
+        prediction, target = self.match(given, truth)
+        if y is not None:
+            self.check_target(y, given.shape)
+        if not self.is_sure(prediction):
+            prediction = looked_at(prediction, self.right_prediction)
+        return prediction, target
 
-    def forward(self, prediction: Any, target: Any) -> Tensor:
-        """The loss of a batch, reduced."""
+    def forward(
+        self, prediction: Any, target: Any, sample_weight: Any = None
+    ) -> Tensor:
+        """The loss of a batch, reduced.
+
+        Args:
+            prediction: what the network says.
+            target: what is right.
+            sample_weight: how much each sample counts, (n,): a factor of its losses and
+                of their weights in the mean.
+        """
         prediction, target = self.prepare(prediction, target)
         losses = self.pointwise(prediction, target)
-        if self.reduction == "none":
-            return losses
-        if self.reduction == "sum":
-            return losses.sum()
-        weights = self.weights(prediction, target)
-        if losses.size == 0:
-            raise ArgumentError(
-                f"{type(self).__name__} takes a mean, and an empty batch has none.",
-                expected="at least one sample",
-                got=f"a prediction of shape {show(prediction.shape)}",
-                fix='leave empty batches out, or use reduction="sum"',
-            )
-        if weights is None:
-            return losses.mean()
-        total = weights.sum()
-        return losses.sum() / where(
-            total == 0.0, math.inf, total
-        )  # 0, where none counts
+        mean = self.reduction == "mean"
+        weights = self.weights(prediction, target) if mean else None
+        return self.reduced(losses, weights, sample_weight)
 
-    def totals(self, prediction: Any, target: Any) -> tuple[Tensor, Tensor]:
+    def totals(
+        self, prediction: Any, target: Any, sample_weight: Any = None
+    ) -> tuple[Tensor, Tensor]:
         """(Σ ℓ, Σ w) of a batch, both scalars.
 
         Added up over the batches of a data set, their quotient is the mean over the
@@ -137,17 +211,18 @@ class Loss(Module):
         prediction, target = self.prepare(prediction, target)
         losses = self.pointwise(prediction, target)
         weights = self.weights(prediction, target)
+        losses, weights = self._with_samples(losses, weights, sample_weight)
         if weights is None:
             return losses.sum(), count_of(losses.size, losses.dtype)
         return losses.sum(), weights.sum()
 
-    def settings(self) -> dict[str, Any]:
-        """The reduction, where it is not the mean."""
-        return {} if self.reduction == "mean" else {"reduction": self.reduction}
-
 
 class ElementwiseLoss(Loss):
-    """Base of the losses that compare a target with a prediction of the same shape."""
+    """Base of the losses that compare a target with a prediction of the same shape.
+
+    They give one loss an element where they do not say otherwise; integer targets are
+    converted to the prediction's dtype, other shapes are refused.
+    """
 
     #: What else to do about shapes that differ by more than an axis of length 1.
     hint: ClassVar[str] = "give one target for each number that the network predicts"

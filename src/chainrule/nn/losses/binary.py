@@ -4,34 +4,68 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from chainrule.errors import ArgumentError, ShapeError
-from chainrule.graph.node import Array
+from chainrule.errors import ShapeError
 from chainrule.graph.types import Shape
+from chainrule.nn.arguments import factors
 from chainrule.nn.losses.base import ElementwiseLoss
 from chainrule.nn.losses.checks import check_unit
-from chainrule.nn.losses.classes import factors, weight_settings
-from chainrule.nn.losses.origin import behind, refuse, warn_of_scores
+from chainrule.nn.losses.origin import behind, is_made_by, refuse, warn_of_scores
 from chainrule.primitives.movement import full_like
 from chainrule.primitives.rules import show
-from chainrule.regions import losses
+from chainrule.regions import activations, losses
 from chainrule.tensor import Tensor, wrap
 
 _FIX = "y = 1 for yes, y = 0 for no, or a probability between"
 
 
-class _BinaryLoss(ElementwiseLoss):
-    """What both forms share: targets from 0 to 1."""
+class BinaryLoss(ElementwiseLoss):
+    """Base of both forms: targets from 0 to 1, and a factor for each loss."""
 
     hint: ClassVar[str] = (
         "one target an output; for one class among several: nn.CrossEntropyLoss()"
     )
 
-    def check_target(self, y: Array, prediction_shape: Shape) -> None:
-        """Refuse targets outside 0 … 1."""
-        check_unit(type(self).__name__, "the target", y, _FIX)
+    def __init__(self, weight: Any = None, *, reduction: str = "mean") -> None:
+        super().__init__(reduction=reduction)
+        self.weight = self._factors("weight", weight)
+
+    def _factors(self, name: str, given: Any) -> Tensor | None:
+        return None if given is None else factors(type(self).__name__, name, given)
+
+    def match(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """The target in the dtype of the prediction, once all shapes agree."""
+        self._fit("weight", self.weight, prediction.shape)
+        return super().match(prediction, target)
+
+    def _fit(self, name: str, factor: Tensor | None, shape: Shape) -> None:
+        """Refuse factors that do not broadcast to the losses."""
+        if factor is None or factor.ndim == 0:
+            return
+        last = shape[len(shape) - factor.ndim :]
+        fits = all(a in (1, b) for a, b in zip(factor.shape, last))
+        if factor.ndim > len(shape) or not fits:
+            raise ShapeError(
+                f"{type(self).__name__} takes one {name}, or one for each output.",
+                expected=f"{show(shape[-1:])} or a number",
+                got=show(factor.shape),
+                fix="factors of samples: loss(prediction, target, sample_weight)",
+            )
+
+    def right_target(self, y: Any, prediction_shape: Shape) -> Any:
+        """Targets from 0 to 1."""
+        return check_unit(type(self).__name__, "the target", y, _FIX)
+
+    def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """One loss an element."""
+        made = self.unweighted(prediction, target)
+        return made if self.weight is None else made * self.weight.astype(made.dtype)
+
+    def unweighted(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """One loss an element, without ``weight``."""
+        raise NotImplementedError
 
 
-class BCELoss(_BinaryLoss):
+class BCELoss(BinaryLoss):
     """Binary cross-entropy −y ln ŷ − (1 − y) ln(1 − ŷ) of a probability ŷ.
 
     The cross-entropy of 3.3 (2) for two classes with the probabilities ŷ and 1 − ŷ.
@@ -41,14 +75,14 @@ class BCELoss(_BinaryLoss):
     87.3 in float32 and 708.4 in float64 (in PyTorch 100), with derivative 0.
 
     Args:
-        reduction: ``"mean"``, ``"sum"`` or ``"none"`` (one loss an element).
+        weight: a factor for each loss: a number, one for each output, or what else
+            broadcasts. The mean divides by the number of elements all the same.
 
     Shapes:
         prediction and target of one shape, such as (n, 1), both from 0 to 1.
 
     Raises:
         ArgumentError: a target or a prediction outside 0 … 1.
-        ShapeError: other shapes.
 
     >>> import chainrule as cr
     >>> loss = cr.nn.BCELoss()(cr.tensor([0.5, 0.75]), cr.tensor([1, 1]))
@@ -56,16 +90,20 @@ class BCELoss(_BinaryLoss):
     0.4904
     """
 
-    def check_prediction(self, prediction: Array) -> None:
-        """Refuse predictions outside 0 … 1."""
+    def is_sure(self, prediction: Tensor) -> bool:
+        """Of a sigmoid or a softmax."""
+        return is_made_by(prediction, activations.sigmoid, activations.softmax)
+
+    def right_prediction(self, prediction: Any) -> Any:
+        """Predictions from 0 to 1."""
         fix = (
             "end the network in nn.Sigmoid(), or take nn.BCEWithLogitsLoss() for scores"
         )
-        check_unit("BCELoss", "the prediction", prediction, fix)
+        return check_unit("BCELoss", "the prediction", prediction, fix)
 
-    def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
+    def unweighted(self, prediction: Tensor, target: Tensor) -> Tensor:
         """One loss an element."""
-        scores = behind(prediction, "sigmoid")
+        scores = behind(prediction, activations.sigmoid)
         if scores is not None:
             return wrap(losses.binary_cross_entropy(scores.value, target.value))
         fix = "end the network in nn.Sigmoid(), or take nn.BCEWithLogitsLoss()"
@@ -75,7 +113,7 @@ class BCELoss(_BinaryLoss):
         return yes + wrap(no)
 
 
-class BCEWithLogitsLoss(_BinaryLoss):
+class BCEWithLogitsLoss(BinaryLoss):
     """Binary cross-entropy of a score z, with ŷ = σ(z): δ = σ(z) − y.
 
         ℓ = −p y ln σ(z) − (1 − y) ln(1 − σ(z))
@@ -84,18 +122,19 @@ class BCEWithLogitsLoss(_BinaryLoss):
     loses digits. The sigmoid is part of the loss: the network ends in scores.
 
     Args:
+        weight: a factor for each loss: a number, one for each output, or what else
+            broadcasts.
         pos_weight: p, how much a "yes" counts: a number, or one for each output; 1 by
             default. n_no/n_yes balances rare positives.
         reduction: ``"mean"``, ``"sum"`` or ``"none"`` (one loss an element). The mean
-            divides by the number of elements, whatever p is.
+            divides by the number of elements, whatever the factors are.
 
     Shapes:
-        prediction and target of one shape, such as (n, 1) or (n, k); ``pos_weight``
+        prediction and target of one shape, such as (n, 1) or (n, k); the factors
         () or (k,).
 
     Raises:
         ArgumentError: a target outside 0 … 1; a network that ends in a sigmoid.
-        ShapeError: other shapes.
 
     >>> import chainrule as cr
     >>> z = cr.tensor([0.0], requires_grad=True)
@@ -105,29 +144,29 @@ class BCEWithLogitsLoss(_BinaryLoss):
     (0.6931, tensor([-0.5]))
     """
 
-    def __init__(self, pos_weight: Any = None, *, reduction: str = "mean") -> None:
-        super().__init__(reduction=reduction)
-        self.pos_weight = None if pos_weight is None else _pos_weight(pos_weight)
+    def __init__(
+        self,
+        weight: Any = None,
+        *,
+        pos_weight: Any = None,
+        reduction: str = "mean",
+    ) -> None:
+        super().__init__(weight, reduction=reduction)
+        self.pos_weight = self._factors("pos_weight", pos_weight)
 
     def match(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """The target in the dtype of the prediction, once all shapes agree."""
         refuse(
-            "BCEWithLogitsLoss",
+            type(self).__name__,
             prediction,
-            ("sigmoid",),
+            (activations.sigmoid,),
             expected="scores: the loss applies the sigmoid itself",
             fix="remove the Sigmoid, or take nn.BCELoss()",
         )
-        weight = self.pos_weight
-        if weight is not None and weight.shape not in ((), prediction.shape[-1:]):
-            raise ShapeError(
-                "BCEWithLogitsLoss takes one pos_weight, or one for each output.",
-                expected=f"{show(prediction.shape[-1:])} or a number",
-                got=show(weight.shape),
-            )
+        self._fit("pos_weight", self.pos_weight, prediction.shape)
         return super().match(prediction, target)
 
-    def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
+    def unweighted(self, prediction: Tensor, target: Tensor) -> Tensor:
         """One loss an element."""
         z = prediction.value
         if self.pos_weight is None:
@@ -137,21 +176,27 @@ class BCEWithLogitsLoss(_BinaryLoss):
         weight = self.pos_weight.astype(prediction.dtype)
         return weight * target * yes + (1.0 - target) * no
 
-    def settings(self) -> dict[str, Any]:
-        """The weight of "yes", and the reduction."""
-        own = weight_settings("pos_weight", self.pos_weight)
-        return {**own, **super().settings()}
 
+class MultiLabelSoftMarginLoss(BCEWithLogitsLoss):
+    """Binary cross-entropy of C scores of a sample, averaged over them.
 
-def _pos_weight(given: Any) -> Tensor:
-    array = factors(given)
-    if array is None or array.ndim > 1:
-        raise ArgumentError(
-            "BCEWithLogitsLoss needs a pos_weight that it can multiply by.",
-            expected="a finite number ≥ 0, or one for each output",
-            got=repr(given)[:80],
-            fix="pos_weight=(y == 0).sum() / (y == 1).sum()",
-        )
-    weight = Tensor(array)
-    weight.name = "pos_weight"
-    return weight
+        ℓ = −1/C Σᵢ wᵢ (yᵢ ln σ(zᵢ) + (1 − yᵢ) ln(1 − σ(zᵢ)))
+
+    Args:
+        weight: w, one factor a class; 1 each by default.
+
+    Shapes:
+        prediction and target (…, C).
+
+    >>> import chainrule as cr
+    >>> loss = cr.nn.MultiLabelSoftMarginLoss()
+    >>> loss(cr.tensor([[0.0, 0.0]]), cr.tensor([[1, 0]]))  # ln 2
+    tensor(0.6931472)
+    """
+
+    def __init__(self, weight: Any = None, *, reduction: str = "mean") -> None:
+        super().__init__(weight, reduction=reduction)
+
+    def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """One loss a sample."""
+        return super().pointwise(prediction, target).mean(-1)

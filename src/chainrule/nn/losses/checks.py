@@ -1,81 +1,182 @@
-"""Numbers that a loss is not defined for, refused where the numbers are known."""
+"""Numbers that a loss is not defined for: refused at once, or when a graph runs.
+
+The checks take an array, and raise; or a tensor that is only traced, and give it back
+on a condition that every engine looks at (``primitives/checks.py``).
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import threading
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 import numpy as np
 
 from chainrule.errors import ArgumentError
+from chainrule.functions.elementwise import where
 from chainrule.graph.node import Array
-from chainrule.tensor import Tensor
+from chainrule.nn.arguments import is_known
+from chainrule.primitives.checks import require_all
+from chainrule.tensor import Tensor, wrap
 
 #: How far from 1 the sum of probabilities may be: more than rounding in float32
 #: explains, less than any mistake.
 TOLERANCE = 1e-3
 
+Numbers = TypeVar("Numbers", Array, Tensor)
+
+
+class _Local(threading.local):
+    targets = False
+
+
+_checked = _Local()
+
+
+@contextmanager
+def targets_checked() -> Generator[None]:
+    """Within the block targets of traced losses are taken as right, at no cost.
+
+    For what has called ``loss.check_target`` with all of them before.
+    """
+    saved, _checked.targets = _checked.targets, True
+    try:
+        yield
+    finally:
+        _checked.targets = saved
+
+
+def are_targets_checked() -> bool:
+    """Whether it is within such a block."""
+    return _checked.targets
+
 
 def numbers(t: Tensor) -> Array | None:
     """The numbers of a tensor; None for one that is only traced."""
-    known = t._pending is not None or t._value.array is not None
-    return t.numpy() if known else None
+    return t.numpy() if is_known(t) else None
 
 
-def check_labels(labels: Array, classes: int) -> None:
-    """Refuse labels outside 0 … classes−1."""
-    if labels.size and not 0 <= labels.min() <= labels.max() < classes:
-        bad = int(np.flatnonzero((labels < 0) | (labels >= classes))[0])
-        raise ArgumentError(
-            f"A label is outside the {classes} classes that the network scores.",
-            expected=f"0 … {classes - 1}",
-            got=f"{labels.ravel()[bad]} in row {bad}",
-            fix=f"number the classes from 0, or end in nn.Linear(…, "
-            f"{int(labels.max()) + 1})",
-        )
+def looked_at(t: Tensor, check: Callable[[Any], Any]) -> Tensor:
+    """``t``, once ``check`` has seen its numbers, or on that condition."""
+    known = numbers(t)
+    if known is None:
+        return check(t)
+    check(known)
+    return t
 
 
-def check_unit(loss: str, what: str, given: Array, fix: str) -> None:
+def is_integer(given: Array | Tensor) -> bool:
+    """Whether it holds integers."""
+    if isinstance(given, Tensor):
+        return given.dtype.is_integer
+    return given.dtype.kind in "iu"
+
+
+def _either(a: Any, b: Any) -> Any:
+    return where(a, True, b) if isinstance(a, Tensor) else a | b
+
+
+def _both(a: Any, b: Any) -> Any:
+    return where(a, b, False) if isinstance(a, Tensor) else a & b
+
+
+def _refuse(
+    given: Any, bad: Any, what: str, *, shown: Any = None, **answers: str
+) -> Any:
+    """``given``, unless ``bad`` is true somewhere."""
+    if isinstance(given, Tensor):
+        holds = where(bad, False, True)
+        got = "a number that is not, in a compiled function"
+        return wrap(require_all(given.value, holds.value, what, got=got, **answers))
+    if bad.any():
+        raise ArgumentError(what, got=shown or _first(given, bad), **answers)
+    return given
+
+
+def check_labels(labels: Numbers, classes: int, ignored: int | None = None) -> Numbers:
+    """Refuse labels outside 0 … classes−1 that are not ``ignored``."""
+    y: Any = labels.astype("int64") if isinstance(labels, Tensor) else labels
+    bad = _either(y < 0, y >= classes)
+    if ignored is not None:
+        bad = _both(bad, y != ignored)
+    fix = "number the classes from 0"
+    if not isinstance(labels, Tensor) and bad.any():
+        worst, most = int(labels[bad].min()), int(labels.max())
+        fix += f"; ignore_index={worst} leaves them out" if worst < 0 else ""
+        fix += f", or end in nn.Linear(…, {most + 1})" if most >= classes else ""
+    return _refuse(
+        labels,
+        bad,
+        f"A label is outside the {classes} classes that the network scores.",
+        expected=f"0 … {classes - 1}",
+        fix=fix,
+    )
+
+
+def check_unit(loss: str, what: str, given: Numbers, fix: str) -> Numbers:
     """Refuse numbers outside 0 … 1."""
-    bad = (given < 0) | (given > 1)
-    if bad.any():
-        raise ArgumentError(
-            f"{loss} takes probabilities, and {what} has a number that is none.",
-            expected="numbers from 0 to 1",
-            got=_first(given, bad),
-            fix=fix,
-        )
+    return _refuse(
+        given,
+        _either(given < 0, given > 1),
+        f"{loss} takes probabilities, and {what} has a number that is none.",
+        expected="numbers from 0 to 1",
+        fix=fix,
+    )
 
 
-def check_rows(loss: str, what: str, given: Array, fix: str) -> None:
+def check_least(loss: str, what: str, given: Numbers, fix: str) -> Numbers:
+    """Refuse negative numbers."""
+    return _refuse(
+        given,
+        given < 0,
+        f"{loss} takes numbers that are not negative, and {what} has one.",
+        expected="numbers ≥ 0",
+        fix=fix,
+    )
+
+
+def check_rows(
+    loss: str, what: str, given: Numbers, fix: str, axis: int = -1
+) -> Numbers:
     """Refuse rows of which one is no distribution: negative, or not of sum 1."""
-    check_unit(loss, what, given, fix)
-    total = given.sum(axis=-1, dtype=np.float64)
-    bad = np.abs(total - 1) > TOLERANCE
-    if bad.any():
-        raise ArgumentError(
-            f"{loss} takes rows of probabilities, and {what} has a row that is none.",
-            expected="rows that sum to 1",
-            got=f"the sum {_first(total, bad)}",
-            fix=fix,
-        )
+    given = check_unit(loss, what, given, fix)
+    shown = None
+    if isinstance(given, Tensor):
+        floats = given if given.dtype.is_float else given.astype("float32")
+        bad: Any = abs(floats.sum(axis) - 1.0) > TOLERANCE
+    else:
+        total = given.sum(axis=axis, dtype=np.float64)
+        bad = np.abs(total - 1) > TOLERANCE
+        shown = f"the sum {_first(total, bad)}" if bad.any() else None
+    return _refuse(
+        given,
+        bad,
+        f"{loss} takes rows of probabilities, and {what} has a row that is none.",
+        shown=shown,
+        expected="rows that sum to 1",
+        fix=fix,
+    )
 
 
 def check_among(
-    loss: str, given: Array, allowed: tuple[float, float], other: Any, fix: str
-) -> None:
+    loss: str, given: Numbers, allowed: tuple[float, float], other: Any, fix: str
+) -> Numbers:
     """Refuse all but two numbers; ``fix`` turns the pair ``other`` into them."""
     low, high = allowed
-    bad = (given != low) & (given != high)
-    if not bad.any():
-        return
-    swapped = bool(np.isin(given, other).all())
-    raise ArgumentError(
+    bad, shown = _both(given != low, given != high), None
+    if not isinstance(given, Tensor) and bad.any():
+        if bool(np.isin(given, other).all()):
+            shown = f"the labels {other[0]:g} and {other[1]:g}"
+        else:
+            fix = f"relabel the two classes as {low:g} and {high:g}"
+    return _refuse(
+        given,
+        bad,
         f"{loss} takes the labels {low:g} and {high:g}.",
+        shown=shown,
         expected=f"y = {low:g} or y = {high:g}",
-        got=f"the labels {other[0]:g} and {other[1]:g}"
-        if swapped
-        else _first(given, bad),
-        fix=fix if swapped else f"relabel the two classes as {low:g} and {high:g}",
+        fix=fix,
     )
 
 

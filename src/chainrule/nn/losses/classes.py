@@ -1,25 +1,165 @@
-"""Cross-entropy: which of C classes is it?"""
+"""Losses of one class among C: cross-entropy, from scores and from logarithms."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
-from chainrule.errors import ArgumentError, DTypeError, ShapeError
-from chainrule.graph.node import Array
+from chainrule.errors import DTypeError, ShapeError
+from chainrule.functions.elementwise import where
 from chainrule.graph.types import Shape
+from chainrule.nn.arguments import factors, flag, integer, number
 from chainrule.nn.losses.base import Loss
-from chainrule.nn.losses.checks import check_labels, check_rows
+from chainrule.nn.losses.checks import check_labels, check_rows, is_integer
 from chainrule.nn.losses.origin import behind, refuse, warn_of_scores
 from chainrule.primitives.elementwise import convert
 from chainrule.primitives.indexing import one_hot_mask, take
 from chainrule.primitives.rules import show
-from chainrule.regions import losses
+from chainrule.regions import activations, losses
 from chainrule.tensor import Tensor, wrap
 
+OfRows = Callable[[Tensor, Tensor], Tensor]
 
-class CrossEntropyLoss(Loss):
+
+class ClassLoss(Loss):
+    """Base of the losses whose target is the index of a class.
+
+    The classes are the second axis of the prediction, or its only one.
+
+    Args:
+        weight: one factor a class; 1 each by default.
+        ignore_index: a label whose samples cost nothing and do not count, or None.
+        reduction: see :class:`Loss`.
+    """
+
+    def __init__(
+        self,
+        weight: Any = None,
+        *,
+        ignore_index: int | None = None,
+        reduction: str = "mean",
+    ) -> None:
+        super().__init__(reduction=reduction)
+        kind = type(self).__name__
+        self.weight = (
+            None if weight is None else factors(kind, "weight", weight, ndim=1)
+        )
+        self.ignore_index = ignore_index
+        if ignore_index is not None:
+            self.ignore_index = integer(kind, "ignore_index", ignore_index)
+
+    def match(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """The labels as int32."""
+        kind = type(self).__name__
+        if not prediction.ndim:
+            raise ShapeError(
+                f"{kind} takes one row of scores a sample.",
+                expected="a prediction of shape (n, C), (n, C, …) or (C,)",
+                got=show(prediction.shape),
+            )
+        classes = prediction.shape[_axis(prediction.shape)]
+        if self.weight is not None and self.weight.shape != (classes,):
+            raise ShapeError(
+                f"{kind} has another number of weights than the prediction has "
+                "classes.",
+                expected=f"weight of shape {show((classes,))}",
+                got=show(self.weight.shape),
+                fix="give one weight a class",
+            )
+        return prediction, self._labels(prediction, target)
+
+    def _labels(self, prediction: Tensor, target: Tensor) -> Tensor:
+        kind, wanted = type(self).__name__, _without_classes(prediction.shape)
+        if not target.dtype.is_integer:
+            raise DTypeError(
+                f"{kind} takes class indices as labels.",
+                expected=f"integers of shape {show(wanted)}",
+                got=f"{target.dtype.name} of shape {show(target.shape)}",
+                fix="y.astype('int32'), or y.argmax(1) for one-hot rows",
+            )
+        if target.shape != wanted:
+            raise ShapeError(
+                f"{kind} takes one label a row of scores.",
+                expected=f"labels of shape {show(wanted)}",
+                got=show(target.shape),
+                fix="give class indices: y.reshape(-1), or y.argmax(1) for one-hot "
+                "rows of other classes",
+            )
+        return target.astype("int32")
+
+    def right_target(self, y: Any, prediction_shape: Shape) -> Any:
+        """Labels of the classes."""
+        if not prediction_shape or not is_integer(y):
+            return y
+        classes = prediction_shape[_axis(prediction_shape)]
+        if isinstance(classes, int) and y.ndim == len(prediction_shape) - 1:
+            return check_labels(y, classes, self.ignore_index)
+        return y
+
+    def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """One loss a sample, its class weight inside."""
+        return self._by_rows(self.of_rows, prediction, target)
+
+    def of_rows(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """One loss a row of (rows, C), for labels (rows,) or rows of probabilities."""
+        raise NotImplementedError
+
+    def _by_rows(self, of_rows: OfRows, prediction: Tensor, target: Tensor) -> Tensor:
+        """What ``of_rows`` gives, in the shape of a prediction without its classes."""
+        shape = _without_classes(prediction.shape)
+        ignored = self._ignored(target)
+        if target.shape == prediction.shape:
+            target = _rows(target)
+        else:
+            labels = target if ignored is None else where(ignored, 0, target)
+            target = labels if labels.ndim == 1 else labels.reshape(-1)
+        made = of_rows(_rows(prediction), target)
+        made = made if made.shape == shape else made.reshape(*shape)
+        return made if ignored is None else where(ignored, 0.0, made)
+
+    def weights(self, prediction: Tensor, target: Tensor) -> Tensor | None:
+        """The weight of each sample's class; 1 each for rows of probabilities."""
+        ignored = self._ignored(target)
+        indices = target.dtype.is_integer
+        if not indices or (self.weight is None and ignored is None):
+            return None
+        if self.weight is None:
+            return (target != self.ignore_index).astype(prediction.dtype)
+        labels = target if ignored is None else where(ignored, 0, target)
+        made = self._weight_of(labels, prediction)
+        return made if ignored is None else where(ignored, 0.0, made)
+
+    def _ignored(self, target: Tensor) -> Tensor | None:
+        if self.ignore_index is None or not target.dtype.is_integer:
+            return None
+        return target == self.ignore_index
+
+    def _weight_of(self, labels: Tensor, like: Tensor) -> Tensor:
+        """The weight of each label."""
+        assert self.weight is not None
+        weight = self.weight.astype(like.dtype)
+        return wrap(take(weight.value, labels.value))
+
+
+def _axis(shape: Shape) -> int:
+    """Where the classes are in the shape of a prediction."""
+    return 1 if len(shape) > 1 else 0
+
+
+def _without_classes(shape: Shape) -> Shape:
+    return shape[:1] + shape[2:] if len(shape) > 1 else ()
+
+
+def _rows(x: Tensor) -> Tensor:
+    """(N, C, d…) as rows (N · d…, C)."""
+    if x.ndim == 2:
+        return x
+    if x.ndim > 2:
+        x = x.permute(0, *range(2, x.ndim), 1)
+    return x.reshape(-1, x.shape[-1])
+
+
+class CrossEntropyLoss(ClassLoss):
     """Cross-entropy −Σᵢ yᵢ ln ŷᵢ over the classes (2.5.1, 3.3 (2)).
 
     By default the prediction is a row of scores z ("logits") and the loss applies the
@@ -41,13 +181,15 @@ class CrossEntropyLoss(Loss):
 
     Args:
         weight: one factor a class, for classes of unequal size; 1 each by default.
+        ignore_index: a label whose samples cost nothing and do not count, such as −100
+            (PyTorch's default); None for none.
         label_smoothing: ε, from 0 to 1 (Szegedy et al. 2016).
         from_logits: whether the prediction is scores; else it is probabilities.
-        reduction: ``"mean"``, ``"sum"`` or ``"none"`` (one loss a sample).
 
     Shapes:
-        prediction (n, C) of any floating type; target (n,) of integers 0 … C−1, or
-        (n, C) of one-hot rows or probabilities.
+        prediction (n, C), (n, C, d₁, …) or (C,) of any floating type; target of
+        integers 0 … C−1 without the axis of classes, or of the prediction's shape:
+        one-hot rows or probabilities.
 
     Raises:
         ArgumentError: labels outside 0 … C−1; rows that are no probabilities; a network
@@ -66,90 +208,90 @@ class CrossEntropyLoss(Loss):
         self,
         weight: Any = None,
         *,
+        ignore_index: int | None = None,
         label_smoothing: float = 0.0,
         from_logits: bool = True,
         reduction: str = "mean",
     ) -> None:
-        super().__init__(reduction=reduction)
-        number = isinstance(label_smoothing, int | float)
-        if not number or not 0 <= label_smoothing <= 1:
-            raise ArgumentError(
-                "CrossEntropyLoss smooths labels by a share of the probability.",
-                expected="0 ≤ label_smoothing ≤ 1",
-                got=repr(label_smoothing),
-                fix="label_smoothing=0.1",
-            )
-        self.weight = class_weights("CrossEntropyLoss", weight)
-        self.label_smoothing = float(label_smoothing)
-        self.from_logits = bool(from_logits)
+        super().__init__(weight, ignore_index=ignore_index, reduction=reduction)
+        kind = "CrossEntropyLoss"
+        self.label_smoothing = number(
+            kind, "label_smoothing", label_smoothing, least=0, most=1
+        )
+        self.from_logits = flag(kind, "from_logits", from_logits)
 
     def match(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Labels as int32, rows of probabilities in the dtype of the prediction."""
-        if prediction.ndim != 2:
-            raise ShapeError(
-                "CrossEntropyLoss takes one row of scores a sample.",
-                expected="a prediction of shape (n, C)",
-                got=show(prediction.shape),
-                fix="one sample is a row too: x.reshape(1, -1)"
-                if prediction.ndim < 2
-                else "one row for each label: z.reshape(-1, C) and y.reshape(-1)",
-            )
         self._refuse(prediction)
+        return super().match(prediction, target)
+
+    def _labels(self, prediction: Tensor, target: Tensor) -> Tensor:
         if target.shape == prediction.shape:
-            fit_weights("CrossEntropyLoss", prediction, self.weight)
-            return prediction, target.astype(prediction.dtype)
-        return prediction, labels_of(
-            "CrossEntropyLoss", prediction, target, self.weight
+            return target.astype(prediction.dtype)
+        return super()._labels(prediction, target)
+
+    def right_target(self, y: Any, prediction_shape: Shape) -> Any:
+        """Labels of the classes, or rows that are distributions."""
+        y = super().right_target(y, prediction_shape)
+        if y.ndim and y.ndim == len(prediction_shape):
+            axis = _axis(prediction_shape)
+            if y.shape[axis] == prediction_shape[axis]:
+                fix = (
+                    "divide each row by its sum; where several classes hold at once, "
+                    "take nn.BCEWithLogitsLoss()"
+                )
+                return check_rows("CrossEntropyLoss", "the target", y, fix, axis)
+        return y
+
+    def is_sure(self, prediction: Tensor) -> bool:
+        """Scores, and what a softmax along the classes gives."""
+        axis = _axis(prediction.shape)
+        made = (
+            None if self.from_logits else behind(prediction, activations.softmax, axis)
         )
+        return self.from_logits or made is not None
 
-    def check_target(self, y: Array, prediction_shape: Shape) -> None:
-        """Refuse labels outside the classes, and rows that are no distributions."""
-        classes = prediction_shape[-1] if len(prediction_shape) == 2 else None
-        if not isinstance(classes, int):
-            return
-        if y.ndim == 1 and y.dtype.kind in "iu":
-            check_labels(y, classes)
-        elif y.ndim == 2 and y.shape[1] == classes:
-            fix = (
-                "divide each row by its sum; where several classes hold at once, take "
-                "nn.BCEWithLogitsLoss()"
-            )
-            check_rows("CrossEntropyLoss", "the target", y, fix)
-
-    def check_prediction(self, prediction: Array) -> None:
-        """Refuse rows that are no distributions, where they should be."""
-        if not self.from_logits:
-            fix = "end the network in nn.Softmax(), or leave out from_logits=False"
-            check_rows("CrossEntropyLoss", "the prediction", prediction, fix)
+    def right_prediction(self, prediction: Any) -> Any:
+        """Rows that are distributions, where they should be."""
+        fix = "end the network in nn.Softmax(), or leave out from_logits=False"
+        what, axis = "the prediction", _axis(prediction.shape)
+        return check_rows("CrossEntropyLoss", what, prediction, fix, axis)
 
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """One loss a row, its class weights inside."""
-        scores = self._scores(prediction)
-        labels = target.dtype.is_integer
-        if labels and not self.label_smoothing and scores is not None:
-            made = wrap(losses.cross_entropy(scores.value, target.value))
-            return made if self.weight is None else made * self._weight_of(target, made)
-        rows = self._rows(prediction, target) if labels else self._smooth(target)
-        if self.weight is not None:
-            rows = rows * self.weight.astype(rows.dtype)
+        """One loss a sample, its class weights inside."""
+        if self.from_logits:
+            return self._by_rows(self._of_scores, prediction, target)
+        scores = behind(prediction, activations.softmax, axis=_axis(prediction.shape))
         if scores is not None:
+            return self._by_rows(self._of_scores, scores, target)
+        fix = "end the network in nn.Softmax(), or leave out from_logits=False"
+        warn_of_scores("CrossEntropyLoss(from_logits=False)", prediction, fix)
+        return self._by_rows(self._of_probabilities, prediction, target)
+
+    def _of_scores(self, scores: Tensor, target: Tensor) -> Tensor:
+        if self.label_smoothing or not target.dtype.is_integer:
+            rows = self._truth(scores, target)
             return wrap(losses.soft_cross_entropy(scores.value, rows.value))
+        made = wrap(losses.cross_entropy(scores.value, target.value))
+        return made if self.weight is None else made * self._weight_of(target, made)
+
+    def _of_probabilities(self, prediction: Tensor, target: Tensor) -> Tensor:
+        rows = self._truth(prediction, target)
         return wrap(losses.log_score(prediction.value, rows.value)).sum(1)
 
-    def weights(self, prediction: Tensor, target: Tensor) -> Tensor | None:
-        """The weight of each sample's class; 1 each for rows of probabilities."""
-        if self.weight is None or not target.dtype.is_integer:
-            return None
-        return self._weight_of(target, prediction)
-
-    def settings(self) -> dict[str, Any]:
-        """The arguments that are not the default ones."""
-        made = weight_settings("weight", self.weight)
+    def _truth(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """Rows w ⊙ ((1 − ε) y + ε/C), of labels or of rows y."""
+        classes = prediction.shape[-1]
+        assert isinstance(classes, int)
+        if target.dtype.is_integer:
+            mask = one_hot_mask(target.value, classes)
+            target = wrap(convert(mask, dtype=prediction.dtype))
         if self.label_smoothing:
-            made["label_smoothing"] = self.label_smoothing
-        if not self.from_logits:
-            made["from_logits"] = False
-        return {**made, **super().settings()}
+            kept, share = 1 - self.label_smoothing, self.label_smoothing / classes
+            target = target * kept + share
+        return (
+            target if self.weight is None else target * self.weight.astype(target.dtype)
+        )
 
     def _refuse(self, prediction: Tensor) -> None:
         """Refuse a network whose end is another than this loss takes."""
@@ -157,7 +299,7 @@ class CrossEntropyLoss(Loss):
             refuse(
                 "CrossEntropyLoss",
                 prediction,
-                ("softmax", "log_softmax"),
+                (activations.softmax, activations.log_softmax),
                 expected="scores: the loss applies the softmax itself",
                 fix="remove the Softmax from the network, or, after nn.Softmax(), take "
                 "nn.CrossEntropyLoss(from_logits=False)",
@@ -166,104 +308,53 @@ class CrossEntropyLoss(Loss):
             refuse(
                 "CrossEntropyLoss(from_logits=False)",
                 prediction,
-                ("log_softmax",),
+                (activations.log_softmax,),
                 expected="probabilities, not their logarithms",
                 fix="end the network in nn.Softmax(), or leave out from_logits=False",
             )
 
-    def _scores(self, prediction: Tensor) -> Tensor | None:
-        """The scores behind the prediction; None where it is probabilities alone."""
-        if self.from_logits:
-            return prediction
-        scores = behind(prediction, "softmax", axis=1)
-        if scores is None:
-            fix = "end the network in nn.Softmax(), or leave out from_logits=False"
-            warn_of_scores("CrossEntropyLoss(from_logits=False)", prediction, fix)
-        return scores
 
-    def _rows(self, prediction: Tensor, labels: Tensor) -> Tensor:
-        """Labels as one-hot rows, smoothed."""
+class NLLLoss(ClassLoss):
+    """The negative log-likelihood −w_y ln ŷ_y of logarithms of probabilities ln ŷ.
+
+    For a network that ends in ``nn.LogSoftmax()``. :class:`CrossEntropyLoss` does both
+    at once, from scores. The mean is Σ ℓ / Σ w_y.
+
+    Args:
+        weight: one factor a class; 1 each by default.
+        ignore_index: a label whose samples cost nothing and do not count; None for
+            none.
+
+    Shapes:
+        prediction (n, C), (n, C, d₁, …) or (C,); target of integers 0 … C−1 without the
+        axis of classes.
+
+    Raises:
+        ArgumentError: labels outside 0 … C−1; a network that ends in a softmax.
+        ShapeError, DTypeError: a target of another shape; labels that are no integers.
+
+    >>> import chainrule as cr
+    >>> cr.nn.NLLLoss()(cr.tensor([[-0.5, -2.0]]), cr.tensor([1]))
+    tensor(2.)
+    """
+
+    def match(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """The labels as int32."""
+        fix = "end the network in nn.LogSoftmax(), or take nn.CrossEntropyLoss()"
+        refuse(
+            "NLLLoss",
+            prediction,
+            (activations.softmax,),
+            expected="logarithms of probabilities",
+            fix=fix,
+        )
+        warn_of_scores("NLLLoss", prediction, fix)
+        return super().match(prediction, target)
+
+    def of_rows(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """−w_y ln ŷ_y."""
         classes = prediction.shape[-1]
         assert isinstance(classes, int)
-        mask = one_hot_mask(labels.value, classes)
-        return self._smooth(wrap(convert(mask, dtype=prediction.dtype)))
-
-    def _smooth(self, rows: Tensor) -> Tensor:
-        """(1 − ε) y + ε/C."""
-        if not self.label_smoothing:
-            return rows
-        classes = rows.shape[-1]
-        assert isinstance(classes, int)
-        kept, share = 1 - self.label_smoothing, self.label_smoothing / classes
-        return rows * kept + share
-
-    def _weight_of(self, labels: Tensor, like: Tensor) -> Tensor:
-        """The weight of each label."""
-        assert self.weight is not None
-        weight = self.weight.astype(like.dtype)
-        return wrap(take(weight.value, labels.value))
-
-
-def class_weights(loss: str, given: Any) -> Tensor | None:
-    """Weights of the classes as a tensor; None for none."""
-    if given is None:
-        return None
-    array = factors(given)
-    if array is None or array.ndim != 1 or not array.any():
-        raise ArgumentError(
-            f"{loss} needs a weight for each class.",
-            expected="a list of finite numbers ≥ 0, not all 0",
-            got=repr(given)[:80],
-            fix="weight=[1.0, 2.0, …], one number a class",
-        )
-    weight = Tensor(array)
-    weight.name = "class_weight"
-    return weight
-
-
-def factors(given: Any) -> Array | None:
-    """Finite numbers ≥ 0 as a float64 array; None where they are something else."""
-    try:
-        array = np.asarray(given, np.float64)
-    except (TypeError, ValueError):
-        return None
-    return array if np.isfinite(array).all() and (array >= 0).all() else None
-
-
-def weight_settings(name: str, weight: Tensor | None) -> dict[str, Any]:
-    """Weights as JSON-able settings; nothing where there are none."""
-    return {} if weight is None else {name: weight.numpy().tolist()}
-
-
-def fit_weights(loss: str, prediction: Tensor, weight: Tensor | None) -> None:
-    """Refuse weights of another number than the classes."""
-    if weight is not None and weight.shape != prediction.shape[1:]:
-        raise ShapeError(
-            f"{loss} has another number of weights than the prediction has classes.",
-            expected=f"weight of shape {show(prediction.shape[1:])}",
-            got=show(weight.shape),
-            fix="give one weight a class",
-        )
-
-
-def labels_of(
-    loss: str, prediction: Tensor, target: Tensor, weight: Tensor | None
-) -> Tensor:
-    """Class indices as int32, once they are seen to fit the rows of scores."""
-    if not target.dtype.is_integer:
-        raise DTypeError(
-            f"{loss} takes class indices as labels.",
-            expected=f"integers of shape {show(prediction.shape[:1])}",
-            got=f"{target.dtype.name} of shape {show(target.shape)}",
-            fix="y.astype('int32'), or y.argmax(1) for one-hot rows",
-        )
-    if target.shape != prediction.shape[:1]:
-        raise ShapeError(
-            f"{loss} takes one label a row of scores.",
-            expected=f"labels of shape {show(prediction.shape[:1])}",
-            got=show(target.shape),
-            fix="give class indices: y.reshape(-1), or y.argmax(1) for one-hot "
-            "rows of other classes",
-        )
-    fit_weights(loss, prediction, weight)
-    return target.astype("int32")
+        own = wrap(one_hot_mask(target.value, classes))
+        made = -where(own, prediction, 0.0).sum(1)
+        return made if self.weight is None else made * self._weight_of(target, made)

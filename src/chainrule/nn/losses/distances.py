@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-from chainrule.nn.arguments import positive
+from chainrule.functions.elementwise import maximum, where
+from chainrule.graph.types import Shape
+from chainrule.nn.arguments import flag, number
 from chainrule.nn.losses.base import ElementwiseLoss
+from chainrule.nn.losses.checks import check_least
 from chainrule.regions import losses
 from chainrule.tensor import Tensor, wrap
 
@@ -15,12 +19,6 @@ class MSELoss(ElementwiseLoss):
 
     ∂ℒ/∂ŷ = 2 (ŷ − y)/n. The book has three squared losses that differ by a factor:
     this one, :class:`HalfMSELoss` (3.3) and :class:`HalfSquaredErrorLoss` (2.6.1, 3.7).
-
-    Args:
-        reduction: ``"mean"``, ``"sum"`` or ``"none"`` (one loss an element).
-
-    Shapes:
-        prediction and target of one shape; integer targets are converted.
 
     Raises:
         ShapeError: other shapes; (n, 1) and (n,) too, which broadcasting would compare
@@ -42,15 +40,6 @@ class HalfMSELoss(ElementwiseLoss):
 
     ∂ℒ/∂ŷ = (ŷ − y)/n: the ½ cancels the 2 of the square.
 
-    Args:
-        reduction: ``"mean"``, ``"sum"`` or ``"none"`` (one loss an element).
-
-    Shapes:
-        prediction and target of one shape; integer targets are converted.
-
-    Raises:
-        ShapeError: other shapes.
-
     >>> import chainrule as cr
     >>> cr.nn.HalfMSELoss()(cr.tensor([1.0, 2.0]), cr.tensor([0.0, 0.0]))
     tensor(1.25)
@@ -68,15 +57,9 @@ class HalfSquaredErrorLoss(ElementwiseLoss):
     For one sample ∂ℒ/∂ŷ = ŷ − y, without any n; for a batch the mean over its samples.
     With k outputs a sample it is k times :class:`HalfMSELoss`.
 
-    Args:
-        reduction: ``"mean"``, ``"sum"`` or ``"none"`` (one loss a sample).
-
     Shapes:
         prediction and target (n, …) of one shape, the outputs of a sample in a row;
         integer targets are converted.
-
-    Raises:
-        ShapeError: other shapes.
 
     >>> import chainrule as cr
     >>> cr.nn.HalfSquaredErrorLoss()(cr.tensor([[1.0, 2.0]]), cr.tensor([[0.0, 0.0]]))
@@ -98,15 +81,6 @@ class L1Loss(ElementwiseLoss):
     ∂ℒ/∂ŷ = sign(ŷ − y)/n, and 0 where ŷ = y. Its minimum over constants is the median
     (Laplace 1774), which outliers do not move.
 
-    Args:
-        reduction: ``"mean"``, ``"sum"`` or ``"none"`` (one loss an element).
-
-    Shapes:
-        prediction and target of one shape; integer targets are converted.
-
-    Raises:
-        ShapeError: other shapes.
-
     >>> import chainrule as cr
     >>> cr.nn.L1Loss()(cr.tensor([1.0, -2.0]), cr.tensor([0.0, 0.0]))
     tensor(1.5)
@@ -127,13 +101,8 @@ class HuberLoss(ElementwiseLoss):
 
     Args:
         delta: where it turns linear, δ > 0.
-        reduction: ``"mean"``, ``"sum"`` or ``"none"`` (one loss an element).
-
-    Shapes:
-        prediction and target of one shape; integer targets are converted.
 
     Raises:
-        ShapeError: other shapes.
         ArgumentError: a δ that is not positive.
 
     >>> import chainrule as cr
@@ -144,13 +113,96 @@ class HuberLoss(ElementwiseLoss):
 
     def __init__(self, delta: float = 1.0, *, reduction: str = "mean") -> None:
         super().__init__(reduction=reduction)
-        self.delta = positive("HuberLoss", "delta", delta)
+        self.delta = number("HuberLoss", "delta", delta, above=0)
 
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
         """One loss an element."""
         values = prediction.value, target.value
         return wrap(losses.huber(*values, delta=self.delta))
 
-    def settings(self) -> dict[str, Any]:
-        """δ, and the reduction."""
-        return {"delta": self.delta, **super().settings()}
+
+class SmoothL1Loss(ElementwiseLoss):
+    """Squared for small errors, absolute for large ones: with e = ŷ − y
+
+        ½ e²/β where |e| < β,  |e| − ½ β elsewhere.
+
+    That is :class:`HuberLoss` with δ = β, divided by β.
+
+    Args:
+        beta: where it turns linear, β ≥ 0; with 0 it is :class:`L1Loss`.
+
+    Source: Girshick 2015, "Fast R-CNN".
+
+    >>> import chainrule as cr
+    >>> loss = cr.nn.SmoothL1Loss(beta=0.5, reduction="none")
+    >>> loss(cr.tensor([0.25, 2.0]), cr.tensor([0.0, 0.0]))
+    tensor([0.0625, 1.75  ])
+    """
+
+    def __init__(self, beta: float = 1.0, *, reduction: str = "mean") -> None:
+        super().__init__(reduction=reduction)
+        self.beta = number("SmoothL1Loss", "beta", beta, least=0)
+
+    def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """One loss an element."""
+        if not self.beta:
+            return abs(prediction - target)
+        values = prediction.value, target.value
+        return wrap(losses.huber(*values, delta=self.beta)) / self.beta
+
+
+class PoissonNLLLoss(ElementwiseLoss):
+    """The negative log-likelihood of counts y under a Poisson distribution of mean λ.
+
+        ℓ = λ − y ln λ + ln y!
+
+    ln y! does not depend on λ and is left out, or approximated.
+
+    Args:
+        log_input: whether the prediction is ln λ; else it is λ, and ℓ has ln(λ + ε).
+        full: whether ln y! is added, by Stirling's y ln y − y + ½ ln 2πy where y > 1.
+        eps: ε.
+
+    Raises:
+        ArgumentError: a negative count, or a negative λ.
+
+    >>> import chainrule as cr
+    >>> cr.nn.PoissonNLLLoss()(cr.tensor([0.0]), cr.tensor([3]))  # λ = 1
+    tensor(1.)
+    """
+
+    def __init__(
+        self,
+        log_input: bool = True,
+        full: bool = False,
+        *,
+        eps: float = 1e-8,
+        reduction: str = "mean",
+    ) -> None:
+        super().__init__(reduction=reduction)
+        self.log_input = flag("PoissonNLLLoss", "log_input", log_input)
+        self.full = flag("PoissonNLLLoss", "full", full)
+        self.eps = number("PoissonNLLLoss", "eps", eps, least=0)
+
+    def right_target(self, y: Any, prediction_shape: Shape) -> Any:
+        """Counts ≥ 0."""
+        return check_least("PoissonNLLLoss", "the target", y, "count from 0")
+
+    def right_prediction(self, prediction: Any) -> Any:
+        """A mean ≥ 0."""
+        if self.log_input:
+            return prediction
+        fix = "log_input=True for logarithms, or nn.Softplus() at the end"
+        return check_least("PoissonNLLLoss", "the prediction", prediction, fix)
+
+    def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """One loss an element."""
+        if self.log_input:
+            made = prediction.exp() - target * prediction
+        else:
+            made = prediction - target * (prediction + self.eps).log()
+        if not self.full:
+            return made
+        y = maximum(target, 1.0)
+        stirling = y * y.log() - y + 0.5 * (2 * math.pi * y).log()
+        return made + where(target > 1.0, stirling, 0.0)

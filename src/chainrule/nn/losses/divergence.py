@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from chainrule.errors import ShapeError
-from chainrule.graph.node import Array
 from chainrule.graph.types import Shape
 from chainrule.nn.losses.base import ElementwiseLoss
 from chainrule.nn.losses.checks import check_rows
 from chainrule.nn.losses.origin import behind, refuse, warn_of_scores
 from chainrule.primitives.movement import full_like
-from chainrule.regions import losses
+from chainrule.regions import activations, losses
 from chainrule.tensor import Tensor, wrap
 
 
@@ -53,7 +52,7 @@ class KLDivLoss(ElementwiseLoss):
         refuse(
             "KLDivLoss",
             prediction,
-            ("log_softmax",),
+            (activations.log_softmax,),
             expected="probabilities q, not their logarithms (as in PyTorch)",
             fix="end the network in nn.Softmax()",
         )
@@ -66,22 +65,32 @@ class KLDivLoss(ElementwiseLoss):
             )
         return super().match(prediction, target)
 
-    def check_target(self, y: Array, prediction_shape: Shape) -> None:
-        """Refuse rows that are no distributions."""
-        if y.ndim and y.ndim == len(prediction_shape):
-            fix = "divide each row by its sum: y / y.sum(-1)[..., None]"
-            check_rows("KLDivLoss", "the target", y, fix)
+    def right_target(self, y: Any, prediction_shape: Shape) -> Any:
+        """Rows that are distributions."""
+        if not y.ndim or y.ndim != len(prediction_shape):
+            return y
+        fix = "divide each row by its sum: y / y.sum(-1)[..., None]"
+        return check_rows("KLDivLoss", "the target", y, fix)
 
-    def check_prediction(self, prediction: Array) -> None:
-        """Refuse rows that are no distributions."""
+    def is_sure(self, prediction: Tensor) -> bool:
+        """What a softmax along the last axis gives."""
+        last = prediction.ndim - 1
+        return behind(prediction, activations.softmax, axis=last) is not None
+
+    def right_prediction(self, prediction: Any) -> Any:
+        """Rows that are distributions."""
         fix = (
             "end the network in nn.Softmax(); probabilities go in, not their logarithms"
         )
-        check_rows("KLDivLoss", "the prediction", prediction, fix)
+        return check_rows("KLDivLoss", "the prediction", prediction, fix)
 
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
         """One divergence a row."""
-        scores = behind(prediction, "softmax", axis=1) if prediction.ndim == 2 else None
+        scores = (
+            behind(prediction, activations.softmax, axis=1)
+            if prediction.ndim == 2
+            else None
+        )
         if scores is not None:
             cross = wrap(losses.soft_cross_entropy(scores.value, target.value))
             one = full_like(target.value, 1.0)

@@ -5,26 +5,42 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
-from chainrule.graph.node import Array
+from chainrule.functions.elementwise import where
 from chainrule.graph.types import Shape
-from chainrule.nn.arguments import positive
-from chainrule.nn.losses.base import ElementwiseLoss, Loss
-from chainrule.nn.losses.checks import check_among, check_labels
-from chainrule.nn.losses.classes import class_weights, labels_of, weight_settings
-from chainrule.primitives.indexing import take
-from chainrule.regions import losses
+from chainrule.nn.arguments import number
+from chainrule.nn.losses.base import ElementwiseLoss
+from chainrule.nn.losses.checks import check_among
+from chainrule.nn.losses.classes import ClassLoss
+from chainrule.primitives.rules import show
+from chainrule.regions import activations, losses
 from chainrule.tensor import Tensor, wrap
 
 
-class HingeLoss(ElementwiseLoss):
+class SignLoss(ElementwiseLoss):
+    """Base of the losses whose labels are −1 and 1."""
+
+    def match(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """The target in the dtype of the prediction; a dtype without −1 is refused."""
+        if target.dtype.kind in ("bool", "uint"):
+            raise DTypeError(
+                f"{type(self).__name__} takes the labels -1 and 1.",
+                expected="a dtype that can hold −1",
+                got=f"{target.dtype.name}, so y is 0 or 1",
+                fix="y = 2 * y.astype('int32') - 1",
+            )
+        return super().match(prediction, target)
+
+    def right_target(self, y: Any, prediction_shape: Shape) -> Any:
+        """Labels ±1."""
+        return check_among(type(self).__name__, y, (-1, 1), (0, 1), "y = 2*y - 1")
+
+
+class HingeLoss(SignLoss):
     """The hinge loss max(0, 1 − y ŷ) of a raw score ŷ and a label y = ±1 (2.5.1).
 
     ∂ℓ/∂ŷ = −y where y ŷ < 1, else 0. The label is the sign that ŷ should have, and the
     score goes in as it is: without a sigmoid, and with y = −1 for the other class. With
     {0, 1} a sample of class 0 would cost 1 whatever its score, so {0, 1} are refused.
-
-    Args:
-        reduction: ``"mean"``, ``"sum"`` or ``"none"`` (one loss an element).
 
     Shapes:
         prediction and target of one shape, such as (n, 1).
@@ -44,21 +60,6 @@ class HingeLoss(ElementwiseLoss):
         "one score a sample; for several classes: nn.MultiMarginLoss()"
     )
 
-    def match(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """The target in the dtype of the prediction; a dtype without −1 is refused."""
-        if target.dtype.kind in ("bool", "uint"):
-            raise DTypeError(
-                "HingeLoss takes the labels -1 and 1.",
-                expected="a dtype that can hold −1",
-                got=f"{target.dtype.name}, so y is 0 or 1",
-                fix="y = 2 * y.astype('int32') - 1",
-            )
-        return super().match(prediction, target)
-
-    def check_target(self, y: Array, prediction_shape: Shape) -> None:
-        """Refuse labels other than ±1."""
-        check_among("HingeLoss", y, (-1, 1), (0, 1), "y = 2*y - 1")
-
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
         """One loss an element."""
         return wrap(losses.hinge(prediction.value, target.value))
@@ -70,9 +71,6 @@ class PerceptronLoss(ElementwiseLoss):
     It is 0 where the neuron step(z) is right and |z| where it is wrong. Its derivative
     δ = step(z) − y makes gradient descent with η into Rosenblatt's rule
     w ← w + η (y − ŷ) x. z = 0 counts as step(z) = 1.
-
-    Args:
-        reduction: ``"mean"``, ``"sum"`` or ``"none"`` (one loss an element).
 
     Shapes:
         prediction (the score z, not step(z)) and target of one shape, such as (n, 1).
@@ -93,16 +91,49 @@ class PerceptronLoss(ElementwiseLoss):
 
     hint: ClassVar[str] = "one score and one label a neuron"
 
-    def check_target(self, y: Array, prediction_shape: Shape) -> None:
-        """Refuse labels other than 0 and 1."""
-        check_among("PerceptronLoss", y, (0, 1), (-1, 1), "y = (y + 1) / 2")
+    def right_target(self, y: Any, prediction_shape: Shape) -> Any:
+        """Labels 0 and 1."""
+        return check_among("PerceptronLoss", y, (0, 1), (-1, 1), "y = (y + 1) / 2")
 
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
         """One loss an element."""
         return wrap(losses.perceptron_criterion(prediction.value, target.value))
 
 
-class MultiMarginLoss(Loss):
+class SoftMarginLoss(SignLoss):
+    """ln(1 + e^(−y ŷ)) of a raw score ŷ and a label y = ±1: logistic regression's loss.
+
+    >>> import chainrule as cr
+    >>> cr.nn.SoftMarginLoss()(cr.tensor([0.0]), cr.tensor([-1]))  # ln 2
+    tensor(0.6931472)
+    """
+
+    def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """One loss an element."""
+        return wrap(activations.softplus((-target * prediction).value))
+
+
+class HingeEmbeddingLoss(SignLoss):
+    """ŷ where y = 1, max(0, margin − ŷ) where y = −1: of a distance ŷ of two things.
+
+    Args:
+        margin: how far apart things of different kinds shall be.
+
+    >>> import chainrule as cr
+    >>> cr.nn.HingeEmbeddingLoss()(cr.tensor([0.5, 0.25]), cr.tensor([1, -1]))
+    tensor(0.625)
+    """
+
+    def __init__(self, margin: float = 1.0, *, reduction: str = "mean") -> None:
+        super().__init__(reduction=reduction)
+        self.margin = number("HingeEmbeddingLoss", "margin", margin)
+
+    def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """One loss an element."""
+        return where(target == 1.0, prediction, (self.margin - prediction).relu())
+
+
+class MultiMarginLoss(ClassLoss):
     """The hinge loss of several classes: with scores z and the class y of a sample
 
         ℓ = w_y / C · Σ over the other classes i of max(0, margin − z_y + z_i)ᵖ.
@@ -111,10 +142,10 @@ class MultiMarginLoss(Loss):
         p: 1, or 2 for squares.
         margin: by how much the right score shall lead, > 0.
         weight: one factor w a class; 1 each by default. The mean still divides by n.
-        reduction: ``"mean"``, ``"sum"`` or ``"none"`` (one loss a sample).
 
     Shapes:
-        prediction (n, C), raw scores; target (n,), class indices 0 … C−1.
+        prediction (n, C) or (C,), raw scores; target (n,) or (), class indices
+        0 … C−1.
 
     Raises:
         ArgumentError: labels outside 0 … C−1, another p, a margin that is not positive.
@@ -137,46 +168,34 @@ class MultiMarginLoss(Loss):
         *,
         reduction: str = "mean",
     ) -> None:
-        super().__init__(reduction=reduction)
+        super().__init__(weight, reduction=reduction)
         if p not in (1, 2):
             raise ArgumentError(
                 "MultiMarginLoss takes the violations or their squares.",
                 expected="p=1 or p=2",
                 got=f"p={p!r}",
             )
-        self.p, self.margin = int(p), positive("MultiMarginLoss", "margin", margin)
-        self.weight = class_weights("MultiMarginLoss", weight)
+        self.p = int(p)
+        self.margin = number("MultiMarginLoss", "margin", margin, above=0)
 
     def match(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """The labels as int32."""
-        if len(prediction.shape) != 2:
+        if prediction.ndim > 2:
             raise ShapeError(
                 "MultiMarginLoss takes one row of scores a sample.",
-                expected="a prediction of shape (n, C)",
-                got=str(prediction.shape),
-                fix="one sample is a row too: x.reshape(1, -1)",
+                expected="a prediction of shape (n, C) or (C,)",
+                got=show(prediction.shape),
             )
-        return prediction, labels_of("MultiMarginLoss", prediction, target, self.weight)
+        return super().match(prediction, target)
 
-    def check_target(self, y: Array, prediction_shape: Shape) -> None:
-        """Refuse labels outside the classes."""
-        classes = prediction_shape[-1] if len(prediction_shape) == 2 else None
-        if isinstance(classes, int) and y.dtype.kind in "iu" and y.ndim == 1:
-            check_labels(y, classes)
+    def weights(self, prediction: Tensor, target: Tensor) -> Tensor | None:
+        """1 each: the mean divides by the number of samples."""
+        return None
 
-    def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
+    def of_rows(self, prediction: Tensor, target: Tensor) -> Tensor:
         """One loss a row."""
-        made = wrap(
-            losses.multi_margin(
-                prediction.value, target.value, margin=self.margin, p=self.p
-            )
-        )
+        scores, labels = prediction.value, target.value
+        made = losses.multi_margin(scores, labels, margin=self.margin, p=self.p)
         if self.weight is None:
-            return made
-        weight = self.weight.astype(prediction.dtype)
-        return made * wrap(take(weight.value, target.value))
-
-    def settings(self) -> dict[str, Any]:
-        """p, the margin, the weights, and the reduction."""
-        own = {"p": self.p, "margin": self.margin}
-        return {**own, **weight_settings("weight", self.weight), **super().settings()}
+            return wrap(made)
+        return wrap(made) * self._weight_of(target, prediction)

@@ -11,48 +11,56 @@ from __future__ import annotations
 
 from chainrule.errors import ArgumentError, warn
 from chainrule.graph.node import Value
+from chainrule.graph.primitive import Primitive
+from chainrule.primitives.checks import require
+from chainrule.primitives.elementwise import add, convert
+from chainrule.primitives.matmul import dot_general
 from chainrule.tensor import Tensor, wrap
-
-_VIEWS = ("reshape", "convert")
 
 
 def behind(
-    prediction: Tensor, activation: str, axis: int | None = None
+    prediction: Tensor, activation: Primitive, axis: int | None = None
 ) -> Tensor | None:
     """What ``activation`` made the prediction of; None if something else made it."""
     node = prediction.value.node
-    if node is None or node.primitive.name != activation or not node.inputs:
+    if node is None or node.primitive is not activation or not node.inputs:
         return None
     if axis is not None and node.attrs["axis"] != axis:
         return None
     return wrap(node.inputs[0])
 
 
-def _maker(value: Value) -> str | None:
-    """The name of the primitive that computed a value, seen through views."""
-    while value.node is not None and value.node.primitive.name in _VIEWS:
-        if not value.node.inputs:
-            return None
-        value = value.node.inputs[0]
-    return None if value.node is None else value.node.primitive.name
+def _maker(value: Value) -> Primitive | None:
+    """The primitive that computed a value, seen through views and conversions."""
+    while (node := value.node) is not None:
+        if not (node.primitive.view or node.primitive is convert) or not node.inputs:
+            return node.primitive
+        value = node.inputs[0]
+    return None
+
+
+def is_made_by(prediction: Tensor, *activations: Primitive) -> bool:
+    """Whether one of these computed it, seen through views."""
+    return _maker(prediction.value) in activations
 
 
 def refuse(
-    loss: str, prediction: Tensor, made_by: tuple[str, ...], **answers: str
+    loss: str, prediction: Tensor, made_by: tuple[Primitive, ...], **answers: str
 ) -> None:
     """Refuse a prediction that one of these activations computed.
 
     Args:
         loss: the loss's name.
         prediction: what the network predicts.
-        made_by: names of activations.
+        made_by: activations.
         answers: ``expected`` and ``fix`` of the message.
     """
     maker = _maker(prediction.value)
-    if maker in made_by:
+    if maker is not None and maker in made_by:
+        name = maker.name
         raise ArgumentError(
-            f"The network ends in {maker}, which does not belong in front of {loss}.",
-            got=f"the output of {maker}",
+            f"The network ends in {name}, which does not belong in front of {loss}.",
+            got=f"the output of {name}",
             **answers,
         )
 
@@ -65,9 +73,12 @@ def warn_of_scores(loss: str, prediction: Tensor, fix: str) -> None:
     value = prediction.value
     if value.array is not None or value.node is None:
         return
-    node = value.node
-    parents = (value, *node.inputs) if node.primitive.name == "add" else (value,)
-    if "dot_general" in map(_maker, parents):
+    while (node := value.node) is not None and node.primitive is require:
+        value = node.inputs[0]
+    if node is None:
+        return
+    parents = (value, *node.inputs) if node.primitive is add else (value,)
+    if dot_general in map(_maker, parents):
         warn(
             f"{loss} takes probabilities, and the network ends in scores W a + b.",
             expected="an activation at the end that gives numbers from 0 to 1",

@@ -1,0 +1,62 @@
+"""Files that are written wholly or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+from pathlib import Path
+
+from chainrule.errors import SaveError
+
+
+def replace(path: Path, content: bytes, what: str) -> None:
+    """Put ``content`` at ``path``, wholly or not at all.
+
+    It is written under another name, forced to the disk and then put in its place at
+    once: whenever the power fails, the file is the old one or the new one.
+
+    Args:
+        path: where to.
+        content: all of it.
+        what: how messages call it.
+
+    Raises:
+        SaveError: where the file system refuses.
+    """
+    beside = path.with_name(f".{path.name[:200]}.{secrets.token_hex(8)}.tmp")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL  # no other's file, and no link
+    flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        if path.exists() and not path.is_file():
+            raise OSError(errno.EINVAL, "no regular file is there")
+        try:
+            with open(os.open(beside, flags, 0o666), "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(beside, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                beside.unlink(missing_ok=True)
+            raise
+        _sync_directory(path.parent)
+    except OSError as error:
+        raise SaveError(
+            f"The {what} cannot be written.",
+            expected=f"a place for {len(content):,} bytes at {path}",
+            got=f"{error.strerror or error} ({path.parent})",
+            fix="free some space, or write to another directory; what was there "
+            "before is unharmed",
+        ) from error
+
+
+def _sync_directory(path: Path) -> None:
+    """Force the new name itself to the disk, where directories can be opened."""
+    if os.name == "posix":
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -1,0 +1,442 @@
+"""Lowerings that work along one axis: indices, running sums, order, elements by index.
+
+Each is a nest of loops over the other axes, which threads share by the outermost one
+(:func:`walk`), around a loop along the axis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from llvmlite import ir
+
+from chainrule.engines.native.emit import ONE, Access, Frame, Key, Part
+from chainrule.engines.native.kernels import advance, counting
+from chainrule.engines.native.scalar import (
+    I8,
+    I64,
+    combined,
+    compare,
+    convert,
+    is_nan,
+    load,
+    register_type,
+    store,
+)
+from chainrule.graph.node import Node, Value
+from chainrule.graph.types import Dim, DType, Sizes, resolve, size_of
+
+#: (builder, the operands' addresses, numbers, indices) within the innermost loop.
+Inner = Callable[[ir.IRBuilder, list[Any], list[Any], list[Any]], None]
+
+
+def walk(
+    frame: Frame,
+    key: tuple[Any, ...],
+    label: str,
+    sizes: Sequence[Dim],
+    operands: Sequence[tuple[Value, Sequence[Dim], bool]],
+    inner: Inner,
+    *,
+    numbers: Sequence[Dim] = (),
+    single: bool,
+    memory: tuple[Any, Access, Sequence[Dim]] | None = None,
+) -> None:
+    """Nested loops, emitted once for each ``key``.
+
+    Args:
+        frame: where the call goes.
+        key: what the code of ``inner`` depends on, shapes apart.
+        label: the kernel's name.
+        sizes: of the loops, the outermost first.
+        operands: (value, its stride in each loop, whether it is written).
+        inner: emits what happens within; its last address is the status.
+        numbers: sizes and strides that it needs.
+        single: whether one thread does it all.
+        memory: (address, access, strides in bytes) of memory of the node's own.
+    """
+    session = frame.session
+    sizes = list(sizes) or [1]
+    rank, count = len(sizes), len(operands)
+    dtypes = [value.dtype for value, _, _ in operands]
+    steps = [list(step) or [0] for _, step, _ in operands]
+    if memory is not None:
+        dtypes.append(DType.uint8)
+        steps.append(list(memory[2]) or [0])
+
+    def emit(b: ir.IRBuilder, pointers: list[Any], given: list[Any]) -> None:
+        *moving, status = pointers
+        lengths, given = given[:rank], given[rank:]
+        strides: list[list[Any]] = []
+        for _ in moving:
+            strides.append(given[:rank])
+            given = given[rank:]
+        *rest, begin, end = given
+
+        def nest(level: int, at: list[Any], indices: list[Any]) -> None:
+            if level == rank:
+                inner(b, [*at, status], rest, indices)
+                return
+            start = begin if level == 0 else I64(0)
+            stop = end if level == 0 else lengths[level]
+            with counting(b, start, stop, f"i{level}") as i:
+                there = [
+                    advance(b, p, dtype, b.mul(i, step[level]))
+                    for p, dtype, step in zip(at, dtypes, strides)
+                ]
+                nest(level + 1, there, [*indices, i])
+
+        nest(0, moving, [])
+
+    total = rank * (1 + len(steps)) + len(numbers) + 2
+    full = (label, *key, rank, tuple(dtypes))
+    function = session.kernels.once(full, label, len(steps) + 1, total, emit)
+    part = Part(sizes[0], single=single or not any(step[0] != 0 for step in steps))
+    accesses: list[Access] = []
+    for (value, _, write), step in zip(operands, steps):
+        how: Key = ONE
+        if not part.single:
+            how = frame.rows_key(value, part.units, step[0]) if step[0] != 0 else None
+        accesses.append(frame.access(value, how, write=write))
+    pointers = [frame.pointer(value) for value, _, _ in operands]
+    if memory is not None:
+        pointers.append(memory[0])
+        accesses.append(memory[1])
+    session.touch(accesses)
+    flat = [*sizes, *(s for step in steps for s in step), *numbers]
+    assert count <= len(pointers)
+    arguments = [*pointers, session.status, *map(session.dim, flat)]
+    session.call(function, arguments, part)
+
+
+def without(items: Sequence[Dim], axis: int) -> list[Dim]:
+    """All but the one at ``axis``."""
+    return [item for i, item in enumerate(items) if i != axis]
+
+
+def _out(node: Node) -> Value:
+    (out,) = node.outputs
+    assert out is not None
+    return out
+
+
+def _first(b: ir.IRBuilder, dtype: DType, test: str, x: Any, y: Any) -> Any:
+    """Whether x stands strictly before y: by ``test``, or as NaN before a number."""
+    odd = b.and_(is_nan(b, dtype, x), b.not_(is_nan(b, dtype, y)))
+    return b.or_(compare(b, dtype, test, x, y), odd)
+
+
+# -- the index of an extreme -----------------------------------------------------------
+
+
+def index_of(test: str) -> Callable[[Frame, Node], None]:
+    """``argmax`` (``">"``) or ``argmin`` (``"<"``)."""
+
+    def lower(frame: Frame, node: Node) -> None:
+        (x,), out, axis = node.inputs, _out(node), node.attrs["axis"]
+        dtype, place = x.dtype, frame.place(x)
+
+        def inner(b: ir.IRBuilder, at: list[Any], rest: list[Any], _: Any) -> None:
+            px, po = at[:2]
+            length, stride = rest
+            with b.goto_entry_block():
+                best, where = b.alloca(register_type(dtype)), b.alloca(I64)
+            b.store(load(b, px, dtype), best)
+            b.store(I64(0), where)
+            with counting(b, I64(1), length, "k") as k:
+                value = load(b, advance(b, px, dtype, b.mul(k, stride)), dtype)
+                known = b.load(best, typ=register_type(dtype))
+                take = _first(b, dtype, test, value, known)
+                b.store(b.select(take, value, known), best)
+                b.store(b.select(take, k, b.load(where, typ=I64)), where)
+            store(b, b.load(where, typ=I64), po, DType.int64)
+
+        walk(
+            frame,
+            (test,),
+            "index_of",
+            without(x.shape, axis),
+            [
+                (x, without(place.strides, axis), False),
+                (out, frame.place(out).strides, True),
+            ],
+            inner,
+            numbers=(x.shape[axis], place.strides[axis]),
+            single=frame.session.small(x.shape),
+        )
+
+    return lower
+
+
+# -- elements by index -----------------------------------------------------------------
+
+
+def checked(b: ir.IRBuilder, at: Any, dtype: DType, rows: Any, status: Any) -> Any:
+    """The index at an address, 0 in place of one outside, which ``status`` reports."""
+    index = convert(b, dtype, DType.int64, load(b, at, dtype))
+    outside = b.icmp_unsigned(">=", index, rows)
+    with b.if_then(outside, likely=False):
+        b.store(I8(1), status)
+    return b.select(outside, I64(0), index)
+
+
+def gather(frame: Frame, node: Node) -> None:
+    """Elements by index along an axis."""
+    (x, indices), out, axis = node.inputs, _out(node), node.attrs["axis"]
+    place, kind = frame.place(x), indices.dtype
+    if any(d == 0 for d in out.shape):
+        return
+    across = tuple(0 if i == axis else s for i, s in enumerate(place.strides))
+
+    def inner(b: ir.IRBuilder, at: list[Any], rest: list[Any], _: Any) -> None:
+        po, pi, px, status = at
+        row = checked(b, pi, kind, rest[0], status)
+        value = load(b, advance(b, px, x.dtype, b.mul(row, rest[1])), x.dtype)
+        store(b, value, po, x.dtype)
+
+    walk(
+        frame,
+        (),
+        "gather",
+        out.shape,
+        [
+            (out, frame.place(out).strides, True),
+            (indices, frame.place(indices).strides, False),
+            (x, across, False),
+        ],
+        inner,
+        numbers=(x.shape[axis], place.strides[axis]),
+        single=frame.session.small(out.shape),
+    )
+
+
+def scatter_add_along(frame: Frame, node: Node) -> None:
+    """Add elements by index along an axis, one after the other."""
+    (base, indices, updates), out = node.inputs, _out(node)
+    axis, kind, dtype = node.attrs["axis"], indices.dtype, out.dtype
+    frame.copy(base, out)
+    if any(d == 0 for d in indices.shape):
+        return
+    places = [frame.place(v) for v in (out, indices, updates)]
+
+    def inner(b: ir.IRBuilder, at: list[Any], rest: list[Any], _: Any) -> None:
+        po, pi, pu, status = at
+        length, rows, *steps = rest
+        with counting(b, I64(0), length, "k") as k:
+            i, u = (
+                advance(b, p, d, b.mul(k, s))
+                for p, d, s in zip((pi, pu), (kind, dtype), steps[1:])
+            )
+            row = checked(b, i, kind, rows, status)
+            to = advance(b, po, dtype, b.mul(row, steps[0]))
+            known, more = load(b, to, dtype), load(b, u, dtype)
+            store(b, combined(b, "sum", dtype, known, more), to, dtype)
+
+    walk(
+        frame,
+        (),
+        "scatter_add_along",
+        without(indices.shape, axis),
+        [
+            (v, without(place.strides, axis), v is out)
+            for v, place in zip((out, indices, updates), places)
+        ],
+        inner,
+        numbers=(
+            indices.shape[axis],
+            out.shape[axis],
+            *(place.strides[axis] for place in places),
+        ),
+        single=frame.session.small(indices.shape),
+    )
+
+
+# -- running sums ----------------------------------------------------------------------
+
+
+def cumulative(op: str) -> Callable[[Frame, Node], None]:
+    """A running sum or product, or the recurrence yᵢ = aᵢ yᵢ₋₁ + bᵢ.
+
+    Where the axis is not the last one, the innermost loop runs over the last, which
+    lies in one piece, and reads the line before.
+    """
+
+    def lower(frame: Frame, node: Node) -> None:
+        out, axis, back = _out(node), node.attrs["axis"], node.attrs["reverse"]
+        values = [out, *node.inputs]
+        places = [frame.place(v) for v in values]
+        dtype, last = out.dtype, len(out.shape) - 1
+        across = axis != last and len(out.shape) > 2
+        outer = [i for i in range(last + 1) if i != axis and not (across and i == last)]
+
+        def inner(b: ir.IRBuilder, at: list[Any], rest: list[Any], _: Any) -> None:
+            length, width, *steps = rest
+            along, aside = steps[: len(values)], steps[len(values) :]
+
+            def address(which: int, t: Any, j: Any) -> Any:
+                line = advance(b, at[which], dtype, b.mul(t, along[which]))
+                return advance(b, line, dtype, b.mul(j, aside[which]))
+
+            with counting(b, I64(0), length, "t") as i:
+                t = b.sub(b.sub(length, I64(1)), i) if back else i
+                before = b.add(t, I64(1)) if back else b.sub(t, I64(1))
+                with b.if_else(b.icmp_signed("==", i, I64(0))) as (start, later):
+                    with start, counting(b, I64(0), width, "j") as j:
+                        value = load(b, address(len(values) - 1, t, j), dtype)
+                        store(b, value, address(0, t, j), dtype)
+                    with later, counting(b, I64(0), width, "j") as j:
+                        known = load(b, address(0, before, j), dtype)
+                        more = load(b, address(len(values) - 1, t, j), dtype)
+                        if op == "recurrence":
+                            factor = load(b, address(1, t, j), dtype)
+                            made = b.fadd(b.fmul(factor, known), more)
+                        else:
+                            made = combined(b, op, dtype, known, more)
+                        store(b, made, address(0, t, j), dtype)
+
+        walk(
+            frame,
+            (op, back),
+            "cumulative",
+            [out.shape[i] for i in outer],
+            [
+                (v, [place.strides[i] for i in outer], v is out)
+                for v, place in zip(values, places)
+            ],
+            inner,
+            numbers=(
+                out.shape[axis],
+                out.shape[last] if across else 1,
+                *(place.strides[axis] for place in places),
+                *(place.strides[last] if across else 0 for place in places),
+            ),
+            single=frame.session.small(out.shape),
+        )
+
+    return lower
+
+
+# -- order -----------------------------------------------------------------------------
+
+
+def argsort_bytes(node: Node, largest: Sizes) -> int:
+    """Room for two lists of indices a line."""
+    count = size_of(resolve(node.inputs[0].shape, largest))
+    assert isinstance(count, int)
+    return 2 * count * DType.int64.itemsize
+
+
+def argsort(frame: Frame, node: Node) -> None:
+    """Merge sort of indices, from runs of 1 on: equal elements keep their order."""
+    (x,), out, axis = node.inputs, _out(node), node.attrs["axis"]
+    place, target = frame.place(x), frame.place(out)
+    dtype, descending = x.dtype, node.attrs["descending"]
+    kept = without(x.shape, axis)
+    if any(d == 0 for d in x.shape):
+        return
+    offset = frame.plan.scratch[node]
+    base, low, _ = frame.arena_space
+    size = argsort_bytes(node, frame.session.largest)
+    room = Access(base, low + offset, low + offset + size, True, None)
+    address = frame.memory(offset)
+    line: Dim = x.shape[axis] * (2 * DType.int64.itemsize)
+    steps: list[Dim] = []
+    for d in reversed(kept):
+        steps.insert(0, line)
+        line = d * line
+
+    def inner(b: ir.IRBuilder, at: list[Any], rest: list[Any], _: Any) -> None:
+        px, po, memory, _ = at
+        length, stride, out_stride = rest
+        other = advance(b, memory, DType.int64, length)
+        with b.goto_entry_block():
+            source, into = b.alloca(ir.PointerType()), b.alloca(ir.PointerType())
+            width, left, right = b.alloca(I64), b.alloca(I64), b.alloca(I64)
+        with counting(b, I64(0), length, "i") as i:
+            b.store(i, advance(b, memory, DType.int64, i), align=8)
+        b.store(memory, source)
+        b.store(other, into)
+        b.store(I64(1), width)
+
+        def smaller(x: Any, y: Any) -> Any:
+            return b.select(b.icmp_signed("<", x, y), x, y)
+
+        def key(index: Any) -> Any:
+            return load(b, advance(b, px, dtype, b.mul(index, stride)), dtype)
+
+        def entry(pointer: Any, i: Any) -> Any:
+            at = advance(b, pointer, DType.int64, i)
+            return b.load(at, typ=I64, align=8)
+
+        with repeating(b, lambda: b.icmp_signed("<", b.load(width, typ=I64), length)):
+            run = b.load(width, typ=I64)
+            old = b.load(source, typ=ir.PointerType())
+            new = b.load(into, typ=ir.PointerType())
+            pair = b.add(run, run)
+            pairs = b.sdiv(b.sub(b.add(length, pair), I64(1)), pair)
+            with counting(b, I64(0), pairs, "pair") as p:
+                begin = b.mul(p, pair)
+                middle = smaller(b.add(begin, run), length)
+                end = smaller(b.add(begin, pair), length)
+                b.store(begin, left)
+                b.store(middle, right)
+                with counting(b, begin, end, "to") as to:
+                    i, j = b.load(left, typ=I64), b.load(right, typ=I64)
+                    # What is read behind its run's end is not used.
+                    a = entry(old, smaller(i, b.sub(length, I64(1))))
+                    c = entry(old, smaller(j, b.sub(length, I64(1))))
+                    sooner = (
+                        _first(b, dtype, ">", key(c), key(a))
+                        if descending
+                        else _first(b, dtype, ">", key(a), key(c))
+                    )
+                    more = b.icmp_signed("<", j, end)
+                    empty = b.icmp_signed(">=", i, middle)
+                    take = b.or_(empty, b.and_(more, sooner))
+                    at = advance(b, new, DType.int64, to)
+                    b.store(b.select(take, c, a), at, align=8)
+                    b.store(b.select(take, i, b.add(i, I64(1))), left)
+                    b.store(b.select(take, b.add(j, I64(1)), j), right)
+            b.store(new, source)
+            b.store(old, into)
+            b.store(pair, width)
+        done = b.load(source, typ=ir.PointerType())
+        with counting(b, I64(0), length, "i") as i:
+            at = advance(b, po, DType.int64, b.mul(i, out_stride))
+            b.store(entry(done, i), at, align=8)
+
+    walk(
+        frame,
+        (descending,),
+        "argsort",
+        kept,
+        [
+            (x, without(place.strides, axis), False),
+            (out, without(target.strides, axis), True),
+        ],
+        inner,
+        numbers=(x.shape[axis], place.strides[axis], target.strides[axis]),
+        single=frame.session.small(x.shape),
+        memory=(address, room, steps),
+    )
+
+
+class repeating:  # noqa: N801 - used like a function
+    """A loop whose block runs as long as ``condition`` holds."""
+
+    def __init__(self, b: ir.IRBuilder, condition: Callable[[], Any]) -> None:
+        self.b, self.condition = b, condition
+
+    def __enter__(self) -> None:
+        b = self.b
+        self.head = b.append_basic_block("while")
+        body, self.done = b.append_basic_block("do"), b.append_basic_block("od")
+        b.branch(self.head)
+        b.position_at_end(self.head)
+        b.cbranch(self.condition(), body, self.done)
+        b.position_at_end(body)
+
+    def __exit__(self, *_: object) -> None:
+        self.b.branch(self.head)
+        self.b.position_at_end(self.done)

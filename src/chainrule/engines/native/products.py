@@ -1,0 +1,270 @@
+"""Lowerings of matrix products: one, or many in nested loops.
+
+``arrange`` tells which operand plays A and which B, and has B laid out in rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+
+from chainrule.engines.native import loops
+from chainrule.engines.native.arrange import Nest, as_nest, as_product
+from chainrule.engines.native.emit import ONE, Frame, Part
+from chainrule.engines.native.matmul import choose_tile, emit_matmul, host_target
+from chainrule.engines.native.scalar import I64
+from chainrule.graph.node import Node, Value
+from chainrule.graph.types import Dim, DType, size_of
+from chainrule.primitives.matmul import parse_dims
+
+#: Weights larger than this stay with the thread that owns their panels, whatever the
+#: batch: reading them from another core costs more than sharing the work by rows.
+OWNED_BYTES = 64 * 1024
+#: Fewer products than this are shared by their rows.
+FEW = 8
+
+
+def _kernel(
+    frame: Frame,
+    dtype: DType,
+    strides: dict[str, Dim | None],
+    *,
+    accumulate: bool = False,
+) -> tuple[ir.Function, list[Any]]:
+    """The kernel for these sizes and strides, and those of them that it is given."""
+    known = {k: d if isinstance(d, int) else None for k, d in strides.items()}
+    late = [d for k, d in strides.items() if k != "n" and known[k] is None]
+    kind = ir.FunctionType(
+        ir.VoidType(), [ir.PointerType()] * 3 + [I64] * (4 + len(late))
+    )
+    function = frame.session.kernels.function(
+        ("matmul", dtype, accumulate, *known.items()),
+        kind,
+        lambda: emit_matmul(
+            frame.session.module,
+            dtype.name,
+            choose_tile(dtype.name, host_target()),
+            accumulate=accumulate,
+            **known,
+        ),
+    )
+    return function, [frame.session.dim(d) for d in late if d is not None]
+
+
+def _nested(frame: Frame, node: Node, nest: Nest) -> None:
+    """Many products: loops over the letters that no single product has.
+
+    Further contracted letters add onto what the product before them left in C, so each
+    element is still one chain over all of them in their order.
+    """
+    (out,) = node.outputs
+    assert out is not None
+    d, session, builder = parse_dims(node.attrs["dims"]), frame.session, frame.b
+    values = (node.inputs[nest.a], node.inputs[nest.b], out)
+    letters = ((d.lhs, d.rhs)[nest.a], (d.lhs, d.rhs)[nest.b], d.out)
+    places = [frame.place(v) for v in values]
+    sizes = {c: n for v, part in zip(values, letters) for c, n in zip(part, v.shape)}
+
+    def step(which: int, letter: str) -> Dim:
+        at = letters[which].find(letter) if letter else -1
+        return places[which].strides[at] if at >= 0 else 0
+
+    rows, columns = sizes.get(nest.u, 1), sizes[nest.v]
+    strides: dict[str, Dim | None] = {
+        "n": columns,
+        "k": sizes.get(nest.k, 1),
+        "a_m": step(0, nest.u),
+        "a_k": step(0, nest.k),
+        "b_k": step(1, nest.k),
+        "c_m": step(2, nest.u),
+    }
+    first, extra = _kernel(frame, out.dtype, strides)
+    outer, total = list(nest.outer), size_of(tuple(sizes[c] for c in nest.outer))
+    further = size_of(tuple(sizes[c] for c in nest.inner))
+    single = session.small(out.shape)
+    by_rows = isinstance(total, int) and total < FEW
+    part = Part(rows if by_rows else total, single=single)
+    how = ONE if single else None
+    accesses = [frame.access(v, how) for v in values[:2]]
+    session.touch([*accesses, frame.access(out, how, write=True)])
+    starts = [frame.pointer(v) for v in values]
+
+    def moved(pointers: list[Any], count: Any, over: list[str]) -> list[Any]:
+        """The addresses for the product of this number, counted over the letters."""
+        for letter in reversed(over):
+            size = session.dim(sizes[letter])
+            index = builder.urem(count, size)
+            count = builder.udiv(count, size)
+            pointers = [
+                loops.advanced(frame, p, out.dtype, step(i, letter), index)
+                if step(i, letter) != 0
+                else p
+                for i, p in enumerate(pointers)
+            ]
+        return pointers
+
+    def products(begin: Any, end: Any, low: Any, high: Any) -> None:
+        bounds = [low, high, I64(0), session.dim(columns)]
+        with loops.counting(builder, begin, end, "product") as i:
+            here = moved(starts, i, outer)
+            builder.call(first, [*here, *bounds, *extra])
+            if further != 1:
+                more, late = _kernel(frame, out.dtype, strides, accumulate=True)
+                with loops.counting(builder, I64(1), session.dim(further), "k") as k:
+                    there = moved(here, k, list(nest.inner))
+                    there[2] = here[2]
+                    builder.call(more, [*there, *bounds, *late])
+
+    every, all_rows = session.dim(total), session.dim(rows)
+    if single:
+        with session.one_thread():
+            products(I64(0), every, I64(0), all_rows)
+    elif by_rows:
+        products(I64(0), every, *session.share(part))
+    else:
+        products(*session.share(part), I64(0), all_rows)
+
+
+def product(frame: Frame, node: Node) -> None:
+    """``dot_general``: tiles where that is a matrix product, or a nest of them."""
+    (out,) = node.outputs
+    assert out is not None
+    target = frame.place(out)
+    simple = as_product(node, bool(target.panel))
+    if simple is None:
+        nest = as_nest(node, [frame.place(v) for v in node.inputs])
+        if nest is None or nest.copied:
+            loops.contraction(frame, node)
+        else:
+            _nested(frame, node, nest)
+        return
+    d = parse_dims(node.attrs["dims"])
+    letters = (d.lhs, d.rhs)
+    a, b = node.inputs[simple.a], node.inputs[simple.b]
+    pa, pb = frame.place(a), frame.place(b)
+    la, lb = letters[simple.a], letters[simple.b]
+    rows, columns = a.shape[la.index(simple.u)], b.shape[lb.index(simple.v)]
+    depth = a.shape[la.index(simple.k)]
+    a_m, a_k = (pa.strides[la.index(c)] for c in (simple.u, simple.k))
+    width = target.panel or pb.panel
+    b_k: Dim = pb.panel or pb.strides[lb.index(simple.k)]
+    c_m: Dim = target.panel or target.strides[d.out.index(simple.u)]
+
+    session = frame.session
+    builder = frame.b
+    dtype = out.dtype
+
+    def kernel(known_n: bool) -> tuple[ir.Function, list[Any]]:
+        strides: dict[str, Dim | None] = {
+            "n": (width or columns) if known_n else None,
+            "k": depth,
+            "a_m": a_m,
+            "a_k": a_k,
+            "b_k": b_k,
+            "c_m": c_m,
+        }
+        return _kernel(frame, dtype, strides)
+
+    pointers = [frame.pointer(v) for v in (a, b, out)]
+    if not width:
+        _whole_product(frame, (a, b, out), rows, columns, la, simple.u, kernel)
+        return
+    assert isinstance(columns, int)
+    count = columns // width
+    # How far apart panels are: in B and in C each by its own layout.
+    b_step: Dim = depth * width if pb.panel else width
+    c_step: Dim = rows * width if target.panel else width
+    weight = depth * columns * dtype.itemsize if isinstance(depth, int) else None
+    if session.small((rows, columns)):
+        part, by_panels = Part(rows, single=True), False
+    elif count > 1 and (target.panel or (weight is not None and weight > OWNED_BYTES)):
+        part, by_panels = Part(count), True
+    else:
+        part, by_panels = Part(rows), False
+    function, extra = kernel(True)
+    if by_panels:
+        keys = (
+            None,
+            frame.rows_key(b, count, b_step) if pb.panel else None,
+            frame.rows_key(out, count, c_step) if target.panel else None,
+        )
+    elif part.single:
+        keys = (ONE, ONE, ONE)
+    else:
+        keys = (
+            loops.rows_of(frame, a, la.index(simple.u), rows),
+            None,
+            None if target.panel else loops.rows_of(frame, out, 0, rows),
+        )
+    session.touch(
+        [
+            frame.access(a, keys[0]),
+            frame.access(b, keys[1]),
+            frame.access(out, keys[2], write=True),
+        ]
+    )
+
+    def panels(first: Any, last: Any, low: Any, high: Any) -> None:
+        with loops.counting(builder, first, last, "panel") as p:
+            at_b = loops.advanced(frame, pointers[1], dtype, b_step, p)
+            at_c = loops.advanced(frame, pointers[2], dtype, c_step, p)
+            bounds = [low, high, I64(0), I64(width)]
+            builder.call(function, [pointers[0], at_b, at_c, *bounds, *extra])
+
+    if part.single:
+        with session.one_thread():
+            panels(I64(0), I64(count), I64(0), session.dim(rows))
+    elif by_panels:
+        panels(*session.share(part), I64(0), session.dim(rows))
+    else:
+        panels(I64(0), I64(count), *session.share(part))
+
+
+def _whole_product(
+    frame: Frame,
+    values: tuple[Value, Value, Value],
+    rows: Dim,
+    columns: Dim,
+    letters: str,
+    u: str,
+    kernel: Callable[[bool], tuple[ir.Function, list[Any]]],
+) -> None:
+    """A product without panels: threads share the rows, or the columns of few rows."""
+    a, b, out = values
+    session = frame.session
+    single = session.small((rows, columns))
+    by_columns = isinstance(rows, int) and rows < 8 and not single
+    fixed = isinstance(columns, int) and not by_columns
+    function, extra = kernel(fixed)
+    part = Part(columns if by_columns else rows, single=single)
+    if single:
+        keys: tuple[Any, Any, Any] = (ONE, ONE, ONE)
+    elif by_columns:
+        keys = (None, None, None)
+    else:
+        keys = (
+            loops.rows_of(frame, a, letters.index(u), rows),
+            None,
+            loops.rows_of(frame, out, 0, rows),
+        )
+    session.touch(
+        [
+            frame.access(a, keys[0]),
+            frame.access(b, keys[1]),
+            frame.access(out, keys[2], write=True),
+        ]
+    )
+    pointers = [frame.pointer(v) for v in values]
+
+    def call(low: Any, high: Any, left: Any, right: Any) -> None:
+        frame.b.call(function, [*pointers, low, high, left, right, *extra])
+
+    if single:
+        with session.one_thread():
+            call(I64(0), session.dim(rows), I64(0), session.dim(columns))
+    elif by_columns:
+        call(I64(0), session.dim(rows), *session.share(part))
+    else:
+        call(*session.share(part), I64(0), session.dim(columns))

@@ -1,0 +1,128 @@
+"""What a module was constructed with: kept by name, described as JSON."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from chainrule.errors import ArgumentError
+from chainrule.graph.types import DType
+from chainrule.nn.arguments import is_known
+from chainrule.primitives.rules import show
+from chainrule.tensor import Tensor
+
+#: Arrays of more numbers are described by their shape alone.
+LARGEST = 1 << 16
+_PLAIN = bool | int | float | str | None
+
+
+class Constructor(NamedTuple):
+    """The signature of a constructor.
+
+    Attributes:
+        signature: without ``self``.
+        defaults: of the arguments that have one.
+    """
+
+    signature: inspect.Signature
+    defaults: dict[str, Any]
+
+
+@functools.lru_cache(maxsize=1024)
+def constructor(kind: type) -> Constructor:
+    """What a class is made with."""
+    parameters = list(inspect.signature(kind.__init__).parameters.values())[1:]
+    defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
+    return Constructor(inspect.Signature(parameters), defaults)
+
+
+def captured(kind: type, args: tuple[Any, ...], kwargs: Any) -> dict[str, Any]:
+    """The arguments of a call of the constructor by name, defaults included.
+
+    Numbers, lists and small arrays are copied: what is done to them later is not seen.
+    """
+    made = constructor(kind)
+    try:
+        bound = made.signature.bind(*args, **kwargs)
+    except TypeError as error:
+        if not made.signature.parameters:
+            raise ArgumentError(
+                f"{kind.__name__} takes no arguments.",
+                expected=f"{kind.__name__}()",
+                got=", ".join([*map(repr, args), *kwargs])[:80],
+            ) from None
+        del error  # the constructor says itself what is wrong
+        return {}
+    bound.apply_defaults()
+    found: dict[str, Any] = {}
+    for name, value in bound.arguments.items():
+        given = made.signature.parameters[name]
+        if given.kind is given.VAR_KEYWORD:
+            found |= value
+        elif given.kind is not given.VAR_POSITIONAL or value:
+            found[name] = value
+    return {name: _copied(value) for name, value in found.items()}
+
+
+def _copied(value: Any) -> Any:
+    """As JSON has it, but for modules and small arrays; what it has not, by its name.
+
+    >>> _copied(np.float32(0.5)), _copied((1, len))
+    (0.5, [1, '<len>'])
+    """
+    if isinstance(value, _PLAIN) or hasattr(value, "named_children"):
+        return value
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, DType):
+        return value.name
+    if isinstance(value, Tensor) and is_known(value):
+        value = value.numpy()
+    if isinstance(value, np.ndarray):
+        small = value.size <= LARGEST
+        return np.array(value) if small else f"<array of shape {show(value.shape)}>"
+    if isinstance(value, list | tuple):
+        return [_copied(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(value, dict):
+        return {str(key): _copied(item) for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType]
+    return f"<{getattr(value, '__qualname__', type(value).__name__)}>"
+
+
+def described(value: Any) -> Any:
+    """An argument as JSON has it; a module by its class and arguments.
+
+    >>> described({"scale": np.array([1.0, 2.0])})
+    {'scale': [1.0, 2.0]}
+    """
+    value = _copied(value)
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, list):
+        return [described(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(value, dict):
+        return {key: described(item) for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(value, _PLAIN):
+        return value
+    return {"class": type(value).__name__, "arguments": value.settings()}
+
+
+def shown(module: Any) -> str:
+    """The arguments as a call has them: those required, and those not at default."""
+    defaults = constructor(type(module)).defaults
+    parts: list[str] = []
+    for name, value in module.settings().items():
+        given = module._arguments.get(name)
+        held = given if isinstance(given, list) else [given]
+        if any(hasattr(item, "named_children") for item in held):
+            continue  # shown as what is within the module
+        if name not in defaults or value != described(defaults[name]):
+            parts.append(f"{name}={_short(value)}")
+    return ", ".join(parts)
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"

@@ -1,0 +1,232 @@
+"""Modules that hold modules: one after the other, as a list, or by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Self, overload
+
+from chainrule.errors import ArgumentError
+from chainrule.nn.module import Module
+
+
+def _checked(kind: str, name: Any, module: Any) -> Module:
+    if isinstance(module, Module):
+        return module
+    raise ArgumentError(
+        f"{kind}'s item {name} is not a module.",
+        expected="nn.Linear(…), nn.ReLU(), …",
+        got=f"{module!r:.80}",
+        fix=f"nn.{kind}(*layers) for a list of layers"
+        if isinstance(module, list | tuple)
+        else "write nn.ReLU() with parentheses",
+    )
+
+
+class _Container(Module):
+    """Modules under names, in an order."""
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self.named_children())
+
+    def _fill(self, modules: Mapping[str, Any]) -> None:
+        """Hold these in place of what was there."""
+        kind = type(self).__name__
+        made = {name: _checked(kind, name, m) for name, m in modules.items()}
+        for name, _ in list(self.named_children()):
+            delattr(self, name)
+        for name, module in made.items():
+            self._check_name(name)
+            setattr(self, name, module)
+
+    def settings(self) -> dict[str, Any]:
+        """What it holds now, as JSON has it."""
+        return {
+            name: {"class": type(m).__name__, "arguments": m.settings()}
+            for name, m in self.named_children()
+        }
+
+    def extra_repr(self) -> str:
+        """Nothing: the modules say it."""
+        return ""
+
+
+class _Row(_Container):
+    """Modules that are numbered."""
+
+    def append(self, module: Module) -> Self:
+        """Put a module behind the last one."""
+        self.add_module(str(len(self)), _checked(type(self).__name__, "", module))
+        return self
+
+    def extend(self, modules: Iterable[Module]) -> Self:
+        """Put modules behind the last one."""
+        for module in modules:
+            self.append(module)
+        return self
+
+    def insert(self, index: int, module: Module) -> Self:
+        """Put a module in front of the one that has this index."""
+        held = list(self)
+        held.insert(index, module)
+        self._number(held)
+        return self
+
+    def _number(self, modules: Iterable[Any]) -> None:
+        names = [name for name, _ in self.named_children()]
+        if names != [str(i) for i in range(len(names))]:
+            raise ArgumentError(
+                "Modules with names of their own have no numbers that could move.",
+                expected="modules called 0, 1, …",
+                got=", ".join(names),
+                fix="make a new one of a dictionary in the order that you want",
+            )
+        self._fill({str(i): module for i, module in enumerate(modules)})
+
+    def __iter__(self) -> Iterator[Module]:
+        return (module for _, module in self.named_children())
+
+    def __setitem__(self, index: int, module: Module) -> None:
+        name = [name for name, _ in self.named_children()][index]
+        setattr(self, name, _checked(type(self).__name__, index, module))
+
+    def __delitem__(self, index: int | slice) -> None:
+        held = list(self)
+        del held[index]
+        self._number(held)
+
+    @overload
+    def __getitem__(self, index: int) -> Module: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> ModuleList | Sequential: ...
+
+    def __getitem__(self, index: int | slice) -> Any:
+        """One module; of a slice a container that shares its modules with this one."""
+        chosen = list(self)[index]
+        if isinstance(chosen, Module):
+            return chosen
+        part = ModuleList() if isinstance(self, ModuleList) else Sequential()
+        # They keep the names that they have here: graphs and streams are named by them.
+        part.__dict__.update((str(i), module) for i, module in enumerate(chosen))
+        part.__dict__["training"] = self.training
+        return part
+
+
+class Sequential(_Row):
+    """Modules one after the other: x → f_L(… f₂(f₁(x))) (2.3.2).
+
+    Args:
+        modules: the modules, named 0, 1, …; or one dictionary of modules by name.
+
+    >>> from chainrule import nn
+    >>> nn.Sequential(nn.Linear(2, 2), nn.Sigmoid()).append(nn.Linear(2, 1, bias=False))
+    Sequential(
+      (0): Linear(in_features=2, out_features=2)
+      (1): Sigmoid()
+      (2): Linear(in_features=2, out_features=1, bias=False)
+    )
+    >>> nn.Sequential({"first": nn.Linear(2, 2), "act": nn.Tanh()}).first.out_features
+    2
+    """
+
+    def __init__(self, *modules: Module | Mapping[str, Module]) -> None:
+        if len(modules) == 1 and isinstance(modules[0], Mapping):
+            self._fill(modules[0])
+        else:
+            self._number(modules)
+
+    def forward(self, x: Any) -> Any:
+        """Apply the modules in order."""
+        for module in self:
+            x = module(x)
+        return x
+
+    def takes_indices(self) -> bool:
+        """Whether the first module does."""
+        return next((m.takes_indices() for m in self), False)
+
+
+class _Held(_Container):
+    """A container without a forward of its own: its modules are called one by one.
+
+    So they are named by its path: ``layers.0``.
+    """
+
+    def _take_name(self, name: str) -> None:
+        super()._take_name(name)
+        for key, module in self.named_children():
+            module._take_name(f"{name}.{key}")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if isinstance(value, Module) and self._name:
+            value._take_name(f"{self._name}.{name}")
+
+
+class ModuleList(_Held, _Row):
+    """A list of modules that the module which holds it finds; it is not called itself.
+
+    >>> import chainrule as cr
+    >>> from chainrule import nn
+    >>> class Deep(nn.Module):
+    ...     def __init__(self, depth):
+    ...         self.layers = nn.ModuleList(nn.Linear(2, 2) for _ in range(depth))
+    ...     def forward(self, x):
+    ...         for layer in self.layers:
+    ...             x = layer(x).tanh()
+    ...         return x
+    >>> len(list(Deep(3).parameters()))
+    6
+    """
+
+    def __init__(self, modules: Iterable[Module] = ()) -> None:
+        self._number(modules)
+
+
+class ModuleDict(_Held):
+    """Modules by name that the module which holds it finds; it is not called itself.
+
+    >>> from chainrule import nn
+    >>> heads = nn.ModuleDict({"price": nn.Linear(4, 1), "kind": nn.Linear(4, 3)})
+    >>> list(heads), heads["kind"].out_features
+    (['price', 'kind'], 3)
+    """
+
+    def __init__(self, modules: Mapping[str, Module] | None = None) -> None:
+        self._fill(modules or {})
+
+    def __getitem__(self, key: str) -> Module:
+        held = dict(self.named_children())
+        if key not in held:
+            raise KeyError(key)
+        return held[key]
+
+    def __setitem__(self, key: str, module: Module) -> None:
+        self.add_module(key, _checked("ModuleDict", key, module))
+
+    def __delitem__(self, key: str) -> None:
+        self[key]  # a KeyError where there is none
+        delattr(self, key)
+
+    def __contains__(self, key: object) -> bool:
+        return any(name == key for name, _ in self.named_children())
+
+    def __iter__(self) -> Iterator[str]:
+        return self.keys()
+
+    def keys(self) -> Iterator[str]:
+        """The names."""
+        return (name for name, _ in self.named_children())
+
+    def values(self) -> Iterator[Module]:
+        """The modules."""
+        return (module for _, module in self.named_children())
+
+    def items(self) -> Iterator[tuple[str, Module]]:
+        """Names and modules."""
+        return self.named_children()
+
+    def update(self, modules: Mapping[str, Module]) -> None:
+        """Hold these too, in place of those of the same names."""
+        for key, module in modules.items():
+            self[key] = module

@@ -1,0 +1,221 @@
+"""Activations, element by element or along an axis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from chainrule.errors import ArgumentError, ShapeError, nearest
+from chainrule.functions.elementwise import maximum, where
+from chainrule.graph.node import Value
+from chainrule.operations.arguments import axis_of
+from chainrule.primitives.rules import show
+from chainrule.regions import activations
+from chainrule.tensor import Tensor, as_tensor, wrap
+
+
+def relu(x: Any) -> Tensor:
+    """max(x, 0), with derivative 0 at 0 (2.7)."""
+    return as_tensor(x).relu()
+
+
+def sigmoid(x: Any) -> Tensor:
+    """1 / (1 + e⁻ˣ) (2.7)."""
+    return as_tensor(x).sigmoid()
+
+
+def tanh(x: Any) -> Tensor:
+    """The hyperbolic tangent (2.7)."""
+    return as_tensor(x).tanh()
+
+
+def softmax(x: Any, dim: int = -1) -> Tensor:
+    """e^xᵢ / Σⱼ e^xⱼ along ``dim`` (3.2.3)."""
+    return as_tensor(x).softmax(dim)
+
+
+def log_softmax(x: Any, dim: int = -1) -> Tensor:
+    """ln softmax along ``dim``, without underflow."""
+    return as_tensor(x).log_softmax(dim)
+
+
+def leaky_relu(x: Any, negative_slope: float = 0.01) -> Tensor:
+    """x where x > 0, else ``negative_slope`` · x, with that slope at 0 too (2.7)."""
+    x = as_tensor(x)
+    return wrap(activations.leaky_relu(x.value, alpha=float(negative_slope)))
+
+
+def gelu(x: Any, approximate: str = "none") -> Tensor:
+    """x Φ(x) (2.7), or with ``"tanh"`` its approximation by tanh.
+
+    >>> gelu([-1.0, 0.0, 1.0])
+    tensor([-0.15865526,  0.        ,  0.8413447 ])
+    """
+    return wrap(gelu_form(approximate)(as_tensor(x).value))
+
+
+def gelu_form(approximate: str) -> Callable[[Value], Value]:
+    """The region that computes GELU in this way.
+
+    Raises:
+        ArgumentError: an unknown name.
+    """
+    forms = {"none": activations.gelu, "tanh": activations.gelu_tanh}
+    if approximate not in forms:
+        near = nearest(str(approximate), forms)
+        raise ArgumentError(
+            "GELU is computed exactly, or approximated by tanh.",
+            expected="approximate='none' or 'tanh'",
+            got=repr(approximate),
+            fix=f"did you mean {near!r}?" if near else "approximate='none'",
+        )
+    return forms[approximate]
+
+
+def silu(x: Any) -> Tensor:
+    """x σ(x), also called swish."""
+    return wrap(activations.silu(as_tensor(x).value))
+
+
+def softplus(x: Any, beta: float = 1.0) -> Tensor:
+    """ln(1 + e^(βx))/β, a smooth ReLU, with derivative σ(βx)."""
+    if beta == 1:
+        return wrap(activations.softplus(as_tensor(x).value))
+    return wrap(activations.softplus((as_tensor(x) * beta).value)) / beta
+
+
+def elu(x: Any, alpha: float = 1.0) -> Tensor:
+    """x where x > 0, else α(eˣ − 1)."""
+    return wrap(activations.elu(as_tensor(x).value, alpha=float(alpha)))
+
+
+def selu(x: Any) -> Tensor:
+    """λ · elu(x, α) with the two numbers that keep mean 0 and variance 1."""
+    return wrap(activations.selu(as_tensor(x).value))
+
+
+def step(x: Any) -> Tensor:
+    """1 where x ≥ 0, else 0; its derivative is 0."""
+    return wrap(activations.step(as_tensor(x).value))
+
+
+def clip(x: Any, low: float, high: float) -> Tensor:
+    """x within [low, high]; the derivative at both ends is 0."""
+    return maximum(-maximum(-as_tensor(x), -high), low)
+
+
+def hardtanh(x: Any, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
+    """x within [min_val, max_val], with derivative 0 at both and beyond.
+
+    >>> hardtanh([-2.0, 0.5, 3.0])
+    tensor([-1. ,  0.5,  1. ])
+    """
+    return clip(x, min_val, max_val)
+
+
+def relu6(x: Any) -> Tensor:
+    """min(max(x, 0), 6)."""
+    return clip(x, 0.0, 6.0)
+
+
+def hardsigmoid(x: Any) -> Tensor:
+    """relu6(x + 3)/6, σ by straight lines."""
+    return relu6(as_tensor(x) + 3.0) / 6.0
+
+
+def hardswish(x: Any) -> Tensor:
+    """x relu6(x + 3)/6, SiLU without an exponential (Howard et al. 2019)."""
+    x = as_tensor(x)
+    return x * hardsigmoid(x)
+
+
+def hardshrink(x: Any, lambd: float = 0.5) -> Tensor:
+    """x where |x| > λ, else 0."""
+    x = as_tensor(x)
+    return where(abs(x) > lambd, x, 0.0)
+
+
+def softshrink(x: Any, lambd: float = 0.5) -> Tensor:
+    """x brought nearer to 0 by λ, and 0 where |x| ≤ λ."""
+    x = as_tensor(x)
+    return (x - lambd).relu() - (-x - lambd).relu()
+
+
+def tanhshrink(x: Any) -> Tensor:
+    """x − tanh x."""
+    x = as_tensor(x)
+    return x - x.tanh()
+
+
+def threshold(x: Any, threshold: float, value: float) -> Tensor:
+    """x where x > threshold, else ``value``."""
+    x = as_tensor(x)
+    return where(x > threshold, x, value)
+
+
+def mish(x: Any) -> Tensor:
+    """x tanh(ln(1 + eˣ)) (Misra 2019)."""
+    x = as_tensor(x)
+    return x * softplus(x).tanh()
+
+
+def softsign(x: Any) -> Tensor:
+    """x/(1 + |x|)."""
+    x = as_tensor(x)
+    return x / (1.0 + abs(x))
+
+
+def logsigmoid(x: Any) -> Tensor:
+    """ln σ(x), without underflow."""
+    return -softplus(-as_tensor(x))
+
+
+def celu(x: Any, alpha: float = 1.0) -> Tensor:
+    """x where x > 0, else α(e^(x/α) − 1) (Barron 2017)."""
+    return elu(as_tensor(x) / alpha, 1.0) * alpha
+
+
+def softmin(x: Any, dim: int = -1) -> Tensor:
+    """softmax of −x: the smallest number gets the largest share."""
+    return softmax(-as_tensor(x), dim)
+
+
+def glu(x: Any, dim: int = -1) -> Tensor:
+    """a σ(b), where a and b are the halves of x along ``dim`` (Dauphin et al. 2017).
+
+    >>> glu([[2.0, 4.0, 0.0, 0.0]])
+    tensor([[1., 2.]])
+    """
+    x = as_tensor(x)
+    axis = axis_of(x.shape, dim)
+    size = x.shape[axis]
+    if not isinstance(size, int) or size % 2:
+        raise ShapeError(
+            "glu splits an axis into halves.",
+            expected=f"an even number along axis {dim}",
+            got=show(x.shape),
+        )
+    lead = (slice(None),) * axis
+    a, b = x[(*lead, slice(0, size // 2))], x[(*lead, slice(size // 2, size))]
+    return a * b.sigmoid()
+
+
+def prelu(x: Any, weight: Tensor) -> Tensor:
+    """x where x > 0, else a x, with a learnt: one number, or one for each channel.
+
+    He et al. 2015, "Delving deep into rectifiers".
+
+    Args:
+        x: (N, C, …), or of any shape where there is one number.
+        weight: a, (1,) or (C,).
+    """
+    x, weight = as_tensor(x), as_tensor(weight)
+    if weight.size != 1:
+        if x.ndim < 2 or weight.shape != x.shape[1:2]:
+            raise ShapeError(
+                "prelu takes one slope, or one for each channel.",
+                expected=f"weight of shape {show(x.shape[1:2] or (1,))}",
+                got=show(weight.shape),
+            )
+        weight = weight.reshape(-1, *[1] * (x.ndim - 2))
+    return where(x > 0.0, x, weight * x)

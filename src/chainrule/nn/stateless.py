@@ -1,0 +1,73 @@
+"""A module as a function of its parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from chainrule.errors import ArgumentError, ShapeError, nearest
+from chainrule.nn.module import Module
+from chainrule.primitives.rules import show
+from chainrule.tensor import Tensor, as_tensor
+
+
+def functional_call(
+    module: Module,
+    parameters_and_buffers: Mapping[str, Any],
+    args: Any = (),
+    kwargs: Mapping[str, Any] | None = None,
+) -> Any:
+    """Call a module with other tensors in place of its parameters and buffers.
+
+    The module's own are back afterwards, whatever happens. What is not named keeps its
+    place; a tensor that several modules share is replaced in all of them.
+
+    Args:
+        module: what to call.
+        parameters_and_buffers: tensors by path, as ``named_parameters()`` has them.
+        args: the argument of the call, or a tuple of them.
+        kwargs: arguments by name.
+
+    Raises:
+        ArgumentError: a name that the module does not have.
+        ShapeError: a tensor of another shape.
+
+    >>> import chainrule as cr
+    >>> model = cr.nn.Linear(1, 1, bias=False)
+    >>> def loss(w):
+    ...     return cr.nn.functional_call(model, {"weight": w}, cr.tensor([[3.0]])).sum()
+    >>> cr.grad(loss)(cr.tensor([[2.0]]))
+    tensor([[3.]])
+    """
+    own = dict(module.named_tensors(remove_duplicate=False))
+    given: dict[int, Tensor] = {}
+    for name, item in parameters_and_buffers.items():
+        if name not in own:
+            near = nearest(str(name), own)
+            raise ArgumentError(
+                f"{type(module).__name__} has no tensor {name!r:.80}.",
+                expected="one of " + ", ".join(own),
+                got=f"{name!r:.80}",
+                fix=f"did you mean {near!r}?" if near else "leave it out",
+            )
+        t = as_tensor(item)
+        if t.shape != own[name].shape:
+            raise ShapeError(
+                f"{name} has another shape.",
+                expected=show(own[name].shape),
+                got=show(t.shape),
+            )
+        given[id(own[name])] = t
+    places = [
+        (owner.__dict__, name, t)
+        for owner in module.modules()
+        for name, t in owner.__dict__.items()
+        if isinstance(t, Tensor) and id(t) in given
+    ]
+    for attributes, name, t in places:
+        attributes[name] = given[id(t)]
+    try:
+        return module(*(args if isinstance(args, tuple) else (args,)), **(kwargs or {}))
+    finally:
+        for attributes, name, t in places:
+            attributes[name] = t

@@ -1,0 +1,64 @@
+"""Merge letters of products, so that more of them are plain matrix products."""
+
+from __future__ import annotations
+
+from chainrule.graph.build import record
+from chainrule.graph.graph import Graph
+from chainrule.graph.node import Node, Value
+from chainrule.graph.types import Dim
+from chainrule.passes.rewrite import rewrite
+from chainrule.primitives.matmul import dot_general, parse_dims
+from chainrule.primitives.movement import reshape
+
+
+def merge_letters(graph: Graph) -> Graph:
+    """The graph with neighbouring letters of products taken together.
+
+    Two contracted letters, or two that belong to one operand and the result, are one
+    axis where they stand side by side, in one order, wherever they occur. Then
+    ``nti,oi->nto`` is a product of matrices; the operands are reshaped, and the result.
+    """
+
+    def rule(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...] | None:
+        if node.primitive is not dot_general:
+            return None
+        d = parse_dims(node.attrs["dims"])
+        parts = [d.lhs, d.rhs, d.out]
+        sizes: list[dict[str, Dim]] = [
+            dict(zip(part, v.shape)) for part, v in zip(parts, inputs)
+        ]
+        dims = sizes[0] | sizes[1]
+        for group in (d.left, d.right, d.contracted):
+            for first in group:
+                while follower := _follower(first, group, parts):
+                    dims[first] = dims[first] * dims[follower]
+                    parts = [part.replace(follower, "") for part in parts]
+        if parts[2] == d.out and parts[0] == d.lhs:
+            return None
+        operands = [
+            value
+            if len(part) == len(value.shape)
+            else record(reshape, (value,), {"shape": _shape(part, dims)}, node)[0]
+            for part, value in zip(parts, inputs)
+        ]
+        attrs = node.attrs | {"dims": f"{parts[0]},{parts[1]}->{parts[2]}"}
+        (made,) = record(dot_general, tuple(operands), attrs, node)
+        (out,) = node.outputs
+        assert out is not None
+        return record(reshape, (made,), {"shape": out.shape}, node)
+
+    return rewrite(graph, rule)
+
+
+def _follower(first: str, group: str, parts: list[str]) -> str:
+    """The letter of the group that follows ``first`` wherever that occurs, or none."""
+    followers = {part[part.index(first) + 1 :][:1] for part in parts if first in part}
+    if len(followers) != 1:
+        return ""
+    (letter,) = followers
+    alike = all((first in part) == (letter in part) for part in parts)
+    return letter if letter and letter in group and alike else ""
+
+
+def _shape(part: str, dims: dict[str, Dim]) -> tuple[Dim, ...]:
+    return tuple(dims[c] for c in part)

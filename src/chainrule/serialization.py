@@ -1,0 +1,131 @@
+"""``cr.save`` and ``cr.load``: arrays by name, as safetensors files.
+
+Nothing is executed on reading, unlike with pickles. The files are those of the
+safetensors library, so PyTorch and others read and write them too.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chainrule.disk import replace
+from chainrule.errors import ArgumentError, CheckpointError
+from chainrule.graph.node import Array
+from chainrule.tensor import Tensor
+
+#: The longest header that safetensors has, in bytes.
+_HEADER = 100_000_000
+
+
+def save(state: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
+    """Write arrays by name, such as a ``state_dict``, wholly or not at all.
+
+    Args:
+        state: arrays or tensors by name.
+        path: of the file; ``.safetensors`` is the usual ending.
+
+    Raises:
+        ArgumentError: something else than numbers under a name.
+        SaveError: the file system refuses; what was there before stays.
+
+    >>> import chainrule as cr, pathlib, tempfile
+    >>> model, path = cr.nn.Linear(2, 1), pathlib.Path(tempfile.mkdtemp(), "model.st")
+    >>> cr.save(model.state_dict(), path)
+    >>> model.load_state_dict(cr.load(path))
+    IncompatibleKeys(missing_keys=[], unexpected_keys=[])
+    """
+    if not isinstance(state, Mapping):
+        raise ArgumentError(
+            "cr.save writes arrays by name.",
+            expected="a dictionary, such as model.state_dict()",
+            got=type(state).__name__,
+            fix="cr.save(model.state_dict(), path); trainer.save(path) for a run",
+        )
+    arrays = {name: _array(name, item) for name, item in state.items()}
+    from safetensors.numpy import save as packed
+
+    replace(Path(path), packed(arrays), "file of weights")
+
+
+def _array(name: Any, item: Any) -> Array:
+    right = isinstance(name, str) and not isinstance(item, str | Mapping)
+    try:
+        array = item.numpy() if isinstance(item, Tensor) else np.asarray(item)
+    except (TypeError, ValueError):
+        array = np.array(None)
+    if not right or array.dtype.kind not in "biuf":
+        raise ArgumentError(
+            f"cr.save cannot write {name!r:.80}.",
+            expected="arrays or tensors of numbers, by names that are texts",
+            got=f"{type(item).__name__} under {name!r:.80}",
+            fix="cr.save({'model.' + k: v for k, v in model.state_dict().items()}, "
+            "path) for a dictionary in another",
+        )
+    return np.array(array, dtype=array.dtype.newbyteorder("="), order="C")
+
+
+def load(path: str | os.PathLike[str]) -> dict[str, Array]:
+    """Read the arrays of a safetensors file by name.
+
+    Raises:
+        CheckpointError: no such file, a damaged one, or one of another kind: pickles
+            are never opened.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load as unpacked
+
+    try:
+        found = os.stat(path)  # opening a pipe waits, and a device has no end
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EINVAL, "no regular file")
+        with open(path, "rb") as file:
+            content = file.read(8)
+            size = int.from_bytes(content, "little")
+            header = file.read(size) if size <= min(_HEADER, found.st_size) else b""
+            metadata = _metadata(path, content, header)
+            if "chainrule" in metadata:
+                raise _other(path, "a Trainer's checkpoint", "cr.Trainer.load(path)")
+            file.seek(0)
+            return dict(sorted(unpacked(file.read()).items()))
+    except OSError as error:
+        raise CheckpointError(
+            "The file of weights cannot be read.",
+            expected=f"a safetensors file at {os.fspath(path)}",
+            got=error.strerror or str(error),
+        ) from error
+    except (SafetensorError, KeyError, TypeError, OverflowError, ValueError) as error:
+        if isinstance(error, CheckpointError):
+            raise
+        raise _other(path, str(error)[:200], "use another copy") from error
+
+
+def _metadata(path: Any, start: bytes, header: bytes) -> dict[str, Any]:
+    """The texts of a header that is one."""
+    try:
+        made = json.loads(header)
+        if not isinstance(made, dict):
+            raise ValueError
+        return made.get("__metadata__") or {}
+    except (ValueError, RecursionError) as error:
+        pickled = start.startswith((b"PK", b"\x80"))
+        got = f"{'a pickle, ' if pickled else ''}a file that begins with {start!r}"
+        fix = "safetensors.numpy.save_file({k: v.numpy() for k, v in state.items()}, …)"
+        fix = f"where it was made: {fix}" if pickled else "use another copy"
+        raise _other(path, got, fix) from error
+
+
+def _other(path: Any, got: str, fix: str) -> CheckpointError:
+    return CheckpointError(
+        f"{os.fspath(path)} is damaged, or no file of weights.",
+        expected="a safetensors file, as cr.save writes it",
+        got=got,
+        fix=fix,
+    )

@@ -248,9 +248,10 @@ class Movement(Handle):
     def __setitem__(self, key: Any, new: Any) -> None:
         if isinstance(new, Handle) and new._base and new._base.is_of(self, key):
             return  # the end of x[key] += y, which has changed x already
-        v = self.value
-        made = indexing.replaced(v, key, value_of(new, v.dtype))
-        self._become(made, "x[…] = y")
+        new = value_of(new, self.dtype)
+        if _is_basic(key) and not new.tracked and self._write(key, new.array):
+            return
+        self._become(indexing.replaced(self.value, key, new), "x[…] = y")
 
     def __len__(self) -> int:
         if not self.shape:

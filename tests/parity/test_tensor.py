@@ -12,12 +12,14 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.engines import native_problem
 
 torch = pytest.importorskip(
     "torch", reason="PyTorch is not installed: pip install -e '.[parity]'"
 )
 pytestmark = pytest.mark.parity
 
+ENGINES = ["numpy"] if native_problem() else ["numpy", "native"]
 RNG = np.random.default_rng(0)
 M = RNG.normal(size=(3, 4))
 N = RNG.normal(size=(4, 2))
@@ -240,7 +242,8 @@ def test_parity(name: str, function: Any, arrays: tuple[Any, ...]) -> None:
         np.testing.assert_allclose(*np.broadcast_arrays(a, b), rtol=1e-9, atol=1e-12)
 
 
-def test_parity_while_compiled() -> None:
+@pytest.mark.parametrize("engine", ENGINES)
+def test_parity_while_compiled(engine: str) -> None:
     """All of the calls in one program."""
 
     def everything(tensors: Any) -> Any:
@@ -251,7 +254,7 @@ def test_parity_while_compiled() -> None:
         return made
 
     given = [[cr.tensor(a) for a in arrays] for _, _, arrays in CALLS]
-    results = cr.compile(everything, engine="numpy")(given)
+    results = cr.compile(everything, engine=engine)(given)
     for (name, function, arrays), got in zip(CALLS, results, strict=True):
         wanted, _ = run(torch, function, arrays)
         for a, b in zip(got, wanted, strict=True):

@@ -471,7 +471,7 @@ class _Holder:
 _ONE = _references(_Holder(), "held")
 
 
-@dataclass
+@dataclass(slots=True)
 class _Base:
     """What a view was taken of.
 

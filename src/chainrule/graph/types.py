@@ -121,12 +121,16 @@ class Size:
         if isinstance(other, Size):
             factor = self.factor * other.factor
             return Size(*self.names, *other.names, factor=factor)
+        if not isinstance(other, int):
+            return NotImplemented  # a tensor knows what to do
         return Size(*self.names, factor=self.factor * other) if other else 0
 
     __rmul__ = __mul__
 
     def __floordiv__(self, other: int | Size) -> Dim:
         """The exact quotient; what does not divide for every size is refused."""
+        if not isinstance(other, int | Size):
+            return NotImplemented
         divisor = other if isinstance(other, Size) else Size(factor=other)
         left = list(self.names)
         fits = divisor.factor != 0 and self.factor % divisor.factor == 0
@@ -197,6 +201,8 @@ class Size:
         raise self._unknown("used as a plain integer")
 
     def _arithmetic(self, other: Any) -> Any:
+        if not isinstance(other, int | float | Size):
+            return NotImplemented  # a tensor knows what to do
         raise self._unknown("in a sum, a difference or a quotient")
 
     __int__ = __float__ = __index__

@@ -11,7 +11,7 @@ import numpy as np
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
 from chainrule.graph.build import constant, context
 from chainrule.graph.node import Array, Value
-from chainrule.graph.types import Dim, DType, Shape, as_dtype, size_of
+from chainrule.graph.types import Dim, DType, Shape, Size, as_dtype, size_of
 from chainrule.primitives import creation, elementwise, movement
 from chainrule.primitives.movement import filled
 from chainrule.primitives.rules import show
@@ -79,6 +79,8 @@ def value_of(x: Any, dtype: DType | None = None) -> Value:
     """The value of a tensor, or of the numbers that ``x`` is."""
     if isinstance(x, Handle):
         value = x.value
+    elif isinstance(x, Size):
+        value = count_of(x, DType.int64)
     else:
         value = Value(as_array(x, dtype))
         if context.trace is not None:
@@ -88,7 +90,7 @@ def value_of(x: Any, dtype: DType | None = None) -> Value:
 
 def is_number(x: Any) -> bool:
     """Whether ``x`` is one of Python's or NumPy's numbers, which follow a tensor."""
-    return isinstance(x, int | float | np.generic)
+    return isinstance(x, int | float | np.generic | Size)
 
 
 # -- dtypes ---------------------------------------------------------------------------
@@ -199,6 +201,8 @@ def both(a: Any, b: Any) -> tuple[Value, Value]:
 
 def _with(v: Value, other: Any) -> tuple[Value, Value]:
     """A value and what is no tensor, in their common dtype and shape."""
+    if isinstance(other, Size):
+        return alike(v, with_number(v, other))
     if not isinstance(other, int | float | np.generic):
         return alike(v, value_of(other))
     number = other.item() if isinstance(other, np.generic) else other
@@ -210,6 +214,8 @@ def _with(v: Value, other: Any) -> tuple[Value, Value]:
 
 def with_number(v: Value, other: Any) -> Value:
     """``other`` as a value, in the dtype that it has beside ``v`` if it is a number."""
+    if isinstance(other, Size):  # of a traced shape
+        return count_of(other, number_dtype(1, v.dtype))
     if not isinstance(other, int | float | np.generic):
         return value_of(other)
     number = other.item() if isinstance(other, np.generic) else other
@@ -218,9 +224,9 @@ def with_number(v: Value, other: Any) -> Value:
 
 def float_pair(a: Any, b: Any) -> tuple[Value, Value]:
     """As :func:`pair`, with integers as float32."""
-    if is_number(b) and not isinstance(b, float):
+    if is_number(b) and not isinstance(b, float | Size):
         b = float(b) if abs(b) < 2**1023 else b
-    elif is_number(a) and not isinstance(a, float):
+    elif is_number(a) and not isinstance(a, float | Size):
         a = float(a) if abs(a) < 2**1023 else a
     v, w = pair(a, b)
     return floating(v), floating(w)

@@ -1,8 +1,8 @@
 """How many threads a run uses: what was asked for, or what measured best.
 
-Results of machine code do not depend on the number, so its engine may try. Two threads lose on small
-graphs, and on large ones too while another process wants the core: no rule on the graph
-alone knows that, a clock does.
+Results of machine code do not depend on the number, so its engine may try. Two threads
+lose on small graphs, and on large ones too while another process wants the core: no
+rule on the graph alone knows that, a clock does.
 """
 
 from __future__ import annotations

@@ -169,8 +169,11 @@ class Tensor(Operators, Elementwise, Reductions, Movement, Conversion):
     def __getattr__(self, name: str) -> Any:
         """Refuse a name that a tensor has not, with what does it here."""
         text = f"'Tensor' object has no attribute {name!r}"
+        plain = name.removesuffix("_")
         if name in TENSORS:
             text += f"; here: {TENSORS[name]}"
+        elif plain != name and not plain.startswith("_") and hasattr(Tensor, plain):
+            text += f"; here: x.copy_(x.{plain}(…)), or x = x.{plain}(…)"
         raise AttributeError(text, name=name, obj=self)
 
     # -- its numbers -------------------------------------------------------------
@@ -254,6 +257,10 @@ class Tensor(Operators, Elementwise, Reductions, Movement, Conversion):
             )
         if new.dtype is not self.dtype:
             new = new.astype(self.dtype)
+        recorded = new.requires_grad and context.grad and not self.requires_grad
+        if self._base or recorded or not self.is_leaf or self._value.array is None:
+            self._change(new.value)
+            return self
         if context.trace is not None and context.trace.assign(self, new.value):
             return self
         self.version += 1  # first: what interrupts this never hides new numbers
@@ -352,6 +359,28 @@ class Tensor(Operators, Elementwise, Reductions, Movement, Conversion):
         of = self._base.of()
         return of is not None and of._is_held()
 
+    def _write(self, key: Any, new: Array) -> bool:
+        """Write into the array itself, where nothing else can see that.
+
+        Otherwise a change is a new array, which costs as much as the tensor is large.
+        """
+        if context.trace is not None or self.requires_grad or self._base is not None:
+            return False
+        array = self.numpy().base
+        value = self._value
+        alone = _references(self, "_value") == _ONE + 1  # and the local name
+        if not alone or array is not value.array or not array.flags.owndata:
+            return False
+        del array
+        if _references(value, "array") != _ONE or not value.array.flags.writeable:  # pyright: ignore
+            return False
+        try:
+            value.array[key] = new  # pyright: ignore
+        except (IndexError, ValueError):
+            return False
+        self.version += 1
+        return True
+
     def _change(self, made: Value) -> None:
         base, of = self._base, None if self._base is None else self._base.of()
         if base is not None and of is not None and of._is_held():
@@ -427,7 +456,23 @@ def wrap(value: Value) -> Tensor:
     return t
 
 
-@dataclass
+def _references(holder: Any, name: str) -> int:
+    """How many hold what ``holder`` has under this name, and this function."""
+    return sys.getrefcount(getattr(holder, name))
+
+
+class _Holder:
+    __slots__ = ("held",)
+
+    def __init__(self) -> None:
+        self.held = object()
+
+
+#: What :func:`_references` gives for what nothing else holds.
+_ONE = _references(_Holder(), "held")
+
+
+@dataclass(slots=True)
 class _Base:
     """What a view was taken of.
 

@@ -115,9 +115,19 @@ class IRBuilder:
     def module(self) -> Module: ...
     def position_at_end(self, block: Block) -> None: ...
     def goto_entry_block(self) -> AbstractContextManager[None]: ...
+    def if_else(
+        self, pred: Any
+    ) -> AbstractContextManager[
+        tuple[AbstractContextManager[Any], AbstractContextManager[Any]]
+    ]: ...
     def if_then(
         self, pred: Value, likely: bool | None = None
     ) -> AbstractContextManager[Block]: ...
+    def if_else(
+        self, pred: Value, likely: bool | None = None
+    ) -> AbstractContextManager[
+        tuple[AbstractContextManager[Block], AbstractContextManager[Block]]
+    ]: ...
 
     # integers
     def add(

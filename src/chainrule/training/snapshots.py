@@ -6,11 +6,15 @@ import contextlib
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
 from chainrule.optim import Optimizer, Schedule
+from chainrule.primitives.rules import show
+from chainrule.tracing import Slot
+from chainrule.training.document import strange
 from chainrule.training.state import StateMark, copied
 
 
@@ -60,3 +64,26 @@ def load_table(table: Any, saved: Mapping[str, Any]) -> None:
     if isinstance(table, Optimizer):
         saved = {**saved, "state": table.state_dict()["state"]}
     table.load_state_dict(saved)
+
+
+def read_tensors(
+    path: Path, arrays: dict[str, Array], slots: Mapping[str, Slot]
+) -> dict[str, Array]:
+    """The tensors of a checkpoint, taken out of its arrays; they fit the slots.
+
+    Raises:
+        CheckpointError: naming the first that does not. A gradient may be missing.
+    """
+    held = [name for name in arrays if name.startswith("tensor/")]
+    numbers = {name.removeprefix("tensor/"): arrays.pop(name) for name in held}
+    for key, slot in slots.items():
+        t, array = slot.tensor, numbers.get(key)
+        want = f"the tensor {key} of {t.dtype.name}{show(t.shape)}"
+        if array is None:
+            if not slot.gradient:
+                raise strange(path, want, "none")
+        elif (array.shape, array.dtype) != (t.shape, t.dtype.numpy):
+            raise strange(path, want, f"{array.dtype}{show(array.shape)}")
+    if strangers := numbers.keys() - slots.keys():
+        raise strange(path, "tensors of this program", min(strangers))
+    return numbers

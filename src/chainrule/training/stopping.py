@@ -144,6 +144,8 @@ class EarlyStopping(Watching):
             self.waited = 0
             if self.restore_best:
                 self._weights = trainer.model.state_dict()
+                for array in self._weights.values():
+                    array.flags.writeable = False  # snapshots need no copy of them
         else:
             self.waited += 1
         if self.waited >= self.patience:

@@ -421,3 +421,17 @@ def test_a_function_that_changes_with_integers_is_warned_of(engine: str) -> None
         close(run(X, k), X.numpy() * k)
     with pytest.warns(UserWarning, match="different integers"):
         run(X, 7)
+
+
+@engines
+def test_sizes_are_numbers_to_compute_with(engine: str) -> None:
+    def f(x: cr.Tensor) -> list[cr.Tensor]:
+        n = x.shape[0]
+        return [x.sum() / n, x * n, n * x.sum(), x - n, (x == 0).sum() + n, n / x]
+
+    run = cr.compile(f, engine=engine, shapes={"x": ("N",)})
+    for n in (3, 5):
+        x = np.arange(1.0, n + 1).astype("f4")
+        for got, wanted in zip(run(x), f(cr.tensor(x))):
+            assert got.dtype is wanted.dtype
+            close(got, wanted.numpy())

@@ -52,6 +52,7 @@ DOCUMENTS = (
     "docs/tour.md",
     "docs/design.md",
     "docs/your-data.md",
+    "docs/arrays.md",
     "src/chainrule/engines/native/README.md",
 )
 

@@ -112,9 +112,9 @@ def test_matmul_is_numpys(a, b):
 def test_reductions_are_numpys(axis, keep):
     a = numbers((2, 3, 4))
     x = cr.tensor(a)
-    for name in ("sum", "mean", "max", "min"):
+    for name in ("sum", "mean", "amax", "amin"):
         got = getattr(x, name)(axis, keepdim=keep).numpy()
-        wanted = getattr(a, name)(axis=axis, keepdims=keep)
+        wanted = getattr(a, name.removeprefix("a"))(axis=axis, keepdims=keep)
         np.testing.assert_allclose(got, wanted, rtol=1e-6)
     assert int(x.argmax()) == a.argmax()
 
@@ -164,7 +164,7 @@ def test_integers_are_reduced_without_overflow(values, engine):
         pytest.importorskip("llvmlite", reason="llvmlite has no wheel here")
 
     def reduced(x):
-        return [x.min(), x.max(), x.min(0), x.max(1), x.argmax(0, keepdim=True)]
+        return [x.min(), x.max(), x.amin(0), x.amax(1), x.argmax(0, keepdim=True)]
 
     made = (cr.compile(reduced, engine=engine) if engine else reduced)(
         cr.tensor(values)
@@ -175,7 +175,7 @@ def test_integers_are_reduced_without_overflow(values, engine):
         np.testing.assert_array_equal(got.numpy(), w)
     small = values.astype("int64") % 300
     count = cr.tensor(small.astype(values.dtype)).sum(0)
-    assert count.dtype is cr.int64
+    assert count.dtype is (cr.uint64 if values.dtype.kind == "u" else cr.int64)
     np.testing.assert_array_equal(
         count.numpy(), small.astype(values.dtype).astype("int64").sum(0)
     )
@@ -403,7 +403,6 @@ def test_no_grad_and_detach():
         (lambda: cr.tensor([1.0])[[True, False]], ShapeError, "mask"),
         (lambda: cr.tensor([1.0, 2.0]).reshape(3), ShapeError, "elements"),
         (lambda: cr.tensor([1.0]).sum(1), ShapeError, "does not exist"),
-        (lambda: cr.tensor([1.0]) ** cr.tensor([1.0]), ArgumentError, "exponent"),
         (
             lambda: cr.tensor([[1.0, 2.0]]) @ cr.tensor([[1.0, 2.0]]),
             ShapeError,

@@ -3,6 +3,7 @@
 One graph carries training, compilation and explanation. See README.md for the way in.
 """
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from chainrule import data, nn, optim
@@ -18,25 +19,49 @@ from chainrule.functional import (
     value_and_grad,
     vjp,
 )
+from chainrule.functions import creation, dtypes, elementwise, movement, reductions
+from chainrule.functions.creation import *  # noqa: F403
+from chainrule.functions.dtypes import *  # noqa: F403
+from chainrule.functions.dtypes import (
+    __array_namespace_info__ as __array_namespace_info__,
+)
+from chainrule.functions.elementwise import *  # noqa: F403
+from chainrule.functions.movement import *  # noqa: F403
+from chainrule.functions.reductions import *  # noqa: F403
 from chainrule.gradient_check import check_gradients
 from chainrule.graph.build import no_grad
 from chainrule.graph.types import DType as dtype  # noqa: N813 - the public name
-from chainrule.migration import METHODS, PACKAGE
+from chainrule.migration import PACKAGE
 from chainrule.nn import functional_call
-from chainrule.random import manual_seed, normal, uniform
+from chainrule.random import (
+    bernoulli,
+    categorical,
+    manual_seed,
+    multinomial,
+    normal,
+    rand,
+    rand_like,
+    randint,
+    randn,
+    randn_like,
+    randperm,
+    uniform,
+)
 from chainrule.serialization import load, save
-from chainrule.tensor import Tensor, as_tensor, matmul, maximum, tensor, where
-from chainrule.version import __version__
+from chainrule.tensor import Tensor, as_tensor, tensor
+from chainrule.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from chainrule import training
     from chainrule.explanation import explain
     from chainrule.training import History, Trainer, summary
 
-bool_ = dtype.bool
+bool = dtype.bool
 uint8, uint16, uint32, uint64 = dtype.uint8, dtype.uint16, dtype.uint32, dtype.uint64
 int8, int16, int32, int64 = dtype.int8, dtype.int16, dtype.int32, dtype.int64
 float32, float64 = dtype.float32, dtype.float64
+#: The version of the array API standard that is followed.
+__array_api_version__ = "2024.12"
 
 _LAZY = {
     "History": "chainrule.training",
@@ -48,8 +73,6 @@ _LAZY = {
 
 def __getattr__(name: str) -> Any:
     """Load what is not needed for computing only when it is asked for."""
-    import importlib
-
     if name in _LAZY:
         return getattr(importlib.import_module(_LAZY[name]), name)
     if name == "training":
@@ -59,18 +82,15 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """With the names that are loaded only when they are asked for."""
-    return sorted({*globals(), *__all__})
+    """What a user would use."""
+    own = [name for name in globals() if name.startswith("__")]
+    return sorted({*own, *__all__})
 
 
 def _elsewhere(name: str) -> str:
     """Where a name lives, or which one was probably meant."""
-    import importlib
-
     if name.startswith("_"):
         return ""
-    if name in METHODS:
-        return f"; it is a method of tensors: x.{name}(…)"
     if name in PACKAGE:
         return f"; here: {PACKAGE[name]}"
     if name in ("fit", "evaluate", "predict"):
@@ -81,6 +101,8 @@ def _elsewhere(name: str) -> str:
     for part in parts:
         if name in importlib.import_module(f"chainrule.{part}").__all__:
             return f"; there is cr.{part}.{name}"
+    if hasattr(Tensor, name):
+        return f"; it is a method of tensors: x.{name}(…)"
     near = nearest(name, __all__, 0.75)
     return f"; did you mean cr.{near}?" if near else ""
 
@@ -90,9 +112,10 @@ __all__ = [
     "History",
     "Tensor",
     "Trainer",
-    "__version__",
     "as_tensor",
-    "bool_",
+    "bernoulli",
+    "bool",
+    "categorical",
     "check_gradients",
     "compile",
     "cond",
@@ -113,12 +136,17 @@ __all__ = [
     "jvp",
     "load",
     "manual_seed",
-    "matmul",
-    "maximum",
+    "multinomial",
     "nn",
     "no_grad",
     "normal",
     "optim",
+    "rand",
+    "rand_like",
+    "randint",
+    "randn",
+    "randn_like",
+    "randperm",
     "save",
     "scan",
     "summary",
@@ -131,6 +159,10 @@ __all__ = [
     "uniform",
     "value_and_grad",
     "vjp",
-    "where",
     "while_loop",
 ]
+__all__ += creation.__all__
+__all__ += dtypes.__all__
+__all__ += elementwise.__all__
+__all__ += movement.__all__
+__all__ += reductions.__all__

@@ -117,11 +117,15 @@ def warn(
         got: what came instead.
         fix: what the user can do about it, with code where code helps.
     """
+    warn_of_line(_message(what, expected, got, fix), ChainruleWarning)
+
+
+def warn_of_line(message: str, category: type[Warning]) -> None:
+    """Warn of the nearest line that is not this package's."""
     level, frame = 1, sys._getframe()
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         level, frame = level + 1, frame.f_back
-    message = _message(what, expected, got, fix)
-    warnings.warn(message, ChainruleWarning, stacklevel=level)
+    warnings.warn(message, category, stacklevel=level)
 
 
 def nearest(name: str, known: Iterable[str], cutoff: float = 0.5) -> str | None:

@@ -15,16 +15,20 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ArgumentError, ShapeError
-from chainrule.graph.build import context
-from chainrule.graph.node import Array
+from chainrule.graph.build import context, no_grad
+from chainrule.graph.node import Array, Value
 from chainrule.graph.primitive import REFERENCES
-from chainrule.graph.types import Dim, Shape, Size, as_dtype
-from chainrule.primitives.elementwise import convert
-from chainrule.primitives.integers import shift_right
-from chainrule.primitives.movement import full_like
+from chainrule.graph.types import Dim, DType, Shape, as_dtype
+from chainrule.operations.arguments import axis_of, either, shape_of
+from chainrule.operations.operands import cast, filled, floating, stretch, value_of
+from chainrule.operations.selection import argsort, topk
+from chainrule.primitives.elementwise import add, log, mul, neg, sqrt
+from chainrule.primitives.integers import bitwise_or, remainder, shift_left, shift_right
+from chainrule.primitives.movement import reshape, slice_
 from chainrule.primitives.random import random_bits, seed_key
-from chainrule.tensor import Tensor, wrap
-from chainrule.tensor_rules import numbers_of
+from chainrule.primitives.reduce import argmax
+from chainrule.primitives.trigonometry import cos
+from chainrule.tensor import Tensor, as_tensor, wrap
 
 
 def _check(seed: int) -> int:
@@ -48,6 +52,12 @@ class Generator:
         self.key = Tensor(seed_key(_check(seed)))
         self.counter = Tensor(np.uint32(0))
         self.key.name, self.counter.name = "random.key", "random.counter"
+
+    def manual_seed(self, seed: int) -> Generator:
+        """Start anew from ``seed``, in place: compiled functions see it."""
+        self.key.copy_(seed_key(_check(seed)))
+        self.counter.copy_(np.uint32(0))
+        return self
 
     def bits(self, shape: Shape) -> Tensor:
         """Fresh uint32 bits; the counter moves on."""
@@ -84,47 +94,52 @@ class StepStream:
         )
 
 
-_current: list[Generator | StepStream] = [Generator(0)]
+#: Where random numbers come from, unless a :func:`stream` surrounds the draw.
+_own = Generator(0)
 
 
 def manual_seed(seed: int) -> None:
-    """Start the global stream (initial weights, eager dropout) anew from ``seed``.
+    """Start the process's own stream (initial weights, eager draws) from ``seed``.
+
+    Compiled functions that draw from it see the new seed, too.
 
     >>> manual_seed(1); a = uniform(2); manual_seed(1); b = uniform(2)
-    >>> bool((a == b).numpy().all())
+    >>> bool((a == b).all())
     True
     """
-    _current[0] = Generator(seed)
+    _own.manual_seed(seed)
 
 
 @contextmanager
 def stream(source: Generator | StepStream) -> Iterator[None]:
-    """Draws within the block come from ``source``."""
-    _current.append(source)
+    """Draws of this thread within the block come from ``source``."""
+    saved, context.stream = context.stream, source
     try:
         yield
     finally:
-        _current.pop()
+        context.stream = saved
 
 
 def bits(shape: Shape) -> Tensor:
     """Fresh random bits, uint32."""
-    return _current[-1].bits(shape)
+    return (context.stream or _own).bits(shape)
 
 
 def _sizes(shape: tuple[Any, ...]) -> Shape:
     """Sizes that came as ``uniform(2, 3)`` or as ``uniform((2, 3))``."""
-    made: list[Dim] = []
-    for d in numbers_of(shape):
-        whole = isinstance(d, int | np.integer) and d >= 0
-        if not whole and not isinstance(d, Size):
-            raise ShapeError(
-                "Random numbers are drawn in a shape.",
-                expected="integers ≥ 0, such as (2, 3)",
-                got=f"{shape!r:.80}",
-            )
-        made.append(d if isinstance(d, Size) else int(d))
-    return tuple(made)
+    return shape_of(shape, "Random numbers are drawn in a shape.")
+
+
+def _made(value: Value, dtype: Any, requires_grad: bool) -> Tensor:
+    made = wrap(cast(value, as_dtype(dtype)))
+    return made.requires_grad_() if requires_grad else made
+
+
+def _between(shape: Shape) -> Value:
+    """(bits + ½)·2⁻³² in float64: never 0, never 1."""
+    raw = cast(bits(shape).value, DType.float64)
+    half = add(raw, filled(0.5, DType.float64, shape))
+    return mul(half, filled(2.0**-32, DType.float64, shape))
 
 
 def uniform(
@@ -132,6 +147,7 @@ def uniform(
     low: float = 0.0,
     high: float = 1.0,
     dtype: Any = "float32",
+    requires_grad: bool = False,
 ) -> Tensor:
     """Numbers from the uniform distribution on [low, high).
 
@@ -142,19 +158,19 @@ def uniform(
         shape: sizes, ``uniform(2, 3)`` or ``uniform((2, 3))``; none for one number.
         low, high: the ends.
         dtype: of the result.
+        requires_grad: whether ``backward()`` shall fill ``.grad``.
 
     Raises:
         ShapeError: sizes that are no integers ≥ 0.
 
     >>> manual_seed(0)
-    >>> bool((uniform(1000).numpy() < 1).all())
+    >>> bool((uniform(1000) < 1).all())
     True
     """
-    wanted = as_dtype(dtype)
-    raw = bits(_sizes(shape)).value
-    high_bits = shift_right(raw, full_like(raw, 8))
-    unit = wrap(convert(high_bits, dtype=wanted)) * 2.0**-24
-    return unit * (high - low) + low
+    sizes = _sizes(shape)
+    high_bits = shift_right(bits(sizes).value, filled(8, DType.uint32, sizes))
+    unit = wrap(cast(high_bits, as_dtype(dtype))) * 2.0**-24
+    return _made((unit * (high - low) + low).value, dtype, requires_grad)
 
 
 def normal(
@@ -162,40 +178,166 @@ def normal(
     mean: float = 0.0,
     std: float = 1.0,
     dtype: Any = "float32",
+    requires_grad: bool = False,
 ) -> Tensor:
-    """Numbers from the normal distribution N(mean, std²), for eager code.
+    """Numbers from the normal distribution N(mean, std²).
 
-    Box & Muller 1958: with u and v uniform, r = √(−2 ln u) gives the two numbers
-    r cos 2πv and r sin 2πv. u = (bits + ½)·2⁻³² reaches 6.8 standard deviations. The
-    bits are the same on every platform; logarithm and cosine are NumPy's, in float64.
+    Box & Muller 1958: √(−2 ln u) cos 2πv, with u and v uniform and computed in float64.
+    u = (bits + ½)·2⁻³² reaches 6.8 standard deviations.
 
     Args:
         shape: sizes, ``normal(2, 3)`` or ``normal((2, 3))``; none for one number.
         mean, std: of the distribution.
         dtype: of the result.
+        requires_grad: whether ``backward()`` shall fill ``.grad``.
 
     Raises:
         ShapeError: sizes that are no integers ≥ 0.
-        ArgumentError: while a function is traced: the numbers are drawn by NumPy.
 
-    >>> manual_seed(0); a = normal(1000).numpy()
+    >>> manual_seed(0); a = normal(1000)
     >>> bool(abs(a.mean()) < 0.1), bool(abs(a.std() - 1) < 0.1)
     (True, True)
     """
     sizes = _sizes(shape)
-    if context.trace is not None:
+    u, v = (_half(_between((2, *sizes)), i) for i in (0, 1))
+    radius = sqrt(mul(filled(-2.0, DType.float64, sizes), log(u)))
+    unit = mul(radius, cos(mul(filled(2 * math.pi, DType.float64, sizes), v)))
+    return _made((wrap(unit) * std + mean).value, dtype, requires_grad)
+
+
+def _half(v: Value, i: int) -> Value:
+    rest = v.shape[1:]
+    zeros, ones = (0,) * len(rest), (1,) * len(rest)
+    made = slice_(v, starts=(i, *zeros), stops=(i + 1, *rest), strides=(1, *ones))
+    return reshape(made, shape=rest)
+
+
+rand, randn = uniform, normal
+
+
+def rand_like(x: Any, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """As :func:`uniform`, in the shape and dtype of x."""
+    x = as_tensor(x)
+    return uniform(x.shape, dtype=dtype or x.dtype, requires_grad=requires_grad)
+
+
+def randn_like(x: Any, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """As :func:`normal`, in the shape and dtype of x."""
+    x = as_tensor(x)
+    return normal(x.shape, dtype=dtype or x.dtype, requires_grad=requires_grad)
+
+
+def randint(
+    low: int, high: Any = None, size: Any = None, *, dtype: Any = "int64"
+) -> Tensor:
+    """Integers from ``low`` to below ``high``, each as likely as the others.
+
+    Args:
+        low: the smallest; 0 where only ``high`` and ``size`` are given, as in
+            ``randint(10, (2, 3))``.
+        high: one more than the largest.
+        size: the shape.
+        dtype: of the result.
+
+    64 random bits modulo the range: no number is likelier by more than one in
+    2⁶⁴ / (high − low).
+
+    >>> manual_seed(0); x = randint(1, 7, (100,))
+    >>> x.amin().item(), x.amax().item()
+    (1, 6)
+    """
+    if size is None:
+        low, high, size = (0, low, high) if high is not None else (0, low, ())
+    shape, span = _sizes((size,) if not isinstance(size, tuple) else size), high - low
+    if not 0 < span < 2**63:
         raise ArgumentError(
-            "Normal numbers are drawn by NumPy, and this function is being traced.",
-            expected="random.normal outside of compiled functions",
-            fix="draw them before and pass them in, or take random.uniform",
+            "randint draws from a range of integers.",
+            expected="low < high",
+            got=f"from {low} to before {high}",
         )
-    count = math.prod(map(int, sizes))
-    drawn = bits((2, -(-count // 2))).numpy()
-    u, v = (drawn.astype(np.float64) + 0.5) * 2.0**-32
-    radius, angle = np.sqrt(-2 * np.log(u)), 2 * np.pi * v
-    unit = np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])
-    made = unit[:count].reshape(sizes) * std + mean
-    return Tensor(made, dtype=dtype)
+    raw = cast(bits((2, *shape)).value, DType.uint64)
+    a, b = _half(raw, 0), _half(raw, 1)
+    wide = bitwise_or(shift_left(a, filled(32, DType.uint64, shape)), b)
+    made = wrap(cast(remainder(wide, filled(span, DType.uint64, shape)), DType.int64))
+    return (made + low).astype(dtype)
+
+
+def bernoulli(p: Any, size: Any = None, *, dtype: Any = None) -> Tensor:
+    """1 with probability p, else 0.
+
+    Args:
+        p: a number or a tensor, from 0 to 1.
+        size: the shape; that of p by default.
+        dtype: of the result; that of p by default.
+
+    >>> bernoulli(Tensor([0.0, 1.0]))
+    tensor([0., 1.])
+    """
+    chance = floating(value_of(p))
+    shape = chance.shape if size is None else shape_of(size)
+    with no_grad():
+        drawn = wrap(_between(shape)) < wrap(stretch(chance, shape)).double()
+    return drawn.astype(dtype or chance.dtype)
+
+
+def _gumbel(shape: Shape) -> Value:
+    """−ln(−ln u), whose largest of several with ln p added is drawn with p."""
+    return neg(log(neg(log(_between(shape)))))
+
+
+def categorical(logits: Any, dim: int = -1, *, axis: int | None = None) -> Tensor:
+    """Classes drawn with the probabilities softmax(logits) along ``dim``.
+
+    Gumbel 1954: the largest of logits − ln(−ln u), with u uniform.
+
+    Args:
+        logits: unnormalised log-probabilities; −∞ for a class that never comes.
+        dim: the axis of the classes, which the result lacks.
+
+    >>> categorical(Tensor([[0.0, 100.0], [100.0, 0.0]]))
+    tensor([1, 0])
+    """
+    v = cast(value_of(logits), DType.float64)
+    with no_grad():
+        noisy = add(v, _gumbel(v.shape))
+        return wrap(argmax(noisy, axis=axis_of(v.shape, either(dim, axis, -1))))
+
+
+def multinomial(probs: Any, num_samples: int, replacement: bool = False) -> Tensor:
+    """Classes drawn with probabilities in proportion to ``probs``, along the last axis.
+
+    Args:
+        probs: (classes,) or (rows, classes), ≥ 0.
+        num_samples: how many draws a row.
+        replacement: whether a class can come twice.
+
+    >>> multinomial(Tensor([0.0, 3.0]), 2, replacement=True)
+    tensor([1, 1])
+    """
+    v = cast(value_of(probs), DType.float64)
+    if len(v.shape) not in (1, 2):
+        raise ShapeError("multinomial draws from rows.", got=f"{v.shape}")
+    with no_grad(), np.errstate(divide="ignore"):
+        scores = log(v)
+        if not replacement:
+            noisy = add(scores, _gumbel(v.shape))
+            return wrap(topk(noisy, num_samples, -1, True)[1])
+        shape = (*v.shape[:-1], num_samples, v.shape[-1])
+        column = reshape(scores, shape=(*v.shape[:-1], 1, v.shape[-1]))
+        noisy = add(stretch(column, shape), _gumbel(shape))
+        return wrap(argmax(noisy, axis=len(shape) - 1))
+
+
+def randperm(n: Dim) -> Tensor:
+    """The integers from 0 to n − 1 in an order that is drawn.
+
+    Sorting by fresh random bits gives every order the same chance, but for ties, which
+    keep their place.
+
+    >>> manual_seed(0); randperm(5).sort().values
+    tensor([0, 1, 2, 3, 4])
+    """
+    return wrap(argsort(bits(_sizes((n,))).value, 0, False))
 
 
 def permutation(n: int, seed: int, epoch: int) -> Array:

@@ -109,7 +109,7 @@ def test_large_numbers_from_outside_are_refused() -> None:
 def test_a_traced_value_cannot_be_computed_with() -> None:
     kept: list[Value] = []
     trace(lambda x: kept.append(x) or x, [typed(2)])
-    with pytest.raises(GraphError, match="already traced"):
+    with pytest.raises(GraphError, match="graph already traced"):
         neg(kept[0])
 
 

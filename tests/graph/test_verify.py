@@ -79,7 +79,7 @@ def wrong_shape(g: Graph) -> None:
 
 
 def wrong_dtype(g: Graph) -> None:
-    g.outputs[1]._dtype = DType.float64
+    g.outputs[1].dtype = DType.float64
 
 
 def shape_that_only_equals(g: Graph) -> None:

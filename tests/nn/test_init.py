@@ -115,11 +115,6 @@ def test_the_same_seed_gives_the_same_numbers():
     assert (made[0] != made[4]).all()
 
 
-def test_normal_numbers_cannot_be_traced():
-    with pytest.raises(ArgumentError, match="being traced"):
-        cr.compile(lambda x: x + cr.random.normal(3), engine="numpy")(cr.tensor([1.0]))
-
-
 # -- initialisers ---------------------------------------------------------------------
 
 

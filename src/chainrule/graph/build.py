@@ -7,6 +7,7 @@ reference and, when a derivative may be asked for, remembers the node. With type
 
 from __future__ import annotations
 
+import contextvars
 import inspect
 import os
 import sysconfig
@@ -17,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.errors import ArgumentError, GraphError
+from chainrule.errors import ArgumentError, GraphError, warn_of_line
 from chainrule.graph.graph import Graph
-from chainrule.graph.node import Array, Cotangent, Node, Value
+from chainrule.graph.node import Array, Cotangent, Node, Value, computed
 from chainrule.graph.primitive import (
     DERIVATIVES,
     REFERENCES,
@@ -44,8 +45,8 @@ _NOT_THE_USERS = (
 )
 _INSTALLED = tuple(f"{os.sep}{name}-packages{os.sep}" for name in ("site", "dist"))
 
-#: Applications whose types the rule has accepted already.
-_checked: set[Any] = set()
+#: The types of the results of applications that the rule has accepted already.
+_checked: dict[Any, tuple[ArrayType, ...]] = {}
 _CHECKED_AT_MOST = 10_000
 
 #: Numbers that code has used as constants before.
@@ -135,12 +136,33 @@ changes = Changes()
 
 
 class Context(threading.local):
-    """What surrounds an application of a primitive, one a thread."""
+    """What surrounds an application of a primitive, one a thread.
+
+    Attributes:
+        trace: the tracing in progress.
+        grad: whether derivatives are remembered.
+        scope, role: of the nodes that are recorded.
+        stream: where random bits come from; None for the process's own generator.
+        apart: where NumPy computes, and tells ``exceptions`` instead of warning of
+            lines that are not the user's.
+        exceptions: those of IEEE 754 that the reference met that ran last.
+    """
 
     trace: Trace | None = None
     grad: bool = True
     scope: str = ""
     role: str = "forward"
+    stream: Any = None
+    apart: contextvars.Context
+    exceptions: list[str]
+
+    def __init__(self) -> None:
+        self.exceptions = []
+        with np.errstate(all="call", call=self._note):
+            self.apart = contextvars.copy_context()
+
+    def _note(self, name: str, _: int) -> None:
+        self.exceptions.append(name)
 
 
 context = Context()
@@ -151,7 +173,11 @@ class Operation(Primitive):
 
     def __call__(self, *inputs: Value, **attrs: Any) -> Any:
         """Apply it: compute at once on numbers, record a node while tracing."""
-        return bind(self, inputs, attrs)
+        if context.trace is None:
+            outputs = _compute(self, inputs, attrs)
+        else:
+            outputs = record(self, inputs, attrs)
+        return outputs[0] if len(outputs) == 1 else outputs
 
 
 #: A derivative rule (g, y, inputs…, attributes…). The first four lines are the last one
@@ -295,33 +321,74 @@ def replay(
 def _compute(
     primitive: Primitive, inputs: tuple[Value, ...], attrs: dict[str, Any]
 ) -> tuple[Value, ...]:
-    arrays: list[Any] = [v.array for v in inputs]
-    try:
-        key = (primitive, *attrs.values(), *[(a.shape, a.dtype.num) for a in arrays])
-    except AttributeError:
+    # One and two operands are spelt out: this is what every eager operation costs.
+    if len(inputs) == 2:
+        v, w = inputs
+        arrays: tuple[Any, ...] = (v.array, w.array)
+        signature = (primitive, *attrs.values(), v.shape, v.dtype, w.shape, w.dtype)
+        tracked = v.tracked or w.tracked
+        known = arrays[0] is not None and arrays[1] is not None
+    elif len(inputs) == 1:
+        (v,) = inputs
+        arrays = (v.array,)
+        signature = (primitive, *attrs.values(), v.shape, v.dtype)
+        tracked = v.tracked
+        known = arrays[0] is not None
+    else:
+        arrays = tuple([v.array for v in inputs])
+        types_in = [item for v in inputs for item in (v.shape, v.dtype)]
+        signature = (primitive, *attrs.values(), *types_in)
+        tracked = _any_tracked(inputs)
+        known = not any(array is None for array in arrays)
+    if not known:
         raise GraphError(
-            f"{primitive.name} was given a value of a graph that is already traced.",
+            f"{primitive.name} was given a value of a graph already traced.",
             expected="numbers, or values of the trace in progress",
             got=", ".join(map(repr, inputs)),
             fix="return what you need from the traced function",
-        ) from None
-    if key not in _checked:
-        primitive.output_types([v.type for v in inputs], attrs)
+        )
+    types = _checked.get(signature)
+    if types is None:
+        types = primitive.output_types([v.type for v in inputs], attrs)
         if len(_checked) > _CHECKED_AT_MOST:
             _checked.clear()
-        _checked.add(key)
-    results = REFERENCES[primitive](*arrays, **attrs)
-    if type(results) is not tuple:
-        results = (results,)
-    results = [a if type(a) is np.ndarray else np.asarray(a) for a in results]
-    if not (context.grad and _any_tracked(inputs) and primitive in DERIVATIVES):
-        return tuple(map(Value, results))
-    node = Node(primitive, inputs, attrs, context.scope, context.role)
-    outputs = tuple(map(Value, results))
-    for i, value in enumerate(outputs):
-        value.node, value.index, value.tracked = node, i, True
-    node.set_outputs(outputs, weakly=True)
+        _checked[signature] = types
+    reference = REFERENCES[primitive]
+    try:
+        results = context.apart.run(reference, *arrays, **attrs)
+    except RuntimeError:  # within a signal's handler that interrupted another one
+        results = reference(*arrays, **attrs)
+    if context.exceptions:
+        _report_exceptions(primitive)
+    if type(results) is np.ndarray:
+        outputs: tuple[Value, ...] = (computed(results, types[0]),)
+    elif type(results) is tuple:
+        several: tuple[Any, ...] = results
+        made = zip(several, types, strict=True)
+        outputs = tuple([computed(np.asarray(a), t) for a, t in made])
+    else:
+        outputs = (computed(np.asarray(results), types[0]),)
+    if tracked and context.grad and primitive in DERIVATIVES:
+        node = Node(primitive, inputs, attrs, context.scope, context.role)
+        node.set_outputs(outputs, weakly=True)
+        for i, value in enumerate(outputs):
+            value.node, value.index, value.tracked = node, i, True
     return outputs
+
+
+def _report_exceptions(primitive: Primitive) -> None:
+    """Warn of what NumPy met, as NumPy is told to, and of the user's line."""
+    found = dict.fromkeys(context.exceptions)
+    context.exceptions.clear()
+    wanted: dict[str, str] = {**np.geterr()}
+    names = {"divide by zero": "divide", "invalid value": "invalid"}
+    for name in found:
+        way = wanted[names.get(name, name[: -len("flow")])]
+        message = f"{name} encountered in {primitive.name}"
+        if way == "raise":
+            raise FloatingPointError(message)
+        if way != "ignore":
+            warn_of_line(message, RuntimeWarning)
 
 
 def _any_tracked(inputs: tuple[Value, ...]) -> bool:
@@ -368,12 +435,13 @@ def constant(number: Any, dtype: DType | str) -> Value:
     >>> constant(0.5, "float32")
     <value: f32[]>
     """
-    # Python refuses to write out thousands of decimal digits, but not hexadecimal ones.
-    key = (hex(number) if isinstance(number, int) else repr(number), dtype)
+    plain = isinstance(number, int | float)
+    # Zero has two signs, which compare equal.
+    key = (number or repr(number), dtype) if plain else None
     value = _constants.get(key)
     if value is None:
         value = Value(_held(number, as_dtype(dtype)))
-        if len(_constants) < _CONSTANTS_AT_MOST and isinstance(number, int | float):
+        if plain and len(_constants) < _CONSTANTS_AT_MOST:
             _constants[key] = value
     return value if context.trace is None else context.trace.constant(value)
 

@@ -13,9 +13,9 @@ import weakref
 from typing import Any
 
 from chainrule.graph.primitive import Array, Primitive
-from chainrule.graph.types import ArrayType, DType, Shape, as_dtype
+from chainrule.graph.types import ArrayType, DType, Shape, dtype_of
 
-__all__ = ["Array", "Cotangent", "Node", "Value"]
+__all__ = ["Array", "Cotangent", "Node", "Value", "computed"]
 
 _numbers = itertools.count()
 
@@ -35,8 +35,8 @@ class Value:
 
     __slots__ = (
         "__weakref__",
-        "_dtype",
         "array",
+        "dtype",
         "index",
         "name",
         "node",
@@ -58,17 +58,12 @@ class Value:
     ) -> None:
         self.array = array
         self.shape: Shape = array.shape if array is not None else shape or ()
-        self._dtype = dtype
+        if dtype is None:
+            assert array is not None
+            dtype = dtype_of(array)
+        self.dtype: DType = dtype
         self.node, self.index, self.tracked, self.name = node, index, tracked, name
         self.owner: Any = None
-
-    @property
-    def dtype(self) -> DType:
-        """The element type."""
-        if self._dtype is None:
-            assert self.array is not None
-            self._dtype = as_dtype(self.array.dtype)
-        return self._dtype
 
     @property
     def type(self) -> ArrayType:
@@ -78,6 +73,15 @@ class Value:
     def __repr__(self) -> str:
         origin = self.node.primitive.name if self.node else (self.name or "value")
         return f"<{origin}: {self.type}>"
+
+
+def computed(array: Array, type: ArrayType) -> Value:
+    """``Value(array)`` of a known type, without the checks: what eager code makes."""
+    value = Value.__new__(Value)
+    value.array, value.shape, value.dtype = array, type.shape, type.dtype
+    value.node = value.name = value.owner = None
+    value.index, value.tracked = 0, False
+    return value
 
 
 class Node:
@@ -128,7 +132,12 @@ class Node:
         Eager values point at their node, so the node points back ``weakly``: a
         forgotten result frees its whole history at once, without the collector.
         """
-        self._outputs = tuple(map(weakref.ref, outputs)) if weakly else outputs
+        if not weakly:
+            self._outputs = outputs
+        elif len(outputs) == 1:
+            self._outputs = (weakref.ref(outputs[0]),)
+        else:
+            self._outputs = tuple(map(weakref.ref, outputs))
 
     @property
     def outputs(self) -> tuple[Value | None, ...]:

@@ -38,21 +38,18 @@ class DType(Enum):
 
     def __init__(self, short: str, kind: str, itemsize: int) -> None:
         self.short, self.kind, self.itemsize = short, kind, itemsize
+        #: Whether derivatives exist for values of this type.
+        self.is_float = kind == "float"
+        #: Whether values of this type can index or label.
+        self.is_integer = kind in ("int", "uint")
 
     @cached_property
     def numpy(self) -> np.dtype[Any]:
         """The same type in NumPy."""
         return np.dtype(self.name)
 
-    @property
-    def is_float(self) -> bool:
-        """Whether derivatives exist for values of this type."""
-        return self.kind == "float"
-
-    @property
-    def is_integer(self) -> bool:
-        """Whether values of this type can index or label."""
-        return self.kind in ("int", "uint")
+    # An Enum's own hash is that of its name, computed anew each time.
+    __hash__ = object.__hash__
 
     def __repr__(self) -> str:
         return f"chainrule.{self.name}"
@@ -60,6 +57,17 @@ class DType(Enum):
 
 _FROM_NUMPY = {dtype.numpy: dtype for dtype in DType}
 _FROM_SHORT = {dtype.short: dtype for dtype in DType}
+#: By NumPy's numbers for types of this machine's byte order.
+_FROM_NUMBER = {
+    kind.num: _FROM_NUMPY[kind]
+    for kind in map(np.dtype, "?bBhHiIlLqQfd")
+    if kind in _FROM_NUMPY
+}
+
+
+def dtype_of(array: np.ndarray[Any, Any]) -> DType:
+    """The element type of an array of this machine's byte order."""
+    return _FROM_NUMBER.get(array.dtype.num) or as_dtype(array.dtype)
 
 
 def as_dtype(dtype: Any) -> DType:
@@ -113,12 +121,16 @@ class Size:
         if isinstance(other, Size):
             factor = self.factor * other.factor
             return Size(*self.names, *other.names, factor=factor)
+        if not isinstance(other, int):
+            return NotImplemented  # a tensor knows what to do
         return Size(*self.names, factor=self.factor * other) if other else 0
 
     __rmul__ = __mul__
 
     def __floordiv__(self, other: int | Size) -> Dim:
         """The exact quotient; what does not divide for every size is refused."""
+        if not isinstance(other, int | Size):
+            return NotImplemented
         divisor = other if isinstance(other, Size) else Size(factor=other)
         left = list(self.names)
         fits = divisor.factor != 0 and self.factor % divisor.factor == 0
@@ -189,6 +201,8 @@ class Size:
         raise self._unknown("used as a plain integer")
 
     def _arithmetic(self, other: Any) -> Any:
+        if not isinstance(other, int | float | Size):
+            return NotImplemented  # a tensor knows what to do
         raise self._unknown("in a sum, a difference or a quotient")
 
     __int__ = __float__ = __index__

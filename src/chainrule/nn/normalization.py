@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from chainrule.errors import ArgumentError, DTypeError, NonFiniteError, ShapeError
+from chainrule.functions.elementwise import maximum
 from chainrule.graph.node import Array
 from chainrule.graph.types import DType, Size, size_of
 from chainrule.nn import functional
@@ -21,9 +22,9 @@ from chainrule.nn.arguments import (
     sizes,
 )
 from chainrule.nn.module import Module, Parameter
+from chainrule.operations.operands import promote
 from chainrule.primitives.rules import show
-from chainrule.tensor import Tensor, as_tensor, count_of, maximum
-from chainrule.tensor_rules import promote
+from chainrule.tensor import Tensor, as_tensor, count_of
 
 
 class _Norm(Module):

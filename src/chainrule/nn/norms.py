@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from chainrule.tensor import Tensor, where
+from chainrule.functions.elementwise import where
+from chainrule.tensor import Tensor
 
 
 def norm(x: Tensor, p: float, dim: Any, keepdim: bool = False) -> Tensor:

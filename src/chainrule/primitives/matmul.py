@@ -142,6 +142,7 @@ class Plan:
     batch: int
     left: int
     contracted: int
+    plain: bool
 
 
 @lru_cache(maxsize=4096)
@@ -149,6 +150,11 @@ def plan_product(dims: str) -> Plan:
     """How to bring operands to (batch, left, k) and (batch, k, right), and back."""
     d = parse_dims(dims)
     made = d.batch + d.left + d.right
+    matrices = len(d.left) == len(d.right) == len(d.contracted) == 1
+    in_order = (d.lhs, d.rhs) == (
+        d.batch + d.left + d.contracted,
+        d.batch + d.contracted + d.right,
+    )
     return Plan(
         tuple(d.lhs.index(c) for c in d.batch + d.left + d.contracted),
         tuple(d.rhs.index(c) for c in d.batch + d.contracted + d.right),
@@ -156,6 +162,7 @@ def plan_product(dims: str) -> Plan:
         len(d.batch),
         len(d.left),
         len(d.contracted),
+        plain=matrices and in_order and made == d.out,
     )
 
 
@@ -164,6 +171,8 @@ def _dot(lhs: Array, rhs: Array, *, dims: str, accumulate: DType) -> Array:
     dtype = lhs.dtype
     if accumulate.numpy.itemsize > dtype.itemsize:
         lhs, rhs = lhs.astype(accumulate.numpy), rhs.astype(accumulate.numpy)
+    elif p.plain:
+        return lhs @ rhs
     a, b = lhs.transpose(p.lhs), rhs.transpose(p.rhs)
     if p.batch == 0 and p.left == 1 and p.contracted == 1 and b.ndim == 2:
         made = a @ b

@@ -12,10 +12,10 @@ import numpy as np
 
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
 from chainrule.graph.build import constant as number_of
-from chainrule.graph.build import declare
+from chainrule.graph.build import context, declare
 from chainrule.graph.node import Array, Cotangent, Value
 from chainrule.graph.primitive import Case
-from chainrule.graph.types import ArrayType, Dim, Shape, Size, size_of
+from chainrule.graph.types import ArrayType, Dim, DType, Shape, Size, size_of
 from chainrule.primitives.rules import need_axes, show
 
 Ints = tuple[int, ...]
@@ -74,9 +74,30 @@ broadcast_to = declare(
 )
 
 
+#: Numbers that were broadcast before.
+_filled: dict[Any, Value] = {}
+_FILLED_AT_MOST = 1000
+
+
+def filled(number: Any, dtype: DType, shape: Shape) -> Value:
+    """One number in every place of ``shape``, without using memory for it."""
+    if context.trace is not None:
+        value = number_of(number, dtype)
+        return value if shape == () else broadcast_to(value, shape=shape)
+    # Zero has two signs, which compare equal.
+    key = (number or repr(number), dtype, shape)
+    value = _filled.get(key)
+    if value is None:
+        value = broadcast_to(number_of(number, dtype), shape=shape)
+        if len(_filled) >= _FILLED_AT_MOST:
+            _filled.clear()
+        _filled[key] = value
+    return value
+
+
 def full_like(x: Value, number: float) -> Value:
     """``number`` in the shape and dtype of ``x``, without using memory for it."""
-    return broadcast_to(number_of(number, x.dtype), shape=x.shape)
+    return filled(number, x.dtype, x.shape)
 
 
 def without(shape: Shape, axes: tuple[int, ...]) -> Shape:
@@ -98,7 +119,7 @@ def reduction_rule(name: str) -> Any:
 
 
 def _sum(x: Array, *, axes: tuple[int, ...]) -> Array:
-    return np.sum(x, axis=axes, dtype=x.dtype)
+    return np.add.reduce(x, axes, x.dtype)
 
 
 #: Examples of reductions.
@@ -147,7 +168,7 @@ def _reshape_rule(x: ArrayType, *, shape: Shape) -> ArrayType:
 
 
 def _reshape(x: Array, *, shape: Ints) -> Array:
-    return np.reshape(x, shape)
+    return x.reshape(shape)
 
 
 reshape = declare(
@@ -184,7 +205,7 @@ def _transpose_vjp(g: Value, y: Value, x: Value, axes: Ints) -> Value:
 
 
 def _transpose(x: Array, *, axes: Ints) -> Array:
-    return np.transpose(x, axes)
+    return x.transpose(axes)
 
 
 transpose = declare(

@@ -16,13 +16,14 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ArgumentError, ShapeError, nearest
+from chainrule.functions.elementwise import where
 from chainrule.graph.node import Array
 from chainrule.graph.types import ArrayType, DType, Shape
 from chainrule.primitives.creation import iota
 from chainrule.primitives.indexing import one_hot_mask
 from chainrule.primitives.matmul import dot
 from chainrule.primitives.rules import show
-from chainrule.tensor import Tensor, as_tensor, count_of, where, wrap
+from chainrule.tensor import Tensor, as_tensor, count_of, wrap
 from chainrule.training import checks, meaning
 
 Batches = Sequence[Mapping[str, Array]]

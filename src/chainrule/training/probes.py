@@ -39,7 +39,7 @@ _ACTIVATION: dict[str, Callable[[Tensor], Tensor]] = {
     "activation_std": lambda a: ((a - a.mean()) * (a - a.mean())).mean().sqrt(),
     "activation_max": lambda a: a.max(),
     "activation_norm": lambda a: norm(a),
-    "dead": lambda a: (a.max(0) <= 0).astype(a.dtype).mean(),
+    "dead": lambda a: (a.amax(0) <= 0).astype(a.dtype).mean(),
 }
 _WHOLE = ("grad_norm", "lr")
 
@@ -173,7 +173,6 @@ class Probes:
 
 
 def _listed(patterns: Any) -> list[Any]:
-    """One pattern or several as a list."""
     if isinstance(patterns, str):
         return [patterns]
     if not isinstance(patterns, Iterable):

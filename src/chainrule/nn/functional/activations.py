@@ -6,11 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from chainrule.errors import ArgumentError, ShapeError, nearest
+from chainrule.functions.elementwise import maximum, where
 from chainrule.graph.node import Value
+from chainrule.operations.arguments import axis_of
 from chainrule.primitives.rules import show
 from chainrule.regions import activations
-from chainrule.tensor import Tensor, as_tensor, maximum, where, wrap
-from chainrule.tensor_rules import axis_of
+from chainrule.tensor import Tensor, as_tensor, wrap
 
 
 def relu(x: Any) -> Tensor:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
+from chainrule.functions.elementwise import where
 from chainrule.graph.build import context
 from chainrule.graph.node import Array
 from chainrule.graph.types import Dim, DType, Shape, size_of
@@ -19,7 +20,7 @@ from chainrule.primitives.indexing import check_indices, one_hot_mask, take
 from chainrule.primitives.matmul import dot
 from chainrule.primitives.rules import show
 from chainrule.random import bits
-from chainrule.tensor import Tensor, as_tensor, where, wrap
+from chainrule.tensor import Tensor, as_tensor, wrap
 
 
 def linear(x: Any, weight: Tensor, bias: Tensor | None = None) -> Tensor:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ArgumentError, ShapeError, warn
+from chainrule.functions.elementwise import maximum
 from chainrule.graph.build import constant, no_grad
 from chainrule.graph.node import Value
 from chainrule.graph.types import Shape, Size, size_of
@@ -16,7 +17,7 @@ from chainrule.nn.norms import norm
 from chainrule.primitives.movement import broadcast_to
 from chainrule.primitives.rules import show
 from chainrule.regions import normalization
-from chainrule.tensor import Tensor, as_tensor, count_of, maximum, wrap
+from chainrule.tensor import Tensor, as_tensor, count_of, wrap
 
 
 def _affine(

@@ -6,6 +6,7 @@ import math
 from typing import Any, ClassVar
 
 from chainrule.errors import ArgumentError, ShapeError, nearest
+from chainrule.functions.elementwise import where
 from chainrule.graph.node import Array
 from chainrule.graph.types import Shape
 from chainrule.nn.losses.checks import (
@@ -16,7 +17,7 @@ from chainrule.nn.losses.checks import (
 )
 from chainrule.nn.module import Module
 from chainrule.primitives.rules import show
-from chainrule.tensor import Tensor, as_tensor, count_of, where
+from chainrule.tensor import Tensor, as_tensor, count_of
 
 REDUCTIONS = ("mean", "sum", "none")
 

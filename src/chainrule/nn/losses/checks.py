@@ -14,10 +14,11 @@ from typing import Any, TypeVar
 import numpy as np
 
 from chainrule.errors import ArgumentError
+from chainrule.functions.elementwise import where
 from chainrule.graph.node import Array
 from chainrule.nn.arguments import is_known
 from chainrule.primitives.checks import require_all
-from chainrule.tensor import Tensor, where, wrap
+from chainrule.tensor import Tensor, wrap
 
 #: How far from 1 the sum of probabilities may be: more than rounding in float32
 #: explains, less than any mistake.

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from chainrule.errors import DTypeError, ShapeError
+from chainrule.functions.elementwise import where
 from chainrule.graph.types import Shape
 from chainrule.nn.arguments import factors, flag, integer, number
 from chainrule.nn.losses.base import Loss
@@ -15,7 +16,7 @@ from chainrule.primitives.elementwise import convert
 from chainrule.primitives.indexing import one_hot_mask, take
 from chainrule.primitives.rules import show
 from chainrule.regions import activations, losses
-from chainrule.tensor import Tensor, where, wrap
+from chainrule.tensor import Tensor, wrap
 
 OfRows = Callable[[Tensor, Tensor], Tensor]
 

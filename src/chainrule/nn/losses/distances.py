@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from chainrule.functions.elementwise import maximum, where
 from chainrule.graph.types import Shape
 from chainrule.nn.arguments import flag, number
 from chainrule.nn.losses.base import ElementwiseLoss
 from chainrule.nn.losses.checks import check_least
 from chainrule.regions import losses
-from chainrule.tensor import Tensor, maximum, where, wrap
+from chainrule.tensor import Tensor, wrap
 
 
 class MSELoss(ElementwiseLoss):

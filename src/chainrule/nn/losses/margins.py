@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
+from chainrule.functions.elementwise import where
 from chainrule.graph.types import Shape
 from chainrule.nn.arguments import number
 from chainrule.nn.losses.base import ElementwiseLoss
@@ -12,7 +13,7 @@ from chainrule.nn.losses.checks import check_among
 from chainrule.nn.losses.classes import ClassLoss
 from chainrule.primitives.rules import show
 from chainrule.regions import activations, losses
-from chainrule.tensor import Tensor, where, wrap
+from chainrule.tensor import Tensor, wrap
 
 
 class SignLoss(ElementwiseLoss):

@@ -6,12 +6,13 @@ import math
 from typing import Any
 
 from chainrule.errors import ShapeError
+from chainrule.functions.elementwise import maximum, where
 from chainrule.nn.arguments import flag, number
 from chainrule.nn.losses.base import Reduction
 from chainrule.nn.losses.checks import check_among, check_least, looked_at
 from chainrule.nn.norms import norm
 from chainrule.primitives.rules import show
-from chainrule.tensor import Tensor, as_tensor, maximum, where
+from chainrule.tensor import Tensor, as_tensor
 
 
 class PairLoss(Reduction):

@@ -1,0 +1,390 @@
+"""Tensors made of numbers, shapes and counts."""
+
+from __future__ import annotations
+
+import builtins
+import math
+from typing import Any
+
+import numpy as np
+
+from chainrule.errors import ArgumentError, ShapeError
+from chainrule.graph.build import context
+from chainrule.graph.node import Value
+from chainrule.graph.types import Dim, DType, Size, as_dtype
+from chainrule.methods.conversion import check_device
+from chainrule.operations import movement
+from chainrule.operations.arguments import shape_of
+from chainrule.operations.operands import cast, filled, stretch, value_of
+from chainrule.primitives.creation import iota
+from chainrule.primitives.elementwise import add, equal, mul
+from chainrule.primitives.movement import copy as copied
+from chainrule.tensor import Tensor, as_tensor, tensor, wrap
+
+__all__ = [
+    "arange",
+    "asarray",
+    "empty",
+    "empty_like",
+    "eye",
+    "from_dlpack",
+    "from_numpy",
+    "full",
+    "full_like",
+    "linspace",
+    "meshgrid",
+    "ones",
+    "ones_like",
+    "zeros",
+    "zeros_like",
+]
+
+
+def _made(value: Value, requires_grad: bool) -> Tensor:
+    """A tensor of a value that nothing else holds."""
+    made = wrap(copied(value) if context.trace is None else value)
+    return made.requires_grad_() if requires_grad else made
+
+
+def _given(given: Any, otherwise: DType = DType.float32) -> DType:
+    return otherwise if given is None else as_dtype(given)
+
+
+def full(
+    shape: Any,
+    fill_value: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """``fill_value`` in every place.
+
+    Args:
+        shape: a size, or several in a tuple.
+        fill_value: a number, or a tensor of one.
+        dtype: float32, int64 or bool by default, as the number is.
+        device: ``"cpu"``.
+        requires_grad: whether ``backward()`` shall fill ``.grad``.
+
+    >>> full((2,), 7)
+    tensor([7, 7])
+    """
+    check_device(device)
+    wanted = shape_of(shape)
+    if isinstance(fill_value, builtins.bool | int | float):
+        kinds = {builtins.bool: DType.bool, int: DType.int64, float: DType.float32}
+        value = filled(fill_value, _given(dtype, kinds[type(fill_value)]), wanted)
+    else:
+        one = value_of(fill_value, None if dtype is None else as_dtype(dtype))
+        if one.shape:
+            raise ShapeError("full repeats one number.", got=f"shape {one.shape}")
+        value = stretch(one, wanted)
+    return _made(value, requires_grad)
+
+
+def zeros(
+    *shape: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """0 in every place, float32 by default: ``zeros(2, 3)`` or ``zeros((2, 3))``.
+
+    >>> zeros(2, 1)
+    tensor([[0.],
+            [0.]])
+    """
+    check_device(device)
+    return _made(filled(0, _given(dtype), shape_of(shape)), requires_grad)
+
+
+def ones(
+    *shape: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """1 in every place, float32 by default: ``ones(2, 3)`` or ``ones((2, 3))``.
+
+    >>> ones(2)
+    tensor([1., 1.])
+    """
+    check_device(device)
+    return _made(filled(1, _given(dtype), shape_of(shape)), requires_grad)
+
+
+def empty(
+    *shape: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """As :func:`zeros`: what is left undefined elsewhere is 0 here.
+
+    >>> empty(1)
+    tensor([0.])
+    """
+    return zeros(*shape, dtype=dtype, device=device, requires_grad=requires_grad)
+
+
+def full_like(
+    x: Any,
+    fill_value: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """``fill_value`` in the shape and dtype of x.
+
+    >>> full_like(tensor([1, 2]), 5)
+    tensor([5, 5])
+    """
+    x = as_tensor(x)
+    return full(
+        x.shape,
+        fill_value,
+        dtype=dtype or x.dtype,
+        device=device,
+        requires_grad=requires_grad,
+    )
+
+
+def zeros_like(
+    x: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """0 in the shape and dtype of x.
+
+    >>> zeros_like(tensor([1, 2]))
+    tensor([0, 0])
+    """
+    x = as_tensor(x)
+    return zeros(
+        x.shape, dtype=dtype or x.dtype, device=device, requires_grad=requires_grad
+    )
+
+
+def ones_like(
+    x: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """1 in the shape and dtype of x.
+
+    >>> ones_like(tensor([1.0, 2.0]))
+    tensor([1., 1.])
+    """
+    x = as_tensor(x)
+    return ones(
+        x.shape, dtype=dtype or x.dtype, device=device, requires_grad=requires_grad
+    )
+
+
+def empty_like(
+    x: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """As :func:`zeros_like`.
+
+    >>> empty_like(tensor([1, 2]))
+    tensor([0, 0])
+    """
+    return zeros_like(x, dtype=dtype, device=device, requires_grad=requires_grad)
+
+
+def arange(
+    start: Any,
+    stop: Any = None,
+    step: Any = 1,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """start, start + step, … before ``stop``; ``arange(n)`` counts from 0.
+
+    int64 where all three are integers, else float32; element i is start + i · step.
+    ``arange(x.shape[0])`` counts along an axis whose size has a name, too.
+
+    >>> arange(1, 10, 3)
+    tensor([1, 4, 7])
+    """
+    check_device(device)
+    if stop is None:
+        start, stop = 0, start
+    numbers = [
+        n.item() if isinstance(n, Tensor | np.generic) else n
+        for n in (start, stop, step)
+    ]
+    start, stop, step = numbers
+    if isinstance(stop, Size):
+        if (start, step) != (0, 1):
+            raise ShapeError(
+                "A count of a named size begins at 0 and goes by 1.",
+                expected=f"arange({stop})",
+                got=f"arange({start}, {stop}, {step})",
+                fix="cr.arange(n) * step + start",
+            )
+        return _made(
+            iota(shape=(stop,), axis=0, dtype=_given(dtype, DType.int64)), requires_grad
+        )
+    whole = all(isinstance(n, int) for n in numbers)
+    wanted = _given(dtype, DType.int64 if whole else DType.float32)
+    if not step:
+        raise ArgumentError("arange goes on by steps.", expected="step ≠ 0", got="0")
+    span = stop - start
+    count = max(-(-span // step) if whole else math.ceil(span / step), 0)
+    if context.trace is None or not whole:
+        array = np.arange(count) * step + start
+        return Tensor(array, dtype=wanted, requires_grad=requires_grad)
+    line = iota(shape=(count,), axis=0, dtype=DType.int64)
+    if (start, step) != (0, 1):
+        line = mul(line, filled(step, DType.int64, (count,)))
+        line = add(line, filled(start, DType.int64, (count,)))
+    return _made(cast(line, wanted), requires_grad)
+
+
+def linspace(
+    start: Any,
+    stop: Any,
+    /,
+    num: int = 100,
+    *,
+    dtype: Any = None,
+    endpoint: bool = True,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """``num`` numbers at equal distances from ``start`` to ``stop``, ends included.
+
+    >>> linspace(0, 1, 3)
+    tensor([0. , 0.5, 1. ])
+    """
+    check_device(device)
+    array = np.linspace(float(start), float(stop), num, endpoint=endpoint)
+    return Tensor(array, dtype=_given(dtype), requires_grad=requires_grad)
+
+
+def eye(
+    n_rows: Dim,
+    n_cols: Dim | None = None,
+    *,
+    k: int = 0,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """1 on the k-th diagonal and 0 elsewhere.
+
+    >>> eye(2)
+    tensor([[1., 0.],
+            [0., 1.]])
+    """
+    check_device(device)
+    shape = shape_of((n_rows, n_rows if n_cols is None else n_cols))
+    row, column = (iota(shape=shape, axis=i, dtype=DType.int64) for i in (0, 1))
+    on = equal(add(row, filled(k, DType.int64, shape)), column)
+    return _made(cast(on, _given(dtype)), requires_grad)
+
+
+def meshgrid(*arrays: Any, indexing: str = "xy") -> list[Tensor]:
+    """Coordinates of the points of a grid, one tensor for each axis.
+
+    Args:
+        arrays: vectors, or one sequence of them.
+        indexing: ``"xy"``, the default of NumPy and of the array API, has the first
+            vector along the second axis; ``"ij"`` along the first, as PyTorch does.
+
+    >>> [g.tolist() for g in meshgrid(tensor([1, 2]), tensor([3]), indexing="ij")]
+    [[[1], [2]], [[3], [3]]]
+    """
+    if len(arrays) == 1 and isinstance(arrays[0], tuple | list):
+        arrays = tuple(arrays[0])
+    if indexing not in ("xy", "ij"):
+        raise ArgumentError(
+            "meshgrid has two orders of axes.",
+            expected="'xy' or 'ij'",
+            got=f"{indexing!r:.40}",
+        )
+    lines = movement.common([value_of(x) for x in arrays], "meshgrid") if arrays else []
+    for v in lines:
+        if len(v.shape) > 1:
+            raise ShapeError("meshgrid takes vectors.", got=f"{v.shape}")
+    lines = [movement.reshape(v, (-1,)) for v in lines]
+    places = list(range(len(lines)))
+    if indexing == "xy" and len(lines) > 1:
+        places[:2] = [1, 0]
+    shape: list[Any] = [0] * len(lines)
+    for place, v in zip(places, lines):
+        shape[place] = v.shape[0]
+    made: list[Tensor] = []
+    for place, v in zip(places, lines):
+        column = [1] * len(lines)
+        column[place] = -1
+        made.append(wrap(stretch(movement.reshape(v, tuple(column)), tuple(shape))))
+    return made
+
+
+def asarray(
+    obj: Any,
+    /,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    copy: builtins.bool | None = None,
+) -> Tensor:
+    """``obj`` as a tensor; a tensor is given back itself, unless it must be changed.
+
+    Args:
+        obj: a tensor, numbers in nested lists, an array, or what speaks DLPack.
+        dtype: to convert to; Python's floats become float32.
+        device: ``"cpu"``.
+        copy: True for memory of its own; False refuses to copy.
+
+    >>> asarray([1, 2]).dtype
+    chainrule.int64
+    """
+    check_device(device)
+    if isinstance(obj, Tensor):
+        same = dtype is None or as_dtype(dtype) is obj.dtype
+        if same and not copy:
+            return obj
+        if copy is False:
+            raise ArgumentError(
+                "Another dtype is a copy.", expected="copy=None", got="copy=False"
+            )
+        return obj.astype(dtype or obj.dtype, copy=True)
+    if copy is False:
+        raise ArgumentError(
+            "A tensor has memory of its own.",
+            expected="copy=None or True",
+            got="copy=False",
+        )
+    if isinstance(obj, tuple | list) and _has_tensors(obj):
+        made = _stacked(obj)
+        return made if dtype is None else made.astype(dtype)
+    return tensor(obj, dtype=dtype)
+
+
+def _has_tensors(nest: Any) -> builtins.bool:
+    if isinstance(nest, tuple | list):
+        return any(map(_has_tensors, nest))
+    return isinstance(nest, Tensor)
+
+
+def _stacked(nest: Any) -> Tensor:
+    if not isinstance(nest, tuple | list):
+        return as_tensor(nest)
+    return wrap(movement.stack([_stacked(part).value for part in nest], 0))
+
+
+def from_dlpack(
+    x: Any, /, *, device: Any = None, copy: builtins.bool | None = None
+) -> Tensor:
+    """A tensor of what another library holds, on the CPU; the memory is copied.
+
+    >>> from_dlpack(np.ones(2, np.float32))
+    tensor([1., 1.])
+    """
+    check_device(device)
+    if isinstance(x, Tensor):
+        return asarray(x, copy=copy)
+    return Tensor(np.from_dlpack(x))
+
+
+def from_numpy(array: Any) -> Tensor:
+    """A tensor of an array's numbers, in memory of its own.
+
+    >>> from_numpy(np.arange(3, dtype=np.int32))
+    tensor([0, 1, 2], dtype=int32)
+    """
+    return Tensor(array)

@@ -1,0 +1,220 @@
+"""Element types: what they hold, what becomes of two, which kind they are."""
+
+from __future__ import annotations
+
+import builtins
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from chainrule.errors import ArgumentError, DTypeError
+from chainrule.graph.types import DType, as_dtype
+from chainrule.operations.operands import is_number, number_dtype, promote
+from chainrule.tensor import Tensor, as_tensor
+
+__all__ = [
+    "astype",
+    "can_cast",
+    "e",
+    "finfo",
+    "iinfo",
+    "inf",
+    "isdtype",
+    "nan",
+    "newaxis",
+    "pi",
+    "result_type",
+]
+
+e, pi, inf, nan, newaxis = math.e, math.pi, math.inf, math.nan, None
+
+
+@dataclass(frozen=True)
+class FloatInfo:
+    """Limits of a floating dtype, see :func:`finfo`."""
+
+    bits: int
+    eps: builtins.float
+    max: builtins.float
+    min: builtins.float
+    smallest_normal: builtins.float
+    tiny: builtins.float
+    dtype: DType
+
+
+@dataclass(frozen=True)
+class IntegerInfo:
+    """Limits of an integer dtype, see :func:`iinfo`."""
+
+    bits: int
+    max: int
+    min: int
+    dtype: DType
+
+
+def _dtype_of(type: Any) -> DType:
+    return type.dtype if isinstance(type, Tensor) else as_dtype(type)
+
+
+def finfo(type: Any) -> FloatInfo:
+    """The limits of a floating dtype, or of a tensor's.
+
+    >>> finfo("float32").eps
+    1.1920928955078125e-07
+    """
+    dtype = _dtype_of(type)
+    if not dtype.is_float:
+        raise DTypeError(
+            "finfo is of floats.",
+            expected="float32 or float64",
+            got=dtype.name,
+            fix="iinfo",
+        )
+    made = np.finfo(dtype.numpy)
+    names = ("eps", "max", "min", "smallest_normal", "tiny")
+    return FloatInfo(
+        bits=made.bits, dtype=dtype, **{n: float(getattr(made, n)) for n in names}
+    )
+
+
+def iinfo(type: Any) -> IntegerInfo:
+    """The limits of an integer dtype, or of a tensor's.
+
+    >>> iinfo("uint8").max
+    255
+    """
+    dtype = _dtype_of(type)
+    if not dtype.is_integer:
+        raise DTypeError(
+            "iinfo is of integers.",
+            expected="an integer dtype",
+            got=dtype.name,
+            fix="finfo",
+        )
+    made = np.iinfo(dtype.numpy)
+    return IntegerInfo(
+        bits=made.bits, max=int(made.max), min=int(made.min), dtype=dtype
+    )
+
+
+_KINDS = {
+    "bool": ("bool",),
+    "signed integer": ("int",),
+    "unsigned integer": ("uint",),
+    "integral": ("int", "uint"),
+    "real floating": ("float",),
+    "complex floating": (),
+    "numeric": ("int", "uint", "float"),
+}
+
+
+def isdtype(dtype: Any, kind: Any) -> builtins.bool:
+    """Whether a dtype is another one, or of a kind, or one of several of these.
+
+    The kinds are ``"bool"``, ``"signed integer"``, ``"unsigned integer"``,
+    ``"integral"``, ``"real floating"``, ``"complex floating"`` (none is) and
+    ``"numeric"``.
+
+    >>> isdtype("int32", "integral"), isdtype("int32", ("bool", "float32"))
+    (True, False)
+    """
+    own = as_dtype(dtype)
+    if isinstance(kind, tuple):
+        return any(isdtype(own, one) for one in kind)
+    if isinstance(kind, str) and kind in _KINDS:
+        return own.kind in _KINDS[kind]
+    try:
+        return own is as_dtype(kind)
+    except DTypeError:
+        raise ArgumentError(
+            "isdtype compares with a dtype or a kind of them.",
+            expected=", ".join(map(repr, _KINDS)),
+            got=f"{kind!r:.60}",
+        ) from None
+
+
+def result_type(*arrays_and_dtypes: Any) -> DType:
+    """The dtype that tensors, dtypes and Python numbers have together.
+
+    Numbers follow tensors. Integers and floats together are the float.
+
+    >>> result_type("int32", "float32"), result_type(Tensor([1.0]), 2.5)
+    (chainrule.float32, chainrule.float32)
+    """
+    numbers = [x for x in arrays_and_dtypes if is_number(x)]
+    dtypes = [_dtype_of(x) for x in arrays_and_dtypes if not is_number(x)]
+    if not dtypes:
+        if not numbers:
+            raise ArgumentError(
+                "result_type takes dtypes.", expected="1 or more", got="0"
+            )
+        dtypes = [as_tensor(numbers[0]).dtype]
+    made = dtypes[0]
+    for dtype in dtypes[1:]:
+        made = promote(made, dtype)
+    for number in numbers:
+        made = number_dtype(number, made)
+    return made
+
+
+def can_cast(from_: Any, to: Any, /) -> builtins.bool:
+    """Whether the numbers of one dtype become another one by promotion alone.
+
+    >>> can_cast("int32", "int64"), can_cast("int64", "int32")
+    (True, False)
+    """
+    source, wanted = _dtype_of(from_), as_dtype(to)
+    if source is wanted:
+        return True
+    try:
+        return promote(source, wanted) is wanted
+    except DTypeError:
+        return False
+
+
+def astype(
+    x: Any, dtype: Any, /, *, copy: builtins.bool = True, device: Any = None
+) -> Tensor:
+    """x in another element type; see :meth:`Tensor.astype`.
+
+    >>> astype(Tensor([1.7, -1.7]), "int32")
+    tensor([ 1, -1], dtype=int32)
+    """
+    return as_tensor(x).to(device=device).astype(dtype, copy=copy)
+
+
+class ArrayNamespaceInfo:
+    """What the standard asks a namespace about itself."""
+
+    def capabilities(self) -> dict[str, Any]:
+        """Masks select and shapes depend on numbers, outside of compiled functions."""
+        return {
+            "boolean indexing": True,
+            "data-dependent shapes": True,
+            "max dimensions": 64,
+        }
+
+    def default_device(self) -> str:
+        return "cpu"
+
+    def default_dtypes(self, *, device: Any = None) -> dict[str, DType]:
+        """float32 and int64."""
+        return {
+            "real floating": DType.float32,
+            "integral": DType.int64,
+            "indexing": DType.int64,
+        }
+
+    def devices(self) -> list[str]:
+        return ["cpu"]
+
+    def dtypes(self, *, device: Any = None, kind: Any = None) -> dict[str, DType]:
+        """The dtypes by name, those of a kind."""
+        return {d.name: d for d in DType if kind is None or isdtype(d, kind)}
+
+
+def __array_namespace_info__() -> ArrayNamespaceInfo:  # noqa: N807 - the standard's
+    """What the standard asks a namespace about itself."""
+    return ArrayNamespaceInfo()

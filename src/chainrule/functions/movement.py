@@ -1,0 +1,301 @@
+"""Tensors joined, cut, moved and repeated; products of matrices."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule.errors import ArgumentError, ShapeError
+from chainrule.functions.elementwise import function
+from chainrule.operations import movement as ops
+from chainrule.operations import products
+from chainrule.operations.arguments import axis_of, either
+from chainrule.operations.operands import broadcast_shapes, filled, value_of
+from chainrule.primitives import movement as prims
+from chainrule.primitives.rules import show
+from chainrule.tensor import Tensor, as_tensor, wrap
+
+__all__ = [
+    "addmm",
+    "bmm",
+    "broadcast_arrays",
+    "broadcast_to",
+    "cat",
+    "chunk",
+    "concat",
+    "concatenate",
+    "diag",
+    "diagonal",
+    "dot",
+    "einsum",
+    "expand_dims",
+    "flatten",
+    "flip",
+    "gather",
+    "hstack",
+    "index_select",
+    "masked_select",
+    "matmul",
+    "matrix_transpose",
+    "mm",
+    "moveaxis",
+    "movedim",
+    "mv",
+    "narrow",
+    "outer",
+    "pad",
+    "permute",
+    "permute_dims",
+    "repeat",
+    "repeat_interleave",
+    "reshape",
+    "roll",
+    "scatter",
+    "scatter_add",
+    "split",
+    "squeeze",
+    "stack",
+    "swapaxes",
+    "take",
+    "take_along_axis",
+    "tensordot",
+    "tile",
+    "trace",
+    "transpose",
+    "tril",
+    "triu",
+    "unbind",
+    "unflatten",
+    "unsqueeze",
+    "unstack",
+    "vecdot",
+    "vstack",
+]
+
+bmm, mm, mv, dot, outer = map(
+    function, (Tensor.bmm, Tensor.mm, Tensor.mv, Tensor.dot, Tensor.outer)
+)
+chunk, split = function(Tensor.chunk), function(Tensor.split)
+unbind = unstack = function(Tensor.unbind)
+diag, diagonal, trace = map(function, (Tensor.diag, Tensor.diagonal, Tensor.trace))
+tril, triu = function(Tensor.tril), function(Tensor.triu)
+flatten, unflatten = function(Tensor.flatten), function(Tensor.unflatten)
+moveaxis = movedim = function(Tensor.movedim)
+permute = permute_dims = function(Tensor.permute)
+transpose = swapaxes = function(Tensor.transpose)
+squeeze, unsqueeze = function(Tensor.squeeze), function(Tensor.unsqueeze)
+gather, index_select = function(Tensor.gather), function(Tensor.index_select)
+scatter, addmm = function(Tensor.scatter), function(Tensor.addmm)
+masked_select, narrow = function(Tensor.masked_select), function(Tensor.narrow)
+take, scatter_add = function(Tensor.take), function(Tensor.scatter_add)
+repeat_interleave = function(Tensor.repeat_interleave)
+flip, tile = function(Tensor.flip), function(Tensor.tile)
+
+
+def reshape(x: Any, /, *shape: Any, copy: builtins.bool | None = None) -> Tensor:
+    """The same elements in row-major order under another shape; one −1 is free.
+
+    >>> reshape(Tensor([1, 2, 3, 4]), (2, -1))
+    tensor([[1, 2],
+            [3, 4]])
+    """
+    made = as_tensor(x).reshape(*shape)
+    return made.clone() if copy else made
+
+
+def expand_dims(x: Any, /, *, axis: Any = 0) -> Tensor:
+    """With an axis of length 1 at ``axis``."""
+    return as_tensor(x).unsqueeze(axis)
+
+
+def roll(
+    x: Any,
+    /,
+    shift: Any = None,
+    axis: Any = None,
+    *,
+    shifts: Any = None,
+    dims: Any = None,
+) -> Tensor:
+    """Elements moved on; what leaves one end comes in at the other.
+
+    >>> roll(Tensor([1, 2, 3]), 1)
+    tensor([3, 1, 2])
+    """
+    return as_tensor(x).roll(either(shift, shifts), either(axis, dims))
+
+
+def repeat(x: Any, repeats: Any, /, *, axis: int | None = None) -> Tensor:
+    """Each element so many times in a row; a number for each of them, if given so.
+
+    PyTorch's ``x.repeat(2, 3)`` repeats the whole: that is :func:`tile` here.
+
+    >>> repeat(Tensor([1, 2]), 2)
+    tensor([1, 1, 2, 2])
+    """
+    x = as_tensor(x)
+    if isinstance(repeats, int):
+        return x.repeat_interleave(repeats, axis)
+    line = x.reshape(-1) if axis is None else x
+    at = axis_of(line.shape, axis or 0)
+    times = as_tensor(repeats).numpy()
+    if times.ndim > 1 or (times.size != 1 and times.size != line.shape[at]):
+        raise ShapeError(
+            "repeat takes a number for each element.",
+            expected=f"{line.shape[at]} numbers, or one",
+            got=show(times.shape),
+        )
+    places = np.repeat(np.arange(line.shape[at]), times.reshape(-1))
+    return line.take(places, at)
+
+
+def broadcast_to(x: Any, /, shape: Any) -> Tensor:
+    """Repeated along missing axes and axes of length 1."""
+    return as_tensor(x).broadcast_to(shape)
+
+
+def broadcast_arrays(*arrays: Any) -> list[Tensor]:
+    """All in their common shape."""
+    tensors = [as_tensor(x) for x in arrays]
+    shape: Any = ()
+    for x in tensors:
+        shape = broadcast_shapes(shape, x.shape)
+    return [x.broadcast_to(shape) for x in tensors]
+
+
+def concat(
+    arrays: Sequence[Any], /, *dims: Any, axis: int | None = 0, dim: int | None = None
+) -> Tensor:
+    """One behind the other along an axis (``axis=None`` flattens them before).
+
+    >>> concat([Tensor([1, 2]), Tensor([3])])
+    tensor([1, 2, 3])
+    """
+    for given in (*dims, dim):
+        axis = axis if given is None else given
+    return wrap(ops.concatenate([value_of(x) for x in arrays], axis))
+
+
+cat = concatenate = concat
+
+
+def vstack(arrays: Sequence[Any]) -> Tensor:
+    """Along the first of at least two axes; vectors are rows."""
+    return concat([as_tensor(x)[None] if as_tensor(x).ndim < 2 else x for x in arrays])
+
+
+def hstack(arrays: Sequence[Any]) -> Tensor:
+    """Along the second axis; vectors along their only one."""
+    tensors = [as_tensor(x) for x in arrays]
+    return concat(tensors, axis=int(bool(tensors) and tensors[0].ndim > 1))
+
+
+def stack(arrays: Sequence[Any], /, axis: int = 0, *, dim: int | None = None) -> Tensor:
+    """Along a new axis.
+
+    >>> stack([Tensor([1, 2]), Tensor([3, 4])], axis=1)
+    tensor([[1, 3],
+            [2, 4]])
+    """
+    return wrap(ops.stack([value_of(x) for x in arrays], either(axis, dim, 0)))
+
+
+def pad(
+    x: Any, pad: Sequence[int], mode: str = "constant", value: float = 0.0
+) -> Tensor:
+    """Numbers around the elements, as PyTorch's ``pad``.
+
+    Args:
+        x: of any shape.
+        pad: how many before and behind the last axis, then the one before it, …;
+            negative numbers cut off.
+        mode: ``"constant"``.
+        value: what is put there.
+
+    >>> pad(Tensor([1.0, 2.0]), (1, 2))
+    tensor([0., 1., 2., 0., 0.])
+    """
+    v = value_of(x)
+    counts = [int(n) for n in pad]
+    if mode != "constant" or len(counts) % 2 or len(counts) > 2 * len(v.shape):
+        raise ArgumentError(
+            "pad takes two numbers an axis, from the last on, and a constant.",
+            expected=f"an even number of at most {2 * len(v.shape)}, mode='constant'",
+            got=f"{pad}, mode={mode!r}",
+        )
+    rank = len(v.shape)
+    for i in range(len(counts) // 2):
+        axis, (low, high) = rank - 1 - i, counts[2 * i : 2 * i + 2]
+        size = v.shape[axis]
+        if (low < 0 or high < 0) and isinstance(size, int):
+            v = ops.cut(v, axis, builtins.max(-low, 0), size - builtins.max(-high, 0))
+        edges = [(builtins.max(low, 0), 0), (builtins.max(high, 0), 1)]
+        for count, behind in edges:
+            if count:
+                shape = (*v.shape[:axis], count, *v.shape[axis + 1 :])
+                parts = [filled(value, v.dtype, shape), v]
+                v = prims.concatenate(*parts[:: -1 if behind else 1], axis=axis)
+    return wrap(v)
+
+
+def take_along_axis(
+    x: Any, indices: Any, /, *, axis: int = -1, dim: int | None = None
+) -> Tensor:
+    """Elements by index along ``axis``; the other axes are broadcast."""
+    return as_tensor(x).take_along_dim(indices, either(axis, dim, -1))
+
+
+# -- products -------------------------------------------------------------------------
+
+
+def matmul(x1: Any, x2: Any, /) -> Tensor:
+    """The matrix product, with NumPy's rules for vectors and stacks of matrices.
+
+    >>> matmul(Tensor([[1.0, 2.0]]), Tensor([[3.0], [4.0]]))
+    tensor([[11.]])
+    """
+    return wrap(products.matmul(value_of(x1), value_of(x2)))
+
+
+def matrix_transpose(x: Any, /) -> Tensor:
+    """The transpose of each matrix: the last two axes exchanged."""
+    return as_tensor(x).mT
+
+
+def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Tensor:
+    """The sum of products along an axis, which is counted from the end.
+
+    >>> vecdot(Tensor([1.0, 2.0]), Tensor([3.0, 4.0]))
+    tensor(11.)
+    """
+    return wrap(products.vecdot(value_of(x1), value_of(x2), axis))
+
+
+def tensordot(x1: Any, x2: Any, /, *, axes: Any = 2) -> Tensor:
+    """The sum of products over so many axes (the last of x1, the first of x2).
+
+    Args:
+        x1, x2: tensors.
+        axes: a number, or the axes of x1 and those of x2 that go with them.
+
+    >>> tensordot(Tensor([[1.0, 2.0]]), Tensor([[3.0], [4.0]]), axes=1)
+    tensor([[11.]])
+    """
+    return wrap(products.tensordot(value_of(x1), value_of(x2), axes))
+
+
+def einsum(equation: str, *operands: Any) -> Tensor:
+    """Sums of products by Einstein's convention: a letter that is not asked for is
+    summed over.
+
+    Operands are multiplied two at a time, from left to right.
+
+    >>> einsum("ij,jk->ik", Tensor([[1.0, 2.0]]), Tensor([[3.0], [4.0]]))
+    tensor([[11.]])
+    """
+    if len(operands) == 1 and isinstance(operands[0], tuple | list):
+        operands = tuple(operands[0])
+    return wrap(products.einsum(equation, [value_of(x) for x in operands]))

@@ -1,0 +1,248 @@
+"""Other element types, Python's numbers, and the words of other libraries for them."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+
+from chainrule.errors import ArgumentError, DTypeError, ShapeError
+from chainrule.graph.types import Dim, DType, Shape, Size, as_dtype, size_of
+from chainrule.operations.arguments import axis_of, shape_of
+from chainrule.operations.operands import Handle, cast, filled, value_of
+from chainrule.primitives import movement
+from chainrule.primitives.rules import show
+
+
+class Count(int):
+    """A number of elements, which PyTorch's ``x.size()`` makes of it can be called."""
+
+    shape: Shape
+
+    def __call__(self, dim: int | None = None) -> Any:
+        return self.shape if dim is None else self.shape[axis_of(self.shape, dim)]
+
+
+class NamedCount(Size):
+    """As :class:`Count`, of sizes with names."""
+
+    __slots__ = ("shape",)
+
+    def __call__(self, dim: int | None = None) -> Any:
+        return self.shape if dim is None else self.shape[axis_of(self.shape, dim)]
+
+
+class Conversion(Handle):
+    """Element types, numbers, sizes."""
+
+    __slots__ = ()
+
+    # -- sizes -----------------------------------------------------------------------
+
+    @property
+    def size(self) -> Any:
+        """The number of elements; called, ``x.size()`` is the shape as in PyTorch."""
+        shape = self.shape
+        total = size_of(shape)
+        if isinstance(total, int):
+            count = Count(total)
+        else:
+            count = NamedCount(*total.names, factor=total.factor)
+        count.shape = shape
+        return count
+
+    def numel(self) -> Dim:
+        """The number of elements."""
+        return size_of(self.shape)
+
+    nelement = numel
+
+    def dim(self) -> int:
+        """The number of axes, which is ``x.ndim``."""
+        return self.ndim
+
+    def element_size(self) -> int:
+        """Bytes an element."""
+        return self.dtype.itemsize
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes an element."""
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> Dim:
+        """Bytes of all elements."""
+        return size_of(self.shape) * self.dtype.itemsize
+
+    # -- element types ---------------------------------------------------------------
+
+    def astype(self, dtype: Any, *, copy: bool = False) -> Self:
+        """The same numbers in another element type.
+
+        Floats become integers towards zero; what is out of range becomes the nearest
+        number in range, and NaN 0. The tensor itself where it has that dtype already,
+        unless ``copy`` is asked for.
+        """
+        wanted = as_dtype(dtype)
+        if wanted is self.dtype:
+            return self._new(movement.copy(self.value)) if copy else self
+        return self._new(cast(self.value, wanted))
+
+    def to(self, *args: Any, dtype: Any = None, device: Any = None) -> Self:
+        """``x.to(dtype)`` is ``x.astype(dtype)``, ``x.to(y)`` takes the dtype of y.
+
+        Tensors are on the CPU: ``x.to("cpu")`` is x, another device is refused.
+        """
+        for given in (*args, device):
+            if isinstance(given, Handle):
+                dtype = given.dtype
+            elif given is not None and not _is_device(given):
+                dtype = given
+        return self if dtype is None else self.astype(dtype)
+
+    def type_as(self, other: Self) -> Self:
+        """The dtype of ``other``."""
+        return self.astype(other.dtype)
+
+    def float(self) -> Self:
+        """float32."""
+        return self.astype(DType.float32)
+
+    def double(self) -> Self:
+        """float64."""
+        return self.astype(DType.float64)
+
+    def int(self) -> Self:
+        """int32, towards zero."""
+        return self.astype(DType.int32)
+
+    def long(self) -> Self:
+        """int64, towards zero."""
+        return self.astype(DType.int64)
+
+    def bool(self) -> Self:
+        """Whether each element differs from 0."""
+        return self.astype(DType.bool)
+
+    # -- devices ---------------------------------------------------------------------
+
+    @property
+    def device(self) -> str:
+        """Where it is: ``"cpu"``."""
+        return "cpu"
+
+    def cpu(self) -> Self:
+        """The tensor itself."""
+        return self
+
+    def cuda(self, *_: Any) -> Self:
+        """Refused: there are no GPUs here."""
+        _is_device("cuda")
+        return self
+
+    def to_device(self, device: Any, /, *, stream: Any = None) -> Self:
+        """The tensor itself; a device that is not ``"cpu"`` is refused."""
+        check_device(device)
+        return self
+
+    # -- numbers ---------------------------------------------------------------------
+
+    def item(self) -> Any:
+        """The one number of a tensor of one element, as a Python number."""
+        array = self.numpy()
+        if array.size != 1:
+            raise ShapeError(
+                "Only a tensor of one element is a number.",
+                expected="one element",
+                got=f"shape {show(self.shape)}",
+                fix="x.sum(), x.mean() or x[0] first, or x.tolist() for all",
+            )
+        return array.item()
+
+    def tolist(self) -> Any:
+        """The numbers as nested lists."""
+        return self.numpy().tolist()
+
+    def __float__(self) -> Any:
+        return float(self.item())
+
+    def __int__(self) -> Any:
+        return int(self.item())
+
+    def __index__(self) -> Any:
+        if not self.dtype.is_integer:
+            raise DTypeError(
+                "Only integer tensors index.", expected="int64", got=self.dtype.name
+            )
+        return int(self.item())
+
+    def __bool__(self) -> Any:
+        if size_of(self.shape) != 1 and self.numpy() is not None:
+            raise ShapeError(
+                "Many numbers are neither true nor false.",
+                expected="one element",
+                got=f"shape {show(self.shape)}",
+                fix="x.any() or x.all(); (0 < x) & (x < 1) in place of 0 < x < 1",
+            )
+        return bool(self.item())
+
+    def __format__(self, spec: str) -> str:
+        """As the number where there is one alone: ``f"{loss:.4f}"``."""
+        return format(self.item(), spec) if spec and self.size == 1 else str(self)
+
+    def __round__(self, digits: Any = None) -> Any:
+        return round(self.item(), digits)
+
+    def __repr__(self) -> str:
+        v = self._value
+        if v.array is None and not getattr(self, "_pending", None):
+            return f"tensor(<{v.type}>)"
+        body = np.array2string(self.numpy(), separator=", ", prefix="tensor(")
+        plain = self.dtype in (DType.float32, DType.int64, DType.bool)
+        kind = "" if plain else f", dtype={self.dtype.name}"
+        grad = f", made by {v.node.primitive.name}" if v.node else ""
+        grad = grad or (", requires_grad=True" if v.tracked else "")
+        return f"tensor({body}{kind}{grad})"
+
+    # -- new tensors of the same dtype -----------------------------------------------
+
+    def new_tensor(self, data: Any, *, dtype: Any = None) -> Self:
+        """A tensor of these numbers in the dtype of this one."""
+        return self._new(value_of(data, as_dtype(dtype or self.dtype)))
+
+    def new_zeros(self, *shape: Any, dtype: Any = None) -> Self:
+        """0 in every place of a shape, in the dtype of this one."""
+        return self.new_full(shape_of(shape), 0, dtype=dtype)
+
+    def new_ones(self, *shape: Any, dtype: Any = None) -> Self:
+        """1 in every place of a shape, in the dtype of this one."""
+        return self.new_full(shape_of(shape), 1, dtype=dtype)
+
+    def new_full(self, shape: Any, fill_value: Any, *, dtype: Any = None) -> Self:
+        """A number in every place of a shape, in the dtype of this one."""
+        made = filled(fill_value, as_dtype(dtype or self.dtype), shape_of(shape))
+        return self._new(movement.copy(made))
+
+    def is_floating_point(self) -> Any:
+        """Whether its numbers are floats."""
+        return self.dtype.is_float
+
+
+def _is_device(given: Any) -> bool:
+    """Whether that names a device; one that is not here is refused."""
+    name = str(given)
+    if name.split(":")[0] not in ("cpu", "cuda", "mps", "gpu", "xpu", "tpu"):
+        return False
+    check_device(name)
+    return True
+
+
+def check_device(device: Any) -> None:
+    if device is not None and str(device) not in ("cpu", "cpu:0"):
+        raise ArgumentError(
+            f"There is no device {str(device)!r:.40}.",
+            expected='"cpu": all tensors are there',
+            got=f"{device!r:.40}",
+            fix="leave the device out",
+        )

@@ -1,0 +1,416 @@
+"""Functions of each element."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+
+from chainrule.errors import ArgumentError
+from chainrule.graph.build import context
+from chainrule.graph.node import Value
+from chainrule.methods.operators import clipped, power_of
+from chainrule.operations import elementwise as ops
+from chainrule.operations.arguments import axis_of, either
+from chainrule.operations.operands import (
+    Handle,
+    float_pair,
+    floating,
+    pair,
+    value_of,
+)
+from chainrule.operations.reductions import truth
+from chainrule.primitives import elementwise as prims
+from chainrule.primitives import integers, trigonometry
+from chainrule.regions import activations
+
+
+class Elementwise(Handle):
+    """Functions of each element; integers become float32 where the result is real."""
+
+    __slots__ = ()
+
+    def _real(self, function: Any) -> Self:
+        return self._new(function(floating(self.value)))
+
+    # -- exponentials, logarithms, roots ---------------------------------------------
+
+    def exp(self) -> Self:
+        """eˣ."""
+        return self._new(prims.exp(floating(self.value)))
+
+    def exp2(self) -> Self:
+        """2ˣ."""
+        return self._real(ops.exp2)
+
+    def expm1(self) -> Self:
+        """eˣ − 1, exact near 0 too."""
+        return self._real(prims.expm1)
+
+    def log(self) -> Self:
+        """The natural logarithm."""
+        return self._real(prims.log)
+
+    def log1p(self) -> Self:
+        """ln(1 + x), exact near 0 too."""
+        return self._real(prims.log1p)
+
+    def log2(self) -> Self:
+        """The logarithm to base 2."""
+        return self._real(ops.log2)
+
+    def log10(self) -> Self:
+        """The logarithm to base 10."""
+        return self._real(ops.log10)
+
+    def logaddexp(self, other: Any) -> Self:
+        """ln(eˣ + eʸ), without overflow."""
+        return self._new(ops.logaddexp(*float_pair(self, other)))
+
+    def sqrt(self) -> Self:
+        """The square root; its derivative at 0 is infinite."""
+        return self._real(prims.sqrt)
+
+    def rsqrt(self) -> Self:
+        """1 / √x."""
+        return self._new(ops.reciprocal(prims.sqrt(floating(self.value))))
+
+    def reciprocal(self) -> Self:
+        """1 / x."""
+        return self._real(ops.reciprocal)
+
+    def square(self) -> Self:
+        """x²."""
+        return self._new(ops.square(self.value))
+
+    def pow(self, exponent: Any) -> Self:
+        """xᵖ, for numbers and tensors p: ``x ** p``."""
+        return self._new(power_of(self, exponent))
+
+    def hypot(self, other: Any) -> Self:
+        """√(x² + y²), without overflow."""
+        return self._new(ops.hypot(*float_pair(self, other)))
+
+    # -- circular and hyperbolic functions -------------------------------------------
+
+    def sin(self) -> Self:
+        """The sine of an angle in radians."""
+        return self._real(trigonometry.sin)
+
+    def cos(self) -> Self:
+        """The cosine of an angle in radians."""
+        return self._real(trigonometry.cos)
+
+    def tan(self) -> Self:
+        """The tangent of an angle in radians."""
+        return self._real(ops.tan)
+
+    def asin(self) -> Self:
+        """The angle from −π/2 to π/2 with this sine."""
+        return self._real(ops.asin)
+
+    def acos(self) -> Self:
+        """The angle from 0 to π with this cosine."""
+        return self._real(ops.acos)
+
+    def atan(self) -> Self:
+        """The angle from −π/2 to π/2 with this tangent."""
+        return self._real(ops.atan)
+
+    def atan2(self, other: Any) -> Self:
+        """The angle of the point (other, self), from −π to π."""
+        return self._new(trigonometry.atan2(*float_pair(self, other)))
+
+    def sinh(self) -> Self:
+        """(eˣ − e⁻ˣ) / 2."""
+        return self._real(ops.sinh)
+
+    def cosh(self) -> Self:
+        """(eˣ + e⁻ˣ) / 2."""
+        return self._real(ops.cosh)
+
+    def tanh(self) -> Self:
+        """The hyperbolic tangent (2.7)."""
+        return self._new(prims.tanh(floating(self.value)))
+
+    def asinh(self) -> Self:
+        """The number with this hyperbolic sine: ln(x + √(x² + 1))."""
+        return self._real(ops.asinh)
+
+    def acosh(self) -> Self:
+        """The number ≥ 0 with this hyperbolic cosine: ln(x + √(x² − 1))."""
+        return self._real(ops.acosh)
+
+    def atanh(self) -> Self:
+        """The number with this hyperbolic tangent: ½ ln((1 + x) / (1 − x))."""
+        return self._real(ops.atanh)
+
+    def erf(self) -> Self:
+        """The error function 2/√π ∫₀ˣ e^(−t²) dt."""
+        return self._real(prims.erf)
+
+    # -- activations -----------------------------------------------------------------
+
+    def relu(self) -> Self:
+        """max(x, 0), with derivative 0 at 0 (2.7)."""
+        return self._new(activations.relu(self.value))
+
+    def sigmoid(self) -> Self:
+        """1 / (1 + e⁻ˣ) (2.7)."""
+        return self._real(activations.sigmoid)
+
+    def softmax(self, dim: int = -1, *, axis: int | None = None) -> Self:
+        """e^xᵢ / Σⱼ e^xⱼ along ``dim`` (3.2.3)."""
+        at = axis_of(self.shape, either(dim, axis, -1))
+        return self._new(activations.softmax(floating(self.value), axis=at))
+
+    def log_softmax(self, dim: int = -1, *, axis: int | None = None) -> Self:
+        """ln softmax, computed without underflow."""
+        at = axis_of(self.shape, either(dim, axis, -1))
+        return self._new(activations.log_softmax(floating(self.value), axis=at))
+
+    # -- signs, limits, rounding -----------------------------------------------------
+
+    def abs(self) -> Self:
+        """\\|x\\|, with derivative 0 at 0."""
+        return self._new(prims.abs_(self.value))
+
+    absolute = abs
+
+    def neg(self) -> Self:
+        """−x."""
+        return self._new(prims.neg(self.value))
+
+    negative = neg
+
+    def positive(self) -> Self:
+        """x, as a tensor of its own."""
+        return +self  # pyright: ignore[reportOperatorIssue]
+
+    def sign(self) -> Self:
+        """−1, 0 or 1; the derivative is 0."""
+        return self._new(prims.sign(self.value))
+
+    def signbit(self) -> Self:
+        """Whether x has a minus sign, as −0 has."""
+        return self._new(ops.signbit(self.value))
+
+    def copysign(self, other: Any) -> Self:
+        """\\|x\\| with the sign of ``other``."""
+        return self._new(prims.copysign(*float_pair(self, other)))
+
+    def nextafter(self, other: Any) -> Self:
+        """The next number from x on the way to ``other``."""
+        return self._new(prims.nextafter(*float_pair(self, other)))
+
+    def clamp(self, min: Any = None, max: Any = None) -> Self:
+        """x within limits, which may be tensors; at a limit the derivative is 1."""
+        return self._new(clipped(self, min, max))
+
+    clip = clamp
+
+    def maximum(self, other: Any) -> Self:
+        """The larger of two; at equality the derivative goes to ``other``."""
+        return self._new(prims.maximum(*pair(self, other)))
+
+    def minimum(self, other: Any) -> Self:
+        """The smaller of two; at equality the derivative goes to ``other``."""
+        return self._new(prims.minimum(*pair(self, other)))
+
+    def floor(self) -> Self:
+        """The largest integer that is not above x."""
+        return self._new(ops.floor(self.value))
+
+    def ceil(self) -> Self:
+        """The smallest integer that is not below x."""
+        return self._new(ops.ceil(self.value))
+
+    def trunc(self) -> Self:
+        """The integer part."""
+        return self._new(ops.trunc(self.value))
+
+    def round(self, decimals: int = 0) -> Self:
+        """To the nearest number with that many decimals, the even one of two."""
+        return self._new(ops.round_(self.value, decimals))
+
+    def nan_to_num(
+        self, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None
+    ) -> Self:
+        """NaN and infinities as numbers; by default 0, the largest and the smallest."""
+        v = self.value
+        if v.dtype.is_float:
+            largest = float(finite_limit(v))
+            posinf = largest if posinf is None else posinf
+            neginf = -largest if neginf is None else neginf
+        return self._new(ops.nan_to_num(v, nan, posinf or 0, neginf or 0))
+
+    def lerp(self, end: Any, weight: Any) -> Self:
+        """x + weight · (end − x), exact at both ends."""
+        v, w = float_pair(self, end)
+        t = pair(self._new(v), weight)[1]
+        v, t = pair(self._new(v), self._new(t))
+        return self._new(ops.lerp(v, ops.stretch(w, v.shape), t))
+
+    def masked_fill(self, mask: Any, number: Any) -> Self:
+        """``number`` where ``mask`` is true, else x."""
+        number = value_of(number, self.dtype)
+        return self._new(ops.select(value_of(mask), number, self.value))
+
+    def where(self, condition: Any, other: Any) -> Self:
+        """x where ``condition`` is true, else ``other``."""
+        v, w = pair(self, other)
+        return self._new(ops.select(value_of(condition), v, w))
+
+    # -- truth -----------------------------------------------------------------------
+
+    def isnan(self) -> Self:
+        """Whether it is NaN."""
+        return self._new(ops.isnan(self.value))
+
+    def isinf(self) -> Self:
+        """Whether it is ∞ or −∞."""
+        return self._new(ops.isinf(self.value))
+
+    def isclose(
+        self,
+        other: Any,
+        rtol: float = 1e-5,
+        atol: float = 1e-8,
+        equal_nan: bool = False,
+    ) -> Self:
+        """Whether \\|x − y\\| ≤ atol + rtol · \\|y\\|, element by element."""
+        v, w = float_pair(self, other)
+        return self._new(ops.isclose(v, w, rtol, atol, equal_nan))
+
+    def allclose(
+        self,
+        other: Any,
+        rtol: float = 1e-5,
+        atol: float = 1e-8,
+        equal_nan: bool = False,
+    ) -> Any:
+        """Whether all are close, see :meth:`isclose`: a truth value, unless traced."""
+        made = self.isclose(other, rtol, atol, equal_nan).all()  # pyright: ignore
+        return made if context.trace is not None else bool(made)
+
+    def isfinite(self) -> Self:
+        """Whether it is a number that is not infinite."""
+        return self._new(ops.isfinite(self.value))
+
+    def logical_not(self) -> Self:
+        """Whether it is 0."""
+        return self._new(integers.bitwise_not(truth(self.value)))
+
+    def logical_and(self, other: Any) -> Self:
+        """Whether both differ from 0."""
+        return self._new(integers.bitwise_and(*_truths(self, other)))
+
+    def logical_or(self, other: Any) -> Self:
+        """Whether one of them differs from 0."""
+        return self._new(integers.bitwise_or(*_truths(self, other)))
+
+    def logical_xor(self, other: Any) -> Self:
+        """Whether one of them, and only one, differs from 0."""
+        return self._new(integers.bitwise_xor(*_truths(self, other)))
+
+    def eq(self, other: Any) -> Self:
+        """x = y, element by element."""
+        return self._new(prims.equal(*pair(self, other)))
+
+    def ne(self, other: Any) -> Self:
+        """x ≠ y, element by element."""
+        return self._new(ops.not_equal(*pair(self, other)))
+
+    def lt(self, other: Any) -> Self:
+        """x < y, element by element."""
+        return self._new(prims.less(*pair(self, other)))
+
+    def le(self, other: Any) -> Self:
+        """x ≤ y, element by element."""
+        return self._new(ops.less_equal(*pair(self, other)))
+
+    def gt(self, other: Any) -> Self:
+        """x > y, element by element."""
+        return self._new(prims.less(*pair(other, self)))
+
+    def ge(self, other: Any) -> Self:
+        """x ≥ y, element by element."""
+        return self._new(ops.less_equal(*pair(other, self)))
+
+    # -- arithmetic by name ----------------------------------------------------------
+
+    def add(self, other: Any, *, alpha: float = 1) -> Self:
+        """x + alpha · y."""
+        if alpha != 1:
+            other = self._new(ops.mul(*pair(self._new(value_of(other)), alpha)))
+        return self._new(ops.add(*pair(self, other)))
+
+    def sub(self, other: Any, *, alpha: float = 1) -> Self:
+        """x − alpha · y."""
+        if alpha != 1:
+            other = self._new(ops.mul(*pair(self._new(value_of(other)), alpha)))
+        return self._new(prims.sub(*pair(self, other)))
+
+    def mul(self, other: Any) -> Self:
+        """x · y."""
+        return self._new(ops.mul(*pair(self, other)))
+
+    def div(self, other: Any, *, rounding_mode: str | None = None) -> Self:
+        """x / y, or that rounded: ``"floor"`` or ``"trunc"``."""
+        if rounding_mode == "floor":
+            return self._new(integers.floor_divide(*pair(self, other)))
+        made = self._new(prims.div(*float_pair(self, other)))
+        if rounding_mode == "trunc":
+            return made.trunc()
+        if rounding_mode is not None:
+            raise ArgumentError(
+                "A quotient is rounded down or towards zero.",
+                expected='"floor", "trunc" or None',
+                got=f"{rounding_mode!r:.40}",
+            )
+        return made
+
+    subtract, multiply, divide, true_divide = sub, mul, div, div
+    greater, greater_equal, less, less_equal, not_equal = gt, ge, lt, le, ne
+
+    def floor_divide(self, other: Any) -> Self:
+        """⌊x / y⌋."""
+        return self._new(integers.floor_divide(*pair(self, other)))
+
+    def remainder(self, other: Any) -> Self:
+        """What ⌊x / y⌋ leaves, with the sign of y."""
+        return self._new(integers.remainder(*pair(self, other)))
+
+    def bitwise_and(self, other: Any) -> Self:
+        """Bits that both have."""
+        return self._new(integers.bitwise_and(*pair(self, other)))
+
+    def bitwise_or(self, other: Any) -> Self:
+        """Bits that one of them has."""
+        return self._new(integers.bitwise_or(*pair(self, other)))
+
+    def bitwise_xor(self, other: Any) -> Self:
+        """Bits that only one of them has."""
+        return self._new(integers.bitwise_xor(*pair(self, other)))
+
+    def bitwise_not(self) -> Self:
+        """The other bits."""
+        return self._new(integers.bitwise_not(self.value))
+
+    def bitwise_left_shift(self, other: Any) -> Self:
+        """Bits moved up: x · 2ʸ."""
+        return self._new(integers.shift_left(*pair(self, other)))
+
+    def bitwise_right_shift(self, other: Any) -> Self:
+        """Bits moved down: ⌊x / 2ʸ⌋."""
+        return self._new(integers.shift_right(*pair(self, other)))
+
+
+def finite_limit(v: Value) -> Any:
+    """The largest finite number of a floating dtype."""
+    return np.finfo(v.dtype.numpy).max
+
+
+def _truths(a: Any, b: Any) -> tuple[Value, Value]:
+    v, w = pair(a, b)
+    return truth(v), truth(w)

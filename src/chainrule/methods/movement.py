@@ -1,0 +1,398 @@
+"""Other shapes and orders of the same elements; parts of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Self
+
+from chainrule.errors import ArgumentError, ShapeError
+from chainrule.graph.types import DType
+from chainrule.operations import indexing, selection
+from chainrule.operations import movement as ops
+from chainrule.operations.arguments import Dims, axis_of, either, numbers_of
+from chainrule.operations.operands import Handle, value_of
+from chainrule.operations.products import matmul, outer
+from chainrule.primitives import movement
+from chainrule.primitives.creation import iota
+from chainrule.primitives.rules import show
+
+
+class Movement(Handle):
+    """Results are values of their own: a change of one never changes another.
+
+    Where PyTorch gives a view, whose change would change what it was taken of, a change
+    in place is refused while that lives; ``clone()`` makes it a tensor of its own.
+    """
+
+    __slots__ = ()
+
+    # -- shapes ----------------------------------------------------------------------
+
+    def reshape(self, *shape: Any) -> Self:
+        """The same elements in row-major order under another shape; one −1 is free."""
+        return self._view(ops.reshape(self.value, numbers_of(shape)))
+
+    def view(self, *shape: Any) -> Self:
+        """PyTorch's name of :meth:`reshape`; a dtype is for ``astype``."""
+        if len(shape) == 1 and isinstance(shape[0], DType | str):
+            raise ArgumentError(
+                "view gives another shape; bytes are not reinterpreted.",
+                expected="sizes",
+                got=f"{shape[0]!r:.40}",
+                fix="x.astype(dtype)",
+            )
+        return self.reshape(*shape)
+
+    def view_as(self, other: Self) -> Self:
+        """The shape of ``other``."""
+        return self.reshape(other.shape)
+
+    reshape_as = view_as
+
+    def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Self:
+        """The axes from ``start_dim`` to ``end_dim`` merged into one."""
+        return self._view(ops.merge(self.value, start_dim, end_dim))
+
+    def ravel(self) -> Self:
+        """One axis of all elements."""
+        return self.reshape(-1)
+
+    def unflatten(self, dim: int, sizes: Sequence[Any]) -> Self:
+        """One axis as several; one −1 is free."""
+        return self._view(ops.divide_axis(self.value, dim, sizes))
+
+    def squeeze(self, dim: Dims = None, *, axis: Dims = None) -> Self:
+        """Without axes of length 1: all of them, or those of ``dim``."""
+        dim = either(dim, axis)
+        if dim is None:
+            dim = [i for i, d in enumerate(self.shape) if d == 1]
+        return self._view(ops.squeeze(self.value, dim))
+
+    def unsqueeze(self, dim: int | None = None, *, axis: int | None = None) -> Self:
+        """With an axis of length 1 before axis ``dim``; −1 appends it."""
+        return self._view(ops.expand_dims(self.value, either(dim, axis)))
+
+    expand_dims = unsqueeze
+
+    def expand(self, *shape: Any) -> Self:
+        """Repeated along missing axes and axes of length 1; −1 keeps a size."""
+        return self._view(ops.broadcast_to(self.value, numbers_of(shape)))
+
+    broadcast_to = expand
+
+    def expand_as(self, other: Self) -> Self:
+        """Repeated into the shape of ``other``."""
+        return self.expand(other.shape)
+
+    def contiguous(self) -> Self:
+        """The tensor itself: how elements lie in memory does not show here."""
+        return self
+
+    def clone(self) -> Self:
+        """The same elements in a tensor of its own; derivatives pass through."""
+        return self._new(movement.copy(self.value))
+
+    # -- orders ----------------------------------------------------------------------
+
+    def permute(self, *dims: Any) -> Self:
+        """The axes in another order: axis ``dims[i]`` becomes axis i."""
+        return self._view(ops.permute(self.value, numbers_of(dims)))
+
+    permute_dims = permute
+
+    def transpose(self, dim0: int, dim1: int) -> Self:
+        """Two axes exchanged."""
+        return self._view(ops.swap(self.value, dim0, dim1))
+
+    swapaxes = transpose
+
+    def t(self) -> Self:
+        """The transpose of a matrix; a vector stays as it is."""
+        if self.ndim > 2:
+            raise ShapeError(
+                "t() transposes matrices.",
+                expected="at most two axes",
+                got=show(self.shape),
+                fix="x.transpose(dim0, dim1), or x.mT for stacks of matrices",
+            )
+        return self.T
+
+    @property
+    def T(self) -> Self:
+        """The transpose: axes in reverse order."""
+        return self._view(ops.permute(self.value, range(self.ndim)[::-1]))
+
+    @property
+    def mT(self) -> Self:
+        """The transpose of each matrix of a stack: the last two axes exchanged."""
+        if self.ndim < 2:
+            raise ShapeError(
+                "mT transposes matrices.",
+                expected="at least two axes",
+                got=show(self.shape),
+            )
+        return self._view(ops.swap(self.value, -2, -1))
+
+    def movedim(self, source: Any, destination: Any) -> Self:
+        """Axes to other places; the rest keep their order."""
+        return self._view(ops.move(self.value, source, destination))
+
+    moveaxis = movedim
+
+    def flip(self, *dims: Any, axis: Dims = None) -> Self:
+        """The elements in reverse order along ``dims``, all axes by default."""
+        given = numbers_of(dims)
+        dim = None if given in ((), (None,)) else given
+        return self._new(ops.flip(self.value, either(dim, axis)))
+
+    def roll(self, shifts: Any, dims: Any = None, *, axis: Any = None) -> Self:
+        """Elements moved on; what leaves one end comes in at the other."""
+        return self._new(ops.roll(self.value, shifts, either(dims, axis)))
+
+    # -- repetition ------------------------------------------------------------------
+
+    def repeat(self, *sizes: Any) -> Self:
+        """The whole, so many times along each axis, as PyTorch's."""
+        many = numbers_of(sizes)
+        if len(many) < self.ndim:
+            raise ShapeError(
+                "repeat takes a number for every axis.",
+                expected=f"at least {self.ndim}",
+                got=f"{many}",
+                fix="x.tile(…), or x.repeat_interleave(n) for NumPy's repeat",
+            )
+        return self._new(ops.tile(self.value, many))
+
+    def tile(self, *sizes: Any) -> Self:
+        """The whole, so many times along each axis, counted from the last."""
+        return self._new(ops.tile(self.value, numbers_of(sizes)))
+
+    def repeat_interleave(
+        self, repeats: int, dim: int | None = None, *, axis: int | None = None
+    ) -> Self:
+        """Each element ``repeats`` times in a row."""
+        if not isinstance(repeats, int):
+            raise ArgumentError(
+                "repeat_interleave repeats every element equally often.",
+                expected="an integer",
+                got=f"{repeats!r:.40}",
+                fix="x[indices], with the index of each element as often as wanted",
+            )
+        return self._new(ops.repeat(self.value, repeats, either(dim, axis)))
+
+    # -- pieces ----------------------------------------------------------------------
+
+    def split(
+        self, lengths: int | Sequence[int], dim: int = 0, *, axis: int | None = None
+    ) -> tuple[Self, ...]:
+        """Pieces of that length along ``dim`` (the last may be shorter), or of those.
+
+        As in PyTorch, an integer is a piece's length; ``chunk`` takes their number.
+        """
+        dim = either(dim, axis, 0)
+        return tuple(map(self._view, ops.split(self.value, lengths, dim)))
+
+    def chunk(
+        self, chunks: int, dim: int = 0, *, axis: int | None = None
+    ) -> tuple[Self, ...]:
+        """So many pieces of equal length along ``dim``; the last may be shorter."""
+        dim = either(dim, axis, 0)
+        return tuple(map(self._view, ops.chunk(self.value, chunks, dim)))
+
+    def unbind(self, dim: int = 0, *, axis: int | None = None) -> tuple[Self, ...]:
+        """One piece for each element along ``dim``, without that axis."""
+        dim = either(dim, axis, 0)
+        return tuple(map(self._view, ops.unstack(self.value, dim)))
+
+    unstack = unbind
+
+    def narrow(self, dim: int, start: Any, length: int) -> Self:
+        """``length`` elements along ``dim`` from ``start``, which may be a tensor."""
+        at = axis_of(self.shape, dim)
+        return self._new(indexing.narrowed(self.value, at, value_of(start), length))
+
+    def tril(self, diagonal: int = 0, *, k: int | None = None) -> Self:
+        """The elements on and below a diagonal of each matrix, 0 above it."""
+        return self._new(ops.triangle(self.value, either(diagonal, k, 0), True))
+
+    def triu(self, diagonal: int = 0, *, k: int | None = None) -> Self:
+        """The elements on and above a diagonal of each matrix, 0 below it."""
+        return self._new(ops.triangle(self.value, either(diagonal, k, 0), False))
+
+    def diagonal(self, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Self:
+        """The elements whose second index is the first plus ``offset``."""
+        return self._view(ops.diagonal(self.value, offset, dim1, dim2))
+
+    def diag(self, diagonal: int = 0) -> Self:
+        """The diagonal of a matrix, or the matrix with that diagonal."""
+        if self.ndim == 1:
+            return self._new(ops.diagonal_matrix(self.value, diagonal))
+        if self.ndim != 2:
+            raise ShapeError(
+                "diag takes a vector or a matrix.",
+                got=show(self.shape),
+                fix="x.diagonal(offset, dim1, dim2)",
+            )
+        return self.diagonal(diagonal)
+
+    def trace(self) -> Self:
+        """The sum of the diagonal of a matrix."""
+        return self.diag().sum()  # pyright: ignore[reportAttributeAccessIssue]
+
+    # -- by index --------------------------------------------------------------------
+
+    def __getitem__(self, key: Any) -> Self:
+        made = indexing.index(self.value, key)
+        return self._view(made, key) if _is_basic(key) else self._new(made)
+
+    def __setitem__(self, key: Any, new: Any) -> None:
+        if isinstance(new, Handle) and new._base and new._base.is_of(self, key):
+            return  # the end of x[key] += y, which has changed x already
+        new = value_of(new, self.dtype)
+        if _is_basic(key) and not new.tracked and self._write(key, new.array):
+            return
+        self._become(indexing.replaced(self.value, key, new), "x[…] = y")
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise ShapeError("A scalar tensor has no length.", got="shape ()")
+        return self.shape[0].__index__()
+
+    def __iter__(self) -> Iterator[Self]:
+        if not self.shape:
+            len(self)
+        return iter(self.unbind())
+
+    def take(
+        self, indices: Any, dim: int | None = None, *, axis: int | None = None
+    ) -> Self:
+        """Elements by their numbers: of all in order, or parts along ``dim``."""
+        dim = either(dim, axis)
+        v = self.value if dim is not None else ops.reshape(self.value, (-1,))
+        at = axis_of(v.shape, 0 if dim is None else dim)
+        return self._new(indexing.index(v, (*[slice(None)] * at, value_of(indices))))
+
+    def index_select(self, dim: int, index: Any) -> Self:
+        """Parts by their numbers along ``dim``."""
+        return self.take(index, dim)
+
+    def take_along_dim(
+        self, indices: Any, dim: int = -1, *, axis: int | None = None
+    ) -> Self:
+        """Elements by index along ``dim``; the other axes are broadcast."""
+        dim = either(dim, axis, -1)
+        return self._new(selection.along(self.value, value_of(indices), dim))
+
+    def gather(self, dim: int, index: Any) -> Self:
+        """y[i][j] = x[index[i][j]][j] along ``dim`` 0, and so on for others."""
+        return self._new(selection.gather_within(self.value, value_of(index), dim))
+
+    def scatter_add(self, dim: int, index: Any, source: Any) -> Self:
+        """x with x[index[i][j]][j] += source[i][j] along ``dim`` 0, and so on."""
+        at = axis_of(self.shape, dim)
+        places, updates = value_of(index), value_of(source)
+        return self._new(selection.scatter_add(self.value, places, updates, at))
+
+    def scatter(self, dim: int, index: Any, source: Any) -> Self:
+        """x with x[index[i][j]][j] = source[i][j] along ``dim`` 0, and so on.
+
+        ``source`` may be a number; of places that are named twice the last one counts.
+        """
+        return self._new(self._scattered(dim, index, source))
+
+    def _scattered(self, dim: int, index: Any, source: Any) -> Any:
+        at = axis_of(self.shape, dim)
+        places, new = value_of(index), value_of(source, self.dtype)
+        if len(places.shape) != self.ndim:
+            raise ShapeError(
+                "scatter takes indices with the axes of the tensor.",
+                expected=f"{self.ndim} axes",
+                got=show(places.shape),
+            )
+        key = [
+            places if i == at else iota(shape=places.shape, axis=i, dtype=DType.int64)
+            for i in range(self.ndim)
+        ]
+        return indexing.replaced(self.value, tuple(key), new)
+
+    def scatter_(self, dim: int, index: Any, source: Any) -> Self:
+        """:meth:`scatter`, in place."""
+        return self._become(self._scattered(dim, index, source), "scatter_")
+
+    def scatter_add_(self, dim: int, index: Any, source: Any) -> Self:
+        """:meth:`scatter_add`, in place."""
+        made = self.scatter_add(dim, index, source)
+        return self._become(made.value, "scatter_add_")
+
+    def index_add_(self, dim: int, index: Any, source: Any) -> Self:
+        """:meth:`index_add`, in place."""
+        return self._become(self.index_add(dim, index, source).value, "index_add_")
+
+    def select(self, dim: int, index: Any) -> Self:
+        """The part with that number along ``dim``, without the axis."""
+        return self[(*[slice(None)] * axis_of(self.shape, dim), index)]
+
+    def masked_select(self, mask: Any) -> Self:
+        """The elements where ``mask`` is true, one after the other (not traced)."""
+        return self[value_of(mask)]
+
+    def index_add(self, dim: int, index: Any, source: Any) -> Self:
+        """x with parts added at these numbers along ``dim``."""
+        at = axis_of(self.shape, dim)
+        places, updates = value_of(index), value_of(source)
+        shape = [1] * self.ndim
+        shape[at] = -1
+        spread = ops.stretch(ops.reshape(places, tuple(shape)), updates.shape)
+        return self._new(selection.scatter_add(self.value, spread, updates, at))
+
+    # -- products --------------------------------------------------------------------
+
+    def matmul(self, other: Any) -> Self:
+        """The matrix product, with NumPy's rules for vectors and stacks: ``x @ y``."""
+        return self._new(matmul(self.value, value_of(other)))
+
+    def mm(self, other: Any) -> Self:
+        """The product of two matrices."""
+        return self._product(other, 2, 2, "mm")
+
+    def bmm(self, other: Any) -> Self:
+        """The products of two stacks of matrices."""
+        return self._product(other, 3, 3, "bmm")
+
+    def mv(self, other: Any) -> Self:
+        """The product of a matrix and a vector."""
+        return self._product(other, 2, 1, "mv")
+
+    def dot(self, other: Any) -> Self:
+        """The inner product of two vectors."""
+        return self._product(other, 1, 1, "dot")
+
+    def _product(self, other: Any, m: int, n: int, name: str) -> Self:
+        w = value_of(other)
+        if (self.ndim, len(w.shape)) != (m, n):
+            raise ShapeError(
+                f"{name} takes tensors of {m} and {n} axes.",
+                expected=f"{m} and {n}",
+                got=f"{show(self.shape)} and {show(w.shape)}",
+                fix="x @ y",
+            )
+        return self._new(matmul(self.value, w))
+
+    def addmm(
+        self, first: Any, second: Any, *, beta: float = 1, alpha: float = 1
+    ) -> Self:
+        """beta · x + alpha · first @ second."""
+        made = self._new(value_of(first)) @ second * alpha  # pyright: ignore
+        return made + (self if beta == 1 else self * beta)  # pyright: ignore
+
+    def outer(self, other: Any) -> Self:
+        """Every product of an element with one of ``other``, both vectors."""
+        return self._new(outer(self.value, value_of(other)))
+
+
+def _is_basic(key: Any) -> bool:
+    """Whether a key names a block: integers, slices, new axes."""
+    if type(key) is int:
+        return True
+    parts = key if isinstance(key, tuple) else (key,)
+    return all(k is None or k is Ellipsis or isinstance(k, slice | int) for k in parts)

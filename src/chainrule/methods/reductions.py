@@ -1,0 +1,387 @@
+"""Sums, extremes, statistics and order, along axes."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Self
+
+from chainrule.errors import ArgumentError, ShapeError
+from chainrule.operations import reductions as ops
+from chainrule.operations import selection
+from chainrule.operations.arguments import Dims, axis_of, either
+from chainrule.operations.elementwise import not_equal
+from chainrule.operations.movement import cut, reshape, squeeze
+from chainrule.operations.operands import Handle, pair
+from chainrule.primitives import reduce
+from chainrule.primitives.elementwise import maximum, minimum, sqrt, where
+from chainrule.primitives.indexing import gather
+
+
+class Extremes(NamedTuple):
+    """Elements along an axis, and the places where they were."""
+
+    values: Any
+    indices: Any
+
+
+class Reductions(Handle):
+    """Reductions over ``dim`` (or ``axis``): all axes by default, one, or several.
+
+    ``keepdim`` (or ``keepdims``) leaves axes of length 1.
+    """
+
+    __slots__ = ()
+
+    def sum(
+        self,
+        dim: Dims = None,
+        keepdim: bool = False,
+        *,
+        dtype: Any = None,
+        axis: Dims = None,
+        keepdims: bool = False,
+    ) -> Self:
+        """The sum over ``dim`` (all axes by default; none for an empty tuple).
+
+        Integers and truth values are counted in 64 bits.
+        """
+        if axis is not None:
+            dim = either(dim, axis)
+        return self._new(ops.total(self.value, dim, keepdim or keepdims, dtype))
+
+    def prod(
+        self,
+        dim: Dims = None,
+        keepdim: bool = False,
+        *,
+        dtype: Any = None,
+        axis: Dims = None,
+        keepdims: bool = False,
+    ) -> Self:
+        """The product over ``dim``; integers in 64 bits. Of no elements it is 1."""
+        dim = either(dim, axis)
+        return self._new(ops.product(self.value, dim, keepdim or keepdims, dtype))
+
+    def mean(
+        self,
+        dim: Dims = None,
+        keepdim: bool = False,
+        *,
+        axis: Dims = None,
+        keepdims: bool = False,
+    ) -> Self:
+        """The mean over ``dim``, of integers in float32."""
+        return self._new(ops.mean(self.value, either(dim, axis), keepdim or keepdims))
+
+    def var(
+        self,
+        dim: Dims = None,
+        keepdim: bool = False,
+        *,
+        correction: float | None = None,
+        unbiased: bool | None = None,
+        axis: Dims = None,
+        keepdims: bool = False,
+    ) -> Self:
+        """The variance Σ(x − μ)² / (n − correction) over ``dim``.
+
+        Args:
+            dim: the axes; all by default.
+            keepdim: leave axes of length 1.
+            correction: 1 by default, as in PyTorch. With ``axis=`` it must be given,
+                because NumPy and the array API standard take 0.
+            unbiased: PyTorch's older name: True for 1, False for 0.
+            axis, keepdims: NumPy's names of ``dim`` and ``keepdim``.
+        """
+        how = _correction(correction, unbiased, axis)
+        dim = either(dim, axis)
+        return self._new(ops.variance(self.value, dim, keepdim or keepdims, how))
+
+    def std(
+        self,
+        dim: Dims = None,
+        keepdim: bool = False,
+        *,
+        correction: float | None = None,
+        unbiased: bool | None = None,
+        axis: Dims = None,
+        keepdims: bool = False,
+    ) -> Self:
+        """The standard deviation, the root of :meth:`var` with the same arguments."""
+        how = _correction(correction, unbiased, axis)
+        dim = either(dim, axis)
+        made = ops.variance(self.value, dim, keepdim or keepdims, how)
+        return self._new(sqrt(made))
+
+    def norm(
+        self,
+        p: Any = 2,
+        dim: Dims = None,
+        keepdim: bool = False,
+        *,
+        axis: Dims = None,
+        keepdims: bool = False,
+    ) -> Self:
+        """(Σ \\|x\\|ᵖ)^(1/p) over ``dim``; its derivative at 0 is taken as 0."""
+        dim = either(dim, axis)
+        return self._new(ops.norm(self.value, p, dim, keepdim or keepdims))
+
+    def logsumexp(
+        self,
+        dim: Dims = None,
+        keepdim: bool = False,
+        *,
+        axis: Dims = None,
+        keepdims: bool = False,
+    ) -> Self:
+        """ln Σ eˣ over ``dim``, without overflow."""
+        dim = either(dim, axis)
+        return self._new(ops.logsumexp(self.value, dim, keepdim or keepdims))
+
+    def all(
+        self,
+        dim: Dims = None,
+        keepdim: bool = False,
+        *,
+        axis: Dims = None,
+        keepdims: bool = False,
+    ) -> Self:
+        """Whether no element over ``dim`` is 0."""
+        return self._new(ops.all_(self.value, either(dim, axis), keepdim or keepdims))
+
+    def any(
+        self,
+        dim: Dims = None,
+        keepdim: bool = False,
+        *,
+        axis: Dims = None,
+        keepdims: bool = False,
+    ) -> Self:
+        """Whether one element over ``dim`` is not 0."""
+        return self._new(ops.any_(self.value, either(dim, axis), keepdim or keepdims))
+
+    def count_nonzero(
+        self,
+        dim: Dims = None,
+        keepdim: bool = False,
+        *,
+        axis: Dims = None,
+        keepdims: bool = False,
+    ) -> Self:
+        """How many elements over ``dim`` are not 0."""
+        dim = either(dim, axis)
+        return self._new(ops.count_nonzero(self.value, dim, keepdim or keepdims))
+
+    # -- extremes --------------------------------------------------------------------
+
+    def amax(
+        self,
+        dim: Dims = None,
+        keepdim: bool = False,
+        *,
+        axis: Dims = None,
+        keepdims: bool = False,
+    ) -> Self:
+        """The largest element over ``dim``; equal ones share the derivative."""
+        return self._new(
+            ops.largest(self.value, either(dim, axis), keepdim or keepdims)
+        )
+
+    def amin(
+        self,
+        dim: Dims = None,
+        keepdim: bool = False,
+        *,
+        axis: Dims = None,
+        keepdims: bool = False,
+    ) -> Self:
+        """The smallest element over ``dim``; equal ones share the derivative."""
+        return self._new(ops.least(self.value, either(dim, axis), keepdim or keepdims))
+
+    def max(
+        self,
+        dim: Any = None,
+        keepdim: bool = False,
+        *,
+        axis: int | None = None,
+        keepdims: bool = False,
+    ) -> Any:
+        """The largest element of all; along ``dim``, values and indices, as in PyTorch.
+
+        ``x.max(other)`` is the larger of two, element by element. :meth:`amax` gives
+        the values alone, over several axes too.
+        """
+        if isinstance(dim, Handle) and dim.shape:
+            return self._new(maximum(*pair(self, dim)))
+        return self._extreme(
+            reduce.argmax, self.amax, either(dim, axis), keepdim or keepdims
+        )
+
+    def min(
+        self,
+        dim: Any = None,
+        keepdim: bool = False,
+        *,
+        axis: int | None = None,
+        keepdims: bool = False,
+    ) -> Any:
+        """The smallest element of all; along ``dim``, values and indices.
+
+        ``x.min(other)`` is the smaller of two, element by element. :meth:`amin` gives
+        the values alone, over several axes too.
+        """
+        if isinstance(dim, Handle) and dim.shape:
+            return self._new(minimum(*pair(self, dim)))
+        return self._extreme(
+            reduce.argmin, self.amin, either(dim, axis), keepdim or keepdims
+        )
+
+    def _extreme(self, place: Any, value: Any, dim: Any, keep: bool) -> Any:
+        if dim is None:
+            return value(None, keep)
+        if isinstance(dim, tuple | list):
+            raise ArgumentError(
+                "max and min give values and indices along one axis.",
+                expected="one axis",
+                got=f"dim={dim!r:.60}",
+                fix="x.amax(dim) or x.amin(dim), for values over several axes",
+            )
+        v = self.value
+        axis = axis_of(self.shape, dim)
+        index = ops.index_of(place, v, axis, True)
+        made = gather(v, index, axis=axis)
+        if not keep:
+            made, index = squeeze(made, axis), squeeze(index, axis)
+        return Extremes(self._new(made), self._new(index))
+
+    def argmax(
+        self,
+        dim: int | None = None,
+        keepdim: bool = False,
+        *,
+        axis: int | None = None,
+        keepdims: bool = False,
+    ) -> Self:
+        """The index of the largest element along ``dim``, the first of equals."""
+        dim = either(dim, axis)
+        return self._new(
+            ops.index_of(reduce.argmax, self.value, dim, keepdim or keepdims)
+        )
+
+    def argmin(
+        self,
+        dim: int | None = None,
+        keepdim: bool = False,
+        *,
+        axis: int | None = None,
+        keepdims: bool = False,
+    ) -> Self:
+        """The index of the smallest element along ``dim``, the first of equals."""
+        dim = either(dim, axis)
+        return self._new(
+            ops.index_of(reduce.argmin, self.value, dim, keepdim or keepdims)
+        )
+
+    # -- order -----------------------------------------------------------------------
+
+    def argsort(
+        self,
+        dim: int = -1,
+        descending: bool = False,
+        *,
+        stable: bool = True,
+        axis: int | None = None,
+    ) -> Self:
+        """The places of the elements in rising order along ``dim``.
+
+        Equal elements keep their order; NaN is larger than every number.
+        """
+        dim = either(dim, axis, -1)
+        return self._new(selection.argsort(self.value, dim, descending))
+
+    def sort(
+        self,
+        dim: int = -1,
+        descending: bool = False,
+        *,
+        stable: bool = True,
+        axis: int | None = None,
+    ) -> Any:
+        """Values in rising order along ``dim``, and their places (named tuple)."""
+        dim = either(dim, axis, -1)
+        return Extremes(*map(self._new, selection.sort(self.value, dim, descending)))
+
+    def topk(
+        self,
+        k: int,
+        dim: int = -1,
+        largest: bool = True,
+        sorted: bool = True,
+        *,
+        axis: int | None = None,
+    ) -> Any:
+        """The k largest (or smallest) along ``dim``, best first, and their places."""
+        dim = either(dim, axis, -1)
+        return Extremes(*map(self._new, selection.topk(self.value, k, dim, largest)))
+
+    def median(
+        self, dim: int | None = None, keepdim: bool = False, *, axis: int | None = None
+    ) -> Any:
+        """The middle element, the lower of two; along ``dim`` with its place.
+
+        NaN where an element is NaN.
+        """
+        dim = either(dim, axis)
+        v = self.value if dim is not None else reshape(self.value, (-1,))
+        at = axis_of(v.shape, 0 if dim is None else dim)
+        size = v.shape[at]
+        if not isinstance(size, int) or not size:
+            raise ShapeError(
+                "A median is taken of an axis of fixed length, at least 1.",
+                got=f"{size} elements",
+            )
+        values, order = selection.sort(v, at, False)
+        middle = (size - 1) // 2
+        parts: list[Any] = []
+        last = cut(values, at, size - 1, size)
+        for x in (values, order):
+            there, end = cut(x, at, middle, middle + 1), cut(x, at, size - 1, size)
+            made = where(not_equal(last, last), end, there)
+            parts.append(
+                self._new(made if keepdim and dim is not None else squeeze(made, at))
+            )
+        return parts[0] if dim is None else Extremes(*parts)
+
+    # -- running ---------------------------------------------------------------------
+
+    def cumsum(
+        self, dim: int | None = None, *, dtype: Any = None, axis: int | None = None
+    ) -> Self:
+        """The running sum along ``dim``; integers in 64 bits."""
+        dim = either(dim, axis)
+        return self._new(ops.cumulative(reduce.cumsum, self.value, dim, dtype))
+
+    def cumprod(
+        self, dim: int | None = None, *, dtype: Any = None, axis: int | None = None
+    ) -> Self:
+        """The running product along ``dim``; integers in 64 bits."""
+        dim = either(dim, axis)
+        return self._new(ops.cumulative(reduce.cumprod, self.value, dim, dtype))
+
+    def diff(self, n: int = 1, dim: int = -1, *, axis: int | None = None) -> Self:
+        """Differences of neighbours along ``dim``, n times."""
+        return self._new(selection.diff(self.value, n, either(dim, axis, -1)))
+
+
+def _correction(given: float | None, unbiased: bool | None, axis: Any) -> float:
+    if given is not None:
+        return given
+    if unbiased is not None:
+        return float(unbiased)
+    if axis is not None:
+        raise ArgumentError(
+            "NumPy divides by n, PyTorch by n − 1, and axis= is NumPy's word.",
+            expected="correction=0 or correction=1 beside axis=",
+            got=f"axis={axis!r:.40}",
+            fix="x.var(dim=…) for n − 1, cr.var(x, axis=…) for n",
+        )
+    return 1

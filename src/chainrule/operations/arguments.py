@@ -1,0 +1,120 @@
+"""Axes and sizes as they are given: from the end, one or several, −1 for the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule.errors import ArgumentError, ShapeError
+from chainrule.graph.types import Dim, Shape, Size, size_of
+from chainrule.primitives.rules import show
+
+Dims = int | Sequence[int] | None
+
+
+def either(dim: Any, axis: Any, default: Any = None) -> Any:
+    """The axes, which PyTorch names ``dim`` and the array API ``axis``."""
+    if axis is None:
+        return dim
+    if dim is not default and dim != default:
+        raise ArgumentError(
+            "dim and axis are two names for the same thing.",
+            expected="one of them",
+            got=f"dim={dim!r:.40} and axis={axis!r:.40}",
+        )
+    return axis
+
+
+def axis_of(shape: Shape, dim: Any) -> int:
+    """An axis counted from 0; −1 is the last."""
+    rank = len(shape)
+    if not isinstance(dim, int | np.integer) or isinstance(dim, bool):
+        raise ArgumentError(
+            "An axis is named by its number.",
+            expected="an integer such as -1 for the last one, or several in a tuple "
+            "where several are taken",
+            got=f"{dim!r:.80}",
+        )
+    if not -rank <= dim < rank:
+        raise ShapeError(
+            f"Axis {dim} does not exist.",
+            expected=f"−{rank} … {rank - 1}" if rank else "no axis: it is a scalar",
+            got=f"{dim} for shape {show(shape)}",
+        )
+    return int(dim) % rank
+
+
+def axes_of(shape: Shape, dim: Any) -> tuple[int, ...]:
+    """Axes counted from 0, in order; None means all of them."""
+    if dim is None:
+        return tuple(range(len(shape)))
+    if type(dim) is int:
+        return (axis_of(shape, dim),)
+    given = dim if isinstance(dim, Sequence) else (dim,)
+    axes = tuple(sorted([axis_of(shape, d) for d in given]))
+    if len(set(axes)) < len(axes):
+        raise ShapeError(
+            "An axis is reduced once.",
+            expected="axes that differ",
+            got=f"{dim} for shape {show(shape)}",
+        )
+    return axes
+
+
+def numbers_of(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Sizes or axes that came as ``f(2, 3)`` or as ``f((2, 3))``."""
+    if len(arguments) == 1 and isinstance(arguments[0], tuple | list):
+        return tuple(arguments[0])
+    return arguments
+
+
+def shape_of(arguments: Any, what: str = "A shape consists of sizes.") -> Shape:
+    """Sizes ≥ 0 as a shape; they came as ``f(2, 3)``, ``f((2, 3))`` or ``f(2)``."""
+    given = numbers_of(arguments if isinstance(arguments, tuple) else (arguments,))
+    made: list[Dim] = []
+    for d in given:
+        if isinstance(d, Size):
+            made.append(d)
+        elif isinstance(d, int | np.integer) and not isinstance(d, bool) and d >= 0:
+            made.append(int(d))
+        elif hasattr(d, "__index__") and not isinstance(d, bool | int | np.integer):
+            made.append(d.__index__())
+        else:
+            raise ShapeError(
+                what,
+                expected="integers ≥ 0, such as (2, 3)",
+                got=f"{arguments!r:.80}",
+            )
+    return tuple(made)
+
+
+def _plain(sizes: tuple[Any, ...]) -> bool:
+    for d in sizes:  # noqa: SIM110 - twice as fast as all() of a generator
+        if type(d) is not int or d < 0:
+            return False
+    return True
+
+
+def fill(shape: Shape, wanted: tuple[Any, ...]) -> Shape:
+    """``wanted`` with its −1 worked out, so that it has the elements of ``shape``."""
+    if _plain(wanted):
+        return wanted
+    if wanted.count(-1) > 1:
+        raise ShapeError("reshape takes one −1 at most.", got=str(wanted))
+    if -1 not in wanted:
+        return tuple([d if isinstance(d, Size) else int(d) for d in wanted])
+    known = size_of(tuple([d for d in wanted if d != -1]))
+    total = size_of(shape)
+    if isinstance(total, int) and isinstance(known, int):
+        if known == 0 or total % known:
+            raise ShapeError(
+                f"{show(shape)} does not reshape to {wanted}.",
+                expected=f"{total} elements",
+                got=f"a multiple of {known}",
+            )
+        free: Dim = total // known
+    else:
+        free = (total if isinstance(total, Size) else Size(factor=total)) // known
+    return tuple([free if d == -1 else d for d in wanted])

@@ -1,0 +1,300 @@
+"""Functions that work element by element, on values of one dtype and shape.
+
+What has no primitive of its own is composed so that neither value nor derivative
+overflows where the function itself does not: what would, in the branch that ``where``
+does not take, is given a harmless argument there.
+"""
+
+from __future__ import annotations
+
+import math
+
+from chainrule.graph.node import Value
+from chainrule.graph.types import DType
+from chainrule.operations.operands import (
+    broadcast_shapes,
+    cast,
+    filled,
+    floating,
+    number_dtype,
+    promote,
+    stretch,
+)
+from chainrule.primitives import elementwise as prims
+from chainrule.primitives.elementwise import (
+    abs_,
+    copysign,
+    div,
+    equal,
+    exp,
+    expm1,
+    less,
+    log,
+    log1p,
+    maximum,
+    minimum,
+    neg,
+    pow_,
+    sqrt,
+    sub,
+    where,
+)
+from chainrule.primitives.integers import bitwise_and, bitwise_not, bitwise_or
+from chainrule.primitives.trigonometry import atan2, cos, sin
+
+
+def number(n: float, x: Value) -> Value:
+    """``n`` in the dtype and shape of ``x``."""
+    return filled(n, x.dtype, x.shape)
+
+
+def constant_truth(truth: bool, x: Value) -> Value:
+    return filled(truth, DType.bool, x.shape)
+
+
+# -- arithmetic -----------------------------------------------------------------------
+
+
+def add(a: Value, b: Value) -> Value:
+    """a + b; of truth values, whether one of them is true."""
+    return bitwise_or(a, b) if a.dtype is DType.bool else prims.add(a, b)
+
+
+def mul(a: Value, b: Value) -> Value:
+    """a · b; of truth values, whether both are true."""
+    return bitwise_and(a, b) if a.dtype is DType.bool else prims.mul(a, b)
+
+
+def power(x: Value, p: float) -> Value:
+    """xᵖ for a number p: small whole ones by multiplication, ½ by the root."""
+    if not x.dtype.is_float and (p < 0 or isinstance(p, float)):
+        x = floating(x)
+    if p == 1:
+        return x
+    if p == 2:
+        return mul(x, x)
+    if p == 3:
+        return mul(mul(x, x), x)
+    if p == -1:
+        return reciprocal(x)
+    if p == 0.5:
+        return sqrt(x)
+    x = cast(x, number_dtype(p, x.dtype))
+    return pow_(x, number(p, x))
+
+
+def square(x: Value) -> Value:
+    return mul(x, x)
+
+
+def reciprocal(x: Value) -> Value:
+    return div(number(1, x), x)
+
+
+def select(condition: Value, a: Value, b: Value) -> Value:
+    """``a`` where ``condition`` is true, else ``b``; all three are broadcast."""
+    condition = cast(condition, DType.bool)
+    dtype = promote(a.dtype, b.dtype)
+    a, b = cast(a, dtype), cast(b, dtype)
+    shape = broadcast_shapes(broadcast_shapes(condition.shape, a.shape), b.shape)
+    return where(stretch(condition, shape), stretch(a, shape), stretch(b, shape))
+
+
+def clip(x: Value, low: Value | None, high: Value | None) -> Value:
+    """Where x is the limit itself, the derivative is that of x."""
+    if low is not None:
+        x = maximum(low, x)
+    return x if high is None else minimum(high, x)
+
+
+def lerp(a: Value, b: Value, weight: Value) -> Value:
+    """a + w (b − a), from the nearer end, so that both ends are exact."""
+    span = sub(b, a)
+    near_b = sub(b, mul(span, sub(number(1, weight), weight)))
+    return where(less(weight, number(0.5, weight)), add(a, mul(weight, span)), near_b)
+
+
+# -- comparisons ----------------------------------------------------------------------
+
+
+def less_equal(a: Value, b: Value) -> Value:
+    return bitwise_or(less(a, b), equal(a, b))
+
+
+def not_equal(a: Value, b: Value) -> Value:
+    return bitwise_not(equal(a, b))
+
+
+def isnan(x: Value) -> Value:
+    return prims.isnan(x) if x.dtype.is_float else constant_truth(False, x)
+
+
+def isinf(x: Value) -> Value:
+    if not x.dtype.is_float:
+        return constant_truth(False, x)
+    return equal(abs_(x), number(math.inf, x))
+
+
+def isfinite(x: Value) -> Value:
+    if not x.dtype.is_float:
+        return constant_truth(True, x)
+    return less(abs_(x), number(math.inf, x))
+
+
+def isclose(a: Value, b: Value, rtol: float, atol: float, nan: bool) -> Value:
+    margin = add(number(atol, b), mul(number(rtol, b), abs_(b)))
+    finite = bitwise_and(isfinite(a), isfinite(b))
+    near = less_equal(abs_(sub(where(finite, a, b), b)), margin)
+    made = bitwise_or(bitwise_and(finite, near), equal(a, b))
+    return bitwise_or(made, bitwise_and(isnan(a), isnan(b))) if nan else made
+
+
+def signbit(x: Value) -> Value:
+    """Whether x has a minus sign, as −0 has."""
+    if x.dtype.is_float:
+        x = copysign(number(1, x), x)
+    return less(x, number(0, x))
+
+
+def nan_to_num(x: Value, nan: float, posinf: float, neginf: float) -> Value:
+    if not x.dtype.is_float:
+        return x
+    made = where(isnan(x), number(nan, x), x)
+    made = where(equal(x, number(math.inf, x)), number(posinf, x), made)
+    return where(equal(x, number(-math.inf, x)), number(neginf, x), made)
+
+
+# -- rounding -------------------------------------------------------------------------
+
+
+def floor(x: Value) -> Value:
+    return prims.floor(x) if x.dtype.is_float else x
+
+
+def ceil(x: Value) -> Value:
+    return neg(prims.floor(neg(x))) if x.dtype.is_float else x
+
+
+def trunc(x: Value) -> Value:
+    return copysign(prims.floor(abs_(x)), x) if x.dtype.is_float else x
+
+
+def round_(x: Value, decimals: int = 0) -> Value:
+    """To the nearest number, the even one of two, with that many decimals."""
+    if not x.dtype.is_float:
+        return x
+    if not decimals:
+        return prims.round_(x)
+    scale = number(10.0**decimals, x)
+    return div(prims.round_(mul(x, scale)), scale)
+
+
+# -- exponentials and logarithms ------------------------------------------------------
+
+
+def exp2(x: Value) -> Value:
+    return pow_(number(2, x), x)
+
+
+def log2(x: Value) -> Value:
+    return div(log(x), number(math.log(2), x))
+
+
+def log10(x: Value) -> Value:
+    return div(log(x), number(math.log(10), x))
+
+
+def logaddexp(a: Value, b: Value) -> Value:
+    """ln(eᵃ + eᵇ) = max + ln(1 + e^−|a−b|)."""
+    alike = equal(a, b)  # two infinities, too
+    gap = neg(abs_(where(alike, number(0, a), sub(a, b))))
+    half = mul(add(a, b), number(0.5, a))
+    return where(alike, add(half, number(math.log(2), a)), _larger(a, b, gap))
+
+
+def _larger(a: Value, b: Value, gap: Value) -> Value:
+    return add(maximum(a, b), log1p(exp(gap)))
+
+
+# -- circular and hyperbolic functions ------------------------------------------------
+
+
+def tan(x: Value) -> Value:
+    return div(sin(x), cos(x))
+
+
+def _leg(x: Value) -> Value:
+    """√(1 − x²), exact near 1 too."""
+    one = number(1, x)
+    return sqrt(mul(sub(one, x), add(one, x)))
+
+
+def asin(x: Value) -> Value:
+    return atan2(x, _leg(x))
+
+
+def acos(x: Value) -> Value:
+    return atan2(_leg(x), x)
+
+
+def atan(x: Value) -> Value:
+    return atan2(x, number(1, x))
+
+
+def sinh(x: Value) -> Value:
+    """(eˣ − e⁻ˣ)/2, with e^(x/2) twice for large |x|, which does not overflow early."""
+    one, half = number(1, x), number(0.5, x)
+    a = abs_(x)
+    large = less(one, a)
+    t = expm1(where(large, number(0, x), x))
+    near = mul(half, add(t, div(t, add(t, one))))
+    root = exp(mul(half, a))
+    far = sub(mul(mul(half, root), root), div(div(half, root), root))
+    return where(large, mul(far, copysign(one, x)), near)
+
+
+def cosh(x: Value) -> Value:
+    half = exp(mul(abs_(x), number(0.5, x)))
+    other = div(div(number(0.5, x), half), half)
+    return add(mul(mul(number(0.5, x), half), half), other)
+
+
+def asinh(x: Value) -> Value:
+    """ln(x + √(x² + 1)): of |x| with the sign of x, but near 0; ln 2|x| far from it."""
+    one = number(1, x)
+    a = abs_(x)
+    near, far = less(a, number(0.5, x)), less(number(1e8, x), a)
+    sign = where(near, one, copysign(one, x))
+    a = where(near, x, a)
+    t = where(far, one, a)
+    squared = mul(t, t)
+    inner = add(t, div(squared, add(one, sqrt(add(squared, one)))))
+    outer = add(log(where(far, a, one)), number(math.log(2), x))
+    return mul(where(far, outer, log1p(inner)), sign)
+
+
+def acosh(x: Value) -> Value:
+    """ln(x + √(x² − 1)) = ln(1 + t + √(2t + t²)), with t = x − 1."""
+    one = number(1, x)
+    far = less(number(1e8, x), x)
+    t = sub(where(far, number(2, x), x), one)
+    inner = add(t, sqrt(mul(t, add(t, number(2, x)))))
+    outer = add(log(where(far, x, one)), number(math.log(2), x))
+    return where(far, outer, log1p(inner))
+
+
+def atanh(x: Value) -> Value:
+    return mul(sub(log1p(x), log1p(neg(x))), number(0.5, x))
+
+
+def hypot(a: Value, b: Value) -> Value:
+    """√(a² + b²), without overflow; ∞ where one is, whatever the other."""
+    a, b = abs_(a), abs_(b)
+    infinite = bitwise_or(isinf(a), isinf(b))
+    one = number(1, a)
+    swap = less(a, b)  # both from one comparison, so that ties share the derivative
+    larger, smaller = where(swap, b, a), where(swap, a, b)
+    safe = bitwise_or(infinite, equal(larger, number(0, a)))
+    t = div(where(safe, number(0, a), smaller), where(safe, one, larger))
+    made = mul(larger, sqrt(add(one, mul(t, t))))
+    return where(infinite, number(math.inf, a), made)

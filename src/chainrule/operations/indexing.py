@@ -1,0 +1,463 @@
+"""``x[key]`` and ``x[key] = y``: NumPy's indexing, on numbers and while tracing.
+
+A key becomes slices first, then rows by index where arrays are left. What changes parts
+of a value makes a new value.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+
+from chainrule.errors import ArgumentError, DTypeError, ShapeError
+from chainrule.graph.build import context
+from chainrule.graph.node import Value
+from chainrule.graph.types import Dim, DType, Shape, Size, size_of
+from chainrule.operations.elementwise import not_equal, number
+from chainrule.operations.movement import reshape, rows
+from chainrule.operations.operands import (
+    Handle,
+    broadcast_shapes,
+    cast,
+    count_of,
+    filled,
+    stretch,
+    value_of,
+)
+from chainrule.operations.selection import from_front, in_range
+from chainrule.primitives import movement
+from chainrule.primitives.creation import iota
+from chainrule.primitives.elementwise import add, equal, mul, where
+from chainrule.primitives.indexing import (
+    dynamic_slice,
+    dynamic_update_slice,
+    scatter_add,
+    take,
+)
+from chainrule.primitives.rules import show
+from chainrule.primitives.sorting import argsort
+
+#: One axis of a key: a slice, an integer, indices, or None for a new axis.
+Part = Any
+
+
+# -- reading a key --------------------------------------------------------------------
+
+
+def parts_of(key: Any, shape: Shape) -> list[Part]:
+    """The key axis by axis: no ellipsis, no masks, every axis spoken of."""
+    given = [_part(k) for k in (key if isinstance(key, tuple) else (key,))]
+    consumed = sum(_covered(k) for k in given if k is not None and k is not Ellipsis)
+    if consumed > len(shape) or sum(k is Ellipsis for k in given) > 1:
+        raise ShapeError(
+            "Too many indices.",
+            expected=f"at most {len(shape)} for shape {show(shape)}, one '...'",
+            got=str(consumed),
+        )
+    if not any(k is Ellipsis for k in given):
+        given.append(Ellipsis)
+    at = next(i for i, k in enumerate(given) if k is Ellipsis)
+    given[at : at + 1] = [slice(None)] * (len(shape) - consumed)
+    made: list[Part] = []
+    axis = 0
+    for k in given:
+        if isinstance(k, Value) and k.dtype is DType.bool:
+            made += _places(k, shape[axis : axis + len(k.shape)])
+            axis += len(k.shape)
+            continue
+        made.append(k if k is None else _on_axis(k, shape[axis], axis))
+        axis += k is not None
+    return made
+
+
+def _part(k: Any) -> Part:
+    if k is None or k is Ellipsis or isinstance(k, slice):
+        return k
+    if isinstance(k, int | np.integer) and not isinstance(k, bool):
+        return int(k)
+    made = k if isinstance(k, Value) else value_of(k)
+    if made.dtype is DType.bool and not made.shape:
+        raise ArgumentError(
+            "A single truth value does not index.",
+            expected="a mask with an axis, or an integer",
+            got=f"{k!r:.80}",
+        )
+    if not made.dtype.is_integer and made.dtype is not DType.bool:
+        if not isinstance(k, Handle) and size_of(made.shape) == 0:
+            return cast(made, DType.int64)  # an empty list
+        raise ArgumentError(
+            "Tensors are indexed by integers, slices, '...', None, integer or bool "
+            "arrays.",
+            expected="one of these",
+            got=made.dtype.name,
+        )
+    if not made.shape and context.trace is None:
+        return int(made.array)  # pyright: ignore[reportArgumentType]
+    return made
+
+
+def _covered(k: Part) -> int:
+    is_mask = isinstance(k, Value) and k.dtype is DType.bool
+    return len(k.shape) if is_mask else 1
+
+
+def _places(mask: Value, shape: Shape) -> list[Value]:
+    """A mask as the places where it is true, which nobody knows while tracing."""
+    if context.trace is not None:
+        raise ShapeError(
+            "How many elements a mask selects is known only at the run.",
+            expected="shapes that do not depend on numbers while a function is traced",
+            got=f"a mask of shape {show(mask.shape)} as an index",
+            fix="cr.where(mask, x, 0), x[mask] = number, or sums of x * mask",
+        )
+    if mask.shape != shape:
+        raise ShapeError(
+            "A mask must have the shape of the axes that it selects from.",
+            expected=show(shape),
+            got=show(mask.shape),
+        )
+    assert mask.array is not None
+    return [Value(places) for places in np.nonzero(mask.array)]
+
+
+def _on_axis(k: Part, size: Dim, axis: int) -> Part:
+    """One part of a key, checked against its axis."""
+    if isinstance(k, slice):
+        return slice(*map(_bound, (k.start, k.stop, k.step)))
+    if isinstance(k, Value):
+        places = from_front(k, size)
+        if context.trace is None and isinstance(size, int):
+            assert places.array is not None
+            _check_numbers(places.array, size, axis)
+            return places
+        return in_range(places, size, axis)
+    if isinstance(size, int):
+        if not -size <= k < size:
+            raise _out_of_range(size, axis, str(k))
+        return k % size
+    return in_range(from_front(filled(k, DType.int64, ()), size), size, axis)
+
+
+def _check_numbers(places: Any, size: int, axis: int) -> None:
+    if places.size and (places.min() < 0 or places.max() >= size):
+        wrong = places.min() - size if places.min() < 0 else places.max()
+        raise _out_of_range(size, axis, str(wrong))
+
+
+def _out_of_range(size: int, axis: int, got: str) -> ShapeError:
+    return ShapeError(
+        "Index out of range.",
+        expected=f"−{size} … {size - 1} on axis {axis}" if size else "no index",
+        got=got,
+    )
+
+
+def _bound(n: Any) -> int | None:
+    if n is None:
+        return None
+    if isinstance(n, Handle) and context.trace is not None:
+        raise ArgumentError(
+            "A slice has fixed ends while a function is traced.",
+            expected="integers",
+            got=repr(n)[:80],
+            fix="x.narrow(dim, start, length), where start may be a tensor",
+        )
+    try:
+        return operator.index(n)
+    except TypeError:
+        raise DTypeError(
+            "A slice has whole numbers as its ends.",
+            expected="integers or None",
+            got=f"{n!r:.40}",
+        ) from None
+
+
+# -- looking up -----------------------------------------------------------------------
+
+
+def index(v: Value, key: Any) -> Value:
+    """The elements of ``v`` that ``key`` names."""
+    if type(key) is int and v.shape and isinstance(v.shape[0], int):
+        return _row(v, key)
+    parts = parts_of(key, v.shape)
+    arrays = [k for k in parts if isinstance(k, Value)]
+    if arrays:  # beside arrays integers are arrays
+        parts = [filled(k, DType.int64, ()) if isinstance(k, int) else k for k in parts]
+    v, shape = _sliced(v, [slice(None) if isinstance(k, Value) else k for k in parts])
+    v = reshape(v, shape)
+    if not arrays:
+        return v
+    return _looked_up(v, [(i, k) for i, k in enumerate(parts) if isinstance(k, Value)])
+
+
+def _row(v: Value, key: int) -> Value:
+    size = v.shape[0]
+    assert isinstance(size, int)
+    if not -size <= key < size:
+        raise _out_of_range(size, 0, str(key))
+    rest, at = v.shape[1:], key % size
+    made = movement.slice_(
+        v,
+        starts=(at, *(0,) * len(rest)),
+        stops=(at + 1, *rest),
+        strides=(1,) * len(v.shape),
+    )
+    return movement.reshape(made, shape=rest)
+
+
+def _sliced(v: Value, parts: list[Part]) -> tuple[Value, Shape]:
+    """Slices and integers applied; the shape without the integers' axes."""
+    starts: list[int] = []
+    stops: list[Dim] = []
+    strides: list[int] = []
+    flips: list[int] = []
+    shape: list[Dim] = []
+    for k in parts:
+        if k is None:
+            shape.append(1)
+            continue
+        axis = len(starts)
+        start, count, stride = _range(k, v.shape[axis])
+        if stride < 0:
+            flips.append(axis)
+            if isinstance(count, int):
+                start = start + (count - 1) * stride if count else 0
+            stride = -stride
+        starts.append(start)
+        covered = (
+            (count - 1) * stride + 1 if isinstance(count, int) and count else count
+        )
+        stops.append(start + covered if isinstance(covered, int) else covered)
+        strides.append(stride)
+        if isinstance(k, slice):
+            shape.append(count)
+    whole = all(
+        a == 0 and b == d and s == 1
+        for a, b, d, s in zip(starts, stops, v.shape, strides)
+    )
+    if not whole:
+        v = movement.slice_(
+            v, starts=tuple(starts), stops=tuple(stops), strides=tuple(strides)
+        )
+    if flips:
+        v = movement.flip(v, axes=tuple(flips))
+    return v, tuple(shape)
+
+
+def _range(k: Part, size: Dim) -> tuple[int, Dim, int]:
+    """Where a slice or an integer begins, how much it takes, and its stride."""
+    if isinstance(k, int):
+        return k, 1, 1
+    if isinstance(size, int):
+        start, stop, step = k.indices(size)
+        return start, len(range(start, stop, step)), step
+    if k.start is None and k.stop is None and k.step in (None, 1, -1):
+        return 0, size, k.step or 1
+    raise ShapeError(
+        f"The axis of {size} is taken whole, or by integers and arrays of them.",
+        expected=": or ::-1",
+        got=str(k),
+    )
+
+
+def _looked_up(v: Value, arrays: list[tuple[int, Value]]) -> Value:
+    """Elements by several arrays of indices at once, which are broadcast."""
+    axes = [axis for axis, _ in arrays]
+    places = [k for _, k in arrays]
+    if len(arrays) == 1:
+        return rows(v, places[0], axes[0])
+    common: Shape = ()
+    for k in places:
+        common = broadcast_shapes(common, k.shape)
+    rest = [i for i in range(len(v.shape)) if i not in axes]
+    v = movement.transpose(v, axes=(*axes, *rest))
+    sizes = v.shape[: len(axes)]
+    flat = stretch(places[0], common)
+    for size, k in zip(sizes[1:], places[1:]):
+        stride = stretch(count_of(size, DType.int64), common)
+        flat = add(mul(flat, stride), stretch(k, common))
+    made = take(reshape(v, (size_of(sizes), *v.shape[len(axes) :])), flat)
+    # Neighbouring indices put their axes in their place, others in front.
+    if axes != list(range(axes[0], axes[0] + len(axes))) or not axes[0]:
+        return made
+    new = tuple(range(len(common)))
+    others = tuple(range(len(common), len(made.shape)))
+    first = axes[0]
+    return movement.transpose(made, axes=(*others[:first], *new, *others[first:]))
+
+
+# -- writing --------------------------------------------------------------------------
+
+
+def replaced(v: Value, key: Any, new: Value) -> Value:
+    """``v`` with the elements that ``key`` names replaced; ``new`` is broadcast."""
+    new = cast(new, v.dtype)
+    mask = _sole_mask(key)
+    if mask is not None and len(new.shape) <= len(v.shape) - len(mask.shape):
+        return _masked(v, mask, new)
+    parts = parts_of(key, v.shape)
+    if not any(isinstance(k, Value) for k in parts):
+        return _block(v, parts, new)
+    count = size_of(v.shape)
+    line = iota(shape=(count,), axis=0, dtype=DType.int64)
+    places = index(reshape(line, v.shape), key)
+    values = _fitting(new, places.shape)
+    flat = reshape(places, (size_of(places.shape),))
+    kept = _last_of_each(flat)
+    values = reshape(values, flat.shape)
+    # −0 is what changes no number that is added to it.
+    nothing = filled(-0.0 if v.dtype.is_float else 0, v.dtype, ())
+    base = reshape(v, (count,))
+    hits = scatter_add(
+        filled(0, DType.int64, base.shape), flat, cast(kept, DType.int64)
+    )
+    base = where(equal(hits, number(0, hits)), base, stretch(nothing, base.shape))
+    chosen = where(kept, values, stretch(nothing, values.shape))
+    return reshape(_added(base, flat, chosen), v.shape)
+
+
+def _added(base: Value, places: Value, values: Value) -> Value:
+    if base.dtype is DType.bool:
+        wide = (cast(x, DType.uint8) for x in (base, values))
+        return cast(scatter_add(next(wide), places, next(wide)), DType.bool)
+    return scatter_add(base, places, values)
+
+
+def _sole_mask(key: Any) -> Value | None:
+    """The mask, where the key is nothing else."""
+    if isinstance(key, tuple):
+        key = key[0] if len(key) == 1 else None
+    if key is None or isinstance(key, slice | int | np.integer) or key is Ellipsis:
+        return None
+    made = key if isinstance(key, Value) else value_of(key)
+    return made if made.dtype is DType.bool and made.shape else None
+
+
+def _masked(v: Value, mask: Value, new: Value) -> Value:
+    covered = len(mask.shape)
+    if mask.shape != v.shape[:covered]:
+        raise ShapeError(
+            "A mask must have the shape of the axes that it selects from.",
+            expected=show(v.shape[:covered]),
+            got=show(mask.shape),
+        )
+    mask = reshape(mask, (*mask.shape, *(1,) * (len(v.shape) - covered)))
+    return where(stretch(mask, v.shape), _fitting(new, v.shape), v)
+
+
+def _fitting(new: Value, shape: Shape) -> Value:
+    """``new`` in the shape of what it replaces; leading axes of length 1 go."""
+    while len(new.shape) > len(shape) and new.shape[0] == 1:
+        new = reshape(new, new.shape[1:])
+    lead = len(shape) - len(new.shape)
+    if lead < 0 or any(a not in (1, b) for a, b in zip(new.shape, shape[lead:])):
+        raise ShapeError(
+            "What is assigned does not fit the elements that are named.",
+            expected=f"a shape that repeats into {show(shape)}",
+            got=show(new.shape),
+        )
+    return stretch(new, shape)
+
+
+def _block(v: Value, parts: list[Part], new: Value) -> Value:
+    """Slices and integers replaced."""
+    ranges = [
+        _range(k, size) for k, size in zip([k for k in parts if k is not None], v.shape)
+    ]
+    shape: list[Dim] = []
+    given = iter(ranges)
+    for k in parts:
+        if k is None:
+            shape.append(1)
+            continue
+        _, count, _ = next(given)
+        if isinstance(k, slice):
+            shape.append(count)
+    new = _fitting(new, tuple(shape))
+    counts = tuple([count for _, count, _ in ranges])
+    new = reshape(new, counts)
+    if 0 in counts:
+        return v
+    turned = tuple([i for i, (_, _, step) in enumerate(ranges) if step < 0])
+    if turned:
+        new = movement.flip(new, axes=turned)
+    starts: list[int] = []
+    for start, count, step in ranges:
+        back = (count - 1) * step if isinstance(count, int) and step < 0 else 0
+        starts.append(start + back)
+    strides = [abs(step) for _, _, step in ranges]
+    if new.shape == v.shape:
+        return new
+    if all(s == 1 or n == 1 for s, n in zip(strides, counts)):
+        corner = [filled(start, DType.int64, ()) for start in starts]
+        return dynamic_update_slice(v, new, *corner)
+    return _every_other(v, new, starts, strides)
+
+
+def _every_other(v: Value, new: Value, starts: list[int], strides: list[int]) -> Value:
+    """Elements at regular distances replaced: spread out, and chosen by a mask."""
+    ends: list[int] = []
+    for size, count, start, stride in zip(v.shape, new.shape, starts, strides):
+        if isinstance(size, int) and isinstance(count, int):
+            ends.append(size - start - (count - 1) * stride - 1)
+        else:
+            ends.append(0)
+    attrs: dict[str, Any] = {
+        "low": tuple(starts),
+        "high": tuple(ends),
+        "interior": tuple([s - 1 for s in strides]),
+    }
+    chosen = movement.pad(filled(1, DType.uint8, new.shape), **attrs)
+    spread = movement.pad(new, **attrs)
+    return where(not_equal(chosen, number(0, chosen)), spread, v)
+
+
+def _last_of_each(places: Value) -> Value:
+    """Which of the places are not named again later: NumPy's last one wins."""
+    if context.trace is None:
+        assert places.array is not None
+        backwards = places.array[::-1]
+        kept = np.zeros(places.shape, bool)
+        kept[len(backwards) - 1 - np.unique(backwards, return_index=True)[1]] = True
+        return Value(kept)
+    (count,) = places.shape
+    if count == 1:
+        return filled(True, DType.bool, (1,))
+    order = argsort(places, axis=0, descending=False)
+    sorted_places = take(places, order)
+    here = iota(shape=(count,), axis=0, dtype=DType.int64)
+    end = stretch(
+        add(count_of(count, DType.int64), filled(-1, DType.int64, ())), (count,)
+    )
+    following = where(equal(here, end), here, add(here, number(1, here)))
+    last = not_equal(sorted_places, take(sorted_places, following))
+    last = cast(
+        where(equal(here, end), filled(True, DType.bool, (count,)), last), DType.int64
+    )
+    back = scatter_add(filled(0, DType.int64, (count,)), order, last)
+    return not_equal(back, number(0, back))
+
+
+def narrowed(v: Value, axis: int, start: Value, length: int) -> Value:
+    """A block of fixed length along an axis whose beginning is computed."""
+    size = v.shape[axis]
+    sizes = (*v.shape[:axis], length, *v.shape[axis + 1 :])
+    if isinstance(size, Size):
+        return rows(
+            v,
+            in_range(
+                add(
+                    iota(shape=(length,), axis=0, dtype=DType.int64),
+                    stretch(cast(start, DType.int64), (length,)),
+                ),
+                size,
+                axis,
+            ),
+            axis,
+        )
+    zero = filled(0, DType.int64, ())
+    corner = [zero] * len(v.shape)
+    corner[axis] = from_front(start, size)
+    return dynamic_slice(v, *corner, sizes=sizes)

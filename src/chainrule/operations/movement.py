@@ -1,0 +1,365 @@
+"""Other shapes and orders of the same elements: joined, cut, repeated, moved."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from chainrule.errors import ArgumentError, ShapeError
+from chainrule.graph.node import Value
+from chainrule.graph.types import Dim, DType, Size, size_of
+from chainrule.operations.arguments import axes_of, axis_of, fill
+from chainrule.operations.operands import (
+    cast,
+    count_of,
+    filled,
+    promote,
+    stretch,
+)
+from chainrule.primitives import movement
+from chainrule.primitives.creation import iota
+from chainrule.primitives.elementwise import add, equal, less, mul, where
+from chainrule.primitives.indexing import take
+from chainrule.primitives.integers import remainder
+from chainrule.primitives.rules import show
+
+
+def reshape(v: Value, shape: tuple[Any, ...]) -> Value:
+    """Another shape; one −1 is worked out."""
+    shape = fill(v.shape, shape)
+    return v if shape == v.shape else movement.reshape(v, shape=shape)
+
+
+def permute(v: Value, dims: Sequence[Any]) -> Value:
+    order = tuple([axis_of(v.shape, d) for d in dims])
+    if sorted(order) != list(range(len(v.shape))):
+        raise ShapeError(
+            "permute takes every axis once.",
+            expected=f"the numbers 0 to {len(v.shape) - 1} in another order",
+            got=f"{tuple(dims)} for shape {show(v.shape)}",
+            fix="transpose(dim0, dim1) exchanges two axes",
+        )
+    return movement.transpose(v, axes=order)
+
+
+def swap(v: Value, dim0: Any, dim1: Any) -> Value:
+    order = list(range(len(v.shape)))
+    a, b = axis_of(v.shape, dim0), axis_of(v.shape, dim1)
+    order[a], order[b] = b, a
+    return movement.transpose(v, axes=tuple(order))
+
+
+def move(v: Value, source: Any, destination: Any) -> Value:
+    """Axes to other places; the rest keep their order."""
+    many = [d if isinstance(d, tuple | list) else (d,) for d in (source, destination)]
+    given, wanted = ([axis_of(v.shape, d) for d in ds] for ds in many)
+    if (
+        len(given) != len(wanted)
+        or len({*given}) < len(given)
+        or len({*wanted}) < len(wanted)
+    ):
+        raise ShapeError(
+            "Axes move to places of their own.",
+            expected="as many different places as axes",
+            got=f"{source} to {destination}",
+        )
+    order: list[Any] = [None] * len(v.shape)
+    for a, b in zip(given, wanted):
+        order[b] = a
+    rest = iter([a for a in range(len(v.shape)) if a not in given])
+    return movement.transpose(
+        v, axes=tuple([next(rest) if a is None else a for a in order])
+    )
+
+
+def merge(v: Value, start: Any, end: Any) -> Value:
+    """The axes from ``start`` to ``end`` as one."""
+    shape = v.shape or (1,)
+    first, last = (axis_of(shape, d) for d in (start, end))
+    if first > last:
+        raise ShapeError(
+            "flatten merges neighbouring axes.",
+            expected="start_dim before end_dim",
+            got=f"{start} and {end} for shape {show(v.shape)}",
+            fix=f"flatten({last}, {first})",
+        )
+    merged = size_of(shape[first : last + 1])
+    return reshape(v, (*shape[:first], merged, *shape[last + 1 :]))
+
+
+def divide_axis(v: Value, dim: Any, sizes: Sequence[Any]) -> Value:
+    """One axis as several."""
+    at = axis_of(v.shape, dim)
+    inner = fill((v.shape[at],), tuple(sizes))
+    return reshape(v, (*v.shape[:at], *inner, *v.shape[at + 1 :]))
+
+
+def squeeze(v: Value, dim: Any) -> Value:
+    """Without axes of length 1: those of ``dim``, which must have it."""
+    axes = axes_of(v.shape, dim)
+    for at in axes:
+        if v.shape[at] != 1:
+            raise ShapeError(
+                "squeeze drops an axis of length 1.",
+                expected=f"axis {at} of length 1",
+                got=f"shape {show(v.shape)}",
+                fix="x.reshape(…) for another shape, x.squeeze() for all of length 1",
+            )
+    return reshape(v, tuple([d for i, d in enumerate(v.shape) if i not in axes]))
+
+
+def expand_dims(v: Value, dim: Any) -> Value:
+    """With axes of length 1, counted in the result."""
+    many = tuple(dim) if isinstance(dim, tuple | list) else (dim,)
+    rank = len(v.shape) + len(many)
+    for d in many:
+        if isinstance(d, int) and not isinstance(d, bool) and not -rank <= d < rank:
+            raise ShapeError(
+                f"No axis can be inserted at {d}.",
+                expected=f"−{rank} … {rank - 1}",
+                got=f"{d} for shape {show(v.shape)}",
+            )
+    new = axes_of((1,) * rank, many)
+    old = iter(v.shape)
+    return reshape(v, tuple([1 if i in new else next(old) for i in range(rank)]))
+
+
+def broadcast_to(v: Value, shape: Sequence[Any]) -> Value:
+    """Repeated along missing axes and axes of length 1; −1 keeps a size."""
+    lead = len(shape) - len(v.shape)
+    if -1 in shape and lead >= 0:
+        shape = [
+            v.shape[i - lead] if d == -1 and i >= lead else d
+            for i, d in enumerate(shape)
+        ]
+    wanted = tuple([d if isinstance(d, Size) else int(d) for d in shape])
+    return stretch(v, wanted)
+
+
+def common(values: Sequence[Value], what: str) -> list[Value]:
+    """Values in their common dtype; none is refused."""
+    if not values:
+        raise ArgumentError(f"{what} takes tensors.", expected="1 or more", got="0")
+    dtype = values[0].dtype
+    for v in values[1:]:
+        dtype = promote(dtype, v.dtype)
+    return [cast(v, dtype) for v in values]
+
+
+def concatenate(values: Sequence[Value], dim: Any = 0) -> Value:
+    """One behind the other along ``dim``; flattened before where that is None."""
+    values = common(values, "concat")
+    if dim is None:
+        values, dim = [reshape(v, (-1,)) for v in values], 0
+    ranks = {len(v.shape) for v in values}
+    if len(ranks) > 1 or 0 in ranks:
+        raise ShapeError(
+            "concat joins tensors of one number of axes, at least 1.",
+            expected="shapes that differ along one axis alone",
+            got=", ".join(show(v.shape) for v in values[:5]),
+            fix="stack, for a new axis",
+        )
+    axis = axis_of(values[0].shape, dim)
+    return values[0] if len(values) == 1 else movement.concatenate(*values, axis=axis)
+
+
+def stack(values: Sequence[Value], dim: Any = 0) -> Value:
+    """Along a new axis."""
+    values = common(values, "stack")
+    for v in values:
+        if v.shape != values[0].shape:
+            raise ShapeError(
+                "stack takes tensors of one shape.",
+                expected=show(values[0].shape),
+                got=show(v.shape),
+            )
+    return concatenate([expand_dims(v, dim) for v in values], _place(values[0], dim))
+
+
+def _place(v: Value, dim: Any) -> int:
+    return axis_of((1, *v.shape), dim)
+
+
+def cut(v: Value, axis: int, start: int, stop: int) -> Value:
+    """The elements from ``start`` to before ``stop`` along an axis."""
+    if start == 0 and stop == v.shape[axis]:
+        return v
+    rank = len(v.shape)
+    return movement.slice_(
+        v,
+        starts=(0,) * axis + (start,) + (0,) * (rank - axis - 1),
+        stops=(*v.shape[:axis], stop, *v.shape[axis + 1 :]),
+        strides=(1,) * rank,
+    )
+
+
+def split(v: Value, lengths: int | Sequence[int], dim: Any) -> list[Value]:
+    """Pieces of that length along ``dim`` (the last may be shorter), or of those."""
+    axis = axis_of(v.shape, dim)
+    size = v.shape[axis]
+    if isinstance(size, Size):
+        raise ShapeError(
+            f"The axis of {size} is not cut: its length is known only at the run.",
+            expected="an axis of fixed length",
+            got=f"dim={dim} of shape {show(v.shape)}",
+            fix="cut another axis, or trace with fixed shapes",
+        )
+    if isinstance(lengths, int):
+        if lengths < 1:
+            raise ArgumentError(
+                "Pieces have a length.", expected="at least 1", got=str(lengths)
+            )
+        lengths = [min(lengths, size - at) for at in range(0, size, lengths)] or [0]
+    if sum(lengths) != size or min(lengths, default=0) < 0:
+        raise ShapeError(
+            "The pieces must make up the axis.",
+            expected=f"lengths ≥ 0 that add up to {size}",
+            got=f"{list(lengths)}"[:80],
+        )
+    made: list[Value] = []
+    at = 0
+    for length in lengths:
+        made.append(cut(v, axis, at, at + length))
+        at += length
+    return made
+
+
+def chunk(v: Value, chunks: int, dim: Any) -> list[Value]:
+    """As many pieces of equal length, the last one shorter (or fewer of them)."""
+    axis = axis_of(v.shape, dim)
+    size = v.shape[axis]
+    if not isinstance(chunks, int) or chunks < 1:
+        raise ArgumentError(
+            "Chunks are counted.", expected="at least 1", got=f"{chunks!r:.40}"
+        )
+    length = -(-size // chunks) if isinstance(size, int) else 1
+    return split(v, max(length, 1), axis)
+
+
+def unstack(v: Value, dim: Any) -> list[Value]:
+    """One piece for each element along ``dim``, without that axis."""
+    axis = axis_of(v.shape, dim)
+    if v.shape[axis] == 0:
+        return []
+    return [squeeze(piece, axis) for piece in split(v, 1, axis)]
+
+
+def flip(v: Value, dim: Any) -> Value:
+    axes = axes_of(v.shape, dim)
+    return movement.flip(v, axes=axes) if axes else v
+
+
+def roll(v: Value, shifts: Any, dim: Any) -> Value:
+    """Elements moved on by ``shifts``; what leaves one end comes in at the other."""
+    if dim is None:
+        shift = sum(shifts) if isinstance(shifts, tuple | list) else shifts
+        return reshape(roll(reshape(v, (-1,)), shift, 0), v.shape)
+    dims = dim if isinstance(dim, tuple | list) else (dim,)
+    many = shifts if isinstance(shifts, tuple | list) else (shifts,) * len(dims)
+    if len(many) != len(dims):
+        raise ArgumentError(
+            "roll takes one shift for each axis.",
+            expected=f"{len(dims)} shifts",
+            got=f"{shifts!r:.80}",
+        )
+    for shift, d in zip(many, dims):
+        v = _rolled(v, int(shift), axis_of(v.shape, d))
+    return v
+
+
+def _rolled(v: Value, shift: int, axis: int) -> Value:
+    size = v.shape[axis]
+    if isinstance(size, int):
+        at = -shift % size if size else 0
+        if not at:
+            return v
+        ends = [cut(v, axis, at, size), cut(v, axis, 0, at)]
+        return movement.concatenate(*ends, axis=axis)
+    count = iota(shape=(size,), axis=0, dtype=DType.int64)
+    modulus = stretch(count_of(size, DType.int64), (size,))
+    places = remainder(add(count, filled(-shift, DType.int64, (size,))), modulus)
+    return rows(v, places, axis)
+
+
+def rows(v: Value, indices: Value, axis: int) -> Value:
+    """Parts of ``v`` by their numbers along ``axis``, where the indices' axes stand."""
+    if axis == 0:
+        return take(v, indices)
+    order = (axis, *[i for i in range(len(v.shape)) if i != axis])
+    made = take(movement.transpose(v, axes=order), indices)
+    new = tuple(range(len(indices.shape)))
+    rest = tuple(range(len(new), len(made.shape)))
+    return movement.transpose(made, axes=(*rest[:axis], *new, *rest[axis:]))
+
+
+def tile(v: Value, repetitions: Sequence[int]) -> Value:
+    """The whole, so many times along each axis, counted from the last."""
+    many = [int(n) for n in repetitions]
+    many = [1] * (len(v.shape) - len(many)) + many
+    shape = (1,) * (len(many) - len(v.shape)) + v.shape
+    apart: list[Dim] = []
+    wide: list[Dim] = []
+    for n, size in zip(many, shape):
+        apart += [1, size]
+        wide += [n, size]
+    made = stretch(reshape(v, tuple(apart)), tuple(wide))
+    return reshape(made, tuple([size * n for n, size in zip(many, shape)]))
+
+
+def repeat(v: Value, times: int, dim: Any) -> Value:
+    """Each element so many times in a row."""
+    if dim is None:
+        v, dim = reshape(v, (-1,)), 0
+    axis = axis_of(v.shape, dim)
+    shape = v.shape
+    apart = reshape(v, (*shape[: axis + 1], 1, *shape[axis + 1 :]))
+    wide = stretch(apart, (*shape[: axis + 1], int(times), *shape[axis + 1 :]))
+    return reshape(wide, (*shape[:axis], shape[axis] * int(times), *shape[axis + 1 :]))
+
+
+def triangle(v: Value, k: int, lower: bool) -> Value:
+    """The elements on and below the k-th diagonal of the last two axes, or above it."""
+    if len(v.shape) < 2:
+        raise ShapeError(
+            "Triangles are parts of matrices.",
+            expected="at least two axes",
+            got=show(v.shape),
+        )
+    shape = v.shape[-2:]
+    row, column = (iota(shape=shape, axis=i, dtype=DType.int64) for i in (0, 1))
+    edge = add(row, filled(k + 1 if lower else k, DType.int64, shape))
+    below = stretch(less(column, edge), v.shape)
+    zero = filled(0, v.dtype, v.shape)
+    return where(below, v, zero) if lower else where(below, zero, v)
+
+
+def diagonal(v: Value, offset: int = 0, dim1: Any = 0, dim2: Any = 1) -> Value:
+    """The elements whose second index is the first plus ``offset``, as last axis."""
+    a, b = axis_of(v.shape, dim1), axis_of(v.shape, dim2)
+    rest = [i for i in range(len(v.shape)) if i not in (a, b)]
+    v = movement.transpose(v, axes=(a, b, *rest))
+    m, n = v.shape[:2]
+    if isinstance(m, Size) or isinstance(n, Size):
+        raise ShapeError(
+            "A diagonal is taken of axes of fixed lengths.", got=show(v.shape)
+        )
+    first = max(-offset, 0)
+    count = max(min(m - first, n - max(offset, 0)), 0)
+    start = first * n + first + offset if count else 0
+    steps = mul(
+        iota(shape=(count,), axis=0, dtype=DType.int64),
+        filled(n + 1, DType.int64, (count,)),
+    )
+    places = add(steps, filled(start, DType.int64, (count,)))
+    made = take(reshape(v, (m * n, *v.shape[2:])), places)
+    return movement.transpose(made, axes=(*range(1, len(made.shape)), 0))
+
+
+def diagonal_matrix(v: Value, offset: int = 0) -> Value:
+    """A square matrix with these numbers on the k-th diagonal, and 0 elsewhere."""
+    before, behind = max(offset, 0), max(-offset, 0)
+    line = movement.pad(v, low=(before,), high=(behind,), interior=(0,))
+    shape = line.shape * 2
+    row, column = (iota(shape=shape, axis=i, dtype=DType.int64) for i in (0, 1))
+    on = equal(add(row, filled(offset, DType.int64, shape)), column)
+    return where(on, stretch(line, shape), filled(0, v.dtype, shape))

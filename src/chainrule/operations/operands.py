@@ -1,0 +1,244 @@
+"""What functions are given (tensors, numbers, arrays) as values that fit each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, Self
+
+import numpy as np
+
+from chainrule.errors import ArgumentError, DTypeError, ShapeError
+from chainrule.graph.build import constant, context
+from chainrule.graph.node import Array, Value
+from chainrule.graph.types import Dim, DType, Shape, Size, as_dtype, size_of
+from chainrule.primitives import creation, elementwise, movement
+from chainrule.primitives.movement import filled
+from chainrule.primitives.rules import show
+
+
+class Handle:
+    """What holds a value: the part of a tensor that its families of methods know."""
+
+    __slots__ = ()
+
+    _value: Value
+    _base: Any
+    _new: Callable[[Value], Self]
+    _view: Callable[..., Self]
+    _become: Callable[[Value, str], Self]
+    _write: Callable[[Any, Any], bool]
+
+    @property
+    def value(self) -> Value:
+        """The graph value that stands for it where it is used now."""
+        raise NotImplementedError
+
+    @property
+    def shape(self) -> Shape:
+        """The sizes of the axes; an entry may be N while a function is traced."""
+        return self._value.shape
+
+    @property
+    def dtype(self) -> DType:
+        """The element type."""
+        return self._value.dtype
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self._value.shape)
+
+    def numpy(self) -> Array:
+        """The numbers as a NumPy array."""
+        raise NotImplementedError
+
+
+def as_array(data: Any, dtype: Any = None) -> Array:
+    """``data`` in an array of its own; Python's floats become float32."""
+    wanted = None if dtype is None else as_dtype(dtype).numpy
+    if isinstance(data, Handle):
+        return np.array(data.numpy(), dtype=wanted)
+    if hasattr(data, "__dlpack__") and not hasattr(data, "__array__"):
+        data = np.from_dlpack(data)
+    try:
+        array = np.array(data, dtype=wanted)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise ArgumentError(
+            "These data do not make a tensor.",
+            expected="numbers in nested lists of equal lengths, or an array",
+            got=f"{type(data).__name__}: {error}",
+        ) from None
+    if wanted is None and not hasattr(data, "dtype") and array.dtype == np.float64:
+        array = array.astype(np.float32)
+    as_dtype(array.dtype)
+    return array
+
+
+def value_of(x: Any, dtype: DType | None = None) -> Value:
+    """The value of a tensor, or of the numbers that ``x`` is."""
+    if isinstance(x, Handle):
+        value = x.value
+    elif isinstance(x, Size):
+        value = count_of(x, DType.int64)
+    else:
+        value = Value(as_array(x, dtype))
+        if context.trace is not None:
+            value = context.trace.constant(value)
+    return value if dtype is None else cast(value, dtype)
+
+
+def is_number(x: Any) -> bool:
+    """Whether ``x`` is one of Python's or NumPy's numbers, which follow a tensor."""
+    return isinstance(x, int | float | np.generic | Size)
+
+
+# -- dtypes ---------------------------------------------------------------------------
+
+
+def promote(a: DType, b: DType) -> DType:
+    """The common dtype of two operands: floats win over integers, wide over narrow."""
+    if a is b:
+        return a
+    if a.is_float != b.is_float:
+        return a if a.is_float else b
+    common = as_dtype(np.promote_types(a.numpy, b.numpy))
+    if common.is_float and not a.is_float:
+        raise DTypeError(
+            "No integer dtype holds the numbers of both operands.",
+            expected="uint64 with unsigned, int64 with signed integers",
+            got=f"{a.name} and {b.name}",
+            fix="convert one of them: x.astype('int64')",
+        )
+    return common
+
+
+def number_dtype(number: Any, dtype: DType) -> DType:
+    """The dtype that a Python number and a tensor of ``dtype`` have together."""
+    if isinstance(number, float) and not dtype.is_float:
+        return DType.float32
+    if dtype is DType.bool and not isinstance(number, bool):
+        return DType.int64
+    return dtype
+
+
+def cast(v: Value, dtype: DType) -> Value:
+    """``v`` itself where it has that dtype, else converted."""
+    return v if v.dtype is dtype else elementwise.convert(v, dtype=dtype)
+
+
+def floating(v: Value) -> Value:
+    """``v`` itself where it is of floats, else as float32."""
+    return v if v.dtype.is_float else elementwise.convert(v, dtype=DType.float32)
+
+
+# -- shapes ---------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=4096)
+def broadcast_shapes(a: Shape, b: Shape) -> Shape:
+    """The common shape of two operands under NumPy's rules; N matches only N and 1."""
+    if a == b:
+        return a
+    rank = max(len(a), len(b))
+    full_a, full_b = (1,) * (rank - len(a)) + a, (1,) * (rank - len(b)) + b
+    if any(x != y and x != 1 and y != 1 for x, y in zip(full_a, full_b)):
+        raise ShapeError(
+            "These shapes do not combine.",
+            expected="axes that agree, counted from the last, or have length 1",
+            got=f"{show(a)} and {show(b)}",
+            fix="reshape one of them, for example b.reshape(-1, 1)",
+        )
+    return tuple([y if x == 1 else x for x, y in zip(full_a, full_b)])
+
+
+def stretch(v: Value, shape: Shape) -> Value:
+    """``v`` itself where it has that shape, else broadcast to it."""
+    return v if v.shape == shape else movement.broadcast_to(v, shape=shape)
+
+
+def alike(v: Value, w: Value) -> tuple[Value, Value]:
+    """Two values in their common dtype and shape."""
+    if v.dtype is not w.dtype:
+        dtype = promote(v.dtype, w.dtype)
+        v, w = cast(v, dtype), cast(w, dtype)
+    if v.shape != w.shape:
+        shape = broadcast_shapes(v.shape, w.shape)
+        v, w = stretch(v, shape), stretch(w, shape)
+    return v, w
+
+
+def pair(a: Any, b: Any) -> tuple[Value, Value]:
+    """Two operands as values of one dtype and shape; a number follows the other."""
+    if isinstance(a, Handle):
+        v = a.value
+        if isinstance(b, Handle):
+            w = b.value
+            if v.shape == w.shape and v.dtype is w.dtype:
+                return v, w
+            return alike(v, w)
+        return _with(v, b)
+    if isinstance(b, Handle):
+        w, v = _with(b.value, a)
+        return v, w
+    if is_number(b) or not is_number(a):
+        return _with(value_of(a), b)
+    w, v = _with(value_of(b), a)
+    return v, w
+
+
+def both(a: Any, b: Any) -> tuple[Value, Value]:
+    """Two operands as values of one dtype, each in its own shape."""
+    if is_number(a) and not is_number(b):
+        w = value_of(b)
+        v = with_number(w, a)
+    else:
+        v = value_of(a)
+        w = with_number(v, b)
+    dtype = promote(v.dtype, w.dtype)
+    return cast(v, dtype), cast(w, dtype)
+
+
+def _with(v: Value, other: Any) -> tuple[Value, Value]:
+    """A value and what is no tensor, in their common dtype and shape."""
+    if isinstance(other, Size):
+        return alike(v, with_number(v, other))
+    if not isinstance(other, int | float | np.generic):
+        return alike(v, value_of(other))
+    number = other.item() if isinstance(other, np.generic) else other
+    dtype = number_dtype(number, v.dtype)
+    if dtype is not v.dtype:
+        v = cast(v, dtype)
+    return v, filled(number, dtype, v.shape)
+
+
+def with_number(v: Value, other: Any) -> Value:
+    """``other`` as a value, in the dtype that it has beside ``v`` if it is a number."""
+    if isinstance(other, Size):  # of a traced shape
+        return count_of(other, number_dtype(1, v.dtype))
+    if not isinstance(other, int | float | np.generic):
+        return value_of(other)
+    number = other.item() if isinstance(other, np.generic) else other
+    return constant(number, number_dtype(number, v.dtype))
+
+
+def float_pair(a: Any, b: Any) -> tuple[Value, Value]:
+    """As :func:`pair`, with integers as float32."""
+    if is_number(b) and not isinstance(b, float | Size):
+        b = float(b) if abs(b) < 2**1023 else b
+    elif is_number(a) and not isinstance(a, float | Size):
+        a = float(a) if abs(a) < 2**1023 else a
+    v, w = pair(a, b)
+    return floating(v), floating(w)
+
+
+def count_of(size: Dim, dtype: DType) -> Value:
+    """A number of elements as a scalar; it may contain N."""
+    if isinstance(size, int):
+        return constant(size, dtype)
+    return creation.size(dim=size, dtype=dtype)
+
+
+def elements(v: Value) -> Dim:
+    """The number of elements."""
+    return size_of(v.shape)

@@ -51,13 +51,13 @@ def merge_letters(graph: Graph) -> Graph:
 
 
 def _follower(first: str, group: str, parts: list[str]) -> str:
-    """The letter of the group that follows ``first`` wherever that occurs, or none."""
+    """The letter of the group that follows ``first`` wherever that occurs, or none.
+
+    Letters of one group occur in the same operands.
+    """
     followers = {part[part.index(first) + 1 :][:1] for part in parts if first in part}
-    if len(followers) != 1:
-        return ""
-    (letter,) = followers
-    alike = all((first in part) == (letter in part) for part in parts)
-    return letter if letter and letter in group and alike else ""
+    letter = followers.pop()
+    return letter if not followers and letter and letter in group else ""
 
 
 def _shape(part: str, dims: dict[str, Dim]) -> tuple[Dim, ...]:

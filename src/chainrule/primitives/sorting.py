@@ -38,5 +38,6 @@ argsort = declare(
         Case(("f[2,5,3]",), {"axis": 1, "descending": False}),
         Case(("f[2,0]",), {"axis": 1, "descending": False}),
         Case(("f[1031]",), {"axis": 0, "descending": False}),
+        Case(("f[3,401,7]",), {"axis": 1, "descending": False}),
     ),
 )

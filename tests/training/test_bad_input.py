@@ -185,7 +185,7 @@ def test_a_model_without_parameters(make: Make, data: cr.data.Dataset) -> None:
 
 
 def test_a_loss_for_each_sample(make: Make, data: cr.data.Dataset) -> None:
-    trainer = make(loss=lambda scores, labels: scores.max(1))
+    trainer = make(loss=lambda scores, labels: scores.amax(1))
     with pytest.raises(errors.ShapeError) as error:
         trainer.fit(data, epochs=1)
     has(error, "one number", "(N,)", "loss.mean()")

@@ -98,9 +98,10 @@ class Tensor(Operators, Elementwise, Reductions, Movement, Conversion):
 
     def _settle(self) -> None:
         """Fetch the numbers that an engine holds."""
-        pending, self._pending = self._pending, None
+        pending = self._pending
         assert pending is not None
         self._replace(pending())
+        self._pending = None  # last: what interrupts the fetching loses nothing
 
     def _replace(self, array: Array) -> None:
         tracked, owner = self._value.tracked, self._value.owner
@@ -262,9 +263,9 @@ class Tensor(Operators, Elementwise, Reductions, Movement, Conversion):
             return self
         if context.trace is not None and context.trace.assign(self, new.value):
             return self
-        self._pending = None
+        self.version += 1  # first: what interrupts this never hides new numbers
         self._replace(np.array(new.numpy()))
-        self.version += 1
+        self._pending = None
         return self
 
     def detach(self) -> Tensor:

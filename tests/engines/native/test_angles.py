@@ -46,7 +46,7 @@ def compiled(name: str, dtype: Any) -> Any:
         with counting(b, ir.IntType(64)(0), count, "i") as i:
             at = [b.gep(p, [i], source_etype=kind) for p in (*sources, out)]
             xs = [b.load(p, typ=kind, align=size) for p in at[:-1]]
-            b.store(FUNCTIONS[name](b, *xs), at[-1], align=size)
+            b.store(FUNCTIONS[name][0](b, *xs), at[-1], align=size)
         b.ret_void()
         code = MachineCode(str(module))
         types = [ctypes.c_void_p] * (arity + 1) + [ctypes.c_int64]

@@ -92,7 +92,7 @@ def make(engine: str = "auto", seed: int = 0) -> Loop:
     def learn(
         before: cr.Tensor, action: cr.Tensor, reward: cr.Tensor, after: cr.Tensor
     ) -> Any:
-        target = reward + (1 - reward) * DISCOUNT * network(after).max(1).detach()
+        target = reward + (1 - reward) * DISCOUNT * network(after).amax(1).detach()
         worth = (network(before) * action).sum(1)
         loss = ((worth - target) ** 2).mean()
         network.zero_grad()

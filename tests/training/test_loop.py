@@ -124,7 +124,7 @@ def test_many_exceptions_of_a_signal_handler(program: Any, engine: str) -> None:
         interrupted(program, engine, 10)
 
 
-# -- killed -----------------------------------------------------------------------------
+# -- killed ----------------------------------------------------------------------------
 
 
 def start(name: str, directory: Path) -> subprocess.Popen[bytes]:
@@ -186,7 +186,7 @@ def test_killed_many_times(name: str, tmp_path: Path) -> None:
         killed(name, tmp_path / str(i), 10)
 
 
-# -- what goes wrong ---------------------------------------------------------------------
+# -- what goes wrong -------------------------------------------------------------------
 
 
 class Count(Source):

@@ -11,7 +11,6 @@ from __future__ import annotations
 import sys
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from chainrule.graph.build import constant as number
 from chainrule.graph.graph import ancestors
 from chainrule.graph.node import Array, Value
 from chainrule.graph.types import Dim, DType
+from chainrule.methods.changes import Base, Changes
 from chainrule.methods.conversion import Conversion
 from chainrule.methods.elementwise import Elementwise
 from chainrule.methods.movement import Movement
@@ -30,7 +30,6 @@ from chainrule.methods.operators import Operators
 from chainrule.methods.reductions import Reductions
 from chainrule.migration import TENSORS
 from chainrule.operations import operands
-from chainrule.operations.indexing import replaced
 from chainrule.operations.operands import as_array
 from chainrule.primitives import movement
 from chainrule.primitives.rules import show
@@ -38,7 +37,7 @@ from chainrule.primitives.rules import show
 TensorLike = Any
 
 
-class Tensor(Operators, Elementwise, Reductions, Movement, Conversion):
+class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
     """An array of numbers that remembers how it was computed.
 
     Its methods are PyTorch's, and those of the Python array API standard; the functions
@@ -75,7 +74,7 @@ class Tensor(Operators, Elementwise, Reductions, Movement, Conversion):
     ) -> None:
         array = as_array(data, dtype)
         self._value = Value(array)
-        self._base: _Base | None = None
+        self._base: Base | None = None
         self._pending: Callable[[], Array] | None = None
         self._grad: Tensor | None = None
         self.name: str | None = None
@@ -349,76 +348,8 @@ class Tensor(Operators, Elementwise, Reductions, Movement, Conversion):
         made = wrap(value)
         # A view of a view keeps that; what has its own memory may go.
         of = weakref.ref(self) if self._base is None else lambda: self
-        made._base = _Base(of, key, self.version)
+        made._base = Base(of, key, self.version)
         return made
-
-    def _is_held(self) -> bool:
-        """Whether it is, or was taken of, a tensor that still lives."""
-        if self._base is None:
-            return True
-        of = self._base.of()
-        return of is not None and of._is_held()
-
-    def _write(self, key: Any, new: Array) -> bool:
-        """Write into the array itself, where nothing else can see that.
-
-        Otherwise a change is a new array, which costs as much as the tensor is large.
-        """
-        if context.trace is not None or self.requires_grad or self._base is not None:
-            return False
-        array = self.numpy().base
-        value = self._value
-        alone = _references(self, "_value") == _ONE + 1  # and the local name
-        if not alone or array is not value.array or not array.flags.owndata:
-            return False
-        del array
-        if _references(value, "array") != _ONE or not value.array.flags.writeable:  # pyright: ignore
-            return False
-        try:
-            value.array[key] = new  # pyright: ignore
-        except (IndexError, ValueError):
-            return False
-        self.version += 1
-        return True
-
-    def _change(self, made: Value) -> None:
-        base, of = self._base, None if self._base is None else self._base.of()
-        if base is not None and of is not None and of._is_held():
-            if base.key is None or base.version != of.version:
-                raise ArgumentError(
-                    "This tensor was taken of another one, which a change in place "
-                    "would not reach.",
-                    expected="a change of the tensor itself, such as x[0, 1] = 2",
-                    got=f"a change in place of {self!r:.60}",
-                    fix="x = x.clone() first, to change this one alone",
-                )
-            of._change(replaced(of.value, base.key, made))
-            base.version = of.version
-        if self.requires_grad and self.is_leaf and context.grad:
-            raise GradientError(
-                f"{self.name or 'A leaf'} cannot be changed in place while its use is "
-                "recorded.",
-                expected="a change that no derivative is taken of",
-                got="+=, -=, x[…] = y or the like outside of no_grad()",
-                fix="with cr.no_grad(): p -= lr * p.grad, or let an optimiser do it",
-            )
-        if self.requires_grad and not self.is_leaf and not context.grad:
-            raise GradientError(
-                "A computed tensor is changed within no_grad(), where the change would "
-                "cut it off from what it was computed of.",
-                expected="a change that is recorded, or a tensor without derivatives",
-                got=f"the result of {self._value.node}",
-                fix="x = x.detach().clone() first",
-            )
-        if self.is_leaf and self.requires_grad:
-            self.copy_(wrap(made))
-            return
-        outside = context.trace is not None and self._value.array is not None
-        if outside and context.trace.assign(self, made):  # pyright: ignore
-            return
-        self._pending = None
-        self._value = made
-        self.version += 1
 
     @property
     def data(self) -> Tensor:
@@ -454,43 +385,6 @@ def wrap(value: Value) -> Tensor:
     t.name = None
     t.version = 0
     return t
-
-
-def _references(holder: Any, name: str) -> int:
-    """How many hold what ``holder`` has under this name, and this function."""
-    return sys.getrefcount(getattr(holder, name))
-
-
-class _Holder:
-    __slots__ = ("held",)
-
-    def __init__(self) -> None:
-        self.held = object()
-
-
-#: What :func:`_references` gives for what nothing else holds.
-_ONE = _references(_Holder(), "held")
-
-
-@dataclass(slots=True)
-class _Base:
-    """What a view was taken of.
-
-    Attributes:
-        of: gives the tensor while it lives.
-        key: by which index, where it was by one.
-        version: of the tensor then.
-    """
-
-    of: Callable[[], Tensor | None]
-    key: Any
-    version: int
-
-    def is_of(self, tensor: Any, key: Any) -> bool:
-        """Whether this is ``tensor[key]``, and nothing changed since."""
-        if self.of() is not tensor or self.version != tensor.version:
-            return False
-        return self.key == key
 
 
 class _Data(Tensor):

@@ -14,7 +14,7 @@ import sysconfig
 import threading
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -363,7 +363,7 @@ def _compute(
     if type(results) is np.ndarray:
         outputs: tuple[Value, ...] = (computed(results, types[0]),)
     elif type(results) is tuple:
-        several: tuple[Any, ...] = results
+        several = cast("tuple[Any, ...]", results)
         made = zip(several, types, strict=True)
         outputs = tuple([computed(np.asarray(a), t) for a, t in made])
     else:
@@ -371,8 +371,11 @@ def _compute(
     if tracked and context.grad and primitive in DERIVATIVES:
         node = Node(primitive, inputs, attrs, context.scope, context.role)
         node.set_outputs(outputs, weakly=True)
-        for i, value in enumerate(outputs):
-            value.node, value.index, value.tracked = node, i, True
+        if len(outputs) == 1:
+            outputs[0].node, outputs[0].tracked = node, True
+        else:
+            for i, value in enumerate(outputs):
+                value.node, value.index, value.tracked = node, i, True
     return outputs
 
 
@@ -380,7 +383,7 @@ def _report_exceptions(primitive: Primitive) -> None:
     """Warn of what NumPy met, as NumPy is told to, and of the user's line."""
     found = dict.fromkeys(context.exceptions)
     context.exceptions.clear()
-    wanted: dict[str, str] = {**np.geterr()}
+    wanted: Any = np.geterr()
     names = {"divide by zero": "divide", "invalid value": "invalid"}
     for name in found:
         way = wanted[names.get(name, name[: -len("flow")])]

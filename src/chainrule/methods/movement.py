@@ -259,9 +259,7 @@ class Movement(Handle):
         return self.shape[0].__index__()
 
     def __iter__(self) -> Iterator[Self]:
-        if not self.shape:
-            len(self)
-        return iter(self.unbind())
+        return (self[i] for i in range(len(self)))
 
     def take(
         self, indices: Any, dim: int | None = None, *, axis: int | None = None

@@ -188,10 +188,6 @@ class Operators(Handle):
 
     # -- in place --------------------------------------------------------------------
 
-    def _change(self, made: Value) -> None:
-        """Take on another value, of the same shape and dtype."""
-        raise NotImplementedError
-
     def _become(self, made: Value, what: str) -> Self:
         """Change this tensor, and no other, into ``made``."""
         if made.shape != self.shape:

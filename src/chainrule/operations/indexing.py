@@ -165,7 +165,7 @@ def _bound(n: Any) -> int | None:
             fix="x.narrow(dim, start, length), where start may be a tensor",
         )
     try:
-        return operator.index(n)
+        return operator.index(n)  # pyright: ignore[reportArgumentType]
     except TypeError:
         raise DTypeError(
             "A slice has whole numbers as its ends.",

@@ -27,6 +27,7 @@ class Handle:
     _new: Callable[[Value], Self]
     _view: Callable[..., Self]
     _become: Callable[[Value, str], Self]
+    _change: Callable[[Value], None]
     _write: Callable[[Any, Any], bool]
 
     @property

@@ -169,7 +169,7 @@ def plan_product(dims: str) -> Plan:
 def _dot(lhs: Array, rhs: Array, *, dims: str, accumulate: DType) -> Array:
     p = plan_product(dims)
     dtype = lhs.dtype
-    if accumulate.numpy.itemsize > dtype.itemsize:
+    if accumulate.itemsize > dtype.itemsize:
         lhs, rhs = lhs.astype(accumulate.numpy), rhs.astype(accumulate.numpy)
     elif p.plain:
         return lhs @ rhs

@@ -7,11 +7,10 @@ discriminator D says how likely a number is real; they take turns:
     G:  min  −ln D(G(z))
 
 Two optimisers and two compiled functions work on one state. While D learns, what G made
-is a constant (``no_grad``); while G learns, D's parameters have no optimiser that moves
-them.
+is a constant (``no_grad``); while G learns, D has gradients too, and nothing moves it.
 
-Source: Goodfellow et al. 2014, "Generative adversarial nets"; the normal distribution as
-the task after Dev Nag 2017.
+Source: Goodfellow et al. 2014, "Generative adversarial nets"; the normal distribution
+as the task after Dev Nag 2017.
 
     python examples/gan.py
 """

@@ -21,7 +21,8 @@ import chainrule as cr
 import chainrule.nn.functional as F
 from chainrule import nn, optim
 
-NAMES = """ada adam agnes albert alan alice alma amelia amos anna anton arthur astrid
+NAMES = """
+ada adam agnes albert alan alice alma amelia amos anna anton arthur astrid
 barbara basil beatrice ben bernard bertha boris brenda bruno carl carla carmen carol
 cecil celia clara claude cora daisy dan dara david della dennis diana dora doris edgar
 edith edna edwin elena elias elinor ella elsa emil emma eric erna esther eva felix
@@ -32,7 +33,8 @@ lewis lidia lina linus lisa lora louis lucas lucia lydia magda marco maria marin
 marta martin mary matilda max maya mia mina mona nadia nancy nina nora norman olga
 oliver olivia oscar otto paul paula peter petra philip rainer ralph rita robert robin
 roland rosa ruth sally samuel sandra sara selma sigrid silvia simon sofia stella susan
-teresa theo thomas tilda tom ulla ursula vera victor viola walter wanda willa""".split()
+teresa theo thomas tilda tom ulla ursula vera victor viola walter wanda willa
+"""
 
 LETTERS = ".abcdefghijklmnopqrstuvwxyz"  # the point begins and ends a name
 CONTEXT, WIDTH, HIDDEN, BATCH = 3, 10, 64, 32
@@ -54,7 +56,7 @@ class Model(nn.Module):
 def examples() -> tuple[cr.Tensor, cr.Tensor]:
     """Every letter of every name, and the three before it."""
     contexts, nexts = [], []
-    for name in NAMES:
+    for name in NAMES.split():
         numbers = [0] * CONTEXT + [LETTERS.index(c) for c in name + "."]
         for i in range(CONTEXT, len(numbers)):
             contexts.append(numbers[i - CONTEXT : i])

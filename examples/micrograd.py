@@ -19,6 +19,8 @@ https://github.com/karpathy/micrograd.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import chainrule as cr
 from chainrule import optim
 
@@ -49,10 +51,7 @@ class Network:
     """Layers of neurons; tanh everywhere but at the end."""
 
     def __init__(self, dtype: str = "float32") -> None:
-        self.layers = [
-            [Neuron(n, dtype) for _ in range(m)]
-            for n, m in zip(SIZES[:-1], SIZES[1:], strict=True)
-        ]
+        self.layers = [[Neuron(n, dtype) for _ in range(m)] for n, m in pairwise(SIZES)]
 
     def parameters(self) -> list[cr.Tensor]:
         neurons = [neuron for layer in self.layers for neuron in layer]
@@ -98,7 +97,10 @@ def setup(engine=None, dtype="float32", seed=0):
 
 def accuracy(network, engine=None) -> float:
     """The share of fresh moons on the right side."""
-    score = lambda point: network([point[0], point[1]])
+
+    def score(point):
+        return network([point[0], point[1]])
+
     if engine is not None:
         score = cr.compile(score, engine=engine)
     data = cr.data.moons(100, noise=0.1, seed=1)

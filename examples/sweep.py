@@ -23,9 +23,9 @@ from chainrule import nn, optim
 RUNS, BATCH = 20, 32
 
 
-def rates(count=RUNS) -> list[float]:
-    """From 0.001 to 100, evenly by their logarithms."""
-    return [float(eta) for eta in np.geomspace(1e-3, 1e2, count)]
+def rates(count=RUNS, highest=10.0) -> list[float]:
+    """From 0.001 to the highest, evenly by their logarithms."""
+    return [float(eta) for eta in np.geomspace(1e-3, highest, count)]
 
 
 def setup(engine=None, dtype="float32", seed=0):
@@ -62,16 +62,18 @@ def setup(engine=None, dtype="float32", seed=0):
     return restart, update
 
 
-def run(engine=None, steps=400, dtype="float32", seed=0, count=RUNS) -> dict:
+def run(
+    engine=None, steps=400, dtype="float32", seed=0, count=RUNS, highest=10.0
+) -> dict:
     """Train with each rate; the last losses (of 20 steps), and the best rate."""
     restart, update = setup(engine, dtype, seed)
     ends = []
-    for lr in rates(count):
+    for lr in rates(count, highest):
         restart(lr)
         losses = [update(i).item() for i in range(steps)]
         ends.append(sum(losses[-20:]) / len(losses[-20:]))
     best = min(range(count), key=lambda i: ends[i] if ends[i] == ends[i] else math.inf)
-    return {"losses": ends, "best": rates(count)[best]}
+    return {"losses": ends, "best": rates(count, highest)[best]}
 
 
 def main() -> None:

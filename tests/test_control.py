@@ -171,3 +171,20 @@ def test_mistakes_are_refused(way: str) -> None:
         else:
             with pytest.raises(error):
                 run(wrong, way)(x)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_body_sees_what_a_compiled_function_left(engine: str) -> None:
+    """The numbers of w are in the engine still when a body first asks for them."""
+    w, x = cr.tensor(1.0, requires_grad=True), cr.tensor(2.0)
+    grow = cr.compile(lambda: w.copy_(w.detach() * 3.0), engine=engine)
+    bodies = {
+        "scan": lambda: cr.scan(lambda c, x: (c + w * x, None), 0.0, x[None])[0],
+        "cond": lambda: cr.cond(x > 0, lambda x: x * w, lambda x: x, x),
+        "while": lambda: cr.while_loop(
+            lambda c: c < 1, lambda c: c + w * 2, 0.0, max_steps=3
+        ),
+    }
+    for power, body in enumerate(bodies.values(), 1):
+        grow()
+        assert body().item() == 2 * 3**power

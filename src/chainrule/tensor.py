@@ -89,10 +89,10 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
     @property
     def value(self) -> Value:
         """The graph value that stands for this tensor where it is used now."""
-        if context.trace is not None and self._value.array is not None:
-            return context.trace.lift(self, self._value)
         if self._pending is not None:
             self._settle()
+        if context.trace is not None and self._value.array is not None:
+            return context.trace.lift(self, self._value)
         return self._value
 
     def _settle(self) -> None:

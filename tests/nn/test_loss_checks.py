@@ -128,3 +128,17 @@ def test_what_a_softmax_gives_is_not_looked_at():
             *tensors(Z, [1, 2])
         )
     assert not [node for node in graph.nodes if node.primitive is require]
+
+
+@pytest.mark.parametrize("engine", ENGINES[1:])
+@pytest.mark.parametrize(("loss", "p", "y", "wrong"), TARGETS)
+def test_targets_from_outside(loss, p, y, wrong, engine):
+    """They are state of the compiled function, and can be others at each call."""
+    prediction, target = tensors(p, y)
+    run = cr.compile(lambda a: loss(a, target), engine=engine)
+    close(run(prediction).item(), loss(prediction, target).item())
+    target.copy_(tensors(wrong)[0])
+    with pytest.raises(ArgumentError):
+        run(prediction)
+    target.copy_(tensors(y)[0])
+    close(run(prediction).item(), loss(prediction, target).item())

@@ -1,6 +1,6 @@
 """An actor with a replay buffer on the loop: it acts, and it learns.
 
-    python examples/actor.py runs/actor
+    python examples/loop_actor.py runs/actor
 
 The environment is a corridor: steps to the left or the right, a reward at its right
 end. A small network learns how much each step is worth (Watkins 1989; Mnih et al.

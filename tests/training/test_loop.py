@@ -48,13 +48,13 @@ def bits(loop: Loop) -> dict[str, Any]:
     )
 
 
-@pytest.fixture(params=["gan", "actor"])
+@pytest.fixture(params=["loop_gan", "loop_actor"])
 def program(request: pytest.FixtureRequest) -> Any:
     return example(request.param)
 
 
 def test_they_learn(engine: str) -> None:
-    gan, actor = example("gan").make(engine), example("actor").make(engine)
+    gan, actor = example("loop_gan").make(engine), example("loop_actor").make(engine)
     gan.run(epochs=10)
     made = gan.history.steps_of("discriminator")["made"]
     assert len(made) == len(gan.history.steps_of("generator")["loss"]) == 10 * 200
@@ -69,7 +69,7 @@ def test_they_learn(engine: str) -> None:
 @pytest.mark.parametrize("epochs", [1, 3])
 def test_a_loop_is_the_functions_called_in_turn(epochs: int) -> None:
     """The GAN step by step, on the same program, without a loop."""
-    module = example("gan")
+    module = example("loop_gan")
     loop, other = module.make("numpy"), module.make("numpy")
     loop.run(epochs=epochs)
     losses: dict[str, list[float]] = {"discriminator": [], "generator": []}
@@ -174,13 +174,13 @@ def killed(name: str, tmp_path: Path, times: int) -> None:
     assert names == {checkpoint.FILE}, "nothing is left lying about"
 
 
-@pytest.mark.parametrize("name", ["gan", "actor"])
+@pytest.mark.parametrize("name", ["loop_gan", "loop_actor"])
 def test_killed_and_gone_on(name: str, tmp_path: Path) -> None:
     killed(name, tmp_path, 3)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["gan", "actor"])
+@pytest.mark.parametrize("name", ["loop_gan", "loop_actor"])
 def test_killed_many_times(name: str, tmp_path: Path) -> None:
     for i in range(10):
         killed(name, tmp_path / str(i), 10)
@@ -358,7 +358,7 @@ def test_checkpoints_of_other_programs(tmp_path: Path) -> None:
     loop = summing(Count())
     loop.run(epochs=1)
     loop.save(tmp_path / "sum.ckpt")
-    gan = example("gan").make("numpy")
+    gan = example("loop_gan").make("numpy")
     gan.save(tmp_path / "gan.ckpt")
     document, arrays = checkpoint.read(tmp_path / "sum.ckpt")
     wrong = {

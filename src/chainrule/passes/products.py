@@ -56,8 +56,8 @@ def _follower(first: str, group: str, parts: list[str]) -> str:
     Letters of one group occur in the same operands.
     """
     followers = {part[part.index(first) + 1 :][:1] for part in parts if first in part}
-    letter = followers.pop()
-    return letter if not followers and letter and letter in group else ""
+    letter = followers.pop() if len(followers) == 1 else ""
+    return letter if letter and letter in group else ""
 
 
 def _shape(part: str, dims: dict[str, Dim]) -> tuple[Dim, ...]:

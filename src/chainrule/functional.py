@@ -400,6 +400,9 @@ def jvp(
         return total
 
     slopes = grad(along, argnums=tuple(range(len(leaves))))(*starts)
+    given, _ = flatten((made, tuple(primals), tuple(tangents)))
+    if not any(isinstance(leaf, Tensor) and leaf.requires_grad for leaf in given):
+        slopes = [slope.detach() for slope in slopes]
     return made, unflatten(structure, list(slopes))
 
 

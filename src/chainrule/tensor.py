@@ -128,8 +128,9 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
                 got=type(gradient).__name__,
                 fix="cr.tensor(numbers)",
             )
-        outside = context.trace is not None and self._value.array is not None
-        if not outside or not context.trace.set_gradient(self, gradient):
+        trace = context.trace
+        outside = trace is not None and self._value.array is not None
+        if not (outside and trace.set_gradient(self, gradient)):
             self._grad = gradient
 
     @property

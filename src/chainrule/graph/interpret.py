@@ -121,9 +121,8 @@ def run_nodes(
         sizes = solve_sizes([(v.shape, known[v].shape) for v in graph.inputs])
     for node in graph.nodes:
         reference = REFERENCES[node.primitive]
-        results = reference(*(known[v] for v in node.inputs), **attrs_at(node, sizes))
-        if not isinstance(results, tuple):
-            results = (results,)
+        made: Any = reference(*(known[v] for v in node.inputs), **attrs_at(node, sizes))
+        results: tuple[Any, ...] = made if isinstance(made, tuple) else (made,)
         for value, array in zip(node.outputs, results, strict=True):
             if value is not None:
                 known[value] = np.asarray(array)
@@ -226,7 +225,7 @@ def evaluate(
             sizes = solve_sizes(shapes)
     for reference, node, symbolic, ins, outs in tape.steps:
         attrs = attrs_at(node, sizes) if symbolic else node.attrs
-        results = reference(*[known[i] for i in ins], **attrs)
+        results: Any = reference(*[known[i] for i in ins], **attrs)
         if type(results) is not tuple:
             known[outs[0]] = results
         else:

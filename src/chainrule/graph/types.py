@@ -117,7 +117,7 @@ class Size:
             total *= sizes[name]
         return total
 
-    def __mul__(self, other: int | Size) -> Dim:
+    def __mul__(self, other: object) -> Dim:
         if isinstance(other, Size):
             factor = self.factor * other.factor
             return Size(*self.names, *other.names, factor=factor)
@@ -127,7 +127,7 @@ class Size:
 
     __rmul__ = __mul__
 
-    def __floordiv__(self, other: int | Size) -> Dim:
+    def __floordiv__(self, other: object) -> Dim:
         """The exact quotient; what does not divide for every size is refused."""
         if not isinstance(other, int | Size):
             return NotImplemented

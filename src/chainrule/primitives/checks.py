@@ -42,11 +42,15 @@ def _require(x: Array, holds: Array, **message: str) -> Array:
     return x
 
 
+def _let_through(g: Value, y: Value, x: Value, holds: Value, **_: str) -> Value:
+    return g
+
+
 require = declare(
     "require",
     rule=_rule,
     reference=_require,
-    vjp=(lambda g, y, x, holds, **_: g, None),
+    vjp=(_let_through, None),
     view=True,
     formula="{0}",
     source="a value on condition; where the condition is false the run is refused",

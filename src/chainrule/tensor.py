@@ -129,8 +129,11 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
                 fix="cr.tensor(numbers)",
             )
         trace = context.trace
-        outside = trace is not None and self._value.array is not None
-        if not (outside and trace.set_gradient(self, gradient)):
+        if (
+            trace is None
+            or self._value.array is None
+            or not trace.set_gradient(self, gradient)
+        ):
             self._grad = gradient
 
     @property

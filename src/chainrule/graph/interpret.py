@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -122,7 +122,7 @@ def run_nodes(
     for node in graph.nodes:
         reference = REFERENCES[node.primitive]
         made: Any = reference(*(known[v] for v in node.inputs), **attrs_at(node, sizes))
-        results: tuple[Any, ...] = made if isinstance(made, tuple) else (made,)
+        results = (made,) if type(made) is not tuple else cast("tuple[Any, ...]", made)
         for value, array in zip(node.outputs, results, strict=True):
             if value is not None:
                 known[value] = np.asarray(array)
@@ -229,6 +229,6 @@ def evaluate(
         if type(results) is not tuple:
             known[outs[0]] = results
         else:
-            for i, result in zip(outs, results):
+            for i, result in zip(outs, cast("tuple[Any, ...]", results)):
                 known[i] = result
     return tuple([np.asarray(known[i]) for i in tape.outputs])

@@ -126,7 +126,7 @@ BODIES[call] = lambda types, attrs: attrs["body"]
 def connected(
     entry: Entry,
     values: list[Value],
-    derivable: Sequence[bool | None],
+    derivable: Sequence[bool | dict[str, str]],
     before: list[Value] | None,
     given: dict[str, Array],
     engine: str,
@@ -136,8 +136,8 @@ def connected(
     Args:
         entry: the entry point that ran.
         values: its outputs.
-        derivable: for each whether a derivative can be asked for; None where one was
-            taken within the function, and the graph let go.
+        derivable: for each whether a derivative can be asked for; where not,
+            what is said then.
         before: arguments and state as they were before the run; None for no derivative.
         given: what the run was given, the scalars of tables included.
         engine: the engine's name.
@@ -150,9 +150,9 @@ def connected(
     graph = _visible(entry)
     node = Node(call, inputs, {"body": graph, "engine": engine})
     for i, (value, status) in enumerate(zip(values, derivable)):
-        if status is None:
+        if isinstance(status, dict):
             freed = Node(call, (), {})
-            freed.free()
+            freed.free(status)
             freed.set_outputs((value,), weakly=True)
             value.node, value.index, value.tracked = freed, 0, True
         elif status and before is not None:

@@ -363,7 +363,7 @@ class Compiled:
             before = _values_before(traced, leaves)
         outputs = program.execute(name, given, sizes, 1)
         values = [Value(a[0, ...]) for a in outputs]
-        if None in traced.derivable or before is not None:
+        if before is not None or any(type(s) is dict for s in traced.derivable):
             values = connected(
                 traced.entry, values, traced.derivable, before, given, self.engine
             )

@@ -20,7 +20,7 @@ from chainrule.autodiff import cotangents, recording
 from chainrule.errors import ArgumentError, DTypeError, GradientError, ShapeError
 from chainrule.graph.build import changes, context, no_grad
 from chainrule.graph.build import constant as number
-from chainrule.graph.graph import ancestors
+from chainrule.graph.graph import tracked_ancestors
 from chainrule.graph.node import Array, Value
 from chainrule.graph.types import Dim, DType
 from chainrule.methods.conversion import Conversion
@@ -253,10 +253,18 @@ class Tensor(Operators, Elementwise, Reductions, Movement, Conversion):
             )
         if new.dtype is not self.dtype:
             new = new.astype(self.dtype)
-        if context.trace is not None and context.trace.assign(self, new.value):
-            return self
+        if context.trace is not None:
+            value = new.detach().value if new.requires_grad else new.value
+            if context.trace.assign(self, value):
+                return self
+            if self._value.array is None:
+                self._value = value
+                return self
         self._pending = None
-        self._replace(np.array(new.numpy()))
+        if not self.is_leaf:
+            self._value = Value(np.array(new.numpy()))
+        else:
+            self._replace(np.array(new.numpy()))
         self.version += 1
         return self
 
@@ -317,9 +325,9 @@ class Tensor(Operators, Elementwise, Reductions, Movement, Conversion):
         with recording() if create_graph else no_grad():
             known = cotangents({root: seed}, free=not keep)
             if context.trace is not None and not (create_graph or retain_graph):
-                context.trace.note_freed(ancestors([root]))
+                context.trace.note_freed(tracked_ancestors([root]))
             for value, g in known.items():
-                if value.owner is not None and value.node is None:
+                if value.owner is not None:
                     owner = value.owner()
                     if owner is not None:
                         _accumulate(owner, g)

@@ -83,23 +83,25 @@ class Turn:
     """A block that one thread at a time goes through: a program has one memory."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._owner = 0
+        # Reentrant, or a signal handler that comes between the lock and the mark would
+        # wait for its own thread for ever.
+        self._lock = threading.RLock()
+        self._taken = False
 
     def __enter__(self) -> None:
-        me = threading.get_ident()
-        if self._owner == me:  # its own second turn would never come
+        self._lock.acquire()
+        if self._taken:
+            self._lock.release()
             raise EngineError(
                 "A program cannot be run inside a run of its own.",
                 expected="run to return before the same thread calls it again",
                 got="a call from a signal handler",
                 fix="note the wish in the handler, and run afterwards",
             )
-        self._lock.acquire()
-        self._owner = me
+        self._taken = True
 
     def __exit__(self, *_: object) -> None:
-        self._owner = 0
+        self._taken = False
         self._lock.release()
 
 

@@ -169,5 +169,7 @@ def factors(kind: str, name: str, given: Any, *, ndim: int | None = None) -> Ten
 
 
 def is_known(t: Tensor) -> bool:
-    """Whether a tensor has numbers; one that is only traced has none."""
+    """Whether a tensor has numbers to look at; while a function is traced none has."""
+    if context.trace is not None:
+        return False
     return t._pending is not None or t._value.array is not None

@@ -1,4 +1,4 @@
-"""For all tests: one BLAS thread a worker.
+"""For all tests: one BLAS thread a worker, and random numbers of a test's own.
 
 Workers run side by side already, and BLAS threads that wait for a core by spinning slow
 all of them down many times over. Set before NumPy is imported, or it is too late.
@@ -8,3 +8,14 @@ import os
 
 for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
+
+import zlib  # noqa: E402
+
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+
+
+@pytest.fixture
+def rng(request: pytest.FixtureRequest) -> np.random.Generator:
+    """Random numbers of the test's own, the same in every run and any order."""
+    return np.random.default_rng(zlib.crc32(request.node.nodeid.encode()))

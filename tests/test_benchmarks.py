@@ -51,3 +51,14 @@ def test_an_unknown_row_is_refused() -> None:
     assert done.returncode == 2
     assert "no row ['native-33']" in done.stderr
     assert "numpy-32" in done.stderr
+
+
+def test_eager_operations_are_timed() -> None:
+    command = [sys.executable, str(RUN.parent / "operations.py"), "--rounds", "1"]
+    done = subprocess.run(
+        [*command, "--json"], capture_output=True, encoding="utf-8", timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    made = json.loads(done.stdout)
+    assert len(made) == 20
+    assert all(row["ours"] > row["numpy"] > 0 for row in made.values())

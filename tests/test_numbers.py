@@ -120,6 +120,55 @@ def test_numbers_are_not_read_while_tracing(read: Any) -> None:
         cr.compile(peek, engine="numpy")(np.ones(2))
 
 
+# -- derivatives ----------------------------------------------------------------------
+
+NEAR, WIDE, ABOVE = (0.3, -0.7, 0.0), (0.3, -2.7, 0.05), (1.3, 2.7, 9.0)
+SMOOTH = {
+    **dict.fromkeys(("asin", "acos", "atan", "atanh", "tan", "sinh", "asinh"), NEAR),
+    **dict.fromkeys(("cosh", "exp2", "square", "sigmoid"), WIDE),
+    **dict.fromkeys(("log2", "log10", "rsqrt", "reciprocal", "acosh"), ABOVE),
+    **dict.fromkeys(("logsumexp", "norm", "std", "prod", "cumprod", "softmax"), WIDE),
+}
+
+
+@pytest.mark.parametrize("name", SMOOTH)
+def test_first_and_second_derivatives(name: str) -> None:
+    def f(x: Any) -> Any:
+        return getattr(x, name)()
+
+    cr.check_gradients(f, SMOOTH[name])
+    cr.check_gradients(cr.grad(lambda x: (f(x) * f(x)).sum()), SMOOTH[name])
+
+
+@pytest.mark.parametrize("name", ["hypot", "logaddexp", "atan2", "lerp", "pow"])
+def test_first_and_second_derivatives_of_two(name: str) -> None:
+    def f(x: Any, y: Any) -> Any:
+        return x.lerp(y, 0.3) if name == "lerp" else getattr(x, name)(y)
+
+    points = [0.3, 1.7], [1.1, 0.4]
+    cr.check_gradients(f, *points)
+    for i in (0, 1):
+        cr.check_gradients(cr.grad(lambda x, y: (f(x, y) ** 2).sum(), i), *points)
+
+
+@engines
+def test_functions_and_derivatives_where_a_part_of_them_overflows(
+    engine: str | None,
+) -> None:
+    far = [-1e30, -800.0, 800.0, 1e30]
+    for name, wanted in (("asinh", 0.0), ("tanh", 0.0), ("sigmoid", 0.0)):
+        slope = run(cr.grad(lambda x, n=name: getattr(x, n)().sum()), engine)
+        got = slope(cr.tensor(far, dtype="float64")).numpy()
+        np.testing.assert_allclose(got, wanted, atol=2e-3)
+    x = cr.tensor([0.0, 1e200, -1e200], dtype="float64")
+    y = cr.tensor([0.0, 1e200, 0.0], dtype="float64")
+    value, slope = run(cr.value_and_grad(lambda a, b: a.hypot(b).sum()), engine)(x, y)
+    assert np.isfinite(float(value.detach()))
+    np.testing.assert_allclose(slope.numpy()[1:], [0.5**0.5, -1.0], rtol=1e-12)
+    zero = run(cr.grad(lambda a: a.norm()), engine)(cr.zeros(3))
+    assert zero.tolist() == [0.0, 0.0, 0.0]
+
+
 # -- statistics -----------------------------------------------------------------------
 
 

@@ -145,7 +145,7 @@ class CompiledProgram:
         """
         traced = self.traced[name]
         entry = traced.entry
-        arrays = {
+        arrays: dict[str, Any] = {
             k: v if isinstance(v, Buffer) else np.asarray(v) for k, v in inputs.items()
         }
         if steps is None:

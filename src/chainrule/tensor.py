@@ -98,9 +98,10 @@ class Tensor(Operators, Elementwise, Reductions, Movement, Conversion):
 
     def _settle(self) -> None:
         """Fetch the numbers that an engine holds."""
-        pending, self._pending = self._pending, None
+        pending = self._pending
         assert pending is not None
         self._replace(pending())
+        self._pending = None  # last: what interrupts the fetching loses nothing
 
     def _replace(self, array: Array) -> None:
         tracked, owner = self._value.tracked, self._value.owner
@@ -168,8 +169,11 @@ class Tensor(Operators, Elementwise, Reductions, Movement, Conversion):
     def __getattr__(self, name: str) -> Any:
         """Refuse a name that a tensor has not, with what does it here."""
         text = f"'Tensor' object has no attribute {name!r}"
+        plain = name.removesuffix("_")
         if name in TENSORS:
             text += f"; here: {TENSORS[name]}"
+        elif plain != name and not plain.startswith("_") and hasattr(Tensor, plain):
+            text += f"; here: x.copy_(x.{plain}(…)), or x = x.{plain}(…)"
         raise AttributeError(text, name=name, obj=self)
 
     # -- its numbers -------------------------------------------------------------
@@ -253,19 +257,17 @@ class Tensor(Operators, Elementwise, Reductions, Movement, Conversion):
             )
         if new.dtype is not self.dtype:
             new = new.astype(self.dtype)
+        recorded = new.requires_grad and context.grad and not self.requires_grad
+        if self._base or recorded or not self.is_leaf or self._value.array is None:
+            self._change(new.value)
+            return self
         if context.trace is not None:
             value = new.detach().value if new.requires_grad else new.value
             if context.trace.assign(self, value):
                 return self
-            if self._value.array is None:
-                self._value = value
-                return self
+        self.version += 1  # first: what interrupts this never hides new numbers
+        self._replace(np.array(new.numpy()))
         self._pending = None
-        if not self.is_leaf:
-            self._value = Value(np.array(new.numpy()))
-        else:
-            self._replace(np.array(new.numpy()))
-        self.version += 1
         return self
 
     def detach(self) -> Tensor:
@@ -359,6 +361,28 @@ class Tensor(Operators, Elementwise, Reductions, Movement, Conversion):
         of = self._base.of()
         return of is not None and of._is_held()
 
+    def _write(self, key: Any, new: Array) -> bool:
+        """Write into the array itself, where nothing else can see that.
+
+        Otherwise a change is a new array, which costs as much as the tensor is large.
+        """
+        if context.trace is not None or self.requires_grad or self._base is not None:
+            return False
+        array = self.numpy().base
+        value = self._value
+        alone = _references(self, "_value") == _ONE + 1  # and the local name
+        if not alone or array is not value.array or not array.flags.owndata:
+            return False
+        del array
+        if _references(value, "array") != _ONE or not value.array.flags.writeable:  # pyright: ignore
+            return False
+        try:
+            value.array[key] = new  # pyright: ignore
+        except (IndexError, ValueError):
+            return False
+        self.version += 1
+        return True
+
     def _change(self, made: Value) -> None:
         base, of = self._base, None if self._base is None else self._base.of()
         if base is not None and of is not None and of._is_held():
@@ -434,7 +458,23 @@ def wrap(value: Value) -> Tensor:
     return t
 
 
-@dataclass
+def _references(holder: Any, name: str) -> int:
+    """How many hold what ``holder`` has under this name, and this function."""
+    return sys.getrefcount(getattr(holder, name))
+
+
+class _Holder:
+    __slots__ = ("held",)
+
+    def __init__(self) -> None:
+        self.held = object()
+
+
+#: What :func:`_references` gives for what nothing else holds.
+_ONE = _references(_Holder(), "held")
+
+
+@dataclass(slots=True)
 class _Base:
     """What a view was taken of.
 

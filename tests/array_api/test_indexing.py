@@ -294,6 +294,42 @@ def test_a_part_that_is_changed_changes_the_whole() -> None:
     np.testing.assert_array_equal(w.grad.numpy(), slopes)
 
 
+def test_writing_in_place_is_seen_by_nothing_else() -> None:
+    """An array that nothing else holds is written into; any other one is replaced."""
+    x = cr.zeros(3, 2)
+    before = x.value.array
+    assert before is not None
+    address = before.ctypes.data
+    del before
+    x[0] = 1.0
+    assert x.value.array.ctypes.data == address
+    for hold in (
+        lambda: x.numpy(),
+        lambda: x.value,
+        lambda: x.value.array,
+        lambda: x[1],
+        lambda: x.reshape(-1),
+        lambda: x.detach(),
+        lambda: x * cr.tensor(1.0, requires_grad=True),
+        lambda: np.asarray(x.numpy()),
+    ):
+        held = hold()
+        old = (
+            np.array(getattr(held, "array", held), copy=True)
+            if not isinstance(held, cr.Tensor)
+            else held.detach().numpy().copy()
+        )
+        x[1:, 0] += 5.0
+        now = held.detach().numpy() if isinstance(held, cr.Tensor) else held
+        np.testing.assert_array_equal(getattr(now, "array", now), old)
+        del held, now
+    w = cr.tensor([1.0], requires_grad=True)
+    y = (w * x[0, 0]).sum()
+    x[0] = 9.0
+    y.backward()
+    assert w.grad.tolist() == [1.0]
+
+
 def test_what_was_saved_for_a_derivative_is_not_damaged() -> None:
     w = cr.tensor([2.0, 3.0], requires_grad=True)
     h = w * 1.0

@@ -207,6 +207,34 @@ def all_cases(
     return [pytest.param(e, id=str(e)) for e in examples(tuple(dtypes), only)]
 
 
+def every(cases: Iterable[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """The decorated test once a primitive, for each of its cases in turn.
+
+    Args:
+        cases: parameters whose first value is an :class:`Example`; the test takes the
+            values and then ``rng``.
+    """
+    groups: dict[str, list[Any]] = {}
+    for param in cases:
+        groups.setdefault(param.values[0].primitive.name, []).append(param.values)
+
+    def decorate(test: Callable[..., None]) -> Callable[..., None]:
+        def run(group: list[Any], rng: np.random.Generator) -> None:
+            for values in group:
+                try:
+                    test(*values, rng)
+                except Exception as error:
+                    error.add_note(f"the case was {values[0]}")
+                    raise
+
+        run.__name__, run.__doc__ = test.__name__, test.__doc__
+        run.__module__ = test.__module__
+        params = [pytest.param(group, id=name) for name, group in groups.items()]
+        return pytest.mark.parametrize("group", params)(run)
+
+    return decorate
+
+
 @contextmanager
 def replaced(
     primitive: Primitive,

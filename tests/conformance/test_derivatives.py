@@ -18,7 +18,7 @@ from chainrule.primitives.elementwise import div, mul, neg, sub
 from chainrule.primitives.matmul import dot
 from chainrule.primitives.movement import full_like
 from chainrule.regions.region import Region
-from tests.conformance.cases import Example, all_cases, examples, replaced
+from tests.conformance.cases import Example, all_cases, every, examples, replaced
 from tests.conformance.derivatives import (
     check_first_order,
     check_second_order,
@@ -48,17 +48,17 @@ def test_whatever_maps_floats_to_floats_has_a_derivative() -> None:
     assert not missing
 
 
-@pytest.mark.parametrize("example", DUE)
+@every(DUE)
 def test_first_order(example: Example, rng: np.random.Generator) -> None:
     check_first_order(example, rng)
 
 
-@pytest.mark.parametrize("example", DUE)
+@every(DUE)
 def test_second_order(example: Example, rng: np.random.Generator) -> None:
     check_second_order(example, rng)
 
 
-@pytest.mark.parametrize("example", all_cases(only=differentiable))
+@every(all_cases(only=differentiable))
 def test_a_cotangent_has_the_type_of_its_value(
     example: Example, rng: np.random.Generator
 ) -> None:
@@ -70,7 +70,7 @@ def test_a_cotangent_has_the_type_of_its_value(
             assert g is None
 
 
-@pytest.mark.parametrize("example", all_cases(only=differentiable))
+@every(all_cases(only=differentiable))
 def test_traced_derivative_is_the_eager_one(
     example: Example, rng: np.random.Generator
 ) -> None:
@@ -85,10 +85,7 @@ def test_traced_derivative_is_the_eager_one(
         np.testing.assert_array_equal(got, want)
 
 
-@pytest.mark.parametrize(
-    ("example", "types", "attrs"),
-    [param for param in BATCHABLE if differentiable(param.values[0])],
-)
+@every([param for param in BATCHABLE if differentiable(param.values[0])])
 def test_derivative_over_a_symbolic_batch(
     example: Example,
     types: list[ArrayType],
@@ -110,8 +107,7 @@ def test_derivative_over_a_symbolic_batch(
         np.testing.assert_array_equal(got, want)
 
 
-@pytest.mark.parametrize(
-    "example",
+@every(
     all_cases(
         only=lambda e: (
             isinstance(e.primitive, Region) and e.primitive.own_vjp and is_due(e)

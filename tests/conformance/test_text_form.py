@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
 from chainrule.graph.build import trace
 from chainrule.graph.graph import Graph
@@ -11,7 +10,7 @@ from chainrule.graph.interpret import evaluate
 from chainrule.graph.text import parse, to_text
 from chainrule.graph.types import DType
 from chainrule.graph.verify import verify
-from tests.conformance.cases import Array, Example, all_cases
+from tests.conformance.cases import Array, Example, all_cases, every
 from tests.conformance.derivatives import cotangent_function, differentiable
 from tests.conformance.test_rules import BATCHABLE
 
@@ -28,13 +27,13 @@ def there_and_back(graph: Graph, arrays: list[Array]) -> None:
         np.testing.assert_array_equal(old, new)
 
 
-@pytest.mark.parametrize("example", all_cases())
+@every(all_cases())
 def test_round_trip(example: Example, rng: np.random.Generator) -> None:
     graph = trace(example.apply, example.types, name=example.primitive.name)
     there_and_back(graph, example.draw(rng, ties=True))
 
 
-@pytest.mark.parametrize("example", all_cases((DType.float32,), differentiable))
+@every(all_cases((DType.float32,), differentiable))
 def test_round_trip_of_the_derivative(
     example: Example, rng: np.random.Generator
 ) -> None:
@@ -45,7 +44,7 @@ def test_round_trip_of_the_derivative(
     there_and_back(graph, [*example.draw(rng), *us])
 
 
-@pytest.mark.parametrize(("example", "types", "attrs"), BATCHABLE)
+@every(BATCHABLE)
 def test_round_trip_over_a_symbolic_batch(
     example: Example, types: list, attrs: dict, rng: np.random.Generator
 ) -> None:

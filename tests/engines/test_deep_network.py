@@ -66,7 +66,7 @@ def run(engine: str, dtype: str, monkeypatch, steps: int = STEPS):
             drawn.append(cr.random.bits(shape))
             return drawn[-1]
 
-        monkeypatch.setattr(nn.functional, "bits", bits)
+        monkeypatch.setattr(nn.functional.layers, "bits", bits)
         model.zero_grad()
         loss = loss_of(model(x), y)
         loss.backward()

@@ -2,9 +2,10 @@
 
 Memory is planned (views, reuse, results written over operands, state replaced in
 place) and threads meet only at barriers that the emitter thought necessary. Wrong plans
-show only for some graphs, so graphs are drawn at random: movements, products,
-reductions and elementwise chains over a few matrices, with state that the program
-changes and reads again.
+show only for some graphs, so graphs are drawn at random: movements, products (batched
+ones too), reductions, running sums, sorting, indices, blocks, windows, convolutions,
+loops, integers, truth values and elementwise chains over a few matrices, with state
+that the program changes and reads again.
 """
 
 from __future__ import annotations
@@ -24,10 +25,34 @@ from chainrule.graph.interpret import evaluate
 from chainrule.graph.node import Value
 from chainrule.graph.program import Entry, Program
 from chainrule.graph.types import DType, Size
-from chainrule.primitives.elementwise import add, maximum, mul, sub, tanh
+from chainrule.primitives.conv import conv
+from chainrule.primitives.creation import iota
+from chainrule.primitives.elementwise import (
+    add,
+    convert,
+    equal,
+    floor,
+    less,
+    maximum,
+    minimum,
+    mul,
+    sub,
+    tanh,
+    where,
+)
+from chainrule.primitives.indexing import (
+    dynamic_slice,
+    dynamic_update_slice,
+    gather,
+    scatter_add,
+    scatter_add_along,
+    take,
+)
+from chainrule.primitives.integers import bitwise_and, bitwise_not, remainder
 from chainrule.primitives.matmul import dot
 from chainrule.primitives.movement import (
     broadcast_to,
+    concatenate,
     flip,
     full_like,
     reduce_sum,
@@ -35,8 +60,12 @@ from chainrule.primitives.movement import (
     slice_,
     transpose,
 )
-from chainrule.primitives.reduce import reduce_max
+from chainrule.primitives.reduce import argmax, cumsum, reduce_max
+from chainrule.primitives.sorting import argsort
+from chainrule.primitives.trigonometry import cos, sin
+from chainrule.primitives.windows import window_max, window_sum
 from chainrule.regions.activations import relu, sigmoid, softmax
+from chainrule.regions.control import scan
 from chainrule.regions.updates import adam_update
 
 ENGINES = ["numpy"]
@@ -46,16 +75,29 @@ if importlib.util.find_spec("llvmlite") is not None:
 WIDTHS = [1, 3, 16, 33, 64, 128]
 
 
+def is_given(value: Value) -> bool:
+    """Whether its numbers are an input's, moved at most."""
+    node = value.node
+    return node is None or (node.primitive.view and is_given(node.inputs[0]))
+
+
 def grow(draw, pool: list[Value]) -> None:
     """Add one value computed from the pool."""
     x = draw(st.sampled_from(pool))
     alike = [v for v in pool if v.shape == x.shape]
     y = draw(st.sampled_from(alike))
-    kind = draw(st.integers(0, 11))
-    if kind == 0:
-        made = draw(st.sampled_from([add, sub, mul, maximum]))(x, y)
+    kind = draw(st.integers(0, 12 + len(FURTHER)))
+    if kind > 12:
+        # What jumps is decided by given numbers: computed ones differ by rounding.
+        fixed = [v for v in alike if is_given(v)]
+        given = draw(st.sampled_from(fixed)) if fixed else None
+        made = FURTHER[kind - 13](draw, x, y, given)
+        if made is None:
+            return
+    elif kind == 0:
+        made = draw(st.sampled_from([add, sub, mul, maximum, minimum]))(x, y)
     elif kind == 1:
-        made = draw(st.sampled_from([tanh, sigmoid, relu]))(x)
+        made = draw(st.sampled_from([tanh, sigmoid, relu, sin, cos]))(x)
     elif kind == 2 and len(x.shape) == 2:
         made = transpose(x, axes=(1, 0))
     elif kind == 3 and len(x.shape) == 2:
@@ -101,10 +143,204 @@ def grow(draw, pool: list[Value]) -> None:
         made = reshape(x, shape=(x.shape[0] * x.shape[1],))
     elif kind == 11:
         made = mul(x, full_like(x, 0.5))
+    elif kind == 12 and x.shape:
+        axis = draw(st.integers(0, len(x.shape) - 1))
+        made = cumsum(x, axis=axis, reverse=draw(st.booleans()))
+        made = mul(made, full_like(made, 0.1))
     else:
         return
     if len(made.shape) <= 2:
         pool.append(made)
+
+
+Given = Value | None
+
+
+# What is added to the pool is a float of at most two axes; indices, truth values and
+# further axes occur on the way to it. None stands for: this does not fit.
+
+
+def through_truth(draw, x: Value, y: Value, given: Given) -> Given:
+    """Selected by truth values that were combined and added up."""
+    if given is None:
+        return None
+    half = full_like(given, 0.25)
+    a, b = less(given, half), equal(floor(given), floor(sub(given, half)))
+    both = draw(st.sampled_from([add, mul, bitwise_and, maximum]))(a, b)
+    if draw(st.booleans()):
+        both = bitwise_not(both)
+    if x.shape and draw(st.booleans()):
+        axis = len(x.shape) - 1
+        some = draw(st.sampled_from([reduce_sum, reduce_max]))(both, axes=(axis,))
+        shape = (*x.shape[:-1], 1)
+        both = broadcast_to(reshape(some, shape=shape), shape=x.shape)
+    return where(both, x, mul(y, full_like(y, 0.5)))
+
+
+def whole(draw, x: Value, most: int, kind: DType = DType.int32) -> Value:
+    """Integers from 0 to most − 1 made of floats."""
+    steps = convert(floor(mul(x, full_like(x, 7.0))), dtype=kind)
+    return remainder(steps, full_like(steps, most))
+
+
+def through_integers(draw, x: Value, y: Value, given: Given) -> Given:
+    if given is None:
+        return None
+    kind = draw(st.sampled_from([DType.int32, DType.int64, DType.int8]))
+    made = mul(whole(draw, given, 5, kind), whole(draw, given, 3, kind))
+    made = add(made, whole(draw, given, 2, kind))
+    return mul(convert(made, dtype=DType.float32), full_like(x, 0.1))
+
+
+def by_index(draw, x: Value, y: Value, given: Given) -> Given:
+    """Rows, or elements along an axis, taken or added."""
+    fixed = all(isinstance(d, int) for d in x.shape)
+    if given is None or len(x.shape) != 2 or not fixed:
+        return None
+    axis = draw(st.integers(0, 1))
+    length = x.shape[axis]
+    assert isinstance(length, int)
+    places = whole(draw, given, length)
+    if draw(st.booleans()):
+        return gather(x, places, axis=axis)
+    if draw(st.booleans()):
+        return mul(scatter_add_along(x, places, y, axis=axis), full_like(x, 0.2))
+    first = slice_(given, starts=(0, 0), stops=(x.shape[0], 1), strides=(1, 1))
+    rows = whole(draw, first, x.shape[0])  # type: ignore[arg-type]
+    rows = reshape(rows, shape=(x.shape[0],))
+    if draw(st.booleans()):
+        return take(x, rows)
+    return mul(scatter_add(x, rows, y), full_like(x, 0.2))
+
+
+def in_order(draw, x: Value, y: Value, given: Given) -> Given:
+    """Sorted along an axis, or where the largest stands."""
+    if not x.shape:
+        return None
+    axis = draw(st.integers(0, len(x.shape) - 1))
+    if draw(st.booleans()):
+        order = argsort(x, axis=axis, descending=draw(st.booleans()))
+        return gather(x, order, axis=axis)
+    if given is None:
+        return None
+    shape = tuple(1 if i == axis else d for i, d in enumerate(x.shape))
+    first = reshape(argmax(given, axis=axis), shape=shape)
+    where_ = broadcast_to(first, shape=x.shape)
+    count = iota(shape=x.shape, axis=axis, dtype=DType.int64)
+    return where(equal(where_, count), x, y)
+
+
+def side_by_side(draw, x: Value, y: Value, given: Given) -> Given:
+    axes = [i for i, d in enumerate(x.shape) if isinstance(d, int)]
+    if not axes:
+        return None
+    axis = draw(st.sampled_from(axes))
+    length = x.shape[axis]
+    both = concatenate(x, y, x, axis=axis)
+    starts = tuple(length if i == axis else 0 for i in range(len(x.shape)))
+    stops = tuple(2 * d if i == axis else d for i, d in enumerate(x.shape))
+    cut = slice_(both, starts=starts, stops=stops, strides=(1,) * len(x.shape))
+    return add(cut, x) if draw(st.booleans()) else both
+
+
+def blocks(draw, x: Value, y: Value, given: Given) -> Given:
+    """A block read or replaced at a place that is computed."""
+    fixed = all(isinstance(d, int) for d in x.shape)
+    if given is None or not x.shape or not fixed:
+        return None
+    sizes = tuple(draw(st.integers(1, d)) for d in x.shape)  # type: ignore[arg-type]
+    corner = reduce_max(given, axes=tuple(range(len(x.shape))))
+    spare = [d - n + 1 for d, n in zip(x.shape, sizes)]  # type: ignore[operator]
+    starts = [whole(draw, corner, n) for n in spare]
+    block = dynamic_slice(x, *starts, sizes=sizes)
+    if draw(st.booleans()):
+        return block
+    return dynamic_update_slice(y, mul(block, full_like(block, 2.0)), *starts)
+
+
+def slid(draw, x: Value, y: Value, given: Given) -> Given:
+    """A window or a small convolution along the last axis."""
+    if len(x.shape) != 2 or not isinstance(x.shape[1], int) or x.shape[1] < 3:
+        return None
+    window: dict[str, Any] = {
+        "axes": (1,),
+        "window": (3,),
+        "strides": (draw(st.integers(1, 2)),),
+        "padding": ((1, 1),),
+        "dilation": (1,),
+    }
+    which = draw(st.integers(0, 2))
+    if which == 0:
+        return window_max(x, **window)
+    if which == 1:
+        made = window_sum(x, base_dilation=(1,), **window)
+        return mul(made, full_like(made, 0.3))
+    kernel = constant([0.3, -0.2, 0.5], "float32")
+    taps = reshape(kernel, shape=(1, 1, 3))
+    lines = reshape(x, shape=(x.shape[0], 1, x.shape[1]))
+    made = conv(
+        lines,
+        taps,
+        dims="nc0,oc0->no0",
+        strides=window["strides"],
+        padding=window["padding"],
+        lhs_dilation=(1,),
+        rhs_dilation=(1,),
+        accumulate=DType.float32,
+    )
+    return reshape(made, shape=(x.shape[0], made.shape[2]))
+
+
+def looped(draw, x: Value, y: Value, given: Given) -> Given:
+    """A loop over the rows of x that carries a row."""
+    if len(x.shape) != 2 or not all(isinstance(d, int) for d in x.shape):
+        return None
+    row = Value(None, x.shape[1:], DType.float32, name="row")
+    carry = Value(None, x.shape[1:], DType.float32, name="carry")
+    with tracing(Trace()):
+        new = tanh(add(mul(carry, full_like(carry, 0.5)), row))
+        body = Graph("body", (carry, row), (new, mul(new, row)))
+    first = reduce_max(y, axes=(0,))
+    _, rows = scan(
+        first,
+        x,
+        body=body,
+        length=x.shape[0],
+        constants=0,
+        carries=1,
+        reverse=draw(st.booleans()),
+    )
+    return rows
+
+
+def many_products(draw, x: Value, y: Value, given: Given) -> Given:
+    """A product with a batch letter, or with two contracted ones."""
+    if len(x.shape) != 2 or not isinstance(x.shape[1], int) or x.shape[1] % 4:
+        return None
+    rows, parts = x.shape[0], x.shape[1] // 4
+    a, b = (reshape(v, shape=(rows, 4, parts)) for v in (x, y))
+    dims = draw(st.sampled_from(BATCHED))
+    if dims == "nqd,nkq->ndk":
+        b = dot(b, a, "nkd,nqd->nkq")
+    made = dot(a, b, dims)
+    made = mul(made, full_like(made, 0.05))
+    if len(made.shape) == 1:
+        return made
+    return reshape(made, shape=(rows, made.shape[1] * made.shape[2]))
+
+
+BATCHED = ["nqd,nkd->nqk", "ndq,ndk->nqk", "nqd,nqd->n", "nqd,nkq->ndk"]
+FURTHER = [
+    through_truth,
+    through_integers,
+    by_index,
+    in_order,
+    side_by_side,
+    blocks,
+    slid,
+    looped,
+    many_products,
+]
 
 
 @st.composite
@@ -135,7 +371,8 @@ def programs(draw) -> tuple[Program, int]:
         for state in ("left", "right"):
             if draw(st.booleans()):
                 replaced[state] = draw(st.sampled_from([*alike, left, right]))
-        visible = draw(st.lists(st.sampled_from([*pool, *new]), min_size=1, max_size=4))
+        visible = draw(st.lists(st.sampled_from([*pool, *new]), min_size=0, max_size=3))
+        visible.append(pool[-1])
     graph = Graph("main", [*inputs, *states], [*visible, *replaced.values()])
     names = tuple(s.name or "" for s in states)
     places = {k: len(visible) + i for i, k in enumerate(replaced)}

@@ -6,7 +6,7 @@ import functools
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -160,7 +160,9 @@ def _interrupt(trainer: cr.Trainer, data: cr.data.Dataset) -> None:
     """Within the second epoch, with a callback that remembers weights."""
     calls = [EarlyStopping("train_loss", patience=3), Stop(4)]
     _fit(trainer, data, epochs=3, callbacks=calls)
-    trainer.class_names, trainer.format = ("a", "b", "c"), {"kind": "csv", "target": 2}
+    assert trainer.plan is not None
+    names: Any = {"class_names": ("a", "b", "c"), "format": {"kind": "csv"}}
+    trainer.state.plan = replace(trainer.plan, **names)
 
 
 _CASES = (

@@ -12,12 +12,14 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.engines import native_problem
 
 torch = pytest.importorskip(
     "torch", reason="PyTorch is not installed: pip install -e '.[parity]'"
 )
 pytestmark = pytest.mark.parity
 
+ENGINES = ["numpy"] if native_problem() else ["numpy", "native"]
 RNG = np.random.default_rng(0)
 M = RNG.normal(size=(3, 4))
 N = RNG.normal(size=(4, 2))
@@ -93,6 +95,31 @@ CALLS: list[tuple[str, Callable[..., Any], tuple[Any, ...]]] = [
         lambda t, x, i, y: x.scatter_add(1, i, y),
         (M[:2], I, RNG.normal(size=(2, 3))),
     ),
+    ("scatter", lambda t, x, i: x.scatter(1, i, 7.0), (M[:2], I)),
+    (
+        "scatter in place",
+        lambda t, x, i: t.zeros(2, 4, dtype=t.float64).scatter_(1, i, x[:, :3]),
+        (M[:2], np.array([[0, 2, 1], [1, 0, 3]])),
+    ),
+    (
+        "added in place",
+        lambda t, x, i: (x * 1).index_add_(1, i[0], x[:, :3]).masked_fill_(x > 1, 0.0),
+        (M[:2], I),
+    ),
+    ("select", lambda t, x: (x.select(1, 2), x.select(0, -1)), (M,)),
+    (
+        "addmm",
+        lambda t, x: x.new_ones(3, 3).addmm(x, x.T, alpha=0.5, beta=2),
+        (M,),
+    ),
+    (
+        "stacks",
+        lambda t, x: (t.vstack([x, x[0]]), t.hstack([x, x]), t.hstack([x[0]])),
+        (M,),
+    ),
+    ("new", lambda t, x: (x.new_zeros(2), x.new_full((2, 1), 3), x.new_ones(1)), (M,)),
+    ("isclose", lambda t, x: t.isclose(x, x + 1e-9 * x), (M,)),
+    ("copy_", lambda t, x: _copied(x), (M,)),
     ("index_select", lambda t, x, i: x.index_select(1, i[0]), (M, I)),
     (
         "index_add",
@@ -169,6 +196,14 @@ def _in_place(x: Any) -> Any:
     return y
 
 
+def _copied(x: Any) -> Any:
+    y = x * 2.0
+    y[1].copy_(x[0] * 3.0)
+    z = x.detach() * 0.0
+    z.copy_(y)
+    return z
+
+
 def run(library: Any, function: Any, arrays: tuple[Any, ...]) -> tuple[Any, Any]:
     tensors = [library.tensor(a) for a in arrays]
     for x in tensors:
@@ -207,7 +242,8 @@ def test_parity(name: str, function: Any, arrays: tuple[Any, ...]) -> None:
         np.testing.assert_allclose(*np.broadcast_arrays(a, b), rtol=1e-9, atol=1e-12)
 
 
-def test_parity_while_compiled() -> None:
+@pytest.mark.parametrize("engine", ENGINES)
+def test_parity_while_compiled(engine: str) -> None:
     """All of the calls in one program."""
 
     def everything(tensors: Any) -> Any:
@@ -218,7 +254,7 @@ def test_parity_while_compiled() -> None:
         return made
 
     given = [[cr.tensor(a) for a in arrays] for _, _, arrays in CALLS]
-    results = cr.compile(everything, engine="numpy")(given)
+    results = cr.compile(everything, engine=engine)(given)
     for (name, function, arrays), got in zip(CALLS, results, strict=True):
         wanted, _ = run(torch, function, arrays)
         for a, b in zip(got, wanted, strict=True):

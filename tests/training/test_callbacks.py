@@ -11,8 +11,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import errors, optim
-from chainrule.training import Callback, LambdaCallback
-from chainrule.training import callbacks as module
+from chainrule.training import Callback, LambdaCallback, RunState
 
 from .conftest import Make, StopAt, same, small_network
 
@@ -272,12 +271,16 @@ def test_states_in_the_document(make: Make, data: Any, tmp_path: Path) -> None:
     from chainrule.training import checkpoint
 
     document, tensors = checkpoint.read(tmp_path / "run.ckpt")
-    assert document["callbacks"] == {
-        "Remember": {"epochs": 1},
-        "Remember#1": {"epochs": 1},
+    name = "observers/Remember#1/total/of biases"
+    assert document["observers"]["Remember#1"] == {
+        "epochs": 1,
+        "total/of biases": {"__array__": name},
     }
-    assert "callback/Remember#1/total/of biases" in tensors
-    plain, arrays = module.split(trainer.callback_states())
-    joined = module.join(json.loads(json.dumps(plain)), arrays)
-    assert joined.keys() == {"Remember", "Remember#1"}
-    assert joined["Remember"]["epochs"] == 1
+    assert tensors[name].tobytes() == callbacks[1].total.tobytes()
+    state = RunState.unpack(
+        Path("x"),
+        json.loads(json.dumps(document)),
+        {n: a for n, a in tensors.items() if n.startswith(("history/", "observers/"))},
+    )
+    assert state.observers.keys() == {"Remember", "Remember#1"}
+    assert state.observers["Remember"]["epochs"] == 1

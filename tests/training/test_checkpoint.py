@@ -191,7 +191,7 @@ def test_other_files(tmp_path: Path, saved: Path) -> None:
 
 def test_a_whole_file_with_a_strange_document(tmp_path: Path) -> None:
     checkpoint.write(tmp_path / "odd.ckpt", {"epoch": 1}, {})
-    refused(tmp_path / "odd.ckpt", "no checkpoint of a Trainer", "architecture")
+    refused(tmp_path / "odd.ckpt", "no checkpoint of a run", "architecture")
 
 
 STRANGE: list[tuple[str, Any, str]] = [
@@ -200,12 +200,11 @@ STRANGE: list[tuple[str, Any, str]] = [
     ("epochs", [{"epoch": 1, "train_loss": 1.0, "lr": 0.1}], "'epochs'"),
     ("updates", -1, "'updates': a whole number"),
     ("step", True, "'step': a whole number"),
-    ("class_names", [1, 2], "'class_names': a list"),
     ("probes", [1], "'probes': a list"),
     ("frozen", "0.weight", "'frozen': a list"),
     ("frozen", ["0.weight", "9.bias"], "9.bias"),
     ("probes", ["no/such"], "No probe fits"),
-    ("callbacks", {"EarlyStopping": 3}, "'callbacks': a dict"),
+    ("observers", {"EarlyStopping": 3}, "'observers': a dict"),
     ("metrics", [{"class": "Accuracy"}], "'metrics': descriptions"),
     ("metrics", [{"class": "Odd", "arguments": {}}], "cannot build"),
     ("metrics", [{"class": "TopK", "arguments": {"k": 0}}], "cannot build"),
@@ -251,23 +250,9 @@ def test_a_run_that_cannot_be(
 def test_records_that_are_no_table(saved: Path, tmp_path: Path, steps: Any) -> None:
     document, tensors = checkpoint.read(saved)
     kept = {n: a for n, a in tensors.items() if not n.startswith("history/")}
-    odd = {f"history/{n}": np.zeros(shape, "f4") for n, shape in steps.items()}
+    odd = {f"history/train/{n}": np.zeros(shape, "f4") for n, shape in steps.items()}
     checkpoint.write(tmp_path / "odd.ckpt", document, {**kept, **odd})
     refused(tmp_path / "odd.ckpt", "history")
-
-
-def test_a_checkpoint_of_the_first_version(saved: Path, tmp_path: Path) -> None:
-    """It lacks what has come since: nothing of that is needed."""
-    document, tensors = checkpoint.read(saved)
-    new = ("validation_name", "metrics", "probes", "class_names", "format", "callbacks")
-    new += ("frozen",)
-    old = {k: v for k, v in document.items() if k not in new}
-    for key in ("drop_last", "block"):
-        del old["plan"][key]
-    checkpoint.write(tmp_path / "old.ckpt", old, tensors)
-    trainer = cr.Trainer.load(tmp_path / "old.ckpt")
-    assert trainer.finished
-    assert trainer.metrics is trainer.class_names is trainer.format is None
 
 
 def test_what_was_frozen_stays_frozen(tmp_path: Path) -> None:

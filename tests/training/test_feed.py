@@ -151,7 +151,7 @@ def test_how_long_blocks_are(columns: int, batch_size: int, rows: int) -> None:
     """A slow source does not keep the first step waiting for 32 MB."""
     row = np.zeros(columns, np.float32)
     stream = cr.data.Stream(lambda: iter([(row, 0)]))
-    assert feed.feed_of(stream, batch_size).x.shape == (rows, columns)
+    assert feed.feed_of(stream, batch_size, seed=0).x.shape == (rows, columns)
 
 
 class Counted:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 import chainrule as cr
 from chainrule import nn
 from chainrule.errors import ChainruleError, CheckpointError, SaveError
-from chainrule.training import architecture, checkpoint, trainer
+from chainrule.training import architecture, checkpoint
 
 from ..data.hostile import bounded_memory
 from ..fuzz.checkpoints import joined, origin, split, wrong
@@ -121,7 +121,7 @@ def test_right_checkpoints_are_right(place: Path, number: int) -> None:
 
 def test_the_search_finds_a_fault(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the check of the document many a wrong one gets through."""
-    monkeypatch.setattr(trainer, "check_document", lambda *_: None)
+    monkeypatch.setattr("chainrule.training.document.check", lambda *_: None)
     attempt, faults = Attempt(place), set[type[BaseException]]()
     for number in range(150):
         try:
@@ -175,7 +175,7 @@ ROW = {"epoch": 1, "train_loss": 1.0, "lr": 0.1, "seconds": 1.0}
         (["seconds"], float("nan"), "'seconds': a number ≥ 0"),
         (["seconds"], -1.0, "'seconds': a number ≥ 0"),
         (["plan"], 5, "'plan': a dictionary, or null"),
-        (["epochs"], [{}], "'epochs': rows with epoch, train_loss, lr and seconds"),
+        (["epochs"], [{}], "'epochs': rows with epoch and seconds"),
         (["epochs"], [{**ROW, "epoch": 1.5}], "'epochs'"),
         (["epochs"], [{**ROW, "accuracy": "good"}], "'epochs'"),
         (["epochs"], [{**ROW, "accuracy": 10**400}], "'epochs'"),
@@ -186,9 +186,11 @@ ROW = {"epoch": 1, "train_loss": 1.0, "lr": 0.1, "seconds": 1.0}
         (["metrics"], ["accuracy"], "'metrics': descriptions of metrics"),
         (["metrics"], [{"class": "R2"}], "'metrics': descriptions of metrics"),
         (["probes"], "lr", "'probes': a list of texts"),
-        (["class_names"], [1, 2, 3], "'class_names': a list of texts"),
-        (["format"], "csv", "'format': a dictionary"),
-        (["callbacks"], {"Mine": 5}, "'callbacks': a dictionary of dictionaries"),
+        (["plan", "class_names"], [1, 2, 3], "'class_names': a list of texts"),
+        (["plan", "format"], "csv", "'format': a dictionary"),
+        (["observers"], {"Mine": 5}, "'observers': a dictionary of dictionaries"),
+        (["observers"], {"M": {"x": {"__array__": "no"}}}, "an array for each"),
+        (["starts"], {"train": -1}, "'starts': a dictionary of whole numbers"),
         (["plan", "epochs"], 0, "whole numbers that fit"),
         (["plan", "batch_size"], 0, "whole numbers that fit"),
         (["plan", "batch_size"], 10**400, "whole numbers that fit"),
@@ -246,11 +248,11 @@ def test_a_character_of_two_halves(place: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "array", "expected"),
     [
-        ("history/x", np.zeros(7, np.float32), "one column of floats a probe"),
-        ("history/x", np.zeros(6, np.int32), "one column of floats a probe"),
-        ("callback/Mine", np.zeros(2), "callback/class/key"),
+        ("history/train/x", np.zeros(7, np.float32), "one column of floats a probe"),
+        ("history/train/x", np.zeros(6, np.int32), "one column of floats a probe"),
+        ("observers/Mine", np.zeros(2), "arrays that the document names"),
         ("model/9.weight", np.zeros(2), "another architecture"),
-        ("", np.zeros(2), "another architecture"),
+        ("", np.zeros(2), "arrays that the document names"),
     ],
 )
 def test_tensors_that_are_nobodys(
@@ -259,7 +261,7 @@ def test_tensors_that_are_nobodys(
     right = seed(1)
     text = json.dumps(right.document)
     refused(place, sign(text, {**right.tensors, name: array}), expected)
-    without = {k: a for k, a in right.tensors.items() if k != "history/loss"}
+    without = {k: a for k, a in right.tensors.items() if k != "history/train/loss"}
     refused(place, sign(text, without), "'history'")
 
 
@@ -325,7 +327,11 @@ def test_a_header_that_lies_about_its_length(place: Path, size: int) -> None:
 @pytest.mark.parametrize("shape", [[0, 2**64 - 1], [2**63, 2**63], [0] * 70, [-1]])
 def test_shapes_that_no_array_has(place: Path, shape: list[int]) -> None:
     header, body = split(seed(0).content)
-    header["history/loss"] = {"dtype": "F32", "shape": shape, "data_offsets": [0, 0]}
+    header["history/train/loss"] = {
+        "dtype": "F32",
+        "shape": shape,
+        "data_offsets": [0, 0],
+    }
     refused(place, joined(header, body), "whole tensors")
 
 

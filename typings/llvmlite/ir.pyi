@@ -118,6 +118,11 @@ class IRBuilder:
     def if_then(
         self, pred: Value, likely: bool | None = None
     ) -> AbstractContextManager[Block]: ...
+    def if_else(
+        self, pred: Value, likely: bool | None = None
+    ) -> AbstractContextManager[
+        tuple[AbstractContextManager[Block], AbstractContextManager[Block]]
+    ]: ...
 
     # integers
     def add(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import io
 import json
 import math
 import sys
@@ -23,6 +24,7 @@ from typing import Any
 import click
 
 from chainrule import errors
+from chainrule.training.outlet import Outlet, occupy
 from chainrule.version import __version__
 
 STARTED = time.perf_counter()
@@ -102,13 +104,24 @@ def command(function: Callable[..., int]) -> Callable[..., int]:
 
 
 def say(text: str) -> None:
-    """Print on standard error."""
-    click.echo(text, err=True)
+    """Print on standard error, where anybody reads it."""
+    Outlet().write(f"{text}\n")
 
 
 def tell(result: dict[str, Any], as_json: bool, text: str) -> None:
     """Print a result on standard output: one JSON object, or ``text``."""
-    click.echo(json.dumps(plain(result), allow_nan=False) if as_json else text)
+    try:
+        click.echo(json.dumps(plain(result), allow_nan=False) if as_json else text)
+    except BrokenPipeError:
+        raise
+    except OSError as error:  # a full disk
+        sys.stdout = None
+        raise errors.SaveError(
+            "The result cannot be written to standard output; the run itself is whole.",
+            expected="room for one line",
+            got=error.strerror or str(error),
+            fix="free some space, or read it in the files that the command left",
+        ) from error
 
 
 def plain(value: Any) -> Any:
@@ -147,7 +160,9 @@ def _warnings_as_messages() -> Iterator[None]:
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command line and exit."""
+    occupy()
     _speak_utf8()
+    sys.stderr = Outlet(sys.stderr or io.StringIO())
     sys.exit(run(args))
 
 

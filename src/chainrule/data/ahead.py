@@ -58,10 +58,11 @@ class Ahead(Generic[T]):
             raise StopIteration
         if self._thread is None:
             arguments = (self._make, self._ready, self._room, self._stop)
-            self._thread = threading.Thread(
+            thread = threading.Thread(
                 target=_run, args=arguments, name="chainrule data", daemon=True
             )
-            self._thread.start()
+            thread.start()
+            self._thread = thread  # one that an exception kept from starting is none
         item = self._ready.get()
         if not isinstance(item, _End):
             self._room.release()

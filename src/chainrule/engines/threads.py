@@ -1,8 +1,8 @@
 """How many threads a run uses: what was asked for, or what measured best.
 
-Results do not depend on the number, so an engine may try. Two threads lose on small
-graphs, and on large ones too while another process wants the core: no rule on the graph
-alone knows that, a clock does.
+Results of machine code do not depend on the number, so its engine may try. Two threads
+lose on small graphs, and on large ones too while another process wants the core: no
+rule on the graph alone knows that, a clock does.
 """
 
 from __future__ import annotations
@@ -106,6 +106,21 @@ class Turn:
 
 
 # -- NumPy's own threads ---------------------------------------------------------------
+
+#: A product of at most so many multiplications is one thread's work for OpenBLAS too.
+ONE_THREAD = 1 << 18
+#: From so many on NumPy's products use all cores.
+ALL_THREADS = 10**8
+
+
+def blas_threads_for(multiplications: int) -> int:
+    """The threads of NumPy's BLAS for a program, by its largest product alone.
+
+    A BLAS sums in another order with another number of threads, so a clock may not
+    decide here as it does for machine code of ours: a run could not be repeated. Its
+    threads spin between two products; below this size one thread is faster.
+    """
+    return available_cores() if multiplications >= ALL_THREADS else 1
 
 
 @functools.cache

@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Iterator
 
 from chainrule.explanation.blocks import Block, beside, equation, is_small, shown
+from chainrule.explanation.checking import check_layers
 from chainrule.explanation.layers import Equation, LayerExplanation, Layers
 from chainrule.explanation.notation import Array, Expr
 from chainrule.primitives import creation
@@ -71,7 +72,7 @@ class _Page:
         for layer in reversed(self.chosen):
             yield from self._backward(layer)
         yield "", ""
-        check = e.check()
+        check = check_layers(e.network, e.layers)
         yield from self._wrapped("check" if check.ok else "wrong", str(check), "")
 
     def _wrapped(self, kind: str, text: str, indent: str = INDENT) -> Iterator[Line]:

@@ -23,6 +23,7 @@ __all__ = [
     "acos",
     "acosh",
     "add",
+    "allclose",
     "asin",
     "asinh",
     "atan",
@@ -56,6 +57,7 @@ __all__ = [
     "greater_equal",
     "gt",
     "hypot",
+    "isclose",
     "isfinite",
     "isinf",
     "isnan",
@@ -142,6 +144,8 @@ cosh = function(Tensor.cosh)
 erf = function(Tensor.erf)
 exp = function(Tensor.exp)
 exp2 = function(Tensor.exp2)
+isclose = function(Tensor.isclose)
+allclose = function(Tensor.allclose)
 expm1 = function(Tensor.expm1)
 floor = function(Tensor.floor)
 isfinite = function(Tensor.isfinite)

@@ -19,12 +19,14 @@ from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor, wrap
 
 __all__ = [
+    "addmm",
     "bmm",
     "broadcast_arrays",
     "broadcast_to",
     "cat",
     "chunk",
     "concat",
+    "concatenate",
     "diag",
     "diagonal",
     "dot",
@@ -33,13 +35,16 @@ __all__ = [
     "flatten",
     "flip",
     "gather",
+    "hstack",
     "index_select",
+    "masked_select",
     "matmul",
     "matrix_transpose",
     "mm",
     "moveaxis",
     "movedim",
     "mv",
+    "narrow",
     "outer",
     "pad",
     "permute",
@@ -48,6 +53,7 @@ __all__ = [
     "repeat_interleave",
     "reshape",
     "roll",
+    "scatter",
     "scatter_add",
     "split",
     "squeeze",
@@ -66,6 +72,7 @@ __all__ = [
     "unsqueeze",
     "unstack",
     "vecdot",
+    "vstack",
 ]
 
 bmm, mm, mv, dot, outer = map(
@@ -81,6 +88,8 @@ permute = permute_dims = function(Tensor.permute)
 transpose = swapaxes = function(Tensor.transpose)
 squeeze, unsqueeze = function(Tensor.squeeze), function(Tensor.unsqueeze)
 gather, index_select = function(Tensor.gather), function(Tensor.index_select)
+scatter, addmm = function(Tensor.scatter), function(Tensor.addmm)
+masked_select, narrow = function(Tensor.masked_select), function(Tensor.narrow)
 take, scatter_add = function(Tensor.take), function(Tensor.scatter_add)
 repeat_interleave = function(Tensor.repeat_interleave)
 flip, tile = function(Tensor.flip), function(Tensor.tile)
@@ -170,7 +179,18 @@ def concat(
     return wrap(ops.concatenate([value_of(x) for x in arrays], axis))
 
 
-cat = concat
+cat = concatenate = concat
+
+
+def vstack(arrays: Sequence[Any]) -> Tensor:
+    """Along the first of at least two axes; vectors are rows."""
+    return concat([as_tensor(x)[None] if as_tensor(x).ndim < 2 else x for x in arrays])
+
+
+def hstack(arrays: Sequence[Any]) -> Tensor:
+    """Along the second axis; vectors along their only one."""
+    tensors = [as_tensor(x) for x in arrays]
+    return concat(tensors, axis=int(bool(tensors) and tensors[0].ndim > 1))
 
 
 def stack(arrays: Sequence[Any], /, axis: int = 0, *, dim: int | None = None) -> Tensor:

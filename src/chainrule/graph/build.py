@@ -327,30 +327,32 @@ def _compute(
         arrays: tuple[Any, ...] = (v.array, w.array)
         signature = (primitive, *attrs.values(), v.shape, v.dtype, w.shape, w.dtype)
         tracked = v.tracked or w.tracked
+        known = arrays[0] is not None and arrays[1] is not None
     elif len(inputs) == 1:
         (v,) = inputs
         arrays = (v.array,)
         signature = (primitive, *attrs.values(), v.shape, v.dtype)
         tracked = v.tracked
+        known = arrays[0] is not None
     else:
         arrays = tuple([v.array for v in inputs])
         types_in = [item for v in inputs for item in (v.shape, v.dtype)]
         signature = (primitive, *attrs.values(), *types_in)
         tracked = _any_tracked(inputs)
+        known = not any(array is None for array in arrays)
+    if not known:
+        raise GraphError(
+            f"{primitive.name} was given a value of a graph already traced.",
+            expected="numbers, or values of the trace in progress",
+            got=", ".join(map(repr, inputs)),
+            fix="return what you need from the traced function",
+        )
     types = _checked.get(signature)
     if types is None:
         types = primitive.output_types([v.type for v in inputs], attrs)
         if len(_checked) > _CHECKED_AT_MOST:
             _checked.clear()
         _checked[signature] = types
-    for array in arrays:
-        if array is None:
-            raise GraphError(
-                f"{primitive.name} was given a value of a graph already traced.",
-                expected="numbers, or values of the trace in progress",
-                got=", ".join(map(repr, inputs)),
-                fix="return what you need from the traced function",
-            )
     reference = REFERENCES[primitive]
     try:
         results = context.apart.run(reference, *arrays, **attrs)

@@ -8,8 +8,8 @@ import numpy as np
 
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
 from chainrule.graph.types import Dim, DType, Shape, Size, as_dtype, size_of
-from chainrule.operations.arguments import axis_of
-from chainrule.operations.operands import Handle, cast, value_of
+from chainrule.operations.arguments import axis_of, shape_of
+from chainrule.operations.operands import Handle, cast, filled, value_of
 from chainrule.primitives import movement
 from chainrule.primitives.rules import show
 
@@ -210,6 +210,23 @@ class Conversion(Handle):
     def new_tensor(self, data: Any, *, dtype: Any = None) -> Self:
         """A tensor of these numbers in the dtype of this one."""
         return self._new(value_of(data, as_dtype(dtype or self.dtype)))
+
+    def new_zeros(self, *shape: Any, dtype: Any = None) -> Self:
+        """0 in every place of a shape, in the dtype of this one."""
+        return self.new_full(shape_of(shape), 0, dtype=dtype)
+
+    def new_ones(self, *shape: Any, dtype: Any = None) -> Self:
+        """1 in every place of a shape, in the dtype of this one."""
+        return self.new_full(shape_of(shape), 1, dtype=dtype)
+
+    def new_full(self, shape: Any, fill_value: Any, *, dtype: Any = None) -> Self:
+        """A number in every place of a shape, in the dtype of this one."""
+        made = filled(fill_value, as_dtype(dtype or self.dtype), shape_of(shape))
+        return self._new(movement.copy(made))
+
+    def is_floating_point(self) -> Any:
+        """Whether its numbers are floats."""
+        return self.dtype.is_float
 
 
 def _is_device(given: Any) -> bool:

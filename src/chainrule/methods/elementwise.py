@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 
 from chainrule.errors import ArgumentError
+from chainrule.graph.build import context
 from chainrule.graph.node import Value
 from chainrule.methods.operators import clipped, power_of
 from chainrule.operations import elementwise as ops
@@ -269,6 +270,28 @@ class Elementwise(Handle):
     def isinf(self) -> Self:
         """Whether it is ∞ or −∞."""
         return self._new(ops.isinf(self.value))
+
+    def isclose(
+        self,
+        other: Any,
+        rtol: float = 1e-5,
+        atol: float = 1e-8,
+        equal_nan: bool = False,
+    ) -> Self:
+        """Whether \\|x − y\\| ≤ atol + rtol · \\|y\\|, element by element."""
+        v, w = float_pair(self, other)
+        return self._new(ops.isclose(v, w, rtol, atol, equal_nan))
+
+    def allclose(
+        self,
+        other: Any,
+        rtol: float = 1e-5,
+        atol: float = 1e-8,
+        equal_nan: bool = False,
+    ) -> Any:
+        """Whether all are close, see :meth:`isclose`: a truth value, unless traced."""
+        made = self.isclose(other, rtol, atol, equal_nan).all()  # pyright: ignore
+        return made if context.trace is not None else bool(made)
 
     def isfinite(self) -> Self:
         """Whether it is a number that is not infinite."""

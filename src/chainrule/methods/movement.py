@@ -13,6 +13,7 @@ from chainrule.operations.arguments import Dims, axis_of, either, numbers_of
 from chainrule.operations.operands import Handle, value_of
 from chainrule.operations.products import matmul, outer
 from chainrule.primitives import movement
+from chainrule.primitives.creation import iota
 from chainrule.primitives.rules import show
 
 
@@ -247,9 +248,10 @@ class Movement(Handle):
     def __setitem__(self, key: Any, new: Any) -> None:
         if isinstance(new, Handle) and new._base and new._base.is_of(self, key):
             return  # the end of x[key] += y, which has changed x already
-        v = self.value
-        made = indexing.replaced(v, key, value_of(new, v.dtype))
-        self._become(made, "x[…] = y")
+        new = value_of(new, self.dtype)
+        if _is_basic(key) and not new.tracked and self._write(key, new.array):
+            return
+        self._become(indexing.replaced(self.value, key, new), "x[…] = y")
 
     def __len__(self) -> int:
         if not self.shape:
@@ -290,6 +292,49 @@ class Movement(Handle):
         at = axis_of(self.shape, dim)
         places, updates = value_of(index), value_of(source)
         return self._new(selection.scatter_add(self.value, places, updates, at))
+
+    def scatter(self, dim: int, index: Any, source: Any) -> Self:
+        """x with x[index[i][j]][j] = source[i][j] along ``dim`` 0, and so on.
+
+        ``source`` may be a number; of places that are named twice the last one counts.
+        """
+        return self._new(self._scattered(dim, index, source))
+
+    def _scattered(self, dim: int, index: Any, source: Any) -> Any:
+        at = axis_of(self.shape, dim)
+        places, new = value_of(index), value_of(source, self.dtype)
+        if len(places.shape) != self.ndim:
+            raise ShapeError(
+                "scatter takes indices with the axes of the tensor.",
+                expected=f"{self.ndim} axes",
+                got=show(places.shape),
+            )
+        key = [
+            places if i == at else iota(shape=places.shape, axis=i, dtype=DType.int64)
+            for i in range(self.ndim)
+        ]
+        return indexing.replaced(self.value, tuple(key), new)
+
+    def scatter_(self, dim: int, index: Any, source: Any) -> Self:
+        """:meth:`scatter`, in place."""
+        return self._become(self._scattered(dim, index, source), "scatter_")
+
+    def scatter_add_(self, dim: int, index: Any, source: Any) -> Self:
+        """:meth:`scatter_add`, in place."""
+        made = self.scatter_add(dim, index, source)
+        return self._become(made.value, "scatter_add_")
+
+    def index_add_(self, dim: int, index: Any, source: Any) -> Self:
+        """:meth:`index_add`, in place."""
+        return self._become(self.index_add(dim, index, source).value, "index_add_")
+
+    def select(self, dim: int, index: Any) -> Self:
+        """The part with that number along ``dim``, without the axis."""
+        return self[(*[slice(None)] * axis_of(self.shape, dim), index)]
+
+    def masked_select(self, mask: Any) -> Self:
+        """The elements where ``mask`` is true, one after the other (not traced)."""
+        return self[value_of(mask)]
 
     def index_add(self, dim: int, index: Any, source: Any) -> Self:
         """x with parts added at these numbers along ``dim``."""
@@ -332,6 +377,13 @@ class Movement(Handle):
                 fix="x @ y",
             )
         return self._new(matmul(self.value, w))
+
+    def addmm(
+        self, first: Any, second: Any, *, beta: float = 1, alpha: float = 1
+    ) -> Self:
+        """beta · x + alpha · first @ second."""
+        made = self._new(value_of(first)) @ second * alpha  # pyright: ignore
+        return made + (self if beta == 1 else self * beta)  # pyright: ignore
 
     def outer(self, other: Any) -> Self:
         """Every product of an element with one of ``other``, both vectors."""

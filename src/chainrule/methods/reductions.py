@@ -44,7 +44,8 @@ class Reductions(Handle):
 
         Integers and truth values are counted in 64 bits.
         """
-        dim = either(dim, axis)
+        if axis is not None:
+            dim = either(dim, axis)
         return self._new(ops.total(self.value, dim, keepdim or keepdims, dtype))
 
     def prod(

@@ -90,8 +90,17 @@ def shape_of(arguments: Any, what: str = "A shape consists of sizes.") -> Shape:
     return tuple(made)
 
 
+def _plain(sizes: tuple[Any, ...]) -> bool:
+    for d in sizes:  # noqa: SIM110 - twice as fast as all() of a generator
+        if type(d) is not int or d < 0:
+            return False
+    return True
+
+
 def fill(shape: Shape, wanted: tuple[Any, ...]) -> Shape:
     """``wanted`` with its −1 worked out, so that it has the elements of ``shape``."""
+    if _plain(wanted):
+        return wanted
     if wanted.count(-1) > 1:
         raise ShapeError("reshape takes one −1 at most.", got=str(wanted))
     if -1 not in wanted:

@@ -141,6 +141,14 @@ def isfinite(x: Value) -> Value:
     return less(abs_(x), number(math.inf, x))
 
 
+def isclose(a: Value, b: Value, rtol: float, atol: float, nan: bool) -> Value:
+    margin = add(number(atol, b), mul(number(rtol, b), abs_(b)))
+    finite = bitwise_and(isfinite(a), isfinite(b))
+    near = less_equal(abs_(sub(where(finite, a, b), b)), margin)
+    made = bitwise_or(bitwise_and(finite, near), equal(a, b))
+    return bitwise_or(made, bitwise_and(isnan(a), isnan(b))) if nan else made
+
+
 def signbit(x: Value) -> Value:
     """Whether x has a minus sign, as −0 has."""
     if x.dtype.is_float:
@@ -235,14 +243,14 @@ def atan(x: Value) -> Value:
 
 def sinh(x: Value) -> Value:
     """(eˣ − e⁻ˣ)/2, with e^(x/2) twice for large |x|, which does not overflow early."""
+    one, half = number(1, x), number(0.5, x)
     a = abs_(x)
-    large = less(number(1, x), a)
-    t = expm1(where(large, number(0, x), a))
-    near = mul(add(t, div(t, add(t, number(1, x)))), number(0.5, x))
-    half = exp(mul(a, number(0.5, x)))
-    small = div(number(0.5, x), mul(half, half))
-    far = sub(mul(mul(number(0.5, x), half), half), small)
-    return mul(where(large, far, near), copysign(number(1, x), x))
+    large = less(one, a)
+    t = expm1(where(large, number(0, x), x))
+    near = mul(half, add(t, div(t, add(t, one))))
+    root = exp(mul(half, a))
+    far = sub(mul(mul(half, root), root), div(div(half, root), root))
+    return where(large, mul(far, copysign(one, x)), near)
 
 
 def cosh(x: Value) -> Value:
@@ -252,16 +260,17 @@ def cosh(x: Value) -> Value:
 
 
 def asinh(x: Value) -> Value:
-    """sign(x) ln(|x| + √(x² + 1)); ln 2|x| where x² would overflow."""
-    a = abs_(x)
-    far = less(number(1e8, x), a)
-    near = where(far, number(1, x), a)
+    """ln(x + √(x² + 1)): of |x| with the sign of x, but near 0; ln 2|x| far from it."""
     one = number(1, x)
-    squared = mul(near, near)
-    inner = add(near, div(squared, add(one, sqrt(add(squared, one)))))
+    a = abs_(x)
+    near, far = less(a, number(0.5, x)), less(number(1e8, x), a)
+    sign = where(near, one, copysign(one, x))
+    a = where(near, x, a)
+    t = where(far, one, a)
+    squared = mul(t, t)
+    inner = add(t, div(squared, add(one, sqrt(add(squared, one)))))
     outer = add(log(where(far, a, one)), number(math.log(2), x))
-    made = where(far, outer, log1p(inner))
-    return mul(made, copysign(one, x))
+    return mul(where(far, outer, log1p(inner)), sign)
 
 
 def acosh(x: Value) -> Value:
@@ -283,7 +292,8 @@ def hypot(a: Value, b: Value) -> Value:
     a, b = abs_(a), abs_(b)
     infinite = bitwise_or(isinf(a), isinf(b))
     one = number(1, a)
-    larger, smaller = maximum(a, b), minimum(a, b)
+    swap = less(a, b)  # both from one comparison, so that ties share the derivative
+    larger, smaller = where(swap, b, a), where(swap, a, b)
     safe = bitwise_or(infinite, equal(larger, number(0, a)))
     t = div(where(safe, number(0, a), smaller), where(safe, one, larger))
     made = mul(larger, sqrt(add(one, mul(t, t))))

@@ -331,7 +331,7 @@ def _sole_mask(key: Any) -> Value | None:
         key = key[0] if len(key) == 1 else None
     if key is None or isinstance(key, slice | int | np.integer) or key is Ellipsis:
         return None
-    made = value_of(key)
+    made = key if isinstance(key, Value) else value_of(key)
     return made if made.dtype is DType.bool and made.shape else None
 
 

@@ -27,6 +27,7 @@ class Handle:
     _new: Callable[[Value], Self]
     _view: Callable[..., Self]
     _become: Callable[[Value, str], Self]
+    _write: Callable[[Any, Any], bool]
 
     @property
     def value(self) -> Value:

@@ -151,7 +151,7 @@ def _scatter_along_rule(
 def _scatter_along(base: Array, indices: Array, updates: Array, *, axis: int) -> Array:
     check_indices("scatter_add_along", indices, base.shape[axis])
     out = base.copy()
-    places: list[Array] = list(np.indices(indices.shape, sparse=True))
+    places: list[Any] = [*np.indices(indices.shape, sparse=True)]
     places[axis] = indices
     np.add.at(out, tuple(places), updates)
     return out

@@ -1,12 +1,15 @@
-"""Training: the Trainer, its metrics, history, callbacks, checkpoints and progress.
+"""Training: the loop, the Trainer, metrics, history, callbacks, checkpoints, progress.
 
 Where to look, from the outside to the inside:
 
     trainer       fit, resume, evaluate, predict, save, load: what users call
     checks,       what is refused, or warned of, before anything begins;
     suited        numbers whose size does not suit the network
-    run           one call of fit: epochs, validation, callbacks, checkpoints
-    loop          the steps of an epoch, in chunks that the engine runs by itself
+    supervised    the loop of a Trainer: validation, losses and rate of an epoch
+    loop          chunks of steps of any program, snapshots, signals, checkpoints
+    state,        where a run stands, as one object; what a loop goes back to
+    snapshots
+    source        where a loop's work comes from
     feed, given   rows for training, shuffled in blocks; rows in order for the rest
     plan          what a run depends on, kept for resuming
     programs      the compiled programs, made when data first ask for them
@@ -15,12 +18,13 @@ Where to look, from the outside to the inside:
     metrics, meaning          how well it does; what an output says under its loss
     probes, listening         numbers from within a step; what the modules give
     callbacks, stopping,      what runs between the chunks: your own, early stopping
-    logs, progress            and the best checkpoint, logs on the disk, the display
-    interrupt, nonfinite      Ctrl-C; a loss that is no longer a number
-    history                   what happened, as a table
+    logs, progress, outlet    and the best checkpoint, logs on the disk, the display
+    interrupt, nonfinite      signals; a loss that is no longer a number
+    history, columns          what happened, as a table
     summary                   the layers of a network
-    saving, checkpoint,       what a checkpoint holds; the file; networks and
-    architecture              optimisers as JSON
+    saving, document,         what a checkpoint holds, and what it must hold; the file
+    checkpoint, lock,         and who may write it; networks and optimisers as JSON
+    architecture
     report/, curve, regions,  the report of a run, its pictures and their fonts
     drawing, fonts
 """
@@ -29,7 +33,10 @@ from chainrule.training import metrics
 from chainrule.training.callbacks import Callback, LambdaCallback
 from chainrule.training.history import History
 from chainrule.training.logs import CSVLogger, JSONLinesLogger
+from chainrule.training.loop import Loop
 from chainrule.training.metrics import Metric
+from chainrule.training.source import Source, Work
+from chainrule.training.state import RunState
 from chainrule.training.stopping import BestCheckpoint, EarlyStopping
 from chainrule.training.summary import Summary, summary
 from chainrule.training.trainer import Trainer
@@ -42,9 +49,13 @@ __all__ = [
     "History",
     "JSONLinesLogger",
     "LambdaCallback",
+    "Loop",
     "Metric",
+    "RunState",
+    "Source",
     "Summary",
     "Trainer",
+    "Work",
     "metrics",
     "summary",
 ]

@@ -1,25 +1,22 @@
 """Callbacks: what runs between the chunks of a training run.
 
-:mod:`.run` calls them; those that come with the library are in :mod:`.stopping`,
+:mod:`.loop` calls them; those that come with the library are in :mod:`.stopping`,
 :mod:`.logs` and :mod:`.progress`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from chainrule.errors import ArgumentError, nearest, warn
 from chainrule.training import checks
 
-if TYPE_CHECKING:
-    from chainrule.training.trainer import Trainer
-
 
 class Callback:
     """Base of what a training run calls between its chunks of steps.
+
+    Its methods get the Trainer, and under a :class:`Loop` the loop.
 
     Weights, ``trainer.history`` and the position are up to date whenever a method is
     called; :meth:`Trainer.stop` ends the run. Time spent here does not count as
@@ -45,23 +42,23 @@ class Callback:
                 is better, else ``"min"``.
         """
 
-    def on_start(self, trainer: Trainer) -> None:
+    def on_start(self, trainer: Any) -> None:
         """Before the first step of a run."""
 
-    def on_chunk(self, trainer: Trainer) -> None:
+    def on_chunk(self, trainer: Any) -> None:
         """After each chunk of steps, about every 50 ms."""
 
-    def on_epoch(self, trainer: Trainer) -> None:
+    def on_epoch(self, trainer: Any) -> None:
         """After each epoch and its validation, before its checkpoint."""
 
-    def on_finish(self, trainer: Trainer) -> None:
+    def on_finish(self, trainer: Any) -> None:
         """After the last epoch of a run that is over, before its last checkpoint.
 
         It is over when all epochs are done or a callback's ``on_epoch`` stopped it, and
         not where it was interrupted or failed.
         """
 
-    def on_end(self, trainer: Trainer) -> None:
+    def on_end(self, trainer: Any) -> None:
         """After the run, also where it was interrupted or failed."""
 
     def state(self) -> dict[str, Any]:
@@ -86,11 +83,11 @@ class LambdaCallback(Callback):
     def __init__(
         self,
         *,
-        on_start: Callable[[Trainer], Any] | None = None,
-        on_chunk: Callable[[Trainer], Any] | None = None,
-        on_epoch: Callable[[Trainer], Any] | None = None,
-        on_finish: Callable[[Trainer], Any] | None = None,
-        on_end: Callable[[Trainer], Any] | None = None,
+        on_start: Callable[[Any], Any] | None = None,
+        on_chunk: Callable[[Any], Any] | None = None,
+        on_epoch: Callable[[Any], Any] | None = None,
+        on_finish: Callable[[Any], Any] | None = None,
+        on_end: Callable[[Any], Any] | None = None,
     ) -> None:
         given = {
             "on_start": on_start,
@@ -144,61 +141,3 @@ def _warn_of_strange_methods(callback: Callback) -> None:
                 got=name,
                 fix=f"did you mean {near}?" if near else "give it another name",
             )
-
-
-# -- their state in checkpoints ----------------------------------------------------
-
-
-def states_of(callbacks: Sequence[Callback]) -> dict[str, dict[str, Any]]:
-    """What callbacks remember, by class and, from the second on, ordinal."""
-    found: dict[str, dict[str, Any]] = {}
-    for name, callback in _named(callbacks):
-        state = callback.state()
-        if state:
-            found[name] = state
-    return found
-
-
-def load_states(
-    callbacks: Sequence[Callback], states: Mapping[str, Mapping[str, Any]]
-) -> None:
-    """Give each callback what one of its class remembered, or an empty state."""
-    for name, callback in _named(callbacks):
-        callback.load_state(states.get(name, {}))
-
-
-def _named(callbacks: Sequence[Callback]) -> list[tuple[str, Callback]]:
-    counts: dict[str, int] = {}
-    named: list[tuple[str, Callback]] = []
-    for callback in callbacks:
-        kind = type(callback).__name__
-        ordinal = counts[kind] = counts.get(kind, -1) + 1
-        named.append((f"{kind}#{ordinal}" if ordinal else kind, callback))
-    return named
-
-
-def split(
-    states: Mapping[str, Mapping[str, Any]],
-) -> tuple[dict[str, dict[str, Any]], dict[str, np.ndarray]]:
-    """The JSON values of states, and their arrays as ``callback/name/key``."""
-    plain: dict[str, dict[str, Any]] = {}
-    arrays: dict[str, np.ndarray] = {}
-    for name, state in states.items():
-        plain[name] = {}
-        for key, item in state.items():
-            if isinstance(item, np.ndarray):
-                arrays[f"callback/{name}/{key}"] = item
-            else:
-                plain[name][key] = item
-    return plain, arrays
-
-
-def join(
-    plain: Mapping[str, Mapping[str, Any]], arrays: Mapping[str, np.ndarray]
-) -> dict[str, dict[str, Any]]:
-    """The states that :func:`split` took apart."""
-    states = {name: dict(state) for name, state in plain.items()}
-    for path, array in arrays.items():
-        _, name, key = path.split("/", 2)
-        states.setdefault(name, {})[key] = array
-    return states

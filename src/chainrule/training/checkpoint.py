@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import re
+import secrets
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -55,7 +56,6 @@ def write(
 
 
 def _text(document: Mapping[str, Any]) -> str:
-    """The document as JSON."""
     try:
         text = json.dumps(document, ensure_ascii=False, sort_keys=True)
         text.encode()
@@ -89,26 +89,38 @@ def depth(document: Any) -> int:
     return found
 
 
+def of_the_system(error: OSError) -> None:
+    """Let an exception go on that some signal handler has raised: a TimeoutError."""
+    if error.errno is None:
+        raise error
+
+
 def replace(path: Path, content: bytes, what: str) -> None:
     """Put ``content`` at ``path``, wholly or not at all.
 
     Raises:
         SaveError: where the file system refuses.
     """
-    beside = path.with_name(f".{path.name}.tmp")
+    name = f".{path.name[:200]}.{secrets.token_hex(8)}.tmp"
+    beside = path.with_name(name)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL  # no other's file, and no link
+    flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     try:
+        if path.exists() and not path.is_file():
+            raise OSError(errno.EINVAL, "no regular file is there")
         try:
-            with open(beside, "wb") as file:
+            with open(os.open(beside, flags, 0o666), "wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(beside, path)
-        except OSError:
+        except BaseException:
             with contextlib.suppress(OSError):
                 beside.unlink(missing_ok=True)
             raise
         _sync_directory(path.parent)
     except OSError as error:
+        of_the_system(error)
         raise SaveError(
             f"The {what} cannot be written.",
             expected=f"a place for {len(content):,} bytes at {path}",
@@ -127,6 +139,7 @@ def make_directory(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
+        of_the_system(error)
         raise SaveError(
             "The directory for the run cannot be made.",
             expected=f"a directory at {path}, or the right to make it",

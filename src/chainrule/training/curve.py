@@ -14,8 +14,8 @@ from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
 from chainrule.training import drawing, fonts
 from chainrule.training.checkpoint import replace
+from chainrule.training.columns import is_share
 from chainrule.training.drawing import Palette, can_plot
-from chainrule.training.history import History, is_share
 
 __all__ = ["Line", "Panel", "can_plot", "curve_svg", "panels", "save_curve"]
 
@@ -73,7 +73,7 @@ class Panel:
     percent: bool = False
 
 
-def save_curve(history: History, path: str | Path, *, title: str = "") -> None:
+def save_curve(history: Any, path: str | Path, *, title: str = "") -> None:
     """Losses, every metric, and the learning rate where it changes, as a PNG file.
 
     An axis of positive numbers that span a factor of ten or more is logarithmic, except
@@ -102,7 +102,7 @@ def save_curve(history: History, path: str | Path, *, title: str = "") -> None:
     replace(Path(path), picture, "learning curve")
 
 
-def curve_svg(history: History) -> str:
+def curve_svg(history: Any) -> str:
     """The same curves as an ``<svg>`` element, for a notebook or a page of HTML.
 
     Args:
@@ -123,7 +123,7 @@ def curve_svg(history: History) -> str:
         return drawing.svg(figure, "curves", label)
 
 
-def panels(history: History, words: Mapping[str, str] = WORDS) -> list[Panel]:
+def panels(history: Any, words: Mapping[str, str] = WORDS) -> list[Panel]:
     """What there is to draw: loss, metrics, and the learning rate where it changes.
 
     Args:
@@ -219,7 +219,7 @@ def split(key: str) -> tuple[str, str]:
 # -- internals ---------------------------------------------------------------------
 
 
-def _checked(history: History) -> list[Panel]:
+def _checked(history: Any) -> list[Panel]:
     shown = panels(history) if history.epochs and can_plot() else []
     if not shown:
         raise ArgumentError(

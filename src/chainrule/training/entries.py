@@ -45,6 +45,14 @@ class StepNumbers:
         first, self.count = self.count, self.count + steps
         return {"step": np.arange(first, self.count, dtype=np.float64)}
 
+    def state_dict(self) -> dict[str, int]:
+        """Where it stands."""
+        return {"count": self.count}
+
+    def load_state_dict(self, state: Mapping[str, int]) -> None:
+        """Stand there."""
+        self.count = int(state["count"])
+
 
 class _Draws(StepStream):
     """Random bits of a training step; key and step join the graph at the first draw."""
@@ -94,44 +102,50 @@ class Step:
             found |= {id(t): f"loss.{n}" for n, t in self.loss.named_tensors()}
         return found | {id(t): name for name, t in self.model.named_tensors()}
 
-    def train(self, x: ArrayType, y: ArrayType, scale: float | None) -> Traced:
-        """One training step on the rows of x and y that ``index`` names."""
+    def train(
+        self, x: ArrayType, y: ArrayType, scale: float | None, weighted: bool = False
+    ) -> Traced:
+        """One training step on the rows of x, y and weights that ``index`` names."""
 
-        def function(data: Tensor, targets: Tensor, index: Tensor) -> Any:
+        def function(*given: Tensor) -> Any:
             with fresh_gradients(self.model):
-                return step(data, targets, index)
+                return step(*given)
 
-        def step(data: Tensor, targets: Tensor, index: Tensor) -> Any:
-            rows = wrap(take(data.value, index.value))
-            truth = wrap(take(targets.value, index.value))
+        def step(*given: Tensor) -> Any:
+            *columns, index = given
+            taken = [wrap(take(column.value, index.value)) for column in columns]
+            rows, truth, weight = taken if weighted else (*taken, None)
             with stream(_Draws(self.key, self.numbers)):
                 with self.probes.listening() as heard:
                     prediction = self.model(features(rows, scale, self.dtype))
-                loss = self.score(prediction, truth)
+                loss = self.score(prediction, truth, weight)
             loss.backward()
-            outputs = {"loss": loss, **self.weight(prediction, truth)}
+            outputs = {"loss": loss, **self.weight(prediction, truth, weight)}
             outputs |= self.probes.after_backward(loss, heard)
             with self.probes.around_update(outputs):
                 self.optimizer.step()
             return outputs
 
-        inputs = [
-            Input("x", x),
-            Input("y", y),
-            Input("index", ArrayType((N,), DType.int32), each=True),
-        ]
+        inputs = [Input("x", x), Input("y", y)]
+        if weighted:
+            inputs.append(Input("weight", ArrayType(x.shape[:1], DType.float32)))
+        inputs.append(Input("index", ArrayType((N,), DType.int32), each=True))
         with mode(self.model, training=True), targets_checked():
             return trace_entry("train", function, inputs, self.names())
 
     def evaluate(
-        self, row: Shape, target: ArrayType, metrics: Sequence[Metric]
+        self,
+        row: Shape,
+        target: ArrayType,
+        metrics: Sequence[Metric],
+        weighted: bool = False,
     ) -> Traced:
         """The loss of a batch and what the metrics need of it."""
 
-        def function(x: Tensor, y: Tensor) -> Any:
+        def function(x: Tensor, y: Tensor, weight: Tensor | None = None) -> Any:
             prediction = self.model(x)
             return {
-                "loss": self.loss_parts(prediction, y),
+                "loss": self.loss_parts(prediction, y, weight),
                 **{metric.name: _batch(metric, prediction, y) for metric in metrics},
             }
 
@@ -139,6 +153,8 @@ class Step:
             Input("x", ArrayType((N, *row), self.dtype)),
             Input("y", ArrayType((N, *target.shape), target.dtype)),
         ]
+        if weighted:
+            inputs.append(Input("weight", ArrayType((N,), DType.float32)))
         with no_grad(), mode(self.model, training=False), targets_checked():
             return trace_entry("evaluate", function, inputs, self.names())
 
@@ -161,10 +177,11 @@ class Step:
         with no_grad(), mode(self.model, training=False):
             return trace_entry("predict", function, inputs, self.names())
 
-    def score(self, prediction: Tensor, truth: Tensor) -> Tensor:
+    def score(self, prediction: Tensor, truth: Tensor, weight: Tensor | None) -> Tensor:
         """The loss, a scalar."""
+        more = {} if weight is None else {"sample_weight": weight}
         with scope("loss"):
-            loss = self.loss(prediction, truth)
+            loss = self.loss(prediction, truth, **more)
         if not isinstance(loss, Tensor) or loss.shape != ():
             raise ShapeError(
                 "The loss of a batch must be one number.",
@@ -174,12 +191,17 @@ class Step:
             )
         return loss
 
-    def weight(self, prediction: Tensor, truth: Tensor) -> dict[str, Tensor]:
+    def weight(
+        self, prediction: Tensor, truth: Tensor, weight: Tensor | None
+    ) -> dict[str, Tensor]:
         """What the loss of a step counts in an epoch's mean, where not its samples."""
         loss = self.loss
         if not isinstance(loss, Loss):
-            return {}
+            return {} if weight is None else {"loss_weight": weight.sum()}
         with no_grad(), scope("loss"):
+            if weight is not None:
+                counted = loss.totals(prediction, truth, sample_weight=weight)[1]
+                return {"loss_weight": counted}
             weights = loss.weights(*loss.prepare(prediction, truth))
             if weights is not None:
                 return {"loss_weight": weights.sum()}
@@ -187,17 +209,22 @@ class Step:
                 return {}
             return {"loss_weight": loss.totals(prediction, truth)[1]}
 
-    def loss_parts(self, prediction: Tensor, truth: Tensor) -> dict[str, Tensor]:
+    def loss_parts(
+        self, prediction: Tensor, truth: Tensor, weight: Tensor | None
+    ) -> dict[str, Tensor]:
         """``sum`` and ``weight``, or the ``mean`` over the batch."""
         if not isinstance(self.loss, Loss):
-            return {"mean": self.score(prediction, truth)}
+            mean = self.score(prediction, truth, weight)
+            if weight is None:
+                return {"mean": mean}
+            return {"sum": mean * weight.sum(), "weight": weight.sum()}
+        more = {} if weight is None else {"sample_weight": weight}
         with scope("loss"):
-            total, weight = self.loss.totals(prediction, truth)
-        return {"sum": total, "weight": weight}
+            total, counted = self.loss.totals(prediction, truth, **more)
+        return {"sum": total, "weight": counted}
 
 
 def _batch(metric: Metric, prediction: Tensor, truth: Tensor) -> dict[str, Tensor]:
-    """What a metric needs of a batch."""
     with scope(metric.name):
         made = metric.batch(prediction, truth)
     tensors = isinstance(made, dict) and all(
@@ -228,8 +255,8 @@ def features(rows: Tensor, scale: float | None, dtype: DType) -> Tensor:
 def mode(model: Module, *, training: bool) -> Iterator[None]:
     """Training or prediction behaviour within the block, then as it was."""
     before = [(module, module.training) for module in model.modules()]
-    model.train(training)
     try:
+        model.train(training)
         yield
     finally:
         for module, was in before:
@@ -241,8 +268,8 @@ def mode(model: Module, *, training: bool) -> Iterator[None]:
 def fresh_gradients(model: Module) -> Iterator[None]:
     """Within the block no parameter has a gradient; then they have theirs back."""
     before = [(p, p.grad) for p in model.parameters()]
-    model.zero_grad()
     try:
+        model.zero_grad()
         yield
     finally:
         for p, gradient in before:

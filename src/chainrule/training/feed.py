@@ -13,12 +13,13 @@ The loop takes its steps from here; evaluation reads rows in their order, by
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
+from chainrule.compiled import CompiledProgram
 from chainrule.data import Dataset, Stream
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
@@ -35,6 +36,8 @@ from chainrule.primitives.random import random_bits, seed_key
 from chainrule.random import permutation
 from chainrule.training.given import one_pass
 from chainrule.training.plan import Plan
+from chainrule.training.source import Source, Work
+from chainrule.training.state import RunState
 
 #: Bytes of a stream's block, about: two of them are in memory at a time.
 BLOCK_BYTES = 32 << 20
@@ -48,149 +51,218 @@ class Block:
     """Some rows, and the steps that are made on them.
 
     Attributes:
-        x, y: rows as stored; of a stream's last block only the first ones count.
+        inputs: x and y as stored; of a stream's last block only the first rows count.
         order: the rows in the order in which batches take them, int32.
+        epoch: the epoch.
         first: the number, within the epoch, of the first step.
-        batch_size: rows a step.
         whole: how many steps have whole batches.
         steps: how many steps there are.
     """
 
-    x: Array
-    y: Array
+    inputs: Mapping[str, Any]
     order: Array
+    epoch: int
     first: int
-    batch_size: int
     whole: int
     steps: int
 
     @classmethod
-    def of(cls, x: Array, y: Array, order: Array, first: int, plan: Plan) -> Block:
+    def of(
+        cls, inputs: Mapping[str, Any], order: Array, epoch: int, first: int, plan: Plan
+    ) -> Block:
         """The block that follows ``first`` steps of an epoch of ``plan``."""
-        size, rows = plan.batch_size, len(order)
-        return cls(x, y, order, first, size, rows // size, plan.steps(rows))
+        rows = len(order)
+        return cls(
+            inputs, order, epoch, first, rows // plan.batch_size, plan.steps(rows)
+        )
 
     @property
     def end(self) -> int:
         """The number of the step behind the last."""
         return self.first + self.steps
 
-    def inputs(self, step: int, count: int) -> dict[str, Any]:
-        """What the entry point takes for ``count`` steps from ``step`` of the epoch."""
-        start = (step - self.first) * self.batch_size
-        index = self.order[start : start + count * self.batch_size]
-        return {"x": self.x, "y": self.y, "index": index.reshape(count, -1)}
+    def holds(self, epoch: int, step: int) -> bool:
+        """Whether it has this step."""
+        return epoch == self.epoch and self.first <= step < self.end
 
 
-class Feed(Protocol):
-    """Training data as a program takes them."""
+class Feed(Source):
+    """Training data as a program takes them.
 
-    @property
-    def x(self) -> ArrayType:
-        """The type of the features that a step takes rows from."""
-        ...
+    Attributes:
+        x, y: the types of the features and targets that a step takes rows from.
+        scale: the factor from stored numbers to features, or None.
+        checksum: what tells other data by.
+        epoch_rows: the rows of the present epoch, once it is over.
+        weighted: whether rows have weights of their own.
+    """
 
-    @property
-    def y(self) -> ArrayType:
-        """The type of the targets that a step takes rows from."""
-        ...
+    x: ArrayType
+    y: ArrayType
+    scale: float | None
+    checksum: int
+    epoch_rows = 0
+    weighted = False
 
-    @property
-    def scale(self) -> float | None:
-        """The factor from stored numbers to features, or None."""
-        ...
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self.block: Block | None = None
+        self._program: CompiledProgram | None = None
 
-    @property
-    def checksum(self) -> int:
-        """What tells other data by."""
-        ...
+    def bind(self, program: CompiledProgram) -> None:
+        """Keep the rows where the engine is."""
+        self._program = program
+        self.close()
 
-    @property
-    def epoch_rows(self) -> int:
-        """The rows of the epoch that :meth:`blocks` went through last."""
-        ...
+    def placed(self, arrays: Mapping[str, Array]) -> dict[str, Any]:
+        """Rows where the engine is."""
+        assert self._program is not None
+        put = self._program.put
+        return {name: put("train", name, array) for name, array in arrays.items()}
 
     def watch(self, check: Callable[[Array], None]) -> None:
         """Have ``check`` look at all targets before they are used."""
-        ...
+        raise NotImplementedError
 
-    def blocks(self, plan: Plan, seed: int, epoch: int, step: int) -> Generator[Block]:
-        """The blocks of an epoch, from the one on that holds step number ``step``."""
-        ...
+    def next_block(self, plan: Plan, epoch: int, step: int) -> Block | None:
+        """The block that holds step number ``step`` of an epoch, or None."""
+        raise NotImplementedError
+
+    def take(self, state: RunState, most: int) -> Work | None:
+        """The next batches of the epoch."""
+        plan, step = state.plan, state.step
+        assert plan is not None
+        block = self.block
+        if block is None or not block.holds(state.epoch, step):
+            block = self.block = self.next_block(plan, state.epoch, step)
+        if block is None:
+            return None
+        whole = block.first + block.whole
+        steps = min(most, whole - step) if step < whole else 1
+        start, size = (step - block.first) * plan.batch_size, plan.batch_size
+        index = block.order[start : start + steps * size]
+        over = step + steps == block.first + block.steps
+        return Work(
+            {**block.inputs, "index": index.reshape(steps, -1)},
+            steps=steps,
+            last=over and plan.block is None,
+            keep=over and plan.block is not None,
+        )
+
+    def close(self) -> None:
+        """Let the block go."""
+        self.block = None
 
 
-class Rows:
+class Rows(Feed):
     """A data set in memory, copied only where an engine cannot read it.
 
     Args:
         data: the data set.
+        seed: of the order.
+        weights: of the rows, float32, or None.
     """
 
-    def __init__(self, data: Dataset) -> None:
+    def __init__(self, data: Dataset, seed: int, weights: Array | None = None) -> None:
+        super().__init__(seed)
         stored, self.scale = data.x.stored, data.x.scale
         if stored.dtype not in {d.numpy for d in DType}:  # int16, float16, …
             stored, self.scale = data.x[...], None
-        self._x, self._y = np.ascontiguousarray(stored), np.ascontiguousarray(data.y)
-        self.x, self.y = type_of(self._x), type_of(self._y)
-        self.epoch_rows = len(self._y)
-        self.checksum = self._crc()
+        self._arrays = {"x": stored, "y": data.y}
+        if weights is not None:
+            self._arrays["weight"] = weights
+        self._arrays = {k: np.ascontiguousarray(a) for k, a in self._arrays.items()}
+        self.x, self.y = type_of(self._arrays["x"]), type_of(self._arrays["y"])
+        self.epoch_rows, self.weighted = len(data.y), weights is not None
+        self._placed: dict[str, Any] = {}
+        self.checksum = zlib.crc32(
+            repr((stored.dtype, stored.shape, self.scale)).encode()
+        )
+        for array in self._arrays.values():
+            self.checksum = zlib.crc32(
+                array.reshape(-1).view(np.uint8).data, self.checksum
+            )
 
-    def _crc(self) -> int:
-        """CRC-32 of all rows: resuming on other data is noticed."""
-        x, y = self._x, self._y
-        crc = zlib.crc32(repr((x.dtype, x.shape, self.scale)).encode())
-        crc = zlib.crc32(x.reshape(-1).view(np.uint8).data, crc)
-        return zlib.crc32(y.reshape(-1).view(np.uint8).data, crc)
+    def bind(self, program: CompiledProgram) -> None:
+        super().bind(program)
+        self._placed = self.placed(self._arrays)
 
     def watch(self, check: Callable[[Array], None]) -> None:
-        """Look at all of them now."""
-        check(self._y)
+        check(self._arrays["y"])
 
-    def blocks(self, plan: Plan, seed: int, epoch: int, step: int) -> Generator[Block]:
-        """All rows as one block."""
-        order = permutation(self.epoch_rows, seed, epoch)
-        yield Block.of(self._x, self._y, order, 0, plan)
+    def next_block(self, plan: Plan, epoch: int, step: int) -> Block | None:
+        if step >= plan.steps(self.epoch_rows):
+            return None
+        order = permutation(self.epoch_rows, self.seed, epoch)
+        return Block.of(self._placed, order, epoch, 0, plan)
 
 
-class Blocks:
+class Blocks(Feed):
     """A stream, a block at a time.
 
     Args:
         stream: the stream.
         rows: of a block; a multiple of the batch size.
+        seed: of the order.
     """
 
-    def __init__(self, stream: Stream, rows: int) -> None:
+    def __init__(self, stream: Stream, rows: int, seed: int) -> None:
+        super().__init__(seed)
         self.stream, self.scale = stream, stream.scale
-        self.epoch_rows = 0
         row, target = stream.row, stream.target
         self.x = ArrayType((rows, *row.shape), row.dtype)
         self.y = ArrayType((rows, *target.shape), target.dtype)
         self.checksum = zlib.crc32(f"{row} {target} {stream.scale}".encode())
         self._check: Callable[[Array], None] = lambda y: None
+        self._pass: Generator[Block] | None = None
 
     def watch(self, check: Callable[[Array], None]) -> None:
-        """Look at the targets of each block when it comes."""
         self._check = check
 
-    def blocks(self, plan: Plan, seed: int, epoch: int, step: int) -> Generator[Block]:
-        """The blocks of a new pass, those before ``step`` left out."""
+    def next_block(self, plan: Plan, epoch: int, step: int) -> Block | None:
+        before = self.block
+        self.block = None  # not held while the next one is made
+        following = before is not None and (before.epoch, before.end) == (epoch, step)
+        del before
+        try:
+            if self._pass is None or not following:
+                self.close()
+                self._pass = self._blocks(plan, epoch, step)
+            return next(self._pass, None)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        super().close()
+        if self._pass is not None:
+            self._pass.close()
+            self._pass = None
+
+    def _blocks(self, plan: Plan, epoch: int, step: int) -> Generator[Block]:
+        """The blocks of a pass, those before ``step`` left out."""
         assert plan.block is not None
         each = plan.block // plan.batch_size  # steps on a whole block
-        self.epoch_rows = 0
+        rows = 0
         with one_pass(self.stream, plan.block) as source:
             for number, (x, y) in enumerate(source):
-                self.epoch_rows += len(y)
+                rows += len(y)
                 if number < step // each:
                     continue
                 if not number and len(y) < plan.batch_size:
                     raise _too_short(len(y), plan.batch_size)
                 self._check(y)
-                order, first = _order(len(y), seed, epoch, number), number * each
-                x, y = _filled(x, self.x), _filled(y, self.y)
-                yield Block.of(x, y, order, first, plan)
-        if self.epoch_rows < max(1, (step - 1) * plan.batch_size + 1):
-            raise _too_short(self.epoch_rows, plan.batch_size)
+                order = _order(len(y), self.seed, epoch, number)
+                filled = {"x": _filled(x, self.x), "y": _filled(y, self.y)}
+                placed = self.placed(filled)
+                del x, y, filled
+                block = Block.of(placed, order, epoch, number * each, plan)
+                if block.steps and block.end > step:
+                    yield block
+                del placed, block
+        if rows < max(1, (step - 1) * plan.batch_size + 1):
+            raise _too_short(rows, plan.batch_size)
+        self.epoch_rows = rows
 
 
 def _filled(rows: Array, kind: ArrayType) -> Array:
@@ -202,17 +274,26 @@ def _filled(rows: Array, kind: ArrayType) -> Array:
     return whole
 
 
-def feed_of(data: Dataset | Stream, batch_size: int, block: int | None = None) -> Feed:
+def feed_of(
+    data: Dataset | Stream,
+    batch_size: int,
+    seed: int,
+    *,
+    block: int | None = None,
+    weights: Array | None = None,
+) -> Feed:
     """Training data as a program takes them.
 
     Args:
         data: a data set or a stream.
         batch_size: rows a step.
+        seed: of the order.
         block: rows of a stream's blocks, where a run has begun with some already.
+        weights: of the rows of a data set.
     """
     if isinstance(data, Dataset):
-        return Rows(data)
-    return Blocks(data, block or _block_rows(data, batch_size))
+        return Rows(data, seed, weights)
+    return Blocks(data, block or _block_rows(data, batch_size), seed)
 
 
 def _block_rows(stream: Stream, batch_size: int) -> int:

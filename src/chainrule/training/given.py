@@ -5,6 +5,7 @@ What a Trainer trains on comes shuffled, and in blocks: see :mod:`.feed`.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Generator
 from contextlib import closing
 from typing import Any, cast
@@ -16,6 +17,7 @@ from chainrule.data.checks import check_finite
 from chainrule.errors import ArgumentError, ChainruleError
 from chainrule.graph.node import Array
 from chainrule.graph.types import NO_SIZES, ArrayType, DType, as_dtype, resolve
+from chainrule.nn import Loss
 from chainrule.tensor import as_tensor
 
 
@@ -66,7 +68,6 @@ def as_column(x: Any) -> Column | Stream:
 
 
 def _array(x: Any) -> Array:
-    """Something with numbers as an array."""
     try:
         return as_tensor(x).numpy()
     except ChainruleError as error:
@@ -78,6 +79,58 @@ def _array(x: Any) -> Array:
             got="a pair",
             fix="predict(x); evaluate((x, y)) takes the targets too",
         ) from error
+
+
+def as_weights(given: Any, data: Dataset | Stream, loss: Any) -> Array | None:
+    """The weights of the rows of a data set as float32, or None.
+
+    Raises:
+        ArgumentError: not one finite number ≥ 0 a row, or all of them 0; a stream; a
+            loss that takes no weights.
+    """
+    if given is None:
+        return None
+    if isinstance(data, Stream):
+        raise ArgumentError(
+            "A stream's rows have no weights.",
+            expected="a data set in memory with sample_weight=",
+            got="a stream",
+            fix="leave sample_weight out, or make a Dataset of what fits into memory",
+        )
+    if not isinstance(loss, Loss) and not _takes_weights(loss):
+        raise ArgumentError(
+            "This loss takes no weights of samples.",
+            expected="a loss of chainrule.nn, or function(prediction, target, "
+            "sample_weight)",
+            got=getattr(loss, "__name__", repr(loss))[:80],
+            fix="leave sample_weight out, or take it as a third argument",
+        )
+    weights = as_tensor(given).numpy()
+    kinds = weights.dtype.kind in "fiub"
+    if weights.shape != (len(data),) or not kinds or not _counts(weights):
+        shown = f"shape {weights.shape}, {weights.dtype}"
+        if weights.shape == (len(data),) and kinds:
+            shown = f"numbers from {weights.min():g} to {weights.max():g}"
+        raise ArgumentError(
+            "sample_weight says how much each row counts.",
+            expected=f"{len(data)} finite numbers ≥ 0, not all of them 0",
+            got=shown,
+            fix="one number a row, in the order of the rows",
+        )
+    return np.ascontiguousarray(weights, np.float32)
+
+
+def _counts(weights: Array) -> bool:
+    with np.errstate(over="ignore"):
+        w = weights.astype(np.float32)
+    return bool(np.isfinite(w).all() and (w >= 0).all() and w.any())
+
+
+def _takes_weights(loss: Any) -> bool:
+    try:
+        return "sample_weight" in inspect.signature(loss).parameters
+    except (TypeError, ValueError):
+        return False
 
 
 def stored_as(data: Column | Dataset | Stream) -> tuple[np.dtype, float | None]:

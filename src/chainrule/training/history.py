@@ -1,6 +1,6 @@
 """The record of a training run: one row an epoch, one number a step and probe.
 
-:mod:`.loop` adds the steps, :mod:`.run` the epochs. It prints as a table here; pictures
+:mod:`.loop` adds to it. It prints as a table here; pictures
 of it are in :mod:`.curve`.
 """
 
@@ -9,8 +9,7 @@ from __future__ import annotations
 import html
 import math
 import os
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,39 @@ from typing import Any
 import numpy as np
 
 from chainrule.graph.node import Array
+from chainrule.training import curve
+from chainrule.training.columns import heading, html_table, place, plain, shown
+
+#: Rows of epochs, and steps of each entry point.
+Mark = tuple[int, dict[str, int]]
+
+
+class _Record:
+    """The steps of one entry point: one column a number."""
+
+    def __init__(self) -> None:
+        self.chunks: list[dict[str, Array]] = []
+        self.length = 0
+
+    def extend(self, chunk: Mapping[str, Array]) -> None:
+        self.length += _rows(chunk)  # first: a chunk that is not counted would stay
+        self.chunks.append(dict(chunk))
+
+    def columns(self) -> dict[str, Array]:
+        """All steps; NaN for those that a number was not part of."""
+        if len(self.chunks) > 1:
+            names = dict.fromkeys(name for chunk in self.chunks for name in chunk)
+            parts = {name: [_part(c, name) for c in self.chunks] for name in names}
+            self.chunks = [{name: np.concatenate(p) for name, p in parts.items()}]
+        return dict(self.chunks[0]) if self.chunks else {}
+
+
+def _rows(chunk: Mapping[str, Array]) -> int:
+    return len(next(iter(chunk.values())))
+
+
+def _part(chunk: Mapping[str, Array], name: str) -> Array:
+    return chunk[name] if name in chunk else np.full(_rows(chunk), np.nan, "f4")
 
 
 class History:
@@ -30,6 +62,7 @@ class History:
             data also ``validation_loss`` and ``validation_`` with the name of each
             metric that is one number.
         validation_name: what the validation data are called where they are shown.
+        entry: the entry point whose steps ``steps`` are.
 
     >>> from chainrule.training import History
     >>> history = History()
@@ -42,52 +75,66 @@ class History:
     array([0.75, 0.25], dtype=float32)
     """
 
-    def __init__(self) -> None:
+    def __init__(self, entry: str = "train") -> None:
         self.epochs: list[dict[str, Any]] = []
         self.validation_name = "validation"
-        self._chunks: list[dict[str, Array]] = []
-        self._recorded = 0
+        self.entry = entry
+        self._records: dict[str, _Record] = {}
 
     def __len__(self) -> int:
-        """The number of steps recorded."""
-        return self._recorded
+        """The number of steps recorded, of the main entry."""
+        return self._of(self.entry).length
+
+    def _of(self, entry: str) -> _Record:
+        return self._records.get(entry) or _Record()
+
+    @property
+    def entries(self) -> list[str]:
+        """The entry points of which steps are recorded."""
+        return [entry for entry, record in self._records.items() if record.length]
 
     @property
     def steps(self) -> dict[str, Array]:
         """For ``loss`` and each probe, such as ``grad_norm/0.weight``, all steps."""
-        if len(self._chunks) > 1:
-            names = dict.fromkeys(name for chunk in self._chunks for name in chunk)
-            self._chunks = [
-                {
-                    name: np.concatenate(
-                        [_probe(chunk, name) for chunk in self._chunks]
-                    )
-                    for name in names
-                }
-            ]
-        return dict(self._chunks[0]) if self._chunks else {"loss": np.zeros(0, "f4")}
+        return self.steps_of(self.entry) or {"loss": np.zeros(0, "f4")}
+
+    def steps_of(self, entry: str) -> dict[str, Array]:
+        """The same for another entry point of the program."""
+        return self._of(entry).columns()
 
     def recent(self, steps: int = 100) -> float:
         """The mean loss of the last ``steps`` steps (NaN where there are none)."""
         last: list[Array] = []
-        for chunk in reversed(self._chunks):
-            last.append(chunk["loss"][-steps:])
-            steps -= len(last[-1])
+        for chunk in reversed(self._of(self.entry).chunks):
+            if "loss" in chunk:
+                last.append(chunk["loss"][-steps:])
+                steps -= len(last[-1])
             if steps <= 0:
                 break
         return float(np.concatenate(last).mean()) if last else float("nan")
 
-    def extend(self, chunk: Mapping[str, Array]) -> None:
-        """Append the steps of a chunk: arrays of equal length, ``loss`` among them."""
-        if len(chunk["loss"]):
-            self._chunks.append(dict(chunk))
-            self._recorded += len(chunk["loss"])
+    def extend(self, chunk: Mapping[str, Array], entry: str | None = None) -> None:
+        """Append the steps of a chunk: columns of one length, of an entry point."""
+        if chunk and len(next(iter(chunk.values()))):
+            self._records.setdefault(entry or self.entry, _Record()).extend(chunk)
 
-    def truncate(self, steps: int) -> None:
-        """Forget all but the first ``steps`` steps."""
-        kept = {name: array[:steps] for name, array in self.steps.items()}
-        self._chunks, self._recorded = [], 0
-        self.extend(kept)
+    def mark(self) -> Mark:
+        """The point that :meth:`go_back` returns to."""
+        lengths = {entry: record.length for entry, record in self._records.items()}
+        return len(self.epochs), lengths
+
+    def go_back(self, mark: Mark) -> None:
+        """Forget what came after ``mark``."""
+        rows, lengths = mark
+        del self.epochs[rows:]
+        for entry, record in list(self._records.items()):
+            kept = lengths.get(entry, 0)
+            if record.length > kept:
+                shorter = _Record()
+                if kept:
+                    columns = record.columns().items()
+                    shorter.extend({name: a[:kept] for name, a in columns})
+                self._records[entry] = shorter
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers and lists, ready for JSON: NaN and infinity become None."""
@@ -109,8 +156,6 @@ class History:
             ArgumentError: no finished epoch, or no matplotlib (the extra ``plot``).
             SaveError: the file cannot be written.
         """
-        from chainrule.training import curve
-
         if path is None:
             return Picture(curve.curve_svg(self))
         curve.save_curve(self, Path(path))
@@ -119,7 +164,7 @@ class History:
     def _table(self) -> list[list[str]]:
         """Headings and rows as text; empty without a finished epoch."""
         keys = sorted(
-            dict.fromkeys(key for row in self.epochs for key in row), key=_place
+            dict.fromkeys(key for row in self.epochs for key in row), key=place
         )
         if not keys:
             return []
@@ -141,7 +186,6 @@ class History:
         )
 
     def _repr_html_(self) -> str:
-        """The table for a notebook."""
         table = self._table()
         return html_table(table) if table else f"<p>{html.escape(repr(self))}</p>"
 
@@ -161,80 +205,3 @@ class Picture:
 
     def __repr__(self) -> str:
         return f"Picture(SVG, {len(self.svg):,} characters)"
-
-
-#: How some columns are printed.
-_FIXED = {"epoch": "{:d}", "lr": "{:.3g}", "seconds": "{:.2f}"}
-_VALIDATION = "validation_"
-
-
-def is_share(metric: str) -> bool:
-    """Whether a metric of this name is a share, shown in per cent."""
-    return metric == "accuracy" or re.fullmatch(r"top\d+", metric) is not None
-
-
-def heading(key: str, validation: str = "validation") -> str:
-    """What stands above a column.
-
-    >>> heading("validation_accuracy"), heading("validation_r2", "test")
-    ('val. accuracy', 'test r2')
-    """
-    short = "val." if validation == "validation" else validation
-    name = key.removeprefix(_VALIDATION).replace("_", " ")
-    return f"{short} {name}" if key.startswith(_VALIDATION) else name
-
-
-def shown(key: str, value: Any) -> str:
-    """A value of a column as text.
-
-    >>> shown("validation_accuracy", 0.98765), shown("validation_mae", 1234.5678)
-    ('98.77%', '1234.5678')
-    """
-    if not isinstance(value, int | float):
-        return str(value)
-    if key in _FIXED:
-        return _FIXED[key].format(value)
-    if is_share(key.removeprefix(_VALIDATION)):
-        return f"{value:.2%}"
-    small = value != 0 and abs(value) < 1e-3
-    return f"{value:.3g}" if small or abs(value) >= 1e6 else f"{value:.4f}"
-
-
-def _place(key: str) -> int:
-    """Epoch and losses first, the rate and the time last, the metrics between."""
-    first, last = ["epoch", "train_loss", "validation_loss"], ["lr", "seconds"]
-    if key in first:
-        return first.index(key)
-    return 100 + last.index(key) if key in last else 50
-
-
-def plain(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row without NaN and infinity, which JSON does not have: None instead.
-
-    >>> plain({"epoch": 1, "train_loss": float("inf")})
-    {'epoch': 1, 'train_loss': None}
-    """
-    return {
-        key: None if isinstance(v, float) and not math.isfinite(v) else v
-        for key, v in row.items()
-    }
-
-
-def html_table(table: Sequence[Sequence[str]]) -> str:
-    """Headings and rows as a small HTML table.
-
-    >>> html_table([["a<b"], ["1"]])
-    '<table><thead><tr><th>a&lt;b</th></tr></thead><tbody><tr><td>1</td></tr></tbody></table>'
-    """
-
-    def line(cells: Sequence[str], kind: str) -> str:
-        inner = "".join(f"<{kind}>{html.escape(cell)}</{kind}>" for cell in cells)
-        return f"<tr>{inner}</tr>"
-
-    head, body = line(table[0], "th"), "".join(line(row, "td") for row in table[1:])
-    return f"<table><thead>{head}</thead><tbody>{body}</tbody></table>"
-
-
-def _probe(chunk: Mapping[str, Array], name: str) -> Array:
-    """A probe's numbers, NaN for steps that it was not part of."""
-    return chunk[name] if name in chunk else np.full(len(chunk["loss"]), np.nan, "f4")

@@ -1,37 +1,62 @@
-"""Ctrl-C during training: noted at once, obeyed between two chunks by :mod:`.run`."""
+"""Signals during a run: noted at once, obeyed between two chunks by :mod:`.loop`."""
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from types import FrameType
 from typing import Any
 
+#: What ends a process politely, and what handles it where the user has nothing.
+_DEFAULTS: dict[int, Any] = {signal.SIGINT: signal.default_int_handler}
+_DEFAULTS |= {
+    getattr(signal, name): signal.SIG_DFL
+    for name in ("SIGTERM", "SIGHUP")
+    if hasattr(signal, name)
+}
+
 
 class Interrupt:
-    """Within the block the first Ctrl-C sets ``pending``; a second one interrupts.
+    """Within the block the first signal sets ``pending``; a second one interrupts.
 
     So a run ends where its weights, its optimiser and its history agree, and a
-    checkpoint can be written. Signals can be caught in the main thread only, and a
-    handler of the user's own is left alone.
+    checkpoint can be written; after the block SIGTERM and SIGHUP end the process as
+    they would have. Blocks may lie in each other. Signals can be caught in the main
+    thread only, and a handler of the user's own is left alone.
     """
 
     def __init__(self) -> None:
-        self.pending = False
-        self._installed = False
+        self.pending = self._depth = 0
+        self._installed: list[int] = []
 
     def __enter__(self) -> Interrupt:
-        main = threading.current_thread() is threading.main_thread()
-        if main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            signal.signal(signal.SIGINT, self._note)
-            self._installed = True
+        self._depth += 1
+        if self._depth > 1:
+            return self
+        self.pending = 0
+        if threading.current_thread() is threading.main_thread():
+            try:
+                for number, usual in _DEFAULTS.items():
+                    if signal.getsignal(number) == usual:
+                        self._installed.append(number)
+                        signal.signal(number, self._note)
+            except BaseException:  # of the user's own handler
+                self.__exit__()
+                raise
         return self
 
     def __exit__(self, *error: Any) -> None:
-        if self._installed:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+        self._depth -= 1
+        if self._depth:
+            return
+        while self._installed:
+            number = self._installed.pop()
+            signal.signal(number, _DEFAULTS[number])
+        if self.pending not in (0, signal.SIGINT):
+            os.kill(os.getpid(), self.pending)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.pending:
+        again, self.pending = self.pending, self.pending or number
+        if again:
             raise KeyboardInterrupt
-        self.pending = True

@@ -7,15 +7,12 @@ import io
 import json
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from chainrule.errors import SaveError
 from chainrule.training import checkpoint, checks
 from chainrule.training.callbacks import Callback
-from chainrule.training.history import plain
-
-if TYPE_CHECKING:
-    from chainrule.training.trainer import Trainer
+from chainrule.training.columns import plain
 
 
 class _Logger(Callback):
@@ -41,7 +38,7 @@ class _Logger(Callback):
         """Note what rows will hold."""
         self._columns = [*columns]
 
-    def on_start(self, trainer: Trainer) -> None:
+    def on_start(self, trainer: Any) -> None:
         """Write what has happened so far."""
         rows = trainer.history.epochs
         earlier = dict.fromkeys(key for row in rows for key in row)
@@ -50,7 +47,7 @@ class _Logger(Callback):
         checkpoint.make_directory(self.path.parent)
         self._write("w", self.head() + "".join(map(self.line, rows)))
 
-    def on_epoch(self, trainer: Trainer) -> None:
+    def on_epoch(self, trainer: Any) -> None:
         """Add a line."""
         self._write("a", self.line(trainer.history.epochs[-1]))
 
@@ -67,6 +64,7 @@ class _Logger(Callback):
             with open(self.path, mode, encoding="utf-8", newline="") as file:
                 file.write(text)
         except OSError as error:
+            checkpoint.of_the_system(error)
             raise SaveError(
                 "The log of the run cannot be written.",
                 expected=f"a file at {self.path}",
@@ -88,11 +86,9 @@ class CSVLogger(_Logger):
     """
 
     def head(self) -> str:
-        """The names of the columns."""
         return self._text(self._columns)
 
     def line(self, row: Mapping[str, Any]) -> str:
-        """The row's values in the order of the columns."""
         return self._text([row.get(key, "") for key in self._columns])
 
     def _text(self, cells: Sequence[Any]) -> str:
@@ -114,5 +110,4 @@ class JSONLinesLogger(_Logger):
     """
 
     def line(self, row: Mapping[str, Any]) -> str:
-        """The row as an object."""
         return json.dumps(plain(row), allow_nan=False, ensure_ascii=False) + "\n"

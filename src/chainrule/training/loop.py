@@ -1,37 +1,61 @@
-"""The training loop: chunks of steps in the engine, checks between them.
+"""The loop: steps of any program in chunks, and everything that may interrupt them.
 
-It takes blocks of rows from :mod:`.feed` and pauses after each chunk; what happens in
-the pauses and between epochs is up to :mod:`.run`.
-
-Everything is a function of the seed, the epoch and the step, so a run that is cut
-anywhere goes on bit for bit: how long the chunks are changes nothing.
+It knows neither models nor losses nor optimisers. What it moves on is a pair: the
+program's tensors and a :class:`RunState`. From time to time it keeps a snapshot of
+both, and whatever exception comes, at any moment, it goes back to the last one: so
+state and position always fit together, and a run that goes on from there is bit for
+bit the run that was not interrupted. How long the chunks are changes nothing.
 """
 
 from __future__ import annotations
 
+import math
+import os
 import time
-from collections.abc import Generator
-from contextlib import closing
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from chainrule.compiled import CompiledProgram
-from chainrule.errors import NonFiniteError
+from chainrule.errors import (
+    ArgumentError,
+    ChainruleError,
+    CheckpointError,
+    NonFiniteError,
+)
 from chainrule.graph.node import Array
+from chainrule.optim import Optimizer
+from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor
-from chainrule.training.feed import Block, Feed
+from chainrule.training import checkpoint, checks, document
+from chainrule.training.interrupt import Interrupt
+from chainrule.training.lock import Identity, RunDirectory, identity
 from chainrule.training.nonfinite import all_finite, describe
-from chainrule.training.plan import Plan
-
-if TYPE_CHECKING:
-    from chainrule.training.trainer import Trainer
+from chainrule.training.snapshots import (
+    Snapshot,
+    attributes_of,
+    load_table,
+    restore,
+    table_state,
+)
+from chainrule.training.source import Source, Work
+from chainrule.training.state import (
+    RunState,
+    copied,
+    load_states,
+    named,
+    states_of,
+)
 
 #: Seconds that a chunk should take: short enough for Ctrl-C and a progress bar.
 CHUNK = 0.05
 #: A snapshot of the state may cost this share of the time since the last one.
-SHARE = 0.02
+SHARE = 0.01
+#: So often going back is begun again where exceptions interrupt it.
+ATTEMPTS = 100
 
 
 class Pace:
@@ -41,184 +65,523 @@ class Pace:
         self.steps = 1
 
     def update(self, steps: int, seconds: float) -> None:
-        """Learn from a chunk of ``steps`` steps that took ``seconds``."""
+        """Learn from ``steps`` steps that took ``seconds``."""
         wanted = CHUNK * steps / max(seconds, 1e-9)
         self.steps = int(max(1, min(wanted, 8 * self.steps)))
 
 
-@dataclass(frozen=True)
-class Snapshot:
-    """The state before some step, and which step."""
-
-    state: dict[str, Array]
-    step: int
-    updates: int
-    recorded: int
-    seconds: float
-
-
 class Loop:
-    """The epochs of one training run.
+    """Runs entry points of a compiled program on the work of a source.
 
     Args:
-        trainer: whose position, history and optimiser move on.
-        program: with the entry point ``train``.
-        feed: the training data.
-        plan: batch size and length.
+        program: the program.
+        entry: the entry point that runs where the work names no other.
+        source: where the inputs come from, a :class:`Source`.
+        state: where the run stands; a new one by default.
+        observers: what is called between the chunks: see :class:`Callback`, whose
+            methods get the loop where they get the Trainer under ``fit``.
+        finite: the outputs that must be finite numbers; where one is not, the step is
+            found and undone.
+
+    Every output that is one number a step is recorded in ``history``, under its name
+    in the dictionary that the entry point returns (``loss`` if it returns nothing
+    else).
 
     Attributes:
-        ended: whether the epoch that it went through last has come to its end.
+        state: the :class:`RunState`.
+        last_checkpoint: where the last checkpoint was written, or None.
+        running: whether ``run`` is at work.
+        signals: notes Ctrl-C, SIGTERM and SIGHUP while it is.
+
+    >>> import chainrule as cr
+    >>> from chainrule import optim
+    >>> from chainrule.compiled import CompiledProgram
+    >>> from chainrule.graph.types import ArrayType, DType
+    >>> from chainrule.tracing import Input, trace_entry
+    >>> from chainrule.training import Loop, Source, Work
+    >>> w = cr.tensor([4.0], requires_grad=True)
+    >>> sgd = optim.SGD([w], lr=0.1)
+    >>> def step(x):
+    ...     loss = ((w - x) ** 2).sum()
+    ...     sgd.zero_grad()
+    ...     loss.backward()
+    ...     sgd.step()
+    ...     return {"loss": loss}
+    >>> x = Input("x", ArrayType((1,), DType.float32), each=True)
+    >>> program = CompiledProgram([trace_entry("train", step, [x])], engine="numpy")
+    >>> class Ones(Source):
+    ...     def take(self, state, most):
+    ...         steps = min(most, 20 - state.step)
+    ...         x = {"x": np.ones((steps, 1), "f4")}
+    ...         return Work(x, steps) if steps else None
+    >>> loop = Loop(program, "train", Ones())
+    >>> loop.run(epochs=2)
+    epoch  train loss  seconds
+        1      1.2497     0.00
+        2    1.66e-04     0.00
+    >>> loop.state.updates, round(w.item(), 3)
+    (40, 1.0)
     """
 
     def __init__(
-        self, trainer: Trainer, program: CompiledProgram, feed: Feed, plan: Plan
+        self,
+        program: CompiledProgram,
+        entry: str,
+        source: Source,
+        state: RunState | None = None,
+        observers: Iterable[Any] = (),
+        *,
+        finite: Iterable[str] = ("loss",),
     ) -> None:
-        self.trainer, self.program, self.feed, self.plan = trainer, program, feed, plan
-        self.pace = Pace()
-        self.block: Block | None = None
-        self.ended = False
-        self.snapshot: Snapshot | None = None
-        self.since = 0.0
+        if entry not in program.traced:
+            raise ArgumentError(
+                f"The program has no entry point {entry!r}.",
+                expected=", ".join(program.traced),
+                got=repr(entry),
+            )
+        self.program, self.entry, self.source = program, entry, source
+        self.state = state or RunState()
+        self.state.history.entry = entry
+        self.observers, self.finite = list(observers), tuple(finite)
+        self.last_checkpoint: str | None = None
+        self.files: set[Identity] = set()  # checkpoints of this loop's own
+        entries = [t.entry for t in program.traced.values()]
+        self._changing = list(dict.fromkeys(k for e in entries for k in e.replaces))
+        tables = [t for e in program.traced.values() for _, t, _ in e.tables.values()]
+        self._tables = list({id(t): t for t in tables}.values())
+        self._pace = Pace()
+        self._kept: Snapshot | None = None
+        self._since = 0.0  # seconds, since the last snapshot
+        self.signals = Interrupt()
+        self.running = self._stopping = False
+        self._end = math.inf, math.inf
+        self._directory: RunDirectory | None = None
 
-    def epoch(self) -> Generator[None]:
-        """The rest of the epoch that the trainer stands in; a pause after each chunk.
+    # -- what observers see ----------------------------------------------------------
+
+    @property
+    def face(self) -> Any:
+        """What observers are given."""
+        return self
+
+    @property
+    def epoch(self) -> int:
+        """Epochs finished."""
+        return self.state.epoch
+
+    @property
+    def step(self) -> int:
+        """Steps done in the present epoch."""
+        return self.state.step
+
+    @property
+    def history(self) -> Any:
+        """What happened so far."""
+        return self.state.history
+
+    @property
+    def finished(self) -> bool:
+        """Whether the epochs, or updates, that were asked for are done."""
+        epochs, updates = self._end
+        return self.state.epoch >= epochs or self.state.updates >= updates
+
+    def stop(self) -> None:
+        """End the run after the present chunk; for observers."""
+        self._stopping = True
+
+    # -- running ---------------------------------------------------------------------
+
+    def run(
+        self,
+        *,
+        epochs: int | None = None,
+        updates: int | None = None,
+        checkpoint: str | os.PathLike[str] | RunDirectory | None = None,
+        checkpoint_every: float = 60.0,
+    ) -> Any:
+        """Go on until so many epochs, or updates, are done altogether.
+
+        Args:
+            epochs: over the life of the state, so that a run that was interrupted is
+                finished by the same call.
+            updates: likewise, steps of all entry points.
+            checkpoint: a directory that always holds the last checkpoint: written at
+                the start, after each epoch, every ``checkpoint_every`` seconds and when
+                a signal ends the run.
+            checkpoint_every: seconds between checkpoints within an epoch.
+
+        Returns:
+            The history.
 
         Raises:
-            NonFiniteError: a loss or a weight is no longer a finite number. The state
-                is then the one before the step at fault.
+            NonFiniteError: an output or a state stopped being a finite number; the
+                state is that of before the step.
+            ArgumentError: no length; another run's directory.
+            SaveError: a checkpoint that cannot be written.
+            KeyboardInterrupt: Ctrl-C, once the chunk is finished and saved.
+
+        Whatever else is raised, by a signal handler, an observer or the source, comes
+        out as it is; tensors and state are then those of the last snapshot, a few
+        chunks ago at most, and ``run`` goes on from there.
         """
-        trainer = self.trainer
-        position = (self.plan, trainer.seed, trainer.epoch, trainer.step)
-        self.ended = False
-        with closing(self.feed.blocks(*position)) as blocks:
-            while True:
-                started = time.perf_counter()
-                self.block = next(blocks, None)
-                if self.block is None:
-                    break
-                self.snapshot = None
-                self._keep(force=True)
-                trainer.seconds += time.perf_counter() - started
-                while trainer.step < self.block.end:
-                    self._timed_chunk(self.block)
-                    # Of a stream only the next block tells that this was the last.
-                    last = trainer.step == self.block.end
-                    self.ended = last and self.plan.block is None
-                    yield
-        self.ended = True
-
-    def _timed_chunk(self, block: Block) -> None:
-        """A chunk of steps and, where it is due, a snapshot."""
-        started, compiled = time.perf_counter(), self._compile_time()
-        try:
-            steps = self._chunk(block)
-            self.since += time.perf_counter() - started
-            # A replay needs the rows again: it never goes back behind a block.
-            self._keep(force=self.trainer.step == block.end)
-        except KeyboardInterrupt:  # a second Ctrl-C comes anywhere, also half-way
-            assert self.snapshot is not None
-            self._go_back(self.snapshot)
-            raise
-        seconds = time.perf_counter() - started
-        seconds -= self._compile_time() - compiled
-        self.pace.update(steps, seconds)
-        self.trainer.seconds += seconds
-
-    def _compile_time(self) -> float:
-        return self.program.executable.seconds_compile
-
-    def _chunk(self, block: Block) -> int:
-        """Run some steps; returns how many."""
-        trainer = self.trainer
-        first = trainer.step
-        whole = block.first + block.whole
-        steps = min(self.pace.steps, whole - first) if first < whole else 1
-        outputs = self._run(first, steps)
-        finite = all_finite(outputs["loss"])
-        trainer.step += steps
-        trainer.history.extend(outputs)
-        if not finite:
-            self._replay()
-        return steps
-
-    def _run(self, first: int, steps: int) -> dict[str, Array]:
-        optimizer = self.trainer.optimizer
-        before = optimizer.steps
-        outputs = self.program.run("train", self._inputs(first, steps), steps=steps)
-        if self.trainer.probes.wants("lr"):
-            updates = range(before, before + steps)
-            outputs["lr"] = np.array([optimizer.schedule(t) for t in updates])
-        return outputs
-
-    def _inputs(self, first: int, steps: int) -> dict[str, Any]:
-        assert self.block is not None
-        return self.block.inputs(first, steps)
-
-    # -- going back --------------------------------------------------------------
-
-    def _state(self) -> dict[str, Array]:
-        replaced = self.program.traced["train"].entry.replaces
-        return {key: self.program.tensors[key].numpy() for key in replaced}
-
-    def _keep(self, *, force: bool) -> None:
-        """Take a snapshot where it is due; the state in it is always finite."""
-        cost = self.snapshot.seconds if self.snapshot else 0.0
-        if not force and cost > SHARE * self.since:
-            return
-        started = time.perf_counter()
-        trainer, state = self.trainer, self._state()
-        if not all_finite(*state.values()) and self.snapshot is not None:
-            self._replay()
-        self.snapshot = Snapshot(
-            state,
-            trainer.step,
-            trainer.optimizer.steps,
-            len(trainer.history),
-            time.perf_counter() - started,
+        if epochs is None and updates is None:
+            raise ArgumentError(
+                "A loop needs to know when to end.",
+                expected="epochs=… or updates=…",
+                got="neither",
+                fix="loop.run(epochs=10)",
+            )
+        self.settle()
+        self._end = epochs or math.inf, updates or math.inf
+        every = checks.at_least_zero(
+            "checkpoint_every", checkpoint_every, "checkpoint_every=60"
         )
-        self.since = 0.0
+        directory = checkpoint
+        if directory is not None and not isinstance(directory, RunDirectory):
+            place = checks.place("checkpoint", directory, "checkpoint='runs/first'")
+            directory = RunDirectory(place, self.files)
+        self._stopping, self.running = False, True
+        with self.signals, ExitStack() as stack:
+            try:
+                self._start(stack, directory)
+                while not (self.finished or self._stopping or self.signals.pending):
+                    self._epoch(every)
+                self._kept = None
+                if self.signals.pending:
+                    raise KeyboardInterrupt
+            except BaseException:
+                self.settle()
+                raise
+            finally:
+                self.running = False
+        return self.state.history
+
+    def _start(self, stack: ExitStack, directory: RunDirectory | None) -> None:
+        if directory is not None:
+            stack.enter_context(directory)
+        self._directory = directory
+        stack.callback(self.source.close)
+        self.source.bind(self.program)
+        self._keep()
+        for observer in self.observers:
+            stack.callback(observer.on_end, self.face)
+            observer.on_start(self.face)
+        self._save()
+
+    def _epoch(self, every: float) -> None:
+        """The rest of an epoch and what follows it, or up to a stop."""
+        state, saved, ended = self.state, time.monotonic(), False
+        while not ended:
+            before = state.updates
+            ended = self._chunk()
+            if state.updates > before:
+                for observer in self.observers:
+                    observer.on_chunk(self.face)
+            if self._stopping or self.signals.pending or self.finished:
+                break
+            if not ended and time.monotonic() > saved + every:
+                self._save()
+                saved = time.monotonic()
+        if ended and not self.signals.pending:
+            self._keep()  # what follows may change weights
+            self._finish_epoch()
+        self._keep()
+        self._save()
+
+    def _finish_epoch(self) -> None:
+        """Write the epoch's row, move on to the next, and tell everybody."""
+        state, face = self.state, self.face
+        row = self.row()
+        state.history.epochs.append(row)
+        for table in self._tables:
+            if isinstance(table, Optimizer):
+                table.observe(row)
+        state.starts = dict(state.history.mark()[1])
+        state.epoch, state.step, state.seconds = state.epoch + 1, 0, 0.0
+        for observer in self.observers:
+            observer.on_epoch(face)
+        if self.finished or self._stopping:
+            for observer in self.observers:
+                observer.on_finish(face)
+
+    def _save(self) -> None:
+        if self._directory is not None:
+            self.save(self._directory.file)
+
+    # -- for kinds of loops ----------------------------------------------------------
+
+    def row(self) -> dict[str, Any]:
+        """The row of the epoch that is over: the mean of each output that is watched.
+
+        They are called ``ENTRY_NAME``, such as ``train_loss``.
+        """
+        row: dict[str, Any] = {"epoch": self.state.epoch + 1}
+        for entry in self.history.entries:
+            start = self.state.starts.get(entry, 0)
+            for name, column in self.history.steps_of(entry).items():
+                if name in self.finite and len(column) > start:
+                    mean = column[start:].mean(dtype=np.float64)
+                    row[f"{entry}_{name}"] = float(mean)
+        return row | {"seconds": self.state.seconds}
+
+    def columns(self, entry: str, outputs: Any, steps: int) -> dict[str, Array]:
+        """What to record of ``steps`` steps: the outputs that are one number a step."""
+        found: dict[str, Array] = {}
+        for name, output in _flat(outputs):
+            array = np.asarray(output)
+            if array.size == steps and array.ndim <= 1 and array.dtype.kind in "fiub":
+                float_ = array.dtype.kind == "f"
+                found[name] = array.reshape(-1).astype(
+                    array.dtype if float_ else np.float64, copy=False
+                )
+        return found
+
+    # -- chunks ----------------------------------------------------------------------
+
+    def _chunk(self) -> bool:
+        """Steps for about CHUNK seconds; whether the epoch is over."""
+        state, program, ended = self.state, self.program, False
+        begun, compiled = time.perf_counter(), program.seconds_compile
+        while not ended:
+            left = self._end[1] - state.updates
+            work = self.source.take(state, int(min(self._pace.steps, left)))
+            if work is None:
+                ended = True
+                break
+            if work.steps == 0:
+                raise ArgumentError(
+                    f"{type(self.source).__name__} gave work of no steps.",
+                    expected="Work with steps of at least 1, or None",
+                    got="steps=0",
+                    fix="return None where the epoch is over",
+                )
+            started, compiling = time.perf_counter(), program.seconds_compile
+            self._work(work)
+            steps, ended = work.steps or 1, work.last
+            del work  # and what it holds, while the source makes the next
+            now = time.perf_counter()
+            compiling = program.seconds_compile - compiling
+            self._pace.update(steps, now - started - compiling)
+            spent = now - begun - (program.seconds_compile - compiled)
+            if spent > CHUNK / 2 or state.updates >= self._end[1]:
+                break
+        seconds = time.perf_counter() - begun - (program.seconds_compile - compiled)
+        state.seconds += seconds
+        self._since += seconds
+        before = self._kept
+        self._keep(due=True)
+        if self._kept is not None and self._kept is not before:
+            state.seconds += self._kept.seconds
+        return ended
+
+    def _work(self, work: Work) -> None:
+        """Run some steps and take down what came of them."""
+        state, entry, steps = self.state, work.entry or self.entry, work.steps or 1
+        outputs = self.program.run(entry, work.inputs, steps=work.steps)
+        columns = self.columns(entry, outputs, steps)
+        state.step += steps
+        state.updates += steps
+        state.history.extend(columns, entry)
+        if not self._right(columns):
+            self._replay()
+        self.source.see(work, outputs)
+        if work.keep:
+            self._keep()
+
+    def _right(self, columns: Mapping[str, Array]) -> bool:
+        return all_finite(*(columns[name] for name in self.finite if name in columns))
+
+    @property
+    def settled(self) -> bool:
+        """Whether tensors and state fit together."""
+        return self._kept is None
+
+    # -- going back --------------------------------------------------------------------
+
+    def settle(self) -> None:
+        """Have tensors and state fit together again, where something cut a run short.
+
+        A run does it by itself. Where exceptions come so thick that they interrupt
+        this too, it is done when the loop is next used.
+        """
+        for attempt in range(ATTEMPTS):
+            try:
+                if self._kept is not None:
+                    self._go_back(self._kept)
+                    self._kept = None
+                return
+            except BaseException:  # of a signal handler, on the way
+                if attempt == ATTEMPTS - 1:
+                    raise
+
+    def _keep(self, *, due: bool = False) -> None:
+        """Take a snapshot (where one is due); the state in it is always finite."""
+        if due and self._kept and self._kept.seconds > SHARE * self._since:
+            return
+        started, state = time.perf_counter(), self.state
+        held = self._held()
+        if self._kept is not None and not all_finite(*held.values()):
+            self._replay()
+        state.source, state.observers = self.source.state(), states_of(self.observers)
+        tables = [(item, attributes_of(item)) for item in self._parts()]
+        mark, seconds = state.mark(), time.perf_counter() - started
+        self._kept = Snapshot(held, mark, tables, seconds)
+        self._since = 0.0
+
+    def _held(self) -> dict[str, Array]:
+        """The numbers of what changes; a gradient only where there is one."""
+        tensors = self.program.tensors
+        return {key: tensors[key].numpy() for key in self._changing if key in tensors}
+
+    def _put(self, key: str, array: Array | None) -> None:
+        """Give a state its numbers; without any there is no gradient."""
+        slot = self.program.slots[key]
+        held = slot.held()
+        if array is None or held is None:
+            slot.tensor.grad = None if array is None else Tensor(array)
+        else:
+            held.copy_(Tensor(array))
+
+    def _parts(self) -> Iterable[Any]:
+        """The tables and what they are made of."""
+        for table in self._tables:
+            yield table
+            if isinstance(table, Optimizer):
+                yield from table.param_groups
+                yield from table.schedules()
 
     def _go_back(self, to: Snapshot) -> None:
-        trainer = self.trainer
-        for key, array in to.state.items():
-            self.program.tensors[key].copy_(Tensor(array))
-        trainer.step = to.step
-        trainer.set_updates(to.updates)
-        trainer.history.truncate(to.recorded)
+        """Restore a snapshot; interrupted, it can be begun again."""
+        for key in self._changing:
+            self._put(key, to.tensors.get(key))
+        for item, attributes in to.tables:
+            restore(vars(item), attributes_of(item, attributes))
+        self.state.go_back(to.mark)
+        self.source.close()
+        self.source.load_state(copied(self.state.source))
+        load_states(self.observers, self.state.observers)
 
     def _replay(self) -> None:
         """Repeat from the snapshot, step by step, up to the one at fault; say why."""
-        assert self.snapshot is not None
-        trainer = self.trainer
-        end = trainer.step
-        self._go_back(self.snapshot)
-        while trainer.step < end:
-            before = Snapshot(
-                self._state(),
-                trainer.step,
-                trainer.optimizer.steps,
-                len(trainer.history),
-                0.0,
-            )
-            outputs = self._run(trainer.step, 1)
-            if all_finite(outputs["loss"], *self._state().values()):
-                trainer.step += 1
-                trainer.history.extend(outputs)
+        assert self._kept is not None
+        state, end = self.state, self.state.updates
+        self._go_back(self._kept)
+        while state.updates < end:
+            work = self.source.take(state, 1)
+            if work is None:
+                break
+            entry, steps = work.entry or self.entry, work.steps or 1
+            outputs = self.program.run(entry, work.inputs, steps=work.steps)
+            columns = self.columns(entry, outputs, steps)
+            if self._right(columns) and all_finite(*self._held().values()):
+                state.step += steps
+                state.updates += steps
+                state.history.extend(columns, entry)
+                self.source.see(work, outputs)
+                self._keep()
                 continue
-            self._go_back(before)
-            inputs = self._inputs(trainer.step, 1)
-            inputs["index"] = inputs["index"][0]
-            lr = trainer.optimizer.lr
-            error = describe(self.program, inputs, float(outputs["loss"][0]))
-            trainer.set_updates(before.updates)  # describe() has asked for scalars
-            raise error(
-                step=f"step {before.updates + 1} (epoch {trainer.epoch + 1})",
-                lr=lr,
-                checkpoint=trainer.last_checkpoint,
+            self._go_back(self._kept)
+            error = describe(
+                self.program,
+                entry,
+                work,
+                {k: float(columns[k][-1]) for k in self.finite if k in columns},
+                step=f"step {state.updates + 1} (epoch {state.epoch + 1})",
+                checkpoint=self.last_checkpoint,
             )
+            self._go_back(self._kept)  # the description has asked for scalars
+            raise error
         raise NonFiniteError(
-            f"The loss stopped being finite before step {trainer.optimizer.steps + 1}.",
+            f"A number stopped being finite before step {state.updates + 1}.",
             expected="a run that repeats exactly",
             got="finite numbers when it was repeated from the last snapshot",
             fix="do not change weights in on_chunk; else please report this",
         )
+
+    # -- as a file -------------------------------------------------------------------
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a checkpoint: all tensors of the program, and the state. Atomic.
+
+        Raises:
+            SaveError: no space, no permission, no such directory, or notes and states
+                that JSON does not have. What was at ``path`` is unharmed.
+        """
+        target = checks.place("path", path, "loop.save('run.ckpt')")
+        state = self.state
+        state.source, state.observers = self.source.state(), states_of(self.observers)
+        state.tables = {name: table_state(t) for name, t in named(self._tables)}
+        made, arrays = state.pack()
+        made["entries"] = sorted(self.program.traced)
+        for key, t in self.program.tensors.items():
+            arrays[f"tensor/{key}"] = t.numpy()
+        checkpoint.write(target, made, arrays)
+        self.note_file(target)
+
+    def note_file(self, path: Path) -> None:
+        """Remember that this run has read or written a checkpoint."""
+        self.last_checkpoint = str(path)
+        found = identity(path)
+        if found is not None:
+            self.files.add(found)
+
+    def load(self, path: str | os.PathLike[str]) -> None:
+        """Stand where a checkpoint was taken, of a loop over the same program.
+
+        Raises:
+            CheckpointError: no checkpoint, truncated, altered, or of another program;
+                nothing is changed then.
+        """
+        where = checkpoint.locate(checks.place("path", path, "loop.load('run.ckpt')"))
+        made, arrays = checkpoint.read(where)
+        if made.get("entries") != sorted(self.program.traced):
+            expected = f"a loop over the entry points {sorted(self.program.traced)}"
+            raise document.strange(where, expected, repr(made.get("entries")))
+        held = [name for name in arrays if name.startswith("tensor/")]
+        numbers = {name.removeprefix("tensor/"): arrays.pop(name) for name in held}
+        slots = self.program.slots
+        for key, slot in slots.items():
+            t, array = slot.tensor, numbers.get(key)
+            want = f"the tensor {key} of {t.dtype.name}{show(t.shape)}"
+            if array is None:
+                if not slot.gradient:
+                    raise document.strange(where, want, "none")
+            elif (array.shape, array.dtype) != (t.shape, t.dtype.numpy):
+                got = f"{array.dtype}{show(array.shape)}"
+                raise document.strange(where, want, got)
+        if strangers := numbers.keys() - slots.keys():
+            raise document.strange(where, "tensors of this program", min(strangers))
+        state = RunState.unpack(where, made, arrays)
+        self._keep()
+        try:
+            for key in slots:
+                self._put(key, numbers.get(key))
+            for name, table in named(self._tables):
+                load_table(table, state.tables.get(name, {}))
+            self.source.load_state(copied(state.source))
+            load_states(self.observers, state.observers)
+            state.history.entry = self.entry
+            self.state.__dict__.update(vars(state))
+        except (
+            ChainruleError,
+            AttributeError,
+            LookupError,
+            TypeError,
+            ValueError,
+        ) as e:
+            self.settle()
+            raise CheckpointError(
+                f"{where} does not fit this loop.",
+                expected="a checkpoint of the same program, source and observers",
+                got=f"{type(e).__name__}: {e}"[:300],
+                fix="build them as they were when it was written",
+            ) from e
+        self._kept = None
+        self.note_file(where)
+
+
+def _flat(outputs: Any) -> Iterable[tuple[str, Any]]:
+    """Outputs by name; a lone one is the loss."""
+    if isinstance(outputs, Mapping):
+        return outputs.items()
+    return () if isinstance(outputs, list | tuple) else [("loss", outputs)]

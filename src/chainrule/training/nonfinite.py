@@ -6,17 +6,20 @@ node, by the NumPy references.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from chainrule.compiled import CompiledProgram
+from chainrule.engines import Buffer
 from chainrule.errors import NonFiniteError
 from chainrule.graph.graph import Graph
 from chainrule.graph.interpret import run_nodes
 from chainrule.graph.node import Array, Node
+from chainrule.optim import Optimizer
 from chainrule.regions import losses
+from chainrule.training.source import Work
 
 
 def all_finite(*arrays: Array) -> bool:
@@ -25,47 +28,49 @@ def all_finite(*arrays: Array) -> bool:
 
 
 def describe(
-    program: CompiledProgram, inputs: Mapping[str, Any], loss: float
-) -> Callable[..., NonFiniteError]:
-    """The error for a training step that goes wrong on the program's present state.
+    program: CompiledProgram,
+    entry: str,
+    work: Work,
+    watched: Mapping[str, float],
+    *,
+    step: str,
+    checkpoint: str | None,
+) -> NonFiniteError:
+    """The error for a step that goes wrong on the program's present state.
 
     Args:
-        program: with the entry point ``train``.
-        inputs: of that one step.
-        loss: what the step gave.
-
-    Returns:
-        A function of the step's name, η and the last checkpoint (or None).
+        program: the program.
+        entry: the entry point that ran.
+        work: what it was given, one step.
+        watched: the numbers that should have been finite.
+        step: which step it was.
+        checkpoint: the last one, or None.
     """
-    found = first_node(program, inputs)
-    if np.isfinite(loss):
-        what = f"A weight stopped being a finite number in the update (loss {loss:g})"
+    tables = {id(t): t for _, t, _ in program.traced[entry].tables.values()}
+    rates = [t.lr for t in tables.values() if isinstance(t, Optimizer)]
+    found = first_node(program, entry, work)
+    bad = next((k for k, number in watched.items() if not np.isfinite(number)), None)
+    if bad is not None:
+        what = f"The {bad} is {watched[bad]}"
     else:
-        what = f"The loss is {loss}"
+        losses = ", ".join(f"{name} {number:g}" for name, number in watched.items())
+        what = "A weight stopped being a finite number in the update"
+        what += f" ({losses})" if losses else ""
     where = "no node by the NumPy references: the engines round differently there"
     if found is not None:
         where = _place(*found)
-    hint = "" if found is None else _hint(found[0])
-
-    def error(step: str, lr: float, checkpoint: str | None) -> NonFiniteError:
-        kept = "the model keeps the weights of before this step"
-        if checkpoint is not None:
-            kept += f"; last good checkpoint: {checkpoint}"
-        return NonFiniteError(
-            f"{what} at {step}.",
-            expected="finite numbers in the loss, the gradients and the weights",
-            got=f"the first value that is not finite: {where}",
-            fix=hint + _of_rate(lr) + f"look for huge values in the data; {kept}",
-        )
-
-    return error
-
-
-def _of_rate(lr: float) -> str:
-    """What to do about the learning rate."""
-    if lr < 0:
-        return f"take a positive learning rate (it was {lr:.3g} at this step), and "
-    return f"lower the learning rate (it was {lr:.3g} at this step), and "
+    fix = "" if found is None else _hint(found[0])
+    for rate in rates[:1]:
+        better = "take a positive" if rate < 0 else "lower the"
+        fix += f"{better} learning rate (it was {rate:.3g} at this step), and "
+    fix += "look for huge values in the data; "
+    fix += "the model keeps the weights of before this step"
+    return NonFiniteError(
+        f"{what} at {step}.",
+        expected="finite numbers in the loss, the gradients and the weights",
+        got=f"the first value that is not finite: {where}",
+        fix=fix + (f"; last good checkpoint: {checkpoint}" if checkpoint else ""),
+    )
 
 
 def _hint(node: Node) -> str:
@@ -80,31 +85,36 @@ def _hint(node: Node) -> str:
 
 
 def first_node(
-    program: CompiledProgram, inputs: Mapping[str, Any]
+    program: CompiledProgram, name: str, work: Work
 ) -> tuple[Node, Array] | None:
-    """The first node of the training step whose result is not finite, and that."""
-    traced = program.traced["train"]
+    """The first node of a step whose result is not finite, and that."""
+    traced = program.traced[name]
     entry = traced.entry
     # A probe may overflow (a sum of squares) where training does not: leave them out.
     outputs = entry.graph.outputs
-    graph = Graph("step", entry.graph.inputs, (outputs[0], *outputs[entry.outputs :]))
+    losses = outputs[: min(1, entry.outputs)]
+    graph = Graph("step", entry.graph.inputs, (*losses, *outputs[entry.outputs :]))
     rows: dict[int, Any] = {}
     arrays: list[Array] = []
     names = (*entry.inputs, *entry.state)
     for i, (name, value) in enumerate(zip(names, entry.graph.inputs, strict=True)):
         if i >= len(entry.inputs):
-            array = program.tensors[name].numpy()
+            held = program.slots[name].held()  # a gradient may not be there yet
+            array = np.zeros(value.shape) if held is None else held.numpy()
         elif name in traced.tables:
             _, table, key = traced.tables[name]
             if id(table) not in rows:
                 rows[id(table)] = table.rows(1)
             array = rows[id(table)][key][0]
         else:
-            array = inputs[name]
+            given = work.inputs[name]
+            array = given.numpy() if isinstance(given, Buffer) else np.asarray(given)
+            if work.steps is not None and name in entry.each:
+                array = array[0]
         with np.errstate(over="ignore"):
             arrays.append(np.asarray(array).astype(value.dtype.numpy, copy=False))
     with np.errstate(all="ignore"):
-        for node, known in run_nodes(graph, arrays, {"N": len(inputs["index"])}):
+        for node, known in run_nodes(graph, arrays):
             for value in node.outputs:
                 if value is not None and not all_finite(known[value]):
                     return node, known[value]

@@ -6,6 +6,7 @@ It is part of every checkpoint, so that ``resume`` does what is left.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -25,6 +26,9 @@ class Plan:
         drop_last: whether what is left at the end of an epoch is left out.
         block: rows of a stream that are held, and shuffled, at a time; None for data
             in memory.
+        class_names: what the classes of the data are called, or None.
+        format: how the data were read from their file, or None.
+        scale: the factor from stored numbers to features, or None.
     """
 
     first: int
@@ -34,6 +38,9 @@ class Plan:
     checksum: int
     drop_last: bool = False
     block: int | None = None
+    class_names: tuple[str, ...] | None = None
+    format: dict[str, Any] | None = None
+    scale: float | None = None
 
     @property
     def steps_per_epoch(self) -> int | None:

@@ -173,7 +173,6 @@ class Probes:
 
 
 def _listed(patterns: Any) -> list[Any]:
-    """One pattern or several as a list."""
     if isinstance(patterns, str):
         return [patterns]
     if not isinstance(patterns, Iterable):

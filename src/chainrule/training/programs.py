@@ -44,6 +44,7 @@ class Prepared:
         row: the shape of one row of features.
         target: the type of one row of targets; None for prediction alone.
         metrics: what ``evaluate`` measures.
+        weighted: whether ``evaluate`` takes weights of the rows.
         key: what else a training program was made for.
     """
 
@@ -51,6 +52,7 @@ class Prepared:
     row: tuple[int, ...]
     target: ArrayType | None
     metrics: tuple[Metric, ...]
+    weighted: bool = False
     key: Any = None
 
 
@@ -87,7 +89,7 @@ class Programs:
     def seconds(self) -> float:
         """Seconds spent on tracing and compiling so far."""
         held = [p for p in (self.training, self.other) if p is not None]
-        return self._spent + sum(p.program.executable.seconds_compile for p in held)
+        return self._spent + sum(p.program.seconds_compile for p in held)
 
     # -- training ------------------------------------------------------------------
 
@@ -102,7 +104,7 @@ class Programs:
         """
         row = tuple(int(d) for d in feed.x.shape[1:])
         target = ArrayType(feed.y.shape[1:], feed.y.dtype)
-        key = (feed.x, feed.y, feed.scale)
+        key = (feed.x, feed.y, feed.scale, feed.weighted)
         known = self.training
         if known and not known.program.traced["train"].trains_the_same():
             known = None
@@ -131,16 +133,21 @@ class Programs:
 
     # -- using -----------------------------------------------------------------------
 
-    def evaluate(self, data: Dataset | Stream, size: int) -> dict[str, Any]:
+    def evaluate(
+        self, data: Dataset | Stream, size: int, weights: Array | None = None
+    ) -> dict[str, Any]:
         """The loss and the metrics over ``data``."""
-        prepared = self._for_data(data)
+        prepared = self._for_data(data, weights is not None)
         check = self._check(prepared.program.traced["predict"])
         made: list[Mapping[str, Any]] = []
         counts: list[int] = []
         for x, y in batches(data, size, self.step.dtype):
             if isinstance(data, Stream):
                 check(y)
-            made.append(prepared.program.run("evaluate", {"x": x, "y": y}))
+            inputs, done = {"x": x, "y": y}, sum(counts)
+            if weights is not None:
+                inputs["weight"] = weights[done : done + len(y)]
+            made.append(prepared.program.run("evaluate", inputs))
             counts.append(len(y))
         if not made:
             raise ArgumentError(
@@ -182,27 +189,29 @@ class Programs:
 
     # -- preparing -------------------------------------------------------------------
 
-    def _for_data(self, data: Dataset | Stream) -> Prepared:
+    def _for_data(self, data: Dataset | Stream, weighted: bool = False) -> Prepared:
         """A program that evaluates on ``data``; targets that are here are checked."""
         row, target = kinds(data)
         watch = None if isinstance(data, Stream) else lambda check: check(data.y)
-        return self._for(row, target, watch)
+        return self._for(row, target, watch, weighted)
 
     def _for(
         self,
         row: tuple[int, ...],
         target: ArrayType | None,
         watch: Watch | None = None,
+        weighted: bool = False,
     ) -> Prepared:
         """A program that evaluates (with a target) or predicts on rows like these."""
         for known in (self.training, self.other):
-            fits = known is not None and known.row == row
-            if known is not None and fits and target in (None, known.target):
+            if known is None or known.row != row:
+                continue
+            if target is None or (known.target, known.weighted) == (target, weighted):
                 if watch is not None:
                     watch(self._check(known.program.traced["predict"]))
                 return known
         self._drop("other")
-        self.other = self._prepare(row, target, watch)
+        self.other = self._prepare(row, target, watch, weighted=weighted)
         return self.other
 
     def _prepare(
@@ -211,6 +220,7 @@ class Programs:
         target: ArrayType | None,
         watch: Watch | None,
         feed: Feed | None = None,
+        weighted: bool = False,
     ) -> Prepared:
         started = time.perf_counter()
         traced: list[Traced] = [self.step.predict(row)]
@@ -219,14 +229,14 @@ class Programs:
             watch(self._check(traced[0]))
         if target is not None:
             measured = self._measured(traced[0], target)
-            traced.append(self.step.evaluate(row, target, measured))
+            traced.append(self.step.evaluate(row, target, measured, weighted))
         key = None
         if feed is not None:
-            traced.append(self.step.train(feed.x, feed.y, feed.scale))
-            key = (feed.x, feed.y, feed.scale)
+            key = (feed.x, feed.y, feed.scale, feed.weighted)
+            traced.append(self.step.train(*key))
         self._spent += time.perf_counter() - started
         program = CompiledProgram(traced, engine=self.engine, threads=self.threads)
-        return Prepared(program, row, target, measured, key)
+        return Prepared(program, row, target, measured, weighted, key)
 
     def _measured(self, predict: Traced, target: ArrayType) -> tuple[Metric, ...]:
         """The metrics for targets of this type."""
@@ -247,7 +257,7 @@ class Programs:
         if held is not None:
             for t in held.program.tensors.values():
                 t.numpy()
-            self._spent += held.program.executable.seconds_compile
+            self._spent += held.program.seconds_compile
             setattr(self, name, None)
 
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, TextIO, cast
 
 from chainrule.training.callbacks import Callback
-from chainrule.training.history import shown
-
-if TYPE_CHECKING:
-    from chainrule.training.trainer import Trainer
+from chainrule.training.columns import shown
+from chainrule.training.outlet import Outlet
 
 
 def display() -> Callback:
     """What suits standard error."""
-    return Bar() if sys.stderr.isatty() else Lines()
+    return Bar() if Outlet().isatty() else Lines()
 
 
 def epoch_line(
@@ -41,7 +38,7 @@ def epoch_line(
     return "  ".join(parts)
 
 
-def _last_line(trainer: Trainer) -> str:
+def _last_line(trainer: Any) -> str:
     assert trainer.plan is not None
     history = trainer.history
     return epoch_line(history.epochs[-1], trainer.plan.end, history.validation_name)
@@ -50,9 +47,11 @@ def _last_line(trainer: Trainer) -> str:
 class Lines(Callback):
     """One line on standard error after each epoch."""
 
-    def on_epoch(self, trainer: Trainer) -> None:
-        """Print it."""
-        print(_last_line(trainer), file=sys.stderr, flush=True)
+    def __init__(self) -> None:
+        self.outlet = Outlet()
+
+    def on_epoch(self, trainer: Any) -> None:
+        self.outlet.write(_last_line(trainer) + "\n")
 
 
 class Bar(Callback):
@@ -62,8 +61,7 @@ class Bar(Callback):
         self.progress: Any = None
         self.task: Any = None
 
-    def on_start(self, trainer: Trainer) -> None:
-        """Draw the bar."""
+    def on_start(self, trainer: Any) -> None:
         from rich.console import Console
         from rich.progress import (
             BarColumn,
@@ -80,15 +78,14 @@ class Bar(Callback):
             MofNCompleteColumn(),
             TextColumn("steps"),
             TimeRemainingColumn(),
-            console=Console(stderr=True),
+            console=Console(file=cast(TextIO, Outlet())),
             transient=True,
         )
         self.task = self.progress.add_task("", total=trainer.plan.total_steps)
         self.progress.start()
         self.on_chunk(trainer)
 
-    def on_chunk(self, trainer: Trainer) -> None:
-        """Move it."""
+    def on_chunk(self, trainer: Any) -> None:
         plan = trainer.plan
         assert plan is not None
         # A stream's length is unknown until its first end; then it may still vary.
@@ -101,12 +98,10 @@ class Bar(Callback):
         total = plan.total_steps
         self.progress.update(self.task, completed=done, total=total, description=text)
 
-    def on_epoch(self, trainer: Trainer) -> None:
-        """Print the epoch's line above it."""
+    def on_epoch(self, trainer: Any) -> None:
         console = self.progress.console
         console.print(_last_line(trainer), highlight=False, markup=False)
         self.on_chunk(trainer)
 
-    def on_end(self, trainer: Trainer) -> None:
-        """Take it away."""
+    def on_end(self, trainer: Any) -> None:
         self.progress.stop()

@@ -6,11 +6,10 @@ optimisers that of :mod:`.architecture`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from chainrule.errors import ArgumentError, ChainruleError, CheckpointError
 from chainrule.graph.node import Array
@@ -18,13 +17,11 @@ from chainrule.nn import Loss, Module
 from chainrule.optim import Optimizer
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor
-from chainrule.training import callbacks, metrics
+from chainrule.training import checkpoint, metrics
+from chainrule.training import document as doc
 from chainrule.training.architecture import build_module, build_optimizer, module_spec
-from chainrule.training.document import read_plan, with_prefix
+from chainrule.training.state import RunState
 from chainrule.version import __version__
-
-if TYPE_CHECKING:
-    from chainrule.training.trainer import Trainer
 
 Tensors = dict[str, Tensor]
 
@@ -39,38 +36,24 @@ def state_of(model: Module, loss: Any, optimizer: Optimizer) -> Tensors:
     return found
 
 
-def pack(trainer: Trainer) -> tuple[dict[str, Any], dict[str, Array]]:
+def pack(trainer: Any) -> tuple[dict[str, Any], dict[str, Array]]:
     """The document and the tensors of a checkpoint of ``trainer`` as it is now."""
-    plan = trainer.plan
-    remembered, arrays = callbacks.split(trainer.callback_states())
-    document = {
+    document, arrays = trainer.state.pack()
+    document |= {
+        "updates": trainer.optimizer.steps,
         "library": __version__,
         "architecture": module_spec(trainer.model),
         "model": repr(trainer.model),
         "loss": module_spec(trainer.loss),
         "optimizer": trainer.optimizer.settings(),
-        "updates": trainer.optimizer.steps,
         "seed": trainer.seed,
         "engine": trainer.engine,
-        "epoch": trainer.epoch,
-        "step": trainer.step,
-        "seconds": trainer.seconds,
-        "plan": None if plan is None else asdict(plan),
-        "epochs": trainer.history.epochs,
-        "validation_name": trainer.history.validation_name,
         "metrics": _metric_specs(trainer),
         "probes": list(trainer.probes.patterns),
         "frozen": _frozen(trainer.model),
-        "class_names": trainer.class_names,
-        "format": trainer.format,
-        "scale": trainer.scale,
-        "callbacks": remembered,
-        "notes": trainer.notes,
     }
     state = state_of(trainer.model, trainer.loss, trainer.optimizer)
-    tensors = {name: t.numpy() for name, t in state.items()}
-    steps = trainer.history.steps
-    return document, tensors | arrays | {f"history/{k}": a for k, a in steps.items()}
+    return document, arrays | {name: t.numpy() for name, t in state.items()}
 
 
 def _frozen(model: Module) -> list[str]:
@@ -78,13 +61,10 @@ def _frozen(model: Module) -> list[str]:
     return [name for name, p in model.named_parameters() if not p.requires_grad]
 
 
-def _metric_specs(trainer: Trainer) -> list[dict[str, Any] | None] | None:
+def _metric_specs(trainer: Any) -> list[dict[str, Any] | None] | None:
     """Descriptions of the metrics that were asked for; None for one of the user's."""
     chosen = trainer.metrics
     return None if chosen is None else [metrics.spec(m) for m in chosen]
-
-
-_OTHERS = ("history/", "callback/")
 
 
 def parts(
@@ -105,10 +85,10 @@ def parts(
             _check_role(key, made[key])
     if made["optimizer"] is None:
         made["optimizer"] = build_optimizer(document["optimizer"])
-    if made["metrics"] is None and document.get("metrics") is not None:
+    if made["metrics"] is None and document["metrics"] is not None:
         made["metrics"] = [_metric(spec) for spec in document["metrics"]]
     if made["probes"] is None:
-        made["probes"] = document.get("probes", ())
+        made["probes"] = document["probes"]
     return made
 
 
@@ -128,11 +108,11 @@ def _check_role(argument: str, module: Module) -> None:
 
 
 def _known(document: Mapping[str, Any], key: str, argument: str) -> dict[str, Any]:
-    if document.get(key) is None:
+    if document[key] is None:
         raise CheckpointError(
             f"The checkpoint's {argument} is a class of its author's own.",
             expected="modules of chainrule.nn, which a checkpoint can describe",
-            got=(argument == "model" and document.get("model", "")[:200]) or "another",
+            got=(argument == "model" and document["model"][:200]) or "another",
             fix=f"make the {argument} in Python: Trainer.load(path, {argument}=…)",
         )
     return document[key]
@@ -187,11 +167,10 @@ def check_fits(
     if saved is not None and own is not None:
         differ = _first_difference(saved, own)
     if differ is None:
-        held = {n: a for n, a in tensors.items() if not n.startswith(_OTHERS)}
-        differ = _first_misfit(held, state)
+        differ = _first_misfit(tensors, state)
     if differ is None:
         known = [name for name, _ in model.named_parameters()]
-        frozen = document.get("frozen", [])
+        frozen = document["frozen"]
         if frozen != [name for name in known if name in frozen]:
             differ = f"of {', '.join(known)} some frozen", ", ".join(frozen)
     if differ is not None:
@@ -243,34 +222,94 @@ def _first_misfit(
     return (f"no {unknown[0]}", unknown[0]) if unknown else None
 
 
-def unpack(
-    path: Path,
-    trainer: Trainer,
-    document: Mapping[str, Any],
-    tensors: Mapping[str, Array],
-) -> None:
-    """Have ``trainer`` stand where the checkpoint was taken.
+def load(
+    path: Path, make: Callable[..., Any], given: Mapping[str, Any], engine: Any
+) -> Any:
+    """The Trainer that a checkpoint was made of, standing where it stood.
+
+    Args:
+        path: of the checkpoint.
+        make: makes a Trainer of its parts and a state.
+        given: parts that take the place of the saved ones; None for those that do not.
+        engine: that takes the place of the saved one, or None.
 
     Raises:
-        CheckpointError: another architecture; nothing is changed then.
+        CheckpointError: no checkpoint, or one that does not fit; nothing is changed.
     """
-    state = state_of(trainer.model, trainer.loss, trainer.optimizer)
-    check_fits(path, document, tensors, trainer.model, state)
-    plan = read_plan(path, document["plan"])
-    for name, t in state.items():
-        t.copy_(Tensor(tensors[name]))
-    if "frozen" in document:
-        for name, p in trainer.model.named_parameters():
-            p.requires_grad_(name not in document["frozen"])
-    trainer.plan, trainer.notes = plan, document["notes"]
-    trainer.epoch, trainer.step = document["epoch"], document["step"]
-    trainer.seconds = document["seconds"]
-    names = document.get("class_names")
-    trainer.class_names = None if names is None else tuple(names)
-    trainer.format, trainer.scale = document.get("format"), document.get("scale")
-    trainer.set_updates(document["updates"])
-    trainer.history.epochs = document["epochs"]
-    trainer.history.validation_name = document.get("validation_name", "validation")
-    trainer.history.extend(with_prefix(tensors, "history/"))
-    arrays = {n: a for n, a in tensors.items() if n.startswith("callback/")}
-    trainer.load_callback_states(callbacks.join(document.get("callbacks", {}), arrays))
+    document, arrays = checkpoint.read(path)
+    doc.check(path, document, _RULES)
+    saved = {n: arrays.pop(n) for n in list(arrays) if n.startswith(_TENSORS)}
+    made = parts(document, saved, given)
+    with fitting_together(path, given):
+        trainer = make(
+            made.pop("model"),
+            **made,
+            engine=engine or document["engine"],
+            seed=document["seed"],
+        )
+    tensors = state_of(trainer.model, trainer.loss, trainer.optimizer)
+    check_fits(path, document, saved, trainer.model, tensors)
+    state = RunState.unpack(path, document, arrays)
+    if (
+        state.history.entries not in ([], ["train"])
+        or "loss" not in state.history.steps
+    ):
+        raise doc.strange(path, "'history' of the entry train with loss", "another")
+    for name, t in tensors.items():
+        t.copy_(Tensor(saved[name]))
+    for name, p in trainer.model.named_parameters():
+        p.requires_grad_(name not in document["frozen"])
+    trainer.stand(state, path)
+    return trainer
+
+
+_TENSORS = ("model/", "loss/", "optimizer/")
+
+
+# -- what a document of a Trainer holds ------------------------------------------------
+
+
+def _described(value: Any) -> bool:
+    """Whether it describes a module: ``training.architecture``."""
+    pending = [value]
+    while pending:
+        spec = pending.pop()
+        if not isinstance(spec, dict) or not isinstance(spec.get("class"), str):
+            return False
+        inner = spec.get("modules", [])
+        if not isinstance(inner, list) or spec.keys() not in _DESCRIPTIONS:
+            return False
+        if not isinstance(spec.get("arguments", {}), dict):
+            return False
+        pending += inner
+    return True
+
+
+_DESCRIPTIONS = ({"class", "modules"}, {"class", "arguments"})
+
+
+def _metric_spec(value: Any) -> bool:
+    return _described(value) and "arguments" in value
+
+
+def _settings(value: Any) -> bool:
+    return isinstance(value, dict) and doc.text(value.get("name")) and "lr" in value
+
+
+_RULES: doc.Rules = {
+    "architecture": (doc.maybe(_described), "the description of a network, or null"),
+    "model": (doc.text, "a text"),
+    "loss": (doc.maybe(_described), "the description of a loss, or null"),
+    "optimizer": (_settings, "the settings of an optimiser"),
+    "seed": (
+        lambda value: type(value) is int and 0 <= value < 2**64,
+        "a whole number of 64 bits",
+    ),
+    "engine": (lambda v: doc.text(v) and len(v) < 40, "the name of an engine"),
+    "metrics": (
+        doc.maybe(doc.each(doc.maybe(_metric_spec))),
+        "descriptions of metrics, or null",
+    ),
+    "probes": (doc.each(doc.text), "a list of texts"),
+    "frozen": (doc.each(doc.text), "a list of texts"),
+}

@@ -5,16 +5,13 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from chainrule.errors import ArgumentError, CheckpointError
 from chainrule.training import checkpoint, checks
 from chainrule.training.callbacks import Callback
-
-if TYPE_CHECKING:
-    from chainrule.training.trainer import Trainer
 
 
 class Watching(Callback):
@@ -57,7 +54,7 @@ class Watching(Callback):
         checks.monitored(type(self).__name__, self.monitor, columns)
         self._sign = -1.0 if (self.mode or columns[self.monitor]) == "max" else 1.0
 
-    def improved(self, trainer: Trainer) -> bool:
+    def improved(self, trainer: Any) -> bool:
         """Whether the last epoch is the best so far; it is remembered then."""
         row = trainer.history.epochs[-1]
         value = float(row[self.monitor])
@@ -136,12 +133,12 @@ class EarlyStopping(Watching):
         self.waited, self.stopped = 0, False
         self._weights: dict[str, np.ndarray] = {}
 
-    def on_start(self, trainer: Trainer) -> None:
+    def on_start(self, trainer: Any) -> None:
         """A run that was stopped does not go on."""
         if self.stopped:
             trainer.stop()
 
-    def on_epoch(self, trainer: Trainer) -> None:
+    def on_epoch(self, trainer: Any) -> None:
         """Look at the last row."""
         if self.improved(trainer):
             self.waited = 0
@@ -153,7 +150,7 @@ class EarlyStopping(Watching):
             self.stopped = True
             trainer.stop()
 
-    def on_finish(self, trainer: Trainer) -> None:
+    def on_finish(self, trainer: Any) -> None:
         """Give the best weights back."""
         if (self.stopped or trainer.finished) and self._weights:
             trainer.model.load_state_dict(self._weights)
@@ -209,11 +206,11 @@ class BestCheckpoint(Watching):
         super().__init__(monitor, min_delta=min_delta, mode=mode)
         self.path = checks.place("path", path, "BestCheckpoint('best.ckpt')")
 
-    def on_start(self, trainer: Trainer) -> None:
+    def on_start(self, trainer: Any) -> None:
         """Make the directory, so that a wrong path shows before the run."""
         checkpoint.make_directory(self.path.parent)
 
-    def on_epoch(self, trainer: Trainer) -> None:
+    def on_epoch(self, trainer: Any) -> None:
         """Save where it is the best."""
         if self.improved(trainer):
             trainer.save(self.path)

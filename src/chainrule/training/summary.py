@@ -22,8 +22,8 @@ from chainrule.regions import control
 from chainrule.tensor import Tensor
 from chainrule.tracing import Input, trace_entry
 from chainrule.training import checks
+from chainrule.training.columns import html_table
 from chainrule.training.entries import N, mode
-from chainrule.training.history import html_table
 from chainrule.training.listening import Heard, outputs_of
 
 
@@ -109,7 +109,6 @@ class Summary:
         return "\n".join([title, *lines, self._totals()])
 
     def _repr_html_(self) -> str:
-        """The table for a notebook."""
         last = ["", "", self._totals(), *[""] * (len(self._table()[0]) - 3)]
         return html_table([*self._table(), last])
 
@@ -200,7 +199,6 @@ def _layers(model: Module, row: ArrayType) -> list[Layer]:
 
 
 def _modules(model: Module) -> dict[str, Module]:
-    """All modules by path, each once."""
     first: dict[int, str] = {}
     named = dict(model.named_modules())
     for path, module in named.items():
@@ -277,7 +275,6 @@ _READ_ONCE = (
 
 
 def _flops(node: Node) -> int:
-    """Operations of one node, for N = 1."""
     primitive, attrs = node.primitive, node.attrs
     if primitive in BODIES:
         body = BODIES[primitive]([v.type for v in node.inputs], attrs)
@@ -323,7 +320,6 @@ def _size(value: Value) -> int:
 
 
 def _count(tensors: Iterable[Tensor]) -> int:
-    """The numbers in some tensors."""
     return sum(int(t.size) for t in tensors)
 
 

@@ -1,13 +1,16 @@
-"""The Trainer: fit, resume, evaluate, predict, save and load.
+"""The Trainer: the loop's face for supervised learning.
 
-It holds what lasts from one run to the next (position, history, programs); a run is
-checked here and handed to :mod:`.run`.
+A run is checked here and handed to a :class:`~chainrule.training.supervised.Supervised`
+loop, which moves the Trainer's state on.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +21,20 @@ from chainrule.graph.node import Array
 from chainrule.nn import Module
 from chainrule.optim import Optimizer
 from chainrule.random import Generator
-from chainrule.training import callbacks as calls
 from chainrule.training import checkpoint, checks, meaning, saving
-from chainrule.training.callbacks import Callback
-from chainrule.training.document import check as check_document
+from chainrule.training import progress as displays
+from chainrule.training.callbacks import Callback, as_callbacks
 from chainrule.training.entries import Step, StepNumbers
 from chainrule.training.feed import Feed, feed_of
-from chainrule.training.given import as_column, as_data, stored_as
+from chainrule.training.given import as_column, as_data, as_weights, stored_as
 from chainrule.training.history import History
-from chainrule.training.loop import Loop
+from chainrule.training.lock import Identity, RunDirectory, identity
 from chainrule.training.metrics import Metric, as_metrics
 from chainrule.training.plan import Plan
 from chainrule.training.probes import Probes
 from chainrule.training.programs import EVALUATION_BATCH, Programs
-from chainrule.training.run import Run
+from chainrule.training.state import RunState, load_states, states_of
+from chainrule.training.supervised import Supervised
 
 Checkpoints = str | os.PathLike[str] | None
 
@@ -60,6 +63,7 @@ class Trainer:
             The results do not depend on it.
 
     Attributes:
+        state: where it stands, a :class:`RunState`; what follows is read from there.
         history: what happened so far, a :class:`History`.
         epoch: epochs finished, over all calls of ``fit``.
         step: steps done in the current epoch.
@@ -119,20 +123,12 @@ class Trainer:
         self._programs = Programs(
             self._made_of, self.metrics, self.engine, self.threads
         )
-        self.history = History()
-        self.epoch = self.step = 0
-        self.seconds = 0.0  # in the training loop, this epoch
-        self.plan: Plan | None = None
-        self.class_names: tuple[str, ...] | None = None
-        self.format: dict[str, Any] | None = None
-        self.scale: float | None = None
-        self.notes: dict[str, Any] = {}
+        self._numbers.count = optimizer.steps
+        self.state = RunState(updates=optimizer.steps)
         self.last_checkpoint: str | None = None
-        self.stopping = False
-        self._files: set[str] = set()  # checkpoints of this Trainer's own
-        self._callbacks: list[Callback] = []
-        self._callback_states: dict[str, dict[str, Any]] = {}
-        self.set_updates(optimizer.steps)
+        self.files: set[Identity] = set()  # checkpoints of this Trainer's own
+        self._loop: Supervised | None = None  # that runs, or was cut short
+        self._callbacks: list[Callback] | None = None
 
     @property
     def model(self) -> Module:
@@ -149,6 +145,55 @@ class Trainer:
         """The optimiser; another one needs a new Trainer. Its ``lr`` may change."""
         return self._made_of.optimizer
 
+    @property
+    def epoch(self) -> int:
+        """Epochs finished, over all calls of ``fit``."""
+        return self.state.epoch
+
+    @property
+    def step(self) -> int:
+        """Steps done in the current epoch."""
+        return self.state.step
+
+    @property
+    def history(self) -> History:
+        """What happened so far."""
+        return self.state.history
+
+    @property
+    def plan(self) -> Plan | None:
+        """The last run, or None."""
+        return self.state.plan
+
+    @property
+    def notes(self) -> dict[str, Any]:
+        """A dictionary of your own that travels with checkpoints."""
+        return self.state.notes
+
+    @notes.setter
+    def notes(self, notes: dict[str, Any]) -> None:
+        self.state.notes = notes
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """What the classes of the training data are called."""
+        return self.plan and self.plan.class_names
+
+    @property
+    def format(self) -> dict[str, Any] | None:
+        """How the training data were read from their file."""
+        return self.plan and self.plan.format
+
+    @property
+    def scale(self) -> float | None:
+        """The factor from the stored numbers of the training data to features."""
+        return self.plan and self.plan.scale
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last run has come to its end."""
+        return self.plan is not None and self.epoch >= self.plan.end
+
     # -- training ------------------------------------------------------------------
 
     def fit(
@@ -158,6 +203,7 @@ class Trainer:
         epochs: int,
         batch_size: int | None = 32,
         drop_last: bool = False,
+        sample_weight: Any = None,
         validation: Any = None,
         validation_name: str = "validation",
         callbacks: Callback | Iterable[Callback] = (),
@@ -179,6 +225,8 @@ class Trainer:
             batch_size: samples a step, 1 … len(train); None takes all of them (batch
                 gradient descent).
             drop_last: leave out the last batch of an epoch where it is smaller.
+            sample_weight: how much each row of ``train`` counts, one number ≥ 0 a row:
+                the loss of a batch is Σ w ℓ / Σ w.
             validation: data to evaluate after each epoch.
             validation_name: what to call them where they are shown, such as "test".
             callbacks: called between chunks of steps; see :class:`Callback`.
@@ -186,8 +234,9 @@ class Trainer:
                 one line an epoch. False: nothing.
             checkpoint: a directory that always holds the run's last checkpoint,
                 ``last.ckpt``: written at the start, after each epoch, every
-                ``checkpoint_every`` seconds and at Ctrl-C. ``Trainer.load(directory)``
-                and :meth:`resume` go on from it, bit for bit.
+                ``checkpoint_every`` seconds and at Ctrl-C, SIGTERM and SIGHUP.
+                ``Trainer.load(directory)`` and :meth:`resume` go on from it, bit for
+                bit. One run at a time has the directory.
             checkpoint_every: seconds between checkpoints within an epoch.
 
         Returns:
@@ -202,6 +251,10 @@ class Trainer:
             SaveError: a checkpoint that cannot be written.
             KeyboardInterrupt: Ctrl-C, once the step is finished and saved.
 
+        Whatever else comes (of a callback, a stream, a signal handler of your own)
+        leaves weights and position together, at most a few chunks ago; ``resume`` goes
+        on from there as if nothing had happened.
+
         Warns:
             ChainruleWarning: images, features or targets whose large numbers nothing
                 scales; targets that the last layer cannot reach; a Standardize that was
@@ -209,37 +262,48 @@ class Trainer:
                 batch normalisation over batches of one sample; methods of a callback
                 that nothing calls.
         """
+        self._settle()
         checks.one_source(others)
         epochs = checks.positive("epochs", epochs, "fit(train, epochs=10)")
         data = as_data(train)
         rows = None if isinstance(data, Stream) else len(data)
         size = checks.batch_size(batch_size, rows)
-        feed = feed_of(data, size)
-        first = self.epoch + (self.step > 0)  # what was interrupted is left behind
-        block = int(feed.x.shape[0]) if rows is None else None
-        plan = Plan(first, epochs, size, rows, feed.checksum, bool(drop_last), block)
-        run = self._prepare(
-            feed, plan, validation, callbacks, progress, checkpoint, checkpoint_every
+        weights = as_weights(sample_weight, data, self.loss)
+        feed = feed_of(data, size, self.seed, weights=weights)
+        plan = Plan(
+            first=self.epoch + (self.step > 0),  # what was interrupted is left behind
+            epochs=epochs,
+            batch_size=size,
+            rows=rows,
+            checksum=feed.checksum,
+            drop_last=bool(drop_last),
+            block=int(feed.x.shape[0]) if rows is None else None,
+            class_names=None if data.class_names is None else tuple(data.class_names),
+            format=data.format,
+            scale=stored_as(data)[1],
         )
+        state = self.state
+        if plan.first != self.epoch:
+            starts = dict(state.history.mark()[1])
+            state = replace(state, epoch=plan.first, step=0, seconds=0.0, starts=starts)
+        state = replace(state, plan=plan)
+        loop = self._prepare(feed, state, validation, callbacks, progress)
         checks.schedule(self.optimizer, plan)
         checks.suitable(data, self.model, self.loss, size)
-        # Nothing has changed so far; from here on nothing is refused any more.
-        calls.load_states(run.callbacks, {})
-        done = self.optimizer.steps
-        total = None if plan.total_steps is None else done + plan.total_steps
-        self.optimizer.bind_schedules(total, plan.steps_per_epoch, first=done)
-        if first != self.epoch:
-            self.epoch, self.step, self.seconds = first, 0, 0.0
-        self.history.validation_name = str(validation_name)
-        names, self.format = data.class_names, data.format
-        self.class_names = None if names is None else tuple(names)
-        self.scale = stored_as(data)[1]
-        return self._go(run)
+        with loop.signals, self._directory(checkpoint) as directory:
+            # Nothing has changed so far; from here on nothing is refused any more.
+            load_states(loop.observers, {})
+            done, total = self.optimizer.steps, plan.total_steps
+            total = None if total is None else done + total
+            self.optimizer.bind_schedules(total, plan.steps_per_epoch, first=done)
+            state.history.validation_name = str(validation_name)
+            return self._go(loop, directory, checkpoint_every)
 
     def resume(
         self,
         train: Any,
         *,
+        sample_weight: Any = None,
         validation: Any = None,
         callbacks: Callback | Iterable[Callback] = (),
         progress: bool | None = None,
@@ -257,6 +321,7 @@ class Trainer:
             ArgumentError: there is no run to resume, or the data are not those that
                 it was trained on.
         """
+        self._settle()
         if self.plan is None:
             raise ArgumentError(
                 "There is no run to resume.",
@@ -265,37 +330,32 @@ class Trainer:
                 fix="trainer.fit(train, epochs=…)",
             )
         plan, data = self.plan, as_data(train)
-        feed = feed_of(data, plan.batch_size, plan.block)
-        checks.same_data(plan, data, feed.checksum)
-        run = self._prepare(
-            feed, plan, validation, callbacks, progress, checkpoint, checkpoint_every
+        weights = as_weights(sample_weight, data, self.loss)
+        feed = feed_of(
+            data, plan.batch_size, self.seed, block=plan.block, weights=weights
         )
-        calls.load_states(run.callbacks, self.callback_states())
-        return self._go(run)
-
-    @property
-    def finished(self) -> bool:
-        """Whether the last run has come to its end."""
-        return self.plan is not None and self.epoch >= self.plan.end
+        checks.same_data(plan, data, feed.checksum)
+        self._remember()
+        loop = self._prepare(feed, self.state, validation, callbacks, progress)
+        with loop.signals, self._directory(checkpoint) as directory:
+            load_states(loop.observers, self.state.observers)
+            return self._go(loop, directory, checkpoint_every)
 
     def stop(self) -> None:
         """End the run after the current chunk; for callbacks."""
-        self.stopping = True
+        if self._loop is not None:
+            self._loop.stop()
 
     def _prepare(
         self,
         feed: Feed,
-        plan: Plan,
+        state: RunState,
         validation: Any,
         callbacks: Any,
         progress: bool | None,
-        directory: Checkpoints,
-        every: float,
-    ) -> Run:
+    ) -> Supervised:
         """Check all that a run needs and compile what it takes."""
-        called = calls.as_callbacks(callbacks)
-        place = self._directory(directory)
-        every = checks.at_least_zero("checkpoint_every", every, "checkpoint_every=60")
+        called = as_callbacks(callbacks)
         checked = None if validation is None else as_data(validation)
         if checked is not None:
             checks.same_scale(feed.scale, checked)
@@ -303,55 +363,69 @@ class Trainer:
         columns = self._programs.columns(checked)
         checks.monitors(self.optimizer, columns)
         if progress is not False:
-            from chainrule.training.progress import display
-
-            called.append(display())
+            called.append(displays.display())
         for callback in called:
             callback.check(columns)
-        return Run(self, Loop(self, program, feed, plan), checked, called, place, every)
+        return Supervised(self, program, feed, state, checked, called)
 
-    def _go(self, run: Run) -> History:
-        self.plan, self.stopping = run.loop.plan, False
-        self._callbacks, self._callback_states = [*run.callbacks], {}
-        run.go()
-        return self.history
+    def _go(self, loop: Supervised, directory: Any, every: float) -> History:
+        self._loop, self._callbacks = loop, loop.observers
+        self.state = loop.state
+        try:
+            return loop.run(
+                epochs=loop.plan.end, checkpoint=directory, checkpoint_every=every
+            )
+        finally:
+            if loop.settled:
+                self._loop = None
 
-    def _directory(self, given: Checkpoints) -> Path | None:
+    def _directory(self, given: Checkpoints) -> Any:
         """The directory for checkpoints; a run of someone else's in it is refused."""
         if given is None:
-            return None
-        path = checks.place("checkpoint", given, "checkpoint='runs/first'")
-        target = path / checkpoint.FILE
-        own = [f for f in self._files if os.path.exists(f)]
-        if target.exists() and not any(os.path.samefile(target, f) for f in own):
-            raise ArgumentError(
-                "The directory already holds a run.",
-                expected="an empty or new directory",
-                got=str(target),
-                fix="choose another directory, or go on with that run: "
-                f"Trainer.load({str(path)!r}).resume(train), or --resume {path}",
-            )
-        return path
+            return nullcontext()
+        place = checks.place("checkpoint", given, "checkpoint='runs/first'")
+        return RunDirectory(place, self.files)
+
+    def _settle(self) -> None:
+        """Have weights and position fit together where a run was cut short."""
+        if self._loop is not None and not self._loop.running:
+            self._loop.settle()
+            self._loop = None
+
+    def _remember(self) -> None:
+        """Take down what the callbacks of the last run remember."""
+        if self._callbacks is not None:
+            self.state.observers = states_of(self._callbacks)
 
     # -- using -----------------------------------------------------------------------
 
-    def evaluate(self, data: Any, batch_size: int = EVALUATION_BATCH) -> dict[str, Any]:
+    def evaluate(
+        self,
+        data: Any,
+        batch_size: int = EVALUATION_BATCH,
+        *,
+        sample_weight: Any = None,
+    ) -> dict[str, Any]:
         """The loss and the metrics over a whole data set.
 
         Args:
             data: a ``Dataset``, a pair (x, y) of arrays, or a ``Stream``.
             batch_size: samples a batch; it changes the results by rounding at most.
+            sample_weight: how much the loss of each row counts, one number ≥ 0 a row:
+                Σ w ℓ / Σ w. Metrics count every row once.
 
         Returns:
             ``loss``, then each metric under its name. The loss is the mean over the
             samples: for a loss with weights Σ w ℓ / Σ w over all of them, whatever the
             batches, and also for a loss whose ``reduction`` is ``"sum"``.
         """
+        self._settle()
         example = "evaluate((x, y), batch_size=1000)"
         size = checks.positive("batch_size", batch_size, example)
         given = as_data(data)
         checks.same_scale(self.scale, given)
-        return self._programs.evaluate(given, size)
+        weights = as_weights(sample_weight, given, self.loss)
+        return self._programs.evaluate(given, size, weights)
 
     def predict(
         self, x: Any, output: str | None = None, *, batch_size: int = EVALUATION_BATCH
@@ -372,6 +446,7 @@ class Trainer:
             ArgumentError: an output that does not exist, or not for this network.
             NonFiniteError: NaN or infinity in x.
         """
+        self._settle()
         example = "predict(x, batch_size=1000)"
         size = checks.positive("batch_size", batch_size, example)
         if output is not None:
@@ -399,11 +474,8 @@ class Trainer:
         evaluation, checkpoints, display and callbacks do not. A resumed run counts all
         of its parts.
         """
-        return self.seconds + sum(row["seconds"] for row in self.history.epochs)
-
-    def set_updates(self, updates: int) -> None:
-        """Have the optimiser stand before update number ``updates``, from 0."""
-        self.optimizer.steps = self._numbers.count = updates
+        earlier = sum(row["seconds"] for row in self.history.epochs)
+        return self.state.seconds + earlier
 
     # -- saving ----------------------------------------------------------------------
 
@@ -418,23 +490,24 @@ class Trainer:
                 is unharmed.
         """
         target = checks.place("path", path, "trainer.save('run.ckpt')")
+        self._settle()
+        self._remember()
         document, tensors = saving.pack(self)
         checkpoint.write(target, document, tensors)
-        self._files.add(str(path))
+        self._note(target)
+
+    def _note(self, path: Path) -> None:
+        """Remember a checkpoint that was written or read."""
         self.last_checkpoint = str(path)
+        found = identity(path)
+        if found is not None:
+            self.files.add(found)
 
-    def save_run(self, directory: Path) -> None:
-        """Write the last checkpoint of a run into its directory."""
-        checkpoint.make_directory(directory)
-        self.save(directory / checkpoint.FILE)
-
-    def callback_states(self) -> dict[str, dict[str, Any]]:
-        """What the callbacks of the last run remember, for checkpoints."""
-        return {**self._callback_states, **calls.states_of(self._callbacks)}
-
-    def load_callback_states(self, states: dict[str, dict[str, Any]]) -> None:
-        """What the callbacks of a loaded run shall take over when it is resumed."""
-        self._callbacks, self._callback_states = [], states
+    def stand(self, state: RunState, path: Path) -> None:
+        """Stand where the checkpoint at ``path`` was taken; for loading."""
+        self.state, self._callbacks = state, None
+        self.optimizer.steps = self._numbers.count = state.updates
+        self._note(path)
 
     @classmethod
     def load(
@@ -468,24 +541,10 @@ class Trainer:
                 of another architecture; nothing is changed then.
         """
         where = checks.place("path", path, "Trainer.load('run.ckpt')")
-        where = checkpoint.locate(where)
-        document, tensors = checkpoint.read(where)
-        check_document(where, document, tensors)
         given = {"model": model, "loss": loss, "optimizer": optimizer}
         given |= {"metrics": metrics, "probes": probes}
-        parts = saving.parts(document, tensors, given)
-        with saving.fitting_together(where, given):
-            trainer = cls(
-                parts.pop("model"),
-                **parts,
-                engine=engine or document["engine"],
-                seed=document["seed"],
-                threads=threads,
-            )
-        saving.unpack(where, trainer, document, tensors)
-        trainer.last_checkpoint = str(where)
-        trainer._files.add(str(where))
-        return trainer
+        make = partial(cls, threads=threads)
+        return saving.load(checkpoint.locate(where), make, given, engine)
 
     def __repr__(self) -> str:
         return (

@@ -134,7 +134,8 @@ def index_of(test: str) -> Callable[[Frame, Node], None]:
     """``argmax`` (``">"``) or ``argmin`` (``"<"``)."""
 
     def lower(frame: Frame, node: Node) -> None:
-        (x,), out, axis = node.inputs, _out(node), node.attrs["axis"]
+        (x,), out = node.inputs, _out(node)
+        axis: int = node.attrs["axis"]
         dtype, place = x.dtype, frame.place(x)
 
         def inner(b: ir.IRBuilder, at: list[Any], rest: list[Any], _: Any) -> None:
@@ -183,7 +184,8 @@ def checked(b: ir.IRBuilder, at: Any, dtype: DType, rows: Any, status: Any) -> A
 
 def gather(frame: Frame, node: Node) -> None:
     """Elements by index along an axis."""
-    (x, indices), out, axis = node.inputs, _out(node), node.attrs["axis"]
+    (x, indices), out = node.inputs, _out(node)
+    axis: int = node.attrs["axis"]
     place, kind = frame.place(x), indices.dtype
     if any(d == 0 for d in out.shape):
         return
@@ -214,7 +216,8 @@ def gather(frame: Frame, node: Node) -> None:
 def scatter_add_along(frame: Frame, node: Node) -> None:
     """Add elements by index along an axis, one after the other."""
     (base, indices, updates), out = node.inputs, _out(node)
-    axis, kind, dtype = node.attrs["axis"], indices.dtype, out.dtype
+    axis: int = node.attrs["axis"]
+    kind, dtype = indices.dtype, out.dtype
     frame.copy(base, out)
     if any(d == 0 for d in indices.shape):
         return
@@ -263,7 +266,8 @@ def cumulative(op: str) -> Callable[[Frame, Node], None]:
     """
 
     def lower(frame: Frame, node: Node) -> None:
-        out, axis, back = _out(node), node.attrs["axis"], node.attrs["reverse"]
+        out, axis = _out(node), int(node.attrs["axis"])
+        back = bool(node.attrs["reverse"])
         values = [out, *node.inputs]
         places = [frame.place(v) for v in values]
         dtype, last = out.dtype, len(out.shape) - 1
@@ -329,7 +333,8 @@ def argsort_bytes(node: Node, largest: Sizes) -> int:
 
 def argsort(frame: Frame, node: Node) -> None:
     """Merge sort of indices, from runs of 1 on: equal elements keep their order."""
-    (x,), out, axis = node.inputs, _out(node), node.attrs["axis"]
+    (x,), out = node.inputs, _out(node)
+    axis: int = node.attrs["axis"]
     place, target = frame.place(x), frame.place(out)
     dtype, descending = x.dtype, node.attrs["descending"]
     kept = without(x.shape, axis)
@@ -366,8 +371,7 @@ def argsort(frame: Frame, node: Node) -> None:
             return load(b, advance(b, px, dtype, b.mul(index, stride)), dtype)
 
         def entry(pointer: Any, i: Any) -> Any:
-            at = advance(b, pointer, DType.int64, i)
-            return b.load(at, typ=I64, align=8)
+            return b.load(advance(b, pointer, DType.int64, i), typ=I64, align=8)
 
         with repeating(b, lambda: b.icmp_signed("<", b.load(width, typ=I64), length)):
             run = b.load(width, typ=I64)
@@ -394,8 +398,8 @@ def argsort(frame: Frame, node: Node) -> None:
                     more = b.icmp_signed("<", j, end)
                     empty = b.icmp_signed(">=", i, middle)
                     take = b.or_(empty, b.and_(more, sooner))
-                    at = advance(b, new, DType.int64, to)
-                    b.store(b.select(take, c, a), at, align=8)
+                    there = advance(b, new, DType.int64, to)
+                    b.store(b.select(take, c, a), there, align=8)
                     b.store(b.select(take, i, b.add(i, I64(1))), left)
                     b.store(b.select(take, b.add(j, I64(1)), j), right)
             b.store(new, source)
@@ -403,8 +407,8 @@ def argsort(frame: Frame, node: Node) -> None:
             b.store(pair, width)
         done = b.load(source, typ=ir.PointerType())
         with counting(b, I64(0), length, "i") as i:
-            at = advance(b, po, DType.int64, b.mul(i, out_stride))
-            b.store(entry(done, i), at, align=8)
+            there = advance(b, po, DType.int64, b.mul(i, out_stride))
+            b.store(entry(done, i), there, align=8)
 
     walk(
         frame,
@@ -430,8 +434,11 @@ class repeating:  # noqa: N801 - used like a function
 
     def __enter__(self) -> None:
         b = self.b
-        self.head = b.append_basic_block("while")
-        body, self.done = b.append_basic_block("do"), b.append_basic_block("od")
+        self.head = b.function.append_basic_block("while")
+        body, self.done = (
+            b.function.append_basic_block("do"),
+            b.function.append_basic_block("od"),
+        )
         b.branch(self.head)
         b.position_at_end(self.head)
         b.cbranch(self.condition(), body, self.done)

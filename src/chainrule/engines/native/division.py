@@ -37,8 +37,11 @@ def _fmod(b: ir.IRBuilder, a: Any, d: Any) -> Any:
     e = Emitter(b, a)
     mantissa = e.whole(e.format.mantissa)
     start = b.block
-    head = b.append_basic_block("head")
-    body, done = b.append_basic_block("body"), b.append_basic_block("done")
+    head = b.function.append_basic_block("head")
+    body, done = (
+        b.function.append_basic_block("body"),
+        b.function.append_basic_block("done"),
+    )
     b.branch(head)
     b.position_at_end(head)
     rest = b.phi(a.type, "rest")
@@ -126,8 +129,11 @@ def divided(b: ir.IRBuilder, dtype: DType, a: Any, d: Any) -> tuple[Any, Any]:
 def _power(b: ir.IRBuilder, x: Any, p: Any) -> Any:
     """x to the power p ≥ 0, read as unsigned, by squares."""
     start = b.block
-    head = b.append_basic_block("head")
-    body, done = b.append_basic_block("body"), b.append_basic_block("done")
+    head = b.function.append_basic_block("head")
+    body, done = (
+        b.function.append_basic_block("body"),
+        b.function.append_basic_block("done"),
+    )
     b.branch(head)
     b.position_at_end(head)
     made, square, left = (b.phi(x.type) for _ in range(3))

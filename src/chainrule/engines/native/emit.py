@@ -146,16 +146,16 @@ class Session:
         self.constants = 0
         self.loops = 0
         self._functions = 0
-        self.b: ir.IRBuilder
-        self.counters: Any
-        self._known: dict[str, Any] = {}
 
     # -- functions and what they know -------------------------------------------------
 
     def begin(self, b: ir.IRBuilder, arguments: Sequence[Any], counters: Any) -> None:
         """From here on code goes where ``b`` stands, in a function of its own."""
-        self.b, self._known, self.counters = b, {}, counters
-        self.context, self.tid, self.threads = arguments
+        self.b, self.counters = b, counters
+        self._known: dict[str, Any] = {}
+        self.context: Any = arguments[0]
+        self.tid: Any = arguments[1]
+        self.threads: Any = arguments[2]
 
     @contextmanager
     def segment(self) -> Generator[None]:
@@ -168,14 +168,14 @@ class Session:
         function.attributes.add("nounwind")
         arguments = [self.context, self.counters, self.tid, self.threads]
         self.b.call(function, arguments)
-        saved = (self.b, self._known, arguments)
-        context, counters, tid, threads = function.args
+        b, known, (context, counters, tid, threads) = self.b, self._known, arguments
+        inside: list[Any] = list(function.args)
         start = ir.IRBuilder(function.append_basic_block("start"))
-        self.begin(start, (context, tid, threads), counters)
+        self.begin(start, (inside[0], *inside[2:]), inside[1])
         yield
         self.b.ret_void()
-        self.b, self._known, arguments = saved
-        self.context, self.counters, self.tid, self.threads = arguments
+        self.begin(b, (context, tid, threads), counters)
+        self._known = known
 
     def word(self, name: str) -> Any:
         """A word of the context, read where the function begins."""

@@ -118,7 +118,7 @@ class NativeExecutable:
         compiled = self._compiled.get(entry)
         if compiled is None or any(sizes[k] > v for k, v in compiled.largest.items()):
             started = time.perf_counter()
-            grown = {} if compiled is None else compiled.largest
+            grown: Sizes = NO_SIZES if compiled is None else compiled.largest
             largest = {k: max(v, grown.get(k, 1)) for k, v in sizes.items()}
             compiled = _Compiled(self.entries[entry], self, largest)
             self._compiled[entry] = compiled
@@ -191,7 +191,7 @@ class _Compiled:
         words[0] = steps
         for name, dtype in self.inputs:
             given = inputs[name]
-            array = given.held if type(given) is Buffer else given
+            array: Any = given.held if isinstance(given, Buffer) else given
             if array.dtype != dtype or not array.flags.c_contiguous:
                 array = np.ascontiguousarray(array, dtype)
             held.append(array)

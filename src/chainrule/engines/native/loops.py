@@ -174,7 +174,7 @@ def part_of(
 
 def concatenate(frame: Frame, node: Node) -> None:
     """Each value copied behind the one before."""
-    (out,), axis = node.outputs, node.attrs["axis"]
+    (out,), axis = node.outputs, int(node.attrs["axis"])
     assert out is not None
     place, pointer = frame.place(out), frame.pointer(out)
     for x in node.inputs:

@@ -46,8 +46,13 @@ def _kernel(
             frame.session.module,
             dtype.name,
             choose_tile(dtype.name, host_target()),
+            n=known["n"],
+            k=known["k"],
+            a_m=known["a_m"],
+            a_k=known["a_k"],
+            b_k=known["b_k"],
+            c_m=known["c_m"],
             accumulate=accumulate,
-            **known,
         ),
     )
     return function, [frame.session.dim(d) for d in late if d is not None]

@@ -31,7 +31,12 @@ from chainrule.engines.numpy.regions import (
     side_by_side,
 )
 from chainrule.engines.plan import Plan, loop_body, make_plan
-from chainrule.engines.threads import ThreadChoice, blas_threads, checked
+from chainrule.engines.threads import (
+    ONE_THREAD,
+    blas_threads,
+    blas_threads_for,
+    checked,
+)
 from chainrule.engines.weights import weight_states, weight_values
 from chainrule.graph.interpret import attrs_at
 from chainrule.graph.node import Array, Node, Value
@@ -42,8 +47,6 @@ from chainrule.passes import prepare
 from chainrule.primitives.matmul import dot_general, parse_dims
 from chainrule.primitives.movement import broadcast_to, reshape
 
-#: Multiplications of a run from which on the threads of NumPy's BLAS are set.
-THREADS_FROM = 1e6
 #: Functions kept: one for each entry point and size, the oldest dropped first.
 FUNCTIONS_AT_MOST = 16
 
@@ -64,7 +67,6 @@ class NumpyExecutable:
     def __init__(self, program: Program, *, threads: int | None = None) -> None:
         started = time.perf_counter()
         self.threads = checked(threads)
-        self._choices: dict[str, ThreadChoice] = {}
         self.entries = {
             name: entry.with_graph(prepare(entry.graph, keep=_one_loop))
             for name, entry in program.entries.items()
@@ -125,17 +127,11 @@ class NumpyExecutable:
             )
             self.seconds_compile += time.perf_counter() - started
         function = self._functions[key]
-        if function.products * steps < THREADS_FROM:
+        if function.largest_product <= ONE_THREAD:
             return function.run(inputs, steps)
-        choice = self._choices.get(entry)
-        if choice is None:
-            choice = self._choices[entry] = ThreadChoice(self.threads)
-        number = choice.next()
-        started = time.perf_counter()
+        number = self.threads or blas_threads_for(function.largest_product)
         with blas_threads(number):
-            outputs = function.run(inputs, steps)
-        choice.note(number, time.perf_counter() - started, steps)
-        return outputs
+            return function.run(inputs, steps)
 
 
 def allocate(
@@ -206,7 +202,9 @@ class Function:
         self.names: dict[Value, str] = {}
         self.fixed: dict[Value, Array] = {}
         self._scratch: dict[tuple[int, Any], Array] = {}
-        self.products = sum(map(self._multiplications, entry.graph.nodes))
+        self.largest_product = max(
+            map(self._multiplications, entry.graph.nodes), default=0
+        )
         self._inputs()
         for node in entry.graph.nodes:
             self._node(node)

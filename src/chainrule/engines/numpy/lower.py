@@ -220,9 +220,7 @@ LOWERINGS: dict[Primitive, Lowering] = {
 
 #: How primitives with the trait ``view`` show memory that exists already.
 VIEWS: dict[Primitive, View] = {
-    checks.require: lambda holds, **message: REFERENCES[checks.require](
-        holds, holds, **message
-    ),
+    checks.require: _check,
     movement.reshape: lambda x, shape: x.reshape(shape),
     movement.broadcast_to: lambda x, shape: np.broadcast_to(x, shape),
     movement.transpose: lambda x, axes: x.transpose(axes),

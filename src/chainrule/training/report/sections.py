@@ -12,7 +12,7 @@ from chainrule import nn
 from chainrule.data import Dataset
 from chainrule.graph.node import Array
 from chainrule.training import curve, fonts
-from chainrule.training.history import is_share
+from chainrule.training.columns import is_share
 from chainrule.training.report import charts, images, page
 from chainrule.training.report.charts import number, percent
 from chainrule.training.report.page import Html, el

@@ -1,0 +1,80 @@
+"""The columns of a history as people read them: names, order, numbers, tables."""
+
+from __future__ import annotations
+
+import html
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+#: How some columns are printed.
+_FIXED = {"epoch": "{:d}", "lr": "{:.3g}", "seconds": "{:.2f}"}
+_VALIDATION = "validation_"
+
+
+def is_share(metric: str) -> bool:
+    """Whether a metric of this name is a share, shown in per cent."""
+    return metric == "accuracy" or re.fullmatch(r"top\d+", metric) is not None
+
+
+def heading(key: str, validation: str = "validation") -> str:
+    """What stands above a column.
+
+    >>> heading("validation_accuracy"), heading("validation_r2", "test")
+    ('val. accuracy', 'test r2')
+    """
+    short = "val." if validation == "validation" else validation
+    name = key.removeprefix(_VALIDATION).replace("_", " ")
+    return f"{short} {name}" if key.startswith(_VALIDATION) else name
+
+
+def shown(key: str, value: Any) -> str:
+    """A value of a column as text.
+
+    >>> shown("validation_accuracy", 0.98765), shown("validation_mae", 1234.5678)
+    ('98.77%', '1234.5678')
+    """
+    if not isinstance(value, int | float):
+        return str(value)
+    if key in _FIXED:
+        return _FIXED[key].format(value)
+    if is_share(key.removeprefix(_VALIDATION)):
+        return f"{value:.2%}"
+    small = value != 0 and abs(value) < 1e-3
+    return f"{value:.3g}" if small or abs(value) >= 1e6 else f"{value:.4f}"
+
+
+def place(key: str) -> int:
+    """Epoch and losses first, the rate and the time last, the metrics between."""
+    first, last = ["epoch", "train_loss", "validation_loss"], ["lr", "seconds"]
+    if key in first:
+        return first.index(key)
+    return 100 + last.index(key) if key in last else 50
+
+
+def plain(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row without NaN and infinity, which JSON does not have: None instead.
+
+    >>> plain({"epoch": 1, "train_loss": float("inf")})
+    {'epoch': 1, 'train_loss': None}
+    """
+    return {
+        key: None if isinstance(v, float) and not math.isfinite(v) else v
+        for key, v in row.items()
+    }
+
+
+def html_table(table: Sequence[Sequence[str]]) -> str:
+    """Headings and rows as a small HTML table.
+
+    >>> html_table([["a<b"], ["1"]])
+    '<table><thead><tr><th>a&lt;b</th></tr></thead><tbody><tr><td>1</td></tr></tbody></table>'
+    """
+
+    def line(cells: Sequence[str], kind: str) -> str:
+        inner = "".join(f"<{kind}>{html.escape(cell)}</{kind}>" for cell in cells)
+        return f"<tr>{inner}</tr>"
+
+    head, body = line(table[0], "th"), "".join(line(row, "td") for row in table[1:])
+    return f"<table><thead>{head}</thead><tbody>{body}</tbody></table>"

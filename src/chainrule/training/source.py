@@ -1,0 +1,91 @@
+"""Where a loop's work comes from: what the next steps are given, and what came of it.
+
+A data set, a stream, a replay buffer or an environment is a :class:`Source`. It hands
+out :class:`Work`: inputs for some steps of an entry point of the program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from chainrule.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from chainrule.compiled import CompiledProgram
+    from chainrule.training.state import RunState
+
+
+@dataclass(frozen=True)
+class Work:
+    """Some steps of an entry point.
+
+    Attributes:
+        inputs: an array for each input of the entry point.
+        steps: how many steps; inputs that differ from step to step have that many
+            rows, and so has every output. None: one step, without the stacking.
+        entry: the entry point; None for that of the loop.
+        last: whether the epoch ends with these steps.
+        keep: whether what came before can no longer be asked for: the loop takes a
+            snapshot first, and never goes back behind it.
+    """
+
+    inputs: Mapping[str, Any]
+    steps: int | None = None
+    entry: str | None = None
+    last: bool = False
+    keep: bool = False
+
+
+class Source:
+    """Base of what a loop takes its work from; a subclass defines :meth:`take`.
+
+    A run that was interrupted goes on bit for bit where the same position and the same
+    state of the source always give the same work. What a source has gathered or drawn
+    is its state: it is part of snapshots and checkpoints. A source that depends on
+    ``state.epoch`` and ``state.step`` alone has none.
+
+    >>> import numpy as np
+    >>> class Rows(Source):
+    ...     def __init__(self, x):
+    ...         self.x = x
+    ...     def take(self, state, most):
+    ...         left = len(self.x) - state.step
+    ...         count = min(most, left)
+    ...         rows = self.x[state.step : state.step + count]
+    ...         return Work({"x": rows}, steps=count, last=count == left)
+    >>> from chainrule.training import RunState
+    >>> Rows(np.arange(3.0)).take(RunState(step=1), most=5)
+    Work(inputs={'x': array([1., 2.])}, steps=2, entry=None, last=True, keep=False)
+    """
+
+    def bind(self, program: CompiledProgram) -> None:
+        """Before a run begins; ``program.put`` keeps arrays where the engine is."""
+
+    def take(self, state: RunState, most: int) -> Work | None:
+        """The next work, of at most so many steps; None where the epoch is over.
+
+        Args:
+            state: ``state.epoch`` and ``state.step`` say where the run stands.
+            most: steps that make up about 50 ms.
+        """
+        raise ArgumentError(
+            f"{type(self).__name__} has no take().",
+            expected="a method take(self, state, most) → Work, or None at an epoch's "
+            "end",
+            fix="define it in the class",
+        )
+
+    def see(self, work: Work, outputs: Any) -> None:
+        """What came of the work: an environment takes its actions from here."""
+
+    def state(self) -> dict[str, Any]:
+        """What has been gathered or drawn: JSON values and NumPy arrays."""
+        return {}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Take over what :meth:`state` gave; an empty one means from the start."""
+
+    def close(self) -> None:
+        """After a run, and before going back: let threads and files go."""

@@ -1,0 +1,94 @@
+"""The loop of a Trainer: batches, one entry point, validation after each epoch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from chainrule.compiled import CompiledProgram
+from chainrule.data import Dataset, Stream
+from chainrule.graph.node import Array
+from chainrule.training.callbacks import Callback
+from chainrule.training.feed import Feed
+from chainrule.training.loop import Loop
+from chainrule.training.plan import Plan
+from chainrule.training.state import RunState
+
+
+class Supervised(Loop):
+    """The epochs of one call of ``fit`` or ``resume``.
+
+    Args:
+        trainer: whose run it is; callbacks get it.
+        program: with the entry point ``train``.
+        feed: the training data.
+        state: where the run stands; its plan says how far it goes.
+        validation: data to evaluate after each epoch, or None.
+        callbacks: in the order in which they are called.
+    """
+
+    def __init__(
+        self,
+        trainer: Any,
+        program: CompiledProgram,
+        feed: Feed,
+        state: RunState,
+        validation: Dataset | Stream | None,
+        callbacks: Sequence[Callback],
+    ) -> None:
+        super().__init__(program, "train", feed, state, callbacks)
+        self.trainer, self.feed, self.validation = trainer, feed, validation
+        self.files, self.last_checkpoint = trainer.files, trainer.last_checkpoint
+
+    @property
+    def face(self) -> Any:
+        return self.trainer
+
+    @property
+    def plan(self) -> Plan:
+        """The plan of the run."""
+        assert self.state.plan is not None
+        return self.state.plan
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        self.trainer.save(path)
+        self.last_checkpoint = str(path)
+
+    def columns(self, entry: str, outputs: Any, steps: int) -> dict[str, Array]:
+        trainer = self.trainer
+        if trainer.probes.wants("lr"):
+            end = trainer.optimizer.steps
+            rates = [trainer.optimizer.schedule(t) for t in range(end - steps, end)]
+            return {**outputs, "lr": np.array(rates)}
+        return outputs
+
+    def row(self) -> dict[str, Any]:
+        trainer, rows = self.trainer, self.feed.epoch_rows
+        if self.plan.rows != rows:  # a stream's length shows at its end
+            self.state.plan = replace(self.plan, rows=rows)
+        row: dict[str, Any] = {
+            "epoch": self.state.epoch + 1,
+            "train_loss": self._train_loss(self.plan.sizes(rows)),
+        }
+        if self.validation is not None:
+            for key, value in trainer.evaluate(self.validation).items():
+                if isinstance(value, int | float):
+                    row[f"validation_{key}"] = value
+        optimizer = trainer.optimizer
+        row["lr"] = optimizer.schedule(optimizer.steps - 1)
+        return row | {"seconds": self.state.seconds}
+
+    def _train_loss(self, sizes: Array) -> float:
+        """The mean loss over the samples of the epoch, or Σ ℓ / Σ w."""
+        steps, n = self.history.steps, len(sizes)
+        losses = steps["loss"][-n:].astype(np.float64)
+        weights = steps.get("loss_weight", losses * np.nan)[-n:].astype(np.float64)
+        if np.isnan(weights).all():
+            return float(losses @ sizes / sizes.sum())
+        summed = getattr(self.trainer.loss, "reduction", "mean") == "sum"
+        total = losses.sum() if summed else losses @ weights
+        return float(total / (weights.sum() or 1.0))

@@ -1,0 +1,44 @@
+"""Exceptions out of a signal handler, at random times."""
+
+from __future__ import annotations
+
+import signal
+import zlib
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import pytest
+
+
+def at_random_times(call: Callable[[], Any], seconds: float, times: int) -> int:
+    """Call until it comes to its end, with TimeoutErrors on the way; how many came.
+
+    Args:
+        call: starts a run, or goes on with it.
+        seconds: how long it takes without interruptions.
+        times: so many exceptions at most.
+    """
+    if not hasattr(signal, "setitimer"):
+        pytest.skip("needs setitimer")
+
+    def late(number: int, frame: FrameType | None) -> None:
+        raise TimeoutError
+
+    dice = np.random.default_rng(zlib.crc32(repr(call).encode()))
+    before, hit = signal.signal(signal.SIGALRM, late), 0
+    try:
+        while True:
+            try:
+                if hit < times:
+                    delay = dice.uniform(0, 1.5 * seconds / times)
+                    signal.setitimer(signal.ITIMER_REAL, max(1e-4, delay))
+                call()
+                signal.setitimer(signal.ITIMER_REAL, 0.0)
+                return hit
+            except TimeoutError:
+                hit += 1
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)

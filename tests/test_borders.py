@@ -177,17 +177,32 @@ def test_only_what_a_derivative_went_over_is_let_go(engine: str) -> None:
 
 
 @engines
-def test_copies_carry_no_derivative(engine: str) -> None:
-    kept = cr.tensor([0.0, 0.0])
+def test_what_a_function_writes_outside_carries_derivatives(engine: str) -> None:
+    """As eagerly: the derivative of a copy, and of a change in place, goes on."""
 
-    def f(x: cr.Tensor) -> cr.Tensor:
-        kept.copy_(x * 3)
-        y = x * 1
-        y.copy_(x * 5)
-        return (kept * x + y).sum()
+    def make(compiled: bool) -> list[cr.Tensor]:
+        w = cr.tensor(2.0, requires_grad=True)
+        kept, rows = cr.tensor(0.0), cr.tensor([1.0, 1.0])
 
-    for function in (f, cr.compile(f, engine=engine)):
-        close(cr.grad(function)(cr.tensor([1.0, 2.0])), [3.0, 6.0])
+        def f(x: cr.Tensor) -> cr.Tensor:
+            kept.copy_(w * x)
+            rows[0] = kept * 2
+            y = x * 1
+            y.copy_(w * 7)
+            return x * w + y
+
+        run = cr.compile(f, engine=engine) if compiled else f
+        seen = []
+        for k in (3.0, 4.0):
+            y = run(cr.tensor(k))
+            (kept * kept + y + rows.sum()).backward()
+            assert w.grad is not None
+            seen += [w.grad, kept.detach(), rows.detach()]
+            rows.copy_(cr.tensor([1.0, 1.0]))
+        return seen
+
+    for mine, wanted in zip(make(True), make(False)):
+        close(mine, wanted.numpy())
 
 
 @engines

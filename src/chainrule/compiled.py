@@ -359,15 +359,41 @@ class Compiled:
         name = traced.entry.name
         given = dict(zip(traced.entry.inputs, arrays))
         before = None
-        if context.grad and True in traced.derivable:
+        recorded = list(traced.recorded) if context.grad else []
+        if context.grad and (recorded or True in traced.derivable):
             before = _values_before(traced, leaves)
         outputs = program.execute(name, given, sizes, 1)
         values = [Value(a[0, ...]) for a in outputs]
         if before is not None or any(type(s) is dict for s in traced.derivable):
-            values = connected(
-                traced.entry, values, traced.derivable, before, given, self.engine
-            )
+            values = self._connected(variant, values, recorded, before, given)
         return unflatten(traced.structure, [wrap(v) for v in values])
+
+    def _connected(
+        self,
+        variant: _Variant,
+        values: list[Value],
+        recorded: list[str],
+        before: list[Value] | None,
+        given: dict[str, Array],
+    ) -> list[Value]:
+        """Outputs that remember the call; so does the state that it wrote."""
+        traced = variant.traced
+        changed = recorded if before is not None else []
+        derivable = [*traced.derivable, *[traced.recorded[key] for key in changed]]
+        tensors = [traced.slots[key].tensor for key in changed]
+        new = [Value(t.numpy()) for t in tensors]
+        values = connected(
+            traced.entry,
+            [*values, *new],
+            derivable,
+            changed,
+            before,
+            given,
+            self.engine,
+        )
+        for t, value in zip(tensors, new):
+            t._value = value
+        return values[: len(traced.derivable)]
 
     @property
     def programs(self) -> list[CompiledProgram]:

@@ -90,6 +90,7 @@ class ProgramTrace(Trace):
         self.lifted: dict[int, tuple[Tensor, Value]] = {}
         self.current: dict[int, Value] = {}
         self.written: dict[int, Value] = {}
+        self.unread: set[int] = set()
         self.gradients: dict[int, _Gradient] = {}
         self.tables: dict[str, tuple[Value, Table, str]] = {}
         self.modes: dict[int, tuple[Any, bool]] = {}
@@ -148,7 +149,12 @@ class ProgramTrace(Trace):
         """From here on ``tensor`` is ``value``."""
         if tensor._value.array is None:
             return False
-        self.lift(tensor, tensor._value)
+        if id(tensor) not in self.lifted:  # it is not read before it is written
+            old = tensor._value
+            leaf = old.tracked and old.node is None
+            made = Value(None, old.shape, old.dtype, tracked=leaf)
+            self.lifted[id(tensor)] = (tensor, made)
+            self.unread.add(id(tensor))
         value = value if value.array is None else self.constant(value)
         self.written[id(tensor)] = self.current[id(tensor)] = value
         if tensor.requires_grad:
@@ -240,6 +246,7 @@ class Traced:
         cleared: the tensors whose gradient it lets go of.
         derivable: for each output whether a derivative can be asked for; where one was
             taken already and the graph let go, what is said then.
+        recorded: the same for state whose new value carries a derivative.
         modes: the modules that were passed, each with the mode that it was in.
         tracked: the tensors that it met, each with its ``requires_grad`` of then.
         graded: the tensors whose gradient it read, each with whether there was one.
@@ -251,6 +258,9 @@ class Traced:
     tables: Mapping[str, tuple[Value, Table, str]]
     cleared: tuple[Tensor, ...] = ()
     derivable: tuple[bool | dict[str, str], ...] = ()
+    recorded: dict[str, bool | dict[str, str]] = field(
+        default_factory=dict[str, bool | dict[str, str]]
+    )
     modes: tuple[tuple[Any, bool], ...] = ()
     tracked: tuple[tuple[Tensor, bool], ...] = ()
     graded: tuple[tuple[Tensor, bool], ...] = ()
@@ -341,8 +351,17 @@ def trace_entry(
             known.tensor for known in gradients if known.written and known.now is None
         ),
         derivable=tuple(_derivable(v, trace) for v in outputs),
+        recorded={
+            key: _derivable(new, trace)
+            for key, (slot, _, new) in slots.items()
+            if new is not None and new.tracked and not slot.gradient
+        },
         modes=tuple(trace.modes.values()),
-        tracked=tuple((t, value.tracked) for t, value in trace.lifted.values()),
+        tracked=tuple(
+            (t, value.tracked)
+            for key, (t, value) in trace.lifted.items()
+            if key not in trace.unread or value.tracked
+        ),
         graded=tuple(
             (known.tensor, known.before is not None)
             for known in gradients

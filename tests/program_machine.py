@@ -281,10 +281,8 @@ class Machine:
         """The leaves as they are when a call begins."""
         for leaf in self.program.leaves:
             made = self._tensor(leaf, call)
-            if (
-                leaf.name not in self.leaves
-                or (leaf.role == "input"
-                and not leaf.captured)
+            if leaf.name not in self.leaves or (
+                leaf.role == "input" and not leaf.captured
             ):
                 self.leaves[leaf.name] = made
             elif leaf.role in ("input", "param"):

@@ -18,7 +18,7 @@ import numpy as np
 
 from chainrule.call import connected
 from chainrule.engines import Buffer, Executable, load_engine
-from chainrule.engines.threads import Turn
+from chainrule.engines.threads import Turn, process
 from chainrule.environment import Attributes, Snapshot
 from chainrule.errors import ArgumentError, GraphError, ShapeError, warn
 from chainrule.graph.build import changes, context
@@ -345,6 +345,10 @@ class Compiled:
         """
         if context.trace is not None:
             return self.function(*args, **kwargs)
+        with process.lock:  # what is noted before and after belongs to the run
+            return self._call(args, kwargs)
+
+    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         leaves, arrays, key = _arguments(args, kwargs)
         family = self._families.get(key)
         if family is None:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.autodiff import cotangents, recording
+from chainrule.engines.threads import process
 from chainrule.errors import ArgumentError, DTypeError, GradientError, ShapeError
 from chainrule.graph.build import changes, context, no_grad
 from chainrule.graph.build import constant as number
@@ -98,10 +99,10 @@ class Tensor(Operators, Elementwise, Reductions, Movement, Conversion):
 
     def _settle(self) -> None:
         """Fetch the numbers that an engine holds."""
-        pending = self._pending
-        assert pending is not None
-        self._replace(pending())
-        self._pending = None  # last: what interrupts the fetching loses nothing
+        with process.lock:  # a run in another thread brings newer ones
+            if self._pending is not None:
+                self._replace(self._pending())
+                self._pending = None  # last: what interrupts this loses nothing
 
     def _replace(self, array: Array) -> None:
         tracked, owner = self._value.tracked, self._value.owner
@@ -265,9 +266,10 @@ class Tensor(Operators, Elementwise, Reductions, Movement, Conversion):
             value = new.detach().value if new.requires_grad else new.value
             if context.trace.assign(self, value):
                 return self
-        self.version += 1  # first: what interrupts this never hides new numbers
-        self._replace(np.array(new.numpy()))
-        self._pending = None
+        with process.lock:
+            self.version += 1  # first: what interrupts this never hides new numbers
+            self._replace(np.array(new.numpy()))
+            self._pending = None
         return self
 
     def detach(self) -> Tensor:

@@ -437,7 +437,8 @@ def cell(w: Value, h: Value, x: Value) -> tuple[Value, Value]:
 
 def looped(length: int, *, reverse: bool, unrolled: bool) -> Function:
     """A scalar function of (w, h₀, x₀ … x_T), by scan or by a Python loop."""
-    body = trace(cell, [ArrayType(s, F64) for s in ((2, 2), (2,), (2,))], name="cell")
+    types = [ArrayType(s, F64) for s in ((2, 2), (2,), (2,))]
+    body = trace(cell, types, name="cell", tracked=True)
 
     def row(xs: Value, t: int) -> Value:
         pick = Value(np.eye(length)[t])

@@ -131,6 +131,98 @@ def test_a_step_that_ran_backward_cannot_be_gone_through_again(engine: str) -> N
 
 
 @engines
+def test_a_parameter_that_a_step_has_changed_is_a_parameter_still(engine: str) -> None:
+    """Two steps in one compiled function, as eagerly; from outside it is refused."""
+
+    def make(compiled: bool) -> Any:
+        w = cr.tensor([1.0, -2.0], requires_grad=True)
+        optimizer = optim.SGD([w], lr=0.1)
+
+        def twice(x: cr.Tensor) -> cr.Tensor:
+            for _ in range(2):
+                optimizer.zero_grad()
+                (w * w * x).sum().backward()
+                optimizer.step()
+            slope = cr.grad(lambda x: (w * x * x).sum())(x)  # a derivative of w's too
+            (slope * slope).sum().backward()
+            return (w * x).sum()
+
+        run = cr.compile(twice, engine=engine) if compiled else twice
+        return run(X[:2]), w
+
+    (mine, v), (wanted, w) = make(True), make(False)
+    close(mine.detach(), wanted.detach().numpy())
+    close(v.detach(), w.detach().numpy())
+    close(v.grad, w.grad.numpy())
+    with pytest.raises(GradientError, match="has changed a parameter"):
+        mine.backward()
+
+
+@engines
+def test_only_what_a_derivative_went_over_is_let_go(engine: str) -> None:
+    """A step that trains one network on the detached output of another."""
+    v = cr.tensor(2.0, requires_grad=True)
+    w = cr.tensor(3.0, requires_grad=True)
+
+    @cr.compile(engine=engine)
+    def step(x: cr.Tensor) -> cr.Tensor:
+        made = v * x
+        (w * made.detach()).backward()
+        assert w.grad is not None
+        return made * w.grad
+
+    step(cr.tensor(5.0)).backward()
+    close(w.grad, 10.0)
+    close(v.grad, 50.0)
+
+
+@engines
+def test_what_a_function_writes_outside_carries_derivatives(engine: str) -> None:
+    """As eagerly: the derivative of a copy, and of a change in place, goes on."""
+
+    def make(compiled: bool) -> list[cr.Tensor]:
+        w = cr.tensor(2.0, requires_grad=True)
+        kept, rows = cr.tensor(0.0), cr.tensor([1.0, 1.0])
+
+        def f(x: cr.Tensor) -> cr.Tensor:
+            kept.copy_(w * x)
+            rows[0] = kept * 2
+            y = x * 1
+            y.copy_(w * 7)
+            return x * w + y
+
+        run = cr.compile(f, engine=engine) if compiled else f
+        seen = []
+        for k in (3.0, 4.0):
+            y = run(cr.tensor(k))
+            (kept * kept + y + rows.sum()).backward()
+            assert w.grad is not None
+            seen += [w.grad, kept.detach(), rows.detach()]
+            rows.copy_(cr.tensor([1.0, 1.0]))
+        return seen
+
+    for mine, wanted in zip(make(True), make(False)):
+        close(mine, wanted.numpy())
+
+
+@engines
+def test_losses_of_tensors_from_outside(engine: str) -> None:
+    target, labels = cr.tensor([0.0, 1.0, 1.0]), cr.tensor([2])
+
+    def f(x: cr.Tensor) -> tuple[cr.Tensor, ...]:
+        y = nn.functional.binary_cross_entropy_with_logits(x, target)
+        z = nn.functional.cross_entropy(x.reshape(1, 3), labels)
+        return y, z, nn.functional.mse_loss(target, target * x)
+
+    run = cr.compile(f, engine=engine)
+    for got, wanted in zip(run(X), f(X)):
+        close(got, wanted.numpy())
+    labels.copy_(cr.tensor([3]))
+    with pytest.raises(ArgumentError, match="label is outside"):
+        run(X)
+
+
+@engines
 def test_gradients_of_a_compiled_step_are_those_of_an_eager_one(engine: str) -> None:
     """They are left in .grad, added to what is there, and cleared where asked for."""
 

@@ -47,12 +47,8 @@ def cotangents(
         if all(g is None for g in gs):
             continue
         if "freed" in node.attrs:
-            raise GradientError(
-                "backward() was called a second time on the same graph.",
-                expected="one call; the first frees what it walked over",
-                got=f"a freed {node.primitive.name}",
-                fix="pass retain_graph=True to the first backward()",
-            )
+            why = node.attrs["freed"]
+            raise GradientError(**why, got=f"a freed {node.primitive.name}")
         needed = tuple(v.tracked and v.dtype.is_float for v in node.inputs)
         if not any(needed):
             continue

@@ -126,7 +126,8 @@ BODIES[call] = lambda types, attrs: attrs["body"]
 def connected(
     entry: Entry,
     values: list[Value],
-    derivable: Sequence[bool | None],
+    derivable: Sequence[bool | dict[str, str]],
+    recorded: Sequence[str],
     before: list[Value] | None,
     given: dict[str, Array],
     engine: str,
@@ -135,9 +136,10 @@ def connected(
 
     Args:
         entry: the entry point that ran.
-        values: its outputs.
-        derivable: for each whether a derivative can be asked for; None where one was
-            taken within the function, and the graph let go.
+        values: its outputs, then the new values of ``recorded`` state.
+        derivable: for each whether a derivative can be asked for; where not,
+            what is said then.
+        recorded: state whose new value carries a derivative.
         before: arguments and state as they were before the run; None for no derivative.
         given: what the run was given, the scalars of tables included.
         engine: the engine's name.
@@ -147,12 +149,12 @@ def connected(
         given_count = len(before) - len(entry.state)
         scalars = [Value(given[name][0]) for name in entry.inputs[given_count:]]
         inputs = (*before[:given_count], *scalars, *before[given_count:])
-    graph = _visible(entry)
+    graph = _seen(entry, tuple(recorded))
     node = Node(call, inputs, {"body": graph, "engine": engine})
     for i, (value, status) in enumerate(zip(values, derivable)):
-        if status is None:
+        if isinstance(status, dict):
             freed = Node(call, (), {})
-            freed.free()
+            freed.free(status)
             freed.set_outputs((value,), weakly=True)
             value.node, value.index, value.tracked = freed, 0, True
         elif status and before is not None:
@@ -161,12 +163,17 @@ def connected(
     return values
 
 
-_graphs: WeakKeyDictionary[Graph, Graph] = WeakKeyDictionary()
+_graphs: WeakKeyDictionary[Graph, dict[Any, Graph]] = WeakKeyDictionary()
 
 
-def _visible(entry: Entry) -> Graph:
-    """The graph of an entry point with its visible outputs alone."""
-    if entry.graph not in _graphs:
-        outputs = entry.graph.outputs[: entry.outputs]
-        _graphs[entry.graph] = Graph(entry.name, entry.graph.inputs, outputs)
-    return _graphs[entry.graph]
+def _seen(entry: Entry, recorded: tuple[str, ...]) -> Graph:
+    """The graph of an entry point with the outputs that eager code sees."""
+    known = _graphs.setdefault(entry.graph, {})
+    if recorded not in known:
+        outputs = entry.graph.outputs
+        outputs = (
+            *outputs[: entry.outputs],
+            *[outputs[entry.replaces[key]] for key in recorded],
+        )
+        known[recorded] = Graph(entry.name, entry.graph.inputs, outputs)
+    return known[recorded]

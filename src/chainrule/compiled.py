@@ -18,7 +18,7 @@ import numpy as np
 
 from chainrule.call import connected
 from chainrule.engines import Buffer, Executable, load_engine
-from chainrule.engines.threads import Turn
+from chainrule.engines.threads import Turn, process
 from chainrule.environment import Attributes, Snapshot
 from chainrule.errors import ArgumentError, GraphError, ShapeError, warn
 from chainrule.graph.build import changes, context
@@ -345,6 +345,10 @@ class Compiled:
         """
         if context.trace is not None:
             return self.function(*args, **kwargs)
+        with process.lock:  # what is noted before and after belongs to the run
+            return self._call(args, kwargs)
+
+    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         leaves, arrays, key = _arguments(args, kwargs)
         family = self._families.get(key)
         if family is None:
@@ -359,15 +363,41 @@ class Compiled:
         name = traced.entry.name
         given = dict(zip(traced.entry.inputs, arrays))
         before = None
-        if context.grad and True in traced.derivable:
+        recorded = list(traced.recorded) if context.grad else []
+        if context.grad and (recorded or True in traced.derivable):
             before = _values_before(traced, leaves)
         outputs = program.execute(name, given, sizes, 1)
         values = [Value(a[0, ...]) for a in outputs]
-        if None in traced.derivable or before is not None:
-            values = connected(
-                traced.entry, values, traced.derivable, before, given, self.engine
-            )
+        if before is not None or any(type(s) is dict for s in traced.derivable):
+            values = self._connected(variant, values, recorded, before, given)
         return unflatten(traced.structure, [wrap(v) for v in values])
+
+    def _connected(
+        self,
+        variant: _Variant,
+        values: list[Value],
+        recorded: list[str],
+        before: list[Value] | None,
+        given: dict[str, Array],
+    ) -> list[Value]:
+        """Outputs that remember the call; so does the state that it wrote."""
+        traced = variant.traced
+        changed = recorded if before is not None else []
+        derivable = [*traced.derivable, *[traced.recorded[key] for key in changed]]
+        tensors = [traced.slots[key].tensor for key in changed]
+        new = [Value(t.numpy()) for t in tensors]
+        values = connected(
+            traced.entry,
+            [*values, *new],
+            derivable,
+            changed,
+            before,
+            given,
+            self.engine,
+        )
+        for t, value in zip(tensors, new):
+            t._value = value
+        return values[: len(traced.derivable)]
 
     @property
     def programs(self) -> list[CompiledProgram]:

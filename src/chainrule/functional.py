@@ -126,7 +126,7 @@ def _depends_on_more(roots: Sequence[Value], inputs: Sequence[Value]) -> bool:
     if any(v.node is not None and v.node.inputs and v.tracked for v in inputs):
         return True
     return any(
-        v.tracked and v.node is None and id(v) not in own
+        v.tracked and (v.node is None or v.owner) and id(v) not in own
         for node in ancestors(roots, inputs)
         for v in node.inputs
     )

@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 
 from chainrule.autodiff import cotangents, recording
+from chainrule.engines.threads import process
 from chainrule.errors import ArgumentError, DTypeError, GradientError, ShapeError
 from chainrule.graph.build import changes, context, no_grad
 from chainrule.graph.build import constant as number
-from chainrule.graph.graph import ancestors
+from chainrule.graph.graph import tracked_ancestors
 from chainrule.graph.node import Array, Value
 from chainrule.graph.types import Dim, DType
 from chainrule.methods.changes import Base, Changes
@@ -97,10 +98,10 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
 
     def _settle(self) -> None:
         """Fetch the numbers that an engine holds."""
-        pending = self._pending
-        assert pending is not None
-        self._replace(pending())
-        self._pending = None  # last: what interrupts the fetching loses nothing
+        with process.lock:  # a run in another thread brings newer ones
+            if self._pending is not None:
+                self._replace(self._pending())
+                self._pending = None  # last: what interrupts this loses nothing
 
     def _replace(self, array: Array) -> None:
         tracked, owner = self._value.tracked, self._value.owner
@@ -264,11 +265,14 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
         if self._base or recorded or not self.is_leaf or self._value.array is None:
             self._change(new.value)
             return self
-        if context.trace is not None and context.trace.assign(self, new.value):
-            return self
-        self.version += 1  # first: what interrupts this never hides new numbers
-        self._replace(np.array(new.numpy()))
-        self._pending = None
+        if context.trace is not None:
+            value = new.detach().value if new.requires_grad else new.value
+            if context.trace.assign(self, value):
+                return self
+        with process.lock:
+            self.version += 1  # first: what interrupts this never hides new numbers
+            self._replace(np.array(new.numpy()))
+            self._pending = None
         return self
 
     def detach(self) -> Tensor:
@@ -328,9 +332,9 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
         with recording() if create_graph else no_grad():
             known = cotangents({root: seed}, free=not keep)
             if context.trace is not None and not (create_graph or retain_graph):
-                context.trace.note_freed(ancestors([root]))
+                context.trace.note_freed(tracked_ancestors([root]))
             for value, g in known.items():
-                if value.owner is not None and value.node is None:
+                if value.owner is not None:
                     owner = value.owner()
                     if owner is not None:
                         _accumulate(owner, g)

@@ -12,17 +12,18 @@ whatever the Python looked like, and eager code and compiled code are the same c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from chainrule.errors import GradientError
-from chainrule.graph.build import Trace, context, tracing
-from chainrule.graph.graph import Graph, ancestors
-from chainrule.graph.node import Array, Node, Value
+from chainrule.graph.build import Trace, context, record, tracing
+from chainrule.graph.graph import Graph, tracked_ancestors
+from chainrule.graph.node import PASSED, Array, Node, Value
 from chainrule.graph.program import Entry
 from chainrule.graph.types import ArrayType, DType
 from chainrule.nest import flatten
+from chainrule.primitives.movement import reshape
 from chainrule.tensor import Tensor, wrap
 
 # -- what is found outside -------------------------------------------------------------
@@ -88,11 +89,14 @@ class ProgramTrace(Trace):
         self.entry, self.names = entry, names
         self.lifted: dict[int, tuple[Tensor, Value]] = {}
         self.current: dict[int, Value] = {}
+        self.written: dict[int, Value] = {}
+        self.unread: set[int] = set()
         self.gradients: dict[int, _Gradient] = {}
         self.tables: dict[str, tuple[Value, Table, str]] = {}
         self.modes: dict[int, tuple[Any, bool]] = {}
         self.roots: dict[int, Any] = {}
         self.freed: set[Node] = set()
+        self.renewed: set[Node] = set()
 
     def note_mode(self, module: Any) -> None:
         """Remember in which mode a module was traced, and the outermost ones."""
@@ -100,9 +104,10 @@ class ProgramTrace(Trace):
         if not context.scope:
             self.roots.setdefault(id(module), module)
 
-    def note_freed(self, nodes: Sequence[Node]) -> None:
+    def note_freed(self, nodes: Iterable[Node]) -> None:
         """What a derivative was taken of without ``retain_graph`` has none again."""
         self.freed.update(nodes)
+        self.freed -= self.renewed  # a leaf has no way behind it
 
     def tabulated(self, table: Table, name: str, dtype: DType) -> Value:
         """A scalar input that ``table`` supplies anew for each step."""
@@ -128,16 +133,32 @@ class ProgramTrace(Trace):
             made.owner = value.owner
             self.lifted[id(tensor)] = (tensor, made)
             self.current[id(tensor)] = made
+        if id(tensor) not in self.current:
+            self.current[id(tensor)] = self._leaf(tensor, self.written[id(tensor)])
         return self.current[id(tensor)]
+
+    def _leaf(self, tensor: Tensor, value: Value) -> Value:
+        """What a parameter has become: a leaf again, as it is eagerly."""
+        made = record(reshape, (value,), {"shape": value.shape})[0]
+        made.tracked, made.owner = True, tensor._value.owner
+        if made.node is not None:
+            self.renewed.add(made.node)
+        return made
 
     def assign(self, tensor: Tensor, value: Value) -> bool:
         """From here on ``tensor`` is ``value``."""
         if tensor._value.array is None:
             return False
-        self.lift(tensor, tensor._value)
-        self.current[id(tensor)] = (
-            value if value.array is None else self.constant(value)
-        )
+        if id(tensor) not in self.lifted:  # it is not read before it is written
+            old = tensor._value
+            leaf = old.tracked and old.node is None
+            made = Value(None, old.shape, old.dtype, tracked=leaf)
+            self.lifted[id(tensor)] = (tensor, made)
+            self.unread.add(id(tensor))
+        value = value if value.array is None else self.constant(value)
+        self.written[id(tensor)] = self.current[id(tensor)] = value
+        if tensor.requires_grad:
+            del self.current[id(tensor)]  # a leaf is made where it is read
         return True
 
     def gradient(self, tensor: Tensor, held: Tensor | None) -> Tensor | None:
@@ -172,8 +193,7 @@ class ProgramTrace(Trace):
                 slot = Slot(owner, gradient=True)
                 found.append((slot, value, self._new_gradient(owner)))
                 continue
-            new = self.current[key]
-            found.append((Slot(tensor), value, None if new is value else new))
+            found.append((Slot(tensor), value, self.written.get(key)))
         done = {id(slot.tensor) for slot, _, _ in found if slot.gradient}
         for key, known in self.gradients.items():
             new = None if key in done else self._new_gradient(known.tensor)
@@ -224,8 +244,9 @@ class Traced:
         structure: the nest of its outputs.
         tables: its scalar inputs that change from step to step, by name.
         cleared: the tensors whose gradient it lets go of.
-        derivable: for each output whether a derivative can be asked for; None where
-            one was taken already and the graph let go.
+        derivable: for each output whether a derivative can be asked for; where one was
+            taken already and the graph let go, what is said then.
+        recorded: the same for state whose new value carries a derivative.
         modes: the modules that were passed, each with the mode that it was in.
         tracked: the tensors that it met, each with its ``requires_grad`` of then.
         graded: the tensors whose gradient it read, each with whether there was one.
@@ -236,7 +257,10 @@ class Traced:
     structure: Any
     tables: Mapping[str, tuple[Value, Table, str]]
     cleared: tuple[Tensor, ...] = ()
-    derivable: tuple[bool | None, ...] = ()
+    derivable: tuple[bool | dict[str, str], ...] = ()
+    recorded: dict[str, bool | dict[str, str]] = field(
+        default_factory=dict[str, bool | dict[str, str]]
+    )
     modes: tuple[tuple[Any, bool], ...] = ()
     tracked: tuple[tuple[Tensor, bool], ...] = ()
     graded: tuple[tuple[Tensor, bool], ...] = ()
@@ -326,9 +350,18 @@ def trace_entry(
         cleared=tuple(
             known.tensor for known in gradients if known.written and known.now is None
         ),
-        derivable=tuple(_derivable(v, trace.freed) for v in outputs),
+        derivable=tuple(_derivable(v, trace) for v in outputs),
+        recorded={
+            key: _derivable(new, trace)
+            for key, (slot, _, new) in slots.items()
+            if new is not None and new.tracked and not slot.gradient
+        },
         modes=tuple(trace.modes.values()),
-        tracked=tuple((t, value.tracked) for t, value in trace.lifted.values()),
+        tracked=tuple(
+            (t, value.tracked)
+            for key, (t, value) in trace.lifted.items()
+            if key not in trace.unread or value.tracked
+        ),
         graded=tuple(
             (known.tensor, known.before is not None)
             for known in gradients
@@ -337,7 +370,22 @@ def trace_entry(
     )
 
 
-def _derivable(value: Value, freed: set[Node]) -> bool | None:
+#: What is said of a derivative with respect to what a parameter has become.
+RENEWED = {
+    "what": "A compiled function has changed a parameter and used it afterwards; "
+    "from outside a derivative of that is asked for.",
+    "expected": "a derivative that is taken within the compiled function",
+    "fix": "call backward() in it, return the value detached, or change the parameter "
+    "at the end",
+}
+
+
+def _derivable(value: Value, trace: ProgramTrace) -> bool | dict[str, str]:
     if not (value.tracked and value.dtype.is_float):
         return False
-    return None if freed and not freed.isdisjoint(ancestors([value])) else True
+    nodes = tracked_ancestors([value])
+    if not trace.freed.isdisjoint(nodes):
+        return PASSED
+    if not trace.renewed.isdisjoint(nodes):
+        return RENEWED
+    return True

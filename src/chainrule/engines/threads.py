@@ -79,28 +79,56 @@ class ThreadChoice:
         self._seconds[number] = known + SHARE * (each - known)
 
 
+class _Process:
+    """The lock that a thread holds while programs, or what they hold, change.
+
+    One for all of them: programs share tensors, and the native engine runs one chunk at
+    a time anyway. It is reentrant, for a signal handler has the thread of what it
+    interrupts. A process forks while no other thread has it, so that its child finds no
+    program in the middle of a run.
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+
+    def before_fork(self) -> None:
+        self.lock.acquire()
+
+    def after_fork(self) -> None:
+        self.lock.release()
+
+
+process = _Process()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=process.before_fork,
+        after_in_parent=process.after_fork,
+        after_in_child=process.__init__,
+    )
+
+
 class Turn:
     """A block that one thread at a time goes through: a program has one memory."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._owner = 0
+        self._taken: Any = None
 
     def __enter__(self) -> None:
-        me = threading.get_ident()
-        if self._owner == me:  # its own second turn would never come
+        lock = process.lock
+        lock.acquire()
+        if self._taken is lock:
+            lock.release()
             raise EngineError(
                 "A program cannot be run inside a run of its own.",
                 expected="run to return before the same thread calls it again",
                 got="a call from a signal handler",
                 fix="note the wish in the handler, and run afterwards",
             )
-        self._lock.acquire()
-        self._owner = me
+        self._taken = lock
 
     def __exit__(self, *_: object) -> None:
-        self._owner = 0
-        self._lock.release()
+        lock, self._taken = self._taken, None
+        lock.release()
 
 
 # -- NumPy's own threads ---------------------------------------------------------------

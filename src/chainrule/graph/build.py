@@ -12,7 +12,7 @@ import inspect
 import os
 import sysconfig
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -118,7 +118,7 @@ class Trace:
     def note_mode(self, module: Any) -> None:
         """A module is called or switched."""
 
-    def note_freed(self, nodes: Sequence[Node]) -> None:
+    def note_freed(self, nodes: Iterable[Node]) -> None:
         """A derivative has walked over these nodes, and lets them go."""
 
     def tabulated(self, table: Any, name: str, dtype: DType) -> Value | None:

@@ -89,6 +89,18 @@ def ancestors(roots: Iterable[Value], stop: Iterable[Value] = ()) -> list[Node]:
     return sorted(seen.values(), key=lambda node: node.number)
 
 
+def tracked_ancestors(roots: Iterable[Value]) -> set[Node]:
+    """The nodes that a derivative of ``roots`` walks over."""
+    seen: set[Node] = set()
+    waiting = list(roots)
+    while waiting:
+        value = waiting.pop()
+        if value.tracked and value.node is not None and value.node not in seen:
+            seen.add(value.node)
+            waiting.extend(value.node.inputs)
+    return seen
+
+
 def users(graph: Graph) -> dict[Value, list[Node]]:
     """For each value the nodes that read it, in running order."""
     readers: dict[Value, list[Node]] = {value: [] for value in graph.values()}

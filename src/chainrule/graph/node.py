@@ -146,14 +146,21 @@ class Node:
             return tuple(ref() for ref in self._outputs)
         return self._outputs
 
-    def free(self) -> None:
+    def free(self, why: dict[str, str] | None = None) -> None:
         """Forget the inputs: a derivative can no longer pass through here."""
-        self.inputs, self.attrs = (), {"freed": True}
+        self.inputs, self.attrs = (), {"freed": why or PASSED}
 
     def __repr__(self) -> str:
         where = f" in {self.scope!r}" if self.scope else ""
         return f"<node {self.primitive.name}{where}>"
 
+
+#: What is said of a derivative that was taken before.
+PASSED = {
+    "what": "backward() was called a second time on the same graph.",
+    "expected": "one call; the first frees what it walked over",
+    "fix": "pass retain_graph=True to the first backward()",
+}
 
 #: ∂ℒ/∂ of an output; None where the loss does not depend on it.
 Cotangent = Value | None

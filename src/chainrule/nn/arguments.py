@@ -169,8 +169,7 @@ def factors(kind: str, name: str, given: Any, *, ndim: int | None = None) -> Ten
 
 
 def is_known(t: Tensor) -> bool:
-    """Whether the numbers of a tensor may be looked at: not while a graph is traced,
-    where a tensor from outside can have others at each call."""
-    return context.trace is None and (
-        t._pending is not None or t._value.array is not None
-    )
+    """Whether a tensor has numbers to look at; while a function is traced none has."""
+    if context.trace is not None:
+        return False
+    return t._pending is not None or t._value.array is not None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from typing import Any
 
 from llvmlite import binding
 
-_lock = threading.Lock()
+from chainrule.engines.threads import process
+
 #: The kernels that were compiled so far: the symbols under which modules find them.
 _kernels: dict[Any, str] = {}
 #: Modules by their text. What is here lives as long as the process: kernels are shared.
@@ -28,7 +28,7 @@ def machine_code(text: str, kernels: Mapping[Any, str]) -> MachineCode:
         kernels: the names of the kernels that it defines, by their keys; from now on
             other modules call them.
     """
-    with _lock:
+    with process.lock:
         if text not in _modules:
             code = _modules[text] = MachineCode(text)
             for key, name in kernels.items():

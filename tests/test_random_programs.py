@@ -1,0 +1,46 @@
+"""Random programs, cut at random places into eager, traced and compiled parts.
+
+Each is the same as when it is run wholly eagerly in float64: values, derivatives and
+state, with the dtypes of eager float32. A failing program is shown as short as it can
+be made.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from chainrule.engines import native_problem
+from tests.program_machine import UntameError, check, draw, failure, shrunk
+
+ENGINES = ["numpy"] if native_problem() else ["numpy", "native"]
+
+
+def run(seeds: range, engines: list[str]) -> None:
+    for seed in seeds:
+        program = draw(seed)
+        wrong = failure(program, engines)
+        if wrong is not None:
+            short = shrunk(program, engines)
+            pytest.fail(f"{short}\n\n{failure(short, engines) or wrong}")
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_programs_are_the_same_however_they_are_cut(part: int) -> None:
+    run(range(15 * part, 15 * part + 15), ENGINES)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(20))
+def test_many_programs_are_the_same_however_they_are_cut(part: int) -> None:
+    run(range(1000 + 100 * part, 1100 + 100 * part), ENGINES)
+
+
+def test_most_programs_are_held_to_something() -> None:
+    """Programs whose numbers float32 cannot be held to are few."""
+    untame = 0
+    for seed in range(100):
+        try:
+            check(draw(seed), [])
+        except UntameError:
+            untame += 1
+    assert untame <= 25

@@ -1,0 +1,266 @@
+"""Several threads, a child process and a signal handler use the library at once."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule import nn, optim
+from chainrule.engines import native_problem
+from chainrule.errors import EngineError
+
+ENGINES = ["numpy"] if native_problem() else ["numpy", "native"]
+engines = pytest.mark.parametrize("engine", ENGINES)
+THREADS = 5
+
+
+def at_once(*jobs: Callable[[], Any]) -> list[Any]:
+    """What each of some functions gives, all begun at the same moment."""
+    start = threading.Barrier(len(jobs))
+    made: list[Any] = [None] * len(jobs)
+
+    def run(i: int) -> None:
+        start.wait()
+        try:
+            made[i] = jobs[i]()
+        except BaseException as error:
+            made[i] = error
+
+    threads = [threading.Thread(target=run, args=(i,)) for i in range(len(jobs))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+        assert not thread.is_alive(), "a thread waits for ever"
+    for result in made:
+        if isinstance(result, BaseException):
+            raise result
+    return made
+
+
+@engines
+def test_one_function_is_called_by_many_threads(engine: str) -> None:
+    """It is traced, compiled for two sizes and differentiated by all of them."""
+    run = cr.compile(lambda x: (x * x).sin().sum(), engine=engine)
+
+    def job(k: int) -> Callable[[], Any]:
+        def work() -> None:
+            for n in (3, 8, 5, 3) * 6:
+                x = np.arange(n) * 0.1 + k
+                got = cr.grad(run)(cr.tensor(x))
+                np.testing.assert_allclose(got.numpy(), np.cos(x * x) * 2 * x)
+
+        return work
+
+    at_once(*map(job, range(THREADS)))
+
+
+@engines
+def test_one_step_is_run_by_many_threads(engine: str) -> None:
+    """No step is lost: each adds one to every number, and says how many there were."""
+    w, n = cr.tensor(np.zeros(4096, np.float32)), 60
+
+    @cr.compile(engine=engine)
+    def step() -> cr.Tensor:
+        w.copy_(w + 1)
+        return w[0] * 1
+
+    made = at_once(*[lambda: [step().item() for _ in range(n)]] * THREADS)
+    assert (w.numpy() == THREADS * n).all()
+    assert sorted(k for part in made for k in part) == list(range(1, THREADS * n + 1))
+
+
+@engines
+def test_reading_and_evaluating_while_another_thread_trains(engine: str) -> None:
+    """Whoever looks sees the weights of one step, in a program of its own too."""
+    w, stop = cr.tensor(np.zeros(20_000, np.float32)), threading.Event()
+
+    @cr.compile(engine=engine)
+    def step() -> None:
+        w.copy_(w + 1)
+
+    look = cr.compile(lambda: (w.min(), w.max()), engine=engine)
+
+    def train() -> None:
+        for _ in range(150):
+            step()
+        stop.set()
+
+    def read() -> int:
+        last, count = -1.0, 0
+        while not stop.is_set() or count == 0:
+            array, count = w.numpy(), count + 1
+            assert array.min() == array.max()
+            assert array[0] >= last
+            last = array[0]
+        return count
+
+    def evaluate() -> None:
+        last = -1.0
+        while not stop.is_set():
+            low, high = look()
+            assert low.item() == high.item() >= last
+            last = low.item()
+
+    at_once(train, read, evaluate, evaluate)
+    assert (w.numpy() == 150).all()
+
+
+@engines
+def test_trainers_train_at_once_as_one_after_the_other(engine: str) -> None:
+    x = np.random.default_rng(0).standard_normal((64, 6)).astype("f4")
+    y = (x.sum(1) > 0).astype("i8")
+
+    def train(seed: int) -> list[np.ndarray]:
+        generator = np.random.default_rng(seed)
+        model = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 2))
+        for p in model.parameters():
+            p.copy_(generator.standard_normal(p.shape).astype("f4") * 0.3)
+        trainer = cr.Trainer(
+            model,
+            loss=nn.CrossEntropyLoss(),
+            optimizer=optim.Adam(lr=1e-2),
+            engine=engine,
+            seed=seed,
+        )
+        trainer.fit((x, y), epochs=3, batch_size=16, progress=False)
+        trainer.evaluate((x, y))
+        return [p.detach().numpy().copy() for p in model.parameters()]
+
+    apart = [train(seed) for seed in range(3)]
+    together = at_once(*[lambda s=s: train(s) for s in range(3)])
+    for mine, wanted in zip(together, apart):
+        for a, b in zip(mine, wanted):
+            assert (a == b).all()
+
+
+def test_eager_derivatives_in_many_threads() -> None:
+    """What a thread switches off (recording) is off in that thread alone."""
+
+    def job(k: int) -> Callable[[], Any]:
+        def work() -> None:
+            for _ in range(100):
+                w = cr.tensor(float(k), requires_grad=True)
+                with cr.no_grad():
+                    assert not (w * w).requires_grad
+                (w * w * w).backward()
+                assert w.grad is not None
+                assert w.grad.item() == 3 * k * k
+
+        return work
+
+    at_once(*map(job, range(THREADS)))
+
+
+# -- a child process -------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@engines
+def test_a_child_computes_after_a_fork_in_the_middle_of_runs(engine: str) -> None:
+    """Another thread is within a run, or holds its lock, when the process forks."""
+    w, stop = cr.tensor(np.zeros(50_000, np.float32)), threading.Event()
+
+    @cr.compile(engine=engine, threads=2)
+    def step(x: cr.Tensor) -> cr.Tensor:
+        w.copy_(w + x)
+        return (w - w + x).sum()
+
+    x = cr.tensor(np.ones(50_000, np.float32))
+    step(x)
+    other = threading.Thread(target=lambda: [step(x) for _ in iter(stop.is_set, True)])
+    other.start()
+    try:
+        for _ in range(8):
+            reader, writer = os.pipe()
+            child = _forked()
+            if child == 0:
+                signal.alarm(30)
+                right = step(x).item() == 50_000.0
+                right &= cr.compile(lambda x: x * 2, engine=engine)(x)[0].item() == 2.0
+                os.write(writer, b"1" if right else b"0")
+                os._exit(0)
+            os.close(writer)
+            answer = os.read(reader, 1)
+            os.close(reader)
+            os.waitpid(child, 0)
+            assert answer == b"1", "the child hangs, or is wrong"
+    finally:
+        stop.set()
+        other.join()
+
+
+def _forked() -> int:
+    import warnings
+
+    with warnings.catch_warnings():  # that threads are running is what is tested
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return os.fork()
+
+
+@engines
+def test_a_spawned_process_starts_anew(engine: str) -> None:
+    cr.compile(lambda x: x * 2, engine=engine)(cr.tensor([1.0]))
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        assert pool.apply(_doubled, (engine,)) == [2.0, 4.0]
+
+
+def _doubled(engine: str) -> list[float]:
+    return cr.compile(lambda x: x * 2, engine=engine)(cr.tensor([1.0, 2.0])).tolist()
+
+
+# -- a signal handler ------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers here")
+@engines
+def test_a_signal_handler_calls_into_the_library(engine: str) -> None:
+    """Eager code and other programs run; the one that it interrupted may refuse."""
+    w = cr.tensor(np.zeros(3000, np.float32))
+
+    @cr.compile(engine=engine)
+    def step(x: cr.Tensor) -> cr.Tensor:
+        w.copy_(w + x)
+        return x.sum()
+
+    other = cr.compile(lambda x: (x * x).sum(), engine=engine)
+    x = cr.tensor(np.ones(3000, np.float32))
+    four = cr.tensor([2.0])
+    seen = {"right": 0, "refused": 0, "own": 0, "odd": 0}
+
+    def handler(*_: Any) -> None:
+        y = cr.tensor([3.0], requires_grad=True)
+        (y * y).sum().backward()
+        assert y.grad is not None
+        assert y.grad.tolist() == [6.0]
+        for function, argument in ((other, four), (step, x)):
+            try:
+                wanted = 4.0 if function is other else 3000.0
+                assert function(argument).item() == wanted
+                seen["own" if function is step else "right"] += 1
+            except EngineError as error:
+                seen["refused" if "signal handler" in str(error) else "odd"] += 1
+
+    step(x), other(four)
+    steps = 1
+    saved = signal.signal(signal.SIGALRM, handler)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.001, 0.0017)
+        while seen["right"] < 40 and steps < 100_000:
+            assert step(x).item() == 3000.0
+            (four * 2).sin()
+            steps += 1
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, saved)
+    assert seen["right"] > 0
+    assert seen["odd"] == 0
+    assert (w.numpy() == steps + seen["own"]).all()

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 import chainrule.regions  # noqa: F401  (fills the registry)
-from chainrule.autodiff import cotangents, inline, pull_back, recording
+from chainrule.autodiff import cotangents, inline, pull_back
 from chainrule.errors import GradientError
-from chainrule.graph.build import constant, no_grad, scope, trace, tracing
+from chainrule.graph.build import constant, no_grad, recording, scope, trace, tracing
 from chainrule.graph.interpret import evaluate, evaluate_all
 from chainrule.graph.node import Value
 from chainrule.graph.text import to_text

@@ -15,12 +15,11 @@ compiled and explained.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from chainrule.errors import GradientError
-from chainrule.graph.build import absolute_scope, bind, context, replay
+from chainrule.graph.build import absolute_scope, bind, context, recording, replay
 from chainrule.graph.graph import Graph, ancestors
 from chainrule.graph.node import Cotangent, Node, Value
 from chainrule.graph.primitive import DERIVATIVES, as_tuple
@@ -114,14 +113,3 @@ def inline(
                 if keep_constants and not old.tracked:
                     new.tracked = False
     return tuple(known[v] for v in graph.outputs)
-
-
-@contextmanager
-def recording() -> Generator[None]:
-    """Within the block derivatives are remembered, whatever surrounds it."""
-    saved = context.grad
-    context.grad = True
-    try:
-        yield
-    finally:
-        context.grad = saved

@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from chainrule.errors import ArgumentError, ShapeError
-from chainrule.graph.build import bind, trace_body
+from chainrule.graph.body import trace_body
+from chainrule.graph.build import bind
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import as_tuple

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ArgumentError
-from chainrule.graph.build import of_user
+from chainrule.graph.source import of_user
 from chainrule.tensor import Tensor
 
 #: Compared by their values; anything else is compared by identity.

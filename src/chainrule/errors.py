@@ -121,9 +121,9 @@ def warn(
 
 
 def warn_of_line(message: str, category: type[Warning]) -> None:
-    """Warn of the nearest line that is not this package's."""
-    level, frame = 1, sys._getframe()
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+    """Warn of the nearest line that is not this package's, nor of a dataclass."""
+    level, frame, ours = 1, sys._getframe(), (_PACKAGE, "<string>")
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(ours):
         level, frame = level + 1, frame.f_back
     warnings.warn(message, category, stacklevel=level)
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.autodiff import cotangents, recording
+from chainrule.autodiff import cotangents
 from chainrule.errors import ArgumentError, GradientError, ShapeError
-from chainrule.graph.build import constant, context, no_grad
+from chainrule.graph.build import constant, context, no_grad, recording
 from chainrule.graph.graph import ancestors
 from chainrule.graph.node import Value
 from chainrule.nest import flatten, unflatten

@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.autodiff import cotangents, recording
+from chainrule.autodiff import cotangents
 from chainrule.engines.threads import process
 from chainrule.errors import ArgumentError, DTypeError, GradientError, ShapeError
-from chainrule.graph.build import changes, context, no_grad
+from chainrule.graph.build import changes, context, no_grad, recording
 from chainrule.graph.build import constant as number
 from chainrule.graph.graph import tracked_ancestors
 from chainrule.graph.node import Array, Value

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.autodiff import cotangents, recording
+from chainrule.autodiff import cotangents
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.explanation.formulas import behind_views
-from chainrule.graph.build import constant, no_grad
+from chainrule.graph.build import constant, no_grad, recording
 from chainrule.graph.graph import Graph, users
 from chainrule.graph.interpret import evaluate_all
 from chainrule.graph.node import Array, Node, Value

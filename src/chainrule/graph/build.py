@@ -8,12 +8,9 @@ reference and, when a derivative may be asked for, remembers the node. With type
 from __future__ import annotations
 
 import contextvars
-import inspect
-import os
-import sysconfig
 import threading
 from collections.abc import Callable, Generator, Iterable, Sequence
-from contextlib import contextmanager
+from contextlib import ContextDecorator, contextmanager
 from typing import Any, cast
 
 import numpy as np
@@ -29,21 +26,12 @@ from chainrule.graph.primitive import (
     as_tuple,
     lookup,
 )
+from chainrule.graph.source import caller
 from chainrule.graph.types import ArrayType, DType, as_dtype
 
 #: Constants of up to this many elements are written into the graph itself; larger ones
 #: become named inputs.
 INLINE_CONSTANT = 16
-
-_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
-#: Where no line is the user's: this package, Python's library, installed commands.
-_NOT_THE_USERS = (
-    _PACKAGE,
-    os.path.dirname(os.__file__) + os.sep,
-    sysconfig.get_path("scripts") + os.sep,
-    "<",
-)
-_INSTALLED = tuple(f"{os.sep}{name}-packages{os.sep}" for name in ("site", "dist"))
 
 #: The types of the results of applications that the rule has accepted already.
 _checked: dict[Any, tuple[ArrayType, ...]] = {}
@@ -71,15 +59,9 @@ class Trace:
         known = self.constants.get(id(value))
         if known is None:
             if array.size <= INLINE_CONSTANT:
-                made = record(
-                    lookup("constant"),
-                    (),
-                    {
-                        "value": tuple(array.ravel().tolist()),
-                        "shape": array.shape,
-                        "dtype": value.dtype,
-                    },
-                )[0]
+                numbers = tuple(array.ravel().tolist())
+                attrs = {"value": numbers, "shape": array.shape, "dtype": value.dtype}
+                (made,) = record(lookup("constant"), (), attrs)
             else:
                 name = value.name or f"constant{len(self.constants)}"
                 made = Value(None, array.shape, value.dtype, name=name)
@@ -168,6 +150,68 @@ class Context(threading.local):
 context = Context()
 
 
+class within(ContextDecorator):  # noqa: N801 - used like a function
+    """Within the block these fields of the :class:`Context` are others."""
+
+    __slots__ = ("fields", "saved")
+
+    def __init__(self, **fields: Any) -> None:
+        self.fields = fields
+        self.saved: list[dict[str, Any]] = []
+
+    def __enter__(self) -> None:
+        saved: dict[str, Any] = {}
+        for name, value in self.fields.items():
+            saved[name] = getattr(context, name)
+            setattr(context, name, value)
+        self.saved.append(saved)
+
+    def __exit__(self, *_: object) -> None:
+        for name, value in self.saved.pop().items():
+            setattr(context, name, value)
+
+
+class absolute_scope:  # noqa: N801 - used like a function; every node of a derivative
+    """Nodes recorded within the block have exactly this scope and role."""
+
+    __slots__ = ("role", "saved", "scope")
+
+    def __init__(self, scope: str, role: str) -> None:
+        self.scope, self.role = scope, role
+
+    def __enter__(self) -> None:
+        self.saved = context.scope, context.role
+        context.scope, context.role = self.scope, self.role
+
+    def __exit__(self, *_: object) -> None:
+        context.scope, context.role = self.saved
+
+
+def scope(name: str) -> absolute_scope:
+    """Nodes recorded within the block belong to module ``name``."""
+    outer = context.scope
+    path = f"{outer}.{name}" if outer and name else outer or name
+    return absolute_scope(path, context.role)
+
+
+def role(name: str) -> within:
+    """Nodes recorded within the block play this role: forward, backward, update."""
+    return within(role=name)
+
+
+def no_grad() -> within:
+    """Within the block nothing is remembered for derivatives.
+
+    Values computed there count as constants for any derivative taken later.
+    """
+    return within(grad=False)
+
+
+def recording() -> within:
+    """Within the block derivatives are remembered, whatever surrounds it."""
+    return within(grad=True)
+
+
 class Operation(Primitive):
     """A primitive that is applied to values by calling it."""
 
@@ -209,7 +253,7 @@ def declare(
         vjp: the derivative rule, one function for each input: ``vjp[i](g, y, *inputs,
             **attrs)`` is the cotangent of input i when the result y has cotangent g. It
             is written in primitives, so derivatives are graphs. None for an input
-            without a derivative (an index); one rule alone stands for all inputs.
+            without a derivative (an index); the last rule stands for further inputs.
         joint_vjp: instead of ``vjp`` where the inputs' derivatives share their work:
             ``joint_vjp(gs, ys, inputs, needed, **attrs)``, all in tuples.
         traits: the other attributes of a :class:`Primitive`.
@@ -235,7 +279,7 @@ def by_input(
         needed: Sequence[bool],
         **attrs: Any,
     ) -> Sequence[Cotangent]:
-        mine = rules * len(inputs) if len(rules) == 1 else rules
+        mine = rules + rules[-1:] * (len(inputs) - len(rules))
         return [
             rule(gs[0], ys[0], *inputs, **attrs) if rule is not None and need else None
             for rule, need in zip(mine, needed, strict=True)
@@ -259,29 +303,21 @@ def record(
     inputs: tuple[Value, ...],
     attrs: dict[str, Any],
     origin: Node | None = None,
+    types: Sequence[ArrayType] | None = None,
 ) -> tuple[Value, ...]:
     """Record a node without numbers; its outputs have types alone.
 
-    Scope, role and source are those of the surroundings, or of ``origin``.
+    Scope, role and source are those of the surroundings, or of ``origin``. ``types``
+    are those of the outputs, where they are known.
     """
     trace = context.trace
     if trace is not None:
         inputs = tuple(map(trace.given, inputs))
-    types = primitive.output_types([v.type for v in inputs], attrs)
+    if types is None:
+        types = primitive.output_types([v.type for v in inputs], attrs)
     tracked = context.grad and primitive in DERIVATIVES and _any_tracked(inputs)
-    return _node(primitive, inputs, attrs, types, tracked, origin)
-
-
-def _node(
-    primitive: Primitive,
-    inputs: tuple[Value, ...],
-    attrs: dict[str, Any],
-    types: Sequence[ArrayType],
-    tracked: bool,
-    origin: Node | None,
-) -> tuple[Value, ...]:
     if origin is None:
-        place = (context.scope, context.role, _caller())
+        place = (context.scope, context.role, caller())
     else:
         place = (origin.scope, origin.role, origin.source)
     node = Node(primitive, inputs, attrs, *place)
@@ -292,8 +328,8 @@ def _node(
         ]
     )
     node.set_outputs(outputs)
-    if context.trace is not None:
-        context.trace.made(outputs)
+    if trace is not None:
+        trace.made(outputs)
     return outputs
 
 
@@ -304,18 +340,13 @@ def replay(
 
     Scope, role and source are kept, or taken from ``origin``.
     """
-    inputs = tuple(inputs)
-    trace = context.trace
-    if trace is not None:
-        inputs = tuple(map(trace.given, inputs))
-    for old, new in zip(node.inputs, inputs, strict=True):
-        if old is not new and (old.shape != new.shape or old.dtype is not new.dtype):
-            return record(node.primitive, inputs, node.attrs, origin or node)
-    types = [v.type for v in node.outputs if v is not None]
-    if len(types) != len(node.outputs):
-        return record(node.primitive, inputs, node.attrs, origin or node)
-    tracked = context.grad and node.primitive in DERIVATIVES and _any_tracked(inputs)
-    return _node(node.primitive, inputs, node.attrs, types, tracked, origin or node)
+    types: list[ArrayType] | None = [v.type for v in node.outputs if v is not None]
+    if len(types) != len(node.outputs) or not all(
+        old is new or (old.shape == new.shape and old.dtype is new.dtype)
+        for old, new in zip(node.inputs, inputs, strict=True)
+    ):
+        types = None
+    return record(node.primitive, tuple(inputs), node.attrs, origin or node, types)
 
 
 def _compute(
@@ -401,32 +432,6 @@ def _any_tracked(inputs: tuple[Value, ...]) -> bool:
     return False
 
 
-def _caller() -> str | None:
-    """``file:line`` of the nearest frame that is the user's, or None.
-
-    Installed packages are not: on the command line nothing is.
-    """
-    frame = inspect.currentframe()
-    while frame is not None:
-        code = frame.f_code
-        users = _is_users.get(code.co_filename)
-        if users is None:
-            users = _is_users[code.co_filename] = of_user(code.co_filename)
-        if users:
-            return f"{os.path.basename(code.co_filename)}:{frame.f_lineno}"
-        frame = frame.f_back
-    return None
-
-
-#: Whether a file's lines are the user's, for the files met so far.
-_is_users: dict[str, bool] = {}
-
-
-def of_user(filename: str) -> bool:
-    installed = any(part in filename for part in _INSTALLED)
-    return not installed and not filename.startswith(_NOT_THE_USERS)
-
-
 def constant(number: Any, dtype: DType | str) -> Value:
     """A scalar (or small array) value with the given numbers.
 
@@ -455,22 +460,18 @@ def _held(number: Any, dtype: DType) -> Array:
         with np.errstate(over="raise"):
             return np.asarray(number, dtype.numpy)
     except (FloatingPointError, OverflowError):
-        if dtype.is_float:
-            largest = float(np.finfo(dtype.numpy).max)
-            expected = f"from {-largest:g} to {largest:g}"
-        else:
-            limits = np.iinfo(dtype.numpy)
-            expected = f"from {limits.min} to {limits.max}"
-        if isinstance(number, int) and abs(number) >= 2**64:
-            got = f"an integer of {number.bit_length()} bits"
-        else:
-            got = f"{number!r:.80}"
+        limits = (np.finfo if dtype.is_float else np.iinfo)(dtype.numpy)
+        huge = isinstance(number, int) and abs(number) >= 2**64
+        wider = "" if dtype is DType.float64 else ", or x.astype('float64')"
         raise ArgumentError(
             f"A number does not fit {dtype.name}.",
-            expected=expected,
-            got=got,
-            fix="a number of this range"
-            + ("" if dtype is DType.float64 else ", or x.astype('float64')"),
+            expected=f"from {limits.min:.6g} to {limits.max:.6g}"
+            if dtype.is_float
+            else f"from {limits.min} to {limits.max}",
+            got=f"an integer of {number.bit_length()} bits"
+            if huge
+            else f"{number!r:.80}",
+            fix="a number of this range" + wider,
         ) from None
 
 
@@ -478,12 +479,8 @@ def _held(number: Any, dtype: DType) -> Array:
 def tracing(trace: Trace | None = None) -> Generator[Trace]:
     """Record instead of computing, within the block."""
     trace = trace or Trace()
-    saved = (context.trace, context.scope, context.role)
-    context.trace, context.scope, context.role = trace, "", "forward"
-    try:
+    with within(trace=trace, scope="", role="forward"):
         yield trace
-    finally:
-        context.trace, context.scope, context.role = saved
 
 
 def trace(
@@ -513,138 +510,3 @@ def trace(
             fix="pass it as an argument",
         )
     return Graph(name, inputs, outputs)
-
-
-class BodyTrace(Trace):
-    """The trace of a loop's body: what it finds outside becomes an input of it.
-
-    Args:
-        outer: the trace that the body is part of, or None in eager code.
-        inputs: the body's own inputs.
-    """
-
-    def __init__(self, outer: Trace | None, inputs: Sequence[Value]) -> None:
-        super().__init__()
-        self.outer = outer
-        self.own = {id(v): v for v in inputs}
-        self.found: dict[int, tuple[Value, Value]] = {}
-
-    def given(self, value: Value) -> Value:
-        if id(value) in self.own:
-            return value
-        small = value.array is not None and value.array.size <= INLINE_CONSTANT
-        if small and not value.tracked:
-            return self.constant(value)
-        if id(value) not in self.found:
-            made = Value(None, value.shape, value.dtype, name=value.name)
-            made.tracked = value.tracked
-            self.found[id(value)] = value, made
-            self.own[id(made)] = made
-        return self.found[id(value)][1]
-
-    def made(self, outputs: tuple[Value, ...]) -> None:
-        self.own.update((id(v), v) for v in outputs)
-
-    def lift(self, tensor: Any, value: Value) -> Value:
-        return value if self.outer is None else self.outer.lift(tensor, value)
-
-    def note_mode(self, module: Any) -> None:
-        if self.outer is not None:
-            self.outer.note_mode(module)
-
-    def gradient(self, tensor: Any, held: Any) -> Any:
-        return held if self.outer is None else self.outer.gradient(tensor, held)
-
-    def assign(self, tensor: Any, value: Value) -> bool:
-        raise self._state("changes a tensor from outside", "carry it")
-
-    def set_gradient(self, tensor: Any, gradient: Any) -> bool:
-        raise self._state("sets a gradient", "take derivatives outside, or by cr.grad")
-
-    def _state(self, does: str, instead: str) -> GraphError:
-        return GraphError(
-            f"The body of a loop or of a branch {does}.",
-            expected="a function of its arguments that returns what is new",
-            got="copy_, a random number, an optimiser's step or backward() within it",
-            fix=f"{instead}; draw random numbers before the loop and pass them in",
-        )
-
-
-def trace_body(
-    function: Callable[..., Any], types: Sequence[ArrayType], name: str
-) -> tuple[Graph, list[Value]]:
-    """The graph of a loop's body, and the values from outside that it needs.
-
-    Its inputs are those values, then one for each of ``types``.
-    """
-    inputs = [Value(None, t.shape, t.dtype, tracked=t.dtype.is_float) for t in types]
-    inner = BodyTrace(context.trace, inputs)
-    saved = (context.trace, context.scope, context.role)
-    context.trace, context.scope = inner, ""
-    try:
-        values = as_tuple(function(*inputs))
-        outputs = [inner.given(v) for v in values]
-    finally:
-        context.trace, context.scope, context.role = saved
-    captured = list(inner.found.values())
-    graph = Graph(name, [*(v for _, v in captured), *inputs], outputs)
-    return graph, [v for v, _ in captured]
-
-
-class scope:  # noqa: N801 - used like a function
-    """Nodes recorded within the block belong to module ``name``."""
-
-    __slots__ = ("name", "saved")
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def __enter__(self) -> None:
-        self.saved = saved = context.scope
-        context.scope = (
-            f"{saved}.{self.name}" if saved and self.name else (saved or self.name)
-        )
-
-    def __exit__(self, *_: object) -> None:
-        context.scope = self.saved
-
-
-class absolute_scope:  # noqa: N801 - used like a function
-    """Nodes recorded within the block have exactly this scope and role."""
-
-    __slots__ = ("role", "saved", "scope")
-
-    def __init__(self, scope: str, role: str) -> None:
-        self.scope, self.role = scope, role
-
-    def __enter__(self) -> None:
-        self.saved = context.scope, context.role
-        context.scope, context.role = self.scope, self.role
-
-    def __exit__(self, *_: object) -> None:
-        context.scope, context.role = self.saved
-
-
-@contextmanager
-def role(name: str) -> Generator[None]:
-    """Nodes recorded within the block play this role: forward, backward, update."""
-    saved = context.role
-    context.role = name
-    try:
-        yield
-    finally:
-        context.role = saved
-
-
-@contextmanager
-def no_grad() -> Generator[None]:
-    """Within the block nothing is remembered for derivatives.
-
-    Values computed there count as constants for any derivative taken later.
-    """
-    saved = context.grad
-    context.grad = False
-    try:
-        yield
-    finally:
-        context.grad = saved

@@ -5,19 +5,21 @@ from typing import Any
 from chainrule.optim.adam import Adam, Adamax, AdamW, NAdam, RAdam
 from chainrule.optim.adaptive import Adadelta, Adagrad, RMSprop
 from chainrule.optim.clipping import clip_grad_norm_, clip_grad_value_
-from chainrule.optim.decays import (
-    CosineAnnealingLR,
-    ExponentialLR,
-    MultiStepLR,
-    OneCycleLR,
-    StepLR,
-)
 from chainrule.optim.groups import ParamGroup
 from chainrule.optim.lbfgs import LBFGS
 from chainrule.optim.optimizer import Optimizer
-from chainrule.optim.plateau import ReduceLROnPlateau
 from chainrule.optim.schedule import Schedule
-from chainrule.optim.schedules import SCHEDULES, LinearWarmup, build_schedule
+from chainrule.optim.schedules import (
+    SCHEDULES,
+    CosineAnnealingLR,
+    ExponentialLR,
+    LinearWarmup,
+    MultiStepLR,
+    OneCycleLR,
+    ReduceLROnPlateau,
+    StepLR,
+    build_schedule,
+)
 from chainrule.optim.sgd import SGD
 
 #: Every optimiser that can be part of a compiled step by its name, for checkpoints and

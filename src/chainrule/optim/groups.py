@@ -60,11 +60,11 @@ class ParamGroup(Mapping[str, Any]):
         self._owner = owner
         self.prefix, self.wanted = prefix, wanted
         self.names: list[str] = []
-        rest = {k: v for k, v in own.items() if k != "lr"}
         # Without groups of the user's own the options are those of the optimiser.
-        self.options = (
-            owner.options if owner.flat else owner.check(owner.options | rest)
-        )
+        self.options = owner.options
+        if not owner.flat:
+            rest = {k: v for k, v in own.items() if k != "lr"}
+            self.options = owner.check(owner.options | rest)
         self.own_schedule = as_schedule(own["lr"]) if "lr" in own else None
 
     @property
@@ -103,10 +103,10 @@ class ParamGroup(Mapping[str, Any]):
             ArgumentError: one out of range, or one that switches a part of the rule on
                 or off that is compiled already.
         """
-        made = self._owner.check({**self.options, **given})
-        if self._owner.form(made) != self._owner.form(self.options):
-            told = {k: v for k, v in given.items() if made[k] != self.options[k]}
-            self._owner.refuse_after_tracing(told)
+        owner, old = self._owner, self.options
+        made = owner.check({**old, **given})
+        if owner.form(made) != owner.form(old):
+            owner.refuse_after_tracing({k: v for k, v in made.items() if v != old[k]})
         return made
 
     def adopt(self, options: dict[str, Any]) -> None:

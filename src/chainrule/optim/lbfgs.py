@@ -8,9 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.autodiff import recording
 from chainrule.errors import ArgumentError, GradientError, NonFiniteError
-from chainrule.graph.build import context, no_grad
+from chainrule.graph.build import context, no_grad, recording
 from chainrule.graph.node import Array
 from chainrule.optim.optimizer import Optimizer, Options, Params, Rate, Rule
 from chainrule.regions import updates

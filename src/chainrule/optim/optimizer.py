@@ -14,9 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.autodiff import recording
 from chainrule.errors import ArgumentError, GradientError
-from chainrule.graph.build import constant, context, no_grad, role, scope
+from chainrule.graph.build import constant, context, no_grad, recording, role, scope
 from chainrule.graph.node import Array, Value
 from chainrule.graph.primitive import as_tuple
 from chainrule.graph.types import DType
@@ -338,8 +337,16 @@ class Optimizer(ABC):
             )
         supply = self._supply()
         with no_grad(), role("update"):
-            gradients = {n: self._limited(n, g, supply) for n, g in gradients.items()}
-            factor = self._factor(list(gradients.values()), supply)
+            if self.clip_value is not None:
+                for name, g in gradients.items():
+                    with scope(name.rpartition(".")[0]):
+                        limit = supply("clip_value", g.dtype)
+                        gradients[name] = updates.clip_value(g, limit)
+            factor = None
+            if self.clip_norm is not None:
+                every = list(gradients.values())
+                limit = supply("clip_norm", widest(every))
+                factor = updates.clip_factor(total_norm(every), limit)
             for group in self.param_groups:
                 mine = {n: gradients[n] for n in group.names if n in gradients}
                 self._update(group, mine, factor, supply)
@@ -369,29 +376,14 @@ class Optimizer(ABC):
                 if decay is not None:
                     values.append(supply(group.prefix + decay, p.dtype))
                 if by:
-                    made = updates.adjusted_update(
-                        *values, rule=rule.name, by=" ".join(by)
-                    )
+                    given = {"rule": rule.name, "by": " ".join(by)}
+                    made = updates.adjusted_update(*values, **given)
                 else:
                     made = rule(*values)
             new, *changed = as_tuple(made)
             p.copy_(wrap(new))
             for moment, value in zip(moments.values(), changed, strict=True):
                 moment.copy_(wrap(value))
-
-    def _limited(self, name: str, g: Value, supply: Supply) -> Value:
-        """The gradient of one parameter, clipped by value."""
-        if self.clip_value is None:
-            return g
-        with scope(name.rpartition(".")[0]):
-            return updates.clip_value(g, supply("clip_value", g.dtype))
-
-    def _factor(self, gradients: list[Value], supply: Supply) -> Value | None:
-        """What clipping by norm multiplies all gradients by."""
-        if self.clip_norm is None:
-            return None
-        limit = supply("clip_norm", widest(gradients))
-        return updates.clip_factor(total_norm(gradients), limit)
 
     def _supply(self) -> Supply:
         """Where the scalars come from: a table while tracing, numbers otherwise."""

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import KW_ONLY, dataclass, fields
+from typing import Any, cast
 
 import numpy as np
 
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
-from chainrule.optim.checks import one_of, rate, whole
+from chainrule.optim.checks import ARGUMENTS, count, whole
 
 #: A number of updates, or None where nobody knows.
 Count = int | None
 
 
+@dataclass(eq=False, repr=False)
 class Schedule:
     """The learning rate η as a function of the update; this one is constant.
 
@@ -28,21 +30,25 @@ class Schedule:
         lr: η. Zero and negative rates are allowed, with a warning.
 
     Raises:
-        ArgumentError: η is not a finite number.
+        ArgumentError: an argument outside of its range.
 
     >>> Schedule(0.1)(5)
     0.1
     """
 
-    #: Number of updates after which the schedule has nothing to say; None: never.
-    total_steps: Count = None
-    #: The key of ``history.epochs`` that the schedule watches, where it watches one.
-    monitor: str | None = None
-    #: Whether less of it is better (``"min"``) or more (``"max"``).
-    mode: str | None = None
+    lr: float
 
-    def __init__(self, lr: float) -> None:
-        self.lr = rate(lr)
+    # Without annotations, for they are no arguments.
+    #: Number of updates after which the schedule has nothing to say; None: never.
+    total_steps = cast("Count", None)
+    #: The key of ``history.epochs`` that is watched, and whether less of it is better
+    #: (``"min"``) or more (``"max"``).
+    monitor = cast("str | None", None)
+    mode = cast("str | None", None)
+
+    def __post_init__(self) -> None:
+        for name in [f.name for f in fields(self) if f.init and f.name in ARGUMENTS]:
+            setattr(self, name, ARGUMENTS[name](name, getattr(self, name)))
 
     def __call__(self, step: int) -> float:
         """η at update ``step``, counted from 0."""
@@ -51,7 +57,7 @@ class Schedule:
     def bind(
         self, total_steps: Count, steps_per_epoch: Count = None, *, first: int = 0
     ) -> None:
-        """Learn how long the run will be; a constant rate does not care.
+        """Learn how long the run will be; what was given or learnt before stays.
 
         Args:
             total_steps: updates until the end of the run, those of earlier runs
@@ -94,8 +100,8 @@ class Schedule:
         """
         if type(self) is Schedule:
             return self.lr
-        made = {"name": type(self).__name__, **self.arguments()}
         state = self.state()
+        made = {"name": type(self).__name__, **self.arguments()}
         return made | ({"state": state} if state else {})
 
     def values(self, n: int) -> Array:
@@ -108,15 +114,17 @@ class Schedule:
 
     def __repr__(self) -> str:
         names = inspect.signature(type(self)).parameters
-        told = {
-            k: getattr(self, k) for k in names if getattr(self, k, None) is not None
-        }
-        inner = ", ".join(f"{k}={v!r}" for k, v in told.items())
+        told = {name: getattr(self, name, None) for name in names}
+        inner = ", ".join(f"{k}={v!r}" for k, v in told.items() if v is not None)
         return f"{type(self).__name__}({inner})"
 
 
+@dataclass(eq=False, repr=False)
 class CountedSchedule(Schedule):
     """A schedule that counts epochs, or updates.
+
+    A later run may have other batches: the epochs so far stay counted as they were. An
+    epoch that was cut short counts as one.
 
     Args:
         lr: η₀, the rate at the start.
@@ -126,24 +134,19 @@ class CountedSchedule(Schedule):
         steps_per_epoch: updates an epoch; a Trainer fills it in.
     """
 
-    def __init__(self, lr: float, unit: str, steps_per_epoch: Count) -> None:
-        super().__init__(lr)
-        self.unit = one_of("unit", unit, ("epoch", "step"))
+    _: KW_ONLY
+    unit: str = "epoch"
+    steps_per_epoch: int | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        given = self.steps_per_epoch
         #: (an update, its epoch, updates an epoch from there on)
-        self._mark: tuple[int, int, int] | None = None
-        if steps_per_epoch is not None:
-            steps_per_epoch = whole("steps_per_epoch", steps_per_epoch)
-            self._mark = (0, 0, steps_per_epoch)
-        self.steps_per_epoch = steps_per_epoch
+        self._mark = None if given is None else (0, 0, given)
 
     def bind(
         self, total_steps: Count, steps_per_epoch: Count = None, *, first: int = 0
     ) -> None:
-        """Learn how many updates an epoch has, unless that was given.
-
-        A later run may have other batches: the epochs so far stay counted as they
-        were. An epoch that was cut short counts as one.
-        """
         if steps_per_epoch is None or self.steps_per_epoch is not None:
             return
         start, epoch, length = self._mark or (0, 0, steps_per_epoch)
@@ -172,5 +175,5 @@ class CountedSchedule(Schedule):
     def load_state(self, state: Mapping[str, Any]) -> None:
         if "mark" in state:
             start, epoch, length = state["mark"]
-            start, epoch = (whole("mark", n, least=0) for n in (start, epoch))
+            start, epoch = (count("mark", n) for n in (start, epoch))
             self._mark = (start, epoch, whole("steps_per_epoch", length))

@@ -1,21 +1,212 @@
-"""A learning rate that climbs first, and all schedules by name."""
+"""Learning rates that change, by PyTorch's names and formulas, and all of them by name.
+
+Each is a formula of its arguments, which ``checks.ARGUMENTS`` takes or refuses.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field
+from numbers import Real
 from typing import Any
 
-from chainrule.errors import ArgumentError
-from chainrule.optim.checks import above_zero, known_names, whole
-from chainrule.optim.decays import (
-    CosineAnnealingLR,
-    ExponentialLR,
-    MultiStepLR,
-    OneCycleLR,
-    StepLR,
-)
-from chainrule.optim.plateau import ReduceLROnPlateau
-from chainrule.optim.schedule import Count, Schedule
+from chainrule.errors import ArgumentError, nearest
+from chainrule.optim.checks import ARGUMENTS, count, finite, known_names, whole
+from chainrule.optim.schedule import Count, CountedSchedule, Schedule
+
+
+@dataclass(eq=False, repr=False)
+class StepLR(CountedSchedule):
+    """γ times the rate after every ``step_size`` epochs: η(t) = η₀ γ^⌊t / step_size⌋.
+
+    Args:
+        step_size: epochs between two steps.
+
+    Source: PyTorch, ``torch.optim.lr_scheduler.StepLR``.
+
+    >>> lr = StepLR(0.1, step_size=2, gamma=0.5, steps_per_epoch=10)
+    >>> lr(19), lr(20), lr(40)
+    (0.1, 0.05, 0.025)
+    """
+
+    step_size: int
+    gamma: float = 0.1
+
+    def __call__(self, step: int) -> float:
+        return _scaled(self.lr, self.gamma, self.count(step) // self.step_size)
+
+
+@dataclass(eq=False, repr=False)
+class MultiStepLR(CountedSchedule):
+    """γ times the rate at each milestone: η(t) = η₀ γ^(number of milestones ≤ t).
+
+    Args:
+        milestones: epochs, each later than the one before.
+
+    Source: PyTorch, ``torch.optim.lr_scheduler.MultiStepLR``.
+
+    >>> lr = MultiStepLR(1.0, [3, 5], gamma=0.5, unit="step")
+    >>> lr.values(7)
+    array([1.  , 1.  , 1.  , 0.5 , 0.5 , 0.25, 0.25])
+    """
+
+    milestones: Sequence[int]
+    gamma: float = 0.1
+
+    def __call__(self, step: int) -> float:
+        passed = bisect_right(self.milestones, self.count(step))
+        return _scaled(self.lr, self.gamma, passed)
+
+
+@dataclass(eq=False, repr=False)
+class ExponentialLR(CountedSchedule):
+    """γ times the rate after every epoch: η(t) = η₀ γᵗ.
+
+    Source: PyTorch, ``torch.optim.lr_scheduler.ExponentialLR``.
+
+    >>> ExponentialLR(1.0, 0.5, unit="step").values(4)
+    array([1.   , 0.5  , 0.25 , 0.125])
+    """
+
+    gamma: float
+
+    def __call__(self, step: int) -> float:
+        return _scaled(self.lr, self.gamma, self.count(step))
+
+
+def _scaled(lr: float, gamma: float, times: int) -> float:
+    """η₀ γⁿ; infinite where γ > 1 has made it larger than any number."""
+    try:
+        return lr * gamma**times
+    except OverflowError:
+        return math.copysign(math.inf, lr)
+
+
+@dataclass(eq=False, repr=False)
+class CosineAnnealingLR(CountedSchedule):
+    """From the rate down to ``eta_min`` along half a cosine.
+
+        η(t) = η_min + (η₀ − η_min) (1 + cos(π t / T)) / 2
+
+    Beyond T the cosine goes on: the rate climbs again, as in PyTorch.
+
+    Args:
+        T_max: T; by default the length of the run, which a Trainer fills in. A run
+            beyond that length is refused.
+        eta_min: η_min.
+
+    Source: Loshchilov & Hutter 2017 (SGDR), equation 5, without restarts.
+
+    >>> lr = CosineAnnealingLR(0.1, T_max=100, unit="step")
+    >>> round(lr(0), 6), round(lr(50), 6), round(lr(100), 6)
+    (0.1, 0.05, 0.0)
+    """
+
+    T_max: int | None = None
+    eta_min: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._length: Count = None
+
+    def bind(
+        self, total_steps: Count, steps_per_epoch: Count = None, *, first: int = 0
+    ) -> None:
+        super().bind(total_steps, steps_per_epoch, first=first)
+        unknown = self.T_max is None and self.total_steps is None
+        if unknown and total_steps is not None:
+            self.total_steps = whole("total_steps", total_steps)
+            self._length = max(1, self.count(total_steps))
+
+    def __call__(self, step: int) -> float:
+        length = self.T_max or self._length
+        if length is None:
+            raise _unknown_length(self, "T_max", 'T_max=updates, unit="step"')
+        return _cosine(self.lr, self.eta_min, self.count(step) / length)
+
+    def state(self) -> dict[str, Any]:
+        learnt = {"total_steps": self.total_steps, "length": self._length}
+        return super().state() | (learnt if self._length is not None else {})
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        super().load_state(state)
+        if "length" in state:
+            self.total_steps = whole("total_steps", state["total_steps"])
+            self._length = whole("length", state["length"])
+
+
+@dataclass(eq=False, repr=False)
+class OneCycleLR(Schedule):
+    """Up from max_lr/div_factor to max_lr, then down to almost nothing, on cosines.
+
+    With s = pct_start·T − 1 the last step of the climb, lo = max_lr/div_factor and
+    end = lo/final_div_factor:
+
+        η(t) = lo → max_lr      for t = 0 … s
+        η(t) = max_lr → end     for t = s … T − 1
+
+    each along a half cosine (Smith & Topin 2018; PyTorch's formula). Only the rate
+    moves; PyTorch's schedule moves the momentum too, unless told not to.
+
+    Args:
+        max_lr: the peak.
+        total_steps: the length T; a Trainer fills it in.
+        pct_start: the share of steps that climb.
+        div_factor: the peak over the first rate.
+        final_div_factor: the first rate over the last.
+
+    >>> lr = OneCycleLR(0.1, total_steps=100)
+    >>> round(lr(0), 6), round(lr(29), 6), round(lr(99), 9)
+    (0.004, 0.1, 4e-07)
+    """
+
+    lr: float = field(init=False)
+    max_lr: float
+    total_steps: int | None = None
+    _: KW_ONLY
+    pct_start: float = 0.3
+    div_factor: float = 25.0
+    final_div_factor: float = 1e4
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.lr = self.max_lr
+
+    def bind(
+        self, total_steps: Count, steps_per_epoch: Count = None, *, first: int = 0
+    ) -> None:
+        if self.total_steps is None:
+            self.total_steps = total_steps
+
+    def __call__(self, step: int) -> float:
+        """η at update ``step``; after the end it stays at the last rate."""
+        if self.total_steps is None:
+            length = "total_steps=epochs * steps_per_epoch"
+            raise _unknown_length(self, "total_steps", length)
+        first = self.lr / self.div_factor
+        peak, end = self.pct_start * self.total_steps - 1, self.total_steps - 1
+        step = min(step, end)
+        if step <= peak:
+            return _cosine(first, self.lr, step / peak if peak else 1.0)
+        last = first / self.final_div_factor
+        return _cosine(self.lr, last, (step - peak) / (end - peak))
+
+
+def _cosine(start: float, end: float, share: float) -> float:
+    """From start to end along half a cosine, where ``share`` of it is over."""
+    return end + (start - end) * ((1 + math.cos(math.pi * share)) / 2)
+
+
+def _unknown_length(schedule: Schedule, name: str, given: str) -> ArgumentError:
+    kind = type(schedule).__name__
+    return ArgumentError(
+        f"{kind} does not know how long the run is.",
+        expected=f"{name}, or a Trainer that fills it in",
+        got="None",
+        fix=f"in a loop of your own: {kind}(lr, {given})",
+    )
 
 
 class LinearWarmup(Schedule):
@@ -51,53 +242,157 @@ class LinearWarmup(Schedule):
         self.lr = self.schedule.lr
         self.monitor, self.mode = self.schedule.monitor, self.schedule.mode
         self.steps = whole("steps", steps)
-        self.start_factor = above_zero("start_factor", start_factor)
-        if self.start_factor > 1:
-            raise ArgumentError(
-                "A warm-up starts below the rate that it leads to.",
-                expected="0 < start_factor ≤ 1",
-                got=f"start_factor={start_factor!r}",
-            )
-        self._add_up()
+        self.start_factor = ARGUMENTS["start_factor"]("start_factor", start_factor)
 
-    def _add_up(self) -> None:
+    @property
+    def total_steps(self) -> Count:  # pyright: ignore[reportIncompatibleVariableOverride]
         rest = self.schedule.total_steps
-        self.total_steps = None if rest is None else rest + self.steps
+        return None if rest is None else rest + self.steps
 
     def bind(
         self, total_steps: Count, steps_per_epoch: Count = None, *, first: int = 0
     ) -> None:
         """Tell the wrapped schedule of what is left of the run."""
-        self.schedule.bind(
-            None if total_steps is None else max(1, total_steps - self.steps),
-            steps_per_epoch,
-            first=max(0, first - self.steps),
-        )
-        self._add_up()
+        rest = None if total_steps is None else max(1, total_steps - self.steps)
+        begun = max(0, first - self.steps)
+        self.schedule.bind(rest, steps_per_epoch, first=begun)
 
     def observe(self, row: Mapping[str, Any]) -> None:
-        """Hand the epoch on."""
         self.schedule.observe(row)
 
     def __call__(self, step: int) -> float:
-        """η at update ``step``."""
         if step >= self.steps:
             return self.schedule(step - self.steps)
         rise = (1 - self.start_factor) * step / self.steps
         return self.schedule(0) * (self.start_factor + rise)
 
     def arguments(self) -> dict[str, Any]:
-        """The arguments, with the settings of the wrapped schedule."""
         return super().arguments() | {"schedule": self.schedule.settings()}
 
     def __repr__(self) -> str:
-        inner = repr(self.schedule.lr)
-        if type(self.schedule) is not Schedule:
-            inner = repr(self.schedule)
-        return (
-            f"LinearWarmup({inner}, steps={self.steps}, "
-            f"start_factor={self.start_factor!r})"
+        inner: Any = self.schedule
+        inner = inner.lr if type(inner) is Schedule else inner
+        more = f"steps={self.steps}, start_factor={self.start_factor!r}"
+        return f"LinearWarmup({inner!r}, {more})"
+
+
+@dataclass(eq=False, repr=False)
+class ReduceLROnPlateau(Schedule):
+    """``factor`` times the rate once a quantity has not improved for some epochs.
+
+    After each epoch the value m of ``monitor`` is compared with the best so far. It is
+    better where
+
+        m < best (1 − threshold)   or   m < best − threshold   (``"rel"``, ``"abs"``)
+
+    and with ``mode="max"`` where m > best (1 + threshold) or m > best + threshold. More
+    than ``patience`` epochs in a row without a better one reduce the rate.
+
+    A Trainer calls :meth:`observe` after each epoch; in a loop of your own call
+    ``schedule.observe({"validation_loss": …})``.
+
+    Args:
+        lr: the rate at the start.
+        monitor: the key of ``history.epochs`` to watch.
+        mode: ``"min"`` where less is better (losses), ``"max"`` where more is.
+        factor: what the rate is multiplied by, 0 ≤ factor < 1.
+        patience: epochs without improvement that are borne.
+        threshold: how much better counts as better.
+        threshold_mode: ``"rel"``, a share of the best, or ``"abs"``.
+        cooldown: epochs after a reduction in which nothing is held against it.
+        min_lr: the rate does not fall below.
+        eps: a reduction by no more than this is left out.
+
+    Source: PyTorch, ``torch.optim.lr_scheduler.ReduceLROnPlateau``.
+
+    >>> lr = ReduceLROnPlateau(0.1, factor=0.5, patience=1)
+    >>> rates = []
+    >>> for loss in (1.0, 0.9, 0.95, 0.91, 0.92):
+    ...     lr.observe({"validation_loss": loss})
+    ...     rates.append(lr(0))
+    >>> rates
+    [0.1, 0.1, 0.1, 0.05, 0.05]
+    """
+
+    monitor: str = "validation_loss"
+    _: KW_ONLY
+    mode: str = "min"
+    factor: float = 0.1
+    patience: int = 10
+    threshold: float = 1e-4
+    threshold_mode: str = "rel"
+    cooldown: int = 0
+    min_lr: float = 0.0
+    eps: float = 1e-8
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._now = self.lr
+        self._best = math.inf if self.mode == "min" else -math.inf
+        self._bad_epochs = self._cooling = 0
+
+    def __call__(self, step: int) -> float:
+        """The present rate, whatever the update."""
+        return self._now
+
+    def observe(self, row: Mapping[str, Any]) -> None:
+        """Compare an epoch with the best one, and reduce the rate where it is due.
+
+        Raises:
+            ArgumentError: the row has no such key, or no number there.
+        """
+        value = self._value(row)
+        if self._is_better(value):
+            self._best, self._bad_epochs = value, 0
+        else:
+            self._bad_epochs += 1
+        if self._cooling:
+            self._cooling, self._bad_epochs = self._cooling - 1, 0
+        if self._bad_epochs > self.patience:
+            self._bad_epochs, self._cooling = 0, self.cooldown
+            lower = max(self._now * self.factor, self.min_lr)
+            if self._now - lower > self.eps:
+                self._now = lower
+
+    def _value(self, row: Mapping[str, Any]) -> float:
+        key = self.monitor
+        value = row.get(key)
+        if isinstance(value, Real) and not isinstance(value, bool):
+            return float(value)
+        near = nearest(key, row)
+        fix = 'fit(…, validation=…) measures it, or monitor="train_loss"'
+        if near and key not in row:
+            fix = f"did you mean {near!r}? Else: {fix}"
+        raise ArgumentError(
+            f"ReduceLROnPlateau watches {key!r}, of which the epoch has no number.",
+            expected="one of "
+            + ", ".join(k for k, v in row.items() if isinstance(v, Real)),
+            got="nothing" if value is None else repr(value)[:80],
+            fix=fix,
         )
+
+    def _is_better(self, value: float) -> bool:
+        sign = 1 if self.mode == "min" else -1
+        if self.threshold_mode == "rel":
+            bound = self._best * (1 - sign * self.threshold)
+        else:
+            bound = self._best - sign * self.threshold
+        return sign * value < sign * bound
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "lr": self._now,
+            "best": self._best if math.isfinite(self._best) else None,
+            "bad_epochs": self._bad_epochs,
+            "cooling": self._cooling,
+        }
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        self._now = finite("lr", state["lr"])
+        if state["best"] is not None:
+            self._best = finite("best", state["best"])
+        self._bad_epochs = count("bad_epochs", state["bad_epochs"])
+        self._cooling = count("cooling", state["cooling"])
 
 
 #: Every schedule by its name, for checkpoints and runs from a file.

@@ -10,7 +10,7 @@ import numpy as np
 
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
 from chainrule.graph.node import Array
-from chainrule.optim.checks import whole
+from chainrule.optim.checks import count
 from chainrule.optim.groups import as_json
 from chainrule.optim.schedule import Schedule
 from chainrule.optim.schedules import as_schedule
@@ -55,7 +55,7 @@ def load_state_dict(optimizer: Any, state: Mapping[str, Any]) -> None:
     _keys("The state_dict", state, own)
     kind = "The kind of optimiser in the state_dict"
     _same(kind, own["optimizer"], state["optimizer"])
-    steps = whole("steps", state["steps"], least=0)
+    steps = count("steps", state["steps"])
     limits = {limit: optimizer.checked_limit(limit, state[limit]) for limit in LIMITS}
     schedule = _going_on(optimizer.schedule, state["lr"])
     checked = _groups(optimizer, own["param_groups"], state["param_groups"])

@@ -16,7 +16,9 @@ this form: the roles of s, r and d change places.
 
 from __future__ import annotations
 
-from typing import Any
+import functools
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -43,21 +45,23 @@ def spatial_sizes(letters: str, window: str, shape: tuple[Any, ...]) -> Ints:
     return tuple(shape[letters.index(w)] for w in window)
 
 
-def _rule(
-    lhs: ArrayType,
-    rhs: ArrayType,
-    *,
-    dims: str,
-    strides: Ints,
-    padding: Pads,
-    lhs_dilation: Ints,
-    rhs_dilation: Ints,
-    accumulate: DType,
-) -> ArrayType:
+class _Conv(NamedTuple):
+    """The attributes of a convolution."""
+
+    dims: str
+    strides: Ints
+    padding: Pads
+    lhs_dilation: Ints
+    rhs_dilation: Ints
+    accumulate: DType
+
+
+def _rule(lhs: ArrayType, rhs: ArrayType, **attrs: Any) -> ArrayType:
+    dims, strides, padding, lhs_dilation, rhs_dilation, accumulate = _Conv(**attrs)
     d = parse_dims(dims)
     sizes = letter_sizes("conv", d, lhs, rhs, accumulate)
-    counts = [len(x) for x in (strides, padding, lhs_dilation, rhs_dilation)]
-    if any(count != len(d.window) for count in counts):
+    given = (strides, padding, lhs_dilation, rhs_dilation)
+    if any(len(item) != len(d.window) for item in given):
         raise ShapeError(
             f"conv '{dims}' has {len(d.window)} spatial axes.",
             expected="one stride, padding and dilation for each",
@@ -92,49 +96,25 @@ def _rule(
     return ArrayType(tuple(sizes[c] for c in d.out), lhs.dtype)
 
 
-def _reference(
-    lhs: Array,
-    rhs: Array,
-    *,
-    dims: str,
-    strides: Ints,
-    padding: Pads,
-    lhs_dilation: Ints,
-    rhs_dilation: Ints,
-    accumulate: DType,
-) -> Array:
-    d = parse_dims(dims)
-    dtype = lhs.dtype
-    if accumulate.numpy.itemsize > dtype.itemsize:
-        lhs, rhs = lhs.astype(accumulate.numpy), rhs.astype(accumulate.numpy)
-    lhs = _dilate_and_pad(lhs, d.lhs, d.window, lhs_dilation, padding)
+def _reference(lhs: Array, rhs: Array, **attrs: Any) -> Array:
+    a = _Conv(**attrs)
+    d, dtype = parse_dims(a.dims), lhs.dtype
+    if a.accumulate.numpy.itemsize > dtype.itemsize:
+        lhs, rhs = lhs.astype(a.accumulate.numpy), rhs.astype(a.accumulate.numpy)
+    axes = tuple(map(d.lhs.index, d.window))
     kernels = spatial_sizes(d.rhs, d.window, rhs.shape)
-    counts = [
-        (lhs.shape[d.lhs.index(w)] - dilated(k, r)) // s + 1
-        for w, k, r, s in zip(d.window, kernels, rhs_dilation, strides)
-    ]
+    lhs = dilate_and_pad(lhs, axes, a.lhs_dilation, a.padding)
     # One product a kernel tap: shifted input times that tap's weights.
     taps = "".join(c for c in d.rhs if not c.isdigit())
-    out = None
-    for tap in np.ndindex(*kernels):
-        window: list[Any] = [slice(None)] * lhs.ndim
+    letters = _codes(d.lhs), _codes(taps), _codes(d.out)
+    terms: list[Array] = []
+    for tap, seen in seen_by_taps(lhs, axes, kernels, a.strides, a.rhs_dilation):
         pick: list[Any] = [slice(None)] * rhs.ndim
         for i, w in enumerate(d.window):
-            start = tap[i] * rhs_dilation[i]
-            window[d.lhs.index(w)] = slice(
-                start, start + dilated(counts[i], strides[i]), strides[i]
-            )
             pick[d.rhs.index(w)] = tap[i]
-        term = np.einsum(
-            lhs[tuple(window)],
-            _codes(d.lhs),
-            rhs[tuple(pick)],
-            _codes(taps),
-            _codes(d.out),
-        )
-        out = term if out is None else out + term
-    assert out is not None
-    return out.astype(dtype, copy=False)
+        weights = rhs[tuple(pick)]
+        terms.append(np.einsum(seen, letters[0], weights, letters[1], letters[2]))
+    return functools.reduce(np.add, terms).astype(dtype, copy=False)
 
 
 def _codes(letters: str) -> list[int]:
@@ -143,106 +123,85 @@ def _codes(letters: str) -> list[int]:
     return [alphabet.index(c) for c in letters]
 
 
-def _dilate_and_pad(
-    x: Array, letters: str, window: str, dilation: Ints, padding: Pads
+def dilate_and_pad(
+    x: Array, axes: Ints, dilation: Ints, padding: Pads, fill: int = 0
 ) -> Array:
-    """Zeros between elements, then zeros around them (negative padding crops)."""
-    shape, where = list(x.shape), [slice(None)] * x.ndim
+    """``fill`` between elements, then around them (negative padding crops)."""
+    shape, inside = list(x.shape), [slice(None)] * x.ndim
     crop = [slice(None)] * x.ndim
-    for i, w in enumerate(window):
-        axis = letters.index(w)
-        lo, hi = padding[i]
-        length = dilated(x.shape[axis], dilation[i])
+    for axis, step, (lo, hi) in zip(axes, dilation, padding):
+        length = dilated(x.shape[axis], step)
         shape[axis] = length + max(lo, 0) + max(hi, 0)
-        where[axis] = slice(max(lo, 0), max(lo, 0) + length, dilation[i])
+        inside[axis] = slice(max(lo, 0), max(lo, 0) + length, step)
         crop[axis] = slice(max(-lo, 0), shape[axis] - max(-hi, 0))
-    out = np.zeros(shape, x.dtype)
-    out[tuple(where)] = x
+    out = np.full(shape, fill, x.dtype)
+    out[tuple(inside)] = x
     return out[tuple(crop)]
 
 
-def _vjp_lhs(
-    g: Value,
-    y: Value,
-    x: Value,
-    kernel: Value,
-    dims: str,
-    strides: Ints,
-    padding: Pads,
-    lhs_dilation: Ints,
-    rhs_dilation: Ints,
-    accumulate: DType,
-) -> Value:
+def seen_by_taps(
+    x: Array, axes: Ints, window: Ints, strides: Ints, dilation: Ints
+) -> Iterator[tuple[Ints, Array]]:
+    """Each tap of a window, and as a view what it sees of ``x`` as it slides."""
+    for tap in np.ndindex(*window):
+        cut = [slice(None)] * x.ndim
+        for i, axis in enumerate(axes):
+            start = tap[i] * dilation[i]
+            last = x.shape[axis] - dilated(window[i], dilation[i]) + start
+            cut[axis] = slice(start, last + 1, strides[i])
+        yield tap, x[tuple(cut)]
+
+
+def _vjp_lhs(g: Value, y: Value, x: Value, kernel: Value, **attrs: Any) -> Value:
     """g, dilated by the stride, convolved with the flipped kernel."""
-    d = parse_dims(dims)
+    a = _Conv(**attrs)
+    d = parse_dims(a.dims)
     inputs = spatial_sizes(d.lhs, d.window, x.shape)
     kernels = spatial_sizes(d.rhs, d.window, kernel.shape)
     outputs = spatial_sizes(d.out, d.window, y.shape)
     pads: list[tuple[int, int]] = []
     for i in range(len(d.window)):
-        reach = dilated(kernels[i], rhs_dilation[i]) - 1
-        lo = reach - padding[i][0]
-        need = dilated(inputs[i], lhs_dilation[i]) + reach
-        pads.append((lo, need - dilated(outputs[i], strides[i]) - lo))
-    return conv(
-        g,
-        flip(kernel, axes=tuple(d.rhs.index(w) for w in d.window)),
-        dims=f"{d.out},{d.rhs}->{d.lhs}",
-        strides=lhs_dilation,
-        padding=tuple(pads),
-        lhs_dilation=strides,
-        rhs_dilation=rhs_dilation,
-        accumulate=accumulate,
-    )
+        reach = dilated(kernels[i], a.rhs_dilation[i]) - 1
+        lo = reach - a.padding[i][0]
+        need = dilated(inputs[i], a.lhs_dilation[i]) + reach
+        pads.append((lo, need - dilated(outputs[i], a.strides[i]) - lo))
+    changes = {
+        "dims": f"{d.out},{d.rhs}->{d.lhs}",
+        "strides": a.lhs_dilation,
+        "padding": tuple(pads),
+        "lhs_dilation": a.strides,
+    }
+    flipped = flip(kernel, axes=tuple(map(d.rhs.index, d.window)))
+    return conv(g, flipped, **attrs | changes)
 
 
-def _vjp_rhs(
-    g: Value,
-    y: Value,
-    x: Value,
-    kernel: Value,
-    dims: str,
-    strides: Ints,
-    padding: Pads,
-    lhs_dilation: Ints,
-    rhs_dilation: Ints,
-    accumulate: DType,
-) -> Value:
+def _vjp_rhs(g: Value, y: Value, x: Value, kernel: Value, **attrs: Any) -> Value:
     """The input convolved with g as a kernel that is dilated by the stride."""
-    d = parse_dims(dims)
+    a = _Conv(**attrs)
+    d = parse_dims(a.dims)
     inputs = spatial_sizes(d.lhs, d.window, x.shape)
     kernels = spatial_sizes(d.rhs, d.window, kernel.shape)
     outputs = spatial_sizes(d.out, d.window, y.shape)
     pads: list[tuple[int, int]] = []
     for i in range(len(d.window)):
-        lo = padding[i][0]
-        need = (
-            dilated(kernels[i], rhs_dilation[i]) - 1 + dilated(outputs[i], strides[i])
-        )
-        pads.append((lo, need - dilated(inputs[i], lhs_dilation[i]) - lo))
-    return conv(
-        x,
-        g,
-        dims=f"{d.lhs},{d.out}->{d.rhs}",
-        strides=rhs_dilation,
-        padding=tuple(pads),
-        lhs_dilation=lhs_dilation,
-        rhs_dilation=strides,
-        accumulate=accumulate,
-    )
+        lo = a.padding[i][0]
+        reach = dilated(kernels[i], a.rhs_dilation[i]) - 1
+        need = reach + dilated(outputs[i], a.strides[i])
+        pads.append((lo, need - dilated(inputs[i], a.lhs_dilation[i]) - lo))
+    changes = {
+        "dims": f"{d.lhs},{d.out}->{d.rhs}",
+        "strides": a.rhs_dilation,
+        "padding": tuple(pads),
+        "rhs_dilation": a.strides,
+    }
+    return conv(x, g, **attrs | changes)
 
 
 def _case(lhs: str, rhs: str, dims: str, **changes: Any) -> Case:
     rank = len(parse_dims(dims).window)
-    attrs: dict[str, Any] = {
-        "dims": dims,
-        "strides": (1,) * rank,
-        "padding": ((0, 0),) * rank,
-        "lhs_dilation": (1,) * rank,
-        "rhs_dilation": (1,) * rank,
-        "accumulate": DType.float64,
-    }
-    return Case((lhs, rhs), attrs | changes)
+    ones = (1,) * rank
+    plain = _Conv(dims, ones, ((0, 0),) * rank, ones, ones, DType.float64)
+    return Case((lhs, rhs), plain._asdict() | changes)
 
 
 conv = declare(

@@ -18,12 +18,9 @@ from chainrule.graph.primitive import Case
 from chainrule.graph.types import ArrayType, DType
 from chainrule.primitives import error_function
 from chainrule.primitives.movement import full_like
-from chainrule.primitives.rules import same
+from chainrule.primitives.rules import elementwise, examples, same
 
-_CALCULUS = "Abramowitz & Stegun, Handbook of Mathematical Functions, ch. 3–4"
 _ANY = (-math.inf, math.inf)
-_UNARY = tuple(Case((f"f[{s}]",)) for s in ("", "0", "1", "7", "2,3", "5,1,4", "1031"))
-_BINARY = tuple(Case(c.inputs * 2) for c in _UNARY)
 
 
 def _where_positive(condition: Value, g: Value) -> Value:
@@ -34,120 +31,71 @@ def _where_not(condition: Value, g: Value) -> Value:
     return where(condition, full_like(g, 0.0), g)
 
 
-add = declare(
-    "add",
-    rule=same("add", 2),
-    reference=np.add,
-    vjp=(lambda g, y, a, b: g, lambda g, y, a, b: g),
+add = elementwise(
+    np.add,
+    lambda g, y, a, b: g,
+    lambda g, y, a, b: g,
+    only=None,
     formula="{0} + {1}",
-    source=_CALCULUS,
     linear=True,
-    elementwise=True,
-    cases=_BINARY,
 )
 
-sub = declare(
-    "sub",
-    rule=same("sub", 2, numbers=True),
-    reference=np.subtract,
-    vjp=(lambda g, y, a, b: g, lambda g, y, a, b: neg(g)),
+sub = elementwise(
+    np.subtract,
+    lambda g, y, a, b: g,
+    lambda g, y, a, b: neg(g),
+    name="sub",
+    only="numbers",
     formula="{0} - {1}",
-    source=_CALCULUS,
     linear=True,
-    elementwise=True,
-    cases=_BINARY,
 )
 
-mul = declare(
-    "mul",
-    rule=same("mul", 2),
-    reference=np.multiply,
-    vjp=(lambda g, y, a, b: mul(g, b), lambda g, y, a, b: mul(a, g)),
+mul = elementwise(
+    np.multiply,
+    lambda g, y, a, b: mul(g, b),
+    lambda g, y, a, b: mul(a, g),
+    name="mul",
+    only=None,
     formula=r"{0} \odot {1}",
-    source=_CALCULUS,
-    elementwise=True,
-    cases=_BINARY,
 )
 
-div = declare(
-    "div",
-    rule=same("div", 2, floating=True),
-    reference=np.divide,
-    vjp=(lambda g, y, a, b: div(g, b), lambda g, y, a, b: neg(div(mul(g, y), b))),
+div = elementwise(
+    np.divide,
+    lambda g, y, a, b: div(g, b),
+    lambda g, y, a, b: neg(div(mul(g, y), b)),
+    name="div",
     formula=r"{0} / {1}",
-    source=_CALCULUS,
     domain=(_ANY, (0.0, math.inf)),
-    elementwise=True,
-    cases=_BINARY,
 )
 
-neg = declare(
-    "neg",
-    rule=same("neg", 1, numbers=True),
-    reference=np.negative,
-    vjp=(lambda g, y, x: neg(g),),
+neg = elementwise(
+    np.negative,
+    lambda g, y, x: neg(g),
+    name="neg",
+    only="numbers",
     formula="-{0}",
-    source=_CALCULUS,
     linear=True,
-    elementwise=True,
-    cases=_UNARY,
 )
 
-exp = declare(
-    "exp",
-    rule=same("exp", 1, floating=True),
-    reference=np.exp,
-    vjp=(lambda g, y, x: mul(g, y),),
-    formula="e^{{{0}}}",
-    source=_CALCULUS,
-    elementwise=True,
-    cases=_UNARY,
+exp = elementwise(np.exp, lambda g, y, x: mul(g, y), formula="e^{{{0}}}")
+
+log = elementwise(
+    np.log, lambda g, y, x: div(g, x), formula=r"\ln {0}", domain=((0.0, math.inf),)
 )
 
-log = declare(
-    "log",
-    rule=same("log", 1, floating=True),
-    reference=np.log,
-    vjp=(lambda g, y, x: div(g, x),),
-    formula=r"\ln {0}",
-    source=_CALCULUS,
-    domain=((0.0, math.inf),),
-    elementwise=True,
-    cases=_UNARY,
-)
-
-log1p = declare(
-    "log1p",
-    rule=same("log1p", 1, floating=True),
-    reference=np.log1p,
-    vjp=(lambda g, y, x: div(g, add(full_like(x, 1.0), x)),),
+log1p = elementwise(
+    np.log1p,
+    lambda g, y, x: div(g, add(full_like(x, 1.0), x)),
     formula=r"\ln(1 + {0})",
-    source=_CALCULUS,
     domain=((-1.0, math.inf),),
-    elementwise=True,
-    cases=_UNARY,
 )
 
-expm1 = declare(
-    "expm1",
-    rule=same("expm1", 1, floating=True),
-    reference=np.expm1,
-    vjp=(lambda g, y, x: mul(g, exp(x)),),
-    formula="(e^{{{0}}} - 1)",
-    source=_CALCULUS,
-    elementwise=True,
-    cases=_UNARY,
-)
+expm1 = elementwise(np.expm1, lambda g, y, x: mul(g, exp(x)), formula="(e^{{{0}}} - 1)")
 
-tanh = declare(
-    "tanh",
-    rule=same("tanh", 1, floating=True),
-    reference=np.tanh,
-    vjp=(lambda g, y, x: mul(g, sub(full_like(y, 1.0), mul(y, y))),),
+tanh = elementwise(
+    np.tanh,
+    lambda g, y, x: mul(g, sub(full_like(y, 1.0), mul(y, y))),
     formula=r"\tanh {0}",
-    source=_CALCULUS,
-    elementwise=True,
-    cases=_UNARY,
 )
 
 
@@ -156,101 +104,73 @@ def _gauss(x: Value) -> Value:
     return mul(full_like(x, 2 / math.sqrt(math.pi)), exp(neg(mul(x, x))))
 
 
-erf = declare(
-    "erf",
-    rule=same("erf", 1, floating=True),
-    reference=error_function.erf,
-    vjp=(lambda g, y, x: mul(g, _gauss(x)),),
+erf = elementwise(
+    error_function.erf,
+    lambda g, y, x: mul(g, _gauss(x)),
+    name="erf",
+    inputs=1,
     formula=r"\operatorname{{erf}} {0}",
     source="Abramowitz & Stegun, Handbook of Mathematical Functions, 7.1.1",
-    elementwise=True,
-    cases=_UNARY,
 )
 
-sqrt = declare(
-    "sqrt",
-    rule=same("sqrt", 1, floating=True),
-    reference=np.sqrt,
-    vjp=(lambda g, y, x: div(mul(g, full_like(y, 0.5)), y),),
+sqrt = elementwise(
+    np.sqrt,
+    lambda g, y, x: div(mul(g, full_like(y, 0.5)), y),
     formula=r"\sqrt{{{0}}}",
-    source=_CALCULUS,
     domain=((0.0, math.inf),),
-    elementwise=True,
-    cases=_UNARY,
 )
 
-abs_ = declare(
-    "abs",
-    rule=same("abs", 1),
-    reference=np.abs,
-    vjp=(lambda g, y, x: mul(g, sign(x)),),
+abs_ = elementwise(
+    np.abs,
+    lambda g, y, x: mul(g, sign(x)),
+    name="abs",
+    only=None,
     formula="|{0}|",
-    source=_CALCULUS,
     kinks="x = 0, where the derivative is taken as 0",
-    elementwise=True,
-    cases=_UNARY,
 )
 
-sign = declare(
-    "sign",
-    rule=same("sign", 1, numbers=True),
-    reference=np.sign,
-    vjp=(lambda g, y, x: full_like(x, 0.0),),
+sign = elementwise(
+    np.sign,
+    lambda g, y, x: full_like(x, 0.0),
+    only="numbers",
     formula=r"\operatorname{{sign}} {0}",
-    source=_CALCULUS,
     kinks="x = 0, where the derivative is taken as 0",
-    elementwise=True,
-    cases=_UNARY,
 )
 
-maximum = declare(
-    "maximum",
-    rule=same("maximum", 2),
-    reference=np.maximum,
-    vjp=(
-        lambda g, y, a, b: _where_positive(less(b, a), g),
-        lambda g, y, a, b: _where_not(less(b, a), g),
-    ),
+maximum = elementwise(
+    np.maximum,
+    lambda g, y, a, b: _where_positive(less(b, a), g),
+    lambda g, y, a, b: _where_not(less(b, a), g),
+    only=None,
     formula=r"\max({0}, {1})",
     source="Glorot, Bordes & Bengio 2011 (ReLU); subgradient by declaration",
     kinks="a = b, where the whole derivative goes to b: so ReLU′(0) = 0",
-    elementwise=True,
-    cases=_BINARY,
 )
 
-minimum = declare(
-    "minimum",
-    rule=same("minimum", 2),
-    reference=np.minimum,
-    vjp=(
-        lambda g, y, a, b: _where_positive(less(a, b), g),
-        lambda g, y, a, b: _where_not(less(a, b), g),
-    ),
+minimum = elementwise(
+    np.minimum,
+    lambda g, y, a, b: _where_positive(less(a, b), g),
+    lambda g, y, a, b: _where_not(less(a, b), g),
+    only=None,
     formula=r"\min({0}, {1})",
     source="smaller of two, NaN where one is; subgradient by declaration",
     kinks="a = b, where the whole derivative goes to b",
-    elementwise=True,
-    cases=_BINARY,
 )
 
-less = declare(
-    "less",
-    rule=same("less", 2, result=DType.bool),
-    reference=np.less,
+less = elementwise(
+    np.less,
+    only=None,
+    result=DType.bool,
     formula="[{0} < {1}]",
     source="Iverson bracket",
-    elementwise=True,
-    cases=_BINARY,
 )
 
-equal = declare(
-    "equal",
-    rule=same("equal", 2, result=DType.bool),
-    reference=np.equal,
+equal = elementwise(
+    np.equal,
+    only=None,
+    result=DType.bool,
     formula="[{0} = {1}]",
     source="Iverson bracket",
-    elementwise=True,
-    cases=_BINARY,
 )
 
 
@@ -284,14 +204,11 @@ where = declare(
 )
 
 
-isnan = declare(
-    "isnan",
-    rule=same("isnan", 1, floating=True, result=DType.bool),
-    reference=np.isnan,
+isnan = elementwise(
+    np.isnan,
+    result=DType.bool,
     formula=r"\operatorname{{isnan}}({0})",
     source="IEEE 754-2019, 5.7.2",
-    elementwise=True,
-    cases=_UNARY,
 )
 
 
@@ -345,55 +262,39 @@ convert = declare(
 )
 
 
-floor = declare(
-    "floor",
-    rule=same("floor", 1, floating=True),
-    reference=np.floor,
-    vjp=(lambda g, y, x: full_like(x, 0.0),),
+floor = elementwise(
+    np.floor,
+    lambda g, y, x: full_like(x, 0.0),
     formula=r"\lfloor {0} \rfloor",
     source="largest integer not above",
     kinks="integers, where the derivative is taken as 0",
-    elementwise=True,
-    cases=_UNARY,
 )
 
-round_ = declare(
-    "round",
-    rule=same("round", 1, floating=True),
-    reference=np.rint,
-    vjp=(lambda g, y, x: full_like(x, 0.0),),
+round_ = elementwise(
+    np.rint,
+    lambda g, y, x: full_like(x, 0.0),
+    name="round",
     formula=r"\operatorname{{round}} {0}",
     source="nearest integer, the even one of two (IEEE 754-2019, 5.9)",
     kinks="halves, where the derivative is taken as 0",
-    elementwise=True,
-    cases=_UNARY,
 )
 
-copysign = declare(
-    "copysign",
-    rule=same("copysign", 2, floating=True),
-    reference=np.copysign,
-    vjp=(
-        lambda g, y, x, s: mul(g, mul(sign(x), copysign(full_like(s, 1.0), s))),
-        lambda g, y, x, s: full_like(s, 0.0),
-    ),
+copysign = elementwise(
+    np.copysign,
+    lambda g, y, x, s: mul(g, mul(sign(x), copysign(full_like(s, 1.0), s))),
+    lambda g, y, x, s: full_like(s, 0.0),
     formula=r"|{0}| \operatorname{{sign}} {1}",
     source="IEEE 754-2019, 5.5.1: the sign of −0 counts",
     kinks="x = 0 and s = 0, where the derivatives are taken as 0",
-    elementwise=True,
-    cases=_BINARY,
 )
 
-nextafter = declare(
-    "nextafter",
-    rule=same("nextafter", 2, floating=True),
-    reference=np.nextafter,
-    vjp=(lambda g, y, x, to: g, lambda g, y, x, to: full_like(to, 0.0)),
+nextafter = elementwise(
+    np.nextafter,
+    lambda g, y, x, to: g,
+    lambda g, y, x, to: full_like(to, 0.0),
     formula=r"\operatorname{{nextafter}}({0}, {1})",
     source="C99, 7.12.11.3: the next number on the way to another",
     kinks="x = y; the derivative is that of x",
-    elementwise=True,
-    cases=_BINARY,
 )
 
 
@@ -422,19 +323,18 @@ def _pow_p(g: Value, y: Value, x: Value, p: Value) -> Value:
     return mul(g, mul(y, log(base)))
 
 
-pow_ = declare(
-    "pow",
-    rule=same("pow", 2, numbers=True),
-    reference=_pow,
-    vjp=(_pow_x, _pow_p),
+pow_ = elementwise(
+    _pow,
+    _pow_x,
+    _pow_p,
+    name="pow",
+    inputs=2,
+    only="numbers",
     formula="{0}^{{{1}}}",
-    source=(
-        "C99, F.9.4.4; integers wrap, and a negative exponent of theirs rounds"
-        " towards zero (0 at 0)"
-    ),
+    source="C99, F.9.4.4; integers wrap, and a negative exponent of theirs rounds"
+    " towards zero (0 at 0)",
     domain=((0.0, math.inf), _ANY),
-    elementwise=True,
-    cases=(*_BINARY, Case(("f[6]", "f[6]"), ranges=((0.5, 30.0), (-3.0, 5.0)))),
+    cases=(*examples(2), Case(("f[6]", "f[6]"), ranges=((0.5, 30.0), (-3.0, 5.0)))),
 )
 
 

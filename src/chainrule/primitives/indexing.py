@@ -11,15 +11,21 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.errors import ArgumentError, DTypeError, ShapeError
+from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.build import declare
-from chainrule.graph.node import Array, Cotangent, Value
+from chainrule.graph.node import Array, Value
 from chainrule.graph.primitive import Case
 from chainrule.graph.types import ArrayType, Shape
 from chainrule.primitives.creation import iota
 from chainrule.primitives.elementwise import equal
 from chainrule.primitives.movement import broadcast_to, full_like, reshape, without
-from chainrule.primitives.rules import need_axes, need_integer, same, show
+from chainrule.primitives.rules import (
+    need_axes,
+    need_dtype,
+    need_integer,
+    same,
+    show,
+)
 
 
 def _take_rule(x: ArrayType, indices: ArrayType) -> ArrayType:
@@ -237,19 +243,8 @@ def _dynamic_slice(x: Array, *starts: Array, sizes: tuple[int, ...]) -> Array:
     return x[_window("dynamic_slice", x, starts, sizes)].copy()
 
 
-def _dynamic_slice_vjp(
-    gs: tuple[Value],
-    ys: tuple[Value],
-    inputs: tuple[Value, ...],
-    needed: Sequence[bool],
-    *,
-    sizes: Shape,
-) -> Sequence[Cotangent]:
-    x, *starts = inputs
-    back = (
-        dynamic_update_slice(full_like(x, 0.0), gs[0], *starts) if needed[0] else None
-    )
-    return [back, *(None for _ in starts)]
+def _cut_vjp(g: Value, y: Value, x: Value, *starts: Value, sizes: Shape) -> Value:
+    return dynamic_update_slice(full_like(x, 0.0), g, *starts)
 
 
 _CORNER = ((0, 3), (0, 2), (0, 2))
@@ -258,7 +253,7 @@ dynamic_slice = declare(
     "dynamic_slice",
     rule=_dynamic_slice_rule,
     reference=_dynamic_slice,
-    joint_vjp=_dynamic_slice_vjp,
+    vjp=(_cut_vjp,),
     formula="{0}[\\ldots]",
     source="a block of fixed size whose corner is computed",
     cases=(
@@ -275,13 +270,7 @@ dynamic_slice = declare(
 def _update_rule(x: ArrayType, update: ArrayType, *starts: ArrayType) -> ArrayType:
     _need_starts("dynamic_update_slice", x, starts)
     _need_inside("dynamic_update_slice", x, update.shape)
-    if update.dtype is not x.dtype:
-        raise DTypeError(
-            "dynamic_update_slice writes values of its own dtype.",
-            expected=x.dtype.name,
-            got=update.dtype.name,
-            fix="convert one of them: x.astype(y.dtype)",
-        )
+    need_dtype("dynamic_update_slice", x.dtype, update.dtype)
     return x
 
 
@@ -291,25 +280,19 @@ def _update(x: Array, update: Array, *starts: Array) -> Array:
     return out
 
 
-def _update_vjp(
-    gs: tuple[Value],
-    ys: tuple[Value],
-    inputs: tuple[Value, ...],
-    needed: Sequence[bool],
-) -> Sequence[Cotangent]:
-    (g,), (_, update, *starts) = gs, inputs
-    return [
-        dynamic_update_slice(g, full_like(update, 0.0), *starts) if needed[0] else None,
-        dynamic_slice(g, *starts, sizes=update.shape) if needed[1] else None,
-        *(None for _ in starts),
-    ]
+def _kept_vjp(g: Value, y: Value, x: Value, update: Value, *starts: Value) -> Value:
+    return dynamic_update_slice(g, full_like(update, 0.0), *starts)
+
+
+def _update_vjp(g: Value, y: Value, x: Value, update: Value, *starts: Value) -> Value:
+    return dynamic_slice(g, *starts, sizes=update.shape)
 
 
 dynamic_update_slice = declare(
     "dynamic_update_slice",
     rule=_update_rule,
     reference=_update,
-    joint_vjp=_update_vjp,
+    vjp=(_kept_vjp, _update_vjp),
     formula="{0}[\\ldots] = {1}",
     source="the value with a block of it replaced",
     linear=True,

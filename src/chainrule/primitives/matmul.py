@@ -21,7 +21,7 @@ from chainrule.graph.build import declare
 from chainrule.graph.node import Array, Value
 from chainrule.graph.primitive import Case
 from chainrule.graph.types import ArrayType, Dim, DType
-from chainrule.primitives.rules import show
+from chainrule.primitives.rules import need_dtype, show
 
 Axes = tuple[int, ...]
 
@@ -81,13 +81,7 @@ def letter_sizes(
     name: str, d: Dims, lhs: ArrayType, rhs: ArrayType, accumulate: DType
 ) -> dict[str, Dim]:
     """The size of each letter, after checking that the operands agree."""
-    if lhs.dtype is not rhs.dtype:
-        raise DTypeError(
-            f"{name} multiplies values of one dtype.",
-            expected=lhs.dtype.name,
-            got=rhs.dtype.name,
-            fix="convert one of them: x.astype(y.dtype)",
-        )
+    need_dtype(name, lhs.dtype, rhs.dtype)
     if accumulate.kind != lhs.dtype.kind:
         raise DTypeError(
             f"{name} adds up in a dtype of its operands' kind.",

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.errors import ArgumentError, DTypeError, ShapeError
+from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.build import constant as number_of
 from chainrule.graph.build import context, declare
 from chainrule.graph.node import Array, Cotangent, Value
 from chainrule.graph.primitive import Case
 from chainrule.graph.types import ArrayType, Dim, DType, Shape, Size, size_of
-from chainrule.primitives.rules import need_axes, show
+from chainrule.primitives.rules import need_axes, need_dtype, show
 
 Ints = tuple[int, ...]
 
@@ -393,13 +393,7 @@ def _concatenate_rule(*xs: ArrayType, axis: int) -> ArrayType:
     need_axes("concatenate", (axis,), len(first.shape))
     total: Dim = first.shape[axis]
     for x in xs[1:]:
-        if x.dtype is not first.dtype:
-            raise DTypeError(
-                "concatenate takes values of one dtype.",
-                expected=first.dtype.name,
-                got=x.dtype.name,
-                fix="convert one of them: x.astype(y.dtype)",
-            )
+        need_dtype("concatenate", first.dtype, x.dtype)
         others = without(x.shape, (axis,)) == without(first.shape, (axis,))
         if len(x.shape) != len(first.shape) or not others:
             raise ShapeError(

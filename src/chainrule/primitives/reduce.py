@@ -247,7 +247,7 @@ cumprod = declare(
 def _recurrence_rule(
     a: ArrayType, b: ArrayType, *, axis: int, reverse: bool
 ) -> ArrayType:
-    made = same("linear_recurrence", 2, floating=True)(a, b)
+    made = same("linear_recurrence", 2, "floats")(a, b)
     need_axes("linear_recurrence", (axis,), len(made.shape))
     return made
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
+from chainrule.graph.build import DerivativeRule, Operation, declare
+from chainrule.graph.primitive import Case
 from chainrule.graph.types import ArrayType, DType, Shape
 
 Rule = Callable[..., ArrayType]
@@ -15,18 +18,36 @@ def show(shape: Shape) -> str:
     return "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
 
 
+#: What a rule may ask of a dtype: the question, the values meant, the dtypes, a remedy.
+_KINDS: dict[str, tuple[Callable[[DType], bool], str, str, str]] = {
+    "floats": (
+        lambda d: d.is_float,
+        "floating-point values",
+        "float32 or float64",
+        "float32",
+    ),
+    "numbers": (
+        lambda d: d is not DType.bool,
+        "numbers, not for truth values",
+        "a floating-point or integer dtype",
+        "float32",
+    ),
+    "integers": (lambda d: d.is_integer, "integers", "an integer dtype", "int32"),
+    "bits": (
+        lambda d: not d.is_float,
+        "integers and truth values",
+        "an integer dtype or bool",
+        "int64",
+    ),
+}
+
+
 def same(
-    name: str,
-    inputs: int,
-    *,
-    floating: bool = False,
-    numbers: bool = False,
-    bits: bool = False,
-    result: DType | None = None,
+    name: str, inputs: int, only: str | None = None, result: DType | None = None
 ) -> Rule:
     """That many inputs of one shape and dtype; the result too, unless it is given.
 
-    ``floating`` refuses all but floats, ``numbers`` booleans alone, ``bits`` floats.
+    ``only`` "floats", "numbers", "integers" or "bits" (all but floats) are allowed.
     """
 
     def rule(*types: ArrayType) -> ArrayType:
@@ -45,37 +66,71 @@ def same(
                     got=show(other.shape),
                     fix="broadcast_to the common shape first (tensors do it)",
                 )
-            if other.dtype is not first.dtype:
+            need_dtype(name, first.dtype, other.dtype)
+        if only is not None:
+            fits, values, dtypes, remedy = _KINDS[only]
+            if not fits(first.dtype):
                 raise DTypeError(
-                    f"{name} takes values of one dtype.",
-                    expected=first.dtype.name,
-                    got=other.dtype.name,
-                    fix="convert one of them: x.astype(y.dtype)",
+                    f"{name} is defined for {values}.",
+                    expected=dtypes,
+                    got=first.dtype.name,
+                    fix=f"convert first: x.astype('{remedy}')",
                 )
-        if floating and not first.dtype.is_float:
-            raise DTypeError(
-                f"{name} is defined for floating-point values.",
-                expected="float32 or float64",
-                got=first.dtype.name,
-                fix="convert first: x.astype('float32')",
-            )
-        if bits and first.dtype.is_float:
-            raise DTypeError(
-                f"{name} is defined for integers and truth values.",
-                expected="an integer dtype or bool",
-                got=first.dtype.name,
-                fix="convert first: x.astype('int64')",
-            )
-        if numbers and first.dtype is DType.bool:
-            raise DTypeError(
-                f"{name} is defined for numbers, not for truth values.",
-                expected="a floating-point or integer dtype",
-                got="bool",
-                fix="convert first: x.astype('float32')",
-            )
         return ArrayType(first.shape, result or first.dtype)
 
     return rule
+
+
+def elementwise(
+    reference: Any,
+    *vjp: DerivativeRule | None,
+    name: str = "",
+    inputs: int = 0,
+    only: str | None = "floats",
+    result: DType | None = None,
+    source: str = "Abramowitz & Stegun, Handbook of Mathematical Functions, ch. 3–4",
+    cases: tuple[Case, ...] = (),
+    **traits: Any,
+) -> Operation:
+    """Declare a primitive that :func:`same` types and that works element by element.
+
+    Args:
+        reference: a function that computes it with NumPy.
+        vjp: the derivative rules of its inputs.
+        name, inputs: by default those of ``reference``, a function of NumPy's.
+        only, result: as for :func:`same`.
+        source: where the definition can be looked up.
+        cases: examples; by default floats of several shapes.
+        traits: formula, domain, kinks, as for :func:`chainrule.graph.build.declare`.
+    """
+    name, inputs = name or reference.__name__, inputs or reference.nin
+    return declare(
+        name,
+        rule=same(name, inputs, only, result),
+        reference=reference,
+        vjp=vjp,
+        source=source,
+        elementwise=True,
+        cases=cases or examples(inputs),
+        **traits,
+    )
+
+
+def examples(inputs: int) -> tuple[Case, ...]:
+    """Floats of several shapes, alike for all inputs."""
+    shapes = ("", "0", "1", "7", "2,3", "5,1,4", "1031")
+    return tuple(Case((f"f[{s}]",) * inputs) for s in shapes)
+
+
+def need_dtype(name: str, expected: DType, got: DType) -> None:
+    """Refuse values of two dtypes."""
+    if got is not expected:
+        raise DTypeError(
+            f"{name} takes values of one dtype.",
+            expected=expected.name,
+            got=got.name,
+            fix="convert one of them: x.astype(y.dtype)",
+        )
 
 
 def need_integer(name: str, what: str, dtype: DType) -> None:

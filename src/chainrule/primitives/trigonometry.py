@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from chainrule.graph.build import declare
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import Case
 from chainrule.primitives.elementwise import (
@@ -18,32 +17,25 @@ from chainrule.primitives.elementwise import (
     where,
 )
 from chainrule.primitives.movement import full_like
-from chainrule.primitives.rules import same
+from chainrule.primitives.rules import elementwise, examples
 
 _SOURCE = "Abramowitz & Stegun, Handbook of Mathematical Functions, 4.3–4.4"
-_SIZES = ("", "0", "1", "7", "2,3", "1031")
-_FAR = ((-1e4, 1e4),)
+_ANGLES = (*examples(1), Case(("f[31]",), ranges=((-1e4, 1e4),)))
 
-sin = declare(
-    "sin",
-    rule=same("sin", 1, floating=True),
-    reference=np.sin,
-    vjp=(lambda g, y, x: mul(g, cos(x)),),
+sin = elementwise(
+    np.sin,
+    lambda g, y, x: mul(g, cos(x)),
     formula=r"\sin {0}",
     source=_SOURCE,
-    elementwise=True,
-    cases=(*(Case((f"f[{s}]",)) for s in _SIZES), Case(("f[31]",), ranges=_FAR)),
+    cases=_ANGLES,
 )
 
-cos = declare(
-    "cos",
-    rule=same("cos", 1, floating=True),
-    reference=np.cos,
-    vjp=(lambda g, y, x: neg(mul(g, sin(x))),),
+cos = elementwise(
+    np.cos,
+    lambda g, y, x: neg(mul(g, sin(x))),
     formula=r"\cos {0}",
     source=_SOURCE,
-    elementwise=True,
-    cases=(*(Case((f"f[{s}]",)) for s in _SIZES), Case(("f[31]",), ranges=_FAR)),
+    cases=_ANGLES,
 )
 
 
@@ -73,17 +65,13 @@ def _atan2_x(g: Value, angle: Value, y: Value, x: Value) -> Value:
     return neg(mul(g, div(b, d)))
 
 
-atan2 = declare(
-    "atan2",
-    rule=same("atan2", 2, floating=True),
-    reference=np.arctan2,
-    vjp=(_atan2_y, _atan2_x),
+atan2 = elementwise(
+    np.arctan2,
+    _atan2_y,
+    _atan2_x,
+    name="atan2",
     formula=r"\operatorname{{atan2}}({0}, {1})",
     source="C99, F.9.1.4: the angle of the point (x, y), from −π to π",
-    kinks=(
-        "the half-axis y = 0, x < 0, where the angle jumps; the origin, where the"
-        " derivatives are taken as 0"
-    ),
-    elementwise=True,
-    cases=tuple(Case((f"f[{s}]",) * 2) for s in _SIZES),
+    kinks="the half-axis y = 0, x < 0, where the angle jumps; the origin, where the"
+    " derivatives are taken as 0",
 )

@@ -12,7 +12,7 @@ dilation; its derivative goes to the first of the largest elements, as in PyTorc
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from chainrule.graph.build import declare
 from chainrule.graph.node import Array, Value
 from chainrule.graph.primitive import Case, TypeRule
 from chainrule.graph.types import ArrayType, Dim, DType, Shape
-from chainrule.primitives.conv import dilated
+from chainrule.primitives.conv import dilate_and_pad, dilated, seen_by_taps
 from chainrule.primitives.indexing import scatter_add_along
 from chainrule.primitives.movement import full_like, reshape, transpose
 from chainrule.primitives.rules import need_axes, show
@@ -30,18 +30,21 @@ Ints = tuple[int, ...]
 Pads = tuple[tuple[int, int], ...]
 
 
-def _shape(
-    name: str,
-    x: ArrayType,
-    axes: Ints,
-    window: Ints,
-    strides: Ints,
-    padding: Pads,
-    dilation: Ints,
-    base_dilation: Ints,
-) -> Shape:
+class _Window(NamedTuple):
+    """The attributes of a window; a maximum has no input dilation."""
+
+    axes: Ints
+    window: Ints
+    strides: Ints
+    padding: Pads
+    dilation: Ints
+    base_dilation: Ints
+
+
+def _shape(name: str, x: ArrayType, attrs: _Window) -> Shape:
+    axes, window, strides, padding, dilation, base_dilation = attrs
     need_axes(name, axes, len(x.shape))
-    given = (window, strides, padding, dilation, base_dilation)
+    given = attrs[1:]
     if any(len(item) != len(axes) for item in given):
         raise ShapeError(
             f"{name} slides over {len(axes)} axes.",
@@ -76,111 +79,51 @@ def _shape(
     return tuple(shape)
 
 
-def _taps(
-    x: Array,
-    fill: Any,
-    shape: Shape,
-    *,
-    axes: Ints,
-    window: Ints,
-    strides: Ints,
-    padding: Pads,
-    dilation: Ints,
-    base_dilation: Ints,
-) -> list[Array]:
+def _taps(x: Array, fill: int, a: _Window) -> list[Array]:
     """What each tap of the window sees, in the order of the input, as views."""
-    whole, inside = list(x.shape), [slice(None)] * x.ndim
-    crop = [slice(None)] * x.ndim
-    for i, axis in enumerate(axes):
-        lo, hi = padding[i]
-        length = dilated(x.shape[axis], base_dilation[i])
-        whole[axis] = length + max(lo, 0) + max(hi, 0)
-        inside[axis] = slice(max(lo, 0), max(lo, 0) + length, base_dilation[i])
-        crop[axis] = slice(max(-lo, 0), whole[axis] - max(-hi, 0))
-    padded = np.full(whole, fill, x.dtype)
-    padded[tuple(inside)] = x
-    padded = padded[tuple(crop)]
-    seen: list[Array] = []
-    for tap in np.ndindex(*window):
-        cut = [slice(None)] * x.ndim
-        for i, axis in enumerate(axes):
-            count, start = shape[axis], tap[i] * dilation[i]
-            assert isinstance(count, int)
-            cut[axis] = slice(start, start + dilated(count, strides[i]), strides[i])
-        seen.append(padded[tuple(cut)])
-    return seen
+    padded = dilate_and_pad(x, a.axes, a.base_dilation, a.padding, fill)
+    seen = seen_by_taps(padded, a.axes, a.window, a.strides, a.dilation)
+    return [part for _, part in seen]
 
 
 # -- the sum --------------------------------------------------------------------------
 
 
-def _sum_rule(
-    x: ArrayType,
-    *,
-    axes: Ints,
-    window: Ints,
-    strides: Ints,
-    padding: Pads,
-    dilation: Ints,
-    base_dilation: Ints,
-) -> ArrayType:
-    shape = _shape(
-        "window_sum", x, axes, window, strides, padding, dilation, base_dilation
-    )
-    return ArrayType(shape, x.dtype)
+def _sum_rule(x: ArrayType, **attrs: Any) -> ArrayType:
+    return ArrayType(_shape("window_sum", x, _Window(**attrs)), x.dtype)
 
 
 def _sum(x: Array, **attrs: Any) -> Array:
-    made = _sum_rule(ArrayType(x.shape, DType.bool), **attrs)
-    taps = _taps(x, 0, made.shape, **attrs)
-    out = taps[0].copy()
-    for tap in taps[1:]:
+    out, *taps = _taps(x, 0, _Window(**attrs))
+    out = out.copy()
+    for tap in taps:
         out += tap
     return out
 
 
-def _sum_vjp(
-    g: Value,
-    y: Value,
-    x: Value,
-    axes: Ints,
-    window: Ints,
-    strides: Ints,
-    padding: Pads,
-    dilation: Ints,
-    base_dilation: Ints,
-) -> Value:
+def _sum_vjp(g: Value, y: Value, x: Value, **attrs: Any) -> Value:
+    a = _Window(**attrs)
     pads: list[tuple[int, int]] = []
-    for i, axis in enumerate(axes):
+    for i, axis in enumerate(a.axes):
         length, count = x.shape[axis], y.shape[axis]
         assert isinstance(length, int)
         assert isinstance(count, int)
-        reach = dilated(window[i], dilation[i]) - 1
-        lo = reach - padding[i][0]
-        need = dilated(length, base_dilation[i]) + reach
-        pads.append((lo, need - dilated(count, strides[i]) - lo))
-    return window_sum(
-        g,
-        axes=axes,
-        window=window,
-        strides=base_dilation,
-        padding=tuple(pads),
-        dilation=dilation,
-        base_dilation=strides,
+        reach = dilated(a.window[i], a.dilation[i]) - 1
+        lo = reach - a.padding[i][0]
+        need = dilated(length, a.base_dilation[i]) + reach
+        pads.append((lo, need - dilated(count, a.strides[i]) - lo))
+    turned = a._replace(
+        strides=a.base_dilation, padding=tuple(pads), base_dilation=a.strides
     )
+    return window_sum(g, **turned._asdict())
 
 
 def _case(x: str, axes: Ints, window: Ints, *, base: bool, **changes: Any) -> Case:
     rank = len(axes)
-    attrs: dict[str, Any] = {
-        "axes": axes,
-        "window": window,
-        "strides": (1,) * rank,
-        "padding": ((0, 0),) * rank,
-        "dilation": (1,) * rank,
-    }
-    if base:
-        attrs["base_dilation"] = (1,) * rank
+    ones = (1,) * rank
+    attrs = _Window(axes, window, ones, ((0, 0),) * rank, ones, ones)._asdict()
+    if not base:
+        del attrs["base_dilation"]
     return Case((x,), attrs | changes)
 
 
@@ -215,44 +158,27 @@ window_sum = declare(
 # -- the maximum ----------------------------------------------------------------------
 
 
-def _max_shape(
-    name: str,
-    x: ArrayType,
-    axes: Ints,
-    window: Ints,
-    strides: Ints,
-    padding: Pads,
-    dilation: Ints,
-) -> Shape:
-    ones = (1,) * len(axes)
-    shape = _shape(name, x, axes, window, strides, padding, dilation, ones)
-    for i, axis in enumerate(axes):
-        length, count = x.shape[axis], shape[axis]
-        assert isinstance(length, int)
-        assert isinstance(count, int)
-        steps = range(0, window[i] * dilation[i], dilation[i])
-        for start in range(-padding[i][0], count * strides[i], strides[i])[:count]:
-            if not any(0 <= start + step < length for step in steps):
-                raise ArgumentError(
-                    f"A window of {name} sees padding alone.",
-                    expected=f"padding of less than a window of {window[i]}",
-                    got=f"{padding[i]} on axis {axis} of length {length}",
-                    fix="use less padding or a larger window",
-                )
-    return shape
+def _max_window(axes: Ints, **attrs: Any) -> _Window:
+    return _Window(axes, base_dilation=(1,) * len(axes), **attrs)
 
 
 def _max_rule(name: str, result: DType | None = None) -> TypeRule:
-    def rule(
-        x: ArrayType,
-        *,
-        axes: Ints,
-        window: Ints,
-        strides: Ints,
-        padding: Pads,
-        dilation: Ints,
-    ) -> ArrayType:
-        shape = _max_shape(name, x, axes, window, strides, padding, dilation)
+    def rule(x: ArrayType, **attrs: Any) -> ArrayType:
+        a = _max_window(**attrs)
+        shape = _shape(name, x, a)
+        for i, axis in enumerate(a.axes):
+            length, count, stride = x.shape[axis], shape[axis], a.strides[i]
+            assert isinstance(length, int)
+            assert isinstance(count, int)
+            steps = range(0, a.window[i] * a.dilation[i], a.dilation[i])
+            for start in range(-a.padding[i][0], count * stride, stride)[:count]:
+                if not any(0 <= start + step < length for step in steps):
+                    raise ArgumentError(
+                        f"A window of {name} sees padding alone.",
+                        expected=f"padding of less than a window of {a.window[i]}",
+                        got=f"{a.padding[i]} on axis {axis} of length {length}",
+                        fix="use less padding or a larger window",
+                    )
         return ArrayType(shape, result or x.dtype)
 
     return rule
@@ -260,19 +186,15 @@ def _max_rule(name: str, result: DType | None = None) -> TypeRule:
 
 def _best(x: Array, attrs: dict[str, Any]) -> tuple[Array, Array]:
     """The largest element of each window, and where it stands."""
-    axes: Ints = attrs["axes"]
-    made = _max_rule("window_max")(ArrayType(x.shape, DType.bool), **attrs)
-    assert isinstance(made, ArrayType)
-    ones = (1,) * len(axes)
-    line = tuple(x.shape[a] for a in axes)
-    order = tuple(int(i) for i in np.argsort(axes))
+    a = _max_window(**attrs)
+    line = tuple(x.shape[axis] for axis in a.axes)
+    order = tuple(int(i) for i in np.argsort(a.axes))
     count = np.arange(int(np.prod(line)), dtype=np.int64).reshape(line)
     count = count.transpose(order).reshape(
-        [n if i in axes else 1 for i, n in enumerate(x.shape)]
+        [n if i in a.axes else 1 for i, n in enumerate(x.shape)]
     )
-    index = np.broadcast_to(count, x.shape)
-    places = _taps(index, -1, made.shape, base_dilation=ones, **attrs)
-    numbers = _taps(x, 0, made.shape, base_dilation=ones, **attrs)
+    places = _taps(np.broadcast_to(count, x.shape), -1, a)
+    numbers = _taps(x, 0, a)
     best, where = numbers[0].copy(), places[0].copy()
     for number, place in zip(numbers[1:], places[1:]):
         larger = (number > best) | ((number != number) & (best == best))

@@ -8,9 +8,8 @@ harmless argument there.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
-from chainrule.graph.node import Cotangent, Value
+from chainrule.graph.node import Value
 from chainrule.graph.primitive import Case
 from chainrule.primitives.elementwise import (
     abs_,
@@ -34,11 +33,6 @@ from chainrule.primitives.movement import expand, full_like, reduce_sum
 from chainrule.primitives.reduce import reduce_max
 from chainrule.regions.region import region
 
-# Of a region with one output a derivative is asked for only when that has a cotangent.
-Cotangents = tuple[Value]
-Outputs = tuple[Value]
-Inputs = tuple[Value, ...]
-
 _LINES = tuple(Case((f"f[{s}]",)) for s in ("", "0", "7", "3,4", "1031"))
 _ROWS = (
     Case(("f[5]",), {"axis": 0}),
@@ -53,16 +47,9 @@ def relu(x: Value) -> Value:
     return maximum(x, full_like(x, 0.0))
 
 
-def _sigmoid_vjp(
-    gs: Cotangents, ys: Outputs, inputs: Inputs, needed: Sequence[bool]
-) -> Sequence[Cotangent]:
-    (g,), (a,) = gs, ys
-    return (mul(g, mul(a, sub(full_like(a, 1.0), a))),)
-
-
 @region(
     "sigmoid",
-    vjp=_sigmoid_vjp,
+    vjp=(lambda g, a, x: mul(g, mul(a, sub(full_like(a, 1.0), a))),),
     formula=r"\sigma({0})",
     source="textbook 2.7; σ(x) = 1/(1+e⁻ˣ), with e^(−|x|) so that nothing overflows",
     cases=tuple(Case((f"f[{s}]",)) for s in ("", "0", "7", "3,4")),
@@ -83,17 +70,14 @@ def _above_zero(x: Value) -> Value:
     return less(full_like(x, 0.0), x)
 
 
-def _leaky_relu_vjp(
-    gs: Cotangents, ys: Outputs, inputs: Inputs, needed: Sequence[bool], *, alpha: float
-) -> Sequence[Cotangent]:
-    (g,), (x,) = gs, inputs
+def _leaky_relu_vjp(g: Value, y: Value, x: Value, alpha: float) -> Value:
     slope = where(_above_zero(x), full_like(x, 1.0), full_like(x, alpha))
-    return (mul(g, slope),)
+    return mul(g, slope)
 
 
 @region(
     "leaky_relu",
-    vjp=_leaky_relu_vjp,
+    vjp=(_leaky_relu_vjp,),
     formula=r"{0} \text{{ if }} {0} > 0 \text{{ else }} \alpha {0}",
     source="textbook 2.7; Maas, Hannun & Ng 2013",
     kinks="x = 0, where the derivative is taken as α",
@@ -115,16 +99,9 @@ def normal_density(x: Value) -> Value:
     return _times(1 / math.sqrt(2 * math.pi), exp(_times(-0.5, mul(x, x))))
 
 
-def _normal_distribution_vjp(
-    gs: Cotangents, ys: Outputs, inputs: Inputs, needed: Sequence[bool]
-) -> Sequence[Cotangent]:
-    (g,), (x,) = gs, inputs
-    return (mul(g, normal_density(x)),)
-
-
 @region(
     "normal_distribution",
-    vjp=_normal_distribution_vjp,
+    vjp=(lambda g, y, x: mul(g, normal_density(x)),),
     formula=r"\Phi({0})",
     source="Abramowitz & Stegun, 26.2.2 and 26.2.29: Φ(x) = ½ (1 + erf(x/√2))",
     cases=_LINES,
@@ -155,22 +132,19 @@ def _gelu_tanh_parts(x: Value) -> tuple[Value, Value]:
     return square, tanh(_times(scale, add(x, _times(cubic, mul(square, x)))))
 
 
-def _gelu_tanh_vjp(
-    gs: Cotangents, ys: Outputs, inputs: Inputs, needed: Sequence[bool]
-) -> Sequence[Cotangent]:
+def _gelu_tanh_vjp(g: Value, y: Value, x: Value) -> Value:
     """½(1 + tanh u) + ½x (1 − tanh² u) u′."""
-    (g,), (x,) = gs, inputs
     scale, cubic = _GELU_TANH
     square, t = _gelu_tanh_parts(x)
     one = full_like(x, 1.0)
     inner = _times(scale, add(one, _times(3 * cubic, square)))
     bend = mul(_times(0.5, x), mul(sub(one, mul(t, t)), inner))
-    return (mul(g, add(_times(0.5, add(one, t)), bend)),)
+    return mul(g, add(_times(0.5, add(one, t)), bend))
 
 
 @region(
     "gelu_tanh",
-    vjp=_gelu_tanh_vjp,
+    vjp=(_gelu_tanh_vjp,),
     formula=r"0.5 {0} \odot (1 + \tanh(\sqrt{{2 / \pi}} ({0} + 0.044715 {0}^3)))",
     source="Hendrycks & Gimpel 2016, the approximation of GELU by tanh",
     cases=_LINES,
@@ -192,16 +166,9 @@ def silu(x: Value) -> Value:
     return mul(x, sigmoid(x))
 
 
-def _softplus_vjp(
-    gs: Cotangents, ys: Outputs, inputs: Inputs, needed: Sequence[bool]
-) -> Sequence[Cotangent]:
-    (g,), (x,) = gs, inputs
-    return (mul(g, sigmoid(x)),)
-
-
 @region(
     "softplus",
-    vjp=_softplus_vjp,
+    vjp=(lambda g, y, x: mul(g, sigmoid(x)),),
     formula=r"\ln(1 + e^{{{0}}})",
     source="Dugas et al. 2001; as max(x, 0) + ln(1 + e^(−|x|)), so nothing overflows",
     cases=_LINES,
@@ -216,17 +183,14 @@ def _below_zero(x: Value) -> Value:
     return neg(relu(neg(x)))
 
 
-def _elu_vjp(
-    gs: Cotangents, ys: Outputs, inputs: Inputs, needed: Sequence[bool], *, alpha: float
-) -> Sequence[Cotangent]:
-    (g,), (x,) = gs, inputs
+def _elu_vjp(g: Value, y: Value, x: Value, alpha: float) -> Value:
     falling = _times(alpha, exp(_below_zero(x)))
-    return (mul(g, where(_above_zero(x), full_like(x, 1.0), falling)),)
+    return mul(g, where(_above_zero(x), full_like(x, 1.0), falling))
 
 
 @region(
     "elu",
-    vjp=_elu_vjp,
+    vjp=(_elu_vjp,),
     formula=r"{0} \text{{ if }} {0} > 0 \text{{ else }} \alpha (e^{{{0}}} - 1)",
     source="Clevert, Unterthiner & Hochreiter 2016",
     kinks="x = 0, where the derivative is taken as α",
@@ -268,6 +232,11 @@ def step(x: Value) -> Value:
     return _times(0.5, add(full_like(x, 1.0), sign(shifted)))
 
 
+def _total(x: Value, axis: int) -> Value:
+    """Σ x along ``axis``, in the shape of x."""
+    return expand(reduce_sum(x, axes=(axis,)), x, (axis,))
+
+
 def _shifted_exp(x: Value, axis: int) -> tuple[Value, Value, Value]:
     """x − max x, its exponential and the sum of that: what stable softmax shares."""
     shifted = sub(x, expand(reduce_max(x, axes=(axis,)), x, (axis,)))
@@ -275,17 +244,13 @@ def _shifted_exp(x: Value, axis: int) -> tuple[Value, Value, Value]:
     return shifted, e, reduce_sum(e, axes=(axis,))
 
 
-def _softmax_vjp(
-    gs: Cotangents, ys: Outputs, inputs: Inputs, needed: Sequence[bool], *, axis: int
-) -> Sequence[Cotangent]:
-    (g,), (y,) = gs, ys
-    inner = expand(reduce_sum(mul(g, y), axes=(axis,)), y, (axis,))
-    return (mul(y, sub(g, inner)),)
+def _softmax_vjp(g: Value, y: Value, x: Value, axis: int) -> Value:
+    return mul(y, sub(g, _total(mul(g, y), axis)))
 
 
 @region(
     "softmax",
-    vjp=_softmax_vjp,
+    vjp=(_softmax_vjp,),
     formula=r"\operatorname{{softmax}}({0})",
     source="textbook 3.2.3; Bridle 1990; shifted by the maximum so nothing overflows",
     cases=_ROWS,
@@ -296,17 +261,13 @@ def softmax(x: Value, axis: int) -> Value:
     return div(e, expand(total, x, (axis,)))
 
 
-def _log_softmax_vjp(
-    gs: Cotangents, ys: Outputs, inputs: Inputs, needed: Sequence[bool], *, axis: int
-) -> Sequence[Cotangent]:
-    (g,), (x,) = gs, inputs
-    total = expand(reduce_sum(g, axes=(axis,)), g, (axis,))
-    return (sub(g, mul(softmax(x, axis=axis), total)),)
+def _log_softmax_vjp(g: Value, y: Value, x: Value, axis: int) -> Value:
+    return sub(g, mul(softmax(x, axis=axis), _total(g, axis)))
 
 
 @region(
     "log_softmax",
-    vjp=_log_softmax_vjp,
+    vjp=(_log_softmax_vjp,),
     formula=r"\ln\operatorname{{softmax}}({0})",
     source="logarithm of softmax without forming it: x − max x − ln Σ e^(x − max x)",
     cases=_ROWS,

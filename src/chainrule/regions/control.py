@@ -12,6 +12,7 @@ Its derivative is again a scan, in the other direction: it carries ∂ℒ/∂car
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,15 +29,21 @@ from chainrule.primitives.matmul import dot
 from chainrule.primitives.movement import broadcast_to, full_like
 from chainrule.primitives.rules import show
 
+Values = tuple[Value, ...]
 
-def _rule(
-    *types: ArrayType,
-    body: Graph,
-    length: int,
-    constants: int,
-    carries: int,
-    reverse: bool,
-) -> tuple[ArrayType, ...]:
+
+class _Loop(NamedTuple):
+    """The attributes of a scan."""
+
+    body: Graph
+    length: int
+    constants: int
+    carries: int
+    reverse: bool
+
+
+def _rule(*types: ArrayType, **attrs: Any) -> tuple[ArrayType, ...]:
+    body, length, constants, carries, _ = _Loop(**attrs)
     fixed = constants + carries
     want = [v.type for v in body.inputs]
     got = list(types[:fixed])
@@ -65,14 +72,8 @@ def _rule(
     return (*made[:carries], *stacked)
 
 
-def _reference(
-    *arrays: Array,
-    body: Graph,
-    length: int,
-    constants: int,
-    carries: int,
-    reverse: bool,
-) -> tuple[Array, ...]:
+def _reference(*arrays: Array, **attrs: Any) -> tuple[Array, ...]:
+    body, length, constants, carries, reverse = _Loop(**attrs)
     fixed = constants + carries
     consts, xs = arrays[:constants], arrays[fixed:]
     carry = arrays[constants:fixed]
@@ -91,27 +92,18 @@ def _inline(body: Graph) -> Callable[..., tuple[Value, ...]]:
 
 
 def _vjp(
-    gs: tuple[Cotangent, ...],
-    ys: tuple[Value | None, ...],
-    inputs: tuple[Value, ...],
-    needed: tuple[bool, ...],
-    *,
-    body: Graph,
-    length: int,
-    constants: int,
-    carries: int,
-    reverse: bool,
+    gs: Sequence[Cotangent], ys: Any, inputs: Values, needed: Any, **attrs: Any
 ) -> Sequence[Cotangent]:
+    body, length, constants, carries, reverse = _Loop(**attrs)
     fixed = constants + carries
     consts, carry, xs = inputs[:constants], inputs[constants:fixed], inputs[fixed:]
-    loop = {"length": length, "constants": constants, "carries": carries}
     # Once more forwards, keeping the carry that entered each step.
     history = Graph(
         f"{body.name}_history",
         body.inputs,
         (*body.outputs[:carries], *body.inputs[constants:fixed]),
     )
-    carried = as_tuple(scan(*inputs, body=history, reverse=reverse, **loop))
+    carried = as_tuple(scan(*inputs, **attrs | {"body": history}))
     entered: tuple[Value, ...] = carried[carries:]
 
     def floats(values: Sequence[Value]) -> list[int]:
@@ -164,50 +156,38 @@ def _vjp(
     state = constants + len(f_carry) + len(f_const)
     types = [v.type for v in first[:state]]
     types += [ArrayType(v.shape[1:], v.dtype) for v in first[state:]]
-    back_body = trace(step, types, name=f"{body.name}_vjp", tracked=True)
-    found = scan(
-        *first,
-        body=back_body,
+    back = _Loop(
+        body=trace(step, types, name=f"{body.name}_vjp", tracked=True),
         length=length,
         constants=constants,
         carries=len(f_carry) + len(f_const),
         reverse=not reverse,
     )
-    made: tuple[Value, ...] = as_tuple(found)
-    result: list[Cotangent] = [None] * len(inputs)
-    for i, g in zip(f_carry, made):
-        result[constants + i] = g
-    for i, g in zip(f_const, made[len(f_carry) :]):
-        result[i] = g
-    for i, g in zip(f_xs, made[len(f_carry) + len(f_const) :]):
-        result[fixed + i] = g
-    return result
+    made: Values = as_tuple(scan(*first, **back._asdict()))
+    places = [constants + i for i in f_carry] + f_const + [fixed + i for i in f_xs]
+    found = dict(zip(places, made, strict=True))
+    return [found.get(i) for i in range(len(inputs))]
 
 
-def _rnn_body(*shapes: tuple[int, ...], dtype: DType) -> Graph:
+def _rnn_body(dtype: DType) -> Graph:
     """hₜ₊₁ = tanh(W hₜ + xₜ), yₜ = hₜ₊₁ ⊙ hₜ₊₁: the examples' body."""
 
     def step(w: Value, h: Value, x: Value) -> tuple[Value, Value]:
         new = tanh(add(dot(w, h, "oi,i->o"), x))
         return new, mul(new, new)
 
-    types = [ArrayType(s, dtype) for s in shapes]
+    types = [ArrayType(s, dtype) for s in ((3, 3), (3,), (3,))]
     return trace(step, types, name="rnn", tracked=True)
 
 
 def _cases() -> tuple[Case, ...]:
     cases: list[Case] = []
     for dtype in (DType.float32, DType.float64):
-        body = _rnn_body((3, 3), (3,), (3,), dtype=dtype)
+        body = _rnn_body(dtype)
         for length, reverse in ((5, False), (4, True), (1, False)):
-            attrs = {"body": body, "length": length, "constants": 1, "carries": 1}
-            t = dtype.short
-            cases.append(
-                Case(
-                    (f"{t}[3,3]", f"{t}[3]", f"{t}[{length},3]"),
-                    attrs | {"reverse": reverse},
-                )
-            )
+            loop = _Loop(body, length, constants=1, carries=1, reverse=reverse)
+            inputs = tuple(f"{dtype.short}[{s}]" for s in ("3,3", "3", f"{length},3"))
+            cases.append(Case(inputs, loop._asdict()))
     return tuple(cases)
 
 
@@ -260,13 +240,7 @@ def _cond_reference(
 
 
 def _cond_vjp(
-    gs: tuple[Cotangent, ...],
-    ys: tuple[Value | None, ...],
-    inputs: tuple[Value, ...],
-    needed: tuple[bool, ...],
-    *,
-    true: Graph,
-    false: Graph,
+    gs: Sequence[Cotangent], ys: Any, inputs: Values, needed: Any, **branches: Graph
 ) -> Sequence[Cotangent]:
     """The derivative of the branch that was taken: a branch again."""
     which, *operands = inputs
@@ -287,12 +261,10 @@ def _cond_vjp(
         types = [v.type for v in (*given, *operands)]
         return trace(function, types, name=f"{branch.name}_vjp", tracked=True)
 
-    branches = {"true": back(true), "false": back(false)}
-    made = as_tuple(cond(which, *given, *operands, **branches))
-    result: list[Cotangent] = [None] * len(inputs)
-    for i, g in zip(wanted, made):
-        result[1 + i] = g
-    return result
+    turned = {name: back(branch) for name, branch in branches.items()}
+    made = as_tuple(cond(which, *given, *operands, **turned))
+    found = dict(zip(wanted, made, strict=True))
+    return [None, *(found.get(i) for i in range(len(operands)))]
 
 
 def _cond_cases() -> tuple[Case, ...]:

@@ -6,13 +6,10 @@ work element by element. Means and sums over samples are taken by ``chainrule.nn
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
 
 from chainrule.errors import ArgumentError, ShapeError
-from chainrule.graph.node import Cotangent, Value
+from chainrule.graph.node import Value
 from chainrule.graph.primitive import Case
 from chainrule.primitives.elementwise import (
     abs_,
@@ -74,33 +71,27 @@ def _labelled(name: str, scores: Value, labels: Value) -> int:
 
 def _pair(name: str, prediction: Value, target: Value) -> None:
     """Refuse all but two arrays of floats of one shape and dtype."""
-    same(name, 2, floating=True)(prediction.type, target.type)
-
-
-def _one_hot(labels: Value, like: Value, classes: int) -> Value:
-    return convert(one_hot_mask(labels, classes), dtype=like.dtype)
+    same(name, 2, "floats")(prediction.type, target.type)
 
 
 # -- cross-entropy: which class is it? -------------------------------------------------
 
 
-def _cross_entropy_vjp(
-    gs: tuple[Cotangent, ...],
-    ys: tuple[Any, ...],
-    inputs: tuple[Value, ...],
-    needed: Sequence[bool],
-) -> Sequence[Cotangent]:
+def _rows(g: Value, logits: Value) -> Value:
+    """One number a row in the shape of the rows."""
+    return expand(g, logits, (1,))
+
+
+def _cross_entropy_vjp(g: Value, y: Value, logits: Value, labels: Value) -> Value:
     """δ = ŷ − y, row by row, times the row's cotangent."""
-    (g,), (logits, labels) = gs, inputs
-    assert g is not None
-    truth = _one_hot(labels, logits, _classes("cross_entropy", logits))
-    delta = sub(softmax(logits, axis=1), truth)
-    return (mul(delta, expand(g, logits, (1,))), None)
+    truth = one_hot_mask(labels, _classes("cross_entropy", logits))
+    delta = sub(softmax(logits, axis=1), convert(truth, dtype=logits.dtype))
+    return mul(delta, _rows(g, logits))
 
 
 @region(
     "cross_entropy",
-    vjp=_cross_entropy_vjp,
+    vjp=(_cross_entropy_vjp,),
     formula=r"-\ln\operatorname{{softmax}}({0})_{{{1}}}",
     source="textbook 2.5.1 and 3.3 (2), from logits; δ = ŷ − y",
     cases=_LABELLED,
@@ -113,29 +104,18 @@ def cross_entropy(logits: Value, labels: Value) -> Value:
     return neg(reduce_sum(picked, axes=(1,)))
 
 
-def _soft_cross_entropy_vjp(
-    gs: tuple[Cotangent, ...],
-    ys: tuple[Any, ...],
-    inputs: tuple[Value, ...],
-    needed: Sequence[bool],
-) -> Sequence[Cotangent]:
+def _soft_cross_entropy_vjp(g: Value, y: Value, logits: Value, target: Value) -> Value:
     """ŷ Σy − y for the logits, which is ŷ − y where the row sums to 1."""
-    (g,), (logits, target) = gs, inputs
-    assert g is not None
-    made: list[Cotangent] = [None, None]
-    rows = expand(g, logits, (1,))
-    if needed[0]:
-        total = expand(reduce_sum(target, axes=(1,)), target, (1,))
-        delta = sub(mul(softmax(logits, axis=1), total), target)
-        made[0] = mul(delta, rows)
-    if needed[1]:
-        made[1] = mul(neg(log_softmax(logits, axis=1)), rows)
-    return made
+    total = _rows(reduce_sum(target, axes=(1,)), target)
+    return mul(sub(mul(softmax(logits, axis=1), total), target), _rows(g, logits))
 
 
 @region(
     "soft_cross_entropy",
-    vjp=_soft_cross_entropy_vjp,
+    vjp=(
+        _soft_cross_entropy_vjp,
+        lambda g, y, z, t: mul(neg(log_softmax(z, axis=1)), _rows(g, z)),
+    ),
     formula=r"-\sum_i {1} \odot \ln\operatorname{{softmax}}({0})",
     source="textbook 2.5.1 and 3.3 (2), from logits, for a row of probabilities y",
     cases=tuple(Case((f"f[{s}]", f"f[{s}]")) for s in ("4,3", "1,10", "7,1", "0,3")),
@@ -179,24 +159,12 @@ def log_score(probability: Value, target: Value) -> Value:
 # -- binary cross-entropy: is it so? ---------------------------------------------------
 
 
-def _binary_cross_entropy_vjp(
-    gs: tuple[Cotangent, ...],
-    ys: tuple[Any, ...],
-    inputs: tuple[Value, ...],
-    needed: Sequence[bool],
-) -> Sequence[Cotangent]:
-    """δ = σ(z) − y; for the target −z."""
-    (g,), (logits, target) = gs, inputs
-    assert g is not None
-    return (
-        mul(g, sub(sigmoid(logits), target)) if needed[0] else None,
-        neg(mul(g, logits)) if needed[1] else None,
-    )
-
-
 @region(
     "binary_cross_entropy",
-    vjp=_binary_cross_entropy_vjp,
+    vjp=(
+        lambda g, y, z, target: mul(g, sub(sigmoid(z), target)),
+        lambda g, y, z, target: neg(mul(g, z)),
+    ),
     formula=r"\ln(1 + e^{{{0}}}) - {1} \odot {0}",
     source="cross-entropy of two classes from logits (textbook 3.3 (2), C = 2); "
     "δ = σ(z) − y. The parts of the stable form max(z, 0) − z y + ln(1 + e^(−|z|)) "
@@ -271,26 +239,18 @@ def multi_margin(scores: Value, labels: Value, *, margin: float, p: int) -> Valu
 
 
 def _huber_vjp(
-    gs: tuple[Cotangent, ...],
-    ys: tuple[Any, ...],
-    inputs: tuple[Value, ...],
-    needed: Sequence[bool],
-    *,
-    delta: float,
-) -> Sequence[Cotangent]:
+    g: Value, y: Value, prediction: Value, target: Value, delta: float
+) -> Value:
     """e clipped to [−δ, δ]; for the target its negative."""
-    (g,), (prediction, target) = gs, inputs
-    assert g is not None
     error = sub(prediction, target)
     bound = full_like(error, delta)
     ends = mul(bound, sign(error))
-    made = mul(g, where(less(abs_(error), bound), error, ends))
-    return (made if needed[0] else None, neg(made) if needed[1] else None)
+    return mul(g, where(less(abs_(error), bound), error, ends))
 
 
 @region(
     "huber",
-    vjp=_huber_vjp,
+    vjp=(_huber_vjp, lambda g, y, p, t, delta: neg(_huber_vjp(g, y, p, t, delta))),
     formula=r"\operatorname{{huber}}({0} - {1})",
     source="Huber 1964, eq. 3.4 (ρ(t) = t²/2 up to δ, linear beyond)",
     cases=tuple(

@@ -11,11 +11,11 @@ one sample, batch normalisation over the samples for one feature. σ² is the me
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 
 from chainrule.errors import ShapeError
-from chainrule.graph.build import constant
-from chainrule.graph.node import Cotangent, Value
+from chainrule.graph.build import DerivativeRule, constant
+from chainrule.graph.node import Value
 from chainrule.graph.primitive import Case
 from chainrule.graph.types import Dim, Size, size_of
 from chainrule.primitives.creation import size
@@ -33,9 +33,6 @@ from chainrule.regions.region import region
 _FORMULA = r"{1} \odot \frac{{{0} - \mu}}{{\sqrt{{\sigma^2 + \varepsilon}}}} + {2}"
 
 Axes = tuple[int, ...]
-Cotangents = tuple[Value]
-Outputs = tuple[Value]
-Inputs = tuple[Value, Value, Value]
 
 
 def count(x: Value, axes: Axes) -> Value:
@@ -86,8 +83,9 @@ def _others(x: Value, axes: Axes) -> Axes:
     return tuple(a for a in range(len(x.shape)) if a not in axes)
 
 
-def _normalise(name: str, inputs: Inputs, axes: Axes, along: Axes, eps: float) -> Value:
-    x, gamma, beta = inputs
+def _normalise(
+    name: str, x: Value, gamma: Value, beta: Value, axes: Axes, along: Axes, eps: float
+) -> Value:
     normalised, _ = _normalised(x, axes, eps)
     scaled = mul(_spread(name, gamma, x, along), normalised)
     return add(scaled, _spread(name, beta, x, along))
@@ -110,45 +108,34 @@ def normalised_pullback(g: Value, x: Value, axes: Axes, eps: float) -> Value:
     return div(sub(sub(g, centre), mul(normalised, turn)), deviation)
 
 
-def _normalise_vjp(
-    name: str,
-    g: Value,
-    inputs: Inputs,
-    needed: Sequence[bool],
-    axes: Axes,
-    along: Axes,
-    eps: float,
-) -> Sequence[Cotangent]:
+def _derivatives(
+    name: str, along: Callable[[Value, Axes], Axes]
+) -> tuple[DerivativeRule, ...]:
     """δ = Jᵀ∇ℒ as above; ∂ℒ/∂γ and ∂ℒ/∂β are sums over all that share them."""
-    x, gamma, _ = inputs
-    over = _others(x, along)
-    back: list[Cotangent] = [None, None, None]
-    if needed[0]:
-        scaled = mul(_spread(name, gamma, x, along), g)
-        back[0] = normalised_pullback(scaled, x, axes=axes, eps=eps)
-    if needed[1]:
+
+    def back_x(
+        g: Value, y: Value, x: Value, gamma: Value, beta: Value, axes: Axes, eps: float
+    ) -> Value:
+        scaled = mul(_spread(name, gamma, x, along(x, axes)), g)
+        return normalised_pullback(scaled, x, axes=axes, eps=eps)
+
+    def back_gamma(
+        g: Value, y: Value, x: Value, gamma: Value, beta: Value, axes: Axes, eps: float
+    ) -> Value:
         normalised, _ = _normalised(x, axes, eps)
-        back[1] = reduce_sum(mul(g, normalised), axes=over)
-    if needed[2]:
-        back[2] = reduce_sum(g, axes=over)
-    return back
+        return reduce_sum(mul(g, normalised), axes=_others(x, along(x, axes)))
 
+    def back_beta(
+        g: Value, y: Value, x: Value, *_: Value, axes: Axes, eps: float
+    ) -> Value:
+        return reduce_sum(g, axes=_others(x, along(x, axes)))
 
-def _layer_norm_vjp(
-    gs: Cotangents,
-    ys: Outputs,
-    inputs: Inputs,
-    needed: Sequence[bool],
-    *,
-    axes: Axes,
-    eps: float,
-) -> Sequence[Cotangent]:
-    return _normalise_vjp("layer_norm", gs[0], inputs, needed, axes, axes, eps)
+    return back_x, back_gamma, back_beta
 
 
 @region(
     "layer_norm",
-    vjp=_layer_norm_vjp,
+    vjp=_derivatives("layer_norm", lambda _, axes: axes),
     formula=_FORMULA,
     source="Ba, Kiros & Hinton 2016, Layer normalization",
     cases=(
@@ -161,25 +148,12 @@ def _layer_norm_vjp(
 )
 def layer_norm(x: Value, gamma: Value, beta: Value, axes: Axes, eps: float) -> Value:
     """γ ⊙ (x − μ)/√(σ² + ε) + β, with μ and σ² over ``axes``, those of γ and β too."""
-    return _normalise("layer_norm", (x, gamma, beta), axes, axes, eps)
-
-
-def _batch_norm_vjp(
-    gs: Cotangents,
-    ys: Outputs,
-    inputs: Inputs,
-    needed: Sequence[bool],
-    *,
-    axes: Axes,
-    eps: float,
-) -> Sequence[Cotangent]:
-    along = _others(inputs[0], axes)
-    return _normalise_vjp("batch_norm", gs[0], inputs, needed, axes, along, eps)
+    return _normalise("layer_norm", x, gamma, beta, axes, axes, eps)
 
 
 @region(
     "batch_norm",
-    vjp=_batch_norm_vjp,
+    vjp=_derivatives("batch_norm", _others),
     formula=_FORMULA,
     source="Ioffe & Szegedy 2015, algorithm 1: μ and σ² of the batch, for each feature",
     cases=(
@@ -190,5 +164,4 @@ def _batch_norm_vjp(
 )
 def batch_norm(x: Value, gamma: Value, beta: Value, axes: Axes, eps: float) -> Value:
     """γ ⊙ (x − μ)/√(σ² + ε) + β, μ and σ² over ``axes``, γ and β along the others."""
-    along = _others(x, axes)
-    return _normalise("batch_norm", (x, gamma, beta), axes, along, eps)
+    return _normalise("batch_norm", x, gamma, beta, axes, _others(x, axes), eps)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chainrule.autodiff import pull_back
-from chainrule.graph.build import Operation, context, trace
+from chainrule.graph.build import DerivativeRule, Operation, by_input, context, trace
 from chainrule.graph.graph import Graph
 from chainrule.graph.interpret import evaluate
 from chainrule.graph.node import Array, Cotangent, Value
@@ -23,6 +23,9 @@ from chainrule.graph.types import ArrayType, type_of
 RULES_AT_MOST = 256
 
 Rule = Callable[..., Sequence[Cotangent]]
+Values = tuple[Value, ...]
+#: Cotangents, or outputs of which some were not kept.
+Maybe = tuple[Value | None, ...]
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
@@ -48,14 +51,14 @@ class Region(Operation):
 
 
 def region(
-    name: str, *, vjp: Rule | None = None, **declaration: Any
+    name: str, *, vjp: tuple[DerivativeRule | None, ...] = (), **declaration: Any
 ) -> Callable[[Callable[..., Any]], Region]:
     """Declare the decorated function of values as a region.
 
     Args:
         name: how the text form calls it.
-        vjp: its own derivative, ``vjp(gs, ys, inputs, needed, **attrs)``; by default
-            the body's.
+        vjp: its own derivative, one rule an input as for a primitive; by default the
+            body's.
         declaration: formula, source, domain, kinks, cases, as for a primitive.
     """
 
@@ -76,23 +79,14 @@ def region(
             return results[0] if len(results) == 1 else results
 
         def body_vjp(
-            gs: tuple[Cotangent, ...],
-            ys: tuple[Value | None, ...],
-            inputs: tuple[Value, ...],
-            needed: tuple[bool, ...],
-            **attrs: Any,
+            gs: Maybe, ys: Maybe, inputs: Values, needed: tuple[bool, ...], **attrs: Any
         ) -> Sequence[Cotangent]:
             return pull_back(function, inputs, gs, needed, attrs)
 
-        made = Region(
-            name=name,
-            rule=rule,
-            function=function,
-            own_vjp=vjp is not None,
-            **declaration,
-        )
+        own = {"function": function, "own_vjp": bool(vjp)}
+        made = Region(name=name, rule=rule, **own, **declaration)
         REFERENCES[made], BODIES[made] = reference, body
-        DERIVATIVES[made] = _graph_once(name, vjp or body_vjp)
+        DERIVATIVES[made] = _graph_once(name, by_input(vjp) if vjp else body_vjp)
         return made
 
     return declare
@@ -103,11 +97,7 @@ def _graph_once(name: str, rule: Rule) -> Rule:
     graphs: dict[Any, tuple[Graph, list[int]]] = {}
 
     def derivative(
-        gs: tuple[Cotangent, ...],
-        ys: tuple[Value | None, ...],
-        inputs: tuple[Value, ...],
-        needed: tuple[bool, ...],
-        **attrs: Any,
+        gs: Maybe, ys: Maybe, inputs: Values, needed: tuple[bool, ...], **attrs: Any
     ) -> Sequence[Cotangent]:
         if context.trace is not None or context.grad:
             return rule(gs, ys, inputs, needed, **attrs)
@@ -117,7 +107,21 @@ def _graph_once(name: str, rule: Rule) -> Rule:
         if key not in graphs:
             if len(graphs) >= RULES_AT_MOST:
                 graphs.clear()
-            graphs[key] = _rule_graph(name, rule, gs, ys, inputs, needed, attrs)
+            positions: list[int] = []
+
+            def function(*values: Value) -> list[Value]:
+                rest = iter(values)
+                full = [None if v is None else next(rest) for v in given]
+                a, b = len(gs), len(gs) + len(ys)
+                at = (tuple(full[:a]), tuple(full[a:b]), tuple(full[b:]))
+                found = enumerate(rule(*at, needed, **attrs))
+                made = {i: g for i, g in found if g is not None}
+                positions[:] = made
+                return list(made.values())
+
+            known = [v.type for v in given if v is not None]
+            graph = trace(function, known, name=f"{name}_vjp", tracked=True)
+            graphs[key] = graph, positions
         graph, positions = graphs[key]
         made = evaluate(graph, [v.array for v in given if v is not None])
         result: list[Cotangent] = [None] * len(inputs)
@@ -126,30 +130,3 @@ def _graph_once(name: str, rule: Rule) -> Rule:
         return result
 
     return derivative
-
-
-def _rule_graph(
-    name: str,
-    rule: Rule,
-    gs: tuple[Cotangent, ...],
-    ys: tuple[Value | None, ...],
-    inputs: tuple[Value, ...],
-    needed: tuple[bool, ...],
-    attrs: dict[str, Any],
-) -> tuple[Graph, list[int]]:
-    """A derivative rule as a graph, and which inputs its outputs belong to."""
-    given = (*gs, *ys, *inputs)
-    positions: list[int] = []
-
-    def function(*values: Value) -> list[Value]:
-        rest = iter(values)
-        full = [None if v is None else next(rest) for v in given]
-        a, b = len(gs), len(gs) + len(ys)
-        arguments = tuple([v for v in full[b:] if v is not None])
-        back = rule(tuple(full[:a]), tuple(full[a:b]), arguments, needed, **attrs)
-        found = [(i, g) for i, g in enumerate(back) if g is not None]
-        positions[:] = [i for i, _ in found]
-        return [g for _, g in found]
-
-    types = [v.type for v in given if v is not None]
-    return trace(function, types, name=f"{name}_vjp", tracked=True), positions

@@ -27,6 +27,7 @@ from chainrule.primitives.elementwise import (
     div,
     less,
     maximum,
+    minimum,
     mul,
     neg,
     sqrt,
@@ -55,17 +56,13 @@ def _plus(x: Value, scalar: Value) -> Value:
     return add(x, _like(scalar, x))
 
 
-def _minimum(a: Value, b: Value) -> Value:
-    return neg(maximum(neg(a), neg(b)))
-
-
 def _mean(old: Value, new: Value, keep: Value, rest: Value) -> Value:
     """The running mean keep·old + rest·new."""
     return add(_times(keep, old), _times(rest, new))
 
 
 def _cases(
-    moments: tuple[Interval, ...], scalars: int, shapes: tuple[str, ...], **attrs: Any
+    moments: tuple[Interval, ...], scalars: int, *shapes: str, **attrs: Any
 ) -> tuple[Case, ...]:
     arrays = 2 + len(moments)
     ranges = (None, None, *moments, *(_POSITIVE,) * scalars)
@@ -79,8 +76,7 @@ def _rule(
     name: str,
     formula: str,
     source: str,
-    *,
-    moments: tuple[Interval, ...] = (),
+    moments: tuple[Interval, ...],
     scalars: int,
     shapes: tuple[str, ...] = ("3,4",),
 ) -> Callable[[Callable[..., Any]], Region]:
@@ -103,7 +99,7 @@ def _rule(
                 raise TypeError(f"{name} takes {count} values, not {len(values)}")
             return step(*values)
 
-        cases = _cases(moments, scalars, shapes)
+        cases = _cases(moments, scalars, *shapes)
         return region(name, formula=formula, source=source, cases=cases)(function)
 
     return declare
@@ -116,6 +112,7 @@ def _rule(
     "sgd_update",
     r"{0} - {2} {1}",
     "textbook 2.6.2 and 3.4.3: θ ← θ − η ∂ℒ/∂θ",
+    (),
     scalars=1,
     shapes=("3,4", "", "0"),
 )
@@ -128,14 +125,13 @@ def sgd_update(p: Value, g: Value, lr: Value) -> Value:
     "momentum_update",
     r"v = {3}{2} + {4}{1},\; {0} - {5} v",
     "textbook 2.6.3; Polyak 1964; Sutskever et al. 2013; dampening as in PyTorch",
-    moments=(None,),
+    (None,),
     scalars=3,
 )
-def momentum_update(
-    p: Value, g: Value, v: Value, momentum: Value, rest: Value, lr: Value
-) -> tuple[Value, Value]:
+def momentum_update(p: Value, g: Value, *rest: Value) -> tuple[Value, ...]:
     """v ← μ v + (1−τ) g;  θ ← θ − η v."""
-    v = _mean(v, g, momentum, rest)
+    v, momentum, kept, lr = rest
+    v = _mean(v, g, momentum, kept)
     return sub(p, _times(lr, v)), v
 
 
@@ -143,13 +139,12 @@ def momentum_update(
     "nesterov_update",
     r"v = {3}{2} + {1},\; {0} - {4} ({1} + {3} v)",
     "Sutskever et al. 2013, section 2, in PyTorch's form; Nesterov 1983",
-    moments=(None,),
+    (None,),
     scalars=2,
 )
-def nesterov_update(
-    p: Value, g: Value, v: Value, momentum: Value, lr: Value
-) -> tuple[Value, Value]:
+def nesterov_update(p: Value, g: Value, *rest: Value) -> tuple[Value, ...]:
     """v ← μ v + g;  θ ← θ − η (g + μ v)."""
+    v, momentum, lr = rest
     v = add(_times(momentum, v), g)
     return sub(p, _times(lr, add(g, _times(momentum, v)))), v
 
@@ -161,15 +156,14 @@ def nesterov_update(
     "adagrad_update",
     r"s = {2} + {1}^2,\; {0} - {3} {1} / (\sqrt{{s}} + {4})",
     "Duchi, Hazan & Singer 2011, the diagonal form",
-    moments=(_POSITIVE,),
+    (_POSITIVE,),
     scalars=2,
 )
-def adagrad_update(
-    p: Value, g: Value, total: Value, lr: Value, eps: Value
-) -> tuple[Value, Value]:
+def adagrad_update(p: Value, g: Value, *rest: Value) -> tuple[Value, ...]:
     """s ← s + g²;  θ ← θ − η g/(√s + ε)."""
-    total = add(total, mul(g, g))
-    return sub(p, div(_times(lr, g), _plus(sqrt(total), eps))), total
+    s, lr, eps = rest
+    s = add(s, mul(g, g))
+    return sub(p, div(_times(lr, g), _plus(sqrt(s), eps))), s
 
 
 @_rule(
@@ -177,99 +171,75 @@ def adagrad_update(
     r"v = {4}{2} + {5}{1}^2,\; d = {1} \sqrt{{{3} + {7}}} / \sqrt{{v + {7}}},\;"
     r" a = {4}{3} + {5} d^2,\; {0} - {6} d",
     "Zeiler 2012, algorithm 1, with a learning rate as in PyTorch",
-    moments=(_POSITIVE, _POSITIVE),
+    (_POSITIVE, _POSITIVE),
     scalars=4,
 )
-def adadelta_update(
-    p: Value,
-    g: Value,
-    v: Value,
-    a: Value,
-    rho: Value,
-    rest: Value,
-    lr: Value,
-    eps: Value,
-) -> tuple[Value, Value, Value]:
+def adadelta_update(p: Value, g: Value, *rest: Value) -> tuple[Value, ...]:
     """v ← ρ v + (1−ρ) g²;  d = √(a + ε)/√(v + ε) g;  a ← ρ a + (1−ρ) d²;  θ − η d."""
-    v = _mean(v, mul(g, g), rho, rest)
+    v, a, rho, kept, lr, eps = rest
+    v = _mean(v, mul(g, g), rho, kept)
     d = mul(div(sqrt(_plus(a, eps)), sqrt(_plus(v, eps))), g)
-    return sub(p, _times(lr, d)), v, _mean(a, mul(d, d), rho, rest)
+    return sub(p, _times(lr, d)), v, _mean(a, mul(d, d), rho, kept)
 
 
-_RMSPROP = "Tieleman & Hinton 2012, lecture 6.5"
-_GRAVES = "Graves 2013, equations 38 to 41"
+def _rmsprop(
+    name: str, formula: str, source: str, *, centered: bool, momentum: bool
+) -> Region:
+    moments = (*(_SPREAD if centered else (_POSITIVE,)), *(None,) * momentum)
+
+    def step(p: Value, g: Value, *rest: Value) -> tuple[Value, ...]:
+        """v ← α v + (1−α) g²;  θ ← θ − η g/(√v + ε).
+
+        Centred, m ← α m + (1−α) g, and √(v − m²) takes the place of √v. With momentum
+        u ← μ u + g/(√v + ε);  θ ← θ − η u.
+        """
+        (v, *others), scalars = rest[: len(moments)], rest[len(moments) :]
+        alpha, kept, lr, eps = scalars[:4]
+        v = square = _mean(v, mul(g, g), alpha, kept)
+        made = [v]
+        if centered:  # rounding may not make the difference negative
+            m = _mean(others[0], g, alpha, kept)
+            square = maximum(sub(v, mul(m, m)), full_like(v, 0.0))
+            made.append(m)
+        size = _plus(sqrt(square), eps)
+        if not momentum:
+            return sub(p, div(_times(lr, g), size)), *made
+        u = add(_times(scalars[4], others[-1]), div(g, size))
+        return sub(p, _times(lr, u)), *made, u
+
+    return _rule(name, formula, source, moments, scalars=4 + momentum)(step)
 
 
-def _deviation(v: Value, mean: Value) -> Value:
-    """√(v − mean²); rounding may not make the difference negative."""
-    return sqrt(maximum(sub(v, mul(mean, mean)), full_like(v, 0.0)))
-
-
-@_rule(
+rmsprop_update = _rmsprop(
     "rmsprop_update",
     r"v = {3}{2} + {4}{1}^2,\; {0} - {5} {1} / (\sqrt{{v}} + {6})",
-    _RMSPROP,
-    moments=(_POSITIVE,),
-    scalars=4,
+    "Tieleman & Hinton 2012, lecture 6.5",
+    centered=False,
+    momentum=False,
 )
-def rmsprop_update(
-    p: Value, g: Value, v: Value, alpha: Value, rest: Value, lr: Value, eps: Value
-) -> tuple[Value, Value]:
-    """v ← α v + (1−α) g²;  θ ← θ − η g/(√v + ε)."""
-    v = _mean(v, mul(g, g), alpha, rest)
-    return sub(p, div(_times(lr, g), _plus(sqrt(v), eps))), v
-
-
-@_rule(
+rmsprop_momentum_update = _rmsprop(
     "rmsprop_momentum_update",
     r"v = {4}{2} + {5}{1}^2,\; u = {8}{3} + {1} / (\sqrt{{v}} + {7}),\; {0} - {6} u",
-    _RMSPROP + "; momentum as in PyTorch",
-    moments=(_POSITIVE, None),
-    scalars=5,
+    "Tieleman & Hinton 2012, lecture 6.5; momentum as in PyTorch",
+    centered=False,
+    momentum=True,
 )
-def rmsprop_momentum_update(
-    p: Value, g: Value, v: Value, u: Value, *scalars: Value
-) -> tuple[Value, Value, Value]:
-    """v ← α v + (1−α) g²;  u ← μ u + g/(√v + ε);  θ ← θ − η u."""
-    alpha, rest, lr, eps, momentum = scalars
-    v = _mean(v, mul(g, g), alpha, rest)
-    u = add(_times(momentum, u), div(g, _plus(sqrt(v), eps)))
-    return sub(p, _times(lr, u)), v, u
-
-
-@_rule(
+rmsprop_centered_update = _rmsprop(
     "rmsprop_centered_update",
     r"v = {4}{2} + {5}{1}^2,\; m = {4}{3} + {5}{1},\;"
     r" {0} - {6} {1} / (\sqrt{{\max(0, v - m^2)}} + {7})",
-    _GRAVES,
-    moments=_SPREAD,
-    scalars=4,
+    "Graves 2013, equations 38 to 41",
+    centered=True,
+    momentum=False,
 )
-def rmsprop_centered_update(
-    p: Value, g: Value, v: Value, m: Value, *scalars: Value
-) -> tuple[Value, Value, Value]:
-    """v ← α v + (1−α) g²;  m ← α m + (1−α) g;  θ ← θ − η g/(√(v − m²) + ε)."""
-    alpha, rest, lr, eps = scalars
-    v, m = _mean(v, mul(g, g), alpha, rest), _mean(m, g, alpha, rest)
-    return sub(p, div(_times(lr, g), _plus(_deviation(v, m), eps))), v, m
-
-
-@_rule(
+rmsprop_centered_momentum_update = _rmsprop(
     "rmsprop_centered_momentum_update",
     r"v = {5}{2} + {6}{1}^2,\; m = {5}{3} + {6}{1},\;"
     r" u = {9}{4} + {1} / (\sqrt{{\max(0, v - m^2)}} + {8}),\; {0} - {7} u",
-    _GRAVES + "; momentum as in PyTorch",
-    moments=(*_SPREAD, None),
-    scalars=5,
+    "Graves 2013, equations 38 to 41; momentum as in PyTorch",
+    centered=True,
+    momentum=True,
 )
-def rmsprop_centered_momentum_update(
-    p: Value, g: Value, v: Value, m: Value, u: Value, *scalars: Value
-) -> tuple[Value, Value, Value, Value]:
-    """The centred rule with u ← μ u + g/(√(v − m²) + ε);  θ ← θ − η u."""
-    alpha, rest, lr, eps, momentum = scalars
-    v, m = _mean(v, mul(g, g), alpha, rest), _mean(m, g, alpha, rest)
-    u = add(_times(momentum, u), div(g, _plus(_deviation(v, m), eps)))
-    return sub(p, _times(lr, u)), v, m, u
 
 
 # -- Adam and its kin ----------------------------------------------------------------
@@ -287,16 +257,14 @@ def _moments(g: Value, m: Value, v: Value, *betas: Value) -> tuple[Value, Value]
     "adam_update",
     _MOMENTS + r"{0} - {8} m / (\sqrt{{v}} + {9})",
     "Kingma & Ba 2015, algorithm 1 with the reordering of section 2",
-    moments=(None, _POSITIVE),
+    (None, _POSITIVE),
     scalars=6,
     shapes=("7", "3,4", "0"),
 )
-def adam_update(
-    p: Value, g: Value, m: Value, v: Value, *scalars: Value
-) -> tuple[Value, Value, Value]:
-    """m ← β₁m + (1−β₁)g;  v ← β₂v + (1−β₂)g²;  θ ← θ − step · m/(√v + eps)."""
-    *betas, step, eps = scalars
-    m, v = _moments(g, m, v, *betas)
+def adam_update(p: Value, g: Value, *rest: Value) -> tuple[Value, ...]:
+    """Adam's m and v;  θ ← θ − step · m/(√v + eps)."""
+    *moments, step, eps = rest
+    m, v = _moments(g, *moments)
     return sub(p, div(_times(step, m), _plus(sqrt(v), eps))), m, v
 
 
@@ -305,14 +273,12 @@ def adam_update(
     r"m = {5}{2} + {6}{1},\; v = {7}{3} + {8}{1}^2,\; w = \max({4}, v),\;"
     r" {0} - {9} m / (\sqrt{{w}} + {10})",
     "Reddi, Kale & Kumar 2018, algorithm 2, with Adam's bias correction as in PyTorch",
-    moments=(None, _POSITIVE, _POSITIVE),
+    (None, _POSITIVE, _POSITIVE),
     scalars=6,
 )
-def amsgrad_update(
-    p: Value, g: Value, m: Value, v: Value, top: Value, *scalars: Value
-) -> tuple[Value, Value, Value, Value]:
+def amsgrad_update(p: Value, g: Value, *rest: Value) -> tuple[Value, ...]:
     """Adam's m and v;  w ← max(w, v);  θ ← θ − step · m/(√w + eps)."""
-    *betas, step, eps = scalars
+    m, v, top, *betas, step, eps = rest
     m, v = _moments(g, m, v, *betas)
     top = maximum(top, v)
     return sub(p, div(_times(step, m), _plus(sqrt(top), eps))), m, v, top
@@ -322,14 +288,12 @@ def amsgrad_update(
     "adamax_update",
     r"m = {4}{2} + {5}{1},\; u = \max({6} {3}, |{1}| + {8}),\; {0} - {7} m / u",
     "Kingma & Ba 2015, algorithm 2, with ε as in PyTorch",
-    moments=(None, _POSITIVE),
+    (None, _POSITIVE),
     scalars=5,
 )
-def adamax_update(
-    p: Value, g: Value, m: Value, u: Value, *scalars: Value
-) -> tuple[Value, Value, Value]:
+def adamax_update(p: Value, g: Value, *rest: Value) -> tuple[Value, ...]:
     """m ← β₁m + (1−β₁)g;  u ← max(β₂u, |g| + ε);  θ ← θ − step · m/u."""
-    beta1, rest1, beta2, step, eps = scalars
+    m, u, beta1, rest1, beta2, step, eps = rest
     m = _mean(m, g, beta1, rest1)
     u = maximum(_times(beta2, u), _plus(abs_(g), eps))
     return sub(p, div(_times(step, m), u)), m, u
@@ -339,15 +303,13 @@ def adamax_update(
     "nadam_update",
     _MOMENTS + r"{0} - ({8} {1} + {9} m) / (\sqrt{{v}} + {10})",
     "Dozat 2016, algorithm 2, with the schedule of momentum as in PyTorch",
-    moments=(None, _POSITIVE),
+    (None, _POSITIVE),
     scalars=7,
 )
-def nadam_update(
-    p: Value, g: Value, m: Value, v: Value, *scalars: Value
-) -> tuple[Value, Value, Value]:
+def nadam_update(p: Value, g: Value, *rest: Value) -> tuple[Value, ...]:
     """Adam's m and v;  θ ← θ − (now · g + next · m)/(√v + eps)."""
-    *betas, now, following, eps = scalars
-    m, v = _moments(g, m, v, *betas)
+    *moments, now, following, eps = rest
+    m, v = _moments(g, *moments)
     ahead = add(_times(now, g), _times(following, m))
     return sub(p, div(ahead, _plus(sqrt(v), eps))), m, v
 
@@ -357,15 +319,13 @@ def nadam_update(
     _MOMENTS + r"w = (\sqrt{{v}} + {9} \text{{ if }} {10} > 0 \text{{ else }} 1),\;"
     r" {0} - {8} m / w",
     "Liu et al. 2020, algorithm 2",
-    moments=(None, _POSITIVE),
+    (None, _POSITIVE),
     scalars=7,
 )
-def radam_update(
-    p: Value, g: Value, m: Value, v: Value, *scalars: Value
-) -> tuple[Value, Value, Value]:
+def radam_update(p: Value, g: Value, *rest: Value) -> tuple[Value, ...]:
     """Adam's step where ``rectified`` > 0, else θ ← θ − step · m."""
-    *betas, step, eps, rectified = scalars
-    m, v = _moments(g, m, v, *betas)
+    *moments, step, eps, rectified = rest
+    m, v = _moments(g, *moments)
     known = _like(less(full_like(rectified, 0.0), rectified), v)
     size = where(known, _plus(sqrt(v), eps), full_like(v, 1.0))
     return sub(p, div(_times(step, m), size)), m, v
@@ -382,8 +342,8 @@ ADJUSTMENTS = ("scale", "penalty", "keep")
     formula=r"\operatorname{{rule}}(k {0}, s {1} + \lambda {0})",
     source="s: Pascanu et al. 2013; λ: Krogh & Hertz 1992; k: Loshchilov & Hutter 2019",
     cases=(
-        *_cases((None,), 4, ("3,4",), rule="nesterov_update", by="scale penalty"),
-        *_cases((None, _POSITIVE), 7, ("5",), rule="adam_update", by="keep"),
+        *_cases((None,), 4, "3,4", rule="nesterov_update", by="scale penalty"),
+        *_cases((None, _POSITIVE), 7, "5", rule="adam_update", by="keep"),
     ),
 )
 def adjusted_update(p: Value, g: Value, *rest: Value, rule: str, by: str) -> Any:
@@ -437,7 +397,7 @@ def sum_of_squares(g: Value) -> Value:
 def clip_factor(norm: Value, limit: Value) -> Value:
     """What brings a gradient of this norm down to the limit: min(1, c/(‖g‖ + 10⁻⁶))."""
     share = div(limit, add(norm, full_like(norm, NORM_MARGIN)))
-    return _minimum(full_like(norm, 1.0), share)
+    return minimum(full_like(norm, 1.0), share)
 
 
 @region(
@@ -452,4 +412,4 @@ def clip_factor(norm: Value, limit: Value) -> Value:
 def clip_value(g: Value, limit: Value) -> Value:
     """Each element of g, brought into [−c, c]."""
     top = _like(limit, g)
-    return maximum(_minimum(g, top), neg(top))
+    return maximum(minimum(g, top), neg(top))

@@ -1,0 +1,79 @@
+"""Tracing the body of a loop or of a branch, which may use what stands outside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from chainrule.errors import GraphError
+from chainrule.graph.build import INLINE_CONSTANT, Trace, context, within
+from chainrule.graph.graph import Graph
+from chainrule.graph.node import Value
+from chainrule.graph.primitive import as_tuple
+from chainrule.graph.types import ArrayType
+
+
+class BodyTrace(Trace):
+    """The trace of a loop's body: what it finds outside becomes an input of it."""
+
+    def __init__(self, inputs: Sequence[Value]) -> None:
+        super().__init__()
+        self.outer = context.trace
+        self.own = {id(v): v for v in inputs}
+        self.found: dict[int, tuple[Value, Value]] = {}
+
+    def given(self, value: Value) -> Value:
+        if id(value) in self.own:
+            return value
+        small = value.array is not None and value.array.size <= INLINE_CONSTANT
+        if small and not value.tracked:
+            return self.constant(value)
+        if id(value) not in self.found:
+            made = Value(None, value.shape, value.dtype, name=value.name)
+            made.tracked = value.tracked
+            self.found[id(value)] = value, made
+            self.own[id(made)] = made
+        return self.found[id(value)][1]
+
+    def made(self, outputs: tuple[Value, ...]) -> None:
+        self.own.update((id(v), v) for v in outputs)
+
+    def lift(self, tensor: Any, value: Value) -> Value:
+        return value if self.outer is None else self.outer.lift(tensor, value)
+
+    def note_mode(self, module: Any) -> None:
+        if self.outer is not None:
+            self.outer.note_mode(module)
+
+    def gradient(self, tensor: Any, held: Any) -> Any:
+        return held if self.outer is None else self.outer.gradient(tensor, held)
+
+    def assign(self, tensor: Any, value: Value) -> bool:
+        raise self._state("changes a tensor from outside", "carry it")
+
+    def set_gradient(self, tensor: Any, gradient: Any) -> bool:
+        raise self._state("sets a gradient", "take derivatives outside, or by cr.grad")
+
+    def _state(self, does: str, instead: str) -> GraphError:
+        return GraphError(
+            f"The body of a loop or of a branch {does}.",
+            expected="a function of its arguments that returns what is new",
+            got="copy_, a random number, an optimiser's step or backward() within it",
+            fix=f"{instead}; draw random numbers before the loop and pass them in",
+        )
+
+
+def trace_body(
+    function: Callable[..., Any], types: Sequence[ArrayType], name: str
+) -> tuple[Graph, list[Value]]:
+    """The graph of a loop's body, and the values from outside that it needs.
+
+    Its inputs are those values, then one for each of ``types``.
+    """
+    inputs = [Value(None, t.shape, t.dtype, tracked=t.dtype.is_float) for t in types]
+    inner = BodyTrace(inputs)
+    with within(trace=inner, scope="", role=context.role):
+        outputs = [inner.given(v) for v in as_tuple(function(*inputs))]
+    captured = list(inner.found.values())
+    graph = Graph(name, [*(v for _, v in captured), *inputs], outputs)
+    return graph, [v for v, _ in captured]

@@ -1,0 +1,42 @@
+"""Which lines are the user's: the source of a node."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sysconfig
+
+#: Where no line is the user's: this package, Python's library, installed commands.
+_NOT_THE_USERS = (
+    os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep,
+    os.path.dirname(os.__file__) + os.sep,
+    sysconfig.get_path("scripts") + os.sep,
+    "<",
+)
+_INSTALLED = tuple(f"{os.sep}{name}-packages{os.sep}" for name in ("site", "dist"))
+
+#: Whether a file's lines are the user's, for the files met so far.
+_is_users: dict[str, bool] = {}
+
+
+def of_user(filename: str) -> bool:
+    """Whether a file is the user's; installed packages are not."""
+    installed = any(part in filename for part in _INSTALLED)
+    return not installed and not filename.startswith(_NOT_THE_USERS)
+
+
+def caller() -> str | None:
+    """``file:line`` of the nearest frame that is the user's.
+
+    On the command line there is none.
+    """
+    frame = inspect.currentframe()
+    while frame is not None:
+        code = frame.f_code
+        users = _is_users.get(code.co_filename)
+        if users is None:
+            users = _is_users[code.co_filename] = of_user(code.co_filename)
+        if users:
+            return f"{os.path.basename(code.co_filename)}:{frame.f_lineno}"
+        frame = frame.f_back
+    return None

@@ -113,7 +113,7 @@ def test_what_a_stream_says_of_itself() -> None:
         ([1.5, 2], 0.5, "float32", "float32"),
         (1.5, [0.5], "float32", "float32"),
         (np.zeros(2), np.float64(1), "float64", "float64"),
-        (np.zeros(2, np.int16), True, "float32", "int32"),
+        (np.zeros(2, np.int16), True, "int16", "int32"),
         (np.zeros(2, np.float16), np.float16(1), "float32", "float32"),
         (np.zeros(2, ">i4"), np.uint8(1), "int32", "int32"),
         (np.zeros(2, bool), np.int64(7), "bool", "int32"),

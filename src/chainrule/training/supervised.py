@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -29,6 +29,7 @@ class Supervised(Loop):
         state: where the run stands; its plan says how far it goes.
         validation: data to evaluate after each epoch, or None.
         callbacks: in the order in which they are called.
+        begin: what is to be done once nothing is refused any more.
     """
 
     def __init__(
@@ -39,10 +40,12 @@ class Supervised(Loop):
         state: RunState,
         validation: Dataset | Stream | None,
         callbacks: Sequence[Callback],
+        begin: Callable[[Loop], None],
     ) -> None:
         super().__init__(program, "train", feed, state, callbacks)
         self.trainer, self.feed, self.validation = trainer, feed, validation
-        self.files, self.last_checkpoint = trainer.files, trainer.last_checkpoint
+        self._begin = begin
+        self.files = trainer.files
 
     @property
     def face(self) -> Any:
@@ -54,9 +57,11 @@ class Supervised(Loop):
         assert self.state.plan is not None
         return self.state.plan
 
+    def begin(self) -> None:
+        self._begin(self)
+
     def save(self, path: str | os.PathLike[str]) -> None:
         self.trainer.save(path)
-        self.last_checkpoint = str(path)
 
     def columns(self, entry: str, outputs: Any, steps: int) -> dict[str, Array]:
         trainer = self.trainer

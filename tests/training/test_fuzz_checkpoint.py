@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 import chainrule as cr
 from chainrule import nn
 from chainrule.errors import ChainruleError, CheckpointError, SaveError
-from chainrule.training import architecture, checkpoint
+from chainrule.nn import architecture
+from chainrule.training import checkpoint
 
 from ..data.hostile import bounded_memory
 from ..fuzz.checkpoints import joined, origin, split, wrong

@@ -86,7 +86,7 @@ def _row(value: Any) -> bool:
 
 
 def _described(value: Any) -> bool:
-    """Whether it describes a module: ``training.architecture``."""
+    """Whether it describes a module: ``nn.architecture``."""
     pending = [value]
     while pending:
         spec = pending.pop()

@@ -1,7 +1,7 @@
 """What a Trainer's checkpoint holds, and how a Trainer is made of it.
 
 The file itself is the business of :mod:`.checkpoint`, descriptions of networks and
-optimisers that of :mod:`.architecture`.
+optimisers that of :mod:`chainrule.nn.architecture`.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import Any
 from chainrule.errors import ArgumentError, ChainruleError, CheckpointError
 from chainrule.graph.node import Array
 from chainrule.nn import Loss, Module
+from chainrule.nn.architecture import build_module, build_optimizer, module_spec
 from chainrule.optim import Optimizer
 from chainrule.tensor import Tensor
 from chainrule.training import checkpoint, metrics
-from chainrule.training.architecture import build_module, build_optimizer, module_spec
 from chainrule.training.document import TRAINER, check, misfit, strange
 from chainrule.training.state import RunState, taken
 from chainrule.version import __version__

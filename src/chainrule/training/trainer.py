@@ -23,7 +23,7 @@ from chainrule.random import Generator
 from chainrule.training import checkpoint, checks, meaning, saving
 from chainrule.training import progress as displays
 from chainrule.training.callbacks import Callback, as_callbacks
-from chainrule.training.entries import Step, StepNumbers
+from chainrule.training.entries import Entries, StepNumbers
 from chainrule.training.feed import Feed, feed_of
 from chainrule.training.given import as_column, as_data, as_weights, stored_as
 from chainrule.training.history import History
@@ -119,7 +119,7 @@ class Trainer(Standing):
         self.metrics, self.probes = as_metrics(metrics), Probes(probes, model)
         optimizer.adopt(dict(model.named_parameters()))
         self._numbers = StepNumbers()
-        self._made_of = Step(model, loss, optimizer, self.probes, key, self._numbers)
+        self._made_of = Entries(model, loss, optimizer, self.probes, key, self._numbers)
         self._programs = Programs(
             self._made_of, self.metrics, self.engine, self.threads
         )

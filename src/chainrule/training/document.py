@@ -15,6 +15,7 @@ from typing import Any
 
 from chainrule.errors import CheckpointError
 from chainrule.graph.node import Array
+from chainrule.nn.architecture import is_description
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor
 from chainrule.training.plan import Plan
@@ -85,25 +86,8 @@ def _row(value: Any) -> bool:
     return right and _count(value.get("epoch")) and _seconds(value.get("seconds"))
 
 
-def _described(value: Any) -> bool:
-    """Whether it describes a module: ``nn.architecture``."""
-    pending = [value]
-    while pending:
-        spec = pending.pop()
-        if not isinstance(spec, dict) or not _text(spec.get("class")):
-            return False
-        inner = spec.get("modules", [])
-        known = spec.keys() in ({"class", "modules"}, {"class", "arguments"})
-        if not known or not isinstance(inner, list):
-            return False
-        if not _object(spec.get("arguments", {})):
-            return False
-        pending += inner
-    return True
-
-
 def _metric(value: Any) -> bool:
-    return _described(value) and "arguments" in value
+    return is_description(value) and "arguments" in value
 
 
 def _settings(value: Any) -> bool:
@@ -134,9 +118,9 @@ STATE: Rules = {
 }
 #: What a Trainer is made of besides.
 TRAINER: Rules = {
-    "architecture": (_maybe(_described), "the description of a network, or null"),
+    "architecture": (_maybe(is_description), "the description of a network, or null"),
     "model": (_text, "a text"),
-    "loss": (_maybe(_described), "the description of a loss, or null"),
+    "loss": (_maybe(is_description), "the description of a loss, or null"),
     "optimizer": (_settings, "the settings of an optimiser"),
     "seed": (
         lambda value: type(value) is int and 0 <= value < 2**64,

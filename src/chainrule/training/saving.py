@@ -13,7 +13,12 @@ from typing import Any
 from chainrule.errors import ArgumentError, ChainruleError, CheckpointError
 from chainrule.graph.node import Array
 from chainrule.nn import Loss, Module
-from chainrule.nn.architecture import build_module, build_optimizer, module_spec
+from chainrule.nn.architecture import (
+    build_module,
+    build_optimizer,
+    difference,
+    module_spec,
+)
 from chainrule.optim import Optimizer
 from chainrule.tensor import Tensor
 from chainrule.training import checkpoint, metrics
@@ -133,7 +138,7 @@ def check_fits(
     saved, own = document["architecture"], module_spec(model)
     differ = None
     if saved is not None and own is not None:
-        differ = _first_difference(saved, own)
+        differ = difference(own, saved)
     if differ is None:
         differ = misfit(tensors, state)
     if differ is None:
@@ -149,30 +154,6 @@ def check_fits(
             fix="leave out model= to build the saved network, or pass the model that "
             "the checkpoint was made of",
         )
-
-
-def _first_difference(
-    saved: Mapping[str, Any], own: Mapping[str, Any], name: str = "the model"
-) -> tuple[str, str] | None:
-    """Where two architectures part: (ours, the saved one)."""
-    layers, others = own.get("modules"), saved.get("modules")
-    if layers is None or others is None:
-        if saved == own:
-            return None
-        return f"{_layer(own)} for {name}", _layer(saved)
-    if len(layers) != len(others):
-        return f"{len(layers)} layers in {name}", f"{len(others)} layers"
-    for i, (mine, other) in enumerate(zip(layers, others)):
-        inner = f"layer {i}" if name == "the model" else f"{name}.{i}"
-        found = _first_difference(other, mine, inner)
-        if found is not None:
-            return found
-    return None
-
-
-def _layer(spec: Mapping[str, Any]) -> str:
-    arguments = spec.get("arguments", {})
-    return f"{spec['class']}({', '.join(f'{k}={v}' for k, v in arguments.items())})"
 
 
 def load(

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from chainrule.compiled import CompiledProgram
-from chainrule.data import Dataset, Stream
 from chainrule.graph.node import Array
-from chainrule.training.callbacks import Callback
+from chainrule.training import checks
+from chainrule.training.callbacks import as_callbacks
 from chainrule.training.feed import Feed
+from chainrule.training.given import as_data
 from chainrule.training.loop import Loop
 from chainrule.training.plan import Plan
+from chainrule.training.programs import Programs
+from chainrule.training.progress import display
 from chainrule.training.state import RunState
 
 
@@ -24,28 +26,46 @@ class Supervised(Loop):
 
     Args:
         trainer: whose run it is; callbacks get it.
-        program: with the entry point ``train``.
+        programs: compile what the run takes.
         feed: the training data.
         state: where the run stands; its plan says how far it goes.
+        begin: what is to be done once nothing is refused any more; nothing has changed
+            before.
         validation: data to evaluate after each epoch, or None.
         callbacks: in the order in which they are called.
-        begin: what is to be done once nothing is refused any more.
+        progress: False for no display.
+
+    Raises:
+        ArgumentError: callbacks, a schedule or validation data that cannot be.
+        ShapeError: data that do not fit the model.
     """
 
     def __init__(
         self,
         trainer: Any,
-        program: CompiledProgram,
+        programs: Programs,
         feed: Feed,
         state: RunState,
-        validation: Dataset | Stream | None,
-        callbacks: Sequence[Callback],
         begin: Callable[[Loop], None],
+        *,
+        validation: Any,
+        callbacks: Any,
+        progress: bool | None,
     ) -> None:
-        super().__init__(program, "train", feed, state, callbacks)
-        self.trainer, self.feed, self.validation = trainer, feed, validation
-        self._begin = begin
-        self.files = trainer.files
+        called = as_callbacks(callbacks)
+        checked = None if validation is None else as_data(validation)
+        if checked is not None:
+            checks.same_scale(feed.scale, checked)
+        program = programs.fit_program(feed, checked)
+        columns = programs.columns(checked)
+        checks.monitors(trainer.optimizer, columns)
+        if progress is not False:
+            called.append(display())
+        for callback in called:
+            callback.check(columns)
+        super().__init__(program, "train", feed, state, called)
+        self.trainer, self.feed, self.validation = trainer, feed, checked
+        self._begin, self.files = begin, trainer.files
 
     @property
     def face(self) -> Any:

@@ -21,8 +21,7 @@ from chainrule.nn import Module
 from chainrule.optim import Optimizer
 from chainrule.random import Generator
 from chainrule.training import checkpoint, checks, meaning, saving
-from chainrule.training import progress as displays
-from chainrule.training.callbacks import Callback, as_callbacks
+from chainrule.training.callbacks import Callback
 from chainrule.training.entries import Entries, StepNumbers
 from chainrule.training.feed import Feed, feed_of
 from chainrule.training.given import as_column, as_data, as_weights, stored_as
@@ -277,7 +276,14 @@ class Trainer(Standing):
             self.optimizer.bind_schedules(total, plan.steps_per_epoch, first=done)
             state.history.validation_name = str(validation_name)
 
-        loop = self._prepare(feed, state, begin, validation, callbacks, progress)
+        loop = self._prepare(
+            feed,
+            state,
+            begin,
+            validation=validation,
+            callbacks=callbacks,
+            progress=progress,
+        )
         checks.schedule(self.optimizer, plan)
         checks.suitable(data, self.model, self.loss, size)
         return self._run(loop, checkpoint, checkpoint_every)
@@ -320,7 +326,14 @@ class Trainer(Standing):
         checks.same_data(plan, data, feed.checksum)
         self._remember()
         state, begin = self.state, lambda: None
-        loop = self._prepare(feed, state, begin, validation, callbacks, progress)
+        loop = self._prepare(
+            feed,
+            state,
+            begin,
+            validation=validation,
+            callbacks=callbacks,
+            progress=progress,
+        )
         return self._run(loop, checkpoint, checkpoint_every)
 
     def stop(self) -> None:
@@ -333,15 +346,9 @@ class Trainer(Standing):
         feed: Feed,
         state: RunState,
         begin: Callable[[], None],
-        validation: Any,
-        callbacks: Any,
-        progress: bool | None,
+        **options: Any,
     ) -> Supervised:
-        """Check all that a run needs and compile what it takes.
-
-        Args:
-            begin: what changes once nothing is refused any more; nothing has before.
-        """
+        """A loop that is checked and compiled; no run goes on beside another."""
         if self._loop is not None:
             raise ArgumentError(
                 "A run of this Trainer is going on.",
@@ -349,24 +356,13 @@ class Trainer(Standing):
                 got="a call within it, from a callback or a source",
                 fix="trainer.stop(), and the next fit after this one has returned",
             )
-        called = as_callbacks(callbacks)
-        checked = None if validation is None else as_data(validation)
-        if checked is not None:
-            checks.same_scale(feed.scale, checked)
-        program = self._programs.fit_program(feed, checked)
-        columns = self._programs.columns(checked)
-        checks.monitors(self.optimizer, columns)
-        if progress is not False:
-            called.append(displays.display())
-        for callback in called:
-            callback.check(columns)
 
         def start(loop: Loop) -> None:
-            self._loop, self._callbacks, self.state = loop, called, state
-            state.remind(called)
+            self._loop, self._callbacks, self.state = loop, loop.observers, state
+            state.remind(loop.observers)
             begin()
 
-        return Supervised(self, program, feed, state, checked, called, start)
+        return Supervised(self, self._programs, feed, state, start, **options)
 
     def _run(self, loop: Supervised, checkpoint: Checkpoints, every: float) -> History:
         try:

@@ -29,17 +29,15 @@ from chainrule.errors import (
 from chainrule.graph.node import Array
 from chainrule.optim import Optimizer
 from chainrule.training import checkpoint, checks
-from chainrule.training.document import misfit, strange
+from chainrule.training.document import strange
 from chainrule.training.history import History
 from chainrule.training.interrupt import Interrupt
 from chainrule.training.lock import Files, hold
 from chainrule.training.nonfinite import all_finite, describe
 from chainrule.training.snapshots import Changing, Snapshot
 from chainrule.training.source import Source, Work
-from chainrule.training.state import RunState, Standing, copied, taken
+from chainrule.training.state import RunState, Standing, copied
 
-#: What tensors are called in a checkpoint.
-_TENSOR = "tensor/"
 #: Seconds that a chunk should take: short enough for Ctrl-C and a progress bar.
 CHUNK = 0.05
 #: A snapshot of the state may cost this share of the time since the last one.
@@ -203,9 +201,9 @@ class Loop(Standing):
         directory = checkpoint
         if directory is not None:
             directory = checks.place("checkpoint", directory, "checkpoint='runs/first'")
-        self._stopping, self.running = False, True
         with self.signals, ExitStack() as stack:
             try:
+                self._stopping, self.running = False, True
                 self._start(stack, directory)
                 while not (self.finished or self._stopping or self.signals.pending):
                     self._epoch(every)
@@ -459,8 +457,7 @@ class Loop(Standing):
         self.state.tables = self._changing.table_states()
         made, arrays = self.state.pack()
         made["entries"] = sorted(self.program.traced)
-        tensors = self.program.tensors
-        arrays |= {f"{_TENSOR}{key}": t.numpy() for key, t in tensors.items()}
+        arrays |= self._changing.arrays()
         checkpoint.write(target, made, arrays)
         self.files.note(target)
 
@@ -476,19 +473,11 @@ class Loop(Standing):
         if made.get("entries") != sorted(self.program.traced):
             expected = f"a loop over the entry points {sorted(self.program.traced)}"
             raise strange(where, expected, repr(made.get("entries")))
-        held = taken(arrays, _TENSOR)
-        wanted = {
-            _TENSOR + key: slot.tensor
-            for key, slot in self.program.slots.items()
-            if not slot.gradient or _TENSOR + key in held  # one may be missing
-        }
-        found = misfit(held, wanted)
-        if found is not None:
-            raise strange(where, *found)
+        tensors = self._changing.read(where, arrays)
         state = RunState.unpack(where, made, arrays)
         self._keep()
         try:
-            self._changing.put({k: held.get(_TENSOR + k) for k in self.program.slots})
+            self._changing.put(tensors)
             self._changing.load_tables(state.tables)
             self.source.load_state(copied(state.source))
             state.remind(self.observers)

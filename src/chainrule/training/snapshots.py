@@ -6,6 +6,7 @@ import contextlib
 import copy
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from chainrule.compiled import CompiledProgram
@@ -13,7 +14,11 @@ from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
 from chainrule.optim import Optimizer, Schedule
 from chainrule.tensor import Tensor
-from chainrule.training.state import copied, named
+from chainrule.training.document import misfit, strange
+from chainrule.training.state import copied, named, taken
+
+#: What the names of tensors in a checkpoint begin with.
+_TENSOR = "tensor/"
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,28 @@ class Changing:
                 yield from table.schedules()
 
     # -- as a file -------------------------------------------------------------------
+
+    def arrays(self) -> dict[str, Array]:
+        """All tensors of the program, by their names in a checkpoint."""
+        return {_TENSOR + k: t.numpy() for k, t in self.program.tensors.items()}
+
+    def read(self, path: Path, arrays: dict[str, Array]) -> dict[str, Array | None]:
+        """What :meth:`put` takes, out of a checkpoint's arrays.
+
+        Raises:
+            CheckpointError: naming the first that does not fit. A gradient may be
+                missing.
+        """
+        held, slots = taken(arrays, _TENSOR), self.program.slots
+        wanted = {
+            _TENSOR + key: slot.tensor
+            for key, slot in slots.items()
+            if not slot.gradient or _TENSOR + key in held
+        }
+        found = misfit(held, wanted)
+        if found is not None:
+            raise strange(path, *found)
+        return {key: held.get(_TENSOR + key) for key in slots}
 
     def table_states(self) -> dict[str, dict[str, Any]]:
         """What a checkpoint keeps of the tables; moments are tensors."""

@@ -11,13 +11,13 @@ import numpy as np
 
 from chainrule.graph.node import Array
 from chainrule.training import checks
+from chainrule.training import progress as displays
 from chainrule.training.callbacks import as_callbacks
 from chainrule.training.feed import Feed
 from chainrule.training.given import as_data
 from chainrule.training.loop import Loop
 from chainrule.training.plan import Plan
 from chainrule.training.programs import Programs
-from chainrule.training.progress import display
 from chainrule.training.state import RunState
 
 
@@ -60,7 +60,7 @@ class Supervised(Loop):
         columns = programs.columns(checked)
         checks.monitors(trainer.optimizer, columns)
         if progress is not False:
-            called.append(display())
+            called.append(displays.display())
         for callback in called:
             callback.check(columns)
         super().__init__(program, "train", feed, state, called)

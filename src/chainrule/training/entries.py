@@ -45,14 +45,6 @@ class StepNumbers:
         first, self.count = self.count, self.count + steps
         return {"step": np.arange(first, self.count, dtype=np.float64)}
 
-    def state_dict(self) -> dict[str, int]:
-        """Where it stands."""
-        return {"count": self.count}
-
-    def load_state_dict(self, state: Mapping[str, int]) -> None:
-        """Stand there."""
-        self.count = int(state["count"])
-
 
 class _Draws(StepStream):
     """Random bits of a training step; key and step join the graph at the first draw."""
@@ -70,8 +62,8 @@ class _Draws(StepStream):
 
 
 @dataclass(frozen=True)
-class Step:
-    """What the entry points are traced from.
+class Entries:
+    """The entry points of a training program, and what they are traced from.
 
     Attributes:
         model, loss, optimizer: as the Trainer was given them.
@@ -94,13 +86,6 @@ class Step:
             return DType.int32
         kinds = (p.dtype for p in self.model.parameters())
         return next(kinds, DType.float32)
-
-    def names(self) -> dict[int, str]:
-        """Names of the state, by the tensors' ids."""
-        found = {id(self.key): "trainer.key"}
-        if isinstance(self.loss, Module):
-            found |= {id(t): f"loss.{n}" for n, t in self.loss.named_tensors()}
-        return found | {id(t): name for name, t in self.model.named_tensors()}
 
     def train(
         self, x: ArrayType, y: ArrayType, scale: float | None, weighted: bool = False
@@ -130,8 +115,8 @@ class Step:
         if weighted:
             inputs.append(Input("weight", ArrayType(x.shape[:1], DType.float32)))
         inputs.append(Input("index", ArrayType((N,), DType.int32), each=True))
-        with mode(self.model, training=True), targets_checked():
-            return trace_entry("train", function, inputs, self.names())
+        with mode(self.model, training=True):
+            return self._traced("train", function, inputs)
 
     def evaluate(
         self,
@@ -149,14 +134,12 @@ class Step:
                 **{metric.name: _batch(metric, prediction, y) for metric in metrics},
             }
 
-        inputs = [
-            Input("x", ArrayType((N, *row), self.dtype)),
-            Input("y", ArrayType((N, *target.shape), target.dtype)),
-        ]
+        y = ArrayType((N, *target.shape), target.dtype)
+        inputs = [self._rows(row), Input("y", y)]
         if weighted:
             inputs.append(Input("weight", ArrayType((N,), DType.float32)))
-        with no_grad(), mode(self.model, training=False), targets_checked():
-            return trace_entry("evaluate", function, inputs, self.names())
+        with no_grad(), mode(self.model, training=False):
+            return self._traced("evaluate", function, inputs)
 
     def predict(self, row: Shape) -> Traced:
         """The model's output."""
@@ -173,15 +156,29 @@ class Step:
                 )
             return prediction
 
-        inputs = [Input("x", ArrayType((N, *row), self.dtype))]
         with no_grad(), mode(self.model, training=False):
-            return trace_entry("predict", function, inputs, self.names())
+            return self._traced("predict", function, [self._rows(row)])
+
+    def _rows(self, row: Shape) -> Input:
+        return Input("x", ArrayType((N, *row), self.dtype))
+
+    def _traced(
+        self, name: str, function: Callable[..., Any], inputs: list[Input]
+    ) -> Traced:
+        """An entry point; state is called as in the model, so that all share it."""
+        names = {id(self.key): "trainer.key"}
+        if isinstance(self.loss, Module):
+            names |= {id(t): f"loss.{n}" for n, t in self.loss.named_tensors()}
+        names |= {id(t): n for n, t in self.model.named_tensors()}
+        with targets_checked():
+            return trace_entry(name, function, inputs, names)
+
+    # -- the loss ----------------------------------------------------------------------
 
     def score(self, prediction: Tensor, truth: Tensor, weight: Tensor | None) -> Tensor:
         """The loss, a scalar."""
-        more = {} if weight is None else {"sample_weight": weight}
         with scope("loss"):
-            loss = self.loss(prediction, truth, **more)
+            loss = self.loss(prediction, truth, **_weights(weight))
         if not isinstance(loss, Tensor) or loss.shape != ():
             raise ShapeError(
                 "The loss of a batch must be one number.",
@@ -218,10 +215,13 @@ class Step:
             if weight is None:
                 return {"mean": mean}
             return {"sum": mean * weight.sum(), "weight": weight.sum()}
-        more = {} if weight is None else {"sample_weight": weight}
         with scope("loss"):
-            total, counted = self.loss.totals(prediction, truth, **more)
+            total, counted = self.loss.totals(prediction, truth, **_weights(weight))
         return {"sum": total, "weight": counted}
+
+
+def _weights(weight: Tensor | None) -> dict[str, Tensor]:
+    return {} if weight is None else {"sample_weight": weight}
 
 
 def _batch(metric: Metric, prediction: Tensor, truth: Tensor) -> dict[str, Tensor]:

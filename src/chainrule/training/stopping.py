@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.disk import make_directory
 from chainrule.errors import ArgumentError, CheckpointError
-from chainrule.training import checkpoint, checks
+from chainrule.training import checks
 from chainrule.training.callbacks import Callback
 
 
@@ -210,7 +211,7 @@ class BestCheckpoint(Watching):
 
     def on_start(self, trainer: Any) -> None:
         """Make the directory, so that a wrong path shows before the run."""
-        checkpoint.make_directory(self.path.parent)
+        make_directory(self.path.parent)
 
     def on_epoch(self, trainer: Any) -> None:
         """Save where it is the best."""

@@ -54,7 +54,8 @@ from chainrule.version import __version__ as __version__
 if TYPE_CHECKING:
     from chainrule import training
     from chainrule.explanation import explain
-    from chainrule.training import History, Trainer, summary
+    from chainrule.nn.summary import summary
+    from chainrule.training import History, Trainer
 
 bool = dtype.bool
 uint8, uint16, uint32, uint64 = dtype.uint8, dtype.uint16, dtype.uint32, dtype.uint64
@@ -67,7 +68,7 @@ _LAZY = {
     "History": "chainrule.training",
     "Trainer": "chainrule.training",
     "explain": "chainrule.explanation",
-    "summary": "chainrule.training",
+    "summary": "chainrule.nn.summary",
 }
 
 

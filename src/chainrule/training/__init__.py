@@ -16,12 +16,11 @@ Where to look, from the outside to the inside:
     entries       what they are traced from: a training step, evaluation, prediction
 
     metrics, meaning          how well it does; what an output says under its loss
-    probes, listening         numbers from within a step; what the modules give
+    probes                    numbers from within a step
     callbacks, stopping,      what runs between the chunks: your own, early stopping
     logs, progress, outlet    and the best checkpoint, logs on the disk, the display
     interrupt, nonfinite      signals; a loss that is no longer a number
     history, columns          what happened, as a table
-    summary                   the layers of a network
     saving, document,         what a checkpoint holds, and what it must hold; the file
     checkpoint, lock,         and who may write it; networks and optimisers as JSON
     architecture
@@ -29,6 +28,7 @@ Where to look, from the outside to the inside:
     drawing, fonts
 """
 
+from chainrule.nn.summary import Summary, summary
 from chainrule.training import metrics
 from chainrule.training.callbacks import Callback, LambdaCallback
 from chainrule.training.history import History
@@ -38,7 +38,6 @@ from chainrule.training.metrics import Metric
 from chainrule.training.source import Source, Work
 from chainrule.training.state import RunState
 from chainrule.training.stopping import BestCheckpoint, EarlyStopping
-from chainrule.training.summary import Summary, summary
 from chainrule.training.trainer import Trainer
 
 __all__ = [

@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 
 from chainrule.graph.node import Array
+from chainrule.tables import html_table, text_table
 from chainrule.training import curve
-from chainrule.training.columns import heading, html_table, place, plain, shown
+from chainrule.training.columns import heading, place, plain, shown
 
 #: Rows of epochs, and steps of each entry point.
 Mark = tuple[int, dict[str, int]]
@@ -179,11 +180,7 @@ class History:
         table = self._table()
         if not table:
             return f"History({len(self)} steps, no finished epoch)"
-        widths = [max(map(len, column)) for column in zip(*table)]
-        return "\n".join(
-            "  ".join(cell.rjust(width) for cell, width in zip(line, widths))
-            for line in table
-        )
+        return "\n".join(text_table(table))
 
     def _repr_html_(self) -> str:
         table = self._table()

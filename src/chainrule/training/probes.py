@@ -30,8 +30,8 @@ from chainrule.autodiff import cotangents
 from chainrule.errors import ArgumentError, nearest
 from chainrule.graph.build import constant, no_grad, role, scope
 from chainrule.nn import Module
+from chainrule.nn.traced import outputs_of
 from chainrule.tensor import Tensor, wrap
-from chainrule.training.listening import outputs_of
 
 _PARAMETER = ("grad_norm", "weight_norm", "update_ratio")
 _ACTIVATION: dict[str, Callable[[Tensor], Tensor]] = {

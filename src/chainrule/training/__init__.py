@@ -10,7 +10,7 @@ Where to look, from the outside to the inside:
     state,        where a run stands, as one object; what a loop goes back to
     snapshots
     source        where a loop's work comes from
-    feed, given   rows for training, shuffled in blocks; rows in order for the rest
+    feed          rows for training, shuffled in blocks
     plan          what a run depends on, kept for resuming
     programs      the compiled programs, made when data first ask for them
     entries       what they are traced from: a training step, evaluation, prediction

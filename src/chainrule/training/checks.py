@@ -16,11 +16,11 @@ import numpy as np
 
 from chainrule import nn
 from chainrule.data import Column, Dataset, Stream
+from chainrule.data.given import check_indices, stored_as
 from chainrule.errors import ArgumentError, nearest, warn
 from chainrule.nn import Module
 from chainrule.optim import Optimizer, Schedule
 from chainrule.training import suited
-from chainrule.training.given import check_indices, stored_as
 from chainrule.training.plan import Plan
 
 # -- arguments -------------------------------------------------------------------

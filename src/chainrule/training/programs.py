@@ -16,6 +16,7 @@ import numpy as np
 
 from chainrule.compiled import CompiledProgram
 from chainrule.data import Column, Dataset, Stream
+from chainrule.data.given import batches, kinds
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.node import Array
 from chainrule.graph.types import ArrayType, as_dtype, resolve
@@ -26,7 +27,6 @@ from chainrule.tracing import Traced
 from chainrule.training import meaning, metrics
 from chainrule.training.entries import Step
 from chainrule.training.feed import Feed
-from chainrule.training.given import batches, kinds
 from chainrule.training.metrics import Metric
 
 Check = Callable[[Array], None]

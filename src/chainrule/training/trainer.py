@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from chainrule.data import Stream
+from chainrule.data.given import as_column, as_data, stored_as
 from chainrule.engines import resolve_engine
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
@@ -25,8 +26,7 @@ from chainrule.training import checkpoint, checks, meaning, saving
 from chainrule.training import progress as displays
 from chainrule.training.callbacks import Callback, as_callbacks
 from chainrule.training.entries import Step, StepNumbers
-from chainrule.training.feed import Feed, feed_of
-from chainrule.training.given import as_column, as_data, as_weights, stored_as
+from chainrule.training.feed import Feed, as_weights, feed_of
 from chainrule.training.history import History
 from chainrule.training.lock import Identity, RunDirectory, identity
 from chainrule.training.metrics import Metric, as_metrics

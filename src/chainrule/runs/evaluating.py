@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.nn import meaning
 from chainrule.runs import gaps, results
 from chainrule.runs.trained import Trained
 from chainrule.runs.values import width
-from chainrule.training import meaning
 from chainrule.training.metrics import ConfusionMatrix
 
 #: More classes than this do not fit side by side: the most frequent mistakes instead.

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import warn
+from chainrule.nn import meaning
 from chainrule.runs import gaps, results
 from chainrule.runs.trained import DIGITS, Trained
-from chainrule.training import checkpoint, meaning
+from chainrule.training import checkpoint
 
 #: So many lines that were left out are named.
 LINES = 20

@@ -15,7 +15,7 @@ Where to look, from the outside to the inside:
     programs      the compiled programs, made when data first ask for them
     entries       what they are traced from: a training step, evaluation, prediction
 
-    metrics, meaning          how well it does; what an output says under its loss
+    metrics                   how well it does, besides the loss
     probes                    numbers from within a step
     callbacks, stopping,      what runs between the chunks: your own, early stopping
     logs, progress, outlet    and the best checkpoint, logs on the disk, the display

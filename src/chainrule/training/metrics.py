@@ -19,12 +19,13 @@ from chainrule.errors import ArgumentError, ShapeError, nearest
 from chainrule.functions.elementwise import where
 from chainrule.graph.node import Array
 from chainrule.graph.types import ArrayType, DType, Shape
+from chainrule.nn import meaning
 from chainrule.primitives.creation import iota
 from chainrule.primitives.indexing import one_hot_mask
 from chainrule.primitives.matmul import dot
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor, count_of, wrap
-from chainrule.training import checks, meaning
+from chainrule.training import checks
 
 Batches = Sequence[Mapping[str, Array]]
 

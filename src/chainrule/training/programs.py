@@ -20,11 +20,11 @@ from chainrule.data.given import batches, kinds
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.node import Array
 from chainrule.graph.types import ArrayType, as_dtype, resolve
-from chainrule.nn import Loss
+from chainrule.nn import Loss, meaning
 from chainrule.nn.losses import check_labels
 from chainrule.primitives.rules import show
 from chainrule.tracing import Traced
-from chainrule.training import meaning, metrics
+from chainrule.training import metrics
 from chainrule.training.entries import Step
 from chainrule.training.feed import Feed
 from chainrule.training.metrics import Metric

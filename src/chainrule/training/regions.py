@@ -12,10 +12,10 @@ from chainrule.data import Dataset
 from chainrule.errors import ArgumentError
 from chainrule.graph.build import no_grad
 from chainrule.graph.node import Array
-from chainrule.nn import Module
+from chainrule.nn import Module, meaning
 from chainrule.nn.traced import mode
 from chainrule.tensor import Tensor
-from chainrule.training import drawing, fonts, meaning
+from chainrule.training import drawing, fonts
 from chainrule.training.checkpoint import replace
 from chainrule.training.trainer import Trainer
 

@@ -14,8 +14,7 @@ from chainrule import nn
 from chainrule.data import Column, Dataset
 from chainrule.errors import warn
 from chainrule.graph.node import Array
-from chainrule.nn import Module
-from chainrule.training import meaning
+from chainrule.nn import Module, meaning
 
 #: Layers that take away the scale of what they are given, or take no measurements.
 _SCALING = (nn.Standardize, nn.BatchNorm1d, nn.LayerNorm, nn.Embedding)

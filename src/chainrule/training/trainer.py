@@ -19,10 +19,10 @@ from chainrule.data.given import as_column, as_data, stored_as
 from chainrule.engines import resolve_engine
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
-from chainrule.nn import Module
+from chainrule.nn import Module, meaning
 from chainrule.optim import Optimizer
 from chainrule.random import Generator
-from chainrule.training import checkpoint, checks, meaning, saving
+from chainrule.training import checkpoint, checks, saving
 from chainrule.training import progress as displays
 from chainrule.training.callbacks import Callback, as_callbacks
 from chainrule.training.entries import Step, StepNumbers

@@ -98,6 +98,12 @@ class Loss(Reduction):
         reduction: ``"mean"``, Σ ℓ / Σ w; ``"sum"``, Σ ℓ; both are scalars. ``"none"``:
             the losses ℓ themselves.
 
+    Attributes:
+        quantities: whether targets are quantities; a class of losses for a regression
+            says True.
+        decides_from: from which output on class 1 is meant; a class of losses for two
+            classes says it, such as 0.0 for scores.
+
     Raises:
         ArgumentError: an unknown reduction; the mean of an empty batch; numbers that
             the loss is not defined for.
@@ -115,6 +121,9 @@ class Loss(Reduction):
     >>> FourthPower()(prediction, target, sample_weight=[3, 1])  # (3 + 16) / 4
     tensor(4.75)
     """
+
+    quantities: ClassVar[bool] = False
+    decides_from: ClassVar[float | None] = None
 
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
         """The losses ℓ, one an element or one a sample; each loss defines this.

@@ -35,7 +35,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("functions", "random", "serialization"),
     ("nest", "functional", "gradient_check", "control"),
     ("tracing", "environment", "call", "compiled"),
-    ("nn", "optim", "data"),
+    ("nn", "optim", "data", "metrics"),
     ("training",),
     ("explanation", "doctor", "interop"),
     ("__init__",),

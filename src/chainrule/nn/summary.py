@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from chainrule.data import Dataset, Stream
-from chainrule.errors import ArgumentError
+from chainrule.errors import ArgumentError, wrong_kind
 from chainrule.graph.build import no_grad
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
@@ -136,12 +136,10 @@ def summary(model: Module, data: Any) -> Summary:
     58 parameters, 232 bytes, 114 FLOPs a sample
     """
     if isinstance(model, type) or not isinstance(model, Module):
-        raise ArgumentError(
+        raise wrong_kind(
             "summary describes a model.",
+            model,
             expected="a Module, such as nn.Sequential(nn.Linear(4, 2))",
-            got=f"the class {model.__name__}"
-            if isinstance(model, type)
-            else repr(model)[:80],
             fix="cr.summary(nn.Linear(784, 10), (784,))",
         )
     row = _row(model, data)

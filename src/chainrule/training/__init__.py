@@ -15,7 +15,6 @@ Where to look, from the outside to the inside:
     programs      the compiled programs, made when data first ask for them
     entries       what they are traced from: a training step, evaluation, prediction
 
-    metrics                   how well it does, besides the loss
     probes                    numbers from within a step
     callbacks, stopping,      what runs between the chunks: your own, early stopping
     logs, progress, outlet    and the best checkpoint, logs on the disk, the display
@@ -28,13 +27,13 @@ Where to look, from the outside to the inside:
     drawing, fonts
 """
 
+from chainrule import metrics
+from chainrule.metrics import Metric
 from chainrule.nn.summary import Summary, summary
-from chainrule.training import metrics
 from chainrule.training.callbacks import Callback, LambdaCallback
 from chainrule.training.history import History
 from chainrule.training.logs import CSVLogger, JSONLinesLogger
 from chainrule.training.loop import Loop
-from chainrule.training.metrics import Metric
 from chainrule.training.source import Source, Work
 from chainrule.training.state import RunState
 from chainrule.training.stopping import BestCheckpoint, EarlyStopping

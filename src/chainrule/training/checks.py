@@ -17,7 +17,7 @@ import numpy as np
 from chainrule import nn
 from chainrule.data import Column, Dataset, Stream
 from chainrule.data.given import check_indices, stored_as
-from chainrule.errors import ArgumentError, nearest, warn
+from chainrule.errors import ArgumentError, nearest, warn, wrong_kind
 from chainrule.nn import Module
 from chainrule.optim import Optimizer, Schedule
 from chainrule.training import suited
@@ -26,19 +26,10 @@ from chainrule.training.plan import Plan
 # -- arguments -------------------------------------------------------------------
 
 
-def no_instance(what: str, given: Any, *, expected: str, fix: str) -> ArgumentError:
-    """The error for something that is none of what is needed, maybe only its class."""
-    got = repr(given)[:80]
-    if isinstance(given, type):
-        got = f"the class {given.__name__}"
-        fix = f"write {given.__name__}(…) with parentheses"
-    return ArgumentError(what, expected=expected, got=got, fix=fix)
-
-
 def kind(name: str, given: Any, wanted: Any, example: str) -> None:
     """Refuse an argument that is not of the kind that a Trainer is made of."""
     if isinstance(given, type) or not isinstance(given, wanted):
-        raise no_instance(
+        raise wrong_kind(
             f"{name} is not what a Trainer needs.",
             given,
             expected=f"for example {name}={example}",

@@ -20,6 +20,7 @@ from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.build import context, no_grad, scope
 from chainrule.graph.node import Array
 from chainrule.graph.types import ArrayType, DType, Shape, Size
+from chainrule.metrics import Metric
 from chainrule.nn import Loss, Module
 from chainrule.nn.losses import targets_checked
 from chainrule.nn.traced import mode
@@ -29,7 +30,6 @@ from chainrule.primitives.rules import show
 from chainrule.random import StepStream, stream
 from chainrule.tensor import Tensor, wrap
 from chainrule.tracing import Input, Traced, trace_entry
-from chainrule.training.metrics import Metric
 from chainrule.training.probes import Probes
 
 N = Size("N")

@@ -11,13 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from chainrule import metrics
 from chainrule.errors import ArgumentError, ChainruleError, CheckpointError
 from chainrule.graph.node import Array
 from chainrule.nn import Loss, Module
 from chainrule.optim import Optimizer
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor
-from chainrule.training import checkpoint, metrics
+from chainrule.training import checkpoint
 from chainrule.training import document as doc
 from chainrule.training.architecture import build_module, build_optimizer, module_spec
 from chainrule.training.state import RunState
@@ -124,7 +125,7 @@ def _metric(spec: Any) -> metrics.Metric:
     except (KeyError, TypeError, ValueError, ChainruleError) as error:
         raise CheckpointError(
             "The checkpoint was made with a metric that this version cannot build.",
-            expected="metrics of chainrule.training.metrics",
+            expected="metrics of chainrule.metrics",
             got="a class of its author's own" if spec is None else repr(spec)[:80],
             fix="pass them all: Trainer.load(path, metrics=[…])",
         ) from error

@@ -19,6 +19,7 @@ from chainrule.data.given import as_column, as_data, stored_as
 from chainrule.engines import resolve_engine
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
+from chainrule.metrics import Metric, as_metrics
 from chainrule.nn import Module, meaning
 from chainrule.optim import Optimizer
 from chainrule.random import Generator
@@ -29,7 +30,6 @@ from chainrule.training.entries import Step, StepNumbers
 from chainrule.training.feed import Feed, as_weights, feed_of
 from chainrule.training.history import History
 from chainrule.training.lock import Identity, RunDirectory, identity
-from chainrule.training.metrics import Metric, as_metrics
 from chainrule.training.plan import Plan
 from chainrule.training.probes import Probes
 from chainrule.training.programs import EVALUATION_BATCH, Programs
@@ -51,7 +51,7 @@ class Trainer:
         metrics: what :meth:`evaluate` measures besides the loss: names
             (``"accuracy"``, ``"top5"``, ``"confusion_matrix"``, ``"r2"``, ``"mae"``,
             ``"mse"``, ``"rmse"``) or instances of
-            :class:`~chainrule.training.metrics.Metric`. None: the accuracy for
+            :class:`~chainrule.metrics.Metric`. None: the accuracy for
             classes, R² and the mean absolute error for quantities; ``()``: nothing.
         probes: numbers from within the step to record in ``history.steps``, by name or
             pattern (``"activation_mean/*"``): see :mod:`chainrule.training.probes`. The

@@ -10,10 +10,9 @@ import pytest
 import sklearn.metrics as sk
 
 import chainrule as cr
-from chainrule import errors, nn, optim
-from chainrule.training import Metric, metrics
-
-from .conftest import pixels, small_network
+from chainrule import errors, metrics, nn, optim
+from chainrule.metrics import Metric
+from tests.training.conftest import pixels, small_network
 
 
 class Echo(nn.Module):
@@ -353,7 +352,7 @@ def test_metrics_that_are_not_whole(chosen: Metric, part: str) -> None:
 
 def test_top_k_counts_classes() -> None:
     for k in (0, -1, 2.5, True, "3"):
-        with pytest.raises(errors.ArgumentError, match="counts classes"):
+        with pytest.raises(errors.ArgumentError, match="k is not a whole number"):
             metrics.TopK(k)  # type: ignore[arg-type]
 
 

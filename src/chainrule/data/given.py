@@ -82,6 +82,28 @@ def _array(x: Any) -> Array:
         ) from error
 
 
+def checked_weights(given: Any, rows: int) -> Array:
+    """How much each of so many rows counts, as float32.
+
+    Raises:
+        ArgumentError: not one finite number ≥ 0 a row, or all of them 0.
+    """
+    weights = as_tensor(given).numpy()
+    got = f"shape {weights.shape}, {weights.dtype}"
+    if weights.shape == (rows,) and weights.dtype.kind in "fiub":
+        with np.errstate(over="ignore"):
+            made = np.ascontiguousarray(weights, np.float32)
+        if np.isfinite(made).all() and (made >= 0).all() and made.any():
+            return made
+        got = f"numbers from {float(weights.min()):g} to {float(weights.max()):g}"
+    raise ArgumentError(
+        "sample_weight says how much each row counts.",
+        expected=f"{rows} finite numbers ≥ 0, not all of them 0",
+        got=got,
+        fix="one number a row, in the order of the rows",
+    )
+
+
 def stored_as(data: Rows) -> tuple[np.dtype, float | None]:
     """The dtype of stored numbers, and the factor that makes them features."""
     if isinstance(data, Stream):

@@ -12,11 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from chainrule import nn
 from chainrule.data import Column, Dataset, Stream
-from chainrule.data.given import check_indices, stored_as
+from chainrule.data.checks import whole
+from chainrule.data.given import check_indices, kinds, stored_as
 from chainrule.errors import ArgumentError, nearest, warn, wrong_kind
 from chainrule.nn import Module
 from chainrule.optim import Optimizer, Schedule
@@ -39,15 +38,7 @@ def kind(name: str, given: Any, wanted: Any, example: str) -> None:
 
 def positive(name: str, value: Any, example: str) -> int:
     """``value`` as an integer of at least 1."""
-    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if not whole or value < 1:
-        raise ArgumentError(
-            f"{name} must be a positive whole number.",
-            expected="an integer ≥ 1",
-            got=repr(value)[:80],
-            fix=example,
-        )
-    return int(value)
+    return whole(name, value, 1, example)
 
 
 def at_least_zero(name: str, value: Any, example: str) -> float:
@@ -103,16 +94,17 @@ def batch_size(given: Any, rows: int | None) -> int:
 
 def one_source(others: tuple[Any, ...]) -> None:
     """Refuse features and targets as two arguments, and epochs without their name."""
-    if others:
-        epochs = len(others) == 1 and isinstance(others[0], int)
-        raise ArgumentError(
-            "fit takes all of its data as one argument, and the rest by name.",
-            expected="fit(train, epochs=…)",
-            got=f"{len(others) + 1} arguments without a name",
-            fix=f"fit(train, epochs={others[0]})"
-            if epochs
-            else "fit((x, y), epochs=…), or fit(cr.data.Dataset(x, y), epochs=…)",
-        )
+    if not others:
+        return
+    fix = "fit((x, y), epochs=…), or fit(cr.data.Dataset(x, y), epochs=…)"
+    if len(others) == 1 and isinstance(others[0], int):
+        fix = f"fit(train, epochs={others[0]})"
+    raise ArgumentError(
+        "fit takes all of its data as one argument, and the rest by name.",
+        expected="fit(train, epochs=…)",
+        got=f"{len(others) + 1} arguments without a name",
+        fix=fix,
+    )
 
 
 # -- a run -----------------------------------------------------------------------
@@ -120,16 +112,15 @@ def one_source(others: tuple[Any, ...]) -> None:
 
 def schedule(optimizer: Optimizer, plan: Plan) -> None:
     """Refuse a run that a learning-rate schedule cannot follow to its end."""
-    total = plan.total_steps
+    total, done = plan.total_steps, optimizer.steps
     for given in optimizer.schedules():
         if total is None:
-            _knows_its_length(given, optimizer.steps)
-        reach, done = given.total_steps, optimizer.steps
-        if reach is not None and total is not None and reach < done + total:
+            _knows_its_length(given, done)
+        elif given.total_steps is not None and given.total_steps < done + total:
             raise ArgumentError(
                 "The learning-rate schedule ends before the run does.",
                 expected=f"total_steps ≥ {done + total}",
-                got=f"total_steps={reach}, of which {done} are done",
+                got=f"total_steps={given.total_steps}, of which {done} are done",
                 fix="resume() finishes an interrupted run; for a new run make a new "
                 "Trainer whose schedule has total_steps=None or the right number",
             )
@@ -158,11 +149,9 @@ def monitored(who: str, monitor: str, columns: Mapping[str, str]) -> None:
     if monitor in columns:
         return
     near = nearest(monitor, columns)
-    missing = monitor.startswith("validation_") and "validation_loss" not in columns
-    if missing:
+    fix = f"did you mean {near!r}?" if near else "monitor='train_loss'"
+    if monitor.startswith("validation_") and "validation_loss" not in columns:
         fix = "pass validation=… to fit, or monitor='train_loss'"
-    else:
-        fix = f"did you mean {near!r}?" if near else "monitor='train_loss'"
     raise ArgumentError(
         f"{who} cannot watch {monitor!r:.80}: the run does not measure it.",
         expected=f"one of {', '.join(columns)}",
@@ -190,14 +179,15 @@ def monitors(optimizer: Optimizer, columns: Mapping[str, str]) -> None:
 def same_data(plan: Plan, data: Dataset | Stream, checksum: int) -> None:
     """Refuse to resume a run on other data than it was begun with."""
     streams = isinstance(data, Stream)
+    rows = None if streams else len(data)
     if streams != (plan.block is not None):
         got, was = ("a stream", "a data set") if streams else ("a data set", "a stream")
-    elif checksum == plan.checksum and (streams or len(data) == plan.rows):
+    elif checksum == plan.checksum and (streams or rows == plan.rows):
         return
     else:
         was, got = f"the CRC-32 {plan.checksum:08x}", f"{checksum:08x}"
         if not streams:
-            was, got = f"{plan.rows} rows with {was}", f"{len(data)} rows with {got}"
+            was, got = f"{plan.rows} rows with {was}", f"{rows} rows with {got}"
     raise ArgumentError(
         "A run resumes exactly only on the data that it was trained on.",
         expected=was,
@@ -221,13 +211,8 @@ def suitable(data: Dataset | Stream, model: Module, loss: Any, batch_size: int) 
             check_indices(data.x.stored)
         else:
             suited.warn_of(data, model, loss)
-    row = data.x.shape[1:] if isinstance(data, Dataset) else data.row.shape
-    if batch_size == 1 and len(row) == 1:
-        _alone(model)
-
-
-def _alone(model: Module) -> None:
-    """Warn of a normalisation over batches of one sample."""
+    if batch_size > 1 or len(kinds(data)[0]) != 1:
+        return
     for path, module in model.named_modules():
         if isinstance(module, nn.BatchNorm1d):
             warn(

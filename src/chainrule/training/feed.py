@@ -12,7 +12,6 @@ The loop takes its steps from here; evaluation reads rows in their order, by
 
 from __future__ import annotations
 
-import inspect
 import zlib
 from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
@@ -23,7 +22,7 @@ import numpy as np
 
 from chainrule.compiled import CompiledProgram
 from chainrule.data import Dataset, Stream
-from chainrule.data.given import one_pass
+from chainrule.data.given import checked_weights, one_pass
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
 from chainrule.graph.types import (
@@ -34,9 +33,8 @@ from chainrule.graph.types import (
     size_of,
     type_of,
 )
-from chainrule.nn import Loss
+from chainrule.nn.losses import check_takes_weights
 from chainrule.random import permutation
-from chainrule.tensor import as_tensor
 from chainrule.training.plan import Plan
 from chainrule.training.source import Source, Work
 from chainrule.training.state import RunState
@@ -320,32 +318,5 @@ def as_weights(given: Any, data: Dataset | Stream, loss: Any) -> Array | None:
             got="a stream",
             fix="leave sample_weight out, or make a Dataset of what fits into memory",
         )
-    if not isinstance(loss, Loss) and not _takes_weights(loss):
-        raise ArgumentError(
-            "This loss takes no weights of samples.",
-            expected="a loss of chainrule.nn, or function(prediction, target, "
-            "sample_weight)",
-            got=getattr(loss, "__name__", repr(loss))[:80],
-            fix="leave sample_weight out, or take it as a third argument",
-        )
-    weights = as_tensor(given).numpy()
-    got = f"shape {weights.shape}, {weights.dtype}"
-    if weights.shape == (len(data),) and weights.dtype.kind in "fiub":
-        with np.errstate(over="ignore"):
-            made = np.ascontiguousarray(weights, np.float32)
-        if np.isfinite(made).all() and (made >= 0).all() and made.any():
-            return made
-        got = f"numbers from {float(weights.min()):g} to {float(weights.max()):g}"
-    raise ArgumentError(
-        "sample_weight says how much each row counts.",
-        expected=f"{len(data)} finite numbers ≥ 0, not all of them 0",
-        got=got,
-        fix="one number a row, in the order of the rows",
-    )
-
-
-def _takes_weights(loss: Any) -> bool:
-    try:
-        return "sample_weight" in inspect.signature(loss).parameters
-    except (TypeError, ValueError):
-        return False
+    check_takes_weights(loss)
+    return checked_weights(given, len(data))

@@ -1,7 +1,6 @@
 """The record of a training run: one row an epoch, one number a step and probe.
 
-:mod:`.loop` adds to it. It prints as a table here; pictures
-of it are in :mod:`.curve`.
+:mod:`.loop` adds to it. It prints as a table; pictures of it are in :mod:`.curve`.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ import html
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -147,7 +145,7 @@ class History:
             },
         }
 
-    def plot(self, path: str | os.PathLike[str] | None = None) -> Picture | None:
+    def plot(self, path: str | os.PathLike[str] | None = None) -> curve.Picture | None:
         """The learning curves: loss, metrics and the learning rate over the epochs.
 
         Args:
@@ -158,7 +156,7 @@ class History:
             SaveError: the file cannot be written.
         """
         if path is None:
-            return Picture(curve.curve_svg(self))
+            return curve.Picture(curve.curve_svg(self))
         curve.save_curve(self, Path(path))
         return None
 
@@ -185,20 +183,3 @@ class History:
     def _repr_html_(self) -> str:
         table = self._table()
         return html_table(table) if table else f"<p>{html.escape(repr(self))}</p>"
-
-
-@dataclass(frozen=True)
-class Picture:
-    """Learning curves that a notebook shows.
-
-    Attributes:
-        svg: an ``<svg>`` element.
-    """
-
-    svg: str
-
-    def _repr_html_(self) -> str:
-        return self.svg
-
-    def __repr__(self) -> str:
-        return f"Picture(SVG, {len(self.svg):,} characters)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from typing import Any, ClassVar
 
@@ -260,3 +261,21 @@ def _fix(prediction: Shape, target: Shape) -> str | None:
     if target == (*prediction, 1):
         return "y.reshape(-1)" if len(prediction) == 1 else "y.squeeze(-1)"
     return None
+
+
+def check_takes_weights(loss: Any) -> None:
+    """Refuse a function of the user's own that takes no weights of samples."""
+    if isinstance(loss, Loss):
+        return
+    try:
+        known = "sample_weight" in inspect.signature(loss).parameters
+    except (TypeError, ValueError):
+        known = False
+    if not known:
+        raise ArgumentError(
+            "This loss takes no weights of samples.",
+            expected="a loss of chainrule.nn, or function(prediction, target, "
+            "sample_weight)",
+            got=getattr(loss, "__name__", repr(loss))[:80],
+            fix="leave sample_weight out, or take it as a third argument",
+        )

@@ -7,6 +7,7 @@ sizes of numbers suit a network is looked at in :mod:`.suited`.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -41,12 +42,13 @@ def positive(name: str, value: Any, example: str) -> int:
     return whole(name, value, 1, example)
 
 
-def at_least_zero(name: str, value: Any, example: str) -> float:
+def at_least_zero(name: str, value: Any, example: str, finite: bool = False) -> float:
     """``value`` as a number that is neither negative nor NaN."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not value >= 0 or (finite and value == math.inf):
         raise ArgumentError(
             f"{name} must be a number that is not negative.",
-            expected="a number ≥ 0",
+            expected="a finite number ≥ 0" if finite else "a number ≥ 0",
             got=repr(value)[:80],
             fix=example,
         )
@@ -66,12 +68,7 @@ def place(name: str, value: Any, example: str) -> Path:
 
 
 def batch_size(given: Any, rows: int | None) -> int:
-    """The rows of a batch: all of them for None.
-
-    Args:
-        given: what fit was given.
-        rows: of the data; None for a stream.
-    """
+    """The rows of a batch of data of so many rows, or of a stream: None means all."""
     if given is None:
         if rows is None:
             raise ArgumentError(
@@ -141,11 +138,7 @@ def _knows_its_length(given: Schedule, step: int) -> None:
 
 
 def monitored(who: str, monitor: str, columns: Mapping[str, str]) -> None:
-    """Refuse to watch a number that a run will not have.
-
-    Raises:
-        ArgumentError: with the nearest known name.
-    """
+    """Refuse to watch a number that a run will not have."""
     if monitor in columns:
         return
     near = nearest(monitor, columns)
@@ -198,13 +191,9 @@ def same_data(plan: Plan, data: Dataset | Stream, checksum: int) -> None:
 
 
 def suitable(data: Dataset | Stream, model: Module, loss: Any, batch_size: int) -> None:
-    """Refuse features that are none of this model, or warn of data, before a run.
+    """Refuse features that are none of this model, or warn of them, before a run.
 
-    Args:
-        data: the training data; of a stream only the types are looked at.
-        model: the network.
-        loss: its loss.
-        batch_size: rows a step.
+    Of a stream only the types are looked at.
     """
     if isinstance(data, Dataset):
         if model.takes_indices():
@@ -225,12 +214,7 @@ def suitable(data: Dataset | Stream, model: Module, loss: Any, batch_size: int) 
 
 
 def same_scale(trained: float | None, data: Column | Dataset | Stream) -> None:
-    """Warn of whole numbers that nothing scales where the training data had a scale.
-
-    Args:
-        trained: the scale of the training data.
-        data: what the network is to be used on.
-    """
+    """Warn of whole numbers that nothing scales where the training data had a scale."""
     stored, scale = stored_as(data)
     if trained is None or scale is not None or stored.kind not in "ui":
         return

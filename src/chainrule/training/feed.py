@@ -282,13 +282,8 @@ def feed_of(
 ) -> Feed:
     """Training data as a program takes them.
 
-    Args:
-        data: a data set or a stream.
-        batch_size: rows a step.
-        seed: of the order.
-        block: rows of a stream's blocks, where a run has begun with some already; else
-            whole batches, as many as both limits allow, at least one.
-        weights: of the rows of a data set.
+    A stream's blocks have the rows that a run has begun with, or else whole batches, as
+    many as both limits allow, at least one.
     """
     if isinstance(data, Dataset):
         return Rows(data, seed, weights)

@@ -167,12 +167,11 @@ class History:
         )
         if not keys:
             return []
-        table = [[heading(key, self.validation_name) for key in keys]]
-        table += [
+        rows = [
             [shown(key, row[key]) if key in row else "" for key in keys]
             for row in self.epochs
         ]
-        return table
+        return [[heading(key, self.validation_name) for key in keys], *rows]
 
     def __repr__(self) -> str:
         table = self._table()

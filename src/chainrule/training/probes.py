@@ -118,12 +118,7 @@ class Probes:
     def after_backward(
         self, loss: Tensor, heard: dict[str, Tensor]
     ) -> dict[str, Tensor]:
-        """Probes of gradients, weights and activations.
-
-        Args:
-            loss: what was differentiated.
-            heard: what the modules gave.
-        """
+        """Probes of gradients, weights and of what the modules gave."""
         found: dict[str, Tensor] = {}
         with no_grad():
             with role("backward"):
@@ -157,9 +152,9 @@ class Probes:
         self, loss: Tensor, heard: dict[str, Tensor], found: dict[str, Tensor]
     ) -> None:
         # The same walk as backward()'s: a pass merges the two.
-        known = cotangents({loss.value: constant(1.0, loss.dtype)})
+        deltas = cotangents({loss.value: constant(1.0, loss.dtype)})
         for path, a in heard.items():
-            delta = known.get(a.value)
+            delta = deltas.get(a.value)
             if delta is not None and self.wants(f"delta_norm/{path}"):
                 with scope(path.partition("#")[0]), role("backward"):
                     found[f"delta_norm/{path}"] = norm(wrap(delta))

@@ -33,11 +33,6 @@ _LOOKED_AT = 200_000
 def warn_of(data: Dataset, model: Module, loss: Any) -> None:
     """Warn of what trains, and is hardly what was meant.
 
-    Args:
-        data: the training data.
-        model: the network.
-        loss: its loss.
-
     Warns:
         ChainruleWarning: grey values that nothing scales; features or targets of a
             regression with a column whose mean or standard deviation is beyond ±100,

@@ -82,15 +82,22 @@ def _array(x: Any) -> Array:
         ) from error
 
 
-def checked_weights(given: Any, rows: int) -> Array:
-    """How much each of so many rows counts, as float32.
+def checked_weights(given: Any, data: Dataset | Stream) -> Array:
+    """How much each row counts, as float32.
 
     Raises:
-        ArgumentError: not one finite number ≥ 0 a row, or all of them 0.
+        ArgumentError: not one finite number ≥ 0 a row, or all of them 0; a stream.
     """
+    if isinstance(data, Stream):
+        raise ArgumentError(
+            "A stream's rows have no weights.",
+            expected="a data set in memory with sample_weight=",
+            got="a stream",
+            fix="leave sample_weight out, or make a Dataset of what fits into memory",
+        )
     weights = as_tensor(given).numpy()
     got = f"shape {weights.shape}, {weights.dtype}"
-    if weights.shape == (rows,) and weights.dtype.kind in "fiub":
+    if weights.shape == data.y.shape[:1] and weights.dtype.kind in "fiub":
         with np.errstate(over="ignore"):
             made = np.ascontiguousarray(weights, np.float32)
         if np.isfinite(made).all() and (made >= 0).all() and made.any():
@@ -98,7 +105,7 @@ def checked_weights(given: Any, rows: int) -> Array:
         got = f"numbers from {float(weights.min()):g} to {float(weights.max()):g}"
     raise ArgumentError(
         "sample_weight says how much each row counts.",
-        expected=f"{rows} finite numbers ≥ 0, not all of them 0",
+        expected=f"{len(data)} finite numbers ≥ 0, not all of them 0",
         got=got,
         fix="one number a row, in the order of the rows",
     )

@@ -161,11 +161,16 @@ def translate(
         return (x / (1 - x)).log().numpy() if kind == "sigmoid" else made
 
 
+def layers(model: Module) -> list[Module]:
+    """The layers in their order; a module that is no Sequential is one layer."""
+    if not isinstance(model, nn.Sequential):
+        return [model]
+    return [layer for child in model for layer in layers(child)]
+
+
 def _last(model: Module) -> Module:
     """The layer that gives the output, where that can be read off."""
-    while isinstance(model, nn.Sequential) and len(model):
-        model = model[-1]
-    return model
+    return (layers(model) or [model])[-1]
 
 
 def _kind(model: Module, loss: Any) -> str:

@@ -16,6 +16,7 @@ import zlib
 from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -111,18 +112,15 @@ class Feed(Source):
     def __init__(self, seed: int) -> None:
         self.seed = seed
         self.block: Block | None = None
-        self._program: CompiledProgram | None = None
 
     def bind(self, program: CompiledProgram) -> None:
         """Keep the rows where the engine is."""
-        self._program = program
+        self._put = partial(program.put, "train")
         self.close()
 
     def placed(self, arrays: Mapping[str, Array]) -> dict[str, Any]:
         """Rows where the engine is."""
-        assert self._program is not None
-        put = self._program.put
-        return {name: put("train", name, array) for name, array in arrays.items()}
+        return {name: self._put(name, array) for name, array in arrays.items()}
 
     def watch(self, check: Check) -> None:
         """Have ``check`` look at all targets before they are used."""
@@ -301,17 +299,9 @@ def as_weights(given: Any, data: Dataset | Stream, loss: Any) -> Array | None:
     """The weights of the rows of a data set as float32, or None.
 
     Raises:
-        ArgumentError: not one finite number ≥ 0 a row, or all of them 0; a stream; a
-            loss that takes no weights.
+        ArgumentError: no weights of these rows, or a loss that takes none.
     """
     if given is None:
         return None
-    if isinstance(data, Stream):
-        raise ArgumentError(
-            "A stream's rows have no weights.",
-            expected="a data set in memory with sample_weight=",
-            got="a stream",
-            fix="leave sample_weight out, or make a Dataset of what fits into memory",
-        )
     check_takes_weights(loss)
-    return checked_weights(given, len(data))
+    return checked_weights(given, data)

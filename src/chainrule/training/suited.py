@@ -39,7 +39,7 @@ def warn_of(data: Dataset, model: Module, loss: Any) -> None:
             and no layer that standardises them; a Standardize that nobody measured;
             targets that the last layer cannot reach.
     """
-    layers = [layer for layer in _layers(model) if not isinstance(layer, _PASSING)]
+    layers = [x for x in meaning.layers(model) if not isinstance(x, _PASSING)]
     first, last = (layers[0], layers[-1]) if layers else (model, model)
     x, y = _Columns.of(data.x), _Columns.of(data.y)
     _not_measured(first, x, nn.Standardize)
@@ -78,13 +78,6 @@ def warn_of(data: Dataset, model: Module, loss: Any) -> None:
             got="; ".join(map(str, found.values())),
             fix=" and ".join(found),
         )
-
-
-def _layers(model: Module) -> list[Module]:
-    """The layers in their order; a module that is no Sequential is one layer."""
-    if not isinstance(model, nn.Sequential):
-        return [model]
-    return [layer for child in model for layer in _layers(child)]
 
 
 def _bare(layer: Module, scaling: Any) -> bool:

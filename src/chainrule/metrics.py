@@ -51,6 +51,7 @@ class Metric:
         name: the key under which ``evaluate`` gives it.
         mode: ``"max"`` where more is better, else ``"min"``.
         scalar: whether its value is one number, as ``History`` keeps them.
+        arguments: of the constructor, kept as attributes of the same names.
 
     >>> import chainrule as cr
     >>> from chainrule import metrics
@@ -70,7 +71,6 @@ class Metric:
     name: str = ""
     mode: str = "max"
     scalar: bool = True
-    #: The arguments of the constructor, which are attributes too.
     arguments: ClassVar[tuple[str, ...]] = ()
 
     def for_loss(self, loss: Any) -> Metric:
@@ -114,7 +114,7 @@ class Mean(Metric):
     """Base of the metrics that are a mean over all samples or elements.
 
     One of your own defines ``items``: the numbers, or truth values, of a batch that the
-    mean is over.
+    mean is over. They are summed in float64.
 
     >>> import chainrule as cr
     >>> class Within(Mean):
@@ -132,9 +132,8 @@ class Mean(Metric):
     def batch(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
         """Their sum, and how many there are."""
         items = self.items(prediction, target)
-        if not items.dtype.is_float:
-            items = items.astype("int32")
-        made = items.sum()
+        exact = "int32" if items.dtype is DType.bool else "float64"
+        made = items.astype(exact).sum()
         return {"sum": made, "count": count_of(items.size, made.dtype)}
 
     def value(self, batches: Batches, counts: Array) -> float:

@@ -19,7 +19,7 @@ from chainrule.data.checks import whole
 from chainrule.data.given import check_indices, kinds, stored_as
 from chainrule.errors import ArgumentError, nearest, warn, wrong_kind
 from chainrule.nn import Module
-from chainrule.optim import Optimizer, Schedule
+from chainrule.optim import Optimizer
 from chainrule.training import suited
 from chainrule.training.plan import Plan
 
@@ -112,7 +112,16 @@ def schedule(optimizer: Optimizer, plan: Plan) -> None:
     total, done = plan.total_steps, optimizer.steps
     for given in optimizer.schedules():
         if total is None:
-            _knows_its_length(given, done)
+            try:
+                given(done)
+            except ArgumentError as error:
+                raise ArgumentError(
+                    "How long a stream is shows at its end, and "
+                    f"{type(given).__name__} needs it from the start.",
+                    expected=error.expected,
+                    got=error.got,
+                    fix=error.fix,
+                ) from error
         elif given.total_steps is not None and given.total_steps < done + total:
             raise ArgumentError(
                 "The learning-rate schedule ends before the run does.",
@@ -121,20 +130,6 @@ def schedule(optimizer: Optimizer, plan: Plan) -> None:
                 fix="resume() finishes an interrupted run; for a new run make a new "
                 "Trainer whose schedule has total_steps=None or the right number",
             )
-
-
-def _knows_its_length(given: Schedule, step: int) -> None:
-    """Refuse a schedule that only the length of a stream would complete."""
-    try:
-        given(step)
-    except ArgumentError as error:
-        raise ArgumentError(
-            f"How long a stream is shows at its end, and {type(given).__name__} needs "
-            "it from the start.",
-            expected=error.expected,
-            got=error.got,
-            fix=error.fix,
-        ) from error
 
 
 def monitored(who: str, monitor: str, columns: Mapping[str, str]) -> None:

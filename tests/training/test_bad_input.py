@@ -152,7 +152,7 @@ def test_not_a_number_in_the_data(make: Make) -> None:
         ({"optimizer": "adam"}, ("optimizer", "'adam'", "optim.Adam(lr=1e-3)")),
         ({"model": nn.Sequential}, ("model", "the class Sequential")),
         ({"engine": "cuda"}, ("no engine 'cuda'", "native")),
-        ({"threads": 0}, ("threads", "≥ 1")),
+        ({"threads": 0}, ("threads", "at least 1")),
         ({"metrics": ["acc"]}, ("No metric is called 'acc'", "accuracy")),
         ({"probes": ["grads/*"]}, ("No probe fits 'grads/*'", "grad_norm")),
         ({"probes": None}, ("probes holds no names", "None", "probes=()")),

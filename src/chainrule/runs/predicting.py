@@ -13,9 +13,9 @@ import numpy as np
 
 from chainrule.disk import replace
 from chainrule.errors import warn
+from chainrule.nn import meaning
 from chainrule.runs import gaps, results
 from chainrule.runs.trained import DIGITS, Trained
-from chainrule.training import meaning
 
 #: So many lines that were left out are named.
 LINES = 20

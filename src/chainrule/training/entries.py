@@ -17,18 +17,19 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ArgumentError, ShapeError
-from chainrule.graph.build import changes, context, no_grad, scope
+from chainrule.graph.build import context, no_grad, scope
 from chainrule.graph.node import Array
 from chainrule.graph.types import ArrayType, DType, Shape, Size
+from chainrule.metrics import Metric
 from chainrule.nn import Loss, Module
 from chainrule.nn.losses import targets_checked
+from chainrule.nn.traced import mode
 from chainrule.optim import Optimizer
 from chainrule.primitives.indexing import take
 from chainrule.primitives.rules import show
 from chainrule.random import StepStream, stream
 from chainrule.tensor import Tensor, wrap
 from chainrule.tracing import Input, Traced, trace_entry
-from chainrule.training.metrics import Metric
 from chainrule.training.probes import Probes
 
 N = Size("N")
@@ -249,19 +250,6 @@ def features(rows: Tensor, scale: float | None, dtype: DType) -> Tensor:
     elif rows.dtype is not DType.float64:
         rows = rows.astype("float32")
     return rows.astype(dtype)
-
-
-@contextmanager
-def mode(model: Module, *, training: bool) -> Iterator[None]:
-    """Training or prediction behaviour within the block, then as it was."""
-    before = [(module, module.training) for module in model.modules()]
-    try:
-        model.train(training)
-        yield
-    finally:
-        for module, was in before:
-            module.__dict__["training"] = was
-        changes.count += 1
 
 
 @contextmanager

@@ -30,8 +30,7 @@ class _Logger(Callback):
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        example = f"{type(self).__name__}('log')"
-        self.path = checks.place("path", path, example)
+        self.path = checks.place("path", path, f"{type(self).__name__}('log')")
         self._columns: Sequence[str] = ()
 
     def check(self, columns: Mapping[str, str]) -> None:

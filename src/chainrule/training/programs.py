@@ -14,20 +14,20 @@ from typing import Any
 
 import numpy as np
 
+from chainrule import metrics
 from chainrule.compiled import CompiledProgram
 from chainrule.data import Column, Dataset, Stream
+from chainrule.data.given import batches, kinds
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.node import Array
 from chainrule.graph.types import ArrayType, as_dtype, resolve
-from chainrule.nn import Loss
+from chainrule.metrics import Metric
+from chainrule.nn import Loss, meaning
 from chainrule.nn.losses import check_labels
 from chainrule.primitives.rules import show
 from chainrule.tracing import Traced
-from chainrule.training import meaning, metrics
 from chainrule.training.entries import Entries
 from chainrule.training.feed import Feed
-from chainrule.training.given import batches, kinds
-from chainrule.training.metrics import Metric
 
 Check = Callable[[Array], None]
 Watch = Callable[[Check], None]

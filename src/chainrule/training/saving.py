@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from chainrule import metrics
 from chainrule.errors import ArgumentError, ChainruleError, CheckpointError
 from chainrule.graph.node import Array
 from chainrule.nn import Loss, Module
@@ -21,7 +22,7 @@ from chainrule.nn.architecture import (
 )
 from chainrule.optim import Optimizer
 from chainrule.tensor import Tensor
-from chainrule.training import checkpoint, metrics
+from chainrule.training import checkpoint
 from chainrule.training.document import TRAINER, check, misfit, strange
 from chainrule.training.state import RunState, taken
 from chainrule.version import __version__
@@ -117,7 +118,7 @@ def _metric(spec: Any) -> metrics.Metric:
     except (KeyError, TypeError, ValueError, ChainruleError) as error:
         raise CheckpointError(
             "The checkpoint was made with a metric that this version cannot build.",
-            expected="metrics of chainrule.training.metrics",
+            expected="metrics of chainrule.metrics",
             got="a class of its author's own" if spec is None else repr(spec)[:80],
             fix="pass them all: Trainer.load(path, metrics=[…])",
         ) from error

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.data.given import as_data
 from chainrule.graph.node import Array
 from chainrule.training import checks
 from chainrule.training import progress as displays
 from chainrule.training.callbacks import as_callbacks
 from chainrule.training.feed import Feed
-from chainrule.training.given import as_data
 from chainrule.training.loop import Loop
 from chainrule.training.plan import Plan
 from chainrule.training.programs import Programs

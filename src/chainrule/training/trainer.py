@@ -14,21 +14,21 @@ from pathlib import Path
 from typing import Any
 
 from chainrule.data import Stream
+from chainrule.data.given import as_column, as_data, stored_as
 from chainrule.engines import resolve_engine
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
-from chainrule.nn import Module
+from chainrule.metrics import Metric, as_metrics
+from chainrule.nn import Module, meaning
 from chainrule.optim import Optimizer
 from chainrule.random import Generator
-from chainrule.training import checkpoint, checks, meaning, saving
+from chainrule.training import checkpoint, checks, saving
 from chainrule.training.callbacks import Callback
 from chainrule.training.entries import Entries, StepNumbers
-from chainrule.training.feed import Feed, feed_of
-from chainrule.training.given import as_column, as_data, as_weights, stored_as
+from chainrule.training.feed import Feed, as_weights, feed_of
 from chainrule.training.history import History
 from chainrule.training.lock import Files
 from chainrule.training.loop import Loop
-from chainrule.training.metrics import Metric, as_metrics
 from chainrule.training.plan import Plan
 from chainrule.training.probes import Probes
 from chainrule.training.programs import EVALUATION_BATCH, Programs
@@ -50,7 +50,7 @@ class Trainer(Standing):
         metrics: what :meth:`evaluate` measures besides the loss: names
             (``"accuracy"``, ``"top5"``, ``"confusion_matrix"``, ``"r2"``, ``"mae"``,
             ``"mse"``, ``"rmse"``) or instances of
-            :class:`~chainrule.training.metrics.Metric`. None: the accuracy for
+            :class:`~chainrule.metrics.Metric`. None: the accuracy for
             classes, R² and the mean absolute error for quantities; ``()``: nothing.
         probes: numbers from within the step to record in ``history.steps``, by name or
             pattern (``"activation_mean/*"``): see :mod:`chainrule.training.probes`. The

@@ -281,8 +281,10 @@ def test_arguments_that_nobody_knows_are_not_left_out_in_silence() -> None:
 
 def test_repr_says_what_was_given() -> None:
     assert repr(optim.Schedule(0.1)) == "Schedule(lr=0.1)"
-    assert repr(EVERY[6]) == "LinearWarmup(0.1, steps=3, start_factor=0.5)"
-    assert repr(EVERY[5]).startswith("LinearWarmup(StepLR(lr=0.1, step_size=2, ")
+    assert repr(EVERY[6]) == "LinearWarmup(schedule=0.1, steps=3, start_factor=0.5)"
+    assert repr(EVERY[5]).startswith(
+        "LinearWarmup(schedule=StepLR(lr=0.1, step_size=2, "
+    )
 
 
 # -- messages --------------------------------------------------------------------------
@@ -319,8 +321,8 @@ def test_repr_says_what_was_given() -> None:
         (lambda: optim.OneCycleLR(0.1, div_factor=0), "div_factor > 0"),
         (lambda: optim.OneCycleLR(0.1, final_div_factor=-1), "final_div_factor > 0"),
         (lambda: optim.LinearWarmup(0.1, 0), "steps ≥ 1"),
-        (lambda: optim.LinearWarmup(0.1, 5, 0.0), "start_factor > 0"),
-        (lambda: optim.LinearWarmup(0.1, 5, 1.5), "start_factor ≤ 1"),
+        (lambda: optim.LinearWarmup(0.1, 5, 0.0), "0 < start_factor ≤ 1"),
+        (lambda: optim.LinearWarmup(0.1, 5, 1.5), "0 < start_factor ≤ 1"),
         (lambda: optim.LinearWarmup("x", 5), "finite"),
         (lambda: optim.ReduceLROnPlateau(0.1, factor=1.0), "0 ≤ factor < 1"),
         (lambda: optim.ReduceLROnPlateau(0.1, mode="low"), "mode='min' or mode='max'"),

@@ -20,7 +20,7 @@ from chainrule.errors import ArgumentError
 from chainrule.graph.build import no_grad, role
 from chainrule.graph.node import Value
 from chainrule.graph.types import DType
-from chainrule.optim.checks import above_zero
+from chainrule.optim.arguments import limit as checked_limit
 from chainrule.primitives.elementwise import add, convert, mul, sqrt
 from chainrule.primitives.movement import broadcast_to
 from chainrule.regions import updates
@@ -132,5 +132,5 @@ def _limit(name: str, given: float | Tensor) -> Callable[[DType], Value]:
     """The limit in any dtype."""
     if isinstance(given, Tensor):
         return lambda dtype: as_dtype(given.value, dtype)
-    number = above_zero(name, given)
+    number = checked_limit(name, given)
     return lambda dtype: as_tensor(np.asarray(number, dtype.numpy)).value

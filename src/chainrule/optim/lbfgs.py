@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from chainrule.errors import ArgumentError, GradientError, NonFiniteError
 from chainrule.graph.build import context, no_grad, recording
 from chainrule.graph.node import Array
-from chainrule.optim.optimizer import Optimizer, Options, Params, Rate, Rule
+from chainrule.optim.optimizer import Optimizer, Options, Rule
 from chainrule.regions import updates
 from chainrule.tensor import Tensor
 
@@ -19,7 +20,7 @@ from chainrule.tensor import Tensor
 _CURVATURE = 1e-10
 
 
-class LBFGS(Optimizer):
+class LBFGS(Optimizer, lr=1.0):
     """L-BFGS (Liu & Nocedal 1989): quasi-Newton steps from the last few gradients.
 
         d = −H g,   θ ← θ + t d
@@ -56,18 +57,18 @@ class LBFGS(Optimizer):
     (13.0, [1.0, 2.0])
     """
 
-    def __init__(
-        self,
-        params: Params | None = None,
-        lr: Rate = 1.0,
-        max_iter: int = 20,
-        max_eval: int | None = None,
-        tolerance_grad: float = 1e-7,
-        tolerance_change: float = 1e-9,
-        history_size: int = 100,
-        line_search_fn: str | None = None,
-    ) -> None:
-        super().__init__(params, {**locals(), "clip_norm": None, "clip_value": None})
+    max_iter: int = 20
+    max_eval: int | None = None
+    tolerance_grad: float = 1e-7
+    tolerance_change: float = 1e-9
+    history_size: int = 100
+    line_search_fn: str | None = None
+    maximize: bool = field(default=False, init=False)
+    clip_norm: float | None = field(default=None, init=False)
+    clip_value: float | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
         if not self.flat:
             raise ArgumentError(
                 "LBFGS has one group: its directions are those of all parameters.",

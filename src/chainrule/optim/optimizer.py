@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import KW_ONLY
 from typing import Any, ClassVar
@@ -184,13 +184,11 @@ class Optimizer(_Arguments, ABC):
         """
         named, held = dict(named), self.params
         moments = {id(p): self.state[name] for name, p in held.items()}
-        shares = share_out(
-            [
-                [(name, held[name]) for name in group.names] if held else group.wanted
-                for group in self.param_groups
-            ],
-            named,
-        )
+        wanted = [
+            [(name, held[name]) for name in group.names] if held else group.wanted
+            for group in self.param_groups
+        ]
+        shares = share_out(wanted, named)
         mine = {name for share in shares for name in share}
         self.params = {name: p for name, p in named.items() if name in mine}
         self.state = {name: moments.get(id(p), {}) for name, p in self.params.items()}
@@ -206,14 +204,12 @@ class Optimizer(_Arguments, ABC):
             start, moments = self.initial(group.options), self.rule(group.options)[1]
             for name in group.names:
                 p, old = self.params[name], self.state[name]
-                made[name] = {
-                    m: old[m]
-                    if m in old
-                    else Tensor(np.full(p.shape, start, p.dtype.numpy))
-                    for m in moments
-                }
-                for moment, t in made[name].items():
+                for moment in moments:
+                    t = old.get(moment)
+                    if t is None:
+                        t = Tensor(np.full(p.shape, start, p.dtype.numpy))
                     t.name = f"{name}.{moment}"
+                    made[name][moment] = t
         self.state = made
 
     # -- its hyper-parameters ----------------------------------------------------------
@@ -254,17 +250,16 @@ class Optimizer(_Arguments, ABC):
         Where they do not fit, or would switch a part of the update on or off that is
         compiled already, all is as it was.
         """
-        groups = vars(self).get("param_groups", ())
+        groups: Sequence[ParamGroup] = vars(self).get("param_groups", ())
         owns = [vars(self), *(group.own for group in groups)]
-        kept, before = [dict(own) for own in owns], self._hyper_parameters(groups)
+        kept, before = [dict(own) for own in owns], self._forms(groups)
         try:
             yield
-            now = self._hyper_parameters(groups)
-            for o in now:
-                self.check(o)
-            if self._traced and self._forms(now) != self._forms(before):
-                raise self._switched(before, now)
-            if groups:
+            for group in groups:
+                self.check(group.options)
+            if self._forms(groups) != before:
+                if self._traced:
+                    raise self._switched(kept, owns)
                 self._renew_moments()
         except BaseException:
             for own, then in zip(owns, kept, strict=True):
@@ -273,17 +268,18 @@ class Optimizer(_Arguments, ABC):
                     del own[name]
             raise
 
-    def _hyper_parameters(self, groups: Iterable[ParamGroup]) -> list[dict[str, Any]]:
-        limits = {name: getattr(self, name, None) for name in LIMITS}
-        return [group.options | limits for group in groups]
+    def _forms(self, groups: Iterable[ParamGroup]) -> list[Any]:
+        limited = [vars(self).get(name) is not None for name in LIMITS]
+        return [(limited, self.form(group.options)) for group in groups]
 
-    def _forms(self, groups: Iterable[Options]) -> list[Any]:
-        return [(self.form(o), [o[name] is None for name in LIMITS]) for o in groups]
-
-    def _switched(self, before: Iterable[Options], now: Iterable[Options]) -> Exception:
+    def _switched(self, kept: Any, owns: Any) -> ArgumentError:
         """The error for what would change the form of a compiled step."""
-        pairs = zip(before, now, strict=True)
-        given = {k: v for old, new in pairs for k, v in new.items() if v != old[k]}
+        given = {
+            name: own[name]
+            for then, own in zip(kept, owns, strict=True)
+            for name in names_of(type(self))
+            if name in own and own[name] != then.get(name)
+        }
         fix = f"make a new {type(self).__name__} and compile anew"
         for name in given.keys() & set(LIMITS):
             fix += f"; a limit that may come later starts as {name}=math.inf"

@@ -97,6 +97,13 @@ def truth(name: str, value: Any, *, what: str = "{} is either on or off.") -> bo
     return bool(value)
 
 
+def text(name: str, value: Any, *, what: str = "{} must be a text.") -> str:
+    """``value``, which is a text."""
+    if not isinstance(value, str):
+        raise refused(name, value, what, "a text")
+    return value
+
+
 def choice(*known: str) -> Check:
     """A check for one of these names."""
 

@@ -32,6 +32,13 @@ EVERY = [
 ]
 
 
+MARK = [0, 0, 4]
+
+
+def resumed(name: str, **settings) -> optim.Schedule:
+    return optim.build_schedule({"name": name, "lr": 1.0, **settings})
+
+
 # -- formulas ------------------------------------------------------------------------
 
 
@@ -345,6 +352,18 @@ def test_repr_says_what_was_given() -> None:
             ),
             "cannot go on",
         ),
+        (lambda: resumed("StepLR", step_size=3, state=[1]), "cannot go on"),
+        (lambda: resumed("StepLR", step_size=3, state={"lr": 1.0}), "cannot go on"),
+        (
+            lambda: resumed(
+                "ExponentialLR", gamma=1, unit="step", state={"mark": MARK}
+            ),
+            "cannot go on",
+        ),
+        (
+            lambda: resumed("ReduceLROnPlateau", state={"bad_epochs": 1, "cooling": 0}),
+            "cannot go on",
+        ),
         (
             lambda: optim.build_schedule(
                 {"name": "ReduceLROnPlateau", "lr": 1.0, "state": {"lr": "x"}}
@@ -372,6 +391,15 @@ def test_rates_that_do_not_descend_are_allowed_with_a_warning(call, words) -> No
     with pytest.warns(ChainruleWarning, match=words) as caught:
         call()
     assert [w.filename for w in caught] == [__file__], "it names the user's own line"
+
+
+def test_arguments_are_checked_when_they_are_set_too() -> None:
+    schedule = optim.StepLR(0.5, 2, unit="step")
+    schedule.gamma = 0.25
+    assert schedule(2) == 0.125
+    with pytest.raises(ArgumentError, match="gamma > 0"):
+        schedule.gamma = -1.0
+    assert schedule.gamma == 0.25
 
 
 def test_numpy_numbers_are_numbers() -> None:

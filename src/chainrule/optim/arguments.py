@@ -11,23 +11,14 @@ from functools import partial
 from itertools import pairwise
 from typing import Any, ClassVar, dataclass_transform
 
-from chainrule.checks import (
-    Check,
-    choice,
-    count,
-    maybe,
-    number,
-    real,
-    refused,
-    truth,
-    whole,
-)
+from chainrule import checks
+from chainrule.checks import Check, count, maybe, number, truth, whole
 from chainrule.errors import ArgumentError, warn
 
 
 def rate(name: str, value: Any) -> float:
     """``value`` as a learning rate: finite; zero and less only with a warning."""
-    made = real(value)
+    made = checks.real(value)
     if not math.isfinite(made):
         optimizer = hasattr(value, "param_groups")
         raise ArgumentError(
@@ -57,7 +48,7 @@ def _kept(what: str) -> Check:
 
 def _betas(name: str, value: Any) -> tuple[float, float]:
     if not isinstance(value, tuple | list) or len(value) != 2:
-        raise refused(name, value, "{} must be two betas.", "betas=(0.9, 0.999)")
+        raise checks.refused(name, value, "{} must be two betas.", "betas=(0.9, 0.999)")
     first, second = value
     return _kept("the mean gradient")("β", first), _kept("the mean square")("β", second)
 
@@ -69,14 +60,8 @@ def _milestones(name: str, value: Any) -> list[int]:
         marks = []
     if not marks or any(a >= b for a, b in pairwise(marks)):
         ranges = "whole numbers ≥ 1, each larger than the one before: [30, 60]"
-        raise refused(name, value, "{} must follow each other.", ranges)
+        raise checks.refused(name, value, "{} must follow each other.", ranges)
     return marks
-
-
-def _monitor(name: str, value: Any) -> str:
-    if not isinstance(value, str):
-        raise refused(name, value, "{} is a key of history.epochs.", "a text")
-    return value
 
 
 _at_least_zero = partial(number, least=0)
@@ -105,7 +90,7 @@ ARGUMENTS: dict[str, Check] = {
     "gamma": _above_zero,
     "history_size": whole,
     "initial_accumulator_value": _at_least_zero,
-    "line_search_fn": maybe(choice("strong_wolfe")),
+    "line_search_fn": maybe(checks.choice("strong_wolfe")),
     "lr": rate,
     "lr_decay": _at_least_zero,
     "max_eval": maybe(whole),
@@ -114,10 +99,10 @@ ARGUMENTS: dict[str, Check] = {
     "maximize": truth,
     "milestones": _milestones,
     "min_lr": _at_least_zero,
-    "mode": choice("min", "max"),
+    "mode": checks.choice("min", "max"),
     "momentum": _kept("the velocity"),
     "momentum_decay": _at_least_zero,
-    "monitor": _monitor,
+    "monitor": partial(checks.text, what="{} is a key of history.epochs."),
     "nesterov": truth,
     "patience": count,
     "pct_start": _share,
@@ -127,11 +112,11 @@ ARGUMENTS: dict[str, Check] = {
     "steps": whole,
     "steps_per_epoch": maybe(whole),
     "threshold": _at_least_zero,
-    "threshold_mode": choice("rel", "abs"),
+    "threshold_mode": checks.choice("rel", "abs"),
     "tolerance_change": _at_least_zero,
     "tolerance_grad": _at_least_zero,
     "total_steps": maybe(whole),
-    "unit": choice("epoch", "step"),
+    "unit": checks.choice("epoch", "step"),
     "weight_decay": _at_least_zero,
 }
 

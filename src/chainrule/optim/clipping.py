@@ -27,18 +27,13 @@ from chainrule.regions import updates
 from chainrule.tensor import Tensor, as_tensor, wrap
 
 
-def widest(gradients: Sequence[Value]) -> DType:
-    """The dtype that the norm of these gradients has."""
-    return max((g.dtype for g in gradients), key=lambda dtype: dtype.itemsize)
-
-
 def total_norm(gradients: Sequence[Value]) -> Value:
-    """‖g‖ of all gradients taken together.
+    """‖g‖ of all gradients taken together, in the widest of their dtypes.
 
     The squares of each gradient are added up by the engine's rule for its shape, and
     these sums one after the other in the order given.
     """
-    dtype = widest(gradients)
+    dtype = max((g.dtype for g in gradients), key=lambda dtype: dtype.itemsize)
     squares = [as_dtype(updates.sum_of_squares(g), dtype) for g in gradients]
     return sqrt(functools.reduce(add, squares))
 

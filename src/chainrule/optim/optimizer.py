@@ -25,7 +25,7 @@ from chainrule.graph.primitive import as_tuple
 from chainrule.graph.types import DType
 from chainrule.optim import state
 from chainrule.optim.arguments import ARGUMENTS, Declared, names_of
-from chainrule.optim.clipping import as_dtype, total_norm, widest
+from chainrule.optim.clipping import as_dtype, total_norm
 from chainrule.optim.groups import LIMITS, ParamGroup, Request, as_json, share_out
 from chainrule.optim.schedule import Schedule
 from chainrule.optim.schedules import as_schedule
@@ -239,7 +239,7 @@ class Optimizer(_Arguments, ABC):
         return {name: vars(self)[name] for name in known}
 
     def __setattr__(self, name: str, value: Any) -> None:
-        option = name != "params" and name in names_of(type(self))
+        option = name not in ("params", "lr") and name in names_of(type(self))
         with self.changing() if option else nullcontext():
             super().__setattr__(name, value)
 
@@ -377,9 +377,8 @@ class Optimizer(_Arguments, ABC):
                         gradients[name] = updates.clip_value(g, limit)
             factor = None
             if self.clip_norm is not None:
-                every = list(gradients.values())
-                limit = supply("clip_norm", widest(every))
-                factor = updates.clip_factor(total_norm(every), limit)
+                norm = total_norm(list(gradients.values()))
+                factor = updates.clip_factor(norm, supply("clip_norm", norm.dtype))
             for group in self.param_groups:
                 self._update(group, gradients, factor, supply)
         return loss

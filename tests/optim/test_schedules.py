@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 
@@ -391,6 +392,25 @@ def test_rates_that_do_not_descend_are_allowed_with_a_warning(call, words) -> No
     with pytest.warns(ChainruleWarning, match=words) as caught:
         call()
     assert [w.filename for w in caught] == [__file__], "it names the user's own line"
+
+
+class Sawtooth(optim.Schedule):
+    """A schedule of the user's own, declared as the others are."""
+
+    teeth: int = 4
+
+    def __call__(self, step: int) -> float:
+        return self.lr * (1 - step % self.teeth / self.teeth)
+
+
+def test_schedules_of_ones_own_declare_their_arguments() -> None:
+    decorated = dataclasses.dataclass(eq=False, repr=False)(Sawtooth)
+    for kind in (Sawtooth, decorated):
+        assert kind(1.0).values(5).tolist() == [1.0, 0.75, 0.5, 0.25, 1.0]
+        assert repr(kind(1.0, 2)) == "Sawtooth(lr=1.0, teeth=2)"
+        settings = kind(1.0, 2).settings()
+        made = optim.build_schedule(settings, {"Sawtooth": kind})
+        assert made.settings() == settings == {"name": "Sawtooth", "lr": 1, "teeth": 2}
 
 
 def test_arguments_are_checked_when_they_are_set_too() -> None:

@@ -145,9 +145,9 @@ class Declared:
             cls.__annotations__[name] = inherited.annotation
             setattr(cls, name, default)
         dataclass(eq=False, repr=False)(cls)
-        for name in inspect.get_annotations(cls):
-            if name in vars(cls) and name in names_of(cls):
-                delattr(cls, name)  # a default is the constructor's, not the class's
+        for name in inspect.get_annotations(cls).keys() & vars(cls).keys():
+            if isinstance(getattr(super(cls, cls), name, None), property):
+                delattr(cls, name)  # or the default would hide the property
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in self.checks and name in names_of(type(self)):

@@ -142,7 +142,7 @@ class Request:
     Attributes:
         groups: (tensors, names or patterns; options) of each group.
         flat: whether there are no groups of the user's own.
-        by_name: whether there are names and patterns alone.
+        given: the tensors, each with its name, where that was said, by their ids.
 
     Raises:
         ArgumentError: neither tensors nor names, none at all, or a tensor twice.
@@ -151,6 +151,7 @@ class Request:
     def __init__(self, kind: str, params: Any) -> None:
         self.kind = kind
         self.groups: list[tuple[list[Wanted], dict[str, Any]]] = []
+        self.given: dict[int, tuple[str | None, Tensor]] = {}
         single = isinstance(params, Tensor | str | Mapping)
         items = list(params) if isinstance(params, Iterable) and not single else []
         if params is not None and not items:
@@ -167,25 +168,20 @@ class Request:
                 )
             own = {k: v for k, v in group.items() if k != "params"}
             self.groups.append((self._read(group["params"]), own))
-        self.by_name = not self._tensors()
 
     def named(self) -> dict[str, Tensor] | None:
         """The parameters by name; None where a model has to say what the names are."""
-        given = self._tensors()
         patterns = any(isinstance(w, str) for wanted, _ in self.groups for w in wanted)
-        if not given or (patterns and any(name is None for name, _ in given)):
+        nameless = any(name is None for name, _ in self.given.values())
+        if not self.given or (patterns and nameless):
             return None
         named: dict[str, Tensor] = {}
-        for i, (name, tensor) in enumerate(given):
+        for i, (name, tensor) in enumerate(self.given.values()):
             name = name or tensor.name or f"param{i}"
             while name in named:
                 name += "'"
             named[name] = tensor
         return named
-
-    def _tensors(self) -> list[tuple[str | None, Tensor]]:
-        every = [item for wanted, _ in self.groups for item in wanted]
-        return [item for item in every if not isinstance(item, str)]
 
     def _read(self, given: Any) -> list[Wanted]:
         """All tensors, all pairs of a name and a tensor, or all names."""
@@ -197,7 +193,6 @@ class Request:
         alike = len({name is None for name, _ in pairs}) == 1
         if not alike or not all(isinstance(t, Tensor) for _, t in pairs):
             raise _no_parameters(self.kind, items)
-        seen = {id(tensor) for _, tensor in self._tensors()}
         for name, tensor in pairs:
             if not tensor.is_leaf:
                 raise ArgumentError(
@@ -206,14 +201,14 @@ class Request:
                     got=repr(tensor)[:80],
                     fix="pass the parameters themselves, or .detach() the tensor",
                 )
-            if id(tensor) in seen:
+            if id(tensor) in self.given:
                 raise ArgumentError(
                     f"{self.kind} was given a parameter twice.",
                     expected="each parameter once, in one group",
                     got=name or tensor.name or repr(tensor)[:80],
                     fix="leave it out of one of the groups",
                 )
-            seen.add(id(tensor))
+            self.given[id(tensor)] = name, tensor
         return pairs
 
 

@@ -118,7 +118,7 @@ class Optimizer(_Arguments, ABC):
     def __post_init__(self) -> None:
         given: Any = self.params
         request, self._all = Request(type(self).__name__, given), given is None
-        self.flat, self.by_name = request.flat, request.by_name
+        self.flat, self.by_name = request.flat, not request.given
         self.steps, self.params = 0, {}
         self.state: dict[str, dict[str, Tensor]] = {}
         self.param_groups = [

@@ -179,9 +179,9 @@ def _moved(own: Schedule | None, wanted: Schedule, moved: dict[int, Any]) -> Sch
         moved: the settings of the schedules that have been moved, by their ids.
     """
     settings = wanted.settings()
-    fits = type(own) is type(wanted) and moved.get(id(own), settings) == settings
-    if own is None or not fits:
+    if own is None or type(own) is not type(wanted):
         return wanted
-    moved[id(own)] = settings
+    if moved.setdefault(id(own), settings) != settings:
+        return wanted
     vars(own).update(vars(wanted))
     return own

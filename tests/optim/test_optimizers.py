@@ -301,6 +301,10 @@ def test_hyper_parameters_are_attributes() -> None:
     optimizer.momentum = 0.75
     assert [g["momentum"] for g in optimizer.param_groups] == [0.5, 0.75]
     assert (optimizer.momentum, optimizer.options["momentum"]) == (0.75, 0.75)
+    with pytest.raises(TypeError, match="item assignment"):
+        optimizer.options["momentum"] = 0.5
+    optimizer.schedule = optim.StepLR(0.5, 1, 0.5, unit="step")
+    assert [g["lr"] for g in optimizer.param_groups] == [optimizer.lr] * 2 == [0.5] * 2
     optimizer.momentum = 0.0
     assert [list(m) for m in optimizer.state.values()] == [[], ["velocity"]]
     optimizer.load_state_dict(optimizer.state_dict())

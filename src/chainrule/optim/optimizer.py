@@ -13,6 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import KW_ONLY
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -232,11 +233,15 @@ class Optimizer(_Arguments, ABC):
         """η as a function of the update."""
         return vars(self)["lr"]
 
+    @schedule.setter
+    def schedule(self, schedule: Rate) -> None:
+        self.lr = schedule
+
     @property
-    def options(self) -> dict[str, Any]:
+    def options(self) -> Options:
         """The hyper-parameters that groups do not set otherwise, but for the rate."""
         known = [k for k in names_of(type(self)) if k not in ("params", "lr", *LIMITS)]
-        return {name: vars(self)[name] for name in known}
+        return MappingProxyType({name: vars(self)[name] for name in known})
 
     def __setattr__(self, name: str, value: Any) -> None:
         option = name not in ("params", "lr") and name in names_of(type(self))
@@ -397,11 +402,8 @@ class Optimizer(_Arguments, ABC):
         for name in (name for name in group.names if name in gradients):
             p, moments = self.params[name], self.state[name]
             with scope(name.rpartition(".")[0]):
-                values = [
-                    p.value,
-                    gradients[name],
-                    *(t.value for t in moments.values()),
-                ]
+                values = [p.value, gradients[name]]
+                values += [t.value for t in moments.values()]
                 values += [supply(group.prefix + key, p.dtype) for key in keys]
                 front: dict[str, Value] = {}
                 if factor is not None:

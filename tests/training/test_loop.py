@@ -422,7 +422,7 @@ def test_rates_and_schedules_go_back_too() -> None:
     sgd.param_groups[0]["weight_decay"] = 0.25
     with pytest.raises(ZeroDivisionError):
         loop.run(epochs=3)
-    assert sgd.options is sgd.param_groups[0].options
+    assert sgd.options == sgd.param_groups[0].options
     assert sgd.steps == loop.state.updates
     assert (loop.epoch, sgd.param_groups[0]["weight_decay"]) == (2, 0.5)
     assert sgd.schedule is rate

@@ -149,7 +149,7 @@ FAULTS: dict[Callable[[Graph], None], str] = {
     missing_output: f"{AT} has outputs that its rule does not give",
     eager_node: f"{AT} has outputs that its rule does not give",
     refused_by_rule: f"{SUM} is refused by its rule: reduce_sum got axes",
-    unreadable_attribute: f"{SUM} has attributes that its rule cannot read",
+    unreadable_attribute: f"{SUM} is refused by its rule: reduce_sum does not take",
     numpy_attribute: f"{SUM} has an attribute 'axes' of a kind",
     list_attribute: f"{SUM} has an attribute 'axes' of a kind",
     nobody_computes: "output 0 is computed by no node",

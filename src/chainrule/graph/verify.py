@@ -8,7 +8,8 @@ from typing import Any, NoReturn, cast
 from chainrule.errors import ChainruleError, GraphError
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
-from chainrule.graph.types import DType, Size
+from chainrule.graph.primitive import Primitive
+from chainrule.graph.types import ArrayType, DType, Size
 
 _ATOMS = (bool, int, float, str, DType, Size)
 
@@ -128,31 +129,50 @@ def _single(graph: Graph, at: str | None, value: Value, known: set[Value]) -> No
     known.add(value)
 
 
+def type_mismatch(
+    primitive: Primitive,
+    inputs: Sequence[ArrayType],
+    attrs: dict[str, Any],
+    given: Sequence[ArrayType | None],
+) -> tuple[str, str] | None:
+    """The rule's types of the results and those given, in text, where they differ.
+
+    A rule trusts that its attributes are of the right kind; here nothing is trusted, so
+    whatever it trips over is refused.
+    """
+    try:
+        ruled = primitive.output_types(inputs, attrs)
+        expected = ", ".join(map(str, ruled))
+    except ChainruleError:
+        raise
+    except Exception as error:
+        raise GraphError(
+            f"{primitive.name} does not take these inputs and attributes.",
+            expected="the inputs and attributes that its rule names",
+            got=f"{attrs}; {type(error).__name__}: {error}",
+        ) from error
+    got = ", ".join(map(str, given))
+    # In text too: a shape of (True,) or (1.0,) equals (1,) and is none.
+    if ruled == tuple(given) and expected == got:
+        return None
+    return expected or "none", got or "none"
+
+
 def _types(graph: Graph, at: str, node: Node) -> None:
     """The types of a node's outputs must be those of its primitive's rule."""
+    inputs = [v.type for v in node.inputs]
+    given = [None if v is None else v.type for v in node.outputs]
     try:
-        ruled = node.primitive.output_types([v.type for v in node.inputs], node.attrs)
+        problem = type_mismatch(node.primitive, inputs, node.attrs, given)
     except ChainruleError as error:
         raise GraphError(
             f"In graph {graph.name!r}, {at} is refused by its rule: {error.what}",
             expected=error.expected,
             got=error.got,
-            fix=error.fix,
+            fix=error.fix or "look at what made the node; copy node.attrs for another",
         ) from error
-    except Exception as error:
-        # Attributes of a wrong kind or name: the rule trusts whoever made the node.
-        raise GraphError(
-            f"In graph {graph.name!r}, {at} has attributes that its rule cannot read.",
-            expected=f"the attributes of {node.primitive.name}",
-            got=f"{node.attrs}; {type(error).__name__}: {error}",
-            fix="copy node.attrs where a pass makes the node anew",
-        ) from error
-    types = tuple(None if v is None else v.type for v in node.outputs)
-    # In text too: a shape of (True,) or (1.0,) equals (1,) and is none.
-    expected, got = (", ".join(map(str, made)) for made in (ruled, types))
-    if types != ruled or got != expected:
-        problem = f"{at} has outputs that its rule does not give."
-        _fail(graph, problem, expected or "none", got or "none")
+    if problem:
+        _fail(graph, f"{at} has outputs that its rule does not give.", *problem)
 
 
 def _attribute(graph: Graph, where: str, item: Any, done: dict[int, Graph]) -> None:

@@ -17,7 +17,6 @@ from chainrule.graph.build import (
     absolute_scope,
     constant,
     context,
-    declare,
     no_grad,
     replay,
     role,
@@ -25,6 +24,7 @@ from chainrule.graph.build import (
     trace,
     tracing,
 )
+from chainrule.graph.declare import declare
 from chainrule.graph.graph import Graph, users
 from chainrule.graph.interpret import evaluate, evaluate_all, solve_sizes
 from chainrule.graph.node import Value
@@ -264,7 +264,7 @@ def test_unknown_primitives_and_double_names_are_refused() -> None:
     with pytest.raises(ArgumentError, match="did you mean 'softmax'"):
         lookup("sofmax")
     with pytest.raises(GraphError, match="declared twice"):
-        declare("add", rule=lambda *types: types[0], reference=np.add)
+        declare(name="add", rule=lambda *types: types[0])(np.add)
     assert registered()["add"] is lookup("add") is add
     registered().clear()
     assert lookup("add") is add

@@ -1,6 +1,7 @@
 """The graph: values, nodes, regions, programs, their text form and their verifier."""
 
-from chainrule.graph.build import bind, declare, no_grad, role, scope, trace
+from chainrule.graph.build import bind, no_grad, role, scope, trace
+from chainrule.graph.declare import declare
 from chainrule.graph.graph import Graph
 from chainrule.graph.interpret import evaluate
 from chainrule.graph.node import Node, Value

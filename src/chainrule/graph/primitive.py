@@ -4,7 +4,7 @@ A primitive is a name, a rule for types, and traits. What interpreters know of i
 in tables: how it is computed (``REFERENCES``), how it is differentiated
 (``DERIVATIVES``), what it consists of where it is a region (``BODIES``), and one table
 an engine. All of them but the engines' are filled by one declaration
-(:func:`chainrule.graph.build.declare`).
+(:func:`chainrule.graph.declare.declare`).
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.graph.build import declare
+from chainrule.graph.declare import declare
 from chainrule.graph.node import Array, Value
 from chainrule.graph.primitive import Case
 from chainrule.graph.types import ArrayType, DType
@@ -60,25 +60,6 @@ def _rule(lhs: ArrayType, rhs: ArrayType, **attrs: Any) -> ArrayType:
     places = a.sliding(d, rhs.shape).places(f"conv '{a.dims}'", lengths)
     sizes.update(zip(d.window, places))
     return ArrayType(tuple(sizes[c] for c in d.out), lhs.dtype)
-
-
-def _reference(lhs: Array, rhs: Array, **attrs: Any) -> Array:
-    a = _Conv(**attrs)
-    d, dtype = parse_dims(a.dims), lhs.dtype
-    if a.accumulate.numpy.itemsize > dtype.itemsize:
-        lhs, rhs = lhs.astype(a.accumulate.numpy), rhs.astype(a.accumulate.numpy)
-    # One product a kernel tap: shifted input times that tap's weights.
-    taps = "".join(c for c in d.rhs if not c.isdigit())
-    letters = _codes(d.lhs), _codes(taps), _codes(d.out)
-    axes = tuple(map(d.lhs.index, d.window))
-    terms: list[Array] = []
-    for tap, seen in a.sliding(d, rhs.shape).seen(lhs, axes):
-        pick: list[Any] = [slice(None)] * rhs.ndim
-        for i, w in enumerate(d.window):
-            pick[d.rhs.index(w)] = tap[i]
-        weights = rhs[tuple(pick)]
-        terms.append(np.einsum(seen, letters[0], weights, letters[1], letters[2]))
-    return functools.reduce(np.add, terms).astype(dtype, copy=False)
 
 
 def _codes(letters: str) -> list[int]:
@@ -130,10 +111,8 @@ def _case(lhs: str, rhs: str, dims: str, **changes: Any) -> Case:
     return Case((lhs, rhs), plain._asdict() | changes)
 
 
-conv = declare(
-    "conv",
+@declare(
     rule=_rule,
-    reference=_reference,
     vjp=(_vjp_lhs, _vjp_rhs),
     formula="{0} * {1}",
     source="Goodfellow, Bengio & Courville 2016, 9.1 and 9.5",
@@ -155,3 +134,20 @@ conv = declare(
         ),
     ),
 )
+def conv(lhs: Array, rhs: Array, **attrs: Any) -> Array:
+    a = _Conv(**attrs)
+    d, dtype = parse_dims(a.dims), lhs.dtype
+    if a.accumulate.numpy.itemsize > dtype.itemsize:
+        lhs, rhs = lhs.astype(a.accumulate.numpy), rhs.astype(a.accumulate.numpy)
+    # One product a kernel tap: shifted input times that tap's weights.
+    taps = "".join(c for c in d.rhs if not c.isdigit())
+    letters = _codes(d.lhs), _codes(taps), _codes(d.out)
+    axes = tuple(map(d.lhs.index, d.window))
+    terms: list[Array] = []
+    for tap, seen in a.sliding(d, rhs.shape).seen(lhs, axes):
+        pick: list[Any] = [slice(None)] * rhs.ndim
+        for i, w in enumerate(d.window):
+            pick[d.rhs.index(w)] = tap[i]
+        weights = rhs[tuple(pick)]
+        terms.append(np.einsum(seen, letters[0], weights, letters[1], letters[2]))
+    return functools.reduce(np.add, terms).astype(dtype, copy=False)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import DTypeError
-from chainrule.graph.build import declare
+from chainrule.graph.declare import declare
 from chainrule.graph.node import Array, Value
 from chainrule.graph.primitive import Case
 from chainrule.graph.types import ArrayType, DType
@@ -186,10 +186,8 @@ def _where_rule(condition: ArrayType, a: ArrayType, b: ArrayType) -> ArrayType:
     return same("where", 2)(a, b)
 
 
-where = declare(
-    "where",
+@declare(
     rule=_where_rule,
-    reference=np.where,
     vjp=(
         None,
         lambda g, y, c, a, b: _where_positive(c, g),
@@ -202,6 +200,8 @@ where = declare(
         Case((f"bool[{s}]", f"f[{s}]", f"f[{s}]")) for s in ("", "0", "7", "2,3")
     ),
 )
+def where(condition: Array, a: Array, b: Array) -> Array:
+    return np.where(condition, a, b)
 
 
 isnan = elementwise(
@@ -216,27 +216,8 @@ def _convert_rule(x: ArrayType, *, dtype: DType) -> ArrayType:
     return ArrayType(x.shape, dtype)
 
 
-def _convert(x: Array, *, dtype: DType) -> Array:
-    if x.dtype.kind != "f" or not dtype.is_integer:
-        with np.errstate(invalid="ignore", over="ignore"):
-            return x.astype(dtype.numpy)
-    # Processors differ about numbers out of range: here they become the nearest
-    # number in range, and NaN 0.
-    limits = np.iinfo(dtype.numpy)
-    with np.errstate(invalid="ignore"):
-        made = x.astype(dtype.numpy)
-        low, high = x <= float(limits.min), x >= float(limits.max + 1)
-        odd = low | high | (x != x)
-        if odd.any():
-            ends = np.where(low, limits.min, np.where(high, limits.max, 0))
-            made = np.where(odd, ends.astype(dtype.numpy), made)
-    return made
-
-
-convert = declare(
-    "convert",
+@declare(
     rule=_convert_rule,
-    reference=_convert,
     vjp=(lambda g, y, x, dtype: convert(g, dtype=x.dtype),),
     formula="{0}",
     source=(
@@ -260,6 +241,21 @@ convert = declare(
         Case(("u16[5]",), {"dtype": DType.bool}),
     ),
 )
+def convert(x: Array, *, dtype: DType) -> Array:
+    if x.dtype.kind != "f" or not dtype.is_integer:
+        with np.errstate(invalid="ignore", over="ignore"):
+            return x.astype(dtype.numpy)
+    # Processors differ about numbers out of range: here they become the nearest
+    # number in range, and NaN 0.
+    limits = np.iinfo(dtype.numpy)
+    with np.errstate(invalid="ignore"):
+        made = x.astype(dtype.numpy)
+        low, high = x <= float(limits.min), x >= float(limits.max + 1)
+        odd = low | high | (x != x)
+        if odd.any():
+            ends = np.where(low, limits.min, np.where(high, limits.max, 0))
+            made = np.where(odd, ends.astype(dtype.numpy), made)
+    return made
 
 
 floor = elementwise(

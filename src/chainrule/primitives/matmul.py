@@ -17,7 +17,7 @@ from functools import lru_cache
 from typing import Any
 
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
-from chainrule.graph.build import declare
+from chainrule.graph.declare import declare
 from chainrule.graph.node import Array, Value
 from chainrule.graph.primitive import Case
 from chainrule.graph.types import ArrayType, Dim, DType
@@ -160,28 +160,6 @@ def plan_product(dims: str) -> Plan:
     )
 
 
-def _dot(lhs: Array, rhs: Array, *, dims: str, accumulate: DType) -> Array:
-    p = plan_product(dims)
-    dtype = lhs.dtype
-    if accumulate.itemsize > dtype.itemsize:
-        lhs, rhs = lhs.astype(accumulate.numpy), rhs.astype(accumulate.numpy)
-    elif p.plain:
-        return lhs @ rhs
-    a, b = lhs.transpose(p.lhs), rhs.transpose(p.rhs)
-    if p.batch == 0 and p.left == 1 and p.contracted == 1 and b.ndim == 2:
-        made = a @ b
-    else:
-        nb, nl = p.batch, p.left
-        batch, left = a.shape[:nb], a.shape[nb : nb + nl]
-        right = b.shape[nb + p.contracted :]
-        k = _product(a.shape[nb + nl :])
-        made = a.reshape(*batch, _product(left), k) @ b.reshape(
-            *batch, k, _product(right)
-        )
-        made = made.reshape((*batch, *left, *right))
-    return made.transpose(p.out).astype(dtype, copy=False)
-
-
 def _product(sizes: tuple[int, ...]) -> int:
     total = 1
     for size in sizes:
@@ -207,10 +185,8 @@ def _case(lhs: str, rhs: str, dims: str) -> Case:
     return Case((lhs, rhs), {"dims": dims, "accumulate": DType.float64})
 
 
-dot_general = declare(
-    "dot_general",
+@declare(
     rule=_dot_rule,
-    reference=_dot,
     vjp=(_dot_vjp_lhs, _dot_vjp_rhs),
     formula="{0} {1}",
     source="Golub & Van Loan, Matrix Computations, 1.1; Einstein's convention",
@@ -230,6 +206,26 @@ dot_general = declare(
         _case("f[33,17]", "f[33,70]", "ni,no->oi"),
     ),
 )
+def dot_general(lhs: Array, rhs: Array, *, dims: str, accumulate: DType) -> Array:
+    p = plan_product(dims)
+    dtype = lhs.dtype
+    if accumulate.itemsize > dtype.itemsize:
+        lhs, rhs = lhs.astype(accumulate.numpy), rhs.astype(accumulate.numpy)
+    elif p.plain:
+        return lhs @ rhs
+    a, b = lhs.transpose(p.lhs), rhs.transpose(p.rhs)
+    if p.batch == 0 and p.left == 1 and p.contracted == 1 and b.ndim == 2:
+        made = a @ b
+    else:
+        nb, nl = p.batch, p.left
+        batch, left = a.shape[:nb], a.shape[nb : nb + nl]
+        right = b.shape[nb + p.contracted :]
+        k = _product(a.shape[nb + nl :])
+        made = a.reshape(*batch, _product(left), k) @ b.reshape(
+            *batch, k, _product(right)
+        )
+        made = made.reshape((*batch, *left, *right))
+    return made.transpose(p.out).astype(dtype, copy=False)
 
 
 def dot(lhs: Value, rhs: Value, dims: str, **attrs: Any) -> Value:

@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 
 from chainrule.errors import DTypeError, ShapeError
-from chainrule.graph.build import declare
+from chainrule.graph.declare import declare
 from chainrule.graph.node import Array
 from chainrule.graph.primitive import Case
 from chainrule.graph.types import ArrayType, Dim, DType, Shape, size_of
@@ -79,21 +79,8 @@ def need_countable(count: Dim) -> None:
         )
 
 
-def _bits(key: Array, step: Array, *, shape: tuple[int, ...], stream: str) -> Array:
-    with np.errstate(over="ignore"):
-        w0, w1 = (np.full(1, w, np.uint32) for w in stream_words(stream))
-        named = threefry((key[0:1], key[1:2]), w0, w1)
-        count = math.prod(shape)
-        need_countable(count)
-        index = np.arange(count, dtype=np.uint32)
-        bits, _ = threefry(named, index, np.full(1, step, np.uint32))
-    return np.broadcast_to(bits, (count,)).reshape(shape)
-
-
-random_bits = declare(
-    "random_bits",
+@declare(
     rule=_rule,
-    reference=_bits,
     formula=r"\operatorname{{bits}}({0}, {1})",
     source="Salmon, Moraes, Dror & Shaw 2011 (Threefry-2x32, 20 rounds)",
     cases=(
@@ -102,6 +89,17 @@ random_bits = declare(
         Case(("u32[2]", "u32[]"), {"shape": (0,), "stream": ""}),
     ),
 )
+def random_bits(
+    key: Array, step: Array, *, shape: tuple[int, ...], stream: str
+) -> Array:
+    with np.errstate(over="ignore"):
+        w0, w1 = (np.full(1, w, np.uint32) for w in stream_words(stream))
+        named = threefry((key[0:1], key[1:2]), w0, w1)
+        count = math.prod(shape)
+        need_countable(count)
+        index = np.arange(count, dtype=np.uint32)
+        bits, _ = threefry(named, index, np.full(1, step, np.uint32))
+    return np.broadcast_to(bits, (count,)).reshape(shape)
 
 
 def seed_key(seed: int) -> Array:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from chainrule.errors import ShapeError
-from chainrule.graph.build import constant, declare
+from chainrule.graph.build import constant
+from chainrule.graph.declare import declare
 from chainrule.graph.node import Array, Value
 from chainrule.graph.primitive import Case, TypeRule
 from chainrule.graph.types import ArrayType, DType, Size
@@ -44,24 +45,16 @@ def _max_vjp(g: Value, y: Value, x: Value, axes: tuple[int, ...]) -> Value:
     return mul(winners, expand(share, x, axes))
 
 
-def _max(x: Array, *, axes: tuple[int, ...]) -> Array:
-    return np.max(x, axis=axes)
-
-
-reduce_max = declare(
-    "reduce_max",
+@declare(
     rule=reduction_rule("reduce_max"),
-    reference=_max,
     vjp=(_max_vjp,),
     formula=r"\max {0}",
     source="largest element",
     kinks="ties, where the derivative is shared equally",
     cases=REDUCTIONS,
 )
-
-
-def _prod(x: Array, *, axes: tuple[int, ...]) -> Array:
-    return np.prod(x, axis=axes, dtype=x.dtype)
+def reduce_max(x: Array, *, axes: tuple[int, ...]) -> Array:
+    return np.max(x, axis=axes)
 
 
 def _prod_vjp(g: Value, y: Value, x: Value, axes: tuple[int, ...]) -> Value:
@@ -81,10 +74,8 @@ def _prod_vjp(g: Value, y: Value, x: Value, axes: tuple[int, ...]) -> Value:
     return _prod_vjp(share, inner, x, rest)
 
 
-reduce_prod = declare(
-    "reduce_prod",
+@declare(
     rule=reduction_rule("reduce_prod"),
-    reference=_prod,
     vjp=(_prod_vjp,),
     formula=r"\prod {0}",
     source="finite product; of no elements 1, of truth values: whether all are",
@@ -94,6 +85,8 @@ reduce_prod = declare(
         Case(("f[3,4]",), {"axes": (1, 0)}),
     ),
 )
+def reduce_prod(x: Array, *, axes: tuple[int, ...]) -> Array:
+    return np.prod(x, axis=axes, dtype=x.dtype)
 
 
 # -- the index of the largest and of the smallest -------------------------------------
@@ -113,37 +106,31 @@ def _index_rule(name: str) -> TypeRule:
     return rule
 
 
-def _argmax(x: Array, *, axis: int) -> Array:
-    return np.argmax(x, axis=axis).astype(np.int64)
-
-
-def _argmin(x: Array, *, axis: int) -> Array:
-    return np.argmin(x, axis=axis).astype(np.int64)
-
-
 _ALONG = (
     Case(("f[7]",), {"axis": 0}),
     Case(("f[4,10]",), {"axis": 1}),
     Case(("f[4,3,2]",), {"axis": 1}),
 )
 
-argmax = declare(
-    "argmax",
+
+@declare(
     rule=_index_rule("argmax"),
-    reference=_argmax,
     formula=r"\arg\max {0}",
     source="index of the largest element, the first of equals; NaN is the largest",
     cases=_ALONG,
 )
+def argmax(x: Array, *, axis: int) -> Array:
+    return np.argmax(x, axis=axis).astype(np.int64)
 
-argmin = declare(
-    "argmin",
+
+@declare(
     rule=_index_rule("argmin"),
-    reference=_argmin,
     formula=r"\arg\min {0}",
     source="index of the smallest element, the first of equals; NaN is the smallest",
     cases=_ALONG,
 )
+def argmin(x: Array, *, axis: int) -> Array:
+    return np.argmin(x, axis=axis).astype(np.int64)
 
 
 # -- along an axis --------------------------------------------------------------------
@@ -189,16 +176,6 @@ def _directed(x: Array, axis: int, reverse: bool) -> Array:
     return np.flip(x, axis) if reverse else x
 
 
-def _cumsum(x: Array, *, axis: int, reverse: bool) -> Array:
-    made = np.add.accumulate(_directed(x, axis, reverse), axis, dtype=x.dtype)
-    return _directed(made, axis, reverse)
-
-
-def _cumprod(x: Array, *, axis: int, reverse: bool) -> Array:
-    made = np.multiply.accumulate(_directed(x, axis, reverse), axis, dtype=x.dtype)
-    return _directed(made, axis, reverse)
-
-
 def _cumulative_cases(inputs: int) -> tuple[Case, ...]:
     return tuple(
         Case((shape,) * inputs, {"axis": axis, "reverse": reverse})
@@ -214,16 +191,17 @@ def _cumulative_cases(inputs: int) -> tuple[Case, ...]:
     )
 
 
-cumsum = declare(
-    "cumsum",
+@declare(
     rule=_cumulative_rule("cumsum"),
-    reference=_cumsum,
     vjp=(lambda g, y, x, axis, reverse: cumsum(g, axis=axis, reverse=not reverse),),
     formula=r"\sum_{{k \le i}} {0}_k",
     source="running sum along an axis, one after the other; ``reverse`` from the end",
     linear=True,
     cases=_cumulative_cases(1),
 )
+def cumsum(x: Array, *, axis: int, reverse: bool) -> Array:
+    made = np.add.accumulate(_directed(x, axis, reverse), axis, dtype=x.dtype)
+    return _directed(made, axis, reverse)
 
 
 def _cumprod_vjp(g: Value, y: Value, x: Value, axis: int, reverse: bool) -> Value:
@@ -233,15 +211,16 @@ def _cumprod_vjp(g: Value, y: Value, x: Value, axis: int, reverse: bool) -> Valu
     return mul(_shifted(y, axis, 1.0, back=reverse), rest)
 
 
-cumprod = declare(
-    "cumprod",
+@declare(
     rule=_cumulative_rule("cumprod"),
-    reference=_cumprod,
     vjp=(_cumprod_vjp,),
     formula=r"\prod_{{k \le i}} {0}_k",
     source="running product along an axis; ``reverse`` from the end",
     cases=_cumulative_cases(1),
 )
+def cumprod(x: Array, *, axis: int, reverse: bool) -> Array:
+    made = np.multiply.accumulate(_directed(x, axis, reverse), axis, dtype=x.dtype)
+    return _directed(made, axis, reverse)
 
 
 def _recurrence_rule(
@@ -250,15 +229,6 @@ def _recurrence_rule(
     made = same("linear_recurrence", 2, "floats")(a, b)
     need_axes("linear_recurrence", (axis,), len(made.shape))
     return made
-
-
-def _recurrence(a: Array, b: Array, *, axis: int, reverse: bool) -> Array:
-    steps = np.moveaxis(_directed(a, axis, reverse), axis, 0)
-    y = _directed(b, axis, reverse).copy()
-    rows = np.moveaxis(y, axis, 0)
-    for t in range(1, len(rows)):
-        rows[t] += steps[t] * rows[t - 1]
-    return _directed(y, axis, reverse)
 
 
 def _recurrence_b(
@@ -276,12 +246,17 @@ def _recurrence_a(
     return mul(h, _shifted(y, axis, 0.0, back=reverse))
 
 
-linear_recurrence = declare(
-    "linear_recurrence",
+@declare(
     rule=_recurrence_rule,
-    reference=_recurrence,
     vjp=(_recurrence_a, _recurrence_b),
     formula="{0}_i y_{{i-1}} + {1}_i",
     source="Blelloch 1990, 1.4: yᵢ = aᵢ yᵢ₋₁ + bᵢ along an axis, from y₀ = b₀",
     cases=_cumulative_cases(2),
 )
+def linear_recurrence(a: Array, b: Array, *, axis: int, reverse: bool) -> Array:
+    steps = np.moveaxis(_directed(a, axis, reverse), axis, 0)
+    y = _directed(b, axis, reverse).copy()
+    rows = np.moveaxis(y, axis, 0)
+    for t in range(1, len(rows)):
+        rows[t] += steps[t] * rows[t - 1]
+    return _directed(y, axis, reverse)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
-from chainrule.graph.build import DerivativeRule, Operation, declare
+from chainrule.graph.declare import DerivativeRule, Operation, declare
 from chainrule.graph.primitive import Case
 from chainrule.graph.types import ArrayType, DType, Shape
 
@@ -101,19 +101,19 @@ def elementwise(
         only, result: as for :func:`same`.
         source: where the definition can be looked up.
         cases: examples; by default floats of several shapes.
-        traits: formula, domain, kinks, as for :func:`chainrule.graph.build.declare`.
+        traits: formula, domain, kinks, as for :func:`chainrule.graph.declare.declare`.
     """
     name, inputs = name or reference.__name__, inputs or reference.nin
-    return declare(
-        name,
+    made = declare(
+        name=name,
         rule=same(name, inputs, only, result),
-        reference=reference,
         vjp=vjp,
         source=source,
         elementwise=True,
         cases=cases or examples(inputs),
         **traits,
     )
+    return made(reference)
 
 
 def examples(inputs: int) -> tuple[Case, ...]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ArgumentError
-from chainrule.graph.build import declare
+from chainrule.graph.declare import declare
 from chainrule.graph.node import Array, Value
 from chainrule.graph.primitive import Case, TypeRule
 from chainrule.graph.types import ArrayType, Dim, DType, Shape
@@ -37,14 +37,6 @@ def _shape(name: str, x: ArrayType, axes: Ints, a: Sliding) -> Shape:
 
 def _sum_rule(x: ArrayType, *, axes: Ints, **attrs: Any) -> ArrayType:
     return ArrayType(_shape("window_sum", x, axes, Sliding(**attrs)), x.dtype)
-
-
-def _sum(x: Array, *, axes: Ints, **attrs: Any) -> Array:
-    (_, out), *taps = Sliding(**attrs).seen(x, axes)
-    out = out.copy()
-    for _, tap in taps:
-        out += tap
-    return out
 
 
 def _sum_vjp(g: Value, y: Value, x: Value, *, axes: Ints, **attrs: Any) -> Value:
@@ -77,10 +69,8 @@ def _cases(*, base: bool) -> tuple[Case, ...]:
     )
 
 
-window_sum = declare(
-    "window_sum",
+@declare(
     rule=_sum_rule,
-    reference=_sum,
     vjp=(_sum_vjp,),
     formula=r"\sum_{{k}} {0}_{{p s + k}}",
     source="Goodfellow, Bengio & Courville 2016, 9.3 (average pooling without 1/w)",
@@ -91,6 +81,12 @@ window_sum = declare(
         _case("f[9]", (0,), (3,), padding=((-1, -2),), base=True),
     ),
 )
+def window_sum(x: Array, *, axes: Ints, **attrs: Any) -> Array:
+    (_, out), *taps = Sliding(**attrs).seen(x, axes)
+    out = out.copy()
+    for _, tap in taps:
+        out += tap
+    return out
 
 
 # -- the maximum ----------------------------------------------------------------------
@@ -140,14 +136,6 @@ def _best(x: Array, axes: Ints, attrs: dict[str, Any]) -> tuple[Array, Array]:
     return best, where
 
 
-def _max(x: Array, *, axes: Ints, **attrs: Any) -> Array:
-    return _best(x, axes, attrs)[0]
-
-
-def _argmax(x: Array, *, axes: Ints, **attrs: Any) -> Array:
-    return _best(x, axes, attrs)[1]
-
-
 def _max_vjp(g: Value, y: Value, x: Value, *, axes: Ints, **attrs: Any) -> Value:
     """g goes to the winners: the windowed axes as one line, each g to its index."""
     if not axes:
@@ -170,21 +158,20 @@ def _max_vjp(g: Value, y: Value, x: Value, *, axes: Ints, **attrs: Any) -> Value
     return transpose(reshape(back, shape=shape), axes=inverse)
 
 
-window_max = declare(
-    "window_max",
+@declare(
     rule=_max_rule("window_max"),
-    reference=_max,
     vjp=(_max_vjp,),
     formula=r"\max_{{k}} {0}_{{p s + k}}",
     source="Goodfellow, Bengio & Courville 2016, 9.3 (max pooling)",
     kinks="ties, where the derivative goes to the first",
     cases=_cases(base=False),
 )
+def window_max(x: Array, *, axes: Ints, **attrs: Any) -> Array:
+    return _best(x, axes, attrs)[0]
 
-window_argmax = declare(
-    "window_argmax",
+
+@declare(
     rule=_max_rule("window_argmax", DType.int64),
-    reference=_argmax,
     formula=r"\arg\max_{{k}} {0}_{{p s + k}}",
     source=(
         "where the largest element of a window stands, counted along ``axes`` as one"
@@ -192,3 +179,5 @@ window_argmax = declare(
     ),
     cases=_cases(base=False),
 )
+def window_argmax(x: Array, *, axes: Ints, **attrs: Any) -> Array:
+    return _best(x, axes, attrs)[1]

@@ -18,7 +18,8 @@ import numpy as np
 
 from chainrule.autodiff import inline, pull_back
 from chainrule.errors import ShapeError
-from chainrule.graph.build import constant, declare, trace
+from chainrule.graph.build import constant, trace
+from chainrule.graph.declare import declare
 from chainrule.graph.graph import Graph
 from chainrule.graph.interpret import evaluate
 from chainrule.graph.node import Array, Cotangent, Value
@@ -70,20 +71,6 @@ def _rule(*types: ArrayType, **attrs: Any) -> tuple[ArrayType, ...]:
         )
     stacked = [ArrayType((length, *t.shape), t.dtype) for t in made[carries:]]
     return (*made[:carries], *stacked)
-
-
-def _reference(*arrays: Array, **attrs: Any) -> tuple[Array, ...]:
-    body, length, constants, carries, reverse = _Loop(**attrs)
-    fixed = constants + carries
-    consts, xs = arrays[:constants], arrays[fixed:]
-    carry = arrays[constants:fixed]
-    ys = [np.empty((length, *v.shape), v.dtype.numpy) for v in body.outputs[carries:]]
-    for t in reversed(range(length)) if reverse else range(length):
-        made = evaluate(body, (*consts, *carry, *(x[t] for x in xs)))
-        carry = made[:carries]
-        for y, part in zip(ys, made[carries:]):
-            y[t] = part
-    return (*(np.array(c) for c in carry), *ys)
 
 
 def _inline(body: Graph) -> Callable[..., tuple[Value, ...]]:
@@ -191,15 +178,25 @@ def _cases() -> tuple[Case, ...]:
     return tuple(cases)
 
 
-scan = declare(
-    "scan",
+@declare(
     rule=_rule,
-    reference=_reference,
     joint_vjp=_vjp,
     formula=r"\operatorname{{scan}}",
     source="Rumelhart, Hinton & Williams 1986 (back-propagation through time)",
     cases=_cases,
 )
+def scan(*arrays: Array, **attrs: Any) -> tuple[Array, ...]:
+    body, length, constants, carries, reverse = _Loop(**attrs)
+    fixed = constants + carries
+    consts, xs = arrays[:constants], arrays[fixed:]
+    carry = arrays[constants:fixed]
+    ys = [np.empty((length, *v.shape), v.dtype.numpy) for v in body.outputs[carries:]]
+    for t in reversed(range(length)) if reverse else range(length):
+        made = evaluate(body, (*consts, *carry, *(x[t] for x in xs)))
+        carry = made[:carries]
+        for y, part in zip(ys, made[carries:]):
+            y[t] = part
+    return (*(np.array(c) for c in carry), *ys)
 
 
 # -- one of two ------------------------------------------------------------------------
@@ -230,13 +227,6 @@ def _cond_rule(
             fix="make them alike, for example with astype or reshape",
         )
     return made[0]
-
-
-def _cond_reference(
-    which: Array, *arrays: Array, true: Graph, false: Graph
-) -> tuple[Array, ...]:
-    made = evaluate(true if which else false, arrays)
-    return tuple([np.array(a) for a in made])
 
 
 def _cond_vjp(
@@ -287,12 +277,13 @@ def _cond_cases() -> tuple[Case, ...]:
     return tuple(cases)
 
 
-cond = declare(
-    "cond",
+@declare(
     rule=_cond_rule,
-    reference=_cond_reference,
     joint_vjp=_cond_vjp,
     formula=r"\operatorname{{cond}}({0})",
     source="McCarthy 1960 (the conditional expression): only the branch taken is run",
     cases=_cond_cases,
 )
+def cond(which: Array, *arrays: Array, true: Graph, false: Graph) -> tuple[Array, ...]:
+    made = evaluate(true if which else false, arrays)
+    return tuple([np.array(a) for a in made])

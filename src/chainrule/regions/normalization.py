@@ -14,7 +14,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from chainrule.errors import ShapeError
-from chainrule.graph.build import DerivativeRule, constant
+from chainrule.graph.build import constant
+from chainrule.graph.declare import DerivativeRule
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import Case
 from chainrule.graph.types import Dim, Size, size_of

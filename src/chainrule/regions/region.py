@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from chainrule.autodiff import pull_back
-from chainrule.graph.build import DerivativeRule, Operation, by_input, context, trace
+from chainrule.graph.build import context, trace
+from chainrule.graph.declare import DerivativeRule, Operation, by_input
 from chainrule.graph.graph import Graph
 from chainrule.graph.interpret import evaluate
 from chainrule.graph.node import Array, Cotangent, Value

@@ -12,7 +12,7 @@ engine overwrites in place.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chainrule.errors import GraphError
 from chainrule.graph.graph import Graph
@@ -45,15 +45,7 @@ class Entry:
 
     def with_graph(self, graph: Graph) -> Entry:
         """The same entry after a pass over its graph."""
-        return Entry(
-            self.name,
-            graph,
-            self.inputs,
-            self.each,
-            self.state,
-            self.replaces,
-            self.outputs,
-        )
+        return replace(self, graph=graph)
 
 
 class Program:

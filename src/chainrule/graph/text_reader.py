@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeVar, cast
 
-from chainrule.errors import ChainruleError, ParseError
+from chainrule.errors import ChainruleError, ParseError, nearest
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
 from chainrule.graph.primitive import DERIVATIVES, Primitive, lookup
@@ -294,12 +293,13 @@ class _Reader:
         text = self.string()
         if text is not None:
             return text
-        if found := self.take(_SIZE):
-            return self.size(found)
-        if found := self.take(_FLOAT):
-            return float(found)
-        if found := self.take(_INT):
-            return self.integer(found)
+        for pattern, made in (
+            (_SIZE, self.size),
+            (_FLOAT, float),
+            (_INT, self.integer),
+        ):
+            if found := self.take(pattern):
+                return made(found)
         found = self.take(_KEY)
         if found in ("true", "false"):
             return found == "true"
@@ -322,8 +322,8 @@ class _Reader:
 
 
 def _near(name: str, names: Iterable[str]) -> str | None:
-    near = difflib.get_close_matches(name, list(names), n=1)
-    return f"did you mean {near[0]!r}?" if near else None
+    near = nearest(name, names)
+    return f"did you mean {near!r}?" if near else None
 
 
 # Reading: blocks to graphs

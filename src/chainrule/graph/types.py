@@ -162,29 +162,23 @@ class Size:
     def __hash__(self) -> int:
         return hash((self.factor, self.names))
 
-    def _order(self, other: Any, decide: Callable[[int, int], bool]) -> bool:
-        if not isinstance(other, int | Size) or _guess.sizes is None:
-            raise self._unknown(f"compared with {other}")
+    @staticmethod
+    def _ordered(decide: Callable[[int, int], bool]) -> Callable[[Size, Any], bool]:
+        def compare(self: Size, other: Any) -> bool:
+            if not isinstance(other, int | Size) or _guess.sizes is None:
+                raise self._unknown(f"compared with {other}")
 
-        def answer(sizes: Sizes) -> bool:
-            bound = other.at(sizes) if isinstance(other, Size) else other
-            return decide(self.at(sizes), bound)
+            def answer(sizes: Sizes) -> bool:
+                return decide(self.at(sizes), resolve(other, sizes))
 
-        given = answer(_guess.sizes)
-        _guess.guards.append(lambda sizes: answer(sizes) == given)
-        return given
+            given = answer(_guess.sizes)
+            _guess.guards.append(lambda sizes: answer(sizes) == given)
+            return given
 
-    def __lt__(self, other: Any) -> bool:
-        return self._order(other, operator.lt)
+        return compare
 
-    def __le__(self, other: Any) -> bool:
-        return self._order(other, operator.le)
-
-    def __gt__(self, other: Any) -> bool:
-        return self._order(other, operator.gt)
-
-    def __ge__(self, other: Any) -> bool:
-        return self._order(other, operator.ge)
+    __lt__, __le__ = _ordered(operator.lt), _ordered(operator.le)
+    __gt__, __ge__ = _ordered(operator.gt), _ordered(operator.ge)
 
     def __bool__(self) -> bool:
         return _guess.sizes is None or self != 0

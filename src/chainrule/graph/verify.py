@@ -27,7 +27,7 @@ def verify(graph: Graph) -> None:
     Raises:
         GraphError: naming the node and the rule that it breaks.
     """
-    _verify(graph, {})
+    _Check(graph, {}).run()
 
 
 def verify_replacements(
@@ -66,69 +66,6 @@ def verify_replacements(
         replaced.add(old)
 
 
-def _verify(graph: Graph, done: dict[int, Graph]) -> None:
-    if id(graph) in done:
-        return
-    done[id(graph)] = graph  # kept, so that the id stays its own
-    known: set[Value] = set()
-    for value in graph.inputs:
-        _single(graph, None, value, known)
-    for position, node in enumerate(graph.nodes):
-        at = f"node {position}, {_describe(node)},"
-        for i, value in enumerate(node.inputs):
-            if value not in known:
-                _fail(
-                    graph,
-                    f"{at} reads a value that nothing computed before it.",
-                    "inputs of the graph and outputs of earlier nodes",
-                    f"{value!r} as input {i}",
-                )
-        for text in (node.scope, node.role, node.source or ""):
-            if not isinstance(cast("Any", text), str):
-                _fail(
-                    graph,
-                    f"{at} has an origin that is no text.",
-                    "str for scope, role and source",
-                    repr(text),
-                )
-        for key, item in node.attrs.items():
-            _attribute(graph, f"{at} has an attribute {key!r}", item, done)
-        _types(graph, at, node)
-        for i, value in enumerate(node.outputs):
-            assert value is not None  # its type was right
-            if value.node is not node or value.index != i:
-                _fail(
-                    graph,
-                    f"{at} gives a value that another node computes.",
-                    "one producer for every value",
-                    f"{value!r} as output {i}",
-                )
-            _single(graph, at, value, known)
-    for i, value in enumerate(graph.outputs):
-        if value not in known:
-            _fail(
-                graph,
-                f"output {i} is computed by no node of it.",
-                "an input, or the output of a node",
-                repr(value),
-            )
-
-
-def _single(graph: Graph, at: str | None, value: Value, known: set[Value]) -> None:
-    """Add a value to the known ones; it must be new and without numbers."""
-    where = f"{at} gives" if at else "the list of inputs holds"
-    if value in known:
-        _fail(graph, f"{where} one value twice.", "distinct values", repr(value))
-    if value.array is not None:
-        _fail(
-            graph,
-            f"{where} a value that carries numbers.",
-            "types alone; numbers come in by constants and inputs",
-            repr(value),
-        )
-    known.add(value)
-
-
 def type_mismatch(
     primitive: Primitive,
     inputs: Sequence[ArrayType],
@@ -158,35 +95,95 @@ def type_mismatch(
     return expected or "none", got or "none"
 
 
-def _types(graph: Graph, at: str, node: Node) -> None:
-    """The types of a node's outputs must be those of its primitive's rule."""
-    inputs = [v.type for v in node.inputs]
-    given = [None if v is None else v.type for v in node.outputs]
-    try:
-        problem = type_mismatch(node.primitive, inputs, node.attrs, given)
-    except ChainruleError as error:
+class _Check:
+    """The check of one graph."""
+
+    def __init__(self, graph: Graph, done: dict[int, Graph]) -> None:
+        self.graph, self.done = graph, done
+        self.known: set[Value] = set()
+
+    def run(self) -> None:
+        graph = self.graph
+        if id(graph) in self.done:
+            return
+        self.done[id(graph)] = graph  # kept, so that the id stays its own
+        for value in graph.inputs:
+            self.single("the list of inputs holds", value)
+        for position, node in enumerate(graph.nodes):
+            self.node(f"node {position}, {_describe(node)},", node)
+        for i, value in enumerate(graph.outputs):
+            if value not in self.known:
+                problem = f"output {i} is computed by no node of it."
+                self.fail(problem, "an input, or the output of a node", repr(value))
+
+    def node(self, at: str, node: Node) -> None:
+        for i, value in enumerate(node.inputs):
+            if value not in self.known:
+                self.fail(
+                    f"{at} reads a value that nothing computed before it.",
+                    "inputs of the graph and outputs of earlier nodes",
+                    f"{value!r} as input {i}",
+                )
+        for text in (node.scope, node.role, node.source or ""):
+            if not isinstance(cast("Any", text), str):
+                problem = f"{at} has an origin that is no text."
+                self.fail(problem, "str for scope, role and source", repr(text))
+        for key, item in node.attrs.items():
+            self.attribute(f"{at} has an attribute {key!r}", item)
+        self.types(at, node)
+        for i, value in enumerate(node.outputs):
+            assert value is not None  # its type was right
+            if value.node is not node or value.index != i:
+                problem = f"{at} gives a value that another node computes."
+                got = f"{value!r} as output {i}"
+                self.fail(problem, "one producer for every value", got)
+            self.single(f"{at} gives", value)
+
+    def single(self, where: str, value: Value) -> None:
+        """Add a value to the known ones; it must be new and without numbers."""
+        if value in self.known:
+            self.fail(f"{where} one value twice.", "distinct values", repr(value))
+        if value.array is not None:
+            expected = "types alone; numbers come in by constants and inputs"
+            self.fail(f"{where} a value that carries numbers.", expected, repr(value))
+        self.known.add(value)
+
+    def types(self, at: str, node: Node) -> None:
+        """The types of a node's outputs must be those of its primitive's rule."""
+        inputs = [v.type for v in node.inputs]
+        given = [None if v is None else v.type for v in node.outputs]
+        try:
+            problem = type_mismatch(node.primitive, inputs, node.attrs, given)
+        except ChainruleError as error:
+            what = f"In graph {self.graph.name!r}, {at} is refused by its rule:"
+            raise GraphError(
+                f"{what} {error.what}",
+                expected=error.expected,
+                got=error.got,
+                fix=error.fix or "copy node.attrs where a pass makes the node anew",
+            ) from error
+        if problem:
+            self.fail(f"{at} has outputs that its rule does not give.", *problem)
+
+    def attribute(self, where: str, item: Any) -> None:
+        if isinstance(item, tuple):
+            for part in cast("tuple[Any, ...]", item):
+                self.attribute(where, part)
+        elif isinstance(item, Graph):
+            _Check(item, self.done).run()
+        elif type(item) not in _ATOMS:
+            self.fail(
+                f"{where} of a kind that has no text form.",
+                "a bool, int, float, str, DType, Size, Graph or tuple of these",
+                f"{item!r}, of type {type(item).__name__}",
+            )
+
+    def fail(self, problem: str, expected: str, got: str) -> NoReturn:
         raise GraphError(
-            f"In graph {graph.name!r}, {at} is refused by its rule: {error.what}",
-            expected=error.expected,
-            got=error.got,
-            fix=error.fix or "look at what made the node; copy node.attrs for another",
-        ) from error
-    if problem:
-        _fail(graph, f"{at} has outputs that its rule does not give.", *problem)
-
-
-def _attribute(graph: Graph, where: str, item: Any, done: dict[int, Graph]) -> None:
-    if isinstance(item, tuple):
-        for part in cast("tuple[Any, ...]", item):
-            _attribute(graph, where, part, done)
-    elif isinstance(item, Graph):
-        _verify(item, done)
-    elif type(item) not in _ATOMS:
-        _fail(
-            graph,
-            f"{where} of a kind that has no text form.",
-            "a bool, int, float, str, DType, Size, Graph or tuple of these",
-            f"{item!r}, of type {type(item).__name__}",
+            f"In graph {self.graph.name!r}, {problem}",
+            expected=expected,
+            got=got,
+            fix="look at the pass or the function that made it; print(graph) shows it",
         )
 
 
@@ -194,12 +191,3 @@ def _describe(node: Node) -> str:
     origin = " ".join(str(part) for part in (node.role, node.source) if part)
     scope = f" in {node.scope!r}" if node.scope else ""
     return f"{node.primitive.name}{scope} ({origin})"
-
-
-def _fail(graph: Graph, problem: str, expected: str, got: str) -> NoReturn:
-    raise GraphError(
-        f"In graph {graph.name!r}, {problem}",
-        expected=expected,
-        got=got,
-        fix="look at the pass or the function that made it; print(graph) shows it",
-    )

@@ -295,9 +295,7 @@ nextafter = elementwise(
 
 
 def _pow(x: Array, p: Array) -> Array:
-    if x.dtype.kind == "f":
-        return np.power(x, p)
-    if x.dtype.kind == "u":
+    if x.dtype.kind in "fu":
         return np.power(x, p)
     # NumPy refuses negative exponents of integers; here they round towards zero.
     made = np.power(x, np.maximum(p, 0))

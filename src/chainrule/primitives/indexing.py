@@ -93,13 +93,13 @@ def scatter_add(base: Array, indices: Array, updates: Array) -> Array:
 
 
 def _gather_rule(x: ArrayType, indices: ArrayType, *, axis: int) -> ArrayType:
-    need_integer("gather", "indices", indices.dtype)
-    need_axes("gather", (axis,), len(x.shape))
     _need_alike("gather", x, indices, axis)
     return ArrayType(indices.shape, x.dtype)
 
 
 def _need_alike(name: str, x: ArrayType, indices: ArrayType, axis: int) -> None:
+    need_integer(name, "indices", indices.dtype)
+    need_axes(name, (axis,), len(x.shape))
     others = without(x.shape, (axis,))
     if len(indices.shape) != len(x.shape) or others != without(indices.shape, (axis,)):
         raise ShapeError(
@@ -135,8 +135,6 @@ def gather(x: Array, indices: Array, *, axis: int) -> Array:
 def _scatter_along_rule(
     base: ArrayType, indices: ArrayType, updates: ArrayType, *, axis: int
 ) -> ArrayType:
-    need_integer("scatter_add_along", "indices", indices.dtype)
-    need_axes("scatter_add_along", (axis,), len(base.shape))
     _need_alike("scatter_add_along", base, indices, axis)
     same("scatter_add_along", 2)(ArrayType(indices.shape, base.dtype), updates)
     return base

@@ -12,6 +12,7 @@ the cotangent of A is the product of C's cotangent with B in dims ``C,B->A``.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -160,25 +161,14 @@ def plan_product(dims: str) -> Plan:
     )
 
 
-def _product(sizes: tuple[int, ...]) -> int:
-    total = 1
-    for size in sizes:
-        total *= size
-    return total
+def _dot_vjp_lhs(g: Value, y: Value, a: Value, b: Value, **attrs: Any) -> Value:
+    d = parse_dims(attrs["dims"])
+    return dot_general(g, b, **attrs | {"dims": f"{d.out},{d.rhs}->{d.lhs}"})
 
 
-def _dot_vjp_lhs(
-    g: Value, y: Value, a: Value, b: Value, dims: str, accumulate: DType
-) -> Value:
-    d = parse_dims(dims)
-    return dot_general(g, b, dims=f"{d.out},{d.rhs}->{d.lhs}", accumulate=accumulate)
-
-
-def _dot_vjp_rhs(
-    g: Value, y: Value, a: Value, b: Value, dims: str, accumulate: DType
-) -> Value:
-    d = parse_dims(dims)
-    return dot_general(g, a, dims=f"{d.out},{d.lhs}->{d.rhs}", accumulate=accumulate)
+def _dot_vjp_rhs(g: Value, y: Value, a: Value, b: Value, **attrs: Any) -> Value:
+    d = parse_dims(attrs["dims"])
+    return dot_general(g, a, **attrs | {"dims": f"{d.out},{d.lhs}->{d.rhs}"})
 
 
 def _case(lhs: str, rhs: str, dims: str) -> Case:
@@ -220,11 +210,10 @@ def dot_general(lhs: Array, rhs: Array, *, dims: str, accumulate: DType) -> Arra
         nb, nl = p.batch, p.left
         batch, left = a.shape[:nb], a.shape[nb : nb + nl]
         right = b.shape[nb + p.contracted :]
-        k = _product(a.shape[nb + nl :])
-        made = a.reshape(*batch, _product(left), k) @ b.reshape(
-            *batch, k, _product(right)
-        )
-        made = made.reshape((*batch, *left, *right))
+        k = math.prod(a.shape[nb + nl :])
+        a = a.reshape(*batch, math.prod(left), k)
+        b = b.reshape(*batch, k, math.prod(right))
+        made = (a @ b).reshape((*batch, *left, *right))
     return made.transpose(p.out).astype(dtype, copy=False)
 
 

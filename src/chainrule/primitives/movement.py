@@ -15,11 +15,10 @@ from chainrule.graph.build import constant as number_of
 from chainrule.graph.build import context
 from chainrule.graph.declare import declare
 from chainrule.graph.node import Array, Cotangent, Value
-from chainrule.graph.primitive import Case
+from chainrule.graph.primitive import Case, TypeRule
 from chainrule.graph.types import ArrayType, Dim, DType, Shape, Size, size_of
 from chainrule.primitives.rules import need_axes, need_dtype, show
-
-Ints = tuple[int, ...]
+from chainrule.primitives.sliding import Ints, dilated, padded
 
 
 def _broadcast_rule(x: ArrayType, *, shape: Shape) -> ArrayType:
@@ -101,10 +100,12 @@ def without(shape: Shape, axes: tuple[int, ...]) -> Shape:
     return tuple(d for i, d in enumerate(shape) if i not in axes)
 
 
-def reduction_rule(name: str) -> Any:
-    def rule(x: ArrayType, *, axes: tuple[int, ...]) -> ArrayType:
+def reduction_rule(name: str, *, of_none: bool = True) -> TypeRule:
+    """Reduces ``axes``; ``of_none``: whether there is a result of no elements."""
+
+    def rule(x: ArrayType, *, axes: Ints) -> ArrayType:
         need_axes(name, axes, len(x.shape))
-        if name == "reduce_max" and any(x.shape[a] == 0 for a in axes):
+        if not of_none and any(x.shape[a] == 0 for a in axes):
             raise ShapeError(
                 f"{name} of no elements does not exist.",
                 expected="at least one element along the reduced axes",
@@ -244,17 +245,11 @@ def _slice_rule(
 def _slice_vjp(
     g: Value, y: Value, x: Value, starts: Ints, stops: Ints, strides: Ints
 ) -> Value:
-    high: list[int] = []
-    for full, dim, start, stride in zip(x.shape, g.shape, starts, strides):
-        if full == dim:
-            high.append(0)
-        else:
-            assert isinstance(full, int)
-            assert isinstance(dim, int)
-            covered = (dim - 1) * stride + 1 if dim else 0
-            high.append(full - start - covered)
-    interior = tuple(s - 1 for s in strides)
-    return pad(g, low=starts, high=tuple(high), interior=interior)
+    high = tuple(
+        0 if full == dim else int(full) - start - dilated(int(dim), stride)
+        for full, dim, start, stride in zip(x.shape, g.shape, starts, strides)
+    )
+    return pad(g, low=starts, high=high, interior=tuple(s - 1 for s in strides))
 
 
 @declare(
@@ -277,6 +272,14 @@ def slice_(x: Array, *, starts: Ints, stops: Ints, strides: Ints) -> Array:
     return x[tuple(map(slice, starts, stops, strides))]
 
 
+def section(x: Value, axis: int, start: int, stop: int) -> Value:
+    """``x`` from ``start`` to ``stop`` along one axis, all of it along the others."""
+    rank = len(x.shape)
+    starts = tuple([start if i == axis else 0 for i in range(rank)])
+    stops = (*x.shape[:axis], stop, *x.shape[axis + 1 :])
+    return slice_(x, starts=starts, stops=stops, strides=(1,) * rank)
+
+
 def _pad_rule(x: ArrayType, *, low: Ints, high: Ints, interior: Ints) -> ArrayType:
     if not len(low) == len(high) == len(interior) == len(x.shape) or any(
         n < 0 for n in (*low, *high, *interior)
@@ -289,7 +292,7 @@ def _pad_rule(x: ArrayType, *, low: Ints, high: Ints, interior: Ints) -> ArrayTy
     shape: list[Dim] = []
     for dim, lo, hi, gap in zip(x.shape, low, high, interior):
         if isinstance(dim, int):
-            shape.append(lo + hi + dim + max(dim - 1, 0) * gap)
+            shape.append(lo + dilated(dim, gap + 1) + hi)
         elif lo or hi or gap:
             raise ShapeError(
                 "The batch axis N cannot be padded.",
@@ -304,14 +307,12 @@ def _pad_rule(x: ArrayType, *, low: Ints, high: Ints, interior: Ints) -> ArrayTy
 def _pad_vjp(
     g: Value, y: Value, x: Value, low: Ints, high: Ints, interior: Ints
 ) -> Value:
-    stops: list[Dim] = []
-    for dim, lo, gap in zip(x.shape, low, interior):
-        if isinstance(dim, int):
-            stops.append(lo + ((dim - 1) * (gap + 1) + 1 if dim else 0))
-        else:
-            stops.append(dim)
     strides = tuple(gap + 1 for gap in interior)
-    return slice_(g, starts=low, stops=tuple(stops), strides=strides)
+    stops = tuple(
+        lo + dilated(dim, stride) if isinstance(dim, int) else dim
+        for dim, lo, stride in zip(x.shape, low, strides)
+    )
+    return slice_(g, starts=low, stops=stops, strides=strides)
 
 
 @declare(
@@ -329,17 +330,8 @@ def _pad_vjp(
     ),
 )
 def pad(x: Array, *, low: Ints, high: Ints, interior: Ints) -> Array:
-    shape = tuple(
-        lo + hi + d + max(d - 1, 0) * gap
-        for d, lo, hi, gap in zip(x.shape, low, high, interior)
-    )
-    out = np.zeros(shape, x.dtype)
-    window = tuple(
-        slice(lo, lo + (d - 1) * (gap + 1) + 1 if d else lo, gap + 1)
-        for d, lo, gap in zip(x.shape, low, interior)
-    )
-    out[window] = x
-    return out
+    dilation = tuple(gap + 1 for gap in interior)
+    return padded(x, tuple(range(x.ndim)), dilation, tuple(zip(low, high)))
 
 
 def _flip_rule(x: ArrayType, *, axes: Ints) -> ArrayType:
@@ -401,14 +393,9 @@ def _concatenate_vjp(
     if len(inputs) == 1:
         return [g]
     for x, need in zip(inputs, needed):
-        length = x.shape[axis]
-        assert isinstance(length, int)
-        starts = tuple([at if i == axis else 0 for i in range(len(x.shape))])
-        stops = (*x.shape[:axis], at + length, *x.shape[axis + 1 :])
-        strides = (1,) * len(x.shape)
-        cut = slice_(g, starts=starts, stops=stops, strides=strides) if need else None
-        made.append(cut)
-        at += length
+        end = at + int(x.shape[axis])
+        made.append(section(g, axis, at, end) if need else None)
+        at = end
     return made
 
 

@@ -33,7 +33,7 @@ from chainrule.primitives.movement import (
     full_like,
     reduce_sum,
     reduction_rule,
-    slice_,
+    section,
     without,
 )
 from chainrule.primitives.rules import need_axes, same, show
@@ -46,7 +46,7 @@ def _max_vjp(g: Value, y: Value, x: Value, axes: tuple[int, ...]) -> Value:
 
 
 @declare(
-    rule=reduction_rule("reduce_max"),
+    rule=reduction_rule("reduce_max", of_none=False),
     vjp=(_max_vjp,),
     formula=r"\max {0}",
     source="largest element",
@@ -138,30 +138,20 @@ def argmin(x: Array, *, axis: int) -> Array:
 
 def _shifted(x: Value, axis: int, fill: float, *, back: bool) -> Value:
     """x with every element one place further along ``axis`` (or back), and ``fill``."""
-    length, rank = x.shape[axis], len(x.shape)
+    length = x.shape[axis]
     if isinstance(length, Size):  # what has no number is not cut: picked by index
         count = iota(shape=x.shape, axis=axis, dtype=DType.int64)
-        index = add(count, full_like(count, 1.0 if back else -1.0))
-        ends = (
-            broadcast_to(constant(0, DType.int64), shape=x.shape),
-            _last_along(count, axis),
-        )
-        inside = minimum(maximum(index, ends[0]), ends[1])
+        index = add(count, full_like(count, 1 if back else -1))
+        last = expand(reduce_max(count, axes=(axis,)), count, (axis,))
+        inside = minimum(maximum(index, full_like(count, 0)), last)
         moved = gather(x, inside, axis=axis)
         return where(equal(index, inside), moved, full_like(x, fill))
     if length == 0:
         return x
-    starts = tuple(int(back) if i == axis else 0 for i in range(rank))
-    stops = tuple(d if i != axis else length - 1 + back for i, d in enumerate(x.shape))
-    kept = slice_(x, starts=starts, stops=stops, strides=(1,) * rank)
+    kept = section(x, axis, int(back), length - 1 + back)
     shape = (*x.shape[:axis], 1, *x.shape[axis + 1 :])
     edge = broadcast_to(constant(fill, x.dtype), shape=shape)
     return concatenate(*((kept, edge) if back else (edge, kept)), axis=axis)
-
-
-def _last_along(count: Value, axis: int) -> Value:
-    """The last index along ``axis``, everywhere."""
-    return expand(reduce_max(count, axes=(axis,)), count, (axis,))
 
 
 def _cumulative_rule(name: str) -> TypeRule:

@@ -29,6 +29,20 @@ def dilated(size: int, dilation: int) -> int:
     return (size - 1) * dilation + 1 if size else 0
 
 
+def padded(x: Array, axes: Ints, dilation: Ints, pads: Pads, fill: int = 0) -> Array:
+    """``x`` with ``fill`` between its elements and around them."""
+    shape, inside = list(x.shape), [slice(None)] * x.ndim
+    crop = [slice(None)] * x.ndim
+    for axis, step, (lo, hi) in zip(axes, dilation, pads):
+        length = dilated(x.shape[axis], step)
+        shape[axis] = length + max(lo, 0) + max(hi, 0)
+        inside[axis] = slice(max(lo, 0), max(lo, 0) + length, step)
+        crop[axis] = slice(max(-lo, 0), shape[axis] - max(-hi, 0))
+    out = np.full(shape, fill, x.dtype)
+    out[tuple(inside)] = x
+    return out[tuple(crop)]
+
+
 class Sliding(NamedTuple):
     """A window: for each axis that it slides over one number, or one pair."""
 
@@ -88,22 +102,9 @@ class Sliding(NamedTuple):
             for_window.append((lo, before - behind + lo))
         return tuple(for_input), tuple(for_window)
 
-    def padded(self, x: Array, axes: Ints, fill: int = 0) -> Array:
-        """``x`` with ``fill`` between its elements and around them."""
-        shape, inside = list(x.shape), [slice(None)] * x.ndim
-        crop = [slice(None)] * x.ndim
-        for axis, step, (lo, hi) in zip(axes, self.base_dilation, self.padding):
-            length = dilated(x.shape[axis], step)
-            shape[axis] = length + max(lo, 0) + max(hi, 0)
-            inside[axis] = slice(max(lo, 0), max(lo, 0) + length, step)
-            crop[axis] = slice(max(-lo, 0), shape[axis] - max(-hi, 0))
-        out = np.full(shape, fill, x.dtype)
-        out[tuple(inside)] = x
-        return out[tuple(crop)]
-
     def seen(self, x: Array, axes: Ints, fill: int = 0) -> Iterator[tuple[Ints, Array]]:
         """Each tap of the window, and as a view what it sees as the window slides."""
-        x = self.padded(x, axes, fill)
+        x = padded(x, axes, self.base_dilation, self.padding, fill)
         for tap in np.ndindex(*self.window):
             cut = [slice(None)] * x.ndim
             for axis, k, w, s, r in zip(

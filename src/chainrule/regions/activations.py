@@ -48,7 +48,6 @@ def relu(x: Value) -> Value:
 
 
 @region(
-    "sigmoid",
     vjp=(lambda g, a, x: mul(g, mul(a, sub(full_like(a, 1.0), a))),),
     formula=r"\sigma({0})",
     source="textbook 2.7; σ(x) = 1/(1+e⁻ˣ), with e^(−|x|) so that nothing overflows",
@@ -76,7 +75,6 @@ def _leaky_relu_vjp(g: Value, y: Value, x: Value, alpha: float) -> Value:
 
 
 @region(
-    "leaky_relu",
     vjp=(_leaky_relu_vjp,),
     formula=r"{0} \text{{ if }} {0} > 0 \text{{ else }} \alpha {0}",
     source="textbook 2.7; Maas, Hannun & Ng 2013",
@@ -89,7 +87,6 @@ def leaky_relu(x: Value, alpha: float) -> Value:
 
 
 @region(
-    "normal_density",
     formula=r"\phi({0})",
     source="Abramowitz & Stegun, 26.2.1: φ(x) = e^(−x²/2)/√(2π)",
     cases=_LINES,
@@ -100,7 +97,6 @@ def normal_density(x: Value) -> Value:
 
 
 @region(
-    "normal_distribution",
     vjp=(lambda g, y, x: mul(g, normal_density(x)),),
     formula=r"\Phi({0})",
     source="Abramowitz & Stegun, 26.2.2 and 26.2.29: Φ(x) = ½ (1 + erf(x/√2))",
@@ -112,7 +108,6 @@ def normal_distribution(x: Value) -> Value:
 
 
 @region(
-    "gelu",
     formula=r"{0} \odot \Phi({0})",
     source="textbook 2.7; Hendrycks & Gimpel 2016",
     cases=_LINES,
@@ -143,7 +138,6 @@ def _gelu_tanh_vjp(g: Value, y: Value, x: Value) -> Value:
 
 
 @region(
-    "gelu_tanh",
     vjp=(_gelu_tanh_vjp,),
     formula=r"0.5 {0} \odot (1 + \tanh(\sqrt{{2 / \pi}} ({0} + 0.044715 {0}^3)))",
     source="Hendrycks & Gimpel 2016, the approximation of GELU by tanh",
@@ -156,7 +150,6 @@ def gelu_tanh(x: Value) -> Value:
 
 
 @region(
-    "silu",
     formula=r"{0} \odot \sigma({0})",
     source="Elfwing, Uchibe & Doya 2018; swish of Ramachandran, Zoph & Le 2017",
     cases=_LINES,
@@ -167,7 +160,6 @@ def silu(x: Value) -> Value:
 
 
 @region(
-    "softplus",
     vjp=(lambda g, y, x: mul(g, sigmoid(x)),),
     formula=r"\ln(1 + e^{{{0}}})",
     source="Dugas et al. 2001; as max(x, 0) + ln(1 + e^(−|x|)), so nothing overflows",
@@ -189,7 +181,6 @@ def _elu_vjp(g: Value, y: Value, x: Value, alpha: float) -> Value:
 
 
 @region(
-    "elu",
     vjp=(_elu_vjp,),
     formula=r"{0} \text{{ if }} {0} > 0 \text{{ else }} \alpha (e^{{{0}}} - 1)",
     source="Clevert, Unterthiner & Hochreiter 2016",
@@ -207,7 +198,6 @@ SELU_SCALE = 1.0507009873554805
 
 
 @region(
-    "selu",
     formula=r"1.0507 ({0} \text{{ if }} {0} > 0"
     r" \text{{ else }} 1.6733 (e^{{{0}}} - 1))",
     source="Klambauer, Unterthiner, Mayr & Hochreiter 2017",
@@ -220,7 +210,6 @@ def selu(x: Value) -> Value:
 
 
 @region(
-    "step",
     formula=r"[{0} \ge 0]",
     source="Rosenblatt 1958; the perceptron's threshold",
     kinks="x = 0, where it jumps; the derivative is 0 everywhere by declaration",
@@ -249,7 +238,6 @@ def _softmax_vjp(g: Value, y: Value, x: Value, axis: int) -> Value:
 
 
 @region(
-    "softmax",
     vjp=(_softmax_vjp,),
     formula=r"\operatorname{{softmax}}({0})",
     source="textbook 3.2.3; Bridle 1990; shifted by the maximum so nothing overflows",
@@ -266,7 +254,6 @@ def _log_softmax_vjp(g: Value, y: Value, x: Value, axis: int) -> Value:
 
 
 @region(
-    "log_softmax",
     vjp=(_log_softmax_vjp,),
     formula=r"\ln\operatorname{{softmax}}({0})",
     source="logarithm of softmax without forming it: x − max x − ln Σ e^(x − max x)",

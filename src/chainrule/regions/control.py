@@ -11,6 +11,7 @@ Its derivative is again a scan, in the other direction: it carries ∂ℒ/∂car
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ import numpy as np
 
 from chainrule.autodiff import inline, pull_back
 from chainrule.errors import ShapeError
-from chainrule.graph.build import constant, trace
+from chainrule.graph.build import trace
 from chainrule.graph.declare import declare
 from chainrule.graph.graph import Graph
 from chainrule.graph.interpret import evaluate
@@ -27,7 +28,7 @@ from chainrule.graph.primitive import Case, as_tuple
 from chainrule.graph.types import ArrayType, DType
 from chainrule.primitives.elementwise import add, mul, tanh
 from chainrule.primitives.matmul import dot
-from chainrule.primitives.movement import broadcast_to, full_like
+from chainrule.primitives.movement import filled, full_like
 from chainrule.primitives.rules import show
 
 Values = tuple[Value, ...]
@@ -78,6 +79,10 @@ def _inline(body: Graph) -> Callable[..., tuple[Value, ...]]:
     return lambda *values: inline(body, values, keep_constants=True)
 
 
+def _or_zero(g: Cotangent, like: Value | ArrayType) -> Value:
+    return filled(0.0, like.dtype, like.shape) if g is None else g
+
+
 def _vjp(
     gs: Sequence[Cotangent], ys: Any, inputs: Values, needed: Any, **attrs: Any
 ) -> Sequence[Cotangent]:
@@ -101,11 +106,8 @@ def _vjp(
     counts = (constants, len(f_carry), len(f_const), carries, len(xs), len(f_ys))
 
     def step(*values: Value) -> tuple[Value, ...]:
-        parts: list[tuple[Value, ...]] = []
-        at = 0
-        for count in counts:
-            parts.append(values[at : at + count])
-            at += count
+        rest = iter(values)
+        parts = [tuple(itertools.islice(rest, count)) for count in counts]
         k, g_carry, total, c, x, g_y = parts
         out_gs: list[Cotangent] = [None] * len(body.outputs)
         for i, g in zip(f_carry, g_carry):
@@ -114,31 +116,21 @@ def _vjp(
             out_gs[carries + i] = g
         want = tuple(v.dtype.is_float for v in (*k, *c, *x))
         back = pull_back(_inline(body), (*k, *c, *x), tuple(out_gs), want, {})
-
-        def or_zero(i: int, like: Value) -> Value:
-            g = back[i]
-            return full_like(like, 0.0) if g is None else g
-
-        new_carry = [or_zero(constants + i, c[i]) for i in f_carry]
+        new_carry = [_or_zero(back[constants + i], c[i]) for i in f_carry]
         new_total = [
-            t if back[i] is None else add(t, or_zero(i, k[i]))
-            for t, i in zip(total, f_const)
+            t if (g := back[i]) is None else add(t, g) for t, i in zip(total, f_const)
         ]
-        return (*new_carry, *new_total, *(or_zero(fixed + i, x[i]) for i in f_xs))
-
-    def given(g: Cotangent, like: Value | ArrayType) -> Value:
-        if g is not None:
-            return g
-        return broadcast_to(constant(0.0, like.dtype), shape=like.shape)
+        steps = [_or_zero(back[fixed + i], x[i]) for i in f_xs]
+        return (*new_carry, *new_total, *steps)
 
     y_types = [ArrayType((length, *v.shape), v.dtype) for v in body.outputs[carries:]]
     first = (
         *consts,
-        *(given(gs[i], carry[i]) for i in f_carry),
+        *(_or_zero(gs[i], carry[i]) for i in f_carry),
         *(full_like(consts[i], 0.0) for i in f_const),
         *entered,
         *xs,
-        *(given(gs[carries + i], y_types[i]) for i in f_ys),
+        *(_or_zero(gs[carries + i], y_types[i]) for i in f_ys),
     )
     state = constants + len(f_carry) + len(f_const)
     types = [v.type for v in first[:state]]
@@ -243,10 +235,7 @@ def _cond_vjp(
             full = tuple([None if g is None else next(rest) for g in gs])
             point = tuple(rest)
             found = pull_back(_inline(branch), point, full, needed[1:], {})
-            return [
-                full_like(point[i], 0.0) if (g := found[i]) is None else g
-                for i in wanted
-            ]
+            return [_or_zero(found[i], point[i]) for i in wanted]
 
         types = [v.type for v in (*given, *operands)]
         return trace(function, types, name=f"{branch.name}_vjp", tracked=True)

@@ -93,7 +93,6 @@ def _normalise(
 
 
 @region(
-    "normalised_pullback",
     formula=r"J_{{\hat{{x}}}}^T {0}",
     source="Ioffe & Szegedy 2015, section 3: the chain rule through μ and σ²",
     cases=(
@@ -114,28 +113,23 @@ def _derivatives(
 ) -> tuple[DerivativeRule, ...]:
     """δ = Jᵀ∇ℒ as above; ∂ℒ/∂γ and ∂ℒ/∂β are sums over all that share them."""
 
-    def back_x(
-        g: Value, y: Value, x: Value, gamma: Value, beta: Value, axes: Axes, eps: float
-    ) -> Value:
+    def back_x(g: Value, x: Value, gamma: Value, axes: Axes, eps: float) -> Value:
         scaled = mul(_spread(name, gamma, x, along(x, axes)), g)
         return normalised_pullback(scaled, x, axes=axes, eps=eps)
 
-    def back_gamma(
-        g: Value, y: Value, x: Value, gamma: Value, beta: Value, axes: Axes, eps: float
-    ) -> Value:
-        normalised, _ = _normalised(x, axes, eps)
-        return reduce_sum(mul(g, normalised), axes=_others(x, along(x, axes)))
-
-    def back_beta(
-        g: Value, y: Value, x: Value, *_: Value, axes: Axes, eps: float
-    ) -> Value:
+    def shared(g: Value, x: Value, axes: Axes) -> Value:
         return reduce_sum(g, axes=_others(x, along(x, axes)))
 
-    return back_x, back_gamma, back_beta
+    return (
+        lambda g, y, x, gamma, beta, axes, eps: back_x(g, x, gamma, axes, eps),
+        lambda g, y, x, gamma, beta, axes, eps: shared(
+            mul(g, _normalised(x, axes, eps)[0]), x, axes
+        ),
+        lambda g, y, x, gamma, beta, axes, eps: shared(g, x, axes),
+    )
 
 
 @region(
-    "layer_norm",
     vjp=_derivatives("layer_norm", lambda _, axes: axes),
     formula=_FORMULA,
     source="Ba, Kiros & Hinton 2016, Layer normalization",
@@ -153,7 +147,6 @@ def layer_norm(x: Value, gamma: Value, beta: Value, axes: Axes, eps: float) -> V
 
 
 @region(
-    "batch_norm",
     vjp=_derivatives("batch_norm", _others),
     formula=_FORMULA,
     source="Ioffe & Szegedy 2015, algorithm 1: μ and σ² of the batch, for each feature",

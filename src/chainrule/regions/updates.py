@@ -88,8 +88,7 @@ def _rule(
     def declare(step: Callable[..., Any]) -> Region:
         scalars = len(inspect.signature(step).parameters) - 2 - len(moments)
         cases = _cases(moments, scalars, *shapes)
-        made = region(step.__name__, formula=formula, source=source, cases=cases)
-        return made(step)
+        return region(formula=formula, source=source, cases=cases)(step)
 
     return declare
 
@@ -216,6 +215,7 @@ def rmsprop_centered_momentum_update(p, g, v, m, u, alpha, kept, lr, eps, moment
 
 # -- Adam and its kin ----------------------------------------------------------------
 
+_ADAM = (None, _POSITIVE)
 _MOMENTS = r"m = {4}{2} + {5}{1},\; v = {6}{3} + {7}{1}^2,\; "
 
 
@@ -227,8 +227,7 @@ def _moments(g, m, v, beta1, rest1, beta2, rest2):
 @_rule(
     _MOMENTS + r"{0} - {8} m / (\sqrt{{v}} + {9})",
     "Kingma & Ba 2015, algorithm 1 with the reordering of section 2",
-    None,
-    _POSITIVE,
+    *_ADAM,
     shapes=("7", "3,4", "0"),
 )
 def adam_update(p, g, m, v, beta1, rest1, beta2, rest2, step, eps):
@@ -241,8 +240,7 @@ def adam_update(p, g, m, v, beta1, rest1, beta2, rest2, step, eps):
     r"m = {5}{2} + {6}{1},\; v = {7}{3} + {8}{1}^2,\; w = \max({4}, v),\;"
     r" {0} - {9} m / (\sqrt{{w}} + {10})",
     "Reddi, Kale & Kumar 2018, algorithm 2, with Adam's bias correction as in PyTorch",
-    None,
-    _POSITIVE,
+    *_ADAM,
     _POSITIVE,
 )
 def amsgrad_update(p, g, m, v, top, beta1, rest1, beta2, rest2, step, eps):
@@ -255,8 +253,7 @@ def amsgrad_update(p, g, m, v, top, beta1, rest1, beta2, rest2, step, eps):
 @_rule(
     r"m = {4}{2} + {5}{1},\; u = \max({6} {3}, |{1}| + {8}),\; {0} - {7} m / u",
     "Kingma & Ba 2015, algorithm 2, with ε as in PyTorch",
-    None,
-    _POSITIVE,
+    *_ADAM,
 )
 def adamax_update(p, g, m, u, beta1, rest1, beta2, step, eps):
     """m ← β₁m + (1−β₁)g;  u ← max(β₂u, |g| + ε);  θ ← θ − step · m/u."""
@@ -268,8 +265,7 @@ def adamax_update(p, g, m, u, beta1, rest1, beta2, step, eps):
 @_rule(
     _MOMENTS + r"{0} - ({8} {1} + {9} m) / (\sqrt{{v}} + {10})",
     "Dozat 2016, algorithm 2, with the schedule of momentum as in PyTorch",
-    None,
-    _POSITIVE,
+    *_ADAM,
 )
 def nadam_update(p, g, m, v, beta1, rest1, beta2, rest2, now, following, eps):
     """Adam's m and v;  θ ← θ − (now · g + next · m)/(√v + eps)."""
@@ -282,8 +278,7 @@ def nadam_update(p, g, m, v, beta1, rest1, beta2, rest2, now, following, eps):
     _MOMENTS + r"w = (\sqrt{{v}} + {9} \text{{ if }} {10} > 0 \text{{ else }} 1),\;"
     r" {0} - {8} m / w",
     "Liu et al. 2020, algorithm 2",
-    None,
-    _POSITIVE,
+    *_ADAM,
 )
 def radam_update(p, g, m, v, beta1, rest1, beta2, rest2, step, eps, rectified):
     """Adam's step where ``rectified`` > 0, else θ ← θ − step · m."""
@@ -300,7 +295,6 @@ ADJUSTMENTS = ("scale", "penalty", "keep")
 
 
 @region(
-    "adjusted_update",
     formula=r"\operatorname{{rule}}(k {0}, s {1} + \lambda {0})",
     source="s: Pascanu et al. 2013; λ: Krogh & Hertz 1992; k: Loshchilov & Hutter 2019",
     cases=(
@@ -339,7 +333,6 @@ NORM_MARGIN = 1e-6
 
 
 @region(
-    "sum_of_squares",
     formula=r"\sum {0}^2",
     source="the squared Euclidean norm",
     cases=tuple(Case((f"f[{s}]",)) for s in ("7", "3,4", "")),
@@ -350,7 +343,6 @@ def sum_of_squares(g: Value) -> Value:
 
 
 @region(
-    "clip_factor",
     formula=r"\min(1, {1} / ({0} + 10^{{-6}}))",
     source="Pascanu, Mikolov & Bengio 2013, algorithm 1, with PyTorch's margin",
     kinks="‖g‖ + 10⁻⁶ = c, where the derivative is taken as if clipping were on",
@@ -363,7 +355,6 @@ def clip_factor(norm: Value, limit: Value) -> Value:
 
 
 @region(
-    "clip_value",
     formula=r"\max(-{1}, \min({1}, {0}))",
     source="gradient clipping by value; Mikolov 2012, section 3.2.2",
     kinks="|g| = c, where the derivative is taken as 0",

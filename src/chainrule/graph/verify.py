@@ -30,42 +30,6 @@ def verify(graph: Graph) -> None:
     _Check(graph, {}).run()
 
 
-def verify_replacements(
-    graph: Graph, state_inputs: Sequence[Value], pairs: Sequence[tuple[Value, Value]]
-) -> None:
-    """Check which outputs of a step replace which of its inputs.
-
-    Args:
-        graph: the step; it is verified first.
-        state_inputs: the inputs that are state and may be replaced.
-        pairs: (old state: an input, new state: an output of the graph).
-
-    Raises:
-        GraphError: where an old value is no state or is replaced twice, a new value is
-            no output, or their types differ.
-    """
-    verify(graph)
-    replaced: set[Value] = set()
-    for old, new in pairs:
-        problem, expected, got = None, "", f"{old!r} replaced by {new!r}"
-        if old not in state_inputs or old not in graph.inputs:
-            problem, expected = "is not state", "an input of the graph that is state"
-        elif new not in graph.outputs:
-            problem, expected = "is replaced by no output", "an output of the graph"
-        elif old.type != new.type:
-            problem, expected = "changes its type", f"a new value of type {old.type}"
-        elif old in replaced:
-            problem, expected = "is replaced twice", "one new value for each old one"
-        if problem:
-            raise GraphError(
-                f"In graph {graph.name!r}, {old.name or 'a value'!r} {problem}.",
-                expected=expected,
-                got=got,
-                fix="check the pairs that the step returns",
-            )
-        replaced.add(old)
-
-
 def type_mismatch(
     primitive: Primitive,
     inputs: Sequence[ArrayType],

@@ -6,7 +6,7 @@ passes a value on under a condition, and every engine reports where that is fals
 
 from __future__ import annotations
 
-from chainrule.errors import ArgumentError, DTypeError, ShapeError
+from chainrule.errors import ArgumentError
 from chainrule.graph.build import constant
 from chainrule.graph.declare import declare
 from chainrule.graph.node import Array, Value
@@ -14,21 +14,12 @@ from chainrule.graph.primitive import Case
 from chainrule.graph.types import ArrayType, DType
 from chainrule.primitives.elementwise import convert, equal
 from chainrule.primitives.movement import full_like, reduce_sum
-from chainrule.primitives.rules import show
+from chainrule.primitives.rules import need_type
 
 
 def _rule(x: ArrayType, holds: ArrayType, **_: str) -> ArrayType:
-    if holds.dtype is not DType.bool:
-        raise DTypeError(
-            "require takes a truth value.", expected="bool", got=holds.dtype.name
-        )
-    if holds.shape != ():
-        raise ShapeError(
-            "require takes one truth value.",
-            expected="()",
-            got=show(holds.shape),
-            fix="require_all, for many",
-        )
+    one = ArrayType((), DType.bool)
+    need_type("require", "one truth value", one, holds, "require_all, for many")
     return x
 
 

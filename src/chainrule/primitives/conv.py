@@ -68,40 +68,32 @@ def _codes(letters: str) -> list[int]:
     return [alphabet.index(c) for c in letters]
 
 
-def _backwards(
-    a: _Conv, d: Dims, y: Value, x: Value, kernel: Value
-) -> tuple[Pads, Pads]:
+def _backwards(y: Value, x: Value, kernel: Value, attrs: Any) -> tuple[_Conv, _Conv]:
+    """The convolutions of the derivatives, for the input and for the kernel."""
+    a = _Conv(**attrs)
+    d = parse_dims(a.dims)
     lengths, places = _spatial(d.lhs, d, x.shape), _spatial(d.out, d, y.shape)
-    return a.sliding(d, kernel.shape).backwards(lengths, places)
+    pads = a.sliding(d, kernel.shape).backwards(lengths, places)
+    lhs, rhs = f"{d.out},{d.rhs}->{d.lhs}", f"{d.lhs},{d.out}->{d.rhs}"
+    stride, wide, far = a.strides, a.lhs_dilation, a.rhs_dilation
+    return (
+        a._replace(dims=lhs, padding=pads[0], strides=wide, lhs_dilation=stride),
+        a._replace(dims=rhs, padding=pads[1], strides=far, rhs_dilation=stride),
+    )
 
 
 def _vjp_lhs(g: Value, y: Value, x: Value, kernel: Value, **attrs: Any) -> Value:
     """g, dilated by the stride, convolved with the flipped kernel."""
-    a = _Conv(**attrs)
-    d = parse_dims(a.dims)
-    padding, _ = _backwards(a, d, y, x, kernel)
-    changed = a._replace(
-        dims=f"{d.out},{d.rhs}->{d.lhs}",
-        strides=a.lhs_dilation,
-        padding=padding,
-        lhs_dilation=a.strides,
-    )
+    back, _ = _backwards(y, x, kernel, attrs)
+    d = parse_dims(attrs["dims"])
     flipped = flip(kernel, axes=tuple(map(d.rhs.index, d.window)))
-    return conv(g, flipped, **changed._asdict())
+    return conv(g, flipped, **back._asdict())
 
 
 def _vjp_rhs(g: Value, y: Value, x: Value, kernel: Value, **attrs: Any) -> Value:
     """The input convolved with g as a kernel that is dilated by the stride."""
-    a = _Conv(**attrs)
-    d = parse_dims(a.dims)
-    _, padding = _backwards(a, d, y, x, kernel)
-    changed = a._replace(
-        dims=f"{d.lhs},{d.out}->{d.rhs}",
-        strides=a.rhs_dilation,
-        padding=padding,
-        rhs_dilation=a.strides,
-    )
-    return conv(x, g, **changed._asdict())
+    _, back = _backwards(y, x, kernel, attrs)
+    return conv(x, g, **back._asdict())
 
 
 def _case(lhs: str, rhs: str, dims: str, **changes: Any) -> Case:

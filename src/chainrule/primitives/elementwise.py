@@ -157,21 +157,9 @@ minimum = elementwise(
     kinks="a = b, where the whole derivative goes to b",
 )
 
-less = elementwise(
-    np.less,
-    only=None,
-    result=DType.bool,
-    formula="[{0} < {1}]",
-    source="Iverson bracket",
-)
-
-equal = elementwise(
-    np.equal,
-    only=None,
-    result=DType.bool,
-    formula="[{0} = {1}]",
-    source="Iverson bracket",
-)
+_BRACKET: Any = {"only": None, "result": DType.bool, "source": "Iverson bracket"}
+less = elementwise(np.less, formula="[{0} < {1}]", **_BRACKET)
+equal = elementwise(np.equal, formula="[{0} = {1}]", **_BRACKET)
 
 
 def _where_rule(condition: ArrayType, a: ArrayType, b: ArrayType) -> ArrayType:
@@ -330,8 +318,3 @@ pow_ = elementwise(
     domain=((0.0, math.inf), _ANY),
     cases=(*examples(2), Case(("f[6]", "f[6]"), ranges=((0.5, 30.0), (-3.0, 5.0)))),
 )
-
-
-def greater(a: Value, b: Value) -> Any:
-    """[a > b], which is [b < a]."""
-    return less(b, a)

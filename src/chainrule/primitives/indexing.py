@@ -23,6 +23,7 @@ from chainrule.primitives.rules import (
     need_axes,
     need_dtype,
     need_integer,
+    need_type,
     same,
     show,
 )
@@ -180,12 +181,7 @@ def _need_starts(name: str, x: ArrayType, starts: Sequence[ArrayType]) -> None:
         )
     for start in starts:
         need_integer(name, "starts", start.dtype)
-        if start.shape != ():
-            raise ShapeError(
-                f"{name} takes single numbers as starts.",
-                expected="()",
-                got=show(start.shape),
-            )
+        need_type(name, "single numbers as starts", ArrayType((), start.dtype), start)
 
 
 def _need_inside(name: str, x: ArrayType, sizes: Shape) -> None:

@@ -17,7 +17,7 @@ from chainrule.graph.declare import declare
 from chainrule.graph.node import Array, Cotangent, Value
 from chainrule.graph.primitive import Case, TypeRule
 from chainrule.graph.types import ArrayType, Dim, DType, Shape, Size, size_of
-from chainrule.primitives.rules import need_axes, need_dtype, show
+from chainrule.primitives.rules import need_axes, need_dtype, need_some, show
 from chainrule.primitives.sliding import Ints, dilated, padded
 
 
@@ -105,12 +105,8 @@ def reduction_rule(name: str, *, of_none: bool = True) -> TypeRule:
 
     def rule(x: ArrayType, *, axes: Ints) -> ArrayType:
         need_axes(name, axes, len(x.shape))
-        if not of_none and any(x.shape[a] == 0 for a in axes):
-            raise ShapeError(
-                f"{name} of no elements does not exist.",
-                expected="at least one element along the reduced axes",
-                got=show(x.shape),
-            )
+        if not of_none:
+            need_some(name, axes, x.shape)
         return ArrayType(without(x.shape, axes), x.dtype)
 
     return rule

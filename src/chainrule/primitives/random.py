@@ -14,12 +14,12 @@ from functools import lru_cache
 
 import numpy as np
 
-from chainrule.errors import DTypeError, ShapeError
+from chainrule.errors import ShapeError
 from chainrule.graph.declare import declare
 from chainrule.graph.node import Array
 from chainrule.graph.primitive import Case
 from chainrule.graph.types import ArrayType, Dim, DType, Shape, size_of
-from chainrule.primitives.rules import show
+from chainrule.primitives.rules import need_type
 
 #: Rotation distances of Threefry-2x32 (Salmon et al., table 2), four rounds each.
 ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
@@ -51,18 +51,8 @@ def threefry(key: tuple[Array, Array], x0: Array, x1: Array) -> tuple[Array, Arr
 
 
 def _rule(key: ArrayType, step: ArrayType, *, shape: Shape, stream: str) -> ArrayType:
-    if key.shape != (2,) or step.shape != ():
-        raise ShapeError(
-            "random_bits takes a key of two words and one step counter.",
-            expected="(2,) and ()",
-            got=f"{show(key.shape)} and {show(step.shape)}",
-        )
-    if key.dtype is not DType.uint32 or step.dtype is not DType.uint32:
-        raise DTypeError(
-            "random_bits takes a uint32 key and a uint32 step.",
-            expected="uint32",
-            got=f"{key.dtype.name} and {step.dtype.name}",
-        )
+    need_type("random_bits", "a key of two words", ArrayType((2,), DType.uint32), key)
+    need_type("random_bits", "one step counter", ArrayType((), DType.uint32), step)
     need_countable(size_of(shape))
     return ArrayType(shape, DType.uint32)
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from chainrule.errors import ShapeError
 from chainrule.graph.build import constant
 from chainrule.graph.declare import declare
 from chainrule.graph.node import Array, Value
@@ -36,7 +35,7 @@ from chainrule.primitives.movement import (
     section,
     without,
 )
-from chainrule.primitives.rules import need_axes, same, show
+from chainrule.primitives.rules import need_axes, need_some, same
 
 
 def _max_vjp(g: Value, y: Value, x: Value, axes: tuple[int, ...]) -> Value:
@@ -95,12 +94,7 @@ def reduce_prod(x: Array, *, axes: tuple[int, ...]) -> Array:
 def _index_rule(name: str) -> TypeRule:
     def rule(x: ArrayType, *, axis: int) -> ArrayType:
         need_axes(name, (axis,), len(x.shape))
-        if x.shape[axis] == 0:
-            raise ShapeError(
-                f"{name} of no elements does not exist.",
-                expected=f"at least one element along axis {axis}",
-                got=show(x.shape),
-            )
+        need_some(name, (axis,), x.shape)
         return ArrayType(without(x.shape, (axis,)), DType.int64)
 
     return rule

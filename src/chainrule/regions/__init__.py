@@ -4,18 +4,6 @@ They stand above the chain rule: a region's derivative is its body's, unless it 
 one of its own. Importing this package fills the registry.
 """
 
-from chainrule.regions import (
-    activations as activations,
-)
-from chainrule.regions import (
-    control as control,
-)
-from chainrule.regions import (
-    losses as losses,
-)
-from chainrule.regions import (
-    normalization as normalization,
-)
-from chainrule.regions import (
-    updates as updates,
-)
+from chainrule.regions import activations, control, losses, normalization, updates
+
+__all__ = ["activations", "control", "losses", "normalization", "updates"]

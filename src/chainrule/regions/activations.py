@@ -69,13 +69,13 @@ def _above_zero(x: Value) -> Value:
     return less(full_like(x, 0.0), x)
 
 
-def _leaky_relu_vjp(g: Value, y: Value, x: Value, alpha: float) -> Value:
-    slope = where(_above_zero(x), full_like(x, 1.0), full_like(x, alpha))
-    return mul(g, slope)
+def _kinked(g: Value, x: Value, below: Value) -> Value:
+    """g where x > 0, else g times the slope ``below``."""
+    return mul(g, where(_above_zero(x), full_like(x, 1.0), below))
 
 
 @region(
-    vjp=(_leaky_relu_vjp,),
+    vjp=(lambda g, y, x, alpha: _kinked(g, x, full_like(x, alpha)),),
     formula=r"{0} \text{{ if }} {0} > 0 \text{{ else }} \alpha {0}",
     source="textbook 2.7; Maas, Hannun & Ng 2013",
     kinks="x = 0, where the derivative is taken as α",
@@ -175,13 +175,8 @@ def _below_zero(x: Value) -> Value:
     return neg(relu(neg(x)))
 
 
-def _elu_vjp(g: Value, y: Value, x: Value, alpha: float) -> Value:
-    falling = _times(alpha, exp(_below_zero(x)))
-    return mul(g, where(_above_zero(x), full_like(x, 1.0), falling))
-
-
 @region(
-    vjp=(_elu_vjp,),
+    vjp=(lambda g, y, x, alpha: _kinked(g, x, _times(alpha, exp(_below_zero(x)))),),
     formula=r"{0} \text{{ if }} {0} > 0 \text{{ else }} \alpha (e^{{{0}}} - 1)",
     source="Clevert, Unterthiner & Hochreiter 2016",
     kinks="x = 0, where the derivative is taken as α",
@@ -233,12 +228,8 @@ def _shifted_exp(x: Value, axis: int) -> tuple[Value, Value, Value]:
     return shifted, e, reduce_sum(e, axes=(axis,))
 
 
-def _softmax_vjp(g: Value, y: Value, x: Value, axis: int) -> Value:
-    return mul(y, sub(g, _total(mul(g, y), axis)))
-
-
 @region(
-    vjp=(_softmax_vjp,),
+    vjp=(lambda g, y, x, axis: mul(y, sub(g, _total(mul(g, y), axis))),),
     formula=r"\operatorname{{softmax}}({0})",
     source="textbook 3.2.3; Bridle 1990; shifted by the maximum so nothing overflows",
     cases=_ROWS,
@@ -249,12 +240,8 @@ def softmax(x: Value, axis: int) -> Value:
     return div(e, expand(total, x, (axis,)))
 
 
-def _log_softmax_vjp(g: Value, y: Value, x: Value, axis: int) -> Value:
-    return sub(g, mul(softmax(x, axis=axis), _total(g, axis)))
-
-
 @region(
-    vjp=(_log_softmax_vjp,),
+    vjp=(lambda g, y, x, axis: sub(g, mul(softmax(x, axis=axis), _total(g, axis))),),
     formula=r"\ln\operatorname{{softmax}}({0})",
     source="logarithm of softmax without forming it: x − max x − ln Σ e^(x − max x)",
     cases=_ROWS,

@@ -29,7 +29,7 @@ from chainrule.graph.types import ArrayType, DType
 from chainrule.primitives.elementwise import add, mul, tanh
 from chainrule.primitives.matmul import dot
 from chainrule.primitives.movement import filled, full_like
-from chainrule.primitives.rules import show
+from chainrule.primitives.rules import need_type, need_types, show
 
 Values = tuple[Value, ...]
 
@@ -57,19 +57,10 @@ def _rule(*types: ArrayType, **attrs: Any) -> tuple[ArrayType, ...]:
                 got=show(t.shape),
             )
         got.append(ArrayType(t.shape[1:], t.dtype))
-    if want != got:
-        raise ShapeError(
-            "scan's inputs do not fit its body.",
-            expected=", ".join(map(str, want)),
-            got=", ".join(map(str, got)),
-        )
+    need_types("scan's inputs do not fit its body.", want, got)
     made = [v.type for v in body.outputs]
-    if made[:carries] != want[constants:fixed]:
-        raise ShapeError(
-            "scan's body must give back a carry of the type that it takes.",
-            expected=", ".join(map(str, want[constants:fixed])),
-            got=", ".join(map(str, made[:carries])),
-        )
+    problem = "scan's body must give back a carry of the type that it takes."
+    need_types(problem, want[constants:fixed], made[:carries])
     stacked = [ArrayType((length, *t.shape), t.dtype) for t in made[carries:]]
     return (*made[:carries], *stacked)
 
@@ -197,28 +188,14 @@ def scan(*arrays: Array, **attrs: Any) -> tuple[Array, ...]:
 def _cond_rule(
     which: ArrayType, *types: ArrayType, true: Graph, false: Graph
 ) -> tuple[ArrayType, ...]:
-    if which.shape != () or which.dtype is not DType.bool:
-        raise ShapeError(
-            "cond decides by one truth value.", expected="bool[]", got=str(which)
-        )
-    made: list[tuple[ArrayType, ...]] = []
+    need_type("cond", "one truth value to decide by", ArrayType((), DType.bool), which)
     for branch in (true, false):
-        wanted = tuple([v.type for v in branch.inputs])
-        if wanted != types:
-            raise ShapeError(
-                "cond's operands do not fit a branch.",
-                expected=", ".join(map(str, wanted)),
-                got=", ".join(map(str, types)),
-            )
-        made.append(tuple([v.type for v in branch.outputs]))
-    if made[0] != made[1]:
-        raise ShapeError(
-            "Both branches of cond give results of the same types.",
-            expected=", ".join(map(str, made[0])),
-            got=", ".join(map(str, made[1])),
-            fix="make them alike, for example with astype or reshape",
-        )
-    return made[0]
+        wanted = [v.type for v in branch.inputs]
+        need_types("cond's operands do not fit a branch.", wanted, types)
+    made, other = (tuple([v.type for v in b.outputs]) for b in (true, false))
+    problem = "Both branches of cond give results of the same types."
+    need_types(problem, made, other, "make them alike, with astype or reshape")
+    return made
 
 
 def _cond_vjp(

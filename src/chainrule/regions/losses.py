@@ -121,18 +121,8 @@ def _soft_cross_entropy_vjp(g: Value, y: Value, logits: Value, target: Value) ->
 def soft_cross_entropy(logits: Value, target: Value) -> Value:
     """−Σᵢ yᵢ ln softmax(logits)ᵢ, one loss a row."""
     _classes("soft_cross_entropy", logits)
-    if target.shape != logits.shape:
-        raise ShapeError(
-            "soft_cross_entropy takes one probability a score.",
-            expected=show(logits.shape),
-            got=show(target.shape),
-        )
+    _pair("soft_cross_entropy", logits, target)
     return neg(reduce_sum(mul(target, log_softmax(logits, axis=1)), axes=(1,)))
-
-
-def _smallest(x: Value) -> Value:
-    """The smallest normal number of the dtype, in the shape of x."""
-    return full_like(x, float(np.finfo(x.dtype.numpy).tiny))
 
 
 @region(
@@ -148,7 +138,7 @@ def log_score(probability: Value, target: Value) -> Value:
     y · 708.4 in float64. A negative ŷ, which is no probability, gives NaN.
     """
     _pair("log_score", probability, target)
-    tiny = _smallest(probability)
+    tiny = full_like(probability, float(np.finfo(probability.dtype.numpy).tiny))
     safe = where(less(abs_(probability), tiny), tiny, probability)
     return neg(mul(target, log(safe)))
 

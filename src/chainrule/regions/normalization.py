@@ -13,12 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from chainrule.errors import ShapeError
 from chainrule.graph.build import constant
 from chainrule.graph.declare import DerivativeRule
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import Case
-from chainrule.graph.types import Dim, Size, size_of
+from chainrule.graph.types import ArrayType, Dim, Size, size_of
 from chainrule.primitives.creation import size
 from chainrule.primitives.elementwise import add, div, mul, sqrt, sub
 from chainrule.primitives.movement import (
@@ -28,7 +27,7 @@ from chainrule.primitives.movement import (
     reduce_sum,
     reshape,
 )
-from chainrule.primitives.rules import need_axes, show
+from chainrule.primitives.rules import need_axes, need_type
 from chainrule.regions.region import region
 
 _FORMULA = r"{1} \odot \frac{{{0} - \mu}}{{\sqrt{{\sigma^2 + \varepsilon}}}} + {2}"
@@ -70,12 +69,8 @@ def _normalised(x: Value, axes: Axes, eps: float) -> tuple[Value, Value]:
 def _spread(name: str, parameter: Value, x: Value, along: Axes) -> Value:
     """γ or β, whose axes are ``along`` of x, in the shape of x."""
     wanted = tuple(x.shape[a] for a in along)
-    if parameter.shape != wanted:
-        raise ShapeError(
-            f"{name} scales and shifts with one number for each feature.",
-            expected=f"γ and β of shape {show(wanted)}",
-            got=show(parameter.shape),
-        )
+    expected = ArrayType(wanted, parameter.dtype)
+    need_type(name, "a γ and a β for each feature", expected, parameter.type)
     kept = tuple(d if a in along else 1 for a, d in enumerate(x.shape))
     return broadcast_to(reshape(parameter, shape=kept), shape=x.shape)
 

@@ -52,6 +52,23 @@ def test_eager_computes_at_once() -> None:
     assert made.node is None, "nothing is remembered where no derivative is reachable"
 
 
+def test_what_was_checked_once_is_known_by_dtype_shape_and_attributes() -> None:
+    """Types are kept for the next application alike, and for none that differs."""
+    for count in (1, 2, 3):
+        for shape in ((2, 3), (3, 2)):
+            for dtype in (F32, F64):
+                x = Value(np.ones(shape, dtype.numpy))
+                made = add(*(x, x)) if count == 2 else neg(x)
+                assert made.type == ArrayType(shape, dtype)
+                for axes in ((0,), (1,)):
+                    total = reduce_sum(x, axes=axes)
+                    assert total.type == ArrayType((shape[1 - axes[0]],), dtype)
+                    assert total.array.shape == total.shape
+    assert neg(constant(0, F64)).type == neg(constant(0.0, F64)).type
+    for zero in (0.0, -0.0, 0.0):
+        assert np.signbit(constant(zero, F64).array) == np.signbit(zero)
+
+
 def test_eager_remembers_where_a_derivative_is_reachable() -> None:
     x = eager(1.0, 2.0, tracked=True)
     made = mul(x, x)

@@ -14,17 +14,34 @@ from chainrule.graph.build import trace
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import REFERENCES
 from chainrule.graph.types import ArrayType, DType, Size, type_of
-from chainrule.primitives.elementwise import convert, pow_
+from chainrule.primitives.conv import conv
+from chainrule.primitives.elementwise import (
+    abs_,
+    convert,
+    copysign,
+    floor,
+    maximum,
+    minimum,
+    nextafter,
+    pow_,
+    round_,
+    sign,
+)
 from chainrule.primitives.indexing import (
     dynamic_slice,
     dynamic_update_slice,
     gather,
     scatter_add_along,
 )
-from chainrule.primitives.integers import shift_left, shift_right
-from chainrule.primitives.matmul import dot
+from chainrule.primitives.integers import (
+    floor_divide,
+    remainder,
+    shift_left,
+    shift_right,
+)
+from chainrule.primitives.matmul import dot, dot_general
 from chainrule.primitives.random import random_bits
-from chainrule.primitives.reduce import cumprod, reduce_prod
+from chainrule.primitives.reduce import cumprod, reduce_max, reduce_prod
 from chainrule.primitives.sorting import argsort
 from chainrule.primitives.trigonometry import atan2
 from chainrule.primitives.windows import window_argmax, window_max
@@ -100,6 +117,51 @@ def on_engines(function: Any, *arrays: Any) -> list[np.ndarray]:
         run = load_engine(engine, program_of(graph), threads=2).run
         made.append(run("main", names, steps=1, sizes={})[0][0])
     return made
+
+
+#: What is declared where a derivative does not exist: function, inputs, slopes.
+KINKS = {
+    "reduce_max": (lambda x: reduce_max(x, axes=(0,)), [[1, 3, 3]], [[0, 0.5, 0.5]]),
+    "reduce_max, all": (lambda x: reduce_max(x, axes=(0,)), [[2, 2]], [[0.5, 0.5]]),
+    "maximum": (maximum, [[2.0], [2.0]], [[0], [1]]),
+    "minimum": (minimum, [[2.0], [2.0]], [[0], [1]]),
+    "abs": (abs_, [[0.0, -0.0]], [[0, 0]]),
+    "sign": (sign, [[0.0]], [[0]]),
+    "floor": (floor, [[2.0]], [[0]]),
+    "round": (round_, [[0.5, 1.5]], [[0, 0]]),
+    "copysign": (copysign, [[0.0], [-1.0]], [[0], [0]]),
+    "nextafter": (nextafter, [[1.0], [1.0]], [[1], [0]]),
+    "floor_divide": (floor_divide, [[4.0], [2.0]], [[0], [0]]),
+    "remainder": (remainder, [[4.0, -4.0], [2.0, 2.0]], [[1, 1], [-2, 2]]),
+}
+
+
+@pytest.mark.parametrize(("function", "xs", "wanted"), KINKS.values(), ids=KINKS)
+def test_slopes_at_kinks_are_those_declared(function, xs, wanted) -> None:
+    made = slopes(function, *(np.asarray(x, np.float64) for x in xs))
+    for got, want in zip(made, wanted, strict=True):
+        np.testing.assert_array_equal(got, want)
+
+
+def test_products_add_up_in_the_dtype_that_they_name() -> None:
+    """1e8 + 1 − 1e8 is 1 in float64, and 0 or 8 in float32."""
+    x = np.array([[1e8, 1, -1e8] * 3], np.float32)
+    ones = np.ones_like(x)
+    wide = {"accumulate": DType.float64}
+
+    def product(a: Value, b: Value) -> Any:
+        return dot_general(a, b, dims="ni,oi->no", **wide)
+
+    def convolution(a: Value, b: Value) -> Any:
+        one = (1,)
+        attrs = {"strides": one, "padding": ((0, 0),)}
+        attrs |= {"lhs_dilation": one, "rhs_dilation": one}
+        return conv(a, b, dims="nc0,oc0->no0", **attrs, **wide)
+
+    for got in on_engines(product, x, ones):
+        np.testing.assert_array_equal(got, [[3]])
+    for got in on_engines(convolution, x[..., None], ones[..., None]):
+        np.testing.assert_array_equal(got, [[[3]]])
 
 
 def test_floats_become_the_nearest_integer_in_range() -> None:

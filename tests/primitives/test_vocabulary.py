@@ -31,7 +31,9 @@ from chainrule.primitives.indexing import (
     dynamic_slice,
     dynamic_update_slice,
     gather,
+    scatter_add,
     scatter_add_along,
+    take,
 )
 from chainrule.primitives.integers import (
     floor_divide,
@@ -41,7 +43,7 @@ from chainrule.primitives.integers import (
 )
 from chainrule.primitives.matmul import dot, dot_general
 from chainrule.primitives.random import random_bits
-from chainrule.primitives.reduce import cumprod, reduce_max, reduce_prod
+from chainrule.primitives.reduce import argmax, argmin, cumprod, reduce_max, reduce_prod
 from chainrule.primitives.sorting import argsort
 from chainrule.primitives.trigonometry import atan2
 from chainrule.primitives.windows import window_argmax, window_max
@@ -144,8 +146,8 @@ def test_slopes_at_kinks_are_those_declared(function, xs, wanted) -> None:
 
 
 def test_products_add_up_in_the_dtype_that_they_name() -> None:
-    """1e8 + 1 − 1e8 is 1 in float64, and 0 or 8 in float32."""
-    x = np.array([[1e8, 1, -1e8] * 3], np.float32)
+    """1e8 + 1 − 1e8 is 1 in float64 and 0 in float32, on each of up to 64 lanes."""
+    x = np.repeat(np.array([[1e8, 1, -1e8]], np.float32), 64, axis=1)
     ones = np.ones_like(x)
     wide = {"accumulate": DType.float64}
 
@@ -159,9 +161,9 @@ def test_products_add_up_in_the_dtype_that_they_name() -> None:
         return conv(a, b, dims="nc0,oc0->no0", **attrs, **wide)
 
     for got in on_engines(product, x, ones):
-        np.testing.assert_array_equal(got, [[3]])
+        np.testing.assert_array_equal(got, [[64]])
     for got in on_engines(convolution, x[..., None], ones[..., None]):
-        np.testing.assert_array_equal(got, [[[3]]])
+        np.testing.assert_array_equal(got, [[[64]]])
 
 
 def test_floats_become_the_nearest_integer_in_range() -> None:
@@ -192,6 +194,9 @@ def test_shifts_by_bits_that_do_not_exist_push_all_out() -> None:
 
 
 REFUSED = {
+    "take": (take, [np.ones((3, 2)), np.array([0, 3])]),
+    "take, negative": (take, [np.ones((3, 2)), np.array([2, -1])]),
+    "scatter_add": (scatter_add, [np.ones(3), np.array([-1]), np.ones(1)]),
     "gather": (lambda x, i: gather(x, i, axis=0), [np.ones(3), np.array([0, 3])]),
     "gather, negative": (
         lambda x, i: gather(x, i, axis=1),
@@ -227,6 +232,16 @@ def test_what_is_outside_is_refused_on_every_engine(name: str) -> None:
         executable = load_engine(engine, program_of(graph), threads=2)
         with pytest.raises(ArgumentError):
             executable.run("main", names, steps=1, sizes={})
+
+
+def test_the_first_of_equal_extremes_wins_and_nan_is_one() -> None:
+    x = [[2.0, 7, 7, 1, 1], [0, -0.0, 0, -0.0, 0], [1, NAN, INF, NAN, -INF]]
+    for got in on_engines(lambda v: argmax(v, axis=1), np.array(x)):
+        np.testing.assert_array_equal(got, [1, 0, 1])
+    for got in on_engines(lambda v: argmin(v, axis=1), np.array(x)):
+        np.testing.assert_array_equal(got, [3, 0, 1])
+    for got in on_engines(lambda v: argmax(v, axis=0), np.array(x).T.copy()):
+        np.testing.assert_array_equal(got, [1, 0, 1])
 
 
 def test_sorting_keeps_the_order_of_equals_and_takes_nan_as_largest() -> None:

@@ -79,7 +79,7 @@ class Primitive:
         _registry[self.name] = self
 
     def examples(self) -> tuple[Case, ...]:
-        """The cases."""
+        """The cases, made here where a function makes them."""
         return self.cases() if callable(self.cases) else self.cases
 
     def output_types(

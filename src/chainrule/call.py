@@ -14,7 +14,8 @@ from chainrule.autodiff import inline, pull_back
 from chainrule.engines import Executable, load_engine
 from chainrule.engines.threads import Turn
 from chainrule.errors import ShapeError
-from chainrule.graph.build import context, declare, trace
+from chainrule.graph.build import context, trace
+from chainrule.graph.declare import declare
 from chainrule.graph.graph import Graph
 from chainrule.graph.interpret import evaluate, solve_sizes
 from chainrule.graph.node import Array, Cotangent, Node, Value
@@ -33,10 +34,6 @@ def _rule(*types: ArrayType, body: Graph, engine: str) -> tuple[ArrayType, ...]:
             got=", ".join(map(str, types)),
         )
     return tuple([v.type for v in body.outputs])
-
-
-def _reference(*arrays: Array, body: Graph, engine: str) -> tuple[Array, ...]:
-    return evaluate(body, arrays)
 
 
 def _apply(body: Graph) -> Callable[..., tuple[Value, ...]]:
@@ -111,15 +108,17 @@ def _cases() -> tuple[Case, ...]:
     return tuple(cases)
 
 
-call = declare(
-    "call",
+@declare(
     rule=_rule,
-    reference=_reference,
     joint_vjp=_vjp,
     formula=r"f({0}, \ldots)",
     source="a compiled function within an eager one",
     cases=_cases,
 )
+def call(*arrays: Array, body: Graph, engine: str) -> tuple[Array, ...]:
+    return evaluate(body, arrays)
+
+
 BODIES[call] = lambda types, attrs: attrs["body"]
 
 

@@ -23,7 +23,8 @@ import numpy as np
 import pytest
 
 import chainrule.regions  # noqa: F401  (fills the registry)
-from chainrule.graph.build import bind, by_input
+from chainrule.graph.build import bind
+from chainrule.graph.declare import by_input
 from chainrule.graph.graph import Graph
 from chainrule.graph.primitive import (
     DERIVATIVES,

@@ -34,6 +34,38 @@ pytestmark = pytest.mark.parametrize("engine", ENGINES)
 N = Size("N")
 
 
+#: New state that reads the old one elsewhere than where it is written.
+ELSEWHERE = {
+    "product": lambda w: w @ w,
+    "transpose": lambda w: w - 2 * w.T,
+    "flip": lambda w: w - 2 * w.flip(0),
+    "rows": lambda w: w - w.sum(axis=0),
+    "running": lambda w: w.cumsum(axis=0),
+    "picked": lambda w: w[cr.tensor([(5 * i) % len(w) for i in range(len(w))])],
+    "softmax": lambda w: w.softmax(axis=1) - w,
+}
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+@pytest.mark.parametrize("size", [6, 96])
+def test_state_that_is_read_at_other_places(engine, name, size) -> None:
+    """It may not be overwritten while it is read, and is replaced all the same."""
+    rule, rng = ELSEWHERE[name], np.random.default_rng(0)
+    w = cr.tensor(rng.uniform(-1, 1, (size, size)).astype(np.float32))
+    wanted = cr.tensor(w.numpy())
+
+    def step():
+        w.copy_(rule(w))
+        return w.sum()
+
+    run = cr.compile(step, engine=engine)
+    for _ in range(3):
+        run()
+        wanted = rule(wanted)
+        scale = np.abs(wanted.numpy()).max()
+        np.testing.assert_allclose(w.numpy(), wanted.numpy(), rtol=0, atol=1e-5 * scale)
+
+
 def network(*sizes: int, dtype: str = "float32") -> nn.Sequential:
     layers: list[nn.Module] = []
     for a, b in itertools.pairwise(sizes):

@@ -17,7 +17,6 @@ from chainrule.graph.build import (
     absolute_scope,
     constant,
     context,
-    declare,
     no_grad,
     replay,
     role,
@@ -25,8 +24,9 @@ from chainrule.graph.build import (
     trace,
     tracing,
 )
+from chainrule.graph.declare import declare
 from chainrule.graph.graph import Graph, users
-from chainrule.graph.interpret import evaluate, evaluate_all, solve_sizes
+from chainrule.graph.interpret import evaluate, evaluate_all, run_nodes, solve_sizes
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import lookup, registered
 from chainrule.graph.types import ArrayType, DType, Size
@@ -50,6 +50,23 @@ def test_eager_computes_at_once() -> None:
     made = add(eager(1.0, 2.0), eager(10.0, 20.0))
     np.testing.assert_array_equal(made.array, [11.0, 22.0])
     assert made.node is None, "nothing is remembered where no derivative is reachable"
+
+
+def test_what_was_checked_once_is_known_by_dtype_shape_and_attributes() -> None:
+    """Types are kept for the next application alike, and for none that differs."""
+    for count in (1, 2, 3):
+        for shape in ((2, 3), (3, 2)):
+            for dtype in (F32, F64):
+                x = Value(np.ones(shape, dtype.numpy))
+                made = add(*(x, x)) if count == 2 else neg(x)
+                assert made.type == ArrayType(shape, dtype)
+                for axes in ((0,), (1,)):
+                    total = reduce_sum(x, axes=axes)
+                    assert total.type == ArrayType((shape[1 - axes[0]],), dtype)
+                    assert total.array.shape == total.shape
+    assert neg(constant(0, F64)).type == neg(constant(0.0, F64)).type
+    for zero in (0.0, -0.0, 0.0):
+        assert np.signbit(constant(zero, F64).array) == np.signbit(zero)
 
 
 def test_eager_remembers_where_a_derivative_is_reachable() -> None:
@@ -249,11 +266,9 @@ def test_a_graph_without_nodes_hands_its_inputs_on() -> None:
 
 def test_every_value_can_be_watched() -> None:
     graph = trace(lambda x: neg(exp(x)), [typed()])
-    seen: list[str] = []
-    numbers = evaluate_all(
-        graph, [0.0], watch=lambda node, known: seen.append(node.primitive.name)
-    )
-    assert seen == ["exp", "neg"]
+    seen = [(n.primitive.name, len(known)) for n, known in run_nodes(graph, [0.0])]
+    assert seen == [("exp", 2), ("neg", 3)]
+    numbers = evaluate_all(graph, [0.0])
     assert [float(numbers[v]) for v in graph.values()] == [0.0, 1.0, -1.0]
 
 
@@ -264,7 +279,7 @@ def test_unknown_primitives_and_double_names_are_refused() -> None:
     with pytest.raises(ArgumentError, match="did you mean 'softmax'"):
         lookup("sofmax")
     with pytest.raises(GraphError, match="declared twice"):
-        declare("add", rule=lambda *types: types[0], reference=np.add)
+        declare(name="add", rule=lambda *types: types[0])(np.add)
     assert registered()["add"] is lookup("add") is add
     registered().clear()
     assert lookup("add") is add

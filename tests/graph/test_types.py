@@ -11,6 +11,7 @@ from chainrule.graph.types import (
     DType,
     Size,
     as_dtype,
+    guessing,
     is_symbolic,
     resolve,
     size_of,
@@ -62,6 +63,29 @@ def test_sizes_are_products_of_names() -> None:
     assert (area // N, area // (N * T)) == (2 * T, 2)
     assert (N * N // N, N * 0) == (N, 0)
     assert area.at({"N": 3, "T": 5}) == 30
+
+
+@pytest.mark.parametrize(
+    ("ask", "at", "alike", "other"),
+    [
+        (lambda: N == 3, 4, (1, 2, 5), (3,)),
+        (lambda: N * 2 == 6, 4, (1, 2, 5), (3,)),
+        (lambda: N < 3, 2, (0, 1), (3, 4)),
+        (lambda: N <= 3, 4, (5, 9), (1, 3)),
+        (lambda: N > 3, 4, (5, 9), (1, 3)),
+        (lambda: N >= N * N, 1, (0,), (2, 3)),
+    ],
+    ids=["==", "2N ==", "<", "<=", ">", ">= N²"],
+)
+def test_a_comparison_is_answered_as_guessed_and_guarded(ask, at, alike, other) -> None:
+    """Whatever has another answer must not use what was built on this one."""
+    with guessing({"N": at}) as guards:
+        ask()
+    assert guards
+    for n in (at, *alike):
+        assert all(guard({"N": n}) for guard in guards), n
+    for n in other:
+        assert not all(guard({"N": n}) for guard in guards), n
 
 
 @pytest.mark.parametrize(

@@ -105,6 +105,29 @@ def test_merge_keeps_apart_what_differs():
     assert count(made, "mul") == 2
 
 
+@pytest.mark.parametrize("shape", [(), (3,), (1, 3), (2, 1), (2, 3)])
+@pytest.mark.parametrize(
+    "then",
+    [
+        lambda x: reshape(x, shape=(6,)),
+        lambda x: broadcast_to(x, shape=(4, 2, 3)),
+        lambda x: transpose(x, axes=(1, 0)),
+        lambda x: reshape(reshape(x, shape=(3, 2)), shape=(2, 3)),
+    ],
+    ids=["reshape", "broadcast", "transpose", "two reshapes"],
+)
+def test_simplify_keeps_the_numbers_of_what_was_repeated(shape, then):
+    def function(x):
+        return then(broadcast_to(x, shape=(2, 3)))
+
+    graph = trace(function, [ArrayType(shape, DType.float32)])
+    made = simplify(graph)
+    verify(made)
+    x = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+    (got,), (wanted,) = evaluate(made, [x]), evaluate(graph, [x])
+    np.testing.assert_array_equal(got, wanted)
+
+
 def test_simplify_drops_identities():
     def function(x):
         same = reshape(reshape(x, shape=(12,)), shape=(3, 4))

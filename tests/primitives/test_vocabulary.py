@@ -14,17 +14,36 @@ from chainrule.graph.build import trace
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import REFERENCES
 from chainrule.graph.types import ArrayType, DType, Size, type_of
-from chainrule.primitives.elementwise import convert, pow_
+from chainrule.primitives.conv import conv
+from chainrule.primitives.elementwise import (
+    abs_,
+    convert,
+    copysign,
+    floor,
+    maximum,
+    minimum,
+    nextafter,
+    pow_,
+    round_,
+    sign,
+)
 from chainrule.primitives.indexing import (
     dynamic_slice,
     dynamic_update_slice,
     gather,
+    scatter_add,
     scatter_add_along,
+    take,
 )
-from chainrule.primitives.integers import shift_left, shift_right
-from chainrule.primitives.matmul import dot
+from chainrule.primitives.integers import (
+    floor_divide,
+    remainder,
+    shift_left,
+    shift_right,
+)
+from chainrule.primitives.matmul import dot, dot_general
 from chainrule.primitives.random import random_bits
-from chainrule.primitives.reduce import cumprod, reduce_prod
+from chainrule.primitives.reduce import argmax, argmin, cumprod, reduce_max, reduce_prod
 from chainrule.primitives.sorting import argsort
 from chainrule.primitives.trigonometry import atan2
 from chainrule.primitives.windows import window_argmax, window_max
@@ -102,6 +121,51 @@ def on_engines(function: Any, *arrays: Any) -> list[np.ndarray]:
     return made
 
 
+#: What is declared where a derivative does not exist: function, inputs, slopes.
+KINKS = {
+    "reduce_max": (lambda x: reduce_max(x, axes=(0,)), [[1, 3, 3]], [[0, 0.5, 0.5]]),
+    "reduce_max, all": (lambda x: reduce_max(x, axes=(0,)), [[2, 2]], [[0.5, 0.5]]),
+    "maximum": (maximum, [[2.0], [2.0]], [[0], [1]]),
+    "minimum": (minimum, [[2.0], [2.0]], [[0], [1]]),
+    "abs": (abs_, [[0.0, -0.0]], [[0, 0]]),
+    "sign": (sign, [[0.0]], [[0]]),
+    "floor": (floor, [[2.0]], [[0]]),
+    "round": (round_, [[0.5, 1.5]], [[0, 0]]),
+    "copysign": (copysign, [[0.0], [-1.0]], [[0], [0]]),
+    "nextafter": (nextafter, [[1.0], [1.0]], [[1], [0]]),
+    "floor_divide": (floor_divide, [[4.0], [2.0]], [[0], [0]]),
+    "remainder": (remainder, [[4.0, -4.0], [2.0, 2.0]], [[1, 1], [-2, 2]]),
+}
+
+
+@pytest.mark.parametrize(("function", "xs", "wanted"), KINKS.values(), ids=KINKS)
+def test_slopes_at_kinks_are_those_declared(function, xs, wanted) -> None:
+    made = slopes(function, *(np.asarray(x, np.float64) for x in xs))
+    for got, want in zip(made, wanted, strict=True):
+        np.testing.assert_array_equal(got, want)
+
+
+def test_products_add_up_in_the_dtype_that_they_name() -> None:
+    """1e8 + 1 − 1e8 is 1 in float64 and 0 in float32, on each of up to 64 lanes."""
+    x = np.repeat(np.array([[1e8, 1, -1e8]], np.float32), 64, axis=1)
+    ones = np.ones_like(x)
+    wide = {"accumulate": DType.float64}
+
+    def product(a: Value, b: Value) -> Any:
+        return dot_general(a, b, dims="ni,oi->no", **wide)
+
+    def convolution(a: Value, b: Value) -> Any:
+        one = (1,)
+        attrs = {"strides": one, "padding": ((0, 0),)}
+        attrs |= {"lhs_dilation": one, "rhs_dilation": one}
+        return conv(a, b, dims="nc0,oc0->no0", **attrs, **wide)
+
+    for got in on_engines(product, x, ones):
+        np.testing.assert_array_equal(got, [[64]])
+    for got in on_engines(convolution, x[..., None], ones[..., None]):
+        np.testing.assert_array_equal(got, [[[64]]])
+
+
 def test_floats_become_the_nearest_integer_in_range() -> None:
     x = np.array([-1.5, -1e30, 1e30, INF, -INF, NAN, 255.9, 256.0, -0.9])
     for got in on_engines(lambda v: convert(v, dtype=DType.uint8), x):
@@ -130,6 +194,9 @@ def test_shifts_by_bits_that_do_not_exist_push_all_out() -> None:
 
 
 REFUSED = {
+    "take": (take, [np.ones((3, 2)), np.array([0, 3])]),
+    "take, negative": (take, [np.ones((3, 2)), np.array([2, -1])]),
+    "scatter_add": (scatter_add, [np.ones(3), np.array([-1]), np.ones(1)]),
     "gather": (lambda x, i: gather(x, i, axis=0), [np.ones(3), np.array([0, 3])]),
     "gather, negative": (
         lambda x, i: gather(x, i, axis=1),
@@ -165,6 +232,16 @@ def test_what_is_outside_is_refused_on_every_engine(name: str) -> None:
         executable = load_engine(engine, program_of(graph), threads=2)
         with pytest.raises(ArgumentError):
             executable.run("main", names, steps=1, sizes={})
+
+
+def test_the_first_of_equal_extremes_wins_and_nan_is_one() -> None:
+    x = [[2.0, 7, 7, 1, 1], [0, -0.0, 0, -0.0, 0], [1, NAN, INF, NAN, -INF]]
+    for got in on_engines(lambda v: argmax(v, axis=1), np.array(x)):
+        np.testing.assert_array_equal(got, [1, 0, 1])
+    for got in on_engines(lambda v: argmin(v, axis=1), np.array(x)):
+        np.testing.assert_array_equal(got, [3, 0, 1])
+    for got in on_engines(lambda v: argmax(v, axis=0), np.array(x).T.copy()):
+        np.testing.assert_array_equal(got, [1, 0, 1])
 
 
 def test_sorting_keeps_the_order_of_equals_and_takes_nan_as_largest() -> None:

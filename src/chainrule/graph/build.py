@@ -17,12 +17,11 @@ import numpy as np
 
 from chainrule.errors import ArgumentError, GraphError, warn_of_line
 from chainrule.graph.graph import Graph
-from chainrule.graph.node import Array, Cotangent, Node, Value, computed
+from chainrule.graph.node import Array, Node, Value, computed
 from chainrule.graph.primitive import (
     DERIVATIVES,
     REFERENCES,
     Primitive,
-    TypeRule,
     as_tuple,
     lookup,
 )
@@ -212,89 +211,15 @@ def recording() -> within:
     return within(grad=True)
 
 
-class Operation(Primitive):
-    """A primitive that is applied to values by calling it."""
-
-    def __call__(self, *inputs: Value, **attrs: Any) -> Any:
-        """Apply it: compute at once on numbers, record a node while tracing."""
-        if context.trace is None:
-            outputs = _compute(self, inputs, attrs)
-        else:
-            outputs = record(self, inputs, attrs)
-        return outputs[0] if len(outputs) == 1 else outputs
-
-
-#: A derivative rule (g, y, inputs…, attributes…). The first four lines are the last one
-#: spelt out: from them a type checker knows what the parameters of a lambda are.
-DerivativeRule = (
-    Callable[[Value, Value, Any], Value]
-    | Callable[[Value, Value, Any, Any], Value]
-    | Callable[[Value, Value, Any, Any, Any], Value]
-    | Callable[[Value, Value, Any, Any, Any, Any], Value]
-    | Callable[..., Value]
-)
-
-
-def declare(
-    name: str,
-    *,
-    rule: TypeRule,
-    reference: Callable[..., Array | tuple[Array, ...]],
-    vjp: tuple[DerivativeRule | None, ...] = (),
-    joint_vjp: Callable[..., Sequence[Cotangent]] | None = None,
-    **traits: Any,
-) -> Operation:
-    """Declare a primitive: its row in each table that is not an engine's.
-
-    Args:
-        name: how the text form calls it.
-        rule: gives the types of the result; see :class:`Primitive`.
-        reference: computes it with NumPy.
-        vjp: the derivative rule, one function for each input: ``vjp[i](g, y, *inputs,
-            **attrs)`` is the cotangent of input i when the result y has cotangent g. It
-            is written in primitives, so derivatives are graphs. None for an input
-            without a derivative (an index); the last rule stands for further inputs.
-        joint_vjp: instead of ``vjp`` where the inputs' derivatives share their work:
-            ``joint_vjp(gs, ys, inputs, needed, **attrs)``, all in tuples.
-        traits: the other attributes of a :class:`Primitive`.
-    """
-    made = Operation(name=name, rule=rule, **traits)
-    REFERENCES[made] = reference
-    if joint_vjp is not None:
-        DERIVATIVES[made] = joint_vjp
-    elif any(vjp):
-        DERIVATIVES[made] = by_input(vjp)
-    return made
-
-
-def by_input(
-    rules: tuple[DerivativeRule | None, ...],
-) -> Callable[..., Sequence[Cotangent]]:
-    """A derivative made of one rule for each input."""
-
-    def derivative(
-        gs: tuple[Value],
-        ys: tuple[Value],
-        inputs: tuple[Value, ...],
-        needed: Sequence[bool],
-        **attrs: Any,
-    ) -> Sequence[Cotangent]:
-        mine = rules + rules[-1:] * (len(inputs) - len(rules))
-        return [
-            rule(gs[0], ys[0], *inputs, **attrs) if rule is not None and need else None
-            for rule, need in zip(mine, needed, strict=True)
-        ]
-
-    return derivative
-
-
 def bind(primitive: Primitive, inputs: Sequence[Value], attrs: dict[str, Any]) -> Any:
     """Apply ``primitive`` to ``inputs``; the result is a Value, or a tuple of them.
 
     Numbers in, numbers out; while tracing, a node is recorded instead.
     """
-    apply = _compute if context.trace is None else record
-    outputs = apply(primitive, tuple(inputs), attrs)
+    if context.trace is None:
+        outputs = _compute(primitive, tuple(inputs), attrs)
+    else:
+        outputs = record(primitive, tuple(inputs), attrs)
     return outputs[0] if len(outputs) == 1 else outputs
 
 

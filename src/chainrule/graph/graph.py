@@ -70,35 +70,30 @@ def size_names(item: object) -> set[str]:
     return set(item.size_names) if isinstance(item, Graph) else set()
 
 
-def ancestors(roots: Iterable[Value], stop: Iterable[Value] = ()) -> list[Node]:
+def ancestors(
+    roots: Iterable[Value], stop: Iterable[Value] = (), *, tracked: bool = False
+) -> list[Node]:
     """The nodes that ``roots`` depend on, in running order.
 
-    The walk ends at the values of ``stop`` and at values without a node.
+    The walk ends at the values of ``stop`` and at values without a node; ``tracked``:
+    at those without a derivative too.
     """
-    ends = {id(v) for v in stop}
     seen: dict[int, Node] = {}
-    waiting = [v.node for v in roots if v.node is not None and id(v) not in ends]
+    waiting, ends = list(roots), {id(v) for v in stop}
     while waiting:
-        node = waiting.pop()
-        if id(node) in seen:
+        value = waiting.pop()
+        node = value.node
+        if node is None or id(node) in seen or id(value) in ends:
             continue
-        seen[id(node)] = node
-        waiting.extend(
-            v.node for v in node.inputs if v.node is not None and id(v) not in ends
-        )
+        if value.tracked or not tracked:
+            seen[id(node)] = node
+            waiting.extend(node.inputs)
     return sorted(seen.values(), key=lambda node: node.number)
 
 
 def tracked_ancestors(roots: Iterable[Value]) -> set[Node]:
     """The nodes that a derivative of ``roots`` walks over."""
-    seen: set[Node] = set()
-    waiting = list(roots)
-    while waiting:
-        value = waiting.pop()
-        if value.tracked and value.node is not None and value.node not in seen:
-            seen.add(value.node)
-            waiting.extend(value.node.inputs)
-    return seen
+    return set(ancestors(roots, tracked=True))
 
 
 def users(graph: Graph) -> dict[Value, list[Node]]:

@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from chainrule.errors import ShapeError
+from chainrule.graph.build import record, tracing
 from chainrule.graph.graph import Graph, size_names
 from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.primitive import BODIES, REFERENCES
@@ -83,17 +84,13 @@ def _with_numbers(graph: Graph, sizes: Sizes) -> Graph:
     new: dict[Value, Value] = {}
     for v in graph.inputs:
         new[v] = Value(None, resolve(v.shape, sizes), v.dtype, name=v.name)
-    for node in graph.nodes:
-        inputs = tuple(new[v] for v in node.inputs)
-        attrs = attrs_at(node, sizes)
-        made = Node(node.primitive, inputs, attrs, node.scope, node.role, node.source)
-        outputs: list[Value] = []
-        for i, v in enumerate(node.outputs):
-            assert v is not None
-            shape = resolve(v.shape, sizes)
-            new[v] = Value(None, shape, v.dtype, node=made, index=i)
-            outputs.append(new[v])
-        made.set_outputs(tuple(outputs))
+    with tracing():
+        for node in graph.nodes:
+            inputs = tuple(new[v] for v in node.inputs)
+            outputs = [v for v in node.outputs if v is not None]
+            types = [v.type.at(sizes) for v in outputs]
+            made = record(node.primitive, inputs, attrs_at(node, sizes), node, types)
+            new.update(zip(outputs, made, strict=True))
     return Graph(
         graph.name, [new[v] for v in graph.inputs], [new[v] for v in graph.outputs]
     )
@@ -114,9 +111,7 @@ def run_nodes(
     graph: Graph, arrays: Sequence[Any], sizes: Sizes | None = None
 ) -> Iterator[tuple[Node, dict[Value, Array]]]:
     """Run a graph, pausing after each node with the numbers known so far."""
-    known: dict[Value, Array] = {}
-    for value, array in zip(graph.inputs, arrays, strict=True):
-        known[value] = np.asarray(array)
+    known = {v: np.asarray(a) for v, a in zip(graph.inputs, arrays, strict=True)}
     if sizes is None:
         sizes = solve_sizes([(v.shape, known[v].shape) for v in graph.inputs])
     for node in graph.nodes:
@@ -130,17 +125,12 @@ def run_nodes(
 
 
 def evaluate_all(
-    graph: Graph,
-    arrays: Sequence[Any],
-    sizes: Sizes | None = None,
-    *,
-    watch: Callable[[Node, dict[Value, Array]], None] | None = None,
+    graph: Graph, arrays: Sequence[Any], sizes: Sizes | None = None
 ) -> dict[Value, Array]:
-    """Every value of ``graph`` by itself; ``watch`` sees each node as it runs."""
+    """Every value of ``graph``."""
     known = {v: np.asarray(a) for v, a in zip(graph.inputs, arrays, strict=True)}
-    for node, known in run_nodes(graph, arrays, sizes):
-        if watch is not None:
-            watch(node, known)
+    for step in run_nodes(graph, arrays, sizes):
+        known = step[1]
     return known
 
 

@@ -4,19 +4,18 @@ A primitive is a name, a rule for types, and traits. What interpreters know of i
 in tables: how it is computed (``REFERENCES``), how it is differentiated
 (``DERIVATIVES``), what it consists of where it is a region (``BODIES``), and one table
 an engine. All of them but the engines' are filled by one declaration
-(:func:`chainrule.graph.build.declare`).
+(:func:`chainrule.graph.declare.declare`).
 """
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from chainrule.errors import ArgumentError, GraphError
+from chainrule.errors import ArgumentError, GraphError, nearest
 from chainrule.graph.types import ArrayType
 
 Array = np.ndarray[Any, Any]
@@ -80,7 +79,7 @@ class Primitive:
         _registry[self.name] = self
 
     def examples(self) -> tuple[Case, ...]:
-        """The cases."""
+        """The cases, made here where a function makes them."""
         return self.cases() if callable(self.cases) else self.cases
 
     def output_types(
@@ -116,12 +115,12 @@ def lookup(name: str) -> Primitive:
     """The primitive or region called ``name``; the nearest name where there is none."""
     if name in _registry:
         return _registry[name]
-    near = difflib.get_close_matches(name, _registry, n=1)
+    near = nearest(name, _registry)
     raise ArgumentError(
         f"No primitive is called {name!r}.",
         expected="one of " + ", ".join(sorted(_registry)),
         got=name,
-        fix=f"did you mean {near[0]!r}?" if near else "declare it in primitives/",
+        fix=f"did you mean {near!r}?" if near else "declare it in primitives/",
     )
 
 

@@ -12,7 +12,7 @@ engine overwrites in place.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chainrule.errors import GraphError
 from chainrule.graph.graph import Graph
@@ -43,17 +43,29 @@ class Entry:
     replaces: Mapping[str, int]
     outputs: int
 
+    def __post_init__(self) -> None:
+        outputs = self.graph.outputs
+        held = dict(zip(self.state, self.graph.inputs[len(self.inputs) :], strict=True))
+        for name, index in self.replaces.items():
+            problem, expected = None, "an input of the graph that is state"
+            if name not in held:
+                problem = "is not state"
+            elif not self.outputs <= index < len(outputs):
+                problem = "is replaced by no output"
+                expected = f"one of outputs {self.outputs} to {len(outputs) - 1}"
+            elif held[name].type != outputs[index].type:
+                problem = "changes its type"
+                expected = f"a new value of type {held[name].type}"
+            if problem:
+                raise GraphError(
+                    f"In entry point {self.name!r}, {name!r} {problem}.",
+                    expected=expected,
+                    got=f"{name} replaced by output {index} of {self.graph!r}",
+                )
+
     def with_graph(self, graph: Graph) -> Entry:
         """The same entry after a pass over its graph."""
-        return Entry(
-            self.name,
-            graph,
-            self.inputs,
-            self.each,
-            self.state,
-            self.replaces,
-            self.outputs,
-        )
+        return replace(self, graph=graph)
 
 
 class Program:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeVar, cast
 
-from chainrule.errors import ChainruleError, ParseError
+from chainrule.errors import ChainruleError, ParseError, nearest
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
 from chainrule.graph.primitive import DERIVATIVES, Primitive, lookup
 from chainrule.graph.text_writer import NUMBER, SOURCE, WORD, input_name, word
 from chainrule.graph.types import ArrayType, Dim, DType, Size
+from chainrule.graph.verify import type_mismatch
 
 _T = TypeVar("_T")
 
@@ -61,10 +61,8 @@ class _Line:
     outputs: list[tuple[_Name, ArrayType]]
     primitive: _Name
     inputs: list[_Name]
-    attrs: dict[str, Any]
-    scope: str = ""
-    role: str = "forward"
-    source: str | None = None
+    attrs: dict[str, Any] = field(default_factory=dict[str, Any])
+    origin: dict[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass
@@ -95,9 +93,7 @@ class _Reader:
         fix: str | None = None,
     ) -> NoReturn:
         """Refuse the text, pointing at ``at`` or at where reading stands."""
-        if at is None:
-            self.skip()
-            at = self.at
+        at = self.skip() if at is None else at
         line = self.text.count("\n", 0, at) + 1
         column = at - self.text.rfind("\n", 0, at)
         if got is None:
@@ -110,14 +106,15 @@ class _Reader:
             fix=fix or "write it as str(graph) does",
         )
 
-    def skip(self) -> None:
+    def skip(self) -> int:
+        """Where the next thing stands that is no space."""
         found = _SKIP.match(self.text, self.at)
         self.at = found.end() if found else self.at
+        return self.at
 
     def take(self, pattern: re.Pattern[str]) -> str | None:
         """What matches here, if anything does."""
-        self.skip()
-        found = pattern.match(self.text, self.at)
+        found = pattern.match(self.text, self.skip())
         if found is None:
             return None
         self.at = found.end()
@@ -125,8 +122,7 @@ class _Reader:
 
     def takes(self, token: str) -> bool:
         """Whether ``token`` stands here; then it is read."""
-        self.skip()
-        if not self.text.startswith(token, self.at):
+        if not self.text.startswith(token, self.skip()):
             return False
         end = self.at + len(token)
         if token[-1].isalpha() and WORD.match(self.text, end):
@@ -139,8 +135,8 @@ class _Reader:
             self.fail(f"{where} is not complete.", repr(token))
 
     def string(self) -> str | None:
-        self.skip()
-        start = self.at
+        """A text in quotes, if one stands here."""
+        start = self.skip()
         found = self.take(_STRING)
         if found is None:
             return None
@@ -149,33 +145,40 @@ class _Reader:
         except ValueError:
             self.fail("This text has an unknown escape.", r"\" \\ \n \u00e9", at=start)
 
+    def required(
+        self, what: str, pattern: re.Pattern[str], expected: str, *, quoted: bool = True
+    ) -> str:
+        """What matches here, or a text in quotes where that may stand instead."""
+        found = self.string() if quoted else None
+        if found is None:
+            found = self.take(pattern)
+        if found is None:
+            self.fail(f"Here {what} is missing.", expected)
+        return found
+
     def word(self, what: str) -> str:
         """A bare word or a text in quotes."""
-        found = self.string()
-        if found is None:
-            found = self.take(WORD)
-        if found is None:
-            self.fail(f"Here {what} is missing.", "a word, or a text in quotes")
-        return found
+        return self.required(what, WORD, "a word, or a text in quotes")
+
+    def several(self, read: Callable[[], _T]) -> list[_T]:
+        """One item, and more of them behind commas."""
+        items = [read()]
+        while self.takes(","):
+            items.append(read())
+        return items
 
     def listed(self, close: str, where: str, read: Callable[[], _T]) -> list[_T]:
         """Items separated by commas, up to ``close``."""
-        items: list[_T] = []
-        if self.takes(close):
-            return items
-        while True:
-            items.append(read())
-            if self.takes(close):
-                return items
-            if not self.takes(","):
-                self.fail(f"{where} does not end.", f"',' or {close!r}")
+        items = [] if self.takes(close) else self.several(read)
+        if items and not self.takes(close):
+            self.fail(f"{where} does not end.", f"',' or {close!r}")
+        return items
 
     def blocks(self) -> list[_Block]:
         """Every block of the text."""
         blocks: list[_Block] = []
         while not blocks or self.at < len(self.text):
-            self.skip()
-            at = self.at
+            at = self.skip()
             if not self.takes("graph"):
                 self.fail("Here a graph should begin.", "'graph name(inputs) {'")
             name = self.word("the graph's name")
@@ -189,9 +192,7 @@ class _Reader:
             while not self.takes("return"):
                 block.lines.append(self.line())
             if not self.takes("}"):
-                block.outputs.append(self.value())
-                while self.takes(","):
-                    block.outputs.append(self.value())
+                block.outputs = self.several(self.value)
                 self.need("}", "The graph")
             blocks.append(block)
             self.skip()
@@ -199,8 +200,7 @@ class _Reader:
 
     def value(self) -> _Name:
         """``%name``."""
-        self.skip()
-        at = self.at
+        at = self.skip()
         if not self.takes("%"):
             self.fail("Here a value is missing.", "a value such as %x or %1")
         if self.text[self.at : self.at + 1] == '"':
@@ -222,16 +222,11 @@ class _Reader:
 
     def type(self) -> ArrayType:
         """``f32[N,784]``."""
-        self.skip()
-        at = self.at
+        at = self.skip()
         short = self.take(_KEY) or ""
         if short not in _SHORT:
-            self.fail(
-                "This is no element type.",
-                ", ".join(_SHORT),
-                at=at,
-                fix=_near(short, _SHORT),
-            )
+            fix = _near(short, _SHORT)
+            self.fail("This is no element type.", ", ".join(_SHORT), at=at, fix=fix)
         self.need("[", "The type")
         return ArrayType(tuple(self.listed("]", "The shape", self.dim)), _SHORT[short])
 
@@ -255,84 +250,63 @@ class _Reader:
             self.fail("This number is too long.", "fewer digits", got=digits[:12] + "…")
 
     def line(self) -> _Line:
-        outputs = [self.declared()]
-        while self.takes(","):
-            outputs.append(self.declared())
+        outputs = self.several(self.declared)
         self.need("=", "The node")
-        self.skip()
-        at = self.at
-        primitive = self.take(WORD)
-        if primitive is None:
-            self.fail("Here the primitive is missing.", "a name such as add")
+        at = self.skip()
+        name = self.required("the primitive", WORD, "a name such as add", quoted=False)
         self.need("(", "The node")
         inputs = self.listed(")", "The arguments", self.value)
-        line = _Line(outputs, _Name(primitive, at), inputs, {})
+        line = _Line(outputs, _Name(name, at), inputs)
         if self.takes("{"):
             self.listed("}", "The attributes", lambda: self.attribute(line.attrs))
         if self.takes(";"):
-            self.tail(line)
+            self.tail(line.origin)
         return line
 
     def attribute(self, attrs: dict[str, Any]) -> None:
-        key = self.take(_KEY)
-        if key is None:
-            self.fail("Here an attribute is missing.", "key=value")
+        key = self.required("an attribute", _KEY, "key=value", quoted=False)
         if key in attrs:
             self.fail(f"The attribute {key} is given twice.", "each of them once")
         self.need("=", "The attribute")
         attrs[key] = self.literal()
 
-    def tail(self, line: _Line) -> None:
-        self.skip()
-        start = self.at
-        if self.takes("scope"):
-            self.need("=", "The scope")
-            line.scope = self.word("the scope")
-        if self.takes("role"):
-            self.need("=", "The role")
-            line.role = self.word("the role")
+    def tail(self, origin: dict[str, str]) -> None:
+        for key in ("scope", "role"):
+            if self.takes(key):
+                self.need("=", f"The {key}")
+                origin[key] = self.word(f"the {key}")
         if self.takes("at"):
-            line.source = self.string()
-            if line.source is None:
-                line.source = self.take(SOURCE)
-            if line.source is None:
-                self.fail(
-                    "Here the source is missing.", "file:line, or a text in quotes"
-                )
-        if self.at == start:
+            expected = "file:line, or a text in quotes"
+            origin["source"] = self.required("the source", SOURCE, expected)
+        if not origin:
             self.fail("Nothing follows the semicolon.", "scope=…, role=… or at …")
 
     def literal(self, depth: int = 0) -> Any:
         """An attribute's value."""
-        self.skip()
-        at = self.at
+        at = self.skip()
         if self.takes("("):
             if depth == DEPTH:
-                self.fail(
-                    "These tuples are nested too deep.", f"at most {DEPTH}", at=at
-                )
+                self.fail("The tuples are nested too deep.", f"at most {DEPTH}", at=at)
             return self.tuple(depth)
         if self.takes("@"):
             return _Name(self.word("the graph's name"), at)
         text = self.string()
         if text is not None:
             return text
-        if found := self.take(_SIZE):
-            return self.size(found)
-        if found := self.take(_FLOAT):
-            return float(found)
-        if found := self.take(_INT):
-            return self.integer(found)
+        for pattern, made in (
+            (_SIZE, self.size),
+            (_FLOAT, float),
+            (_INT, self.integer),
+        ):
+            if found := self.take(pattern):
+                return made(found)
         found = self.take(_KEY)
         if found in ("true", "false"):
             return found == "true"
         if found in _SHORT:
             return _SHORT[found]
-        self.fail(
-            "This is no attribute.",
-            'true, 7, 0.5, "text", (1, 2), f32, 4*N or @graph',
-            at=at,
-        )
+        expected = 'true, 7, 0.5, "text", (1, 2), f32, 4*N or @graph'
+        self.fail("This is no attribute.", expected, at=at)
 
     def tuple(self, depth: int) -> tuple[Any, ...]:
         items: list[Any] = []
@@ -348,8 +322,8 @@ class _Reader:
 
 
 def _near(name: str, names: Iterable[str]) -> str | None:
-    near = difflib.get_close_matches(name, list(names), n=1)
-    return f"did you mean {near[0]!r}?" if near else None
+    near = nearest(name, names)
+    return f"did you mean {near!r}?" if near else None
 
 
 # Reading: blocks to graphs
@@ -407,14 +381,7 @@ class _Builder:
             arguments = tuple(read(name) for name in line.inputs)
             attrs = {key: self.resolve(item) for key, item in line.attrs.items()}
             primitive = self.primitive(line, arguments, attrs)
-            node = Node(
-                primitive,
-                arguments,
-                attrs,
-                scope=line.scope,
-                role=line.role,
-                source=line.source,
-            )
+            node = Node(primitive, arguments, attrs, **line.origin)
             # What was a constant for derivatives is not told by the text: nothing is.
             tracked = primitive in DERIVATIVES and any(v.tracked for v in arguments)
             outputs = [
@@ -431,37 +398,20 @@ class _Builder:
         self, line: _Line, arguments: Sequence[Value], attrs: dict[str, Any]
     ) -> Primitive:
         """The primitive; its rule must give the types that the line declares."""
-        name, at = line.primitive.text, line.primitive.at
-        declared = tuple(t for _, t in line.outputs)
+        at, declared = line.primitive.at, [t for _, t in line.outputs]
         try:
-            primitive = lookup(name)
-            types = primitive.output_types([v.type for v in arguments], attrs)
-            said = ", ".join(map(str, types))
+            primitive = lookup(line.primitive.text)
+            inputs = [v.type for v in arguments]
+            problem = type_mismatch(primitive, inputs, attrs, declared)
         except ChainruleError as error:
+            expected = error.expected or "inputs and attributes that fit"
+            self.reader.fail(error.what, expected, at=at, got=error.got, fix=error.fix)
+        if problem:
             self.reader.fail(
-                error.what,
-                error.expected or "inputs and attributes that fit",
-                at=at,
-                got=error.got,
-                fix=error.fix,
-            )
-        except Exception as error:
-            # A rule may trust that its attributes are of the right kind; text may not
-            # be trusted, so whatever the rule trips over is a fault of the text.
-            self.reader.fail(
-                f"{name} does not take these inputs and attributes.",
-                "the inputs and attributes that its rule names",
-                at=at,
-                got=f"{type(error).__name__}: {error}",
-            )
-        # In text too: a shape of (True,) or (1.0,) equals (1,) and is none.
-        written = ", ".join(map(str, declared))
-        if types != declared or said != written:
-            self.reader.fail(
-                f"The declared types are not those of {name}.",
-                said,
+                f"The declared types are not those of {primitive.name}.",
+                problem[0],
                 at=line.outputs[0][0].at,
-                got=written,
+                got=problem[1],
             )
         return primitive
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import operator
 import threading
+from collections import Counter
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -132,14 +133,10 @@ class Size:
         if not isinstance(other, int | Size):
             return NotImplemented
         divisor = other if isinstance(other, Size) else Size(factor=other)
-        left = list(self.names)
+        left = Counter(self.names)
+        left.subtract(divisor.names)
         fits = divisor.factor != 0 and self.factor % divisor.factor == 0
-        for name in divisor.names:
-            if name in left:
-                left.remove(name)
-            else:
-                fits = False
-        if not fits:
+        if not fits or min(left.values(), default=0) < 0:
             raise ShapeError(
                 f"{self} does not divide by {other} for every size.",
                 expected=f"a divisor of {self}",
@@ -147,7 +144,8 @@ class Size:
                 fix="give every size of the reshape explicitly",
             )
         factor = self.factor // divisor.factor
-        return Size(*left, factor=factor) if left else factor
+        names = tuple(left.elements())
+        return Size(*names, factor=factor) if names else factor
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Size):
@@ -162,29 +160,23 @@ class Size:
     def __hash__(self) -> int:
         return hash((self.factor, self.names))
 
-    def _order(self, other: Any, decide: Callable[[int, int], bool]) -> bool:
-        if not isinstance(other, int | Size) or _guess.sizes is None:
-            raise self._unknown(f"compared with {other}")
+    @staticmethod
+    def _ordered(decide: Callable[[int, int], bool]) -> Callable[[Size, Any], bool]:
+        def compare(self: Size, other: Any) -> bool:
+            if not isinstance(other, int | Size) or _guess.sizes is None:
+                raise self._unknown(f"compared with {other}")
 
-        def answer(sizes: Sizes) -> bool:
-            bound = other.at(sizes) if isinstance(other, Size) else other
-            return decide(self.at(sizes), bound)
+            def answer(sizes: Sizes) -> bool:
+                return decide(self.at(sizes), resolve(other, sizes))
 
-        given = answer(_guess.sizes)
-        _guess.guards.append(lambda sizes: answer(sizes) == given)
-        return given
+            given = answer(_guess.sizes)
+            _guess.guards.append(lambda sizes: answer(sizes) == given)
+            return given
 
-    def __lt__(self, other: Any) -> bool:
-        return self._order(other, operator.lt)
+        return compare
 
-    def __le__(self, other: Any) -> bool:
-        return self._order(other, operator.le)
-
-    def __gt__(self, other: Any) -> bool:
-        return self._order(other, operator.gt)
-
-    def __ge__(self, other: Any) -> bool:
-        return self._order(other, operator.ge)
+    __lt__, __le__ = _ordered(operator.lt), _ordered(operator.le)
+    __gt__, __ge__ = _ordered(operator.gt), _ordered(operator.ge)
 
     def __bool__(self) -> bool:
         return _guess.sizes is None or self != 0
@@ -278,12 +270,6 @@ def is_symbolic(item: Any) -> bool:
         parts: list[Any] = [*item]
         return any(is_symbolic(part) for part in parts)
     return isinstance(item, Size)
-
-
-def fixed(shape: Shape) -> tuple[int, ...] | None:
-    """A shape (or strides) as integers; None for one with a named size."""
-    integers = tuple([d for d in shape if isinstance(d, int)])
-    return integers if len(integers) == len(shape) else None
 
 
 @dataclass(frozen=True, slots=True)

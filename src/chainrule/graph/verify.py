@@ -8,7 +8,8 @@ from typing import Any, NoReturn, cast
 from chainrule.errors import ChainruleError, GraphError
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
-from chainrule.graph.types import DType, Size
+from chainrule.graph.primitive import Primitive
+from chainrule.graph.types import ArrayType, DType, Size
 
 _ATOMS = (bool, int, float, str, DType, Size)
 
@@ -26,147 +27,127 @@ def verify(graph: Graph) -> None:
     Raises:
         GraphError: naming the node and the rule that it breaks.
     """
-    _verify(graph, {})
+    _Check(graph, {}).run()
 
 
-def verify_replacements(
-    graph: Graph, state_inputs: Sequence[Value], pairs: Sequence[tuple[Value, Value]]
-) -> None:
-    """Check which outputs of a step replace which of its inputs.
+def type_mismatch(
+    primitive: Primitive,
+    inputs: Sequence[ArrayType],
+    attrs: dict[str, Any],
+    given: Sequence[ArrayType | None],
+) -> tuple[str, str] | None:
+    """The rule's types of the results and those given, in text, where they differ.
 
-    Args:
-        graph: the step; it is verified first.
-        state_inputs: the inputs that are state and may be replaced.
-        pairs: (old state: an input, new state: an output of the graph).
-
-    Raises:
-        GraphError: where an old value is no state or is replaced twice, a new value is
-            no output, or their types differ.
+    A rule trusts that its attributes are of the right kind; here nothing is trusted, so
+    whatever it trips over is refused.
     """
-    verify(graph)
-    replaced: set[Value] = set()
-    for old, new in pairs:
-        problem, expected, got = None, "", f"{old!r} replaced by {new!r}"
-        if old not in state_inputs or old not in graph.inputs:
-            problem, expected = "is not state", "an input of the graph that is state"
-        elif new not in graph.outputs:
-            problem, expected = "is replaced by no output", "an output of the graph"
-        elif old.type != new.type:
-            problem, expected = "changes its type", f"a new value of type {old.type}"
-        elif old in replaced:
-            problem, expected = "is replaced twice", "one new value for each old one"
-        if problem:
-            raise GraphError(
-                f"In graph {graph.name!r}, {old.name or 'a value'!r} {problem}.",
-                expected=expected,
-                got=got,
-                fix="check the pairs that the step returns",
-            )
-        replaced.add(old)
+    try:
+        ruled = primitive.output_types(inputs, attrs)
+        expected = ", ".join(map(str, ruled))
+    except ChainruleError:
+        raise
+    except Exception as error:
+        raise GraphError(
+            f"{primitive.name} does not take these inputs and attributes.",
+            expected="the inputs and attributes that its rule names",
+            got=f"{attrs}; {type(error).__name__}: {error}",
+        ) from error
+    got = ", ".join(map(str, given))
+    # In text too: a shape of (True,) or (1.0,) equals (1,) and is none.
+    if ruled == tuple(given) and expected == got:
+        return None
+    return expected or "none", got or "none"
 
 
-def _verify(graph: Graph, done: dict[int, Graph]) -> None:
-    if id(graph) in done:
-        return
-    done[id(graph)] = graph  # kept, so that the id stays its own
-    known: set[Value] = set()
-    for value in graph.inputs:
-        _single(graph, None, value, known)
-    for position, node in enumerate(graph.nodes):
-        at = f"node {position}, {_describe(node)},"
+class _Check:
+    """The check of one graph."""
+
+    def __init__(self, graph: Graph, done: dict[int, Graph]) -> None:
+        self.graph, self.done = graph, done
+        self.known: set[Value] = set()
+
+    def run(self) -> None:
+        graph = self.graph
+        if id(graph) in self.done:
+            return
+        self.done[id(graph)] = graph  # kept, so that the id stays its own
+        for value in graph.inputs:
+            self.single("the list of inputs holds", value)
+        for position, node in enumerate(graph.nodes):
+            self.node(f"node {position}, {_describe(node)},", node)
+        for i, value in enumerate(graph.outputs):
+            if value not in self.known:
+                problem = f"output {i} is computed by no node of it."
+                self.fail(problem, "an input, or the output of a node", repr(value))
+
+    def node(self, at: str, node: Node) -> None:
         for i, value in enumerate(node.inputs):
-            if value not in known:
-                _fail(
-                    graph,
+            if value not in self.known:
+                self.fail(
                     f"{at} reads a value that nothing computed before it.",
                     "inputs of the graph and outputs of earlier nodes",
                     f"{value!r} as input {i}",
                 )
         for text in (node.scope, node.role, node.source or ""):
             if not isinstance(cast("Any", text), str):
-                _fail(
-                    graph,
-                    f"{at} has an origin that is no text.",
-                    "str for scope, role and source",
-                    repr(text),
-                )
+                problem = f"{at} has an origin that is no text."
+                self.fail(problem, "str for scope, role and source", repr(text))
         for key, item in node.attrs.items():
-            _attribute(graph, f"{at} has an attribute {key!r}", item, done)
-        _types(graph, at, node)
+            self.attribute(f"{at} has an attribute {key!r}", item)
+        self.types(at, node)
         for i, value in enumerate(node.outputs):
             assert value is not None  # its type was right
             if value.node is not node or value.index != i:
-                _fail(
-                    graph,
-                    f"{at} gives a value that another node computes.",
-                    "one producer for every value",
-                    f"{value!r} as output {i}",
-                )
-            _single(graph, at, value, known)
-    for i, value in enumerate(graph.outputs):
-        if value not in known:
-            _fail(
-                graph,
-                f"output {i} is computed by no node of it.",
-                "an input, or the output of a node",
-                repr(value),
+                problem = f"{at} gives a value that another node computes."
+                got = f"{value!r} as output {i}"
+                self.fail(problem, "one producer for every value", got)
+            self.single(f"{at} gives", value)
+
+    def single(self, where: str, value: Value) -> None:
+        """Add a value to the known ones; it must be new and without numbers."""
+        if value in self.known:
+            self.fail(f"{where} one value twice.", "distinct values", repr(value))
+        if value.array is not None:
+            expected = "types alone; numbers come in by constants and inputs"
+            self.fail(f"{where} a value that carries numbers.", expected, repr(value))
+        self.known.add(value)
+
+    def types(self, at: str, node: Node) -> None:
+        """The types of a node's outputs must be those of its primitive's rule."""
+        inputs = [v.type for v in node.inputs]
+        given = [None if v is None else v.type for v in node.outputs]
+        try:
+            problem = type_mismatch(node.primitive, inputs, node.attrs, given)
+        except ChainruleError as error:
+            what = f"In graph {self.graph.name!r}, {at} is refused by its rule:"
+            raise GraphError(
+                f"{what} {error.what}",
+                expected=error.expected,
+                got=error.got,
+                fix=error.fix or "copy node.attrs where a pass makes the node anew",
+            ) from error
+        if problem:
+            self.fail(f"{at} has outputs that its rule does not give.", *problem)
+
+    def attribute(self, where: str, item: Any) -> None:
+        if isinstance(item, tuple):
+            for part in cast("tuple[Any, ...]", item):
+                self.attribute(where, part)
+        elif isinstance(item, Graph):
+            _Check(item, self.done).run()
+        elif type(item) not in _ATOMS:
+            self.fail(
+                f"{where} of a kind that has no text form.",
+                "a bool, int, float, str, DType, Size, Graph or tuple of these",
+                f"{item!r}, of type {type(item).__name__}",
             )
 
-
-def _single(graph: Graph, at: str | None, value: Value, known: set[Value]) -> None:
-    """Add a value to the known ones; it must be new and without numbers."""
-    where = f"{at} gives" if at else "the list of inputs holds"
-    if value in known:
-        _fail(graph, f"{where} one value twice.", "distinct values", repr(value))
-    if value.array is not None:
-        _fail(
-            graph,
-            f"{where} a value that carries numbers.",
-            "types alone; numbers come in by constants and inputs",
-            repr(value),
-        )
-    known.add(value)
-
-
-def _types(graph: Graph, at: str, node: Node) -> None:
-    """The types of a node's outputs must be those of its primitive's rule."""
-    try:
-        ruled = node.primitive.output_types([v.type for v in node.inputs], node.attrs)
-    except ChainruleError as error:
+    def fail(self, problem: str, expected: str, got: str) -> NoReturn:
         raise GraphError(
-            f"In graph {graph.name!r}, {at} is refused by its rule: {error.what}",
-            expected=error.expected,
-            got=error.got,
-            fix=error.fix,
-        ) from error
-    except Exception as error:
-        # Attributes of a wrong kind or name: the rule trusts whoever made the node.
-        raise GraphError(
-            f"In graph {graph.name!r}, {at} has attributes that its rule cannot read.",
-            expected=f"the attributes of {node.primitive.name}",
-            got=f"{node.attrs}; {type(error).__name__}: {error}",
-            fix="copy node.attrs where a pass makes the node anew",
-        ) from error
-    types = tuple(None if v is None else v.type for v in node.outputs)
-    # In text too: a shape of (True,) or (1.0,) equals (1,) and is none.
-    expected, got = (", ".join(map(str, made)) for made in (ruled, types))
-    if types != ruled or got != expected:
-        problem = f"{at} has outputs that its rule does not give."
-        _fail(graph, problem, expected or "none", got or "none")
-
-
-def _attribute(graph: Graph, where: str, item: Any, done: dict[int, Graph]) -> None:
-    if isinstance(item, tuple):
-        for part in cast("tuple[Any, ...]", item):
-            _attribute(graph, where, part, done)
-    elif isinstance(item, Graph):
-        _verify(item, done)
-    elif type(item) not in _ATOMS:
-        _fail(
-            graph,
-            f"{where} of a kind that has no text form.",
-            "a bool, int, float, str, DType, Size, Graph or tuple of these",
-            f"{item!r}, of type {type(item).__name__}",
+            f"In graph {self.graph.name!r}, {problem}",
+            expected=expected,
+            got=got,
+            fix="look at the pass or the function that made it; print(graph) shows it",
         )
 
 
@@ -174,12 +155,3 @@ def _describe(node: Node) -> str:
     origin = " ".join(str(part) for part in (node.role, node.source) if part)
     scope = f" in {node.scope!r}" if node.scope else ""
     return f"{node.primitive.name}{scope} ({origin})"
-
-
-def _fail(graph: Graph, problem: str, expected: str, got: str) -> NoReturn:
-    raise GraphError(
-        f"In graph {graph.name!r}, {problem}",
-        expected=expected,
-        got=got,
-        fix="look at the pass or the function that made it; print(graph) shows it",
-    )

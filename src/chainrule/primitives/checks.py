@@ -6,28 +6,20 @@ passes a value on under a condition, and every engine reports where that is fals
 
 from __future__ import annotations
 
-from chainrule.errors import ArgumentError, DTypeError, ShapeError
-from chainrule.graph.build import constant, declare
+from chainrule.errors import ArgumentError
+from chainrule.graph.build import constant
+from chainrule.graph.declare import declare
 from chainrule.graph.node import Array, Value
 from chainrule.graph.primitive import Case
 from chainrule.graph.types import ArrayType, DType
 from chainrule.primitives.elementwise import convert, equal
 from chainrule.primitives.movement import full_like, reduce_sum
-from chainrule.primitives.rules import show
+from chainrule.primitives.rules import need_type
 
 
 def _rule(x: ArrayType, holds: ArrayType, **_: str) -> ArrayType:
-    if holds.dtype is not DType.bool:
-        raise DTypeError(
-            "require takes a truth value.", expected="bool", got=holds.dtype.name
-        )
-    if holds.shape != ():
-        raise ShapeError(
-            "require takes one truth value.",
-            expected="()",
-            got=show(holds.shape),
-            fix="require_all, for many",
-        )
+    one = ArrayType((), DType.bool)
+    need_type("require", "one truth value", one, holds, "require_all, for many")
     return x
 
 
@@ -36,20 +28,12 @@ def failed(what: str, expected: str, got: str, fix: str) -> ArgumentError:
     return ArgumentError(what, expected=expected, got=got, fix=fix or None)
 
 
-def _require(x: Array, holds: Array, **message: str) -> Array:
-    if not holds:
-        raise failed(**message)
-    return x
-
-
 def _let_through(g: Value, y: Value, x: Value, holds: Value, **_: str) -> Value:
     return g
 
 
-require = declare(
-    "require",
+@declare(
     rule=_rule,
-    reference=_require,
     vjp=(_let_through, None),
     view=True,
     formula="{0}",
@@ -63,6 +47,10 @@ require = declare(
         for t, s in (("f", "3,2"), ("f", ""), ("i32", "4"))
     ),
 )
+def require(x: Array, holds: Array, **message: str) -> Array:
+    if not holds:
+        raise failed(**message)
+    return x
 
 
 def require_all(

@@ -17,32 +17,17 @@ this form: the roles of s, r and d change places.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.errors import ShapeError
-from chainrule.graph.build import declare
+from chainrule.graph.declare import declare
 from chainrule.graph.node import Array, Value
 from chainrule.graph.primitive import Case
-from chainrule.graph.types import ArrayType, DType, is_symbolic
-from chainrule.primitives.matmul import letter_sizes, parse_dims
+from chainrule.graph.types import ArrayType, DType
+from chainrule.primitives.matmul import Dims, letter_sizes, parse_dims
 from chainrule.primitives.movement import flip
-from chainrule.primitives.rules import show
-
-Ints = tuple[int, ...]
-Pads = tuple[tuple[int, int], ...]
-
-
-def dilated(size: int, dilation: int) -> int:
-    """The length of ``size`` elements that stand ``dilation`` apart."""
-    return (size - 1) * dilation + 1 if size else 0
-
-
-def spatial_sizes(letters: str, window: str, shape: tuple[Any, ...]) -> Ints:
-    """The sizes of the axes named 0, 1, … in ``letters``."""
-    return tuple(shape[letters.index(w)] for w in window)
+from chainrule.primitives.sliding import Ints, Pads, Sliding
 
 
 class _Conv(NamedTuple):
@@ -55,66 +40,26 @@ class _Conv(NamedTuple):
     rhs_dilation: Ints
     accumulate: DType
 
+    def sliding(self, d: Dims, kernel: tuple[Any, ...]) -> Sliding:
+        """The kernel, of this shape, as a window."""
+        window = _spatial(d.rhs, d, kernel)
+        dilations = self.rhs_dilation, self.lhs_dilation
+        return Sliding(window, self.strides, self.padding, *dilations)
+
+
+def _spatial(letters: str, d: Dims, shape: tuple[Any, ...]) -> Ints:
+    """The sizes of the axes named 0, 1, … in ``letters``."""
+    return tuple(shape[letters.index(w)] for w in d.window)
+
 
 def _rule(lhs: ArrayType, rhs: ArrayType, **attrs: Any) -> ArrayType:
-    dims, strides, padding, lhs_dilation, rhs_dilation, accumulate = _Conv(**attrs)
-    d = parse_dims(dims)
-    sizes = letter_sizes("conv", d, lhs, rhs, accumulate)
-    given = (strides, padding, lhs_dilation, rhs_dilation)
-    if any(len(item) != len(d.window) for item in given):
-        raise ShapeError(
-            f"conv '{dims}' has {len(d.window)} spatial axes.",
-            expected="one stride, padding and dilation for each",
-            got=f"strides {strides}, padding {padding}",
-        )
-    if any(n < 1 for n in (*strides, *lhs_dilation, *rhs_dilation)):
-        raise ShapeError(
-            f"conv '{dims}' moves and stretches by whole steps.",
-            expected="strides and dilations of at least 1",
-            got=f"strides {strides}, dilations {lhs_dilation} and {rhs_dilation}",
-        )
-    inputs = spatial_sizes(d.lhs, d.window, lhs.shape)
-    kernels = spatial_sizes(d.rhs, d.window, rhs.shape)
-    if is_symbolic((*inputs, *kernels)):
-        raise ShapeError(
-            f"conv '{dims}' does not slide over the batch axis N.",
-            expected="spatial axes of fixed length",
-            got=f"input {show(lhs.shape)}, kernel {show(rhs.shape)}",
-        )
-    for i, w in enumerate(d.window):
-        lo, hi = padding[i]
-        padded = dilated(inputs[i], lhs_dilation[i]) + lo + hi
-        reach = padded - dilated(kernels[i], rhs_dilation[i])
-        if reach < 0 or kernels[i] == 0:
-            raise ShapeError(
-                f"conv's kernel is larger than its padded input on spatial axis {w}.",
-                expected=f"a kernel of 1 to {padded}, dilation included",
-                got=f"input {show(lhs.shape)}, kernel {show(rhs.shape)}",
-                fix="use a smaller kernel or more padding",
-            )
-        sizes[w] = reach // strides[i] + 1
-    return ArrayType(tuple(sizes[c] for c in d.out), lhs.dtype)
-
-
-def _reference(lhs: Array, rhs: Array, **attrs: Any) -> Array:
     a = _Conv(**attrs)
-    d, dtype = parse_dims(a.dims), lhs.dtype
-    if a.accumulate.numpy.itemsize > dtype.itemsize:
-        lhs, rhs = lhs.astype(a.accumulate.numpy), rhs.astype(a.accumulate.numpy)
-    axes = tuple(map(d.lhs.index, d.window))
-    kernels = spatial_sizes(d.rhs, d.window, rhs.shape)
-    lhs = dilate_and_pad(lhs, axes, a.lhs_dilation, a.padding)
-    # One product a kernel tap: shifted input times that tap's weights.
-    taps = "".join(c for c in d.rhs if not c.isdigit())
-    letters = _codes(d.lhs), _codes(taps), _codes(d.out)
-    terms: list[Array] = []
-    for tap, seen in seen_by_taps(lhs, axes, kernels, a.strides, a.rhs_dilation):
-        pick: list[Any] = [slice(None)] * rhs.ndim
-        for i, w in enumerate(d.window):
-            pick[d.rhs.index(w)] = tap[i]
-        weights = rhs[tuple(pick)]
-        terms.append(np.einsum(seen, letters[0], weights, letters[1], letters[2]))
-    return functools.reduce(np.add, terms).astype(dtype, copy=False)
+    d = parse_dims(a.dims)
+    sizes = letter_sizes("conv", d, lhs, rhs, a.accumulate)
+    lengths = _spatial(d.lhs, d, lhs.shape)
+    places = a.sliding(d, rhs.shape).places(f"conv '{a.dims}'", lengths)
+    sizes.update(zip(d.window, places))
+    return ArrayType(tuple(sizes[c] for c in d.out), lhs.dtype)
 
 
 def _codes(letters: str) -> list[int]:
@@ -123,78 +68,32 @@ def _codes(letters: str) -> list[int]:
     return [alphabet.index(c) for c in letters]
 
 
-def dilate_and_pad(
-    x: Array, axes: Ints, dilation: Ints, padding: Pads, fill: int = 0
-) -> Array:
-    """``fill`` between elements, then around them (negative padding crops)."""
-    shape, inside = list(x.shape), [slice(None)] * x.ndim
-    crop = [slice(None)] * x.ndim
-    for axis, step, (lo, hi) in zip(axes, dilation, padding):
-        length = dilated(x.shape[axis], step)
-        shape[axis] = length + max(lo, 0) + max(hi, 0)
-        inside[axis] = slice(max(lo, 0), max(lo, 0) + length, step)
-        crop[axis] = slice(max(-lo, 0), shape[axis] - max(-hi, 0))
-    out = np.full(shape, fill, x.dtype)
-    out[tuple(inside)] = x
-    return out[tuple(crop)]
-
-
-def seen_by_taps(
-    x: Array, axes: Ints, window: Ints, strides: Ints, dilation: Ints
-) -> Iterator[tuple[Ints, Array]]:
-    """Each tap of a window, and as a view what it sees of ``x`` as it slides."""
-    for tap in np.ndindex(*window):
-        cut = [slice(None)] * x.ndim
-        for i, axis in enumerate(axes):
-            start = tap[i] * dilation[i]
-            last = x.shape[axis] - dilated(window[i], dilation[i]) + start
-            cut[axis] = slice(start, last + 1, strides[i])
-        yield tap, x[tuple(cut)]
+def _backwards(y: Value, x: Value, kernel: Value, attrs: Any) -> tuple[_Conv, _Conv]:
+    """The convolutions of the derivatives, for the input and for the kernel."""
+    a = _Conv(**attrs)
+    d = parse_dims(a.dims)
+    lengths, places = _spatial(d.lhs, d, x.shape), _spatial(d.out, d, y.shape)
+    pads = a.sliding(d, kernel.shape).backwards(lengths, places)
+    lhs, rhs = f"{d.out},{d.rhs}->{d.lhs}", f"{d.lhs},{d.out}->{d.rhs}"
+    stride, wide, far = a.strides, a.lhs_dilation, a.rhs_dilation
+    return (
+        a._replace(dims=lhs, padding=pads[0], strides=wide, lhs_dilation=stride),
+        a._replace(dims=rhs, padding=pads[1], strides=far, rhs_dilation=stride),
+    )
 
 
 def _vjp_lhs(g: Value, y: Value, x: Value, kernel: Value, **attrs: Any) -> Value:
     """g, dilated by the stride, convolved with the flipped kernel."""
-    a = _Conv(**attrs)
-    d = parse_dims(a.dims)
-    inputs = spatial_sizes(d.lhs, d.window, x.shape)
-    kernels = spatial_sizes(d.rhs, d.window, kernel.shape)
-    outputs = spatial_sizes(d.out, d.window, y.shape)
-    pads: list[tuple[int, int]] = []
-    for i in range(len(d.window)):
-        reach = dilated(kernels[i], a.rhs_dilation[i]) - 1
-        lo = reach - a.padding[i][0]
-        need = dilated(inputs[i], a.lhs_dilation[i]) + reach
-        pads.append((lo, need - dilated(outputs[i], a.strides[i]) - lo))
-    changes = {
-        "dims": f"{d.out},{d.rhs}->{d.lhs}",
-        "strides": a.lhs_dilation,
-        "padding": tuple(pads),
-        "lhs_dilation": a.strides,
-    }
+    back, _ = _backwards(y, x, kernel, attrs)
+    d = parse_dims(attrs["dims"])
     flipped = flip(kernel, axes=tuple(map(d.rhs.index, d.window)))
-    return conv(g, flipped, **attrs | changes)
+    return conv(g, flipped, **back._asdict())
 
 
 def _vjp_rhs(g: Value, y: Value, x: Value, kernel: Value, **attrs: Any) -> Value:
     """The input convolved with g as a kernel that is dilated by the stride."""
-    a = _Conv(**attrs)
-    d = parse_dims(a.dims)
-    inputs = spatial_sizes(d.lhs, d.window, x.shape)
-    kernels = spatial_sizes(d.rhs, d.window, kernel.shape)
-    outputs = spatial_sizes(d.out, d.window, y.shape)
-    pads: list[tuple[int, int]] = []
-    for i in range(len(d.window)):
-        lo = a.padding[i][0]
-        reach = dilated(kernels[i], a.rhs_dilation[i]) - 1
-        need = reach + dilated(outputs[i], a.strides[i])
-        pads.append((lo, need - dilated(inputs[i], a.lhs_dilation[i]) - lo))
-    changes = {
-        "dims": f"{d.lhs},{d.out}->{d.rhs}",
-        "strides": a.rhs_dilation,
-        "padding": tuple(pads),
-        "rhs_dilation": a.strides,
-    }
-    return conv(x, g, **attrs | changes)
+    _, back = _backwards(y, x, kernel, attrs)
+    return conv(x, g, **back._asdict())
 
 
 def _case(lhs: str, rhs: str, dims: str, **changes: Any) -> Case:
@@ -204,10 +103,8 @@ def _case(lhs: str, rhs: str, dims: str, **changes: Any) -> Case:
     return Case((lhs, rhs), plain._asdict() | changes)
 
 
-conv = declare(
-    "conv",
+@declare(
     rule=_rule,
-    reference=_reference,
     vjp=(_vjp_lhs, _vjp_rhs),
     formula="{0} * {1}",
     source="Goodfellow, Bengio & Courville 2016, 9.1 and 9.5",
@@ -229,3 +126,20 @@ conv = declare(
         ),
     ),
 )
+def conv(lhs: Array, rhs: Array, **attrs: Any) -> Array:
+    a = _Conv(**attrs)
+    d, dtype = parse_dims(a.dims), lhs.dtype
+    if a.accumulate.numpy.itemsize > dtype.itemsize:
+        lhs, rhs = lhs.astype(a.accumulate.numpy), rhs.astype(a.accumulate.numpy)
+    # One product a kernel tap: shifted input times that tap's weights.
+    taps = "".join(c for c in d.rhs if not c.isdigit())
+    letters = _codes(d.lhs), _codes(taps), _codes(d.out)
+    axes = tuple(map(d.lhs.index, d.window))
+    terms: list[Array] = []
+    for tap, seen in a.sliding(d, rhs.shape).seen(lhs, axes):
+        pick: list[Any] = [slice(None)] * rhs.ndim
+        for i, w in enumerate(d.window):
+            pick[d.rhs.index(w)] = tap[i]
+        weights = rhs[tuple(pick)]
+        terms.append(np.einsum(seen, letters[0], weights, letters[1], letters[2]))
+    return functools.reduce(np.add, terms).astype(dtype, copy=False)

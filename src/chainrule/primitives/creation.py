@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import DTypeError, ShapeError
-from chainrule.graph.build import declare
+from chainrule.graph.declare import declare
 from chainrule.graph.node import Array
 from chainrule.graph.primitive import Case
 from chainrule.graph.types import ArrayType, Dim, DType, Shape, size_of
@@ -26,14 +26,8 @@ def _constant_rule(*, value: tuple[Any, ...], shape: Shape, dtype: DType) -> Arr
     return ArrayType(shape, dtype)
 
 
-def _constant(*, value: tuple[Any, ...], shape: Ints, dtype: DType) -> Array:
-    return np.array(value, dtype.numpy).reshape(shape)
-
-
-constant = declare(
-    "constant",
+@declare(
     rule=_constant_rule,
-    reference=_constant,
     formula="c",
     source="numbers written into the graph",
     cases=(
@@ -41,24 +35,22 @@ constant = declare(
         Case((), {"value": (1, 2, 3, 4), "shape": (2, 2), "dtype": DType.int32}),
     ),
 )
+def constant(*, value: tuple[Any, ...], shape: Ints, dtype: DType) -> Array:
+    return np.array(value, dtype.numpy).reshape(shape)
 
 
 def _size_rule(*, dim: Dim, dtype: DType) -> ArrayType:
     return ArrayType((), dtype)
 
 
-def _size(*, dim: int, dtype: DType) -> Array:
-    return np.asarray(dim, dtype.numpy)
-
-
-size = declare(
-    "size",
+@declare(
     rule=_size_rule,
-    reference=_size,
     formula="n",
     source="the number of elements along an axis, as a number to compute with",
     cases=(Case((), {"dim": 7, "dtype": DType.float32}),),
 )
+def size(*, dim: int, dtype: DType) -> Array:
+    return np.asarray(dim, dtype.numpy)
 
 
 def _iota_rule(*, shape: Shape, axis: int, dtype: DType) -> ArrayType:
@@ -68,16 +60,8 @@ def _iota_rule(*, shape: Shape, axis: int, dtype: DType) -> ArrayType:
     return ArrayType(shape, dtype)
 
 
-def _iota(*, shape: Ints, axis: int, dtype: DType) -> Array:
-    steps = [-1 if i == axis else 1 for i in range(len(shape))]
-    line = np.arange(shape[axis], dtype=dtype.numpy).reshape(steps)
-    return np.broadcast_to(line, shape)
-
-
-iota = declare(
-    "iota",
+@declare(
     rule=_iota_rule,
-    reference=_iota,
     formula="i",
     source="0, 1, 2, … along an axis (APL's ι)",
     cases=(
@@ -86,3 +70,7 @@ iota = declare(
         Case((), {"shape": (3, 4), "axis": 0, "dtype": DType.int64}),
     ),
 )
+def iota(*, shape: Ints, axis: int, dtype: DType) -> Array:
+    steps = [-1 if i == axis else 1 for i in range(len(shape))]
+    line = np.arange(shape[axis], dtype=dtype.numpy).reshape(steps)
+    return np.broadcast_to(line, shape)

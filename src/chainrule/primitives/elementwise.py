@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import DTypeError
-from chainrule.graph.build import declare
+from chainrule.graph.declare import declare
 from chainrule.graph.node import Array, Value
 from chainrule.graph.primitive import Case
 from chainrule.graph.types import ArrayType, DType
@@ -157,21 +157,9 @@ minimum = elementwise(
     kinks="a = b, where the whole derivative goes to b",
 )
 
-less = elementwise(
-    np.less,
-    only=None,
-    result=DType.bool,
-    formula="[{0} < {1}]",
-    source="Iverson bracket",
-)
-
-equal = elementwise(
-    np.equal,
-    only=None,
-    result=DType.bool,
-    formula="[{0} = {1}]",
-    source="Iverson bracket",
-)
+_BRACKET: Any = {"only": None, "result": DType.bool, "source": "Iverson bracket"}
+less = elementwise(np.less, formula="[{0} < {1}]", **_BRACKET)
+equal = elementwise(np.equal, formula="[{0} = {1}]", **_BRACKET)
 
 
 def _where_rule(condition: ArrayType, a: ArrayType, b: ArrayType) -> ArrayType:
@@ -186,10 +174,8 @@ def _where_rule(condition: ArrayType, a: ArrayType, b: ArrayType) -> ArrayType:
     return same("where", 2)(a, b)
 
 
-where = declare(
-    "where",
+@declare(
     rule=_where_rule,
-    reference=np.where,
     vjp=(
         None,
         lambda g, y, c, a, b: _where_positive(c, g),
@@ -202,6 +188,8 @@ where = declare(
         Case((f"bool[{s}]", f"f[{s}]", f"f[{s}]")) for s in ("", "0", "7", "2,3")
     ),
 )
+def where(condition: Array, a: Array, b: Array) -> Array:
+    return np.where(condition, a, b)
 
 
 isnan = elementwise(
@@ -216,27 +204,8 @@ def _convert_rule(x: ArrayType, *, dtype: DType) -> ArrayType:
     return ArrayType(x.shape, dtype)
 
 
-def _convert(x: Array, *, dtype: DType) -> Array:
-    if x.dtype.kind != "f" or not dtype.is_integer:
-        with np.errstate(invalid="ignore", over="ignore"):
-            return x.astype(dtype.numpy)
-    # Processors differ about numbers out of range: here they become the nearest
-    # number in range, and NaN 0.
-    limits = np.iinfo(dtype.numpy)
-    with np.errstate(invalid="ignore"):
-        made = x.astype(dtype.numpy)
-        low, high = x <= float(limits.min), x >= float(limits.max + 1)
-        odd = low | high | (x != x)
-        if odd.any():
-            ends = np.where(low, limits.min, np.where(high, limits.max, 0))
-            made = np.where(odd, ends.astype(dtype.numpy), made)
-    return made
-
-
-convert = declare(
-    "convert",
+@declare(
     rule=_convert_rule,
-    reference=_convert,
     vjp=(lambda g, y, x, dtype: convert(g, dtype=x.dtype),),
     formula="{0}",
     source=(
@@ -260,6 +229,21 @@ convert = declare(
         Case(("u16[5]",), {"dtype": DType.bool}),
     ),
 )
+def convert(x: Array, *, dtype: DType) -> Array:
+    if x.dtype.kind != "f" or not dtype.is_integer:
+        with np.errstate(invalid="ignore", over="ignore"):
+            return x.astype(dtype.numpy)
+    # Processors differ about numbers out of range: here they become the nearest
+    # number in range, and NaN 0.
+    limits = np.iinfo(dtype.numpy)
+    with np.errstate(invalid="ignore"):
+        made = x.astype(dtype.numpy)
+        low, high = x <= float(limits.min), x >= float(limits.max + 1)
+        odd = low | high | (x != x)
+        if odd.any():
+            ends = np.where(low, limits.min, np.where(high, limits.max, 0))
+            made = np.where(odd, ends.astype(dtype.numpy), made)
+    return made
 
 
 floor = elementwise(
@@ -299,9 +283,7 @@ nextafter = elementwise(
 
 
 def _pow(x: Array, p: Array) -> Array:
-    if x.dtype.kind == "f":
-        return np.power(x, p)
-    if x.dtype.kind == "u":
+    if x.dtype.kind in "fu":
         return np.power(x, p)
     # NumPy refuses negative exponents of integers; here they round towards zero.
     made = np.power(x, np.maximum(p, 0))
@@ -336,8 +318,3 @@ pow_ = elementwise(
     domain=((0.0, math.inf), _ANY),
     cases=(*examples(2), Case(("f[6]", "f[6]"), ranges=((0.5, 30.0), (-3.0, 5.0)))),
 )
-
-
-def greater(a: Value, b: Value) -> Any:
-    """[a > b], which is [b < a]."""
-    return less(b, a)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ArgumentError, ShapeError
-from chainrule.graph.build import declare
+from chainrule.graph.declare import declare
 from chainrule.graph.node import Array, Value
 from chainrule.graph.primitive import Case
 from chainrule.graph.types import ArrayType, Shape
@@ -23,6 +23,7 @@ from chainrule.primitives.rules import (
     need_axes,
     need_dtype,
     need_integer,
+    need_type,
     same,
     show,
 )
@@ -50,15 +51,8 @@ def check_indices(name: str, indices: Array, rows: int) -> None:
         )
 
 
-def _take(x: Array, indices: Array) -> Array:
-    check_indices("take", indices, x.shape[0])
-    return np.take(x, indices, axis=0)
-
-
-take = declare(
-    "take",
+@declare(
     rule=_take_rule,
-    reference=_take,
     vjp=(lambda g, y, x, i: scatter_add(full_like(x, 0.0), i, g), None),
     formula="{0}[{1}]",
     source="rows by index (NumPy's take along axis 0)",
@@ -70,6 +64,9 @@ take = declare(
         Case(("f[3,2]", "i32[0]"), ranges=(None, (0, 3))),
     ),
 )
+def take(x: Array, indices: Array) -> Array:
+    check_indices("take", indices, x.shape[0])
+    return np.take(x, indices, axis=0)
 
 
 def _scatter_rule(base: ArrayType, indices: ArrayType, updates: ArrayType) -> ArrayType:
@@ -78,17 +75,8 @@ def _scatter_rule(base: ArrayType, indices: ArrayType, updates: ArrayType) -> Ar
     return base
 
 
-def _scatter(base: Array, indices: Array, updates: Array) -> Array:
-    check_indices("scatter_add", indices, base.shape[0])
-    out = base.copy()
-    np.add.at(out, indices, updates)
-    return out
-
-
-scatter_add = declare(
-    "scatter_add",
+@declare(
     rule=_scatter_rule,
-    reference=_scatter,
     vjp=(lambda g, y, x, i, u: g, None, lambda g, y, x, i, u: take(g, i)),
     formula="{0}[{1}] \\mathrel{{+}}= {2}",
     source="adds rows by index; equal indices add up in the order of ``indices``",
@@ -98,16 +86,21 @@ scatter_add = declare(
         Case(("f[3,2]", "i32[0]", "f[0,2]"), ranges=(None, (0, 3), None)),
     ),
 )
+def scatter_add(base: Array, indices: Array, updates: Array) -> Array:
+    check_indices("scatter_add", indices, base.shape[0])
+    out = base.copy()
+    np.add.at(out, indices, updates)
+    return out
 
 
 def _gather_rule(x: ArrayType, indices: ArrayType, *, axis: int) -> ArrayType:
-    need_integer("gather", "indices", indices.dtype)
-    need_axes("gather", (axis,), len(x.shape))
     _need_alike("gather", x, indices, axis)
     return ArrayType(indices.shape, x.dtype)
 
 
 def _need_alike(name: str, x: ArrayType, indices: ArrayType, axis: int) -> None:
+    need_integer(name, "indices", indices.dtype)
+    need_axes(name, (axis,), len(x.shape))
     others = without(x.shape, (axis,))
     if len(indices.shape) != len(x.shape) or others != without(indices.shape, (axis,)):
         raise ShapeError(
@@ -118,15 +111,8 @@ def _need_alike(name: str, x: ArrayType, indices: ArrayType, axis: int) -> None:
         )
 
 
-def _gather(x: Array, indices: Array, *, axis: int) -> Array:
-    check_indices("gather", indices, x.shape[axis])
-    return np.take_along_axis(x, indices, axis)
-
-
-gather = declare(
-    "gather",
+@declare(
     rule=_gather_rule,
-    reference=_gather,
     vjp=(
         lambda g, y, x, i, axis: scatter_add_along(full_like(x, 0.0), i, g, axis=axis),
         None,
@@ -142,31 +128,21 @@ gather = declare(
         Case(("f[67,33]", "i64[67,91]"), {"axis": 1}, (None, (0, 33))),
     ),
 )
+def gather(x: Array, indices: Array, *, axis: int) -> Array:
+    check_indices("gather", indices, x.shape[axis])
+    return np.take_along_axis(x, indices, axis)
 
 
 def _scatter_along_rule(
     base: ArrayType, indices: ArrayType, updates: ArrayType, *, axis: int
 ) -> ArrayType:
-    need_integer("scatter_add_along", "indices", indices.dtype)
-    need_axes("scatter_add_along", (axis,), len(base.shape))
     _need_alike("scatter_add_along", base, indices, axis)
     same("scatter_add_along", 2)(ArrayType(indices.shape, base.dtype), updates)
     return base
 
 
-def _scatter_along(base: Array, indices: Array, updates: Array, *, axis: int) -> Array:
-    check_indices("scatter_add_along", indices, base.shape[axis])
-    out = base.copy()
-    places: list[Any] = [*np.indices(indices.shape, sparse=True)]
-    places[axis] = indices
-    np.add.at(out, tuple(places), updates)
-    return out
-
-
-scatter_add_along = declare(
-    "scatter_add_along",
+@declare(
     rule=_scatter_along_rule,
-    reference=_scatter_along,
     vjp=(
         lambda g, y, x, i, u, axis: g,
         None,
@@ -182,6 +158,15 @@ scatter_add_along = declare(
         Case(("f[3,2]", "i32[0,2]", "f[0,2]"), {"axis": 0}, (None, (0, 3), None)),
     ),
 )
+def scatter_add_along(
+    base: Array, indices: Array, updates: Array, *, axis: int
+) -> Array:
+    check_indices("scatter_add_along", indices, base.shape[axis])
+    out = base.copy()
+    places: list[Any] = [*np.indices(indices.shape, sparse=True)]
+    places[axis] = indices
+    np.add.at(out, tuple(places), updates)
+    return out
 
 
 # -- blocks ---------------------------------------------------------------------------
@@ -196,12 +181,7 @@ def _need_starts(name: str, x: ArrayType, starts: Sequence[ArrayType]) -> None:
         )
     for start in starts:
         need_integer(name, "starts", start.dtype)
-        if start.shape != ():
-            raise ShapeError(
-                f"{name} takes single numbers as starts.",
-                expected="()",
-                got=show(start.shape),
-            )
+        need_type(name, "single numbers as starts", ArrayType((), start.dtype), start)
 
 
 def _need_inside(name: str, x: ArrayType, sizes: Shape) -> None:
@@ -239,20 +219,15 @@ def _dynamic_slice_rule(
     return ArrayType(sizes, x.dtype)
 
 
-def _dynamic_slice(x: Array, *starts: Array, sizes: tuple[int, ...]) -> Array:
-    return x[_window("dynamic_slice", x, starts, sizes)].copy()
-
-
 def _cut_vjp(g: Value, y: Value, x: Value, *starts: Value, sizes: Shape) -> Value:
     return dynamic_update_slice(full_like(x, 0.0), g, *starts)
 
 
 _CORNER = ((0, 3), (0, 2), (0, 2))
 
-dynamic_slice = declare(
-    "dynamic_slice",
+
+@declare(
     rule=_dynamic_slice_rule,
-    reference=_dynamic_slice,
     vjp=(_cut_vjp,),
     formula="{0}[\\ldots]",
     source="a block of fixed size whose corner is computed",
@@ -265,6 +240,8 @@ dynamic_slice = declare(
         Case(("f[]",), {"sizes": ()}),
     ),
 )
+def dynamic_slice(x: Array, *starts: Array, sizes: tuple[int, ...]) -> Array:
+    return x[_window("dynamic_slice", x, starts, sizes)].copy()
 
 
 def _update_rule(x: ArrayType, update: ArrayType, *starts: ArrayType) -> ArrayType:
@@ -272,12 +249,6 @@ def _update_rule(x: ArrayType, update: ArrayType, *starts: ArrayType) -> ArrayTy
     _need_inside("dynamic_update_slice", x, update.shape)
     need_dtype("dynamic_update_slice", x.dtype, update.dtype)
     return x
-
-
-def _update(x: Array, update: Array, *starts: Array) -> Array:
-    out = np.array(x)
-    out[_window("dynamic_update_slice", x, starts, update.shape)] = update
-    return out
 
 
 def _kept_vjp(g: Value, y: Value, x: Value, update: Value, *starts: Value) -> Value:
@@ -288,10 +259,8 @@ def _update_vjp(g: Value, y: Value, x: Value, update: Value, *starts: Value) -> 
     return dynamic_slice(g, *starts, sizes=update.shape)
 
 
-dynamic_update_slice = declare(
-    "dynamic_update_slice",
+@declare(
     rule=_update_rule,
-    reference=_update,
     vjp=(_kept_vjp, _update_vjp),
     formula="{0}[\\ldots] = {1}",
     source="the value with a block of it replaced",
@@ -305,6 +274,10 @@ dynamic_update_slice = declare(
         Case(("f[]", "f[]"), {}),
     ),
 )
+def dynamic_update_slice(x: Array, update: Array, *starts: Array) -> Array:
+    out = np.array(x)
+    out[_window("dynamic_update_slice", x, starts, update.shape)] = update
+    return out
 
 
 def one_hot_mask(indices: Value, classes: int) -> Value:

@@ -11,6 +11,7 @@ import math
 
 import numpy as np
 
+from chainrule.graph.declare import Operation
 from chainrule.graph.primitive import Case
 from chainrule.primitives.elementwise import mul, neg
 from chainrule.primitives.movement import full_like
@@ -48,43 +49,22 @@ remainder = elementwise(
 )
 
 
-def _bits(count: int) -> tuple[Case, ...]:
+def _bitwise(reference: np.ufunc, formula: str) -> Operation:
     shapes = ("bool[7]", "bool[]", "i32[2,3]", "u8[131]", "i64[0]")
-    return tuple(Case((shape,) * count) for shape in shapes)
+    return elementwise(
+        reference,
+        name=reference.__name__.replace("invert", "bitwise_not"),
+        only="bits",
+        formula=formula,
+        source="bit by bit; truth values are one bit",
+        cases=tuple(Case((shape,) * reference.nin) for shape in shapes),
+    )
 
 
-bitwise_and = elementwise(
-    np.bitwise_and,
-    only="bits",
-    formula=r"\operatorname{{and}}({0}, {1})",
-    source="bit by bit; truth values are one bit",
-    cases=_bits(2),
-)
-
-bitwise_or = elementwise(
-    np.bitwise_or,
-    only="bits",
-    formula=r"\operatorname{{or}}({0}, {1})",
-    source="bit by bit; truth values are one bit",
-    cases=_bits(2),
-)
-
-bitwise_xor = elementwise(
-    np.bitwise_xor,
-    only="bits",
-    formula=r"\operatorname{{xor}}({0}, {1})",
-    source="bit by bit; truth values are one bit",
-    cases=_bits(2),
-)
-
-bitwise_not = elementwise(
-    np.bitwise_not,
-    name="bitwise_not",
-    only="bits",
-    formula=r"\operatorname{{not}}({0})",
-    source="bit by bit; truth values are one bit",
-    cases=_bits(1),
-)
+bitwise_and = _bitwise(np.bitwise_and, r"\operatorname{{and}}({0}, {1})")
+bitwise_or = _bitwise(np.bitwise_or, r"\operatorname{{or}}({0}, {1})")
+bitwise_xor = _bitwise(np.bitwise_xor, r"\operatorname{{xor}}({0}, {1})")
+bitwise_not = _bitwise(np.bitwise_not, r"\operatorname{{not}}({0})")
 
 
 _SHIFTS = (

@@ -12,12 +12,13 @@ the cotangent of A is the product of C's cotangent with B in dims ``C,B->A``.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
-from chainrule.graph.build import declare
+from chainrule.graph.declare import declare
 from chainrule.graph.node import Array, Value
 from chainrule.graph.primitive import Case
 from chainrule.graph.types import ArrayType, Dim, DType
@@ -160,57 +161,22 @@ def plan_product(dims: str) -> Plan:
     )
 
 
-def _dot(lhs: Array, rhs: Array, *, dims: str, accumulate: DType) -> Array:
-    p = plan_product(dims)
-    dtype = lhs.dtype
-    if accumulate.itemsize > dtype.itemsize:
-        lhs, rhs = lhs.astype(accumulate.numpy), rhs.astype(accumulate.numpy)
-    elif p.plain:
-        return lhs @ rhs
-    a, b = lhs.transpose(p.lhs), rhs.transpose(p.rhs)
-    if p.batch == 0 and p.left == 1 and p.contracted == 1 and b.ndim == 2:
-        made = a @ b
-    else:
-        nb, nl = p.batch, p.left
-        batch, left = a.shape[:nb], a.shape[nb : nb + nl]
-        right = b.shape[nb + p.contracted :]
-        k = _product(a.shape[nb + nl :])
-        made = a.reshape(*batch, _product(left), k) @ b.reshape(
-            *batch, k, _product(right)
-        )
-        made = made.reshape((*batch, *left, *right))
-    return made.transpose(p.out).astype(dtype, copy=False)
+def _dot_vjp_lhs(g: Value, y: Value, a: Value, b: Value, **attrs: Any) -> Value:
+    d = parse_dims(attrs["dims"])
+    return dot_general(g, b, **attrs | {"dims": f"{d.out},{d.rhs}->{d.lhs}"})
 
 
-def _product(sizes: tuple[int, ...]) -> int:
-    total = 1
-    for size in sizes:
-        total *= size
-    return total
-
-
-def _dot_vjp_lhs(
-    g: Value, y: Value, a: Value, b: Value, dims: str, accumulate: DType
-) -> Value:
-    d = parse_dims(dims)
-    return dot_general(g, b, dims=f"{d.out},{d.rhs}->{d.lhs}", accumulate=accumulate)
-
-
-def _dot_vjp_rhs(
-    g: Value, y: Value, a: Value, b: Value, dims: str, accumulate: DType
-) -> Value:
-    d = parse_dims(dims)
-    return dot_general(g, a, dims=f"{d.out},{d.lhs}->{d.rhs}", accumulate=accumulate)
+def _dot_vjp_rhs(g: Value, y: Value, a: Value, b: Value, **attrs: Any) -> Value:
+    d = parse_dims(attrs["dims"])
+    return dot_general(g, a, **attrs | {"dims": f"{d.out},{d.lhs}->{d.rhs}"})
 
 
 def _case(lhs: str, rhs: str, dims: str) -> Case:
     return Case((lhs, rhs), {"dims": dims, "accumulate": DType.float64})
 
 
-dot_general = declare(
-    "dot_general",
+@declare(
     rule=_dot_rule,
-    reference=_dot,
     vjp=(_dot_vjp_lhs, _dot_vjp_rhs),
     formula="{0} {1}",
     source="Golub & Van Loan, Matrix Computations, 1.1; Einstein's convention",
@@ -230,6 +196,25 @@ dot_general = declare(
         _case("f[33,17]", "f[33,70]", "ni,no->oi"),
     ),
 )
+def dot_general(lhs: Array, rhs: Array, *, dims: str, accumulate: DType) -> Array:
+    p = plan_product(dims)
+    dtype = lhs.dtype
+    if accumulate.itemsize > dtype.itemsize:
+        lhs, rhs = lhs.astype(accumulate.numpy), rhs.astype(accumulate.numpy)
+    elif p.plain:
+        return lhs @ rhs
+    a, b = lhs.transpose(p.lhs), rhs.transpose(p.rhs)
+    if p.batch == 0 and p.left == 1 and p.contracted == 1 and b.ndim == 2:
+        made = a @ b
+    else:
+        nb, nl = p.batch, p.left
+        batch, left = a.shape[:nb], a.shape[nb : nb + nl]
+        right = b.shape[nb + p.contracted :]
+        k = math.prod(a.shape[nb + nl :])
+        a = a.reshape(*batch, math.prod(left), k)
+        b = b.reshape(*batch, k, math.prod(right))
+        made = (a @ b).reshape((*batch, *left, *right))
+    return made.transpose(p.out).astype(dtype, copy=False)
 
 
 def dot(lhs: Value, rhs: Value, dims: str, **attrs: Any) -> Value:

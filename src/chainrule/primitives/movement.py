@@ -12,13 +12,13 @@ import numpy as np
 
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.build import constant as number_of
-from chainrule.graph.build import context, declare
+from chainrule.graph.build import context
+from chainrule.graph.declare import declare
 from chainrule.graph.node import Array, Cotangent, Value
-from chainrule.graph.primitive import Case
+from chainrule.graph.primitive import Case, TypeRule
 from chainrule.graph.types import ArrayType, Dim, DType, Shape, Size, size_of
-from chainrule.primitives.rules import need_axes, need_dtype, show
-
-Ints = tuple[int, ...]
+from chainrule.primitives.rules import need_axes, need_dtype, need_some, show
+from chainrule.primitives.sliding import Ints, dilated, padded
 
 
 def _broadcast_rule(x: ArrayType, *, shape: Shape) -> ArrayType:
@@ -42,24 +42,9 @@ def _broadcast_vjp(g: Value, y: Value, x: Value, shape: Shape) -> Value:
     return total if total.shape == x.shape else reshape(total, shape=x.shape)
 
 
-def _broadcast(x: Array, *, shape: Ints) -> Array:
-    if not x.flags.c_contiguous:
-        return np.broadcast_to(x, shape)
-    # The same view as NumPy's, made without its general machinery.
-    lead = len(shape) - x.ndim
-    strides = [0] * lead
-    for have, want, step in zip(x.shape, shape[lead:], x.strides):
-        strides.append(step if have == want else 0)
-    view = np.ndarray(shape, x.dtype, x, 0, tuple(strides))
-    view.flags.writeable = False
-    return view
-
-
-broadcast_to = declare(
-    "broadcast_to",
+@declare(
     view=True,
     rule=_broadcast_rule,
-    reference=_broadcast,
     vjp=(_broadcast_vjp,),
     formula="{0}",
     source="NumPy's broadcasting rules",
@@ -72,6 +57,17 @@ broadcast_to = declare(
         Case(("f[3]",), {"shape": (0, 3)}),
     ),
 )
+def broadcast_to(x: Array, *, shape: Ints) -> Array:
+    if not x.flags.c_contiguous:
+        return np.broadcast_to(x, shape)
+    # The same view as NumPy's, made without its general machinery.
+    lead = len(shape) - x.ndim
+    strides = [0] * lead
+    for have, want, step in zip(x.shape, shape[lead:], x.strides):
+        strides.append(step if have == want else 0)
+    view = np.ndarray(shape, x.dtype, x, 0, tuple(strides))
+    view.flags.writeable = False
+    return view
 
 
 #: Numbers that were broadcast before.
@@ -104,22 +100,16 @@ def without(shape: Shape, axes: tuple[int, ...]) -> Shape:
     return tuple(d for i, d in enumerate(shape) if i not in axes)
 
 
-def reduction_rule(name: str) -> Any:
-    def rule(x: ArrayType, *, axes: tuple[int, ...]) -> ArrayType:
+def reduction_rule(name: str, *, of_none: bool = True) -> TypeRule:
+    """Reduces ``axes``; ``of_none``: whether there is a result of no elements."""
+
+    def rule(x: ArrayType, *, axes: Ints) -> ArrayType:
         need_axes(name, axes, len(x.shape))
-        if name == "reduce_max" and any(x.shape[a] == 0 for a in axes):
-            raise ShapeError(
-                f"{name} of no elements does not exist.",
-                expected="at least one element along the reduced axes",
-                got=show(x.shape),
-            )
+        if not of_none:
+            need_some(name, axes, x.shape)
         return ArrayType(without(x.shape, axes), x.dtype)
 
     return rule
-
-
-def _sum(x: Array, *, axes: tuple[int, ...]) -> Array:
-    return np.add.reduce(x, axes, x.dtype)
 
 
 #: Examples of reductions.
@@ -135,10 +125,9 @@ REDUCTIONS = (
     Case(("f[3]",), {"axes": ()}),
 )
 
-reduce_sum = declare(
-    "reduce_sum",
+
+@declare(
     rule=reduction_rule("reduce_sum"),
-    reference=_sum,
     vjp=(lambda g, y, x, axes: expand(g, x, axes),),
     formula=r"\sum {0}",
     source="finite sum; engines may order it by their own fixed rule",
@@ -149,6 +138,8 @@ reduce_sum = declare(
         Case(("i32[4]",), {"axes": (0,)}),
     ),
 )
+def reduce_sum(x: Array, *, axes: tuple[int, ...]) -> Array:
+    return np.add.reduce(x, axes, x.dtype)
 
 
 def expand(y: Value, x: Value, axes: tuple[int, ...]) -> Value:
@@ -167,15 +158,9 @@ def _reshape_rule(x: ArrayType, *, shape: Shape) -> ArrayType:
     return ArrayType(shape, x.dtype)
 
 
-def _reshape(x: Array, *, shape: Ints) -> Array:
-    return x.reshape(shape)
-
-
-reshape = declare(
-    "reshape",
+@declare(
     view=True,
     rule=_reshape_rule,
-    reference=_reshape,
     vjp=(lambda g, y, x, shape: reshape(g, shape=x.shape),),
     formula="{0}",
     source="row-major order of elements",
@@ -187,6 +172,8 @@ reshape = declare(
         Case(("f[0,3]",), {"shape": (3, 0)}),
     ),
 )
+def reshape(x: Array, *, shape: Ints) -> Array:
+    return x.reshape(shape)
 
 
 def _transpose_rule(x: ArrayType, *, axes: Ints) -> ArrayType:
@@ -204,15 +191,9 @@ def _transpose_vjp(g: Value, y: Value, x: Value, axes: Ints) -> Value:
     return transpose(g, axes=tuple(int(a) for a in np.argsort(axes)))
 
 
-def _transpose(x: Array, *, axes: Ints) -> Array:
-    return x.transpose(axes)
-
-
-transpose = declare(
-    "transpose",
+@declare(
     view=True,
     rule=_transpose_rule,
-    reference=_transpose,
     vjp=(_transpose_vjp,),
     formula="{0}^T",
     source="permutation of axes",
@@ -223,6 +204,8 @@ transpose = declare(
         Case(("f[0,2]",), {"axes": (1, 0)}),
     ),
 )
+def transpose(x: Array, *, axes: Ints) -> Array:
+    return x.transpose(axes)
 
 
 def _slice_rule(
@@ -255,31 +238,19 @@ def _slice_rule(
     return ArrayType(tuple(shape), x.dtype)
 
 
-def _slice(x: Array, *, starts: Ints, stops: Ints, strides: Ints) -> Array:
-    return x[tuple(map(slice, starts, stops, strides))]
-
-
 def _slice_vjp(
     g: Value, y: Value, x: Value, starts: Ints, stops: Ints, strides: Ints
 ) -> Value:
-    high: list[int] = []
-    for full, dim, start, stride in zip(x.shape, g.shape, starts, strides):
-        if full == dim:
-            high.append(0)
-        else:
-            assert isinstance(full, int)
-            assert isinstance(dim, int)
-            covered = (dim - 1) * stride + 1 if dim else 0
-            high.append(full - start - covered)
-    interior = tuple(s - 1 for s in strides)
-    return pad(g, low=starts, high=tuple(high), interior=interior)
+    high = tuple(
+        0 if full == dim else int(full) - start - dilated(int(dim), stride)
+        for full, dim, start, stride in zip(x.shape, g.shape, starts, strides)
+    )
+    return pad(g, low=starts, high=high, interior=tuple(s - 1 for s in strides))
 
 
-slice_ = declare(
-    "slice",
+@declare(
     view=True,
     rule=_slice_rule,
-    reference=_slice,
     vjp=(_slice_vjp,),
     formula="{0}[\\ldots]",
     source="NumPy's basic slicing with positive strides",
@@ -293,6 +264,16 @@ slice_ = declare(
         Case(("f[7,4]",), {"starts": (3, 0), "stops": (6, 4), "strides": (1, 1)}),
     ),
 )
+def slice_(x: Array, *, starts: Ints, stops: Ints, strides: Ints) -> Array:
+    return x[tuple(map(slice, starts, stops, strides))]
+
+
+def section(x: Value, axis: int, start: int, stop: int) -> Value:
+    """``x`` from ``start`` to ``stop`` along one axis, all of it along the others."""
+    rank = len(x.shape)
+    starts = tuple([start if i == axis else 0 for i in range(rank)])
+    stops = (*x.shape[:axis], stop, *x.shape[axis + 1 :])
+    return slice_(x, starts=starts, stops=stops, strides=(1,) * rank)
 
 
 def _pad_rule(x: ArrayType, *, low: Ints, high: Ints, interior: Ints) -> ArrayType:
@@ -307,7 +288,7 @@ def _pad_rule(x: ArrayType, *, low: Ints, high: Ints, interior: Ints) -> ArrayTy
     shape: list[Dim] = []
     for dim, lo, hi, gap in zip(x.shape, low, high, interior):
         if isinstance(dim, int):
-            shape.append(lo + hi + dim + max(dim - 1, 0) * gap)
+            shape.append(lo + dilated(dim, gap + 1) + hi)
         elif lo or hi or gap:
             raise ShapeError(
                 "The batch axis N cannot be padded.",
@@ -319,37 +300,19 @@ def _pad_rule(x: ArrayType, *, low: Ints, high: Ints, interior: Ints) -> ArrayTy
     return ArrayType(tuple(shape), x.dtype)
 
 
-def _pad(x: Array, *, low: Ints, high: Ints, interior: Ints) -> Array:
-    shape = tuple(
-        lo + hi + d + max(d - 1, 0) * gap
-        for d, lo, hi, gap in zip(x.shape, low, high, interior)
-    )
-    out = np.zeros(shape, x.dtype)
-    window = tuple(
-        slice(lo, lo + (d - 1) * (gap + 1) + 1 if d else lo, gap + 1)
-        for d, lo, gap in zip(x.shape, low, interior)
-    )
-    out[window] = x
-    return out
-
-
 def _pad_vjp(
     g: Value, y: Value, x: Value, low: Ints, high: Ints, interior: Ints
 ) -> Value:
-    stops: list[Dim] = []
-    for dim, lo, gap in zip(x.shape, low, interior):
-        if isinstance(dim, int):
-            stops.append(lo + ((dim - 1) * (gap + 1) + 1 if dim else 0))
-        else:
-            stops.append(dim)
     strides = tuple(gap + 1 for gap in interior)
-    return slice_(g, starts=low, stops=tuple(stops), strides=strides)
+    stops = tuple(
+        lo + dilated(dim, stride) if isinstance(dim, int) else dim
+        for dim, lo, stride in zip(x.shape, low, strides)
+    )
+    return slice_(g, starts=low, stops=stops, strides=strides)
 
 
-pad = declare(
-    "pad",
+@declare(
     rule=_pad_rule,
-    reference=_pad,
     vjp=(_pad_vjp,),
     formula="{0}",
     source="zeros before, after and between the elements of an axis",
@@ -362,6 +325,9 @@ pad = declare(
         Case(("f[3,4]",), {"low": (1, 0), "high": (1, 0), "interior": (1, 0)}),
     ),
 )
+def pad(x: Array, *, low: Ints, high: Ints, interior: Ints) -> Array:
+    dilation = tuple(gap + 1 for gap in interior)
+    return padded(x, tuple(range(x.ndim)), dilation, tuple(zip(low, high)))
 
 
 def _flip_rule(x: ArrayType, *, axes: Ints) -> ArrayType:
@@ -369,21 +335,17 @@ def _flip_rule(x: ArrayType, *, axes: Ints) -> ArrayType:
     return x
 
 
-def _flip(x: Array, *, axes: Ints) -> Array:
-    return np.flip(x, axes)
-
-
-flip = declare(
-    "flip",
+@declare(
     view=True,
     rule=_flip_rule,
-    reference=_flip,
     vjp=(lambda g, y, x, axes: flip(g, axes=axes),),
     formula="{0}",
     source="reversed order of elements along axes",
     linear=True,
     cases=(Case(("f[5]",), {"axes": (0,)}), Case(("f[2,3]",), {"axes": (0, 1)})),
 )
+def flip(x: Array, *, axes: Ints) -> Array:
+    return np.flip(x, axes)
 
 
 def _concatenate_rule(*xs: ArrayType, axis: int) -> ArrayType:
@@ -415,10 +377,6 @@ def _concatenate_rule(*xs: ArrayType, axis: int) -> ArrayType:
     )
 
 
-def _concatenate(*xs: Array, axis: int) -> Array:
-    return np.concatenate(xs, axis)
-
-
 def _concatenate_vjp(
     gs: tuple[Value],
     ys: tuple[Value],
@@ -431,21 +389,14 @@ def _concatenate_vjp(
     if len(inputs) == 1:
         return [g]
     for x, need in zip(inputs, needed):
-        length = x.shape[axis]
-        assert isinstance(length, int)
-        starts = tuple([at if i == axis else 0 for i in range(len(x.shape))])
-        stops = (*x.shape[:axis], at + length, *x.shape[axis + 1 :])
-        strides = (1,) * len(x.shape)
-        cut = slice_(g, starts=starts, stops=stops, strides=strides) if need else None
-        made.append(cut)
-        at += length
+        end = at + int(x.shape[axis])
+        made.append(section(g, axis, at, end) if need else None)
+        at = end
     return made
 
 
-concatenate = declare(
-    "concatenate",
+@declare(
     rule=_concatenate_rule,
-    reference=_concatenate,
     joint_vjp=_concatenate_vjp,
     formula="[{0}, \\ldots]",
     source="values one behind the other along an axis",
@@ -458,19 +409,21 @@ concatenate = declare(
         Case(("f[3]",), {"axis": 0}),
     ),
 )
+def concatenate(*xs: Array, axis: int) -> Array:
+    return np.concatenate(xs, axis)
 
 
 def _copy_rule(x: ArrayType) -> ArrayType:
     return x
 
 
-copy = declare(
-    "copy",
+@declare(
     rule=_copy_rule,
-    reference=np.array,
     vjp=(lambda g, y, x: g,),
     formula="{0}",
     source="the same elements in memory of their own, in row-major order",
     linear=True,
     cases=(Case(("f[3,2]",)), Case(("i32[4]",)), Case(("f[0]",)), Case(("f[]",))),
 )
+def copy(x: Array) -> Array:
+    return np.array(x)

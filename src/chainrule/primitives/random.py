@@ -8,17 +8,18 @@ of the stream and a step counter. Any of them can be replayed on its own.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from functools import lru_cache
 
 import numpy as np
 
-from chainrule.errors import DTypeError, ShapeError
-from chainrule.graph.build import declare
+from chainrule.errors import ShapeError
+from chainrule.graph.declare import declare
 from chainrule.graph.node import Array
 from chainrule.graph.primitive import Case
 from chainrule.graph.types import ArrayType, Dim, DType, Shape, size_of
-from chainrule.primitives.rules import show
+from chainrule.primitives.rules import need_type
 
 #: Rotation distances of Threefry-2x32 (Salmon et al., table 2), four rounds each.
 ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
@@ -30,8 +31,6 @@ ROUNDS = 20
 @lru_cache(maxsize=4096)
 def stream_words(stream: str) -> tuple[int, int]:
     """Two 32-bit words that stand for the name of a stream."""
-    import hashlib  # here, because it takes a while to load and few programs draw
-
     digest = hashlib.blake2b(stream.encode(), digest_size=8).digest()
     return int.from_bytes(digest[:4], "little"), int.from_bytes(digest[4:], "little")
 
@@ -52,18 +51,8 @@ def threefry(key: tuple[Array, Array], x0: Array, x1: Array) -> tuple[Array, Arr
 
 
 def _rule(key: ArrayType, step: ArrayType, *, shape: Shape, stream: str) -> ArrayType:
-    if key.shape != (2,) or step.shape != ():
-        raise ShapeError(
-            "random_bits takes a key of two words and one step counter.",
-            expected="(2,) and ()",
-            got=f"{show(key.shape)} and {show(step.shape)}",
-        )
-    if key.dtype is not DType.uint32 or step.dtype is not DType.uint32:
-        raise DTypeError(
-            "random_bits takes a uint32 key and a uint32 step.",
-            expected="uint32",
-            got=f"{key.dtype.name} and {step.dtype.name}",
-        )
+    need_type("random_bits", "a key of two words", ArrayType((2,), DType.uint32), key)
+    need_type("random_bits", "one step counter", ArrayType((), DType.uint32), step)
     need_countable(size_of(shape))
     return ArrayType(shape, DType.uint32)
 
@@ -79,21 +68,8 @@ def need_countable(count: Dim) -> None:
         )
 
 
-def _bits(key: Array, step: Array, *, shape: tuple[int, ...], stream: str) -> Array:
-    with np.errstate(over="ignore"):
-        w0, w1 = (np.full(1, w, np.uint32) for w in stream_words(stream))
-        named = threefry((key[0:1], key[1:2]), w0, w1)
-        count = math.prod(shape)
-        need_countable(count)
-        index = np.arange(count, dtype=np.uint32)
-        bits, _ = threefry(named, index, np.full(1, step, np.uint32))
-    return np.broadcast_to(bits, (count,)).reshape(shape)
-
-
-random_bits = declare(
-    "random_bits",
+@declare(
     rule=_rule,
-    reference=_bits,
     formula=r"\operatorname{{bits}}({0}, {1})",
     source="Salmon, Moraes, Dror & Shaw 2011 (Threefry-2x32, 20 rounds)",
     cases=(
@@ -102,6 +78,17 @@ random_bits = declare(
         Case(("u32[2]", "u32[]"), {"shape": (0,), "stream": ""}),
     ),
 )
+def random_bits(
+    key: Array, step: Array, *, shape: tuple[int, ...], stream: str
+) -> Array:
+    with np.errstate(over="ignore"):
+        w0, w1 = (np.full(1, w, np.uint32) for w in stream_words(stream))
+        named = threefry((key[0:1], key[1:2]), w0, w1)
+        count = math.prod(shape)
+        need_countable(count)
+        index = np.arange(count, dtype=np.uint32)
+        bits, _ = threefry(named, index, np.full(1, step, np.uint32))
+    return np.broadcast_to(bits, (count,)).reshape(shape)
 
 
 def seed_key(seed: int) -> Array:

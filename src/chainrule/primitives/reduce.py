@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from chainrule.errors import ShapeError
-from chainrule.graph.build import constant, declare
+from chainrule.graph.build import constant
+from chainrule.graph.declare import declare
 from chainrule.graph.node import Array, Value
 from chainrule.graph.primitive import Case, TypeRule
 from chainrule.graph.types import ArrayType, DType, Size
@@ -32,10 +32,10 @@ from chainrule.primitives.movement import (
     full_like,
     reduce_sum,
     reduction_rule,
-    slice_,
+    section,
     without,
 )
-from chainrule.primitives.rules import need_axes, same, show
+from chainrule.primitives.rules import need_axes, need_some, same
 
 
 def _max_vjp(g: Value, y: Value, x: Value, axes: tuple[int, ...]) -> Value:
@@ -44,24 +44,16 @@ def _max_vjp(g: Value, y: Value, x: Value, axes: tuple[int, ...]) -> Value:
     return mul(winners, expand(share, x, axes))
 
 
-def _max(x: Array, *, axes: tuple[int, ...]) -> Array:
-    return np.max(x, axis=axes)
-
-
-reduce_max = declare(
-    "reduce_max",
-    rule=reduction_rule("reduce_max"),
-    reference=_max,
+@declare(
+    rule=reduction_rule("reduce_max", of_none=False),
     vjp=(_max_vjp,),
     formula=r"\max {0}",
     source="largest element",
     kinks="ties, where the derivative is shared equally",
     cases=REDUCTIONS,
 )
-
-
-def _prod(x: Array, *, axes: tuple[int, ...]) -> Array:
-    return np.prod(x, axis=axes, dtype=x.dtype)
+def reduce_max(x: Array, *, axes: tuple[int, ...]) -> Array:
+    return np.max(x, axis=axes)
 
 
 def _prod_vjp(g: Value, y: Value, x: Value, axes: tuple[int, ...]) -> Value:
@@ -81,10 +73,8 @@ def _prod_vjp(g: Value, y: Value, x: Value, axes: tuple[int, ...]) -> Value:
     return _prod_vjp(share, inner, x, rest)
 
 
-reduce_prod = declare(
-    "reduce_prod",
+@declare(
     rule=reduction_rule("reduce_prod"),
-    reference=_prod,
     vjp=(_prod_vjp,),
     formula=r"\prod {0}",
     source="finite product; of no elements 1, of truth values: whether all are",
@@ -94,6 +84,8 @@ reduce_prod = declare(
         Case(("f[3,4]",), {"axes": (1, 0)}),
     ),
 )
+def reduce_prod(x: Array, *, axes: tuple[int, ...]) -> Array:
+    return np.prod(x, axis=axes, dtype=x.dtype)
 
 
 # -- the index of the largest and of the smallest -------------------------------------
@@ -102,23 +94,10 @@ reduce_prod = declare(
 def _index_rule(name: str) -> TypeRule:
     def rule(x: ArrayType, *, axis: int) -> ArrayType:
         need_axes(name, (axis,), len(x.shape))
-        if x.shape[axis] == 0:
-            raise ShapeError(
-                f"{name} of no elements does not exist.",
-                expected=f"at least one element along axis {axis}",
-                got=show(x.shape),
-            )
+        need_some(name, (axis,), x.shape)
         return ArrayType(without(x.shape, (axis,)), DType.int64)
 
     return rule
-
-
-def _argmax(x: Array, *, axis: int) -> Array:
-    return np.argmax(x, axis=axis).astype(np.int64)
-
-
-def _argmin(x: Array, *, axis: int) -> Array:
-    return np.argmin(x, axis=axis).astype(np.int64)
 
 
 _ALONG = (
@@ -127,23 +106,25 @@ _ALONG = (
     Case(("f[4,3,2]",), {"axis": 1}),
 )
 
-argmax = declare(
-    "argmax",
+
+@declare(
     rule=_index_rule("argmax"),
-    reference=_argmax,
     formula=r"\arg\max {0}",
     source="index of the largest element, the first of equals; NaN is the largest",
     cases=_ALONG,
 )
+def argmax(x: Array, *, axis: int) -> Array:
+    return np.argmax(x, axis=axis).astype(np.int64)
 
-argmin = declare(
-    "argmin",
+
+@declare(
     rule=_index_rule("argmin"),
-    reference=_argmin,
     formula=r"\arg\min {0}",
     source="index of the smallest element, the first of equals; NaN is the smallest",
     cases=_ALONG,
 )
+def argmin(x: Array, *, axis: int) -> Array:
+    return np.argmin(x, axis=axis).astype(np.int64)
 
 
 # -- along an axis --------------------------------------------------------------------
@@ -151,30 +132,20 @@ argmin = declare(
 
 def _shifted(x: Value, axis: int, fill: float, *, back: bool) -> Value:
     """x with every element one place further along ``axis`` (or back), and ``fill``."""
-    length, rank = x.shape[axis], len(x.shape)
+    length = x.shape[axis]
     if isinstance(length, Size):  # what has no number is not cut: picked by index
         count = iota(shape=x.shape, axis=axis, dtype=DType.int64)
-        index = add(count, full_like(count, 1.0 if back else -1.0))
-        ends = (
-            broadcast_to(constant(0, DType.int64), shape=x.shape),
-            _last_along(count, axis),
-        )
-        inside = minimum(maximum(index, ends[0]), ends[1])
+        index = add(count, full_like(count, 1 if back else -1))
+        last = expand(reduce_max(count, axes=(axis,)), count, (axis,))
+        inside = minimum(maximum(index, full_like(count, 0)), last)
         moved = gather(x, inside, axis=axis)
         return where(equal(index, inside), moved, full_like(x, fill))
     if length == 0:
         return x
-    starts = tuple(int(back) if i == axis else 0 for i in range(rank))
-    stops = tuple(d if i != axis else length - 1 + back for i, d in enumerate(x.shape))
-    kept = slice_(x, starts=starts, stops=stops, strides=(1,) * rank)
+    kept = section(x, axis, int(back), length - 1 + back)
     shape = (*x.shape[:axis], 1, *x.shape[axis + 1 :])
     edge = broadcast_to(constant(fill, x.dtype), shape=shape)
     return concatenate(*((kept, edge) if back else (edge, kept)), axis=axis)
-
-
-def _last_along(count: Value, axis: int) -> Value:
-    """The last index along ``axis``, everywhere."""
-    return expand(reduce_max(count, axes=(axis,)), count, (axis,))
 
 
 def _cumulative_rule(name: str) -> TypeRule:
@@ -187,16 +158,6 @@ def _cumulative_rule(name: str) -> TypeRule:
 
 def _directed(x: Array, axis: int, reverse: bool) -> Array:
     return np.flip(x, axis) if reverse else x
-
-
-def _cumsum(x: Array, *, axis: int, reverse: bool) -> Array:
-    made = np.add.accumulate(_directed(x, axis, reverse), axis, dtype=x.dtype)
-    return _directed(made, axis, reverse)
-
-
-def _cumprod(x: Array, *, axis: int, reverse: bool) -> Array:
-    made = np.multiply.accumulate(_directed(x, axis, reverse), axis, dtype=x.dtype)
-    return _directed(made, axis, reverse)
 
 
 def _cumulative_cases(inputs: int) -> tuple[Case, ...]:
@@ -214,16 +175,17 @@ def _cumulative_cases(inputs: int) -> tuple[Case, ...]:
     )
 
 
-cumsum = declare(
-    "cumsum",
+@declare(
     rule=_cumulative_rule("cumsum"),
-    reference=_cumsum,
     vjp=(lambda g, y, x, axis, reverse: cumsum(g, axis=axis, reverse=not reverse),),
     formula=r"\sum_{{k \le i}} {0}_k",
     source="running sum along an axis, one after the other; ``reverse`` from the end",
     linear=True,
     cases=_cumulative_cases(1),
 )
+def cumsum(x: Array, *, axis: int, reverse: bool) -> Array:
+    made = np.add.accumulate(_directed(x, axis, reverse), axis, dtype=x.dtype)
+    return _directed(made, axis, reverse)
 
 
 def _cumprod_vjp(g: Value, y: Value, x: Value, axis: int, reverse: bool) -> Value:
@@ -233,15 +195,16 @@ def _cumprod_vjp(g: Value, y: Value, x: Value, axis: int, reverse: bool) -> Valu
     return mul(_shifted(y, axis, 1.0, back=reverse), rest)
 
 
-cumprod = declare(
-    "cumprod",
+@declare(
     rule=_cumulative_rule("cumprod"),
-    reference=_cumprod,
     vjp=(_cumprod_vjp,),
     formula=r"\prod_{{k \le i}} {0}_k",
     source="running product along an axis; ``reverse`` from the end",
     cases=_cumulative_cases(1),
 )
+def cumprod(x: Array, *, axis: int, reverse: bool) -> Array:
+    made = np.multiply.accumulate(_directed(x, axis, reverse), axis, dtype=x.dtype)
+    return _directed(made, axis, reverse)
 
 
 def _recurrence_rule(
@@ -250,15 +213,6 @@ def _recurrence_rule(
     made = same("linear_recurrence", 2, "floats")(a, b)
     need_axes("linear_recurrence", (axis,), len(made.shape))
     return made
-
-
-def _recurrence(a: Array, b: Array, *, axis: int, reverse: bool) -> Array:
-    steps = np.moveaxis(_directed(a, axis, reverse), axis, 0)
-    y = _directed(b, axis, reverse).copy()
-    rows = np.moveaxis(y, axis, 0)
-    for t in range(1, len(rows)):
-        rows[t] += steps[t] * rows[t - 1]
-    return _directed(y, axis, reverse)
 
 
 def _recurrence_b(
@@ -276,12 +230,17 @@ def _recurrence_a(
     return mul(h, _shifted(y, axis, 0.0, back=reverse))
 
 
-linear_recurrence = declare(
-    "linear_recurrence",
+@declare(
     rule=_recurrence_rule,
-    reference=_recurrence,
     vjp=(_recurrence_a, _recurrence_b),
     formula="{0}_i y_{{i-1}} + {1}_i",
     source="Blelloch 1990, 1.4: yᵢ = aᵢ yᵢ₋₁ + bᵢ along an axis, from y₀ = b₀",
     cases=_cumulative_cases(2),
 )
+def linear_recurrence(a: Array, b: Array, *, axis: int, reverse: bool) -> Array:
+    steps = np.moveaxis(_directed(a, axis, reverse), axis, 0)
+    y = _directed(b, axis, reverse).copy()
+    rows = np.moveaxis(y, axis, 0)
+    for t in range(1, len(rows)):
+        rows[t] += steps[t] * rows[t - 1]
+    return _directed(y, axis, reverse)

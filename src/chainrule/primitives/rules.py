@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
-from chainrule.graph.build import DerivativeRule, Operation, declare
+from chainrule.graph.declare import DerivativeRule, Operation, declare
 from chainrule.graph.primitive import Case
 from chainrule.graph.types import ArrayType, DType, Shape
 
@@ -18,27 +18,12 @@ def show(shape: Shape) -> str:
     return "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
 
 
-#: What a rule may ask of a dtype: the question, the values meant, the dtypes, a remedy.
-_KINDS: dict[str, tuple[Callable[[DType], bool], str, str, str]] = {
-    "floats": (
-        lambda d: d.is_float,
-        "floating-point values",
-        "float32 or float64",
-        "float32",
-    ),
-    "numbers": (
-        lambda d: d is not DType.bool,
-        "numbers, not for truth values",
-        "a floating-point or integer dtype",
-        "float32",
-    ),
-    "integers": (lambda d: d.is_integer, "integers", "an integer dtype", "int32"),
-    "bits": (
-        lambda d: not d.is_float,
-        "integers and truth values",
-        "an integer dtype or bool",
-        "int64",
-    ),
+#: What a rule may ask of a dtype: which fit, the values meant, and a remedy.
+_KINDS: dict[str, tuple[Callable[[DType], bool], str, str]] = {
+    "floats": (lambda d: d.is_float, "floating-point values", "float32"),
+    "numbers": (lambda d: d is not DType.bool, "numbers", "float32"),
+    "integers": (lambda d: d.is_integer, "integers", "int32"),
+    "bits": (lambda d: not d.is_float, "integers and truth values", "int64"),
 }
 
 
@@ -68,11 +53,11 @@ def same(
                 )
             need_dtype(name, first.dtype, other.dtype)
         if only is not None:
-            fits, values, dtypes, remedy = _KINDS[only]
+            fits, values, remedy = _KINDS[only]
             if not fits(first.dtype):
                 raise DTypeError(
                     f"{name} is defined for {values}.",
-                    expected=dtypes,
+                    expected=" or ".join(d.name for d in DType if fits(d)),
                     got=first.dtype.name,
                     fix=f"convert first: x.astype('{remedy}')",
                 )
@@ -101,19 +86,19 @@ def elementwise(
         only, result: as for :func:`same`.
         source: where the definition can be looked up.
         cases: examples; by default floats of several shapes.
-        traits: formula, domain, kinks, as for :func:`chainrule.graph.build.declare`.
+        traits: formula, domain, kinks, as for :func:`chainrule.graph.declare.declare`.
     """
     name, inputs = name or reference.__name__, inputs or reference.nin
-    return declare(
-        name,
+    made = declare(
+        name=name,
         rule=same(name, inputs, only, result),
-        reference=reference,
         vjp=vjp,
         source=source,
         elementwise=True,
         cases=cases or examples(inputs),
         **traits,
     )
+    return made(reference)
 
 
 def examples(inputs: int) -> tuple[Case, ...]:
@@ -131,6 +116,28 @@ def need_dtype(name: str, expected: DType, got: DType) -> None:
             got=got.name,
             fix="convert one of them: x.astype(y.dtype)",
         )
+
+
+def need_type(
+    name: str, what: str, expected: ArrayType, got: ArrayType, fix: str | None = None
+) -> None:
+    """Refuse any other type than ``expected`` for ``what``."""
+    if got.dtype is not expected.dtype:
+        problem, want, came = f"{name} takes {what}.", str(expected), str(got)
+        raise DTypeError(problem, expected=want, got=came, fix=fix)
+    need_types(f"{name} takes {what}.", [expected], [got], fix)
+
+
+def need_types(
+    problem: str,
+    expected: Sequence[ArrayType],
+    got: Sequence[ArrayType],
+    fix: str | None = None,
+) -> None:
+    """Refuse any other types than those expected."""
+    if list(expected) != list(got):
+        want, came = (", ".join(map(str, types)) for types in (expected, got))
+        raise ShapeError(problem, expected=want, got=came, fix=fix)
 
 
 def need_integer(name: str, what: str, dtype: DType) -> None:
@@ -151,4 +158,14 @@ def need_axes(name: str, axes: tuple[int, ...], rank: int) -> None:
             f"{name} got axes that do not exist.",
             expected=f"distinct axes from 0 to {rank - 1}" if rank else "no axis",
             got=str(axes),
+        )
+
+
+def need_some(name: str, axes: tuple[int, ...], shape: Shape) -> None:
+    """Refuse axes without elements."""
+    if any(shape[a] == 0 for a in axes):
+        raise ShapeError(
+            f"{name} of no elements does not exist.",
+            expected=f"at least one element along each of the axes {show(axes)}",
+            got=show(shape),
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from chainrule.graph.build import declare
+from chainrule.graph.declare import declare
 from chainrule.graph.node import Array
 from chainrule.graph.primitive import Case
 from chainrule.graph.types import ArrayType, DType
@@ -16,18 +16,8 @@ def _rule(x: ArrayType, *, axis: int, descending: bool) -> ArrayType:
     return ArrayType(x.shape, DType.int64)
 
 
-def _argsort(x: Array, *, axis: int, descending: bool) -> Array:
-    if not descending:
-        return np.argsort(x, axis, kind="stable").astype(np.int64, copy=False)
-    # From behind, so that equal elements keep their order.
-    turned = np.argsort(np.flip(x, axis), axis, kind="stable")
-    return (x.shape[axis] - 1 - np.flip(turned, axis)).astype(np.int64, copy=False)
-
-
-argsort = declare(
-    "argsort",
+@declare(
     rule=_rule,
-    reference=_argsort,
     formula=r"\operatorname{{argsort}} {0}",
     source="Knuth, The Art of Computer Programming, vol. 3, 5: stable; NaN is largest",
     cases=(
@@ -41,3 +31,9 @@ argsort = declare(
         Case(("f[3,401,7]",), {"axis": 1, "descending": False}),
     ),
 )
+def argsort(x: Array, *, axis: int, descending: bool) -> Array:
+    if not descending:
+        return np.argsort(x, axis, kind="stable").astype(np.int64, copy=False)
+    # From behind, so that equal elements keep their order.
+    turned = np.argsort(np.flip(x, axis), axis, kind="stable")
+    return (x.shape[axis] - 1 - np.flip(turned, axis)).astype(np.int64, copy=False)

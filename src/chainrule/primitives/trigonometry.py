@@ -39,10 +39,10 @@ cos = elementwise(
 )
 
 
-def _partials(y: Value, x: Value) -> tuple[Value, Value, Value]:
-    """a, b, d with x/(x² + y²) = a/d and y/(x² + y²) = b/d, without overflow.
+def _partials(y: Value, x: Value) -> tuple[Value, Value]:
+    """x/(x² + y²) and y/(x² + y²), without overflow.
 
-    With t the smaller of the two by the larger, d = larger + t · smaller.
+    With t the smaller of the two by the larger, d = larger + t · smaller divides both.
     """
     zero, one = full_like(x, 0.0), full_like(x, 1.0)
     swap = less(abs_(x), abs_(y))
@@ -52,23 +52,13 @@ def _partials(y: Value, x: Value) -> tuple[Value, Value, Value]:
     t = div(small, large)
     unit = where(origin, zero, one)
     d = add(large, mul(small, t))
-    return where(swap, t, unit), where(swap, unit, t), d
-
-
-def _atan2_y(g: Value, angle: Value, y: Value, x: Value) -> Value:
-    a, _, d = _partials(y, x)
-    return mul(g, div(a, d))
-
-
-def _atan2_x(g: Value, angle: Value, y: Value, x: Value) -> Value:
-    _, b, d = _partials(y, x)
-    return neg(mul(g, div(b, d)))
+    return div(where(swap, t, unit), d), div(where(swap, unit, t), d)
 
 
 atan2 = elementwise(
     np.arctan2,
-    _atan2_y,
-    _atan2_x,
+    lambda g, angle, y, x: mul(g, _partials(y, x)[0]),
+    lambda g, angle, y, x: neg(mul(g, _partials(y, x)[1])),
     name="atan2",
     formula=r"\operatorname{{atan2}}({0}, {1})",
     source="C99, F.9.1.4: the angle of the point (x, y), from −π to π",

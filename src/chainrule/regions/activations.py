@@ -48,7 +48,6 @@ def relu(x: Value) -> Value:
 
 
 @region(
-    "sigmoid",
     vjp=(lambda g, a, x: mul(g, mul(a, sub(full_like(a, 1.0), a))),),
     formula=r"\sigma({0})",
     source="textbook 2.7; σ(x) = 1/(1+e⁻ˣ), with e^(−|x|) so that nothing overflows",
@@ -70,14 +69,13 @@ def _above_zero(x: Value) -> Value:
     return less(full_like(x, 0.0), x)
 
 
-def _leaky_relu_vjp(g: Value, y: Value, x: Value, alpha: float) -> Value:
-    slope = where(_above_zero(x), full_like(x, 1.0), full_like(x, alpha))
-    return mul(g, slope)
+def _kinked(g: Value, x: Value, below: Value) -> Value:
+    """g where x > 0, else g times the slope ``below``."""
+    return mul(g, where(_above_zero(x), full_like(x, 1.0), below))
 
 
 @region(
-    "leaky_relu",
-    vjp=(_leaky_relu_vjp,),
+    vjp=(lambda g, y, x, alpha: _kinked(g, x, full_like(x, alpha)),),
     formula=r"{0} \text{{ if }} {0} > 0 \text{{ else }} \alpha {0}",
     source="textbook 2.7; Maas, Hannun & Ng 2013",
     kinks="x = 0, where the derivative is taken as α",
@@ -89,7 +87,6 @@ def leaky_relu(x: Value, alpha: float) -> Value:
 
 
 @region(
-    "normal_density",
     formula=r"\phi({0})",
     source="Abramowitz & Stegun, 26.2.1: φ(x) = e^(−x²/2)/√(2π)",
     cases=_LINES,
@@ -100,7 +97,6 @@ def normal_density(x: Value) -> Value:
 
 
 @region(
-    "normal_distribution",
     vjp=(lambda g, y, x: mul(g, normal_density(x)),),
     formula=r"\Phi({0})",
     source="Abramowitz & Stegun, 26.2.2 and 26.2.29: Φ(x) = ½ (1 + erf(x/√2))",
@@ -112,7 +108,6 @@ def normal_distribution(x: Value) -> Value:
 
 
 @region(
-    "gelu",
     formula=r"{0} \odot \Phi({0})",
     source="textbook 2.7; Hendrycks & Gimpel 2016",
     cases=_LINES,
@@ -143,7 +138,6 @@ def _gelu_tanh_vjp(g: Value, y: Value, x: Value) -> Value:
 
 
 @region(
-    "gelu_tanh",
     vjp=(_gelu_tanh_vjp,),
     formula=r"0.5 {0} \odot (1 + \tanh(\sqrt{{2 / \pi}} ({0} + 0.044715 {0}^3)))",
     source="Hendrycks & Gimpel 2016, the approximation of GELU by tanh",
@@ -156,7 +150,6 @@ def gelu_tanh(x: Value) -> Value:
 
 
 @region(
-    "silu",
     formula=r"{0} \odot \sigma({0})",
     source="Elfwing, Uchibe & Doya 2018; swish of Ramachandran, Zoph & Le 2017",
     cases=_LINES,
@@ -167,7 +160,6 @@ def silu(x: Value) -> Value:
 
 
 @region(
-    "softplus",
     vjp=(lambda g, y, x: mul(g, sigmoid(x)),),
     formula=r"\ln(1 + e^{{{0}}})",
     source="Dugas et al. 2001; as max(x, 0) + ln(1 + e^(−|x|)), so nothing overflows",
@@ -183,14 +175,8 @@ def _below_zero(x: Value) -> Value:
     return neg(relu(neg(x)))
 
 
-def _elu_vjp(g: Value, y: Value, x: Value, alpha: float) -> Value:
-    falling = _times(alpha, exp(_below_zero(x)))
-    return mul(g, where(_above_zero(x), full_like(x, 1.0), falling))
-
-
 @region(
-    "elu",
-    vjp=(_elu_vjp,),
+    vjp=(lambda g, y, x, alpha: _kinked(g, x, _times(alpha, exp(_below_zero(x)))),),
     formula=r"{0} \text{{ if }} {0} > 0 \text{{ else }} \alpha (e^{{{0}}} - 1)",
     source="Clevert, Unterthiner & Hochreiter 2016",
     kinks="x = 0, where the derivative is taken as α",
@@ -207,7 +193,6 @@ SELU_SCALE = 1.0507009873554805
 
 
 @region(
-    "selu",
     formula=r"1.0507 ({0} \text{{ if }} {0} > 0"
     r" \text{{ else }} 1.6733 (e^{{{0}}} - 1))",
     source="Klambauer, Unterthiner, Mayr & Hochreiter 2017",
@@ -220,7 +205,6 @@ def selu(x: Value) -> Value:
 
 
 @region(
-    "step",
     formula=r"[{0} \ge 0]",
     source="Rosenblatt 1958; the perceptron's threshold",
     kinks="x = 0, where it jumps; the derivative is 0 everywhere by declaration",
@@ -244,13 +228,8 @@ def _shifted_exp(x: Value, axis: int) -> tuple[Value, Value, Value]:
     return shifted, e, reduce_sum(e, axes=(axis,))
 
 
-def _softmax_vjp(g: Value, y: Value, x: Value, axis: int) -> Value:
-    return mul(y, sub(g, _total(mul(g, y), axis)))
-
-
 @region(
-    "softmax",
-    vjp=(_softmax_vjp,),
+    vjp=(lambda g, y, x, axis: mul(y, sub(g, _total(mul(g, y), axis))),),
     formula=r"\operatorname{{softmax}}({0})",
     source="textbook 3.2.3; Bridle 1990; shifted by the maximum so nothing overflows",
     cases=_ROWS,
@@ -261,13 +240,8 @@ def softmax(x: Value, axis: int) -> Value:
     return div(e, expand(total, x, (axis,)))
 
 
-def _log_softmax_vjp(g: Value, y: Value, x: Value, axis: int) -> Value:
-    return sub(g, mul(softmax(x, axis=axis), _total(g, axis)))
-
-
 @region(
-    "log_softmax",
-    vjp=(_log_softmax_vjp,),
+    vjp=(lambda g, y, x, axis: sub(g, mul(softmax(x, axis=axis), _total(g, axis))),),
     formula=r"\ln\operatorname{{softmax}}({0})",
     source="logarithm of softmax without forming it: x − max x − ln Σ e^(x − max x)",
     cases=_ROWS,

@@ -11,6 +11,7 @@ Its derivative is again a scan, in the other direction: it carries ∂ℒ/∂car
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -18,7 +19,8 @@ import numpy as np
 
 from chainrule.autodiff import inline, pull_back
 from chainrule.errors import ShapeError
-from chainrule.graph.build import constant, declare, trace
+from chainrule.graph.build import trace
+from chainrule.graph.declare import declare
 from chainrule.graph.graph import Graph
 from chainrule.graph.interpret import evaluate
 from chainrule.graph.node import Array, Cotangent, Value
@@ -26,8 +28,8 @@ from chainrule.graph.primitive import Case, as_tuple
 from chainrule.graph.types import ArrayType, DType
 from chainrule.primitives.elementwise import add, mul, tanh
 from chainrule.primitives.matmul import dot
-from chainrule.primitives.movement import broadcast_to, full_like
-from chainrule.primitives.rules import show
+from chainrule.primitives.movement import filled, full_like
+from chainrule.primitives.rules import need_type, need_types, show
 
 Values = tuple[Value, ...]
 
@@ -55,40 +57,21 @@ def _rule(*types: ArrayType, **attrs: Any) -> tuple[ArrayType, ...]:
                 got=show(t.shape),
             )
         got.append(ArrayType(t.shape[1:], t.dtype))
-    if want != got:
-        raise ShapeError(
-            "scan's inputs do not fit its body.",
-            expected=", ".join(map(str, want)),
-            got=", ".join(map(str, got)),
-        )
+    need_types("scan's inputs do not fit its body.", want, got)
     made = [v.type for v in body.outputs]
-    if made[:carries] != want[constants:fixed]:
-        raise ShapeError(
-            "scan's body must give back a carry of the type that it takes.",
-            expected=", ".join(map(str, want[constants:fixed])),
-            got=", ".join(map(str, made[:carries])),
-        )
+    problem = "scan's body must give back a carry of the type that it takes."
+    need_types(problem, want[constants:fixed], made[:carries])
     stacked = [ArrayType((length, *t.shape), t.dtype) for t in made[carries:]]
     return (*made[:carries], *stacked)
-
-
-def _reference(*arrays: Array, **attrs: Any) -> tuple[Array, ...]:
-    body, length, constants, carries, reverse = _Loop(**attrs)
-    fixed = constants + carries
-    consts, xs = arrays[:constants], arrays[fixed:]
-    carry = arrays[constants:fixed]
-    ys = [np.empty((length, *v.shape), v.dtype.numpy) for v in body.outputs[carries:]]
-    for t in reversed(range(length)) if reverse else range(length):
-        made = evaluate(body, (*consts, *carry, *(x[t] for x in xs)))
-        carry = made[:carries]
-        for y, part in zip(ys, made[carries:]):
-            y[t] = part
-    return (*(np.array(c) for c in carry), *ys)
 
 
 def _inline(body: Graph) -> Callable[..., tuple[Value, ...]]:
     """The body as a function of values."""
     return lambda *values: inline(body, values, keep_constants=True)
+
+
+def _or_zero(g: Cotangent, like: Value | ArrayType) -> Value:
+    return filled(0.0, like.dtype, like.shape) if g is None else g
 
 
 def _vjp(
@@ -114,11 +97,8 @@ def _vjp(
     counts = (constants, len(f_carry), len(f_const), carries, len(xs), len(f_ys))
 
     def step(*values: Value) -> tuple[Value, ...]:
-        parts: list[tuple[Value, ...]] = []
-        at = 0
-        for count in counts:
-            parts.append(values[at : at + count])
-            at += count
+        rest = iter(values)
+        parts = [tuple(itertools.islice(rest, count)) for count in counts]
         k, g_carry, total, c, x, g_y = parts
         out_gs: list[Cotangent] = [None] * len(body.outputs)
         for i, g in zip(f_carry, g_carry):
@@ -127,31 +107,21 @@ def _vjp(
             out_gs[carries + i] = g
         want = tuple(v.dtype.is_float for v in (*k, *c, *x))
         back = pull_back(_inline(body), (*k, *c, *x), tuple(out_gs), want, {})
-
-        def or_zero(i: int, like: Value) -> Value:
-            g = back[i]
-            return full_like(like, 0.0) if g is None else g
-
-        new_carry = [or_zero(constants + i, c[i]) for i in f_carry]
+        new_carry = [_or_zero(back[constants + i], c[i]) for i in f_carry]
         new_total = [
-            t if back[i] is None else add(t, or_zero(i, k[i]))
-            for t, i in zip(total, f_const)
+            t if (g := back[i]) is None else add(t, g) for t, i in zip(total, f_const)
         ]
-        return (*new_carry, *new_total, *(or_zero(fixed + i, x[i]) for i in f_xs))
-
-    def given(g: Cotangent, like: Value | ArrayType) -> Value:
-        if g is not None:
-            return g
-        return broadcast_to(constant(0.0, like.dtype), shape=like.shape)
+        steps = [_or_zero(back[fixed + i], x[i]) for i in f_xs]
+        return (*new_carry, *new_total, *steps)
 
     y_types = [ArrayType((length, *v.shape), v.dtype) for v in body.outputs[carries:]]
     first = (
         *consts,
-        *(given(gs[i], carry[i]) for i in f_carry),
+        *(_or_zero(gs[i], carry[i]) for i in f_carry),
         *(full_like(consts[i], 0.0) for i in f_const),
         *entered,
         *xs,
-        *(given(gs[carries + i], y_types[i]) for i in f_ys),
+        *(_or_zero(gs[carries + i], y_types[i]) for i in f_ys),
     )
     state = constants + len(f_carry) + len(f_const)
     types = [v.type for v in first[:state]]
@@ -191,15 +161,25 @@ def _cases() -> tuple[Case, ...]:
     return tuple(cases)
 
 
-scan = declare(
-    "scan",
+@declare(
     rule=_rule,
-    reference=_reference,
     joint_vjp=_vjp,
     formula=r"\operatorname{{scan}}",
     source="Rumelhart, Hinton & Williams 1986 (back-propagation through time)",
     cases=_cases,
 )
+def scan(*arrays: Array, **attrs: Any) -> tuple[Array, ...]:
+    body, length, constants, carries, reverse = _Loop(**attrs)
+    fixed = constants + carries
+    consts, xs = arrays[:constants], arrays[fixed:]
+    carry = arrays[constants:fixed]
+    ys = [np.empty((length, *v.shape), v.dtype.numpy) for v in body.outputs[carries:]]
+    for t in reversed(range(length)) if reverse else range(length):
+        made = evaluate(body, (*consts, *carry, *(x[t] for x in xs)))
+        carry = made[:carries]
+        for y, part in zip(ys, made[carries:]):
+            y[t] = part
+    return (*(np.array(c) for c in carry), *ys)
 
 
 # -- one of two ------------------------------------------------------------------------
@@ -208,35 +188,14 @@ scan = declare(
 def _cond_rule(
     which: ArrayType, *types: ArrayType, true: Graph, false: Graph
 ) -> tuple[ArrayType, ...]:
-    if which.shape != () or which.dtype is not DType.bool:
-        raise ShapeError(
-            "cond decides by one truth value.", expected="bool[]", got=str(which)
-        )
-    made: list[tuple[ArrayType, ...]] = []
+    need_type("cond", "one truth value to decide by", ArrayType((), DType.bool), which)
     for branch in (true, false):
-        wanted = tuple([v.type for v in branch.inputs])
-        if wanted != types:
-            raise ShapeError(
-                "cond's operands do not fit a branch.",
-                expected=", ".join(map(str, wanted)),
-                got=", ".join(map(str, types)),
-            )
-        made.append(tuple([v.type for v in branch.outputs]))
-    if made[0] != made[1]:
-        raise ShapeError(
-            "Both branches of cond give results of the same types.",
-            expected=", ".join(map(str, made[0])),
-            got=", ".join(map(str, made[1])),
-            fix="make them alike, for example with astype or reshape",
-        )
-    return made[0]
-
-
-def _cond_reference(
-    which: Array, *arrays: Array, true: Graph, false: Graph
-) -> tuple[Array, ...]:
-    made = evaluate(true if which else false, arrays)
-    return tuple([np.array(a) for a in made])
+        wanted = [v.type for v in branch.inputs]
+        need_types("cond's operands do not fit a branch.", wanted, types)
+    made, other = (tuple([v.type for v in b.outputs]) for b in (true, false))
+    problem = "Both branches of cond give results of the same types."
+    need_types(problem, made, other, "make them alike, with astype or reshape")
+    return made
 
 
 def _cond_vjp(
@@ -253,10 +212,7 @@ def _cond_vjp(
             full = tuple([None if g is None else next(rest) for g in gs])
             point = tuple(rest)
             found = pull_back(_inline(branch), point, full, needed[1:], {})
-            return [
-                full_like(point[i], 0.0) if (g := found[i]) is None else g
-                for i in wanted
-            ]
+            return [_or_zero(found[i], point[i]) for i in wanted]
 
         types = [v.type for v in (*given, *operands)]
         return trace(function, types, name=f"{branch.name}_vjp", tracked=True)
@@ -287,12 +243,13 @@ def _cond_cases() -> tuple[Case, ...]:
     return tuple(cases)
 
 
-cond = declare(
-    "cond",
+@declare(
     rule=_cond_rule,
-    reference=_cond_reference,
     joint_vjp=_cond_vjp,
     formula=r"\operatorname{{cond}}({0})",
     source="McCarthy 1960 (the conditional expression): only the branch taken is run",
     cases=_cond_cases,
 )
+def cond(which: Array, *arrays: Array, true: Graph, false: Graph) -> tuple[Array, ...]:
+    made = evaluate(true if which else false, arrays)
+    return tuple([np.array(a) for a in made])

@@ -90,7 +90,6 @@ def _cross_entropy_vjp(g: Value, y: Value, logits: Value, labels: Value) -> Valu
 
 
 @region(
-    "cross_entropy",
     vjp=(_cross_entropy_vjp,),
     formula=r"-\ln\operatorname{{softmax}}({0})_{{{1}}}",
     source="textbook 2.5.1 and 3.3 (2), from logits; δ = ŷ − y",
@@ -111,7 +110,6 @@ def _soft_cross_entropy_vjp(g: Value, y: Value, logits: Value, target: Value) ->
 
 
 @region(
-    "soft_cross_entropy",
     vjp=(
         _soft_cross_entropy_vjp,
         lambda g, y, z, t: mul(neg(log_softmax(z, axis=1)), _rows(g, z)),
@@ -123,22 +121,11 @@ def _soft_cross_entropy_vjp(g: Value, y: Value, logits: Value, target: Value) ->
 def soft_cross_entropy(logits: Value, target: Value) -> Value:
     """−Σᵢ yᵢ ln softmax(logits)ᵢ, one loss a row."""
     _classes("soft_cross_entropy", logits)
-    if target.shape != logits.shape:
-        raise ShapeError(
-            "soft_cross_entropy takes one probability a score.",
-            expected=show(logits.shape),
-            got=show(target.shape),
-        )
+    _pair("soft_cross_entropy", logits, target)
     return neg(reduce_sum(mul(target, log_softmax(logits, axis=1)), axes=(1,)))
 
 
-def _smallest(x: Value) -> Value:
-    """The smallest normal number of the dtype, in the shape of x."""
-    return full_like(x, float(np.finfo(x.dtype.numpy).tiny))
-
-
 @region(
-    "log_score",
     formula=r"-{1} \odot \ln {0}",
     source="textbook 2.5.1 and 3.3 (2), element by element; Good 1952",
     kinks="a ŷ below the smallest normal number, which counts as that number: 0",
@@ -151,7 +138,7 @@ def log_score(probability: Value, target: Value) -> Value:
     y · 708.4 in float64. A negative ŷ, which is no probability, gives NaN.
     """
     _pair("log_score", probability, target)
-    tiny = _smallest(probability)
+    tiny = full_like(probability, float(np.finfo(probability.dtype.numpy).tiny))
     safe = where(less(abs_(probability), tiny), tiny, probability)
     return neg(mul(target, log(safe)))
 
@@ -160,7 +147,6 @@ def log_score(probability: Value, target: Value) -> Value:
 
 
 @region(
-    "binary_cross_entropy",
     vjp=(
         lambda g, y, z, target: mul(g, sub(sigmoid(z), target)),
         lambda g, y, z, target: neg(mul(g, z)),
@@ -182,7 +168,6 @@ def binary_cross_entropy(logits: Value, target: Value) -> Value:
 
 
 @region(
-    "perceptron_criterion",
     formula=r"([{0} \ge 0] - {1}) \odot {0}",
     source="Rosenblatt 1958; Bishop 2006, eq. 4.54, for labels 0, 1; δ = step(z) − y",
     kinks="z = 0, which counts as step(z) = 1",
@@ -196,7 +181,6 @@ def perceptron_criterion(score: Value, target: Value) -> Value:
 
 
 @region(
-    "hinge",
     formula=r"\max(0, 1 - {1} \odot {0})",
     source="textbook 2.5.1; Cortes & Vapnik 1995",
     kinks="y z = 1, where the derivative is taken as 0",
@@ -209,7 +193,6 @@ def hinge(score: Value, target: Value) -> Value:
 
 
 @region(
-    "multi_margin",
     formula=r"(\sum_i \max(0, m + {0}_i - {0}_{{{1}}})^p - m^p) / C",
     source="Weston & Watkins 1999, without the class itself, whose term is mᵖ",
     kinks="zᵧ − zᵢ = m, where the derivative is taken as 0",
@@ -249,7 +232,6 @@ def _huber_vjp(
 
 
 @region(
-    "huber",
     vjp=(_huber_vjp, lambda g, y, p, t, delta: neg(_huber_vjp(g, y, p, t, delta))),
     formula=r"\operatorname{{huber}}({0} - {1})",
     source="Huber 1964, eq. 3.4 (ρ(t) = t²/2 up to δ, linear beyond)",
@@ -269,7 +251,6 @@ def huber(prediction: Value, target: Value, *, delta: float) -> Value:
 
 
 @region(
-    "kl_divergence",
     formula=r"{1} \odot \ln({1} / {0})",
     source="textbook 2.5.1; Kullback & Leibler 1951: p ln(p/q) with q first, p second",
     kinks="p = 0 and q = 0, where the derivatives are taken as 0",

@@ -13,11 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from chainrule.errors import ShapeError
-from chainrule.graph.build import DerivativeRule, constant
+from chainrule.graph.build import constant
+from chainrule.graph.declare import DerivativeRule
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import Case
-from chainrule.graph.types import Dim, Size, size_of
+from chainrule.graph.types import ArrayType, Dim, Size, size_of
 from chainrule.primitives.creation import size
 from chainrule.primitives.elementwise import add, div, mul, sqrt, sub
 from chainrule.primitives.movement import (
@@ -27,7 +27,7 @@ from chainrule.primitives.movement import (
     reduce_sum,
     reshape,
 )
-from chainrule.primitives.rules import need_axes, show
+from chainrule.primitives.rules import need_axes, need_type
 from chainrule.regions.region import region
 
 _FORMULA = r"{1} \odot \frac{{{0} - \mu}}{{\sqrt{{\sigma^2 + \varepsilon}}}} + {2}"
@@ -69,12 +69,8 @@ def _normalised(x: Value, axes: Axes, eps: float) -> tuple[Value, Value]:
 def _spread(name: str, parameter: Value, x: Value, along: Axes) -> Value:
     """γ or β, whose axes are ``along`` of x, in the shape of x."""
     wanted = tuple(x.shape[a] for a in along)
-    if parameter.shape != wanted:
-        raise ShapeError(
-            f"{name} scales and shifts with one number for each feature.",
-            expected=f"γ and β of shape {show(wanted)}",
-            got=show(parameter.shape),
-        )
+    expected = ArrayType(wanted, parameter.dtype)
+    need_type(name, "a γ and a β for each feature", expected, parameter.type)
     kept = tuple(d if a in along else 1 for a, d in enumerate(x.shape))
     return broadcast_to(reshape(parameter, shape=kept), shape=x.shape)
 
@@ -92,7 +88,6 @@ def _normalise(
 
 
 @region(
-    "normalised_pullback",
     formula=r"J_{{\hat{{x}}}}^T {0}",
     source="Ioffe & Szegedy 2015, section 3: the chain rule through μ and σ²",
     cases=(
@@ -113,28 +108,23 @@ def _derivatives(
 ) -> tuple[DerivativeRule, ...]:
     """δ = Jᵀ∇ℒ as above; ∂ℒ/∂γ and ∂ℒ/∂β are sums over all that share them."""
 
-    def back_x(
-        g: Value, y: Value, x: Value, gamma: Value, beta: Value, axes: Axes, eps: float
-    ) -> Value:
+    def back_x(g: Value, x: Value, gamma: Value, axes: Axes, eps: float) -> Value:
         scaled = mul(_spread(name, gamma, x, along(x, axes)), g)
         return normalised_pullback(scaled, x, axes=axes, eps=eps)
 
-    def back_gamma(
-        g: Value, y: Value, x: Value, gamma: Value, beta: Value, axes: Axes, eps: float
-    ) -> Value:
-        normalised, _ = _normalised(x, axes, eps)
-        return reduce_sum(mul(g, normalised), axes=_others(x, along(x, axes)))
-
-    def back_beta(
-        g: Value, y: Value, x: Value, *_: Value, axes: Axes, eps: float
-    ) -> Value:
+    def shared(g: Value, x: Value, axes: Axes) -> Value:
         return reduce_sum(g, axes=_others(x, along(x, axes)))
 
-    return back_x, back_gamma, back_beta
+    return (
+        lambda g, y, x, gamma, beta, axes, eps: back_x(g, x, gamma, axes, eps),
+        lambda g, y, x, gamma, beta, axes, eps: shared(
+            mul(g, _normalised(x, axes, eps)[0]), x, axes
+        ),
+        lambda g, y, x, gamma, beta, axes, eps: shared(g, x, axes),
+    )
 
 
 @region(
-    "layer_norm",
     vjp=_derivatives("layer_norm", lambda _, axes: axes),
     formula=_FORMULA,
     source="Ba, Kiros & Hinton 2016, Layer normalization",
@@ -152,7 +142,6 @@ def layer_norm(x: Value, gamma: Value, beta: Value, axes: Axes, eps: float) -> V
 
 
 @region(
-    "batch_norm",
     vjp=_derivatives("batch_norm", _others),
     formula=_FORMULA,
     source="Ioffe & Szegedy 2015, algorithm 1: μ and σ² of the batch, for each feature",

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from chainrule.autodiff import pull_back
-from chainrule.graph.build import DerivativeRule, Operation, by_input, context, trace
+from chainrule.graph.build import context, trace
+from chainrule.graph.declare import DerivativeRule, Operation, by_input
 from chainrule.graph.graph import Graph
 from chainrule.graph.interpret import evaluate
 from chainrule.graph.node import Array, Cotangent, Value
@@ -51,19 +52,18 @@ class Region(Operation):
 
 
 def region(
-    name: str, *, vjp: tuple[DerivativeRule | None, ...] = (), **declaration: Any
+    *, vjp: tuple[DerivativeRule | None, ...] = (), **declaration: Any
 ) -> Callable[[Callable[..., Any]], Region]:
-    """Declare the decorated function of values as a region.
+    """Declare the decorated function of values as a region of its name.
 
     Args:
-        name: how the text form calls it.
         vjp: its own derivative, one rule an input as for a primitive; by default the
             body's.
         declaration: formula, source, domain, kinks, cases, as for a primitive.
     """
 
     def declare(function: Callable[..., Any]) -> Region:
-        bodies: dict[Any, Graph] = {}
+        name, bodies = function.__name__, dict[Any, Graph]()
 
         def body(types: Sequence[ArrayType], attrs: dict[str, Any]) -> Graph:
             key = (tuple(types), tuple(sorted(attrs.items())))

@@ -1,9 +1,10 @@
 """Regions: what an optimiser does to one parameter, and the clipping of gradients.
 
-A rule takes the parameter θ, its gradient g, its moments and scalars, and gives the new
-parameter and the new moments, in that order. The hyper-parameters come in as scalars,
-so changing η recompiles nothing. What depends on the step alone (schedule, bias
-correction) is worked out in float64 outside, and folded: with root = √(1−β₂ᵗ),
+A rule takes the parameter θ, its gradient g, its moments and scalars, all of them
+values, and gives the new parameter and the new moments, in that order. The
+hyper-parameters come in as scalars, so changing η recompiles nothing. What depends on
+the step alone (schedule, bias correction) is worked out in float64 outside, and folded:
+with root = √(1−β₂ᵗ),
 
     η m̂/(√v̂ + ε) = step · m/(√v + eps),   step = η root/(1−β₁ᵗ),  eps = ε root
 
@@ -13,7 +14,7 @@ them in front of one, within the same loop over the elements.
 
 from __future__ import annotations
 
-import functools
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -73,34 +74,21 @@ def _cases(
 
 
 def _rule(
-    name: str,
-    formula: str,
-    source: str,
-    moments: tuple[Interval, ...],
-    scalars: int,
-    shapes: tuple[str, ...] = ("3,4",),
+    formula: str, source: str, *moments: Interval, shapes: tuple[str, ...] = ("3,4",)
 ) -> Callable[[Callable[..., Any]], Region]:
-    """Declare the decorated step as a rule.
+    """Declare the decorated step, a function of values, as a region of its name.
 
     Args:
-        name: of the region.
         formula: with ``{0}`` for θ, ``{1}`` for g, then the moments, then the scalars.
         source: where the rule can be looked up.
         moments: for each moment the interval from which the tests draw its numbers.
-        scalars: how many scalars the step takes.
         shapes: what it is tested with.
     """
-    count = 2 + len(moments) + scalars
 
     def declare(step: Callable[..., Any]) -> Region:
-        @functools.wraps(step)
-        def function(*values: Value) -> Any:
-            if len(values) != count:
-                raise TypeError(f"{name} takes {count} values, not {len(values)}")
-            return step(*values)
-
+        scalars = len(inspect.signature(step).parameters) - 2 - len(moments)
         cases = _cases(moments, scalars, *shapes)
-        return region(name, formula=formula, source=source, cases=cases)(function)
+        return region(formula=formula, source=source, cases=cases)(step)
 
     return declare
 
@@ -109,42 +97,33 @@ def _rule(
 
 
 @_rule(
-    "sgd_update",
     r"{0} - {2} {1}",
     "textbook 2.6.2 and 3.4.3: θ ← θ − η ∂ℒ/∂θ",
-    (),
-    scalars=1,
     shapes=("3,4", "", "0"),
 )
-def sgd_update(p: Value, g: Value, lr: Value) -> Value:
+def sgd_update(p, g, lr):
     """θ − η g."""
     return sub(p, _times(lr, g))
 
 
 @_rule(
-    "momentum_update",
     r"v = {3}{2} + {4}{1},\; {0} - {5} v",
     "textbook 2.6.3; Polyak 1964; Sutskever et al. 2013; dampening as in PyTorch",
-    (None,),
-    scalars=3,
+    None,
 )
-def momentum_update(p: Value, g: Value, *rest: Value) -> tuple[Value, ...]:
+def momentum_update(p, g, v, momentum, kept, lr):
     """v ← μ v + (1−τ) g;  θ ← θ − η v."""
-    v, momentum, kept, lr = rest
     v = _mean(v, g, momentum, kept)
     return sub(p, _times(lr, v)), v
 
 
 @_rule(
-    "nesterov_update",
     r"v = {3}{2} + {1},\; {0} - {4} ({1} + {3} v)",
     "Sutskever et al. 2013, section 2, in PyTorch's form; Nesterov 1983",
-    (None,),
-    scalars=2,
+    None,
 )
-def nesterov_update(p: Value, g: Value, *rest: Value) -> tuple[Value, ...]:
+def nesterov_update(p, g, v, momentum, lr):
     """v ← μ v + g;  θ ← θ − η (g + μ v)."""
-    v, momentum, lr = rest
     v = add(_times(momentum, v), g)
     return sub(p, _times(lr, add(g, _times(momentum, v)))), v
 
@@ -153,179 +132,157 @@ def nesterov_update(p: Value, g: Value, *rest: Value) -> tuple[Value, ...]:
 
 
 @_rule(
-    "adagrad_update",
     r"s = {2} + {1}^2,\; {0} - {3} {1} / (\sqrt{{s}} + {4})",
     "Duchi, Hazan & Singer 2011, the diagonal form",
-    (_POSITIVE,),
-    scalars=2,
+    _POSITIVE,
 )
-def adagrad_update(p: Value, g: Value, *rest: Value) -> tuple[Value, ...]:
+def adagrad_update(p, g, s, lr, eps):
     """s ← s + g²;  θ ← θ − η g/(√s + ε)."""
-    s, lr, eps = rest
     s = add(s, mul(g, g))
     return sub(p, div(_times(lr, g), _plus(sqrt(s), eps))), s
 
 
 @_rule(
-    "adadelta_update",
     r"v = {4}{2} + {5}{1}^2,\; d = {1} \sqrt{{{3} + {7}}} / \sqrt{{v + {7}}},\;"
     r" a = {4}{3} + {5} d^2,\; {0} - {6} d",
     "Zeiler 2012, algorithm 1, with a learning rate as in PyTorch",
-    (_POSITIVE, _POSITIVE),
-    scalars=4,
+    _POSITIVE,
+    _POSITIVE,
 )
-def adadelta_update(p: Value, g: Value, *rest: Value) -> tuple[Value, ...]:
+def adadelta_update(p, g, v, a, rho, kept, lr, eps):
     """v ← ρ v + (1−ρ) g²;  d = √(a + ε)/√(v + ε) g;  a ← ρ a + (1−ρ) d²;  θ − η d."""
-    v, a, rho, kept, lr, eps = rest
     v = _mean(v, mul(g, g), rho, kept)
     d = mul(div(sqrt(_plus(a, eps)), sqrt(_plus(v, eps))), g)
     return sub(p, _times(lr, d)), v, _mean(a, mul(d, d), rho, kept)
 
 
-def _rmsprop(
-    name: str, formula: str, source: str, *, centered: bool, momentum: bool
-) -> Region:
-    moments = (*(_SPREAD if centered else (_POSITIVE,)), *(None,) * momentum)
-
-    def step(p: Value, g: Value, *rest: Value) -> tuple[Value, ...]:
-        """v ← α v + (1−α) g²;  θ ← θ − η g/(√v + ε).
-
-        Centred, m ← α m + (1−α) g, and √(v − m²) takes the place of √v. With momentum
-        u ← μ u + g/(√v + ε);  θ ← θ − η u.
-        """
-        (v, *others), scalars = rest[: len(moments)], rest[len(moments) :]
-        alpha, kept, lr, eps = scalars[:4]
-        v = square = _mean(v, mul(g, g), alpha, kept)
-        made = [v]
-        if centered:  # rounding may not make the difference negative
-            m = _mean(others[0], g, alpha, kept)
-            square = maximum(sub(v, mul(m, m)), full_like(v, 0.0))
-            made.append(m)
-        size = _plus(sqrt(square), eps)
-        if not momentum:
-            return sub(p, div(_times(lr, g), size)), *made
-        u = add(_times(scalars[4], others[-1]), div(g, size))
-        return sub(p, _times(lr, u)), *made, u
-
-    return _rule(name, formula, source, moments, scalars=4 + momentum)(step)
-
-
-rmsprop_update = _rmsprop(
-    "rmsprop_update",
+@_rule(
     r"v = {3}{2} + {4}{1}^2,\; {0} - {5} {1} / (\sqrt{{v}} + {6})",
     "Tieleman & Hinton 2012, lecture 6.5",
-    centered=False,
-    momentum=False,
+    _POSITIVE,
 )
-rmsprop_momentum_update = _rmsprop(
-    "rmsprop_momentum_update",
+def rmsprop_update(p, g, v, alpha, kept, lr, eps):
+    """v ← α v + (1−α) g²;  θ ← θ − η g/(√v + ε)."""
+    v = _mean(v, mul(g, g), alpha, kept)
+    return sub(p, div(_times(lr, g), _plus(sqrt(v), eps))), v
+
+
+@_rule(
     r"v = {4}{2} + {5}{1}^2,\; u = {8}{3} + {1} / (\sqrt{{v}} + {7}),\; {0} - {6} u",
     "Tieleman & Hinton 2012, lecture 6.5; momentum as in PyTorch",
-    centered=False,
-    momentum=True,
+    _POSITIVE,
+    None,
 )
-rmsprop_centered_update = _rmsprop(
-    "rmsprop_centered_update",
+def rmsprop_momentum_update(p, g, v, u, alpha, kept, lr, eps, momentum):
+    """v ← α v + (1−α) g²;  u ← μ u + g/(√v + ε);  θ ← θ − η u."""
+    v = _mean(v, mul(g, g), alpha, kept)
+    u = add(_times(momentum, u), div(g, _plus(sqrt(v), eps)))
+    return sub(p, _times(lr, u)), v, u
+
+
+def _centred(g, v, m, alpha, kept):
+    """v ← α v + (1−α) g²;  m ← α m + (1−α) g;  √(v − m²)."""
+    v, m = _mean(v, mul(g, g), alpha, kept), _mean(m, g, alpha, kept)
+    # Rounding may not make the difference negative.
+    return v, m, sqrt(maximum(sub(v, mul(m, m)), full_like(v, 0.0)))
+
+
+@_rule(
     r"v = {4}{2} + {5}{1}^2,\; m = {4}{3} + {5}{1},\;"
     r" {0} - {6} {1} / (\sqrt{{\max(0, v - m^2)}} + {7})",
     "Graves 2013, equations 38 to 41",
-    centered=True,
-    momentum=False,
+    *_SPREAD,
 )
-rmsprop_centered_momentum_update = _rmsprop(
-    "rmsprop_centered_momentum_update",
+def rmsprop_centered_update(p, g, v, m, alpha, kept, lr, eps):
+    """v and m as running means of g² and g;  θ ← θ − η g/(√(v − m²) + ε)."""
+    v, m, root = _centred(g, v, m, alpha, kept)
+    return sub(p, div(_times(lr, g), _plus(root, eps))), v, m
+
+
+@_rule(
     r"v = {5}{2} + {6}{1}^2,\; m = {5}{3} + {6}{1},\;"
     r" u = {9}{4} + {1} / (\sqrt{{\max(0, v - m^2)}} + {8}),\; {0} - {7} u",
     "Graves 2013, equations 38 to 41; momentum as in PyTorch",
-    centered=True,
-    momentum=True,
+    *_SPREAD,
+    None,
 )
+def rmsprop_centered_momentum_update(p, g, v, m, u, alpha, kept, lr, eps, momentum):
+    """v and m as above;  u ← μ u + g/(√(v − m²) + ε);  θ ← θ − η u."""
+    v, m, root = _centred(g, v, m, alpha, kept)
+    u = add(_times(momentum, u), div(g, _plus(root, eps)))
+    return sub(p, _times(lr, u)), v, m, u
 
 
 # -- Adam and its kin ----------------------------------------------------------------
 
+_ADAM = (None, _POSITIVE)
 _MOMENTS = r"m = {4}{2} + {5}{1},\; v = {6}{3} + {7}{1}^2,\; "
 
 
-def _moments(g: Value, m: Value, v: Value, *betas: Value) -> tuple[Value, Value]:
+def _moments(g, m, v, beta1, rest1, beta2, rest2):
     """m ← β₁m + (1−β₁)g;  v ← β₂v + (1−β₂)g²."""
-    beta1, rest1, beta2, rest2 = betas
     return _mean(m, g, beta1, rest1), _mean(v, mul(g, g), beta2, rest2)
 
 
 @_rule(
-    "adam_update",
     _MOMENTS + r"{0} - {8} m / (\sqrt{{v}} + {9})",
     "Kingma & Ba 2015, algorithm 1 with the reordering of section 2",
-    (None, _POSITIVE),
-    scalars=6,
+    *_ADAM,
     shapes=("7", "3,4", "0"),
 )
-def adam_update(p: Value, g: Value, *rest: Value) -> tuple[Value, ...]:
+def adam_update(p, g, m, v, beta1, rest1, beta2, rest2, step, eps):
     """Adam's m and v;  θ ← θ − step · m/(√v + eps)."""
-    *moments, step, eps = rest
-    m, v = _moments(g, *moments)
+    m, v = _moments(g, m, v, beta1, rest1, beta2, rest2)
     return sub(p, div(_times(step, m), _plus(sqrt(v), eps))), m, v
 
 
 @_rule(
-    "amsgrad_update",
     r"m = {5}{2} + {6}{1},\; v = {7}{3} + {8}{1}^2,\; w = \max({4}, v),\;"
     r" {0} - {9} m / (\sqrt{{w}} + {10})",
     "Reddi, Kale & Kumar 2018, algorithm 2, with Adam's bias correction as in PyTorch",
-    (None, _POSITIVE, _POSITIVE),
-    scalars=6,
+    *_ADAM,
+    _POSITIVE,
 )
-def amsgrad_update(p: Value, g: Value, *rest: Value) -> tuple[Value, ...]:
+def amsgrad_update(p, g, m, v, top, beta1, rest1, beta2, rest2, step, eps):
     """Adam's m and v;  w ← max(w, v);  θ ← θ − step · m/(√w + eps)."""
-    m, v, top, *betas, step, eps = rest
-    m, v = _moments(g, m, v, *betas)
+    m, v = _moments(g, m, v, beta1, rest1, beta2, rest2)
     top = maximum(top, v)
     return sub(p, div(_times(step, m), _plus(sqrt(top), eps))), m, v, top
 
 
 @_rule(
-    "adamax_update",
     r"m = {4}{2} + {5}{1},\; u = \max({6} {3}, |{1}| + {8}),\; {0} - {7} m / u",
     "Kingma & Ba 2015, algorithm 2, with ε as in PyTorch",
-    (None, _POSITIVE),
-    scalars=5,
+    *_ADAM,
 )
-def adamax_update(p: Value, g: Value, *rest: Value) -> tuple[Value, ...]:
+def adamax_update(p, g, m, u, beta1, rest1, beta2, step, eps):
     """m ← β₁m + (1−β₁)g;  u ← max(β₂u, |g| + ε);  θ ← θ − step · m/u."""
-    m, u, beta1, rest1, beta2, step, eps = rest
     m = _mean(m, g, beta1, rest1)
     u = maximum(_times(beta2, u), _plus(abs_(g), eps))
     return sub(p, div(_times(step, m), u)), m, u
 
 
 @_rule(
-    "nadam_update",
     _MOMENTS + r"{0} - ({8} {1} + {9} m) / (\sqrt{{v}} + {10})",
     "Dozat 2016, algorithm 2, with the schedule of momentum as in PyTorch",
-    (None, _POSITIVE),
-    scalars=7,
+    *_ADAM,
 )
-def nadam_update(p: Value, g: Value, *rest: Value) -> tuple[Value, ...]:
+def nadam_update(p, g, m, v, beta1, rest1, beta2, rest2, now, following, eps):
     """Adam's m and v;  θ ← θ − (now · g + next · m)/(√v + eps)."""
-    *moments, now, following, eps = rest
-    m, v = _moments(g, *moments)
+    m, v = _moments(g, m, v, beta1, rest1, beta2, rest2)
     ahead = add(_times(now, g), _times(following, m))
     return sub(p, div(ahead, _plus(sqrt(v), eps))), m, v
 
 
 @_rule(
-    "radam_update",
     _MOMENTS + r"w = (\sqrt{{v}} + {9} \text{{ if }} {10} > 0 \text{{ else }} 1),\;"
     r" {0} - {8} m / w",
     "Liu et al. 2020, algorithm 2",
-    (None, _POSITIVE),
-    scalars=7,
+    *_ADAM,
 )
-def radam_update(p: Value, g: Value, *rest: Value) -> tuple[Value, ...]:
+def radam_update(p, g, m, v, beta1, rest1, beta2, rest2, step, eps, rectified):
     """Adam's step where ``rectified`` > 0, else θ ← θ − step · m."""
-    *moments, step, eps, rectified = rest
-    m, v = _moments(g, *moments)
+    m, v = _moments(g, m, v, beta1, rest1, beta2, rest2)
     known = _like(less(full_like(rectified, 0.0), rectified), v)
     size = where(known, _plus(sqrt(v), eps), full_like(v, 1.0))
     return sub(p, div(_times(step, m), size)), m, v
@@ -338,7 +295,6 @@ ADJUSTMENTS = ("scale", "penalty", "keep")
 
 
 @region(
-    "adjusted_update",
     formula=r"\operatorname{{rule}}(k {0}, s {1} + \lambda {0})",
     source="s: Pascanu et al. 2013; λ: Krogh & Hertz 1992; k: Loshchilov & Hutter 2019",
     cases=(
@@ -377,7 +333,6 @@ NORM_MARGIN = 1e-6
 
 
 @region(
-    "sum_of_squares",
     formula=r"\sum {0}^2",
     source="the squared Euclidean norm",
     cases=tuple(Case((f"f[{s}]",)) for s in ("7", "3,4", "")),
@@ -388,7 +343,6 @@ def sum_of_squares(g: Value) -> Value:
 
 
 @region(
-    "clip_factor",
     formula=r"\min(1, {1} / ({0} + 10^{{-6}}))",
     source="Pascanu, Mikolov & Bengio 2013, algorithm 1, with PyTorch's margin",
     kinks="‖g‖ + 10⁻⁶ = c, where the derivative is taken as if clipping were on",
@@ -401,7 +355,6 @@ def clip_factor(norm: Value, limit: Value) -> Value:
 
 
 @region(
-    "clip_value",
     formula=r"\max(-{1}, \min({1}, {0}))",
     source="gradient clipping by value; Mikolov 2012, section 3.2.2",
     kinks="|g| = c, where the derivative is taken as 0",

@@ -1,0 +1,86 @@
+"""How primitives are declared: a row in each table that is not an engine's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from chainrule.graph.build import bind
+from chainrule.graph.node import Cotangent, Value
+from chainrule.graph.primitive import DERIVATIVES, REFERENCES, Primitive, TypeRule
+
+
+class Operation(Primitive):
+    """A primitive that is applied to values by calling it."""
+
+    def __call__(self, *inputs: Value, **attrs: Any) -> Any:
+        """Apply it: compute at once on numbers, record a node while tracing."""
+        return bind(self, inputs, attrs)
+
+
+#: A derivative rule (g, y, inputs…, attributes…). The first four lines are the last one
+#: spelt out: from them a type checker knows what the parameters of a lambda are.
+DerivativeRule = (
+    Callable[[Value, Value, Any], Value]
+    | Callable[[Value, Value, Any, Any], Value]
+    | Callable[[Value, Value, Any, Any, Any], Value]
+    | Callable[[Value, Value, Any, Any, Any, Any], Value]
+    | Callable[..., Value]
+)
+
+
+def declare(
+    *,
+    rule: TypeRule,
+    name: str = "",
+    vjp: tuple[DerivativeRule | None, ...] = (),
+    joint_vjp: Callable[..., Sequence[Cotangent]] | None = None,
+    **traits: Any,
+) -> Callable[[Callable[..., Any]], Operation]:
+    """Declare the decorated function, which computes with NumPy, as a primitive.
+
+    Args:
+        rule: gives the types of the result; see :class:`Primitive`.
+        name: how the text form calls it; the function's name by default, without the
+            ``_`` behind a name that Python knows.
+        vjp: the derivative rule, one function for each input: ``vjp[i](g, y, *inputs,
+            **attrs)`` is the cotangent of input i when the result y has cotangent g. It
+            is written in primitives, so derivatives are graphs. None for an input
+            without a derivative (an index); the last rule stands for further inputs.
+        joint_vjp: instead of ``vjp`` where the inputs' derivatives share their work:
+            ``joint_vjp(gs, ys, inputs, needed, **attrs)``, all in tuples.
+        traits: the other attributes of a :class:`Primitive`.
+    """
+
+    def declared(reference: Callable[..., Any]) -> Operation:
+        called = name or reference.__name__.removesuffix("_")
+        made = Operation(name=called, rule=rule, **traits)
+        REFERENCES[made] = reference
+        if joint_vjp is not None:
+            DERIVATIVES[made] = joint_vjp
+        elif any(vjp):
+            DERIVATIVES[made] = by_input(vjp)
+        return made
+
+    return declared
+
+
+def by_input(
+    rules: tuple[DerivativeRule | None, ...],
+) -> Callable[..., Sequence[Cotangent]]:
+    """A derivative made of one rule for each input."""
+
+    def derivative(
+        gs: tuple[Value],
+        ys: tuple[Value],
+        inputs: tuple[Value, ...],
+        needed: Sequence[bool],
+        **attrs: Any,
+    ) -> Sequence[Cotangent]:
+        mine = rules + rules[-1:] * (len(inputs) - len(rules))
+        return [
+            rule(gs[0], ys[0], *inputs, **attrs) if rule is not None and need else None
+            for rule, need in zip(mine, needed, strict=True)
+        ]
+
+    return derivative

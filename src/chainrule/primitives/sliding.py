@@ -1,0 +1,115 @@
+"""The geometry of windows that slide, which ``conv`` and ``windows`` share.
+
+Along each axis, with window w, stride s, window dilation r, input dilation d and
+padding (lo, hi), output p takes the elements
+
+    p·s + k·r − lo,    k = 0 … w−1,
+
+of the input dilated by d, those of them that exist. Negative padding crops.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from chainrule.errors import ShapeError
+from chainrule.graph.node import Array
+from chainrule.graph.types import Shape
+from chainrule.primitives.rules import show
+
+Ints = tuple[int, ...]
+Pads = tuple[tuple[int, int], ...]
+
+
+def dilated(size: int, dilation: int) -> int:
+    """The length of ``size`` elements that stand ``dilation`` apart."""
+    return (size - 1) * dilation + 1 if size else 0
+
+
+def padded(x: Array, axes: Ints, dilation: Ints, pads: Pads, fill: int = 0) -> Array:
+    """``x`` with ``fill`` between its elements and around them."""
+    shape, inside = list(x.shape), [slice(None)] * x.ndim
+    crop = [slice(None)] * x.ndim
+    for axis, step, (lo, hi) in zip(axes, dilation, pads):
+        length = dilated(x.shape[axis], step)
+        shape[axis] = length + max(lo, 0) + max(hi, 0)
+        inside[axis] = slice(max(lo, 0), max(lo, 0) + length, step)
+        crop[axis] = slice(max(-lo, 0), shape[axis] - max(-hi, 0))
+    out = np.full(shape, fill, x.dtype)
+    out[tuple(inside)] = x
+    return out[tuple(crop)]
+
+
+class Sliding(NamedTuple):
+    """A window: for each axis that it slides over one number, or one pair."""
+
+    window: Ints
+    strides: Ints
+    padding: Pads
+    dilation: Ints
+    base_dilation: Ints
+
+    def places(self, name: str, lengths: Shape) -> Ints:
+        """How many places the window has on axes of these lengths, if it fits."""
+        if any(len(item) != len(lengths) for item in self):
+            raise ShapeError(
+                f"{name} slides over {len(lengths)} axes.",
+                expected="one window, stride, padding and dilation for each",
+                got=f"strides {self.strides}, padding {self.padding}",
+            )
+        if any(n < 1 for n in (*self.strides, *self.dilation, *self.base_dilation)):
+            raise ShapeError(
+                f"{name} slides and stretches by whole steps.",
+                expected="strides and dilations of at least 1",
+                got=f"strides {self.strides}, dilations {self.dilation}"
+                f" and {self.base_dilation}",
+            )
+        made: list[int] = []
+        for i, (length, w, s, (lo, hi), r, d) in enumerate(zip(lengths, *self)):
+            if not isinstance(length, int):
+                raise ShapeError(
+                    f"{name} does not slide over a named size.",
+                    expected="axes of fixed length",
+                    got=show(lengths),
+                )
+            padded = dilated(length, d) + lo + hi
+            reach = padded - dilated(w, r)
+            if reach < 0 or w < 1:
+                raise ShapeError(
+                    f"{name}'s window does not fit into its padded input.",
+                    expected=f"a window of 1 to {padded}, dilation included",
+                    got=f"{w} with dilation {r} on sliding axis {i}",
+                    fix="use a smaller window or more padding",
+                )
+            made.append(reach // s + 1)
+        return tuple(made)
+
+    def backwards(self, lengths: Ints, places: Ints) -> tuple[Pads, Pads]:
+        """The padding of the derivatives, for the input and for the window.
+
+        The first walks over the outputs, dilated by the stride, with the window turned
+        round; the second over the input, with the outputs as the window.
+        """
+        for_input: list[tuple[int, int]] = []
+        for_window: list[tuple[int, int]] = []
+        for length, place, w, s, (lo, _), r, d in zip(lengths, places, *self):
+            before = dilated(w, r) - 1 - lo
+            behind = dilated(length, d) - dilated(place, s) + lo
+            for_input.append((before, behind))
+            for_window.append((lo, before - behind + lo))
+        return tuple(for_input), tuple(for_window)
+
+    def seen(self, x: Array, axes: Ints, fill: int = 0) -> Iterator[tuple[Ints, Array]]:
+        """Each tap of the window, and as a view what it sees as the window slides."""
+        x = padded(x, axes, self.base_dilation, self.padding, fill)
+        for tap in np.ndindex(*self.window):
+            cut = [slice(None)] * x.ndim
+            for axis, k, w, s, r in zip(
+                axes, tap, self.window, self.strides, self.dilation
+            ):
+                last = x.shape[axis] - dilated(w, r) + k * r
+                cut[axis] = slice(k * r, last + 1, s)
+            yield tap, x[tuple(cut)]

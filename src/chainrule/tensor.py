@@ -333,6 +333,8 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
             known = cotangents({root: seed}, free=not keep)
             if context.trace is not None and not (create_graph or retain_graph):
                 context.trace.note_freed(tracked_ancestors([root]))
+            if context.trace is not None:
+                context.trace.note_reached(known)
             for value, g in known.items():
                 if value.owner is not None:
                     owner = value.owner()

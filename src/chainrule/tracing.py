@@ -14,9 +14,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
-from chainrule.errors import GradientError
+from chainrule.errors import ArgumentError, GradientError
 from chainrule.graph.build import Trace, context, record, tracing
 from chainrule.graph.graph import Graph, tracked_ancestors
 from chainrule.graph.node import PASSED, Array, Node, Value
@@ -46,11 +46,13 @@ class Input:
         type: shape (whose sizes may have names) and dtype.
         each: whether a run of many steps gives it anew for each step, as one row of
             a stacked array (batch indices, η), or once for all (a data set).
+        recorded: whether the caller's tensor has a derivative to fill or to pass on.
     """
 
     name: str
     type: ArrayType
     each: bool = False
+    recorded: bool = False
 
 
 @dataclass
@@ -95,6 +97,8 @@ class ProgramTrace(Trace):
         self.tables: dict[str, tuple[Value, Table, str]] = {}
         self.modes: dict[int, tuple[Any, bool]] = {}
         self.roots: dict[int, Any] = {}
+        self.arguments: dict[int, tuple[Tensor, bool]] = {}
+        self.reached: set[str] = set()
         self.freed: set[Node] = set()
         self.renewed: set[Node] = set()
 
@@ -103,6 +107,29 @@ class ProgramTrace(Trace):
         self.modes.setdefault(id(module), (module, module.training))
         if not context.scope:
             self.roots.setdefault(id(module), module)
+
+    def note_change(self, tensor: Tensor) -> None:
+        """An argument stays what it is: the caller's tensor would not change."""
+        if id(tensor) in self.arguments:
+            name = tensor._value.name
+            raise ArgumentError(
+                f"A compiled function changes its argument {name!r} in place, which "
+                "would not reach the tensor that it is called with.",
+                expected="a function that changes tensors from outside alone",
+                got="+=, x[…] = y, copy_ or the like on an argument",
+                fix=f"{name} = {name}.clone() first, and return it; or use the tensor "
+                "from outside instead of passing it",
+            )
+
+    def note_reached(self, values: Iterable[Value]) -> None:
+        """``backward()`` has come to these values: arguments among them are noted."""
+        given = {id(t._value): key for key, (t, _) in self.arguments.items()}
+        for value in values:
+            if id(value) in given:
+                name = value.name or ""
+                self.reached.add(name)
+                if self.arguments[given[id(value)]][1]:
+                    refuse_backward(name)
 
     def note_freed(self, nodes: Iterable[Node]) -> None:
         """What a derivative was taken of without ``retain_graph`` has none again."""
@@ -250,6 +277,7 @@ class Traced:
         modes: the modules that were passed, each with the mode that it was in.
         tracked: the tensors that it met, each with its ``requires_grad`` of then.
         graded: the tensors whose gradient it read, each with whether there was one.
+        reached: the inputs that a ``backward()`` within it came to.
     """
 
     entry: Entry
@@ -264,7 +292,7 @@ class Traced:
     modes: tuple[tuple[Any, bool], ...] = ()
     tracked: tuple[tuple[Tensor, bool], ...] = ()
     graded: tuple[tuple[Tensor, bool], ...] = ()
-    constants: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
+    reached: frozenset[str] = frozenset()
 
     def holds(self) -> bool:
         """Whether modes are still those of the trace, and the same tensors frozen."""
@@ -306,7 +334,9 @@ def trace_entry(
         value.tracked = tracked and value.dtype.is_float
     trace = ProgramTrace(name, names or {})
     with tracing(trace):
-        leaves, structure = flatten(function(*map(wrap, values)))
+        arguments = [wrap(v) for v in values]
+        trace.arguments = {id(t): (t, i.recorded) for t, i in zip(arguments, inputs)}
+        leaves, structure = flatten(function(*arguments))
         tensors = [t if isinstance(t, Tensor) else Tensor(t) for t in leaves]
         found = [t.value for t in tensors]
         outputs = [v if v.array is None else trace.constant(v) for v in found]
@@ -367,6 +397,19 @@ def trace_entry(
             for known in gradients
             if known.read
         ),
+        reached=frozenset(trace.reached),
+    )
+
+
+def refuse_backward(name: str) -> NoReturn:
+    """An argument's ``.grad`` is not filled by a compiled ``backward()``."""
+    raise GradientError(
+        f"backward() within a compiled function comes to its argument {name!r}, which "
+        "records derivatives: its .grad would stay empty.",
+        expected="backward() with respect to tensors that the function finds outside",
+        got=f"an argument {name!r} with requires_grad=True",
+        fix=f"use {name} from outside instead of passing it, return cr.grad or "
+        f"cr.gradients(loss, [{name}]), or pass {name}.detach()",
     )
 
 

@@ -93,6 +93,8 @@ class Changes(Handle):
         return True
 
     def _change(self, made: Value) -> None:
+        if context.trace is not None:
+            context.trace.note_change(self)
         base, of = self._base, None if self._base is None else self._base.of()
         if base is not None and of is not None and of._is_held():
             if base.key is None or base.version != of.version:

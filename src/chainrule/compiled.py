@@ -36,7 +36,7 @@ from chainrule.graph.types import (
 )
 from chainrule.nest import flatten, unflatten
 from chainrule.tensor import Tensor, wrap
-from chainrule.tracing import Input, Slot, Traced, refuse_backward, trace_entry
+from chainrule.tracing import Input, Slot, Traced, trace_entry
 
 #: So many traces of one function that differ in an integer alone are suspicious.
 MANY = 8
@@ -360,7 +360,7 @@ class Compiled:
         program, traced = variant.program, variant.traced
         name = traced.entry.name
         given = dict(zip(traced.entry.inputs, arrays))
-        if traced.reached or traced.entry.replaces:
+        if traced.entry.replaces:
             self._check_identities(traced, leaves)
         before = None
         recorded = list(traced.recorded) if context.grad else []
@@ -373,14 +373,10 @@ class Compiled:
         return unflatten(traced.structure, [wrap(v) for v in values])
 
     def _check_identities(self, traced: Traced, leaves: list[Any]) -> None:
-        """Refuse arguments that what the function does would have to reach."""
+        """Refuse an argument that the function changes under another name."""
         slots = [traced.slots[key] for key in traced.entry.replaces]
         changed = {id(slot.tensor) for slot in slots if not slot.gradient}
         for name, leaf in zip(traced.entry.inputs, leaves):
-            if not isinstance(leaf, Tensor):
-                continue
-            if name in traced.reached and leaf.requires_grad:
-                refuse_backward(name)
             if id(leaf) in changed:
                 raise ArgumentError(
                     f"{self.__name__} changes a tensor that it finds outside, and is "
@@ -522,7 +518,7 @@ class Compiled:
             Input(
                 name,
                 ArrayType(pattern, as_dtype(a.dtype)),
-                recorded=isinstance(leaves[i], Tensor) and leaves[i].requires_grad,
+                tracked=isinstance(leaves[i], Tensor) and leaves[i].requires_grad,
             )
             for name, pattern, a, i in zip(names, patterns, arrays, places, strict=True)
         ]
@@ -535,7 +531,7 @@ class Compiled:
         snapshot = Snapshot(self.function, static)
         shapes = [a.shape for a in arrays]
         with guessing(solve_sizes(list(zip(patterns, shapes)))) as guards:
-            traced = trace_entry(self.__name__, positional, inputs, tracked=True)
+            traced = trace_entry(self.__name__, positional, inputs)
         snapshot.refuse_changes(self.__name__)
         program = CompiledProgram([traced], engine=self.engine, threads=self.threads)
         modules = [Attributes(module) for module, _ in traced.modes]
@@ -647,6 +643,7 @@ def _arguments(
         arrays.append(array)
         kinds.append(array.dtype)
         kinds.append(array.ndim)
+        kinds.append(type(arg) is Tensor and arg._value.tracked)
     if simple:
         return leaves, arrays, tuple(kinds)
     found, structure = flatten((args, kwargs))
@@ -658,7 +655,8 @@ def _arguments(
         leaves.append(leaf)
         array = leaf.numpy() if isinstance(leaf, Tensor) else _numbers(leaf)
         arrays.append(array)
-        kinds.append((array.dtype, array.ndim))
+        tracked = isinstance(leaf, Tensor) and leaf.requires_grad
+        kinds.append((array.dtype, array.ndim, tracked))
     return leaves, arrays, (_frozen(structure), tuple(kinds))
 
 

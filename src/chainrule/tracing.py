@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NoReturn, Protocol
+from typing import Any, Protocol
 
 from chainrule.errors import ArgumentError, GradientError
 from chainrule.graph.build import Trace, context, record, tracing
@@ -46,13 +46,13 @@ class Input:
         type: shape (whose sizes may have names) and dtype.
         each: whether a run of many steps gives it anew for each step, as one row of
             a stacked array (batch indices, η), or once for all (a data set).
-        recorded: whether the caller's tensor has a derivative to fill or to pass on.
+        tracked: whether the caller's tensor records derivatives.
     """
 
     name: str
     type: ArrayType
     each: bool = False
-    recorded: bool = False
+    tracked: bool = False
 
 
 @dataclass
@@ -97,8 +97,7 @@ class ProgramTrace(Trace):
         self.tables: dict[str, tuple[Value, Table, str]] = {}
         self.modes: dict[int, tuple[Any, bool]] = {}
         self.roots: dict[int, Any] = {}
-        self.arguments: dict[int, tuple[Tensor, bool]] = {}
-        self.reached: set[str] = set()
+        self.arguments: dict[int, Tensor] = {}
         self.freed: set[Node] = set()
         self.renewed: set[Node] = set()
 
@@ -122,14 +121,19 @@ class ProgramTrace(Trace):
             )
 
     def note_reached(self, values: Iterable[Value]) -> None:
-        """``backward()`` has come to these values: arguments among them are noted."""
-        given = {id(t._value): key for key, (t, _) in self.arguments.items()}
+        """The ``.grad`` of an argument would have to be filled, and stays as it is."""
+        given = {id(t._value) for t in self.arguments.values()}
         for value in values:
             if id(value) in given:
-                name = value.name or ""
-                self.reached.add(name)
-                if self.arguments[given[id(value)]][1]:
-                    refuse_backward(name)
+                raise GradientError(
+                    "backward() within a compiled function comes to its argument "
+                    f"{value.name!r}, which records derivatives: its .grad would stay "
+                    "empty.",
+                    expected="backward() with respect to tensors from outside",
+                    got=f"an argument {value.name!r} with requires_grad=True",
+                    fix=f"use {value.name} from outside instead of passing it, return "
+                    f"cr.gradients(loss, [{value.name}]), or pass it detached",
+                )
 
     def note_freed(self, nodes: Iterable[Node]) -> None:
         """What a derivative was taken of without ``retain_graph`` has none again."""
@@ -277,7 +281,6 @@ class Traced:
         modes: the modules that were passed, each with the mode that it was in.
         tracked: the tensors that it met, each with its ``requires_grad`` of then.
         graded: the tensors whose gradient it read, each with whether there was one.
-        reached: the inputs that a ``backward()`` within it came to.
     """
 
     entry: Entry
@@ -292,7 +295,6 @@ class Traced:
     modes: tuple[tuple[Any, bool], ...] = ()
     tracked: tuple[tuple[Tensor, bool], ...] = ()
     graded: tuple[tuple[Tensor, bool], ...] = ()
-    reached: frozenset[str] = frozenset()
 
     def holds(self) -> bool:
         """Whether modes are still those of the trace, and the same tensors frozen."""
@@ -313,8 +315,6 @@ def trace_entry(
     function: Callable[..., Any],
     inputs: Sequence[Input],
     names: Mapping[int, str] | None = None,
-    *,
-    tracked: bool = False,
 ) -> Traced:
     """Trace ``function`` as the entry point ``name`` of a program.
 
@@ -324,18 +324,15 @@ def trace_entry(
             tensor, or a nest of tuples, lists and dicts of them.
         inputs: what it is called with.
         names: names for state tensors, by ``id``.
-        tracked: whether derivatives with respect to the inputs will be asked for.
     """
     values = [
-        Value(None, i.type.shape, i.type.dtype, name=i.name, tracked=tracked)
+        Value(None, i.type.shape, i.type.dtype, name=i.name, tracked=i.tracked)
         for i in inputs
     ]
-    for value in values:
-        value.tracked = tracked and value.dtype.is_float
     trace = ProgramTrace(name, names or {})
     with tracing(trace):
         arguments = [wrap(v) for v in values]
-        trace.arguments = {id(t): (t, i.recorded) for t, i in zip(arguments, inputs)}
+        trace.arguments = {id(t): t for t in arguments}
         leaves, structure = flatten(function(*arguments))
         tensors = [t if isinstance(t, Tensor) else Tensor(t) for t in leaves]
         found = [t.value for t in tensors]
@@ -397,19 +394,6 @@ def trace_entry(
             for known in gradients
             if known.read
         ),
-        reached=frozenset(trace.reached),
-    )
-
-
-def refuse_backward(name: str) -> NoReturn:
-    """An argument's ``.grad`` is not filled by a compiled ``backward()``."""
-    raise GradientError(
-        f"backward() within a compiled function comes to its argument {name!r}, which "
-        "records derivatives: its .grad would stay empty.",
-        expected="backward() with respect to tensors that the function finds outside",
-        got=f"an argument {name!r} with requires_grad=True",
-        fix=f"use {name} from outside instead of passing it, return cr.grad or "
-        f"cr.gradients(loss, [{name}]), or pass {name}.detach()",
     )
 
 

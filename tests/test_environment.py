@@ -384,3 +384,88 @@ def test_what_is_traced_without_derivatives_is_traced_again(engine: str) -> None
             else:
                 with cr.no_grad():
                     assert not run(X).requires_grad
+
+
+# -- numbers and sizes -----------------------------------------------------------------
+
+X64 = cr.tensor([1.0, 2.0, 3.0], dtype="float64")
+MASK = cr.tensor([True, False, True])
+
+
+def _assigned(x: cr.Tensor, a: Any) -> cr.Tensor:
+    z = x * 1
+    z[0] = a
+    z[1:] *= a
+    return z.add_(a)
+
+
+def _renamed(x: cr.Tensor, a: Any) -> cr.Tensor:
+    b = a
+    b += 1
+    b *= 2
+    return x * b - a
+
+
+@engines
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x, a: x * a,
+        lambda x, a: (1 - a) * x + -a / 3 + abs(a) * a**2 + 2**a + a % 0.03,
+        lambda x, a: cr.where(MASK, x, a),
+        lambda x, a: cr.maximum(a, x.clip(a, 2 * a)),
+        lambda x, a: x.masked_fill(MASK, a),
+        lambda x, a: cr.full_like(x, a),
+        lambda x, a: x.lerp(x * 2, a),
+        lambda x, a: a**x + x**a + x // a + cr.atan2(x, a),
+        lambda x, a: (x < a * 10) | (a * 10 == x) | (x * 0 + a > 0.2),
+        lambda x, a: cr.scan(lambda c, t: (c * a + t, c * a), x[0], x)[1],
+        lambda x, a: cr.grad(lambda z: (z * a).sum())(x),
+        lambda x, a: cr.arange(3) * a,
+        lambda x, a: x * cr.exp(a),
+        _assigned,
+        _renamed,
+    ],
+)
+def test_a_float_follows_the_tensor_beside_it(engine: str, function: Any) -> None:
+    run = cr.compile(function, engine=engine)
+    for x in (X64, X):
+        for a in (0.1, 1 / 3, np.float64(0.7)):
+            got, wanted = run(x, a), function(x, a)
+            assert got.dtype is wanted.dtype
+            tolerance = 1e-14 if got.dtype is cr.float64 else 1e-6
+            np.testing.assert_allclose(got.numpy(), wanted.numpy(), tolerance)
+
+
+@engines
+def test_a_float_that_is_needed_as_a_number(engine: str) -> None:
+    def drop(p: float, x: cr.Tensor) -> cr.Tensor:
+        return nn.functional.leaky_relu(x, p)
+
+    with pytest.raises(ArgumentError, match=r"functools\.partial"):
+        cr.compile(drop, engine=engine)(0.1, X)
+    made = cr.compile(functools.partial(drop, 0.1), engine=engine)(-X)
+    assert made.tolist() == drop(0.1, -X).tolist()
+
+
+@engines
+def test_texts_and_keys_of_sizes_have_the_number(engine: str) -> None:
+    def function(x: cr.Tensor) -> dict[Any, cr.Tensor]:
+        n = x.shape[0]
+        return {f"of {n}": x, str(n) + "!": x, n: x, (n, "a"): x * float(np.sqrt(n))}
+
+    run = cr.compile(function, engine=engine)
+    for n in (3, 2, 4, 2):
+        x = cr.ones(n)
+        got, wanted = run(x), function(x)
+        assert list(got) == list(wanted)
+        np.testing.assert_allclose(got[n, "a"].numpy(), wanted[n, "a"].numpy())
+    sizes = cr.compile(lambda x: (x.shape, x.sum()), engine=engine)
+    assert [sizes(cr.ones(n, 2))[0][0].item() for n in (3, 2, 4)] == [3, 2, 4]
+
+
+@engines
+@pytest.mark.parametrize("made", ["text", cr.float32, iter([1.0])])
+def test_what_no_graph_computes_is_not_returned(engine: str, made: Any) -> None:
+    with pytest.raises(ArgumentError, match="returns something that a graph"):
+        cr.compile(lambda x: (x, made), engine=engine)(X)

@@ -28,6 +28,7 @@ from chainrule.graph.node import Array, Value
 from chainrule.graph.program import Program
 from chainrule.graph.types import (
     ArrayType,
+    DType,
     Shape,
     Size,
     Sizes,
@@ -35,9 +36,12 @@ from chainrule.graph.types import (
     guessing,
 )
 from chainrule.nest import flatten, unflatten
+from chainrule.scalars import Scalar
 from chainrule.tensor import Tensor, wrap
 from chainrule.tracing import Input, Slot, Traced, trace_entry
 
+#: Arguments that take on the dtype of the tensor beside them.
+FLOATS = (float, np.floating)
 #: So many traces of one function that differ in an integer alone are suspicious.
 MANY = 8
 
@@ -508,6 +512,11 @@ class Compiled:
         def positional(*tensors: Tensor) -> Any:
             filled = list(leaves)
             for i, tensor in zip(places, tensors, strict=True):
+                leaf = leaves[i]
+                if isinstance(leaf, FLOATS):
+                    wide = isinstance(leaf, np.float64)
+                    alone = DType.float64 if wide else DType.float32
+                    tensor = Scalar(tensor.value, alone)
                 filled[i] = tensor
             again, named = unflatten(structure, filled)
             made = self.function(*again, **named)
@@ -656,14 +665,15 @@ def _arguments(
         array = leaf.numpy() if isinstance(leaf, Tensor) else _numbers(leaf)
         arrays.append(array)
         tracked = isinstance(leaf, Tensor) and leaf.requires_grad
-        kinds.append((array.dtype, array.ndim, tracked))
+        number = type(leaf) if isinstance(leaf, FLOATS) else None
+        kinds.append((array.dtype, array.ndim, tracked, number))
     return leaves, arrays, (_frozen(structure), tuple(kinds))
 
 
 def _numbers(leaf: Any) -> Array:
-    """The numbers of an argument that is no tensor: a Python float is float32."""
-    if isinstance(leaf, float) and not isinstance(leaf, np.generic):
-        return np.asarray(leaf, np.float32)
+    """The numbers of an argument that is no tensor."""
+    if isinstance(leaf, FLOATS):
+        return np.asarray(leaf, np.float64)
     return Tensor(leaf).numpy()
 
 
@@ -718,10 +728,11 @@ def compile(
             outside (a model's parameters) are state; ``copy_`` and an optimiser's
             ``step()`` change them. Its Python runs once for each kind of arguments, so
             ``if`` and ``for`` see shapes, never numbers. Arguments that are no arrays
-            (truth values, integers, texts, modules) are part of the program; floats,
-            arrays and tensors are its inputs, in tuples, lists, named tuples and
-            dictionaries of any depth. Called with another size it is compiled once
-            more, for all sizes; where its Python needs the number, once for each.
+            (truth values, integers, texts, modules) are part of the program; floats
+            (which take on the dtype of the tensor beside them), arrays and tensors are
+            its inputs, in tuples, lists, named tuples and dictionaries of any depth.
+            Called with another size it is compiled once more, for all sizes; where its
+            Python needs the number, once for each.
         engine: ``"native"``, ``"numpy"``, or ``"auto"``: native where it can run.
         threads: how many threads the engine uses; None lets the engine decide.
         shapes: names for the sizes that vary, by argument: ``{"x": ("N", 784)}``; then

@@ -16,13 +16,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import numpy as np
+
 from chainrule.errors import ArgumentError, GradientError
 from chainrule.graph.build import Trace, context, record, tracing
 from chainrule.graph.graph import Graph, tracked_ancestors
 from chainrule.graph.node import PASSED, Array, Node, Value
 from chainrule.graph.program import Entry
-from chainrule.graph.types import ArrayType, DType
+from chainrule.graph.types import ArrayType, DType, Size
 from chainrule.nest import flatten
+from chainrule.operations.operands import value_of
 from chainrule.primitives.movement import reshape
 from chainrule.tensor import Tensor, wrap
 
@@ -334,7 +337,8 @@ def trace_entry(
         arguments = [wrap(v) for v in values]
         trace.arguments = {id(t): t for t in arguments}
         leaves, structure = flatten(function(*arguments))
-        tensors = [t if isinstance(t, Tensor) else Tensor(t) for t in leaves]
+        _know_keys(structure)
+        tensors = [_result(name, leaf) for leaf in leaves]
         found = [t.value for t in tensors]
         outputs = [v if v.array is None else trace.constant(v) for v in found]
         slots = trace.slots()
@@ -395,6 +399,33 @@ def trace_entry(
             if known.read
         ),
     )
+
+
+def _result(function: str, leaf: Any) -> Tensor:
+    """What a function returned, as a tensor."""
+    if isinstance(leaf, Tensor):
+        return leaf
+    if isinstance(leaf, Size | int | float | np.ndarray | np.generic):
+        return wrap(value_of(leaf))
+    raise ArgumentError(
+        f"{function} returns something that a graph does not compute.",
+        expected="tensors and numbers, in tuples, lists and dictionaries",
+        got=f"{type(leaf).__name__}: {leaf!r:.60}",
+        fix="return the tensors alone; a generator's items in a list, [*items]",
+    )
+
+
+def _know_keys(structure: Any) -> None:
+    """Refuse named sizes as keys of dictionaries: those are known before it runs."""
+    if isinstance(structure, dict):
+        for key in structure:
+            for part in key if isinstance(key, tuple) else (key,):
+                if isinstance(part, Size):
+                    int(part)
+        structure = tuple(structure.values())
+    if isinstance(structure, tuple | list):
+        for part in structure:
+            _know_keys(part)
 
 
 #: What is said of a derivative with respect to what a parameter has become.

@@ -287,6 +287,44 @@ def test_what_would_happen_once_is_refused(
         cr.compile(function, engine=engine)(X)
 
 
+class Caching:
+    """Keeps what it made for a size, as a function of a size and of how often."""
+
+    def __init__(self) -> None:
+        self.made: dict[int, np.ndarray] = {}
+        self.first: float | None = None
+
+    def run(self, x: cr.Tensor) -> cr.Tensor:
+        n = len(x)
+        if n not in self.made:
+            self.made[n] = np.arange(n, dtype=np.float32)
+        if self.first is None:
+            self.first = 3.0
+            return x * self.made[n]
+        return x * self.made[n] + self.first
+
+
+@engines
+def test_a_cache_may_be_filled_while_tracing(engine: str) -> None:
+    cached, eager = Caching(), Caching()
+    run = cr.compile(cached.run, engine=engine)
+    for n in (3, 3, 2, 3, 2, 4):
+        assert run(cr.ones(n)).tolist() == eager.run(cr.ones(n)).tolist()
+
+
+@engines
+def test_a_cache_of_traced_values_is_refused(engine: str) -> None:
+    cache: dict[str, cr.Tensor] = {}
+
+    def function(x: cr.Tensor) -> cr.Tensor:
+        if "a" not in cache:
+            cache["a"] = x * 2
+        return cache["a"]
+
+    with pytest.raises(ArgumentError, match="changes 'cache'"):
+        cr.compile(function, engine=engine)(X)
+
+
 @engines
 def test_containers_that_are_passed_stay_as_they_are(engine: str) -> None:
     def extends(x: cr.Tensor, seen: list[Any]) -> cr.Tensor:

@@ -30,6 +30,7 @@ import numpy as np
 
 from chainrule.errors import ArgumentError
 from chainrule.graph.source import of_user
+from chainrule.nest import flatten
 from chainrule.tensor import Tensor
 
 #: Compared by their values; anything else is compared by identity.
@@ -155,8 +156,8 @@ class Snapshot:
         atom = isinstance(item, ATOMS)
         self._watched.append((name, get, item, None if atom else fingerprint(item)))
 
-    def changed(self) -> str | None:
-        """The name of something that is no longer what it was; None: all is."""
+    def _changes(self) -> Iterator[tuple[str, Any, Any, Any]]:
+        """(name, what it was, its fingerprint, what it is) of what is another now."""
         for name, get, item, print_ in self._watched:
             now = get()
             if print_ is None:
@@ -166,13 +167,20 @@ class Snapshot:
             else:
                 same = fingerprint(now) == print_
             if not same:
-                return name
-        return None
+                yield name, item, print_, now
+
+    def changed(self) -> str | None:
+        """The name of something that is no longer what it was; None: all is."""
+        return next((name for name, *_ in self._changes()), None)
 
     def refuse_changes(self, function: str) -> None:
-        """Refuse a function that changed what it found while it was traced."""
-        name = self.changed()
-        if name is not None:
+        """Refuse a function that changed what it found while it was traced.
+
+        A cache may be filled: what was built with the empty one serves one call.
+        """
+        for name, item, print_, now in self._changes():
+            if _filled(item, print_, now):
+                continue
             raise ArgumentError(
                 f"{function} changes {name!r}, which it found outside, while it is "
                 "traced: that would happen once and not at every call.",
@@ -191,6 +199,27 @@ class Snapshot:
                     fix="cr.rand, cr.randn or cr.randint, or draw outside and pass "
                     "the number as an argument",
                 )
+
+
+def _filled(item: Any, print_: Any, now: Any) -> bool:
+    """Whether something empty was filled, or a dictionary got further keys."""
+    if item is None:
+        return not _has_traced(now)
+    if not isinstance(now, dict) or type(now) is not type(item) or now is not item:
+        return False
+    (_, before), made = print_, fingerprint(now)[1]
+    if not isinstance(before, tuple) or not isinstance(made, tuple):
+        return False
+    count = len(before)
+    return made[:count] == before and not _has_traced(list(now.values())[count:])
+
+
+def _has_traced(item: Any) -> bool:
+    """Whether a value of the trace is within."""
+    leaves, _ = flatten(item)
+    return any(
+        isinstance(leaf, Tensor) and leaf._value.array is None for leaf in leaves
+    )
 
 
 class _Walk:

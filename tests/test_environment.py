@@ -20,7 +20,7 @@ import pytest
 import chainrule as cr
 from chainrule import nn, optim
 from chainrule.engines import native_problem
-from chainrule.errors import ArgumentError, GradientError
+from chainrule.errors import ArgumentError, GradientError, GraphError
 
 ENGINES = ["numpy"] if native_problem() else ["numpy", "native"]
 engines = pytest.mark.parametrize("engine", ENGINES)
@@ -507,3 +507,53 @@ def test_texts_and_keys_of_sizes_have_the_number(engine: str) -> None:
 def test_what_no_graph_computes_is_not_returned(engine: str, made: Any) -> None:
     with pytest.raises(ArgumentError, match="returns something that a graph"):
         cr.compile(lambda x: (x, made), engine=engine)(X)
+
+
+# -- what is said of mistakes ----------------------------------------------------------
+
+
+@engines
+def test_values_that_escape_from_a_loop_are_refused(engine: str) -> None:
+    def kept(x: cr.Tensor) -> cr.Tensor:
+        seen: list[cr.Tensor] = []
+        cr.scan(lambda c, t: (seen.append(c), (c + t, c))[1], cr.tensor(0.0), x)
+        return seen[0] * 2
+
+    def branch(x: cr.Tensor) -> cr.Tensor:
+        seen: list[cr.Tensor] = []
+        cr.cond(x.sum() > 0, lambda v: (seen.append(v * 2), v)[1], lambda v: v, x)
+        return seen[0]
+
+    for function in (kept, branch):
+        with pytest.raises(GraphError, match="from within a loop or a branch"):
+            cr.compile(function, engine=engine)(X)
+        with pytest.raises(cr.ChainruleError):
+            function(X).tolist()
+
+
+@engines
+def test_numpy_is_not_traced(engine: str) -> None:
+    for function in (np.sin, np.sum, lambda x: cr.tensor([x[0], x[1]])):
+        with pytest.raises(cr.ChainruleError, match=r"cr\.stack|cr\.sin"):
+            cr.compile(lambda x, f=function: f(x), engine=engine)(X)
+
+
+def test_what_is_compiled_is_a_function() -> None:
+    with pytest.raises(ArgumentError, match=r"cr\.compile\(f\)\(x\)"):
+        cr.compile(X.sum())  # type: ignore[arg-type]
+
+
+def test_requires_grad_is_set_as_an_attribute() -> None:
+    w = cr.tensor([1.0, 2.0])
+    w.requires_grad = True
+    (w * w).sum().backward()
+    assert w.grad is not None
+    assert w.grad.tolist() == [2.0, 4.0]
+    w.requires_grad = False
+    assert not (w * w).requires_grad
+
+
+def test_a_module_has_no_other_device() -> None:
+    assert nn.Linear(1, 1).to("cpu").weight.dtype is cr.float32
+    with pytest.raises(ArgumentError, match="no device 'cuda'"):
+        nn.Linear(1, 1).to("cuda")

@@ -755,4 +755,11 @@ def compile(
     """
     if function is None:
         return functools.partial(compile, engine=engine, threads=threads, shapes=shapes)
+    if not callable(function):
+        raise ArgumentError(
+            "compile takes a function.",
+            expected="a function of tensors, a module or a method",
+            got=f"{function!r:.60}",
+            fix="cr.compile(f)(x) in place of cr.compile(f(x))",
+        )
     return Compiled(function, engine, threads, shapes)

@@ -142,6 +142,10 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
         """Whether a derivative with respect to this tensor can be asked for."""
         return self._value.tracked
 
+    @requires_grad.setter
+    def requires_grad(self, wanted: bool) -> None:
+        self.requires_grad_(bool(wanted))
+
     @property
     def is_leaf(self) -> bool:
         """Whether it was made by the user and not computed."""
@@ -208,12 +212,21 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
         return array
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        if self._value.array is None:
+            raise ArgumentError(
+                "NumPy does not compute with a tensor that has no numbers yet: the "
+                "function is being traced.",
+                expected="functions of chainrule, such as cr.sin(x) or x.exp()",
+                got=f"a tensor {self._value.type}",
+                fix="cr's function of that name; cr.stack for a list of tensors",
+            )
         if self.requires_grad and context.grad:
             raise GradientError(
                 "NumPy does not remember derivatives, and this tensor has one.",
                 expected="functions of chainrule, such as cr.sin(x) or x.exp()",
                 got=repr(self)[:80],
-                fix="x.detach().numpy() or x.numpy() for the numbers alone",
+                fix="x.detach().numpy() or x.numpy() for the numbers alone; cr.stack "
+                "for a list of tensors",
             )
         return np.array(self.numpy(), dtype=dtype, copy=copy)
 

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from chainrule.errors import ArgumentError, GradientError
+from chainrule.graph.body import refuse_escaped
 from chainrule.graph.build import Trace, context, record, tracing
 from chainrule.graph.graph import Graph, tracked_ancestors
 from chainrule.graph.node import PASSED, Array, Node, Value
@@ -363,6 +364,7 @@ def trace_entry(
         ],
         everything,
     )
+    refuse_escaped(graph)
     entry = Entry(
         name=name,
         graph=graph,

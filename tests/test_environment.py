@@ -461,6 +461,7 @@ def _renamed(x: cr.Tensor, a: Any) -> cr.Tensor:
         lambda x, a: cr.grad(lambda z: (z * a).sum())(x),
         lambda x, a: cr.arange(3) * a,
         lambda x, a: x * cr.exp(a),
+        lambda x, a: x * cr.tensor(a) + cr.as_tensor(a) + cr.tensor(a, dtype="float64"),
         _assigned,
         _renamed,
     ],
@@ -507,6 +508,50 @@ def test_texts_and_keys_of_sizes_have_the_number(engine: str) -> None:
 def test_what_no_graph_computes_is_not_returned(engine: str, made: Any) -> None:
     with pytest.raises(ArgumentError, match="returns something that a graph"):
         cr.compile(lambda x: (x, made), engine=engine)(X)
+
+
+# -- what is made while tracing --------------------------------------------------------
+
+
+def _leaf(x: cr.Tensor) -> Any:
+    q = cr.ones(3, requires_grad=True)
+    for _ in range(2):
+        (x * q * q).sum().backward()
+        assert q.grad is not None
+        with cr.no_grad():
+            q -= 0.1 * q.grad
+        q.grad = None
+    (q * q).sum().backward()
+    return q, q.grad
+
+
+def _optimised(x: cr.Tensor) -> Any:
+    q = nn.Parameter(x * 0 + 1)
+    optimizer = optim.SGD([q], lr=0.1, momentum=0.9)
+    for _ in range(3):
+        optimizer.zero_grad()
+        (x * q * q).sum().backward()
+        optimizer.step()
+    return q, q.is_leaf
+
+
+def _module(x: cr.Tensor) -> Any:
+    layer = nn.Linear(3, 2)
+    (layer(x) ** 2).sum().backward()
+    return layer.weight, layer.weight.grad, cr.tensor(x).requires_grad
+
+
+@engines
+@pytest.mark.parametrize("function", [_leaf, _optimised, _module])
+def test_leaves_that_are_made_while_tracing(engine: str, function: Any) -> None:
+    run = cr.compile(function, engine=engine)
+    for x in (X, 2 * X):
+        seen: list[Any] = []
+        for f in (run, function):
+            cr.manual_seed(3)
+            seen.append([np.asarray(cr.as_tensor(t).detach()) for t in f(x)])
+        for got, wanted in zip(*seen):
+            np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-6)
 
 
 # -- what is said of mistakes ----------------------------------------------------------

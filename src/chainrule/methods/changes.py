@@ -62,6 +62,7 @@ class Changes(Handle):
     version: int
     is_leaf: bool
     requires_grad: bool
+    requires_grad_: Callable[[], Any]
     copy_: Callable[[Any], Any]
 
     def _is_held(self) -> bool:
@@ -124,7 +125,11 @@ class Changes(Handle):
                 fix="x = x.detach().clone() first",
             )
         if self.is_leaf and self.requires_grad:
-            self.copy_(self._new(made))
+            if self._value.array is None:  # made while tracing, and a leaf again
+                self._value = made
+                self.requires_grad_()
+            else:
+                self.copy_(self._new(made))
             return
         outside = context.trace is not None and self._value.array is not None
         if outside and context.trace.assign(self, made):  # pyright: ignore

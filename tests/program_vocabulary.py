@@ -237,6 +237,14 @@ def _nonempty(rng: random.Random, shapes: Shapes) -> Attrs | None:
     return found if np.prod(shapes[0]) > 0 else None
 
 
+def _nonempty_rows(rng: random.Random, shapes: Shapes) -> Attrs | None:
+    return {} if shapes[0] and all(shapes[0]) else None
+
+
+def _alike(rng: random.Random, shapes: Shapes) -> Attrs | None:
+    return {} if shapes[0] == shapes[1] and np.prod(shapes[0]) else None
+
+
 # -- elementwise -----------------------------------------------------------------------
 
 for name in ("tanh", "sigmoid", "sin", "cos", "square", "atan", "erf", "asinh", "neg"):
@@ -541,7 +549,9 @@ word(
 word(
     "cross_entropy",
     "fi",
-    lambda x, y, smooth: F.cross_entropy(x, y % x.shape[1], label_smoothing=smooth),
+    lambda x, y, smooth: F.cross_entropy(
+        x * 0.9, y % x.shape[1], label_smoothing=smooth
+    ),
     _classes,
     weight=4,
 )
@@ -551,7 +561,8 @@ word(
 word(
     "bce",
     "fb",
-    lambda x, y: F.binary_cross_entropy_with_logits(x, y.astype(x.dtype)),
+    # Scores that are a sigmoid's are refused, where it is known that they are.
+    lambda x, y: F.binary_cross_entropy_with_logits(x * 0.9, y.astype(x.dtype)),
     lambda r, s: {} if s[0] == s[1] and np.prod(s[0]) else None,
 )
 word(
@@ -634,3 +645,82 @@ word(
     weight=1,
 )
 word("detached", "f", lambda x: x.detach() * x)
+word(
+    "hessian_vector",
+    "ff",
+    lambda x, y: cr.vjp(cr.grad(lambda t: (t.sin() * t).sum()), x)[1](y)[0],
+    lambda r, s: {} if s[0] == s[1] else None,
+    weight=1,
+)
+word("straight", "f", lambda x: x + (x.sign() - x).detach(), margin=_at_zero, weight=1)
+
+# -- changes in place, of a copy and of a part -----------------------------------------
+
+
+def _in_place(x: cr.Tensor, y: cr.Tensor) -> cr.Tensor:
+    z = x.clone()
+    z += y
+    z.mul_(0.5).clamp_(-3.0, 3.0)
+    return z
+
+
+def _part_in_place(x: cr.Tensor) -> cr.Tensor:
+    z = x * 1
+    row = z[-1]
+    row *= 2
+    z[0] += row * 0.3
+    return z
+
+
+word(
+    "in_place",
+    "ff",
+    _in_place,
+    lambda r, s: {} if _fits(s) and np.broadcast_shapes(*s) == s[0] else None,
+    lambda x, y: _at_zero(np.abs(x + y) * 0.5 - 3.0),
+)
+word(
+    "part_in_place", "f", _part_in_place, lambda r, s: {} if s[0] and s[0][0] else None
+)
+word(
+    "index_add",
+    "fif",
+    lambda x, i, y: x.index_add(0, i % x.shape[0], y),
+    lambda r, s: (
+        {}
+        if len(s[1]) == 1 and s[0] and s[0][0] and s[2] == (*s[1], *s[0][1:])
+        else None
+    ),
+)
+word(
+    "scatter_add",
+    "fif",
+    lambda x, i, y: x.scatter_add(0, i % x.shape[0], y.astype(x.dtype)),
+    lambda r, s: (
+        {}
+        if len(s[0]) == len(s[1]) > 0
+        and s[0][0]
+        and s[1] == s[2]
+        and s[0][1:] == s[1][1:]
+        else None
+    ),
+)
+word(
+    "narrow",
+    "f",
+    lambda x, axis: x.narrow(axis, 1, x.shape[axis] - 1),
+    _full_axis,
+    weight=1,
+)
+word("flat", "f", lambda x: x.flatten().unsqueeze(0), weight=1)
+word("half_whole", "f", lambda x: x * x.shape[0] / x.numel(), _nonempty_rows, weight=1)
+word("smooth_l1", "ff", F.smooth_l1_loss, _alike, weight=1)
+word("huber", "ff", lambda x, y: F.huber_loss(x, y, delta=0.6), _alike, weight=1)
+word(
+    "normalize",
+    "f",
+    lambda x, axis: F.normalize(x, dim=axis),
+    _axis,
+    lambda x: 1.0 if np.min(np.abs(x), initial=1) > 1e-2 else 0.0,
+    weight=1,
+)

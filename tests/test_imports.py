@@ -34,7 +34,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("tensor",),
     ("functions", "random", "serialization"),
     ("nest", "functional", "gradient_check", "control"),
-    ("tracing", "environment", "call", "compiled"),
+    ("tracing", "environment", "scalars", "call", "compiled"),
     ("nn", "optim", "data", "metrics"),
     ("training",),
     ("explanation", "doctor", "interop"),

@@ -19,7 +19,7 @@ import numpy as np
 from chainrule.call import connected
 from chainrule.engines import Buffer, Executable, load_engine
 from chainrule.engines.threads import Turn, process
-from chainrule.environment import Attributes, Snapshot
+from chainrule.environment import ATOMS, Attributes, Snapshot, fingerprint
 from chainrule.errors import ArgumentError, GraphError, ShapeError, warn
 from chainrule.graph.build import changes, context
 from chainrule.graph.graph import Graph
@@ -28,6 +28,7 @@ from chainrule.graph.node import Array, Value
 from chainrule.graph.program import Program
 from chainrule.graph.types import (
     ArrayType,
+    DType,
     Shape,
     Size,
     Sizes,
@@ -35,9 +36,12 @@ from chainrule.graph.types import (
     guessing,
 )
 from chainrule.nest import flatten, unflatten
+from chainrule.scalars import Scalar
 from chainrule.tensor import Tensor, wrap
 from chainrule.tracing import Input, Slot, Traced, trace_entry
 
+#: Arguments that take on the dtype of the tensor beside them.
+FLOATS = (float, np.floating)
 #: So many traces of one function that differ in an integer alone are suspicious.
 MANY = 8
 
@@ -350,9 +354,7 @@ class Compiled:
 
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         leaves, arrays, key = _arguments(args, kwargs)
-        family = self._families.get(key)
-        if family is None:
-            family = self._families[key] = _Family()
+        family = self._family(key)
         shapes = tuple([a.shape for a in arrays])
         ready = family.ready.get(shapes)
         if ready is None or not ready[0].holds():
@@ -362,6 +364,8 @@ class Compiled:
         program, traced = variant.program, variant.traced
         name = traced.entry.name
         given = dict(zip(traced.entry.inputs, arrays))
+        if traced.entry.replaces:
+            self._check_identities(traced, leaves)
         before = None
         recorded = list(traced.recorded) if context.grad else []
         if context.grad and (recorded or True in traced.derivable):
@@ -371,6 +375,20 @@ class Compiled:
         if before is not None or any(type(s) is dict for s in traced.derivable):
             values = self._connected(variant, values, recorded, before, given)
         return unflatten(traced.structure, [wrap(v) for v in values])
+
+    def _check_identities(self, traced: Traced, leaves: list[Any]) -> None:
+        """Refuse an argument that the function changes under another name."""
+        slots = [traced.slots[key] for key in traced.entry.replaces]
+        changed = {id(slot.tensor) for slot in slots if not slot.gradient}
+        for name, leaf in zip(traced.entry.inputs, leaves):
+            if id(leaf) in changed:
+                raise ArgumentError(
+                    f"{self.__name__} changes a tensor that it finds outside, and is "
+                    f"called with the same one as its argument {name!r}.",
+                    expected="a tensor that is either changed or passed",
+                    got=f"one tensor as both: {leaf!r:.60}",
+                    fix=f"pass {name}.clone(), or do without the argument",
+                )
 
     def _connected(
         self,
@@ -408,12 +426,16 @@ class Compiled:
     def graph(self, *args: Any, **kwargs: Any) -> Graph:
         """The graph for arguments like these, as recorded (before any pass)."""
         _, arrays, key = _arguments(args, kwargs)
-        family = self._families.setdefault(key, _Family())
+        family = self._family(key)
         shapes = tuple([a.shape for a in arrays])
         variant, _ = self._find(family, args, kwargs, arrays, shapes)
         return variant.traced.entry.graph
 
     # -- variants ------------------------------------------------------------------
+
+    def _family(self, key: Any) -> _Family:
+        """What was traced for arguments of this kind, in surroundings like these."""
+        return self._families.setdefault((key, context.grad, context.stream), _Family())
 
     def _find(
         self,
@@ -490,23 +512,51 @@ class Compiled:
         def positional(*tensors: Tensor) -> Any:
             filled = list(leaves)
             for i, tensor in zip(places, tensors, strict=True):
+                leaf = leaves[i]
+                if isinstance(leaf, FLOATS):
+                    wide = isinstance(leaf, np.float64)
+                    alone = DType.float64 if wide else DType.float32
+                    tensor = Scalar(tensor.value, alone)
                 filled[i] = tensor
             again, named = unflatten(structure, filled)
-            return self.function(*again, **named)
+            made = self.function(*again, **named)
+            self._check_containers((again, named), filled, structure)
+            return made
 
         inputs = [
-            Input(name, ArrayType(pattern, as_dtype(a.dtype)))
-            for name, pattern, a in zip(names, patterns, arrays, strict=True)
+            Input(
+                name,
+                ArrayType(pattern, as_dtype(a.dtype)),
+                tracked=isinstance(leaves[i], Tensor) and leaves[i].requires_grad,
+            )
+            for name, pattern, a, i in zip(names, patterns, arrays, places, strict=True)
         ]
         self._warn_of_integers(leaves, places)
-        snapshot = Snapshot(self.function)
+        static = {
+            name: item
+            for name, item in self._named(args, kwargs)
+            if item is not None and _is_static(item) and not isinstance(item, ATOMS)
+        }
+        snapshot = Snapshot(self.function, static)
         shapes = [a.shape for a in arrays]
         with guessing(solve_sizes(list(zip(patterns, shapes)))) as guards:
-            traced = trace_entry(self.__name__, positional, inputs, tracked=True)
+            traced = trace_entry(self.__name__, positional, inputs)
         snapshot.refuse_changes(self.__name__)
         program = CompiledProgram([traced], engine=self.engine, threads=self.threads)
         modules = [Attributes(module) for module, _ in traced.modes]
         return _Variant(program, traced, patterns, guards, snapshot, modules)
+
+    def _check_containers(self, given: Any, leaves: list[Any], structure: Any) -> None:
+        """Refuse a function that changed a list or a dictionary it was given."""
+        now, shape = flatten(given)
+        if shape != structure or any(a is not b for a, b in zip(now, leaves)):
+            raise ArgumentError(
+                f"{self.__name__} changes a list or a dictionary that it is called "
+                "with: the caller's would stay as it is.",
+                expected="a function that returns what is new",
+                got="an argument with other items than before",
+                fix="copy it first, x = list(x) or x = dict(x), and return it",
+            )
 
     def _warn_of_integers(self, leaves: list[Any], places: list[int]) -> None:
         """Warn where a function is traced again and again for another integer."""
@@ -524,13 +574,20 @@ class Compiled:
             )
 
     def _names(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[str]:
-        """Names for the array arguments: the function's own, with a path."""
+        """Names for the array arguments."""
+        named = self._named(args, kwargs)
+        return [n for n, item in named if item is not None and not _is_static(item)]
+
+    def _named(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> list[tuple[str, Any]]:
+        """The leaves of the arguments by name: the function's own, with a path."""
         try:
             given = inspect.signature(self.function).bind(*args, **kwargs).arguments
             parts = list(given.items())
         except (TypeError, ValueError):  # a builtin, or a call that Python will refuse
             parts = [(f"x{i}", a) for i, a in enumerate(args)] + list(kwargs.items())
-        names: list[str] = []
+        found: list[tuple[str, Any]] = []
 
         def walk(item: Any, name: str) -> None:
             if isinstance(item, dict):
@@ -539,12 +596,12 @@ class Compiled:
             elif isinstance(item, tuple | list):
                 for i, v in enumerate(item):
                     walk(v, f"{name}.{i}")
-            elif item is not None and not _is_static(item):
-                names.append(name)
+            else:
+                found.append((name, item))
 
         for name, item in parts:
             walk(item, name)
-        return names
+        return found
 
 
 def _values_before(traced: Traced, leaves: list[Any]) -> list[Value] | None:
@@ -595,6 +652,7 @@ def _arguments(
         arrays.append(array)
         kinds.append(array.dtype)
         kinds.append(array.ndim)
+        kinds.append(type(arg) is Tensor and arg._value.tracked)
     if simple:
         return leaves, arrays, tuple(kinds)
     found, structure = flatten((args, kwargs))
@@ -606,23 +664,32 @@ def _arguments(
         leaves.append(leaf)
         array = leaf.numpy() if isinstance(leaf, Tensor) else _numbers(leaf)
         arrays.append(array)
-        kinds.append((array.dtype, array.ndim))
+        tracked = isinstance(leaf, Tensor) and leaf.requires_grad
+        number = type(leaf) if isinstance(leaf, FLOATS) else None
+        kinds.append((array.dtype, array.ndim, tracked, number))
     return leaves, arrays, (_frozen(structure), tuple(kinds))
 
 
 def _numbers(leaf: Any) -> Array:
-    """The numbers of an argument that is no tensor: a Python float is float32."""
-    if isinstance(leaf, float) and not isinstance(leaf, np.generic):
-        return np.asarray(leaf, np.float32)
+    """The numbers of an argument that is no tensor."""
+    if isinstance(leaf, FLOATS):
+        return np.asarray(leaf, np.float64)
     return Tensor(leaf).numpy()
 
 
 def _static_key(leaf: Any) -> Any:
+    """An argument that is no array, as part of a key.
+
+    Objects that say themselves when they are equal are held to their attributes too.
+    """
+    kind = type(leaf)
     try:
         hash(leaf)
     except TypeError:
-        return type(leaf), _Kept(leaf)
-    return type(leaf), leaf
+        return kind, _Kept(leaf)
+    if hasattr(leaf, "__dict__") and kind.__eq__ is not object.__eq__:
+        return kind, leaf, fingerprint(vars(leaf))
+    return kind, leaf
 
 
 class _Kept:
@@ -661,10 +728,11 @@ def compile(
             outside (a model's parameters) are state; ``copy_`` and an optimiser's
             ``step()`` change them. Its Python runs once for each kind of arguments, so
             ``if`` and ``for`` see shapes, never numbers. Arguments that are no arrays
-            (truth values, integers, texts, modules) are part of the program; floats,
-            arrays and tensors are its inputs, in tuples, lists, named tuples and
-            dictionaries of any depth. Called with another size it is compiled once
-            more, for all sizes; where its Python needs the number, once for each.
+            (truth values, integers, texts, modules) are part of the program; floats
+            (which take on the dtype of the tensor beside them), arrays and tensors are
+            its inputs, in tuples, lists, named tuples and dictionaries of any depth.
+            Called with another size it is compiled once more, for all sizes; where its
+            Python needs the number, once for each.
         engine: ``"native"``, ``"numpy"``, or ``"auto"``: native where it can run.
         threads: how many threads the engine uses; None lets the engine decide.
         shapes: names for the sizes that vary, by argument: ``{"x": ("N", 784)}``; then
@@ -687,4 +755,11 @@ def compile(
     """
     if function is None:
         return functools.partial(compile, engine=engine, threads=threads, shapes=shapes)
+    if not callable(function):
+        raise ArgumentError(
+            "compile takes a function.",
+            expected="a function of tensors, a module or a method",
+            got=f"{function!r:.60}",
+            fix="cr.compile(f)(x) in place of cr.compile(f(x))",
+        )
     return Compiled(function, engine, threads, shapes)

@@ -5,12 +5,22 @@ that its Python read while it was traced (numbers in closures, globals and attri
 NumPy arrays, lists, the objects themselves) is frozen in its graph. A :class:`Snapshot`
 remembers what it was: where it has changed since, the function is traced anew, and a
 function that changes it while it is traced is refused.
+
+What a function may read is found from its code: the variables outside, and of the
+objects that they hold the attributes whose names occur in the code of any function on
+the way (methods, properties and functions in lists are on the way too).
 """
 
 from __future__ import annotations
 
+import collections
 import dis
 import enum
+import functools
+import itertools
+import operator
+import random
+import sys
 import types
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -20,16 +30,26 @@ import numpy as np
 
 from chainrule.errors import ArgumentError
 from chainrule.graph.source import of_user
+from chainrule.nest import flatten
 from chainrule.tensor import Tensor
 
 #: Compared by their values; anything else is compared by identity.
 ATOMS = (bool, int, float, complex, str, bytes, type(None), enum.Enum, np.generic)
+#: Compared item by item, whoever derives from them.
+CONTAINERS = (list, tuple, set, frozenset, dict, collections.deque)
 #: Containers of more items are compared by identity and length alone.
 ITEMS = 1000
-#: Functions that call each other are followed so far.
+#: Functions that call each other, and objects within objects, are followed so far.
 DEPTH = 8
+#: Containers within containers are compared so far.
+LAYERS = 16
+#: Names in code that may read any attribute.
+ANY = {"getattr", "vars", "__dict__", "attrgetter"}
+#: What Python calls without naming it in code, and which is not run while tracing.
+_NOT_RUN = {"__init__", "__new__", "__del__", "__init_subclass__", "__repr__"}
 
 Get = Callable[[], Any]
+Found = Iterator[tuple[str, Get]]
 
 
 class _Missing:
@@ -39,24 +59,42 @@ class _Missing:
 MISSING = _Missing()
 
 
-def _print(item: Any, depth: int = 0) -> Any:
+def fingerprint(item: Any, depth: int = 0) -> Any:
     """What is compared of an item: its value, or its identity."""
     kind = type(item)
     if isinstance(item, ATOMS):
         return kind, item if item == item else "nan"
-    if kind is np.ndarray:
+    if isinstance(item, np.ndarray):
         return kind, item.shape, item.dtype, _crc(item)
-    if depth < 4 and kind in (list, tuple, set, frozenset, dict) and len(item) <= ITEMS:
-        if kind is dict:
+    if isinstance(item, CONTAINERS):
+        if depth >= LAYERS or len(item) > ITEMS:
+            return id(item), len(item)
+        if isinstance(item, dict):
             pairs = [
-                (_print(k, depth + 1), _print(v, depth + 1)) for k, v in item.items()
+                (fingerprint(k, depth + 1), fingerprint(v, depth + 1))
+                for k, v in item.items()
             ]
             return kind, tuple(pairs)
-        parts = [_print(part, depth + 1) for part in item]
+        parts = [fingerprint(part, depth + 1) for part in item]
         return kind, frozenset(parts) if kind in (set, frozenset) else tuple(parts)
-    if kind in (list, tuple, set, frozenset, dict):
-        return id(item), len(item)
+    if kind is bytearray:
+        return kind, bytes(item)
+    if isinstance(item, Iterator):
+        return id(item), _position(item)
     return id(item)
+
+
+def _position(item: Any) -> Any:
+    """How far an iterator has come, as far as that can be told."""
+    frame = getattr(item, "gi_frame", None)
+    if frame is not None:
+        return frame.f_lasti, fingerprint(dict(frame.f_locals), LAYERS - 1)
+    if isinstance(item, itertools.count):
+        return repr(item)
+    try:
+        return operator.length_hint(item, -1)
+    except TypeError:
+        return -1
 
 
 def _crc(array: np.ndarray) -> int:
@@ -71,7 +109,7 @@ class Attributes:
     def __init__(self, module: Any) -> None:
         self.module = module
         self.items = {k: v for k, v in vars(module).items() if k != "training"}
-        self.prints = {k: _print(v) for k, v in self.items.items()}
+        self.prints = {k: fingerprint(v) for k, v in self.items.items()}
 
     def changed(self) -> bool:
         """Whether one is another now, or new."""
@@ -80,13 +118,13 @@ class Attributes:
             return True
         return any(
             k not in now
-            or (now[k] is not v and _print(now[k]) != self.prints[k])
-            or (type(v) in _CONTAINERS and _print(now[k]) != self.prints[k])
+            or (now[k] is not v and fingerprint(now[k]) != self.prints[k])
+            or (
+                isinstance(v, (*CONTAINERS, np.ndarray))
+                and fingerprint(now[k]) != self.prints[k]
+            )
             for k, v in self.items.items()
         )
-
-
-_CONTAINERS = (list, dict, set, np.ndarray)
 
 
 class Snapshot:
@@ -94,15 +132,21 @@ class Snapshot:
 
     Args:
         function: the function that is traced.
+        arguments: those of its arguments that are part of the program, by name.
     """
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(
+        self, function: Callable[..., Any], arguments: Mapping[str, Any] | None = None
+    ) -> None:
         self._watched: list[tuple[str, Get, Any, Any]] = []
         self._kept: list[Any] = []  # whose ids are compared stay alive
         self.tensors: dict[int, str] = {}
-        seen: set[Any] = set()
-        for name, get in _outside(function, seen, 0):
+        walk = _Walk(function, arguments or {})
+        for name, get in walk.found:
             self._watch(name, get)
+        self._drawn = [
+            (name, draws, fingerprint(draws())) for name, draws in walk.draws
+        ]
 
     def _watch(self, name: str, get: Get) -> None:
         item = get()
@@ -110,10 +154,10 @@ class Snapshot:
             self.tensors.setdefault(id(item), name)
         self._kept.append(item)
         atom = isinstance(item, ATOMS)
-        self._watched.append((name, get, item, None if atom else _print(item)))
+        self._watched.append((name, get, item, None if atom else fingerprint(item)))
 
-    def changed(self) -> str | None:
-        """The name of something that is no longer what it was; None: all is."""
+    def _changes(self) -> Iterator[tuple[str, Any, Any, Any]]:
+        """(name, what it was, its fingerprint, what it is) of what is another now."""
         for name, get, item, print_ in self._watched:
             now = get()
             if print_ is None:
@@ -121,15 +165,22 @@ class Snapshot:
             elif type(print_) is int:
                 same = now is item
             else:
-                same = _print(now) == print_
+                same = fingerprint(now) == print_
             if not same:
-                return name
-        return None
+                yield name, item, print_, now
+
+    def changed(self) -> str | None:
+        """The name of something that is no longer what it was; None: all is."""
+        return next((name for name, *_ in self._changes()), None)
 
     def refuse_changes(self, function: str) -> None:
-        """Refuse a function that changed what it found while it was traced."""
-        name = self.changed()
-        if name is not None:
+        """Refuse a function that changed what it found while it was traced.
+
+        A cache may be filled: what was built with the empty one serves one call.
+        """
+        for name, item, print_, now in self._changes():
+            if _filled(item, print_, now):
+                continue
             raise ArgumentError(
                 f"{function} changes {name!r}, which it found outside, while it is "
                 "traced: that would happen once and not at every call.",
@@ -138,92 +189,220 @@ class Snapshot:
                 fix=f"make {name} a tensor (copy_ changes it at every call), or "
                 "return the new value",
             )
+        for name, draws, before in self._drawn:
+            if fingerprint(draws()) != before:
+                raise ArgumentError(
+                    f"{function} draws from {name!r} while it is traced: the number "
+                    "would be the same at every call.",
+                    expected="random numbers that are part of the graph",
+                    got=f"another state of {name} than before",
+                    fix="cr.rand, cr.randn or cr.randint, or draw outside and pass "
+                    "the number as an argument",
+                )
 
 
-def _outside(function: Any, seen: set[Any], depth: int) -> Iterator[tuple[str, Get]]:
-    """(name, how to read it) of everything that a function may read outside."""
-    owner = getattr(function, "__self__", None)
-    if owner is not None and not isinstance(owner, types.ModuleType):
-        _, names = _names(getattr(function, "__func__", function))
-        yield from _attributes("self", owner, names, seen, depth)
-    function = getattr(function, "__func__", function)
-    wrapped = getattr(function, "__wrapped__", None)
-    if wrapped is not None:
-        yield from _outside(wrapped, seen, depth + 1)
-    if isinstance(function, types.FunctionType):
-        if id(function) in seen or depth > DEPTH or not _followed(function, depth):
-            return
-        seen.add(id(function))
-        variables, names = _names(function)
-        found: dict[str, Get] = {}
-        cells = function.__closure__ or ()
-        for name, cell in zip(function.__code__.co_freevars, cells):
-            found[name] = lambda cell=cell: _cell(cell)
-        space = function.__globals__
-        for name in variables & space.keys():
-            found[name] = lambda name=name, space=space: space.get(name, MISSING)
-        for name, get in found.items():
-            yield name, get
-            yield from _within(name, get(), names, seen, depth)
-        for part in (function.__defaults__, function.__kwdefaults__):
-            for item in part.values() if isinstance(part, dict) else part or ():
-                yield from _within(function.__name__, item, names, seen, depth)
-    elif callable(function) and not isinstance(function, type):
-        call = type(function).__call__
-        if isinstance(call, types.FunctionType) and _followed(call, depth):
-            name, (_, names) = type(function).__name__, _names(call)
-            yield from _attributes(name, function, names, seen, depth)
+def _filled(item: Any, print_: Any, now: Any) -> bool:
+    """Whether something empty was filled, or a dictionary got further keys."""
+    if item is None:
+        return not _has_traced(now)
+    if not isinstance(now, dict) or type(now) is not type(item) or now is not item:
+        return False
+    (_, before), made = print_, fingerprint(now)[1]
+    if not isinstance(before, tuple) or not isinstance(made, tuple):
+        return False
+    count = len(before)
+    return made[:count] == before and not _has_traced(list(now.values())[count:])
 
 
-def _within(
-    name: str, item: Any, names: set[str], seen: set[Any], depth: int
-) -> Iterator[tuple[str, Get]]:
-    """What may be read of an item: a function's surroundings, an object's numbers."""
-    if isinstance(item, types.FunctionType | types.MethodType):
-        yield from _outside(item, seen, depth + 1)
-    elif isinstance(item, types.ModuleType):
-        if of_user(getattr(item, "__file__", None) or "<"):
-            yield from _attributes(name, item, names, seen, depth)
-    elif not isinstance(item, ATOMS) and hasattr(item, "__dict__"):
-        yield from _attributes(name, item, names, seen, depth)
-
-
-def _attributes(
-    name: str, item: Any, names: set[str], seen: set[Any], depth: int
-) -> Iterator[tuple[str, Get]]:
-    """The attributes of an object that code with these names may read."""
-    held = getattr(item, "__dict__", None)
-    if not isinstance(held, Mapping) or isinstance(item, type | Tensor):
-        return
-    if depth > DEPTH or watches_itself(item):
-        return
-    for key in sorted(names & held.keys()):
-        if (id(item), key) in seen:
-            continue
-        seen.add((id(item), key))
-        yield f"{name}.{key}", lambda held=held, key=key: held.get(key, MISSING)
-        yield from _within(f"{name}.{key}", held[key], names, seen, depth + 1)
-
-
-def watches_itself(item: Any) -> bool:
-    """Whether an object tells a trace itself what it is (a module, an optimiser)."""
-    return type(item).__module__.startswith("chainrule.") or any(
-        base.__module__.startswith("chainrule.") for base in type(item).__mro__[:-1]
+def _has_traced(item: Any) -> bool:
+    """Whether a value of the trace is within."""
+    leaves, _ = flatten(item)
+    return any(
+        isinstance(leaf, Tensor) and leaf._value.array is None for leaf in leaves
     )
 
 
-def _followed(function: types.FunctionType, depth: int) -> bool:
-    return depth == 0 or of_user(function.__code__.co_filename)
+class _Walk:
+    """Everything that a function may read outside, and how to read it.
+
+    Attributes:
+        found: (name, how to read it).
+        draws: the same for the states of random number generators that are not ours.
+    """
+
+    def __init__(
+        self, function: Callable[..., Any], arguments: Mapping[str, Any]
+    ) -> None:
+        self.names: set[str] = set()
+        known = -1
+        while known < len(self.names):  # functions on the way name more attributes
+            known = len(self.names)
+            self._seen: set[Any] = set()
+            self.draws: list[tuple[str, Get]] = []
+            name = getattr(function, "__name__", type(function).__name__)
+            self.found = list(self._within(name, function, 0))
+            for name, item in arguments.items():
+                self.found.append((name, lambda item=item: item))
+                self.found += self._within(name, item, 1)
+
+    def _within(self, name: str, item: Any, depth: int) -> Found:
+        """What may be read of an item: surroundings of functions, items, attributes."""
+        if depth > DEPTH or isinstance(item, (*ATOMS, Tensor, np.ndarray)):
+            return
+        if isinstance(item, types.FunctionType):
+            yield from self._function(name, item, depth)
+        elif isinstance(item, types.MethodType):
+            yield from self._within("self", item.__self__, depth)
+            yield from self._within(name, item.__func__, depth)
+        elif isinstance(item, functools.partial):
+            yield name, lambda: (item.args, item.keywords)
+            parts = (item.func, *item.args, *item.keywords.values())
+            for part in parts:
+                yield from self._within(name, part, depth + (part is not item.func))
+        elif isinstance(item, types.BuiltinFunctionType):
+            if not isinstance(item.__self__, types.ModuleType | type(None)):
+                yield from self._within(name, item.__self__, depth + 1)
+        elif isinstance(item, types.ModuleType):
+            yield from self._module(name, item, depth)
+        elif isinstance(item, random.Random):
+            self.draws.append((name, item.getstate))
+        elif isinstance(item, np.random.Generator):
+            self.draws.append((name, lambda: item.bit_generator.state))
+        elif isinstance(item, np.random.RandomState):
+            self.draws.append((name, item.get_state))
+        else:
+            yield from self._object(name, item, depth)
+
+    def _function(self, name: str, function: types.FunctionType, depth: int) -> Found:
+        wrapped = getattr(function, "__wrapped__", None)
+        if wrapped is not None:
+            yield from self._within(name, wrapped, depth + 1)
+        if id(function) in self._seen:
+            return
+        if depth > 0 and not of_user(function.__code__.co_filename):
+            return
+        self._seen.add(id(function))
+        variables, attributes = _names(function)
+        self.names |= attributes
+        found: dict[str, Get] = {}
+        cells = function.__closure__ or ()
+        for key, cell in zip(function.__code__.co_freevars, cells):
+            found[key] = lambda cell=cell: _cell(cell)
+        space = function.__globals__
+        for key in sorted(variables & space.keys()):
+            found[key] = lambda key=key, space=space: space.get(key, MISSING)
+        for part in ("__defaults__", "__kwdefaults__"):
+            if getattr(function, part):
+                found[f"{name}.{part}"] = lambda part=part: getattr(function, part)
+        for key, get in found.items():
+            yield key, get
+            yield from self._within(key, get(), depth + 1)
+
+    def _module(self, name: str, module: types.ModuleType, depth: int) -> Found:
+        if module is random:
+            self.draws.append((name, random.getstate))
+        elif module is np.random or (module is np and "random" in self.names):
+            self.draws.append((name, np.random.get_state))
+        elif of_user(getattr(module, "__file__", None) or "<"):
+            yield from self._attributes(name, module, vars(module), depth)
+
+    def _object(self, name: str, item: Any, depth: int) -> Found:
+        """The items of a container, the attributes of an object or of a class."""
+        if isinstance(item, CONTAINERS) and len(item) <= ITEMS:
+            if id(item) in self._seen:
+                return
+            self._seen.add(id(item))
+            for part in list(item.values() if isinstance(item, dict) else item):
+                yield from self._within(f"{name}[…]", part, depth + 1)
+        wrapped = vars(item).get("__wrapped__") if hasattr(item, "__dict__") else None
+        if wrapped is not None:
+            yield from self._within(name, wrapped, depth)
+        of = item.__mro__ if isinstance(item, type) else type(item).__mro__
+        if _is_module(of):
+            for key, part in vars(item).items():
+                if not isinstance(item, type) and _is_module(type(part).__mro__):
+                    yield from self._within(f"{name}.{key}", part, depth + 1)
+        elif any(base.__module__.startswith("chainrule.") for base in of):
+            return  # it tells a trace itself what it is: an optimiser
+        held = getattr(item, "__dict__", None)
+        own = of[0].__module__.startswith("chainrule.")
+        if isinstance(held, Mapping) and not isinstance(item, type) and not own:
+            yield from self._attributes(name, item, held, depth)
+        for base in of:
+            if _is_users(base):
+                yield from self._attributes(name, item, vars(base), depth)
+
+    def _attributes(
+        self, name: str, item: Any, held: Mapping[str, Any], depth: int
+    ) -> Found:
+        """Those of the attributes in ``held`` that the code on the way may read."""
+        everything = not self.names.isdisjoint(ANY)
+        for key, raw in list(held.items()):
+            function = _function_of(raw)
+            runs = key.startswith("__") and function and key not in _NOT_RUN
+            if isinstance(item, type) and key == "__init__":
+                runs = True
+            if not (runs or key in self.names or (everything and key[:1] != "_")):
+                continue
+            if (id(item), key) in self._seen or key == "training":
+                continue
+            self._seen.add((id(item), key))
+            at = f"{name}.{key}"
+            if function is not None and held is not getattr(item, "__dict__", None):
+                yield from self._within(at, function, depth)
+                continue
+            get = functools.partial(_attribute, item, key)
+            yield at, get
+            yield from self._within(at, get(), depth + 1)
+
+
+def _attribute(item: Any, key: str) -> Any:
+    """An attribute as it is now; no property is computed."""
+    held = getattr(item, "__dict__", {})
+    if key in held:
+        return held[key]
+    for base in type(item).__mro__:
+        if key in vars(base):
+            raw = vars(base)[key]
+            if isinstance(raw, types.MemberDescriptorType):
+                return getattr(item, key, MISSING)
+            return raw
+    return MISSING
+
+
+def _function_of(raw: Any) -> Any:
+    """The function behind an attribute of a class; None for anything else."""
+    if isinstance(raw, property):
+        return raw.fget
+    if isinstance(raw, staticmethod | classmethod):
+        return raw.__func__
+    if isinstance(raw, functools.cached_property):
+        return raw.func
+    return raw if isinstance(raw, types.FunctionType) else None
+
+
+def _is_module(bases: tuple[type, ...]) -> bool:
+    """Whether a class is that of a layer or a network."""
+    return any(
+        b.__name__ == "Module" and b.__module__ == "chainrule.nn.module" for b in bases
+    )
+
+
+def _is_users(kind: type) -> bool:
+    module = sys.modules.get(kind.__module__)
+    return of_user(getattr(module, "__file__", None) or "<")
 
 
 def _names(function: Any) -> tuple[set[str], set[str]]:
     """The globals and the attributes that a function's code reads, with those of
-    functions within it."""
+    functions within it; texts in it may name attributes too."""
     variables: set[str] = set()
     attributes: set[str] = set()
     waiting = [getattr(function, "__code__", None)]
     while waiting:
         code = waiting.pop()
+        if isinstance(code, str) and code.isidentifier():
+            attributes.add(code)
         if not isinstance(code, types.CodeType):
             continue
         waiting.extend(code.co_consts)
@@ -232,7 +411,7 @@ def _names(function: Any) -> tuple[set[str], set[str]]:
                 variables.add(step.argval)
             elif "ATTR" in step.opname or "METHOD" in step.opname:
                 attributes.add(step.argval)
-    return variables, attributes
+    return variables, attributes | (variables & ANY)
 
 
 def _cell(cell: types.CellType) -> Any:

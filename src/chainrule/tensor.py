@@ -22,7 +22,7 @@ from chainrule.graph.build import changes, context, no_grad, recording
 from chainrule.graph.build import constant as number
 from chainrule.graph.graph import tracked_ancestors
 from chainrule.graph.node import Array, Value
-from chainrule.graph.types import Dim, DType
+from chainrule.graph.types import Dim, DType, as_dtype
 from chainrule.methods.changes import Base, Changes
 from chainrule.methods.conversion import Conversion
 from chainrule.methods.elementwise import Elementwise
@@ -73,15 +73,12 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
     def __init__(
         self, data: Any, *, dtype: Any = None, requires_grad: bool = False
     ) -> None:
-        array = as_array(data, dtype)
-        self._value = Value(array)
+        self._value = _copied(data, dtype)
         self._base: Base | None = None
         self._pending: Callable[[], Array] | None = None
         self._grad: Tensor | None = None
         self.name: str | None = None
         self.version = 0
-        if context.trace is not None:
-            self._value = context.trace.constant(self._value)
         if requires_grad:
             self.requires_grad_()
 
@@ -142,14 +139,19 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
         """Whether a derivative with respect to this tensor can be asked for."""
         return self._value.tracked
 
+    @requires_grad.setter
+    def requires_grad(self, wanted: bool) -> None:
+        self.requires_grad_(bool(wanted))
+
     @property
     def is_leaf(self) -> bool:
         """Whether it was made by the user and not computed."""
-        return self._value.node is None
+        return self._value.node is None or self._value.owner is not None
 
     def requires_grad_(self, wanted: bool = True) -> Tensor:
         """Have ``backward()`` fill ``.grad`` of this tensor, in place."""
-        if not self.is_leaf:
+        traced = context.trace is not None and self._value.array is None
+        if not self.is_leaf and not (traced and not self.requires_grad):
             raise GradientError(
                 "requires_grad_ is for tensors that were not computed.",
                 expected="a leaf",
@@ -165,6 +167,8 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
             )
         if self._value.array is not None:  # others may hold the value that it had
             self._value = Value(self._value.array)
+        elif traced and wanted:
+            self._value = movement.reshape(self._value, shape=self.shape)
         self._value.tracked = wanted
         self._value.owner = weakref.ref(self) if wanted else None
         changes.count += 1
@@ -208,12 +212,21 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
         return array
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        if self._value.array is None:
+            raise ArgumentError(
+                "NumPy does not compute with a tensor that has no numbers yet: the "
+                "function is being traced.",
+                expected="functions of chainrule, such as cr.sin(x) or x.exp()",
+                got=f"a tensor {self._value.type}",
+                fix="cr's function of that name; cr.stack for a list of tensors",
+            )
         if self.requires_grad and context.grad:
             raise GradientError(
                 "NumPy does not remember derivatives, and this tensor has one.",
                 expected="functions of chainrule, such as cr.sin(x) or x.exp()",
                 got=repr(self)[:80],
-                fix="x.detach().numpy() or x.numpy() for the numbers alone",
+                fix="x.detach().numpy() or x.numpy() for the numbers alone; cr.stack "
+                "for a list of tensors",
             )
         return np.array(self.numpy(), dtype=dtype, copy=copy)
 
@@ -333,6 +346,8 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
             known = cotangents({root: seed}, free=not keep)
             if context.trace is not None and not (create_graph or retain_graph):
                 context.trace.note_freed(tracked_ancestors([root]))
+            if context.trace is not None:
+                context.trace.note_reached(known)
             for value, g in known.items():
                 if value.owner is not None:
                     owner = value.owner()
@@ -395,6 +410,17 @@ def wrap(value: Value) -> Tensor:
     return t
 
 
+def _copied(data: Any, dtype: Any) -> Value:
+    """The numbers of ``data`` as a value of its own."""
+    if context.trace is None:
+        return Value(as_array(data, dtype))
+    if isinstance(data, Tensor):
+        kind = data.dtype if dtype is None else as_dtype(dtype)
+        with no_grad():
+            return movement.reshape(operands.value_of(data, kind), shape=data.shape)
+    return context.trace.constant(Value(as_array(data, dtype)))
+
+
 class _Data(Tensor):
     """The numbers of a tensor: a change in place is a change of that tensor."""
 
@@ -447,7 +473,7 @@ def tensor(data: Any, *, dtype: Any = None, requires_grad: bool = False) -> Tens
 
 def as_tensor(data: TensorLike, dtype: Any = None) -> Tensor:
     """``data`` itself where it is a tensor of that dtype, else a new tensor."""
-    if not isinstance(data, Tensor):
+    if not isinstance(data, Tensor) or data.wide is not None:
         return Tensor(data, dtype=dtype)
     return data if dtype is None else data.astype(dtype)
 

@@ -16,13 +16,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from chainrule.errors import GradientError
+import numpy as np
+
+from chainrule.errors import ArgumentError, GradientError
+from chainrule.graph.body import refuse_escaped
 from chainrule.graph.build import Trace, context, record, tracing
 from chainrule.graph.graph import Graph, tracked_ancestors
 from chainrule.graph.node import PASSED, Array, Node, Value
 from chainrule.graph.program import Entry
-from chainrule.graph.types import ArrayType, DType
+from chainrule.graph.types import ArrayType, DType, Size
 from chainrule.nest import flatten
+from chainrule.operations.operands import value_of
 from chainrule.primitives.movement import reshape
 from chainrule.tensor import Tensor, wrap
 
@@ -46,11 +50,13 @@ class Input:
         type: shape (whose sizes may have names) and dtype.
         each: whether a run of many steps gives it anew for each step, as one row of
             a stacked array (batch indices, η), or once for all (a data set).
+        tracked: whether the caller's tensor records derivatives.
     """
 
     name: str
     type: ArrayType
     each: bool = False
+    tracked: bool = False
 
 
 @dataclass
@@ -95,6 +101,7 @@ class ProgramTrace(Trace):
         self.tables: dict[str, tuple[Value, Table, str]] = {}
         self.modes: dict[int, tuple[Any, bool]] = {}
         self.roots: dict[int, Any] = {}
+        self.arguments: dict[int, Tensor] = {}
         self.freed: set[Node] = set()
         self.renewed: set[Node] = set()
 
@@ -103,6 +110,34 @@ class ProgramTrace(Trace):
         self.modes.setdefault(id(module), (module, module.training))
         if not context.scope:
             self.roots.setdefault(id(module), module)
+
+    def note_change(self, tensor: Tensor) -> None:
+        """An argument stays what it is: the caller's tensor would not change."""
+        if id(tensor) in self.arguments:
+            name = tensor._value.name
+            raise ArgumentError(
+                f"A compiled function changes its argument {name!r} in place, which "
+                "would not reach the tensor that it is called with.",
+                expected="a function that changes tensors from outside alone",
+                got="+=, x[…] = y, copy_ or the like on an argument",
+                fix=f"{name} = {name}.clone() first, and return it; or use the tensor "
+                "from outside instead of passing it",
+            )
+
+    def note_reached(self, values: Iterable[Value]) -> None:
+        """The ``.grad`` of an argument would have to be filled, and stays as it is."""
+        given = {id(t._value) for t in self.arguments.values()}
+        for value in values:
+            if id(value) in given:
+                raise GradientError(
+                    "backward() within a compiled function comes to its argument "
+                    f"{value.name!r}, which records derivatives: its .grad would stay "
+                    "empty.",
+                    expected="backward() with respect to tensors from outside",
+                    got=f"an argument {value.name!r} with requires_grad=True",
+                    fix=f"use {value.name} from outside instead of passing it, return "
+                    f"cr.gradients(loss, [{value.name}]), or pass it detached",
+                )
 
     def note_freed(self, nodes: Iterable[Node]) -> None:
         """What a derivative was taken of without ``retain_graph`` has none again."""
@@ -264,7 +299,6 @@ class Traced:
     modes: tuple[tuple[Any, bool], ...] = ()
     tracked: tuple[tuple[Tensor, bool], ...] = ()
     graded: tuple[tuple[Tensor, bool], ...] = ()
-    constants: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
 
     def holds(self) -> bool:
         """Whether modes are still those of the trace, and the same tensors frozen."""
@@ -285,8 +319,6 @@ def trace_entry(
     function: Callable[..., Any],
     inputs: Sequence[Input],
     names: Mapping[int, str] | None = None,
-    *,
-    tracked: bool = False,
 ) -> Traced:
     """Trace ``function`` as the entry point ``name`` of a program.
 
@@ -296,18 +328,18 @@ def trace_entry(
             tensor, or a nest of tuples, lists and dicts of them.
         inputs: what it is called with.
         names: names for state tensors, by ``id``.
-        tracked: whether derivatives with respect to the inputs will be asked for.
     """
     values = [
-        Value(None, i.type.shape, i.type.dtype, name=i.name, tracked=tracked)
+        Value(None, i.type.shape, i.type.dtype, name=i.name, tracked=i.tracked)
         for i in inputs
     ]
-    for value in values:
-        value.tracked = tracked and value.dtype.is_float
     trace = ProgramTrace(name, names or {})
     with tracing(trace):
-        leaves, structure = flatten(function(*map(wrap, values)))
-        tensors = [t if isinstance(t, Tensor) else Tensor(t) for t in leaves]
+        arguments = [wrap(v) for v in values]
+        trace.arguments = {id(t): t for t in arguments}
+        leaves, structure = flatten(function(*arguments))
+        _know_keys(structure)
+        tensors = [_result(name, leaf) for leaf in leaves]
         found = [t.value for t in tensors]
         outputs = [v if v.array is None else trace.constant(v) for v in found]
         slots = trace.slots()
@@ -332,6 +364,7 @@ def trace_entry(
         ],
         everything,
     )
+    refuse_escaped(graph)
     entry = Entry(
         name=name,
         graph=graph,
@@ -368,6 +401,33 @@ def trace_entry(
             if known.read
         ),
     )
+
+
+def _result(function: str, leaf: Any) -> Tensor:
+    """What a function returned, as a tensor."""
+    if isinstance(leaf, Tensor):
+        return leaf
+    if isinstance(leaf, Size | int | float | np.ndarray | np.generic):
+        return wrap(value_of(leaf))
+    raise ArgumentError(
+        f"{function} returns something that a graph does not compute.",
+        expected="tensors and numbers, in tuples, lists and dictionaries",
+        got=f"{type(leaf).__name__}: {leaf!r:.60}",
+        fix="return the tensors alone; a generator's items in a list, [*items]",
+    )
+
+
+def _know_keys(structure: Any) -> None:
+    """Refuse named sizes as keys of dictionaries: those are known before it runs."""
+    if isinstance(structure, dict):
+        for key in structure:
+            for part in key if isinstance(key, tuple) else (key,):
+                if isinstance(part, Size):
+                    int(part)
+        structure = tuple(structure.values())
+    if isinstance(structure, tuple | list):
+        for part in structure:
+            _know_keys(part)
 
 
 #: What is said of a derivative with respect to what a parameter has become.

@@ -72,8 +72,8 @@ def full(
     """
     check_device(device)
     wanted = shape_of(shape)
-    if isinstance(fill_value, builtins.bool | int | float):
-        kinds = {builtins.bool: DType.bool, int: DType.int64, float: DType.float32}
+    kinds = {builtins.bool: DType.bool, int: DType.int64, float: DType.float32}
+    if type(fill_value) in kinds:
         value = filled(fill_value, _given(dtype, kinds[type(fill_value)]), wanted)
     else:
         one = value_of(fill_value, None if dtype is None else as_dtype(dtype))

@@ -11,7 +11,13 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from chainrule.methods.operators import clipped, power_of
 from chainrule.operations import elementwise as ops
-from chainrule.operations.operands import both, float_pair, pair, value_of
+from chainrule.operations.operands import (
+    both,
+    float_pair,
+    is_number,
+    pair,
+    value_of,
+)
 from chainrule.operations.reductions import truth
 from chainrule.primitives import elementwise as prims
 from chainrule.primitives import integers, trigonometry
@@ -179,9 +185,16 @@ tanh = function(Tensor.tanh)
 trunc = function(Tensor.trunc)
 
 
-def add(x1: Any, x2: Any, /) -> Tensor:
-    """x1 + x2; of truth values, whether one is true."""
-    return wrap(ops.add(*pair(x1, x2)))
+def _scaled(x: Any, alpha: Any) -> Any:
+    """What is added: PyTorch's ``alpha`` times an operand."""
+    if isinstance(alpha, int | float) and alpha == 1:
+        return x
+    return (x if is_number(x) else as_tensor(x)) * alpha
+
+
+def add(x1: Any, x2: Any, /, *, alpha: Any = 1) -> Tensor:
+    """x1 + alpha · x2; of truth values, whether one is true."""
+    return wrap(ops.add(*pair(x1, _scaled(x2, alpha))))
 
 
 def atan2(x1: Any, x2: Any, /) -> Tensor:
@@ -219,9 +232,13 @@ def copysign(x1: Any, x2: Any, /) -> Tensor:
     return wrap(prims.copysign(*float_pair(x1, x2)))
 
 
-def divide(x1: Any, x2: Any, /) -> Tensor:
-    """x1 / x2; integers become float32."""
-    return wrap(prims.div(*float_pair(x1, x2)))
+def divide(x1: Any, x2: Any, /, *, rounding_mode: str | None = None) -> Tensor:
+    """x1 / x2; integers become float32, but where ``rounding_mode`` (``"floor"``,
+    ``"trunc"``) rounds the quotient."""
+    if rounding_mode is None:
+        return wrap(prims.div(*float_pair(x1, x2)))
+    v, w = pair(x1, x2)
+    return wrap(v).div(wrap(w), rounding_mode=rounding_mode)
 
 
 def equal(x1: Any, x2: Any, /) -> Tensor:
@@ -288,9 +305,9 @@ def remainder(x1: Any, x2: Any, /) -> Tensor:
     return wrap(integers.remainder(*pair(x1, x2)))
 
 
-def subtract(x1: Any, x2: Any, /) -> Tensor:
-    """x1 − x2."""
-    return wrap(prims.sub(*pair(x1, x2)))
+def subtract(x1: Any, x2: Any, /, *, alpha: Any = 1) -> Tensor:
+    """x1 − alpha · x2."""
+    return wrap(prims.sub(*pair(x1, _scaled(x2, alpha))))
 
 
 def greater(x1: Any, x2: Any, /) -> Tensor:

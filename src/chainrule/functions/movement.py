@@ -184,12 +184,14 @@ cat = concatenate = concat
 
 def vstack(arrays: Sequence[Any]) -> Tensor:
     """Along the first of at least two axes; vectors are rows."""
-    return concat([as_tensor(x)[None] if as_tensor(x).ndim < 2 else x for x in arrays])
+    tensors = [as_tensor(x) for x in arrays]
+    return concat([x.reshape(1, -1) if x.ndim < 2 else x for x in tensors])
 
 
 def hstack(arrays: Sequence[Any]) -> Tensor:
     """Along the second axis; vectors along their only one."""
     tensors = [as_tensor(x) for x in arrays]
+    tensors = [x if x.ndim else x.reshape(1) for x in tensors]
     return concat(tensors, axis=int(bool(tensors) and tensors[0].ndim > 1))
 
 
@@ -274,16 +276,18 @@ def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Tensor:
     return wrap(products.vecdot(value_of(x1), value_of(x2), axis))
 
 
-def tensordot(x1: Any, x2: Any, /, *, axes: Any = 2) -> Tensor:
+def tensordot(x1: Any, x2: Any, /, axes: Any = 2, *, dims: Any = None) -> Tensor:
     """The sum of products over so many axes (the last of x1, the first of x2).
 
     Args:
         x1, x2: tensors.
         axes: a number, or the axes of x1 and those of x2 that go with them.
+        dims: PyTorch's name of ``axes``.
 
     >>> tensordot(Tensor([[1.0, 2.0]]), Tensor([[3.0], [4.0]]), axes=1)
     tensor([[11.]])
     """
+    axes = axes if dims is None else dims
     return wrap(products.tensordot(value_of(x1), value_of(x2), axes))
 
 

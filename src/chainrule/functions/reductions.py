@@ -71,19 +71,33 @@ norm, topk, median = (
 )
 
 
-def _not_pytorchs(name: str, dim: Any, here: str, there: str) -> None:
-    if dim is not None:
+def _not_pytorchs(
+    name: str, here: str, there: str, given: tuple[Any, ...] = (), **words: Any
+) -> None:
+    """Refuse an axis that is named in PyTorch's manner: by ``dim=`` or by position."""
+    named = [f"{k}={v!r:.40}" for k, v in words.items() if v is not None]
+    if given or named:
+        pair = bool(given) and isinstance(given[0], Tensor)
+        other = {"max": "maximum", "min": "minimum"}.get(name) if pair else None
         raise ArgumentError(
             f"cr.{name} follows the array API standard, where PyTorch's means another "
             "thing.",
             expected=f"axis=…, for {here}",
-            got=f"dim={dim!r:.40}",
-            fix=f"x.{name}(dim=…), for {there}",
+            got=", ".join([*(f"{item!r:.40} by position" for item in given), *named]),
+            fix=f"cr.{other}(x, y), element by element"
+            if other
+            else f"cr.{name}(x, axis=…) for {here}, x.{name}(dim=…) for {there}",
         )
 
 
 def max(
-    x: Any, /, axis: Any = None, keepdims: builtins.bool = False, *, dim: Any = None
+    x: Any,
+    /,
+    *given: Any,
+    axis: Any = None,
+    keepdims: builtins.bool = False,
+    dim: Any = None,
+    keepdim: builtins.bool | None = None,
 ) -> Tensor:
     """The largest element over ``axis``, values alone.
 
@@ -92,27 +106,35 @@ def max(
     >>> max(Tensor([[1.0, 3.0], [2.0, 0.0]]), axis=1)
     tensor([3., 2.])
     """
-    _not_pytorchs("max", dim, "values", "values and indices")
+    words = {"dim": dim, "keepdim": keepdim}
+    _not_pytorchs("max", "values", "values and indices", given, **words)
     return as_tensor(x).amax(axis, keepdims)
 
 
 def min(
-    x: Any, /, axis: Any = None, keepdims: builtins.bool = False, *, dim: Any = None
+    x: Any,
+    /,
+    *given: Any,
+    axis: Any = None,
+    keepdims: builtins.bool = False,
+    dim: Any = None,
+    keepdim: builtins.bool | None = None,
 ) -> Tensor:
     """The smallest element over ``axis``, values alone; see :func:`max`."""
-    _not_pytorchs("min", dim, "values", "values and indices")
+    words = {"dim": dim, "keepdim": keepdim}
+    _not_pytorchs("min", "values", "values and indices", given, **words)
     return as_tensor(x).amin(axis, keepdims)
 
 
 def var(
     x: Any,
     /,
+    *given: Any,
     axis: Any = None,
     correction: float | None = None,
     keepdims: builtins.bool = False,
-    *,
     dim: Any = None,
-    keepdim: builtins.bool = False,
+    keepdim: builtins.bool | None = None,
 ) -> Tensor:
     """The variance Σ(x − μ)² / (n − correction) over ``axis``, by default with n.
 
@@ -121,26 +143,26 @@ def var(
     >>> var(Tensor([1.0, 3.0])), Tensor([1.0, 3.0]).var()
     (tensor(1.), tensor(2.))
     """
-    if correction is None:
-        _not_pytorchs("var", dim, "division by n", "division by n − 1")
-    axes, keep = either(axis, dim), keepdims or keepdim
+    words = {"dim": dim, "keepdim": keepdim} if correction is None else {}
+    _not_pytorchs("var", "division by n", "division by n − 1", given, **words)
+    axes, keep = either(axis, dim), keepdims or builtins.bool(keepdim)
     return wrap(ops.variance(value_of(x), axes, keep, correction or 0.0))
 
 
 def std(
     x: Any,
     /,
+    *given: Any,
     axis: Any = None,
     correction: float | None = None,
     keepdims: builtins.bool = False,
-    *,
     dim: Any = None,
-    keepdim: builtins.bool = False,
+    keepdim: builtins.bool | None = None,
 ) -> Tensor:
     """The standard deviation, the root of :func:`var` with the same arguments."""
-    if correction is None:
-        _not_pytorchs("std", dim, "division by n", "division by n − 1")
-    axes, keep = either(axis, dim), keepdims or keepdim
+    words = {"dim": dim, "keepdim": keepdim} if correction is None else {}
+    _not_pytorchs("std", "division by n", "division by n − 1", given, **words)
+    axes, keep = either(axis, dim), keepdims or builtins.bool(keepdim)
     return wrap(sqrt(ops.variance(value_of(x), axes, keep, correction or 0.0)))
 
 
@@ -180,9 +202,9 @@ def cumulative_prod(
 def diff(
     x: Any,
     /,
-    *,
-    axis: int | None = None,
     n: int = 1,
+    axis: int | None = None,
+    *,
     prepend: Any = None,
     append: Any = None,
     dim: int | None = None,
@@ -204,7 +226,7 @@ def diff(
 def sort(
     x: Any,
     /,
-    *,
+    *given: Any,
     axis: int = -1,
     descending: builtins.bool = False,
     stable: builtins.bool = True,
@@ -217,16 +239,16 @@ def sort(
     >>> sort(Tensor([3.0, 1.0, 2.0]), descending=True)
     tensor([3., 2., 1.])
     """
-    _not_pytorchs("sort", dim, "values", "values and indices")
+    _not_pytorchs("sort", "values", "values and indices", given, dim=dim)
     return wrap(selection.sort(value_of(x), axis, descending)[0])
 
 
 def argsort(
     x: Any,
     /,
-    *,
     axis: int = -1,
     descending: builtins.bool = False,
+    *,
     stable: builtins.bool = True,
     dim: int | None = None,
 ) -> Tensor:

@@ -76,4 +76,19 @@ def trace_body(
         outputs = [inner.given(v) for v in as_tuple(function(*inputs))]
     captured = list(inner.found.values())
     graph = Graph(name, [*(v for _, v in captured), *inputs], outputs)
+    refuse_escaped(graph)
     return graph, [v for v, _ in captured]
+
+
+def refuse_escaped(graph: Graph) -> None:
+    """Refuse a graph that uses a value of another one: of a loop's body."""
+    known = set(graph.inputs)
+    for values in (graph.outputs, *(node.inputs for node in graph.nodes)):
+        for value in values:
+            if value.node is None and value not in known:
+                raise GraphError(
+                    f"{graph.name} uses a value from within a loop or a branch.",
+                    expected="what the function of scan, cond or while_loop returns",
+                    got=f"{value.type} that was kept in a list or a variable there",
+                    fix="return it: scan stacks it along a new axis",
+                )

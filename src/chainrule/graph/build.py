@@ -88,6 +88,9 @@ class Trace:
         """From here on ``tensor`` is ``value``; whether that is taken note of."""
         return False
 
+    def note_change(self, tensor: Any) -> None:
+        """A tensor is about to be changed in place."""
+
     def gradient(self, tensor: Any, held: Any) -> Any:
         """The gradient of a tensor from outside at this point."""
         return held
@@ -101,6 +104,9 @@ class Trace:
 
     def note_freed(self, nodes: Iterable[Node]) -> None:
         """A derivative has walked over these nodes, and lets them go."""
+
+    def note_reached(self, values: Iterable[Value]) -> None:
+        """``backward()`` has come to these values."""
 
     def tabulated(self, table: Any, name: str, dtype: DType) -> Value | None:
         """A scalar input that ``table`` supplies anew for each step."""

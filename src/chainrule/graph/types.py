@@ -7,6 +7,7 @@ one graph serves the full batch, the last partial one and a single sample.
 
 from __future__ import annotations
 
+import inspect
 import operator
 import threading
 from collections import Counter
@@ -15,11 +16,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
+from types import FrameType
 from typing import Any
 
 import numpy as np
 
 from chainrule.errors import DTypeError, ShapeError
+from chainrule.graph.source import of_user
 
 
 class DType(Enum):
@@ -201,9 +204,25 @@ class Size:
     __add__ = __radd__ = __sub__ = __rsub__ = __mod__ = __rmod__ = _arithmetic
     __rfloordiv__ = __truediv__ = __rtruediv__ = __pow__ = _arithmetic
 
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        raise self._unknown("given to NumPy")
+
     def __repr__(self) -> str:
         names = "*".join(self.names)
         return names if self.factor == 1 else f"{self.factor}*{names}"
+
+    def __str__(self) -> str:
+        return self._text(inspect.currentframe())
+
+    def __format__(self, spec: str) -> str:
+        return format(self._text(inspect.currentframe()), spec)
+
+    def _text(self, here: FrameType | None) -> str:
+        """In a text of the user's the number is meant, in one of ours the name."""
+        writer = here and here.f_back
+        if _guess.sizes and writer and of_user(writer.f_code.co_filename):
+            raise self._unknown("written into a text")
+        return repr(self)
 
 
 class UnknownSizeError(ShapeError):

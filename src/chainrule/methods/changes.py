@@ -62,6 +62,7 @@ class Changes(Handle):
     version: int
     is_leaf: bool
     requires_grad: bool
+    requires_grad_: Callable[[], Any]
     copy_: Callable[[Any], Any]
 
     def _is_held(self) -> bool:
@@ -93,6 +94,8 @@ class Changes(Handle):
         return True
 
     def _change(self, made: Value) -> None:
+        if context.trace is not None:
+            context.trace.note_change(self)
         base, of = self._base, None if self._base is None else self._base.of()
         if base is not None and of is not None and of._is_held():
             if base.key is None or base.version != of.version:
@@ -122,7 +125,11 @@ class Changes(Handle):
                 fix="x = x.detach().clone() first",
             )
         if self.is_leaf and self.requires_grad:
-            self.copy_(self._new(made))
+            if self._value.array is None:  # made while tracing, and a leaf again
+                self._value = made
+                self.requires_grad_()
+            else:
+                self.copy_(self._new(made))
             return
         outside = context.trace is not None and self._value.array is not None
         if outside and context.trace.assign(self, made):  # pyright: ignore

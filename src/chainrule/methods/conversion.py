@@ -97,7 +97,7 @@ class Conversion(Handle):
         for given in (*args, device):
             if isinstance(given, Handle):
                 dtype = given.dtype
-            elif given is not None and not _is_device(given):
+            elif given is not None and not is_device(given):
                 dtype = given
         return self if dtype is None else self.astype(dtype)
 
@@ -138,7 +138,7 @@ class Conversion(Handle):
 
     def cuda(self, *_: Any) -> Self:
         """Refused: there are no GPUs here."""
-        _is_device("cuda")
+        is_device("cuda")
         return self
 
     def to_device(self, device: Any, /, *, stream: Any = None) -> Self:
@@ -229,7 +229,7 @@ class Conversion(Handle):
         return self.dtype.is_float
 
 
-def _is_device(given: Any) -> bool:
+def is_device(given: Any) -> bool:
     """Whether that names a device; one that is not here is refused."""
     name = str(given)
     if name.split(":")[0] not in ("cpu", "cuda", "mps", "gpu", "xpu", "tpu"):

@@ -251,9 +251,9 @@ class Elementwise(Handle):
         v, t = pair(self._new(v), self._new(t))
         return self._new(ops.lerp(v, ops.stretch(w, v.shape), t))
 
-    def masked_fill(self, mask: Any, number: Any) -> Self:
-        """``number`` where ``mask`` is true, else x."""
-        number = value_of(number, self.dtype)
+    def masked_fill(self, mask: Any, value: Any) -> Self:
+        """The number ``value`` where ``mask`` is true, else x."""
+        number = value_of(value, self.dtype)
         return self._new(ops.select(value_of(mask), number, self.value))
 
     def where(self, condition: Any, other: Any) -> Self:

@@ -285,22 +285,22 @@ class Movement(Handle):
         """y[i][j] = x[index[i][j]][j] along ``dim`` 0, and so on for others."""
         return self._new(selection.gather_within(self.value, value_of(index), dim))
 
-    def scatter_add(self, dim: int, index: Any, source: Any) -> Self:
-        """x with x[index[i][j]][j] += source[i][j] along ``dim`` 0, and so on."""
+    def scatter_add(self, dim: int, index: Any, src: Any) -> Self:
+        """x with x[index[i][j]][j] += src[i][j] along ``dim`` 0, and so on."""
         at = axis_of(self.shape, dim)
-        places, updates = value_of(index), value_of(source)
+        places, updates = value_of(index), value_of(src)
         return self._new(selection.scatter_add(self.value, places, updates, at))
 
-    def scatter(self, dim: int, index: Any, source: Any) -> Self:
-        """x with x[index[i][j]][j] = source[i][j] along ``dim`` 0, and so on.
+    def scatter(self, dim: int, index: Any, src: Any) -> Self:
+        """x with x[index[i][j]][j] = src[i][j] along ``dim`` 0, and so on.
 
-        ``source`` may be a number; of places that are named twice the last one counts.
+        ``src`` may be a number; of places that are named twice the last one counts.
         """
-        return self._new(self._scattered(dim, index, source))
+        return self._new(self._scattered(dim, index, src))
 
-    def _scattered(self, dim: int, index: Any, source: Any) -> Any:
+    def _scattered(self, dim: int, index: Any, src: Any) -> Any:
         at = axis_of(self.shape, dim)
-        places, new = value_of(index), value_of(source, self.dtype)
+        places, new = value_of(index), value_of(src, self.dtype)
         if len(places.shape) != self.ndim:
             raise ShapeError(
                 "scatter takes indices with the axes of the tensor.",
@@ -313,13 +313,13 @@ class Movement(Handle):
         ]
         return indexing.replaced(self.value, tuple(key), new)
 
-    def scatter_(self, dim: int, index: Any, source: Any) -> Self:
+    def scatter_(self, dim: int, index: Any, src: Any) -> Self:
         """:meth:`scatter`, in place."""
-        return self._become(self._scattered(dim, index, source), "scatter_")
+        return self._become(self._scattered(dim, index, src), "scatter_")
 
-    def scatter_add_(self, dim: int, index: Any, source: Any) -> Self:
+    def scatter_add_(self, dim: int, index: Any, src: Any) -> Self:
         """:meth:`scatter_add`, in place."""
-        made = self.scatter_add(dim, index, source)
+        made = self.scatter_add(dim, index, src)
         return self._become(made.value, "scatter_add_")
 
     def index_add_(self, dim: int, index: Any, source: Any) -> Self:

@@ -279,9 +279,9 @@ class Operators(Handle):
         """0 in every place."""
         return self._become(filled(0, self.dtype, self.shape), "zero_")
 
-    def masked_fill_(self, mask: Any, number: Any) -> Self:
-        """``number`` where ``mask`` is true."""
-        made = ops.select(value_of(mask), value_of(number, self.dtype), self.value)
+    def masked_fill_(self, mask: Any, value: Any) -> Self:
+        """The number ``value`` where ``mask`` is true."""
+        made = ops.select(value_of(mask), value_of(value, self.dtype), self.value)
         return self._become(made, "masked_fill_")
 
     def clamp_(self, min: Any = None, max: Any = None) -> Self:

@@ -75,8 +75,8 @@ class Reductions(Handle):
     def var(
         self,
         dim: Dims = None,
+        *given: Any,
         keepdim: bool = False,
-        *,
         correction: float | None = None,
         unbiased: bool | None = None,
         axis: Dims = None,
@@ -92,22 +92,22 @@ class Reductions(Handle):
             unbiased: PyTorch's older name: True for 1, False for 0.
             axis, keepdims: NumPy's names of ``dim`` and ``keepdim``.
         """
-        how = _correction(correction, unbiased, axis)
+        how = _correction(correction, unbiased, axis, given)
         dim = either(dim, axis)
         return self._new(ops.variance(self.value, dim, keepdim or keepdims, how))
 
     def std(
         self,
         dim: Dims = None,
+        *given: Any,
         keepdim: bool = False,
-        *,
         correction: float | None = None,
         unbiased: bool | None = None,
         axis: Dims = None,
         keepdims: bool = False,
     ) -> Self:
         """The standard deviation, the root of :meth:`var` with the same arguments."""
-        how = _correction(correction, unbiased, axis)
+        how = _correction(correction, unbiased, axis, given)
         dim = either(dim, axis)
         made = ops.variance(self.value, dim, keepdim or keepdims, how)
         return self._new(sqrt(made))
@@ -372,9 +372,22 @@ class Reductions(Handle):
         return self._new(selection.diff(self.value, n, either(dim, axis, -1)))
 
 
-def _correction(given: float | None, unbiased: bool | None, axis: Any) -> float:
-    if given is not None:
-        return given
+def _correction(
+    correction: float | None,
+    unbiased: bool | None,
+    axis: Any,
+    given: tuple[Any, ...],
+) -> float:
+    if given:
+        raise ArgumentError(
+            "A second argument by position is keepdim for other reductions, and "
+            "unbiased for PyTorch's variance.",
+            expected="keepdim=…, correction=… or unbiased=…",
+            got=", ".join(f"{item!r:.40}" for item in given),
+            fix="x.var(dim, keepdim=True), or x.var(dim, unbiased=False)",
+        )
+    if correction is not None:
+        return correction
     if unbiased is not None:
         return float(unbiased)
     if axis is not None:

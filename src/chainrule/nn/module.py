@@ -12,6 +12,7 @@ import numpy as np
 from chainrule.errors import ArgumentError, ShapeError, warn
 from chainrule.graph.build import changes, context, scope
 from chainrule.graph.types import DType
+from chainrule.methods.conversion import is_device
 from chainrule.migration import MODULES
 from chainrule.nn import construction
 from chainrule.nn.arguments import floating
@@ -417,7 +418,7 @@ class Module:
         >>> nn.Linear(2, 3).to("float64").weight.dtype.name
         'float64'
         """
-        if dtype == "cpu":
+        if is_device(dtype):
             return self
         wanted = floating(f"{type(self).__name__}.to", dtype)
         self._may_change("dtype", wanted)

@@ -69,6 +69,7 @@ def power(x: Value, p: float) -> Value:
     """xᵖ for a number p: small whole ones by multiplication, ½ by the root."""
     if not x.dtype.is_float and (p < 0 or isinstance(p, float)):
         x = floating(x)
+    x = cast(x, number_dtype(p, x.dtype))
     if p == 1:
         return x
     if p == 2:
@@ -79,12 +80,12 @@ def power(x: Value, p: float) -> Value:
         return reciprocal(x)
     if p == 0.5:
         return sqrt(x)
-    x = cast(x, number_dtype(p, x.dtype))
+    x = cast(x, number_dtype(p + 0, x.dtype))  # a truth value counts as 0 or 1
     return pow_(x, number(p, x))
 
 
 def square(x: Value) -> Value:
-    return mul(x, x)
+    return power(x, 2)
 
 
 def reciprocal(x: Value) -> Value:

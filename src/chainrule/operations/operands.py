@@ -29,6 +29,8 @@ class Handle:
     _become: Callable[[Value, str], Self]
     _change: Callable[[Value], None]
     _write: Callable[[Any, Any], bool]
+    #: The float64 value of what stands for a Python float, which follows a tensor.
+    wide: Value | None = None
 
     @property
     def value(self) -> Value:
@@ -79,7 +81,7 @@ def as_array(data: Any, dtype: Any = None) -> Array:
 def value_of(x: Any, dtype: DType | None = None) -> Value:
     """The value of a tensor, or of the numbers that ``x`` is."""
     if isinstance(x, Handle):
-        value = x.value
+        value = x.value if dtype is None or x.wide is None else x.wide
     elif isinstance(x, Size):
         value = count_of(x, DType.int64)
     else:
@@ -177,6 +179,10 @@ def pair(a: Any, b: Any) -> tuple[Value, Value]:
             w = b.value
             if v.shape == w.shape and v.dtype is w.dtype:
                 return v, w
+            if a.wide is not None:
+                v = beside(a, w.dtype)
+            elif b.wide is not None:
+                w = beside(b, v.dtype)
             return alike(v, w)
         return _with(v, b)
     if isinstance(b, Handle):
@@ -190,7 +196,7 @@ def pair(a: Any, b: Any) -> tuple[Value, Value]:
 
 def both(a: Any, b: Any) -> tuple[Value, Value]:
     """Two operands as values of one dtype, each in its own shape."""
-    if is_number(a) and not is_number(b):
+    if (is_number(a) or getattr(a, "wide", None)) and not is_number(b):
         w = value_of(b)
         v = with_number(w, a)
     else:
@@ -217,10 +223,18 @@ def with_number(v: Value, other: Any) -> Value:
     """``other`` as a value, in the dtype that it has beside ``v`` if it is a number."""
     if isinstance(other, Size):  # of a traced shape
         return count_of(other, number_dtype(1, v.dtype))
+    if isinstance(other, Handle) and other.wide is not None:
+        return beside(other, v.dtype)
     if not isinstance(other, int | float | np.generic):
         return value_of(other)
     number = other.item() if isinstance(other, np.generic) else other
     return constant(number, number_dtype(number, v.dtype))
+
+
+def beside(x: Handle, dtype: DType) -> Value:
+    """What stands for a Python float, in the dtype that it has beside a tensor's."""
+    assert x.wide is not None
+    return cast(x.wide, number_dtype(1.0, dtype))
 
 
 def float_pair(a: Any, b: Any) -> tuple[Value, Value]:

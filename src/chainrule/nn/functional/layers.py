@@ -35,13 +35,20 @@ def linear(x: Any, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         (…, m).
 
     Raises:
-        ShapeError: the last axis of ``x`` is not n.
+        ShapeError: the last axis of ``x`` is not n; a weight that is no matrix.
         DTypeError: ``x`` and ``weight`` are floats of different dtypes.
 
     >>> linear([[1.0, 2.0]], Tensor([[3.0, 4.0]]), Tensor([0.5]))
     tensor([[11.5]])
     """
     x = as_tensor(x)
+    if weight.ndim != 2:
+        raise ShapeError(
+            "linear multiplies by a matrix.",
+            expected="a weight of shape (outputs, inputs)",
+            got=show(weight.shape),
+            fix="x @ w for a vector w",
+        )
     outputs, inputs = weight.shape
     if not x.shape or x.shape[-1] != inputs:
         raise ShapeError(

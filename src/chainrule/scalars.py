@@ -1,0 +1,80 @@
+"""Python's floats as arguments of a compiled function.
+
+Beside a tensor a Python float takes on the tensor's dtype, and among themselves floats
+are computed in float64. Within a trace such an argument is a :class:`Scalar`, which
+does the same; wherever it stands alone it is float32, as ``cr.tensor(0.1)`` is (or
+float64, where it came as NumPy's).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from chainrule.errors import ArgumentError
+from chainrule.graph.node import Value
+from chainrule.graph.types import DType
+from chainrule.operations.operands import beside, cast
+from chainrule.tensor import Tensor, wrap
+
+
+class Scalar(Tensor):
+    """A float that is known when the graph runs.
+
+    Attributes:
+        wide: its value in float64.
+        alone: the dtype that it has where it stands alone.
+    """
+
+    __slots__ = ("alone", "wide")
+    wide: Value  # type: ignore[assignment]
+
+    def __init__(self, wide: Value, alone: DType = DType.float32) -> None:
+        made = wrap(cast(wide, alone))
+        for name in ("_value", "_base", "_pending", "_grad", "name", "version"):
+            setattr(self, name, getattr(made, name))
+        self.wide, self.alone = wide, alone
+
+    def numpy(self) -> NoReturn:
+        """Refused: where the graph depends on a number, that is part of it."""
+        raise ArgumentError(
+            "A float that a compiled function was called with is needed as a number "
+            "while the function is traced.",
+            expected="arithmetic with tensors, such as x * a or x.clip(max=a)",
+            got="a float whose number decides what the graph is",
+            fix="bind it first, cr.compile(functools.partial(f, p=0.1)), or read it "
+            "from outside of the function: both are traced anew where it changes",
+        )
+
+    def __format__(self, spec: str) -> str:
+        return format(self.numpy(), spec)
+
+
+def _operator(name: str) -> Callable[..., Any]:
+    """An operator of floats, or of a float and a tensor."""
+    plain = getattr(Tensor, name)
+
+    def apply(self: Scalar, *others: Any) -> Any:
+        for other in others:
+            if isinstance(other, Tensor) and not isinstance(other, Scalar):
+                return plain(wrap(beside(self, other.dtype)), *others)
+        wide = [wrap(y.wide) if isinstance(y, Scalar) else y for y in others]
+        made = plain(wrap(self.wide), *wide)
+        is_float = isinstance(made, Tensor) and made.dtype is DType.float64
+        if not is_float or made.shape != ():
+            return made
+        kinds = {y.alone for y in (self, *others) if isinstance(y, Scalar)}
+        alone = DType.float64 if DType.float64 in kinds else DType.float32
+        return Scalar(made.value, alone)
+
+    return apply
+
+
+for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow"):
+    for _form in (f"__{_name}__", f"__r{_name}__"):
+        setattr(Scalar, _form, _operator(_form))
+    # ``a += 1`` binds the name anew, as it does for a float.
+    setattr(Scalar, f"__i{_name}__", getattr(Scalar, f"__{_name}__"))
+for _name in ("neg", "pos", "abs", "lt", "le", "gt", "ge", "eq", "ne"):
+    setattr(Scalar, f"__{_name}__", _operator(f"__{_name}__"))
+Scalar.__hash__ = Tensor.__hash__  # type: ignore[method-assign]

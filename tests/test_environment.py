@@ -1,0 +1,604 @@
+"""Whatever a compiled function's Python read outside may change: then so does it.
+
+Each case makes a function, the arguments of some calls, and what happens after each
+call; run eagerly and on an engine the results are the same.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import functools
+import random
+import types
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule import nn, optim
+from chainrule.engines import native_problem
+from chainrule.errors import ArgumentError, GradientError, GraphError
+
+ENGINES = ["numpy"] if native_problem() else ["numpy", "native"]
+engines = pytest.mark.parametrize("engine", ENGINES)
+X = cr.tensor([1.0, 2.0, 3.0])
+
+#: A function, the arguments of each call, and what happens after each.
+Made = tuple[Callable[..., Any], list[tuple[Any, ...]], Callable[[], Any]]
+CASES: dict[str, Callable[[], Made]] = {}
+
+
+def case(make: Callable[[], Made]) -> Callable[[], Made]:
+    CASES[make.__name__] = make
+    return make
+
+
+def runs(make: Callable[[], Made], engine: str | None) -> list[list[float]]:
+    function, calls, after = make()
+    run = cr.compile(function, engine=engine) if engine else function
+    seen: list[list[float]] = []
+    for given in calls:
+        seen.append(run(*given).tolist())
+        after()
+    return seen
+
+
+@dataclasses.dataclass
+class Config:
+    k: float = 2.0
+
+
+class Thing:
+    shared = 5.0
+
+    def __init__(self) -> None:
+        self.k, self.items, self.named = 2.0, [1.0, 2.0], {"a": 1.0}
+        self.w = cr.tensor([1.0, 2.0, 3.0])
+
+    def run(self, x: cr.Tensor) -> cr.Tensor:
+        return x * self.k * self.w * self.items[0] * self.named["a"]
+
+    def __call__(self, x: cr.Tensor) -> cr.Tensor:
+        return self.run(x)
+
+    @property
+    def double(self) -> float:
+        return self.k * 2
+
+    def by_property(self, x: cr.Tensor) -> cr.Tensor:
+        return x * self.double
+
+    def by_class(self, x: cr.Tensor) -> cr.Tensor:
+        return x * self.shared
+
+    def change(self) -> None:
+        self.k += 1
+        self.w = self.w * 2
+        self.items[0] += 1
+        self.named["a"] += 1
+
+
+class Slotted:
+    __slots__ = ("k",)
+
+    def __init__(self) -> None:
+        self.k = 1.0
+
+    def change(self) -> None:
+        self.k += 1
+
+
+class Net(nn.Module):
+    def __init__(self) -> None:
+        self.config = types.SimpleNamespace(k=2.0)
+        self.table = [1.0, 2.0]
+        self.steps = [lambda x: x * self.table[0]]
+
+    def forward(self, x: cr.Tensor) -> cr.Tensor:
+        return self.encode(x) * self.config.k
+
+    def encode(self, x: cr.Tensor) -> cr.Tensor:
+        return self.steps[0](x)
+
+    def change(self) -> None:
+        self.config.k += 1
+        self.table[0] += 1
+
+
+def _of(kind: type, use: Callable[[Any], Callable[..., Any]]) -> Callable[[], Made]:
+    def make() -> Made:
+        thing = kind()
+        return use(thing), [(X,)] * 3, thing.change
+
+    return make
+
+
+for name, kind, use in (
+    ("a callable object", Thing, lambda t: t),
+    ("a method", Thing, lambda t: t.run),
+    ("a method that reads a property", Thing, lambda t: t.by_property),
+    ("an object in a list", Thing, lambda t: lambda x, ts=[t]: ts[0].run(x)),
+    ("an object in a dictionary", Thing, lambda t: lambda x: {"a": t}["a"].run(x)),
+    ("an attribute by its name", Thing, lambda t: lambda x: x * getattr(t, "k")),  # noqa: B009
+    (
+        "an attribute by a computed name",
+        Thing,
+        lambda t: lambda x: x * vars(t)["K".lower()],
+    ),
+    ("an object with slots", Slotted, lambda t: lambda x: x * t.k),
+    ("a module's nested attributes", Net, lambda m: m),
+    ("a module within a container", Net, lambda m: nn.Sequential(m)),
+    ("a method of a module", Net, lambda m: lambda x: m.encode(x)),
+):
+    CASES[name] = _of(kind, use)
+
+
+@case
+def an_object_as_an_argument() -> Made:
+    thing = Thing()
+    return lambda thing, x: thing.run(x), [(thing, X)] * 3, thing.change
+
+
+@case
+def a_dataclass_as_an_argument() -> Made:
+    config = Config()
+
+    def change() -> None:
+        config.k += 1
+
+    return lambda config, x: x * config.k, [(config, X)] * 2, change
+
+
+@case
+def an_object_that_a_helper_reads() -> Made:
+    config = Config()
+
+    def helper(given: Config, x: cr.Tensor) -> cr.Tensor:
+        return x * given.k
+
+    def change() -> None:
+        config.k += 1
+
+    return lambda x: helper(config, x), [(X,)] * 2, change
+
+
+@case
+def an_attribute_of_a_class() -> Made:
+    class Local(Thing):
+        shared = 2.0
+
+    def change() -> None:
+        Local.shared += 1
+
+    local = Local()
+    return lambda x: local.by_class(x) * Local.shared, [(X,)] * 2, change
+
+
+@case
+def a_default() -> Made:
+    k = [2.0]
+
+    def function(x: cr.Tensor, k: list[float] = k) -> cr.Tensor:
+        return x * k[0]
+
+    return function, [(X,)] * 2, lambda: k.append(k.pop() + 1)
+
+
+@case
+def a_partial() -> Made:
+    k = [2.0]
+    function = functools.partial(lambda k, x: x * k[0], k)
+    return lambda x: function(x), [(X,)] * 2, lambda: k.append(k.pop() + 1)
+
+
+@case
+def a_function_in_a_list() -> Made:
+    k = [2.0]
+    functions = [lambda x: x * k[0]]
+    return lambda x: functions[0](x), [(X,)] * 2, lambda: k.append(k.pop() + 1)
+
+
+@case
+def a_deque() -> Made:
+    k = collections.deque([1.0, 2.0])
+    return lambda x: x * k[-1], [(X,)] * 2, lambda: k.append(3.0)
+
+
+@case
+def a_dictionary_of_another_kind() -> Made:
+    k = collections.defaultdict(float, a=1.0)
+    return lambda x: x * k["a"], [(X,)] * 2, lambda: k.update(a=k["a"] + 1)
+
+
+@case
+def a_container_deep_within_others() -> Made:
+    k = {"a": [{"b": [[[[1.0]]]]}]}
+    inner = k["a"][0]["b"][0][0][0]
+
+    def change() -> None:
+        inner[0] += 1
+
+    return lambda x: x * k["a"][0]["b"][0][0][0][0], [(X,)] * 2, change
+
+
+@case
+def a_set_as_an_argument() -> Made:
+    given = {1}
+    return lambda x, s: x * len(s), [(X, given)] * 2, lambda: given.add(7)
+
+
+@dataclasses.dataclass(frozen=True)
+class Equal:
+    k: float
+    more: list[int] = dataclasses.field(default_factory=list, compare=False)
+
+
+@case
+def equal_arguments_that_differ() -> Made:
+    whole = cr.tensor([1, 2])
+    calls = [(Equal(1.0), X), (Equal(True), X), (Equal(1.0), whole)]
+    calls += [(Equal(True), whole), (Equal(1.0, [1]), X), (Equal(1.0), X)]
+    return lambda c, x: x * c.k + len(c.more), calls, lambda: None
+
+
+@engines
+@pytest.mark.parametrize("name", CASES)
+def test_what_was_read_may_change(engine: str, name: str) -> None:
+    assert runs(CASES[name], engine) == runs(CASES[name], None)
+
+
+@engines
+def test_what_has_not_changed_is_not_traced_again(engine: str) -> None:
+    for make in CASES.values():
+        function, calls, _ = make()
+        run = cr.compile(function, engine=engine)
+        for _ in range(3):
+            run(*calls[0])
+        assert len(run.programs) == 1
+
+
+# -- what happens once, while the function is traced -----------------------------------
+
+
+def _takes(x: cr.Tensor, numbers: Any = iter([1.0, 2.0])) -> cr.Tensor:  # noqa: B008
+    return x * next(numbers)
+
+
+GENERATOR = np.random.default_rng(0)
+
+
+@engines
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (_takes, "__defaults__"),
+        (lambda x: x * GENERATOR.random(), "draws from 'GENERATOR'"),
+        (lambda x: x * random.random(), "draws from 'random'"),
+        (lambda x: x * float(np.random.rand()), "draws from 'np'"),  # noqa: NPY002
+    ],
+)
+def test_what_would_happen_once_is_refused(
+    engine: str, function: Any, message: str
+) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        cr.compile(function, engine=engine)(X)
+
+
+class Caching:
+    """Keeps what it made for a size, as a function of a size and of how often."""
+
+    def __init__(self) -> None:
+        self.made: dict[int, np.ndarray] = {}
+        self.first: float | None = None
+
+    def run(self, x: cr.Tensor) -> cr.Tensor:
+        n = len(x)
+        if n not in self.made:
+            self.made[n] = np.arange(n, dtype=np.float32)
+        if self.first is None:
+            self.first = 3.0
+            return x * self.made[n]
+        return x * self.made[n] + self.first
+
+
+@engines
+def test_a_cache_may_be_filled_while_tracing(engine: str) -> None:
+    cached, eager = Caching(), Caching()
+    run = cr.compile(cached.run, engine=engine)
+    for n in (3, 3, 2, 3, 2, 4):
+        assert run(cr.ones(n)).tolist() == eager.run(cr.ones(n)).tolist()
+
+
+@engines
+def test_a_cache_of_traced_values_is_refused(engine: str) -> None:
+    cache: dict[str, cr.Tensor] = {}
+
+    def function(x: cr.Tensor) -> cr.Tensor:
+        if "a" not in cache:
+            cache["a"] = x * 2
+        return cache["a"]
+
+    with pytest.raises(ArgumentError, match="changes 'cache'"):
+        cr.compile(function, engine=engine)(X)
+
+
+@engines
+def test_containers_that_are_passed_stay_as_they_are(engine: str) -> None:
+    def extends(x: cr.Tensor, seen: list[Any]) -> cr.Tensor:
+        seen.append(x)
+        return x
+
+    def fills(x: cr.Tensor, seen: dict[str, Any]) -> cr.Tensor:
+        seen["a"] = x * 2
+        return x
+
+    for function, given in ((extends, [X]), (fills, {"a": X})):
+        with pytest.raises(ArgumentError, match="changes a list or a dictionary"):
+            cr.compile(function, engine=engine)(X, given)
+
+
+# -- arguments and what the function finds outside -------------------------------------
+
+
+@engines
+@pytest.mark.parametrize("dtype", ["float32", "int64"])
+def test_an_argument_is_not_changed_in_place(engine: str, dtype: str) -> None:
+    def add(x: cr.Tensor) -> cr.Tensor:
+        x += 1
+        return x
+
+    def put(x: cr.Tensor) -> cr.Tensor:
+        x[0] = 1
+        return x
+
+    def row(x: cr.Tensor) -> cr.Tensor:
+        part = x[1:]
+        part *= 2
+        return x
+
+    def copy(x: cr.Tensor) -> cr.Tensor:
+        with cr.no_grad():
+            return x.copy_(x * 2)
+
+    for function in (add, put, row, copy):
+        for given in (cr.tensor([1, 2], dtype=dtype), np.array([1, 2], dtype)):
+            with pytest.raises(ArgumentError, match="changes its argument 'x'"):
+                cr.compile(function, engine=engine)(given)
+        own = cr.compile(lambda x, f=function: f(x.clone()), engine=engine)
+        given = cr.tensor([1, 2], dtype=dtype)
+        assert own(given).tolist() == function(given.clone()).tolist()
+
+
+@engines
+def test_the_gradient_of_an_argument_is_not_left_out(engine: str) -> None:
+    w, v = nn.Parameter(cr.tensor([1.0, 2.0])), nn.Parameter(cr.tensor(3.0))
+    optimizer = optim.SGD([w, v], lr=0.1)
+
+    def step(w: cr.Tensor, x: cr.Tensor) -> cr.Tensor:
+        optimizer.zero_grad()
+        loss = (w * x * v).sum()
+        loss.backward()
+        return loss
+
+    run = cr.compile(step, engine=engine)
+    with pytest.raises(GradientError, match="comes to its argument 'w'"):
+        run(w, X[:2])
+    run(w.detach(), X[:2])
+    assert v.grad is not None
+    for given in (w, w * 2):
+        with pytest.raises(GradientError, match="comes to its argument 'w'"):
+            run(given, X[:2])
+
+
+@engines
+def test_a_tensor_is_passed_or_changed(engine: str) -> None:
+    state = cr.tensor([1.0, 2.0])
+
+    def step(x: cr.Tensor) -> cr.Tensor:
+        state.add_(1.0)
+        return state + x
+
+    run = cr.compile(step, engine=engine)
+    assert run(cr.tensor([0.0, 0.0])).tolist() == [2.0, 3.0]
+    with pytest.raises(ArgumentError, match="called with the same one"):
+        run(state)
+    assert run(state.clone()).tolist() == [5.0, 7.0]
+
+
+@engines
+def test_what_is_traced_without_derivatives_is_traced_again(engine: str) -> None:
+    """Evaluation first, training afterwards, and the other way round."""
+    w = nn.Parameter(cr.tensor(2.0))
+    for first in (False, True):
+        run = cr.compile(lambda x: (x * w).sum(), engine=engine)
+        for recorded in (first, not first, first):
+            if recorded:
+                w.grad = None
+                (run(X) + w).backward()
+                assert w.grad.item() == 7.0
+            else:
+                with cr.no_grad():
+                    assert not run(X).requires_grad
+
+
+# -- numbers and sizes -----------------------------------------------------------------
+
+X64 = cr.tensor([1.0, 2.0, 3.0], dtype="float64")
+MASK = cr.tensor([True, False, True])
+
+
+def _assigned(x: cr.Tensor, a: Any) -> cr.Tensor:
+    z = x * 1
+    z[0] = a
+    z[1:] *= a
+    return z.add_(a)
+
+
+def _renamed(x: cr.Tensor, a: Any) -> cr.Tensor:
+    b = a
+    b += 1
+    b *= 2
+    return x * b - a
+
+
+@engines
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x, a: x * a,
+        lambda x, a: (1 - a) * x + -a / 3 + abs(a) * a**2 + 2**a + a % 0.03,
+        lambda x, a: cr.where(MASK, x, a),
+        lambda x, a: cr.maximum(a, x.clip(a, 2 * a)),
+        lambda x, a: x.masked_fill(MASK, a),
+        lambda x, a: cr.full_like(x, a),
+        lambda x, a: x.lerp(x * 2, a),
+        lambda x, a: a**x + x**a + x // a + cr.atan2(x, a),
+        lambda x, a: (x < a * 10) | (a * 10 == x) | (x * 0 + a > 0.2),
+        lambda x, a: cr.scan(lambda c, t: (c * a + t, c * a), x[0], x)[1],
+        lambda x, a: cr.grad(lambda z: (z * a).sum())(x),
+        lambda x, a: cr.arange(3) * a,
+        lambda x, a: x * cr.exp(a),
+        lambda x, a: x * cr.tensor(a) + cr.as_tensor(a) + cr.tensor(a, dtype="float64"),
+        _assigned,
+        _renamed,
+    ],
+)
+def test_a_float_follows_the_tensor_beside_it(engine: str, function: Any) -> None:
+    run = cr.compile(function, engine=engine)
+    for x in (X64, X):
+        for a in (0.1, 1 / 3, np.float64(0.7)):
+            got, wanted = run(x, a), function(x, a)
+            assert got.dtype is wanted.dtype
+            tolerance = 1e-14 if got.dtype is cr.float64 else 1e-6
+            np.testing.assert_allclose(got.numpy(), wanted.numpy(), tolerance)
+
+
+@engines
+def test_a_float_that_is_needed_as_a_number(engine: str) -> None:
+    def drop(p: float, x: cr.Tensor) -> cr.Tensor:
+        return nn.functional.leaky_relu(x, p)
+
+    with pytest.raises(ArgumentError, match=r"functools\.partial"):
+        cr.compile(drop, engine=engine)(0.1, X)
+    made = cr.compile(functools.partial(drop, 0.1), engine=engine)(-X)
+    assert made.tolist() == drop(0.1, -X).tolist()
+
+
+@engines
+def test_texts_and_keys_of_sizes_have_the_number(engine: str) -> None:
+    def function(x: cr.Tensor) -> dict[Any, cr.Tensor]:
+        n = x.shape[0]
+        return {f"of {n}": x, str(n) + "!": x, n: x, (n, "a"): x * float(np.sqrt(n))}
+
+    run = cr.compile(function, engine=engine)
+    for n in (3, 2, 4, 2):
+        x = cr.ones(n)
+        got, wanted = run(x), function(x)
+        assert list(got) == list(wanted)
+        np.testing.assert_allclose(got[n, "a"].numpy(), wanted[n, "a"].numpy())
+    sizes = cr.compile(lambda x: (x.shape, x.sum()), engine=engine)
+    assert [sizes(cr.ones(n, 2))[0][0].item() for n in (3, 2, 4)] == [3, 2, 4]
+
+
+@engines
+@pytest.mark.parametrize("made", ["text", cr.float32, iter([1.0])])
+def test_what_no_graph_computes_is_not_returned(engine: str, made: Any) -> None:
+    with pytest.raises(ArgumentError, match="returns something that a graph"):
+        cr.compile(lambda x: (x, made), engine=engine)(X)
+
+
+# -- what is made while tracing --------------------------------------------------------
+
+
+def _leaf(x: cr.Tensor) -> Any:
+    q = cr.ones(3, requires_grad=True)
+    for _ in range(2):
+        (x * q * q).sum().backward()
+        assert q.grad is not None
+        with cr.no_grad():
+            q -= 0.1 * q.grad
+        q.grad = None
+    (q * q).sum().backward()
+    return q, q.grad
+
+
+def _optimised(x: cr.Tensor) -> Any:
+    q = nn.Parameter(x * 0 + 1)
+    optimizer = optim.SGD([q], lr=0.1, momentum=0.9)
+    for _ in range(3):
+        optimizer.zero_grad()
+        (x * q * q).sum().backward()
+        optimizer.step()
+    return q, q.is_leaf
+
+
+def _module(x: cr.Tensor) -> Any:
+    layer = nn.Linear(3, 2)
+    (layer(x) ** 2).sum().backward()
+    return layer.weight, layer.weight.grad, cr.tensor(x).requires_grad
+
+
+@engines
+@pytest.mark.parametrize("function", [_leaf, _optimised, _module])
+def test_leaves_that_are_made_while_tracing(engine: str, function: Any) -> None:
+    run = cr.compile(function, engine=engine)
+    for x in (X, 2 * X):
+        seen: list[Any] = []
+        for f in (run, function):
+            cr.manual_seed(3)
+            seen.append([np.asarray(cr.as_tensor(t).detach()) for t in f(x)])
+        for got, wanted in zip(*seen):
+            np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-6)
+
+
+# -- what is said of mistakes ----------------------------------------------------------
+
+
+@engines
+def test_values_that_escape_from_a_loop_are_refused(engine: str) -> None:
+    def kept(x: cr.Tensor) -> cr.Tensor:
+        seen: list[cr.Tensor] = []
+        cr.scan(lambda c, t: (seen.append(c), (c + t, c))[1], cr.tensor(0.0), x)
+        return seen[0] * 2
+
+    def branch(x: cr.Tensor) -> cr.Tensor:
+        seen: list[cr.Tensor] = []
+        cr.cond(x.sum() > 0, lambda v: (seen.append(v * 2), v)[1], lambda v: v, x)
+        return seen[0]
+
+    for function in (kept, branch):
+        with pytest.raises(GraphError, match="from within a loop or a branch"):
+            cr.compile(function, engine=engine)(X)
+        with pytest.raises(cr.ChainruleError):
+            function(X).tolist()
+
+
+@engines
+def test_numpy_is_not_traced(engine: str) -> None:
+    for function in (np.sin, np.sum, lambda x: cr.tensor([x[0], x[1]])):
+        with pytest.raises(cr.ChainruleError, match=r"cr\.stack|cr\.sin"):
+            cr.compile(lambda x, f=function: f(x), engine=engine)(X)
+
+
+def test_what_is_compiled_is_a_function() -> None:
+    with pytest.raises(ArgumentError, match=r"cr\.compile\(f\)\(x\)"):
+        cr.compile(X.sum())  # type: ignore[arg-type]
+
+
+def test_requires_grad_is_set_as_an_attribute() -> None:
+    w = cr.tensor([1.0, 2.0])
+    w.requires_grad = True
+    (w * w).sum().backward()
+    assert w.grad is not None
+    assert w.grad.tolist() == [2.0, 4.0]
+    w.requires_grad = False
+    assert not (w * w).requires_grad
+
+
+def test_a_module_has_no_other_device() -> None:
+    assert nn.Linear(1, 1).to("cpu").weight.dtype is cr.float32
+    with pytest.raises(ArgumentError, match="no device 'cuda'"):
+        nn.Linear(1, 1).to("cuda")

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from chainrule.engines.garbage import kept
 from chainrule.errors import GradientError
 from chainrule.graph.build import Trace, context, record, tracing
 from chainrule.graph.graph import Graph, tracked_ancestors
@@ -280,6 +281,7 @@ class Traced:
         return all((t._grad is not None) == there for t, there in self.graded)
 
 
+@kept()
 def trace_entry(
     name: str,
     function: Callable[..., Any],

@@ -17,6 +17,7 @@ import numpy as np
 from llvmlite import ir
 
 from chainrule.engines import Buffer, on_host
+from chainrule.engines.garbage import kept
 from chainrule.engines.native.arrange import Places, arrange
 from chainrule.engines.native.emit import Frame, Session, plan_memory
 from chainrule.engines.native.gang import (
@@ -26,8 +27,8 @@ from chainrule.engines.native.gang import (
     emit_restore_denormals,
     gang,
 )
-from chainrule.engines.native.jit import machine_code
-from chainrule.engines.native.kernels import Kernels, counting, finish
+from chainrule.engines.native.jit import Emitted, machine_code
+from chainrule.engines.native.kernels import Kernels, counting
 from chainrule.engines.native.layout import (
     choose_panels,
     from_memory,
@@ -146,11 +147,13 @@ def _buffer(shape: Any, dtype: Any) -> Array:
 class _Compiled:
     """One entry point as machine code, for sizes up to ``largest``."""
 
+    @kept()
     def __init__(self, entry: Entry, owner: NativeExecutable, largest: Sizes) -> None:
         self.largest = largest
-        self.text = self._emit(entry, owner)
-        code = machine_code(self.text, self.kernels)
-        self.code = code
+        called, calling = self._emit(entry, owner)
+        self.text = called.text + calling.text
+        machine_code(called, passes=True)
+        code = self.code = machine_code(calling, passes=False)
         self.function = WORKER(code.address("entry"))
         self.arena = _buffer((self.arena_bytes + SLACK,), np.dtype(np.uint8))
         self.sync = np.zeros(BARRIER_BYTES + 64, np.uint8)
@@ -224,7 +227,8 @@ class _Compiled:
 
     # -- emitting ----------------------------------------------------------------
 
-    def _emit(self, entry: Entry, owner: NativeExecutable) -> str:
+    def _emit(self, entry: Entry, owner: NativeExecutable) -> tuple[Emitted, Emitted]:
+        """The modules of loops, and of the entry that calls them."""
         places = Places(panels_of(entry, owner.panels))
         places.add_inputs(entry.graph)
         for node in entry.graph.nodes:
@@ -287,11 +291,10 @@ class _Compiled:
                 frame.copy(value, held[name])
             session.barrier()
         self.conditions = session.conditions
-        made = session.kernels.made
-        self.kernels = {key: function.name for key, function in made.items()}
         emit_restore_denormals(b, saved)
         b.ret_void()
-        return finish(module)
+        kernels = session.kernels
+        return kernels.emitted(kernels.loops), kernels.emitted(module)
 
 
 def _loops(graph: Graph) -> int:

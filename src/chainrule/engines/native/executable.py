@@ -8,6 +8,7 @@ one arena. Threads run the whole entry (:mod:`chainrule.engines.native.emit`) to
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from functools import partial
@@ -47,6 +48,9 @@ from chainrule.graph.types import NO_SIZES, Sizes, is_symbolic, resolve, size_of
 from chainrule.passes import prepare
 from chainrule.primitives.checks import failed
 
+#: Inputs and outputs of so many bytes have memory of their own, from which and to which
+#: they are copied: that costs less than to ask an array for its address.
+COPIED = 4096
 #: Readable bytes behind every buffer.
 SLACK = 256
 _FIXED_WORDS = 4  # steps, arena, barrier, status; then the named sizes
@@ -144,6 +148,27 @@ def _buffer(shape: Any, dtype: Any) -> Array:
     return raw[start : start + length].view(dtype)
 
 
+class _Passed:
+    """An input or an output of an entry point.
+
+    Attributes:
+        each: whether a run has a row of it for each step.
+        copied: memory for one step of it, where it is small; ``address`` is its own.
+    """
+
+    __slots__ = ("address", "copied", "dtype", "each", "name", "shape", "symbolic")
+
+    def __init__(self, value: Value, each: bool) -> None:
+        self.name, self.shape, self.each = value.name or "", value.shape, each
+        self.dtype, self.symbolic = value.dtype.numpy, is_symbolic(value.shape)
+        self.copied: Array | None = None
+        shape = () if self.symbolic else resolve(value.shape, NO_SIZES)
+        if not self.symbolic and math.prod(shape) * self.dtype.itemsize <= COPIED:
+            memory = _buffer(shape, self.dtype)
+            self.copied = memory.reshape((1, *shape) if each else shape)
+            self.address: int = memory.ctypes.data
+
+
 class _Compiled:
     """One entry point as machine code, for sizes up to ``largest``."""
 
@@ -158,18 +183,16 @@ class _Compiled:
         self.arena = _buffer((self.arena_bytes + SLACK,), np.dtype(np.uint8))
         self.sync = np.zeros(BARRIER_BYTES + 64, np.uint8)
         self.status = np.zeros(64, np.uint8)
+        self.condition = self.status[CONDITION : CONDITION + 4].view(np.uint32)
         entry = self.entry
         states = [owner.state[name] for name in entry.state]
         fixed = [a.ctypes.data for a in (self.arena, self.sync, self.status)]
         self.first_word = _FIXED_WORDS + len(largest) + len(states)
         self.inputs = [
-            (v.name or "", v.dtype.numpy)
+            _Passed(v, v.name in entry.each)
             for v in entry.graph.inputs[: len(entry.inputs)]
         ]
-        self.outputs = [
-            (v.shape, is_symbolic(v.shape), v.dtype.numpy)
-            for v in entry.graph.outputs[: entry.outputs]
-        ]
+        self.outputs = [_Passed(v, True) for v in entry.graph.outputs[: entry.outputs]]
         self.words = np.zeros(
             self.first_word + len(self.inputs) + len(self.outputs), np.int64
         )
@@ -192,29 +215,37 @@ class _Compiled:
         outs: list[Array] = []
         words, at = self.words, self.first_word
         words[0] = steps
-        for name, dtype in self.inputs:
-            given = inputs[name]
+        for passed in self.inputs:
+            given = inputs[passed.name]
             array: Any = given.held if isinstance(given, Buffer) else given
-            if array.dtype != dtype or not array.flags.c_contiguous:
-                array = np.ascontiguousarray(array, dtype)
-            held.append(array)
-            words[at] = array.__array_interface__["data"][0]
+            if passed.copied is not None and (steps == 1 or not passed.each):
+                passed.copied[...] = array
+                words[at] = passed.address
+            else:
+                if array.dtype != passed.dtype or not array.flags.c_contiguous:
+                    array = np.ascontiguousarray(array, passed.dtype)
+                held.append(array)
+                words[at] = array.__array_interface__["data"][0]
             at += 1
         for i, name in enumerate(self.largest):
             words[_FIXED_WORDS + i] = sizes[name]
-        for shape, symbolic, dtype in self.outputs:
-            if symbolic:
-                shape = resolve(shape, sizes)
-            array = np.empty((steps, *shape), dtype)
+        for passed in self.outputs:
+            if passed.copied is not None and steps == 1:
+                array, words[at] = passed.copied, passed.address
+            else:
+                shape = passed.shape
+                if passed.symbolic:
+                    shape = resolve(shape, sizes)
+                array = np.empty((steps, *shape), passed.dtype)
+                words[at] = array.__array_interface__["data"][0]
             outs.append(array)
-            words[at] = array.__array_interface__["data"][0]
             at += 1
-        self.status[:] = 0
+        self.status.fill(0)
         if threads == 1:
             self.function(self.address, 0, 1)
         else:
             gang(threads).run(self.function, self.address)
-        if condition := int(self.status[CONDITION : CONDITION + 4].view(np.uint32)[0]):
+        if self.conditions and (condition := int(self.condition[0])):
             raise failed(**self.conditions[condition - 1])
         if self.status[0]:
             raise ArgumentError(
@@ -223,6 +254,10 @@ class _Compiled:
                 got="an index outside",
                 fix="check the indices that go into take or indexing",
             )
+        if steps == 1:
+            for i, passed in enumerate(self.outputs):
+                if passed.copied is not None:
+                    outs[i] = passed.copied.copy()
         return outs
 
     # -- emitting ----------------------------------------------------------------

@@ -115,6 +115,12 @@ class Part:
     single: bool = False
 
 
+def as_written(function: ir.Function) -> None:
+    """Have a list of calls translated as it stands: there is nothing to gain in it."""
+    for attribute in ("noinline", "nounwind", "optnone"):
+        function.attributes.add(attribute)
+
+
 class Session:
     """What belongs to one entry point: functions, threads, sizes, pending accesses.
 
@@ -164,8 +170,7 @@ class Session:
         self._functions += 1
         function = ir.Function(self.module, ENTRY, name)
         function.linkage = "internal"
-        function.attributes.add("noinline")
-        function.attributes.add("nounwind")
+        as_written(function)
         arguments = [self.context, self.counters, self.tid, self.threads]
         self.b.call(function, arguments)
         b, known, (context, counters, tid, threads) = self.b, self._known, arguments

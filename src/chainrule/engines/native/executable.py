@@ -20,7 +20,7 @@ from llvmlite import ir
 from chainrule.engines import Buffer, on_host
 from chainrule.engines.garbage import kept
 from chainrule.engines.native.arrange import Places, arrange
-from chainrule.engines.native.emit import Frame, Session, plan_memory
+from chainrule.engines.native.emit import Frame, Session, as_written, plan_memory
 from chainrule.engines.native.gang import (
     BARRIER_BYTES,
     WORKER,
@@ -285,6 +285,7 @@ class _Compiled:
         module = ir.Module(entry.name)
         kind = ir.FunctionType(ir.VoidType(), [POINTER, I32, I32])
         function = ir.Function(module, kind, "entry")
+        as_written(function)
         b = ir.IRBuilder(function.append_basic_block("start"))
         saved = emit_flush_denormals(b)
         names = ["steps", "arena", "barrier", "status", *self.largest]

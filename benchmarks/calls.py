@@ -164,7 +164,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     if unknown := set(args.names) - {"calls", "loop"}:
-        parser.error(f"no {sorted(unknown)}; there are calls, loop")
+        parser.error(f"no {sorted(unknown)}; there are calls and loop")
     names = args.names or ["calls", "loop"]
     made: dict[str, dict[str, float]] = {}
     if "calls" in names:

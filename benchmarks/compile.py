@@ -166,13 +166,15 @@ def figures(rounds: list[dict[str, float]], key: str) -> dict[str, float]:
     return {"best": min(values), "p10": low, "p90": high}
 
 
-def jobs(names: list[str], base: Path | None) -> dict[str, tuple[str, int, Path]]:
+def jobs(
+    names: list[str], base: Path | None, shortest: bool
+) -> dict[str, tuple[str, int, Path]]:
     """What to measure: name, size and checkout, by label."""
     ours = HERE.parent
     made: dict[str, tuple[str, int, Path]] = {}
     for name in names:
         sizes = {"unrolled": LENGTHS, "scalars": NODES}.get(name, (0,))
-        for size in sizes:
+        for size in sizes[:1] if shortest else sizes:
             label = f"{name} {size}" if size else name
             made[label] = name, size, ours
             if base is not None and name in ("trainer", "sweep"):
@@ -185,6 +187,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(CHILDREN))
     parser.add_argument("--base", type=Path, help="another checkout, to compare with")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--shortest", action="store_true", help="one size of each")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -194,7 +197,7 @@ def main() -> None:
         return
     if unknown := set(args.names) - set(CHILDREN):
         parser.error(f"no {sorted(unknown)}; there are {', '.join(CHILDREN)}")
-    work = jobs(args.names or list(CHILDREN), args.base)
+    work = jobs(args.names or list(CHILDREN), args.base, args.shortest)
     rounds: dict[str, list[dict[str, float]]] = {label: [] for label in work}
     for checkout in {checkout for *_, checkout in work.values()}:
         measured("trainer", 0, checkout)  # writes bytecode

@@ -65,7 +65,7 @@ def test_an_unknown_row_is_refused() -> None:
 
 
 def test_eager_operations_are_timed() -> None:
-    command = [sys.executable, str(RUN.parent / "operations.py"), "--rounds", "1"]
+    command = [sys.executable, str(RUN.parent / "operations.py"), "--rounds", "5"]
     done = subprocess.run(
         [*command, "--json"], capture_output=True, encoding="utf-8", timeout=120
     )
@@ -104,10 +104,9 @@ def test_compiling_longer_programs_is_timed(name: str) -> None:
 def test_calls_and_the_loop_are_timed() -> None:
     rows = made("calls.py", "--rounds", "2")
     assert {"loop_gan", "loop_actor"} < set(rows)
-    assert all(
-        row["call"] > row["engine"] > 0 for row in rows.values() if "call" in row
-    )
-    assert all(row["ratio"] > 0 for row in rows.values() if "ratio" in row)
+    calls = [row for row in rows.values() if "call" in row]
+    assert all(row["call"] > row["engine"] > 0 for row in calls)
+    assert all(row["ratio"] > 0 for row in rows.values() if row not in calls)
 
 
 @pytest.mark.parametrize("script", ["compile.py", "calls.py"])

@@ -2,13 +2,16 @@
 
     python benchmarks/run.py                 # every row, a few minutes
     python benchmarks/run.py native-32       # one row
+    python benchmarks/run.py programs        # the rows of benchmarks/programs.py
     python benchmarks/run.py --json          # for machines
 
 Each row runs in a process of its own. Within it, ours and the peer take turns, round
 after round, from the same weights on the same batches in the same precision with the
 same number of threads; each round gives one ratio. Printed are the median of the
 ratios and, in brackets, their 10th and 90th percentile. A machine that does other work
-at the same time shows as a wide bracket: then the figures tell little.
+at the same time shows as a wide bracket: then the figures tell little, but for those of
+one thread by the processor's clock (``--threads 1 --clock cpu``), which does not count
+the time of others.
 """
 
 import argparse
@@ -24,6 +27,10 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from programs import PROGRAMS, program_row
+
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
+clock = time.perf_counter
 REST = 0.1  # seconds between turns: other libraries' threads spin on for a while
 
 
@@ -51,9 +58,9 @@ def turns(
         pair = []
         for run in (ours, peer):
             time.sleep(REST)
-            started = time.perf_counter()
+            started = clock()
             run()
-            pair.append((time.perf_counter() - started) / steps * 1e6)
+            pair.append((clock() - started) / steps * 1e6)
         times.append((pair[0], pair[1]))
     ours_us, peer_us = np.array(times).T
     return {"ours": ours_us.tolist(), "peer": peer_us.tolist(), "unit": "µs/step"}
@@ -183,7 +190,17 @@ ROWS = {
         "difference",
         "≤ 60 ms",
     ),
+} | {
+    name: (
+        lambda t, r, name=name: program_row(name, t, r, turns),
+        f"examples/{name}.py, a step: PyTorch eager over the native engine",
+        "peer/ours",
+        bar,
+    )
+    for name, (_, bar) in PROGRAMS.items()
 }
+#: Names for several rows.
+GROUPS = {"programs": list(PROGRAMS)}
 
 
 def figures(made: dict, kind: str) -> np.ndarray:
@@ -199,14 +216,18 @@ def main() -> None:
     parser.add_argument("rows", nargs="*", help=f"of {', '.join(ROWS)}; default all")
     parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1))
     parser.add_argument("--rounds", type=int, default=21)
+    parser.add_argument("--clock", choices=CLOCKS, default="wall")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--row", help=argparse.SUPPRESS)  # within a row's own process
     args = parser.parse_args()
     if args.row:
+        global clock
+        clock = CLOCKS[args.clock]
         run = ROWS[args.row][0]
         print(json.dumps(run(args.threads, args.rounds)))
         return
-    unknown = set(args.rows) - set(ROWS)
+    rows = [row for name in args.rows for row in GROUPS.get(name, [name])]
+    unknown = set(rows) - set(ROWS)
     if unknown:
         parser.error(f"no row {sorted(unknown)}; there are {', '.join(ROWS)}")
     collected = {}
@@ -214,10 +235,11 @@ def main() -> None:
         name: str(args.threads)
         for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     }
-    for row in args.rows or ROWS:
+    for row in rows or ROWS:
         _, title, kind, bar = ROWS[row]
         command = [sys.executable, __file__, "--row", row]
         command += ["--threads", str(args.threads), "--rounds", str(args.rounds)]
+        command += ["--clock", args.clock]
         done = subprocess.run(command, capture_output=True, text=True, env=env)
         if done.returncode:
             sys.exit(f"{row} failed:\n{done.stderr}")
@@ -237,6 +259,7 @@ def main() -> None:
             "peer": peer,
             "unit": made["unit"],
             "threads": args.threads,
+            "clock": args.clock,
         }
         if not args.json:
             print(title)

@@ -7,10 +7,17 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 RUN = Path(__file__).resolve().parent.parent / "benchmarks" / "run.py"
+
+
+def programs() -> list[str]:
+    """The examples that stand for themselves; those on the loop are timed by calls."""
+    names = [path.stem for path in (RUN.parent.parent / "examples").glob("*.py")]
+    return sorted(name for name in names if not name.startswith("loop_"))
 
 
 def has(module: str) -> bool:
@@ -32,6 +39,10 @@ def needs(*modules: str) -> pytest.MarkDecorator:
             "native-torch-32", marks=[needs("torch", "llvmlite"), pytest.mark.parity]
         ),
         pytest.param("native-32", marks=needs("jax", "llvmlite")),
+        *[
+            pytest.param(row, marks=[needs("torch", "llvmlite"), pytest.mark.parity])
+            for row in programs()
+        ],
     ],
 )
 def test_a_row_runs(row: str) -> None:
@@ -54,7 +65,7 @@ def test_an_unknown_row_is_refused() -> None:
 
 
 def test_eager_operations_are_timed() -> None:
-    command = [sys.executable, str(RUN.parent / "operations.py"), "--rounds", "1"]
+    command = [sys.executable, str(RUN.parent / "operations.py"), "--rounds", "5"]
     done = subprocess.run(
         [*command, "--json"], capture_output=True, encoding="utf-8", timeout=120
     )
@@ -62,3 +73,45 @@ def test_eager_operations_are_timed() -> None:
     made = json.loads(done.stdout)
     assert len(made) == 20
     assert all(row["ours"] > row["numpy"] > 0 for row in made.values())
+
+
+def made(script: str, *arguments: str) -> Any:
+    command = [sys.executable, str(RUN.parent / script), *arguments, "--json"]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=300)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@needs("llvmlite")
+def test_compiling_is_timed() -> None:
+    root = str(RUN.parent.parent)
+    names = ("trainer", "sweep")
+    rows = made("compile.py", *names, "--rounds", "1", "--base", root)
+    assert set(rows) == {*names, *(f"{name}, base" for name in names)}
+    assert rows["trainer"]["whole"]["best"] > rows["trainer"]["python"]["best"] > 0
+    assert rows["sweep"]["first"]["best"] > rows["sweep"]["later"]["best"] > 0
+
+
+@needs("llvmlite")
+@pytest.mark.parametrize("name", ["unrolled", "scalars"])
+def test_compiling_longer_programs_is_timed(name: str) -> None:
+    rows = made("compile.py", name, "--rounds", "1", "--shortest")
+    (times,) = rows.values()
+    assert times["whole"]["best"] > times["python"]["best"] > 0
+
+
+@needs("llvmlite")
+def test_calls_and_the_loop_are_timed() -> None:
+    rows = made("calls.py", "--rounds", "2")
+    assert {"loop_gan", "loop_actor"} < set(rows)
+    calls = [row for row in rows.values() if "call" in row]
+    assert all(row["call"] > row["engine"] > 0 for row in calls)
+    assert all(row["ratio"] > 0 for row in rows.values() if row not in calls)
+
+
+@pytest.mark.parametrize("script", ["compile.py", "calls.py"])
+def test_an_unknown_name_is_refused(script: str) -> None:
+    command = [sys.executable, str(RUN.parent / script), "nothing"]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=60)
+    assert done.returncode == 2
+    assert "no ['nothing']" in done.stderr

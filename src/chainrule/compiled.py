@@ -38,7 +38,7 @@ from chainrule.graph.types import (
 from chainrule.nest import flatten, unflatten
 from chainrule.scalars import Scalar
 from chainrule.tensor import Tensor, wrap
-from chainrule.tracing import Input, Slot, Traced, trace_entry
+from chainrule.tracing import Input, Slot, Table, Traced, trace_entry
 
 #: Arguments that take on the dtype of the tensor beside them.
 FLOATS = (float, np.floating)
@@ -111,6 +111,7 @@ class CompiledProgram:
         self._states = {
             t.entry.name: [states[key] for key in t.entry.state] for t in traced
         }
+        self._tables = {t.entry.name: _by_table(t) for t in traced}
         self._replaced = {
             t.entry.name: [states[key] for key in t.entry.replaces] for t in traced
         }
@@ -176,12 +177,11 @@ class CompiledProgram:
     ) -> list[Array]:
         traced = self.traced[name]
         if traced.tables:
-            rows: dict[int, Mapping[str, Array]] = {}
             with np.errstate(over="ignore"):  # infinity is found in the results
-                for unique, (value, table, key) in traced.tables.items():
-                    if id(table) not in rows:
-                        rows[id(table)] = table.rows(steps)
-                    arrays[unique] = rows[id(table)][key].astype(value.dtype.numpy)
+                for table, columns in self._tables[name]:
+                    rows = table.rows(steps)
+                    for unique, key, dtype in columns:
+                        arrays[unique] = rows[key].astype(dtype)
         self._send(name)
         outputs = self.executable.run(name, arrays, steps=steps, sizes=sizes)
         self._receive(name, traced)
@@ -255,6 +255,15 @@ class CompiledProgram:
                 )
             shapes.append((value.shape, shape))
         return solve_sizes(shapes)
+
+
+def _by_table(traced: Traced) -> list[tuple[Table, list[tuple[str, str, Any]]]]:
+    """Each table with what an entry point takes of it: (input, column, dtype)."""
+    found: dict[int, tuple[Table, list[tuple[str, str, Any]]]] = {}
+    for unique, (value, table, key) in traced.tables.items():
+        _, columns = found.setdefault(id(table), (table, []))
+        columns.append((unique, key, value.dtype.numpy))
+    return list(found.values())
 
 
 # -- functions -------------------------------------------------------------------------
@@ -607,15 +616,16 @@ class Compiled:
 def _values_before(traced: Traced, leaves: list[Any]) -> list[Value] | None:
     """The arguments and the state as they are before a run; None where no derivative
     can be asked for."""
+    held = [slot.held() for slot in traced.slots.values()]
+    for t in (*leaves, *held):
+        if isinstance(t, Tensor) and t.requires_grad:
+            break
+    else:
+        return None
     arguments = [
         leaf.value if isinstance(leaf, Tensor) else Value(np.asarray(leaf))
         for leaf in leaves
     ]
-    held = [slot.held() for slot in traced.slots.values()]
-    if not any(v.tracked for v in arguments) and not any(
-        t is not None and t.requires_grad for t in held
-    ):
-        return None
     state = [
         Value(np.zeros(value.shape, value.dtype.numpy)) if t is None else t.value
         for t, value in zip(held, traced.entry.graph.inputs[len(traced.entry.inputs) :])

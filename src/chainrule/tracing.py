@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from chainrule.engines.garbage import kept
 from chainrule.errors import ArgumentError, GradientError
 from chainrule.graph.body import refuse_escaped
 from chainrule.graph.build import Trace, context, record, tracing
@@ -314,6 +315,7 @@ class Traced:
         return all((t._grad is not None) == there for t, there in self.graded)
 
 
+@kept()
 def trace_entry(
     name: str,
     function: Callable[..., Any],

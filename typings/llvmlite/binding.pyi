@@ -27,6 +27,7 @@ class PipelineTuningOptions:
     loop_vectorization: bool
     slp_vectorization: bool
     loop_unrolling: bool
+    loop_interleaving: bool
     def __init__(self, speed_level: int = 2) -> None: ...
 
 class ModulePassManager:

@@ -78,6 +78,7 @@ class GlobalVariable(GlobalValue):
     ) -> None: ...
 
 class Function(GlobalValue):
+    parent: Module
     args: tuple[Argument, ...]
     attributes: set[str]
     def __init__(self, module: Module, ftype: FunctionType, name: str) -> None: ...

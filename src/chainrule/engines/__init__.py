@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from chainrule.engines.garbage import kept
 from chainrule.errors import EngineError, nearest
 from chainrule.graph.node import Array
 from chainrule.graph.program import Program
@@ -149,6 +150,7 @@ def _fix(name: str) -> str:
     return f"did you mean {near!r}? {auto}" if near else auto
 
 
+@kept()
 def load_engine(
     name: str,
     program: Program,

@@ -46,7 +46,7 @@ def walk(
     """Nested loops, emitted once for each ``key``.
 
     Args:
-        frame: where the call goes.
+        builder: where the call goes.
         key: what the code of ``inner`` depends on, shapes apart.
         label: the kernel's name.
         sizes: of the loops, the outermost first.

@@ -1,6 +1,6 @@
 """Lowerings of graphs within graphs: loops and branches.
 
-The body becomes a frame of its own, whose memory lies in the scratch of the node.
+The body becomes a BodyBuilder of its own, whose memory lies in the scratch of the node.
 """
 
 from __future__ import annotations

@@ -115,6 +115,12 @@ class Part:
     single: bool = False
 
 
+def as_written(function: ir.Function) -> None:
+    """Have a list of calls translated as it stands: there is nothing to gain in it."""
+    for attribute in ("noinline", "nounwind", "optnone"):
+        function.attributes.add(attribute)
+
+
 class FunctionBuilder:
     """What belongs to one entry point: functions, threads, sizes, pending accesses.
 
@@ -152,7 +158,7 @@ class FunctionBuilder:
     def begin(self, b: ir.IRBuilder, arguments: Sequence[Any], counters: Any) -> None:
         """From here on code goes where ``b`` stands, in a function of its own."""
         self.b, self.counters = b, counters
-        self._known: dict[str, Any] = {}
+        self._known: dict[str, Any] = {}  # computed where the function begins
         self.context: Any = arguments[0]
         self.tid: Any = arguments[1]
         self.threads: Any = arguments[2]
@@ -164,8 +170,7 @@ class FunctionBuilder:
         self._functions += 1
         function = ir.Function(self.module, ENTRY, name)
         function.linkage = "internal"
-        function.attributes.add("noinline")
-        function.attributes.add("nounwind")
+        as_written(function)
         arguments = [self.context, self.counters, self.tid, self.threads]
         self.b.call(function, arguments)
         b, known, (context, counters, tid, threads) = self.b, self._known, arguments
@@ -217,12 +222,18 @@ class FunctionBuilder:
 
     def dim(self, dim: Dim) -> Any:
         """A size or stride as an i64."""
-        if isinstance(dim, Size):
-            made = self.word(dim.names[0])
-            for name in dim.names[1:]:
-                made = self.b.mul(made, self.word(name))
-            return self.b.mul(made, I64(dim.factor)) if dim.factor != 1 else made
-        return I64(dim)
+        if not isinstance(dim, Size):
+            return I64(dim)
+        key = f"size {dim!r}"
+        if key not in self._known:
+            made, *others = [self.word(name) for name in dim.names]
+            if dim.factor != 1:
+                others.append(I64(dim.factor))
+            with self.b.goto_entry_block():
+                for other in others:
+                    made = self.b.mul(made, other)
+            self._known[key] = made
+        return self._known[key]
 
     def small(self, shape: Sequence[Dim]) -> bool:
         """Whether an array of this shape is one thread's work."""
@@ -245,15 +256,26 @@ class FunctionBuilder:
             self.pending.add(access)
 
     def share(self, part: Part) -> tuple[Any, Any]:
-        """(begin, end) of this thread's iterations."""
-        b = self.b
-        units = self.dim(part.units)
-        tid = b.sext(self.tid, I64)
-        threads = b.sext(self.threads, I64)
-        ends = (b.sdiv(b.mul(units, t), threads) for t in (tid, b.add(tid, I64(1))))
-        scale = self.dim(part.scale)
-        begin, end = (b.mul(e, scale) for e in ends)
-        return begin, end
+        """(begin, end) of this thread's iterations, known where a function begins."""
+        key = f"share {part.units!r} {part.scale!r}"
+        if key not in self._known:
+            units, scale, b = self.dim(part.units), self.dim(part.scale), self.b
+            tid, following, threads = self._threads()
+            with b.goto_entry_block():
+                ends = [b.sdiv(b.mul(units, t), threads) for t in (tid, following)]
+                if part.scale != 1:
+                    ends = [b.mul(end, scale) for end in ends]
+            self._known[key] = tuple(ends)
+        return self._known[key]
+
+    def _threads(self) -> tuple[Any, Any, Any]:
+        """The thread's number, the next one's, and the number of threads, as i64."""
+        if "threads" not in self._known:
+            b = self.b
+            with b.goto_entry_block():
+                tid, threads = b.sext(self.tid, I64), b.sext(self.threads, I64)
+                self._known["threads"] = tid, b.add(tid, I64(1)), threads
+        return self._known["threads"]
 
     def call(self, function: ir.Function, arguments: Sequence[Any], part: Part) -> None:
         """Call a kernel for this thread's part; begin and end are appended."""

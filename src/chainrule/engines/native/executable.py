@@ -8,6 +8,7 @@ one arena. Threads run the whole entry (:mod:`chainrule.engines.native.emit`) to
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from functools import partial
@@ -17,11 +18,17 @@ import numpy as np
 from llvmlite import ir
 
 from chainrule.engines import Buffer, on_host
+from chainrule.engines.garbage import kept
 from chainrule.engines.memory_plan import is_elementwise
 from chainrule.engines.native.assign_layouts import Layouts, assign_layouts
-from chainrule.engines.native.emit import BodyBuilder, FunctionBuilder, plan_memory
-from chainrule.engines.native.jit import machine_code
-from chainrule.engines.native.kernels import Kernels, finish, for_loop
+from chainrule.engines.native.emit import (
+    BodyBuilder,
+    FunctionBuilder,
+    as_written,
+    plan_memory,
+)
+from chainrule.engines.native.jit import Emitted, machine_code
+from chainrule.engines.native.kernels import Kernels, for_loop
 from chainrule.engines.native.layout import (
     blocked_values,
     choose_blocked,
@@ -46,6 +53,9 @@ from chainrule.graph.types import NO_SIZES, Sizes, is_symbolic, resolve, size_of
 from chainrule.passes import prepare
 from chainrule.primitives.checks import failed
 
+#: Inputs and outputs of so many bytes have memory of their own, from which and to which
+#: they are copied: that costs less than to ask an array for its address.
+COPIED = 4096
 #: Readable bytes behind every buffer.
 SLACK = 256
 _FIXED_WORDS = 4  # steps, arena, barrier, status; then the named sizes
@@ -143,30 +153,51 @@ def _buffer(shape: Any, dtype: Any) -> Array:
     return raw[start : start + length].view(dtype)
 
 
+class _Passed:
+    """An input or an output of an entry point.
+
+    Attributes:
+        each: whether a run has a row of it for each step.
+        copied: memory for one step of it, where it is small; ``address`` is its own.
+    """
+
+    __slots__ = ("address", "copied", "dtype", "each", "name", "shape", "symbolic")
+
+    def __init__(self, value: Value, each: bool) -> None:
+        self.name, self.shape, self.each = value.name or "", value.shape, each
+        self.dtype, self.symbolic = value.dtype.numpy, is_symbolic(value.shape)
+        self.copied: Array | None = None
+        shape = () if self.symbolic else resolve(value.shape, NO_SIZES)
+        if not self.symbolic and math.prod(shape) * self.dtype.itemsize <= COPIED:
+            memory = _buffer(shape, self.dtype)
+            self.copied = memory.reshape((1, *shape) if each else shape)
+            self.address: int = memory.ctypes.data
+
+
 class _Compiled:
     """One entry point as machine code, for sizes up to ``largest``."""
 
+    @kept()
     def __init__(self, entry: Entry, owner: NativeExecutable, largest: Sizes) -> None:
         self.largest = largest
-        self.text = self._emit(entry, owner)
-        code = machine_code(self.text, self.kernels)
-        self.code = code
+        called, calling = self._emit(entry, owner)
+        self.text = called.text + calling.text
+        machine_code(called, passes=True)
+        code = self.code = machine_code(calling, passes=False)
         self.function = WORKER(code.address("entry"))
         self.arena = _buffer((self.arena_bytes + SLACK,), np.dtype(np.uint8))
         self.sync = np.zeros(BARRIER_BYTES + 64, np.uint8)
         self.status = np.zeros(64, np.uint8)
+        self.condition = self.status[CONDITION : CONDITION + 4].view(np.uint32)
         entry = self.entry
         states = [owner.state[name] for name in entry.state]
         fixed = [a.ctypes.data for a in (self.arena, self.sync, self.status)]
         self.first_word = _FIXED_WORDS + len(largest) + len(states)
         self.inputs = [
-            (v.name or "", v.dtype.numpy)
+            _Passed(v, v.name in entry.each)
             for v in entry.graph.inputs[: len(entry.inputs)]
         ]
-        self.outputs = [
-            (v.shape, is_symbolic(v.shape), v.dtype.numpy)
-            for v in entry.graph.outputs[: entry.outputs]
-        ]
+        self.outputs = [_Passed(v, True) for v in entry.graph.outputs[: entry.outputs]]
         self.words = np.zeros(
             self.first_word + len(self.inputs) + len(self.outputs), np.int64
         )
@@ -189,29 +220,37 @@ class _Compiled:
         outs: list[Array] = []
         words, at = self.words, self.first_word
         words[0] = steps
-        for name, dtype in self.inputs:
-            given = inputs[name]
+        for passed in self.inputs:
+            given = inputs[passed.name]
             array: Any = given.held if isinstance(given, Buffer) else given
-            if array.dtype != dtype or not array.flags.c_contiguous:
-                array = np.ascontiguousarray(array, dtype)
-            held.append(array)
-            words[at] = array.__array_interface__["data"][0]
+            if passed.copied is not None and (steps == 1 or not passed.each):
+                passed.copied[...] = array
+                words[at] = passed.address
+            else:
+                if array.dtype != passed.dtype or not array.flags.c_contiguous:
+                    array = np.ascontiguousarray(array, passed.dtype)
+                held.append(array)
+                words[at] = array.__array_interface__["data"][0]
             at += 1
         for i, name in enumerate(self.largest):
             words[_FIXED_WORDS + i] = sizes[name]
-        for shape, symbolic, dtype in self.outputs:
-            if symbolic:
-                shape = resolve(shape, sizes)
-            array = np.empty((steps, *shape), dtype)
+        for passed in self.outputs:
+            if passed.copied is not None and steps == 1:
+                array, words[at] = passed.copied, passed.address
+            else:
+                shape = passed.shape
+                if passed.symbolic:
+                    shape = resolve(shape, sizes)
+                array = np.empty((steps, *shape), passed.dtype)
+                words[at] = array.__array_interface__["data"][0]
             outs.append(array)
-            words[at] = array.__array_interface__["data"][0]
             at += 1
-        self.status[:] = 0
+        self.status.fill(0)
         if threads == 1:
             self.function(self.address, 0, 1)
         else:
             thread_pool(threads).run(self.function, self.address)
-        if condition := int(self.status[CONDITION : CONDITION + 4].view(np.uint32)[0]):
+        if self.conditions and (condition := int(self.condition[0])):
             raise failed(**self.conditions[condition - 1])
         if self.status[0]:
             raise ArgumentError(
@@ -220,11 +259,16 @@ class _Compiled:
                 got="an index outside",
                 fix="check the indices that go into take or indexing",
             )
+        if steps == 1:
+            for i, passed in enumerate(self.outputs):
+                if passed.copied is not None:
+                    outs[i] = passed.copied.copy()
         return outs
 
     # -- emitting ----------------------------------------------------------------
 
-    def _emit(self, entry: Entry, owner: NativeExecutable) -> str:
+    def _emit(self, entry: Entry, owner: NativeExecutable) -> tuple[Emitted, Emitted]:
+        """The modules of loops, and of the entry that calls them."""
         layouts = Layouts(blocked_values(entry, owner.blocked))
         layouts.add_inputs(entry.graph)
         for node in entry.graph.nodes:
@@ -246,6 +290,7 @@ class _Compiled:
         module = ir.Module(entry.name)
         kind = ir.FunctionType(ir.VoidType(), [POINTER, I32, I32])
         function = ir.Function(module, kind, "entry")
+        as_written(function)
         b = ir.IRBuilder(function.append_basic_block("start"))
         saved = emit_flush_denormals(b)
         names = ["steps", "arena", "barrier", "status", *self.largest]
@@ -287,11 +332,10 @@ class _Compiled:
                 builder.copy(value, held[name])
             code.barrier()
         self.conditions = code.conditions
-        made = code.kernels.made
-        self.kernels = {key: function.name for key, function in made.items()}
         emit_restore_denormals(b, saved)
         b.ret_void()
-        return finish(module)
+        kernels = code.kernels
+        return kernels.emitted(kernels.loops), kernels.emitted(module)
 
 
 def _loops(graph: Graph) -> int:

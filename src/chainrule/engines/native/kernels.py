@@ -8,6 +8,7 @@ vectorised; a kernel that is asked for twice is emitted once.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
@@ -29,6 +30,9 @@ from chainrule.engines.native.scalar import (
     store,
 )
 from chainrule.graph.types import DType
+
+#: Makes the names of kernels differ throughout the process.
+_numbers = itertools.count()
 
 Body = Callable[[ir.IRBuilder, list[Any], list[Any]], list[Any]]
 
@@ -115,12 +119,15 @@ class Kernels:
     """The kernels of one module; those that the process has already are only called.
 
     Attributes:
-        made: the kernels that the module defines, by key.
+        module: calls them, and has those that no pass of LLVM's would make better.
+        loops: a module of the others: plain loops, which LLVM makes vectors of.
+        made: what the two define, by key. Other modules will call it by its name.
     """
 
     def __init__(self, module: ir.Module) -> None:
         self.module = module
-        self.marks = Marks(module)
+        self.loops = ir.Module("loops")
+        self.marks = Marks(self.loops)
         self.made: dict[Any, ir.Function] = {}
 
     def function(
@@ -131,15 +138,22 @@ class Kernels:
         Args:
             key: tells apart whatever changes the code.
             kind: the function's type.
-            emit: emits it into the module.
+            emit: emits it into one of the modules, under a name that no other kernel
+                of the process has.
         """
-        symbol = jit.known_kernel(key)
-        if symbol is not None:
-            known = self.module.globals.get(symbol)
-            return known or ir.Function(self.module, kind, symbol)
-        if key not in self.made:
-            self.made[key] = emit()
-        return self.made[key]
+        name = jit.known_kernel(key)
+        if name is None:
+            if key not in self.made:
+                self.made[key] = emit()
+            name = self.made[key].name
+        known = self.module.globals.get(name)
+        return known or ir.Function(self.module, kind, name)
+
+    def emitted(self, module: ir.Module) -> jit.Emitted:
+        """One of the two as text, with what it defines."""
+        mine = {k: f.name for k, f in self.made.items() if f.parent is module}
+        marked = module is self.loops
+        return jit.Emitted(finish(module) if marked else str(module), mine)
 
     def once(
         self,
@@ -153,7 +167,7 @@ class Kernels:
         kind = ir.FunctionType(ir.VoidType(), [POINTER] * pointers + [I64] * integers)
 
         def define() -> ir.Function:
-            function = ir.Function(self.module, kind, f"{label}.{len(self.made)}")
+            function = ir.Function(self.loops, kind, f"{label}.{next(_numbers)}")
             function.attributes.add("noinline")
             function.attributes.add("nounwind")
             b = ir.IRBuilder(function.append_basic_block("entry"))

@@ -44,7 +44,7 @@ again while it is in the cache:
         for tile of rows:            A's rows stay in the L1 cache
             for k:                   the accumulators stay in registers
 
-**Edges.** Rows left over at the bottom go to shorter tiles (for six: 4, 2, 1).
+**Edges.** Rows left over at the bottom go to shorter tiles (for six: 2, 1).
 Columns left over at the right go to narrower ones, made taller in exchange, and
 the last vector is masked: lanes beyond the edge are neither read nor written.
 
@@ -56,6 +56,7 @@ a panel. To block over k, call an ``accumulate`` kernel once a block: C holds ex
 what the registers held, so the chain goes on and no bit changes.
 """
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -111,6 +112,7 @@ def target_for(triple: str, features: Mapping[str, bool]) -> Target:
     return Target(vector_bytes=16, registers=16)
 
 
+@functools.cache
 def host_target() -> Target:
     """The vector unit of this machine.
 
@@ -152,13 +154,15 @@ class Tile:
         return Tile(rows, vectors, self.lanes)
 
     def heights(self) -> list[int]:
-        """Rows of this tile, then the powers of two below, for the rows left over.
+        """Rows of this tile, then a third and so on down to 1, for the rows left over.
 
         >>> Tile(rows=6, vectors=4, lanes=16).heights()
-        [6, 4, 2, 1]
+        [6, 2, 1]
         """
-        powers = [1 << bit for bit in range(self.rows.bit_length())]
-        return [self.rows, *(power for power in powers[::-1] if power < self.rows)]
+        found = [self.rows]
+        while found[-1] > 1:
+            found.append(max(found[-1] // 3, 1))
+        return found
 
 
 def choose_tile(dtype: str, target: Target) -> Tile:
@@ -270,7 +274,11 @@ class _Kernel:
         self.bytes, self.element, suffix = _element(dtype)
         self.suffix = f"v{tile.lanes}{suffix}"
         self.vector = ir.VectorType(self.element, tile.lanes)
+        # One object each: LLVM's text of a constant is made once an object.
         self.zero = ir.Constant(self.vector, None)
+        self.nothing = ir.Constant(self.vector, ir.Undefined)
+        self.first = ir.Constant(_I32, 0)
+        self.firsts = ir.Constant(ir.VectorType(_I32, tile.lanes), None)
 
         late = [key for key, v in sizes.items() if v is None and key != "n"]
         names = ["A", "B", "C", "m_begin", "m_end", "n_begin", "n_end", *late]
@@ -436,10 +444,10 @@ class _Kernel:
 
     def _spread(self, one: Value, vector: ir.VectorType) -> Value:
         """A vector with the same value in every lane."""
-        nothing = ir.Constant(vector, ir.Undefined)
-        first = self.builder.insert_element(nothing, one, ir.Constant(_I32, 0))
-        zeros = ir.Constant(ir.VectorType(_I32, self.tile.lanes), None)
-        return self.builder.shuffle_vector(first, nothing, zeros)
+        same = vector is self.vector
+        nothing = self.nothing if same else ir.Constant(vector, ir.Undefined)
+        first = self.builder.insert_element(nothing, one, self.first)
+        return self.builder.shuffle_vector(first, nothing, self.firsts)
 
     def _mask(self, inside: Index) -> Value:
         """A mask whose first lanes are true, as many as are ``inside``."""

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import chainrule as cr
@@ -24,7 +25,7 @@ from .conftest import Make, pixels, same
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs POSIX")
 
 SCRIPT = """if True:
-    import sys, time
+    import fcntl, os, sys, time
     import numpy as np
     import chainrule as cr
     from chainrule import nn, optim
@@ -36,7 +37,15 @@ SCRIPT = """if True:
     model = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 2))
     trainer = cr.Trainer(model, loss=nn.CrossEntropyLoss(), optimizer=optim.Adam(),
                          engine="numpy")
-    wait = cr.training.LambdaCallback(on_chunk=lambda t: time.sleep(pause))
+    guard = os.open(where + ".guard", os.O_RDWR | os.O_CREAT)
+    def alone(trainer):
+        try:
+            fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os._exit(9)
+    wait = cr.training.LambdaCallback(on_start=alone,
+        on_chunk=lambda t: time.sleep(pause),
+        on_end=lambda t: fcntl.flock(guard, fcntl.LOCK_UN))
     cr.training.loop.CHUNK = 0.0
     options = dict(callbacks=wait, progress=False, checkpoint=where)
     options["checkpoint_every"] = 0
@@ -50,6 +59,10 @@ SCRIPT = """if True:
         print(error)
         sys.exit(3)
 """
+
+
+#: Signals that may end a run at any moment.
+ENDINGS = np.array([signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
 
 
 def run(*args: Any, **options: Any) -> subprocess.Popen[str]:
@@ -106,34 +119,70 @@ def test_a_checkpoint_that_has_gone_on_since(
 
 
 def together(tmp_path: Path, seconds: float) -> None:
-    """Processes that all want the same directory, some of which are killed."""
+    """Processes that all want the same directory, and are killed, and go on.
+
+    Beside the directory lies a file that each run locks while it trains, and a run
+    that finds it locked ends with 9. Temporary files of others, and links of their
+    names, are planted in the directory.
+    """
     directory, end = tmp_path / "run", time.monotonic() + seconds
+    dice = np.random.default_rng(0)
+    precious = tmp_path / "precious"
+    precious.write_text("precious")
     first = run(directory, 3, 0)
     first.communicate()
     assert first.returncode == 0
     expected = cr.Trainer.load(directory)
-    (directory / checkpoint.FILE).unlink()
-    told: list[str] = []
-    while time.monotonic() < end:
-        several = [run(directory, 3, 0.002) for _ in range(3)]
-        time.sleep(0.7)
-        several[0].kill()
-        told += [process.communicate()[0] for process in several]
-        if (directory / checkpoint.FILE).exists():
+    file = directory / checkpoint.FILE
+    file.unlink()
+    runs = refused = finished = 0
+    while time.monotonic() < end or not (refused and finished):
+        planted = directory / f".{checkpoint.FILE}.{dice.bytes(8).hex()}.tmp"
+        if dice.random() < 0.5:
+            planted.symlink_to(precious)
+        else:
+            planted.write_bytes(dice.bytes(100))
+        several = []
+        for _ in range(3):
+            how = ["resume"] if file.exists() else []
+            several.append(run(directory, 3, 0.002, *how))
+            time.sleep(dice.uniform(0, 0.3))
+        if not file.exists():
+            until_saved(several[0], directory)
+        for process in several[: dice.integers(1, 4)]:
+            time.sleep(dice.uniform(0, 0.5))
+            process.send_signal(dice.choice(ENDINGS))
+            if file.exists():
+                checkpoint.read(file)  # whole at any moment
+        for process in several:
+            message, _ = process.communicate()
+            assert process.returncode in (0, 3, *-ENDINGS), message
+            assert (
+                not message
+                or "already holds a run" in message
+                or ("Another run writes its checkpoints" in message)
+            )
+            refused += bool(message)
+        runs += len(several)
+        if file.exists() and dice.random() < 0.5:
             last = run(directory, 3, 0, "resume")
-            told.append(last.communicate()[0])
-            loaded = cr.Trainer.load(directory)  # whole and readable
+            message, _ = last.communicate()
+            assert last.returncode == 0, message
+            loaded = cr.Trainer.load(directory)
             assert loaded.finished
             assert same(loaded.model, expected.model)
-            (directory / checkpoint.FILE).unlink()
-    assert not any("cannot be written" in text for text in told)
-    assert any("already holds a run" in t or "Another run" in t for t in told)
-    left = [p.name for p in directory.iterdir() if p.name != LOCK]
-    assert len(left) <= 1, left
+            losses = [t.history.steps["loss"].tolist() for t in (loaded, expected)]
+            assert losses[0] == losses[1]
+            file.unlink()
+            finished += 1
+            left = [p.name for p in directory.iterdir() if p.name != LOCK]
+            assert not left, "nothing gathers"
+    assert precious.read_text() == "precious"
+    print(f"{runs} runs, {refused} refused, {finished} times to the end")
 
 
 def test_several_at_once(tmp_path: Path) -> None:
-    together(tmp_path, 3)
+    together(tmp_path, 0)
 
 
 @pytest.mark.slow

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import hashlib
 import json
 import os
 import re
 import secrets
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +30,26 @@ from chainrule.graph.node import Array
 VERSION = 1
 #: The file that a training run keeps up to date in its directory.
 FILE = "last.ckpt"
+#: What says that a file is still the one that was read or written.
+Identity = tuple[int, int, int, int]
 #: The longest header in bytes, the limit of safetensors; how deep a document may be.
 HEADER, DEPTH = 100_000_000, 100
 
 
 def write(
-    path: Path, document: Mapping[str, Any], tensors: Mapping[str, Array]
+    path: Path,
+    document: Mapping[str, Any],
+    tensors: Mapping[str, Array],
+    known: set[Identity] | None = None,
 ) -> None:
     """Write a checkpoint, atomically.
+
+    Args:
+        path: where to.
+        document: what JSON has.
+        tensors: the numbers.
+        known: gets the new file's identity before it is in its place: an exception at
+            any moment leaves no checkpoint there that its own run does not know.
 
     Raises:
         SaveError: no space, no permission, no such directory, or something in the
@@ -52,7 +65,7 @@ def write(
         "version": str(VERSION),
         "sha256": _digest(text, whole),
     }
-    replace(path, save(whole, metadata=header), "checkpoint")
+    replace(path, save(whole, metadata=header), "checkpoint", known)
 
 
 def _text(document: Mapping[str, Any]) -> str:
@@ -89,14 +102,30 @@ def depth(document: Any) -> int:
     return found
 
 
+def identity(found: os.stat_result) -> Identity:
+    """What tells this version of a file from a later one; it outlives a new name."""
+    return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size
+
+
 def of_the_system(error: OSError) -> None:
     """Let an exception go on that some signal handler has raised: a TimeoutError."""
     if error.errno is None:
         raise error
 
 
-def replace(path: Path, content: bytes, what: str) -> None:
-    """Put ``content`` at ``path``, wholly or not at all.
+@contextlib.contextmanager
+def ignoring() -> Iterator[None]:
+    """Within the block it is no matter what the system refuses."""
+    try:
+        yield
+    except OSError as error:
+        of_the_system(error)
+
+
+def replace(
+    path: Path, content: bytes, what: str, known: set[Identity] | None = None
+) -> None:
+    """Put ``content`` at ``path``, wholly or not at all; ``known`` gets its identity.
 
     Raises:
         SaveError: where the file system refuses.
@@ -113,9 +142,11 @@ def replace(path: Path, content: bytes, what: str) -> None:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
+                if known is not None:
+                    known.add(identity(os.fstat(file.fileno())))
             os.replace(beside, path)
         except BaseException:
-            with contextlib.suppress(OSError):
+            with ignoring():
                 beside.unlink(missing_ok=True)
             raise
         _sync_directory(path.parent)
@@ -128,6 +159,16 @@ def replace(path: Path, content: bytes, what: str) -> None:
             fix="free some space, or write to another directory; what was there "
             "before is unharmed",
         ) from error
+
+
+def sweep(path: Path) -> None:
+    """Take away what runs that were killed have left beside ``path``.
+
+    A link is taken away itself, and what cannot be is left: a directory, say.
+    """
+    for left in path.parent.glob(f".{glob.escape(path.name[:200])}.*.tmp"):
+        with ignoring():
+            left.unlink()
 
 
 def make_directory(path: Path) -> None:
@@ -207,6 +248,8 @@ def _content(path: Path) -> tuple[dict[str, str], bytes]:
     except (OSError, ValueError) as error:
         if isinstance(error, CheckpointError):
             raise
+        if isinstance(error, OSError):
+            of_the_system(error)
         raise CheckpointError(
             "The checkpoint cannot be read.",
             expected=f"a checkpoint at {path}",

@@ -50,9 +50,16 @@ class Interrupt:
         self._depth -= 1
         if self._depth:
             return
+        came: BaseException | None = None
         while self._installed:
-            number = self._installed.pop()
-            signal.signal(number, _DEFAULTS[number])
+            try:
+                number = self._installed[-1]
+                signal.signal(number, _DEFAULTS[number])
+                del self._installed[-1]
+            except BaseException as exception:  # of the user's own handler
+                came = exception
+        if came is not None:
+            raise came
         if self.pending not in (0, signal.SIGINT):
             os.kill(os.getpid(), self.pending)
 

@@ -6,7 +6,6 @@ however that ends, and a child process does not have it.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import socket
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 from chainrule.errors import ArgumentError, SaveError, warn
 from chainrule.training import checkpoint
+from chainrule.training.checkpoint import Identity
 
 try:
     import fcntl
@@ -22,19 +22,22 @@ except ImportError:  # Windows
     import msvcrt
 
 LOCK = ".lock"
-#: What says that a file is still the one that was read or written.
-Identity = tuple[int, int, int, int]
-#: Directories that this process holds, which locks of a process do not tell apart.
-_held: set[tuple[int, int]] = set()
+#: Directories that this process holds, which locks of a process do not tell apart, and
+#: by what; a child that is forked holds none.
+_held: dict[tuple[int, int], RunDirectory] = {}
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_held.clear)
 
 
 def identity(path: str | os.PathLike[str]) -> Identity | None:
     """What tells this version of a file from a later one; None without a file."""
     try:
-        found = os.stat(path)
-    except (OSError, ValueError):
+        return checkpoint.identity(os.stat(path))
+    except ValueError:
         return None
-    return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size
+    except OSError as error:
+        checkpoint.of_the_system(error)
+        return None
 
 
 class RunDirectory:
@@ -75,11 +78,9 @@ class RunDirectory:
             return self
         try:
             self._made = not self.path.exists()
-            checkpoint.make_directory(self.path)
             self._take()
             self._check()
-            for left in self.path.glob(f".{checkpoint.FILE}.*.tmp"):  # by a kill
-                left.unlink(missing_ok=True)
+            checkpoint.sweep(self.file)
         except BaseException:
             self.__exit__()
             raise
@@ -87,30 +88,47 @@ class RunDirectory:
 
     def __exit__(self, *error: Any) -> None:
         self._depth -= 1
-        if self._depth:
-            return
-        if self._handle >= 0:
-            with contextlib.suppress(OSError):
-                (self.path / LOCK).unlink()
-            os.close(self._handle)
-            self._handle = -1
-            _held.discard(self._key)
-        if self._made:
-            with contextlib.suppress(OSError):
+        if not self._depth:
+            self._release()
+
+    def _release(self) -> None:
+        own = _held.get(self._key) is self  # and no child's
+        try:
+            if own and self._handle >= 0:
+                with checkpoint.ignoring():
+                    (self.path / LOCK).unlink()
+        finally:
+            if self._handle >= 0:
+                os.close(self._handle)
+                self._handle = -1
+            if own:
+                del _held[self._key]
+        if own and self._made:
+            with checkpoint.ignoring():
                 self.path.rmdir()  # where nothing was written
 
+    def mine(self) -> Path:
+        """The file of the checkpoint, for the process that holds the directory.
+
+        Raises:
+            ArgumentError: it is held by the process that this one was forked from.
+        """
+        if _held.get(self._key) is not self:
+            raise self._taken("the process that this one was forked from")
+        return self.file
+
     def _take(self) -> None:
-        found = os.stat(self.path)
-        self._key = (found.st_dev, found.st_ino)
-        if self._key in _held:
-            raise self._taken("another run of this process")
         place = self.path / LOCK
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
         while True:
+            checkpoint.make_directory(self.path)
             try:
+                self._reserve(os.stat(self.path))
                 handle = os.open(place, flags, 0o666)
             except OSError as error:
                 checkpoint.of_the_system(error)
+                if not self.path.exists():  # whoever made it has taken it away again
+                    continue
                 raise SaveError(
                     "The directory for the run cannot be locked.",
                     expected=f"the right to write {place}",
@@ -122,13 +140,25 @@ class RunDirectory:
                 os.close(handle)
                 raise self._taken(owner or "another process")
             # The one before may have taken its file away in the meantime.
-            if identity(place) is not None and _same(os.fstat(handle), place):
+            if _same(os.fstat(handle), place):
                 break
             os.close(handle)
         self._handle = handle
-        _held.add(self._key)
         os.truncate(handle, 0)
         os.write(handle, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+
+    def _reserve(self, found: os.stat_result) -> None:
+        """Hold the directory within this process, where it is another than before."""
+        key = found.st_dev, found.st_ino
+        if _held.get(self._key) is self and key != self._key:
+            del _held[self._key]
+        self._key = key
+        other = _held.setdefault(key, self)
+        if other is not self and other.known is self.known:
+            other._release()  # of this very run: an exception cut short its end
+            other = _held.setdefault(key, self)
+        if other is not self:
+            raise self._taken("another run of this process")
 
     def _taken(self, owner: str) -> ArgumentError:
         return ArgumentError(
@@ -140,7 +170,7 @@ class RunDirectory:
 
 
 def _same(found: os.stat_result, place: Path) -> bool:
-    with contextlib.suppress(OSError):
+    with checkpoint.ignoring():
         return os.path.samestat(found, os.stat(place))
     return False
 
@@ -153,9 +183,10 @@ def _locked(handle: int) -> bool:
         else:
             windows: Any = msvcrt
             windows.locking(handle, windows.LK_NBLCK, 1)
-    except (BlockingIOError, PermissionError):
-        return False
     except OSError as error:
+        checkpoint.of_the_system(error)
+        if isinstance(error, BlockingIOError | PermissionError):
+            return False
         warn(
             "This file system has no locks: keep to one run a directory.",
             expected="a file system that can lock files",

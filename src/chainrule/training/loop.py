@@ -239,9 +239,10 @@ class Loop:
         if directory is not None and not isinstance(directory, RunDirectory):
             place = checks.place("checkpoint", directory, "checkpoint='runs/first'")
             directory = RunDirectory(place, self.files)
-        self._stopping, self.running = False, True
+        self._stopping = False
         with self.signals, ExitStack() as stack:
             try:
+                self.running = True
                 self._start(stack, directory)
                 while not (self.finished or self._stopping or self.signals.pending):
                     self._epoch(every)
@@ -305,7 +306,7 @@ class Loop:
 
     def _save(self) -> None:
         if self._directory is not None:
-            self.save(self._directory.file)
+            self.save(self._directory.mine())
 
     # -- for kinds of loops ----------------------------------------------------------
 
@@ -514,7 +515,7 @@ class Loop:
         made["entries"] = sorted(self.program.traced)
         for key, t in self.program.tensors.items():
             arrays[f"tensor/{key}"] = t.numpy()
-        checkpoint.write(target, made, arrays)
+        checkpoint.write(target, made, arrays, self.files)
         self.note_file(target)
 
     def note_file(self, path: Path) -> None:

@@ -211,6 +211,7 @@ class BestCheckpoint(Watching):
     def on_start(self, trainer: Any) -> None:
         """Make the directory, so that a wrong path shows before the run."""
         checkpoint.make_directory(self.path.parent)
+        checkpoint.sweep(self.path)
 
     def on_epoch(self, trainer: Any) -> None:
         """Save where it is the best."""

@@ -493,7 +493,7 @@ class Trainer:
         self._settle()
         self._remember()
         document, tensors = saving.pack(self)
-        checkpoint.write(target, document, tensors)
+        checkpoint.write(target, document, tensors, self.files)
         self._note(target)
 
     def _note(self, path: Path) -> None:

@@ -8,7 +8,10 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import errors, optim
-from chainrule.training import LambdaCallback, checkpoint
+from chainrule.training import BestCheckpoint, LambdaCallback, checkpoint
 from chainrule.training.lock import LOCK, RunDirectory
 
 from .conftest import Make, pixels, same
@@ -239,10 +242,21 @@ def test_the_mode_is_that_of_any_new_file(make: Make, tmp_path: Path) -> None:
 def test_what_a_kill_has_left_is_swept_up(
     make: Make, data: cr.data.Dataset, tmp_path: Path
 ) -> None:
-    stale = tmp_path / f".{checkpoint.FILE}.0123456789abcdef.tmp"
-    stale.write_bytes(b"half")
-    make().fit(data, epochs=1, progress=False, checkpoint=tmp_path)
-    assert not stale.exists()
+    best = BestCheckpoint(tmp_path / "best.ckpt", "train_loss")
+    for name in (checkpoint.FILE, "best.ckpt"):
+        (tmp_path / f".{name}.0123456789abcdef.tmp").write_bytes(b"half")
+    link = tmp_path / f".{checkpoint.FILE}.0123456789abcdee.tmp"
+    link.symlink_to(tmp_path / "precious")
+    (tmp_path / "precious").write_text("precious")
+    (tmp_path / f".{checkpoint.FILE}.of another kind.tmp").mkdir()
+    make().fit(data, epochs=1, callbacks=best, progress=False, checkpoint=tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        f".{checkpoint.FILE}.of another kind.tmp",
+        "best.ckpt",
+        checkpoint.FILE,
+        "precious",
+    ]
+    assert (tmp_path / "precious").read_text() == "precious"
 
 
 def test_a_full_disk(make: Make, data: cr.data.Dataset, tmp_path: Path) -> None:
@@ -275,6 +289,136 @@ def test_a_directory_that_nothing_is_written_to_is_taken_away(tmp_path: Path) ->
             pass
         assert (held.path / LOCK).exists(), "it is still held"
     assert not (tmp_path / "new").exists()
+
+
+# -- forks and threads -----------------------------------------------------------------
+
+
+def forked(act: Callable[[], Any]) -> str:
+    """What a child process says to an error of ours, or what else comes of it."""
+    reader, writer = os.pipe()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if child == 0:
+        said = "nothing"
+        try:
+            act()
+        except BaseException as error:
+            said = f"{type(error).__name__}: {error}"
+        os.write(writer, said.encode())
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as file:
+        said = file.read().decode()
+    os.waitpid(child, 0)
+    return said
+
+
+@pytest.mark.usefixtures("single_steps")
+def test_a_child_that_is_forked_in_the_middle(make: Make, tmp_path: Path) -> None:
+    """It has not the directory, takes nothing away at its end, and may load it."""
+    data, place = pixels(50), tmp_path / "run"
+    options: Any = {"progress": False, "checkpoint_every": 0}
+    told: list[str] = []
+
+    def fork(trainer: cr.Trainer) -> None:
+        if trainer.optimizer.steps == 2:
+            told.append(forked(lambda: trainer._loop._save()))  # type: ignore
+            told.append(forked(lambda: trainer._loop._directory.__exit__()))  # type: ignore
+            told.append(forked(lambda: go_on(cr.Trainer.load(place))))
+            assert (place / LOCK).exists(), "it is the parent's"
+        if trainer.optimizer.steps == 3:
+            told.append(forked(lambda: cr.Trainer.load(place).evaluate(data)))
+
+    def go_on(trainer: cr.Trainer) -> None:
+        trainer.resume(data, checkpoint=place, **options)
+
+    trainer, whole = make(), make()
+    callback = LambdaCallback(on_chunk=fork)
+    trainer.fit(
+        data, epochs=2, batch_size=16, callbacks=callback, checkpoint=place, **options
+    )
+    assert "forked from" in told[0]
+    assert "Another run writes its checkpoints" in told[0]
+    assert told[1] == told[3] == "nothing"
+    assert f"process {os.getpid()} on " in told[2]
+    assert {path.name for path in place.iterdir()} == {checkpoint.FILE}
+    whole.fit(data, epochs=2, batch_size=16, progress=False)
+    assert same(trainer.model, whole.model)
+    assert forked(lambda: go_on(cr.Trainer.load(place))) == "nothing", "it is free now"
+
+
+@pytest.mark.usefixtures("single_steps")
+def test_a_child_goes_on_training_on_its_own(make: Make, tmp_path: Path) -> None:
+    """Both return from the callback; the child is refused when it would save."""
+    data, place, children = pixels(50), tmp_path / "run", []
+
+    def fork(trainer: cr.Trainer) -> None:
+        if trainer.optimizer.steps == 3 and not children:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)
+                children.append(os.fork())
+
+    trainer = make()
+    callback = LambdaCallback(on_chunk=fork)
+    try:
+        trainer.fit(
+            data,
+            epochs=2,
+            batch_size=16,
+            callbacks=callback,
+            progress=False,
+            checkpoint=place,
+        )
+    except errors.ArgumentError as error:
+        if children == [0]:
+            os._exit(7 if "forked from" in str(error) else 8)
+        raise
+    except BaseException:
+        if children == [0]:
+            os._exit(9)
+        raise
+    if children == [0]:
+        os._exit(10)
+    assert os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1]) == 7
+    assert cr.Trainer.load(place).finished
+    assert {path.name for path in place.iterdir()} == {checkpoint.FILE}
+
+
+def test_two_threads_that_want_one_directory(make: Make, tmp_path: Path) -> None:
+    """However close they come, one of them has it."""
+    data, many = pixels(50), 4
+    for i in range(5):
+        trainers, place = [make() for _ in range(many)], tmp_path / str(i)
+        start, held = threading.Barrier(many), threading.Barrier(many)
+        told: list[str] = []
+
+        def run(
+            trainer: cr.Trainer,
+            place: Path = place,
+            start: threading.Barrier = start,
+            held: threading.Barrier = held,
+            told: list[str] = told,
+        ) -> None:
+            start.wait()
+            try:
+                wait = LambdaCallback(on_start=lambda t: held.wait(60))
+                trainer.fit(
+                    data, epochs=1, callbacks=wait, progress=False, checkpoint=place
+                )
+                told.append("trained")
+            except errors.ArgumentError as error:
+                told.append("refused" if "of this process" in str(error) else "odd")
+                held.wait(60)
+
+        threads = [threading.Thread(target=run, args=(t,)) for t in trainers]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(told) == ["refused"] * (many - 1) + ["trained"]
+        assert {path.name for path in place.iterdir()} == {checkpoint.FILE}
 
 
 # -- signals that end the process ------------------------------------------------------

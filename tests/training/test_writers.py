@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import signal
@@ -11,7 +12,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ from chainrule import errors, optim
 from chainrule.training import BestCheckpoint, LambdaCallback, checkpoint
 from chainrule.training.lock import LOCK, RunDirectory
 
-from .conftest import Make, pixels, same
+from .conftest import Make, pixels, same, without_time
+from .test_loop import bits, example
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs POSIX")
 
@@ -280,6 +282,93 @@ def test_a_full_disk(make: Make, data: cr.data.Dataset, tmp_path: Path) -> None:
     whole.fit(data, epochs=1, batch_size=16, progress=False)
     whole.fit(data, epochs=2, batch_size=16, progress=False)
     assert same(trainer.model, whole.model)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 200 kB; only root may have one."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=200k", "chainrule-test", str(place)]
+    try:
+        made = subprocess.run(mount, capture_output=True, check=False).returncode == 0
+    except OSError:
+        made = False
+    if not made:
+        pytest.skip("no right to mount a file system")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
+
+
+def fill(place: Path) -> Path:
+    """Take all the space that is left."""
+    filler = place / "filler"
+    with contextlib.suppress(OSError), open(filler, "wb", buffering=0) as file:
+        while True:
+            file.write(b"x" * 512)
+    return filler
+
+
+@pytest.mark.usefixtures("single_steps")
+@pytest.mark.parametrize("kind", ["fit", "loop"])
+def test_a_disk_that_fills_up_in_the_middle(
+    make: Make, small_disk: Path, kind: str, engine: str
+) -> None:
+    """The old checkpoint is whole; with space again the run goes on bit for bit."""
+    directory, data = small_disk / "run", pixels(50)
+    options: Any = {"checkpoint": directory, "checkpoint_every": 0}
+    full: list[bytes] = []
+
+    def filled(standing: Any) -> None:
+        if standing.state.updates == 3 and not full:
+            full.append((directory / checkpoint.FILE).read_bytes())
+            fill(small_disk)
+
+    def start(run: Any, **options: Any) -> Any:
+        if kind == "loop":
+            return run.run(epochs=2, **options)
+        if run.plan is None:
+            return run.fit(data, epochs=2, batch_size=16, progress=False, **options)
+        return run.resume(data, progress=False, **options)
+
+    fills = LambdaCallback(on_chunk=filled)
+    if kind == "loop":
+        module = example("loop_gan")
+        module.STEPS = 6
+        hit, whole = module.make(engine), module.make(engine)
+        hit.observers.append(fills)
+    else:
+        hit, whole = make(engine=engine), make(engine=engine)
+        options["callbacks"] = fills
+    for _ in range(2):  # it is still full the second time
+        with pytest.raises(errors.SaveError) as error:
+            start(hit, **options)
+        for part in ("checkpoint cannot be written", "No space left", "free some"):
+            assert part in str(error.value)
+        assert (directory / checkpoint.FILE).read_bytes() == full[0]
+        assert {path.name for path in directory.iterdir()} <= {checkpoint.FILE, LOCK}
+        steps = sum(len(hit.history.steps_of(e)["loss"]) for e in hit.history.entries)
+        assert hit.state.updates == steps <= 3
+    (small_disk / "filler").unlink()
+    if kind == "fit":
+        loaded = cr.Trainer.load(directory)
+        assert loaded.optimizer.steps == 2
+    else:
+        loaded = module.make(engine)
+        loaded.load(directory)
+    start(hit, **options)
+    start(whole)
+    start(loaded)
+    assert checkpoint.read(directory / checkpoint.FILE)
+    for run in (hit, loaded):
+        assert without_time(run.history.epochs) == without_time(whole.history.epochs)
+        if kind == "fit":
+            assert same(run.model, whole.model)
+        else:
+            assert bits(run) == bits(whole)
+    assert {path.name for path in directory.iterdir()} == {checkpoint.FILE}
 
 
 def test_a_directory_that_nothing_is_written_to_is_taken_away(tmp_path: Path) -> None:

@@ -98,9 +98,9 @@ class RunDirectory:
                 with checkpoint.ignoring():
                     (self.path / LOCK).unlink()
         finally:
-            if self._handle >= 0:
-                os.close(self._handle)
-                self._handle = -1
+            handle, self._handle = self._handle, -1  # a number that may be another's
+            if handle >= 0:
+                os.close(handle)
             if own:
                 del _held[self._key]
         if own and self._made:

@@ -23,6 +23,10 @@ class AtOnce(BaseException):
 KINDS: tuple[type[BaseException], ...] = (TimeoutError, LateError, AtOnce)
 
 
+#: A file that was opened when an exception came is closed when it is collected.
+unclosed = pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
+
+
 def at_random_times(call: Callable[[], Any], seconds: float, times: int) -> int:
     """Call until it comes to its end, with exceptions on the way; how many came.
 

@@ -16,7 +16,7 @@ from chainrule.training import BestCheckpoint, Callback, EarlyStopping, checkpoi
 from chainrule.training.lock import LOCK, RunDirectory
 
 from .conftest import Make, pixels, same, without_time
-from .interruptions import LateError, at_random_times
+from .interruptions import LateError, at_random_times, unclosed
 from .test_feed import stream_of
 
 
@@ -42,8 +42,8 @@ def compare(trainer: cr.Trainer, whole: cr.Trainer) -> None:
 
 def interrupted(
     make: Make, engine: str, times: int, *, stream: bool, tmp_path: Any
-) -> None:
-    """A run hit by exceptions at random times against one that was not."""
+) -> int:
+    """A run hit by exceptions at random times against one that was not; how many."""
     data: Any = pixels(200)
     validation = pixels(30, seed=1)
     if stream:
@@ -73,7 +73,7 @@ def interrupted(
         else:
             hit.resume(data, **options)
 
-    assert at_random_times(run, seconds, times)
+    came = at_random_times(run, seconds, times)
     compare(hit, whole)
     assert calls[0][0].state().keys() == calls[1][0].state().keys()
     assert calls[0][0].best == calls[1][0].best
@@ -82,25 +82,29 @@ def interrupted(
     for place in places:
         compare(cr.Trainer.load(place), whole)
         assert {path.name for path in place.iterdir()} == {checkpoint.FILE}
+    return came
 
 
+@unclosed
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_signal_handler(make: Make, engine: str, tmp_path: Any, stream: bool) -> None:
     interrupted(make, engine, 5, stream=stream, tmp_path=tmp_path)
 
 
+@unclosed
 @pytest.mark.slow
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_signal_handler_200_times(
     make: Make, engine: str, tmp_path: Any, stream: bool
 ) -> None:
-    for _ in range(20):
-        interrupted(make, engine, 10, stream=stream, tmp_path=tmp_path)
+    came = 0
+    while came < 200:
+        came += interrupted(make, engine, 10, stream=stream, tmp_path=tmp_path)
 
 
 def interrupted_while_compiling(
     make: Make, engine: str, times: int, width: int = 8
-) -> None:
+) -> int:
     """A first run, most of which is tracing and compiling, and its evaluation.
 
     Args:
@@ -122,12 +126,13 @@ def interrupted_while_compiling(
     started = time.perf_counter()
     run(another)
     seconds, seen = time.perf_counter() - started, []
-    at_random_times(lambda: seen.append(run(hit)), seconds, times)
+    came = at_random_times(lambda: seen.append(run(hit)), seconds, times)
     assert seen == [run(whole)]
     compare(hit, whole)
     for t in (hit, whole):
         t.fit(data, epochs=1, batch_size=8, progress=False)
     compare(hit, whole)
+    return came
 
 
 def test_a_signal_handler_while_it_compiles(make: Make, engine: str) -> None:
@@ -136,8 +141,10 @@ def test_a_signal_handler_while_it_compiles(make: Make, engine: str) -> None:
 
 @pytest.mark.slow
 def test_a_signal_handler_while_it_compiles_200_times(make: Make, engine: str) -> None:
-    for i in range(20):
-        interrupted_while_compiling(make, engine, 10, width=9 + i)
+    came, width = 0, 8
+    while came < 200:
+        width += 1
+        came += interrupted_while_compiling(make, engine, 10, width=width)
 
 
 class Fails(Callback):

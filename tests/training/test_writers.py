@@ -405,7 +405,9 @@ def forked(act: Callable[[], Any]) -> str:
 
 
 @pytest.mark.usefixtures("single_steps")
-def test_a_child_that_is_forked_in_the_middle(make: Make, tmp_path: Path) -> None:
+def test_a_child_that_is_forked_in_the_middle(
+    make: Make, tmp_path: Path, engine: str
+) -> None:
     """It has not the directory, takes nothing away at its end, and may load it."""
     data, place = pixels(50), tmp_path / "run"
     options: Any = {"progress": False, "checkpoint_every": 0}
@@ -423,7 +425,7 @@ def test_a_child_that_is_forked_in_the_middle(make: Make, tmp_path: Path) -> Non
     def go_on(trainer: cr.Trainer) -> None:
         trainer.resume(data, checkpoint=place, **options)
 
-    trainer, whole = make(), make()
+    trainer, whole = make(engine=engine), make(engine=engine)
     callback = LambdaCallback(on_chunk=fork)
     trainer.fit(
         data, epochs=2, batch_size=16, callbacks=callback, checkpoint=place, **options
@@ -439,7 +441,9 @@ def test_a_child_that_is_forked_in_the_middle(make: Make, tmp_path: Path) -> Non
 
 
 @pytest.mark.usefixtures("single_steps")
-def test_a_child_goes_on_training_on_its_own(make: Make, tmp_path: Path) -> None:
+def test_a_child_goes_on_training_on_its_own(
+    make: Make, tmp_path: Path, engine: str
+) -> None:
     """Both return from the callback; the child is refused when it would save."""
     data, place, children = pixels(50), tmp_path / "run", []
 
@@ -449,7 +453,7 @@ def test_a_child_goes_on_training_on_its_own(make: Make, tmp_path: Path) -> None
                 warnings.simplefilter("ignore", DeprecationWarning)
                 children.append(os.fork())
 
-    trainer = make()
+    trainer = make(engine=engine)
     callback = LambdaCallback(on_chunk=fork)
     try:
         trainer.fit(

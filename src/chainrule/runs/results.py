@@ -84,6 +84,8 @@ def write_files(
         {k: number(v) if isinstance(v, float) else v for k, v in row.items()}
         for row in trainer.history.epochs
     ]
+    for name in ("metrics.json", "curve.png", "report.html"):
+        checkpoint.sweep(directory / name)
     text = json.dumps(summary | {"history": rows}, indent=2, ensure_ascii=False)
     checkpoint.replace(directory / "metrics.json", f"{text}\n".encode(), "summary")
     files = ["metrics.json"]

@@ -349,6 +349,7 @@ def _leave(session: Session, summary: dict[str, Any]) -> list[str]:
     options = " ".join(f"{flag(key)} {value}" for key, value in given.items())
     head = f"# chainrule train {run.name} {options}".rstrip()
     text = f"{head}\n{run.text}".encode()
+    checkpoint.sweep(directory / COPY)
     checkpoint.replace(directory / COPY, text, "copy of the run's file")
     shown = session.parts.test or session.parts.validation
     title = f"{run.name}, seed {session.trainer.seed}"

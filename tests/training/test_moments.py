@@ -16,13 +16,14 @@ from chainrule.training import BestCheckpoint, EarlyStopping, checkpoint
 from chainrule.training.interrupt import Interrupt
 
 from .conftest import Make, pixels
-from .interruptions import KINDS
+from .interruptions import KINDS, unclosed
 from .killing import contents
 from .moments import Moments, Place
 from .test_exceptions import made
 from .test_loop import bits, example
 
 pytestmark = [
+    unclosed,
     pytest.mark.usefixtures("single_steps"),
     pytest.mark.skipif(os.name != "posix", reason="needs POSIX"),
     pytest.mark.skipif(

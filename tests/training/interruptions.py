@@ -23,8 +23,8 @@ class AtOnce(BaseException):
 KINDS: tuple[type[BaseException], ...] = (TimeoutError, LateError, AtOnce)
 
 
-#: A file that was opened when an exception came is closed when it is collected.
-unclosed = pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
+#: What was opened when an exception came is closed when it is collected.
+unclosed = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 
 
 def at_random_times(call: Callable[[], Any], seconds: float, times: int) -> int:

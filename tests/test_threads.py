@@ -248,12 +248,13 @@ def test_a_signal_handler_calls_into_the_library(engine: str) -> None:
                 seen["own" if function is step else "right"] += 1
             except EngineError as error:
                 seen["refused" if "signal handler" in str(error) else "odd"] += 1
+        signal.setitimer(signal.ITIMER_REAL, 0.0017)  # now, so that it is not its own
 
     step(x), other(four)
     steps = 1
     saved = signal.signal(signal.SIGALRM, handler)
     try:
-        signal.setitimer(signal.ITIMER_REAL, 0.001, 0.0017)
+        signal.setitimer(signal.ITIMER_REAL, 0.001)
         while seen["right"] < 40 and steps < 100_000:
             assert step(x).item() == 3000.0
             (four * 2).sin()

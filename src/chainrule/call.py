@@ -60,8 +60,8 @@ def _vjp(
     arrays: list[Any] = [v.array for v in given]
     shapes = [(v.shape, a.shape) for v, a in zip(body.inputs, arrays[-len(inputs) :])]
     named = {f"x{i}": a for i, a in enumerate(arrays)}
-    with _turn:
-        made = executable.run("vjp", named, steps=1, sizes=solve_sizes(shapes))
+    sizes = solve_sizes(shapes)
+    made = _turn.take(executable.run, "vjp", named, steps=1, sizes=sizes)
     back: list[Cotangent] = [None] * len(inputs)
     for i, array in zip(positions, made, strict=True):
         back[i] = Value(array[0, ...])

@@ -169,8 +169,7 @@ class CompiledProgram:
         steps: int,
     ) -> list[Array]:
         """Run an entry point on inputs that are known to fit; stacked outputs."""
-        with self._turn:
-            return self._execute(name, arrays, sizes, steps)
+        return self._turn.take(self._execute, name, arrays, sizes, steps)
 
     def _execute(
         self, name: str, arrays: dict[str, Any], sizes: Sizes, steps: int

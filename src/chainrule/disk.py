@@ -4,31 +4,50 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from chainrule.errors import SaveError
 
 
-@contextlib.contextmanager
-def refusals(what: str, expected: str, fix: str) -> Iterator[None]:
-    """Within the block what the file system refuses becomes a SaveError.
+def of_the_system(error: OSError) -> None:
+    """Let an exception go on that some signal handler has raised: a TimeoutError.
 
-    An OSError without a number is none of the system's: a TimeoutError that some signal
-    handler has raised goes on as it is.
+    What the system refuses has a number.
     """
+    if error.errno is None:
+        raise error
+
+
+@contextlib.contextmanager
+def ignoring() -> Iterator[None]:
+    """Within the block it is no matter what the system refuses."""
     try:
         yield
     except OSError as error:
-        if error.errno is None:
-            raise
+        of_the_system(error)
+
+
+@contextlib.contextmanager
+def refusals(what: str, expected: str, fix: str) -> Iterator[None]:
+    """Within the block what the file system refuses becomes a SaveError."""
+    try:
+        yield
+    except OSError as error:
+        of_the_system(error)
         got = error.strerror or str(error)
         raise SaveError(what, expected=expected, got=got, fix=fix) from error
 
 
-def replace(path: Path, content: bytes, what: str) -> None:
+def replace(
+    path: Path,
+    content: bytes,
+    what: str,
+    written: Callable[[os.stat_result], None] | None = None,
+) -> None:
     """Put ``content`` at ``path``, wholly or not at all.
 
     It is written under another name, forced to the disk and then put in its place at
@@ -38,6 +57,7 @@ def replace(path: Path, content: bytes, what: str) -> None:
         path: where to.
         content: all of it.
         what: how messages call it.
+        written: told of the file that will be in place, just before it is.
 
     Raises:
         SaveError: where the file system refuses.
@@ -58,12 +78,24 @@ def replace(path: Path, content: bytes, what: str) -> None:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
+                if written is not None:
+                    written(os.fstat(file.fileno()))
             os.replace(beside, path)
         except BaseException:
-            with contextlib.suppress(OSError):
+            with ignoring():
                 beside.unlink(missing_ok=True)
             raise
         _sync_directory(path.parent)
+
+
+def sweep(path: Path) -> None:
+    """Take away what runs that were killed have left beside ``path``.
+
+    A link is taken away itself, and what cannot be is left: a directory, say.
+    """
+    for left in path.parent.glob(f".{glob.escape(path.name[:200])}.*.tmp"):
+        with ignoring():
+            left.unlink()
 
 
 def _sync_directory(path: Path) -> None:

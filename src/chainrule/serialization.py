@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.disk import replace
+from chainrule.disk import of_the_system, replace
 from chainrule.errors import ArgumentError, CheckpointError
 from chainrule.graph.node import Array
 from chainrule.tensor import Tensor
@@ -82,6 +82,7 @@ def load(path: str | os.PathLike[str]) -> dict[str, Array]:
     try:
         return read_arrays(path, _no_checkpoint)[1]
     except OSError as error:
+        of_the_system(error)
         raise CheckpointError(
             "The file of weights cannot be read.",
             expected=f"a safetensors file at {os.fspath(path)}",

@@ -178,6 +178,14 @@ class CtrlC(Callback):
             signal.raise_signal(signal.SIGINT)
 
 
+def test_what_kills_have_left_is_swept_up(chainrule: Any, interrupted: Path) -> None:
+    for name in ("last.ckpt", "best.ckpt", "metrics.json", "run.toml"):
+        (interrupted / f".{name}.0123456789abcdef.tmp").write_bytes(b"half")
+    assert chainrule("train", "--resume", interrupted).code == 0
+    assert (interrupted / "metrics.json").exists()
+    assert not [p for p in interrupted.iterdir() if p.suffix == ".tmp"]
+
+
 @pytest.fixture
 def interrupted(chainrule: Any, file: Path, tmp_path: Path) -> Path:
     """A run that was interrupted with Ctrl-C in its second epoch."""

@@ -12,8 +12,23 @@ import numpy as np
 import pytest
 
 
+class LateError(Exception):
+    """An exception of one's own."""
+
+
+class AtOnce(BaseException):
+    """One that is not even an Exception, as KeyboardInterrupt."""
+
+
+KINDS: tuple[type[BaseException], ...] = (TimeoutError, LateError, AtOnce)
+
+
+#: What was opened when an exception came is closed when it is collected.
+unclosed = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+
+
 def at_random_times(call: Callable[[], Any], seconds: float, times: int) -> int:
-    """Call until it comes to its end, with TimeoutErrors on the way; how many came.
+    """Call until it comes to its end, with exceptions on the way; how many came.
 
     Args:
         call: starts a run, or goes on with it.
@@ -24,10 +39,10 @@ def at_random_times(call: Callable[[], Any], seconds: float, times: int) -> int:
         pytest.skip("needs setitimer")
 
     def late(number: int, frame: FrameType | None) -> None:
-        raise TimeoutError
+        raise KINDS[hit % len(KINDS)]
 
     dice = np.random.default_rng(zlib.crc32(repr(call).encode()))
-    before, hit = signal.signal(signal.SIGALRM, late), 0
+    hit, before = 0, signal.signal(signal.SIGALRM, late)
     try:
         while True:
             try:
@@ -37,7 +52,7 @@ def at_random_times(call: Callable[[], Any], seconds: float, times: int) -> int:
                 call()
                 signal.setitimer(signal.ITIMER_REAL, 0.0)
                 return hit
-            except TimeoutError:
+            except KINDS:
                 hit += 1
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0.0)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,17 +12,18 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.training import BestCheckpoint, Callback, EarlyStopping
+from chainrule.training import BestCheckpoint, Callback, EarlyStopping, checkpoint
+from chainrule.training.lock import LOCK, RunDirectory
 
 from .conftest import Make, pixels, same, without_time
-from .interruptions import at_random_times
+from .interruptions import LateError, at_random_times, unclosed
 from .test_feed import stream_of
 
 
-def made(make: Make, engine: str) -> cr.Trainer:
+def made(make: Make, engine: str, width: int = 8) -> cr.Trainer:
     rate = optim.ReduceLROnPlateau(0.05, "train_loss", patience=0, threshold=0.3)
     model = nn.Sequential(
-        nn.Linear(6, 8), nn.BatchNorm1d(8), nn.Dropout(0.3), nn.Linear(8, 3)
+        nn.Linear(6, width), nn.BatchNorm1d(width), nn.Dropout(0.3), nn.Linear(width, 3)
     )
     return make(engine=engine, model=model, optimizer=optim.AdamW(lr=rate))
 
@@ -39,8 +42,8 @@ def compare(trainer: cr.Trainer, whole: cr.Trainer) -> None:
 
 def interrupted(
     make: Make, engine: str, times: int, *, stream: bool, tmp_path: Any
-) -> None:
-    """A run hit by exceptions at random times against one that was not."""
+) -> int:
+    """A run hit by exceptions at random times against one that was not; how many."""
     data: Any = pixels(200)
     validation = pixels(30, seed=1)
     if stream:
@@ -54,39 +57,94 @@ def interrupted(
         # Both compile, and each has a run behind it.
         trainers[-1].fit(data, epochs=1, batch_size=8, progress=False)
     options: Any = {"validation": validation, "progress": False}
+    options["checkpoint_every"] = 0
     hit, whole = trainers
     started = time.perf_counter()
-    whole.fit(data, epochs=12, batch_size=8, callbacks=calls[1], **options)
+    places = [tmp_path / f"run {len(list(tmp_path.iterdir()))} {i}" for i in range(2)]
+    options |= {"callbacks": calls[1], "checkpoint": places[1]}
+    whole.fit(data, epochs=12, batch_size=8, **options)
     seconds = time.perf_counter() - started
     fresh = hit.plan
+    options |= {"callbacks": calls[0], "checkpoint": places[0]}
 
     def run() -> None:
-        options["callbacks"] = calls[0]
         if hit.plan is fresh:
             hit.fit(data, epochs=12, batch_size=8, **options)
         else:
             hit.resume(data, **options)
 
-    assert at_random_times(run, seconds, times)
+    came = at_random_times(run, seconds, times)
     compare(hit, whole)
     assert calls[0][0].state().keys() == calls[1][0].state().keys()
     assert calls[0][0].best == calls[1][0].best
     loaded = [cr.Trainer.load(tmp_path / f"{n}.ckpt") for n in ("hit", "whole")]
     compare(*loaded)
+    for place in places:
+        compare(cr.Trainer.load(place), whole)
+        assert {path.name for path in place.iterdir()} == {checkpoint.FILE}
+    return came
 
 
+@unclosed
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_signal_handler(make: Make, engine: str, tmp_path: Any, stream: bool) -> None:
     interrupted(make, engine, 5, stream=stream, tmp_path=tmp_path)
 
 
+@unclosed
 @pytest.mark.slow
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_signal_handler_200_times(
     make: Make, engine: str, tmp_path: Any, stream: bool
 ) -> None:
-    for _ in range(20):
-        interrupted(make, engine, 10, stream=stream, tmp_path=tmp_path)
+    came = 0
+    while came < 200:
+        came += interrupted(make, engine, 10, stream=stream, tmp_path=tmp_path)
+
+
+def interrupted_while_compiling(
+    make: Make, engine: str, times: int, width: int = 8
+) -> int:
+    """A first run, most of which is tracing and compiling, and its evaluation.
+
+    Args:
+        width: of the network; one that was not met needs kernels that are not there.
+    """
+    data = pixels(50)
+    cr.manual_seed(0)
+    hit = made(make, engine, width)
+    cr.manual_seed(0)
+    whole, another = made(make, engine, width), made(make, engine, width + 100)
+
+    def run(trainer: cr.Trainer) -> tuple[Any, Any]:
+        if trainer.plan is None:
+            trainer.fit(data, epochs=2, batch_size=8, progress=False)
+        trainer.resume(data, progress=False)
+        measured = trainer.evaluate(data, batch_size=3)
+        return measured, trainer.predict(data, "classes", batch_size=2).tolist()
+
+    started = time.perf_counter()
+    run(another)
+    seconds, seen = time.perf_counter() - started, []
+    came = at_random_times(lambda: seen.append(run(hit)), seconds, times)
+    assert seen == [run(whole)]
+    compare(hit, whole)
+    for t in (hit, whole):
+        t.fit(data, epochs=1, batch_size=8, progress=False)
+    compare(hit, whole)
+    return came
+
+
+def test_a_signal_handler_while_it_compiles(make: Make, engine: str) -> None:
+    interrupted_while_compiling(make, engine, 3)
+
+
+@pytest.mark.slow
+def test_a_signal_handler_while_it_compiles_200_times(make: Make, engine: str) -> None:
+    came, width = 0, 8
+    while came < 200:
+        width += 1
+        came += interrupted_while_compiling(make, engine, 10, width=width)
 
 
 class Fails(Callback):
@@ -171,3 +229,73 @@ def test_reading_a_weight_while_an_exception_comes(make: Make) -> None:
         weight.numpy()
     weight._pending = lambda: read("0.weight")
     assert weight.numpy().tobytes() == expected.tobytes()
+
+
+def test_an_exception_between_a_checkpoint_and_the_note_of_it(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file is in its place, and the run knows it for its own."""
+    trainer, whole, data = make(), make(), pixels(50)
+    options: Any = {"progress": False, "checkpoint": tmp_path}
+    usual = os.replace
+
+    def late(*args: Any) -> None:
+        usual(*args)
+        monkeypatch.setattr(os, "replace", usual)
+        raise LateError
+
+    monkeypatch.setattr(os, "replace", late)
+    with pytest.raises(LateError):
+        trainer.fit(data, epochs=2, batch_size=8, **options)
+    assert cr.Trainer.load(tmp_path).plan == trainer.plan
+    trainer.resume(data, **options)
+    whole.fit(data, epochs=2, batch_size=8, progress=False)
+    compare(trainer, whole)
+    compare(cr.Trainer.load(tmp_path), whole)
+
+
+@pytest.mark.parametrize("where", ["lockf", "open", "stat", "unlink"])
+def test_an_exception_within_a_call_of_the_system(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """A TimeoutError is an OSError, and is not taken for one of the system's."""
+    fcntl = pytest.importorskip("fcntl")
+    trainer, data = make(), pixels(50)
+    module = fcntl if where == "lockf" else os
+    usual = getattr(module, where)
+
+    def late(*args: Any, **options: Any) -> Any:
+        if where == "lockf" or LOCK in str(args[0]):
+            monkeypatch.setattr(module, where, usual)
+            raise TimeoutError
+        return usual(*args, **options)
+
+    monkeypatch.setattr(module, where, late)
+    with pytest.raises(TimeoutError):
+        trainer.fit(data, epochs=1, progress=False, checkpoint=tmp_path)
+    assert getattr(module, where) is usual
+    if trainer.plan is None:
+        trainer.fit(data, epochs=1, progress=False, checkpoint=tmp_path)
+    trainer.resume(data, progress=False, checkpoint=tmp_path)
+    assert cr.Trainer.load(tmp_path).finished
+
+
+@pytest.mark.usefixtures("single_steps")
+def test_an_exception_as_the_end_of_a_run_begins(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The directory is still held, by this very run, which may go on."""
+    trainer, data = make(optimizer=optim.SGD(lr=0.1)), pixels(50)
+    usual = RunDirectory.__exit__
+
+    def late(*args: Any) -> None:
+        monkeypatch.setattr(RunDirectory, "__exit__", usual)
+        raise LateError
+
+    monkeypatch.setattr(RunDirectory, "__exit__", late)
+    options: Any = {"progress": False, "checkpoint": tmp_path}
+    with pytest.raises(LateError):
+        trainer.fit(data, epochs=1, **options)
+    trainer.fit(data, epochs=1, **options)
+    assert {path.name for path in tmp_path.iterdir()} == {checkpoint.FILE}
+    cr.Trainer.load(tmp_path).fit(data, epochs=1, **options)

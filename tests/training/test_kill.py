@@ -6,13 +6,20 @@ import itertools
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.training import checkpoint
+from chainrule import nn, optim
+from chainrule.training import BestCheckpoint, EarlyStopping, checkpoint
+
+from .conftest import Make, pixels
+from .killing import killed
+from .test_loop import example
 
 
 class Runs:
@@ -101,3 +108,69 @@ def test_killed_at_twenty_random_moments(tmp_path: Path, engine: str) -> None:
         runs.finish(directory)
         assert content(directory) == expected
     assert len(positions) > 5, "the kills have hit different moments"
+
+
+# -- in forked children, many times ----------------------------------------------------
+
+
+def supervised(make: Make, engine: str) -> Callable[[Path], Any]:
+    """A run of a Trainer, with all that a run may remember."""
+    data, validation = pixels(60), pixels(20, seed=1)
+
+    def run(directory: Path) -> None:
+        watch = [EarlyStopping("train_loss", patience=2, min_delta=0.01)]
+        options: Any = {
+            "validation": validation,
+            "callbacks": [*watch, BestCheckpoint(directory / "best.ckpt")],
+            "progress": False,
+            "checkpoint": directory,
+            "checkpoint_every": 0,
+        }
+        if (directory / checkpoint.FILE).exists():
+            cr.Trainer.load(directory).resume(data, **options)
+            return
+        cr.manual_seed(0)
+        model = nn.Sequential(
+            nn.Linear(6, 8), nn.BatchNorm1d(8), nn.Dropout(0.3), nn.Linear(8, 3)
+        )
+        rate = optim.ReduceLROnPlateau(0.05, "train_loss", patience=0, threshold=0.3)
+        trainer = make(engine=engine, model=model, optimizer=optim.AdamW(lr=rate))
+        trainer.fit(data, epochs=4, batch_size=8, **options)
+
+    return run
+
+
+def looped(name: str, engine: str, steps: int) -> Callable[[Path], Any]:
+    """A run of one of the examples, of two epochs."""
+    module = example(name)
+    module.STEPS = steps
+
+    def run(directory: Path) -> None:
+        loop = module.make(engine)
+        if (directory / checkpoint.FILE).exists():
+            loop.load(directory)
+        loop.run(epochs=2, checkpoint=directory, checkpoint_every=0)
+
+    return run
+
+
+def runs(kind: str, make: Make, engine: str) -> Callable[[Path], Any]:
+    return supervised(make, engine) if kind == "fit" else looped(kind, engine, 30)
+
+
+KINDS = ["fit", "loop_gan", "loop_actor"]
+
+
+@pytest.mark.usefixtures("single_steps")
+@pytest.mark.parametrize("kind", KINDS)
+def test_killed_three_times(kind: str, make: Make, tmp_path: Path) -> None:
+    killed(runs(kind, make, "numpy"), tmp_path, 3)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("single_steps")
+@pytest.mark.parametrize("kind", KINDS)
+def test_killed_a_thousand_times_in_all(
+    kind: str, make: Make, engine: str, tmp_path: Path
+) -> None:
+    assert killed(runs(kind, make, engine), tmp_path, 170) > 5

@@ -22,7 +22,7 @@ from chainrule.tracing import Input, trace_entry
 from chainrule.training import Callback, Loop, RunState, Source, Work, checkpoint
 
 from .conftest import without_time
-from .interruptions import at_random_times
+from .interruptions import at_random_times, unclosed
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
@@ -102,26 +102,38 @@ def test_saved_loaded_and_gone_on(program: Any, tmp_path: Path, at: int) -> None
     assert bits(part) == bits(whole), "of a finished run nothing is left to do"
 
 
-def interrupted(program: Any, engine: str, times: int) -> None:
+def interrupted(program: Any, engine: str, times: int, place: Path) -> int:
     whole, loop = program.make(engine), program.make(engine)
     loop.run(epochs=1)
     whole.run(epochs=1)
     started = time.perf_counter()
     whole.run(epochs=4)
     seconds = time.perf_counter() - started
-    hit = at_random_times(lambda: loop.run(epochs=4), seconds, times)
-    assert hit, "no exception has come in time"
+    options: dict[str, Any] = {"checkpoint": place, "checkpoint_every": 0}
+    hit = at_random_times(lambda: loop.run(epochs=4, **options), seconds, times)
     assert bits(loop) == bits(whole)
+    loop.load(place)
+    assert bits(loop) == bits(whole)
+    return hit
 
 
-def test_exceptions_of_a_signal_handler(program: Any, engine: str) -> None:
-    interrupted(program, engine, 5)
+@unclosed
+def test_exceptions_of_a_signal_handler(
+    program: Any, engine: str, tmp_path: Path
+) -> None:
+    interrupted(program, engine, 5, tmp_path / "run")
 
 
+@unclosed
 @pytest.mark.slow
-def test_many_exceptions_of_a_signal_handler(program: Any, engine: str) -> None:
-    for _ in range(20):
-        interrupted(program, engine, 10)
+def test_200_exceptions_of_a_signal_handler(
+    program: Any, engine: str, tmp_path: Path
+) -> None:
+    came = 0
+    for i in itertools.count():
+        if came >= 200:
+            break
+        came += interrupted(program, engine, 10, tmp_path / str(i))
 
 
 # -- killed ----------------------------------------------------------------------------

@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import chainrule as cr
 from chainrule import errors, optim
-from chainrule.training import LambdaCallback, checkpoint
-from chainrule.training.lock import LOCK, Files, hold
+from chainrule.training import BestCheckpoint, LambdaCallback, checkpoint
+from chainrule.training.lock import LOCK, Files, RunDirectory
 
-from .conftest import Make, pixels, same
+from .conftest import Make, pixels, same, without_time
+from .test_loop import bits, example
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs POSIX")
 
 SCRIPT = """if True:
-    import sys, time
+    import fcntl, os, sys, time
     import numpy as np
     import chainrule as cr
     from chainrule import nn, optim
@@ -36,7 +42,15 @@ SCRIPT = """if True:
     model = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 2))
     trainer = cr.Trainer(model, loss=nn.CrossEntropyLoss(), optimizer=optim.Adam(),
                          engine="numpy")
-    wait = cr.training.LambdaCallback(on_chunk=lambda t: time.sleep(pause))
+    guard = os.open(where + ".guard", os.O_RDWR | os.O_CREAT)
+    def alone(trainer):
+        try:
+            fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os._exit(9)
+    wait = cr.training.LambdaCallback(on_start=alone,
+        on_chunk=lambda t: time.sleep(pause),
+        on_end=lambda t: fcntl.flock(guard, fcntl.LOCK_UN))
     cr.training.loop.CHUNK = 0.0
     options = dict(callbacks=wait, progress=False, checkpoint=where)
     options["checkpoint_every"] = 0
@@ -50,6 +64,10 @@ SCRIPT = """if True:
         print(error)
         sys.exit(3)
 """
+
+
+#: Signals that may end a run at any moment.
+ENDINGS = np.array([signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
 
 
 def run(*args: Any, **options: Any) -> subprocess.Popen[str]:
@@ -106,34 +124,70 @@ def test_a_checkpoint_that_has_gone_on_since(
 
 
 def together(tmp_path: Path, seconds: float) -> None:
-    """Processes that all want the same directory, some of which are killed."""
+    """Processes that all want the same directory, and are killed, and go on.
+
+    Beside the directory lies a file that each run locks while it trains, and a run
+    that finds it locked ends with 9. Temporary files of others, and links of their
+    names, are planted in the directory.
+    """
     directory, end = tmp_path / "run", time.monotonic() + seconds
+    dice = np.random.default_rng(0)
+    precious = tmp_path / "precious"
+    precious.write_text("precious")
     first = run(directory, 3, 0)
     first.communicate()
     assert first.returncode == 0
     expected = cr.Trainer.load(directory)
-    (directory / checkpoint.FILE).unlink()
-    told: list[str] = []
-    while time.monotonic() < end:
-        several = [run(directory, 3, 0.002) for _ in range(3)]
-        time.sleep(0.7)
-        several[0].kill()
-        told += [process.communicate()[0] for process in several]
-        if (directory / checkpoint.FILE).exists():
+    file = directory / checkpoint.FILE
+    file.unlink()
+    runs = refused = finished = 0
+    while time.monotonic() < end or not (refused and finished):
+        planted = directory / f".{checkpoint.FILE}.{dice.bytes(8).hex()}.tmp"
+        if dice.random() < 0.5:
+            planted.symlink_to(precious)
+        else:
+            planted.write_bytes(dice.bytes(100))
+        several = []
+        for _ in range(3):
+            how = ["resume"] if file.exists() else []
+            several.append(run(directory, 3, 0.002, *how))
+            time.sleep(dice.uniform(0, 0.3))
+        if not file.exists():
+            until_saved(several[0], directory)
+        for process in several[: dice.integers(1, 4)]:
+            time.sleep(dice.uniform(0, 0.5))
+            process.send_signal(dice.choice(ENDINGS))
+            if file.exists():
+                checkpoint.read(file)  # whole at any moment
+        for process in several:
+            message, _ = process.communicate()
+            assert process.returncode in (0, 3, *-ENDINGS), message
+            assert (
+                not message
+                or "already holds a run" in message
+                or ("Another run writes its checkpoints" in message)
+            )
+            refused += bool(message)
+        runs += len(several)
+        if file.exists() and dice.random() < 0.5:
             last = run(directory, 3, 0, "resume")
-            told.append(last.communicate()[0])
-            loaded = cr.Trainer.load(directory)  # whole and readable
+            message, _ = last.communicate()
+            assert last.returncode == 0, message
+            loaded = cr.Trainer.load(directory)
             assert loaded.finished
             assert same(loaded.model, expected.model)
-            (directory / checkpoint.FILE).unlink()
-    assert not any("cannot be written" in text for text in told)
-    assert any("already holds a run" in t or "Another run" in t for t in told)
-    left = [p.name for p in directory.iterdir() if p.name != LOCK]
-    assert len(left) <= 1, left
+            losses = [t.history.steps["loss"].tolist() for t in (loaded, expected)]
+            assert losses[0] == losses[1]
+            file.unlink()
+            finished += 1
+            left = [p.name for p in directory.iterdir() if p.name != LOCK]
+            assert not left, "nothing gathers"
+    assert precious.read_text() == "precious"
+    print(f"{runs} runs, {refused} refused, {finished} times to the end")
 
 
 def test_several_at_once(tmp_path: Path) -> None:
-    together(tmp_path, 3)
+    together(tmp_path, 0)
 
 
 @pytest.mark.slow
@@ -190,10 +244,21 @@ def test_the_mode_is_that_of_any_new_file(make: Make, tmp_path: Path) -> None:
 def test_what_a_kill_has_left_is_swept_up(
     make: Make, data: cr.data.Dataset, tmp_path: Path
 ) -> None:
-    stale = tmp_path / f".{checkpoint.FILE}.0123456789abcdef.tmp"
-    stale.write_bytes(b"half")
-    make().fit(data, epochs=1, progress=False, checkpoint=tmp_path)
-    assert not stale.exists()
+    best = BestCheckpoint(tmp_path / "best.ckpt", "train_loss")
+    for name in (checkpoint.FILE, "best.ckpt"):
+        (tmp_path / f".{name}.0123456789abcdef.tmp").write_bytes(b"half")
+    link = tmp_path / f".{checkpoint.FILE}.0123456789abcdee.tmp"
+    link.symlink_to(tmp_path / "precious")
+    (tmp_path / "precious").write_text("precious")
+    (tmp_path / f".{checkpoint.FILE}.of another kind.tmp").mkdir()
+    make().fit(data, epochs=1, callbacks=best, progress=False, checkpoint=tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        f".{checkpoint.FILE}.of another kind.tmp",
+        "best.ckpt",
+        checkpoint.FILE,
+        "precious",
+    ]
+    assert (tmp_path / "precious").read_text() == "precious"
 
 
 def test_a_full_disk(make: Make, data: cr.data.Dataset, tmp_path: Path) -> None:
@@ -219,11 +284,232 @@ def test_a_full_disk(make: Make, data: cr.data.Dataset, tmp_path: Path) -> None:
     assert same(trainer.model, whole.model)
 
 
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 200 kB; only root may have one."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=200k", "chainrule-test", str(place)]
+    try:
+        made = subprocess.run(mount, capture_output=True, check=False).returncode == 0
+    except OSError:
+        made = False
+    if not made:
+        pytest.skip("no right to mount a file system")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
+
+
+def fill(place: Path) -> Path:
+    """Take all the space that is left."""
+    filler = place / "filler"
+    with contextlib.suppress(OSError), open(filler, "wb", buffering=0) as file:
+        while True:
+            file.write(b"x" * 512)
+    return filler
+
+
+@pytest.mark.usefixtures("single_steps")
+@pytest.mark.parametrize("kind", ["fit", "loop"])
+def test_a_disk_that_fills_up_in_the_middle(
+    make: Make, small_disk: Path, kind: str, engine: str
+) -> None:
+    """The old checkpoint is whole; with space again the run goes on bit for bit."""
+    directory, data = small_disk / "run", pixels(50)
+    options: Any = {"checkpoint": directory, "checkpoint_every": 0}
+    full: list[bytes] = []
+
+    def filled(standing: Any) -> None:
+        if standing.state.updates == 3 and not full:
+            full.append((directory / checkpoint.FILE).read_bytes())
+            fill(small_disk)
+
+    def start(run: Any, **options: Any) -> Any:
+        if kind == "loop":
+            return run.run(epochs=2, **options)
+        if run.plan is None:
+            return run.fit(data, epochs=2, batch_size=16, progress=False, **options)
+        return run.resume(data, progress=False, **options)
+
+    fills = LambdaCallback(on_chunk=filled)
+    if kind == "loop":
+        module = example("loop_gan")
+        module.STEPS = 6
+        hit, whole = module.make(engine), module.make(engine)
+        hit.observers.append(fills)
+    else:
+        hit, whole = make(engine=engine), make(engine=engine)
+        options["callbacks"] = fills
+    for _ in range(2):  # it is still full the second time
+        with pytest.raises(errors.SaveError) as error:
+            start(hit, **options)
+        for part in ("checkpoint cannot be written", "No space left", "free some"):
+            assert part in str(error.value)
+        assert (directory / checkpoint.FILE).read_bytes() == full[0]
+        assert {path.name for path in directory.iterdir()} <= {checkpoint.FILE, LOCK}
+        steps = sum(len(hit.history.steps_of(e)["loss"]) for e in hit.history.entries)
+        assert hit.state.updates == steps <= 3
+    (small_disk / "filler").unlink()
+    if kind == "fit":
+        loaded = cr.Trainer.load(directory)
+        assert loaded.optimizer.steps == 2
+    else:
+        loaded = module.make(engine)
+        loaded.load(directory)
+    start(hit, **options)
+    start(whole)
+    start(loaded)
+    assert checkpoint.read(directory / checkpoint.FILE)
+    for run in (hit, loaded):
+        assert without_time(run.history.epochs) == without_time(whole.history.epochs)
+        if kind == "fit":
+            assert same(run.model, whole.model)
+        else:
+            assert bits(run) == bits(whole)
+    assert {path.name for path in directory.iterdir()} == {checkpoint.FILE}
+
+
 def test_a_directory_that_nothing_is_written_to_is_taken_away(tmp_path: Path) -> None:
-    with hold(tmp_path / "new", Files()) as file:
-        assert file == tmp_path / "new" / checkpoint.FILE
+    with RunDirectory(tmp_path / "new", Files()) as held:
+        assert held.mine() == tmp_path / "new" / checkpoint.FILE
         assert (tmp_path / "new" / LOCK).exists()
     assert not (tmp_path / "new").exists()
+
+
+# -- forks and threads -----------------------------------------------------------------
+
+
+def forked(act: Callable[[], Any]) -> str:
+    """What a child process says to an error of ours, or what else comes of it."""
+    reader, writer = os.pipe()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if child == 0:
+        said = "nothing"
+        try:
+            act()
+        except BaseException as error:
+            said = f"{type(error).__name__}: {error}"
+        os.write(writer, said.encode())
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as file:
+        said = file.read().decode()
+    os.waitpid(child, 0)
+    return said
+
+
+@pytest.mark.usefixtures("single_steps")
+def test_a_child_that_is_forked_in_the_middle(
+    make: Make, tmp_path: Path, engine: str
+) -> None:
+    """It has not the directory, takes nothing away at its end, and may load it."""
+    data, place = pixels(50), tmp_path / "run"
+    options: Any = {"progress": False, "checkpoint_every": 0}
+    told: list[str] = []
+
+    def fork(trainer: cr.Trainer) -> None:
+        if trainer.optimizer.steps == 2:
+            told.append(forked(lambda: trainer._loop._save()))  # type: ignore
+            told.append(forked(lambda: trainer._loop._directory.__exit__()))  # type: ignore
+            told.append(forked(lambda: go_on(cr.Trainer.load(place))))
+            assert (place / LOCK).exists(), "it is the parent's"
+        if trainer.optimizer.steps == 3:
+            told.append(forked(lambda: cr.Trainer.load(place).evaluate(data)))
+
+    def go_on(trainer: cr.Trainer) -> None:
+        trainer.resume(data, checkpoint=place, **options)
+
+    trainer, whole = make(engine=engine), make(engine=engine)
+    callback = LambdaCallback(on_chunk=fork)
+    trainer.fit(
+        data, epochs=2, batch_size=16, callbacks=callback, checkpoint=place, **options
+    )
+    assert "forked from" in told[0]
+    assert "Another run writes its checkpoints" in told[0]
+    assert told[1] == told[3] == "nothing"
+    assert f"process {os.getpid()} on " in told[2]
+    assert {path.name for path in place.iterdir()} == {checkpoint.FILE}
+    whole.fit(data, epochs=2, batch_size=16, progress=False)
+    assert same(trainer.model, whole.model)
+    assert forked(lambda: go_on(cr.Trainer.load(place))) == "nothing", "it is free now"
+
+
+@pytest.mark.usefixtures("single_steps")
+def test_a_child_goes_on_training_on_its_own(
+    make: Make, tmp_path: Path, engine: str
+) -> None:
+    """Both return from the callback; the child is refused when it would save."""
+    data, place, children = pixels(50), tmp_path / "run", []
+
+    def fork(trainer: cr.Trainer) -> None:
+        if trainer.optimizer.steps == 3 and not children:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)
+                children.append(os.fork())
+
+    trainer = make(engine=engine)
+    callback = LambdaCallback(on_chunk=fork)
+    try:
+        trainer.fit(
+            data,
+            epochs=2,
+            batch_size=16,
+            callbacks=callback,
+            progress=False,
+            checkpoint=place,
+        )
+    except errors.ArgumentError as error:
+        if children == [0]:
+            os._exit(7 if "forked from" in str(error) else 8)
+        raise
+    except BaseException:
+        if children == [0]:
+            os._exit(9)
+        raise
+    if children == [0]:
+        os._exit(10)
+    assert os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1]) == 7
+    assert cr.Trainer.load(place).finished
+    assert {path.name for path in place.iterdir()} == {checkpoint.FILE}
+
+
+def test_two_threads_that_want_one_directory(make: Make, tmp_path: Path) -> None:
+    """However close they come, one of them has it."""
+    data, many = pixels(50), 4
+    for i in range(5):
+        trainers, place = [make() for _ in range(many)], tmp_path / str(i)
+        start, held = threading.Barrier(many), threading.Barrier(many)
+        told: list[str] = []
+
+        def run(
+            trainer: cr.Trainer,
+            place: Path = place,
+            start: threading.Barrier = start,
+            held: threading.Barrier = held,
+            told: list[str] = told,
+        ) -> None:
+            start.wait()
+            try:
+                wait = LambdaCallback(on_start=lambda t: held.wait(60))
+                trainer.fit(
+                    data, epochs=1, callbacks=wait, progress=False, checkpoint=place
+                )
+                told.append("trained")
+            except errors.ArgumentError as error:
+                told.append("refused" if "of this process" in str(error) else "odd")
+                held.wait(60)
+
+        threads = [threading.Thread(target=run, args=(t,)) for t in trainers]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(told) == ["refused"] * (many - 1) + ["trained"]
+        assert {path.name for path in place.iterdir()} == {checkpoint.FILE}
 
 
 # -- signals that end the process ------------------------------------------------------

@@ -81,8 +81,7 @@ def command(function: Callable[..., int]) -> Callable[..., int]:
                 say(f"Error: {error}")
             return 1 if isinstance(error, AT_RUN_TIME) else 2
         except BrokenPipeError:  # chainrule predict … | head
-            sys.stdout = None  # nobody reads it any more; nothing is to be flushed
-            return 1
+            return _unread()
         except MemoryError:
             what = errors.ChainruleError(
                 "There is not enough memory for this.",
@@ -110,18 +109,67 @@ def say(text: str) -> None:
 
 def tell(result: dict[str, Any], as_json: bool, text: str) -> None:
     """Print a result on standard output: one JSON object, or ``text``."""
-    try:
-        click.echo(json.dumps(plain(result), allow_nan=False) if as_json else text)
-    except BrokenPipeError:
-        raise
-    except OSError as error:  # a full disk
-        sys.stdout = None
-        raise errors.SaveError(
-            "The result cannot be written to standard output; the run itself is whole.",
-            expected="room for one line",
-            got=error.strerror or str(error),
-            fix="free some space, or read it in the files that the command left",
-        ) from error
+    click.echo(json.dumps(plain(result), allow_nan=False) if as_json else text)
+
+
+class Results(io.TextIOBase):
+    """Standard output, whatever prints there: what the system refuses is a SaveError.
+
+    Args:
+        stream: standard output.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    @property
+    def encoding(self) -> str:
+        """That of the stream behind it."""
+        return self._stream.encoding
+
+    def isatty(self) -> bool:
+        """Whether it is a terminal."""
+        return self._stream.isatty()
+
+    def fileno(self) -> int:
+        """The file behind it."""
+        return self._stream.fileno()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        """Write all of it."""
+        with self._refused():
+            return self._stream.write(text)
+        return 0
+
+    def flush(self) -> None:
+        """Hand over what has been written."""
+        with self._refused():
+            self._stream.flush()
+
+    @contextlib.contextmanager
+    def _refused(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError:
+            raise
+        except OSError as error:  # a full disk
+            sys.stdout = None  # nothing more is to be flushed
+            raise errors.SaveError(
+                "The result cannot be written to standard output.",
+                expected="room for it",
+                got=error.strerror or str(error),
+                fix="free some space, or send it to another place: > FILE; what the "
+                "command has left in files is whole",
+            ) from error
+
+
+def _unread() -> int:
+    """Nobody reads standard output any more; nothing is to be flushed."""
+    sys.stdout = None
+    return 1
 
 
 def plain(value: Any) -> Any:
@@ -163,19 +211,29 @@ def main(args: Sequence[str] | None = None) -> None:
     occupy()
     _speak_utf8()
     sys.stderr = Outlet(sys.stderr or io.StringIO())
+    if sys.stdout is not None:
+        sys.stdout = Results(sys.stdout)
     sys.exit(run(args))
 
 
 def run(args: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     try:
-        return cli.main(args, prog_name="chainrule", standalone_mode=False) or 0
+        code = cli.main(args, prog_name="chainrule", standalone_mode=False) or 0
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return code
     except click.ClickException as error:
         error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         say("Interrupted.")
         return 130
+    except BrokenPipeError:  # chainrule --help | true
+        return _unread()
+    except errors.SaveError as error:
+        say(f"Error: {error}")
+        return 1
 
 
 def _speak_utf8() -> None:

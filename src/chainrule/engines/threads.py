@@ -10,10 +10,13 @@ from __future__ import annotations
 import functools
 import os
 import threading
+from collections.abc import Callable
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, TypeVar
 
 from chainrule.errors import ArgumentError, EngineError
+
+T = TypeVar("T")
 
 #: The number that is not the best so far is tried again after so many runs.
 AGAIN = 50
@@ -108,27 +111,32 @@ if hasattr(os, "register_at_fork"):
 
 
 class Turn:
-    """A block that one thread at a time goes through: a program has one memory."""
+    """What one thread at a time does: a program has one memory."""
 
     def __init__(self) -> None:
         self._taken: Any = None
 
-    def __enter__(self) -> None:
-        lock = process.lock
-        lock.acquire()
-        if self._taken is lock:
-            lock.release()
-            raise EngineError(
-                "A program cannot be run inside a run of its own.",
-                expected="run to return before the same thread calls it again",
-                got="a call from a signal handler",
-                fix="note the wish in the handler, and run afterwards",
-            )
-        self._taken = lock
+    def take(self, run: Callable[..., T], *args: Any, **options: Any) -> T:
+        """Call ``run``, once no other thread is at it.
 
-    def __exit__(self, *_: object) -> None:
-        lock, self._taken = self._taken, None
-        lock.release()
+        The lock is its own context manager, and nothing is called between what is
+        taken and the block that gives it back: an exception of a signal handler comes
+        at calls, and leaves it free.
+        """
+        with process.lock:
+            lock = process.lock
+            if self._taken is lock:
+                raise EngineError(
+                    "A program cannot be run inside a run of its own.",
+                    expected="run to return before the same thread calls it again",
+                    got="a call from a signal handler",
+                    fix="note the wish in the handler, and run afterwards",
+                )
+            self._taken = lock
+            try:
+                return run(*args, **options)
+            finally:
+                self._taken = None
 
 
 # -- NumPy's own threads ---------------------------------------------------------------

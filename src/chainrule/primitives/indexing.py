@@ -133,6 +133,10 @@ def gather(x: Array, indices: Array, *, axis: int) -> Array:
     return np.take_along_axis(x, indices, axis)
 
 
+def _gathered(g: Value, y: Value, x: Value, i: Value, u: Value, axis: int) -> Value:
+    return gather(g, i, axis=axis)
+
+
 def _scatter_along_rule(
     base: ArrayType, indices: ArrayType, updates: ArrayType, *, axis: int
 ) -> ArrayType:
@@ -143,11 +147,7 @@ def _scatter_along_rule(
 
 @declare(
     rule=_scatter_along_rule,
-    vjp=(
-        lambda g, y, x, i, u, axis: g,
-        None,
-        lambda g, y, x, i, u, axis: gather(g, i, axis=axis),
-    ),
+    vjp=(lambda g, y, x, i, u, axis: g, None, _gathered),
     formula="{0}[{1}] \\mathrel{{+}}= {2}",
     source="adds elements by index along an axis; equal indices in their order",
     cases=(

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from chainrule.disk import replace
+from chainrule.disk import replace, sweep
 from chainrule.training import Trainer, curve
 
 
@@ -85,6 +85,8 @@ def write_files(
         {k: number(v) if isinstance(v, float) else v for k, v in row.items()}
         for row in trainer.history.epochs
     ]
+    for name in ("metrics.json", "curve.png", "report.html"):
+        sweep(directory / name)
     text = json.dumps(summary | {"history": rows}, indent=2, ensure_ascii=False)
     replace(directory / "metrics.json", f"{text}\n".encode(), "summary")
     files = ["metrics.json"]

@@ -12,13 +12,13 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from chainrule.disk import replace
+from chainrule.disk import of_the_system, replace
 from chainrule.errors import CheckpointError, SaveError
 from chainrule.graph.node import Array
 from chainrule.serialization import read_arrays
@@ -32,9 +32,12 @@ DEPTH = 100
 
 
 def write(
-    path: Path, document: Mapping[str, Any], tensors: Mapping[str, Array]
+    path: Path,
+    document: Mapping[str, Any],
+    tensors: Mapping[str, Array],
+    written: Callable[[os.stat_result], None] | None = None,
 ) -> None:
-    """Write a checkpoint, atomically.
+    """Write a checkpoint, atomically; ``written`` is as for :func:`disk.replace`.
 
     Raises:
         SaveError: no space, no permission, no such directory, or something in the
@@ -47,7 +50,7 @@ def write(
     whole = {name: np.array(array, order="C") for name, array in tensors.items()}
     texts = {"chainrule": text, "version": str(VERSION)}
     texts["sha256"] = _digest(text, whole)
-    replace(path, save(whole, metadata=texts), "checkpoint")
+    replace(path, save(whole, metadata=texts), "checkpoint", written)
 
 
 def _text(document: Mapping[str, Any]) -> str:
@@ -100,6 +103,7 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
     try:
         texts, tensors = read_arrays(path, _check_texts)
     except OSError as error:
+        of_the_system(error)
         raise CheckpointError(
             "The checkpoint cannot be read.",
             expected=f"a checkpoint at {path}",

@@ -44,9 +44,16 @@ class Interrupt:
         return self
 
     def __exit__(self, *error: Any) -> None:
+        came: BaseException | None = None
         while self._installed:
-            number = self._installed.pop()
-            signal.signal(number, _DEFAULTS[number])
+            try:
+                number = self._installed[-1]
+                signal.signal(number, _DEFAULTS[number])
+                del self._installed[-1]
+            except BaseException as exception:  # of the user's own handler
+                came = exception
+        if came is not None:
+            raise came
         if self.pending not in (0, signal.SIGINT):
             os.kill(os.getpid(), self.pending)
 

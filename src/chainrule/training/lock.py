@@ -6,15 +6,13 @@ however that ends, and a child process does not have it.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from chainrule.disk import make_directory, refusals
-from chainrule.errors import ArgumentError, warn
+from chainrule.disk import ignoring, make_directory, of_the_system, sweep
+from chainrule.errors import ArgumentError, SaveError, warn
 from chainrule.training.checkpoint import FILE
 
 try:
@@ -24,8 +22,11 @@ except ImportError:  # Windows
     import msvcrt
 
 LOCK = ".lock"
-#: Directories that this process holds, which locks of a process do not tell apart.
-_held: set[tuple[int, int]] = set()
+#: Directories that this process holds, which locks of a process do not tell apart, and
+#: by what; a child that is forked holds none.
+_held: dict[tuple[int, int], RunDirectory] = {}
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_held.clear)
 
 
 class Files:
@@ -37,121 +38,155 @@ class Files:
 
     def __init__(self) -> None:
         self.last: str | None = None
-        self._known: set[Any] = set()
+        self._known: set[tuple[int, int, int, int]] = set()
 
     def note(self, path: Path) -> None:
         """Remember a checkpoint that was read or written."""
         self.last = str(path)
-        self._known.add(_version(path))
+        self.add(os.stat(path))
+
+    def add(self, found: os.stat_result) -> None:
+        """Remember a file by what tells it from a later one, under whatever name."""
+        self._known.add(_version(found))
 
     def has(self, path: Path) -> bool:
         """Whether the file there is one of them, and still as it was."""
-        found = _version(path)
-        return found is not None and found in self._known
+        with ignoring():
+            return _version(os.stat(path)) in self._known
+        return False
 
 
-def _version(path: Path) -> tuple[int, int, int, int] | None:
-    """What tells this version of a file from a later one; None without a file."""
-    try:
-        found = os.stat(path)
-    except (OSError, ValueError):
-        return None
+def _version(found: os.stat_result) -> tuple[int, int, int, int]:
     return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size
 
 
-@contextlib.contextmanager
-def hold(path: Path, files: Files) -> Iterator[Path]:
-    """Within the block a run has the directory of its checkpoints for itself.
+class RunDirectory:
+    """The directory of a run's checkpoints, held within the block.
 
     Args:
         path: the directory; it is made where there is none.
         files: the checkpoints of the run.
-
-    Yields:
-        The file of its checkpoint.
 
     Raises:
         ArgumentError: the directory holds another run's checkpoint, or one that has
             gone on since; another run holds it now.
         SaveError: it cannot be made.
     """
-    made, file = not path.exists(), path / FILE
-    try:
-        make_directory(path)
-        with _locked(path):
-            if os.path.lexists(file) and not files.has(file):
-                raise ArgumentError(
-                    "The directory already holds a run.",
-                    expected="an empty or new directory, or the checkpoint that this "
-                    "run wrote or was loaded from",
-                    got=f"{file}, of another run or later",
-                    fix="choose another directory, or go on with that run: "
-                    f"Trainer.load({str(path)!r}).resume(train), or --resume {path}",
-                )
-            for left in path.glob(f".{FILE}.*.tmp"):  # by a kill
-                left.unlink(missing_ok=True)
-            yield file
-    finally:
-        if made:
-            with contextlib.suppress(OSError):
-                path.rmdir()  # where nothing was written
 
+    def __init__(self, path: Path, files: Files) -> None:
+        self.path, self.files = path, files
+        self.file = path / FILE
+        self._made, self._handle = False, -1
+        self._key = (0, 0)
 
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    found, place = os.stat(path), path / LOCK
-    key = found.st_dev, found.st_ino
-    if key in _held:
-        raise _taken(path, "another run of this process")
-    handle = -1
-    try:
-        while handle < 0:
-            handle = _opened(place)
-            if not _take(handle):
-                owner = os.read(handle, 200).decode(errors="replace").strip()
-                raise _taken(path, owner or "another process")
-            if not _same(handle, place):  # the one before has taken its file away
+    def _check(self) -> None:
+        if os.path.lexists(self.file) and not self.files.has(self.file):
+            raise ArgumentError(
+                "The directory already holds a run.",
+                expected="an empty or new directory, or the checkpoint that this run "
+                "wrote or was loaded from",
+                got=f"{self.file}, of another run or later",
+                fix="choose another directory, or go on with that run: "
+                f"Trainer.load({str(self.path)!r}).resume(train), or --resume "
+                f"{self.path}",
+            )
+
+    def __enter__(self) -> RunDirectory:
+        try:
+            self._made = not self.path.exists()
+            self._take()
+            self._check()
+            sweep(self.file)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        own = _held.get(self._key) is self  # and no child's
+        try:
+            if own and self._handle >= 0:
+                with ignoring():
+                    (self.path / LOCK).unlink()
+        finally:
+            handle, self._handle = self._handle, -1  # a number that may be another's
+            if handle >= 0:
                 os.close(handle)
-                handle = -1
-        _held.add(key)
+            if own:
+                del _held[self._key]
+        if own and self._made:
+            with ignoring():
+                self.path.rmdir()  # where nothing was written
+
+    def mine(self) -> Path:
+        """The file of the checkpoint, for the process that holds the directory.
+
+        Raises:
+            ArgumentError: it is held by the process that this one was forked from.
+        """
+        if _held.get(self._key) is not self:
+            raise self._taken("the process that this one was forked from")
+        return self.file
+
+    def _take(self) -> None:
+        place = self.path / LOCK
+        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+        while True:
+            make_directory(self.path)
+            try:
+                self._reserve(os.stat(self.path))
+                handle = os.open(place, flags, 0o666)
+            except OSError as error:
+                of_the_system(error)
+                if not self.path.exists():  # whoever made it has taken it away again
+                    continue
+                raise SaveError(
+                    "The directory for the run cannot be locked.",
+                    expected=f"the right to write {place}",
+                    got=error.strerror or str(error),
+                    fix="choose another directory",
+                ) from error
+            if not _locked(handle):
+                owner = os.read(handle, 200).decode(errors="replace").strip()
+                os.close(handle)
+                raise self._taken(owner or "another process")
+            # The one before may have taken its file away in the meantime.
+            if _same(os.fstat(handle), place):
+                break
+            os.close(handle)
+        self._handle = handle
         os.truncate(handle, 0)
         os.write(handle, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
-        yield
-    finally:
-        if key in _held:
-            with contextlib.suppress(OSError):
-                place.unlink()
-        if handle >= 0:
-            os.close(handle)
-        _held.discard(key)
+
+    def _reserve(self, found: os.stat_result) -> None:
+        """Hold the directory within this process, where it is another than before."""
+        key = found.st_dev, found.st_ino
+        if _held.get(self._key) is self and key != self._key:
+            del _held[self._key]
+        self._key = key
+        other = _held.setdefault(key, self)
+        if other is not self and other.files is self.files:
+            other.__exit__()  # of this very run: an exception cut short its end
+            other = _held.setdefault(key, self)
+        if other is not self:
+            raise self._taken("another run of this process")
+
+    def _taken(self, owner: str) -> ArgumentError:
+        return ArgumentError(
+            "Another run writes its checkpoints into this directory.",
+            expected=f"no other run on {self.path}",
+            got=owner,
+            fix="choose another directory, or wait until that run has ended",
+        )
 
 
-def _opened(place: Path) -> int:
-    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
-    with refusals(
-        "The directory for the run cannot be locked.",
-        expected=f"the right to write {place}",
-        fix="choose another directory",
-    ):
-        return os.open(place, flags, 0o666)
-
-
-def _taken(path: Path, owner: str) -> ArgumentError:
-    return ArgumentError(
-        "Another run writes its checkpoints into this directory.",
-        expected=f"no other run on {path}",
-        got=owner,
-        fix="choose another directory, or wait until that run has ended",
-    )
-
-
-def _same(handle: int, place: Path) -> bool:
-    with contextlib.suppress(OSError):
-        return os.path.samestat(os.fstat(handle), os.stat(place))
+def _same(found: os.stat_result, place: Path) -> bool:
+    with ignoring():
+        return os.path.samestat(found, os.stat(place))
     return False
 
 
-def _take(handle: int) -> bool:
+def _locked(handle: int) -> bool:
     """Take the lock; False where another process has it."""
     try:
         if fcntl is not None:
@@ -159,9 +194,10 @@ def _take(handle: int) -> bool:
         else:
             windows: Any = msvcrt
             windows.locking(handle, windows.LK_NBLCK, 1)
-    except (BlockingIOError, PermissionError):
-        return False
     except OSError as error:
+        of_the_system(error)
+        if isinstance(error, BlockingIOError | PermissionError):
+            return False
         warn(
             "This file system has no locks: keep to one run a directory.",
             expected="a file system that can lock files",

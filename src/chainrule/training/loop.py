@@ -32,7 +32,7 @@ from chainrule.training import checkpoint, checks
 from chainrule.training.document import strange
 from chainrule.training.history import History
 from chainrule.training.interrupt import Interrupt
-from chainrule.training.lock import Files, hold
+from chainrule.training.lock import Files, RunDirectory
 from chainrule.training.nonfinite import all_finite, describe
 from chainrule.training.snapshots import Changing, Snapshot
 from chainrule.training.source import Source, Work
@@ -126,7 +126,7 @@ class Loop(Standing):
         self.signals = Interrupt()
         self.running = self._stopping = False
         self._end = math.inf, math.inf
-        self._file: Path | None = None  # of the run's checkpoint
+        self._directory: RunDirectory | None = None
 
     # -- what observers see ----------------------------------------------------------
 
@@ -201,9 +201,10 @@ class Loop(Standing):
         directory = checkpoint
         if directory is not None:
             directory = checks.place("checkpoint", directory, "checkpoint='runs/first'")
+        self._stopping = False
         with self.signals, ExitStack() as stack:
             try:
-                self._stopping, self.running = False, True
+                self.running = True
                 self._start(stack, directory)
                 while not (self.finished or self._stopping or self.signals.pending):
                     self._epoch(every)
@@ -218,9 +219,10 @@ class Loop(Standing):
         return self.state.history
 
     def _start(self, stack: ExitStack, directory: Path | None) -> None:
-        self._file = None
+        self._directory = None
         if directory is not None:
-            self._file = stack.enter_context(hold(directory, self.files))
+            self._directory = RunDirectory(directory, self.files)
+            stack.enter_context(self._directory)
         stack.callback(self.source.close)
         self.begin()
         self.source.bind(self.program)
@@ -267,8 +269,8 @@ class Loop(Standing):
                 observer.on_finish(face)
 
     def _save(self) -> None:
-        if self._file is not None:
-            self.save(self._file)
+        if self._directory is not None:
+            self.save(self._directory.mine())
 
     # -- for kinds of loops ----------------------------------------------------------
 
@@ -458,7 +460,7 @@ class Loop(Standing):
         made, arrays = self.state.pack()
         made["entries"] = sorted(self.program.traced)
         arrays |= self._changing.arrays()
-        checkpoint.write(target, made, arrays)
+        checkpoint.write(target, made, arrays, self.files.add)
         self.files.note(target)
 
     def load(self, path: str | os.PathLike[str]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.disk import make_directory
+from chainrule.disk import make_directory, sweep
 from chainrule.errors import ArgumentError, CheckpointError
 from chainrule.training import checks
 from chainrule.training.callbacks import Callback
@@ -204,6 +204,7 @@ class BestCheckpoint(Watching):
     def on_start(self, trainer: Any) -> None:
         """Make the directory, so that a wrong path shows before the run."""
         make_directory(self.path.parent)
+        sweep(self.path)
 
     def on_epoch(self, trainer: Any) -> None:
         """Save where it is the best."""

@@ -479,7 +479,7 @@ class Trainer(Standing):
         self._settle()
         self._remember()
         document, tensors = saving.pack(self)
-        checkpoint.write(target, document, tensors)
+        checkpoint.write(target, document, tensors, self.files.add)
         self.files.note(target)
 
     def stand(self, state: RunState, path: Path) -> None:

@@ -1,0 +1,118 @@
+"""Signals that end a run of the command line: it is saved, and resumed bit for bit."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule import cli
+
+from .data import houses
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
+SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"]
+
+
+@pytest.fixture(params=["recipe", "file"])
+def target(request: pytest.FixtureRequest, tmp_path: Path) -> list[str]:
+    """What to train, for long enough to be hit."""
+    if request.param == "recipe":
+        return ["mnist", "--limit", "3200", "--epochs", "2"]
+    file = tmp_path / "run.toml"
+    houses(tmp_path / "houses.csv")
+    assert cli.run(["new", str(file), "--data", str(tmp_path / "houses.csv")]) == 0
+    return [str(file), "--epochs", "60"]
+
+
+def start(*options: Any) -> subprocess.Popen[str]:
+    """A run without pictures, saved after every chunk."""
+    code = (
+        "import chainrule.training.curve as c, chainrule.training.loop as l\n"
+        "c.can_plot = lambda: False\n"
+        "l.CHUNK = 0.002\n"
+        "from chainrule.cli import main\n"
+        "main()"
+    )
+    command = [sys.executable, "-c", code, "train", *map(str, options)]
+    command += ["--checkpoint-every", "0"]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def ended(target: list[str], name: str, place: Path, times: int, engine: str) -> int:
+    """End runs at random moments, go on to the end, and compare; how many were hit."""
+    number, dice = getattr(signal, name), np.random.default_rng(0)
+    options, whole = [*target, "--engine", engine], place / "whole"
+    process = start(*options, "--out", whole)
+    _, messages = process.communicate()
+    assert process.returncode == 0, messages
+    expected, hit, directory = cr.Trainer.load(whole), 0, place / "part"
+    file = directory / "last.ckpt"
+    for _ in range(10 * times):
+        begun = file.exists()
+        before = file.stat().st_mtime_ns if begun else 0
+        how = ["--resume", directory] if begun else [*options[1:], "--out", directory]
+        process = start(target[0], *how)
+        while process.poll() is None:  # until it trains
+            if file.exists() and file.stat().st_mtime_ns != before:
+                break
+            time.sleep(0.001)
+        if hit < times:
+            time.sleep(dice.uniform(0, 0.05))
+            process.send_signal(number)
+        _, messages = process.communicate()
+        assert "Traceback" not in messages
+        trainer = cr.Trainer.load(directory)
+        assert trainer.optimizer.steps == len(trainer.history)
+        assert sorted({p.suffix for p in directory.iterdir()} - {".json", ".toml"}) == [
+            ".ckpt"
+        ]
+        if process.returncode == 0:
+            break
+        hit += 1
+        wanted = 130 if number == signal.SIGINT else -number
+        assert process.returncode == wanted, messages
+        if number == signal.SIGINT:
+            assert "is saved" in messages
+    assert trainer.finished
+    for key, array in expected.model.state_dict().items():
+        assert trainer.model.state_dict()[key].tobytes() == array.tobytes()
+    for key, moments in expected.optimizer.state.items():
+        for kind, t in moments.items():
+            mine = trainer.optimizer.state[key][kind].numpy()
+            assert mine.tobytes() == t.numpy().tobytes()
+    losses = [t.history.steps["loss"].tobytes() for t in (trainer, expected)]
+    assert losses[0] == losses[1]
+    return hit
+
+
+@pytest.mark.parametrize(
+    ("target", "name"), [("recipe", "SIGHUP"), ("file", "SIGTERM")], indirect=["target"]
+)
+def test_a_signal_saves_the_run(target: list[str], name: str, tmp_path: Path) -> None:
+    ended(target, name, tmp_path, 1, "numpy")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["numpy", "auto"])
+@pytest.mark.parametrize("name", SIGNALS)
+def test_many_signals(
+    target: list[str], name: str, engine: str, tmp_path: Path
+) -> None:
+    hit = 0
+    for i in range(3):
+        place = tmp_path / str(i)
+        place.mkdir()
+        hit += ended(target, name, place, 6, engine)
+    assert hit > 5
+    print(f"{hit} times {name}")

@@ -1,0 +1,117 @@
+"""Runs in child processes that are killed with SIGKILL at random moments.
+
+A child is forked from a process in which all is imported and compiled, so that a life
+takes little more than its training.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+import traceback
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from chainrule.training import checkpoint
+
+from .conftest import without_time
+
+
+def life(run: Callable[[Path], Any], directory: Path) -> int:
+    """Begin a run in a child process, or go on with it; returns the process.
+
+    Args:
+        run: trains, with ``directory`` for its checkpoints.
+        directory: where messages go too, into a file beside it.
+    """
+    if not hasattr(os, "fork"):
+        pytest.skip("needs fork")
+    sys.stdout.flush()
+    with warnings.catch_warnings():  # of threads, which the child does not have
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if child:
+        return child
+    code = 1
+    try:
+        run(directory)
+        code = 0
+    except BaseException:
+        directory.with_suffix(".txt").write_text(traceback.format_exc())
+    finally:
+        os._exit(code)
+
+
+def ended(child: int, directory: Path) -> bool:
+    """Wait for a child; whether it came to its end, and was not killed."""
+    _, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
+        return False
+    messages = directory.with_suffix(".txt")
+    assert status == 0, messages.read_text() if messages.exists() else status
+    return True
+
+
+def content(file: Path) -> dict[str, Any]:
+    """All that a checkpoint holds, times aside."""
+    document, arrays = checkpoint.read(file)
+    plain = {k: v for k, v in document.items() if k not in ("epochs", "seconds")}
+    numbers = {k: (a.dtype, a.shape, a.tobytes()) for k, a in arrays.items()}
+    return {**numbers, "document": plain, "rows": without_time(document["epochs"])}
+
+
+def contents(directory: Path) -> dict[str, dict[str, Any]]:
+    """The same of all that a run has left, which are checkpoints."""
+    return {path.name: content(path) for path in directory.iterdir()}
+
+
+def killed(run: Callable[[Path], Any], place: Path, times: int, each: int = 5) -> int:
+    """Kill children of this process, and compare what the last of them leaves.
+
+    Args:
+        run: trains, or goes on with what is in the directory that it gets, to the end.
+        place: for directories.
+        times: how many kills.
+        each: of one run at most; then it comes to its end, and another begins.
+
+    Returns:
+        At how many positions the runs were found by those that went on.
+    """
+    dice = np.random.default_rng(0)
+    run(place / "whole")
+    expected = contents(place / "whole")
+    assert checkpoint.FILE in expected
+    started = time.perf_counter()
+    assert ended(life(run, place / "child"), place / "child")
+    seconds = time.perf_counter() - started
+    assert contents(place / "child") == expected
+    kills, positions, left = 0, set[Any](), 0
+    for number in range(100 * times):
+        directory = place / f"cut{number}"
+        for _ in range(each if kills < times else 0):
+            child = life(run, directory)
+            time.sleep(dice.uniform(0, 0.7 * seconds))
+            os.kill(child, signal.SIGKILL)
+            if ended(child, directory):  # before it was hit
+                break
+            kills += 1
+            if (directory / checkpoint.FILE).exists():  # whole at any moment
+                document = content(directory / checkpoint.FILE)["document"]
+                positions.add((document["epoch"], document["step"]))
+            if directory.exists():
+                temporary = [p for p in directory.iterdir() if p.suffix == ".tmp"]
+                assert len(temporary) <= 2, "what is left lying about gathers"
+                left += len(temporary)
+        assert ended(life(run, directory), directory)
+        assert contents(directory) == expected
+        if kills >= times:
+            break
+    print(f"{kills} kills, {left} within a file, {len(positions)} positions")
+    return len(positions)

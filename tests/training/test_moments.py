@@ -1,0 +1,145 @@
+"""An exception at any moment whatever of a run leaves one that goes on bit for bit."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule.training import BestCheckpoint, EarlyStopping, checkpoint
+from chainrule.training.interrupt import Interrupt
+
+from .conftest import Make, pixels
+from .interruptions import KINDS, unclosed
+from .killing import contents
+from .moments import Moments, Place
+from .test_exceptions import made
+from .test_loop import bits, example
+
+pytestmark = [
+    unclosed,
+    pytest.mark.usefixtures("single_steps"),
+    pytest.mark.skipif(os.name != "posix", reason="needs POSIX"),
+    pytest.mark.skipif(
+        sys.implementation.name != "cpython" or sys.gettrace() is not None,
+        reason="needs CPython's trace functions for itself",
+    ),
+]
+#: What is exact about locks, files and state, and what the library has it do.
+FILES = tuple(
+    os.sep + name
+    for name in (
+        "training/loop.py",
+        "training/lock.py",
+        "training/interrupt.py",
+        "training/checkpoint.py",
+        "training/saving.py",
+        "training/snapshots.py",
+        "training/state.py",
+        "training/trainer.py",
+        "training/supervised.py",
+        "training/stopping.py",
+        "engines/threads.py",
+        "chainrule/compiled.py",
+        "chainrule/disk.py",
+        "contextlib.py",
+    )
+)
+SIGNALS = [getattr(signal, n, signal.SIGINT) for n in ("SIGINT", "SIGTERM", "SIGHUP")]
+
+
+class Fit:
+    """A Trainer's second run, so that nothing is compiled; it may be called again."""
+
+    def __init__(self, make: Make, engine: str, place: Path) -> None:
+        cr.manual_seed(0)
+        self.place, self.data, self.trainer = place, pixels(40), made(make, engine)
+        stop = EarlyStopping("train_loss", patience=3, min_delta=0.01)
+        best = BestCheckpoint(place / "best.ckpt", "train_loss")
+        self.options: dict[str, Any] = {"validation": pixels(20, 1), "progress": False}
+        self.trainer.fit(self.data, epochs=1, batch_size=20, **self.options)
+        self.options |= {"callbacks": [stop, best], "checkpoint": place}
+        self.options["checkpoint_every"] = 0
+        self.first = self.trainer.plan
+
+    def __call__(self) -> None:
+        if self.trainer.plan is self.first:
+            self.trainer.fit(self.data, epochs=3, batch_size=20, **self.options)
+        else:
+            self.trainer.resume(self.data, **self.options)
+
+    def made(self) -> Any:
+        model = self.trainer.model.state_dict().items()
+        loss = self.trainer.history.steps["loss"].tobytes()
+        return {k: v.tobytes() for k, v in model}, loss, contents(self.place)
+
+
+class Acts:
+    """The example with an environment, a replay buffer and two entry points."""
+
+    def __init__(self, make: Make, engine: str, place: Path) -> None:
+        module = example("loop_actor")
+        module.STEPS = 10
+        self.place, self.loop = place, module.make(engine)
+        self.loop.run(epochs=1)
+
+    def __call__(self) -> None:
+        self.loop.run(epochs=2, checkpoint=self.place, checkpoint_every=0)
+
+    def made(self) -> Any:
+        return bits(self.loop), contents(self.place)
+
+
+def swept(kind: Any, make: Make, engine: str, place: Path, tries: int) -> int:
+    """Raise at so many moments, one a run; returns how many there are to try."""
+    dice = np.random.default_rng(0)
+    whole = kind(make, engine, place / "whole")
+    moments = Moments(FILES)
+    moments.call(whole)
+    expected = whole.made()
+    assert checkpoint.FILE in expected[-1]
+    todo: list[tuple[Place, int]] = []
+    for found, met in moments.met.items():
+        if found == (Interrupt.__exit__.__code__, -1):
+            continue  # handlers stay where not one instruction of it runs
+        todo += [(found, n) for n in {1, met, int(dice.integers(1, met + 1))}]
+    dice.shuffle(todo)  # type: ignore[arg-type]
+    handlers = [signal.getsignal(number) for number in SIGNALS]
+    for i, at in enumerate(todo[:tries]):
+        run = kind(make, engine, place / str(i))
+        error = KINDS[i % len(KINDS)]
+        where = f"{at[0][0].co_filename}, {at[0][0].co_name}, {at[0][1]}, {at[1]}"
+        moments = Moments(FILES, at, error)
+        try:
+            moments.call(run)
+        except error:
+            pass
+        else:
+            assert moments.met.get(at[0], 0) < at[1], f"swallowed at {where}"
+        try:
+            run()
+            assert run.made() == expected, where
+        except cr.ChainruleError as refusal:
+            raise AssertionError(where) from refusal
+        assert [signal.getsignal(number) for number in SIGNALS] == handlers, where
+    print(
+        f"{min(tries, len(todo))} moments of {len(todo)} at {len(moments.met)} places"
+    )
+    return len(todo)
+
+
+@pytest.mark.parametrize("kind", [Fit, Acts])
+def test_some_moments(kind: Any, make: Make, tmp_path: Path) -> None:
+    swept(kind, make, "numpy", tmp_path, 15)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [Fit, Acts])
+def test_all_moments(kind: Any, make: Make, engine: str, tmp_path: Path) -> None:
+    assert swept(kind, make, engine, tmp_path, 10_000) > 500

@@ -34,6 +34,7 @@ class Row:
         inputs: arrays; floats are in turn in each dtype.
         wrt: the positions of those that derivatives are taken of; None for all floats.
         seconds: whether PyTorch has a second derivative.
+        firsts: whether it has a first one.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Row:
     inputs: tuple[np.ndarray[Any, Any], ...]
     wrt: Sequence[int] | None = None
     seconds: bool = True
+    firsts: bool = True
 
     def positions(self) -> list[int]:
         if self.wrt is not None:
@@ -57,20 +59,24 @@ def drawn(rng: Any, arrays: Sequence[Any]) -> list[np.ndarray[Any, Any]]:
     return [rng.normal(size=tuple(a.shape)) for a in arrays]
 
 
+def several(made: Any) -> list[Any]:
+    return [*made] if isinstance(made, tuple | list) else [made]
+
+
 def ours_of(row: Row, dtype: str, module: Any) -> dict[str, list[Any]]:
     arrays = in_dtype(row.inputs, dtype)
     named = dict(module.named_parameters()) if module is not None else {}
     at = row.positions()
     free = [arrays[i] for i in at] + [p.numpy() for p in named.values()]
 
-    def output(*free: Any) -> Any:
+    def output(*free: Any) -> list[Any]:
         values = list(map(cr.tensor, arrays))
         for i, t in zip(at, free):
             values[i] = t
         if module is None:
-            return row.ours(*values)
+            return several(row.ours(*values))
         params = dict(zip(named, free[len(at) :]))
-        return nn.functional_call(module, params, tuple(values))
+        return several(nn.functional_call(module, params, tuple(values)))
 
     rng = np.random.default_rng(5)
     state = None if module is None else module.state_dict()
@@ -79,22 +85,28 @@ def ours_of(row: Row, dtype: str, module: Any) -> dict[str, list[Any]]:
     if state is not None:
         module.load_state_dict(state)
     if not free:
-        return {"y": [y.numpy()]}
-    (c,), d = drawn(rng, [y]), drawn(rng, free)
+        return {"y": [t.detach().numpy() for t in y]}
+    c, d = drawn(rng, y), drawn(rng, free)
     every = tuple(range(len(free)))
 
     def total(tensors: Any, weights: Any) -> Any:
-        parts = [(t * w.astype(dtype)).sum() for t, w in zip(tensors, weights)]
-        return sum(parts[1:], parts[0])
+        parts = [
+            (t * w.astype(t.dtype.name)).sum().astype(dtype)
+            for t, w in zip(tensors, weights)
+            if t.dtype.is_float
+        ]
+        return sum(parts, cr.tensor(0.0, dtype=dtype))
 
-    first = cr.grad(lambda *a: total([output(*a)], [c]), every)
+    first = cr.grad(lambda *a: total(output(*a), c), every)
     second = cr.grad(lambda *a: total(first(*a), d), every)
     points = list(map(cr.tensor, free))
-    made = {"y": [y], "g": [*first(*points)]}
-    if row.seconds:
+    made = {"y": y}
+    if row.firsts:
+        made["g"] = [*first(*points)]
+    if row.firsts and row.seconds:
         made["h"] = [*second(*points)]
-    made = {k: [t.numpy() for t in v] for k, v in made.items()}
-    return made | {"state": list((after or {}).values())}
+    found = {k: [t.detach().numpy() for t in v] for k, v in made.items()}
+    return found | {"state": list((after or {}).values())}
 
 
 def theirs_of(row: Row, dtype: str, module: Any) -> dict[str, list[Any]]:
@@ -103,14 +115,14 @@ def theirs_of(row: Row, dtype: str, module: Any) -> dict[str, list[Any]]:
     if module is not None:
         free += list(module.parameters())
     rng = np.random.default_rng(5)
-    y = row.theirs(*values) if module is None else module(*values)
+    y = several(row.theirs(*values) if module is None else module(*values))
     if not free:
-        return {"y": [y.numpy()]}
-    (c,), d = drawn(rng, [y]), drawn(rng, free)
+        return {"y": [t.detach().numpy() for t in y]}
+    c, d = drawn(rng, y), drawn(rng, free)
 
     def grads(tensors: Any, weights: Any) -> list[Any]:
         parts = [
-            (t * torch.tensor(w.astype(dtype))).sum()
+            (t * torch.tensor(w).to(t.dtype)).sum().to(getattr(torch, dtype))
             for t, w in zip(tensors, weights)
             if t.requires_grad
         ]
@@ -122,12 +134,14 @@ def theirs_of(row: Row, dtype: str, module: Any) -> dict[str, list[Any]]:
         )
         return [z if g is None else g for z, g in zip(zeros, made)]
 
-    g = grads([y], [c])
-    made = {"y": [y], "g": g} | ({"h": grads(g, d)} if row.seconds else {})
-    state = [] if module is None else module.state_dict().values()
-    made |= {"state": list(state)}
+    made = {"y": y}
+    if row.firsts:
+        made["g"] = grads(y, c)
+    if row.firsts and row.seconds:
+        made["h"] = grads(made["g"], d)
+    made |= {"state": [] if module is None else list(module.state_dict().values())}
     # Of a sum with nothing PyTorch makes tensors that have no numbers of their own.
-    return {k: [(t.detach() + 0).numpy() for t in v] for k, v in made.items()}
+    return {k: [t.detach().clone().numpy() for t in v] for k, v in made.items()}
 
 
 def copied(row: Row, dtype: str) -> tuple[Any, Any]:
@@ -154,9 +168,20 @@ def compare(row: Row, dtype: str) -> None:
         for i, (got, right) in enumerate(zip(made[key], arrays)):
             assert got.shape == right.shape, (key, i)
             assert got.dtype == right.dtype, (key, i)
-            scale = max(1.0, np.abs(right).max(initial=0.0))
-            off = np.abs(got - right).max(initial=0.0) / scale
-            assert off <= TOLERANCES[dtype], (key, i, off, got, right)
+            assert agree(got, right, dtype), (key, i, got, right)
+
+
+def agree(got: Any, right: Any, dtype: str) -> bool:
+    """Whether numbers are those; integers, NaN and infinities exactly."""
+    if right.dtype.kind != "f":
+        return np.array_equal(got, right)
+    finite = np.isfinite(right)
+    if not np.array_equal(got[~finite], right[~finite], equal_nan=True):
+        return False
+    got, right = got[finite], right[finite]
+    scale = max(1.0, np.abs(right).max(initial=0.0))
+    off = np.abs(got - right).max(initial=0.0) / scale
+    return bool(off <= TOLERANCES[min(dtype, right.dtype.name)])
 
 
 def grid(**options: Sequence[Any]) -> list[dict[str, Any]]:

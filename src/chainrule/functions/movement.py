@@ -183,13 +183,15 @@ cat = concatenate = concat
 
 
 def vstack(arrays: Sequence[Any]) -> Tensor:
-    """Along the first of at least two axes; vectors are rows."""
-    return concat([as_tensor(x)[None] if as_tensor(x).ndim < 2 else x for x in arrays])
+    """Along the first of at least two axes; vectors and numbers are rows."""
+    tensors = [as_tensor(x) for x in arrays]
+    return concat([x.reshape(1, -1) if x.ndim < 2 else x for x in tensors])
 
 
 def hstack(arrays: Sequence[Any]) -> Tensor:
-    """Along the second axis; vectors along their only one."""
+    """Along the second axis; vectors and numbers along their only one."""
     tensors = [as_tensor(x) for x in arrays]
+    tensors = [x if x.ndim else x.reshape(1) for x in tensors]
     return concat(tensors, axis=int(bool(tensors) and tensors[0].ndim > 1))
 
 

@@ -12,7 +12,7 @@ from chainrule.operations.elementwise import not_equal
 from chainrule.operations.movement import cut, reshape, squeeze
 from chainrule.operations.operands import Handle, pair
 from chainrule.primitives import reduce
-from chainrule.primitives.elementwise import maximum, minimum, sqrt, where
+from chainrule.primitives.elementwise import maximum, minimum, where
 from chainrule.primitives.indexing import gather
 
 
@@ -75,10 +75,10 @@ class Reductions(Handle):
     def var(
         self,
         dim: Dims = None,
+        unbiased: bool | None = None,
         keepdim: bool = False,
         *,
         correction: float | None = None,
-        unbiased: bool | None = None,
         axis: Dims = None,
         keepdims: bool = False,
     ) -> Self:
@@ -86,10 +86,10 @@ class Reductions(Handle):
 
         Args:
             dim: the axes; all by default.
+            unbiased: PyTorch's older name of ``correction``: True for 1, False for 0.
             keepdim: leave axes of length 1.
             correction: 1 by default, as in PyTorch. With ``axis=`` it must be given,
                 because NumPy and the array API standard take 0.
-            unbiased: PyTorch's older name: True for 1, False for 0.
             axis, keepdims: NumPy's names of ``dim`` and ``keepdim``.
         """
         how = _correction(correction, unbiased, axis)
@@ -99,18 +99,21 @@ class Reductions(Handle):
     def std(
         self,
         dim: Dims = None,
+        unbiased: bool | None = None,
         keepdim: bool = False,
         *,
         correction: float | None = None,
-        unbiased: bool | None = None,
         axis: Dims = None,
         keepdims: bool = False,
     ) -> Self:
-        """The standard deviation, the root of :meth:`var` with the same arguments."""
+        """The standard deviation, the root of :meth:`var` with the same arguments.
+
+        Its derivative where all numbers are equal is taken as 0.
+        """
         how = _correction(correction, unbiased, axis)
         dim = either(dim, axis)
         made = ops.variance(self.value, dim, keepdim or keepdims, how)
-        return self._new(sqrt(made))
+        return self._new(ops.root(made))
 
     def norm(
         self,

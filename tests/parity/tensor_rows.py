@@ -1,0 +1,731 @@
+"""What the rows of tensors are: methods and functions over all of their arguments.
+
+A row is f(library, tensors…), called with PyTorch and with Chainrule, or one function
+for each where they spell it differently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+
+import chainrule as cr
+from tests.parity.recording import Offer
+from tests.parity.table import Row
+
+RNG = np.random.default_rng(0)
+M = RNG.normal(size=(3, 4))
+N = RNG.normal(size=(4, 2))
+V = RNG.normal(size=4)
+S = RNG.normal(size=(2, 3, 4))
+P = np.abs(M) + 0.5
+U = RNG.uniform(-0.9, 0.9, (3, 4))
+K = np.array([[1, 5, -3], [0, 2, 7]])
+K2 = np.array([[2, -2, 4], [3, 1, -1]])
+I = np.array([[0, 2, 1], [1, 1, 3]])  # noqa: E741
+ONCE = np.array([[0, 2, 1], [1, 0, 3]])
+MASK = M > 0
+TIES = np.array([[1.0, 3.0, 3.0, -2.0], [0.0, 0.0, 0.0, 0.0], [2.0, -1.0, -1.0, -1.0]])
+ZEROS = np.array([[1.5, 0.0, 2.0, -1.0], [0.0, 0.0, 3.0, 2.0], [1.0, 2.0, -3.0, 0.5]])
+ODD = np.array([1.0, np.nan, np.inf, -np.inf, -2.0])
+
+#: How the rows name the package; what is called through it can be written down.
+HERE: Any = Offer(cr)
+ROWS: list[Row] = []
+
+
+def row(name: str, function: Callable[..., Any], *inputs: Any, **more: Any) -> None:
+    """The same words in both libraries."""
+    ours, theirs = partial(function, HERE), partial(function, torch)
+    ROWS.append(Row(name, ours, theirs, inputs, **more))
+
+
+def pair(name: str, ours: Any, theirs: Any, *inputs: Any, **more: Any) -> None:
+    """Words of each one's own."""
+    ROWS.append(Row(name, partial(ours, HERE), partial(theirs, torch), inputs, **more))
+
+
+# -- joined, cut, moved ----------------------------------------------------------------
+
+row("cat", lambda t, x: (t.cat([x, 2 * x]), t.concat([x, x])), M)
+row("cat dim", lambda t, x: (t.cat((x, x * x), dim=1), t.cat((x, x), 1)), M)
+row("concatenate", lambda t, x: t.concatenate([x, x], axis=-1), M)
+row("concat", lambda t, x: (t.concat([x, x], axis=1), t.concat([x, x], dim=1)), M)
+row("stack", lambda t, x: (t.stack([x, x * x], dim=-1), t.stack([x, x], 1)), M)
+pair(
+    "stack axis",
+    lambda t, x: t.stack([x, x], axis=1),
+    lambda t, x: t.stack([x, x], dim=1),
+    M,
+)
+row("split", lambda t, x: (*x.split(2, dim=1), *t.split(x, 2, -1), *x.split(2)), M)
+row("split sizes", lambda t, x: t.split(x, [1, 3], dim=1), M)
+row("chunk", lambda t, x: (*x.chunk(3, dim=1), *t.chunk(x, 2), *t.chunk(x, 2, -1)), M)
+row("unbind", lambda t, x: (*x.unbind(1), *t.unbind(x, dim=-1)), M)
+row("view", lambda t, x: (x.view(2, -1), x.view((6, 2))), M)
+row(
+    "view_as",
+    lambda t, x, y: (x.view_as(y), x.reshape_as(y), x[:1].expand_as(x)),
+    *(M, M.reshape(4, 3)),
+)
+row("reshape", lambda t, x: (x.reshape(-1), t.reshape(x, (4, -1)), x.ravel()), M)
+row("reshape a scalar", lambda t, x: (x.sum().reshape(1, 1), x.sum().flatten()), M)
+row("flatten", lambda t, x: (x.flatten(1), x.flatten(0, 1), t.flatten(x)), S)
+row("flatten named", lambda t, x: t.flatten(x, start_dim=1, end_dim=2), S)
+row("unflatten", lambda t, x: (x.unflatten(2, (2, -1)), t.unflatten(x, 0, (2, 1))), S)
+row("squeeze", lambda t, x: (x.unsqueeze(0).squeeze(), x[:1].squeeze(0)), M)
+row("squeeze dims", lambda t, x: t.squeeze(x[:1, None], dim=(0, 1)), M)
+row("unsqueeze", lambda t, x: (t.unsqueeze(x, -1), x.unsqueeze(dim=1)), M)
+row("expand", lambda t, x: (x.unsqueeze(1).expand(-1, 5, -1), x.expand(2, 3, 4)), M)
+row(
+    "broadcast_to",
+    lambda t, x: (x.broadcast_to((2, 3, 4)), t.broadcast_to(x[0], (2, 4))),
+    M,
+)
+row("repeat", lambda t, x: (x.repeat(2, 1, 2), x.repeat((1, 2))), M)
+row("tile", lambda t, x: (t.tile(x, (2, 2)), x.tile(3), x.tile((2, 1, 1))), M)
+row(
+    "repeat_interleave",
+    lambda t, x: (x.repeat_interleave(3, dim=1), t.repeat_interleave(x, 2)),
+    M,
+)
+row("permute", lambda t, x: (x.permute(2, 0, 1), t.permute(x, (1, 0, -1))), S)
+row("transpose", lambda t, x: (t.transpose(x, 0, 2), x.transpose(dim0=1, dim1=-1)), S)
+row("swapaxes", lambda t, x: (x.swapaxes(0, -1), t.swapaxes(x, 1, 2)), S)
+row("movedim", lambda t, x: (x.movedim((0, 1), (-1, 0)), t.movedim(x, 0, 2)), S)
+row("moveaxis", lambda t, x: (x.moveaxis(0, -1), t.moveaxis(x, (0, 2), (1, 0))), S)
+row("t mT T", lambda t, x: (x.t(), x.mT, x.T, x[0].t()), M)
+row("flip", lambda t, x: (x.flip(0), t.flip(x, (0, 1)), x.flip(0, 1)), M)
+row("roll", lambda t, x: (x.roll(1), x.roll((1, -1), (0, 1)), x.roll(-5, dims=1)), M)
+row("roll named", lambda t, x: t.roll(x, shifts=2, dims=1), M)
+row("tril triu", lambda t, x: (x.tril(-1), t.triu(x, 1), t.tril(x, diagonal=2)), M)
+row("triu", lambda t, x: (x.triu(diagonal=-1), t.tril(x)), S)
+row("diag", lambda t, x: (x.diag(1), t.diag(x[0], -1), t.diag(x, diagonal=-2)), M)
+row("diagonal", lambda t, x: (x.diagonal(1, 1, 2), t.diagonal(x, -1, 2, 0)), S)
+row("diagonal named", lambda t, x: x.diagonal(offset=-1, dim1=0, dim2=2), S)
+row("trace", lambda t, x: (x.trace(), t.trace(x)), M)
+row("clone contiguous", lambda t, x: x.clone().contiguous(), M)
+row("narrow", lambda t, x: (x.narrow(1, 1, 2), t.narrow(x, 0, 0, 1)), M)
+row(
+    "stacks",
+    lambda t, x: (t.vstack([x, x[0]]), t.hstack([x, x]), t.hstack([x[0], x[1]])),
+    M,
+)
+row(
+    "stacks of scalars",
+    lambda t, x: (t.vstack([x.sum(), x.mean()]), t.hstack([x.sum(), x.mean()])),
+    M,
+)
+row("meshgrid", lambda t, x: t.meshgrid(x, 2 * x, indexing="ij"), V)
+row("meshgrid xy", lambda t, x: t.meshgrid([x, x[1:], x[:2]], indexing="xy"), V)
+
+# -- reductions ------------------------------------------------------------------------
+
+row("norm", lambda t, x: (x.norm(), t.norm(x, p=1)), M)
+row("norm p dim", lambda t, x: x.norm(1, dim=1, keepdim=True), M)
+row("norm 3", lambda t, x: (x.norm(3, dim=0), x.norm("fro"), x.norm(0, 1)), M)
+row("norm half", lambda t, x: x.norm(0.5, 1), P)
+row("norm inf", lambda t, x: (x.norm(float("inf"), 0), t.norm(x, -float("inf"), 0)), M)
+row("norm of ties", lambda t, x: (x.norm(float("inf"), 0), x.norm(1, 0)), TIES)
+row("norm dims", lambda t, x: (x.norm(2, (0, 2)), t.norm(x, 2, -1, True)), S)
+row("norm at 0", lambda t, x: (x.norm(2, 1), x.norm(1, 1)), ZEROS * 0, seconds=False)
+row("max", lambda t, x: (x.max(), x.min()), M)
+row("max of ties", lambda t, x: (x.max(), x.min(), t.amax(x, 1), t.amin(x, 0)), TIES)
+row("max dim", lambda t, x: (*x.max(1), *x.min(dim=0, keepdim=True)), M)
+row("min dim", lambda t, x: (*x.min(1), *x.max(dim=0, keepdim=True)), TIES)
+row("max named", lambda t, x: (x.max(1).values, x.max(1).indices), M)
+row("max other", lambda t, x, y: (x.max(y), x.min(y)), M, P)
+row(
+    "maximum",
+    lambda t, x, y: (t.maximum(x, y), x.minimum(y), x.maximum(y), t.minimum(x, y)),
+    *(M, P),
+)
+row("amax", lambda t, x: (x.amax(1), x.amin((0, 1)), x.amax(0, keepdim=True)), M)
+row(
+    "amin",
+    lambda t, x: (t.amin(x, dim=1, keepdim=True), t.amax(x, dim=(0, 2), keepdim=True)),
+    S,
+)
+row("amin keep", lambda t, x: x.amin(dim=0, keepdim=True), M)
+row("argmax", lambda t, x: (x.argmax(), x.argmin(1), x.argmax(0, keepdim=True)), M)
+row(
+    "argmin",
+    lambda t, x: (t.argmin(x, dim=0, keepdim=True), t.argmax(x, 1), x.argmin(0, True)),
+    TIES,
+)
+row("argmax function", lambda t, x: t.argmax(x, dim=1, keepdim=True), M)
+row("argmax of NaN", lambda t, x: (x.argmax(), x.argmin(), x.max(), x.amin()), ODD, firsts=False)
+row("sum mean", lambda t, x: (x.sum(1), x.mean((0, 1)), x.sum(-1, True)), M)
+row(
+    "sum mean functions",
+    lambda t, x: (
+        *(t.sum(x, dim=(0, 1), keepdim=True), t.mean(x, 1, True)),
+        *(x.mean(dim=0, keepdim=True), t.mean(x, dim=0, keepdim=True)),
+    ),
+    M,
+)
+row(
+    "sum dtype",
+    lambda t, x, k: (
+        *(x.sum(dtype=t.float64), t.sum(k, dtype=t.float32), k.sum(1, dtype=t.int32)),
+        *(k.prod(dtype=t.float64), t.prod(k, dtype=t.int16), k.cumsum(0, dtype=t.int8)),
+        *(t.cumsum(k, 0, dtype=t.float64), t.cumprod(k, 1, dtype=t.float32)),
+        k.cumprod(1, dtype=t.float64),
+    ),
+    *(M, K),
+)
+row("prod", lambda t, x: (x.prod(), x.prod(1), t.prod(x, 0, True)), M)
+row("prod of zeros", lambda t, x: (x.prod(), x.prod(1), x.prod(0)), ZEROS)
+row("prod keep", lambda t, x: (x.prod(dim=1, keepdim=True), t.prod(x, 1)), ZEROS)
+row(
+    "std var", lambda t, x: (x.std(), x.var(1), x.std(0, keepdim=True), x.var((0, 1))), M
+)
+row("var keep", lambda t, x: (x.var(dim=1, keepdim=True), x.std(dim=1)), M)
+row(
+    "var correction",
+    lambda t, x: (
+        *(x.var(dim=1, correction=0), x.std(dim=0, correction=2)),
+        *(t.var(x, dim=1, correction=1), t.std(x, dim=1, correction=1, keepdim=True)),
+        t.var(x, dim=1, correction=1, keepdim=True),
+    ),
+    M,
+)
+row("var unbiased", lambda t, x: (x.var(unbiased=False), x.std(1, unbiased=True)), M)
+row("var unbiased dim", lambda t, x: (x.var(1, unbiased=False), x.std(1)), M)
+pair(
+    "var of the standard",
+    lambda t, x: (t.var(x), t.std(x, axis=1), t.var(x, axis=0, keepdims=True)),
+    lambda t, x: (
+        *(x.var(correction=0), x.std(1, correction=0)),
+        x.var(0, correction=0, keepdim=True),
+    ),
+    M,
+)
+pair(
+    "std of the standard",
+    lambda t, x: t.std(x, axis=0, correction=1, keepdims=True),
+    lambda t, x: x.std(0, keepdim=True),
+    M,
+)
+row("all any", lambda t, x, m: (m.all(), m.any(1), m.all(0), x.any(), x.all()), M, MASK)
+row(
+    "all any keep",
+    lambda t, m: (
+        *(m.all(dim=1, keepdim=True), m.any(dim=0, keepdim=True)),
+        *(t.all(m, dim=1, keepdim=True), t.any(m, dim=0, keepdim=True)),
+    ),
+    MASK,
+)
+row("count_nonzero", lambda t, x: (x.count_nonzero(), t.count_nonzero(x, dim=1)), ZEROS)
+row("count_nonzero dims", lambda t, x: x.count_nonzero((0, 1)), ZEROS)
+row("cumsum", lambda t, x: (x.cumsum(1), t.cumsum(x, dim=0)), M)
+row("cumprod", lambda t, x: (t.cumprod(x, dim=0), x.cumprod(1), x.cumprod(dim=0)), M)
+row("cumprod of zeros", lambda t, x: (t.cumprod(x, dim=0), x.cumprod(1)), ZEROS)
+row(
+    "logsumexp",
+    lambda t, x: (
+        *(x.logsumexp(1), t.logsumexp(x, (0, 1)), x.logsumexp(dim=0, keepdim=True)),
+        t.logsumexp(x, dim=0, keepdim=True),
+    ),
+    M,
+)
+row("diff", lambda t, x: (t.diff(x, dim=1, n=2), x.diff(), x.diff(n=2, dim=0)), M)
+row(
+    "diff ends",
+    lambda t, x, y: t.diff(x, prepend=y[:, :1], append=y[:, :2], dim=1),
+    *(M, P),
+)
+
+# -- order -----------------------------------------------------------------------------
+
+row("sort", lambda t, x: (*x.sort(1), *x.sort(dim=0, descending=True)), M)
+row("sort stable", lambda t, x: (*x.sort(dim=1, stable=True), *x.sort(dim=-1)), TIES)
+row(
+    "sort down",
+    lambda t, x: x.sort(dim=1, descending=True, stable=True),
+    TIES,
+)
+pair(
+    "sort of the standard",
+    lambda t, x: t.sort(x, axis=0, descending=True, stable=False),
+    lambda t, x: x.sort(0, descending=True)[0],
+    M,
+)
+row("argsort", lambda t, x: (x.argsort(dim=1, descending=True), x.argsort(0)), M)
+row(
+    "argsort stable",
+    lambda t, x: (
+        *(t.argsort(x, dim=0, stable=True), x.argsort(stable=True)),
+        t.argsort(x, dim=1, descending=True, stable=True),
+        x.argsort(dim=1, descending=True, stable=True),
+    ),
+    TIES,
+)
+row("sort NaN", lambda t, x: (*x.sort(), *x.topk(2), *x.topk(2, largest=False)), ODD)
+row("topk", lambda t, x: (*x.topk(2), *t.topk(x, 2, dim=0, largest=False)), M)
+row("topk named", lambda t, x: x.topk(3, dim=1, largest=False, sorted=True), M)
+pair(
+    "topk in no order",  # PyTorch may give it in any
+    lambda t, x: (x.topk(3, sorted=False)[0].sort()[0], t.topk(x, 2, sorted=False)[0]),
+    lambda t, x: (x.topk(3)[0].sort()[0], t.topk(x, 2)[0]),
+    M,
+)
+row("median", lambda t, x: (x.median(), *x.median(1), *t.median(x, dim=0)), M)
+row("median keep", lambda t, x: (*x.median(1, keepdim=True), *t.median(x, 0, True)), M)
+row("searchsorted", lambda t, x, y: t.searchsorted(x, y), np.sort(V), M)
+row(
+    "searchsorted side",
+    lambda t, x, y: t.searchsorted(x, y, side="right"),
+    *(np.sort(TIES[0]), TIES),
+)
+pair(
+    "searchsorted sorter",
+    lambda t, x, y: t.searchsorted(x, y, sorter=x.argsort()),
+    lambda t, x, y: t.searchsorted(x, y, sorter=x.argsort()),
+    *(V, M),
+)
+
+# -- by index --------------------------------------------------------------------------
+
+row("gather", lambda t, x, i: x.gather(1, i), M[:2], I)
+row("gather shorter", lambda t, x, i: t.gather(x, 1, i), M, I)
+row(
+    "scatter_add",
+    lambda t, x, i, y: (x.scatter_add(1, i, y), t.scatter_add(x, 1, i, y)),
+    *(M[:2], I, RNG.normal(size=(2, 3))),
+)
+row("scatter", lambda t, x, i: (x.scatter(1, i, 7.0), t.scatter(x, 1, i, 2.0)), M, I)
+row("scatter tensors", lambda t, x, i, y: x.scatter(1, i, y), M[:2], ONCE, M[:2, :3])
+row("scatter along 0", lambda t, x, i: x.scatter(0, i, x[:1, :3] * 2), M, I[:1])
+row(
+    "scatter in place",
+    lambda t, x, i: (
+        x.new_zeros(2, 4).scatter_(1, i, x[:, :3]),
+        x.new_zeros(2, 4).scatter_(1, i, 3.0),
+        (x * 1).scatter_add_(1, i, x[:, :3]),
+    ),
+    *(M[:2], ONCE),
+)
+row(
+    "added in place",
+    lambda t, x, i: (x * 1).index_add_(1, i[0], x[:, :3]).masked_fill_(x > 1, 0.0),
+    *(M[:2], I),
+)
+row("select", lambda t, x: (x.select(1, 2), x.select(0, -1)), M)
+row("index_select", lambda t, x, i: (x.index_select(1, i[0]), t.index_select(x, 0, i[0])), M, I)
+row(
+    "index_add",
+    lambda t, x, i, y: x.index_add(0, i[0], y),
+    *(M, I, RNG.normal(size=(3, 4))),
+)
+row(
+    "take_along_dim",
+    lambda t, x, i: (x.take_along_dim(i, dim=1), x.take_along_dim(i * 2, 1)),
+    *(M[:2], np.array([[0, 1], [1, 0]])),
+)
+row("take", lambda t, x, i: (x.take(i), t.take(x, i * 3), x.take(-i)), M, I)
+pair(
+    "take along",
+    lambda t, x, i: (x.take(i[0], 1), t.take(x, i[0], dim=0)),
+    lambda t, x, i: (x[:, i[0]], x[i[0]]),
+    *(M, I),
+)
+row("index", lambda t, x, i: (x[i[0]], x[:, i], x[1:, -1], x[i[0], i[1]]), M, I)
+row("index by masks", lambda t, x, m: x[m], M, MASK)
+row(
+    "masked_select",
+    lambda t, x, m: (x.masked_select(m), t.masked_select(x, m[0])),
+    *(M, MASK),
+)
+row(
+    "masked_fill",
+    lambda t, x, m: (x.masked_fill(m, -1e9), t.masked_fill(x, m, x.sum())),
+    *(M, MASK),
+)
+row(
+    "where",
+    lambda t, x, m: (t.where(m, x, -x), t.where(m, 1.0, x), t.where(m[0], x, 0)),
+    *(M, MASK),
+)
+row("Tensor.where", lambda t, x, m: (x.where(m, x * 2), x.where(m, 0.0)), M, MASK)
+
+# -- products --------------------------------------------------------------------------
+
+row(
+    "addmm",
+    lambda t, x: (
+        x.new_ones(3, 3).addmm(x, x.T, alpha=0.5, beta=2),
+        t.addmm(x[:, :3], x, x.T, beta=0.3, alpha=2),
+    ),
+    M,
+)
+row("outer", lambda t, x: (t.outer(x, x * x), x.outer(x[:2])), V)
+row(
+    "mm mv dot",
+    lambda t, x, y, v: (x.mm(y), t.mv(x, v), v.dot(v), t.mm(x, y), x.mv(v), t.dot(v, v)),
+    *(M, N, V),
+)
+row("bmm", lambda t, x: (x.bmm(x.transpose(1, 2)), t.bmm(x, x.mT)), S)
+row("matmul", lambda t, x, y: (x @ y, t.matmul(x[0], y), y.T @ x[1].T), S, N)
+row("Tensor.matmul", lambda t, x, y, v: (x.matmul(y), x.matmul(v), v.matmul(y)), S, N, V)
+row("einsum", lambda t, x, y: t.einsum("bij,jk->bik", x, y), S, N)
+row("einsum implicit", lambda t, x, y: t.einsum("ij,jk", x, y), M, N)
+row("einsum many", lambda t, x: t.einsum("bij,bkj,bik->b", x, x, x[..., :3]), S)
+row("einsum dots", lambda t, x, y: t.einsum("...j,jk->...k", x, y), S, N)
+row("einsum sums", lambda t, x: (t.einsum("ij->", x), t.einsum("ij->j", x)), M)
+row("einsum trace", lambda t, x: t.einsum("ii->i", x[:, :3]), M)
+row("einsum transposed", lambda t, x: t.einsum("bij->jib", x), S)
+row("einsum outer", lambda t, x, v: t.einsum("i,j->ij", v, x[0]), M, V)
+pair(
+    "tensordot",
+    lambda t, x, y: (t.tensordot(x, y, axes=1), t.tensordot(x, x, axes=([1, 2],) * 2)),
+    lambda t, x, y: (t.tensordot(x, y, dims=1), t.tensordot(x, x, dims=([1, 2],) * 2)),
+    *(S, N),
+)
+pair(
+    "vecdot",
+    lambda t, x, y: (t.vecdot(x, y), t.vecdot(x, y, axis=-2)),
+    lambda t, x, y: (t.linalg.vecdot(x, y), t.linalg.vecdot(x, y, dim=-2)),
+    *(M, P),
+)
+
+# -- element by element ----------------------------------------------------------------
+
+row("addition", lambda t, x, y: (x.add(y, alpha=2), x.add(y), t.add(x, y)), M, P)
+row("subtraction", lambda t, x, y: (x.sub(y, alpha=0.5), x.subtract(y), t.sub(x, y)), M, P)
+row(
+    "subtract alpha",
+    lambda t, x, y: (x.subtract(y, alpha=3), t.subtract(x, y), 2 - x, x - 1),
+    *(M, P),
+)
+row(
+    "multiplication",
+    lambda t, x, y: (x.mul(y), x.multiply(2.0), t.mul(x, y), t.multiply(x, 3)),
+    *(M, P),
+)
+row(
+    "division",
+    lambda t, x, y: (x.div(y), x.divide(y), x.true_divide(2), t.div(x, y), 1 / y),
+    *(M, P),
+)
+row("divisions", lambda t, x, y: (t.divide(x, y), t.true_divide(x, y)), M, P)
+row(
+    "division rounded",
+    lambda t, x, y: (
+        *(x.div(y, rounding_mode="floor"), x.div(y, rounding_mode="trunc")),
+        *(x.divide(y, rounding_mode="trunc"), x.divide(y, rounding_mode="floor")),
+    ),
+    *(3 * M, P),
+)
+row(
+    "division of integers",
+    lambda t, k, n: (
+        *(k.div(n), k.div(n, rounding_mode="floor"), k.div(n, rounding_mode="trunc")),
+        *(k.floor_divide(n), k.remainder(n), t.floor_divide(k, n), t.remainder(k, n)),
+        *(k / 2, k // 2, -k % 4, k % -3, k // -2, k.div(2, rounding_mode="trunc")),
+    ),
+    *(K, K2),
+)
+row(
+    "in place by name",
+    lambda t, x, y: (
+        *((x * 1).add_(y, alpha=2), (x * 1).sub_(y, alpha=0.5), (x * 1).mul_(y)),
+        *((x * 1).div_(y), (x * 1).fill_(2.0), (x * 1).zero_(), (x * 1).clamp_(0, 1)),
+        *((x * 1).clamp_(min=-1.0), (x * 1).clamp_(max=0.5)),
+        (x * 1).masked_fill_(y > 1, 2.5),
+    ),
+    *(M, P),
+)
+row("lerp", lambda t, x, y: (x.lerp(y, 0.3), t.lerp(x, y, 0.9)), M, P)
+row("lerp tensor", lambda t, x, y, w: (x.lerp(y, w), t.lerp(x, y, w * 2)), M, P, U)
+row("powers", lambda t, x: (x**2, x**3, x.pow(-1), x**-2.0, x**0.5, x**0), P)
+row("power of number", lambda t, x: (2.0**x, x**x, t.pow(x, 2.5), t.pow(2, x)), P)
+row("power at 0", lambda t, x: (x**2, x**3, x**1, x**0), np.array([0.0, 1.0]))
+row("power of negative", lambda t, x: (x**2.0, x**3, x**-3, x**4), M)
+row(
+    "power of tensors at 0",
+    lambda t, x, y: x**y,
+    *(np.array([0.0, 0.0, 2.0]), np.array([2.0, 3.0, 0.0])),
+    seconds=False,
+)
+row("trigonometry", lambda t, x: (x.sin(), t.cos(x), x.tan(), t.sin(x), x.cos()), M)
+row("inverse", lambda t, x: (x.asin(), t.acos(x), x.atan(), t.asin(x), x.acos()), U)
+row("tangents", lambda t, x: (t.tan(x), t.atan(x), t.atanh(x), t.sinh(x)), U)
+row("hyperbolic", lambda t, x: (x.sinh(), x.cosh(), x.tanh(), x.asinh()), M)
+row("hyperbolic functions", lambda t, x: (t.cosh(x), t.tanh(x), t.asinh(x)), 3 * M)
+row("acosh atanh", lambda t, x: ((x + 1).acosh(), (x / 5).atanh(), t.acosh(x + 1)), P)
+row("atan2 hypot", lambda t, x, y: (t.atan2(x, y), t.hypot(x, y)), M, P)
+row("atan2 quadrants", lambda t, x, y: (x.atan2(y), y.hypot(x)), M, M[::-1].copy())
+row("exponentials", lambda t, x: (x.exp(), x.exp2(), x.expm1(), t.exp(x)), M)
+row("exponential functions", lambda t, x: (t.exp2(x), t.expm1(x), t.erf(x)), M)
+row("logarithms", lambda t, x: (x.log(), x.log2(), t.log10(x), x.log1p()), P)
+row("logarithm functions", lambda t, x: (t.log(x), t.log2(x), x.log10(), t.log1p(x)), P)
+row("logaddexp", lambda t, x, y: (t.logaddexp(x, y), x.logaddexp(y)), M, P)
+row("logaddexp equal", lambda t, x: t.logaddexp(x, x * 1), M)
+row("erf", lambda t, x: x.erf(), M)
+row("roots", lambda t, x: (x.sqrt(), x.rsqrt(), x.reciprocal(), x.square()), P)
+row("root functions", lambda t, x: (t.sqrt(x), t.rsqrt(x), t.reciprocal(x)), P)
+row("square", lambda t, x: (t.square(x), t.positive(x), x.positive()), M)
+row("signs", lambda t, x: (x.abs(), x.sign(), x.neg(), -x, x.absolute(), x.negative()), M)
+row("sign functions", lambda t, x: (t.abs(x), t.sign(x), t.neg(x), t.negative(x)), M)
+row("sign bits", lambda t, x: (t.signbit(x), x.signbit(), t.absolute(x), abs(x)), M)
+row("abs at 0", lambda t, x: (x.abs(), x.sign(), x.relu()), ZEROS)
+row("copysign", lambda t, x, y: (x.copysign(y), t.copysign(y, x)), M, P, wrt=[0])
+row("nextafter", lambda t, x, y: (t.nextafter(x, y), x.nextafter(y)), M, P, firsts=False)
+row("rounding", lambda t, x: (x.floor(), x.ceil(), x.round(), x.trunc()), M * 3)
+row("rounding functions", lambda t, x: (t.floor(x), t.ceil(x), t.trunc(x)), M * 3)
+row(
+    "round decimals",
+    lambda t, x: (x.round(decimals=1), t.round(x, decimals=2), x.round(decimals=-1)),
+    M * 31,
+)
+row("round halves", lambda t, x: (x.round(), t.round(x)), np.arange(-3.5, 4.0, 0.5))
+row("remainders", lambda t, x, y: (x % 0.7, t.remainder(x, 2), x.remainder(y)), M * 3, P)
+row("remainder of negative", lambda t, x, y: (x % -y, x.remainder(-0.7)), M * 3, P)
+row(
+    "floor division",
+    lambda t, x, y: (x // 0.7, x.floor_divide(y), t.floor_divide(x, y), 5.0 // y),
+    *(M * 3, P),
+    firsts=False,
+)
+row("clamp", lambda t, x: (x.clamp(-0.5, 0.5), x.clamp(min=0), x.clip(max=0.1)), M)
+row("clamp functions", lambda t, x: (t.clamp(x, min=-1), t.clip(x, max=1.0)), M)
+row("clip functions", lambda t, x: (t.clamp(x, max=0.3), t.clip(x, min=0.1)), M)
+row("clip by name", lambda t, x: (x.clip(min=-0.3), x.clamp(max=0.2)), M)
+row("clamp at a limit", lambda t, x: x.clamp(1.0, 2.0), np.array([1.0, 1.5, 2.0]))
+row("clamp by tensors", lambda t, x, a, b: x.clamp(a, b), M, M[::-1] / 3, P)
+row("clamp crossed", lambda t, x: x.clamp(1.0, -1.0), M)
+row("activations", lambda t, x: (x.relu(), x.sigmoid(), x.softmax(1), t.relu(x)), M)
+row("sigmoid", lambda t, x: (t.sigmoid(x), t.softmax(x, 0)), 10 * M)
+row("softmax dim", lambda t, x: (t.softmax(x, dim=0), x.softmax(dim=1)), S)
+row("log_softmax", lambda t, x: (x.log_softmax(dim=0), t.log_softmax(x, 1)), M)
+row("log_softmax dim", lambda t, x: (t.log_softmax(x, dim=0), x.log_softmax(1)), S)
+row(
+    "nan_to_num",
+    lambda t, x: (
+        *(x.nan_to_num(), x.nan_to_num(nan=1.5, posinf=7.0, neginf=-3.0)),
+        t.nan_to_num(x, nan=2.0, posinf=5.0, neginf=-1.0),
+    ),
+    ODD,
+)
+row(
+    "isclose",
+    lambda t, x: (
+        *(t.isclose(x, x + 1e-9 * x), x.isclose(x + 0.01, atol=0.1, rtol=0.0)),
+        *(x.isclose(x * 1.01, rtol=0.1), t.isclose(x, x + 0.01, rtol=0.3, atol=0.002)),
+    ),
+    M,
+)
+row(
+    "isclose NaN",
+    lambda t, x: (x.isclose(x), x.isclose(x, equal_nan=True), t.isclose(x, x, equal_nan=True)),
+    ODD,
+)
+row(
+    "isclose integers",
+    lambda t, k: (k.isclose(k + 1, rtol=0.0, atol=0.0), k.isclose(k + 1)),
+    np.array([2**40, 3, 0, -7]),
+)
+row(
+    "allclose",
+    lambda t, x: t.tensor(
+        [
+            *(x.allclose(x), x.allclose(x + 0.1, atol=1.0, rtol=0.0)),
+            *(x.allclose(x * 1.1, rtol=0.2), x.allclose(x * x.new_tensor(float("nan")))),
+            t.allclose(x, x + 0.1, rtol=0.0, atol=1.0),
+            t.allclose(x * float("nan"), x * float("nan"), equal_nan=True),
+            (x * float("nan")).allclose(x * float("nan"), equal_nan=True),
+        ]
+    ),
+    *(M,),
+    wrt=[],
+)
+row("odd numbers", lambda t, x: (x.isnan(), x.isinf(), x.isfinite(), t.isnan(x)), ODD)
+row("odd functions", lambda t, x: (t.isinf(x), t.isfinite(x), x.exp(), x.tanh()), ODD)
+row(
+    "comparisons",
+    lambda t, x, y: (
+        *(x.eq(y), x.ne(y), x.lt(y), x.le(y), x.gt(y), x.ge(y)),
+        *(t.eq(x, y), t.ne(x, y), t.lt(x, y), t.le(x, y), t.gt(x, y), t.ge(x, y)),
+        *(x.greater(y), x.greater_equal(y), x.less(y), x.less_equal(y)),
+        *(x.not_equal(y), t.not_equal(x, y), x == y, x != y, x < 1, 1 <= x),
+        *(t.greater(x, y), t.greater_equal(x, y), t.less(x, y), t.less_equal(x, y)),
+    ),
+    *(TIES, ZEROS),
+)
+pair(
+    "equal",
+    lambda t, x, y: t.equal(x, y),
+    lambda t, x, y: t.eq(x, y),
+    *(TIES, ZEROS),
+)
+row(
+    "bits",
+    lambda t, k, n: (
+        *(k & 3, k | 8, k ^ 5, ~k, k << 2, k >> 1, 3 & k, 8 | k, 5 ^ k),
+        *(k.bitwise_and(n), k.bitwise_or(n), k.bitwise_xor(n), k.bitwise_not()),
+        *(k.bitwise_left_shift(n % 3), k.bitwise_right_shift(n % 3)),
+        *(t.bitwise_and(k, n), t.bitwise_or(k, n), t.bitwise_xor(k, n)),
+        *(t.bitwise_not(k), t.bitwise_left_shift(k, 2), t.bitwise_right_shift(k, 1)),
+    ),
+    *(K, K2),
+)
+row("whole division", lambda t, k: (k // 2, k % 3, 7 // (k + 9), -k % 4), K)
+row("integer powers", lambda t, k: (k**2, k**3, k**k.abs(), 2 ** k.abs()), K)
+row("truth", lambda t, m: (~m, m & m, m | ~m, m ^ m, m + m, m * m), MASK)
+row(
+    "logic",
+    lambda t, x, m: (
+        *(t.logical_and(m, x > 1), m.logical_not(), t.logical_or(m, x > 1)),
+        *(x.logical_and(m), x.logical_or(m), x.logical_xor(m), t.logical_xor(x, m)),
+        t.logical_not(x),
+    ),
+    *(ZEROS, MASK),
+)
+
+# -- element types, new tensors --------------------------------------------------------
+
+row("conversions", lambda t, x: (x.float(), x.long(), x.int(), x.bool()), M * 3)
+row("double", lambda t, x: (x.double(), x.float().double()), M)
+row("to", lambda t, x, k: (x.to(t.float32), k.type_as(x), k.to(x), k.to("cpu")), M, K)
+row("to named", lambda t, x: (x.to(dtype=t.float64), x.to(device="cpu"), x.cpu()), M)
+pair(
+    "astype",
+    lambda t, x: (
+        *(x.astype("float32"), x.astype(t.float64, copy=True), x.astype("int32")),
+        *(t.astype(x, t.float32, copy=False), x.to_device("cpu", stream=None)),
+    ),
+    lambda t, x: (x.float(), x.double(), x.int(), x.float(), x),
+    M * 3,
+)
+row(
+    "new",
+    lambda t, x: (
+        *(x.new_zeros(2), x.new_full((2, 1), 3), x.new_ones(1), x.new_tensor([1, 2])),
+        *(x.new_zeros((2, 3), dtype=t.int32), x.new_ones((1, 2), dtype=t.float32)),
+        *(x.new_full((2,), 3, dtype=t.int64), x.new_tensor(3, dtype=t.int16)),
+    ),
+    M,
+)
+row("zeros_like", lambda t, x: (t.zeros_like(x), t.ones_like(x) * x), M)
+row("full_like", lambda t, x: t.full_like(x, 3.0) + x, M)
+row(
+    "like",
+    lambda t, x: (
+        t.zeros_like(x, dtype=t.int32, device="cpu"),
+        t.ones_like(x, dtype=t.float32, device="cpu", requires_grad=True).detach(),
+        t.full_like(x, 2, dtype=t.int16, device="cpu"),
+        t.full_like(x, 2, requires_grad=True).detach(),
+        t.zeros_like(x, requires_grad=True).detach(),
+    ),
+    M,
+)
+row(
+    "made",
+    lambda t: (
+        *(t.zeros(2, 3), t.ones((2,), dtype=t.float64), t.full((2, 2), 1.5)),
+        *(t.zeros(2, dtype=t.int8, device="cpu"), t.ones(1, device="cpu")),
+        *(t.full((), 3), t.full((2,), True), t.full((1,), 2, dtype=t.float64)),
+        *(t.full((3,), 2.0, device="cpu"), t.eye(3), t.eye(2, 3, dtype=t.int32)),
+        *(t.eye(2, device="cpu"), t.eye(3, 2, requires_grad=True)),
+        *(t.zeros(2, requires_grad=True), t.ones(2, requires_grad=True)),
+        t.full((2,), 1.0, requires_grad=True),
+    ),
+)
+row(
+    "ranges",
+    lambda t: (
+        *(t.arange(5), t.arange(1, 10, 3), t.arange(10, 1, -4), t.arange(0, 1, 0.1)),
+        *(t.arange(2, 5, dtype=t.float64), t.arange(0.5, 3, device="cpu")),
+        *(t.arange(3.0, requires_grad=True), t.arange(1, 2, 0.25, dtype=t.float64)),
+        *(t.linspace(0, 1, 5), t.linspace(2.0, -1.0, 4, dtype=t.float64)),
+        *(t.linspace(1, 1, 1), t.linspace(0, 1, 7, device="cpu")),
+        t.linspace(0, 1, 3, requires_grad=True),
+    ),
+)
+pair(
+    "linspace",
+    lambda t: (t.linspace(0, 1, num=4, endpoint=False), t.eye(3, k=1), t.eye(2, 4, k=-1)),
+    lambda t: (
+        *(t.arange(4) / 4, t.diag(t.ones(2), 1)),
+        t.tensor([[0.0] * 4, [1.0, 0, 0, 0]]),
+    ),
+)
+row(
+    "tensor",
+    lambda t: (
+        *(t.tensor([1, 2]), t.tensor([1.0, 2]), t.tensor([True]), t.tensor(2.5)),
+        *(t.tensor([[1, 2]], dtype=t.float64), t.tensor(1.0, requires_grad=True)),
+        *(t.as_tensor([1, 2]), t.as_tensor([1.5], dtype=t.float64), t.asarray([2, 3])),
+        *(t.asarray([1.0], dtype=t.float64), t.asarray([1], device="cpu", copy=True)),
+        *(t.from_numpy(np.arange(3)), t.tensor(np.float64(2.5)), t.tensor(np.ones(2))),
+        *(t.tensor(np.int32(3)), t.from_dlpack(np.ones(2)), t.empty(2, 3) * 0),
+    ),
+)
+pair(
+    "empty",
+    lambda t, x: (
+        *(t.empty(2, dtype=t.int32, device="cpu").shape, t.empty_like(x).dtype is x.dtype),
+        t.empty(2, requires_grad=True).requires_grad,
+        t.empty_like(x, dtype=t.int8, device="cpu").dtype is t.int8,
+        t.empty_like(x, requires_grad=True).requires_grad,
+        t.from_dlpack(np.ones(2), device="cpu", copy=True).shape[0] == 2,
+    )
+    and x,
+    lambda t, x: x,
+    M,
+)
+row("integer sums", lambda t, k: (k.sum(), k.prod(1), k.cumsum(0), k.cumprod(1)), K)
+row("sums of truth", lambda t, m: (m.sum(), m.cumsum(0), m.prod(1), m.sum(0)), MASK)
+row(
+    "promotion",
+    lambda t, x, k, m: (
+        *(x + k[0, 0], k + m[:2, :3], k * 1.5, k / 2, m[:2, :3] * 2.0, x * m),
+        *(k.float() + x[:2, :3], k.int() + k, m[:2, :3] + k, k > 1.5, 2 - k),
+    ),
+    *(M, K, MASK),
+)
+row("in place", lambda t, x: _in_place(x), M)
+row("copy_", lambda t, x: _copied(x), M)
+row("chain of rows", lambda t, x: t.stack([row * i for i, row in enumerate(x)]), M)
+row(
+    "numbers",
+    lambda t, x, k: (
+        t.tensor([x[0, 0].item(), float(x[1, 1]), int(k[0, 1]), x.numel(), x.dim()]),
+        t.tensor([x.nelement(), x.ndim, k.element_size(), x.size(0), *x.size()]),
+        t.tensor([x.is_floating_point(), k.is_floating_point(), x.is_leaf, bool(k[0, 0])]),
+        t.tensor([k.itemsize, k.nbytes, len(x), x.requires_grad, *x.shape]),
+        t.tensor(x.tolist(), dtype=x.dtype),
+    ),
+    *(M, K),
+    wrt=[],
+)
+pair(
+    "size",
+    lambda t, x: t.tensor([x.size, x.device == "cpu"]),
+    lambda t, x: t.tensor([x.numel(), True]),
+    M,
+    wrt=[],
+)
+
+
+def _in_place(x: Any) -> Any:
+    y = x * 1.0
+    y[0] = y[1] * 2
+    y[:, 1] += 3.0
+    y *= 2
+    y[y > 4] = 0.0
+    y.add_(x, alpha=0.5).clamp_(max=5.0)
+    return y
+
+
+def _copied(x: Any) -> Any:
+    y = x * 2.0
+    y[1].copy_(x[0] * 3.0)
+    z = x.detach() * 0.0
+    z.copy_(y)
+    return z

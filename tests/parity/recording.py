@@ -18,21 +18,28 @@ Given = dict[str, set[str]]
 
 
 class Recorder:
-    """Writes down calls while it is on."""
+    """Writes down calls while it is on; what is made of classes, always.
+
+    Attributes:
+        made: what classes were called with, by their names.
+    """
 
     def __init__(self) -> None:
         self.given: Given | None = None
+        self.made: Given = defaultdict(set)
         self.depth = 0
 
     def wrapped(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """The function, whose calls are written down under ``name``."""
+        """The function, or the class, whose calls are written down under ``name``."""
         signature = inspect.signature(function)
+        always = isinstance(function, type)
 
-        @functools.wraps(function)
+        @functools.wraps(function, updated=())
         def call(*args: Any, **kwargs: Any) -> Any:
-            if self.given is None or self.depth:
+            given = self.made if always else self.given
+            if given is None or self.depth:
                 return function(*args, **kwargs)
-            self.given[name] |= chosen(signature, args, kwargs)
+            given[name] |= chosen(signature, args, kwargs)
             self.depth += 1
             try:
                 return function(*args, **kwargs)
@@ -42,10 +49,10 @@ class Recorder:
         return call
 
     @contextmanager
-    def on(self) -> Iterator[Given]:
-        self.given = defaultdict(set)
+    def on(self, given: Given) -> Iterator[None]:
+        self.given = given
         try:
-            yield self.given
+            yield
         finally:
             self.given = None
 
@@ -72,7 +79,7 @@ def same(value: Any, default: Any) -> bool:
 
 
 class Offer:
-    """A namespace whose functions are written down when they are called."""
+    """A namespace whose functions and classes are written down when they are called."""
 
     def __init__(self, namespace: Any, prefix: str = "") -> None:
         self.namespace, self.prefix = namespace, prefix
@@ -81,21 +88,28 @@ class Offer:
     def __getattr__(self, name: str) -> Any:
         if name not in self.made:
             found = getattr(self.namespace, name)
-            plain = inspect.isfunction(found) or inspect.isbuiltin(found)
+            is_called = inspect.isfunction(found) or inspect.isclass(found)
             full = f"{self.prefix}{name}"
-            self.made[name] = RECORDER.wrapped(full, found) if plain else found
+            self.made[name] = RECORDER.wrapped(full, found) if is_called else found
         return self.made[name]
 
 
 @contextmanager
 def methods(kind: type[Any]) -> Iterator[None]:
-    """Calls of the public methods of a class are written down, too."""
+    """Calls of the public methods of a class are written down, too, and properties."""
     kept: dict[str, Any] = {}
     for name in dir(kind):
-        found = inspect.getattr_static(kind, name)
-        if not name.startswith("_") and inspect.isfunction(found):
-            kept[name] = kind.__dict__.get(name)
-            setattr(kind, name, RECORDER.wrapped(f"{kind.__name__}.{name}", found))
+        found, full = inspect.getattr_static(kind, name), f"{kind.__name__}.{name}"
+        if name.startswith("_"):
+            continue
+        if inspect.isfunction(found):
+            new: Any = RECORDER.wrapped(full, found)
+        elif isinstance(found, property) and found.fget is not None:
+            new = property(RECORDER.wrapped(full, found.fget), found.fset, found.fdel)
+        else:
+            continue
+        kept[name] = kind.__dict__.get(name)
+        setattr(kind, name, new)
     try:
         yield
     finally:

@@ -35,6 +35,7 @@ class Row:
         wrt: the positions of those that derivatives are taken of; None for all floats.
         seconds: whether PyTorch has a second derivative.
         firsts: whether it has a first one.
+        traced: whether a compiled function can do it: no shape depends on numbers.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Row:
     wrt: Sequence[int] | None = None
     seconds: bool = True
     firsts: bool = True
+    traced: bool = True
 
     def positions(self) -> list[int]:
         if self.wrt is not None:
@@ -63,43 +65,58 @@ def several(made: Any) -> list[Any]:
     return [*made] if isinstance(made, tuple | list) else [made]
 
 
-def ours_of(row: Row, dtype: str, module: Any) -> dict[str, list[Any]]:
-    arrays = in_dtype(row.inputs, dtype)
-    named = dict(module.named_parameters()) if module is not None else {}
+def function_of(row: Row, dtype: str, module: Any, values: Any) -> tuple[Any, Any]:
+    """The row as a function of what derivatives are taken of, and ⟨c, y⟩ of it.
+
+    The second one is made when the shapes of y are known, which c has.
+    """
     at = row.positions()
-    free = [arrays[i] for i in at] + [p.numpy() for p in named.values()]
+    named = list(dict(module.named_parameters())) if module is not None else []
 
     def output(*free: Any) -> list[Any]:
-        values = list(map(cr.tensor, arrays))
+        given = list(values)
         for i, t in zip(at, free):
-            values[i] = t
+            given[i] = t
         if module is None:
-            return several(row.ours(*values))
+            return several(row.ours(*given))
         params = dict(zip(named, free[len(at) :]))
-        return several(nn.functional_call(module, params, tuple(values)))
+        return several(nn.functional_call(module, params, tuple(given)))
 
-    rng = np.random.default_rng(5)
+    def along(results: Any) -> Any:
+        c = drawn(np.random.default_rng(5), results)
+        return lambda *free: total(output(*free), c, dtype)
+
+    return output, along
+
+
+def total(tensors: Any, weights: Any, dtype: str) -> Any:
+    """Σ ⟨w, t⟩ over the floats."""
+    parts = [
+        (t * w.astype(t.dtype.name)).sum().astype(dtype)
+        for t, w in zip(tensors, weights)
+        if t.dtype.is_float
+    ]
+    return sum(parts, cr.tensor(0.0, dtype=dtype))
+
+
+def ours_of(row: Row, dtype: str, module: Any) -> dict[str, list[Any]]:
+    arrays = in_dtype(row.inputs, dtype)
+    parameters = [] if module is None else list(module.parameters())
+    free = [arrays[i] for i in row.positions()] + [p.numpy() for p in parameters]
+    points = list(map(cr.tensor, free))
     state = None if module is None else module.state_dict()
-    y = output(*map(cr.tensor, free))
+    output, along = function_of(row, dtype, module, list(map(cr.tensor, arrays)))
+    y = output(*points)
     after = None if module is None else module.state_dict()
     if state is not None:
         module.load_state_dict(state)
     if not free:
         return {"y": [t.detach().numpy() for t in y]}
-    c, d = drawn(rng, y), drawn(rng, free)
-    every = tuple(range(len(free)))
-
-    def total(tensors: Any, weights: Any) -> Any:
-        parts = [
-            (t * w.astype(t.dtype.name)).sum().astype(dtype)
-            for t, w in zip(tensors, weights)
-            if t.dtype.is_float
-        ]
-        return sum(parts, cr.tensor(0.0, dtype=dtype))
-
-    first = cr.grad(lambda *a: total(output(*a), c), every)
-    second = cr.grad(lambda *a: total(first(*a), d), every)
-    points = list(map(cr.tensor, free))
+    rng = np.random.default_rng(5)
+    drawn(rng, y)  # the cotangent is drawn before the directions
+    d, every = drawn(rng, free), tuple(range(len(free)))
+    first = cr.grad(along(y), every)
+    second = cr.grad(lambda *a: total(first(*a), d, dtype), every)
     made = {"y": y}
     if row.firsts:
         made["g"] = [*first(*points)]
@@ -181,7 +198,40 @@ def agree(got: Any, right: Any, dtype: str) -> bool:
     got, right = got[finite], right[finite]
     scale = max(1.0, np.abs(right).max(initial=0.0))
     off = np.abs(got - right).max(initial=0.0) / scale
-    return bool(off <= TOLERANCES[min(dtype, right.dtype.name)])
+    narrow = "float32" in (dtype, right.dtype.name)
+    return bool(off <= TOLERANCES["float32" if narrow else "float64"])
+
+
+def compare_compiled(rows: Sequence[Row], engine: str, firsts: bool = True) -> None:
+    """Values and first derivatives of many rows in one program, in float64."""
+    rows = [row for row in rows if row.traced]
+    both = [copied(row, "float64") for row in rows]
+
+    def everything(given: Any) -> Any:
+        made = []
+        for row, (module, _), values in zip(rows, both, given):
+            at = row.positions()
+            named = dict(module.named_parameters()) if module is not None else {}
+            free = [*[values[i] for i in at], *named.values()]
+            y, along = function_of(row, "float64", module, values)
+            results, slopes = y(*free), []
+            if firsts and row.firsts and free:
+                slopes = cr.grad(along(results), tuple(range(len(free))))(*free)
+            made.append([results, [*slopes]])
+        return made
+
+    results = cr.compile(everything, engine=engine)(
+        [[cr.tensor(a) for a in in_dtype(row.inputs, "float64")] for row in rows]
+    )
+    for row, (_, theirs), (y, g) in zip(rows, both, results):
+        wanted = theirs_of(row, "float64", theirs)
+        for key, arrays in (("y", y), ("g", g)):
+            right_ones = wanted.get(key, []) if arrays else []
+            for got, right in zip(arrays, right_ones, strict=True):
+                got = got.detach().numpy()
+                assert got.shape == right.shape, (row.name, key)
+                assert got.dtype == right.dtype, (row.name, key)
+                assert agree(got, right, "float64"), (row.name, key, got, right)
 
 
 def grid(**options: Sequence[Any]) -> list[dict[str, Any]]:

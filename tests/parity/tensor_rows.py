@@ -335,11 +335,12 @@ pair(
     *(M, I),
 )
 row("index", lambda t, x, i: (x[i[0]], x[:, i], x[1:, -1], x[i[0], i[1]]), M, I)
-row("index by masks", lambda t, x, m: x[m], M, MASK)
+row("index by masks", lambda t, x, m: x[m], M, MASK, traced=False)
 row(
     "masked_select",
     lambda t, x, m: (x.masked_select(m), t.masked_select(x, m[0])),
     *(M, MASK),
+    traced=False,
 )
 row(
     "masked_fill",
@@ -543,6 +544,7 @@ row(
     ),
     *(M,),
     wrt=[],
+    traced=False,
 )
 row("odd numbers", lambda t, x: (x.isnan(), x.isinf(), x.isfinite(), t.isnan(x)), ODD)
 row("odd functions", lambda t, x: (t.isinf(x), t.isfinite(x), x.exp(), x.tanh()), ODD)
@@ -623,6 +625,7 @@ row(
         t.zeros_like(x, requires_grad=True).detach(),
     ),
     M,
+    traced=False,
 )
 row(
     "made",
@@ -635,6 +638,7 @@ row(
         *(t.zeros(2, requires_grad=True), t.ones(2, requires_grad=True)),
         t.full((2,), 1.0, requires_grad=True),
     ),
+    traced=False,
 )
 row(
     "ranges",
@@ -646,6 +650,7 @@ row(
         *(t.linspace(1, 1, 1), t.linspace(0, 1, 7, device="cpu")),
         t.linspace(0, 1, 3, requires_grad=True),
     ),
+    traced=False,
 )
 pair(
     "linspace",
@@ -665,6 +670,7 @@ row(
         *(t.from_numpy(np.arange(3)), t.tensor(np.float64(2.5)), t.tensor(np.ones(2))),
         *(t.tensor(np.int32(3)), t.from_dlpack(np.ones(2)), t.empty(2, 3) * 0),
     ),
+    traced=False,
 )
 pair(
     "empty",
@@ -678,6 +684,7 @@ pair(
     and x,
     lambda t, x: x,
     M,
+    traced=False,
 )
 row("integer sums", lambda t, k: (k.sum(), k.prod(1), k.cumsum(0), k.cumprod(1)), K)
 row("sums of truth", lambda t, m: (m.sum(), m.cumsum(0), m.prod(1), m.sum(0)), MASK)
@@ -703,6 +710,7 @@ row(
     ),
     *(M, K),
     wrt=[],
+    traced=False,
 )
 pair(
     "size",

@@ -302,9 +302,9 @@ def both(name, *inputs, **more):
     )
 
 
-for _name in "relu relu6 sigmoid tanh silu selu hardswish tanhshrink".split():
+for _name in ("relu", "relu6", "sigmoid", "tanh", "silu", "selu", "hardswish"):
     function(_name, POINTS)
-for _name in ("softsign", "logsigmoid"):
+for _name in ("tanhshrink", "softsign", "logsigmoid"):
     function(_name, POINTS)
 for _name in ("softmax", "log_softmax", "softmin"):
     function(_name, IMAGES, dim=[1, 0])

@@ -75,7 +75,9 @@ def chosen(signature: inspect.Signature, args: Any, kwargs: Any) -> set[str]:
 
 def same(value: Any, default: Any) -> bool:
     plain = isinstance(value, bool | int | float | str | tuple)
-    return value is default or (plain and type(value) is type(default) and value == default)
+    return value is default or (
+        plain and type(value) is type(default) and value == default
+    )
 
 
 class Offer:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as TF
 
 import chainrule as cr
 from tests.parity.recording import Offer
@@ -55,6 +56,8 @@ row("cat", lambda t, x: (t.cat([x, 2 * x]), t.concat([x, x])), M)
 row("cat dim", lambda t, x: (t.cat((x, x * x), dim=1), t.cat((x, x), 1)), M)
 row("concatenate", lambda t, x: t.concatenate([x, x], axis=-1), M)
 row("concat", lambda t, x: (t.concat([x, x], axis=1), t.concat([x, x], dim=1)), M)
+row("cat axis", lambda t, x: (t.cat([x, x], axis=1), t.concatenate([x, x], dim=1)), M)
+row("concat by place", lambda t, x: (t.concat([x, x], 1), t.concatenate([x, x], 1)), M)
 row("stack", lambda t, x: (t.stack([x, x * x], dim=-1), t.stack([x, x], 1)), M)
 pair(
     "stack axis",
@@ -90,8 +93,41 @@ row("repeat", lambda t, x: (x.repeat(2, 1, 2), x.repeat((1, 2))), M)
 row("tile", lambda t, x: (t.tile(x, (2, 2)), x.tile(3), x.tile((2, 1, 1))), M)
 row(
     "repeat_interleave",
-    lambda t, x: (x.repeat_interleave(3, dim=1), t.repeat_interleave(x, 2)),
+    lambda t, x: (
+        *(x.repeat_interleave(3, dim=1), t.repeat_interleave(x, 2)),
+        t.repeat_interleave(x, 2, dim=0),
+    ),
     M,
+)
+pair(
+    "pad",
+    lambda t, x: (
+        *(t.pad(x, (1, 2)), t.pad(x, (1, 0, 2, 3), mode="constant", value=1.5)),
+        *(t.pad(x, (-1, 1)), t.pad(x, (0, 0, -1, -1))),
+    ),
+    lambda t, x: (
+        *(TF.pad(x, (1, 2)), TF.pad(x, (1, 0, 2, 3), mode="constant", value=1.5)),
+        *(TF.pad(x, (-1, 1)), TF.pad(x, (0, 0, -1, -1))),
+    ),
+    M,
+)
+pair(
+    "names of the standard",
+    lambda t, x, i: (
+        *(t.take_along_axis(x, i, axis=0), t.take_along_axis(x, i, dim=0)),
+        *(x.permute_dims(1, 0), x.permute_dims((1, 0)), t.permute_dims(x, (1, 0))),
+        *(t.cumulative_sum(x, axis=1, dtype="float64"), x.expand_dims(1)),
+        *(t.cumulative_prod(x, axis=0, dtype="float64"), x.expand_dims(dim=-1)),
+        *(*x.unstack(dim=1), *t.unstack(x, dim=1), *t.unstack(x)),
+    ),
+    lambda t, x, i: (
+        *(x.take_along_dim(i, 0), x.take_along_dim(i, 0)),
+        *(x.T, x.T, x.T),
+        *(x.cumsum(1, dtype=t.float64), x[:, None]),
+        *(x.cumprod(0, dtype=t.float64), x[..., None]),
+        *(*x.unbind(1), *x.unbind(1), *x),
+    ),
+    *(M, I[:1, [0, 1, 0, 1]]),
 )
 row("permute", lambda t, x: (x.permute(2, 0, 1), t.permute(x, (1, 0, -1))), S)
 row("transpose", lambda t, x: (t.transpose(x, 0, 2), x.transpose(dim0=1, dim1=-1)), S)
@@ -158,7 +194,12 @@ row(
     TIES,
 )
 row("argmax function", lambda t, x: t.argmax(x, dim=1, keepdim=True), M)
-row("argmax of NaN", lambda t, x: (x.argmax(), x.argmin(), x.max(), x.amin()), ODD, firsts=False)
+row(
+    "argmax of NaN",
+    lambda t, x: (x.argmax(), x.argmin(), x.max(), x.amin()),
+    ODD,
+    firsts=False,
+)
 row("sum mean", lambda t, x: (x.sum(1), x.mean((0, 1)), x.sum(-1, True)), M)
 row(
     "sum mean functions",
@@ -182,7 +223,9 @@ row("prod", lambda t, x: (x.prod(), x.prod(1), t.prod(x, 0, True)), M)
 row("prod of zeros", lambda t, x: (x.prod(), x.prod(1), x.prod(0)), ZEROS)
 row("prod keep", lambda t, x: (x.prod(dim=1, keepdim=True), t.prod(x, 1)), ZEROS)
 row(
-    "std var", lambda t, x: (x.std(), x.var(1), x.std(0, keepdim=True), x.var((0, 1))), M
+    "std var",
+    lambda t, x: (x.std(), x.var(1), x.std(0, keepdim=True), x.var((0, 1))),
+    M,
 )
 row("var keep", lambda t, x: (x.var(dim=1, keepdim=True), x.std(dim=1)), M)
 row(
@@ -221,6 +264,12 @@ row(
     MASK,
 )
 row("count_nonzero", lambda t, x: (x.count_nonzero(), t.count_nonzero(x, dim=1)), ZEROS)
+pair(
+    "count_nonzero keep",
+    lambda t, x: (t.count_nonzero(x, dim=0, keepdim=True), x.count_nonzero(1, True)),
+    lambda t, x: (x.count_nonzero(0)[None], x.count_nonzero(1)[:, None]),
+    ZEROS,
+)
 row("count_nonzero dims", lambda t, x: x.count_nonzero((0, 1)), ZEROS)
 row("cumsum", lambda t, x: (x.cumsum(1), t.cumsum(x, dim=0)), M)
 row("cumprod", lambda t, x: (t.cumprod(x, dim=0), x.cumprod(1), x.cumprod(dim=0)), M)
@@ -256,6 +305,14 @@ pair(
     M,
 )
 row("argsort", lambda t, x: (x.argsort(dim=1, descending=True), x.argsort(0)), M)
+row(
+    "order without ties",
+    lambda t, x: (
+        *(x.argsort(dim=0, stable=False), t.argsort(x, dim=1, stable=False)),
+        *x.sort(dim=0, stable=False),
+    ),
+    M,
+)
 row(
     "argsort stable",
     lambda t, x: (
@@ -316,7 +373,12 @@ row(
     *(M[:2], I),
 )
 row("select", lambda t, x: (x.select(1, 2), x.select(0, -1)), M)
-row("index_select", lambda t, x, i: (x.index_select(1, i[0]), t.index_select(x, 0, i[0])), M, I)
+row(
+    "index_select",
+    lambda t, x, i: (x.index_select(1, i[0]), t.index_select(x, 0, i[0])),
+    M,
+    I,
+)
 row(
     "index_add",
     lambda t, x, i, y: x.index_add(0, i[0], y),
@@ -367,12 +429,21 @@ row(
 row("outer", lambda t, x: (t.outer(x, x * x), x.outer(x[:2])), V)
 row(
     "mm mv dot",
-    lambda t, x, y, v: (x.mm(y), t.mv(x, v), v.dot(v), t.mm(x, y), x.mv(v), t.dot(v, v)),
+    lambda t, x, y, v: (
+        x.mm(y),
+        t.mv(x, v),
+        v.dot(v),
+        t.mm(x, y),
+        x.mv(v),
+        t.dot(v, v),
+    ),
     *(M, N, V),
 )
 row("bmm", lambda t, x: (x.bmm(x.transpose(1, 2)), t.bmm(x, x.mT)), S)
 row("matmul", lambda t, x, y: (x @ y, t.matmul(x[0], y), y.T @ x[1].T), S, N)
-row("Tensor.matmul", lambda t, x, y, v: (x.matmul(y), x.matmul(v), v.matmul(y)), S, N, V)
+row(
+    "Tensor.matmul", lambda t, x, y, v: (x.matmul(y), x.matmul(v), v.matmul(y)), S, N, V
+)
 row("einsum", lambda t, x, y: t.einsum("bij,jk->bik", x, y), S, N)
 row("einsum implicit", lambda t, x, y: t.einsum("ij,jk", x, y), M, N)
 row("einsum many", lambda t, x: t.einsum("bij,bkj,bik->b", x, x, x[..., :3]), S)
@@ -397,7 +468,12 @@ pair(
 # -- element by element ----------------------------------------------------------------
 
 row("addition", lambda t, x, y: (x.add(y, alpha=2), x.add(y), t.add(x, y)), M, P)
-row("subtraction", lambda t, x, y: (x.sub(y, alpha=0.5), x.subtract(y), t.sub(x, y)), M, P)
+row(
+    "subtraction",
+    lambda t, x, y: (x.sub(y, alpha=0.5), x.subtract(y), t.sub(x, y)),
+    M,
+    P,
+)
 row(
     "subtract alpha",
     lambda t, x, y: (x.subtract(y, alpha=3), t.subtract(x, y), 2 - x, x - 1),
@@ -471,12 +547,18 @@ row("erf", lambda t, x: x.erf(), M)
 row("roots", lambda t, x: (x.sqrt(), x.rsqrt(), x.reciprocal(), x.square()), P)
 row("root functions", lambda t, x: (t.sqrt(x), t.rsqrt(x), t.reciprocal(x)), P)
 row("square", lambda t, x: (t.square(x), t.positive(x), x.positive()), M)
-row("signs", lambda t, x: (x.abs(), x.sign(), x.neg(), -x, x.absolute(), x.negative()), M)
+row(
+    "signs",
+    lambda t, x: (x.abs(), x.sign(), x.neg(), -x, x.absolute(), x.negative()),
+    M,
+)
 row("sign functions", lambda t, x: (t.abs(x), t.sign(x), t.neg(x), t.negative(x)), M)
 row("sign bits", lambda t, x: (t.signbit(x), x.signbit(), t.absolute(x), abs(x)), M)
 row("abs at 0", lambda t, x: (x.abs(), x.sign(), x.relu()), ZEROS)
 row("copysign", lambda t, x, y: (x.copysign(y), t.copysign(y, x)), M, P, wrt=[0])
-row("nextafter", lambda t, x, y: (t.nextafter(x, y), x.nextafter(y)), M, P, firsts=False)
+row(
+    "nextafter", lambda t, x, y: (t.nextafter(x, y), x.nextafter(y)), M, P, firsts=False
+)
 row("rounding", lambda t, x: (x.floor(), x.ceil(), x.round(), x.trunc()), M * 3)
 row("rounding functions", lambda t, x: (t.floor(x), t.ceil(x), t.trunc(x)), M * 3)
 row(
@@ -485,7 +567,9 @@ row(
     M * 31,
 )
 row("round halves", lambda t, x: (x.round(), t.round(x)), np.arange(-3.5, 4.0, 0.5))
-row("remainders", lambda t, x, y: (x % 0.7, t.remainder(x, 2), x.remainder(y)), M * 3, P)
+row(
+    "remainders", lambda t, x, y: (x % 0.7, t.remainder(x, 2), x.remainder(y)), M * 3, P
+)
 row("remainder of negative", lambda t, x, y: (x % -y, x.remainder(-0.7)), M * 3, P)
 row(
     "floor division",
@@ -523,7 +607,11 @@ row(
 )
 row(
     "isclose NaN",
-    lambda t, x: (x.isclose(x), x.isclose(x, equal_nan=True), t.isclose(x, x, equal_nan=True)),
+    lambda t, x: (
+        x.isclose(x),
+        x.isclose(x, equal_nan=True),
+        t.isclose(x, x, equal_nan=True),
+    ),
     ODD,
 )
 row(
@@ -536,7 +624,10 @@ row(
     lambda t, x: t.tensor(
         [
             *(x.allclose(x), x.allclose(x + 0.1, atol=1.0, rtol=0.0)),
-            *(x.allclose(x * 1.1, rtol=0.2), x.allclose(x * x.new_tensor(float("nan")))),
+            *(
+                x.allclose(x * 1.1, rtol=0.2),
+                x.allclose(x * x.new_tensor(float("nan"))),
+            ),
             t.allclose(x, x + 0.1, rtol=0.0, atol=1.0),
             t.allclose(x * float("nan"), x * float("nan"), equal_nan=True),
             (x * float("nan")).allclose(x * float("nan"), equal_nan=True),
@@ -554,7 +645,7 @@ row(
         *(x.eq(y), x.ne(y), x.lt(y), x.le(y), x.gt(y), x.ge(y)),
         *(t.eq(x, y), t.ne(x, y), t.lt(x, y), t.le(x, y), t.gt(x, y), t.ge(x, y)),
         *(x.greater(y), x.greater_equal(y), x.less(y), x.less_equal(y)),
-        *(x.not_equal(y), t.not_equal(x, y), x == y, x != y, x < 1, 1 <= x),
+        *(x.not_equal(y), t.not_equal(x, y), x == y, x != y, x < 1, x >= 1),
         *(t.greater(x, y), t.greater_equal(x, y), t.less(x, y), t.less_equal(x, y)),
     ),
     *(TIES, ZEROS),
@@ -577,7 +668,7 @@ row(
     *(K, K2),
 )
 row("whole division", lambda t, k: (k // 2, k % 3, 7 // (k + 9), -k % 4), K)
-row("integer powers", lambda t, k: (k**2, k**3, k**k.abs(), 2 ** k.abs()), K)
+row("integer powers", lambda t, k: (k**2, k**3, k ** k.abs(), 2 ** k.abs()), K)
 row("truth", lambda t, m: (~m, m & m, m | ~m, m ^ m, m + m, m * m), MASK)
 row(
     "logic",
@@ -654,7 +745,11 @@ row(
 )
 pair(
     "linspace",
-    lambda t: (t.linspace(0, 1, num=4, endpoint=False), t.eye(3, k=1), t.eye(2, 4, k=-1)),
+    lambda t: (
+        t.linspace(0, 1, num=4, endpoint=False),
+        t.eye(3, k=1),
+        t.eye(2, 4, k=-1),
+    ),
     lambda t: (
         *(t.arange(4) / 4, t.diag(t.ones(2), 1)),
         t.tensor([[0.0] * 4, [1.0, 0, 0, 0]]),
@@ -675,13 +770,18 @@ row(
 pair(
     "empty",
     lambda t, x: (
-        *(t.empty(2, dtype=t.int32, device="cpu").shape, t.empty_like(x).dtype is x.dtype),
-        t.empty(2, requires_grad=True).requires_grad,
-        t.empty_like(x, dtype=t.int8, device="cpu").dtype is t.int8,
-        t.empty_like(x, requires_grad=True).requires_grad,
-        t.from_dlpack(np.ones(2), device="cpu", copy=True).shape[0] == 2,
-    )
-    and x,
+        (
+            *(
+                t.empty(2, dtype=t.int32, device="cpu").shape,
+                t.empty_like(x).dtype is x.dtype,
+            ),
+            t.empty(2, requires_grad=True).requires_grad,
+            t.empty_like(x, dtype=t.int8, device="cpu").dtype is t.int8,
+            t.empty_like(x, requires_grad=True).requires_grad,
+            t.from_dlpack(np.ones(2), device="cpu", copy=True).shape[0] == 2,
+        )
+        and x
+    ),
     lambda t, x: x,
     M,
     traced=False,
@@ -704,7 +804,9 @@ row(
     lambda t, x, k: (
         t.tensor([x[0, 0].item(), float(x[1, 1]), int(k[0, 1]), x.numel(), x.dim()]),
         t.tensor([x.nelement(), x.ndim, k.element_size(), x.size(0), *x.size()]),
-        t.tensor([x.is_floating_point(), k.is_floating_point(), x.is_leaf, bool(k[0, 0])]),
+        t.tensor(
+            [x.is_floating_point(), k.is_floating_point(), x.is_leaf, bool(k[0, 0])]
+        ),
         t.tensor([k.itemsize, k.nbytes, len(x), x.requires_grad, *x.shape]),
         t.tensor(x.tolist(), dtype=x.dtype),
     ),

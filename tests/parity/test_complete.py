@@ -30,62 +30,40 @@ from tests.parity.test_transforms import TRANSFORMS  # noqa: E402
 pytestmark = pytest.mark.parity
 F = chainrule.nn.functional
 
-#: What has no counterpart in PyTorch, or no numbers: by name, with the reason.
-NAMES = {
-    **dict.fromkeys(
-        ["ChainruleError", "History", "Trainer", "training", "data", "nn", "optim"],
-        "a class or a module that is no function of tensors",
-    ),
-    **dict.fromkeys(
-        ["Tensor", "dtype", *(d.name for d in cr.dtype), "newaxis"]
-        + ["e", "pi", "inf", "nan"],
-        "a type or a number",
-    ),
-    **dict.fromkeys(
-        ["cond", "scan", "while_loop"],
-        "PyTorch has no stable counterpart: tests/test_control.py",
-    ),
-    **dict.fromkeys(
-        "bernoulli categorical manual_seed multinomial normal rand rand_like randint "
-        "randn randn_like randperm uniform".split(),
-        "other random numbers, of the same distributions: tests/test_random.py",
-    ),
-    **dict.fromkeys(["save", "load"], "files: tests/test_serialization.py"),
-    **dict.fromkeys(
-        ["explain", "summary", "check_gradients"],
-        "text about a model: tests/explanation, tests/training",
-    ),
-    **dict.fromkeys(["compile", "no_grad"], "how the rows are run"),
-    **dict.fromkeys(
-        "can_cast finfo iinfo isdtype result_type".split(),
-        "about dtypes: tests/array_api/test_namespace.py",
-    ),
-    **dict.fromkeys(
-        ["nn.Loss", "nn.Module", "nn.Parameter", "nn.functional", "nn.init"]
-        + ["nn.ModuleDict", "nn.ModuleList", "nn.Sequential"],
-        "what models are built of: tests/nn",
-    ),
-    **dict.fromkeys(
-        ["nn.Perceptron", "nn.Standardize", "nn.Unstandardize"],
-        "PyTorch has none: tests/nn",
-    ),
-    "nn.Step": "PyTorch has no module: F.step is compared, and tests/nn",
-    **dict.fromkeys(
-        ["Tensor.backward", "Tensor.requires_grad_", "Tensor.zero_grad", "Tensor.grad"]
-        + ["Tensor.data"],
-        "what the derivatives of every row are made with, tests/test_tensor.py",
-    ),
-    **dict.fromkeys(
-        ["Tensor.defer", "Tensor.name", "Tensor.value", "Tensor.version"],
-        "between the tensor and the engines",
-    ),
-    "Tensor.cuda": "refused: there are no GPUs",
-    **dict.fromkeys(
-        ["optim.OPTIMIZERS", "optim.SCHEDULES", "optim.ParamGroup", "optim.Optimizer"]
-        + ["optim.build_schedule"],
-        "tables, bases and files: tests/optim",
-    ),
+#: What has no counterpart in PyTorch, or no numbers, by the reason.
+LEFT_OUT = {
+    "classes and modules that are no functions of tensors": """
+        ChainruleError History Trainer training data nn optim""",
+    "types and numbers": """
+        Tensor dtype newaxis e pi inf nan bool float32 float64
+        int8 int16 int32 int64 uint8 uint16 uint32 uint64""",
+    "PyTorch has no stable counterpart: tests/test_control.py": """
+        cond scan while_loop""",
+    "other random numbers of the same distributions: tests/test_random.py": """
+        bernoulli categorical manual_seed multinomial normal rand rand_like randint
+        randn randn_like randperm uniform""",
+    "files: tests/test_serialization.py": "save load",
+    "text about a model: tests/explanation, tests/training": """
+        explain summary check_gradients""",
+    "how the rows are run": "compile no_grad",
+    "about dtypes: tests/array_api/test_namespace.py": """
+        can_cast finfo iinfo isdtype result_type""",
+    "what models are built of: tests/nn": """
+        nn.Loss nn.Module nn.Parameter nn.functional nn.init nn.ModuleDict
+        nn.ModuleList nn.Sequential""",
+    "PyTorch has none (F.step is compared with heaviside): tests/nn": """
+        nn.Perceptron nn.Standardize nn.Unstandardize nn.Step""",
+    "what the derivatives of rows are made with: tests/test_tensor.py": """
+        Tensor.backward Tensor.requires_grad_ Tensor.zero_grad Tensor.grad
+        Tensor.data""",
+    "between the tensor and the engines": """
+        Tensor.defer Tensor.name Tensor.value Tensor.version""",
+    "refused, since there are no GPUs": "Tensor.cuda",
+    "tables, bases and files: tests/optim": """
+        optim.OPTIMIZERS optim.SCHEDULES optim.ParamGroup optim.Optimizer
+        optim.build_schedule""",
 }
+NAMES = {name for names in LEFT_OUT.values() for name in names.split()}
 #: Arguments, by the function or for all of them, with the reason.
 ARGUMENTS = {
     "nn.*.dtype": "the rows convert whole modules, in both dtypes",
@@ -101,10 +79,11 @@ ARGUMENTS = {
     "reshape.copy": "the standard's: tests/array_api/test_namespace.py",
     "astype.device": "there is one device: tests/array_api/test_namespace.py",
     "optim.*.params": "what is updated",
-    "optim.*.unit": "how epochs are counted: test_optim.py",
     "optim.*.steps_per_epoch": "how epochs are counted: tests/optim",
     "optim.ReduceLROnPlateau.monitor": "which number is watched: tests/optim",
-    "optim.clip_grad_norm_.parameters": "what is clipped",
+    "optim.*.parameters": "whose gradients are clipped",
+    "Tensor.true_divide.rounding_mode": "the method is div, which is compared",
+    "pad.mode": "a constant alone; PyTorch's others are refused",
     "Tensor.to_device.stream": "None alone, on a CPU",
 }
 
@@ -135,6 +114,12 @@ def run(given: Given) -> None:
         given[name] |= arguments
     for case in test_optim.CASES:
         given[f"optim.{case.name}"] |= case.arguments()
+    for ours, _ in test_optim.SCHEDULES.values():
+        ours("step")
+    for options in test_optim.PLATEAUS:
+        test_optim.HERE.ReduceLROnPlateau(0.5, **options)
+    given["optim.clip_grad_norm_"] |= {"max_norm"}  # test_optim.py calls them
+    given["optim.clip_grad_value_"] |= {"clip_value"}
     for options in test_optim.LBFGS:
         given["optim.LBFGS"] |= {*options}
 

@@ -81,7 +81,9 @@ CASES = [
     Case("RMSprop", RMSPROP | {"centered": True, "momentum": 0.8, "eps": 1e-4}),
     Case("Adagrad"),
     Case("Adagrad", {"lr": 0.05, "lr_decay": 0.1} | L2, clip_norm=0.25, schedule=True),
-    Case("Adagrad", {"initial_accumulator_value": 0.5, "eps": 1e-6} | UP, clip_value=0.02),
+    Case(
+        "Adagrad", {"initial_accumulator_value": 0.5, "eps": 1e-6} | UP, clip_value=0.02
+    ),
     Case("Adadelta"),
     Case("Adadelta", {"lr": 0.5, "rho": 0.8, "eps": 1e-4} | L2, clip_norm=0.25),
     Case("Adadelta", {"lr": 0.5} | UP, clip_value=0.02),
@@ -403,9 +405,17 @@ SCHEDULES = {
         lambda o: LR.CosineAnnealingLR(o, 30, 0.01),
     ),
     "one cycle": (
-        lambda _: HERE.OneCycleLR(0.5, 100, pct_start=0.4, div_factor=10),
+        lambda _: HERE.OneCycleLR(
+            0.5, 100, pct_start=0.4, div_factor=10, final_div_factor=50
+        ),
         lambda o: LR.OneCycleLR(
-            o, 0.5, 100, pct_start=0.4, div_factor=10, cycle_momentum=False
+            o,
+            0.5,
+            100,
+            pct_start=0.4,
+            div_factor=10,
+            final_div_factor=50,
+            cycle_momentum=False,
         ),
     ),
     "warm-up": (
@@ -465,20 +475,19 @@ def test_epochs_count_as_pytorch_users_count_them(name: str) -> None:
     np.testing.assert_allclose(ours.values(500), wanted, rtol=TOLERANCE, atol=1e-16)
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        {},
-        {"factor": 0.5, "patience": 3},
-        {"factor": 0.5, "patience": 2, "cooldown": 4},
-        {"factor": 0.3, "patience": 0, "min_lr": 0.01},
-        {"mode": "max", "factor": 0.5, "patience": 1, "threshold": 0.05},
-        {"patience": 1, "threshold": 0.1, "threshold_mode": "abs", "factor": 0.7},
-        {"mode": "max", "patience": 1, "threshold": 0.1, "threshold_mode": "abs"},
-        {"factor": 0.9, "patience": 0, "eps": 0.02},
-    ],
-    ids=str,
-)
+PLATEAUS: list[dict[str, Any]] = [
+    {},
+    {"factor": 0.5, "patience": 3},
+    {"factor": 0.5, "patience": 2, "cooldown": 4},
+    {"factor": 0.3, "patience": 0, "min_lr": 0.01},
+    {"mode": "max", "factor": 0.5, "patience": 1, "threshold": 0.05},
+    {"patience": 1, "threshold": 0.1, "threshold_mode": "abs", "factor": 0.7},
+    {"mode": "max", "patience": 1, "threshold": 0.1, "threshold_mode": "abs"},
+    {"factor": 0.9, "patience": 0, "eps": 0.02},
+]
+
+
+@pytest.mark.parametrize("options", PLATEAUS, ids=str)
 def test_reduce_on_plateau(options) -> None:
     rng = np.random.default_rng(11)
     metrics = np.exp(-np.arange(100) / 30) + 0.1 * rng.normal(size=100)

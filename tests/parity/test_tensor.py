@@ -21,7 +21,7 @@ from tests.parity.table import (  # noqa: E402
     compare,
     compare_compiled,
 )
-from tests.parity.tensor_rows import M, ROWS  # noqa: E402
+from tests.parity.tensor_rows import ROWS, M  # noqa: E402
 
 pytestmark = [
     pytest.mark.parity,
@@ -48,15 +48,14 @@ def test_derivatives_in_machine_code() -> None:
     compare_compiled(ROWS, ENGINES[-1])
 
 
-# -- words that mean something only here, or mean nothing --------------------------------
+# -- words of the standard, and what is refused ----------------------------------------
 
-#: Reductions and the like with two names for an axis, and the arguments beside it.
-NAMED = {
-    **dict.fromkeys("sum prod mean all any amax amin argmax argmin".split(), ()),
-    **dict.fromkeys("count_nonzero logsumexp norm max min".split(), ()),
-    **dict.fromkeys("cumsum cumprod softmax log_softmax median sort argsort".split()),
-    **dict.fromkeys("unbind unstack squeeze unsqueeze flip diff".split()),
-}
+#: What has two names for an axis: with ``keepdim`` beside it, and without.
+KEEPING = """sum prod mean all any amax amin argmax argmin count_nonzero logsumexp norm
+    max min"""
+OTHERS = """cumsum cumprod softmax log_softmax median sort argsort unbind unstack
+    squeeze unsqueeze flip diff"""
+NAMED = [*KEEPING.split(), *OTHERS.split()]
 #: The same with arguments in front, or others behind.
 AFTER = {
     "topk": (2,),
@@ -80,7 +79,7 @@ def test_axis_is_another_name_of_dim(name: str) -> None:
         x = x[:, :1]
     more = {"correction": 1} if name in ("std", "var") else {}
     keeps = [({}, {})]
-    if NAMED.get(name, 1) == () or more:
+    if name in KEEPING.split() or more:
         keeps.append(({"keepdim": True}, {"keepdims": True}))
     both = [getattr(x, name)]
     if hasattr(cr, name) and name not in ("max", "min", "sort", "roll", "expand_dims"):
@@ -131,7 +130,7 @@ def test_what_pytorch_refuses_is_no_wrong_number_here() -> None:
         k.cuda()
     with pytest.raises(ChainruleError):
         cr.tensor(M).var(False)
-    with pytest.raises(ChainruleError, match="no gradient|not recorded|leaf|grad"):
+    with pytest.raises(ChainruleError, match="grad"):
         k.requires_grad_()
 
 

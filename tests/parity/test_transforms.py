@@ -22,16 +22,16 @@ RNG = np.random.default_rng(4)
 A, B, C, D = (RNG.normal(size=(2, 3)) for _ in range(4))
 #: What this file calls, and which arguments of it.
 TRANSFORMS = {
-    **dict.fromkeys(["grad", "value_and_grad"], {"function", "argnums", "has_aux"}),
-    **dict.fromkeys(["jacobian", "hessian"], {"function", "argnums"}),
+    "grad": {"function", "argnums", "has_aux"},
+    "value_and_grad": {"function", "argnums", "has_aux"},
+    "jacobian": {"function", "argnums"},
+    "hessian": {"function", "argnums"},
     "vjp": {"function", "args"},
     "jvp": {"function", "primals", "tangents"},
     "gradients": {"loss", "tensors", "gradient", "create_graph", "retain_graph"}
     | {"allow_unused"},
-    **dict.fromkeys(
-        ["functional_call", "nn.functional_call"],
-        {"module", "parameters_and_buffers", "args", "kwargs"},
-    ),
+    "functional_call": {"module", "parameters_and_buffers", "args", "kwargs"},
+    "nn.functional_call": {"module", "parameters_and_buffers", "args", "kwargs"},
 }
 
 
@@ -76,9 +76,9 @@ def test_grad(argnums: Any) -> None:
 
     made = cr.grad(with_more, argnums, has_aux=True)(*ours)
     same(made, torch.func.grad(with_more, argnums, has_aux=True)(*theirs))
-    slopes, (value, more) = torch.func.grad_and_value(
-        with_more, argnums, has_aux=True
-    )(*theirs)
+    slopes, (value, more) = torch.func.grad_and_value(with_more, argnums, has_aux=True)(
+        *theirs
+    )
     made = cr.value_and_grad(with_more, argnums, has_aux=True)(*ours)
     same(made, ((value, more), slopes))
 

@@ -356,7 +356,7 @@ class Elementwise(Handle):
         return self._new(ops.mul(*pair(self, other)))
 
     def div(self, other: Any, *, rounding_mode: str | None = None) -> Self:
-        """x / y, or that rounded: ``"floor"`` or ``"trunc"``, of integers an integer."""
+        """x / y, or that rounded to an integer: ``"floor"`` or ``"trunc"``."""
         if rounding_mode is None:
             return self._new(prims.div(*float_pair(self, other)))
         if rounding_mode not in ("floor", "trunc"):

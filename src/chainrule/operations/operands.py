@@ -77,7 +77,7 @@ def as_array(data: Any, dtype: Any = None) -> Array:
 
 
 def _has_dtype(data: Any) -> bool:
-    """Whether there are elements of NumPy's or tensors in it, which keep their dtype."""
+    """Whether NumPy's numbers or tensors are in it, which keep their dtype."""
     if isinstance(data, list | tuple):
         kinds = set(map(type, data))
         if kinds <= {float, int, bool}:

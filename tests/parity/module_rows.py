@@ -13,8 +13,8 @@ import torch.nn.functional as TF
 
 import chainrule.nn.functional
 from chainrule import nn
-from tests.parity.recording import Offer
 from tests.parity.table import Row, grid, label
+from tests.recording import Offer
 
 RNG = np.random.default_rng(0)
 #: How the rows name the packages; what is called through them is written down.

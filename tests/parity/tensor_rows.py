@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as TF
 
 import chainrule as cr
-from tests.parity.recording import Offer
 from tests.parity.table import Row
+from tests.recording import Offer
 
 RNG = np.random.default_rng(0)
 M = RNG.normal(size=(3, 4))

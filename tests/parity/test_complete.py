@@ -23,9 +23,9 @@ from chainrule import nn, optim  # noqa: E402
 from tests.array_api.cases import CALLS  # noqa: E402
 from tests.array_api.test_standard import call  # noqa: E402
 from tests.parity import module_rows, tensor_rows, test_optim  # noqa: E402
-from tests.parity.recording import RECORDER, Given, methods  # noqa: E402
 from tests.parity.test_tensor import AFTER, NAMED  # noqa: E402
 from tests.parity.test_transforms import TRANSFORMS  # noqa: E402
+from tests.recording import RECORDER, Given, methods  # noqa: E402
 
 pytestmark = pytest.mark.parity
 F = chainrule.nn.functional

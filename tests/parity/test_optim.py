@@ -19,7 +19,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn, optim
-from tests.parity.recording import Offer
+from tests.recording import Offer
 
 torch = pytest.importorskip(
     "torch", reason="PyTorch is not installed: pip install -e '.[parity]'"

@@ -84,7 +84,7 @@ diag, diagonal, trace = map(function, (Tensor.diag, Tensor.diagonal, Tensor.trac
 tril, triu = function(Tensor.tril), function(Tensor.triu)
 flatten, unflatten = function(Tensor.flatten), function(Tensor.unflatten)
 moveaxis = movedim = function(Tensor.movedim)
-permute = permute_dims = function(Tensor.permute)
+permute = function(Tensor.permute)
 transpose = swapaxes = function(Tensor.transpose)
 squeeze, unsqueeze = function(Tensor.squeeze), function(Tensor.unsqueeze)
 gather, index_select = function(Tensor.gather), function(Tensor.index_select)
@@ -95,15 +95,35 @@ repeat_interleave = function(Tensor.repeat_interleave)
 flip, tile = function(Tensor.flip), function(Tensor.tile)
 
 
-def reshape(x: Any, /, *shape: Any, copy: builtins.bool | None = None) -> Tensor:
+def reshape(
+    x: Any, /, *sizes: Any, shape: Any = None, copy: builtins.bool | None = None
+) -> Tensor:
     """The same elements in row-major order under another shape; one −1 is free.
 
     >>> reshape(Tensor([1, 2, 3, 4]), (2, -1))
     tensor([[1, 2],
             [3, 4]])
     """
-    made = as_tensor(x).reshape(*shape)
+    made = as_tensor(x).reshape(*_once("shape", sizes, shape))
     return made.clone() if copy else made
+
+
+def permute_dims(x: Any, /, *dims: Any, axes: Any = None) -> Tensor:
+    """The axes in another order: axis ``axes[i]`` becomes axis i."""
+    return as_tensor(x).permute(*_once("axes", dims, axes))
+
+
+def _once(name: str, by_place: tuple[Any, ...], by_name: Any) -> tuple[Any, ...]:
+    """What came as one or several arguments, or by its name in the standard."""
+    if by_name is None:
+        return by_place
+    if by_place:
+        raise ArgumentError(
+            f"{name} is given once.",
+            expected=f"numbers, or {name}=",
+            got=f"{by_place!r:.60} and {name}={by_name!r:.60}",
+        )
+    return (by_name,)
 
 
 def expand_dims(x: Any, /, *, axis: Any = 0) -> Tensor:

@@ -5,6 +5,8 @@ Values, dtypes of results, first and second derivatives.
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -13,6 +15,7 @@ torch = pytest.importorskip(
 )
 
 import chainrule as cr  # noqa: E402
+import chainrule.nn.functional  # noqa: E402
 from chainrule.engines import native_problem  # noqa: E402
 from chainrule.errors import ArgumentError, ChainruleError, DTypeError  # noqa: E402
 from tests.parity.table import (  # noqa: E402
@@ -168,3 +171,41 @@ def test_derivatives_where_they_are_infinite_or_a_convention() -> None:
         assert slope(lambda x: x.norm(p, 0), 0.0, 0.0) == [0.0, 0.0]  # noqa: B023
         made = slope(lambda x: x.norm(p, 0), 0.0, 2.0)  # noqa: B023
         assert made == pytest.approx([0.0, 1.0], abs=1e-15)
+
+
+def test_what_docs_arrays_says_is_otherwise_in_pytorch() -> None:
+    nan = float("nan")
+    u8 = np.array([0, 1, 1], np.uint8)
+    rows = {
+        "meshgrid": lambda t: t.meshgrid(t.arange(2), t.arange(3))[0],
+        "nonzero": lambda t: t.nonzero(t.tensor([0, 3, 4]))[0],
+        "unsigned sums": lambda t: t.tensor(u8).sum(),
+        "sign": lambda t: t.tensor([nan]).sign(),
+        "softmax": lambda t: nn_of(t).softmax(t.tensor(M[None])),
+        "a uint8 index": lambda t: t.tensor(M[:, 0])[t.tensor(u8)],
+    }
+
+    def nn_of(t: object) -> object:
+        return chainrule.nn.functional if t is cr else torch.nn.functional
+
+    for name, call in rows.items():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ours, theirs = call(cr).numpy(), call(torch).numpy()
+        alike = ours.dtype == theirs.dtype and ours.shape == theirs.shape
+        assert not (alike and np.array_equal(ours, theirs, equal_nan=True)), name
+
+    for name, wanted in (("maximum", 0.0), ("minimum", 0.0)):
+        x, y = (cr.tensor([1.0], requires_grad=True) for _ in "xy")
+        getattr(cr, name)(x, y).sum().backward()
+        assert (x.grad or cr.zeros(1)).tolist() == [wanted]
+        assert y.grad.tolist() == [1.0]
+    assert cr.tensor(M).squeeze().shape == M.shape
+    with pytest.raises(ChainruleError, match="axis of length 1"):
+        cr.tensor(M).squeeze(1)
+    with pytest.warns(RuntimeWarning, match="divide by zero"):
+        assert (cr.tensor([5]) // 0).tolist() == [0]
+    loss = chainrule.nn.CrossEntropyLoss
+    with pytest.raises(ChainruleError, match="-100"):
+        loss()(cr.tensor(M), cr.tensor([0, 1, -100]))
+    assert loss(ignore_index=-100)(cr.tensor(M), cr.tensor([0, 1, -100])).item() > 0

@@ -7,6 +7,7 @@ functions, what its arrays have.
 from __future__ import annotations
 
 import inspect
+import operator
 from typing import Any
 
 import numpy as np
@@ -256,3 +257,46 @@ def test_what_makes_no_sense_is_refused() -> None:
         cr.diff(x, n=-1)
     with pytest.raises(ArgumentError, match="truth value does not index"):
         x[True]
+
+
+FORBIDDEN = {
+    "uint64 and signed": lambda x: x["uint64"] + x["int8"],
+    "truth values subtracted": lambda x: x["bool"] - x["bool"],
+    "a truth value negated": lambda x: -x["bool"],
+    "the bits of a float": lambda x: ~x["float32"],
+    "bits of floats": lambda x: x["float32"] & x["float32"],
+    "bits of a float and an integer": lambda x: x["float64"] | x["int8"],
+    "a float shifted": lambda x: x["float32"] << 1,
+    "an integer in place by a float": lambda x: operator.iadd(x["int8"], 1.5),
+    "an integer in place by floats": lambda x: operator.imul(x["int8"], x["float32"]),
+    "a quotient in place": lambda x: operator.itruediv(x["int32"], 2),
+    "truth values in place": lambda x: operator.iadd(x["bool"], x["int8"]),
+    "another shape in place": lambda x: operator.iadd(x["int8"], x["int8"][:, None]),
+    "a number that does not fit": lambda x: x["int8"] + 128,
+    "a negative unsigned number": lambda x: x["uint8"] * -1,
+    "an index of floats": lambda x: x["int8"][x["float32"]],
+    "an index out of range": lambda x: x["int8"][2],
+    "too many indices": lambda x: x["int8"][0, 0],
+    "two ellipses": lambda x: x["int8"][..., ...],
+    "a product with a scalar": lambda x: x["int8"] @ 2,
+    "lengths that differ": lambda x: x["int8"] + cr.zeros(3),
+    "shapes in no order": lambda x: cr.permute_dims(x["int8"], (0, 0)),
+    "a long axis squeezed": lambda x: cr.squeeze(x["int8"], 0),
+    "an extreme of nothing": lambda x: cr.max(x["int8"][:0]),
+    "a step of 0": lambda x: cr.arange(0, 3, 0),
+    "a negative size": lambda x: cr.zeros(-1),
+}
+
+
+@pytest.mark.parametrize("name", FORBIDDEN)
+def test_what_the_standard_forbids_is_refused(name: str) -> None:
+    with pytest.raises(cr.ChainruleError) as found:
+        FORBIDDEN[name]({d: cr.ones(2, dtype=d) for d in EVERY})
+    assert "expected" in str(found.value) or "got" in str(found.value)
+
+
+@pytest.mark.parametrize("name", [n for n in FORBIDDEN if "out of range" not in n])
+def test_what_the_standard_forbids_is_refused_while_compiled(name: str) -> None:
+    given = {d: cr.ones(2, dtype=d) for d in EVERY}
+    with pytest.raises(cr.ChainruleError):
+        cr.compile(FORBIDDEN[name], engine="numpy")(given)

@@ -133,6 +133,9 @@ def test_what_pytorch_refuses_is_no_wrong_number_here() -> None:
         k.cuda()
     with pytest.raises(ChainruleError):
         cr.tensor(M).var(False)
+    for options in ({"correction": 1, "unbiased": True}, {"unbiased": 2}):
+        with pytest.raises(ArgumentError, match="older name"):
+            cr.tensor(M).std(0, **options)
     with pytest.raises(ChainruleError, match="grad"):
         k.requires_grad_()
 

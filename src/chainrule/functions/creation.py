@@ -11,10 +11,10 @@ import numpy as np
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.build import context
 from chainrule.graph.node import Value
-from chainrule.graph.types import Dim, DType, Shape, Size, as_dtype
+from chainrule.graph.types import Dim, DType, Size, as_dtype
 from chainrule.methods.conversion import check_device
 from chainrule.operations import movement
-from chainrule.operations.arguments import shape_of
+from chainrule.operations.arguments import once, shape_of
 from chainrule.operations.operands import cast, filled, stretch, value_of
 from chainrule.primitives.creation import iota
 from chainrule.primitives.elementwise import add, equal, mul
@@ -48,19 +48,6 @@ def _made(value: Value, requires_grad: bool) -> Tensor:
 
 def _given(given: Any, otherwise: DType = DType.float32) -> DType:
     return otherwise if given is None else as_dtype(given)
-
-
-def _sizes(sizes: tuple[Any, ...], shape: Any) -> Shape:
-    """A shape that came as sizes, or by its name."""
-    if shape is None:
-        return shape_of(sizes)
-    if sizes:
-        raise ArgumentError(
-            "A shape is given once.",
-            expected="sizes, or shape=",
-            got=f"{sizes!r:.60} and shape={shape!r:.60}",
-        )
-    return shape_of(shape)
 
 
 def full(
@@ -110,7 +97,9 @@ def zeros(
             [0.]])
     """
     check_device(device)
-    return _made(filled(0, _given(dtype), _sizes(sizes, shape)), requires_grad)
+    return _made(
+        filled(0, _given(dtype), shape_of(once("shape", sizes, shape))), requires_grad
+    )
 
 
 def ones(
@@ -126,7 +115,9 @@ def ones(
     tensor([1., 1.])
     """
     check_device(device)
-    return _made(filled(1, _given(dtype), _sizes(sizes, shape)), requires_grad)
+    return _made(
+        filled(1, _given(dtype), shape_of(once("shape", sizes, shape))), requires_grad
+    )
 
 
 def empty(

@@ -12,7 +12,7 @@ from chainrule.errors import ArgumentError, ShapeError
 from chainrule.functions.elementwise import function
 from chainrule.operations import movement as ops
 from chainrule.operations import products
-from chainrule.operations.arguments import axis_of, either
+from chainrule.operations.arguments import axis_of, either, once
 from chainrule.operations.operands import broadcast_shapes, filled, value_of
 from chainrule.primitives import movement as prims
 from chainrule.primitives.rules import show
@@ -104,26 +104,13 @@ def reshape(
     tensor([[1, 2],
             [3, 4]])
     """
-    made = as_tensor(x).reshape(*_once("shape", sizes, shape))
+    made = as_tensor(x).reshape(*once("shape", sizes, shape))
     return made.clone() if copy else made
 
 
 def permute_dims(x: Any, /, *dims: Any, axes: Any = None) -> Tensor:
     """The axes in another order: axis ``axes[i]`` becomes axis i."""
-    return as_tensor(x).permute(*_once("axes", dims, axes))
-
-
-def _once(name: str, by_place: tuple[Any, ...], by_name: Any) -> tuple[Any, ...]:
-    """What came as one or several arguments, or by its name in the standard."""
-    if by_name is None:
-        return by_place
-    if by_place:
-        raise ArgumentError(
-            f"{name} is given once.",
-            expected=f"numbers, or {name}=",
-            got=f"{by_place!r:.60} and {name}={by_name!r:.60}",
-        )
-    return (by_name,)
+    return as_tensor(x).permute(*once("axes", dims, axes))
 
 
 def expand_dims(x: Any, /, *, axis: Any = 0) -> Tensor:

@@ -376,6 +376,12 @@ class Reductions(Handle):
 
 
 def _correction(given: float | None, unbiased: bool | None, axis: Any) -> float:
+    if unbiased is not None and (given is not None or not isinstance(unbiased, bool)):
+        raise ArgumentError(
+            "unbiased is PyTorch's older name of correction=1 or 0.",
+            expected="True or False, or correction= alone",
+            got=f"unbiased={unbiased!r:.40}, correction={given!r:.40}",
+        )
     if given is not None:
         return given
     if unbiased is not None:

@@ -11,7 +11,7 @@ from chainrule import nn, optim
 from chainrule.compiled import CompiledProgram
 from chainrule.graph.types import ArrayType, as_dtype
 from chainrule.random import seed_key
-from chainrule.training.entries import Step, StepNumbers
+from chainrule.training.entries import Entries, StepNumbers
 from chainrule.training.probes import Probes
 
 
@@ -47,7 +47,7 @@ class Ours:
         self.model.load_state_dict(weights)
         optimizer = optim.Adam(lr=1e-3)
         optimizer.adopt(self.model.named_parameters())
-        step = Step(
+        entries = Entries(
             self.model,
             nn.CrossEntropyLoss(),
             optimizer,
@@ -57,7 +57,7 @@ class Ours:
         )
         self.x, self.y = x_uint8, y
         self.program = CompiledProgram(
-            [step.train(type_of(x_uint8), type_of(y), 1 / 255)],
+            [entries.train(type_of(x_uint8), type_of(y), 1 / 255)],
             engine=engine,
             threads=threads,
         )

@@ -9,13 +9,28 @@ import os
 for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
+import importlib  # noqa: E402
 import zlib  # noqa: E402
 
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
+
+from chainrule.engines import native_problem  # noqa: E402
 
 
 @pytest.fixture
 def rng(request: pytest.FixtureRequest) -> np.random.Generator:
     """Random numbers of the test's own, the same in every run and any order."""
     return np.random.default_rng(zlib.crc32(request.node.nodeid.encode()))
+
+
+@pytest.fixture(params=["numpy", "native"])
+def engine(request: pytest.FixtureRequest) -> str:
+    """Each engine that runs here."""
+    name = request.param
+    if name == "native":
+        problem = native_problem()
+        if problem:
+            pytest.skip(problem)
+        importlib.import_module("chainrule.engines.native.executable")
+    return name

@@ -32,9 +32,10 @@ def close(got: Any, wanted: Any) -> None:
 # -- derivatives -----------------------------------------------------------------------
 
 
-def test_a_gradient_depends_on_parameters_inside() -> None:
+@pytest.mark.parametrize("x", [3, 3.0, cr.tensor(3.0)])
+def test_a_gradient_depends_on_parameters_inside(x: Any) -> None:
     w = cr.tensor(2.0, requires_grad=True)
-    (cr.grad(lambda x: w * x * x)(cr.tensor(3.0)) + w).backward()
+    (cr.grad(lambda x: w * x * x)(x) + w).backward()
     close(w.grad, 7.0)  # d/dw (2 w x + w)
 
 

@@ -22,7 +22,7 @@ SOURCE = Path(__file__).resolve().parent.parent / "src"
 
 #: The layers, lowest first. What stands in one line may know each other.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "version", "migration", "disk"),
+    ("errors", "checks", "version", "migration", "disk", "outlet", "tables"),
     ("graph",),
     ("primitives",),
     ("autodiff",),
@@ -35,7 +35,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("functions", "random", "serialization"),
     ("nest", "functional", "gradient_check", "control"),
     ("tracing", "environment", "call", "compiled"),
-    ("nn", "optim", "data"),
+    ("nn", "optim", "data", "metrics"),
     ("training",),
     ("explanation", "doctor", "interop"),
     ("__init__",),

@@ -74,6 +74,18 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> Non
         cr.save({"x": 1.0}, tmp_path / "folder")
 
 
+def test_an_exception_of_a_signal_handler_is_none_of_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def late(*_: object) -> None:
+        raise TimeoutError
+
+    monkeypatch.setattr("os.fsync", late)
+    with pytest.raises(TimeoutError):
+        cr.save({"x": 1.0}, tmp_path / "x")
+    assert not list(tmp_path.iterdir())
+
+
 def written(content: bytes, path: Path) -> Path:
     path.write_bytes(content)
     return path

@@ -52,9 +52,10 @@ from chainrule.tensor import Tensor, as_tensor, tensor
 from chainrule.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from chainrule import training
+    from chainrule import metrics, training
     from chainrule.explanation import explain
-    from chainrule.training import History, Trainer, summary
+    from chainrule.nn.summary import summary
+    from chainrule.training import History, Trainer
 
 bool = dtype.bool
 uint8, uint16, uint32, uint64 = dtype.uint8, dtype.uint16, dtype.uint32, dtype.uint64
@@ -67,7 +68,7 @@ _LAZY = {
     "History": "chainrule.training",
     "Trainer": "chainrule.training",
     "explain": "chainrule.explanation",
-    "summary": "chainrule.training",
+    "summary": "chainrule.nn.summary",
 }
 
 
@@ -75,8 +76,8 @@ def __getattr__(name: str) -> Any:
     """Load what is not needed for computing only when it is asked for."""
     if name in _LAZY:
         return getattr(importlib.import_module(_LAZY[name]), name)
-    if name == "training":
-        return importlib.import_module("chainrule.training")
+    if name in ("metrics", "training"):
+        return importlib.import_module(f"chainrule.{name}")
     text = f"module 'chainrule' has no attribute {name!r}"
     raise AttributeError(text + _elsewhere(name), name=name)
 
@@ -97,7 +98,7 @@ def _elsewhere(name: str) -> str:
         return f"; it is a method: cr.Trainer(model, …).{name}(…)"
     parts = ["nn", "optim", "data"]
     if name[0].isupper():  # submodules, which are looked for here too, are not
-        parts.append("training")
+        parts += ["metrics", "training"]
     for part in parts:
         if name in importlib.import_module(f"chainrule.{part}").__all__:
             return f"; there is cr.{part}.{name}"
@@ -136,6 +137,7 @@ __all__ = [
     "jvp",
     "load",
     "manual_seed",
+    "metrics",
     "multinomial",
     "nn",
     "no_grad",

@@ -1,4 +1,4 @@
-"""Files that are written wholly or not at all."""
+"""Files that are written wholly or not at all, and directories for them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,26 @@ import contextlib
 import errno
 import os
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
 
 from chainrule.errors import SaveError
+
+
+@contextlib.contextmanager
+def refusals(what: str, expected: str, fix: str) -> Iterator[None]:
+    """Within the block what the file system refuses becomes a SaveError.
+
+    An OSError without a number is none of the system's: a TimeoutError that some signal
+    handler has raised goes on as it is.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        got = error.strerror or str(error)
+        raise SaveError(what, expected=expected, got=got, fix=fix) from error
 
 
 def replace(path: Path, content: bytes, what: str) -> None:
@@ -28,7 +45,12 @@ def replace(path: Path, content: bytes, what: str) -> None:
     beside = path.with_name(f".{path.name[:200]}.{secrets.token_hex(8)}.tmp")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL  # no other's file, and no link
     flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-    try:
+    with refusals(
+        f"The {what} cannot be written.",
+        expected=f"a place for {len(content):,} bytes at {path}",
+        fix="free some space, or write to another directory; what was there "
+        "before is unharmed",
+    ):
         if path.exists() and not path.is_file():
             raise OSError(errno.EINVAL, "no regular file is there")
         try:
@@ -42,14 +64,6 @@ def replace(path: Path, content: bytes, what: str) -> None:
                 beside.unlink(missing_ok=True)
             raise
         _sync_directory(path.parent)
-    except OSError as error:
-        raise SaveError(
-            f"The {what} cannot be written.",
-            expected=f"a place for {len(content):,} bytes at {path}",
-            got=f"{error.strerror or error} ({path.parent})",
-            fix="free some space, or write to another directory; what was there "
-            "before is unharmed",
-        ) from error
 
 
 def _sync_directory(path: Path) -> None:
@@ -60,3 +74,17 @@ def _sync_directory(path: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def make_directory(path: Path) -> None:
+    """Make a directory with all that leads to it.
+
+    Raises:
+        SaveError: where the file system refuses.
+    """
+    with refusals(
+        "The directory for the run cannot be made.",
+        expected=f"a directory at {path}, or the right to make it",
+        fix="choose another place, such as --out /tmp/run on the command line",
+    ):
+        path.mkdir(parents=True, exist_ok=True)

@@ -81,6 +81,8 @@ class _Point:
         leaves, structure = flatten(given)
         values: list[Value] = []
         for leaf in leaves:
+            if type(leaf) is int:  # a number has no dtype of its own
+                leaf = as_tensor(leaf, dtype="float32")
             value = as_tensor(leaf).value
             if not value.dtype.is_float:
                 raise GradientError(

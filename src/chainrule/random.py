@@ -340,14 +340,15 @@ def randperm(n: Dim) -> Tensor:
     return wrap(argsort(bits(_sizes((n,))).value, 0, False))
 
 
-def permutation(n: int, seed: int, epoch: int) -> Array:
-    """The order in which epoch ``epoch`` visits n samples (int32).
+def permutation(n: int, seed: int, epoch: int, block: int = 0) -> Array:
+    """The order in which epoch ``epoch`` visits n samples, of a block (int32).
 
     Sorting by fresh random bits gives every order the same chance, but for ties, which
     keep their place.
     """
+    stream = f"shuffle#{block}" if block else "shuffle"
     drawn = REFERENCES[random_bits](
-        seed_key(_check(seed)), np.uint32(epoch), shape=(n,), stream="shuffle"
+        seed_key(_check(seed)), np.uint32(epoch), shape=(n,), stream=stream
     )
     assert isinstance(drawn, np.ndarray)
     return np.argsort(drawn, kind="stable").astype(np.int32)

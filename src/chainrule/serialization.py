@@ -10,7 +10,7 @@ import errno
 import json
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -79,53 +79,70 @@ def load(path: str | os.PathLike[str]) -> dict[str, Array]:
         CheckpointError: no such file, a damaged one, or one of another kind: pickles
             are never opened.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load as unpacked
-
     try:
-        found = os.stat(path)  # opening a pipe waits, and a device has no end
-        if not stat.S_ISREG(found.st_mode):
-            raise OSError(errno.EINVAL, "no regular file")
-        with open(path, "rb") as file:
-            content = file.read(8)
-            size = int.from_bytes(content, "little")
-            header = file.read(size) if size <= min(_HEADER, found.st_size) else b""
-            metadata = _metadata(path, content, header)
-            if "chainrule" in metadata:
-                raise _other(path, "a Trainer's checkpoint", "cr.Trainer.load(path)")
-            file.seek(0)
-            return dict(sorted(unpacked(file.read()).items()))
+        return read_arrays(path, _no_checkpoint)[1]
     except OSError as error:
         raise CheckpointError(
             "The file of weights cannot be read.",
             expected=f"a safetensors file at {os.fspath(path)}",
             got=error.strerror or str(error),
         ) from error
-    except (SafetensorError, KeyError, TypeError, OverflowError, ValueError) as error:
-        if isinstance(error, CheckpointError):
-            raise
-        raise _other(path, str(error)[:200], "use another copy") from error
+    except ValueError as error:
+        got, fix = str(error), "use another copy"
+        if got.startswith("a pickle"):
+            arrays = "{k: v.numpy() for k, v in state.items()}"
+            fix = f"where it was made: safetensors.numpy.save_file({arrays}, …)"
+        if "checkpoint" in got:
+            fix = "cr.Trainer.load(path)"
+        raise CheckpointError(
+            f"{os.fspath(path)} is damaged, or no file of weights.",
+            expected="a safetensors file, as cr.save writes it",
+            got=got,
+            fix=fix,
+        ) from error
 
 
-def _metadata(path: Any, start: bytes, header: bytes) -> dict[str, Any]:
-    """The texts of a header that is one."""
+def _no_checkpoint(texts: Mapping[str, Any]) -> None:
+    if "chainrule" in texts:
+        raise ValueError("a Trainer's checkpoint")
+
+
+def read_arrays(
+    path: str | os.PathLike[str], check: Callable[[Mapping[str, Any]], Any]
+) -> tuple[dict[str, Any], dict[str, Array]]:
+    """The texts in the header of a safetensors file, and its arrays by name.
+
+    Args:
+        path: of the file.
+        check: refuses texts, by a ValueError, before the file is read to its end.
+
+    Raises:
+        OSError: no such file, or no regular one.
+        ValueError: no safetensors file, or a damaged one; it says what is there.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load as unpacked
+
     try:
-        made = json.loads(header)
-        if not isinstance(made, dict):
-            raise ValueError
-        return made.get("__metadata__") or {}
-    except (ValueError, RecursionError) as error:
-        pickled = start.startswith((b"PK", b"\x80"))
-        got = f"{'a pickle, ' if pickled else ''}a file that begins with {start!r}"
-        fix = "safetensors.numpy.save_file({k: v.numpy() for k, v in state.items()}, …)"
-        fix = f"where it was made: {fix}" if pickled else "use another copy"
-        raise _other(path, got, fix) from error
-
-
-def _other(path: Any, got: str, fix: str) -> CheckpointError:
-    return CheckpointError(
-        f"{os.fspath(path)} is damaged, or no file of weights.",
-        expected="a safetensors file, as cr.save writes it",
-        got=got,
-        fix=fix,
-    )
+        found = os.stat(path)  # opening a pipe waits, and a device has no end
+    except ValueError as error:
+        raise OSError(errno.EINVAL, str(error)) from error
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, "no regular file")
+    with open(path, "rb") as file:
+        start = file.read(8)
+        size = int.from_bytes(start, "little")
+        header = file.read(size) if size <= min(_HEADER, found.st_size) else b""
+        try:
+            texts = json.loads(header).get("__metadata__") or {}
+        except (ValueError, AttributeError, RecursionError) as error:
+            pickled = "a pickle, " * start.startswith((b"PK", b"\x80"))
+            got = f"{pickled}a file that begins with {start + header[:4]!r}"
+            raise ValueError(got) from error
+        check(texts)
+        file.seek(0)
+        content = file.read()
+    try:
+        return texts, dict(sorted(unpacked(content).items()))
+    except (SafetensorError, KeyError, TypeError, OverflowError, ValueError) as error:
+        raise ValueError(f"no whole tensors: {str(error)[:200]}; truncated?") from error

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import cli
-from chainrule.training import Callback, checkpoint, curve
+from chainrule import cli, disk
+from chainrule.training import Callback, curve
 from tests.cli.conftest import SMALL, one_message
 
 
@@ -239,7 +239,7 @@ def test_a_full_disk(chainrule: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(handle: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoint.os, "fsync", full)
+    monkeypatch.setattr(disk.os, "fsync", full)
     result = chainrule("train", "mnist", *SMALL, "--out", "r")
     one_message(result, 1, "checkpoint cannot be written", "No space left", "fix:")
     assert not os.path.exists("r"), "nothing was written there"

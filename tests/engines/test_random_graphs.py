@@ -71,7 +71,7 @@ from chainrule.regions.updates import adam_update
 ENGINES = ["numpy"]
 if importlib.util.find_spec("llvmlite") is not None:
     ENGINES.append("native")
-#: Sizes that meet every path: a vector's width, panels, odd ones, work for threads.
+#: Sizes that meet every path: a vector's width, blocks, odd ones, work for threads.
 WIDTHS = [1, 3, 16, 33, 64, 128]
 
 
@@ -200,11 +200,11 @@ def by_index(draw, x: Value, y: Value, given: Given) -> Given:
     axis = draw(st.integers(0, 1))
     length = x.shape[axis]
     assert isinstance(length, int)
-    places = whole(draw, given, length)
+    layouts = whole(draw, given, length)
     if draw(st.booleans()):
-        return gather(x, places, axis=axis)
+        return gather(x, layouts, axis=axis)
     if draw(st.booleans()):
-        return mul(scatter_add_along(x, places, y, axis=axis), full_like(x, 0.2))
+        return mul(scatter_add_along(x, layouts, y, axis=axis), full_like(x, 0.2))
     first = slice_(given, starts=(0, 0), stops=(x.shape[0], 1), strides=(1, 1))
     rows = whole(draw, first, x.shape[0])  # type: ignore[arg-type]
     rows = reshape(rows, shape=(x.shape[0],))
@@ -375,8 +375,8 @@ def programs(draw) -> tuple[Program, int]:
         visible.append(pool[-1])
     graph = Graph("main", [*inputs, *states], [*visible, *replaced.values()])
     names = tuple(s.name or "" for s in states)
-    places = {k: len(visible) + i for i, k in enumerate(replaced)}
-    entry = Entry("main", graph, ("batch", "other"), (), names, places, len(visible))
+    layouts = {k: len(visible) + i for i, k in enumerate(replaced)}
+    entry = Entry("main", graph, ("batch", "other"), (), names, layouts, len(visible))
     return Program({"main": entry}), draw(st.sampled_from([1, 2, 5, 40]))
 
 

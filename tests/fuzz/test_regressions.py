@@ -12,8 +12,8 @@ from PIL import Image
 import chainrule as cr
 from chainrule import data, errors, nn, optim
 from chainrule.data.table import Table
+from chainrule.metrics import Accuracy
 from chainrule.training import EarlyStopping
-from chainrule.training.metrics import Accuracy
 
 
 class Slow(tuple[str, ...]):

@@ -208,7 +208,7 @@ def test_dtypes_of_layers(make):
         (lambda: functional.dropout([1.0], -0.5, False), ArgumentError, "-0.5"),
         (lambda: nn.LeakyReLU("a"), ArgumentError, "finite negative_slope"),
         (lambda: nn.ELU(float("inf")), ArgumentError, "finite alpha"),
-        (lambda: nn.LayerNorm(2, eps=-1e-5), ArgumentError, r"0 ≤ eps[\s\S]*-1e-05"),
+        (lambda: nn.LayerNorm(2, eps=-1e-5), ArgumentError, r"eps ≥ 0[\s\S]*-1e-05"),
         (lambda: nn.BatchNorm1d(2, eps=None), ArgumentError, "finite eps"),
         (lambda: nn.LayerNorm((True, 2)), ArgumentError, "positive integer"),
         (

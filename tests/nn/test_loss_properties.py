@@ -15,7 +15,7 @@ import chainrule as cr
 from chainrule import nn
 from chainrule.compiled import CompiledProgram, Input, trace_entry
 from chainrule.graph.types import ArrayType, Size, as_dtype
-from chainrule.training.architecture import build_module, module_spec
+from chainrule.nn.architecture import build_module, module_spec
 from tests.nn.loss_helpers import ENGINES, close, t64, value_and_slope
 
 WEIGHTS = [1.0, 0.5, 2.0]

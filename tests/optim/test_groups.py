@@ -10,7 +10,7 @@ import pytest
 import chainrule as cr
 from chainrule import nn, optim
 from chainrule.errors import ArgumentError
-from chainrule.training.architecture import build_optimizer
+from chainrule.nn.architecture import build_optimizer
 
 NAMES = ["0.weight", "0.bias", "2.weight", "2.bias"]
 

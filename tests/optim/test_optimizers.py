@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import math
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 import chainrule as cr
 from chainrule import nn, optim
 from chainrule.errors import ArgumentError, GradientError
+from chainrule.regions import updates
 
 GRADIENTS = [0.5, -1.0, 0.25, 2.0, 1e-9, 0.0, -0.5, 1.0]
 ENGINES = ["eager", "numpy"]
@@ -267,6 +269,7 @@ def test_a_part_of_the_rule_can_be_switched_on_before_anything_is_compiled():
     [
         lambda o: o.param_groups[0].__setitem__("momentum", 0.9),
         lambda o: o.param_groups[0].__setitem__("weight_decay", 0.1),
+        lambda o: setattr(o, "momentum", 0.9),
         lambda o: setattr(o, "clip_norm", 1.0),
         lambda o: setattr(o, "clip_value", 1.0),
         lambda o: o.param_groups[0].__setitem__("maximize", True),
@@ -288,6 +291,74 @@ def test_a_part_of_a_compiled_rule_is_not_switched_on_in_silence(switch):
         switch(optimizer)
     assert optimizer.settings() == before
     optimizer.param_groups[0]["momentum"] = 0  # a value that it has already
+
+
+def test_hyper_parameters_are_attributes() -> None:
+    """The optimiser's own, which hold for each group that has none of its own."""
+    groups = [{"params": "bias", "momentum": 0.5}, {"params": "*"}]
+    optimizer = optim.SGD(groups, momentum=0.9, weight_decay=0.1)
+    optimizer.adopt(nn.Linear(2, 2).named_parameters())
+    optimizer.momentum = 0.75
+    assert [g["momentum"] for g in optimizer.param_groups] == [0.5, 0.75]
+    assert (optimizer.momentum, optimizer.options["momentum"]) == (0.75, 0.75)
+    with pytest.raises(TypeError, match="item assignment"):
+        optimizer.options["momentum"] = 0.5
+    optimizer.schedule = optim.StepLR(0.5, 1, 0.5, unit="step")
+    assert [g["lr"] for g in optimizer.param_groups] == [optimizer.lr] * 2 == [0.5] * 2
+    optimizer.momentum = 0.0
+    assert [list(m) for m in optimizer.state.values()] == [[], ["velocity"]]
+    optimizer.load_state_dict(optimizer.state_dict())
+    optimizer.weight_decay = 0.3
+    assert [g["weight_decay"] for g in optimizer.param_groups] == [0.3, 0.3]
+    (only,) = (plain := optim.SGD(momentum=0.9)).param_groups
+    only["momentum"] = 0.5
+    assert plain.momentum == 0.5
+
+
+def test_hyper_parameters_that_do_not_fit_leave_all_as_it_was() -> None:
+    optimizer = optim.SGD(momentum=0.9, nesterov=True)
+    before = optimizer.settings()
+    for name, value in (("momentum", 0.0), ("momentum", 2.0), ("dampening", 0.5)):
+        with pytest.raises(ArgumentError, match=r"momentum (> 0|< 1)"):
+            setattr(optimizer, name, value)
+        with pytest.raises(ArgumentError, match=r"momentum (> 0|< 1)"):
+            optimizer.param_groups[0][name] = value
+        assert optimizer.settings() == before
+
+
+class Signs(optim.Optimizer, lr=0.25):
+    """An optimiser of the user's own: steps of one size."""
+
+    weight_decay: float = 0.0
+    slope: float = 1.0
+
+    def rule(self, o):
+        return updates.sgd_update, ()
+
+    def scalars(self, step, lr, o):
+        return {"lr": lr * o["slope"]}
+
+
+def test_an_optimiser_of_ones_own_declares_its_arguments() -> None:
+    told = inspect.signature(Signs).parameters
+    assert list(told)[:4] == ["params", "lr", "weight_decay", "slope"]
+    assert (told["lr"].default, told["lr"].annotation) == (0.25, "Rate")
+    assert told["clip_norm"].kind is inspect.Parameter.KEYWORD_ONLY
+    w = cr.tensor([1.0], requires_grad=True)
+    w.grad = cr.tensor([1.0])
+    optimizer = Signs([w], slope=2.0)
+    optimizer.step()
+    assert w.item() == 0.5
+    assert repr(optimizer).startswith("Signs(lr=0.25, weight_decay=0.0, slope=2.0, ")
+    with pytest.raises(ArgumentError, match="weight_decay ≥ 0"):
+        Signs(weight_decay=-1.0)
+    assert not hasattr(optimizer, "momentum")
+
+
+def test_lbfgs_has_no_options_that_it_would_not_follow() -> None:
+    for name in ("maximize", "clip_norm", "clip_value", "weight_decay"):
+        with pytest.raises(TypeError, match=name):
+            optim.LBFGS(**{name: 1.0})
 
 
 def test_moments_follow_their_parameter():

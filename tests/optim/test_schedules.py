@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 
@@ -30,6 +31,13 @@ EVERY = [
     optim.LinearWarmup(optim.LinearWarmup(0.1, 2), 3),
     optim.ReduceLROnPlateau(0.1, patience=2),
 ]
+
+
+MARK = [0, 0, 4]
+
+
+def resumed(name: str, **settings) -> optim.Schedule:
+    return optim.build_schedule({"name": name, "lr": 1.0, **settings})
 
 
 # -- formulas ------------------------------------------------------------------------
@@ -281,8 +289,10 @@ def test_arguments_that_nobody_knows_are_not_left_out_in_silence() -> None:
 
 def test_repr_says_what_was_given() -> None:
     assert repr(optim.Schedule(0.1)) == "Schedule(lr=0.1)"
-    assert repr(EVERY[6]) == "LinearWarmup(0.1, steps=3, start_factor=0.5)"
-    assert repr(EVERY[5]).startswith("LinearWarmup(StepLR(lr=0.1, step_size=2, ")
+    assert repr(EVERY[6]) == "LinearWarmup(schedule=0.1, steps=3, start_factor=0.5)"
+    assert repr(EVERY[5]).startswith(
+        "LinearWarmup(schedule=StepLR(lr=0.1, step_size=2, "
+    )
 
 
 # -- messages --------------------------------------------------------------------------
@@ -319,8 +329,8 @@ def test_repr_says_what_was_given() -> None:
         (lambda: optim.OneCycleLR(0.1, div_factor=0), "div_factor > 0"),
         (lambda: optim.OneCycleLR(0.1, final_div_factor=-1), "final_div_factor > 0"),
         (lambda: optim.LinearWarmup(0.1, 0), "steps ≥ 1"),
-        (lambda: optim.LinearWarmup(0.1, 5, 0.0), "start_factor > 0"),
-        (lambda: optim.LinearWarmup(0.1, 5, 1.5), "start_factor ≤ 1"),
+        (lambda: optim.LinearWarmup(0.1, 5, 0.0), "0 < start_factor ≤ 1"),
+        (lambda: optim.LinearWarmup(0.1, 5, 1.5), "0 < start_factor ≤ 1"),
         (lambda: optim.LinearWarmup("x", 5), "finite"),
         (lambda: optim.ReduceLROnPlateau(0.1, factor=1.0), "0 ≤ factor < 1"),
         (lambda: optim.ReduceLROnPlateau(0.1, mode="low"), "mode='min' or mode='max'"),
@@ -341,6 +351,18 @@ def test_repr_says_what_was_given() -> None:
             lambda: optim.build_schedule(
                 {"name": "StepLR", "lr": 1.0, "step_size": 3, "state": {"mark": [1]}}
             ),
+            "cannot go on",
+        ),
+        (lambda: resumed("StepLR", step_size=3, state=[1]), "cannot go on"),
+        (lambda: resumed("StepLR", step_size=3, state={"lr": 1.0}), "cannot go on"),
+        (
+            lambda: resumed(
+                "ExponentialLR", gamma=1, unit="step", state={"mark": MARK}
+            ),
+            "cannot go on",
+        ),
+        (
+            lambda: resumed("ReduceLROnPlateau", state={"bad_epochs": 1, "cooling": 0}),
             "cannot go on",
         ),
         (
@@ -370,6 +392,34 @@ def test_rates_that_do_not_descend_are_allowed_with_a_warning(call, words) -> No
     with pytest.warns(ChainruleWarning, match=words) as caught:
         call()
     assert [w.filename for w in caught] == [__file__], "it names the user's own line"
+
+
+class Sawtooth(optim.Schedule):
+    """A schedule of the user's own, declared as the others are."""
+
+    teeth: int = 4
+
+    def __call__(self, step: int) -> float:
+        return self.lr * (1 - step % self.teeth / self.teeth)
+
+
+def test_schedules_of_ones_own_declare_their_arguments() -> None:
+    decorated = dataclasses.dataclass(eq=False, repr=False)(Sawtooth)
+    for kind in (Sawtooth, decorated):
+        assert kind(1.0).values(5).tolist() == [1.0, 0.75, 0.5, 0.25, 1.0]
+        assert repr(kind(1.0, 2)) == "Sawtooth(lr=1.0, teeth=2)"
+        settings = kind(1.0, 2).settings()
+        made = optim.build_schedule(settings, {"Sawtooth": kind})
+        assert made.settings() == settings == {"name": "Sawtooth", "lr": 1, "teeth": 2}
+
+
+def test_arguments_are_checked_when_they_are_set_too() -> None:
+    schedule = optim.StepLR(0.5, 2, unit="step")
+    schedule.gamma = 0.25
+    assert schedule(2) == 0.125
+    with pytest.raises(ArgumentError, match="gamma > 0"):
+        schedule.gamma = -1.0
+    assert schedule.gamma == 0.25
 
 
 def test_numpy_numbers_are_numbers() -> None:

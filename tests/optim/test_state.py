@@ -104,7 +104,7 @@ def test_rates_and_options_come_along() -> None:
         }
     assert new.param_groups[0]["betas"] == (0.7, 0.8)
     assert new.param_groups[1]["lr"] == 0.02
-    assert new.param_groups[1].own_schedule is not old.param_groups[1].own_schedule
+    assert new.param_groups[1].schedule is not old.param_groups[1].schedule
 
 
 def test_a_compiled_step_goes_on_from_it() -> None:

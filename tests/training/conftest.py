@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import importlib
 import signal
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -10,20 +9,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.engines import native_problem
 from chainrule.training import Callback, loop
-
-
-@pytest.fixture(params=["numpy", "native"])
-def engine(request: pytest.FixtureRequest) -> str:
-    """Each engine that runs here."""
-    name = request.param
-    if name == "native":
-        problem = native_problem()
-        if problem:
-            pytest.skip(problem)
-        importlib.import_module("chainrule.engines.native.executable")
-    return name
 
 
 def pixels(rows: int = 50, seed: int = 0) -> cr.data.Dataset:

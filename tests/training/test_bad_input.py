@@ -152,7 +152,7 @@ def test_not_a_number_in_the_data(make: Make) -> None:
         ({"optimizer": "adam"}, ("optimizer", "'adam'", "optim.Adam(lr=1e-3)")),
         ({"model": nn.Sequential}, ("model", "the class Sequential")),
         ({"engine": "cuda"}, ("no engine 'cuda'", "native")),
-        ({"threads": 0}, ("threads", "≥ 1")),
+        ({"threads": 0}, ("threads", "at least 1")),
         ({"metrics": ["acc"]}, ("No metric is called 'acc'", "accuracy")),
         ({"probes": ["grads/*"]}, ("No probe fits 'grads/*'", "grad_norm")),
         ({"probes": None}, ("probes holds no names", "None", "probes=()")),
@@ -497,3 +497,19 @@ def test_a_plateau_of_accuracy_that_is_taken_for_one_of_loss(
 def test_parts_of_a_trainer_are_not_exchanged(make: Make, part: str) -> None:
     with pytest.raises(AttributeError, match=part):
         setattr(make(), part, None)
+
+
+@pytest.mark.parametrize("method", ["fit", "resume"])
+def test_a_run_within_a_run(make: Make, data: cr.data.Dataset, method: str) -> None:
+    """Two loops would move one state on, and one of them would be forgotten."""
+    trainer, whole = make(), make()
+    options: dict[str, Any] = {"epochs": 1} if method == "fit" else {}
+
+    def again(given: cr.Trainer) -> None:
+        with pytest.raises(errors.ArgumentError, match="is going on"):
+            getattr(given, method)(data, progress=False, **options)
+
+    calls = training.LambdaCallback(on_chunk=again)
+    trainer.fit(data, epochs=2, progress=False, callbacks=calls)
+    whole.fit(data, epochs=2, progress=False)
+    assert same(trainer.model, whole.model)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import errors, nn, optim
+from chainrule import disk, errors, nn, optim
 from chainrule.training import Callback, checkpoint, metrics
 
 from .conftest import Make, StopAt, same, small_network, without_time
@@ -392,7 +392,7 @@ def test_no_space_harms_nothing(
     make: Make, saved: Path, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
     content = saved.read_bytes()
-    monkeypatch.setattr(checkpoint.os, call, failing(errno.ENOSPC))
+    monkeypatch.setattr(disk.os, call, failing(errno.ENOSPC))
     with pytest.raises(errors.SaveError) as error:
         make().save(saved)
     for part in ("checkpoint cannot be written", "No space left", "bytes", "fix:"):
@@ -436,6 +436,6 @@ def test_the_old_file_stays_until_the_new_one_is_whole(
         checkpoint.read(Path(source))
         replace(source, target)
 
-    monkeypatch.setattr(checkpoint.os, "replace", look)
+    monkeypatch.setattr(disk.os, "replace", look)
     make(seed=9).save(saved)
     assert cr.Trainer.load(saved).seed == 9

@@ -15,7 +15,10 @@ import pytest
 
 import chainrule as cr
 from chainrule import errors, nn, optim, random
-from chainrule.training import Callback, feed, given
+from chainrule.data import given
+from chainrule.graph.primitive import REFERENCES
+from chainrule.primitives.random import random_bits, seed_key
+from chainrule.training import Callback, feed
 
 from .conftest import Make, StopAt, pixels, same, small_network, without_time
 
@@ -66,15 +69,15 @@ def test_blocks_by_hand(make: Make, rows: int, drop_last: bool) -> None:
     trainer = fitted(make, stream_of(data), drop_last=drop_last)
     plain = small_network(dropout=0.3)
     adam = optim.Adam(plain.parameters(), lr=0.01)
-    key = cr.tensor(np.asarray(feed.seed_key(0)))
+    key = cr.tensor(np.asarray(seed_key(0)))
     losses: list[float] = []
     for epoch in range(3):
         for block in range(-(-rows // 16)):
             n = min(16, rows - 16 * block)
             order = random.permutation(n, 0, epoch)
             if block:
-                bits = feed.REFERENCES[feed.random_bits](
-                    feed.seed_key(0),
+                bits = REFERENCES[random_bits](
+                    seed_key(0),
                     np.uint32(epoch),
                     shape=(n,),
                     stream=f"shuffle#{block}",

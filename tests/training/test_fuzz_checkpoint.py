@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 import chainrule as cr
 from chainrule import nn
 from chainrule.errors import ChainruleError, CheckpointError, SaveError
-from chainrule.training import architecture, checkpoint
+from chainrule.nn import architecture
+from chainrule.training import checkpoint
 
 from ..data.hostile import bounded_memory
 from ..fuzz.checkpoints import joined, origin, split, wrong
@@ -121,7 +122,8 @@ def test_right_checkpoints_are_right(place: Path, number: int) -> None:
 
 def test_the_search_finds_a_fault(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the check of the document many a wrong one gets through."""
-    monkeypatch.setattr("chainrule.training.document.check", lambda *_: None)
+    for reader in ("saving", "state"):
+        monkeypatch.setattr(f"chainrule.training.{reader}.check", lambda *_: None)
     attempt, faults = Attempt(place), set[type[BaseException]]()
     for number in range(150):
         try:

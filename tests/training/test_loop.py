@@ -354,6 +354,17 @@ def test_what_cannot_be(tmp_path: Path) -> None:
         assert part in str(error.value)
 
 
+def test_a_loop_within_itself() -> None:
+    class Again(Callback):
+        def on_chunk(self, trainer: Any) -> None:
+            with pytest.raises(errors.ArgumentError, match="is going on"):
+                trainer.run(epochs=1)
+
+    loop = summing(Count(), observers=[Again()])
+    loop.run(epochs=2)
+    assert loop.program.tensors["total"].item() == 190
+
+
 def test_checkpoints_of_other_programs(tmp_path: Path) -> None:
     loop = summing(Count())
     loop.run(epochs=1)
@@ -363,11 +374,11 @@ def test_checkpoints_of_other_programs(tmp_path: Path) -> None:
     document, arrays = checkpoint.read(tmp_path / "sum.ckpt")
     wrong = {
         "entries": ({**document, "entries": ["x"]}, arrays),
-        "tensor total": (
+        "tensor/total of float32()": (
             document,
             {k: a for k, a in arrays.items() if "tensor" not in k},
         ),
-        "tensors of": (document, {**arrays, "tensor/more": np.zeros(1)}),
+        "no tensor/more": (document, {**arrays, "tensor/more": np.zeros(1)}),
         "arrays that": (document, {**arrays, "more": np.zeros(1)}),
         "'epoch'": ({**document, "epoch": -1}, arrays),
         "'history'": (document, {**arrays, "history/add/loss": np.zeros(3, "f4")}),
@@ -411,7 +422,7 @@ def test_rates_and_schedules_go_back_too() -> None:
     sgd.param_groups[0]["weight_decay"] = 0.25
     with pytest.raises(ZeroDivisionError):
         loop.run(epochs=3)
-    assert sgd.options is sgd.param_groups[0].options
+    assert sgd.options == sgd.param_groups[0].options
     assert sgd.steps == loop.state.updates
     assert (loop.epoch, sgd.param_groups[0]["weight_decay"]) == (2, 0.5)
     assert sgd.schedule is rate

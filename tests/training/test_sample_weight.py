@@ -114,6 +114,7 @@ def test_a_loss_of_ones_own(make: Make) -> None:
         (np.ones((ROWS, 1)), "shape (50, 1)"),
         (-np.ones(ROWS), "numbers from -1 to -1"),
         (np.zeros(ROWS), "numbers from 0 to 0"),
+        (np.zeros(ROWS, bool), "numbers from 0 to 0"),
         (np.full(ROWS, np.nan), "numbers from nan"),
         (np.full(ROWS, 1e300), "numbers from 1e+300"),
     ],

@@ -290,11 +290,12 @@ def test_numbers_that_are_not_measured(
 @pytest.mark.parametrize(
     ("options", "part"),
     [
-        ({"patience": 0}, "patience must be a positive whole number"),
-        ({"patience": 2.5}, "patience must be a positive whole number"),
+        ({"patience": 0}, "patience is not a whole number"),
+        ({"patience": 2.5}, "patience is not a whole number"),
         ({"mode": "up"}, "mode says which values are better"),
-        ({"min_delta": -1}, "min_delta is the least improvement"),
-        ({"min_delta": math.nan}, "min_delta is the least improvement"),
+        ({"min_delta": -1}, "min_delta must be a number that is not negative"),
+        ({"min_delta": math.inf}, "min_delta must be a number that is not negative"),
+        ({"min_delta": math.nan}, "min_delta must be a number that is not negative"),
     ],
 )
 def test_arguments(options: dict[str, Any], part: str) -> None:

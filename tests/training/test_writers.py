@@ -17,7 +17,7 @@ import pytest
 import chainrule as cr
 from chainrule import errors, optim
 from chainrule.training import LambdaCallback, checkpoint
-from chainrule.training.lock import LOCK, RunDirectory
+from chainrule.training.lock import LOCK, Files, hold
 
 from .conftest import Make, pixels, same
 
@@ -220,11 +220,9 @@ def test_a_full_disk(make: Make, data: cr.data.Dataset, tmp_path: Path) -> None:
 
 
 def test_a_directory_that_nothing_is_written_to_is_taken_away(tmp_path: Path) -> None:
-    with RunDirectory(tmp_path / "new", set()) as held:
-        assert (held.path / LOCK).exists()
-        with held:
-            pass
-        assert (held.path / LOCK).exists(), "it is still held"
+    with hold(tmp_path / "new", Files()) as file:
+        assert file == tmp_path / "new" / checkpoint.FILE
+        assert (tmp_path / "new" / LOCK).exists()
     assert not (tmp_path / "new").exists()
 
 

@@ -24,7 +24,7 @@ from typing import Any
 import click
 
 from chainrule import errors
-from chainrule.training.outlet import Outlet, occupy
+from chainrule.outlet import Outlet, occupy
 from chainrule.version import __version__
 
 STARTED = time.perf_counter()

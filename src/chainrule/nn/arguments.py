@@ -5,11 +5,12 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Sequence
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 
+from chainrule import checks
 from chainrule.errors import ArgumentError, DTypeError, nearest
 from chainrule.graph.build import context
 from chainrule.graph.node import Array
@@ -62,14 +63,8 @@ def counts(kind: str, **given: Any) -> tuple[int, ...]:
 
 def integer(kind: str, name: str, given: Any, *, least: int | None = None) -> int:
     """A whole number as Python's, of at least ``least``."""
-    whole = isinstance(given, Integral) and not isinstance(given, bool)
-    if not whole or (least is not None and given < least):
-        raise ArgumentError(
-            f"{kind} needs a {'positive' if least == 1 else 'whole'} {name}.",
-            expected="an integer" + ("" if least is None else f" ≥ {least}"),
-            got=f"{name}={given!r:.80}",
-        )
-    return int(given)
+    what = f"{kind} needs a {'positive' if least == 1 else 'whole'} {name}."
+    return checks.whole(name, given, least=least, what=what)
 
 
 def sizes(shape: int | Sequence[int]) -> tuple[int, ...]:
@@ -87,45 +82,20 @@ def sizes(shape: int | Sequence[int]) -> tuple[int, ...]:
     return tuple(map(int, given))
 
 
-def number(
-    kind: str,
-    name: str,
-    given: Any,
-    *,
-    least: float = -math.inf,
-    above: float = -math.inf,
-    most: float = math.inf,
-    below: float = math.inf,
-) -> float:
-    """A finite number within limits, as a float.
+def number(kind: str, name: str, given: Any, **limits: Any) -> float:
+    """A finite number within limits (least, above, most, below), as a float.
 
     >>> number("Dropout", "p", 0.5, least=0, below=1)
     0.5
     """
-    real = isinstance(given, Real) and not isinstance(given, bool)
-    made = float(given) if real else math.nan
-    if not (least <= made <= most and above < made < below):
-        low = f"{least:g} ≤ " if least > -math.inf else ""
-        low = f"{above:g} < " if above > -math.inf else low
-        high = f" ≤ {most:g}" if most < math.inf else ""
-        high = f" < {below:g}" if below < math.inf else high
-        raise ArgumentError(
-            f"{kind} needs a {'positive' if above == 0 else 'finite'} {name}.",
-            expected=f"{low}{name}{high}" if low or high else f"a number {name}",
-            got=f"{name}={given!r:.80}",
-        )
-    return made
+    what = f"{kind} needs a {'positive' if limits.get('above') == 0 else 'finite'} "
+    return checks.number(name, given, what=f"{what}{name}.", **limits)
 
 
 def flag(kind: str, name: str, given: Any) -> bool:
     """A truth value; NumPy's will do."""
-    if not isinstance(given, bool | np.bool_):
-        raise ArgumentError(
-            f"{kind} needs yes or no for {name}.",
-            expected=f"{name}=True or {name}=False",
-            got=f"{name}={given!r:.80}",
-        )
-    return bool(given)
+    what = f"{kind} needs yes or no for {name}."
+    return checks.truth(name, given, what=what)
 
 
 def floating(kind: str, dtype: Any) -> DType:

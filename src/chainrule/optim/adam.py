@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import functools
 import math
+from dataclasses import KW_ONLY, field
 
-from chainrule.optim.optimizer import Optimizer, Options, Params, Rate, Rule
+from chainrule.optim.optimizer import Optimizer, Options, Rule
 from chainrule.regions import updates
 
 
-def _means(o: Options) -> dict[str, float]:
-    """The scalars of both running means."""
-    beta1, beta2 = o["betas"]
-    return {"beta1": beta1, "rest1": 1 - beta1, "beta2": beta2, "rest2": 1 - beta2}
+class _Means(Optimizer):
+    """What keeps a running mean of the gradients, and one of their squares."""
+
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = 1e-8
+    weight_decay: float = 0.0
+
+    def means(self, o: Options) -> dict[str, float]:
+        """The scalars of both means."""
+        beta1, beta2 = o["betas"]
+        return {"beta1": beta1, "rest1": 1 - beta1, "beta2": beta2, "rest2": 1 - beta2}
 
 
-class Adam(Optimizer):
+class Adam(_Means):
     """Adam (2.6.3; Kingma & Ba 2015, algorithm 1).
 
         m ← β₁m + (1−β₁)g;  v ← β₂v + (1−β₂)g²
@@ -36,21 +44,9 @@ class Adam(Optimizer):
     tensor([0.5], requires_grad=True)
     """
 
-    def __init__(
-        self,
-        params: Params | None = None,
-        lr: Rate = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 0.0,
-        amsgrad: bool = False,
-        *,
-        maximize: bool = False,
-        decoupled_weight_decay: bool = False,
-        clip_norm: float | None = None,
-        clip_value: float | None = None,
-    ) -> None:
-        super().__init__(params, locals())
+    amsgrad: bool = False
+    _: KW_ONLY
+    decoupled_weight_decay: bool = False
 
     def rule(self, o: Options) -> Rule:
         if o["amsgrad"]:
@@ -61,10 +57,10 @@ class Adam(Optimizer):
         beta1, beta2 = o["betas"]
         root = math.sqrt(1 - beta2**step)
         rate = lr * root / (1 - beta1**step)
-        return _means(o) | {"step": rate, "eps": o["eps"] * root}
+        return self.means(o) | {"step": rate, "eps": o["eps"] * root}
 
 
-class AdamW(Adam):
+class AdamW(Adam, weight_decay=1e-2):
     """Adam with decoupled weight decay (Loshchilov & Hutter 2019).
 
         θ ← (1 − ηλ)θ − η m̂ / (√v̂ + ε)
@@ -83,25 +79,11 @@ class AdamW(Adam):
     tensor([0.25], requires_grad=True)
     """
 
+    decoupled_weight_decay: bool = field(default=True, init=False)
     decoupled = True
 
-    def __init__(
-        self,
-        params: Params | None = None,
-        lr: Rate = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 1e-2,
-        amsgrad: bool = False,
-        *,
-        maximize: bool = False,
-        clip_norm: float | None = None,
-        clip_value: float | None = None,
-    ) -> None:
-        Optimizer.__init__(self, params, locals())
 
-
-class Adamax(Optimizer):
+class Adamax(_Means, lr=2e-3):
     """Adamax (Kingma & Ba 2015, algorithm 2): Adam by the largest gradient.
 
         m ← β₁m + (1−β₁)g;  u ← max(β₂u, |g| + ε);  θ ← θ − η/(1−β₁ᵗ) · m/u
@@ -116,20 +98,6 @@ class Adamax(Optimizer):
     tensor([0.5], requires_grad=True)
     """
 
-    def __init__(
-        self,
-        params: Params | None = None,
-        lr: Rate = 2e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 0.0,
-        *,
-        maximize: bool = False,
-        clip_norm: float | None = None,
-        clip_value: float | None = None,
-    ) -> None:
-        super().__init__(params, locals())
-
     def rule(self, o: Options) -> Rule:
         return updates.adamax_update, ("m", "u")
 
@@ -139,7 +107,7 @@ class Adamax(Optimizer):
         return made | {"step": lr / (1 - beta1**step), "eps": o["eps"]}
 
 
-class NAdam(Optimizer):
+class NAdam(_Means, lr=2e-3):
     """NAdam (Dozat 2016): Adam that looks ahead, as Nesterov does.
 
         μ_t = β₁(1 − ½·0.96^(tψ));   Π_t = μ₁ μ₂ … μ_t
@@ -162,21 +130,8 @@ class NAdam(Optimizer):
     tensor([0.5], requires_grad=True)
     """
 
-    def __init__(
-        self,
-        params: Params | None = None,
-        lr: Rate = 2e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 0.0,
-        momentum_decay: float = 4e-3,
-        decoupled_weight_decay: bool = False,
-        *,
-        maximize: bool = False,
-        clip_norm: float | None = None,
-        clip_value: float | None = None,
-    ) -> None:
-        super().__init__(params, locals())
+    momentum_decay: float = 4e-3
+    decoupled_weight_decay: bool = False
 
     def rule(self, o: Options) -> Rule:
         return updates.nadam_update, ("m", "v")
@@ -188,7 +143,7 @@ class NAdam(Optimizer):
         while len(products) <= step + 1:
             products.append(products[-1] * _momentum(beta1, decay, len(products)))
         now, following = (_momentum(beta1, decay, t) for t in (step, step + 1))
-        return _means(o) | {
+        return self.means(o) | {
             "now": lr * root * (1 - now) / (1 - products[step]),
             "next": lr * root * following / (1 - products[step + 1]),
             "eps": o["eps"] * root,
@@ -206,7 +161,7 @@ def _products(beta1: float, decay: float) -> list[float]:
     return [1.0]
 
 
-class RAdam(Optimizer):
+class RAdam(_Means):
     """RAdam (Liu et al. 2020): Adam without the wild steps at the beginning.
 
         ρ∞ = 2/(1−β₂) − 1;   ρ = ρ∞ − 2tβ₂ᵗ/(1−β₂ᵗ)
@@ -225,20 +180,7 @@ class RAdam(Optimizer):
     tensor([0.5], requires_grad=True)
     """
 
-    def __init__(
-        self,
-        params: Params | None = None,
-        lr: Rate = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 0.0,
-        decoupled_weight_decay: bool = False,
-        *,
-        maximize: bool = False,
-        clip_norm: float | None = None,
-        clip_value: float | None = None,
-    ) -> None:
-        super().__init__(params, locals())
+    decoupled_weight_decay: bool = False
 
     def rule(self, o: Options) -> Rule:
         return updates.radam_update, ("m", "v")
@@ -253,4 +195,4 @@ class RAdam(Optimizer):
             share = (rho - 4) * (rho - 2) * most / ((most - 4) * (most - 2) * rho)
             rate *= math.sqrt(share * rest)
         more = {"step": rate, "eps": o["eps"], "rectified": float(rectified)}
-        return _means(o) | more
+        return self.means(o) | more

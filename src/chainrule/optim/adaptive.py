@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from chainrule.optim.optimizer import Optimizer, Options, Params, Rate, Rule
+from chainrule.optim.optimizer import Optimizer, Options, Rule
 from chainrule.regions import updates
 
 
-class Adagrad(Optimizer):
+class Adagrad(Optimizer, lr=1e-2):
     """Adagrad (2.6.3; Duchi, Hazan & Singer 2011): steps shrink where gradients were.
 
         s ← s + g²;  η_t = η / (1 + (t−1) γ);  θ ← θ − η_t g / (√s + ε)
@@ -25,20 +25,10 @@ class Adagrad(Optimizer):
     tensor([0.5], requires_grad=True)
     """
 
-    def __init__(
-        self,
-        params: Params | None = None,
-        lr: Rate = 1e-2,
-        lr_decay: float = 0.0,
-        weight_decay: float = 0.0,
-        initial_accumulator_value: float = 0.0,
-        eps: float = 1e-10,
-        *,
-        maximize: bool = False,
-        clip_norm: float | None = None,
-        clip_value: float | None = None,
-    ) -> None:
-        super().__init__(params, locals())
+    lr_decay: float = 0.0
+    weight_decay: float = 0.0
+    initial_accumulator_value: float = 0.0
+    eps: float = 1e-10
 
     def rule(self, o: Options) -> Rule:
         return updates.adagrad_update, ("sum",)
@@ -51,7 +41,7 @@ class Adagrad(Optimizer):
         return {"lr": rate, "eps": o["eps"]}
 
 
-class Adadelta(Optimizer):
+class Adadelta(Optimizer, lr=1.0):
     """Adadelta (Zeiler 2012): steps as large as the steps before, and no unit lost.
 
         v ← ρ v + (1−ρ) g²;  d = g √(a + ε) / √(v + ε);  a ← ρ a + (1−ρ) d²
@@ -70,19 +60,9 @@ class Adadelta(Optimizer):
     tensor([0.5], requires_grad=True)
     """
 
-    def __init__(
-        self,
-        params: Params | None = None,
-        lr: Rate = 1.0,
-        rho: float = 0.9,
-        eps: float = 1e-6,
-        weight_decay: float = 0.0,
-        *,
-        maximize: bool = False,
-        clip_norm: float | None = None,
-        clip_value: float | None = None,
-    ) -> None:
-        super().__init__(params, locals())
+    rho: float = 0.9
+    eps: float = 1e-6
+    weight_decay: float = 0.0
 
     def rule(self, o: Options) -> Rule:
         return updates.adadelta_update, ("v", "a")
@@ -92,7 +72,7 @@ class Adadelta(Optimizer):
         return {"rho": rho, "rest": 1 - rho, "lr": lr, "eps": o["eps"]}
 
 
-class RMSprop(Optimizer):
+class RMSprop(Optimizer, lr=1e-2):
     """RMSProp (2.6.3; Tieleman & Hinton 2012): steps by the gradient's recent size.
 
         v ← α v + (1−α) g²;  θ ← θ − η g / (√v + ε)
@@ -117,21 +97,11 @@ class RMSprop(Optimizer):
     tensor([0.9], requires_grad=True)
     """
 
-    def __init__(
-        self,
-        params: Params | None = None,
-        lr: Rate = 1e-2,
-        alpha: float = 0.99,
-        eps: float = 1e-8,
-        weight_decay: float = 0.0,
-        momentum: float = 0.0,
-        centered: bool = False,
-        *,
-        maximize: bool = False,
-        clip_norm: float | None = None,
-        clip_value: float | None = None,
-    ) -> None:
-        super().__init__(params, locals())
+    alpha: float = 0.99
+    eps: float = 1e-8
+    weight_decay: float = 0.0
+    momentum: float = 0.0
+    centered: bool = False
 
     def rule(self, o: Options) -> Rule:
         names = ("v", *["m"] * o["centered"], *["velocity"] * bool(o["momentum"]))

@@ -20,25 +20,20 @@ from chainrule.errors import ArgumentError
 from chainrule.graph.build import no_grad, role
 from chainrule.graph.node import Value
 from chainrule.graph.types import DType
-from chainrule.optim.checks import above_zero
+from chainrule.optim.arguments import limit as checked_limit
 from chainrule.primitives.elementwise import add, convert, mul, sqrt
 from chainrule.primitives.movement import broadcast_to
 from chainrule.regions import updates
 from chainrule.tensor import Tensor, as_tensor, wrap
 
 
-def widest(gradients: Sequence[Value]) -> DType:
-    """The dtype that the norm of these gradients has."""
-    return max((g.dtype for g in gradients), key=lambda dtype: dtype.itemsize)
-
-
 def total_norm(gradients: Sequence[Value]) -> Value:
-    """‖g‖ of all gradients taken together.
+    """‖g‖ of all gradients taken together, in the widest of their dtypes.
 
     The squares of each gradient are added up by the engine's rule for its shape, and
     these sums one after the other in the order given.
     """
-    dtype = widest(gradients)
+    dtype = max((g.dtype for g in gradients), key=lambda dtype: dtype.itemsize)
     squares = [as_dtype(updates.sum_of_squares(g), dtype) for g in gradients]
     return sqrt(functools.reduce(add, squares))
 
@@ -132,5 +127,5 @@ def _limit(name: str, given: float | Tensor) -> Callable[[DType], Value]:
     """The limit in any dtype."""
     if isinstance(given, Tensor):
         return lambda dtype: as_dtype(given.value, dtype)
-    number = above_zero(name, given)
+    number = checked_limit(name, given)
     return lambda dtype: as_tensor(np.asarray(number, dtype.numpy)).value

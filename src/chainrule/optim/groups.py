@@ -23,14 +23,15 @@ from fnmatch import fnmatchcase
 from numbers import Real
 from typing import Any
 
-from chainrule.errors import ArgumentError, nearest
-from chainrule.optim.checks import known_names
+from chainrule.checks import did_you_mean, known_names
+from chainrule.errors import ArgumentError
 from chainrule.optim.schedule import Schedule
-from chainrule.optim.schedules import as_schedule
 from chainrule.tensor import Tensor
 
-#: Tensors, names or patterns for names.
-Wanted = tuple[Tensor | str, ...]
+#: A name or a pattern for names, or a tensor with its name, where that was said.
+Wanted = str | tuple[str | None, Tensor]
+#: Limits of all gradients together.
+LIMITS = ("clip_norm", "clip_value")
 _EXAMPLE = "model.parameters()"
 
 
@@ -40,7 +41,7 @@ class ParamGroup(Mapping[str, Any]):
     It reads and writes like PyTorch's dictionaries: ``group["params"]`` are its
     tensors, ``group["lr"]`` is the rate of the next update, and
     ``group["weight_decay"] = 0.1`` holds from the next update on, in steps that are
-    compiled already too. A group without a rate of its own has the optimiser's.
+    compiled already too. What a group has not of its own is the optimiser's.
 
     >>> from chainrule import optim
     >>> optimizer = optim.SGD(lr=0.1, momentum=0.9)
@@ -50,69 +51,62 @@ class ParamGroup(Mapping[str, Any]):
     """
 
     def __init__(
-        self,
-        owner: Any,
-        prefix: str,
-        wanted: Wanted,
-        own: Mapping[str, Any],
+        self, owner: Any, prefix: str, wanted: Sequence[Wanted], own: Mapping[str, Any]
     ) -> None:
-        _known_options(owner, own, ["lr", *owner.options])
         self._owner = owner
         self.prefix, self.wanted = prefix, wanted
         self.names: list[str] = []
-        # Without groups of the user's own the options are those of the optimiser.
-        self.options = owner.options
-        if not owner.flat:
-            rest = {k: v for k, v in own.items() if k != "lr"}
-            self.options = owner.check(owner.options | rest)
-        self.own_schedule = as_schedule(own["lr"]) if "lr" in own else None
+        self.own: dict[str, Any] = {}
+        self.take(own)
 
     @property
     def schedule(self) -> Schedule:
         """The group's own schedule, or the optimiser's."""
-        return self.own_schedule or self._owner.schedule
+        return self.own.get("lr", self._owner.schedule)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """All hyper-parameters but the rate."""
+        own = {k: v for k, v in self.own.items() if k != "lr"}
+        return self._owner.options | own
+
+    @property
+    def holder(self) -> dict[str, Any]:
+        """Where what is set for the group lies; alone it is the optimiser itself."""
+        return vars(self._owner) if self._owner.flat else self.own
+
+    def take(self, given: Mapping[str, Any]) -> None:
+        """Have these hyper-parameters, as far as they are known and right."""
+        owner, known = self._owner, ["lr", *self._owner.options]
+        kind = type(owner).__name__
+        for name in LIMITS:
+            if name in given:
+                raise ArgumentError(
+                    f"{name} is a limit for all gradients together; no group has its "
+                    "own.",
+                    expected="an option of a group: " + ", ".join(known),
+                    got=name,
+                    fix=f"optim.{kind}(…, {name}=1.0)",
+                )
+        known_names(f"An option of {kind}", given, known)
+        made = {name: owner.checks[name](name, value) for name, value in given.items()}
+        self.holder.update(made)
 
     def __getitem__(self, key: str) -> Any:
         if key == "params":
             return [self._owner.params[name] for name in self.names]
-        if key == "lr":
-            return self.schedule(self._owner.steps)
-        return self.options[key]
+        return self.schedule(self._owner.steps) if key == "lr" else self.options[key]
 
     def __setitem__(self, key: str, value: Any) -> None:
-        owner = self._owner
-        _known_options(owner, [key], self)
         if key == "params":
             raise ArgumentError(
                 "The parameters of a group stay as they are.",
                 expected="an option: " + ", ".join(self.options),
                 got="params",
-                fix=f"make a new optimiser: optim.{type(owner).__name__}(…)",
+                fix=f"make a new optimiser: optim.{type(self._owner).__name__}(…)",
             )
-        if key != "lr":
-            self.adopt(self.checked({key: value}))
-        elif owner.flat:
-            owner.schedule = as_schedule(value)
-        else:
-            self.own_schedule = as_schedule(value)
-
-    def checked(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """The group's options with those given in their places; nothing changes yet.
-
-        Raises:
-            ArgumentError: one out of range, or one that switches a part of the rule on
-                or off that is compiled already.
-        """
-        owner, old = self._owner, self.options
-        made = owner.check({**old, **given})
-        if owner.form(made) != owner.form(old):
-            owner.refuse_after_tracing({k: v for k, v in made.items() if v != old[k]})
-        return made
-
-    def adopt(self, options: dict[str, Any]) -> None:
-        """Take over what :meth:`checked` gave, with the moments that it asks for."""
-        self.options.update(options)
-        self._owner.renew_moments(self)
+        with self._owner.changing():
+            self.take({key: value})
 
     def __iter__(self) -> Iterator[str]:
         return iter(("params", "lr", *self.options))
@@ -120,40 +114,23 @@ class ParamGroup(Mapping[str, Any]):
     def __len__(self) -> int:
         return 2 + len(self.options)
 
-    def settings(self, resolved: bool) -> dict[str, Any]:
-        """The group as an item of ``params=``, JSON-able.
-
-        Args:
-            resolved: give the names of the parameters, not the patterns.
-        """
-        made: dict[str, Any] = {"params": list(self.names if resolved else self.wanted)}
-        if self.own_schedule is not None:
-            made["lr"] = self.own_schedule.settings()
+    def settings(self) -> dict[str, Any]:
+        """The group as an item of ``params=``, JSON-able; tensors by their names."""
         common = self._owner.options
-        return made | as_json({k: v for k, v in self.options.items() if v != common[k]})
+        own = {k: v for k, v in self.own.items() if k == "lr" or v != common[k]}
+        # Names that tensors came with may be others in the model.
+        members = self.wanted if self._owner.by_name else self.names
+        return {"params": list(members), **as_json(own)}
 
     def __repr__(self) -> str:
         inner = ", ".join(f"{k}={v!r}" for k, v in self.items() if k != "params")
         return f"ParamGroup({len(self.names)} parameters, {inner})"
 
 
-def _known_options(owner: Any, given: Iterable[Any], known: Iterable[str]) -> None:
-    """Refuse what is no option of a group."""
-    kind, given = type(owner).__name__, list(given)
-    for name in ("clip_norm", "clip_value"):
-        if name in given:
-            raise ArgumentError(
-                f"{name} is a limit for all gradients together; no group has its own.",
-                expected="an option of a group: " + ", ".join(known),
-                got=name,
-                fix=f"optim.{kind}(…, {name}=1.0)",
-            )
-    known_names(f"An option of {kind}", given, known)
-
-
 def as_json(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options with lists in place of tuples, as they come back from JSON."""
-    return {k: list(v) if isinstance(v, tuple) else v for k, v in options.items()}
+    """Hyper-parameters as JSON has them: tuples as lists, schedules as settings."""
+    made = {k: v.settings() if k == "lr" else v for k, v in options.items()}
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in made.items()}
 
 
 # -- what the user asked for ---------------------------------------------------------
@@ -165,8 +142,7 @@ class Request:
     Attributes:
         groups: (tensors, names or patterns; options) of each group.
         flat: whether there are no groups of the user's own.
-        given: the tensors, each with its name, where that was said.
-        patterns: whether names or patterns were given.
+        given: the tensors, each with its name, where that was said, by their ids.
 
     Raises:
         ArgumentError: neither tensors nor names, none at all, or a tensor twice.
@@ -174,9 +150,8 @@ class Request:
 
     def __init__(self, kind: str, params: Any) -> None:
         self.kind = kind
-        self.given: list[tuple[str | None, Tensor]] = []
-        self.patterns = False
-        self.groups: list[tuple[Wanted, dict[str, Any]]] = []
+        self.groups: list[tuple[list[Wanted], dict[str, Any]]] = []
+        self.given: dict[int, tuple[str | None, Tensor]] = {}
         single = isinstance(params, Tensor | str | Mapping)
         items = list(params) if isinstance(params, Iterable) and not single else []
         if params is not None and not items:
@@ -196,24 +171,25 @@ class Request:
 
     def named(self) -> dict[str, Tensor] | None:
         """The parameters by name; None where a model has to say what the names are."""
-        if not self.given or (self.patterns and any(n is None for n, _ in self.given)):
+        patterns = any(isinstance(w, str) for wanted, _ in self.groups for w in wanted)
+        nameless = any(name is None for name, _ in self.given.values())
+        if not self.given or (patterns and nameless):
             return None
         named: dict[str, Tensor] = {}
-        for i, (name, tensor) in enumerate(self.given):
+        for i, (name, tensor) in enumerate(self.given.values()):
             name = name or tensor.name or f"param{i}"
             while name in named:
                 name += "'"
             named[name] = tensor
         return named
 
-    def _read(self, items: Any) -> Wanted:
+    def _read(self, given: Any) -> list[Wanted]:
         """All tensors, all pairs of a name and a tensor, or all names."""
-        one = isinstance(items, Tensor | str) or not isinstance(items, Iterable)
-        items = [items] if one else list(items)
+        one = isinstance(given, Tensor | str) or not isinstance(given, Iterable)
+        items: list[Any] = [given] if one else list(given)
         if items and all(isinstance(item, str) for item in items):
-            self.patterns = True
-            return tuple(items)
-        pairs = [item if _is_pair(item) else (None, item) for item in items]
+            return items
+        pairs: list[Any] = [i if _is_pair(i) else (None, i) for i in items]
         alike = len({name is None for name, _ in pairs}) == 1
         if not alike or not all(isinstance(t, Tensor) for _, t in pairs):
             raise _no_parameters(self.kind, items)
@@ -225,15 +201,15 @@ class Request:
                     got=repr(tensor)[:80],
                     fix="pass the parameters themselves, or .detach() the tensor",
                 )
-            if any(tensor is known for _, known in self.given):
+            if id(tensor) in self.given:
                 raise ArgumentError(
                     f"{self.kind} was given a parameter twice.",
                     expected="each parameter once, in one group",
                     got=name or tensor.name or repr(tensor)[:80],
                     fix="leave it out of one of the groups",
                 )
-            self.given.append((name, tensor))
-        return tuple(tensor for _, tensor in pairs)
+            self.given[id(tensor)] = name, tensor
+        return pairs
 
 
 def _is_pair(item: Any) -> bool:
@@ -259,55 +235,21 @@ def _no_parameters(kind: str, given: Any) -> ArgumentError:
 # -- who gets what -------------------------------------------------------------------
 
 
-def matching(wanted: Tensor | str, named: Mapping[str, Tensor]) -> list[str]:
-    """The names that a tensor or a pattern stands for.
-
-    Raises:
-        ArgumentError: there is none.
-    """
-    if isinstance(wanted, Tensor):
-        names = [name for name, t in named.items() if t is wanted]
-        if not names:
-            raise foreign(wanted.name or repr(wanted)[:80])
-        return names
-    if wanted in named or wanted == "*":
-        return [wanted] if wanted in named else list(named)
-    names = [name for name in named if fnmatchcase(name, wanted)]
-    if not names:
-        near = nearest(wanted.strip("*."), named)
-        raise ArgumentError(
-            f"The pattern {wanted!r} fits no parameter.",
-            expected="a name, or a pattern for some of " + ", ".join(named),
-            got=repr(wanted),
-            fix=f"did you mean {near!r}?" if near else None,
-        )
-    return names
-
-
-def foreign(got: str) -> ArgumentError:
-    """The error for an optimiser whose parameters are not those of the model."""
-    return ArgumentError(
-        "The optimiser belongs to another model.",
-        expected="an optimiser without parameters, or with some of this model's",
-        got=f"parameters {got}",
-        fix="make a new one: optim.Adam(lr=1e-3)",
-    )
-
-
 def share_out(
-    groups: Sequence[ParamGroup], named: Mapping[str, Tensor]
+    groups: Sequence[Sequence[Wanted]], named: Mapping[str, Tensor]
 ) -> list[list[str]]:
-    """The names of the parameters of each group.
+    """The names of the parameters of each group; the first that fits has a parameter.
 
     Raises:
-        ArgumentError: a pattern that fits nothing, or nothing that is left.
+        ArgumentError: a pattern that fits nothing, or nothing that is left; a tensor
+            that is not among them.
     """
     left = dict.fromkeys(named)
     shares: list[list[str]] = []
     for group in groups:
         mine: list[str] = []
-        for wanted in group.wanted:
-            names = matching(wanted, named)
+        for wanted in group:
+            names = _matching(wanted, named)
             free = [name for name in names if name in left]
             vain = isinstance(wanted, str) and not free and not set(names) <= set(mine)
             if vain and wanted != "*":  # which is the rest, of which there may be none
@@ -324,3 +266,29 @@ def share_out(
                 del left[name]
         shares.append(mine)
     return shares
+
+
+def _matching(wanted: Wanted, named: Mapping[str, Tensor]) -> list[str]:
+    """The names that a tensor or a pattern stands for."""
+    if not isinstance(wanted, str):
+        name, tensor = wanted
+        names = [known for known, t in named.items() if t is tensor]
+        if not names:
+            raise ArgumentError(
+                "The optimiser belongs to another model.",
+                expected="an optimiser without parameters, or with those of this model",
+                got=f"the parameter {name or tensor.name or repr(tensor)[:80]}",
+                fix="make a new one: optim.Adam(lr=1e-3)",
+            )
+        return names
+    if wanted in named or wanted == "*":
+        return [wanted] if wanted in named else list(named)
+    names = [name for name in named if fnmatchcase(name, wanted)]
+    if not names:
+        raise ArgumentError(
+            f"The pattern {wanted!r} fits no parameter.",
+            expected="a name, or a pattern for some of " + ", ".join(named),
+            got=repr(wanted),
+            fix=did_you_mean(wanted.strip("*."), named),
+        )
+    return names

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import field
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +13,7 @@ import numpy as np
 from chainrule.errors import ArgumentError, GradientError, NonFiniteError
 from chainrule.graph.build import context, no_grad, recording
 from chainrule.graph.node import Array
-from chainrule.optim.optimizer import Optimizer, Options, Params, Rate, Rule
+from chainrule.optim.optimizer import Optimizer, Options, Rule
 from chainrule.regions import updates
 from chainrule.tensor import Tensor
 
@@ -19,7 +21,7 @@ from chainrule.tensor import Tensor
 _CURVATURE = 1e-10
 
 
-class LBFGS(Optimizer):
+class LBFGS(Optimizer, lr=1.0):
     """L-BFGS (Liu & Nocedal 1989): quasi-Newton steps from the last few gradients.
 
         d = −H g,   θ ← θ + t d
@@ -56,18 +58,18 @@ class LBFGS(Optimizer):
     (13.0, [1.0, 2.0])
     """
 
-    def __init__(
-        self,
-        params: Params | None = None,
-        lr: Rate = 1.0,
-        max_iter: int = 20,
-        max_eval: int | None = None,
-        tolerance_grad: float = 1e-7,
-        tolerance_change: float = 1e-9,
-        history_size: int = 100,
-        line_search_fn: str | None = None,
-    ) -> None:
-        super().__init__(params, {**locals(), "clip_norm": None, "clip_value": None})
+    max_iter: int = 20
+    max_eval: int | None = None
+    tolerance_grad: float = 1e-7
+    tolerance_change: float = 1e-9
+    history_size: int = 100
+    line_search_fn: str | None = None
+    maximize: bool = field(default=False, init=False)
+    clip_norm: float | None = field(default=None, init=False)
+    clip_value: float | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
         if not self.flat:
             raise ArgumentError(
                 "LBFGS has one group: its directions are those of all parameters.",
@@ -113,20 +115,21 @@ class LBFGS(Optimizer):
                 fix="a function that calls zero_grad() and backward() and returns the "
                 "loss",
             )
-        oracle = _Oracle(closure, list(self.params.values()))
+        at = _Loss(closure, list(self.params.values()))
+        start = at.theta
         try:
-            first = self._iterate(oracle)
+            first = self._iterate(at)
         except BaseException:  # θ and the memory belong together
-            oracle.back()
+            at.put(start)
             raise
         self.steps += 1
         return first
 
-    def _iterate(self, oracle: _Oracle) -> Any:
+    def _iterate(self, at: _Loss) -> Any:
         o, lr, memory = self.options, self.lr, dict(self.memory)
         most = o["max_eval"] or o["max_iter"] * 5 // 4
-        first = oracle.call()
-        loss, g = float(first), oracle.gradient()
+        loss, g = at(at.theta)
+        first = at.result
         if not (math.isfinite(loss) and np.isfinite(g).all()):
             what = "The loss or its gradient is not finite where LBFGS begins."
             raise NonFiniteError(what, expected="numbers", got=f"a loss of {loss}")
@@ -140,24 +143,27 @@ class LBFGS(Optimizer):
                 if pair[0] @ pair[1] > _CURVATURE:
                     pairs = [*pairs, pair][-o["history_size"] :]
             iterations += 1
-            d = _direction(g, pairs)
+            theta, d = at.theta, _direction(g, pairs)
             t = lr if iterations > 1 else min(1.0, 1.0 / float(abs(g).sum())) * lr
             memory |= {"d": d, "g": g}
             slope, before = float(g @ d), loss
             if slope > -o["tolerance_change"]:
                 break
             if o["line_search_fn"] is not None:
-                start = _Point(0.0, loss, g, slope)
-                t, loss, g, _ = _strong_wolfe(oracle.along(d), start, t, abs(d).max())
-            oracle.move(d, t)
-            if o["line_search_fn"] is None and i < o["max_iter"]:
-                loss, g = float(oracle.call()), oracle.gradient()
+                line, here = partial(at.along, theta, d), _Point(0.0, loss, g, slope)
+                t, loss, g, _ = _strong_wolfe(line, here, t, abs(d).max())
+                at.put(theta + d * t)
+            elif i < o["max_iter"]:
+                loss, g = at(theta + d * t)
+            else:
+                at.put(theta + d * t)
             short = abs(d).max() * abs(t) <= o["tolerance_change"]
             flat = abs(loss - before) < o["tolerance_change"]
-            if oracle.calls >= most or short or flat:
+            if at.calls >= most or short or flat:
                 break
-        counts = np.array([t, iterations, calls + oracle.calls])
-        s, y = (np.array(row) for row in zip(*pairs)) if pairs else (np.zeros(0),) * 2
+        counts = np.array([t, iterations, calls + at.calls])
+        shape = len(pairs), g.size
+        s, y = (np.reshape([pair[k] for pair in pairs], shape) for k in (0, 1))
         self.memory = memory | {"s": s, "y": y, "counts": counts}
         return first
 
@@ -168,47 +174,64 @@ class LBFGS(Optimizer):
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """See :meth:`Optimizer.load_state_dict`."""
-        rest: Any = state_dict
-        memory: Any = {}
+        rest, memory = state_dict, self.memory
         if isinstance(state_dict, Mapping):
-            memory, rest = state_dict.get("memory"), dict(state_dict)
-            rest.pop("memory", None)
-        n = sum(int(p.size) for p in self.params.values())
-        kinds = [p.dtype.numpy for p in self.params.values()]
-        kind = np.result_type(np.float32, *kinds)
-        try:
-            wide = {"counts": np.float64}
-            made = {k: np.array(a, wide.get(k, kind)) for k, a in memory.items()}
-            pairs = (len(made["s"]), n) if made and len(made["s"]) else (0,)
-            shapes = {"counts": (3,), "d": (n,), "g": (n,), "s": pairs, "y": pairs}
-            good = not made or {k: a.shape for k, a in made.items()} == shapes
-        except (AttributeError, KeyError, TypeError, ValueError):
-            made, good = {}, False
-        if not good:
-            raise ArgumentError(
-                "The memory in the state_dict is none of such an LBFGS.",
-                expected=f"s, y, d, g and counts, over {n} numbers",
-                got=f"{memory!r:.80}",
-            )
+            rest = {k: v for k, v in state_dict.items() if k != "memory"}
+            memory = self._remembered(state_dict.get("memory"))
         super().load_state_dict(rest)
-        self.memory = made
+        self.memory = memory
+
+    def _remembered(self, given: Any) -> dict[str, Array]:
+        """A copy of a memory; what is none of such an optimiser is refused."""
+        params = self.params.values()
+        n = sum(int(p.size) for p in params)
+        dtype = np.result_type(np.float32, *(p.dtype.numpy for p in params))
+        try:
+            dtypes = dict.fromkeys(given, dtype) | {"counts": np.float64}
+            made = {name: np.array(a, dtypes[name]) for name, a in given.items()}
+            pairs = (len(made["s"]) if made else 0, n)
+            shapes = {"counts": (3,), "d": (n,), "g": (n,), "s": pairs, "y": pairs}
+            if not made or {name: a.shape for name, a in made.items()} == shapes:
+                return made
+        except (AttributeError, KeyError, TypeError, ValueError):
+            pass
+        raise ArgumentError(
+            "The memory in the state_dict is none of such an LBFGS.",
+            expected=f"s, y, d, g and counts, over {n} numbers",
+            got=f"{given!r:.80}",
+        )
 
 
-class _Oracle:
-    """The loss and its gradient, over all parameters in a row."""
+class _Loss:
+    """The loss and its gradient, as functions of all parameters in a row.
+
+    Attributes:
+        calls: how often it was asked for.
+        result: what the closure gave last.
+    """
 
     def __init__(self, closure: Callable[[], Any], params: list[Tensor]) -> None:
         self.closure, self.params, self.calls = closure, params, 0
-        self.start = [p.numpy().copy() for p in params]
+        self.result: Any = None
 
-    def call(self) -> Any:
-        """The loss here, with gradients."""
+    @property
+    def theta(self) -> Array:
+        """All parameters in a row."""
+        return _row([p.numpy() for p in self.params])
+
+    def put(self, theta: Array) -> None:
+        """Give the parameters these numbers."""
+        ends = np.cumsum([int(p.size) for p in self.params])
+        with no_grad():
+            for p, part in zip(self.params, np.split(theta, ends)):
+                p.copy_(Tensor(part.reshape(p.shape).astype(p.dtype.numpy)))
+
+    def __call__(self, theta: Array) -> tuple[float, Array]:
+        """The loss at θ, where the parameters then are, and its gradient."""
+        self.put(theta)
         self.calls += 1
         with recording():
-            return self.closure()
-
-    def gradient(self) -> Array:
-        """The gradient of the last call; 0 for a parameter that has none."""
+            self.result = self.closure()
         grads = [p.grad for p in self.params]
         if all(grad is None for grad in grads):
             raise GradientError(
@@ -218,37 +241,19 @@ class _Oracle:
                 fix="call loss.backward() in it, and return the loss",
             )
         rows = [
-            np.asarray(np.zeros(p.shape) if grad is None else grad, p.dtype.numpy)
+            np.zeros(p.shape, p.dtype.numpy) if grad is None else grad.numpy()
             for p, grad in zip(self.params, grads)
         ]
-        return np.concatenate([row.ravel() for row in rows])
+        return float(self.result), _row(rows)
 
-    def move(self, d: Array, t: float) -> None:
-        """θ ← θ + t d."""
-        step, at = d * t, 0
-        with no_grad():
-            for p in self.params:
-                part = step[at : at + int(p.size)].reshape(p.shape)
-                p.copy_(Tensor((p.numpy() + part).astype(p.dtype.numpy)))
-                at += int(p.size)
+    def along(self, theta: Array, d: Array, t: float) -> _Point:
+        """The loss at θ + t d."""
+        loss, g = self(theta + d * t)
+        return _Point(t, loss, g, float(g @ d))
 
-    def back(self, start: list[Array] | None = None) -> None:
-        """To where θ was, at first or at ``start``."""
-        with no_grad():
-            for p, array in zip(self.params, start or self.start, strict=True):
-                p.copy_(Tensor(array))
 
-    def along(self, d: Array) -> Callable[[float], _Point]:
-        """The loss as a function of t in θ + t d; θ stays where it is."""
-        here = [p.numpy().copy() for p in self.params]
-
-        def at(t: float) -> _Point:
-            self.move(d, t)
-            loss, g = float(self.call()), self.gradient()
-            self.back(here)
-            return _Point(t, loss, g, float(g @ d))
-
-        return at
+def _row(arrays: list[Array]) -> Array:
+    return np.concatenate([np.ravel(a) for a in arrays] or [np.zeros(0)])
 
 
 def _direction(g: Array, pairs: list[tuple[Array, Array]]) -> Array:

@@ -8,27 +8,26 @@ changing them recompiles nothing.
 
 from __future__ import annotations
 
+import functools
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import KW_ONLY
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 import numpy as np
 
+from chainrule.checks import Check
 from chainrule.errors import ArgumentError, GradientError
 from chainrule.graph.build import constant, context, no_grad, recording, role, scope
 from chainrule.graph.node import Array, Value
 from chainrule.graph.primitive import as_tuple
 from chainrule.graph.types import DType
 from chainrule.optim import state
-from chainrule.optim.checks import OPTIONS, above_zero
-from chainrule.optim.clipping import as_dtype, total_norm, widest
-from chainrule.optim.groups import (
-    ParamGroup,
-    Request,
-    as_json,
-    foreign,
-    share_out,
-)
+from chainrule.optim.arguments import ARGUMENTS, Declared, names_of
+from chainrule.optim.clipping import as_dtype, total_norm
+from chainrule.optim.groups import LIMITS, ParamGroup, Request, as_json, share_out
 from chainrule.optim.schedule import Schedule
 from chainrule.optim.schedules import as_schedule
 from chainrule.primitives.elementwise import neg
@@ -46,27 +45,23 @@ Rule = tuple[Region, tuple[str, ...]]
 #: Gives a scalar of the present update by its name and dtype.
 Supply = Callable[[str, DType], Value]
 
-LIMITS = state.LIMITS
+
+class _Arguments(Declared):
+    """The arguments of all optimisers."""
+
+    params: Params | None = None
+    lr: Rate = 1e-3
+    _: KW_ONLY
+    maximize: bool = False
+    clip_norm: float | None = None
+    clip_value: float | None = None
 
 
-class _Limit:
-    """A limit of the gradients: a number > 0, or None for no limit."""
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self.name = name
-
-    def __get__(self, optimizer: Any, owner: type) -> float | None:
-        return optimizer._limits[self.name]
-
-    def __set__(self, optimizer: Any, limit: float | None) -> None:
-        optimizer._limits[self.name] = optimizer.checked_limit(self.name, limit)
-
-
-class Optimizer(ABC):
+class Optimizer(_Arguments, ABC):
     """Base of the optimisers.
 
-    A constructor names its arguments and hands them on, ``super().__init__(params,
-    locals())``: those that ``ranges`` knows are the options.
+    An optimiser declares its own arguments as a dataclass declares its fields; they are
+    its options, and each has its check in ``chainrule.optim.arguments``.
 
     Args:
         params: the parameters: an iterable of tensors (``model.parameters()``) or of
@@ -90,13 +85,13 @@ class Optimizer(ABC):
             parameters (PyTorch counts each parameter's own updates, which differs only
             where a parameter is without a gradient for some of them).
         schedule: η as a function of the update.
-        options: the hyper-parameters that groups do not set otherwise.
+        options: the hyper-parameters that groups do not set otherwise; attributes too.
         param_groups: the groups, see :class:`ParamGroup`.
         params: the parameters by name.
         state: for each parameter's name its moments, tensors like any other state.
 
     Every hyper-parameter can be changed between two updates without compiling anew
-    (``optimizer.lr = 0.01``, ``optimizer.clip_norm = 0.5``,
+    (``optimizer.lr = 0.01``, ``optimizer.momentum = 0.95``,
     ``optimizer.param_groups[0]["momentum"] = 0.95``). What switches a part of the rule
     on or off (momentum from 0 to 0.9) is refused once a compiled step uses it.
 
@@ -112,30 +107,30 @@ class Optimizer(ABC):
     [0.0, 0.01]
     """
 
-    #: What gives the value of each option or refuses it.
-    ranges: Mapping[str, Callable[[str, Any], Any]] = OPTIONS
-    #: Whether weight decay always lets θ shrink.
-    decoupled = False
-    clip_norm, clip_value = _Limit(), _Limit()
+    checks: ClassVar[Mapping[str, Check]] = {
+        **ARGUMENTS,
+        "lr": lambda name, rate: as_schedule(rate),
+    }
+    #: Whether weight decay lets θ shrink where no option says it.
+    decoupled: ClassVar[bool] = False
+    #: Whether a compiled step has the update rule as it is now.
+    _traced = False
 
-    def __init__(self, params: Params | None, given: Mapping[str, Any]) -> None:
-        self.schedule = as_schedule(given["lr"])
-        self.options = self.check({k: v for k, v in given.items() if k in self.ranges})
-        self.steps = 0
-        self.params: dict[str, Tensor] = {}
+    def __post_init__(self) -> None:
+        given: Any = self.params
+        request, self._all = Request(type(self).__name__, given), given is None
+        self.flat, self.by_name = request.flat, not request.given
+        self.steps, self.params = 0, {}
         self.state: dict[str, dict[str, Tensor]] = {}
-        self._traced, self._all = False, params is None
-        self._limits: dict[str, float | None] = dict.fromkeys(LIMITS)
-        self.clip_norm, self.clip_value = given["clip_norm"], given["clip_value"]
-        request = Request(type(self).__name__, params)
-        self.flat, self._by_tensor = request.flat, bool(request.given)
         self.param_groups = [
             ParamGroup(self, f"group{i}." if i else "", wanted, own)
             for i, (wanted, own) in enumerate(request.groups)
         ]
+        for group in self.param_groups:
+            self.check(group.options)
         named = request.named()
         if named is not None:
-            self._take(named)
+            self.adopt(named)
 
     # -- what an optimiser defines -----------------------------------------------------
 
@@ -151,9 +146,8 @@ class Optimizer(ABC):
         """What moments are filled with before the first update."""
         return 0.0
 
-    def check(self, options: Options) -> dict[str, Any]:
-        """The options as they are kept; what is out of range is refused."""
-        return {name: self.ranges[name](name, value) for name, value in options.items()}
+    def check(self, o: Options) -> None:
+        """Refuse options that do not go together; each is within its range."""
 
     def form(self, o: Options) -> tuple[Region, tuple[str, ...], str | None, bool]:
         """What options decide before a step is compiled: all but the numbers.
@@ -161,23 +155,20 @@ class Optimizer(ABC):
         Returns:
             The rule, its moments, how θ decays, and whether it climbs.
         """
-        shrinks = self.decoupled or o.get("decoupled_weight_decay", False)
+        shrinks = o.get("decoupled_weight_decay", self.decoupled)
         decay = ("keep" if shrinks else "penalty") if o.get("weight_decay") else None
         return *self.rule(o), decay, o.get("maximize", False)
 
     # -- its parameters ----------------------------------------------------------------
 
-    def _take(self, named: Mapping[str, Tensor]) -> None:
-        """Take charge of these parameters, with fresh moments."""
-        shares = share_out(self.param_groups, named)
-        held = {name for share in shares for name in share}
-        for group, share in zip(self.param_groups, shares, strict=True):
-            group.names = share
-        self.params = {name: p for name, p in named.items() if name in held}
-        self.state = {name: {} for name in self.params}
-        self._all = len(self.params) == len(named)
-        for group in self.param_groups:
-            self.renew_moments(group)
+    @property
+    def params(self) -> dict[str, Tensor]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The parameters by name; the constructor sets what was given for them."""
+        return self._params
+
+    @params.setter
+    def params(self, given: Any) -> None:
+        self._params = given
 
     def adopt(self, named: Mapping[str, Tensor] | Iterable[tuple[str, Tensor]]) -> None:
         """Take charge of a model's parameters, under the model's names.
@@ -192,39 +183,40 @@ class Optimizer(ABC):
             ArgumentError: the optimiser has parameters that are not among them, or a
                 pattern of a group fits none of them.
         """
-        named = dict(named)
-        if not self.params:
-            self._take(named)
-            return
-        names = {id(p): name for name, p in named.items()}
-        if any(id(p) not in names for p in self.params.values()):
-            raise foreign(", ".join(self.params))
-        new = {old: names[id(p)] for old, p in self.params.items()}
-        self.params = {new[old]: p for old, p in self.params.items()}
-        self.state = {new[old]: moments for old, moments in self.state.items()}
-        self._all = len(self.params) == len(named)
-        for group in self.param_groups:
-            group.names = [new[old] for old in group.names]
-        for name, moments in self.state.items():
-            for moment, t in moments.items():
-                t.name = f"{name}.{moment}"
+        named, held = dict(named), self.params
+        moments = {id(p): self.state[name] for name, p in held.items()}
+        wanted = [
+            [(name, held[name]) for name in group.names] if held else group.wanted
+            for group in self.param_groups
+        ]
+        shares = share_out(wanted, named)
+        mine = {name for share in shares for name in share}
+        self.params = {name: p for name, p in named.items() if name in mine}
+        self.state = {name: moments.get(id(p), {}) for name, p in self.params.items()}
+        self._all = len(mine) == len(named)
+        for group, share in zip(self.param_groups, shares, strict=True):
+            group.names = share
+        self._renew_moments()
 
-    def renew_moments(self, group: ParamGroup) -> None:
-        """Give the parameters of a group the moments that its options ask for."""
-        for name in group.names:
-            p, old, self.state[name] = self.params[name], self.state[name], {}
-            for moment in self.rule(group.options)[1]:
-                t = old.get(moment)
-                if t is None:
-                    start = self.initial(group.options)
-                    t = Tensor(np.full(p.shape, start, p.dtype.numpy))
-                t.name = f"{name}.{moment}"
-                self.state[name][moment] = t
+    def _renew_moments(self) -> None:
+        """Give all parameters the moments that their options ask for."""
+        made: dict[str, dict[str, Tensor]] = {name: {} for name in self.params}
+        for group in self.param_groups:
+            start, moments = self.initial(group.options), self.rule(group.options)[1]
+            for name in group.names:
+                p, old = self.params[name], self.state[name]
+                for moment in moments:
+                    t = old.get(moment)
+                    if t is None:
+                        t = Tensor(np.full(p.shape, start, p.dtype.numpy))
+                    t.name = f"{name}.{moment}"
+                    made[name][moment] = t
+        self.state = made
 
     # -- its hyper-parameters ----------------------------------------------------------
 
     @property
-    def lr(self) -> float:
+    def lr(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
         """The learning rate of the next update.
 
         A number or a schedule may be set. A schedule is a function of the optimiser's
@@ -234,25 +226,69 @@ class Optimizer(ABC):
 
     @lr.setter
     def lr(self, rate: Rate) -> None:
-        self.schedule = as_schedule(rate)
+        vars(self)["lr"] = rate
 
-    def checked_limit(self, name: str, limit: float | None) -> float | None:
-        """``clip_norm`` or ``clip_value`` as it would be kept; nothing changes yet."""
-        if limit is not None:
-            limit = above_zero(name, limit)
-        if (limit is None) != (self._limits[name] is None):
-            self.refuse_after_tracing({name: limit})
-        return limit
+    @property
+    def schedule(self) -> Schedule:
+        """η as a function of the update."""
+        return vars(self)["lr"]
 
-    def refuse_after_tracing(self, given: Mapping[str, Any]) -> None:
-        """Refuse to switch a part of the update on or off that is compiled already."""
-        if not self._traced:
-            return
-        kind = type(self).__name__
-        fix = f"make a new {kind} and compile anew"
-        for name in set(given) & set(LIMITS):
-            fix += f"; a limit that may come later starts as {kind}(…, {name}=math.inf)"
-        raise ArgumentError(
+    @schedule.setter
+    def schedule(self, schedule: Rate) -> None:
+        self.lr = schedule
+
+    @property
+    def options(self) -> Options:
+        """The hyper-parameters that groups do not set otherwise, but for the rate."""
+        known = [k for k in names_of(type(self)) if k not in ("params", "lr", *LIMITS)]
+        return MappingProxyType({name: vars(self)[name] for name in known})
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        option = name not in ("params", "lr") and name in names_of(type(self))
+        with self.changing() if option else nullcontext():
+            super().__setattr__(name, value)
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Hyper-parameters that are changed within change all together.
+
+        Where they do not fit, or would switch a part of the update on or off that is
+        compiled already, all is as it was.
+        """
+        groups: Sequence[ParamGroup] = vars(self).get("param_groups", ())
+        owns = [vars(self), *(group.own for group in groups)]
+        kept, before = [dict(own) for own in owns], self._forms(groups)
+        try:
+            yield
+            for group in groups:
+                self.check(group.options)
+            if self._forms(groups) != before:
+                if self._traced:
+                    raise self._switched(kept, owns)
+                self._renew_moments()
+        except BaseException:
+            for own, then in zip(owns, kept, strict=True):
+                own.update(then)
+                for name in own.keys() - then.keys():
+                    del own[name]
+            raise
+
+    def _forms(self, groups: Iterable[ParamGroup]) -> list[Any]:
+        limited = [vars(self).get(name) is not None for name in LIMITS]
+        return [(limited, self.form(group.options)) for group in groups]
+
+    def _switched(self, kept: Any, owns: Any) -> ArgumentError:
+        """The error for what would change the form of a compiled step."""
+        given = {
+            name: own[name]
+            for then, own in zip(kept, owns, strict=True)
+            for name in names_of(type(self))
+            if name in own and own[name] != then.get(name)
+        }
+        fix = f"make a new {type(self).__name__} and compile anew"
+        for name in given.keys() & set(LIMITS):
+            fix += f"; a limit that may come later starts as {name}=math.inf"
+        return ArgumentError(
             f"{', '.join(given)} would change the update rule, and a compiled step "
             "has it.",
             expected="a number in place of another: values change, parts do not",
@@ -290,16 +326,18 @@ class Optimizer(ABC):
         for group in self.param_groups:
             if not group.names:
                 continue
+            o = group.options
             table = [
-                self._row(t, group.schedule(t), group.options)
+                self._row(t, group.schedule(t), o)
                 for t in range(self.steps, self.steps + steps)
             ]
             for key in table[0]:
-                column = np.array([row[key] for row in table])
-                columns[group.prefix + key] = column
+                columns[group.prefix + key] = np.array([row[key] for row in table])
+        for name in LIMITS:
+            if (limit := getattr(self, name)) is not None:
+                columns[name] = np.full(steps, limit)
         self.steps += steps
-        limits = {k: v for k, v in self._limits.items() if v is not None}
-        return columns | {k: np.full(steps, v) for k, v in limits.items()}
+        return columns
 
     def _row(self, t: int, lr: float, o: Options) -> dict[str, float]:
         decay = o.get("weight_decay")
@@ -344,12 +382,10 @@ class Optimizer(ABC):
                         gradients[name] = updates.clip_value(g, limit)
             factor = None
             if self.clip_norm is not None:
-                every = list(gradients.values())
-                limit = supply("clip_norm", widest(every))
-                factor = updates.clip_factor(total_norm(every), limit)
+                norm = total_norm(list(gradients.values()))
+                factor = updates.clip_factor(norm, supply("clip_norm", norm.dtype))
             for group in self.param_groups:
-                mine = {n: gradients[n] for n in group.names if n in gradients}
-                self._update(group, mine, factor, supply)
+                self._update(group, gradients, factor, supply)
         return loss
 
     def _update(
@@ -360,24 +396,26 @@ class Optimizer(ABC):
         supply: Supply,
     ) -> None:
         """Change the parameters of a group and their moments."""
-        rule, _, decay, climbs = self.form(group.options)
-        by = ["scale"] * (factor is not None or climbs) + [decay or ""] * bool(decay)
-        keys = list(self.scalars(1, 1.0, group.options))
-        for name, g in gradients.items():
+        o = group.options
+        rule, _, decay, climbs = self.form(o)
+        keys = list(self.scalars(1, 1.0, o))
+        for name in (name for name in group.names if name in gradients):
             p, moments = self.params[name], self.state[name]
             with scope(name.rpartition(".")[0]):
-                values = [p.value, g, *(t.value for t in moments.values())]
+                values = [p.value, gradients[name]]
+                values += [t.value for t in moments.values()]
                 values += [supply(group.prefix + key, p.dtype) for key in keys]
+                front: dict[str, Value] = {}
                 if factor is not None:
                     s = as_dtype(factor, p.dtype)
-                    values.append(neg(s) if climbs else s)
+                    front["scale"] = neg(s) if climbs else s
                 elif climbs:
-                    values.append(constant(-1.0, p.dtype))
+                    front["scale"] = constant(-1.0, p.dtype)
                 if decay is not None:
-                    values.append(supply(group.prefix + decay, p.dtype))
-                if by:
-                    given = {"rule": rule.name, "by": " ".join(by)}
-                    made = updates.adjusted_update(*values, **given)
+                    front[decay] = supply(group.prefix + decay, p.dtype)
+                if front:
+                    given = {"rule": rule.name, "by": " ".join(front)}
+                    made = updates.adjusted_update(*values, *front.values(), **given)
                 else:
                     made = rule(*values)
             new, *changed = as_tuple(made)
@@ -398,12 +436,10 @@ class Optimizer(ABC):
 
             return tabulated
         row = self.rows(1)
-        known: dict[tuple[str, DType], Value] = {}
 
+        @functools.cache
         def number(key: str, dtype: DType) -> Value:
-            if (key, dtype) not in known:
-                known[key, dtype] = Value(row[key][0].astype(dtype.numpy).reshape(()))
-            return known[key, dtype]
+            return Value(row[key][0].astype(dtype.numpy).reshape(()))
 
         return number
 
@@ -457,14 +493,11 @@ class Optimizer(ABC):
         They are the arguments that make such an optimiser anew, and its name.
         Moments and ``steps`` are not among them.
         """
-        made: dict[str, Any] = {
-            "name": type(self).__name__,
-            "lr": self.schedule.settings(),
-            **as_json(self.options),
-        }
-        made |= {k: v for k, v in self._limits.items() if v is not None}
-        # Names that tensors came with may be others in the model.
-        groups = [group.settings(self._by_tensor) for group in self.param_groups]
+        limits = {name: getattr(self, name) for name in LIMITS}
+        made = {"name": type(self).__name__, "lr": self.schedule.settings()}
+        made |= as_json(self.options)
+        made |= {k: v for k, v in limits.items() if v is not None}
+        groups = [group.settings() for group in self.param_groups]
         if not self.flat:
             made["params"] = groups
         elif not self._all:
@@ -472,11 +505,6 @@ class Optimizer(ABC):
         return made
 
     def __repr__(self) -> str:
-        lr: Any = self.schedule
-        told = {"lr": lr.lr if type(lr) is Schedule else lr, **self.options}
-        told |= {k: v for k, v in self._limits.items() if v is not None}
-        inner = ", ".join(f"{k}={v!r}" for k, v in told.items())
-        if not self.flat:
-            n = len(self.param_groups)
-            inner += f", {n} group{'s' * (n > 1)}"
-        return f"{type(self).__name__}({inner})"
+        n = len(self.param_groups)
+        groups = "" if self.flat else f", {n} group{'s' * (n > 1)}"
+        return f"{super().__repr__()[:-1]}{groups})"

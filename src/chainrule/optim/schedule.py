@@ -2,23 +2,40 @@
 
 from __future__ import annotations
 
-import inspect
+import math
 from collections.abc import Mapping
-from dataclasses import KW_ONLY, dataclass, fields
+from dataclasses import KW_ONLY
 from typing import Any, cast
 
 import numpy as np
 
+from chainrule.checks import Check, count, number, whole
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
-from chainrule.optim.checks import ARGUMENTS, count, whole
+from chainrule.optim.arguments import Declared, names_of
 
 #: A number of updates, or None where nobody knows.
 Count = int | None
 
 
-@dataclass(eq=False, repr=False)
-class Schedule:
+def _mark(name: str, value: Any) -> list[int]:
+    start, epoch, length = value
+    return [count(name, start), count(name, epoch), whole("steps_per_epoch", length)]
+
+
+#: What schedules may have learnt, each with its check.
+LEARNT: dict[str, Check] = {
+    "bad_epochs": count,
+    "best": number,
+    "cooling": count,
+    "length": whole,
+    "lr": number,
+    "mark": _mark,
+    "total_steps": whole,
+}
+
+
+class Schedule(Declared):
     """The learning rate η as a function of the update; this one is constant.
 
     Schedules are functions: ``schedule(t)`` is η of update number t, counted from 0.
@@ -45,10 +62,9 @@ class Schedule:
     #: (``"min"``) or more (``"max"``).
     monitor = cast("str | None", None)
     mode = cast("str | None", None)
-
-    def __post_init__(self) -> None:
-        for name in [f.name for f in fields(self) if f.init and f.name in ARGUMENTS]:
-            setattr(self, name, ARGUMENTS[name](name, getattr(self, name)))
+    #: What it has learnt since it was made, by name; None for what it may learn yet.
+    #: It is replaced, not written into.
+    learnt = cast("dict[str, Any]", {})
 
     def __call__(self, step: int) -> float:
         """η at update ``step``, counted from 0."""
@@ -75,7 +91,7 @@ class Schedule:
         They are the attributes of the same names; a class of your own that keeps them
         otherwise says here what they are.
         """
-        names = inspect.signature(type(self)).parameters
+        names = names_of(type(self))
         unknown = [name for name in names if not hasattr(self, name)]
         if unknown:
             raise ArgumentError(
@@ -87,10 +103,15 @@ class Schedule:
 
     def state(self) -> dict[str, Any]:
         """What the schedule has learnt since it was made, JSON-able."""
-        return {}
+        unknown = (None, math.inf, -math.inf)
+        return {k: v for k, v in self.learnt.items() if v not in unknown}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Take over what :meth:`state` gave."""
+        known = {k: LEARNT[k](k, v) for k, v in state.items() if v is not None}
+        if strange := known.keys() - self.learnt.keys():
+            raise KeyError(min(strange))
+        self.learnt = {**self.learnt, **known}
 
     def settings(self) -> Any:
         """The arguments and the state, JSON-able: a schedule goes on from them.
@@ -112,14 +133,10 @@ class Schedule:
         """
         return np.array([self(step) for step in range(n)], np.float64)
 
-    def __repr__(self) -> str:
-        names = inspect.signature(type(self)).parameters
-        told = {name: getattr(self, name, None) for name in names}
-        inner = ", ".join(f"{k}={v!r}" for k, v in told.items() if v is not None)
-        return f"{type(self).__name__}({inner})"
+    def shown(self) -> Any:
+        return self.lr if type(self) is Schedule else self
 
 
-@dataclass(eq=False, repr=False)
 class CountedSchedule(Schedule):
     """A schedule that counts epochs, or updates.
 
@@ -139,24 +156,25 @@ class CountedSchedule(Schedule):
     steps_per_epoch: int | None = None
 
     def __post_init__(self) -> None:
-        super().__post_init__()
-        given = self.steps_per_epoch
-        #: (an update, its epoch, updates an epoch from there on)
-        self._mark = None if given is None else (0, 0, given)
+        told = self.unit == "step" or self.steps_per_epoch is not None
+        #: mark: an update, its epoch, updates an epoch from there on.
+        self.learnt = {} if told else {"mark": None}
 
     def bind(
         self, total_steps: Count, steps_per_epoch: Count = None, *, first: int = 0
     ) -> None:
-        if steps_per_epoch is None or self.steps_per_epoch is not None:
+        if steps_per_epoch is None or "mark" not in self.learnt:
             return
-        start, epoch, length = self._mark or (0, 0, steps_per_epoch)
-        self._mark = (first, epoch - (start - first) // length, steps_per_epoch)
+        start, epoch, length = self.learnt["mark"] or (0, 0, steps_per_epoch)
+        epoch -= (start - first) // length
+        self.learnt = {**self.learnt, "mark": [first, epoch, steps_per_epoch]}
 
     def count(self, step: int) -> int:
         """The epochs (or updates) that lie before update ``step``."""
         if self.unit == "step":
             return step
-        if self._mark is None:
+        mark: Any = self.learnt.get("mark", (0, 0, self.steps_per_epoch))
+        if mark is None:
             name = type(self).__name__
             raise ArgumentError(
                 f"{name} counts epochs and does not know how many updates one has.",
@@ -165,15 +183,5 @@ class CountedSchedule(Schedule):
                 fix=f"in your own loop: {name}(…, steps_per_epoch=n // batch_size), "
                 f'or count updates: {name}(…, unit="step")',
             )
-        start, epoch, length = self._mark
+        start, epoch, length = mark
         return max(0, epoch + (step - start) // length)
-
-    def state(self) -> dict[str, Any]:
-        known = self.unit == "epoch" and self.steps_per_epoch is None and self._mark
-        return {"mark": list(known)} if known else {}
-
-    def load_state(self, state: Mapping[str, Any]) -> None:
-        if "mark" in state:
-            start, epoch, length = state["mark"]
-            start, epoch = (count("mark", n) for n in (start, epoch))
-            self._mark = (start, epoch, whole("steps_per_epoch", length))

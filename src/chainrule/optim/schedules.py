@@ -1,6 +1,6 @@
 """Learning rates that change, by PyTorch's names and formulas, and all of them by name.
 
-Each is a formula of its arguments, which ``checks.ARGUMENTS`` takes or refuses.
+Each is a formula of its arguments, which ``arguments.ARGUMENTS`` takes or refuses.
 """
 
 from __future__ import annotations
@@ -8,16 +8,15 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, field
 from numbers import Real
 from typing import Any
 
-from chainrule.errors import ArgumentError, nearest
-from chainrule.optim.checks import ARGUMENTS, count, finite, known_names, whole
+from chainrule.checks import did_you_mean, known_names, whole
+from chainrule.errors import ArgumentError
 from chainrule.optim.schedule import Count, CountedSchedule, Schedule
 
 
-@dataclass(eq=False, repr=False)
 class StepLR(CountedSchedule):
     """γ times the rate after every ``step_size`` epochs: η(t) = η₀ γ^⌊t / step_size⌋.
 
@@ -38,7 +37,6 @@ class StepLR(CountedSchedule):
         return _scaled(self.lr, self.gamma, self.count(step) // self.step_size)
 
 
-@dataclass(eq=False, repr=False)
 class MultiStepLR(CountedSchedule):
     """γ times the rate at each milestone: η(t) = η₀ γ^(number of milestones ≤ t).
 
@@ -60,7 +58,6 @@ class MultiStepLR(CountedSchedule):
         return _scaled(self.lr, self.gamma, passed)
 
 
-@dataclass(eq=False, repr=False)
 class ExponentialLR(CountedSchedule):
     """γ times the rate after every epoch: η(t) = η₀ γᵗ.
 
@@ -84,7 +81,6 @@ def _scaled(lr: float, gamma: float, times: int) -> float:
         return math.copysign(math.inf, lr)
 
 
-@dataclass(eq=False, repr=False)
 class CosineAnnealingLR(CountedSchedule):
     """From the rate down to ``eta_min`` along half a cosine.
 
@@ -109,35 +105,34 @@ class CosineAnnealingLR(CountedSchedule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._length: Count = None
+        if self.T_max is None:
+            self.learnt |= {"total_steps": None, "length": None}
+
+    @property
+    def total_steps(self) -> Count:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.learnt.get("total_steps")
 
     def bind(
         self, total_steps: Count, steps_per_epoch: Count = None, *, first: int = 0
     ) -> None:
         super().bind(total_steps, steps_per_epoch, first=first)
-        unknown = self.T_max is None and self.total_steps is None
-        if unknown and total_steps is not None:
-            self.total_steps = whole("total_steps", total_steps)
-            self._length = max(1, self.count(total_steps))
+        if total_steps is not None and self.learnt.get("length", 0) is None:
+            total = whole("total_steps", total_steps)
+            run = {"total_steps": total, "length": max(1, self.count(total))}
+            self.learnt = {**self.learnt, **run}
 
     def __call__(self, step: int) -> float:
-        length = self.T_max or self._length
+        length = self.T_max or self.learnt["length"]
         if length is None:
             raise _unknown_length(self, "T_max", 'T_max=updates, unit="step"')
         return _cosine(self.lr, self.eta_min, self.count(step) / length)
 
-    def state(self) -> dict[str, Any]:
-        learnt = {"total_steps": self.total_steps, "length": self._length}
-        return super().state() | (learnt if self._length is not None else {})
-
     def load_state(self, state: Mapping[str, Any]) -> None:
         super().load_state(state)
-        if "length" in state:
-            self.total_steps = whole("total_steps", state["total_steps"])
-            self._length = whole("length", state["length"])
+        if ("total_steps" in state) != ("length" in state):
+            raise KeyError("total_steps and length go together")
 
 
-@dataclass(eq=False, repr=False)
 class OneCycleLR(Schedule):
     """Up from max_lr/div_factor to max_lr, then down to almost nothing, on cosines.
 
@@ -171,7 +166,6 @@ class OneCycleLR(Schedule):
     final_div_factor: float = 1e4
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         self.lr = self.max_lr
 
     def bind(
@@ -232,17 +226,14 @@ class LinearWarmup(Schedule):
     array([0.1  , 0.175, 0.25 , 0.325, 0.4  , 0.4  ])
     """
 
-    def __init__(
-        self,
-        schedule: Schedule | float | Mapping[str, Any],
-        steps: int,
-        start_factor: float = 1 / 3,
-    ) -> None:
-        self.schedule = as_schedule(schedule)
-        self.lr = self.schedule.lr
-        self.monitor, self.mode = self.schedule.monitor, self.schedule.mode
-        self.steps = whole("steps", steps)
-        self.start_factor = ARGUMENTS["start_factor"]("start_factor", start_factor)
+    lr: float = field(init=False)
+    schedule: Any
+    steps: int
+    start_factor: float = 1 / 3
+
+    def __post_init__(self) -> None:
+        self.schedule = after = as_schedule(self.schedule)
+        self.lr, self.monitor, self.mode = after.lr, after.monitor, after.mode
 
     @property
     def total_steps(self) -> Count:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -269,14 +260,7 @@ class LinearWarmup(Schedule):
     def arguments(self) -> dict[str, Any]:
         return super().arguments() | {"schedule": self.schedule.settings()}
 
-    def __repr__(self) -> str:
-        inner: Any = self.schedule
-        inner = inner.lr if type(inner) is Schedule else inner
-        more = f"steps={self.steps}, start_factor={self.start_factor!r}"
-        return f"LinearWarmup({inner!r}, {more})"
 
-
-@dataclass(eq=False, repr=False)
 class ReduceLROnPlateau(Schedule):
     """``factor`` times the rate once a quantity has not improved for some epochs.
 
@@ -326,14 +310,12 @@ class ReduceLROnPlateau(Schedule):
     eps: float = 1e-8
 
     def __post_init__(self) -> None:
-        super().__post_init__()
-        self._now = self.lr
-        self._best = math.inf if self.mode == "min" else -math.inf
-        self._bad_epochs = self._cooling = 0
+        best = math.inf if self.mode == "min" else -math.inf
+        self.learnt = {"lr": self.lr, "best": best, "bad_epochs": 0, "cooling": 0}
 
     def __call__(self, step: int) -> float:
         """The present rate, whatever the update."""
-        return self._now
+        return self.learnt["lr"]
 
     def observe(self, row: Mapping[str, Any]) -> None:
         """Compare an epoch with the best one, and reduce the rate where it is due.
@@ -341,28 +323,27 @@ class ReduceLROnPlateau(Schedule):
         Raises:
             ArgumentError: the row has no such key, or no number there.
         """
-        value = self._value(row)
-        if self._is_better(value):
-            self._best, self._bad_epochs = value, 0
+        value, (lr, best, bad, cooling) = self._value(row), self.learnt.values()
+        if self._is_better(value, best):
+            best, bad = value, 0
         else:
-            self._bad_epochs += 1
-        if self._cooling:
-            self._cooling, self._bad_epochs = self._cooling - 1, 0
-        if self._bad_epochs > self.patience:
-            self._bad_epochs, self._cooling = 0, self.cooldown
-            lower = max(self._now * self.factor, self.min_lr)
-            if self._now - lower > self.eps:
-                self._now = lower
+            bad += 1
+        if cooling:
+            cooling, bad = cooling - 1, 0
+        if bad > self.patience:
+            bad, cooling = 0, self.cooldown
+            lower = max(lr * self.factor, self.min_lr)
+            lr = lower if lr - lower > self.eps else lr
+        self.learnt = {"lr": lr, "best": best, "bad_epochs": bad, "cooling": cooling}
 
     def _value(self, row: Mapping[str, Any]) -> float:
         key = self.monitor
         value = row.get(key)
         if isinstance(value, Real) and not isinstance(value, bool):
             return float(value)
-        near = nearest(key, row)
         fix = 'fit(…, validation=…) measures it, or monitor="train_loss"'
-        if near and key not in row:
-            fix = f"did you mean {near!r}? Else: {fix}"
+        if key not in row and (meant := did_you_mean(key, row)):
+            fix = f"{meant} Else: {fix}"
         raise ArgumentError(
             f"ReduceLROnPlateau watches {key!r}, of which the epoch has no number.",
             expected="one of "
@@ -371,28 +352,13 @@ class ReduceLROnPlateau(Schedule):
             fix=fix,
         )
 
-    def _is_better(self, value: float) -> bool:
+    def _is_better(self, value: float, best: float) -> bool:
         sign = 1 if self.mode == "min" else -1
         if self.threshold_mode == "rel":
-            bound = self._best * (1 - sign * self.threshold)
+            bound = best * (1 - sign * self.threshold)
         else:
-            bound = self._best - sign * self.threshold
+            bound = best - sign * self.threshold
         return sign * value < sign * bound
-
-    def state(self) -> dict[str, Any]:
-        return {
-            "lr": self._now,
-            "best": self._best if math.isfinite(self._best) else None,
-            "bad_epochs": self._bad_epochs,
-            "cooling": self._cooling,
-        }
-
-    def load_state(self, state: Mapping[str, Any]) -> None:
-        self._now = finite("lr", state["lr"])
-        if state["best"] is not None:
-            self._best = finite("best", state["best"])
-        self._bad_epochs = count("bad_epochs", state["bad_epochs"])
-        self._cooling = count("cooling", state["cooling"])
 
 
 #: Every schedule by its name, for checkpoints and runs from a file.
@@ -454,7 +420,7 @@ def build_schedule(
         made.load_state(state)
         if made.state() != state:
             raise ValueError(f"{name} has {made.state()!r:.200}")
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ArgumentError(
             f"{name} cannot go on from this state.",
             expected="what its state() gave",

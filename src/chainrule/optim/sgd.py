@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from chainrule.errors import ArgumentError
-from chainrule.optim.optimizer import Optimizer, Options, Params, Rate, Rule
+from chainrule.optim.optimizer import Optimizer, Options, Rule
 from chainrule.regions import updates
 
 
@@ -32,24 +30,12 @@ class SGD(Optimizer):
     tensor([0.5], requires_grad=True)
     """
 
-    def __init__(
-        self,
-        params: Params | None = None,
-        lr: Rate = 1e-3,
-        momentum: float = 0.0,
-        dampening: float = 0.0,
-        weight_decay: float = 0.0,
-        nesterov: bool = False,
-        *,
-        maximize: bool = False,
-        clip_norm: float | None = None,
-        clip_value: float | None = None,
-    ) -> None:
-        super().__init__(params, locals())
+    momentum: float = 0.0
+    dampening: float = 0.0
+    weight_decay: float = 0.0
+    nesterov: bool = False
 
-    def check(self, options: Options) -> dict[str, Any]:
-        """The ranges, and that Nesterov has what it needs."""
-        o = super().check(options)
+    def check(self, o: Options) -> None:
         if o["nesterov"] and not (o["momentum"] and not o["dampening"]):
             raise ArgumentError(
                 "Nesterov's momentum looks ahead along an undampened velocity.",
@@ -57,7 +43,6 @@ class SGD(Optimizer):
                 got=f"momentum={o['momentum']}, dampening={o['dampening']}",
                 fix="SGD(lr=0.01, momentum=0.9, nesterov=True)",
             )
-        return o
 
     def rule(self, o: Options) -> Rule:
         if not o["momentum"]:

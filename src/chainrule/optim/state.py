@@ -8,16 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.checks import count
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
 from chainrule.graph.node import Array
-from chainrule.optim.checks import count
-from chainrule.optim.groups import as_json
+from chainrule.optim.groups import LIMITS, as_json
 from chainrule.optim.schedule import Schedule
 from chainrule.optim.schedules import as_schedule
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor
-
-LIMITS = ("clip_norm", "clip_value")
 
 
 def state_dict(optimizer: Any) -> dict[str, Any]:
@@ -30,8 +28,8 @@ def state_dict(optimizer: Any) -> dict[str, Any]:
         "param_groups": [
             {
                 "params": list(group.names),
-                "lr": deepcopy(group.own_schedule and group.own_schedule.settings()),
-                **as_json(group.options),
+                "lr": None,
+                **deepcopy(as_json(group.options | group.own)),
             }
             for group in optimizer.param_groups
         ],
@@ -55,21 +53,29 @@ def load_state_dict(optimizer: Any, state: Mapping[str, Any]) -> None:
     _keys("The state_dict", state, own)
     kind = "The kind of optimiser in the state_dict"
     _same(kind, own["optimizer"], state["optimizer"])
-    steps = count("steps", state["steps"])
-    limits = {limit: optimizer.checked_limit(limit, state[limit]) for limit in LIMITS}
-    schedule = _going_on(optimizer.schedule, state["lr"])
-    checked = _groups(optimizer, own["param_groups"], state["param_groups"])
-    options = [options for options, _ in checked]
-    moments = _moments(optimizer, options, state["state"])
-
-    for limit, number in limits.items():
-        setattr(optimizer, limit, number)
-    taken: dict[int, Any] = {}
+    steps, groups = count("steps", state["steps"]), optimizer.param_groups
+    _fitting(optimizer, own["param_groups"], state["param_groups"])
+    holders = [vars(optimizer), *(group.own for group in groups)]
+    rates = [state["lr"], *(saved["lr"] for saved in state["param_groups"])]
+    schedules = [
+        None if i and rate is None else _going_on(holder.get("lr"), rate)
+        for i, (holder, rate) in enumerate(zip(holders, rates, strict=True))
+    ]
+    with optimizer.changing():
+        for limit in LIMITS:
+            vars(optimizer)[limit] = optimizer.checks[limit](limit, state[limit])
+        for group, saved in zip(groups, state["param_groups"], strict=True):
+            o = group.options
+            given = {k: optimizer.checks[k](k, saved[k]) for k in o}
+            group.holder.update({k: v for k, v in given.items() if v != o[k]})
+        moments = _moments(optimizer, state["state"])
     optimizer.steps = steps
-    optimizer.schedule = _moved(optimizer.schedule, schedule, taken)
-    for group, (chosen, rate) in zip(optimizer.param_groups, checked, strict=True):
-        group.adopt(chosen)
-        group.own_schedule = rate and _moved(group.own_schedule, rate, taken)
+    moved: dict[int, Any] = {}
+    for holder, schedule in zip(holders, schedules, strict=True):
+        if schedule is None:
+            holder.pop("lr", None)
+        else:
+            holder["lr"] = _moved(holder.get("lr"), schedule, moved)
     for (name, moment), tensor in moments.items():
         optimizer.state[name][moment].copy_(tensor)
 
@@ -100,35 +106,26 @@ def _same(what: str, expected: Any, got: Any) -> None:
         )
 
 
-def _groups(
-    optimizer: Any, own: list[dict[str, Any]], given: Any
-) -> list[tuple[dict[str, Any], Schedule | None]]:
-    """The options of each group and its own rate, as they will be."""
+def _fitting(optimizer: Any, own: list[dict[str, Any]], given: Any) -> None:
+    """Refuse groups that are not those of this optimiser."""
     length = len(given) if isinstance(given, list) else given
     _same("The number of param_groups", len(own), length)
-    made = []
-    for i, (group, mine) in enumerate(zip(optimizer.param_groups, own)):
-        saved, here = given[i], f"param_groups[{i}]"
-        _keys(here, saved, mine)
-        _same(f"The list of params of {here}", mine["params"], saved["params"])
-        rate = saved["lr"]
+    for i, mine in enumerate(own):
+        here = f"param_groups[{i}]"
+        _keys(here, given[i], mine)
+        _same(f"The list of params of {here}", mine["params"], given[i]["params"])
         if optimizer.flat:
-            _same(f"The lr of {here}", None, rate)
-        options = {k: v for k, v in saved.items() if k not in ("params", "lr")}
-        goes_on = None if rate is None else _going_on(group.own_schedule, rate)
-        made.append((group.checked(options), goes_on))
-    return made
+            _same(f"The lr of {here}", None, given[i]["lr"])
 
 
-def _moments(
-    optimizer: Any, options: list[dict[str, Any]], given: Any
-) -> dict[tuple[str, str], Tensor]:
+def _moments(optimizer: Any, given: Any) -> dict[tuple[str, str], Tensor]:
     """The moments by parameter and name, as tensors that fit."""
     _keys("The state of all parameters", given, optimizer.params)
     made: dict[tuple[str, str], Tensor] = {}
-    for group, chosen in zip(optimizer.param_groups, options, strict=True):
+    for group in optimizer.param_groups:
         for name in group.names:
-            _keys(f"The state of {name}", given[name], optimizer.rule(chosen)[1])
+            moments = optimizer.rule(group.options)[1]
+            _keys(f"The state of {name}", given[name], moments)
             for moment, array in given[name].items():
                 p = optimizer.params[name]
                 made[name, moment] = _moment(f"{moment} of {name}", array, p)
@@ -173,18 +170,18 @@ def _going_on(own: Schedule | None, settings: Any) -> Schedule:
     return as_schedule(deepcopy(settings), known)
 
 
-def _moved(own: Schedule | None, wanted: Schedule, taken: dict[int, Any]) -> Schedule:
+def _moved(own: Schedule | None, wanted: Schedule, moved: dict[int, Any]) -> Schedule:
     """``own`` where ``wanted`` stands, so that whoever holds it sees it move.
 
     Args:
         own: the schedule until now, which several groups may share.
         wanted: the schedule as it shall be.
-        taken: the settings of the schedules that have been moved, by their ids.
+        moved: the settings of the schedules that have been moved, by their ids.
     """
     settings = wanted.settings()
-    fits = type(own) is type(wanted) and taken.get(id(own), settings) == settings
-    if own is None or not fits:
+    if own is None or type(own) is not type(wanted):
         return wanted
-    taken[id(own)] = settings
-    own.__dict__ = wanted.__dict__
+    if moved.setdefault(id(own), settings) != settings:
+        return wanted
+    vars(own).update(vars(wanted))
     return own

@@ -8,13 +8,14 @@ from typing import Any
 import chainrule as cr
 from chainrule import nn
 from chainrule.errors import ArgumentError, ChainruleError, warn
+from chainrule.nn import meaning
 from chainrule.optim import SGD
 from chainrule.runs import making, network, source
 from chainrule.runs.file import RunFile
 from chainrule.runs.making import ProblemError
 from chainrule.runs.problems import Problem
 from chainrule.runs.source import Parts
-from chainrule.training import Trainer, meaning
+from chainrule.training import Trainer
 from chainrule.training.probes import Probes
 
 #: Samples a step where the file is silent.

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.metrics import ConfusionMatrix
+from chainrule.nn import meaning
 from chainrule.runs import gaps, results
 from chainrule.runs.trained import Trained
 from chainrule.runs.values import width
-from chainrule.training import meaning
-from chainrule.training.metrics import ConfusionMatrix
 
 #: More classes than this do not fit side by side: the most frequent mistakes instead.
 ACROSS = 12

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.disk import replace
 from chainrule.errors import warn
+from chainrule.nn import meaning
 from chainrule.runs import gaps, results
 from chainrule.runs.trained import DIGITS, Trained
-from chainrule.training import checkpoint, meaning
 
 #: So many lines that were left out are named.
 LINES = 20
@@ -65,7 +66,7 @@ class Predictions:
         Raises:
             SaveError: the file cannot be written.
         """
-        checkpoint.replace(path, self.csv().encode(), "table of predictions")
+        replace(path, self.csv().encode(), "table of predictions")
 
     def as_json(self, out: Path | None) -> dict[str, Any]:
         """The predictions, ready for JSON."""

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from chainrule.disk import make_directory
 from chainrule.errors import ArgumentError, CheckpointError
 from chainrule.runs import results
 from chainrule.training import Trainer, checkpoint
@@ -231,7 +232,7 @@ def walk_through(
             "settings belong to what it shows",
         )
     if options.get("out") is not None:
-        checkpoint.make_directory(options["out"])
+        make_directory(options["out"])
     place = contextlib.redirect_stdout(sys.stderr) if as_json else None
     with place or contextlib.nullcontext():
         return {"recipe": name, "result": module.run(**options)}

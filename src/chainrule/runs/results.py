@@ -8,7 +8,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from chainrule.training import Trainer, checkpoint, curve
+from chainrule.disk import replace
+from chainrule.training import Trainer, curve
 
 
 def new_directory(stem: str) -> Path:
@@ -85,7 +86,7 @@ def write_files(
         for row in trainer.history.epochs
     ]
     text = json.dumps(summary | {"history": rows}, indent=2, ensure_ascii=False)
-    checkpoint.replace(directory / "metrics.json", f"{text}\n".encode(), "summary")
+    replace(directory / "metrics.json", f"{text}\n".encode(), "summary")
     files = ["metrics.json"]
     if curve.can_plot() and rows:
         curve.save_curve(trainer.history, directory / "curve.png", title=title)

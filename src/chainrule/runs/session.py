@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from chainrule import nn, recipes
+from chainrule.disk import replace
 from chainrule.errors import (
     ArgumentError,
     CheckpointError,
@@ -349,7 +350,7 @@ def _leave(session: Session, summary: dict[str, Any]) -> list[str]:
     options = " ".join(f"{flag(key)} {value}" for key, value in given.items())
     head = f"# chainrule train {run.name} {options}".rstrip()
     text = f"{head}\n{run.text}".encode()
-    checkpoint.replace(directory / COPY, text, "copy of the run's file")
+    replace(directory / COPY, text, "copy of the run's file")
     shown = session.parts.test or session.parts.validation
     title = f"{run.name}, seed {session.trainer.seed}"
     made = results.write_files(session.trainer, directory, summary, title, shown)

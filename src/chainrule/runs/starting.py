@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from chainrule.data.cells import MISSING
+from chainrule.disk import replace
 from chainrule.errors import ArgumentError, DataError, nearest
 from chainrule.runs import schema, template
 from chainrule.runs.consistency import fitting_keys, format_of
-from chainrule.training import checkpoint
 
 #: Rows, and bytes, of a CSV file that are looked at.
 ROWS, LOOKED_AT = 2000, 16 << 20
@@ -85,7 +85,7 @@ def write(file: Path, place: str | None, target: str | None) -> dict[str, Any]:
             fix="choose another name, or move the file away",
         )
     made = start(place, target, file.parent)
-    checkpoint.replace(file, made.text(str(file)).encode(), "starting file")
+    replace(file, made.text(str(file)).encode(), "starting file")
     notes = {"notes": made.notes} if made.notes else {}
     return {"file": str(file), "data": made.data, **notes}
 

@@ -7,38 +7,34 @@ Where to look, from the outside to the inside:
     suited        numbers whose size does not suit the network
     supervised    the loop of a Trainer: validation, losses and rate of an epoch
     loop          chunks of steps of any program, snapshots, signals, checkpoints
-    state,        where a run stands, as one object; what a loop goes back to
-    snapshots
+    state, plan   where a run stands, and what it depends on, as one object
+    snapshots     what a loop goes back to
     source        where a loop's work comes from
-    feed, given   rows for training, shuffled in blocks; rows in order for the rest
-    plan          what a run depends on, kept for resuming
+    feed          rows for training, shuffled in blocks
     programs      the compiled programs, made when data first ask for them
     entries       what they are traced from: a training step, evaluation, prediction
 
-    metrics, meaning          how well it does; what an output says under its loss
-    probes, listening         numbers from within a step; what the modules give
+    probes                    numbers from within a step
     callbacks, stopping,      what runs between the chunks: your own, early stopping
-    logs, progress, outlet    and the best checkpoint, logs on the disk, the display
+    logs, progress            and the best checkpoint, logs on the disk, the display
     interrupt, nonfinite      signals; a loss that is no longer a number
     history, columns          what happened, as a table
-    summary                   the layers of a network
     saving, document,         what a checkpoint holds, and what it must hold; the file
-    checkpoint, lock,         and who may write it; networks and optimisers as JSON
-    architecture
+    checkpoint, lock          and who may write it
     report/, curve, regions,  the report of a run, its pictures and their fonts
     drawing, fonts
 """
 
-from chainrule.training import metrics
+from chainrule import metrics
+from chainrule.metrics import Metric
+from chainrule.nn.summary import Summary, summary
 from chainrule.training.callbacks import Callback, LambdaCallback
 from chainrule.training.history import History
 from chainrule.training.logs import CSVLogger, JSONLinesLogger
 from chainrule.training.loop import Loop
-from chainrule.training.metrics import Metric
 from chainrule.training.source import Source, Work
 from chainrule.training.state import RunState
 from chainrule.training.stopping import BestCheckpoint, EarlyStopping
-from chainrule.training.summary import Summary, summary
 from chainrule.training.trainer import Trainer
 
 __all__ = [

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from chainrule.errors import ArgumentError, nearest, warn
-from chainrule.training import checks
+from chainrule.errors import ArgumentError, nearest, warn, wrong_kind
 
 
 class Callback:
@@ -118,7 +117,7 @@ def as_callbacks(given: Any) -> list[Callback]:
     found: list[Any] = [*given] if several else [given]
     for item in found:
         if not isinstance(item, Callback):
-            raise checks.no_instance(
+            raise wrong_kind(
                 "callbacks holds something that is no callback.",
                 item,
                 expected="instances of training.Callback",

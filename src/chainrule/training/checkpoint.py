@@ -1,36 +1,34 @@
 """Checkpoint files: safetensors for the numbers, JSON for the rest, in one file.
 
 The JSON document lies in the safetensors header, beside a SHA-256 of the document and
-of every tensor. A file is written under another name, forced to the disk and then put
-in its place at once: whenever the power fails, the file is the old one or the new one.
-Nothing is executed on reading, and everything is verified before anything is used.
+of every tensor. A file is replaced at once: whenever the power fails, it is the old one
+or the new one. Nothing is executed on reading, and everything is verified before
+anything is used.
 """
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import hashlib
 import json
 import os
 import re
-import secrets
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from chainrule.disk import replace
 from chainrule.errors import CheckpointError, SaveError
 from chainrule.graph.node import Array
+from chainrule.serialization import read_arrays
 
 #: The format that this version writes and reads.
 VERSION = 1
 #: The file that a training run keeps up to date in its directory.
 FILE = "last.ckpt"
-#: The longest header in bytes, the limit of safetensors; how deep a document may be.
-HEADER, DEPTH = 100_000_000, 100
+#: How deep a document may be.
+DEPTH = 100
 
 
 def write(
@@ -47,12 +45,9 @@ def write(
 
     text = _text(document)
     whole = {name: np.array(array, order="C") for name, array in tensors.items()}
-    header = {
-        "chainrule": text,
-        "version": str(VERSION),
-        "sha256": _digest(text, whole),
-    }
-    replace(path, save(whole, metadata=header), "checkpoint")
+    texts = {"chainrule": text, "version": str(VERSION)}
+    texts["sha256"] = _digest(text, whole)
+    replace(path, save(whole, metadata=texts), "checkpoint")
 
 
 def _text(document: Mapping[str, Any]) -> str:
@@ -89,75 +84,6 @@ def depth(document: Any) -> int:
     return found
 
 
-def of_the_system(error: OSError) -> None:
-    """Let an exception go on that some signal handler has raised: a TimeoutError."""
-    if error.errno is None:
-        raise error
-
-
-def replace(path: Path, content: bytes, what: str) -> None:
-    """Put ``content`` at ``path``, wholly or not at all.
-
-    Raises:
-        SaveError: where the file system refuses.
-    """
-    name = f".{path.name[:200]}.{secrets.token_hex(8)}.tmp"
-    beside = path.with_name(name)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL  # no other's file, and no link
-    flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-    try:
-        if path.exists() and not path.is_file():
-            raise OSError(errno.EINVAL, "no regular file is there")
-        try:
-            with open(os.open(beside, flags, 0o666), "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(beside, path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                beside.unlink(missing_ok=True)
-            raise
-        _sync_directory(path.parent)
-    except OSError as error:
-        of_the_system(error)
-        raise SaveError(
-            f"The {what} cannot be written.",
-            expected=f"a place for {len(content):,} bytes at {path}",
-            got=f"{error.strerror or error} ({path.parent})",
-            fix="free some space, or write to another directory; what was there "
-            "before is unharmed",
-        ) from error
-
-
-def make_directory(path: Path) -> None:
-    """Make a directory with all that leads to it.
-
-    Raises:
-        SaveError: where the file system refuses.
-    """
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        of_the_system(error)
-        raise SaveError(
-            "The directory for the run cannot be made.",
-            expected=f"a directory at {path}, or the right to make it",
-            got=error.strerror or str(error),
-            fix="choose another place, such as --out /tmp/run on the command line",
-        ) from error
-
-
-def _sync_directory(path: Path) -> None:
-    """Force the new name itself to the disk, where directories can be opened."""
-    if os.name == "posix":
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-
-
 def locate(path: str | os.PathLike[str]) -> Path:
     """The checkpoint that ``path`` means: a file, or the directory of a run."""
     found = Path(path)
@@ -171,78 +97,41 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
         CheckpointError: no such file, no checkpoint, truncated, altered, or of another
             version of the format.
     """
-    metadata, content = _content(path)
-    text = metadata["chainrule"]
-    if metadata.get("version") != str(VERSION):
-        raise CheckpointError(
-            "The checkpoint has another version of the format.",
-            expected=f"version {VERSION}",
-            got=f"version {metadata.get('version')!r:.20} in {path}",
-            fix="read it with the version of Chainrule that wrote it, or update",
-        )
-    tensors = _tensors(path, content)
-    if metadata.get("sha256") != (found := _digest(text, tensors)):
-        raise _damaged(
-            path,
-            f"content with the SHA-256 {metadata.get('sha256')!r:.70}",
-            f"{found}: the file was altered",
-        )
-    return _document(path, text), tensors
-
-
-def _content(path: Path) -> tuple[dict[str, str], bytes]:
-    """The metadata and all bytes; what does not begin right is not read to its end."""
     try:
-        # Opening a pipe waits, and a device has no end.
-        found = os.stat(path)
-        if not stat.S_ISREG(found.st_mode):
-            raise OSError(errno.EINVAL, "no regular file")
-        with open(path, "rb") as file:
-            start = file.read(8)
-            size = int.from_bytes(start, "little")
-            start += file.read(min(size, HEADER, found.st_size))
-            metadata = _metadata(path, start, size)
-            file.seek(0)
-            return metadata, file.read()
-    except (OSError, ValueError) as error:
-        if isinstance(error, CheckpointError):
-            raise
+        texts, tensors = read_arrays(path, _check_texts)
+    except OSError as error:
         raise CheckpointError(
             "The checkpoint cannot be read.",
             expected=f"a checkpoint at {path}",
-            got=getattr(error, "strerror", None) or str(error),
+            got=error.strerror or str(error),
             fix="give the path that trainer.save wrote to, or the directory of a run "
             f"with a {FILE} in it",
         ) from error
+    except ValueError as error:
+        expected = "a safetensors file written by trainer.save, with whole tensors"
+        raise _damaged(path, expected, str(error)) from error
+    version, signature = texts.get("version"), texts.get("sha256")
+    text: str = texts["chainrule"]
+    if version != str(VERSION):
+        raise CheckpointError(
+            "The checkpoint has another version of the format.",
+            expected=f"version {VERSION}",
+            got=f"version {version!r:.20} in {path}",
+            fix="read it with the version of Chainrule that wrote it, or update",
+        )
+    found = _digest(text, tensors)
+    if signature != found:
+        expected = f"content with the SHA-256 {signature!r:.70}"
+        raise _damaged(path, expected, f"{found}: the file was altered")
+    return _document(path, text), tensors
 
 
-def _metadata(path: Path, start: bytes, size: int) -> dict[str, str]:
-    """The texts in a safetensors header that is of a checkpoint."""
-    try:
-        if len(start) != 8 + size:
-            raise ValueError("truncated")
-        metadata = json.loads(start[8:].decode())["__metadata__"]
-        if not all(isinstance(item, str) for item in metadata.values()):
-            raise TypeError("metadata are texts")
-        metadata["chainrule"].encode()
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise _damaged(
-            path,
-            "a safetensors file written by trainer.save",
-            f"a file that begins with {start[:12]!r}",
-        ) from error
-    return metadata
-
-
-def _tensors(path: Path, content: bytes) -> dict[str, Array]:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
-
-    try:
-        return load(content)
-    except (SafetensorError, ValueError, KeyError, TypeError, OverflowError) as error:
-        got = f"{str(error)[:200]}: truncated?"
-        raise _damaged(path, "whole tensors", got) from error
+def _check_texts(texts: Mapping[str, Any]) -> None:
+    """Refuse a header that is of no checkpoint."""
+    text = texts.get("chainrule") if isinstance(texts, dict) else None
+    if not isinstance(text, str):
+        raise ValueError(f"a header that says {texts!r:.80}")
+    text.encode()
 
 
 def _document(path: Path, text: str) -> dict[str, Any]:

@@ -7,38 +7,29 @@ sizes of numbers suit a network is looked at in :mod:`.suited`.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from chainrule import nn
 from chainrule.data import Column, Dataset, Stream
-from chainrule.errors import ArgumentError, nearest, warn
+from chainrule.data.checks import whole
+from chainrule.data.given import check_indices, kinds, stored_as
+from chainrule.errors import ArgumentError, nearest, warn, wrong_kind
 from chainrule.nn import Module
-from chainrule.optim import Optimizer, Schedule
+from chainrule.optim import Optimizer
 from chainrule.training import suited
-from chainrule.training.given import check_indices, stored_as
 from chainrule.training.plan import Plan
 
 # -- arguments -------------------------------------------------------------------
 
 
-def no_instance(what: str, given: Any, *, expected: str, fix: str) -> ArgumentError:
-    """The error for something that is none of what is needed, maybe only its class."""
-    got = repr(given)[:80]
-    if isinstance(given, type):
-        got = f"the class {given.__name__}"
-        fix = f"write {given.__name__}(…) with parentheses"
-    return ArgumentError(what, expected=expected, got=got, fix=fix)
-
-
 def kind(name: str, given: Any, wanted: Any, example: str) -> None:
     """Refuse an argument that is not of the kind that a Trainer is made of."""
     if isinstance(given, type) or not isinstance(given, wanted):
-        raise no_instance(
+        raise wrong_kind(
             f"{name} is not what a Trainer needs.",
             given,
             expected=f"for example {name}={example}",
@@ -48,23 +39,16 @@ def kind(name: str, given: Any, wanted: Any, example: str) -> None:
 
 def positive(name: str, value: Any, example: str) -> int:
     """``value`` as an integer of at least 1."""
-    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if not whole or value < 1:
-        raise ArgumentError(
-            f"{name} must be a positive whole number.",
-            expected="an integer ≥ 1",
-            got=repr(value)[:80],
-            fix=example,
-        )
-    return int(value)
+    return whole(name, value, 1, example)
 
 
-def at_least_zero(name: str, value: Any, example: str) -> float:
+def at_least_zero(name: str, value: Any, example: str, finite: bool = False) -> float:
     """``value`` as a number that is neither negative nor NaN."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not value >= 0 or (finite and value == math.inf):
         raise ArgumentError(
             f"{name} must be a number that is not negative.",
-            expected="a number ≥ 0",
+            expected="a finite number ≥ 0" if finite else "a number ≥ 0",
             got=repr(value)[:80],
             fix=example,
         )
@@ -84,12 +68,7 @@ def place(name: str, value: Any, example: str) -> Path:
 
 
 def batch_size(given: Any, rows: int | None) -> int:
-    """The rows of a batch: all of them for None.
-
-    Args:
-        given: what fit was given.
-        rows: of the data; None for a stream.
-    """
+    """The rows of a batch of data of so many rows, or of a stream: None means all."""
     if given is None:
         if rows is None:
             raise ArgumentError(
@@ -112,16 +91,17 @@ def batch_size(given: Any, rows: int | None) -> int:
 
 def one_source(others: tuple[Any, ...]) -> None:
     """Refuse features and targets as two arguments, and epochs without their name."""
-    if others:
-        epochs = len(others) == 1 and isinstance(others[0], int)
-        raise ArgumentError(
-            "fit takes all of its data as one argument, and the rest by name.",
-            expected="fit(train, epochs=…)",
-            got=f"{len(others) + 1} arguments without a name",
-            fix=f"fit(train, epochs={others[0]})"
-            if epochs
-            else "fit((x, y), epochs=…), or fit(cr.data.Dataset(x, y), epochs=…)",
-        )
+    if not others:
+        return
+    fix = "fit((x, y), epochs=…), or fit(cr.data.Dataset(x, y), epochs=…)"
+    if len(others) == 1 and isinstance(others[0], int):
+        fix = f"fit(train, epochs={others[0]})"
+    raise ArgumentError(
+        "fit takes all of its data as one argument, and the rest by name.",
+        expected="fit(train, epochs=…)",
+        got=f"{len(others) + 1} arguments without a name",
+        fix=fix,
+    )
 
 
 # -- a run -----------------------------------------------------------------------
@@ -129,49 +109,37 @@ def one_source(others: tuple[Any, ...]) -> None:
 
 def schedule(optimizer: Optimizer, plan: Plan) -> None:
     """Refuse a run that a learning-rate schedule cannot follow to its end."""
-    total = plan.total_steps
+    total, done = plan.total_steps, optimizer.steps
     for given in optimizer.schedules():
         if total is None:
-            _knows_its_length(given, optimizer.steps)
-        reach, done = given.total_steps, optimizer.steps
-        if reach is not None and total is not None and reach < done + total:
+            try:
+                given(done)
+            except ArgumentError as error:
+                raise ArgumentError(
+                    "How long a stream is shows at its end, and "
+                    f"{type(given).__name__} needs it from the start.",
+                    expected=error.expected,
+                    got=error.got,
+                    fix=error.fix,
+                ) from error
+        elif given.total_steps is not None and given.total_steps < done + total:
             raise ArgumentError(
                 "The learning-rate schedule ends before the run does.",
                 expected=f"total_steps ≥ {done + total}",
-                got=f"total_steps={reach}, of which {done} are done",
+                got=f"total_steps={given.total_steps}, of which {done} are done",
                 fix="resume() finishes an interrupted run; for a new run make a new "
                 "Trainer whose schedule has total_steps=None or the right number",
             )
 
 
-def _knows_its_length(given: Schedule, step: int) -> None:
-    """Refuse a schedule that only the length of a stream would complete."""
-    try:
-        given(step)
-    except ArgumentError as error:
-        raise ArgumentError(
-            f"How long a stream is shows at its end, and {type(given).__name__} needs "
-            "it from the start.",
-            expected=error.expected,
-            got=error.got,
-            fix=error.fix,
-        ) from error
-
-
 def monitored(who: str, monitor: str, columns: Mapping[str, str]) -> None:
-    """Refuse to watch a number that a run will not have.
-
-    Raises:
-        ArgumentError: with the nearest known name.
-    """
+    """Refuse to watch a number that a run will not have."""
     if monitor in columns:
         return
     near = nearest(monitor, columns)
-    missing = monitor.startswith("validation_") and "validation_loss" not in columns
-    if missing:
+    fix = f"did you mean {near!r}?" if near else "monitor='train_loss'"
+    if monitor.startswith("validation_") and "validation_loss" not in columns:
         fix = "pass validation=… to fit, or monitor='train_loss'"
-    else:
-        fix = f"did you mean {near!r}?" if near else "monitor='train_loss'"
     raise ArgumentError(
         f"{who} cannot watch {monitor!r:.80}: the run does not measure it.",
         expected=f"one of {', '.join(columns)}",
@@ -199,14 +167,15 @@ def monitors(optimizer: Optimizer, columns: Mapping[str, str]) -> None:
 def same_data(plan: Plan, data: Dataset | Stream, checksum: int) -> None:
     """Refuse to resume a run on other data than it was begun with."""
     streams = isinstance(data, Stream)
+    rows = None if streams else len(data)
     if streams != (plan.block is not None):
         got, was = ("a stream", "a data set") if streams else ("a data set", "a stream")
-    elif checksum == plan.checksum and (streams or len(data) == plan.rows):
+    elif checksum == plan.checksum and (streams or rows == plan.rows):
         return
     else:
         was, got = f"the CRC-32 {plan.checksum:08x}", f"{checksum:08x}"
         if not streams:
-            was, got = f"{plan.rows} rows with {was}", f"{len(data)} rows with {got}"
+            was, got = f"{plan.rows} rows with {was}", f"{rows} rows with {got}"
     raise ArgumentError(
         "A run resumes exactly only on the data that it was trained on.",
         expected=was,
@@ -217,26 +186,17 @@ def same_data(plan: Plan, data: Dataset | Stream, checksum: int) -> None:
 
 
 def suitable(data: Dataset | Stream, model: Module, loss: Any, batch_size: int) -> None:
-    """Refuse features that are none of this model, or warn of data, before a run.
+    """Refuse features that are none of this model, or warn of them, before a run.
 
-    Args:
-        data: the training data; of a stream only the types are looked at.
-        model: the network.
-        loss: its loss.
-        batch_size: rows a step.
+    Of a stream only the types are looked at.
     """
     if isinstance(data, Dataset):
         if model.takes_indices():
             check_indices(data.x.stored)
         else:
             suited.warn_of(data, model, loss)
-    row = data.x.shape[1:] if isinstance(data, Dataset) else data.row.shape
-    if batch_size == 1 and len(row) == 1:
-        _alone(model)
-
-
-def _alone(model: Module) -> None:
-    """Warn of a normalisation over batches of one sample."""
+    if batch_size > 1 or len(kinds(data)[0]) != 1:
+        return
     for path, module in model.named_modules():
         if isinstance(module, nn.BatchNorm1d):
             warn(
@@ -249,12 +209,7 @@ def _alone(model: Module) -> None:
 
 
 def same_scale(trained: float | None, data: Column | Dataset | Stream) -> None:
-    """Warn of whole numbers that nothing scales where the training data had a scale.
-
-    Args:
-        trained: the scale of the training data.
-        data: what the network is to be used on.
-    """
+    """Warn of whole numbers that nothing scales where the training data had a scale."""
     stored, scale = stored_as(data)
     if trained is None or scale is not None or stored.kind not in "ui":
         return

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import html
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 #: How some columns are printed.
@@ -63,18 +62,3 @@ def plain(row: Mapping[str, Any]) -> dict[str, Any]:
         key: None if isinstance(v, float) and not math.isfinite(v) else v
         for key, v in row.items()
     }
-
-
-def html_table(table: Sequence[Sequence[str]]) -> str:
-    """Headings and rows as a small HTML table.
-
-    >>> html_table([["a<b"], ["1"]])
-    '<table><thead><tr><th>a&lt;b</th></tr></thead><tbody><tr><td>1</td></tr></tbody></table>'
-    """
-
-    def line(cells: Sequence[str], kind: str) -> str:
-        inner = "".join(f"<{kind}>{html.escape(cell)}</{kind}>" for cell in cells)
-        return f"<tr>{inner}</tr>"
-
-    head, body = line(table[0], "th"), "".join(line(row, "td") for row in table[1:])
-    return f"<table><thead>{head}</thead><tbody>{body}</tbody></table>"

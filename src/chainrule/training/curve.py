@@ -291,3 +291,20 @@ def _scale(axes: Any, panel: Panel, factor: float) -> None:
     axes.yaxis.set_major_locator(LogLocator(subs=between, numticks=8))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Learning curves that a notebook shows.
+
+    Attributes:
+        svg: an ``<svg>`` element.
+    """
+
+    svg: str
+
+    def _repr_html_(self) -> str:
+        return self.svg
+
+    def __repr__(self) -> str:
+        return f"Picture(SVG, {len(self.svg):,} characters)"

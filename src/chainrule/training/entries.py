@@ -17,18 +17,19 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ArgumentError, ShapeError
-from chainrule.graph.build import changes, context, no_grad, scope
+from chainrule.graph.build import context, no_grad, scope
 from chainrule.graph.node import Array
 from chainrule.graph.types import ArrayType, DType, Shape, Size
+from chainrule.metrics import Metric
 from chainrule.nn import Loss, Module
 from chainrule.nn.losses import targets_checked
+from chainrule.nn.traced import mode
 from chainrule.optim import Optimizer
 from chainrule.primitives.indexing import take
 from chainrule.primitives.rules import show
 from chainrule.random import StepStream, stream
 from chainrule.tensor import Tensor, wrap
 from chainrule.tracing import Input, Traced, trace_entry
-from chainrule.training.metrics import Metric
 from chainrule.training.probes import Probes
 
 N = Size("N")
@@ -44,14 +45,6 @@ class StepNumbers:
         """The numbers of the next ``steps`` steps, and move on."""
         first, self.count = self.count, self.count + steps
         return {"step": np.arange(first, self.count, dtype=np.float64)}
-
-    def state_dict(self) -> dict[str, int]:
-        """Where it stands."""
-        return {"count": self.count}
-
-    def load_state_dict(self, state: Mapping[str, int]) -> None:
-        """Stand there."""
-        self.count = int(state["count"])
 
 
 class _Draws(StepStream):
@@ -70,8 +63,8 @@ class _Draws(StepStream):
 
 
 @dataclass(frozen=True)
-class Step:
-    """What the entry points are traced from.
+class Entries:
+    """The entry points of a training program, and what they are traced from.
 
     Attributes:
         model, loss, optimizer: as the Trainer was given them.
@@ -94,13 +87,6 @@ class Step:
             return DType.int32
         kinds = (p.dtype for p in self.model.parameters())
         return next(kinds, DType.float32)
-
-    def names(self) -> dict[int, str]:
-        """Names of the state, by the tensors' ids."""
-        found = {id(self.key): "trainer.key"}
-        if isinstance(self.loss, Module):
-            found |= {id(t): f"loss.{n}" for n, t in self.loss.named_tensors()}
-        return found | {id(t): name for name, t in self.model.named_tensors()}
 
     def train(
         self, x: ArrayType, y: ArrayType, scale: float | None, weighted: bool = False
@@ -130,8 +116,8 @@ class Step:
         if weighted:
             inputs.append(Input("weight", ArrayType(x.shape[:1], DType.float32)))
         inputs.append(Input("index", ArrayType((N,), DType.int32), each=True))
-        with mode(self.model, training=True), targets_checked():
-            return trace_entry("train", function, inputs, self.names())
+        with mode(self.model, training=True):
+            return self._traced("train", function, inputs)
 
     def evaluate(
         self,
@@ -149,14 +135,12 @@ class Step:
                 **{metric.name: _batch(metric, prediction, y) for metric in metrics},
             }
 
-        inputs = [
-            Input("x", ArrayType((N, *row), self.dtype)),
-            Input("y", ArrayType((N, *target.shape), target.dtype)),
-        ]
+        y = ArrayType((N, *target.shape), target.dtype)
+        inputs = [self._rows(row), Input("y", y)]
         if weighted:
             inputs.append(Input("weight", ArrayType((N,), DType.float32)))
-        with no_grad(), mode(self.model, training=False), targets_checked():
-            return trace_entry("evaluate", function, inputs, self.names())
+        with no_grad(), mode(self.model, training=False):
+            return self._traced("evaluate", function, inputs)
 
     def predict(self, row: Shape) -> Traced:
         """The model's output."""
@@ -173,15 +157,29 @@ class Step:
                 )
             return prediction
 
-        inputs = [Input("x", ArrayType((N, *row), self.dtype))]
         with no_grad(), mode(self.model, training=False):
-            return trace_entry("predict", function, inputs, self.names())
+            return self._traced("predict", function, [self._rows(row)])
+
+    def _rows(self, row: Shape) -> Input:
+        return Input("x", ArrayType((N, *row), self.dtype))
+
+    def _traced(
+        self, name: str, function: Callable[..., Any], inputs: list[Input]
+    ) -> Traced:
+        """An entry point; state is called as in the model, so that all share it."""
+        names = {id(self.key): "trainer.key"}
+        if isinstance(self.loss, Module):
+            names |= {id(t): f"loss.{n}" for n, t in self.loss.named_tensors()}
+        names |= {id(t): n for n, t in self.model.named_tensors()}
+        with targets_checked():
+            return trace_entry(name, function, inputs, names)
+
+    # -- the loss ----------------------------------------------------------------------
 
     def score(self, prediction: Tensor, truth: Tensor, weight: Tensor | None) -> Tensor:
         """The loss, a scalar."""
-        more = {} if weight is None else {"sample_weight": weight}
         with scope("loss"):
-            loss = self.loss(prediction, truth, **more)
+            loss = self.loss(prediction, truth, **_weights(weight))
         if not isinstance(loss, Tensor) or loss.shape != ():
             raise ShapeError(
                 "The loss of a batch must be one number.",
@@ -218,10 +216,13 @@ class Step:
             if weight is None:
                 return {"mean": mean}
             return {"sum": mean * weight.sum(), "weight": weight.sum()}
-        more = {} if weight is None else {"sample_weight": weight}
         with scope("loss"):
-            total, counted = self.loss.totals(prediction, truth, **more)
+            total, counted = self.loss.totals(prediction, truth, **_weights(weight))
         return {"sum": total, "weight": counted}
+
+
+def _weights(weight: Tensor | None) -> dict[str, Tensor]:
+    return {} if weight is None else {"sample_weight": weight}
 
 
 def _batch(metric: Metric, prediction: Tensor, truth: Tensor) -> dict[str, Tensor]:
@@ -249,19 +250,6 @@ def features(rows: Tensor, scale: float | None, dtype: DType) -> Tensor:
     elif rows.dtype is not DType.float64:
         rows = rows.astype("float32")
     return rows.astype(dtype)
-
-
-@contextmanager
-def mode(model: Module, *, training: bool) -> Iterator[None]:
-    """Training or prediction behaviour within the block, then as it was."""
-    before = [(module, module.training) for module in model.modules()]
-    try:
-        model.train(training)
-        yield
-    finally:
-        for module, was in before:
-            module.__dict__["training"] = was
-        changes.count += 1
 
 
 @contextmanager

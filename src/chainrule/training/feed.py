@@ -7,23 +7,25 @@ stream's prepares the next one: so a stream may be longer than memory, and its e
 are the function of (seed, epoch, block) that resuming needs.
 
 The loop takes its steps from here; evaluation reads rows in their order, by
-:mod:`.given`.
+:mod:`chainrule.data.given`.
 """
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Generator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from chainrule.compiled import CompiledProgram
 from chainrule.data import Dataset, Stream
+from chainrule.data.given import checked_weights, one_pass
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
-from chainrule.graph.primitive import REFERENCES
 from chainrule.graph.types import (
     NO_SIZES,
     ArrayType,
@@ -32,9 +34,8 @@ from chainrule.graph.types import (
     size_of,
     type_of,
 )
-from chainrule.primitives.random import random_bits, seed_key
+from chainrule.nn.losses import check_takes_weights
 from chainrule.random import permutation
-from chainrule.training.given import one_pass
 from chainrule.training.plan import Plan
 from chainrule.training.source import Source, Work
 from chainrule.training.state import RunState
@@ -45,49 +46,53 @@ BLOCK_BYTES = 32 << 20
 #: seconds before the first step.
 BLOCK_ROWS = 1 << 14
 
+Check = Callable[[Array], None]
+
 
 @dataclass(frozen=True)
 class Block:
-    """Some rows, and the steps that are made on them.
+    """Some rows, and the steps of an epoch that are made on them.
 
     Attributes:
         inputs: x and y as stored; of a stream's last block only the first rows count.
         order: the rows in the order in which batches take them, int32.
         epoch: the epoch.
         first: the number, within the epoch, of the first step.
-        whole: how many steps have whole batches.
-        steps: how many steps there are.
+        plan: of the run.
     """
 
     inputs: Mapping[str, Any]
     order: Array
     epoch: int
     first: int
-    whole: int
-    steps: int
-
-    @classmethod
-    def of(
-        cls, inputs: Mapping[str, Any], order: Array, epoch: int, first: int, plan: Plan
-    ) -> Block:
-        """The block that follows ``first`` steps of an epoch of ``plan``."""
-        rows = len(order)
-        return cls(
-            inputs, order, epoch, first, rows // plan.batch_size, plan.steps(rows)
-        )
+    plan: Plan
 
     @property
     def end(self) -> int:
         """The number of the step behind the last."""
-        return self.first + self.steps
+        return self.first + self.plan.steps(len(self.order))
 
     def holds(self, epoch: int, step: int) -> bool:
         """Whether it has this step."""
         return epoch == self.epoch and self.first <= step < self.end
 
+    def work(self, step: int, most: int) -> Work:
+        """At most so many steps from this one on; a partial batch is one of its own."""
+        size, streams = self.plan.batch_size, self.plan.block is not None
+        whole = self.first + len(self.order) // size
+        steps = min(most, whole - step) if step < whole else 1
+        start, over = (step - self.first) * size, step + steps == self.end
+        index = self.order[start : start + steps * size].reshape(steps, -1)
+        return Work(
+            {**self.inputs, "index": index},
+            steps=steps,
+            last=over and not streams,
+            keep=over and streams,
+        )
+
 
 class Feed(Source):
-    """Training data as a program takes them.
+    """Training data as a program takes them; a subclass defines ``next_block``.
 
     Attributes:
         x, y: the types of the features and targets that a step takes rows from.
@@ -107,20 +112,17 @@ class Feed(Source):
     def __init__(self, seed: int) -> None:
         self.seed = seed
         self.block: Block | None = None
-        self._program: CompiledProgram | None = None
 
     def bind(self, program: CompiledProgram) -> None:
         """Keep the rows where the engine is."""
-        self._program = program
+        self._put = partial(program.put, "train")
         self.close()
 
     def placed(self, arrays: Mapping[str, Array]) -> dict[str, Any]:
         """Rows where the engine is."""
-        assert self._program is not None
-        put = self._program.put
-        return {name: put("train", name, array) for name, array in arrays.items()}
+        return {name: self._put(name, array) for name, array in arrays.items()}
 
-    def watch(self, check: Callable[[Array], None]) -> None:
+    def watch(self, check: Check) -> None:
         """Have ``check`` look at all targets before they are used."""
         raise NotImplementedError
 
@@ -130,24 +132,10 @@ class Feed(Source):
 
     def take(self, state: RunState, most: int) -> Work | None:
         """The next batches of the epoch."""
-        plan, step = state.plan, state.step
-        assert plan is not None
-        block = self.block
-        if block is None or not block.holds(state.epoch, step):
-            block = self.block = self.next_block(plan, state.epoch, step)
-        if block is None:
-            return None
-        whole = block.first + block.whole
-        steps = min(most, whole - step) if step < whole else 1
-        start, size = (step - block.first) * plan.batch_size, plan.batch_size
-        index = block.order[start : start + steps * size]
-        over = step + steps == block.first + block.steps
-        return Work(
-            {**block.inputs, "index": index.reshape(steps, -1)},
-            steps=steps,
-            last=over and plan.block is None,
-            keep=over and plan.block is not None,
-        )
+        assert state.plan is not None
+        if self.block is None or not self.block.holds(state.epoch, state.step):
+            self.block = self.next_block(state.plan, state.epoch, state.step)
+        return None if self.block is None else self.block.work(state.step, most)
 
     def close(self) -> None:
         """Let the block go."""
@@ -166,35 +154,33 @@ class Rows(Feed):
     def __init__(self, data: Dataset, seed: int, weights: Array | None = None) -> None:
         super().__init__(seed)
         stored, self.scale = data.x.stored, data.x.scale
-        if stored.dtype not in {d.numpy for d in DType}:  # int16, float16, …
+        if stored.dtype not in {d.numpy for d in DType}:  # float16, longdouble
             stored, self.scale = data.x[...], None
-        self._arrays = {"x": stored, "y": data.y}
+        given = {"x": stored, "y": data.y}
         if weights is not None:
-            self._arrays["weight"] = weights
-        self._arrays = {k: np.ascontiguousarray(a) for k, a in self._arrays.items()}
+            given["weight"] = weights
+        self._arrays = {k: np.ascontiguousarray(a) for k, a in given.items()}
+        self._placed: dict[str, Any] = {}
         self.x, self.y = type_of(self._arrays["x"]), type_of(self._arrays["y"])
         self.epoch_rows, self.weighted = len(data.y), weights is not None
-        self._placed: dict[str, Any] = {}
-        self.checksum = zlib.crc32(
-            repr((stored.dtype, stored.shape, self.scale)).encode()
-        )
+        kind = repr((stored.dtype, stored.shape, self.scale))
+        self.checksum = zlib.crc32(kind.encode())
         for array in self._arrays.values():
-            self.checksum = zlib.crc32(
-                array.reshape(-1).view(np.uint8).data, self.checksum
-            )
+            raw = array.reshape(-1).view(np.uint8).data
+            self.checksum = zlib.crc32(raw, self.checksum)
 
     def bind(self, program: CompiledProgram) -> None:
         super().bind(program)
         self._placed = self.placed(self._arrays)
 
-    def watch(self, check: Callable[[Array], None]) -> None:
+    def watch(self, check: Check) -> None:
         check(self._arrays["y"])
 
     def next_block(self, plan: Plan, epoch: int, step: int) -> Block | None:
         if step >= plan.steps(self.epoch_rows):
             return None
         order = permutation(self.epoch_rows, self.seed, epoch)
-        return Block.of(self._placed, order, epoch, 0, plan)
+        return Block(self._placed, order, epoch, 0, plan)
 
 
 class Blocks(Feed):
@@ -213,10 +199,10 @@ class Blocks(Feed):
         self.x = ArrayType((rows, *row.shape), row.dtype)
         self.y = ArrayType((rows, *target.shape), target.dtype)
         self.checksum = zlib.crc32(f"{row} {target} {stream.scale}".encode())
-        self._check: Callable[[Array], None] = lambda y: None
+        self._check: Check = lambda y: None
         self._pass: Generator[Block] | None = None
 
-    def watch(self, check: Callable[[Array], None]) -> None:
+    def watch(self, check: Check) -> None:
         self._check = check
 
     def next_block(self, plan: Plan, epoch: int, step: int) -> Block | None:
@@ -244,7 +230,7 @@ class Blocks(Feed):
         assert plan.block is not None
         each = plan.block // plan.batch_size  # steps on a whole block
         rows = 0
-        with one_pass(self.stream, plan.block) as source:
+        with closing(one_pass(self.stream, plan.block)) as source:
             for number, (x, y) in enumerate(source):
                 rows += len(y)
                 if number < step // each:
@@ -252,12 +238,12 @@ class Blocks(Feed):
                 if not number and len(y) < plan.batch_size:
                     raise _too_short(len(y), plan.batch_size)
                 self._check(y)
-                order = _order(len(y), self.seed, epoch, number)
+                order = permutation(len(y), self.seed, epoch, number)
                 filled = {"x": _filled(x, self.x), "y": _filled(y, self.y)}
                 placed = self.placed(filled)
                 del x, y, filled
-                block = Block.of(placed, order, epoch, number * each, plan)
-                if block.steps and block.end > step:
+                block = Block(placed, order, epoch, number * each, plan)
+                if block.end > max(step, block.first):
                     yield block
                 del placed, block
         if rows < max(1, (step - 1) * plan.batch_size + 1):
@@ -274,6 +260,16 @@ def _filled(rows: Array, kind: ArrayType) -> Array:
     return whole
 
 
+def _too_short(rows: int, batch_size: int) -> ArgumentError:
+    return ArgumentError(
+        "The stream ended too early.",
+        expected=f"at least a batch of {batch_size} rows, and as many in each epoch",
+        got=f"{rows} rows",
+        fix="look at what its function yields (it is called anew for each epoch), or "
+        "take a smaller batch_size",
+    )
+
+
 def feed_of(
     data: Dataset | Stream,
     batch_size: int,
@@ -284,43 +280,28 @@ def feed_of(
 ) -> Feed:
     """Training data as a program takes them.
 
-    Args:
-        data: a data set or a stream.
-        batch_size: rows a step.
-        seed: of the order.
-        block: rows of a stream's blocks, where a run has begun with some already.
-        weights: of the rows of a data set.
+    A stream's blocks have the rows that a run has begun with, or else whole batches, as
+    many as both limits allow, at least one.
     """
     if isinstance(data, Dataset):
         return Rows(data, seed, weights)
-    return Blocks(data, block or _block_rows(data, batch_size), seed)
+    if block is None:
+        kinds = data.row, data.target
+        each = sum(
+            resolve(size_of(k.shape), NO_SIZES) * k.dtype.itemsize for k in kinds
+        )
+        rows = min(BLOCK_ROWS, BLOCK_BYTES // max(1, each))
+        block = batch_size * max(1, rows // batch_size)
+    return Blocks(data, block, seed)
 
 
-def _block_rows(stream: Stream, batch_size: int) -> int:
-    """Rows of a block: whole batches, as many as both limits allow, at least one."""
-    each = sum(
-        resolve(size_of(kind.shape), NO_SIZES) * kind.dtype.itemsize
-        for kind in (stream.row, stream.target)
-    )
-    rows = min(BLOCK_ROWS, BLOCK_BYTES // max(1, each))
-    return batch_size * max(1, rows // batch_size)
+def as_weights(given: Any, data: Dataset | Stream, loss: Any) -> Array | None:
+    """The weights of the rows of a data set as float32, or None.
 
-
-def _order(n: int, seed: int, epoch: int, block: int) -> Array:
-    """The order of a block's rows; that of the first is a data set's."""
-    if block == 0:
-        return permutation(n, seed, epoch)
-    drawn = REFERENCES[random_bits](
-        seed_key(seed), np.uint32(epoch), shape=(n,), stream=f"shuffle#{block}"
-    )
-    return np.argsort(np.asarray(drawn), kind="stable").astype(np.int32)
-
-
-def _too_short(rows: int, batch_size: int) -> ArgumentError:
-    return ArgumentError(
-        "The stream ended too early.",
-        expected=f"at least a batch of {batch_size} rows, and as many in each epoch",
-        got=f"{rows} rows",
-        fix="look at what its function yields (it is called anew for each epoch), or "
-        "take a smaller batch_size",
-    )
+    Raises:
+        ArgumentError: no weights of these rows, or a loss that takes none.
+    """
+    if given is None:
+        return None
+    check_takes_weights(loss)
+    return checked_weights(given, data)

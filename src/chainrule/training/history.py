@@ -1,7 +1,6 @@
 """The record of a training run: one row an epoch, one number a step and probe.
 
-:mod:`.loop` adds to it. It prints as a table here; pictures
-of it are in :mod:`.curve`.
+:mod:`.loop` adds to it. It prints as a table; pictures of it are in :mod:`.curve`.
 """
 
 from __future__ import annotations
@@ -10,15 +9,15 @@ import html
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from chainrule.graph.node import Array
+from chainrule.tables import html_table, text_table
 from chainrule.training import curve
-from chainrule.training.columns import heading, html_table, place, plain, shown
+from chainrule.training.columns import heading, place, plain, shown
 
 #: Rows of epochs, and steps of each entry point.
 Mark = tuple[int, dict[str, int]]
@@ -146,7 +145,7 @@ class History:
             },
         }
 
-    def plot(self, path: str | os.PathLike[str] | None = None) -> Picture | None:
+    def plot(self, path: str | os.PathLike[str] | None = None) -> curve.Picture | None:
         """The learning curves: loss, metrics and the learning rate over the epochs.
 
         Args:
@@ -157,7 +156,7 @@ class History:
             SaveError: the file cannot be written.
         """
         if path is None:
-            return Picture(curve.curve_svg(self))
+            return curve.Picture(curve.curve_svg(self))
         curve.save_curve(self, Path(path))
         return None
 
@@ -168,40 +167,18 @@ class History:
         )
         if not keys:
             return []
-        table = [[heading(key, self.validation_name) for key in keys]]
-        table += [
+        rows = [
             [shown(key, row[key]) if key in row else "" for key in keys]
             for row in self.epochs
         ]
-        return table
+        return [[heading(key, self.validation_name) for key in keys], *rows]
 
     def __repr__(self) -> str:
         table = self._table()
         if not table:
             return f"History({len(self)} steps, no finished epoch)"
-        widths = [max(map(len, column)) for column in zip(*table)]
-        return "\n".join(
-            "  ".join(cell.rjust(width) for cell, width in zip(line, widths))
-            for line in table
-        )
+        return "\n".join(text_table(table))
 
     def _repr_html_(self) -> str:
         table = self._table()
         return html_table(table) if table else f"<p>{html.escape(repr(self))}</p>"
-
-
-@dataclass(frozen=True)
-class Picture:
-    """Learning curves that a notebook shows.
-
-    Attributes:
-        svg: an ``<svg>`` element.
-    """
-
-    svg: str
-
-    def _repr_html_(self) -> str:
-        return self.svg
-
-    def __repr__(self) -> str:
-        return f"Picture(SVG, {len(self.svg):,} characters)"

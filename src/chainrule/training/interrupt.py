@@ -22,18 +22,15 @@ class Interrupt:
 
     So a run ends where its weights, its optimiser and its history agree, and a
     checkpoint can be written; after the block SIGTERM and SIGHUP end the process as
-    they would have. Blocks may lie in each other. Signals can be caught in the main
-    thread only, and a handler of the user's own is left alone.
+    they would have. Signals can be caught in the main thread only, and a handler of the
+    user's own is left alone.
     """
 
     def __init__(self) -> None:
-        self.pending = self._depth = 0
+        self.pending = 0
         self._installed: list[int] = []
 
     def __enter__(self) -> Interrupt:
-        self._depth += 1
-        if self._depth > 1:
-            return self
         self.pending = 0
         if threading.current_thread() is threading.main_thread():
             try:
@@ -47,9 +44,6 @@ class Interrupt:
         return self
 
     def __exit__(self, *error: Any) -> None:
-        self._depth -= 1
-        if self._depth:
-            return
         while self._installed:
             number = self._installed.pop()
             signal.signal(number, _DEFAULTS[number])

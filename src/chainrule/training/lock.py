@@ -9,11 +9,13 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from chainrule.errors import ArgumentError, SaveError, warn
-from chainrule.training import checkpoint
+from chainrule.disk import make_directory, refusals
+from chainrule.errors import ArgumentError, warn
+from chainrule.training.checkpoint import FILE
 
 try:
     import fcntl
@@ -22,13 +24,33 @@ except ImportError:  # Windows
     import msvcrt
 
 LOCK = ".lock"
-#: What says that a file is still the one that was read or written.
-Identity = tuple[int, int, int, int]
 #: Directories that this process holds, which locks of a process do not tell apart.
 _held: set[tuple[int, int]] = set()
 
 
-def identity(path: str | os.PathLike[str]) -> Identity | None:
+class Files:
+    """The checkpoints of one run: those that it has itself read or written.
+
+    Attributes:
+        last: where the last one is, or None.
+    """
+
+    def __init__(self) -> None:
+        self.last: str | None = None
+        self._known: set[Any] = set()
+
+    def note(self, path: Path) -> None:
+        """Remember a checkpoint that was read or written."""
+        self.last = str(path)
+        self._known.add(_version(path))
+
+    def has(self, path: Path) -> bool:
+        """Whether the file there is one of them, and still as it was."""
+        found = _version(path)
+        return found is not None and found in self._known
+
+
+def _version(path: Path) -> tuple[int, int, int, int] | None:
     """What tells this version of a file from a later one; None without a file."""
     try:
         found = os.stat(path)
@@ -37,115 +59,99 @@ def identity(path: str | os.PathLike[str]) -> Identity | None:
     return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size
 
 
-class RunDirectory:
-    """The directory of a run's checkpoints, held within the block.
+@contextlib.contextmanager
+def hold(path: Path, files: Files) -> Iterator[Path]:
+    """Within the block a run has the directory of its checkpoints for itself.
 
     Args:
         path: the directory; it is made where there is none.
-        known: the checkpoints that the run itself has read or written.
+        files: the checkpoints of the run.
+
+    Yields:
+        The file of its checkpoint.
 
     Raises:
         ArgumentError: the directory holds another run's checkpoint, or one that has
             gone on since; another run holds it now.
         SaveError: it cannot be made.
     """
-
-    def __init__(self, path: Path, known: set[Identity]) -> None:
-        self.path, self.known = path, known
-        self.file = path / checkpoint.FILE
-        self._depth, self._made = 0, False
-        self._handle = -1
-        self._key = (0, 0)
-
-    def _check(self) -> None:
-        if os.path.lexists(self.file) and identity(self.file) not in self.known:
-            raise ArgumentError(
-                "The directory already holds a run.",
-                expected="an empty or new directory, or the checkpoint that this run "
-                "wrote or was loaded from",
-                got=f"{self.file}, of another run or later",
-                fix="choose another directory, or go on with that run: "
-                f"Trainer.load({str(self.path)!r}).resume(train), or --resume "
-                f"{self.path}",
-            )
-
-    def __enter__(self) -> RunDirectory:
-        self._depth += 1
-        if self._depth > 1:
-            return self
-        try:
-            self._made = not self.path.exists()
-            checkpoint.make_directory(self.path)
-            self._take()
-            self._check()
-            for left in self.path.glob(f".{checkpoint.FILE}.*.tmp"):  # by a kill
+    made, file = not path.exists(), path / FILE
+    try:
+        make_directory(path)
+        with _locked(path):
+            if os.path.lexists(file) and not files.has(file):
+                raise ArgumentError(
+                    "The directory already holds a run.",
+                    expected="an empty or new directory, or the checkpoint that this "
+                    "run wrote or was loaded from",
+                    got=f"{file}, of another run or later",
+                    fix="choose another directory, or go on with that run: "
+                    f"Trainer.load({str(path)!r}).resume(train), or --resume {path}",
+                )
+            for left in path.glob(f".{FILE}.*.tmp"):  # by a kill
                 left.unlink(missing_ok=True)
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        self._depth -= 1
-        if self._depth:
-            return
-        if self._handle >= 0:
+            yield file
+    finally:
+        if made:
             with contextlib.suppress(OSError):
-                (self.path / LOCK).unlink()
-            os.close(self._handle)
-            self._handle = -1
-            _held.discard(self._key)
-        if self._made:
-            with contextlib.suppress(OSError):
-                self.path.rmdir()  # where nothing was written
+                path.rmdir()  # where nothing was written
 
-    def _take(self) -> None:
-        found = os.stat(self.path)
-        self._key = (found.st_dev, found.st_ino)
-        if self._key in _held:
-            raise self._taken("another run of this process")
-        place = self.path / LOCK
-        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
-        while True:
-            try:
-                handle = os.open(place, flags, 0o666)
-            except OSError as error:
-                checkpoint.of_the_system(error)
-                raise SaveError(
-                    "The directory for the run cannot be locked.",
-                    expected=f"the right to write {place}",
-                    got=error.strerror or str(error),
-                    fix="choose another directory",
-                ) from error
-            if not _locked(handle):
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    found, place = os.stat(path), path / LOCK
+    key = found.st_dev, found.st_ino
+    if key in _held:
+        raise _taken(path, "another run of this process")
+    handle = -1
+    try:
+        while handle < 0:
+            handle = _opened(place)
+            if not _take(handle):
                 owner = os.read(handle, 200).decode(errors="replace").strip()
+                raise _taken(path, owner or "another process")
+            if not _same(handle, place):  # the one before has taken its file away
                 os.close(handle)
-                raise self._taken(owner or "another process")
-            # The one before may have taken its file away in the meantime.
-            if identity(place) is not None and _same(os.fstat(handle), place):
-                break
-            os.close(handle)
-        self._handle = handle
-        _held.add(self._key)
+                handle = -1
+        _held.add(key)
         os.truncate(handle, 0)
         os.write(handle, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+        yield
+    finally:
+        if key in _held:
+            with contextlib.suppress(OSError):
+                place.unlink()
+        if handle >= 0:
+            os.close(handle)
+        _held.discard(key)
 
-    def _taken(self, owner: str) -> ArgumentError:
-        return ArgumentError(
-            "Another run writes its checkpoints into this directory.",
-            expected=f"no other run on {self.path}",
-            got=owner,
-            fix="choose another directory, or wait until that run has ended",
-        )
+
+def _opened(place: Path) -> int:
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+    with refusals(
+        "The directory for the run cannot be locked.",
+        expected=f"the right to write {place}",
+        fix="choose another directory",
+    ):
+        return os.open(place, flags, 0o666)
 
 
-def _same(found: os.stat_result, place: Path) -> bool:
+def _taken(path: Path, owner: str) -> ArgumentError:
+    return ArgumentError(
+        "Another run writes its checkpoints into this directory.",
+        expected=f"no other run on {path}",
+        got=owner,
+        fix="choose another directory, or wait until that run has ended",
+    )
+
+
+def _same(handle: int, place: Path) -> bool:
     with contextlib.suppress(OSError):
-        return os.path.samestat(found, os.stat(place))
+        return os.path.samestat(os.fstat(handle), os.stat(place))
     return False
 
 
-def _locked(handle: int) -> bool:
+def _take(handle: int) -> bool:
     """Take the lock; False where another process has it."""
     try:
         if fcntl is not None:

@@ -9,8 +9,8 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from chainrule.errors import SaveError
-from chainrule.training import checkpoint, checks
+from chainrule.disk import make_directory, refusals
+from chainrule.training import checks
 from chainrule.training.callbacks import Callback
 from chainrule.training.columns import plain
 
@@ -30,8 +30,7 @@ class _Logger(Callback):
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        example = f"{type(self).__name__}('log')"
-        self.path = checks.place("path", path, example)
+        self.path = checks.place("path", path, f"{type(self).__name__}('log')")
         self._columns: Sequence[str] = ()
 
     def check(self, columns: Mapping[str, str]) -> None:
@@ -44,7 +43,7 @@ class _Logger(Callback):
         earlier = dict.fromkeys(key for row in rows for key in row)
         # A resumed run may measure less or more than before: keep both.
         self._columns = [*dict.fromkeys([*self._columns, *earlier])]
-        checkpoint.make_directory(self.path.parent)
+        make_directory(self.path.parent)
         self._write("w", self.head() + "".join(map(self.line, rows)))
 
     def on_epoch(self, trainer: Any) -> None:
@@ -60,17 +59,15 @@ class _Logger(Callback):
         return ""
 
     def _write(self, mode: str, text: str) -> None:
-        try:
-            with open(self.path, mode, encoding="utf-8", newline="") as file:
-                file.write(text)
-        except OSError as error:
-            checkpoint.of_the_system(error)
-            raise SaveError(
+        with (
+            refusals(
                 "The log of the run cannot be written.",
                 expected=f"a file at {self.path}",
-                got=error.strerror or str(error),
                 fix="free some space, or choose another path",
-            ) from error
+            ),
+            open(self.path, mode, encoding="utf-8", newline="") as file,
+        ):
+            file.write(text)
 
 
 class CSVLogger(_Logger):

@@ -28,27 +28,15 @@ from chainrule.errors import (
 )
 from chainrule.graph.node import Array
 from chainrule.optim import Optimizer
-from chainrule.tensor import Tensor
-from chainrule.training import checkpoint, checks, document
+from chainrule.training import checkpoint, checks
+from chainrule.training.document import strange
+from chainrule.training.history import History
 from chainrule.training.interrupt import Interrupt
-from chainrule.training.lock import Identity, RunDirectory, identity
+from chainrule.training.lock import Files, hold
 from chainrule.training.nonfinite import all_finite, describe
-from chainrule.training.snapshots import (
-    Snapshot,
-    attributes_of,
-    load_table,
-    read_tensors,
-    restore,
-    table_state,
-)
+from chainrule.training.snapshots import Changing, Snapshot
 from chainrule.training.source import Source, Work
-from chainrule.training.state import (
-    RunState,
-    copied,
-    load_states,
-    named,
-    states_of,
-)
+from chainrule.training.state import RunState, Standing, copied
 
 #: Seconds that a chunk should take: short enough for Ctrl-C and a progress bar.
 CHUNK = 0.05
@@ -58,19 +46,7 @@ SHARE = 0.01
 ATTEMPTS = 100
 
 
-class Pace:
-    """How many steps make a chunk: measured, and never growing eightfold at once."""
-
-    def __init__(self) -> None:
-        self.steps = 1
-
-    def update(self, steps: int, seconds: float) -> None:
-        """Learn from ``steps`` steps that took ``seconds``."""
-        wanted = CHUNK * steps / max(seconds, 1e-9)
-        self.steps = int(max(1, min(wanted, 8 * self.steps)))
-
-
-class Loop:
+class Loop(Standing):
     """Runs entry points of a compiled program on the work of a source.
 
     Args:
@@ -142,19 +118,15 @@ class Loop:
         self.state = state or RunState()
         self.state.history.entry = entry
         self.observers, self.finite = list(observers), tuple(finite)
-        self.last_checkpoint: str | None = None
-        self.files: set[Identity] = set()  # checkpoints of this loop's own
-        entries = [t.entry for t in program.traced.values()]
-        self._changing = list(dict.fromkeys(k for e in entries for k in e.replaces))
-        tables = [t for e in program.traced.values() for _, t, _ in e.tables.values()]
-        self._tables = list({id(t): t for t in tables}.values())
-        self._pace = Pace()
+        self.files = Files()
+        self._changing = Changing(program)
+        self._pace = 1  # steps that make a chunk: measured
         self._kept: Snapshot | None = None
         self._since = 0.0  # seconds, since the last snapshot
         self.signals = Interrupt()
         self.running = self._stopping = False
         self._end = math.inf, math.inf
-        self._directory: RunDirectory | None = None
+        self._file: Path | None = None  # of the run's checkpoint
 
     # -- what observers see ----------------------------------------------------------
 
@@ -162,21 +134,6 @@ class Loop:
     def face(self) -> Any:
         """What observers are given."""
         return self
-
-    @property
-    def epoch(self) -> int:
-        """Epochs finished."""
-        return self.state.epoch
-
-    @property
-    def step(self) -> int:
-        """Steps done in the present epoch."""
-        return self.state.step
-
-    @property
-    def history(self) -> Any:
-        """What happened so far."""
-        return self.state.history
 
     @property
     def finished(self) -> bool:
@@ -195,9 +152,9 @@ class Loop:
         *,
         epochs: int | None = None,
         updates: int | None = None,
-        checkpoint: str | os.PathLike[str] | RunDirectory | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
         checkpoint_every: float = 60.0,
-    ) -> Any:
+    ) -> History:
         """Go on until so many epochs, or updates, are done altogether.
 
         Args:
@@ -223,6 +180,13 @@ class Loop:
         out as it is; tensors and state are then those of the last snapshot, a few
         chunks ago at most, and ``run`` goes on from there.
         """
+        if self.running:
+            raise ArgumentError(
+                "A run of this loop is going on.",
+                expected="run when it has ended",
+                got="a call within it, from an observer or the source",
+                fix="loop.stop(), and the next run after this one has returned",
+            )
         if epochs is None and updates is None:
             raise ArgumentError(
                 "A loop needs to know when to end.",
@@ -232,16 +196,14 @@ class Loop:
             )
         self.settle()
         self._end = epochs or math.inf, updates or math.inf
-        every = checks.at_least_zero(
-            "checkpoint_every", checkpoint_every, "checkpoint_every=60"
-        )
+        example = "checkpoint_every=60"
+        every = checks.at_least_zero("checkpoint_every", checkpoint_every, example)
         directory = checkpoint
-        if directory is not None and not isinstance(directory, RunDirectory):
-            place = checks.place("checkpoint", directory, "checkpoint='runs/first'")
-            directory = RunDirectory(place, self.files)
-        self._stopping, self.running = False, True
+        if directory is not None:
+            directory = checks.place("checkpoint", directory, "checkpoint='runs/first'")
         with self.signals, ExitStack() as stack:
             try:
+                self._stopping, self.running = False, True
                 self._start(stack, directory)
                 while not (self.finished or self._stopping or self.signals.pending):
                     self._epoch(every)
@@ -255,11 +217,12 @@ class Loop:
                 self.running = False
         return self.state.history
 
-    def _start(self, stack: ExitStack, directory: RunDirectory | None) -> None:
+    def _start(self, stack: ExitStack, directory: Path | None) -> None:
+        self._file = None
         if directory is not None:
-            stack.enter_context(directory)
-        self._directory = directory
+            self._file = stack.enter_context(hold(directory, self.files))
         stack.callback(self.source.close)
+        self.begin()
         self.source.bind(self.program)
         self._keep()
         for observer in self.observers:
@@ -292,7 +255,7 @@ class Loop:
         state, face = self.state, self.face
         row = self.row()
         state.history.epochs.append(row)
-        for table in self._tables:
+        for table in self._changing.tables:
             if isinstance(table, Optimizer):
                 table.observe(row)
         state.starts = dict(state.history.mark()[1])
@@ -304,10 +267,13 @@ class Loop:
                 observer.on_finish(face)
 
     def _save(self) -> None:
-        if self._directory is not None:
-            self.save(self._directory.file)
+        if self._file is not None:
+            self.save(self._file)
 
     # -- for kinds of loops ----------------------------------------------------------
+
+    def begin(self) -> None:
+        """Before the first step of a run, when nothing is refused any more."""
 
     def row(self) -> dict[str, Any]:
         """The row of the epoch that is over: the mean of each output that is watched.
@@ -325,25 +291,24 @@ class Loop:
 
     def columns(self, entry: str, outputs: Any, steps: int) -> dict[str, Array]:
         """What to record of ``steps`` steps: the outputs that are one number a step."""
+        if not isinstance(outputs, Mapping):
+            outputs = {} if isinstance(outputs, list | tuple) else {"loss": outputs}
         found: dict[str, Array] = {}
-        for name, output in _flat(outputs):
+        for name, output in outputs.items():
             array = np.asarray(output)
             if array.size == steps and array.ndim <= 1 and array.dtype.kind in "fiub":
-                float_ = array.dtype.kind == "f"
-                found[name] = array.reshape(-1).astype(
-                    array.dtype if float_ else np.float64, copy=False
-                )
+                kind = array.dtype if array.dtype.kind == "f" else np.float64
+                found[name] = array.reshape(-1).astype(kind, copy=False)
         return found
 
     # -- chunks ----------------------------------------------------------------------
 
     def _chunk(self) -> bool:
         """Steps for about CHUNK seconds; whether the epoch is over."""
-        state, program, ended = self.state, self.program, False
-        begun, compiled = time.perf_counter(), program.seconds_compile
+        state, begun, ended = self.state, self._clock(), False
         while not ended:
             left = self._end[1] - state.updates
-            work = self.source.take(state, int(min(self._pace.steps, left)))
+            work = self.source.take(state, int(min(self._pace, left)))
             if work is None:
                 ended = True
                 break
@@ -354,38 +319,45 @@ class Loop:
                     got="steps=0",
                     fix="return None where the epoch is over",
                 )
-            started, compiling = time.perf_counter(), program.seconds_compile
-            self._work(work)
+            started = self._clock()
+            outputs, columns = self._run(work)
+            self._record(work, columns)
+            if not self._right(columns):
+                self._replay()
+            self.source.see(work, outputs)
+            if work.keep:
+                self._keep()
             steps, ended = work.steps or 1, work.last
-            del work  # and what it holds, while the source makes the next
-            now = time.perf_counter()
-            compiling = program.seconds_compile - compiling
-            self._pace.update(steps, now - started - compiling)
-            spent = now - begun - (program.seconds_compile - compiled)
-            if spent > CHUNK / 2 or state.updates >= self._end[1]:
+            del work, outputs, columns  # while the source makes the next
+            now = self._clock()
+            wanted = CHUNK * steps / max(now - started, 1e-9)
+            self._pace = int(max(1, min(wanted, 8 * self._pace)))
+            if now - begun > CHUNK / 2 or state.updates >= self._end[1]:
                 break
-        seconds = time.perf_counter() - begun - (program.seconds_compile - compiled)
+        seconds = self._clock() - begun
         state.seconds += seconds
         self._since += seconds
-        before = self._kept
-        self._keep(due=True)
-        if self._kept is not None and self._kept is not before:
+        if self._kept is not None and self._kept.seconds <= SHARE * self._since:
+            self._keep()
             state.seconds += self._kept.seconds
         return ended
 
-    def _work(self, work: Work) -> None:
-        """Run some steps and take down what came of them."""
-        state, entry, steps = self.state, work.entry or self.entry, work.steps or 1
+    def _clock(self) -> float:
+        """Seconds, of which those that the program was compiled in are no part."""
+        return time.perf_counter() - self.program.seconds_compile
+
+    def _run(self, work: Work) -> tuple[Any, dict[str, Array]]:
+        """What some steps give, and what of that is recorded."""
+        entry = work.entry or self.entry
         outputs = self.program.run(entry, work.inputs, steps=work.steps)
-        columns = self.columns(entry, outputs, steps)
-        state.step += steps
-        state.updates += steps
-        state.history.extend(columns, entry)
-        if not self._right(columns):
-            self._replay()
-        self.source.see(work, outputs)
-        if work.keep:
-            self._keep()
+        return outputs, self.columns(entry, outputs, work.steps or 1)
+
+    def _record(self, work: Work, columns: Mapping[str, Array]) -> None:
+        """Take down steps that were made."""
+        steps = work.steps or 1
+        self.state.step += steps
+        self.state.updates += steps
+        self.history.extend(columns, work.entry or self.entry)
 
     def _right(self, columns: Mapping[str, Array]) -> bool:
         return all_finite(*(columns[name] for name in self.finite if name in columns))
@@ -413,52 +385,29 @@ class Loop:
                 if attempt == ATTEMPTS - 1:
                     raise
 
-    def _keep(self, *, due: bool = False) -> None:
-        """Take a snapshot (where one is due); the state in it is always finite."""
-        if due and self._kept and self._kept.seconds > SHARE * self._since:
-            return
-        started, state = time.perf_counter(), self.state
-        held = self._held()
-        if self._kept is not None and not all_finite(*held.values()):
+    def _keep(self) -> None:
+        """Take a snapshot; the numbers in it are always finite."""
+        started = time.perf_counter()
+        tensors = self._changing.tensors()
+        if self._kept is not None and not all_finite(*tensors.values()):
             self._replay()
-        state.source, state.observers = self.source.state(), states_of(self.observers)
-        tables = [(item, attributes_of(item)) for item in self._parts()]
-        mark, seconds = state.mark(), time.perf_counter() - started
-        self._kept = Snapshot(held, mark, tables, seconds)
+        self._remember()
+        tables, mark = self._changing.attributes(), self.state.mark()
+        seconds = time.perf_counter() - started
+        self._kept = Snapshot(tensors, tables, mark, seconds)
         self._since = 0.0
 
-    def _held(self) -> dict[str, Array]:
-        """The numbers of what changes; a gradient only where there is one."""
-        tensors = self.program.tensors
-        return {key: tensors[key].numpy() for key in self._changing if key in tensors}
-
-    def _put(self, key: str, array: Array | None) -> None:
-        """Give a state its numbers; without any there is no gradient."""
-        slot = self.program.slots[key]
-        held = slot.held()
-        if array is None or held is None:
-            slot.tensor.grad = None if array is None else Tensor(array)
-        else:
-            held.copy_(Tensor(array))
-
-    def _parts(self) -> Iterable[Any]:
-        """The tables and what they are made of."""
-        for table in self._tables:
-            yield table
-            if isinstance(table, Optimizer):
-                yield from table.param_groups
-                yield from table.schedules()
+    def _remember(self) -> None:
+        self.state.source = self.source.state()
+        self.state.remember(self.observers)
 
     def _go_back(self, to: Snapshot) -> None:
         """Restore a snapshot; interrupted, it can be begun again."""
-        for key in self._changing:
-            self._put(key, to.tensors.get(key))
-        for item, attributes in to.tables:
-            restore(vars(item), attributes_of(item, attributes))
+        self._changing.go_back(to)
         self.state.go_back(to.mark)
         self.source.close()
         self.source.load_state(copied(self.state.source))
-        load_states(self.observers, self.state.observers)
+        self.state.remind(self.observers)
 
     def _replay(self) -> None:
         """Repeat from the snapshot, step by step, up to the one at fault; say why."""
@@ -469,20 +418,17 @@ class Loop:
             work = self.source.take(state, 1)
             if work is None:
                 break
-            entry, steps = work.entry or self.entry, work.steps or 1
-            outputs = self.program.run(entry, work.inputs, steps=work.steps)
-            columns = self.columns(entry, outputs, steps)
-            if self._right(columns) and all_finite(*self._held().values()):
-                state.step += steps
-                state.updates += steps
-                state.history.extend(columns, entry)
+            outputs, columns = self._run(work)
+            tensors = self._changing.tensors().values()
+            if self._right(columns) and all_finite(*tensors):
+                self._record(work, columns)
                 self.source.see(work, outputs)
                 self._keep()
                 continue
             self._go_back(self._kept)
             error = describe(
                 self.program,
-                entry,
+                work.entry or self.entry,
                 work,
                 {k: float(columns[k][-1]) for k in self.finite if k in columns},
                 step=f"step {state.updates + 1} (epoch {state.epoch + 1})",
@@ -507,22 +453,13 @@ class Loop:
                 that JSON does not have. What was at ``path`` is unharmed.
         """
         target = checks.place("path", path, "loop.save('run.ckpt')")
-        state = self.state
-        state.source, state.observers = self.source.state(), states_of(self.observers)
-        state.tables = {name: table_state(t) for name, t in named(self._tables)}
-        made, arrays = state.pack()
+        self._remember()
+        self.state.tables = self._changing.table_states()
+        made, arrays = self.state.pack()
         made["entries"] = sorted(self.program.traced)
-        for key, t in self.program.tensors.items():
-            arrays[f"tensor/{key}"] = t.numpy()
+        arrays |= self._changing.arrays()
         checkpoint.write(target, made, arrays)
-        self.note_file(target)
-
-    def note_file(self, path: Path) -> None:
-        """Remember that this run has read or written a checkpoint."""
-        self.last_checkpoint = str(path)
-        found = identity(path)
-        if found is not None:
-            self.files.add(found)
+        self.files.note(target)
 
     def load(self, path: str | os.PathLike[str]) -> None:
         """Stand where a checkpoint was taken, of a loop over the same program.
@@ -535,18 +472,15 @@ class Loop:
         made, arrays = checkpoint.read(where)
         if made.get("entries") != sorted(self.program.traced):
             expected = f"a loop over the entry points {sorted(self.program.traced)}"
-            raise document.strange(where, expected, repr(made.get("entries")))
-        slots = self.program.slots
-        numbers = read_tensors(where, arrays, slots)
+            raise strange(where, expected, repr(made.get("entries")))
+        tensors = self._changing.read(where, arrays)
         state = RunState.unpack(where, made, arrays)
         self._keep()
         try:
-            for key in slots:
-                self._put(key, numbers.get(key))
-            for name, table in named(self._tables):
-                load_table(table, state.tables.get(name, {}))
+            self._changing.put(tensors)
+            self._changing.load_tables(state.tables)
             self.source.load_state(copied(state.source))
-            load_states(self.observers, state.observers)
+            state.remind(self.observers)
             state.history.entry = self.entry
             self.state.__dict__.update(vars(state))
         except (
@@ -564,11 +498,4 @@ class Loop:
                 fix="build them as they were when it was written",
             ) from e
         self._kept = None
-        self.note_file(where)
-
-
-def _flat(outputs: Any) -> Iterable[tuple[str, Any]]:
-    """Outputs by name; a lone one is the loss."""
-    if isinstance(outputs, Mapping):
-        return outputs.items()
-    return () if isinstance(outputs, list | tuple) else [("loss", outputs)]
+        self.files.note(where)

@@ -24,16 +24,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
+from functools import reduce
+from operator import add
 from typing import Any
 
 from chainrule.autodiff import cotangents
 from chainrule.errors import ArgumentError, nearest
 from chainrule.graph.build import constant, no_grad, role, scope
 from chainrule.nn import Module
+from chainrule.nn.traced import outputs_of
 from chainrule.tensor import Tensor, wrap
-from chainrule.training.listening import outputs_of
 
-_PARAMETER = ("grad_norm", "weight_norm", "update_ratio")
 _ACTIVATION: dict[str, Callable[[Tensor], Tensor]] = {
     "activation_mean": lambda a: a.mean(),
     "activation_std": lambda a: ((a - a.mean()) * (a - a.mean())).mean().sqrt(),
@@ -41,7 +42,8 @@ _ACTIVATION: dict[str, Callable[[Tensor], Tensor]] = {
     "activation_norm": lambda a: norm(a),
     "dead": lambda a: (a.amax(0) <= 0).astype(a.dtype).mean(),
 }
-_WHOLE = ("grad_norm", "lr")
+#: Kinds of probes of what modules give.
+_INNER = (*_ACTIVATION, "delta_norm")
 
 
 def norm(t: Tensor) -> Tensor:
@@ -49,19 +51,23 @@ def norm(t: Tensor) -> Tensor:
     return (t * t).sum().sqrt()
 
 
+def known(model: Module) -> dict[str, list[str]]:
+    """Each kind of probe with what a model has it of; "" is all of it together."""
+    parameters = [name for name, _ in model.named_parameters()]
+    modules = [path for path, _ in model.named_modules() if path] or ["model"]
+    return {
+        "grad_norm": ["", *parameters],
+        "lr": [""],
+        "weight_norm": parameters,
+        "update_ratio": parameters,
+        **dict.fromkeys(_INNER, modules),
+    }
+
+
 def names(model: Module) -> list[str]:
     """All probes that a model has, but for repeated calls of a module."""
-    parameters = [name for name, _ in model.named_parameters()]
-    modules = list(_paths(model))
-    kinds = (*_ACTIVATION, "delta_norm")
-    found = [f"{kind}/{name}" for kind in _PARAMETER for name in parameters]
-    return [*_WHOLE, *found, *(f"{kind}/{path}" for kind in kinds for path in modules)]
-
-
-def _paths(model: Module) -> dict[str, Module]:
-    """Modules by the names that probes call them by."""
-    inner = {path: module for path, module in model.named_modules() if path}
-    return inner or {"model": model}
+    kinds = known(model).items()
+    return [f"{kind}/{of}" if of else kind for kind, all_of in kinds for of in all_of]
 
 
 class Probes:
@@ -76,12 +82,17 @@ class Probes:
     """
 
     def __init__(self, patterns: str | Iterable[str], model: Module) -> None:
-        given = _listed(patterns)
-        known = names(model)
-        fitting = {name for pattern in given for name in _fitting(pattern, known)}
-        self.patterns, self.model = tuple(given), model
-        inner = (*_ACTIVATION, "delta_norm")
-        self._inside = any(name.partition("/")[0] in inner for name in fitting)
+        if not isinstance(patterns, Iterable):
+            raise ArgumentError(
+                "probes holds no names.",
+                expected="names or patterns, such as ['activation_mean/*']",
+                got=repr(patterns)[:80],
+                fix="probes=() records the norms of gradients alone",
+            )
+        given = (patterns,) if isinstance(patterns, str) else tuple(patterns)
+        fitting = {name for pattern in given for name in _fitting(pattern, model)}
+        self.patterns, self.model = given, model
+        self._inside = any(name.partition("/")[0] in _INNER for name in fitting)
 
     def wants(self, name: str) -> bool:
         """Whether a pattern fits this name."""
@@ -107,12 +118,7 @@ class Probes:
     def after_backward(
         self, loss: Tensor, heard: dict[str, Tensor]
     ) -> dict[str, Tensor]:
-        """Probes of gradients, weights and activations.
-
-        Args:
-            loss: what was differentiated.
-            heard: what the modules gave.
-        """
+        """Probes of gradients, weights and of what the modules gave."""
         found: dict[str, Tensor] = {}
         with no_grad():
             with role("backward"):
@@ -140,18 +146,15 @@ class Probes:
                 if self.wants(f"weight_norm/{name}"):
                     found[f"weight_norm/{name}"] = norm(wrap(p.value))
         if self.wants("grad_norm") and squares:
-            whole = squares[0]
-            for square in squares[1:]:
-                whole = whole + square
-            found["grad_norm"] = whole.sqrt()
+            found["grad_norm"] = reduce(add, squares).sqrt()
 
     def _deltas(
         self, loss: Tensor, heard: dict[str, Tensor], found: dict[str, Tensor]
     ) -> None:
         # The same walk as backward()'s: a pass merges the two.
-        known = cotangents({loss.value: constant(1.0, loss.dtype)})
+        deltas = cotangents({loss.value: constant(1.0, loss.dtype)})
         for path, a in heard.items():
-            delta = known.get(a.value)
+            delta = deltas.get(a.value)
             if delta is not None and self.wants(f"delta_norm/{path}"):
                 with scope(path.partition("#")[0]), role("backward"):
                     found[f"delta_norm/{path}"] = norm(wrap(delta))
@@ -172,47 +175,30 @@ class Probes:
                     found[f"update_ratio/{name}"] = norm(moved) / norm(before)
 
 
-def _listed(patterns: Any) -> list[Any]:
-    if isinstance(patterns, str):
-        return [patterns]
-    if not isinstance(patterns, Iterable):
-        raise ArgumentError(
-            "probes holds no names.",
-            expected="names or patterns, such as ['activation_mean/*']",
-            got=repr(patterns)[:80],
-            fix="probes=() records the norms of gradients alone",
-        )
-    return [*patterns]
-
-
-def _fitting(pattern: Any, known: list[str]) -> list[str]:
+def _fitting(pattern: Any, model: Module) -> list[str]:
     """The probes that a pattern fits, or would for repeated calls of a module."""
+    there = names(model)
     if isinstance(pattern, str):
         first = pattern.partition("#")[0]
-        fits = [n for n in known if fnmatchcase(n, pattern) or fnmatchcase(n, first)]
+        fits = [n for n in there if fnmatchcase(n, pattern) or fnmatchcase(n, first)]
         if fits:
             return fits
-    near = nearest(str(pattern), known)
+    near = nearest(str(pattern), there)
     raise ArgumentError(
         f"No probe fits {pattern!r}.",
-        expected=f"a name or a pattern of {_brief(known)}",
+        expected=f"a name or a pattern of {_brief(known(model))}",
         got=repr(pattern),
         fix=f"did you mean {near!r}?" if near else "probes=['activation_mean/*']",
     )
 
 
-def _brief(known: list[str]) -> str:
-    """Each kind of probe with what it is known for."""
-    groups: dict[str, list[str]] = {}
-    for name in known:
-        kind, _, of = name.partition("/")
-        groups.setdefault(kind, []).append(of)
+def _brief(kinds: dict[str, list[str]]) -> str:
+    """Each kind of probe with the first of what it is known for."""
     parts: list[str] = []
-    for kind, of in groups.items():
-        inner = [name for name in of if name]
-        if "" in of:
+    for kind, all_of in kinds.items():
+        if "" in all_of:
             parts.append(kind)
-        if inner:
+        if inner := [of for of in all_of if of]:
             more = ", …" if len(inner) > 6 else ""
             parts.append(f"{kind}/{{{', '.join(inner[:6])}{more}}}")
     return "; ".join(parts)

@@ -14,20 +14,20 @@ from typing import Any
 
 import numpy as np
 
+from chainrule import metrics
 from chainrule.compiled import CompiledProgram
 from chainrule.data import Column, Dataset, Stream
+from chainrule.data.given import batches, kinds
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.node import Array
 from chainrule.graph.types import ArrayType, as_dtype, resolve
-from chainrule.nn import Loss
+from chainrule.metrics import Metric
+from chainrule.nn import Loss, meaning
 from chainrule.nn.losses import check_labels
 from chainrule.primitives.rules import show
 from chainrule.tracing import Traced
-from chainrule.training import meaning, metrics
-from chainrule.training.entries import Step
+from chainrule.training.entries import Entries
 from chainrule.training.feed import Feed
-from chainrule.training.given import batches, kinds
-from chainrule.training.metrics import Metric
 
 Check = Callable[[Array], None]
 Watch = Callable[[Check], None]
@@ -41,6 +41,7 @@ class Prepared:
 
     Attributes:
         program: with the entry ``predict``, and ``evaluate`` where there is a target.
+        check: refuses targets that loss or metrics do not take.
         row: the shape of one row of features.
         target: the type of one row of targets; None for prediction alone.
         metrics: what ``evaluate`` measures.
@@ -49,11 +50,19 @@ class Prepared:
     """
 
     program: CompiledProgram
+    check: Check
     row: tuple[int, ...]
     target: ArrayType | None
     metrics: tuple[Metric, ...]
-    weighted: bool = False
-    key: Any = None
+    weighted: bool
+    key: Any
+
+    def takes(
+        self, row: tuple[int, ...], target: ArrayType | None, weighted: bool
+    ) -> bool:
+        """Whether it predicts on such rows, and evaluates where there is a target."""
+        fits = target is None or (self.target, self.weighted) == (target, weighted)
+        return self.row == row and fits
 
 
 class Programs:
@@ -63,7 +72,7 @@ class Programs:
     Tensors know which program has their newest numbers.
 
     Args:
-        step: what to trace.
+        entries: what to trace.
         metrics: what to measure; None: what suits the loss and the data.
         engine: the engine's name.
         threads: for the engine.
@@ -74,12 +83,12 @@ class Programs:
 
     def __init__(
         self,
-        step: Step,
+        entries: Entries,
         metrics: tuple[Metric, ...] | None,
         engine: str,
         threads: int | None,
     ) -> None:
-        self.step, self.metrics = step, metrics
+        self.entries, self.metrics = entries, metrics
         self.engine, self.threads = engine, threads
         self.training: Prepared | None = None
         self.other: Prepared | None = None
@@ -106,14 +115,17 @@ class Programs:
         target = ArrayType(feed.y.shape[1:], feed.y.dtype)
         key = (feed.x, feed.y, feed.scale, feed.weighted)
         known = self.training
-        if known and not known.program.traced["train"].trains_the_same():
-            known = None
-        if known is None or (known.row, known.target, known.key) != (row, target, key):
-            self._drop("training")
-            known = self._prepare(row, target, feed.watch, feed)
-            self.training = known
+        if (
+            known is not None
+            and known.takes(row, target, False)
+            and known.key == key
+            and known.program.traced["train"].trains_the_same()
+        ):
+            feed.watch(known.check)
         else:
-            feed.watch(self._check(known.program.traced["predict"]))
+            self._drop("training")
+            known = self._prepare(row, target, feed.watch, key=key)
+            self.training = known
         if validation is not None:
             self._for_data(validation)
         return known.program
@@ -138,12 +150,11 @@ class Programs:
     ) -> dict[str, Any]:
         """The loss and the metrics over ``data``."""
         prepared = self._for_data(data, weights is not None)
-        check = self._check(prepared.program.traced["predict"])
         made: list[Mapping[str, Any]] = []
         counts: list[int] = []
-        for x, y in batches(data, size, self.step.dtype):
+        for x, y in batches(data, size, self.entries.dtype):
             if isinstance(data, Stream):
-                check(y)
+                prepared.check(y)
             inputs, done = {"x": x, "y": y}, sum(counts)
             if weights is not None:
                 inputs["weight"] = weights[done : done + len(y)]
@@ -180,7 +191,7 @@ class Programs:
             ) from error
         made = [
             prepared.program.run("predict", {"x": x})
-            for x, _ in batches(data, size, self.step.dtype)
+            for x, _ in batches(data, size, self.entries.dtype)
         ]
         if made:
             return np.concatenate(made)
@@ -204,14 +215,12 @@ class Programs:
     ) -> Prepared:
         """A program that evaluates (with a target) or predicts on rows like these."""
         for known in (self.training, self.other):
-            if known is None or known.row != row:
-                continue
-            if target is None or (known.target, known.weighted) == (target, weighted):
+            if known is not None and known.takes(row, target, weighted):
                 if watch is not None:
-                    watch(self._check(known.program.traced["predict"]))
+                    watch(known.check)
                 return known
         self._drop("other")
-        self.other = self._prepare(row, target, watch, weighted=weighted)
+        self.other = self._prepare(row, target, watch, weighted)
         return self.other
 
     def _prepare(
@@ -219,37 +228,27 @@ class Programs:
         row: tuple[int, ...],
         target: ArrayType | None,
         watch: Watch | None,
-        feed: Feed | None = None,
         weighted: bool = False,
+        key: Any = None,
     ) -> Prepared:
-        started = time.perf_counter()
-        traced: list[Traced] = [self.step.predict(row)]
-        measured: tuple[Metric, ...] = ()
+        started, entries = time.perf_counter(), self.entries
+        traced: list[Traced] = [entries.predict(row)]
+        loss, chosen = entries.loss, self.metrics
+        shape = traced[0].entry.graph.outputs[0].shape
+        check = partial(_check, loss, chosen or (), shape)
         if watch is not None:  # targets that cannot be are refused before all else
-            watch(self._check(traced[0]))
+            watch(check)
+        measured: tuple[Metric, ...] = ()
         if target is not None:
-            measured = self._measured(traced[0], target)
-            traced.append(self.step.evaluate(row, target, measured, weighted))
-        key = None
-        if feed is not None:
-            key = (feed.x, feed.y, feed.scale, feed.weighted)
-            traced.append(self.step.train(*key))
+            if chosen is None:
+                chosen = metrics.defaults(loss, shape, target)
+            measured = tuple(m.for_loss(loss) for m in chosen)
+            traced.append(entries.evaluate(row, target, measured, weighted))
+        if key is not None:
+            traced.append(entries.train(*key))
         self._spent += time.perf_counter() - started
         program = CompiledProgram(traced, engine=self.engine, threads=self.threads)
-        return Prepared(program, row, target, measured, weighted, key)
-
-    def _measured(self, predict: Traced, target: ArrayType) -> tuple[Metric, ...]:
-        """The metrics for targets of this type."""
-        loss, chosen = self.step.loss, self.metrics
-        if chosen is None:
-            shape = predict.entry.graph.outputs[0].shape
-            chosen = metrics.defaults(loss, shape, target)
-        return tuple(m.for_loss(loss) for m in chosen)
-
-    def _check(self, predict: Traced) -> Check:
-        """A function that refuses targets which loss and metrics do not take."""
-        shape = predict.entry.graph.outputs[0].shape
-        return partial(_check, self.step.loss, self.metrics or (), shape)
+        return Prepared(program, check, row, target, measured, weighted, key)
 
     def _drop(self, name: str) -> None:
         """Let a program go, once its tensors have fetched their numbers."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TextIO, cast
 
+from chainrule.outlet import Outlet
 from chainrule.training.callbacks import Callback
 from chainrule.training.columns import shown
-from chainrule.training.outlet import Outlet
 
 
 def display() -> Callback:

@@ -12,11 +12,11 @@ from chainrule.data import Dataset
 from chainrule.errors import ArgumentError
 from chainrule.graph.build import no_grad
 from chainrule.graph.node import Array
-from chainrule.nn import Module
+from chainrule.nn import Module, meaning
+from chainrule.nn.traced import mode
 from chainrule.tensor import Tensor
-from chainrule.training import drawing, fonts, meaning
+from chainrule.training import drawing, fonts
 from chainrule.training.checkpoint import replace
-from chainrule.training.entries import mode
 from chainrule.training.trainer import Trainer
 
 #: A Trainer, or a function of an array (n, 2), such as a module.

@@ -1,43 +1,146 @@
-"""What a loop goes back to, and what its tables (optimisers, counters) remember."""
+"""What the steps of a program change: read, kept, and put back."""
 
 from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from chainrule.compiled import CompiledProgram
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
 from chainrule.optim import Optimizer, Schedule
-from chainrule.primitives.rules import show
-from chainrule.tracing import Slot
-from chainrule.training.document import strange
-from chainrule.training.state import StateMark, copied
+from chainrule.tensor import Tensor
+from chainrule.training.document import misfit, strange
+from chainrule.training.state import copied, named, taken
+
+#: What the names of tensors in a checkpoint begin with.
+_TENSOR = "tensor/"
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A point to go back to: tensors, position, and tables (object, attributes)."""
+    """A point to go back to.
+
+    Attributes:
+        tensors: the numbers of what changes, by name.
+        tables: objects, each with the attributes that it had.
+        mark: of the :class:`RunState`.
+        seconds: what it took.
+    """
 
     tensors: Mapping[str, Array]
-    mark: StateMark
     tables: list[tuple[Any, dict[str, Any]]]
+    mark: Mapping[str, Any]
     seconds: float
 
 
-def attributes_of(item: Any, attributes: Mapping[str, Any] | None = None) -> Any:
+class Changing:
+    """All that steps of a program change: tensors, gradients, and its tables.
+
+    Tables are what gives it scalars step by step, optimisers and counters.
+    """
+
+    def __init__(self, program: CompiledProgram) -> None:
+        self.program = program
+        traced = program.traced.values()
+        self._names = list(dict.fromkeys(k for t in traced for k in t.entry.replaces))
+        tables = [table for t in traced for _, table, _ in t.tables.values()]
+        self.tables = list({id(t): t for t in tables}.values())
+
+    def tensors(self) -> dict[str, Array]:
+        """The numbers of what changes; a gradient only where there is one."""
+        tensors = self.program.tensors
+        return {key: tensors[key].numpy() for key in self._names if key in tensors}
+
+    def attributes(self) -> list[tuple[Any, dict[str, Any]]]:
+        """What the tables, and what they are made of, have now."""
+        return [(item, _attributes(item, vars(item))) for item in self._parts()]
+
+    def go_back(self, to: Snapshot) -> None:
+        """Be as in a snapshot; interrupted, it can be begun again."""
+        self.put({key: to.tensors.get(key) for key in self._names})
+        for item, attributes in to.tables:
+            _restore(vars(item), _attributes(item, attributes))
+
+    def put(self, arrays: Mapping[str, Array | None]) -> None:
+        """Give states their numbers; without any there is no gradient."""
+        for key, array in arrays.items():
+            slot = self.program.slots[key]
+            held = slot.held()
+            if array is None or held is None:
+                slot.tensor.grad = None if array is None else Tensor(array)
+            else:
+                held.copy_(Tensor(array))
+
+    def _parts(self) -> Iterable[Any]:
+        for table in self.tables:
+            yield table
+            if isinstance(table, Optimizer):
+                yield from table.param_groups
+                yield from table.schedules()
+
+    # -- as a file -------------------------------------------------------------------
+
+    def arrays(self) -> dict[str, Array]:
+        """All tensors of the program, by their names in a checkpoint."""
+        return {_TENSOR + k: t.numpy() for k, t in self.program.tensors.items()}
+
+    def read(self, path: Path, arrays: dict[str, Array]) -> dict[str, Array | None]:
+        """What :meth:`put` takes, out of a checkpoint's arrays.
+
+        Raises:
+            CheckpointError: naming the first that does not fit. A gradient may be
+                missing.
+        """
+        held, slots = taken(arrays, _TENSOR), self.program.slots
+        wanted = {
+            _TENSOR + key: slot.tensor
+            for key, slot in slots.items()
+            if not slot.gradient or _TENSOR + key in held
+        }
+        found = misfit(held, wanted)
+        if found is not None:
+            raise strange(path, *found)
+        return {key: held.get(_TENSOR + key) for key in slots}
+
+    def table_states(self) -> dict[str, dict[str, Any]]:
+        """What a checkpoint keeps of the tables; moments are tensors."""
+        made: dict[str, dict[str, Any]] = {}
+        for name, table in named(self.tables):
+            with contextlib.suppress(AttributeError):
+                made[name] = dict(table.state_dict())
+            if name not in made:
+                raise ArgumentError(
+                    f"{type(table).__name__} cannot be part of a checkpoint.",
+                    expected="an optimiser, or an object with state_dict and "
+                    "load_state_dict",
+                    got="neither",
+                )
+            made[name].pop("state", None)
+        return made
+
+    def load_tables(self, states: Mapping[str, Mapping[str, Any]]) -> None:
+        """Have the tables stand where :meth:`table_states` was asked for."""
+        for name, table in named(self.tables):
+            saved = states.get(name, {})
+            if isinstance(table, Optimizer):
+                saved = {**saved, "state": table.state_dict()["state"]}
+            table.load_state_dict(saved)
+
+
+def _attributes(item: Any, attributes: Mapping[str, Any]) -> dict[str, Any]:
     """A copy of what an object has (or had); other objects within are shared.
 
     But those within a schedule are its own.
     """
-    given = vars(item) if attributes is None else attributes
-    return (copy.deepcopy if isinstance(item, Schedule) else copied)(dict(given))
+    return (copy.deepcopy if isinstance(item, Schedule) else copied)(dict(attributes))
 
 
-def restore(now: dict[str, Any], then: Mapping[str, Any]) -> None:
+def _restore(now: dict[str, Any], then: Mapping[str, Any]) -> None:
     """Give attributes their former values; dictionaries stay the same objects."""
     for key, value in then.items():
         if isinstance(value, dict) and isinstance(now.get(key), dict):
@@ -45,45 +148,3 @@ def restore(now: dict[str, Any], then: Mapping[str, Any]) -> None:
             now[key].update(value)
         else:
             now[key] = value
-
-
-def table_state(table: Any) -> dict[str, Any]:
-    """What a checkpoint keeps of an optimiser or a counter; moments are tensors."""
-    with contextlib.suppress(AttributeError):
-        made = dict(table.state_dict())
-        made.pop("state", None)
-        return made
-    raise ArgumentError(
-        f"{type(table).__name__} cannot be part of a checkpoint.",
-        expected="an optimiser, or an object with state_dict and load_state_dict",
-        got="neither",
-    )
-
-
-def load_table(table: Any, saved: Mapping[str, Any]) -> None:
-    if isinstance(table, Optimizer):
-        saved = {**saved, "state": table.state_dict()["state"]}
-    table.load_state_dict(saved)
-
-
-def read_tensors(
-    path: Path, arrays: dict[str, Array], slots: Mapping[str, Slot]
-) -> dict[str, Array]:
-    """The tensors of a checkpoint, taken out of its arrays; they fit the slots.
-
-    Raises:
-        CheckpointError: naming the first that does not. A gradient may be missing.
-    """
-    held = [name for name in arrays if name.startswith("tensor/")]
-    numbers = {name.removeprefix("tensor/"): arrays.pop(name) for name in held}
-    for key, slot in slots.items():
-        t, array = slot.tensor, numbers.get(key)
-        want = f"the tensor {key} of {t.dtype.name}{show(t.shape)}"
-        if array is None:
-            if not slot.gradient:
-                raise strange(path, want, "none")
-        elif (array.shape, array.dtype) != (t.shape, t.dtype.numpy):
-            raise strange(path, want, f"{array.dtype}{show(array.shape)}")
-    if strangers := numbers.keys() - slots.keys():
-        raise strange(path, "tensors of this program", min(strangers))
-    return numbers

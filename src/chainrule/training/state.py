@@ -6,7 +6,7 @@ after an interruption is here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,14 @@ import numpy as np
 
 from chainrule.errors import ArgumentError, SaveError
 from chainrule.graph.node import Array
-from chainrule.training import document as doc
-from chainrule.training.history import History, Mark
+from chainrule.training.document import STATE, check, read_plan, strange
+from chainrule.training.history import History
+from chainrule.training.lock import Files
 from chainrule.training.plan import Plan
 
 Tree = dict[str, Any]
-#: Parts of a state that may hold arrays.
+#: Parts of a state that a document has as they are, and parts that may hold arrays.
+_PLAIN = ("epoch", "step", "updates", "seconds", "starts", "notes")
 _TREES = ("tables", "source", "observers")
 #: What stands for an array in a document.
 _ARRAY = "__array__"
@@ -61,40 +63,45 @@ class RunState:
     starts: dict[str, int] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
 
-    def mark(self) -> StateMark:
+    def mark(self) -> Tree:
         """What :meth:`go_back` needs to return to this point."""
         plain = {k: copied(v) for k, v in vars(self).items() if k != "history"}
-        return StateMark(plain, self.history.mark())
+        return plain | {"history": self.history.mark()}
 
-    def go_back(self, mark: StateMark) -> None:
+    def go_back(self, mark: Mapping[str, Any]) -> None:
         """Stand where ``mark`` was taken; interrupted, it can be called again."""
-        self.history.go_back(mark.history)
-        for key, value in mark.fields.items():
-            setattr(self, key, copied(value))
+        self.history.go_back(mark["history"])
+        for key, value in mark.items():
+            if key != "history":
+                setattr(self, key, copied(value))
+
+    def remember(self, observers: Iterable[Any]) -> None:
+        """Take down what each observer remembers, where it does."""
+        found = {name: _remembered(name, item) for name, item in named(observers)}
+        self.observers = {name: state for name, state in found.items() if state}
+
+    def remind(self, observers: Iterable[Any]) -> None:
+        """Give each observer what one of its class remembered, or nothing."""
+        for name, item in named(observers):
+            item.load_state(copied(self.observers.get(name, {})))
 
     # -- as a file -------------------------------------------------------------------
 
     def pack(self) -> tuple[Tree, dict[str, Array]]:
         """The state as a document that JSON has, and its arrays by name."""
+        history = self.history
         arrays = {
             f"history/{entry}/{name}": column
-            for entry in self.history.entries
-            for name, column in self.history.steps_of(entry).items()
+            for entry in history.entries
+            for name, column in history.steps_of(entry).items()
         }
-        document: Tree = {
-            "epoch": self.epoch,
-            "step": self.step,
-            "updates": self.updates,
-            "seconds": self.seconds,
-            "plan": None if self.plan is None else asdict(self.plan),
-            "epochs": self.history.epochs,
-            "validation_name": self.history.validation_name,
-            "starts": self.starts,
-            "notes": self.notes,
-        }
+        made: Tree = {key: getattr(self, key) for key in _PLAIN}
+        made["plan"] = None if self.plan is None else asdict(self.plan)
+        made["epochs"] = history.epochs
+        made["validation_name"] = history.validation_name
         for key in _TREES:
-            document[key] = _without_arrays(getattr(self, key), key, arrays)
-        return document, arrays
+            made[key] = _without_arrays(getattr(self, key), key, arrays)
+        return made, arrays
 
     @classmethod
     def unpack(
@@ -105,26 +112,48 @@ class RunState:
         Raises:
             CheckpointError: what no run has written, naming what is wrong.
         """
-        doc.check(path, document, _RULES)
+        check(path, document, STATE)
         left = dict(arrays)
         history = _history(path, document, left)
         made = {key: _with_arrays(path, document[key], key, left) for key in _TREES}
         if left:
-            raise doc.strange(path, "arrays that the document names", min(left))
-        plan = doc.read_plan(path, document["plan"])
-        if plan is not None:
-            _check_position(path, document, history, plan)
-        same = ("epoch", "step", "updates", "seconds", "starts", "notes")
-        made |= {key: document[key] for key in same}
-        return cls(plan=plan, history=history, **made)
+            raise strange(path, "arrays that the document names", min(left))
+        made |= {key: document[key] for key in _PLAIN}
+        state = cls(plan=read_plan(path, document["plan"]), history=history, **made)
+        _check_position(path, state)
+        return state
 
 
-@dataclass(frozen=True)
-class StateMark:
-    """A point that a state can go back to."""
+class Standing:
+    """What stands somewhere in a run and has checkpoints: a Loop, and a Trainer.
 
-    fields: Mapping[str, Any]
-    history: Mark
+    Attributes:
+        state: the :class:`RunState`.
+        files: its checkpoints.
+    """
+
+    state: RunState
+    files: Files
+
+    @property
+    def epoch(self) -> int:
+        """Epochs finished."""
+        return self.state.epoch
+
+    @property
+    def step(self) -> int:
+        """Steps done in the present epoch."""
+        return self.state.step
+
+    @property
+    def history(self) -> History:
+        """What happened so far."""
+        return self.state.history
+
+    @property
+    def last_checkpoint(self) -> str | None:
+        """Where the last checkpoint was written or read, or None."""
+        return self.files.last
 
 
 def copied(value: Any) -> Any:
@@ -166,7 +195,7 @@ def _with_arrays(path: Path, value: Any, name: str, arrays: dict[str, Array]) ->
         if value.keys() == {_ARRAY}:
             reference = str(value[_ARRAY])
             if reference.rstrip("'") != name.rstrip("'") or reference not in arrays:
-                raise doc.strange(path, "an array for each reference", repr(value))
+                raise strange(path, "an array for each reference", repr(value))
             return arrays.pop(reference)
         return {
             k: _with_arrays(path, v, f"{name}/{k}", arrays) for k, v in value.items()
@@ -177,49 +206,14 @@ def _with_arrays(path: Path, value: Any, name: str, arrays: dict[str, Array]) ->
     return value
 
 
-# -- what a document of a state holds ------------------------------------------------
-
-
-def _row(value: Any) -> bool:
-    if not isinstance(value, dict) or not doc.count(value.get("epoch")):
-        return False
-    numbers = all(map(doc.number, value.values()))
-    return numbers and doc.seconds(value.get("seconds"))
-
-
-def _states(value: Any) -> bool:
-    return isinstance(value, dict) and all(isinstance(v, dict) for v in value.values())
-
-
-def _counts(value: Any) -> bool:
-    return isinstance(value, dict) and all(map(doc.count, value.values()))
-
-
-_RULES: doc.Rules = {
-    "epoch": (doc.count, "a whole number ≥ 0"),
-    "step": (doc.count, "a whole number ≥ 0"),
-    "updates": (doc.count, "a whole number ≥ 0"),
-    "seconds": (doc.seconds, "a number ≥ 0"),
-    "plan": (doc.maybe(doc.mapping), "a dictionary, or null"),
-    "epochs": (doc.each(_row), "rows with epoch and seconds, of numbers"),
-    "validation_name": (doc.text, "a text"),
-    "tables": (_states, "a dictionary of dictionaries"),
-    "source": (doc.mapping, "a dictionary"),
-    "observers": (_states, "a dictionary of dictionaries"),
-    "starts": (_counts, "a dictionary of whole numbers ≥ 0"),
-    "notes": (doc.mapping, "a dictionary"),
-}
-
-
 def _history(
     path: Path, document: Mapping[str, Any], arrays: dict[str, Array]
 ) -> History:
     """The history; its arrays are taken out."""
     columns: dict[str, dict[str, Array]] = {}
-    for name in [name for name in arrays if name.startswith("history/")]:
-        _, _, column = name.partition("/")
-        entry, _, key = column.partition("/")
-        columns.setdefault(entry, {})[key] = arrays.pop(name)
+    for name, array in taken(arrays, "history/").items():
+        entry, _, key = name.removeprefix("history/").partition("/")
+        columns.setdefault(entry, {})[key] = array
     history = History()
     history.epochs = document["epochs"]
     history.validation_name = document["validation_name"]
@@ -228,29 +222,34 @@ def _history(
         floats = all(array.dtype.kind == "f" for array in table.values())
         if len(shapes) != 1 or len(min(shapes)) != 1 or not floats:
             expected = "'history': one column of floats a probe"
-            raise doc.strange(path, expected, f"{entry}: {sorted(shapes)}")
+            raise strange(path, expected, f"{entry}: {sorted(shapes)}")
         history.extend(table, entry)
     return history
 
 
-def _check_position(
-    path: Path, document: Mapping[str, Any], history: History, plan: Plan
-) -> None:
+def taken(arrays: dict[str, Array], *prefixes: str) -> dict[str, Array]:
+    """The arrays whose names begin so, which are taken out."""
+    return {n: arrays.pop(n) for n in list(arrays) if n.startswith(prefixes)}
+
+
+def _check_position(path: Path, state: RunState) -> None:
     """Refuse an epoch or a step outside of the run, and steps without a record."""
-    epoch, step = document["epoch"], document["step"]
+    plan, step = state.plan, state.step
+    if plan is None:
+        return
     last = plan.steps_per_epoch
-    if not plan.first <= epoch <= plan.end or (last is not None and step > last):
+    if not plan.first <= state.epoch <= plan.end or (last is not None and step > last):
         run = f"epochs {plan.first} … {plan.end}"
         steps = "" if last is None else f" of {last} steps"
-        raise doc.strange(path, run + steps, f"epoch {epoch}, step {step}")
-    if step > len(history):
-        raise doc.strange(path, f"the losses of {step} steps", f"{len(history)}")
+        raise strange(path, run + steps, f"epoch {state.epoch}, step {step}")
+    if step > len(state.history):
+        raise strange(path, f"the losses of {step} steps", f"{len(state.history)}")
 
 
 # -- who remembers -------------------------------------------------------------------
 
 
-def named(items: Any) -> list[tuple[str, Any]]:
+def named(items: Iterable[Any]) -> list[tuple[str, Any]]:
     """Objects by their class and, from the second of it on, an ordinal."""
     counts: dict[str, int] = {}
     made: list[tuple[str, Any]] = []
@@ -261,13 +260,8 @@ def named(items: Any) -> list[tuple[str, Any]]:
     return made
 
 
-def states_of(items: Any) -> dict[str, Tree]:
-    """What each of some objects remembers, where it does."""
-    found = {name: _state(name, item.state()) for name, item in named(items)}
-    return {name: state for name, state in found.items() if state}
-
-
-def _state(name: str, state: Any) -> Tree:
+def _remembered(name: str, item: Any) -> Tree:
+    state = item.state()
     if not isinstance(state, Mapping):
         raise ArgumentError(
             f"{name}.state() must give a dictionary.",
@@ -275,9 +269,3 @@ def _state(name: str, state: Any) -> Tree:
             got=repr(state)[:80],
         )
     return dict(state)
-
-
-def load_states(items: Any, states: Mapping[str, Mapping[str, Any]]) -> None:
-    """Give each object what one of its class remembered, or an empty state."""
-    for name, item in named(items):
-        item.load_state(copied(states.get(name, {})))

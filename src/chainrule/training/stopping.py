@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
+from types import NoneType
 from typing import Any
 
 import numpy as np
 
+from chainrule.disk import make_directory
 from chainrule.errors import ArgumentError, CheckpointError
-from chainrule.training import checkpoint, checks
+from chainrule.training import checks
 from chainrule.training.callbacks import Callback
 
 
@@ -37,14 +39,9 @@ class Watching(Callback):
                 got=repr(mode),
                 fix="mode='max' for an accuracy",
             )
-        if not isinstance(min_delta, int | float) or not 0 <= min_delta < math.inf:
-            raise ArgumentError(
-                "min_delta is the least improvement that counts.",
-                expected="a number ≥ 0",
-                got=repr(min_delta),
-                fix="min_delta=0.0",
-            )
-        self.monitor, self.min_delta, self.mode = str(monitor), float(min_delta), mode
+        example = "min_delta=0.0, the least improvement that counts"
+        self.min_delta = checks.at_least_zero("min_delta", min_delta, example, True)
+        self.monitor, self.mode = str(monitor), mode
         self._sign = -1.0 if mode == "max" else 1.0
         self.best: float | None = None
         self.best_epoch: int | None = None
@@ -71,14 +68,10 @@ class Watching(Callback):
         return {"best": self.best, "best_epoch": self.best_epoch}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Take them over.
-
-        Raises:
-            CheckpointError: what is none of these.
-        """
+        """Take them over; a CheckpointError says what is none of these."""
         best, epoch = state.get("best"), state.get("best_epoch")
-        right = best is None or type(best) is float or type(best) is int
-        if not right or not (epoch is None or type(epoch) is int):
+        kinds = type(best), type(epoch)
+        if kinds[0] not in (float, int, NoneType) or kinds[1] not in (int, NoneType):
             raise self.strange(state)
         self.best, self.best_epoch = best, epoch
 
@@ -210,7 +203,7 @@ class BestCheckpoint(Watching):
 
     def on_start(self, trainer: Any) -> None:
         """Make the directory, so that a wrong path shows before the run."""
-        checkpoint.make_directory(self.path.parent)
+        make_directory(self.path.parent)
 
     def on_epoch(self, trainer: Any) -> None:
         """Save where it is the best."""

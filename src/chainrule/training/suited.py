@@ -6,7 +6,7 @@ the framework's own layers. Of a module of the user's own nothing is said.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,8 +14,7 @@ from chainrule import nn
 from chainrule.data import Column, Dataset
 from chainrule.errors import warn
 from chainrule.graph.node import Array
-from chainrule.nn import Module
-from chainrule.training import meaning
+from chainrule.nn import Module, meaning
 
 #: Layers that take away the scale of what they are given, or take no measurements.
 _SCALING = (nn.Standardize, nn.BatchNorm1d, nn.LayerNorm, nn.Embedding)
@@ -34,48 +33,103 @@ _LOOKED_AT = 200_000
 def warn_of(data: Dataset, model: Module, loss: Any) -> None:
     """Warn of what trains, and is hardly what was meant.
 
-    Args:
-        data: the training data.
-        model: the network.
-        loss: its loss.
-
     Warns:
         ChainruleWarning: grey values that nothing scales; features or targets of a
             regression with a column whose mean or standard deviation is beyond ±100,
             and no layer that standardises them; a Standardize that nobody measured;
             targets that the last layer cannot reach.
     """
-    layers = [layer for layer in _layers(model) if not isinstance(layer, _PASSING)]
+    layers = [x for x in meaning.layers(model) if not isinstance(x, _PASSING)]
     first, last = (layers[0], layers[-1]) if layers else (model, model)
-    x, y = _columns(data.x), _columns(data.y)
+    x, y = _Columns.of(data.x), _Columns.of(data.y)
     _not_measured(first, x, nn.Standardize)
     _not_measured(last, y, nn.Unstandardize)
     if data.x.scale is None and _grey_values(data.x.stored, first):
         return
     regression = meaning.is_regression(loss)
-    if regression and isinstance(last, _UNIT) and (y.min() < 0 or y.max() > 1):
-        _out_of_reach(last, y)
+    if regression and isinstance(last, _UNIT) and (y.low < 0 or y.high > 1):
+        name = type(last).__name__
+        warn(
+            f"Targets as far as {y.high if y.high > 1 else y.low:.4g} cannot be "
+            "reached by outputs between 0 and 1.",
+            expected="targets from 0 to 1",
+            got=f"targets from {y.low:.4g} to {y.high:.4g}, and a network that ends in "
+            f"{name}",
+            fix=f"remove the {name}: a regression ends in nn.Linear, or in "
+            "nn.Unstandardize.of(train.y)",
+        )
         regression = False
-    _large(data, first, last, x, y if regression else None)
+    table = data.x.scale is None and data.x.stored.ndim == 2
+    found = {
+        "nn.Standardize.of(train.x) as the first layer": table
+        and _bare(first, _SCALING)
+        and x.large("feature"),
+        "nn.Unstandardize.of(train.y) as the last layer": regression
+        and _bare(last, nn.Unstandardize)
+        and y.large("target"),
+    }
+    found = {fix: size for fix, size in found.items() if size}
+    if found:
+        warn(
+            "Numbers this large are hardly learnt as they are: training is slow, "
+            "diverges, or ends in nonsense.",
+            expected="columns whose mean and standard deviation are within ±"
+            f"{_LARGE:g}",
+            got="; ".join(map(str, found.values())),
+            fix=" and ".join(found),
+        )
 
 
-def _layers(model: Module) -> list[Module]:
-    """The layers in their order; a module that is no Sequential is one layer."""
-    if not isinstance(model, nn.Sequential):
-        return [model]
-    return [layer for child in model for layer in _layers(child)]
+def _bare(layer: Module, scaling: Any) -> bool:
+    """Whether the layer is one of the framework's, and none that scales."""
+    ours = type(layer).__module__.startswith("chainrule.")
+    return ours and not isinstance(layer, scaling)
 
 
-def _columns(given: Column | Array) -> Array:
-    """Rows from all over the data, as a table of float64."""
-    width = max(1, int(np.prod(given.shape[1:])))
-    step = -(-len(given) * width // _LOOKED_AT)
-    return np.asarray(given[::step], np.float64).reshape(-1, width)
+class _Columns(NamedTuple):
+    """How large the numbers of a table are, column by column and over all."""
+
+    means: Array
+    deviations: Array
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, given: Column | Array) -> _Columns:
+        """Measured on rows from all over the data."""
+        width = max(1, int(np.prod(given.shape[1:])))
+        step = -(-len(given) * width // _LOOKED_AT)
+        table = np.asarray(given[::step], np.float64).reshape(-1, width)
+        return cls(table.mean(axis=0), table.std(axis=0), table.min(), table.max())
+
+    def large(self, what: str) -> str:
+        """The first column of large numbers in words; empty where there is none."""
+        is_large = (abs(self.means) > _LARGE) | (self.deviations > _LARGE)
+        if not is_large.any():
+            return ""
+        i = int(is_large.argmax())
+        name = f"{what} {i}" if len(is_large) > 1 else f"the {what}"
+        mean, deviation = self.means[i], self.deviations[i]
+        return f"{name} with mean {mean:.4g} and standard deviation {deviation:.4g}"
 
 
-def _own(layer: Module) -> bool:
-    """Whether the layer is one of the framework's."""
-    return type(layer).__module__.startswith("chainrule.")
+def _not_measured(
+    layer: Module, columns: _Columns, kind: type[nn.Standardize | nn.Unstandardize]
+) -> None:
+    """Warn of a Standardize or Unstandardize that still has mean 0 and deviation 1."""
+    if not isinstance(layer, kind):
+        return
+    if layer.mean.numpy().any() or (layer.std.numpy() != 1).any():
+        return
+    if (abs(columns.means) < 0.1).all() and (abs(columns.deviations - 1) < 0.1).all():
+        return
+    name, right = kind.__name__, f"nn.{kind.__name__}.of(train.{layer.column})"
+    warn(
+        f"This {name} was never measured: it changes nothing.",
+        expected=right,
+        got=f"nn.{name}({layer.num_features}) with mean 0 and std 1",
+        fix=f"{right} reads the means and deviations off the data",
+    )
 
 
 def _grey_values(stored: Array, first: Module) -> bool:
@@ -98,75 +152,3 @@ def _grey_values(stored: Array, first: Module) -> bool:
         "the network with nn.Standardize.of(x)",
     )
     return True
-
-
-def _large(
-    data: Dataset, first: Module, last: Module, x: Array, y: Array | None
-) -> None:
-    """Warn of columns of large numbers that no layer standardises; once for all."""
-    found: list[str] = []
-    fixes: list[str] = []
-    table = data.x.scale is None and data.x.stored.ndim == 2
-    bare = _own(first) and not isinstance(first, _SCALING)
-    if table and bare and (size := _size("feature", x)):
-        found.append(size)
-        fixes.append("nn.Standardize.of(train.x) as the first layer")
-    bare = _own(last) and not isinstance(last, nn.Unstandardize)
-    if y is not None and bare and (size := _size("target", y)):
-        found.append(size)
-        fixes.append("nn.Unstandardize.of(train.y) as the last layer")
-    if found:
-        warn(
-            "Numbers this large are hardly learnt as they are: training is slow, "
-            "diverges, or ends in nonsense.",
-            expected="columns whose mean and standard deviation are within ±"
-            f"{_LARGE:g}",
-            got="; ".join(found),
-            fix=" and ".join(fixes),
-        )
-
-
-def _size(what: str, table: Array) -> str:
-    """The first column of large numbers in words; empty where there is none."""
-    means, deviations = table.mean(axis=0), table.std(axis=0)
-    large = np.flatnonzero((abs(means) > _LARGE) | (deviations > _LARGE))
-    if not large.size:
-        return ""
-    i = large[0]
-    name = f"{what} {i}" if table.shape[1] > 1 else f"the {what}"
-    return f"{name} with mean {means[i]:.4g} and standard deviation {deviations[i]:.4g}"
-
-
-def _out_of_reach(last: Module, y: Array) -> None:
-    """Warn of targets that outputs between 0 and 1 cannot reach."""
-    far = y.max() if y.max() > 1 else y.min()
-    name = type(last).__name__
-    warn(
-        f"Targets as far as {far:.4g} cannot be reached by outputs between 0 and 1.",
-        expected="targets from 0 to 1",
-        got=f"targets from {y.min():.4g} to {y.max():.4g}, and a network that ends in "
-        f"{name}",
-        fix=f"remove the {name}: a regression ends in nn.Linear, or in "
-        "nn.Unstandardize.of(train.y)",
-    )
-
-
-def _not_measured(
-    layer: Module, table: Array, kind: type[nn.Standardize | nn.Unstandardize]
-) -> None:
-    """Warn of a Standardize or Unstandardize that still has mean 0 and deviation 1."""
-    if not isinstance(layer, kind):
-        return
-    if layer.mean.numpy().any() or (layer.std.numpy() != 1).any():
-        return
-    means, deviations = table.mean(axis=0), table.std(axis=0)
-    if (abs(means) < 0.1).all() and (abs(deviations - 1) < 0.1).all():
-        return
-    name = kind.__name__
-    warn(
-        f"This {name} was never measured: it changes nothing.",
-        expected=f"nn.{name}.of(train.{layer.column})",
-        got=f"nn.{name}({layer.num_features}) with mean 0 and std 1",
-        fix=f"nn.{name}.of(train.{layer.column}) reads the means and deviations off "
-        "the data",
-    )

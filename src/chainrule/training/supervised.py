@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from chainrule.compiled import CompiledProgram
-from chainrule.data import Dataset, Stream
+from chainrule.data.given import as_data
 from chainrule.graph.node import Array
-from chainrule.training.callbacks import Callback
+from chainrule.training import checks
+from chainrule.training import progress as displays
+from chainrule.training.callbacks import as_callbacks
 from chainrule.training.feed import Feed
 from chainrule.training.loop import Loop
 from chainrule.training.plan import Plan
+from chainrule.training.programs import Programs
 from chainrule.training.state import RunState
 
 
@@ -24,25 +26,46 @@ class Supervised(Loop):
 
     Args:
         trainer: whose run it is; callbacks get it.
-        program: with the entry point ``train``.
+        programs: compile what the run takes.
         feed: the training data.
         state: where the run stands; its plan says how far it goes.
+        begin: what is to be done once nothing is refused any more; nothing has changed
+            before.
         validation: data to evaluate after each epoch, or None.
         callbacks: in the order in which they are called.
+        progress: False for no display.
+
+    Raises:
+        ArgumentError: callbacks, a schedule or validation data that cannot be.
+        ShapeError: data that do not fit the model.
     """
 
     def __init__(
         self,
         trainer: Any,
-        program: CompiledProgram,
+        programs: Programs,
         feed: Feed,
         state: RunState,
-        validation: Dataset | Stream | None,
-        callbacks: Sequence[Callback],
+        begin: Callable[[Loop], None],
+        *,
+        validation: Any,
+        callbacks: Any,
+        progress: bool | None,
     ) -> None:
-        super().__init__(program, "train", feed, state, callbacks)
-        self.trainer, self.feed, self.validation = trainer, feed, validation
-        self.files, self.last_checkpoint = trainer.files, trainer.last_checkpoint
+        called = as_callbacks(callbacks)
+        checked = None if validation is None else as_data(validation)
+        if checked is not None:
+            checks.same_scale(feed.scale, checked)
+        program = programs.fit_program(feed, checked)
+        columns = programs.columns(checked)
+        checks.monitors(trainer.optimizer, columns)
+        if progress is not False:
+            called.append(displays.display())
+        for callback in called:
+            callback.check(columns)
+        super().__init__(program, "train", feed, state, called)
+        self.trainer, self.feed, self.validation = trainer, feed, checked
+        self._begin, self.files = begin, trainer.files
 
     @property
     def face(self) -> Any:
@@ -54,9 +77,11 @@ class Supervised(Loop):
         assert self.state.plan is not None
         return self.state.plan
 
+    def begin(self) -> None:
+        self._begin(self)
+
     def save(self, path: str | os.PathLike[str]) -> None:
         self.trainer.save(path)
-        self.last_checkpoint = str(path)
 
     def columns(self, entry: str, outputs: Any, steps: int) -> dict[str, Array]:
         trainer = self.trainer

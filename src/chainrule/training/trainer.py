@@ -8,38 +8,37 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from chainrule.data import Stream
+from chainrule.data.given import as_column, as_data, stored_as
 from chainrule.engines import resolve_engine
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
-from chainrule.nn import Module
+from chainrule.metrics import Metric, as_metrics
+from chainrule.nn import Module, meaning
 from chainrule.optim import Optimizer
 from chainrule.random import Generator
-from chainrule.training import checkpoint, checks, meaning, saving
-from chainrule.training import progress as displays
-from chainrule.training.callbacks import Callback, as_callbacks
-from chainrule.training.entries import Step, StepNumbers
-from chainrule.training.feed import Feed, feed_of
-from chainrule.training.given import as_column, as_data, as_weights, stored_as
+from chainrule.training import checkpoint, checks, saving
+from chainrule.training.callbacks import Callback
+from chainrule.training.entries import Entries, StepNumbers
+from chainrule.training.feed import Feed, as_weights, feed_of
 from chainrule.training.history import History
-from chainrule.training.lock import Identity, RunDirectory, identity
-from chainrule.training.metrics import Metric, as_metrics
+from chainrule.training.lock import Files
+from chainrule.training.loop import Loop
 from chainrule.training.plan import Plan
 from chainrule.training.probes import Probes
 from chainrule.training.programs import EVALUATION_BATCH, Programs
-from chainrule.training.state import RunState, load_states, states_of
+from chainrule.training.state import RunState, Standing
 from chainrule.training.supervised import Supervised
 
 Checkpoints = str | os.PathLike[str] | None
 
 
-class Trainer:
+class Trainer(Standing):
     """Trains a model: the whole step is one graph, run by an engine in chunks.
 
     Args:
@@ -51,7 +50,7 @@ class Trainer:
         metrics: what :meth:`evaluate` measures besides the loss: names
             (``"accuracy"``, ``"top5"``, ``"confusion_matrix"``, ``"r2"``, ``"mae"``,
             ``"mse"``, ``"rmse"``) or instances of
-            :class:`~chainrule.training.metrics.Metric`. None: the accuracy for
+            :class:`~chainrule.metrics.Metric`. None: the accuracy for
             classes, R² and the mean absolute error for quantities; ``()``: nothing.
         probes: numbers from within the step to record in ``history.steps``, by name or
             pattern (``"activation_mean/*"``): see :mod:`chainrule.training.probes`. The
@@ -119,15 +118,14 @@ class Trainer:
         self.metrics, self.probes = as_metrics(metrics), Probes(probes, model)
         optimizer.adopt(dict(model.named_parameters()))
         self._numbers = StepNumbers()
-        self._made_of = Step(model, loss, optimizer, self.probes, key, self._numbers)
+        self._made_of = Entries(model, loss, optimizer, self.probes, key, self._numbers)
         self._programs = Programs(
             self._made_of, self.metrics, self.engine, self.threads
         )
         self._numbers.count = optimizer.steps
         self.state = RunState(updates=optimizer.steps)
-        self.last_checkpoint: str | None = None
-        self.files: set[Identity] = set()  # checkpoints of this Trainer's own
-        self._loop: Supervised | None = None  # that runs, or was cut short
+        self.files = Files()
+        self._loop: Loop | None = None  # that runs, or was cut short
         self._callbacks: list[Callback] | None = None
 
     @property
@@ -144,21 +142,6 @@ class Trainer:
     def optimizer(self) -> Optimizer:
         """The optimiser; another one needs a new Trainer. Its ``lr`` may change."""
         return self._made_of.optimizer
-
-    @property
-    def epoch(self) -> int:
-        """Epochs finished, over all calls of ``fit``."""
-        return self.state.epoch
-
-    @property
-    def step(self) -> int:
-        """Steps done in the current epoch."""
-        return self.state.step
-
-    @property
-    def history(self) -> History:
-        """What happened so far."""
-        return self.state.history
 
     @property
     def plan(self) -> Plan | None:
@@ -282,22 +265,28 @@ class Trainer:
             format=data.format,
             scale=stored_as(data)[1],
         )
-        state = self.state
+        state = replace(self.state, plan=plan, observers={})
         if plan.first != self.epoch:
             starts = dict(state.history.mark()[1])
             state = replace(state, epoch=plan.first, step=0, seconds=0.0, starts=starts)
-        state = replace(state, plan=plan)
-        loop = self._prepare(feed, state, validation, callbacks, progress)
-        checks.schedule(self.optimizer, plan)
-        checks.suitable(data, self.model, self.loss, size)
-        with loop.signals, self._directory(checkpoint) as directory:
-            # Nothing has changed so far; from here on nothing is refused any more.
-            load_states(loop.observers, {})
+
+        def begin() -> None:
             done, total = self.optimizer.steps, plan.total_steps
             total = None if total is None else done + total
             self.optimizer.bind_schedules(total, plan.steps_per_epoch, first=done)
             state.history.validation_name = str(validation_name)
-            return self._go(loop, directory, checkpoint_every)
+
+        loop = self._prepare(
+            feed,
+            state,
+            begin,
+            validation=validation,
+            callbacks=callbacks,
+            progress=progress,
+        )
+        checks.schedule(self.optimizer, plan)
+        checks.suitable(data, self.model, self.loss, size)
+        return self._run(loop, checkpoint, checkpoint_every)
 
     def resume(
         self,
@@ -336,10 +325,16 @@ class Trainer:
         )
         checks.same_data(plan, data, feed.checksum)
         self._remember()
-        loop = self._prepare(feed, self.state, validation, callbacks, progress)
-        with loop.signals, self._directory(checkpoint) as directory:
-            load_states(loop.observers, self.state.observers)
-            return self._go(loop, directory, checkpoint_every)
+        state, begin = self.state, lambda: None
+        loop = self._prepare(
+            feed,
+            state,
+            begin,
+            validation=validation,
+            callbacks=callbacks,
+            progress=progress,
+        )
+        return self._run(loop, checkpoint, checkpoint_every)
 
     def stop(self) -> None:
         """End the run after the current chunk; for callbacks."""
@@ -350,41 +345,32 @@ class Trainer:
         self,
         feed: Feed,
         state: RunState,
-        validation: Any,
-        callbacks: Any,
-        progress: bool | None,
+        begin: Callable[[], None],
+        **options: Any,
     ) -> Supervised:
-        """Check all that a run needs and compile what it takes."""
-        called = as_callbacks(callbacks)
-        checked = None if validation is None else as_data(validation)
-        if checked is not None:
-            checks.same_scale(feed.scale, checked)
-        program = self._programs.fit_program(feed, checked)
-        columns = self._programs.columns(checked)
-        checks.monitors(self.optimizer, columns)
-        if progress is not False:
-            called.append(displays.display())
-        for callback in called:
-            callback.check(columns)
-        return Supervised(self, program, feed, state, checked, called)
-
-    def _go(self, loop: Supervised, directory: Any, every: float) -> History:
-        self._loop, self._callbacks = loop, loop.observers
-        self.state = loop.state
-        try:
-            return loop.run(
-                epochs=loop.plan.end, checkpoint=directory, checkpoint_every=every
+        """A loop that is checked and compiled; no run goes on beside another."""
+        if self._loop is not None:
+            raise ArgumentError(
+                "A run of this Trainer is going on.",
+                expected="fit or resume when it has ended",
+                got="a call within it, from a callback or a source",
+                fix="trainer.stop(), and the next fit after this one has returned",
             )
+
+        def start(loop: Loop) -> None:
+            self._loop, self._callbacks, self.state = loop, loop.observers, state
+            state.remind(loop.observers)
+            begin()
+
+        return Supervised(self, self._programs, feed, state, start, **options)
+
+    def _run(self, loop: Supervised, checkpoint: Checkpoints, every: float) -> History:
+        try:
+            end = loop.plan.end
+            return loop.run(epochs=end, checkpoint=checkpoint, checkpoint_every=every)
         finally:
             if loop.settled:
                 self._loop = None
-
-    def _directory(self, given: Checkpoints) -> Any:
-        """The directory for checkpoints; a run of someone else's in it is refused."""
-        if given is None:
-            return nullcontext()
-        place = checks.place("checkpoint", given, "checkpoint='runs/first'")
-        return RunDirectory(place, self.files)
 
     def _settle(self) -> None:
         """Have weights and position fit together where a run was cut short."""
@@ -395,7 +381,7 @@ class Trainer:
     def _remember(self) -> None:
         """Take down what the callbacks of the last run remember."""
         if self._callbacks is not None:
-            self.state.observers = states_of(self._callbacks)
+            self.state.remember(self._callbacks)
 
     # -- using -----------------------------------------------------------------------
 
@@ -494,20 +480,13 @@ class Trainer:
         self._remember()
         document, tensors = saving.pack(self)
         checkpoint.write(target, document, tensors)
-        self._note(target)
-
-    def _note(self, path: Path) -> None:
-        """Remember a checkpoint that was written or read."""
-        self.last_checkpoint = str(path)
-        found = identity(path)
-        if found is not None:
-            self.files.add(found)
+        self.files.note(target)
 
     def stand(self, state: RunState, path: Path) -> None:
         """Stand where the checkpoint at ``path`` was taken; for loading."""
         self.state, self._callbacks = state, None
         self.optimizer.steps = self._numbers.count = state.updates
-        self._note(path)
+        self.files.note(path)
 
     @classmethod
     def load(

@@ -16,7 +16,7 @@ from llvmlite import ir
 
 from chainrule.engines.native import angles, power
 from chainrule.engines.native.jit import MachineCode
-from chainrule.engines.native.kernels import counting
+from chainrule.engines.native.kernels import for_loop
 
 FLOATS = (np.float32, np.float64)
 #: For each: its emitter, the exact function, NumPy's, and how many units in the last
@@ -43,7 +43,7 @@ def compiled(name: str, dtype: Any) -> Any:
         function = ir.Function(module, ir.FunctionType(ir.VoidType(), arguments), "f")
         b = ir.IRBuilder(function.append_basic_block())
         *sources, out, count = function.args
-        with counting(b, ir.IntType(64)(0), count, "i") as i:
+        with for_loop(b, ir.IntType(64)(0), count, "i") as i:
             at = [b.gep(p, [i], source_etype=kind) for p in (*sources, out)]
             xs = [b.load(p, typ=kind, align=size) for p in at[:-1]]
             b.store(FUNCTIONS[name][0](b, *xs), at[-1], align=size)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from llvmlite import binding, ir
 
-from chainrule.engines.native import gang, mathlib
+from chainrule.engines.native import mathlib, thread_pool
 from chainrule.errors import DTypeError
 
 NAMES = ["exp", "expm1", "log", "log1p", "tanh", "erf"]
@@ -55,7 +55,7 @@ def loop(emit: Emit, value_type: ir.Type, flush: bool = False) -> ir.Module:
     out.add_attribute("noalias")
     entry, body, end = (function.append_basic_block() for _ in range(3))
     b = ir.IRBuilder(entry)
-    saved = gang.emit_flush_denormals(b) if flush else None
+    saved = thread_pool.emit_flush_denormals(b) if flush else None
     b.cbranch(b.icmp_signed(">", n, size(0)), body, end)
     b.position_at_end(body)
     i = b.phi(size)
@@ -69,7 +69,7 @@ def loop(emit: Emit, value_type: ir.Type, flush: bool = False) -> ir.Module:
     b.cbranch(b.icmp_signed("<", following, n), body, end)
     b.position_at_end(end)
     if saved is not None:
-        gang.emit_restore_denormals(b, saved)
+        thread_pool.emit_restore_denormals(b, saved)
     b.ret_void()
     return module
 

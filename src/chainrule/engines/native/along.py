@@ -11,8 +11,8 @@ from typing import Any
 
 from llvmlite import ir
 
-from chainrule.engines.native.emit import ONE, Access, Frame, Key, Part
-from chainrule.engines.native.kernels import advance, counting
+from chainrule.engines.native.emit import ONE, Access, BodyBuilder, Key, Part
+from chainrule.engines.native.kernels import advance, for_loop
 from chainrule.engines.native.scalar import (
     I8,
     I64,
@@ -32,7 +32,7 @@ Inner = Callable[[ir.IRBuilder, list[Any], list[Any], list[Any]], None]
 
 
 def walk(
-    frame: Frame,
+    builder: BodyBuilder,
     key: tuple[Any, ...],
     label: str,
     sizes: Sequence[Dim],
@@ -56,7 +56,7 @@ def walk(
         single: whether one thread does it all.
         memory: (address, access, strides in bytes) of memory of the node's own.
     """
-    session = frame.session
+    code = builder.code
     sizes = list(sizes) or [1]
     rank, count = len(sizes), len(operands)
     dtypes = [value.dtype for value, _, _ in operands]
@@ -80,7 +80,7 @@ def walk(
                 return
             start = begin if level == 0 else I64(0)
             stop = end if level == 0 else lengths[level]
-            with counting(b, start, stop, f"i{level}") as i:
+            with for_loop(b, start, stop, f"i{level}") as i:
                 there = [
                     advance(b, p, dtype, b.mul(i, step[level]))
                     for p, dtype, step in zip(at, dtypes, strides)
@@ -91,23 +91,23 @@ def walk(
 
     total = rank * (1 + len(steps)) + len(numbers) + 2
     full = (label, *key, rank, tuple(dtypes))
-    function = session.kernels.once(full, label, len(steps) + 1, total, emit)
+    function = code.kernels.once(full, label, len(steps) + 1, total, emit)
     part = Part(sizes[0], single=single or not any(step[0] != 0 for step in steps))
     accesses: list[Access] = []
     for (value, _, write), step in zip(operands, steps):
         how: Key = ONE
         if not part.single:
-            how = frame.rows_key(value, part.units, step[0]) if step[0] != 0 else None
-        accesses.append(frame.access(value, how, write=write))
-    pointers = [frame.pointer(value) for value, _, _ in operands]
+            how = builder.rows_key(value, part.units, step[0]) if step[0] != 0 else None
+        accesses.append(builder.access(value, how, write=write))
+    pointers = [builder.pointer(value) for value, _, _ in operands]
     if memory is not None:
         pointers.append(memory[0])
         accesses.append(memory[1])
-    session.touch(accesses)
+    code.touch(accesses)
     flat = [*sizes, *(s for step in steps for s in step), *numbers]
     assert count <= len(pointers)
-    arguments = [*pointers, session.status, *map(session.dim, flat)]
-    session.call(function, arguments, part)
+    arguments = [*pointers, code.status, *map(code.dim, flat)]
+    code.call(function, arguments, part)
 
 
 def without(items: Sequence[Dim], axis: int) -> list[Dim]:
@@ -130,13 +130,13 @@ def _first(b: ir.IRBuilder, dtype: DType, test: str, x: Any, y: Any) -> Any:
 # -- the index of an extreme -----------------------------------------------------------
 
 
-def index_of(test: str) -> Callable[[Frame, Node], None]:
+def index_of(test: str) -> Callable[[BodyBuilder, Node], None]:
     """``argmax`` (``">"``) or ``argmin`` (``"<"``)."""
 
-    def lower(frame: Frame, node: Node) -> None:
+    def lower(builder: BodyBuilder, node: Node) -> None:
         (x,), out = node.inputs, _out(node)
         axis: int = node.attrs["axis"]
-        dtype, place = x.dtype, frame.place(x)
+        dtype, view = x.dtype, builder.view(x)
 
         def inner(b: ir.IRBuilder, at: list[Any], rest: list[Any], _: Any) -> None:
             px, po = at[:2]
@@ -145,7 +145,7 @@ def index_of(test: str) -> Callable[[Frame, Node], None]:
                 best, where = b.alloca(register_type(dtype)), b.alloca(I64)
             b.store(load(b, px, dtype), best)
             b.store(I64(0), where)
-            with counting(b, I64(1), length, "k") as k:
+            with for_loop(b, I64(1), length, "k") as k:
                 value = load(b, advance(b, px, dtype, b.mul(k, stride)), dtype)
                 known = b.load(best, typ=register_type(dtype))
                 take = _first(b, dtype, test, value, known)
@@ -154,17 +154,17 @@ def index_of(test: str) -> Callable[[Frame, Node], None]:
             store(b, b.load(where, typ=I64), po, DType.int64)
 
         walk(
-            frame,
+            builder,
             (test,),
             "index_of",
             without(x.shape, axis),
             [
-                (x, without(place.strides, axis), False),
-                (out, frame.place(out).strides, True),
+                (x, without(view.strides, axis), False),
+                (out, builder.view(out).strides, True),
             ],
             inner,
-            numbers=(x.shape[axis], place.strides[axis]),
-            single=frame.session.small(x.shape),
+            numbers=(x.shape[axis], view.strides[axis]),
+            single=builder.code.small(x.shape),
         )
 
     return lower
@@ -182,14 +182,14 @@ def checked(b: ir.IRBuilder, at: Any, dtype: DType, rows: Any, status: Any) -> A
     return b.select(outside, I64(0), index)
 
 
-def gather(frame: Frame, node: Node) -> None:
+def gather(builder: BodyBuilder, node: Node) -> None:
     """Elements by index along an axis."""
     (x, indices), out = node.inputs, _out(node)
     axis: int = node.attrs["axis"]
-    place, kind = frame.place(x), indices.dtype
+    view, kind = builder.view(x), indices.dtype
     if any(d == 0 for d in out.shape):
         return
-    across = tuple(0 if i == axis else s for i, s in enumerate(place.strides))
+    across = tuple(0 if i == axis else s for i, s in enumerate(view.strides))
 
     def inner(b: ir.IRBuilder, at: list[Any], rest: list[Any], _: Any) -> None:
         po, pi, px, status = at
@@ -198,35 +198,35 @@ def gather(frame: Frame, node: Node) -> None:
         store(b, value, po, x.dtype)
 
     walk(
-        frame,
+        builder,
         (),
         "gather",
         out.shape,
         [
-            (out, frame.place(out).strides, True),
-            (indices, frame.place(indices).strides, False),
+            (out, builder.view(out).strides, True),
+            (indices, builder.view(indices).strides, False),
             (x, across, False),
         ],
         inner,
-        numbers=(x.shape[axis], place.strides[axis]),
-        single=frame.session.small(out.shape),
+        numbers=(x.shape[axis], view.strides[axis]),
+        single=builder.code.small(out.shape),
     )
 
 
-def scatter_add_along(frame: Frame, node: Node) -> None:
+def scatter_add_along(builder: BodyBuilder, node: Node) -> None:
     """Add elements by index along an axis, one after the other."""
     (base, indices, updates), out = node.inputs, _out(node)
     axis: int = node.attrs["axis"]
     kind, dtype = indices.dtype, out.dtype
-    frame.copy(base, out)
+    builder.copy(base, out)
     if any(d == 0 for d in indices.shape):
         return
-    places = [frame.place(v) for v in (out, indices, updates)]
+    layouts = [builder.view(v) for v in (out, indices, updates)]
 
     def inner(b: ir.IRBuilder, at: list[Any], rest: list[Any], _: Any) -> None:
         po, pi, pu, status = at
         length, rows, *steps = rest
-        with counting(b, I64(0), length, "k") as k:
+        with for_loop(b, I64(0), length, "k") as k:
             i, u = (
                 advance(b, p, d, b.mul(k, s))
                 for p, d, s in zip((pi, pu), (kind, dtype), steps[1:])
@@ -237,39 +237,39 @@ def scatter_add_along(frame: Frame, node: Node) -> None:
             store(b, combined(b, "sum", dtype, known, more), to, dtype)
 
     walk(
-        frame,
+        builder,
         (),
         "scatter_add_along",
         without(indices.shape, axis),
         [
-            (v, without(place.strides, axis), v is out)
-            for v, place in zip((out, indices, updates), places)
+            (v, without(view.strides, axis), v is out)
+            for v, view in zip((out, indices, updates), layouts)
         ],
         inner,
         numbers=(
             indices.shape[axis],
             out.shape[axis],
-            *(place.strides[axis] for place in places),
+            *(view.strides[axis] for view in layouts),
         ),
-        single=frame.session.small(indices.shape),
+        single=builder.code.small(indices.shape),
     )
 
 
 # -- running sums ----------------------------------------------------------------------
 
 
-def cumulative(op: str) -> Callable[[Frame, Node], None]:
+def cumulative(op: str) -> Callable[[BodyBuilder, Node], None]:
     """A running sum or product, or the recurrence yᵢ = aᵢ yᵢ₋₁ + bᵢ.
 
     Where the axis is not the last one, the innermost loop runs over the last, which
     lies in one piece, and reads the line before.
     """
 
-    def lower(frame: Frame, node: Node) -> None:
+    def lower(builder: BodyBuilder, node: Node) -> None:
         out, axis = _out(node), int(node.attrs["axis"])
         back = bool(node.attrs["reverse"])
         values = [out, *node.inputs]
-        places = [frame.place(v) for v in values]
+        layouts = [builder.view(v) for v in values]
         dtype, last = out.dtype, len(out.shape) - 1
         across = axis != last and len(out.shape) > 2
         outer = [i for i in range(last + 1) if i != axis and not (across and i == last)]
@@ -282,14 +282,14 @@ def cumulative(op: str) -> Callable[[Frame, Node], None]:
                 line = advance(b, at[which], dtype, b.mul(t, along[which]))
                 return advance(b, line, dtype, b.mul(j, aside[which]))
 
-            with counting(b, I64(0), length, "t") as i:
+            with for_loop(b, I64(0), length, "t") as i:
                 t = b.sub(b.sub(length, I64(1)), i) if back else i
                 before = b.add(t, I64(1)) if back else b.sub(t, I64(1))
                 with b.if_else(b.icmp_signed("==", i, I64(0))) as (start, later):
-                    with start, counting(b, I64(0), width, "j") as j:
+                    with start, for_loop(b, I64(0), width, "j") as j:
                         value = load(b, address(len(values) - 1, t, j), dtype)
                         store(b, value, address(0, t, j), dtype)
-                    with later, counting(b, I64(0), width, "j") as j:
+                    with later, for_loop(b, I64(0), width, "j") as j:
                         known = load(b, address(0, before, j), dtype)
                         more = load(b, address(len(values) - 1, t, j), dtype)
                         if op == "recurrence":
@@ -300,22 +300,22 @@ def cumulative(op: str) -> Callable[[Frame, Node], None]:
                         store(b, made, address(0, t, j), dtype)
 
         walk(
-            frame,
+            builder,
             (op, back),
             "cumulative",
             [out.shape[i] for i in outer],
             [
-                (v, [place.strides[i] for i in outer], v is out)
-                for v, place in zip(values, places)
+                (v, [view.strides[i] for i in outer], v is out)
+                for v, view in zip(values, layouts)
             ],
             inner,
             numbers=(
                 out.shape[axis],
                 out.shape[last] if across else 1,
-                *(place.strides[axis] for place in places),
-                *(place.strides[last] if across else 0 for place in places),
+                *(view.strides[axis] for view in layouts),
+                *(view.strides[last] if across else 0 for view in layouts),
             ),
-            single=frame.session.small(out.shape),
+            single=builder.code.small(out.shape),
         )
 
     return lower
@@ -331,20 +331,20 @@ def argsort_bytes(node: Node, largest: Sizes) -> int:
     return 2 * count * DType.int64.itemsize
 
 
-def argsort(frame: Frame, node: Node) -> None:
+def argsort(builder: BodyBuilder, node: Node) -> None:
     """Merge sort of indices, from runs of 1 on: equal elements keep their order."""
     (x,), out = node.inputs, _out(node)
     axis: int = node.attrs["axis"]
-    place, target = frame.place(x), frame.place(out)
+    view, target = builder.view(x), builder.view(out)
     dtype, descending = x.dtype, node.attrs["descending"]
     kept = without(x.shape, axis)
     if any(d == 0 for d in x.shape):
         return
-    offset = frame.plan.scratch[node]
-    base, low, _ = frame.arena_space
-    size = argsort_bytes(node, frame.session.largest)
+    offset = builder.plan.scratch[node]
+    base, low, _ = builder.arena_space
+    size = argsort_bytes(node, builder.code.largest)
     room = Access(base, low + offset, low + offset + size, True, None)
-    address = frame.memory(offset)
+    address = builder.memory(offset)
     line: Dim = x.shape[axis] * (2 * DType.int64.itemsize)
     steps: list[Dim] = []
     for d in reversed(kept):
@@ -358,7 +358,7 @@ def argsort(frame: Frame, node: Node) -> None:
         with b.goto_entry_block():
             source, into = b.alloca(ir.PointerType()), b.alloca(ir.PointerType())
             width, left, right = b.alloca(I64), b.alloca(I64), b.alloca(I64)
-        with counting(b, I64(0), length, "i") as i:
+        with for_loop(b, I64(0), length, "i") as i:
             b.store(i, advance(b, memory, DType.int64, i), align=8)
         b.store(memory, source)
         b.store(other, into)
@@ -379,13 +379,13 @@ def argsort(frame: Frame, node: Node) -> None:
             new = b.load(into, typ=ir.PointerType())
             pair = b.add(run, run)
             pairs = b.sdiv(b.sub(b.add(length, pair), I64(1)), pair)
-            with counting(b, I64(0), pairs, "pair") as p:
+            with for_loop(b, I64(0), pairs, "pair") as p:
                 begin = b.mul(p, pair)
                 middle = smaller(b.add(begin, run), length)
                 end = smaller(b.add(begin, pair), length)
                 b.store(begin, left)
                 b.store(middle, right)
-                with counting(b, begin, end, "to") as to:
+                with for_loop(b, begin, end, "to") as to:
                     i, j = b.load(left, typ=I64), b.load(right, typ=I64)
                     # What is read behind its run's end is not used.
                     a = entry(old, smaller(i, b.sub(length, I64(1))))
@@ -406,22 +406,22 @@ def argsort(frame: Frame, node: Node) -> None:
             b.store(old, into)
             b.store(pair, width)
         done = b.load(source, typ=ir.PointerType())
-        with counting(b, I64(0), length, "i") as i:
+        with for_loop(b, I64(0), length, "i") as i:
             there = advance(b, po, DType.int64, b.mul(i, out_stride))
             b.store(entry(done, i), there, align=8)
 
     walk(
-        frame,
+        builder,
         (descending,),
         "argsort",
         kept,
         [
-            (x, without(place.strides, axis), False),
+            (x, without(view.strides, axis), False),
             (out, without(target.strides, axis), True),
         ],
         inner,
-        numbers=(x.shape[axis], place.strides[axis], target.strides[axis]),
-        single=frame.session.small(x.shape),
+        numbers=(x.shape[axis], view.strides[axis], target.strides[axis]),
+        single=builder.code.small(x.shape),
         memory=(address, room, steps),
     )
 

@@ -9,13 +9,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from chainrule.engines.native.arrange import Places, arrange
-from chainrule.engines.native.emit import Frame, plan_memory
-from chainrule.engines.native.kernels import counting
-from chainrule.engines.native.layout import Place
+from chainrule.engines.memory_plan import MemoryPlan, is_elementwise
+from chainrule.engines.native.assign_layouts import Layouts, assign_layouts
+from chainrule.engines.native.emit import BodyBuilder, plan_memory
+from chainrule.engines.native.kernels import for_loop
+from chainrule.engines.native.layout import StridedView
 from chainrule.engines.native.loops import advanced
 from chainrule.engines.native.scalar import I64, load
-from chainrule.engines.plan import Plan, is_elementwise
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
 from chainrule.graph.program import Entry
@@ -25,26 +25,30 @@ from chainrule.passes import prepare
 Scratch = Callable[[Node, Sizes], int]
 
 
-def _planned(entry: Entry, largest: Sizes, scratch: Scratch) -> tuple[Plan, Places]:
+def _planned(
+    entry: Entry, largest: Sizes, scratch: Scratch
+) -> tuple[MemoryPlan, Layouts]:
     """A body as an entry point, prepared, with its memory."""
     entry = entry.with_graph(prepare(entry.graph, keep=is_elementwise))
-    entry = entry.with_graph(arrange(entry.graph, entry, {}))
-    places = Places({})
-    places.add_inputs(entry.graph)
+    entry = entry.with_graph(assign_layouts(entry.graph, entry, {}))
+    layouts = Layouts({})
+    layouts.add_inputs(entry.graph)
     for inner in entry.graph.nodes:
-        places.add(inner)
-    plan = plan_memory(entry, places, largest, lambda inner: scratch(inner, largest))
+        layouts.add(inner)
+    plan = plan_memory(entry, layouts, largest, lambda inner: scratch(inner, largest))
     for inner in plan.entry.graph.nodes:
         for value in inner.outputs:
-            if value is not None and value not in places.known:
-                places.add(inner)
-    return plan, places
+            if value is not None and value not in layouts.known:
+                layouts.add(inner)
+    return plan, layouts
 
 
 # -- loops -----------------------------------------------------------------------------
 
 
-def scan_plan(node: Node, largest: Sizes, scratch: Scratch) -> tuple[Plan, Places]:
+def scan_plan(
+    node: Node, largest: Sizes, scratch: Scratch
+) -> tuple[MemoryPlan, Layouts]:
     """A scan's body as an entry point whose state is the carry, with its memory."""
     body, constants = node.attrs["body"], node.attrs["constants"]
     carries = node.attrs["carries"]
@@ -69,66 +73,66 @@ def scan_plan(node: Node, largest: Sizes, scratch: Scratch) -> tuple[Plan, Place
     return _planned(entry, largest, scratch)
 
 
-def scan(frame: Frame, node: Node) -> None:
+def scan(builder: BodyBuilder, node: Node) -> None:
     """A loop over steps; the outputs that are carries hold them while it runs."""
-    session, b = frame.session, frame.b
+    code, b = builder.code, builder.b
     constants, carries = node.attrs["constants"], node.attrs["carries"]
     fixed = constants + carries
     outputs = [v for v in node.outputs if v is not None]
     for source, held in zip(node.inputs[constants:fixed], outputs):
-        frame.copy(source, held)
-    plan, places = scan_plan(node, session.largest, session.scratch)
-    base, low, _ = frame.arena_space
-    offset = frame.plan.scratch.get(node, 0)
-    inner = Frame(session, plan, places, (base, low + offset, 0))
+        builder.copy(source, held)
+    plan, layouts = scan_plan(node, code.largest, code.scratch)
+    base, low, _ = builder.arena_space
+    offset = builder.plan.scratch.get(node, 0)
+    inner = BodyBuilder(code, plan, layouts, (base, low + offset, 0))
     entry = plan.entry
     graph = entry.graph
     sequences = node.inputs[fixed:]
     for value, outer in zip(graph.inputs[:constants], node.inputs):
-        place = frame.place(outer)
-        places.known[value] = Place(value, value.shape, place.strides)
-        inner.bind(value, partial(frame.pointer, outer), frame.resources[place.root])
+        view = builder.view(outer)
+        layouts.known[value] = StridedView(value, value.shape, view.strides)
+        inner.bind(value, partial(builder.pointer, outer), builder.resources[view.root])
     for value, held in zip(graph.inputs[len(entry.inputs) :], outputs):
-        resource = frame.resources[frame.place(held).root]
-        inner.bind(value, partial(frame.pointer, held), resource)
+        resource = builder.resources[builder.view(held).root]
+        inner.bind(value, partial(builder.pointer, held), resource)
     states = dict(zip(entry.state, graph.inputs[len(entry.inputs) :]))
     for value, name in plan.state_of.items():
         held = states[name]
         inner.bind(value, inner.pointers[held], inner.resources[held])
-    if session.pending:
-        session.barrier()
-    length, loop = node.attrs["length"], session.new_counter()
-    with counting(b, I64(0), session.dim(length), "t") as i:
-        t = b.sub(b.sub(session.dim(length), I64(1)), i) if node.attrs["reverse"] else i
-        session.count(loop, t)
+    if code.pending:
+        code.barrier()
+    length, loop = node.attrs["length"], code.new_counter()
+    with for_loop(b, I64(0), code.dim(length), "t") as i:
+        t = b.sub(b.sub(code.dim(length), I64(1)), i) if node.attrs["reverse"] else i
+        code.count(loop, t)
         for value, outer in zip(graph.inputs[constants : len(entry.inputs)], sequences):
-            place = frame.place(outer)
-            places.known[value] = Place(value, value.shape, place.strides[1:])
-            at = partial(_entry_of, frame, outer, place.strides[0], loop)
-            inner.bind(value, at, frame.resources[place.root])
-        _rebase(places, plan)
+            view = builder.view(outer)
+            layouts.known[value] = StridedView(value, value.shape, view.strides[1:])
+            at = partial(_entry_of, builder, outer, view.strides[0], loop)
+            inner.bind(value, at, builder.resources[view.root])
+        _rebase(layouts, plan)
         inner.run(graph.nodes)
         for value, outer in zip(graph.outputs[: entry.outputs], outputs[carries:]):
             row = Value(None, value.shape, value.dtype)
-            places.known[row] = places.own(row)
-            start = partial(_entry_of, frame, outer, size_of(row.shape), loop)
-            inner.bind(row, start, frame.resources[frame.place(outer).root])
+            layouts.known[row] = layouts.own(row)
+            start = partial(_entry_of, builder, outer, size_of(row.shape), loop)
+            inner.bind(row, start, builder.resources[builder.view(outer).root])
             inner.copy(value, row)
         for value, name in plan.copies:
             inner.copy(value, states[name])
-        session.barrier()
+        code.barrier()
 
 
-def _entry_of(frame: Frame, sequence: Value, step: Dim, loop: int) -> Any:
+def _entry_of(builder: BodyBuilder, sequence: Value, step: Dim, loop: int) -> Any:
     """The address of a sequence's entry for the step at which a loop stands."""
-    count = frame.session.counter(loop)
-    return advanced(frame, frame.pointer(sequence), sequence.dtype, step, count)
+    count = builder.code.counter(loop)
+    return advanced(builder, builder.pointer(sequence), sequence.dtype, step, count)
 
 
-def _rebase(places: Places, plan: Plan) -> None:
+def _rebase(layouts: Layouts, plan: MemoryPlan) -> None:
     """Work out the views again, now that the inputs lie where the loop has them."""
     for node in plan.entry.graph.nodes:
-        places.add(node)
+        layouts.add(node)
 
 
 # -- branches --------------------------------------------------------------------------
@@ -136,9 +140,9 @@ def _rebase(places: Places, plan: Plan) -> None:
 
 def cond_plans(
     node: Node, largest: Sizes, scratch: Scratch
-) -> list[tuple[Plan, Places]]:
+) -> list[tuple[MemoryPlan, Layouts]]:
     """The branches of a ``cond`` as entry points, the true one first."""
-    plans: list[tuple[Plan, Places]] = []
+    plans: list[tuple[MemoryPlan, Layouts]] = []
     for name in ("true", "false"):
         graph = node.attrs[name]
         inputs = tuple([f"in{i}" for i in range(len(graph.inputs))])
@@ -147,33 +151,33 @@ def cond_plans(
     return plans
 
 
-def cond(frame: Frame, node: Node) -> None:
+def cond(builder: BodyBuilder, node: Node) -> None:
     """The branch that the truth value names, on every thread the same one."""
-    session, b = frame.session, frame.b
+    code, b = builder.code, builder.b
     which, *operands = node.inputs
     outputs = [v for v in node.outputs if v is not None]
-    base, low, _ = frame.arena_space
-    offset = frame.plan.scratch.get(node, 0)
-    if session.pending:
-        session.barrier()
-    taken = load(b, frame.pointer(which), DType.bool)
-    plans = cond_plans(node, session.largest, session.scratch)
+    base, low, _ = builder.arena_space
+    offset = builder.plan.scratch.get(node, 0)
+    if code.pending:
+        code.barrier()
+    taken = load(b, builder.pointer(which), DType.bool)
+    plans = cond_plans(node, code.largest, code.scratch)
     with b.if_else(taken) as branches:
-        for branch, (plan, places) in zip(branches, plans, strict=True):
+        for branch, (plan, layouts) in zip(branches, plans, strict=True):
             with branch:
-                inner = Frame(session, plan, places, (base, low + offset, 0))
+                inner = BodyBuilder(code, plan, layouts, (base, low + offset, 0))
                 graph = plan.entry.graph
                 for value, outer in zip(graph.inputs, operands, strict=True):
-                    place = frame.place(outer)
-                    places.known[value] = Place(value, value.shape, place.strides)
-                    resource = frame.resources[place.root]
-                    inner.bind(value, partial(frame.pointer, outer), resource)
-                _rebase(places, plan)
+                    view = builder.view(outer)
+                    layouts.known[value] = StridedView(value, value.shape, view.strides)
+                    resource = builder.resources[view.root]
+                    inner.bind(value, partial(builder.pointer, outer), resource)
+                _rebase(layouts, plan)
                 inner.run(graph.nodes)
                 for value, outer in zip(graph.outputs, outputs, strict=True):
                     made = Value(None, value.shape, value.dtype)
-                    places.known[made] = places.own(made)
-                    resource = frame.resources[frame.place(outer).root]
-                    inner.bind(made, partial(frame.pointer, outer), resource)
+                    layouts.known[made] = layouts.own(made)
+                    resource = builder.resources[builder.view(outer).root]
+                    inner.bind(made, partial(builder.pointer, outer), resource)
                     inner.copy(value, made)
-                session.barrier()
+                code.barrier()

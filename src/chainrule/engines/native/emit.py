@@ -21,12 +21,12 @@ from typing import Any
 
 from llvmlite import ir
 
-from chainrule.engines.native.arrange import Places
-from chainrule.engines.native.gang import emit_barrier
+from chainrule.engines.memory_plan import MemoryPlan, is_elementwise, make_plan
+from chainrule.engines.native.assign_layouts import Layouts
 from chainrule.engines.native.kernels import Body, Kernels, Operand, advance
-from chainrule.engines.native.layout import Place
+from chainrule.engines.native.layout import StridedView
 from chainrule.engines.native.scalar import I8, I32, I64, POINTER
-from chainrule.engines.plan import Plan, is_elementwise, make_plan
+from chainrule.engines.native.thread_pool import emit_barrier
 from chainrule.graph.node import Node, Value
 from chainrule.graph.program import Entry
 from chainrule.graph.types import Dim, Size, Sizes, resolve, size_of
@@ -115,7 +115,7 @@ class Part:
     single: bool = False
 
 
-class Session:
+class FunctionBuilder:
     """What belongs to one entry point: functions, threads, sizes, pending accesses.
 
     Long lists of nodes are cut into segments, functions that the entry calls, since the
@@ -136,7 +136,7 @@ class Session:
         kernels: Kernels,
         words: Mapping[str, int],
         largest: Sizes,
-        lower: Callable[[Frame, Node], None],
+        lower: Callable[[BodyBuilder, Node], None],
         scratch: Callable[[Node, Sizes], int],
     ) -> None:
         self.module, self.kernels, self.words = module, kernels, words
@@ -272,13 +272,17 @@ class Session:
             yield
 
 
-class Frame:
+class BodyBuilder:
     """One entry point (or loop body) being emitted."""
 
     def __init__(
-        self, session: Session, plan: Plan, places: Places, arena_space: Any
+        self,
+        code: FunctionBuilder,
+        plan: MemoryPlan,
+        layouts: Layouts,
+        arena_space: Any,
     ) -> None:
-        self.session, self.plan, self.places = session, plan, places
+        self.code, self.plan, self.layouts = code, plan, layouts
         self.arena_space = arena_space
         self.pointers: dict[Value, Callable[[], Any]] = {}
         self.resources: dict[Value, tuple[Any, int, int]] = {}
@@ -286,13 +290,13 @@ class Frame:
     @property
     def b(self) -> ir.IRBuilder:
         """The builder."""
-        return self.session.b
+        return self.code.b
 
     # -- memory --------------------------------------------------------------------
 
-    def place(self, value: Value) -> Place:
+    def view(self, value: Value) -> StridedView:
         """Where a value lies."""
-        return self.places.known[value]
+        return self.layouts.known[value]
 
     def bind(
         self, root: Value, pointer: Callable[[], Any], resource: tuple[Any, int, int]
@@ -304,12 +308,12 @@ class Frame:
     def memory(self, offset: int) -> Any:
         """An address in the arena."""
         _, low, _ = self.arena_space
-        arena = self.session.address("arena")
+        arena = self.code.address("arena")
         return self.b.gep(arena, [I64(low + offset)], source_etype=I8)
 
     def bytes_of(self, value: Value) -> int:
         """The bytes of a value at the largest sizes."""
-        count = size_of(resolve(value.shape, self.session.largest))
+        count = size_of(resolve(value.shape, self.code.largest))
         assert isinstance(count, int)
         return count * value.dtype.itemsize
 
@@ -318,8 +322,8 @@ class Frame:
         base, low, _ = self.arena_space
         for value in node.outputs:
             assert value is not None
-            place = self.place(value)
-            if place.root in self.pointers or place.root is not value:
+            view = self.view(value)
+            if view.root in self.pointers or view.root is not value:
                 continue
             offset = self.plan.offsets[value]
             size = self.plan.sizes[value]
@@ -331,15 +335,15 @@ class Frame:
 
     def pointer(self, value: Value) -> Any:
         """The address of a value's first element."""
-        place = self.place(value)
-        base = self.pointers[place.root]()
-        for term in place.offset:
-            base = advance(self.b, base, value.dtype, self.session.dim(term))
+        view = self.view(value)
+        base = self.pointers[view.root]()
+        for term in view.offset:
+            base = advance(self.b, base, value.dtype, self.code.dim(term))
         return base
 
     def access(self, value: Value, key: Key, *, write: bool = False) -> Access:
         """An access to the memory of a value."""
-        space, low, high = self.resources[self.place(value).root]
+        space, low, high = self.resources[self.view(value).root]
         return Access(space, low, high, write, key)
 
     def rows_key(self, value: Value, units: Dim, step: Dim) -> Key:
@@ -347,7 +351,7 @@ class Frame:
 
         ``step`` is the number of elements from one unit to the next.
         """
-        space, low, _ = self.resources[self.place(value).root]
+        space, low, _ = self.resources[self.view(value).root]
         return ("rows", repr(units), repr(step * value.dtype.itemsize), space, low)
 
     # -- loops over elements ---------------------------------------------------------
@@ -356,18 +360,18 @@ class Frame:
         self,
         key: Any,
         label: str,
-        outs: Sequence[tuple[Value, Place]],
-        ins: Sequence[tuple[Value, Place]],
+        outs: Sequence[tuple[Value, StridedView]],
+        ins: Sequence[tuple[Value, StridedView]],
         body: Body,
     ) -> None:
         """Emit a loop over the elements of the outputs; see ``Kernels.map``."""
         operands = [*outs, *ins]
-        panelled = [p for _, p in operands if p.panel]
-        order = panelled[0] if panelled else outs[0][1]
-        loops = [place.loops(order) for _, place in operands]
+        blocked_views = [p for _, p in operands if p.blocking]
+        order = blocked_views[0] if blocked_views else outs[0][1]
+        loops = [view.loops(order) for _, view in operands]
         if any(size == 0 for size, _ in loops[0]):
             return
-        part, loops = shared(loops, self.session.small)
+        part, loops = shared(loops, self.code.small)
         loops = collapsed(loops)
         sizes = [size for size, _ in loops[0]]
         if len(sizes) and part.scale == 1 and sizes[0] != part.units:
@@ -382,14 +386,14 @@ class Frame:
             assert inner is None or isinstance(inner, int)
             described.append(Operand(value.dtype, inner, fixed))
             if not fixed:
-                strides += [self.session.dim(s) for s in steps]
+                strides += [self.code.dim(s) for s in steps]
             if part.single:
                 how: Key = ONE
             else:
                 unit = steps[0] * part.scale if steps[0] != 0 else 0
                 how = None if unit == 0 else self.rows_key(value, part.units, unit)
             accesses.append(self.access(value, how, write=i < len(outs)))
-        function = self.session.kernels.map(
+        function = self.code.kernels.map(
             key,
             label,
             len(sizes),
@@ -397,18 +401,18 @@ class Frame:
             described[len(outs) :],
             body,
         )
-        self.session.touch(accesses)
+        self.code.touch(accesses)
         pointers = [self.pointer(v) for v, _ in operands]
-        numbers = [self.session.dim(s) for s in sizes]
-        self.session.call(function, [*pointers, *numbers, *strides], part)
+        numbers = [self.code.dim(s) for s in sizes]
+        self.code.call(function, [*pointers, *numbers, *strides], part)
 
     def copy(self, source: Value, target: Value) -> None:
         """Copy the elements of one value into the memory of another."""
         self.map(
             ("copy",),
             "copy",
-            [(target, self.place(target))],
-            [(source, self.place(source))],
+            [(target, self.view(target))],
+            [(source, self.view(source))],
             lambda b, values, indices: values,
         )
 
@@ -421,19 +425,19 @@ class Frame:
             if len(nodes) <= SEGMENT:
                 self._run(part)
             else:
-                with self.session.segment():
+                with self.code.segment():
                     self._run(part)
 
     def _run(self, nodes: Sequence[Node]) -> None:
         for node in nodes:
             self.bind_outputs(node)
             if not node.primitive.view or node.primitive is require:
-                self.session.lower(self, node)
+                self.code.lower(self, node)
 
 
 def plan_memory(
-    entry: Entry, places: Places, largest: Sizes, scratch: Callable[[Node], int]
-) -> Plan:
+    entry: Entry, layouts: Layouts, largest: Sizes, scratch: Callable[[Node], int]
+) -> MemoryPlan:
     """Plan an arranged entry point."""
 
     def is_view(node: Node, root: dict[Value, Value]) -> bool:
@@ -444,8 +448,8 @@ def plan_memory(
         return (
             old.type == new.type
             and is_elementwise(node)
-            and places.known[old].root is old
-            and places.known[old].panel == places.known[new].panel
+            and layouts.known[old].root is old
+            and layouts.known[old].blocking == layouts.known[new].blocking
         )
 
     def size(value: Value) -> int:

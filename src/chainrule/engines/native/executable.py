@@ -1,7 +1,7 @@
 """Run programs as machine code.
 
 An entry point is compiled when it is first run, for the N that comes then and any
-smaller one. The state lies in buffers of its own, weights in panels; all else lies in
+smaller one. The state lies in buffers of its own, weights in blocks; all else lies in
 one arena. Threads run the whole entry (:mod:`chainrule.engines.native.emit`) together,
 ``steps`` steps in one call.
 """
@@ -17,26 +17,26 @@ import numpy as np
 from llvmlite import ir
 
 from chainrule.engines import Buffer, on_host
-from chainrule.engines.native.arrange import Places, arrange
-from chainrule.engines.native.emit import Frame, Session, plan_memory
-from chainrule.engines.native.gang import (
-    BARRIER_BYTES,
-    WORKER,
-    emit_flush_denormals,
-    emit_restore_denormals,
-    gang,
-)
+from chainrule.engines.memory_plan import is_elementwise
+from chainrule.engines.native.assign_layouts import Layouts, assign_layouts
+from chainrule.engines.native.emit import BodyBuilder, FunctionBuilder, plan_memory
 from chainrule.engines.native.jit import machine_code
-from chainrule.engines.native.kernels import Kernels, counting, finish
+from chainrule.engines.native.kernels import Kernels, finish, for_loop
 from chainrule.engines.native.layout import (
-    choose_panels,
+    blocked_values,
+    choose_blocked,
     from_memory,
-    panels_of,
     to_memory,
 )
 from chainrule.engines.native.lower import CONDITION, lower, scratch_bytes
 from chainrule.engines.native.scalar import I8, I32, I64, POINTER
-from chainrule.engines.plan import is_elementwise
+from chainrule.engines.native.thread_pool import (
+    BARRIER_BYTES,
+    WORKER,
+    emit_flush_denormals,
+    emit_restore_denormals,
+    thread_pool,
+)
 from chainrule.engines.threads import ThreadChoice, checked
 from chainrule.errors import ArgumentError
 from chainrule.graph.graph import Graph
@@ -71,9 +71,9 @@ class NativeExecutable:
             name: entry.with_graph(prepare(entry.graph, keep=is_elementwise))
             for name, entry in program.entries.items()
         }
-        self.panels = choose_panels(prepared.values())
+        self.blocked = choose_blocked(prepared.values())
         self.entries = {
-            name: entry.with_graph(arrange(entry.graph, entry, self.panels))
+            name: entry.with_graph(assign_layouts(entry.graph, entry, self.blocked))
             for name, entry in prepared.items()
         }
         self.state = {
@@ -98,13 +98,13 @@ class NativeExecutable:
 
     def write(self, name: str, array: Array) -> None:
         """Set a state."""
-        laid_out = to_memory(array, self.panels.get(name, 0))
+        laid_out = to_memory(array, self.blocked.get(name, 0))
         np.copyto(self.state[name].reshape(laid_out.shape), laid_out)
 
     def read(self, name: str) -> Array:
         """A copy of a state, in its canonical shape."""
         shape = resolve(self.program.state[name].shape, NO_SIZES)
-        return from_memory(self.state[name], shape, self.panels.get(name, 0))
+        return from_memory(self.state[name], shape, self.blocked.get(name, 0))
 
     def run(
         self,
@@ -210,7 +210,7 @@ class _Compiled:
         if threads == 1:
             self.function(self.address, 0, 1)
         else:
-            gang(threads).run(self.function, self.address)
+            thread_pool(threads).run(self.function, self.address)
         if condition := int(self.status[CONDITION : CONDITION + 4].view(np.uint32)[0]):
             raise failed(**self.conditions[condition - 1])
         if self.status[0]:
@@ -225,23 +225,23 @@ class _Compiled:
     # -- emitting ----------------------------------------------------------------
 
     def _emit(self, entry: Entry, owner: NativeExecutable) -> str:
-        places = Places(panels_of(entry, owner.panels))
-        places.add_inputs(entry.graph)
+        layouts = Layouts(blocked_values(entry, owner.blocked))
+        layouts.add_inputs(entry.graph)
         for node in entry.graph.nodes:
-            places.add(node)
+            layouts.add(node)
         plan = plan_memory(
             entry,
-            places,
+            layouts,
             self.largest,
             lambda node: scratch_bytes(node, self.largest),
         )
         self.entry = entry = plan.entry
         self.arena_bytes = plan.arena
         # Copies that the planner has added lie like the state that they become.
-        places.panels.update(panels_of(entry, owner.panels))
+        layouts.blocked.update(blocked_values(entry, owner.blocked))
         for node in entry.graph.nodes:
-            if any(v not in places.known for v in node.outputs if v is not None):
-                places.add(node)
+            if any(v not in layouts.known for v in node.outputs if v is not None):
+                layouts.add(node)
 
         module = ir.Module(entry.name)
         kind = ir.FunctionType(ir.VoidType(), [POINTER, I32, I32])
@@ -253,41 +253,41 @@ class _Compiled:
         names += [f"input/{name}" for name in entry.inputs]
         names += [f"output/{i}" for i in range(entry.outputs)]
         words = {name: i for i, name in enumerate(names)}
-        session = Session(
+        code = FunctionBuilder(
             module, Kernels(module), words, self.largest, lower, scratch_bytes
         )
         counters = b.alloca(ir.ArrayType(I64, _loops(entry.graph)))
         counters.type = POINTER
-        session.begin(b, function.args, counters)
-        frame = Frame(session, plan, places, ("arena", 0, 0))
+        code.begin(b, function.args, counters)
+        builder = BodyBuilder(code, plan, layouts, ("arena", 0, 0))
         graph = entry.graph
         for value, name in plan.state_of.items():
-            frame.bind(
+            builder.bind(
                 value,
-                partial(session.address, f"state/{name}"),
+                partial(code.address, f"state/{name}"),
                 (("state", name), 0, 1),
             )
-        loop = session.new_counter()
-        with counting(b, I64(0), session.word("steps"), "step") as step:
-            session.count(loop, step)
+        loop = code.new_counter()
+        with for_loop(b, I64(0), code.word("steps"), "step") as step:
+            code.count(loop, step)
             for value in graph.inputs[: len(entry.inputs)]:
-                at = partial(session.address, f"input/{value.name}")
+                at = partial(code.address, f"input/{value.name}")
                 if value.name in entry.each:
-                    at = partial(_row, session, f"input/{value.name}", value, loop)
-                frame.bind(value, at, (("input", value.name), 0, 1))
-            frame.run(graph.nodes)
+                    at = partial(_row, code, f"input/{value.name}", value, loop)
+                builder.bind(value, at, (("input", value.name), 0, 1))
+            builder.run(graph.nodes)
             for i, value in enumerate(graph.outputs[: entry.outputs]):
                 out = Value(None, value.shape, value.dtype)
-                places.known[out] = places.own(out)
-                at = partial(_row, session, f"output/{i}", value, loop)
-                frame.bind(out, at, (("output", i), 0, 1))
-                frame.copy(value, out)
+                layouts.known[out] = layouts.own(out)
+                at = partial(_row, code, f"output/{i}", value, loop)
+                builder.bind(out, at, (("output", i), 0, 1))
+                builder.copy(value, out)
             held = dict(zip(entry.state, graph.inputs[len(entry.inputs) :]))
             for value, name in plan.copies:
-                frame.copy(value, held[name])
-            session.barrier()
-        self.conditions = session.conditions
-        made = session.kernels.made
+                builder.copy(value, held[name])
+            code.barrier()
+        self.conditions = code.conditions
+        made = code.kernels.made
         self.kernels = {key: function.name for key, function in made.items()}
         emit_restore_denormals(b, saved)
         b.ret_void()
@@ -300,9 +300,9 @@ def _loops(graph: Graph) -> int:
     return 1 + sum(map(_loops, bodies))
 
 
-def _row(session: Session, name: str, value: Value, loop: int) -> Any:
+def _row(code: FunctionBuilder, name: str, value: Value, loop: int) -> Any:
     """The part of a stacked array that belongs to this step."""
-    b = session.b
-    size = b.mul(session.dim(size_of(value.shape)), I64(value.dtype.itemsize))
-    offset = b.mul(size, session.counter(loop))
-    return b.gep(session.address(name), [offset], source_etype=I8)
+    b = code.b
+    size = b.mul(code.dim(size_of(value.shape)), I64(value.dtype.itemsize))
+    offset = b.mul(size, code.counter(loop))
+    return b.gep(code.address(name), [offset], source_etype=I8)

@@ -58,7 +58,7 @@ class Operand:
 
 
 @contextmanager
-def counting(
+def for_loop(
     b: ir.IRBuilder, start: Any, stop: Any, name: str, *, mark: Any = None
 ) -> Generator[ir.PhiInstr]:
     """A loop ``for i in range(start, stop)``; the block is its body."""
@@ -207,7 +207,7 @@ class Kernels:
                     for i, o in enumerate(operands[len(outs) :], len(outs)):
                         if not o.fixed and o.inner == 0:
                             early[i] = load(b, starts[i], o.dtype)
-                with counting(b, start, stop, f"i{axis}", mark=mark) as i:
+                with for_loop(b, start, stop, f"i{axis}", mark=mark) as i:
                     inner = [
                         p
                         if o.fixed
@@ -272,7 +272,7 @@ class Kernels:
                     return
                 start = begin if axis == 0 else I64(0)
                 stop = end if axis == 0 else sizes[axis]
-                with counting(b, start, stop, f"i{axis}") as i:
+                with for_loop(b, start, stop, f"i{axis}") as i:
                     nest(
                         axis + 1,
                         advance(b, px, dtype, b.mul(i, x_steps[axis])),
@@ -299,13 +299,13 @@ class Kernels:
 
         def nest(axis: int, px: Any) -> None:
             if axis in outer:
-                with counting(b, I64(0), sizes[axis], f"r{axis}") as i:
+                with for_loop(b, I64(0), sizes[axis], f"r{axis}") as i:
                     nest(axis + 1, advance(b, px, dtype, b.mul(i, steps[axis])))
                 return
             first = I64(0)
             if op == "sum" and dtype.is_float:
                 first = self._lanes(b, dtype, px, sizes[last], steps[last], total)
-            with counting(b, first, sizes[last], "r") as i:
+            with for_loop(b, first, sizes[last], "r") as i:
                 value = load(b, advance(b, px, dtype, b.mul(i, steps[last])), dtype)
                 known = load(b, total, dtype)
                 store(b, combine(b, op, dtype, known, value), total, dtype)
@@ -318,23 +318,23 @@ class Kernels:
         """Add whole groups of LANES elements; the index after them."""
         kind = ir.VectorType(memory_type(dtype), LANES)
         with b.goto_entry_block():
-            place = b.alloca(kind)
-            place.type = POINTER  # addressed by lane and as a whole
+            view = b.alloca(kind)
+            view.type = POINTER  # addressed by lane and as a whole
         long = b.icmp_signed(">=", size, I64(LANES_FROM))
         groups = b.select(long, b.sdiv(size, I64(LANES)), I64(0))
-        b.store(ir.Constant(kind, None), place)
-        with counting(b, I64(0), groups, "group") as i:
+        b.store(ir.Constant(kind, None), view)
+        with for_loop(b, I64(0), groups, "group") as i:
             at = advance(b, x, dtype, b.mul(b.mul(i, I64(LANES)), step))
             if isinstance(step, ir.Constant) and step.constant == 1:
                 more = b.load(at, typ=kind, align=dtype.itemsize)
-                b.store(b.fadd(b.load(place, typ=kind), more), place)
+                b.store(b.fadd(b.load(view, typ=kind), more), view)
             else:
-                with counting(b, I64(0), I64(LANES), "lane") as lane:
+                with for_loop(b, I64(0), I64(LANES), "lane") as lane:
                     value = load(b, advance(b, at, dtype, b.mul(lane, step)), dtype)
-                    mine = advance(b, place, dtype, lane)
+                    mine = advance(b, view, dtype, lane)
                     store(b, b.fadd(load(b, mine, dtype), value), mine, dtype)
         with b.if_then(long):
-            vector, width = b.load(place, typ=kind), LANES
+            vector, width = b.load(view, typ=kind), LANES
             while width > 1:  # the fixed tree: halves onto each other
                 width //= 2
                 undef = ir.Constant(vector.type, ir.Undefined)
@@ -362,7 +362,7 @@ class Kernels:
             out, x = pointers
             rows, step, begin, end = numbers
             group, mark = self.marks.new()
-            with counting(b, begin, end, "c", mark=mark) as c:
+            with for_loop(b, begin, end, "c", mark=mark) as c:
                 first = (
                     _grouped(b, advance(b, x, dtype, c), dtype, group)
                     if op == "max"
@@ -370,10 +370,10 @@ class Kernels:
                 )
                 at = advance(b, out, dtype, c)
                 store(b, first, at, dtype).set_metadata("llvm.access.group", group)
-            with counting(b, I64(0), rows, "r") as r:
+            with for_loop(b, I64(0), rows, "r") as r:
                 row = advance(b, x, dtype, b.mul(r, step))
                 group, mark = self.marks.new()
-                with counting(b, begin, end, "c", mark=mark) as c:
+                with for_loop(b, begin, end, "c", mark=mark) as c:
                     at = advance(b, out, dtype, c)
                     known = _grouped(b, at, dtype, group)
                     more = _grouped(b, advance(b, row, dtype, c), dtype, group)
@@ -392,7 +392,7 @@ class Kernels:
             out, x = pointers
             count, begin, end = numbers
             total = b.alloca(memory_type(dtype))
-            with counting(b, begin, end, "s") as s:
+            with for_loop(b, begin, end, "s") as s:
                 start = b.mul(s, I64(SLAB))
                 left = b.sub(count, start)
                 full = b.icmp_signed("<", left, I64(SLAB))

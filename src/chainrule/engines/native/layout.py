@@ -1,14 +1,14 @@
-"""How values lie in memory: places (strides) and panels.
+"""How values lie in memory: strided views and blocks.
 
 A value normally lies row-major; views of it differ by strides alone. Weights lie in
-*panels*: W of shape (outputs, inputs) is stored as
+*blocks*: W of shape (outputs, inputs) is stored as
 
     [outputs / P][inputs][P]
 
-so that the P outputs of a panel are contiguous for each input. The forward product and
+so that the P outputs of a block are contiguous for each input. The forward product and
 the weight gradient then read and write whole vectors, and a thread that owns some
-panels owns whole cache lines. Gradients and moments, which only ever meet their weight
-element by element, take the same layout: see :func:`choose_panels`.
+blocks owns whole cache lines. Gradients and moments, which only ever meet their weight
+element by element, take the same layout: see :func:`choose_blocked`.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from chainrule.primitives.movement import (
     transpose,
 )
 
-#: Elements of a panel: the widest that a register tile works on.
-PANEL = 64
+#: Elements of a block: the widest that a register tile works on.
+BLOCK = 64
 
 
 @dataclass(frozen=True)
-class Place:
+class StridedView:
     """Where a value's elements are, relative to the memory of ``root``.
 
     Attributes:
@@ -42,34 +42,36 @@ class Place:
         shape: the value's shape.
         strides: elements from one index to the next, for each axis.
         offset: elements before the first, a sum.
-        panel: the width P of the panels, or 0 where strides say everything.
+        blocking: the width P of the blocks, or 0 where strides say everything.
     """
 
     root: Value
     shape: Shape
     strides: Shape
     offset: Shape = ()
-    panel: int = 0
+    blocking: int = 0
 
     @property
     def contiguous(self) -> bool:
         """Whether it is row-major without gaps, from the start of its memory on."""
         return (
-            not self.panel and not self.offset and self.strides == row_major(self.shape)
+            not self.blocking
+            and not self.offset
+            and self.strides == row_major(self.shape)
         )
 
-    def loops(self, order: Place) -> tuple[tuple[Dim, Dim], ...]:
+    def loops(self, order: StridedView) -> tuple[tuple[Dim, Dim], ...]:
         """(size, stride) for each loop over the elements in the order of ``order``.
 
         A single number counts as repeated along all of them.
         """
         strides = self.strides if self.shape else (0,) * len(order.shape)
-        if not order.panel:
+        if not order.blocking:
             return tuple(zip(order.shape, strides, strict=True))
         outputs, inputs = order.shape
         assert isinstance(outputs, int)
-        p = order.panel
-        if self.panel:
+        p = order.blocking
+        if self.blocking:
             steps: tuple[Dim, ...] = (inputs * p, p, 1)
         else:
             steps = (strides[0] * p, strides[1], strides[0])
@@ -86,26 +88,26 @@ def row_major(shape: Shape) -> Shape:
     return tuple(reversed(strides))
 
 
-def panel_width(shape: Shape) -> int:
-    """P for a weight of this shape: at least two panels, if lines allow it.
+def block_width(shape: Shape) -> int:
+    """P for a weight of this shape: at least two blocks, if lines allow it.
 
     The width is a rule on the shape alone, so the order of every sum over a weight is
     the same for any number of threads.
     """
     outputs = shape[0]
     assert isinstance(outputs, int)
-    for width in (PANEL, PANEL // 2, PANEL // 4):
+    for width in (BLOCK, BLOCK // 2, BLOCK // 4):
         if outputs % width == 0 and outputs > width:
             return width
     return outputs
 
 
-def view_place(node: Node, source: Place) -> Place | None:
+def view_of(node: Node, source: StridedView) -> StridedView | None:
     """Where a movement's result lies if it can be had without copying."""
     primitive, attrs = node.primitive, node.attrs
     if primitive is require:
         return source
-    if source.panel:
+    if source.blocking:
         return None
     strides = source.strides
     if primitive is broadcast_to:
@@ -155,7 +157,7 @@ def summed(*terms: Dim) -> Shape:
     return (total, *named) if total else named
 
 
-def _reshaped(source: Place, shape: Shape) -> Place | None:
+def _reshaped(source: StridedView, shape: Shape) -> StridedView | None:
     """A reshape of a contiguous place, or one that only adds or drops axes of 1."""
     if source.strides == row_major(source.shape):
         return replace(source, shape=shape, strides=row_major(shape))
@@ -167,36 +169,36 @@ def _reshaped(source: Place, shape: Shape) -> Place | None:
     return replace(source, shape=shape, strides=strides)
 
 
-def choose_panels(entries: Iterable[Entry]) -> dict[str, int]:
-    """Which states lie in panels, and how wide those are, for a whole program."""
+def choose_blocked(entries: Iterable[Entry]) -> dict[str, int]:
+    """Which states lie in blocks, and how wide those are, for a whole program."""
     entries = list(entries)
     chosen = weight_states(entries)
-    panels: dict[str, int] = {}
+    blocked: dict[str, int] = {}
     for entry in entries:
         held = entry.graph.inputs[len(entry.inputs) :]
         for name, value in zip(entry.state, held, strict=True):
             if name in chosen:
-                panels[name] = panel_width(value.shape)
-    return panels
+                blocked[name] = block_width(value.shape)
+    return blocked
 
 
-def panels_of(entry: Entry, panels: dict[str, int]) -> dict[Value, int]:
-    """For each value of an entry the width of its panels, where it lies in panels."""
-    return {v: panel_width(v.shape) for v in weight_values(entry, set(panels))}
+def blocked_values(entry: Entry, blocked: dict[str, int]) -> dict[Value, int]:
+    """For each value of an entry the width of its blocks, where it lies in blocks."""
+    return {v: block_width(v.shape) for v in weight_values(entry, set(blocked))}
 
 
-def to_memory(array: Array, panel: int) -> Array:
-    """A weight from its canonical shape into panels."""
-    if not panel:
+def to_memory(array: Array, blocking: int) -> Array:
+    """A weight from its canonical shape into blocks."""
+    if not blocking:
         return array
     outputs, inputs = array.shape
-    return array.reshape(outputs // panel, panel, inputs).transpose(0, 2, 1)
+    return array.reshape(outputs // blocking, blocking, inputs).transpose(0, 2, 1)
 
 
-def from_memory(flat: Array, shape: tuple[int, ...], panel: int) -> Array:
-    """A weight from its panels back into its canonical shape, as a copy."""
-    if not panel:
+def from_memory(flat: Array, shape: tuple[int, ...], blocking: int) -> Array:
+    """A weight from its blocks back into its canonical shape, as a copy."""
+    if not blocking:
         return flat.reshape(shape).copy()
     outputs, inputs = shape
-    cut = flat.reshape(outputs // panel, inputs, panel).transpose(0, 2, 1)
+    cut = flat.reshape(outputs // blocking, inputs, blocking).transpose(0, 2, 1)
     return cut.copy().reshape(shape)

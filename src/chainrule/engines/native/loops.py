@@ -14,12 +14,12 @@ from llvmlite import ir
 from chainrule.engines.native.along import checked
 from chainrule.engines.native.emit import (
     ONE,
-    Frame,
+    BodyBuilder,
     Key,
     Part,
 )
-from chainrule.engines.native.kernels import advance, counting
-from chainrule.engines.native.layout import Place, row_major
+from chainrule.engines.native.kernels import advance, for_loop
+from chainrule.engines.native.layout import StridedView, row_major
 from chainrule.engines.native.scalar import (
     I1,
     I64,
@@ -51,31 +51,31 @@ def merged(loops: list[Loop]) -> list[Loop]:
 
 
 def row_keys(
-    frame: Frame, part: Part, operands: Sequence[tuple[Value, Dim]]
+    builder: BodyBuilder, part: Part, operands: Sequence[tuple[Value, Dim]]
 ) -> list[Key]:
     """How threads share operands whose outermost loop is shared by ``part``."""
     if part.single:
         return [ONE for _ in operands]
     return [
-        None if step == 0 else frame.rows_key(value, part.units, step)
+        None if step == 0 else builder.rows_key(value, part.units, step)
         for value, step in operands
     ]
 
 
-def rows_of(frame: Frame, value: Value, axis: int, rows: Dim) -> Key:
+def rows_of(builder: BodyBuilder, value: Value, axis: int, rows: Dim) -> Key:
     """The key of an access by rows along ``axis``, if rows lie one after the other."""
-    place = frame.place(value)
-    if axis != 0 or place.panel or place.strides != row_major(place.shape):
+    view = builder.view(value)
+    if axis != 0 or view.blocking or view.strides != row_major(view.shape):
         return None
-    return frame.rows_key(value, rows, place.strides[0])
+    return builder.rows_key(value, rows, view.strides[0])
 
 
 def advanced(
-    frame: Frame, pointer: Any, dtype: DType, step: Dim, count: Any = None
+    builder: BodyBuilder, pointer: Any, dtype: DType, step: Dim, count: Any = None
 ) -> Any:
     """``pointer`` moved on by ``step`` elements, ``count`` times."""
-    b = frame.b
-    distance = frame.session.dim(step)
+    b = builder.b
+    distance = builder.code.dim(step)
     if count is not None:
         distance = b.mul(distance, count)
     return advance(b, pointer, dtype, distance)
@@ -84,62 +84,62 @@ def advanced(
 # -- rows by index -------------------------------------------------------------------
 
 
-def take(frame: Frame, node: Node) -> None:
+def take(builder: BodyBuilder, node: Node) -> None:
     """Copy rows by index."""
     x, indices = node.inputs
     (out,) = node.outputs
     assert out is not None
-    session, dtype, kind = frame.session, x.dtype, indices.dtype
+    code, dtype, kind = builder.code, x.dtype, indices.dtype
     width = size_of(x.shape[1:])
 
     def emit(b: ir.IRBuilder, pointers: list[Any], numbers: list[Any]) -> None:
         target, source, wanted, status = pointers
         rows, length, begin, end = numbers
-        with counting(b, begin, end, "i") as i:
+        with for_loop(b, begin, end, "i") as i:
             row = checked(b, advance(b, wanted, kind, i), kind, rows, status)
             start = advance(b, source, dtype, b.mul(row, length))
-            place = advance(b, target, dtype, b.mul(i, length))
+            view = advance(b, target, dtype, b.mul(i, length))
             size = b.mul(length, I64(dtype.itemsize))
             copy = b.module.declare_intrinsic(
                 "llvm.memcpy", [ir.PointerType(), ir.PointerType(), I64]
             )
-            b.call(copy, [place, start, size, I1(0)])
+            b.call(copy, [view, start, size, I1(0)])
 
-    function = session.kernels.once(("take", dtype, kind), "take", 4, 4, emit)
+    function = code.kernels.once(("take", dtype, kind), "take", 4, 4, emit)
     count = size_of(indices.shape)
     if count == 0 or width == 0:
         return
-    part = Part(count, single=session.small(out.shape))
-    keys = row_keys(frame, part, [(out, width), (indices, 1)])
-    session.touch(
+    part = Part(count, single=code.small(out.shape))
+    keys = row_keys(builder, part, [(out, width), (indices, 1)])
+    code.touch(
         [
-            frame.access(out, keys[0], write=True),
-            frame.access(x, ONE if part.single else None),
-            frame.access(indices, keys[1]),
+            builder.access(out, keys[0], write=True),
+            builder.access(x, ONE if part.single else None),
+            builder.access(indices, keys[1]),
         ]
     )
-    pointers = [frame.pointer(v) for v in (out, x, indices)]
-    numbers = [session.dim(d) for d in (x.shape[0], width)]
-    session.call(function, [*pointers, session.status, *numbers], part)
+    pointers = [builder.pointer(v) for v in (out, x, indices)]
+    numbers = [code.dim(d) for d in (x.shape[0], width)]
+    code.call(function, [*pointers, code.status, *numbers], part)
 
 
-def scatter_add(frame: Frame, node: Node) -> None:
+def scatter_add(builder: BodyBuilder, node: Node) -> None:
     """Add rows by index one after the other: equal indices keep their order."""
     base, indices, updates = node.inputs
     (out,) = node.outputs
     assert out is not None
-    frame.copy(base, out)
-    session, dtype, kind = frame.session, out.dtype, indices.dtype
+    builder.copy(base, out)
+    code, dtype, kind = builder.code, out.dtype, indices.dtype
     width, count = size_of(out.shape[1:]), size_of(indices.shape)
 
     def emit(b: ir.IRBuilder, pointers: list[Any], numbers: list[Any]) -> None:
         target, wanted, more, status = pointers
         rows, length, begin, end = numbers
-        with counting(b, begin, end, "i") as i:
+        with for_loop(b, begin, end, "i") as i:
             row = checked(b, advance(b, wanted, kind, i), kind, rows, status)
             to = advance(b, target, dtype, b.mul(row, length))
             start = advance(b, more, dtype, b.mul(i, length))
-            with counting(b, I64(0), length, "j") as j:
+            with for_loop(b, I64(0), length, "j") as j:
                 at = advance(b, to, dtype, j)
                 known, new = (
                     load(b, at, dtype),
@@ -147,78 +147,84 @@ def scatter_add(frame: Frame, node: Node) -> None:
                 )
                 store(b, combined(b, "sum", dtype, known, new), at, dtype)
 
-    function = session.kernels.once(("scatter", dtype, kind), "scatter_add", 4, 4, emit)
-    session.touch(
-        [frame.access(out, ONE, write=True)]
-        + [frame.access(v, ONE) for v in (indices, updates)]
+    function = code.kernels.once(("scatter", dtype, kind), "scatter_add", 4, 4, emit)
+    code.touch(
+        [builder.access(out, ONE, write=True)]
+        + [builder.access(v, ONE) for v in (indices, updates)]
     )
-    pointers = [frame.pointer(v) for v in (out, indices, updates)]
-    numbers = [session.dim(d) for d in (out.shape[0], width)]
-    session.call(
-        function, [*pointers, session.status, *numbers], Part(count, single=True)
-    )
+    pointers = [builder.pointer(v) for v in (out, indices, updates)]
+    numbers = [code.dim(d) for d in (out.shape[0], width)]
+    code.call(function, [*pointers, code.status, *numbers], Part(count, single=True))
 
 
 # -- blocks ----------------------------------------------------------------------------
 
 
 def part_of(
-    frame: Frame, whole: Value, like: Value, strides: Sequence[Dim], pointer: Any
+    builder: BodyBuilder,
+    whole: Value,
+    like: Value,
+    strides: Sequence[Dim],
+    pointer: Any,
 ) -> Value:
     """A value in the shape of ``like`` that lies within the memory of ``whole``."""
     window = Value(None, like.shape, whole.dtype)
-    frame.places.known[window] = Place(window, like.shape, tuple(strides))
-    frame.bind(window, lambda: pointer, frame.resources[frame.place(whole).root])
+    builder.layouts.known[window] = StridedView(window, like.shape, tuple(strides))
+    builder.bind(window, lambda: pointer, builder.resources[builder.view(whole).root])
     return window
 
 
-def concatenate(frame: Frame, node: Node) -> None:
+def concatenate(builder: BodyBuilder, node: Node) -> None:
     """Each value copied behind the one before."""
     (out,), axis = node.outputs, int(node.attrs["axis"])
     assert out is not None
-    place, pointer = frame.place(out), frame.pointer(out)
+    view, pointer = builder.view(out), builder.pointer(out)
     for x in node.inputs:
-        frame.copy(x, part_of(frame, out, x, place.strides, pointer))
-        step = x.shape[axis] * place.strides[axis]
-        pointer = advanced(frame, pointer, out.dtype, step)
+        builder.copy(x, part_of(builder, out, x, view.strides, pointer))
+        step = x.shape[axis] * view.strides[axis]
+        pointer = advanced(builder, pointer, out.dtype, step)
 
 
-def _corner(frame: Frame, x: Value, starts: Sequence[Value], sizes: Shape) -> Any:
+def _corner(
+    builder: BodyBuilder, x: Value, starts: Sequence[Value], sizes: Shape
+) -> Any:
     """The address of a block; one that does not fit is reported, and starts at 0."""
-    session, b, place = frame.session, frame.b, frame.place(x)
-    session.touch([frame.access(start, None) for start in starts])
-    pointer = frame.pointer(x)
-    for start, size, dim, stride in zip(starts, sizes, x.shape, place.strides):
-        last = b.sub(session.dim(dim), session.dim(size))
+    code, b, view = builder.code, builder.b, builder.view(x)
+    code.touch([builder.access(start, None) for start in starts])
+    pointer = builder.pointer(x)
+    for start, size, dim, stride in zip(starts, sizes, x.shape, view.strides):
+        last = b.sub(code.dim(dim), code.dim(size))
         rows = b.add(last, I64(1))
-        at = checked(b, frame.pointer(start), start.dtype, rows, session.status)
-        pointer = advanced(frame, pointer, x.dtype, stride, at)
+        at = checked(b, builder.pointer(start), start.dtype, rows, code.status)
+        pointer = advanced(builder, pointer, x.dtype, stride, at)
     return pointer
 
 
-def dynamic_slice(frame: Frame, node: Node) -> None:
+def dynamic_slice(builder: BodyBuilder, node: Node) -> None:
     """A block copied from where the starts say."""
     x, *starts = node.inputs
     (out,) = node.outputs
     assert out is not None
-    corner = _corner(frame, x, starts, out.shape)
-    frame.copy(part_of(frame, x, out, frame.place(x).strides, corner), out)
+    corner = _corner(builder, x, starts, out.shape)
+    builder.copy(part_of(builder, x, out, builder.view(x).strides, corner), out)
 
 
-def dynamic_update_slice(frame: Frame, node: Node) -> None:
+def dynamic_update_slice(builder: BodyBuilder, node: Node) -> None:
     """The whole copied, then a block of it."""
     x, update, *starts = node.inputs
     (out,) = node.outputs
     assert out is not None
-    frame.copy(x, out)
-    corner = _corner(frame, out, starts, update.shape)
-    frame.copy(update, part_of(frame, out, update, frame.place(out).strides, corner))
+    builder.copy(x, out)
+    corner = _corner(builder, out, starts, update.shape)
+    builder.copy(
+        update, part_of(builder, out, update, builder.view(out).strides, corner)
+    )
 
 
 # -- products of any kind --------------------------------------------------------------
 
 
-def contraction(frame: Frame, node: Node) -> None:
+def contraction(builder: BodyBuilder, node: Node) -> None:
     """``dot_general`` and ``conv`` in general: one sum after the other.
 
     Every element of the output is the chain fma(a, b, sum) over the contracted axes
@@ -227,14 +233,14 @@ def contraction(frame: Frame, node: Node) -> None:
     lhs, rhs = node.inputs
     (out,) = node.outputs
     assert out is not None
-    session, d = frame.session, parse_dims(node.attrs["dims"])
-    pl, pr, po = (frame.place(v) for v in (lhs, rhs, out))
+    code, d = builder.code, parse_dims(node.attrs["dims"])
+    pl, pr, po = (builder.view(v) for v in (lhs, rhs, out))
     wide = max((out.dtype, node.attrs["accumulate"]), key=lambda dtype: dtype.itemsize)
     if not out.dtype.is_float:
         wide = out.dtype
 
-    def step(place: Place, letters: str, c: str) -> Dim:
-        return place.strides[letters.index(c)] if c in letters else 0
+    def step(view: StridedView, letters: str, c: str) -> Dim:
+        return view.strides[letters.index(c)] if c in letters else 0
 
     free = list(d.out)
     summed = [c for c in d.lhs if c in d.contracted] + list(d.window)
@@ -288,7 +294,7 @@ def contraction(frame: Frame, node: Node) -> None:
 
         def tap(level: int, p: Any, q: Any, at: list[Any], ks: list[Any]) -> None:
             if level < depth:
-                with counting(b, I64(0), k_sizes[level], f"k{level}") as k:
+                with for_loop(b, I64(0), k_sizes[level], f"k{level}") as k:
                     tap(
                         level + 1,
                         advance(b, p, lhs.dtype, b.mul(k, kl[level])),
@@ -341,7 +347,7 @@ def contraction(frame: Frame, node: Node) -> None:
                 return
             start = begin if level == 0 else I64(0)
             stop = end if level == 0 else sizes[level]
-            with counting(b, start, stop, f"i{level}") as i:
+            with for_loop(b, start, stop, f"i{level}") as i:
                 nest(
                     level + 1,
                     advance(b, o, out.dtype, b.mul(i, po_[level])),
@@ -354,16 +360,16 @@ def contraction(frame: Frame, node: Node) -> None:
 
     key = ("contraction", lhs.dtype, wide, rank, depth, tuple(place_of))
     count = 4 * rank + 3 * depth + 6 * window + 2
-    function = session.kernels.once(key, "contraction", 3, count, emit)
-    part = Part(out_loops[0][0], single=session.small(out.shape))
+    function = code.kernels.once(key, "contraction", 3, count, emit)
+    part = Part(out_loops[0][0], single=code.small(out.shape))
     keys = row_keys(
-        frame, part, [(out, out_loops[0][1]), (lhs, left[0]), (rhs, right[0])]
+        builder, part, [(out, out_loops[0][1]), (lhs, left[0]), (rhs, right[0])]
     )
-    session.touch(
+    code.touch(
         [
-            frame.access(out, keys[0], write=True),
-            frame.access(lhs, keys[1]),
-            frame.access(rhs, keys[2]),
+            builder.access(out, keys[0], write=True),
+            builder.access(lhs, keys[1]),
+            builder.access(rhs, keys[2]),
         ]
     )
     numbers: list[Dim] = [n for n, _ in out_loops] + [s for _, s in out_loops]
@@ -372,5 +378,5 @@ def contraction(frame: Frame, node: Node) -> None:
         numbers += [row[column] for row in inner]
     for row in spatial:
         numbers += row
-    pointers = [frame.pointer(v) for v in (out, lhs, rhs)]
-    session.call(function, [*pointers, *map(session.dim, numbers)], part)
+    pointers = [builder.pointer(v) for v in (out, lhs, rhs)]
+    code.call(function, [*pointers, *map(code.dim, numbers)], part)

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
+from chainrule.engines.memory_plan import loop_body, scalar_broadcast
 from chainrule.engines.native import along, loops, products
 from chainrule.engines.native import control as nested
-from chainrule.engines.native.emit import ONE, Access, Frame, Part
-from chainrule.engines.native.kernels import SLAB, advance, counting
+from chainrule.engines.native.emit import ONE, Access, BodyBuilder, Part
+from chainrule.engines.native.kernels import SLAB, advance, for_loop
 from chainrule.engines.native.layout import row_major
 from chainrule.engines.native.scalar import (
     I8,
@@ -28,7 +29,6 @@ from chainrule.engines.native.scalar import (
     store,
 )
 from chainrule.engines.native.windows import windowed
-from chainrule.engines.plan import loop_body, scalar_broadcast
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
 from chainrule.graph.primitive import REFERENCES, Primitive
@@ -58,7 +58,7 @@ from chainrule.regions import control
 CONDITION = 4
 
 
-def elementwise(frame: Frame, node: Node) -> None:
+def elementwise(builder: BodyBuilder, node: Node) -> None:
     """One loop over the elements, for a primitive or a whole region."""
     body = loop_body(node)
     if body is not None:
@@ -75,9 +75,9 @@ def elementwise(frame: Frame, node: Node) -> None:
         def run(b: ir.IRBuilder, values: list[Any], indices: list[Any]) -> list[Any]:
             return [compute(b, node, values)]
 
-    outs = [(v, frame.place(v)) for v in node.outputs if v is not None]
-    ins = [(v, frame.place(v)) for v in node.inputs]
-    frame.map(key, label, outs, ins, run)
+    outs = [(v, builder.view(v)) for v in node.outputs if v is not None]
+    ins = [(v, builder.view(v)) for v in node.inputs]
+    builder.map(key, label, outs, ins, run)
 
 
 def _fingerprint(body: Graph) -> Any:
@@ -118,55 +118,55 @@ def _only(node: Node) -> Value:
 # -- values out of nothing ----------------------------------------------------------
 
 
-def _constant(frame: Frame, node: Node) -> None:
+def _constant(builder: BodyBuilder, node: Node) -> None:
     """Numbers in the module's read-only memory, copied where the value lies."""
     out = _only(node)
-    session = frame.session
+    code = builder.code
     array = REFERENCES[node.primitive](**node.attrs)
     assert isinstance(array, np.ndarray)
     kind = ir.ArrayType(I8, array.nbytes)
-    data = ir.GlobalVariable(session.module, kind, f"constant.{session.constants}")
-    session.constants += 1
+    data = ir.GlobalVariable(code.module, kind, f"constant.{code.constants}")
+    code.constants += 1
     data.global_constant = True
     data.linkage = "internal"
     data.align = 64
     data.initializer = ir.Constant(kind, bytearray(array.tobytes()))
     # Reading constants conflicts with nothing, so the value moves there altogether.
-    frame.bind(
+    builder.bind(
         out,
-        lambda: frame.b.bitcast(data, ir.PointerType()),
-        (("constant", session.constants), 0, 1),
+        lambda: builder.b.bitcast(data, ir.PointerType()),
+        (("constant", code.constants), 0, 1),
     )
 
 
-def _require(frame: Frame, node: Node) -> None:
+def _require(builder: BodyBuilder, node: Node) -> None:
     """Report a condition that does not hold by its number; the result is a view."""
     _, holds = node.inputs
-    session, b = frame.session, frame.b
-    session.conditions.append(node.attrs)
-    session.touch([frame.access(holds, ONE)])
-    with session.one_thread():
-        value = load(b, frame.pointer(holds), DType.bool)
+    code, b = builder.code, builder.b
+    code.conditions.append(node.attrs)
+    code.touch([builder.access(holds, ONE)])
+    with code.one_thread():
+        value = load(b, builder.pointer(holds), DType.bool)
         with b.if_then(b.not_(value), likely=False):
-            at = b.gep(session.status, [I64(CONDITION)], source_etype=I8)
+            at = b.gep(code.status, [I64(CONDITION)], source_etype=I8)
             first = b.icmp_unsigned("==", b.load(at, typ=I32, align=4), I32(0))
             with b.if_then(first):
-                b.store(I32(len(session.conditions)), at, align=4)
+                b.store(I32(len(code.conditions)), at, align=4)
 
 
-def _size(frame: Frame, node: Node) -> None:
+def _size(builder: BodyBuilder, node: Node) -> None:
     out = _only(node)
-    count = frame.session.dim(node.attrs["dim"])
-    session = frame.session
-    session.touch([frame.access(out, ONE, write=True)])
-    with session.one_thread():
-        value = convert(frame.b, DType.int64, out.dtype, count)
-        frame.b.store(value, frame.pointer(out), align=out.dtype.itemsize)
+    count = builder.code.dim(node.attrs["dim"])
+    code = builder.code
+    code.touch([builder.access(out, ONE, write=True)])
+    with code.one_thread():
+        value = convert(builder.b, DType.int64, out.dtype, count)
+        builder.b.store(value, builder.pointer(out), align=out.dtype.itemsize)
 
 
-def _iota(frame: Frame, node: Node) -> None:
+def _iota(builder: BodyBuilder, node: Node) -> None:
     """The index along an axis, worked out from the position in memory."""
-    out, session = _only(node), frame.session
+    out, code = _only(node), builder.code
     axis, dtype = int(node.attrs["axis"]), out.dtype
     step, size = row_major(out.shape)[axis], out.shape[axis]
     if any(d == 0 for d in out.shape):
@@ -174,28 +174,28 @@ def _iota(frame: Frame, node: Node) -> None:
 
     def emit(b: ir.IRBuilder, pointers: list[Any], numbers: list[Any]) -> None:
         span, length, begin, end = numbers
-        with counting(b, begin, end, "i") as i:
+        with for_loop(b, begin, end, "i") as i:
             at = i if step == 1 else b.udiv(i, span)
             at = at if axis == 0 else b.urem(at, length)
             made = convert(b, DType.int64, dtype, at)
             store(b, made, advance(b, pointers[0], dtype, i), dtype)
 
     key = ("iota", dtype, step == 1, axis == 0)
-    function = session.kernels.once(key, "iota", 1, 4, emit)
+    function = code.kernels.once(key, "iota", 1, 4, emit)
     row = size_of(out.shape[1:])
-    part = Part(out.shape[0], row, single=session.small(out.shape))
-    keys = loops.row_keys(frame, part, [(out, row)])
-    session.touch([frame.access(out, keys[0], write=True)])
-    numbers = [session.dim(step), session.dim(size)]
-    session.call(function, [frame.pointer(out), *numbers], part)
+    part = Part(out.shape[0], row, single=code.small(out.shape))
+    keys = loops.row_keys(builder, part, [(out, row)])
+    code.touch([builder.access(out, keys[0], write=True)])
+    numbers = [code.dim(step), code.dim(size)]
+    code.call(function, [builder.pointer(out), *numbers], part)
 
 
-def _random_bits(frame: Frame, node: Node) -> None:
+def _random_bits(builder: BodyBuilder, node: Node) -> None:
     """Threefry-2x32 on the position of each element; see ``primitives.random``."""
     out = _only(node)
     key, step = node.inputs
     words = stream_words(node.attrs["stream"])
-    need_countable(size_of(resolve(out.shape, frame.session.largest)))
+    need_countable(size_of(resolve(out.shape, builder.code.largest)))
 
     def run(b: ir.IRBuilder, values: list[Any], indices: list[Any]) -> list[Any]:
         k0, k1, count = values
@@ -205,19 +205,19 @@ def _random_bits(frame: Frame, node: Node) -> None:
         return [drawn]
 
     second = Value(None, (), DType.uint32)
-    base = frame.pointer(key)
-    frame.bind(
+    base = builder.pointer(key)
+    builder.bind(
         second,
-        lambda: frame.b.gep(base, [I64(4)], source_etype=I8),
-        frame.resources[frame.place(key).root],
+        lambda: builder.b.gep(base, [I64(4)], source_etype=I8),
+        builder.resources[builder.view(key).root],
     )
     first = Value(None, (), DType.uint32)
-    frame.bind(first, lambda: base, frame.resources[frame.place(key).root])
+    builder.bind(first, lambda: base, builder.resources[builder.view(key).root])
     for value in (first, second):
-        frame.places.known[value] = frame.places.own(value)
-    scalars = [(v, frame.place(v)) for v in (first, second, step)]
-    frame.map(
-        ("random_bits", words), "random_bits", [(out, frame.place(out))], scalars, run
+        builder.layouts.known[value] = builder.layouts.own(value)
+    scalars = [(v, builder.view(v)) for v in (first, second, step)]
+    builder.map(
+        ("random_bits", words), "random_bits", [(out, builder.view(out))], scalars, run
     )
 
 
@@ -241,44 +241,44 @@ def _threefry(
 # -- movement -----------------------------------------------------------------------
 
 
-def _copy(frame: Frame, node: Node) -> None:
-    frame.copy(node.inputs[0], _only(node))
+def _copy(builder: BodyBuilder, node: Node) -> None:
+    builder.copy(node.inputs[0], _only(node))
 
 
-def _pad(frame: Frame, node: Node) -> None:
+def _pad(builder: BodyBuilder, node: Node) -> None:
     """Zeros everywhere, then the elements in their places."""
     out, (x,) = _only(node), node.inputs
-    place = frame.place(out)
+    view = builder.view(out)
 
     def zero(b: ir.IRBuilder, values: list[Any], indices: list[Any]) -> list[Any]:
         return [number(out.dtype, 0)]
 
-    frame.map(("zero", out.dtype), "zero", [(out, place)], [], zero)
+    builder.map(("zero", out.dtype), "zero", [(out, view)], [], zero)
     steps: list[Dim] = []
-    pointer = frame.pointer(out)
+    pointer = builder.pointer(out)
     for stride, low, gap in zip(
-        place.strides, node.attrs["low"], node.attrs["interior"], strict=True
+        view.strides, node.attrs["low"], node.attrs["interior"], strict=True
     ):
         steps.append(stride * (gap + 1))
         if low:
-            pointer = loops.advanced(frame, pointer, out.dtype, stride * low)
-    frame.copy(x, loops.part_of(frame, out, x, steps, pointer))
+            pointer = loops.advanced(builder, pointer, out.dtype, stride * low)
+    builder.copy(x, loops.part_of(builder, out, x, steps, pointer))
 
 
 # -- reductions ---------------------------------------------------------------------
 
 
 def _reduce(op: str) -> Lowering:
-    def lower(frame: Frame, node: Node) -> None:
+    def lower(builder: BodyBuilder, node: Node) -> None:
         x, out = node.inputs[0], _only(node)
         axes: tuple[int, ...] = node.attrs["axes"]
-        place, session = frame.place(x), frame.session
+        view, code = builder.view(x), builder.code
         whole = len(axes) == len(x.shape)
-        if whole and op == "sum" and _sum_by_slabs(frame, node):
+        if whole and op == "sum" and _sum_by_slabs(builder, node):
             return
-        order = frame.place(out)
-        x_loops = list(zip(x.shape, place.strides))
-        if place.panel:  # only whole sums meet panels; they run in memory order
+        order = builder.view(out)
+        x_loops = list(zip(x.shape, view.strides))
+        if view.blocking:  # only whole sums meet blocks; they run in memory order
             x_loops = [(size_of(x.shape), 1)]
             axes = (0,)
         kept = [x_loops[i] for i in range(len(x_loops)) if i not in axes]
@@ -291,24 +291,24 @@ def _reduce(op: str) -> Lowering:
             and len(reduced) == 1
             and isinstance(kept[0][0], int)
         ):
-            _columns(frame, op, x, out, kept[0][0], reduced[0])
+            _columns(builder, op, x, out, kept[0][0], reduced[0])
             return
         if not kept:
             kept, outs = [(1, 0)], [(1, 0)]
-        part = Part(kept[0][0], single=whole or session.small(x.shape))
+        part = Part(kept[0][0], single=whole or code.small(x.shape))
         inner = reduced[-1][1] if reduced[-1][1] in (0, 1) else None
         assert inner is None or isinstance(inner, int)
-        function = session.kernels.reduce(op, x.dtype, len(kept), len(reduced), inner)
-        keys = loops.row_keys(frame, part, [(out, outs[0][1]), (x, kept[0][1])])
-        session.touch(
-            [frame.access(out, keys[0], write=True), frame.access(x, keys[1])]
+        function = code.kernels.reduce(op, x.dtype, len(kept), len(reduced), inner)
+        keys = loops.row_keys(builder, part, [(out, outs[0][1]), (x, kept[0][1])])
+        code.touch(
+            [builder.access(out, keys[0], write=True), builder.access(x, keys[1])]
         )
         numbers = [d for d, _ in kept + reduced]
         numbers += [s for _, s in kept + reduced]
         numbers += [s for _, s in outs]
-        session.call(
+        code.call(
             function,
-            [frame.pointer(out), frame.pointer(x), *map(session.dim, numbers)],
+            [builder.pointer(out), builder.pointer(x), *map(code.dim, numbers)],
             part,
         )
 
@@ -316,21 +316,26 @@ def _reduce(op: str) -> Lowering:
 
 
 def _columns(
-    frame: Frame, op: str, x: Value, out: Value, columns: int, rows: tuple[Dim, Dim]
+    builder: BodyBuilder,
+    op: str,
+    x: Value,
+    out: Value,
+    columns: int,
+    rows: tuple[Dim, Dim],
 ) -> None:
     """Column sums, row after row, with whole vectors."""
-    session = frame.session
+    code = builder.code
     part = Part(columns, single=columns <= 4 * SLAB)
-    keys = loops.row_keys(frame, part, [(out, 1)])
-    session.touch(
+    keys = loops.row_keys(builder, part, [(out, 1)])
+    code.touch(
         [
-            frame.access(out, keys[0], write=True),
-            frame.access(x, ONE if part.single else None),
+            builder.access(out, keys[0], write=True),
+            builder.access(x, ONE if part.single else None),
         ]
     )
-    function = session.kernels.column_sums(op, x.dtype)
-    numbers = [session.dim(d) for d in rows]
-    session.call(function, [frame.pointer(out), frame.pointer(x), *numbers], part)
+    function = code.kernels.column_sums(op, x.dtype)
+    numbers = [code.dim(d) for d in rows]
+    code.call(function, [builder.pointer(out), builder.pointer(x), *numbers], part)
 
 
 def _slab_count(node: Node) -> int:
@@ -342,32 +347,30 @@ def _slab_count(node: Node) -> int:
     return -(-total // SLAB)
 
 
-def _sum_by_slabs(frame: Frame, node: Node) -> bool:
+def _sum_by_slabs(builder: BodyBuilder, node: Node) -> bool:
     """Sum a large contiguous array slab by slab, then the slabs in order."""
-    x, out, session = node.inputs[0], _only(node), frame.session
-    place, slabs = frame.place(x), _slab_count(node)
-    flat = place.panel or place.contiguous
+    x, out, code = node.inputs[0], _only(node), builder.code
+    view, slabs = builder.view(x), _slab_count(node)
+    flat = view.blocking or view.contiguous
     if not slabs or not flat:
         return False
-    offset = frame.plan.scratch[node]
-    base, low, _ = frame.arena_space
-    partial = frame.memory(offset)
+    offset = builder.plan.scratch[node]
+    base, low, _ = builder.arena_space
+    partial = builder.memory(offset)
     length = slabs * x.dtype.itemsize
     memory = Access(base, low + offset, low + offset + length, True, None)
-    session.touch([memory, frame.access(x, None)])
+    code.touch([memory, builder.access(x, None)])
     total = size_of(x.shape)
     assert isinstance(total, int)
-    session.call(
-        session.kernels.slabs(x.dtype),
-        [partial, frame.pointer(x), I64(total)],
+    code.call(
+        code.kernels.slabs(x.dtype),
+        [partial, builder.pointer(x), I64(total)],
         Part(slabs),
     )
-    session.touch([memory, frame.access(out, ONE, write=True)])
-    function = session.kernels.reduce("sum", x.dtype, 1, 1, 1)
+    code.touch([memory, builder.access(out, ONE, write=True)])
+    function = code.kernels.reduce("sum", x.dtype, 1, 1, 1)
     numbers = [I64(n) for n in (1, slabs, 0, 1, 0)]
-    session.call(
-        function, [frame.pointer(out), partial, *numbers], Part(1, single=True)
-    )
+    code.call(function, [builder.pointer(out), partial, *numbers], Part(1, single=True))
     return True
 
 
@@ -387,7 +390,7 @@ def scratch_bytes(node: Node, largest: Sizes) -> int:
     return 0
 
 
-Lowering = Callable[[Frame, Node], None]
+Lowering = Callable[[BodyBuilder, Node], None]
 
 LOWERINGS: dict[Primitive, Lowering] = {
     creation.constant: _constant,
@@ -423,9 +426,9 @@ LOWERINGS: dict[Primitive, Lowering] = {
 }
 
 
-def lower(frame: Frame, node: Node) -> None:
+def lower(builder: BodyBuilder, node: Node) -> None:
     """Emit a node: its row in the table, or a loop over elements."""
     if node.primitive in LOWERINGS:
-        LOWERINGS[node.primitive](frame, node)
+        LOWERINGS[node.primitive](builder, node)
     else:
-        elementwise(frame, node)
+        elementwise(builder, node)

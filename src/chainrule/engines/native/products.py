@@ -11,15 +11,15 @@ from typing import Any
 from llvmlite import ir
 
 from chainrule.engines.native import loops
-from chainrule.engines.native.arrange import Nest, as_nest, as_product
-from chainrule.engines.native.emit import ONE, Frame, Part
+from chainrule.engines.native.assign_layouts import Nest, as_nest, as_product
+from chainrule.engines.native.emit import ONE, BodyBuilder, Part
 from chainrule.engines.native.matmul import choose_tile, emit_matmul, host_target
 from chainrule.engines.native.scalar import I64
 from chainrule.graph.node import Node, Value
 from chainrule.graph.types import Dim, DType, size_of
 from chainrule.primitives.matmul import parse_dims
 
-#: Weights larger than this stay with the thread that owns their panels, whatever the
+#: Weights larger than this stay with the thread that owns their blocks, whatever the
 #: batch: reading them from another core costs more than sharing the work by rows.
 OWNED_BYTES = 64 * 1024
 #: Fewer products than this are shared by their rows.
@@ -27,7 +27,7 @@ FEW = 8
 
 
 def _kernel(
-    frame: Frame,
+    builder: BodyBuilder,
     dtype: DType,
     strides: dict[str, Dim | None],
     *,
@@ -39,11 +39,11 @@ def _kernel(
     kind = ir.FunctionType(
         ir.VoidType(), [ir.PointerType()] * 3 + [I64] * (4 + len(late))
     )
-    function = frame.session.kernels.function(
+    function = builder.code.kernels.function(
         ("matmul", dtype, accumulate, *known.items()),
         kind,
         lambda: emit_matmul(
-            frame.session.module,
+            builder.code.module,
             dtype.name,
             choose_tile(dtype.name, host_target()),
             n=known["n"],
@@ -55,10 +55,10 @@ def _kernel(
             accumulate=accumulate,
         ),
     )
-    return function, [frame.session.dim(d) for d in late if d is not None]
+    return function, [builder.code.dim(d) for d in late if d is not None]
 
 
-def _nested(frame: Frame, node: Node, nest: Nest) -> None:
+def _nested(builder: BodyBuilder, node: Node, nest: Nest) -> None:
     """Many products: loops over the letters that no single product has.
 
     Further contracted letters add onto what the product before them left in C, so each
@@ -66,15 +66,15 @@ def _nested(frame: Frame, node: Node, nest: Nest) -> None:
     """
     (out,) = node.outputs
     assert out is not None
-    d, session, builder = parse_dims(node.attrs["dims"]), frame.session, frame.b
+    d, code, emit = parse_dims(node.attrs["dims"]), builder.code, builder.b
     values = (node.inputs[nest.a], node.inputs[nest.b], out)
     letters = ((d.lhs, d.rhs)[nest.a], (d.lhs, d.rhs)[nest.b], d.out)
-    places = [frame.place(v) for v in values]
+    layouts = [builder.view(v) for v in values]
     sizes = {c: n for v, part in zip(values, letters) for c, n in zip(part, v.shape)}
 
     def step(which: int, letter: str) -> Dim:
         at = letters[which].find(letter) if letter else -1
-        return places[which].strides[at] if at >= 0 else 0
+        return layouts[which].strides[at] if at >= 0 else 0
 
     rows, columns = sizes.get(nest.u, 1), sizes[nest.v]
     strides: dict[str, Dim | None] = {
@@ -85,25 +85,25 @@ def _nested(frame: Frame, node: Node, nest: Nest) -> None:
         "b_k": step(1, nest.k),
         "c_m": step(2, nest.u),
     }
-    first, extra = _kernel(frame, out.dtype, strides)
+    first, extra = _kernel(builder, out.dtype, strides)
     outer, total = list(nest.outer), size_of(tuple(sizes[c] for c in nest.outer))
     further = size_of(tuple(sizes[c] for c in nest.inner))
-    single = session.small(out.shape)
+    single = code.small(out.shape)
     by_rows = isinstance(total, int) and total < FEW
     part = Part(rows if by_rows else total, single=single)
     how = ONE if single else None
-    accesses = [frame.access(v, how) for v in values[:2]]
-    session.touch([*accesses, frame.access(out, how, write=True)])
-    starts = [frame.pointer(v) for v in values]
+    accesses = [builder.access(v, how) for v in values[:2]]
+    code.touch([*accesses, builder.access(out, how, write=True)])
+    starts = [builder.pointer(v) for v in values]
 
     def moved(pointers: list[Any], count: Any, over: list[str]) -> list[Any]:
         """The addresses for the product of this number, counted over the letters."""
         for letter in reversed(over):
-            size = session.dim(sizes[letter])
-            index = builder.urem(count, size)
-            count = builder.udiv(count, size)
+            size = code.dim(sizes[letter])
+            index = emit.urem(count, size)
+            count = emit.udiv(count, size)
             pointers = [
-                loops.advanced(frame, p, out.dtype, step(i, letter), index)
+                loops.advanced(builder, p, out.dtype, step(i, letter), index)
                 if step(i, letter) != 0
                 else p
                 for i, p in enumerate(pointers)
@@ -111,54 +111,54 @@ def _nested(frame: Frame, node: Node, nest: Nest) -> None:
         return pointers
 
     def products(begin: Any, end: Any, low: Any, high: Any) -> None:
-        bounds = [low, high, I64(0), session.dim(columns)]
-        with loops.counting(builder, begin, end, "product") as i:
+        bounds = [low, high, I64(0), code.dim(columns)]
+        with loops.for_loop(emit, begin, end, "product") as i:
             here = moved(starts, i, outer)
-            builder.call(first, [*here, *bounds, *extra])
+            emit.call(first, [*here, *bounds, *extra])
             if further != 1:
-                more, late = _kernel(frame, out.dtype, strides, accumulate=True)
-                with loops.counting(builder, I64(1), session.dim(further), "k") as k:
+                more, late = _kernel(builder, out.dtype, strides, accumulate=True)
+                with loops.for_loop(emit, I64(1), code.dim(further), "k") as k:
                     there = moved(here, k, list(nest.inner))
                     there[2] = here[2]
-                    builder.call(more, [*there, *bounds, *late])
+                    emit.call(more, [*there, *bounds, *late])
 
-    every, all_rows = session.dim(total), session.dim(rows)
+    every, all_rows = code.dim(total), code.dim(rows)
     if single:
-        with session.one_thread():
+        with code.one_thread():
             products(I64(0), every, I64(0), all_rows)
     elif by_rows:
-        products(I64(0), every, *session.share(part))
+        products(I64(0), every, *code.share(part))
     else:
-        products(*session.share(part), I64(0), all_rows)
+        products(*code.share(part), I64(0), all_rows)
 
 
-def product(frame: Frame, node: Node) -> None:
+def product(builder: BodyBuilder, node: Node) -> None:
     """``dot_general``: tiles where that is a matrix product, or a nest of them."""
     (out,) = node.outputs
     assert out is not None
-    target = frame.place(out)
-    simple = as_product(node, bool(target.panel))
+    target = builder.view(out)
+    simple = as_product(node, bool(target.blocking))
     if simple is None:
-        nest = as_nest(node, [frame.place(v) for v in node.inputs])
+        nest = as_nest(node, [builder.view(v) for v in node.inputs])
         if nest is None or nest.copied:
-            loops.contraction(frame, node)
+            loops.contraction(builder, node)
         else:
-            _nested(frame, node, nest)
+            _nested(builder, node, nest)
         return
     d = parse_dims(node.attrs["dims"])
     letters = (d.lhs, d.rhs)
     a, b = node.inputs[simple.a], node.inputs[simple.b]
-    pa, pb = frame.place(a), frame.place(b)
+    pa, pb = builder.view(a), builder.view(b)
     la, lb = letters[simple.a], letters[simple.b]
     rows, columns = a.shape[la.index(simple.u)], b.shape[lb.index(simple.v)]
     depth = a.shape[la.index(simple.k)]
     a_m, a_k = (pa.strides[la.index(c)] for c in (simple.u, simple.k))
-    width = target.panel or pb.panel
-    b_k: Dim = pb.panel or pb.strides[lb.index(simple.k)]
-    c_m: Dim = target.panel or target.strides[d.out.index(simple.u)]
+    width = target.blocking or pb.blocking
+    b_k: Dim = pb.blocking or pb.strides[lb.index(simple.k)]
+    c_m: Dim = target.blocking or target.strides[d.out.index(simple.u)]
 
-    session = frame.session
-    builder = frame.b
+    code = builder.code
+    emit = builder.b
     dtype = out.dtype
 
     def kernel(known_n: bool) -> tuple[ir.Function, list[Any]]:
@@ -170,65 +170,67 @@ def product(frame: Frame, node: Node) -> None:
             "b_k": b_k,
             "c_m": c_m,
         }
-        return _kernel(frame, dtype, strides)
+        return _kernel(builder, dtype, strides)
 
-    pointers = [frame.pointer(v) for v in (a, b, out)]
+    pointers = [builder.pointer(v) for v in (a, b, out)]
     if not width:
-        _whole_product(frame, (a, b, out), rows, columns, la, simple.u, kernel)
+        _whole_product(builder, (a, b, out), rows, columns, la, simple.u, kernel)
         return
     assert isinstance(columns, int)
     count = columns // width
-    # How far apart panels are: in B and in C each by its own layout.
-    b_step: Dim = depth * width if pb.panel else width
-    c_step: Dim = rows * width if target.panel else width
+    # How far apart blocks are: in B and in C each by its own layout.
+    b_step: Dim = depth * width if pb.blocking else width
+    c_step: Dim = rows * width if target.blocking else width
     weight = depth * columns * dtype.itemsize if isinstance(depth, int) else None
-    if session.small((rows, columns)):
-        part, by_panels = Part(rows, single=True), False
-    elif count > 1 and (target.panel or (weight is not None and weight > OWNED_BYTES)):
-        part, by_panels = Part(count), True
+    if code.small((rows, columns)):
+        part, by_blocks = Part(rows, single=True), False
+    elif count > 1 and (
+        target.blocking or (weight is not None and weight > OWNED_BYTES)
+    ):
+        part, by_blocks = Part(count), True
     else:
-        part, by_panels = Part(rows), False
+        part, by_blocks = Part(rows), False
     function, extra = kernel(True)
-    if by_panels:
+    if by_blocks:
         keys = (
             None,
-            frame.rows_key(b, count, b_step) if pb.panel else None,
-            frame.rows_key(out, count, c_step) if target.panel else None,
+            builder.rows_key(b, count, b_step) if pb.blocking else None,
+            builder.rows_key(out, count, c_step) if target.blocking else None,
         )
     elif part.single:
         keys = (ONE, ONE, ONE)
     else:
         keys = (
-            loops.rows_of(frame, a, la.index(simple.u), rows),
+            loops.rows_of(builder, a, la.index(simple.u), rows),
             None,
-            None if target.panel else loops.rows_of(frame, out, 0, rows),
+            None if target.blocking else loops.rows_of(builder, out, 0, rows),
         )
-    session.touch(
+    code.touch(
         [
-            frame.access(a, keys[0]),
-            frame.access(b, keys[1]),
-            frame.access(out, keys[2], write=True),
+            builder.access(a, keys[0]),
+            builder.access(b, keys[1]),
+            builder.access(out, keys[2], write=True),
         ]
     )
 
-    def panels(first: Any, last: Any, low: Any, high: Any) -> None:
-        with loops.counting(builder, first, last, "panel") as p:
-            at_b = loops.advanced(frame, pointers[1], dtype, b_step, p)
-            at_c = loops.advanced(frame, pointers[2], dtype, c_step, p)
+    def blocked(first: Any, last: Any, low: Any, high: Any) -> None:
+        with loops.for_loop(emit, first, last, "block") as p:
+            at_b = loops.advanced(builder, pointers[1], dtype, b_step, p)
+            at_c = loops.advanced(builder, pointers[2], dtype, c_step, p)
             bounds = [low, high, I64(0), I64(width)]
-            builder.call(function, [pointers[0], at_b, at_c, *bounds, *extra])
+            emit.call(function, [pointers[0], at_b, at_c, *bounds, *extra])
 
     if part.single:
-        with session.one_thread():
-            panels(I64(0), I64(count), I64(0), session.dim(rows))
-    elif by_panels:
-        panels(*session.share(part), I64(0), session.dim(rows))
+        with code.one_thread():
+            blocked(I64(0), I64(count), I64(0), code.dim(rows))
+    elif by_blocks:
+        blocked(*code.share(part), I64(0), code.dim(rows))
     else:
-        panels(I64(0), I64(count), *session.share(part))
+        blocked(I64(0), I64(count), *code.share(part))
 
 
 def _whole_product(
-    frame: Frame,
+    builder: BodyBuilder,
     values: tuple[Value, Value, Value],
     rows: Dim,
     columns: Dim,
@@ -236,10 +238,10 @@ def _whole_product(
     u: str,
     kernel: Callable[[bool], tuple[ir.Function, list[Any]]],
 ) -> None:
-    """A product without panels: threads share the rows, or the columns of few rows."""
+    """A product without blocks: threads share the rows, or the columns of few rows."""
     a, b, out = values
-    session = frame.session
-    single = session.small((rows, columns))
+    code = builder.code
+    single = code.small((rows, columns))
     by_columns = isinstance(rows, int) and rows < 8 and not single
     fixed = isinstance(columns, int) and not by_columns
     function, extra = kernel(fixed)
@@ -250,26 +252,26 @@ def _whole_product(
         keys = (None, None, None)
     else:
         keys = (
-            loops.rows_of(frame, a, letters.index(u), rows),
+            loops.rows_of(builder, a, letters.index(u), rows),
             None,
-            loops.rows_of(frame, out, 0, rows),
+            loops.rows_of(builder, out, 0, rows),
         )
-    session.touch(
+    code.touch(
         [
-            frame.access(a, keys[0]),
-            frame.access(b, keys[1]),
-            frame.access(out, keys[2], write=True),
+            builder.access(a, keys[0]),
+            builder.access(b, keys[1]),
+            builder.access(out, keys[2], write=True),
         ]
     )
-    pointers = [frame.pointer(v) for v in values]
+    pointers = [builder.pointer(v) for v in values]
 
     def call(low: Any, high: Any, left: Any, right: Any) -> None:
-        frame.b.call(function, [*pointers, low, high, left, right, *extra])
+        builder.b.call(function, [*pointers, low, high, left, right, *extra])
 
     if single:
-        with session.one_thread():
-            call(I64(0), session.dim(rows), I64(0), session.dim(columns))
+        with code.one_thread():
+            call(I64(0), code.dim(rows), I64(0), code.dim(columns))
     elif by_columns:
-        call(I64(0), session.dim(rows), *session.share(part))
+        call(I64(0), code.dim(rows), *code.share(part))
     else:
-        call(*session.share(part), I64(0), session.dim(columns))
+        call(*code.share(part), I64(0), code.dim(columns))

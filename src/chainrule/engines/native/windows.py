@@ -8,8 +8,8 @@ from typing import Any
 from llvmlite import ir
 
 from chainrule.engines.native.along import walk
-from chainrule.engines.native.emit import Frame
-from chainrule.engines.native.kernels import advance, counting
+from chainrule.engines.native.emit import BodyBuilder
+from chainrule.engines.native.kernels import advance, for_loop
 from chainrule.engines.native.scalar import (
     I1,
     I64,
@@ -28,24 +28,24 @@ from chainrule.graph.types import Dim, DType
 _PER_AXIS = 8
 
 
-def windowed(what: str) -> Callable[[Frame, Node], None]:
+def windowed(what: str) -> Callable[[BodyBuilder, Node], None]:
     """``window_sum``, ``window_max`` or ``window_argmax``.
 
     The taps are visited in the order of the window's axes, the last one quickest.
     """
 
-    def lower(frame: Frame, node: Node) -> None:
+    def lower(builder: BodyBuilder, node: Node) -> None:
         (x,), (out,), a = node.inputs, node.outputs, node.attrs
         assert out is not None
         axes: tuple[int, ...] = a["axes"]
-        place, dtype = frame.place(x), x.dtype
+        view, dtype = builder.view(x), x.dtype
         gaps = a.get("base_dilation", (1,) * len(axes))
         numbers: list[Dim] = []
         for i, axis in enumerate(axes):
             low, _ = a["padding"][i]
             numbers += [
                 x.shape[axis],
-                place.strides[axis],
+                view.strides[axis],
                 a["window"][i],
                 a["strides"][i],
                 a["dilation"][i],
@@ -57,7 +57,7 @@ def windowed(what: str) -> Callable[[Frame, Node], None]:
                 after = after * x.shape[other]
             numbers.append(after)
         dense = all(gap == 1 for gap in gaps)
-        across = tuple(0 if i in axes else s for i, s in enumerate(place.strides))
+        across = tuple(0 if i in axes else s for i, s in enumerate(view.strides))
 
         def inner(b: ir.IRBuilder, at: list[Any], rest: list[Any], p: Any) -> None:
             po, px, _ = at
@@ -75,7 +75,7 @@ def windowed(what: str) -> Callable[[Frame, Node], None]:
                 row = rest[level * _PER_AXIS : (level + 1) * _PER_AXIS]
                 length, stride, window, step, dilation, low, gap, after = row
                 first = b.sub(b.mul(p[axes[level]], step), low)
-                with counting(b, I64(0), window, f"k{level}") as k:
+                with for_loop(b, I64(0), window, f"k{level}") as k:
                     spot = b.add(first, b.mul(k, dilation))
                     fits = b.icmp_signed(">=", spot, I64(0))
                     if not dense:
@@ -96,10 +96,10 @@ def windowed(what: str) -> Callable[[Frame, Node], None]:
                     return
                 odd = b.and_(is_nan(b, dtype, value), b.not_(is_nan(b, dtype, known)))
                 larger = b.or_(compare(b, dtype, ">", value, known), odd)
-                place = b.load(where, typ=I64)
-                take = b.or_(larger, b.icmp_signed("<", place, I64(0)))
+                view = b.load(where, typ=I64)
+                take = b.or_(larger, b.icmp_signed("<", view, I64(0)))
                 b.store(b.select(take, value, known), best)
-                b.store(b.select(take, index, place), where)
+                b.store(b.select(take, index, view), where)
 
             tap(0, px, I64(0), I1(1))
             if what == "argmax":
@@ -108,14 +108,14 @@ def windowed(what: str) -> Callable[[Frame, Node], None]:
                 store(b, b.load(best, typ=kind), po, dtype)
 
         walk(
-            frame,
+            builder,
             (what, axes, dense),
             "windows",
             out.shape,
-            [(out, frame.place(out).strides, True), (x, across, False)],
+            [(out, builder.view(out).strides, True), (x, across, False)],
             inner,
             numbers=numbers,
-            single=frame.session.small(out.shape),
+            single=builder.code.small(out.shape),
         )
 
     return lower

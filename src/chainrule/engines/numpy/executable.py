@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.engines import Buffer, on_host
+from chainrule.engines.memory_plan import MemoryPlan, loop_body, make_plan
 from chainrule.engines.numpy.lower import (
     GLOBALS,
     LOWERINGS,
@@ -30,7 +31,6 @@ from chainrule.engines.numpy.regions import (
     in_memory_order,
     side_by_side,
 )
-from chainrule.engines.plan import Plan, loop_body, make_plan
 from chainrule.engines.threads import (
     ONE_THREAD,
     blas_threads,
@@ -81,7 +81,7 @@ class NumpyExecutable:
                     members = [node.inputs[position] for node in group]
                     if all(v in held and held[v] not in self.state for v in members):
                         arrays = allocate(
-                            members, self._turned(members, held), NO_SIZES
+                            members, self._transposed(members, held), NO_SIZES
                         )
                         self.state |= zip((held[v] for v in members), arrays)
         for name, t in program.state.items():
@@ -93,7 +93,7 @@ class NumpyExecutable:
         self._functions: dict[tuple[str, tuple[int, ...]], Function] = {}
         self.seconds_compile = time.perf_counter() - started
 
-    def _turned(self, values: list[Value], held: dict[Value, str]) -> list[bool]:
+    def _transposed(self, values: list[Value], held: dict[Value, str]) -> list[bool]:
         return [held[v] in self.weights for v in values]
 
     def put(self, entry: str, name: str, array: Array) -> Buffer:
@@ -135,22 +135,22 @@ class NumpyExecutable:
 
 
 def allocate(
-    values: Sequence[Value], turned: Sequence[bool], sizes: Sizes
+    values: Sequence[Value], transposed: Sequence[bool], sizes: Sizes
 ) -> list[Array]:
     """Zeros for values of one dtype, one after the other in memory."""
     lengths = [math.prod(resolve(v.shape, sizes)) for v in values]
     memory = np.zeros(sum(lengths), values[0].dtype.numpy)
     arrays: list[Array] = []
     at = 0
-    for value, size, other_way in zip(values, lengths, turned, strict=True):
+    for value, size, other_way in zip(values, lengths, transposed, strict=True):
         arrays.append(_shaped(memory[at : at + size], value, other_way, sizes))
         at += size
     return arrays
 
 
-def _shaped(line: Array, value: Value, turned: bool, sizes: Sizes) -> Array:
+def _shaped(line: Array, value: Value, transposed: bool, sizes: Sizes) -> Array:
     shape = resolve(value.shape, sizes)
-    return line.reshape(shape[::-1]).T if turned else line.reshape(shape)
+    return line.reshape(shape[::-1]).T if transposed else line.reshape(shape)
 
 
 def _one_loop(node: Node) -> bool:
@@ -187,11 +187,11 @@ class Function:
         self.state, self.sizes = state, sizes
         self.scope: dict[str, Any] = dict(GLOBALS)
         self.lines: list[str] = []
-        self.plan: Plan = make_plan(
+        self.plan: MemoryPlan = make_plan(
             entry, is_view=_is_view, in_place=_in_place, size=self._bytes
         )
         self.entry = entry = self.plan.entry
-        self.turned = weight_values(entry, weights)
+        self.transposed = weight_values(entry, weights)
         self.placed: dict[Value, Array] = {}
         self.groups: dict[Node, list[Node]] = {}
         for group in groups:
@@ -245,7 +245,7 @@ class Function:
         known = self.scope.get(name)
         return f"{name}.T" if known is None else self.name(known.T)
 
-    def is_turned(self, name: str) -> bool:
+    def is_transposed(self, name: str) -> bool:
         """Whether ``name`` stands for a matrix that lies the other way round."""
         known = self.scope.get(name)
         return known is not None and not known.flags.c_contiguous
@@ -272,7 +272,7 @@ class Function:
         start = self.plan.offsets[value]
         raw = self.arena[start : start + self._bytes(value)]
         line = raw.view(value.dtype.numpy)
-        return _shaped(line, value, value in self.turned, self.sizes)
+        return _shaped(line, value, value in self.transposed, self.sizes)
 
     def _place_group(self, group: list[Node]) -> None:
         """Lay the operands of a group side by side, if its results replace state."""
@@ -288,8 +288,8 @@ class Function:
                 if side_by_side([self.state[state_of[v]] for v in members]) is None:
                     return
             else:
-                turned = [v in self.turned for v in members]
-                placed |= zip(members, allocate(members, turned, self.sizes))
+                transposed = [v in self.transposed for v in members]
+                placed |= zip(members, allocate(members, transposed, self.sizes))
         for position in range(len(group[0].outputs)):
             made = [node.outputs[position] for node in group]
             names = [state_of[v] for v in made if v is not None]
@@ -414,7 +414,7 @@ class Function:
         if (
             known is not None
             and fits
-            and (like not in self.turned or value in self.turned)
+            and (like not in self.transposed or value in self.transposed)
         ):
             return in_memory_order(known)
         copy = np.empty_like(target, value.dtype.numpy)

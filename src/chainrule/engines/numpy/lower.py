@@ -48,7 +48,7 @@ class Writer(Protocol):
         """A name for the transpose of a matrix."""
         ...
 
-    def is_turned(self, name: str) -> bool:
+    def is_transposed(self, name: str) -> bool:
         """Whether a matrix lies the other way round in memory."""
         ...
 
@@ -180,7 +180,7 @@ def _dot(w: Writer, node: Node, ins: list[str], out: str) -> None:
     # right.T · left.T, if that is the other one.
     if plan.out != (0, 1):
         out = w.turn(out)
-    if w.is_turned(out):
+    if w.is_transposed(out):
         left, right, out = w.turn(right), w.turn(left), w.turn(out)
     w.line(f"matmul({left}, {right}, {out})")
     return None

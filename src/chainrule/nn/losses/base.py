@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from typing import Any, ClassVar
 
@@ -98,6 +99,12 @@ class Loss(Reduction):
         reduction: ``"mean"``, Σ ℓ / Σ w; ``"sum"``, Σ ℓ; both are scalars. ``"none"``:
             the losses ℓ themselves.
 
+    Attributes:
+        quantities: whether targets are quantities; a class of losses for a regression
+            says True.
+        decides_from: from which output on class 1 is meant; a class of losses for two
+            classes says it, such as 0.0 for scores.
+
     Raises:
         ArgumentError: an unknown reduction; the mean of an empty batch; numbers that
             the loss is not defined for.
@@ -115,6 +122,9 @@ class Loss(Reduction):
     >>> FourthPower()(prediction, target, sample_weight=[3, 1])  # (3 + 16) / 4
     tensor(4.75)
     """
+
+    quantities: ClassVar[bool] = False
+    decides_from: ClassVar[float | None] = None
 
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
         """The losses ℓ, one an element or one a sample; each loss defines this.
@@ -251,3 +261,21 @@ def _fix(prediction: Shape, target: Shape) -> str | None:
     if target == (*prediction, 1):
         return "y.reshape(-1)" if len(prediction) == 1 else "y.squeeze(-1)"
     return None
+
+
+def check_takes_weights(loss: Any) -> None:
+    """Refuse a function of the user's own that takes no weights of samples."""
+    if isinstance(loss, Loss):
+        return
+    try:
+        known = "sample_weight" in inspect.signature(loss).parameters
+    except (TypeError, ValueError):
+        known = False
+    if not known:
+        raise ArgumentError(
+            "This loss takes no weights of samples.",
+            expected="a loss of chainrule.nn, or function(prediction, target, "
+            "sample_weight)",
+            got=getattr(loss, "__name__", repr(loss))[:80],
+            fix="leave sample_weight out, or take it as a third argument",
+        )

@@ -90,6 +90,8 @@ class BCELoss(BinaryLoss):
     0.4904
     """
 
+    decides_from: ClassVar[float | None] = 0.5
+
     def is_sure(self, prediction: Tensor) -> bool:
         """Of a sigmoid or a softmax."""
         return is_made_by(prediction, activations.sigmoid, activations.softmax)
@@ -143,6 +145,8 @@ class BCEWithLogitsLoss(BinaryLoss):
     >>> round(loss.item(), 4), z.grad  # ln 2, σ(0) − 1
     (0.6931, tensor([-0.5]))
     """
+
+    decides_from: ClassVar[float | None] = 0.0
 
     def __init__(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 from chainrule.functions.elementwise import maximum, where
 from chainrule.graph.types import Shape
@@ -29,6 +29,8 @@ class MSELoss(ElementwiseLoss):
     tensor(2.5)
     """
 
+    quantities: ClassVar[bool] = True
+
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
         """(ŷ − y)², one an element."""
         error = prediction - target
@@ -44,6 +46,8 @@ class HalfMSELoss(ElementwiseLoss):
     >>> cr.nn.HalfMSELoss()(cr.tensor([1.0, 2.0]), cr.tensor([0.0, 0.0]))
     tensor(1.25)
     """
+
+    quantities: ClassVar[bool] = True
 
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
         """½ (ŷ − y)², one an element."""
@@ -66,6 +70,8 @@ class HalfSquaredErrorLoss(ElementwiseLoss):
     tensor(2.5)
     """
 
+    quantities: ClassVar[bool] = True
+
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
         """½ Σ (ŷ − y)² over all axes but the first, one a sample."""
         error = prediction - target
@@ -85,6 +91,8 @@ class L1Loss(ElementwiseLoss):
     >>> cr.nn.L1Loss()(cr.tensor([1.0, -2.0]), cr.tensor([0.0, 0.0]))
     tensor(1.5)
     """
+
+    quantities: ClassVar[bool] = True
 
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
         """|ŷ − y|, one an element."""
@@ -110,6 +118,8 @@ class HuberLoss(ElementwiseLoss):
     >>> loss(cr.tensor([0.5, 3.0]), cr.tensor([0.0, 0.0]))
     tensor([0.125, 2.5  ])
     """
+
+    quantities: ClassVar[bool] = True
 
     def __init__(self, delta: float = 1.0, *, reduction: str = "mean") -> None:
         super().__init__(reduction=reduction)
@@ -138,6 +148,8 @@ class SmoothL1Loss(ElementwiseLoss):
     >>> loss(cr.tensor([0.25, 2.0]), cr.tensor([0.0, 0.0]))
     tensor([0.0625, 1.75  ])
     """
+
+    quantities: ClassVar[bool] = True
 
     def __init__(self, beta: float = 1.0, *, reduction: str = "mean") -> None:
         super().__init__(reduction=reduction)

@@ -56,6 +56,7 @@ class HingeLoss(SignLoss):
     tensor(0.25)
     """
 
+    decides_from: ClassVar[float | None] = 0.0
     hint: ClassVar[str] = (
         "one score a sample; for several classes: nn.MultiMarginLoss()"
     )
@@ -89,6 +90,7 @@ class PerceptronLoss(ElementwiseLoss):
     (2.0, tensor([-1.,  1.,  0.]))
     """
 
+    decides_from: ClassVar[float | None] = 0.0
     hint: ClassVar[str] = "one score and one label a neuron"
 
     def right_target(self, y: Any, prediction_shape: Shape) -> Any:
@@ -107,6 +109,8 @@ class SoftMarginLoss(SignLoss):
     >>> cr.nn.SoftMarginLoss()(cr.tensor([0.0]), cr.tensor([-1]))  # ln 2
     tensor(0.6931472)
     """
+
+    decides_from: ClassVar[float | None] = 0.0
 
     def pointwise(self, prediction: Tensor, target: Tensor) -> Tensor:
         """One loss an element."""

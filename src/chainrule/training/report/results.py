@@ -11,8 +11,8 @@ from chainrule import nn
 from chainrule.data import Dataset
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
+from chainrule.nn import meaning
 from chainrule.tensor import Tensor
-from chainrule.training import meaning
 from chainrule.training.regions import class_names
 
 

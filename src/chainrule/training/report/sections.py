@@ -11,6 +11,7 @@ import numpy as np
 from chainrule import nn
 from chainrule.data import Dataset
 from chainrule.graph.node import Array
+from chainrule.nn.summary import summary
 from chainrule.training import curve, fonts
 from chainrule.training.columns import is_share
 from chainrule.training.report import charts, images, page
@@ -18,7 +19,6 @@ from chainrule.training.report.charts import number, percent
 from chainrule.training.report.page import Html, el
 from chainrule.training.report.results import Classified, Regressed
 from chainrule.training.report.words import Words, sentences
-from chainrule.training.summary import summary
 
 #: More classes than this are a picture instead of a table.
 MATRIX = 20

@@ -17,47 +17,28 @@ from chainrule.errors import ArgumentError, ShapeError, nearest
 from chainrule.graph.node import Array
 from chainrule.graph.types import ArrayType, Shape
 from chainrule.nn import Module
+from chainrule.nn.losses.classes import ClassLoss
 from chainrule.nn.losses.margins import SignLoss
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor
 
-#: From which output on a binary loss means class 1.
-_THRESHOLDS: tuple[tuple[type, float], ...] = (
-    (nn.BCELoss, 0.5),
-    (nn.BCEWithLogitsLoss, 0.0),
-    (nn.HingeLoss, 0.0),
-    (nn.PerceptronLoss, 0.0),
-    (nn.SoftMarginLoss, 0.0),
-)
-_MULTICLASS = (nn.CrossEntropyLoss, nn.NLLLoss, nn.MultiMarginLoss)
-_REGRESSION = (
-    nn.MSELoss,
-    nn.HalfMSELoss,
-    nn.HalfSquaredErrorLoss,
-    nn.L1Loss,
-    nn.HuberLoss,
-    nn.SmoothL1Loss,
-)
 #: What ``predict(output=…)`` knows.
 OUTPUTS = ("logits", "probabilities", "classes")
 
 
 def threshold(loss: Any) -> float | None:
     """From which output on a binary loss means class 1; None for any other loss."""
-    for kind, value in _THRESHOLDS:
-        if isinstance(loss, kind):
-            return value
-    return None
+    return loss.decides_from if isinstance(loss, nn.Loss) else None
 
 
 def is_regression(loss: Any) -> bool:
     """Whether the loss is one for quantities."""
-    return isinstance(loss, _REGRESSION)
+    return isinstance(loss, nn.Loss) and loss.quantities
 
 
 def is_classification(loss: Any) -> bool:
     """Whether the loss is one for classes."""
-    return threshold(loss) is not None or isinstance(loss, _MULTICLASS)
+    return threshold(loss) is not None or isinstance(loss, ClassLoss)
 
 
 def labels(prediction: Shape, target: ArrayType) -> int | None:
@@ -180,11 +161,16 @@ def translate(
         return (x / (1 - x)).log().numpy() if kind == "sigmoid" else made
 
 
+def layers(model: Module) -> list[Module]:
+    """The layers in their order; a module that is no Sequential is one layer."""
+    if not isinstance(model, nn.Sequential):
+        return [model]
+    return [layer for child in model for layer in layers(child)]
+
+
 def _last(model: Module) -> Module:
     """The layer that gives the output, where that can be read off."""
-    while isinstance(model, nn.Sequential) and len(model):
-        model = model[-1]
-    return model
+    return (layers(model) or [model])[-1]
 
 
 def _kind(model: Module, loss: Any) -> str:

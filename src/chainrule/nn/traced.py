@@ -1,4 +1,4 @@
-"""What the modules of a model give while it is traced: for probes and summaries."""
+"""A model while it is traced: in which mode, and what each of its modules gives."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from chainrule.graph.build import context
-from chainrule.nn import Module
+from chainrule.graph.build import changes, context
+from chainrule.nn.module import Module
 from chainrule.tensor import Tensor
 
 
@@ -25,6 +25,19 @@ class Heard(NamedTuple):
     calls: int
     scope: str
     output: Tensor
+
+
+@contextmanager
+def mode(model: Module, *, training: bool) -> Iterator[None]:
+    """Training or prediction behaviour within the block, then as it was."""
+    before = [(module, module.training) for module in model.modules()]
+    try:
+        model.train(training)
+        yield
+    finally:
+        for module, was in before:
+            module.__dict__["training"] = was
+        changes.count += 1
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Arrange a graph for native code: copies where a kernel needs another layout.
+"""Assign layouts to the values of a graph: copies where a kernel needs another layout.
 
 Kernels read their operands through strides, so most movements cost nothing. Where one
 does need contiguous rows (the vectors of a product, the rows of ``take``), an explicit
@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from chainrule.engines.memory_plan import is_elementwise
 from chainrule.engines.native.layout import (
-    Place,
-    panels_of,
+    StridedView,
+    blocked_values,
     row_major,
-    view_place,
+    view_of,
 )
-from chainrule.engines.plan import is_elementwise
 from chainrule.graph.build import absolute_scope, replay, tracing
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
@@ -50,7 +50,7 @@ class Product:
     k: str
 
 
-def as_product(node: Node, panelled: bool) -> Product | None:
+def as_product(node: Node, blocked: bool) -> Product | None:
     """How a node maps on the tile kernel; None where it is no plain matrix product."""
     d: Dims = parse_dims(node.attrs["dims"])
     dtype = node.inputs[0].dtype
@@ -61,7 +61,7 @@ def as_product(node: Node, panelled: bool) -> Product | None:
         or node.attrs["accumulate"].itemsize > dtype.itemsize
     ):
         return None
-    v = d.out[0] if panelled else d.out[1]
+    v = d.out[0] if blocked else d.out[1]
     if v in d.right:
         return Product(0, 1, d.left, v, d.contracted)
     return Product(1, 0, d.right, v, d.contracted)
@@ -89,7 +89,7 @@ class Nest:
     copied: bool
 
 
-def as_nest(node: Node, places: Sequence[Place]) -> Nest | None:
+def as_nest(node: Node, layouts: Sequence[StridedView]) -> Nest | None:
     """How a node is many matrix products; None where plain loops do as well."""
     d: Dims = parse_dims(node.attrs["dims"])
     dtype = node.inputs[0].dtype
@@ -106,26 +106,28 @@ def as_nest(node: Node, places: Sequence[Place]) -> Nest | None:
     free = [c for c in d.out if c in letters[a] and c not in letters[b]]
     u, k = "".join(free[-1:]), d.contracted[-1:]
     inner = d.contracted[:-1]
-    sizes = dict(zip(letters[0] + letters[1], (*places[0].shape, *places[1].shape)))
+    sizes = dict(zip(letters[0] + letters[1], (*layouts[0].shape, *layouts[1].shape)))
     named = any(not isinstance(sizes[c], int) for c in inner)
-    copied = places[b].strides[letters[b].index(v)] != 1 and sizes[v] != 1
+    copied = layouts[b].strides[letters[b].index(v)] != 1 and sizes[v] != 1
     if named or (copied and not u):  # the copy would be all of the work
         return None
     outer = "".join(c for c in d.out if c not in (u, v))
     return Nest(a, b, u, v, k, outer, inner, copied)
 
 
-class Places:
+class Layouts:
     """Where each value of a graph lies, found node after node."""
 
-    def __init__(self, panels: dict[Value, int]) -> None:
-        self.panels = panels
-        self.known: dict[Value, Place] = {}
+    def __init__(self, blocked: dict[Value, int]) -> None:
+        self.blocked = blocked
+        self.known: dict[Value, StridedView] = {}
 
-    def own(self, value: Value) -> Place:
-        """Memory of its own, row-major or in panels."""
-        panel = self.panels.get(value, 0)
-        return Place(value, value.shape, row_major(value.shape), panel=panel)
+    def own(self, value: Value) -> StridedView:
+        """Memory of its own, row-major or in blocks."""
+        blocking = self.blocked.get(value, 0)
+        return StridedView(
+            value, value.shape, row_major(value.shape), blocking=blocking
+        )
 
     def add_inputs(self, graph: Graph) -> None:
         """The inputs lie in memory of their own."""
@@ -136,17 +138,17 @@ class Places:
         """The outputs of a node: views where that is possible."""
         view = None
         if node.primitive.view:
-            view = view_place(node, self.known[node.inputs[0]])
+            view = view_of(node, self.known[node.inputs[0]])
         for value in node.outputs:
             assert value is not None
             self.known[value] = view or self.own(value)
 
 
-def arrange(graph: Graph, entry: Entry, panels: dict[str, int]) -> Graph:
+def assign_layouts(graph: Graph, entry: Entry, blocked: dict[str, int]) -> Graph:
     """The graph with copies where kernels need them."""
-    width = panels_of(entry, panels)
-    places = Places(dict(width))
-    places.add_inputs(graph)
+    width = blocked_values(entry, blocked)
+    layouts = Layouts(dict(width))
+    layouts.add_inputs(graph)
 
     def laid_out(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...]:
         outputs = replay(node, inputs)
@@ -155,23 +157,23 @@ def arrange(graph: Graph, entry: Entry, panels: dict[str, int]) -> Graph:
         for old, new in zip(node.outputs, outputs):
             assert old is not None
             if old in width:
-                places.panels[new] = width[old]
-        places.add(made)
+                layouts.blocked[new] = width[old]
+        layouts.add(made)
         return outputs
 
     def copied(value: Value, node: Node) -> Value:
         with absolute_scope(node.scope, node.role):
             made = copy(value)
-        places.known[made] = places.own(made)
+        layouts.known[made] = layouts.own(made)
         return made
 
-    def turned_copy(value: Value, axes: tuple[int, ...], node: Node) -> Value:
-        turned = transpose(value, axes=axes)
-        assert turned.node is not None
-        view = view_place(turned.node, places.known[value])
+    def transposed_copy(value: Value, axes: tuple[int, ...], node: Node) -> Value:
+        transposed = transpose(value, axes=axes)
+        assert transposed.node is not None
+        view = view_of(transposed.node, layouts.known[value])
         assert view is not None
-        places.known[turned] = view
-        return copied(turned, node)
+        layouts.known[transposed] = view
+        return copied(transposed, node)
 
     def renamed(
         node: Node, letters: Sequence[str], operands: Sequence[Value]
@@ -186,9 +188,9 @@ def arrange(graph: Graph, entry: Entry, panels: dict[str, int]) -> Graph:
         primitive = node.primitive
         if primitive in ROW_MAJOR:
             inputs = tuple(
-                v if places.known[v].contiguous else copied(v, node) for v in inputs
+                v if layouts.known[v].contiguous else copied(v, node) for v in inputs
             )
-        elif primitive.view and view_place(node, places.known[inputs[0]]) is None:
+        elif primitive.view and view_of(node, layouts.known[inputs[0]]) is None:
             inputs = (copied(inputs[0], node), *inputs[1:])
         elif primitive is dot_general:
             return _product(node, inputs)
@@ -196,7 +198,7 @@ def arrange(graph: Graph, entry: Entry, panels: dict[str, int]) -> Graph:
             primitive.view or primitive in (copy, reduce_sum) or is_elementwise(node)
         ):
             inputs = tuple(
-                copied(v, node) if places.known[v].panel else v for v in inputs
+                copied(v, node) if layouts.known[v].blocking else v for v in inputs
             )
         return laid_out(node, inputs)
 
@@ -205,25 +207,27 @@ def arrange(graph: Graph, entry: Entry, panels: dict[str, int]) -> Graph:
         d = parse_dims(node.attrs["dims"])
         operands, letters = list(inputs), [d.lhs, d.rhs]
         if product is None:
-            operands = [copied(v, node) if places.known[v].panel else v for v in inputs]
-            nest = as_nest(node, [places.known[v] for v in operands])
+            operands = [
+                copied(v, node) if layouts.known[v].blocking else v for v in inputs
+            ]
+            nest = as_nest(node, [layouts.known[v] for v in operands])
             if nest is not None and nest.copied:
                 mine = letters[nest.b]
                 letters[nest.b] = mine.replace(nest.v, "") + nest.v
                 axes = tuple(mine.index(c) for c in letters[nest.b])
-                operands[nest.b] = turned_copy(operands[nest.b], axes, node)
+                operands[nest.b] = transposed_copy(operands[nest.b], axes, node)
             return renamed(node, letters, operands)
         a, b = product.a, product.b
-        if places.known[operands[a]].panel:
+        if layouts.known[operands[a]].blocking:
             operands[a] = copied(operands[a], node)
-        place = places.known[operands[b]]
+        view = layouts.known[operands[b]]
         axis = letters[b].index(product.v)
-        if place.panel:
+        if view.blocking:
             if axis != 0:
                 operands[b] = copied(operands[b], node)
-        elif place.strides[axis] != 1 and place.shape[axis] != 1:
+        elif view.strides[axis] != 1 and view.shape[axis] != 1:
             if axis == 0:
-                operands[b] = turned_copy(operands[b], (1, 0), node)
+                operands[b] = transposed_copy(operands[b], (1, 0), node)
                 letters[b] = letters[b][::-1]
             else:
                 operands[b] = copied(operands[b], node)

@@ -24,7 +24,7 @@ ALIGNMENT = 64
 
 
 @dataclass
-class Plan:
+class MemoryPlan:
     """Where the values of one entry point live.
 
     Attributes:
@@ -59,7 +59,7 @@ def make_plan(
     size: Callable[[Value], int],
     scratch: Callable[[Node], int] = lambda _: 0,
     reuse_from: int = 0,
-) -> Plan:
+) -> MemoryPlan:
     """Plan the memory of an entry point.
 
     Args:
@@ -72,7 +72,7 @@ def make_plan(
         reuse_from: smaller values keep their memory to themselves; threads then need
             not wait for each other before it is used again.
     """
-    plan = Plan(_set_aside(entry, is_view))
+    plan = MemoryPlan(_set_aside(entry, is_view))
     graph = plan.entry.graph
     root, last = plan.root, plan.last
     end = len(graph.nodes)
@@ -117,7 +117,7 @@ def _set_aside(
 
 
 def _place_state(
-    plan: Plan, in_place: Callable[[Node, Value, Value], bool], end: int
+    plan: MemoryPlan, in_place: Callable[[Node, Value, Value], bool], end: int
 ) -> None:
     """Let new state be computed in the memory of the old one where that is safe.
 
@@ -149,7 +149,7 @@ def _place_state(
 
 
 def _place_arena(
-    plan: Plan,
+    plan: MemoryPlan,
     in_place: Callable[[Node, Value, Value], bool],
     size: Callable[[Value], int],
     scratch: Callable[[Node], int],

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from chainrule import errors, nn, optim
-from chainrule.training.architecture import (
+from chainrule.nn.architecture import (
     build_module,
     build_optimizer,
     module_spec,

@@ -12,11 +12,9 @@ import chainrule as cr
 from chainrule import errors, nn
 from chainrule.graph.build import trace
 from chainrule.graph.types import ArrayType, DType, Size
+from chainrule.nn.summary import Summary, _flops
 from chainrule.primitives.conv import conv
-from chainrule.training import Summary
-from chainrule.training.summary import _flops
-
-from .conftest import pixels
+from tests.training.conftest import pixels
 
 
 def rows(made: Summary) -> list[tuple[Any, ...]]:

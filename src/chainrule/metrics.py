@@ -11,20 +11,35 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from chainrule.errors import ArgumentError, ShapeError, nearest
+from chainrule.data.checks import whole
+from chainrule.errors import ArgumentError, ShapeError, nearest, wrong_kind
 from chainrule.functions.elementwise import where
 from chainrule.graph.node import Array
 from chainrule.graph.types import ArrayType, DType, Shape
+from chainrule.nn import meaning
 from chainrule.primitives.creation import iota
 from chainrule.primitives.indexing import one_hot_mask
 from chainrule.primitives.matmul import dot
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor, count_of, wrap
-from chainrule.training import checks, meaning
+
+__all__ = [
+    "MAE",
+    "MSE",
+    "R2",
+    "RMSE",
+    "Accuracy",
+    "ConfusionMatrix",
+    "Mean",
+    "Metric",
+    "TopK",
+    "measure",
+    "total",
+]
 
 Batches = Sequence[Mapping[str, Array]]
 
@@ -36,9 +51,10 @@ class Metric:
         name: the key under which ``evaluate`` gives it.
         mode: ``"max"`` where more is better, else ``"min"``.
         scalar: whether its value is one number, as ``History`` keeps them.
+        arguments: of the constructor, kept as attributes of the same names.
 
     >>> import chainrule as cr
-    >>> from chainrule.training import metrics
+    >>> from chainrule import metrics
     >>> class Bias(metrics.Metric):
     ...     name, mode = "bias", "min"
     ...     def batch(self, prediction, target):
@@ -55,6 +71,7 @@ class Metric:
     name: str = ""
     mode: str = "max"
     scalar: bool = True
+    arguments: ClassVar[tuple[str, ...]] = ()
 
     def for_loss(self, loss: Any) -> Metric:
         """The metric for a network trained with ``loss``: itself, or an adapted one."""
@@ -65,11 +82,7 @@ class Metric:
 
         It is traced into a graph, so it sees shapes and no numbers.
         """
-        raise ArgumentError(
-            f"{type(self).__name__} has no batch().",
-            expected="a method batch(self, prediction, target) → dict of tensors",
-            fix="define it in the class",
-        )
+        raise self._lacks("batch", "(self, prediction, target) → dict of tensors")
 
     def value(self, batches: Batches, counts: Array) -> Any:
         """The metric over all batches.
@@ -78,19 +91,54 @@ class Metric:
             batches: what ``batch`` gave, as arrays, batch by batch.
             counts: the samples of each batch, float64.
         """
-        raise ArgumentError(
-            f"{type(self).__name__} has no value().",
-            expected="a method value(self, batches, counts) → number",
-            fix="define it in the class",
-        )
+        raise self._lacks("value", "(self, batches, counts) → number")
 
     def settings(self) -> dict[str, Any]:
         """The arguments that make such a metric anew, for checkpoints."""
-        return {}
+        given = {name: getattr(self, name) for name in self.arguments}
+        return {name: value for name, value in given.items() if value is not None}
+
+    def _lacks(self, method: str, form: str) -> ArgumentError:
+        return ArgumentError(
+            f"{type(self).__name__} has no {method}().",
+            expected=f"a method {method}{form}",
+            fix="define it in the class",
+        )
 
     def __repr__(self) -> str:
         arguments = ", ".join(f"{k}={v!r}" for k, v in self.settings().items())
         return f"{type(self).__name__}({arguments})"
+
+
+class Mean(Metric):
+    """Base of the metrics that are a mean over all samples or elements.
+
+    One of your own defines ``items``: the numbers, or truth values, of a batch that the
+    mean is over. They are summed in float64.
+
+    >>> import chainrule as cr
+    >>> class Within(Mean):
+    ...     name = "within_one"
+    ...     def items(self, prediction, target):
+    ...         return (prediction - target).abs() <= 1.0
+    >>> measure(Within(), cr.tensor([1.0, 2.0]), cr.tensor([1.5, 4.0]))
+    0.5
+    """
+
+    def items(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """What the mean is over."""
+        raise self._lacks("items", "(self, prediction, target) → tensor")
+
+    def batch(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """Their sum, and how many there are."""
+        items = self.items(prediction, target)
+        exact = "int32" if items.dtype is DType.bool else "float64"
+        made = items.astype(exact).sum()
+        return {"sum": made, "count": count_of(items.size, made.dtype)}
+
+    def value(self, batches: Batches, counts: Array) -> float:
+        """Σ items / how many."""
+        return float(total(batches, "sum") / total(batches, "count"))
 
 
 def number(metric: Metric, value: Any) -> int | float:
@@ -120,6 +168,8 @@ def total(batches: Batches, key: str) -> Array:
 class _Decided(Metric):
     """Base of metrics that compare the decided class with the true one."""
 
+    arguments = ("threshold",)
+
     def __init__(self, threshold: float | None = None) -> None:
         real = isinstance(threshold, int | float) and not isinstance(threshold, bool)
         if threshold is not None and not (real and math.isfinite(threshold)):
@@ -138,12 +188,8 @@ class _Decided(Metric):
             return self
         return type(self)(threshold=cut)
 
-    def settings(self) -> dict[str, Any]:
-        """The threshold, where one was given."""
-        return {} if self.threshold is None else {"threshold": self.threshold}
 
-
-class Accuracy(_Decided):
+class Accuracy(_Decided, Mean):
     """The share of decisions that are right, from 0 to 1.
 
     With C scores a sample the largest one decides (the first of equals). A binary
@@ -159,24 +205,19 @@ class Accuracy(_Decided):
 
     >>> import chainrule as cr
     >>> scores, labels = cr.tensor([[2.0, 1.0], [0.0, 3.0]]), cr.tensor([0, 0])
-    >>> cr.training.metrics.measure("accuracy", scores, labels)
+    >>> cr.metrics.measure("accuracy", scores, labels)
     0.5
     """
 
     name = "accuracy"
 
-    def batch(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """How many decisions, and how many of them are right."""
+    def items(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """Which decisions are right."""
         pair = meaning.decisions("Accuracy", prediction, target, self.threshold)
-        right = (pair[0] == pair[1]).astype("int32").sum()
-        return {"right": right, "decisions": count_of(pair[0].size, right.dtype)}
-
-    def value(self, batches: Batches, counts: Array) -> float:
-        """Σ right / Σ decisions."""
-        return float(total(batches, "right") / total(batches, "decisions"))
+        return pair[0] == pair[1]
 
 
-class TopK(Metric):
+class TopK(Mean):
     """The share of samples whose true class is among the k largest scores.
 
     Of equal scores those of the lower classes count as larger, so that ``TopK(1)`` is
@@ -187,23 +228,18 @@ class TopK(Metric):
 
     >>> import chainrule as cr
     >>> scores = cr.tensor([[3.0, 2.0, 1.0], [3.0, 2.0, 1.0]])
-    >>> cr.training.metrics.measure("top2", scores, cr.tensor([1, 2]))
+    >>> cr.metrics.measure("top2", scores, cr.tensor([1, 2]))
     0.5
     """
 
-    def __init__(self, k: int = 5) -> None:
-        if not isinstance(k, int) or isinstance(k, bool) or k < 1:
-            raise ArgumentError(
-                "TopK counts classes.",
-                expected="k, an integer ≥ 1",
-                got=repr(k),
-                fix="TopK(5), or metrics=['top5']",
-            )
-        self.k = k
-        self.name = f"top{k}"
+    arguments = ("k",)
 
-    def batch(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """How many samples have fewer than k classes in front of the true one."""
+    def __init__(self, k: int = 5) -> None:
+        self.k = whole("k", k, 1, "TopK(5), or metrics=['top5']")
+        self.name = f"top{self.k}"
+
+    def items(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """Which samples have fewer than k classes in front of the true one."""
         if prediction.ndim != 2 or prediction.shape[1] == 1:
             raise ShapeError(
                 "TopK needs one score a class.",
@@ -216,16 +252,7 @@ class TopK(Metric):
         own = where(label == truth, prediction, 0.0).sum(1, keepdim=True)
         ties = where(label < truth, prediction == own, False)
         ahead = where(prediction > own, True, ties).astype("int32").sum(1)
-        right = where(own == own, ahead.reshape(-1, 1) < self.k, False)
-        return {"right": right.astype("int32").sum()}
-
-    def value(self, batches: Batches, counts: Array) -> float:
-        """Σ right / n."""
-        return float(total(batches, "right") / counts.sum())
-
-    def settings(self) -> dict[str, Any]:
-        """k."""
-        return {"k": self.k}
+        return where(own == own, ahead.reshape(-1, 1) < self.k, False)
 
 
 class ConfusionMatrix(_Decided):
@@ -240,7 +267,7 @@ class ConfusionMatrix(_Decided):
     >>> import chainrule as cr
     >>> scores = cr.tensor([[2.0, 1.0], [0.0, 3.0], [0.0, 1.0]])
     >>> labels = cr.tensor([0, 0, 1])
-    >>> cr.training.metrics.measure("confusion_matrix", scores, labels)
+    >>> cr.metrics.measure("confusion_matrix", scores, labels)
     array([[1, 1],
            [0, 1]])
     """
@@ -275,7 +302,7 @@ class R2(Metric):
     cancels for targets that lie far from 0.
 
     >>> import chainrule as cr
-    >>> cr.training.metrics.measure("r2", cr.tensor([1.0, 2.0]), cr.tensor([1.0, 3.0]))
+    >>> cr.metrics.measure("r2", cr.tensor([1.0, 2.0]), cr.tensor([1.0, 3.0]))
     0.5
     """
 
@@ -303,48 +330,33 @@ class R2(Metric):
         return float(np.where(known, explained, residual == 0).mean())
 
 
-class _OfErrors(Metric):
-    """Base of the means of a function of the error over all elements."""
-
-    mode = "min"
-
-    def batch(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """Σ f(y − ŷ), and over how many elements."""
-        _, error = _errors(type(self).__name__, prediction, target)
-        cost = self.cost(error)
-        return {"sum": cost.sum(), "elements": count_of(cost.size, cost.dtype)}
-
-    def cost(self, error: Tensor) -> Tensor:
-        """f, element by element."""
-        return error * error
-
-    def value(self, batches: Batches, counts: Array) -> float:
-        """The mean."""
-        return float(total(batches, "sum") / total(batches, "elements"))
-
-
-class MAE(_OfErrors):
+class MAE(Mean):
     """The mean absolute error, 1/n Σ |y − ŷ| over all elements.
 
     >>> import chainrule as cr
-    >>> cr.training.metrics.measure("mae", cr.tensor([1.0, 2.0]), cr.tensor([1.0, 5.0]))
+    >>> cr.metrics.measure("mae", cr.tensor([1.0, 2.0]), cr.tensor([1.0, 5.0]))
     1.5
     """
 
-    name = "mae"
+    name, mode = "mae", "min"
 
-    def cost(self, error: Tensor) -> Tensor:
+    def items(self, prediction: Tensor, target: Tensor) -> Tensor:
         """|y − ŷ|."""
-        return error.abs()
+        return _errors("MAE", prediction, target)[1].abs()
 
 
-class MSE(_OfErrors):
+class MSE(Mean):
     """The mean squared error, 1/n Σ (y − ŷ)² over all elements."""
 
-    name = "mse"
+    name, mode = "mse", "min"
+
+    def items(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """(y − ŷ)²."""
+        error = _errors(type(self).__name__, prediction, target)[1]
+        return error * error
 
 
-class RMSE(_OfErrors):
+class RMSE(MSE):
     """The root of the mean squared error, in the unit of the targets."""
 
     name = "rmse"
@@ -371,12 +383,7 @@ def _errors(who: str, prediction: Tensor, target: Tensor) -> tuple[Tensor, Tenso
 # -- by name ---------------------------------------------------------------------
 
 _NAMED: dict[str, type[Metric]] = {
-    "accuracy": Accuracy,
-    "confusion_matrix": ConfusionMatrix,
-    "r2": R2,
-    "mae": MAE,
-    "mse": MSE,
-    "rmse": RMSE,
+    kind.name: kind for kind in (Accuracy, ConfusionMatrix, R2, MAE, MSE, RMSE)
 }
 _CLASSES = {kind.__name__: kind for kind in (*_NAMED.values(), TopK)}
 
@@ -401,10 +408,10 @@ def metric(given: Any) -> Metric:
             got=repr(given),
             fix=f"did you mean {near!r}?" if near else "metrics=['accuracy']",
         )
-    raise checks.no_instance(
+    raise wrong_kind(
         "metrics holds something that is no metric.",
         given,
-        expected="names such as 'accuracy', or instances of training.Metric",
+        expected="names such as 'accuracy', or instances of metrics.Metric",
         fix="metrics=['accuracy']",
     )
 

@@ -8,23 +8,23 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from chainrule.data import Dataset, Stream
-from chainrule.errors import ArgumentError
+from chainrule.errors import ArgumentError, wrong_kind
 from chainrule.graph.build import no_grad
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
 from chainrule.graph.primitive import BODIES
-from chainrule.graph.types import ArrayType, DType, resolve, size_of
-from chainrule.nn import Module, Parameter
+from chainrule.graph.types import ArrayType, DType, Size, resolve, size_of
+from chainrule.nn.module import Module, Parameter
+from chainrule.nn.traced import Heard, mode, outputs_of
 from chainrule.primitives import conv, elementwise, indexing, matmul, movement, reduce
 from chainrule.primitives.matmul import parse_dims
 from chainrule.primitives.rules import show
 from chainrule.regions import control
+from chainrule.tables import html_table, text_table
 from chainrule.tensor import Tensor
 from chainrule.tracing import Input, trace_entry
-from chainrule.training import checks
-from chainrule.training.columns import html_table
-from chainrule.training.entries import N, mode
-from chainrule.training.listening import Heard, outputs_of
+
+N = Size("N")
 
 
 @dataclass(frozen=True)
@@ -96,15 +96,7 @@ class Summary:
         return ", ".join(parts)
 
     def __repr__(self) -> str:
-        table = self._table()
-        widths = [max(map(len, column)) for column in zip(*table)]
-        lines = [
-            "  ".join(
-                cell.ljust(w) if i < 3 else cell.rjust(w)
-                for i, (cell, w) in enumerate(zip(line, widths))
-            ).rstrip()
-            for line in table
-        ]
+        lines = text_table(self._table(), left=3)
         title = f"{self.model} on {self.input}"
         return "\n".join([title, *lines, self._totals()])
 
@@ -144,11 +136,11 @@ def summary(model: Module, data: Any) -> Summary:
     58 parameters, 232 bytes, 114 FLOPs a sample
     """
     if isinstance(model, type) or not isinstance(model, Module):
-        raise checks.no_instance(
+        raise wrong_kind(
             "summary describes a model.",
             model,
             expected="a Module, such as nn.Sequential(nn.Linear(4, 2))",
-            fix="cr.summary(trainer.model, (784,))",
+            fix="cr.summary(nn.Linear(784, 10), (784,))",
         )
     row = _row(model, data)
     layers = _layers(model, row)

@@ -10,10 +10,9 @@ import pytest
 import sklearn.metrics as sk
 
 import chainrule as cr
-from chainrule import errors, nn, optim
-from chainrule.training import Metric, metrics
-
-from .conftest import pixels, small_network
+from chainrule import errors, metrics, nn, optim
+from chainrule.metrics import Metric
+from tests.training.conftest import pixels, small_network
 
 
 class Echo(nn.Module):
@@ -308,6 +307,30 @@ def test_modes() -> None:
         assert part in str(error.value)
 
 
+class Targets(metrics.Mean):
+    name = "targets"
+
+    def items(self, prediction: cr.Tensor, target: cr.Tensor) -> cr.Tensor:
+        return target if target.dtype.is_float else target > 2
+
+
+@pytest.mark.parametrize("size", [7, 1000])
+def test_a_mean_of_ones_own(engine: str, size: int) -> None:
+    """Sums that float32 would round, and shares of truth values."""
+    x = np.ones((1000, 1), np.float32)
+    y = (2.0**24 + 2 * np.arange(1000)).astype(np.float32)[:, None]
+    trainer = evaluator([Targets()], nn.MSELoss(), engine=engine)
+    made = trainer.evaluate((x, y), size)["targets"]
+    assert made == pytest.approx(y.astype(np.float64).mean(), rel=1e-15)
+    share = trainer.evaluate((x, np.arange(1000)[:, None] % 4), size)["targets"]
+    assert share == 0.25
+
+
+def test_a_mean_without_items() -> None:
+    with pytest.raises(errors.ArgumentError, match=r"Mean has no items\(\)"):
+        metrics.measure(metrics.Mean(), cr.tensor([1.0]), cr.tensor([1.0]))
+
+
 class Nothing(Metric):
     name = "nothing"
 
@@ -353,7 +376,7 @@ def test_metrics_that_are_not_whole(chosen: Metric, part: str) -> None:
 
 def test_top_k_counts_classes() -> None:
     for k in (0, -1, 2.5, True, "3"):
-        with pytest.raises(errors.ArgumentError, match="counts classes"):
+        with pytest.raises(errors.ArgumentError, match="k is not a whole number"):
             metrics.TopK(k)  # type: ignore[arg-type]
 
 

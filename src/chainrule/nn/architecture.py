@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from chainrule import nn, optim
@@ -51,6 +52,45 @@ def module_spec(module: Any) -> dict[str, Any] | None:
         return None  # names of their own
     inner = [module_spec(child) for child in module]
     return None if None in inner else {"class": name, "modules": inner}
+
+
+def is_description(value: Any) -> bool:
+    """Whether it has the form of what :func:`module_spec` gives."""
+    pending = [value]
+    while pending:
+        spec = pending.pop()
+        if not isinstance(spec, dict) or not isinstance(spec.get("class"), str):
+            return False
+        inner = spec.get("modules", [])
+        known = spec.keys() in ({"class", "modules"}, {"class", "arguments"})
+        if not known or not isinstance(inner, list):
+            return False
+        if not isinstance(spec.get("arguments", {}), dict):
+            return False
+        pending += inner
+    return True
+
+
+def difference(
+    one: Mapping[str, Any], other: Mapping[str, Any], name: str = "the model"
+) -> tuple[str, str] | None:
+    """Where two descriptions part: what each has there; None where they are one."""
+    layers, others = one.get("modules"), other.get("modules")
+    if layers is None or others is None:
+        return None if one == other else (f"{_layer(one)} for {name}", _layer(other))
+    if len(layers) != len(others):
+        return f"{len(layers)} layers in {name}", f"{len(others)} layers"
+    for i, pair in enumerate(zip(layers, others)):
+        inner = f"layer {i}" if name == "the model" else f"{name}.{i}"
+        found = difference(*pair, inner)
+        if found is not None:
+            return found
+    return None
+
+
+def _layer(spec: Mapping[str, Any]) -> str:
+    arguments = spec.get("arguments", {})
+    return f"{spec['class']}({', '.join(f'{k}={v}' for k, v in arguments.items())})"
 
 
 #: So many elements more than a checkpoint holds a network may have: layers without

@@ -1,24 +1,28 @@
-"""Data as they are given, and their rows in order, for evaluation and prediction.
+"""Whatever is given as data, as one of three kinds; and their rows in their order.
 
-What a Trainer trains on comes shuffled, and in blocks: see :mod:`.feed`.
+A Column, a Dataset and a Stream differ in what they hold. Whoever evaluates or predicts
+sees rows of one type, as batches that a model takes.
 """
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Generator
 from contextlib import closing
 from typing import Any, cast
 
 import numpy as np
 
-from chainrule.data import Column, Dataset, Features, Stream
 from chainrule.data.checks import check_finite
+from chainrule.data.column import Column
+from chainrule.data.dataset import Dataset
+from chainrule.data.files import Features
+from chainrule.data.stream import Stream
 from chainrule.errors import ArgumentError, ChainruleError
 from chainrule.graph.node import Array
 from chainrule.graph.types import NO_SIZES, ArrayType, DType, as_dtype, resolve
-from chainrule.nn import Loss
 from chainrule.tensor import as_tensor
+
+Rows = Column | Dataset | Stream
 
 
 def as_data(data: Any) -> Dataset | Stream:
@@ -50,21 +54,18 @@ def as_column(x: Any) -> Column | Stream:
         return x.x
     if isinstance(x, Features):
         x = x.x
-    if isinstance(x, Column):
-        column = x
-    elif getattr(getattr(x, "dtype", None), "kind", None) in tuple("biuf"):
-        column = Column(np.asarray(x))
-    else:
-        column = Column(_array(x))
-    if not column.stored.ndim:
+    if not isinstance(x, Column):
+        kind = getattr(getattr(x, "dtype", None), "kind", None)
+        x = Column(np.asarray(x) if kind in tuple("biuf") else _array(x))
+    if not x.stored.ndim:
         raise ArgumentError(
             "predict takes rows of features.",
             expected="an array of shape (n, …)",
-            got=f"a single number, {column.stored}",
+            got=f"a single number, {x.stored}",
             fix="predict([[number]]) for one sample of one feature",
         )
-    check_finite(column, "x")
-    return column
+    check_finite(x, "x")
+    return x
 
 
 def _array(x: Any) -> Array:
@@ -81,15 +82,12 @@ def _array(x: Any) -> Array:
         ) from error
 
 
-def as_weights(given: Any, data: Dataset | Stream, loss: Any) -> Array | None:
-    """The weights of the rows of a data set as float32, or None.
+def checked_weights(given: Any, data: Dataset | Stream) -> Array:
+    """How much each row counts, as float32.
 
     Raises:
-        ArgumentError: not one finite number ≥ 0 a row, or all of them 0; a stream; a
-            loss that takes no weights.
+        ArgumentError: not one finite number ≥ 0 a row, or all of them 0; a stream.
     """
-    if given is None:
-        return None
     if isinstance(data, Stream):
         raise ArgumentError(
             "A stream's rows have no weights.",
@@ -97,43 +95,23 @@ def as_weights(given: Any, data: Dataset | Stream, loss: Any) -> Array | None:
             got="a stream",
             fix="leave sample_weight out, or make a Dataset of what fits into memory",
         )
-    if not isinstance(loss, Loss) and not _takes_weights(loss):
-        raise ArgumentError(
-            "This loss takes no weights of samples.",
-            expected="a loss of chainrule.nn, or function(prediction, target, "
-            "sample_weight)",
-            got=getattr(loss, "__name__", repr(loss))[:80],
-            fix="leave sample_weight out, or take it as a third argument",
-        )
     weights = as_tensor(given).numpy()
-    kinds = weights.dtype.kind in "fiub"
-    if weights.shape != (len(data),) or not kinds or not _counts(weights):
-        shown = f"shape {weights.shape}, {weights.dtype}"
-        if weights.shape == (len(data),) and kinds:
-            shown = f"numbers from {weights.min():g} to {weights.max():g}"
-        raise ArgumentError(
-            "sample_weight says how much each row counts.",
-            expected=f"{len(data)} finite numbers ≥ 0, not all of them 0",
-            got=shown,
-            fix="one number a row, in the order of the rows",
-        )
-    return np.ascontiguousarray(weights, np.float32)
+    got = f"shape {weights.shape}, {weights.dtype}"
+    if weights.shape == data.y.shape[:1] and weights.dtype.kind in "fiub":
+        with np.errstate(over="ignore"):
+            made = np.ascontiguousarray(weights, np.float32)
+        if np.isfinite(made).all() and (made >= 0).all() and made.any():
+            return made
+        got = f"numbers from {float(weights.min()):g} to {float(weights.max()):g}"
+    raise ArgumentError(
+        "sample_weight says how much each row counts.",
+        expected=f"{len(data)} finite numbers ≥ 0, not all of them 0",
+        got=got,
+        fix="one number a row, in the order of the rows",
+    )
 
 
-def _counts(weights: Array) -> bool:
-    with np.errstate(over="ignore"):
-        w = weights.astype(np.float32)
-    return bool(np.isfinite(w).all() and (w >= 0).all() and w.any())
-
-
-def _takes_weights(loss: Any) -> bool:
-    try:
-        return "sample_weight" in inspect.signature(loss).parameters
-    except (TypeError, ValueError):
-        return False
-
-
-def stored_as(data: Column | Dataset | Stream) -> tuple[np.dtype, float | None]:
+def stored_as(data: Rows) -> tuple[np.dtype, float | None]:
     """The dtype of stored numbers, and the factor that makes them features."""
     if isinstance(data, Stream):
         return data.row.dtype.numpy, data.scale
@@ -141,7 +119,7 @@ def stored_as(data: Column | Dataset | Stream) -> tuple[np.dtype, float | None]:
     return column.stored.dtype, column.scale
 
 
-def kinds(data: Column | Dataset | Stream) -> tuple[tuple[int, ...], ArrayType | None]:
+def kinds(data: Rows) -> tuple[tuple[int, ...], ArrayType | None]:
     """The shape of one row of features, and the type of one row of targets."""
     if isinstance(data, Column):
         return data.shape[1:], None
@@ -150,19 +128,19 @@ def kinds(data: Column | Dataset | Stream) -> tuple[tuple[int, ...], ArrayType |
     return resolve(data.row.shape, NO_SIZES), data.target
 
 
-def batches(
-    data: Column | Dataset | Stream, size: int, dtype: DType
-) -> Generator[tuple[Array, Array]]:
+def batches(data: Rows, size: int, dtype: DType) -> Generator[tuple[Array, Array]]:
     """Features (in ``dtype``) and targets, ``size`` rows at a time, in their order."""
-    if isinstance(data, Stream):
-        with one_pass(data, size) as source:
-            for x, y in source:
-                yield _features(x, data.scale, dtype), y
-        return
+    _, scale = stored_as(data)
+    blocks = one_pass(data, size) if isinstance(data, Stream) else _cut(data, size)
+    with closing(blocks):
+        for x, y in blocks:
+            yield _features(x, scale, dtype), y
+
+
+def _cut(data: Column | Dataset, size: int) -> Generator[tuple[Array, Array]]:
     x, y = (data, data.stored) if isinstance(data, Column) else (data.x, data.y)
     for start in range(0, len(x), size):
-        part = slice(start, start + size)
-        yield _features(x.stored[part], x.scale, dtype), y[part]
+        yield x.stored[start : start + size], y[start : start + size]
 
 
 def _features(stored: Array, scale: float | None, dtype: DType) -> Array:
@@ -184,6 +162,6 @@ def check_indices(stored: Array) -> None:
         )
 
 
-def one_pass(stream: Stream, rows: int) -> closing[Generator[tuple[Array, Array]]]:
-    """The blocks of a stream; its thread ends with the block of code around them."""
-    return closing(cast(Generator[tuple[Array, Array]], stream.blocks(rows)))
+def one_pass(stream: Stream, rows: int) -> Generator[tuple[Array, Array]]:
+    """The blocks of a stream, whose thread ends when they are closed."""
+    return cast(Generator[tuple[Array, Array]], stream.blocks(rows))

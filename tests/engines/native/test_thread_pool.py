@@ -1,4 +1,4 @@
-"""The gang, barriers and the flushing of denormals, in Python and in native code."""
+"""The thread pool, barriers, flushing of denormals, in Python and in native code."""
 
 import ctypes
 import itertools
@@ -16,14 +16,14 @@ import numpy as np
 import pytest
 from llvmlite import binding, ir
 
-from chainrule.engines.native.gang import (
+from chainrule.engines.native.thread_pool import (
     BARRIER_BYTES,
     WORKER,
-    Gang,
+    ThreadPool,
     emit_barrier,
     emit_flush_denormals,
     emit_restore_denormals,
-    gang,
+    thread_pool,
 )
 from chainrule.errors import ArgumentError, EngineError
 
@@ -148,9 +148,9 @@ def test_nobody_passes_a_barrier_before_all_have_come(
     phases: Callable[[int, int, int], object], threads: int, meetings: int
 ) -> None:
     state = State(meetings)
-    gang(threads).run(phases, state.address)
+    thread_pool(threads).run(phases, state.address)
     state.check(threads)
-    gang(threads).run(phases, state.address)  # the same state serves again
+    thread_pool(threads).run(phases, state.address)  # the same state serves again
     state.check(threads)
 
 
@@ -162,11 +162,11 @@ def test_the_test_notices_a_missing_barrier() -> None:
     ir.IRBuilder(nothing.append_basic_block()).ret_void()
     emit_phases(module, nothing)
     state = State(10_000)
-    gang(2).run(link(module, "phases")[0], state.address)
+    thread_pool(2).run(link(module, "phases")[0], state.address)
     assert state.words[ERRORS_AT : ERRORS_AT + 2].any()
 
 
-# --- The gang -------------------------------------------------------------------------
+# --- The pool -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 5, 8])
@@ -184,18 +184,18 @@ def test_every_thread_is_called_once(threads: int) -> None:
     for _ in range(20):
         calls.clear()
         idents.clear()
-        gang(threads).run(function, 42)
+        thread_pool(threads).run(function, 42)
         assert sorted(calls) == [(42, tid, threads) for tid in range(threads)]
         assert len(set(idents)) == threads
 
 
-def test_gangs_share_their_threads() -> None:
+def test_pools_share_their_threads() -> None:
     def nothing(*_: int) -> None:
         pass
 
     for threads in 3, 2, 4, 4, 2:
-        gang(threads).run(nothing, 0)
-        Gang(threads).run(nothing, 0)
+        thread_pool(threads).run(nothing, 0)
+        ThreadPool(threads).run(nothing, 0)
     workers = [t.name for t in threading.enumerate() if t.name.startswith("chainrule-")]
     assert len(workers) == len(set(workers)) >= 3
     assert all(
@@ -203,9 +203,9 @@ def test_gangs_share_their_threads() -> None:
     )
 
 
-def test_a_gang_needs_a_thread() -> None:
+def test_a_pool_needs_a_thread() -> None:
     with pytest.raises(ArgumentError, match=r"(?s)1 or more.*0.*threads=1"):
-        gang(0)
+        thread_pool(0)
 
 
 def test_two_user_threads_take_turns() -> None:
@@ -225,7 +225,7 @@ def test_two_user_threads_take_turns() -> None:
     def use(user: int, threads: int) -> None:
         start.wait()
         for _ in range(25):
-            gang(threads).run(function, user)
+            thread_pool(threads).run(function, user)
 
     start = threading.Barrier(2)
     users = [threading.Thread(target=use, args=(n, n + 1)) for n in (1, 2)]
@@ -236,7 +236,7 @@ def test_two_user_threads_take_turns() -> None:
     assert not mixed
     assert sorted(order) == [1] * 25 + [2] * 25
     changes = sum(a != b for a, b in itertools.pairwise(order))
-    assert changes > 30, f"one user kept the gang: {order}"
+    assert changes > 30, f"one user kept the thread pool: {order}"
 
 
 def test_native_code_of_two_users(phases: Callable[[int, int, int], object]) -> None:
@@ -244,7 +244,7 @@ def test_native_code_of_two_users(phases: Callable[[int, int, int], object]) -> 
 
     def use(state: State, threads: int) -> None:
         for _ in range(5):
-            gang(threads).run(phases, state.address)
+            thread_pool(threads).run(phases, state.address)
 
     users = [
         threading.Thread(target=use, args=(state, threads))
@@ -264,11 +264,11 @@ def test_a_chunk_inside_a_chunk_is_refused() -> None:
 
     def outer(argument: int, tid: int, threads: int) -> None:
         if tid == 0:
-            gang(2).run(inner, 0)
+            thread_pool(2).run(inner, 0)
 
     with pytest.raises(EngineError, match=r"(?s)inside another one.*after the first"):
-        gang(2).run(outer, 0)
-    gang(2).run(inner, 0)
+        thread_pool(2).run(outer, 0)
+    thread_pool(2).run(inner, 0)
 
 
 @pytest.mark.parametrize("failing", [0, 1, 2])
@@ -282,7 +282,7 @@ def test_an_error_is_raised_after_all_have_ended(failing: int) -> None:
         ended.append(tid)
 
     with pytest.raises(ctypes.ArgumentError, match="as ctypes does"):
-        gang(3).run(function, 0)
+        thread_pool(3).run(function, 0)
     assert sorted(ended) == sorted({0, 1, 2} - {failing})
 
 
@@ -300,16 +300,16 @@ def test_an_interrupt_waits_for_the_workers() -> None:
     if threading.current_thread() is not threading.main_thread():
         pytest.skip("signals go to the main thread")
     with pytest.raises(KeyboardInterrupt):
-        gang(2).run(function, 0)
+        thread_pool(2).run(function, 0)
     assert ended == [1]
-    gang(2).run(lambda *_: None, 0)
+    thread_pool(2).run(lambda *_: None, 0)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
-def test_a_forked_child_starts_its_own_gang(
+def test_a_forked_child_starts_its_own_pool(
     phases: Callable[[int, int, int], object],
 ) -> None:
-    before = gang(3)
+    before = thread_pool(3)
     state = State(100)
     before.run(phases, state.address)
     with warnings.catch_warnings():
@@ -320,7 +320,7 @@ def test_a_forked_child_starts_its_own_gang(
         try:
             before.run(phases, state.address)  # from before the fork
             state.check(3)
-            gang(2).run(phases, state.address)
+            thread_pool(2).run(phases, state.address)
             status = 0
         finally:
             os._exit(status)
@@ -341,11 +341,11 @@ def test_a_forked_child_starts_its_own_gang(
 def test_no_thread_at_import_and_a_clean_exit() -> None:
     code = """
 import threading, time
-from chainrule.engines.native.gang import gang
+from chainrule.engines.native.thread_pool import thread_pool
 assert threading.active_count() == 1
-gang(3).run(lambda *_: None, 0)
+thread_pool(3).run(lambda *_: None, 0)
 assert threading.active_count() == 3
-busy = threading.Thread(target=gang(3).run, args=(lambda *_: time.sleep(9), 0))
+busy = threading.Thread(target=thread_pool(3).run, args=(lambda *_: time.sleep(9), 0))
 busy.daemon = True
 busy.start()
 """
@@ -388,7 +388,7 @@ def test_denormals_are_flushed_and_restored_on_every_thread() -> None:
     tiny = np.finfo(np.float32).tiny
     memory = np.full(2 + 4 * 3, 7.0, np.float32)
     memory[:2] = tiny, tiny / 4
-    gang(3).run(flushed, memory.ctypes.data)
+    thread_pool(3).run(flushed, memory.ctypes.data)
     for tid in range(3):
         results = memory[2 + 4 * tid : 6 + 4 * tid]
         expected = np.array([0, 0, tiny / 2, tiny * 2.0**28], np.float32)

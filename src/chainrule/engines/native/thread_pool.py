@@ -1,16 +1,16 @@
-"""The gang: the worker threads of the process, and what native code needs with them.
+"""The thread pool: the worker threads of the process, and what code needs with them.
 
 A native program runs on several cores in chunks: the thread that asks is number 0,
 sleeping Python threads are the others, and all call one native function with their
 number. ctypes releases the interpreter's lock for the call, so they run at the same
 time; inside, they meet at barriers made of native code.
 
-There is one gang a process. Whoever wants it waits for its turn, runs one chunk, and
+There is one pool a process. Whoever wants it waits for its turn, runs one chunk, and
 lets the next one in. No thread starts before the first run, and a child process after
 ``fork`` starts its own.
 
 >>> seen = set()
->>> gang(2).run(WORKER(lambda argument, tid, threads: seen.add((tid, threads))), 0)
+>>> thread_pool(2).run(WORKER(lambda argument, tid, n: seen.add((tid, n))), 0)
 >>> sorted(seen)
 [(0, 2), (1, 2)]
 """
@@ -28,7 +28,7 @@ from llvmlite import binding, ir
 from chainrule.errors import ArgumentError, EngineError
 
 WORKER = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int32, ctypes.c_int32)
-"""The ctypes type of a function for the gang: (argument, tid, threads) → nothing."""
+"""The ctypes type of a function for the pool: (argument, tid, threads) → nothing."""
 
 BARRIER_BYTES = 128
 """Size of a barrier's state. It starts as zeros, and wants alignment to 64 bytes."""
@@ -37,7 +37,7 @@ _I8, _I32, _I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
 _VOID = ir.VoidType()
 
 
-# --- The gang -------------------------------------------------------------------------
+# --- The pool -------------------------------------------------------------------------
 
 
 class _Chunk:
@@ -65,7 +65,7 @@ class _Chunk:
 
 
 class _Ticket:
-    """A place in the queue for the gang."""
+    """A place in the queue for the thread pool."""
 
     def __init__(self) -> None:
         self.thread = threading.get_ident()
@@ -81,7 +81,7 @@ class _Team:
     def reset(self) -> None:
         """Forget workers and queue; after a fork the child has neither."""
         self.chunk: _Chunk | None = None
-        # First come, first served, and the first has the gang. A lock would let a
+        # First come, first served, and the first has the pool. A lock would let a
         # thread that runs chunk after chunk take it again before another wakes up.
         self.queue: deque[_Ticket] = deque()
         # A worker sleeps by taking its lock again, and wakes when it is released.
@@ -133,10 +133,10 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_team.reset)
 
 
-class Gang:
+class ThreadPool:
     """The process' worker threads, asked for a number of them.
 
-    Gangs share their threads: one of 2 uses the first thread of one of 4. A gang is
+    Pools share their threads: one of 2 uses the first thread of one of 4. A pool is
     valid for as long as the process and in its forked children.
 
     Args:
@@ -149,7 +149,7 @@ class Gang:
     def __init__(self, threads: int) -> None:
         if threads < 1:
             raise ArgumentError(
-                "A gang needs at least the calling thread.",
+                "A thread pool needs at least the calling thread.",
                 expected="threads of 1 or more",
                 got=str(threads),
                 fix="pass threads=1 to work without others",
@@ -159,7 +159,7 @@ class Gang:
     def run(self, function: Callable[[int, int, int], object], argument: int) -> None:
         """Call function(argument, tid, threads) once on every thread, and wait.
 
-        The calling thread is tid 0. If another thread has the gang, this one waits for
+        The calling thread is tid 0. If another thread has the pool, this one waits for
         its turn. An interrupt (Ctrl-C) is raised after all threads have ended, so that
         nobody waits at a barrier for a thread that never comes.
 
@@ -174,7 +174,7 @@ class Gang:
         team, ticket = _team, _Ticket()
         if any(other.thread == ticket.thread for other in list(team.queue)):
             raise EngineError(
-                "The gang cannot start a chunk inside another one.",
+                "the thread pool cannot start a chunk inside another one.",
                 expected="run to return before the same thread calls it again",
                 got="a call from the function that runs, or from a signal handler",
                 fix="start the second chunk after the first one has returned",
@@ -225,8 +225,8 @@ class Gang:
             raise error
 
 
-def gang(threads: int) -> Gang:
-    """The process' gang, asked for this many threads.
+def thread_pool(threads: int) -> ThreadPool:
+    """The process' thread pool, asked for this many threads.
 
     Nothing starts here; the first run starts the threads that are missing.
 
@@ -236,7 +236,7 @@ def gang(threads: int) -> Gang:
     Raises:
         ArgumentError: threads is less than 1.
     """
-    return Gang(threads)
+    return ThreadPool(threads)
 
 
 # --- Barriers -------------------------------------------------------------------------

@@ -10,8 +10,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import errors, nn, optim
-
-from .conftest import pixels
+from tests.training.conftest import pixels
 
 
 def trainer(last: nn.Module | None, loss: Any, outputs: int = 3) -> cr.Trainer:
@@ -121,6 +120,23 @@ def test_of_a_loss_of_ones_own() -> None:
     np.testing.assert_allclose(
         ends.predict(X, "probabilities"), softmax(scores(ends, X)), rtol=1e-5
     )
+
+
+def test_a_loss_of_ones_own_says_what_it_means() -> None:
+    class Cubed(nn.Loss):
+        quantities = True
+
+        def pointwise(self, prediction: cr.Tensor, target: cr.Tensor) -> cr.Tensor:
+            return (prediction - target).abs() ** 3
+
+    class Signed(Cubed):
+        quantities, decides_from = False, 0.25
+
+    t = trainer(None, Signed(), 1)
+    assert (t.predict(X, "classes") == (scores(t, X)[:, 0] >= 0.25)).all()
+    y = X.sum(axis=1, keepdims=True)
+    assert list(trainer(None, Cubed(), 1).evaluate((X, y))) == ["loss", "r2", "mae"]
+    assert list(t.evaluate((X, y > 2))) == ["loss", "accuracy"]
 
 
 def test_certainty_has_infinite_logits() -> None:

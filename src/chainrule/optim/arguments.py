@@ -1,0 +1,165 @@
+"""What optimisers and schedules are made with: declared once, checked by its name."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import pairwise
+from typing import Any, ClassVar, dataclass_transform
+
+from chainrule import checks
+from chainrule.checks import Check, count, maybe, number, truth, whole
+from chainrule.errors import ArgumentError, warn
+
+
+def rate(name: str, value: Any) -> float:
+    """``value`` as a learning rate: finite; zero and less only with a warning."""
+    made = checks.real(value)
+    if not math.isfinite(made):
+        optimizer = hasattr(value, "param_groups")
+        raise ArgumentError(
+            "A learning rate is a finite number.",
+            expected=f"for example {name}=1e-3",
+            got=f"{name}={value!r:.80}",
+            fix="a schedule goes into the optimiser, not the other way round: "
+            f"{type(value).__name__}(lr=optim.StepLR(0.1, step_size=30))"
+            if optimizer
+            else None,
+        )
+    if made <= 0:
+        happens = "climbs the loss" if made < 0 else "leaves the weights as they are"
+        warn(
+            f"With a learning rate of {made:g} every step {happens}.",
+            expected=f"{name} > 0",
+            got=f"{name}={made:g}",
+            fix=f"keep it if that is what you want to see; else {name}=1e-3",
+        )
+    return made
+
+
+def _kept(what: str) -> Check:
+    said = f"{{}} is the share of {what} that is kept."
+    return partial(number, least=0, below=1, what=said)
+
+
+def _betas(name: str, value: Any) -> tuple[float, float]:
+    if not isinstance(value, tuple | list) or len(value) != 2:
+        raise checks.refused(name, value, "{} must be two betas.", "betas=(0.9, 0.999)")
+    first, second = value
+    return _kept("the mean gradient")("β", first), _kept("the mean square")("β", second)
+
+
+def _milestones(name: str, value: Any) -> list[int]:
+    try:
+        marks = [whole("a milestone", m) for m in value]
+    except (TypeError, ArgumentError):
+        marks = []
+    if not marks or any(a >= b for a, b in pairwise(marks)):
+        ranges = "whole numbers ≥ 1, each larger than the one before: [30, 60]"
+        raise checks.refused(name, value, "{} must follow each other.", ranges)
+    return marks
+
+
+_at_least_zero = partial(number, least=0)
+_above_zero = partial(number, above=0, what="{} must be a positive number.")
+#: Infinity will do.
+limit = partial(_above_zero, infinite=True)
+_share = partial(number, least=0, most=1, what="{} is a share.")
+
+#: The arguments of all optimisers and schedules, each with its check.
+ARGUMENTS: dict[str, Check] = {
+    "T_max": maybe(whole),
+    "alpha": _kept("the mean square"),
+    "amsgrad": truth,
+    "betas": _betas,
+    "centered": truth,
+    "clip_norm": maybe(limit),
+    "clip_value": maybe(limit),
+    "cooldown": count,
+    "dampening": _kept("the gradient back"),
+    "decoupled_weight_decay": truth,
+    "div_factor": limit,
+    "eps": _at_least_zero,
+    "eta_min": _at_least_zero,
+    "factor": _kept("the rate"),
+    "final_div_factor": limit,
+    "gamma": _above_zero,
+    "history_size": whole,
+    "initial_accumulator_value": _at_least_zero,
+    "line_search_fn": maybe(checks.choice("strong_wolfe")),
+    "lr": rate,
+    "lr_decay": _at_least_zero,
+    "max_eval": maybe(whole),
+    "max_iter": whole,
+    "max_lr": rate,
+    "maximize": truth,
+    "milestones": _milestones,
+    "min_lr": _at_least_zero,
+    "mode": checks.choice("min", "max"),
+    "momentum": _kept("the velocity"),
+    "momentum_decay": _at_least_zero,
+    "monitor": partial(checks.text, what="{} is a key of history.epochs."),
+    "nesterov": truth,
+    "patience": count,
+    "pct_start": _share,
+    "rho": _kept("the mean squares"),
+    "start_factor": partial(_share, least=-math.inf, above=0),
+    "step_size": whole,
+    "steps": whole,
+    "steps_per_epoch": maybe(whole),
+    "threshold": _at_least_zero,
+    "threshold_mode": checks.choice("rel", "abs"),
+    "tolerance_change": _at_least_zero,
+    "tolerance_grad": _at_least_zero,
+    "total_steps": maybe(whole),
+    "unit": checks.choice("epoch", "step"),
+    "weight_decay": _at_least_zero,
+}
+
+
+@functools.lru_cache(maxsize=256)
+def names_of(kind: type) -> tuple[str, ...]:
+    """The arguments of a constructor, in their order."""
+    return tuple(inspect.signature(kind).parameters)
+
+
+@dataclass_transform(eq_default=False, field_specifiers=(field,))
+class Declared:
+    """What declares its arguments as a dataclass declares its fields.
+
+    They become attributes of the same names, checked whenever they are set. Another
+    default for an inherited one stands behind the bases: ``class B(A, lr=0.1)``.
+    """
+
+    #: What checks each argument; those of other names are taken as they come.
+    checks: ClassVar[Mapping[str, Check]] = ARGUMENTS
+
+    def __init_subclass__(cls, **defaults: Any) -> None:
+        super().__init_subclass__()
+        for name, default in defaults.items():
+            inherited = inspect.signature(cls).parameters[name]
+            cls.__annotations__[name] = inherited.annotation
+            setattr(cls, name, default)
+        dataclass(eq=False, repr=False)(cls)
+        for name in inspect.get_annotations(cls).keys() & vars(cls).keys():
+            if isinstance(getattr(super(cls, cls), name, None), property):
+                delattr(cls, name)  # or the default would hide the property
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in self.checks and name in names_of(type(self)):
+            value = self.checks[name](name, value)
+        super().__setattr__(name, value)
+
+    def shown(self) -> Any:
+        """What stands for it where another one is shown that has it."""
+        return self
+
+    def __repr__(self) -> str:
+        told = {name: vars(self).get(name) for name in names_of(type(self))}
+        told |= {k: v.shown() for k, v in told.items() if isinstance(v, Declared)}
+        inner = ", ".join(f"{k}={v!r}" for k, v in told.items() if v is not None)
+        return f"{type(self).__name__}({inner})"

@@ -33,7 +33,7 @@ F = chainrule.nn.functional
 #: What has no counterpart in PyTorch, or no numbers, by the reason.
 LEFT_OUT = {
     "classes and modules that are no functions of tensors": """
-        ChainruleError History Trainer training data nn optim""",
+        ChainruleError History Trainer training data metrics nn optim""",
     "types and numbers": """
         Tensor dtype newaxis e pi inf nan bool float32 float64
         int8 int16 int32 int64 uint8 uint16 uint32 uint64""",

@@ -22,7 +22,7 @@ import chainrule.nn.functional  # noqa: E402
 from chainrule import nn, optim  # noqa: E402
 from tests.array_api.cases import CALLS  # noqa: E402
 from tests.array_api.test_standard import call  # noqa: E402
-from tests.parity import module_rows, tensor_rows, test_optim  # noqa: E402
+from tests.parity import module_rows, rows, test_optim  # noqa: E402
 from tests.parity.test_tensor import AFTER, NAMED  # noqa: E402
 from tests.parity.test_transforms import TRANSFORMS  # noqa: E402
 from tests.recording import RECORDER, Given, methods  # noqa: E402
@@ -95,12 +95,12 @@ ARGUMENTS = {
 
 def run(given: Given) -> None:
     """Every row once, eagerly."""
-    for row in [*tensor_rows.ROWS, *module_rows.ROWS]:
+    for row in [*rows.ROWS, *module_rows.ROWS]:
         if not isinstance(row.ours, nn.Module):
             row.ours(*map(cr.tensor, row.inputs))
     for name, cases in CALLS.items():
         for case in cases[:: max(len(cases) // 40, 1)] + cases[-6:]:
-            call(tensor_rows.HERE, name, case)
+            call(rows.HERE, name, case)
     for row in module_rows.ROWS:
         kind = type(row.ours).__name__
         if isinstance(row.ours, nn.Module) and kind.endswith("Loss"):

@@ -1,4 +1,4 @@
-"""Tensor's methods and the package's functions: the rows of ``tensor_rows.py``.
+"""Methods and functions of tensors: the rows of two files beside this one.
 
 Values, dtypes of results, first and second derivatives.
 """
@@ -18,18 +18,16 @@ import chainrule as cr  # noqa: E402
 import chainrule.nn.functional  # noqa: E402
 from chainrule.engines import native_problem  # noqa: E402
 from chainrule.errors import ArgumentError, ChainruleError, DTypeError  # noqa: E402
+from tests.parity import element_rows, tensor_rows  # noqa: E402, F401
+from tests.parity.rows import ROWS, M  # noqa: E402
 from tests.parity.table import (  # noqa: E402
     TOLERANCES,
     Row,
     compare,
     compare_compiled,
 )
-from tests.parity.tensor_rows import ROWS, M  # noqa: E402
 
-pytestmark = [
-    pytest.mark.parity,
-    pytest.mark.filterwarnings("ignore:Warning. nested tensors"),
-]
+pytestmark = pytest.mark.parity
 
 ENGINES = ["numpy"] if native_problem() else ["numpy", "native"]
 

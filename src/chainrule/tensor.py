@@ -220,15 +220,18 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
                 got=f"a tensor {self._value.type}",
                 fix="cr's function of that name; cr.stack for a list of tensors",
             )
+        return np.array(self._without_derivative("NumPy"), dtype=dtype, copy=copy)
+
+    def _without_derivative(self, library: str) -> Array:
         if self.requires_grad and context.grad:
             raise GradientError(
-                "NumPy does not remember derivatives, and this tensor has one.",
+                f"{library} does not remember derivatives, and this tensor has one.",
                 expected="functions of chainrule, such as cr.sin(x) or x.exp()",
                 got=repr(self)[:80],
                 fix="x.detach().numpy() or x.numpy() for the numbers alone; cr.stack "
                 "for a list of tensors",
             )
-        return np.array(self.numpy(), dtype=dtype, copy=copy)
+        return self.numpy()
 
     def __array_function__(
         self, function: Any, types: Any, args: Any, kwargs: Any
@@ -239,8 +242,11 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
         named = {name: _numbers(item) for name, item in kwargs.items()}
         return function(*map(_numbers, args), **named)
 
-    def __dlpack__(self, **options: Any) -> Any:
-        return self.numpy().__dlpack__(**options)
+    def __dlpack__(self, *, copy: bool | None = None, **options: Any) -> Any:
+        array = self._without_derivative("Another library")
+        if copy is False:  # read-only, which not every library heeds
+            return array.__dlpack__(copy=False, **options)
+        return np.array(array).__dlpack__(**options)
 
     def __dlpack_device__(self) -> tuple[int, int]:
         return self.numpy().__dlpack_device__()

@@ -209,6 +209,7 @@ def _running() -> Iterator[Call]:
             for initial in (False, True):
                 kwargs = {"axis": axis, "include_initial": initial}
                 yield Call((draw(d, shape, 2, False),), kwargs)
+        yield Call((draw("int8", (5,), 2),), {"dtype": np.dtype(d)})
 
 
 calls("cumulative_sum cumulative_prod", _running, 8)
@@ -259,14 +260,12 @@ calls("unique_all unique_counts unique_inverse unique_values", unary(EVERY))
 
 
 def on(shape: tuple[int, ...], *args: Any, **kwargs: Any) -> list[Call]:
-    """The call for two dtypes: what moves elements does not look at them."""
-    return [Call((draw(d, shape, 1), *args), kwargs) for d in ("float32", "bool")]
+    return [Call((draw(d, shape, 1), *args), kwargs) for d in EVERY]
 
 
 def many(shapes: Any, **kwargs: Any) -> list[Call]:
     return [
-        Call(([draw(d, s, i) for i, s in enumerate(shapes)],), kwargs)
-        for d in ("float32", "int16")
+        Call(([draw(d, s, i) for i, s in enumerate(shapes)],), kwargs) for d in EVERY
     ]
 
 
@@ -367,9 +366,7 @@ MATMUL = (
 )
 
 
-def products(
-    shapes: Any, dtypes: Any = ("int32", "uint8", *FLOATS), **kwargs: Any
-) -> list[Call]:
+def products(shapes: Any, dtypes: Any = NUMBERS, **kwargs: Any) -> list[Call]:
     return [
         Call((draw(d, a, 1, False), draw(d, b, 2, False)), kwargs)
         for d in dtypes

@@ -19,7 +19,13 @@ from chainrule.graph.interpret import evaluate
 from chainrule.graph.types import ArrayType, Size, as_dtype
 from chainrule.tensor import wrap
 from tests.array_api.cases import CALLS, Call
-from tests.array_api.test_standard import EAGER_ALONE, arrays_of, filled_in
+from tests.array_api.test_standard import (
+    EAGER_ALONE,
+    ENGINES,
+    arrays_of,
+    compare,
+    filled_in,
+)
 
 #: Functions that refuse some of the calls over N, with the reason.
 REFUSED = {
@@ -98,6 +104,57 @@ def attempt(name: str, case: Call) -> bool | None:
         for a, b in zip(evaluate(graph, arrays), several, strict=True):
             np.testing.assert_array_equal(a, b.numpy(), err_msg=f"{name} {case}")
     return True
+
+
+def of_two_rows(most: int) -> list[tuple[str, Call]]:
+    """Calls that work over N, with N = 2: so many of each function."""
+    made = []
+    for name, cases in CALLS.items():
+        if name in EAGER_ALONE | OF_SHAPES:
+            continue
+        fit = [c for c in cases if (found := over_n(c)) and found[0] == 2]
+        fit = [c for c in fit[-2 * most :] if attempt(name, c)]
+        made += [(name, case) for case in fit[-most:]]
+    return made
+
+
+def with_rows(array: np.ndarray, n: int) -> np.ndarray:
+    """An array with n rows where it has two."""
+    if not array.ndim or array.shape[0] != 2:
+        return array
+    return np.resize(array, (n, *array.shape[1:]))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_named_sizes_on_engines(engine: str) -> None:
+    """One program of calls of nearly all functions, traced once, for any N."""
+    chosen = of_two_rows(3 if engine == "numpy" else 1)
+    assert len({name for name, _ in chosen}) > 90
+
+    def every(given: list[Any]) -> list[Any]:
+        tensors, made = iter(given), []
+        for name, case in chosen:
+            args = [filled_in(a, tensors) for a in case.args]
+            kwargs = {k: filled_in(v, tensors) for k, v in case.kwargs.items()}
+            result = getattr(cr, name)(*args, **kwargs)
+            made.append([*result] if isinstance(result, tuple | list) else [result])
+        return made
+
+    run = cr.compile(every, engine=engine)
+    for n in (2, 5, 7):
+        arrays = [
+            with_rows(a, n)
+            for _, case in chosen
+            for a in arrays_of([*case.args, *case.kwargs.values()])
+        ]
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            wanted = every([cr.asarray(a) for a in arrays])
+            results = run(arrays)
+        for (name, case), got, right in zip(chosen, results, wanted, strict=True):
+            for a, b in zip(got, right, strict=True):
+                compare(a, b.numpy(), name, case)
+    assert len(run.programs) == 2, "one for numbers, and one for names"
 
 
 def test_shapes_with_named_sizes() -> None:

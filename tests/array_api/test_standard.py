@@ -135,7 +135,7 @@ TRACED = [n for n in CALLS if n not in EAGER_ALONE]
 def test_compiled(name: str, engine: str) -> None:
     """Every call with NumPy, and some of them in machine code."""
     cases = traceable(name)
-    step = max(len(cases) // 12, 1) if engine == "native" else 1
+    step = -(-len(cases) // 9) if engine == "native" else 1
     compile_all(name, cases[len(name) % step :: step], engine)
 
 

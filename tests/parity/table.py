@@ -11,7 +11,7 @@ largest number of the array where that is above 1.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,8 @@ class Row:
         inputs: arrays; floats are in turn in each dtype.
         wrt: the positions of those that derivatives are taken of; None for all floats.
         seconds: whether PyTorch has a second derivative.
+        firsts: whether it has a first one.
+        traced: whether a compiled function can do it: no shape depends on numbers.
     """
 
     name: str
@@ -42,6 +44,8 @@ class Row:
     inputs: tuple[np.ndarray[Any, Any], ...]
     wrt: Sequence[int] | None = None
     seconds: bool = True
+    firsts: bool = True
+    traced: bool = True
 
     def positions(self) -> list[int]:
         if self.wrt is not None:
@@ -57,44 +61,69 @@ def drawn(rng: Any, arrays: Sequence[Any]) -> list[np.ndarray[Any, Any]]:
     return [rng.normal(size=tuple(a.shape)) for a in arrays]
 
 
+def several(made: Any) -> list[Any]:
+    return [*made] if isinstance(made, tuple | list) else [made]
+
+
+def function_of(row: Row, dtype: str, module: Any, values: Any) -> tuple[Any, Any]:
+    """The row as a function of what derivatives are taken of, and ⟨c, y⟩ of it.
+
+    The second one is made when the shapes of y are known, which c has.
+    """
+    at = row.positions()
+    named = list(dict(module.named_parameters())) if module is not None else []
+
+    def output(*free: Any) -> list[Any]:
+        given = list(values)
+        for i, t in zip(at, free):
+            given[i] = t
+        if module is None:
+            return several(row.ours(*given))
+        params = dict(zip(named, free[len(at) :]))
+        return several(nn.functional_call(module, params, tuple(given)))
+
+    def along(results: Any) -> Any:
+        c = drawn(np.random.default_rng(5), results)
+        return lambda *free: total(output(*free), c, dtype)
+
+    return output, along
+
+
+def total(tensors: Any, weights: Any, dtype: str) -> Any:
+    """Σ ⟨w, t⟩ over the floats."""
+    parts = [
+        (t * w.astype(t.dtype.name)).sum().astype(dtype)
+        for t, w in zip(tensors, weights)
+        if t.dtype.is_float
+    ]
+    return sum(parts, cr.tensor(0.0, dtype=dtype))
+
+
 def ours_of(row: Row, dtype: str, module: Any) -> dict[str, list[Any]]:
     arrays = in_dtype(row.inputs, dtype)
-    named = dict(module.named_parameters()) if module is not None else {}
-    at = row.positions()
-    free = [arrays[i] for i in at] + [p.numpy() for p in named.values()]
-
-    def output(*free: Any) -> Any:
-        values = list(map(cr.tensor, arrays))
-        for i, t in zip(at, free):
-            values[i] = t
-        if module is None:
-            return row.ours(*values)
-        params = dict(zip(named, free[len(at) :]))
-        return nn.functional_call(module, params, tuple(values))
-
-    rng = np.random.default_rng(5)
+    parameters = [] if module is None else list(module.parameters())
+    free = [arrays[i] for i in row.positions()] + [p.numpy() for p in parameters]
+    points = list(map(cr.tensor, free))
     state = None if module is None else module.state_dict()
-    y = output(*map(cr.tensor, free))
+    output, along = function_of(row, dtype, module, list(map(cr.tensor, arrays)))
+    y = output(*points)
     after = None if module is None else module.state_dict()
     if state is not None:
         module.load_state_dict(state)
     if not free:
-        return {"y": [y.numpy()]}
-    (c,), d = drawn(rng, [y]), drawn(rng, free)
-    every = tuple(range(len(free)))
-
-    def total(tensors: Any, weights: Any) -> Any:
-        parts = [(t * w.astype(dtype)).sum() for t, w in zip(tensors, weights)]
-        return sum(parts[1:], parts[0])
-
-    first = cr.grad(lambda *a: total([output(*a)], [c]), every)
-    second = cr.grad(lambda *a: total(first(*a), d), every)
-    points = list(map(cr.tensor, free))
-    made = {"y": [y], "g": [*first(*points)]}
-    if row.seconds:
+        return {"y": [t.detach().numpy() for t in y]}
+    rng = np.random.default_rng(5)
+    drawn(rng, y)  # the cotangent is drawn before the directions
+    d, every = drawn(rng, free), tuple(range(len(free)))
+    first = cr.grad(along(y), every)
+    second = cr.grad(lambda *a: total(first(*a), d, dtype), every)
+    made = {"y": y}
+    if row.firsts:
+        made["g"] = [*first(*points)]
+    if row.firsts and row.seconds:
         made["h"] = [*second(*points)]
-    made = {k: [t.numpy() for t in v] for k, v in made.items()}
-    return made | {"state": list((after or {}).values())}
+    found = {k: [t.detach().numpy() for t in v] for k, v in made.items()}
+    return found | {"state": list((after or {}).values())}
 
 
 def theirs_of(row: Row, dtype: str, module: Any) -> dict[str, list[Any]]:
@@ -103,14 +132,14 @@ def theirs_of(row: Row, dtype: str, module: Any) -> dict[str, list[Any]]:
     if module is not None:
         free += list(module.parameters())
     rng = np.random.default_rng(5)
-    y = row.theirs(*values) if module is None else module(*values)
+    y = several(row.theirs(*values) if module is None else module(*values))
     if not free:
-        return {"y": [y.numpy()]}
-    (c,), d = drawn(rng, [y]), drawn(rng, free)
+        return {"y": [t.detach().numpy() for t in y]}
+    c, d = drawn(rng, y), drawn(rng, free)
 
     def grads(tensors: Any, weights: Any) -> list[Any]:
         parts = [
-            (t * torch.tensor(w.astype(dtype))).sum()
+            (t * torch.tensor(w).to(t.dtype)).sum().to(getattr(torch, dtype))
             for t, w in zip(tensors, weights)
             if t.requires_grad
         ]
@@ -122,12 +151,14 @@ def theirs_of(row: Row, dtype: str, module: Any) -> dict[str, list[Any]]:
         )
         return [z if g is None else g for z, g in zip(zeros, made)]
 
-    g = grads([y], [c])
-    made = {"y": [y], "g": g} | ({"h": grads(g, d)} if row.seconds else {})
-    state = [] if module is None else module.state_dict().values()
-    made |= {"state": list(state)}
+    made = {"y": y}
+    if row.firsts:
+        made["g"] = grads(y, c)
+    if row.firsts and row.seconds:
+        made["h"] = grads(made["g"], d)
+    made |= {"state": [] if module is None else list(module.state_dict().values())}
     # Of a sum with nothing PyTorch makes tensors that have no numbers of their own.
-    return {k: [(t.detach() + 0).numpy() for t in v] for k, v in made.items()}
+    return {k: [t.detach().clone().numpy() for t in v] for k, v in made.items()}
 
 
 def copied(row: Row, dtype: str) -> tuple[Any, Any]:
@@ -154,9 +185,53 @@ def compare(row: Row, dtype: str) -> None:
         for i, (got, right) in enumerate(zip(made[key], arrays)):
             assert got.shape == right.shape, (key, i)
             assert got.dtype == right.dtype, (key, i)
-            scale = max(1.0, np.abs(right).max(initial=0.0))
-            off = np.abs(got - right).max(initial=0.0) / scale
-            assert off <= TOLERANCES[dtype], (key, i, off, got, right)
+            assert agree(got, right, dtype), (key, i, got, right)
+
+
+def agree(got: Any, right: Any, dtype: str) -> bool:
+    """Whether numbers are those; integers, NaN and infinities exactly."""
+    if right.dtype.kind != "f":
+        return np.array_equal(got, right)
+    finite = np.isfinite(right)
+    if not np.array_equal(got[~finite], right[~finite], equal_nan=True):
+        return False
+    got, right = got[finite], right[finite]
+    scale = max(1.0, np.abs(right).max(initial=0.0))
+    off = np.abs(got - right).max(initial=0.0) / scale
+    narrow = "float32" in (dtype, right.dtype.name)
+    return bool(off <= TOLERANCES["float32" if narrow else "float64"])
+
+
+def compare_compiled(rows: Sequence[Row], engine: str, firsts: bool = True) -> None:
+    """Values and first derivatives of many rows in one program, in float64."""
+    rows = [replace(row, seconds=False) for row in rows if row.traced]
+    both = [copied(row, "float64") for row in rows]
+
+    def everything(given: Any) -> Any:
+        made = []
+        for row, (module, _), values in zip(rows, both, given):
+            at = row.positions()
+            named = dict(module.named_parameters()) if module is not None else {}
+            free = [*[values[i] for i in at], *named.values()]
+            y, along = function_of(row, "float64", module, values)
+            results, slopes = y(*free), []
+            if firsts and row.firsts and free:
+                slopes = cr.grad(along(results), tuple(range(len(free))))(*free)
+            made.append([results, [*slopes]])
+        return made
+
+    results = cr.compile(everything, engine=engine)(
+        [[cr.tensor(a) for a in in_dtype(row.inputs, "float64")] for row in rows]
+    )
+    for row, (_, theirs), (y, g) in zip(rows, both, results):
+        wanted = theirs_of(row, "float64", theirs)
+        for key, arrays in (("y", y), ("g", g)):
+            right_ones = wanted.get(key, []) if arrays else []
+            for got, right in zip(arrays, right_ones, strict=True):
+                got = got.detach().numpy()
+                assert got.shape == right.shape, (row.name, key)
+                assert got.dtype == right.dtype, (row.name, key)
+                assert agree(got, right, "float64"), (row.name, key, got, right)
 
 
 def grid(**options: Sequence[Any]) -> list[dict[str, Any]]:

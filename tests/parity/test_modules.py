@@ -1,11 +1,9 @@
-"""Every layer, activation, loss and function over all of its arguments.
-
-``tests/parity/table.py`` says what is compared, and how exactly.
-"""
+"""Every layer, activation, loss and function of ``module_rows.py``."""
 
 from __future__ import annotations
 
 import inspect
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,275 +12,22 @@ torch = pytest.importorskip(
     "torch", reason="PyTorch is not installed: pip install -e '.[parity]'"
 )
 
-import torch.nn.functional as TF  # noqa: E402
-
-import chainrule.nn.functional as F  # noqa: E402
+import chainrule as cr  # noqa: E402
+import chainrule.nn.functional  # noqa: E402
 from chainrule import nn  # noqa: E402
-from tests.parity.table import TOLERANCES, Row, compare, grid, label  # noqa: E402
+from chainrule.engines import native_problem  # noqa: E402
+from tests.parity.module_rows import LABELS, OTHERS, ROWS, SCORES, WEIGHT  # noqa: E402
+from tests.parity.table import (  # noqa: E402
+    TOLERANCES,
+    Row,
+    compare,
+    compare_compiled,
+)
 
 pytestmark = pytest.mark.parity
-RNG = np.random.default_rng(0)
-ROWS: list[Row] = []
-
-
-def normal(*shape, scale=2.0):
-    return RNG.normal(scale=scale, size=shape)
-
-
-def add(name, ours, theirs, *inputs, **more):
-    ROWS.append(Row(name, ours, theirs, inputs, **more))
-
-
-def layer(name, x, *args, theirs=None, renamed=None, train=(True, False), **options):
-    """Rows of a layer, in training and in prediction."""
-    for given in grid(**options):
-        for mode in train:
-            ours = getattr(nn, name)(*args, **given).train(mode)
-            their = {(renamed or {}).get(k, k): v for k, v in given.items()}
-            other = getattr(torch.nn, theirs or name)(*args, **their).train(mode)
-            add(f"{label(name, given)}{'' if mode else ' eval'}", ours, other, x)
-
-
-# -- layers ----------------------------------------------------------------------------
-
-X, IMAGES = normal(5, 6), normal(3, 4, 6)
-ONE = (True,)
-layer("Linear", X, 6, 3, bias=[True, False], train=ONE)
-layer("Linear", IMAGES, 6, 3, bias=[True], train=ONE)
-layer("Identity", X, train=ONE)
-layer("Flatten", IMAGES, start_dim=[1, 0, 2], end_dim=[-1, 1, 2][:1], train=ONE)
-layer("Flatten", IMAGES, start_dim=[0], end_dim=[1], train=ONE)
-layer("Dropout", X, p=[0.0], train=ONE)
-layer("Dropout", X, p=[0.5, 0.9], train=(False,))
-INDEX = np.array([[1, 2, 0], [2, 2, 4]])
-layer("Embedding", INDEX, 5, 3, padding_idx=[None, 2, -1], train=ONE)
-AFFINE = [True, False]
-BATCH = {"eps": [1e-5, 1e-2], "momentum": [0.1, 0.7, None], "affine": AFFINE}
-for _x in (X, normal(5, 6, 3), normal(2, 6), 10 + normal(4, 6)):
-    layer("BatchNorm1d", _x, 6, track_running_stats=AFFINE, **BATCH)
-LAYER = {"eps": [1e-5, 1e-2], "elementwise_affine": AFFINE}
-for _x, _over in ((X, 6), (IMAGES, 6), (IMAGES, (4, 6)), (normal(6), 6)):
-    layer("LayerNorm", _x, _over, bias=AFFINE, train=ONE, **LAYER)
-    LAYER_RMS = {"eps": [None, 1e-2], "elementwise_affine": AFFINE}
-    layer("RMSNorm", _x, _over, train=ONE, **LAYER_RMS)
-GROUP = {"eps": [1e-5, 1e-2], "affine": AFFINE}
-for _x in (IMAGES, normal(2, 4, 3, 2), normal(3, 8)[:, :4, None] + normal(3, 4, 3)):
-    layer("GroupNorm", _x, 2, 4, train=ONE, **GROUP)
-layer("GroupNorm", IMAGES, 1, 4, train=ONE)
-INSTANCE = {"eps": [1e-5, 1e-2], "momentum": [0.1, 0.7], "affine": AFFINE}
-layer("InstanceNorm1d", IMAGES, 4, track_running_stats=[True, False], **INSTANCE)
-layer("InstanceNorm1d", normal(4, 6), 4, track_running_stats=[False], affine=AFFINE)
-SIZES = {"mode": ["nearest", "linear"]}
-layer("Upsample", IMAGES, scale_factor=[2, 1.5, 0.5], train=ONE, **SIZES)
-layer("Upsample", IMAGES, size=[7, 3, 6], train=ONE, **SIZES)
-layer("Upsample", IMAGES, size=[7], mode=["linear"], align_corners=[True], train=ONE)
-layer("Upsample", normal(2, 3, 4, 5), scale_factor=[2, (3, 2)], train=ONE)
-layer(
-    *("Upsample", normal(2, 3, 4, 5)),
-    scale_factor=[2, (1.5, 2)],
-    mode=["bilinear"],
-    align_corners=[False, True],
-    train=ONE,
-)
-
-# -- activations: away from kinks both have a second derivative ------------------------
-
-POINTS = np.concatenate([normal(4, 6, scale=3.0), [[20.1, -20.1, 40, -40, 100, -100]]])
-PLAIN = "ReLU ReLU6 Sigmoid Tanh SiLU SELU Hardswish Tanhshrink "
-PLAIN += "Softsign LogSigmoid"
-for _name in PLAIN.split():
-    layer(_name, POINTS, train=ONE)
-# PyTorch's own has a first derivative with ⅙ in float32, and no second one.
-add("Hardsigmoid", nn.Hardsigmoid(), lambda x: TF.relu6(x + 3) / 6, POINTS)
-# From 89 on the second derivative of PyTorch's is NaN in float32.
-layer("Mish", POINTS.clip(-80, 80), train=ONE)
-layer("LeakyReLU", POINTS, negative_slope=[0.01, 0.3, 0.0], train=ONE)
-layer("GELU", POINTS, approximate=["none", "tanh"], train=ONE)
-layer("ELU", POINTS, alpha=[1.0, 0.7], train=ONE)
-layer("CELU", POINTS, alpha=[1.0, 0.75], train=ONE)  # its 1/α is in float32
-layer("Hardtanh", POINTS, min_val=[-1.0, -0.25], max_val=[1.0, 2.5], train=ONE)
-layer("Hardshrink", POINTS, lambd=[0.5, 1.5], train=ONE)
-layer("Softshrink", POINTS, lambd=[0.5, 1.5], train=ONE)
-layer("Threshold", POINTS, threshold=[0.5, -1.0], value=[0.0, 2.5], train=ONE)
-layer("PReLU", POINTS, num_parameters=[1, 6], init=[0.25], train=ONE)
-layer("PReLU", IMAGES, num_parameters=[1, 4], init=[0.25], train=ONE)
-for _name in ("Softmax", "LogSoftmax", "Softmin"):
-    layer(_name, POINTS, dim=[-1, 0], train=ONE)
-    layer(_name, IMAGES, dim=[1], train=ONE)
-layer("GLU", POINTS, dim=[-1, 1], train=ONE)
-layer("GLU", IMAGES, dim=[1], train=ONE)
-for _beta in (1.0, 0.5, 3.0):
-    # PyTorch gives x itself beyond its threshold, which at 20 is off by 2e-9.
-    add(
-        f"Softplus(beta={_beta})",
-        *(nn.Softplus(_beta), torch.nn.Softplus(_beta, threshold=40), POINTS),
-    )
-
-# -- losses ----------------------------------------------------------------------------
-
-N, C = 7, 4
-WEIGHT = [0.5, 1.0, 2.0, 0.25]
-SCORES, OTHERS, DEEP = normal(N, C), normal(N, C), normal(N, C, 2, 3)
-UNIT, SOFT = RNG.uniform(0.01, 0.99, (N, C)), RNG.uniform(0.1, 0.9, (N, C))
-YES, SIGNS = RNG.integers(0, 2, (N, C)) * 1.0, RNG.integers(0, 2, (N, C)) * 2.0 - 1
-ROWS_Q, ROWS_P = RNG.dirichlet(np.ones(C), N), RNG.dirichlet(np.ones(C), N)
-LABELS, DEEP_LABELS = RNG.integers(0, C, N), RNG.integers(0, C, (N, 2, 3))
-DEEP_P = np.moveaxis(RNG.dirichlet(np.ones(C), (N, 2, 3)), -1, 1)
-COUNTS = RNG.integers(0, 5, (N, C)) * 1.0
-REDUCTIONS = ("mean", "sum", "none")
-
-
-def loss(name, *inputs, wrt=None, theirs=None, seconds=True, **options):
-    """Rows of a loss with each reduction, weights in the dtype of the prediction."""
-    for given in grid(**options):
-        for reduction in REDUCTIONS:
-            ours = getattr(nn, name)(**given, reduction=reduction)
-
-            def other(*tensors, given=given, reduction=reduction):
-                kind = theirs or getattr(torch.nn, name)
-                dtype = tensors[0].dtype
-                made = {
-                    k: torch.tensor(v, dtype=dtype)
-                    if k in ("weight", "pos_weight") and v is not None
-                    else v
-                    for k, v in given.items()
-                    if not (k == "ignore_index" and v is None)
-                }
-                return kind(**made, reduction=reduction)(*tensors)
-
-            text = label(name, {**given, "reduction": reduction})
-            add(text, ours, other, *inputs, wrt=wrt, seconds=seconds)
-
-
-def sample_wise(function):
-    """A loss of PyTorch made of one that gives a loss an element."""
-
-    class Made:
-        def __init__(self, reduction, **options):
-            self.reduction, self.options = reduction, options
-
-        def __call__(self, *tensors):
-            each = function(*tensors, **self.options)
-            return {"mean": each.mean, "sum": each.sum, "none": lambda: each}[
-                self.reduction
-            ]()
-
-    return Made
-
-
-for _name in ("MSELoss", "L1Loss"):
-    loss(_name, SCORES, OTHERS)
-loss("HalfMSELoss", SCORES, OTHERS, theirs=sample_wise(lambda p, y: (p - y) ** 2 / 2))
-loss(
-    *("HalfSquaredErrorLoss", SCORES, OTHERS),
-    theirs=sample_wise(lambda p, y: ((p - y) ** 2 / 2).sum(1)),
-)
-loss("HuberLoss", SCORES, OTHERS, delta=[1.0, 0.3])
-loss("SmoothL1Loss", SCORES, OTHERS, beta=[1.0, 0.3, 0.0])
-loss("BCELoss", UNIT, YES, wrt=[0], weight=[None, WEIGHT, UNIT.tolist()])
-loss("BCELoss", UNIT, SOFT, wrt=[0])
-BINARY = {"weight": [None, WEIGHT], "pos_weight": [None, 2.5, WEIGHT]}
-loss("BCEWithLogitsLoss", SCORES, SOFT, **BINARY)
-loss("BCEWithLogitsLoss", SCORES, YES, wrt=[0], **BINARY)
-CLASSES = {"weight": [None, WEIGHT], "ignore_index": [None, 1, -100]}
-ENTROPY = {**CLASSES, "label_smoothing": [0.0, 0.1, 1.0]}
-IGNORED = np.where(np.arange(N) % 3 == 1, -100, LABELS)
-for _z, _y, _p in ((SCORES, LABELS, ROWS_P), (DEEP, DEEP_LABELS, DEEP_P)):
-    loss("CrossEntropyLoss", _z, _y, **ENTROPY)
-    loss("CrossEntropyLoss", _z, _p, weight=[None, WEIGHT], label_smoothing=[0.0, 0.1])
-    loss("NLLLoss", _z, _y, **CLASSES)
-loss("CrossEntropyLoss", SCORES[0], LABELS[0], **ENTROPY)
-loss("CrossEntropyLoss", SCORES[0], ROWS_P[0], weight=[None, WEIGHT])
-loss("NLLLoss", SCORES[0], LABELS[0], **CLASSES)
-MIXED = {"weight": [WEIGHT], "ignore_index": [-100], "label_smoothing": [0.2]}
-loss("CrossEntropyLoss", SCORES, IGNORED, **MIXED)
-loss(
-    *("CrossEntropyLoss", ROWS_Q, LABELS),
-    theirs=lambda weight, from_logits, reduction: (
-        lambda q, y: TF.nll_loss(q.log(), y, weight, reduction=reduction)
-    ),
-    weight=[None, WEIGHT],
-    from_logits=[False],
-)
-loss(
-    *("KLDivLoss", ROWS_Q, ROWS_P),
-    theirs=sample_wise(lambda q, p: TF.kl_div(q.log(), p, reduction="none").sum(1)),
-)
-loss("HingeEmbeddingLoss", SCORES, SIGNS, wrt=[0], margin=[1.0, 0.3])
-loss("SoftMarginLoss", SCORES, SIGNS, wrt=[0])
-loss(
-    *("HingeLoss", SCORES, SIGNS),
-    wrt=[0],
-    theirs=sample_wise(lambda z, y: torch.relu(1 - y * z)),
-)
-loss(
-    *("PerceptronLoss", SCORES, YES),
-    wrt=[0],
-    theirs=sample_wise(lambda z, y: ((z >= 0).to(z.dtype) - y) * z),
-)
-for _y in (YES, SOFT):
-    loss("MultiLabelSoftMarginLoss", SCORES, _y, wrt=[0], weight=[None, WEIGHT])
-
-
-def multi_margin(z, y, p=1, margin=1.0, weight=None):
-    """PyTorch's own has no second derivative; the first is compared with it too."""
-    right = z.gather(1, y[:, None])
-    short = torch.relu(margin - right + z) ** p
-    short = short.scatter(1, y[:, None], 0.0)
-    each = short.sum(1) / z.shape[1]
-    return each if weight is None else each * weight[y]
-
-
-MARGIN = {"p": [1, 2], "margin": [1.0, 0.3], "weight": [None, WEIGHT]}
-loss("MultiMarginLoss", SCORES, LABELS, theirs=sample_wise(multi_margin), **MARGIN)
-loss("MultiMarginLoss", SCORES, LABELS, seconds=False, **MARGIN)
-loss("MultiMarginLoss", SCORES[0], LABELS[0], seconds=False, **MARGIN)
-POISSON = {"log_input": [True, False], "full": [False, True], "eps": [1e-8, 1e-2]}
-loss("PoissonNLLLoss", UNIT, COUNTS, wrt=[0], **POISSON)
-GAUSS = {"full": [False, True], "eps": [1e-6, 0.5]}
-for _var in (UNIT, UNIT[:, :1], UNIT[:, 0]):
-    loss("GaussianNLLLoss", SCORES, OTHERS, _var, **GAUSS)
-PAIR = RNG.integers(0, 2, N) * 2 - 1
-loss("CosineEmbeddingLoss", SCORES, OTHERS, PAIR, margin=[0.0, 0.4])
-loss("CosineEmbeddingLoss", SCORES[0], OTHERS[0], PAIR[0], margin=[0.0, 0.4])
-loss("MarginRankingLoss", SCORES, OTHERS, SIGNS, wrt=[0, 1], margin=[0.0, 0.7])
-TRIPLET = {"margin": [1.0, 0.3], "eps": [1e-6, 1e-3], "swap": [False, True]}
-loss("TripletMarginLoss", SCORES, OTHERS, UNIT, p=[2.0, 1.0, 3.0], **TRIPLET)
-
-# -- functions -------------------------------------------------------------------------
-
-
-def function(name, *inputs, wrt=None, **options):
-    ours, theirs = getattr(F, name), getattr(TF, name)
-    for given in grid(**options):
-        add(
-            f"F.{label(name, given)}",
-            *(lambda *a, g=given: ours(*a, **g), lambda *a, g=given: theirs(*a, **g)),
-            *inputs,
-            wrt=wrt,
-        )
-
-
-NORM = {"p": [2.0, 1.0, 3.0], "dim": [1, 0, -1], "eps": [1e-12, 10.0]}
-function("normalize", SCORES, **NORM)
-function("cosine_similarity", SCORES, OTHERS, dim=[1, 0], eps=[1e-8, 1e-3])
-DISTANCE = {"p": [2.0, 1.0, 3.0], "eps": [1e-6, 0.1], "keepdim": [False, True]}
-function("pairwise_distance", SCORES, OTHERS, **DISTANCE)
-Q, K, V = normal(2, 3, 4, 5), normal(2, 3, 6, 5), normal(2, 3, 6, 7)
-MASK = RNG.random((4, 6)) < 0.6
-MASK[:, 0] = True
-NOWHERE = MASK.copy()
-NOWHERE[1] = False
-ATTENTION = "scaled_dot_product_attention"
-function(ATTENTION, Q, K, V, is_causal=[False, True], scale=[None, 0.3])
-function(ATTENTION, Q[0, 0], K[0, 0], V[0, 0], is_causal=[False, True])
-for _mask in (MASK, NOWHERE, normal(4, 6), normal(2, 1, 4, 6)):
-    add(
-        f"F.attention(mask {_mask.dtype} {_mask.shape})",
-        *(F.scaled_dot_product_attention, TF.scaled_dot_product_attention),
-        *(Q, K, V, _mask),
-    )
-function("one_hot", LABELS, num_classes=[-1, C, 9], wrt=[])
+TF = torch.nn.functional
+F = chainrule.nn.functional
+ENGINES = ["numpy"] if native_problem() else ["numpy", "native"]
 
 
 @pytest.mark.parametrize("dtype", TOLERANCES)
@@ -291,39 +36,33 @@ def test_agrees_with_pytorch(row: Row, dtype: str) -> None:
     compare(row, dtype)
 
 
-#: What PyTorch has under no name, or has no numbers to compare: tests/nn has tests.
-ALONE = {"Loss", "Module", "Parameter", "Perceptron", "Step", "Sequential"}
-ALONE |= {"ModuleDict", "ModuleList", "Standardize", "Unstandardize"}
-#: What the rows of layers call.
-OF_LAYERS = {"linear", "embedding", "dropout", "prelu", "interpolate"}
-OF_LAYERS |= {f"{name}_norm" for name in ("batch", "layer", "group", "instance", "rms")}
+def plain(rows: list[Row]) -> list[Row]:
+    """The first of each name, which stands for those of other arguments."""
+    return list({row.name.partition("(")[0]: row for row in reversed(rows)}.values())
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_agrees_with_pytorch_while_compiled(engine: str) -> None:
+    """All in one program, with derivatives; on the native engine one of each name."""
+    rows = ROWS if engine == "numpy" else plain(ROWS)
+    compare_compiled(rows, engine, firsts=engine == "numpy")
+
+
+@pytest.mark.slow
+def test_every_argument_agrees_in_machine_code() -> None:
+    for i in range(0, len(ROWS), 50):
+        compare_compiled(ROWS[i : i + 50], ENGINES[-1])
+
+
+# -- losses as functions ---------------------------------------------------------------
+
 LOSSES = [nn.__dict__[n] for n in nn.__all__ if n.endswith("Loss") and n != "Loss"]
+#: The classes by the names of the functions.
 OF_LOSSES = {
     name: (F.__dict__[name].__doc__ or "").rpartition("See nn.")[2].rstrip(".")
     for name in F.__all__
     if "See nn." in (F.__dict__[name].__doc__ or "")
 }
-
-
-def test_every_module_and_every_argument_is_tried() -> None:
-    rows = [row.name for row in ROWS]
-    for name in nn.__all__:
-        kind = getattr(nn, name)
-        if not isinstance(kind, type) or name in ALONE:
-            continue
-        mine = [row for row in rows if row.startswith(name)]
-        assert mine, name
-        for argument, given in inspect.signature(kind).parameters.items():
-            required = given.default is given.empty
-            if argument not in ("dtype", "init", "from_logits") and not required:
-                assert any(f"{argument}=" in row for row in mine), (name, argument)
-
-
-def test_every_function_is_tried() -> None:
-    modules = [nn.__dict__[name] for name in nn.__all__]
-    tried = {m.function.__name__ for m in modules if hasattr(m, "function")}
-    tried |= {row.name[2:].partition("(")[0] for row in ROWS}
-    assert set(F.__all__) - tried - OF_LAYERS - OF_LOSSES.keys() == {"step"} - tried
 
 
 @pytest.mark.parametrize("name", ["cross_entropy", "mse_loss", "nll_loss"])
@@ -349,3 +88,75 @@ def test_every_loss_as_a_function_has_the_arguments_of_its_class() -> None:
         arguments = inspect.signature(F.__dict__[name]).parameters
         wanted = inspect.signature(nn.__dict__[kind]).parameters
         assert {*wanted, "sample_weight"} <= arguments.keys()
+
+
+def test_every_row_of_a_loss_is_the_function_too() -> None:
+    """The classes are compared with PyTorch's; the functions are the classes."""
+    functions = {kind: getattr(F, name) for name, kind in OF_LOSSES.items()}
+    tried = 0
+    for row in ROWS:
+        function = functions.get(type(row.ours).__name__)
+        if function is None:
+            continue
+        tensors = [cr.tensor(a) for a in row.inputs]
+        made = function(*tensors, **row.ours.settings())
+        np.testing.assert_array_equal(made.numpy(), row.ours(*tensors).numpy())
+        tried += 1
+    assert tried > 300
+
+
+# -- signatures ------------------------------------------------------------------------
+
+#: Arguments of PyTorch's that are old names of ``reduction``.
+OLD = {"size_average", "reduce"}
+#: First arguments, which have names of their own in each library.
+TENSORS = {"x", "indices"}
+#: Other defaults and other places, with the reason.
+OTHERWISE = {
+    "ignore_index": "PyTorch ignores the label −100 unasked; here it is refused",
+    "dim": "PyTorch guesses an axis, and warns; here it is the last one",
+    "dtype": "parameters are float32 unless another dtype is asked for",
+    "align_corners": "None means False in PyTorch",
+    "modules": "PyTorch's Sequential and ModuleList call it otherwise",
+    "delta": "before reduction=, which is a keyword here",
+    "beta": "before reduction=, which is a keyword here",
+}
+#: Arguments of ours alone, with the reason.
+OURS = {
+    "dtype": "parameters are float32 unless another dtype is asked for",
+    "init": "an initialiser by its name",
+    "from_logits": "probabilities instead of scores",
+    "sample_weight": "a weight for each sample",
+    "modules": "PyTorch's Sequential and ModuleList call it otherwise",
+}
+
+
+def offered() -> list[tuple[str, Any, Any]]:
+    """What both have by one name, and whose arguments can be read."""
+    pairs = [
+        (f"nn.{n}", getattr(nn, n), getattr(torch.nn, n, None))
+        for n in nn.__all__
+        if isinstance(getattr(nn, n), type) and n not in ("Module", "Parameter")
+    ]
+    pairs += [(f"F.{n}", getattr(F, n), getattr(TF, n, None)) for n in F.__all__]
+    return [p for p in pairs if inspect.isclass(p[2]) or inspect.isfunction(p[2])]
+
+
+@pytest.mark.parametrize(("name", "ours", "theirs"), offered(), ids=lambda x: x)
+def test_arguments_stand_where_pytorch_has_them(
+    name: str, ours: Any, theirs: Any
+) -> None:
+    """What is given by place or left out means the same; what is not there, raises."""
+    mine = inspect.signature(ours).parameters
+    other = {
+        k: p for k, p in inspect.signature(theirs).parameters.items() if k not in OLD
+    }
+    places = [k for k, p in mine.items() if p.kind is not p.KEYWORD_ONLY]
+    for a, b in zip(places, other):
+        assert a == b or a in TENSORS or a in OTHERWISE, (a, b)
+    for key, parameter in mine.items():
+        if key in other:
+            same = parameter.default == other[key].default
+            assert same or key in OTHERWISE, key
+        else:
+            assert key in TENSORS or key in OURS, key

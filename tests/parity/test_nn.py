@@ -6,6 +6,7 @@ Values and gradients agree to 1e-10, relative to the largest number where that i
 
 from __future__ import annotations
 
+import inspect
 import math
 
 import numpy as np
@@ -233,6 +234,7 @@ BY_SIZE = [
     ("kaiming_uniform_", {"mode": "fan_out", "nonlinearity": "relu"}),
     ("kaiming_normal_", {}),
     ("kaiming_normal_", {"mode": "fan_out", "nonlinearity": "tanh"}),
+    ("kaiming_normal_", {"a": 0.5}),
     ("uniform_", {"a": -0.3, "b": 2.0}),
     ("normal_", {"mean": 1.5, "std": 0.3}),
 ]
@@ -261,18 +263,32 @@ def test_distributions_are_pytorchs(name, options, shape, monkeypatch):
     np.testing.assert_allclose(mine[1:], theirs.drawn[1:], rtol=1e-14)
 
 
-@pytest.mark.parametrize(
-    ("name", "options"),
-    [
-        *BY_SIZE,
-        ("trunc_normal_", {"mean": 0.2, "std": 0.5, "a": -0.4, "b": 1.0}),
-        ("trunc_normal_", {}),
-        ("orthogonal_", {"gain": 1.4}),
-        ("constant_", {"val": 0.25}),
-        ("zeros_", {}),
-        ("ones_", {}),
-    ],
-)
+SAMPLED: list[tuple[str, dict]] = [
+    *BY_SIZE,
+    ("trunc_normal_", {"mean": 0.2, "std": 0.5, "a": -0.4, "b": 1.0}),
+    ("trunc_normal_", {}),
+    ("orthogonal_", {"gain": 1.4}),
+    ("constant_", {"val": 0.25}),
+    ("zeros_", {}),
+    ("ones_", {}),
+]
+
+
+def test_every_initialiser_is_compared_over_all_of_its_arguments() -> None:
+    """PyTorch has no lecun_normal_ and lecun_uniform_."""
+    names = [name for name in nn.init.__all__ if name != "calculate_gain"]
+    functions = {name: getattr(nn.init, name) for name in names}
+    assert functions.keys() - {n for n, _ in SAMPLED} == {
+        "lecun_normal_",
+        "lecun_uniform_",
+    }
+    for name in {n for n, _ in SAMPLED}:
+        tried = {k for n, options in SAMPLED for k in options if n == name}
+        arguments = inspect.signature(functions[name]).parameters.keys()
+        assert arguments - tried == {"tensor"}, name
+
+
+@pytest.mark.parametrize(("name", "options"), SAMPLED)
 def test_samples_have_pytorchs_statistics(name, options):
     """150,000 numbers of each: mean, deviation, ends and quartiles are alike."""
     cr.manual_seed(0)

@@ -14,7 +14,7 @@ from chainrule.graph.node import Value
 from chainrule.graph.types import Dim, DType, Size, as_dtype
 from chainrule.methods.conversion import check_device
 from chainrule.operations import movement
-from chainrule.operations.arguments import shape_of
+from chainrule.operations.arguments import once, shape_of
 from chainrule.operations.operands import cast, filled, stretch, value_of
 from chainrule.primitives.creation import iota
 from chainrule.primitives.elementwise import add, equal, mul
@@ -84,7 +84,11 @@ def full(
 
 
 def zeros(
-    *shape: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    *sizes: Any,
+    shape: Any = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """0 in every place, float32 by default: ``zeros(2, 3)`` or ``zeros((2, 3))``.
 
@@ -93,11 +97,17 @@ def zeros(
             [0.]])
     """
     check_device(device)
-    return _made(filled(0, _given(dtype), shape_of(shape)), requires_grad)
+    return _made(
+        filled(0, _given(dtype), shape_of(once("shape", sizes, shape))), requires_grad
+    )
 
 
 def ones(
-    *shape: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    *sizes: Any,
+    shape: Any = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """1 in every place, float32 by default: ``ones(2, 3)`` or ``ones((2, 3))``.
 
@@ -105,18 +115,26 @@ def ones(
     tensor([1., 1.])
     """
     check_device(device)
-    return _made(filled(1, _given(dtype), shape_of(shape)), requires_grad)
+    return _made(
+        filled(1, _given(dtype), shape_of(once("shape", sizes, shape))), requires_grad
+    )
 
 
 def empty(
-    *shape: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    *sizes: Any,
+    shape: Any = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """As :func:`zeros`: what is left undefined elsewhere is 0 here.
 
     >>> empty(1)
     tensor([0.])
     """
-    return zeros(*shape, dtype=dtype, device=device, requires_grad=requires_grad)
+    return zeros(
+        *sizes, shape=shape, dtype=dtype, device=device, requires_grad=requires_grad
+    )
 
 
 def full_like(
@@ -343,12 +361,7 @@ def asarray(
                 "Another dtype is a copy.", expected="copy=None", got="copy=False"
             )
         return obj.astype(dtype or obj.dtype, copy=True)
-    if copy is False:
-        raise ArgumentError(
-            "A tensor has memory of its own.",
-            expected="copy=None or True",
-            got="copy=False",
-        )
+    _need_copy(copy)
     if isinstance(obj, tuple | list) and _has_tensors(obj):
         made = _stacked(obj)
         return made if dtype is None else made.astype(dtype)
@@ -378,7 +391,17 @@ def from_dlpack(
     check_device(device)
     if isinstance(x, Tensor):
         return asarray(x, copy=copy)
+    _need_copy(copy)
     return Tensor(np.from_dlpack(x))
+
+
+def _need_copy(copy: builtins.bool | None) -> None:
+    if copy is False:
+        raise ArgumentError(
+            "A tensor has memory of its own.",
+            expected="copy=None or True",
+            got="copy=False",
+        )
 
 
 def from_numpy(array: Any) -> Tensor:

@@ -12,7 +12,7 @@ from chainrule.errors import ArgumentError, ShapeError
 from chainrule.functions.elementwise import function
 from chainrule.operations import movement as ops
 from chainrule.operations import products
-from chainrule.operations.arguments import axis_of, either
+from chainrule.operations.arguments import axis_of, either, once
 from chainrule.operations.operands import broadcast_shapes, filled, value_of
 from chainrule.primitives import movement as prims
 from chainrule.primitives.rules import show
@@ -84,7 +84,7 @@ diag, diagonal, trace = map(function, (Tensor.diag, Tensor.diagonal, Tensor.trac
 tril, triu = function(Tensor.tril), function(Tensor.triu)
 flatten, unflatten = function(Tensor.flatten), function(Tensor.unflatten)
 moveaxis = movedim = function(Tensor.movedim)
-permute = permute_dims = function(Tensor.permute)
+permute = function(Tensor.permute)
 transpose = swapaxes = function(Tensor.transpose)
 squeeze, unsqueeze = function(Tensor.squeeze), function(Tensor.unsqueeze)
 gather, index_select = function(Tensor.gather), function(Tensor.index_select)
@@ -95,15 +95,22 @@ repeat_interleave = function(Tensor.repeat_interleave)
 flip, tile = function(Tensor.flip), function(Tensor.tile)
 
 
-def reshape(x: Any, /, *shape: Any, copy: builtins.bool | None = None) -> Tensor:
+def reshape(
+    x: Any, /, *sizes: Any, shape: Any = None, copy: builtins.bool | None = None
+) -> Tensor:
     """The same elements in row-major order under another shape; one −1 is free.
 
     >>> reshape(Tensor([1, 2, 3, 4]), (2, -1))
     tensor([[1, 2],
             [3, 4]])
     """
-    made = as_tensor(x).reshape(*shape)
+    made = as_tensor(x).reshape(*once("shape", sizes, shape))
     return made.clone() if copy else made
+
+
+def permute_dims(x: Any, /, *dims: Any, axes: Any = None) -> Tensor:
+    """The axes in another order: axis ``axes[i]`` becomes axis i."""
+    return as_tensor(x).permute(*once("axes", dims, axes))
 
 
 def expand_dims(x: Any, /, *, axis: Any = 0) -> Tensor:
@@ -183,13 +190,13 @@ cat = concatenate = concat
 
 
 def vstack(arrays: Sequence[Any]) -> Tensor:
-    """Along the first of at least two axes; vectors are rows."""
+    """Along the first of at least two axes; vectors and numbers are rows."""
     tensors = [as_tensor(x) for x in arrays]
     return concat([x.reshape(1, -1) if x.ndim < 2 else x for x in tensors])
 
 
 def hstack(arrays: Sequence[Any]) -> Tensor:
-    """Along the second axis; vectors along their only one."""
+    """Along the second axis; vectors and numbers along their only one."""
     tensors = [as_tensor(x) for x in arrays]
     tensors = [x if x.ndim else x.reshape(1) for x in tensors]
     return concat(tensors, axis=int(bool(tensors) and tensors[0].ndim > 1))

@@ -19,7 +19,6 @@ from chainrule.operations import reductions as ops
 from chainrule.operations.arguments import either
 from chainrule.operations.operands import value_of
 from chainrule.primitives import reduce
-from chainrule.primitives.elementwise import sqrt
 from chainrule.primitives.indexing import take as rows_of
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor, wrap
@@ -159,11 +158,14 @@ def std(
     dim: Any = None,
     keepdim: builtins.bool | None = None,
 ) -> Tensor:
-    """The standard deviation, the root of :func:`var` with the same arguments."""
+    """The standard deviation, the root of :func:`var` with the same arguments.
+
+    Its derivative where all numbers are equal is taken as 0.
+    """
     words = {"dim": dim, "keepdim": keepdim} if correction is None else {}
     _not_pytorchs("std", "division by n", "division by n − 1", given, **words)
     axes, keep = either(axis, dim), keepdims or builtins.bool(keepdim)
-    return wrap(sqrt(ops.variance(value_of(x), axes, keep, correction or 0.0)))
+    return wrap(ops.root(ops.variance(value_of(x), axes, keep, correction or 0.0)))
 
 
 # -- running --------------------------------------------------------------------------

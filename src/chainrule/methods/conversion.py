@@ -167,6 +167,9 @@ class Conversion(Handle):
     def __float__(self) -> Any:
         return float(self.item())
 
+    def __complex__(self) -> Any:
+        return complex(self.item())
+
     def __int__(self) -> Any:
         return int(self.item())
 

@@ -279,7 +279,7 @@ class Elementwise(Handle):
         equal_nan: bool = False,
     ) -> Self:
         """Whether \\|x − y\\| ≤ atol + rtol · \\|y\\|, element by element."""
-        v, w = float_pair(self, other)
+        v, w = pair(self, other)
         return self._new(ops.isclose(v, w, rtol, atol, equal_nan))
 
     def allclose(
@@ -356,19 +356,16 @@ class Elementwise(Handle):
         return self._new(ops.mul(*pair(self, other)))
 
     def div(self, other: Any, *, rounding_mode: str | None = None) -> Self:
-        """x / y, or that rounded: ``"floor"`` or ``"trunc"``."""
-        if rounding_mode == "floor":
-            return self._new(integers.floor_divide(*pair(self, other)))
-        made = self._new(prims.div(*float_pair(self, other)))
-        if rounding_mode == "trunc":
-            return made.trunc()
-        if rounding_mode is not None:
+        """x / y, or that rounded to an integer: ``"floor"`` or ``"trunc"``."""
+        if rounding_mode is None:
+            return self._new(prims.div(*float_pair(self, other)))
+        if rounding_mode not in ("floor", "trunc"):
             raise ArgumentError(
                 "A quotient is rounded down or towards zero.",
                 expected='"floor", "trunc" or None',
                 got=f"{rounding_mode!r:.40}",
             )
-        return made
+        return self._new(ops.divided(*pair(self, other), rounding_mode))
 
     subtract, multiply, divide, true_divide = sub, mul, div, div
     greater, greater_equal, less, less_equal, not_equal = gt, ge, lt, le, ne

@@ -10,7 +10,12 @@ from chainrule.graph.types import DType
 from chainrule.operations import indexing, selection
 from chainrule.operations import movement as ops
 from chainrule.operations.arguments import Dims, axis_of, either, numbers_of
-from chainrule.operations.operands import Handle, value_of
+from chainrule.operations.operands import (
+    Handle,
+    broadcast_shapes,
+    held_by,
+    value_of,
+)
 from chainrule.operations.products import matmul, outer
 from chainrule.primitives import movement
 from chainrule.primitives.creation import iota
@@ -275,11 +280,18 @@ class Movement(Handle):
         return self.take(index, dim)
 
     def take_along_dim(
-        self, indices: Any, dim: int = -1, *, axis: int | None = None
+        self, indices: Any, dim: int | None = None, *, axis: int | None = None
     ) -> Self:
-        """Elements by index along ``dim``; the other axes are broadcast."""
-        dim = either(dim, axis, -1)
-        return self._new(selection.along(self.value, value_of(indices), dim))
+        """Elements by index along ``dim``; the other axes are broadcast.
+
+        Without ``dim``, of all elements in order, as in PyTorch; along the last axis it
+        is ``cr.take_along_axis``.
+        """
+        dim = either(dim, axis)
+        v, places = self.value, value_of(indices)
+        if dim is None:
+            v, places, dim = ops.reshape(v, (-1,)), ops.reshape(places, (-1,)), 0
+        return self._new(selection.along(v, places, dim))
 
     def gather(self, dim: int, index: Any) -> Self:
         """y[i][j] = x[index[i][j]][j] along ``dim`` 0, and so on for others."""
@@ -288,7 +300,7 @@ class Movement(Handle):
     def scatter_add(self, dim: int, index: Any, src: Any) -> Self:
         """x with x[index[i][j]][j] += src[i][j] along ``dim`` 0, and so on."""
         at = axis_of(self.shape, dim)
-        places, updates = value_of(index), value_of(src)
+        places, updates = value_of(index), held_by(src, self.dtype)
         return self._new(selection.scatter_add(self.value, places, updates, at))
 
     def scatter(self, dim: int, index: Any, src: Any) -> Self:
@@ -300,7 +312,7 @@ class Movement(Handle):
 
     def _scattered(self, dim: int, index: Any, src: Any) -> Any:
         at = axis_of(self.shape, dim)
-        places, new = value_of(index), value_of(src, self.dtype)
+        places, new = value_of(index), held_by(src, self.dtype)
         if len(places.shape) != self.ndim:
             raise ShapeError(
                 "scatter takes indices with the axes of the tensor.",
@@ -332,12 +344,14 @@ class Movement(Handle):
 
     def masked_select(self, mask: Any) -> Self:
         """The elements where ``mask`` is true, one after the other (not traced)."""
-        return self[value_of(mask)]
+        mask = value_of(mask)
+        shape = broadcast_shapes(self.shape, mask.shape)
+        return self.expand(shape)[ops.stretch(mask, shape)]
 
     def index_add(self, dim: int, index: Any, source: Any) -> Self:
         """x with parts added at these numbers along ``dim``."""
         at = axis_of(self.shape, dim)
-        places, updates = value_of(index), value_of(source)
+        places, updates = value_of(index), held_by(source, self.dtype)
         shape = [1] * self.ndim
         shape[at] = -1
         spread = ops.stretch(ops.reshape(places, tuple(shape)), updates.shape)

@@ -12,7 +12,7 @@ from chainrule.operations.elementwise import not_equal
 from chainrule.operations.movement import cut, reshape, squeeze
 from chainrule.operations.operands import Handle, pair
 from chainrule.primitives import reduce
-from chainrule.primitives.elementwise import maximum, minimum, sqrt, where
+from chainrule.primitives.elementwise import maximum, minimum, where
 from chainrule.primitives.indexing import gather
 
 
@@ -75,10 +75,9 @@ class Reductions(Handle):
     def var(
         self,
         dim: Dims = None,
-        *given: Any,
+        unbiased: bool | None = None,
         keepdim: bool = False,
         correction: float | None = None,
-        unbiased: bool | None = None,
         axis: Dims = None,
         keepdims: bool = False,
     ) -> Self:
@@ -86,31 +85,33 @@ class Reductions(Handle):
 
         Args:
             dim: the axes; all by default.
+            unbiased: PyTorch's older name of ``correction``: True for 1, False for 0.
             keepdim: leave axes of length 1.
             correction: 1 by default, as in PyTorch. With ``axis=`` it must be given,
                 because NumPy and the array API standard take 0.
-            unbiased: PyTorch's older name: True for 1, False for 0.
             axis, keepdims: NumPy's names of ``dim`` and ``keepdim``.
         """
-        how = _correction(correction, unbiased, axis, given)
+        how = _correction(correction, unbiased, axis)
         dim = either(dim, axis)
         return self._new(ops.variance(self.value, dim, keepdim or keepdims, how))
 
     def std(
         self,
         dim: Dims = None,
-        *given: Any,
+        unbiased: bool | None = None,
         keepdim: bool = False,
         correction: float | None = None,
-        unbiased: bool | None = None,
         axis: Dims = None,
         keepdims: bool = False,
     ) -> Self:
-        """The standard deviation, the root of :meth:`var` with the same arguments."""
-        how = _correction(correction, unbiased, axis, given)
+        """The standard deviation, the root of :meth:`var` with the same arguments.
+
+        Its derivative where all numbers are equal is taken as 0.
+        """
+        how = _correction(correction, unbiased, axis)
         dim = either(dim, axis)
         made = ops.variance(self.value, dim, keepdim or keepdims, how)
-        return self._new(sqrt(made))
+        return self._new(ops.root(made))
 
     def norm(
         self,
@@ -372,22 +373,15 @@ class Reductions(Handle):
         return self._new(selection.diff(self.value, n, either(dim, axis, -1)))
 
 
-def _correction(
-    correction: float | None,
-    unbiased: bool | None,
-    axis: Any,
-    given: tuple[Any, ...],
-) -> float:
-    if given:
+def _correction(given: float | None, unbiased: bool | None, axis: Any) -> float:
+    if unbiased is not None and (given is not None or not isinstance(unbiased, bool)):
         raise ArgumentError(
-            "A second argument by position is keepdim for other reductions, and "
-            "unbiased for PyTorch's variance.",
-            expected="keepdim=…, correction=… or unbiased=…",
-            got=", ".join(f"{item!r:.40}" for item in given),
-            fix="x.var(dim, keepdim=True), or x.var(dim, unbiased=False)",
+            "unbiased is PyTorch's older name of correction=1 or 0.",
+            expected="True or False, or correction= alone",
+            got=f"unbiased={unbiased!r:.40}, correction={given!r:.40}",
         )
-    if correction is not None:
-        return correction
+    if given is not None:
+        return given
     if unbiased is not None:
         return float(unbiased)
     if axis is not None:

@@ -70,6 +70,19 @@ def numbers_of(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
     return arguments
 
 
+def once(name: str, by_place: tuple[Any, ...], by_name: Any) -> tuple[Any, ...]:
+    """What came as one or several arguments, or by its name in the standard."""
+    if by_name is None:
+        return by_place
+    if by_place:
+        raise ArgumentError(
+            f"{name} is given once.",
+            expected=f"numbers, or {name}=",
+            got=f"{by_place!r:.60} and {name}={by_name!r:.60}",
+        )
+    return (by_name,)
+
+
 def shape_of(arguments: Any, what: str = "A shape consists of sizes.") -> Shape:
     """Sizes ≥ 0 as a shape; they came as ``f(2, 3)``, ``f((2, 3))`` or ``f(2)``."""
     given = numbers_of(arguments if isinstance(arguments, tuple) else (arguments,))

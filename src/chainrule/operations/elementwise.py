@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 
+from chainrule.errors import ArgumentError
 from chainrule.graph.node import Value
 from chainrule.graph.types import DType
 from chainrule.operations.operands import (
@@ -39,7 +40,13 @@ from chainrule.primitives.elementwise import (
     sub,
     where,
 )
-from chainrule.primitives.integers import bitwise_and, bitwise_not, bitwise_or
+from chainrule.primitives.integers import (
+    bitwise_and,
+    bitwise_not,
+    bitwise_or,
+    bitwise_xor,
+    floor_divide,
+)
 from chainrule.primitives.trigonometry import atan2, cos, sin
 
 
@@ -67,6 +74,8 @@ def mul(a: Value, b: Value) -> Value:
 
 def power(x: Value, p: float) -> Value:
     """xᵖ for a number p: small whole ones by multiplication, ½ by the root."""
+    if x.dtype is DType.bool:
+        x = cast(x, number_dtype(p, x.dtype))
     if not x.dtype.is_float and (p < 0 or isinstance(p, float)):
         x = floating(x)
     x = cast(x, number_dtype(p, x.dtype))
@@ -143,11 +152,18 @@ def isfinite(x: Value) -> Value:
 
 
 def isclose(a: Value, b: Value, rtol: float, atol: float, nan: bool) -> Value:
-    margin = add(number(atol, b), mul(number(rtol, b), abs_(b)))
+    """|a − b| ≤ atol + rtol · |b|; integers are compared in float64."""
+    made = equal(a, b)
+    if nan:
+        made = bitwise_or(made, bitwise_and(isnan(a), isnan(b)))
+    if not (rtol or atol):
+        return made
+    a, b = [x if x.dtype.is_float else cast(x, DType.float64) for x in (a, b)]
     finite = bitwise_and(isfinite(a), isfinite(b))
-    near = less_equal(abs_(sub(where(finite, a, b), b)), margin)
-    made = bitwise_or(bitwise_and(finite, near), equal(a, b))
-    return bitwise_or(made, bitwise_and(isnan(a), isnan(b))) if nan else made
+    a, b = [where(finite, x, number(0, x)) for x in (a, b)]
+    margin = add(number(atol, b), mul(number(rtol, b), abs_(b)))
+    near = less_equal(abs_(sub(a, b)), margin)
+    return bitwise_or(made, bitwise_and(finite, near))
 
 
 def signbit(x: Value) -> Value:
@@ -183,11 +199,31 @@ def trunc(x: Value) -> Value:
 def round_(x: Value, decimals: int = 0) -> Value:
     """To the nearest number, the even one of two, with that many decimals."""
     if not x.dtype.is_float:
+        if decimals < 0:
+            raise ArgumentError(
+                "Integers are not rounded to tens.",
+                expected="decimals ≥ 0, which leaves integers as they are",
+                got=f"decimals={decimals} for {x.dtype.name}",
+                fix="x.double().round(decimals=…)",
+            )
         return x
     if not decimals:
         return prims.round_(x)
     scale = number(10.0**decimals, x)
     return div(prims.round_(mul(x, scale)), scale)
+
+
+def divided(a: Value, b: Value, mode: str) -> Value:
+    """a / b, rounded down (``"floor"``) or towards zero (``"trunc"``)."""
+    if mode == "floor":
+        return floor_divide(a, b)
+    if a.dtype.is_float:
+        return trunc(div(a, b))
+    down = floor_divide(a, b)
+    zero = number(0, a)
+    rest = not_equal(mul(down, b), a)
+    below = bitwise_and(rest, bitwise_xor(less(a, zero), less(b, zero)))
+    return add(down, cast(below, a.dtype))
 
 
 # -- exponentials and logarithms ------------------------------------------------------
@@ -225,9 +261,9 @@ def tan(x: Value) -> Value:
 
 
 def _leg(x: Value) -> Value:
-    """√(1 − x²), exact near 1 too."""
+    """√(1 − x²), exact near 1 too, with derivative ∓∞ at ±1."""
     one = number(1, x)
-    return sqrt(mul(sub(one, x), add(one, x)))
+    return mul(sqrt(sub(one, x)), sqrt(add(one, x)))
 
 
 def asin(x: Value) -> Value:
@@ -275,11 +311,11 @@ def asinh(x: Value) -> Value:
 
 
 def acosh(x: Value) -> Value:
-    """ln(x + √(x² − 1)) = ln(1 + t + √(2t + t²)), with t = x − 1."""
+    """ln(x + √(x² − 1)) = ln(1 + t + √t √(2 + t)), with t = x − 1."""
     one = number(1, x)
     far = less(number(1e8, x), x)
     t = sub(where(far, number(2, x), x), one)
-    inner = add(t, sqrt(mul(t, add(t, number(2, x)))))
+    inner = add(t, mul(sqrt(t), sqrt(add(t, number(2, x)))))
     outer = add(log(where(far, x, one)), number(math.log(2), x))
     return where(far, outer, log1p(inner))
 

@@ -181,6 +181,9 @@ def index(v: Value, key: Any) -> Value:
     """The elements of ``v`` that ``key`` names."""
     if type(key) is int and v.shape and isinstance(v.shape[0], int):
         return _row(v, key)
+    mask = _sole_mask(key)
+    if mask is not None and not mask.shape:  # of one or of no element along a new axis
+        v, key = reshape(v, (1, *v.shape)), reshape(mask, (1,))
     parts = parts_of(key, v.shape)
     arrays = [k for k in parts if isinstance(k, Value)]
     if arrays:  # beside arrays integers are arrays
@@ -329,10 +332,10 @@ def _sole_mask(key: Any) -> Value | None:
     """The mask, where the key is nothing else."""
     if isinstance(key, tuple):
         key = key[0] if len(key) == 1 else None
-    if key is None or isinstance(key, slice | int | np.integer) or key is Ellipsis:
+    if key is None or isinstance(key, slice | int | np.generic) or key is Ellipsis:
         return None
     made = key if isinstance(key, Value) else value_of(key)
-    return made if made.dtype is DType.bool and made.shape else None
+    return made if made.dtype is DType.bool else None
 
 
 def _masked(v: Value, mask: Value, new: Value) -> Value:

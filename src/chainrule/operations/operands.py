@@ -72,10 +72,20 @@ def as_array(data: Any, dtype: Any = None) -> Array:
             expected="numbers in nested lists of equal lengths, or an array",
             got=f"{type(data).__name__}: {error}",
         ) from None
-    if wanted is None and not hasattr(data, "dtype") and array.dtype == np.float64:
+    if wanted is None and array.dtype == np.float64 and not _has_dtype(data):
         array = array.astype(np.float32)
     as_dtype(array.dtype)
     return array
+
+
+def _has_dtype(data: Any) -> bool:
+    """Whether NumPy's numbers or tensors are in it, which keep their dtype."""
+    if isinstance(data, list | tuple):
+        kinds = set(map(type, data))
+        if kinds <= {float, int, bool}:
+            return False
+        return any(map(_has_dtype, data))
+    return hasattr(data, "dtype")
 
 
 def value_of(x: Any, dtype: DType | None = None) -> Value:
@@ -89,6 +99,21 @@ def value_of(x: Any, dtype: DType | None = None) -> Value:
         if context.trace is not None:
             value = context.trace.constant(value)
     return value if dtype is None else cast(value, dtype)
+
+
+def held_by(x: Any, dtype: DType) -> Value:
+    """What is put into a tensor of ``dtype``; it does not hold floats as integers."""
+    if dtype.is_float or is_number(x):
+        return value_of(x, dtype)
+    value = value_of(x)
+    if value.dtype.is_float:
+        raise DTypeError(
+            "Floats do not fit between integers.",
+            expected=f"an integer dtype, for a tensor of {dtype.name}",
+            got=value.dtype.name,
+            fix="convert one of them: x.double() or source.long()",
+        )
+    return cast(value, dtype)
 
 
 def is_number(x: Any) -> bool:

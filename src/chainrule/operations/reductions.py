@@ -166,13 +166,23 @@ def norm(v: Value, p: Any, dim: Any, keep: bool) -> Value:
     if p == 1:
         return total(abs_(v), dim, keep)
     if p == 2:
-        made = total(mul(v, v), dim, keep)
+        return root(total(mul(v, v), dim, keep))
+    size = abs_(v)
+    if 0 < p < 2:  # |x|ᵖ has infinite derivatives at 0
+        nothing = equal(v, number(0, v))
+        powers = pow_(where(nothing, number(1, v), size), number(p, v))
+        powers = where(nothing, number(0, v), powers)
     else:
-        made = total(pow_(abs_(v), number(p, v)), dim, keep)
-    zero = equal(made, number(0, made))
-    safe = where(zero, number(1, made), made)
-    root = sqrt(safe) if p == 2 else pow_(safe, number(1 / p, safe))
-    return where(zero, made, root)
+        powers = pow_(size, number(p, v))
+    return root(total(powers, dim, keep), p)
+
+
+def root(v: Value, p: float = 2) -> Value:
+    """v^(1/p), whose derivative at 0 is taken as 0."""
+    zero = equal(v, number(0, v))
+    safe = where(zero, number(1, v), v)
+    made = sqrt(safe) if p == 2 else pow_(safe, number(1 / p, safe))
+    return where(zero, v, made)
 
 
 def logsumexp(v: Value, dim: Any, keep: bool) -> Value:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from chainrule.errors import DTypeError, ShapeError
+from chainrule.errors import ArgumentError, DTypeError, ShapeError
 from chainrule.graph.node import Value
 from chainrule.graph.types import DType, Size
 from chainrule.operations.arguments import axis_of
@@ -181,6 +181,10 @@ def _before(a: Value, b: Value, equal_too: bool) -> Value:
 
 def diff(v: Value, n: int, dim: Any) -> Value:
     """Differences of neighbours, n times."""
+    if n < 0:
+        raise ArgumentError(
+            "diff takes differences so many times.", expected="n ≥ 0", got=f"n={n}"
+        )
     axis = axis_of(v.shape, dim)
     for _ in range(n):
         size = v.shape[axis]

@@ -132,7 +132,7 @@ def hardswish(x: Any) -> Tensor:
 def hardshrink(x: Any, lambd: float = 0.5) -> Tensor:
     """x where |x| > λ, else 0."""
     x = as_tensor(x)
-    return where(abs(x) > lambd, x, 0.0)
+    return where(abs(x) <= lambd, 0.0, x)  # NaN stays
 
 
 def softshrink(x: Any, lambd: float = 0.5) -> Tensor:
@@ -150,7 +150,7 @@ def tanhshrink(x: Any) -> Tensor:
 def threshold(x: Any, threshold: float, value: float) -> Tensor:
     """x where x > threshold, else ``value``."""
     x = as_tensor(x)
-    return where(x > threshold, x, value)
+    return where(x <= threshold, value, x)  # NaN stays
 
 
 def mish(x: Any) -> Tensor:

@@ -9,11 +9,11 @@ import numpy as np
 
 from chainrule.errors import ArgumentError, ShapeError, warn
 from chainrule.functions.elementwise import maximum
+from chainrule.functions.movement import broadcast_arrays
 from chainrule.graph.build import constant, no_grad
 from chainrule.graph.node import Value
 from chainrule.graph.types import Shape, Size, size_of
 from chainrule.nn.arguments import place, sizes
-from chainrule.nn.norms import norm
 from chainrule.primitives.movement import broadcast_to
 from chainrule.primitives.rules import show
 from chainrule.regions import normalization
@@ -252,7 +252,7 @@ def normalize(x: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tenso
     tensor([[0.6, 0.8]])
     """
     x = as_tensor(x)
-    return x / maximum(norm(x, p, dim, keepdim=True), eps)
+    return x / maximum(x.norm(p, dim, keepdim=True), eps)
 
 
 def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Tensor:
@@ -261,7 +261,7 @@ def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Tens
     >>> cosine_similarity([[1.0, 0.0]], [[1.0, 1.0]])
     tensor([0.70710677])
     """
-    a, b = as_tensor(x1), as_tensor(x2)
+    a, b = broadcast_arrays(x1, x2)
     return (normalize(a, 2.0, dim, eps) * normalize(b, 2.0, dim, eps)).sum(dim)
 
 
@@ -269,4 +269,4 @@ def pairwise_distance(
     x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
 ) -> Tensor:
     """‖x₁ − x₂ + ε‖ₚ along the last axis."""
-    return norm(as_tensor(x1) - x2 + eps, p, -1, keepdim)
+    return (as_tensor(x1) - x2 + eps).norm(p, -1, keepdim)

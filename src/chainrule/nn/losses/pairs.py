@@ -10,7 +10,6 @@ from chainrule.functions.elementwise import maximum, where
 from chainrule.nn.arguments import flag, number
 from chainrule.nn.losses.base import Reduction
 from chainrule.nn.losses.checks import check_among, check_least, looked_at
-from chainrule.nn.norms import norm
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor
 
@@ -158,7 +157,7 @@ class TripletMarginLoss(PairLoss):
         )
 
         def distance(x: Tensor, y: Tensor) -> Tensor:
-            return norm(x - y + self.eps, self.p, -1)
+            return (x - y + self.eps).norm(self.p, -1)
 
         apart = distance(a, far)
         if self.swap:

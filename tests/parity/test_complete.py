@@ -1,0 +1,181 @@
+"""Nothing that the package offers is left out of the rows, and no argument of it.
+
+What is called by the rows is written down (``recording.py``), and held against the
+signatures of everything offered. Whatever is left stands below, with the reason.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip(
+    "torch", reason="PyTorch is not installed: pip install -e '.[parity]'"
+)
+
+import chainrule as cr  # noqa: E402
+import chainrule.nn.functional  # noqa: E402
+from chainrule import nn, optim  # noqa: E402
+from tests.array_api.cases import CALLS  # noqa: E402
+from tests.array_api.test_standard import call  # noqa: E402
+from tests.parity import module_rows, rows, test_optim  # noqa: E402
+from tests.parity.test_tensor import AFTER, NAMED  # noqa: E402
+from tests.parity.test_transforms import TRANSFORMS  # noqa: E402
+from tests.recording import RECORDER, Given, methods  # noqa: E402
+
+pytestmark = pytest.mark.parity
+F = chainrule.nn.functional
+
+#: What has no counterpart in PyTorch, or no numbers, by the reason.
+LEFT_OUT = {
+    "classes and modules that are no functions of tensors": """
+        ChainruleError History Trainer training data metrics nn optim""",
+    "types and numbers": """
+        Tensor dtype newaxis e pi inf nan bool float32 float64
+        int8 int16 int32 int64 uint8 uint16 uint32 uint64""",
+    "PyTorch has no stable counterpart: tests/test_control.py": """
+        cond scan while_loop""",
+    "other random numbers of the same distributions: tests/test_random.py": """
+        bernoulli categorical manual_seed multinomial normal rand rand_like randint
+        randn randn_like randperm uniform""",
+    "files: tests/test_serialization.py": "save load",
+    "text about a model: tests/explanation, tests/training": """
+        explain summary check_gradients""",
+    "how the rows are run": "compile no_grad",
+    "about dtypes: tests/array_api/test_namespace.py": """
+        can_cast finfo iinfo isdtype result_type""",
+    "what models are built of: tests/nn": """
+        nn.Loss nn.Module nn.Parameter nn.functional nn.init nn.ModuleDict
+        nn.ModuleList nn.Sequential""",
+    "PyTorch has none (F.step is compared with heaviside): tests/nn": """
+        nn.Perceptron nn.Standardize nn.Unstandardize nn.Step""",
+    "what the derivatives of rows are made with: tests/test_tensor.py": """
+        Tensor.backward Tensor.requires_grad_ Tensor.zero_grad Tensor.grad
+        Tensor.data""",
+    "between the tensor and the engines": """
+        Tensor.defer Tensor.name Tensor.value Tensor.version""",
+    "refused, since there are no GPUs": "Tensor.cuda",
+    "tables, bases and files: tests/optim": """
+        optim.OPTIMIZERS optim.SCHEDULES optim.ParamGroup optim.Optimizer
+        optim.build_schedule""",
+}
+NAMES = {name for names in LEFT_OUT.values() for name in names.split()}
+#: Arguments, by the function or for all of them, with the reason.
+ARGUMENTS = {
+    "nn.*.dtype": "the rows convert whole modules, in both dtypes",
+    "nn.Linear.init": "an initialiser by its name, ours alone: tests/nn/test_init.py",
+    "nn.PReLU.init": "the rows give both the same slopes: tests/nn/test_layers.py",
+    "nn.Identity.args": "taken and left, as PyTorch does: tests/nn",
+    "nn.Identity.kwargs": "taken and left, as PyTorch does: tests/nn",
+    "F.*.sample_weight": "ours alone: tests/nn/test_losses.py",
+    "F.scaled_dot_product_attention.dropout_p": "random: tests/nn/test_layers.py",
+    "sort.dim": "refused, as PyTorch's means another thing: test_tensor.py",
+    "max.dim": "refused, as PyTorch's means another thing: test_tensor.py",
+    "min.dim": "refused, as PyTorch's means another thing: test_tensor.py",
+    "zeros.shape": "the standard's: tests/array_api/test_complete.py",
+    "ones.shape": "the standard's: tests/array_api/test_complete.py",
+    "empty.shape": "the standard's: tests/array_api/test_complete.py",
+    "reshape.shape": "the standard's: tests/array_api/test_complete.py",
+    "permute_dims.axes": "the standard's: tests/array_api/test_complete.py",
+    "reshape.copy": "the standard's: tests/array_api/test_complete.py",
+    "astype.device": "the standard's: tests/array_api/test_complete.py",
+    "optim.*.params": "what is updated",
+    "optim.*.steps_per_epoch": "how epochs are counted: tests/optim",
+    "optim.ReduceLROnPlateau.monitor": "which number is watched: tests/optim",
+    "optim.*.parameters": "whose gradients are clipped",
+    "Tensor.true_divide.rounding_mode": "the method is div, which is compared",
+    "pad.mode": "a constant alone; PyTorch's others are refused",
+    "Tensor.to_device.stream": "None alone, on a CPU",
+}
+
+
+def run(given: Given) -> None:
+    """Every row once, eagerly."""
+    for row in [*rows.ROWS, *module_rows.ROWS]:
+        if not isinstance(row.ours, nn.Module):
+            row.ours(*map(cr.tensor, row.inputs))
+    for name, cases in CALLS.items():
+        for case in cases[:: max(len(cases) // 40, 1)] + cases[-6:]:
+            call(rows.HERE, name, case)
+    for row in module_rows.ROWS:
+        kind = type(row.ours).__name__
+        if isinstance(row.ours, nn.Module) and kind.endswith("Loss"):
+            for name, module in F.__dict__.items():
+                if (getattr(module, "__doc__", "") or "").endswith(f"nn.{kind}."):
+                    given[f"F.{name}"] |= arguments_of(row.ours)
+    for name in [*NAMED, *AFTER, "std", "var", "roll", "expand_dims"]:
+        given[f"Tensor.{name}"] |= {"axis", "keepdims"}  # test_axis_is_another_name
+        given[name] |= {"axis", "keepdims"}
+    for name, arguments in {
+        **{n: {"k"} for n in ("tril", "triu", "Tensor.tril", "Tensor.triu")},
+        "roll": {"shift", "shifts", "dims"},  # test_other_names_of_arguments
+    }.items():
+        given[name] |= arguments
+    for name, arguments in TRANSFORMS.items():
+        given[name] |= arguments
+    for case in test_optim.CASES:
+        given[f"optim.{case.name}"] |= case.arguments()
+    for ours, _ in test_optim.SCHEDULES.values():
+        ours("step")
+    for options in test_optim.PLATEAUS:
+        test_optim.HERE.ReduceLROnPlateau(0.5, **options)
+    given["optim.clip_grad_norm_"] |= {"max_norm"}  # test_optim.py calls them
+    given["optim.clip_grad_value_"] |= {"clip_value"}
+    for options in test_optim.LBFGS:
+        given["optim.LBFGS"] |= {*options}
+
+
+def arguments_of(module: Any) -> set[str]:
+    """What a loss was given, and the tensors that it takes."""
+    names = inspect.signature(type(module).forward).parameters
+    tensors = set(names) - {"self", "sample_weight"} | {"input"}
+    return tensors | {k for k, v in module.settings().items() if v is not None}
+
+
+def offered() -> dict[str, Any]:
+    made = {name: getattr(cr, name) for name in cr.__all__}
+    for prefix, namespace in (("nn", nn), ("F", F), ("optim", optim)):
+        made |= {f"{prefix}.{n}": getattr(namespace, n) for n in namespace.__all__}
+    for name in dir(cr.Tensor):
+        if not name.startswith("_"):
+            made[f"Tensor.{name}"] = inspect.getattr_static(cr.Tensor, name)
+    return made
+
+
+def excused(name: str, argument: str) -> str | None:
+    """The key of the reason why an argument is left out."""
+    package = name.partition(".")[0] + ".*"
+    keys = (f"{name}.{argument}", f"{package}.{argument}")
+    return next((k for k in keys if k in ARGUMENTS), None)
+
+
+def test_every_argument_of_everything_is_tried() -> None:
+    given: Given = defaultdict(set)
+    with np.errstate(all="ignore"), methods(cr.Tensor), RECORDER.on(given):
+        run(given)
+    for name, arguments in RECORDER.made.items():
+        given[name] |= arguments
+    missing, needed, tried = [], set(), 0
+    for name, thing in offered().items():
+        if name in NAMES:
+            continue
+        if name not in given:
+            missing.append(name)
+            continue
+        if not callable(thing):
+            continue
+        for argument in inspect.signature(thing).parameters:
+            if argument == "self" or argument in given[name]:
+                tried += argument != "self"
+            elif (key := excused(name, argument)) is not None:
+                needed.add(key)
+            else:
+                missing.append(f"{name}({argument}=)")
+    assert not missing, missing
+    assert needed == set(ARGUMENTS), "reasons that nothing needs"
+    assert not [n for n in NAMES if n not in offered()], "names that are not offered"
+    assert tried > 900

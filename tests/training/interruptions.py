@@ -23,8 +23,12 @@ class AtOnce(BaseException):
 KINDS: tuple[type[BaseException], ...] = (TimeoutError, LateError, AtOnce)
 
 
-#: What was opened when an exception came is closed when it is collected.
-unclosed = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+#: What was opened when an exception came is closed when it is collected; and Python
+#: tells of one that comes within a finaliser, and drops it.
+unclosed = pytest.mark.filterwarnings(
+    "ignore:unclosed:ResourceWarning",
+    "ignore::pytest.PytestUnraisableExceptionWarning",
+)
 
 
 def at_random_times(call: Callable[[], Any], seconds: float, times: int) -> int:

@@ -35,7 +35,7 @@ from chainrule.training.interrupt import Interrupt
 from chainrule.training.lock import Files, RunDirectory
 from chainrule.training.nonfinite import all_finite, describe
 from chainrule.training.snapshots import Changing, Snapshot
-from chainrule.training.source import Source, Work
+from chainrule.training.source import Source
 from chainrule.training.state import RunState, Standing, copied
 
 #: Seconds that a chunk should take: short enough for Ctrl-C and a progress bar.
@@ -123,6 +123,8 @@ class Loop(Standing):
         self._pace = 1  # steps that make a chunk: measured
         self._kept: Snapshot | None = None
         self._since = 0.0  # seconds, since the last snapshot
+        #: By entry, what is recorded of single steps: names, and a row for each.
+        self._single: dict[str, tuple[list[str], list[list[Array]]]] = {}
         self.signals = Interrupt()
         self.running = self._stopping = False
         self._end = math.inf, math.inf
@@ -293,11 +295,8 @@ class Loop(Standing):
 
     def columns(self, entry: str, outputs: Any, steps: int) -> dict[str, Array]:
         """What to record of ``steps`` steps: the outputs that are one number a step."""
-        if not isinstance(outputs, Mapping):
-            outputs = {} if isinstance(outputs, list | tuple) else {"loss": outputs}
         found: dict[str, Array] = {}
-        for name, output in outputs.items():
-            array = np.asarray(output)
+        for name, array in _named(outputs).items():
             if array.size == steps and array.ndim <= 1 and array.dtype.kind in "fiub":
                 kind = array.dtype if array.dtype.kind == "f" else np.float64
                 found[name] = array.reshape(-1).astype(kind, copy=False)
@@ -307,35 +306,13 @@ class Loop(Standing):
 
     def _chunk(self) -> bool:
         """Steps for about CHUNK seconds; whether the epoch is over."""
-        state, begun, ended = self.state, self._clock(), False
-        while not ended:
-            left = self._end[1] - state.updates
-            work = self.source.take(state, int(min(self._pace, left)))
-            if work is None:
-                ended = True
-                break
-            if work.steps == 0:
-                raise ArgumentError(
-                    f"{type(self.source).__name__} gave work of no steps.",
-                    expected="Work with steps of at least 1, or None",
-                    got="steps=0",
-                    fix="return None where the epoch is over",
-                )
-            started = self._clock()
-            outputs, columns = self._run(work)
-            self._record(work, columns)
-            if not self._right(columns):
-                self._replay()
-            self.source.see(work, outputs)
-            if work.keep:
-                self._keep()
-            steps, ended = work.steps or 1, work.last
-            del work, outputs, columns  # while the source makes the next
-            now = self._clock()
-            wanted = CHUNK * steps / max(now - started, 1e-9)
-            self._pace = int(max(1, min(wanted, 8 * self._pace)))
-            if now - begun > CHUNK / 2 or state.updates >= self._end[1]:
-                break
+        state, begun = self.state, self._clock()
+        try:
+            ended = self._steps()
+        except Exception:
+            self._flush()  # numbers that are not finite may be the cause: then say so
+            raise
+        self._flush()
         seconds = self._clock() - begun
         state.seconds += seconds
         self._since += seconds
@@ -344,22 +321,70 @@ class Loop(Standing):
             state.seconds += self._kept.seconds
         return ended
 
+    def _steps(self) -> bool:
+        state, source, run, end = self.state, self.source, self.program.run, self._end
+        now = time.perf_counter()
+        until = now + CHUNK / 2
+        while True:
+            work = source.take(state, int(min(self._pace, end[1] - state.updates)))
+            if work is None:
+                return True
+            entry, steps = work.entry or self.entry, work.steps
+            if steps == 0:
+                raise ArgumentError(
+                    f"{type(source).__name__} gave work of no steps.",
+                    expected="Work with steps of at least 1, or None",
+                    got="steps=0",
+                    fix="return None where the epoch is over",
+                )
+            outputs = run(entry, work.inputs, steps=steps)
+            state.step += steps or 1
+            state.updates += steps or 1
+            if steps is None:
+                self._gather(entry, outputs)
+            else:
+                self._flush()
+                self._record(entry, outputs, steps)
+            source.see(work, outputs)
+            if work.keep:
+                self._flush()
+                self._keep()
+            if work.last:
+                return True
+            del work, outputs  # while the source makes the next
+            before, now = now, time.perf_counter()
+            if steps is not None:
+                wanted = CHUNK * steps / max(now - before, 1e-9)
+                self._pace = int(max(1, min(wanted, 8 * self._pace)))
+            if now > until or state.updates >= end[1]:
+                return False
+
     def _clock(self) -> float:
         """Seconds, of which those that the program was compiled in are no part."""
         return time.perf_counter() - self.program.seconds_compile
 
-    def _run(self, work: Work) -> tuple[Any, dict[str, Array]]:
-        """What some steps give, and what of that is recorded."""
-        entry = work.entry or self.entry
-        outputs = self.program.run(entry, work.inputs, steps=work.steps)
-        return outputs, self.columns(entry, outputs, work.steps or 1)
+    def _gather(self, entry: str, outputs: Any) -> None:
+        """Keep what is recorded of a single step until the chunk is over."""
+        named = outputs if type(outputs) is dict else _named(outputs)
+        if entry not in self._single:
+            plain = [k for k, v in named.items() if v.size == 1 and v.ndim <= 1]
+            self._single[entry] = plain, []
+        plain, rows = self._single[entry]
+        rows.append([named[key] for key in plain])
 
-    def _record(self, work: Work, columns: Mapping[str, Array]) -> None:
-        """Take down steps that were made."""
-        steps = work.steps or 1
-        self.state.step += steps
-        self.state.updates += steps
-        self.history.extend(columns, work.entry or self.entry)
+    def _flush(self) -> None:
+        """Record the single steps that were gathered."""
+        gathered, self._single = self._single, {}
+        for entry, (plain, rows) in gathered.items():
+            columns = [np.array(column).reshape(-1) for column in zip(*rows)]
+            self._record(entry, dict(zip(plain, columns)), len(rows))
+
+    def _record(self, entry: str, outputs: Any, steps: int) -> None:
+        """Take down steps that were made; where one went wrong, go back and say so."""
+        columns = self.columns(entry, outputs, steps)
+        self.history.extend(columns, entry)
+        if not self._right(columns):
+            self._replay()
 
     def _right(self, columns: Mapping[str, Array]) -> bool:
         return all_finite(*(columns[name] for name in self.finite if name in columns))
@@ -405,6 +430,7 @@ class Loop(Standing):
 
     def _go_back(self, to: Snapshot) -> None:
         """Restore a snapshot; interrupted, it can be begun again."""
+        self._single = {}
         self._changing.go_back(to)
         self.state.go_back(to.mark)
         self.source.close()
@@ -420,17 +446,20 @@ class Loop(Standing):
             work = self.source.take(state, 1)
             if work is None:
                 break
-            outputs, columns = self._run(work)
+            entry, steps = work.entry or self.entry, work.steps or 1
+            outputs = self.program.run(entry, work.inputs, steps=work.steps)
+            columns = self.columns(entry, outputs, steps)
             tensors = self._changing.tensors().values()
             if self._right(columns) and all_finite(*tensors):
-                self._record(work, columns)
+                state.step, state.updates = state.step + steps, state.updates + steps
+                self.history.extend(columns, entry)
                 self.source.see(work, outputs)
                 self._keep()
                 continue
             self._go_back(self._kept)
             error = describe(
                 self.program,
-                work.entry or self.entry,
+                entry,
                 work,
                 {k: float(columns[k][-1]) for k in self.finite if k in columns},
                 step=f"step {state.updates + 1} (epoch {state.epoch + 1})",
@@ -501,3 +530,10 @@ class Loop(Standing):
             ) from e
         self._kept = None
         self.files.note(where)
+
+
+def _named(outputs: Any) -> dict[str, Array]:
+    """The outputs of an entry point by name; one that stands alone is the loss."""
+    if not isinstance(outputs, Mapping):
+        outputs = {} if isinstance(outputs, list | tuple) else {"loss": outputs}
+    return {name: np.asarray(output) for name, output in outputs.items()}

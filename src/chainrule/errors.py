@@ -17,6 +17,7 @@ chainrule.errors.ShapeError: Linear '0' cannot multiply its input.
   fix:      feed rows of 784 numbers, or build nn.Linear(783, 128)
 """
 
+import contextlib
 import difflib
 import os
 import sys
@@ -27,6 +28,8 @@ from collections.abc import Iterable
 LONGEST_ANSWER = 900
 
 _PACKAGE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "")
+#: Where no line is the user's: this package, and what runs its decorated functions.
+_OURS = (_PACKAGE, contextlib.__file__, "<string>")
 
 
 class ChainruleError(Exception):
@@ -121,8 +124,8 @@ def warn(
 
 
 def warn_of_line(message: str, category: type[Warning]) -> None:
-    """Warn of the nearest line that is not this package's, nor of a dataclass."""
-    level, frame, ours = 1, sys._getframe(), (_PACKAGE, "<string>")
+    """Warn of the nearest line that is the user's."""
+    level, frame, ours = 1, sys._getframe(), _OURS
     while frame.f_back is not None and frame.f_code.co_filename.startswith(ours):
         level, frame = level + 1, frame.f_back
     warnings.warn(message, category, stacklevel=level)

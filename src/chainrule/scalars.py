@@ -22,18 +22,18 @@ class Scalar(Tensor):
     """A float that is known when the graph runs.
 
     Attributes:
-        wide: its value in float64.
+        _wide: its value in float64.
         alone: the dtype that it has where it stands alone.
     """
 
-    __slots__ = ("alone", "wide")
-    wide: Value  # type: ignore[assignment]
+    __slots__ = ("_wide", "alone")
+    _wide: Value  # type: ignore[assignment]
 
     def __init__(self, wide: Value, alone: DType = DType.float32) -> None:
         made = wrap(cast(wide, alone))
         for name in ("_value", "_base", "_pending", "_grad", "name", "version"):
             setattr(self, name, getattr(made, name))
-        self.wide, self.alone = wide, alone
+        self._wide, self.alone = wide, alone
 
     def numpy(self) -> NoReturn:
         """Refused: where the graph depends on a number, that is part of it."""
@@ -58,8 +58,8 @@ def _operator(name: str) -> Callable[..., Any]:
         for other in others:
             if isinstance(other, Tensor) and not isinstance(other, Scalar):
                 return plain(wrap(beside(self, other.dtype)), *others)
-        wide = [wrap(y.wide) if isinstance(y, Scalar) else y for y in others]
-        made = plain(wrap(self.wide), *wide)
+        wide = [wrap(y._wide) if isinstance(y, Scalar) else y for y in others]
+        made = plain(wrap(self._wide), *wide)
         is_float = isinstance(made, Tensor) and made.dtype is DType.float64
         if not is_float or made.shape != ():
             return made

@@ -479,7 +479,7 @@ def tensor(data: Any, *, dtype: Any = None, requires_grad: bool = False) -> Tens
 
 def as_tensor(data: TensorLike, dtype: Any = None) -> Tensor:
     """``data`` itself where it is a tensor of that dtype, else a new tensor."""
-    if not isinstance(data, Tensor) or data.wide is not None:
+    if not isinstance(data, Tensor) or data._wide is not None:
         return Tensor(data, dtype=dtype)
     return data if dtype is None else data.astype(dtype)
 

@@ -11,7 +11,7 @@ from chainrule.explanation.formulas import substitute
 from chainrule.explanation.notation import Atom, Number, Product, Script, Sum
 from chainrule.explanation.reading import read, template
 from chainrule.explanation.tidy import tidy, without
-from chainrule.graph import registered
+from chainrule.graph.primitive import registered
 
 #: Letters for the inputs; f is the name of a function.
 SYMBOLS = "abcdeghijklnopqrst"

@@ -153,7 +153,7 @@ def test_clipping_leaves_the_layout_of_weights_alone(engine: str) -> None:
         run(cr.tensor(np.ones((4, 3), np.float32)))
         (program,) = run.programs
         held = program.executable
-        laid_out = held.weights if engine == "numpy" else set(held.panels)
+        laid_out = held.weights if engine == "numpy" else set(held.blocked)
         nodes = [n.primitive.name for n in held.entries["step"].graph.nodes]
         return laid_out, nodes.count("copy"), nodes
 

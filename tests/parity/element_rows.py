@@ -10,16 +10,21 @@ from tests.parity.rows import K2, MASK, ODD, TIES, ZEROS, K, M, P, S, U, pair, r
 
 # -- element by element ----------------------------------------------------------------
 
-row("addition", lambda t, x, y: (x.add(y, alpha=2), x.add(y), t.add(x, y)), M, P)
+row(
+    "addition",
+    lambda t, x, y: (x.add(y, alpha=2), x.add(y), t.add(x, y, alpha=3)),
+    M,
+    P,
+)
 row(
     "subtraction",
-    lambda t, x, y: (x.sub(y, alpha=0.5), x.subtract(y), t.sub(x, y)),
+    lambda t, x, y: (x.sub(y, alpha=0.5), x.subtract(y), t.sub(x, y, alpha=2)),
     M,
     P,
 )
 row(
     "subtract alpha",
-    lambda t, x, y: (x.subtract(y, alpha=3), t.subtract(x, y), 2 - x, x - 1),
+    lambda t, x, y: (x.subtract(y, alpha=3), t.subtract(x, y, alpha=2), 2 - x, x - 1),
     *(M, P),
 )
 row(
@@ -38,6 +43,7 @@ row(
     lambda t, x, y: (
         *(x.div(y, rounding_mode="floor"), x.div(y, rounding_mode="trunc")),
         *(x.divide(y, rounding_mode="trunc"), x.divide(y, rounding_mode="floor")),
+        *(t.div(x, y, rounding_mode="trunc"), t.divide(x, y, rounding_mode="floor")),
     ),
     *(3 * M, P),
 )

@@ -427,7 +427,7 @@ row("einsum transposed", lambda t, x: t.einsum("bij->jib", x), S)
 row("einsum outer", lambda t, x, v: t.einsum("i,j->ij", v, x[0]), M, V)
 pair(
     "tensordot",
-    lambda t, x, y: (t.tensordot(x, y, axes=1), t.tensordot(x, x, axes=([1, 2],) * 2)),
+    lambda t, x, y: (t.tensordot(x, y, dims=1), t.tensordot(x, x, axes=([1, 2],) * 2)),
     lambda t, x, y: (t.tensordot(x, y, dims=1), t.tensordot(x, x, dims=([1, 2],) * 2)),
     *(S, N),
 )

@@ -104,14 +104,14 @@ def swept(kind: Any, make: Make, engine: str, place: Path, tries: int) -> int:
     moments.call(whole)
     expected = whole.made()
     assert checkpoint.FILE in expected[-1]
-    todo: list[tuple[Place, int]] = []
+    waiting: list[tuple[Place, int]] = []
     for found, met in moments.met.items():
         if found == (Interrupt.__exit__.__code__, -1):
             continue  # handlers stay where not one instruction of it runs
-        todo += [(found, n) for n in {1, met, int(dice.integers(1, met + 1))}]
-    dice.shuffle(todo)  # type: ignore[arg-type]
+        waiting += [(found, n) for n in {1, met, int(dice.integers(1, met + 1))}]
+    dice.shuffle(waiting)  # type: ignore[arg-type]
     handlers = [signal.getsignal(number) for number in SIGNALS]
-    for i, at in enumerate(todo[:tries]):
+    for i, at in enumerate(waiting[:tries]):
         run = kind(make, engine, place / str(i))
         error = KINDS[i % len(KINDS)]
         where = f"{at[0][0].co_filename}, {at[0][0].co_name}, {at[0][1]}, {at[1]}"
@@ -129,9 +129,10 @@ def swept(kind: Any, make: Make, engine: str, place: Path, tries: int) -> int:
             raise AssertionError(where) from refusal
         assert [signal.getsignal(number) for number in SIGNALS] == handlers, where
     print(
-        f"{min(tries, len(todo))} moments of {len(todo)} at {len(moments.met)} places"
+        f"{min(tries, len(waiting))} moments of {len(waiting)} "
+        f"at {len(moments.met)} places"
     )
-    return len(todo)
+    return len(waiting)
 
 
 @pytest.mark.parametrize("kind", [Fit, Acts])

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chainrule.training.snapshots import attributes_of, restore
+from chainrule.training.snapshots import _attributes, _restore
 
 
 class Table:
@@ -39,11 +39,11 @@ def other(table: Table) -> None:
 @pytest.mark.parametrize("changes", [[more], [less], [other], [more, less, other]])
 def test_every_attribute_is_what_it_was(changes: list[Any]) -> None:
     table, same = Table(), Table()
-    kept = attributes_of(table)
+    kept = _attributes(table, vars(table))
     for _ in range(2):  # a snapshot serves more than once
         for change in changes:
             change(table)
-        restore(vars(table), attributes_of(table, kept))
+        _restore(vars(table), _attributes(table, kept))
         assert vars(table).keys() == vars(same).keys()
         for name, value in vars(same).items():
             np.testing.assert_equal(vars(table)[name], value)
@@ -51,8 +51,8 @@ def test_every_attribute_is_what_it_was(changes: list[Any]) -> None:
 
 def test_dictionaries_stay_the_objects_that_others_hold() -> None:
     table = Table()
-    limits, kept = table.limits, attributes_of(table)
+    limits, kept = table.limits, _attributes(table, vars(table))
     more(table)
-    restore(vars(table), attributes_of(table, kept))
+    _restore(vars(table), _attributes(table, kept))
     assert table.limits is limits
     assert limits == {"norm": 1.0, "value": None}

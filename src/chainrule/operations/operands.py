@@ -30,7 +30,7 @@ class Handle:
     _change: Callable[[Value], None]
     _write: Callable[[Any, Any], bool]
     #: The float64 value of what stands for a Python float, which follows a tensor.
-    wide: Value | None = None
+    _wide: Value | None = None
 
     @property
     def value(self) -> Value:
@@ -91,7 +91,7 @@ def _has_dtype(data: Any) -> bool:
 def value_of(x: Any, dtype: DType | None = None) -> Value:
     """The value of a tensor, or of the numbers that ``x`` is."""
     if isinstance(x, Handle):
-        value = x.value if dtype is None or x.wide is None else x.wide
+        value = x.value if dtype is None or x._wide is None else x._wide
     elif isinstance(x, Size):
         value = count_of(x, DType.int64)
     else:
@@ -204,9 +204,9 @@ def pair(a: Any, b: Any) -> tuple[Value, Value]:
             w = b.value
             if v.shape == w.shape and v.dtype is w.dtype:
                 return v, w
-            if a.wide is not None:
+            if a._wide is not None:
                 v = beside(a, w.dtype)
-            elif b.wide is not None:
+            elif b._wide is not None:
                 w = beside(b, v.dtype)
             return alike(v, w)
         return _with(v, b)
@@ -221,7 +221,7 @@ def pair(a: Any, b: Any) -> tuple[Value, Value]:
 
 def both(a: Any, b: Any) -> tuple[Value, Value]:
     """Two operands as values of one dtype, each in its own shape."""
-    if (is_number(a) or getattr(a, "wide", None)) and not is_number(b):
+    if (is_number(a) or getattr(a, "_wide", None)) and not is_number(b):
         w = value_of(b)
         v = with_number(w, a)
     else:
@@ -248,7 +248,7 @@ def with_number(v: Value, other: Any) -> Value:
     """``other`` as a value, in the dtype that it has beside ``v`` if it is a number."""
     if isinstance(other, Size):  # of a traced shape
         return count_of(other, number_dtype(1, v.dtype))
-    if isinstance(other, Handle) and other.wide is not None:
+    if isinstance(other, Handle) and other._wide is not None:
         return beside(other, v.dtype)
     if not isinstance(other, int | float | np.generic):
         return value_of(other)
@@ -258,8 +258,8 @@ def with_number(v: Value, other: Any) -> Value:
 
 def beside(x: Handle, dtype: DType) -> Value:
     """What stands for a Python float, in the dtype that it has beside a tensor's."""
-    assert x.wide is not None
-    return cast(x.wide, number_dtype(1.0, dtype))
+    assert x._wide is not None
+    return cast(x._wide, number_dtype(1.0, dtype))
 
 
 def float_pair(a: Any, b: Any) -> tuple[Value, Value]:

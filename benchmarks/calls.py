@@ -32,7 +32,7 @@ from chainrule.training import Loop
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 CALLS = 200  # in a round
-STEPS = 500
+STEPS = 5000
 
 
 def model() -> nn.Sequential:

@@ -249,9 +249,10 @@ class Loop(Standing):
                 self._save()
                 saved = time.monotonic()
         if ended and not self.signals.pending:
-            self._keep()  # what follows may change weights
+            if self.observers:
+                self._keep()  # they may change weights, and are not called twice
             self._finish_epoch()
-        self._keep()
+        self._keep()  # a replay does not cross the end of an epoch
         self._save()
 
     def _finish_epoch(self) -> None:
@@ -322,11 +323,17 @@ class Loop(Standing):
         return ended
 
     def _steps(self) -> bool:
-        state, source, run, end = self.state, self.source, self.program.run, self._end
-        now = time.perf_counter()
+        state, source, run, end = (
+            self.state,
+            self.source,
+            self.program.run,
+            self._end[1],
+        )
+        clock, now = time.perf_counter, time.perf_counter()
         until = now + CHUNK / 2
         while True:
-            work = source.take(state, int(min(self._pace, end[1] - state.updates)))
+            most, left = self._pace, end - state.updates
+            work = source.take(state, most if most <= left else int(left))
             if work is None:
                 return True
             entry, steps = work.entry or self.entry, work.steps
@@ -338,11 +345,11 @@ class Loop(Standing):
                     fix="return None where the epoch is over",
                 )
             outputs = run(entry, work.inputs, steps=steps)
-            state.step += steps or 1
-            state.updates += steps or 1
             if steps is None:
+                state.step, state.updates = state.step + 1, state.updates + 1
                 self._gather(entry, outputs)
             else:
+                state.step, state.updates = state.step + steps, state.updates + steps
                 self._flush()
                 self._record(entry, outputs, steps)
             source.see(work, outputs)
@@ -352,11 +359,11 @@ class Loop(Standing):
             if work.last:
                 return True
             del work, outputs  # while the source makes the next
-            before, now = now, time.perf_counter()
+            before, now = now, clock()
             if steps is not None:
                 wanted = CHUNK * steps / max(now - before, 1e-9)
                 self._pace = int(max(1, min(wanted, 8 * self._pace)))
-            if now > until or state.updates >= end[1]:
+            if now > until or state.updates >= end:
                 return False
 
     def _clock(self) -> float:

@@ -20,6 +20,10 @@ def programs() -> list[str]:
     return sorted(name for name in names if not name.startswith("loop_"))
 
 
+#: Rows of examples that the fast tests run.
+FAST = ("nielsen", "lstm")
+
+
 def has(module: str) -> bool:
     return importlib.util.find_spec(module) is not None
 
@@ -41,7 +45,12 @@ def needs(*modules: str) -> pytest.MarkDecorator:
         pytest.param("native-32", marks=needs("jax", "llvmlite")),
         *[
             pytest.param(row, marks=[needs("torch", "llvmlite"), pytest.mark.parity])
+            for row in FAST
+        ],
+        *[
+            pytest.param(row, marks=[needs("torch", "llvmlite"), pytest.mark.slow])
             for row in programs()
+            if row not in FAST
         ],
     ],
 )
@@ -93,7 +102,9 @@ def test_compiling_is_timed() -> None:
 
 
 @needs("llvmlite")
-@pytest.mark.parametrize("name", ["unrolled", "scalars"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("unrolled", marks=pytest.mark.slow), "scalars"]
+)
 def test_compiling_longer_programs_is_timed(name: str) -> None:
     rows = made("compile.py", name, "--rounds", "1", "--shortest")
     (times,) = rows.values()

@@ -22,7 +22,16 @@ SOURCE = Path(__file__).resolve().parent.parent / "src"
 
 #: The layers, lowest first. What stands in one line may know each other.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "checks", "version", "migration", "disk", "outlet", "tables"),
+    (
+        "errors",
+        "checks",
+        "callsite",
+        "version",
+        "migration",
+        "disk",
+        "outlet",
+        "tables",
+    ),
     ("graph",),
     ("primitives",),
     ("autodiff",),

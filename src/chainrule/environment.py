@@ -28,8 +28,8 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.callsite import of_user
 from chainrule.errors import ArgumentError
-from chainrule.graph.source import of_user
 from chainrule.nest import flatten
 from chainrule.tensor import Tensor
 

@@ -15,6 +15,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from chainrule.callsite import caller
 from chainrule.errors import ArgumentError, GraphError, warn_of_line
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Array, Node, Value, computed
@@ -25,7 +26,6 @@ from chainrule.graph.primitive import (
     as_tuple,
     lookup,
 )
-from chainrule.graph.source import caller
 from chainrule.graph.types import ArrayType, DType, as_dtype
 
 #: Constants of up to this many elements are written into the graph itself; larger ones

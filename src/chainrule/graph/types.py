@@ -21,8 +21,8 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.callsite import of_user
 from chainrule.errors import DTypeError, ShapeError
-from chainrule.graph.source import of_user
 
 
 class DType(Enum):

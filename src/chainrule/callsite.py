@@ -8,7 +8,7 @@ import sysconfig
 
 #: Where no line is the user's: this package, Python's library, installed commands.
 _NOT_THE_USERS = (
-    os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep,
+    os.path.dirname(os.path.abspath(__file__)) + os.sep,
     os.path.dirname(os.__file__) + os.sep,
     sysconfig.get_path("scripts") + os.sep,
     "<",

@@ -1,6 +1,6 @@
 """Plant faults, one after the other, and see that the tests find them.
 
-    .venv/bin/python tools/plant_faults.py            # all of them: about half an hour
+    .venv/bin/python tools/plant_faults.py            # all of them: a few minutes
     .venv/bin/python tools/plant_faults.py --list
     .venv/bin/python tools/plant_faults.py --only 3 --only 17
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from chainrule.graph.build import replay
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
 from chainrule.passes.rewrite import rewrite
@@ -16,17 +15,16 @@ from chainrule.passes.rewrite import rewrite
 
 def merge_common(graph: Graph) -> Graph:
     """The graph with one node for each primitive with its inputs and attributes."""
-    seen: dict[Any, tuple[Value, ...]] = {}
+    seen: dict[Any, Node] = {}
 
-    def rule(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...]:
+    def rule(node: Node, inputs: tuple[Value, ...]) -> tuple[Value | None, ...] | None:
         key = (
             node.primitive,
             tuple(map(id, inputs)),
             tuple(sorted((k, _key(v)) for k, v in node.attrs.items())),
         )
-        if key not in seen:
-            seen[key] = replay(node, inputs)
-        return seen[key]
+        first = seen.setdefault(key, node)
+        return None if first is node else first.outputs
 
     return rewrite(graph, rule)
 

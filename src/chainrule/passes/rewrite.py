@@ -8,24 +8,35 @@ from chainrule.graph.build import replay
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
 
-Rule = Callable[[Node, tuple[Value, ...]], tuple[Value, ...] | None]
+Rule = Callable[[Node, tuple[Value, ...]], tuple[Value | None, ...] | None]
 
 
 def rewrite(graph: Graph, rule: Rule) -> Graph:
     """The graph with each node replaced by what ``rule`` makes of it.
 
+    Nodes before the first change are part of both graphs. Those behind it are applied
+    anew, so that all stay in their order.
+
     Args:
         graph: what to rewrite; it stays as it is.
         rule: called with each node and its new inputs, in running order; it gives the
-            new outputs, or None to keep the node.
+            new outputs, or None to keep the node. Values of ``graph`` that it has
+            passed stand for what became of them.
     """
-    new: dict[Value, Value] = {v: v for v in graph.inputs}
+    new: dict[Value, Value] = {}
+    changed = False
     for node in graph.nodes:
-        inputs = tuple(new[v] for v in node.inputs)
+        inputs = tuple([new.get(v, v) for v in node.inputs]) if changed else node.inputs
         outputs = rule(node, inputs)
         if outputs is None:
+            if not changed:
+                continue
             outputs = replay(node, inputs)
+        changed = True
         for before, after in zip(node.outputs, outputs, strict=True):
             assert before is not None
-            new[before] = after
-    return Graph(graph.name, graph.inputs, [new[v] for v in graph.outputs])
+            assert after is not None
+            new[before] = new.get(after, after)
+    if not changed:
+        return graph
+    return Graph(graph.name, graph.inputs, [new.get(v, v) for v in graph.outputs])

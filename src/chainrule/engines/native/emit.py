@@ -23,7 +23,7 @@ from llvmlite import ir
 
 from chainrule.engines.memory_plan import MemoryPlan, is_elementwise, make_plan
 from chainrule.engines.native.assign_layouts import Layouts
-from chainrule.engines.native.kernels import Body, Kernels, Operand, advance
+from chainrule.engines.native.kernels import Body, Kernels, Operand, advance, times
 from chainrule.engines.native.layout import StridedView
 from chainrule.engines.native.scalar import I8, I32, I64, POINTER
 from chainrule.engines.native.thread_pool import emit_barrier
@@ -184,19 +184,27 @@ class FunctionBuilder:
 
     def word(self, name: str) -> Any:
         """A word of the context, read where the function begins."""
-        if name not in self._known:
-            with self.b.goto_entry_block():
-                at = self.b.gep(self.context, [I64(self.words[name])], source_etype=I64)
-                self._known[name] = self.b.load(at, typ=I64)
-        return self._known[name]
+        return self._read(name, name, I64)
 
     def address(self, name: str) -> Any:
         """A word of the context that is an address."""
-        key = f"*{name}"
+        return self._read(f"*{name}", name, POINTER)
+
+    def _read(self, key: str, name: str, kind: ir.Type) -> Any:
         if key not in self._known:
-            word = self.word(name)
             with self.b.goto_entry_block():
-                self._known[key] = self.b.inttoptr(word, POINTER)
+                at = self.b.gep(self.context, [I64(self.words[name])], source_etype=I64)
+                self._known[key] = self.b.load(at, typ=kind)
+        return self._known[key]
+
+    def in_arena(self, offset: int) -> Any:
+        """An address in the arena, known where a function begins."""
+        key = f"arena {offset}"
+        if key not in self._known:
+            arena = self.address("arena")
+            with self.b.goto_entry_block():
+                at = self.b.gep(arena, [I64(offset)], source_etype=I8)
+                self._known[key] = at
         return self._known[key]
 
     @property
@@ -282,7 +290,7 @@ class FunctionBuilder:
         b = self.b
         if part.single:
             with self.one_thread():
-                total = b.mul(self.dim(part.units), self.dim(part.scale))
+                total = times(b, self.dim(part.units), self.dim(part.scale))
                 b.call(function, [*arguments, I64(0), total])
         else:
             b.call(function, [*arguments, *self.share(part)])
@@ -330,8 +338,7 @@ class BodyBuilder:
     def memory(self, offset: int) -> Any:
         """An address in the arena."""
         _, low, _ = self.arena_space
-        arena = self.code.address("arena")
-        return self.b.gep(arena, [I64(low + offset)], source_etype=I8)
+        return self.code.in_arena(low + offset)
 
     def bytes_of(self, value: Value) -> int:
         """The bytes of a value at the largest sizes."""

@@ -28,7 +28,7 @@ from chainrule.engines.native.emit import (
     plan_memory,
 )
 from chainrule.engines.native.jit import Emitted, machine_code
-from chainrule.engines.native.kernels import Kernels, for_loop
+from chainrule.engines.native.kernels import Kernels, for_loop, times
 from chainrule.engines.native.layout import (
     blocked_values,
     choose_blocked,
@@ -347,6 +347,6 @@ def _loops(graph: Graph) -> int:
 def _row(code: FunctionBuilder, name: str, value: Value, loop: int) -> Any:
     """The part of a stacked array that belongs to this step."""
     b = code.b
-    size = b.mul(code.dim(size_of(value.shape)), I64(value.dtype.itemsize))
-    offset = b.mul(size, code.counter(loop))
+    size = times(b, code.dim(size_of(value.shape)), I64(value.dtype.itemsize))
+    offset = times(b, size, code.counter(loop))
     return b.gep(code.address(name), [offset], source_etype=I8)

@@ -225,7 +225,7 @@ class Kernels:
                     inner = [
                         p
                         if o.fixed
-                        else advance(b, p, o.dtype, b.mul(i, steps[id(o)][axis]))
+                        else advance(b, p, o.dtype, times(b, i, steps[id(o)][axis]))
                         for p, o in zip(starts, operands)
                     ]
                     if not innermost:
@@ -289,8 +289,8 @@ class Kernels:
                 with for_loop(b, start, stop, f"i{axis}") as i:
                     nest(
                         axis + 1,
-                        advance(b, px, dtype, b.mul(i, x_steps[axis])),
-                        advance(b, po, dtype, b.mul(i, out_steps[axis])),
+                        advance(b, px, dtype, times(b, i, x_steps[axis])),
+                        advance(b, po, dtype, times(b, i, out_steps[axis])),
                     )
 
             nest(0, x, out)
@@ -314,13 +314,13 @@ class Kernels:
         def nest(axis: int, px: Any) -> None:
             if axis in outer:
                 with for_loop(b, I64(0), sizes[axis], f"r{axis}") as i:
-                    nest(axis + 1, advance(b, px, dtype, b.mul(i, steps[axis])))
+                    nest(axis + 1, advance(b, px, dtype, times(b, i, steps[axis])))
                 return
             first = I64(0)
             if op == "sum" and dtype.is_float:
                 first = self._lanes(b, dtype, px, sizes[last], steps[last], total)
             with for_loop(b, first, sizes[last], "r") as i:
-                value = load(b, advance(b, px, dtype, b.mul(i, steps[last])), dtype)
+                value = load(b, advance(b, px, dtype, times(b, i, steps[last])), dtype)
                 known = load(b, total, dtype)
                 store(b, combine(b, op, dtype, known, value), total, dtype)
 
@@ -338,13 +338,13 @@ class Kernels:
         groups = b.select(long, b.sdiv(size, I64(LANES)), I64(0))
         b.store(ir.Constant(kind, None), view)
         with for_loop(b, I64(0), groups, "group") as i:
-            at = advance(b, x, dtype, b.mul(b.mul(i, I64(LANES)), step))
+            at = advance(b, x, dtype, times(b, b.mul(i, I64(LANES)), step))
             if isinstance(step, ir.Constant) and step.constant == 1:
                 more = b.load(at, typ=kind, align=dtype.itemsize)
                 b.store(b.fadd(b.load(view, typ=kind), more), view)
             else:
                 with for_loop(b, I64(0), I64(LANES), "lane") as lane:
-                    value = load(b, advance(b, at, dtype, b.mul(lane, step)), dtype)
+                    value = load(b, advance(b, at, dtype, times(b, lane, step)), dtype)
                     mine = advance(b, view, dtype, lane)
                     store(b, b.fadd(load(b, mine, dtype), value), mine, dtype)
         with b.if_then(long):
@@ -426,8 +426,21 @@ def combine(b: ir.IRBuilder, op: str, dtype: DType, known: Any, value: Any) -> A
     return combined(b, op, dtype, known, value)
 
 
+def times(b: ir.IRBuilder, x: Any, y: Any) -> Any:
+    """x · y of two i64, without an instruction where that is known."""
+    if isinstance(x, ir.Constant):
+        x, y = y, x
+    if not isinstance(y, ir.Constant):
+        return b.mul(x, y)
+    if isinstance(x, ir.Constant):
+        return I64(x.constant * y.constant)
+    return {0: y, 1: x}.get(y.constant) or b.mul(x, y)
+
+
 def advance(b: ir.IRBuilder, pointer: Any, dtype: DType, index: Any) -> Any:
     """The address ``index`` elements after ``pointer``."""
+    if isinstance(index, ir.Constant) and index.constant == 0:
+        return pointer
     return b.gep(pointer, [index], source_etype=memory_type(dtype))
 
 

@@ -57,27 +57,23 @@ what the registers held, so the chain goes on and no bit changes.
 """
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from llvmlite import binding, ir
 
+from chainrule.engines.native.text import Index, Text, Value
 from chainrule.errors import DTypeError
 
 _I1, _I32, _I64 = ir.IntType(1), ir.IntType(32), ir.IntType(64)
+_POINTER = ir.PointerType()
 _ELEMENTS = {  # bytes, LLVM's type, and its name within intrinsics
     "float32": (4, ir.FloatType(), "f32"),
     "float64": (8, ir.DoubleType(), "f64"),
 }
 _CACHE_LINE = 64
 _MAX_ROWS = 16
-
-Value = Any
-"""An ``ir.Value``."""
-Index = int | Value
-"""A size, stride or position: a constant, or a value at run time."""
 
 
 @dataclass(frozen=True)
@@ -255,8 +251,8 @@ def _element(dtype: str) -> tuple[int, ir.Type, str]:
 class _Kernel:
     """One function under construction; a method for each level of the loop nest.
 
-    Sizes and strides are ints where they are constants and values where they are
-    arguments; :meth:`_times` and :meth:`_at` take either.
+    Values are LLVM's names for them. Sizes and strides are ints where they are
+    constants and values where they are arguments; a line of text takes either.
     """
 
     def __init__(
@@ -269,20 +265,16 @@ class _Kernel:
         accumulate: bool,
         padded: bool,
     ) -> None:
-        self.module, self.tile = module, tile
-        self.accumulate, self.padded = accumulate, padded
-        self.bytes, self.element, suffix = _element(dtype)
+        self.tile, self.accumulate, self.padded = tile, accumulate, padded
+        self.bytes, element, suffix = _element(dtype)
         self.suffix = f"v{tile.lanes}{suffix}"
-        self.vector = ir.VectorType(self.element, tile.lanes)
-        # One object each: LLVM's text of a constant is made once an object.
-        self.zero = ir.Constant(self.vector, None)
-        self.nothing = ir.Constant(self.vector, ir.Undefined)
-        self.first = ir.Constant(_I32, 0)
-        self.firsts = ir.Constant(ir.VectorType(_I32, tile.lanes), None)
+        vector = ir.VectorType(element, tile.lanes)
+        self.element, self.vector = str(element), str(vector)
+        self._declare(module, vector)
 
         late = [key for key, v in sizes.items() if v is None and key != "n"]
         names = ["A", "B", "C", "m_begin", "m_end", "n_begin", "n_end", *late]
-        types = [ir.PointerType()] * 3 + [_I64] * (len(names) - 3)
+        types = [_POINTER] * 3 + [_I64] * (len(names) - 3)
         self.function = ir.Function(module, ir.FunctionType(ir.VoidType(), types), name)
         for attribute in ("nounwind", "noinline"):  # emitted once, compiled once
             self.function.attributes.add(attribute)
@@ -290,28 +282,43 @@ class _Kernel:
             argument.name = its_name
         for pointer in self.function.args[:3]:
             pointer.add_attribute("noalias")
-        self.builder: Any = ir.IRBuilder(self.function.append_basic_block("entry"))
 
-        self.A, self.B, self.C, self.m_begin, self.m_end = self.function.args[:5]
-        self.n_begin, self.n_end, *values = self.function.args[5:]
-        size: dict[str, Any] = {**sizes, **dict(zip(late, values))}
-        self.n, self.k, self.a_m, self.a_k, self.b_k, self.c_m = size.values()
+        size: dict[str, Index] = {
+            k: f"%{k}" if v is None else v for k, v in sizes.items()
+        }
+        self.n = sizes["n"]
+        _, self.k, self.a_m, self.a_k, self.b_k, self.c_m = size.values()
+        self.code = Text()
+
+    def _declare(self, module: ir.Module, vector: ir.VectorType) -> None:
+        """LLVM's intrinsics that a kernel calls."""
+        mask, void = ir.VectorType(_I1, self.tile.lanes), ir.VoidType()
+        for name, result, arguments in (
+            (f"fma.{self.suffix}", vector, [vector] * 3),
+            (f"masked.load.{self.suffix}.p0", vector, [_POINTER, _I32, mask, vector]),
+            (f"masked.store.{self.suffix}.p0", void, [vector, _POINTER, _I32, mask]),
+            ("prefetch.p0", void, [_POINTER, _I32, _I32, _I32]),
+        ):
+            if f"llvm.{name}" not in module.globals:
+                kind = ir.FunctionType(result, arguments)
+                ir.Function(module, kind, f"llvm.{name}")
 
     # The loop nest, from the outside in.
 
     def emit(self) -> ir.Function:
         """Panels of columns from left to right: full ones, then what is left over."""
-        column, width = self.n_begin, self.tile.columns
+        column, width = "%n_begin", self.tile.columns
         if self.n is None or self.n >= width:
             column = self._panels(column, width)
         if self.n is None:
             self._panels(column, self.tile.lanes, needed=1)
         elif self.n % width:
             self._panels(column, self.n % width)
-        self.builder.ret_void()
+        self.code.line("ret void")
+        self.code.finish(self.function)
         return self.function
 
-    def _panels(self, column: Value, width: int, needed: int | None = None) -> Value:
+    def _panels(self, column: Index, width: int, needed: int | None = None) -> Index:
         """Panels of one width, while ``needed`` columns are left (the width, unless
         given). Returns the column after them.
         """
@@ -321,15 +328,15 @@ class _Kernel:
         def panel(j: Value) -> None:
             mask = None
             if needed is not None:
-                mask = self._mask(self.builder.sub(self.n_end, j))
+                mask = self._mask(self.code.new(f"sub i64 %n_end, {j}"))
             elif width % lanes:
                 mask = self._mask(width % lanes)
-            row = self.m_begin
+            row: Index = "%m_begin"
             for height in tile.heights():
                 body = partial(self._tile, Tile(height, tile.vectors, lanes), mask, j)
-                (row,) = self._loop(row, self.m_end, height, body)
+                (row,) = self.code.loop(row, "%m_end", height, body)
 
-        return self._loop(column, self.n_end, width, panel, needed=needed)[0]
+        return self.code.loop(column, "%n_end", width, panel, needed=needed)[0]
 
     def _tile(self, tile: Tile, mask: Value | None, j: Value, i: Value) -> None:
         """One register tile, at row i and column j of C, for all of k.
@@ -338,9 +345,9 @@ class _Kernel:
         """
         rows, vectors = range(tile.rows), range(tile.vectors)
         masks = [None] * (tile.vectors - 1) + [mask]
-        a = self._at(self.A, self._times(i, self.a_m))
-        b = self._at(self.B, j)
-        c = self._at(self.C, self._times(i, self.c_m), j)
+        a = self._at("%A", self._times(i, self.a_m))
+        b = self._at("%B", j)
+        c = self._at("%C", self._times(i, self.c_m), j)
 
         def place(r: int, v: int) -> Value:
             return self._at(c, self._times(r, self.c_m), v * tile.lanes)
@@ -353,8 +360,10 @@ class _Kernel:
             following = [self._at(a, self.a_k), self._at(b, self.b_k)]
             for r in rows:
                 where = self._at(a, self._times(r, self.a_m))
-                number = self.builder.load(where, align=self.bytes, typ=self.element)
-                spread = self._spread(number, self.vector)
+                number = self.code.new(
+                    f"load {self.element}, ptr {where}, align {self.bytes}"
+                )
+                spread = self._spread(number, self.element)
                 of_row = sums[r * tile.vectors :]
                 following += [self._fma(spread, across[v], of_row[v]) for v in vectors]
             if self.a_m == 1:
@@ -364,65 +373,13 @@ class _Kernel:
             return following
 
         spots = [(r, v) for r in rows for v in vectors]
-        sums = [self.zero for _ in spots]
+        sums = ["zeroinitializer" for _ in spots]
         if self.accumulate:
             sums = [self._load(place(r, v), masks[v]) for r, v in spots]
-        _, _, _, *sums = self._loop(0, self.k, 1, step, a, b, *sums)
+        carried = [("ptr", a), ("ptr", b), *((self.vector, value) for value in sums)]
+        _, _, _, *sums = self.code.loop(0, self.k, 1, step, *carried)
         for (r, v), value in zip(spots, sums):
             self._store(value, place(r, v), masks[v])
-
-    def _loop(
-        self,
-        start: Index,
-        stop: Index,
-        step: int,
-        body: Callable[..., list[Value] | None],
-        *carried: Value,
-        needed: int | None = None,
-    ) -> list[Value]:
-        """Emit a loop that carries values round, and return i and them after it.
-
-            i = start
-            while (i + needed <= stop) { carried = body(i, *carried); i += step; }
-
-        ``needed`` is the step unless given. The test stands at the end, and once more
-        in front where the loop might not run at all. Values go round in φ nodes: no
-        optimiser has to take them out of memory.
-        """
-        builder = self.builder
-        needed = needed or step
-        certain = isinstance(start, int) and isinstance(stop, int)
-        if certain and start + needed > stop:
-            return [_value(start), *carried]
-        body_block = self.function.append_basic_block("loop")
-        done_block = self.function.append_basic_block("done")
-
-        def branch_if_fits(i: Value) -> None:
-            end = builder.add(i, _value(needed))
-            fits = builder.icmp_signed("<=", end, _value(stop))
-            builder.cbranch(fits, body_block, done_block)
-
-        first = [_value(start), *carried]
-        before = builder.block
-        if certain:
-            builder.branch(body_block)
-        else:
-            branch_if_fits(first[0])
-
-        builder.position_at_end(body_block)
-        now = [builder.phi(value.type) for value in first]
-        following = [builder.add(now[0], _value(step))]
-        following += body(*now) or []
-        after = builder.block
-        branch_if_fits(following[0])
-        _join(now, (before, first), (after, following))
-
-        builder.position_at_end(done_block)
-        if certain:
-            return following
-        last = [builder.phi(value.type) for value in first]
-        _join(last, (before, first), (after, following))
-        return last
 
     # Single instructions.
 
@@ -430,75 +387,69 @@ class _Kernel:
         """x · y, folded where it can be."""
         if isinstance(x, int) and isinstance(y, int):
             return x * y
-        if isinstance(x, int) and x == 0:
+        if x == 0:
             return 0
-        return self.builder.mul(_value(x), _value(y))
+        return self.code.new(f"mul i64 {x}, {y}")
 
     def _at(self, pointer: Value, *offsets: Index) -> Value:
         """The address that many elements further on."""
         fixed = sum(offset for offset in offsets if isinstance(offset, int))
         moving = [offset for offset in offsets if not isinstance(offset, int)]
-        for offset in [*moving, _value(fixed)] if fixed else moving:
-            pointer = self.builder.gep(pointer, [offset], source_etype=self.element)
+        for offset in [*moving, fixed] if fixed else moving:
+            text = f"getelementptr {self.element}, ptr {pointer}, i64 {offset}"
+            pointer = self.code.new(text)
         return pointer
 
-    def _spread(self, one: Value, vector: ir.VectorType) -> Value:
-        """A vector with the same value in every lane."""
-        same = vector is self.vector
-        nothing = self.nothing if same else ir.Constant(vector, ir.Undefined)
-        first = self.builder.insert_element(nothing, one, self.first)
-        return self.builder.shuffle_vector(first, nothing, self.firsts)
+    def _spread(self, one: Value, kind: str) -> Value:
+        """A vector with the same value of this type in every lane."""
+        lanes = self.tile.lanes
+        vector = f"<{lanes} x {kind}>"
+        first = self.code.new(f"insertelement {vector} undef, {kind} {one}, i32 0")
+        places = f"<{lanes} x i32> zeroinitializer"
+        return self.code.new(
+            f"shufflevector {vector} {first}, {vector} undef, {places}"
+        )
 
     def _mask(self, inside: Index) -> Value:
         """A mask whose first lanes are true, as many as are ``inside``."""
         lanes = range(self.tile.lanes)
         if isinstance(inside, int):
-            bits = [ir.Constant(_I1, int(v < inside)) for v in lanes]
-            return ir.Constant(ir.VectorType(_I1, len(lanes)), bits)
-        wide = ir.VectorType(_I64, len(lanes))
-        numbers = ir.Constant(wide, [ir.Constant(_I64, v) for v in lanes])
-        return self.builder.icmp_signed("<", numbers, self._spread(inside, wide))
+            bits = ", ".join(f"i1 {str(v < inside).lower()}" for v in lanes)
+            return f"<{bits}>"
+        numbers = ", ".join(f"i64 {v}" for v in lanes)
+        spread = self._spread(inside, "i64")
+        return self.code.new(f"icmp slt <{len(lanes)} x i64> <{numbers}>, {spread}")
 
     def _load(self, place: Value, mask: Value | None) -> Value:
         """A vector from memory; 0 in lanes outside the mask, which are not read."""
+        vector = self.vector
         if mask is None:
-            return self.builder.load(place, align=self.bytes, typ=self.vector)
-        arguments = place, ir.Constant(_I32, self.bytes), mask, self.zero
-        return self._call(f"llvm.masked.load.{self.suffix}.p0", self.vector, *arguments)
+            return self.code.new(f"load {vector}, ptr {place}, align {self.bytes}")
+        return self.code.new(
+            f"call {vector} @llvm.masked.load.{self.suffix}.p0(ptr {place}, "
+            f"i32 {self.bytes}, <{self.tile.lanes} x i1> {mask}, "
+            f"{vector} zeroinitializer)"
+        )
 
     def _store(self, value: Value, place: Value, mask: Value | None) -> None:
         """A vector to memory; lanes outside the mask are not written."""
+        vector = f"{self.vector} {value}"
         if mask is None:
-            self.builder.store(value, place, align=self.bytes)
+            self.code.line(f"store {vector}, ptr {place}, align {self.bytes}")
         else:
-            arguments = value, place, ir.Constant(_I32, self.bytes), mask
-            self._call(f"llvm.masked.store.{self.suffix}.p0", ir.VoidType(), *arguments)
+            self.code.line(
+                f"call void @llvm.masked.store.{self.suffix}.p0({vector}, ptr {place}, "
+                f"i32 {self.bytes}, <{self.tile.lanes} x i1> {mask})"
+            )
 
     def _fma(self, x: Value, y: Value, z: Value) -> Value:
         """x · y + z in every lane, rounded once."""
-        return self._call(f"llvm.fma.{self.suffix}", self.vector, x, y, z)
+        v = self.vector
+        return self.code.new(
+            f"call {v} @llvm.fma.{self.suffix}({v} {x}, {v} {y}, {v} {z})"
+        )
 
     def _prefetch(self, place: Value) -> None:
         """Start to fetch a cache line; never an error, wherever it points."""
-        read, keep, data = (ir.Constant(_I32, code) for code in (0, 3, 1))
-        self._call("llvm.prefetch.p0", ir.VoidType(), place, read, keep, data)
-
-    def _call(self, name: str, result: ir.Type, *arguments: Value) -> Value:
-        """Call an LLVM intrinsic, declared on its first use."""
-        function = self.module.globals.get(name)
-        if function is None:
-            signature = ir.FunctionType(result, [a.type for a in arguments])
-            function = ir.Function(self.module, signature, name)
-        return self.builder.call(function, arguments)
-
-
-def _value(x: Index) -> Value:
-    """An index as an LLVM value."""
-    return ir.Constant(_I64, x) if isinstance(x, int) else x
-
-
-def _join(phis: list[Value], *edges: tuple[ir.Block, list[Value]]) -> None:
-    """Give each φ node its value for every block that control may come from."""
-    for block, values in edges:
-        for phi, value in zip(phis, values):
-            phi.add_incoming(value, block)
+        how = "i32 0, i32 3, i32 1"  # to read, to keep, data
+        self.code.line(f"call void @llvm.prefetch.p0(ptr {place}, {how})")

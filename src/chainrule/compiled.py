@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.call import connected
+from chainrule.call import connected, passed
 from chainrule.engines import Buffer, Executable, load_engine
 from chainrule.engines.threads import Turn, process
 from chainrule.environment import ATOMS, Attributes, Snapshot, fingerprint
@@ -47,22 +47,101 @@ MANY = 8
 
 
 class _State:
-    """One state of an entry point as a run sees it."""
+    """A tensor that is state of a program.
 
-    __slots__ = ("fetch", "key", "like", "read", "seen", "slot", "version")
+    Attributes:
+        key: its name in the program.
+        tensor: the tensor.
+        fetch: gives the numbers that the engine has.
+        version: of the tensor when the engine had its numbers last.
+    """
 
-    def __init__(self, key: str, slot: Slot, read: bool, fetch: Any) -> None:
-        self.key, self.slot, self.read, self.fetch = key, slot, read, fetch
+    __slots__ = ("fetch", "key", "tensor", "version")
+
+    def __init__(self, key: str, tensor: Tensor, fetch: Any) -> None:
+        self.key, self.tensor, self.fetch = key, tensor, fetch
+        self.version = -1
+
+
+class _Awaited:
+    """A gradient that an engine has computed: a tensor once somebody asks for it.
+
+    It knows nothing of the tensor whose gradient it is, which holds it.
+    """
+
+    __slots__ = ("fetch", "like", "seen", "version")
+
+    def __init__(self, like: Tensor, fetch: Any) -> None:
+        # Its shape and type, without numbers.
+        zero = np.zeros(1, like.dtype.numpy)
+        shape = like._value.array.shape  # type: ignore[union-attr]
+        self.like = np.ndarray(shape, zero.dtype, zero, 0, (0,) * len(shape))
+        self.fetch = fetch
         self.seen: Callable[[], Tensor | None] = lambda: None
         self.version = -1
-        # A gradient that is still to be fetched: its shape and type, without numbers.
-        zero = np.zeros(1, slot.tensor.dtype.numpy)
-        shape = slot.tensor._value.array.shape  # type: ignore[union-attr]
-        self.like = np.ndarray(shape, zero.dtype, zero, 0, (0,) * len(shape))
+
+    def __call__(self) -> Tensor:
+        """The tensor, whose numbers are fetched when they are read."""
+        made = wrap(Value(self.like))
+        made.defer(self.fetch)
+        self.has(made)
+        return made
+
+    def has(self, tensor: Tensor) -> None:
+        """Note that the engine has the numbers of this tensor."""
+        self.seen, self.version = weakref.ref(tensor), tensor.version
 
     def expects(self, tensor: Tensor) -> bool:
         """Whether the engine has the numbers of this tensor."""
         return self.version == tensor.version and self.seen() is tensor
+
+
+class _GradientState:
+    """A gradient that is state of a program; ``read`` where a run starts from it."""
+
+    __slots__ = ("awaited", "key", "owner", "read")
+
+    def __init__(self, key: str, owner: Tensor, read: bool, fetch: Any) -> None:
+        self.key, self.owner, self.read = key, owner, read
+        self.awaited = _Awaited(owner, fetch)
+
+    def before(self) -> Tensor | None:
+        """The gradient to send before a run, once nobody else needs the old one."""
+        owner, awaited = self.owner, self.awaited
+        held = owner._grad
+        if not self.read:
+            owner._grad = None
+        old = awaited.seen()
+        if old is not None and old._pending is awaited.fetch:
+            old.numpy()  # somebody has kept it
+        if not self.read or held is awaited:
+            return None
+        return owner.gradient_outside()
+
+
+class _Plan:
+    """What a run of an entry point sends, supplies and receives."""
+
+    __slots__ = (
+        "cleared",
+        "gradients",
+        "new_gradients",
+        "replaced",
+        "states",
+        "tables",
+    )
+
+    def __init__(
+        self, traced: Traced, states: Mapping[str, _State | _GradientState]
+    ) -> None:
+        used = [states[key] for key in traced.entry.state]
+        new = [states[key] for key in traced.entry.replaces]
+        self.states = [s for s in used if isinstance(s, _State)]
+        self.gradients = [s for s in used if isinstance(s, _GradientState)]
+        self.replaced = [s for s in new if isinstance(s, _State)]
+        self.new_gradients = [s for s in new if isinstance(s, _GradientState)]
+        self.cleared = traced.cleared
+        self.tables = _by_table(traced)
 
 
 class CompiledProgram:
@@ -101,20 +180,16 @@ class CompiledProgram:
         self.executable: Executable = load_engine(engine, self.program, threads=threads)
         self.engine = self.executable.engine
         self._turn = Turn()
-        states: dict[str, _State] = {}
+        graded = {id(tensor) for t in traced for tensor, _ in t.graded}
+        states: dict[str, _State | _GradientState] = {}
         for key, slot in self.slots.items():
-            read = not slot.gradient or any(
-                tensor is slot.tensor for t in traced for tensor, _ in t.graded
+            fetch, tensor = functools.partial(self.executable.read, key), slot.tensor
+            states[key] = (
+                _GradientState(key, tensor, id(tensor) in graded, fetch)
+                if slot.gradient
+                else _State(key, tensor, fetch)
             )
-            fetch = functools.partial(self.executable.read, key)
-            states[key] = _State(key, slot, read, fetch)
-        self._states = {
-            t.entry.name: [states[key] for key in t.entry.state] for t in traced
-        }
-        self._tables = {t.entry.name: _by_table(t) for t in traced}
-        self._replaced = {
-            t.entry.name: [states[key] for key in t.entry.replaces] for t in traced
-        }
+        self._plans = {t.entry.name: _Plan(t, states) for t in traced}
 
     @property
     def seconds_compile(self) -> float:
@@ -174,54 +249,41 @@ class CompiledProgram:
     def _execute(
         self, name: str, arrays: dict[str, Any], sizes: Sizes, steps: int
     ) -> list[Array]:
-        traced = self.traced[name]
-        if traced.tables:
+        plan = self._plans[name]
+        if plan.tables:
             with np.errstate(over="ignore"):  # infinity is found in the results
-                for table, columns in self._tables[name]:
+                for table, columns in plan.tables:
                     rows = table.rows(steps)
                     for unique, key, dtype in columns:
                         arrays[unique] = rows[key].astype(dtype)
-        self._send(name)
+        self._send(plan)
         outputs = self.executable.run(name, arrays, steps=steps, sizes=sizes)
-        self._receive(name, traced)
+        self._receive(plan)
         return outputs
 
-    def _send(self, name: str) -> None:
+    def _send(self, plan: _Plan) -> None:
         """Bring what has changed outside into the engine."""
-        for state in self._states[name]:
-            slot = state.slot
-            t = slot.tensor
-            if slot.gradient:
-                t = self._gradient_before(state)
-                if t is None:
-                    continue
-            if not state.expects(t):
+        for state in plan.states:
+            t = state.tensor
+            if state.version != t.version:
                 self.executable.write(state.key, t.numpy())
-                state.seen, state.version = weakref.ref(t), t.version
+                state.version = t.version
+        for gradient in plan.gradients:
+            t = gradient.before()
+            if t is not None and not gradient.awaited.expects(t):
+                self.executable.write(gradient.key, t.numpy())
+                gradient.awaited.has(t)
 
-    def _gradient_before(self, state: _State) -> Tensor | None:
-        """The gradient that a run starts from, once nobody else needs the old one."""
-        owner = state.slot.tensor
-        held = owner._grad
-        if not state.read:
-            owner._grad = held = None
-        old = state.seen()
-        if old is not None and old._pending is state.fetch:
-            old.numpy()  # somebody has kept it
-        return held
-
-    def _receive(self, name: str, traced: Traced) -> None:
+    def _receive(self, plan: _Plan) -> None:
         """From here on the engine has the newest numbers of what was replaced."""
-        for state in self._replaced[name]:
-            t = state.slot.tensor
-            if state.slot.gradient:
-                t = wrap(Value(state.like))
-                state.slot.tensor._grad = t
-                state.seen = weakref.ref(t)
+        for state in plan.replaced:
+            t = state.tensor
             t._pending = state.fetch
-            t.version += 1
-            state.version = t.version
-        for t in traced.cleared:
+            t.version = state.version = t.version + 1
+        for gradient in plan.new_gradients:
+            gradient.awaited.version = -1
+            gradient.owner._grad = gradient.awaited
+        for t in plan.cleared:
             t._grad = None
 
     def _check(self, traced: Traced, arrays: dict[str, Any]) -> dict[str, int]:
@@ -279,6 +341,9 @@ class _Variant:
         snapshot: what the function found outside.
         modules: the attributes of the modules that it called.
         count: the changes that it was last held against.
+        changed: the ids of the tensors that it changes.
+        derivable: whether a derivative of an output can be asked for.
+        passed: whether one of an output was taken already.
     """
 
     program: CompiledProgram
@@ -288,6 +353,12 @@ class _Variant:
     snapshot: Snapshot
     modules: list[Attributes]
     count: int = -1
+
+    def __post_init__(self) -> None:
+        slots = [self.traced.slots[key] for key in self.traced.entry.replaces]
+        self.changed = {id(slot.tensor) for slot in slots if not slot.gradient}
+        self.derivable = True in self.traced.derivable
+        self.passed = any(isinstance(s, dict) for s in self.traced.derivable)
 
     def sizes(self, shapes: Sequence[Shape]) -> dict[str, int] | None:
         """The named sizes for arguments of these shapes; None where they do not fit."""
@@ -372,51 +443,52 @@ class Compiled:
         program, traced = variant.program, variant.traced
         name = traced.entry.name
         given = dict(zip(traced.entry.inputs, arrays))
-        if traced.entry.replaces:
-            self._check_identities(traced, leaves)
+        if not variant.changed.isdisjoint(map(id, leaves)):
+            raise self._changed_argument(variant, leaves)
         before = None
         recorded = list(traced.recorded) if context.grad else []
-        if context.grad and (recorded or True in traced.derivable):
+        if context.grad and (recorded or variant.derivable):
             before = _values_before(traced, leaves)
         outputs = program.execute(name, given, sizes, 1)
         values = [Value(a[0, ...]) for a in outputs]
-        if before is not None or any(type(s) is dict for s in traced.derivable):
+        if before is not None:
             values = self._connected(variant, values, recorded, before, given)
+        elif variant.passed:
+            passed(values, traced.derivable)
         return unflatten(traced.structure, [wrap(v) for v in values])
 
-    def _check_identities(self, traced: Traced, leaves: list[Any]) -> None:
-        """Refuse an argument that the function changes under another name."""
-        slots = [traced.slots[key] for key in traced.entry.replaces]
-        changed = {id(slot.tensor) for slot in slots if not slot.gradient}
-        for name, leaf in zip(traced.entry.inputs, leaves):
-            if id(leaf) in changed:
-                raise ArgumentError(
-                    f"{self.__name__} changes a tensor that it finds outside, and is "
-                    f"called with the same one as its argument {name!r}.",
-                    expected="a tensor that is either changed or passed",
-                    got=f"one tensor as both: {leaf!r:.60}",
-                    fix=f"pass {name}.clone(), or do without the argument",
-                )
+    def _changed_argument(self, variant: _Variant, leaves: list[Any]) -> ArgumentError:
+        """The error for an argument that the function changes under another name."""
+        inputs = variant.traced.entry.inputs
+        name, leaf = next(
+            (n, x) for n, x in zip(inputs, leaves) if id(x) in variant.changed
+        )
+        return ArgumentError(
+            f"{self.__name__} changes a tensor that it finds outside, and is "
+            f"called with the same one as its argument {name!r}.",
+            expected="a tensor that is either changed or passed",
+            got=f"one tensor as both: {leaf!r:.60}",
+            fix=f"pass {name}.clone(), or do without the argument",
+        )
 
     def _connected(
         self,
         variant: _Variant,
         values: list[Value],
         recorded: list[str],
-        before: list[Value] | None,
+        before: list[Value],
         given: dict[str, Array],
     ) -> list[Value]:
         """Outputs that remember the call; so does the state that it wrote."""
         traced = variant.traced
-        changed = recorded if before is not None else []
-        derivable = [*traced.derivable, *[traced.recorded[key] for key in changed]]
-        tensors = [traced.slots[key].tensor for key in changed]
+        derivable = [*traced.derivable, *[traced.recorded[key] for key in recorded]]
+        tensors = [traced.slots[key].tensor for key in recorded]
         new = [Value(t.numpy()) for t in tensors]
         values = connected(
             traced.entry,
             [*values, *new],
             derivable,
-            changed,
+            recorded,
             before,
             given,
             self.engine,
@@ -443,7 +515,11 @@ class Compiled:
 
     def _family(self, key: Any) -> _Family:
         """What was traced for arguments of this kind, in surroundings like these."""
-        return self._families.setdefault((key, context.grad, context.stream), _Family())
+        signature = key, context.grad, context.stream
+        family = self._families.get(signature)
+        if family is None:
+            family = self._families[signature] = _Family()
+        return family
 
     def _find(
         self,

@@ -77,7 +77,7 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
         self._value = _copied(data, dtype)
         self._base: Base | None = None
         self._pending: Callable[[], Array] | None = None
-        self._grad: Tensor | None = None
+        self._grad: Tensor | Callable[[], Tensor] | None = None
         self.name: str | None = None
         self.version = 0
         if requires_grad:
@@ -114,9 +114,10 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
     @property
     def grad(self) -> Tensor | None:
         """∂ℒ/∂self, added up by every ``backward()``; None where there is none yet."""
+        held = self.gradient_outside()
         if context.trace is not None and self._value.array is not None:
-            return context.trace.gradient(self, self._grad)
-        return self._grad
+            return context.trace.gradient(self, held)
+        return held
 
     @grad.setter
     def grad(self, gradient: Tensor | None) -> None:
@@ -134,6 +135,17 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
             or not trace.set_gradient(self, gradient)
         ):
             self._grad = gradient
+
+    def gradient_outside(self) -> Tensor | None:
+        """The gradient, whatever a trace makes of it; an engine's is made here."""
+        held = self._grad
+        if held is None or isinstance(held, Tensor):
+            return held
+        with process.lock:  # a run in another thread brings a newer one
+            held = self._grad
+            if held is not None and not isinstance(held, Tensor):
+                held = self._grad = held()
+            return held
 
     @property
     def requires_grad(self) -> bool:

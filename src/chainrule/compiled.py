@@ -1,7 +1,8 @@
-"""``cr.compile``: a Python function of tensors as a program on an engine.
+"""``cr.compile``: a Python function of tensors as programs on an engine.
 
-:mod:`chainrule.tracing` makes graphs of functions; here they are loaded into engines
-and run, and traced anew where what they depend on has changed.
+:mod:`chainrule.tracing` makes graphs of functions and
+:mod:`chainrule.compiled_program` runs them; here is which one a call needs, and when
+one is traced anew because what it depends on has changed.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import functools
 import inspect
 import itertools
-import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,15 +17,15 @@ from typing import Any
 import numpy as np
 
 from chainrule.call import connected, passed
-from chainrule.engines import Buffer, Executable, load_engine
-from chainrule.engines.threads import Turn, process
-from chainrule.environment import ATOMS, Attributes, Snapshot, fingerprint
-from chainrule.errors import ArgumentError, GraphError, ShapeError, warn
+from chainrule.call_arguments import FLOATS, arguments_of, is_static
+from chainrule.compiled_program import CompiledProgram
+from chainrule.engines.threads import process
+from chainrule.environment import ATOMS, Attributes, Snapshot
+from chainrule.errors import ArgumentError, ShapeError, warn
 from chainrule.graph.build import changes, context
 from chainrule.graph.graph import Graph
 from chainrule.graph.interpret import solve_sizes
 from chainrule.graph.node import Array, Value
-from chainrule.graph.program import Program
 from chainrule.graph.types import (
     ArrayType,
     DType,
@@ -38,296 +38,10 @@ from chainrule.graph.types import (
 from chainrule.nest import flatten, unflatten
 from chainrule.scalars import Scalar
 from chainrule.tensor import Tensor, wrap
-from chainrule.tracing import Input, Slot, Table, Traced, trace_entry
+from chainrule.tracing import Input, Traced, trace_entry
 
-#: Arguments that take on the dtype of the tensor beside them.
-FLOATS = (float, np.floating)
 #: So many traces of one function that differ in an integer alone are suspicious.
 MANY = 8
-
-
-class _State:
-    """A tensor that is state of a program.
-
-    Attributes:
-        key: its name in the program.
-        tensor: the tensor.
-        fetch: gives the numbers that the engine has.
-        version: of the tensor when the engine had its numbers last.
-    """
-
-    __slots__ = ("fetch", "key", "tensor", "version")
-
-    def __init__(self, key: str, tensor: Tensor, fetch: Any) -> None:
-        self.key, self.tensor, self.fetch = key, tensor, fetch
-        self.version = -1
-
-
-class _Awaited:
-    """A gradient that an engine has computed: a tensor once somebody asks for it.
-
-    It knows nothing of the tensor whose gradient it is, which holds it.
-    """
-
-    __slots__ = ("fetch", "like", "seen", "version")
-
-    def __init__(self, like: Tensor, fetch: Any) -> None:
-        # Its shape and type, without numbers.
-        zero = np.zeros(1, like.dtype.numpy)
-        shape = like._value.array.shape  # type: ignore[union-attr]
-        self.like = np.ndarray(shape, zero.dtype, zero, 0, (0,) * len(shape))
-        self.fetch = fetch
-        self.seen: Callable[[], Tensor | None] = lambda: None
-        self.version = -1
-
-    def __call__(self) -> Tensor:
-        """The tensor, whose numbers are fetched when they are read."""
-        made = wrap(Value(self.like))
-        made.defer(self.fetch)
-        self.has(made)
-        return made
-
-    def has(self, tensor: Tensor) -> None:
-        """Note that the engine has the numbers of this tensor."""
-        self.seen, self.version = weakref.ref(tensor), tensor.version
-
-    def expects(self, tensor: Tensor) -> bool:
-        """Whether the engine has the numbers of this tensor."""
-        return self.version == tensor.version and self.seen() is tensor
-
-
-class _GradientState:
-    """A gradient that is state of a program; ``read`` where a run starts from it."""
-
-    __slots__ = ("awaited", "key", "owner", "read")
-
-    def __init__(self, key: str, owner: Tensor, read: bool, fetch: Any) -> None:
-        self.key, self.owner, self.read = key, owner, read
-        self.awaited = _Awaited(owner, fetch)
-
-    def before(self) -> Tensor | None:
-        """The gradient to send before a run, once nobody else needs the old one."""
-        owner, awaited = self.owner, self.awaited
-        held = owner._grad
-        if not self.read:
-            owner._grad = None
-        old = awaited.seen()
-        if old is not None and old._pending is awaited.fetch:
-            old.numpy()  # somebody has kept it
-        if not self.read or held is awaited:
-            return None
-        return owner.gradient_outside()
-
-
-class _Plan:
-    """What a run of an entry point sends, supplies and receives."""
-
-    __slots__ = (
-        "cleared",
-        "gradients",
-        "new_gradients",
-        "replaced",
-        "states",
-        "tables",
-    )
-
-    def __init__(
-        self, traced: Traced, states: Mapping[str, _State | _GradientState]
-    ) -> None:
-        used = [states[key] for key in traced.entry.state]
-        new = [states[key] for key in traced.entry.replaces]
-        self.states = [s for s in used if isinstance(s, _State)]
-        self.gradients = [s for s in used if isinstance(s, _GradientState)]
-        self.replaced = [s for s in new if isinstance(s, _State)]
-        self.new_gradients = [s for s in new if isinstance(s, _GradientState)]
-        self.cleared = traced.cleared
-        self.tables = _by_table(traced)
-
-
-class CompiledProgram:
-    """Entry points over one state, loaded into an engine.
-
-    Parameters live in the engine while it runs: reading a tensor fetches its numbers,
-    writing to it sends them before the next run.
-
-    Attributes:
-        traced: the entry points by name.
-        program: the graphs.
-        slots: where the state comes from, by name.
-        executable: the program in the engine.
-        engine: the name of the engine that runs them.
-    """
-
-    def __init__(
-        self,
-        traced: Sequence[Traced],
-        *,
-        engine: str = "auto",
-        threads: int | None = None,
-    ) -> None:
-        self.traced = {t.entry.name: t for t in traced}
-        self.slots: dict[str, Slot] = {}
-        for t in traced:
-            for key, slot in t.slots.items():
-                if self.slots.setdefault(key, slot) != slot:
-                    raise GraphError(
-                        f"Two tensors of a program are both called {key!r}.",
-                        expected="one name for each tensor",
-                        got=f"another {key!r} in the entry point {t.entry.name!r}",
-                        fix="give them different names: tensor.name = …",
-                    )
-        self.program = Program({t.entry.name: t.entry for t in traced})
-        self.executable: Executable = load_engine(engine, self.program, threads=threads)
-        self.engine = self.executable.engine
-        self._turn = Turn()
-        graded = {id(tensor) for t in traced for tensor, _ in t.graded}
-        states: dict[str, _State | _GradientState] = {}
-        for key, slot in self.slots.items():
-            fetch, tensor = functools.partial(self.executable.read, key), slot.tensor
-            states[key] = (
-                _GradientState(key, tensor, id(tensor) in graded, fetch)
-                if slot.gradient
-                else _State(key, tensor, fetch)
-            )
-        self._plans = {t.entry.name: _Plan(t, states) for t in traced}
-
-    @property
-    def seconds_compile(self) -> float:
-        """How long the engine took to prepare and to compile so far."""
-        return self.executable.seconds_compile
-
-    @property
-    def tensors(self) -> dict[str, Tensor]:
-        """The tensors that are state, by name; a gradient only where there is one."""
-        held = {key: slot.held() for key, slot in self.slots.items()}
-        return {key: t for key, t in held.items() if t is not None}
-
-    def put(self, entry: str, name: str, array: Array) -> Buffer:
-        """Hand an input over to the engine once, for many runs.
-
-        Args:
-            entry: the entry point that it is for.
-            name: the input's name.
-            array: its numbers; do not change them while the buffer is in use.
-        """
-        return self.executable.put(entry, name, array)
-
-    def run(
-        self, name: str, inputs: Mapping[str, Any], *, steps: int | None = None
-    ) -> Any:
-        """Run an entry point.
-
-        Args:
-            name: the entry point.
-            inputs: an array, or a buffer of :meth:`put`, for each of its inputs.
-            steps: how many times; inputs marked ``each`` then have that many rows,
-                and so has every output. None runs once, without the stacking.
-        """
-        traced = self.traced[name]
-        entry = traced.entry
-        arrays: dict[str, Any] = {
-            k: v if isinstance(v, Buffer) else np.asarray(v) for k, v in inputs.items()
-        }
-        if steps is None:
-            for k in set(entry.each) & set(arrays):
-                arrays[k] = arrays[k][None]
-        sizes = self._check(traced, arrays)
-        stacked = self.execute(name, arrays, sizes, steps or 1)
-        leaves = [a[0] if steps is None else a for a in stacked]
-        return unflatten(traced.structure, leaves)
-
-    def execute(
-        self,
-        name: str,
-        arrays: dict[str, Any],
-        sizes: Sizes,
-        steps: int,
-    ) -> list[Array]:
-        """Run an entry point on inputs that are known to fit; stacked outputs."""
-        return self._turn.take(self._execute, name, arrays, sizes, steps)
-
-    def _execute(
-        self, name: str, arrays: dict[str, Any], sizes: Sizes, steps: int
-    ) -> list[Array]:
-        plan = self._plans[name]
-        if plan.tables:
-            with np.errstate(over="ignore"):  # infinity is found in the results
-                for table, columns in plan.tables:
-                    rows = table.rows(steps)
-                    for unique, key, dtype in columns:
-                        arrays[unique] = rows[key].astype(dtype)
-        self._send(plan)
-        outputs = self.executable.run(name, arrays, steps=steps, sizes=sizes)
-        self._receive(plan)
-        return outputs
-
-    def _send(self, plan: _Plan) -> None:
-        """Bring what has changed outside into the engine."""
-        for state in plan.states:
-            t = state.tensor
-            if state.version != t.version:
-                self.executable.write(state.key, t.numpy())
-                state.version = t.version
-        for gradient in plan.gradients:
-            t = gradient.before()
-            if t is not None and not gradient.awaited.expects(t):
-                self.executable.write(gradient.key, t.numpy())
-                gradient.awaited.has(t)
-
-    def _receive(self, plan: _Plan) -> None:
-        """From here on the engine has the newest numbers of what was replaced."""
-        for state in plan.replaced:
-            t = state.tensor
-            t._pending = state.fetch
-            t.version = state.version = t.version + 1
-        for gradient in plan.new_gradients:
-            gradient.awaited.version = -1
-            gradient.owner._grad = gradient.awaited
-        for t in plan.cleared:
-            t._grad = None
-
-    def _check(self, traced: Traced, arrays: dict[str, Any]) -> dict[str, int]:
-        entry = traced.entry
-        shapes: list[tuple[Shape, tuple[int, ...]]] = []
-        given = len(entry.inputs) - len(traced.tables)
-        for value in entry.graph.inputs[:given]:
-            name = value.name or ""
-            if name not in arrays:
-                raise ArgumentError(
-                    f"{entry.name} needs the input {name!r}.",
-                    expected=", ".join(entry.inputs),
-                    got=", ".join(arrays),
-                )
-            array = arrays[name]
-            if array.dtype != value.dtype.numpy and not isinstance(array, Buffer):
-                with np.errstate(over="ignore"):  # infinity is found in the results
-                    array = array.astype(value.dtype.numpy)
-                arrays[name] = array
-            shape = array.shape[1:] if name in entry.each else array.shape
-            fits = len(shape) == len(value.shape) and all(
-                isinstance(want, Size) or want == got
-                for want, got in zip(value.shape, shape)
-            )
-            if not fits:
-                raise ShapeError(
-                    f"{entry.name} was compiled for another shape of {name!r}.",
-                    expected=str(value.type),
-                    got=str(shape),
-                )
-            shapes.append((value.shape, shape))
-        return solve_sizes(shapes)
-
-
-def _by_table(traced: Traced) -> list[tuple[Table, list[tuple[str, str, Any]]]]:
-    """Each table with what an entry point takes of it: (input, column, dtype)."""
-    found: dict[int, tuple[Table, list[tuple[str, str, Any]]]] = {}
-    for unique, (value, table, key) in traced.tables.items():
-        _, columns = found.setdefault(id(table), (table, []))
-        columns.append((unique, key, value.dtype.numpy))
-    return list(found.values())
-
-
-# -- functions -------------------------------------------------------------------------
 
 
 @dataclass
@@ -432,7 +146,7 @@ class Compiled:
             return self._call(args, kwargs)
 
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        leaves, arrays, key = _arguments(args, kwargs)
+        leaves, arrays, key = arguments_of(args, kwargs)
         family = self._family(key)
         shapes = tuple([a.shape for a in arrays])
         ready = family.ready.get(shapes)
@@ -505,7 +219,7 @@ class Compiled:
 
     def graph(self, *args: Any, **kwargs: Any) -> Graph:
         """The graph for arguments like these, as recorded (before any pass)."""
-        _, arrays, key = _arguments(args, kwargs)
+        _, arrays, key = arguments_of(args, kwargs)
         family = self._family(key)
         shapes = tuple([a.shape for a in arrays])
         variant, _ = self._find(family, args, kwargs, arrays, shapes)
@@ -591,7 +305,7 @@ class Compiled:
         patterns: tuple[Shape, ...],
     ) -> _Variant:
         leaves, structure = flatten((args, kwargs))
-        places = [i for i, leaf in enumerate(leaves) if not _is_static(leaf)]
+        places = [i for i, leaf in enumerate(leaves) if not is_static(leaf)]
 
         def positional(*tensors: Tensor) -> Any:
             filled = list(leaves)
@@ -619,7 +333,7 @@ class Compiled:
         static = {
             name: item
             for name, item in self._named(args, kwargs)
-            if item is not None and _is_static(item) and not isinstance(item, ATOMS)
+            if item is not None and is_static(item) and not isinstance(item, ATOMS)
         }
         snapshot = Snapshot(self.function, static)
         shapes = [a.shape for a in arrays]
@@ -660,7 +374,7 @@ class Compiled:
     def _names(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[str]:
         """Names for the array arguments."""
         named = self._named(args, kwargs)
-        return [n for n, item in named if item is not None and not _is_static(item)]
+        return [n for n, item in named if item is not None and not is_static(item)]
 
     def _named(
         self, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -706,97 +420,6 @@ def _values_before(traced: Traced, leaves: list[Any]) -> list[Value] | None:
         for t, value in zip(held, traced.entry.graph.inputs[len(traced.entry.inputs) :])
     ]
     return [*arguments, *state]
-
-
-def _is_static(leaf: Any) -> bool:
-    """Whether an argument is part of the program and no input of it."""
-    if isinstance(leaf, Tensor | np.ndarray | float | np.generic):
-        return False
-    return not (hasattr(leaf, "__array__") or hasattr(leaf, "__dlpack__"))
-
-
-def _arguments(
-    args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[list[Any], list[Array], Any]:
-    """The array arguments, their numbers, and what kind of call this is."""
-    leaves: list[Any] = []
-    arrays: list[Array] = []
-    kinds: list[Any] = []
-    simple = not kwargs
-    for arg in args:
-        if type(arg) is Tensor:
-            array = arg._value.array
-            if array is None or arg._pending is not None:
-                array = arg.numpy()
-        elif type(arg) is np.ndarray:
-            array = arg
-        else:
-            simple = False
-            break
-        leaves.append(arg)
-        arrays.append(array)
-        kinds.append(array.dtype)
-        kinds.append(array.ndim)
-        kinds.append(type(arg) is Tensor and arg._value.tracked)
-    if simple:
-        return leaves, arrays, tuple(kinds)
-    found, structure = flatten((args, kwargs))
-    leaves, arrays, kinds = [], [], []
-    for leaf in found:
-        if _is_static(leaf):
-            kinds.append(_static_key(leaf))
-            continue
-        leaves.append(leaf)
-        array = leaf.numpy() if isinstance(leaf, Tensor) else _numbers(leaf)
-        arrays.append(array)
-        tracked = isinstance(leaf, Tensor) and leaf.requires_grad
-        number = type(leaf) if isinstance(leaf, FLOATS) else None
-        kinds.append((array.dtype, array.ndim, tracked, number))
-    return leaves, arrays, (_frozen(structure), tuple(kinds))
-
-
-def _numbers(leaf: Any) -> Array:
-    """The numbers of an argument that is no tensor."""
-    if isinstance(leaf, FLOATS):
-        return np.asarray(leaf, np.float64)
-    return Tensor(leaf).numpy()
-
-
-def _static_key(leaf: Any) -> Any:
-    """An argument that is no array, as part of a key.
-
-    Objects that say themselves when they are equal are held to their attributes too.
-    """
-    kind = type(leaf)
-    try:
-        hash(leaf)
-    except TypeError:
-        return kind, _Kept(leaf)
-    if hasattr(leaf, "__dict__") and kind.__eq__ is not object.__eq__:
-        return kind, leaf, fingerprint(vars(leaf))
-    return kind, leaf
-
-
-class _Kept:
-    """An object as a key: by its identity, and kept alive so that it stays its own."""
-
-    def __init__(self, item: Any) -> None:
-        self.item = item
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Kept) and other.item is self.item
-
-    def __hash__(self) -> int:
-        return id(self.item)
-
-
-def _frozen(structure: Any) -> Any:
-    """A structure as a key."""
-    if isinstance(structure, dict):
-        return dict, tuple([(k, _frozen(v)) for k, v in structure.items()])
-    if isinstance(structure, tuple | list):
-        return type(structure), tuple([_frozen(v) for v in structure])
-    return structure
 
 
 def compile(

@@ -47,7 +47,7 @@ class Trace:
     """One tracing in progress: it turns numbers met on the way into graph values.
 
     Tensors, modules and optimisers tell it what they do; a trace of a whole program
-    (:mod:`chainrule.compiled`) makes state of that, this one takes no notice.
+    (:mod:`chainrule.tracing`) makes state of that, this one takes no notice.
     """
 
     def __init__(self) -> None:

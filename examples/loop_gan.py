@@ -17,7 +17,7 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.compiled import CompiledProgram
+from chainrule.compiled_program import CompiledProgram
 from chainrule.graph.types import ArrayType, DType
 from chainrule.tracing import Input, trace_entry
 from chainrule.training import Loop, RunState, Source, Work

@@ -6,6 +6,7 @@ Each test is of a kind of crossing; what cannot be right is refused with a clear
 from __future__ import annotations
 
 import collections
+import copy
 import types
 from typing import Any
 
@@ -248,6 +249,35 @@ def test_gradients_of_a_compiled_step_are_those_of_an_eager_one(engine: str) -> 
 
     for clear in (False, True):
         close(make(True, clear)[0], make(False, clear)[0])
+
+
+@engines
+@pytest.mark.parametrize("clear", [False, True])
+def test_a_gradient_that_nobody_has_asked_for_is_there_all_the_same(
+    engine: str, clear: bool
+) -> None:
+    """Later, after it was put back, in another program, and in a copy."""
+    w = cr.tensor([1.0, 2.0], requires_grad=True)
+
+    def step(x: cr.Tensor) -> None:
+        if clear:
+            w.grad = None
+        (w * x).sum().backward()
+
+    run = cr.compile(step, engine=engine)
+    w.grad = cr.tensor([0.0, 0.0])
+    for k in (1.0, 2.0, 3.0):
+        run(cr.tensor([1.0, k]))
+    total = [1.0, 3.0] if clear else [3.0, 6.0]
+    close(cr.compile(lambda: w.grad * 1.0, engine=engine)(), total)
+    old = w.grad
+    run(cr.tensor([1.0, 4.0]))
+    w.grad = old  # the engine has newer numbers
+    run(cr.tensor([1.0, 5.0]))
+    total = [1.0, 5.0] if clear else [4.0, 11.0]
+    close(copy.deepcopy(w).grad, total)
+    close(w.grad, total)
+    close(old, [1.0, 3.0] if clear else [3.0, 6.0])
 
 
 @engines

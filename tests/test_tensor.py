@@ -78,6 +78,27 @@ def test_rows_by_index_and_mask_are_numpys(data):
     np.testing.assert_array_equal(cr.tensor(array)[mask].numpy(), array[mask])
 
 
+def test_a_key_that_equals_another_is_not_taken_for_it():
+    """1, 1.0 and True are one key of a dictionary, and three indices."""
+    a = np.arange(12.0, dtype=np.float32).reshape(3, 4)
+    x = cr.tensor(a)
+    for key in (1, (1,), slice(1, 2), (slice(0, 1), None), ..., (..., 0), (1, 0)):
+        np.testing.assert_array_equal(x[key].numpy(), a[key])
+        np.testing.assert_array_equal(x.double()[key].numpy(), a[key])
+    np.testing.assert_array_equal(x[np.int64(1)].numpy(), a[1])
+    np.testing.assert_array_equal(x[[1, 0]].numpy(), a[[1, 0]])
+    for wrong in (1.0, True):
+        with pytest.raises(ArgumentError):
+            x[wrong]
+    with pytest.raises(DTypeError, match="whole numbers"):
+        x[1.0:2.0]
+    with pytest.raises(ShapeError, match="out of range"):
+        x[:1][1]
+    y = cr.tensor(a, requires_grad=True)
+    (y[1] * y[1]).sum().backward()
+    np.testing.assert_array_equal(y.grad.numpy()[1], 2 * a[1])
+
+
 def test_indexing_has_a_gradient():
     x = cr.tensor(np.arange(12.0).reshape(3, 4), requires_grad=True)
     (x[::-1, 1:4:2] * 2.0).sum().backward()

@@ -122,12 +122,22 @@ def call(*arrays: Array, body: Graph, engine: str) -> tuple[Array, ...]:
 BODIES[call] = lambda types, attrs: attrs["body"]
 
 
+def passed(values: list[Value], statuses: Sequence[bool | dict[str, str]]) -> None:
+    """Have values say why no derivative of them can be asked for, where that is so."""
+    for value, status in zip(values, statuses):
+        if isinstance(status, dict):
+            freed = Node(call, (), {})
+            freed.free(status)
+            freed.set_outputs((value,), weakly=True)
+            value.node, value.index, value.tracked = freed, 0, True
+
+
 def connected(
     entry: Entry,
     values: list[Value],
     derivable: Sequence[bool | dict[str, str]],
     recorded: Sequence[str],
-    before: list[Value] | None,
+    before: list[Value],
     given: dict[str, Array],
     engine: str,
 ) -> list[Value]:
@@ -139,24 +149,18 @@ def connected(
         derivable: for each whether a derivative can be asked for; where not,
             what is said then.
         recorded: state whose new value carries a derivative.
-        before: arguments and state as they were before the run; None for no derivative.
+        before: arguments and state as they were before the run.
         given: what the run was given, the scalars of tables included.
         engine: the engine's name.
     """
-    inputs: tuple[Value, ...] = ()
-    if before is not None:
-        given_count = len(before) - len(entry.state)
-        scalars = [Value(given[name][0]) for name in entry.inputs[given_count:]]
-        inputs = (*before[:given_count], *scalars, *before[given_count:])
+    passed(values, derivable)
+    given_count = len(before) - len(entry.state)
+    scalars = [Value(given[name][0]) for name in entry.inputs[given_count:]]
+    inputs = (*before[:given_count], *scalars, *before[given_count:])
     graph = _seen(entry, tuple(recorded))
     node = Node(call, inputs, {"body": graph, "engine": engine})
     for i, (value, status) in enumerate(zip(values, derivable)):
-        if isinstance(status, dict):
-            freed = Node(call, (), {})
-            freed.free(status)
-            freed.set_outputs((value,), weakly=True)
-            value.node, value.index, value.tracked = freed, 0, True
-        elif status and before is not None:
+        if status is True:
             value.node, value.index, value.tracked = node, i, True
     node.set_outputs(tuple(values), weakly=True)
     return values

@@ -1,7 +1,8 @@
-"""``cr.compile``: a Python function of tensors as a program on an engine.
+"""``cr.compile``: a Python function of tensors as programs on an engine.
 
-:mod:`chainrule.tracing` makes graphs of functions; here they are loaded into engines
-and run, and traced anew where what they depend on has changed.
+:mod:`chainrule.tracing` makes graphs of functions and
+:mod:`chainrule.compiled_program` runs them; here is which one a call needs, and when
+one is traced anew because what it depends on has changed.
 """
 
 from __future__ import annotations
@@ -9,23 +10,22 @@ from __future__ import annotations
 import functools
 import inspect
 import itertools
-import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from chainrule.call import connected
-from chainrule.engines import Buffer, Executable, load_engine
-from chainrule.engines.threads import Turn, process
-from chainrule.environment import ATOMS, Attributes, Snapshot, fingerprint
-from chainrule.errors import ArgumentError, GraphError, ShapeError, warn
+from chainrule.call import connected, passed
+from chainrule.call_arguments import FLOATS, arguments_of, is_static
+from chainrule.compiled_program import CompiledProgram
+from chainrule.engines.threads import process
+from chainrule.environment import ATOMS, Attributes, Snapshot
+from chainrule.errors import ArgumentError, ShapeError, warn
 from chainrule.graph.build import changes, context
 from chainrule.graph.graph import Graph
 from chainrule.graph.interpret import solve_sizes
 from chainrule.graph.node import Array, Value
-from chainrule.graph.program import Program
 from chainrule.graph.types import (
     ArrayType,
     DType,
@@ -38,234 +38,10 @@ from chainrule.graph.types import (
 from chainrule.nest import flatten, unflatten
 from chainrule.scalars import Scalar
 from chainrule.tensor import Tensor, wrap
-from chainrule.tracing import Input, Slot, Table, Traced, trace_entry
+from chainrule.tracing import Input, Traced, trace_entry
 
-#: Arguments that take on the dtype of the tensor beside them.
-FLOATS = (float, np.floating)
 #: So many traces of one function that differ in an integer alone are suspicious.
 MANY = 8
-
-
-class _State:
-    """One state of an entry point as a run sees it."""
-
-    __slots__ = ("fetch", "key", "like", "read", "seen", "slot", "version")
-
-    def __init__(self, key: str, slot: Slot, read: bool, fetch: Any) -> None:
-        self.key, self.slot, self.read, self.fetch = key, slot, read, fetch
-        self.seen: Callable[[], Tensor | None] = lambda: None
-        self.version = -1
-        # A gradient that is still to be fetched: its shape and type, without numbers.
-        zero = np.zeros(1, slot.tensor.dtype.numpy)
-        shape = slot.tensor._value.array.shape  # type: ignore[union-attr]
-        self.like = np.ndarray(shape, zero.dtype, zero, 0, (0,) * len(shape))
-
-    def expects(self, tensor: Tensor) -> bool:
-        """Whether the engine has the numbers of this tensor."""
-        return self.version == tensor.version and self.seen() is tensor
-
-
-class CompiledProgram:
-    """Entry points over one state, loaded into an engine.
-
-    Parameters live in the engine while it runs: reading a tensor fetches its numbers,
-    writing to it sends them before the next run.
-
-    Attributes:
-        traced: the entry points by name.
-        program: the graphs.
-        slots: where the state comes from, by name.
-        executable: the program in the engine.
-        engine: the name of the engine that runs them.
-    """
-
-    def __init__(
-        self,
-        traced: Sequence[Traced],
-        *,
-        engine: str = "auto",
-        threads: int | None = None,
-    ) -> None:
-        self.traced = {t.entry.name: t for t in traced}
-        self.slots: dict[str, Slot] = {}
-        for t in traced:
-            for key, slot in t.slots.items():
-                if self.slots.setdefault(key, slot) != slot:
-                    raise GraphError(
-                        f"Two tensors of a program are both called {key!r}.",
-                        expected="one name for each tensor",
-                        got=f"another {key!r} in the entry point {t.entry.name!r}",
-                        fix="give them different names: tensor.name = …",
-                    )
-        self.program = Program({t.entry.name: t.entry for t in traced})
-        self.executable: Executable = load_engine(engine, self.program, threads=threads)
-        self.engine = self.executable.engine
-        self._turn = Turn()
-        states: dict[str, _State] = {}
-        for key, slot in self.slots.items():
-            read = not slot.gradient or any(
-                tensor is slot.tensor for t in traced for tensor, _ in t.graded
-            )
-            fetch = functools.partial(self.executable.read, key)
-            states[key] = _State(key, slot, read, fetch)
-        self._states = {
-            t.entry.name: [states[key] for key in t.entry.state] for t in traced
-        }
-        self._tables = {t.entry.name: _by_table(t) for t in traced}
-        self._replaced = {
-            t.entry.name: [states[key] for key in t.entry.replaces] for t in traced
-        }
-
-    @property
-    def seconds_compile(self) -> float:
-        """How long the engine took to prepare and to compile so far."""
-        return self.executable.seconds_compile
-
-    @property
-    def tensors(self) -> dict[str, Tensor]:
-        """The tensors that are state, by name; a gradient only where there is one."""
-        held = {key: slot.held() for key, slot in self.slots.items()}
-        return {key: t for key, t in held.items() if t is not None}
-
-    def put(self, entry: str, name: str, array: Array) -> Buffer:
-        """Hand an input over to the engine once, for many runs.
-
-        Args:
-            entry: the entry point that it is for.
-            name: the input's name.
-            array: its numbers; do not change them while the buffer is in use.
-        """
-        return self.executable.put(entry, name, array)
-
-    def run(
-        self, name: str, inputs: Mapping[str, Any], *, steps: int | None = None
-    ) -> Any:
-        """Run an entry point.
-
-        Args:
-            name: the entry point.
-            inputs: an array, or a buffer of :meth:`put`, for each of its inputs.
-            steps: how many times; inputs marked ``each`` then have that many rows,
-                and so has every output. None runs once, without the stacking.
-        """
-        traced = self.traced[name]
-        entry = traced.entry
-        arrays: dict[str, Any] = {
-            k: v if isinstance(v, Buffer) else np.asarray(v) for k, v in inputs.items()
-        }
-        if steps is None:
-            for k in set(entry.each) & set(arrays):
-                arrays[k] = arrays[k][None]
-        sizes = self._check(traced, arrays)
-        stacked = self.execute(name, arrays, sizes, steps or 1)
-        leaves = [a[0] if steps is None else a for a in stacked]
-        return unflatten(traced.structure, leaves)
-
-    def execute(
-        self,
-        name: str,
-        arrays: dict[str, Any],
-        sizes: Sizes,
-        steps: int,
-    ) -> list[Array]:
-        """Run an entry point on inputs that are known to fit; stacked outputs."""
-        return self._turn.take(self._execute, name, arrays, sizes, steps)
-
-    def _execute(
-        self, name: str, arrays: dict[str, Any], sizes: Sizes, steps: int
-    ) -> list[Array]:
-        traced = self.traced[name]
-        if traced.tables:
-            with np.errstate(over="ignore"):  # infinity is found in the results
-                for table, columns in self._tables[name]:
-                    rows = table.rows(steps)
-                    for unique, key, dtype in columns:
-                        arrays[unique] = rows[key].astype(dtype)
-        self._send(name)
-        outputs = self.executable.run(name, arrays, steps=steps, sizes=sizes)
-        self._receive(name, traced)
-        return outputs
-
-    def _send(self, name: str) -> None:
-        """Bring what has changed outside into the engine."""
-        for state in self._states[name]:
-            slot = state.slot
-            t = slot.tensor
-            if slot.gradient:
-                t = self._gradient_before(state)
-                if t is None:
-                    continue
-            if not state.expects(t):
-                self.executable.write(state.key, t.numpy())
-                state.seen, state.version = weakref.ref(t), t.version
-
-    def _gradient_before(self, state: _State) -> Tensor | None:
-        """The gradient that a run starts from, once nobody else needs the old one."""
-        owner = state.slot.tensor
-        held = owner._grad
-        if not state.read:
-            owner._grad = held = None
-        old = state.seen()
-        if old is not None and old._pending is state.fetch:
-            old.numpy()  # somebody has kept it
-        return held
-
-    def _receive(self, name: str, traced: Traced) -> None:
-        """From here on the engine has the newest numbers of what was replaced."""
-        for state in self._replaced[name]:
-            t = state.slot.tensor
-            if state.slot.gradient:
-                t = wrap(Value(state.like))
-                state.slot.tensor._grad = t
-                state.seen = weakref.ref(t)
-            t._pending = state.fetch
-            t.version += 1
-            state.version = t.version
-        for t in traced.cleared:
-            t._grad = None
-
-    def _check(self, traced: Traced, arrays: dict[str, Any]) -> dict[str, int]:
-        entry = traced.entry
-        shapes: list[tuple[Shape, tuple[int, ...]]] = []
-        given = len(entry.inputs) - len(traced.tables)
-        for value in entry.graph.inputs[:given]:
-            name = value.name or ""
-            if name not in arrays:
-                raise ArgumentError(
-                    f"{entry.name} needs the input {name!r}.",
-                    expected=", ".join(entry.inputs),
-                    got=", ".join(arrays),
-                )
-            array = arrays[name]
-            if array.dtype != value.dtype.numpy and not isinstance(array, Buffer):
-                with np.errstate(over="ignore"):  # infinity is found in the results
-                    array = array.astype(value.dtype.numpy)
-                arrays[name] = array
-            shape = array.shape[1:] if name in entry.each else array.shape
-            fits = len(shape) == len(value.shape) and all(
-                isinstance(want, Size) or want == got
-                for want, got in zip(value.shape, shape)
-            )
-            if not fits:
-                raise ShapeError(
-                    f"{entry.name} was compiled for another shape of {name!r}.",
-                    expected=str(value.type),
-                    got=str(shape),
-                )
-            shapes.append((value.shape, shape))
-        return solve_sizes(shapes)
-
-
-def _by_table(traced: Traced) -> list[tuple[Table, list[tuple[str, str, Any]]]]:
-    """Each table with what an entry point takes of it: (input, column, dtype)."""
-    found: dict[int, tuple[Table, list[tuple[str, str, Any]]]] = {}
-    for unique, (value, table, key) in traced.tables.items():
-        _, columns = found.setdefault(id(table), (table, []))
-        columns.append((unique, key, value.dtype.numpy))
-    return list(found.values())
-
-
-# -- functions -------------------------------------------------------------------------
 
 
 @dataclass
@@ -279,6 +55,9 @@ class _Variant:
         snapshot: what the function found outside.
         modules: the attributes of the modules that it called.
         count: the changes that it was last held against.
+        changed: the ids of the tensors that it changes.
+        derivable: whether a derivative of an output can be asked for.
+        passed: whether one of an output was taken already.
     """
 
     program: CompiledProgram
@@ -288,6 +67,12 @@ class _Variant:
     snapshot: Snapshot
     modules: list[Attributes]
     count: int = -1
+
+    def __post_init__(self) -> None:
+        slots = [self.traced.slots[key] for key in self.traced.entry.replaces]
+        self.changed = {id(slot.tensor) for slot in slots if not slot.gradient}
+        self.derivable = True in self.traced.derivable
+        self.passed = any(isinstance(s, dict) for s in self.traced.derivable)
 
     def sizes(self, shapes: Sequence[Shape]) -> dict[str, int] | None:
         """The named sizes for arguments of these shapes; None where they do not fit."""
@@ -361,7 +146,7 @@ class Compiled:
             return self._call(args, kwargs)
 
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        leaves, arrays, key = _arguments(args, kwargs)
+        leaves, arrays, key = arguments_of(args, kwargs)
         family = self._family(key)
         shapes = tuple([a.shape for a in arrays])
         ready = family.ready.get(shapes)
@@ -372,51 +157,52 @@ class Compiled:
         program, traced = variant.program, variant.traced
         name = traced.entry.name
         given = dict(zip(traced.entry.inputs, arrays))
-        if traced.entry.replaces:
-            self._check_identities(traced, leaves)
+        if not variant.changed.isdisjoint(map(id, leaves)):
+            raise self._changed_argument(variant, leaves)
         before = None
         recorded = list(traced.recorded) if context.grad else []
-        if context.grad and (recorded or True in traced.derivable):
+        if context.grad and (recorded or variant.derivable):
             before = _values_before(traced, leaves)
         outputs = program.execute(name, given, sizes, 1)
         values = [Value(a[0, ...]) for a in outputs]
-        if before is not None or any(type(s) is dict for s in traced.derivable):
+        if before is not None:
             values = self._connected(variant, values, recorded, before, given)
+        elif variant.passed:
+            passed(values, traced.derivable)
         return unflatten(traced.structure, [wrap(v) for v in values])
 
-    def _check_identities(self, traced: Traced, leaves: list[Any]) -> None:
-        """Refuse an argument that the function changes under another name."""
-        slots = [traced.slots[key] for key in traced.entry.replaces]
-        changed = {id(slot.tensor) for slot in slots if not slot.gradient}
-        for name, leaf in zip(traced.entry.inputs, leaves):
-            if id(leaf) in changed:
-                raise ArgumentError(
-                    f"{self.__name__} changes a tensor that it finds outside, and is "
-                    f"called with the same one as its argument {name!r}.",
-                    expected="a tensor that is either changed or passed",
-                    got=f"one tensor as both: {leaf!r:.60}",
-                    fix=f"pass {name}.clone(), or do without the argument",
-                )
+    def _changed_argument(self, variant: _Variant, leaves: list[Any]) -> ArgumentError:
+        """The error for an argument that the function changes under another name."""
+        inputs = variant.traced.entry.inputs
+        name, leaf = next(
+            (n, x) for n, x in zip(inputs, leaves) if id(x) in variant.changed
+        )
+        return ArgumentError(
+            f"{self.__name__} changes a tensor that it finds outside, and is "
+            f"called with the same one as its argument {name!r}.",
+            expected="a tensor that is either changed or passed",
+            got=f"one tensor as both: {leaf!r:.60}",
+            fix=f"pass {name}.clone(), or do without the argument",
+        )
 
     def _connected(
         self,
         variant: _Variant,
         values: list[Value],
         recorded: list[str],
-        before: list[Value] | None,
+        before: list[Value],
         given: dict[str, Array],
     ) -> list[Value]:
         """Outputs that remember the call; so does the state that it wrote."""
         traced = variant.traced
-        changed = recorded if before is not None else []
-        derivable = [*traced.derivable, *[traced.recorded[key] for key in changed]]
-        tensors = [traced.slots[key].tensor for key in changed]
+        derivable = [*traced.derivable, *[traced.recorded[key] for key in recorded]]
+        tensors = [traced.slots[key].tensor for key in recorded]
         new = [Value(t.numpy()) for t in tensors]
         values = connected(
             traced.entry,
             [*values, *new],
             derivable,
-            changed,
+            recorded,
             before,
             given,
             self.engine,
@@ -433,7 +219,7 @@ class Compiled:
 
     def graph(self, *args: Any, **kwargs: Any) -> Graph:
         """The graph for arguments like these, as recorded (before any pass)."""
-        _, arrays, key = _arguments(args, kwargs)
+        _, arrays, key = arguments_of(args, kwargs)
         family = self._family(key)
         shapes = tuple([a.shape for a in arrays])
         variant, _ = self._find(family, args, kwargs, arrays, shapes)
@@ -443,7 +229,11 @@ class Compiled:
 
     def _family(self, key: Any) -> _Family:
         """What was traced for arguments of this kind, in surroundings like these."""
-        return self._families.setdefault((key, context.grad, context.stream), _Family())
+        signature = key, context.grad, context.stream
+        family = self._families.get(signature)
+        if family is None:
+            family = self._families[signature] = _Family()
+        return family
 
     def _find(
         self,
@@ -515,7 +305,7 @@ class Compiled:
         patterns: tuple[Shape, ...],
     ) -> _Variant:
         leaves, structure = flatten((args, kwargs))
-        places = [i for i, leaf in enumerate(leaves) if not _is_static(leaf)]
+        places = [i for i, leaf in enumerate(leaves) if not is_static(leaf)]
 
         def positional(*tensors: Tensor) -> Any:
             filled = list(leaves)
@@ -543,7 +333,7 @@ class Compiled:
         static = {
             name: item
             for name, item in self._named(args, kwargs)
-            if item is not None and _is_static(item) and not isinstance(item, ATOMS)
+            if item is not None and is_static(item) and not isinstance(item, ATOMS)
         }
         snapshot = Snapshot(self.function, static)
         shapes = [a.shape for a in arrays]
@@ -584,7 +374,7 @@ class Compiled:
     def _names(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[str]:
         """Names for the array arguments."""
         named = self._named(args, kwargs)
-        return [n for n, item in named if item is not None and not _is_static(item)]
+        return [n for n, item in named if item is not None and not is_static(item)]
 
     def _named(
         self, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -630,97 +420,6 @@ def _values_before(traced: Traced, leaves: list[Any]) -> list[Value] | None:
         for t, value in zip(held, traced.entry.graph.inputs[len(traced.entry.inputs) :])
     ]
     return [*arguments, *state]
-
-
-def _is_static(leaf: Any) -> bool:
-    """Whether an argument is part of the program and no input of it."""
-    if isinstance(leaf, Tensor | np.ndarray | float | np.generic):
-        return False
-    return not (hasattr(leaf, "__array__") or hasattr(leaf, "__dlpack__"))
-
-
-def _arguments(
-    args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[list[Any], list[Array], Any]:
-    """The array arguments, their numbers, and what kind of call this is."""
-    leaves: list[Any] = []
-    arrays: list[Array] = []
-    kinds: list[Any] = []
-    simple = not kwargs
-    for arg in args:
-        if type(arg) is Tensor:
-            array = arg._value.array
-            if array is None or arg._pending is not None:
-                array = arg.numpy()
-        elif type(arg) is np.ndarray:
-            array = arg
-        else:
-            simple = False
-            break
-        leaves.append(arg)
-        arrays.append(array)
-        kinds.append(array.dtype)
-        kinds.append(array.ndim)
-        kinds.append(type(arg) is Tensor and arg._value.tracked)
-    if simple:
-        return leaves, arrays, tuple(kinds)
-    found, structure = flatten((args, kwargs))
-    leaves, arrays, kinds = [], [], []
-    for leaf in found:
-        if _is_static(leaf):
-            kinds.append(_static_key(leaf))
-            continue
-        leaves.append(leaf)
-        array = leaf.numpy() if isinstance(leaf, Tensor) else _numbers(leaf)
-        arrays.append(array)
-        tracked = isinstance(leaf, Tensor) and leaf.requires_grad
-        number = type(leaf) if isinstance(leaf, FLOATS) else None
-        kinds.append((array.dtype, array.ndim, tracked, number))
-    return leaves, arrays, (_frozen(structure), tuple(kinds))
-
-
-def _numbers(leaf: Any) -> Array:
-    """The numbers of an argument that is no tensor."""
-    if isinstance(leaf, FLOATS):
-        return np.asarray(leaf, np.float64)
-    return Tensor(leaf).numpy()
-
-
-def _static_key(leaf: Any) -> Any:
-    """An argument that is no array, as part of a key.
-
-    Objects that say themselves when they are equal are held to their attributes too.
-    """
-    kind = type(leaf)
-    try:
-        hash(leaf)
-    except TypeError:
-        return kind, _Kept(leaf)
-    if hasattr(leaf, "__dict__") and kind.__eq__ is not object.__eq__:
-        return kind, leaf, fingerprint(vars(leaf))
-    return kind, leaf
-
-
-class _Kept:
-    """An object as a key: by its identity, and kept alive so that it stays its own."""
-
-    def __init__(self, item: Any) -> None:
-        self.item = item
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Kept) and other.item is self.item
-
-    def __hash__(self) -> int:
-        return id(self.item)
-
-
-def _frozen(structure: Any) -> Any:
-    """A structure as a key."""
-    if isinstance(structure, dict):
-        return dict, tuple([(k, _frozen(v)) for k, v in structure.items()])
-    if isinstance(structure, tuple | list):
-        return type(structure), tuple([_frozen(v) for v in structure])
-    return structure
 
 
 def compile(

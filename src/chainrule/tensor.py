@@ -8,10 +8,11 @@ can do stands in ``methods``, family by family; here is what it is.
 
 from __future__ import annotations
 
+import functools
 import sys
-import weakref
 from collections.abc import Callable
 from typing import Any
+from weakref import ref as reference
 
 import numpy as np
 
@@ -76,7 +77,7 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
         self._value = _copied(data, dtype)
         self._base: Base | None = None
         self._pending: Callable[[], Array] | None = None
-        self._grad: Tensor | None = None
+        self._grad: Tensor | Callable[[], Tensor] | None = None
         self.name: str | None = None
         self.version = 0
         if requires_grad:
@@ -113,9 +114,10 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
     @property
     def grad(self) -> Tensor | None:
         """∂ℒ/∂self, added up by every ``backward()``; None where there is none yet."""
+        held = self.gradient_outside()
         if context.trace is not None and self._value.array is not None:
-            return context.trace.gradient(self, self._grad)
-        return self._grad
+            return context.trace.gradient(self, held)
+        return held
 
     @grad.setter
     def grad(self, gradient: Tensor | None) -> None:
@@ -133,6 +135,17 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
             or not trace.set_gradient(self, gradient)
         ):
             self._grad = gradient
+
+    def gradient_outside(self) -> Tensor | None:
+        """The gradient, whatever a trace makes of it; an engine's is made here."""
+        held = self._grad
+        if held is None or isinstance(held, Tensor):
+            return held
+        with process.lock:  # a run in another thread brings a newer one
+            held = self._grad
+            if held is not None and not isinstance(held, Tensor):
+                held = self._grad = held()
+            return held
 
     @property
     def requires_grad(self) -> bool:
@@ -170,7 +183,7 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
         elif traced and wanted:
             self._value = movement.reshape(self._value, shape=self.shape)
         self._value.tracked = wanted
-        self._value.owner = weakref.ref(self) if wanted else None
+        self._value.owner = reference(self) if wanted else None
         changes.count += 1
         return self
 
@@ -376,7 +389,7 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
             return self
         made = wrap(value)
         # A view of a view keeps that; what has its own memory may go.
-        of = weakref.ref(self) if self._base is None else lambda: self
+        of = reference(self) if self._base is None else lambda: self
         made._base = Base(of, key, self.version)
         return made
 
@@ -404,9 +417,13 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
 # -- building blocks --------------------------------------------------------------
 
 
+#: A tensor without its attributes, faster than ``Tensor.__new__(Tensor)``.
+_bare = functools.partial(object.__new__, Tensor)
+
+
 def wrap(value: Value) -> Tensor:
     """A tensor around a graph value."""
-    t = Tensor.__new__(Tensor)
+    t = _bare()
     t._value = value
     t._base = None
     t._pending = None

@@ -10,7 +10,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.compiled import CompiledProgram, Input, trace_entry
+from chainrule.compiled_program import CompiledProgram
 from chainrule.errors import (
     ArgumentError,
     ChainruleWarning,
@@ -21,6 +21,7 @@ from chainrule.errors import (
 from chainrule.graph.types import ArrayType, DType, Size
 from chainrule.primitives.indexing import take
 from chainrule.tensor import wrap
+from chainrule.tracing import Input, trace_entry
 
 HAS_NATIVE = importlib.util.find_spec("llvmlite") is not None
 ENGINES = [

@@ -8,7 +8,7 @@ import pytest
 import chainrule as cr
 import chainrule.nn.functional as F
 from chainrule import nn
-from chainrule.compiled import CompiledProgram
+from chainrule.compiled_program import CompiledProgram
 from chainrule.graph.types import ArrayType, Size, as_dtype
 from chainrule.tracing import Input, trace_entry
 from tests.nn.loss_helpers import ENGINES

@@ -7,11 +7,11 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn
-from chainrule.compiled import Input, trace_entry
 from chainrule.errors import ArgumentError
 from chainrule.graph.types import ArrayType, as_dtype
 from chainrule.nn.losses import targets_checked
 from chainrule.primitives.checks import require
+from chainrule.tracing import Input, trace_entry
 from tests.nn.loss_helpers import ENGINES, close
 
 Z = np.array([[0.5, -1.0, 2.0], [1.0, 0.25, 0.0]])

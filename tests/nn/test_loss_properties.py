@@ -13,9 +13,10 @@ from hypothesis.extra.numpy import arrays
 
 import chainrule as cr
 from chainrule import nn
-from chainrule.compiled import CompiledProgram, Input, trace_entry
+from chainrule.compiled_program import CompiledProgram
 from chainrule.graph.types import ArrayType, Size, as_dtype
 from chainrule.nn.architecture import build_module, module_spec
+from chainrule.tracing import Input, trace_entry
 from tests.nn.loss_helpers import ENGINES, close, t64, value_and_slope
 
 WEIGHTS = [1.0, 0.5, 2.0]

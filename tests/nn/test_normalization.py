@@ -10,7 +10,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn
-from chainrule.compiled import CompiledProgram, Input, trace_entry
+from chainrule.compiled_program import CompiledProgram
 from chainrule.errors import (
     ArgumentError,
     ChainruleWarning,
@@ -19,6 +19,7 @@ from chainrule.errors import (
     ShapeError,
 )
 from chainrule.graph.types import ArrayType, DType, Size
+from chainrule.tracing import Input, trace_entry
 
 ENGINES = ["numpy"]
 if importlib.util.find_spec("llvmlite") is not None:

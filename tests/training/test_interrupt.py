@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import chainrule as cr
-from chainrule.compiled import CompiledProgram
+from chainrule.compiled_program import CompiledProgram
 from chainrule.training import Callback
 from chainrule.training.interrupt import Interrupt
 

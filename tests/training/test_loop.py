@@ -16,7 +16,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import errors, optim
-from chainrule.compiled import CompiledProgram
+from chainrule.compiled_program import CompiledProgram
 from chainrule.graph.types import ArrayType, DType
 from chainrule.tracing import Input, trace_entry
 from chainrule.training import Callback, Loop, RunState, Source, Work, checkpoint

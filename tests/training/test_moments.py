@@ -47,6 +47,7 @@ FILES = tuple(
         "training/stopping.py",
         "engines/threads.py",
         "chainrule/compiled.py",
+        "chainrule/compiled_program.py",
         "chainrule/disk.py",
         "contextlib.py",
     )

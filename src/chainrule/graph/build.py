@@ -11,9 +11,11 @@ import contextvars
 import threading
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import ContextDecorator, contextmanager
+from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
+from numpy import ndarray
 
 from chainrule.callsite import caller
 from chainrule.errors import ArgumentError, GraphError, warn_of_line
@@ -45,7 +47,7 @@ class Trace:
     """One tracing in progress: it turns numbers met on the way into graph values.
 
     Tensors, modules and optimisers tell it what they do; a trace of a whole program
-    (:mod:`chainrule.compiled`) makes state of that, this one takes no notice.
+    (:mod:`chainrule.tracing`) makes state of that, this one takes no notice.
     """
 
     def __init__(self) -> None:
@@ -125,6 +127,9 @@ changes = Changes()
 class Context(threading.local):
     """What surrounds an application of a primitive, one a thread.
 
+    All fields of a thread are in ``context.__dict__``: who needs several of them on
+    every operation asks for that once.
+
     Attributes:
         trace: the tracing in progress.
         grad: whether derivatives are remembered.
@@ -135,15 +140,17 @@ class Context(threading.local):
         exceptions: those of IEEE 754 that the reference met that ran last.
     """
 
-    trace: Trace | None = None
-    grad: bool = True
-    scope: str = ""
-    role: str = "forward"
-    stream: Any = None
+    trace: Trace | None
+    grad: bool
+    scope: str
+    role: str
+    stream: Any
     apart: contextvars.Context
     exceptions: list[str]
 
     def __init__(self) -> None:
+        self.trace, self.stream = None, None
+        self.grad, self.scope, self.role = True, "", "forward"
         self.exceptions = []
         with np.errstate(all="call", call=self._note):
             self.apart = contextvars.copy_context()
@@ -217,16 +224,117 @@ def recording() -> within:
     return within(grad=True)
 
 
-def bind(primitive: Primitive, inputs: Sequence[Value], attrs: dict[str, Any]) -> Any:
+def bind(primitive: Primitive, inputs: tuple[Value, ...], attrs: dict[str, Any]) -> Any:
     """Apply ``primitive`` to ``inputs``; the result is a Value, or a tuple of them.
 
     Numbers in, numbers out; while tracing, a node is recorded instead.
     """
-    if context.trace is None:
-        outputs = _compute(primitive, tuple(inputs), attrs)
+    here = context.__dict__
+    if here["trace"] is not None:
+        outputs = record(primitive, inputs, attrs)
+        return outputs[0] if len(outputs) == 1 else outputs
+    # One and two operands are spelt out: this is what every eager operation costs.
+    if len(inputs) == 2:
+        v, w = inputs
+        arrays: tuple[Any, ...] = (v.array, w.array)
+        signature: tuple[Any, ...] = (primitive, v.shape, v.dtype, w.shape, w.dtype)
+        tracked = v.tracked or w.tracked
+        known = arrays[0] is not None and arrays[1] is not None
+    elif len(inputs) == 1:
+        (v,) = inputs
+        arrays = (v.array,)
+        signature = (primitive, v.shape, v.dtype)
+        tracked = v.tracked
+        known = arrays[0] is not None
     else:
-        outputs = record(primitive, tuple(inputs), attrs)
+        arrays = tuple([v.array for v in inputs])
+        types_in = [item for v in inputs for item in (v.shape, v.dtype)]
+        signature = (primitive, *types_in)
+        tracked = _any_tracked(inputs)
+        known = not any(array is None for array in arrays)
+    if not known:
+        raise _already_traced(primitive, inputs)
+    if attrs:
+        signature = (*signature, *attrs.values())
+    types = _checked.get(signature)
+    if types is None:
+        types = primitive.output_types([v.type for v in inputs], attrs)
+        if len(_checked) > _CHECKED_AT_MOST:
+            _checked.clear()
+        _checked[signature] = types
+    reference = REFERENCES[primitive]
+    if primitive.view:  # no arithmetic, so no exception of it
+        results = reference(*arrays, **attrs)
+    else:
+        run = here["apart"].run
+        try:
+            if attrs or len(arrays) != 2:
+                results = run(reference, *arrays, **attrs)
+            else:  # twice as fast as unpacking
+                results = run(reference, arrays[0], arrays[1])
+        except RuntimeError:  # within a signal's handler that interrupted another one
+            results = reference(*arrays, **attrs)
+        if here["exceptions"]:
+            _report_exceptions(primitive)
+    node = None
+    if tracked and here["grad"] and primitive in DERIVATIVES:
+        node = Node(primitive, inputs, attrs, here["scope"], here["role"])
+    if type(results) is ndarray:
+        return computed(results, types[0], node)
+    if type(results) is not tuple:
+        return computed(np.asarray(results), types[0], node)
+    several = cast("tuple[Any, ...]", results)
+    made = zip(several, types, strict=True)
+    outputs = tuple([computed(np.asarray(a), t) for a, t in made])
+    if node is not None:
+        node.set_outputs(outputs, weakly=True)
+        for i, value in enumerate(outputs):
+            value.node, value.index, value.tracked = node, i, True
     return outputs[0] if len(outputs) == 1 else outputs
+
+
+def _already_traced(primitive: Primitive, inputs: tuple[Value, ...]) -> GraphError:
+    return GraphError(
+        f"{primitive.name} was given a value of a graph already traced.",
+        expected="numbers, or values of the trace in progress",
+        got=", ".join(map(repr, inputs)),
+        fix="return what you need from the traced function",
+    )
+
+
+@dataclass(frozen=True)
+class View:
+    """An application of a primitive that shows elements of its input.
+
+    Attributes:
+        primitive, attrs: what is applied.
+        type: that of its result.
+    """
+
+    primitive: Primitive
+    attrs: dict[str, Any]
+    type: ArrayType
+
+
+def bind_views(value: Value, views: Sequence[View]) -> Value:
+    """Apply views one after another, whose types are known from an earlier time."""
+    here = context.__dict__
+    if here["trace"] is not None:
+        for view in views:
+            types = (view.type,)
+            (value,) = record(view.primitive, (value,), view.attrs, types=types)
+        return value
+    recorded = value.tracked and here["grad"]
+    for view in views:
+        primitive, attrs = view.primitive, view.attrs
+        if value.array is None:
+            raise _already_traced(primitive, (value,))
+        array = REFERENCES[primitive](value.array, **attrs)
+        node = None
+        if recorded:
+            node = Node(primitive, (value,), attrs, here["scope"], here["role"])
+        value = computed(array, view.type, node)
+    return value
 
 
 def record(
@@ -278,67 +386,6 @@ def replay(
     ):
         types = None
     return record(node.primitive, tuple(inputs), node.attrs, origin or node, types)
-
-
-def _compute(
-    primitive: Primitive, inputs: tuple[Value, ...], attrs: dict[str, Any]
-) -> tuple[Value, ...]:
-    # One and two operands are spelt out: this is what every eager operation costs.
-    if len(inputs) == 2:
-        v, w = inputs
-        arrays: tuple[Any, ...] = (v.array, w.array)
-        signature = (primitive, *attrs.values(), v.shape, v.dtype, w.shape, w.dtype)
-        tracked = v.tracked or w.tracked
-        known = arrays[0] is not None and arrays[1] is not None
-    elif len(inputs) == 1:
-        (v,) = inputs
-        arrays = (v.array,)
-        signature = (primitive, *attrs.values(), v.shape, v.dtype)
-        tracked = v.tracked
-        known = arrays[0] is not None
-    else:
-        arrays = tuple([v.array for v in inputs])
-        types_in = [item for v in inputs for item in (v.shape, v.dtype)]
-        signature = (primitive, *attrs.values(), *types_in)
-        tracked = _any_tracked(inputs)
-        known = not any(array is None for array in arrays)
-    if not known:
-        raise GraphError(
-            f"{primitive.name} was given a value of a graph already traced.",
-            expected="numbers, or values of the trace in progress",
-            got=", ".join(map(repr, inputs)),
-            fix="return what you need from the traced function",
-        )
-    types = _checked.get(signature)
-    if types is None:
-        types = primitive.output_types([v.type for v in inputs], attrs)
-        if len(_checked) > _CHECKED_AT_MOST:
-            _checked.clear()
-        _checked[signature] = types
-    reference = REFERENCES[primitive]
-    try:
-        results = context.apart.run(reference, *arrays, **attrs)
-    except RuntimeError:  # within a signal's handler that interrupted another one
-        results = reference(*arrays, **attrs)
-    if context.exceptions:
-        _report_exceptions(primitive)
-    if type(results) is np.ndarray:
-        outputs: tuple[Value, ...] = (computed(results, types[0]),)
-    elif type(results) is tuple:
-        several = cast("tuple[Any, ...]", results)
-        made = zip(several, types, strict=True)
-        outputs = tuple([computed(np.asarray(a), t) for a, t in made])
-    else:
-        outputs = (computed(np.asarray(results), types[0]),)
-    if tracked and context.grad and primitive in DERIVATIVES:
-        node = Node(primitive, inputs, attrs, context.scope, context.role)
-        node.set_outputs(outputs, weakly=True)
-        if len(outputs) == 1:
-            outputs[0].node, outputs[0].tracked = node, True
-        else:
-            for i, value in enumerate(outputs):
-                value.node, value.index, value.tracked = node, i, True
-    return outputs
 
 
 def _report_exceptions(primitive: Primitive) -> None:

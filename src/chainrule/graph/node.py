@@ -8,9 +8,11 @@ and a node knows its inputs: following those links from a loss back to the param
 
 from __future__ import annotations
 
+import functools
 import itertools
 import weakref
 from typing import Any
+from weakref import ref as reference
 
 from chainrule.graph.primitive import Array, Primitive
 from chainrule.graph.types import ArrayType, DType, Shape, dtype_of
@@ -75,12 +77,25 @@ class Value:
         return f"<{origin}: {self.type}>"
 
 
-def computed(array: Array, type: ArrayType) -> Value:
-    """``Value(array)`` of a known type, without the checks: what eager code makes."""
-    value = Value.__new__(Value)
+#: A value without its attributes, faster than ``Value.__new__(Value)``.
+_bare = functools.partial(object.__new__, Value)
+
+
+def computed(array: Array, type: ArrayType, node: Node | None = None) -> Value:
+    """``Value(array)`` of a known type, without the checks: what eager code makes.
+
+    ``node`` is what has computed it alone, where that is remembered.
+    """
+    value = _bare()
     value.array, value.shape, value.dtype = array, type.shape, type.dtype
-    value.node = value.name = value.owner = None
-    value.index, value.tracked = 0, False
+    value.name = value.owner = None
+    value.index = 0
+    value.node = node
+    if node is None:
+        value.tracked = False
+    else:
+        value.tracked = True
+        node._outputs = (reference(value),)  # pyright: ignore[reportPrivateUsage]
     return value
 
 

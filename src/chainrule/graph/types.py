@@ -59,6 +59,9 @@ class DType(Enum):
         return f"chainrule.{self.name}"
 
 
+for _dtype in DType:  # Python 3.11 looks a member up by a function of its own
+    type.__setattr__(DType, _dtype.name, _dtype)
+
 _FROM_NUMPY = {dtype.numpy: dtype for dtype in DType}
 _FROM_SHORT = {dtype.short: dtype for dtype in DType}
 #: By NumPy's numbers for types of this machine's byte order.

@@ -248,7 +248,8 @@ class Movement(Handle):
 
     def __getitem__(self, key: Any) -> Self:
         made = indexing.index(self.value, key)
-        return self._view(made, key) if _is_basic(key) else self._new(made)
+        basic = type(key) is int or _is_basic(key)
+        return self._view(made, key) if basic else self._new(made)
 
     def __setitem__(self, key: Any, new: Any) -> None:
         if isinstance(new, Handle) and new._base and new._base.is_of(self, key):
@@ -404,7 +405,5 @@ class Movement(Handle):
 
 def _is_basic(key: Any) -> bool:
     """Whether a key names a block: integers, slices, new axes."""
-    if type(key) is int:
-        return True
     parts = key if isinstance(key, tuple) else (key,)
     return all(k is None or k is Ellipsis or isinstance(k, slice | int) for k in parts)

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
-from chainrule.graph.build import context
+from chainrule.graph.build import View, bind_views, context
+from chainrule.graph.declare import Operation
 from chainrule.graph.node import Value
-from chainrule.graph.types import Dim, DType, Shape, Size, size_of
+from chainrule.graph.types import ArrayType, Dim, DType, Shape, Size, size_of
 from chainrule.operations.elementwise import not_equal, number
 from chainrule.operations.movement import reshape, rows
 from chainrule.operations.operands import (
@@ -177,41 +178,57 @@ def _bound(n: Any) -> int | None:
 # -- looking up -----------------------------------------------------------------------
 
 
+#: The views that keys of integers and slices are, by type and key.
+_views: dict[Any, list[View]] = {}
+_VIEWS_AT_MOST = 1000
+
+
 def index(v: Value, key: Any) -> Value:
     """The elements of ``v`` that ``key`` names."""
-    if type(key) is int and v.shape and isinstance(v.shape[0], int):
-        return _row(v, key)
+    plain = key if type(key) is int else _plain(key)
+    signature = v.shape, v.dtype, plain
+    known = None if plain is None else _views.get(signature)
+    if known is not None:
+        return bind_views(v, known)
     mask = _sole_mask(key)
     if mask is not None and not mask.shape:  # of one or of no element along a new axis
         v, key = reshape(v, (1, *v.shape)), reshape(mask, (1,))
     parts = parts_of(key, v.shape)
-    arrays = [k for k in parts if isinstance(k, Value)]
+    arrays = [(i, k) for i, k in enumerate(parts) if isinstance(k, Value)]
     if arrays:  # beside arrays integers are arrays
         parts = [filled(k, DType.int64, ()) if isinstance(k, int) else k for k in parts]
-    v, shape = _sliced(v, [slice(None) if isinstance(k, Value) else k for k in parts])
-    v = reshape(v, shape)
-    if not arrays:
-        return v
-    return _looked_up(v, [(i, k) for i, k in enumerate(parts) if isinstance(k, Value)])
+        arrays = [(i, k) for i, k in enumerate(parts) if isinstance(k, Value)]
+    views = _sliced(v, [slice(None) if isinstance(k, Value) else k for k in parts])
+    if plain is not None and all(isinstance(d, int) for d in v.shape):
+        if len(_views) >= _VIEWS_AT_MOST:
+            _views.clear()
+        _views[signature] = views
+    v = bind_views(v, views)
+    return _looked_up(v, arrays) if arrays else v
 
 
-def _row(v: Value, key: int) -> Value:
-    size = v.shape[0]
-    assert isinstance(size, int)
-    if not -size <= key < size:
-        raise _out_of_range(size, 0, str(key))
-    rest, at = v.shape[1:], key % size
-    made = movement.slice_(
-        v,
-        starts=(at, *(0,) * len(rest)),
-        stops=(at + 1, *rest),
-        strides=(1,) * len(v.shape),
-    )
-    return movement.reshape(made, shape=rest)
+def _plain(key: Any) -> tuple[Any, ...] | None:
+    """A key of Python's integers, slices of them, None and ... as one of a dictionary.
+
+    None for any other: 1, 1.0 and True are equal there, but not as indices.
+    """
+    made: list[Any] = []
+    for k in key if type(key) is tuple else (key,):
+        if type(k) is slice:
+            k = (k.start, k.stop, k.step)
+            if not {*map(type, k)} <= _BOUNDS:
+                return None
+        elif type(k) is not int and k is not None and k is not Ellipsis:
+            return None
+        made.append(k)
+    return tuple(made)
 
 
-def _sliced(v: Value, parts: list[Part]) -> tuple[Value, Shape]:
-    """Slices and integers applied; the shape without the integers' axes."""
+_BOUNDS = {int, type(None)}
+
+
+def _sliced(v: Value, parts: list[Part]) -> list[View]:
+    """Slices and integers as views of ``v``."""
     starts: list[int] = []
     stops: list[Dim] = []
     strides: list[int] = []
@@ -240,13 +257,25 @@ def _sliced(v: Value, parts: list[Part]) -> tuple[Value, Shape]:
         a == 0 and b == d and s == 1
         for a, b, d, s in zip(starts, stops, v.shape, strides)
     )
+    views: list[View] = []
+    type_ = v.type
     if not whole:
-        v = movement.slice_(
-            v, starts=tuple(starts), stops=tuple(stops), strides=tuple(strides)
-        )
+        bounds = {"starts": starts, "stops": stops, "strides": strides}
+        attrs = {name: tuple(numbers) for name, numbers in bounds.items()}
+        type_ = _add_view(views, movement.slice_, type_, attrs)
     if flips:
-        v = movement.flip(v, axes=tuple(flips))
-    return v, tuple(shape)
+        type_ = _add_view(views, movement.flip, type_, {"axes": tuple(flips)})
+    if tuple(shape) != type_.shape:
+        _add_view(views, movement.reshape, type_, {"shape": tuple(shape)})
+    return views
+
+
+def _add_view(
+    views: list[View], primitive: Operation, of: ArrayType, attrs: dict[str, Any]
+) -> ArrayType:
+    (made,) = primitive.output_types([of], attrs)
+    views.append(View(primitive, attrs, made))
+    return made
 
 
 def _range(k: Part, size: Dim) -> tuple[int, Dim, int]:

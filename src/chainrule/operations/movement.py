@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from chainrule.errors import ArgumentError, ShapeError
+from chainrule.graph.build import bind
 from chainrule.graph.node import Value
 from chainrule.graph.types import Dim, DType, Size, size_of
 from chainrule.operations.arguments import axes_of, axis_of, fill
@@ -27,7 +28,7 @@ from chainrule.primitives.rules import show
 def reshape(v: Value, shape: tuple[Any, ...]) -> Value:
     """Another shape; one −1 is worked out."""
     shape = fill(v.shape, shape)
-    return v if shape == v.shape else movement.reshape(v, shape=shape)
+    return v if shape == v.shape else bind(movement.reshape, (v,), {"shape": shape})
 
 
 def permute(v: Value, dims: Sequence[Any]) -> Value:

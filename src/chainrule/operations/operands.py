@@ -16,6 +16,10 @@ from chainrule.primitives import creation, elementwise, movement
 from chainrule.primitives.movement import filled
 from chainrule.primitives.rules import show
 
+#: Numbers, which follow the dtype of a tensor (a tuple is tested faster than a union).
+PLAIN = (int, float, np.generic)
+NUMBERS = (*PLAIN, Size)
+
 
 class Handle:
     """What holds a value: the part of a tensor that its families of methods know."""
@@ -118,7 +122,7 @@ def held_by(x: Any, dtype: DType) -> Value:
 
 def is_number(x: Any) -> bool:
     """Whether ``x`` is one of Python's or NumPy's numbers, which follow a tensor."""
-    return isinstance(x, int | float | np.generic | Size)
+    return isinstance(x, NUMBERS)
 
 
 # -- dtypes ---------------------------------------------------------------------------
@@ -233,15 +237,16 @@ def both(a: Any, b: Any) -> tuple[Value, Value]:
 
 def _with(v: Value, other: Any) -> tuple[Value, Value]:
     """A value and what is no tensor, in their common dtype and shape."""
-    if isinstance(other, Size):
-        return alike(v, with_number(v, other))
-    if not isinstance(other, int | float | np.generic):
-        return alike(v, value_of(other))
-    number = other.item() if isinstance(other, np.generic) else other
-    dtype = number_dtype(number, v.dtype)
-    if dtype is not v.dtype:
-        v = cast(v, dtype)
-    return v, filled(number, dtype, v.shape)
+    if type(other) is not float:
+        if isinstance(other, Size):
+            return alike(v, with_number(v, other))
+        if not isinstance(other, PLAIN):
+            return alike(v, value_of(other))
+        if isinstance(other, np.generic):
+            other = other.item()
+    if not v.dtype.is_float:
+        v = cast(v, number_dtype(other, v.dtype))
+    return v, filled(other, v.dtype, v.shape)
 
 
 def with_number(v: Value, other: Any) -> Value:
@@ -250,7 +255,7 @@ def with_number(v: Value, other: Any) -> Value:
         return count_of(other, number_dtype(1, v.dtype))
     if isinstance(other, Handle) and other._wide is not None:
         return beside(other, v.dtype)
-    if not isinstance(other, int | float | np.generic):
+    if not isinstance(other, PLAIN):
         return value_of(other)
     number = other.item() if isinstance(other, np.generic) else other
     return constant(number, number_dtype(number, v.dtype))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from chainrule.errors import ArgumentError, ShapeError
+from chainrule.graph.build import bind
 from chainrule.graph.node import Value
 from chainrule.graph.types import DType
 from chainrule.operations.arguments import axis_of
@@ -33,7 +34,8 @@ def matmul(v: Value, w: Value) -> Value:
     v, w = together(v, w)
     m, n = len(v.shape), len(w.shape)
     if m == 2 and n == 2:
-        return dot_general(v, w, dims="mk,kn->mn", accumulate=v.dtype)
+        attrs = {"dims": "mk,kn->mn", "accumulate": v.dtype}
+        return bind(dot_general, (v, w), attrs)
     if not m or not n:
         raise ShapeError("@ multiplies vectors and matrices.", got="a scalar", fix="*")
     core = (min(m, 2), min(n, 2))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ArgumentError
-from chainrule.graph.build import no_grad
+from chainrule.graph.build import bind, no_grad
 from chainrule.graph.node import Value
 from chainrule.graph.types import DType, as_dtype, size_of
 from chainrule.operations.arguments import axes_of, axis_of
@@ -37,7 +37,7 @@ from chainrule.primitives.rules import show
 def reduce_over(primitive: Any, v: Value, dim: Any, keep: bool) -> Value:
     """A reduction over ``dim``; ``keep`` leaves axes of length 1."""
     axes = axes_of(v.shape, dim)
-    made = primitive(v, axes=axes)
+    made = bind(primitive, (v,), {"axes": axes})
     return restored(made, v, axes) if keep else made
 
 

@@ -20,11 +20,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from numbers import Real
 from typing import Any
 
 from chainrule.checks import did_you_mean, known_names
 from chainrule.errors import ArgumentError
+from chainrule.optim.arguments import names_of
 from chainrule.optim.schedule import Schedule
 from chainrule.tensor import Tensor
 
@@ -33,6 +35,12 @@ Wanted = str | tuple[str | None, Tensor]
 #: Limits of all gradients together.
 LIMITS = ("clip_norm", "clip_value")
 _EXAMPLE = "model.parameters()"
+
+
+@lru_cache(maxsize=256)
+def options_of(kind: type) -> tuple[str, ...]:
+    """The hyper-parameters that a group of such an optimiser has, but for the rate."""
+    return tuple([n for n in names_of(kind) if n not in ("params", "lr", *LIMITS)])
 
 
 class ParamGroup(Mapping[str, Any]):
@@ -67,8 +75,9 @@ class ParamGroup(Mapping[str, Any]):
     @property
     def options(self) -> dict[str, Any]:
         """All hyper-parameters but the rate."""
-        own = {k: v for k, v in self.own.items() if k != "lr"}
-        return self._owner.options | own
+        made = self._owner._options() | self.own
+        made.pop("lr", None)
+        return made
 
     @property
     def holder(self) -> dict[str, Any]:

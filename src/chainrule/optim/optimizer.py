@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import KW_ONLY
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -27,7 +27,14 @@ from chainrule.graph.types import DType
 from chainrule.optim import state
 from chainrule.optim.arguments import ARGUMENTS, Declared, names_of
 from chainrule.optim.clipping import as_dtype, total_norm
-from chainrule.optim.groups import LIMITS, ParamGroup, Request, as_json, share_out
+from chainrule.optim.groups import (
+    LIMITS,
+    ParamGroup,
+    Request,
+    as_json,
+    options_of,
+    share_out,
+)
 from chainrule.optim.schedule import Schedule
 from chainrule.optim.schedules import as_schedule
 from chainrule.primitives.elementwise import neg
@@ -240,12 +247,17 @@ class Optimizer(_Arguments, ABC):
     @property
     def options(self) -> Options:
         """The hyper-parameters that groups do not set otherwise, but for the rate."""
-        known = [k for k in names_of(type(self)) if k not in ("params", "lr", *LIMITS)]
-        return MappingProxyType({name: vars(self)[name] for name in known})
+        return MappingProxyType(self._options())
+
+    def _options(self) -> dict[str, Any]:
+        own = vars(self)
+        return {name: own[name] for name in options_of(type(self))}
 
     def __setattr__(self, name: str, value: Any) -> None:
-        option = name not in ("params", "lr") and name in names_of(type(self))
-        with self.changing() if option else nullcontext():
+        if name in ("params", "lr") or name not in names_of(type(self)):
+            super().__setattr__(name, value)
+            return
+        with self.changing():
             super().__setattr__(name, value)
 
     @contextmanager
@@ -331,12 +343,13 @@ class Optimizer(_Arguments, ABC):
                 self._row(t, group.schedule(t), o)
                 for t in range(self.steps, self.steps + steps)
             ]
-            for key in table[0]:
-                columns[group.prefix + key] = np.array([row[key] for row in table])
+            made = np.array([[*row.values()] for row in table])
+            for key, column in zip(table[0], made.T):
+                columns[group.prefix + key] = column
         for name in LIMITS:
             if (limit := getattr(self, name)) is not None:
                 columns[name] = np.full(steps, limit)
-        self.steps += steps
+        vars(self)["steps"] += steps  # no hyper-parameter, whose change is checked
         return columns
 
     def _row(self, t: int, lr: float, o: Options) -> dict[str, float]:

@@ -6,6 +6,7 @@ The sum is at home here because repeating and adding up are each other's derivat
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -265,7 +266,12 @@ def _slice_vjp(
     ),
 )
 def slice_(x: Array, *, starts: Ints, stops: Ints, strides: Ints) -> Array:
-    return x[tuple(map(slice, starts, stops, strides))]
+    return x[_slices(starts, stops, strides)]
+
+
+@lru_cache(maxsize=1024)
+def _slices(starts: Ints, stops: Ints, strides: Ints) -> tuple[slice, ...]:
+    return tuple(map(slice, starts, stops, strides))
 
 
 def section(x: Value, axis: int, start: int, stop: int) -> Value:

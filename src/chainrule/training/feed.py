@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.compiled import CompiledProgram
+from chainrule.compiled_program import CompiledProgram
 from chainrule.data import Dataset, Stream
 from chainrule.data.given import checked_weights, one_pass
 from chainrule.errors import ArgumentError

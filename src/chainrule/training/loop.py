@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.compiled import CompiledProgram
+from chainrule.compiled_program import CompiledProgram
 from chainrule.errors import (
     ArgumentError,
     ChainruleError,
@@ -71,7 +71,7 @@ class Loop(Standing):
 
     >>> import chainrule as cr
     >>> from chainrule import optim
-    >>> from chainrule.compiled import CompiledProgram
+    >>> from chainrule.compiled_program import CompiledProgram
     >>> from chainrule.graph.types import ArrayType, DType
     >>> from chainrule.tracing import Input, trace_entry
     >>> from chainrule.training import Loop, Source, Work

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.compiled import CompiledProgram
+from chainrule.compiled_program import CompiledProgram
 from chainrule.engines import Buffer
 from chainrule.errors import NonFiniteError
 from chainrule.graph.graph import Graph

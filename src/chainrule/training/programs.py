@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from chainrule import metrics
-from chainrule.compiled import CompiledProgram
+from chainrule.compiled_program import CompiledProgram
 from chainrule.data import Column, Dataset, Stream
 from chainrule.data.given import batches, kinds
 from chainrule.errors import ArgumentError, ShapeError

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from chainrule.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from chainrule.compiled import CompiledProgram
+    from chainrule.compiled_program import CompiledProgram
     from chainrule.training.state import RunState
 
 

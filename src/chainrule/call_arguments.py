@@ -1,0 +1,106 @@
+"""What a compiled function is called with: arrays, and what is part of the program."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from chainrule.environment import fingerprint
+from chainrule.graph.node import Array
+from chainrule.nest import flatten
+from chainrule.tensor import Tensor
+
+#: Arguments that take on the dtype of the tensor beside them.
+FLOATS = (float, np.floating)
+
+
+def is_static(leaf: Any) -> bool:
+    """Whether an argument is part of the program and no input of it."""
+    if isinstance(leaf, Tensor | np.ndarray | float | np.generic):
+        return False
+    return not (hasattr(leaf, "__array__") or hasattr(leaf, "__dlpack__"))
+
+
+def arguments_of(
+    args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[list[Any], list[Array], Any]:
+    """The array arguments, their numbers, and what kind of call this is."""
+    leaves: list[Any] = []
+    arrays: list[Array] = []
+    kinds: list[Any] = []
+    simple = not kwargs
+    for arg in args:
+        if type(arg) is Tensor:
+            array = arg._value.array
+            if array is None or arg._pending is not None:
+                array = arg.numpy()
+        elif type(arg) is np.ndarray:
+            array = arg
+        else:
+            simple = False
+            break
+        leaves.append(arg)
+        arrays.append(array)
+        kinds.append(array.dtype)
+        kinds.append(array.ndim)
+        kinds.append(type(arg) is Tensor and arg._value.tracked)
+    if simple:
+        return leaves, arrays, tuple(kinds)
+    found, structure = flatten((args, kwargs))
+    leaves, arrays, kinds = [], [], []
+    for leaf in found:
+        if is_static(leaf):
+            kinds.append(_static_key(leaf))
+            continue
+        leaves.append(leaf)
+        array = leaf.numpy() if isinstance(leaf, Tensor) else _numbers(leaf)
+        arrays.append(array)
+        tracked = isinstance(leaf, Tensor) and leaf.requires_grad
+        number = type(leaf) if isinstance(leaf, FLOATS) else None
+        kinds.append((array.dtype, array.ndim, tracked, number))
+    return leaves, arrays, (_frozen(structure), tuple(kinds))
+
+
+def _numbers(leaf: Any) -> Array:
+    """The numbers of an argument that is no tensor."""
+    if isinstance(leaf, FLOATS):
+        return np.asarray(leaf, np.float64)
+    return Tensor(leaf).numpy()
+
+
+def _static_key(leaf: Any) -> Any:
+    """An argument that is no array, as part of a key.
+
+    Objects that say themselves when they are equal are held to their attributes too.
+    """
+    kind = type(leaf)
+    try:
+        hash(leaf)
+    except TypeError:
+        return kind, _Kept(leaf)
+    if hasattr(leaf, "__dict__") and kind.__eq__ is not object.__eq__:
+        return kind, leaf, fingerprint(vars(leaf))
+    return kind, leaf
+
+
+class _Kept:
+    """An object as a key: by its identity, and kept alive so that it stays its own."""
+
+    def __init__(self, item: Any) -> None:
+        self.item = item
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Kept) and other.item is self.item
+
+    def __hash__(self) -> int:
+        return id(self.item)
+
+
+def _frozen(structure: Any) -> Any:
+    """A structure as a key."""
+    if isinstance(structure, dict):
+        return dict, tuple([(k, _frozen(v)) for k, v in structure.items()])
+    if isinstance(structure, tuple | list):
+        return type(structure), tuple([_frozen(v) for v in structure])
+    return structure

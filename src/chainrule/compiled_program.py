@@ -1,0 +1,306 @@
+"""Entry points over one state, loaded into an engine.
+
+The state lives in the engine while it runs: here is what is sent there before a run
+and what a tensor is told after it.
+"""
+
+from __future__ import annotations
+
+import functools
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule.engines import Buffer, Executable, load_engine
+from chainrule.engines.threads import Turn
+from chainrule.errors import ArgumentError, GraphError, ShapeError
+from chainrule.graph.interpret import solve_sizes
+from chainrule.graph.node import Array, Value
+from chainrule.graph.program import Program
+from chainrule.graph.types import Shape, Size, Sizes
+from chainrule.nest import unflatten
+from chainrule.tensor import Tensor, wrap
+from chainrule.tracing import Slot, Table, Traced
+
+
+class _State:
+    """A tensor that is state of a program.
+
+    Attributes:
+        key: its name in the program.
+        tensor: the tensor.
+        fetch: gives the numbers that the engine has.
+        version: of the tensor when the engine had its numbers last.
+    """
+
+    __slots__ = ("fetch", "key", "tensor", "version")
+
+    def __init__(self, key: str, tensor: Tensor, fetch: Any) -> None:
+        self.key, self.tensor, self.fetch = key, tensor, fetch
+        self.version = -1
+
+
+class _Awaited:
+    """A gradient that an engine has computed: a tensor once somebody asks for it.
+
+    It knows nothing of the tensor whose gradient it is, which holds it.
+    """
+
+    __slots__ = ("fetch", "like", "seen", "version")
+
+    def __init__(self, like: Tensor, fetch: Any) -> None:
+        # Its shape and type, without numbers.
+        zero = np.zeros(1, like.dtype.numpy)
+        shape = like._value.array.shape  # type: ignore[union-attr]
+        self.like = np.ndarray(shape, zero.dtype, zero, 0, (0,) * len(shape))
+        self.fetch = fetch
+        self.seen: Callable[[], Tensor | None] = lambda: None
+        self.version = -1
+
+    def __call__(self) -> Tensor:
+        """The tensor, whose numbers are fetched when they are read."""
+        made = wrap(Value(self.like))
+        made.defer(self.fetch)
+        self.has(made)
+        return made
+
+    def has(self, tensor: Tensor) -> None:
+        """Note that the engine has the numbers of this tensor."""
+        self.seen, self.version = weakref.ref(tensor), tensor.version
+
+    def expects(self, tensor: Tensor) -> bool:
+        """Whether the engine has the numbers of this tensor."""
+        return self.version == tensor.version and self.seen() is tensor
+
+
+class _GradientState:
+    """A gradient that is state of a program; ``read`` where a run starts from it."""
+
+    __slots__ = ("awaited", "key", "owner", "read")
+
+    def __init__(self, key: str, owner: Tensor, read: bool, fetch: Any) -> None:
+        self.key, self.owner, self.read = key, owner, read
+        self.awaited = _Awaited(owner, fetch)
+
+    def before(self) -> Tensor | None:
+        """The gradient to send before a run, once nobody else needs the old one."""
+        owner, awaited = self.owner, self.awaited
+        held = owner._grad
+        if not self.read:
+            owner._grad = None
+        old = awaited.seen()
+        if old is not None and old._pending is awaited.fetch:
+            old.numpy()  # somebody has kept it
+        if not self.read or held is awaited:
+            return None
+        return owner.gradient_outside()
+
+
+class _Plan:
+    """What a run of an entry point sends, supplies and receives."""
+
+    __slots__ = (
+        "cleared",
+        "gradients",
+        "new_gradients",
+        "replaced",
+        "states",
+        "tables",
+    )
+
+    def __init__(
+        self, traced: Traced, states: Mapping[str, _State | _GradientState]
+    ) -> None:
+        used = [states[key] for key in traced.entry.state]
+        new = [states[key] for key in traced.entry.replaces]
+        self.states = [s for s in used if isinstance(s, _State)]
+        self.gradients = [s for s in used if isinstance(s, _GradientState)]
+        self.replaced = [s for s in new if isinstance(s, _State)]
+        self.new_gradients = [s for s in new if isinstance(s, _GradientState)]
+        self.cleared = traced.cleared
+        self.tables = _by_table(traced)
+
+
+class CompiledProgram:
+    """Entry points over one state, loaded into an engine.
+
+    Parameters live in the engine while it runs: reading a tensor fetches its numbers,
+    writing to it sends them before the next run.
+
+    Attributes:
+        traced: the entry points by name.
+        program: the graphs.
+        slots: where the state comes from, by name.
+        executable: the program in the engine.
+        engine: the name of the engine that runs them.
+    """
+
+    def __init__(
+        self,
+        traced: Sequence[Traced],
+        *,
+        engine: str = "auto",
+        threads: int | None = None,
+    ) -> None:
+        self.traced = {t.entry.name: t for t in traced}
+        self.slots: dict[str, Slot] = {}
+        for t in traced:
+            for key, slot in t.slots.items():
+                if self.slots.setdefault(key, slot) != slot:
+                    raise GraphError(
+                        f"Two tensors of a program are both called {key!r}.",
+                        expected="one name for each tensor",
+                        got=f"another {key!r} in the entry point {t.entry.name!r}",
+                        fix="give them different names: tensor.name = …",
+                    )
+        self.program = Program({t.entry.name: t.entry for t in traced})
+        self.executable: Executable = load_engine(engine, self.program, threads=threads)
+        self.engine = self.executable.engine
+        self._turn = Turn()
+        graded = {id(tensor) for t in traced for tensor, _ in t.graded}
+        states: dict[str, _State | _GradientState] = {}
+        for key, slot in self.slots.items():
+            fetch, tensor = functools.partial(self.executable.read, key), slot.tensor
+            states[key] = (
+                _GradientState(key, tensor, id(tensor) in graded, fetch)
+                if slot.gradient
+                else _State(key, tensor, fetch)
+            )
+        self._plans = {t.entry.name: _Plan(t, states) for t in traced}
+
+    @property
+    def seconds_compile(self) -> float:
+        """How long the engine took to prepare and to compile so far."""
+        return self.executable.seconds_compile
+
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """The tensors that are state, by name; a gradient only where there is one."""
+        held = {key: slot.held() for key, slot in self.slots.items()}
+        return {key: t for key, t in held.items() if t is not None}
+
+    def put(self, entry: str, name: str, array: Array) -> Buffer:
+        """Hand an input over to the engine once, for many runs.
+
+        Args:
+            entry: the entry point that it is for.
+            name: the input's name.
+            array: its numbers; do not change them while the buffer is in use.
+        """
+        return self.executable.put(entry, name, array)
+
+    def run(
+        self, name: str, inputs: Mapping[str, Any], *, steps: int | None = None
+    ) -> Any:
+        """Run an entry point.
+
+        Args:
+            name: the entry point.
+            inputs: an array, or a buffer of :meth:`put`, for each of its inputs.
+            steps: how many times; inputs marked ``each`` then have that many rows,
+                and so has every output. None runs once, without the stacking.
+        """
+        traced = self.traced[name]
+        entry = traced.entry
+        arrays: dict[str, Any] = {
+            k: v if isinstance(v, Buffer) else np.asarray(v) for k, v in inputs.items()
+        }
+        if steps is None:
+            for k in set(entry.each) & set(arrays):
+                arrays[k] = arrays[k][None]
+        sizes = self._check(traced, arrays)
+        stacked = self.execute(name, arrays, sizes, steps or 1)
+        leaves = [a[0] if steps is None else a for a in stacked]
+        return unflatten(traced.structure, leaves)
+
+    def execute(
+        self,
+        name: str,
+        arrays: dict[str, Any],
+        sizes: Sizes,
+        steps: int,
+    ) -> list[Array]:
+        """Run an entry point on inputs that are known to fit; stacked outputs."""
+        return self._turn.take(self._execute, name, arrays, sizes, steps)
+
+    def _execute(
+        self, name: str, arrays: dict[str, Any], sizes: Sizes, steps: int
+    ) -> list[Array]:
+        plan = self._plans[name]
+        if plan.tables:
+            with np.errstate(over="ignore"):  # infinity is found in the results
+                for table, columns in plan.tables:
+                    rows = table.rows(steps)
+                    for unique, key, dtype in columns:
+                        arrays[unique] = rows[key].astype(dtype)
+        self._send(plan)
+        outputs = self.executable.run(name, arrays, steps=steps, sizes=sizes)
+        self._receive(plan)
+        return outputs
+
+    def _send(self, plan: _Plan) -> None:
+        """Bring what has changed outside into the engine."""
+        for state in plan.states:
+            t = state.tensor
+            if state.version != t.version:
+                self.executable.write(state.key, t.numpy())
+                state.version = t.version
+        for gradient in plan.gradients:
+            t = gradient.before()
+            if t is not None and not gradient.awaited.expects(t):
+                self.executable.write(gradient.key, t.numpy())
+                gradient.awaited.has(t)
+
+    def _receive(self, plan: _Plan) -> None:
+        """From here on the engine has the newest numbers of what was replaced."""
+        for state in plan.replaced:
+            t = state.tensor
+            t._pending = state.fetch
+            t.version = state.version = t.version + 1
+        for gradient in plan.new_gradients:
+            gradient.awaited.version = -1
+            gradient.owner._grad = gradient.awaited
+        for t in plan.cleared:
+            t._grad = None
+
+    def _check(self, traced: Traced, arrays: dict[str, Any]) -> dict[str, int]:
+        entry = traced.entry
+        shapes: list[tuple[Shape, tuple[int, ...]]] = []
+        given = len(entry.inputs) - len(traced.tables)
+        for value in entry.graph.inputs[:given]:
+            name = value.name or ""
+            if name not in arrays:
+                raise ArgumentError(
+                    f"{entry.name} needs the input {name!r}.",
+                    expected=", ".join(entry.inputs),
+                    got=", ".join(arrays),
+                )
+            array = arrays[name]
+            if array.dtype != value.dtype.numpy and not isinstance(array, Buffer):
+                with np.errstate(over="ignore"):  # infinity is found in the results
+                    array = array.astype(value.dtype.numpy)
+                arrays[name] = array
+            shape = array.shape[1:] if name in entry.each else array.shape
+            fits = len(shape) == len(value.shape) and all(
+                isinstance(want, Size) or want == got
+                for want, got in zip(value.shape, shape)
+            )
+            if not fits:
+                raise ShapeError(
+                    f"{entry.name} was compiled for another shape of {name!r}.",
+                    expected=str(value.type),
+                    got=str(shape),
+                )
+            shapes.append((value.shape, shape))
+        return solve_sizes(shapes)
+
+
+def _by_table(traced: Traced) -> list[tuple[Table, list[tuple[str, str, Any]]]]:
+    """Each table with what an entry point takes of it: (input, column, dtype)."""
+    found: dict[int, tuple[Table, list[tuple[str, str, Any]]]] = {}
+    for unique, (value, table, key) in traced.tables.items():
+        _, columns = found.setdefault(id(table), (table, []))
+        columns.append((unique, key, value.dtype.numpy))
+    return list(found.values())

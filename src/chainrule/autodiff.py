@@ -102,7 +102,7 @@ def inline(
     known = dict(zip(graph.inputs, inputs, strict=True))
     symbolic = context.trace is not None
     for node in graph.nodes:
-        arguments = [known[v] for v in node.inputs]
+        arguments = tuple([known[v] for v in node.inputs])
         if symbolic:
             made = replay(node, arguments, origin=origin)
         else:

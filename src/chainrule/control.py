@@ -123,7 +123,7 @@ def scan(
     outputs = as_tuple(
         bind(
             control.scan,
-            [*captured, *carry, *sequences],
+            (*captured, *carry, *sequences),
             {
                 "body": graph,
                 "length": steps,
@@ -195,7 +195,7 @@ def cond(
     outside = list({id(v): v for _, found, _ in branches for v in found}.values())
     graphs = [_with_inputs(graph, found, outside) for graph, found, _ in branches]
     attrs = {"true": graphs[0], "false": graphs[1]}
-    made = as_tuple(bind(control.cond, [value, *outside, *given], attrs))
+    made = as_tuple(bind(control.cond, (value, *outside, *given), attrs))
     return unflatten(branches[0][2], [wrap(v) for v in made])
 
 

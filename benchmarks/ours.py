@@ -46,7 +46,7 @@ class Ours:
         self.model = network()
         self.model.load_state_dict(weights)
         optimizer = optim.Adam(lr=1e-3)
-        optimizer.adopt(self.model.named_parameters())
+        optimizer.attach_parameters(self.model.named_parameters())
         entries = Entries(
             self.model,
             nn.CrossEntropyLoss(),

@@ -60,7 +60,7 @@ def adam(gan: GAN, part: str) -> optim.Optimizer:
     """An optimiser of one of the networks."""
     parameters = getattr(gan, part).parameters()
     optimizer = optim.Adam(parameters, lr=2e-3, betas=(0.5, 0.999))
-    optimizer.adopt(gan.named_parameters())
+    optimizer.attach_parameters(gan.named_parameters())
     return optimizer
 
 

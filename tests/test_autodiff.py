@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import chainrule.regions  # noqa: F401  (fills the registry)
-from chainrule.autodiff import cotangents, inline, pull_back
+from chainrule.autodiff import cotangents, inline, vjp
 from chainrule.errors import GradientError
 from chainrule.graph.build import constant, no_grad, recording, scope, trace, tracing
 from chainrule.graph.interpret import evaluate, evaluate_all
@@ -381,8 +381,8 @@ def test_a_value_given_twice_to_a_region_gets_the_sum() -> None:
 
 def test_pull_back_gives_only_what_is_needed() -> None:
     a, b = leaf(2.0), leaf(3.0)
-    assert pull_back(mul, (a, b), (one(),), (False, False), {}) == [None, None]
-    first, second = pull_back(mul, (a, b), (one(),), (True, False), {})
+    assert vjp(mul, (a, b), (one(),), (False, False), {}) == [None, None]
+    first, second = vjp(mul, (a, b), (one(),), (True, False), {})
     assert first is not None
     assert float(first.array) == 3.0
     assert second is None
@@ -394,7 +394,7 @@ def test_pull_back_of_a_body_that_hands_its_inputs_on() -> None:
 
     x, y = leaf(2.0), leaf(3.0)
     gs = (constant(10.0, F64), constant(1.0, F64), constant(100.0, F64))
-    dx, dy = pull_back(body, (x, y), gs, (True, True), {})
+    dx, dy = vjp(body, (x, y), gs, (True, True), {})
     assert dx is not None
     assert dy is not None
     assert (float(dx.array), float(dy.array)) == (113.0, 2.0)

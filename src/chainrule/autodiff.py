@@ -62,7 +62,7 @@ def cotangents(
     return known
 
 
-def pull_back(
+def vjp(
     function: Callable[..., Any],
     inputs: tuple[Value, ...],
     gs: Sequence[Cotangent],

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from chainrule.autodiff import inline, pull_back
+from chainrule.autodiff import inline, vjp
 from chainrule.engines import Executable, load_engine
 from chainrule.engines.threads import Turn
 from chainrule.errors import ShapeError
@@ -50,7 +50,7 @@ def _vjp(
     engine: str,
 ) -> Sequence[Cotangent]:
     if context.grad or context.trace is not None:
-        return pull_back(_apply(body), inputs, gs, needed, {})
+        return vjp(_apply(body), inputs, gs, needed, {})
     known = _backward.setdefault(body, {})
     key = (needed, tuple([g is None for g in gs]), engine)
     if key not in known:
@@ -83,7 +83,7 @@ def _compiled(
     def function(*values: Value) -> list[Value]:
         rest = iter(values)
         full = tuple([None if g is None else next(rest) for g in gs])
-        found = pull_back(_apply(body), tuple(rest), full, needed, {})
+        found = vjp(_apply(body), tuple(rest), full, needed, {})
         positions[:] = [i for i, g in enumerate(found) if g is not None]
         return [g for g in found if g is not None]
 

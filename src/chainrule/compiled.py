@@ -30,8 +30,8 @@ from chainrule.graph.types import (
     ArrayType,
     DType,
     Shape,
-    Size,
     Sizes,
+    SymbolicDim,
     as_dtype,
     guessing,
 )
@@ -269,13 +269,13 @@ class Compiled:
             return tuple(map(self._asked, names, shapes))
         made = [list(shape) for shape in shapes]
         fresh = itertools.chain(("N", "T", "M", "K"), (f"S{i}" for i in range(1000)))
-        known: dict[tuple[Any, Any], Size] = {}
+        known: dict[tuple[Any, Any], SymbolicDim] = {}
         for variant in family.variants[:1]:
             for pattern, shape in zip(variant.patterns, made):
                 for axis, (old, new) in enumerate(zip(pattern, shape)):
                     if old != new:
                         if (old, new) not in known:
-                            known[old, new] = Size(next(fresh))
+                            known[old, new] = SymbolicDim(next(fresh))
                         shape[axis] = known[old, new]
         return tuple(map(tuple, made))
 
@@ -293,7 +293,7 @@ class Compiled:
                 got=str(shape),
             )
         return tuple(
-            [Size(a) if isinstance(a, str) else d for a, d in zip(asked, shape)]
+            [SymbolicDim(a) if isinstance(a, str) else d for a, d in zip(asked, shape)]
         )
 
     def _trace(

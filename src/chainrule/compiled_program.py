@@ -19,10 +19,10 @@ from chainrule.errors import ArgumentError, GraphError, ShapeError
 from chainrule.graph.interpret import solve_sizes
 from chainrule.graph.node import Array, Value
 from chainrule.graph.program import Program
-from chainrule.graph.types import Shape, Size, Sizes
+from chainrule.graph.types import Shape, Sizes, SymbolicDim
 from chainrule.nest import unflatten
 from chainrule.tensor import Tensor, wrap
-from chainrule.tracing import Slot, Table, Traced
+from chainrule.tracing import Slot, StepScalars, Traced
 
 
 class _State:
@@ -284,7 +284,7 @@ class CompiledProgram:
                 arrays[name] = array
             shape = array.shape[1:] if name in entry.each else array.shape
             fits = len(shape) == len(value.shape) and all(
-                isinstance(want, Size) or want == got
+                isinstance(want, SymbolicDim) or want == got
                 for want, got in zip(value.shape, shape)
             )
             if not fits:
@@ -297,9 +297,9 @@ class CompiledProgram:
         return solve_sizes(shapes)
 
 
-def _by_table(traced: Traced) -> list[tuple[Table, list[tuple[str, str, Any]]]]:
+def _by_table(traced: Traced) -> list[tuple[StepScalars, list[tuple[str, str, Any]]]]:
     """Each table with what an entry point takes of it: (input, column, dtype)."""
-    found: dict[int, tuple[Table, list[tuple[str, str, Any]]]] = {}
+    found: dict[int, tuple[StepScalars, list[tuple[str, str, Any]]]] = {}
     for unique, (value, table, key) in traced.tables.items():
         _, columns = found.setdefault(id(table), (table, []))
         columns.append((unique, key, value.dtype.numpy))

@@ -25,7 +25,7 @@ from chainrule.graph.build import Trace, context, record, tracing
 from chainrule.graph.graph import Graph, tracked_ancestors
 from chainrule.graph.node import PASSED, Array, Node, Value
 from chainrule.graph.program import Entry
-from chainrule.graph.types import ArrayType, DType, Size
+from chainrule.graph.types import ArrayType, DType, SymbolicDim
 from chainrule.nest import flatten
 from chainrule.operations.operands import value_of
 from chainrule.primitives.movement import reshape
@@ -34,7 +34,7 @@ from chainrule.tensor import Tensor, wrap
 # -- what is found outside -------------------------------------------------------------
 
 
-class Table(Protocol):
+class StepScalars(Protocol):
     """What supplies scalars step by step: an optimiser with its schedule."""
 
     def rows(self, steps: int) -> Mapping[str, Array]:
@@ -99,7 +99,7 @@ class ProgramTrace(Trace):
         self.written: dict[int, Value] = {}
         self.unread: set[int] = set()
         self.gradients: dict[int, _Gradient] = {}
-        self.tables: dict[str, tuple[Value, Table, str]] = {}
+        self.tables: dict[str, tuple[Value, StepScalars, str]] = {}
         self.modes: dict[int, tuple[Any, bool]] = {}
         self.roots: dict[int, Any] = {}
         self.arguments: dict[int, Tensor] = {}
@@ -145,7 +145,7 @@ class ProgramTrace(Trace):
         self.freed.update(nodes)
         self.freed -= self.renewed  # a leaf has no way behind it
 
-    def tabulated(self, table: Table, name: str, dtype: DType) -> Value:
+    def tabulated(self, table: StepScalars, name: str, dtype: DType) -> Value:
         """A scalar input that ``table`` supplies anew for each step."""
         for value, known, its_name in self.tables.values():
             if known is table and its_name == name and value.dtype is dtype:
@@ -291,7 +291,7 @@ class Traced:
     entry: Entry
     slots: dict[str, Slot]
     structure: Any
-    tables: Mapping[str, tuple[Value, Table, str]]
+    tables: Mapping[str, tuple[Value, StepScalars, str]]
     cleared: tuple[Tensor, ...] = ()
     derivable: tuple[bool | dict[str, str], ...] = ()
     recorded: dict[str, bool | dict[str, str]] = field(
@@ -409,7 +409,7 @@ def _result(function: str, leaf: Any) -> Tensor:
     """What a function returned, as a tensor."""
     if isinstance(leaf, Tensor):
         return leaf
-    if isinstance(leaf, Size | int | float | np.ndarray | np.generic):
+    if isinstance(leaf, SymbolicDim | int | float | np.ndarray | np.generic):
         return wrap(value_of(leaf))
     raise ArgumentError(
         f"{function} returns something that a graph does not compute.",
@@ -424,7 +424,7 @@ def _know_keys(structure: Any) -> None:
     if isinstance(structure, dict):
         for key in structure:
             for part in key if isinstance(key, tuple) else (key,):
-                if isinstance(part, Size):
+                if isinstance(part, SymbolicDim):
                     int(part)
         structure = tuple(structure.values())
     if isinstance(structure, tuple | list):

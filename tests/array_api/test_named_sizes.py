@@ -16,7 +16,7 @@ import chainrule as cr
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.build import trace
 from chainrule.graph.interpret import evaluate
-from chainrule.graph.types import ArrayType, Size, as_dtype
+from chainrule.graph.types import ArrayType, SymbolicDim, as_dtype
 from chainrule.tensor import wrap
 from tests.array_api.cases import CALLS, Call
 from tests.array_api.test_standard import (
@@ -75,7 +75,10 @@ def attempt(name: str, case: Call) -> bool | None:
     types = [
         ArrayType(
             tuple(
-                [Size("N") if i == 0 and d == n else d for i, d in enumerate(a.shape)]
+                [
+                    SymbolicDim("N") if i == 0 and d == n else d
+                    for i, d in enumerate(a.shape)
+                ]
             ),
             as_dtype(a.dtype),
         )

@@ -33,7 +33,7 @@ from chainrule.graph.primitive import (
     Primitive,
     registered,
 )
-from chainrule.graph.types import ArrayType, DType, Size, as_dtype
+from chainrule.graph.types import ArrayType, DType, SymbolicDim, as_dtype
 
 Array = np.ndarray[Any, Any]
 
@@ -264,7 +264,7 @@ def with_batch(example: Example, n: int) -> tuple[list[ArrayType], dict[str, Any
     """The example's types and attributes with N in place of each leading size ``n``."""
 
     def lead(sizes: tuple[Any, ...]) -> tuple[Any, ...]:
-        return (Size("N"), *sizes[1:]) if sizes and sizes[0] == n else sizes
+        return (SymbolicDim("N"), *sizes[1:]) if sizes and sizes[0] == n else sizes
 
     types = [ArrayType(lead(t.shape), t.dtype) for t in example.types]
     attrs = {

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chainrule.autodiff import pull_back
+from chainrule.autodiff import vjp as vjp_of
 from chainrule.graph.build import trace
 from chainrule.graph.interpret import evaluate
 from chainrule.graph.node import Value
@@ -126,7 +126,7 @@ def test_own_derivative_of_a_region_is_that_of_its_body(
     outputs = example.apply(*inputs)
     gs = tuple(Value(u) for u in random_like([y.array for y in outputs], rng))
     own = DERIVATIVES[region](gs, outputs, inputs, needed, **example.attrs)
-    body = pull_back(region.function, inputs, gs, needed, example.attrs)
+    body = vjp_of(region.function, inputs, gs, needed, example.attrs)
     for mine, theirs, need in zip(own, body, needed, strict=True):
         assert (mine is not None) == (theirs is not None) == need
         if mine is not None and theirs is not None:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from chainrule.autodiff import inline, pull_back
+from chainrule.autodiff import inline, vjp
 from chainrule.engines import load_engine
 from chainrule.graph.build import trace
 from chainrule.graph.graph import Graph
@@ -68,7 +68,7 @@ def with_derivatives(
     def first(*arguments: Value) -> tuple[Value, ...]:
         inner, rest = arguments[:inputs], list(arguments[inputs:])
         full = [rest.pop(0) if t.dtype.is_float else None for t in outputs]
-        back = pull_back(example.apply, inner, full, needed, {})
+        back = vjp(example.apply, inner, full, needed, {})
         return tuple(g for g in back if g is not None)
 
     def function(*values: Value) -> list[Value]:
@@ -80,9 +80,7 @@ def with_derivatives(
         if order == 2:
             twice = [*needed, *(True for _ in seeds)]
             made += [
-                g
-                for g in pull_back(first, values, list(back), twice, {})
-                if g is not None
+                g for g in vjp(first, values, list(back), twice, {}) if g is not None
             ]
         return made
 

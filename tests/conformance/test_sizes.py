@@ -18,7 +18,7 @@ from chainrule.engines import load_engine
 from chainrule.errors import ArgumentError, ChainruleError
 from chainrule.graph.interpret import evaluate
 from chainrule.graph.primitive import REFERENCES, Primitive, registered
-from chainrule.graph.types import ArrayType, DType, Size, resolve
+from chainrule.graph.types import ArrayType, DType, SymbolicDim, resolve
 from tests.conformance.cases import Array, Case, Example, examples, materialise
 from tests.conformance.test_engines import (
     ENGINES,
@@ -69,7 +69,7 @@ def replaced(item: Any, size: int, name: str) -> Any:
     if isinstance(item, tuple):
         return tuple(replaced(part, size, name) for part in item)
     same = isinstance(item, int) and not isinstance(item, bool) and item == size
-    return Size(name) if same else item
+    return SymbolicDim(name) if same else item
 
 
 def named(example: Example, start: int) -> Iterator[Named]:
@@ -93,7 +93,7 @@ def named(example: Example, start: int) -> Iterator[Named]:
             except (ChainruleError, TypeError, AssertionError):
                 continue
             shapes = [t.shape for t in (*types, *out)]
-            if not types or any(isinstance(d, Size) for s in shapes for d in s):
+            if not types or any(isinstance(d, SymbolicDim) for s in shapes for d in s):
                 yield made
                 start += 1
                 break

@@ -10,7 +10,7 @@ from chainrule.graph.build import trace, tracing
 from chainrule.graph.graph import Graph
 from chainrule.graph.interpret import evaluate
 from chainrule.graph.node import Value
-from chainrule.graph.types import ArrayType, DType, Size
+from chainrule.graph.types import ArrayType, DType, SymbolicDim
 from chainrule.primitives.creation import iota
 from chainrule.primitives.elementwise import add, convert, mul
 from chainrule.primitives.indexing import dynamic_slice, gather
@@ -28,7 +28,7 @@ from chainrule.primitives.sorting import argsort
 from chainrule.regions.control import scan
 from tests.conformance.test_engines import ENGINES, assert_close, program_of
 
-N, T = Size("N"), Size("T")
+N, T = SymbolicDim("N"), SymbolicDim("T")
 
 
 def body() -> Graph:

@@ -18,7 +18,7 @@ from chainrule.errors import (
     GradientError,
     ShapeError,
 )
-from chainrule.graph.types import ArrayType, DType, Size
+from chainrule.graph.types import ArrayType, DType, SymbolicDim
 from chainrule.primitives.indexing import take
 from chainrule.tensor import wrap
 from chainrule.tracing import Input, trace_entry
@@ -32,7 +32,7 @@ ENGINES = [
     ),
 ]
 pytestmark = pytest.mark.parametrize("engine", ENGINES)
-N = Size("N")
+N = SymbolicDim("N")
 
 
 #: New state that reads the old one elsewhere than where it is written.
@@ -77,7 +77,7 @@ def network(*sizes: int, dtype: str = "float32") -> nn.Sequential:
 def training(model, data, labels, engine, *, threads=None, optimizer=None):
     """Train, evaluate and predict as one program; batches come as row indices."""
     optimizer = optimizer or optim.AdamW(lr=1e-2)
-    optimizer.adopt(model.named_parameters())
+    optimizer.attach_parameters(model.named_parameters())
     loss_function = nn.CrossEntropyLoss()
     names = {id(p): n for n, p in model.named_parameters()}
 

@@ -24,7 +24,7 @@ from chainrule.graph.graph import Graph
 from chainrule.graph.interpret import evaluate
 from chainrule.graph.node import Value
 from chainrule.graph.program import Entry, Program
-from chainrule.graph.types import DType, Size
+from chainrule.graph.types import DType, SymbolicDim
 from chainrule.primitives.conv import conv
 from chainrule.primitives.creation import iota
 from chainrule.primitives.elementwise import (
@@ -121,14 +121,14 @@ def grow(draw, pool: list[Value]) -> None:
                 ("ki,kj->ij", x.shape[0] == v.shape[0]),
                 ("ik,jk->ji", x.shape[1] == v.shape[1]),
             )
-            if fits and not (isinstance(x.shape[dims.startswith("k")], Size))
+            if fits and not (isinstance(x.shape[dims.startswith("k")], SymbolicDim))
         ]
         if not partners:
             return
         v, dims = draw(st.sampled_from(partners))
         out_sizes = [x.shape["ik".index("i")] if dims[0] == "i" else x.shape[1]]
         out_sizes.append(v.shape[dims.split(",")[1].split("-")[0].index("j")])
-        if sum(isinstance(s, Size) for s in out_sizes) > 1:
+        if sum(isinstance(s, SymbolicDim) for s in out_sizes) > 1:
             return
         made = mul(dot(x, v, dims), full_like(dot(x, v, dims), 0.05))
     elif kind == 7 and x.shape and isinstance(x.shape[-1], int):
@@ -348,7 +348,7 @@ def programs(draw) -> tuple[Program, int]:
     """A program with a batch, two states of one shape and a weight with its moments."""
     few = draw(st.lists(st.sampled_from(WIDTHS), min_size=1, max_size=2))
     a, b, c = (draw(st.sampled_from(few)) for _ in range(3))
-    n = Size("N")
+    n = SymbolicDim("N")
 
     def given_value(name: str, *shape: Any) -> Value:
         return Value(None, shape, DType.float32, name=name)
@@ -409,7 +409,9 @@ def check(engine: str, program: Program, n: int) -> None:
     arrays = {
         v.name: np.asarray(
             rng.uniform(
-                -1, 1, [d.at({"N": n}) if isinstance(d, Size) else d for d in v.shape]
+                -1,
+                1,
+                [d.at({"N": n}) if isinstance(d, SymbolicDim) else d for d in v.shape],
             ),
             np.float32,
         )

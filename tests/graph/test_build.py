@@ -29,20 +29,20 @@ from chainrule.graph.graph import Graph, users
 from chainrule.graph.interpret import evaluate, evaluate_all, run_nodes, solve_sizes
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import lookup, registered
-from chainrule.graph.types import ArrayType, DType, Size
+from chainrule.graph.types import ArrayType, DType, SymbolicDim
 from chainrule.primitives.elementwise import add, exp, less, mul, neg
 from chainrule.primitives.movement import reduce_sum
 from chainrule.regions.activations import softmax
 
 F32, F64 = DType.float32, DType.float64
-N = Size("N")
+N = SymbolicDim("N")
 
 
 def eager(*numbers: float, tracked: bool = False) -> Value:
     return Value(np.array(numbers), tracked=tracked)
 
 
-def typed(*shape: int | Size, dtype: DType = F64) -> ArrayType:
+def typed(*shape: int | SymbolicDim, dtype: DType = F64) -> ArrayType:
     return ArrayType(shape, dtype)
 
 
@@ -237,9 +237,11 @@ def test_n_comes_from_the_inputs() -> None:
     graph = trace(lambda x: reduce_sum(x, axes=(1,)), [typed(N, 3)])
     for n in (0, 1, 5):
         assert evaluate(graph, [np.ones((n, 3))])[0].shape == (n,)
-    assert solve_sizes([((Size("N", factor=2), 3), (8, 3)), ((N,), (4,))]) == {"N": 4}
+    assert solve_sizes([((SymbolicDim("N", factor=2), 3), (8, 3)), ((N,), (4,))]) == {
+        "N": 4
+    }
     assert solve_sizes([((2,), (2,))]) == {}
-    area = ((Size("N", "T"),), (12,))
+    area = ((SymbolicDim("N", "T"),), (12,))
     assert solve_sizes([area, ((N,), (4,))]) == {"N": 4, "T": 3}
 
 
@@ -247,7 +249,7 @@ def test_n_comes_from_the_inputs() -> None:
     "shapes",
     [
         [((N,), (3,)), ((N,), (4,))],
-        [((Size("N", factor=2),), (5,))],
+        [((SymbolicDim("N", factor=2),), (5,))],
         [((N,), (0,)), ((N,), (4,))],
     ],
     ids=["two", "odd", "none and some"],

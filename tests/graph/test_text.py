@@ -20,7 +20,7 @@ from chainrule.graph.interpret import evaluate
 from chainrule.graph.node import Node, Value
 from chainrule.graph.primitive import lookup
 from chainrule.graph.text import parse, to_text
-from chainrule.graph.types import ArrayType, DType, Size
+from chainrule.graph.types import ArrayType, DType, SymbolicDim
 from chainrule.graph.verify import verify
 from chainrule.primitives.elementwise import add, mul, sub
 from chainrule.primitives.matmul import dot
@@ -29,7 +29,7 @@ from chainrule.regions.activations import relu
 from chainrule.regions.control import scan
 from chainrule.regions.losses import cross_entropy
 
-N = Size("N")
+N = SymbolicDim("N")
 F32 = DType.float32
 
 LAYER = """\
@@ -263,7 +263,7 @@ literals = st.recursive(
         st.floats(),
         texts,
         st.sampled_from(DType),
-        st.integers(1, 9).map(lambda n: Size("N", "T", factor=n)),
+        st.integers(1, 9).map(lambda n: SymbolicDim("N", "T", factor=n)),
     ),
     lambda inner: st.lists(inner, max_size=4).map(tuple),
     max_leaves=8,
@@ -287,7 +287,7 @@ def bits(item: object) -> object:
     {
         "s": ("N", '"', "\\", "\x00", "é", "f32"),
         "d": DType.bool,
-        "n": Size("N", factor=-4),
+        "n": SymbolicDim("N", factor=-4),
     }
 )
 def test_attributes_round_trip_exactly(attrs: dict[str, object]) -> None:

@@ -9,7 +9,7 @@ from chainrule.errors import DTypeError, ShapeError
 from chainrule.graph.types import (
     ArrayType,
     DType,
-    Size,
+    SymbolicDim,
     as_dtype,
     guessing,
     is_symbolic,
@@ -18,7 +18,7 @@ from chainrule.graph.types import (
     type_of,
 )
 
-N, T = Size("N"), Size("T")
+N, T = SymbolicDim("N"), SymbolicDim("T")
 
 
 def test_a_dtype_is_numpys_of_the_same_name() -> None:
@@ -47,19 +47,19 @@ def test_other_dtypes_are_refused(dtype: object) -> None:
 
 
 def test_sizes_multiply_and_divide() -> None:
-    assert N * 4 == 4 * N == Size("N", factor=4)
-    assert Size("N", factor=6) // 3 == Size("N", factor=2)
-    assert Size("N", factor=6) // Size("N", factor=2) == 3
-    assert Size("N", factor=3).at({"N": 32}) == 96
-    assert (repr(N), repr(Size("N", factor=4))) == ("N", "4*N")
-    assert len({N, Size("N"), Size("N", factor=2), 1}) == 3
-    assert size_of((2, N, 3)) == Size("N", factor=6)
+    assert N * 4 == 4 * N == SymbolicDim("N", factor=4)
+    assert SymbolicDim("N", factor=6) // 3 == SymbolicDim("N", factor=2)
+    assert SymbolicDim("N", factor=6) // SymbolicDim("N", factor=2) == 3
+    assert SymbolicDim("N", factor=3).at({"N": 32}) == 96
+    assert (repr(N), repr(SymbolicDim("N", factor=4))) == ("N", "4*N")
+    assert len({N, SymbolicDim("N"), SymbolicDim("N", factor=2), 1}) == 3
+    assert size_of((2, N, 3)) == SymbolicDim("N", factor=6)
     assert size_of(()) == 1
 
 
 def test_sizes_are_products_of_names() -> None:
     area = N * T * 2
-    assert (area, repr(area)) == (Size("T", "N", factor=2), "2*N*T")
+    assert (area, repr(area)) == (SymbolicDim("T", "N", factor=2), "2*N*T")
     assert (area // N, area // (N * T)) == (2 * T, 2)
     assert (N * N // N, N * 0) == (N, 0)
     assert area.at({"N": 3, "T": 5}) == 30
@@ -91,9 +91,9 @@ def test_a_comparison_is_answered_as_guessed_and_guarded(ask, at, alike, other) 
 @pytest.mark.parametrize(
     "wrong",
     [
-        lambda: Size("N", factor=3) // 2,
-        lambda: Size("N", factor=3) // 0,
-        lambda: Size("N", factor=3) // Size("N", factor=2),
+        lambda: SymbolicDim("N", factor=3) // 2,
+        lambda: SymbolicDim("N", factor=3) // 0,
+        lambda: SymbolicDim("N", factor=3) // SymbolicDim("N", factor=2),
         lambda: range(N),
         lambda: np.zeros(N),
         lambda: resolve((N, 3), {}),
@@ -108,7 +108,7 @@ def test_what_n_cannot_do_is_refused(wrong) -> None:
 
 
 def test_n_is_replaced_wherever_it_stands() -> None:
-    assert resolve(((N, 3), "N", (Size("N", factor=2),)), {"N": 5}) == (
+    assert resolve(((N, 3), "N", (SymbolicDim("N", factor=2),)), {"N": 5}) == (
         (5, 3),
         "N",
         (10,),
@@ -121,6 +121,6 @@ def test_n_is_replaced_wherever_it_stands() -> None:
 
 
 def test_types_print_and_come_from_arrays() -> None:
-    assert str(ArrayType((Size("N", factor=4), 3), DType.uint8)) == "u8[4*N,3]"
+    assert str(ArrayType((SymbolicDim("N", factor=4), 3), DType.uint8)) == "u8[4*N,3]"
     assert str(type_of(np.zeros((2, 0), np.int64))) == "i64[2,0]"
     assert str(type_of(np.array(True))) == "bool[]"

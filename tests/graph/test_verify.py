@@ -16,7 +16,7 @@ from chainrule.graph.node import Node, Value
 from chainrule.graph.primitive import lookup
 from chainrule.graph.program import Entry
 from chainrule.graph.text import parse
-from chainrule.graph.types import ArrayType, DType, Size
+from chainrule.graph.types import ArrayType, DType, SymbolicDim
 from chainrule.graph.verify import verify
 from chainrule.primitives.elementwise import add, mul, neg
 
@@ -54,7 +54,7 @@ def test_graphs_in_order_pass() -> None:
     verify(Graph("empty", [], []))
     x = Value(None, (2,), F32, name="x")
     verify(Graph("same", [x], [x, x]))
-    types = [ArrayType((Size("N"), 3), F32)]
+    types = [ArrayType((SymbolicDim("N"), 3), F32)]
     verify(trace(lambda x: mul(x, neg(x)), types))
 
 

@@ -9,7 +9,7 @@ import chainrule as cr
 import chainrule.nn.functional as F
 from chainrule import nn
 from chainrule.compiled_program import CompiledProgram
-from chainrule.graph.types import ArrayType, Size, as_dtype
+from chainrule.graph.types import ArrayType, SymbolicDim, as_dtype
 from chainrule.tracing import Input, trace_entry
 from tests.nn.loss_helpers import ENGINES
 
@@ -97,7 +97,7 @@ def test_compiled_is_eager(name, function, x, engine):
         return {"y": function(x), "slope": cr.grad(total)(x)}
 
     state = function.state_dict() if isinstance(function, nn.Module) else {}
-    kind = ArrayType((Size("N"), *x.shape[1:]), as_dtype(x.dtype))
+    kind = ArrayType((SymbolicDim("N"), *x.shape[1:]), as_dtype(x.dtype))
     program = CompiledProgram(
         [trace_entry("step", step, [Input("x", kind)])], engine=engine
     )

@@ -10,7 +10,7 @@ import pytest
 import chainrule as cr
 from chainrule import nn
 from chainrule.errors import ArgumentError, ShapeError
-from chainrule.graph.types import ArrayType, DType, Size
+from chainrule.graph.types import ArrayType, DType, SymbolicDim
 from chainrule.nn import init
 from chainrule.tracing import Input, trace_entry
 
@@ -99,8 +99,10 @@ def test_uniform_numbers_for_any_number_of_samples():
         shapes.append(cr.uniform(*x.shape).shape)
         return x
 
-    trace_entry("main", noisy, [Input("x", ArrayType((Size("N"), 2), DType.float32))])
-    assert shapes == [(Size("N"), 2)]
+    trace_entry(
+        "main", noisy, [Input("x", ArrayType((SymbolicDim("N"), 2), DType.float32))]
+    )
+    assert shapes == [(SymbolicDim("N"), 2)]
 
 
 def test_the_same_seed_gives_the_same_numbers():

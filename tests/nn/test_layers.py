@@ -11,7 +11,7 @@ import pytest
 import chainrule as cr
 from chainrule import nn
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
-from chainrule.graph.types import ArrayType, DType, Size
+from chainrule.graph.types import ArrayType, DType, SymbolicDim
 from chainrule.nn import functional
 
 ENGINES = ["numpy"]
@@ -125,7 +125,7 @@ def test_flatten(arguments, wanted):
 
 
 def test_flatten_over_any_number_of_samples():
-    n = Size("N")
+    n = SymbolicDim("N")
     traced = []
 
     def function(x):

@@ -14,7 +14,7 @@ from hypothesis.extra.numpy import arrays
 import chainrule as cr
 from chainrule import nn
 from chainrule.compiled_program import CompiledProgram
-from chainrule.graph.types import ArrayType, Size, as_dtype
+from chainrule.graph.types import ArrayType, SymbolicDim, as_dtype
 from chainrule.nn.architecture import build_module, module_spec
 from chainrule.tracing import Input, trace_entry
 from tests.nn.loss_helpers import ENGINES, close, t64, value_and_slope
@@ -195,7 +195,7 @@ def test_compiled_is_eager_for_any_batch(kind, loss, engine):
 
     def over_n(name, array):
         row = tuple(array.shape[1:])
-        return Input(name, ArrayType((Size("N"), *row), as_dtype(array.dtype)))
+        return Input(name, ArrayType((SymbolicDim("N"), *row), as_dtype(array.dtype)))
 
     p, y = samples(np.random.default_rng(0), kind)
     traced = trace_entry("step", step, [over_n("p", p), over_n("y", y)], {})

@@ -18,7 +18,7 @@ from chainrule.errors import (
     NonFiniteError,
     ShapeError,
 )
-from chainrule.graph.types import ArrayType, DType, Size
+from chainrule.graph.types import ArrayType, DType, SymbolicDim
 from chainrule.tracing import Input, trace_entry
 
 ENGINES = ["numpy"]
@@ -156,7 +156,7 @@ def step_over_n(layer: nn.BatchNorm1d, engine: str):
         slope = cr.grad(lambda t: (layer(t) * g).sum())(x)
         return y, slope
 
-    inputs = [Input(n, ArrayType((Size("N"), 2), DType.float32)) for n in "xg"]
+    inputs = [Input(n, ArrayType((SymbolicDim("N"), 2), DType.float32)) for n in "xg"]
     names = {id(t): name for name, t in layer.named_tensors()}
     traced = trace_entry("main", function, inputs, names)
     return CompiledProgram([traced], engine=engine, threads=2)

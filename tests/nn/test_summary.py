@@ -11,7 +11,7 @@ import pytest
 import chainrule as cr
 from chainrule import errors, nn
 from chainrule.graph.build import trace
-from chainrule.graph.types import ArrayType, DType, Size
+from chainrule.graph.types import ArrayType, DType, SymbolicDim
 from chainrule.nn.summary import Summary, _flops
 from chainrule.primitives.conv import conv
 from tests.training.conftest import pixels
@@ -118,7 +118,7 @@ def test_convolutions(x: Any, w: Any, dims: str, more: Any, flops: int) -> None:
         **more,
     }
     types = [
-        ArrayType((Size("N"), *x[1:]), DType.float32),
+        ArrayType((SymbolicDim("N"), *x[1:]), DType.float32),
         ArrayType(w, DType.float32),
     ]
     graph = trace(lambda a, b: conv(a, b, **attrs), types)

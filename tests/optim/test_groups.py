@@ -51,7 +51,7 @@ def test_patterns() -> None:
     ]
     optimizer = optim.AdamW(groups, lr=0.5, weight_decay=0.1)
     assert optimizer.params == {}
-    optimizer.adopt(network().named_parameters())
+    optimizer.attach_parameters(network().named_parameters())
     assert shares(optimizer) == [["0.bias", "2.bias"], ["2.weight"], ["0.weight"]]
     bias, last, rest = optimizer.param_groups
     assert [g["weight_decay"] for g in optimizer.param_groups] == [0.0, 0.1, 0.1]
@@ -83,7 +83,7 @@ def test_the_names_are_those_that_were_said() -> None:
 
 def test_the_rest_may_be_nothing() -> None:
     optimizer = optim.SGD([{"params": "?.*", "lr": 1.0}, {"params": "*"}])
-    optimizer.adopt(network().named_parameters())
+    optimizer.attach_parameters(network().named_parameters())
     assert shares(optimizer) == [NAMES, []]
     for p in optimizer.params.values():
         p.grad = p * 0.0
@@ -103,14 +103,14 @@ def test_lists_of_dictionaries() -> None:
     assert [g["lr"] for g in optimizer.param_groups] == [1.0, 0.1]
     assert [g["momentum"] for g in optimizer.param_groups] == [0.9, 0.5]
     named = dict(model.named_parameters())
-    optimizer.adopt(named)
+    optimizer.attach_parameters(named)
     assert shares(optimizer) == [["0.weight", "0.bias"], ["2.weight"]]
     assert "2.bias" not in optimizer.params
 
 
 def test_dictionaries_of_names_wait_for_a_model() -> None:
     optimizer = optim.SGD([{"params": "2.*", "lr": 1.0}, {"params": ["0.bias"]}], 0.1)
-    optimizer.adopt(dict(network().named_parameters()))
+    optimizer.attach_parameters(dict(network().named_parameters()))
     assert shares(optimizer) == [["2.weight", "2.bias"], ["0.bias"]]
 
 
@@ -191,7 +191,7 @@ def test_adopting_renames_what_there_is() -> None:
     optimizer = optim.Adam([{"params": [weight]}, {"params": [bias], "lr": 0.1}])
     assert list(optimizer.params) == ["param0", "param1"]
     moments = dict(optimizer.state["param0"])
-    optimizer.adopt({"a.weight": weight, "a.bias": bias})
+    optimizer.attach_parameters({"a.weight": weight, "a.bias": bias})
     assert optimizer.state["a.weight"] == moments
     assert moments["m"].name == "a.weight.m"
     assert shares(optimizer) == [["a.weight"], ["a.bias"]]
@@ -201,10 +201,10 @@ def test_adopting_renames_what_there_is() -> None:
 def test_another_model_is_refused() -> None:
     optimizer = optim.Adam(network().parameters())
     with pytest.raises(ArgumentError, match="another model"):
-        optimizer.adopt(dict(network().named_parameters()))
+        optimizer.attach_parameters(dict(network().named_parameters()))
     some = [{"params": [network()[0].weight]}, {"params": "2.*"}]
     with pytest.raises(ArgumentError, match="another model"):
-        optim.Adam(some).adopt(dict(network().named_parameters()))
+        optim.Adam(some).attach_parameters(dict(network().named_parameters()))
 
 
 # -- as data ---------------------------------------------------------------------------
@@ -214,7 +214,7 @@ def rebuilt(optimizer: optim.Optimizer, model: nn.Module) -> optim.Optimizer:
     text = json.dumps(optimizer.settings(), sort_keys=True)
     made = build_optimizer(json.loads(text))
     assert json.dumps(made.settings(), sort_keys=True) == text, "before it has a model"
-    made.adopt(dict(model.named_parameters()))
+    made.attach_parameters(dict(model.named_parameters()))
     assert json.dumps(made.settings(), sort_keys=True) == text
     return made
 
@@ -252,7 +252,7 @@ def rebuilt(optimizer: optim.Optimizer, model: nn.Module) -> optim.Optimizer:
 def test_there_and_back(make) -> None:
     model = network()
     optimizer = make(model)
-    optimizer.adopt(dict(model.named_parameters()))
+    optimizer.attach_parameters(dict(model.named_parameters()))
     made = rebuilt(optimizer, model)
     assert shares(made) == shares(optimizer)
     assert repr(made) == repr(optimizer)
@@ -283,7 +283,7 @@ def adopted(groups) -> None:
     """Options by patterns, and the rest."""
     given = [{"params": pattern, **options} for pattern, options in groups.items()]
     optimizer = optim.SGD([*given, {"params": "*"}], lr=0.1)
-    optimizer.adopt(network().named_parameters())
+    optimizer.attach_parameters(network().named_parameters())
 
 
 @pytest.mark.parametrize(
@@ -342,6 +342,6 @@ def test_a_pattern_that_fits_nothing_changes_nothing() -> None:
     model = network()
     optimizer = optim.Adam([{"params": "3.*", "lr": 1.0}, {"params": "*"}])
     with pytest.raises(ArgumentError, match="fits no parameter"):
-        optimizer.adopt(dict(model.named_parameters()))
+        optimizer.attach_parameters(dict(model.named_parameters()))
     assert optimizer.params == {}
     assert optimizer.state == {}

@@ -297,7 +297,7 @@ def test_hyper_parameters_are_attributes() -> None:
     """The optimiser's own, which hold for each group that has none of its own."""
     groups = [{"params": "bias", "momentum": 0.5}, {"params": "*"}]
     optimizer = optim.SGD(groups, momentum=0.9, weight_decay=0.1)
-    optimizer.adopt(nn.Linear(2, 2).named_parameters())
+    optimizer.attach_parameters(nn.Linear(2, 2).named_parameters())
     optimizer.momentum = 0.75
     assert [g["momentum"] for g in optimizer.param_groups] == [0.5, 0.75]
     assert (optimizer.momentum, optimizer.options["momentum"]) == (0.75, 0.75)

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chainrule.autodiff import pull_back
+from chainrule.autodiff import vjp
 from chainrule.engines import load_engine
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.build import trace
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import REFERENCES
-from chainrule.graph.types import ArrayType, DType, Size, type_of
+from chainrule.graph.types import ArrayType, DType, SymbolicDim, type_of
 from chainrule.primitives.conv import conv
 from chainrule.primitives.elementwise import (
     abs_,
@@ -57,7 +57,7 @@ def slopes(function: Any, *arrays: Any) -> list[np.ndarray]:
     values = tuple(Value(np.asarray(a, np.float64), tracked=True) for a in arrays)
     y = function(*values)
     g = Value(np.ones(y.shape))
-    back = pull_back(function, values, [g], [True] * len(values), {})
+    back = vjp(function, values, [g], [True] * len(values), {})
     return [v.array for v in back if v is not None and v.array is not None]
 
 
@@ -75,7 +75,7 @@ def test_slopes_of_powers_at_the_ends() -> None:
 
 def test_second_slopes_of_powers_at_zero() -> None:
     def first(x: Value, p: Value) -> Value:
-        (back, *_) = pull_back(
+        (back, *_) = vjp(
             pow_, (x, p), [Value(np.ones(x.shape), tracked=True)], [True, False], {}
         )
         return back
@@ -281,7 +281,8 @@ def test_more_random_numbers_than_can_be_counted_are_refused() -> None:
     with refusal:
         rule(key, step, shape=(2**20, 2**13), stream="")
     graph = trace(
-        lambda k, s: random_bits(k, s, shape=(Size("N"), 2**20), stream=""), [key, step]
+        lambda k, s: random_bits(k, s, shape=(SymbolicDim("N"), 2**20), stream=""),
+        [key, step],
     )
     arrays = {"x0": np.zeros(2, np.uint32), "x1": np.zeros((), np.uint32)}
     for engine in ENGINES:

@@ -69,7 +69,7 @@ def test_the_same_as_a_loop_by_hand(
     """Bit for bit on the same engine; eager products may round in another order."""
     plain = small_network(dropout=dropout)
     optimizer = OPTIMIZERS[kind]()
-    optimizer.adopt(plain.named_parameters())
+    optimizer.attach_parameters(plain.named_parameters())
     losses = by_hand(
         plain, data, optimizer, epochs=3, batch_size=8, seed=5, compiled=compiled
     )

@@ -37,7 +37,7 @@ from chainrule.explanation.reading import template
 from chainrule.explanation.tidy import TRANSPOSED, tidy
 from chainrule.graph.node import Node, Value
 from chainrule.graph.primitive import Primitive
-from chainrule.graph.types import Dim, Size
+from chainrule.graph.types import Dim, SymbolicDim
 from chainrule.primitives import creation, elementwise, matmul, movement
 from chainrule.primitives.matmul import parse_dims
 
@@ -187,7 +187,7 @@ class Formulas:
         return self._count(node.attrs["dim"])
 
     def _count(self, dim: Dim) -> Expr:
-        if not isinstance(dim, Size):
+        if not isinstance(dim, SymbolicDim):
             return Number(dim)
         if self.n == 1:
             return Number(dim.factor)
@@ -195,7 +195,7 @@ class Formulas:
         return COUNT if dim.factor == 1 else many
 
     def _length(self, dim: Dim) -> int:
-        return dim.at({"N": self.n}) if isinstance(dim, Size) else dim
+        return dim.at({"N": self.n}) if isinstance(dim, SymbolicDim) else dim
 
     def _div(self, node: Node) -> Expr | None:
         """∑ u / (how many) is the mean of u."""
@@ -228,7 +228,7 @@ class Formulas:
             return self._write(x)
         head: Expr = Atom(r"\sum", "∑")
         if len(axes) < len(shape):
-            over_samples = all(isinstance(shape[a], Size) for a in summed)
+            over_samples = all(isinstance(shape[a], SymbolicDim) for a in summed)
             head = Script(head, below=Atom("s" if over_samples else "i"))
         return Prefix(head, self._write(x), "wide")
 
@@ -287,7 +287,7 @@ def _guards(condition: Value, v: Value) -> bool:
 
 def _sampled(value: Value) -> bool:
     """Whether the rows of ``value`` are samples, which are columns on paper."""
-    return len(value.shape) == 2 and isinstance(value.shape[0], Size)
+    return len(value.shape) == 2 and isinstance(value.shape[0], SymbolicDim)
 
 
 def on_paper(array: np.ndarray, value: Value) -> np.ndarray:
@@ -296,8 +296,12 @@ def on_paper(array: np.ndarray, value: Value) -> np.ndarray:
     Rows of samples become columns; so do vectors without a sample axis (a bias).
     """
     if len(value.shape) == 1:
-        return array[None, :] if isinstance(value.shape[0], Size) else array[:, None]
-    if value.shape and isinstance(value.shape[0], Size):
+        return (
+            array[None, :]
+            if isinstance(value.shape[0], SymbolicDim)
+            else array[:, None]
+        )
+    if value.shape and isinstance(value.shape[0], SymbolicDim):
         return array.reshape(-1, array.shape[-1]).T
     return array
 

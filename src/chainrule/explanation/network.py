@@ -21,7 +21,7 @@ from chainrule.graph.build import constant, no_grad, recording
 from chainrule.graph.graph import Graph, users
 from chainrule.graph.interpret import evaluate_all
 from chainrule.graph.node import Array, Node, Value
-from chainrule.graph.types import ArrayType, DType, Size, as_dtype
+from chainrule.graph.types import ArrayType, DType, SymbolicDim, as_dtype
 from chainrule.nn.losses import targets_checked
 from chainrule.nn.module import Module
 from chainrule.primitives import elementwise, matmul, movement
@@ -110,7 +110,7 @@ def run_network(
 
     names = {id(t): name for name, t in model.named_tensors()}
     inputs = [
-        Input(name, ArrayType((Size("N"), *a.shape[1:]), as_dtype(a.dtype)))
+        Input(name, ArrayType((SymbolicDim("N"), *a.shape[1:]), as_dtype(a.dtype)))
         for name, a in (("x", xs), ("y", ys))
     ]
     try:

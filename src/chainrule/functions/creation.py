@@ -11,7 +11,7 @@ import numpy as np
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.build import context
 from chainrule.graph.node import Value
-from chainrule.graph.types import Dim, DType, Size, as_dtype
+from chainrule.graph.types import Dim, DType, SymbolicDim, as_dtype
 from chainrule.methods.conversion import check_device
 from chainrule.operations import movement
 from chainrule.operations.arguments import once, shape_of
@@ -224,7 +224,7 @@ def arange(
         for n in (start, stop, step)
     ]
     start, stop, step = numbers
-    if isinstance(stop, Size):
+    if isinstance(stop, SymbolicDim):
         if (start, step) != (0, 1):
             raise ShapeError(
                 "A count of a named size begins at 0 and goes by 1.",

@@ -7,7 +7,7 @@ from functools import cached_property
 
 from chainrule.graph.node import Node, Value
 from chainrule.graph.text_writer import to_text
-from chainrule.graph.types import Size
+from chainrule.graph.types import SymbolicDim
 
 
 class Graph:
@@ -63,7 +63,7 @@ class Graph:
 
 def size_names(item: object) -> set[str]:
     """The names of sizes within a shape or an attribute."""
-    if isinstance(item, Size):
+    if isinstance(item, SymbolicDim):
         return set(item.names)
     if isinstance(item, tuple):
         return {name for part in item for name in size_names(part)}  # pyright: ignore

@@ -17,7 +17,14 @@ from chainrule.graph.build import record, tracing
 from chainrule.graph.graph import Graph, size_names
 from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.primitive import BODIES, REFERENCES
-from chainrule.graph.types import NO_SIZES, Shape, Size, Sizes, is_symbolic, resolve
+from chainrule.graph.types import (
+    NO_SIZES,
+    Shape,
+    Sizes,
+    SymbolicDim,
+    is_symbolic,
+    resolve,
+)
 
 # -- named sizes ----------------------------------------------------------------------
 
@@ -32,11 +39,11 @@ def solve_sizes(shapes: Sequence[tuple[Shape, tuple[int, ...]]]) -> dict[str, in
         (want, got)
         for shape, came in shapes
         for want, got in zip(shape, came)
-        if isinstance(want, Size)
+        if isinstance(want, SymbolicDim)
     ]
     known: dict[str, int] = {}
     while pairs:
-        later: list[tuple[Size, int]] = []
+        later: list[tuple[SymbolicDim, int]] = []
         for want, got in pairs:
             open_names = [name for name in want.names if name not in known]
             if len(open_names) > 1:
@@ -45,7 +52,7 @@ def solve_sizes(shapes: Sequence[tuple[Shape, tuple[int, ...]]]) -> dict[str, in
             rest = list(want.names)
             if open_names:
                 rest.remove(open_names[0])
-            share = Size(*rest, factor=want.factor).at(known)
+            share = SymbolicDim(*rest, factor=want.factor).at(known)
             if open_names and share and got % share == 0:
                 known[open_names[0]] = got // share
             elif open_names and not share and not got:

@@ -13,7 +13,7 @@ from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
 from chainrule.graph.primitive import DERIVATIVES, Primitive, lookup
 from chainrule.graph.text_writer import NUMBER, SOURCE, WORD, input_name, word
-from chainrule.graph.types import ArrayType, Dim, DType, Size
+from chainrule.graph.types import ArrayType, Dim, DType, SymbolicDim
 from chainrule.graph.verify import type_mismatch
 
 _T = TypeVar("_T")
@@ -237,11 +237,11 @@ class _Reader:
             return self.integer(found)
         return self.fail("This is no size.", "an integer ≥ 0, or N, or 4*N*T")
 
-    def size(self, found: str) -> Size:
+    def size(self, found: str) -> SymbolicDim:
         first, *rest = found.split("*")
         if first.lstrip("-").isdigit():
-            return Size(*rest, factor=self.integer(first))
-        return Size(first, *rest)
+            return SymbolicDim(*rest, factor=self.integer(first))
+        return SymbolicDim(first, *rest)
 
     def integer(self, digits: str) -> int:
         try:

@@ -9,7 +9,7 @@ from typing import Any, Protocol, cast, runtime_checkable
 
 from chainrule.errors import GraphError
 from chainrule.graph.node import Node, Value
-from chainrule.graph.types import DType, Size
+from chainrule.graph.types import DType, SymbolicDim
 
 #: A longer first line is broken, one input a line.
 LINE = 88
@@ -160,7 +160,7 @@ class _Writer:
             return "true" if item else "false"
         if isinstance(item, float):
             return float.__repr__(item)
-        if isinstance(item, int | Size):
+        if isinstance(item, int | SymbolicDim):
             return str(item)
         if isinstance(item, str):
             return quoted(item)
@@ -176,7 +176,7 @@ class _Writer:
             return f"@{word(name)}"
         raise GraphError(
             f"An attribute of {node.primitive.name} has no text form.",
-            expected="a bool, int, float, str, DType, Size, Graph or tuple of these",
+            expected="a bool, number, str, DType, SymbolicDim, Graph or tuple of them",
             got=f"{item!r}, of type {type(item).__name__}",
             fix="convert it where the node is made, for example by int(…) or tuple(…)",
         )

@@ -98,10 +98,10 @@ def as_dtype(dtype: Any) -> DType:
         ) from None
 
 
-class Size:
+class SymbolicDim:
     """A product of an integer and of named sizes that only an engine learns.
 
-    >>> N, T = Size("N"), Size("T")
+    >>> N, T = SymbolicDim("N"), SymbolicDim("T")
     >>> N * 4, (N * 4) // 2, N * T * 2, (N * 4).at({"N": 32})
     (4*N, 2*N, 2*N*T, 128)
     """
@@ -125,20 +125,20 @@ class Size:
         return total
 
     def __mul__(self, other: object) -> Dim:
-        if isinstance(other, Size):
+        if isinstance(other, SymbolicDim):
             factor = self.factor * other.factor
-            return Size(*self.names, *other.names, factor=factor)
+            return SymbolicDim(*self.names, *other.names, factor=factor)
         if not isinstance(other, int):
             return NotImplemented  # a tensor knows what to do
-        return Size(*self.names, factor=self.factor * other) if other else 0
+        return SymbolicDim(*self.names, factor=self.factor * other) if other else 0
 
     __rmul__ = __mul__
 
     def __floordiv__(self, other: object) -> Dim:
         """The exact quotient; what does not divide for every size is refused."""
-        if not isinstance(other, int | Size):
+        if not isinstance(other, int | SymbolicDim):
             return NotImplemented
-        divisor = other if isinstance(other, Size) else Size(factor=other)
+        divisor = other if isinstance(other, SymbolicDim) else SymbolicDim(factor=other)
         left = Counter(self.names)
         left.subtract(divisor.names)
         fits = divisor.factor != 0 and self.factor % divisor.factor == 0
@@ -151,10 +151,10 @@ class Size:
             )
         factor = self.factor // divisor.factor
         names = tuple(left.elements())
-        return Size(*names, factor=factor) if names else factor
+        return SymbolicDim(*names, factor=factor) if names else factor
 
     def __eq__(self, other: object) -> bool:
-        if isinstance(other, Size):
+        if isinstance(other, SymbolicDim):
             return other.factor == self.factor and other.names == self.names
         if isinstance(other, int) and _guess.sizes is not None:
             # Either answer may be right; what is built on it holds for one of them.
@@ -167,9 +167,11 @@ class Size:
         return hash((self.factor, self.names))
 
     @staticmethod
-    def _ordered(decide: Callable[[int, int], bool]) -> Callable[[Size, Any], bool]:
-        def compare(self: Size, other: Any) -> bool:
-            if not isinstance(other, int | Size) or _guess.sizes is None:
+    def _ordered(
+        decide: Callable[[int, int], bool],
+    ) -> Callable[[SymbolicDim, Any], bool]:
+        def compare(self: SymbolicDim, other: Any) -> bool:
+            if not isinstance(other, int | SymbolicDim) or _guess.sizes is None:
                 raise self._unknown(f"compared with {other}")
 
             def answer(sizes: Sizes) -> bool:
@@ -199,7 +201,7 @@ class Size:
         raise self._unknown("used as a plain integer")
 
     def _arithmetic(self, other: Any) -> Any:
-        if not isinstance(other, int | float | Size):
+        if not isinstance(other, int | float | SymbolicDim):
             return NotImplemented  # a tensor knows what to do
         raise self._unknown("in a sum, a difference or a quotient")
 
@@ -257,7 +259,7 @@ def guessing(sizes: Sizes) -> Generator[list[Callable[[Sizes], bool]]]:
         _guess.sizes = saved
 
 
-Dim = int | Size
+Dim = int | SymbolicDim
 Shape = tuple[Dim, ...]
 #: The values of named sizes.
 Sizes = Mapping[str, int]
@@ -278,7 +280,7 @@ def resolve(item: Any, sizes: Sizes) -> Any:
 
     Bodies of loops are graphs, which stay as they are.
     """
-    if isinstance(item, Size):
+    if isinstance(item, SymbolicDim):
         return item.at(sizes)
     if isinstance(item, tuple):
         parts: list[Any] = [*item]
@@ -291,7 +293,7 @@ def is_symbolic(item: Any) -> bool:
     if isinstance(item, tuple):
         parts: list[Any] = [*item]
         return any(is_symbolic(part) for part in parts)
-    return isinstance(item, Size)
+    return isinstance(item, SymbolicDim)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ from chainrule.errors import ChainruleError, GraphError
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
 from chainrule.graph.primitive import Primitive
-from chainrule.graph.types import ArrayType, DType, Size
+from chainrule.graph.types import ArrayType, DType, SymbolicDim
 
-_ATOMS = (bool, int, float, str, DType, Size)
+_ATOMS = (bool, int, float, str, DType, SymbolicDim)
 
 
 def verify(graph: Graph) -> None:
@@ -138,7 +138,7 @@ class _Check:
         elif type(item) not in _ATOMS:
             self.fail(
                 f"{where} of a kind that has no text form.",
-                "a bool, int, float, str, DType, Size, Graph or tuple of these",
+                "a bool, int, float, str, DType, SymbolicDim, Graph or tuple of these",
                 f"{item!r}, of type {type(item).__name__}",
             )
 

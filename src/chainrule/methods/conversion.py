@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
-from chainrule.graph.types import Dim, DType, Shape, Size, as_dtype, size_of
+from chainrule.graph.types import Dim, DType, Shape, SymbolicDim, as_dtype, size_of
 from chainrule.operations.arguments import axis_of, shape_of
 from chainrule.operations.operands import Handle, cast, filled, value_of
 from chainrule.primitives import movement
@@ -23,7 +23,7 @@ class Count(int):
         return self.shape if dim is None else self.shape[axis_of(self.shape, dim)]
 
 
-class NamedCount(Size):
+class NamedCount(SymbolicDim):
     """As :class:`Count`, of sizes with names."""
 
     __slots__ = ("shape",)

@@ -10,7 +10,7 @@ import numpy as np
 from chainrule.errors import ArgumentError, DTypeError, NonFiniteError, ShapeError
 from chainrule.functions.elementwise import maximum
 from chainrule.graph.node import Array
-from chainrule.graph.types import DType, Size, size_of
+from chainrule.graph.types import DType, SymbolicDim, size_of
 from chainrule.nn import functional
 from chainrule.nn.arguments import (
     Count,
@@ -194,7 +194,7 @@ class BatchNorm1d(_Running):
         if not self.training or counter is None:
             return 0.0
         values = size_of((x.shape[0], *x.shape[2:]))
-        if isinstance(values, Size):
+        if isinstance(values, SymbolicDim):
             counter.copy_(counter + (count_of(values, x.dtype) > 1).astype("int64"))
         elif values > 1:
             counter.copy_(counter + 1)

@@ -13,9 +13,9 @@ from chainrule.graph.build import no_grad
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
 from chainrule.graph.primitive import BODIES
-from chainrule.graph.types import ArrayType, DType, Size, resolve, size_of
+from chainrule.graph.types import ArrayType, DType, SymbolicDim, resolve, size_of
 from chainrule.nn.module import Module, Parameter
-from chainrule.nn.traced import Heard, mode, outputs_of
+from chainrule.nn.traced import ForwardCapture, mode, outputs_of
 from chainrule.primitives import conv, elementwise, indexing, matmul, movement, reduce
 from chainrule.primitives.matmul import parse_dims
 from chainrule.primitives.rules import show
@@ -24,7 +24,7 @@ from chainrule.tables import html_table, text_table
 from chainrule.tensor import Tensor
 from chainrule.tracing import Input, trace_entry
 
-N = Size("N")
+N = SymbolicDim("N")
 
 
 @dataclass(frozen=True)
@@ -224,9 +224,9 @@ def _row(model: Module, data: Any) -> ArrayType:
     return ArrayType(tuple(shape[1:]), dtype)
 
 
-def _traced(model: Module, row: ArrayType) -> tuple[list[Heard], Graph]:
+def _traced(model: Module, row: ArrayType) -> tuple[list[ForwardCapture], Graph]:
     """What the modules give, in the order in which they ran, and the graph."""
-    heard: list[Heard] = []
+    heard: list[ForwardCapture] = []
 
     def function(x: Tensor) -> Any:
         with outputs_of(model) as outputs:

@@ -11,7 +11,7 @@ from chainrule.nn.module import Module
 from chainrule.tensor import Tensor
 
 
-class Heard(NamedTuple):
+class ForwardCapture(NamedTuple):
     """A tensor that a module gave.
 
     Attributes:
@@ -41,12 +41,12 @@ def mode(model: Module, *, training: bool) -> Iterator[None]:
 
 
 @contextmanager
-def outputs_of(model: Module) -> Iterator[list[Heard]]:
+def outputs_of(model: Module) -> Iterator[list[ForwardCapture]]:
     """Within the block each tensor that a module gives is noted, in that order.
 
     Nothing of this is left in a graph or in the model: the block is for tracing.
     """
-    heard: list[Heard] = []
+    heard: list[ForwardCapture] = []
     changed: dict[int, tuple[Module, Any]] = {}
     for path, module in model.named_modules():
         if id(module) not in changed:
@@ -63,7 +63,7 @@ def outputs_of(model: Module) -> Iterator[list[Heard]]:
 
 
 def _noting(
-    forward: Callable[..., Any], path: str, heard: list[Heard]
+    forward: Callable[..., Any], path: str, heard: list[ForwardCapture]
 ) -> Callable[..., Any]:
     """``forward`` that also notes what it gives."""
     calls = 0
@@ -72,7 +72,7 @@ def _noting(
         nonlocal calls
         made = forward(*args, **kwargs)
         if isinstance(made, Tensor):
-            heard.append(Heard(path, calls, context.scope, made))
+            heard.append(ForwardCapture(path, calls, context.scope, made))
         calls += 1
         return made
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ArgumentError, ShapeError
-from chainrule.graph.types import Dim, Shape, Size, size_of
+from chainrule.graph.types import Dim, Shape, SymbolicDim, size_of
 from chainrule.primitives.rules import show
 
 Dims = int | Sequence[int] | None
@@ -88,7 +88,7 @@ def shape_of(arguments: Any, what: str = "A shape consists of sizes.") -> Shape:
     given = numbers_of(arguments if isinstance(arguments, tuple) else (arguments,))
     made: list[Dim] = []
     for d in given:
-        if isinstance(d, Size):
+        if isinstance(d, SymbolicDim):
             made.append(d)
         elif isinstance(d, int | np.integer) and not isinstance(d, bool) and d >= 0:
             made.append(int(d))
@@ -117,7 +117,7 @@ def fill(shape: Shape, wanted: tuple[Any, ...]) -> Shape:
     if wanted.count(-1) > 1:
         raise ShapeError("reshape takes one −1 at most.", got=str(wanted))
     if -1 not in wanted:
-        return tuple([d if isinstance(d, Size) else int(d) for d in wanted])
+        return tuple([d if isinstance(d, SymbolicDim) else int(d) for d in wanted])
     known = size_of(tuple([d for d in wanted if d != -1]))
     total = size_of(shape)
     if isinstance(total, int) and isinstance(known, int):
@@ -129,5 +129,7 @@ def fill(shape: Shape, wanted: tuple[Any, ...]) -> Shape:
             )
         free: Dim = total // known
     else:
-        free = (total if isinstance(total, Size) else Size(factor=total)) // known
+        free = (
+            total if isinstance(total, SymbolicDim) else SymbolicDim(factor=total)
+        ) // known
     return tuple([free if d == -1 else d for d in wanted])

@@ -15,7 +15,7 @@ from chainrule.errors import ArgumentError, DTypeError, ShapeError
 from chainrule.graph.build import View, bind_views, context
 from chainrule.graph.declare import Operation
 from chainrule.graph.node import Value
-from chainrule.graph.types import ArrayType, Dim, DType, Shape, Size, size_of
+from chainrule.graph.types import ArrayType, Dim, DType, Shape, SymbolicDim, size_of
 from chainrule.operations.elementwise import not_equal, number
 from chainrule.operations.movement import reshape, rows
 from chainrule.operations.operands import (
@@ -476,7 +476,7 @@ def narrowed(v: Value, axis: int, start: Value, length: int) -> Value:
     """A block of fixed length along an axis whose beginning is computed."""
     size = v.shape[axis]
     sizes = (*v.shape[:axis], length, *v.shape[axis + 1 :])
-    if isinstance(size, Size):
+    if isinstance(size, SymbolicDim):
         return rows(
             v,
             in_range(

@@ -8,7 +8,7 @@ from typing import Any
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.build import bind
 from chainrule.graph.node import Value
-from chainrule.graph.types import Dim, DType, Size, size_of
+from chainrule.graph.types import Dim, DType, SymbolicDim, size_of
 from chainrule.operations.arguments import axes_of, axis_of, fill
 from chainrule.operations.operands import (
     cast,
@@ -133,7 +133,7 @@ def broadcast_to(v: Value, shape: Sequence[Any]) -> Value:
             v.shape[i - lead] if d == -1 and i >= lead else d
             for i, d in enumerate(shape)
         ]
-    wanted = tuple([d if isinstance(d, Size) else int(d) for d in shape])
+    wanted = tuple([d if isinstance(d, SymbolicDim) else int(d) for d in shape])
     return stretch(v, wanted)
 
 
@@ -198,7 +198,7 @@ def split(v: Value, lengths: int | Sequence[int], dim: Any) -> list[Value]:
     """Pieces of that length along ``dim`` (the last may be shorter), or of those."""
     axis = axis_of(v.shape, dim)
     size = v.shape[axis]
-    if isinstance(size, Size):
+    if isinstance(size, SymbolicDim):
         raise ShapeError(
             f"The axis of {size} is not cut: its length is known only at the run.",
             expected="an axis of fixed length",
@@ -340,7 +340,7 @@ def diagonal(v: Value, offset: int = 0, dim1: Any = 0, dim2: Any = 1) -> Value:
     rest = [i for i in range(len(v.shape)) if i not in (a, b)]
     v = movement.transpose(v, axes=(a, b, *rest))
     m, n = v.shape[:2]
-    if isinstance(m, Size) or isinstance(n, Size):
+    if isinstance(m, SymbolicDim) or isinstance(n, SymbolicDim):
         raise ShapeError(
             "A diagonal is taken of axes of fixed lengths.", got=show(v.shape)
         )

@@ -11,14 +11,14 @@ import numpy as np
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
 from chainrule.graph.build import constant, context
 from chainrule.graph.node import Array, Value
-from chainrule.graph.types import Dim, DType, Shape, Size, as_dtype, size_of
+from chainrule.graph.types import Dim, DType, Shape, SymbolicDim, as_dtype, size_of
 from chainrule.primitives import creation, elementwise, movement
 from chainrule.primitives.movement import filled
 from chainrule.primitives.rules import show
 
 #: Numbers, which follow the dtype of a tensor (a tuple is tested faster than a union).
 PLAIN = (int, float, np.generic)
-NUMBERS = (*PLAIN, Size)
+NUMBERS = (*PLAIN, SymbolicDim)
 
 
 class Handle:
@@ -96,7 +96,7 @@ def value_of(x: Any, dtype: DType | None = None) -> Value:
     """The value of a tensor, or of the numbers that ``x`` is."""
     if isinstance(x, Handle):
         value = x.value if dtype is None or x._wide is None else x._wide
-    elif isinstance(x, Size):
+    elif isinstance(x, SymbolicDim):
         value = count_of(x, DType.int64)
     else:
         value = Value(as_array(x, dtype))
@@ -238,7 +238,7 @@ def both(a: Any, b: Any) -> tuple[Value, Value]:
 def _with(v: Value, other: Any) -> tuple[Value, Value]:
     """A value and what is no tensor, in their common dtype and shape."""
     if type(other) is not float:
-        if isinstance(other, Size):
+        if isinstance(other, SymbolicDim):
             return alike(v, with_number(v, other))
         if not isinstance(other, PLAIN):
             return alike(v, value_of(other))
@@ -251,7 +251,7 @@ def _with(v: Value, other: Any) -> tuple[Value, Value]:
 
 def with_number(v: Value, other: Any) -> Value:
     """``other`` as a value, in the dtype that it has beside ``v`` if it is a number."""
-    if isinstance(other, Size):  # of a traced shape
+    if isinstance(other, SymbolicDim):  # of a traced shape
         return count_of(other, number_dtype(1, v.dtype))
     if isinstance(other, Handle) and other._wide is not None:
         return beside(other, v.dtype)
@@ -269,9 +269,9 @@ def beside(x: Handle, dtype: DType) -> Value:
 
 def float_pair(a: Any, b: Any) -> tuple[Value, Value]:
     """As :func:`pair`, with integers as float32."""
-    if is_number(b) and not isinstance(b, float | Size):
+    if is_number(b) and not isinstance(b, float | SymbolicDim):
         b = float(b) if abs(b) < 2**1023 else b
-    elif is_number(a) and not isinstance(a, float | Size):
+    elif is_number(a) and not isinstance(a, float | SymbolicDim):
         a = float(a) if abs(a) < 2**1023 else a
     v, w = pair(a, b)
     return floating(v), floating(w)

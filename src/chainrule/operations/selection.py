@@ -6,7 +6,7 @@ from typing import Any
 
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
 from chainrule.graph.node import Value
-from chainrule.graph.types import DType, Size
+from chainrule.graph.types import DType, SymbolicDim
 from chainrule.operations.arguments import axis_of
 from chainrule.operations.elementwise import less_equal, number
 from chainrule.operations.movement import cut
@@ -78,7 +78,7 @@ def sort(v: Value, dim: Any, descending: bool) -> tuple[Value, Value]:
 def topk(v: Value, k: int, dim: Any, largest: bool) -> tuple[Value, Value]:
     axis = axis_of(v.shape, dim)
     size = v.shape[axis]
-    if isinstance(size, Size) or not 0 <= k <= size:
+    if isinstance(size, SymbolicDim) or not 0 <= k <= size:
         raise ShapeError(
             "topk takes as many as there are, at most.",
             expected=f"k from 0 to {size}" if isinstance(size, int) else "a fixed axis",
@@ -125,7 +125,11 @@ def _cropped(v: Value, indices: Value, dim: Any) -> Value:
         )
     for i, (have, want) in enumerate(zip(v.shape, indices.shape)):
         if i != axis and have != want:
-            if isinstance(have, Size) or isinstance(want, Size) or want > have:
+            if (
+                isinstance(have, SymbolicDim)
+                or isinstance(want, SymbolicDim)
+                or want > have
+            ):
                 raise ShapeError(
                     "gather's indices reach outside of the tensor.",
                     expected=f"at most {have} along axis {i}",
@@ -149,7 +153,7 @@ def searchsorted(line: Value, v: Value, right: bool) -> Value:
     is smaller. NaN is larger than every number.
     """
     (size,) = line.shape
-    if isinstance(size, Size):
+    if isinstance(size, SymbolicDim):
         raise ShapeError(
             "searchsorted looks in a line of fixed length.", got=show(line.shape)
         )
@@ -188,7 +192,7 @@ def diff(v: Value, n: int, dim: Any) -> Value:
     axis = axis_of(v.shape, dim)
     for _ in range(n):
         size = v.shape[axis]
-        if isinstance(size, Size):
+        if isinstance(size, SymbolicDim):
             raise ShapeError("diff takes an axis of fixed length.", got=show(v.shape))
         if not size:
             break

@@ -137,7 +137,7 @@ class Optimizer(_Arguments, ABC):
             self.check(group.options)
         named = request.named()
         if named is not None:
-            self.adopt(named)
+            self.attach_parameters(named)
 
     # -- what an optimiser defines -----------------------------------------------------
 
@@ -177,7 +177,9 @@ class Optimizer(_Arguments, ABC):
     def params(self, given: Any) -> None:
         self._params = given
 
-    def adopt(self, named: Mapping[str, Tensor] | Iterable[tuple[str, Tensor]]) -> None:
+    def attach_parameters(
+        self, named: Mapping[str, Tensor] | Iterable[tuple[str, Tensor]]
+    ) -> None:
         """Take charge of a model's parameters, under the model's names.
 
         An optimiser that has parameters keeps them, with their moments, and learns

@@ -17,7 +17,7 @@ from chainrule.graph.build import context
 from chainrule.graph.declare import declare
 from chainrule.graph.node import Array, Cotangent, Value
 from chainrule.graph.primitive import Case, TypeRule
-from chainrule.graph.types import ArrayType, Dim, DType, Shape, Size, size_of
+from chainrule.graph.types import ArrayType, Dim, DType, Shape, SymbolicDim, size_of
 from chainrule.primitives.rules import need_axes, need_dtype, need_some, show
 from chainrule.primitives.sliding import Ints, dilated, padded
 
@@ -223,7 +223,11 @@ def _slice_rule(
         if start == 0 and stop == dim and stride == 1:
             shape.append(dim)
             continue
-        if isinstance(dim, Size) or isinstance(start, Size) or isinstance(stop, Size):
+        if (
+            isinstance(dim, SymbolicDim)
+            or isinstance(start, SymbolicDim)
+            or isinstance(stop, SymbolicDim)
+        ):
             raise ShapeError(
                 "The batch axis N is sliced whole or not at all.",
                 expected=f"0:{dim}:1",

@@ -11,7 +11,7 @@ from chainrule.graph.build import constant
 from chainrule.graph.declare import declare
 from chainrule.graph.node import Array, Value
 from chainrule.graph.primitive import Case, TypeRule
-from chainrule.graph.types import ArrayType, DType, Size
+from chainrule.graph.types import ArrayType, DType, SymbolicDim
 from chainrule.primitives.creation import iota
 from chainrule.primitives.elementwise import (
     add,
@@ -133,7 +133,9 @@ def argmin(x: Array, *, axis: int) -> Array:
 def _shifted(x: Value, axis: int, fill: float, *, back: bool) -> Value:
     """x with every element one place further along ``axis`` (or back), and ``fill``."""
     length = x.shape[axis]
-    if isinstance(length, Size):  # what has no number is not cut: picked by index
+    if isinstance(
+        length, SymbolicDim
+    ):  # what has no number is not cut: picked by index
         count = iota(shape=x.shape, axis=axis, dtype=DType.int64)
         index = add(count, full_like(count, 1 if back else -1))
         last = expand(reduce_max(count, axes=(axis,)), count, (axis,))

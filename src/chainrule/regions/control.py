@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.autodiff import inline, pull_back
+from chainrule.autodiff import inline, vjp
 from chainrule.errors import ShapeError
 from chainrule.graph.build import trace
 from chainrule.graph.declare import declare
@@ -106,7 +106,7 @@ def _vjp(
         for i, g in zip(f_ys, g_y):
             out_gs[carries + i] = g
         want = tuple(v.dtype.is_float for v in (*k, *c, *x))
-        back = pull_back(_inline(body), (*k, *c, *x), tuple(out_gs), want, {})
+        back = vjp(_inline(body), (*k, *c, *x), tuple(out_gs), want, {})
         new_carry = [_or_zero(back[constants + i], c[i]) for i in f_carry]
         new_total = [
             t if (g := back[i]) is None else add(t, g) for t, i in zip(total, f_const)
@@ -211,7 +211,7 @@ def _cond_vjp(
             rest = iter(values)
             full = tuple([None if g is None else next(rest) for g in gs])
             point = tuple(rest)
-            found = pull_back(_inline(branch), point, full, needed[1:], {})
+            found = vjp(_inline(branch), point, full, needed[1:], {})
             return [_or_zero(found[i], point[i]) for i in wanted]
 
         types = [v.type for v in (*given, *operands)]

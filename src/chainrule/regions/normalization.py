@@ -17,7 +17,7 @@ from chainrule.graph.build import constant
 from chainrule.graph.declare import DerivativeRule
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import Case
-from chainrule.graph.types import ArrayType, Dim, Size, size_of
+from chainrule.graph.types import ArrayType, Dim, SymbolicDim, size_of
 from chainrule.primitives.creation import size
 from chainrule.primitives.elementwise import add, div, mul, sqrt, sub
 from chainrule.primitives.movement import (
@@ -38,7 +38,7 @@ Axes = tuple[int, ...]
 def count(x: Value, axes: Axes) -> Value:
     """The number of elements along ``axes``, as a scalar; it may contain N."""
     total: Dim = size_of(tuple(x.shape[a] for a in axes))
-    if isinstance(total, Size):
+    if isinstance(total, SymbolicDim):
         return size(dim=total, dtype=x.dtype)
     return constant(float(total), x.dtype)
 

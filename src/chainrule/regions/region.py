@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chainrule.autodiff import pull_back
+from chainrule.autodiff import vjp as vjp_of
 from chainrule.graph.build import context, trace
 from chainrule.graph.declare import DerivativeRule, Operation, by_input
 from chainrule.graph.graph import Graph
@@ -81,7 +81,7 @@ def region(
         def body_vjp(
             gs: Maybe, ys: Maybe, inputs: Values, needed: tuple[bool, ...], **attrs: Any
         ) -> Sequence[Cotangent]:
-            return pull_back(function, inputs, gs, needed, attrs)
+            return vjp_of(function, inputs, gs, needed, attrs)
 
         own = {"function": function, "own_vjp": bool(vjp)}
         made = Region(name=name, rule=rule, **own, **declaration)

@@ -93,7 +93,7 @@ def _check_names(run: RunFile, model: nn.Module) -> None:
         try:
             with making.on_trial():
                 tried = making.optimizer(run["optimizer"], run["schedule"])
-                tried.adopt(dict(model.named_parameters()))
+                tried.attach_parameters(dict(model.named_parameters()))
         except ChainruleError as error:
             raise run.blame(error, "optimizer", "groups") from error
 

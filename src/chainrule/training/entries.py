@@ -19,7 +19,7 @@ import numpy as np
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.build import context, no_grad, scope
 from chainrule.graph.node import Array
-from chainrule.graph.types import ArrayType, DType, Shape, Size
+from chainrule.graph.types import ArrayType, DType, Shape, SymbolicDim
 from chainrule.metrics import Metric
 from chainrule.nn import Loss, Module
 from chainrule.nn.losses import targets_checked
@@ -32,7 +32,7 @@ from chainrule.tensor import Tensor, wrap
 from chainrule.tracing import Input, Traced, trace_entry
 from chainrule.training.probes import Probes
 
-N = Size("N")
+N = SymbolicDim("N")
 
 
 class StepNumbers:

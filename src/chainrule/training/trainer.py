@@ -116,7 +116,7 @@ class Trainer(Standing):
             self.threads = checks.positive("threads", threads, "threads=2")
         key, self.seed = Generator(seed).key, int(seed)
         self.metrics, self.probes = as_metrics(metrics), Probes(probes, model)
-        optimizer.adopt(dict(model.named_parameters()))
+        optimizer.attach_parameters(dict(model.named_parameters()))
         self._numbers = StepNumbers()
         self._made_of = Entries(model, loss, optimizer, self.probes, key, self._numbers)
         self._programs = Programs(

@@ -29,7 +29,7 @@ from chainrule.engines.native.scalar import I8, I32, I64, POINTER
 from chainrule.engines.native.thread_pool import emit_barrier
 from chainrule.graph.node import Node, Value
 from chainrule.graph.program import Entry
-from chainrule.graph.types import Dim, Size, Sizes, resolve, size_of
+from chainrule.graph.types import Dim, Sizes, SymbolicDim, resolve, size_of
 from chainrule.primitives.checks import require
 
 #: Arrays of fixed shape with at most this many elements are one thread's work.
@@ -230,7 +230,7 @@ class FunctionBuilder:
 
     def dim(self, dim: Dim) -> Any:
         """A size or stride as an i64."""
-        if not isinstance(dim, Size):
+        if not isinstance(dim, SymbolicDim):
             return I64(dim)
         key = f"size {dim!r}"
         if key not in self._known:
@@ -528,7 +528,7 @@ def collapsed(loops: Loops) -> Loops:
 
 def _quotient(a: Dim, b: Dim) -> Dim:
     """a / b for a b that divides a."""
-    if isinstance(a, Size):
+    if isinstance(a, SymbolicDim):
         return a // b
     assert isinstance(b, int)
     return a // b

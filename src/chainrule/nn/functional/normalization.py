@@ -12,7 +12,7 @@ from chainrule.functions.elementwise import maximum
 from chainrule.functions.movement import broadcast_arrays
 from chainrule.graph.build import constant, no_grad
 from chainrule.graph.node import Value
-from chainrule.graph.types import Shape, Size, size_of
+from chainrule.graph.types import Shape, SymbolicDim, size_of
 from chainrule.nn.arguments import place, sizes
 from chainrule.primitives.movement import broadcast_to
 from chainrule.primitives.rules import show
@@ -123,7 +123,7 @@ def _follow(
             got=f"shape {show(x.shape)}",
             fix="leave empty batches out, or model.eval() for prediction",
         )
-    if not isinstance(n, Size) and n < 2:
+    if not isinstance(n, SymbolicDim) and n < 2:
         warn(
             f"{place('BatchNorm')} got one number for each feature in training: "
             "there is no variance, so its output is β whatever the input.",

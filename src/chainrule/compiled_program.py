@@ -95,7 +95,7 @@ class _GradientState:
             old.numpy()  # somebody has kept it
         if not self.read or held is awaited:
             return None
-        return owner.gradient_outside()
+        return owner._gradient_outside()
 
 
 class _Plan:

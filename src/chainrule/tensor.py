@@ -114,7 +114,7 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
     @property
     def grad(self) -> Tensor | None:
         """∂ℒ/∂self, added up by every ``backward()``; None where there is none yet."""
-        held = self.gradient_outside()
+        held = self._gradient_outside()
         if context.trace is not None and self._value.array is not None:
             return context.trace.gradient(self, held)
         return held
@@ -136,7 +136,7 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
         ):
             self._grad = gradient
 
-    def gradient_outside(self) -> Tensor | None:
+    def _gradient_outside(self) -> Tensor | None:
         """The gradient, whatever a trace makes of it; an engine's is made here."""
         held = self._grad
         if held is None or isinstance(held, Tensor):

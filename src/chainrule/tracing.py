@@ -74,7 +74,7 @@ class Slot:
 
     def held(self) -> Tensor | None:
         """The tensor that has the numbers now."""
-        return self.tensor.gradient_outside() if self.gradient else self.tensor
+        return self.tensor._gradient_outside() if self.gradient else self.tensor
 
 
 @dataclass
@@ -205,7 +205,7 @@ class ProgramTrace(Trace):
 
     def set_gradient(self, tensor: Tensor, gradient: Tensor | None) -> bool:
         """From here on ``gradient`` is the gradient of ``tensor``."""
-        known = self._gradient(tensor, tensor.gradient_outside())
+        known = self._gradient(tensor, tensor._gradient_outside())
         known.now, known.written = gradient, True
         return True
 

@@ -107,7 +107,6 @@ def _gauss(x: Value) -> Value:
 erf = elementwise(
     error_function.erf,
     lambda g, y, x: mul(g, _gauss(x)),
-    name="erf",
     inputs=1,
     formula=r"\operatorname{{erf}} {0}",
     source="Abramowitz & Stegun, Handbook of Mathematical Functions, 7.1.1",
@@ -200,17 +199,13 @@ isnan = elementwise(
 )
 
 
-def _convert_vjp(g: Value, y: Value, x: Value, dtype: DType) -> Value:
-    return convert(g, dtype=x.dtype)
-
-
 def _convert_rule(x: ArrayType, *, dtype: DType) -> ArrayType:
     return ArrayType(x.shape, dtype)
 
 
 @declare(
     rule=_convert_rule,
-    vjp=(_convert_vjp,),
+    vjp=(lambda g, y, x, dtype: convert(g, dtype=x.dtype),),
     formula="{0}",
     source=(
         "IEEE 754-2019, 5.4; from floats to integers towards zero, what is out of"

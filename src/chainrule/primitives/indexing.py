@@ -70,8 +70,7 @@ def take(x: Array, indices: Array) -> Array:
 
 
 def _scatter_rule(base: ArrayType, indices: ArrayType, updates: ArrayType) -> ArrayType:
-    rows = _take_rule(base, indices)
-    same("scatter_add", 2)(rows, updates)
+    same("scatter_add", 2)(_take_rule(base, indices), updates)
     return base
 
 

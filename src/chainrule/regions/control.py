@@ -35,8 +35,6 @@ Values = tuple[Value, ...]
 
 
 class _Loop(NamedTuple):
-    """The attributes of a scan."""
-
     body: Graph
     length: int
     constants: int

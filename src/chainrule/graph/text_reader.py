@@ -224,9 +224,8 @@ class _Reader:
             fix = _near(short, FROM_SHORT)
             self.fail("This is no element type.", ", ".join(FROM_SHORT), at=at, fix=fix)
         self.need("[", "The type")
-        return ArrayType(
-            tuple(self.listed("]", "The shape", self.dim)), FROM_SHORT[short]
-        )
+        shape = tuple(self.listed("]", "The shape", self.dim))
+        return ArrayType(shape, FROM_SHORT[short])
 
     def dim(self) -> Dim:
         if found := self.take(_SIZE):

@@ -210,9 +210,7 @@ def _window(
     return tuple([slice(b, b + n) for b, n in zip(begins, sizes)])
 
 
-def _dynamic_slice_rule(
-    x: ArrayType, *starts: ArrayType, sizes: tuple[Any, ...]
-) -> ArrayType:
+def _dynamic_slice_rule(x: ArrayType, *starts: ArrayType, sizes: Shape) -> ArrayType:
     _need_starts("dynamic_slice", x, starts)
     _need_inside("dynamic_slice", x, sizes)
     return ArrayType(sizes, x.dtype)

@@ -188,14 +188,10 @@ def _transpose_rule(x: ArrayType, *, axes: Ints) -> ArrayType:
     return ArrayType(tuple(x.shape[a] for a in axes), x.dtype)
 
 
-def _transpose_vjp(g: Value, y: Value, x: Value, axes: Ints) -> Value:
-    return transpose(g, axes=tuple(int(a) for a in np.argsort(axes)))
-
-
 @declare(
     view=True,
     rule=_transpose_rule,
-    vjp=(_transpose_vjp,),
+    vjp=(lambda g, y, x, axes: transpose(g, axes=tuple(np.argsort(axes).tolist())),),
     formula="{0}^T",
     source="permutation of axes",
     linear=True,

@@ -196,8 +196,8 @@ def _turned(g: Value, a: Value, axis: int, reverse: bool) -> Value:
 
 def _cumprod_vjp(g: Value, y: Value, x: Value, axis: int, reverse: bool) -> Value:
     """y before i times Σⱼ gⱼ · (the product from behind i to j), a recurrence."""
-    before = _shifted(y, axis, 1.0, back=reverse)
-    return mul(before, _turned(g, x, axis, reverse))
+    rest = _turned(g, x, axis, reverse)
+    return mul(_shifted(y, axis, 1.0, back=reverse), rest)
 
 
 @declare(
@@ -223,16 +223,13 @@ def _recurrence_rule(
 def _recurrence_a(
     g: Value, y: Value, a: Value, b: Value, axis: int, reverse: bool
 ) -> Value:
-    before = _shifted(y, axis, 0.0, back=reverse)
-    return mul(_turned(g, a, axis, reverse), before)
+    h = _turned(g, a, axis, reverse)
+    return mul(h, _shifted(y, axis, 0.0, back=reverse))
 
 
 @declare(
     rule=_recurrence_rule,
-    vjp=(
-        _recurrence_a,
-        lambda g, y, a, b, axis, reverse: _turned(g, a, axis, reverse),
-    ),
+    vjp=(_recurrence_a, lambda g, y, a, b, axis, reverse: _turned(g, a, axis, reverse)),
     formula="{0}_i y_{{i-1}} + {1}_i",
     source="Blelloch 1990, 1.4: yᵢ = aᵢ yᵢ₋₁ + bᵢ along an axis, from y₀ = b₀",
     cases=_cumulative_cases(2),

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -284,7 +284,7 @@ def resolve(item: Any, sizes: Sizes) -> Any:
     if isinstance(item, SymbolicDim):
         return item.at(sizes)
     if isinstance(item, tuple):
-        parts: list[Any] = [*item]
+        parts = cast("tuple[Any, ...]", item)
         return tuple([resolve(part, sizes) for part in parts])
     return item
 
@@ -292,8 +292,7 @@ def resolve(item: Any, sizes: Sizes) -> Any:
 def is_symbolic(item: Any) -> bool:
     """Whether ``item`` contains a named size."""
     if isinstance(item, tuple):
-        parts: list[Any] = [*item]
-        return any(is_symbolic(part) for part in parts)
+        return any(map(is_symbolic, cast("tuple[Any, ...]", item)))
     return isinstance(item, SymbolicDim)
 
 

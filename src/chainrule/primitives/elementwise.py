@@ -199,13 +199,17 @@ isnan = elementwise(
 )
 
 
+def _convert_vjp(g: Value, y: Value, x: Value, dtype: DType) -> Value:
+    return convert(g, dtype=x.dtype)
+
+
 def _convert_rule(x: ArrayType, *, dtype: DType) -> ArrayType:
     return ArrayType(x.shape, dtype)
 
 
 @declare(
     rule=_convert_rule,
-    vjp=(lambda g, y, x, dtype: convert(g, dtype=x.dtype),),
+    vjp=(_convert_vjp,),
     formula="{0}",
     source=(
         "IEEE 754-2019, 5.4; from floats to integers towards zero, what is out of"

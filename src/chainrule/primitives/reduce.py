@@ -175,9 +175,13 @@ def _cumulative_cases(inputs: int) -> tuple[Case, ...]:
     )
 
 
+def _cumsum_vjp(g: Value, y: Value, x: Value, axis: int, reverse: bool) -> Value:
+    return cumsum(g, axis=axis, reverse=not reverse)
+
+
 @declare(
     rule=_cumulative_rule("cumsum"),
-    vjp=(lambda g, y, x, axis, reverse: cumsum(g, axis=axis, reverse=not reverse),),
+    vjp=(_cumsum_vjp,),
     formula=r"\sum_{{k \le i}} {0}_k",
     source="running sum along an axis, one after the other; ``reverse`` from the end",
     linear=True,

@@ -18,7 +18,7 @@ class BodyTrace(Trace):
 
     def __init__(self, inputs: Sequence[Value]) -> None:
         super().__init__()
-        self.outer = context.trace
+        self.outer = context.trace or Trace()
         self.own = {id(v): v for v in inputs}
         self.found: dict[int, tuple[Value, Value]] = {}
 
@@ -39,14 +39,13 @@ class BodyTrace(Trace):
         self.own.update((id(v), v) for v in outputs)
 
     def lift(self, tensor: Any, value: Value) -> Value:
-        return value if self.outer is None else self.outer.lift(tensor, value)
+        return self.outer.lift(tensor, value)
 
     def note_mode(self, module: Any) -> None:
-        if self.outer is not None:
-            self.outer.note_mode(module)
+        self.outer.note_mode(module)
 
     def gradient(self, tensor: Any, held: Any) -> Any:
-        return held if self.outer is None else self.outer.gradient(tensor, held)
+        return self.outer.gradient(tensor, held)
 
     def assign(self, tensor: Any, value: Value) -> bool:
         raise self._state("changes a tensor from outside", "carry it")

@@ -360,12 +360,11 @@ def record(
     else:
         place = (origin.scope, origin.role, origin.source)
     node = Node(primitive, inputs, attrs, *place)
-    outputs = tuple(
-        [
-            Value(None, t.shape, t.dtype, node=node, index=i, tracked=tracked)
-            for i, t in enumerate(types)
-        ]
-    )
+    made = [
+        Value(None, t.shape, t.dtype, node=node, index=i, tracked=tracked)
+        for i, t in enumerate(types)
+    ]
+    outputs = tuple(made)
     node.set_outputs(outputs)
     if trace is not None:
         trace.made(outputs)
@@ -484,7 +483,7 @@ def trace(
         raise GraphError(
             f"The function of graph {name!r} uses {captured.type} from outside.",
             expected=f"constants of at most {INLINE_CONSTANT} elements",
-            got=f"{captured.type}",
+            got=str(captured.type),
             fix="pass it as an argument",
         )
     return Graph(name, inputs, outputs)

@@ -165,10 +165,6 @@ class _Tape:
     outputs: list[int] = field(default_factory=list[int])
     constants: dict[int, Array] = field(default_factory=dict[int, Array])
 
-    def new_slot(self) -> int:
-        self.slots += 1
-        return self.slots - 1
-
 
 _tapes: WeakKeyDictionary[Graph, _Tape] = WeakKeyDictionary()
 
@@ -195,7 +191,8 @@ def _write(tape: _Tape, graph: Graph, slot: dict[Value, int]) -> list[int]:
             inner = dict(zip(body.inputs, inputs, strict=True))
             slot.update(zip(outputs, _write(tape, body, inner), strict=True))
             continue
-        places = [tape.new_slot() for _ in outputs]
+        places = list(range(tape.slots, tape.slots + len(outputs)))
+        tape.slots += len(outputs)
         slot.update(zip(outputs, places, strict=True))
         reference = REFERENCES[node.primitive]
         if fixed and len(places) == 1 and all(i in known for i in inputs):

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-import weakref
 from typing import Any
 from weakref import ref as reference
 
@@ -147,17 +146,12 @@ class Node:
         Eager values point at their node, so the node points back ``weakly``: a
         forgotten result frees its whole history at once, without the collector.
         """
-        if not weakly:
-            self._outputs = outputs
-        elif len(outputs) == 1:
-            self._outputs = (weakref.ref(outputs[0]),)
-        else:
-            self._outputs = tuple(map(weakref.ref, outputs))
+        self._outputs = tuple(map(reference, outputs)) if weakly else outputs
 
     @property
     def outputs(self) -> tuple[Value | None, ...]:
         """The values it computes (None for an eager output that nobody kept)."""
-        if self._outputs and isinstance(self._outputs[0], weakref.ref):
+        if self._outputs and isinstance(self._outputs[0], reference):
             return tuple(ref() for ref in self._outputs)
         return self._outputs
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -127,6 +127,5 @@ def lookup(name: str) -> Primitive:
 def as_tuple(made: Any) -> tuple[Any, ...]:
     """What a function of values gave, as a tuple even where it is one value."""
     if isinstance(made, tuple | list):
-        values: list[Any] = [*made]
-        return tuple(values)
+        return tuple(cast("Sequence[Any]", made))
     return (made,)

@@ -13,15 +13,13 @@ from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
 from chainrule.graph.primitive import DERIVATIVES, Primitive, lookup
 from chainrule.graph.text_writer import NUMBER, SOURCE, WORD, input_name, word
-from chainrule.graph.types import ArrayType, Dim, DType, SymbolicDim
+from chainrule.graph.types import FROM_SHORT, ArrayType, Dim, SymbolicDim
 from chainrule.graph.verify import type_mismatch
 
 _T = TypeVar("_T")
 
 #: Deeper nesting of tuples or bodies than this is refused.
 DEPTH = 50
-
-_SHORT = {dtype.short: dtype for dtype in DType}
 
 
 def parse(text: str) -> Graph:
@@ -157,7 +155,6 @@ class _Reader:
         return found
 
     def word(self, what: str) -> str:
-        """A bare word or a text in quotes."""
         return self.required(what, WORD, "a word, or a text in quotes")
 
     def several(self, read: Callable[[], _T]) -> list[_T]:
@@ -175,7 +172,6 @@ class _Reader:
         return items
 
     def blocks(self) -> list[_Block]:
-        """Every block of the text."""
         blocks: list[_Block] = []
         while not blocks or self.at < len(self.text):
             at = self.skip()
@@ -224,11 +220,12 @@ class _Reader:
         """``f32[N,784]``."""
         at = self.skip()
         short = self.take(_KEY) or ""
-        if short not in _SHORT:
-            fix = _near(short, _SHORT)
-            self.fail("This is no element type.", ", ".join(_SHORT), at=at, fix=fix)
+        if short not in FROM_SHORT:
+            fix = _near(short, FROM_SHORT)
+            self.fail("This is no element type.", ", ".join(FROM_SHORT), at=at, fix=fix)
         self.need("[", "The type")
-        return ArrayType(tuple(self.listed("]", "The shape", self.dim)), _SHORT[short])
+        shape = tuple(self.listed("]", "The shape", self.dim))
+        return ArrayType(shape, FROM_SHORT[short])
 
     def dim(self) -> Dim:
         if found := self.take(_SIZE):
@@ -282,7 +279,6 @@ class _Reader:
             self.fail("Nothing follows the semicolon.", "scope=…, role=… or at …")
 
     def literal(self, depth: int = 0) -> Any:
-        """An attribute's value."""
         at = self.skip()
         if self.takes("("):
             if depth == DEPTH:
@@ -303,8 +299,8 @@ class _Reader:
         found = self.take(_KEY)
         if found in ("true", "false"):
             return found == "true"
-        if found in _SHORT:
-            return _SHORT[found]
+        if found in FROM_SHORT:
+            return FROM_SHORT[found]
         expected = 'true, 7, 0.5, "text", (1, 2), f32, 4*N or @graph'
         self.fail("This is no attribute.", expected, at=at)
 

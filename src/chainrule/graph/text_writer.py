@@ -155,7 +155,6 @@ class _Writer:
         return "\n".join(line.rstrip() for line in lines) + "\n}"
 
     def literal(self, item: Any, node: Node, used: list[str]) -> str:
-        """One attribute's value."""
         if isinstance(item, bool):
             return "true" if item else "false"
         if isinstance(item, float):

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -63,7 +63,8 @@ for _dtype in DType:  # Python 3.11 looks a member up by a function of its own
     type.__setattr__(DType, _dtype.name, _dtype)
 
 _FROM_NUMPY = {dtype.numpy: dtype for dtype in DType}
-_FROM_SHORT = {dtype.short: dtype for dtype in DType}
+#: By the names that the text form prints.
+FROM_SHORT = {dtype.short: dtype for dtype in DType}
 #: By NumPy's numbers for types of this machine's byte order.
 _FROM_NUMBER = {
     kind.num: _FROM_NUMPY[kind]
@@ -85,8 +86,8 @@ def as_dtype(dtype: Any) -> DType:
     """
     if isinstance(dtype, DType):
         return dtype
-    if isinstance(dtype, str) and dtype in _FROM_SHORT:
-        return _FROM_SHORT[dtype]
+    if isinstance(dtype, str) and dtype in FROM_SHORT:
+        return FROM_SHORT[dtype]
     try:
         return _FROM_NUMPY[np.dtype(dtype)]
     except (KeyError, TypeError):
@@ -283,7 +284,7 @@ def resolve(item: Any, sizes: Sizes) -> Any:
     if isinstance(item, SymbolicDim):
         return item.at(sizes)
     if isinstance(item, tuple):
-        parts: list[Any] = [*item]
+        parts = cast("tuple[Any, ...]", item)
         return tuple([resolve(part, sizes) for part in parts])
     return item
 
@@ -291,8 +292,7 @@ def resolve(item: Any, sizes: Sizes) -> Any:
 def is_symbolic(item: Any) -> bool:
     """Whether ``item`` contains a named size."""
     if isinstance(item, tuple):
-        parts: list[Any] = [*item]
-        return any(is_symbolic(part) for part in parts)
+        return any(map(is_symbolic, cast("tuple[Any, ...]", item)))
     return isinstance(item, SymbolicDim)
 
 

@@ -60,8 +60,6 @@ def type_mismatch(
 
 
 class _Check:
-    """The check of one graph."""
-
     def __init__(self, graph: Graph, done: dict[int, Graph]) -> None:
         self.graph, self.done = graph, done
         self.known: set[Value] = set()
@@ -113,7 +111,6 @@ class _Check:
         self.known.add(value)
 
     def types(self, at: str, node: Node) -> None:
-        """The types of a node's outputs must be those of its primitive's rule."""
         inputs = [v.type for v in node.inputs]
         given = [None if v is None else v.type for v in node.outputs]
         try:

@@ -26,7 +26,6 @@ def inline_regions(
             return None
         body = inline_regions(body_of([v.type for v in inputs], node.attrs), keep)
         with tracing(), absolute_scope(node.scope, node.role):
-            outputs = inline(body, inputs, origin=node)
-        return outputs
+            return inline(body, inputs, origin=node)
 
     return rewrite(graph, rule)

@@ -35,12 +35,12 @@ def merge_letters(graph: Graph) -> Graph:
                     parts = [part.replace(follower, "") for part in parts]
         if parts[2] == d.out and parts[0] == d.lhs:
             return None
-        operands = [
-            value
-            if len(part) == len(value.shape)
-            else record(reshape, (value,), {"shape": _shape(part, dims)}, node)[0]
-            for part, value in zip(parts, inputs)
-        ]
+        operands: list[Value] = []
+        for part, value in zip(parts, inputs):
+            shape = tuple(dims[c] for c in part)
+            if len(shape) != len(value.shape):
+                (value,) = record(reshape, (value,), {"shape": shape}, node)
+            operands.append(value)
         attrs = node.attrs | {"dims": f"{parts[0]},{parts[1]}->{parts[2]}"}
         (made,) = record(dot_general, tuple(operands), attrs, node)
         (out,) = node.outputs
@@ -58,7 +58,3 @@ def _follower(first: str, group: str, parts: list[str]) -> str:
     followers = {part[part.index(first) + 1 :][:1] for part in parts if first in part}
     letter = followers.pop() if len(followers) == 1 else ""
     return letter if letter and letter in group else ""
-
-
-def _shape(part: str, dims: dict[str, Dim]) -> tuple[Dim, ...]:
-    return tuple(dims[c] for c in part)

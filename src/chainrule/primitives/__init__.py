@@ -3,42 +3,20 @@
 Importing this package fills the registry.
 """
 
-from chainrule.primitives import (
-    checks as checks,
-)
-from chainrule.primitives import (
-    conv as conv,
-)
-from chainrule.primitives import (
-    creation as creation,
-)
-from chainrule.primitives import (
-    elementwise as elementwise,
-)
-from chainrule.primitives import (
-    indexing as indexing,
-)
-from chainrule.primitives import (
-    integers as integers,
-)
-from chainrule.primitives import (
-    matmul as matmul,
-)
-from chainrule.primitives import (
-    movement as movement,
-)
-from chainrule.primitives import (
-    random as random,
-)
-from chainrule.primitives import (
-    reduce as reduce,
-)
-from chainrule.primitives import (
-    sorting as sorting,
-)
-from chainrule.primitives import (
-    trigonometry as trigonometry,
-)
-from chainrule.primitives import (
-    windows as windows,
+# pyright: reportUnusedImport=false
+
+from chainrule.primitives import (  # noqa: F401 - imported to be declared
+    checks,
+    conv,
+    creation,
+    elementwise,
+    indexing,
+    integers,
+    matmul,
+    movement,
+    random,
+    reduce,
+    sorting,
+    trigonometry,
+    windows,
 )

@@ -31,8 +31,6 @@ from chainrule.primitives.sliding import Ints, Pads, Sliding
 
 
 class _Conv(NamedTuple):
-    """The attributes of a convolution."""
-
     dims: str
     strides: Ints
     padding: Pads
@@ -121,8 +119,8 @@ def _case(lhs: str, rhs: str, dims: str, **changes: Any) -> Case:
             "f[2,6,5]",
             "f[2,3,2]",
             "c01,c10->01",
-            strides=(1, 2),
             padding=((0, 1), (1, 0)),
+            strides=(1, 2),
         ),
     ),
 )

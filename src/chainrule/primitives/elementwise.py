@@ -107,7 +107,6 @@ def _gauss(x: Value) -> Value:
 erf = elementwise(
     error_function.erf,
     lambda g, y, x: mul(g, _gauss(x)),
-    name="erf",
     inputs=1,
     formula=r"\operatorname{{erf}} {0}",
     source="Abramowitz & Stegun, Handbook of Mathematical Functions, 7.1.1",

@@ -70,8 +70,7 @@ def take(x: Array, indices: Array) -> Array:
 
 
 def _scatter_rule(base: ArrayType, indices: ArrayType, updates: ArrayType) -> ArrayType:
-    rows = _take_rule(base, indices)
-    same("scatter_add", 2)(rows, updates)
+    same("scatter_add", 2)(_take_rule(base, indices), updates)
     return base
 
 
@@ -211,9 +210,7 @@ def _window(
     return tuple([slice(b, b + n) for b, n in zip(begins, sizes)])
 
 
-def _dynamic_slice_rule(
-    x: ArrayType, *starts: ArrayType, sizes: tuple[Any, ...]
-) -> ArrayType:
+def _dynamic_slice_rule(x: ArrayType, *starts: ArrayType, sizes: Shape) -> ArrayType:
     _need_starts("dynamic_slice", x, starts)
     _need_inside("dynamic_slice", x, sizes)
     return ArrayType(sizes, x.dtype)

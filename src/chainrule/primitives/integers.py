@@ -18,10 +18,7 @@ from chainrule.primitives.movement import full_like
 from chainrule.primitives.rules import elementwise, examples
 
 _NOT_ZERO = ((-math.inf, math.inf), (0.0, math.inf))
-_QUOTIENTS = (
-    *examples(2),
-    Case(("i32[40]", "i32[40]"), ranges=((-9, 9), (1, 5))),
-)
+_QUOTIENTS = (*examples(2), Case(("i32[40]", "i32[40]"), ranges=((-9, 9), (1, 5))))
 
 floor_divide = elementwise(
     np.floor_divide,

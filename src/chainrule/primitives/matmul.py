@@ -217,8 +217,6 @@ def dot_general(lhs: Array, rhs: Array, *, dims: str, accumulate: DType) -> Arra
     return made.transpose(p.out).astype(dtype, copy=False)
 
 
-def dot(lhs: Value, rhs: Value, dims: str, **attrs: Any) -> Value:
+def dot(lhs: Value, rhs: Value, dims: str) -> Value:
     """``dot_general`` that accumulates in the operands' own dtype."""
-    return dot_general(
-        lhs, rhs, dims=dims, accumulate=attrs.get("accumulate", lhs.dtype)
-    )
+    return dot_general(lhs, rhs, dims=dims, accumulate=lhs.dtype)

@@ -17,8 +17,8 @@ from chainrule.graph.build import context
 from chainrule.graph.declare import declare
 from chainrule.graph.node import Array, Cotangent, Value
 from chainrule.graph.primitive import Case, TypeRule
-from chainrule.graph.types import ArrayType, Dim, DType, Shape, SymbolicDim, size_of
-from chainrule.primitives.rules import need_axes, need_dtype, need_some, show
+from chainrule.graph.types import ArrayType, Dim, DType, Shape, is_symbolic, size_of
+from chainrule.primitives.rules import need_axes, need_dtype, need_some, same, show
 from chainrule.primitives.sliding import Ints, dilated, padded
 
 
@@ -188,14 +188,10 @@ def _transpose_rule(x: ArrayType, *, axes: Ints) -> ArrayType:
     return ArrayType(tuple(x.shape[a] for a in axes), x.dtype)
 
 
-def _transpose_vjp(g: Value, y: Value, x: Value, axes: Ints) -> Value:
-    return transpose(g, axes=tuple(int(a) for a in np.argsort(axes)))
-
-
 @declare(
     view=True,
     rule=_transpose_rule,
-    vjp=(_transpose_vjp,),
+    vjp=(lambda g, y, x, axes: transpose(g, axes=tuple(np.argsort(axes).tolist())),),
     formula="{0}^T",
     source="permutation of axes",
     linear=True,
@@ -223,11 +219,7 @@ def _slice_rule(
         if start == 0 and stop == dim and stride == 1:
             shape.append(dim)
             continue
-        if (
-            isinstance(dim, SymbolicDim)
-            or isinstance(start, SymbolicDim)
-            or isinstance(stop, SymbolicDim)
-        ):
+        if is_symbolic((dim, start, stop)):
             raise ShapeError(
                 "The batch axis N is sliced whole or not at all.",
                 expected=f"0:{dim}:1",
@@ -423,12 +415,8 @@ def concatenate(*xs: Array, axis: int) -> Array:
     return np.concatenate(xs, axis)
 
 
-def _copy_rule(x: ArrayType) -> ArrayType:
-    return x
-
-
 @declare(
-    rule=_copy_rule,
+    rule=same("copy", 1),
     vjp=(lambda g, y, x: g,),
     formula="{0}",
     source="the same elements in memory of their own, in row-major order",

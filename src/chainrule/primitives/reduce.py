@@ -133,9 +133,7 @@ def argmin(x: Array, *, axis: int) -> Array:
 def _shifted(x: Value, axis: int, fill: float, *, back: bool) -> Value:
     """x with every element one place further along ``axis`` (or back), and ``fill``."""
     length = x.shape[axis]
-    if isinstance(
-        length, SymbolicDim
-    ):  # what has no number is not cut: picked by index
+    if isinstance(length, SymbolicDim):  # not cut: picked by index
         count = iota(shape=x.shape, axis=axis, dtype=DType.int64)
         index = add(count, full_like(count, 1 if back else -1))
         last = expand(reduce_max(count, axes=(axis,)), count, (axis,))
@@ -194,10 +192,15 @@ def cumsum(x: Array, *, axis: int, reverse: bool) -> Array:
     return _directed(made, axis, reverse)
 
 
+def _turned(g: Value, a: Value, axis: int, reverse: bool) -> Value:
+    """hᵢ = gᵢ + aᵢ₊₁ hᵢ₊₁: the recurrence from the other end."""
+    factors = _shifted(a, axis, 0.0, back=not reverse)
+    return linear_recurrence(factors, g, axis=axis, reverse=not reverse)
+
+
 def _cumprod_vjp(g: Value, y: Value, x: Value, axis: int, reverse: bool) -> Value:
     """y before i times Σⱼ gⱼ · (the product from behind i to j), a recurrence."""
-    factors = _shifted(x, axis, 0.0, back=not reverse)
-    rest = linear_recurrence(factors, g, axis=axis, reverse=not reverse)
+    rest = _turned(g, x, axis, reverse)
     return mul(_shifted(y, axis, 1.0, back=reverse), rest)
 
 
@@ -221,24 +224,16 @@ def _recurrence_rule(
     return made
 
 
-def _recurrence_b(
-    g: Value, y: Value, a: Value, b: Value, axis: int, reverse: bool
-) -> Value:
-    """hᵢ = gᵢ + aᵢ₊₁ hᵢ₊₁: the same recurrence from the other end."""
-    factors = _shifted(a, axis, 0.0, back=not reverse)
-    return linear_recurrence(factors, g, axis=axis, reverse=not reverse)
-
-
 def _recurrence_a(
     g: Value, y: Value, a: Value, b: Value, axis: int, reverse: bool
 ) -> Value:
-    h = _recurrence_b(g, y, a, b, axis, reverse)
+    h = _turned(g, a, axis, reverse)
     return mul(h, _shifted(y, axis, 0.0, back=reverse))
 
 
 @declare(
     rule=_recurrence_rule,
-    vjp=(_recurrence_a, _recurrence_b),
+    vjp=(_recurrence_a, lambda g, y, a, b, axis, reverse: _turned(g, a, axis, reverse)),
     formula="{0}_i y_{{i-1}} + {1}_i",
     source="Blelloch 1990, 1.4: yᵢ = aᵢ yᵢ₋₁ + bᵢ along an axis, from y₀ = b₀",
     cases=_cumulative_cases(2),

@@ -21,11 +21,7 @@ def show(shape: Shape) -> str:
 #: What a rule may ask of a dtype: which fit, the values meant, and a remedy.
 _KINDS: dict[str, tuple[Callable[[DType], bool], str, str]] = {
     "floats": (lambda d: d.is_float, "floating-point values", "float32"),
-    "numbers": (
-        lambda d: d is not DType.bool,
-        "numbers, not for truth values",
-        "float32",
-    ),
+    "numbers": (lambda d: d.kind != "bool", "numbers, not for truth values", "float32"),
     "integers": (lambda d: d.is_integer, "integers", "int32"),
     "bits": (lambda d: not d.is_float, "integers and truth values", "int64"),
 }

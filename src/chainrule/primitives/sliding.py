@@ -107,9 +107,7 @@ class Sliding(NamedTuple):
         x = padded(x, axes, self.base_dilation, self.padding, fill)
         for tap in np.ndindex(*self.window):
             cut = [slice(None)] * x.ndim
-            for axis, k, w, s, r in zip(
-                axes, tap, self.window, self.strides, self.dilation
-            ):
+            for axis, k, w, s, _, r, _ in zip(axes, tap, *self):
                 last = x.shape[axis] - dilated(w, r) + k * r
                 cut[axis] = slice(k * r, last + 1, s)
             yield tap, x[tuple(cut)]

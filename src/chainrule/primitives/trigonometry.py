@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from chainrule.graph.node import Value
@@ -19,23 +21,13 @@ from chainrule.primitives.elementwise import (
 from chainrule.primitives.movement import full_like
 from chainrule.primitives.rules import elementwise, examples
 
-_SOURCE = "Abramowitz & Stegun, Handbook of Mathematical Functions, 4.3–4.4"
-_ANGLES = (*examples(1), Case(("f[31]",), ranges=((-1e4, 1e4),)))
-
-sin = elementwise(
-    np.sin,
-    lambda g, y, x: mul(g, cos(x)),
-    formula=r"\sin {0}",
-    source=_SOURCE,
-    cases=_ANGLES,
-)
-
+_ANGLE: Any = {
+    "source": "Abramowitz & Stegun, Handbook of Mathematical Functions, 4.3–4.4",
+    "cases": (*examples(1), Case(("f[31]",), ranges=((-1e4, 1e4),))),
+}
+sin = elementwise(np.sin, lambda g, y, x: mul(g, cos(x)), formula=r"\sin {0}", **_ANGLE)
 cos = elementwise(
-    np.cos,
-    lambda g, y, x: neg(mul(g, sin(x))),
-    formula=r"\cos {0}",
-    source=_SOURCE,
-    cases=_ANGLES,
+    np.cos, lambda g, y, x: neg(mul(g, sin(x))), formula=r"\cos {0}", **_ANGLE
 )
 
 

@@ -41,10 +41,8 @@ def _sum_rule(x: ArrayType, *, axes: Ints, **attrs: Any) -> ArrayType:
 
 def _sum_vjp(g: Value, y: Value, x: Value, *, axes: Ints, **attrs: Any) -> Value:
     a = Sliding(**attrs)
-    padding, _ = a.backwards(_lengths(x.shape, axes), _lengths(y.shape, axes))
-    turned = a._replace(
-        strides=a.base_dilation, padding=padding, base_dilation=a.strides
-    )
+    pads, _ = a.backwards(_lengths(x.shape, axes), _lengths(y.shape, axes))
+    turned = a._replace(strides=a.base_dilation, padding=pads, base_dilation=a.strides)
     return window_sum(g, axes=axes, **turned._asdict())
 
 
@@ -100,10 +98,8 @@ def _max_rule(name: str, result: DType | None = None) -> TypeRule:
     def rule(x: ArrayType, *, axes: Ints, **attrs: Any) -> ArrayType:
         a = _undilated(axes, attrs)
         shape = _shape(name, x, axes, a)
-        places = _lengths(shape, axes)
-        for length, count, w, s, (lo, hi), r, _ in zip(
-            _lengths(x.shape, axes), places, *a
-        ):
+        lengths, places = _lengths(x.shape, axes), _lengths(shape, axes)
+        for length, count, w, s, (lo, hi), r, _ in zip(lengths, places, *a):
             for start in range(-lo, count * s, s)[:count]:
                 if not any(0 <= start + k * r < length for k in range(w)):
                     raise ArgumentError(
@@ -123,9 +119,8 @@ def _best(x: Array, axes: Ints, attrs: dict[str, Any]) -> tuple[Array, Array]:
     line = _lengths(x.shape, axes)
     order = tuple(int(i) for i in np.argsort(axes))
     count = np.arange(int(np.prod(line)), dtype=np.int64).reshape(line)
-    count = count.transpose(order).reshape(
-        [n if i in axes else 1 for i, n in enumerate(x.shape)]
-    )
+    kept = [n if i in axes else 1 for i, n in enumerate(x.shape)]
+    count = count.transpose(order).reshape(kept)
     places = [part for _, part in a.seen(np.broadcast_to(count, x.shape), axes, -1)]
     numbers = [part for _, part in a.seen(x, axes)]
     best, where = numbers[0].copy(), places[0].copy()

@@ -35,8 +35,6 @@ Values = tuple[Value, ...]
 
 
 class _Loop(NamedTuple):
-    """The attributes of a scan."""
-
     body: Graph
     length: int
     constants: int
@@ -86,8 +84,7 @@ def _vjp(
         body.inputs,
         (*body.outputs[:carries], *body.inputs[constants:fixed]),
     )
-    carried = as_tuple(scan(*inputs, **attrs | {"body": history}))
-    entered: tuple[Value, ...] = carried[carries:]
+    entered: Values = as_tuple(scan(*inputs, **attrs | {"body": history}))[carries:]
 
     def floats(values: Sequence[Value]) -> list[int]:
         return [i for i, v in enumerate(values) if v.dtype.is_float]

@@ -61,8 +61,7 @@ def _normalised(x: Value, axes: Axes, eps: float) -> tuple[Value, Value]:
     """x̂, and √(σ² + ε) in the shape of x."""
     _, deviations, squares = moments(x, axes)
     variance = div(squares, broadcast_to(count(x, axes), shape=squares.shape))
-    deviation = sqrt(add(variance, full_like(variance, eps)))
-    deviation = expand(deviation, x, axes)
+    deviation = expand(sqrt(add(variance, full_like(variance, eps))), x, axes)
     return div(deviations, deviation), deviation
 
 

@@ -148,7 +148,7 @@ class CompiledProgram:
         self.slots: dict[str, Slot] = {}
         for t in traced:
             for key, slot in t.slots.items():
-                if self.slots.setdefault(key, slot) != slot:
+                if not self.slots.setdefault(key, slot).is_that_of(slot):
                     raise GraphError(
                         f"Two tensors of a program are both called {key!r}.",
                         expected="one name for each tensor",

@@ -60,7 +60,7 @@ class Input:
     tracked: bool = False
 
 
-@dataclass
+@dataclass(eq=False)
 class Slot:
     """A state of a program: a tensor from outside, or the gradient of one.
 
@@ -71,6 +71,10 @@ class Slot:
 
     tensor: Tensor
     gradient: bool = False
+
+    def is_that_of(self, other: Slot) -> bool:
+        """Whether both are the same state."""
+        return self.tensor is other.tensor and self.gradient == other.gradient
 
     def held(self) -> Tensor | None:
         """The tensor that has the numbers now."""

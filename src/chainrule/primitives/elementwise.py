@@ -244,7 +244,7 @@ def convert(x: Array, *, dtype: DType) -> Array:
         low, high = x <= float(limits.min), x >= float(limits.max + 1)
         odd = low | high | (x != x)
         if odd.any():
-            ends = np.array([limits.min, limits.max, 0], dtype.numpy)
+            ends: Array = np.array([limits.min, limits.max, 0], dtype.numpy)
             end = np.where(low, ends[0], np.where(high, ends[1], ends[2]))
             made = np.where(odd, end, made)
     return made

@@ -245,7 +245,7 @@ def convert(x: Array, *, dtype: DType) -> Array:
         odd = low | high | (x != x)
         if odd.any():
             ends: Array = np.array([limits.min, limits.max, 0], dtype.numpy)
-            end = np.where(low, ends[0], np.where(high, ends[1], ends[2]))
+            end: Array = np.where(low, ends[0], np.where(high, ends[1], ends[2]))
             made = np.where(odd, end, made)
     return made
 

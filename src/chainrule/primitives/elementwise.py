@@ -238,15 +238,12 @@ def convert(x: Array, *, dtype: DType) -> Array:
             return x.astype(dtype.numpy)
     # Processors differ about numbers out of range: here they become the nearest
     # number in range, and NaN 0.
-    limits = np.iinfo(dtype.numpy)
+    limits, number = np.iinfo(dtype.numpy), dtype.numpy.type
     with np.errstate(invalid="ignore"):
-        made = x.astype(dtype.numpy)
-        low, high = x <= float(limits.min), x >= float(limits.max + 1)
-        odd = low | high | (x != x)
-        if odd.any():
-            ends: Array = np.array([limits.min, limits.max, 0], dtype.numpy)
-            end: Array = np.where(low, ends[0], np.where(high, ends[1], ends[2]))
-            made = np.where(odd, end, made)
+        made = np.asarray(x.astype(dtype.numpy))
+        np.copyto(made, number(limits.min), where=x <= float(limits.min))
+        np.copyto(made, number(limits.max), where=x >= float(limits.max + 1))
+        np.copyto(made, number(0), where=x != x)
     return made
 
 

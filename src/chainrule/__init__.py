@@ -6,7 +6,7 @@ One graph carries training, compilation and explanation. See README.md for the w
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from chainrule import data, nn, optim
+from chainrule import nn, optim
 from chainrule.compiled import compile
 from chainrule.control import cond, scan, while_loop
 from chainrule.errors import ChainruleError, nearest
@@ -52,7 +52,7 @@ from chainrule.tensor import Tensor, as_tensor, tensor
 from chainrule.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from chainrule import metrics, training
+    from chainrule import data, metrics, training
     from chainrule.explanation import explain
     from chainrule.nn.summary import summary
     from chainrule.training import History, Trainer
@@ -76,7 +76,7 @@ def __getattr__(name: str) -> Any:
     """Load what is not needed for computing only when it is asked for."""
     if name in _LAZY:
         return getattr(importlib.import_module(_LAZY[name]), name)
-    if name in ("metrics", "training"):
+    if name in ("data", "metrics", "training"):
         return importlib.import_module(f"chainrule.{name}")
     text = f"module 'chainrule' has no attribute {name!r}"
     raise AttributeError(text + _elsewhere(name), name=name)

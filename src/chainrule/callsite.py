@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import inspect
 import os
-import sysconfig
+import sys
 
 #: Where no line is the user's: this package, Python's library, installed commands.
 _NOT_THE_USERS = (
     os.path.dirname(os.path.abspath(__file__)) + os.sep,
     os.path.dirname(os.__file__) + os.sep,
-    sysconfig.get_path("scripts") + os.sep,
+    os.path.join(sys.prefix, "Scripts" if os.name == "nt" else "bin") + os.sep,
     "<",
 )
 _INSTALLED = tuple(f"{os.sep}{name}-packages{os.sep}" for name in ("site", "dist"))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import glob
 import os
-import secrets
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from chainrule.errors import SaveError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def of_the_system(error: OSError) -> None:
@@ -62,7 +63,7 @@ def replace(
     Raises:
         SaveError: where the file system refuses.
     """
-    beside = path.with_name(f".{path.name[:200]}.{secrets.token_hex(8)}.tmp")
+    beside = path.with_name(f".{path.name[:200]}.{os.urandom(8).hex()}.tmp")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL  # no other's file, and no link
     flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     with refusals(
@@ -93,6 +94,8 @@ def sweep(path: Path) -> None:
 
     A link is taken away itself, and what cannot be is left: a directory, say.
     """
+    import glob
+
     for left in path.parent.glob(f".{glob.escape(path.name[:200])}.*.tmp"):
         with ignoring():
             left.unlink()

@@ -19,7 +19,6 @@ import enum
 import functools
 import itertools
 import operator
-import random
 import sys
 import types
 import zlib
@@ -264,11 +263,11 @@ class _Walk:
                 yield from self._within(name, item.__self__, depth + 1)
         elif isinstance(item, types.ModuleType):
             yield from self._module(name, item, depth)
-        elif isinstance(item, random.Random):
+        elif _is_a(item, "random", "Random"):
             self.draws.append((name, item.getstate))
-        elif isinstance(item, np.random.Generator):
+        elif _is_a(item, "numpy.random", "Generator"):
             self.draws.append((name, lambda: item.bit_generator.state))
-        elif isinstance(item, np.random.RandomState):
+        elif _is_a(item, "numpy.random", "RandomState"):
             self.draws.append((name, item.get_state))
         else:
             yield from self._object(name, item, depth)
@@ -299,9 +298,11 @@ class _Walk:
             yield from self._within(key, get(), depth + 1)
 
     def _module(self, name: str, module: types.ModuleType, depth: int) -> Found:
-        if module is random:
-            self.draws.append((name, random.getstate))
-        elif module is np.random or (module is np and "random" in self.names):
+        if module.__name__ == "random" and hasattr(module, "getstate"):
+            self.draws.append((name, module.getstate))
+        elif module.__name__ == "numpy.random" or (
+            module is np and "random" in self.names
+        ):
             self.draws.append((name, np.random.get_state))
         elif of_user(getattr(module, "__file__", None) or "<"):
             yield from self._attributes(name, module, vars(module), depth)
@@ -354,6 +355,12 @@ class _Walk:
             get = functools.partial(_attribute, item, key)
             yield at, get
             yield from self._within(at, get(), depth + 1)
+
+
+def _is_a(item: Any, module: str, kind: str) -> bool:
+    """Whether an item is of a class of a module; one that is not loaded has none."""
+    loaded = sys.modules.get(module)
+    return loaded is not None and isinstance(item, getattr(loaded, kind))
 
 
 def _attribute(item: Any, key: str) -> Any:

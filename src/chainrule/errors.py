@@ -18,7 +18,6 @@ chainrule.errors.ShapeError: Linear '0' cannot multiply its input.
 """
 
 import contextlib
-import difflib
 import os
 import sys
 import warnings
@@ -153,6 +152,8 @@ def nearest(name: str, known: Iterable[str], cutoff: float = 0.5) -> str | None:
     'learning_rate'
     """
     folded = {other.lower(): other for other in known}
+    import difflib
+
     found = difflib.get_close_matches(str(name).lower(), folded, n=1, cutoff=cutoff)
     return folded[found[0]] if found else None
 

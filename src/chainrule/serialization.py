@@ -11,7 +11,6 @@ import json
 import os
 import stat
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -50,6 +49,8 @@ def save(state: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
             fix="cr.save(model.state_dict(), path); trainer.save(path) for a run",
         )
     arrays = {name: _array(name, item) for name, item in state.items()}
+    from pathlib import Path
+
     from safetensors.numpy import save as packed
 
     replace(Path(path), packed(arrays), "file of weights")

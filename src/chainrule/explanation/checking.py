@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from chainrule.explanation.layers import LayerExplanation
-from chainrule.explanation.network import Network, Step
+from chainrule.explanation.network import LayerValues, Network
 from chainrule.graph.build import record, tracing
 from chainrule.graph.graph import Graph, ancestors
 from chainrule.graph.interpret import evaluate
@@ -119,7 +119,7 @@ class _Segment:
     """The part of the graph from z⁽ˡ⁾ to what reads it next: later layers, or ℒ."""
 
     def __init__(
-        self, network: Network, step: Step, layers: Sequence[LayerExplanation]
+        self, network: Network, step: LayerValues, layers: Sequence[LayerExplanation]
     ) -> None:
         self.network, self.step, self.layers = network, step, layers
         self.here = network.steps.index(step)

@@ -20,7 +20,7 @@ from chainrule.explanation.formulas import (
 )
 from chainrule.explanation.layers import Equation, LayerExplanation
 from chainrule.explanation.naming import LOSS, PREDICTION, Names, X, symbol, views
-from chainrule.explanation.network import Network, Step
+from chainrule.explanation.network import LayerValues, Network
 from chainrule.explanation.notation import (
     Array,
     Atom,
@@ -162,12 +162,12 @@ class _Derivation:
     def _formula(self, value: Value, also: Mapping[Value, Expr] | None = None) -> Expr:
         return self.write.of(value, also)
 
-    def _activations(self, k: int, step: Step) -> list[tuple[Expr, Value]]:
+    def _activations(self, k: int, step: LayerValues) -> list[tuple[Expr, Value]]:
         """a⁽ˡ⁾ and its views in the graph, each with the name that it has."""
         value = self.named.output(k)
         return [(self.names[v], v) for v in views(value) if v is not step.z]
 
-    def _layer(self, k: int, step: Step) -> LayerExplanation:
+    def _layer(self, k: int, step: LayerValues) -> LayerExplanation:
         network, grads = self.network, self.network.cotangents
         W, b, output = step.weight, step.bias, self.named.output(k)
         weight_name = network.parameters[W]
@@ -198,7 +198,7 @@ class _Derivation:
             symbols={part: s.text() for part, s in symbols.items()},
         )
 
-    def _remarks(self, k: int, step: Step) -> Iterator[str]:
+    def _remarks(self, k: int, step: LayerValues) -> Iterator[str]:
         """What a reader should know of the layer's other modules."""
         if k in self.named.norms:
             norm = self.named.norms[k]
@@ -215,7 +215,7 @@ class _Derivation:
         ends = (*self.named.scores, *self.named.passed)
         return any(v.node and v.node.primitive is activations.softmax for v in ends)
 
-    def _read(self, k: int, step: Step) -> dict[Value, Expr]:
+    def _read(self, k: int, step: LayerValues) -> dict[Value, Expr]:
         """What layer l reads is a⁽ˡ⁻¹⁾, also where that is z⁽ˡ⁻¹⁾ itself."""
         plain = k > 1 and behind_views(step.input) is self.steps[k - 2].z
         return {v: symbol("a", k - 1) for v in views(step.input)} if plain else {}
@@ -225,7 +225,7 @@ class _Derivation:
         name = self.names[self.named.output(k)]
         return symbol("a", k) if name == symbol("z", k) else name
 
-    def _forward(self, k: int, step: Step) -> Iterator[tuple[str, Equation]]:
+    def _forward(self, k: int, step: LayerValues) -> Iterator[tuple[str, Equation]]:
         z, output = symbol("z", k), self.named.output(k)
         yield "z", Equation((z, self._formula(step.z, self._read(k, step))))
         a = symbol("a", k)
@@ -248,7 +248,7 @@ class _Derivation:
         else:
             yield "a", Equation((PREDICTION, a, f), remark)
 
-    def _backward(self, k: int, step: Step) -> Iterator[tuple[str, Equation]]:
+    def _backward(self, k: int, step: LayerValues) -> Iterator[tuple[str, Equation]]:
         grads = self.network.cotangents
         delta = symbol(r"\delta", k)
         g = grads.get(step.z)
@@ -268,7 +268,9 @@ class _Derivation:
             side = self._formula(grads[step.bias]) if known else Number(0)
             yield "db", Equation((db, side), BIAS_REMARK)
 
-    def _delta(self, k: int, step: Step, g: Value) -> Iterator[tuple[str, Equation]]:
+    def _delta(
+        self, k: int, step: LayerValues, g: Value
+    ) -> Iterator[tuple[str, Equation]]:
         grads, delta = self.network.cotangents, symbol(r"\delta", k)
         if self.named.scores and k == self.depth:
             yield "recursion", _chain(delta, GRADIENT)
@@ -331,7 +333,7 @@ class _Derivation:
         product = Product("odot", (arriving, _slope(self.names[value])))
         return Equation((name, tidy(product)), book)
 
-    def _path(self, k: int, step: Step) -> str:
+    def _path(self, k: int, step: LayerValues) -> str:
         """Through which backward nodes the error came to δ⁽ˡ⁾."""
         grads = self.network.cotangents
         g = grads.get(step.z)

@@ -32,7 +32,7 @@ from chainrule.tracing import Input, Traced, trace_entry
 
 
 @dataclass(frozen=True)
-class Step:
+class LayerValues:
     """One layer's values in the graph.
 
     Attributes:
@@ -73,7 +73,7 @@ class Network:
     cotangents: Mapping[Value, Value]
     parameters: Mapping[Value, str]
     scalars: Mapping[Value, float]
-    steps: tuple[Step, ...]
+    steps: tuple[LayerValues, ...]
     arrays: Mapping[Value, Array]
     n: int
 
@@ -258,14 +258,14 @@ def _parameter(value: Value, parameters: Mapping[Value, str]) -> Value | None:
     return value if value in parameters else None
 
 
-def _steps(graph: Graph, parameters: Mapping[Value, str]) -> tuple[Step, ...]:
+def _steps(graph: Graph, parameters: Mapping[Value, str]) -> tuple[LayerValues, ...]:
     """Every W a + b of the forward pass, in running order.
 
     Raises:
         ArgumentError: where there is none.
     """
     readers = users(graph)
-    steps: list[Step] = []
+    steps: list[LayerValues] = []
     for node in graph.nodes:
         if node.primitive is not matmul.dot_general or node.role != "forward":
             continue
@@ -278,7 +278,7 @@ def _steps(graph: Graph, parameters: Mapping[Value, str]) -> tuple[Step, ...]:
                 (product,) = node.outputs
                 assert product is not None
                 z, bias = _biased(product, readers, parameters)
-                steps.append(Step(weight, bias, given, product, z))
+                steps.append(LayerValues(weight, bias, given, product, z))
                 break
     if not steps:
         raise ArgumentError(

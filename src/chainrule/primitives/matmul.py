@@ -128,7 +128,7 @@ def _dot_rule(
 
 
 @dataclass(frozen=True)
-class Plan:
+class Permutations:
     """Permutations that make a product one (batched) matrix product."""
 
     lhs: Axes
@@ -141,7 +141,7 @@ class Plan:
 
 
 @lru_cache(maxsize=4096)
-def plan_product(dims: str) -> Plan:
+def plan_product(dims: str) -> Permutations:
     """How to bring operands to (batch, left, k) and (batch, k, right), and back."""
     d = parse_dims(dims)
     made = d.batch + d.left + d.right
@@ -150,7 +150,7 @@ def plan_product(dims: str) -> Plan:
         d.batch + d.left + d.contracted,
         d.batch + d.contracted + d.right,
     )
-    return Plan(
+    return Permutations(
         tuple(d.lhs.index(c) for c in d.batch + d.left + d.contracted),
         tuple(d.rhs.index(c) for c in d.batch + d.contracted + d.right),
         tuple(made.index(c) for c in d.out),

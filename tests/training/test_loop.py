@@ -249,6 +249,29 @@ def test_what_is_recorded() -> None:
     )
 
 
+class Single(Count):
+    """The same one by one, by a source that stumbles over what is no number."""
+
+    def take(self, state: RunState, most: int) -> Work | None:
+        work = super().take(state, 1)
+        return None if work is None else Work({"x": work.inputs["x"][0]})
+
+    def see(self, work: Work, outputs: Any) -> None:
+        int(outputs["loss"])
+
+
+@pytest.mark.parametrize("bad", [0, 5, 13])
+def test_single_steps_are_recorded_and_searched(bad: int) -> None:
+    """What the source raises for a number that is none is not the cause."""
+    loop = summing(Single(bad))
+    with pytest.raises(errors.NonFiniteError, match=f"at step {bad + 1} "):
+        loop.run(epochs=2)
+    assert loop.program.tensors["total"].item() == sum(range(bad))
+    assert loop.state.updates == len(loop.history) == bad
+    loop.source.bad = -1  # type: ignore[attr-defined]
+    assert loop.run(epochs=2).steps["loss"].tolist() == [2.0 * i for i in range(20)]
+
+
 @pytest.mark.parametrize("bad", [0, 5, 13])
 def test_a_number_that_is_none_is_found_and_undone(bad: int) -> None:
     loop = summing(Count(bad))

@@ -323,13 +323,9 @@ class Loop(Standing):
         return ended
 
     def _steps(self) -> bool:
-        state, source, run, end = (
-            self.state,
-            self.source,
-            self.program.run,
-            self._end[1],
-        )
-        clock, now = time.perf_counter, time.perf_counter()
+        state, source, run = self.state, self.source, self.program.run
+        end, clock = self._end[1], time.perf_counter
+        now = clock()
         until = now + CHUNK / 2
         while True:
             most, left = self._pace, end - state.updates

@@ -20,7 +20,7 @@ from chainrule.errors import ArgumentError, ShapeError, nearest, wrong_kind
 from chainrule.functions.elementwise import where
 from chainrule.graph.node import Array
 from chainrule.graph.types import ArrayType, DType, Shape
-from chainrule.nn import meaning
+from chainrule.nn import output_semantics as semantics
 from chainrule.primitives.creation import iota
 from chainrule.primitives.indexing import one_hot_mask
 from chainrule.primitives.matmul import dot
@@ -183,7 +183,7 @@ class _Decided(Metric):
 
     def for_loss(self, loss: Any) -> Metric:
         """With the loss's threshold, where none was given."""
-        cut = meaning.threshold(loss)
+        cut = semantics.threshold(loss)
         if self.threshold is not None or cut is None:
             return self
         return type(self)(threshold=cut)
@@ -213,7 +213,7 @@ class Accuracy(_Decided, Mean):
 
     def items(self, prediction: Tensor, target: Tensor) -> Tensor:
         """Which decisions are right."""
-        pair = meaning.decisions("Accuracy", prediction, target, self.threshold)
+        pair = semantics.decisions("Accuracy", prediction, target, self.threshold)
         return pair[0] == pair[1]
 
 
@@ -247,7 +247,7 @@ class TopK(Mean):
                 got=show(prediction.shape),
                 fix="leave the metric out",
             )
-        truth = meaning.decisions("TopK", prediction, target, None)[1].reshape(-1, 1)
+        truth = semantics.decisions("TopK", prediction, target, None)[1].reshape(-1, 1)
         label = wrap(iota(shape=prediction.shape, axis=1, dtype=DType.int32))
         own = where(label == truth, prediction, 0.0).sum(1, keepdim=True)
         ties = where(label < truth, prediction == own, False)
@@ -277,8 +277,10 @@ class ConfusionMatrix(_Decided):
 
     def batch(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
         """The counts of the batch: one-hot rows of the truth times those decided."""
-        pair = meaning.decisions("ConfusionMatrix", prediction, target, self.threshold)
-        classes = meaning.number_of_classes(prediction.shape, self.threshold)
+        pair = semantics.decisions(
+            "ConfusionMatrix", prediction, target, self.threshold
+        )
+        classes = semantics.number_of_classes(prediction.shape, self.threshold)
         decided, truth = (
             wrap(one_hot_mask(labels.value, classes)).astype("float32")
             for labels in pair
@@ -454,11 +456,11 @@ def defaults(loss: Any, prediction: Shape, target: ArrayType) -> tuple[Metric, .
     with a regression loss, or a loss of the user's own on floating-point targets of the
     outputs' shape. Nothing else.
     """
-    if meaning.is_classification(loss) or meaning.labels(prediction, target):
+    if semantics.is_classification(loss) or semantics.labels(prediction, target):
         return (Accuracy(),)
     own = not type(loss).__module__.startswith("chainrule.")
     alike = target.dtype.is_float and prediction[1:] == target.shape
-    return (R2(), MAE()) if meaning.is_regression(loss) or (own and alike) else ()
+    return (R2(), MAE()) if semantics.is_regression(loss) or (own and alike) else ()
 
 
 def check_quantities(measured: Iterable[Metric], loss: Any, y: Array) -> None:
@@ -470,7 +472,7 @@ def check_quantities(measured: Iterable[Metric], loss: Any, y: Array) -> None:
         ArgumentError: naming the metrics of a regression.
     """
     counting = [m for m in measured if isinstance(m, _Decided | TopK)]
-    if not counting or not meaning.is_regression(loss):
+    if not counting or not semantics.is_regression(loss):
         return
     shares = y.ndim > 1 and y.shape[1] > 1 and y.min() >= 0 and y.max() <= 1
     if shares or np.isin(y, (0, 1)).all() or np.isin(y, (-1, 1)).all():

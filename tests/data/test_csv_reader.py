@@ -467,7 +467,7 @@ def test_without_pandas(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(ArgumentError) as caught:
         read_csv(path, target="y")
-    says(caught.value, "pandas", "extra csv", "ModuleNotFound", "'chainrule[csv]'")
+    says(caught.value, "pandas", "extra data", "ModuleNotFound", "'chainrule[data]'")
 
 
 def test_pandas_is_loaded_when_it_is_needed() -> None:

@@ -12,7 +12,7 @@ import chainrule as cr
 from chainrule import nn
 from chainrule.errors import ArgumentError, ChainruleError, ShapeError
 from chainrule.explanation import example
-from chainrule.explanation.blocks import equation, matrix, spelled
+from chainrule.explanation.typeset import equation, matrix, spelled
 from chainrule.regions.losses import cross_entropy
 from chainrule.tensor import wrap
 from tests.explanation.networks import (

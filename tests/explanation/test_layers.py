@@ -39,7 +39,7 @@ SLOPES = {
     nn.SiLU(): "σ(z⁽¹⁾) + z⁽¹⁾ ⊙ σ(z⁽¹⁾) ⊙ (1 − σ(z⁽¹⁾))",
     nn.Softplus(): "σ(z⁽¹⁾)",
     nn.ELU(0.5): "1 if [z⁽¹⁾ > 0] else ½ e^(−max(−z⁽¹⁾, 0))",
-    nn.Step(): "0",
+    nn.Heaviside(): "0",
 }
 
 

@@ -47,7 +47,7 @@ DEFINITIONS = {
         nn.SELU(),
         lambda z: SELU_SCALE * (z if z > 0 else SELU_ALPHA * mpmath.expm1(z)),
     ),
-    "Step": (nn.Step(), lambda z: 1 if z >= 0 else 0),
+    "Heaviside": (nn.Heaviside(), lambda z: 1 if z >= 0 else 0),
 }
 
 #: Value and derivative at −10⁴, 0 and 10⁴; the derivatives at 0 are by declaration.
@@ -65,7 +65,7 @@ BY_HAND = {
         [-SELU_SCALE * SELU_ALPHA, 0, SELU_SCALE * FAR],
         [0, SELU_SCALE * SELU_ALPHA, SELU_SCALE],
     ),
-    "Step": ([0, 1, 1], [0, 0, 0]),
+    "Heaviside": ([0, 1, 1], [0, 0, 0]),
 }
 
 

@@ -28,7 +28,7 @@ EVERY = [
     nn.ELU(0.5),
     nn.SELU(),
     nn.LogSoftmax(dim=1),
-    nn.Step(),
+    nn.Heaviside(),
     nn.Flatten(2, 3),
     nn.Embedding(5, 3, dtype="float64"),
     nn.BatchNorm1d(3, eps=1e-3, momentum=None, affine=False),

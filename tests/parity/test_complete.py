@@ -51,8 +51,8 @@ LEFT_OUT = {
     "what models are built of: tests/nn": """
         nn.Loss nn.Module nn.Parameter nn.functional nn.init nn.ModuleDict
         nn.ModuleList nn.Sequential""",
-    "PyTorch has none (F.step is compared with heaviside): tests/nn": """
-        nn.Perceptron nn.Standardize nn.Unstandardize nn.Step""",
+    "PyTorch has none (F.heaviside is compared with torch.heaviside): tests/nn": """
+        nn.Perceptron nn.Standardize nn.Unstandardize nn.Heaviside""",
     "what the derivatives of rows are made with: tests/test_tensor.py": """
         Tensor.backward Tensor.requires_grad_ Tensor.zero_grad Tensor.grad
         Tensor.data""",

@@ -81,7 +81,7 @@ def test_activations(name):
 def test_step_is_heaviside_with_1_at_0():
     x = points()
     wanted = torch.heaviside(torch.tensor(x), torch.tensor(1.0, dtype=torch.float64))
-    assert_close(nn.Step()(cr.tensor(x)).numpy(), wanted)
+    assert_close(nn.Heaviside()(cr.tensor(x)).numpy(), wanted)
 
 
 def copied(ours, theirs, seed: int = 3):

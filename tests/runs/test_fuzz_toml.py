@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from chainrule.errors import ChainruleError
 from chainrule.nn.arguments import sizes_of
-from chainrule.runs import classes, consistency, schema, starting
+from chainrule.runs import classes, consistency, scaffold, schema
 from chainrule.runs.file import RunFile, load, parse
 from chainrule.runs.values import (
     Choice,
@@ -80,7 +80,7 @@ def check(text: str) -> RunFile | None:
 
 def valid() -> list[str]:
     """Starting files of every kind, and one with everything in it."""
-    made = [starting.start(name, None, Path()) for name in ("moons", "mnist", "xor")]
+    made = [scaffold.start(name, None, Path()) for name in ("moons", "mnist", "xor")]
     table = {
         "source": "房屋.csv",
         "target": "price",
@@ -96,12 +96,12 @@ def valid() -> list[str]:
         ('{ class = "Dropout", p = 0.2 }', ""),
         ('"Linear"', ""),
     ]
-    made.append(starting.Start(table, layers, "csv"))
+    made.append(scaffold.Start(table, layers, "csv"))
     texts = [start.text("fuzz.toml") for start in made]
     idx = {"source": ["a-images", "b-labels"], "classes": 10}
     folder = {"source": "pets", "size": [8, 8], "mode": "L", "test": "more-pets"}
     for keys, format in ((idx, "idx"), (folder, "images")):
-        texts.append(starting.Start(keys, layers[:1], format).text("fuzz.toml"))
+        texts.append(scaffold.Start(keys, layers[:1], format).text("fuzz.toml"))
     return [*texts, *(uncommented(text) for text in texts)]
 
 

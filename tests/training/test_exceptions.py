@@ -17,7 +17,7 @@ from chainrule.training.lock import LOCK, RunDirectory
 
 from .conftest import Make, pixels, same, without_time
 from .interruptions import LateError, at_random_times, unclosed
-from .test_feed import stream_of
+from .test_data_adapter import stream_of
 
 
 def made(make: Make, engine: str, width: int = 8) -> cr.Trainer:

@@ -19,7 +19,7 @@ from chainrule.primitives.elementwise import exp as exponential
 
 from .conftest import Make, pixels, same, small_network
 
-# Such data are warned of, which test_suited.py looks at.
+# Such data are warned of, which test_sanity_checks.py looks at.
 pytestmark = pytest.mark.filterwarnings("ignore:Numbers this large")
 
 BAD_ROW, SIZE = 17, 4

@@ -11,7 +11,7 @@ import chainrule as cr
 from chainrule import errors, nn, optim
 
 from .conftest import Make, pixels, same, small_network
-from .test_feed import stream_of
+from .test_data_adapter import stream_of
 
 ROWS = 50
 

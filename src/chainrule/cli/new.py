@@ -43,14 +43,14 @@ def new(
     columns, sizes and classes of the data are filled in; every other key stands there
     as a comment, with its meaning.
     """
-    from chainrule.runs import starting
+    from chainrule.runs import scaffold
     from chainrule.runs.reference import page
     from chainrule.runs.values import written
 
     if reference:
         tell({"reference": page()}, as_json, page().rstrip("\n"))
         return 0
-    made = starting.write(file, place, target)
+    made = scaffold.write(file, place, target)
     lines = [f"{file} is written. Train it with: chainrule train {file}"]
     room = max(map(len, made["data"]))
     lines += [f"  {k:{room}}  {written(v)}" for k, v in made["data"].items()]

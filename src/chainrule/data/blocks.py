@@ -6,7 +6,7 @@ import numpy as np
 
 from chainrule.data.checks import check_finite, check_labels
 from chainrule.data.column import Column
-from chainrule.data.source import Block, Source, Stopped
+from chainrule.data.source import Pair, Source, Stopped
 from chainrule.errors import DataError
 from chainrule.graph.types import NO_SIZES, ArrayType, resolve
 
@@ -35,10 +35,10 @@ class Blocks:
         self.source, self.rows, self.types = source, rows, types
         self.scale, self.classes, self.stopped = scale, classes, stopped
         self.pieces = source.pieces(stopped)
-        self.left: Block | None = None  # what the last block left of a batch
+        self.left: Pair | None = None  # what the last block left of a batch
         self.number = 0  # of the first sample of the next block
 
-    def __iter__(self) -> Iterator[Block]:
+    def __iter__(self) -> Iterator[Pair]:
         """The blocks; nothing here holds on to one that was given away."""
         block = self._block()
         if block is None and not self.stopped():
@@ -48,7 +48,7 @@ class Blocks:
             del block
             block = self._block()
 
-    def _block(self) -> Block | None:
+    def _block(self) -> Pair | None:
         """The next block, or None at the end."""
         x, y = (self._room(row) for row in self.types)
         done = 0
@@ -72,7 +72,7 @@ class Blocks:
     def _room(self, row: ArrayType) -> np.ndarray:
         return np.empty((self.rows, *resolve(row.shape, NO_SIZES)), row.dtype.numpy)
 
-    def _piece(self) -> Block | None:
+    def _piece(self) -> Pair | None:
         """Rows that are left over, or the next ones of the source."""
         if self.left is not None:
             piece, self.left = self.left, None

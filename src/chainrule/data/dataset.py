@@ -6,7 +6,7 @@ from typing import Any, overload
 
 import numpy as np
 
-from chainrule.data import dealing
+from chainrule.data import splitting
 from chainrule.data.checks import (
     check_finite,
     check_labels,
@@ -283,14 +283,14 @@ class Dataset:
             >>> sorted(even.split(3, seed=0, stratify=True)[0].y.tolist())
             [0, 1, 1]
         """
-        count = dealing.part_of(first, len(self), self.name)
+        count = splitting.part_of(first, len(self), self.name)
         example = "train, validation = data.split(0.9, seed=0)"
-        dealing.check_seed(seed, self.name, example)
+        splitting.check_seed(seed, self.name, example)
         if stratify:
-            dealing.check_strata(self.y, self.name, self.class_names)
-            parts = dealing.stratified_halves(self.y, count, seed)
+            splitting.check_strata(self.y, self.name, self.class_names)
+            parts = splitting.stratified_halves(self.y, count, seed)
         else:
-            parts = dealing.halves(len(self), count, seed)
+            parts = splitting.halves(len(self), count, seed)
         return self._part(parts[0]), self._part(parts[1])
 
     def folds(
@@ -319,7 +319,7 @@ class Dataset:
         """
         example = "for train, validation in data.folds(5, seed=0): ..."
         k = whole("k", k, 2, example)
-        dealing.check_seed(seed, self.name, example)
+        splitting.check_seed(seed, self.name, example)
         if k > len(self):
             raise ArgumentError(
                 f"The data set '{self.name}' cannot be dealt into {k} folds.",
@@ -328,9 +328,9 @@ class Dataset:
                 fix=example,
             )
         if stratify:
-            dealing.check_strata(self.y, self.name, self.class_names)
+            splitting.check_strata(self.y, self.name, self.class_names)
         labels = self.y if stratify else None
-        parts = dealing.folds(len(self), k, seed, labels)
+        parts = splitting.folds(len(self), k, seed, labels)
         return ((self._part(rest), self._part(held)) for rest, held in parts)
 
     def _part(self, rows: slice | np.ndarray) -> "Dataset":

@@ -9,7 +9,7 @@ from chainrule.data.checks import numbers, shortened, targets
 from chainrule.errors import ArgumentError, ChainruleError, DataError, ShapeError
 from chainrule.graph.types import DType
 
-Block = tuple[np.ndarray, np.ndarray]
+Pair = tuple[np.ndarray, np.ndarray]
 Stopped = Callable[[], bool]
 #: Dtypes that engines read as they are; all others become float32 at once.
 STORED = frozenset(dtype.numpy for dtype in DType)
@@ -33,7 +33,7 @@ class Source:
         self.make, self.batched, self.name = make, batched, name
         self._opened: Any = None
 
-    def first(self) -> Block:
+    def first(self) -> Pair:
         """The rows of the first item; the source is closed again."""
         pieces = self.pieces(lambda: False)
         found = next(pieces, None)
@@ -42,7 +42,7 @@ class Source:
             raise self.empty()
         return found[1]
 
-    def pieces(self, stopped: Stopped) -> Generator[tuple[int, Block], None, None]:
+    def pieces(self, stopped: Stopped) -> Generator[tuple[int, Pair], None, None]:
         """A generator of rows of x and y, with the number of the first of them.
 
         Args:
@@ -90,7 +90,7 @@ class Source:
         self._opened = items
         return items
 
-    def _rows(self, number: int, item: Any) -> Block:
+    def _rows(self, number: int, item: Any) -> Pair:
         """One item of the source as rows of x and of y."""
         if not isinstance(item, tuple | list) or len(item) != 2:
             raise DataError(

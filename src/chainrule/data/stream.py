@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.data.ahead import Ahead
 from chainrule.data.blocks import Blocks
 from chainrule.data.checks import (
     checked_class_names,
@@ -18,7 +17,8 @@ from chainrule.data.checks import (
 from chainrule.data.column import Column
 from chainrule.data.csv_choices import Choices
 from chainrule.data.csv_reader import Reading
-from chainrule.data.source import Block, Source, Stopped
+from chainrule.data.prefetcher import Prefetcher
+from chainrule.data.source import Pair, Source, Stopped
 from chainrule.data.table import Table
 from chainrule.errors import ShapeError
 from chainrule.graph.types import ArrayType, as_dtype
@@ -133,7 +133,7 @@ class Stream:
             pass
         fitted = learned.fitted()
 
-        def make() -> Iterator[Block]:
+        def make() -> Iterator[Pair]:
             again = Reading(table, fitted)
             for first, columns in again.chunks():
                 x, y, _ = again.arrays(first, columns)
@@ -167,7 +167,7 @@ class Stream:
         """
         return self._types[1]
 
-    def blocks(self, rows: int) -> Iterator[Block]:
+    def blocks(self, rows: int) -> Iterator[Pair]:
         """One pass over the samples, in blocks that a thread prepares.
 
         Args:
@@ -187,7 +187,7 @@ class Stream:
         rows = whole("rows", rows, 1, "stream.blocks(1000)")
         types = self._types
 
-        def made(stopped: Stopped) -> Iterator[Block]:
+        def made(stopped: Stopped) -> Iterator[Pair]:
             source, classes = self._source, self.classes
             return iter(Blocks(source, rows, types, self.scale, classes, stopped))
 
@@ -216,6 +216,6 @@ class Stream:
         return f"Stream('{self.name}': {kind}{classes})"
 
 
-def _ahead(made: Callable[[Stopped], Iterator[Block]]) -> Iterator[Block]:
-    with Ahead(made) as ahead:
+def _ahead(made: Callable[[Stopped], Iterator[Pair]]) -> Iterator[Pair]:
+    with Prefetcher(made) as ahead:
         yield from ahead

@@ -156,9 +156,9 @@ def _pandas() -> Any:
     except ImportError as error:
         raise ArgumentError(
             "CSV files are read by pandas, which is not installed.",
-            expected="the extra csv",
+            expected="the extra data",
             got=f"{type(error).__name__}: {error}",
-            fix="pip install 'chainrule[csv]'",
+            fix="pip install 'chainrule[data]'",
         ) from error
     return pandas
 

@@ -6,10 +6,10 @@ import shutil
 import textwrap
 from collections.abc import Iterator
 
-from chainrule.explanation.blocks import Block, beside, equation, is_small, shown
 from chainrule.explanation.checking import check_layers
 from chainrule.explanation.layers import Equation, LayerExplanation, Layers
 from chainrule.explanation.notation import Array, Expr
+from chainrule.explanation.typeset import Lines, beside, equation, is_small, shown
 from chainrule.primitives import creation
 
 #: A line with what kind of line it is: title, rule, formula, number, note, check.
@@ -202,7 +202,7 @@ class _Page:
         if any(len(block) > 1 for block in blocks):
             yield "", ""
 
-    def _worked(self, side: Expr) -> Block | None:
+    def _worked(self, side: Expr) -> Lines | None:
         """An expression with its numbers in place, where they are small enough."""
         pieces = side.pieces(self.e.numbers)
         arrays = [p for p in pieces if not isinstance(p, str)]
@@ -211,7 +211,7 @@ class _Page:
         block = equation(pieces, self.digits)
         return block if _wide(block) <= self.width - 13 else None  # "  ∂ℒ/∂W⁽¹⁾ = "
 
-    def _array(self, array: Array, margin: str) -> Block:
+    def _array(self, array: Array, margin: str) -> Lines:
         return shown(array, self.width - len(margin), self.digits)
 
     def _quantity(self, name: str, array: Array) -> Iterator[Line]:
@@ -227,7 +227,7 @@ def _word(count: int) -> str:
     return _COUNTS[count] if count < len(_COUNTS) else str(count)
 
 
-def _wide(block: Block) -> int:
+def _wide(block: Lines) -> int:
     return max(map(len, block))
 
 

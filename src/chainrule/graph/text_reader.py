@@ -64,7 +64,7 @@ class _Line:
 
 
 @dataclass
-class _Block:
+class _Body:
     """One ``graph`` block as read; an attribute that names a graph is a _Name yet."""
 
     name: str
@@ -171,8 +171,8 @@ class _Reader:
             self.fail(f"{where} does not end.", f"',' or {close!r}")
         return items
 
-    def blocks(self) -> list[_Block]:
-        blocks: list[_Block] = []
+    def blocks(self) -> list[_Body]:
+        blocks: list[_Body] = []
         while not blocks or self.at < len(self.text):
             at = self.skip()
             if not self.takes("graph"):
@@ -183,7 +183,7 @@ class _Reader:
                     f"Two graphs are called {name!r}.", "names of their own", at=at
                 )
             self.need("(", "The first line of the graph")
-            block = _Block(name, at, self.listed(")", "The inputs", self.declared))
+            block = _Body(name, at, self.listed(")", "The inputs", self.declared))
             self.need("{", "The first line of the graph")
             while not self.takes("return"):
                 block.lines.append(self.line())
@@ -328,7 +328,7 @@ def _near(name: str, names: Iterable[str]) -> str | None:
 class _Builder:
     """Makes graphs out of blocks, a body before the node that holds it."""
 
-    def __init__(self, reader: _Reader, blocks: Sequence[_Block]) -> None:
+    def __init__(self, reader: _Reader, blocks: Sequence[_Body]) -> None:
         self.reader = reader
         self.blocks = blocks
         self.named = {block.name: block for block in blocks}
@@ -347,7 +347,7 @@ class _Builder:
                 )
         return graph
 
-    def build(self, block: _Block) -> Graph:
+    def build(self, block: _Body) -> Graph:
         self.open.append(block.name)
         values: dict[str, Value] = {}
 

@@ -139,14 +139,14 @@ class SELU(Activation):
     function = staticmethod(functional.selu)
 
 
-class Step(Activation):
+class Heaviside(Activation):
     """f(z) = 1 where z ≥ 0, else 0: the perceptron's threshold (Rosenblatt 1958).
 
     f′ = 0 everywhere by declaration, so gradient descent learns nothing through it;
     :class:`~chainrule.nn.Perceptron` has a rule of its own.
     """
 
-    function = staticmethod(functional.step)
+    function = staticmethod(functional.heaviside)
 
 
 class Hardtanh(Activation):

@@ -62,7 +62,7 @@ class Perceptron(Module):
 
     def forward(self, x: Any) -> Tensor:
         """step(W x + b): zeros and ones."""
-        return functional.step(self.score(x))
+        return functional.heaviside(self.score(x))
 
     def learn(self, x: Any, y: Any, lr: float = 1.0) -> int:
         """One pass of Rosenblatt's rule through the samples, in their order.
@@ -87,7 +87,7 @@ class Perceptron(Module):
         for row, label in zip(rows, labels):
             self.zero_grad()
             z = self.score(Tensor(row[None]))
-            wrong = functional.step(z.detach()).numpy()[0] != label
+            wrong = functional.heaviside(z.detach()).numpy()[0] != label
             mistakes += int(wrong.sum())
             rule(z, Tensor(label[None])).backward()
             with no_grad():

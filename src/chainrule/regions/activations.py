@@ -210,7 +210,7 @@ def selu(x: Value) -> Value:
     kinks="x = 0, where it jumps; the derivative is 0 everywhere by declaration",
     cases=_LINES,
 )
-def step(x: Value) -> Value:
+def heaviside(x: Value) -> Value:
     """1 where x ≥ 0, else 0. Its derivative, 0, teaches nothing: see ``Perceptron``."""
     shifted = add(sign(x), full_like(x, 0.5))  # −½, ½ or 3⁄2
     return _times(0.5, add(full_like(x, 1.0), sign(shifted)))

@@ -8,11 +8,11 @@ from typing import Any
 import chainrule as cr
 from chainrule import nn
 from chainrule.errors import ArgumentError, ChainruleError, warn
-from chainrule.nn import meaning
+from chainrule.nn import output_semantics
 from chainrule.optim import SGD
-from chainrule.runs import making, network, source
+from chainrule.runs import factory, network, source
+from chainrule.runs.factory import ProblemError
 from chainrule.runs.file import RunFile
-from chainrule.runs.making import ProblemError
 from chainrule.runs.problems import Problem
 from chainrule.runs.source import Parts
 from chainrule.training import Trainer
@@ -43,7 +43,7 @@ def build(run: RunFile) -> tuple[Parts, Trainer]:
         trainer = Trainer(
             model,
             loss=loss,
-            optimizer=making.optimizer(run["optimizer"], run["schedule"]),
+            optimizer=factory.optimizer(run["optimizer"], run["schedule"]),
             metrics=settings["metrics"],
             probes=settings["probes"] or (),
             engine=settings["engine"],
@@ -91,8 +91,8 @@ def _check_names(run: RunFile, model: nn.Module) -> None:
         raise run.blame(error, "training", "probes") from error
     if run["optimizer"]["groups"]:
         try:
-            with making.on_trial():
-                tried = making.optimizer(run["optimizer"], run["schedule"])
+            with factory.on_trial():
+                tried = factory.optimizer(run["optimizer"], run["schedule"])
                 tried.attach_parameters(dict(model.named_parameters()))
         except ChainruleError as error:
             raise run.blame(error, "optimizer", "groups") from error
@@ -107,12 +107,12 @@ def _loss(run: RunFile, train: cr.data.Dataset) -> Any:
             return nn.MSELoss()
         # The book's network ends in Softmax: probabilities, not scores.
         return nn.CrossEntropyLoss(from_logits=layers[-1]["class"] != "Softmax")
-    loss, name = making.loss(settings), settings["class"]
-    if meaning.is_regression(loss) and train.classes is not None:
+    loss, name = factory.loss(settings), settings["class"]
+    if output_semantics.is_regression(loss) and train.classes is not None:
         raise ProblemError(
             source.problem_of_loss(name, f"the target names {train.classes} classes")
         )
-    if meaning.is_classification(loss) and train.classes is None:
+    if output_semantics.is_classification(loss) and train.classes is None:
         raise ProblemError(source.problem_of_loss(name, "the target is a quantity"))
     if isinstance(loss, nn.KLDivLoss) and train.classes is not None:
         raise ProblemError(

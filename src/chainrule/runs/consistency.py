@@ -11,7 +11,7 @@ from typing import Any
 
 from chainrule import data
 from chainrule.errors import ArgumentError, nearest
-from chainrule.runs import making, schema
+from chainrule.runs import factory, schema
 from chainrule.runs.classes import (
     Family,
     callbacks,
@@ -19,7 +19,7 @@ from chainrule.runs.classes import (
     optimizers,
     schedules,
 )
-from chainrule.runs.making import ProblemError
+from chainrule.runs.factory import ProblemError
 from chainrule.runs.problems import Problem, Where
 from chainrule.runs.values import WrongValueError, show
 
@@ -262,21 +262,21 @@ def _trials(settings: Mapping[str, Any]) -> Iterator[Problem]:
     """What constructors refuse; layers are tried with few units."""
     optimizer, schedule = settings["optimizer"], settings["schedule"]
     attempts: list[Any] = [
-        lambda: making.optimizer(optimizer, schedule),
+        lambda: factory.optimizer(optimizer, schedule),
         *(
-            lambda i=i: making.callback(i, settings["callbacks"][i], Path())
+            lambda i=i: factory.callback(i, settings["callbacks"][i], Path())
             for i in range(len(settings["callbacks"]))
         ),
         *(
-            lambda i=i: making.layer(i, _small(settings["model"]["layers"][i]))
+            lambda i=i: factory.layer(i, _small(settings["model"]["layers"][i]))
             for i in range(len(settings["model"]["layers"]))
         ),
     ]
     if settings["loss"]["class"] is not None:
-        attempts.append(lambda: making.loss(settings["loss"]))
+        attempts.append(lambda: factory.loss(settings["loss"]))
     for attempt in attempts:
         try:
-            with making.on_trial():
+            with factory.on_trial():
                 attempt()
         except ProblemError as error:
             yield error.problem

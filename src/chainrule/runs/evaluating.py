@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.metrics import ConfusionMatrix
-from chainrule.nn import meaning
+from chainrule.nn import output_semantics
 from chainrule.runs import gaps, results
 from chainrule.runs.trained import Trained
 from chainrule.runs.values import width
@@ -41,7 +41,7 @@ def evaluate(
     else:
         part, where = trained.measurable(path), str(path)
         rows = gaps.rows_of(path, trained.format_for(path), len(part))
-    if meaning.is_classification(trainer.loss):
+    if output_semantics.is_classification(trainer.loss):
         trainer = _with_confusion(trained)
     measured = dict(trainer.evaluate(part))
     matrix = measured.pop("confusion_matrix", None)

@@ -16,9 +16,9 @@ from chainrule.data import Dataset
 from chainrule.errors import ChainruleError
 from chainrule.graph.build import no_grad
 from chainrule.primitives.rules import show
-from chainrule.runs import consistency, making, schema
+from chainrule.runs import consistency, factory, schema
 from chainrule.runs.classes import layers
-from chainrule.runs.making import ProblemError
+from chainrule.runs.factory import ProblemError
 from chainrule.runs.problems import Problem
 from chainrule.tensor import Tensor
 
@@ -57,7 +57,7 @@ def build(
         total += weights
         if total > schema.WEIGHTS_AT_MOST:
             raise ProblemError(consistency.too_large(i, item["class"], weights, total))
-        layer = making.layer(i, {"class": item["class"], "options": options})
+        layer = factory.layer(i, {"class": item["class"], "options": options})
         sample = _tried(layer, sample, i)
         made.append(layer)
     _check_outputs(sample.shape[1:], outputs, len(given) - 1)

@@ -13,7 +13,7 @@ import numpy as np
 
 from chainrule.disk import replace
 from chainrule.errors import warn
-from chainrule.nn import meaning
+from chainrule.nn import output_semantics
 from chainrule.runs import gaps, results
 from chainrule.runs.trained import DIGITS, Trained
 
@@ -108,7 +108,7 @@ def predict(
     missing = gaps.left_out(path, trained.format_for(path), names)
     if missing:
         _warn_of_gaps(missing, len(missing) + len(names))
-    decides = meaning.is_classification(trainer.loss)
+    decides = output_semantics.is_classification(trainer.loss)
     kind = output or ("classes" if decides else "values")
     made = trainer.predict(x, None if kind == "values" else kind)
     classes = None if trainer.class_names is None else list(trainer.class_names)

@@ -19,7 +19,7 @@ from chainrule.errors import (
     ShapeError,
     nearest,
 )
-from chainrule.runs import gaps, making, results, source
+from chainrule.runs import factory, gaps, results, source
 from chainrule.runs.building import batch_size, build
 from chainrule.runs.file import OPTIONS, RunFile, load, parse
 from chainrule.runs.recipe import cannot_change, flag
@@ -114,7 +114,7 @@ class Session:
     def _callbacks(self) -> list[Any]:
         """The callbacks of its file."""
         given = enumerate(self.run["callbacks"])
-        return [making.callback(i, item, self.directory) for i, item in given]
+        return [factory.callback(i, item, self.directory) for i, item in given]
 
 
 def train(

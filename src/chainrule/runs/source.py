@@ -17,8 +17,8 @@ from chainrule.errors import ChainruleError, nearest
 from chainrule.nn.losses.margins import SignLoss
 from chainrule.runs import gaps, schema
 from chainrule.runs.consistency import DRAWING, format_of, share_of
+from chainrule.runs.factory import ProblemError
 from chainrule.runs.file import RunFile
-from chainrule.runs.making import ProblemError
 from chainrule.runs.problems import Problem
 from chainrule.runs.values import show
 

@@ -10,7 +10,7 @@ Where to look, from the outside to the inside:
     state, plan   where a run stands, and what it depends on, as one object
     snapshots     what a loop goes back to
     source        where a loop's work comes from
-    feed          rows for training, shuffled in blocks
+    data_adapter  rows for training, shuffled in blocks
     programs      the compiled programs, made when data first ask for them
     entries       what they are traced from: a training step, evaluation, prediction
 

@@ -15,12 +15,12 @@ from typing import Any
 
 from chainrule import nn
 from chainrule.data import Column, Dataset, Stream
+from chainrule.data.adapter import check_indices, kinds, stored_as
 from chainrule.data.checks import whole
-from chainrule.data.given import check_indices, kinds, stored_as
 from chainrule.errors import ArgumentError, nearest, warn, wrong_kind
 from chainrule.nn import Module
 from chainrule.optim import Optimizer
-from chainrule.training import suited
+from chainrule.training import sanity_checks
 from chainrule.training.plan import Plan
 
 # -- arguments -------------------------------------------------------------------
@@ -194,7 +194,7 @@ def suitable(data: Dataset | Stream, model: Module, loss: Any, batch_size: int) 
         if model.takes_indices():
             check_indices(data.x.stored)
         else:
-            suited.warn_of(data, model, loss)
+            sanity_checks.warn_of(data, model, loss)
     if batch_size > 1 or len(kinds(data)[0]) != 1:
         return
     for path, module in model.named_modules():

@@ -17,17 +17,17 @@ import numpy as np
 from chainrule import metrics
 from chainrule.compiled_program import CompiledProgram
 from chainrule.data import Column, Dataset, Stream
-from chainrule.data.given import batches, kinds
+from chainrule.data.adapter import batches, kinds
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.node import Array
 from chainrule.graph.types import ArrayType, as_dtype, resolve
 from chainrule.metrics import Metric
-from chainrule.nn import Loss, meaning
+from chainrule.nn import Loss, output_semantics
 from chainrule.nn.losses import check_labels
 from chainrule.primitives.rules import show
 from chainrule.tracing import Traced
+from chainrule.training.data_adapter import DataAdapter
 from chainrule.training.entries import Entries
-from chainrule.training.feed import Feed
 
 Check = Callable[[Array], None]
 Watch = Callable[[Check], None]
@@ -103,17 +103,17 @@ class Programs:
     # -- training ------------------------------------------------------------------
 
     def fit_program(
-        self, feed: Feed, validation: Dataset | Stream | None
+        self, adapter: DataAdapter, validation: Dataset | Stream | None
     ) -> CompiledProgram:
-        """The program that trains on ``feed``; data that cannot work are refused.
+        """The program that trains on ``adapter``; data that cannot work are refused.
 
         Raises:
             ShapeError: rows that do not fit the model, named by its first layer.
             ArgumentError: targets that the loss does not take.
         """
-        row = tuple(int(d) for d in feed.x.shape[1:])
-        target = ArrayType(feed.y.shape[1:], feed.y.dtype)
-        key = (feed.x, feed.y, feed.scale, feed.weighted)
+        row = tuple(int(d) for d in adapter.x.shape[1:])
+        target = ArrayType(adapter.y.shape[1:], adapter.y.dtype)
+        key = (adapter.x, adapter.y, adapter.scale, adapter.weighted)
         known = self.training
         if (
             known is not None
@@ -121,10 +121,10 @@ class Programs:
             and known.key == key
             and known.program.traced["train"].trains_the_same()
         ):
-            feed.watch(known.check)
+            adapter.watch(known.check)
         else:
             self._drop("training")
-            known = self._prepare(row, target, feed.watch, key=key)
+            known = self._prepare(row, target, adapter.watch, key=key)
             self.training = known
         if validation is not None:
             self._for_data(validation)
@@ -267,7 +267,7 @@ def _check(loss: Any, measured: tuple[Metric, ...], prediction: Any, y: Array) -
         loss.check_target(y, prediction)
     else:
         row = ArrayType(y.shape[1:], as_dtype(y.dtype))
-        classes = meaning.labels(prediction, row)
+        classes = output_semantics.labels(prediction, row)
         if classes is not None:
             check_labels(y, classes)
 

@@ -12,7 +12,7 @@ from chainrule.data import Dataset
 from chainrule.errors import ArgumentError
 from chainrule.graph.build import no_grad
 from chainrule.graph.node import Array
-from chainrule.nn import Module, meaning
+from chainrule.nn import Module, output_semantics
 from chainrule.nn.traced import mode
 from chainrule.tensor import Tensor
 from chainrule.training import drawing, fonts
@@ -125,8 +125,8 @@ def probabilities(trainer: Classifier, x: Array) -> Array:
             made = trainer.predict(x, output="probabilities")
         except ArgumentError:  # scores that only decide, as a hinge's
             raw = trainer.predict(x)
-            cut = meaning.threshold(trainer.loss)
-            made = meaning.decide(Tensor(raw), cut).numpy()
+            cut = output_semantics.threshold(trainer.loss)
+            made = output_semantics.decide(Tensor(raw), cut).numpy()
             if raw.ndim > 1 and raw.shape[1] > 1:
                 made = np.eye(raw.shape[1])[made]
     elif isinstance(trainer, Module):

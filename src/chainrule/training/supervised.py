@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.data.given import as_data
+from chainrule.data.adapter import as_data
 from chainrule.graph.node import Array
 from chainrule.training import checks
 from chainrule.training import progress as displays
 from chainrule.training.callbacks import as_callbacks
-from chainrule.training.feed import Feed
+from chainrule.training.data_adapter import DataAdapter
 from chainrule.training.loop import Loop
 from chainrule.training.plan import Plan
 from chainrule.training.programs import Programs
@@ -27,7 +27,7 @@ class Supervised(Loop):
     Args:
         trainer: whose run it is; callbacks get it.
         programs: compile what the run takes.
-        feed: the training data.
+        adapter: the training data.
         state: where the run stands; its plan says how far it goes.
         begin: what is to be done once nothing is refused any more; nothing has changed
             before.
@@ -44,7 +44,7 @@ class Supervised(Loop):
         self,
         trainer: Any,
         programs: Programs,
-        feed: Feed,
+        adapter: DataAdapter,
         state: RunState,
         begin: Callable[[Loop], None],
         *,
@@ -55,16 +55,16 @@ class Supervised(Loop):
         called = as_callbacks(callbacks)
         checked = None if validation is None else as_data(validation)
         if checked is not None:
-            checks.same_scale(feed.scale, checked)
-        program = programs.fit_program(feed, checked)
+            checks.same_scale(adapter.scale, checked)
+        program = programs.fit_program(adapter, checked)
         columns = programs.columns(checked)
         checks.monitors(trainer.optimizer, columns)
         if progress is not False:
             called.append(displays.display())
         for callback in called:
             callback.check(columns)
-        super().__init__(program, "train", feed, state, called)
-        self.trainer, self.feed, self.validation = trainer, feed, checked
+        super().__init__(program, "train", adapter, state, called)
+        self.trainer, self.adapter, self.validation = trainer, adapter, checked
         self._begin, self.files = begin, trainer.files
 
     @property
@@ -92,7 +92,7 @@ class Supervised(Loop):
         return outputs
 
     def row(self) -> dict[str, Any]:
-        trainer, rows = self.trainer, self.feed.epoch_rows
+        trainer, rows = self.trainer, self.adapter.epoch_rows
         if self.plan.rows != rows:  # a stream's length shows at its end
             self.state.plan = replace(self.plan, rows=rows)
         row: dict[str, Any] = {

@@ -14,18 +14,18 @@ from pathlib import Path
 from typing import Any
 
 from chainrule.data import Stream
-from chainrule.data.given import as_column, as_data, stored_as
+from chainrule.data.adapter import as_column, as_data, stored_as
 from chainrule.engines import resolve_engine
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
 from chainrule.metrics import Metric, as_metrics
-from chainrule.nn import Module, meaning
+from chainrule.nn import Module, output_semantics
 from chainrule.optim import Optimizer
 from chainrule.random import Generator
 from chainrule.training import checkpoint, checks, saving
 from chainrule.training.callbacks import Callback
+from chainrule.training.data_adapter import DataAdapter, adapter_of, as_weights
 from chainrule.training.entries import Entries, StepNumbers
-from chainrule.training.feed import Feed, as_weights, feed_of
 from chainrule.training.history import History
 from chainrule.training.lock import Files
 from chainrule.training.loop import Loop
@@ -252,15 +252,15 @@ class Trainer(Standing):
         rows = None if isinstance(data, Stream) else len(data)
         size = checks.batch_size(batch_size, rows)
         weights = as_weights(sample_weight, data, self.loss)
-        feed = feed_of(data, size, self.seed, weights=weights)
+        adapter = adapter_of(data, size, self.seed, weights=weights)
         plan = Plan(
             first=self.epoch + (self.step > 0),  # what was interrupted is left behind
             epochs=epochs,
             batch_size=size,
             rows=rows,
-            checksum=feed.checksum,
+            checksum=adapter.checksum,
             drop_last=bool(drop_last),
-            block=int(feed.x.shape[0]) if rows is None else None,
+            block=int(adapter.x.shape[0]) if rows is None else None,
             class_names=None if data.class_names is None else tuple(data.class_names),
             format=data.format,
             scale=stored_as(data)[1],
@@ -277,7 +277,7 @@ class Trainer(Standing):
             state.history.validation_name = str(validation_name)
 
         loop = self._prepare(
-            feed,
+            adapter,
             state,
             begin,
             validation=validation,
@@ -320,14 +320,14 @@ class Trainer(Standing):
             )
         plan, data = self.plan, as_data(train)
         weights = as_weights(sample_weight, data, self.loss)
-        feed = feed_of(
+        adapter = adapter_of(
             data, plan.batch_size, self.seed, block=plan.block, weights=weights
         )
-        checks.same_data(plan, data, feed.checksum)
+        checks.same_data(plan, data, adapter.checksum)
         self._remember()
         state, begin = self.state, lambda: None
         loop = self._prepare(
-            feed,
+            adapter,
             state,
             begin,
             validation=validation,
@@ -343,7 +343,7 @@ class Trainer(Standing):
 
     def _prepare(
         self,
-        feed: Feed,
+        adapter: DataAdapter,
         state: RunState,
         begin: Callable[[], None],
         **options: Any,
@@ -362,7 +362,7 @@ class Trainer(Standing):
             state.remind(loop.observers)
             begin()
 
-        return Supervised(self, self._programs, feed, state, start, **options)
+        return Supervised(self, self._programs, adapter, state, start, **options)
 
     def _run(self, loop: Supervised, checkpoint: Checkpoints, every: float) -> History:
         try:
@@ -436,14 +436,14 @@ class Trainer(Standing):
         example = "predict(x, batch_size=1000)"
         size = checks.positive("batch_size", batch_size, example)
         if output is not None:
-            meaning.check_output(output, self.loss)
+            output_semantics.check_output(output, self.loss)
         given = as_column(x)
         checks.same_scale(self.scale, given)
         made = self._programs.predict(given, size)
         if output is None:
             return made
         names = self.class_names
-        return meaning.translate(
+        return output_semantics.translate(
             made, output, model=self.model, loss=self.loss, class_names=names
         )
 

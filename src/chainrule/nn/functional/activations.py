@@ -94,9 +94,9 @@ def selu(x: Any) -> Tensor:
     return wrap(activations.selu(as_tensor(x).value))
 
 
-def step(x: Any) -> Tensor:
+def heaviside(x: Any) -> Tensor:
     """1 where x ≥ 0, else 0; its derivative is 0."""
-    return wrap(activations.step(as_tensor(x).value))
+    return wrap(activations.heaviside(as_tensor(x).value))
 
 
 def clip(x: Any, low: float, high: float) -> Tensor:

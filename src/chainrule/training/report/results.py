@@ -11,7 +11,7 @@ from chainrule import nn
 from chainrule.data import Dataset
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
-from chainrule.nn import meaning
+from chainrule.nn import output_semantics as semantics
 from chainrule.tensor import Tensor
 from chainrule.training.regions import class_names
 
@@ -77,16 +77,18 @@ class Regressed:
 def classified(trainer: Any, data: Dataset, outputs: Array) -> Classified | None:
     """The outputs as predictions of classes; None where they are something else."""
     labels = data.y.ndim == 1 and data.y.dtype.kind == "i" and outputs.ndim == 2
-    known = data.classes is not None or meaning.is_classification(trainer.loss)
-    scores = labels and outputs.shape[1] > 1 and not meaning.is_regression(trainer.loss)
+    known = data.classes is not None or semantics.is_classification(trainer.loss)
+    scores = (
+        labels and outputs.shape[1] > 1 and not semantics.is_regression(trainer.loss)
+    )
     if not (known or scores):
         return None
-    cut = meaning.threshold(trainer.loss)
-    pair = meaning.decisions("The report", Tensor(outputs), Tensor(data.y), cut)
+    cut = semantics.threshold(trainer.loss)
+    pair = semantics.decisions("The report", Tensor(outputs), Tensor(data.y), cut)
     predicted, truth = (t.numpy().astype(np.intp) for t in pair)
     if len(predicted) != len(data):  # several decisions a row
         return None
-    classes = max(meaning.number_of_classes(outputs.shape, cut), int(truth.max()) + 1)
+    classes = max(semantics.number_of_classes(outputs.shape, cut), int(truth.max()) + 1)
     names = class_names(data, trainer.class_names)[:classes]
     names += [str(c) for c in range(len(names), classes)]
     shares = _shares(trainer, data)
@@ -104,7 +106,7 @@ def classified(trainer: Any, data: Dataset, outputs: Array) -> Classified | None
 
 def regressed(trainer: Any, data: Dataset, outputs: Array) -> Regressed | None:
     """The outputs as predictions of quantities; None where they are something else."""
-    if meaning.is_classification(trainer.loss):
+    if semantics.is_classification(trainer.loss):
         return None
     n = len(data)
     truth = np.asarray(data.y, np.float64).reshape(n, -1)

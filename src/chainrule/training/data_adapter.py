@@ -7,7 +7,7 @@ stream's prepares the next one: so a stream may be longer than memory, and its e
 are the function of (seed, epoch, block) that resuming needs.
 
 The loop takes its steps from here; evaluation reads rows in their order, by
-:mod:`chainrule.data.given`.
+:mod:`chainrule.data.adapter`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import numpy as np
 
 from chainrule.compiled_program import CompiledProgram
 from chainrule.data import Dataset, Stream
-from chainrule.data.given import checked_weights, one_pass
+from chainrule.data.adapter import checked_weights, one_pass
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
 from chainrule.graph.types import (
@@ -91,7 +91,7 @@ class Block:
         )
 
 
-class Feed(Source):
+class DataAdapter(Source):
     """Training data as a program takes them; a subclass defines ``next_block``.
 
     Attributes:
@@ -142,7 +142,7 @@ class Feed(Source):
         self.block = None
 
 
-class Rows(Feed):
+class DatasetAdapter(DataAdapter):
     """A data set in memory, copied only where an engine cannot read it.
 
     Args:
@@ -183,7 +183,7 @@ class Rows(Feed):
         return Block(self._placed, order, epoch, 0, plan)
 
 
-class Blocks(Feed):
+class StreamAdapter(DataAdapter):
     """A stream, a block at a time.
 
     Args:
@@ -270,21 +270,21 @@ def _too_short(rows: int, batch_size: int) -> ArgumentError:
     )
 
 
-def feed_of(
+def adapter_of(
     data: Dataset | Stream,
     batch_size: int,
     seed: int,
     *,
     block: int | None = None,
     weights: Array | None = None,
-) -> Feed:
+) -> DataAdapter:
     """Training data as a program takes them.
 
     A stream's blocks have the rows that a run has begun with, or else whole batches, as
     many as both limits allow, at least one.
     """
     if isinstance(data, Dataset):
-        return Rows(data, seed, weights)
+        return DatasetAdapter(data, seed, weights)
     if block is None:
         kinds = data.row, data.target
         each = sum(
@@ -292,7 +292,7 @@ def feed_of(
         )
         rows = min(BLOCK_ROWS, BLOCK_BYTES // max(1, each))
         block = batch_size * max(1, rows // batch_size)
-    return Blocks(data, block, seed)
+    return StreamAdapter(data, block, seed)
 
 
 def as_weights(given: Any, data: Dataset | Stream, loss: Any) -> Array | None:

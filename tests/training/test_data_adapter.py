@@ -15,10 +15,10 @@ import pytest
 
 import chainrule as cr
 from chainrule import errors, nn, optim, random
-from chainrule.data import given
+from chainrule.data import adapter
 from chainrule.graph.primitive import REFERENCES
 from chainrule.primitives.random import random_bits, seed_key
-from chainrule.training import Callback, feed
+from chainrule.training import Callback, data_adapter
 
 from .conftest import Make, StopAt, pixels, same, small_network, without_time
 
@@ -38,7 +38,7 @@ def stream_of(data: cr.data.Dataset, **options: Any) -> cr.data.Stream:
 @pytest.fixture
 def blocks_of_sixteen(monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks of 16 rows of ``pixels`` (6 bytes and a label of 4) in batches of 8."""
-    monkeypatch.setattr(feed, "BLOCK_BYTES", 16 * 10 + 9)
+    monkeypatch.setattr(data_adapter, "BLOCK_BYTES", 16 * 10 + 9)
 
 
 def fitted(make: Make, data: Any, **options: Any) -> cr.Trainer:
@@ -136,11 +136,11 @@ def test_the_size_of_blocks_is_part_of_a_run(
     make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = pixels(48)
-    monkeypatch.setattr(feed, "BLOCK_BYTES", 165)
+    monkeypatch.setattr(data_adapter, "BLOCK_BYTES", 165)
     whole = fitted(make, stream_of(data))
     monkeypatch.setattr("chainrule.training.loop.CHUNK", 0.0)
     fitted(make, stream_of(data), callbacks=[StopAt(3)], checkpoint=tmp_path)
-    monkeypatch.setattr(feed, "BLOCK_BYTES", 1 << 20)
+    monkeypatch.setattr(data_adapter, "BLOCK_BYTES", 1 << 20)
     loaded = cr.Trainer.load(tmp_path)
     loaded.resume(stream_of(data), progress=False)
     assert same(loaded.model, whole.model)
@@ -154,7 +154,10 @@ def test_how_long_blocks_are(columns: int, batch_size: int, rows: int) -> None:
     """A slow source does not keep the first step waiting for 32 MB."""
     row = np.zeros(columns, np.float32)
     stream = cr.data.Stream(lambda: iter([(row, 0)]))
-    assert feed.feed_of(stream, batch_size, seed=0).x.shape == (rows, columns)
+    assert data_adapter.adapter_of(stream, batch_size, seed=0).x.shape == (
+        rows,
+        columns,
+    )
 
 
 class Counted:
@@ -186,7 +189,7 @@ def test_only_two_blocks_are_in_memory(
     """20,000 rows of 1 kB go by; no more than the blocks at work are held."""
     import tracemalloc
 
-    monkeypatch.setattr(feed, "BLOCK_BYTES", 1000 * 1004)
+    monkeypatch.setattr(data_adapter, "BLOCK_BYTES", 1000 * 1004)
     source = Counted(20_000)
     cr.manual_seed(0)
     trainer = make(
@@ -335,7 +338,7 @@ def test_a_shorter_stream_than_the_run_has_seen(make: Make) -> None:
     trainer = make(optimizer=optim.SGD(lr=0.1))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("chainrule.training.loop.CHUNK", 0.0)
-        patch.setattr(feed, "BLOCK_BYTES", 165)
+        patch.setattr(data_adapter, "BLOCK_BYTES", 165)
         stop = [StopAt(5)]
         trainer.fit(
             stream_of(data), epochs=1, batch_size=8, callbacks=stop, progress=False
@@ -355,7 +358,7 @@ def test_a_shorter_stream_than_the_run_has_seen(make: Make) -> None:
 def test_row_numbers_beyond_those_of_float32() -> None:
     x = np.array([[2**24 + 1], [3]])
     for data in (cr.data.Column(x), cr.data.Stream(lambda: zip(x, [0, 1]))):
-        (made, _), *rest = given.batches(data, 10, cr.int32)
+        (made, _), *rest = adapter.batches(data, 10, cr.int32)
         assert made.tolist() == x.tolist()
         assert made.dtype == np.int32
         assert not rest

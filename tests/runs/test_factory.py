@@ -11,8 +11,8 @@ import pytest
 import chainrule as cr
 from chainrule import optim
 from chainrule.errors import ArgumentError, ChainruleWarning
-from chainrule.runs import file, making
-from chainrule.runs.making import ProblemError
+from chainrule.runs import factory, file
+from chainrule.runs.factory import ProblemError
 
 DATA = 'data.source = "moons"\nmodel.layers = ["Linear"]\n'
 
@@ -39,7 +39,7 @@ class Trusting:
 )
 def test_whatever_a_constructor_raises_is_a_problem(error: Exception) -> None:
     with pytest.raises(ProblemError) as caught:
-        making.construct(Trusting, {"error": error}, ("loss",))
+        factory.construct(Trusting, {"error": error}, ("loss",))
     problem = caught.value.problem
     assert problem.where == ("loss",)
     assert problem.what == "Trusting does not take these options."
@@ -49,7 +49,7 @@ def test_whatever_a_constructor_raises_is_a_problem(error: Exception) -> None:
 
 def test_an_error_without_all_four_answers_gets_them() -> None:
     with pytest.raises(ProblemError) as caught:
-        making.construct(Trusting, {"error": ArgumentError("No.")}, ("loss",))
+        factory.construct(Trusting, {"error": ArgumentError("No.")}, ("loss",))
     problem = caught.value.problem
     assert problem.what == "No."
     assert None not in (problem.expected, problem.got, problem.fix)
@@ -68,7 +68,7 @@ def test_what_is_tried_draws_no_numbers_and_warns_of_nothing() -> None:
 def test_a_doubtful_learning_rate_is_told_once_the_run_begins() -> None:
     run = file.parse(f"{DATA}[optimizer]\nlr = 0\n")
     with pytest.warns(ChainruleWarning, match="learning rate of 0"):
-        making.optimizer(run["optimizer"], run["schedule"])
+        factory.optimizer(run["optimizer"], run["schedule"])
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_a_doubtful_learning_rate_is_told_once_the_run_begins() -> None:
 )
 def test_optimisers(keys: str, made: str) -> None:
     run = file.parse(DATA + keys)
-    assert made in repr(making.optimizer(run["optimizer"], run["schedule"]))
+    assert made in repr(factory.optimizer(run["optimizer"], run["schedule"]))
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_optimisers(keys: str, made: str) -> None:
 )
 def test_schedules(keys: str, expected: Any) -> None:
     run = file.parse(f"{DATA}[optimizer]\nlr = 0.1\n[schedule]\n{keys}")
-    made = making.optimizer(run["optimizer"], run["schedule"]).schedule
+    made = factory.optimizer(run["optimizer"], run["schedule"]).schedule
     assert made.settings() == expected.settings()
 
 
@@ -115,7 +115,7 @@ def test_callbacks_write_into_the_directory_of_the_run() -> None:
         '[[callbacks]]\nclass = "BestCheckpoint"\npath = "gut/beste.ckpt"\n'
     )
     log, best = (
-        making.callback(i, item, Path("r")) for i, item in enumerate(run["callbacks"])
+        factory.callback(i, item, Path("r")) for i, item in enumerate(run["callbacks"])
     )
     assert log.path == Path("r", "log.csv")
     assert best.path == Path("r", "gut", "beste.ckpt")
@@ -126,6 +126,6 @@ def test_losses() -> None:
         f'{DATA}[loss]\nclass = "CrossEntropyLoss"\nlabel_smoothing = 0.1\n'
         "weight = [1, 2.5]\n"
     )
-    made = making.loss(run["loss"])
+    made = factory.loss(run["loss"])
     assert made.label_smoothing == 0.1
     assert made.settings()["weight"] == [1.0, 2.5]

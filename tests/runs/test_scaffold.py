@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from chainrule.errors import ArgumentError, DataError
-from chainrule.runs import classes, file, schema, session, starting, template
+from chainrule.runs import classes, file, scaffold, schema, session, template
 from chainrule.runs.values import width
 from tests.cli import data as small
 
@@ -18,7 +18,7 @@ from tests.cli import data as small
 def start(folder: Path, place: str | None, target: str | None = None) -> Any:
     there = place is not None and (folder / place).exists()
     where = str(folder / place) if place is not None and there else place
-    return starting.start(where, target, folder)
+    return scaffold.start(where, target, folder)
 
 
 @pytest.mark.parametrize("name", [*schema.BUNDLED, *schema.DRAWN])
@@ -228,7 +228,7 @@ def test_paths_count_from_the_file(
     small.houses(tmp_path / "h.csv")
     (tmp_path / "runs").mkdir()
     monkeypatch.chdir(tmp_path)
-    made = starting.write(Path("runs/a.toml"), "h.csv", None)
+    made = scaffold.write(Path("runs/a.toml"), "h.csv", None)
     assert made["data"]["source"] == "../h.csv"
     session.build(file.load(Path("runs/a.toml"), {"engine": "numpy"}))
 
@@ -237,5 +237,5 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "a.toml"
     path.write_text("mine")
     with pytest.raises(ArgumentError, match=r"(?s)there already.*another name"):
-        starting.write(path, None, None)
+        scaffold.write(path, None, None)
     assert path.read_text() == "mine"

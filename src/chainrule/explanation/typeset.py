@@ -10,7 +10,7 @@ import numpy as np
 from chainrule.explanation.notation import Array, Piece
 
 #: Lines of equal length.
-Block = list[str]
+Lines = list[str]
 
 #: An array of up to so many rows and columns is shown whole.
 WHOLE = 6
@@ -52,7 +52,7 @@ def spelled(array: Array, digits: int = 4) -> list[list[str]]:
     return [["0" if v == 0 else f"{v:.{places}f}" for v in row] for row in rows]
 
 
-def matrix(array: Array, digits: int = 4) -> Block:
+def matrix(array: Array, digits: int = 4) -> Lines:
     """A matrix in brackets, columns aligned; a single number stands without them.
 
     >>> print("\\n".join(matrix(np.array([[0.5, 2.0], [-1.0, 0.25]]))))
@@ -65,7 +65,7 @@ def matrix(array: Array, digits: int = 4) -> Block:
     return bracketed(cells)
 
 
-def bracketed(cells: Sequence[Sequence[str]]) -> Block:
+def bracketed(cells: Sequence[Sequence[str]]) -> Lines:
     """Cells between brackets that span all rows."""
     widths = [max(map(len, column)) for column in zip(*cells)]
     lines = ["  ".join(c.rjust(w) for c, w in zip(row, widths)) for row in cells]
@@ -75,7 +75,7 @@ def bracketed(cells: Sequence[Sequence[str]]) -> Block:
 _FENCES = {"[": "⎡⎢⎣", "]": "⎤⎥⎦", "(": "⎛⎜⎝", ")": "⎞⎟⎠"}
 
 
-def _tall(sign: str, height: int) -> Block:
+def _tall(sign: str, height: int) -> Lines:
     """A bracket or parenthesis as high as what it holds."""
     if height == 1:
         return [sign]
@@ -83,13 +83,13 @@ def _tall(sign: str, height: int) -> Block:
     return [top, *[middle] * (height - 2), bottom]
 
 
-def fenced(lines: Block, fence: str) -> Block:
+def fenced(lines: Lines, fence: str) -> Lines:
     """Lines between two tall signs."""
     left, right = (_tall(sign, len(lines)) for sign in fence)
     return [a + line + b for a, line, b in zip(left, lines, right)]
 
 
-def corner(array: Array, digits: int = 4, across: int = CORNER[1]) -> Block:
+def corner(array: Array, digits: int = 4, across: int = CORNER[1]) -> Lines:
     """The first rows and columns of a matrix, with dots for the rest.
 
     >>> print("\\n".join(corner(np.eye(8))))
@@ -129,7 +129,7 @@ def summary(array: Array) -> list[str]:
     ]
 
 
-def shown(array: Array, room: int, digits: int = 4) -> Block:
+def shown(array: Array, room: int, digits: int = 4) -> Lines:
     """A small array whole, a large one as a corner and a summary, ``room`` wide."""
     array = np.atleast_2d(array)
     if is_small(array):
@@ -152,7 +152,7 @@ def share(part: float) -> str:
     return f"{min(max(100 * part, 0.1), 99.9):.1f} %"
 
 
-def beside(blocks: Sequence[Block]) -> Block:
+def beside(blocks: Sequence[Lines]) -> Lines:
     """Blocks in one line, each centred on the same row."""
     height = max(map(len, blocks))
     lines = [""] * height
@@ -165,7 +165,7 @@ def beside(blocks: Sequence[Block]) -> Block:
     return [line.rstrip() for line in lines]
 
 
-def equation(pieces: Sequence[Piece], digits: int = 4) -> Block:
+def equation(pieces: Sequence[Piece], digits: int = 4) -> Lines:
     """An expression with matrices in it; parentheses around them grow with them.
 
     >>> v = np.array([[1.0], [2.0]])
@@ -173,7 +173,7 @@ def equation(pieces: Sequence[Piece], digits: int = 4) -> Block:
     ⎛1 − ⎡1⎤⎞ ⊙ ⎡1⎤
     ⎝    ⎣2⎦⎠   ⎣2⎦
     """
-    blocks: list[Block] = []
+    blocks: list[Lines] = []
     opened: list[tuple[int, str]] = []
     for i, piece in enumerate(pieces):
         if not isinstance(piece, str):

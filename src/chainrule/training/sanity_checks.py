@@ -14,7 +14,7 @@ from chainrule import nn
 from chainrule.data import Column, Dataset
 from chainrule.errors import warn
 from chainrule.graph.node import Array
-from chainrule.nn import Module, meaning
+from chainrule.nn import Module, output_semantics
 
 #: Layers that take away the scale of what they are given, or take no measurements.
 _SCALING = (nn.Standardize, nn.BatchNorm1d, nn.LayerNorm, nn.Embedding)
@@ -39,14 +39,14 @@ def warn_of(data: Dataset, model: Module, loss: Any) -> None:
             and no layer that standardises them; a Standardize that nobody measured;
             targets that the last layer cannot reach.
     """
-    layers = [x for x in meaning.layers(model) if not isinstance(x, _PASSING)]
+    layers = [x for x in output_semantics.layers(model) if not isinstance(x, _PASSING)]
     first, last = (layers[0], layers[-1]) if layers else (model, model)
     x, y = _Columns.of(data.x), _Columns.of(data.y)
     _not_measured(first, x, nn.Standardize)
     _not_measured(last, y, nn.Unstandardize)
     if data.x.scale is None and _grey_values(data.x.stored, first):
         return
-    regression = meaning.is_regression(loss)
+    regression = output_semantics.is_regression(loss)
     if regression and isinstance(last, _UNIT) and (y.low < 0 or y.high > 1):
         name = type(last).__name__
         warn(

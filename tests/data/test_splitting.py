@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chainrule.data.dealing import class_counts, folds, shuffled, stratified_halves
+from chainrule.data.splitting import class_counts, folds, shuffled, stratified_halves
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from chainrule.data import ahead
-from chainrule.data.ahead import Ahead
+from chainrule.data import prefetcher
+from chainrule.data.prefetcher import Prefetcher
 
 
 def threads() -> list[threading.Thread]:
@@ -33,12 +33,12 @@ def until(true: Callable[[], bool]) -> None:
 
 
 def test_items_in_order() -> None:
-    assert list(Ahead(lambda stopped: iter(range(100)))) == list(range(100))
-    assert list(Ahead(lambda stopped: iter(()))) == []
+    assert list(Prefetcher(lambda stopped: iter(range(100)))) == list(range(100))
+    assert list(Prefetcher(lambda stopped: iter(()))) == []
 
 
 def test_it_stays_at_its_end() -> None:
-    items = Ahead(lambda stopped: iter("a"))
+    items = Prefetcher(lambda stopped: iter("a"))
     assert next(items) == "a"
     for _ in range(2):
         with pytest.raises(StopIteration):
@@ -53,7 +53,7 @@ def test_the_next_item_is_made_while_one_is_used() -> None:
             made.append(i)
             yield i
 
-    with Ahead(source) as items:
+    with Prefetcher(source) as items:
         assert not made  # nothing happens before the first is asked for
         for i in items:
             # The next one is there soon, without being asked for; no other is.
@@ -83,7 +83,7 @@ def test_two_are_alive_at_most() -> None:
         for _ in range(50):
             yield Block()
 
-    with Ahead(source) as items:
+    with Prefetcher(source) as items:
         for block in items:
             assert block
             time.sleep(0.001)
@@ -97,7 +97,7 @@ def test_an_error_comes_out_where_items_are_asked_for() -> None:
         yield 1
         raise KeyError("broken")
 
-    items = Ahead(source)
+    items = Prefetcher(source)
     assert next(items) == 1
     with pytest.raises(KeyError, match="broken") as caught:
         next(items)
@@ -109,7 +109,7 @@ def test_an_error_comes_out_where_items_are_asked_for() -> None:
         raise SystemExit(3)
 
     with pytest.raises(SystemExit):
-        next(Ahead(broken))
+        next(Prefetcher(broken))
 
 
 def test_stopping_early_closes_the_source() -> None:
@@ -121,7 +121,7 @@ def test_stopping_early_closes_the_source() -> None:
         finally:
             closed.set()
 
-    with Ahead(source) as items:
+    with Prefetcher(source) as items:
         assert [next(items) for _ in range(3)] == [0, 1, 2]
     assert closed.is_set()
     assert not threads()
@@ -130,7 +130,7 @@ def test_stopping_early_closes_the_source() -> None:
 
 
 def test_closing_what_never_began() -> None:
-    items = Ahead(lambda stopped: iter("abc"))
+    items = Prefetcher(lambda stopped: iter("abc"))
     items.close()
     items.close()
     assert list(items) == []
@@ -142,7 +142,7 @@ def test_a_source_that_takes_long_is_told() -> None:
         until(stopped)
 
     started = time.monotonic()
-    with Ahead(source) as items:
+    with Prefetcher(source) as items:
         next(items)
     assert time.monotonic() - started < 5
     assert not threads()
@@ -151,7 +151,7 @@ def test_a_source_that_takes_long_is_told() -> None:
 def test_a_source_that_hangs_does_not_hang_the_consumer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(ahead, "PATIENCE", 0.05)
+    monkeypatch.setattr(prefetcher, "PATIENCE", 0.05)
     go, hangs = threading.Event(), threading.Event()
 
     def source(stopped: object) -> Iterator[int]:
@@ -160,7 +160,7 @@ def test_a_source_that_hangs_does_not_hang_the_consumer(
         go.wait(60)
         yield 1
 
-    with Ahead(source) as items:
+    with Prefetcher(source) as items:
         next(items)
         assert hangs.wait(10)
     (thread,) = threads()

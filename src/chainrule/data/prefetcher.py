@@ -24,7 +24,7 @@ class _End:
         self.error = error
 
 
-class Ahead(Generic[T]):
+class Prefetcher(Generic[T]):
     """The items of an iterator that runs in a thread of its own.
 
     The thread starts with the first item that is asked for, and ends with the last
@@ -37,7 +37,7 @@ class Ahead(Generic[T]):
     Raises:
         BaseException: whatever the iterator raises, in the consumer.
 
-    >>> with Ahead(lambda stopped: iter("abc")) as letters:
+    >>> with Prefetcher(lambda stopped: iter("abc")) as letters:
     ...     print(*letters)
     a b c
     """
@@ -81,7 +81,7 @@ class Ahead(Generic[T]):
         if self._thread is not None:
             self._thread.join(PATIENCE)
 
-    def __enter__(self) -> "Ahead[T]":
+    def __enter__(self) -> "Prefetcher[T]":
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -8,15 +8,14 @@ of its own over them.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
-from chainrule.data.checks import whole
-from chainrule.errors import ArgumentError, ShapeError, nearest, wrong_kind
+from chainrule import checks
+from chainrule.errors import ArgumentError, ShapeError, nearest
 from chainrule.functions.elementwise import where
 from chainrule.graph.node import Array
 from chainrule.graph.types import ArrayType, DType, Shape
@@ -171,15 +170,7 @@ class _Decided(Metric):
     arguments = ("threshold",)
 
     def __init__(self, threshold: float | None = None) -> None:
-        real = isinstance(threshold, int | float) and not isinstance(threshold, bool)
-        if threshold is not None and not (real and math.isfinite(threshold)):
-            raise ArgumentError(
-                f"{type(self).__name__} decides for class 1 from a threshold on.",
-                expected="a finite number, or None for what suits the loss",
-                got=f"threshold={threshold!r:.80}",
-                fix="threshold=0.5 for probabilities, 0.0 for scores",
-            )
-        self.threshold = None if threshold is None else float(threshold)
+        self.threshold = checks.maybe(checks.number)("threshold", threshold)
 
     def for_loss(self, loss: Any) -> Metric:
         """With the loss's threshold, where none was given."""
@@ -235,7 +226,7 @@ class TopK(Mean):
     arguments = ("k",)
 
     def __init__(self, k: int = 5) -> None:
-        self.k = whole("k", k, 1, "TopK(5), or metrics=['top5']")
+        self.k = checks.whole("k", k)
         self.name = f"top{self.k}"
 
     def items(self, prediction: Tensor, target: Tensor) -> Tensor:
@@ -410,12 +401,7 @@ def metric(given: Any) -> Metric:
             got=repr(given),
             fix=f"did you mean {near!r}?" if near else "metrics=['accuracy']",
         )
-    raise wrong_kind(
-        "metrics holds something that is no metric.",
-        given,
-        expected="names such as 'accuracy', or instances of metrics.Metric",
-        fix="metrics=['accuracy']",
-    )
+    return checks.instance("metrics", given, Metric, "['accuracy']")
 
 
 def as_metrics(given: Any) -> tuple[Metric, ...] | None:
@@ -431,13 +417,7 @@ def as_metrics(given: Any) -> tuple[Metric, ...] | None:
     made = tuple(map(metric, items))
     names = ["loss", *(m.name for m in made)]
     for m in made:
-        if m.mode not in ("min", "max"):
-            raise ArgumentError(
-                f"The mode of {type(m).__name__} says which values are better.",
-                expected="'max' where more is better, else 'min'",
-                got=repr(m.mode),
-                fix="mode = 'max' in the class",
-            )
+        checks.choice("min", "max")(f"{type(m).__name__}.mode", m.mode)
     for name in names:
         if not name or names.count(name) > 1:
             raise ArgumentError(

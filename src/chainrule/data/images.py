@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.data.checks import checked_class_names, shortened, whole
+from chainrule import checks
+from chainrule.data.checks import checked_class_names, shortened
 from chainrule.data.dataset import Column, Dataset
 from chainrule.data.files import Features, check_memory, checked_path, damaged, reading
 from chainrule.errors import ArgumentError, DataError, nearest
@@ -343,8 +344,7 @@ def _other_size(
 def _checked_size(size: Any) -> tuple[int, int]:
     """A size (height, width) as Pillow wants it: (width, height)."""
     if isinstance(size, list | tuple) and len(size) == 2:
-        height = whole("The height of images", size[0], 1, "size=(28, 28)")
-        width = whole("The width of images", size[1], 1, "size=(28, 28)")
+        height, width = (checks.whole("a side of images", n) for n in size)
         if height * width <= LARGEST:
             return width, height
     raise ArgumentError(

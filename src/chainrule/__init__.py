@@ -52,7 +52,7 @@ from chainrule.tensor import Tensor, as_tensor, tensor
 from chainrule.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from chainrule import data, metrics, training
+    from chainrule import data, metrics, training, viz
     from chainrule.explanation import explain
     from chainrule.nn.summary import summary
     from chainrule.training import History, Trainer
@@ -76,7 +76,7 @@ def __getattr__(name: str) -> Any:
     """Load what is not needed for computing only when it is asked for."""
     if name in _LAZY:
         return getattr(importlib.import_module(_LAZY[name]), name)
-    if name in ("data", "metrics", "training"):
+    if name in ("data", "metrics", "training", "viz"):
         return importlib.import_module(f"chainrule.{name}")
     text = f"module 'chainrule' has no attribute {name!r}"
     raise AttributeError(text + _elsewhere(name), name=name)
@@ -98,7 +98,7 @@ def _elsewhere(name: str) -> str:
         return f"; it is a method: cr.Trainer(model, …).{name}(…)"
     parts = ["nn", "optim", "data"]
     if name[0].isupper():  # submodules, which are looked for here too, are not
-        parts += ["metrics", "training"]
+        parts += ["metrics", "training", "viz"]
     for part in parts:
         if name in importlib.import_module(f"chainrule.{part}").__all__:
             return f"; there is cr.{part}.{name}"
@@ -160,6 +160,7 @@ __all__ = [
     "uint64",
     "uniform",
     "value_and_grad",
+    "viz",
     "vjp",
     "while_loop",
 ]

@@ -50,7 +50,7 @@ from chainrule.tensor import Tensor, as_tensor, tensor
 from chainrule.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from chainrule import data, metrics, nn, optim, training
+    from chainrule import data, metrics, nn, optim, training, viz
     from chainrule.explanation import explain
     from chainrule.nn import functional_call
     from chainrule.nn.summary import summary
@@ -63,7 +63,7 @@ float32, float64 = dtype.float32, dtype.float64
 #: The version of the array API standard that is followed.
 __array_api_version__ = "2024.12"
 
-_PARTS = ("data", "metrics", "nn", "optim", "training")
+_PARTS = ("data", "metrics", "nn", "optim", "training", "viz")
 _LAZY = {
     "History": "chainrule.training",
     "Trainer": "chainrule.training",
@@ -99,7 +99,7 @@ def _elsewhere(name: str) -> str:
         return f"; it is a method: cr.Trainer(model, …).{name}(…)"
     parts = ["nn", "optim", "data"]
     if name[0].isupper():  # submodules, which are looked for here too, are not
-        parts += ["metrics", "training"]
+        parts += ["metrics", "training", "viz"]
     for part in parts:
         if name in importlib.import_module(f"chainrule.{part}").__all__:
             return f"; there is cr.{part}.{name}"
@@ -161,6 +161,7 @@ __all__ = [
     "uint64",
     "uniform",
     "value_and_grad",
+    "viz",
     "vjp",
     "while_loop",
 ]

@@ -99,7 +99,7 @@ def test_a_link_out_of_the_folder(tmp_path: Path) -> None:
     (root / "log.csv").symlink_to(other / "not-there.csv")
     (root / "inner").symlink_to(root)
     for given in ("out/x", "log.csv", "inner/out/deep/x"):
-        with pytest.raises(ArgumentError, match=r"a link to .*running"):
+        with pytest.raises(ArgumentError, match="a link leads outside"):
             inside(root, given, "the path of a log")
     assert inside(root, "inner/x", "the path of a log") == root / "inner/x"
     (tmp_path / "link").symlink_to(root)  # where a folder itself is a link

@@ -41,24 +41,33 @@ def open_file(path: str | os.PathLike[str], at_most: int | None = None) -> Binar
     Raises:
         OSError: no such file, or none that may be read; ``strerror`` says why.
     """
-    flags = os.O_RDONLY
+    handle = open_regular(path, os.O_RDONLY)
+    file = os.fdopen(handle, "rb")
+    size = os.fstat(handle).st_size
+    if at_most is not None and size > at_most:
+        file.close()
+        raise _too_large(f"{size:,}", at_most)
+    return file
+
+
+def open_regular(path: str | os.PathLike[str], flags: int) -> int:
+    """The handle of a regular file, which may be made; nothing is waited for.
+
+    Raises:
+        OSError: there is none, or something else.
+    """
     for name in ("O_NONBLOCK", "O_NOCTTY", "O_BINARY"):
         flags |= getattr(os, name, 0)
     try:
-        handle = os.open(path, flags)
+        handle = os.open(path, flags, 0o666)
     except ValueError as error:  # a NUL, or half a character
         raise OSError(errno.EINVAL, f"no path: {error}") from error
-    try:
-        found = os.fstat(handle)
-        if not stat.S_ISREG(found.st_mode):
-            kind = _KINDS.get(stat.S_IFMT(found.st_mode), "something else")
-            raise OSError(errno.EINVAL, f"{kind}, and no regular file")
-        if at_most is not None and found.st_size > at_most:
-            raise _too_large(f"{found.st_size:,}", at_most)
-        return os.fdopen(handle, "rb")
-    except BaseException:
-        os.close(handle)
-        raise
+    mode = os.fstat(handle).st_mode
+    if stat.S_ISREG(mode):
+        return handle
+    os.close(handle)
+    kind = _KINDS.get(stat.S_IFMT(mode), "something else")
+    raise OSError(errno.EINVAL, f"{kind}, and no regular file")
 
 
 def read_file(path: str | os.PathLike[str], at_most: int) -> bytes:
@@ -102,13 +111,8 @@ def inside(folder: Path, given: str, what: str) -> Path:
         reason = "an absolute path"
     elif ".." in there.parts:
         reason = "a path with .."
-    else:
-        try:
-            root, real = os.path.realpath(folder), os.path.realpath(place)
-            if os.path.commonpath([root, real]) != root:
-                reason = f"a link to {real}"
-        except (OSError, ValueError) as error:
-            reason = f"no path: {error}"
+    elif not is_inside(folder, place):
+        reason = "which a link leads outside"
     if reason is not None:
         raise ArgumentError(
             f"{what[:1].upper()}{what[1:]} leads outside of its directory.",
@@ -117,6 +121,15 @@ def inside(folder: Path, given: str, what: str) -> Path:
             fix="give a path that is relative and has no ..",
         )
     return place
+
+
+def is_inside(folder: Path, place: Path) -> bool:
+    """Whether a place lies within a folder once all links are followed."""
+    try:
+        root, real = os.path.realpath(folder), os.path.realpath(place)
+        return os.path.commonpath([root, real]) == root
+    except (OSError, ValueError):  # no path at all, or one on another drive
+        return False
 
 
 def of_the_system(error: OSError) -> None:
@@ -192,6 +205,24 @@ def replace(
                 beside.unlink(missing_ok=True)
             raise
         _sync_directory(path.parent)
+
+
+def append(path: Path, content: bytes, what: str, *, new: bool = False) -> None:
+    """Write at the end of a file that grows; ``new``: without what was in it.
+
+    Raises:
+        SaveError: the file system refuses, or what is there is no regular file.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if new else os.O_APPEND)
+    with (
+        refusals(
+            f"The {what} cannot be written.",
+            expected=f"a file at {path}",
+            fix="free some space, or choose another path",
+        ),
+        os.fdopen(open_regular(path, flags), "wb") as file,
+    ):
+        file.write(content)
 
 
 def sweep(path: Path) -> None:

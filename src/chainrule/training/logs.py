@@ -61,7 +61,6 @@ class _Logger(Callback):
         return ""
 
 
-
 class CSVLogger(_Logger):
     """A table of the epochs as a CSV file, which spreadsheets and pandas read.
 

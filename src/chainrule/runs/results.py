@@ -54,7 +54,7 @@ PARTS = {
     "validation": "validation set",
     "test": "test set",
 }
-_SHARES = ("accuracy", "top")
+_SHARES = ("accuracy", "balanced_accuracy", "top")
 
 
 def worded(name: str, value: Any) -> str:

@@ -18,7 +18,8 @@ from chainrule.data.adapter import as_column, as_data, stored_as
 from chainrule.engines import resolve_engine
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
-from chainrule.metrics import Metric, as_metrics
+from chainrule.metrics import Metric
+from chainrule.metrics.named import as_metrics
 from chainrule.nn import Module, output_semantics
 from chainrule.optim import Optimizer
 from chainrule.random import Generator
@@ -48,8 +49,9 @@ class Trainer(Standing):
         optimizer: without parameters (``optim.Adam(lr=1e-3)``), then it gets all of the
             model's; or with some of the model's own.
         metrics: what :meth:`evaluate` measures besides the loss: names
-            (``"accuracy"``, ``"top5"``, ``"confusion_matrix"``, ``"r2"``, ``"mae"``,
-            ``"mse"``, ``"rmse"``) or instances of
+            (``"accuracy"``, ``"balanced_accuracy"``, ``"f1"``, ``"roc_auc"``,
+            ``"top5"``, ``"confusion_matrix"``; ``"r2"``, ``"mae"``, ``"mse"``,
+            ``"rmse"``) or instances of
             :class:`~chainrule.metrics.Metric`. None: the accuracy for
             classes, R² and the mean absolute error for quantities; ``()``: nothing.
         probes: numbers from within the step to record in ``history.steps``, by name or
@@ -404,6 +406,9 @@ class Trainer(Standing):
             ``loss``, then each metric under its name. The loss is the mean over the
             samples: for a loss with weights Σ w ℓ / Σ w over all of them, whatever the
             batches, and also for a loss whose ``reduction`` is ``"sum"``.
+
+        Raises:
+            NonFiniteError: the model gives NaN or infinity, with the rows.
         """
         self._settle()
         example = "evaluate((x, y), batch_size=1000)"
@@ -430,7 +435,7 @@ class Trainer(Standing):
 
         Raises:
             ArgumentError: an output that does not exist, or not for this network.
-            NonFiniteError: NaN or infinity in x.
+            NonFiniteError: NaN or infinity in x, or in what the model gives.
         """
         self._settle()
         example = "predict(x, batch_size=1000)"

@@ -47,7 +47,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("compiled_program", "compiled"),
     ("nn", "optim", "data", "metrics"),
     ("training",),
-    ("explanation", "doctor", "interop"),
+    ("explanation", "viz", "doctor", "interop"),
     ("__init__",),
     ("recipes", "runs"),
     ("book",),

@@ -235,9 +235,9 @@ class Dataset:
         size = checked_batch_size(batch_size, n)
         epoch = checks.count("epoch", epoch)
         order = np.arange(n)
-        if shuffle:
+        if checks.truth("shuffle", shuffle):
             order = permutation(n, checks.seed("seed", seed), epoch)
-        end = n - n % size if drop_last else n
+        end = n - n % size if checks.truth("drop_last", drop_last) else n
         pieces = (order[i : i + size] for i in range(0, end, size))
         return ((self.x[rows], self.y[rows]) for rows in pieces)
 
@@ -278,7 +278,7 @@ class Dataset:
         """
         count = splitting.part_of(first, len(self), self.name)
         seed = checks.seed("seed", seed)
-        if stratify:
+        if checks.truth("stratify", stratify):
             splitting.check_strata(self.y, self.name, self.class_names)
             parts = splitting.stratified_halves(self.y, count, seed)
         else:
@@ -318,7 +318,7 @@ class Dataset:
                 got=f"{k}",
                 fix=example,
             )
-        if stratify:
+        if checks.truth("stratify", stratify):
             splitting.check_strata(self.y, self.name, self.class_names)
         labels = self.y if stratify else None
         parts = splitting.folds(len(self), k, seed, labels)

@@ -8,8 +8,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from chainrule import viz
 from chainrule.disk import replace, sweep
-from chainrule.training import Trainer, curve
+from chainrule.training import Trainer
 
 
 def new_directory(stem: str) -> Path:
@@ -53,7 +54,7 @@ PARTS = {
     "validation": "validation set",
     "test": "test set",
 }
-_SHARES = ("accuracy", "top")
+_SHARES = ("accuracy", "balanced_accuracy", "top")
 
 
 def worded(name: str, value: Any) -> str:
@@ -90,13 +91,11 @@ def write_files(
     text = json.dumps(summary | {"history": rows}, indent=2, ensure_ascii=False)
     replace(directory / "metrics.json", f"{text}\n".encode(), "summary")
     files = ["metrics.json"]
-    if curve.can_plot() and rows:
-        curve.save_curve(trainer.history, directory / "curve.png", title=title)
+    if viz.can_plot() and rows:
+        viz.save_curve(trainer.history, directory / "curve.png", title=title)
         files.append("curve.png")
         if data is not None:
-            from chainrule.training.report import write_report
-
-            write_report(trainer, directory / "report.html", data=data, title=title)
+            viz.write_report(trainer, directory / "report.html", data=data, title=title)
             files.append("report.html")
     return files
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TextIO, cast
 
+from chainrule.errors import visible
 from chainrule.outlet import Outlet
 from chainrule.training.callbacks import Callback
 from chainrule.training.columns import shown
@@ -41,7 +42,8 @@ def epoch_line(
 def _last_line(trainer: Any) -> str:
     assert trainer.plan is not None
     history = trainer.history
-    return epoch_line(history.epochs[-1], trainer.plan.end, history.validation_name)
+    line = epoch_line(history.epochs[-1], trainer.plan.end, history.validation_name)
+    return visible(line)  # names of data sets and metrics may be anybody's
 
 
 class Lines(Callback):

@@ -116,7 +116,7 @@ class EarlyStopping(Watching):
     ) -> None:
         super().__init__(monitor, min_delta=min_delta, mode=mode)
         self.patience = checks.whole("patience", patience)
-        self.restore_best = bool(restore_best)
+        self.restore_best = checks.truth("restore_best", restore_best)
         self.waited, self.stopped = 0, False
         self._weights: dict[str, np.ndarray] = {}
 

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from chainrule.checks import instance, maybe, whole
+from chainrule.checks import instance, maybe, truth, whole
 from chainrule.checks import path as as_path
 from chainrule.data import Stream
 from chainrule.data.adapter import as_column, as_data, stored_as
@@ -21,7 +21,8 @@ from chainrule.data.checks import checked_batch_size
 from chainrule.engines import resolve_engine
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
-from chainrule.metrics import Metric, as_metrics
+from chainrule.metrics import Metric
+from chainrule.metrics.named import as_metrics
 from chainrule.nn import Module, output_semantics
 from chainrule.optim import Optimizer
 from chainrule.random import Generator
@@ -51,8 +52,9 @@ class Trainer(Standing):
         optimizer: without parameters (``optim.Adam(lr=1e-3)``), then it gets all of the
             model's; or with some of the model's own.
         metrics: what :meth:`evaluate` measures besides the loss: names
-            (``"accuracy"``, ``"top5"``, ``"confusion_matrix"``, ``"r2"``, ``"mae"``,
-            ``"mse"``, ``"rmse"``) or instances of
+            (``"accuracy"``, ``"balanced_accuracy"``, ``"f1"``, ``"roc_auc"``,
+            ``"top5"``, ``"confusion_matrix"``; ``"r2"``, ``"mae"``, ``"mse"``,
+            ``"rmse"``) or instances of
             :class:`~chainrule.metrics.Metric`. None: the accuracy for
             classes, R² and the mean absolute error for quantities; ``()``: nothing.
         probes: numbers from within the step to record in ``history.steps``, by name or
@@ -260,7 +262,7 @@ class Trainer(Standing):
             batch_size=size,
             rows=rows,
             checksum=adapter.checksum,
-            drop_last=bool(drop_last),
+            drop_last=truth("drop_last", drop_last),
             block=int(adapter.x.shape[0]) if rows is None else None,
             class_names=None if data.class_names is None else tuple(data.class_names),
             format=data.format,
@@ -405,6 +407,9 @@ class Trainer(Standing):
             ``loss``, then each metric under its name. The loss is the mean over the
             samples: for a loss with weights Σ w ℓ / Σ w over all of them, whatever the
             batches, and also for a loss whose ``reduction`` is ``"sum"``.
+
+        Raises:
+            NonFiniteError: the model gives NaN or infinity, with the rows.
         """
         self._settle()
         fix = "evaluate((x, y), batch_size=1000)"
@@ -431,7 +436,7 @@ class Trainer(Standing):
 
         Raises:
             ArgumentError: an output that does not exist, or not for this network.
-            NonFiniteError: NaN or infinity in x.
+            NonFiniteError: NaN or infinity in x, or in what the model gives.
         """
         self._settle()
         size = whole("batch_size", batch_size)

@@ -31,7 +31,7 @@ from chainrule.errors import (
 from chainrule.graph.node import Array
 from chainrule.optim import Optimizer
 from chainrule.training import checkpoint
-from chainrule.training.document import strange
+from chainrule.training.checkpoint import strange
 from chainrule.training.history import History
 from chainrule.training.interrupt import Interrupt
 from chainrule.training.lock import Files, RunDirectory

@@ -24,7 +24,7 @@ from chainrule.nn.architecture import (
 from chainrule.optim import Optimizer
 from chainrule.tensor import Tensor
 from chainrule.training import checkpoint
-from chainrule.training.document import TRAINER, check, misfit, strange
+from chainrule.training.checkpoint import misfit, strange
 from chainrule.training.state import RunState, taken
 from chainrule.version import __version__
 
@@ -174,8 +174,10 @@ def load(
     Raises:
         CheckpointError: no checkpoint, or one that does not fit; nothing is changed.
     """
+    from chainrule.training.document import TrainerDocument, check
+
     document, arrays = checkpoint.read(path)
-    check(path, document, TRAINER)
+    check(path, document, TrainerDocument)
     saved = taken(arrays, *_TENSORS)
     made = parts(document, saved, given)
     made |= {"engine": engine or document["engine"], "seed": document["seed"]}

@@ -30,6 +30,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "migration",
         "disk",
         "outlet",
+        "formatting",
         "tables",
     ),
     ("graph",),

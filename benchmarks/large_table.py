@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 #: Rows that are made at a time.
-BLOCK = 20_000
+BLOCK = 5_000
 NUMBERS = [f"reading {i + 1}" for i in range(16)]
 CITIES = [f"city {i + 1}" for i in range(300)]
 COLOURS = ["red", "green", "blue", "grey"]

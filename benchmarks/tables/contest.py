@@ -181,13 +181,16 @@ def _same(truth: Any, made: Any) -> bool:
         return False
 
 
-def peer(table: Table, train: pd.DataFrame, held: pd.DataFrame) -> np.ndarray:
+def peer(
+    table: Table, train: pd.DataFrame, held: pd.DataFrame, scaled: bool = False
+) -> np.ndarray:
     """scikit-learn's MLP with its defaults, behind the usual preparation.
 
-    Rows without a target, names of rows and columns without a cell are dropped, dates
+    The target of a regression is left as it is, unless it is to be ``scaled``, as those
+    do who know that the network wants it. Rows without a target, names of rows and columns without a cell are dropped, dates
     become days, as a careful user does by hand.
     """
-    from sklearn.compose import make_column_transformer
+    from sklearn.compose import TransformedTargetRegressor, make_column_transformer
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.impute import SimpleImputer
     from sklearn.neural_network import MLPClassifier, MLPRegressor
@@ -211,6 +214,8 @@ def peer(table: Table, train: pd.DataFrame, held: pd.DataFrame) -> np.ndarray:
     rest = features(held)[list(x.columns)]
     rest[words] = rest[words].astype(object).where(rest[words].notna(), "missing")
     network = (MLPClassifier if table.classifies else MLPRegressor)(random_state=0)
+    if scaled:
+        network = TransformedTargetRegressor(network, transformer=StandardScaler())
     model = make_pipeline(
         make_column_transformer(
             (make_pipeline(SimpleImputer(), StandardScaler()), numbers),

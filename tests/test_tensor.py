@@ -11,8 +11,6 @@ import weakref
 import mpmath
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import chainrule as cr
@@ -30,17 +28,6 @@ SHAPES = hnp.array_shapes(min_dims=0, max_dims=3, max_side=4)
 
 def numbers(shape, seed=0):
     return np.random.default_rng(seed).uniform(0.5, 2.0, shape).astype(np.float32)
-
-
-@settings(deadline=None, max_examples=300)
-@given(st.data())
-def test_basic_indexing_is_numpys(data):
-    shape = data.draw(SHAPES)
-    key = data.draw(hnp.basic_indices(shape, allow_newaxis=True, allow_ellipsis=True))
-    array = np.arange(int(np.prod(shape)), dtype=np.float32).reshape(shape)
-    got = cr.tensor(array)[key]
-    np.testing.assert_array_equal(got.numpy(), array[key])
-    assert got.shape == np.asarray(array[key]).shape
 
 
 def test_a_key_that_equals_another_is_not_taken_for_it():

@@ -133,8 +133,8 @@ MISTAKES = {
     ArgumentError: {
         "nn.Linear(2.0, 3)": "in_features",
         "nn.Dropout('0.5')": r"0 ≤ p < 1.*'0.5'",
-        "functional.dropout([1.0], 1.0)": "0 ≤ p < 1",
-        "functional.dropout([1.0], -0.5, False)": "-0.5",
+        "nn.functional.dropout([1.0], 1.0)": "0 ≤ p < 1",
+        "nn.functional.dropout([1.0], -0.5, False)": "-0.5",
         "nn.LeakyReLU('a')": "finite negative_slope",
         "nn.ELU(float('inf'))": "finite alpha",
         "nn.LayerNorm(2, eps=-1e-05)": r"eps ≥ 0.*-1e-05",

@@ -42,7 +42,7 @@ def test_columns_of_any_metric(make: Make, data: cr.data.Dataset) -> None:
     )
     assert heading[5:] == ["val. mae", "val. label", "lr", "seconds"]
     assert row[3].endswith("%")
-    assert row[5:7] == ["2e-07", "<b>"]
+    assert row[5:7] == ["2e-7", "<b>"]
     page = history._repr_html_()
     assert "<th>val. top2</th>" in page
     assert "<td>&lt;b&gt;</td>" in page

@@ -12,12 +12,12 @@ from typing import Any
 
 from chainrule.disk import make_directory
 from chainrule.errors import ArgumentError, CheckpointError
+from chainrule.formatting import percent
 from chainrule.runs import results
 from chainrule.training import Trainer, checkpoint
 from chainrule.version import __version__
 
 _WHY = {
-    "epochs": "the learning rate of every step so far depends on the length of the run",
     "batch_size": "the steps so far were made with the other size",
     "lr": "the steps so far were made with the other rate",
     "seed": "the order of the samples comes from it",
@@ -83,10 +83,11 @@ def train(
         "checkpoint_every": checkpoint_every,
     }
     try:
-        if trainer.finished:
-            say("This run was finished already; its results:")
+        epochs = None if resume is None else given["epochs"]
+        if over := results.why_over(trainer, epochs):
+            say(f"{over}; its results:")
         elif trainer.plan is not None:
-            trainer.resume(training, **settings)
+            trainer.resume(training, epochs=epochs, **settings)
         else:
             trainer.fit(
                 training,
@@ -143,6 +144,9 @@ def _load(
     for option, value in given.items():
         if value is None or value == options[option] or value == "auto":
             continue
+        if option == "epochs":
+            options[option] = value  # of the notes too
+            continue
         raise cannot_change(option, options[option], value)
     return trainer, options
 
@@ -187,11 +191,10 @@ def _summary(
 
 def _readable(trainer: Trainer, summary: dict[str, Any], files: list[str]) -> str:
     s = summary
-    loss = "not finite" if s["test_loss"] is None else f"{s['test_loss']:.4f}"
     return "\n".join(
         [
-            f"{s['recipe']}: {s['test_accuracy']:.2%} of the test set recognised "
-            f"(loss {loss})",
+            f"{s['recipe']}: {percent(s['test_accuracy'])} of the test set recognised "
+            f"({results.worded('loss', s['test_loss'])})",
             f"  trained   {s['epochs']} epochs, {s['steps']:,} steps of "
             f"{s['batch_size']} samples, {s['parameters']:,} parameters, "
             f"seed {s['seed']}",

@@ -42,6 +42,12 @@ class Callback:
                 is better, else ``"min"``.
         """
 
+    def on_extend(self, trainer: Any) -> None:
+        """Before :meth:`on_start`, where ``resume(epochs=…)`` changes how long it is.
+
+        The run may be over, or stopped early, and what ended it is to be taken back.
+        """
+
     def on_start(self, trainer: Any) -> None:
         """Before the first step of a run."""
 
@@ -78,7 +84,8 @@ class LambdaCallback(Callback):
 
     Args:
         functions: by the names of the methods of :class:`Callback` that they stand for,
-            ``on_start``, ``on_chunk``, ``on_epoch``, ``on_finish``, ``on_end``.
+            ``on_extend``, ``on_start``, ``on_chunk``, ``on_epoch``, ``on_finish``,
+            ``on_end``.
 
     >>> from chainrule.training import LambdaCallback
     >>> shout = LambdaCallback(on_epoch=lambda trainer: print(trainer.epoch))

@@ -66,7 +66,7 @@ class History:
     >>> history.epochs.append({"epoch": 1, "train_loss": 0.5, "lr": 0.1, "seconds": 2})
     >>> history
     epoch  train loss   lr  seconds
-        1      0.5000  0.1     2.00
+        1         0.5  0.1        2
     >>> history.steps["loss"]
     array([0.75, 0.25], dtype=float32)
     """

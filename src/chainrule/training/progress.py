@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, TextIO, cast
 
 from chainrule.errors import visible
+from chainrule.formatting import number
 from chainrule.outlet import Outlet
 from chainrule.training.callbacks import Callback
 from chainrule.training.columns import shown
@@ -23,7 +24,7 @@ def epoch_line(
 
     >>> epoch_line({"epoch": 2, "train_loss": 0.25, "validation_loss": 0.5,
     ...             "validation_r2": 0.875, "lr": 1e-3, "seconds": 1.5}, 10, "test")
-    'epoch  2/10  train loss 0.2500  test loss 0.5000  r2 0.8750  lr 0.001  1.5 s'
+    'epoch  2/10  train loss 0.25  test loss 0.5  r2 0.875  lr 0.001  1.5 s'
     """
     width = len(str(epochs))
     parts = [
@@ -35,7 +36,7 @@ def epoch_line(
         if kind == "validation":
             called = f"{validation} loss" if name == "loss" else name.replace("_", " ")
             parts.append(f"{called} {shown(key, value)}")
-    parts += [f"lr {row['lr']:.3g}", f"{row['seconds']:.1f} s"]
+    parts += [f"lr {shown('lr', row['lr'])}", f"{shown('seconds', row['seconds'])} s"]
     return "  ".join(parts)
 
 
@@ -96,7 +97,7 @@ class Bar(Callback):
         epoch = min(trainer.epoch + 1, plan.end)
         text = f"epoch {epoch}/{plan.end}"
         if len(trainer.history):
-            text += f"  loss {trainer.history.recent():.4f}"
+            text += f"  loss {number(trainer.history.recent())}"
         total = plan.total_steps
         self.progress.update(self.task, completed=done, total=total, description=text)
 

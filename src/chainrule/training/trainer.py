@@ -278,6 +278,7 @@ class Trainer(Standing):
         self,
         train: Any,
         *,
+        epochs: int | None = None,
         sample_weight: Any = None,
         validation: Any = None,
         callbacks: Callback | Iterable[Callback] = (),
@@ -287,14 +288,29 @@ class Trainer(Standing):
     ) -> History:
         """Finish the run that was interrupted, as if nothing had happened.
 
-        Epochs and batch size are those of the run; the arguments are as for
-        :meth:`fit`. A finished run is left as it is.
+        The batch size is that of the run; the arguments are as for :meth:`fit`. A
+        finished run is left as it is, and so is one that was stopped early.
 
         Callbacks take over what those of the same class remembered.
 
+        Args:
+            train: the data that the run was begun with.
+            epochs: how many the run shall have altogether; None: as planned. A run goes
+                on bit for bit as if it had been begun with so many, one that is
+                finished or was stopped early too.
+
         Raises:
             ArgumentError: there is no run to resume, or the data are not those that
-                it was trained on.
+                it was trained on; fewer epochs than the run has begun; other epochs
+                under a learning rate that was planned for the length of the run.
+
+        >>> import chainrule as cr
+        >>> trainer = cr.Trainer(cr.nn.Linear(1, 1), loss=cr.nn.MSELoss(),
+        ...                      optimizer=cr.optim.SGD(lr=0.1), engine="numpy")
+        >>> data = [[1.0], [2.0]], [[2.0], [4.0]]
+        >>> history = trainer.fit(data, epochs=2, batch_size=2, progress=False)
+        >>> len(trainer.resume(data, epochs=5, progress=False).epochs)
+        5
         """
         self._settle()
         if self.plan is None:
@@ -305,13 +321,22 @@ class Trainer(Standing):
                 fix="trainer.fit(train, epochs=…)",
             )
         plan, data = self.plan, as_data(train)
+        if epochs is not None:
+            plan = checks.extended(plan, epochs, self.state, self.optimizer)
+        goes_on = epochs is not None and plan.end > self.epoch
         weights = as_weights(sample_weight, data, self.loss)
         adapter = adapter_of(
             data, plan.batch_size, self.seed, block=plan.block, weights=weights
         )
         checks.same_data(plan, data, adapter.checksum)
         self._remember()
-        state, begin = self.state, lambda: None
+        state = replace(self.state, plan=plan)
+
+        def begin() -> None:
+            if goes_on:
+                for callback in loop.observers:
+                    callback.on_extend(self)
+
         loop = self._prepare(adapter, state, begin, validation, callbacks, progress)
         return self._run(loop, checkpoint, checkpoint_every)
 

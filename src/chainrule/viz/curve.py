@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ArgumentError
+from chainrule.formatting import is_share
 from chainrule.graph.node import Array
 from chainrule.training.checkpoint import replace
-from chainrule.training.columns import is_share
 from chainrule.viz import drawing, fonts
 from chainrule.viz.drawing import Palette, can_plot
 

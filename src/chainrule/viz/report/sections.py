@@ -10,9 +10,9 @@ import numpy as np
 
 from chainrule import nn
 from chainrule.data import Dataset
+from chainrule.formatting import is_share
 from chainrule.graph.node import Array
 from chainrule.nn.summary import summary
-from chainrule.training.columns import is_share
 from chainrule.viz import curve, fonts
 from chainrule.viz.report import charts, images, page
 from chainrule.viz.report.charts import number, percent

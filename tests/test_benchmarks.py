@@ -120,9 +120,46 @@ def test_calls_and_the_loop_are_timed() -> None:
     assert all(row["ratio"] > 0 for row in rows.values() if row not in calls)
 
 
-@pytest.mark.parametrize("script", ["compile.py", "calls.py"])
+@needs("sklearn", "pandas")
+def test_a_table_is_compared() -> None:
+    rows = made("tables", "--tables", "wine", "--seeds", "1")
+    (table,) = rows["tables"].values()
+    assert table["ran"] == "1/1", table["failure"]
+    assert min(table["ours"], table["peer"]) > 0.8
+    assert not table["without"]
+    assert not table["evaluate differs"]
+    assert sum(rows["mean rank"].values()) == 3
+
+
+@needs("sklearn", "pandas")
+def test_trouble_is_planted() -> None:
+    kinds = [
+        "none",
+        "bad after 2,000",
+        ".csv.gz",
+        "target in $",
+    ]  # which are no classes
+    rows = made("tables", "--trouble", "--tables", "wine", "--kinds", ",".join(kinds))
+    found = {row["trouble"]: row["outcome"] for row in rows["rows"]}
+    assert set(found) == set(kinds[:3])
+    assert set(found.values()) <= {"right", "question"}
+    assert found["none"] == "right"
+
+
+def test_a_large_table_is_measured() -> None:
+    rows = made("large_table.py", "--megabytes", "1")
+    assert rows["rows"] >= 5000
+    for name in ("train", "predict"):
+        assert rows[name]["exit code"] == 0, rows[name]["said"]
+        assert rows[name]["peak MB"] > 30
+
+
+@pytest.mark.parametrize(
+    "script", ["compile.py", "calls.py", pytest.param("tables", marks=needs("pandas"))]
+)
 def test_an_unknown_name_is_refused(script: str) -> None:
-    command = [sys.executable, str(RUN.parent / script), "nothing"]
+    named = ["--tables"] if script == "tables" else []
+    command = [sys.executable, str(RUN.parent / script), *named, "nothing"]
     done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=60)
     assert done.returncode == 2
     assert "no ['nothing']" in done.stderr

@@ -139,15 +139,6 @@ def warn_of_line(message: str, category: type[Warning]) -> None:
     warnings.warn(message, category, stacklevel=level)
 
 
-def wrong_kind(what: str, given: object, *, expected: str, fix: str) -> ArgumentError:
-    """The error for something that is none of what is needed, maybe only its class."""
-    got = repr(given)[:80]
-    if isinstance(given, type):
-        got = f"the class {given.__name__}"
-        fix = f"write {given.__name__}(…) with parentheses"
-    return ArgumentError(what, expected=expected, got=got, fix=fix)
-
-
 def visible(text: str) -> str:
     """Text from outside as one line that is safe to show, whoever wrote it.
 

@@ -181,9 +181,10 @@ def test_a_stopped_run_stays_stopped(
     loaded = cr.Trainer.load(tmp_path)
     assert same(loaded.model, trainer.model), "the last checkpoint has the best weights"
     epochs = loaded.epoch
-    loaded.resume(
-        data, callbacks=[EarlyStopping(patience=4)], progress=False, **options
-    )
+    with pytest.warns(errors.ChainruleWarning, match="stopped early"):
+        loaded.resume(
+            data, callbacks=[EarlyStopping(patience=4)], progress=False, **options
+        )
     assert loaded.epoch == epochs
     assert same(loaded.model, trainer.model)
     loaded.resume(data, progress=False, **options)  # without it the run goes on
@@ -290,16 +291,16 @@ def test_numbers_that_are_not_measured(
 @pytest.mark.parametrize(
     ("options", "part"),
     [
-        ({"patience": 0}, "patience is not a whole number"),
-        ({"patience": 2.5}, "patience is not a whole number"),
-        ({"mode": "up"}, "mode says which values are better"),
-        ({"min_delta": -1}, "min_delta must be a number that is not negative"),
-        ({"min_delta": math.inf}, "min_delta must be a number that is not negative"),
-        ({"min_delta": math.nan}, "min_delta must be a number that is not negative"),
+        ({"patience": 0}, "patience ≥ 1"),
+        ({"patience": 2.5}, "patience ≥ 1"),
+        ({"mode": "up"}, "mode='min' or mode='max'"),
+        ({"min_delta": -1}, "min_delta ≥ 0"),
+        ({"min_delta": math.inf}, "min_delta ≥ 0"),
+        ({"min_delta": math.nan}, "min_delta ≥ 0"),
     ],
 )
 def test_arguments(options: dict[str, Any], part: str) -> None:
     with pytest.raises(errors.ArgumentError) as error:
         EarlyStopping(**options)
-    for text in (part, "expected:", "got:", "fix:"):
+    for text in (part, "expected:", "got:"):
         assert text in str(error.value)

@@ -367,7 +367,7 @@ def share_of(settings: Mapping[str, Any], part: str) -> float | None:
 
 
 def _metrics(given: list[str] | None) -> Iterator[Problem]:
-    from chainrule.metrics import as_metrics
+    from chainrule.metrics.named import as_metrics
 
     try:
         as_metrics(given)

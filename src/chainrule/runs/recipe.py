@@ -18,7 +18,6 @@ from chainrule.training import Trainer, checkpoint
 from chainrule.version import __version__
 
 _WHY = {
-    "epochs": "the learning rate of every step so far depends on the length of the run",
     "batch_size": "the steps so far were made with the other size",
     "lr": "the steps so far were made with the other rate",
     "seed": "the order of the samples comes from it",
@@ -84,10 +83,11 @@ def train(
         "checkpoint_every": checkpoint_every,
     }
     try:
-        if trainer.finished:
-            say("This run was finished already; its results:")
+        epochs = None if resume is None else given["epochs"]
+        if over := results.why_over(trainer, epochs):
+            say(f"{over}; its results:")
         elif trainer.plan is not None:
-            trainer.resume(training, **settings)
+            trainer.resume(training, epochs=epochs, **settings)
         else:
             trainer.fit(
                 training,
@@ -143,6 +143,9 @@ def _load(
     trainer = Trainer.load(directory, model=module.network(0), threads=threads)
     for option, value in given.items():
         if value is None or value == options[option] or value == "auto":
+            continue
+        if option == "epochs":
+            options[option] = value  # of the notes too
             continue
         raise cannot_change(option, options[option], value)
     return trainer, options

@@ -164,7 +164,8 @@ _TRAINING = Section(
         Key(
             "metrics",
             ListOf(Text(), "a list of names of metrics", 0, 100),
-            "what else to measure: accuracy, top5, confusion_matrix, r2, mae",
+            "what else to measure: accuracy, balanced_accuracy, f1, roc_auc, top5, "
+            "confusion_matrix; r2, mae, mse, rmse",
             "accuracy for classes, r2 and mae for quantities",
             '["accuracy", "top5"]',
         ),

@@ -73,12 +73,14 @@ class Session:
         parts: its data.
         trainer: its Trainer.
         directory: what it leaves its results in.
+        epochs: how many a resumed run shall have; None: as many as it was begun with.
     """
 
     run: RunFile
     parts: Parts
     trainer: Trainer
     directory: Path
+    epochs: int | None = None
 
     def train(self, checkpoint_every: float = 60.0) -> None:
         """Train, from the start or from where it stands.
@@ -99,7 +101,7 @@ class Session:
         }
         try:
             if self.trainer.plan is not None:
-                self.trainer.resume(self.parts.train, **common)
+                self.trainer.resume(self.parts.train, epochs=self.epochs, **common)
             else:
                 self.trainer.fit(
                     self.parts.train,
@@ -109,6 +111,8 @@ class Session:
                     **common,
                 )
         except (ArgumentError, ShapeError, DTypeError) as error:
+            if self.epochs is not None:  # the command line is to blame
+                raise
             raise self.run.blame(error) from error
 
     def _callbacks(self) -> list[Any]:
@@ -160,8 +164,8 @@ def train(
         session = restore(resume, target, options)
     trainer, begun = session.trainer, session.trainer.optimizer.steps
     try:
-        if trainer.finished:
-            say("This run was finished already; its results:")
+        if over := results.why_over(trainer, session.epochs):
+            say(f"{over}; its results:")
         else:
             session.train(checkpoint_every)
     except KeyboardInterrupt:
@@ -292,16 +296,19 @@ def restore(directory: Path, target: str, options: Mapping[str, Any]) -> Session
         now = load(Path(target), run.options)
         _check_same(run, now)
         run = replace(run, folder=now.folder, within=None)
-    loss = trainer.loss
+    loss, epochs = trainer.loss, options.get("epochs")
     assert isinstance(loss, nn.Module)
-    return Session(run, source.load(run).for_loss(loss), trainer, directory)
+    if epochs is not None:
+        trainer.notes["run"]["options"]["epochs"] = epochs
+    parts = source.load(run).for_loss(loss)
+    return Session(run, parts, trainer, directory, epochs)
 
 
 def _check_options(run: RunFile, options: Mapping[str, Any]) -> None:
     """A resumed run keeps the settings that it was begun with."""
     for option, value in options.items():
         section, key = OPTIONS[option]
-        if value is None or option == "threads" or value == "auto":
+        if value is None or option in ("threads", "epochs") or value == "auto":
             continue
         own = (
             run["optimizer"]["options"].get("lr")
@@ -352,6 +359,7 @@ def _summary(session: Session, target: str) -> dict[str, Any]:
         "engine": trainer.engine,
         "seed": trainer.seed,
         "epochs": trainer.epoch,
+        **results.stopped(trainer),
         "batch_size": batch_size(run, parts.train),
         "lr": trainer.optimizer.schedule.lr,
         "samples": parts.sizes(),
@@ -384,6 +392,7 @@ def _leave(session: Session, summary: dict[str, Any]) -> list[str]:
 
 def _readable(session: Session, s: dict[str, Any], files: list[str]) -> str:
     """The summary as text."""
+    trainer = session.trainer
     part = next((p for p in ("test", "validation") if f"{p}_loss" in s), "train")
     numbers = {
         key.removeprefix(f"{part}_"): v
@@ -400,7 +409,8 @@ def _readable(session: Session, s: dict[str, Any], files: list[str]) -> str:
             f"  trained   {s['epochs']} epochs, {s['steps']:,} steps of "
             f"{s['batch_size']} samples, {s['parameters']:,} parameters, "
             f"seed {s['seed']}",
-            results.times(session.trainer, s["seconds_total"]),
+            *results.told_of_stopping(trainer),
+            results.times(trainer, s["seconds_total"]),
             f"  files     {s['out']}: {', '.join(files)}",
         ]
     )

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from chainrule.errors import ArgumentError, nearest, warn, wrong_kind
+from chainrule import checks
+from chainrule.errors import ArgumentError, nearest, warn
 
 
 class Callback:
@@ -39,6 +40,12 @@ class Callback:
         Args:
             columns: what the rows of the run's history will hold; ``"max"`` where more
                 is better, else ``"min"``.
+        """
+
+    def on_extend(self, trainer: Any) -> None:
+        """Before :meth:`on_start`, where ``resume(epochs=…)`` changes how long it is.
+
+        The run may be over, or stopped early, and what ended it is to be taken back.
         """
 
     def on_start(self, trainer: Any) -> None:
@@ -72,7 +79,7 @@ class LambdaCallback(Callback):
     """A callback made of functions of the Trainer.
 
     Args:
-        on_start, on_chunk, on_epoch, on_finish, on_end: called as in
+        on_extend, on_start, on_chunk, on_epoch, on_finish, on_end: called as in
             :class:`Callback`.
 
     >>> from chainrule.training import LambdaCallback
@@ -82,6 +89,7 @@ class LambdaCallback(Callback):
     def __init__(
         self,
         *,
+        on_extend: Callable[[Any], Any] | None = None,
         on_start: Callable[[Any], Any] | None = None,
         on_chunk: Callable[[Any], Any] | None = None,
         on_epoch: Callable[[Any], Any] | None = None,
@@ -89,6 +97,7 @@ class LambdaCallback(Callback):
         on_end: Callable[[Any], Any] | None = None,
     ) -> None:
         given = {
+            "on_extend": on_extend,
             "on_start": on_start,
             "on_chunk": on_chunk,
             "on_epoch": on_epoch,
@@ -116,14 +125,7 @@ def as_callbacks(given: Any) -> list[Callback]:
     several = isinstance(given, Iterable) and not isinstance(given, Callback | type)
     found: list[Any] = [*given] if several else [given]
     for item in found:
-        if not isinstance(item, Callback):
-            raise wrong_kind(
-                "callbacks holds something that is no callback.",
-                item,
-                expected="instances of training.Callback",
-                fix="callbacks=[EarlyStopping()]; a function of the Trainer goes into "
-                "LambdaCallback(on_epoch=…)",
-            )
+        checks.instance("callbacks", item, Callback, "[LambdaCallback(on_epoch=…)]")
         _warn_of_strange_methods(item)
     return found
 

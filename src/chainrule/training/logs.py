@@ -9,8 +9,8 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from chainrule import checks
 from chainrule.disk import append, make_directory
-from chainrule.training import checks
 from chainrule.training.callbacks import Callback
 from chainrule.training.columns import plain
 
@@ -30,7 +30,7 @@ class _Logger(Callback):
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = checks.place("path", path, f"{type(self).__name__}('log')")
+        self.path = checks.path("path", path)
         self._columns: Sequence[str] = ()
 
     def check(self, columns: Mapping[str, str]) -> None:

@@ -13,12 +13,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from chainrule.checks import instance, maybe, truth, whole
+from chainrule.checks import path as as_path
 from chainrule.data import Stream
 from chainrule.data.adapter import as_column, as_data, stored_as
+from chainrule.data.checks import checked_batch_size
 from chainrule.engines import resolve_engine
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
-from chainrule.metrics import Metric, as_metrics
+from chainrule.metrics import Metric
+from chainrule.metrics.named import as_metrics
 from chainrule.nn import Module, output_semantics
 from chainrule.optim import Optimizer
 from chainrule.random import Generator
@@ -48,8 +52,9 @@ class Trainer(Standing):
         optimizer: without parameters (``optim.Adam(lr=1e-3)``), then it gets all of the
             model's; or with some of the model's own.
         metrics: what :meth:`evaluate` measures besides the loss: names
-            (``"accuracy"``, ``"top5"``, ``"confusion_matrix"``, ``"r2"``, ``"mae"``,
-            ``"mse"``, ``"rmse"``) or instances of
+            (``"accuracy"``, ``"balanced_accuracy"``, ``"f1"``, ``"roc_auc"``,
+            ``"top5"``, ``"confusion_matrix"``; ``"r2"``, ``"mae"``, ``"mse"``,
+            ``"rmse"``) or instances of
             :class:`~chainrule.metrics.Metric`. None: the accuracy for
             classes, R² and the mean absolute error for quantities; ``()``: nothing.
         probes: numbers from within the step to record in ``history.steps``, by name or
@@ -107,13 +112,11 @@ class Trainer(Standing):
         seed: int = 0,
         threads: int | None = None,
     ) -> None:
-        checks.kind("model", model, Module, "nn.Sequential(nn.Linear(…), …)")
-        checks.kind("optimizer", optimizer, Optimizer, "optim.Adam(lr=1e-3)")
-        checks.kind("loss", loss, Callable, "nn.CrossEntropyLoss()")
+        instance("model", model, Module, "nn.Sequential(nn.Linear(…), …)")
+        instance("optimizer", optimizer, Optimizer, "optim.Adam(lr=1e-3)")
+        instance("loss", loss, Callable, "nn.CrossEntropyLoss()")
         self.engine = resolve_engine(engine)
-        self.threads = threads
-        if threads is not None:
-            self.threads = checks.positive("threads", threads, "threads=2")
+        self.threads = maybe(whole)("threads", threads)
         key, self.seed = Generator(seed).key, int(seed)
         self.metrics, self.probes = as_metrics(metrics), Probes(probes, model)
         optimizer.attach_parameters(dict(model.named_parameters()))
@@ -247,10 +250,10 @@ class Trainer(Standing):
         """
         self._settle()
         checks.one_source(others)
-        epochs = checks.positive("epochs", epochs, "fit(train, epochs=10)")
+        epochs = whole("epochs", epochs)
         data = as_data(train)
         rows = None if isinstance(data, Stream) else len(data)
-        size = checks.batch_size(batch_size, rows)
+        size = checked_batch_size(batch_size, rows)
         weights = as_weights(sample_weight, data, self.loss)
         adapter = adapter_of(data, size, self.seed, weights=weights)
         plan = Plan(
@@ -259,7 +262,7 @@ class Trainer(Standing):
             batch_size=size,
             rows=rows,
             checksum=adapter.checksum,
-            drop_last=bool(drop_last),
+            drop_last=truth("drop_last", drop_last),
             block=int(adapter.x.shape[0]) if rows is None else None,
             class_names=None if data.class_names is None else tuple(data.class_names),
             format=data.format,
@@ -292,6 +295,7 @@ class Trainer(Standing):
         self,
         train: Any,
         *,
+        epochs: int | None = None,
         sample_weight: Any = None,
         validation: Any = None,
         callbacks: Callback | Iterable[Callback] = (),
@@ -301,14 +305,29 @@ class Trainer(Standing):
     ) -> History:
         """Finish the run that was interrupted, as if nothing had happened.
 
-        Epochs and batch size are those of the run; the arguments are as for
-        :meth:`fit`. A finished run is left as it is.
+        The batch size is that of the run; the arguments are as for :meth:`fit`. A
+        finished run is left as it is, and so is one that was stopped early.
 
         Callbacks take over what those of the same class remembered.
 
+        Args:
+            train: the data that the run was begun with.
+            epochs: how many the run shall have altogether; None: as planned. A run goes
+                on bit for bit as if it had been begun with so many, one that is
+                finished or was stopped early too.
+
         Raises:
             ArgumentError: there is no run to resume, or the data are not those that
-                it was trained on.
+                it was trained on; fewer epochs than the run has begun; other epochs
+                under a learning rate that was planned for the length of the run.
+
+        >>> import chainrule as cr
+        >>> trainer = cr.Trainer(cr.nn.Linear(1, 1), loss=cr.nn.MSELoss(),
+        ...                      optimizer=cr.optim.SGD(lr=0.1), engine="numpy")
+        >>> data = [[1.0], [2.0]], [[2.0], [4.0]]
+        >>> history = trainer.fit(data, epochs=2, batch_size=2, progress=False)
+        >>> len(trainer.resume(data, epochs=5, progress=False).epochs)
+        5
         """
         self._settle()
         if self.plan is None:
@@ -319,13 +338,22 @@ class Trainer(Standing):
                 fix="trainer.fit(train, epochs=…)",
             )
         plan, data = self.plan, as_data(train)
+        if epochs is not None:
+            plan = checks.extended(plan, epochs, self.state, self.optimizer)
+        goes_on = epochs is not None and plan.end > self.epoch
         weights = as_weights(sample_weight, data, self.loss)
         adapter = adapter_of(
             data, plan.batch_size, self.seed, block=plan.block, weights=weights
         )
         checks.same_data(plan, data, adapter.checksum)
         self._remember()
-        state, begin = self.state, lambda: None
+        state = replace(self.state, plan=plan)
+
+        def begin() -> None:
+            if goes_on:
+                for callback in loop.observers:
+                    callback.on_extend(self)
+
         loop = self._prepare(
             adapter,
             state,
@@ -404,10 +432,13 @@ class Trainer(Standing):
             ``loss``, then each metric under its name. The loss is the mean over the
             samples: for a loss with weights Σ w ℓ / Σ w over all of them, whatever the
             batches, and also for a loss whose ``reduction`` is ``"sum"``.
+
+        Raises:
+            NonFiniteError: the model gives NaN or infinity, with the rows.
         """
         self._settle()
-        example = "evaluate((x, y), batch_size=1000)"
-        size = checks.positive("batch_size", batch_size, example)
+        fix = "evaluate((x, y), batch_size=1000)"
+        size = whole("batch_size", batch_size, fix=fix)
         given = as_data(data)
         checks.same_scale(self.scale, given)
         weights = as_weights(sample_weight, given, self.loss)
@@ -430,11 +461,10 @@ class Trainer(Standing):
 
         Raises:
             ArgumentError: an output that does not exist, or not for this network.
-            NonFiniteError: NaN or infinity in x.
+            NonFiniteError: NaN or infinity in x, or in what the model gives.
         """
         self._settle()
-        example = "predict(x, batch_size=1000)"
-        size = checks.positive("batch_size", batch_size, example)
+        size = whole("batch_size", batch_size)
         if output is not None:
             output_semantics.check_output(output, self.loss)
         given = as_column(x)
@@ -475,7 +505,7 @@ class Trainer(Standing):
             SaveError: no space, no permission, no such directory. What was at ``path``
                 is unharmed.
         """
-        target = checks.place("path", path, "trainer.save('run.ckpt')")
+        target = as_path("path", path)
         self._settle()
         self._remember()
         document, tensors = saving.pack(self)
@@ -519,7 +549,7 @@ class Trainer(Standing):
             CheckpointError: no checkpoint, truncated, altered, of another version or
                 of another architecture; nothing is changed then.
         """
-        where = checks.place("path", path, "Trainer.load('run.ckpt')")
+        where = as_path("path", path)
         given = {"model": model, "loss": loss, "optimizer": optimizer}
         given |= {"metrics": metrics, "probes": probes}
         make = partial(cls, threads=threads)

@@ -14,7 +14,8 @@ import pytest
 import chainrule as cr
 from chainrule import errors, nn, optim
 from chainrule.viz import drawing, images, write_report
-from chainrule.viz.report import LANGUAGES, charts, read_words, sections
+from chainrule.viz.report import charts, sections
+from chainrule.viz.report.page import LANGUAGES, read_words
 
 from .conftest import Make
 from .pages import Element, pixels, read
@@ -234,7 +235,7 @@ def test_worst_mistakes_as_pictures(write: Write) -> None:
     for item, row in zip(items, order, strict=False):
         (image,) = item.find("img")
         np.testing.assert_array_equal(
-            pixels(image["src"]), data.x.stored[row].reshape(8, 8)
+            pixels(image["src"])[..., 0], data.x.stored[row].reshape(8, 8)
         )
         assert image["alt"].startswith(f"Row {row}: true {data.y[row]}, predicted ")
         shown = re.search(r"loss: ([\d.]+)", item.text)
@@ -278,7 +279,7 @@ def test_decision_regions_of_two_features(write: Write) -> None:
         "◯ predicted wrongly",
     ]
     assert {"寬", "<i>"} < {e.text for e in regions.find("text")}
-    assert pixels(regions.find("image")[0]["href"])[..., :3].std() > 5
+    assert pixels(regions.find("image")[0]["href"]).std() > 5
 
 
 # -- quantities --------------------------------------------------------------------
@@ -757,9 +758,9 @@ def test_colours_of_pictures() -> None:
         assert picture.shape == (8, 9, 3)
         assert picture[2, 5].tolist() == [255, 0, 0]
     (uri,) = images.grey_or_colour(np.array([[[-2.0, 0.0], [2.0, 0.0]]]))
-    assert pixels(uri).tolist() == [[0, 128], [255, 128]]
+    assert pixels(uri)[..., 0].tolist() == [[0, 128], [255, 128]]
     (uri,) = images.grey_or_colour(np.full((1, 2, 2), 7.0))
-    assert pixels(uri).tolist() == [[0, 0], [0, 0]]
+    assert not pixels(uri).any()
 
 
 def test_mnist(write: Write, tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ class Classified:
 
 @dataclass(frozen=True)
 class Regressed:
-    """Predictions of quantities: (n, targets) true values and predictions, and names."""
+    """Predictions of quantities: names of the targets, (n, targets) of each."""
 
     names: list[str]
     truth: Array

@@ -1,0 +1,107 @@
+"""The page: what the templates are given to say it with."""
+
+from __future__ import annotations
+
+import datetime
+import tomllib
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from importlib import resources
+from typing import Any
+
+from chainrule.errors import visible
+from chainrule.formatting import measure, number, percent
+from chainrule.tables import shorten, width
+from chainrule.version import __version__
+from chainrule.viz import curve, drawing
+from chainrule.viz.report.charts import Words
+
+LANGUAGES = ("en", "zh-TW")
+#: More classes than this are a picture instead of a table.
+MATRIX = 20
+#: Rows of long tables that are shown first.
+FEW = 15
+
+
+@lru_cache
+def read_words(language: str) -> Words:
+    """All texts of a language; those of a section are ``key`` and ``key.see``, ….
+
+    >>> read_words("en")["glance"], read_words("zh-TW")["glance"]
+    ('At a glance', '總覽')
+    """
+    file = resources.files("chainrule.viz").joinpath(f"templates/{language}.toml")
+    held = tomllib.loads(file.read_text(encoding="utf-8"))
+    found = dict(held["words"])
+    for key, texts in held["sections"].items():
+        found[key] = texts.pop("title")
+        found |= {f"{key}.{part}": text for part, text in texts.items()}
+    return found
+
+
+def render(words: Words, content: Mapping[str, Any]) -> str:
+    """The page, in words of a language; every value of ``content`` is escaped."""
+    import jinja2
+    from markupsafe import Markup
+
+    def plain(value: Any) -> Any:
+        return value if isinstance(value, Markup) else visible(str(value))
+
+    made = jinja2.Environment(
+        loader=jinja2.PackageLoader("chainrule.viz"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=plain,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.do"],
+    )
+
+    def heading(key: str, validation: str) -> str:
+        """A column's name: of the words, of the history, or its own."""
+        kind, name = curve.split(key)
+        called = curve.named(name, words)
+        own = validation if kind == "validation" else kind
+        return f"{words.get(own, own)} {called}" if kind else called
+
+    def shown(key: str, value: Any) -> str:
+        """A cell, as its column has it."""
+        if isinstance(value, str):
+            return shorten(value, 40)
+        if key in ("epoch", "row", "line"):
+            return str(value)
+        return measure(curve.split(key)[1], value)
+
+    def table(
+        rows: Sequence[Mapping[str, Any]],
+        beside: Sequence[Mapping[str, Any]] = (),
+        validation: str = "validation",
+    ) -> dict[str, Any]:
+        """Rows as texts, others beside them under names of their own; and the room.
+
+        That is about how wide it is, in rem: where there is less, it scrolls.
+        """
+        head = [heading(key, validation) for key in rows[0]]
+        texts = [[shown(k, v) for k, v in row.items()] for row in rows]
+        first = [*rows[0].values()]
+        if beside:
+            head += [shorten(name, 40) for name in beside[0]]
+            first += beside[0].values()
+        for text, more in zip(texts, beside):
+            text += [shown("", value) for value in more.values()]
+        kinds = ["" if isinstance(value, str) else "number" for value in first]
+        columns = zip(head, *texts)
+        room = sum(1.25 + 0.5 * max(map(width, column)) for column in columns)
+        return {"head": head, "rows": texts, "kinds": kinds, "room": room}
+
+    made.filters |= {"number": number, "percent": percent, "cut": shorten}
+    made.filters |= {"heading": heading, "shown": shown, "table": table, "width": width}
+    made.globals |= {
+        "w": words,
+        "colours": drawing.COLOURS,
+        "FEW": FEW,
+        "MATRIX": MATRIX,
+        "version": __version__,
+        "now": datetime.datetime.now().astimezone().isoformat(" ", "minutes"),
+    }
+    return made.get_template("report.html.jinja").render(content)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import math
+from typing import Any, cast
 
 import numpy as np
 
@@ -56,7 +57,10 @@ def grey_or_colour(pictures: Array) -> list[str]:
     low, high = float(pictures.min()), float(pictures.max())
     if low >= 0 and high <= 1:
         low, high = 0.0, 1.0
-    return [_uri((picture - low) / (high - low or 1.0)) for picture in pictures]
+    scaled = np.rint((pictures - low) / (high - low or 1.0) * 255).astype(np.uint8)
+    if scaled.ndim == 3:
+        scaled = np.repeat(scaled[..., None], 3, axis=3)
+    return [_uri(picture) for picture in scaled]
 
 
 def diverging(pictures: Array, bound: float) -> list[str]:
@@ -73,10 +77,10 @@ def colour_scale() -> str:
     return _uri(np.linspace(0, 1, 256)[None], "RdBu_r")
 
 
-def _uri(picture: Array, colours: str = "gray") -> str:
-    """(h, w) or (h, w, 3) numbers from 0 to 1 as a PNG file in a data URI."""
+def _uri(picture: Array, colours: str | None = None) -> str:
+    """(h, w) numbers from 0 to 1, or (h, w, 3), as a PNG file in a data URI."""
     from matplotlib.image import imsave
 
-    file, unsaid = io.BytesIO(), {"Software": None}
+    file, unsaid = io.BytesIO(), cast(Any, {"Software": None})
     imsave(file, picture, cmap=colours, vmin=0, vmax=1, format="png", metadata=unsaid)
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()

@@ -117,11 +117,9 @@ def _built(document: Mapping[str, Any], argument: str, key: str, held: int) -> M
 
 def _texts(value: Any) -> int:
     """How many texts lie in lists and dictionaries."""
-    if isinstance(value, dict):
-        value = [*value.values()]
-    return (
-        sum(map(_texts, value)) if isinstance(value, list) else isinstance(value, str)
-    )
+    inner = value.values() if isinstance(value, dict) else value
+    inner = inner if isinstance(value, dict | list) else ()
+    return isinstance(value, str) + sum(map(_texts, inner))
 
 
 def _metric(described: Any) -> Metric:

@@ -129,6 +129,7 @@ def elements(spec: dict[str, Any]) -> int:
     while pending:
         spec = pending.pop()
         pending += spec.get("modules", [])
+        pending += filter(is_description, spec.get("arguments", {}).values())
         kind = _MODULES.get(spec["class"], nn.Module)
         given = [spec.get("arguments", {}).get(name) for name in sizes_of(kind)]
         counts = [n for g in given for n in (g if isinstance(g, list) else [g])]
@@ -142,12 +143,17 @@ def _build(spec: dict[str, Any]) -> nn.Module:
     kind = _MODULES[spec["class"]]
     if "modules" in spec:
         return kind(*map(_build, spec["modules"]))
-    made = kind(**spec["arguments"])
+    given = spec["arguments"].items()
+    made = kind(**{k: _build(v) if is_description(v) else v for k, v in given})
     has = made.settings()
     for name, value in spec["arguments"].items():
-        if name not in has or json.dumps(value) != json.dumps(has[name]):
+        if name not in has or _text(value) != _text(has[name]):
             raise ValueError(f"{name}={value!r:.80} is no setting of {made!r:.80}")
     return made
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)
 
 
 def build_optimizer(settings: dict[str, Any]) -> optim.Optimizer:

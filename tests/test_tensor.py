@@ -144,6 +144,7 @@ def test_one_number_is_formatted_as_such():
     assert round(cr.tensor(2.0) / 3, 2) == pytest.approx(0.67)
     x = cr.tensor([1.0, 2.0])
     assert f"{x}" == str(x)
+    assert f"{x[0]}" == str(x[0])
 
 
 @pytest.mark.parametrize("power", [0, 1, 2, 3, 7, -1, -2, 0.5, 1.5])

@@ -55,7 +55,12 @@ def words(text: str, **more: Any) -> None:
             made = [several(eval(part, known)) for part in parts]
             return [result for results in made for result in results]
 
-        row("; ".join(together)[:70], function, *(ARRAYS[name] for name in names), **more)
+        row(
+            "; ".join(together)[:70],
+            function,
+            *(ARRAYS[name] for name in names),
+            **more,
+        )
 
 
 def names_in(part: str) -> list[str]:

@@ -241,10 +241,10 @@ def one(text: str) -> list[str]:
         ),
         (
             f'{DATA}{MODEL}[[callbacks]]\nclass = "EarlyStopping"\nmode = "up"\n',
-            "[[callbacks]] number 1: mode says which values are better.",
-            "'min', 'max'",
+            "[[callbacks]] number 1: mode has no such choice.",
+            "mode='min' or mode='max'",
             "'up'",
-            "mode='max'",
+            "",
         ),
         (
             f"{DATA}{MODEL}[optimizer]\n"

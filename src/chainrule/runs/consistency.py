@@ -34,6 +34,8 @@ _ENDS = {
 }
 #: The share of samples for validation, and for the test, where the file is silent.
 SHARE = 0.1
+#: Stands for the directory of the run, which is not known yet.
+TRIAL = Path("the directory of the run")
 #: Keys of [data] that are arguments of the functions that draw a data set.
 DRAWING = {
     "samples": "n",
@@ -264,7 +266,7 @@ def _trials(settings: Mapping[str, Any]) -> Iterator[Problem]:
     attempts: list[Any] = [
         lambda: factory.optimizer(optimizer, schedule),
         *(
-            lambda i=i: factory.callback(i, settings["callbacks"][i], Path())
+            lambda i=i: factory.callback(i, settings["callbacks"][i], TRIAL)
             for i in range(len(settings["callbacks"]))
         ),
         *(

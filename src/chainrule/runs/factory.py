@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from chainrule import optim
-from chainrule.errors import ChainruleError, ChainruleWarning
+from chainrule.disk import inside
+from chainrule.errors import ArgumentError, ChainruleError, ChainruleWarning
 from chainrule.random import Generator, stream
 from chainrule.runs import classes
 from chainrule.runs.problems import Problem, Where
@@ -96,7 +97,13 @@ def callback(number: int, settings: Mapping[str, Any], directory: Path) -> Any:
     name = settings["class"]
     kind, options = classes.callbacks().classes[name], dict(settings["options"])
     if name in classes.FILES:
-        options["path"] = directory / options.get("path", classes.FILES[name])
+        given = options.get("path", classes.FILES[name])
+        try:
+            options["path"] = inside(directory, given, f"the file of {name}")
+        except ArgumentError as error:
+            raise ProblemError(
+                Problem.of(error, "callbacks", number, "path")
+            ) from error
     return construct(kind, options, ("callbacks", number))
 
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from chainrule.errors import ChainruleError, DataError
+from chainrule.disk import is_inside, of_the_system, read_file
+from chainrule.errors import ArgumentError, ChainruleError, DataError
 from chainrule.runs import checking
 from chainrule.runs.places import places
 from chainrule.runs.problems import Problem, RunFileError, Where
@@ -47,6 +48,8 @@ class RunFile:
         folder: what the file's paths are relative to.
         text: what it says.
         options: settings of the command line that replaced some of its keys.
+        within: the folder that its data must lie in. None for a file that the user has
+            named: that is why its data are read, wherever they lie.
         settings: for each section its checked values, defaults included; of
             ``callbacks`` a list.
     """
@@ -57,14 +60,29 @@ class RunFile:
     options: Mapping[str, Any]
     settings: Mapping[str, Any]
     lines: Mapping[Where, int] = field(repr=False)
+    within: Path | None = None
 
     def __getitem__(self, section: str) -> Any:
         """The checked values of a section."""
         return self.settings[section]
 
     def path(self, given: str) -> Path:
-        """A path of the file, from where the program runs."""
-        return self.folder / given
+        """Where data of the file lie, from where the program runs.
+
+        Raises:
+            ArgumentError: a checkpoint names data that its user has not.
+        """
+        place = self.folder / given
+        if self.within is not None and not is_inside(self.within, place):
+            raise ArgumentError(
+                "a checkpoint alone cannot have data read from anywhere.",
+                expected=f"data below the current directory, or the file {self.name} "
+                f"as it was in {self.folder}",
+                got=str(place),
+                fix="name the data (chainrule evaluate RUN DATA), or the run's file "
+                "(chainrule train FILE.toml --resume RUN)",
+            )
+        return place
 
     def error(self, *problems: Problem) -> RunFileError:
         """The error that tells of problems of this file."""
@@ -89,15 +107,13 @@ def load(path: Path, options: Mapping[str, Any] | None = None) -> RunFile:
         RunFileError: all that is wrong with what it says.
     """
     try:
-        if path.stat().st_size > BYTES_AT_MOST:
-            raise _too_large(path.name, path.stat().st_size)
-        content = path.read_bytes()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+        content = read_file(path, BYTES_AT_MOST)
+    except OSError as error:
+        of_the_system(error)
         raise DataError(
             "The run's file cannot be read.",
-            expected=f"a TOML file at {path}",
-            got=reason,
+            expected=f"a TOML file at {path}, which describes the run and has no data",
+            got=error.strerror or str(error),
             fix=f"look at the path, or write a starting file: chainrule new {path}",
         ) from error
     try:

@@ -95,7 +95,8 @@ class RunFileError(ArgumentError):
             parts.append(str(ArgumentError(*_answers(said)[0], **_answers(said)[1])))
         if len(sentences) > SHOWN:
             parts.append(f"… and {len(sentences) - SHOWN} more.")
-        super().__init__("\n".join(parts))
+        super().__init__(parts[0])
+        self.args = ("\n".join(parts),)  # messages as they are
 
 
 def _answers(p: Problem) -> tuple[tuple[str], dict[str, str | None]]:

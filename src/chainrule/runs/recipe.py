@@ -12,6 +12,7 @@ from typing import Any
 
 from chainrule.disk import make_directory
 from chainrule.errors import ArgumentError, CheckpointError
+from chainrule.formatting import percent
 from chainrule.runs import results
 from chainrule.training import Trainer, checkpoint
 from chainrule.version import __version__
@@ -190,11 +191,10 @@ def _summary(
 
 def _readable(trainer: Trainer, summary: dict[str, Any], files: list[str]) -> str:
     s = summary
-    loss = "not finite" if s["test_loss"] is None else f"{s['test_loss']:.4f}"
     return "\n".join(
         [
-            f"{s['recipe']}: {s['test_accuracy']:.2%} of the test set recognised "
-            f"(loss {loss})",
+            f"{s['recipe']}: {percent(s['test_accuracy'])} of the test set recognised "
+            f"({results.worded('loss', s['test_loss'])})",
             f"  trained   {s['epochs']} epochs, {s['steps']:,} steps of "
             f"{s['batch_size']} samples, {s['parameters']:,} parameters, "
             f"seed {s['seed']}",

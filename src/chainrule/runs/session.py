@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from chainrule import nn, recipes
-from chainrule.disk import replace, sweep
+from chainrule import disk, nn, recipes
+from chainrule.disk import ignoring, read_file, sweep
 from chainrule.errors import (
     ArgumentError,
     CheckpointError,
@@ -21,7 +21,7 @@ from chainrule.errors import (
 )
 from chainrule.runs import factory, gaps, results, source
 from chainrule.runs.building import batch_size, build
-from chainrule.runs.file import OPTIONS, RunFile, load, parse
+from chainrule.runs.file import BYTES_AT_MOST, OPTIONS, RunFile, load, parse
 from chainrule.runs.recipe import cannot_change, flag
 from chainrule.runs.source import Parts
 from chainrule.runs.values import show
@@ -116,9 +116,16 @@ class Session:
             raise self.run.blame(error) from error
 
     def _callbacks(self) -> list[Any]:
-        """The callbacks of its file."""
+        """The callbacks of its file.
+
+        Raises:
+            RunFileError: a file of theirs would lie outside of the directory.
+        """
         given = enumerate(self.run["callbacks"])
-        return [factory.callback(i, item, self.directory) for i, item in given]
+        try:
+            return [factory.callback(i, item, self.directory) for i, item in given]
+        except factory.ProblemError as error:
+            raise self.run.error(error.problem) from error
 
 
 def train(
@@ -182,7 +189,11 @@ def begin(run: RunFile, out: Path | None = None) -> Session:
     """
     directory = out
     if directory is None and run["output"]["directory"] is not None:
-        directory = run.path(run["output"]["directory"])
+        try:
+            given = run["output"]["directory"]
+            directory = disk.inside(run.folder, given, "the directory for the results")
+        except ArgumentError as error:
+            raise run.blame(error, "output", "directory") from error
     if directory is None:
         directory = results.new_directory(Path(run.name).stem)
     parts, trainer = build(run)
@@ -232,12 +243,16 @@ def file_of(notes: Any, place: Path) -> RunFile | None:
         return None
     note = notes["run"]
     try:
-        return parse(
+        run = parse(
             note["text"],
             name=note["name"],
             folder=Path(note["folder"]),
             options={**note["options"], "engine": note["engine"]},
         )
+        # The checkpoint may be a stranger's: data lie where the user is, or where a
+        # file of the user's says.
+        own = _says(run.folder / run.name, run.text)
+        return run if own else replace(run, within=Path.cwd())
     except (KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(
             f"{place} does not say from which file its run was made.",
@@ -245,6 +260,13 @@ def file_of(notes: Any, place: Path) -> RunFile | None:
             got=show(note),
             fix="go on in Python: Trainer.load(path)",
         ) from error
+
+
+def _says(file: Path, text: str) -> bool:
+    """Whether there is such a file, and this is what it says."""
+    with ignoring():
+        return read_file(file, BYTES_AT_MOST).decode("utf-8-sig", "replace") == text
+    return False
 
 
 def restore(directory: Path, target: str, options: Mapping[str, Any]) -> Session:
@@ -271,7 +293,9 @@ def restore(directory: Path, target: str, options: Mapping[str, Any]) -> Session
     trainer = Trainer.load(directory, threads=threads)
     _check_options(run, options)
     if Path(target).exists():
-        _check_same(run, load(Path(target), run.options))
+        now = load(Path(target), run.options)
+        _check_same(run, now)
+        run = replace(run, folder=now.folder, within=None)
     loss, epochs = trainer.loss, options.get("epochs")
     assert isinstance(loss, nn.Module)
     if epochs is not None:
@@ -359,7 +383,7 @@ def _leave(session: Session, summary: dict[str, Any]) -> list[str]:
     head = f"# chainrule train {run.name} {options}".rstrip()
     text = f"{head}\n{run.text}".encode()
     sweep(directory / COPY)
-    replace(directory / COPY, text, "copy of the run's file")
+    disk.replace(directory / COPY, text, "copy of the run's file")
     shown = session.parts.test or session.parts.validation
     title = f"{run.name}, seed {session.trainer.seed}"
     made = results.write_files(session.trainer, directory, summary, title, shown)

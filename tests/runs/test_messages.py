@@ -171,7 +171,7 @@ def one(text: str) -> list[str]:
         (
             f'{DATA}{MODEL}[training]\nmetrics = ["acuracy"]\n',
             "line 6, [training] metrics: No metric is called 'acuracy'.",
-            "accuracy, confusion_matrix",
+            "accuracy, balanced_accuracy",
             "'acuracy'",
             "did you mean 'accuracy'?",
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import math
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ from chainrule.tensor import Tensor
 Count = int
 
 
+@functools.cache
 def sizes_of(kind: type) -> tuple[str, ...]:
     """The arguments of a constructor that are numbers of units: annotated ``Count``.
 

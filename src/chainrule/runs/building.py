@@ -10,7 +10,7 @@ from chainrule import nn
 from chainrule.errors import ArgumentError, ChainruleError, warn
 from chainrule.nn import output_semantics
 from chainrule.optim import SGD
-from chainrule.runs import factory, network, source
+from chainrule.runs import factory, network, source, targets
 from chainrule.runs.factory import ProblemError
 from chainrule.runs.file import RunFile
 from chainrule.runs.problems import Problem
@@ -38,7 +38,10 @@ def build(run: RunFile) -> tuple[Parts, Trainer]:
         loss = _loss(run, parts.train)
         parts = parts.for_loss(loss)
         cr.manual_seed(settings["seed"])
-        model = network.build(run["model"], parts.train, source.outputs(parts.train))
+        transform = run["data"]["target_transform"] or "none"
+        outputs = source.outputs(parts.train)
+        model = network.build(run["model"], parts.train, outputs, transform)
+        loss = targets.loss_for(loss, model[-1])
         _check_names(run, model)
         trainer = Trainer(
             model,

@@ -183,6 +183,8 @@ class _Checker:
             fix = f"write its options as keys: {{ class = {show(stem)}, … }}"
         elif family is layers() and name in SCALING:
             fix = "leave it away: standardize = true in [model] does this"
+            if name.endswith("Target"):
+                fix = 'target_transform = "log" or "quantile" in [data] does this'
         elif name == "LinearWarmup":
             fix = "a warm-up is a key of [schedule]: warmup = 100"
         elif family is layers() and name in losses().classes:

@@ -26,8 +26,8 @@ from chainrule.runs.values import (
     Whole,
 )
 
-#: Layers that need numbers of the data: ``[model] standardize`` makes them.
-SCALING = ("Standardize", "Unstandardize")
+#: Layers that need numbers of the data: keys of ``[model]`` and ``[data]`` make them.
+SCALING = ("Standardize", "Unstandardize", "LogTarget", "QuantileTarget")
 _NO_LAYERS = ("Identity", "Module", "ModuleDict", "ModuleList", "Sequential", *SCALING)
 
 
@@ -246,7 +246,9 @@ def losses() -> Family:
     from chainrule import nn
 
     found = {
-        name: made for name, made in _classes(nn, nn.Loss).items() if name != "Loss"
+        name: made
+        for name, made in _classes(nn, nn.Loss).items()
+        if name not in ("Loss", "TransformedTargetLoss")
     }
     return Family("loss", found, hidden=("reduction",))
 

@@ -113,6 +113,15 @@ DATA = Section(
             formats=("csv",),
         ),
         Key(
+            "target_transform",
+            Choice(("none", "log", "quantile")),
+            "how the loss sees a skewed quantity; predictions and metrics stay in its "
+            "unit",
+            default='"none"',
+            example='"log"',
+            formats=("csv", "npz"),
+        ),
+        Key(
             "size",
             Either(
                 (

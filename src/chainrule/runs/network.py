@@ -16,7 +16,7 @@ from chainrule.data import Dataset
 from chainrule.errors import ChainruleError
 from chainrule.graph.build import no_grad
 from chainrule.primitives.rules import show
-from chainrule.runs import consistency, factory, schema
+from chainrule.runs import consistency, factory, schema, targets
 from chainrule.runs.classes import layers
 from chainrule.runs.factory import ProblemError
 from chainrule.runs.problems import Problem
@@ -27,7 +27,10 @@ TRIED = 2
 
 
 def build(
-    settings: Mapping[str, Any], train: Dataset, outputs: tuple[int, ...]
+    settings: Mapping[str, Any],
+    train: Dataset,
+    outputs: tuple[int, ...],
+    transform: str = "none",
 ) -> nn.Sequential:
     """The network with its initial weights.
 
@@ -35,6 +38,7 @@ def build(
         settings: of ``[model]``.
         train: the data that it learns from; they tell the sizes.
         outputs: the shape of what the loss takes of one sample.
+        transform: of the targets of a regression, ``[data] target_transform``.
 
     Raises:
         ProblemError: layers that do not fit the data or each other, and networks that
@@ -71,9 +75,9 @@ def build(
                 fix='add { class = "Linear", out_features = 16 }',
             )
         )
-    # An activation at the end says itself in which range the output lies.
-    if standardize and train.classes is None and given[-1]["class"] == "Linear":
-        made.append(_unstandardize(train))
+    last_one = targets.last_layer(train, transform, given[-1]["class"], standardize)
+    if last_one is not None:
+        made.append(last_one)
     return nn.Sequential(*made)
 
 
@@ -134,20 +138,6 @@ def _standardize(train: Dataset) -> nn.Module:
             )
         )
     return nn.Standardize.of(train.x[:])
-
-
-def _unstandardize(train: Dataset) -> nn.Module:
-    if train.y.ndim != 2:
-        raise ProblemError(
-            Problem(
-                ("model", "standardize"),
-                "a regression's output is scaled back column by column.",
-                expected="targets of shape (n, outputs)",
-                got=show(train.y.shape),
-                fix="leave it away",
-            )
-        )
-    return nn.Unstandardize.of(train.y)
 
 
 def _check_outputs(made: tuple[Any, ...], wanted: tuple[int, ...], last: int) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from chainrule import data, nn
 from chainrule.data import Dataset
+from chainrule.data.files import classes_of
 from chainrule.errors import ChainruleError, nearest
 from chainrule.nn.losses.margins import SignLoss
 from chainrule.runs import gaps, schema
@@ -253,7 +254,7 @@ def _npz(run: RunFile, source: str, task: str | None, options: Any) -> Dataset:
             )
         )
     if labels and read.classes is None:
-        classes = max(int(read.y.max()) + 1, 2)
+        classes = classes_of(read.y, run.path(source))
         read = data.read_npz(run.path(source), **{**options, "classes": classes})
     return read
 

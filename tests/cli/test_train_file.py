@@ -288,7 +288,7 @@ def test_a_directory_of_a_recipe(chainrule: Any, file: Path) -> None:
     assert chainrule("train", "mnist", *args).code == 0
     result = chainrule("train", file, "--resume", "r")
     one_message(result, 2, "does not hold a run of a file", "'mnist'", "fix:")
-    assert chainrule("train", "--resume", "r", "--json").json["recipe"] == "mnist"
+    assert chainrule("train", "--resume", "r", "--json").json["run"] == "mnist"
 
 
 def test_a_directory_of_a_file_is_no_recipe_s(chainrule: Any, file: Path) -> None:

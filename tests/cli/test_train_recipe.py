@@ -35,7 +35,7 @@ def test_one_json_object(chainrule: Any, tmp_path: Path, pictures: None) -> None
     assert result.code == 0
     made = result.json
     expected = {
-        "recipe": "mnist",
+        "run": "mnist",
         "engine": "numpy",
         "seed": 3,
         "epochs": 2,

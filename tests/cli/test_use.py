@@ -285,9 +285,9 @@ def test_rows_that_are_left_out(chainrule: Any, tmp_path: Path) -> None:
     path.write_text("\n".join(lines), encoding="cp950")
     assert chainrule("new", "f.toml", "--data", "f.csv").code == 0
     text = Path("f.toml").read_text(encoding="utf-8")
-    for part in ('delimiter = "\\t"', 'encoding = "cp950"', 'missing = "mean"'):
+    for part in ('delimiter = "\\t"', 'encoding = "cp950"', 'missing = "fill"'):
         assert part in text
-    Path("f.toml").write_text(text.replace('"mean"', '"drop"'), encoding="utf-8")
+    Path("f.toml").write_text(text.replace('"fill"', '"drop"', 1), encoding="utf-8")
     assert chainrule("train", "f.toml", *QUICK, "--out", "r").code == 0
     made = chainrule("predict", "r", "f.csv")
     assert "1 of 150 rows left out for empty cells: lines 4" in made.err

@@ -1,9 +1,29 @@
-"""The section ``[data]`` of a run's file, as data."""
+"""The section ``[data]`` of a run's file: the keys of each format."""
 
 from __future__ import annotations
 
-from chainrule.runs.section import Key, Section
-from chainrule.runs.values import Choice, Either, Flag, ListOf, Number, Text, Whole
+import inspect
+from pathlib import PurePosixPath
+from typing import Annotated, Any, ClassVar, Literal
+
+from annotated_types import Ge, Le, Len
+from pydantic import Field, create_model
+
+from chainrule import data
+from chainrule.runs.section import (
+    Mark,
+    Name,
+    Names,
+    Pair,
+    Place,
+    Positive,
+    Section,
+    Share,
+    Text,
+    Words,
+    Wrong,
+    refusal,
+)
 
 #: Data sets that come with the framework, and those that are drawn at random.
 BUNDLED = ("mnist",)
@@ -17,193 +37,284 @@ FORMATS = {
     "images": "a folder with one folder of images a class",
     "named": f"data by name: {', '.join((*BUNDLED, *DRAWN))}",
 }
+#: Ends of file names, and how such files are read.
+_ENDS = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".txt": "csv",
+    ".data": "csv",
+    ".npz": "npz",
+    ".idx": "idx",
+}
 #: Samples that a drawn data set may have.
 SAMPLES_AT_MOST = 10_000_000
-#: The longest side of an image.
-PIXELS_AT_MOST = 4096
-
-PATH = Text("a path in quotes")
-NAMES = ListOf(Text(), "a list of column names in quotes")
-SHARE = Number(0, 1)
-
-DATA = Section(
-    "data",
-    "What to learn from. Paths are relative to this file.",
-    (
-        Key(
-            "source",
-            Either((PATH, ListOf(PATH, "a list of two paths", 2, 2))),
-            "a CSV or NPZ file, a folder of images, [images, labels] of idx, or "
-            f"one of {', '.join((*BUNDLED, *DRAWN))}",
-            example='"data.csv"',
-            required=True,
-        ),
-        Key(
-            "format",
-            Choice(("csv", "npz", "idx", "images")),
-            "how to read it, where the name does not tell",
-            default="from the name",
-            example='"csv"',
-            formats=("csv", "npz", "idx", "images"),
-        ),
-        Key(
-            "target",
-            Either((Text("the name of a column in quotes"), NAMES)),
-            "the column to predict, or a list of columns of numbers",
-            example='"price"',
-            formats=("csv",),
-        ),
-        Key(
-            "features",
-            NAMES,
-            "the columns to predict it from",
-            default="all others",
-            example='["area", "rooms"]',
-            formats=("csv",),
-        ),
-        Key(
-            "categorical",
-            NAMES,
-            "columns whose values are names or codes, one input for each value",
-            default="none",
-            example='["city"]',
-            formats=("csv",),
-        ),
-        Key(
-            "task",
-            Choice(("classification", "regression")),
-            "whether the target names a class or is a quantity",
-            default="text names classes, numbers are quantities; in NPZ and idx "
-            "whole numbers are classes",
-            example='"classification"',
-            formats=("csv", "npz"),
-        ),
-        Key(
-            "classes",
-            Either((Whole(2, 10_000), ListOf(Text(), "a list of names in quotes", 2))),
-            "the names of the classes, in the order of the labels; for spiral and "
-            "blobs how many there are",
-            default="those that come up",
-            example='["no", "yes"]',
-            formats=("csv", "npz", "idx", "named"),
-        ),
-        Key(
-            "missing",
-            Choice(("error", "drop", "mean")),
-            "what to do with empty cells: refuse them, leave out the row, or take the "
-            "mean of the column",
-            default='"error"',
-            example='"mean"',
-            formats=("csv",),
-        ),
-        Key(
-            "delimiter",
-            Text("a character in quotes", blank=True),
-            "what stands between cells",
-            default='","',
-            example='";"',
-            formats=("csv",),
-        ),
-        Key(
-            "encoding",
-            Text("the name of an encoding in quotes"),
-            "how the file is encoded",
-            default='"utf-8"',
-            example='"cp950"',
-            formats=("csv",),
-        ),
-        Key(
-            "size",
-            Either(
-                (
-                    Whole(1, PIXELS_AT_MOST),
-                    ListOf(
-                        Whole(1, PIXELS_AT_MOST),
-                        "[height, width] of up to 4096 each",
-                        2,
-                        2,
-                    ),
-                )
-            ),
-            "[height, width] in pixels that images are scaled to",
-            default="theirs, where all have the same",
-            example="[28, 28]",
-            formats=("images",),
-        ),
-        Key(
-            "mode",
-            Choice(("L", "RGB")),
-            "grey or colour",
-            default='"RGB"',
-            example='"L"',
-            formats=("images",),
-        ),
-        Key(
-            "samples",
-            Whole(1, SAMPLES_AT_MOST),
-            "how many points to draw",
-            default="that of the data set",
-            example="500",
-            formats=("named",),
-        ),
-        Key(
-            "copies",
-            Whole(1, SAMPLES_AT_MOST // 4),
-            "how often xor has each of its four points",
-            default="that of the data set",
-            example="50",
-            formats=("named",),
-        ),
-        Key(
-            "noise",
-            Number(0, 1e6),
-            "standard deviation of the noise on the points",
-            default="that of the data set",
-            example="0.1",
-            formats=("named",),
-        ),
-        Key(
-            "spread",
-            Number(0, 1e6),
-            "standard deviation of each of the blobs",
-            default="that of the data set",
-            example="1.0",
-            formats=("named",),
-        ),
-        Key(
-            "limit",
-            Whole(1),
-            "use the first so many samples only",
-            default="all",
-            example="1000",
-        ),
-        Key(
-            "validation",
-            Either((SHARE, PATH, ListOf(PATH, "a list of two paths", 2, 2))),
-            "the share of samples to look at after each epoch, or a file of its own",
-            default="0.1; the four points of xor: 0",
-            example="0.1",
-        ),
-        Key(
-            "test",
-            Either((SHARE, PATH, ListOf(PATH, "a list of two paths", 2, 2))),
-            "the share of samples to test with at the end, or a file of its own",
-            default="0.1; the four points of xor: 0; mnist: its own test set",
-            example="0.1",
-        ),
-        Key(
-            "stratify",
-            Flag(),
-            "keep the share of each class the same in all parts",
-            default="false",
-            example="true",
-        ),
-        Key(
-            "seed",
-            Whole(0),
-            "which samples go where, and which points are drawn",
-            default="0",
-            example="1",
-        ),
-    ),
+_Samples = Annotated[int, Ge(1), Le(SAMPLES_AT_MOST)]
+_Deviation = Annotated[float, Ge(0), Le(10**6)]
+#: The side of an image.
+_Side = Annotated[int, Ge(1), Le(4096)]
+_Classes = Annotated[list[Text], Len(2), Words("a list of names in quotes")]
+_Count = Annotated[int, Ge(2), Le(10_000)]
+_Task = Literal["classification", "regression"]
+_TASK = "whether the target names a class or is a quantity; else it is seen"
+_NAMES = "the names of the classes, in the order of labels; else those that come up"
+_SOURCE: Any = Field(
+    description="a CSV or NPZ file, a folder of images, [images, labels] of idx, or "
+    f"one of {', '.join((*BUNDLED, *DRAWN))}",
+    examples=["data.csv"],
 )
+_VALIDATION: Any = Field(
+    None,
+    description="the share of samples to look at after each epoch, or data of their "
+    "own; else 0.1, and 0 for the four points of xor",
+    examples=[0.1],
+)
+_TEST: Any = Field(
+    None,
+    description="the share of samples to test with at the end, or data of their own; "
+    "else as for validation",
+    examples=[0.1],
+)
+
+
+class Data(Section):
+    """What to learn from. Paths are relative to this file."""
+
+    title: ClassVar[str] = "[data]"
+    #: How such data are read, and what they are.
+    kind: ClassVar[str] = ""
+    what: ClassVar[str] = ""
+
+    source: Place = _SOURCE
+    format: Literal["csv", "npz", "idx", "images"] | None = Field(
+        None,
+        description="how to read it; else its name tells",
+        examples=["csv"],
+    )
+    limit: Positive | None = Field(
+        None, description="use the first so many samples only", examples=[1000]
+    )
+    validation: Share | Place | None = _VALIDATION
+    test: Share | Place | None = _TEST
+    stratify: bool = Field(
+        False,
+        description="keep the share of each class the same in all parts",
+        examples=[True],
+    )
+    seed: Annotated[int, Ge(0), Le(2**31 - 1)] = Field(
+        0,
+        description="which samples go where, and which points are drawn",
+        examples=[1],
+    )
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """The keys of this format alone, as given."""
+        return self.given(Data)
+
+
+class Table(Data):
+    """A table."""
+
+    kind: ClassVar[str] = "csv"
+    what: ClassVar[str] = "a CSV file"
+
+    target: Name | Names = Field(
+        description="the column to predict, or a list of columns of numbers",
+        examples=["price"],
+    )
+    features: Names | None = Field(
+        None,
+        description="the columns to predict it from; else all others",
+        examples=[["area", "rooms"]],
+    )
+    dtype: (
+        Annotated[
+            dict[Text, Literal["number", "category", "date", "id"]],
+            Words('a table from columns to "number", "category", "date" or "id"'),
+        ]
+        | None
+    ) = Field(
+        None,
+        description="what columns hold, where that is not seen rightly; an id is left "
+        "out",
+        examples=[{"postcode": "category"}],
+    )
+    task: _Task | None = Field(None, description=_TASK, examples=["classification"])
+    classes: _Classes | None = Field(None, description=_NAMES, examples=[["no", "yes"]])
+    missing: Literal["fill", "drop", "error"] = Field(
+        "fill",
+        description="empty cells: fill them (the mean and a mark; a category of its "
+        "own), drop the row, or refuse the table",
+        examples=["drop"],
+    )
+    missing_values: Annotated[list[Text], Words("a list of texts in quotes")] = Field(
+        [],
+        description="texts that mean an empty cell, besides NA, null, ? and the like",
+        examples=[["unknown", "-999"]],
+    )
+    unknown: Literal["other", "error"] = Field(
+        "other",
+        description="categories that come up later only: one of their own, or refused",
+        examples=["error"],
+    )
+    decimal: Literal[".", ","] | None = Field(
+        None,
+        description="what stands before the decimals of numbers; else it is seen",
+        examples=[","],
+    )
+    delimiter: Mark | None = Field(
+        None, description="what stands between cells; else it is seen", examples=[";"]
+    )
+    encoding: Annotated[Text, Words("the name of an encoding in quotes")] | None = (
+        Field(
+            None,
+            description="how the file is encoded; else it is seen",
+            examples=["cp950"],
+        )
+    )
+    header: bool = Field(
+        True,
+        description="whether the first line names the columns; else they are called "
+        "column 1, column 2 …",
+        examples=[False],
+    )
+    target_transform: Literal["none", "log", "quantile"] = Field(
+        "none",
+        description="learn a skewed quantity on another scale; predictions keep its "
+        "own units",
+        examples=["log"],
+    )
+
+
+class Arrays(Data):
+    """An NPZ file."""
+
+    kind: ClassVar[str] = "npz"
+    what: ClassVar[str] = "an NPZ file"
+
+    task: _Task | None = Field(None, description=_TASK, examples=["classification"])
+    classes: _Count | _Classes | None = Field(
+        None, description=f"how many classes, or {_NAMES}", examples=[["no", "yes"]]
+    )
+
+
+class Idx(Data):
+    """Two idx files."""
+
+    kind: ClassVar[str] = "idx"
+    what: ClassVar[str] = "idx files"
+
+    source: Place | Pair = _SOURCE
+    validation: Share | Place | Pair | None = _VALIDATION
+    test: Share | Place | Pair | None = _TEST
+    classes: _Count | _Classes | None = Field(
+        None, description=f"how many classes, or {_NAMES}", examples=[["no", "yes"]]
+    )
+
+
+class Images(Data):
+    """A folder of images."""
+
+    kind: ClassVar[str] = "images"
+    what: ClassVar[str] = "a folder of images"
+
+    size: _Side | Annotated[list[_Side], Len(2, 2), Words("[height, width]")] | None = (
+        Field(
+            None,
+            description="[height, width] that images are scaled to; else theirs",
+            examples=[[28, 28]],
+        )
+    )
+    mode: Literal["L", "RGB"] = Field(
+        "RGB", description="grey or colour", examples=["L"]
+    )
+
+
+class Named(Data):
+    """Data by name."""
+
+    kind: ClassVar[str] = "named"
+
+    validation: Share | None = _VALIDATION
+    test: Share | None = _TEST
+
+
+#: Keys of data that are drawn: the argument of the function that draws them, and what
+#: the file says.
+DRAWING: dict[str, tuple[str, Any, str, Any]] = {
+    "samples": ("n", _Samples, "how many points to draw", 500),
+    "copies": ("copies", _Samples, "how often each of the four points is drawn", 50),
+    "noise": ("noise", _Deviation, "standard deviation of the noise", 0.1),
+    "spread": ("spread", _Deviation, "standard deviation of each of the blobs", 1.0),
+    "classes": ("classes", _Count, "how many classes", 3),
+}
+
+
+def _named(name: str) -> type[Data]:
+    """The section of a data set that has a name: the arguments of its function."""
+    known = inspect.signature(getattr(data, name)).parameters
+    fields: dict[str, Any] = {
+        key: (
+            kind,
+            Field(known[argument].default, description=said, examples=[example]),
+        )
+        for key, (argument, kind, said, example) in DRAWING.items()
+        if argument in known
+    }
+    if name in BUNDLED:  # their test set comes with them
+        fields = {"test": (None, Field(None, description="it has its own test set"))}
+    made: Any = create_model(name, __base__=Named, **fields)
+    made.what = f'"{name}"'
+    return made
+
+
+#: The sections of all formats, and of all data that have a name.
+KINDS: dict[str, type[Data]] = {
+    **{made.kind: made for made in (Table, Arrays, Idx, Images)},
+    **{name: _named(name) for name in (*BUNDLED, *DRAWN)},
+}
+for _kind in KINDS.values():
+    _kind.title = f"[data] of {_kind.what}"
+
+
+def format_of(source: str | list[str], given: str | None) -> str | None:
+    """How data are read; None where the name does not tell.
+
+    >>> format_of("houses.csv", None), format_of("moons", None), format_of("pets", None)
+    ('csv', 'named', 'images')
+    """
+    if given is not None:
+        return given
+    if isinstance(source, list):
+        return "idx"
+    if source in (*BUNDLED, *DRAWN):
+        return "named"
+    name = PurePosixPath(source.replace("\\", "/")).name.lower()
+    for packed in (".gz", ".bz2", ".xz", ".zip"):
+        name = name.removesuffix(packed)
+    end = PurePosixPath(name).suffix
+    if end in _ENDS:
+        return _ENDS[end]
+    if "idx" in name or "ubyte" in name:
+        return "idx"
+    return None if end else "images"
+
+
+def section_of(source: str | list[str], format: str | None) -> type[Data] | None:
+    """The section of data of such a source; None where nothing tells how to read it."""
+    found = format_of(source, format)
+    return KINDS.get(str(source) if found == "named" else str(found))
+
+
+def take(given: Any) -> Data:
+    """The section ``[data]`` of a file, by the format of its source."""
+    if not isinstance(given, dict):
+        return Data.model_validate(given)
+    source, format = given.get("source"), given.get("format")
+    known = format is None or (isinstance(format, str) and format in KINDS)
+    if not isinstance(source, str | list) or not known:
+        return Data.model_validate({k: given[k] for k in given if k in Data.known()})
+    made = section_of(source, format)
+    if made is None:
+        raise refusal({("source",): Wrong(Data, "unclear", "source", source)})
+    return made.model_validate(given)

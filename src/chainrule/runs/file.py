@@ -13,10 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from chainrule.errors import ChainruleError, DataError
-from chainrule.runs import checking
+from chainrule.runs import consistency, messages
 from chainrule.runs.places import places
 from chainrule.runs.problems import Problem, RunFileError, Where
+from chainrule.runs.schema import Run
 
 #: No file that a person writes is as large.
 BYTES_AT_MOST = 256 * 1024
@@ -38,6 +41,15 @@ OPTIONS = {
 }
 
 
+def flag(option: str) -> str:
+    """The option as one writes it on the command line.
+
+    >>> flag("batch_size")
+    '--batch-size'
+    """
+    return "--" + option.replace("_", "-")
+
+
 @dataclass(frozen=True)
 class RunFile:
     """A run's file, checked.
@@ -47,20 +59,15 @@ class RunFile:
         folder: what the file's paths are relative to.
         text: what it says.
         options: settings of the command line that replaced some of its keys.
-        settings: for each section its checked values, defaults included; of
-            ``callbacks`` a list.
+        settings: its sections, checked.
     """
 
     name: str
     folder: Path
     text: str
     options: Mapping[str, Any]
-    settings: Mapping[str, Any]
+    settings: Run
     lines: Mapping[Where, int] = field(repr=False)
-
-    def __getitem__(self, section: str) -> Any:
-        """The checked values of a section."""
-        return self.settings[section]
 
     def path(self, given: str) -> Path:
         """A path of the file, from where the program runs."""
@@ -133,7 +140,7 @@ def parse(
         DataError: no TOML at all.
 
     >>> run = parse('data.source = "moons"\\nmodel.layers = ["Linear"]')
-    >>> run["training"]["epochs"], run["optimizer"]["class"]
+    >>> run.settings.training.epochs, run.settings.optimizer.name
     (10, 'Adam')
     >>> parse("[optimiser]\\nlr = 0.1\\n[model]")  # doctest: +IGNORE_EXCEPTION_DETAIL
     Traceback (most recent call last):
@@ -142,8 +149,12 @@ def parse(
     document = _read(text, name)
     given = {k: v for k, v in (options or {}).items() if v is not None}
     _replace(document, given)
-    settings, problems = checking.check(document)
     lines = places(text)
+    try:
+        settings = Run.model_validate(document)
+    except ValidationError as error:
+        raise RunFileError(name, messages.problems(error), lines) from None
+    problems = consistency.problems(settings)
     if problems:
         raise RunFileError(name, problems, lines)
     return RunFile(name, folder, text, given, settings, lines)

@@ -67,6 +67,14 @@ def dotted(keys: Sequence[str | int]) -> str:
     return text
 
 
+class ProblemError(Exception):
+    """Carries a problem to where the file is known; never shown as it is."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.what)
+        self.problem = problem
+
+
 class RunFileError(ArgumentError):
     """A run's file with one problem or several.
 

@@ -11,7 +11,7 @@ import sklearn.metrics as sk
 
 import chainrule as cr
 from chainrule import errors, metrics, nn, optim
-from chainrule.metrics import Metric
+from chainrule.metrics import Metric, named
 from tests.training.conftest import pixels, small_network
 
 
@@ -80,10 +80,41 @@ def test_targets_that_are_shares(targets: str) -> None:
     assert (measured["confusion_matrix"] == plain["confusion_matrix"]).all()
 
 
-def test_a_score_that_is_not_a_number_is_no_hit() -> None:
-    scores = cr.tensor([[np.nan, 1.0], [0.0, 1.0]])
-    labels = cr.tensor([0, 1])
-    assert metrics.measure("top1", scores, labels) == 0.5
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("name", ["accuracy", "top1", "roc_auc", "f1"])
+def test_a_score_that_is_not_a_number_decides_for_nothing(
+    engine: str, name: str, bad: float
+) -> None:
+    """NaN would have been taken for class 0: every row that is not finite is named."""
+    x, y = scores_with_ties()
+    x[[3, 77], 2] = bad
+    wanted = r"2 of 90 rows(.|\n)*row 3, 77"
+    with pytest.raises(errors.NonFiniteError, match=wanted):
+        metrics.measure(name, cr.tensor(x), cr.tensor(y))
+    # Data with NaN are refused before; here the network makes it.
+    x[[3, 77], 2] = 7
+    trainer = evaluator([name], engine=engine)
+    trainer.model.forward = lambda x: cr.where(x == 7.0, bad, x)
+    with pytest.raises(errors.NonFiniteError, match=wanted):
+        trainer.evaluate((x, y), 10)
+    for output in (None, "classes", "probabilities"):
+        with pytest.raises(errors.NonFiniteError, match=wanted):
+            trainer.predict(x, output, batch_size=10)
+
+
+def test_weights_that_are_no_numbers_are_named(engine: str) -> None:
+    trainer = cr.Trainer(
+        small_network(),
+        loss=nn.CrossEntropyLoss(),
+        optimizer=optim.SGD(lr=0.1),
+        engine=engine,
+    )
+    data = pixels()
+    weight = dict(trainer.model.named_parameters())["0.weight"]
+    weight.copy_(cr.tensor(np.full(weight.shape, np.nan, "f4")))
+    for ask in (trainer.evaluate, trainer.predict):
+        with pytest.raises(errors.NonFiniteError, match=r"weights 0\.weight hold"):
+            ask(data)
 
 
 BINARY: list[tuple[Any, Any, list[float]]] = [
@@ -385,14 +416,17 @@ def test_descriptions_come_back() -> None:
         metrics.Accuracy(0.25),
         metrics.TopK(3),
         metrics.ConfusionMatrix(),
+        metrics.F1("macro", threshold=0.5),
+        metrics.BalancedAccuracy(),
+        metrics.ROCAUC(from_logits=True),
         metrics.R2(),
         metrics.MAE(),
         metrics.MSE(),
         metrics.RMSE(),
     ):
-        described = metrics.spec(made)
+        described = named.spec(made)
         assert described is not None
-        again = metrics.build(described)
+        again = named.build(described)
         assert (type(again), repr(again)) == (type(made), repr(made))
         assert again.name == made.name
-    assert metrics.spec(Largest()) is None
+    assert named.spec(Largest()) is None

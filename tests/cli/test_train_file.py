@@ -112,7 +112,8 @@ def test_everything_that_a_file_can_say(
 
 def test_a_readable_summary(chainrule: Any, file: Path, pictures: None) -> None:
     result = chainrule("train", file)
-    first, samples, trained, _, files = result.out.splitlines()
+    first, samples, trained, stopped, _, files = result.out.splitlines()
+    assert stopped.startswith("  stopped   ran to its end; epoch ")
     assert first.startswith("moons.toml: loss ")
     assert first.endswith("on the test set")
     assert "confusion" not in first
@@ -248,7 +249,6 @@ def test_resuming_a_finished_run(chainrule: Any, file: Path) -> None:
 @pytest.mark.parametrize(
     ("flag", "value", "stored"),
     [
-        ("--epochs", 3, "--epochs 4"),
         ("--batch-size", 8, "--batch-size 16"),
         ("--lr", 0.1, "--lr 0.02"),
         ("--seed", 1, "--seed 0"),

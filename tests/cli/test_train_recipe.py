@@ -133,7 +133,6 @@ def test_ctrl_c_and_resume(chainrule: Any, interrupted: Path, finished: Path) ->
 @pytest.mark.parametrize(
     ("flag", "value", "stored"),
     [
-        ("--epochs", 3, "--epochs 2"),
         ("--batch-size", 16, "--batch-size 32"),
         ("--lr", 0.1, "--lr 0.003"),
         ("--seed", 1, "--seed 0"),

@@ -181,9 +181,10 @@ def test_a_stopped_run_stays_stopped(
     loaded = cr.Trainer.load(tmp_path)
     assert same(loaded.model, trainer.model), "the last checkpoint has the best weights"
     epochs = loaded.epoch
-    loaded.resume(
-        data, callbacks=[EarlyStopping(patience=4)], progress=False, **options
-    )
+    with pytest.warns(errors.ChainruleWarning, match="stopped early"):
+        loaded.resume(
+            data, callbacks=[EarlyStopping(patience=4)], progress=False, **options
+        )
     assert loaded.epoch == epochs
     assert same(loaded.model, trainer.model)
     loaded.resume(data, progress=False, **options)  # without it the run goes on

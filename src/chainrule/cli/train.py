@@ -18,13 +18,18 @@ Examples:
   chainrule train mnist --limit 2000 --epochs 1 --json
   chainrule train houses.toml
   chainrule train houses.toml --epochs 50 --seed 1
+  chainrule train --resume runs/houses --epochs 80
   chainrule train two-two-one
 """
 
 
 @cli.command(epilog=EXAMPLES)
 @click.argument("target", metavar="RECIPE|FILE.toml", required=False)
-@click.option("--epochs", type=click.IntRange(1), help="Passes over the data.")
+@click.option(
+    "--epochs",
+    type=click.IntRange(1),
+    help="Passes over the data; with --resume altogether, so that a run goes on.",
+)
 @click.option("--batch-size", type=click.IntRange(1), help="Samples a step.")
 @click.option("--lr", type=float, help="Learning rate (its peak).")
 @click.option(
@@ -53,7 +58,7 @@ Examples:
 @click.option(
     "--resume",
     type=click.Path(path_type=Path),
-    help="Directory of a run, to be finished bit for bit; with --epochs, to go on.",
+    help="Directory of a run, to be finished bit for bit, or to go on with --epochs.",
 )
 @click.option(
     "--checkpoint-every",

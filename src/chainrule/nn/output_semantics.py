@@ -2,7 +2,8 @@
 
 The loss decides. A score under ``BCEWithLogitsLoss`` says "class 1" from 0 on, a
 probability under ``BCELoss`` from ½ on; under ``CrossEntropyLoss`` the largest score
-wins. Metrics and ``predict(output=…)`` read it here.
+wins. Metrics and ``predict(output=…)`` read it here. Outputs that are not finite mean
+nothing, and are refused.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from chainrule import nn
-from chainrule.errors import ArgumentError, ShapeError, nearest
+from chainrule.errors import ArgumentError, NonFiniteError, ShapeError, nearest
 from chainrule.graph.node import Array
 from chainrule.graph.types import ArrayType, Shape
 from chainrule.nn import Module
@@ -39,6 +40,15 @@ def is_regression(loss: Any) -> bool:
 def is_classification(loss: Any) -> bool:
     """Whether the loss is one for classes."""
     return threshold(loss) is not None or isinstance(loss, ClassLoss)
+
+
+def from_logits(loss: Any) -> bool | None:
+    """Whether a row of scores becomes probabilities by a softmax; None: no telling."""
+    if isinstance(loss, nn.KLDivLoss):
+        return False
+    if isinstance(loss, ClassLoss):
+        return getattr(loss, "from_logits", True)
+    return None
 
 
 def labels(prediction: Shape, target: ArrayType) -> int | None:
@@ -96,6 +106,49 @@ def number_of_classes(prediction: Shape, cut: float | None) -> int:
     """How many classes the outputs of such a shape tell apart."""
     last = prediction[-1] if len(prediction) > 1 else 1
     return 2 if cut is not None or not isinstance(last, int) or last == 1 else last
+
+
+# -- outputs that are no numbers ---------------------------------------------------
+
+#: So many rows are named.
+NAMED = 5
+
+
+def are_finite(prediction: Tensor) -> Tensor:
+    """Which rows hold neither NaN nor infinity: bool, of shape (N,)."""
+    return prediction.isfinite().reshape(prediction.shape[0], -1).all(1)
+
+
+def finite_rows(outputs: Array) -> Array:
+    """The same of outputs that are there."""
+    n = len(outputs)
+    return np.asarray(np.isfinite(outputs).reshape(n, outputs.size // max(n, 1)).all(1))
+
+
+def refuse_rows(finite: Array, strange: Sequence[str] = ()) -> None:
+    """Refuse where a row is not finite.
+
+    Args:
+        finite: whether each row of outputs is, (n,).
+        strange: the weights that are not.
+
+    Raises:
+        NonFiniteError: naming the first rows, and the weights.
+    """
+    rows = np.flatnonzero(~finite)
+    if not len(rows):
+        return
+    named = ", ".join(map(str, rows[:NAMED])) + (", …" if len(rows) > NAMED else "")
+    fix = "look at the features of these rows: values far from those of training"
+    if strange:
+        fix = "load weights of before they went wrong; the network cannot be used"
+    raise NonFiniteError(
+        f"The network gives no numbers for {len(rows):,} of {len(finite):,} rows.",
+        expected="outputs without NaN and infinity",
+        got=f"NaN or infinity in row {named}"
+        + (f"; the weights {', '.join(strange[:NAMED])} hold some too" * bool(strange)),
+        fix=fix,
+    )
 
 
 # -- predict(output=…) ------------------------------------------------------------

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from chainrule.checks import did_you_mean, known_names, whole
 from chainrule.errors import ArgumentError
+from chainrule.optim.better import is_better
 from chainrule.optim.schedule import Count, CountedSchedule, Schedule
 
 
@@ -324,7 +325,8 @@ class ReduceLROnPlateau(Schedule):
             ArgumentError: the row has no such key, or no number there.
         """
         value, (lr, best, bad, cooling) = self._value(row), self.learnt.values()
-        if self._is_better(value, best):
+        relative = self.threshold_mode == "rel"
+        if is_better(value, best, self.mode, by=self.threshold, relative=relative):
             best, bad = value, 0
         else:
             bad += 1
@@ -351,14 +353,6 @@ class ReduceLROnPlateau(Schedule):
             got="nothing" if value is None else repr(value)[:80],
             fix=fix,
         )
-
-    def _is_better(self, value: float, best: float) -> bool:
-        sign = 1 if self.mode == "min" else -1
-        if self.threshold_mode == "rel":
-            bound = best * (1 - sign * self.threshold)
-        else:
-            bound = best - sign * self.threshold
-        return sign * value < sign * bound
 
 
 #: Every schedule by its name, for checkpoints and runs from a file.

@@ -134,7 +134,7 @@ def _monitors(run: Run) -> Iterator[Problem]:
 
 
 def _metrics(run: Run) -> Iterator[Problem]:
-    from chainrule.metrics import as_metrics
+    from chainrule.metrics.named import as_metrics
 
     try:
         as_metrics(run.training.metrics)

@@ -11,6 +11,7 @@ from typing import Any
 
 from chainrule.disk import replace, sweep
 from chainrule.training import Trainer, curve
+from chainrule.training.stopping import Stopped
 
 
 def new_directory(name: str) -> Path:
@@ -38,6 +39,45 @@ def where_it_stands(trainer: Trainer, target: str) -> str:
     return f"{where} is saved; go on with: {command}"
 
 
+def why_over(trainer: Trainer, epochs: int | None) -> str | None:
+    """Why a run has nothing more to train; None where it has.
+
+    Args:
+        trainer: of the run.
+        epochs: how many it shall have altogether; None: as planned.
+    """
+    if trainer.plan is None:
+        return None
+    if trainer.finished and epochs in (None, trainer.plan.epochs):
+        return "This run was finished already"
+    stopped = Stopped.of(trainer)
+    if stopped is None or stopped.epoch is None or epochs is not None:
+        return None
+    return (
+        f"This run was stopped early after epoch {stopped.epoch} (--epochs "
+        f"{stopped.epoch + 10} would go on)"
+    )
+
+
+def stopped(trainer: Trainer) -> dict[str, Any]:
+    """What early stopping did, for a summary; nothing where there was none."""
+    found = Stopped.of(trainer)
+    if found is None:
+        return {}
+    return {"stopped_early": found.epoch is not None, "best_epoch": found.best_epoch}
+
+
+def told_of_stopping(trainer: Trainer) -> list[str]:
+    """The line of a readable summary about early stopping, where there was some."""
+    found = Stopped.of(trainer)
+    if found is None or found.best_epoch is None:
+        return []
+    best = f"epoch {found.best_epoch} was the best"
+    said = "ran to its end" if found.epoch is None else f"after epoch {found.epoch}"
+    kept = ", whose weights it has" if found.restored else ""
+    return [f"  stopped   {said}; {best}{kept}"]
+
+
 def _word(text: str) -> str:
     """One word of a command, in any shell."""
     return f'"{text}"' if " " in text else text
@@ -54,7 +94,7 @@ PARTS = {
     "validation": "validation set",
     "test": "test set",
 }
-_SHARES = ("accuracy", "top")
+_SHARES = ("accuracy", "balanced_accuracy", "top")
 
 
 def worded(name: str, value: Any) -> str:

@@ -279,8 +279,9 @@ class Training(Section):
         Annotated[list[Text], Len(0, 100), Words("a list of names of metrics")] | None
     ) = Field(
         None,
-        description="what else to measure: accuracy, top5, confusion_matrix, r2, mae; "
-        "else accuracy for classes, r2 and mae for quantities",
+        description="what else to measure: accuracy, balanced_accuracy, f1, roc_auc, "
+        "top5, confusion_matrix; r2, mae, mse, rmse; else accuracy for classes, r2 and "
+        "mae for quantities",
         examples=[["accuracy", "top5"]],
     )
     probes: Annotated[list[Text], Len(0, 100), Words("a list of patterns")] = Field(

@@ -55,6 +55,7 @@ class Session:
         trainer: its Trainer.
         directory: what it leaves its results in.
         begun: the updates that it had made when it was restored; None for a new one.
+        epochs: how many a run that has begun shall have altogether; None: as planned.
     """
 
     origin: Origin
@@ -62,6 +63,7 @@ class Session:
     trainer: Trainer
     directory: Path
     begun: int | None = None
+    epochs: int | None = None
 
     @classmethod
     def begin(
@@ -104,7 +106,10 @@ class Session:
         if isinstance(origin, FromFile):
             threads = threads or origin.setting("threads")
         trainer = Trainer.load(directory, threads=threads)
-        origin = _longer(origin, trainer, options.pop("epochs", None))
+        epochs = options.pop("epochs", None)
+        if epochs is not None:
+            origin = origin.with_options(epochs=epochs)
+            trainer.notes = origin.note()
         for option, value in options.items():
             own = trainer.engine if option == "engine" else origin.setting(option)
             if value not in (None, "auto", own):
@@ -116,14 +121,8 @@ class Session:
         ):
             _check_same(origin.run, load(Path(target), origin.run.options))
         parts = _suited(origin.parts(), trainer)
-        return cls(origin, parts, trainer, directory, trainer.optimizer.steps)
-
-    @property
-    def finished(self) -> bool:
-        """Whether there is nothing left to train."""
-        plan = self.trainer.plan
-        longer = plan is not None and self.origin.setting("epochs") != plan.epochs
-        return self.trainer.finished and not longer
+        steps = trainer.optimizer.steps
+        return cls(origin, parts, trainer, directory, steps, epochs)
 
     def train(self, checkpoint_every: float = 60.0) -> None:
         """Train, from the start or from where it stands.
@@ -142,21 +141,16 @@ class Session:
             "checkpoint": self.directory,
             "checkpoint_every": checkpoint_every,
         }
-        fitting = origin.fitting(self.parts.train)
         try:
-            if trainer.plan is None:
-                name = origin.watched
-                trainer.fit(self.parts.train, validation_name=name, **fitting, **common)
-            elif fitting["epochs"] == trainer.plan.epochs:
-                trainer.resume(self.parts.train, **common)
-            else:
-                trainer.notes = origin.note()
-                common["epochs"] = fitting["epochs"]
-                trainer.resume(self.parts.train, **common)
+            if trainer.plan is not None:
+                trainer.resume(self.parts.train, epochs=self.epochs, **common)
+                return
+            how = origin.fitting(self.parts.train) | {"validation_name": origin.watched}
+            trainer.fit(self.parts.train, **how, **common)
         except (ArgumentError, ShapeError, DTypeError) as error:
-            if isinstance(origin, FromFile):
-                raise origin.run.blame(error) from error
-            raise
+            if self.epochs is not None or not isinstance(origin, FromFile):
+                raise  # the command line is to blame
+            raise origin.run.blame(error) from error
 
     # -- results -----------------------------------------------------------------------
 
@@ -181,6 +175,7 @@ class Session:
             "engine": trainer.engine,
             "seed": trainer.seed,
             "epochs": trainer.epoch,
+            **results.stopped(trainer),
             "batch_size": origin.fitting(parts.train)["batch_size"],
             "lr": trainer.optimizer.schedule.lr,
             "samples": parts.sizes(),
@@ -226,6 +221,7 @@ class Session:
                 f"  trained   {s['epochs']} epochs, {s['steps']:,} steps of "
                 f"{s['batch_size']} samples, {s['parameters']:,} parameters, "
                 f"seed {s['seed']}",
+                *results.told_of_stopping(self.trainer),
                 f"  time      {s['seconds_training']:.1f} s training, "
                 f"{s['seconds_compile']:.1f} s compiling, {s['seconds_total']:.1f} s "
                 f"in all, engine {s['engine']}",
@@ -273,8 +269,8 @@ def train(
         )
         session = Session.begin(origin, out, given.get("threads"))
     try:
-        if session.finished:
-            say("This run was finished already; its results:")
+        if over := results.why_over(session.trainer, session.epochs):
+            say(f"{over}; its results:")
         else:
             session.train(checkpoint_every)
     except KeyboardInterrupt:
@@ -373,21 +369,6 @@ def _another(
         if origin is None
         else f"go on with it as it was begun: chainrule train --resume {directory}",
     )
-
-
-def _longer(origin: Origin, trainer: Trainer, epochs: int | None) -> Origin:
-    """The origin with more epochs, where more are asked for."""
-    if epochs is None or epochs == origin.setting("epochs"):
-        return origin
-    done = trainer.epoch + (trainer.step > 0)
-    if epochs < done:
-        raise ArgumentError(
-            "--epochs is the number of epochs of the whole run, and more are done.",
-            expected=f"--epochs {done} or more",
-            got=f"--epochs {epochs}",
-            fix="leave --epochs away to finish the run as it was begun",
-        )
-    return origin.with_options(epochs=epochs)
 
 
 def _cannot_change(option: str, own: Any, value: Any) -> ArgumentError:

@@ -41,6 +41,12 @@ class Callback:
                 is better, else ``"min"``.
         """
 
+    def on_extend(self, trainer: Any) -> None:
+        """Before :meth:`on_start`, where ``resume(epochs=…)`` changes how long it is.
+
+        The run may be over, or stopped early, and what ended it is to be taken back.
+        """
+
     def on_start(self, trainer: Any) -> None:
         """Before the first step of a run."""
 
@@ -72,7 +78,7 @@ class LambdaCallback(Callback):
     """A callback made of functions of the Trainer.
 
     Args:
-        on_start, on_chunk, on_epoch, on_finish, on_end: called as in
+        on_extend, on_start, on_chunk, on_epoch, on_finish, on_end: called as in
             :class:`Callback`.
 
     >>> from chainrule.training import LambdaCallback
@@ -82,6 +88,7 @@ class LambdaCallback(Callback):
     def __init__(
         self,
         *,
+        on_extend: Callable[[Any], Any] | None = None,
         on_start: Callable[[Any], Any] | None = None,
         on_chunk: Callable[[Any], Any] | None = None,
         on_epoch: Callable[[Any], Any] | None = None,
@@ -89,6 +96,7 @@ class LambdaCallback(Callback):
         on_end: Callable[[Any], Any] | None = None,
     ) -> None:
         given = {
+            "on_extend": on_extend,
             "on_start": on_start,
             "on_chunk": on_chunk,
             "on_epoch": on_epoch,

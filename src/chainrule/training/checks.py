@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from chainrule.nn import Module
 from chainrule.optim import Optimizer
 from chainrule.training import sanity_checks
 from chainrule.training.plan import Plan
+from chainrule.training.state import RunState
 
 # -- arguments -------------------------------------------------------------------
 
@@ -130,6 +132,43 @@ def schedule(optimizer: Optimizer, plan: Plan) -> None:
                 fix="resume() finishes an interrupted run; for a new run make a new "
                 "Trainer whose schedule has total_steps=None or the right number",
             )
+
+
+def extended(plan: Plan, epochs: Any, state: RunState, optimizer: Optimizer) -> Plan:
+    """The plan of a run that shall have so many epochs altogether.
+
+    Raises:
+        ArgumentError: fewer epochs than it has done; a schedule that was planned for
+            another length.
+    """
+    epochs = positive("epochs", epochs, "resume(train, epochs=20)")
+    done, each = state.epoch - plan.first, plan.steps_per_epoch
+    made = replace(plan, epochs=epochs)
+    if epochs == plan.epochs:
+        return made
+    if epochs <= done:
+        raise ArgumentError(
+            "A run ends behind the epochs that it has done.",
+            expected=f"epochs > {done}",
+            got=f"epochs={epochs}",
+            fix=f"ask for {done + 1} or more, counted from the start of the run",
+        )
+    if each is None:
+        return made
+    first = optimizer.steps - state.step - done * each
+    before, after = plan.epochs * each, epochs * each
+    for given in optimizer.schedules():
+        end = given.total_steps
+        if end is not None and (end == first + before or end < first + after):
+            raise ArgumentError(
+                f"The learning rate was planned for {plan.epochs} epochs: each step of "
+                f"{type(given).__name__} so far depends on that.",
+                expected=f"epochs={plan.epochs}, as the run was begun",
+                got=f"epochs={epochs}",
+                fix=f"begin a new run of {epochs} epochs, or give these weights to a "
+                "Trainer with a constant rate, whose runs can go on",
+            )
+    return made
 
 
 def monitored(who: str, monitor: str, columns: Mapping[str, str]) -> None:

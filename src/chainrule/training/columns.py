@@ -14,7 +14,8 @@ _VALIDATION = "validation_"
 
 def is_share(metric: str) -> bool:
     """Whether a metric of this name is a share, shown in per cent."""
-    return metric == "accuracy" or re.fullmatch(r"top\d+", metric) is not None
+    named = metric in ("accuracy", "balanced_accuracy")
+    return named or re.fullmatch(r"top\d+", metric) is not None
 
 
 def heading(key: str, validation: str = "validation") -> str:

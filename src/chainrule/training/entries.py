@@ -1,7 +1,7 @@
 """The entry points of a training program, traced from a model, a loss, an optimiser.
 
     train     x, y (all rows, as stored), index (N,) → loss, probes; new weights
-    evaluate  x (N, …), y (N, …) → loss, what the metrics need
+    evaluate  x (N, …), y (N, …) → loss, which rows are finite, what the metrics need
     predict   x (N, …) → the model's output
 
 All three read one state, so a program holds one copy of the weights.
@@ -23,6 +23,7 @@ from chainrule.graph.types import ArrayType, DType, Shape, SymbolicDim
 from chainrule.metrics import Metric
 from chainrule.nn import Loss, Module
 from chainrule.nn.losses import targets_checked
+from chainrule.nn.output_semantics import are_finite
 from chainrule.nn.traced import mode
 from chainrule.optim import Optimizer
 from chainrule.primitives.indexing import take
@@ -132,6 +133,7 @@ class Entries:
             prediction = self.model(x)
             return {
                 "loss": self.loss_parts(prediction, y, weight),
+                "finite": are_finite(prediction),
                 **{metric.name: _batch(metric, prediction, y) for metric in metrics},
             }
 

@@ -14,20 +14,22 @@ from typing import Any
 
 import numpy as np
 
-from chainrule import metrics
 from chainrule.compiled_program import CompiledProgram
 from chainrule.data import Column, Dataset, Stream
 from chainrule.data.adapter import batches, kinds
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.node import Array
 from chainrule.graph.types import ArrayType, as_dtype, resolve
-from chainrule.metrics import Metric
+from chainrule.metrics import Metric, total
+from chainrule.metrics.base import number
+from chainrule.metrics.named import check_quantities, defaults
 from chainrule.nn import Loss, output_semantics
 from chainrule.nn.losses import check_labels
 from chainrule.primitives.rules import show
 from chainrule.tracing import Traced
 from chainrule.training.data_adapter import DataAdapter
 from chainrule.training.entries import Entries
+from chainrule.training.nonfinite import all_finite
 
 Check = Callable[[Array], None]
 Watch = Callable[[Check], None]
@@ -167,11 +169,12 @@ class Programs:
                 got="a stream without any",
                 fix="look at what its function yields",
             )
+        self._check_finite(np.concatenate([out["finite"] for out in made]))
         rows = np.array(counts, np.float64)
         measured: dict[str, Any] = {"loss": _mean([out["loss"] for out in made], rows)}
         for m in prepared.metrics:
             value = m.value([out[m.name] for out in made], rows)
-            measured[m.name] = metrics.number(m, value) if m.scalar else value
+            measured[m.name] = number(m, value) if m.scalar else value
         return measured
 
     def predict(self, data: Column | Dataset | Stream, size: int) -> Array:
@@ -194,9 +197,18 @@ class Programs:
             for x, _ in batches(data, size, self.entries.dtype)
         ]
         if made:
-            return np.concatenate(made)
+            outputs = np.concatenate(made)
+            self._check_finite(output_semantics.finite_rows(outputs))
+            return outputs
         value = prepared.program.program.entries["predict"].graph.outputs[0]
         return np.zeros(resolve(value.shape, {"N": 0}), value.dtype.numpy)
+
+    def _check_finite(self, rows: Array) -> None:
+        """Refuse outputs of which a row is not finite, and say whether weights are."""
+        if not rows.all():
+            tensors = self.entries.model.named_tensors()
+            strange = [n for n, t in tensors if not all_finite(t.numpy())]
+            output_semantics.refuse_rows(rows, strange)
 
     # -- preparing -------------------------------------------------------------------
 
@@ -241,7 +253,7 @@ class Programs:
         measured: tuple[Metric, ...] = ()
         if target is not None:
             if chosen is None:
-                chosen = metrics.defaults(loss, shape, target)
+                chosen = defaults(loss, shape, target)
             measured = tuple(m.for_loss(loss) for m in chosen)
             traced.append(entries.evaluate(row, target, measured, weighted))
         if key is not None:
@@ -262,7 +274,7 @@ class Programs:
 
 def _check(loss: Any, measured: tuple[Metric, ...], prediction: Any, y: Array) -> None:
     """Refuse targets that loss or metrics do not take, before anything is compiled."""
-    metrics.check_quantities(measured, loss, y)
+    check_quantities(measured, loss, y)
     if isinstance(loss, Loss):
         loss.check_target(y, prediction)
     else:
@@ -276,6 +288,6 @@ def _mean(parts: list[Mapping[str, Array]], rows: Array) -> float:
     """The loss over all batches: Σ ℓ / Σ w, or the mean of the batches' means."""
     if "mean" in parts[0]:
         return float(np.array([float(p["mean"]) for p in parts]) @ rows / rows.sum())
-    weight = metrics.total(parts, "weight")
+    weight = total(parts, "weight")
     with np.errstate(invalid="ignore"):  # weights near float32's largest: ∞ / ∞
-        return float(metrics.total(parts, "sum") / (weight or 1.0))
+        return float(total(parts, "sum") / (weight or 1.0))

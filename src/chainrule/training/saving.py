@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from chainrule import metrics
 from chainrule.errors import ArgumentError, ChainruleError, CheckpointError
 from chainrule.graph.node import Array
+from chainrule.metrics import Metric
+from chainrule.metrics.named import build, spec
 from chainrule.nn import Loss, Module
 from chainrule.nn.architecture import (
     build_module,
@@ -56,7 +57,7 @@ def pack(trainer: Any) -> tuple[dict[str, Any], dict[str, Array]]:
         "seed": trainer.seed,
         "engine": trainer.engine,
         # None for one of the user's own
-        "metrics": None if chosen is None else [metrics.spec(m) for m in chosen],
+        "metrics": None if chosen is None else [spec(m) for m in chosen],
         "probes": list(trainer.probes.patterns),
         "frozen": [n for n, p in model.named_parameters() if not p.requires_grad],
     }
@@ -82,7 +83,7 @@ def parts(
     if made["optimizer"] is None:
         made["optimizer"] = build_optimizer(document["optimizer"])
     if made["metrics"] is None and document["metrics"] is not None:
-        made["metrics"] = [_metric(spec) for spec in document["metrics"]]
+        made["metrics"] = [_metric(item) for item in document["metrics"]]
     if made["probes"] is None:
         made["probes"] = document["probes"]
     return made
@@ -112,14 +113,16 @@ def _built(document: Mapping[str, Any], argument: str, key: str, held: int) -> M
     return module
 
 
-def _metric(spec: Any) -> metrics.Metric:
+def _metric(described: Any) -> Metric:
     try:
-        return metrics.build(spec)
+        return build(described)
     except (KeyError, TypeError, ValueError, ChainruleError) as error:
         raise CheckpointError(
             "The checkpoint was made with a metric that this version cannot build.",
             expected="metrics of chainrule.metrics",
-            got="a class of its author's own" if spec is None else repr(spec)[:80],
+            got="a class of its author's own"
+            if described is None
+            else repr(described)[:80],
             fix="pass them all: Trainer.load(path, metrics=[…])",
         ) from error
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import NoneType
 from typing import Any
 
 import numpy as np
 
 from chainrule.disk import make_directory, sweep
-from chainrule.errors import ArgumentError, CheckpointError
+from chainrule.errors import ArgumentError, CheckpointError, warn
+from chainrule.optim.better import is_better
 from chainrule.training import checks
 from chainrule.training.callbacks import Callback
 
@@ -42,23 +43,20 @@ class Watching(Callback):
         example = "min_delta=0.0, the least improvement that counts"
         self.min_delta = checks.at_least_zero("min_delta", min_delta, example, True)
         self.monitor, self.mode = str(monitor), mode
-        self._sign = -1.0 if mode == "max" else 1.0
+        self._better = mode or "min"
         self.best: float | None = None
         self.best_epoch: int | None = None
 
     def check(self, columns: Mapping[str, str]) -> None:
         """Refuse a monitor that the history's rows will not hold."""
         checks.monitored(type(self).__name__, self.monitor, columns)
-        self._sign = -1.0 if (self.mode or columns[self.monitor]) == "max" else 1.0
+        self._better = self.mode or columns[self.monitor]
 
     def improved(self, trainer: Any) -> bool:
         """Whether the last epoch is the best so far; it is remembered then."""
         row = trainer.history.epochs[-1]
         value = float(row[self.monitor])
-        better = self.best is None or (
-            self._sign * value < self._sign * self.best - self.min_delta
-        )
-        if math.isnan(value) or not better:
+        if not is_better(value, self.best, self._better, by=self.min_delta):
             return False
         self.best, self.best_epoch = value, row["epoch"]
         return True
@@ -95,7 +93,8 @@ class EarlyStopping(Watching):
         mode: ``"min"`` or ``"max"``; None: what is better for that number.
         restore_best: whether the model gets back the weights of its best epoch when the
             run is over, by early stopping or after its last epoch. (The optimiser's
-            moments stay those of the last step.)
+            moments stay those of the last step, and so do the weights that a longer
+            run goes on from.)
 
     Attributes:
         best: the best value so far, or None.
@@ -105,7 +104,8 @@ class EarlyStopping(Watching):
 
     All of that, the best weights too, is part of checkpoints: a run that was cut
     anywhere stops at the same epoch with the same weights. A run that was stopped
-    stays stopped when it is resumed.
+    stays stopped when it is resumed, with a warning; ``resume(train, epochs=…)`` goes
+    on from its last weights, with all of its patience.
 
     >>> from chainrule.training import EarlyStopping
     >>> stop = EarlyStopping("validation_loss", patience=3)
@@ -125,10 +125,25 @@ class EarlyStopping(Watching):
         self.restore_best = bool(restore_best)
         self.waited, self.stopped = 0, False
         self._weights: dict[str, np.ndarray] = {}
+        self._last: dict[str, np.ndarray] = {}  # of a run that ended with the best
+
+    def on_extend(self, trainer: Any) -> None:
+        """Go on with the weights of the last step, and with all of the patience."""
+        if self.stopped:
+            self.stopped, self.waited = False, 0
+        if self._last:
+            trainer.model.load_state_dict(self._last)
+            self._last = {}
 
     def on_start(self, trainer: Any) -> None:
         """A run that was stopped does not go on."""
         if self.stopped:
+            warn(
+                "This run was stopped early, and nothing more is trained.",
+                expected="a run that is not over",
+                got=f"no better {self.monitor} for {self.waited} epochs",
+                fix="resume(train, epochs=…), its epochs altogether, goes on",
+            )
             trainer.stop()
 
     def on_epoch(self, trainer: Any) -> None:
@@ -136,9 +151,7 @@ class EarlyStopping(Watching):
         if self.improved(trainer):
             self.waited = 0
             if self.restore_best:
-                self._weights = trainer.model.state_dict()
-                for array in self._weights.values():
-                    array.flags.writeable = False  # snapshots need no copy of them
+                self._weights = _frozen(trainer.model.state_dict())
         else:
             self.waited += 1
         if self.waited >= self.patience:
@@ -147,12 +160,14 @@ class EarlyStopping(Watching):
 
     def on_finish(self, trainer: Any) -> None:
         """Give the best weights back."""
-        if (self.stopped or trainer.finished) and self._weights:
+        if (self.stopped or trainer.finished) and self._weights and self.waited:
+            self._last = _frozen(trainer.model.state_dict())
             trainer.model.load_state_dict(self._weights)
 
     def state(self) -> dict[str, Any]:
         """The best value, how long ago it was, and the weights that gave it."""
-        weights = {f"weights/{name}": a for name, a in self._weights.items()}
+        kept = (("weights", self._weights), ("last", self._last))
+        weights = {f"{key}/{name}": a for key, of in kept for name, a in of.items()}
         counts = {"waited": self.waited, "stopped": self.stopped}
         return {**super().state(), **counts, **weights}
 
@@ -163,11 +178,58 @@ class EarlyStopping(Watching):
         if type(waited) is not int or waited < 0 or not isinstance(stopped, bool):
             raise self.strange(state)
         self.waited, self.stopped = waited, stopped
-        self._weights = {
-            key.removeprefix("weights/"): item
-            for key, item in state.items()
-            if key.startswith("weights/")
-        }
+        self._weights, self._last = (
+            {k.removeprefix(kind): v for k, v in state.items() if k.startswith(kind)}
+            for kind in ("weights/", "last/")
+        )
+
+
+def _frozen(weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Weights that nobody changes: snapshots need no copy of them."""
+    for array in weights.values():
+        array.flags.writeable = False
+    return weights
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """How early stopping ended a run.
+
+    Attributes:
+        epoch: after which it ended; None where the run was not stopped.
+        best_epoch: with the best value, or None.
+        restored: whether the model has the weights of the best epoch.
+    """
+
+    epoch: int | None
+    best_epoch: int | None
+    restored: bool
+
+    @classmethod
+    def of(cls, trainer: Any) -> Stopped | None:
+        """Of the last run of a Trainer; None where nothing watched it.
+
+        >>> import chainrule as cr
+        >>> trainer = cr.Trainer(cr.nn.Linear(1, 1), loss=cr.nn.MSELoss(),
+        ...                      optimizer=cr.optim.SGD(lr=0.1), engine="numpy")
+        >>> watch = EarlyStopping("train_loss")
+        >>> _ = trainer.fit(([[1.0]], [[1.0]]), epochs=2, batch_size=1,
+        ...                 callbacks=watch, progress=False)
+        >>> Stopped.of(trainer)
+        Stopped(epoch=None, best_epoch=2, restored=True)
+        """
+        kind = EarlyStopping.__name__
+        watching = [s for n, s in trainer.state.observers.items() if n.startswith(kind)]
+        if not watching:
+            return None
+        found = max(watching, key=lambda state: state["stopped"])
+        over = bool(found["stopped"])
+        kept = any(key.startswith("weights/") for key in found)
+        return cls(
+            trainer.epoch if over else None,
+            found["best_epoch"],
+            kept and (over or trainer.finished),
+        )
 
 
 class BestCheckpoint(Watching):

@@ -18,7 +18,8 @@ from chainrule.data.adapter import as_column, as_data, stored_as
 from chainrule.engines import resolve_engine
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
-from chainrule.metrics import Metric, as_metrics
+from chainrule.metrics import Metric
+from chainrule.metrics.named import as_metrics
 from chainrule.nn import Module, output_semantics
 from chainrule.optim import Optimizer
 from chainrule.random import Generator
@@ -48,8 +49,9 @@ class Trainer(Standing):
         optimizer: without parameters (``optim.Adam(lr=1e-3)``), then it gets all of the
             model's; or with some of the model's own.
         metrics: what :meth:`evaluate` measures besides the loss: names
-            (``"accuracy"``, ``"top5"``, ``"confusion_matrix"``, ``"r2"``, ``"mae"``,
-            ``"mse"``, ``"rmse"``) or instances of
+            (``"accuracy"``, ``"balanced_accuracy"``, ``"f1"``, ``"roc_auc"``,
+            ``"top5"``, ``"confusion_matrix"``; ``"r2"``, ``"mae"``, ``"mse"``,
+            ``"rmse"``) or instances of
             :class:`~chainrule.metrics.Metric`. None: the accuracy for
             classes, R² and the mean absolute error for quantities; ``()``: nothing.
         probes: numbers from within the step to record in ``history.steps``, by name or
@@ -292,6 +294,7 @@ class Trainer(Standing):
         self,
         train: Any,
         *,
+        epochs: int | None = None,
         sample_weight: Any = None,
         validation: Any = None,
         callbacks: Callback | Iterable[Callback] = (),
@@ -301,14 +304,29 @@ class Trainer(Standing):
     ) -> History:
         """Finish the run that was interrupted, as if nothing had happened.
 
-        Epochs and batch size are those of the run; the arguments are as for
-        :meth:`fit`. A finished run is left as it is.
+        The batch size is that of the run; the arguments are as for :meth:`fit`. A
+        finished run is left as it is, and so is one that was stopped early.
 
         Callbacks take over what those of the same class remembered.
 
+        Args:
+            train: the data that the run was begun with.
+            epochs: how many the run shall have altogether; None: as planned. A run goes
+                on bit for bit as if it had been begun with so many, one that is
+                finished or was stopped early too.
+
         Raises:
             ArgumentError: there is no run to resume, or the data are not those that
-                it was trained on.
+                it was trained on; fewer epochs than the run has begun; other epochs
+                under a learning rate that was planned for the length of the run.
+
+        >>> import chainrule as cr
+        >>> trainer = cr.Trainer(cr.nn.Linear(1, 1), loss=cr.nn.MSELoss(),
+        ...                      optimizer=cr.optim.SGD(lr=0.1), engine="numpy")
+        >>> data = [[1.0], [2.0]], [[2.0], [4.0]]
+        >>> history = trainer.fit(data, epochs=2, batch_size=2, progress=False)
+        >>> len(trainer.resume(data, epochs=5, progress=False).epochs)
+        5
         """
         self._settle()
         if self.plan is None:
@@ -319,13 +337,22 @@ class Trainer(Standing):
                 fix="trainer.fit(train, epochs=…)",
             )
         plan, data = self.plan, as_data(train)
+        if epochs is not None:
+            plan = checks.extended(plan, epochs, self.state, self.optimizer)
+        goes_on = epochs is not None and plan.end > self.epoch
         weights = as_weights(sample_weight, data, self.loss)
         adapter = adapter_of(
             data, plan.batch_size, self.seed, block=plan.block, weights=weights
         )
         checks.same_data(plan, data, adapter.checksum)
         self._remember()
-        state, begin = self.state, lambda: None
+        state = replace(self.state, plan=plan)
+
+        def begin() -> None:
+            if goes_on:
+                for callback in loop.observers:
+                    callback.on_extend(self)
+
         loop = self._prepare(
             adapter,
             state,
@@ -404,6 +431,9 @@ class Trainer(Standing):
             ``loss``, then each metric under its name. The loss is the mean over the
             samples: for a loss with weights Σ w ℓ / Σ w over all of them, whatever the
             batches, and also for a loss whose ``reduction`` is ``"sum"``.
+
+        Raises:
+            NonFiniteError: the model gives NaN or infinity, with the rows.
         """
         self._settle()
         example = "evaluate((x, y), batch_size=1000)"
@@ -430,7 +460,7 @@ class Trainer(Standing):
 
         Raises:
             ArgumentError: an output that does not exist, or not for this network.
-            NonFiniteError: NaN or infinity in x.
+            NonFiniteError: NaN or infinity in x, or in what the model gives.
         """
         self._settle()
         example = "predict(x, batch_size=1000)"

@@ -1,0 +1,168 @@
+"""Metrics by name: what a Trainer is asked for, and what a checkpoint keeps."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from chainrule.errors import ArgumentError, nearest, wrong_kind
+from chainrule.graph.node import Array
+from chainrule.graph.types import ArrayType, Shape
+from chainrule.metrics.base import Metric
+from chainrule.metrics.classes import (
+    F1,
+    ROCAUC,
+    Accuracy,
+    BalancedAccuracy,
+    ClassMetric,
+    ConfusionMatrix,
+    TopK,
+)
+from chainrule.metrics.quantities import MAE, MSE, R2, RMSE
+from chainrule.nn import output_semantics as semantics
+from chainrule.tensor import as_tensor
+
+_NAMED: dict[str, type[Metric]] = {
+    kind.name: kind
+    for kind in (
+        *(Accuracy, BalancedAccuracy, F1, ROCAUC, ConfusionMatrix),
+        *(R2, MAE, MSE, RMSE),
+    )
+}
+_CLASSES = {kind.__name__: kind for kind in (*_NAMED.values(), TopK)}
+
+
+def metric(given: Any) -> Metric:
+    """A metric: ``given`` itself, or the one of that name (``"top3"``: ``TopK(3)``).
+
+    Raises:
+        ArgumentError: a name that no metric has, or something else.
+    """
+    if isinstance(given, Metric):
+        return given
+    if isinstance(given, str):
+        if given in _NAMED:
+            return _NAMED[given]()
+        if re.fullmatch(r"top[1-9]\d{0,6}", given):
+            return TopK(int(given[3:]))
+        near = nearest(given, [*_NAMED, "top5"])
+        raise ArgumentError(
+            f"No metric is called {given!r}.",
+            expected=f"{', '.join(_NAMED)}, top5 (or another number), or a Metric",
+            got=repr(given),
+            fix=f"did you mean {near!r}?" if near else "metrics=['accuracy']",
+        )
+    raise wrong_kind(
+        "metrics holds something that is no metric.",
+        given,
+        expected="names such as 'accuracy', or instances of metrics.Metric",
+        fix="metrics=['accuracy']",
+    )
+
+
+def as_metrics(given: Any) -> tuple[Metric, ...] | None:
+    """The metrics that a Trainer was asked for; None where it shall choose.
+
+    Raises:
+        ArgumentError: what is no metric, or two of one name.
+    """
+    if given is None:
+        return None
+    several = isinstance(given, Iterable) and not isinstance(given, str | type)
+    items: list[Any] = [*given] if several else [given]
+    made = tuple(map(metric, items))
+    names = ["loss", *(m.name for m in made)]
+    for m in made:
+        if m.mode not in ("min", "max"):
+            raise ArgumentError(
+                f"The mode of {type(m).__name__} says which values are better.",
+                expected="'max' where more is better, else 'min'",
+                got=repr(m.mode),
+                fix="mode = 'max' in the class",
+            )
+    for name in names:
+        if not name or names.count(name) > 1:
+            raise ArgumentError(
+                "Every metric has a name of its own.",
+                expected="different names, none of them empty or 'loss'",
+                got=", ".join(map(repr, names[1:])),
+                fix="give the class another name = '…'",
+            )
+    return made
+
+
+def defaults(loss: Any, prediction: Shape, target: ArrayType) -> tuple[Metric, ...]:
+    """What is measured where nothing was asked for.
+
+    Accuracy where the loss or the targets speak of classes; R² and MAE for quantities:
+    with a regression loss, or a loss of the user's own on floating-point targets of the
+    outputs' shape. Nothing else.
+    """
+    if semantics.is_classification(loss) or semantics.labels(prediction, target):
+        return (Accuracy(),)
+    own = not type(loss).__module__.startswith("chainrule.")
+    alike = target.dtype.is_float and prediction[1:] == target.shape
+    return (R2(), MAE()) if semantics.is_regression(loss) or (own and alike) else ()
+
+
+def check_quantities(measured: Iterable[Metric], loss: Any, y: Array) -> None:
+    """Refuse to count right decisions where the targets are quantities.
+
+    Under a regression loss classes are 0 and 1, −1 and 1, or rows of shares.
+
+    Raises:
+        ArgumentError: naming the metrics of a regression.
+    """
+    counting = [m for m in measured if isinstance(m, ClassMetric)]
+    if not counting or not semantics.is_regression(loss):
+        return
+    shares = y.ndim > 1 and y.shape[1] > 1 and y.min() >= 0 and y.max() <= 1
+    if shares or np.isin(y, (0, 1)).all() or np.isin(y, (-1, 1)).all():
+        return
+    raise ArgumentError(
+        f"{type(counting[0]).__name__} counts decisions, and these targets are "
+        "quantities.",
+        expected="for a regression the metrics r2, mae, mse or rmse",
+        got=f"{counting[0].name!r}, and targets from {y.min():g} to {y.max():g}",
+        fix="metrics=['r2', 'mae', 'rmse']",
+    )
+
+
+def spec(given: Metric) -> dict[str, Any] | None:
+    """The description of a metric for a checkpoint; None for one of the user's own."""
+    name = type(given).__name__
+    known = _CLASSES.get(name) is type(given)
+    return {"class": name, "arguments": given.settings()} if known else None
+
+
+def build(description: Mapping[str, Any]) -> Metric:
+    """The metric that ``spec`` described.
+
+    Raises:
+        KeyError, TypeError: a description of something else.
+    """
+    return _CLASSES[description["class"]](**description["arguments"])
+
+
+def measure(given: Any, prediction: Any, target: Any) -> Any:
+    """A metric of one batch, worked out at once.
+
+    Args:
+        given: a :class:`Metric` or a name.
+        prediction: a network's outputs.
+        target: the truth.
+
+    Raises:
+        NonFiniteError: NaN or infinity among the outputs, with the rows.
+
+    >>> import chainrule as cr
+    >>> measure("rmse", cr.tensor([1.0, 2.0]), cr.tensor([1.0, 2.0]))
+    0.0
+    """
+    made, outputs, truth = metric(given), as_tensor(prediction), as_tensor(target)
+    semantics.refuse_rows(semantics.finite_rows(outputs.numpy()))
+    batch = {k: t.numpy() for k, t in made.batch(outputs, truth).items()}
+    return made.value([batch], np.array([len(outputs)], np.float64))

@@ -30,6 +30,7 @@ from pydantic import Field, create_model
 
 from chainrule.nn.arguments import Count
 from chainrule.runs.section import (
+    ClassName,
     Inside,
     Plain,
     Positive,
@@ -50,7 +51,7 @@ class Chosen(Section):
     #: Arguments that a file may leave out, though Python wants them.
     inferred: ClassVar[tuple[str, ...]] = ()
 
-    name: Text | None = Field(alias="class", description="its name")
+    name: ClassName | None = Field(alias="class")
 
     @property
     def options(self) -> dict[str, Any]:

@@ -52,28 +52,17 @@ _Samples = Annotated[int, Ge(1), Le(SAMPLES_AT_MOST)]
 _Deviation = Annotated[float, Ge(0), Le(10**6)]
 #: The side of an image.
 _Side = Annotated[int, Ge(1), Le(4096)]
+_Sides = Annotated[list[_Side], Len(2, 2), Words("[height, width]")]
 _Classes = Annotated[list[Text], Len(2), Words("a list of names in quotes")]
 _Count = Annotated[int, Ge(2), Le(10_000)]
 _Task = Literal["classification", "regression"]
-_TASK = "whether the target names a class or is a quantity; else it is seen"
-_NAMES = "the names of the classes, in the order of labels; else those that come up"
-_SOURCE: Any = Field(
-    description="a CSV or NPZ file, a folder of images, [images, labels] of idx, or "
-    f"one of {', '.join((*BUNDLED, *DRAWN))}",
-    examples=["data.csv"],
-)
-_VALIDATION: Any = Field(
-    None,
-    description="the share of samples to look at after each epoch, or data of their "
-    "own; else 0.1, and 0 for the four points of xor",
-    examples=[0.1],
-)
-_TEST: Any = Field(
-    None,
-    description="the share of samples to test with at the end, or data of their own; "
-    "else as for validation",
-    examples=[0.1],
-)
+_Transform = Literal["none", "log", "quantile"]
+_Kinds = Annotated[
+    dict[Text, Literal["number", "category", "date", "id"]],
+    Words('a table from columns to "number", "category", "date" or "id"'),
+]
+_Texts = Annotated[list[Text], Words("a list of texts in quotes")]
+_Encoding = Annotated[Text, Words("the name of an encoding in quotes")]
 
 
 class Data(Section):
@@ -84,27 +73,25 @@ class Data(Section):
     kind: ClassVar[str] = ""
     what: ClassVar[str] = ""
 
-    source: Place = _SOURCE
+    source: Place = Field(examples=["data.csv"])
+    """a CSV or NPZ file, a folder of images, [images, labels] of idx, or one of mnist,
+    xor, circles, moons, spiral, blobs"""
     format: Literal["csv", "npz", "idx", "images"] | None = Field(
-        None,
-        description="how to read it; else its name tells",
-        examples=["csv"],
+        None, examples=["csv"]
     )
-    limit: Positive | None = Field(
-        None, description="use the first so many samples only", examples=[1000]
-    )
-    validation: Share | Place | None = _VALIDATION
-    test: Share | Place | None = _TEST
-    stratify: bool = Field(
-        False,
-        description="keep the share of each class the same in all parts",
-        examples=[True],
-    )
-    seed: Annotated[int, Ge(0), Le(2**31 - 1)] = Field(
-        0,
-        description="which samples go where, and which points are drawn",
-        examples=[1],
-    )
+    """how to read it; else its name tells"""
+    limit: Positive | None = Field(None, examples=[1000])
+    """use the first so many samples only"""
+    validation: Share | Place | None = Field(None, examples=[0.1])
+    """the share of samples to look at after each epoch, or data of their own; else 0.1,
+    and 0 for the four points of xor"""
+    test: Share | Place | None = Field(None, examples=[0.1])
+    """the share of samples to test with at the end, or data of their own; else as for
+    validation"""
+    stratify: bool = Field(False, examples=[True])
+    """keep the share of each class the same in all parts"""
+    seed: Annotated[int, Ge(0), Le(2**31 - 1)] = Field(0, examples=[1])
+    """which samples go where, and which points are drawn"""
 
     @property
     def reading(self) -> dict[str, Any]:
@@ -118,72 +105,33 @@ class Table(Data):
     kind: ClassVar[str] = "csv"
     what: ClassVar[str] = "a CSV file"
 
-    target: Name | Names = Field(
-        description="the column to predict, or a list of columns of numbers",
-        examples=["price"],
-    )
-    features: Names | None = Field(
-        None,
-        description="the columns to predict it from; else all others",
-        examples=[["area", "rooms"]],
-    )
-    dtype: (
-        Annotated[
-            dict[Text, Literal["number", "category", "date", "id"]],
-            Words('a table from columns to "number", "category", "date" or "id"'),
-        ]
-        | None
-    ) = Field(
-        None,
-        description="what columns hold, where that is not seen rightly; an id is left "
-        "out",
-        examples=[{"postcode": "category"}],
-    )
-    task: _Task | None = Field(None, description=_TASK, examples=["classification"])
-    classes: _Classes | None = Field(None, description=_NAMES, examples=[["no", "yes"]])
-    missing: Literal["fill", "drop", "error"] = Field(
-        "fill",
-        description="empty cells: fill them (the mean and a mark; a category of its "
-        "own), drop the row, or refuse the table",
-        examples=["drop"],
-    )
-    missing_values: Annotated[list[Text], Words("a list of texts in quotes")] = Field(
-        [],
-        description="texts that mean an empty cell, besides NA, null, ? and the like",
-        examples=[["unknown", "-999"]],
-    )
-    unknown: Literal["other", "error"] = Field(
-        "other",
-        description="categories that come up later only: one of their own, or refused",
-        examples=["error"],
-    )
-    decimal: Literal[".", ","] | None = Field(
-        None,
-        description="what stands before the decimals of numbers; else it is seen",
-        examples=[","],
-    )
-    delimiter: Mark | None = Field(
-        None, description="what stands between cells; else it is seen", examples=[";"]
-    )
-    encoding: Annotated[Text, Words("the name of an encoding in quotes")] | None = (
-        Field(
-            None,
-            description="how the file is encoded; else it is seen",
-            examples=["cp950"],
-        )
-    )
-    header: bool = Field(
-        True,
-        description="whether the first line names the columns; else they are called "
-        "column 1, column 2 …",
-        examples=[False],
-    )
-    target_transform: Literal["none", "log", "quantile"] = Field(
-        "none",
-        description="learn a skewed quantity on another scale; predictions keep its "
-        "own units",
-        examples=["log"],
-    )
+    target: Name | Names = Field(examples=["price"])
+    """the column to predict, or a list of columns of numbers"""
+    features: Names | None = Field(None, examples=[["area", "rooms"]])
+    """the columns to predict it from; else all others"""
+    dtype: _Kinds | None = Field(None, examples=[{"postcode": "category"}])
+    """what columns hold, where that is not seen rightly; an id is left out"""
+    task: _Task | None = Field(None, examples=["classification"])
+    """whether the target names a class or is a quantity; else it is seen"""
+    classes: _Classes | None = Field(None, examples=[["no", "yes"]])
+    """the names of the classes, in the order of labels; else those that come up"""
+    missing: Literal["fill", "drop", "error"] = Field("fill", examples=["drop"])
+    """empty cells: fill them (the mean and a mark; a category of its own), drop the
+    row, or refuse the table"""
+    missing_values: _Texts = Field([], examples=[["unknown", "-999"]])
+    """texts that mean an empty cell, besides NA, null, ? and the like"""
+    unknown: Literal["other", "error"] = Field("other", examples=["error"])
+    """categories that come up later only: one of their own, or refused"""
+    decimal: Literal[".", ","] | None = Field(None, examples=[","])
+    """what stands before the decimals of numbers; else it is seen"""
+    delimiter: Mark | None = Field(None, examples=[";"])
+    """what stands between cells; else it is seen"""
+    encoding: _Encoding | None = Field(None, examples=["cp950"])
+    """how the file is encoded; else it is seen"""
+    header: bool = Field(True, examples=[False])
+    """whether the first line names the columns; else they are called column 1 …"""
+    target_transform: _Transform = Field("none", examples=["log"])
+    """learn a skewed quantity on another scale; predictions keep its own units"""
 
 
 class Arrays(Data):
@@ -192,10 +140,10 @@ class Arrays(Data):
     kind: ClassVar[str] = "npz"
     what: ClassVar[str] = "an NPZ file"
 
-    task: _Task | None = Field(None, description=_TASK, examples=["classification"])
-    classes: _Count | _Classes | None = Field(
-        None, description=f"how many classes, or {_NAMES}", examples=[["no", "yes"]]
-    )
+    task: _Task | None = Field(None, examples=["classification"])
+    """what the target is; else whole numbers are classes"""
+    classes: _Count | _Classes | None = Field(None, examples=[["no", "yes"]])
+    """how many classes, or their names by label; else those that come up"""
 
 
 class Idx(Data):
@@ -204,12 +152,13 @@ class Idx(Data):
     kind: ClassVar[str] = "idx"
     what: ClassVar[str] = "idx files"
 
-    source: Place | Pair = _SOURCE
-    validation: Share | Place | Pair | None = _VALIDATION
-    test: Share | Place | Pair | None = _TEST
-    classes: _Count | _Classes | None = Field(
-        None, description=f"how many classes, or {_NAMES}", examples=[["no", "yes"]]
-    )
+    source: Place | Pair = Data.model_fields["source"]  # type: ignore[assignment]
+    validation: Share | Place | Pair | None = Field(None, examples=[0.1])
+    """the share of samples to look at after each epoch, or other files; else 0.1"""
+    test: Share | Place | Pair | None = Field(None, examples=[0.1])
+    """the share of samples to test with at the end, or other files; else 0.1"""
+    classes: _Count | _Classes | None = Field(None, examples=[["no", "yes"]])
+    """how many classes, or their names by label; else those that come up"""
 
 
 class Images(Data):
@@ -218,16 +167,10 @@ class Images(Data):
     kind: ClassVar[str] = "images"
     what: ClassVar[str] = "a folder of images"
 
-    size: _Side | Annotated[list[_Side], Len(2, 2), Words("[height, width]")] | None = (
-        Field(
-            None,
-            description="[height, width] that images are scaled to; else theirs",
-            examples=[[28, 28]],
-        )
-    )
-    mode: Literal["L", "RGB"] = Field(
-        "RGB", description="grey or colour", examples=["L"]
-    )
+    size: _Side | _Sides | None = Field(None, examples=[[28, 28]])
+    """[height, width] that images are scaled to; else theirs, where all are alike"""
+    mode: Literal["L", "RGB"] = Field("RGB", examples=["L"])
+    """grey or colour"""
 
 
 class Named(Data):
@@ -235,8 +178,11 @@ class Named(Data):
 
     kind: ClassVar[str] = "named"
 
-    validation: Share | None = _VALIDATION
-    test: Share | None = _TEST
+    validation: Share | None = Field(None, examples=[0.1])
+    """the share of samples to look at after each epoch; else 0.1, and 0 for the four
+    points of xor"""
+    test: Share | None = Field(None, examples=[0.1])
+    """the share of samples to test with at the end; else as for validation"""
 
 
 #: Keys of data that are drawn: the argument of the function that draws them, and what

@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 
 from chainrule.runs import classes, schema
 from chainrule.runs.classes import Family
-from chainrule.runs.section import Section, takes
+from chainrule.runs.section import Section, meaning, takes
 from chainrule.runs.values import show
 
 _HEAD = """\
@@ -92,7 +92,7 @@ def _table(fields: dict[str, FieldInfo]) -> Iterator[str]:
         default = "must be there" if field.is_required() else show(field.default)
         if field.default is None:
             default = "follows" if name in (*schema.INFERRED, "path") else ""
-        cells = [f"`{name}`", takes(field), default, field.description or ""]
+        cells = [f"`{name}`", takes(field), default, meaning(field)]
         yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 

@@ -26,7 +26,7 @@ from chainrule.random import Generator, stream
 from chainrule.runs.classes import Chosen, Family
 from chainrule.runs.data_section import BUNDLED, DRAWN, FORMATS, KINDS, Data, take
 from chainrule.runs.problems import Problem, ProblemError, Where
-from chainrule.runs.section import Inside, Positive, Section, Text, Words
+from chainrule.runs.section import ClassName, Inside, Positive, Section, Text, Words
 from chainrule.runs.values import show
 
 __all__ = ["BUNDLED", "DRAWN", "FORMATS", "KINDS", "SECTIONS", "Data", "Run"]
@@ -90,7 +90,8 @@ class Layer(Chosen):
     hidden: ClassVar[tuple[str, ...]] = ("dtype",)
     inferred: ClassVar[tuple[str, ...]] = INFERRED
 
-    name: Text = Field(alias="class", description="its name", examples=["ReLU"])
+    name: ClassName = Field(alias="class", examples=["ReLU"])
+    """its name"""
 
     def build(self, number: int, **sizes: Any) -> Any:
         """The layer, which is number so and so; ``sizes`` replace its own."""
@@ -121,6 +122,13 @@ class Layer(Chosen):
         return few
 
 
+_Layers = Annotated[
+    list[Annotated[Layer, PlainValidator(lambda given: LAYERS.take(given))]],
+    Len(1, 1000),
+    Words("a list of layers"),
+]
+
+
 class Model(Section):
     """The network, from the input to the output. Sizes that follow from the data or
     from the layer before may be left out.
@@ -128,21 +136,12 @@ class Model(Section):
 
     title: ClassVar[str] = "[model]"
 
-    layers: Annotated[
-        list[Annotated[Any, PlainValidator(lambda given: LAYERS.take(given))]],
-        Len(1, 1000),
-        Words("a list of layers"),
-    ] = Field(
-        description='the layers: "ReLU", or { class = "Linear", out_features = 64 }',
-        examples=[["Linear"]],
-    )
-    standardize: bool | None = Field(
-        None,
-        description="give every feature mean 0 and deviation 1, with what the training "
-        "data say; where the last layer of a regression is Linear, its output is "
-        "scaled back; else true for tables, false for other data",
-        examples=[False],
-    )
+    layers: _Layers = Field(examples=[["Linear"]])
+    """the layers: "ReLU", or { class = "Linear", out_features = 64 }"""
+    standardize: bool | None = Field(None, examples=[False])
+    """give every feature mean 0 and deviation 1, with what the training data say; where
+    the last layer of a regression is Linear, its output is scaled back; else true for
+    tables, false for other data"""
 
 
 class Loss(Chosen):
@@ -151,13 +150,8 @@ class Loss(Chosen):
     title: ClassVar[str] = "[loss]"
     hidden: ClassVar[tuple[str, ...]] = ("reduction",)
 
-    name: Text | None = Field(
-        None,
-        alias="class",
-        description='its name; else "CrossEntropyLoss" for classes, "MSELoss" for '
-        "quantities",
-        examples=["CrossEntropyLoss"],
-    )
+    name: ClassName | None = Field(None, alias="class", examples=["CrossEntropyLoss"])
+    """its name; else CrossEntropyLoss for classes, MSELoss for quantities"""
 
     def build(self) -> Any:
         """The loss; None where the data tell."""
@@ -172,17 +166,10 @@ class Schedule(Chosen):
     title: ClassVar[str] = "[schedule]"
     hidden: ClassVar[tuple[str, ...]] = ("lr", "max_lr")
 
-    name: Text = Field(
-        "Schedule",
-        alias="class",
-        description="its name; Schedule is constant",
-        examples=["CosineAnnealingLR"],
-    )
-    warmup: Positive | None = Field(
-        None,
-        description="steps over which the rate climbs to its first value",
-        examples=[100],
-    )
+    name: ClassName = Field("Schedule", alias="class", examples=["CosineAnnealingLR"])
+    """its name; Schedule is constant"""
+    warmup: Positive | None = Field(None, examples=[100])
+    """steps over which the rate climbs to its first value"""
 
     def build(self, rate: float) -> Any:
         """The schedule whose rate is ``rate``."""
@@ -197,14 +184,12 @@ class Optimizer(Chosen):
     title: ClassVar[str] = "[optimizer]"
     hidden: ClassVar[tuple[str, ...]] = ("params",)
 
-    name: Text = Field(
-        "Adam", alias="class", description="its name", examples=["AdamW"]
-    )
+    name: ClassName = Field("Adam", alias="class", examples=["AdamW"])
+    """its name"""
     groups: dict[Text, Section] = Field(
-        {},
-        description="other options for the parameters whose names match a pattern",
-        examples=[{"*.bias": {"weight_decay": 0.0}}],
+        {}, examples=[{"*.bias": {"weight_decay": 0.0}}]
     )
+    """other options for the parameters whose names match a pattern"""
 
     @classmethod
     def beside(cls, name: str, options: dict[str, Any]) -> dict[str, Any]:
@@ -230,9 +215,8 @@ class Callback(Chosen):
     title: ClassVar[str] = "[[callbacks]]"
     inferred: ClassVar[tuple[str, ...]] = ("path",)
 
-    name: Text = Field(
-        alias="class", description="its name", examples=["EarlyStopping"]
-    )
+    name: ClassName = Field(alias="class", examples=["EarlyStopping"])
+    """its name"""
 
     def build(self, number: int, directory: Path) -> Any:
         """The callback; its file lies in ``directory``."""
@@ -242,53 +226,34 @@ class Callback(Chosen):
         return construct(self.made, options, ("callbacks", number))
 
 
+_Metrics = Annotated[list[Text], Len(0, 100), Words("a list of names of metrics")]
+_Probes = Annotated[list[Text], Len(0, 100), Words("a list of patterns in quotes")]
+
+
 class Training(Section):
     """The run."""
 
     title: ClassVar[str] = "[training]"
 
-    epochs: Annotated[int, Ge(1), Le(10**9)] = Field(
-        10, description="passes over the data", examples=[20]
-    )
-    batch_size: Positive | Literal["all"] | None = Field(
-        None,
-        description='samples a step; "all" sees every sample in every step; else 32, '
-        "or all where there are fewer",
-        examples=[32],
-    )
-    drop_last: bool = Field(
-        False, description="leave out what does not fill a batch", examples=[True]
-    )
-    seed: Annotated[int, Ge(0), Le(2**64 - 1)] = Field(
-        0,
-        description="of the initial weights, the order of samples and dropout",
-        examples=[1],
-    )
-    engine: Literal["auto", "native", "numpy"] = Field(
-        "auto",
-        description="what computes; auto is native where it can run",
-        examples=["numpy"],
-    )
-    threads: Annotated[int, Ge(1), Le(1024)] | None = Field(
-        None,
-        description="threads of the native engine; else every core; results do not "
-        "depend on it",
-        examples=[4],
-    )
-    metrics: (
-        Annotated[list[Text], Len(0, 100), Words("a list of names of metrics")] | None
-    ) = Field(
-        None,
-        description="what else to measure: accuracy, balanced_accuracy, f1, roc_auc, "
-        "top5, confusion_matrix; r2, mae, mse, rmse; else accuracy for classes, r2 and "
-        "mae for quantities",
-        examples=[["accuracy", "top5"]],
-    )
-    probes: Annotated[list[Text], Len(0, 100), Words("a list of patterns")] = Field(
-        [],
-        description='what to record in every step, such as "grad_norm/*"',
-        examples=[["grad_norm/*"]],
-    )
+    epochs: Annotated[int, Ge(1), Le(10**9)] = Field(10, examples=[20])
+    """passes over the data"""
+    batch_size: Positive | Literal["all"] | None = Field(None, examples=[32])
+    """samples a step; "all" sees every sample in every step; else 32, or all where
+    there are fewer"""
+    drop_last: bool = Field(False, examples=[True])
+    """leave out what does not fill a batch"""
+    seed: Annotated[int, Ge(0), Le(2**64 - 1)] = Field(0, examples=[1])
+    """of the initial weights, the order of samples and dropout"""
+    engine: Literal["auto", "native", "numpy"] = Field("auto", examples=["numpy"])
+    """what computes; auto is native where it can run"""
+    threads: Annotated[int, Ge(1), Le(1024)] | None = Field(None, examples=[4])
+    """threads of the native engine; else every core; results do not depend on it"""
+    metrics: _Metrics | None = Field(None, examples=[["accuracy", "top5"]])
+    """what else to measure: accuracy, balanced_accuracy, f1, roc_auc, top5,
+    confusion_matrix; r2, mae, mse, rmse; else accuracy for classes, r2 and mae for
+    quantities"""
+    probes: _Probes = Field([], examples=[["grad_norm/*"]])
+    """what to record in every step, by names or patterns"""
 
 
 class Output(Section):
@@ -296,12 +261,9 @@ class Output(Section):
 
     title: ClassVar[str] = "[output]"
 
-    directory: Inside | None = Field(
-        None,
-        description="where, below this file's directory; one of its own for each run; "
-        "else runs/NAME-TIME where the command is given",
-        examples=["results"],
-    )
+    directory: Inside | None = Field(None, examples=["results"])
+    """where, below this file's directory; one of its own for each run; else
+    runs/NAME-TIME where the command is given"""
 
 
 # -- the classes -----------------------------------------------------------------------

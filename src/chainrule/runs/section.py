@@ -49,10 +49,10 @@ class Words:
 
 def _text(value: str) -> str:
     """Text with something in it. Surrogates come out of documents made elsewhere."""
-    if not value.strip() or any(
-        ord(c) < 32 or 0xD800 <= ord(c) < 0xE000 for c in value
-    ):
-        raise PydanticCustomError("text", "empty, or with control characters")
+    if not value.strip():
+        raise PydanticCustomError("empty", "empty")
+    if any(ord(c) < 32 or 0xD800 <= ord(c) < 0xE000 for c in value):
+        raise PydanticCustomError("text", "with control characters")
     return value
 
 
@@ -89,6 +89,7 @@ Inside = Annotated[
 ]
 Pair = Annotated[list[Place], Len(2, 2), Words("a list of two paths")]
 Name = Annotated[Text, Words("the name of a column in quotes")]
+ClassName = Annotated[Text, Words("the name of a class in quotes")]
 Names = Annotated[list[Text], Len(1), Words("a list of column names in quotes")]
 _Scalar = bool | Whole | float | Text
 #: Numbers, text, truth values, and lists of them.
@@ -132,7 +133,11 @@ class Section(BaseModel):
     """One section of a run's file, or the options of a class that it names."""
 
     model_config = ConfigDict(
-        strict=True, extra="forbid", allow_inf_nan=False, frozen=True
+        strict=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        frozen=True,
+        use_attribute_docstrings=True,
     )
     #: How messages call it.
     title: ClassVar[str] = ""
@@ -183,6 +188,11 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _plain(item) for name, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, list) else value
+
+
+def meaning(field: FieldInfo) -> str:
+    """What a key means, in a phrase."""
+    return " ".join((field.description or "").split())
 
 
 def example(field: FieldInfo) -> Any:

@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 from chainrule.runs import schema
 from chainrule.runs.classes import summary
 from chainrule.runs.data_section import section_of
-from chainrule.runs.section import Section, example
+from chainrule.runs.section import Section, example, meaning
 from chainrule.runs.values import key, show, width, written
 
 #: A layer as one writes it, and what to say about it.
@@ -63,7 +63,7 @@ def _section(
     fields = section.known()
     for item in sorted(fields, key=lambda item: item not in given):
         field = fields[item]
-        doc = (field.description or "").rstrip(".")
+        doc = meaning(field).rstrip(".")
         if item == "layers":
             yield "layers = ["
             for layer, comment in layers:

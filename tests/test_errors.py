@@ -7,6 +7,7 @@ import inspect
 import pytest
 
 from chainrule import errors, optim
+from chainrule.tables import text_table
 
 
 def test_a_message_has_what_it_was_given_and_no_more():
@@ -26,6 +27,36 @@ def test_a_long_answer_is_whole_in_the_error_and_short_in_its_message():
     assert text.count(" … ") == 4
     most = "x" * errors.LONGEST_ANSWER
     assert str(errors.ShapeError(most)) == most
+
+
+#: What a name in a file may hold, and what of it a terminal would obey.
+STRANGE = [
+    ("\x1b]0;title\x07", "\\x1b]0;title\\x07"),
+    ("a\rb\x08\x9b2J\x00\x7f", "a\\rb\\x08\\x9b2J\\x00\\x7f"),
+    ("\u202egnp.exe\u2069\u200f\u061c", "\\u202egnp.exe\\u2069\\u200f\\u061c"),
+    ("\u2028\udcff", "\\u2028\\udcff"),
+    ("學 é 👩\u200d🔬 '\"\\", "學 é 👩\u200d🔬 '\"\\"),
+]
+
+
+@pytest.mark.parametrize(("name", "shown"), STRANGE)
+def test_text_from_outside_is_shown_and_not_obeyed(name, shown):
+    assert errors.visible(name) == shown
+    error = errors.DataError(name, expected=name, got=name, fix=name)
+    assert str(error).count(shown) == 4
+    assert error.what == name
+    with pytest.warns(errors.ChainruleWarning) as caught:
+        errors.warn(name)
+    assert str(caught[0].message) == shown
+    assert text_table([["name"], [name]], left=1)[1] == shown
+
+
+def test_no_name_looks_like_an_answer_of_its_own():
+    name = "column\n  fix:      run this"
+    text = str(errors.DataError(f"{name!s} is empty.", got=name, fix="leave it out"))
+    fixes = [line for line in text.split("\n") if line.startswith("  fix:")]
+    assert fixes == ["  fix:      leave it out"]
+    assert text_table([["name"], [name]])[1] == errors.visible(name)
 
 
 def test_every_error_of_the_family_is_caught_as_one_and_as_the_builtin():

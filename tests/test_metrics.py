@@ -334,7 +334,7 @@ def test_values_that_are_no_numbers(value: Any) -> None:
 def test_modes() -> None:
     with pytest.raises(errors.ArgumentError) as error:
         evaluator([Given(1.0, "maximum")], engine="numpy")
-    for part in ("The mode of Given", "'maximum'", "mode = 'max'"):
+    for part in ("Given.mode", "'maximum'", "'max'"):
         assert part in str(error.value)
 
 
@@ -380,8 +380,8 @@ class Numbers(Metric):
         (["r2", "top0"], ("No metric is called 'top0'", "'top5'")),
         ([metrics.Accuracy], ("the class Accuracy", "Accuracy(…) with parentheses")),
         (metrics.Accuracy, ("the class Accuracy", "Accuracy(…) with parentheses")),
-        ([3], ("no metric", "metrics=['accuracy']")),
-        (7, ("no metric", "metrics=['accuracy']")),
+        ([3], ("another kind", "metrics=['accuracy']")),
+        (7, ("another kind", "metrics=['accuracy']")),
         (["mae", "mae"], ("a name of its own", "'mae', 'mae'")),
         ([Metric()], ("a name of its own", "another name")),
     ],
@@ -407,7 +407,7 @@ def test_metrics_that_are_not_whole(chosen: Metric, part: str) -> None:
 
 def test_top_k_counts_classes() -> None:
     for k in (0, -1, 2.5, True, "3"):
-        with pytest.raises(errors.ArgumentError, match="k is not a whole number"):
+        with pytest.raises(errors.ArgumentError, match="k must be a whole number"):
             metrics.TopK(k)  # type: ignore[arg-type]
 
 

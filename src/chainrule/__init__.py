@@ -6,7 +6,6 @@ One graph carries training, compilation and explanation. See README.md for the w
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from chainrule import nn, optim
 from chainrule.compiled import compile
 from chainrule.control import cond, scan, while_loop
 from chainrule.errors import ChainruleError, nearest
@@ -32,7 +31,6 @@ from chainrule.gradient_check import check_gradients
 from chainrule.graph.build import no_grad
 from chainrule.graph.types import DType as dtype  # noqa: N813 - the public name
 from chainrule.migration import PACKAGE
-from chainrule.nn import functional_call
 from chainrule.random import (
     bernoulli,
     categorical,
@@ -52,8 +50,9 @@ from chainrule.tensor import Tensor, as_tensor, tensor
 from chainrule.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from chainrule import data, metrics, training
+    from chainrule import data, metrics, nn, optim, training, viz
     from chainrule.explanation import explain
+    from chainrule.nn import functional_call
     from chainrule.nn.summary import summary
     from chainrule.training import History, Trainer
 
@@ -64,10 +63,12 @@ float32, float64 = dtype.float32, dtype.float64
 #: The version of the array API standard that is followed.
 __array_api_version__ = "2024.12"
 
+_PARTS = ("data", "metrics", "nn", "optim", "training", "viz")
 _LAZY = {
     "History": "chainrule.training",
     "Trainer": "chainrule.training",
     "explain": "chainrule.explanation",
+    "functional_call": "chainrule.nn",
     "summary": "chainrule.nn.summary",
 }
 
@@ -76,7 +77,7 @@ def __getattr__(name: str) -> Any:
     """Load what is not needed for computing only when it is asked for."""
     if name in _LAZY:
         return getattr(importlib.import_module(_LAZY[name]), name)
-    if name in ("data", "metrics", "training"):
+    if name in _PARTS:
         return importlib.import_module(f"chainrule.{name}")
     text = f"module 'chainrule' has no attribute {name!r}"
     raise AttributeError(text + _elsewhere(name), name=name)
@@ -98,7 +99,7 @@ def _elsewhere(name: str) -> str:
         return f"; it is a method: cr.Trainer(model, …).{name}(…)"
     parts = ["nn", "optim", "data"]
     if name[0].isupper():  # submodules, which are looked for here too, are not
-        parts += ["metrics", "training"]
+        parts += ["metrics", "training", "viz"]
     for part in parts:
         if name in importlib.import_module(f"chainrule.{part}").__all__:
             return f"; there is cr.{part}.{name}"
@@ -160,6 +161,7 @@ __all__ = [
     "uint64",
     "uniform",
     "value_and_grad",
+    "viz",
     "vjp",
     "while_loop",
 ]

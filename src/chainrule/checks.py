@@ -7,8 +7,10 @@ kept, or refuses it; ``{}`` in ``what``, the error's sentence, is the name.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Iterable
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,10 +20,12 @@ from chainrule.errors import ArgumentError, nearest
 Check = Callable[[str, Any], Any]
 
 
-def refused(name: str, value: Any, what: str, expected: str) -> ArgumentError:
+def refused(
+    name: str, value: Any, what: str, expected: str, fix: str | None = None
+) -> ArgumentError:
     """The error for an argument of another kind, or out of its range."""
     got = f"{name}={value!r:.80}"
-    return ArgumentError(what.replace("{}", name), expected=expected, got=got)
+    return ArgumentError(what.replace("{}", name), expected=expected, got=got, fix=fix)
 
 
 def real(value: Any) -> float:
@@ -48,6 +52,7 @@ def number(
     below: float = math.inf,
     infinite: bool = False,
     what: str = "{} must be a finite number.",
+    fix: str | None = None,
 ) -> float:
     """``value`` as a finite number within limits; ∞ too where that is said.
 
@@ -67,7 +72,7 @@ def number(
         expected = f"{limit} {'≤' if sign == '≥' else '<'} {name}{high}"
     else:
         expected = f"{name}{low or high or ' = 0.1'}"
-    raise refused(name, value, what, expected)
+    raise refused(name, value, what, expected, fix)
 
 
 def whole(
@@ -75,14 +80,23 @@ def whole(
     value: Any,
     *,
     least: int | None = 1,
+    most: int | None = None,
     what: str = "{} must be a whole number.",
+    fix: str | None = None,
 ) -> int:
-    """``value`` as an integer of at least ``least``; NumPy's will do."""
-    good = isinstance(value, Integral) and not isinstance(value, bool)
-    if not good or (least is not None and value < least):
+    """``value`` as an integer within limits; NumPy's will do."""
+    made = int(value) if isinstance(value, Integral) else None
+    low, high = -math.inf if least is None else least, most or math.inf
+    if made is None or isinstance(value, bool) or not low <= made <= high:
         limit = "" if least is None else f", {name} ≥ {least}"
-        raise refused(name, value, what, "an integer" + limit)
-    return int(value)
+        limit = f" from {least} to {most}" if most is not None else limit
+        raise refused(name, value, what, "an integer" + limit, fix)
+    return made
+
+
+def seed(name: str, value: Any) -> int:
+    """``value`` as the seed of random numbers."""
+    return whole(name, value, least=0, most=2**64 - 1, what="{} is 64 bits.")
 
 
 def count(name: str, value: Any) -> int:
@@ -104,13 +118,36 @@ def text(name: str, value: Any, *, what: str = "{} must be a text.") -> str:
     return value
 
 
-def choice(*known: str) -> Check:
+def path(name: str, value: Any) -> Path:
+    """``value`` as a path."""
+    if not isinstance(value, str | os.PathLike):
+        raise refused(name, value, "{} must say where.", "a text, or a pathlib.Path")
+    return Path(value)
+
+
+def instance(name: str, value: Any, kind: Any, example: str) -> Any:
+    """``value``, which is of a kind; a class is none."""
+    if isinstance(value, kind) and not isinstance(value, type):
+        return value
+    got, fix = f"{value!r:.80}", f"pass {name}={example}"
+    if isinstance(value, type):
+        got = f"the class {value.__name__}"
+        fix = f"write {value.__name__}(…) with parentheses"
+    raise ArgumentError(
+        f"{name} is of another kind.",
+        expected=f"for example {name}={example}",
+        got=got,
+        fix=fix,
+    )
+
+
+def choice(*known: str, what: str = "{} has no such choice.") -> Check:
     """A check for one of these names."""
 
     def check(name: str, value: Any) -> str:
         if not isinstance(value, str) or value not in known:
             raise ArgumentError(
-                f"{name} has no such choice.",
+                what.replace("{}", name),
                 expected=" or ".join(f"{name}={k!r}" for k in known),
                 got=f"{name}={value!r:.80}",
                 fix=did_you_mean(value, known),

@@ -1,17 +1,135 @@
-"""Files that are written wholly or not at all, and directories for them."""
+"""Files: opened only where they are files, written wholly or not at all.
+
+Whatever a file says is data, from whomever it comes. So there is one way to open a file
+for reading, :func:`open_file`, and one way from a path that stands in a file to a place
+on the disk, :func:`inside`.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import os
+import stat
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
-from chainrule.errors import SaveError
+from chainrule.errors import ArgumentError, SaveError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+#: What is no regular file, by the type in its mode.
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+def open_file(path: str | os.PathLike[str], at_most: int | None = None) -> BinaryIO:
+    """Open a regular file to read its bytes.
+
+    A pipe that nobody writes to does not block, and a device is never read.
+
+    Args:
+        path: of the file; a link to one will do.
+        at_most: how many bytes it may hold.
+
+    Raises:
+        OSError: no such file, or none that may be read; ``strerror`` says why.
+    """
+    handle = open_regular(path, os.O_RDONLY)
+    file = os.fdopen(handle, "rb")
+    size = os.fstat(handle).st_size
+    if at_most is not None and size > at_most:
+        file.close()
+        raise _too_large(f"{size:,}", at_most)
+    return file
+
+
+def open_regular(path: str | os.PathLike[str], flags: int) -> int:
+    """The handle of a regular file, which may be made; nothing is waited for.
+
+    Raises:
+        OSError: there is none, or something else.
+    """
+    for name in ("O_NONBLOCK", "O_NOCTTY", "O_BINARY"):
+        flags |= getattr(os, name, 0)
+    try:
+        handle = os.open(path, flags, 0o666)
+    except ValueError as error:  # a NUL, or half a character
+        raise OSError(errno.EINVAL, f"no path: {error}") from error
+    mode = os.fstat(handle).st_mode
+    if stat.S_ISREG(mode):
+        return handle
+    os.close(handle)
+    kind = _KINDS.get(stat.S_IFMT(mode), "something else")
+    raise OSError(errno.EINVAL, f"{kind}, and no regular file")
+
+
+def read_file(path: str | os.PathLike[str], at_most: int) -> bytes:
+    """All bytes of a regular file, which has no more than ``at_most`` of them.
+
+    Raises:
+        OSError: as :func:`open_file`; some files hold more than they say.
+    """
+    with open_file(path, at_most) as file:
+        content = file.read(at_most + 1)
+    if len(content) > at_most:
+        raise _too_large("more", at_most)
+    return content
+
+
+def _too_large(size: str, at_most: int) -> OSError:
+    return OSError(errno.EFBIG, f"{size} bytes, where {at_most:,} are the most")
+
+
+def inside(folder: Path, given: str, what: str) -> Path:
+    """The place in ``folder`` that a path out of a file means: never one outside of it.
+
+    Args:
+        folder: what the path counts from.
+        given: the path as it stands in the file.
+        what: how messages call it, such as "the path of a log".
+
+    Raises:
+        ArgumentError: an absolute path, one with a drive or with ``..``, one that leads
+            outside by a link, or none at all.
+
+    >>> from pathlib import Path
+    >>> inside(Path("runs"), "logs/epochs.csv", "the path of a log").as_posix()
+    'runs/logs/epochs.csv'
+    """
+    from pathlib import PureWindowsPath
+
+    there = PureWindowsPath(given)  # which knows both slashes, and drives
+    place, reason = folder / given, None
+    if there.anchor:
+        reason = "an absolute path"
+    elif ".." in there.parts:
+        reason = "a path with .."
+    elif not is_inside(folder, place):
+        reason = "which a link leads outside"
+    if reason is not None:
+        raise ArgumentError(
+            f"{what[:1].upper()}{what[1:]} leads outside of its directory.",
+            expected=f"a path within {folder}, such as 'name' or 'folder/name'",
+            got=f"{given[:200]!r}, {reason}",
+            fix="give a path that is relative and has no ..",
+        )
+    return place
+
+
+def is_inside(folder: Path, place: Path) -> bool:
+    """Whether a place lies within a folder once all links are followed."""
+    try:
+        root, real = os.path.realpath(folder), os.path.realpath(place)
+        return os.path.commonpath([root, real]) == root
+    except (OSError, ValueError):  # no path at all, or one on another drive
+        return False
 
 
 def of_the_system(error: OSError) -> None:
@@ -87,6 +205,24 @@ def replace(
                 beside.unlink(missing_ok=True)
             raise
         _sync_directory(path.parent)
+
+
+def append(path: Path, content: bytes, what: str, *, new: bool = False) -> None:
+    """Write at the end of a file that grows; ``new``: without what was in it.
+
+    Raises:
+        SaveError: the file system refuses, or what is there is no regular file.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if new else os.O_APPEND)
+    with (
+        refusals(
+            f"The {what} cannot be written.",
+            expected=f"a file at {path}",
+            fix="free some space, or choose another path",
+        ),
+        os.fdopen(open_regular(path, flags), "wb") as file,
+    ):
+        file.write(content)
 
 
 def sweep(path: Path) -> None:

@@ -19,12 +19,21 @@ chainrule.errors.ShapeError: Linear '0' cannot multiply its input.
 
 import contextlib
 import os
+import re
 import sys
 import warnings
 from collections.abc import Iterable
 
 #: Characters of one answer that a message shows; the error's attributes have them all.
 LONGEST_ANSWER = 900
+
+#: Where an answer begins in a message.
+_MARGIN = 12
+#: What a terminal obeys instead of showing it, or shows in another order than it is
+#: read: control characters, bidirectional marks, line separators, halves of characters.
+_HIDDEN = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 
 _PACKAGE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "")
 #: Where no line is the user's: this package, and what runs its decorated functions.
@@ -130,13 +139,21 @@ def warn_of_line(message: str, category: type[Warning]) -> None:
     warnings.warn(message, category, stacklevel=level)
 
 
-def wrong_kind(what: str, given: object, *, expected: str, fix: str) -> ArgumentError:
-    """The error for something that is none of what is needed, maybe only its class."""
-    got = repr(given)[:80]
-    if isinstance(given, type):
-        got = f"the class {given.__name__}"
-        fix = f"write {given.__name__}(…) with parentheses"
-    return ArgumentError(what, expected=expected, got=got, fix=fix)
+def visible(text: str) -> str:
+    """Text from outside as one line that is safe to show, whoever wrote it.
+
+    What a terminal would obey is written as an escape: names of files, columns and
+    classes can neither move the cursor nor turn a line around.
+
+    >>> print(visible("cat\\x1b[2J\\n"))
+    cat\\x1b[2J\\n
+    """
+    return _HIDDEN.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def visible_lines(text: str) -> str:
+    """:func:`visible` for text of several lines."""
+    return "\n".join(map(visible, text.split("\n")))
 
 
 def nearest(name: str, known: Iterable[str], cutoff: float = 0.5) -> str | None:
@@ -160,18 +177,19 @@ def nearest(name: str, known: Iterable[str], cutoff: float = 0.5) -> str | None:
 
 def _message(what: str, expected: str | None, got: str | None, fix: str | None) -> str:
     lines = [_shown(what)]
-    if expected is not None:
-        lines.append(f"  expected: {_shown(expected)}")
-    if got is not None:
-        lines.append(f"  got:      {_shown(got)}")
-    if fix is not None:
-        lines.append(f"  fix:      {_shown(fix)}")
+    for name, answer in ("expected", expected), ("got", got), ("fix", fix):
+        if answer is not None:
+            lines.append(f"  {name}:".ljust(_MARGIN) + _shown(answer))
     return "\n".join(lines)
 
 
 def _shown(answer: str) -> str:
-    """An answer without its middle where it is long; a file may hold any name."""
-    if len(answer) <= LONGEST_ANSWER:
-        return answer
+    """An answer without its middle where it is long; a file may hold any name.
+
+    Its own lines stand below each other, and none of them looks like another answer.
+    """
+    text = visible_lines(answer).replace("\n", "\n".ljust(_MARGIN + 1))
+    if len(text) <= LONGEST_ANSWER:
+        return text
     end = LONGEST_ANSWER // 3
-    return f"{answer[: LONGEST_ANSWER - end - 3]} … {answer[-end:]}"
+    return f"{text[: LONGEST_ANSWER - end - 3]} … {text[-end:]}"

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule import checks
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.build import context, no_grad
 from chainrule.graph.node import Array, Value
@@ -31,16 +32,6 @@ from chainrule.primitives.trigonometry import cos
 from chainrule.tensor import Tensor, as_tensor, wrap
 
 
-def _check(seed: int) -> int:
-    if not isinstance(seed, int | np.integer) or not 0 <= seed < 2**64:
-        raise ArgumentError(
-            "A seed is an integer of 64 bits.",
-            expected="0 … 2⁶⁴ − 1",
-            got=repr(seed),
-        )
-    return int(seed)
-
-
 class Generator:
     """A source of random bits: a key and a counter, both state like any other.
 
@@ -49,13 +40,13 @@ class Generator:
     """
 
     def __init__(self, seed: int = 0) -> None:
-        self.key = Tensor(seed_key(_check(seed)))
+        self.key = Tensor(seed_key(checks.seed("seed", seed)))
         self.counter = Tensor(np.uint32(0))
         self.key.name, self.counter.name = "random.key", "random.counter"
 
     def manual_seed(self, seed: int) -> Generator:
         """Start anew from ``seed``, in place: compiled functions see it."""
-        self.key.copy_(seed_key(_check(seed)))
+        self.key.copy_(seed_key(checks.seed("seed", seed)))
         self.counter.copy_(np.uint32(0))
         return self
 
@@ -348,7 +339,7 @@ def permutation(n: int, seed: int, epoch: int, block: int = 0) -> Array:
     """
     stream = f"shuffle#{block}" if block else "shuffle"
     drawn = REFERENCES[random_bits](
-        seed_key(_check(seed)), np.uint32(epoch), shape=(n,), stream=stream
+        seed_key(checks.seed("seed", seed)), np.uint32(epoch), shape=(n,), stream=stream
     )
     assert isinstance(drawn, np.ndarray)
     return np.argsort(drawn, kind="stable").astype(np.int32)

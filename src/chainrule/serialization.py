@@ -6,16 +6,14 @@ safetensors library, so PyTorch and others read and write them too.
 
 from __future__ import annotations
 
-import errno
 import json
 import os
-import stat
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from chainrule.disk import of_the_system, replace
+from chainrule.disk import of_the_system, open_file, replace
 from chainrule.errors import ArgumentError, CheckpointError
 from chainrule.graph.node import Array
 from chainrule.tensor import Tensor
@@ -125,16 +123,11 @@ def read_arrays(
     from safetensors import SafetensorError
     from safetensors.numpy import load as unpacked
 
-    try:
-        found = os.stat(path)  # opening a pipe waits, and a device has no end
-    except ValueError as error:
-        raise OSError(errno.EINVAL, str(error)) from error
-    if not stat.S_ISREG(found.st_mode):
-        raise OSError(errno.EINVAL, "no regular file")
-    with open(path, "rb") as file:
+    with open_file(path) as file:
         start = file.read(8)
         size = int.from_bytes(start, "little")
-        header = file.read(size) if size <= min(_HEADER, found.st_size) else b""
+        whole = os.fstat(file.fileno()).st_size
+        header = file.read(size) if size <= min(_HEADER, whole) else b""
         try:
             texts = json.loads(header).get("__metadata__") or {}
         except (ValueError, AttributeError, RecursionError) as error:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 
+from chainrule.errors import visible
+
 Table = Sequence[Sequence[str]]
 
 
@@ -14,6 +16,7 @@ def text_table(table: Table, left: int = 0) -> list[str]:
     >>> text_table([["layer", "size"], ["0", "12"]], left=1)
     ['layer  size', '0        12']
     """
+    table = [[visible(cell) for cell in line] for line in table]
     widths = [max(map(len, column)) for column in zip(*table)]
     return [
         "  ".join(

@@ -46,7 +46,7 @@ def chainrule(
     """Run the command line within this process, in an empty directory."""
     monkeypatch.chdir(tmp_path)
     if "pictures" not in request.fixturenames:
-        monkeypatch.setattr("chainrule.training.curve.can_plot", lambda: False)
+        monkeypatch.setattr("chainrule.viz.can_plot", lambda: False)
 
     def run(*args: Any) -> Result:
         code = cli.run([str(a) for a in args])

@@ -36,7 +36,7 @@ def target(request: pytest.FixtureRequest, tmp_path: Path) -> list[str]:
 def start(*options: Any) -> subprocess.Popen[str]:
     """A run without pictures, saved after every chunk."""
     code = (
-        "import chainrule.training.curve as c, chainrule.training.loop as l\n"
+        "import chainrule.viz as c, chainrule.training.loop as l\n"
         "c.can_plot = lambda: False\n"
         "l.CHUNK = 0.002\n"
         "from chainrule.cli import main\n"

@@ -118,7 +118,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     options = ["--epochs", "1", "--engine", "numpy", "--out", str(place / "base")]
     file = str(place / "run.toml")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("chainrule.training.curve.can_plot", lambda: False)
+        patch.setattr("chainrule.viz.can_plot", lambda: False)
         assert cli.run(["new", file, "--data", str(place / "houses.csv")]) == 0
         assert cli.run(["train", file, *options]) == 0
     return place

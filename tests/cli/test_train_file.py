@@ -318,7 +318,7 @@ def test_notes_that_are_none_of_ours(chainrule: Any, file: Path) -> None:
     shutil.rmtree("r")
     os.mkdir("r")
     trainer.save("r/last.ckpt")
-    one_message(chainrule("evaluate", "r"), 2, "does not say from which file", "fix:")
+    one_message(chainrule("evaluate", "r"), 2, "does not say from what its run was made", "fix:")
 
 
 # -- bad input -------------------------------------------------------------------------

@@ -15,7 +15,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import cli, disk
-from chainrule.training import Callback, curve
+from chainrule.training import Callback
 from tests.cli.conftest import SMALL, one_message
 
 
@@ -60,7 +60,7 @@ def test_one_json_object(chainrule: Any, tmp_path: Path, pictures: None) -> None
     assert {k: metrics[k] for k in made} == made
     assert [row["epoch"] for row in metrics["history"]] == [1, 2]
     files = {"last.ckpt", "metrics.json"} | (
-        {"curve.png", "report.html"} if curve.can_plot() else set()
+        {"curve.png", "report.html"} if cr.viz.can_plot() else set()
     )
     assert set(os.listdir(tmp_path / "r")) == files
 

@@ -35,7 +35,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data.arrays(folder / "arrays.npz")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        patch.setattr("chainrule.training.curve.can_plot", lambda: False)
+        patch.setattr("chainrule.viz.can_plot", lambda: False)
         for place in ("houses.csv", "flowers.csv", "shades", "arrays.npz"):
             name = Path(place).stem
             assert cli.run(["new", f"{name}.toml", "--data", place]) == 0

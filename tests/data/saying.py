@@ -3,7 +3,9 @@
 from chainrule.errors import ChainruleError
 
 
-def says(error: ChainruleError, what: str, expected: str, got: str, fix: str) -> None:
+def says(
+    error: ChainruleError, what: str, expected: str, got: str, fix: str = ""
+) -> None:
     """Each of the four parts of the message holds its text."""
     for part, text in (
         (error.what, what),
@@ -11,5 +13,4 @@ def says(error: ChainruleError, what: str, expected: str, got: str, fix: str) ->
         (error.got, got),
         (error.fix, fix),
     ):
-        assert part is not None
-        assert text in part, f"{text!r} is not in {part!r}"
+        assert text in (part or ""), f"{text!r} is not in {part!r}"

@@ -269,7 +269,6 @@ JPEG = encoded(Image.new("RGB", (64, 64), "red"), "jpeg")
         (JPEG[: len(JPEG) // 2], "an image (PNG", "OSError: "),
         (GIF, "a single image", "2 images in one file"),
         (huge_png(9000, 9000), "up to 67,108,864 pixels", "9,000 × 9,000 pixels"),
-        (huge_png(2400, 2300), "and 10,000 a byte", "2,300 × 2,400 pixels in "),
         (huge_png(100_000, 100_000), "an image (PNG", "DecompressionBombError"),
     ],
 )
@@ -305,8 +304,8 @@ def test_more_images_than_memory(pets: Path, monkeypatch: pytest.MonkeyPatch) ->
         ({"mode": None}, "no such mode", "'L' for grey", "None", "mode='RGB'"),
         ({"size": 28}, "size is not", "(height, width)", "28", "size=(28, 28)"),
         ({"size": (28,)}, "size is not", "(height, width)", "(28,)", "size=(28, 28)"),
-        ({"size": (28, 0)}, "The width of", "at least 1", "0", "size=(28, 28)"),
-        ({"size": (2.5, 4)}, "The height of", "at least 1", "2.5", "size=(28, 28)"),
+        ({"size": (28, 0)}, "a side of", "≥ 1", "0", ""),
+        ({"size": (2.5, 4)}, "a side of", "≥ 1", "2.5", ""),
         ({"size": (9000, 9000)}, "size is not", "67,108,864", "(9000", "size=(28"),
         (
             {"class_names": ["cat"]},

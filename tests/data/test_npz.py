@@ -111,16 +111,13 @@ def test_an_array_that_is_not_there(path: Path) -> None:
 
 
 def test_objects_and_records(path: Path) -> None:
-    for y, shown in (
-        (np.array([{}, []], object), "'descr': '|O'"),
-        (np.zeros(2, "i4,f4"), "'descr': [('f0'"),
-        (np.zeros(2, complex), "'<c16'"),
-        (np.zeros(2, "M8[s]"), "'<M8[s]'"),
-    ):
-        np.savez(path, x=np.eye(2), y=y)
-        with pytest.raises(DataError) as caught:
+    np.savez(path, x=np.eye(2), y=np.array([{}, []], object))
+    with pytest.raises(DataError, match="'y'"):
+        read_npz(path)
+    for dtype in ("i4,f4", complex, "M8[s]"):
+        np.savez(path, x=np.eye(2), y=np.zeros(2, dtype))
+        with pytest.raises(DTypeError, match="y does not hold real numbers"):
             read_npz(path)
-        says(caught.value, "'y'", "no objects and no records", shown, "asarray(x")
 
 
 def test_text_that_is_not_features(path: Path) -> None:
@@ -130,7 +127,7 @@ def test_text_that_is_not_features(path: Path) -> None:
     np.savez(path, x=np.eye(2), y=np.array([b"a", b"b"]))
     with pytest.raises(DTypeError, match="y does not hold real numbers"):
         read_npz(path)
-    for y in (np.array([["a"], ["b"]]), np.zeros(0, "U1")):
+    for y in (np.array([["a"], ["b"]]), np.zeros((2, 2), "U1")):
         np.savez(path, x=np.eye(2), y=y)
         with pytest.raises(DataError, match="names of classes"):
             read_npz(path)
@@ -200,28 +197,29 @@ def test_headers_by_hand(path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "got"),
     [
-        (b"", "an array that begins "),
-        (b"\x93NUMPY\x04\0\0\0", "begins 93 4e 55 4d 50 59 04 00"),
-        (b"\x93NUMPY\x01\x01\0\0", "begins 93 4e 55 4d 50 59 01 01"),
-        (b"\x93NUMPY\x01\0", "error: unpack requires"),
-        (member(plain("(2, 1)"), bytes(15)), "15 bytes of numbers, where its header"),
-        (member(plain("(2, 1)"), bytes(17)), "17 bytes of numbers, where its header"),
+        (b"", "ValueError"),
+        (b"\x93NUMPY\x04\0\0\0", "ValueError"),
+        (b"\x93NUMPY\x01\x01\0\0", "ValueError"),
+        (b"\x93NUMPY\x01\0", "ValueError"),
+        (member(plain("(2, 1)"), bytes(15)), "15 bytes of numbers, where shape (2, 1)"),
+        (member(plain("(2, 1)"), bytes(17)), "17 bytes of numbers, where shape (2, 1)"),
         (member(plain("(99999999999, 9999999999)"), b""), "promises 7,999,999,999,12"),
-        (member(plain("(1000000000000000, 0)"), b""), "the header {'descr'"),
-        (member(plain("(" + "1, " * 33 + ")"), bytes(8)), "a shape of (1, 1,"),
-        (member(plain("(" + "9" * 5000 + ",)"), b""), "the header {'descr'"),
-        (member(plain("(3)"), bytes(16)), "the header {'descr'"),
-        (member(plain("(3,,2)"), bytes(16)), "the header {'descr'"),
-        (member(plain("(2 2)"), bytes(16)), "the header {'descr'"),
-        (member(plain("(02,)"), bytes(16)), "the header {'descr'"),
-        (member(plain("(2,\xa0)"), bytes(16)), "the header {'descr'"),
-        (member(plain("(2L,)"), bytes(16)), "the header {'descr'"),
-        (member(plain("(2,)", descr="<f3"), bytes(6)), "TypeError"),
-        (member(plain("(-2,)"), bytes(16)), "the header {'descr'"),
-        (member("__import__('os').abort()", b""), "the header __import__"),
-        (member(b"\xff" * 20, b""), "the header ÿ"),
-        (member(b"{" * 20_000, b"", 2), "the header {{{"),
-        (b"\x93NUMPY\x01\0\xff\xff{}", "the header {}"),
+        (member(plain("(1000000000000000, 0)"), b""), "(1000000000000000, 0)"),
+        (member(plain("(1000000000000000,)", descr="<U0"), b""), "of <U0 promises 0"),
+        (member(plain("(" + "1, " * 65 + ")"), bytes(8)), "ValueError"),
+        (member(plain("(" + "9" * 5000 + ",)"), b""), "ValueError"),
+        (member(plain("(3)"), bytes(16)), "ValueError"),
+        (member(plain("(3,,2)"), bytes(16)), "ValueError"),
+        (member(plain("(2 2)"), bytes(16)), "ValueError"),
+        (member(plain("(02,)"), bytes(16)), "ValueError"),
+        (member(plain("(2,)", descr="<f3"), bytes(6)), "ValueError"),
+        (member(plain("(-2,)"), bytes(16)), "promises -16"),
+        (member(plain("(-2, -1)"), bytes(16)), "ValueError"),
+        (member("__import__('os').abort()", b""), "ValueError"),
+        (member(b"\xff" * 20, b""), "ValueError"),
+        (member(b"{" * 20_000, b"", 2), "ValueError"),
+        (member(b"[" * 9_000, b"", 2), "Error"),
+        (b"\x93NUMPY\x01\0\xff\xff{}", "ValueError"),
     ],
 )
 def test_headers_that_are_refused(path: Path, content: bytes, got: str) -> None:
@@ -282,7 +280,7 @@ def test_a_directory_that_promises_too_much(
         read_npz(path)
     np.savez(path, x=np.zeros((50, 50)), y=np.zeros(50, int))
     patched(path, struct.pack("<I", 50 * 50 * 8 + 128), struct.pack("<I", 0xFFFFFF00))
-    with pytest.raises(DataError, match="of 4,294,967,040 bytes"):
+    with pytest.raises(DataError, match="promises 4,294,967,040 bytes, in"):
         read_npz(path)
     for save in (np.savez, np.savez_compressed):
         save(path, x=np.zeros((50, 50)), y=np.zeros(50, int))

@@ -210,7 +210,7 @@ def test_dtypes_of_layers(make):
         (lambda: nn.ELU(float("inf")), ArgumentError, "finite alpha"),
         (lambda: nn.LayerNorm(2, eps=-1e-5), ArgumentError, r"eps ≥ 0[\s\S]*-1e-05"),
         (lambda: nn.BatchNorm1d(2, eps=None), ArgumentError, "finite eps"),
-        (lambda: nn.LayerNorm((True, 2)), ArgumentError, "positive integer"),
+        (lambda: nn.LayerNorm((True, 2)), ArgumentError, "normalized_shape ≥ 1"),
         (
             lambda: nn.Linear(2, 2, init="xavier_unifrom"),
             ArgumentError,

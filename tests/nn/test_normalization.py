@@ -298,8 +298,8 @@ def ones(*shape, dtype="float32"):
             ShapeError,
             r"last axes of \(4,\)[\s\S]*\(2, 3\)[\s\S]*nn\.LayerNorm\(3\)",
         ),
-        (lambda: nn.LayerNorm(()), ArgumentError, "positive integer"),
-        (lambda: nn.LayerNorm(0), ArgumentError, "positive integer"),
+        (lambda: nn.LayerNorm(()), ArgumentError, "one integer or more"),
+        (lambda: nn.LayerNorm(0), ArgumentError, "normalized_shape ≥ 1"),
         (
             lambda: nn.LayerNorm(3)(ones(2, 3, dtype="float64")),
             DTypeError,

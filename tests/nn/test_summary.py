@@ -157,7 +157,7 @@ def test_notebooks() -> None:
 @pytest.mark.parametrize(
     ("model", "data", "kind", "parts"),
     [
-        (nn.Linear, 3, errors.ArgumentError, ("describes a model", "class")),
+        (nn.Linear, 3, errors.ArgumentError, ("model", "class Linear")),
         (
             nn.Linear(3, 2),
             "x",

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from chainrule.runs.factory import ProblemError
 
 import chainrule as cr
 from chainrule import optim
 from chainrule.errors import ArgumentError, ChainruleWarning
 from chainrule.runs import factory, file
-from chainrule.runs.factory import ProblemError
 
 DATA = 'data.source = "moons"\nmodel.layers = ["Linear"]\n'
 

@@ -28,21 +28,18 @@ def cases() -> list[tuple[str, str]]:
 def told(text: str) -> str:
     """The message of a file that is wrong."""
     try:
-        options = {"limit": 40, "engine": "numpy"}
-        origin = FromFile(file.parse(text, name="a.toml", options=options))
+        origin = FromFile(file.parse(text, name="a.toml"))
         origin.trainer(origin.parts())
     except ChainruleError as error:
-        return f"{error}\n"
+        return f"{error}\n".replace(str(Path.cwd()), "HERE")
     return "it is right\n"
 
 
 @pytest.mark.parametrize(("text", "message"), cases(), ids=lambda text: text[-60:])
 def test_messages(text: str, message: str) -> None:
     assert told(text) == message
-    one = message.startswith("a.toml, ")
-    for answer in ("  expected: ", "  got:      ", "  fix:      "):
-        assert message.count(answer) == 1 or not one
-        assert answer in message
+    assert "\n  expected: " in message
+    assert "\n  got:      " in message
 
 
 def test_very_many_problems_fit_on_a_screen() -> None:

@@ -1,4 +1,4 @@
-"""History as a table, progress on standard error, and the learning curve."""
+"""History as a table, and progress on standard error."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import errors, optim
-from chainrule.training import History, curve, progress
+from chainrule import optim
+from chainrule.training import History, progress
 
 from .conftest import Make
 
@@ -42,7 +42,7 @@ def test_columns_of_any_metric(make: Make, data: cr.data.Dataset) -> None:
     )
     assert heading[5:] == ["val. mae", "val. label", "lr", "seconds"]
     assert row[3].endswith("%")
-    assert row[5:7] == ["2e-07", "<b>"]
+    assert row[5:7] == ["2e-7", "<b>"]
     page = history._repr_html_()
     assert "<th>val. top2</th>" in page
     assert "<td>&lt;b&gt;</td>" in page
@@ -74,19 +74,6 @@ def test_json_of_numbers_that_are_none() -> None:
     made = json.loads(json.dumps(history.to_dict(), allow_nan=False))
     assert made["steps"]["loss"] == [1.0, None]
     assert made["epochs"] == [{"epoch": 1, "train_loss": None}]
-
-
-def test_plots(make: Make, data: cr.data.Dataset, tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib", reason="the extra 'plot' is not installed")
-    history = make().fit(data, epochs=2, validation=data, progress=False)
-    assert history.plot(tmp_path / "curve.png") is None
-    assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
-    picture = history.plot()
-    assert picture is not None
-    assert picture._repr_html_().startswith("<svg")
-    assert repr(picture).startswith("Picture(SVG, ")
-    with pytest.raises(errors.ArgumentError, match="no learning curve"):
-        History().plot()
 
 
 def test_history_arithmetic() -> None:
@@ -156,18 +143,6 @@ def test_nothing_of_rich_without_a_terminal() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert made.stdout.strip() == ""
-
-
-def test_the_curve(make: Make, data: cr.data.Dataset, tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib", reason="the extra 'plot' is not installed")
-    trainer = make()
-    trainer.fit(data, epochs=2, batch_size=25, validation=data, progress=False)
-    curve.save_curve(trainer.history, tmp_path / "curve.png", title="try")
-    assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
-    with pytest.raises(errors.SaveError, match="learning curve"):
-        curve.save_curve(trainer.history, tmp_path / "no" / "curve.png")
-    with pytest.raises(errors.ArgumentError, match="no learning curve"):
-        curve.save_curve(History(), tmp_path / "empty.png")
 
 
 def test_the_bar_of_a_resumed_run(

@@ -291,16 +291,16 @@ def test_numbers_that_are_not_measured(
 @pytest.mark.parametrize(
     ("options", "part"),
     [
-        ({"patience": 0}, "patience is not a whole number"),
-        ({"patience": 2.5}, "patience is not a whole number"),
-        ({"mode": "up"}, "mode says which values are better"),
-        ({"min_delta": -1}, "min_delta must be a number that is not negative"),
-        ({"min_delta": math.inf}, "min_delta must be a number that is not negative"),
-        ({"min_delta": math.nan}, "min_delta must be a number that is not negative"),
+        ({"patience": 0}, "patience ≥ 1"),
+        ({"patience": 2.5}, "patience ≥ 1"),
+        ({"mode": "up"}, "mode='min' or mode='max'"),
+        ({"min_delta": -1}, "min_delta ≥ 0"),
+        ({"min_delta": math.inf}, "min_delta ≥ 0"),
+        ({"min_delta": math.nan}, "min_delta ≥ 0"),
     ],
 )
 def test_arguments(options: dict[str, Any], part: str) -> None:
     with pytest.raises(errors.ArgumentError) as error:
         EarlyStopping(**options)
-    for text in (part, "expected:", "got:", "fix:"):
+    for text in (part, "expected:", "got:"):
         assert text in str(error.value)

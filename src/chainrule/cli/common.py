@@ -104,12 +104,15 @@ def command(function: Callable[..., int]) -> Callable[..., int]:
 
 def say(text: str) -> None:
     """Print on standard error, where anybody reads it."""
-    Outlet().write(f"{text}\n")
+    Outlet().write(f"{errors.visible_lines(text)}\n")
 
 
 def tell(result: dict[str, Any], as_json: bool, text: str) -> None:
     """Print a result on standard output: one JSON object, or ``text``."""
-    click.echo(json.dumps(plain(result), allow_nan=False) if as_json else text)
+    if as_json:
+        click.echo(json.dumps(plain(result), allow_nan=False))
+    else:
+        click.echo(errors.visible_lines(text))
 
 
 class Results(io.TextIOBase):
@@ -224,7 +227,9 @@ def run(args: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
         return code
     except click.ClickException as error:
-        error.show()
+        shown = io.StringIO()
+        error.show(shown)
+        say(shown.getvalue().rstrip("\n"))
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         say("Interrupted.")
@@ -244,4 +249,5 @@ def _speak_utf8() -> None:
             if stream.isatty():
                 reconfigure(errors="replace")
             else:
-                reconfigure(encoding="utf-8")
+                # Names of files that are in another encoding stay as they are.
+                reconfigure(encoding="utf-8", errors="surrogateescape")

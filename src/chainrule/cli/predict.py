@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
 
 from chainrule.cli.common import cli, command, say, tell
+from chainrule.errors import visible_lines
 
 EXAMPLES = """\b
 Examples:
@@ -57,5 +59,8 @@ def predict(
     if as_json:
         tell(made.as_json(out), True, "")
     elif out is None:
-        click.echo(made.csv(), nl=False)
+        text = made.csv()
+        if sys.stdout.isatty():  # elsewhere the cells are data, and stay as they are
+            text = visible_lines(text)
+        click.echo(text, nl=False)
     return 0

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule import checks
 from chainrule.data.column import Column
 from chainrule.errors import (
     ArgumentError,
@@ -94,16 +95,19 @@ def check_lengths(x: Column, y: np.ndarray) -> None:
         )
 
 
-def checked_classes(classes: Any) -> int:
-    """A number of classes: an integer of at least 2."""
-    if not isinstance(classes, int | np.integer) or classes < 2:
+def checked_batch_size(given: Any, rows: int | None) -> int:
+    """The rows of a batch of so many rows, or of a stream; None means all of them."""
+    if given is None and rows is not None:
+        return rows
+    size = checks.whole("batch_size", given)
+    if rows is not None and size > rows:
         raise ArgumentError(
-            "classes is not a number of classes.",
-            expected="an integer of at least 2, or None for regression",
-            got=f"{classes!r}",
-            fix="classes=10 for the ten digits",
+            "A batch cannot be larger than the data.",
+            expected=f"batch_size from 1 to {rows}",
+            got=f"batch_size={size}",
+            fix="batch_size=None makes one batch of all rows",
         )
-    return int(classes)
+    return size
 
 
 def check_labels(y: np.ndarray, classes: int, first: int = 0) -> None:
@@ -247,19 +251,6 @@ def checked_format(format: Any) -> dict[str, Any]:
         got=shortened(problem),
         fix="leave it out: readers fill it in",
     )
-
-
-def whole(name: str, value: Any, least: int, example: str) -> int:
-    """``value`` as an integer of at least ``least``."""
-    right = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if not right or value < least:
-        raise ArgumentError(
-            f"{name} is not a whole number that can be used here.",
-            expected=f"an integer of at least {least}",
-            got=shortened(repr(value)),
-            fix=example,
-        )
-    return int(value)
 
 
 def shortened(text: str, length: int = 80) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.errors import ArgumentError
+from chainrule import checks
 
 
 class Column:
@@ -87,12 +87,9 @@ class Column:
 
 def _checked_scale(scale: Any) -> float:
     limit = np.finfo(np.float32)
-    number = isinstance(scale, int | float | np.number) and not isinstance(scale, bool)
-    if not number or not float(limit.tiny) <= abs(scale) <= float(limit.max):
-        raise ArgumentError(
-            "The scale of x is not a usable factor.",
-            expected="a finite number other than 0 that fits float32",
-            got=f"{scale!r}",
-            fix="scale=1/255 for bytes; scale=None to leave x as it is",
-        )
-    return float(scale)
+    made = checks.real(scale)
+    if not float(limit.tiny) <= abs(made) <= float(limit.max):
+        what, fix = "{} is not a usable factor.", "scale=1/255 for bytes, or None"
+        expected = "a finite number other than 0 that fits float32"
+        raise checks.refused("scale", scale, what, expected, fix)
+    return made

@@ -6,18 +6,18 @@ from typing import Any, overload
 
 import numpy as np
 
+from chainrule import checks
 from chainrule.data import splitting
 from chainrule.data.checks import (
     check_finite,
     check_labels,
     check_lengths,
+    checked_batch_size,
     checked_class_names,
-    checked_classes,
     checked_feature_names,
     checked_format,
     numbers,
     targets,
-    whole,
 )
 from chainrule.data.column import Column
 from chainrule.errors import ArgumentError
@@ -99,7 +99,7 @@ class Dataset:
         wanted = targets(numbers(y, "y"))
         check_lengths(column, wanted)
         if classes is not None:
-            classes = checked_classes(classes)
+            classes = checks.whole("classes", classes, least=2)
         if class_names is not None:
             class_names = checked_class_names(class_names, classes)
             classes = len(class_names)
@@ -231,20 +231,13 @@ class Dataset:
             >>> [len(y) for x, y in data.batches(2, drop_last=True)]
             [2]
         """
-        n, example = len(self), "data.batches(32, seed=0, epoch=0)"
-        size = n if batch_size is None else whole("batch_size", batch_size, 1, example)
-        if size > n:
-            raise ArgumentError(
-                f"A batch cannot be larger than the data set '{self.name}'.",
-                expected=f"batch_size from 1 to {n}, or None for all rows",
-                got=f"batch_size={size}",
-                fix="batch_size=None makes one batch of all rows",
-            )
-        epoch = whole("epoch", epoch, 0, example)
+        n = len(self)
+        size = checked_batch_size(batch_size, n)
+        epoch = checks.count("epoch", epoch)
         order = np.arange(n)
-        if shuffle:
-            order = permutation(n, whole("seed", seed, 0, example), epoch)
-        end = n - n % size if drop_last else n
+        if checks.truth("shuffle", shuffle):
+            order = permutation(n, checks.seed("seed", seed), epoch)
+        end = n - n % size if checks.truth("drop_last", drop_last) else n
         pieces = (order[i : i + size] for i in range(0, end, size))
         return ((self.x[rows], self.y[rows]) for rows in pieces)
 
@@ -284,9 +277,8 @@ class Dataset:
             [0, 1, 1]
         """
         count = splitting.part_of(first, len(self), self.name)
-        example = "train, validation = data.split(0.9, seed=0)"
-        splitting.check_seed(seed, self.name, example)
-        if stratify:
+        seed = checks.seed("seed", seed)
+        if checks.truth("stratify", stratify):
             splitting.check_strata(self.y, self.name, self.class_names)
             parts = splitting.stratified_halves(self.y, count, seed)
         else:
@@ -318,8 +310,7 @@ class Dataset:
             [3, 2, 2]
         """
         example = "for train, validation in data.folds(5, seed=0): ..."
-        k = whole("k", k, 2, example)
-        splitting.check_seed(seed, self.name, example)
+        k, seed = checks.whole("k", k, least=2), checks.seed("seed", seed)
         if k > len(self):
             raise ArgumentError(
                 f"The data set '{self.name}' cannot be dealt into {k} folds.",
@@ -327,7 +318,7 @@ class Dataset:
                 got=f"{k}",
                 fix=example,
             )
-        if stratify:
+        if checks.truth("stratify", stratify):
             splitting.check_strata(self.y, self.name, self.class_names)
         labels = self.y if stratify else None
         parts = splitting.folds(len(self), k, seed, labels)

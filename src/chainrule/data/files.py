@@ -1,20 +1,23 @@
 """What all readers of files need: the file itself, memory, and errors that name it."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
 from chainrule.data.checks import shortened
 from chainrule.data.column import Column
+from chainrule.data.dataset import Dataset
+from chainrule.disk import open_file
 from chainrule.errors import ArgumentError, ChainruleError, DataError, nearest
 
-#: Deflate, which gzip and NPZ use, makes nothing more than 1032 times smaller.
+#: Deflate, which gzip and NPZ use, makes nothing more than 1032 times smaller; what
+#: little content unpacks to does not matter.
 DEFLATE = 1032
-BLOCK = 1 << 20
+SMALL = 1 << 20
 
 
 class Features(NamedTuple):
@@ -27,6 +30,13 @@ class Features(NamedTuple):
 
     x: Column
     names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, x: np.ndarray, scale: float | None) -> "Features":
+        """Rows with numbers for names, checked as those of a data set are."""
+        n = len(x) if x.ndim else 1
+        data = Dataset(x, np.zeros(n, np.int32), scale=scale)
+        return cls(data.x, tuple(f"row {i}" for i in range(n)))
 
 
 def checked_path(path: Any, what: str, *, folder: bool = False) -> Path:
@@ -48,25 +58,22 @@ def checked_path(path: Any, what: str, *, folder: bool = False) -> Path:
     try:
         right = found.is_dir() if folder else found.is_file()
         there = right or found.exists()
-        parent = found.parent
-        close = nearest(found.name, os.listdir(parent)) if not there else None
+        hint = "" if there else meant(found.name, os.listdir(found.parent))
     except (OSError, ValueError):
-        right, there, close = False, False, None
+        right, there, hint = False, False, ""
     if not right:
-        problem = f"something that is not {kind}" if there else "nothing there"
-        hint = f"did you mean '{close}'? " if close else ""
         raise DataError(
             f"There is no {what} '{shortened(str(found), 200)}'.",
             expected=f"{kind} that can be read",
-            got=problem,
+            got=f"something that is not {kind}" if there else "nothing there",
             fix=f"{hint}paths count from {os.getcwd()}",
         )
     return found
 
 
 @contextmanager
-def reading(path: Path, what: str, fix: str) -> Iterator[None]:
-    """Whatever goes wrong in the block is an error of the file, and names it.
+def opened(path: Path, what: str, fix: str) -> Iterator[BinaryIO]:
+    """A file to read; whatever goes wrong in the block is an error that names it.
 
     Args:
         path: the file.
@@ -74,7 +81,8 @@ def reading(path: Path, what: str, fix: str) -> Iterator[None]:
         fix: what to do about it.
     """
     try:
-        yield
+        with open_file(path) as file:
+            yield file
     except ChainruleError:
         raise
     except MemoryError as error:
@@ -85,9 +93,8 @@ def reading(path: Path, what: str, fix: str) -> Iterator[None]:
             fix="stream it: cr.data.Stream",
         ) from error
     except Exception as error:
-        raise damaged(
-            path, what, shortened(f"{type(error).__name__}: {error}", 200), fix
-        ) from error
+        got = shortened(f"{type(error).__name__}: {error}", 200)
+        raise damaged(path, what, got, fix) from error
 
 
 def damaged(path: Path, what: str, got: str, fix: str) -> DataError:
@@ -95,6 +102,12 @@ def damaged(path: Path, what: str, got: str, fix: str) -> DataError:
     return DataError(
         f"'{path}' cannot be read as {what}.", expected=what, got=got, fix=fix
     )
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """A question that begins a remedy where one of the names is near, or nothing."""
+    close = nearest(name, known)
+    return f"did you mean '{close}'? " if close else ""
 
 
 def memory() -> int:
@@ -118,7 +131,7 @@ def check_memory(path: Path, size: int, fix: str) -> None:
 
 def check_promise(path: Path, size: int, packed: int, what: str, fix: str) -> None:
     """Refuse a header that promises more than its compressed bytes can hold."""
-    if size > DEFLATE * packed + BLOCK:
+    if size > DEFLATE * packed + SMALL:
         raise damaged(
             path,
             what,
@@ -126,17 +139,3 @@ def check_promise(path: Path, size: int, packed: int, what: str, fix: str) -> No
             fix,
         )
     check_memory(path, size, "unpack it into smaller files, or cr.data.Stream")
-
-
-def fill(stream: IO[bytes], count: int, dtype: np.dtype) -> np.ndarray | None:
-    """``count`` numbers from a stream, a block at a time; None where it ends early."""
-    array = np.empty(count, dtype)
-    room = array.view(np.uint8)
-    done = 0
-    while done < len(room):
-        got = stream.read(min(BLOCK, len(room) - done))
-        if not got:
-            return None
-        room[done : done + len(got)] = np.frombuffer(got, np.uint8)
-        done += len(got)
-    return array

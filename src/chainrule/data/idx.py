@@ -8,7 +8,6 @@ held against the length of the file before any memory is taken.
 
 import math
 import struct
-from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
 
@@ -22,8 +21,7 @@ from chainrule.data.files import (
     check_promise,
     checked_path,
     damaged,
-    fill,
-    reading,
+    opened,
 )
 from chainrule.errors import ArgumentError, DataError, ShapeError
 
@@ -127,10 +125,7 @@ def idx_features(
 ) -> Features:
     """The images alone, with the arguments of :func:`read_idx`."""
     x, _ = _features(images, scale, flatten)
-    if not len(x):
-        raise _empty(images)
-    data = Dataset(x, np.zeros(len(x), np.int32))  # for its checks
-    return Features(data.x, tuple(f"row {i}" for i in range(len(x))))
+    return Features.of(x.stored, x.scale)
 
 
 def labels_beside(images: Path) -> Path:
@@ -156,30 +151,25 @@ def read_array(path: Path) -> np.ndarray:
     """
     import gzip  # here, as few programs need it
 
-    with reading(path, WHAT, FIX), ExitStack() as stack:
-        file = stack.enter_context(path.open("rb"))
+    with opened(path, WHAT, FIX) as file:
         size = path.stat().st_size
         packed = file.read(2) == GZIP
         file.seek(0)
-        stream: IO[bytes] = file
-        if packed:
-            stream = stack.enter_context(gzip.GzipFile(fileobj=file))  # type: ignore[assignment]
+        stream: Any = gzip.GzipFile(fileobj=file) if packed else file
         dtype, shape = _header(stream, path)
-        count = math.prod(shape)
-        content = count * dtype.itemsize
+        content = math.prod(shape) * dtype.itemsize
         if packed:
             check_promise(path, content, size, WHAT, FIX)
         else:
-            _check_length(path, 4 + 4 * len(shape) + content, size)
-            check_memory(path, content, "cr.data.Stream")
-        array = fill(stream, count, dtype)
-        if array is None or stream.read(1):
-            amount = "fewer" if array is None else "more"
+            check_memory(path, size, "cr.data.Stream")
+        held = stream.read(content + 1 if packed else -1)
+        if len(held) != content:
+            amount = "fewer" if len(held) < content else "more"
             raise damaged(
                 path, WHAT, f"{amount} bytes than the {content:,} of shape {shape}", FIX
             )
-        native = array.astype(dtype.newbyteorder("="), copy=False)
-        return native.reshape(shape)
+        array = np.frombuffer(held, dtype).reshape(shape)
+        return array.astype(dtype.newbyteorder("="), copy=False)
 
 
 def _header(stream: IO[bytes], path: Path) -> tuple[np.dtype, tuple[int, ...]]:
@@ -195,21 +185,16 @@ def _header(stream: IO[bytes], path: Path) -> tuple[np.dtype, tuple[int, ...]]:
     return np.dtype(TYPES[magic[2]]), struct.unpack(f">{magic[3]}I", sizes)
 
 
-def _check_length(path: Path, expected: int, got: int) -> None:
-    if expected != got:
-        raise damaged(
-            path,
-            WHAT,
-            f"{got:,} bytes, where its header promises {expected:,}",
-            FIX,
-        )
-
-
 def _features(images: Any, scale: Any, flatten: bool) -> tuple[Column, Path]:
     path = checked_path(images, "idx file of images")
     x = read_array(path)
     if not x.size:
-        raise _empty(path)
+        raise DataError(
+            f"'{path}' holds no images.",
+            expected="at least one row with at least one value",
+            got="a size of 0 in its header",
+            fix=FIX,
+        )
     if scale == "auto":
         scale = 1 / 255 if x.dtype == np.uint8 else None
     elif isinstance(scale, str):
@@ -222,12 +207,3 @@ def _features(images: Any, scale: Any, flatten: bool) -> tuple[Column, Path]:
     if flatten:
         x = x.reshape(len(x), -1)
     return Column(x, scale), path
-
-
-def _empty(path: Any) -> DataError:
-    return DataError(
-        f"'{path}' holds no images.",
-        expected="at least one row with at least one value",
-        got="a size of 0 in its header",
-        fix=FIX,
-    )

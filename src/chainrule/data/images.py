@@ -1,22 +1,27 @@
 """Folders of images: one folder a class, read by Pillow.
 
 Only the formats below are opened: Pillow knows many more, and some of them run other
-programs. Pixels are counted before they are unpacked, so a small file cannot take all
-of the memory.
+programs. Pixels are counted before they are unpacked.
 """
 
 import os
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from chainrule.data.checks import checked_class_names, shortened, whole
+from chainrule import checks
+from chainrule.data.checks import checked_class_names, shortened
 from chainrule.data.dataset import Column, Dataset
-from chainrule.data.files import Features, check_memory, checked_path, damaged, reading
+from chainrule.data.files import (
+    Features,
+    check_memory,
+    checked_path,
+    damaged,
+    meant,
+    opened,
+)
 from chainrule.errors import ArgumentError, DataError, nearest
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
@@ -24,9 +29,8 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", "
 #: What operating systems put into folders.
 NOT_OURS = frozenset({"thumbs.db", "desktop.ini"})
 MODES = {"L": 1, "RGB": 3}
-#: Pixels of one image; and how many of them a byte may stand for, beyond the first
-#: ones: pictures of one colour reach 1,000 to 10,000, hostile headers anything.
-LARGEST, FREE, A_BYTE = 1 << 26, 1 << 22, 10_000
+#: Pixels of one image. Pillow's own limit would let a small file take over 1 GB.
+LARGEST = 1 << 26
 WHAT = f"an image ({', '.join(FORMATS)})"
 FIX = "open it in a viewer and save it again, or take it out of the folder"
 
@@ -150,12 +154,11 @@ class Loader:
 
     def __init__(self, size: Any, mode: Any) -> None:
         if not isinstance(mode, str) or mode not in MODES:
-            close = nearest(str(mode), MODES)
             raise ArgumentError(
                 "There is no such mode of images.",
                 expected="'RGB' for colour or 'L' for grey",
                 got=shortened(repr(mode)),
-                fix=f"mode='{close or 'RGB'}'",
+                fix=f"mode='{nearest(str(mode), MODES) or 'RGB'}'",
             )
         self.mode = mode
         self.resize = None if size is None else _checked_size(size)
@@ -173,33 +176,37 @@ class Loader:
         for i, file in enumerate(files[1:], 1):
             pixels = self._pixels(file)
             if pixels.shape != first.shape:
-                raise _other_size(files[0], first.shape, file, pixels.shape)
+                (height, width), other = first.shape[1:], pixels.shape[1:]
+                raise DataError(
+                    "The images have different sizes.",
+                    expected=f"{height} × {width} as in '{files[0]}' (height × width)",
+                    got=f"{other[0]} × {other[1]} in '{file}'",
+                    fix=f"size=({height}, {width}) resizes all of them",
+                )
             made[i] = pixels
         return made
 
     def _pixels(self, file: Path) -> np.ndarray:
         """One image: (channels, height, width)."""
-        with reading(file, WHAT, FIX), _quietly(), file.open("rb") as stream:
-            length = os.fstat(stream.fileno()).st_size
-            if not length:
+        # Pillow warns of what is an error here, or of what changes no pixel.
+        quiet = warnings.catch_warnings(action="ignore")
+        with opened(file, WHAT, FIX) as stream, quiet:
+            if not os.fstat(stream.fileno()).st_size:
                 raise damaged(file, WHAT, "an empty file", FIX)
             with self.image.open(stream, formats=self.formats) as image:
-                self._check(image, file, length)
+                self._check(image, file)
                 pixels = self._converted(image, file)
         if pixels.ndim == 2:
             return pixels[None]
         return pixels.transpose(2, 0, 1)
 
-    def _check(self, image: Any, file: Path, length: int) -> None:
+    def _check(self, image: Any, file: Path) -> None:
         """Refuse what is too large, and what is more than one image."""
         width, height = image.size
-        if width * height > min(LARGEST, FREE + A_BYTE * length):
-            raise damaged(
-                file,
-                f"an image of up to {LARGEST:,} pixels, and {A_BYTE:,} a byte",
-                f"{height:,} × {width:,} pixels in {length:,} bytes",
-                "make it smaller first",
-            )
+        if width * height > LARGEST:
+            limit = f"an image of up to {LARGEST:,} pixels"
+            got = f"{height:,} × {width:,} pixels"
+            raise damaged(file, limit, got, "make it smaller first")
         # Telephones append a second picture to some JPEG files (MPO): not animated.
         if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
             raise damaged(
@@ -216,10 +223,12 @@ class Loader:
         if image.mode.startswith(("I", "F")):
             image = self.image.fromarray(_eight_bits(np.asarray(image), file))
         elif image.has_transparency_data:
-            image = image.convert("RGBA")
-            paper = self.image.new("RGBA", image.size, "white")
-            image = self.image.alpha_composite(paper, image)
-        image = image.convert(self.mode)
+            paper = self.image.new("RGB", image.size, "white")
+            image = image if image.mode == "RGBA" else image.convert("RGBA")
+            paper.paste(image, mask=image)
+            image = paper
+        if image.mode != self.mode:
+            image = image.convert(self.mode)
         if self.resize is not None and self.resize != image.size:
             image = image.resize(self.resize, self.image.Resampling.BILINEAR)
         return np.asarray(image)
@@ -237,14 +246,6 @@ def pillow() -> Any:
             fix="pip install 'chainrule[images]'",
         ) from error
     return Image
-
-
-@contextmanager
-def _quietly() -> Iterator[None]:
-    """Pillow warns of what is an error here, or of what changes no pixel."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
 
 
 def _eight_bits(values: np.ndarray, file: Path) -> np.ndarray:
@@ -295,12 +296,11 @@ def _folders(root: Path) -> list[str]:
 def _check_known(root: Path, names: list[str], classes: tuple[str, ...]) -> None:
     for name in names:
         if name not in classes:
-            close = nearest(name, classes)
             raise DataError(
                 f"The folder '{root / name}' is none of the classes.",
                 expected=f"folders {shortened(', '.join(classes), 200)}",
                 got=repr(shortened(name)),
-                fix=f"did you mean '{close}'?" if close else "add it to class_names",
+                fix=meant(name, classes) + "rename it, or add it to class_names",
             )
 
 
@@ -329,22 +329,10 @@ def _no_images(folder: Path) -> DataError:
     )
 
 
-def _other_size(
-    first: Path, shape: tuple[int, ...], file: Path, other: tuple[int, ...]
-) -> DataError:
-    return DataError(
-        "The images have different sizes.",
-        expected=f"{shape[1]} × {shape[2]} as in '{first}' (height × width)",
-        got=f"{other[1]} × {other[2]} in '{file}'",
-        fix=f"size=({shape[1]}, {shape[2]}) resizes all of them",
-    )
-
-
 def _checked_size(size: Any) -> tuple[int, int]:
     """A size (height, width) as Pillow wants it: (width, height)."""
     if isinstance(size, list | tuple) and len(size) == 2:
-        height = whole("The height of images", size[0], 1, "size=(28, 28)")
-        width = whole("The width of images", size[1], 1, "size=(28, 28)")
+        height, width = (checks.whole("a side of images", n) for n in size)
         if height * width <= LARGEST:
             return width, height
     raise ArgumentError(

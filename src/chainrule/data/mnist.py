@@ -14,6 +14,7 @@ take half as long again. `tools/pack_mnist.py` writes the file.
 """
 
 import functools
+import itertools
 import struct
 
 import numpy as np
@@ -77,18 +78,17 @@ def _arrays() -> tuple[np.ndarray, np.ndarray, int]:
 
 
 def read() -> bytes:
-    """The bytes of the packed file, wherever the package is installed."""
+    """The bytes of the packed file, wherever the package is installed.
+
+    Raises:
+        DataError: it is not there.
+    """
     from importlib import resources
 
     try:
         return resources.files("chainrule.data").joinpath(FILE).read_bytes()
     except OSError as error:
-        raise DataError(
-            "The packed MNIST file cannot be read.",
-            expected=f"the file {FILE} in the folder of chainrule.data",
-            got=f"{type(error).__name__}: {error}",
-            fix=_REINSTALL,
-        ) from error
+        raise _damaged(f"{type(error).__name__}: {error}") from error
 
 
 def unpack(packed: bytes) -> tuple[np.ndarray, np.ndarray, int]:
@@ -104,33 +104,28 @@ def unpack(packed: bytes) -> tuple[np.ndarray, np.ndarray, int]:
     Raises:
         DataError: truncated, altered, or of another format.
     """
-    if len(packed) < HEADER.size or not packed.startswith(MAGIC):
-        raise _damaged(
-            f"at least {HEADER.size} bytes that start with {MAGIC!r}",
-            f"{len(packed)} bytes that start with {bytes(packed[:8])!r}",
+    import zlib
+
+    try:
+        fields = HEADER.unpack_from(packed)
+        magic, version, train, test, height, width, *sizes, digest = fields
+        starts = [HEADER.size, *np.cumsum(sizes) + HEADER.size]
+        mask, ink, labels = (
+            np.frombuffer(zlib.decompress(packed[start:end]), np.uint8)
+            for start, end in itertools.pairwise(starts)
         )
-    _, version, train, test, height, width, *sizes, digest = HEADER.unpack_from(packed)
-    if version != VERSION:
-        raise _damaged(f"version {VERSION} of the format", f"version {version}")
-    if len(packed) != HEADER.size + sum(sizes):
-        raise _damaged(f"{HEADER.size + sum(sizes)} bytes", f"{len(packed)} bytes")
-    start, streams = HEADER.size, []
-    for size in sizes:
-        streams.append(packed[start : start + size])
-        start += size
-
-    n = train + test
-    planes = -(-width // 8)  # bytes that hold the mask of one row of pixels
-    mask = _inflate("mask", streams[0], planes * n * height)
-    mask = mask.reshape(planes, n * height).T
-    images = np.unpackbits(mask, axis=1, count=width)
-    ink = images.view(bool)  # the same bytes, 0 or 1, read as a mask
-    images[ink] = _inflate("ink", streams[1], int(np.count_nonzero(ink)))
-    images = images.reshape(n, height, width)
-    labels = _inflate("labels", streams[2], n)
-
-    if (found := content_digest(images, labels, train)) != digest:
-        raise _damaged(f"content of SHA-256 {digest.hex()}", found.hex())
+        n, planes = train + test, -(-width // 8)  # bytes of the mask a row of pixels
+        mask = mask.reshape(planes, n * height).T
+        images = np.unpackbits(mask, axis=1, count=width)
+        images[images.view(bool)] = ink
+        images = images.reshape(n, height, width)
+        found = content_digest(images, labels, train)
+    except (struct.error, zlib.error, ValueError) as error:
+        raise _damaged(f"{type(error).__name__}: {error}") from error
+    if (magic, version, starts[-1], len(labels)) != (MAGIC, VERSION, len(packed), n):
+        raise _damaged(f"{len(packed):,} bytes that start with {packed[:10]!r}")
+    if found != digest:
+        raise _damaged(f"content of SHA-256 {found.hex()}")
     return images, labels, train
 
 
@@ -144,26 +139,10 @@ def content_digest(images: np.ndarray, labels: np.ndarray, train: int) -> bytes:
     return sha.digest()
 
 
-def _inflate(what: str, stream: bytes, size: int) -> np.ndarray:
-    """Exactly `size` bytes from a zlib stream, never more than one beyond."""
-    import zlib
-
-    inflater = zlib.decompressobj()
-    try:
-        data = inflater.decompress(stream, size + 1)
-    except zlib.error as error:
-        raise _damaged(f"a zlib stream for the {what}", str(error)) from error
-    if len(data) != size or not inflater.eof or inflater.unused_data:
-        raise _damaged(
-            f"{size} bytes for the {what}", f"{len(data)} bytes or a wrong ending"
-        )
-    return np.frombuffer(data, np.uint8)
-
-
-_REINSTALL = "reinstall it: pip install --force-reinstall --no-deps chainrule"
-
-
-def _damaged(expected: str, got: str) -> DataError:
+def _damaged(got: str) -> DataError:
     return DataError(
-        "The packed MNIST file is damaged.", expected=expected, got=got, fix=_REINSTALL
+        "The packed MNIST file is missing or damaged.",
+        expected=f"the file {FILE} in the folder of chainrule.data, as it was packed",
+        got=got,
+        fix="reinstall it: pip install --force-reinstall --no-deps chainrule",
     )

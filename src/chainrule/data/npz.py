@@ -1,17 +1,12 @@
 """NPZ files: several NumPy arrays in one zip file.
 
-The header of each array is read here, by a pattern that takes plain arrays of numbers
-and text alone. So nothing in a file is ever executed, and what a header promises is
-held against the length of the content before any memory is taken.
+NumPy itself reads the arrays, and executes nothing on the way. What a header promises
+is held against the length of the content before any memory is taken.
 """
 
 import math
-import re
-import struct
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -19,29 +14,20 @@ from chainrule.data.checks import checked_names, shortened
 from chainrule.data.dataset import Dataset
 from chainrule.data.files import (
     Features,
-    check_memory,
     check_promise,
     checked_path,
     damaged,
-    fill,
-    reading,
+    meant,
+    opened,
 )
-from chainrule.errors import ArgumentError, DataError, nearest
+from chainrule.errors import ArgumentError, DataError
 
 if TYPE_CHECKING:
     from zipfile import ZipFile
 
 WHAT = "an NPZ file"
 FIX = "write it with numpy.savez(path, x=features, y=targets)"
-SIZE = r" *(?:0|[1-9][0-9]{0,14}) *"
-HEADER = re.compile(
-    r"\{ *'descr': *'([<>|=]?[biufUS][0-9]{1,9})',"
-    r" *'fortran_order': *(True|False),"
-    rf" *'shape': *\(( *|{SIZE}, *|{SIZE}(?:,{SIZE})+,? *)\),? *\}} *\n?"
-)
 LARGEST_HEADER = 10_000
-AXES = 32
-VERSIONS = (b"\1\0", b"\2\0", b"\3\0")
 STORED, DEFLATED = 0, 8  # how zip files name what numpy.savez does
 
 
@@ -120,9 +106,7 @@ def npz_features(
 ) -> Features:
     """The features alone, with the arguments of :func:`read_npz`."""
     _, (features,) = _arrays(path, [x])
-    n = len(features) if features.ndim else 1
-    data = Dataset(features, np.zeros(n, np.int32), scale=scale)  # for its checks
-    return Features(data.x, tuple(f"row {i}" for i in range(n)))
+    return Features.of(features, scale)
 
 
 def _coded(
@@ -144,7 +128,7 @@ def _coded(
                 "(counting from 0).",
                 expected=f"one of {shortened(', '.join(names), 200)}",
                 got=repr(shortened(text)),
-                fix=_meant(text, names) + "correct it, or add it to class_names",
+                fix=meant(text, names) + "correct it, or add it to class_names",
             )
     known = np.array([place[text] for text in found.tolist()], np.int32)
     return known[codes], names
@@ -160,23 +144,21 @@ def _arrays(path: Any, wanted: list[str]) -> tuple[Path, list[np.ndarray]]:
                 got=shortened(repr(name)),
                 fix="read_npz(path, x='x', y='y')",
             )
-    with reading(found, WHAT, FIX), _opened(found) as archive:
+    with opened(found, WHAT, FIX) as file:
+        archive = _archive(file, found)
         return found, [_member(archive, found, name) for name in wanted]
 
 
-@contextmanager
-def _opened(path: Path) -> "Iterator[ZipFile]":
+def _archive(file: BinaryIO, path: Path) -> "ZipFile":
     from zipfile import ZipFile  # here, as it takes a while to load
 
-    with path.open("rb") as file:
-        begin = file.read(6)
-        if begin == b"\x93NUMPY":
-            raise damaged(path, WHAT, "a single array (.npy)", FIX)
-        if begin[:4] not in (b"PK\3\4", b"PK\5\6"):
-            shown = f"a file that begins {begin.hex(' ')}" if begin else "an empty file"
-            raise damaged(path, WHAT, shown, FIX)
-        with ZipFile(file) as archive:
-            yield archive
+    begin = file.read(6)
+    if begin == b"\x93NUMPY":
+        raise damaged(path, WHAT, "a single array (.npy)", FIX)
+    if begin[:4] not in (b"PK\3\4", b"PK\5\6"):
+        shown = f"a file that begins {begin.hex(' ')}" if begin else "an empty file"
+        raise damaged(path, WHAT, shown, FIX)
+    return ZipFile(file)
 
 
 def _member(archive: "ZipFile", path: Path, name: str) -> np.ndarray:
@@ -184,82 +166,45 @@ def _member(archive: "ZipFile", path: Path, name: str) -> np.ndarray:
     members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
     info = members.get(name)
     if info is None:
-        known = shortened(", ".join(members) or "none", 200)
         raise DataError(
             f"'{path}' has no array '{shortened(name)}'.",
-            expected=f"one of its arrays: {known}",
+            expected="one of its arrays: "
+            + shortened(", ".join(members) or "none", 200),
             got=repr(shortened(name)),
-            fix=_meant(name, members) + "say which: read_npz(path, x=…, y=…)",
+            fix=meant(name, members) + "say which: read_npz(path, x=…, y=…)",
         )
     what = f"an NPZ file with a plain array '{shortened(name)}'"
     if info.compress_type not in (STORED, DEFLATED):
         raise damaged(path, what, f"compression of type {info.compress_type}", FIX)
     packed = min(info.compress_size, path.stat().st_size)
-    if info.compress_type == STORED:
-        check_memory(path, info.file_size, "cr.data.Stream")
-        if info.file_size > packed:
-            raise damaged(path, what, f"{packed:,} of {info.file_size:,} bytes", FIX)
-    else:
-        check_promise(path, info.file_size, packed, what, FIX)
+    check_promise(path, info.file_size, packed, what, FIX)
+    from numpy.lib import format
+
     with archive.open(info) as stream:
-        return _array(stream, info.file_size, path, what)
-
-
-def _array(stream: IO[bytes], size: int, path: Path, what: str) -> np.ndarray:
-    """An array in NumPy's format of ``size`` bytes, header included."""
-    start, dtype, fortran, shape = _header(stream, path, what)
-    count = math.prod(shape)
-    if start + count * dtype.itemsize != size:
-        raise damaged(
-            path,
-            what,
-            f"{size - start:,} bytes of numbers, where its header promises "
-            f"{count * dtype.itemsize:,}",
-            FIX,
+        version = format.read_magic(stream)
+        header = format.read_array_header_1_0
+        if version != (1, 0):
+            header = format.read_array_header_2_0
+        shape, _, dtype = header(stream, max_header_size=LARGEST_HEADER)
+        promised = math.prod(shape) * dtype.itemsize
+        held = info.file_size - stream.tell()
+    if promised != held or not dtype.itemsize or 0 in shape:
+        got = f"{held:,} bytes of numbers, where shape {shape} of {dtype} promises"
+        raise damaged(path, what, f"{got} {promised:,}", FIX)
+    with archive.open(info) as stream:
+        array = format.read_array(
+            stream, allow_pickle=False, max_header_size=LARGEST_HEADER
         )
-    array = fill(stream, count, dtype)
-    if array is None or stream.read(1):  # the end: here the checksum is compared
-        raise damaged(path, what, "an array that ends early", FIX)
-    return _sound(array, path, what).reshape(shape, order="F" if fortran else "C")
-
-
-def _header(
-    stream: IO[bytes], path: Path, what: str
-) -> tuple[int, np.dtype, bool, tuple[int, ...]]:
-    """Where the numbers start, their type, their order and the shape."""
-    magic = stream.read(8)
-    if len(magic) < 8 or magic[:6] != b"\x93NUMPY" or magic[6:] not in VERSIONS:
-        raise damaged(path, what, f"an array that begins {magic.hex(' ')}", FIX)
-    width, form = (2, "<H") if magic[6] == 1 else (4, "<I")
-    (length,) = struct.unpack(form, stream.read(width))
-    text = stream.read(min(length, LARGEST_HEADER + 1)).decode("latin-1")
-    match = HEADER.fullmatch(text)
-    if len(text) != length or match is None:
-        raise damaged(
-            path,
-            f"{what}: numbers or text, no objects and no records",
-            f"the header {shortened(text.strip())}",
-            "save numbers, such as numpy.asarray(x, dtype='float32')",
-        )
-    sizes = [int(size) for size in re.findall("[0-9]+", match[3])]
-    if len(sizes) > AXES:
-        raise damaged(path, what, f"a shape of ({shortened(match[3])})", FIX)
-    start = 8 + width + length
-    return start, np.dtype(match[1]), match[2] == "True", tuple(sizes)
+    return _sound(array, path, what)
 
 
 def _sound(array: np.ndarray, path: Path, what: str) -> np.ndarray:
     """Booleans that are 0 or 1, and text that is Unicode."""
-    if array.dtype.kind == "b":
+    if array.dtype == bool:
         return array.view(np.uint8) != 0
     if array.dtype.kind == "U":
         order = array.dtype.byteorder
         codes = array.view(np.dtype(np.uint32).newbyteorder(order))
-        if array.size and ((codes > 0x10FFFF) | (codes >> 11 == 0x1B)).any():
+        if ((codes > 0x10FFFF) | (codes >> 11 == 0x1B)).any():
             raise damaged(path, what, "text that is not Unicode", FIX)
     return array
-
-
-def _meant(name: str, known: Any) -> str:
-    close = nearest(name, known)
-    return f"did you mean '{close}'? " if close else ""

@@ -105,17 +105,6 @@ def _rank_in_class(codes: np.ndarray, sizes: np.ndarray) -> np.ndarray:
 # -- what is asked of the arguments ----------------------------------------------------
 
 
-def check_seed(seed: Any, name: str, example: str) -> None:
-    """Refuse a seed that is no integer of at least 0."""
-    if not isinstance(seed, int | np.integer) or seed < 0:
-        raise ArgumentError(
-            f"Cannot split the data set '{name}' with this seed.",
-            expected="an integer of at least 0",
-            got=f"{seed!r}",
-            fix=example,
-        )
-
-
 def part_of(first: Any, n: int, name: str) -> int:
     """How many of n rows a share means: a fraction, or the number itself."""
     if isinstance(first, int | np.integer) and not isinstance(first, bool):

@@ -6,13 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from chainrule import checks
 from chainrule.data.blocks import Blocks
 from chainrule.data.checks import (
     checked_class_names,
-    checked_classes,
     checked_format,
     checked_names,
-    whole,
 )
 from chainrule.data.column import Column
 from chainrule.data.csv_choices import Choices
@@ -78,7 +77,9 @@ class Stream:
         self._source = Source(make, batched, name)
         self.name = name
         self.scale = Column(np.zeros(1, np.uint8), scale).scale
-        self.classes = None if classes is None else checked_classes(classes)
+        if classes is not None:
+            classes = checks.whole("classes", classes, least=2)
+        self.classes = classes
         self.class_names: tuple[str, ...] | None = None
         if class_names is not None:
             self.class_names = checked_class_names(class_names, self.classes)
@@ -184,7 +185,7 @@ class Stream:
                 samples; or samples that differ in shape or dtype.
             NonFiniteError: NaN or infinity.
         """
-        rows = whole("rows", rows, 1, "stream.blocks(1000)")
+        rows = checks.whole("rows", rows)
         types = self._types
 
         def made(stopped: Stopped) -> Iterator[Pair]:

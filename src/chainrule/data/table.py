@@ -8,6 +8,7 @@ each row begins.
 
 import codecs
 import csv
+import io
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from chainrule.data.checks import duplicate, shortened
-from chainrule.data.files import checked_path, damaged, reading
+from chainrule.data.files import checked_path, damaged, opened
 from chainrule.errors import ArgumentError, DataError, nearest
 
 WHAT = "a CSV file with a header line"
@@ -126,7 +127,7 @@ class Table:
         place = {name: i for i, name in enumerate(self.columns)}
         places = {place[name]: name for name in names}
         seen = 0
-        with reading(self.path, WHAT, FIX), _opened(self.path, self.encoding) as file:
+        with _opened(self.path, self.encoding) as file:
             frames = pandas.read_csv(
                 file,
                 sep=self.delimiter,
@@ -166,21 +167,24 @@ def _pandas() -> Any:
 @contextmanager
 def _opened(path: Path, encoding: str) -> Iterator[IO[str]]:
     """The file as text, with its line ends as they are."""
-    try:
-        with path.open(encoding=encoding, newline="") as file:
+    with (
+        opened(path, WHAT, FIX) as content,
+        io.TextIOWrapper(content, encoding, newline="") as file,
+    ):
+        try:
             yield file
-    except UnicodeError as error:
-        raise DataError(
-            f"'{path}' is not text in {encoding.removesuffix('-sig')}.",
-            expected=f"text in {encoding.removesuffix('-sig')}",
-            got=f"{_where_undecodable(path, encoding)}: {error}",
-            fix=ENCODING,
-        ) from error
+        except UnicodeError as error:
+            raise DataError(
+                f"'{path}' is not text in {encoding.removesuffix('-sig')}.",
+                expected=f"text in {encoding.removesuffix('-sig')}",
+                got=f"{_where_undecodable(path, encoding)}: {error}",
+                fix=ENCODING,
+            ) from error
 
 
 def _where_undecodable(path: Path, encoding: str) -> str:
     decoder = codecs.getincrementaldecoder(encoding)()
-    with path.open("rb") as file:
+    with opened(path, WHAT, FIX) as file:
         for number, line in enumerate(file, 1):
             try:
                 decoder.decode(line)

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.data.checks import whole
+from chainrule.checks import number, whole
+from chainrule.checks import seed as seed_of
 from chainrule.data.dataset import Dataset
-from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
 from chainrule.graph.primitive import REFERENCES
 from chainrule.primitives.random import random_bits, seed_key
@@ -53,7 +53,7 @@ def xor(copies: int = 1, noise: float = 0.0, *, seed: int = 0) -> Dataset:
         >>> data.x[:].tolist(), data.y.tolist()
         ([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]], [0, 1, 1, 0])
     """
-    copies = whole("copies", copies, 1, "xor(copies=50, noise=0.1)")
+    copies = whole("copies", copies)
     draws = _Draws("xor", seed)
     corners = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float64)
     x = np.tile(corners, (copies, 1))
@@ -88,8 +88,8 @@ def circles(
         >>> print(radii[data.y == 0].round(6).max(), radii[data.y == 1].round(6).max())
         1.0 0.25
     """
-    sizes = _sizes(n, 2, "circles(n=200)")
-    _number("factor", factor, 0.0, 1.0, "factor=0.5")
+    sizes = _sizes(n, 2)
+    number("factor", factor, least=0, most=1)
     draws = _Draws("circles", seed)
     turns = [np.arange(size) / size for size in sizes]
     rings = [_polar(r, t) for r, t in zip((1.0, factor), turns, strict=True)]
@@ -119,7 +119,7 @@ def moons(n: int = 200, noise: float = 0.05, *, seed: int = 0) -> Dataset:
         >>> sorted(zip(data.y.tolist(), data.x[:].round(3).tolist()))
         [(0, [-1.0, 0.0]), (0, [1.0, 0.0]), (1, [0.0, 0.5]), (1, [2.0, 0.5])]
     """
-    sizes = _sizes(n, 2, "moons(n=200)")
+    sizes = _sizes(n, 2)
     draws = _Draws("moons", seed)
     upper, lower = (_polar(1.0, np.linspace(0, 0.5, size)) for size in sizes)
     return _noisy("moons", [upper, np.array([1.0, 0.5]) - lower], noise, draws)
@@ -157,9 +157,9 @@ def spiral(
         >>> np.bincount(data.y).tolist()
         [3, 3, 3]
     """
-    classes = whole("classes", classes, 2, "spiral(classes=3)")
-    sizes = _sizes(n, classes, f"spiral(n={100 * classes}, classes={classes})")
-    _number("turns", turns, 0.0, 100.0, "turns=1.0")
+    classes = whole("classes", classes, least=2)
+    sizes = _sizes(n, classes)
+    number("turns", turns, least=0, most=100)
     draws = _Draws("spiral", seed)
     radii = [np.arange(1, size + 1) / size for size in sizes]
     arms = [_polar(r, turns * r + c / classes) for c, r in enumerate(radii)]
@@ -199,9 +199,9 @@ def blobs(
         >>> data.x.shape, np.bincount(data.y).tolist()
         ((90, 4), [30, 30, 30])
     """
-    classes = whole("classes", classes, 2, "blobs(classes=3)")
-    features = whole("features", features, 1, "blobs(features=2)")
-    sizes = _sizes(n, classes, f"blobs(n={100 * classes}, classes={classes})")
+    classes = whole("classes", classes, least=2)
+    features = whole("features", features)
+    sizes = _sizes(n, classes)
     draws = _Draws("blobs", seed)
     centres = _centres(draws, classes, features)
     x = np.repeat(centres, sizes, axis=0)
@@ -218,15 +218,8 @@ class _Draws:
     """
 
     def __init__(self, name: str, seed: int) -> None:
-        seed = whole("seed", seed, 0, f"{name}(seed=0)")
-        if seed >= 2**64:
-            raise ArgumentError(
-                "A seed is an integer of 64 bits.",
-                expected="0 … 2⁶⁴ − 1",
-                got=repr(seed),
-                fix=f"{name}(seed=0)",
-            )
-        self.name, self.key, self.count = name, seed_key(seed), 0
+        key = seed_key(seed_of("seed", seed))
+        self.name, self.key, self.count = name, key, 0
 
     def _bits(self, count: int) -> Array:
         self.count += 1
@@ -248,7 +241,7 @@ class _Draws:
 
     def noise(self, size: float, shape: Sequence[int], name: str = "noise") -> Array:
         """size·ε with ε ~ N(0, 1); ``name`` is that of the argument."""
-        _number(name, size, 0.0, 1e6, f"{name}=0.1")
+        number(name, size, least=0, most=1e6)
         return size * self.normal(shape)
 
     def order(self, n: int) -> Array:
@@ -297,19 +290,7 @@ def _dataset(name: str, x: Array, y: Array, classes: int) -> Dataset:
     )
 
 
-def _sizes(n: int, classes: int, example: str) -> list[int]:
+def _sizes(n: int, classes: int) -> list[int]:
     """How many points each class gets: the first ones one more, if need be."""
-    n = whole("n", n, classes, example)
+    n = whole("n", n, least=classes)
     return [n // classes + (c < n % classes) for c in range(classes)]
-
-
-def _number(name: str, value: Any, low: float, high: float, example: str) -> None:
-    """Refuse what is no number from low to high."""
-    right = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-    if not right or not low <= value <= high:
-        raise ArgumentError(
-            f"{name} is out of range.",
-            expected=f"a number from {low:g} to {high:g}",
-            got=repr(value),
-            fix=example,
-        )

@@ -14,7 +14,8 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any, TypeVar
 
-from chainrule.errors import ArgumentError, EngineError
+from chainrule import checks
+from chainrule.errors import EngineError
 
 T = TypeVar("T")
 
@@ -33,14 +34,7 @@ def available_cores() -> int:
 
 def checked(threads: int | None) -> int | None:
     """A number of threads as it was asked for."""
-    whole = isinstance(threads, int) and not isinstance(threads, bool)
-    if threads is not None and (not whole or threads < 1):
-        raise ArgumentError(
-            "An engine needs at least one thread.",
-            expected="a whole number of threads ≥ 1, or None for what is fastest",
-            got=f"{threads!r:.80}",
-        )
-    return threads
+    return checks.maybe(checks.whole)("threads", threads)
 
 
 class ThreadChoice:

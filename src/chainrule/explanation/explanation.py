@@ -5,6 +5,7 @@ from __future__ import annotations
 from chainrule.explanation.checking import Check, check_layers
 from chainrule.explanation.layers import Layers
 from chainrule.explanation.page import page, show
+from chainrule.formatting import number
 
 
 class Explanation(Layers):
@@ -37,7 +38,7 @@ class Explanation(Layers):
 
     def __repr__(self) -> str:
         many = len(self.layers)
-        return f"<explanation of {many} layers, ℒ = {self.loss:.4g}: print it>"
+        return f"<explanation of {many} layers, ℒ = {number(self.loss)}: print it>"
 
     def show(self) -> None:
         """Print it, with colours where standard output is a terminal."""

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from chainrule.explanation.notation import Array, Piece
+from chainrule.formatting import number, percent
 
 #: Lines of equal length.
 Lines = list[str]
@@ -123,9 +124,9 @@ def summary(array: Array) -> list[str]:
     zeros = float(np.mean(array == 0))
     return [
         shape,
-        f"from {low:.4g} to {high:.4g}",
-        f"mean {mean:.4g}",
-        f"zeros {share(zeros)}",
+        f"from {number(low)} to {number(high)}",
+        f"mean {number(mean)}",
+        f"zeros {percent(zeros, 1)}",
     ]
 
 
@@ -143,13 +144,6 @@ def shown(array: Array, room: int, digits: int = 4) -> Lines:
         if max(map(len, block)) <= room:
             return block
     return notes
-
-
-def share(part: float) -> str:
-    """A share in percent; 0 % and 100 % mean exactly that."""
-    if part in (0.0, 1.0):
-        return f"{part:.0%}".replace("%", " %")
-    return f"{min(max(100 * part, 0.1), 99.9):.1f} %"
 
 
 def beside(blocks: Sequence[Lines]) -> Lines:

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from chainrule.errors import ArgumentError
+from chainrule import checks
 from chainrule.graph.build import context
 from chainrule.graph.node import Value
 from chainrule.methods.operators import clipped, power_of
@@ -359,12 +359,7 @@ class Elementwise(Handle):
         """x / y, or that rounded to an integer: ``"floor"`` or ``"trunc"``."""
         if rounding_mode is None:
             return self._new(prims.div(*float_pair(self, other)))
-        if rounding_mode not in ("floor", "trunc"):
-            raise ArgumentError(
-                "A quotient is rounded down or towards zero.",
-                expected='"floor", "trunc" or None',
-                got=f"{rounding_mode!r:.40}",
-            )
+        checks.choice("floor", "trunc")("rounding_mode", rounding_mode)
         return self._new(ops.divided(*pair(self, other), rounding_mode))
 
     subtract, multiply, divide, true_divide = sub, mul, div, div

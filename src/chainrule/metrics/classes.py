@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from chainrule import checks
-from chainrule.data.checks import whole
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.functions.elementwise import where
 from chainrule.graph.node import Array
@@ -32,15 +31,7 @@ class _Decided(ClassMetric):
     arguments = ("threshold",)
 
     def __init__(self, threshold: float | None = None) -> None:
-        real = isinstance(threshold, int | float) and not isinstance(threshold, bool)
-        if threshold is not None and not (real and math.isfinite(threshold)):
-            raise ArgumentError(
-                f"{type(self).__name__} decides for class 1 from a threshold on.",
-                expected="a finite number, or None for what suits the loss",
-                got=f"threshold={threshold!r:.80}",
-                fix="threshold=0.5 for probabilities, 0.0 for scores",
-            )
-        self.threshold = None if threshold is None else float(threshold)
+        self.threshold = checks.maybe(checks.number)("threshold", threshold)
 
     def for_loss(self, loss: Any) -> Metric:
         """With the loss's threshold, where none was given."""
@@ -96,7 +87,7 @@ class TopK(ClassMetric, Mean):
     arguments = ("k",)
 
     def __init__(self, k: int = 5) -> None:
-        self.k = whole("k", k, 1, "TopK(5), or metrics=['top5']")
+        self.k = checks.whole("k", k)
         self.name = f"top{self.k}"
 
     def items(self, prediction: Tensor, target: Tensor) -> Tensor:

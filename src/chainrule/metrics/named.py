@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.errors import ArgumentError, nearest, wrong_kind
+from chainrule import checks
+from chainrule.errors import ArgumentError, nearest
 from chainrule.graph.node import Array
 from chainrule.graph.types import ArrayType, Shape
 from chainrule.metrics.base import Metric
@@ -55,12 +56,7 @@ def metric(given: Any) -> Metric:
             got=repr(given),
             fix=f"did you mean {near!r}?" if near else "metrics=['accuracy']",
         )
-    raise wrong_kind(
-        "metrics holds something that is no metric.",
-        given,
-        expected="names such as 'accuracy', or instances of metrics.Metric",
-        fix="metrics=['accuracy']",
-    )
+    return checks.instance("metrics", given, Metric, "['accuracy']")
 
 
 def as_metrics(given: Any) -> tuple[Metric, ...] | None:
@@ -76,13 +72,7 @@ def as_metrics(given: Any) -> tuple[Metric, ...] | None:
     made = tuple(map(metric, items))
     names = ["loss", *(m.name for m in made)]
     for m in made:
-        if m.mode not in ("min", "max"):
-            raise ArgumentError(
-                f"The mode of {type(m).__name__} says which values are better.",
-                expected="'max' where more is better, else 'min'",
-                got=repr(m.mode),
-                fix="mode = 'max' in the class",
-            )
+        checks.choice("min", "max")(f"{type(m).__name__}.mode", m.mode)
     for name in names:
         if not name or names.count(name) > 1:
             raise ArgumentError(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
-from numbers import Integral
 from typing import Annotated, Any, get_args, get_type_hints
 
 import numpy as np
@@ -78,14 +77,10 @@ def sizes(shape: int | Sequence[int]) -> tuple[int, ...]:
     given: tuple[Any, ...] = (
         tuple(shape) if isinstance(shape, tuple | list) else (shape,)
     )
-    whole = all(isinstance(d, Integral) and not isinstance(d, bool) for d in given)
-    if not given or not whole or min(given) < 1:
-        raise ArgumentError(
-            "normalized_shape names the sizes of the last axes.",
-            expected="a positive integer, or several",
-            got=f"{shape!r:.80}",
-        )
-    return tuple(map(int, given))
+    what = "{} names the sizes of the last axes."
+    if not given:
+        raise checks.refused("normalized_shape", shape, what, "one integer or more")
+    return tuple(checks.whole("normalized_shape", d, what=what) for d in given)
 
 
 def number(kind: str, name: str, given: Any, **limits: Any) -> float:

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from chainrule import checks
 from chainrule.data import Dataset, Stream
-from chainrule.errors import ArgumentError, wrong_kind
+from chainrule.errors import ArgumentError
 from chainrule.graph.build import no_grad
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
@@ -135,13 +136,7 @@ def summary(model: Module, data: Any) -> Summary:
     2      Linear  (N, 2)          18     34
     58 parameters, 232 bytes, 114 FLOPs a sample
     """
-    if isinstance(model, type) or not isinstance(model, Module):
-        raise wrong_kind(
-            "summary describes a model.",
-            model,
-            expected="a Module, such as nn.Sequential(nn.Linear(4, 2))",
-            fix="cr.summary(nn.Linear(784, 10), (784,))",
-        )
+    checks.instance("model", model, Module, "nn.Sequential(nn.Linear(4, 2))")
     row = _row(model, data)
     layers = _layers(model, row)
     every = [t for _, t in model.named_tensors()]

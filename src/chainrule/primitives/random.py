@@ -8,7 +8,6 @@ of the stream and a step counter. Any of them can be replayed on its own.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from functools import lru_cache
 
@@ -31,6 +30,8 @@ ROUNDS = 20
 @lru_cache(maxsize=4096)
 def stream_words(stream: str) -> tuple[int, int]:
     """Two 32-bit words that stand for the name of a stream."""
+    import hashlib
+
     digest = hashlib.blake2b(stream.encode(), digest_size=8).digest()
     return int.from_bytes(digest[:4], "little"), int.from_bytes(digest[4:], "little")
 

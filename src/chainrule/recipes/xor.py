@@ -27,8 +27,7 @@ from typing import Any
 import numpy as np
 
 import chainrule as cr
-from chainrule import nn, optim
-from chainrule.training import regions
+from chainrule import nn, optim, viz
 
 SUMMARY = "the perceptron that cannot (1.3), the two-layer network that can, drawn"
 X = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)
@@ -237,7 +236,8 @@ def run(
         titles = {"perceptron": "XOR: one perceptron", "network": "XOR: two layers"}
         for name, model in pictures.items():
             files.append(str(out / f"{name}.png"))
-            regions.save_regions(model, samples, files[-1], title=titles[name])
+            title = titles[name]
+            viz.save_decision_regions(model, samples, files[-1], title=title)
         print(f"\n   pictures: {', '.join(files)}")
     return {
         "seed": seed,

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import chainrule as cr
 from chainrule import nn
 from chainrule.data import Dataset
-from chainrule.errors import ArgumentError, ChainruleError, warn
+from chainrule.errors import ArgumentError, warn
 from chainrule.nn import output_semantics
 from chainrule.optim import SGD
 from chainrule.runs import network, schema, source
@@ -44,7 +44,10 @@ class FromFile:
     def directory(self) -> Path | None:
         """Where it wants its results."""
         given = self.run.settings.output.directory
-        return None if given is None else self.run.path(given)
+        if given is None:
+            return None
+        with self.run.blamed():
+            return schema.within(self.run.folder, given, ("output", "directory"))
 
     @property
     def text(self) -> str:
@@ -92,7 +95,7 @@ class FromFile:
         """
         settings = self.run.settings
         training = settings.training
-        try:
+        with self.run.blamed():
             loss = _loss(settings, parts.train)
             train = parts.for_loss(loss).train
             cr.manual_seed(training.seed)
@@ -108,10 +111,6 @@ class FromFile:
                 seed=training.seed,
                 threads=training.threads,
             )
-        except ProblemError as error:
-            raise self.run.error(error.problem) from error
-        except ChainruleError as error:
-            raise self.run.blame(error) from error
         self.fitting(train)  # refuses a batch that is too large
         _warn_of_scale(trainer, model[-1], settings.optimizer)
         return trainer
@@ -128,21 +127,17 @@ class FromFile:
     def callbacks(self, directory: Path) -> list[Any]:
         """Its callbacks, whose files lie in ``directory``."""
         given = enumerate(self.run.settings.callbacks)
-        return [callback.build(i, directory) for i, callback in given]
+        with self.run.blamed():
+            return [callback.build(i, directory) for i, callback in given]
 
     def _check_names(self, model: nn.Module) -> None:
         """Patterns must fit something in the network: of probes, and of parameters."""
         settings, run = self.run.settings, self.run
-        try:
+        with run.blamed("training", "probes"):
             Probes(settings.training.probes, model)
-        except ChainruleError as error:
-            raise run.blame(error, "training", "probes") from error
-        try:
-            with schema.on_trial():
-                tried = settings.optimizer.build(settings.schedule)
-                tried.attach_parameters(dict(model.named_parameters()))
-        except ChainruleError as error:
-            raise run.blame(error, "optimizer", "groups") from error
+        with run.blamed("optimizer", "groups"), schema.on_trial():
+            tried = settings.optimizer.build(settings.schedule)
+            tried.attach_parameters(dict(model.named_parameters()))
 
 
 def _warn_of_scale(

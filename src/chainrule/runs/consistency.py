@@ -17,6 +17,8 @@ from chainrule.runs.values import show
 WEIGHTS_AT_MOST = 2**28
 #: The share of samples for validation, and for the test, where the file is silent.
 SHARE = 0.1
+#: Stands for the directory of the run, which is not known yet.
+TRIAL = Path("the directory of the run")
 
 
 def problems(run: Run) -> list[Problem]:
@@ -99,7 +101,7 @@ def _trials(run: Run) -> Iterator[Problem]:
     attempts: list[Callable[[], Any]] = [
         lambda: run.optimizer.build(run.schedule),
         run.loss.build,
-        *(lambda i=i, c=c: c.build(i, Path()) for i, c in enumerate(run.callbacks)),
+        *(lambda i=i, c=c: c.build(i, TRIAL) for i, c in enumerate(run.callbacks)),
         *(
             lambda i=i, layer=layer: layer.build(i, **layer.small())
             for i, layer in enumerate(run.model.layers)

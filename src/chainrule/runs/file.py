@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from chainrule.errors import ChainruleError, DataError
+from chainrule.disk import is_inside, of_the_system, read_file
+from chainrule.errors import ArgumentError, ChainruleError, DataError
 from chainrule.runs import consistency, messages
 from chainrule.runs.places import places
-from chainrule.runs.problems import Problem, RunFileError, Where
+from chainrule.runs.problems import Problem, ProblemError, RunFileError, Where
 from chainrule.runs.schema import Run
 
 #: No file that a person writes is as large.
@@ -60,6 +62,8 @@ class RunFile:
         text: what it says.
         options: settings of the command line that replaced some of its keys.
         settings: its sections, checked.
+        within: the folder that its data must lie in. None for a file that the user has
+            named: that is why its data are read, wherever they lie.
     """
 
     name: str
@@ -68,20 +72,45 @@ class RunFile:
     options: Mapping[str, Any]
     settings: Run
     lines: Mapping[Where, int] = field(repr=False)
+    within: Path | None = None
 
     def path(self, given: str) -> Path:
-        """A path of the file, from where the program runs."""
-        return self.folder / given
+        """Where data of the file lie, from where the program runs.
+
+        Raises:
+            ArgumentError: a checkpoint names data that its user has not.
+        """
+        place = self.folder / given
+        if self.within is not None and not is_inside(self.within, place):
+            raise ArgumentError(
+                "a checkpoint alone cannot have data read from anywhere.",
+                expected=f"data below the current directory, or the file {self.name} "
+                f"as it was in {self.folder}",
+                got=str(place),
+                fix="name the data (chainrule evaluate RUN DATA), or the run's file "
+                "(chainrule train FILE.toml --resume RUN)",
+            )
+        return place
 
     def error(self, *problems: Problem) -> RunFileError:
         """The error that tells of problems of this file."""
         return RunFileError(self.name, problems, dict(self.lines))
 
-    def blame(self, error: ChainruleError, *where: str | int) -> RunFileError:
-        """What ``error`` says, as a problem of this place of the file."""
-        if isinstance(error, RunFileError):
-            return error
-        return self.error(Problem.of(error, *where))
+    @contextmanager
+    def blamed(self, *where: str | int) -> Iterator[None]:
+        """What goes wrong in the block is a problem of the file, at this place."""
+        try:
+            yield
+        except RunFileError:
+            raise
+        except ProblemError as error:
+            problem = error.problem
+            vague = len(problem.where) < 2 and where
+            raise self.error(
+                replace(problem, where=where) if vague else problem
+            ) from error
+        except ChainruleError as error:
+            raise self.error(Problem.of(error, *where)) from error
 
 
 def load(path: Path, options: Mapping[str, Any] | None = None) -> RunFile:
@@ -96,15 +125,13 @@ def load(path: Path, options: Mapping[str, Any] | None = None) -> RunFile:
         RunFileError: all that is wrong with what it says.
     """
     try:
-        if path.stat().st_size > BYTES_AT_MOST:
-            raise _too_large(path.name, path.stat().st_size)
-        content = path.read_bytes()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+        content = read_file(path, BYTES_AT_MOST)
+    except OSError as error:
+        of_the_system(error)
         raise DataError(
             "The run's file cannot be read.",
-            expected=f"a TOML file at {path}",
-            got=reason,
+            expected=f"a TOML file at {path}, which describes the run and has no data",
+            got=error.strerror or str(error),
             fix=f"look at the path, or write a starting file: chainrule new {path}",
         ) from error
     try:

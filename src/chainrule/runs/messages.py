@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 
 from chainrule.errors import nearest
 from chainrule.runs import schema
@@ -114,7 +115,7 @@ def _problem(where: Where, wrong: Wrong) -> Problem:
         "it does not take this value.",
         expected=wanted + (", without control characters" * (wrong.why == "text")),
         got=show(wrong.got),
-        fix=_other_value(wrong, wanted),
+        fix=_other_value(wrong, field, wanted),
     )
 
 
@@ -225,7 +226,7 @@ def _other_key(name: str, whose: type[Section], section: str) -> str:
     return f"did you mean {near!r}?" if near is not None else "leave it away"
 
 
-def _other_value(wrong: Wrong, wanted: str) -> str:
+def _other_value(wrong: Wrong, field: FieldInfo, wanted: str) -> str:
     """What to write instead of a value that is not taken."""
     if isinstance(wrong.got, str):
         bare = wrong.got.strip().lower()
@@ -235,7 +236,9 @@ def _other_value(wrong: Wrong, wanted: str) -> str:
         choices = re.findall(r'(?:^|or )"([^"]*)"', wanted)
         if near := nearest(wrong.got, choices):
             return f'did you mean "{near}"?'
-    return f"write {wrong.key} = …, with {wanted}"
+    values = (example(field), None if field.is_required() else field.default)
+    value = next((v for v in values if v is not None), None)
+    return f"{wrong.key} = {'…' if value is None else show(value)}"
 
 
 def _some(names: Iterable[str]) -> str:

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from chainrule import formatting, viz
 from chainrule.disk import replace, sweep
-from chainrule.training import Trainer, curve
+from chainrule.training import Trainer
 from chainrule.training.stopping import Stopped
 
 
@@ -94,7 +95,6 @@ PARTS = {
     "validation": "validation set",
     "test": "test set",
 }
-_SHARES = ("accuracy", "balanced_accuracy", "top")
 
 
 def worded(name: str, value: Any) -> str:
@@ -103,11 +103,8 @@ def worded(name: str, value: Any) -> str:
     >>> worded("accuracy", 0.975), worded("loss", 0.1234567), worded("mae", None)
     ('accuracy 97.50%', 'loss 0.1235', 'mae not finite')
     """
-    if value is None:
-        return f"{name} not finite"
-    if name.startswith(_SHARES):
-        return f"{name} {value:.2%}"
-    return f"{name} {value:.4g}"
+    text = "not finite" if value is None else formatting.measure(name, value)
+    return f"{name} {text}"
 
 
 def write_files(
@@ -135,12 +132,22 @@ def write_files(
     text = json.dumps({**summary, "history": rows}, indent=2, ensure_ascii=False)
     replace(directory / "metrics.json", f"{text}\n".encode(), "summary")
     files = ["metrics.json"]
-    if curve.can_plot() and rows:
-        curve.save_curve(trainer.history, directory / "curve.png", title=title)
+    if viz.can_plot() and rows:
+        viz.save_curve(trainer.history, directory / "curve.png", title=title)
         files.append("curve.png")
         if data is not None:
-            from chainrule.training.report import write_report
-
-            write_report(trainer, directory / "report.html", data=data, title=title)
+            viz.write_report(trainer, directory / "report.html", data=data, title=title)
             files.append("report.html")
     return files
+
+
+def times(trainer: Trainer, total: float) -> str:
+    """The line of a readable summary about time."""
+    training, compiling, whole = (
+        formatting.number(float(seconds), 3)
+        for seconds in (trainer.seconds_training, trainer.seconds_compile, total)
+    )
+    return (
+        f"  time      {training} s training, {compiling} s compiling, {whole} s in "
+        f"all, engine {trainer.engine}"
+    )

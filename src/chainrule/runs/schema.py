@@ -18,8 +18,8 @@ from typing import Annotated, Any, ClassVar, Literal
 from annotated_types import Ge, Le, Len
 from pydantic import Field, PlainValidator, create_model
 
-from chainrule import nn, optim, training
-from chainrule.errors import ChainruleError, ChainruleWarning
+from chainrule import disk, nn, optim, training
+from chainrule.errors import ArgumentError, ChainruleError, ChainruleWarning
 from chainrule.nn.arguments import sizes_of
 from chainrule.nn.losses.base import Reduction
 from chainrule.random import Generator, stream
@@ -73,6 +73,14 @@ def construct(made: type, options: Mapping[str, Any], where: Where) -> Any:
             fix=fix or f"look up {made.__name__}: chainrule new --reference",
         )
     )
+
+
+def within(directory: Path, given: str, where: Where) -> Path:
+    """The place in a directory where the run writes; nothing leads outside of it."""
+    try:
+        return disk.inside(directory, given, "what the run writes")
+    except ArgumentError as error:
+        raise ProblemError(Problem.of(error, *where)) from error
 
 
 @contextmanager
@@ -222,7 +230,9 @@ class Callback(Chosen):
         """The callback; its file lies in ``directory``."""
         options = self.options
         if self.name in FILES:
-            options["path"] = directory / options.get("path", FILES[self.name])
+            given = options.get("path", FILES[self.name])
+            where = ("callbacks", number, "path")
+            options["path"] = within(directory, given, where)
         return construct(self.made, options, ("callbacks", number))
 
 

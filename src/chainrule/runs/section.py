@@ -10,7 +10,7 @@ from __future__ import annotations
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath, PureWindowsPath
+from pathlib import Path
 from typing import (
     Annotated,
     Any,
@@ -34,6 +34,8 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from chainrule import disk
+from chainrule.errors import ArgumentError
 from chainrule.runs.values import show
 
 #: A whole number that every part of the framework can count with.
@@ -62,15 +64,11 @@ def _mark(value: str) -> str:
     return value
 
 
-def inside(value: str) -> str:
-    """A path that stays below the directory that it counts from, on every system.
-
-    >>> inside("logs/a.csv")
-    'logs/a.csv'
-    """
-    for path in PurePosixPath(value), PureWindowsPath(value):
-        if path.is_absolute() or path.drive or path.root or ".." in path.parts:
-            raise PydanticCustomError("inside", "outside of its directory")
+def _inside(value: str) -> str:
+    try:
+        disk.inside(Path("the directory of the run"), _text(value), "it")
+    except ArgumentError as error:
+        raise PydanticCustomError("inside", "outside of its directory") from error
     return value
 
 
@@ -83,8 +81,7 @@ Place = Annotated[str, AfterValidator(_text), Words("a path in quotes")]
 #: A file or directory that a run writes.
 Inside = Annotated[
     str,
-    AfterValidator(_text),
-    AfterValidator(inside),
+    AfterValidator(_inside),
     Words("a relative path in quotes, without '..'"),
 ]
 Pair = Annotated[list[Place], Len(2, 2), Words("a list of two paths")]

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from chainrule import nn, recipes
-from chainrule.disk import replace, sweep
+from chainrule import disk, nn, recipes
 from chainrule.errors import (
     ArgumentError,
     CheckpointError,
@@ -21,7 +20,8 @@ from chainrule.errors import (
 )
 from chainrule.runs import gaps, results
 from chainrule.runs.building import FromFile
-from chainrule.runs.file import RunFile, flag, load, parse
+from chainrule.runs.file import BYTES_AT_MOST, RunFile, flag, load, parse
+from chainrule.runs.problems import Problem
 from chainrule.runs.recipe import FromRecipe
 from chainrule.runs.section import Section
 from chainrule.runs.source import Parts
@@ -119,7 +119,9 @@ class Session:
             and target is not None
             and Path(target).exists()
         ):
-            _check_same(origin.run, load(Path(target), origin.run.options))
+            now = load(Path(target), origin.run.options)
+            _check_same(origin.run, now)
+            origin = FromFile(replace(origin.run, folder=now.folder, within=None))
         parts = _suited(origin.parts(), trainer)
         steps = trainer.optimizer.steps
         return cls(origin, parts, trainer, directory, steps, epochs)
@@ -150,7 +152,7 @@ class Session:
         except (ArgumentError, ShapeError, DTypeError) as error:
             if self.epochs is not None or not isinstance(origin, FromFile):
                 raise  # the command line is to blame
-            raise origin.run.blame(error) from error
+            raise origin.run.error(Problem.of(error)) from error
 
     # -- results -----------------------------------------------------------------------
 
@@ -196,8 +198,8 @@ class Session:
         names, text = [checkpoint.FILE], self.origin.text
         if text is not None:
             place = self.directory / COPY
-            sweep(place)
-            replace(place, text.encode(), "copy of the run's file")
+            disk.sweep(place)
+            disk.replace(place, text.encode(), "copy of the run's file")
             names.append(COPY)
         shown = self.parts.test or self.parts.validation
         title = f"{self.origin.name}, seed {self.trainer.seed}"
@@ -222,9 +224,7 @@ class Session:
                 f"{s['batch_size']} samples, {s['parameters']:,} parameters, "
                 f"seed {s['seed']}",
                 *results.told_of_stopping(self.trainer),
-                f"  time      {s['seconds_training']:.1f} s training, "
-                f"{s['seconds_compile']:.1f} s compiling, {s['seconds_total']:.1f} s "
-                f"in all, engine {s['engine']}",
+                results.times(self.trainer, s["seconds_total"]),
                 f"  files     {s['out']}: {', '.join(files)}",
             ]
         )
@@ -335,7 +335,10 @@ def origin_of(notes: Any, place: Path) -> Origin | None:
         )
         if "\0" in note["folder"]:
             raise ValueError("no folder has NUL in its name")
-        return FromFile(run)
+        # The checkpoint may be a stranger's: data lie where the user is, or where a
+        # file of the user's says.
+        own = _says(run.folder / run.name, run.text)
+        return FromFile(run if own else replace(run, within=Path.cwd()))
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         if isinstance(error, ArgumentError) and "run" in notes:
             raise
@@ -345,6 +348,14 @@ def origin_of(notes: Any, place: Path) -> Origin | None:
             got=show(notes),
             fix="go on in Python: Trainer.load(path)",
         ) from error
+
+
+def _says(file: Path, text: str) -> bool:
+    """Whether there is such a file, and this is what it says."""
+    with disk.ignoring():
+        found = disk.read_file(file, BYTES_AT_MOST)
+        return found.decode("utf-8-sig", "replace") == text
+    return False
 
 
 def _is(origin: Origin, target: str) -> bool:

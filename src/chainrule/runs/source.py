@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from chainrule import data, nn
 from chainrule.data import Dataset
-from chainrule.errors import ChainruleError, nearest
+from chainrule.errors import nearest
 from chainrule.nn.losses.margins import SignLoss
 from chainrule.runs import gaps
 from chainrule.runs.consistency import share_of
@@ -78,7 +76,7 @@ def load(run: RunFile) -> Parts:
         RunFileError: data that cannot be read, or are too few.
     """
     settings = run.settings.data
-    with _blamed(run, "data", "source"):
+    with run.blamed("data", "source"):
         _check_there(run, settings.source)
         whole = _read(run)
         test = data.mnist()[1] if settings.source == "mnist" else None
@@ -92,13 +90,13 @@ def load(run: RunFile) -> Parts:
     for name in ("validation", "test"):
         given = getattr(settings, name)
         if isinstance(given, str | list):
-            with _blamed(run, "data", name):
+            with run.blamed("data", name):
                 _check_there(run, given)
                 named[name] = _read_like(run, given, whole)
         elif named[name] is None:
             share = share_of(settings, name) or 0.0
             counts[name] = max(1, round(share * len(whole))) if share > 0 else 0
-    with _blamed(run, "data", next(iter(counts), "source")):
+    with run.blamed("data", next(iter(counts), "source")):
         train = _dealt(run, whole, counts, named)
     return Parts(train, named["validation"], named["test"], rows, incomplete)
 
@@ -109,26 +107,6 @@ def _rows(run: RunFile, whole: Dataset) -> int:
     if not isinstance(given, str):
         return len(whole)
     return gaps.rows_of(run.path(given), whole.format, len(whole))
-
-
-@contextmanager
-def _blamed(run: RunFile, *where: str) -> Iterator[None]:
-    """What goes wrong in the block is a problem of this place of the file."""
-    try:
-        yield
-    except ProblemError as error:
-        problem = error.problem
-        placed = len(problem.where) > 1
-        raise run.error(problem if placed else replace(problem, where=where)) from error
-    except ChainruleError as error:
-        raise run.error(_in_toml(Problem.of(error, *where))) from error
-
-
-def _in_toml(problem: Problem) -> Problem:
-    """A reader's problem, its remedy written as a file has it and not as Python."""
-    fix = (problem.fix or "").replace("classes=True", 'task = "classification"')
-    fix = re.sub(r"size=\((\d+), (\d+)\)", r"size = [\1, \2]", fix)
-    return replace(problem, fix=fix or None)
 
 
 def _check_there(run: RunFile, given: str | list[str]) -> None:

@@ -21,8 +21,6 @@ Where to look, from the outside to the inside:
     history, columns          what happened, as a table
     saving, document,         what a checkpoint holds, and what it must hold; the file
     checkpoint, lock          and who may write it
-    report/, curve, regions,  the report of a run, its pictures and their fonts
-    drawing, fonts
 """
 
 from chainrule import metrics

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from chainrule.errors import ArgumentError, nearest, warn, wrong_kind
+from chainrule import checks
+from chainrule.errors import ArgumentError, nearest, warn
 
 
 class Callback:
@@ -124,14 +125,7 @@ def as_callbacks(given: Any) -> list[Callback]:
     several = isinstance(given, Iterable) and not isinstance(given, Callback | type)
     found: list[Any] = [*given] if several else [given]
     for item in found:
-        if not isinstance(item, Callback):
-            raise wrong_kind(
-                "callbacks holds something that is no callback.",
-                item,
-                expected="instances of training.Callback",
-                fix="callbacks=[EarlyStopping()]; a function of the Trainer goes into "
-                "LambdaCallback(on_epoch=…)",
-            )
+        checks.instance("callbacks", item, Callback, "[LambdaCallback(on_epoch=…)]")
         _warn_of_strange_methods(item)
     return found
 

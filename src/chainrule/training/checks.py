@@ -7,88 +7,20 @@ sizes of numbers suit a network is looked at in :mod:`.suited`.
 
 from __future__ import annotations
 
-import math
-import os
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from chainrule import nn
+from chainrule.checks import whole
 from chainrule.data import Column, Dataset, Stream
 from chainrule.data.adapter import check_indices, kinds, stored_as
-from chainrule.data.checks import whole
-from chainrule.errors import ArgumentError, nearest, warn, wrong_kind
+from chainrule.errors import ArgumentError, nearest, warn
 from chainrule.nn import Module
 from chainrule.optim import Optimizer
 from chainrule.training import sanity_checks
 from chainrule.training.plan import Plan
 from chainrule.training.state import RunState
-
-# -- arguments -------------------------------------------------------------------
-
-
-def kind(name: str, given: Any, wanted: Any, example: str) -> None:
-    """Refuse an argument that is not of the kind that a Trainer is made of."""
-    if isinstance(given, type) or not isinstance(given, wanted):
-        raise wrong_kind(
-            f"{name} is not what a Trainer needs.",
-            given,
-            expected=f"for example {name}={example}",
-            fix=f"pass {name}={example}",
-        )
-
-
-def positive(name: str, value: Any, example: str) -> int:
-    """``value`` as an integer of at least 1."""
-    return whole(name, value, 1, example)
-
-
-def at_least_zero(name: str, value: Any, example: str, finite: bool = False) -> float:
-    """``value`` as a number that is neither negative nor NaN."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not value >= 0 or (finite and value == math.inf):
-        raise ArgumentError(
-            f"{name} must be a number that is not negative.",
-            expected="a finite number ≥ 0" if finite else "a number ≥ 0",
-            got=repr(value)[:80],
-            fix=example,
-        )
-    return float(value)
-
-
-def place(name: str, value: Any, example: str) -> Path:
-    """``value`` as a path."""
-    if not isinstance(value, str | os.PathLike):
-        raise ArgumentError(
-            f"{name} must say where.",
-            expected="a path: text, or a pathlib.Path",
-            got=repr(value)[:80],
-            fix=example,
-        )
-    return Path(value)
-
-
-def batch_size(given: Any, rows: int | None) -> int:
-    """The rows of a batch of data of so many rows, or of a stream: None means all."""
-    if given is None:
-        if rows is None:
-            raise ArgumentError(
-                "A stream has no batch of all its rows.",
-                expected="batch_size=32 or another number",
-                got="batch_size=None",
-                fix="give a number, or make a Dataset of what fits into memory",
-            )
-        return rows
-    size = positive("batch_size", given, "batch_size=32")
-    if rows is not None and size > rows:
-        raise ArgumentError(
-            "A batch cannot be larger than the data.",
-            expected=f"batch_size from 1 to {rows}",
-            got=f"batch_size={size}",
-            fix="batch_size=None makes every step see all samples (the default is 32)",
-        )
-    return size
 
 
 def one_source(others: tuple[Any, ...]) -> None:
@@ -104,9 +36,6 @@ def one_source(others: tuple[Any, ...]) -> None:
         got=f"{len(others) + 1} arguments without a name",
         fix=fix,
     )
-
-
-# -- a run -----------------------------------------------------------------------
 
 
 def schedule(optimizer: Optimizer, plan: Plan) -> None:
@@ -141,7 +70,7 @@ def extended(plan: Plan, epochs: Any, state: RunState, optimizer: Optimizer) -> 
         ArgumentError: fewer epochs than it has done; a schedule that was planned for
             another length.
     """
-    epochs = positive("epochs", epochs, "resume(train, epochs=20)")
+    epochs = whole("epochs", epochs)
     done, each = state.epoch - plan.first, plan.steps_per_epoch
     made = replace(plan, epochs=epochs)
     if epochs == plan.epochs:

@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from typing import Any
 
-#: How some columns are printed.
-_FIXED = {"epoch": "{:d}", "lr": "{:.3g}", "seconds": "{:.2f}"}
+from chainrule.formatting import measure, number
+
 _VALIDATION = "validation_"
-
-
-def is_share(metric: str) -> bool:
-    """Whether a metric of this name is a share, shown in per cent."""
-    named = metric in ("accuracy", "balanced_accuracy")
-    return named or re.fullmatch(r"top\d+", metric) is not None
 
 
 def heading(key: str, validation: str = "validation") -> str:
@@ -33,16 +26,13 @@ def shown(key: str, value: Any) -> str:
     """A value of a column as text.
 
     >>> shown("validation_accuracy", 0.98765), shown("validation_mae", 1234.5678)
-    ('98.77%', '1234.5678')
+    ('98.77%', '1,235')
     """
     if not isinstance(value, int | float):
         return str(value)
-    if key in _FIXED:
-        return _FIXED[key].format(value)
-    if is_share(key.removeprefix(_VALIDATION)):
-        return f"{value:.2%}"
-    small = value != 0 and abs(value) < 1e-3
-    return f"{value:.3g}" if small or abs(value) >= 1e6 else f"{value:.4f}"
+    if key == "seconds":
+        return number(float(value), 3)
+    return measure(key.removeprefix(_VALIDATION), value)
 
 
 def place(key: str) -> int:

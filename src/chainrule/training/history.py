@@ -1,22 +1,19 @@
 """The record of a training run: one row an epoch, one number a step and probe.
 
-:mod:`.loop` adds to it. It prints as a table; pictures of it are in :mod:`.curve`.
+:mod:`.loop` adds to it. It prints as a table; :mod:`chainrule.viz` draws it.
 """
 
 from __future__ import annotations
 
 import html
 import math
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from chainrule.graph.node import Array
 from chainrule.tables import html_table, text_table
-from chainrule.training import curve
 from chainrule.training.columns import heading, place, plain, shown
 
 #: Rows of epochs, and steps of each entry point.
@@ -69,7 +66,7 @@ class History:
     >>> history.epochs.append({"epoch": 1, "train_loss": 0.5, "lr": 0.1, "seconds": 2})
     >>> history
     epoch  train loss   lr  seconds
-        1      0.5000  0.1     2.00
+        1         0.5  0.1        2
     >>> history.steps["loss"]
     array([0.75, 0.25], dtype=float32)
     """
@@ -144,21 +141,6 @@ class History:
                 for key, array in self.steps.items()
             },
         }
-
-    def plot(self, path: str | os.PathLike[str] | None = None) -> curve.Picture | None:
-        """The learning curves: loss, metrics and the learning rate over the epochs.
-
-        Args:
-            path: the PNG file to write; None gives a picture, which a notebook shows.
-
-        Raises:
-            ArgumentError: no finished epoch, or no matplotlib (the extra ``plot``).
-            SaveError: the file cannot be written.
-        """
-        if path is None:
-            return curve.Picture(curve.curve_svg(self))
-        curve.save_curve(self, Path(path))
-        return None
 
     def _table(self) -> list[list[str]]:
         """Headings and rows as text; empty without a finished epoch."""

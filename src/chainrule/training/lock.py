@@ -11,7 +11,13 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from chainrule.disk import ignoring, make_directory, of_the_system, sweep
+from chainrule.disk import (
+    ignoring,
+    make_directory,
+    of_the_system,
+    open_regular,
+    sweep,
+)
 from chainrule.errors import ArgumentError, SaveError, warn
 from chainrule.training.checkpoint import FILE
 
@@ -135,7 +141,7 @@ class RunDirectory:
             make_directory(self.path)
             try:
                 self._reserve(os.stat(self.path))
-                handle = os.open(place, flags, 0o666)
+                handle = open_regular(place, flags)
             except OSError as error:
                 of_the_system(error)
                 if not self.path.exists():  # whoever made it has taken it away again

@@ -9,8 +9,8 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from chainrule.disk import make_directory, refusals
-from chainrule.training import checks
+from chainrule import checks
+from chainrule.disk import append, make_directory
 from chainrule.training.callbacks import Callback
 from chainrule.training.columns import plain
 
@@ -30,7 +30,7 @@ class _Logger(Callback):
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = checks.place("path", path, f"{type(self).__name__}('log')")
+        self.path = checks.path("path", path)
         self._columns: Sequence[str] = ()
 
     def check(self, columns: Mapping[str, str]) -> None:
@@ -44,11 +44,13 @@ class _Logger(Callback):
         # A resumed run may measure less or more than before: keep both.
         self._columns = [*dict.fromkeys([*self._columns, *earlier])]
         make_directory(self.path.parent)
-        self._write("w", self.head() + "".join(map(self.line, rows)))
+        text = self.head() + "".join(map(self.line, rows))
+        append(self.path, text.encode(), "log of the run", new=True)
 
     def on_epoch(self, trainer: Any) -> None:
         """Add a line."""
-        self._write("a", self.line(trainer.history.epochs[-1]))
+        text = self.line(trainer.history.epochs[-1])
+        append(self.path, text.encode(), "log of the run")
 
     def head(self) -> str:
         """What stands above the rows."""
@@ -57,17 +59,6 @@ class _Logger(Callback):
     def line(self, row: Mapping[str, Any]) -> str:
         """One row as text, with its line break."""
         return ""
-
-    def _write(self, mode: str, text: str) -> None:
-        with (
-            refusals(
-                "The log of the run cannot be written.",
-                expected=f"a file at {self.path}",
-                fix="free some space, or choose another path",
-            ),
-            open(self.path, mode, encoding="utf-8", newline="") as file,
-        ):
-            file.write(text)
 
 
 class CSVLogger(_Logger):

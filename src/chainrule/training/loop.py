@@ -19,6 +19,8 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.checks import count, maybe, number
+from chainrule.checks import path as as_path
 from chainrule.compiled_program import CompiledProgram
 from chainrule.errors import (
     ArgumentError,
@@ -28,7 +30,7 @@ from chainrule.errors import (
 )
 from chainrule.graph.node import Array
 from chainrule.optim import Optimizer
-from chainrule.training import checkpoint, checks
+from chainrule.training import checkpoint
 from chainrule.training.document import strange
 from chainrule.training.history import History
 from chainrule.training.interrupt import Interrupt
@@ -127,7 +129,7 @@ class Loop(Standing):
         self._single: dict[str, tuple[list[str], list[list[Array]]]] = {}
         self.signals = Interrupt()
         self.running = self._stopping = False
-        self._end = math.inf, math.inf
+        self._end: list[float] = [math.inf, math.inf]
         self._directory: RunDirectory | None = None
 
     # -- what observers see ----------------------------------------------------------
@@ -197,12 +199,10 @@ class Loop(Standing):
                 fix="loop.run(epochs=10)",
             )
         self.settle()
-        self._end = epochs or math.inf, updates or math.inf
-        example = "checkpoint_every=60"
-        every = checks.at_least_zero("checkpoint_every", checkpoint_every, example)
-        directory = checkpoint
-        if directory is not None:
-            directory = checks.place("checkpoint", directory, "checkpoint='runs/first'")
+        ends = ("epochs", epochs), ("updates", updates)
+        self._end = [math.inf if n is None else count(name, n) for name, n in ends]
+        every = number("checkpoint_every", checkpoint_every, least=0, infinite=True)
+        directory = maybe(as_path)("checkpoint", checkpoint)
         self._stopping = False
         with self.signals, ExitStack() as stack:
             try:
@@ -307,7 +307,11 @@ class Loop(Standing):
 
     def _chunk(self) -> bool:
         """Steps for about CHUNK seconds; whether the epoch is over."""
-        state, begun = self.state, self._clock()
+        state = self.state
+        if self._kept is not None and self._kept.seconds <= SHARE * self._since:
+            self._keep()  # first: observers have seen all steps that are in it
+            state.seconds += self._kept.seconds
+        begun = self._clock()
         try:
             ended = self._steps()
         except Exception:
@@ -317,9 +321,6 @@ class Loop(Standing):
         seconds = self._clock() - begun
         state.seconds += seconds
         self._since += seconds
-        if self._kept is not None and self._kept.seconds <= SHARE * self._since:
-            self._keep()
-            state.seconds += self._kept.seconds
         return ended
 
     def _steps(self) -> bool:
@@ -486,7 +487,7 @@ class Loop(Standing):
             SaveError: no space, no permission, no such directory, or notes and states
                 that JSON does not have. What was at ``path`` is unharmed.
         """
-        target = checks.place("path", path, "loop.save('run.ckpt')")
+        target = as_path("path", path)
         self._remember()
         self.state.tables = self._changing.table_states()
         made, arrays = self.state.pack()
@@ -502,7 +503,7 @@ class Loop(Standing):
             CheckpointError: no checkpoint, truncated, altered, or of another program;
                 nothing is changed then.
         """
-        where = checkpoint.locate(checks.place("path", path, "loop.load('run.ckpt')"))
+        where = checkpoint.locate(as_path("path", path))
         made, arrays = checkpoint.read(where)
         if made.get("entries") != sorted(self.program.traced):
             expected = f"a loop over the entry points {sorted(self.program.traced)}"

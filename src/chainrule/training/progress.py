@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TextIO, cast
 
+from chainrule.errors import visible
+from chainrule.formatting import number
 from chainrule.outlet import Outlet
 from chainrule.training.callbacks import Callback
 from chainrule.training.columns import shown
@@ -22,7 +24,7 @@ def epoch_line(
 
     >>> epoch_line({"epoch": 2, "train_loss": 0.25, "validation_loss": 0.5,
     ...             "validation_r2": 0.875, "lr": 1e-3, "seconds": 1.5}, 10, "test")
-    'epoch  2/10  train loss 0.2500  test loss 0.5000  r2 0.8750  lr 0.001  1.5 s'
+    'epoch  2/10  train loss 0.25  test loss 0.5  r2 0.875  lr 0.001  1.5 s'
     """
     width = len(str(epochs))
     parts = [
@@ -34,14 +36,15 @@ def epoch_line(
         if kind == "validation":
             called = f"{validation} loss" if name == "loss" else name.replace("_", " ")
             parts.append(f"{called} {shown(key, value)}")
-    parts += [f"lr {row['lr']:.3g}", f"{row['seconds']:.1f} s"]
+    parts += [f"lr {shown('lr', row['lr'])}", f"{shown('seconds', row['seconds'])} s"]
     return "  ".join(parts)
 
 
 def _last_line(trainer: Any) -> str:
     assert trainer.plan is not None
     history = trainer.history
-    return epoch_line(history.epochs[-1], trainer.plan.end, history.validation_name)
+    line = epoch_line(history.epochs[-1], trainer.plan.end, history.validation_name)
+    return visible(line)  # names of data sets and metrics may be anybody's
 
 
 class Lines(Callback):
@@ -94,7 +97,7 @@ class Bar(Callback):
         epoch = min(trainer.epoch + 1, plan.end)
         text = f"epoch {epoch}/{plan.end}"
         if len(trainer.history):
-            text += f"  loss {trainer.history.recent():.4f}"
+            text += f"  loss {number(trainer.history.recent())}"
         total = plan.total_steps
         self.progress.update(self.task, completed=done, total=total, description=text)
 

@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from chainrule import checks
 from chainrule.disk import make_directory, sweep
-from chainrule.errors import ArgumentError, CheckpointError, warn
+from chainrule.errors import CheckpointError, warn
 from chainrule.optim.better import is_better
-from chainrule.training import checks
 from chainrule.training.callbacks import Callback
+from chainrule.training.checks import monitored
 
 
 class Watching(Callback):
@@ -33,23 +34,16 @@ class Watching(Callback):
     def __init__(
         self, monitor: str, *, min_delta: float = 0.0, mode: str | None = None
     ) -> None:
-        if mode not in (None, "min", "max"):
-            raise ArgumentError(
-                "mode says which values are better.",
-                expected="'min', 'max', or None for what suits the number",
-                got=repr(mode),
-                fix="mode='max' for an accuracy",
-            )
-        example = "min_delta=0.0, the least improvement that counts"
-        self.min_delta = checks.at_least_zero("min_delta", min_delta, example, True)
-        self.monitor, self.mode = str(monitor), mode
+        self.min_delta = checks.number("min_delta", min_delta, least=0)
+        self.mode = checks.maybe(checks.choice("min", "max"))("mode", mode)
+        self.monitor = checks.text("monitor", monitor)
         self._better = mode or "min"
         self.best: float | None = None
         self.best_epoch: int | None = None
 
     def check(self, columns: Mapping[str, str]) -> None:
         """Refuse a monitor that the history's rows will not hold."""
-        checks.monitored(type(self).__name__, self.monitor, columns)
+        monitored(type(self).__name__, self.monitor, columns)
         self._better = self.mode or columns[self.monitor]
 
     def improved(self, trainer: Any) -> bool:
@@ -121,8 +115,8 @@ class EarlyStopping(Watching):
         restore_best: bool = True,
     ) -> None:
         super().__init__(monitor, min_delta=min_delta, mode=mode)
-        self.patience = checks.positive("patience", patience, "patience=5")
-        self.restore_best = bool(restore_best)
+        self.patience = checks.whole("patience", patience)
+        self.restore_best = checks.truth("restore_best", restore_best)
         self.waited, self.stopped = 0, False
         self._weights: dict[str, np.ndarray] = {}
         self._last: dict[str, np.ndarray] = {}  # of a run that ended with the best
@@ -261,7 +255,7 @@ class BestCheckpoint(Watching):
         mode: str | None = None,
     ) -> None:
         super().__init__(monitor, min_delta=min_delta, mode=mode)
-        self.path = checks.place("path", path, "BestCheckpoint('best.ckpt')")
+        self.path = checks.path("path", path)
 
     def on_start(self, trainer: Any) -> None:
         """Make the directory, so that a wrong path shows before the run."""

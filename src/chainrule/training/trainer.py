@@ -13,8 +13,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from chainrule.checks import instance, maybe, truth, whole
+from chainrule.checks import path as as_path
 from chainrule.data import Stream
 from chainrule.data.adapter import as_column, as_data, stored_as
+from chainrule.data.checks import checked_batch_size
 from chainrule.engines import resolve_engine
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
@@ -109,13 +112,11 @@ class Trainer(Standing):
         seed: int = 0,
         threads: int | None = None,
     ) -> None:
-        checks.kind("model", model, Module, "nn.Sequential(nn.Linear(…), …)")
-        checks.kind("optimizer", optimizer, Optimizer, "optim.Adam(lr=1e-3)")
-        checks.kind("loss", loss, Callable, "nn.CrossEntropyLoss()")
+        instance("model", model, Module, "nn.Sequential(nn.Linear(…), …)")
+        instance("optimizer", optimizer, Optimizer, "optim.Adam(lr=1e-3)")
+        instance("loss", loss, Callable, "nn.CrossEntropyLoss()")
         self.engine = resolve_engine(engine)
-        self.threads = threads
-        if threads is not None:
-            self.threads = checks.positive("threads", threads, "threads=2")
+        self.threads = maybe(whole)("threads", threads)
         key, self.seed = Generator(seed).key, int(seed)
         self.metrics, self.probes = as_metrics(metrics), Probes(probes, model)
         optimizer.attach_parameters(dict(model.named_parameters()))
@@ -249,10 +250,10 @@ class Trainer(Standing):
         """
         self._settle()
         checks.one_source(others)
-        epochs = checks.positive("epochs", epochs, "fit(train, epochs=10)")
+        epochs = whole("epochs", epochs)
         data = as_data(train)
         rows = None if isinstance(data, Stream) else len(data)
-        size = checks.batch_size(batch_size, rows)
+        size = checked_batch_size(batch_size, rows)
         weights = as_weights(sample_weight, data, self.loss)
         adapter = adapter_of(data, size, self.seed, weights=weights)
         plan = Plan(
@@ -261,7 +262,7 @@ class Trainer(Standing):
             batch_size=size,
             rows=rows,
             checksum=adapter.checksum,
-            drop_last=bool(drop_last),
+            drop_last=truth("drop_last", drop_last),
             block=int(adapter.x.shape[0]) if rows is None else None,
             class_names=None if data.class_names is None else tuple(data.class_names),
             format=data.format,
@@ -436,8 +437,8 @@ class Trainer(Standing):
             NonFiniteError: the model gives NaN or infinity, with the rows.
         """
         self._settle()
-        example = "evaluate((x, y), batch_size=1000)"
-        size = checks.positive("batch_size", batch_size, example)
+        fix = "evaluate((x, y), batch_size=1000)"
+        size = whole("batch_size", batch_size, fix=fix)
         given = as_data(data)
         checks.same_scale(self.scale, given)
         weights = as_weights(sample_weight, given, self.loss)
@@ -463,8 +464,7 @@ class Trainer(Standing):
             NonFiniteError: NaN or infinity in x, or in what the model gives.
         """
         self._settle()
-        example = "predict(x, batch_size=1000)"
-        size = checks.positive("batch_size", batch_size, example)
+        size = whole("batch_size", batch_size)
         if output is not None:
             output_semantics.check_output(output, self.loss)
         given = as_column(x)
@@ -505,7 +505,7 @@ class Trainer(Standing):
             SaveError: no space, no permission, no such directory. What was at ``path``
                 is unharmed.
         """
-        target = checks.place("path", path, "trainer.save('run.ckpt')")
+        target = as_path("path", path)
         self._settle()
         self._remember()
         document, tensors = saving.pack(self)
@@ -549,7 +549,7 @@ class Trainer(Standing):
             CheckpointError: no checkpoint, truncated, altered, of another version or
                 of another architecture; nothing is changed then.
         """
-        where = checks.place("path", path, "Trainer.load('run.ckpt')")
+        where = as_path("path", path)
         given = {"model": model, "loss": loss, "optimizer": optimizer}
         given |= {"metrics": metrics, "probes": probes}
         make = partial(cls, threads=threads)

@@ -6,7 +6,8 @@ import inspect
 import math
 from typing import Any, ClassVar
 
-from chainrule.errors import ArgumentError, ShapeError, nearest
+from chainrule import checks
+from chainrule.errors import ArgumentError, ShapeError
 from chainrule.functions.elementwise import where
 from chainrule.graph.node import Array
 from chainrule.graph.types import Shape
@@ -35,15 +36,9 @@ class Reduction(Module):
     reduction: str = "mean"
 
     def __init__(self, *, reduction: str = "mean") -> None:
-        if reduction not in REDUCTIONS:
-            near = nearest(str(reduction), REDUCTIONS)
-            raise ArgumentError(
-                f"{type(self).__name__} does not know this reduction.",
-                expected='"mean", "sum" or "none"',
-                got=repr(reduction),
-                fix=f'did you mean "{near}"?' if near else 'reduction="mean"',
-            )
-        self.reduction = reduction
+        what = f"{type(self).__name__} has no such {{}}."
+        check = checks.choice(*REDUCTIONS, what=what)
+        self.reduction = check("reduction", reduction)
 
     def reduced(
         self, losses: Tensor, weights: Tensor | None = None, sample_weight: Any = None

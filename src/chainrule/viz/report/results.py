@@ -13,7 +13,7 @@ from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
 from chainrule.nn import output_semantics as semantics
 from chainrule.tensor import Tensor
-from chainrule.training.regions import class_names
+from chainrule.viz.decision_regions import class_names
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ import pytest
 
 import chainrule as cr
 from chainrule import errors, nn, optim
-from chainrule.training import drawing
-from chainrule.training.report import answers, images, page, results, write_report
-from chainrule.training.report.words import LANGUAGES, words
+from chainrule.viz import drawing
+from chainrule.viz.report import answers, images, page, results, write_report
+from chainrule.viz.report.words import LANGUAGES, words
 
 from .conftest import Make
 from .pages import Element, pixels, read
@@ -328,7 +328,7 @@ def test_regression_with_two_targets(write: Write) -> None:
 
 
 def test_the_worst_residuals_are_drawn() -> None:
-    from chainrule.training.report import charts
+    from chainrule.viz.report import charts
 
     size = np.zeros(5000)
     size[[7, 1234, 4998]] = [3, 2, 1]
@@ -541,7 +541,7 @@ def test_gradients_and_probes(make: Make, data: cr.data.Dataset, write: Write) -
 
 
 def test_groups_of_steps_keep_the_extremes() -> None:
-    from chainrule.training.report import charts
+    from chainrule.viz.report import charts
 
     values = np.ones(10_000, np.float32)
     values[4321], values[8765], values[5] = 100.0, 0.5, np.nan
@@ -785,8 +785,8 @@ def test_bad_input(
 
 def test_matplotlib_is_loaded_by_those_who_draw() -> None:
     code = (
-        "import sys, chainrule.training.report, chainrule.training.regions,"
-        " chainrule.training.curve;"
+        "import sys, chainrule.viz.report, chainrule.viz.decision_regions,"
+        " chainrule.viz.curve;"
         "print(*sorted({'matplotlib', 'PIL'} & set(sys.modules)))"
     )
     made = subprocess.run(

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from importlib import resources
 
-from chainrule.training import drawing, fonts
+from chainrule.viz import drawing, fonts
 
 #: What HTML and UTF-8 cannot hold.
 _UNFIT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
@@ -163,9 +163,7 @@ def _style() -> str:
     light = "".join(f"--cr-{i}:{a};" for i, (a, _) in enumerate(drawing.COLOURS, 1))
     dark = "".join(f"--cr-{i}:{c};" for i, c in enumerate(_DARK, 1))
     sheet = (
-        resources.files("chainrule.training.report")
-        .joinpath("style.css")
-        .read_text("utf-8")
+        resources.files("chainrule.viz.report").joinpath("style.css").read_text("utf-8")
     )
     for stand_in, by in (
         ("FONTS", fonts.STACK),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chainrule import errors
-from chainrule.training import drawing, fonts
+from chainrule.viz import drawing, fonts
 
 font_manager = pytest.importorskip("matplotlib.font_manager")
 

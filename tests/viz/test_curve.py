@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from chainrule import errors
-from chainrule.training import History, curve, drawing
+from chainrule.training import History
+from chainrule.viz import curve, drawing
 
 from .pages import read
 
@@ -150,7 +151,7 @@ def test_nothing_to_draw(made: History, fix: str, tmp_path: Path) -> None:
         curve.save_curve(made, tmp_path / "empty.png")
     assert fix in str(caught.value)
     with pytest.raises(errors.ArgumentError, match="no learning curve"):
-        curve.curve_svg(made)
+        curve.show_curve(made)
 
 
 def test_without_matplotlib(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -167,7 +168,10 @@ def test_svg() -> None:
         {"train_loss": 0.125 * i, "validation_loss": 0.0625 * i, "validation_準確": 1.0}
         for i in (1, 2)
     ]
-    text = curve.curve_svg(history(*rows))
+    picture = curve.show_curve(history(*rows))
+    text = picture.svg
+    assert picture._repr_html_() == text
+    assert repr(picture).startswith("Picture(SVG, ")
     (svg,) = read(text).find("svg")
     assert svg["role"] == "img"
     assert svg["aria-label"] == "Learning curves: loss, validation 準確"
@@ -181,7 +185,7 @@ def test_svg() -> None:
     assert not re.search(r"https?:|<style|font-family|#0102|xlink", text)
     assert "currentColor" in text
     assert "var(--cr-1, #3b82f6)" in text
-    assert curve.curve_svg(history(*rows)) == text, "the same picture every time"
+    assert curve.show_curve(history(*rows)).svg == text, "the same picture every time"
 
 
 def test_numbers_on_the_axes_are_not_cut() -> None:
@@ -199,7 +203,7 @@ def test_numbers_on_the_axes_are_not_cut() -> None:
 
 def test_hostile_names_are_text() -> None:
     made = history({"train_loss": 1.0, f"validation_{HOSTILE}": 1.0})
-    svg = read(curve.curve_svg(made)).find("svg")[0]
+    svg = read(curve.show_curve(made).svg).find("svg")[0]
     assert not svg.find("b")
     shown = HOSTILE.replace("_", " ").strip()
     assert any(shown in e.text for e in svg.find("text"))
@@ -216,7 +220,7 @@ def test_the_users_settings_are_neither_used_nor_changed(tmp_path: Path) -> None
     with matplotlib.rc_context(mine):
         made = history({"train_loss": 1.0})
         curve.save_curve(made, tmp_path / "curve.png", title="a_b %")
-        curve.curve_svg(made)
+        curve.show_curve(made)
         assert {key: matplotlib.rcParams[key] for key in mine} == mine
     from PIL import Image
 

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from chainrule.graph.node import Array
-from chainrule.training import fonts
-from chainrule.training.report import charts, images, page
-from chainrule.training.report.charts import number, percent
-from chainrule.training.report.page import Html, el
-from chainrule.training.report.results import Classified
-from chainrule.training.report.sections import (
+from chainrule.viz import fonts
+from chainrule.viz.report import charts, images, page
+from chainrule.viz.report.charts import number, percent
+from chainrule.viz.report.page import Html, el
+from chainrule.viz.report.results import Classified
+from chainrule.viz.report.sections import (
     FEW,
     MATRIX,
     MISTAKES,

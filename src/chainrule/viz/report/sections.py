@@ -10,15 +10,15 @@ import numpy as np
 
 from chainrule import nn
 from chainrule.data import Dataset
+from chainrule.formatting import is_share
 from chainrule.graph.node import Array
 from chainrule.nn.summary import summary
-from chainrule.training import curve, fonts
-from chainrule.training.columns import is_share
-from chainrule.training.report import charts, images, page
-from chainrule.training.report.charts import number, percent
-from chainrule.training.report.page import Html, el
-from chainrule.training.report.results import Classified, Regressed
-from chainrule.training.report.words import Words, sentences
+from chainrule.viz import curve, fonts
+from chainrule.viz.report import charts, images, page
+from chainrule.viz.report.charts import number, percent
+from chainrule.viz.report.page import Html, el
+from chainrule.viz.report.results import Classified, Regressed
+from chainrule.viz.report.words import Words, sentences
 
 #: More classes than this are a picture instead of a table.
 MATRIX = 20

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ArgumentError
+from chainrule.formatting import is_share
 from chainrule.graph.node import Array
-from chainrule.training import drawing, fonts
 from chainrule.training.checkpoint import replace
-from chainrule.training.columns import is_share
-from chainrule.training.drawing import Palette, can_plot
+from chainrule.viz import drawing, fonts
+from chainrule.viz.drawing import Palette, can_plot
 
-__all__ = ["Line", "Panel", "can_plot", "curve_svg", "panels", "save_curve"]
+__all__ = ["Line", "Panel", "Picture", "panels", "save_curve", "show_curve"]
 
 #: Words of the pictures; ``panels`` takes others, as the report's in another language.
 WORDS = {
@@ -102,8 +102,8 @@ def save_curve(history: Any, path: str | Path, *, title: str = "") -> None:
     replace(Path(path), picture, "learning curve")
 
 
-def curve_svg(history: Any) -> str:
-    """The same curves as an ``<svg>`` element, for a notebook or a page of HTML.
+def show_curve(history: Any) -> Picture:
+    """The same curves as a picture that a notebook shows.
 
     Args:
         history: of a run with at least one finished epoch.
@@ -114,13 +114,13 @@ def curve_svg(history: Any) -> str:
     >>> from chainrule.training import History
     >>> history = History()
     >>> history.epochs += [{"epoch": 1, "train_loss": 0.5, "lr": 0.1, "seconds": 2}]
-    >>> curve_svg(history)[:28]
+    >>> show_curve(history).svg[:28]
     '<svg viewBox="0 0 324 234" r'
     """
     shown = _checked(history)
     with _grid(drawing.page(), shown) as figure:
         label = "Learning curves: " + ", ".join(panel.name for panel in shown)
-        return drawing.svg(figure, "curves", label)
+        return Picture(drawing.svg(figure, "curves", label))
 
 
 def panels(history: Any, words: Mapping[str, str] = WORDS) -> list[Panel]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chainrule.errors import ArgumentError
-from chainrule.training import fonts
+from chainrule.viz import fonts
 
 #: Of lines: on white paper, and on a page of unknown background.
 COLOURS = (

@@ -10,12 +10,12 @@ import numpy as np
 
 from chainrule.data import Dataset
 from chainrule.graph.node import Array
-from chainrule.training import curve, drawing, regions
-from chainrule.training.curve import Line, Panel
-from chainrule.training.report import page
-from chainrule.training.report.page import Html, el
-from chainrule.training.report.results import Classified, Regressed
-from chainrule.training.report.words import Words, sentences
+from chainrule.viz import curve, decision_regions, drawing
+from chainrule.viz.curve import Line, Panel
+from chainrule.viz.report import page
+from chainrule.viz.report.page import Html, el
+from chainrule.viz.report.results import Classified, Regressed
+from chainrule.viz.report.words import Words, sentences
 
 #: Inches.
 _SIZE = (5.0, 3.3)
@@ -139,10 +139,10 @@ def plane(trainer: Any, data: Dataset, names: list[str], words: Words) -> Html:
     palette = drawing.paper(what="picture of the decision regions")
     with drawing.figure(palette, 5.6, 4.6) as figure:
         axes = figure.subplots()
-        classes = regions.draw_regions(axes, trainer, data, palette)
+        classes = decision_regions.draw_regions(axes, trainer, data, palette)
         axes.set(xlabel="x₁", ylabel="x₂")
         picture = base64.b64encode(drawing.png(figure)).decode()
-    colours = map(_hex, regions.class_colours(classes))
+    colours = map(_hex, decision_regions.class_colours(classes))
     shown = [page.sample(*each) for each in zip(range(classes), colours, names)]
     image = el(
         "img",

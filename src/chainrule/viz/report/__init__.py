@@ -11,14 +11,14 @@ import numpy as np
 
 from chainrule.data import Dataset
 from chainrule.errors import ArgumentError
-from chainrule.training import drawing
 from chainrule.training.checkpoint import replace
-from chainrule.training.report import answers, page, sections
-from chainrule.training.report.page import Html, el
-from chainrule.training.report.results import classified, regressed
-from chainrule.training.report.sections import Subject
-from chainrule.training.report.words import words
 from chainrule.version import __version__
+from chainrule.viz import drawing
+from chainrule.viz.report import answers, page, sections
+from chainrule.viz.report.page import Html, el
+from chainrule.viz.report.results import classified, regressed
+from chainrule.viz.report.sections import Subject
+from chainrule.viz.report.words import words
 
 __all__ = ["write_report"]
 

@@ -15,9 +15,9 @@ from chainrule.graph.node import Array
 from chainrule.nn import Module, output_semantics
 from chainrule.nn.traced import mode
 from chainrule.tensor import Tensor
-from chainrule.training import drawing, fonts
 from chainrule.training.checkpoint import replace
 from chainrule.training.trainer import Trainer
+from chainrule.viz import drawing, fonts
 
 #: A Trainer, or a function of an array (n, 2), such as a module.
 Classifier = Trainer | Callable[[Any], Any]
@@ -30,7 +30,7 @@ _POINTS = 2000
 _NAMED = 12
 
 
-def save_regions(
+def save_decision_regions(
     trainer: Classifier, data: Dataset, path: str | Path, *, title: str = ""
 ) -> None:
     """Colour the plane by the predicted class, and draw the data on it, as a PNG file.

@@ -9,7 +9,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import errors, nn, optim
-from chainrule.training import drawing, regions
+from chainrule.viz import decision_regions, drawing, save_decision_regions
 
 pytest.importorskip("matplotlib")
 
@@ -33,12 +33,12 @@ def colour_at(path: Path, across: float, up: float) -> np.ndarray:
 def nearest(colour: np.ndarray) -> int:
     """Which class a pale colour belongs to: the direction away from white counts."""
     away = 255 - colour
-    own = 1 - regions.class_colours(2)
+    own = 1 - decision_regions.class_colours(2)
     return int(np.argmax(own @ away / np.linalg.norm(own, axis=1)))
 
 
 def test_colours_are_where_the_classes_are(tmp_path: Path) -> None:
-    regions.save_regions(half_plane, XOR, tmp_path / "r.png", title="half a plane")
+    save_decision_regions(half_plane, XOR, tmp_path / "r.png", title="half a plane")
     assert nearest(colour_at(tmp_path / "r.png", 0.2, 0.2)) == 0
     assert nearest(colour_at(tmp_path / "r.png", 0.6, 0.7)) == 1
     assert nearest(colour_at(tmp_path / "r.png", 0.7, 0.3)) == 1
@@ -52,12 +52,12 @@ def test_of_a_trainer(tmp_path: Path) -> None:
         model, loss=nn.CrossEntropyLoss(), optimizer=adam, engine="numpy"
     )
     trainer.fit(XOR, epochs=200, batch_size=4, progress=False)
-    regions.save_regions(trainer, XOR, tmp_path / "r.png")
+    save_decision_regions(trainer, XOR, tmp_path / "r.png")
     # The corners lie at 0.12 / 1.24 of the axes; points have colours of their own.
     corners = [(0.22, 0.25), (0.22, 0.75), (0.7, 0.25), (0.7, 0.75)]
     found = [nearest(colour_at(tmp_path / "r.png", *corner)) for corner in corners]
     assert found == [0, 1, 1, 0]
-    shares = regions.probabilities(trainer, XOR.x[...])
+    shares = decision_regions.probabilities(trainer, XOR.x[...])
     np.testing.assert_allclose(shares.sum(1), 1, rtol=1e-6)
     assert shares.argmax(1).tolist() == [0, 1, 1, 0]
 
@@ -80,16 +80,18 @@ def test_every_kind_of_classifier() -> None:
         lambda t: np.stack([0 * t.numpy()[:, 0], t.numpy()[:, 0]], axis=1),
         lambda t: p,
     ):
-        found = regions.probabilities(classifier, x)
+        found = decision_regions.probabilities(classifier, x)
         np.testing.assert_allclose(found, expected, rtol=1e-5)
     for loss in (nn.HingeLoss(), nn.PerceptronLoss()):
-        found = regions.probabilities(trainer_of(one, loss), x)
+        found = decision_regions.probabilities(trainer_of(one, loss), x)
         assert found.tolist() == [[0, 1], [1, 0], [0, 1]]
     noisy = nn.Sequential(one, nn.Sigmoid(), nn.Dropout(0.9))
-    np.testing.assert_allclose(regions.probabilities(noisy, x), expected, rtol=1e-5)
+    np.testing.assert_allclose(
+        decision_regions.probabilities(noisy, x), expected, rtol=1e-5
+    )
     assert noisy.training, "as it was"
     three = nn.Linear(2, 3)
-    found = regions.probabilities(trainer_of(three, nn.MultiMarginLoss()), x)
+    found = decision_regions.probabilities(trainer_of(three, nn.MultiMarginLoss()), x)
     best = three(cr.tensor(x)).numpy().argmax(1)
     np.testing.assert_array_equal(found, np.eye(3)[best])
 
@@ -104,7 +106,7 @@ def test_every_kind_of_classifier() -> None:
     ],
 )
 def test_labels(y: np.ndarray, labels: list[int]) -> None:
-    assert regions.labels_of(y).tolist() == labels
+    assert decision_regions.labels_of(y).tolist() == labels
 
 
 @pytest.mark.parametrize(
@@ -112,32 +114,32 @@ def test_labels(y: np.ndarray, labels: list[int]) -> None:
 )
 def test_targets_that_are_no_labels(y: np.ndarray) -> None:
     with pytest.raises(errors.ArgumentError, match="need labels"):
-        regions.labels_of(y)
+        decision_regions.labels_of(y)
 
 
 def test_bad_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "r.png"
     wide = cr.data.Dataset(np.zeros((3, 3)), [0, 1, 0])
     with pytest.raises(errors.ArgumentError, match="two features"):
-        regions.save_regions(half_plane, wide, path)
+        save_decision_regions(half_plane, wide, path)
     quantities = cr.data.Dataset(np.zeros((3, 2)), [0.5, 1.0, 0.0])
     with pytest.raises(errors.ArgumentError, match="need labels"):
-        regions.save_regions(half_plane, quantities, path)
+        save_decision_regions(half_plane, quantities, path)
     for answer in (np.full(4, 2.0), np.full((4, 1), -0.5), np.zeros(3), np.zeros(())):
         with pytest.raises(errors.ArgumentError, match="need a classifier"):
-            regions.probabilities(lambda t, a=answer: a, np.zeros((4, 2)))
+            decision_regions.probabilities(lambda t, a=answer: a, np.zeros((4, 2)))
     with pytest.raises(errors.SaveError, match="regions"):
-        regions.save_regions(half_plane, XOR, tmp_path / "no" / "r.png")
+        save_decision_regions(half_plane, XOR, tmp_path / "no" / "r.png")
     monkeypatch.setattr(drawing, "can_plot", lambda: False)
     with pytest.raises(errors.ArgumentError, match=r"chainrule\[plot\]"):
-        regions.save_regions(half_plane, XOR, path)
+        save_decision_regions(half_plane, XOR, path)
     assert not path.exists()
 
 
 def test_points_in_one_place_and_many_classes(tmp_path: Path) -> None:
     """No width to divide by; more classes than colours and than a legend holds."""
     one = cr.data.Dataset(np.ones((5, 2)), np.zeros(5, int), classes=2)
-    regions.save_regions(half_plane, one, tmp_path / "one.png")
+    save_decision_regions(half_plane, one, tmp_path / "one.png")
     rng = np.random.default_rng(0)
     many = cr.data.Dataset(rng.normal(size=(60, 2)), np.arange(60) % 30)
     centres = many.x[:30]
@@ -145,13 +147,13 @@ def test_points_in_one_place_and_many_classes(tmp_path: Path) -> None:
     def closest(t: cr.Tensor) -> np.ndarray:
         return -((t.numpy()[:, None] - centres) ** 2).sum(2)
 
-    regions.save_regions(closest, many, tmp_path / "many.png", title="$x_{<b>")
-    assert len(np.unique(regions.class_colours(30), axis=0)) == 30
-    assert len(np.unique(regions.class_colours(8), axis=0)) == 8
+    save_decision_regions(closest, many, tmp_path / "many.png", title="$x_{<b>")
+    assert len(np.unique(decision_regions.class_colours(30), axis=0)) == 30
+    assert len(np.unique(decision_regions.class_colours(8), axis=0)) == 8
 
 
 def test_names() -> None:
-    assert regions.class_names(XOR) == ["0", "1"]
-    assert regions.class_names(XOR, ("no", "yes")) == ["no", "yes"]
+    assert decision_regions.class_names(XOR) == ["0", "1"]
+    assert decision_regions.class_names(XOR, ("no", "yes")) == ["no", "yes"]
     labelled = cr.data.Dataset([[0], [1]], [0, 3])
-    assert regions.class_names(labelled) == ["0", "1", "2", "3"]
+    assert decision_regions.class_names(labelled) == ["0", "1", "2", "3"]

@@ -50,7 +50,7 @@ def sentences(table: Words, *parts: str) -> str:
 
 @lru_cache
 def _read(language: str) -> Words:
-    file = resources.files("chainrule.training.report").joinpath(f"{language}.toml")
+    file = resources.files("chainrule.viz.report").joinpath(f"{language}.toml")
     held = tomllib.loads(file.read_text(encoding="utf-8"))
     found = dict(held["words"])
     for key, texts in held["sections"].items():

@@ -152,7 +152,8 @@ class Idx(Data):
     kind: ClassVar[str] = "idx"
     what: ClassVar[str] = "idx files"
 
-    source: Place | Pair = Data.model_fields["source"]  # type: ignore[assignment]
+    source: Place | Pair = Field(examples=["train-images-idx3-ubyte"])
+    """[images, labels], or the images alone where the labels lie beside them"""
     validation: Share | Place | Pair | None = Field(None, examples=[0.1])
     """the share of samples to look at after each epoch, or other files; else 0.1"""
     test: Share | Place | Pair | None = Field(None, examples=[0.1])

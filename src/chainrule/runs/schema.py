@@ -122,11 +122,12 @@ class Layer(Chosen):
         ]
 
     def small(self) -> dict[str, Any]:
-        """Its sizes with at most two units of each kind, for a trial."""
-        few: dict[str, Any] = dict.fromkeys(self.open_sizes(), 2)
+        """Its sizes with two units of each kind at most, or one a group, for a trial."""
+        units = min(self.options.get("num_groups", 2), 2**20)
+        few: dict[str, Any] = dict.fromkeys(self.open_sizes(), units)
         for name, size in self.sizes().items():
             many = isinstance(size, list)
-            few[name] = [min(n, 2) for n in size] if many else min(size, 2)
+            few[name] = [min(n, units) for n in size] if many else min(size, units)
         return few
 
 

@@ -1,87 +1,42 @@
 """The textbook's networks, against numbers worked out without Chainrule."""
 
-import math
-
 import numpy as np
 import pytest
 
 import chainrule as cr
 from chainrule import nn
+from chainrule.recipes import two_two_one as recipe
+from tests.textbook.oracle import two_two_one
 
 # -- 3.2.2 and 3.7: two inputs, two sigmoid neurons, one output, ½(ŷ − y)² ------------
-
-W1, B1 = [[0.15, 0.20], [0.25, -0.30]], [0.35, -0.35]
-W2, B2 = [[0.40, -0.45]], [0.60]
-X, Y = [0.05, 0.10], 0.01
 
 
 def half_square(prediction, truth):
     return ((prediction - truth) * (prediction - truth)).sum() * 0.5
 
 
-def sigmoid(z):
-    return 1 / (1 + math.exp(-z))
-
-
-def by_hand():
-    """Every quantity of the pass in plain Python floats, number by number."""
-    z1 = [W1[i][0] * X[0] + W1[i][1] * X[1] + B1[i] for i in range(2)]
-    a1 = [sigmoid(z) for z in z1]
-    z2 = W2[0][0] * a1[0] + W2[0][1] * a1[1] + B2[0]
-    out = sigmoid(z2)
-    d2 = (out - Y) * out * (1 - out)
-    d1 = [W2[0][i] * d2 * a1[i] * (1 - a1[i]) for i in range(2)]
-    return {
-        "loss": 0.5 * (Y - out) ** 2,
-        "out": out,
-        1: {
-            "z": [[v] for v in z1],
-            "a": [[v] for v in a1],
-            "delta": [[v] for v in d1],
-            "dW": [[d1[i] * X[0], d1[i] * X[1]] for i in range(2)],
-            "db": [[v] for v in d1],
-            "W": W1,
-            "b": [[v] for v in B1],
-            "input": [[v] for v in X],
-        },
-        2: {
-            "z": [[z2]],
-            "a": [[out]],
-            "delta": [[d2]],
-            "dW": [[d2 * a1[0], d2 * a1[1]]],
-            "db": [[d2]],
-            "W": W2,
-            "b": [B2],
-            "input": [[v] for v in a1],
-        },
-    }
-
-
 @pytest.fixture(scope="module")
 def small():
-    model = nn.Sequential(
-        nn.Linear(2, 2, dtype="float64"),
-        nn.Sigmoid(),
-        nn.Linear(2, 1, dtype="float64"),
-        nn.Sigmoid(),
-    )
-    model.load_state_dict({"0.weight": W1, "0.bias": B1, "2.weight": W2, "2.bias": B2})
-    return cr.explain(model, X, [Y], half_square)
+    return cr.explain(recipe.network(), recipe.X, recipe.Y, half_square)
 
 
-@pytest.mark.parametrize("number", [1, 2])
-@pytest.mark.parametrize("part", ["W", "b", "input", "z", "a", "delta", "dW", "db"])
-def test_every_number_of_the_2_2_1_network(small, number, part):
-    found = getattr(small.layer(number), part)
-    expected = np.array(by_hand()[number][part])
-    assert found.dtype == np.float64
-    assert found.shape == expected.shape
-    np.testing.assert_allclose(found, expected, rtol=1e-14)
-
-
-def test_its_loss_and_prediction(small):
-    assert small.loss == pytest.approx(by_hand()["loss"], rel=1e-14)
-    np.testing.assert_allclose(small.predictions, [[by_hand()["out"]]], rtol=1e-14)
+def test_every_number_of_the_2_2_1_network(small):
+    worked, start = two_two_one(), recipe.START
+    inputs = [recipe.X.T, small.layer(1).a]
+    for i, (layer, expected) in enumerate(zip(small.layers, worked["layers"])):
+        expected = {
+            **{k: np.array(v, float) for k, v in expected.items()},
+            "W": start[f"{2 * i}.weight"],
+            "b": start[f"{2 * i}.bias"],
+            "input": inputs[i],
+        }
+        for part, numbers in expected.items():
+            found = getattr(layer, part)
+            columns = numbers if part in ("dW", "W", "input") else numbers[:, None]
+            assert found.dtype == np.float64
+            np.testing.assert_allclose(found, columns, rtol=1e-14)
+    assert small.loss == pytest.approx(float(worked["loss"]), rel=1e-14)
+    assert small.predictions == pytest.approx(float(worked["prediction"]), rel=1e-14)
     assert small.n == 1
 
 
@@ -128,10 +83,10 @@ def test_its_page(small):
         "Network 2 → 2 → 1",
         "“Two-layer” as the book counts in 3.7, “three-layer” with the input (3.2.1).",
         "  z⁽¹⁾ = W⁽¹⁾ x + b⁽¹⁾",
-        "       = ⎡0.15   0.20⎤ ⎡0.05⎤ + ⎡ 0.35⎤ = ⎡ 0.3775⎤",
-        "         ⎣0.25  -0.30⎦ ⎣0.10⎦   ⎣-0.35⎦   ⎣-0.3675⎦",
-        "           = 0.1458 [0.5933  0.4091] = [0.08651  0.05966]",
-        "       = ⎛⎡ 0.40⎤ 0.1458⎞ ⊙ ⎡0.5933⎤ ⊙ ⎛1 − ⎡0.5933⎤⎞ = ⎡ 0.01407⎤",
+        "       = ⎡ 0.1  0.4⎤ ⎡1.0⎤ + ⎡ 0.1⎤ = ⎡ 0.40⎤",
+        "         ⎣-0.2  0.3⎦ ⎣0.5⎦   ⎣-0.1⎦   ⎣-0.15⎦",
+        "           = -0.1098 [0.5987  0.4626] = [-0.06576  -0.05081]",
+        "       = ⎛⎡ 0.5⎤ (-0.1098)⎞ ⊙ ⎡0.5987⎤ ⊙ ⎛1 − ⎡0.5987⎤⎞ = ⎡-0.01319⎤",
         "(added to Algorithm 1)",
         "Note to the book: Algorithm 1 (3.5) leaves out the bias",
         "layer 1 of 2 · 0.weight, 0.bias",

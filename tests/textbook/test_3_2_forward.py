@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from mpmath import mp
 
 import chainrule as cr
 from chainrule import nn
+from chainrule.recipes import two_two_one as recipe
 from tests.textbook.oracle import (
     Pass,
     apply,
@@ -15,8 +15,8 @@ from tests.textbook.oracle import (
     each,
     exact,
     plus,
-    sigmoid,
     softmax,
+    two_two_one,
 )
 
 
@@ -37,26 +37,13 @@ def test_3_2_1_every_layer_follows_the_same_two_rules(rng, network):
 
 def test_3_2_2_two_inputs_two_sigmoids_one_output():
     """z⁽¹⁾, a⁽¹⁾, z⁽²⁾ and ŷ of the example, written out number by number."""
-    W1, b1 = [[0.1, 0.4], [-0.2, 0.3]], [0.1, -0.1]
-    W2, b2 = [[0.5, -0.6]], [0.2]
-    x = [1.0, 0.5]
-    model = nn.Sequential(
-        nn.Linear(2, 2, dtype="float64"),
-        nn.Sigmoid(),
-        nn.Linear(2, 1, dtype="float64"),
-        nn.Sigmoid(),
-    )
-    model.load_state_dict({"0.weight": W1, "0.bias": b1, "2.weight": W2, "2.bias": b2})
-    (w11, w12), (w21, w22) = exact(W1)
-    x1, x2 = exact(x)
-    z1 = [w11 * x1 + w12 * x2 + exact(b1)[0], w21 * x1 + w22 * x2 + exact(b1)[1]]
-    a1 = [1 / (1 + mp.exp(-z)) for z in z1]
-    z2 = exact(W2)[0][0] * a1[0] + exact(W2)[0][1] * a1[1] + exact(b2)[0]
-    shown = cr.explain(model, x, [1.0], nn.HalfSquaredErrorLoss())
-    close(shown.layer(1).z[:, 0], z1)
-    close(shown.layer(1).a[:, 0], a1)
-    close(shown.layer(2).z[:, 0], [z2])
-    close(shown.predictions[:, 0], [sigmoid(z2)])
+    x, y = recipe.X, recipe.Y
+    shown = cr.explain(recipe.network(), x, y, nn.HalfSquaredErrorLoss())
+    worked = two_two_one()
+    for layer, expected in zip(shown.layers, worked["layers"], strict=True):
+        close(layer.z[:, 0], expected["z"])
+        close(layer.a[:, 0], expected["a"])
+    close(shown.predictions[:, 0], [worked["prediction"]])
 
 
 @pytest.fixture(scope="module")

@@ -8,14 +8,28 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
+
+from annotated_types import Ge, Le
 
 from chainrule import recipes
 from chainrule.data import Dataset
 from chainrule.errors import ArgumentError
 from chainrule.runs.file import flag
+from chainrule.runs.section import Positive, Section
 from chainrule.runs.source import Parts
 from chainrule.training import Trainer
+
+
+class Options(Section):
+    """What a checkpoint keeps of the options of a recipe's run."""
+
+    epochs: Positive
+    batch_size: Positive
+    lr: float
+    seed: Annotated[int, Ge(0), Le(2**64 - 1)]
+    engine: Literal["auto", "native", "numpy"]
+    limit: Positive | None
 
 
 @dataclass(frozen=True)

@@ -122,7 +122,7 @@ class Layer(Chosen):
         ]
 
     def small(self) -> dict[str, Any]:
-        """Its sizes with two units of each kind at most, or one a group, for a trial."""
+        """Its sizes for a trial: two units of each kind at most, or one a group."""
         units = min(self.options.get("num_groups", 2), 2**20)
         few: dict[str, Any] = dict.fromkeys(self.open_sizes(), units)
         for name, size in self.sizes().items():

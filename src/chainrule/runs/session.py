@@ -22,7 +22,7 @@ from chainrule.runs import gaps, results
 from chainrule.runs.building import FromFile
 from chainrule.runs.file import BYTES_AT_MOST, RunFile, flag, load, parse
 from chainrule.runs.problems import Problem
-from chainrule.runs.recipe import FromRecipe
+from chainrule.runs.recipe import FromRecipe, Options
 from chainrule.runs.section import Section
 from chainrule.runs.source import Parts
 from chainrule.runs.values import show
@@ -325,7 +325,8 @@ def origin_of(notes: Any, place: Path) -> Origin | None:
         return None
     try:
         if "recipe" in notes:
-            return FromRecipe.of(notes["recipe"], notes["options"])
+            options = Options.model_validate(notes["options"])
+            return FromRecipe.of(notes["recipe"], options.given())
         note = notes["run"]
         run = parse(
             note["text"],

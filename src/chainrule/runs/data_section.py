@@ -69,9 +69,8 @@ class Data(Section):
     """What to learn from. Paths are relative to this file."""
 
     title: ClassVar[str] = "[data]"
-    #: How such data are read, and what they are.
+    #: How such data are read.
     kind: ClassVar[str] = ""
-    what: ClassVar[str] = ""
 
     source: Place = Field(examples=["data.csv"])
     """a CSV or NPZ file, a folder of images, [images, labels] of idx, or one of mnist,

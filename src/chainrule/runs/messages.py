@@ -16,6 +16,10 @@ from chainrule.runs.problems import Problem, Where
 from chainrule.runs.section import Section, Wrong, example, takes
 from chainrule.runs.values import key, show
 
+#: What was wrong, expected, got, and how to fix it.
+Answers = tuple[str, str, str, str]
+#: So many classes are named.
+SHOWN = 20
 #: Words that people know from elsewhere: of sections and keys, in lower case, and of
 #: classes.
 SYNONYMS = {
@@ -57,127 +61,80 @@ SYNONYMS = {
 
 def problems(error: ValidationError) -> list[Problem]:
     """All that pydantic refuses, as problems of the file."""
-    return [
-        _problem(item["loc"], item.get("ctx", {})["wrong"])
-        for item in error.errors(include_url=False)
-    ]
+    found = []
+    for item in error.errors(include_url=False):
+        where, wrong = item["loc"], item.get("ctx", {})["wrong"]
+        what, expected, got, fix = _answers(where, wrong)
+        # What is missing has no line of its own.
+        where = where[:-1] if wrong.why == "missing" else where
+        found.append(Problem(where, what, expected, got, fix))
+    return found
 
 
-def _problem(where: Where, wrong: Wrong) -> Problem:
-    """The problem with its four answers."""
-    whose = wrong.whose
+def _answers(where: Where, wrong: Wrong) -> Answers:
+    """The four answers about something wrong."""
+    whose, name, got = wrong.whose, wrong.key, show(wrong.got)
     if isinstance(whose, Family):
-        return _no_class(whose, wrong, where)
-    if whose is schema.Run:
-        whole = wrong.why == "extra_forbidden"
-        return _no_section(where, wrong) if whole else _no_table(where, wrong.got)
-    if wrong.why == "model_type":
-        return _no_table(where, wrong.got)
+        return _no_class(whose, wrong.got)
+    if whose is schema.Run and wrong.why == "extra_forbidden":
+        return _no_section(name, wrong.got)
+    if whose is schema.Run or wrong.why == "model_type":
+        return _no_table(where, got)
     if wrong.why == "extra_forbidden":
-        known = whose.known()
-        return Problem(
-            where,
-            f"{whose.title} has no key {wrong.key[:60]!r}.",
-            expected=", ".join(known),
-            got=f"{key(wrong.key[:60])} = {show(wrong.got)}",
-            fix=_other_key(wrong.key, whose, str(where[0])),
-        )
+        what = f"{whose.title} has no key {name[:60]!r}."
+        given = f"{key(name[:60])} = {got}"
+        return what, ", ".join(whose.known()), given, _other_key(name, whose, where)
     if wrong.why == "none_required":
-        return Problem(
-            where,
-            f"it is not for {whose.what}, which has a test set of its own.",
-            expected=f"no key {wrong.key!r}",
-            got=f"{wrong.key} = {show(wrong.got)}",
-            fix="leave it away",
-        )
+        what = f"it is not for {whose.what}, which has a test set of its own."
+        return what, f"no key {name!r}", f"{name} = {got}", "leave it away"
     if wrong.why == "unclear":
-        return Problem(
-            where,
-            "its name does not tell how to read it.",
-            expected="a name that ends in .csv, .npz or .idx, a folder, or the key "
-            "format",
-            got=show(wrong.got),
-            fix='add format = "csv" (or "npz", "idx", "images")',
-        )
-    field = whose.known()[wrong.key]
+        what = "its name does not tell how to read it."
+        wanted = "a name that ends in .csv, .npz or .idx, a folder, or the key format"
+        return what, wanted, got, 'add format = "csv" (or "npz", "idx", "images")'
+    field = whose.known()[name]
+    wanted, value = takes(field), example(field)
     if wrong.why == "missing":
-        value = "…" if example(field) is None else show(example(field))
-        return Problem(
-            where[:-1],
-            f"{whose.title} needs the key {wrong.key!r}.",
-            expected=f"{wrong.key} = {takes(field)}",
-            got="nothing",
-            fix=f"add {wrong.key} = {value}",
-        )
-    wanted = takes(field)
-    return Problem(
-        where,
-        "it does not take this value.",
-        expected=wanted + (", without control characters" * (wrong.why == "text")),
-        got=show(wrong.got),
-        fix=_other_value(wrong, field, wanted),
-    )
+        what = f"{whose.title} needs the key {name!r}."
+        fix = f"add {name} = {'…' if value is None else show(value)}"
+        return what, f"{name} = {wanted}", "nothing", fix
+    fix = _other_value(wrong, field, wanted)
+    if wrong.why == "text":
+        wanted += ", without control characters"
+    return "it does not take this value.", wanted, got, fix
 
 
-# -- sections --------------------------------------------------------------------------
-
-
-def _no_table(where: Where, got: Any) -> Problem:
+def _no_table(where: Where, got: str) -> Answers:
     """A section, or a table of options, that is written as something else."""
     name, *rest = where
-    section = schema.SECTIONS[str(name)]
-    head = section.title
-    if rest:
-        layer = "the name of a layer, or " if name == "model" else ""
-        return Problem(
-            where,
-            "it is not a table of options.",
-            expected=f"{layer}a table",
-            got=show(got),
-            fix='write { class = "…", … }' if layer else "write { key = value, … }",
+    head = schema.SECTIONS[str(name)].title
+    if not rest:
+        wanted, fix = (
+            f"{head}, with keys on the lines below it",
+            f"write {head} on a line",
         )
-    return Problem(
-        where,
-        "it is not a section.",
-        expected=f"{head}, with keys on the lines below it",
-        got=f"{name} = {show(got)}",
-        fix=f"write {head} on a line of its own",
-    )
+        return "it is not a section.", wanted, f"{name} = {got}", f"{fix} of its own"
+    what = "it is not a table of options."
+    if name == "model":
+        return what, "the name of a layer, or a table", got, 'write { class = "…", … }'
+    return what, "a table", got, "write { key = value, … }"
 
 
-def _no_section(where: Where, wrong: Wrong) -> Problem:
+def _no_section(name: str, got: Any) -> Answers:
     """A section that does not exist, or a key outside of all sections."""
-    name, sections = wrong.key, schema.SECTIONS
-    home = next((s.title for s in sections.values() if name in s.known()), None)
-    is_section = isinstance(wrong.got, dict | list)
-    near = _near(name, sections)
-    if home and not is_section:
-        fix = f"move it below {home}"
-    else:
-        fix = f"did you mean [{near}]?" if near else "leave it away"
-    return Problem(
-        where,
-        "there is no such section." if is_section else "it is in no section.",
-        expected=", ".join(section.title for section in sections.values()),
-        got=f"[{key(name[:60])}]" if is_section else f"{name:.60} = {show(wrong.got)}",
-        fix=fix,
-    )
+    home, near = _home(name), _near(name, schema.SECTIONS)
+    wanted = ", ".join(section.title for section in schema.SECTIONS.values())
+    fix = f"did you mean [{near}]?" if near else "leave it away"
+    if isinstance(got, dict | list):
+        return "there is no such section.", wanted, f"[{key(name[:60])}]", fix
+    fix = f"move it below {home}" if home else fix
+    return "it is in no section.", wanted, f"{name:.60} = {show(got)}", fix
 
 
-# -- classes ---------------------------------------------------------------------------
-
-
-def _no_class(family: Family, wrong: Wrong, where: Where) -> Problem:
+def _no_class(family: Family, name: Any) -> Answers:
     """A class that does not exist."""
-    name = wrong.got
     if not isinstance(name, str):
-        return Problem(
-            where,
-            f"it is not said which {family.what} this is.",
-            expected=f"the name of a {family.what} in quotes",
-            got=show(name),
-            fix='class = "…"',
-        )
+        what = f"it is not said which {family.what} this is."
+        return what, f"the name of a {family.what} in quotes", show(name), 'class = "…"'
     near = _near(name, family.classes)
     fix = f'did you mean "{near}"?' if near else f"choose another {family.what}"
     stem = name.partition("(")[0].strip()
@@ -189,16 +146,12 @@ def _no_class(family: Family, wrong: Wrong, where: Where) -> Problem:
         fix = f"a loss has a section of its own: [loss] with class = {show(name)}"
     elif name == "LinearWarmup":
         fix = "a warm-up is a key of [schedule]: warmup = 100"
-    return Problem(
-        where,
-        f"there is no {family.what} {name[:60]!r}.",
-        expected=_some(family.classes),
-        got=show(name),
-        fix=fix,
-    )
+    first, rest = list(family.classes)[:SHOWN], len(family.classes) - SHOWN
+    wanted = ", ".join(first) + (f" and {rest} more" if rest > 0 else "")
+    return f"there is no {family.what} {name[:60]!r}.", wanted, show(name), fix
 
 
-# -- keys and values -------------------------------------------------------------------
+# -- what was probably meant -----------------------------------------------------------
 
 
 def _near(name: str, known: Iterable[str]) -> str | None:
@@ -207,21 +160,25 @@ def _near(name: str, known: Iterable[str]) -> str | None:
     return synonym if synonym in known else nearest(name, known)
 
 
-def _other_key(name: str, whose: type[Section], section: str) -> str:
+def _home(name: str, other_than: str | int = "") -> str | None:
+    """The section that has a key of that name."""
+    if name in ("lr", "max_lr"):
+        return "[optimizer]" if other_than != "optimizer" else None
+    for section, keys in schema.SECTIONS.items():
+        kinds = schema.KINDS.values() if section == "data" else (keys,)
+        if section != other_than and any(name in kind.known() for kind in kinds):
+            return keys.title
+    return None
+
+
+def _other_key(name: str, whose: type[Section], where: Where) -> str:
     """What to write instead of a key that does not exist."""
-    near = _near(name, whose.known())
+    near, home = _near(name, whose.known()), _home(name, where[0])
     kinds = [k.what for k in schema.KINDS.values() if name in k.known()]
     if issubclass(whose, schema.Data) and kinds:
         return f"leave it away; it is for {', '.join(kinds)}"
-    others = [s for n, s in schema.SECTIONS.items() if n != section]
-    home = next((s.title for s in others if name in s.known()), None)
-    if kinds and section != "data":
-        home = "[data]"
-    if name in ("lr", "max_lr") and section != "optimizer":
-        home = "[optimizer]"
-    if near is not None and near.lower() == name.lower():
-        return f"did you mean {near!r}?"
-    if home is not None and name != "class":
+    same = near is not None and near.lower() == name.lower()
+    if home is not None and name != "class" and not same:
         return f"move it below {home}"
     return f"did you mean {near!r}?" if near is not None else "leave it away"
 
@@ -239,10 +196,3 @@ def _other_value(wrong: Wrong, field: FieldInfo, wanted: str) -> str:
     values = (example(field), None if field.is_required() else field.default)
     value = next((v for v in values if v is not None), None)
     return f"{wrong.key} = {'…' if value is None else show(value)}"
-
-
-def _some(names: Iterable[str]) -> str:
-    """Names for a message, the first of many."""
-    known = list(names)
-    rest = len(known) - 20
-    return ", ".join(known[:20]) + (f" and {rest} more" if rest > 0 else "")

@@ -16,6 +16,7 @@ from typing import (
     Any,
     ClassVar,
     Literal,
+    NamedTuple,
     Self,
     Union,
     get_args,
@@ -95,22 +96,17 @@ Plain = Annotated[
 ]
 
 
-@dataclass(frozen=True)
-class Wrong:
-    """Something that is wrong with a file.
-
-    Attributes:
-        whose: the section, or the family of classes, that refuses it.
-        why: the kind of error, as pydantic calls it; ``"class"`` for a class that a
-            family has not.
-        key: the key that it is about, or the class.
-        got: what was given.
-    """
+class Wrong(NamedTuple):
+    """Something that is wrong with a file."""
 
     whose: Any
+    """the section, or the family of classes, that refuses it"""
     why: str
+    """the kind of error, as pydantic calls it"""
     key: str
+    """what it is about"""
     got: Any
+    """what was given"""
 
 
 def refusal(wrong: Mapping[tuple[int | str, ...], Wrong]) -> ValidationError:
@@ -136,8 +132,9 @@ class Section(BaseModel):
         frozen=True,
         use_attribute_docstrings=True,
     )
-    #: How messages call it.
+    #: How messages call it, and what it is about.
     title: ClassVar[str] = ""
+    what: ClassVar[str] = ""
 
     @model_validator(mode="wrap")
     @classmethod

@@ -5,39 +5,15 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn
-from chainrule.recipes import two_two_one as recipe
-from tests.textbook.oracle import two_two_one
+from chainrule.explanation import example
 
 # -- 3.2.2 and 3.7: two inputs, two sigmoid neurons, one output, ½(ŷ − y)² ------------
-
-
-def half_square(prediction, truth):
-    return ((prediction - truth) * (prediction - truth)).sum() * 0.5
+# tests/textbook has its numbers.
 
 
 @pytest.fixture(scope="module")
 def small():
-    return cr.explain(recipe.network(), recipe.X, recipe.Y, half_square)
-
-
-def test_every_number_of_the_2_2_1_network(small):
-    worked, start = two_two_one(), recipe.START
-    inputs = [recipe.X.T, small.layer(1).a]
-    for i, (layer, expected) in enumerate(zip(small.layers, worked["layers"])):
-        expected = {
-            **{k: np.array(v, float) for k, v in expected.items()},
-            "W": start[f"{2 * i}.weight"],
-            "b": start[f"{2 * i}.bias"],
-            "input": inputs[i],
-        }
-        for part, numbers in expected.items():
-            found = getattr(layer, part)
-            columns = numbers if part in ("dW", "W", "input") else numbers[:, None]
-            assert found.dtype == np.float64
-            np.testing.assert_allclose(found, columns, rtol=1e-14)
-    assert small.loss == pytest.approx(float(worked["loss"]), rel=1e-14)
-    assert small.predictions == pytest.approx(float(worked["prediction"]), rel=1e-14)
-    assert small.n == 1
+    return example()
 
 
 def test_its_formulas(small):
@@ -113,36 +89,6 @@ def digits():
     y = np.array([7, 2, 1, 0, 4])
     e = cr.explain(model, x, y, nn.CrossEntropyLoss())
     return e, model.state_dict(), x.astype(np.float64), y
-
-
-def test_every_number_of_the_digits_network(digits):
-    e, state, x, y = digits
-    # Rows of samples, float64, NumPy alone.
-    s = {k: v.astype(np.float64) for k, v in state.items()}
-    z1 = x @ s["0.weight"].T + s["0.bias"]
-    a1 = z1 * (z1 > 0)
-    z2 = a1 @ s["2.weight"].T + s["2.bias"]
-    a2 = z2 * (z2 > 0)
-    z3 = a2 @ s["4.weight"].T + s["4.bias"]
-    p = np.exp(z3) / np.exp(z3).sum(1, keepdims=True)
-    d3 = (p - np.eye(10)[y]) / 5
-    d2 = (d3 @ s["4.weight"]) * (z2 > 0)
-    d1 = (d2 @ s["2.weight"]) * (z1 > 0)
-    loss = -np.log(p[np.arange(5), y]).mean()
-    assert e.loss == pytest.approx(loss, rel=1e-6)
-    np.testing.assert_allclose(e.predictions, p.T, rtol=1e-5)
-    rows = [(z1, a1, d1, x), (z2, a2, d2, a1), (z3, z3, d3, a2)]
-    for layer, (z, a, d, read) in zip(e.layers, rows):
-        for found, expected in (
-            (layer.z, z.T),
-            (layer.a, a.T),
-            (layer.delta, d.T),
-            (layer.dW, d.T @ read),
-            (layer.db, d.sum(0)[:, None]),
-        ):
-            assert found.shape == expected.shape
-            scale = np.abs(expected).max()
-            np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * scale)
 
 
 def test_the_formulas_of_the_digits_network(digits):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from itertools import pairwise
 
 import numpy as np
@@ -15,7 +14,6 @@ import chainrule as cr
 from chainrule import nn
 from chainrule.compiled_program import CompiledProgram
 from chainrule.graph.types import ArrayType, SymbolicDim, as_dtype
-from chainrule.nn.architecture import build_module, module_spec
 from chainrule.tracing import Input, trace_entry
 from tests.nn.loss_helpers import ENGINES, close, t64, value_and_slope
 
@@ -62,15 +60,6 @@ def test_cross_entropy_of_one_hot_is_that_of_indices(z, labels):
     tracked = t64(z, requires_grad=True)
     a = with_softmax(tracked.softmax(), index).item()
     assert a == nn.CrossEntropyLoss()(tracked, index).item()
-
-
-@given(floats(4, 3), floats(4, 3))
-@settings(deadline=None, max_examples=100)
-def test_half_of_the_mean_squared_error(p, y):
-    mean = nn.MSELoss()(p, y).item()
-    assert nn.HalfMSELoss()(p, y).item() == pytest.approx(mean / 2, rel=0, abs=1e-300)
-    half = nn.HalfSquaredErrorLoss()(p, y).item()
-    assert half == pytest.approx(3 * mean / 2, rel=1e-12, abs=1e-300)
 
 
 class Cubed(nn.Loss):
@@ -206,20 +195,6 @@ def test_compiled_is_eager_for_any_batch(kind, loss, engine):
         got = program.run("step", {"p": p, "y": y})
         for key, value in wanted.items():
             np.testing.assert_allclose(got[key], value.numpy(), rtol=1e-12, atol=1e-15)
-
-
-@pytest.mark.parametrize(("kind", "loss"), EVERY, ids=IDS)
-def test_settings_are_json_and_build_the_same_loss(kind, loss):
-    p, y = samples(np.random.default_rng(5), kind)
-    if isinstance(loss, Cubed):
-        assert module_spec(loss) is None
-        return
-    for reduction in ("mean", "none"):
-        made = type(loss)(**{**loss.settings(), "reduction": reduction})
-        spec = json.loads(json.dumps(module_spec(made)))
-        built = build_module(spec)
-        assert repr(built) == repr(made)
-        np.testing.assert_array_equal(built(t64(p), y).numpy(), made(t64(p), y).numpy())
 
 
 def test_what_a_loss_shows_of_itself():

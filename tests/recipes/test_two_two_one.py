@@ -10,7 +10,41 @@ import numpy as np
 import pytest
 
 from chainrule.recipes import two_two_one
-from tests.textbook.oracle import two_two_one as exact
+from tests.textbook import oracle
+from tests.textbook.oracle import TWO_TWO_ONE, Pass, mpf
+
+
+def exact(lr: float = 0.5) -> dict[str, Any]:
+    """The whole recipe with 50 digits: one pass, one step of descent, another pass."""
+    names = list(TWO_TWO_ONE)
+    W1, b1, W2, b2 = map(oracle.exact, TWO_TWO_ONE.values())
+    x, y, η = oracle.exact([1.0, 0.5]), oracle.exact([1.0]), mpf(lr)
+    one = Pass([(W1, b1, "Sigmoid"), (W2, b2, "Sigmoid")], x, y)
+    gradients = [one.dW[1], one.delta[1], one.dW[2], one.delta[2]]
+
+    def step(θ: Any, g: Any) -> Any:
+        return [*map(step, θ, g)] if isinstance(θ, list) else θ - η * g
+
+    new = [*map(step, (W1, b1, W2, b2), gradients)]
+    after = Pass([(*new[:2], "Sigmoid"), (*new[2:], "Sigmoid")], x, y)
+    return {
+        "prediction": one.a[2][0],
+        "loss": one.loss,
+        "layers": [
+            {
+                "z": one.z[i],
+                "a": one.a[i],
+                "delta": one.delta[i],
+                "dW": one.dW[i],
+                "db": one.delta[i],
+            }
+            for i in (1, 2)
+        ],
+        "updated": dict(zip(names, new)),
+        "prediction_after": after.a[2][0],
+        "loss_after": after.loss,
+        "promised": η * sum(g**2 for g in flat(gradients)),
+    }
 
 
 def flat(value: Any) -> list[Any]:
@@ -38,7 +72,7 @@ def test_three_ways_are_equal(engine: str, lr: float) -> None:
     found = two_two_one.run(engine=engine, lr=lr)
     assert found["difference"] <= 1e-15
     assert found["equal"] is True
-    updated = flat(exact(str(lr))["updated"])
+    updated = flat(exact(lr)["updated"])
     for ours, theirs in zip(flat(found["updated"]), updated):
         assert abs(ours - theirs) <= 4e-16
 

@@ -168,45 +168,18 @@ class Pass:
         self.dW = [[], *(outer(self.delta[i + 1], self.a[i]) for i in range(count))]
 
 
-def two_two_one(lr: str = "0.5") -> dict[str, Any]:
-    """The recipe two-two-one (3.2.2) number by number, from its decimals as written."""
-    M = mp.mpf
-    x1, x2, y, η = M("1"), M("0.5"), M("1"), M(lr)
-    w = [[M("0.1"), M("0.4")], [M("-0.2"), M("0.3")]]
-    b = [M("0.1"), M("-0.1")]
-    v, c = [M("0.5"), M("-0.6")], M("0.2")
+#: 3.2.2: two inputs, two sigmoids and one output, with a sample. The explanation's
+#: example, the recipe two-two-one and the tour have these numbers.
+TWO_TWO_ONE: dict[str, Any] = {
+    "0.weight": [[0.1, 0.4], [-0.2, 0.3]],
+    "0.bias": [0.1, -0.1],
+    "2.weight": [[0.5, -0.6]],
+    "2.bias": [0.2],
+}
 
-    def forward(w: Any, b: Any, v: Any, c: Any) -> Any:
-        z = [w[i][0] * x1 + w[i][1] * x2 + b[i] for i in (0, 1)]
-        a = [1 / (1 + mp.exp(-t)) for t in z]
-        last = v[0] * a[0] + v[1] * a[1] + c
-        out = 1 / (1 + mp.exp(-last))
-        return z, a, last, out, (out - y) ** 2 / 2
 
-    z, a, last, out, loss = forward(w, b, v, c)
-    d2 = (out - y) * out * (1 - out)
-    d1 = [v[i] * d2 * a[i] * (1 - a[i]) for i in (0, 1)]
-    dw = [[d1[i] * x1, d1[i] * x2] for i in (0, 1)]
-    dv = [d2 * a[0], d2 * a[1]]
-    new_w = [[w[i][j] - η * dw[i][j] for j in (0, 1)] for i in (0, 1)]
-    new_b = [b[i] - η * d1[i] for i in (0, 1)]
-    new_v, new_c = [v[i] - η * dv[i] for i in (0, 1)], c - η * d2
-    after = forward(new_w, new_b, new_v, new_c)
-    squares = sum(g**2 for g in (*dw[0], *dw[1], *d1, *dv, d2))
-    return {
-        "prediction": out,
-        "loss": loss,
-        "layers": [
-            {"z": z, "a": a, "delta": d1, "dW": dw, "db": d1},
-            {"z": [last], "a": [out], "delta": [d2], "dW": [dv], "db": [d2]},
-        ],
-        "updated": {
-            "0.weight": new_w,
-            "0.bias": new_b,
-            "2.weight": [new_v],
-            "2.bias": [new_c],
-        },
-        "prediction_after": after[3],
-        "loss_after": after[4],
-        "promised": η * squares,
-    }
+def two_two_one() -> Pass:
+    """Every number of it for x = (1, ½) and y = 1."""
+    W1, b1, W2, b2 = map(exact, TWO_TWO_ONE.values())
+    layers = [(W1, b1, "Sigmoid"), (W2, b2, "Sigmoid")]
+    return Pass(layers, exact([1.0, 0.5]), exact([1.0]))

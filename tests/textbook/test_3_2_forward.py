@@ -7,8 +7,9 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn
-from chainrule.recipes import two_two_one as recipe
+from chainrule.explanation import example
 from tests.textbook.oracle import (
+    TWO_TWO_ONE,
     Pass,
     apply,
     close,
@@ -36,14 +37,20 @@ def test_3_2_1_every_layer_follows_the_same_two_rules(rng, network):
 
 
 def test_3_2_2_two_inputs_two_sigmoids_one_output():
-    """z⁽¹⁾, a⁽¹⁾, z⁽²⁾ and ŷ of the example, written out number by number."""
-    x, y = recipe.X, recipe.Y
-    shown = cr.explain(recipe.network(), x, y, nn.HalfSquaredErrorLoss())
-    worked = two_two_one()
-    for layer, expected in zip(shown.layers, worked["layers"], strict=True):
-        close(layer.z[:, 0], expected["z"])
-        close(layer.a[:, 0], expected["a"])
-    close(shown.predictions[:, 0], [worked["prediction"]])
+    """z⁽¹⁾, a⁽¹⁾, z⁽²⁾ and ŷ of the example, and what 3.7 derives of them."""
+    shown, worked = example(), two_two_one()
+    for name, numbers in TWO_TWO_ONE.items():
+        layer, part = shown.layer(name.split(".")[0]), name.split(".")[1]
+        held = layer.W if part == "weight" else layer.b[:, 0]
+        assert held.tolist() == numbers
+    for layer in shown.layers:
+        close(layer.z[:, 0], worked.z[layer.l])
+        close(layer.a[:, 0], worked.a[layer.l])
+        close(layer.delta[:, 0], worked.delta[layer.l])
+        close(layer.dW, worked.dW[layer.l])
+        close(layer.db[:, 0], worked.delta[layer.l])
+    close(shown.predictions[:, 0], worked.a[2])
+    close(shown.loss, worked.loss)
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 Data sets look at their numbers themselves (:mod:`chainrule.data`), and losses at their
 targets; here is what only shows where these, the model and the optimiser meet. What
-sizes of numbers suit a network is looked at in :mod:`.suited`.
+sizes of numbers suit a network is looked at in :mod:`.sanity_checks`.
 """
 
 from __future__ import annotations

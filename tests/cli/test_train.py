@@ -406,6 +406,26 @@ def test_data_that_have_moved_away(chainrule: Any, tmp_path: Path) -> None:
     one_message(result, 2, "f.toml, line", "[data] source", "flowers.csv", "fix:")
 
 
+def test_data_of_a_stranger_s_checkpoint(
+    chainrule: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are read from where the user is, or where the user's own file says."""
+    (tmp_path / "far").mkdir()
+    (tmp_path / "near").mkdir()
+    data.flowers(tmp_path / "far" / "flowers.csv")
+    chainrule("new", "far/f.toml", "--data", "far/flowers.csv")
+    args = ["--epochs", 1, "--engine", "numpy", "--out", "near/r"]
+    assert chainrule("train", "far/f.toml", *args).code == 0
+    monkeypatch.chdir(tmp_path / "near")
+    assert chainrule("evaluate", "r").code == 0
+    (tmp_path / "far" / "f.toml").rename(tmp_path / "near" / "f.toml")
+    said = ["cannot have data read from anywhere", "flowers.csv", "fix:"]
+    one_message(chainrule("evaluate", "r"), 2, *said)
+    one_message(chainrule("train", "--resume", "r"), 2, *said)
+    (tmp_path / "far" / "flowers.csv").rename(tmp_path / "near" / "flowers.csv")
+    assert chainrule("train", "f.toml", "--resume", "r").code == 0
+
+
 # -- bad input -------------------------------------------------------------------------
 
 

@@ -2,7 +2,7 @@
 
 import operator
 from collections.abc import Iterator
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
@@ -22,6 +22,9 @@ from chainrule.data.checks import (
 from chainrule.data.column import Column
 from chainrule.errors import ArgumentError
 from chainrule.random import permutation
+
+if TYPE_CHECKING:
+    from chainrule.data.tables.reader import TableReport
 
 
 class Dataset:
@@ -53,6 +56,8 @@ class Dataset:
         class_names: a tuple of texts, or None.
         feature_names: a tuple of texts, or None.
         format: a dictionary that JSON can hold, or None.
+        lines: for rows of a table the line on which each begins, else None.
+        report: what was done to a table while it was read, else None.
 
     Raises:
         ShapeError: x and y of different lengths, or a rank that does not fit.
@@ -114,6 +119,56 @@ class Dataset:
         self.feature_names: tuple[str, ...] | None = feature_names
         self.format: dict[str, Any] | None = (
             None if format is None else checked_format(format)
+        )
+        self.lines: np.ndarray | None = None
+        self.report: "TableReport | None" = None
+
+    @classmethod
+    def from_frame(
+        cls,
+        frame: Any,
+        *,
+        target: Any,
+        features: Any = None,
+        dtype: Any = None,
+        task: Any = None,
+        classes: Any = None,
+        missing: Any = "fill",
+        missing_values: Any = (),
+        unknown: Any = "other",
+        decimal: Any = None,
+        name: str = "data",
+    ) -> "Dataset":
+        """A data frame (pandas, polars, pyarrow …), one row a sample.
+
+        Arguments and result are those of :func:`chainrule.data.read_csv`; ``lines``
+        are the numbers of the rows, counting from 0. Needs the extra ``data``.
+
+        Raises:
+            ArgumentError: no frame, or an argument that is no choice.
+            DataError: a column that is not there, or a question.
+
+        Example:
+            >>> import pandas
+            >>> frame = pandas.DataFrame({"a": [1, 2, 3], "k": ["u", "v", "u"]})
+            >>> data = Dataset.from_frame(frame, target="k")
+            >>> data.class_names, data.y
+            (('u', 'v'), array([0, 1, 0], dtype=int32))
+        """
+        from chainrule.data.tables.reader import from_frame
+
+        return from_frame(
+            frame,
+            name=name,
+            target=target,
+            features=features,
+            dtype=dtype,
+            task=task,
+            classes=classes,
+            missing=missing,
+            missing_values=missing_values,
+            unknown=unknown,
+            decimal=decimal,
         )
 
     def __len__(self) -> int:
@@ -338,6 +393,7 @@ class Dataset:
         part = object.__new__(Dataset)
         part.__dict__.update(self.__dict__)
         part.x, part.y = Column(self.x.stored[rows], self.x.scale), self.y[rows]
+        part.lines = None if self.lines is None else self.lines[rows]
         check_lengths(part.x, part.y)
         return part
 

@@ -70,7 +70,8 @@ def format_of(source: str | list[str], given: str | None) -> str | None:
         return "idx"
     if source in (*schema.BUNDLED, *schema.DRAWN):
         return "named"
-    name = PurePosixPath(source.replace("\\", "/")).name.lower().removesuffix(".gz")
+    name = PurePosixPath(source.replace("\\", "/")).name.lower()
+    name = re.sub(r"\.(gz|bz2|xz|zip)$", "", name)
     end = PurePosixPath(name).suffix
     if end in _ENDS:
         return _ENDS[end]

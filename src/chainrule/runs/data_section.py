@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from chainrule.data.tables.options import DTYPES, MISSING, UNKNOWN
 from chainrule.runs.section import Key, Section
-from chainrule.runs.values import Choice, Either, Flag, ListOf, Number, Text, Whole
+from chainrule.runs.values import (
+    Choice,
+    Either,
+    Flag,
+    ListOf,
+    Number,
+    Table,
+    Text,
+    Whole,
+)
 
 #: Data sets that come with the framework, and those that are drawn at random.
 BUNDLED = ("mnist",)
 DRAWN = ("xor", "circles", "moons", "spiral", "blobs")
 #: How data are read: format → what it is.
 FORMATS = {
-    "csv": "a CSV file with a line of column names",
+    "csv": "a table in text form, such as CSV",
     "npz": "an NPZ file of NumPy with the arrays x and y",
     "idx": "two idx files, such as those of MNIST: [images, labels], or the images "
     "alone where the labels lie beside them",
@@ -62,11 +72,12 @@ DATA = Section(
             formats=("csv",),
         ),
         Key(
-            "categorical",
-            NAMES,
-            "columns whose values are names or codes, one input for each value",
-            default="none",
-            example='["city"]',
+            "dtype",
+            Table(Choice(DTYPES), "a table of column names"),
+            "what columns are, where that is not seen: number, category, date, dmy or "
+            "mdy (a date with the day first, or the month), id (left out)",
+            default="seen from the cells",
+            example='{zip = "category"}',
             formats=("csv",),
         ),
         Key(
@@ -89,18 +100,42 @@ DATA = Section(
         ),
         Key(
             "missing",
-            Choice(("error", "drop", "mean")),
-            "what to do with empty cells: refuse them, leave out the row, or take the "
-            "mean of the column",
-            default='"error"',
-            example='"mean"',
+            Choice(MISSING),
+            "what becomes of missing features: the mean of the column and a marker (of "
+            "text a category of its own), leaving out the row, or an error",
+            default='"fill"',
+            example='"drop"',
+            formats=("csv",),
+        ),
+        Key(
+            "missing_values",
+            ListOf(Text(), "a list of texts in quotes"),
+            "texts that stand for a missing value, besides NA, null, ? and others",
+            default="none",
+            example='["unknown"]',
+            formats=("csv",),
+        ),
+        Key(
+            "unknown",
+            Choice(UNKNOWN),
+            "what becomes of texts that were not there in training, or rarely",
+            default='"other"',
+            example='"error"',
+            formats=("csv",),
+        ),
+        Key(
+            "decimal",
+            Choice((".", ",")),
+            "the decimal mark, where the cells do not tell",
+            default="seen from the cells",
+            example='","',
             formats=("csv",),
         ),
         Key(
             "delimiter",
             Text("a character in quotes", blank=True),
             "what stands between cells",
-            default='","',
+            default="seen from the file",
             example='";"',
             formats=("csv",),
         ),
@@ -108,8 +143,17 @@ DATA = Section(
             "encoding",
             Text("the name of an encoding in quotes"),
             "how the file is encoded",
-            default='"utf-8"',
+            default="seen from the file",
             example='"cp950"',
+            formats=("csv",),
+        ),
+        Key(
+            "header",
+            Flag(),
+            "whether the first line names the columns; else they are called "
+            '"column 1" and so on',
+            default="true",
+            example="false",
             formats=("csv",),
         ),
         Key(

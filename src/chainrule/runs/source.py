@@ -74,7 +74,7 @@ def load(run: RunFile) -> Parts:
         _check_there(run, settings["source"])
         whole = _read(run, settings["source"])
         test = _own_test(settings)
-        rows = _rows(run, whole)
+        rows = gaps.rows(whole)
         incomplete = rows - len(whole)
     if settings["limit"] is not None:
         whole = whole.take(min(settings["limit"], len(whole)))
@@ -94,14 +94,6 @@ def load(run: RunFile) -> Parts:
     return Parts(train, named["validation"], named["test"], rows, incomplete)
 
 
-def _rows(run: RunFile, whole: Dataset) -> int:
-    """How many rows the source has, those that were left out included."""
-    given = run["data"]["source"]
-    if not isinstance(given, str):
-        return len(whole)
-    return gaps.rows_of(run.path(given), whole.format, len(whole))
-
-
 @contextmanager
 def _blamed(run: RunFile, *where: str) -> Iterator[None]:
     """What goes wrong in the block is a problem of this place of the file."""
@@ -117,8 +109,9 @@ def _blamed(run: RunFile, *where: str) -> Iterator[None]:
 
 def _in_toml(problem: Problem) -> Problem:
     """A reader's problem, its remedy written as a file has it and not as Python."""
-    fix = (problem.fix or "").replace("classes=True", 'task = "classification"')
-    fix = re.sub(r"size=\((\d+), (\d+)\)", r"size = [\1, \2]", fix)
+    fix = re.sub(r"size=\((\d+), (\d+)\)", r"size = [\1, \2]", problem.fix or "")
+    fix = re.sub(r"dtype=\{'(.*?)': '(\w+)'\}", r'dtype = {"\1" = "\2"}', fix)
+    fix = re.sub(r"\b(\w+)='(.*?)'", r'\1 = "\2"', fix).replace("=False", " = false")
     return replace(problem, fix=fix or None)
 
 
@@ -159,10 +152,6 @@ def _read(run: RunFile, source: str | list[str]) -> Dataset:
     options = _given(settings, *_ARGUMENTS[format or ""])
     task, classes = settings["task"], settings["classes"]
     if format == "csv":
-        if classes is None and task is not None:
-            options["classes"] = task == "classification"
-        if str(source).lower().endswith((".tsv", ".tsv.gz")):
-            options.setdefault("delimiter", "\t")
         return data.read_csv(run.path(str(source)), **options)
     if isinstance(classes, list):
         options["class_names"] = options.pop("classes")
@@ -181,11 +170,16 @@ _ARGUMENTS = {
     "csv": (
         "target",
         "features",
-        "categorical",
+        "dtype",
+        "task",
         "classes",
         "missing",
+        "missing_values",
+        "unknown",
+        "decimal",
         "delimiter",
         "encoding",
+        "header",
     ),
     "npz": ("classes",),
     "idx": ("classes",),
@@ -333,6 +327,7 @@ def for_loss(part: Dataset, loss: nn.Module) -> Dataset:
     # Without names a hinge loss would speak of the classes −1 and 1.
     made.class_names = part.class_names or ("0", "1")
     made.feature_names = part.feature_names
+    made.lines, made.report = part.lines, part.report
     return made
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
+from typing import Any
 
 import click
 
 from chainrule.cli.common import cli, command, say, tell
+from chainrule.disk import replace
 
 EXAMPLES = """\b
 Examples:
@@ -30,6 +33,13 @@ Examples:
     type=click.Path(path_type=Path),
     help="A CSV file to write instead of standard output.",
 )
+@click.option(
+    "--safe-csv/--no-safe-csv",
+    "safe",
+    default=True,
+    help="Whether cells that a spreadsheet would take for formulas (= + - @ in front) "
+    "get a ' in front.  [default: safe-csv]",
+)
 @click.option("--threads", type=click.IntRange(1), help="Threads of the native engine.")
 @command
 def predict(
@@ -37,13 +47,14 @@ def predict(
     data: Path,
     output: str | None,
     out: Path | None,
+    safe: bool,
     threads: int | None,
     as_json: bool,
 ) -> int:
     """Say what a run's network makes of new data, as CSV.
 
-    RUN is the directory of a run, or a checkpoint. DATA is a CSV or NPZ file like the
-    one that it was trained on (targets need not be there), an image, or a folder of
+    RUN is the directory of a run, or a checkpoint. DATA is a table or an NPZ file like
+    the one that it was trained on (targets need not be there), an image, or a folder of
     images. The rows of a CSV file come back with all their columns and the predictions
     behind them, without those that the run leaves out (missing = "drop"), which are
     counted on standard error; other data come with their number or file name.
@@ -51,11 +62,17 @@ def predict(
     from chainrule.runs import predicting
 
     made = predicting.predict(run, data, output, threads=threads)
-    if out is not None:
-        made.write(out)
-        say(f"{out}: {made.rows} predictions")
-    if as_json:
-        tell(made.as_json(out), True, "")
-    elif out is None:
-        click.echo(made.csv(), nl=False)
+    told: list[dict[str, Any]] | None = [] if as_json else None
+    with made.written(safe=safe, told=told) as table:
+        if out is not None:
+            replace(out, table, "table of predictions")
+            say(f"{out}: {made.rows} predictions")
+        elif told is None:
+            with io.TextIOWrapper(table, "utf-8", newline="") as text:
+                while part := text.read(1 << 20):
+                    click.echo(part, nl=False)
+    for note in made.notes:
+        say(note)
+    if told is not None:
+        tell(made.as_json(told, out), True, "")
     return 0

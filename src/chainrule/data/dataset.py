@@ -121,7 +121,7 @@ class Dataset:
             None if format is None else checked_format(format)
         )
         self.lines: np.ndarray | None = None
-        self.report: "TableReport | None" = None
+        self.report: TableReport | None = None
 
     @classmethod
     def from_frame(

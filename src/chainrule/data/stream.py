@@ -127,7 +127,7 @@ class Stream:
         )
 
         def make() -> Iterator[Pair]:
-            return ((x, y) for x, y, _ in Reading(source, layout) if len(x))
+            return ((rows.x, rows.y) for rows in Reading(source, layout) if len(rows.x))
 
         return cls(
             make,

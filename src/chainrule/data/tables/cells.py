@@ -40,39 +40,35 @@ _DIGITS = re.compile(r"[0-9].*[-/.: ,].*[0-9]")
 
 
 class Cells:
-    """Some rows of a column: its distinct texts, and which of them each row has.
+    """Some rows of a column: its distinct cells, and which of them each row has.
 
     Args:
-        codes: for each row the number of its text.
+        codes: for each row the number of its cell; None where each has its own.
         texts: the distinct texts, without spaces around them; some may be equal.
         values: the numbers that they are, where they came as numbers; NaN for none.
     """
 
     def __init__(
         self,
-        codes: np.ndarray,
+        codes: np.ndarray | None,
         texts: list[str] | None = None,
         values: np.ndarray | None = None,
     ) -> None:
         self.codes, self._texts, self._values = codes, texts, values
 
     @classmethod
-    def of(cls, given: Any) -> Cells:
+    def of(cls, given: np.ndarray) -> Cells:
         """Those of an array of numbers, or of objects; None and NaN are empty."""
         import pandas
 
-        codes, distinct = pandas.factorize(given, use_na_sentinel=True)
-        absent = len(distinct)
-        if (codes < 0).any():
-            codes = np.where(codes < 0, absent, codes)
-            empty = [np.nan if given.dtype.kind in "iuf" else ""]
-            distinct = np.concatenate([distinct, np.array(empty, distinct.dtype)])
         if given.dtype.kind in "iuf":
-            return cls(codes, values=distinct.astype(np.float64))
-        return cls(codes, texts=[str(text).strip() for text in distinct.tolist()])
-
-    def __len__(self) -> int:
-        return len(self.codes)
+            return cls(None, values=given.astype(np.float64))
+        codes, distinct = pandas.factorize(given)
+        texts = [str(text).strip() for text in distinct.tolist()]
+        if len(codes) and codes.min() < 0:
+            codes = np.where(codes < 0, len(texts), codes)
+            texts.append("")
+        return cls(codes, texts)
 
     @property
     def distinct(self) -> int:
@@ -82,23 +78,38 @@ class Cells:
     @property
     def has_texts(self) -> bool:
         """Whether they came as texts."""
-        return self._texts is not None
+        return self._values is None
 
     @cached_property
     def texts(self) -> list[str]:
         """The distinct texts; whole numbers without a point."""
+        return self.texts_at(np.arange(self.distinct))
+
+    def texts_at(self, places: np.ndarray) -> list[str]:
+        """Some of the distinct texts."""
         if self._texts is not None:
-            return self._texts
+            return [self._texts[i] for i in places.tolist()]
         assert self._values is not None
-        return [_text(value) for value in self._values.tolist()]
+        return [_text(value) for value in self._values[places].tolist()]
 
     def counts(self) -> np.ndarray:
         """How many rows have each of them."""
+        if self.codes is None:
+            return np.ones(self.distinct, np.int64)
         return np.bincount(self.codes, minlength=self.distinct)
+
+    def spread(self, distinct: np.ndarray) -> np.ndarray:
+        """What belongs to the distinct cells, for each row."""
+        return distinct if self.codes is None else distinct[self.codes]
 
     def first(self, number: int) -> int:
         """The first row that has the distinct cell of this number."""
-        return int((self.codes == number).argmax())
+        return number if self.codes is None else int((self.codes == number).argmax())
+
+    def text(self, row: int) -> str:
+        """What stands in a row."""
+        number = row if self.codes is None else self.codes[row]
+        return self.texts_at(np.array([number]))[0]
 
     def numbers(self, decimal: str) -> np.ndarray:
         """The numbers that the distinct texts are; NaN for all others."""
@@ -116,8 +127,7 @@ class Cells:
         gone = np.isnan(values)
         if gone.any():
             places = np.flatnonzero(gone)
-            texts = self.texts
-            gone[places] = _marks([texts[i] for i in places.tolist()], nothing.number)
+            gone[places] = _marks(self.texts_at(places), nothing.number)
         if nothing.values:
             gone |= np.isin(values, list(nothing.values))
         return gone
@@ -187,12 +197,17 @@ def unit(text: str) -> str:
     return next((part for part in parts if part), "")
 
 
+def plain(texts: Sequence[str]) -> bool:
+    """Whether all characters are those of numbers without any decoration."""
+    return not _OTHER.search("\n".join(texts))
+
+
 def _number(text: str, decimal: str) -> float:
     if decimal == "." and _PLAIN.fullmatch(text):
         return float(text)
     found = _DECORATED.fullmatch(text.replace("−", "-"))
     if found is None:
-        if text.lower().lstrip("+-") in _INFINITE:
+        if len(text) < 10 and text.lower().lstrip("+-") in _INFINITE:
             return -math.inf if text.startswith("-") else math.inf
         return math.nan
     if (found["debit"] is None) != (not text.endswith(")")):

@@ -38,8 +38,8 @@ class Written:
 
     def refuse(self, cells: Cells, distinct: np.ndarray, expected: str) -> None:
         """Some distinct cells cannot be used: keep the first row that has one."""
-        self.wrong = int(distinct[cells.codes].argmax())
-        self.text, self.expected = cells.texts[cells.codes[self.wrong]], expected
+        self.wrong = int(cells.spread(distinct).argmax())
+        self.text, self.expected = cells.text(self.wrong), expected
 
 
 @dataclass(frozen=True)
@@ -68,9 +68,10 @@ class Number:
     def write(self, cells: Cells, out: np.ndarray, nothing: Nothing) -> Written:
         """Put the features of some rows into ``out``."""
         values, missing, met = self.read(cells, nothing)
-        out[:, 0] = np.where(missing, np.float32(self.mean), values)[cells.codes]
+        filled = np.where(missing, np.float32(self.mean), values)
+        out[:, 0] = cells.spread(filled)
         if self.gaps:
-            out[:, 1] = missing[cells.codes]
+            out[:, 1] = cells.spread(missing)
         return met
 
     def read(
@@ -134,7 +135,7 @@ class Category:
             else:
                 at[i] = rest
                 met.unknown[text] = met.unknown.get(text, 0) + int(counts[i])
-        rows = at[cells.codes]
+        rows = cells.spread(at)
         out[:] = 0
         there = np.flatnonzero(rows >= 0)
         out[there, rows[there]] = 1
@@ -174,9 +175,9 @@ class Date:
         if (strange := np.isnan(features[0]) & ~missing).any():
             met.refuse(cells, strange, f"a date as {self.format}")
         for i, (values, mean) in enumerate(zip(features, self.means, strict=True)):
-            out[:, i] = np.where(missing, mean, values)[cells.codes]
+            out[:, i] = cells.spread(np.where(missing, mean, values))
         if self.gaps:
-            out[:, -1] = missing[cells.codes]
+            out[:, -1] = cells.spread(missing)
         met.missing = _rows(cells, missing)
         return met
 
@@ -212,7 +213,7 @@ Target = Number | Classes
 
 
 def _rows(cells: Cells, distinct: np.ndarray) -> np.ndarray | None:
-    return distinct[cells.codes] if distinct.any() else None
+    return cells.spread(distinct) if distinct.any() else None
 
 
 def ordered(texts: Iterable[str]) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ class ColumnSeen:
 
     Attributes:
         name: of it.
-        kind: ``"number"``, ``"category"``, ``"date"`` or ``"id"``.
+        kind: ``"number"``, ``"category"`` or ``"date"``.
         missing: how many cells are.
         distinct: how many different ones there are, as far as they were counted.
         examples: some of them.
@@ -98,7 +98,7 @@ def examine(
         >>> _ = Path("t.csv").write_text(",size,kind\\n" + lines)
         >>> found = examine("t.csv")
         >>> found.target, found.task, [c.kind for c in found.columns]
-        ('kind', 'classification', ['id', 'number', 'category'])
+        ('kind', 'classification', ['number', 'number', 'category'])
     """
     given = Options.of(target=target, **options)
     answers: dict[str, Any] = {}
@@ -219,7 +219,7 @@ def _seen(study: Study, profile: Profile, reason: str | None) -> ColumnSeen:
     number = kind in ("number", "date")
     return ColumnSeen(
         profile.name,
-        kind if reason is None else "id",
+        kind,
         profile.no_number if number else profile.empty,
         len(profile.counts),
         tuple(list(profile.counts)[:EXAMPLES]),

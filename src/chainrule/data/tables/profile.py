@@ -16,6 +16,7 @@ from chainrule.data.tables.cells import (
     days,
     looks_dated,
     parsed,
+    plain,
     unit,
 )
 
@@ -109,7 +110,7 @@ class Profile:
 
     def add(self, cells: Cells, lines: np.ndarray) -> None:
         """Look at more rows."""
-        self.rows += len(cells)
+        self.rows += len(lines)
         counts = cells.counts()
         missing = self._look_at_numbers(cells, counts, lines)
         if self.dates and not self.numeric:
@@ -122,6 +123,8 @@ class Profile:
         self, cells: Cells, counts: np.ndarray, lines: np.ndarray
     ) -> np.ndarray:
         """Which of the distinct cells are missing, where numbers or dates are."""
+        if self.rows > COUNTED and not self.numeric:
+            self._leave(",")  # texts: one look at them will do
         values = {mark: cells.numbers(mark) for mark in self.numbers}
         if len(values) == 2:
             point, comma = values.values()
@@ -142,12 +145,15 @@ class Profile:
         for mark, spread in self.numbers.items():
             spread.add(np.where(number, values[mark], np.nan), counts)
         mark = next(iter(self.numbers))
-        self._look_at_order(values[mark][cells.codes])
+        self._look_at_order(cells.spread(values[mark]))
         strange = np.flatnonzero(~number & ~missing)
         for i in strange[: max(0, 5 - len(self.odd))].tolist():
             self.odd.setdefault(cells.texts[i], int(lines[cells.first(i)]))
-        if number.any() and cells.has_texts:
-            self._look_at_units(cells, np.flatnonzero(number), lines)
+        if (places := np.flatnonzero(number)).size:
+            if not cells.has_texts or plain(cells.texts):
+                self.units.setdefault("", int(lines[cells.first(int(places[0]))]))
+            else:
+                self._look_at_units(cells, places, lines)
         return missing
 
     def _leave(self, mark: str) -> None:
@@ -168,12 +174,8 @@ class Profile:
     def _look_at_units(
         self, cells: Cells, places: np.ndarray, lines: np.ndarray
     ) -> None:
-        texts = cells.texts
-        plain = [i for i in places.tolist() if texts[i][-1:].isdigit()]
-        plain = [i for i in plain if texts[i][0].isdigit() or texts[i][0] in "+-."]
-        odd = set(places.tolist()).difference(plain)
-        for i in [*plain[:1], *odd]:
-            if (mark := unit(texts[i])) not in self.units:
+        for i, text in zip(places.tolist(), cells.texts_at(places), strict=True):
+            if (mark := unit(text)) not in self.units:
                 self.units[mark] = int(lines[cells.first(i)])
 
     # -- dates ---------------------------------------------------------------------
@@ -205,7 +207,7 @@ class Profile:
         numbers = self.mostly_numbers and not self.category
         most = min(self.most, KINDS) if numbers else self.most
         if numbers and (self.full or cells.distinct > most):
-            self.unique &= self.full or cells.distinct == len(cells)
+            self.unique &= self.full or cells.distinct == int(counts.sum())
             self.full = True
             return
         gone = cells.absent(self.nothing)
@@ -230,6 +232,12 @@ class Profile:
         """Whether nearly all cells are numbers."""
         there = self.rows - self.no_number
         return self.numeric > 0 and self.numeric >= MOSTLY * there
+
+    @property
+    def texts_matter(self) -> bool:
+        """Whether what stands in further cells counts, beside their numbers."""
+        plain = self.mostly_numbers and self.full and not self.category
+        return not plain or list(self.numbers) != ["."]
 
     def decimal(self) -> str:
         """The decimal mark that the cells have; the point where both may be."""

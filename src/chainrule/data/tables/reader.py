@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ from chainrule.data.tables.columns import (
     Written,
 )
 from chainrule.data.tables.options import Options, check_header
-from chainrule.data.tables.source import File, Frame, Source, is_frame
+from chainrule.data.tables.source import Chunk, File, Frame, Source, is_frame
 from chainrule.data.tables.study import Study
 from chainrule.errors import ArgumentError, DataError, NonFiniteError
 
@@ -205,11 +206,13 @@ class Rows(NamedTuple):
         y: targets: float32 of shape (n, targets), int32 labels of shape (n,), or
             nothing to be used.
         lines: where the rows begin in their file.
+        records: what is written there; empty for a frame.
     """
 
     x: np.ndarray
     y: np.ndarray
     lines: np.ndarray
+    records: list[str]
 
 
 class Reading:
@@ -235,8 +238,14 @@ class Reading:
 
     def __iter__(self) -> Iterator[Rows]:
         names = [column.name for column in (*self.layout.columns, *self.targets)]
-        for rows, lines, cells in self.source.chunks(list(dict.fromkeys(names))):
-            yield self._rows(rows, lines, cells)
+        numbers = {
+            column.name
+            for column in (*self.layout.columns, *self.targets)
+            if isinstance(column, Number) and column.decimal == "."
+        }
+        unique = list(dict.fromkeys(names))
+        for chunk in self.source.chunks(unique, numbers):
+            yield self._rows(chunk)
 
     def all(self) -> Rows:
         """All rows.
@@ -244,15 +253,20 @@ class Reading:
         Raises:
             DataError: none are left, or they do not fit into memory.
         """
-        parts, count = [], 0
+        x, count = np.empty((0, self._width), np.float32), 0
+        ys, lines = [], []
         for part in self:
-            count += len(part.x)
-            check_memory(
-                self.source.name,
-                4 * count * self._width,
-                "take fewer columns, or stream it: cr.data.Stream.from_csv",
-            )
-            parts.append(part)
+            end = count + len(part.x)
+            if end > len(x):  # room that is not written to takes no memory
+                check_memory(
+                    self.source.name,
+                    4 * end * self._width,
+                    "take fewer columns, or stream it: cr.data.Stream.from_csv",
+                )
+                x.resize((end + end // 2, self._width), refcheck=False)
+            x[count:end], count = part.x, end
+            ys.append(part.y)
+            lines.append(part.lines)
         if not count:
             raise DataError(
                 f"'{self.source.name}' has no row that can be used.",
@@ -260,16 +274,11 @@ class Reading:
                 got="; ".join(self.report.notes()[-2:]) or "no rows",
                 fix="missing='fill' keeps rows whose features are missing",
             )
-        x = np.empty((count, self._width), np.float32)
-        end = count
-        ys, lines = [part.y for part in parts], [part.lines for part in parts]
-        while parts:  # the last ones first, each let go once it is copied
-            part = parts.pop().x
-            x[end - len(part) : end] = part
-            end -= len(part)
-        return Rows(x, np.concatenate(ys), np.concatenate(lines))
+        x.resize((count, self._width), refcheck=False)
+        return Rows(x, np.concatenate(ys), np.concatenate(lines), [])
 
-    def _rows(self, n: int, lines: np.ndarray, cells: dict[str, Cells]) -> Rows:
+    def _rows(self, chunk: Chunk) -> Rows:
+        n, lines, cells, records = chunk
         self.report.rows += n
         x, at = np.empty((n, self._width), np.float32), 0
         keep = np.ones(n, bool)
@@ -286,8 +295,9 @@ class Reading:
         keep &= ~drop
         if not keep.all():
             self.report.lines += lines[~keep].tolist()
-            return Rows(x[keep], y[keep], lines[keep])
-        return Rows(x, y, lines)
+            kept = list(itertools.compress(records, keep.tolist()))
+            return Rows(x[keep], y[keep], lines[keep], kept)
+        return Rows(x, y, lines, records)
 
     def _targets(
         self, n: int, lines: np.ndarray, cells: dict[str, Cells], keep: np.ndarray
@@ -300,7 +310,7 @@ class Reading:
                 raise self._refused(column.name, met, lines)
             if met.missing is not None:
                 keep &= ~met.missing
-            made.append(values[own.codes])
+            made.append(own.spread(values))
         if not made:
             return np.zeros(n, np.int32)
         return made[0] if self.layout.class_names else np.stack(made, axis=1)
@@ -563,8 +573,7 @@ def rows_of(
     for chunk in source.chunks(source.columns):
         for row in np.flatnonzero(np.isin(chunk.lines, list(wanted))).tolist():
             found[int(chunk.lines[row])] = {
-                name: cells.texts[cells.codes[row]]
-                for name, cells in chunk.cells.items()
+                name: cells.text(row) for name, cells in chunk.cells.items()
             }
     if strange := wanted.difference(found):
         raise DataError(

@@ -6,7 +6,7 @@ import codecs
 import csv
 import io
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -51,6 +51,7 @@ def progress(told: Told) -> Iterator[None]:
         >>> _ = Path("few.csv").write_text("a,b\\n1,2\\n2,3\\n")
         >>> with progress(lambda path, done, size: print(path, f"{done} of {size}")):
         ...     data = read_csv("few.csv", target="b")
+        few.csv 0 of 12
         few.csv 12 of 12
         few.csv 12 of 12
     """
@@ -68,11 +69,13 @@ class Chunk(NamedTuple):
         rows: how many.
         lines: the line on which each begins in its file; in a frame its number.
         cells: of the columns, by name.
+        records: what is written there; empty for a frame.
     """
 
     rows: int
     lines: np.ndarray
     cells: dict[str, Cells]
+    records: list[str] = []  # noqa: RUF012 (never changed)
 
 
 @dataclass(frozen=True)
@@ -93,8 +96,16 @@ class Source:
     #: What a line is called: rows of a frame count from 0.
     word = "line"
 
-    def chunks(self, names: Sequence[str]) -> Iterator[Chunk]:
-        """The cells of some columns, some rows at a time."""
+    def chunks(
+        self, names: Sequence[str], numbers: Collection[str] = ()
+    ) -> Iterator[Chunk]:
+        """The cells of some columns, some rows at a time.
+
+        Args:
+            names: of the columns.
+            numbers: those whose cells may come as numbers, without their texts, where
+                all of a chunk are. It is looked at anew for each chunk.
+        """
         raise NotImplementedError
 
     def place(self, line: int, column: str) -> str:
@@ -151,7 +162,9 @@ class Frame(Source):
         index = tuple(c for c in columns[:1] if INDEX.fullmatch(c))
         return cls(name, columns, index, frame=frame)
 
-    def chunks(self, names: Sequence[str]) -> Iterator[Chunk]:
+    def chunks(
+        self, names: Sequence[str], numbers: Collection[str] = ()
+    ) -> Iterator[Chunk]:
         """See ``Source``."""
         count = len(self.frame)
         for first in range(0, count, ROWS):
@@ -188,8 +201,10 @@ def _cells_of(series: Any) -> Cells:
 
     if series.dtype.is_numeric() and not isinstance(series.dtype, narwhals.Decimal):
         return Cells.of(np.asarray(series.to_numpy(), np.float64))
-    values = np.empty(len(series), object)
-    values[:] = series.to_list()
+    values = np.asarray(series.to_numpy())
+    if values.dtype != object:
+        values = np.empty(len(series), object)
+        values[:] = series.to_list()
     try:
         return Cells.of(values)
     except TypeError as error:
@@ -236,6 +251,8 @@ class File(Source):
         """
         _installed("pandas")  # before the file is looked through
         found = checked_path(path, "CSV file")
+        if (told := _told.get()) is not None:
+            told(found, 0, found.stat().st_size)
         notes = []
         with reading(found, WHAT, FIX):
             if encoding is None:
@@ -264,7 +281,8 @@ class File(Source):
             if len(rows) == 1 and header:
                 rows += [text for block in blocks for text in block.records[:1]][:1]
             blocks.close()
-        return made._named([made._split(row) for row in rows], notes)
+            cells = [[cell.strip() for cell in row] for row in made.split(rows)]
+        return made._named(cells, notes)
 
     def _named(self, rows: list[list[str]], notes: list[str]) -> File:
         """The file with the names of its columns, from its first rows."""
@@ -309,7 +327,9 @@ class File(Source):
             self.header,
         )
 
-    def chunks(self, names: Sequence[str]) -> Iterator[Chunk]:
+    def chunks(
+        self, names: Sequence[str], numbers: Collection[str] = ()
+    ) -> Iterator[Chunk]:
         """See ``Source``.
 
         Raises:
@@ -319,39 +339,39 @@ class File(Source):
         place = {name: i for i, name in enumerate(self.columns)}
         with reading(self.path, WHAT, FIX):
             for block in self._rows():
-                frame = self._frame(block, [place[name] for name in names])
-                cells = {
-                    name: Cells.of(frame[place[name]].to_numpy(object))
-                    for name in names
-                }
-                yield Chunk(len(block.records), block.lines, cells)
+                texts = [place[name] for name in names if name not in numbers]
+                frame = self._frame(block, [place[name] for name in names], texts)
+                cells = {name: _cells_of(frame[str(place[name])]) for name in names}
+                yield Chunk(len(block.records), block.lines, cells, block.records)
 
-    def texts(self) -> Iterator[tuple[np.ndarray, list[list[str]]]]:
-        """The lines of rows, and all cells of these as they are written."""
-        with reading(self.path, WHAT, FIX):
-            for block in self._rows():
-                yield block.lines, list(self._reader(block.records))
+    def split(self, records: Iterable[str]) -> Iterator[list[str]]:
+        """The cells of rows, as they are written."""
+        lines = (line for text in records for line in io.StringIO(text, newline=""))
+        return self._reader(lines)
 
-    def _frame(self, block: _Block, places: list[int]) -> Any:
+    def _frame(self, block: _Block, places: list[int], texts: list[int]) -> Any:
+        """Some columns of a block, called by their places, as a frame of narwhals."""
+        import narwhals
         import pandas
 
         frame = pandas.read_csv(
             io.StringIO("".join(block.records)),
             sep=self.delimiter,
             header=None,
-            names=range(len(self.columns)),
+            names=[str(i) for i in range(len(self.columns))],
             usecols=sorted(places),
             index_col=False,
-            dtype=object,
+            dtype=dict.fromkeys(texts, object),
             na_filter=False,
             skip_blank_lines=False,
             skipinitialspace=self.delimiter != " ",
             engine="c",
+            low_memory=False,
         )
         if len(frame) != len(block.records):
             got = f"{len(block.records)} rows, or {len(frame)}: quotes are odd"
             raise damaged(self.path, WHAT, got, FIX)
-        return frame
+        return narwhals.from_native(frame, eager_only=True)
 
     def _rows(self) -> Iterator[_Block]:
         """The blocks without the header; all rows have as many cells as it."""
@@ -376,13 +396,9 @@ class File(Source):
             if len(block.records):
                 yield block
 
-    def _split(self, record: str) -> list[str]:
-        row = next(iter(self._reader([record])), [])
-        return [cell.strip() for cell in row]
-
-    def _reader(self, lines: list[str]) -> Any:
+    def _reader(self, lines: Iterable[str]) -> Any:
         return csv.reader(
-            (piece for line in lines for piece in io.StringIO(line, newline="")),
+            lines,
             delimiter=self.delimiter,
             skipinitialspace=self.delimiter != " ",
             strict=True,
@@ -446,27 +462,22 @@ class File(Source):
             mark = self.delimiter
             widths = [text.count(mark) + 1 for text in lines]
         ends = [*starts, used][1:]
-        records = ["".join(lines[a:b]) for a, b in zip(starts, ends, strict=True)]
-        kept = [
-            i
-            for i, text in enumerate(records)
-            if widths[i] > 1 or text.strip(" \t\r\n")
-        ]
-        numbers = np.array(starts, np.int32) + np.int32(line)
-        return _Block(
-            numbers[kept], np.array(widths, np.int32)[kept], [records[i] for i in kept]
-        ), used
+        records = lines
+        if len(starts) < used:
+            records = ["".join(lines[a:b]) for a, b in zip(starts, ends, strict=True)]
+        numbers, counts = np.array(starts, np.int32) + line, np.array(widths, np.int32)
+        single = np.flatnonzero(counts == 1).tolist()
+        if blank := [i for i in single if not records[i].strip(" \t\r\n")]:
+            numbers, counts = np.delete(numbers, blank), np.delete(counts, blank)
+            gone = set(blank)
+            records = [text for i, text in enumerate(records) if i not in gone]
+        return _Block(numbers.astype(np.int32), counts, records[: len(counts)]), used
 
     def _quoted(
         self, lines: list[str], line: int, final: bool
     ) -> tuple[list[int], list[int], int]:
         """Where rows begin among lines with quotes, and how many cells they have."""
-        reader = csv.reader(
-            lines,
-            delimiter=self.delimiter,
-            skipinitialspace=self.delimiter != " ",
-            strict=True,
-        )
+        reader = self._reader(lines)
         starts, widths, used = [], [], 0
         try:
             for record in reader:

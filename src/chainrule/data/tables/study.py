@@ -32,6 +32,7 @@ DIFFERENT = 0.9
 #: A column of at most so many texts keeps all of them as categories; of a column of
 #: more, those that are in ``OFTEN`` rows, at most ``CATEGORIES`` of them.
 FEW, OFTEN, CATEGORIES = 20, 5, 100
+COUNTS = "it counts the rows"
 #: Classes that a target of text may have where rows are few.
 CLASSES = 50
 _ID = re.compile(r"(.*[\s_-])?(id|uuid|guid|index|idx|rowid|rownum|nr|no\.?|#)", re.I)
@@ -119,9 +120,13 @@ class Study:
             },
             notes=list(source.notes),
         )
-        for chunk in source.chunks(names):
+        numbers: set[str] = set()
+        for chunk in source.chunks(names, numbers):
             for name, cells in chunk.cells.items():
-                made.profiles[name].add(cells, chunk.lines)
+                profile = made.profiles[name]
+                profile.add(cells, chunk.lines)
+                if not profile.texts_matter:
+                    numbers.add(name)
             made.rows += chunk.rows
         made._decide_decimals()
         made._look_at_header()
@@ -200,8 +205,12 @@ class Study:
                 continue
             if (reason := self.reason(profile)) is not None:
                 self.left_out[name] = reason
-            elif (column := self._feature(profile)) is not None:
-                made.append(column)
+            else:
+                made.append(self._feature(profile))
+        if not made:  # what counts the rows may be all that there is
+            for name in [n for n, why in self.left_out.items() if why == COUNTS]:
+                del self.left_out[name]
+                made.append(self._feature(self.profiles[name]))
         if not made:
             whose = "; ".join(f"{n}: {r}" for n, r in self.left_out.items())
             raise DataError(
@@ -231,7 +240,7 @@ class Study:
         number = profile.numeric and profile.numeric + profile.no_number == profile.rows
         if number and profile.whole:
             if profile.counting and not profile.no_number:
-                return "it counts the rows"
+                return COUNTS
             if profile.unique and (_ID.fullmatch(name) or _CAMEL_ID.fullmatch(name)):
                 return "its name and its numbers, all different, make it an id"
         if not number and not profile.mostly_numbers and not self._dates(profile):
@@ -251,7 +260,7 @@ class Study:
             return "number"
         return "date" if self._dates(profile) else "category"
 
-    def _feature(self, profile: Profile) -> Feature | None:
+    def _feature(self, profile: Profile) -> Feature:
         kind = self.kind(profile)
         if kind == "number":
             return self.number(profile)

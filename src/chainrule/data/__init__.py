@@ -10,7 +10,8 @@ from chainrule.data.npz import read_npz
 from chainrule.data.reading import read
 from chainrule.data.stream import Stream
 from chainrule.data.tables.examine import Examined, examine
-from chainrule.data.tables.reader import TableReport, read_csv, rows_of
+from chainrule.data.tables.reader import read_csv, rows_of
+from chainrule.data.tables.reading import TableReport
 from chainrule.data.tables.source import progress
 from chainrule.data.toys import blobs, circles, moons, spiral, xor
 

@@ -2,7 +2,7 @@
 
 import operator
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, overload
+from typing import Any, overload
 
 import numpy as np
 
@@ -20,11 +20,12 @@ from chainrule.data.checks import (
     whole,
 )
 from chainrule.data.column import Column
+from chainrule.data.tables.layout import Layout, studied
+from chainrule.data.tables.options import Options
+from chainrule.data.tables.reading import Reading, TableReport
+from chainrule.data.tables.source import Frame
 from chainrule.errors import ArgumentError
 from chainrule.random import permutation
-
-if TYPE_CHECKING:
-    from chainrule.data.tables.reader import TableReport
 
 
 class Dataset:
@@ -155,11 +156,7 @@ class Dataset:
             >>> data.class_names, data.y
             (('u', 'v'), array([0, 1, 0], dtype=int32))
         """
-        from chainrule.data.tables.reader import from_frame
-
-        return from_frame(
-            frame,
-            name=name,
+        options = Options.of(
             target=target,
             features=features,
             dtype=dtype,
@@ -170,6 +167,24 @@ class Dataset:
             unknown=unknown,
             decimal=decimal,
         )
+        source = Frame.of(frame, name)
+        study = studied(source, options)
+        return cls._of_table(Reading(source, Layout.learned(study), study), name)
+
+    @classmethod
+    def _of_table(cls, reading: Reading, name: str | None = None) -> "Dataset":
+        """All rows of a table."""
+        rows, layout = reading.all(), reading.layout
+        made = cls(
+            rows.x,
+            rows.y,
+            name=name or reading.source.name,
+            class_names=layout.class_names,
+            feature_names=layout.feature_names(),
+            format=layout.format(),
+        )
+        made.lines, made.report = rows.lines, reading.report
+        return made
 
     def __len__(self) -> int:
         return len(self.y)

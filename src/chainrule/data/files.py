@@ -105,7 +105,7 @@ def memory() -> int:
         return 8 << 30
 
 
-def check_memory(path: Path, size: int, fix: str) -> None:
+def check_memory(path: Path | str, size: int, fix: str) -> None:
     """Refuse content of ``size`` bytes before it takes the machine down."""
     if size > (limit := memory()):
         raise DataError(

@@ -57,8 +57,9 @@ def read(
     are filled with the same means, and images get the same size.
 
     Args:
-        path: the file or folder, or a data frame for a table. For idx a pair (images, labels), or the images alone
-            where the labels are beside them under MNIST's names.
+        path: the file or folder, or a data frame for a table. For idx a pair (images,
+            labels), or the images alone where the labels are beside them under MNIST's
+            names.
         format: the ``format`` of a data set that a reader made.
         target: whether to read the targets as well. False: they need not be there.
 

@@ -17,9 +17,10 @@ from chainrule.data.checks import (
 from chainrule.data.column import Column
 from chainrule.data.prefetcher import Prefetcher
 from chainrule.data.source import Pair, Source, Stopped
+from chainrule.data.tables.file import File
+from chainrule.data.tables.layout import Layout, studied
 from chainrule.data.tables.options import Options, check_header
-from chainrule.data.tables.reader import Layout, Reading, studied
-from chainrule.data.tables.source import File
+from chainrule.data.tables.reading import Reading
 from chainrule.errors import ShapeError
 from chainrule.graph.types import ArrayType, as_dtype
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -14,8 +15,9 @@ from typing import IO, Any
 import numpy as np
 
 from chainrule.data.tables.cells import MARKS, parsed
-from chainrule.data.tables.reader import Reading, reading_of
-from chainrule.data.tables.source import File
+from chainrule.data.tables.file import File
+from chainrule.data.tables.reader import reading_of
+from chainrule.data.tables.reading import Reading
 from chainrule.disk import refusals
 from chainrule.errors import warn
 from chainrule.nn import output_semantics
@@ -68,19 +70,19 @@ class Predictions:
         Raises:
             SaveError: there is no room for it.
         """
-        file: IO[bytes] = tempfile.SpooledTemporaryFile(IN_MEMORY)
+        file: IO[bytes] = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115
         text = io.TextIOWrapper(file, "utf-8", newline="")
-        clean = _harmless if safe else str
+        clean = _harmless if safe else list
         writer = csv.writer(text, lineterminator="\n")
         with refusals(
             "The table of predictions cannot be written.",
             expected=f"room in {tempfile.gettempdir()}",
             fix="free some space, or set TMPDIR to another directory",
         ):
-            writer.writerow(map(clean, self.head))
+            writer.writerow(clean(self.head))
             for names, rows, predicted in self.parts:
                 for row, own in zip(rows, predicted, strict=True):
-                    writer.writerow([clean(_text(cell)) for cell in (*row, *own)])
+                    writer.writerow(clean([*row, *map(_text, own)]))
                 self.rows += len(rows)
                 if told is not None:
                     told += [
@@ -218,18 +220,29 @@ def _text(value: Any) -> str:
     return f"{value:.7g}" if isinstance(value, float) else str(value)
 
 
-def _harmless(cell: str) -> str:
-    """A cell that no spreadsheet takes for a formula; numbers stay as they are.
+#: What may be a formula, at the beginning of a line: no plain number is.
+_SUSPECT = re.compile(
+    r"^\s*(?:[=@]|[+-](?![0-9]*\.?[0-9]*(?:[eE][+-]?[0-9]+)?$))|^[\t\r]", re.M
+)
 
-    >>> _harmless("=1+2"), _harmless(" @sum"), _harmless("-3.5"), _harmless("-")
-    ("'=1+2", "' @sum", '-3.5', '-')
+
+def _harmless(row: list[str]) -> list[str]:
+    """A row whose cells no spreadsheet takes for formulas; numbers stay as they are.
+
+    >>> _harmless(["=1+2", " @sum", "-3.5", "-1.100,00 €", "-"])
+    ["'=1+2", "' @sum", '-3.5', '-1.100,00 €', '-']
     """
+    if not _SUSPECT.search("\n".join(row)):
+        return row
+    return [f"'{cell}" if _is_formula(cell) else cell for cell in row]
+
+
+def _is_formula(cell: str) -> bool:
     begins = cell.lstrip()
     if not begins.startswith(("=", "+", "-", "@")) and cell[:1] not in ("\t", "\r"):
-        return cell
-    if len(begins) < 2 or any(not math.isnan(parsed([begins], m)[0]) for m in MARKS):
-        return cell
-    return f"'{cell}"
+        return False
+    number = any(not math.isnan(parsed([begins], mark)[0]) for mark in MARKS)
+    return len(begins) > 1 and not number
 
 
 def _plain(value: Any) -> Any:

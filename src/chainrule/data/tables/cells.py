@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -26,8 +26,10 @@ _GROUPED = re.compile(r"[1-9][0-9]{0,2}(?:([\s.,'’])[0-9]{3})(?:\1[0-9]{3})*")
 _WHOLE = re.compile(r"[0-9]*(?:[eE][+-]?[0-9]+)?")
 _INFINITE = frozenset({"inf", "infinity"})
 
+Mark = Literal[".", ","]
 #: Decimal marks.
-MARKS = (".", ",")
+MARKS: tuple[Mark, ...] = (".", ",")
+Part = Literal["year", "month", "weekday", "hour"]
 #: Dates as they are written; ``%d/%m`` beside ``%m/%d`` is what a question is about.
 _DAYS = (
     *("%Y/%m/%d", "%Y.%m.%d", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y"),
@@ -73,7 +75,7 @@ class Cells:
     @property
     def distinct(self) -> int:
         """How many distinct cells there are."""
-        return len(self._texts if self._values is None else self._values)
+        return len(self._values if self._values is not None else self._texts or ())
 
     @property
     def has_texts(self) -> bool:
@@ -249,7 +251,7 @@ def days(dates: Any) -> np.ndarray:
 
 
 #: The parts of a date that may be features of their own.
-PARTS: dict[str, Callable[[Any], np.ndarray]] = {
+PARTS: dict[Part, Callable[[Any], np.ndarray]] = {
     "year": lambda dates: np.asarray(dates.year, np.float64),
     "month": lambda dates: np.asarray(dates.month, np.float64),
     "weekday": lambda dates: np.asarray(dates.weekday, np.float64),

@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from chainrule.data.tables.cells import PARTS, Cells, Nothing, dated, days
+from chainrule.data.tables.cells import PARTS, Cells, Mark, Nothing, Part, dated, days
 
 
 @dataclass
@@ -55,7 +55,7 @@ class Number:
     """
 
     name: str
-    decimal: Literal[".", ","] = "."
+    decimal: Mark = "."
     mean: float = 0.0
     gaps: bool = False
     loose: bool = False
@@ -157,7 +157,7 @@ class Date:
 
     name: str
     format: str
-    parts: tuple[Literal["year", "month", "weekday", "hour"], ...]
+    parts: tuple[Part, ...]
     means: tuple[float, ...]
     gaps: bool = False
     kind: Literal["date"] = "date"

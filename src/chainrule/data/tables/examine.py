@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from chainrule.data.tables.columns import Classes
+from chainrule.data.tables.file import File
 from chainrule.data.tables.options import Options, check_header
 from chainrule.data.tables.profile import Profile
-from chainrule.data.tables.source import File, Frame, Source, is_frame
-from chainrule.data.tables.study import Question, Study
+from chainrule.data.tables.source import Frame, Source, is_frame
+from chainrule.data.tables.study import Question, Study, listed, told
 from chainrule.errors import DataError
 
 #: Names of columns that are targets wherever they stand.
@@ -178,19 +179,17 @@ def _examined(study: Study, answers: dict[str, Any]) -> tuple[Examined, list[Que
         _seen(study, profile, study.left_out.get(name))
         for name, profile in study.profiles.items()
     )
-    notes = [*study.notes]
+    notes = [*study.notes, *told(study.left_out)]
+    gone = {c.name: c.missing for c in columns if c.missing and not c.reason}
     notes += [
-        f"column '{name}' is left out: {why}" for name, why in study.left_out.items()
+        f"{gone.pop(name):,} rows have no '{name}' and are left out"
+        for name in options.target
+        if name in gone
     ]
-    missing = {c.name: c.missing for c in columns if c.missing and not c.reason}
-    if missing:
-        shown = ", ".join(
-            f"{name} {count:,}" for name, count in list(missing.items())[:5]
-        )
-        rest = " …" if len(missing) > 5 else ""
+    if gone:
         notes.append(
-            f"{sum(missing.values()):,} cells are empty in {study.rows:,} rows: "
-            f"{shown}{rest}"
+            f"{sum(gone.values()):,} cells are empty in {study.rows:,} rows: "
+            f"{listed(gone)}"
         )
     one = options.target[0] if len(options.target) == 1 else options.target
     made = Examined(

@@ -8,7 +8,7 @@ from typing import Any
 
 from chainrule.checks import choice, maybe, truth
 from chainrule.data.checks import checked_names, shortened
-from chainrule.data.tables.cells import Nothing
+from chainrule.data.tables.cells import Mark, Nothing
 from chainrule.errors import ArgumentError
 
 #: What a column can be said to be: ``dtype={"zip": "category"}``. ``dmy`` and ``mdy``
@@ -31,7 +31,7 @@ class Options:
     missing: str = "fill"
     missing_values: tuple[str, ...] = ()
     unknown: str = "other"
-    decimal: str | None = None
+    decimal: Mark | None = None
 
     @classmethod
     def of(

@@ -11,7 +11,9 @@ from chainrule.data.tables.cells import (
     MARKS,
     PARTS,
     Cells,
+    Mark,
     Nothing,
+    Part,
     dated,
     days,
     looks_dated,
@@ -68,7 +70,7 @@ class Profile:
         counts: how often each text comes up, of the first ``most`` ones.
         counted: how many cells were counted until there were more.
         full: whether there were more.
-        unique: whether all texts differed, as long as they were counted.
+        different: the share of different ones among those that were counted.
         numbers: by decimal mark, those that are numbers; a mark leaves when a cell is a
             number with the other one alone.
         numeric: how many cells are numbers with any mark.
@@ -91,8 +93,8 @@ class Profile:
     counts: dict[str, int] = field(default_factory=dict)
     counted: int = 0
     full: bool = False
-    unique: bool = True
-    numbers: dict[str, Spread] = field(
+    different: float = 0.0
+    numbers: dict[Mark, Spread] = field(
         default_factory=lambda: {mark: Spread() for mark in MARKS}
     )
     numeric: int = 0
@@ -105,7 +107,7 @@ class Profile:
     dates: dict[str, Spread] = field(
         default_factory=lambda: {format: Spread() for format in DATES}
     )
-    parts: dict[tuple[str, str], Spread] = field(default_factory=dict)
+    parts: dict[tuple[str, Part], Spread] = field(default_factory=dict)
     _last: float = np.nan
 
     def add(self, cells: Cells, lines: np.ndarray) -> None:
@@ -156,7 +158,7 @@ class Profile:
                 self._look_at_units(cells, places, lines)
         return missing
 
-    def _leave(self, mark: str) -> None:
+    def _leave(self, mark: Mark) -> None:
         """A cell is no number with this mark; the last mark stays."""
         if len(self.numbers) > 1:
             self.numbers.pop(mark, None)
@@ -207,7 +209,8 @@ class Profile:
         numbers = self.mostly_numbers and not self.category
         most = min(self.most, KINDS) if numbers else self.most
         if numbers and (self.full or cells.distinct > most):
-            self.unique &= self.full or cells.distinct == int(counts.sum())
+            if not self.full:
+                self.different = cells.distinct / max(1, int(counts.sum()))
             self.full = True
             return
         gone = cells.absent(self.nothing)
@@ -225,7 +228,7 @@ class Profile:
                 self.full = True
             if not self.full:
                 self.counted += count
-        self.unique &= len(known) == self.counted
+        self.different = len(known) / max(1, self.counted)
 
     @property
     def mostly_numbers(self) -> bool:
@@ -239,7 +242,7 @@ class Profile:
         plain = self.mostly_numbers and self.full and not self.category
         return not plain or list(self.numbers) != ["."]
 
-    def decimal(self) -> str:
+    def decimal(self) -> Mark:
         """The decimal mark that the cells have; the point where both may be."""
         return next(iter(self.numbers))
 

@@ -20,9 +20,10 @@ from chainrule.data.tables.columns import (
     Target,
     ordered,
 )
+from chainrule.data.tables.file import File
 from chainrule.data.tables.options import Options
 from chainrule.data.tables.profile import COUNTED, COUNTED_IN_ALL, Profile
-from chainrule.data.tables.source import File, Source
+from chainrule.data.tables.source import Source
 from chainrule.errors import DataError
 
 #: Of fewer rows nothing is said about ids and constant columns.
@@ -32,7 +33,7 @@ DIFFERENT = 0.9
 #: A column of at most so many texts keeps all of them as categories; of a column of
 #: more, those that are in ``OFTEN`` rows, at most ``CATEGORIES`` of them.
 FEW, OFTEN, CATEGORIES = 20, 5, 100
-COUNTS = "it counts the rows"
+COUNTS, UNNAMED = "it counts the rows", "row numbers without a name"
 #: Classes that a target of text may have where rows are few.
 CLASSES = 50
 _ID = re.compile(r"(.*[\s_-])?(id|uuid|guid|index|idx|rowid|rownum|nr|no\.?|#)", re.I)
@@ -66,6 +67,25 @@ class Question:
             got=shortened(self.seen, 300),
             fix=f"{answer}: {self.means}" if answer else self.means,
         )
+
+
+def told(left_out: dict[str, str]) -> list[str]:
+    """Columns that are left out, one sentence each."""
+    return [
+        "the first column has no name: row numbers, left out"
+        if reason == UNNAMED
+        else f"column '{shortened(name)}' is left out: {reason}"
+        for name, reason in left_out.items()
+    ]
+
+
+def listed(counts: dict[str, int], most: int = 5) -> str:
+    """``red 3, blue 1 …``."""
+    often = sorted(counts, key=lambda name: -counts[name])
+    shown = ", ".join(
+        f"{shortened(name, 30)} {counts[name]:,}" for name in often[:most]
+    )
+    return shown + (" …" if len(often) > most else "")
 
 
 @dataclass
@@ -230,7 +250,7 @@ class Study:
         if said is not None or name in (self.options.features or ()):
             return None
         if name in self.source.index:
-            return "a column without a name in front, as programs write row numbers"
+            return UNNAMED
         if profile.rows < ENOUGH:
             return None
         if profile.no_number == profile.rows or profile.empty == profile.rows:
@@ -241,14 +261,16 @@ class Study:
         if number and profile.whole:
             if profile.counting and not profile.no_number:
                 return COUNTS
-            if profile.unique and (_ID.fullmatch(name) or _CAMEL_ID.fullmatch(name)):
-                return "its name and its numbers, all different, make it an id"
+            named = _ID.fullmatch(name) or _CAMEL_ID.fullmatch(name)
+            if named and profile.different >= DIFFERENT:
+                return "an id, by its name and its numbers, which differ"
         if not number and not profile.mostly_numbers and not self._dates(profile):
-            different = len(profile.counts)
-            if different >= DIFFERENT * profile.counted:
-                return f"{different:,} different texts in {profile.counted:,} rows"
+            more = "more than " if profile.full else ""
+            texts = f"{more}{len(profile.counts):,} different texts"
+            if profile.different >= DIFFERENT:
+                return f"{texts} in {profile.rows - profile.empty:,} rows"
             if not self._often(profile):
-                return f"{different:,} texts, each in few rows"
+                return f"{texts}, each in few rows"
         return None
 
     def kind(self, profile: Profile) -> str:
@@ -306,7 +328,7 @@ class Study:
             finite = bool(np.isfinite(np.float32(mean)))
         return Number(
             name,
-            ".,"[profile.decimal() == ","],
+            profile.decimal(),
             float(np.float32(mean)) if finite else 0.0,
             gaps and bool(profile.no_number or strange or lost),
             loose=bool(strange or lost),

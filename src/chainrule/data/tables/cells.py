@@ -110,7 +110,10 @@ class Cells:
 
     def text(self, row: int) -> str:
         """What stands in a row."""
-        number = row if self.codes is None else self.codes[row]
+        return self.text_of(row if self.codes is None else int(self.codes[row]))
+
+    def text_of(self, number: int) -> str:
+        """The distinct text of this number."""
         return self.texts_at(np.array([number]))[0]
 
     def numbers(self, decimal: str) -> np.ndarray:
@@ -254,6 +257,6 @@ def days(dates: Any) -> np.ndarray:
 PARTS: dict[Part, Callable[[Any], np.ndarray]] = {
     "year": lambda dates: np.asarray(dates.year, np.float64),
     "month": lambda dates: np.asarray(dates.month, np.float64),
-    "weekday": lambda dates: np.asarray(dates.weekday, np.float64),
+    "weekday": lambda dates: np.asarray(dates.day_of_week, np.float64),
     "hour": lambda dates: np.asarray(dates.hour + dates.minute / 60, np.float64),
 }

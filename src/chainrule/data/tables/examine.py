@@ -107,10 +107,9 @@ def examine(
     for _ in range(20):  # an answer may lead to another question
         chosen = _answered(given, answers)
         source = _source(table, delimiter, encoding, answers.get("header", header))
-        study = Study.of(source, replace(chosen, target=()))
+        study = Study.of(source, chosen)
         if not given.target:
             chosen = replace(chosen, target=(_proposed(study),))
-        source.require(chosen.target, "the target")
         study.options = chosen
         made, new = _examined(study, answers)
         questions += new
@@ -119,7 +118,9 @@ def examine(
         for question in new:
             for key, value in question.settings.items():
                 known = answers.get(key)
-                answers[key] = {**known, **value} if isinstance(known, dict) else value
+                if isinstance(known, dict):
+                    value = {**known, **value}
+                answers[key] = [*known, *value] if isinstance(known, list) else value
     raise AssertionError("questions without an end")
 
 
@@ -127,6 +128,9 @@ def _answered(given: Options, answers: dict[str, Any]) -> Options:
     settings = {key: value for key, value in answers.items() if key != "header"}
     if "dtype" in settings:
         settings["dtype"] = {**(given.dtype or {}), **settings["dtype"]}
+    if "missing_values" in settings:
+        further = tuple(settings["missing_values"])
+        settings["missing_values"] = (*given.missing_values, *further)
     return replace(given, **settings)
 
 

@@ -77,6 +77,7 @@ class Profile:
         no_number: how many are missing, in a column of numbers.
         differs: whether a cell is another number with another mark.
         odd: texts that are no number, and the line of the first of each.
+        infinite: numbers that are not finite in float32, and the line of the first.
         units: currencies and % beside numbers, and the line of the first.
         whole: whether all numbers are whole.
         counting: whether each number is that of the row before, and one more.
@@ -101,6 +102,7 @@ class Profile:
     no_number: int = 0
     differs: bool = False
     odd: dict[str, int] = field(default_factory=dict)
+    infinite: dict[str, int] = field(default_factory=dict)
     units: dict[str, int] = field(default_factory=dict)
     whole: bool = True
     counting: bool = True
@@ -142,10 +144,15 @@ class Profile:
         read = next(iter(values.values())) if len(values) == 1 else values["."]
         missing = cells.absent(self.nothing, np.where(number, read, np.nan))
         number &= ~missing
+        with np.errstate(invalid="ignore"):
+            infinite = number & (np.abs(read) > np.finfo(np.float32).max)
+        for i in np.flatnonzero(infinite)[:3].tolist():
+            self.infinite.setdefault(cells.text_of(i), int(lines[cells.first(i)]))
         self.numeric += int(counts[number].sum())
         self.no_number += int(counts[missing].sum())
         for mark, spread in self.numbers.items():
-            spread.add(np.where(number, values[mark], np.nan), counts)
+            usable = number & ~infinite
+            spread.add(np.where(usable, values[mark], np.nan), counts)
         mark = next(iter(self.numbers))
         self._look_at_order(cells.spread(values[mark]))
         strange = np.flatnonzero(~number & ~missing)

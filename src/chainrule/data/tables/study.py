@@ -121,7 +121,7 @@ class Study:
         source.require(options.features or (), "a feature")
         source.require(tuple(options.dtype or ()), "in dtype")
         names = source.columns
-        if options.features is not None:
+        if options.features is not None and options.target:
             names = (*options.features, *options.target)
         most = max(200, min(COUNTED, COUNTED_IN_ALL // len(names)))
         classes = options.target if options.task == "classification" else ()
@@ -220,9 +220,10 @@ class Study:
         """
         targets = set(targets)
         made = []
-        for name, profile in self.profiles.items():
+        for name in self.options.features or self.profiles:
             if name in targets:
                 continue
+            profile = self.profiles[name]
             if (reason := self.reason(profile)) is not None:
                 self.left_out[name] = reason
             else:
@@ -294,6 +295,20 @@ class Study:
         shown = shortened(name)
         if not said:
             self._ask_about_units(profile)
+        if profile.infinite:
+            texts = list(profile.infinite)
+            self.questions.append(
+                Question(
+                    name,
+                    f"column '{shown}' holds numbers that are not finite.",
+                    ", ".join(
+                        f"{shortened(text, 40)!r} in {self.source.word} {line}"
+                        for text, line in profile.infinite.items()
+                    ),
+                    {"missing_values": texts},
+                    "they are missing values; float32 goes up to 3.4e+38",
+                )
+            )
         if not profile.numeric:
             raise DataError(
                 f"Column '{shown}' of '{self.source.name}' has no numbers.",
@@ -304,7 +319,7 @@ class Study:
             )
         strange = profile.rows - profile.numeric - profile.no_number
         spread = profile.numbers[profile.decimal()]
-        lost = profile.numeric - spread.count  # with the other mark
+        lost = 0 if profile.infinite else profile.numeric - spread.count
         if (strange or lost) and not said:
             texts = [
                 f"{text!r} in {self.source.word} {line}"
@@ -323,13 +338,10 @@ class Study:
                     "the others are missing values; 'category' takes all as texts",
                 )
             )
-        mean = spread.mean
-        with np.errstate(over="ignore"):
-            finite = bool(np.isfinite(np.float32(mean)))
         return Number(
             name,
             profile.decimal(),
-            float(np.float32(mean)) if finite else 0.0,
+            float(np.float32(spread.mean)),
             gaps and bool(profile.no_number or strange or lost),
             loose=bool(strange or lost),
         )

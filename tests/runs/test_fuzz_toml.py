@@ -85,8 +85,8 @@ def valid() -> list[str]:
         "source": "房屋.csv",
         "target": "price",
         "features": ["area", "城市"],
-        "categorical": ["城市"],
-        "missing": "mean",
+        "dtype": {"城市": "category"},
+        "missing": "drop",
         "task": "regression",
     }
     layers = [

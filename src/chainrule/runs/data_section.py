@@ -20,7 +20,7 @@ BUNDLED = ("mnist",)
 DRAWN = ("xor", "circles", "moons", "spiral", "blobs")
 #: How data are read: format → what it is.
 FORMATS = {
-    "csv": "a table in text form, such as CSV",
+    "csv": "a CSV file, or another table in text form",
     "npz": "an NPZ file of NumPy with the arrays x and y",
     "idx": "two idx files, such as those of MNIST: [images, labels], or the images "
     "alone where the labels lie beside them",

@@ -18,10 +18,10 @@ from chainrule.runs.values import written
 SMALL = 20
 #: Rows that each class needs to be dealt into three parts.
 EACH = 5
-#: Steps that a run has at least, as far as 300 epochs go.
-STEPS = 6000
+#: Steps that a run has at least, as far as 400 epochs go.
+STEPS = 3000
 #: Up to so many rows, so many of them are a batch.
-BATCHES = ((1000, 16), (10_000, 32), (50_000, 64), (200_000, 128), (10**12, 256))
+BATCHES = ((500, 16), (20_000, 32), (100_000, 64), (400_000, 128), (10**12, 256))
 #: More features than this are not listed: all columns but the target are taken.
 LISTED = 30
 #: Larger images are scaled down in the starting file.
@@ -35,6 +35,7 @@ def _linear(units: int) -> template.Layer:
 _LAST: template.Layer = ('"Linear"', "with as many outputs as the data need")
 _FLATTEN: template.Layer = ('"Flatten"', "one row of numbers for each sample")
 _RELU: template.Layer = ('"ReLU"', "")
+_DROPOUT: template.Layer = ('{ class = "Dropout", p = 0.1 }', "")
 
 
 @dataclass
@@ -295,14 +296,14 @@ def _suit(made: Start, found: Examined) -> None:
     elif found.classes and min(found.classes.values()) >= EACH:
         made.data["stratify"] = True
     wide = found.features > rows
-    units = 32 if wide or rows < 200 else 64 if rows < 20_000 else 128
-    made.layers = [_linear(units), _RELU, _linear(units), _RELU, _LAST]
+    units = 32 if wide else 64 if rows < 20_000 else 128
+    hidden = [_linear(units), _RELU, _DROPOUT]
+    made.layers = [*hidden, *hidden, _LAST]
     batch = next(size for most, size in BATCHES if rows < most)
     per_epoch = max(1, rows * 8 // 10 // batch)
-    epochs = min(max(-(-STEPS // per_epoch), 20), 300)
+    epochs = min(max(-(-STEPS // per_epoch), 20), 400)
     made.training = {"epochs": epochs, "batch_size": min(batch, max(1, rows // 2))}
-    made.optimizer = {"class": "Adam", "lr": 0.001}
-    if wide:
-        made.optimizer = {"class": "AdamW", "lr": 0.001, "weight_decay": 0.1}
+    decay = 1.0 if wide else 0.1
+    made.optimizer = {"class": "AdamW", "lr": 0.001, "weight_decay": decay}
     if rows >= SMALL:
-        made.callbacks = {"class": "EarlyStopping", "patience": max(5, epochs // 6)}
+        made.callbacks = {"class": "EarlyStopping", "patience": max(5, epochs // 5)}

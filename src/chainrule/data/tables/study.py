@@ -315,7 +315,9 @@ class Study:
                 expected="numbers, as it is said to hold",
                 got=", ".join(repr(shortened(text, 20)) for text in profile.odd)
                 or "empty cells",
-                fix="is it the right column? Else leave out its dtype",
+                fix="task='classification'"
+                if name in self.options.target
+                else f"dtype={{{name!r}: 'category'}}",
             )
         strange = profile.rows - profile.numeric - profile.no_number
         spread = profile.numbers[profile.decimal()]

@@ -155,7 +155,7 @@ def test_new_without_pillow(
 def test_evaluate_in_words(at: Any) -> None:
     first, samples, *rest = at("evaluate", "r-flowers").out.splitlines()
     assert first.startswith("flowers.toml: loss ")
-    assert first.endswith(" on the test set")
+    assert first.endswith(" on the validation set")
     assert samples == "  samples   15"
     assert rest[1].split()[:3] == ["true", "\\", "predicted"]
     first, *_ = at("evaluate", "r-houses", "houses.csv").out.splitlines()

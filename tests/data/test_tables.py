@@ -280,6 +280,11 @@ def test_blocks_do_not_matter(reads: Reader, monkeypatch: pytest.MonkeyPatch) ->
             {"header": False},
         ),
         (
+            table("0.5={i % 5}", "Adelie=bird {i % 9}", "2.5={i % 3}", "7={i % 4}"),
+            "looks like a row",
+            {"header": False},
+        ),
+        (
             table("a={i % 5}", "y=\"${i % 50 + 1},{i + 100}.00{'x' * (i == 9)}\""),
             "column 'y' holds 59 numbers, and texts",
             {"dtype": {"y": "number"}},
@@ -289,14 +294,14 @@ def test_blocks_do_not_matter(reads: Reader, monkeypatch: pytest.MonkeyPatch) ->
 def test_questions(
     reads: Reader, path: Path, text: str, what: str, answer: dict[str, Any]
 ) -> None:
-    target = "u" if text.startswith("0.5") else "y"
+    target = text.split("\n")[0].split(",")[1] if text[0] == "0" else "y"
     with pytest.raises(DataError) as caught:
         reads(text, target=target)
     assert what in caught.value.what
     assert next(iter(answer)) in str(caught.value.fix)
-    found = examine(path, target=None if target == "u" else target)
+    found = examine(path, target=target if target == "y" else None)
     assert [what in question.what for question in found.questions] == [True]
-    assert found.settings == answer
+    assert {k: found.settings[k] for k in answer} == answer
     made = reads(text, target=found.target, **found.settings)
     header = "header" in answer
     assert len(made) == 60 + header - (answer == {"dtype": {"y": "number"}})
@@ -391,6 +396,10 @@ def test_unknown_texts_and_classes(reads: Reader, path: Path) -> None:
     rare = reads(table("k={'u' if i < 30 else i}", Y))
     assert rare.feature_names == ("k=u", "k=(other)")
     assert rare.x[:, 1].sum() == 30
+    assert rare.report.notes() == ["30 cells are rare texts: k 30"]
+    path.write_text("k,y\n40,1\nw,2\n")
+    report = read(path, format=rare.format).report
+    assert (report.rare, report.unknown) == ({"k": 1}, {"k": {"w": 1}})
 
 
 @pytest.mark.parametrize(

@@ -91,6 +91,7 @@ def test_a_table(tmp_path: Path) -> None:
         "source": "h.csv",
         "target": "房價",
         "features": ["面積", "房間", "城市"],
+        "test": 0,
     }
     assert made.callbacks["class"] == "EarlyStopping"
     assert made.training["epochs"] * 120 // made.training["batch_size"] >= 2000
@@ -132,7 +133,9 @@ def test_sizes_suit_the_table(tmp_path: Path) -> None:
     assert (few.data["validation"], few.data["test"], few.callbacks) == (0, 0, {})
     session.build(file.parse(few.text("a.toml"), folder=tmp_path))
     names = ",".join(f"column {i}" for i in range(100))
-    rows = "".join(f"{','.join(f'{i * j % 7}' for j in range(100))}\n" for i in range(30))
+    rows = "".join(
+        f"{','.join(f'{i * j % 7}' for j in range(100))}\n" for i in range(30)
+    )
     (tmp_path / "wide.csv").write_text(f"{names}\n{rows}")
     wide = start(tmp_path, "wide.csv")
     assert "features" not in wide.data

@@ -16,6 +16,8 @@ from chainrule.runs.values import written
 
 #: Tables of fewer rows are for training as a whole.
 SMALL = 20
+#: Of fewer rows none are kept for a test at the end.
+MEASURED = 1000
 #: Rows that each class needs to be dealt into three parts.
 EACH = 5
 #: Steps that a run has at least, as far as 400 epochs go.
@@ -293,7 +295,13 @@ def _suit(made: Start, found: Examined) -> None:
     rows = found.rows
     if rows < SMALL:
         made.data |= {"validation": 0, "test": 0}
-    elif found.classes and min(found.classes.values()) >= EACH:
+    elif rows < MEASURED:
+        made.data["test"] = 0
+        made.notes.append(
+            "all rows but those of the validation part are learned from: measure it on "
+            "rows of your own with chainrule evaluate"
+        )
+    if rows >= SMALL and found.classes and min(found.classes.values()) >= EACH:
         made.data["stratify"] = True
     wide = found.features > rows
     units = 32 if wide else 64 if rows < 20_000 else 128
@@ -306,4 +314,4 @@ def _suit(made: Start, found: Examined) -> None:
     decay = 1.0 if wide else 0.1
     made.optimizer = {"class": "AdamW", "lr": 0.001, "weight_decay": decay}
     if rows >= SMALL:
-        made.callbacks = {"class": "EarlyStopping", "patience": max(5, epochs // 5)}
+        made.callbacks = {"class": "EarlyStopping", "patience": max(10, epochs // 5)}

@@ -22,6 +22,7 @@ class Written:
 
     Attributes:
         missing: which rows are missing, or None.
+        rare: how many cells are texts that were there rarely.
         unknown: texts that were not there before, and how often.
         wrong: the first row that cannot be used, or None.
         text: what stands there.
@@ -30,6 +31,7 @@ class Written:
     """
 
     missing: np.ndarray | None = None
+    rare: int = 0
     unknown: dict[str, int] = field(default_factory=dict)
     wrong: int | None = None
     text: str = ""
@@ -103,12 +105,14 @@ class Category:
         categories: the texts that have a feature.
         other: whether one more is for all other texts. Else these are zero everywhere.
         gaps: whether one more is for missing ones. Else these are other texts.
+        rare: texts that were there, and are among the others.
     """
 
     name: str
     categories: tuple[str, ...]
     other: bool = False
     gaps: bool = False
+    rare: tuple[str, ...] = ()
     kind: Literal["category"] = "category"
 
     def names(self) -> list[str]:
@@ -122,7 +126,7 @@ class Category:
     def write(self, cells: Cells, out: np.ndarray, nothing: Nothing) -> Written:
         """Put the features of some rows into ``out``."""
         place = {text: i for i, text in enumerate(self.categories)}
-        missing = cells.absent(nothing)
+        missing, rare = cells.absent(nothing), frozenset(self.rare)
         rest = len(place) if self.other else -1
         gone = len(place) + self.other if self.gaps else rest
         counts, met = cells.counts(), Written()
@@ -134,7 +138,10 @@ class Category:
                 at[i] = found
             else:
                 at[i] = rest
-                met.unknown[text] = met.unknown.get(text, 0) + int(counts[i])
+                if text in rare:
+                    met.rare += int(counts[i])
+                else:
+                    met.unknown[text] = met.unknown.get(text, 0) + int(counts[i])
         rows = cells.spread(at)
         out[:] = 0
         there = np.flatnonzero(rows >= 0)

@@ -27,6 +27,7 @@ class TableReport:
         rows: how many it has.
         left_out: columns that are no features, and why.
         filled: by column, how many missing cells were filled.
+        rare: by column, how many cells are texts without a feature of their own.
         unknown: by column, texts that were not there when the format was made, and how
             often they come up.
         without_target: how many rows were left out because their target is missing.
@@ -38,6 +39,7 @@ class TableReport:
     rows: int = 0
     left_out: dict[str, str] = field(default_factory=dict)
     filled: dict[str, int] = field(default_factory=dict)
+    rare: dict[str, int] = field(default_factory=dict)
     unknown: dict[str, dict[str, int]] = field(default_factory=dict)
     without_target: int = 0
     dropped: int = 0
@@ -54,10 +56,13 @@ class TableReport:
         if self.filled:
             total = sum(self.filled.values())
             notes.append(f"{total:,} missing cells are filled: {listed(self.filled)}")
+        if self.rare:
+            total = sum(self.rare.values())
+            notes.append(f"{total:,} cells are rare texts: {listed(self.rare)}")
         for name, texts in self.unknown.items():
             notes.append(
                 f"column '{shortened(name)}': {sum(texts.values()):,} cells are texts "
-                f"that were not there in training, or rarely: {listed(texts)}"
+                f"that were not there in training: {listed(texts)}"
             )
         for count, why in (
             (self.without_target, "whose target is missing"),
@@ -112,6 +117,7 @@ class Reading:
         source.require([column.name for column in self.targets], "the target")
         self.nothing = Nothing(layout.missing_values)
         self.report = TableReport(seen=list(source.notes))
+        self._learned = study is not None
         if study is not None:
             self.report = TableReport(left_out=study.left_out, seen=study.notes)
         self._width = sum(len(column.names()) for column in layout.columns)
@@ -216,6 +222,10 @@ class Reading:
             else:
                 count = int(met.missing.sum())
                 report.filled[name] = report.filled.get(name, 0) + count
+        if self._learned:  # all texts were there, if too many to be remembered
+            met.rare, met.unknown = met.rare + sum(met.unknown.values()), {}
+        if met.rare:
+            report.rare[name] = report.rare.get(name, 0) + met.rare
         if met.unknown and layout.unknown == "error":
             text = next(iter(met.unknown))
             raise DataError(

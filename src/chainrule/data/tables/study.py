@@ -31,8 +31,11 @@ ENOUGH = 10
 #: From this share of different texts on, a column names its rows.
 DIFFERENT = 0.9
 #: A column of at most so many texts keeps all of them as categories; of a column of
-#: more, those that are in ``OFTEN`` rows, at most ``CATEGORIES`` of them.
-FEW, OFTEN, CATEGORIES = 20, 5, 100
+#: more, those that are in ``OFTEN`` rows, as far as their features have room.
+FEW, OFTEN = 20, 5
+CATEGORIES, ROOM = 1000, 100_000_000
+#: Rare texts that are remembered, to tell them from unknown ones.
+RARE = 1000
 COUNTS, UNNAMED = "it counts the rows", "row numbers without a name"
 #: Classes that a target of text may have where rows are few.
 CLASSES = 50
@@ -192,14 +195,18 @@ class Study:
             return
         if self.rows < 2 or any(name not in self.profiles for name in source.columns):
             return
-        numbers = ~np.isnan(parsed([re.sub(r"\.\d$", "", n) for n in source.columns]))
-        own = list(self.profiles.values())
+        numbers = parsed([re.sub(r"\.[0-9]$", "", name) for name in source.columns])
+        number = ~np.isnan(numbers)
+        steps = np.diff(numbers[number])
+        if len(steps) and steps[0] > 0 and (steps == steps[0]).all():
+            return  # years, or numbers of columns
         like = [
-            (number and profile.mostly_numbers)
-            or (not profile.mostly_numbers and name in profile.counts)
-            for number, name, profile in zip(numbers, source.columns, own, strict=True)
+            own if profile.mostly_numbers else name in profile.counts
+            for own, name, profile in zip(
+                number.tolist(), source.columns, self.profiles.values(), strict=True
+            )
         ]
-        if all(like):
+        if all(like) or number.sum() > len(number) / 2:
             self.questions.append(
                 Question(
                     None,
@@ -370,9 +377,21 @@ class Study:
             )
 
     def _category(self, profile: Profile) -> Category:
+        counts = profile.counts
         often = self._often(profile)
-        rare = profile.full or len(often) < len(profile.counts)
-        return Category(profile.name, ordered(often), rare, bool(profile.empty))
+        rest = sorted(counts.keys() - often, key=lambda text: (-counts[text], text))
+        if rest and counts[rest[0]] >= OFTEN:
+            self.notes.append(
+                f"column '{shortened(profile.name)}': the {len(often):,} commonest of "
+                f"its texts have a feature each, all others one together"
+            )
+        return Category(
+            profile.name,
+            ordered(often),
+            profile.full or bool(rest),
+            bool(profile.empty),
+            tuple(rest[:RARE]),
+        )
 
     def _often(self, profile: Profile) -> list[str]:
         """The categories that have a feature of their own."""
@@ -380,9 +399,9 @@ class Study:
         few = len(counts) <= FEW and not profile.full
         if few or self.options.unknown == "error":
             return list(counts)
-        least = max(OFTEN, profile.rows // 2000)
-        often = [text for text, count in counts.items() if count >= least]
-        return sorted(often, key=lambda text: (-counts[text], text))[:CATEGORIES]
+        most = max(50, min(CATEGORIES, ROOM // max(1, profile.rows)))
+        often = [text for text, count in counts.items() if count >= OFTEN]
+        return sorted(often, key=lambda text: (-counts[text], text))[:most]
 
     def _dates(self, profile: Profile) -> list[str]:
         """How the dates of a column may be written; none where they are no dates."""

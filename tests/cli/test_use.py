@@ -296,7 +296,7 @@ def test_rows_that_are_left_out(chainrule: Any, tmp_path: Path) -> None:
     said = chainrule("evaluate", "r", "f.csv").out
     assert "samples   149 (1 of 150 rows left out for empty cells)" in said
     said = chainrule("train", "f.toml", *QUICK, "--out", "r2").out
-    assert "test (1 of 150 rows left out for empty cells)" in said
+    assert "validation (1 of 150 rows left out for empty cells)" in said
     head, *rows = table(made.out)
     assert head == ["長;度", "width", "kind", "prediction"]
     assert len(rows) == 149

@@ -25,7 +25,7 @@ def made(make: Make, engine: str, width: int = 8) -> cr.Trainer:
     model = nn.Sequential(
         nn.Linear(6, width), nn.BatchNorm1d(width), nn.Dropout(0.3), nn.Linear(width, 3)
     )
-    groups = [{"params": "*.bias", "weight_decay": 0.0}, {"params": "*"}]
+    groups = [{"params": "*.bias", "weight_decay": 0.001}, {"params": "*"}]
     return make(engine=engine, model=model, optimizer=optim.AdamW(groups, lr=rate))
 
 

@@ -447,17 +447,6 @@ def test_one_class_and_no_mistakes(write: Write) -> None:
     assert "curves" not in keys(whole)
 
 
-def test_a_single_epoch_of_a_single_step(
-    make: Make, data: cr.data.Dataset, write: Write
-) -> None:
-    trainer = make(optimizer=optim.Adam(lr=0.02))
-    trainer.fit(data, epochs=1, batch_size=50, progress=False)
-    whole = write(trainer, data)
-    (svg,) = section(whole, "curves").find("svg")
-    assert svg["aria-label"].startswith("training loss: training loss from ")
-    assert len(section(whole, "epochs").find("table")[0].rows()) == 2
-
-
 def test_a_hundred_classes(write: Write, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     data = cr.data.Dataset(

@@ -18,24 +18,18 @@ from chainrule.graph.node import Value
 from chainrule.graph.text import to_text
 from chainrule.graph.types import ArrayType, DType
 from chainrule.primitives.elementwise import (
-    abs_,
     add,
     convert,
     div,
     exp,
     log,
-    maximum,
     mul,
-    sign,
     sub,
     tanh,
 )
 from chainrule.primitives.matmul import dot
 from chainrule.primitives.movement import full_like, reduce_sum
-from chainrule.primitives.reduce import reduce_max
-from chainrule.regions.activations import relu, sigmoid, softmax
-from chainrule.regions.control import scan
-from chainrule.regions.losses import cross_entropy
+from chainrule.regions.activations import sigmoid
 from chainrule.regions.updates import sgd_update
 
 F64 = DType.float64
@@ -74,18 +68,6 @@ def gradients(f: Function, *arrays: Any) -> list[Any]:
     return [None if (g := known.get(v)) is None else g.array for v in inputs]
 
 
-def traced_gradients(f: Function, *arrays: Any) -> list[Any]:
-    """The same, from the traced graph of the derivative."""
-
-    def function(*inputs: Value) -> list[Value]:
-        known = cotangents({f(*inputs): one()})
-        return [known[v] for v in inputs]
-
-    arrays = tuple(np.asarray(a, np.float64) for a in arrays)
-    graph = trace(function, [ArrayType(a.shape, F64) for a in arrays], tracked=True)
-    return list(evaluate(graph, arrays))
-
-
 # dy/dx = dy/du · du/dx
 
 BY_HAND: dict[str, tuple[Function, float, float]] = {
@@ -106,24 +88,6 @@ BY_HAND: dict[str, tuple[Function, float, float]] = {
 @pytest.mark.parametrize(("f", "x", "expected"), BY_HAND.values(), ids=BY_HAND)
 def test_by_hand(f: Function, x: float, expected: float) -> None:
     assert at(slope(f), x) == pytest.approx(expected, rel=1e-15, abs=1e-300)
-
-
-def test_second_and_third_derivatives() -> None:
-    def fourth_power(x: Value) -> Value:
-        square = mul(x, x)
-        return mul(square, square)
-
-    expected = [4 * 27.0, 12 * 9.0, 24 * 3.0, 24.0, 0.0]
-    for order, value in enumerate(expected, start=1):
-        assert at(slope(fourth_power, order), 3.0) == value
-    t = math.tanh(0.7)
-    assert at(slope(tanh, 2), 0.7) == pytest.approx(-2 * t * (1 - t * t), rel=1e-14)
-    third = -2 * (1 - t * t) * (1 - 3 * t * t)
-    assert at(slope(tanh, 3), 0.7) == pytest.approx(third, rel=1e-14)
-    s = 1 / (1 + math.exp(-0.7))
-    second = s * (1 - s) * (1 - 2 * s)
-    assert at(slope(sigmoid, 2), 0.7) == pytest.approx(second, rel=1e-14)
-    assert at(slope(exp, 5), 1.0) == pytest.approx(math.e, rel=1e-15)
 
 
 def test_a_mixed_second_derivative() -> None:
@@ -193,34 +157,6 @@ def test_deltas_of_the_book_exactly() -> None:
         np.testing.assert_array_equal(known[value].array, numbers)
 
 
-def test_deltas_of_the_book_from_its_formulas() -> None:
-    """Any numbers: δ against 3.7's formulas, worked out here without a graph."""
-    rng = np.random.default_rng(37)
-    arrays = [rng.standard_normal(np.shape(a)) for a in EXACT.values()]
-    x, w1, b1, w2, b2, y = arrays
-
-    def f(z: Any) -> Any:
-        return 1 / (1 + np.exp(-z))
-
-    z1 = w1 @ x + b1
-    a1 = f(z1)
-    z2 = w2 @ a1 + b2
-    delta2 = (f(z2) - y) * f(z2) * (1 - f(z2))
-    delta1 = (w2.T @ delta2) * f(z1) * (1 - f(z1))
-    inputs = [leaf(a) for a in arrays]
-    loss, v1, _, v2, _ = network(*inputs)
-    known = cotangents({loss: one()})
-    for value, expected in {
-        v2: delta2,
-        v1: delta1,
-        inputs[1]: np.outer(delta1, x),
-        inputs[2]: delta1,
-        inputs[3]: np.outer(delta2, a1),
-        inputs[4]: delta2,
-    }.items():
-        np.testing.assert_allclose(known[value].array, expected, rtol=1e-13)
-
-
 def test_deltas_are_found_by_name_in_a_traced_graph() -> None:
     """δ⁽ˡ⁾ is the cotangent of what the forward nodes of layer l compute last."""
     deltas: dict[str, Value] = {}
@@ -244,41 +180,7 @@ def test_deltas_are_found_by_name_in_a_traced_graph() -> None:
     np.testing.assert_array_equal(numbers[deltas["2"]], [-1 / 8])
 
 
-def test_delta_of_softmax_with_cross_entropy() -> None:
-    """δ = ŷ − y for z = (1, 2, ½) and the second class: (0.231, −0.371, 0.140)."""
-    z = leaf([[1.0, 2.0, 0.5]])
-    label = Value(np.array([1], np.int32))
-    loss = reduce_sum(cross_entropy(z, label), axes=(0,))
-    delta = cotangents({loss: one()})[z].array
-    np.testing.assert_allclose(delta, [[0.231, -0.371, 0.140]], atol=5e-4)
-    weights = np.exp([1.0, 2.0, 0.5])
-    expected = weights / weights.sum() - [0, 1, 0]
-    np.testing.assert_allclose(delta[0], expected, rtol=1e-14)
-
-
-def test_delta_of_softmax_is_not_elementwise() -> None:
-    """δ = Jᵀg, with the whole Jacobian diag(ŷ) − ŷŷᵀ."""
-    z, g = leaf([1.0, 2.0, 0.5]), np.array([0.3, -1.0, 2.0])
-    y = softmax(z, axis=0)
-    jacobian = np.diag(y.array) - np.outer(y.array, y.array)
-    delta = cotangents({y: Value(g)})[z].array
-    np.testing.assert_allclose(delta, jacobian.T @ g, rtol=1e-14)
-
-
 # Declared values at kinks
-
-
-def test_derivatives_at_kinks_are_the_declared_ones() -> None:
-    assert at(slope(relu), 0.0) == 0.0
-    assert at(slope(relu), 1e-300) == 1.0
-    assert at(slope(abs_), 0.0) == 0.0
-    assert at(slope(sign), 0.0) == 0.0
-    a, b = leaf(1.0), leaf(1.0)
-    known = cotangents({maximum(a, b): one()})
-    assert (float(known[a].array), float(known[b].array)) == (0.0, 1.0)
-    x = leaf([2.0, 1.0, 2.0])
-    shared = cotangents({reduce_max(x, axes=(0,)): one()})[x].array
-    np.testing.assert_array_equal(shared, [0.5, 0.0, 0.5])
 
 
 # What is and what is not in the map
@@ -430,86 +332,4 @@ def test_inline_applies_a_graph_to_numbers_and_to_values() -> None:
 # scan against the loop that it stands for
 
 
-def cell(w: Value, h: Value, x: Value) -> tuple[Value, Value]:
-    new = tanh(add(dot(w, h, "oi,i->o"), x))
-    return new, mul(new, h)
-
-
-def looped(length: int, *, reverse: bool, unrolled: bool) -> Function:
-    """A scalar function of (w, h₀, x₀ … x_T), by scan or by a Python loop."""
-    types = [ArrayType(s, F64) for s in ((2, 2), (2,), (2,))]
-    body = trace(cell, types, name="cell", tracked=True)
-
-    def row(xs: Value, t: int) -> Value:
-        pick = Value(np.eye(length)[t])
-        return dot(pick, xs, "t,ti->i")
-
-    def function(w: Value, h: Value, xs: Value) -> Value:
-        if unrolled:
-            total = full_like(h, 0.0)
-            for t in reversed(range(length)) if reverse else range(length):
-                h, y = cell(w, h, row(xs, t))
-                total = add(total, mul(full_like(y, 1.0 + t), y))
-        else:
-            attrs = {"body": body, "length": length, "constants": 1, "carries": 1}
-            h, ys = scan(w, h, xs, reverse=reverse, **attrs)
-            total = dot(Value(1.0 + np.arange(length)), ys, "t,ti->i")
-        return reduce_sum(add(mul(h, h), total), axes=(0,))
-
-    return function
-
-
-SCANS = [(1, False), (4, False), (4, True)]
-
-
-@pytest.mark.parametrize(("length", "reverse"), SCANS)
-def test_scan_is_the_loop(length: int, reverse: bool) -> None:
-    rng = np.random.default_rng(length)
-    arrays = [rng.standard_normal(s) for s in ((2, 2), (2,), (length, 2))]
-    rolled = looped(length, reverse=reverse, unrolled=False)
-    loop = looped(length, reverse=reverse, unrolled=True)
-    values = [leaf(a) for a in arrays]
-    np.testing.assert_allclose(rolled(*values).array, loop(*values).array, rtol=1e-14)
-    expected = gradients(loop, *arrays)
-    for got, want in zip(gradients(rolled, *arrays), expected, strict=True):
-        np.testing.assert_allclose(got, want, rtol=1e-12)
-    for got, want in zip(traced_gradients(rolled, *arrays), expected, strict=True):
-        np.testing.assert_allclose(got, want, rtol=1e-12)
-
-
-@pytest.mark.parametrize(("length", "reverse"), SCANS)
-def test_second_derivative_of_scan_is_that_of_the_loop(
-    length: int, reverse: bool
-) -> None:
-    rng = np.random.default_rng(10 + length)
-    arrays = [rng.standard_normal(s) for s in ((2, 2), (2,), (length, 2))]
-    direction = rng.standard_normal((2, 2))
-
-    def curvature(f: Function) -> Function:
-        def along(*inputs: Value) -> Value:
-            g = cotangents({f(*inputs): one()})[inputs[0]]
-            return reduce_sum(mul(g, Value(direction)), axes=(0, 1))
-
-        return along
-
-    rolled = curvature(looped(length, reverse=reverse, unrolled=False))
-    loop = curvature(looped(length, reverse=reverse, unrolled=True))
-    results = zip(gradients(rolled, *arrays), gradients(loop, *arrays), strict=True)
-    for got, want in results:
-        np.testing.assert_allclose(got, want, rtol=1e-11, atol=1e-13)
-
-
 # Eager is traced
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_eager_gradients_are_the_traced_ones(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    arrays = [rng.standard_normal(np.shape(a)) for a in EXACT.values()]
-
-    def loss(*inputs: Value) -> Value:
-        return network(*inputs)[0]
-
-    eager, traced = gradients(loss, *arrays), traced_gradients(loss, *arrays)
-    for mine, theirs in zip(eager, traced, strict=True):
-        np.testing.assert_array_equal(mine, theirs)

@@ -311,61 +311,6 @@ def test_numpy_does_not_lose_a_derivative() -> None:
 
 
 @engines
-def test_numbers_from_outside_are_seen_when_they_change(engine: str) -> None:
-    factor, table, items = 2.0, np.array([1.0, 2.0, 3.0], np.float32), [1.0]
-    box = types.SimpleNamespace(k=1.0, inner=types.SimpleNamespace(k=1.0))
-
-    def helper(x: cr.Tensor) -> cr.Tensor:
-        return x * box.inner.k
-
-    run = cr.compile(
-        lambda x: helper(x * factor * box.k + cr.tensor(table)) + items[0],
-        engine=engine,
-    )
-
-    def wanted() -> np.ndarray:
-        x = X.numpy() * factor * box.k + table
-        return x * box.inner.k + items[0]
-
-    close(run(X), wanted())
-    factor = 3.0
-    close(run(X), wanted())
-    box.k = 5.0
-    close(run(X), wanted())
-    box.inner.k = 7.0
-    close(run(X), wanted())
-    table[1] = 100.0
-    close(run(X), wanted())
-    items[0] = -1.0
-    close(run(X), wanted())
-    factor = 2.0
-    close(run(X), wanted())
-
-
-GLOBAL = 2.0
-
-
-@engines
-def test_globals_and_methods_are_seen_when_they_change(
-    engine: str, monkeypatch
-) -> None:
-    class Thing:
-        def __init__(self) -> None:
-            self.k = 1.0
-
-        def run(self, x: cr.Tensor) -> cr.Tensor:
-            return x * self.k * GLOBAL
-
-    thing = Thing()
-    run = cr.compile(thing.run, engine=engine)
-    close(run(X), X.numpy() * 2)
-    thing.k = 4.0
-    close(run(X), X.numpy() * 8)
-    monkeypatch.setitem(globals(), "GLOBAL", 3.0)
-    close(run(X), X.numpy() * 12)
-
-
-@engines
 def test_replaced_parameters_and_layers_are_seen(engine: str) -> None:
     model = nn.Sequential(nn.Linear(3, 2))
     run = cr.compile(model, engine=engine)
@@ -374,22 +319,6 @@ def test_replaced_parameters_and_layers_are_seen(engine: str) -> None:
     close(run(X.reshape(1, 3)).detach(), model(X.reshape(1, 3)).detach().numpy())
     setattr(model, "0", nn.Linear(3, 2))
     close(run(X.reshape(1, 3)).detach(), model(X.reshape(1, 3)).detach().numpy())
-
-
-@engines
-def test_attributes_of_modules_are_seen_when_they_change(engine: str) -> None:
-    class Scale(nn.Module):
-        def __init__(self) -> None:
-            self.k = 2.0
-
-        def forward(self, x: cr.Tensor) -> cr.Tensor:
-            return x * self.k
-
-    model = nn.Sequential(Scale())
-    run = cr.compile(model, engine=engine)
-    close(run(X), X.numpy() * 2)
-    model[0].k = 3.0
-    close(run(X), X.numpy() * 3)
 
 
 @engines

@@ -136,6 +136,30 @@ for name, kind, use in (
     CASES[name] = _of(kind, use)
 
 
+FACTOR = 2.0
+
+
+@case
+def a_global() -> Made:
+    globals()["FACTOR"] = 2.0
+
+    def change() -> None:
+        globals()["FACTOR"] += 1
+
+    return lambda x: x * FACTOR, [(X,)] * 2, change
+
+
+@case
+def a_number_and_an_array_of_the_function_around() -> Made:
+    k, table = 2.0, np.array([1.0, 2.0, 3.0], np.float32)
+
+    def change() -> None:
+        nonlocal k
+        k, table[1] = 5.0 - k, 100.0 * k
+
+    return lambda x: x * k + cr.tensor(table), [(X,)] * 3, change
+
+
 @case
 def an_object_as_an_argument() -> Made:
     thing = Thing()

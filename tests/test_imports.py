@@ -8,6 +8,7 @@ another.
 from __future__ import annotations
 
 import ast
+import functools
 import json
 import os
 import subprocess
@@ -65,7 +66,6 @@ class Import:
     file: str
     line: int
     module: str
-    inside: bool
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line} imports {self.module}"
@@ -106,21 +106,16 @@ def modules(node: ast.AST, package: Path, file: Path) -> Iterator[str]:
             yield member if is_module(package, member) else base
 
 
-def imports(package: Path) -> Iterator[Import]:
+@functools.cache
+def imports(package: Path) -> list[Import]:
     """Every import of the package's own modules, in all of its files."""
-    for file in sorted(package.rglob("*.py")):
-        tree = ast.parse(file.read_text(encoding="utf-8"))
-        functions = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
-        inside = {
-            id(child)
-            for function in ast.walk(tree)
-            if isinstance(function, functions)
-            for child in ast.walk(function)
-        }
-        short = file.relative_to(package).as_posix()
-        for node in ast.walk(tree):
-            for module in modules(node, package, file):
-                yield Import(short, node.lineno, module, id(node) in inside)  # type: ignore[attr-defined]
+    return [
+        Import(file.relative_to(package).as_posix(), node.lineno, module)
+        for file in sorted(package.rglob("*.py"))
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for module in modules(node, package, file)
+    ]
 
 
 def violations(package: Path) -> list[str]:

@@ -97,15 +97,6 @@ def test_reading_while_traced(engine: str) -> None:
         np.testing.assert_array_equal(got.numpy(), w)
 
 
-def test_an_index_from_outside_is_state() -> None:
-    i = cr.tensor([0, 1])
-    f = cr.compile(lambda x: x[i], engine="numpy")
-    x = cr.tensor([5.0, 6.0, 7.0])
-    assert f(x).tolist() == [5.0, 6.0]
-    i.copy_([2, -1])
-    assert f(x).tolist() == [7.0, 7.0]
-
-
 @engines
 def test_an_index_out_of_range_is_refused_at_the_run(engine: str) -> None:
     f = cr.compile(lambda x, i: (x[i], x[i, i])[0], engine=engine)

@@ -97,14 +97,6 @@ def test_no_gradient_reaches_through_the_step():
     assert not neuron.weight.grad.numpy().any()
 
 
-def test_settings():
-    neuron = nn.Perceptron(3, 2, dtype="float64")
-    again = nn.Perceptron(**neuron.settings())
-    assert again.settings() == neuron.settings()
-    assert again.weight.shape == (2, 3)
-    assert again.weight.dtype.name == "float64"
-
-
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [

@@ -35,17 +35,6 @@ def clipped(gradients, **limits) -> list[list[float]]:
     return [(0.0 - p.numpy()).tolist() for p in held]
 
 
-def test_by_norm_by_hand() -> None:
-    """‖(3, 4), 12‖ = 13: the whole is scaled by 6.5/13, but for the margin."""
-    scale = 6.5 / (13 + 1e-6)
-    made = clipped([[3.0, 4.0], 12.0], clip_norm=6.5)
-    np.testing.assert_allclose(made[0], [3 * scale, 4 * scale], rtol=1e-15)
-    assert made[1] == pytest.approx(12 * scale, rel=1e-15)
-    assert clipped([[3.0, 4.0], 12.0], clip_norm=14.0) == [[3.0, 4.0], 12.0]
-    (up,) = clipped([[3.0, 4.0]], clip_norm=2.5, maximize=True)
-    np.testing.assert_allclose(up, [-1.5, -2.0], rtol=1e-6)
-
-
 def test_values_are_clipped_before_the_norm() -> None:
     """The other way round (3, 4) would give (0.6, 0.8)."""
     made = clipped([[3.0, 4.0]], clip_norm=1.0, clip_value=3.0)
@@ -211,21 +200,6 @@ def test_the_gradients_of_a_step_stay_as_they_were() -> None:
     (w,) = parameters([3.0, 4.0])
     optim.SGD([w], lr=1.0, clip_norm=1.0).step()
     assert w.grad.tolist() == [3.0, 4.0]
-
-
-@pytest.mark.parametrize("engine", ENGINES)
-def test_nan_goes_through(engine: str) -> None:
-    w = cr.tensor(np.zeros(2), requires_grad=True)
-    optimizer = optim.SGD([w], lr=1.0, clip_norm=1.0, clip_value=1.0)
-
-    def step(g):
-        w.grad = g
-        optimizer.step()
-        return g.sum()
-
-    run = step if engine == "eager" else cr.compile(step, engine=engine)
-    run(cr.tensor(np.array([math.nan, 1.0])))
-    assert np.isnan(w.numpy()).all()
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ F = chainrule.nn.functional
 #: What has no counterpart in PyTorch, or no numbers, by the reason.
 LEFT_OUT = {
     "classes and modules that are no functions of tensors": """
-        ChainruleError History Trainer training data metrics nn optim""",
+        ChainruleError History Trainer training data metrics nn optim viz""",
     "types and numbers": """
         Tensor dtype newaxis e pi inf nan bool float32 float64
         int8 int16 int32 int64 uint8 uint16 uint32 uint64""",
@@ -52,7 +52,8 @@ LEFT_OUT = {
         nn.Loss nn.Module nn.Parameter nn.functional nn.init nn.ModuleDict
         nn.ModuleList nn.Sequential""",
     "PyTorch has none (F.heaviside is compared with torch.heaviside): tests/nn": """
-        nn.Perceptron nn.Standardize nn.Unstandardize nn.Heaviside""",
+        nn.Perceptron nn.Standardize nn.Unstandardize nn.Heaviside nn.LogTarget
+        nn.QuantileTarget nn.TransformedTargetLoss""",
     "what the derivatives of rows are made with: tests/test_tensor.py": """
         Tensor.backward Tensor.requires_grad_ Tensor.zero_grad Tensor.grad
         Tensor.data""",
@@ -71,7 +72,7 @@ ARGUMENTS = {
     "nn.PReLU.init": "the rows give both the same slopes: tests/nn/test_layers.py",
     "nn.Identity.args": "taken and left, as PyTorch does: tests/nn",
     "nn.Identity.kwargs": "taken and left, as PyTorch does: tests/nn",
-    "F.*.sample_weight": "ours alone: tests/nn/test_losses.py",
+    "F.*.sample_weight": "ours alone: tests/nn/test_loss_properties.py",
     "F.scaled_dot_product_attention.dropout_p": "random: tests/nn/test_layers.py",
     "*.given": "refused by position, as PyTorch's mean another thing: test_names.py",
     "true_divide.rounding_mode": "the same function as div",

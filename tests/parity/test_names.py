@@ -69,13 +69,14 @@ m.cumsum(0) | u8.cumsum(1) | a.cumprod(1) | m.cumprod(1) | k.cumprod(0) |
 a.cumsum(0, dtype=X.float64) | X.cumprod(a, dim=0) | a.sort() | a.sort(0) |
 a.sort(dim=0, descending=True) | a.sort(-1, True) | X.sort(a) | X.sort(a,0) |
 X.sort(a,dim=0) | X.sort(a, 0, True) | X.sort(a, descending=True) | a.argsort() |
-a.argsort(0) | a.argsort(0, True) | a.argsort(dim=1, descending=True) | X.argsort(a)
-| X.argsort(a, 0) | X.argsort(a, 0, True) | X.argsort(a, dim=0) | m.sort() |
-i.sort(stable=True) | a.topk(2) | a.topk(2,0) | a.topk(2, dim=0, largest=False) |
-X.topk(a,2) | X.topk(a, 2, 0, False) | X.topk(a, k=2, dim=1) |
-a.topk(2,1,True,False) | a.flip(0) | a.flip(0,1) | a.flip([0,1]) | a.flip(dims=(0,))
-| X.flip(a,[0]) | X.flip(a,(0,1)) | X.flip(a, dims=[1]) | a.roll(1) | a.roll(1,0) |
-a.roll((1,2),(0,1)) | a.roll(shifts=1, dims=1) | X.roll(a,1) | X.roll(a, 1, 0) |
+a.argsort(0) | a.argsort(0, True) | a.argsort(dim=1, descending=True) |
+X.argsort(a) | X.argsort(a, 0) | X.argsort(a, 0, True) | X.argsort(a, dim=0) |
+m.sort() | i.sort(stable=True) | a.topk(2) | a.topk(2,0) |
+a.topk(2, dim=0, largest=False) | X.topk(a,2) | X.topk(a, 2, 0, False) |
+X.topk(a, k=2, dim=1) | a.topk(2,1,True,False) | a.flip(0) | a.flip(0,1) |
+a.flip([0,1]) | a.flip(dims=(0,)) | X.flip(a,[0]) | X.flip(a,(0,1)) |
+X.flip(a, dims=[1]) | a.roll(1) | a.roll(1,0) | a.roll((1,2),(0,1)) |
+a.roll(shifts=1, dims=1) | X.roll(a,1) | X.roll(a, 1, 0) |
 X.roll(a, shifts=(1,), dims=(0,)) | X.roll(a, 2, dims=1) | a.repeat(2) |
 a.repeat(2,1) | a.repeat(2,1,3) | a.repeat((2,3)) | X.repeat(a, 2) |
 a.repeat_interleave(2) | a.repeat_interleave(2,0) | a.repeat_interleave(2, dim=1) |
@@ -107,16 +108,17 @@ a.broadcast_to((2,3,4)) | X.broadcast_to(v,(3,4)) | a.split(2) | a.split(2,1) |
 a.split([1,3],1) | a.split(2,dim=1) | a.split([1,2]) | X.split(a,2) |
 X.split(a,[1,3],dim=1) | X.split(a,3,1) | X.split(a, split_size_or_sections=2) |
 a.chunk(2) | a.chunk(2,1) | a.chunk(3,dim=1) | X.chunk(a,2) | X.chunk(a,5,1) |
-X.chunk(v,3) | X.chunk(a, chunks=2, dim=0) | a.unbind() | a.unbind(1) | X.unbind(a)
-| X.unbind(a,1) | X.unbind(a, dim=1) | list(a) | X.cat([a,b]) | X.cat((a,b),1) |
-X.cat([a,b],dim=1) | X.cat([a,b],-1) | X.cat([a,d]) | X.cat([a,i]) | X.cat([i,k]) |
-X.cat([e0,a]) | X.cat([a]) | X.cat(tensors=[a,b]) | X.cat([a,b],axis=1) |
-X.concat([a,b],1) | X.concatenate([a,b],axis=0) | X.stack([a,b]) | X.stack([a,b],1)
-| X.stack([a,b],dim=-1) | X.stack((a,d)) | X.stack(tensors=[a,b]) | X.hstack([a,b])
-| X.vstack([a,b]) | X.hstack([v,w]) | X.vstack([v,w]) | X.hstack([s,s]) |
-X.vstack([s,s]) | X.where(m,a,b) | X.where(m,a,0) | X.where(m,1.0,0.0) |
-X.where(m,a,d) | X.where(m,i,k) | X.where(m,i,2.5) | X.where(m,1,0) | a.where(m,b) |
-a.where(m,0) | a.where(m,0.5) | X.where(m) | X.where(a>0,a,X.zeros_like(a)) |
+X.chunk(v,3) | X.chunk(a, chunks=2, dim=0) | a.unbind() | a.unbind(1) |
+X.unbind(a) | X.unbind(a,1) | X.unbind(a, dim=1) | list(a) | X.cat([a,b]) |
+X.cat((a,b),1) | X.cat([a,b],dim=1) | X.cat([a,b],-1) | X.cat([a,d]) |
+X.cat([a,i]) | X.cat([i,k]) | X.cat([e0,a]) | X.cat([a]) | X.cat(tensors=[a,b]) |
+X.cat([a,b],axis=1) | X.concat([a,b],1) | X.concatenate([a,b],axis=0) |
+X.stack([a,b]) | X.stack([a,b],1) | X.stack([a,b],dim=-1) | X.stack((a,d)) |
+X.stack(tensors=[a,b]) | X.hstack([a,b]) | X.vstack([a,b]) | X.hstack([v,w]) |
+X.vstack([v,w]) | X.hstack([s,s]) | X.vstack([s,s]) | X.where(m,a,b) |
+X.where(m,a,0) | X.where(m,1.0,0.0) | X.where(m,a,d) | X.where(m,i,k) |
+X.where(m,i,2.5) | X.where(m,1,0) | a.where(m,b) | a.where(m,0) | a.where(m,0.5) |
+X.where(m) | X.where(a>0,a,X.zeros_like(a)) |
 X.where(condition=m, input=a, other=b) | a.masked_fill(m,0) |
 a.masked_fill(m,float('-inf')) | i.masked_fill(m,2) | i.masked_fill(m,2.5) |
 X.masked_fill(a,m,1.5) | a.masked_fill(mask=m,value=1.) | a.masked_select(m) |
@@ -124,39 +126,41 @@ X.masked_select(a,m) | a[m] | a[m]*2 | a.masked_fill(mv,0) | a.masked_fill(k,0) 
 a.gather(0,ix4) | a.gather(1,ix4) | a.gather(dim=0,index=ix4) | X.gather(a,0,ix4) |
 X.gather(a,1,ix4[:,:2]) | X.gather(a,0,ix4[:2]) | X.gather(a,1,ix4[:2,:1]) |
 a.index_select(0,ix) | X.index_select(a,0,ix) | X.index_select(a,1,ix) |
-X.take(a,ix) | a.take(ix) | X.take(a, ix4) | a.scatter(0,ix4,b) | a.scatter(1,ix4,b)
-| a.scatter(0,ix4,2.0) | X.scatter(a,0,ix4,b) | a.scatter(dim=0,index=ix4,src=b) |
-a.scatter(0,ix4,value=1.5) | a.scatter_add(0,ix4,b) | X.scatter_add(a,0,ix4,b) |
-a.scatter_add(1,ix4[:2,:2],b) | a.scatter(0,ix4[:2,:2],b) | a.index_add(0,ix,b) |
-a.index_add(0,ix,b,alpha=2) | a.scatter(1, y.unsqueeze(1), 1.0) |
-a.scatter(1, ix4, b, reduce='add') | X.tril(sq) | X.triu(sq) | X.tril(sq,-1) |
-X.triu(sq,1) | sq.tril(1) | sq.triu(diagonal=-1) | X.tril(t,diagonal=1) | X.diag(v)
-| X.diag(v,1) | X.diag(sq) | X.diag(sq,1) | sq.diag() | X.diagonal(sq) |
-X.diagonal(sq,1) | X.diagonal(t,0,1,2) | t.diagonal(dim1=0,dim2=2) | X.trace(sq) |
-sq.trace() | X.eye(3) | X.eye(2,3) | X.eye(3,dtype=X.int64) | X.arange(5) |
-X.arange(1,5) | X.arange(0,1,0.25) | X.arange(5.) | X.arange(5,0,-1) |
-X.arange(start=1,end=4) | X.arange(3,dtype=X.float32) | X.linspace(0,1,5) |
-X.linspace(0,1,steps=5) | X.linspace(start=0,end=1,steps=3) | X.linspace(0,10,3) |
-X.linspace(0,1,1) | X.zeros(2,3) | X.zeros((2,3)) | X.zeros([2]) | X.zeros(()) |
+X.take(a,ix) | a.take(ix) | X.take(a, ix4) | a.scatter(0,ix4,b) |
+a.scatter(1,ix4,b) | a.scatter(0,ix4,2.0) | X.scatter(a,0,ix4,b) |
+a.scatter(dim=0,index=ix4,src=b) | a.scatter(0,ix4,value=1.5) |
+a.scatter_add(0,ix4,b) | X.scatter_add(a,0,ix4,b) | a.scatter_add(1,ix4[:2,:2],b) |
+a.scatter(0,ix4[:2,:2],b) | a.index_add(0,ix,b) | a.index_add(0,ix,b,alpha=2) |
+a.scatter(1, y.unsqueeze(1), 1.0) | a.scatter(1, ix4, b, reduce='add') |
+X.tril(sq) | X.triu(sq) | X.tril(sq,-1) | X.triu(sq,1) | sq.tril(1) |
+sq.triu(diagonal=-1) | X.tril(t,diagonal=1) | X.diag(v) | X.diag(v,1) | X.diag(sq) |
+X.diag(sq,1) | sq.diag() | X.diagonal(sq) | X.diagonal(sq,1) | X.diagonal(t,0,1,2) |
+t.diagonal(dim1=0,dim2=2) | X.trace(sq) | sq.trace() | X.eye(3) | X.eye(2,3) |
+X.eye(3,dtype=X.int64) | X.arange(5) | X.arange(1,5) | X.arange(0,1,0.25) |
+X.arange(5.) | X.arange(5,0,-1) | X.arange(start=1,end=4) |
+X.arange(3,dtype=X.float32) | X.linspace(0,1,5) | X.linspace(0,1,steps=5) |
+X.linspace(start=0,end=1,steps=3) | X.linspace(0,10,3) | X.linspace(0,1,1) |
+X.zeros(2,3) | X.zeros((2,3)) | X.zeros([2]) | X.zeros(()) |
 X.ones(2,dtype=X.int32) | X.full((2,),1) | X.full((2,),1.5) | X.full((2,),True) |
-X.full((),3) | X.full([2,2],7,dtype=X.float32) | X.full_like(a,2) | X.full_like(i,2)
-| X.full_like(i,2.7) | X.zeros_like(i) | X.ones_like(a,dtype=X.int64) |
-X.zeros(size=(2,3)) | X.ones(size=(2,)) | X.full(size=(2,),fill_value=1.) |
-X.tensor(1) | X.tensor(1.) | X.tensor([1,2.]) | X.tensor([True,False]) |
-X.tensor([[1,2],[3,4]],dtype=X.float64) | X.tensor([]) | X.tensor([[]]) |
-X.tensor(True) | X.tensor([1,True]) | X.tensor(2**40) | X.as_tensor([1,2]) |
-X.as_tensor(3.) | a.new_zeros(2,3) | a.new_zeros((2,3)) | i.new_ones(2) |
-a.new_full((2,),3) | i.new_full((2,),3) | i.new_tensor([1.5]) | a.new_tensor([1,2])
-| X.meshgrid(v,w) | X.meshgrid(v,w,indexing='ij') | X.meshgrid(v,w,indexing='xy') |
-X.meshgrid([v,w],indexing='ij') | a.clamp(0) | a.clamp(-1,1) | a.clamp(min=0.) |
-a.clamp(max=0.5) | a.clamp(min=0,max=.5) | i.clamp(0) | i.clamp(0,2) | i.clamp(0.5)
-| i.clamp(min=-1.5,max=2.5) | X.clamp(a,0) | X.clamp(a,min=b) | X.clamp(a,max=0.) |
-X.clip(a,-1,1) | a.clip(0,1) | a.clamp(b,b+1) | a.clamp(1,-1) | u8.clamp(0,100) |
-nanv.clamp(0,2) | i.clamp(min=a) | a@c | X.matmul(a,c) | a.matmul(c) | a.mm(c) |
-X.mm(a,c) | t@u | X.bmm(t,u) | t.bmm(u) | a@v | X.mv(a,v) | a.mv(v) | v@w | v.dot(w)
-| X.dot(v,w) | t@c | v@c | t@v | X.outer(v,w) | v.outer(w) |
-X.addmm(a[:,:1].expand(3,5),a,c) | X.addmm(a[:,:1].expand(3,5),a,c,beta=.5,alpha=2)
-| i@j.T | X.einsum('ij,jk->ik',a,c) | X.einsum('ij->ji',a) | X.einsum('ii',sq) |
+X.full((),3) | X.full([2,2],7,dtype=X.float32) | X.full_like(a,2) |
+X.full_like(i,2) | X.full_like(i,2.7) | X.zeros_like(i) |
+X.ones_like(a,dtype=X.int64) | X.zeros(size=(2,3)) | X.ones(size=(2,)) |
+X.full(size=(2,),fill_value=1.) | X.tensor(1) | X.tensor(1.) | X.tensor([1,2.]) |
+X.tensor([True,False]) | X.tensor([[1,2],[3,4]],dtype=X.float64) | X.tensor([]) |
+X.tensor([[]]) | X.tensor(True) | X.tensor([1,True]) | X.tensor(2**40) |
+X.as_tensor([1,2]) | X.as_tensor(3.) | a.new_zeros(2,3) | a.new_zeros((2,3)) |
+i.new_ones(2) | a.new_full((2,),3) | i.new_full((2,),3) | i.new_tensor([1.5]) |
+a.new_tensor([1,2]) | X.meshgrid(v,w) | X.meshgrid(v,w,indexing='ij') |
+X.meshgrid(v,w,indexing='xy') | X.meshgrid([v,w],indexing='ij') | a.clamp(0) |
+a.clamp(-1,1) | a.clamp(min=0.) | a.clamp(max=0.5) | a.clamp(min=0,max=.5) |
+i.clamp(0) | i.clamp(0,2) | i.clamp(0.5) | i.clamp(min=-1.5,max=2.5) |
+X.clamp(a,0) | X.clamp(a,min=b) | X.clamp(a,max=0.) | X.clip(a,-1,1) | a.clip(0,1) |
+a.clamp(b,b+1) | a.clamp(1,-1) | u8.clamp(0,100) | nanv.clamp(0,2) |
+i.clamp(min=a) | a@c | X.matmul(a,c) | a.matmul(c) | a.mm(c) | X.mm(a,c) | t@u |
+X.bmm(t,u) | t.bmm(u) | a@v | X.mv(a,v) | a.mv(v) | v@w | v.dot(w) | X.dot(v,w) |
+t@c | v@c | t@v | X.outer(v,w) | v.outer(w) | X.addmm(a[:,:1].expand(3,5),a,c) |
+X.addmm(a[:,:1].expand(3,5),a,c,beta=.5,alpha=2) | i@j.T |
+X.einsum('ij,jk->ik',a,c) | X.einsum('ij->ji',a) | X.einsum('ii',sq) |
 X.einsum('ii->i',sq) | X.einsum('...j,jk->...k',t,c) | X.einsum('bij,bjk',t,u) |
 X.einsum('i,j->ij',[v,w]) | X.einsum('i j, j k -> i k',a,c) |
 X.einsum('ij,ij->',a,b) | X.einsum('ij,kj->',a,b) | X.tensordot(a,c,1) |
@@ -165,10 +169,10 @@ X.tensordot(a,c,dims=([1],[0])) | X.tensordot(a,b) | a@d.T | a.softmax(0) |
 a.softmax(dim=1) | a.softmax(-1) | X.softmax(a,1) | X.softmax(a,dim=0) |
 a.log_softmax(1) | X.log_softmax(a,dim=0) | i.softmax(0) |
 X.softmax(a, dim=1, dtype=X.float64) | a.softmax(1, dtype=X.float64) |
-X.logsumexp(a,1) | X.logsumexp(a,dim=(0,1)) | a.logsumexp(0,True) | X.allclose(a,a)
-| X.allclose(a,b) | X.isclose(a,b) | X.isclose(a,a+1e-6) | X.equal(a,a) |
-X.equal(a,b) | X.equal(a,v) | a.allclose(a+1e-9) | a.eq(b) | a==b | a.ne(2) |
-X.round(q1) | q1.round() | X.round(a,decimals=1) | a.round(decimals=2) |
+X.logsumexp(a,1) | X.logsumexp(a,dim=(0,1)) | a.logsumexp(0,True) |
+X.allclose(a,a) | X.allclose(a,b) | X.isclose(a,b) | X.isclose(a,a+1e-6) |
+X.equal(a,a) | X.equal(a,b) | X.equal(a,v) | a.allclose(a+1e-9) | a.eq(b) | a==b |
+a.ne(2) | X.round(q1) | q1.round() | X.round(a,decimals=1) | a.round(decimals=2) |
 X.round(a,1) | X.floor_divide(i,j) | i//j | i%j | X.remainder(i,j) |
 X.remainder(a,-1.5) | a//0.5 | X.div(a,b,rounding_mode='floor') |
 X.div(a,b,rounding_mode='trunc') | a.div(b,rounding_mode='floor') |
@@ -200,84 +204,45 @@ X.prod(a,dim=0,dtype=X.float64) | e0.sum(0) | e0.mean(0) | e0.prod() | e0.all() 
 e0.any() | e0.max() | e0.argmax(1) | e1.max(0) | e1.sort(1) | e0.std() |
 e0.softmax(1) | e0@c | e1@e1.T | e0.mean() | s.std() | v[:1].std() | v[:1].var() |
 a.float() | a.double() | a.int() | a.long() | a.bool() | a.to(X.float64) |
-a.to(dtype=X.int32) | a.to('cpu') | i.to(a) | a.type_as(i) | q1.int() | (-q1).long()
-| nanv.bool() | a.cpu() | a.numpy() | a.detach() | a.clone() | a.contiguous() |
-a.tolist() | s.item() | len(a) | a.size() | a.size(0) | a.size(-1) | a.dim() |
-a.ndim | a.numel() | a.shape | a.nelement() | a.element_size() | a.dtype |
-a.is_floating_point() | i.is_floating_point() | bool(s) | float(s) | int(s) | int(z)
-| list(range(z)) | [10,20,30][z] | a.data | a.nbytes | a.itemsize | a.requires_grad
-| a.is_leaf | a.grad | a[0] | a[-1] | a[:,1] | a[::2] | a[...,0] | a[None] |
-a[:,None] | a[ix] | a[ix,ix] | a[:,ix] | t[:,ix,ix] | t[ix[:1],:,ix] | t[0,:,ix] |
-t[:,0,ix] | a[[0,2]] | a[[0,2],[1,3]] | a[mv.unsqueeze(0).expand(3,4)] | a[:,mv] |
-a[y] | a[z] | a[1,z] | a[z,None] | a[True] | a[a>0] | v[v>0] | a[1:,1:] | a[1:1] |
-a[5:] | a[-2:] | t[...,1:] | t[1,...] | a[ix4] | a[0,0] | a[(0,1)] |
-a[ix.to(X.int32)] | a[ix.to(X.uint8)] | a[[True,False,True]] | a.select(0,1) |
-a.narrow(0,1,2) | X.narrow(a,1,0,2) | a.select(1,-1) | t[:,:,None,1] | a[...,None] |
-a[range(2)] | X.result_type(a,d) | X.result_type(a,1) | X.result_type(i,1.5) |
-X.can_cast(X.float32,X.int32) | X.can_cast(X.int32,X.int64) | X.finfo(X.float32).eps
-| X.iinfo(X.int32).max | X.float32 | X.pi | X.inf | F.relu(a) | F.softmax(a,dim=1) |
-F.softmax(a,1) | F.log_softmax(a,dim=1) | F.softplus(a) | F.softplus(a,2) |
-F.softplus(a*100,1,20) | F.softplus(a,beta=2.,threshold=20) | F.gelu(a) |
-F.gelu(a,approximate='tanh') | F.silu(a) | F.elu(a,.5) | F.leaky_relu(a,.2) |
-F.leaky_relu(a,negative_slope=.2) | F.hardtanh(a) | F.selu(a) | F.glu(a) |
-F.glu(a,1) | F.prelu(a,v) | F.prelu(a.T,v) | F.prelu(a,one[:1]) | F.hardswish(a) |
-F.logsigmoid(a) | F.mish(a) | F.threshold(a,0.1,20) | F.normalize(a) |
-F.normalize(a,dim=0) | F.normalize(a,p=1,dim=1) | F.normalize(t,2,2) |
-F.cosine_similarity(a,b) | F.cosine_similarity(a,b,dim=0) |
-F.cosine_similarity(v,w,dim=0) | F.pairwise_distance(a,b) |
-F.pairwise_distance(a,b,1) | F.one_hot(y) | F.one_hot(y,4) |
-F.one_hot(y,num_classes=5) | F.linear(a,b) | F.linear(a,b,one) | F.linear(v,b) |
-F.linear(a,v) | F.embedding(y,a) | F.embedding(ix4,a) |
-F.embedding(y,a,padding_idx=0) | F.dropout(a,0.) | F.dropout(a,.5,False) |
-F.dropout(a,p=.5,training=False) | F.layer_norm(a,(4,)) | F.layer_norm(a,[4],v,w) |
-F.layer_norm(a,a.shape) | F.layer_norm(a,a.shape[1:],eps=1e-3) | F.rms_norm(a,(4,))
-| F.rms_norm(a,(4,),v) | F.group_norm(t,3) | F.instance_norm(t) |
-F.batch_norm(a,v,p[0]) | F.batch_norm(a,v,p[0],training=True) |
-F.batch_norm(a,None,None,training=True) | F.mse_loss(a,b) |
-F.mse_loss(a,b,reduction='sum') | F.mse_loss(a,b,reduction='none') | F.l1_loss(a,b)
-| F.smooth_l1_loss(a,b) | F.smooth_l1_loss(a,b,beta=.5) | F.huber_loss(a,b) |
-F.huber_loss(a,b,delta=.5) | F.huber_loss(a,b,'sum') | F.huber_loss(a,b,'mean',.5) |
-F.cross_entropy(a,y) | F.cross_entropy(a,y,v.abs()) |
-F.cross_entropy(a,y,weight=v.abs(),reduction='sum') |
-F.cross_entropy(a,y,label_smoothing=.1) |
-F.cross_entropy(a,y,weight=v.abs(),label_smoothing=.1) |
-F.cross_entropy(a,y,ignore_index=2) | F.cross_entropy(a,X.tensor([0,-100,1])) |
+a.to(dtype=X.int32) | a.to('cpu') | i.to(a) | a.type_as(i) | q1.int() |
+(-q1).long() | nanv.bool() | a.cpu() | a.numpy() | a.detach() | a.clone() |
+a.contiguous() | a.tolist() | s.item() | len(a) | a.size() | a.size(0) |
+a.size(-1) | a.dim() | a.ndim | a.numel() | a.shape | a.nelement() |
+a.element_size() | a.dtype | a.is_floating_point() | i.is_floating_point() |
+bool(s) | float(s) | int(s) | int(z) | list(range(z)) | [10,20,30][z] | a.data |
+a.nbytes | a.itemsize | a.requires_grad | a.is_leaf | a.grad | a[0] | a[-1] |
+a[:,1] | a[::2] | a[...,0] | a[None] | a[:,None] | a[ix] | a[ix,ix] | a[:,ix] |
+t[:,ix,ix] | t[ix[:1],:,ix] | t[0,:,ix] | t[:,0,ix] | a[[0,2]] | a[[0,2],[1,3]] |
+a[mv.unsqueeze(0).expand(3,4)] | a[:,mv] | a[y] | a[z] | a[1,z] | a[z,None] |
+a[True] | a[a>0] | v[v>0] | a[1:,1:] | a[1:1] | a[5:] | a[-2:] | t[...,1:] |
+t[1,...] | a[ix4] | a[0,0] | a[(0,1)] | a[ix.to(X.int32)] | a[ix.to(X.uint8)] |
+a[[True,False,True]] | a.select(0,1) | a.narrow(0,1,2) | X.narrow(a,1,0,2) |
+a.select(1,-1) | t[:,:,None,1] | a[...,None] | a[range(2)] | X.result_type(a,d) |
+X.result_type(a,1) | X.result_type(i,1.5) | X.can_cast(X.float32,X.int32) |
+X.can_cast(X.int32,X.int64) | X.finfo(X.float32).eps | X.iinfo(X.int32).max |
+X.float32 | X.pi | X.inf | F.softplus(a,2) | F.softplus(a*100,1,20) | F.elu(a,.5) |
+F.glu(a,1) | F.prelu(a,v) | F.prelu(a.T,v) | F.prelu(a,one[:1]) |
+F.normalize(t,2,2) | F.pairwise_distance(a,b,1) | F.one_hot(y,4) | F.dropout(a,0.) |
+F.dropout(a,.5,False) | F.dropout(a,p=.5,training=False) | F.layer_norm(a,a.shape) |
+F.layer_norm(a,a.shape[1:],eps=1e-3) | F.batch_norm(a,v,p[0]) |
+F.batch_norm(a,v,p[0],training=True) | F.huber_loss(a,b,'sum') |
+F.huber_loss(a,b,'mean',.5) | F.cross_entropy(a,y,v.abs()) |
+F.cross_entropy(a,X.tensor([0,-100,1])) |
 F.cross_entropy(a,X.tensor([0,-100,1]),ignore_index=-100) |
-F.cross_entropy(a,b.softmax(1)) | F.cross_entropy(t,ix4[:2]) |
-F.cross_entropy(t,X.zeros(2,4,dtype=X.int64)) | F.cross_entropy(v,X.tensor(1)) |
-F.cross_entropy(a,y,reduction='none') |
+F.cross_entropy(v,X.tensor(1)) |
 F.cross_entropy(a,X.tensor([-100,-100,-100]),ignore_index=-100) |
-F.nll_loss(a.log_softmax(1),y) |
 F.nll_loss(a.log_softmax(1),y,v.abs(),ignore_index=0) |
-F.nll_loss(a.log_softmax(1),y,reduction='sum') | F.binary_cross_entropy(p,m.float())
-| F.binary_cross_entropy(p,m.float(),weight=p) |
-F.binary_cross_entropy_with_logits(a,m.float()) |
-F.binary_cross_entropy_with_logits(a,m.float(),pos_weight=v.abs()) |
 F.binary_cross_entropy_with_logits(a,m.float(),p) |
 F.kl_div(a.log_softmax(1),b.softmax(1)) |
 F.kl_div(a.log_softmax(1),b.softmax(1),reduction='batchmean') |
 F.kl_div(a.log_softmax(1),b.log_softmax(1),log_target=True) |
 F.kl_div(a.log_softmax(1),b.log_softmax(1),reduction='sum',log_target=True) |
-F.triplet_margin_loss(a,b,a+b) | F.triplet_margin_loss(a,b,a+b,margin=.5,p=1) |
-F.margin_ranking_loss(v,w,w.sign()) | F.cosine_embedding_loss(a,b,y.float()*0+1) |
-F.hinge_embedding_loss(a,b.sign()) | F.multi_margin_loss(a,y) |
-F.gaussian_nll_loss(a,b,p) | F.gaussian_nll_loss(a,b,p,True) |
-F.poisson_nll_loss(a,p) | F.poisson_nll_loss(a,p,False) |
-F.poisson_nll_loss(a,j.float(),full=True) | F.soft_margin_loss(a,b.sign()) |
-F.multilabel_soft_margin_loss(a,m.float()) | F.mse_loss(a,v) |
-F.mse_loss(a[:,0],b[:,:1]) | F.l1_loss(i,j) | F.mse_loss(a,d) |
-F.binary_cross_entropy(p,m) | F.binary_cross_entropy_with_logits(a,i) |
-F.scaled_dot_product_attention(t,t,t) |
-F.scaled_dot_product_attention(t,t,t,is_causal=True) |
-F.scaled_dot_product_attention(t,t,t,attn_mask=X.ones(3,3,dtype=X.bool).tril()) |
-F.scaled_dot_product_attention(t,t,t,attn_mask=X.zeros(3,3)) |
+F.gaussian_nll_loss(a,b,p,True) | F.poisson_nll_loss(a,p,False) | F.mse_loss(a,v) |
+F.mse_loss(a[:,0],b[:,:1]) | F.l1_loss(i,j) | F.binary_cross_entropy(p,m) |
+F.binary_cross_entropy_with_logits(a,i) |
 F.scaled_dot_product_attention(t,t[:,:2],t[:,:2]) |
 F.scaled_dot_product_attention(t,t[:,:2],t[:,:2],is_causal=True) |
-F.scaled_dot_product_attention(t,t,t,scale=.3) |
-F.scaled_dot_product_attention(t,t,t,None,0.,True) | F.interpolate(t,scale_factor=2)
-| F.interpolate(t,size=7) | F.interpolate(t,size=7,mode='linear') |
-F.interpolate(t,size=7,mode='linear',align_corners=True) |
-F.interpolate(t[None],scale_factor=(2,3))
+F.scaled_dot_product_attention(t,t,t,None,0.,True)
 """
 
 UNARY = """abs acos acosh asin asinh atan atanh ceil cos cosh erf exp exp2 expm1 floor

@@ -166,3 +166,20 @@ class Pass:
             self.delta[l] = times(back, slope)
             back = apply(transpose(layers[l - 1][0]), self.delta[l])
         self.dW = [[], *(outer(self.delta[i + 1], self.a[i]) for i in range(count))]
+
+
+#: 3.2.2: two inputs, two sigmoids and one output, with a sample. The explanation's
+#: example, the recipe two-two-one and the tour have these numbers.
+TWO_TWO_ONE: dict[str, Any] = {
+    "0.weight": [[0.1, 0.4], [-0.2, 0.3]],
+    "0.bias": [0.1, -0.1],
+    "2.weight": [[0.5, -0.6]],
+    "2.bias": [0.2],
+}
+
+
+def two_two_one() -> Pass:
+    """Every number of it for x = (1, ½) and y = 1."""
+    W1, b1, W2, b2 = map(exact, TWO_TWO_ONE.values())
+    layers = [(W1, b1, "Sigmoid"), (W2, b2, "Sigmoid")]
+    return Pass(layers, exact([1.0, 0.5]), exact([1.0]))

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from mpmath import mp
 
 import chainrule as cr
 from chainrule import nn
+from chainrule.explanation import example
 from tests.textbook.oracle import (
+    TWO_TWO_ONE,
     Pass,
     apply,
     close,
     each,
     exact,
     plus,
-    sigmoid,
     softmax,
+    two_two_one,
 )
 
 
@@ -36,27 +37,20 @@ def test_3_2_1_every_layer_follows_the_same_two_rules(rng, network):
 
 
 def test_3_2_2_two_inputs_two_sigmoids_one_output():
-    """z⁽¹⁾, a⁽¹⁾, z⁽²⁾ and ŷ of the example, written out number by number."""
-    W1, b1 = [[0.1, 0.4], [-0.2, 0.3]], [0.1, -0.1]
-    W2, b2 = [[0.5, -0.6]], [0.2]
-    x = [1.0, 0.5]
-    model = nn.Sequential(
-        nn.Linear(2, 2, dtype="float64"),
-        nn.Sigmoid(),
-        nn.Linear(2, 1, dtype="float64"),
-        nn.Sigmoid(),
-    )
-    model.load_state_dict({"0.weight": W1, "0.bias": b1, "2.weight": W2, "2.bias": b2})
-    (w11, w12), (w21, w22) = exact(W1)
-    x1, x2 = exact(x)
-    z1 = [w11 * x1 + w12 * x2 + exact(b1)[0], w21 * x1 + w22 * x2 + exact(b1)[1]]
-    a1 = [1 / (1 + mp.exp(-z)) for z in z1]
-    z2 = exact(W2)[0][0] * a1[0] + exact(W2)[0][1] * a1[1] + exact(b2)[0]
-    shown = cr.explain(model, x, [1.0], nn.HalfSquaredErrorLoss())
-    close(shown.layer(1).z[:, 0], z1)
-    close(shown.layer(1).a[:, 0], a1)
-    close(shown.layer(2).z[:, 0], [z2])
-    close(shown.predictions[:, 0], [sigmoid(z2)])
+    """z⁽¹⁾, a⁽¹⁾, z⁽²⁾ and ŷ of the example, and what 3.7 derives of them."""
+    shown, worked = example(), two_two_one()
+    for name, numbers in TWO_TWO_ONE.items():
+        layer, part = shown.layer(name.split(".")[0]), name.split(".")[1]
+        held = layer.W if part == "weight" else layer.b[:, 0]
+        assert held.tolist() == numbers
+    for layer in shown.layers:
+        close(layer.z[:, 0], worked.z[layer.l])
+        close(layer.a[:, 0], worked.a[layer.l])
+        close(layer.delta[:, 0], worked.delta[layer.l])
+        close(layer.dW, worked.dW[layer.l])
+        close(layer.db[:, 0], worked.delta[layer.l])
+    close(shown.predictions[:, 0], worked.a[2])
+    close(shown.loss, worked.loss)
 
 
 @pytest.fixture(scope="module")

@@ -86,14 +86,21 @@ from chainrule.nn.normalization import (
     InstanceNorm1d,
     LayerNorm,
     RMSNorm,
-    Standardize,
-    Unstandardize,
 )
 from chainrule.nn.perceptron import (
     Perceptron,
 )
+from chainrule.nn.scaling import (
+    Standardize,
+    Unstandardize,
+)
 from chainrule.nn.stateless import (
     functional_call,
+)
+from chainrule.nn.targets import (
+    LogTarget,
+    QuantileTarget,
+    TransformedTargetLoss,
 )
 
 __all__ = [
@@ -131,6 +138,7 @@ __all__ = [
     "Linear",
     "LogSigmoid",
     "LogSoftmax",
+    "LogTarget",
     "Loss",
     "MSELoss",
     "MarginRankingLoss",
@@ -146,6 +154,7 @@ __all__ = [
     "Perceptron",
     "PerceptronLoss",
     "PoissonNLLLoss",
+    "QuantileTarget",
     "RMSNorm",
     "ReLU",
     "ReLU6",
@@ -163,6 +172,7 @@ __all__ = [
     "Tanh",
     "Tanhshrink",
     "Threshold",
+    "TransformedTargetLoss",
     "TripletMarginLoss",
     "Unstandardize",
     "Upsample",

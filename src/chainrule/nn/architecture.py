@@ -16,7 +16,7 @@ from typing import Any
 from chainrule import nn, optim
 from chainrule.errors import ChainruleError, CheckpointError
 from chainrule.nn.arguments import sizes_of
-from chainrule.random import Generator, stream
+from chainrule.random import NoBits, stream
 
 #: Classes that only others are made from, and those that nothing can be fed to.
 _BASES = (nn.Module, nn.Loss, nn.ModuleList, nn.ModuleDict)
@@ -112,8 +112,7 @@ def build_module(spec: dict[str, Any], held: int | None = None) -> nn.Module:
     try:
         if held is not None and (wanted := elements(spec)) > held + _ROOM:
             raise ValueError(f"{float(wanted):.3g} weights, and {held:,} in the file")
-        # Initial draws must not move the user's stream of random numbers.
-        with stream(Generator(0)):
+        with stream(NoBits()):
             return _build(spec)
     except _STRANGE as error:
         raise CheckpointError(
@@ -130,6 +129,7 @@ def elements(spec: dict[str, Any]) -> int:
     while pending:
         spec = pending.pop()
         pending += spec.get("modules", [])
+        pending += filter(is_description, spec.get("arguments", {}).values())
         kind = _MODULES.get(spec["class"], nn.Module)
         given = [spec.get("arguments", {}).get(name) for name in sizes_of(kind)]
         counts = [n for g in given for n in (g if isinstance(g, list) else [g])]
@@ -143,12 +143,17 @@ def _build(spec: dict[str, Any]) -> nn.Module:
     kind = _MODULES[spec["class"]]
     if "modules" in spec:
         return kind(*map(_build, spec["modules"]))
-    made = kind(**spec["arguments"])
+    given = spec["arguments"].items()
+    made = kind(**{k: _build(v) if is_description(v) else v for k, v in given})
     has = made.settings()
     for name, value in spec["arguments"].items():
-        if name not in has or json.dumps(value) != json.dumps(has[name]):
+        if name not in has or _text(value) != _text(has[name]):
             raise ValueError(f"{name}={value!r:.80} is no setting of {made!r:.80}")
     return made
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)
 
 
 def build_optimizer(settings: dict[str, Any]) -> optim.Optimizer:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
-from chainrule.errors import ArgumentError, DTypeError, NonFiniteError, ShapeError
+from chainrule.errors import ArgumentError, DTypeError, ShapeError
 from chainrule.functions.elementwise import maximum
-from chainrule.graph.node import Array
 from chainrule.graph.types import DType, SymbolicDim, size_of
 from chainrule.nn import functional
 from chainrule.nn.arguments import (
@@ -22,7 +21,6 @@ from chainrule.nn.arguments import (
     sizes,
 )
 from chainrule.nn.module import Module, Parameter
-from chainrule.operations.operands import promote
 from chainrule.primitives.rules import show
 from chainrule.tensor import Tensor, as_tensor, count_of
 
@@ -331,129 +329,3 @@ class RMSNorm(_Norm):
         """Each sample by itself."""
         shape, weight = self.normalized_shape, self.weight
         return functional.rms_norm(self._floats(x), shape, weight, self.eps)
-
-
-class _Scaling(Module):
-    """Mean and standard deviation of each feature, read off data once."""
-
-    #: The part of a data set that it is meant for.
-    column: ClassVar[str] = "x"
-
-    def __init__(
-        self, num_features: Count | None = None, *, dtype: str = "float32"
-    ) -> None:
-        kind = type(self).__name__
-        if num_features is None:
-            raise ArgumentError(
-                f"{kind} needs numbers to work with.",
-                expected=f"nn.{kind}.of(train.{self.column}), which reads them off "
-                "data",
-                got=f"nn.{kind}()",
-                fix=f"nn.{kind}.of(train.{self.column})",
-            )
-        (self.num_features,) = counts(kind, num_features=num_features)
-        self.dtype = floating(kind, dtype)
-        self.mean = Tensor(np.zeros(self.num_features, self.dtype.numpy))
-        self.std = Tensor(np.ones(self.num_features, self.dtype.numpy))
-
-    @classmethod
-    def of(cls, data: Any, *, dtype: str = "float32") -> Any:
-        """The layer with the mean and standard deviation of each column of ``data``.
-
-        Args:
-            data: (n, C), or (n,) for one feature. A column of equal numbers gets the
-                standard deviation 1, so that it becomes 0 and not NaN.
-            dtype: of what the layer returns.
-
-        Raises:
-            ShapeError: no rows, or more than two axes.
-            NonFiniteError: NaN or an infinity, with its row and column.
-        """
-        if hasattr(data, "x") and not hasattr(data, "__array__"):
-            raise ArgumentError(
-                f"{cls.__name__}.of reads an array, not a data set.",
-                expected="the samples or the targets alone",
-                got=type(data).__name__,
-                fix=f"nn.{cls.__name__}.of(train.{cls.column})",
-            )
-        array = as_tensor(data).numpy().astype(np.float64)
-        array = array[:, None] if array.ndim == 1 else array
-        if array.ndim != 2 or not array.size:
-            raise ShapeError(
-                f"{cls.__name__}.of reads columns of numbers.",
-                expected="shape (n, features) with at least one row",
-                got=show(array.shape),
-                fix="x.reshape(len(x), -1)",
-            )
-        _refuse_non_finite(cls.__name__, array)
-        made = cls(array.shape[1], dtype=dtype)
-        mean, std = array.mean(axis=0), array.std(axis=0)
-        constant = array.max(axis=0) == array.min(axis=0)
-        made.mean.copy_(np.where(constant, array[0], mean))
-        made.std.copy_(np.where(constant, 1.0, std))
-        return made
-
-    def _check(self, x: Any) -> Tensor:
-        x = as_tensor(x)
-        if not x.shape or x.shape[-1] != self.num_features:
-            raise ShapeError(
-                f"{place(type(self).__name__)} was made for other data.",
-                expected=f"a last axis of {self.num_features}",
-                got=show(x.shape),
-                fix=f"nn.{type(self).__name__}.of(the data that the model trains on)",
-            )
-        wide = promote(x.dtype, self.dtype) if x.dtype.is_float else self.dtype
-        return x.astype(wide)
-
-
-class Standardize(_Scaling):
-    """x ↦ (x − mean)/std, feature by feature, as the first layer of a network.
-
-    The two are buffers (``mean``, ``std``): kept with the model, not trained. So the
-    network takes data as they were measured, and a checkpoint is complete.
-
-    Args:
-        num_features: the size of the last axis; :meth:`of` reads it off data.
-        dtype: of the result, that of the next layer. Data of another dtype are
-            standardised in the wider of the two before they are converted.
-
-    >>> import chainrule as cr
-    >>> cr.nn.Standardize.of([[1.0, 5.0], [3.0, 5.0]])(cr.tensor([[4.0, 6.0]]))
-    tensor([[2., 1.]])
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(x − mean)/std."""
-        x = self._check(x)
-        return ((x - self.mean) / self.std).astype(self.dtype)
-
-
-class Unstandardize(_Scaling):
-    """z ↦ z · std + mean: the last layer of a regression whose targets have any scale.
-
-    The network in front of it predicts standardised targets; losses and metrics see
-    them in their own unit.
-
-    >>> import chainrule as cr
-    >>> cr.nn.Unstandardize.of([100.0, 300.0])(cr.tensor([[0.5]]))
-    tensor([[250.]])
-    """
-
-    column: ClassVar[str] = "y"
-
-    def forward(self, x: Tensor) -> Tensor:
-        """z · std + mean."""
-        x = self._check(x)
-        return (x * self.std + self.mean).astype(self.dtype)
-
-
-def _refuse_non_finite(name: str, array: Array) -> None:
-    bad = np.argwhere(~np.isfinite(array))
-    if len(bad):
-        row, column = (int(i) for i in bad[0])
-        raise NonFiniteError(
-            f"{name}.of needs finite numbers.",
-            expected="no NaN and no infinity",
-            got=f"{array[row, column]} in row {row}, column {column}",
-            fix="drop the row, or fill the gap before",
-        )

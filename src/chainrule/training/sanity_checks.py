@@ -15,6 +15,7 @@ from chainrule.data import Column, Dataset
 from chainrule.errors import warn
 from chainrule.graph.node import Array
 from chainrule.nn import Module, output_semantics
+from chainrule.nn.targets import TransformedTarget
 
 #: Layers that take away the scale of what they are given, or take no measurements.
 _SCALING = (nn.Standardize, nn.BatchNorm1d, nn.LayerNorm, nn.Embedding)
@@ -37,7 +38,8 @@ def warn_of(data: Dataset, model: Module, loss: Any) -> None:
         ChainruleWarning: grey values that nothing scales; features or targets of a
             regression with a column whose mean or standard deviation is beyond ±100,
             and no layer that standardises them; a Standardize that nobody measured;
-            targets that the last layer cannot reach.
+            targets that the last layer cannot reach; a loss of transformed targets
+            behind a layer that does not transform back.
     """
     layers = [x for x in output_semantics.layers(model) if not isinstance(x, _PASSING)]
     first, last = (layers[0], layers[-1]) if layers else (model, model)
@@ -59,13 +61,23 @@ def warn_of(data: Dataset, model: Module, loss: Any) -> None:
             "nn.Unstandardize.of(train.y)",
         )
         regression = False
+    if isinstance(loss, nn.TransformedTargetLoss) and _bare(last, TransformedTarget):
+        name = type(loss.target).__name__
+        warn(
+            "The loss transforms what the network gives, as if it were in the unit of "
+            "the targets.",
+            expected=f"a network that ends in nn.{name}.of(train.y)",
+            got=f"one that ends in {type(last).__name__}",
+            fix=f"give the network and the loss the same nn.{name}",
+        )
+        regression = False
     table = data.x.scale is None and data.x.stored.ndim == 2
     found = {
         "nn.Standardize.of(train.x) as the first layer": table
         and _bare(first, _SCALING)
         and x.large("feature"),
         "nn.Unstandardize.of(train.y) as the last layer": regression
-        and _bare(last, nn.Unstandardize)
+        and _bare(last, (nn.Unstandardize, TransformedTarget))
         and y.large("target"),
     }
     found = {fix: size for fix, size in found.items() if size}

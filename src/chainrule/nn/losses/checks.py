@@ -136,6 +136,17 @@ def check_least(loss: str, what: str, given: Numbers, fix: str) -> Numbers:
     )
 
 
+def check_above(kind: str, what: str, given: Numbers, fix: str) -> Numbers:
+    """Refuse numbers that are not positive."""
+    return _refuse(
+        given,
+        given <= 0,
+        f"{kind} takes positive numbers, and {what} has one that is not.",
+        expected="numbers > 0",
+        fix=fix,
+    )
+
+
 def check_rows(
     loss: str, what: str, given: Numbers, fix: str, axis: int = -1
 ) -> Numbers:

@@ -1,0 +1,98 @@
+"""``[data] target_transform``: the last layer and the loss of a run's file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule import nn
+from chainrule.errors import DataError
+from chainrule.runs.problems import RunFileError
+from tests.runs.test_building import made, small
+
+LINEAR = 'layers = [{ class = "Linear", out_features = 4 }, "Tanh", "Linear"]'
+
+
+def incomes(folder: Path, low: float = 1.0) -> None:
+    x = np.random.default_rng(0).normal(size=(60, 2))
+    np.savez(folder / "a.npz", x=x, y=np.exp(8 + x @ [1.0, -0.5]) - (1 - low))
+
+
+@pytest.mark.parametrize(
+    ("kind", "layer"), [("log", nn.LogTarget), ("quantile", nn.QuantileTarget)]
+)
+@pytest.mark.parametrize("standardize", ["true", "false"])
+def test_layer_and_loss(
+    tmp_path: Path, kind: str, layer: type, standardize: str
+) -> None:
+    incomes(tmp_path)
+    model = f"standardize = {standardize}\n{LINEAR}"
+    trainer = made(tmp_path, "a.npz", model, f'target_transform = "{kind}"\n')
+    *_, last = trainer.model
+    assert type(last) is layer
+    assert isinstance(trainer.loss, nn.TransformedTargetLoss)
+    assert isinstance(trainer.loss.loss, nn.MSELoss)
+    z = trainer.loss.target.transform(np.load(tmp_path / "a.npz")["y"][:, None]).numpy()
+    assert abs(z.mean()) < 0.3
+    assert 0.7 < z.std() < 1.3
+    text = f'target_transform = "{kind}"\n', '[loss]\nclass = "HuberLoss"'
+    trainer = made(tmp_path, "a.npz", f"{model}\n{text[1]}", text[0])
+    assert isinstance(trainer.loss.loss, nn.HuberLoss)
+
+
+def test_none_is_the_default(tmp_path: Path) -> None:
+    incomes(tmp_path)
+    for more in ("", 'target_transform = "none"\n'):
+        trainer = made(tmp_path, "a.npz", LINEAR, more)
+        *_, last = trainer.model
+        assert isinstance(last, nn.Unstandardize)
+        assert isinstance(trainer.loss, nn.MSELoss)
+
+
+@pytest.mark.parametrize(
+    ("source", "model", "words"),
+    [
+        ("f.csv", LINEAR, "3 classes"),
+        ("a.npz", LINEAR.replace('"Linear"]', '"Linear", "Softplus"]'), "Softplus"),
+        ("a.npz", f'{LINEAR}\n[loss]\nclass = "PoissonNLLLoss"', "PoissonNLLLoss"),
+        ("moons", LINEAR, "it is for"),
+    ],
+)
+def test_where_it_has_no_meaning(
+    tmp_path: Path, source: str, model: str, words: str
+) -> None:
+    incomes(tmp_path)
+    small.flowers(tmp_path / "f.csv")
+    more = 'target_transform = "log"\n'
+    more += 'target = "kind"\n' if source == "f.csv" else ""
+    with pytest.raises((RunFileError, DataError)) as error:
+        made(tmp_path, source, model, more)
+    assert "[data] target_transform" in str(error.value)
+    assert words in str(error.value)
+
+
+def test_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trained, resumed, evaluated: in the unit of the target."""
+    from chainrule import cli
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("chainrule.training.curve.can_plot", lambda: False)
+    incomes(tmp_path)
+    Path("a.toml").write_text(
+        f'[data]\nsource = "a.npz"\ntarget_transform = "log"\n[model]\n{LINEAR}\n'
+        '[training]\nengine = "numpy"\nepochs = 3\n'
+        '[optimizer]\nclass = "Adam"\nlr = 0.02\n',
+        encoding="utf-8",
+    )
+    assert cli.run(["train", "a.toml", "--out", "r"]) == 0
+    assert cli.run(["train", "--resume", "r", "--epochs", "80"]) == 0
+    assert cli.run(["evaluate", "r"]) == 0
+    trainer = cr.Trainer.load("r")
+    assert trainer.epoch == 80
+    with np.load("a.npz") as arrays:
+        x, y = arrays["x"].astype("f4"), arrays["y"]
+    ratio = trainer.predict(x)[:, 0] / y
+    assert np.median(abs(np.log(ratio))) < 0.5

@@ -22,7 +22,7 @@ from chainrule.data.tables.columns import (
 )
 from chainrule.data.tables.file import File
 from chainrule.data.tables.options import Options
-from chainrule.data.tables.profile import COUNTED, COUNTED_IN_ALL, Profile
+from chainrule.data.tables.profile import COUNTED, COUNTED_IN_ALL, Profile, Spread
 from chainrule.data.tables.source import Source
 from chainrule.errors import DataError
 
@@ -417,11 +417,9 @@ class Study:
                 "the day stands first; 'mdy' is for the month",
             )
         chosen = formats[0]
-        spreads = {part: profile.parts[chosen, part] for part in PARTS}
-        vary: dict[Part, float] = {
-            part: s.mean for part, s in spreads.items() if s.least < s.most
-        }
-        means = (profile.dates[chosen].mean, *vary.values())
+        spreads: dict[Part, Spread] = {p: profile.parts[chosen, p] for p in PARTS}
+        vary: list[Part] = [p for p, s in spreads.items() if s.least < s.most]
+        means = (profile.dates[chosen].mean, *(spreads[part].mean for part in vary))
         return Date(name, chosen, tuple(vary), means, bool(profile.no_number))
 
     # -- targets -------------------------------------------------------------------

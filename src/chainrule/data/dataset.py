@@ -130,20 +130,19 @@ class Dataset:
         frame: Any,
         *,
         target: Any,
-        features: Any = None,
-        dtype: Any = None,
-        task: Any = None,
-        classes: Any = None,
-        missing: Any = "fill",
-        missing_values: Any = (),
-        unknown: Any = "other",
-        decimal: Any = None,
         name: str = "data",
+        **options: Any,
     ) -> "Dataset":
         """A data frame (pandas, polars, pyarrow …), one row a sample.
 
-        Arguments and result are those of :func:`chainrule.data.read_csv`; ``lines``
-        are the numbers of the rows, counting from 0. Needs the extra ``data``.
+        Needs the extra ``data``. ``lines`` are the numbers of the rows, from 0.
+
+        Args:
+            frame: the data frame.
+            target: the column to predict, or a list of several columns of numbers.
+            name: of the data set.
+            **options: features, dtype, task, classes, missing, missing_values, unknown
+                and decimal, as :func:`chainrule.data.read_csv` takes them.
 
         Raises:
             ArgumentError: no frame, or an argument that is no choice.
@@ -156,19 +155,8 @@ class Dataset:
             >>> data.class_names, data.y
             (('u', 'v'), array([0, 1, 0], dtype=int32))
         """
-        options = Options.of(
-            target=target,
-            features=features,
-            dtype=dtype,
-            task=task,
-            classes=classes,
-            missing=missing,
-            missing_values=missing_values,
-            unknown=unknown,
-            decimal=decimal,
-        )
         source = Frame.of(frame, name)
-        study = studied(source, options)
+        study = studied(source, Options.of(target=target, **options))
         return cls._of_table(Reading(source, Layout.learned(study), study), name)
 
     @classmethod

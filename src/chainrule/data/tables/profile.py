@@ -117,7 +117,9 @@ class Profile:
         self.rows += len(lines)
         counts = cells.counts()
         missing = self._look_at_numbers(cells, counts, lines)
-        if self.dates and not self.numeric:
+        if self.numeric:
+            self.dates.clear()  # a column of dates holds nothing else
+        if self.dates:
             self._look_at_dates(cells, counts, missing)
         self._count(cells, counts)
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.data.checks import shortened
-from chainrule.data.tables.cells import PARTS, parsed
+from chainrule.data.tables.cells import PARTS, Mark, Part, parsed
 from chainrule.data.tables.columns import (
     Category,
     Classes,
@@ -22,7 +22,7 @@ from chainrule.data.tables.columns import (
 )
 from chainrule.data.tables.file import File
 from chainrule.data.tables.options import Options
-from chainrule.data.tables.profile import COUNTED, COUNTED_IN_ALL, Profile
+from chainrule.data.tables.profile import COUNTED, COUNTED_IN_ALL, Profile, Spread
 from chainrule.data.tables.source import Source
 from chainrule.errors import DataError
 
@@ -159,33 +159,26 @@ class Study:
 
     def _decide_decimals(self) -> None:
         """Where both marks may be, that of the other columns; else it is asked."""
-        both = [p for p in self.profiles.values() if p.differs and len(p.numbers) == 2]
-        clear = {
-            profile.decimal()
-            for profile in self.profiles.values()
-            if profile.numeric and len(profile.numbers) == 1
-        }
-        likely = "," if getattr(self.source, "delimiter", ",") == ";" else "."
-        known = self.options.decimal or (clear.pop() if len(clear) == 1 else None)
-        for profile in both:
-            commas = any("," in text for text in profile.counts)
-            mark = known or ("." if not commas else None)
-            if mark is None and profile.mostly_numbers:
+        numeric = [p for p in self.profiles.values() if p.numeric]
+        clear: set[Mark] = {p.decimal() for p in numeric if len(p.numbers) == 1}
+        likely: Mark = "," if getattr(self.source, "delimiter", ",") == ";" else "."
+        known: Mark | None = self.options.decimal or (
+            clear.pop() if len(clear) == 1 else None
+        )
+        for profile in (p for p in numeric if p.differs and len(p.numbers) == 2):
+            mark: Mark = known or "."
+            text = next((text for text in profile.counts if "," in text), None)
+            if known is None and text is not None and profile.mostly_numbers:
                 mark = likely
-                text = next(text for text in profile.counts if "," in text)
-                meant = parsed([text], likely)[0]
-                self.questions.append(
-                    Question(
-                        profile.name,
-                        f"in column '{shortened(profile.name)}' the comma may be a "
-                        "decimal mark, or part thousands.",
-                        repr(text),
-                        {"decimal": likely},
-                        f"{text} is {meant:.15g}",
-                    )
+                self._ask(
+                    profile.name,
+                    "in column {} the comma may be a decimal mark, or part thousands.",
+                    repr(text),
+                    {"decimal": likely},
+                    f"{text} is {parsed([text], likely)[0]:.15g}",
                 )
-            profile.numbers = {mark or ".": profile.numbers[mark or "."]}
-        if any(p.numeric and p.decimal() == "," for p in self.profiles.values()):
+            profile.numbers = {mark: profile.numbers[mark]}
+        if any(profile.decimal() == "," for profile in numeric):
             self.notes.append("numbers have decimal commas")
 
     def _look_at_header(self) -> None:
@@ -207,15 +200,27 @@ class Study:
             )
         ]
         if all(like) or number.sum() > len(number) / 2:
-            self.questions.append(
-                Question(
-                    None,
-                    "the first line looks like a row, and not like names of columns.",
-                    shortened(", ".join(source.columns)),
-                    {"header": False},
-                    "columns are called 'column 1' and so on",
-                )
+            self._ask(
+                None,
+                "the first line looks like a row, and not like names of columns.",
+                shortened(", ".join(source.columns)),
+                {"header": False},
+                "columns are called 'column 1' and so on",
             )
+
+    def _ask(
+        self, column: str | None, what: str, seen: str, settings: Any, means: str
+    ) -> None:
+        """Keep a question; ``{}`` in it is the column."""
+        what = what.replace("{}", f"'{shortened(column or '')}'")
+        self.questions.append(Question(column, what, seen, settings, means))
+
+    def _places(self, first: dict[str, int]) -> str:
+        """``'x' in line 7, 'y' in line 9``."""
+        word = self.source.word
+        return ", ".join(
+            f"{shortened(text, 40)!r} in {word} {line}" for text, line in first.items()
+        )
 
     # -- features ------------------------------------------------------------------
 
@@ -303,18 +308,12 @@ class Study:
         if not said:
             self._ask_about_units(profile)
         if profile.infinite:
-            texts = list(profile.infinite)
-            self.questions.append(
-                Question(
-                    name,
-                    f"column '{shown}' holds numbers that are not finite.",
-                    ", ".join(
-                        f"{shortened(text, 40)!r} in {self.source.word} {line}"
-                        for text, line in profile.infinite.items()
-                    ),
-                    {"missing_values": texts},
-                    "they are missing values; float32 goes up to 3.4e+38",
-                )
+            self._ask(
+                name,
+                "column {} holds numbers that are not finite.",
+                self._places(profile.infinite),
+                {"missing_values": list(profile.infinite)},
+                "they are missing values; float32 goes up to 3.4e+38",
             )
         if not profile.numeric:
             raise DataError(
@@ -330,22 +329,15 @@ class Study:
         spread = profile.numbers[profile.decimal()]
         lost = 0 if profile.infinite else profile.numeric - spread.count
         if (strange or lost) and not said:
-            texts = [
-                f"{text!r} in {self.source.word} {line}"
-                for text, line in profile.odd.items()
-            ]
-            rest = f" and {strange - len(texts):,} more" if strange > len(texts) else ""
-            what = f"column '{shown}' holds {profile.numeric:,} numbers, and texts."
+            what = f"column {{}} holds {profile.numeric:,} numbers, and texts."
             if lost:
-                what = f"column '{shown}' holds decimal points and decimal commas."
-            self.questions.append(
-                Question(
-                    name,
-                    what,
-                    shortened(", ".join(texts), 200) + rest,
-                    {"dtype": {name: "number"}},
-                    "the others are missing values; 'category' takes all as texts",
-                )
+                what = "column {} holds decimal points and decimal commas."
+            self._ask(
+                name,
+                what,
+                shortened(self._places(profile.odd), 200),
+                {"dtype": {name: "number"}},
+                "the others are missing values; 'category' takes all as texts",
             )
         return Number(
             name,
@@ -361,19 +353,12 @@ class Study:
         if "%" not in units:
             units.pop("", None)
         if len(units) > 1:
-            seen = [
-                f"{mark or 'none'} in {self.source.word} {line}"
-                for mark, line in units.items()
-            ]
-            self.questions.append(
-                Question(
-                    profile.name,
-                    f"numbers of column '{shortened(profile.name)}' have different "
-                    "units.",
-                    ", ".join(seen),
-                    {"dtype": {profile.name: "number"}},
-                    "the units do not count",
-                )
+            self._ask(
+                profile.name,
+                "numbers of column {} have different units.",
+                self._places(units),
+                {"dtype": {profile.name: "number"}},
+                "the units do not count",
             )
 
     def _category(self, profile: Profile) -> Category:
@@ -424,26 +409,18 @@ class Study:
         if said == "mdy":
             formats = last or formats
         elif first and last and said is None:
-            line = next(iter(profile.odd.items()), ("", 0))
-            self.questions.append(
-                Question(
-                    name,
-                    f"in column '{shortened(name)}' the day may stand before the month "
-                    "or behind it.",
-                    f"{line[0]!r} in {self.source.word} {line[1]}",
-                    {"dtype": {name: "dmy"}},
-                    "the day stands first; 'mdy' is for the month",
-                )
+            self._ask(
+                name,
+                "in column {} the day may stand before the month or behind it.",
+                self._places(dict(list(profile.odd.items())[:1])),
+                {"dtype": {name: "dmy"}},
+                "the day stands first; 'mdy' is for the month",
             )
         chosen = formats[0]
-        parts = tuple(
-            part
-            for part in PARTS
-            if profile.parts[chosen, part].least < profile.parts[chosen, part].most
-        )
-        means = [profile.dates[chosen].mean]
-        means += [profile.parts[chosen, part].mean for part in parts]
-        return Date(name, chosen, parts, tuple(means), bool(profile.no_number))
+        spreads: dict[Part, Spread] = {p: profile.parts[chosen, p] for p in PARTS}
+        vary: list[Part] = [p for p, s in spreads.items() if s.least < s.most]
+        means = (profile.dates[chosen].mean, *(spreads[part].mean for part in vary))
+        return Date(name, chosen, tuple(vary), means, bool(profile.no_number))
 
     # -- targets -------------------------------------------------------------------
 
@@ -488,14 +465,12 @@ class Study:
         many = len(classes) > max(CLASSES, there // 10) or profile.full
         many |= there >= ENOUGH and len(classes) > there // 2
         if many and task is None:
-            self.questions.append(
-                Question(
-                    name,
-                    f"the target '{shortened(name)}' would have {len(classes):,} "
-                    f"classes in {there:,} rows.",
-                    ", ".join(repr(shortened(text, 20)) for text in classes[:5]),
-                    {"task": "classification"},
-                    "each of the texts is a class; or choose another target",
-                )
+            self._ask(
+                name,
+                f"the target {{}} would have {len(classes):,} classes in {there:,} "
+                "rows.",
+                ", ".join(repr(shortened(text, 20)) for text in classes[:5]),
+                {"task": "classification"},
+                "each of the texts is a class; or choose another target",
             )
         return Classes(name, classes)

@@ -52,8 +52,8 @@ class Trained:
                 not known.
         """
         trainer = Trainer.load(place, threads=threads)
-        kind = (trainer.format or {}).get("kind", "csv")
-        if kind not in FORMATS:
+        kind = "csv" if trainer.format is None else trainer.format.get("kind")
+        if not isinstance(kind, str) or kind not in FORMATS:
             raise CheckpointError(
                 f"{place} was trained on data of a kind that this version cannot read.",
                 expected=" or ".join(FORMATS),

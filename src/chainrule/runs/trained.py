@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chainrule import data, nn
+from chainrule import data
 from chainrule.data import Dataset, Features
 from chainrule.data.reading import READERS
 from chainrule.errors import ArgumentError, CheckpointError, DataError, NonFiniteError
@@ -53,8 +53,8 @@ class Trained:
                 not known.
         """
         trainer = Trainer.load(place, threads=threads)
-        kind = (trainer.format or {}).get("kind", "csv")
-        if kind not in FORMATS:
+        kind = "csv" if trainer.format is None else trainer.format.get("kind")
+        if not isinstance(kind, str) or kind not in FORMATS:
             raise CheckpointError(
                 f"{place} was trained on data of a kind that this version cannot read.",
                 expected=" or ".join(FORMATS),
@@ -81,9 +81,7 @@ class Trained:
                 got="a run of a Python program",
                 fix=f"chainrule evaluate {self.place.parent} DATA",
             )
-        parts, loss = self.origin.parts(), self.trainer.loss
-        if isinstance(loss, nn.Module):
-            parts = parts.for_loss(loss)
+        parts = self.origin.parts().for_loss(self.trainer.loss)
         names = [name for name, rows in parts.sizes().items() if rows]
         return names[-1], getattr(parts, names[-1])
 
@@ -91,8 +89,7 @@ class Trained:
         """The samples of a file or folder with their targets, as it takes them."""
         with reading_input(path):
             read = data.read(path, format=self.format_for(path))
-        loss = self.trainer.loss
-        return source.for_loss(read, loss) if isinstance(loss, nn.Module) else read
+        return source.for_loss(read, self.trainer.loss)
 
     def features(self, path: Path) -> Features:
         """The samples of a file or folder, whose targets need not be there."""

@@ -167,7 +167,7 @@ def test_the_loss_is_that_of_the_transformed(layer: str, inner: Any) -> None:
         ),
         (
             lambda: nn.TransformedTargetLoss(nn.MSELoss(), nn.Linear(1, 1)),  # type: ignore[arg-type]
-            "last layer",
+            "target is of another kind",
         ),
         (
             lambda: nn.TransformedTargetLoss(nn.MSELoss(), nn.LogTarget),  # type: ignore[arg-type]

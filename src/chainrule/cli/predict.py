@@ -62,5 +62,5 @@ def predict(
         text = made.csv()
         if sys.stdout.isatty():  # elsewhere the cells are data, and stay as they are
             text = visible_lines(text)
-        click.echo(text, nl=False)
+        click.echo(text, nl=False, color=True)  # nothing of theirs is taken away
     return 0

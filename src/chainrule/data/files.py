@@ -74,8 +74,8 @@ def checked_path(path: Any, what: str, *, folder: bool = False) -> Path:
 
 
 @contextmanager
-def opened(path: Path, what: str, fix: str) -> Iterator[BinaryIO]:
-    """A file to read; whatever goes wrong in the block is an error that names it.
+def reading(path: Path, what: str, fix: str) -> Iterator[None]:
+    """Whatever goes wrong in the block is an error of the file, and names it.
 
     Args:
         path: the file.
@@ -83,8 +83,7 @@ def opened(path: Path, what: str, fix: str) -> Iterator[BinaryIO]:
         fix: what to do about it.
     """
     try:
-        with open_file(path) as file:
-            yield file
+        yield
     except ChainruleError:
         raise
     except MemoryError as error:
@@ -97,6 +96,13 @@ def opened(path: Path, what: str, fix: str) -> Iterator[BinaryIO]:
     except Exception as error:
         got = shortened(f"{type(error).__name__}: {error}", 200)
         raise damaged(path, what, got, fix) from error
+
+
+@contextmanager
+def opened(path: Path, what: str, fix: str) -> Iterator[BinaryIO]:
+    """A file to read, with all that may go wrong as :func:`reading` says it."""
+    with reading(path, what, fix), open_file(path) as file:
+        yield file
 
 
 def damaged(path: Path, what: str, got: str, fix: str) -> DataError:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from chainrule.data.cells import MISSING
-from chainrule.disk import replace
+from chainrule.disk import open_file, replace
 from chainrule.errors import ArgumentError, DataError, nearest
 from chainrule.runs import schema, template
 from chainrule.runs.consistency import fitting_keys, format_of
@@ -228,7 +228,7 @@ def _looks(path: Path) -> tuple[set[tuple[int, int]], bool]:
     sizes, modes = set(), set()
     for file in few:
         try:
-            with opener.open(file) as image:
+            with open_file(file) as content, opener.open(content) as image:
                 sizes.add(image.size)
                 modes.add(image.mode)
         except (OSError, ValueError) as error:
@@ -314,7 +314,7 @@ def _notes(cells: dict[str, list[str]], target: str, keys: dict[str, Any]) -> li
 def _decoded(path: Path) -> tuple[str, str]:
     """The encoding and the text of a file, or of its beginning."""
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             content = file.read(LOOKED_AT)
     except OSError as error:
         raise DataError(

@@ -26,6 +26,17 @@ from .conftest import RUN, forged
 resource = pytest.importorskip("resource")  # not on Windows
 
 MEMORY, SECONDS = 1 << 30, 10
+#: This very source, and no memory for threads of a BLAS.
+ALONE = {"PYTHONPATH": str(Path(cr.__file__).parents[1])}
+ALONE |= dict.fromkeys(["OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"], "1")
+END = "-- end --\n"
+PROGRAM = f"""
+import json, sys
+from chainrule import cli
+for words in json.loads(sys.argv[1]):
+    assert cli.run(words) in (0, 1, 2)
+    sys.stderr.write({END!r})
+"""
 
 
 def limited() -> None:
@@ -33,27 +44,34 @@ def limited() -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
 
 
-def answer(folder: Path, *words: str) -> str:
-    """What the command says; it ends by itself, with an answer or a clear error."""
+def answers(folder: Path, *commands: list[str]) -> list[str]:
+    """What each command says, all in one process: an answer, or a clear error."""
     done = subprocess.run(
-        [sys.executable, "-m", "chainrule", *words],
+        [sys.executable, "-c", PROGRAM, json.dumps(commands)],
         cwd=folder,
-        env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+        env=os.environ | ALONE,
         preexec_fn=limited,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=100,  # it waits for something
         check=False,
     )
-    assert done.returncode in (0, 1, 2), (done.returncode, done.stderr[-2000:])
+    assert done.returncode == 0, (done.returncode, done.stderr[-2000:])
     for sign in ("Traceback", "Internal error", "not enough memory"):
         assert sign not in done.stderr, done.stderr[-2000:]
-    return done.stderr
+    *said, rest = done.stderr.split(END)
+    assert (len(said), rest) == (len(commands), ""), done.stderr
+    return said
+
+
+def answer(folder: Path, *words: str) -> str:
+    """What one command says."""
+    (said,) = answers(folder, [*words])
+    return said
 
 
 def run_of(source: str, more: str = "") -> str:
-    text = RUN.replace("table.csv", source).replace('target = "kind"\n', more)
-    return text
+    return RUN.replace("table.csv", source).replace('target = "kind"\n', more)
 
 
 # -- what is no file -------------------------------------------------------------------
@@ -68,7 +86,7 @@ SPECIAL: dict[str, Callable[[Path], object]] = {
 
 @pytest.mark.parametrize("kind", SPECIAL)
 def test_what_is_no_file(project: Path, kind: str) -> None:
-    """One process for all commands: none waits, and none reads without an end."""
+    """No command waits, and none reads without an end."""
     for name in ("x.toml", "x.csv", "x.npz", "x.png", "x-images-idx3", "x.ckpt"):
         SPECIAL[kind](project / name)
     for name in ("x.csv", "x.npz", "x-images-idx3"):
@@ -84,24 +102,7 @@ def test_what_is_no_file(project: Path, kind: str) -> None:
         ["predict", "x.ckpt", "fill"],
         ["train", "--resume", "x.ckpt"],
     ]
-    (project / "all.py").write_text(
-        "from chainrule import cli\n"
-        f"for words in {words!r}:\n"
-        "    code = cli.run(words)\n"
-        "    assert code in (1, 2), (words, code)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "all.py"],
-        cwd=project,
-        preexec_fn=limited,
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stderr.count("Error: ") == len(words), done.stderr
-    assert "Internal error" not in done.stderr
+    assert all("Error: " in said for said in answers(project, *words))
 
 
 @pytest.mark.parametrize("kind", ["zero", "pipe"])
@@ -121,16 +122,12 @@ def test_what_is_no_file_for_a_run_that_is_there(
 
     forged(project / "out", change)
     os.remove(project / "run.toml")
-    assert "Error" in answer(project, "evaluate", "out", "x.csv")
-    assert "Error" in answer(project, "predict", "out", "x.csv")
-    assert "Error" in answer(project, "train", "--resume", "out")
+    words = ["evaluate", "out", "x.csv"], ["predict", "out", "x.csv"]
+    said = answers(project, *words, ["train", "--resume", "out"])
+    assert all("Error: " in one for one in said)
 
 
 # -- data ------------------------------------------------------------------------------
-
-
-def npz(place: Path, x: Any, y: Any) -> None:
-    np.savez_compressed(place, x=x, y=y)
 
 
 def png(place: Path, width: int, height: int) -> None:
@@ -168,64 +165,57 @@ def header(place: Path, shape: str, content: bytes) -> None:
         archive.writestr("y.npy", made.getvalue())
 
 
-def million(place: Path) -> None:
+def million(folder: Path) -> None:
     columns = ",".join(f"c{i}" for i in range(1_000_000))
     row = ",".join("1" * 1_000_000)
-    place.write_text(f"{columns},kind\n{row},yes\n{row},no\n{row},yes\n{row},no\n")
+    rows = "".join(f"{row},{kind}\n" for kind in ("yes", "no") * 2)
+    (folder / "x.csv").write_text(f"{columns},kind\n{rows}")
 
 
 IDX = b"\0\0\x08\x03" + struct.pack(">3I", 2, 60_000, 60_000)
-BOMBS: dict[str, tuple[str, str, Callable[[Path], object]]] = {
-    "labels that leave gaps": (
-        "x.npz",
-        "",
-        lambda p: npz(p / "x.npz", np.eye(4), [0, 3, 2**31 - 2, 1]),
-    ),
-    "labels with gaps, by the thousand": (
-        "x.npz",
-        "",
-        lambda p: npz(p / "x.npz", np.eye(4), [0, 3, 200_000, 1]),
-    ),
-    "labels below 0": (
-        "x.npz",
-        "",
-        lambda p: npz(p / "x.npz", np.eye(4), [0, -(2**31), 1, 1]),
-    ),
-    "zeros that fill the memory": (
-        "x.npz",
-        "",
-        lambda p: npz(p / "x.npz", np.zeros((2, 1 << 28), "u1"), [0, 1]),
-    ),
-    "a header of 8 TB": (
-        "x.npz",
-        "",
-        lambda p: header(p / "x.npz", "(2, 500000000000)", b"1234"),
-    ),
-    "rows without a size": (
-        "x.npz",
-        "",
-        lambda p: header(p / "x.npz", "(1000000000000, 0)", b""),
-    ),
-    "idx of 7 GB in gzip": (
-        "x-images-idx3",
-        "",
-        lambda p: (
-            (p / "x-images-idx3").write_bytes(gzip.compress(IDX + bytes(5_000_000))),
-            (p / "x-labels-idx1").write_bytes(b"\0\0\x08\x01\0\0\0\2\0\1"),
-        ),
-    ),
-    "images of 64 million pixels": ("x", "", pictures),
-    "a million columns": (
-        "x.csv",
-        'target = "kind"\n',
-        lambda p: million(p / "x.csv"),
-    ),
+NUMBERS: dict[str, Callable[[Path], object]] = {
+    "labels up to 2^31": lambda p: np.savez(p, x=np.eye(4), y=[0, 3, 2**31 - 2, 1]),
+    "labels with gaps": lambda p: np.savez(p, x=np.eye(4), y=[0, 3, 200_000, 1]),
+    "labels below 0": lambda p: np.savez(p, x=np.eye(4), y=[0, -(2**31), 1, 1]),
+    "a header of 8 TB": lambda p: header(p, "(2, 500000000000)", b"1234"),
+    "rows without a size": lambda p: header(p, "(1000000000000, 0)", b""),
 }
 
 
-@pytest.mark.parametrize("name", BOMBS)
-def test_data_that_ask_for_much(project: Path, name: str) -> None:
-    source, keys, make = BOMBS[name]
+def test_numbers_that_ask_for_much(project: Path) -> None:
+    commands = []
+    for i, make in enumerate(NUMBERS.values()):
+        make(project / f"{i}.npz")
+        (project / f"{i}.toml").write_text(run_of(f"{i}.npz"))
+        commands.append(["train", f"{i}.toml", "--out", "out"])
+    for name, said in zip(NUMBERS, answers(project, *commands)):
+        assert "[data] source" in said, name
+
+
+def zeros(folder: Path) -> None:
+    np.savez_compressed(folder / "x.npz", x=np.zeros((2, 1 << 28), "u1"), y=[0, 1])
+
+
+def packed(folder: Path) -> None:
+    """Two images of 60,000 × 60,000, of which 5 MB are there."""
+    start = b"\0\0\x08\x03" + struct.pack(">3I", 2, 60_000, 60_000)
+    place = folder / "x-images-idx3"
+    place.write_bytes(gzip.compress(start + bytes(5_000_000)))
+    (folder / "x-labels-idx1").write_bytes(b"\0\0\x08\x01\0\0\0\2\0\1")
+
+
+@pytest.mark.parametrize(
+    ("make", "source", "keys"),
+    [
+        (packed, "x-images-idx3", ""),
+        pytest.param(zeros, "x.npz", "", marks=pytest.mark.slow),
+        pytest.param(pictures, "x", "", marks=pytest.mark.slow),
+        pytest.param(million, "x.csv", 'target = "kind"\n', marks=pytest.mark.slow),
+    ],
+)
+def test_data_that_ask_for_much(
+    project: Path, make: Callable[[Path], object], source: str, keys: str
+) -> None:
     make(project)
     (project / "run.toml").write_text(run_of(source, keys))
     assert "Error: " in answer(project, "train", "run.toml", "--out", "out")
@@ -270,6 +260,7 @@ CHANGES: dict[str, Callable[[dict[str, Any]], object]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CHANGES)
 def test_checkpoints_of_many_layers(
     tmp_path: Path, many_layers: Path, name: str
@@ -277,45 +268,45 @@ def test_checkpoints_of_many_layers(
     document, tensors = checkpoint.read(many_layers)
     CHANGES[name](document)
     checkpoint.write(tmp_path / "last.ckpt", document, tensors)
-    (tmp_path / "x.csv").write_text("a\n1\n")
-    said = answer(tmp_path, "evaluate", "last.ckpt")
-    assert "Error: " in said  # at the latest that it names no data
-    assert (name == "as it is") == ("does not say which data" in said)
+    # At the latest that it names no data.
+    assert "Error: " in answer(tmp_path, "evaluate", "last.ckpt")
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
+def test_headers_of_checkpoints(tmp_path: Path) -> None:
+    contents = [
         struct.pack("<Q", 2**63) + b"{}",
         struct.pack("<Q", 99_999_999) + b"{}",
         struct.pack("<Q", 100_000) + b"[" * 100_000,
         b"\x02\0\0\0\0\0\0\0{}",
-    ],
-)
-def test_headers_of_checkpoints(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "last.ckpt").write_bytes(content)
-    assert "damaged, or no checkpoint" in answer(tmp_path, "evaluate", "last.ckpt")
+    ]
+    for i, content in enumerate(contents):
+        (tmp_path / f"{i}.ckpt").write_bytes(content)
+    words = [["evaluate", f"{i}.ckpt"] for i in range(len(contents))]
+    for said in answers(tmp_path, *words):
+        assert "damaged, or no checkpoint" in said
 
 
 # -- run files -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "a" + ".a" * 100_000 + " = 1",
-        "x = " + "[" * 100_000,
-        "x = " + "{a=" * 50_000,
-        "x = " + "1" * 250_000,
-        "\n".join(f"k{i} = 1" for i in range(20_000)),
-        "\n".join(f"[s{i}]" for i in range(25_000)),
-        RUN.replace('["Linear"]', "[" + '"ReLU",' * 25_000 + '"Linear"]'),
-        RUN.replace('"Linear"', '{class="Linear", out_features=1000000}, "Linear"'),
-        RUN.replace("epochs = 2", "epochs = 2\nprobes = [" + '"a*",' * 30_000 + "]"),
-    ],
-    ids=range(9),
-)
-def test_run_files(project: Path, text: str) -> None:
-    (project / "run.toml").write_text(text)
-    assert len(text) < 256 * 1024
-    answer(project, "train", "run.toml", "--out", "out", "--epochs", "1")
+RUN_FILES = [
+    "a" + ".a" * 100_000 + " = 1",
+    "x = " + "[" * 100_000,
+    "x = " + "{a=" * 50_000,
+    "x = " + "1" * 250_000,
+    "\n".join(f"k{i} = 1" for i in range(20_000)),
+    "\n".join(f"[s{i}]" for i in range(25_000)),
+    RUN.replace('["Linear"]', "[" + '"ReLU",' * 25_000 + '"Linear"]'),
+    RUN.replace('"Linear"', '{class="Linear", out_features=1000000000}, "Linear"'),
+    RUN.replace("epochs = 2", "epochs = 2\nprobes = [" + '"a*",' * 30_000 + "]"),
+]
+
+
+def test_run_files_that_ask_for_much(project: Path) -> None:
+    commands = []
+    for i, text in enumerate(RUN_FILES):
+        assert len(text) < 256 * 1024
+        (project / f"{i}.toml").write_text(text)
+        commands.append(["train", f"{i}.toml", "--out", "out", "--epochs", "1"])
+    for i, said in enumerate(answers(project, *commands)):
+        assert "Error: " in said, RUN_FILES[i][:80]

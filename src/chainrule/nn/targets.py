@@ -259,8 +259,9 @@ class TransformedTargetLoss(ElementwiseLoss):
     def __init__(
         self, loss: Loss, target: TransformedTarget, *, reduction: str = "mean"
     ) -> None:
+        instance("loss", loss, ElementwiseLoss, "nn.MSELoss()")
         instance("target", target, TransformedTarget, "nn.LogTarget.of(train.y)")
-        if not (isinstance(loss, ElementwiseLoss) and loss.quantities):
+        if not loss.quantities:
             raise ArgumentError(
                 "TransformedTargetLoss measures quantities.",
                 expected="a loss for quantities, such as nn.MSELoss()",

@@ -37,7 +37,6 @@ def test_a_file_that_has_a_callback_write_elsewhere(
     with nothing_outside(project / "out"):
         made = chainrule("train", "run.toml", "--out", "out")
     assert made.code == 2
-    assert "leads outside of its directory" in made.err
     assert "[[callbacks]] number 1, path" in made.err
 
 
@@ -60,7 +59,7 @@ def test_a_checkpoint_that_has_a_callback_write_elsewhere(
     with nothing_outside(project / "out"):
         made = chainrule("train", "--resume", "out")
     assert made.code == 2
-    assert "leads outside of its directory" in made.err
+    assert "[[callbacks]] number 1, path" in made.err
 
 
 def test_a_checkpoint_whose_log_is_where_it_may_be(
@@ -89,7 +88,6 @@ def test_a_file_that_names_a_directory_elsewhere(
     with nothing_outside(project / "runs"):
         made = chainrule("train", "run.toml")
     assert made.code == 2
-    assert "leads outside of its directory" in made.err
     assert "[output] directory" in made.err
 
 
@@ -147,9 +145,11 @@ def test_a_checkpoint_that_names_data_elsewhere(
         os.rename("aside", "run.toml")
         assert made.code == 2, made.out
         assert "Internal error" not in made.err
-        assert "chainrule evaluate RUN DATA" in made.err
-    given = chainrule("evaluate", "out", tmp_path / "secret" / "table.csv")
-    assert given.code == 0, given.err
+        wanted = "chainrule evaluate RUN DATA" if "\0" not in folder else "Trainer.load"
+        assert wanted in made.err
+    if "\0" not in folder:  # then it is no run of a file
+        given = chainrule("evaluate", "out", tmp_path / "secret" / "table.csv")
+        assert given.code == 0, given.err
 
 
 def test_data_are_found_where_the_users_own_file_says(
@@ -181,4 +181,4 @@ def test_a_kind_of_data_that_nobody_knows(
     for command in ("evaluate", "predict"):
         made = chainrule(command, "out", "table.csv")
         assert made.code == 2, made.err
-        assert "how its data were read" in made.err
+        assert "data of a kind" in made.err

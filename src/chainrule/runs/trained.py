@@ -53,8 +53,9 @@ class Trained:
                 not known.
         """
         trainer = Trainer.load(place, threads=threads)
-        kind = (trainer.format or {}).get("kind", "csv")
-        if kind not in FORMATS:
+        own = trainer.format
+        kind = None if own is None else own.get("kind")
+        if own is not None and str(kind) not in FORMATS:
             raise CheckpointError(
                 f"{place} was trained on data of a kind that this version cannot read.",
                 expected=" or ".join(FORMATS),

@@ -10,7 +10,6 @@ import numpy as np
 
 from chainrule.data.checks import shortened
 from chainrule.data.column import Column
-from chainrule.data.dataset import Dataset
 from chainrule.disk import open_file
 from chainrule.errors import ArgumentError, ChainruleError, DataError, nearest
 
@@ -36,6 +35,8 @@ class Features(NamedTuple):
     @classmethod
     def of(cls, x: np.ndarray, scale: float | None) -> "Features":
         """Rows with numbers for names, checked as those of a data set are."""
+        from chainrule.data.dataset import Dataset  # which knows how tables are read
+
         n = len(x) if x.ndim else 1
         data = Dataset(x, np.zeros(n, np.int32), scale=scale)
         return cls(data.x, tuple(f"row {i}" for i in range(n)))

@@ -92,7 +92,7 @@ def test_a_file_that_names_a_directory_elsewhere(
 
 
 @pytest.mark.parametrize(
-    "name", ["metrics.json", "run.toml", "last.ckpt", "report.html"]
+    "name", ["metrics.json", "run.toml", "last.ckpt", "curve.png", "report.html"]
 )
 def test_links_in_the_directory_of_a_run_are_replaced(
     chainrule: Any, project: Path, tmp_path: Path, nothing_outside: Any, name: str,

@@ -92,6 +92,16 @@ def test_targets_that_are_quantities(pair: tuple[Path, Path]) -> None:
     assert read_idx(*pair).classes == 2
 
 
+def test_labels_that_leave_gaps(pair: tuple[Path, Path]) -> None:
+    pair[1].write_bytes(idx(0x0C, (3,), [2, 0, 1000]))
+    assert read_idx(*pair).classes == 1001
+    pair[1].write_bytes(idx(0x0C, (3,), [2, 0, 5_000_000]))
+    with pytest.raises(DataError) as caught:
+        read_idx(*pair)
+    says(caught.value, "have gaps", "from 0 on", "a label 5,000,000", "numpy.unique")
+    assert read_idx(*pair, classes=5_000_001).classes == 5_000_001
+
+
 def test_another_file_in_the_same_format(pair: tuple[Path, Path]) -> None:
     made = read_idx(*pair, scale=None, flatten=True, class_names=["a", "b", "c"])
     assert made.format == {

@@ -176,6 +176,19 @@ def test_other_files(tmp_path: Path, saved: Path) -> None:
     refused(tmp_path / "empty", "last.ckpt", "No such file")
 
 
+def test_more_patterns_than_anybody_has(saved: Path) -> None:
+    """Each is held against each name: a small file would keep a core for hours."""
+    document, tensors = checkpoint.read(saved)
+    held = sum(name.startswith(("model/", "optimizer/")) for name in tensors)
+    document["probes"] = ["weight_norm/*"] * (1_000_000 // held)
+    checkpoint.write(saved, document, tensors)
+    assert cr.Trainer.load(saved, probes=()).probes.patterns == ()
+    document["optimizer"]["params"] = [{"params": ["*.bias", "*"]}]
+    checkpoint.write(saved, document, tensors)
+    with pytest.raises(errors.CheckpointError, match="patterns times tensors"):
+        cr.Trainer.load(saved)
+
+
 def test_what_was_frozen_stays_frozen(tmp_path: Path) -> None:
     data = cr.data.moons(64, seed=0)
     model = nn.Sequential(nn.Linear(2, 4), nn.Tanh(), nn.Linear(4, 2))

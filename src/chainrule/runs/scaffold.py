@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from chainrule.data import Examined
-from chainrule.disk import replace
+from chainrule.disk import open_file, replace
 from chainrule.errors import ArgumentError, DataError, nearest
 from chainrule.runs import schema, template
 from chainrule.runs.data_section import format_of
@@ -236,7 +236,7 @@ def _looks(path: Path) -> tuple[set[tuple[int, int]], bool]:
     sizes, modes = set(), set()
     for file in few:
         try:
-            with opener.open(file) as image:
+            with open_file(file) as content, opener.open(content) as image:
                 sizes.add(image.size)
                 modes.add(image.mode)
         except (OSError, ValueError) as error:

@@ -10,7 +10,6 @@ from typing import Any
 
 from chainrule import data
 from chainrule.data import Dataset, Features
-from chainrule.data.reading import READERS
 from chainrule.errors import ArgumentError, CheckpointError, DataError, NonFiniteError
 from chainrule.runs import source
 from chainrule.runs.building import FromFile
@@ -102,13 +101,6 @@ class Trained:
         Arrays of an NPZ file may stand for any data.
         """
         kind, own = kind_of(path), self.trainer.format
-        if own is not None and str(own.get("kind")) not in READERS:
-            raise CheckpointError(
-                f"{self.place} does not say how its data were read.",
-                expected=f"a kind of data: {', '.join(READERS)}",
-                got=show(own.get("kind")),
-                fix="train it again with this version of Chainrule",
-            )
         if own is not None and kind in (own["kind"], None):
             return own
         if own is not None and kind != "npz":

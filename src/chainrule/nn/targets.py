@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from chainrule.errors import ArgumentError, wrong_kind
+from chainrule import checks
+from chainrule.errors import ArgumentError
 from chainrule.functions.elementwise import maximum, minimum
 from chainrule.graph.node import Array
 from chainrule.graph.types import Shape
@@ -258,19 +259,13 @@ class TransformedTargetLoss(ElementwiseLoss):
     def __init__(
         self, loss: Loss, target: TransformedTarget, *, reduction: str = "mean"
     ) -> None:
-        if not (isinstance(loss, ElementwiseLoss) and loss.quantities):
-            raise wrong_kind(
+        checks.instance("loss", loss, ElementwiseLoss, "nn.MSELoss()")
+        checks.instance("target", target, TransformedTarget, "nn.LogTarget.of(y)")
+        if not loss.quantities:
+            raise ArgumentError(
                 "TransformedTargetLoss measures quantities.",
-                loss,
                 expected="a loss for quantities, such as nn.MSELoss()",
-                fix="nn.TransformedTargetLoss(nn.MSELoss(), last_layer)",
-            )
-        if not isinstance(target, TransformedTarget):
-            raise wrong_kind(
-                "TransformedTargetLoss takes its transform from the network's last "
-                "layer.",
-                target,
-                expected="nn.LogTarget.of(train.y), or nn.QuantileTarget.of(train.y)",
+                got=type(loss).__name__,
                 fix="nn.TransformedTargetLoss(nn.MSELoss(), last_layer)",
             )
         if loss.reduction != "mean":

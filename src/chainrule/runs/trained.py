@@ -86,6 +86,16 @@ class Trained:
             fix=f"chainrule evaluate {self.place.parent} DATA",
         )
 
+    def file_of(self, part: str) -> Path | None:
+        """The file that a part of its own data comes from, or None."""
+        if self.run is None:
+            return None
+        settings = self.run["data"]
+        given = settings.get(part)
+        given = given if isinstance(given, str) else settings["source"]
+        path = self.run.path(given) if isinstance(given, str) else None
+        return path if path is not None and path.is_file() else None
+
     def _suited(self, parts: source.Parts) -> source.Parts:
         loss = self.trainer.loss
         return parts.for_loss(loss) if isinstance(loss, nn.Module) else parts

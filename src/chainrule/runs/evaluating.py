@@ -228,14 +228,14 @@ class _Told:
 
     def _lines(self, rows: Sequence[int]) -> list[int] | None:
         """The lines of rows in their file, where a reader has kept them."""
-        lines = getattr(self.part, "lines", None)
+        lines = self.part.lines
         return None if lines is None else [int(lines[row]) for row in rows]
 
     def _cells(self, rows: Sequence[int]) -> list[dict[str, str]]:
         """What stands in rows: as their file has it, else as their features tell."""
-        lines = self._lines(rows)
-        if lines is not None and self.file is not None:
-            found = data.rows_of(self.file, self.part.format, lines)
+        lines, format = self._lines(rows), self.part.format
+        if lines is not None and self.file is not None and format is not None:
+            found = data.rows_of(self.file, format, lines)
             known = evaluation.columns_of(self.part)
             return [{k: v for k, v in row.items() if k in known} for row in found]
         return [evaluation.cells_of(self.part, row) for row in rows]

@@ -296,6 +296,19 @@ def test_rows_of_a_table_come_back_as_they_are(at: Any, tmp_path: Path) -> None:
     assert [item["prediction 2"] for item in told] == [row[4] for row in rows]
 
 
+def test_formulas_are_harmless(at: Any, tmp_path: Path) -> None:
+    path = tmp_path / "f.csv"
+    path.write_text("length,width,note,@x\n2,-0.1,=1+1,-5\n2,+0.1, -1+cmd,-\n")
+    head, *rows = table(at("predict", "r-flowers", path).out)
+    assert head[2:4] == ["note", "'@x"]
+    assert [row[1:4] for row in rows] == [
+        ["-0.1", "'=1+1", "-5"],
+        ["+0.1", "'-1+cmd", "-"],
+    ]
+    _, *rows = table(at("predict", "r-flowers", path, "--no-safe-csv").out)
+    assert [row[2] for row in rows] == ["=1+1", "-1+cmd"]
+
+
 def test_rows_that_are_left_out(chainrule: Any, tmp_path: Path) -> None:
     path = data.flowers(tmp_path / "f.csv")
     text = path.read_text(encoding="utf-8").replace("length,width", "長;度,width")

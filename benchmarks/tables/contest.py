@@ -7,7 +7,7 @@ import re
 import time
 import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -84,7 +84,7 @@ def commands(
     held: str,
     new: str,
     targets: Sequence[str] = (),
-    edit: tuple[str, str] | None = None,
+    edit: Callable[[str], str] | None = None,
 ) -> Session:
     """Run the four commands in a folder, with the defaults of all of them.
 
@@ -94,7 +94,7 @@ def commands(
         held: rows to measure on.
         new: rows to predict, without targets.
         targets: the columns to predict; without them the last one.
-        edit: a text of the run's file and what to write in its place.
+        edit: what to make of the run's file before training.
     """
     session = Session()
     named = ["--target", targets[0]] if targets else []
@@ -106,7 +106,7 @@ def commands(
     ):
         if args[0] == "train" and edit:
             file = folder / "run.toml"
-            file.write_text(file.read_text("utf-8").replace(*edit), "utf-8")
+            file.write_text(edit(file.read_text("utf-8")), "utf-8")
         session.commands.append(_run(folder, args))
         if session.commands[-1].code:
             return session

@@ -47,7 +47,8 @@ class Case:
         ending: of the files' names.
         header: whether the first line names the columns.
         line: what to write in the place of a line of the training file.
-        edit: a text of the run's file and what a user writes in its place.
+        edit: what a user makes of the run's file.
+        answerable: whether a setting answers the question; else the file is repaired.
     """
 
     table: Table
@@ -63,7 +64,8 @@ class Case:
     ending: str = ".csv"
     header: bool = True
     line: Callable[[str], str] | None = None
-    edit: tuple[str, str] | None = None
+    edit: Callable[[str], str] | None = None
+    answerable: bool = True
 
     @property
     def both(self) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -217,10 +219,12 @@ def _no_header(c: Case) -> None:
 
 
 def _ragged(c: Case) -> None:
+    c.answerable = False
     c.line = lambda line: f"{line},surplus"
 
 
 def _short(c: Case) -> None:
+    c.answerable = False
     c.line = lambda line: line.rpartition(",")[0]
 
 
@@ -228,10 +232,11 @@ def _two_targets(c: Case) -> None:
     if c.table.classifies:
         raise UnfitError
     c.targets = [c.targets[0], c.numbers[-1]]
-    c.edit = (
-        f'target = "{c.targets[0]}"',
-        f'target = ["{c.targets[0]}", "{c.targets[1]}"]',
-    )
+    one, two = c.targets
+    targets = f'target = ["{one}", "{two}"]'
+    c.edit = lambda text: re.sub(
+        r"features = .*", lambda found: found[0].replace(f', "{two}"', ""), text
+    ).replace(f'target = "{one}"', targets)
 
 
 def _twice(c: Case) -> None:
@@ -290,8 +295,8 @@ def outcome(c: Case, session: Session) -> str:
         return "crash"
     if last.code == 2:
         named = c.column is None or c.column in last.err
-        lines = re.search(r"(?<!\.toml, )\blines? [\d,]+", last.err)
-        answered = SETTINGS.search(last.err)
+        lines = re.search(r"(?<!\.toml, )\blines?:? [\d,]+", last.err)
+        answered = SETTINGS.search(last.err) or not c.answerable
         return "question" if named and lines and answered else "unclear"
     return "done"
 

@@ -96,7 +96,9 @@ def whole(
 
 def seed(name: str, value: Any) -> int:
     """``value`` as the seed of random numbers."""
-    return whole(name, value, least=0, most=2**64 - 1, what="{} is 64 bits.")
+    return whole(
+        name, value, least=0, most=2**64 - 1, what="{} is an integer of 64 bits."
+    )
 
 
 def count(name: str, value: Any) -> int:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
+import shutil
 import stat
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, BinaryIO
+from typing import IO, TYPE_CHECKING, BinaryIO
 
 from chainrule.errors import ArgumentError, SaveError
 
@@ -163,7 +165,7 @@ def refusals(what: str, expected: str, fix: str) -> Iterator[None]:
 
 def replace(
     path: Path,
-    content: bytes,
+    content: bytes | IO[bytes],
     what: str,
     written: Callable[[os.stat_result], None] | None = None,
 ) -> None:
@@ -174,7 +176,7 @@ def replace(
 
     Args:
         path: where to.
-        content: all of it.
+        content: all of it, or a file that holds it.
         what: how messages call it.
         written: told of the file that will be in place, just before it is.
 
@@ -184,9 +186,12 @@ def replace(
     beside = path.with_name(f".{path.name[:200]}.{os.urandom(8).hex()}.tmp")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL  # no other's file, and no link
     flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    source = io.BytesIO(content) if isinstance(content, bytes) else content
+    size = source.seek(0, os.SEEK_END)
+    source.seek(0)
     with refusals(
         f"The {what} cannot be written.",
-        expected=f"a place for {len(content):,} bytes at {path}",
+        expected=f"a place for {size:,} bytes at {path}",
         fix="free some space, or write to another directory; what was there "
         "before is unharmed",
     ):
@@ -194,7 +199,7 @@ def replace(
             raise OSError(errno.EINVAL, "no regular file is there")
         try:
             with open(os.open(beside, flags, 0o666), "wb") as file:
-                file.write(content)
+                shutil.copyfileobj(source, file)
                 file.flush()
                 os.fsync(file.fileno())
                 if written is not None:

@@ -69,8 +69,9 @@ def test_new_tells_what_it_wrote(chainrule: Any) -> None:
 def test_new_tells_the_task_and_the_gaps(chainrule: Any) -> None:
     Path("a.csv").write_text("a,b\n1,1\n,2\n3,3\n")
     said = chainrule("new", "a.toml", "--data", "a.csv").out
-    assert 'the task is a regression; for the other: task = "classification"' in said
-    assert "1 of 3 rows have empty cells" in said
+    assert "the target is 'b', the task a regression" in said
+    assert 'for the other: task = "classification"' in said
+    assert "1 cells are empty in 3 rows: a 1" in said
 
 
 def test_new_refuses_to_overwrite(chainrule: Any) -> None:
@@ -122,7 +123,7 @@ def test_new_without_pillow(
 def test_evaluate_in_words(at: Any) -> None:
     first, samples, *rest = at("evaluate", "r-flowers").out.splitlines()
     assert first.startswith("flowers.toml: loss ")
-    assert first.endswith(" on the test set")
+    assert first.endswith(" on the validation set")
     assert samples == "  samples   15"
     assert rest[1].split()[:3] == ["true", "\\", "predicted"]
     first, *_ = at("evaluate", "r-houses", "houses.csv").out.splitlines()
@@ -253,9 +254,8 @@ def test_rows_that_are_left_out(chainrule: Any, tmp_path: Path) -> None:
     path.write_text("\n".join(lines), encoding="cp950")
     assert chainrule("new", "f.toml", "--data", "f.csv").code == 0
     text = Path("f.toml").read_text(encoding="utf-8")
-    for part in ('delimiter = "\\t"', 'encoding = "cp950"', 'missing = "fill"'):
-        assert part in text
-    Path("f.toml").write_text(text.replace('"fill"', '"drop"', 1), encoding="utf-8")
+    text = text.replace("[data]", '[data]\nmissing = "drop"')
+    Path("f.toml").write_text(text, encoding="utf-8")
     assert chainrule("train", "f.toml", *QUICK, "--out", "r").code == 0
     made = chainrule("predict", "r", "f.csv")
     assert "1 of 150 rows left out for empty cells: lines 4" in made.err
@@ -264,7 +264,7 @@ def test_rows_that_are_left_out(chainrule: Any, tmp_path: Path) -> None:
     said = chainrule("evaluate", "r", "f.csv").out
     assert "samples   149 (1 of 150 rows left out for empty cells)" in said
     said = chainrule("train", "f.toml", *QUICK, "--out", "r2").out
-    assert "test (1 of 150 rows left out for empty cells)" in said
+    assert "validation (1 of 150 rows left out for empty cells)" in said
     head, *rows = table(made.out)
     assert head == ["長;度", "width", "kind", "prediction"]
     assert len(rows) == 149

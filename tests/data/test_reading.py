@@ -22,11 +22,11 @@ from tests.data.saying import says
         ({"kind": "qqqq"}, "no such kind", "csv, npz", "'qqqq'", "as it is"),
         ({"kind": ["csv"]}, "no such kind", "csv, npz", "['csv']", ""),
         (
-            {"kind": "csv", "targt": "y"},
-            "kind 'csv' has no such option",
-            "target, features",
-            "'targt'",
-            "did you mean 'target'?",
+            {"kind": "idx", "scal": 1},
+            "kind 'idx' has no such option",
+            "scale, flatten",
+            "'scal'",
+            "did you mean 'scale'?",
         ),
         ({"kind": "npz", 7: 1}, "no such option", "x, y, scale", "7", "as it is"),
         (

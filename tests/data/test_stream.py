@@ -7,13 +7,12 @@ import time
 import traceback
 import tracemalloc
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from chainrule.data import Stream, read_csv
+from chainrule.data import Stream
 from chainrule.errors import (
     ArgumentError,
     ChainruleError,
@@ -419,43 +418,3 @@ def test_names_that_do_not_fit() -> None:
     with pytest.raises(ShapeError) as caught:
         Stream(counting(3), feature_names=["a", "b", "c"]).blocks(2)
     says(caught.value, "do not fit the samples", "shape (3,)", "shape (2,)", "leave")
-
-
-# -- CSV -------------------------------------------------------------------------------
-
-
-def test_a_csv_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "t.csv"
-    lines = [f"{i if i % 5 else ''},k{i % 3},{'yn'[i % 2]}" for i in range(47)]
-    path.write_text("a,k,y\n" + "\n".join(lines) + "\n")
-    for options in (
-        {"missing": "mean", "categorical": "k"},
-        {"missing": "drop", "categorical": "k", "dtype": "float64"},
-        {"missing": {"a": 0.5}, "features": ["a"]},
-        {"missing": "drop", "target": "a", "features": ["k"], "categorical": "k"},
-    ):
-        whole = read_csv(path, **({"target": "y"} | options))
-        monkeypatch.setattr("chainrule.data.table.ROWS", 10)
-        stream = Stream.from_csv(path, **({"target": "y"} | options))
-        assert stream.name == "t.csv"
-        assert stream.format == whole.format
-        assert stream.class_names == whole.class_names
-        assert stream.feature_names == whole.feature_names
-        for _ in range(2):
-            blocks = list(stream.blocks(7))
-            x = np.concatenate([x for x, _ in blocks])
-            y = np.concatenate([y for _, y in blocks])
-            np.testing.assert_array_equal(x, whole.x.stored, strict=True)
-            np.testing.assert_array_equal(y, whole.y, strict=True)
-
-
-def test_a_csv_file_that_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "t.csv"
-    path.write_text("a,y\n1,2\nx,3\n")
-    with pytest.raises(DataError, match=r"line 3 \(row 1, .* column 'a'"):
-        Stream.from_csv(path, target="y")
-    path.write_text("a,y\n1,2\n2,3\n")
-    stream = Stream.from_csv(path, target="y")
-    path.write_text("a,y\n1,2\nx,3\n")
-    with pytest.raises(DataError, match=r"line 3 \(row 1, .* column 'a'"):
-        list(stream.blocks(1))

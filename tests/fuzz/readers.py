@@ -72,12 +72,12 @@ def checkpoint(place: Path) -> Reader:
 #: Options of ``read_csv``, chosen by the first byte of an input.
 CSV: list[dict[str, Any]] = [
     {},
-    {"categorical": ["a"]},
-    {"categorical": {"b": ["u", "v"]}, "missing": "drop"},
-    {"classes": True},
-    {"classes": ["cat", "dog"], "missing": "drop"},
-    {"missing": "mean", "dtype": "float64"},
-    {"missing": {"a": 1.0, "b": -2.5}, "classes": False},
+    {"dtype": {"a": "category"}},
+    {"dtype": {"a": "number", "b": "date"}, "missing": "drop"},
+    {"task": "classification", "unknown": "error"},
+    {"classes": ["cat", "dog"], "missing": "error"},
+    {"decimal": ",", "missing_values": ["3", "u"]},
+    {"header": False, "target": "column 1"},
     {"delimiter": ";"},
     {"delimiter": "\t", "features": ["a"]},
     {"delimiter": " "},
@@ -99,9 +99,8 @@ def csv(place: Path) -> Reader:
     def check(data: bytes) -> None:
         options, content = CSV[(data[0] if data else 0) % len(CSV)], data[1:]
         test_fuzz_csv.check(path, content, options)
-        given = {**options, "kind": "csv", "target": "y"}
         alone: Any = read_or_refused(
-            path, content, lambda: read(path, format=given, target=False)
+            path, content, lambda: read(path, format={"kind": "csv"}, target=False)
         )
         if alone is not None:
             assert np.isfinite(alone.x[:]).all()

@@ -11,42 +11,8 @@ from PIL import Image
 
 import chainrule as cr
 from chainrule import data, errors, nn, optim
-from chainrule.data.table import Table
 from chainrule.metrics import Accuracy
 from chainrule.training import EarlyStopping
-
-
-class Slow(tuple[str, ...]):
-    """Names of columns that are not searched through, once for each of them."""
-
-    __slots__ = ()
-
-    def __contains__(self, item: object) -> bool:
-        raise AssertionError("searched through")
-
-    def index(self, *_: Any) -> int:
-        raise AssertionError("searched through")
-
-
-def test_the_time_for_many_columns_does_not_grow_with_their_square(
-    tmp_path: Path,
-) -> None:
-    """A table of a million columns took hours."""
-    path = tmp_path / "wide.csv"
-    path.write_text("a,b,y\n1,2,3\n4,5,6\n")
-    table = Table(path, ",", "utf-8", Slow(("a", "b", "y")), 2, ((0, 2),))
-    table.require(("a", "y"), "a feature")
-    assert list(table.chunks(["y", "b"])) == [(0, {"y": ["3", "6"], "b": ["2", "5"]})]
-
-
-@pytest.mark.parametrize("value", [1e300, 10**400, 1j])
-def test_fillings_that_the_dtype_cannot_hold(tmp_path: Path, value: Any) -> None:
-    path = tmp_path / "gaps.csv"
-    path.write_text("a,y\n,2\n1,3\n")
-    with pytest.raises(errors.ArgumentError, match="that fits float32"):
-        data.read_csv(path, target="y", missing={"a": value})
-    wide = data.read_csv(path, target="y", missing={"a": 1e300}, dtype="float64")
-    assert wide.x[0, 0] == 1e300
 
 
 def test_a_table_without_a_target(tmp_path: Path) -> None:
@@ -54,7 +20,6 @@ def test_a_table_without_a_target(tmp_path: Path) -> None:
     path.write_text("a,y\n1,2\n")
     for read in (
         lambda: data.read_csv(path, target=None),
-        lambda: data.read(path, format={"kind": "csv", "target": None}),
         lambda: data.Stream.from_csv(path, target=None),
     ):
         with pytest.raises(errors.ArgumentError, match="No column is named") as error:

@@ -111,6 +111,13 @@ def test_a_later_run_may_have_other_batches() -> None:
     assert [again_bound(t) for t in (20, 24, 25)] == [0.25, 0.25, 0.125]
 
 
+def test_a_later_run_may_have_other_batches_after_a_warm_up_too() -> None:
+    schedule = optim.LinearWarmup(optim.ExponentialLR(1.0, 0.5), 10)
+    schedule.bind(30, 10)
+    schedule.bind(40, 5, first=30)
+    assert [schedule(t) for t in (29, 30, 34, 35)] == [0.5, 0.25, 0.25, 0.125]
+
+
 def test_an_epoch_cut_short_counts_as_one() -> None:
     schedule = optim.ExponentialLR(1.0, 0.5)
     schedule.bind(30, 10)

@@ -77,7 +77,7 @@ def valid() -> list[str]:
         "target": "price",
         "features": ["area", "城市"],
         "dtype": {"城市": "category"},
-        "missing": "fill",
+        "missing": "drop",
         "task": "regression",
     }
     layers = [

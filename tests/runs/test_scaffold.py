@@ -98,9 +98,13 @@ def test_a_table(tmp_path: Path) -> None:
         "source": "h.csv",
         "target": "房價",
         "features": ["面積", "房間", "城市"],
-        "dtype": {"城市": "category"},
+        "test": 0,
     }
-    assert start(tmp_path, "h.csv", "城市").data["features"] == ["面積", "房間", "房價"]
+    assert made.callbacks["class"] == "EarlyStopping"
+    assert made.training["epochs"] * 120 // made.training["batch_size"] >= 2000
+    made = start(tmp_path, "h.csv", "城市")
+    assert made.data["features"] == ["面積", "房間", "房價"]
+    assert made.data["stratify"] is True
 
 
 @pytest.mark.parametrize(
@@ -109,57 +113,56 @@ def test_a_table(tmp_path: Path) -> None:
         ("a,b\n" + "1,0\n2,1\n" * 5, {"task": "classification"}),
         ("a,b\n" + "1,0\n2,1\n", {}),
         ("a,b\n" + "1,0.5\n2,1\n" * 5, {}),
-        ("a,b\n" + "1,\n2,1.5\n", {"missing": "drop"}),
-        ("a,b\n" + ",1.5\n2,1.5\n", {"missing": "fill"}),
-        (
-            "a,b,c\n" + "1,,1.5\n2,x,2.5\n",
-            {"missing": "drop", "dtype": {"b": "category"}},
-        ),
-        ("a,b\n" + "NA,1.5\n2,1.5\n", {"missing": "fill"}),
-        ("a,b\n" + "1,NA\n2,1.5\n", {"missing": "drop"}),
-        ("a;b\n1;2.5\n", {"delimiter": ";"}),
-        ("a\tb\n1\t2.5\n", {"delimiter": "\t"}),
+        ("a,b\n" + "1,2.5\n2,1\n" * 15 + "x,1\n", {"dtype": {"a": "number"}}),
+        ("a;b\n" + "1,5;2,5\n2,5;1,5\n" * 5, {}),
+        ("3,u\n" + "1,u\n2,v\n" * 9, {"header": False, "target": "column 2"}),
+        ("a,b\n" + "1,u\n2,v\n" * 9 + "inf,v\n", {"missing_values": ["inf"]}),
     ],
 )
-def test_what_columns_say(tmp_path: Path, text: str, keys: dict[str, Any]) -> None:
+def test_what_the_cells_do_not_tell_is_written(
+    tmp_path: Path, text: str, keys: dict[str, Any]
+) -> None:
+    """And the file trains, whichever row is odd."""
     (tmp_path / "a.csv").write_text(text)
-    made = start(tmp_path, "a.csv").data
-    assert {k: v for k, v in made.items() if k in {*keys, "task", "missing"}} == keys
-    run = file.parse(start(tmp_path, "a.csv").text("a.toml"))
+    made = start(tmp_path, "a.csv")
+    told = {k: v for k, v in made.data.items() if k in (*keys, "task", "dtype")}
+    assert told == keys
+    for key in ("dtype", "header", "missing_values"):
+        assert any(note.startswith(f"{key} = ") for note in made.notes) == (key in keys)
+    run = file.parse(made.text("a.toml"), folder=tmp_path, options={"engine": "numpy"})
     assert {k: getattr(run.settings.data, k) for k in keys} == keys
+    build(run)
 
 
-def test_very_many_columns(tmp_path: Path) -> None:
-    names = [f"column {i}" for i in range(100)]
-    words = ["x"] * 100
-    text = f"{','.join(names)},y\n{','.join(words)},1.5\n"
-    (tmp_path / "a.csv").write_text(text)
-    run = file.parse(start(tmp_path, "a.csv").text("a.toml"))
-    assert run.settings.data.features is None
-    assert run.settings.data.dtype == dict.fromkeys(names, "category")
-
-
-def test_an_encoding_of_windows(tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_bytes("面積,房價\n1,2.5\n".encode("cp950"))
-    made = start(tmp_path, "a.csv").data
-    assert (made["encoding"], made["target"]) == ("cp950", "房價")
-    (tmp_path / "a.csv").write_bytes("﻿a,b\n1,2.5\n".encode())
-    assert start(tmp_path, "a.csv").data["features"] == ["a"]
-    (tmp_path / "a.csv").write_bytes(b"\xff\xfe\xff\xff\x00")
-    with pytest.raises(DataError, match=r"(?s)unknown encoding.*save it as UTF-8"):
-        start(tmp_path, "a.csv")
+def test_sizes_suit_the_table(tmp_path: Path) -> None:
+    (tmp_path / "few.csv").write_text("a,b\n1,2.5\n2,3.5\n3,4.5\n")
+    few = start(tmp_path, "few.csv")
+    assert (few.data["validation"], few.data["test"], few.callbacks) == (0, 0, {})
+    build(file.parse(few.text("a.toml"), folder=tmp_path))
+    names = ",".join(f"column {i}" for i in range(100))
+    rows = "".join(
+        f"{','.join(f'{i * j % 7}' for j in range(100))}\n" for i in range(30)
+    )
+    (tmp_path / "wide.csv").write_text(f"{names}\n{rows}")
+    wide = start(tmp_path, "wide.csv")
+    assert "features" not in wide.data
+    assert "32" in wide.layers[0][0]
+    (tmp_path / "long.csv").write_text("a,b\n" + "1.5,2\n2.5,4\n0,7.5\n" * 10_000)
+    long = start(tmp_path, "long.csv")
+    assert "128" in long.layers[0][0]
+    assert long.training["epochs"] < few.training["epochs"]
 
 
 @pytest.mark.parametrize("text", ["", "a,b\n", "a\n1\n2\n", "\n\n"])
 def test_what_is_no_table(tmp_path: Path, text: str) -> None:
     (tmp_path / "a.csv").write_text(text)
-    with pytest.raises(DataError, match="no table to learn from"):
+    with pytest.raises(DataError, match=r"empty|no rows|no features"):
         start(tmp_path, "a.csv")
 
 
 def test_a_target_that_is_no_column(tmp_path: Path) -> None:
     small.houses(tmp_path / "h.csv")
-    with pytest.raises(ArgumentError, match=r"(?s)no column '房'.*--target 房"):
+    with pytest.raises(DataError, match=r"(?s)no column '房', the target.*房價"):
         start(tmp_path, "h.csv", "房")
     with pytest.raises(ArgumentError, match=r"(?s)names a column.*--target y"):
         start(tmp_path, "moons", "y")

@@ -48,7 +48,7 @@ def test_shares_leave_no_row_out_and_none_twice(tmp_path: Path) -> None:
 
 def test_the_seed_deals_the_rows(tmp_path: Path) -> None:
     small.houses(tmp_path / "h.csv")
-    keys = 'source = "h.csv"\ntarget = "房價"\ndtype = { "城市" = "category" }\n'
+    keys = 'source = "h.csv"\ntarget = "房價"\n'
     one, same, other = (load(tmp_path, f"{keys}seed = {seed}") for seed in (1, 1, 2))
     assert rows(one.test) == rows(same.test) != rows(other.test)
 
@@ -109,10 +109,10 @@ def test_limit(tmp_path: Path) -> None:
 def test_files_of_their_own(tmp_path: Path) -> None:
     small.houses(tmp_path / "train.csv", 40)
     small.houses(tmp_path / "more.csv", 15)
-    keys = 'source = "train.csv"\ntarget = "房價"\ndtype = { "城市" = "category" }\n'
+    keys = 'source = "train.csv"\ntarget = "房價"\n'
     parts = load(tmp_path, f'{keys}validation = "more.csv"\ntest = 0.25\n')
     assert parts.sizes() == {"train": 30, "validation": 15, "test": 10}
-    refused(tmp_path, f'{keys}test = "none.csv"\n', "line 6", "test", "none.csv")
+    refused(tmp_path, f'{keys}test = "none.csv"\n', "line 5", "test", "none.csv")
 
 
 # -- formats ---------------------------------------------------------------------------

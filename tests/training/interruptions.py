@@ -23,11 +23,13 @@ class AtOnce(BaseException):
 KINDS: tuple[type[BaseException], ...] = (TimeoutError, LateError, AtOnce)
 
 
-#: What was opened when an exception came is closed when it is collected; and Python
-#: tells of one that comes within a finaliser, and drops it.
+#: What was opened when an exception came is closed when it is collected; Python tells
+#: of one that comes within a finaliser, and drops it; and a run that was interrupted
+#: when it had been stopped early is told so when it goes on.
 unclosed = pytest.mark.filterwarnings(
     "ignore:unclosed:ResourceWarning",
     "ignore::pytest.PytestUnraisableExceptionWarning",
+    "ignore:This run was stopped early",
 )
 
 

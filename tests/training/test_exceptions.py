@@ -25,7 +25,8 @@ def made(make: Make, engine: str, width: int = 8) -> cr.Trainer:
     model = nn.Sequential(
         nn.Linear(6, width), nn.BatchNorm1d(width), nn.Dropout(0.3), nn.Linear(width, 3)
     )
-    return make(engine=engine, model=model, optimizer=optim.AdamW(lr=rate))
+    groups = [{"params": "*.bias", "weight_decay": 0.001}, {"params": "*"}]
+    return make(engine=engine, model=model, optimizer=optim.AdamW(groups, lr=rate))
 
 
 def compare(trainer: cr.Trainer, whole: cr.Trainer) -> None:
@@ -159,6 +160,7 @@ class Fails(Callback):
         if self.left == 0:
             next(trainer.model.parameters()).copy_(np.ones((8, 6), np.float32))
             trainer.optimizer.lr = 3.0
+            trainer.optimizer.param_groups[0]["weight_decay"] = 3.0
             trainer.notes["seen"] = True
             raise ZeroDivisionError
 
@@ -181,6 +183,7 @@ def test_a_callback(make: Make, where: str, at: int) -> None:
         trainer.fit(data, epochs=3, batch_size=20, callbacks=fails, **options)
     assert not trainer.notes
     assert trainer.optimizer.lr != 3.0
+    assert trainer.optimizer.param_groups[0]["weight_decay"] != 3.0
     assert trainer.optimizer.steps == len(trainer.history)
     trainer.resume(data, **options)
     whole.fit(data, epochs=3, batch_size=20, **options)

@@ -48,14 +48,7 @@ def looped(name: str, engine: str, steps: int) -> Callable[[Path], Any]:
     """A run of one of the examples, of two epochs."""
     module = example(name)
     module.STEPS = steps
-
-    def run(directory: Path) -> None:
-        loop = module.make(engine)
-        if (directory / checkpoint.FILE).exists():
-            loop.load(directory)
-        loop.run(epochs=2, checkpoint=directory, checkpoint_every=0)
-
-    return run
+    return lambda directory: module.main(directory, 2, engine)
 
 
 def commanded(engine: str) -> Callable[[Path], Any]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import importlib.util
 import itertools
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -134,68 +132,6 @@ def test_200_exceptions_of_a_signal_handler(
         if came >= 200:
             break
         came += interrupted(program, engine, 10, tmp_path / str(i))
-
-
-# -- killed ----------------------------------------------------------------------------
-
-
-def start(name: str, directory: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, EXAMPLES / f"{name}.py", directory, "6", "numpy"]
-    quiet = subprocess.DEVNULL
-    return subprocess.Popen([*map(str, command)], stdout=quiet, stderr=subprocess.PIPE)
-
-
-def content(directory: Path) -> dict[str, Any]:
-    document, arrays = checkpoint.read(directory / checkpoint.FILE)
-    rows = without_time(document["epochs"])
-    plain = {k: v for k, v in document.items() if k not in ("epochs", "seconds")}
-    numbers = {k: a.tobytes() for k, a in arrays.items()}
-    return numbers | {"document": plain, "rows": rows}
-
-
-def killed(name: str, tmp_path: Path, times: int) -> None:
-    whole, directory, dice = (
-        tmp_path / "whole",
-        tmp_path / "cut",
-        np.random.default_rng(0),
-    )
-    process = start(name, whole)
-    file = directory / checkpoint.FILE
-    _, messages = process.communicate()
-    assert process.returncode == 0, messages.decode()
-    hit = 0
-    for i in itertools.count():
-        process = start(name, directory)
-        before = file.stat().st_mtime_ns if file.exists() else 0
-        while process.poll() is None:  # until it trains
-            if file.exists() and file.stat().st_mtime_ns != before:
-                break
-            time.sleep(0.001)
-        if hit < times:
-            time.sleep(dice.uniform(0, 0.1))
-            hit += process.poll() is None
-            process.kill()
-            process.communicate()
-            continue
-        _, messages = process.communicate()
-        assert process.returncode == 0, messages.decode()
-        assert i < 10 * times
-        break
-    assert content(directory) == content(whole)
-    names = {path.name for path in directory.iterdir()}
-    assert names == {checkpoint.FILE}, "nothing is left lying about"
-
-
-@pytest.mark.parametrize("name", ["loop_gan", "loop_actor"])
-def test_killed_and_gone_on(name: str, tmp_path: Path) -> None:
-    killed(name, tmp_path, 3)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["loop_gan", "loop_actor"])
-def test_killed_many_times(name: str, tmp_path: Path) -> None:
-    for i in range(10):
-        killed(name, tmp_path / str(i), 10)
 
 
 # -- what goes wrong -------------------------------------------------------------------

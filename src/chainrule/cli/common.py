@@ -24,6 +24,7 @@ from typing import Any
 import click
 
 from chainrule import errors
+from chainrule.data import progress
 from chainrule.outlet import Outlet, occupy
 from chainrule.version import __version__
 
@@ -67,7 +68,7 @@ def command(function: Callable[..., int]) -> Callable[..., int]:
     @functools.wraps(function)
     def run(*args: Any, debug: bool, **kwargs: Any) -> int:
         try:
-            with _warnings_as_messages():
+            with _warnings_as_messages(), progress(_Reading()):
                 return function(*args, **kwargs)
         except click.ClickException:
             raise
@@ -113,6 +114,26 @@ def tell(result: dict[str, Any], as_json: bool, text: str) -> None:
         click.echo(json.dumps(plain(result), allow_nan=False))
     else:
         click.echo(errors.visible_lines(text))
+
+
+class _Reading:
+    """Says how far the reading of a large file is, every few seconds."""
+
+    #: Bytes of a file that is announced at once, and seconds between two signs of life.
+    LARGE, PAUSE = 20 << 20, 3.0
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+
+    def __call__(self, path: Path, done: int, size: int) -> None:
+        now = time.monotonic()
+        if not done and size >= self.LARGE:
+            say(f"Reading {path} ({size / 2**20:,.0f} MiB)")
+        elif 0 < done < size and now - self._last >= self.PAUSE:
+            say(f"Reading {path}: {done / size:.0%}")
+        else:
+            return
+        self._last = now
 
 
 class Results(io.TextIOBase):

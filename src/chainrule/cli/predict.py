@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
 from chainrule.cli.common import cli, command, say, tell
+from chainrule.disk import replace
 from chainrule.errors import visible_lines
 
 EXAMPLES = """\b
@@ -32,6 +35,13 @@ Examples:
     type=click.Path(path_type=Path),
     help="A CSV file to write instead of standard output.",
 )
+@click.option(
+    "--safe-csv/--no-safe-csv",
+    "safe",
+    default=True,
+    help="Whether cells that a spreadsheet would take for formulas (= + - @ in front) "
+    "get a ' in front.  [default: safe-csv]",
+)
 @click.option("--threads", type=click.IntRange(1), help="Threads of the native engine.")
 @command
 def predict(
@@ -39,13 +49,14 @@ def predict(
     data: Path,
     output: str | None,
     out: Path | None,
+    safe: bool,
     threads: int | None,
     as_json: bool,
 ) -> int:
     """Say what a run's network makes of new data, as CSV.
 
-    RUN is the directory of a run, or a checkpoint. DATA is a CSV or NPZ file like the
-    one that it was trained on (targets need not be there), an image, or a folder of
+    RUN is the directory of a run, or a checkpoint. DATA is a table or an NPZ file like
+    the one that it was trained on (targets need not be there), an image, or a folder of
     images. The rows of a CSV file come back with all their columns and the predictions
     behind them, without those that the run leaves out (missing = "drop"), which are
     counted on standard error; other data come with their number or file name.
@@ -53,14 +64,19 @@ def predict(
     from chainrule.runs import predicting
 
     made = predicting.predict(run, data, output, threads=threads)
-    if out is not None:
-        made.write(out)
-        say(f"{out}: {made.rows} predictions")
-    if as_json:
-        tell(made.as_json(out), True, "")
-    elif out is None:
-        text = made.csv()
-        if sys.stdout.isatty():  # elsewhere the cells are data, and stay as they are
-            text = visible_lines(text)
-        click.echo(text, nl=False, color=True)  # nothing of theirs is taken away
+    told: list[dict[str, Any]] | None = [] if as_json else None
+    with made.written(safe=safe, told=told) as table:
+        if out is not None:
+            replace(out, table, "table of predictions")
+            say(f"{out}: {made.rows} predictions")
+        elif told is None:
+            with io.TextIOWrapper(table, "utf-8", newline="") as text:
+                # Elsewhere the cells are data, and stay as they are.
+                shown = visible_lines if sys.stdout.isatty() else str
+                while part := text.read(1 << 20):
+                    click.echo(shown(part), nl=False, color=True)  # all of it
+    for note in made.notes:
+        say(note)
+    if told is not None:
+        tell(made.as_json(told, out), True, "")
     return 0

@@ -1,31 +1,39 @@
 """Data sets: features and labels, stored as they came until a batch is gathered."""
 
 from chainrule.data.column import Column
-from chainrule.data.csv_reader import read_csv
 from chainrule.data.dataset import Dataset
-from chainrule.data.files import Features
+from chainrule.data.features import Features
 from chainrule.data.idx import read_idx
 from chainrule.data.images import image_folder
 from chainrule.data.mnist import mnist
 from chainrule.data.npz import read_npz
 from chainrule.data.reading import read
 from chainrule.data.stream import Stream
+from chainrule.data.tables.examine import Examined, examine
+from chainrule.data.tables.reader import read_csv, rows_of
+from chainrule.data.tables.reading import TableReport
+from chainrule.data.tables.source import progress
 from chainrule.data.toys import blobs, circles, moons, spiral, xor
 
 __all__ = [
     "Column",
     "Dataset",
+    "Examined",
     "Features",
     "Stream",
+    "TableReport",
     "blobs",
     "circles",
+    "examine",
     "image_folder",
     "mnist",
     "moons",
+    "progress",
     "read",
     "read_csv",
     "read_idx",
     "read_npz",
+    "rows_of",
     "spiral",
     "xor",
 ]

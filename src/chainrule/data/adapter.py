@@ -15,7 +15,7 @@ import numpy as np
 from chainrule.data.checks import check_finite
 from chainrule.data.column import Column
 from chainrule.data.dataset import Dataset
-from chainrule.data.files import Features
+from chainrule.data.features import Features
 from chainrule.data.stream import Stream
 from chainrule.errors import ArgumentError, ChainruleError
 from chainrule.graph.node import Array

@@ -99,7 +99,8 @@ def checked_batch_size(given: Any, rows: int | None) -> int:
     """The rows of a batch of so many rows, or of a stream; None means all of them."""
     if given is None and rows is not None:
         return rows
-    size = checks.whole("batch_size", given)
+    fix = "batch_size=32: a stream has no batch of all its rows"
+    size = checks.whole("batch_size", given, fix=fix if rows is None else None)
     if rows is not None and size > rows:
         raise ArgumentError(
             "A batch cannot be larger than the data.",

@@ -20,6 +20,10 @@ from chainrule.data.checks import (
     targets,
 )
 from chainrule.data.column import Column
+from chainrule.data.tables.layout import Layout, studied
+from chainrule.data.tables.options import Options
+from chainrule.data.tables.reading import Reading, TableReport
+from chainrule.data.tables.source import Frame
 from chainrule.errors import ArgumentError
 from chainrule.random import permutation
 
@@ -53,6 +57,8 @@ class Dataset:
         class_names: a tuple of texts, or None.
         feature_names: a tuple of texts, or None.
         format: a dictionary that JSON can hold, or None.
+        lines: for rows of a table the line on which each begins, else None.
+        report: what was done to a table while it was read, else None.
 
     Raises:
         ShapeError: x and y of different lengths, or a rank that does not fit.
@@ -115,6 +121,58 @@ class Dataset:
         self.format: dict[str, Any] | None = (
             None if format is None else checked_format(format)
         )
+        self.lines: np.ndarray | None = None
+        self.report: TableReport | None = None
+
+    @classmethod
+    def from_frame(
+        cls,
+        frame: Any,
+        *,
+        target: Any,
+        name: str = "data",
+        **options: Any,
+    ) -> "Dataset":
+        """A data frame (pandas, polars, pyarrow …), one row a sample.
+
+        Needs the extra ``data``. ``lines`` are the numbers of the rows, from 0.
+
+        Args:
+            frame: the data frame.
+            target: the column to predict, or a list of several columns of numbers.
+            name: of the data set.
+            **options: features, dtype, task, classes, missing, missing_values, unknown
+                and decimal, as :func:`chainrule.data.read_csv` takes them.
+
+        Raises:
+            ArgumentError: no frame, or an argument that is no choice.
+            DataError: a column that is not there, or a question.
+
+        Example:
+            >>> import pandas
+            >>> frame = pandas.DataFrame({"a": [1, 2, 3], "k": ["u", "v", "u"]})
+            >>> data = Dataset.from_frame(frame, target="k")
+            >>> data.class_names, data.y
+            (('u', 'v'), array([0, 1, 0], dtype=int32))
+        """
+        source = Frame.of(frame, name)
+        study = studied(source, Options.of(target=target, **options))
+        return cls._of_table(Reading(source, Layout.learned(study), study), name)
+
+    @classmethod
+    def _of_table(cls, reading: Reading, name: str | None = None) -> "Dataset":
+        """All rows of a table."""
+        rows, layout = reading.all(), reading.layout
+        made = cls(
+            rows.x,
+            rows.y,
+            name=name or reading.source.name,
+            class_names=layout.class_names,
+            feature_names=layout.feature_names(),
+            format=layout.format(),
+        )
+        made.lines, made.report = rows.lines, reading.report
+        return made
 
     def __len__(self) -> int:
         return len(self.y)
@@ -329,6 +387,7 @@ class Dataset:
         part = object.__new__(Dataset)
         part.__dict__.update(self.__dict__)
         part.x, part.y = Column(self.x.stored[rows], self.x.scale), self.y[rows]
+        part.lines = None if self.lines is None else self.lines[rows]
         check_lengths(part.x, part.y)
         return part
 

@@ -4,12 +4,11 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from chainrule.data.checks import shortened
-from chainrule.data.column import Column
 from chainrule.disk import open_file
 from chainrule.errors import ArgumentError, ChainruleError, DataError, nearest
 
@@ -19,27 +18,6 @@ DEFLATE = 1032
 SMALL = 1 << 20
 #: So many classes may there be that no label is of.
 UNSEEN = 1000
-
-
-class Features(NamedTuple):
-    """Rows to predict: features without targets.
-
-    Attributes:
-        x: the features, a `Column`.
-        names: what to call each row: its line in a table, its file among images.
-    """
-
-    x: Column
-    names: tuple[str, ...]
-
-    @classmethod
-    def of(cls, x: np.ndarray, scale: float | None) -> "Features":
-        """Rows with numbers for names, checked as those of a data set are."""
-        from chainrule.data.dataset import Dataset  # which knows how tables are read
-
-        n = len(x) if x.ndim else 1
-        data = Dataset(x, np.zeros(n, np.int32), scale=scale)
-        return cls(data.x, tuple(f"row {i}" for i in range(n)))
 
 
 def checked_path(path: Any, what: str, *, folder: bool = False) -> Path:
@@ -101,7 +79,7 @@ def reading(path: Path, what: str, fix: str) -> Iterator[None]:
 
 @contextmanager
 def opened(path: Path, what: str, fix: str) -> Iterator[BinaryIO]:
-    """A file to read, with all that may go wrong as :func:`reading` says it."""
+    """A file to read, with :func:`reading`'s arguments."""
     with reading(path, what, fix), open_file(path) as file:
         yield file
 
@@ -144,7 +122,7 @@ def memory() -> int:
         return 8 << 30
 
 
-def check_memory(path: Path, size: int, fix: str) -> None:
+def check_memory(path: Path | str, size: int, fix: str) -> None:
     """Refuse content of ``size`` bytes before it takes the machine down."""
     if size > (limit := memory()):
         raise DataError(

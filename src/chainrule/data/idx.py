@@ -15,8 +15,8 @@ import numpy as np
 
 from chainrule.data.checks import checked_names
 from chainrule.data.dataset import Column, Dataset
+from chainrule.data.features import Features
 from chainrule.data.files import (
-    Features,
     check_memory,
     check_promise,
     checked_path,

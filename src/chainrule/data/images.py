@@ -14,8 +14,8 @@ import numpy as np
 from chainrule import checks
 from chainrule.data.checks import checked_class_names, shortened
 from chainrule.data.dataset import Column, Dataset
+from chainrule.data.features import Features
 from chainrule.data.files import (
-    Features,
     check_memory,
     checked_path,
     damaged,

@@ -12,8 +12,8 @@ import numpy as np
 
 from chainrule.data.checks import checked_names, shortened
 from chainrule.data.dataset import Dataset
+from chainrule.data.features import Features
 from chainrule.data.files import (
-    Features,
     check_promise,
     checked_path,
     damaged,

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any, Literal, overload
 
 from chainrule.data.checks import shortened
-from chainrule.data.csv_reader import csv_features, read_csv
 from chainrule.data.dataset import Dataset
-from chainrule.data.files import Features
+from chainrule.data.features import Features
 from chainrule.data.idx import idx_features, labels_beside, read_idx
 from chainrule.data.images import image_features, image_folder
 from chainrule.data.npz import npz_features, read_npz
+from chainrule.data.tables.reader import features_again, read_again
 from chainrule.errors import ArgumentError, nearest
 
 
@@ -25,9 +25,9 @@ def _idx(path: Any, **options: Any) -> Dataset:
     return read_idx(path, path, **options)  # says what is wrong with it
 
 
-#: By kind: the reader, the one for features alone, and what the options are.
+#: By kind: the reader, and the one for features alone, whose arguments are the options
+#: of the format. Tables ("csv") read a format as a whole.
 READERS: dict[str, tuple[Callable[..., Dataset], Callable[..., Features]]] = {
-    "csv": (read_csv, csv_features),
     "npz": (read_npz, npz_features),
     "idx": (_idx, idx_features),
     "images": (image_folder, image_features),
@@ -57,8 +57,9 @@ def read(
     are filled with the same means, and images get the same size.
 
     Args:
-        path: the file or folder. For idx a pair (images, labels), or the images alone
-            where the labels are beside them under MNIST's names.
+        path: the file or folder, or a data frame for a table. For idx a pair (images,
+            labels), or the images alone where the labels are beside them under MNIST's
+            names.
         format: the ``format`` of a data set that a reader made.
         target: whether to read the targets as well. False: they need not be there.
 
@@ -74,7 +75,7 @@ def read(
         >>> _ = Path("old.csv").write_text("age,team,won\\n31,b,yes\\n27,a,no\\n")
         >>> _ = Path("new.csv").write_text("team,age\\na,25\\n")
         >>> from chainrule.data import read_csv
-        >>> old = read_csv("old.csv", target="won", categorical="team")
+        >>> old = read_csv("old.csv", target="won")
         >>> x, names = read("new.csv", format=old.format, target=False)
         >>> old.feature_names
         ('age', 'team=a', 'team=b')
@@ -90,12 +91,15 @@ def read(
         )
     options = dict(format)
     kind = options.pop("kind")
+    if kind == "csv":
+        return read_again(path, format) if target else features_again(path, format)
     if not isinstance(kind, str) or kind not in READERS:
+        kinds = ("csv", *READERS)
         raise ArgumentError(
             "There is no such kind of file.",
-            expected=", ".join(READERS),
+            expected=", ".join(kinds),
             got=shortened(repr(kind)),
-            fix=_meant(str(kind), READERS),
+            fix=_meant(str(kind), kinds),
         )
     dataset, features = READERS[kind]
     known = list(inspect.signature(features).parameters)[1:]

@@ -14,11 +14,12 @@ from chainrule.data.checks import (
     checked_names,
 )
 from chainrule.data.column import Column
-from chainrule.data.csv_choices import Choices
-from chainrule.data.csv_reader import Reading
 from chainrule.data.prefetcher import Prefetcher
 from chainrule.data.source import Pair, Source, Stopped
-from chainrule.data.table import Table
+from chainrule.data.tables.file import File
+from chainrule.data.tables.layout import Layout, studied
+from chainrule.data.tables.options import Options, check_header
+from chainrule.data.tables.reading import Reading
 from chainrule.errors import ShapeError
 from chainrule.graph.types import ArrayType, as_dtype
 
@@ -99,20 +100,16 @@ class Stream:
         path: Any,
         *,
         target: Any,
-        features: Any = None,
-        categorical: Any = (),
-        classes: Any = None,
-        missing: Any = "error",
-        delimiter: str = ",",
-        encoding: str = "utf-8",
-        dtype: Any = "float32",
+        delimiter: Any = None,
+        encoding: Any = None,
+        header: Any = True,
         name: str | None = None,
+        **options: Any,
     ) -> "Stream":
-        """A CSV file that is larger than memory; arguments as for ``read_csv``.
+        """A table that is larger than memory; arguments as for ``read_csv``.
 
-        The whole file is read once at the beginning, to check it and to learn its
-        categories, classes and means; then once for each epoch, in the order of its
-        rows.
+        The whole file is read once at the beginning, to learn its columns; then once
+        for each epoch, in the order of its rows.
 
         Raises:
             DataError: see :func:`chainrule.data.read_csv`.
@@ -125,29 +122,22 @@ class Stream:
             >>> [len(x) for x, y in stream.blocks(2)]
             [2, 1]
         """
-        choices = Choices.of(
-            target, features, categorical, classes, missing, delimiter, encoding, dtype
+        source = File.of(path, delimiter, encoding, check_header(header))
+        study = studied(source, Options.of(target=target, **options))
+        layout = Layout.learned(
+            study, delimiter=delimiter, encoding=encoding, header=header
         )
-        table = Table.of(path, delimiter, encoding)
-        learned = Reading(table, choices)
-        for _ in learned.chunks():
-            pass
-        fitted = learned.fitted()
 
         def make() -> Iterator[Pair]:
-            again = Reading(table, fitted)
-            for first, columns in again.chunks():
-                x, y, _ = again.arrays(first, columns)
-                if len(x):
-                    yield x, y
+            return ((rows.x, rows.y) for rows in Reading(source, layout) if len(rows.x))
 
         return cls(
             make,
             batched=True,
-            name=name or table.path.name,
-            class_names=fitted.classes or None,
-            feature_names=learned.feature_names(),
-            format=fitted.format(),
+            name=name or source.name,
+            class_names=layout.class_names,
+            feature_names=layout.feature_names(),
+            format=layout.format(),
         )
 
     @property

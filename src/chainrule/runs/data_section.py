@@ -30,7 +30,7 @@ BUNDLED = ("mnist",)
 DRAWN = ("xor", "circles", "moons", "spiral", "blobs")
 #: How data are read: format → what it is.
 FORMATS = {
-    "csv": "a CSV file with a line of column names",
+    "csv": "a CSV file, or another table in text form",
     "npz": "an NPZ file of NumPy with the arrays x and y",
     "idx": "two idx files, such as those of MNIST: [images, labels], or the images "
     "alone where the labels lie beside them",
@@ -58,8 +58,8 @@ _Count = Annotated[int, Ge(2), Le(10_000)]
 _Task = Literal["classification", "regression"]
 _Transform = Literal["none", "log", "quantile"]
 _Kinds = Annotated[
-    dict[Text, Literal["number", "category", "date", "id"]],
-    Words('a table from columns to "number", "category", "date" or "id"'),
+    dict[Text, Literal["number", "category", "date", "dmy", "mdy", "id"]],
+    Words('a table from columns to "number", "category", "date", "dmy", "mdy", "id"'),
 ]
 _Texts = Annotated[list[Text], Words("a list of texts in quotes")]
 _Encoding = Annotated[Text, Words("the name of an encoding in quotes")]
@@ -109,7 +109,8 @@ class Table(Data):
     features: Names | None = Field(None, examples=[["area", "rooms"]])
     """the columns to predict it from; else all others"""
     dtype: _Kinds | None = Field(None, examples=[{"postcode": "category"}])
-    """what columns hold, where that is not seen rightly; an id is left out"""
+    """what columns hold, where that is not seen rightly; dmy and mdy are dates with the
+    day or the month first, an id is left out"""
     task: _Task | None = Field(None, examples=["classification"])
     """whether the target names a class or is a quantity; else it is seen"""
     classes: _Classes | None = Field(None, examples=[["no", "yes"]])
@@ -143,6 +144,8 @@ class Arrays(Data):
     """what the target is; else whole numbers are classes"""
     classes: _Count | _Classes | None = Field(None, examples=[["no", "yes"]])
     """how many classes, or their names by label; else those that come up"""
+    target_transform: _Transform = Field("none", examples=["log"])
+    """learn a skewed quantity on another scale; predictions keep its own units"""
 
 
 class Idx(Data):

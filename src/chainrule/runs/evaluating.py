@@ -40,7 +40,7 @@ def evaluate(
         where, rows = results.PARTS[name], len(part)
     else:
         part, where = trained.measurable(path), str(path)
-        rows = gaps.rows_of(path, trained.format_for(path), len(part))
+        rows = gaps.rows(part)
     if output_semantics.is_classification(trainer.loss):
         trainer = _with_confusion(trained)
     measured = dict(trainer.evaluate(part))

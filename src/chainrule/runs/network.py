@@ -118,7 +118,17 @@ def _standardize(train: Dataset) -> nn.Module:
                 fix="leave it away",
             )
         )
-    return nn.Standardize.of(train.x[:])
+    columns = train.x.shape[1]
+    layer, mean, std = nn.Standardize(columns), np.zeros(columns), np.ones(columns)
+    for i in range(columns):  # one by one: float64 of all of them would be large
+        column = train.x[:, i].astype(np.float64)
+        # Categories and markers stay 0 and 1: a rare one would be very far out.
+        if not ((column == 0) | (column == 1)).all():
+            constant = column.min() == column.max()
+            mean[i], std[i] = column.mean(), 1 if constant else column.std()
+    layer.mean.copy_(mean)
+    layer.std.copy_(std)
+    return layer
 
 
 def _check_outputs(made: tuple[Any, ...], wanted: tuple[int, ...], last: int) -> None:

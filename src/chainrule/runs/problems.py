@@ -36,7 +36,9 @@ class Problem:
     def of(cls, error: ChainruleError, *where: str | int) -> Problem:
         """What ``error`` says, at this place; its remedy as a file has it."""
         fix = re.sub(r"size=\((\d+), (\d+)\)", r"size = [\1, \2]", error.fix or "")
-        fix = fix.replace("classes=True", 'task = "classification"')
+        fix = re.sub(r"dtype=\{'(.*?)': '(\w+)'\}", r'dtype = {"\1" = "\2"}', fix)
+        fix = re.sub(r"\b(\w+)='(.*?)'", r'\1 = "\2"', fix)
+        fix = fix.replace("=False", " = false")
         return cls(where, error.what, error.expected, error.got, fix or None)
 
     @property

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-import csv
 import itertools
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from chainrule.data.cells import MISSING
+from chainrule.data import Examined
 from chainrule.disk import open_file, replace
 from chainrule.errors import ArgumentError, DataError, nearest
 from chainrule.runs import schema, template
 from chainrule.runs.data_section import format_of
+from chainrule.runs.values import written
 
-#: Rows, and bytes, of a CSV file that are looked at.
-ROWS, LOOKED_AT = 2000, 16 << 20
-#: Whole numbers of up to so many kinds are taken for codes of classes.
-CODES = 10
+#: Tables of fewer rows are for training as a whole.
+SMALL = 20
+#: Of fewer rows none are kept for a test at the end.
+MEASURED = 1000
+#: Rows that each class needs to be dealt into three parts.
+EACH = 5
+#: Steps that a run has at least, as far as 400 epochs go.
+STEPS = 3000
+#: Up to so many rows, so many of them are a batch.
+BATCHES = ((500, 16), (20_000, 32), (100_000, 64), (400_000, 128), (10**12, 256))
 #: More features than this are not listed: all columns but the target are taken.
 LISTED = 30
 #: Larger images are scaled down in the starting file.
@@ -32,6 +37,7 @@ def _linear(units: int) -> template.Layer:
 _LAST: template.Layer = ('"Linear"', "with as many outputs as the data need")
 _FLATTEN: template.Layer = ('"Flatten"', "one row of numbers for each sample")
 _RELU: template.Layer = ('"ReLU"', "")
+_DROPOUT: template.Layer = ('{ class = "Dropout", p = 0.1 }', "")
 
 
 @dataclass
@@ -45,6 +51,7 @@ class Start:
         training: keys of ``[training]``.
         optimizer: keys of ``[optimizer]``.
         schedule: keys of ``[schedule]``.
+        callbacks: keys of ``[[callbacks]]``.
         notes: what to say about the data.
     """
 
@@ -56,6 +63,7 @@ class Start:
         default_factory=lambda: {"class": "Adam", "lr": 0.001}
     )
     schedule: dict[str, Any] = field(default_factory=dict)
+    callbacks: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     def text(self, name: str) -> str:
@@ -65,6 +73,7 @@ class Start:
             "optimizer": self.optimizer,
             "schedule": self.schedule,
             "training": self.training,
+            "callbacks": self.callbacks,
         }
         return template.text(name, chosen, self.layers)
 
@@ -108,7 +117,7 @@ def start(place: str | None, target: str | None, folder: Path) -> Start:
         format = _format(Path(place))
     if target is not None and format != "csv":
         raise ArgumentError(
-            "--target names a column, which only CSV files have.",
+            "--target names a column, which only tables have.",
             expected="--data FILE.csv",
             got=f"--data {place} --target {target}",
             fix="leave --target away",
@@ -117,7 +126,7 @@ def start(place: str | None, target: str | None, folder: Path) -> Start:
         return _mnist() if place == "mnist" else _drawn(place)
     source = relative(Path(place), folder)
     if format == "csv":
-        return _csv(Path(place), source, target)
+        return _table(Path(place), source, target)
     if format == "npz":
         return _npz(Path(place), source)
     if format == "idx":
@@ -240,124 +249,68 @@ def _looks(path: Path) -> tuple[set[tuple[int, int]], bool]:
     return sizes or {(SIDE, SIDE)}, modes <= {"1", "L", "I;16"}
 
 
-# -- CSV ---------------------------------------------------------------------------
+# -- tables ------------------------------------------------------------------------
 
 
-def _csv(path: Path, source: str, target: str | None) -> Start:
-    """Look at the columns: which hold text, which gaps, and what is to be predicted."""
-    encoding, content = _decoded(path)
-    delimiter = _delimiter(content)
-    rows = list(
-        itertools.islice(
-            csv.reader(content.splitlines(), delimiter=delimiter), ROWS + 1
-        )
-    )
-    columns = [name.strip() for name in rows[0]] if rows else []
-    if len(columns) < 2 or len(rows) < 2:
-        raise DataError(
-            f"'{path}' is no table to learn from.",
-            expected="a line of at least two column names, and rows below it",
-            got=f"{len(columns)} columns and {max(len(rows) - 1, 0)} rows",
-            fix="is the first line the names of the columns?",
-        )
-    wanted = columns[-1] if target is None else target
-    if wanted not in columns:
-        near = nearest(wanted, columns)
-        raise ArgumentError(
-            f"'{path}' has no column {wanted!r}.",
-            expected=", ".join(columns),
-            got=f"--target {wanted}",
-            fix=f"--target {near}" if near else "choose one of its columns",
-        )
-    cells = {
-        name: [row[i].strip() if i < len(row) else "" for row in rows[1:] if row]
-        for i, name in enumerate(columns)
-    }
+def _table(path: Path, source: str, target: str | None) -> Start:
+    """Look at all rows: what the columns are, and what is to be predicted."""
+    from chainrule import data
+
+    found = data.examine(path, target=target)
+    wanted = found.target if isinstance(found.target, str) else list(found.target)
     keys: dict[str, Any] = {"source": source, "target": wanted}
-    features = [name for name in columns if name != wanted]
+    if format_of(source, None) != "csv":
+        keys["format"] = "csv"
+    features = [
+        column.name
+        for column in found.columns
+        if column.reason is None and column.name != wanted
+    ]
     if len(features) <= LISTED:
         keys["features"] = features
-    words = [name for name in features if not _numeric(cells[name])]
-    if words:
-        keys["dtype"] = dict.fromkeys(words, "category")
-    if _codes(cells[wanted]):
-        keys["task"] = "classification"
-    gaps = [name for name in columns if _has_gap(cells[name])]
-    if gaps:  # there is no mean of names, and nothing to learn without a target
-        without_mean = wanted in gaps or any(name in words for name in gaps)
-        keys["missing"] = "drop" if without_mean else "fill"
-    if delimiter != ",":
-        keys["delimiter"] = delimiter
-    if encoding != "utf-8":
-        keys["encoding"] = encoding
-    layers = [_linear(64), _RELU, _linear(64), _RELU, _LAST]
-    return Start(keys, layers, "csv", notes=_notes(cells, wanted, keys))
+    keys |= found.settings
+    notes = [f"the target is '{wanted}', the task a {found.task}"]
+    other = {"regression": "classification"}.get(found.task, "regression")
+    if not found.classes or "task" in found.settings:
+        notes[0] += f'; for the other: task = "{other}"'
+    notes += found.notes
+    notes += [f"{_answer(q)}: {q.what} {q.seen}; {q.means}" for q in found.questions]
+    made = Start(keys, [], "csv", notes=notes)
+    _suit(made, found)
+    return made
 
 
-def _notes(cells: dict[str, list[str]], target: str, keys: dict[str, Any]) -> list[str]:
-    """The task that a target of numbers was taken for, and the rows with gaps."""
-    notes = []
-    if _numeric(cells[target]):
-        chosen = keys.get("task", "regression")
-        other = {"regression": "classification"}.get(chosen, "regression")
-        notes.append(f'the task is a {chosen}; for the other: task = "{other}"')
-    empty = {n: MISSING if _numeric(c) else {""} for n, c in cells.items()}
-    rows = list(zip(*cells.values()))
-    count = sum(any(c.lower() in e for c, e in zip(r, empty.values())) for r in rows)
-    if count:
-        first = "the first " if len(rows) >= ROWS else ""
-        notes.append(f"{count:,} of {first}{len(rows):,} rows have empty cells")
-    return notes
+def _answer(question: Any) -> str:
+    """A proposed answer as the file says it."""
+    return ", ".join(f"{k} = {written(v)}" for k, v in question.settings.items())
 
 
-def _decoded(path: Path) -> tuple[str, str]:
-    """The encoding and the text of a file, or of its beginning."""
-    try:
-        with open_file(path) as file:
-            content = file.read(LOOKED_AT)
-    except OSError as error:
-        raise DataError(
-            f"'{path}' cannot be read.",
-            expected="a CSV file",
-            got=error.strerror or str(error),
-            fix="look at the path and its permissions",
-        ) from error
-    last = content.rfind(b"\n") + 1 if len(content) == LOOKED_AT else len(content)
-    for encoding in ("utf-8", "cp950"):
-        try:
-            return encoding, content[:last].decode(encoding).removeprefix("\ufeff")
-        except UnicodeDecodeError:
-            continue
-    raise DataError(
-        f"'{path}' is in an unknown encoding.",
-        expected="text in UTF-8 (or cp950, Traditional Chinese Windows)",
-        got=f"bytes that begin {content[:16]!r}",
-        fix="save it as UTF-8",
-    )
+def _suit(made: Start, found: Examined) -> None:
+    """Network and training that suit the size of a table.
 
-
-def _delimiter(content: str) -> str:
-    """What stands between the names in the first line most often."""
-    first = content.partition("\n")[0]
-    return max(",;\t|", key=lambda mark: (first.count(mark), mark == ","))
-
-
-def _numeric(cells: Sequence[str]) -> bool:
-    """Whether all cells that are not empty are numbers."""
-    try:
-        return bool([float(cell) for cell in cells if cell.lower() not in MISSING])
-    except ValueError:
-        return False
-
-
-def _codes(cells: Sequence[str]) -> bool:
-    """Whether numbers look like codes of classes: few whole ones, often repeated."""
-    kinds = {cell for cell in cells if cell.lower() not in MISSING}
-    few = 1 < len(kinds) <= CODES and len(cells) >= 5 * len(kinds)
-    return few and all(kind.isdigit() for kind in kinds)
-
-
-def _has_gap(cells: Sequence[str]) -> bool:
-    """Whether a cell is empty, or, among numbers, says that there is none."""
-    empty = MISSING if _numeric(cells) else {""}
-    return any(cell.lower() in empty for cell in cells)
+    A step sees a batch; the run is long enough for some thousands of steps, and ends
+    early where the validation part has stopped improving.
+    """
+    rows = found.rows
+    if rows < SMALL:
+        made.data |= {"validation": 0, "test": 0}
+    elif rows < MEASURED:
+        made.data["test"] = 0
+        made.notes.append(
+            "all rows but those of the validation part are learned from: measure it on "
+            "rows of your own with chainrule evaluate"
+        )
+    if rows >= SMALL and found.classes and min(found.classes.values()) >= EACH:
+        made.data["stratify"] = True
+    wide = found.features > rows
+    units = 32 if wide else 64 if rows < 20_000 else 128
+    hidden = [_linear(units), _RELU, _DROPOUT]
+    made.layers = [*hidden, *hidden, _LAST]
+    batch = next(size for most, size in BATCHES if rows < most)
+    per_epoch = max(1, rows * 8 // 10 // batch)
+    epochs = min(max(-(-STEPS // per_epoch), 20), 400)
+    made.training = {"epochs": epochs, "batch_size": min(batch, max(1, rows // 2))}
+    decay = 1.0 if wide else 0.1
+    made.optimizer = {"class": "AdamW", "lr": 0.001, "weight_decay": decay}
+    if rows >= SMALL:
+        made.callbacks = {"class": "EarlyStopping", "patience": max(10, epochs // 5)}

@@ -81,7 +81,7 @@ def load(run: RunFile) -> Parts:
         _check_there(run, settings.source)
         whole = _read(run)
         test = data.mnist()[1] if settings.source == "mnist" else None
-        rows = _rows(run, whole)
+        rows = gaps.rows(whole)
         incomplete = rows - len(whole)
     if settings.limit is not None:
         whole = whole.take(min(settings.limit, len(whole)))
@@ -100,14 +100,6 @@ def load(run: RunFile) -> Parts:
     with run.blamed("data", next(iter(counts), "source")):
         train = _dealt(run, whole, counts, named)
     return Parts(train, named["validation"], named["test"], rows, incomplete)
-
-
-def _rows(run: RunFile, whole: Dataset) -> int:
-    """How many rows the source has, those that were left out included."""
-    given = run.settings.data.source
-    if not isinstance(given, str):
-        return len(whole)
-    return gaps.rows_of(run.path(given), whole.format, len(whole))
 
 
 def _check_there(run: RunFile, given: str | list[str]) -> None:
@@ -142,10 +134,11 @@ def _read(run: RunFile) -> Dataset:
     """All rows of the source, by the keys of its format."""
     settings: Any = run.settings.data
     source, given = settings.source, settings.reading
+    given.pop("target_transform", None)  # of the network, not of the reader
     if isinstance(settings, Named):
         return _named(settings)
     if isinstance(settings, Table):
-        return data.read_csv(run.path(source), **_as_today(source, given))
+        return data.read_csv(run.path(source), **given)
     if isinstance(given.get("size"), int):
         given["size"] = [given["size"]] * 2
     if isinstance(given.get("classes"), list):
@@ -282,36 +275,5 @@ def for_loss(part: Dataset, loss: nn.Module) -> Dataset:
     # Without names a hinge loss would speak of the classes −1 and 1.
     made.class_names = part.class_names or ("0", "1")
     made.feature_names = part.feature_names
+    made.lines, made.report = part.lines, part.report
     return made
-
-
-# -- until read_csv takes the keys of [data] as they are -----------------------------
-
-
-def _as_today(source: str, given: dict[str, Any]) -> dict[str, Any]:
-    """The keys of a table as the arguments of today's ``read_csv``."""
-    kinds, task = given.pop("dtype", {}), given.pop("task", None)
-    words = [name for name, kind in kinds.items() if kind == "category"]
-    others = sorted(
-        {k for k in kinds.values() if k != "category"}
-        | {*given}
-        & {"missing_values", "unknown", "decimal", "header", "target_transform"}
-    )
-    if others:
-        raise ProblemError(
-            Problem(
-                ("data",),
-                "this reader of tables does not know all of these keys.",
-                expected="target, features, dtype = category, task, classes, missing, "
-                "delimiter, encoding",
-                got=", ".join(others),
-                fix="leave them away",
-            )
-        )
-    if "classes" not in given and task is not None:
-        given["classes"] = task == "classification"
-    missing = given.get("missing", "fill")
-    given["missing"] = "mean" if missing == "fill" else missing
-    if source.lower().endswith((".tsv", ".tsv.gz")):
-        given.setdefault("delimiter", "\t")
-    return given | ({"categorical": words} if words else {})

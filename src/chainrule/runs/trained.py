@@ -89,14 +89,14 @@ class Trained:
 
     def measurable(self, path: Path) -> Dataset:
         """The samples of a file or folder with their targets, as it takes them."""
-        with _input(path):
+        with reading_input(path):
             read = data.read(path, format=self.format_for(path))
         loss = self.trainer.loss
         return source.for_loss(read, loss) if isinstance(loss, nn.Module) else read
 
     def features(self, path: Path) -> Features:
         """The samples of a file or folder, whose targets need not be there."""
-        with _input(path):
+        with reading_input(path):
             return data.read(path, format=self.format_for(path), target=False)
 
     def format_for(self, path: Path) -> dict[str, Any]:
@@ -145,7 +145,7 @@ def _called(kind: str | None, path: Path) -> str:
 
 
 @contextmanager
-def _input(path: Path) -> Iterator[None]:
+def reading_input(path: Path) -> Iterator[None]:
     """NaN and infinity in a file are bad input, and no failure of the run."""
     try:
         yield

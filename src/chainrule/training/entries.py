@@ -199,15 +199,11 @@ class Entries:
         if not isinstance(loss, Loss):
             return {} if weight is None else {"loss_weight": weight.sum()}
         with no_grad(), scope("loss"):
-            if weight is not None:
-                counted = loss.totals(prediction, truth, sample_weight=weight)[1]
-                return {"loss_weight": counted}
-            weights = loss.weights(*loss.prepare(prediction, truth))
-            if weights is not None:
-                return {"loss_weight": weights.sum()}
-            if loss.reduction == "mean":
+            own = loss.weights(*loss.prepare(prediction, truth))
+            if weight is own is None and loss.reduction == "mean":
                 return {}
-            return {"loss_weight": loss.totals(prediction, truth)[1]}
+            counted = loss.totals(prediction, truth, **_weights(weight))[1]
+            return {"loss_weight": counted}
 
     def loss_parts(
         self, prediction: Tensor, truth: Tensor, weight: Tensor | None

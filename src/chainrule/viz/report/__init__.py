@@ -49,9 +49,9 @@ def write_report(
         options: settings to list besides the Trainer's own; None values are left out.
         source: the file that the data were read from, whose cells the worst mistakes
             then show.
-        evaluation: what was measured besides: ``baseline``, the same measures of a
-            guess without a network; ``importance``, a list of mappings with
-            ``feature``, ``mean`` and ``std``.
+        evaluation: what was measured besides: ``baseline``, what the best constant
+            answer gets, by metric; ``importance``, mappings with ``column``, ``mean``
+            and ``std``, of the metric ``importance_of``.
         lang: ``"en"`` or ``"zh-TW"``, for headings and explanations.
 
     Raises:
@@ -113,8 +113,9 @@ def _content(
         "validation": trainer.history.validation_name,
         **dict.fromkeys(("classes", "quantities", "mistakes", "importance", "plane")),
     }
+    metric = evaluation.get("importance_of") or "loss"
     if ranked := evaluation.get("importance"):
-        shown["importance"] = charts.bars(ranked[: page.FEW], words)
+        shown["importance"] = charts.bars(ranked[: page.FEW], metric, words)
     if result is None:
         return shown
     shown["mistakes"] = sections.mistakes(data, result, source)

@@ -142,9 +142,9 @@ def fit(result: Regressed, i: int, words: Words, data: str) -> list[Figure]:
     return figures
 
 
-def bars(ranked: Sequence[Mapping[str, Any]], words: Words) -> Figure:
-    """A bar for each feature, the first on top, with its spread."""
-    rows = [(row["feature"], row["mean"], row["std"]) for row in ranked]
+def bars(ranked: Sequence[Mapping[str, Any]], metric: str, words: Words) -> Figure:
+    """A bar for each column, the first on top, with its spread."""
+    rows = [(row["column"], row["mean"], row["std"]) for row in ranked]
     names, mean, spread = zip(*rows)
     with drawing.figure(drawing.PAGE, 6.0, 0.7 + 0.27 * len(rows)) as figure:
         axes, places = figure.subplots(), range(len(rows))
@@ -153,7 +153,7 @@ def bars(ranked: Sequence[Mapping[str, Any]], words: Words) -> Figure:
         axes.set_yticks(places, [shorten(name, 32) for name in names])
         axes.invert_yaxis()
         axes.grid(visible=False, axis="y")
-        axes.set_xlabel(words["importance_up"])
+        axes.set_xlabel(words["importance_up"].format(curve.named(metric, words)))
         alt = "; ".join(f"{name} {number(m)} ± {number(s)}" for name, m, s in rows)
         made = drawing.svg(figure, "bars", alt)
     return Figure(words["importance_caption"], made)

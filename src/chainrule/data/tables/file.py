@@ -1,0 +1,340 @@
+"""Files of text with delimiters: cut into rows, each with its line, block by block."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import numpy as np
+
+from chainrule.data.checks import shortened
+from chainrule.data.files import checked_path, damaged, reading
+from chainrule.data.tables.content import (
+    FIX,
+    WHAT,
+    check_delimiter,
+    checked_encoding,
+    opened,
+    seen_delimiter,
+    seen_encoding,
+    undecodable,
+)
+from chainrule.data.tables.source import (
+    INDEX,
+    Chunk,
+    Source,
+    Told,
+    cells_of,
+    installed,
+    listener,
+)
+from chainrule.errors import DataError
+
+ENCODING = (
+    "save it as UTF-8, or say how it is encoded: encoding='cp950' (Traditional "
+    "Chinese Windows), 'cp1252' (Western Windows), 'utf-16'"
+)
+#: Characters that are read at once, and that a row may have.
+BLOCK, LONGEST = 4 << 20, 16 << 20
+#: Columns that a table may have.
+MOST = 100_000
+
+
+@dataclass(frozen=True)
+class File(Source):
+    """A file of text with delimiters, compressed or not.
+
+    Attributes:
+        path: the file.
+        delimiter: what stands between cells.
+        encoding: of the text.
+        header: whether its first line names the columns.
+    """
+
+    path: Path = field(default_factory=Path)
+    delimiter: str = ","
+    encoding: str = "utf-8"
+    header: bool = True
+
+    @classmethod
+    def of(
+        cls,
+        path: Any,
+        delimiter: str | None = None,
+        encoding: str | None = None,
+        header: bool = True,
+    ) -> File:
+        """Look at the beginning of a file; what is None is seen from it.
+
+        Raises:
+            DataError: missing, empty, no text, or not a table; with the line.
+            ArgumentError: a delimiter or an encoding that cannot be.
+        """
+        installed("pandas")  # before the file is looked through
+        found = checked_path(path, "CSV file")
+        if (told := listener()) is not None:
+            told(found, 0, found.stat().st_size)
+        notes = []
+        with reading(found, WHAT, FIX):
+            if encoding is None:
+                encoding = seen_encoding(found)
+                if encoding not in ("utf-8", "utf-8-sig"):
+                    notes.append(f"the text is read as {encoding}")
+            else:
+                encoding = checked_encoding(encoding)
+            if delimiter is None:
+                delimiter = seen_delimiter(found, encoding)
+                if delimiter != ",":
+                    notes.append(f"cells are separated by {delimiter!r}")
+            else:
+                check_delimiter(delimiter)
+            made = cls(
+                found.name,
+                (),
+                path=found,
+                delimiter=delimiter,
+                encoding=encoding,
+                header=header,
+            )
+            blocks = made._blocks()
+            first = next(blocks, None)
+            rows = [] if first is None else first.records[: 1 + header]
+            if len(rows) == 1 and header:
+                rows += [text for block in blocks for text in block.records[:1]][:1]
+            blocks.close()
+            cells = [[cell.strip() for cell in row] for row in made.split(rows)]
+        return made._named(cells, notes)
+
+    def _named(self, rows: list[list[str]], notes: list[str]) -> File:
+        """The file with the names of its columns, from its first rows."""
+        if len(rows) <= self.header:
+            raise DataError(
+                f"'{self.path}' has no rows." if rows else f"'{self.path}' is empty.",
+                expected="a line of column names, and rows below it",
+                got=f"the line {shortened(','.join(rows[0]))}" if rows else "nothing",
+                fix="is the first line a row already? header=False",
+            )
+        names, below = rows[0], rows[-1]
+        if not self.header:
+            names = [f"column {i + 1}" for i in range(len(below))]
+        elif len(below) == len(names) + 1:  # R names no row numbers
+            names = [*names, ""] if not below[-1] else ["", *names]
+        if len(names) > MOST:
+            raise DataError(
+                f"'{self.path}' has too many columns.",
+                expected=f"at most {MOST:,}",
+                got=f"{len(names):,}",
+                fix="is the delimiter another one? Else leave out columns",
+            )
+        index = [names[0]] if INDEX.fullmatch(names[0]) and len(names) > 1 else []
+        made: dict[str, None] = {}
+        for place, name in enumerate(names):
+            free = base = name or f"column {place + 1}"
+            number = 0
+            while free in made:
+                number += 1
+                free = f"{base}.{number}"
+            if number:
+                notes.append(f"a second column '{shortened(name)}' is called '{free}'")
+            made[free] = None
+        return File(
+            self.name,
+            tuple(made),
+            tuple(list(made)[:1] if index else ()),
+            tuple(notes),
+            self.path,
+            self.delimiter,
+            self.encoding,
+            self.header,
+        )
+
+    def chunks(
+        self, names: Sequence[str], numbers: Collection[str] = ()
+    ) -> Iterator[Chunk]:
+        """See ``Source``.
+
+        Raises:
+            DataError: rows with another number of cells than the header, named; what is
+                no text; a row that is too long.
+        """
+        place = {name: i for i, name in enumerate(self.columns)}
+        with reading(self.path, WHAT, FIX):
+            for block in self._rows():
+                texts = [place[name] for name in names if name not in numbers]
+                frame = self._frame(block, [place[name] for name in names], texts)
+                cells = {name: cells_of(frame[str(place[name])]) for name in names}
+                yield Chunk(len(block.records), block.lines, cells, block.records)
+
+    def split(self, records: Iterable[str]) -> Iterator[list[str]]:
+        """The cells of rows, as they are written."""
+        lines = (line for text in records for line in io.StringIO(text, newline=""))
+        return self._reader(lines)
+
+    def _frame(self, block: _Block, places: list[int], texts: list[int]) -> Any:
+        """Some columns of a block, called by their places, as a frame of narwhals."""
+        import narwhals
+        import pandas
+
+        frame = pandas.read_csv(
+            io.StringIO("".join(block.records)),
+            sep=self.delimiter,
+            header=None,
+            names=[str(i) for i in range(len(self.columns))],
+            usecols=sorted(places),
+            index_col=False,
+            dtype=dict.fromkeys(texts, object),
+            na_filter=False,
+            skip_blank_lines=False,
+            skipinitialspace=self.delimiter != " ",
+            engine="c",
+            low_memory=False,
+        )
+        if len(frame) != len(block.records):
+            got = f"{len(block.records)} rows, or {len(frame)}: quotes are odd"
+            raise damaged(self.path, WHAT, got, FIX)
+        return narwhals.from_native(frame, eager_only=True)
+
+    def _rows(self) -> Iterator[_Block]:
+        """The blocks without the header; all rows have as many cells as it."""
+        width, header = len(self.columns), self.header
+        for block in self._blocks(listener()):
+            if header:
+                lines, widths, records = block
+                block, header = _Block(lines[1:], widths[1:], records[1:]), False
+            ragged = np.flatnonzero(block.widths != width)
+            if len(ragged):
+                shown = [
+                    f"{block.widths[i]} in line {block.lines[i]}" for i in ragged[:3]
+                ]
+                rest = f", and {len(ragged) - 3:,} more" if len(ragged) > 3 else ""
+                raise DataError(
+                    f"Rows of '{self.path}' have another number of cells than there "
+                    "are columns.",
+                    expected=f"{width} cells",
+                    got=", ".join(shown) + rest,
+                    fix="quote cells that hold the delimiter, as "
+                    f'"a{self.delimiter}b"; leave an empty cell for what is missing',
+                )
+            if len(block.records):
+                yield block
+
+    def _reader(self, lines: Iterable[str]) -> Any:
+        return csv.reader(
+            lines,
+            delimiter=self.delimiter,
+            skipinitialspace=self.delimiter != " ",
+            strict=True,
+        )
+
+    def _blocks(self, told: Told | None = None) -> Generator[_Block]:
+        """The rows that are not blank, in blocks; the header is one of them."""
+        size = self.path.stat().st_size
+        rest, line = "", 1
+        with opened(self.path) as (raw, content), self._decoded(content) as file:
+            while True:
+                new = file.read(BLOCK)
+                if new.endswith("\r"):
+                    new += file.read(1)
+                if told is not None and new:
+                    told(self.path, min(raw.tell(), size), size)
+                text = rest + new
+                if "\0" in text:
+                    raise damaged(
+                        self.path,
+                        WHAT,
+                        "a NUL character, which no text has",
+                        "if it is a spreadsheet, save it as CSV; if it is text, "
+                        "encoding='utf-16' may be right",
+                    )
+                lines = io.StringIO(text, newline="").readlines()
+                whole = len(lines)
+                if new and lines and not lines[-1].endswith(("\n", "\r")):
+                    whole -= 1
+                block, used = self._records(lines, whole, line, final=not new)
+                rest, line = "".join(lines[used:]), line + used
+                if len(rest) > LONGEST:
+                    raise damaged(
+                        self.path,
+                        WHAT,
+                        f"line {line}: a row of more than {LONGEST >> 20} million "
+                        "characters",
+                        FIX,
+                    )
+                if len(block.records):
+                    yield block
+                if not new:
+                    return
+
+    def _records(
+        self, lines: list[str], whole: int, line: int, *, final: bool
+    ) -> tuple[_Block, int]:
+        """The rows of some lines, and how many lines they are.
+
+        Args:
+            lines: all that there are.
+            whole: how many of them have ended.
+            line: the number of the first one.
+            final: whether nothing comes behind them.
+        """
+        lines = lines[:whole]
+        starts, widths, used = list(range(whole)), [], whole
+        if any('"' in text for text in lines):
+            starts, widths, used = self._quoted(lines, line, final)
+        else:
+            mark = self.delimiter
+            widths = [text.count(mark) + 1 for text in lines]
+        ends = [*starts, used][1:]
+        records = lines
+        if len(starts) < used:
+            records = ["".join(lines[a:b]) for a, b in zip(starts, ends, strict=True)]
+        numbers, counts = np.array(starts, np.int32) + line, np.array(widths, np.int32)
+        single = np.flatnonzero(counts == 1).tolist()
+        if blank := [i for i in single if not records[i].strip(" \t\r\n")]:
+            numbers, counts = np.delete(numbers, blank), np.delete(counts, blank)
+            gone = set(blank)
+            records = [text for i, text in enumerate(records) if i not in gone]
+        return _Block(numbers.astype(np.int32), counts, records[: len(counts)]), used
+
+    def _quoted(
+        self, lines: list[str], line: int, final: bool
+    ) -> tuple[list[int], list[int], int]:
+        """Where rows begin among lines with quotes, and how many cells they have."""
+        reader = self._reader(lines)
+        starts, widths, used = [], [], 0
+        try:
+            for record in reader:
+                starts.append(used)
+                widths.append(len(record) or 1)
+                used = reader.line_num
+        except csv.Error as error:
+            if final or reader.line_num < len(lines):
+                raise damaged(
+                    self.path, WHAT, f"line {line + used}: {error}", FIX
+                ) from error
+        return starts, widths, used  # a cell that has not ended is in the next block
+
+    @contextmanager
+    def _decoded(self, content: IO[bytes]) -> Iterator[IO[str]]:
+        file = io.TextIOWrapper(content, self.encoding, newline="")
+        try:
+            yield file
+        except UnicodeError as error:
+            raise DataError(
+                f"'{self.path}' is not text in {self.encoding.removesuffix('-sig')}.",
+                expected=f"text in {self.encoding.removesuffix('-sig')}",
+                got=f"{undecodable(self.path, self.encoding)}: {error}",
+                fix=ENCODING,
+            ) from error
+
+
+class _Block(NamedTuple):
+    """Some rows: their lines, how many cells each has, and what is written there."""
+
+    lines: np.ndarray
+    widths: np.ndarray
+    records: list[str]

@@ -1,0 +1,129 @@
+"""How a table is read, kept as JSON so that another one is read in the same way."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from chainrule.data.checks import shortened
+from chainrule.data.tables.columns import (
+    Category,
+    Classes,
+    Date,
+    Feature,
+    Number,
+    Target,
+)
+from chainrule.data.tables.options import Options
+from chainrule.data.tables.source import Source
+from chainrule.data.tables.study import Study
+from chainrule.errors import ArgumentError
+
+
+@dataclass(frozen=True)
+class Layout:
+    """All that is needed to read another table in the same way; it goes into JSON.
+
+    Attributes:
+        target: the name of the column to predict, or of several.
+        targets: how these columns are read; none for a table without a target.
+        columns: how the columns of the features are read.
+        missing: ``"fill"``, ``"drop"`` or ``"error"``.
+        missing_values: further texts that stand for nothing.
+        unknown: ``"other"`` or ``"error"``.
+        delimiter: of files, or None for what each of them shows.
+        encoding: likewise.
+        header: whether files name their columns.
+    """
+
+    target: str | tuple[str, ...]
+    targets: tuple[Target, ...]
+    columns: tuple[Feature, ...]
+    missing: str = "fill"
+    missing_values: tuple[str, ...] = ()
+    unknown: str = "other"
+    delimiter: str | None = None
+    encoding: str | None = None
+    header: bool = True
+
+    @classmethod
+    def learned(cls, study: Study, **file: Any) -> Layout:
+        """From all rows of a table.
+
+        Raises:
+            DataError: a question that the caller has to answer; nothing to learn from.
+        """
+        options = study.options
+        targets = study.targets()
+        columns = study.features(options.target)
+        if study.questions:
+            raise study.questions[0].error(study.source.name)
+        one = options.target[0] if len(options.target) == 1 else options.target
+        return cls(
+            one,
+            targets,
+            columns,
+            options.missing,
+            options.missing_values,
+            options.unknown,
+            **file,
+        )
+
+    @classmethod
+    def restored(cls, format: dict[str, Any]) -> Layout:
+        """From the format of a data set.
+
+        Raises:
+            ArgumentError: it is none.
+        """
+        from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+        config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+        for kind in (cls, Number, Category, Date, Classes):
+            kind.__pydantic_config__ = config  # type: ignore[attr-defined]
+        given = {key: value for key, value in format.items() if key != "kind"}
+        try:
+            return TypeAdapter(cls).validate_json(json.dumps(given))
+        except (ValidationError, TypeError, ValueError, RecursionError) as error:
+            raise ArgumentError(
+                "The format is none that a reader of tables made.",
+                expected="the format of a data set from read_csv or from_frame",
+                got=shortened(" ".join(str(error).split()), 200),
+                fix="data.read(path, format=train.format)",
+            ) from error
+
+    def format(self) -> dict[str, Any]:
+        """It as the format of a data set."""
+        return {"kind": "csv", **json.loads(json.dumps(dataclasses.asdict(self)))}
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """The names of the classes, or None."""
+        first = next(iter(self.targets), None)
+        return first.classes if isinstance(first, Classes) else None
+
+    def feature_names(self) -> list[str]:
+        """The names of the features, all different."""
+        made: dict[str, None] = {}
+        for column in self.columns:
+            for name in column.names():
+                free, number = name, 2
+                while free in made:
+                    free, number = f"{name} {number}", number + 1
+                made[free] = None
+        return list(made)
+
+
+def studied(source: Source, options: Options) -> Study:
+    """What is known of a table that has a target."""
+    if not options.target:
+        raise ArgumentError(
+            "No column is named as the target.",
+            expected="the column to predict, or several of numbers",
+            got="target=None",
+            fix="target='price'; for features alone: "
+            "data.read(path, format=…, target=False)",
+        )
+    return Study.of(source, options)

@@ -1,0 +1,191 @@
+"""The readers of tables: a file as a data set, and other tables in the same way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule.data.column import Column
+from chainrule.data.dataset import Dataset
+from chainrule.data.features import Features
+from chainrule.data.tables.columns import Number
+from chainrule.data.tables.file import File
+from chainrule.data.tables.layout import Layout, studied
+from chainrule.data.tables.options import Options, check_header
+from chainrule.data.tables.reading import Reading
+from chainrule.data.tables.source import Frame, Source, is_frame
+from chainrule.errors import DataError
+
+
+def read_csv(
+    path: Any,
+    *,
+    target: Any,
+    features: Any = None,
+    dtype: Any = None,
+    task: Any = None,
+    classes: Any = None,
+    missing: Any = "fill",
+    missing_values: Any = (),
+    unknown: Any = "other",
+    decimal: Any = None,
+    delimiter: Any = None,
+    encoding: Any = None,
+    header: Any = True,
+    name: str | None = None,
+) -> Dataset:
+    """A table in text form, one row a sample. Needs the extra ``data`` (pandas).
+
+    What its columns hold is seen from all rows: numbers (with decimal commas,
+    thousands, currencies and percent too), dates, and texts, which are categories.
+    Columns that tell nothing (row numbers, ids, one value in all rows) are left out;
+    what was done is in ``report`` of the data set. What the cells do not tell is asked
+    by an error that names the argument which answers it.
+
+    Args:
+        path: the file, which may be compressed (gzip, bzip2, xz, zip).
+        target: the column to predict, or a list of several columns of numbers.
+        features: the columns to predict it from; None: all that tell something.
+        dtype: what columns are, where that is not seen: ``{"zip": "category"}``. One of
+            ``"number"`` (texts in it are missing values), ``"category"``, ``"date"``,
+            ``"dmy"`` and ``"mdy"`` (dates with the day first, or the month) and
+            ``"id"``, which is left out.
+        task: ``"classification"`` or ``"regression"``; None: text names classes,
+            numbers are quantities.
+        classes: the names of the classes, in the order of the labels; None: those that
+            come up, sorted.
+        missing: what becomes of a missing feature. ``"fill"``: the mean of the column,
+            and a feature of 0 and 1 that says where; among texts a category of its own.
+            ``"drop"``: its row is left out. ``"error"``. A row without a target is
+            always left out, and counted.
+        missing_values: texts that stand for a missing value, besides the empty cell,
+            NA, NaN, null, ``?`` and others.
+        unknown: what becomes of a text that was not there, or rarely, when the table
+            was learned. ``"other"``: a category for all of them. ``"error"``.
+        decimal: the decimal mark where cells do not tell; None: asked then.
+        delimiter: what stands between cells; None: seen.
+        encoding: such as ``"cp950"``; None: seen.
+        header: whether the first line names the columns. Else they are called
+            ``column 1`` and so on.
+        name: of the data set; None: the name of the file.
+
+    Shapes:
+        x: (n, features), float32; ``feature_names`` says which.
+        y: (n, targets), float32, for a regression, as a ``Linear(…, targets)`` predicts
+            it; (n,) int32 for a classification.
+
+    Raises:
+        DataError: a file that is missing or no table; a column that is not there; a
+            question, with the setting that answers it.
+        NonFiniteError: infinity, or a number that float32 cannot hold.
+        ArgumentError: an argument that is no choice, or pandas is not installed.
+
+    Example:
+        >>> from pathlib import Path
+        >>> _ = Path("flats.csv").write_text(
+        ...     "area,city,price\\n52,Tainan,8.5\\n40,Taipei,21\\n75,,12\\n")
+        >>> data = read_csv("flats.csv", target="price")
+        >>> data.feature_names
+        ('area', 'city=Tainan', 'city=Taipei', 'city=(missing)')
+        >>> data.x[0], data.y[0]
+        (array([52.,  1.,  0.,  0.], dtype=float32), array([8.5], dtype=float32))
+        >>> data.report.notes()
+        ['1 missing cells are filled: city 1']
+    """
+    source = File.of(path, delimiter, encoding, check_header(header))
+    options = Options.of(
+        target=target,
+        features=features,
+        dtype=dtype,
+        task=task,
+        classes=classes,
+        missing=missing,
+        missing_values=missing_values,
+        unknown=unknown,
+        decimal=decimal,
+    )
+    study = studied(source, options)
+    layout = Layout.learned(
+        study, delimiter=delimiter, encoding=encoding, header=header
+    )
+    return Dataset._of_table(Reading(source, layout, study), name)
+
+
+# -- again -------------------------------------------------------------------------
+
+
+def source_of(table: Any, layout: Layout) -> Source:
+    """A file, or a frame, that is to be read in a layout."""
+    if is_frame(table):
+        return Frame.of(table, "frame")
+    return File.of(table, layout.delimiter, layout.encoding, layout.header)
+
+
+def read_again(table: Any, format: dict[str, Any]) -> Dataset:
+    """Another table with its target, in the format of one that was read before."""
+    layout = Layout.restored(format)
+    return Dataset._of_table(Reading(source_of(table, layout), layout))
+
+
+def features_again(table: Any, format: dict[str, Any]) -> Features:
+    """The features of another table alone."""
+    reading = reading_of(table, format)
+    rows = reading.all()
+    word = reading.source.word
+    names = tuple(f"{word} {line}" for line in rows.lines.tolist())
+    return Features(Column(rows.x), names)
+
+
+def reading_of(table: Any, format: dict[str, Any]) -> Reading:
+    """A pass over the features of another table."""
+    if set(format) == {"kind"}:  # nothing is known: all columns are numbers
+        source = Frame.of(table, "frame") if is_frame(table) else File.of(table)
+        columns = tuple(Number(name) for name in source.columns)
+        layout = Layout((), (), columns, missing="error")
+    else:
+        layout = Layout.restored(format)
+        source = source_of(table, layout)
+    return Reading(source, layout, target=False)
+
+
+def rows_of(
+    table: Any, format: dict[str, Any], lines: Sequence[int]
+) -> list[dict[str, str]]:
+    """The cells of some rows as they stand in their file.
+
+    Args:
+        table: the file, or the data frame.
+        format: of the data set that was read from it.
+        lines: ``lines`` of the data set's rows.
+
+    Returns:
+        For each line the texts of its cells, by the names of their columns.
+
+    Raises:
+        DataError: a line where no row begins.
+
+    Example:
+        >>> from pathlib import Path
+        >>> _ = Path("two.csv").write_text("a,y\\n1,2\\n3,4\\n")
+        >>> data = read_csv("two.csv", target="y")
+        >>> rows_of("two.csv", data.format, data.lines[1:])
+        [{'a': '3', 'y': '4'}]
+    """
+    source = source_of(table, Layout.restored(format))
+    wanted = {int(line) for line in lines}
+    found: dict[int, dict[str, str]] = {}
+    for chunk in source.chunks(source.columns):
+        for row in np.flatnonzero(np.isin(chunk.lines, list(wanted))).tolist():
+            found[int(chunk.lines[row])] = {
+                name: cells.text(row) for name, cells in chunk.cells.items()
+            }
+    if strange := wanted.difference(found):
+        raise DataError(
+            f"'{source.name}' has no row on {source.word} {min(strange)}.",
+            expected="lines of a data set that was read from it",
+            got=f"{min(strange)}",
+            fix="has the file changed since then?",
+        )
+    return [found[int(line)] for line in lines]

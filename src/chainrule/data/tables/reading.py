@@ -1,0 +1,258 @@
+"""Tables as arrays, in a layout that is known; and what was done on the way."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from chainrule.data.checks import shortened
+from chainrule.data.files import check_memory
+from chainrule.data.tables.cells import Cells, Nothing
+from chainrule.data.tables.columns import Category, Feature, Number, Written
+from chainrule.data.tables.layout import Layout
+from chainrule.data.tables.source import Chunk, Source
+from chainrule.data.tables.study import Study, listed, told
+from chainrule.errors import DataError, NonFiniteError
+
+
+@dataclass
+class TableReport:
+    """What was done to a table while it was read.
+
+    Attributes:
+        rows: how many it has.
+        left_out: columns that are no features, and why.
+        filled: by column, how many missing cells were filled.
+        rare: by column, how many cells are texts without a feature of their own.
+        unknown: by column, texts that were not there when the format was made, and how
+            often they come up.
+        without_target: how many rows were left out because their target is missing.
+        dropped: how many were left out because a feature is missing.
+        lines: the lines of all of these rows.
+        seen: other things that were seen in the file, one sentence each.
+    """
+
+    rows: int = 0
+    left_out: dict[str, str] = field(default_factory=dict)
+    filled: dict[str, int] = field(default_factory=dict)
+    rare: dict[str, int] = field(default_factory=dict)
+    unknown: dict[str, dict[str, int]] = field(default_factory=dict)
+    without_target: int = 0
+    dropped: int = 0
+    lines: list[int] = field(default_factory=list)
+    seen: list[str] = field(default_factory=list)
+
+    def notes(self) -> list[str]:
+        """One sentence each.
+
+        >>> TableReport(rows=9, left_out={"id": "it counts the rows"}).notes()
+        ["column 'id' is left out: it counts the rows"]
+        """
+        notes = [*self.seen, *told(self.left_out)]
+        if self.filled:
+            total = sum(self.filled.values())
+            notes.append(f"{total:,} missing cells are filled: {listed(self.filled)}")
+        if self.rare:
+            total = sum(self.rare.values())
+            notes.append(f"{total:,} cells are rare texts: {listed(self.rare)}")
+        for name, texts in self.unknown.items():
+            notes.append(
+                f"column '{shortened(name)}': {sum(texts.values()):,} cells are texts "
+                f"that were not there in training: {listed(texts)}"
+            )
+        for count, why in (
+            (self.without_target, "whose target is missing"),
+            (self.dropped, "with missing cells"),
+        ):
+            if count:
+                notes.append(f"{count:,} of {self.rows:,} rows left out, {why}")
+        return notes
+
+
+class Rows(NamedTuple):
+    """Some rows as arrays.
+
+    Attributes:
+        x: features, float32 of shape (n, features).
+        y: targets: float32 of shape (n, targets), int32 labels of shape (n,), or
+            nothing to be used.
+        lines: where the rows begin in their file.
+        records: what is written there; empty for a frame.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    lines: np.ndarray
+    records: list[str]
+
+
+class Reading:
+    """One pass over a table in a known layout.
+
+    Args:
+        source: the table.
+        layout: how its columns are read.
+        study: what the layout was learned from, where it was this table.
+        target: whether its targets are read too.
+
+    Attributes:
+        report: what was done so far.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        layout: Layout,
+        study: Study | None = None,
+        *,
+        target: bool = True,
+    ) -> None:
+        self.source, self.layout = source, layout
+        self.targets = layout.targets if target else ()
+        source.require([column.name for column in layout.columns], "a feature")
+        source.require([column.name for column in self.targets], "the target")
+        self.nothing = Nothing(layout.missing_values)
+        self.report = TableReport(seen=list(source.notes))
+        self._learned = study is not None
+        if study is not None:
+            self.report = TableReport(left_out=study.left_out, seen=study.notes)
+        self._width = sum(len(column.names()) for column in layout.columns)
+
+    def __iter__(self) -> Iterator[Rows]:
+        names = [column.name for column in (*self.layout.columns, *self.targets)]
+        numbers = {
+            column.name
+            for column in (*self.layout.columns, *self.targets)
+            if isinstance(column, Number) and column.decimal == "."
+        }
+        unique = list(dict.fromkeys(names))
+        for chunk in self.source.chunks(unique, numbers):
+            yield self._rows(chunk)
+
+    def all(self) -> Rows:
+        """All rows.
+
+        Raises:
+            DataError: none are left, or they do not fit into memory.
+        """
+        x, count = np.empty((0, self._width), np.float32), 0
+        ys, lines = [], []
+        for part in self:
+            end = count + len(part.x)
+            if end > len(x):  # room that is not written to takes no memory
+                check_memory(
+                    self.source.name,
+                    4 * end * self._width,
+                    "take fewer columns, or stream it: cr.data.Stream.from_csv",
+                )
+                x.resize((end + end // 2, self._width), refcheck=False)
+            x[count:end], count = part.x, end
+            ys.append(part.y)
+            lines.append(part.lines)
+        if not count:
+            raise DataError(
+                f"'{self.source.name}' has no row that can be used.",
+                expected="at least one row with a target",
+                got="; ".join(self.report.notes()[-2:]) or "no rows",
+                fix="missing='fill' keeps rows whose features are missing",
+            )
+        x.resize((count, self._width), refcheck=False)
+        return Rows(x, np.concatenate(ys), np.concatenate(lines), [])
+
+    def _rows(self, chunk: Chunk) -> Rows:
+        n, lines, cells, records = chunk
+        self.report.rows += n
+        x, at = np.empty((n, self._width), np.float32), 0
+        keep = np.ones(n, bool)
+        y = self._targets(n, lines, cells, keep)
+        self.report.without_target += n - int(keep.sum())
+        drop = np.zeros(n, bool)
+        for column in self.layout.columns:
+            width = len(column.names())
+            out = x[:, at : at + width]
+            met = column.write(cells[column.name], out, self.nothing)
+            self._meet(column, met, lines, drop)
+            at += width
+        self.report.dropped += int((drop & keep).sum())
+        keep &= ~drop
+        if not keep.all():
+            self.report.lines += lines[~keep].tolist()
+            kept = list(itertools.compress(records, keep.tolist()))
+            return Rows(x[keep], y[keep], lines[keep], kept)
+        return Rows(x, y, lines, records)
+
+    def _targets(
+        self, n: int, lines: np.ndarray, cells: dict[str, Cells], keep: np.ndarray
+    ) -> np.ndarray:
+        made = []
+        for column in self.targets:
+            own = cells[column.name]
+            values, _, met = column.read(own, self.nothing)
+            if met.wrong is not None:
+                raise self._refused(column.name, met, lines)
+            if met.missing is not None:
+                keep &= ~met.missing
+            made.append(own.spread(values))
+        if not made:
+            return np.zeros(n, np.int32)
+        return made[0] if self.layout.class_names else np.stack(made, axis=1)
+
+    def _meet(
+        self, column: Feature, met: Written, lines: np.ndarray, drop: np.ndarray
+    ) -> None:
+        """Count what is missing and unknown, or refuse it."""
+        name, report, layout = column.name, self.report, self.layout
+        if met.wrong is not None:
+            raise self._refused(name, met, lines)
+        if met.missing is not None:
+            if layout.missing == "error":
+                raise DataError(
+                    f"A value is missing in '{self.source.name}': "
+                    f"{self._place(lines, int(met.missing.argmax()), name)}.",
+                    expected="a value in each cell, as missing='error' asks for",
+                    got="an empty cell",
+                    fix="fill it in, or missing='fill'",
+                )
+            if layout.missing == "drop":
+                drop |= met.missing
+            else:
+                count = int(met.missing.sum())
+                report.filled[name] = report.filled.get(name, 0) + count
+        if self._learned:  # all texts were there, if too many to be remembered
+            met.rare, met.unknown = met.rare + sum(met.unknown.values()), {}
+        if met.rare:
+            report.rare[name] = report.rare.get(name, 0) + met.rare
+        if met.unknown and layout.unknown == "error":
+            text = next(iter(met.unknown))
+            raise DataError(
+                f"Column '{shortened(name)}' of '{self.source.name}' has a text that "
+                "was not there in training.",
+                expected=shortened(f"one of {', '.join(column.categories)}", 200)
+                if isinstance(column, Category)
+                else "",
+                got=repr(shortened(text)),
+                fix="correct it, or train with unknown='other'",
+            )
+        if met.unknown:
+            known = report.unknown.setdefault(name, {})
+            for text, count in met.unknown.items():
+                if text in known or len(known) < 1000:
+                    known[text] = known.get(text, 0) + count
+
+    def _refused(self, name: str, met: Written, lines: np.ndarray) -> Exception:
+        assert met.wrong is not None
+        kind = NonFiniteError if met.infinite else DataError
+        return kind(
+            f"A cell of '{self.source.name}' cannot be used: "
+            f"{self._place(lines, met.wrong, name)}.",
+            expected=met.expected,
+            got=repr(shortened(met.text)),
+            fix="correct it; missing_values=['…'] takes a text for a missing value",
+        )
+
+    def _place(self, lines: np.ndarray, row: int, name: str) -> str:
+        return self.source.place(int(lines[row]), name)

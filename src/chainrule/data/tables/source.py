@@ -1,0 +1,205 @@
+"""Where the cells of a table come from: a file, block by block, or a frame."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from chainrule.checks import did_you_mean
+from chainrule.data.checks import shortened
+from chainrule.data.tables.cells import Cells
+from chainrule.errors import ArgumentError, DataError
+
+#: Rows of a frame that are taken at once.
+ROWS = 50_000
+#: Names that programs give to the column of row numbers that they write.
+INDEX = re.compile(r"(Unnamed: \d+)?")
+
+#: Told of a file that is being read: its path, the bytes read so far, and all of them.
+Told = Callable[[Path, int, int], None]
+_told: ContextVar[Told | None] = ContextVar("told", default=None)
+
+
+@contextmanager
+def progress(told: Told) -> Iterator[None]:
+    """Within the block ``told`` hears how far the reading of a file is.
+
+    Example:
+        >>> from chainrule.data import progress, read_csv
+        >>> _ = Path("few.csv").write_text("a,b\\n1,2\\n2,3\\n")
+        >>> with progress(lambda path, done, size: print(path, f"{done} of {size}")):
+        ...     data = read_csv("few.csv", target="b")
+        few.csv 0 of 12
+        few.csv 12 of 12
+        few.csv 12 of 12
+    """
+    token = _told.set(told)
+    try:
+        yield
+    finally:
+        _told.reset(token)
+
+
+def listener() -> Told | None:
+    """Who is to be told of a file that is being read, or None."""
+    return _told.get()
+
+
+class Chunk(NamedTuple):
+    """Some rows of a table.
+
+    Attributes:
+        rows: how many.
+        lines: the line on which each begins in its file; in a frame its number.
+        cells: of the columns, by name.
+        records: what is written there; empty for a frame.
+    """
+
+    rows: int
+    lines: np.ndarray
+    cells: dict[str, Cells]
+    records: list[str] = []  # noqa: RUF012 (never changed)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A table, whose rows can be gone through again and again.
+
+    Attributes:
+        name: what to call it.
+        columns: the names of its columns, all different.
+        index: those of them that hold the row numbers of the program that wrote it.
+        notes: what was seen on the way, one sentence each.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    index: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    #: What a line is called: rows of a frame count from 0.
+    word = "line"
+
+    def chunks(
+        self, names: Sequence[str], numbers: Collection[str] = ()
+    ) -> Iterator[Chunk]:
+        """The cells of some columns, some rows at a time.
+
+        Args:
+            names: of the columns.
+            numbers: those whose cells may come as numbers, without their texts, where
+                all of a chunk are. It is looked at anew for each chunk.
+        """
+        raise NotImplementedError
+
+    def place(self, line: int, column: str) -> str:
+        """Where a cell stands, for messages."""
+        return f"{self.word} {line}, column '{shortened(column)}'"
+
+    def require(self, names: Sequence[str], what: str) -> None:
+        """Refuse names that are no columns."""
+        known = dict.fromkeys(self.columns)
+        for name in names:
+            if name not in known:
+                fix = "the first line names them"
+                if len(known) == 1:
+                    fix = "is the delimiter another one? delimiter=';'"
+                raise DataError(
+                    f"'{self.name}' has no column '{shortened(name)}', {what}.",
+                    expected=f"one of {shortened(', '.join(self.columns), 200)}",
+                    got=repr(shortened(name)),
+                    fix=did_you_mean(name, self.columns, fix),
+                )
+
+
+# -- frames ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Frame(Source):
+    """A data frame of any kind that narwhals knows."""
+
+    frame: Any = None
+    word = "row"
+
+    @classmethod
+    def of(cls, given: Any, name: str) -> Frame:
+        """Look at its columns.
+
+        Raises:
+            ArgumentError: it is no data frame.
+        """
+        narwhals = installed("narwhals")
+        try:
+            frame = narwhals.from_native(given, eager_only=True)
+            columns = tuple(str(column) for column in frame.columns)
+            if len(set(columns)) < len(columns):
+                raise ValueError("two columns have one name")
+        except (TypeError, ValueError) as error:
+            raise ArgumentError(
+                "This is not a data frame that can be read.",
+                expected="a frame of pandas, polars, pyarrow … whose columns differ",
+                got=shortened(f"{type(given).__name__}: {error}", 200),
+                fix="for arrays of numbers: Dataset(x, y)",
+            ) from error
+        frame = frame.rename(dict(zip(frame.columns, columns, strict=True)))
+        index = tuple(c for c in columns[:1] if INDEX.fullmatch(c))
+        return cls(name, columns, index, frame=frame)
+
+    def chunks(
+        self, names: Sequence[str], numbers: Collection[str] = ()
+    ) -> Iterator[Chunk]:
+        """See ``Source``."""
+        count = len(self.frame)
+        for first in range(0, count, ROWS):
+            lines = np.arange(first, min(first + ROWS, count), dtype=np.int32)
+            cells = {
+                name: cells_of(self.frame[name][first : first + ROWS]) for name in names
+            }
+            yield Chunk(len(lines), lines, cells)
+
+
+def installed(name: str) -> Any:
+    """A library of the extra ``data``."""
+    import importlib
+
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise ArgumentError(
+            f"Tables are read by {name}, which is not installed.",
+            expected="the extra data",
+            got=f"{type(error).__name__}: {error}",
+            fix="pip install 'chainrule[data]'",
+        ) from error
+
+
+def is_frame(given: Any) -> bool:
+    """Whether something is a data frame and no path."""
+    return hasattr(given, "columns") and not isinstance(given, str)
+
+
+def cells_of(series: Any) -> Cells:
+    import narwhals
+
+    if series.dtype.is_numeric() and not isinstance(series.dtype, narwhals.Decimal):
+        return Cells.of(np.asarray(series.to_numpy(), np.float64))
+    values = np.asarray(series.to_numpy())
+    if values.dtype != object:
+        values = np.empty(len(series), object)
+        values[:] = series.to_list()
+    try:
+        return Cells.of(values)
+    except TypeError as error:
+        raise DataError(
+            f"Column '{shortened(series.name)}' holds no single values.",
+            expected="a number, a text or a date in each row",
+            got=shortened(str(error)),
+            fix="leave it out: features=[…]",
+        ) from error

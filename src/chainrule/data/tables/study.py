@@ -1,0 +1,476 @@
+"""What the columns of a table are: decided from all of its rows, or asked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from chainrule.data.checks import shortened
+from chainrule.data.tables.cells import PARTS, Mark, Part, parsed
+from chainrule.data.tables.columns import (
+    Category,
+    Classes,
+    Date,
+    Feature,
+    Number,
+    Target,
+    ordered,
+)
+from chainrule.data.tables.file import File
+from chainrule.data.tables.options import Options
+from chainrule.data.tables.profile import COUNTED, COUNTED_IN_ALL, Profile, Spread
+from chainrule.data.tables.source import Source
+from chainrule.errors import DataError
+
+#: Of fewer rows nothing is said about ids and constant columns.
+ENOUGH = 10
+#: From this share of different texts on, a column names its rows.
+DIFFERENT = 0.9
+#: A column of at most so many texts keeps all of them as categories; of a column of
+#: more, those that are in ``OFTEN`` rows, as far as their features have room.
+FEW, OFTEN = 20, 5
+CATEGORIES, ROOM = 1000, 100_000_000
+#: Rare texts that are remembered, to tell them from unknown ones.
+RARE = 1000
+COUNTS, UNNAMED = "it counts the rows", "row numbers without a name"
+#: Classes that a target of text may have where rows are few.
+CLASSES = 50
+_ID = re.compile(r"(.*[\s_-])?(id|uuid|guid|index|idx|rowid|rownum|nr|no\.?|#)", re.I)
+_CAMEL_ID = re.compile(r".*[a-z]I[Dd]")
+
+
+@dataclass(frozen=True)
+class Question:
+    """What the cells do not tell.
+
+    Attributes:
+        column: the column that it is about, or None.
+        what: the question, as a sentence.
+        seen: what the cells are, with lines.
+        settings: an answer that is likely: arguments of ``read_csv``.
+        means: what this answer means.
+    """
+
+    column: str | None
+    what: str
+    seen: str
+    settings: dict[str, Any]
+    means: str
+
+    def error(self, name: str) -> DataError:
+        """The question as an error of this table."""
+        answer = ", ".join(f"{key}={value!r}" for key, value in self.settings.items())
+        return DataError(
+            f"'{shortened(name)}': {self.what}",
+            expected="cells that tell, or an answer",
+            got=shortened(self.seen, 300),
+            fix=f"{answer}: {self.means}" if answer else self.means,
+        )
+
+
+def told(left_out: dict[str, str]) -> list[str]:
+    """Columns that are left out, one sentence each."""
+    return [
+        "the first column has no name: row numbers, left out"
+        if reason == UNNAMED
+        else f"column '{shortened(name)}' is left out: {reason}"
+        for name, reason in left_out.items()
+    ]
+
+
+def listed(counts: dict[str, int], most: int = 5) -> str:
+    """``red 3, blue 1 …``."""
+    often = sorted(counts, key=lambda name: -counts[name])
+    shown = ", ".join(
+        f"{shortened(name, 30)} {counts[name]:,}" for name in often[:most]
+    )
+    return shown + (" …" if len(often) > most else "")
+
+
+@dataclass
+class Study:
+    """What is known of a table.
+
+    Attributes:
+        source: the table.
+        options: what the caller says.
+        profiles: of each column that matters.
+        rows: how many there are.
+        left_out: columns that are no features, and why.
+        questions: what is not known.
+        notes: what was seen, one sentence each.
+    """
+
+    source: Source
+    options: Options
+    profiles: dict[str, Profile]
+    rows: int = 0
+    left_out: dict[str, str] = field(default_factory=dict)
+    questions: list[Question] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, source: Source, options: Options) -> Study:
+        """Go through all rows.
+
+        Raises:
+            DataError: a column that is not there; a table that cannot be read.
+        """
+        source.require(options.target, "the target")
+        source.require(options.features or (), "a feature")
+        source.require(tuple(options.dtype or ()), "in dtype")
+        names = source.columns
+        if options.features is not None and options.target:
+            names = (*options.features, *options.target)
+        most = max(200, min(COUNTED, COUNTED_IN_ALL // len(names)))
+        classes = options.target if options.task == "classification" else ()
+        nothing = options.nothing
+        made = cls(
+            source,
+            options,
+            {
+                name: Profile(
+                    name,
+                    nothing,
+                    most,
+                    category=options.said(name) == "category" or name in classes,
+                )
+                for name in names
+            },
+            notes=list(source.notes),
+        )
+        numbers: set[str] = set()
+        for chunk in source.chunks(names, numbers):
+            for name, cells in chunk.cells.items():
+                profile = made.profiles[name]
+                profile.add(cells, chunk.lines)
+                if not profile.texts_matter:
+                    numbers.add(name)
+            made.rows += chunk.rows
+        made._decide_decimals()
+        made._look_at_header()
+        return made
+
+    # -- the whole table -----------------------------------------------------------
+
+    def _decide_decimals(self) -> None:
+        """Where both marks may be, that of the other columns; else it is asked."""
+        numeric = [p for p in self.profiles.values() if p.numeric]
+        clear: set[Mark] = {p.decimal() for p in numeric if len(p.numbers) == 1}
+        likely: Mark = "," if getattr(self.source, "delimiter", ",") == ";" else "."
+        known: Mark | None = self.options.decimal or (
+            clear.pop() if len(clear) == 1 else None
+        )
+        for profile in (p for p in numeric if p.differs and len(p.numbers) == 2):
+            mark: Mark = known or "."
+            text = next((text for text in profile.counts if "," in text), None)
+            if known is None and text is not None and profile.mostly_numbers:
+                mark = likely
+                self._ask(
+                    profile.name,
+                    "in column {} the comma may be a decimal mark, or part thousands.",
+                    repr(text),
+                    {"decimal": likely},
+                    f"{text} is {parsed([text], likely)[0]:.15g}",
+                )
+            profile.numbers = {mark: profile.numbers[mark]}
+        if any(profile.decimal() == "," for profile in numeric):
+            self.notes.append("numbers have decimal commas")
+
+    def _look_at_header(self) -> None:
+        """A first line that looks like all others is asked about."""
+        source = self.source
+        if not isinstance(source, File) or not source.header or source.index:
+            return
+        if self.rows < 2 or any(name not in self.profiles for name in source.columns):
+            return
+        numbers = parsed([re.sub(r"\.[0-9]$", "", name) for name in source.columns])
+        number = ~np.isnan(numbers)
+        steps = np.diff(numbers[number])
+        if len(steps) and steps[0] > 0 and (steps == steps[0]).all():
+            return  # years, or numbers of columns
+        like = [
+            own if profile.mostly_numbers else name in profile.counts
+            for own, name, profile in zip(
+                number.tolist(), source.columns, self.profiles.values(), strict=True
+            )
+        ]
+        if all(like) or number.sum() > len(number) / 2:
+            self._ask(
+                None,
+                "the first line looks like a row, and not like names of columns.",
+                shortened(", ".join(source.columns)),
+                {"header": False},
+                "columns are called 'column 1' and so on",
+            )
+
+    def _ask(
+        self, column: str | None, what: str, seen: str, settings: Any, means: str
+    ) -> None:
+        """Keep a question; ``{}`` in it is the column."""
+        what = what.replace("{}", f"'{shortened(column or '')}'")
+        self.questions.append(Question(column, what, seen, settings, means))
+
+    def _places(self, first: dict[str, int]) -> str:
+        """``'x' in line 7, 'y' in line 9``."""
+        word = self.source.word
+        return ", ".join(
+            f"{shortened(text, 40)!r} in {word} {line}" for text, line in first.items()
+        )
+
+    # -- features ------------------------------------------------------------------
+
+    def features(self, targets: Iterable[str]) -> tuple[Feature, ...]:
+        """The columns that tell something.
+
+        Raises:
+            DataError: there are none.
+        """
+        targets = set(targets)
+        made = []
+        for name in self.options.features or self.profiles:
+            if name in targets:
+                continue
+            profile = self.profiles[name]
+            if (reason := self.reason(profile)) is not None:
+                self.left_out[name] = reason
+            else:
+                made.append(self._feature(profile))
+        if not made:  # what counts the rows may be all that there is
+            for name in [n for n, why in self.left_out.items() if why == COUNTS]:
+                del self.left_out[name]
+                made.append(self._feature(self.profiles[name]))
+        if not made:
+            whose = "; ".join(f"{n}: {r}" for n, r in self.left_out.items())
+            raise DataError(
+                f"'{self.source.name}' has no features.",
+                expected="at least one column besides the target that tells something",
+                got=shortened(whose or f"the columns {', '.join(self.profiles)}", 300),
+                fix="is the delimiter another one? dtype={'…': 'category'} takes a "
+                "column that was left out",
+            )
+        return tuple(made)
+
+    def reason(self, profile: Profile) -> str | None:
+        """Why a column is left out, or None."""
+        name, said = profile.name, self.options.said(profile.name)
+        if said == "id":
+            return "said to be an id"
+        if said is not None or name in (self.options.features or ()):
+            return None
+        if name in self.source.index:
+            return UNNAMED
+        if profile.rows < ENOUGH:
+            return None
+        if profile.no_number == profile.rows or profile.empty == profile.rows:
+            return "empty in all rows"
+        if not profile.full and len(profile.counts) == 1 and not profile.empty:
+            return f"{shortened(next(iter(profile.counts)), 40)!r} in all rows"
+        number = profile.numeric and profile.numeric + profile.no_number == profile.rows
+        if number and profile.whole:
+            if profile.counting and not profile.no_number:
+                return COUNTS
+            named = _ID.fullmatch(name) or _CAMEL_ID.fullmatch(name)
+            if named and profile.different >= DIFFERENT:
+                return "an id, by its name and its numbers, which differ"
+        if not number and not profile.mostly_numbers and not self._dates(profile):
+            more = "more than " if profile.full else ""
+            texts = f"{more}{len(profile.counts):,} different texts"
+            if profile.different >= DIFFERENT:
+                return f"{texts} in {profile.rows - profile.empty:,} rows"
+            if not self._often(profile):
+                return f"{texts}, each in few rows"
+        return None
+
+    def kind(self, profile: Profile) -> str:
+        """What the cells of a column are: number, date or category."""
+        said = self.options.said(profile.name)
+        if said is not None and said != "id":
+            return "date" if said in ("dmy", "mdy") else said
+        if profile.mostly_numbers:
+            return "number"
+        return "date" if self._dates(profile) else "category"
+
+    def _feature(self, profile: Profile) -> Feature:
+        kind = self.kind(profile)
+        if kind == "number":
+            return self.number(profile)
+        return self._date(profile) if kind == "date" else self._category(profile)
+
+    def number(self, profile: Profile, *, gaps: bool = True) -> Number:
+        """A column of numbers; what is odd about it is asked."""
+        name, said = profile.name, self.options.said(profile.name) == "number"
+        shown = shortened(name)
+        if not said:
+            self._ask_about_units(profile)
+        if profile.infinite:
+            self._ask(
+                name,
+                "column {} holds numbers that are not finite.",
+                self._places(profile.infinite),
+                {"missing_values": list(profile.infinite)},
+                "they are missing values; float32 goes up to 3.4e+38",
+            )
+        if not profile.numeric:
+            raise DataError(
+                f"Column '{shown}' of '{self.source.name}' has no numbers.",
+                expected="numbers, as it is said to hold",
+                got=", ".join(repr(shortened(text, 20)) for text in profile.odd)
+                or "empty cells",
+                fix="task='classification'"
+                if name in self.options.target
+                else f"dtype={{{name!r}: 'category'}}",
+            )
+        strange = profile.rows - profile.numeric - profile.no_number
+        spread = profile.numbers[profile.decimal()]
+        lost = 0 if profile.infinite else profile.numeric - spread.count
+        if (strange or lost) and not said:
+            what = f"column {{}} holds {profile.numeric:,} numbers, and texts."
+            if lost:
+                what = "column {} holds decimal points and decimal commas."
+            self._ask(
+                name,
+                what,
+                shortened(self._places(profile.odd), 200),
+                {"dtype": {name: "number"}},
+                "the others are missing values; 'category' takes all as texts",
+            )
+        return Number(
+            name,
+            profile.decimal(),
+            float(np.float32(spread.mean)),
+            gaps and bool(profile.no_number or strange or lost),
+            loose=bool(strange or lost),
+        )
+
+    def _ask_about_units(self, profile: Profile) -> None:
+        """Numbers of two currencies, or some in percent, are not one quantity."""
+        units = dict(profile.units)
+        if "%" not in units:
+            units.pop("", None)
+        if len(units) > 1:
+            self._ask(
+                profile.name,
+                "numbers of column {} have different units.",
+                self._places(units),
+                {"dtype": {profile.name: "number"}},
+                "the units do not count",
+            )
+
+    def _category(self, profile: Profile) -> Category:
+        counts = profile.counts
+        often = self._often(profile)
+        rest = sorted(counts.keys() - often, key=lambda text: (-counts[text], text))
+        if rest and counts[rest[0]] >= OFTEN:
+            self.notes.append(
+                f"column '{shortened(profile.name)}': the {len(often):,} commonest of "
+                f"its texts have a feature each, all others one together"
+            )
+        return Category(
+            profile.name,
+            ordered(often),
+            profile.full or bool(rest),
+            bool(profile.empty),
+            tuple(rest[:RARE]),
+        )
+
+    def _often(self, profile: Profile) -> list[str]:
+        """The categories that have a feature of their own."""
+        counts = profile.counts
+        few = len(counts) <= FEW and not profile.full
+        if few or self.options.unknown == "error":
+            return list(counts)
+        most = max(50, min(CATEGORIES, ROOM // max(1, profile.rows)))
+        often = [text for text, count in counts.items() if count >= OFTEN]
+        return sorted(often, key=lambda text: (-counts[text], text))[:most]
+
+    def _dates(self, profile: Profile) -> list[str]:
+        """How the dates of a column may be written; none where they are no dates."""
+        return [f for f, spread in profile.dates.items() if spread.count]
+
+    def _date(self, profile: Profile) -> Date:
+        name, said = profile.name, self.options.said(profile.name)
+        formats = self._dates(profile)
+        if not formats:
+            raise DataError(
+                f"Column '{shortened(name)}' of '{self.source.name}' holds no dates of "
+                "one kind.",
+                expected="such as 2024-03-31, 31.3.2024 or 31 Mar 2024, all alike",
+                got=", ".join(repr(shortened(text, 30)) for text in profile.odd)
+                or "numbers or empty cells",
+                fix=f"dtype={{{name!r}: 'category'}}",
+            )
+        first = [f for f in formats if f.startswith("%d")]
+        last = [f for f in formats if f.startswith("%m")]
+        if said == "mdy":
+            formats = last or formats
+        elif first and last and said is None:
+            self._ask(
+                name,
+                "in column {} the day may stand before the month or behind it.",
+                self._places(dict(list(profile.odd.items())[:1])),
+                {"dtype": {name: "dmy"}},
+                "the day stands first; 'mdy' is for the month",
+            )
+        chosen = formats[0]
+        spreads: dict[Part, Spread] = {p: profile.parts[chosen, p] for p in PARTS}
+        vary: list[Part] = [p for p, s in spreads.items() if s.least < s.most]
+        means = (profile.dates[chosen].mean, *(spreads[part].mean for part in vary))
+        return Date(name, chosen, tuple(vary), means, bool(profile.no_number))
+
+    # -- targets -------------------------------------------------------------------
+
+    def targets(self) -> tuple[Target, ...]:
+        """The columns of the target.
+
+        Raises:
+            DataError: columns that cannot be predicted.
+        """
+        options = self.options
+        return tuple(
+            Classes(name, options.classes)
+            if options.classes
+            else self._target(self.profiles[name])
+            for name in options.target
+        )
+
+    def _target(self, profile: Profile) -> Target:
+        task, name = self.options.task, profile.name
+        several = len(self.options.target) > 1
+        if profile.rows == profile.no_number == profile.empty:
+            raise DataError(
+                f"The target '{shortened(name)}' of '{self.source.name}' is empty.",
+                expected="a number or a class in some rows",
+                got=f"{profile.rows:,} empty cells",
+                fix="choose another target",
+            )
+        numbers = self.kind(profile) == "number" or several or task == "regression"
+        if numbers and task != "classification":
+            return self.number(profile, gaps=False)
+        classes = ordered(profile.counts)
+        if len(classes) < 2:
+            raise DataError(
+                f"The target '{shortened(name)}' of '{self.source.name}' names one "
+                "class only.",
+                expected="at least two classes",
+                got=shortened(", ".join(classes)),
+                fix="is it the right target? classes=[…] names classes that do not "
+                "come up",
+            )
+        there = profile.rows - profile.empty
+        many = len(classes) > max(CLASSES, there // 10) or profile.full
+        many |= there >= ENOUGH and len(classes) > there // 2
+        if many and task is None:
+            self._ask(
+                name,
+                f"the target {{}} would have {len(classes):,} classes in {there:,} "
+                "rows.",
+                ", ".join(repr(shortened(text, 20)) for text in classes[:5]),
+                {"task": "classification"},
+                "each of the texts is a class; or choose another target",
+            )
+        return Classes(name, classes)

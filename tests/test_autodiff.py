@@ -29,8 +29,7 @@ from chainrule.primitives.elementwise import (
 )
 from chainrule.primitives.matmul import dot
 from chainrule.primitives.movement import full_like, reduce_sum
-from chainrule.regions.activations import sigmoid, softmax
-from chainrule.regions.control import scan
+from chainrule.regions.activations import sigmoid
 from chainrule.regions.updates import sgd_update
 
 F64 = DType.float64
@@ -69,18 +68,6 @@ def gradients(f: Function, *arrays: Any) -> list[Any]:
     return [None if (g := known.get(v)) is None else g.array for v in inputs]
 
 
-def traced_gradients(f: Function, *arrays: Any) -> list[Any]:
-    """The same, from the traced graph of the derivative."""
-
-    def function(*inputs: Value) -> list[Value]:
-        known = cotangents({f(*inputs): one()})
-        return [known[v] for v in inputs]
-
-    arrays = tuple(np.asarray(a, np.float64) for a in arrays)
-    graph = trace(function, [ArrayType(a.shape, F64) for a in arrays], tracked=True)
-    return list(evaluate(graph, arrays))
-
-
 # dy/dx = dy/du · du/dx
 
 BY_HAND: dict[str, tuple[Function, float, float]] = {
@@ -101,24 +88,6 @@ BY_HAND: dict[str, tuple[Function, float, float]] = {
 @pytest.mark.parametrize(("f", "x", "expected"), BY_HAND.values(), ids=BY_HAND)
 def test_by_hand(f: Function, x: float, expected: float) -> None:
     assert at(slope(f), x) == pytest.approx(expected, rel=1e-15, abs=1e-300)
-
-
-def test_second_and_third_derivatives() -> None:
-    def fourth_power(x: Value) -> Value:
-        square = mul(x, x)
-        return mul(square, square)
-
-    expected = [4 * 27.0, 12 * 9.0, 24 * 3.0, 24.0, 0.0]
-    for order, value in enumerate(expected, start=1):
-        assert at(slope(fourth_power, order), 3.0) == value
-    t = math.tanh(0.7)
-    assert at(slope(tanh, 2), 0.7) == pytest.approx(-2 * t * (1 - t * t), rel=1e-14)
-    third = -2 * (1 - t * t) * (1 - 3 * t * t)
-    assert at(slope(tanh, 3), 0.7) == pytest.approx(third, rel=1e-14)
-    s = 1 / (1 + math.exp(-0.7))
-    second = s * (1 - s) * (1 - 2 * s)
-    assert at(slope(sigmoid, 2), 0.7) == pytest.approx(second, rel=1e-14)
-    assert at(slope(exp, 5), 1.0) == pytest.approx(math.e, rel=1e-15)
 
 
 def test_a_mixed_second_derivative() -> None:
@@ -209,15 +178,6 @@ def test_deltas_are_found_by_name_in_a_traced_graph() -> None:
     numbers = evaluate_all(graph, arrays)
     np.testing.assert_array_equal(numbers[deltas["0"]], [-1 / 32, -3 / 32])
     np.testing.assert_array_equal(numbers[deltas["2"]], [-1 / 8])
-
-
-def test_delta_of_softmax_is_not_elementwise() -> None:
-    """δ = Jᵀg, with the whole Jacobian diag(ŷ) − ŷŷᵀ."""
-    z, g = leaf([1.0, 2.0, 0.5]), np.array([0.3, -1.0, 2.0])
-    y = softmax(z, axis=0)
-    jacobian = np.diag(y.array) - np.outer(y.array, y.array)
-    delta = cotangents({y: Value(g)})[z].array
-    np.testing.assert_allclose(delta, jacobian.T @ g, rtol=1e-14)
 
 
 # Declared values at kinks
@@ -372,64 +332,4 @@ def test_inline_applies_a_graph_to_numbers_and_to_values() -> None:
 # scan against the loop that it stands for
 
 
-def cell(w: Value, h: Value, x: Value) -> tuple[Value, Value]:
-    new = tanh(add(dot(w, h, "oi,i->o"), x))
-    return new, mul(new, h)
-
-
-def looped(length: int, *, reverse: bool, unrolled: bool) -> Function:
-    """A scalar function of (w, h₀, x₀ … x_T), by scan or by a Python loop."""
-    types = [ArrayType(s, F64) for s in ((2, 2), (2,), (2,))]
-    body = trace(cell, types, name="cell", tracked=True)
-
-    def row(xs: Value, t: int) -> Value:
-        pick = Value(np.eye(length)[t])
-        return dot(pick, xs, "t,ti->i")
-
-    def function(w: Value, h: Value, xs: Value) -> Value:
-        if unrolled:
-            total = full_like(h, 0.0)
-            for t in reversed(range(length)) if reverse else range(length):
-                h, y = cell(w, h, row(xs, t))
-                total = add(total, mul(full_like(y, 1.0 + t), y))
-        else:
-            attrs = {"body": body, "length": length, "constants": 1, "carries": 1}
-            h, ys = scan(w, h, xs, reverse=reverse, **attrs)
-            total = dot(Value(1.0 + np.arange(length)), ys, "t,ti->i")
-        return reduce_sum(add(mul(h, h), total), axes=(0,))
-
-    return function
-
-
-SCANS = [(1, False), (4, False), (4, True)]
-
-
-@pytest.mark.parametrize(("length", "reverse"), SCANS)
-def test_scan_is_the_loop(length: int, reverse: bool) -> None:
-    rng = np.random.default_rng(length)
-    arrays = [rng.standard_normal(s) for s in ((2, 2), (2,), (length, 2))]
-    rolled = looped(length, reverse=reverse, unrolled=False)
-    loop = looped(length, reverse=reverse, unrolled=True)
-    values = [leaf(a) for a in arrays]
-    np.testing.assert_allclose(rolled(*values).array, loop(*values).array, rtol=1e-14)
-    expected = gradients(loop, *arrays)
-    for got, want in zip(gradients(rolled, *arrays), expected, strict=True):
-        np.testing.assert_allclose(got, want, rtol=1e-12)
-    for got, want in zip(traced_gradients(rolled, *arrays), expected, strict=True):
-        np.testing.assert_allclose(got, want, rtol=1e-12)
-
-
 # Eager is traced
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_eager_gradients_are_the_traced_ones(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    arrays = [rng.standard_normal(np.shape(a)) for a in EXACT.values()]
-
-    def loss(*inputs: Value) -> Value:
-        return network(*inputs)[0]
-
-    eager, traced = gradients(loss, *arrays), traced_gradients(loss, *arrays)
-    for mine, theirs in zip(eager, traced, strict=True):
-        np.testing.assert_array_equal(mine, theirs)

@@ -323,11 +323,6 @@ def test_a_cut_output_stays_cut() -> None:
     assert rewritten(changed, [different]).endswith("```text\n5\n6\n…\n```")
 
 
-def test_an_output_that_is_not_printed_is_seen() -> None:
-    (different,) = run(_document("python", "1", "text", "1"), "d.md")
-    assert different.printed == ""
-
-
 def test_a_command_is_run_and_its_answer_compared(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     version = importlib.import_module("chainrule").__version__
@@ -357,14 +352,6 @@ def test_a_command_is_run_and_its_answer_compared(tmp_path, monkeypatch) -> None
 )
 def test_what_answers_match(shown: str, printed: str, same: bool) -> None:
     assert matches(shown, printed) is same
-
-
-def test_a_toml_block_is_written_to_its_file(tmp_path, monkeypatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    run(_document("toml", "# run.toml\n[data]"), "d.md")
-    assert (tmp_path / "run.toml").read_text(encoding="utf-8") == "# run.toml\n[data]\n"
-    run(_document("toml", "[data]"), "d.md")
-    assert len(list(tmp_path.iterdir())) == 1
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,11 @@
 """One table, one split: the command line as a new user, and scikit-learn's network."""
 
+import contextlib
+import io
 import json
 import re
-import subprocess
-import sys
 import time
+import traceback
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,9 +15,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sources import Table
-
-#: Seconds that a command may take.
-PATIENCE = 900
 
 
 @dataclass
@@ -120,19 +118,23 @@ def commands(
 
 
 def _run(folder: Path, args: list[str]) -> Command:
+    """Run a command in this process, in a folder; what escapes it is its failure."""
+    from chainrule.cli import run
+
+    out, err = io.StringIO(), io.StringIO()
     started = time.perf_counter()
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", "chainrule", *args],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-        )
-        code, out, err = done.returncode, done.stdout, done.stderr
-    except subprocess.TimeoutExpired:
-        code, out, err = 124, "", f"Error: no end after {PATIENCE} s"
-    return Command(args[0], code, time.perf_counter() - started, out, err)
+    with (
+        contextlib.chdir(folder),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        try:
+            code = run(args)
+        except (Exception, SystemExit):
+            traceback.print_exc()
+            code = 1
+    seconds = time.perf_counter() - started
+    return Command(args[0], code, seconds, out.getvalue(), err.getvalue())
 
 
 def _predictions(path: Path, count: int) -> dict[str, tuple[str, ...]]:

@@ -281,7 +281,7 @@ class _Walk:
         if depth > 0 and not of_user(function.__code__.co_filename):
             return
         self._seen.add(id(function))
-        variables, attributes = _names(function)
+        variables, attributes = _names(function.__code__)
         self.names |= attributes
         found: dict[str, Get] = {}
         cells = function.__closure__ or ()
@@ -400,25 +400,26 @@ def _is_users(kind: type) -> bool:
     return of_user(getattr(module, "__file__", None) or "<")
 
 
-def _names(function: Any) -> tuple[set[str], set[str]]:
-    """The globals and the attributes that a function's code reads, with those of
+@functools.lru_cache(maxsize=4096)  # the same functions are met by every trace
+def _names(code: types.CodeType) -> tuple[frozenset[str], frozenset[str]]:
+    """The globals and the attributes that the code of a function reads, with those of
     functions within it; texts in it may name attributes too."""
     variables: set[str] = set()
     attributes: set[str] = set()
-    waiting = [getattr(function, "__code__", None)]
+    waiting: list[Any] = [code]
     while waiting:
-        code = waiting.pop()
-        if isinstance(code, str) and code.isidentifier():
-            attributes.add(code)
-        if not isinstance(code, types.CodeType):
+        item = waiting.pop()
+        if isinstance(item, str) and item.isidentifier():
+            attributes.add(item)
+        if not isinstance(item, types.CodeType):
             continue
-        waiting.extend(code.co_consts)
-        for step in dis.get_instructions(code):
+        waiting.extend(item.co_consts)
+        for step in dis.get_instructions(item):
             if step.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
                 variables.add(step.argval)
             elif "ATTR" in step.opname or "METHOD" in step.opname:
                 attributes.add(step.argval)
-    return variables, attributes | (variables & ANY)
+    return frozenset(variables), frozenset(attributes | (variables & ANY))
 
 
 def _cell(cell: types.CellType) -> Any:

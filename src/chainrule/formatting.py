@@ -13,6 +13,9 @@ from typing import Any
 
 #: What a number that is not there looks like.
 NONE = "–"
+_SHARES = re.compile(
+    r"(balanced_)?accuracy|top\d+|f1|precision|recall|probability|share"
+)
 
 
 def number(value: Any, digits: int = 4) -> str:
@@ -66,8 +69,8 @@ def percent(share: Any, decimals: int = 2) -> str:
 
 
 def is_share(metric: str) -> bool:
-    """Whether a metric of this name is a share, shown in per cent."""
-    return re.fullmatch(r"(balanced_)?accuracy|top\d+|f1", metric) is not None
+    """Whether a measure of this name is a share, shown in per cent."""
+    return _SHARES.fullmatch(metric) is not None
 
 
 def measure(metric: str, value: Any) -> str:

@@ -59,6 +59,14 @@ class Generator:
         return wrap(made)
 
 
+class NoBits:
+    """A stream of zeros, for weights that others take the place of at once."""
+
+    def bits(self, shape: Shape) -> Tensor:
+        """Zeros, which are quick to make."""
+        return wrap(filled(0, DType.uint32, shape))
+
+
 class StepStream:
     """Random bits within one training step: named by scope, ordinal and step.
 
@@ -102,7 +110,7 @@ def manual_seed(seed: int) -> None:
 
 
 @contextmanager
-def stream(source: Generator | StepStream) -> Iterator[None]:
+def stream(source: Generator | StepStream | NoBits) -> Iterator[None]:
     """Draws of this thread within the block come from ``source``."""
     saved, context.stream = context.stream, source
     try:

@@ -3,11 +3,38 @@
 from __future__ import annotations
 
 import html
+import unicodedata
 from collections.abc import Sequence
 
 from chainrule.errors import visible
 
 Table = Sequence[Sequence[str]]
+
+
+def width(text: str) -> int:
+    """Columns that a terminal gives a text: two for a Chinese character.
+
+    >>> width("iris"), width("玫瑰")
+    (4, 4)
+    """
+    return sum(
+        0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF")
+        for c in text
+    )
+
+
+def shorten(text: str, columns: int) -> str:
+    """``text`` as one line of at most so many columns.
+
+    >>> shorten("accuracy of the third kind", 12), shorten("正確率與召回率", 9)
+    ('accuracy of…', '正確率與…')
+    """
+    text = visible(text[: 2 * columns + 1])  # a mark takes no column of its own
+    if width(text) <= columns:
+        return text
+    while width(text) > columns - 1:
+        text = text[:-1]
+    return text.rstrip() + "…"
 
 
 def text_table(table: Table, left: int = 0) -> list[str]:
@@ -17,14 +44,13 @@ def text_table(table: Table, left: int = 0) -> list[str]:
     ['layer  size', '0        12']
     """
     table = [[visible(cell) for cell in line] for line in table]
-    widths = [max(map(len, column)) for column in zip(*table)]
-    return [
-        "  ".join(
-            cell.ljust(width) if i < left else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(line, widths))
-        )
-        for line in table
-    ]
+    widths = [max(map(width, column)) for column in zip(*table)]
+
+    def padded(cell: str, columns: int, i: int) -> str:
+        room = " " * (columns - width(cell))
+        return cell + room if i < left else room + cell
+
+    return ["  ".join(map(padded, line, widths, range(len(line)))) for line in table]
 
 
 def html_table(table: Table) -> str:

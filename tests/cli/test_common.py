@@ -195,5 +195,5 @@ def test_nothing_but_json_on_standard_output(tmp_path: Path) -> None:
     run = process("train", "mnist", *SMALL, "--json", "--out", "run", cwd=tmp_path)
     out, err = run.communicate(timeout=60)
     assert run.returncode == 0, err
-    assert json.loads(out)["recipe"] == "mnist"
+    assert json.loads(out)["run"] == "mnist"
     assert out.count("\n") == 1

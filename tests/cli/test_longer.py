@@ -11,7 +11,7 @@ import pytest
 import chainrule as cr
 from chainrule.training import checkpoint
 from tests.cli.conftest import SMALL, one_message
-from tests.cli.test_train_file import RUN, CtrlC
+from tests.cli.test_train import RUN, cut
 
 #: Without a rate that depends on the length; the first epoch is taken for the best.
 CONSTANT = RUN.replace('[schedule]\nclass = "CosineAnnealingLR"\nwarmup = 4\n', "")
@@ -61,12 +61,10 @@ def test_a_finished_run_goes_on(chainrule: Any, file: Path) -> None:
 
 
 def test_an_interrupted_run_goes_on(chainrule: Any, file: Path) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("chainrule.training.loop.CHUNK", 0.0)
-        patch.setattr("chainrule.training.progress.display", CtrlC)
-        assert chainrule("train", file, "--out", "part").code == 130
-        # The second life is cut too, at the same step of an epoch that it adds.
-        assert chainrule("train", "--resume", "part", "--epochs", 7).code == 0
+    assert cut(chainrule, file, "--out", "part").code == 130
+    # The second life is cut too, in an epoch that it adds.
+    assert cut(chainrule, "--resume", "part", "--epochs", 7, at=33).code == 130
+    assert chainrule("train", "--resume", "part").code == 0
     assert chainrule("train", file, "--epochs", 7, "--out", "whole").code == 0
     a, b = (cr.Trainer.load(d).model.state_dict() for d in ("part", "whole"))
     assert all(a[k].tobytes() == b[k].tobytes() for k in a)

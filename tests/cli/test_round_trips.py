@@ -28,7 +28,7 @@ def test_a_regression_from_a_table(chainrule: Any, tmp_path: Path) -> None:
     assert made.code == 0, made.err
     text = Path("run.toml").read_text(encoding="utf-8")
     assert 'features = ["面積", "房間", "城市"]' in text
-    assert 'categorical = ["城市"]' in text
+    assert 'dtype = {"城市" = "category"}' in text
 
     result = chainrule("train", "run.toml", *QUICK, "--epochs", 60, "--out", "r")
     assert result.code == 0, result.err

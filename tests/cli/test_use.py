@@ -107,38 +107,6 @@ def test_the_reference(chainrule: Any) -> None:
     assert os.listdir() == []
 
 
-# -- names of recipes and of files -----------------------------------------------------
-
-
-def test_a_recipe_comes_before_a_file_of_its_name(chainrule: Any) -> None:
-    Path("two-two-one").write_text("[data]")
-    assert chainrule("train", "two-two-one", "--engine", "numpy").code == 0
-
-
-def test_a_file_without_its_end(chainrule: Any) -> None:
-    Path("houses.toml").write_text("[data]")
-    result = chainrule("train", "houses")
-    one_message(result, 2, "no recipe 'houses'", "chainrule train houses.toml")
-    result = chainrule("train", "house.tom")
-    one_message(result, 2, "no file and no recipe 'house.tom'", "train houses.toml")
-    result = chainrule("train", "runs/other")
-    one_message(result, 2, "no file and no recipe 'runs/other'", "FILE.toml")
-
-
-def test_data_in_place_of_a_file(chainrule: Any) -> None:
-    data.flowers(Path("f.csv"))
-    Path("folder").mkdir()
-    for place in ("f.csv", "folder"):
-        said = f"chainrule new run.toml --data {place}"
-        one_message(chainrule("train", place), 2, said)
-
-
-def test_a_batch_of_the_command_line(chainrule: Any) -> None:
-    chainrule("new", "a.toml")
-    result = chainrule("train", "a.toml", "--batch-size", 100_000)
-    one_message(result, 2, "Error: --batch-size: a batch", "1 to 320")
-
-
 def test_new_without_pillow(
     chainrule: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -336,9 +304,9 @@ def test_rows_that_are_left_out(chainrule: Any, tmp_path: Path) -> None:
     path.write_text("\n".join(lines), encoding="cp950")
     assert chainrule("new", "f.toml", "--data", "f.csv").code == 0
     text = Path("f.toml").read_text(encoding="utf-8")
-    for part in ('delimiter = "\\t"', 'encoding = "cp950"', 'missing = "mean"'):
+    for part in ('delimiter = "\\t"', 'encoding = "cp950"', 'missing = "fill"'):
         assert part in text
-    Path("f.toml").write_text(text.replace('"mean"', '"drop"'), encoding="utf-8")
+    Path("f.toml").write_text(text.replace('"fill"', '"drop"', 1), encoding="utf-8")
     assert chainrule("train", "f.toml", *QUICK, "--out", "r").code == 0
     made = chainrule("predict", "r", "f.csv")
     assert "1 of 150 rows left out for empty cells: lines 4" in made.err

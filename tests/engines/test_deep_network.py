@@ -110,13 +110,6 @@ def test_losses_of_200_steps_and_every_mask(dtype, monkeypatch):
         assert gap <= TOLERANCE[dtype], name
 
 
-def test_the_first_steps_are_those_of_eager_code(monkeypatch):
-    eager, masks, _ = run("eager", "float32", monkeypatch, steps=10)
-    native, native_masks, _ = run("native", "float32", monkeypatch, steps=10)
-    np.testing.assert_allclose(native, eager, rtol=TOLERANCE["float32"])
-    assert_same_masks(masks, native_masks)
-
-
 @pytest.mark.parametrize("bias", [True, False])
 def test_the_trainer_with_a_last_batch_of_one_row(bias):
     """20 epochs of 11 steps; the 11th has one row, which has no statistics."""

@@ -97,22 +97,20 @@ def same(name: str, engine: str, dtype: str) -> None:
         )
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+PAIRS = [
+    ("numpy", "float64"),
+    ("native", "float32"),
+    pytest.param("numpy", "float32", marks=pytest.mark.slow),
+    pytest.param("native", "float64", marks=pytest.mark.slow),
+]
+
+
+@pytest.mark.parametrize(("engine", "dtype"), PAIRS)
 @pytest.mark.parametrize("name", SHORT)
-def test_engines_agree_with_eager(name: str, engine: str) -> None:
-    same(name, engine, "float32")
-
-
-@pytest.mark.parametrize("name", SHORT)
-def test_the_numpy_engine_agrees_in_float64(name: str) -> None:
-    same(name, "numpy", "float64")
-
-
-@pytest.mark.slow
-@pytest.mark.skipif("native" not in ENGINES, reason="no native engine here")
-@pytest.mark.parametrize("name", SHORT)
-def test_the_native_engine_agrees_in_float64(name: str) -> None:
-    same(name, "native", "float64")
+def test_engines_agree_with_eager(name: str, engine: str, dtype: str) -> None:
+    if engine not in ENGINES:
+        pytest.skip("no native engine here")
+    same(name, engine, dtype)
 
 
 @pytest.mark.parametrize("engine", [None, *ENGINES])

@@ -249,20 +249,6 @@ def test_the_page_keeps_to_its_width(width):
     assert max(map(len, e.text(width).splitlines())) <= width
 
 
-def test_the_page_follows_the_terminal(monkeypatch):
-    e = example()
-    monkeypatch.setenv("COLUMNS", "60")
-    assert str(e) == e.text(60)
-    monkeypatch.setenv("COLUMNS", "400")
-    assert str(e) == e.text(100)
-
-
-def test_show_prints_the_page(capsys):
-    e = example()
-    e.show()
-    assert capsys.readouterr().out == str(e) + "\n"
-
-
 def test_show_uses_colours_on_a_terminal(monkeypatch, capsys):
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm-256color")

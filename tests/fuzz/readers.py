@@ -18,7 +18,7 @@ import numpy as np
 import chainrule as cr
 from chainrule.data import read, read_npz
 from chainrule.errors import ChainruleError
-from chainrule.runs import building, consistency, file, schema
+from chainrule.runs import FromFile, consistency, file, schema
 
 from ..data import test_fuzz_csv, test_fuzz_idx, test_fuzz_npz
 from ..data.hostile import outcome as read_or_refused
@@ -204,7 +204,8 @@ def toml(place: Path) -> Reader:
         run = test_fuzz_toml.check(text)
         if run is not None and _small(run):
             try:
-                building.build(run)
+                origin = FromFile(run)
+                origin.trainer(origin.parts())
             except ChainruleError as error:
                 outcome.check_message(error)
 
@@ -214,10 +215,10 @@ def toml(place: Path) -> Reader:
 
 def _small(run: file.RunFile) -> bool:
     """Whether it draws few points, and its network has few weights."""
-    settings, layers = run["data"], run["model"]["layers"]
-    numbers = [n for n in settings.values() if type(n) is int]
-    weights = sum(consistency.weights_of(i["class"], i["options"]) for i in layers)
-    drawn = settings["source"] in schema.DRAWN
+    settings, layers = run.settings.data, run.settings.model.layers
+    numbers = [n for _, n in settings if type(n) is int]
+    weights = sum(consistency.weights_of(layer.sizes()) for layer in layers)
+    drawn = settings.source in schema.DRAWN
     return drawn and weights <= WEIGHTS and max([0, *numbers]) <= ROWS
 
 

@@ -285,14 +285,3 @@ def test_unknown_primitives_and_double_names_are_refused() -> None:
     assert registered()["add"] is lookup("add") is add
     registered().clear()
     assert lookup("add") is add
-
-
-def test_reprs_say_what_a_thing_is() -> None:
-    x = eager(1.0, tracked=True)
-    assert repr(exp(x)) == "<exp: f64[1]>"
-    assert repr(x) == "<value: f64[1]>"
-    with scope("0"):
-        y = exp(x)
-    assert repr(y.node) == "<node exp in '0'>"
-    assert repr(exp) == "<primitive exp>"
-    assert repr(softmax) == "<region softmax>"

@@ -75,6 +75,7 @@ def test_lists_and_dictionaries_of_modules_are_found():
     assert net.blocks[1:][0] is net.blocks[1]
     assert list(net.heads) == ["a", "b"]
     assert "a" in net.heads
+    assert "c" not in net.heads
     del net.heads["a"]
     assert list(net.heads.keys()) == ["b"]
     with pytest.raises(KeyError):

@@ -149,9 +149,11 @@ MISTAKES = {
         "nn.Dropout(-0.1)": "0 ≤ p < 1",
     },
     DTypeError: {
+        "nn.Linear(2, 3)(cr.tensor(np.ones((1, 2))))": "float32",
         "nn.Embedding(3, 2)([1.0, 2.0])": r"integers.*float32.*astype\('int64'\)",
     },
     ShapeError: {
+        "nn.Sequential(nn.Linear(4, 3))(cr.tensor([[1.0, 2.0]]))": r"Linear '0'",
         "nn.Flatten()(cr.tensor([1.0]))": r"at least 2 axes.*\(1,\)",
         "nn.Flatten(3)(cr.tensor([[1.0]]))": "at least 4 axes",
         "nn.Flatten(1, 0)(cr.tensor([[1.0]]))": "merges axes 1",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from typing import Any
 
@@ -282,14 +281,3 @@ def test_it_is_a_copy_to_the_last_list() -> None:
     optimizer.load_state_dict(state)
     state["lr"]["milestones"].append(100)
     assert optimizer.state_dict()["lr"]["milestones"] == [2, 4, 99]
-
-
-def test_it_can_be_copied_and_holds_no_tensor() -> None:
-    model = network()
-    optimizer = adam(model)
-    train(model, optimizer, 0, 2)
-    state = optimizer.state_dict()
-    np.testing.assert_equal(copy.deepcopy(state), state)
-    moments = state["state"]["0.weight"]
-    assert moments
-    assert all(type(a) is np.ndarray for a in moments.values())

@@ -6,235 +6,123 @@ from typing import Any
 
 import numpy as np
 
-from tests.parity.rows import K2, MASK, ODD, TIES, ZEROS, K, M, P, S, U, pair, row
+from tests.parity.rows import (
+    TIES,
+    ZEROS,
+    M,
+    P,
+    pair,
+    row,
+    words,
+)
 
 # -- element by element ----------------------------------------------------------------
-
-row(
-    "addition",
-    lambda t, x, y: (x.add(y, alpha=2), x.add(y), t.add(x, y, alpha=3)),
-    M,
-    P,
-)
-row(
-    "subtraction",
-    lambda t, x, y: (x.sub(y, alpha=0.5), x.subtract(y), t.sub(x, y, alpha=2)),
-    M,
-    P,
-)
-row(
-    "subtract alpha",
-    lambda t, x, y: (x.subtract(y, alpha=3), t.subtract(x, y, alpha=2), 2 - x, x - 1),
-    *(M, P),
-)
-row(
-    "multiplication",
-    lambda t, x, y: (x.mul(y), x.multiply(2.0), t.mul(x, y), t.multiply(x, 3)),
-    *(M, P),
-)
-row(
-    "division",
-    lambda t, x, y: (x.div(y), x.divide(y), x.true_divide(2), t.div(x, y), 1 / y),
-    *(M, P),
-)
-row("divisions", lambda t, x, y: (t.divide(x, y), t.true_divide(x, y)), M, P)
-row(
-    "division rounded",
-    lambda t, x, y: (
-        *(x.div(y, rounding_mode="floor"), x.div(y, rounding_mode="trunc")),
-        *(x.divide(y, rounding_mode="trunc"), x.divide(y, rounding_mode="floor")),
-        *(t.div(x, y, rounding_mode="trunc"), t.divide(x, y, rounding_mode="floor")),
-    ),
-    *(3 * M, P),
-)
-row(
-    "division of integers",
-    lambda t, k, n: (
-        *(k.div(n), k.div(n, rounding_mode="floor"), k.div(n, rounding_mode="trunc")),
-        *(k.floor_divide(n), k.remainder(n), t.floor_divide(k, n), t.remainder(k, n)),
-        *(k / 2, k // 2, -k % 4, k % -3, k // -2, k.div(2, rounding_mode="trunc")),
-    ),
-    *(K, K2),
-)
-row(
-    "in place by name",
-    lambda t, x, y: (
-        *((x * 1).add_(y, alpha=2), (x * 1).sub_(y, alpha=0.5), (x * 1).mul_(y)),
-        *((x * 1).div_(y), (x * 1).fill_(2.0), (x * 1).zero_(), (x * 1).clamp_(0, 1)),
-        *((x * 1).clamp_(min=-1.0), (x * 1).clamp_(max=0.5)),
-        (x * 1).masked_fill_(y > 1, 2.5),
-    ),
-    *(M, P),
-)
-row("lerp", lambda t, x, y: (x.lerp(y, 0.3), t.lerp(x, y, 0.9)), M, P)
-row("lerp tensor", lambda t, x, y, w: (x.lerp(y, w), t.lerp(x, y, w * 2)), M, P, U)
-row("powers", lambda t, x: (x**2, x**3, x.pow(-1), x**-2.0, x**0.5, x**0), P)
-row("power of number", lambda t, x: (2.0**x, x**x, t.pow(x, 2.5), t.pow(2, x)), P)
+words("""
+M.add(P, alpha=2); M.add(P); t.add(M, P, alpha=3); M.sub(P, alpha=0.5);
+M.subtract(P); t.sub(M, P, alpha=2); M.subtract(P, alpha=3);
+t.subtract(M, P, alpha=2); 2 - M; M - 1; M.mul(P); M.multiply(2.0); t.mul(M, P);
+t.multiply(M, 3); M.div(P); M.divide(P); M.true_divide(2); t.div(M, P); 1 / P;
+t.divide(M, P); t.true_divide(M, P); (3 * M).div(P, rounding_mode='floor');
+(3 * M).div(P, rounding_mode='trunc'); (3 * M).divide(P, rounding_mode='trunc');
+(3 * M).divide(P, rounding_mode='floor'); t.div(3 * M, P, rounding_mode='trunc');
+t.divide(3 * M, P, rounding_mode='floor'); K.div(K2);
+K.div(K2, rounding_mode='floor'); K.div(K2, rounding_mode='trunc');
+K.floor_divide(K2); K.remainder(K2); t.floor_divide(K, K2); t.remainder(K, K2);
+K / 2; K // 2; -K % 4; K % -3; K // -2; K.div(2, rounding_mode='trunc');
+(M * 1).add_(P, alpha=2); (M * 1).sub_(P, alpha=0.5); (M * 1).mul_(P);
+(M * 1).div_(P); (M * 1).fill_(2.0); (M * 1).zero_(); (M * 1).clamp_(0, 1);
+(M * 1).clamp_(min=-1.0); (M * 1).clamp_(max=0.5); (M * 1).masked_fill_(P > 1, 2.5);
+M.lerp(P, 0.3); t.lerp(M, P, 0.9); M.lerp(P, U); t.lerp(M, P, U * 2); P ** 2;
+P ** 3; P.pow(-1); P ** (-2.0); P ** 0.5; P ** 0; 2.0 ** P; P ** P; t.pow(P, 2.5);
+t.pow(2, P)
+""")
 row("power at 0", lambda t, x: (x**2, x**3, x**1, x**0), np.array([0.0, 1.0]))
-row("power of negative", lambda t, x: (x**2.0, x**3, x**-3, x**4), M)
+words("""
+M ** 2.0; M ** 3; M ** (-3); M ** 4
+""")
 row(
     "power of tensors at 0",
     lambda t, x, y: x**y,
     *(np.array([0.0, 0.0, 2.0]), np.array([2.0, 3.0, 0.0])),
     seconds=False,
 )
-row("trigonometry", lambda t, x: (x.sin(), t.cos(x), x.tan(), t.sin(x), x.cos()), M)
-row("inverse", lambda t, x: (x.asin(), t.acos(x), x.atan(), t.asin(x), x.acos()), U)
-row("tangents", lambda t, x: (t.tan(x), t.atan(x), t.atanh(x), t.sinh(x)), U)
-row("hyperbolic", lambda t, x: (x.sinh(), x.cosh(), x.tanh(), x.asinh()), M)
-row("hyperbolic functions", lambda t, x: (t.cosh(x), t.tanh(x), t.asinh(x)), 3 * M)
-row("acosh atanh", lambda t, x: ((x + 1).acosh(), (x / 5).atanh(), t.acosh(x + 1)), P)
-row("atan2 hypot", lambda t, x, y: (t.atan2(x, y), t.hypot(x, y)), M, P)
+words("""
+M.sin(); t.cos(M); M.tan(); t.sin(M); M.cos(); U.asin(); t.acos(U); U.atan();
+t.asin(U); U.acos(); t.tan(U); t.atan(U); t.atanh(U); t.sinh(U); M.sinh(); M.cosh();
+M.tanh(); M.asinh(); t.cosh(3 * M); t.tanh(3 * M); t.asinh(3 * M); (P + 1).acosh();
+(P / 5).atanh(); t.acosh(P + 1); t.atan2(M, P); t.hypot(M, P)
+""")
 row("atan2 quadrants", lambda t, x, y: (x.atan2(y), y.hypot(x)), M, M[::-1].copy())
-row("exponentials", lambda t, x: (x.exp(), x.exp2(), x.expm1(), t.exp(x)), M)
-row("exponential functions", lambda t, x: (t.exp2(x), t.expm1(x), t.erf(x)), M)
-row("logarithms", lambda t, x: (x.log(), x.log2(), t.log10(x), x.log1p()), P)
-row("logarithm functions", lambda t, x: (t.log(x), t.log2(x), x.log10(), t.log1p(x)), P)
-row("logaddexp", lambda t, x, y: (t.logaddexp(x, y), x.logaddexp(y)), M, P)
-row("logaddexp equal", lambda t, x: t.logaddexp(x, x * 1), M)
-row("erf", lambda t, x: x.erf(), M)
-row("roots", lambda t, x: (x.sqrt(), x.rsqrt(), x.reciprocal(), x.square()), P)
-row("root functions", lambda t, x: (t.sqrt(x), t.rsqrt(x), t.reciprocal(x)), P)
-row("square", lambda t, x: (t.square(x), t.positive(x), x.positive()), M)
-row(
-    "signs",
-    lambda t, x: (x.abs(), x.sign(), x.neg(), -x, x.absolute(), x.negative()),
-    M,
-)
-row("sign functions", lambda t, x: (t.abs(x), t.sign(x), t.neg(x), t.negative(x)), M)
-row("sign bits", lambda t, x: (t.signbit(x), x.signbit(), t.absolute(x), abs(x)), M)
-row("abs at 0", lambda t, x: (x.abs(), x.sign(), x.relu()), ZEROS)
-row("copysign", lambda t, x, y: (x.copysign(y), t.copysign(y, x)), M, P, wrt=[0])
-row(
-    "nextafter", lambda t, x, y: (t.nextafter(x, y), x.nextafter(y)), M, P, firsts=False
-)
-row("rounding", lambda t, x: (x.floor(), x.ceil(), x.round(), x.trunc()), M * 3)
-row("rounding functions", lambda t, x: (t.floor(x), t.ceil(x), t.trunc(x)), M * 3)
-row(
-    "round decimals",
-    lambda t, x: (x.round(decimals=1), t.round(x, decimals=2), x.round(decimals=-1)),
-    M * 31,
-)
+words("""
+M.exp(); M.exp2(); M.expm1(); t.exp(M); t.exp2(M); t.expm1(M); t.erf(M); P.log();
+P.log2(); t.log10(P); P.log1p(); t.log(P); t.log2(P); P.log10(); t.log1p(P);
+t.logaddexp(M, P); M.logaddexp(P); t.logaddexp(M, M * 1); M.erf(); P.sqrt();
+P.rsqrt(); P.reciprocal(); P.square(); t.sqrt(P); t.rsqrt(P); t.reciprocal(P);
+t.square(M); t.positive(M); M.positive(); M.abs(); M.sign(); M.neg(); -M;
+M.absolute(); M.negative(); t.abs(M); t.sign(M); t.neg(M); t.negative(M);
+t.signbit(M); M.signbit(); t.absolute(M); abs(M); ZEROS.abs(); ZEROS.sign();
+ZEROS.relu(); (M * 3).floor(); (M * 3).ceil(); (M * 3).round(); (M * 3).trunc();
+t.floor(M * 3); t.ceil(M * 3); t.trunc(M * 3); (M * 31).round(decimals=1);
+t.round(M * 31, decimals=2); (M * 31).round(decimals=-1)
+""")
 row("round halves", lambda t, x: (x.round(), t.round(x)), np.arange(-3.5, 4.0, 0.5))
-row(
-    "remainders", lambda t, x, y: (x % 0.7, t.remainder(x, 2), x.remainder(y)), M * 3, P
-)
-row("remainder of negative", lambda t, x, y: (x % -y, x.remainder(-0.7)), M * 3, P)
-row(
-    "floor division",
-    lambda t, x, y: (x // 0.7, x.floor_divide(y), t.floor_divide(x, y), 5.0 // y),
-    *(M * 3, P),
-    firsts=False,
-)
-row("clamp", lambda t, x: (x.clamp(-0.5, 0.5), x.clamp(min=0), x.clip(max=0.1)), M)
-row("clamp functions", lambda t, x: (t.clamp(x, min=-1), t.clip(x, max=1.0)), M)
-row("clip functions", lambda t, x: (t.clamp(x, max=0.3), t.clip(x, min=0.1)), M)
-row("clip by name", lambda t, x: (x.clip(min=-0.3), x.clamp(max=0.2)), M)
+words("""
+M * 3 % 0.7; t.remainder(M * 3, 2); (M * 3).remainder(P); M * 3 % -P;
+(M * 3).remainder(-0.7); M.clamp(-0.5, 0.5); M.clamp(min=0); M.clip(max=0.1);
+t.clamp(M, min=-1); t.clip(M, max=1.0); t.clamp(M, max=0.3); t.clip(M, min=0.1);
+M.clip(min=-0.3); M.clamp(max=0.2)
+""")
 row("clamp at a limit", lambda t, x: x.clamp(1.0, 2.0), np.array([1.0, 1.5, 2.0]))
 row("clamp by tensors", lambda t, x, a, b: x.clamp(a, b), M, M[::-1] / 3, P)
-row("clamp crossed", lambda t, x: x.clamp(1.0, -1.0), M)
-row("activations", lambda t, x: (x.relu(), x.sigmoid(), x.softmax(1), t.relu(x)), M)
-row("sigmoid", lambda t, x: (t.sigmoid(x), t.softmax(x, 0)), 10 * M)
-row("softmax dim", lambda t, x: (t.softmax(x, dim=0), x.softmax(dim=1)), S)
-row("log_softmax", lambda t, x: (x.log_softmax(dim=0), t.log_softmax(x, 1)), M)
-row("log_softmax dim", lambda t, x: (t.log_softmax(x, dim=0), x.log_softmax(1)), S)
-row(
-    "nan_to_num",
-    lambda t, x: (
-        *(x.nan_to_num(), x.nan_to_num(nan=1.5, posinf=7.0, neginf=-3.0)),
-        t.nan_to_num(x, nan=2.0, posinf=5.0, neginf=-1.0),
-    ),
-    ODD,
-)
-row(
-    "isclose",
-    lambda t, x: (
-        *(t.isclose(x, x + 1e-9 * x), x.isclose(x + 0.01, atol=0.1, rtol=0.0)),
-        *(x.isclose(x * 1.01, rtol=0.1), t.isclose(x, x + 0.01, rtol=0.3, atol=0.002)),
-    ),
-    M,
-)
-row(
-    "isclose NaN",
-    lambda t, x: (
-        x.isclose(x),
-        x.isclose(x, equal_nan=True),
-        t.isclose(x, x, equal_nan=True),
-    ),
-    ODD,
-)
+words("""
+M.clamp(1.0, -1.0); M.relu(); M.sigmoid(); M.softmax(1); t.relu(M);
+t.sigmoid(10 * M); t.softmax(10 * M, 0); t.softmax(S, dim=0); S.softmax(dim=1);
+M.log_softmax(dim=0); t.log_softmax(M, 1); t.log_softmax(S, dim=0);
+S.log_softmax(1); ODD.nan_to_num();
+ODD.nan_to_num(nan=1.5, posinf=7.0, neginf=-3.0);
+t.nan_to_num(ODD, nan=2.0, posinf=5.0, neginf=-1.0); t.isclose(M, M + 1e-09 * M);
+M.isclose(M + 0.01, atol=0.1, rtol=0.0); M.isclose(M * 1.01, rtol=0.1);
+t.isclose(M, M + 0.01, rtol=0.3, atol=0.002); ODD.isclose(ODD);
+ODD.isclose(ODD, equal_nan=True); t.isclose(ODD, ODD, equal_nan=True)
+""")
 row(
     "isclose integers",
     lambda t, k: (k.isclose(k + 1, rtol=0.0, atol=0.0), k.isclose(k + 1)),
     np.array([2**40, 3, 0, -7]),
 )
-row(
-    "allclose",
-    lambda t, x: t.tensor(
-        [
-            *(x.allclose(x), x.allclose(x + 0.1, atol=1.0, rtol=0.0)),
-            *(
-                x.allclose(x * 1.1, rtol=0.2),
-                x.allclose(x * x.new_tensor(float("nan"))),
-            ),
-            t.allclose(x, x + 0.1, rtol=0.0, atol=1.0),
-            t.allclose(x * float("nan"), x * float("nan"), equal_nan=True),
-            (x * float("nan")).allclose(x * float("nan"), equal_nan=True),
-        ]
-    ),
-    *(M,),
-    wrt=[],
-    traced=False,
-)
-row("odd numbers", lambda t, x: (x.isnan(), x.isinf(), x.isfinite(), t.isnan(x)), ODD)
-row("odd functions", lambda t, x: (t.isinf(x), t.isfinite(x), x.exp(), x.tanh()), ODD)
-row(
-    "comparisons",
-    lambda t, x, y: (
-        *(x.eq(y), x.ne(y), x.lt(y), x.le(y), x.gt(y), x.ge(y)),
-        *(t.eq(x, y), t.ne(x, y), t.lt(x, y), t.le(x, y), t.gt(x, y), t.ge(x, y)),
-        *(x.greater(y), x.greater_equal(y), x.less(y), x.less_equal(y)),
-        *(x.not_equal(y), t.not_equal(x, y), x == y, x != y, x < 1, x >= 1),
-        *(t.greater(x, y), t.greater_equal(x, y), t.less(x, y), t.less_equal(x, y)),
-    ),
-    *(TIES, ZEROS),
-)
+words("""
+ODD.isnan(); ODD.isinf(); ODD.isfinite(); t.isnan(ODD); t.isinf(ODD);
+t.isfinite(ODD); ODD.exp(); ODD.tanh(); TIES.eq(ZEROS); TIES.ne(ZEROS);
+TIES.lt(ZEROS); TIES.le(ZEROS); TIES.gt(ZEROS); TIES.ge(ZEROS); t.eq(TIES, ZEROS);
+t.ne(TIES, ZEROS); t.lt(TIES, ZEROS); t.le(TIES, ZEROS); t.gt(TIES, ZEROS);
+t.ge(TIES, ZEROS); TIES.greater(ZEROS); TIES.greater_equal(ZEROS); TIES.less(ZEROS);
+TIES.less_equal(ZEROS); TIES.not_equal(ZEROS); t.not_equal(TIES, ZEROS);
+TIES == ZEROS; TIES != ZEROS; TIES < 1; TIES >= 1; t.greater(TIES, ZEROS);
+t.greater_equal(TIES, ZEROS); t.less(TIES, ZEROS); t.less_equal(TIES, ZEROS)
+""")
 pair(
     "equal",
     lambda t, x, y: t.equal(x, y),
     lambda t, x, y: t.eq(x, y),
     *(TIES, ZEROS),
 )
-row(
-    "bits",
-    lambda t, k, n: (
-        *(k & 3, k | 8, k ^ 5, ~k, k << 2, k >> 1, 3 & k, 8 | k, 5 ^ k),
-        *(k.bitwise_and(n), k.bitwise_or(n), k.bitwise_xor(n), k.bitwise_not()),
-        *(k.bitwise_left_shift(n % 3), k.bitwise_right_shift(n % 3)),
-        *(t.bitwise_and(k, n), t.bitwise_or(k, n), t.bitwise_xor(k, n)),
-        *(t.bitwise_not(k), t.bitwise_left_shift(k, 2), t.bitwise_right_shift(k, 1)),
-    ),
-    *(K, K2),
-)
-row("whole division", lambda t, k: (k // 2, k % 3, 7 // (k + 9), -k % 4), K)
-row("integer powers", lambda t, k: (k**2, k**3, k ** k.abs(), 2 ** k.abs()), K)
-row("truth", lambda t, m: (~m, m & m, m | ~m, m ^ m, m + m, m * m), MASK)
-row(
-    "logic",
-    lambda t, x, m: (
-        *(t.logical_and(m, x > 1), m.logical_not(), t.logical_or(m, x > 1)),
-        *(x.logical_and(m), x.logical_or(m), x.logical_xor(m), t.logical_xor(x, m)),
-        t.logical_not(x),
-    ),
-    *(ZEROS, MASK),
-)
-
+words("""
+K & 3; K | 8; K ^ 5; ~K; K << 2; K >> 1; 3 & K; 8 | K; 5 ^ K; K.bitwise_and(K2);
+K.bitwise_or(K2); K.bitwise_xor(K2); K.bitwise_not(); K.bitwise_left_shift(K2 % 3);
+K.bitwise_right_shift(K2 % 3); t.bitwise_and(K, K2); t.bitwise_or(K, K2);
+t.bitwise_xor(K, K2); t.bitwise_not(K); t.bitwise_left_shift(K, 2);
+t.bitwise_right_shift(K, 1); K // 2; K % 3; 7 // (K + 9); -K % 4; K ** 2; K ** 3;
+K ** K.abs(); 2 ** K.abs(); ~MASK; MASK & MASK; MASK | ~MASK; MASK ^ MASK;
+MASK + MASK; MASK * MASK; t.logical_and(MASK, ZEROS > 1); MASK.logical_not();
+t.logical_or(MASK, ZEROS > 1); ZEROS.logical_and(MASK); ZEROS.logical_or(MASK);
+ZEROS.logical_xor(MASK); t.logical_xor(ZEROS, MASK); t.logical_not(ZEROS)
+""")
 # -- element types, new tensors --------------------------------------------------------
-
-row("conversions", lambda t, x: (x.float(), x.long(), x.int(), x.bool()), M * 3)
-row("double", lambda t, x: (x.double(), x.float().double()), M)
-row("to", lambda t, x, k: (x.to(t.float32), k.type_as(x), k.to(x), k.to("cpu")), M, K)
-row("to named", lambda t, x: (x.to(dtype=t.float64), x.to(device="cpu"), x.cpu()), M)
+words("""
+(M * 3).float(); (M * 3).long(); (M * 3).int(); (M * 3).bool(); M.double();
+M.float().double(); M.to(t.float32); K.type_as(M); K.to(M); K.to('cpu');
+M.to(dtype=t.float64); M.to(device='cpu'); M.cpu()
+""")
 pair(
     "astype",
     lambda t, x: (
@@ -244,29 +132,12 @@ pair(
     lambda t, x: (x.float(), x.double(), x.int(), x.float(), x),
     M * 3,
 )
-row(
-    "new",
-    lambda t, x: (
-        *(x.new_zeros(2), x.new_full((2, 1), 3), x.new_ones(1), x.new_tensor([1, 2])),
-        *(x.new_zeros((2, 3), dtype=t.int32), x.new_ones((1, 2), dtype=t.float32)),
-        *(x.new_full((2,), 3, dtype=t.int64), x.new_tensor(3, dtype=t.int16)),
-    ),
-    M,
-)
-row("zeros_like", lambda t, x: (t.zeros_like(x), t.ones_like(x) * x), M)
-row("full_like", lambda t, x: t.full_like(x, 3.0) + x, M)
-row(
-    "like",
-    lambda t, x: (
-        t.zeros_like(x, dtype=t.int32, device="cpu"),
-        t.ones_like(x, dtype=t.float32, device="cpu", requires_grad=True).detach(),
-        t.full_like(x, 2, dtype=t.int16, device="cpu"),
-        t.full_like(x, 2, requires_grad=True).detach(),
-        t.zeros_like(x, requires_grad=True).detach(),
-    ),
-    M,
-    traced=False,
-)
+words("""
+M.new_zeros(2); M.new_full((2, 1), 3); M.new_ones(1); M.new_tensor([1, 2]);
+M.new_zeros((2, 3), dtype=t.int32); M.new_ones((1, 2), dtype=t.float32);
+M.new_full((2,), 3, dtype=t.int64); M.new_tensor(3, dtype=t.int16); t.zeros_like(M);
+t.ones_like(M) * M; t.full_like(M, 3.0) + M
+""")
 row(
     "made",
     lambda t: (
@@ -335,34 +206,17 @@ pair(
     M,
     traced=False,
 )
-row("integer sums", lambda t, k: (k.sum(), k.prod(1), k.cumsum(0), k.cumprod(1)), K)
-row("sums of truth", lambda t, m: (m.sum(), m.cumsum(0), m.prod(1), m.sum(0)), MASK)
-row(
-    "promotion",
-    lambda t, x, k, m: (
-        *(x + k[0, 0], k + m[:2, :3], k * 1.5, k / 2, m[:2, :3] * 2.0, x * m),
-        *(k.float() + x[:2, :3], k.int() + k, m[:2, :3] + k, k > 1.5, 2 - k),
-    ),
-    *(M, K, MASK),
-)
+words("""
+K.sum(); K.prod(1); K.cumsum(0); K.cumprod(1); MASK.sum(); MASK.cumsum(0);
+MASK.prod(1); MASK.sum(0); M + K[0, 0]; K + MASK[:2, :3]; K * 1.5; K / 2;
+MASK[:2, :3] * 2.0; M * MASK; K.float() + M[:2, :3]; K.int() + K; MASK[:2, :3] + K;
+K > 1.5; 2 - K
+""")
 row("in place", lambda t, x: _in_place(x), M)
 row("copy_", lambda t, x: _copied(x), M)
-row("chain of rows", lambda t, x: t.stack([row * i for i, row in enumerate(x)]), M)
-row(
-    "numbers",
-    lambda t, x, k: (
-        t.tensor([x[0, 0].item(), float(x[1, 1]), int(k[0, 1]), x.numel(), x.dim()]),
-        t.tensor([x.nelement(), x.ndim, k.element_size(), x.size(0), *x.size()]),
-        t.tensor(
-            [x.is_floating_point(), k.is_floating_point(), x.is_leaf, bool(k[0, 0])]
-        ),
-        t.tensor([k.itemsize, k.nbytes, len(x), x.requires_grad, *x.shape]),
-        t.tensor(x.tolist(), dtype=x.dtype),
-    ),
-    *(M, K),
-    wrt=[],
-    traced=False,
-)
+words("""
+t.stack([row * i for i, row in enumerate(M)])
+""")
 pair(
     "size",
     lambda t, x: t.tensor([x.size, x.device == "cpu"]),
@@ -388,3 +242,46 @@ def _copied(x: Any) -> Any:
     z = x.detach() * 0.0
     z.copy_(y)
     return z
+
+
+words(
+    """
+M.copysign(P); t.copysign(P, M)
+""",
+    wrt=[0],
+)
+words(
+    """
+t.nextafter(M, P); M.nextafter(P); M * 3 // 0.7; (M * 3).floor_divide(P);
+t.floor_divide(M * 3, P); 5.0 // P
+""",
+    firsts=False,
+)
+words(
+    """
+t.tensor(M.allclose(M));
+t.tensor(M.allclose(M + 0.1, atol=1.0, rtol=0.0));
+t.tensor(M.allclose(M * 1.1, rtol=0.2));
+t.tensor(M.allclose(M * M.new_tensor(float('nan'))));
+t.tensor(t.allclose(M, M + 0.1, rtol=0.0, atol=1.0));
+t.tensor(t.allclose(M * float('nan'), M * float('nan'), equal_nan=True));
+t.tensor((M * float('nan')).allclose(M * float('nan'), equal_nan=True));
+t.tensor([M[0, 0].item(), float(M[1, 1]), int(K[0, 1]), M.numel(), M.dim()]);
+t.tensor([M.nelement(), M.ndim, K.element_size(), M.size(0), *M.size()]);
+t.tensor([M.is_floating_point(), K.is_floating_point(), M.is_leaf, bool(K[0, 0])]);
+t.tensor([K.itemsize, K.nbytes, len(M), M.requires_grad, *M.shape]);
+t.tensor(M.tolist(), dtype=M.dtype)
+""",
+    traced=False,
+    wrt=[],
+)
+words(
+    """
+t.zeros_like(M, dtype=t.int32, device='cpu');
+t.ones_like(M, dtype=t.float32, device='cpu', requires_grad=True).detach();
+t.full_like(M, 2, dtype=t.int16, device='cpu');
+t.full_like(M, 2, requires_grad=True).detach();
+t.zeros_like(M, requires_grad=True).detach()
+""",
+    traced=False,
+)

@@ -1,11 +1,14 @@
 """How rows of tensors are said, and the numbers that they are about.
 
-A row is f(library, tensors…), called with PyTorch and with Chainrule, or one function
-for each where they spell it differently.
+Most are words that both libraries have, written as one writes them: ``t`` is the
+library, and the names of the arrays below are tensors of them. Where that does not do,
+a row is f(library, tensors…), or one function for each.
 """
 
 from __future__ import annotations
 
+import ast
+import itertools
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -14,7 +17,7 @@ import numpy as np
 import torch
 
 import chainrule as cr
-from tests.parity.table import Row
+from tests.parity.table import Row, several
 from tests.recording import Offer
 
 RNG = np.random.default_rng(0)
@@ -33,9 +36,37 @@ TIES = np.array([[1.0, 3.0, 3.0, -2.0], [0.0, 0.0, 0.0, 0.0], [2.0, -1.0, -1.0, 
 ZEROS = np.array([[1.5, 0.0, 2.0, -1.0], [0.0, 0.0, 3.0, 2.0], [1.0, 2.0, -3.0, 0.5]])
 ODD = np.array([1.0, np.nan, np.inf, -np.inf, -2.0])
 
+ARRAYS: dict[str, Any] = {
+    name: array for name, array in globals().items() if isinstance(array, np.ndarray)
+}
 #: How the rows name the package; what is called through it can be written down.
 HERE: Any = Offer(cr)
 ROWS: list[Row] = []
+
+
+def words(text: str, **more: Any) -> None:
+    """Expressions, parted by semicolons; those of the same tensors are one row."""
+    parts = [part.strip() for part in text.replace("\n", " ").split(";")]
+    for names, group in itertools.groupby(parts, names_in):
+        together = list(group)
+
+        def function(t: Any, *tensors: Any, parts: Any = together, names: Any = names):
+            known = {"t": t, **dict(zip(names, tensors))}
+            made = [several(eval(part, known)) for part in parts]
+            return [result for results in made for result in results]
+
+        row(
+            "; ".join(together)[:70],
+            function,
+            *(ARRAYS[name] for name in names),
+            **more,
+        )
+
+
+def names_in(part: str) -> list[str]:
+    """The arrays that an expression is about."""
+    used = {node.id for node in ast.walk(ast.parse(part)) if isinstance(node, ast.Name)}
+    return [name for name in ARRAYS if name in used]
 
 
 def row(name: str, function: Callable[..., Any], *inputs: Any, **more: Any) -> None:

@@ -6,14 +6,10 @@ import numpy as np
 import torch.nn.functional as TF
 
 from tests.parity.rows import (
-    MASK,
-    ODD,
-    ONCE,
     RNG,
     TIES,
     ZEROS,
     I,
-    K,
     M,
     N,
     P,
@@ -21,57 +17,43 @@ from tests.parity.rows import (
     V,
     pair,
     row,
+    words,
 )
 
 # -- joined, cut, moved ----------------------------------------------------------------
-
-row("cat", lambda t, x: (t.cat([x, 2 * x]), t.concat([x, x])), M)
-row("cat dim", lambda t, x: (t.cat((x, x * x), dim=1), t.cat((x, x), 1)), M)
-row("concatenate", lambda t, x: t.concatenate([x, x], axis=-1), M)
-row("concat", lambda t, x: (t.concat([x, x], axis=1), t.concat([x, x], dim=1)), M)
-row("cat axis", lambda t, x: (t.cat([x, x], axis=1), t.concatenate([x, x], dim=1)), M)
-row("concat by place", lambda t, x: (t.concat([x, x], 1), t.concatenate([x, x], 1)), M)
-row("stack", lambda t, x: (t.stack([x, x * x], dim=-1), t.stack([x, x], 1)), M)
+words("""
+t.cat([M, 2 * M]); t.concat([M, M]); t.cat((M, M * M), dim=1); t.cat((M, M), 1);
+t.concatenate([M, M], axis=-1); t.concat([M, M], axis=1); t.concat([M, M], dim=1);
+t.cat([M, M], axis=1); t.concatenate([M, M], dim=1); t.concat([M, M], 1);
+t.concatenate([M, M], 1); t.stack([M, M * M], dim=-1); t.stack([M, M], 1)
+""")
 pair(
     "stack axis",
     lambda t, x: t.stack([x, x], axis=1),
     lambda t, x: t.stack([x, x], dim=1),
     M,
 )
-row("split", lambda t, x: (*x.split(2, dim=1), *t.split(x, 2, -1), *x.split(2)), M)
-row("split sizes", lambda t, x: t.split(x, [1, 3], dim=1), M)
-row("chunk", lambda t, x: (*x.chunk(3, dim=1), *t.chunk(x, 2), *t.chunk(x, 2, -1)), M)
-row("unbind", lambda t, x: (*x.unbind(1), *t.unbind(x, dim=-1)), M)
-row("view", lambda t, x: (x.view(2, -1), x.view((6, 2))), M)
+words("""
+M.split(2, dim=1); t.split(M, 2, -1); M.split(2); t.split(M, [1, 3], dim=1);
+M.chunk(3, dim=1); t.chunk(M, 2); t.chunk(M, 2, -1); M.unbind(1);
+t.unbind(M, dim=-1); M.view(2, -1); M.view((6, 2))
+""")
 row(
     "view_as",
     lambda t, x, y: (x.view_as(y), x.reshape_as(y), x[:1].expand_as(x)),
     *(M, M.reshape(4, 3)),
 )
-row("reshape", lambda t, x: (x.reshape(-1), t.reshape(x, (4, -1)), x.ravel()), M)
-row("reshape a scalar", lambda t, x: (x.sum().reshape(1, 1), x.sum().flatten()), M)
-row("flatten", lambda t, x: (x.flatten(1), x.flatten(0, 1), t.flatten(x)), S)
-row("flatten named", lambda t, x: t.flatten(x, start_dim=1, end_dim=2), S)
-row("unflatten", lambda t, x: (x.unflatten(2, (2, -1)), t.unflatten(x, 0, (2, 1))), S)
-row("squeeze", lambda t, x: (x.unsqueeze(0).squeeze(), x[:1].squeeze(0)), M)
-row("squeeze dims", lambda t, x: t.squeeze(x[:1, None], dim=(0, 1)), M)
-row("unsqueeze", lambda t, x: (t.unsqueeze(x, -1), x.unsqueeze(dim=1)), M)
-row("expand", lambda t, x: (x.unsqueeze(1).expand(-1, 5, -1), x.expand(2, 3, 4)), M)
-row(
-    "broadcast_to",
-    lambda t, x: (x.broadcast_to((2, 3, 4)), t.broadcast_to(x[0], (2, 4))),
-    M,
-)
-row("repeat", lambda t, x: (x.repeat(2, 1, 2), x.repeat((1, 2))), M)
-row("tile", lambda t, x: (t.tile(x, (2, 2)), x.tile(3), x.tile((2, 1, 1))), M)
-row(
-    "repeat_interleave",
-    lambda t, x: (
-        *(x.repeat_interleave(3, dim=1), t.repeat_interleave(x, 2)),
-        t.repeat_interleave(x, 2, dim=0),
-    ),
-    M,
-)
+words("""
+M.reshape(-1); t.reshape(M, (4, -1)); M.ravel(); M.sum().reshape(1, 1);
+M.sum().flatten(); S.flatten(1); S.flatten(0, 1); t.flatten(S);
+t.flatten(S, start_dim=1, end_dim=2); S.unflatten(2, (2, -1));
+t.unflatten(S, 0, (2, 1)); M.unsqueeze(0).squeeze(); M[:1].squeeze(0);
+t.squeeze(M[:1, None], dim=(0, 1)); t.unsqueeze(M, -1); M.unsqueeze(dim=1);
+M.unsqueeze(1).expand(-1, 5, -1); M.expand(2, 3, 4); M.broadcast_to((2, 3, 4));
+t.broadcast_to(M[0], (2, 4)); M.repeat(2, 1, 2); M.repeat((1, 2));
+t.tile(M, (2, 2)); M.tile(3); M.tile((2, 1, 1)); M.repeat_interleave(3, dim=1);
+t.repeat_interleave(M, 2); t.repeat_interleave(M, 2, dim=0)
+""")
 pair(
     "pad",
     lambda t, x: (
@@ -102,116 +84,48 @@ pair(
     ),
     *(M, I[:1, [0, 1, 0, 1]]),
 )
-row("permute", lambda t, x: (x.permute(2, 0, 1), t.permute(x, (1, 0, -1))), S)
-row("transpose", lambda t, x: (t.transpose(x, 0, 2), x.transpose(dim0=1, dim1=-1)), S)
-row("swapaxes", lambda t, x: (x.swapaxes(0, -1), t.swapaxes(x, 1, 2)), S)
-row("movedim", lambda t, x: (x.movedim((0, 1), (-1, 0)), t.movedim(x, 0, 2)), S)
-row("moveaxis", lambda t, x: (x.moveaxis(0, -1), t.moveaxis(x, (0, 2), (1, 0))), S)
-row("t mT T", lambda t, x: (x.t(), x.mT, x.T, x[0].t()), M)
-row("flip", lambda t, x: (x.flip(0), t.flip(x, (0, 1)), x.flip(0, 1)), M)
-row("roll", lambda t, x: (x.roll(1), x.roll((1, -1), (0, 1)), x.roll(-5, dims=1)), M)
-row("roll named", lambda t, x: t.roll(x, shifts=2, dims=1), M)
-row("tril triu", lambda t, x: (x.tril(-1), t.triu(x, 1), t.tril(x, diagonal=2)), M)
-row("triu", lambda t, x: (x.triu(diagonal=-1), t.tril(x)), S)
-row("diag", lambda t, x: (x.diag(1), t.diag(x[0], -1), t.diag(x, diagonal=-2)), M)
-row("diagonal", lambda t, x: (x.diagonal(1, 1, 2), t.diagonal(x, -1, 2, 0)), S)
-row("diagonal named", lambda t, x: x.diagonal(offset=-1, dim1=0, dim2=2), S)
-row("trace", lambda t, x: (x.trace(), t.trace(x)), M)
-row("clone contiguous", lambda t, x: x.clone().contiguous(), M)
-row("narrow", lambda t, x: (x.narrow(1, 1, 2), t.narrow(x, 0, 0, 1)), M)
-row(
-    "stacks",
-    lambda t, x: (t.vstack([x, x[0]]), t.hstack([x, x]), t.hstack([x[0], x[1]])),
-    M,
-)
-row(
-    "stacks of scalars",
-    lambda t, x: (t.vstack([x.sum(), x.mean()]), t.hstack([x.sum(), x.mean()])),
-    M,
-)
-row("meshgrid", lambda t, x: t.meshgrid(x, 2 * x, indexing="ij"), V)
-row("meshgrid xy", lambda t, x: t.meshgrid([x, x[1:], x[:2]], indexing="xy"), V)
-
+words("""
+S.permute(2, 0, 1); t.permute(S, (1, 0, -1)); t.transpose(S, 0, 2);
+S.transpose(dim0=1, dim1=-1); S.swapaxes(0, -1); t.swapaxes(S, 1, 2);
+S.movedim((0, 1), (-1, 0)); t.movedim(S, 0, 2); S.moveaxis(0, -1);
+t.moveaxis(S, (0, 2), (1, 0)); M.t(); M.mT; M.T; M[0].t(); M.flip(0);
+t.flip(M, (0, 1)); M.flip(0, 1); M.roll(1); M.roll((1, -1), (0, 1));
+M.roll(-5, dims=1); t.roll(M, shifts=2, dims=1); M.tril(-1); t.triu(M, 1);
+t.tril(M, diagonal=2); S.triu(diagonal=-1); t.tril(S); M.diag(1); t.diag(M[0], -1);
+t.diag(M, diagonal=-2); S.diagonal(1, 1, 2); t.diagonal(S, -1, 2, 0);
+S.diagonal(offset=-1, dim1=0, dim2=2); M.trace(); t.trace(M);
+M.clone().contiguous(); M.narrow(1, 1, 2); t.narrow(M, 0, 0, 1);
+t.vstack([M, M[0]]); t.hstack([M, M]); t.hstack([M[0], M[1]]);
+t.vstack([M.sum(), M.mean()]); t.hstack([M.sum(), M.mean()]);
+t.meshgrid(V, 2 * V, indexing='ij'); t.meshgrid([V, V[1:], V[:2]], indexing='xy')
+""")
 # -- reductions ------------------------------------------------------------------------
-
-row("norm", lambda t, x: (x.norm(), t.norm(x, p=1)), M)
-row("norm p dim", lambda t, x: x.norm(1, dim=1, keepdim=True), M)
-row("norm 3", lambda t, x: (x.norm(3, dim=0), x.norm("fro"), x.norm(0, 1)), M)
-row("norm half", lambda t, x: x.norm(0.5, 1), P)
-row("norm inf", lambda t, x: (x.norm(float("inf"), 0), t.norm(x, -float("inf"), 0)), M)
-row("norm of ties", lambda t, x: (x.norm(float("inf"), 0), x.norm(1, 0)), TIES)
-row("norm dims", lambda t, x: (x.norm(2, (0, 2)), t.norm(x, 2, -1, True)), S)
-row("norm at 0", lambda t, x: (x.norm(2, 1), x.norm(1, 1)), ZEROS * 0, seconds=False)
-row("max", lambda t, x: (x.max(), x.min()), M)
-row("max of ties", lambda t, x: (x.max(), x.min(), t.amax(x, 1), t.amin(x, 0)), TIES)
-row("max dim", lambda t, x: (*x.max(1), *x.min(dim=0, keepdim=True)), M)
-row("min dim", lambda t, x: (*x.min(1), *x.max(dim=0, keepdim=True)), TIES)
-row("max named", lambda t, x: (x.max(1).values, x.max(1).indices), M)
-row("max other", lambda t, x, y: (x.max(y), x.min(y)), M, P)
-row(
-    "maximum",
-    lambda t, x, y: (t.maximum(x, y), x.minimum(y), x.maximum(y), t.minimum(x, y)),
-    *(M, P),
-)
-row("amax", lambda t, x: (x.amax(1), x.amin((0, 1)), x.amax(0, keepdim=True)), M)
-row(
-    "amin",
-    lambda t, x: (t.amin(x, dim=1, keepdim=True), t.amax(x, dim=(0, 2), keepdim=True)),
-    S,
-)
-row("amin keep", lambda t, x: x.amin(dim=0, keepdim=True), M)
-row("argmax", lambda t, x: (x.argmax(), x.argmin(1), x.argmax(0, keepdim=True)), M)
-row(
-    "argmin",
-    lambda t, x: (t.argmin(x, dim=0, keepdim=True), t.argmax(x, 1), x.argmin(0, True)),
-    TIES,
-)
-row("argmax function", lambda t, x: t.argmax(x, dim=1, keepdim=True), M)
-row(
-    "argmax of NaN",
-    lambda t, x: (x.argmax(), x.argmin(), x.max(), x.amin()),
-    ODD,
-    firsts=False,
-)
-row("sum mean", lambda t, x: (x.sum(1), x.mean((0, 1)), x.sum(-1, True)), M)
-row(
-    "sum mean functions",
-    lambda t, x: (
-        *(t.sum(x, dim=(0, 1), keepdim=True), t.mean(x, 1, True)),
-        *(x.mean(dim=0, keepdim=True), t.mean(x, dim=0, keepdim=True)),
-    ),
-    M,
-)
-row(
-    "sum dtype",
-    lambda t, x, k: (
-        *(x.sum(dtype=t.float64), t.sum(k, dtype=t.float32), k.sum(1, dtype=t.int32)),
-        *(k.prod(dtype=t.float64), t.prod(k, dtype=t.int16), k.cumsum(0, dtype=t.int8)),
-        *(t.cumsum(k, 0, dtype=t.float64), t.cumprod(k, 1, dtype=t.float32)),
-        k.cumprod(1, dtype=t.float64),
-    ),
-    *(M, K),
-)
-row("prod", lambda t, x: (x.prod(), x.prod(1), t.prod(x, 0, True)), M)
-row("prod of zeros", lambda t, x: (x.prod(), x.prod(1), x.prod(0)), ZEROS)
-row("prod keep", lambda t, x: (x.prod(dim=1, keepdim=True), t.prod(x, 1)), ZEROS)
-row(
-    "std var",
-    lambda t, x: (x.std(), x.var(1), x.std(0, keepdim=True), x.var((0, 1))),
-    M,
-)
-row("var keep", lambda t, x: (x.var(dim=1, keepdim=True), x.std(dim=1)), M)
-row(
-    "var correction",
-    lambda t, x: (
-        *(x.var(dim=1, correction=0), x.std(dim=0, correction=2)),
-        *(t.var(x, dim=1, correction=1), t.std(x, dim=1, correction=1, keepdim=True)),
-        t.var(x, dim=1, correction=1, keepdim=True),
-    ),
-    M,
-)
-row("var unbiased", lambda t, x: (x.var(unbiased=False), x.std(1, unbiased=True)), M)
-row("var unbiased dim", lambda t, x: (x.var(1, unbiased=False), x.std(1)), M)
+words("""
+M.norm(); t.norm(M, p=1); M.norm(1, dim=1, keepdim=True); M.norm(3, dim=0);
+M.norm('fro'); M.norm(0, 1); P.norm(0.5, 1); M.norm(float('inf'), 0);
+t.norm(M, -float('inf'), 0); TIES.norm(float('inf'), 0); TIES.norm(1, 0);
+S.norm(2, (0, 2)); t.norm(S, 2, -1, True); M.max(); M.min(); TIES.max(); TIES.min();
+t.amax(TIES, 1); t.amin(TIES, 0); M.max(1); M.min(dim=0, keepdim=True); TIES.min(1);
+TIES.max(dim=0, keepdim=True); M.max(1).values; M.max(1).indices; M.max(P);
+M.min(P); t.maximum(M, P); M.minimum(P); M.maximum(P); t.minimum(M, P); M.amax(1);
+M.amin((0, 1)); M.amax(0, keepdim=True); t.amin(S, dim=1, keepdim=True);
+t.amax(S, dim=(0, 2), keepdim=True); M.amin(dim=0, keepdim=True); M.argmax();
+M.argmin(1); M.argmax(0, keepdim=True); t.argmin(TIES, dim=0, keepdim=True);
+t.argmax(TIES, 1); TIES.argmin(0, True); t.argmax(M, dim=1, keepdim=True); M.sum(1);
+M.mean((0, 1)); M.sum(-1, True); t.sum(M, dim=(0, 1), keepdim=True);
+t.mean(M, 1, True); M.mean(dim=0, keepdim=True); t.mean(M, dim=0, keepdim=True);
+M.sum(dtype=t.float64); t.sum(K, dtype=t.float32); K.sum(1, dtype=t.int32);
+K.prod(dtype=t.float64); t.prod(K, dtype=t.int16); K.cumsum(0, dtype=t.int8);
+t.cumsum(K, 0, dtype=t.float64); t.cumprod(K, 1, dtype=t.float32);
+K.cumprod(1, dtype=t.float64); M.prod(); M.prod(1); t.prod(M, 0, True);
+ZEROS.prod(); ZEROS.prod(1); ZEROS.prod(0); ZEROS.prod(dim=1, keepdim=True);
+t.prod(ZEROS, 1); M.std(); M.var(1); M.std(0, keepdim=True); M.var((0, 1));
+M.var(dim=1, keepdim=True); M.std(dim=1); M.var(dim=1, correction=0);
+M.std(dim=0, correction=2); t.var(M, dim=1, correction=1);
+t.std(M, dim=1, correction=1, keepdim=True);
+t.var(M, dim=1, correction=1, keepdim=True); M.var(unbiased=False);
+M.std(1, unbiased=True); M.var(1, unbiased=False); M.std(1)
+""")
 pair(
     "var of the standard",
     lambda t, x: (t.var(x), t.std(x, axis=1), t.var(x, axis=0, keepdims=True)),
@@ -227,85 +141,55 @@ pair(
     lambda t, x: x.std(0, keepdim=True),
     M,
 )
-row("all any", lambda t, x, m: (m.all(), m.any(1), m.all(0), x.any(), x.all()), M, MASK)
-row(
-    "all any keep",
-    lambda t, m: (
-        *(m.all(dim=1, keepdim=True), m.any(dim=0, keepdim=True)),
-        *(t.all(m, dim=1, keepdim=True), t.any(m, dim=0, keepdim=True)),
-    ),
-    MASK,
-)
-row("count_nonzero", lambda t, x: (x.count_nonzero(), t.count_nonzero(x, dim=1)), ZEROS)
+words("""
+MASK.all(); MASK.any(1); MASK.all(0); M.any(); M.all();
+MASK.all(dim=1, keepdim=True); MASK.any(dim=0, keepdim=True);
+t.all(MASK, dim=1, keepdim=True); t.any(MASK, dim=0, keepdim=True);
+ZEROS.count_nonzero(); t.count_nonzero(ZEROS, dim=1)
+""")
 pair(
     "count_nonzero keep",
     lambda t, x: (t.count_nonzero(x, dim=0, keepdim=True), x.count_nonzero(1, True)),
     lambda t, x: (x.count_nonzero(0)[None], x.count_nonzero(1)[:, None]),
     ZEROS,
 )
-row("count_nonzero dims", lambda t, x: x.count_nonzero((0, 1)), ZEROS)
-row("cumsum", lambda t, x: (x.cumsum(1), t.cumsum(x, dim=0)), M)
-row("cumprod", lambda t, x: (t.cumprod(x, dim=0), x.cumprod(1), x.cumprod(dim=0)), M)
-row("cumprod of zeros", lambda t, x: (t.cumprod(x, dim=0), x.cumprod(1)), ZEROS)
-row(
-    "logsumexp",
-    lambda t, x: (
-        *(x.logsumexp(1), t.logsumexp(x, (0, 1)), x.logsumexp(dim=0, keepdim=True)),
-        t.logsumexp(x, dim=0, keepdim=True),
-    ),
-    M,
-)
-row("diff", lambda t, x: (t.diff(x, dim=1, n=2), x.diff(), x.diff(n=2, dim=0)), M)
-row(
-    "diff ends",
-    lambda t, x, y: t.diff(x, prepend=y[:, :1], append=y[:, :2], dim=1),
-    *(M, P),
-)
-
+words("""
+ZEROS.count_nonzero((0, 1)); M.cumsum(1); t.cumsum(M, dim=0); t.cumprod(M, dim=0);
+M.cumprod(1); M.cumprod(dim=0); t.cumprod(ZEROS, dim=0); ZEROS.cumprod(1);
+M.logsumexp(1); t.logsumexp(M, (0, 1)); M.logsumexp(dim=0, keepdim=True);
+t.logsumexp(M, dim=0, keepdim=True); t.diff(M, dim=1, n=2); M.diff();
+M.diff(n=2, dim=0); t.diff(M, prepend=P[:, :1], append=P[:, :2], dim=1)
+""")
 # -- order -----------------------------------------------------------------------------
-
-row("sort", lambda t, x: (*x.sort(1), *x.sort(dim=0, descending=True)), M)
-row("sort stable", lambda t, x: (*x.sort(dim=1, stable=True), *x.sort(dim=-1)), TIES)
-row(
-    "sort down",
-    lambda t, x: x.sort(dim=1, descending=True, stable=True),
-    TIES,
-)
+words("""
+M.sort(1); M.sort(dim=0, descending=True); TIES.sort(dim=1, stable=True);
+TIES.sort(dim=-1); TIES.sort(dim=1, descending=True, stable=True)
+""")
 pair(
     "sort of the standard",
     lambda t, x: t.sort(x, axis=0, descending=True, stable=False),
     lambda t, x: x.sort(0, descending=True)[0],
     M,
 )
-row("argsort", lambda t, x: (x.argsort(dim=1, descending=True), x.argsort(0)), M)
-row(
-    "order without ties",
-    lambda t, x: (
-        *(x.argsort(dim=0, stable=False), t.argsort(x, dim=1, stable=False)),
-        *x.sort(dim=0, stable=False),
-    ),
-    M,
-)
-row(
-    "argsort stable",
-    lambda t, x: (
-        *(t.argsort(x, dim=0, stable=True), x.argsort(stable=True)),
-        t.argsort(x, dim=1, descending=True, stable=True),
-        x.argsort(dim=1, descending=True, stable=True),
-    ),
-    TIES,
-)
-row("sort NaN", lambda t, x: (*x.sort(), *x.topk(2), *x.topk(2, largest=False)), ODD)
-row("topk", lambda t, x: (*x.topk(2), *t.topk(x, 2, dim=0, largest=False)), M)
-row("topk named", lambda t, x: x.topk(3, dim=1, largest=False, sorted=True), M)
+words("""
+M.argsort(dim=1, descending=True); M.argsort(0); M.argsort(dim=0, stable=False);
+t.argsort(M, dim=1, stable=False); M.sort(dim=0, stable=False);
+t.argsort(TIES, dim=0, stable=True); TIES.argsort(stable=True);
+t.argsort(TIES, dim=1, descending=True, stable=True);
+TIES.argsort(dim=1, descending=True, stable=True); ODD.sort(); ODD.topk(2);
+ODD.topk(2, largest=False); M.topk(2); t.topk(M, 2, dim=0, largest=False);
+M.topk(3, dim=1, largest=False, sorted=True)
+""")
 pair(
     "topk in no order",  # PyTorch may give it in any
     lambda t, x: (x.topk(3, sorted=False)[0].sort()[0], t.topk(x, 2, sorted=False)[0]),
     lambda t, x: (x.topk(3)[0].sort()[0], t.topk(x, 2)[0]),
     M,
 )
-row("median", lambda t, x: (x.median(), *x.median(1), *t.median(x, dim=0)), M)
-row("median keep", lambda t, x: (*x.median(1, keepdim=True), *t.median(x, 0, True)), M)
+words("""
+M.median(); M.median(1); t.median(M, dim=0); M.median(1, keepdim=True);
+t.median(M, 0, True)
+""")
 row("searchsorted", lambda t, x, y: t.searchsorted(x, y), np.sort(V), M)
 row(
     "searchsorted side",
@@ -318,40 +202,24 @@ pair(
     lambda t, x, y: t.searchsorted(x, y, sorter=x.argsort()),
     *(V, M),
 )
-
 # -- by index --------------------------------------------------------------------------
-
-row("gather", lambda t, x, i: x.gather(1, i), M[:2], I)
-row("gather shorter", lambda t, x, i: t.gather(x, 1, i), M, I)
+words("""
+M[:2].gather(1, I); t.gather(M, 1, I)
+""")
 row(
     "scatter_add",
     lambda t, x, i, y: (x.scatter_add(1, i, y), t.scatter_add(x, 1, i, y)),
     *(M[:2], I, RNG.normal(size=(2, 3))),
 )
-row("scatter", lambda t, x, i: (x.scatter(1, i, 7.0), t.scatter(x, 1, i, 2.0)), M, I)
-row("scatter tensors", lambda t, x, i, y: x.scatter(1, i, y), M[:2], ONCE, M[:2, :3])
-row("scatter along 0", lambda t, x, i: x.scatter(0, i, x[:1, :3] * 2), M, I[:1])
-row(
-    "scatter in place",
-    lambda t, x, i: (
-        x.new_zeros(2, 4).scatter_(1, i, x[:, :3]),
-        x.new_zeros(2, 4).scatter_(1, i, 3.0),
-        (x * 1).scatter_add_(1, i, x[:, :3]),
-    ),
-    *(M[:2], ONCE),
-)
-row(
-    "added in place",
-    lambda t, x, i: (x * 1).index_add_(1, i[0], x[:, :3]).masked_fill_(x > 1, 0.0),
-    *(M[:2], I),
-)
-row("select", lambda t, x: (x.select(1, 2), x.select(0, -1)), M)
-row(
-    "index_select",
-    lambda t, x, i: (x.index_select(1, i[0]), t.index_select(x, 0, i[0])),
-    M,
-    I,
-)
+words("""
+M.scatter(1, I, 7.0); t.scatter(M, 1, I, 2.0); M[:2].scatter(1, ONCE, M[:2, :3]);
+M.scatter(0, I[:1], M[:1, :3] * 2);
+M[:2].new_zeros(2, 4).scatter_(1, ONCE, M[:2][:, :3]);
+M[:2].new_zeros(2, 4).scatter_(1, ONCE, 3.0);
+(M[:2] * 1).scatter_add_(1, ONCE, M[:2][:, :3]);
+(M[:2] * 1).index_add_(1, I[0], M[:2][:, :3]).masked_fill_(M[:2] > 1, 0.0);
+M.select(1, 2); M.select(0, -1); M.index_select(1, I[0]); t.index_select(M, 0, I[0])
+""")
 row(
     "index_add",
     lambda t, x, i, y: x.index_add(0, i[0], y),
@@ -362,69 +230,31 @@ row(
     lambda t, x, i: (x.take_along_dim(i, dim=1), x.take_along_dim(i * 2, 1)),
     *(M[:2], np.array([[0, 1], [1, 0]])),
 )
-row("take", lambda t, x, i: (x.take(i), t.take(x, i * 3), x.take(-i)), M, I)
+words("""
+M.take(I); t.take(M, I * 3); M.take(-I)
+""")
 pair(
     "take along",
     lambda t, x, i: (x.take(i[0], 1), t.take(x, i[0], dim=0)),
     lambda t, x, i: (x[:, i[0]], x[i[0]]),
     *(M, I),
 )
-row("index", lambda t, x, i: (x[i[0]], x[:, i], x[1:, -1], x[i[0], i[1]]), M, I)
-row("index by masks", lambda t, x, m: x[m], M, MASK, traced=False)
-row(
-    "masked_select",
-    lambda t, x, m: (x.masked_select(m), t.masked_select(x, m[0])),
-    *(M, MASK),
-    traced=False,
-)
-row(
-    "masked_fill",
-    lambda t, x, m: (x.masked_fill(m, -1e9), t.masked_fill(x, m, x.sum())),
-    *(M, MASK),
-)
-row(
-    "where",
-    lambda t, x, m: (t.where(m, x, -x), t.where(m, 1.0, x), t.where(m[0], x, 0)),
-    *(M, MASK),
-)
-row("Tensor.where", lambda t, x, m: (x.where(m, x * 2), x.where(m, 0.0)), M, MASK)
-
+words("""
+M[I[0]]; M[:, I]; M[1:, -1]; M[I[0], I[1]]; M.masked_fill(MASK, -1000000000.0);
+t.masked_fill(M, MASK, M.sum()); t.where(MASK, M, -M); t.where(MASK, 1.0, M);
+t.where(MASK[0], M, 0); M.where(MASK, M * 2); M.where(MASK, 0.0)
+""")
 # -- products --------------------------------------------------------------------------
-
-row(
-    "addmm",
-    lambda t, x: (
-        x.new_ones(3, 3).addmm(x, x.T, alpha=0.5, beta=2),
-        t.addmm(x[:, :3], x, x.T, beta=0.3, alpha=2),
-    ),
-    M,
-)
-row("outer", lambda t, x: (t.outer(x, x * x), x.outer(x[:2])), V)
-row(
-    "mm mv dot",
-    lambda t, x, y, v: (
-        x.mm(y),
-        t.mv(x, v),
-        v.dot(v),
-        t.mm(x, y),
-        x.mv(v),
-        t.dot(v, v),
-    ),
-    *(M, N, V),
-)
-row("bmm", lambda t, x: (x.bmm(x.transpose(1, 2)), t.bmm(x, x.mT)), S)
-row("matmul", lambda t, x, y: (x @ y, t.matmul(x[0], y), y.T @ x[1].T), S, N)
-row(
-    "Tensor.matmul", lambda t, x, y, v: (x.matmul(y), x.matmul(v), v.matmul(y)), S, N, V
-)
-row("einsum", lambda t, x, y: t.einsum("bij,jk->bik", x, y), S, N)
-row("einsum implicit", lambda t, x, y: t.einsum("ij,jk", x, y), M, N)
-row("einsum many", lambda t, x: t.einsum("bij,bkj,bik->b", x, x, x[..., :3]), S)
-row("einsum dots", lambda t, x, y: t.einsum("...j,jk->...k", x, y), S, N)
-row("einsum sums", lambda t, x: (t.einsum("ij->", x), t.einsum("ij->j", x)), M)
-row("einsum trace", lambda t, x: t.einsum("ii->i", x[:, :3]), M)
-row("einsum transposed", lambda t, x: t.einsum("bij->jib", x), S)
-row("einsum outer", lambda t, x, v: t.einsum("i,j->ij", v, x[0]), M, V)
+words("""
+M.new_ones(3, 3).addmm(M, M.T, alpha=0.5, beta=2);
+t.addmm(M[:, :3], M, M.T, beta=0.3, alpha=2); t.outer(V, V * V); V.outer(V[:2]);
+M.mm(N); t.mv(M, V); V.dot(V); t.mm(M, N); M.mv(V); t.dot(V, V);
+S.bmm(S.transpose(1, 2)); t.bmm(S, S.mT); S @ N; t.matmul(S[0], N); N.T @ S[1].T;
+S.matmul(N); S.matmul(V); V.matmul(N); t.einsum('bij,jk->bik', S, N);
+t.einsum('ij,jk', M, N); t.einsum('bij,bkj,bik->b', S, S, S[..., :3]);
+t.einsum('...j,jk->...k', S, N); t.einsum('ij->', M); t.einsum('ij->j', M);
+t.einsum('ii->i', M[:, :3]); t.einsum('bij->jib', S); t.einsum('i,j->ij', V, M[0])
+""")
 pair(
     "tensordot",
     lambda t, x, y: (t.tensordot(x, y, dims=1), t.tensordot(x, x, axes=([1, 2],) * 2)),
@@ -436,4 +266,22 @@ pair(
     lambda t, x, y: (t.vecdot(x, y), t.vecdot(x, y, axis=-2)),
     lambda t, x, y: (t.linalg.vecdot(x, y), t.linalg.vecdot(x, y, dim=-2)),
     *(M, P),
+)
+words(
+    """
+(ZEROS * 0).norm(2, 1); (ZEROS * 0).norm(1, 1)
+""",
+    seconds=False,
+)
+words(
+    """
+ODD.argmax(); ODD.argmin(); ODD.max(); ODD.amin()
+""",
+    firsts=False,
+)
+words(
+    """
+M[MASK]; M.masked_select(MASK); t.masked_select(M, MASK[0])
+""",
+    traced=False,
 )

@@ -6,56 +6,44 @@ import json
 import re
 from typing import Any
 
-import mpmath
 import numpy as np
 import pytest
 
 from chainrule.recipes import two_two_one
+from tests.textbook import oracle
+from tests.textbook.oracle import TWO_TWO_ONE, Pass, mpf
 
-mpmath.mp.dps = 50
-M = mpmath.mpf
 
+def exact(lr: float = 0.5) -> dict[str, Any]:
+    """The whole recipe with 50 digits: one pass, one step of descent, another pass."""
+    names = list(TWO_TWO_ONE)
+    W1, b1, W2, b2 = map(oracle.exact, TWO_TWO_ONE.values())
+    x, y, η = oracle.exact([1.0, 0.5]), oracle.exact([1.0]), mpf(lr)
+    one = Pass([(W1, b1, "Sigmoid"), (W2, b2, "Sigmoid")], x, y)
+    gradients = [one.dW[1], one.delta[1], one.dW[2], one.delta[2]]
 
-def exact(lr: str = "0.5") -> dict[str, Any]:
-    """The whole recipe number by number, from the decimals as one writes them."""
-    x1, x2, y, η = M("1"), M("0.5"), M("1"), M(lr)
-    w = [[M("0.1"), M("0.4")], [M("-0.2"), M("0.3")]]
-    b = [M("0.1"), M("-0.1")]
-    v, c = [M("0.5"), M("-0.6")], M("0.2")
+    def step(θ: Any, g: Any) -> Any:
+        return [*map(step, θ, g)] if isinstance(θ, list) else θ - η * g
 
-    def forward(w: Any, b: Any, v: Any, c: Any) -> Any:
-        z = [w[i][0] * x1 + w[i][1] * x2 + b[i] for i in (0, 1)]
-        a = [1 / (1 + mpmath.exp(-t)) for t in z]
-        last = v[0] * a[0] + v[1] * a[1] + c
-        out = 1 / (1 + mpmath.exp(-last))
-        return z, a, last, out, (out - y) ** 2 / 2
-
-    z, a, last, out, loss = forward(w, b, v, c)
-    d2 = (out - y) * out * (1 - out)
-    d1 = [v[i] * d2 * a[i] * (1 - a[i]) for i in (0, 1)]
-    dw = [[d1[i] * x1, d1[i] * x2] for i in (0, 1)]
-    dv = [d2 * a[0], d2 * a[1]]
-    new_w = [[w[i][j] - η * dw[i][j] for j in (0, 1)] for i in (0, 1)]
-    new_b = [b[i] - η * d1[i] for i in (0, 1)]
-    new_v, new_c = [v[i] - η * dv[i] for i in (0, 1)], c - η * d2
-    after = forward(new_w, new_b, new_v, new_c)
-    squares = sum(g**2 for g in (*dw[0], *dw[1], *d1, *dv, d2))
+    new = [*map(step, (W1, b1, W2, b2), gradients)]
+    after = Pass([(*new[:2], "Sigmoid"), (*new[2:], "Sigmoid")], x, y)
     return {
-        "prediction": out,
-        "loss": loss,
+        "prediction": one.a[2][0],
+        "loss": one.loss,
         "layers": [
-            {"z": z, "a": a, "delta": d1, "dW": dw, "db": d1},
-            {"z": [last], "a": [out], "delta": [d2], "dW": [dv], "db": [d2]},
+            {
+                "z": one.z[i],
+                "a": one.a[i],
+                "delta": one.delta[i],
+                "dW": one.dW[i],
+                "db": one.delta[i],
+            }
+            for i in (1, 2)
         ],
-        "updated": {
-            "0.weight": new_w,
-            "0.bias": new_b,
-            "2.weight": [new_v],
-            "2.bias": [new_c],
-        },
-        "prediction_after": after[3],
-        "loss_after": after[4],
-        "promised": η * squares,
+        "updated": dict(zip(names, new)),
+        "prediction_after": after.a[2][0],
+        "loss_after": after.loss,
+        "promised": η * sum(g**2 for g in flat(gradients)),
     }
 
 
@@ -84,7 +72,7 @@ def test_three_ways_are_equal(engine: str, lr: float) -> None:
     found = two_two_one.run(engine=engine, lr=lr)
     assert found["difference"] <= 1e-15
     assert found["equal"] is True
-    updated = flat(exact(str(lr))["updated"])
+    updated = flat(exact(lr)["updated"])
     for ours, theirs in zip(flat(found["updated"]), updated):
         assert abs(ours - theirs) <= 4e-16
 

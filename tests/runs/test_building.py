@@ -1,4 +1,4 @@
-"""What a run's file describes, built: scales of the data, and what does not fit it."""
+"""What a file describes, built: sizes that data tell, scales, objects of all kinds."""
 
 from __future__ import annotations
 
@@ -9,16 +9,117 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chainrule import nn
-from chainrule.errors import ChainruleWarning
-from chainrule.runs import building, file
+import chainrule as cr
+from chainrule import nn, optim
+from chainrule.errors import ArgumentError, ChainruleWarning, EngineError
+from chainrule.runs import FromFile, RunFileError, file, schema
+from chainrule.runs.problems import ProblemError
+from chainrule.training import Trainer
 from tests.cli import data as small
 
+DATA = 'data.source = "moons"\nmodel.layers = ["Linear"]\n'
+#: Words as numbers, of which an embedding makes vectors.
+EMBEDDING = (
+    '{ class = "Embedding", num_embeddings = 9, embedding_dim = 4 }, "Flatten", '
+)
 
-def made(folder: Path, source: str, model: str, more: str = "") -> Any:
-    text = f'[data]\nsource = "{source}"\n{more}[model]\n{model}\n'
+
+def built(
+    model: str, more: str = "", source: str = "moons", folder: Path = Path()
+) -> tuple[Any, Any]:
+    """The Trainer of a file with such a network, and what it trains on."""
+    text = f'[data]\nsource = "{source}"\n[model]\n{model}\n{more}'
     run = file.parse(text, name="a.toml", folder=folder, options={"engine": "numpy"})
-    return building.build(run)[1]
+    parts = FromFile(run).parts()
+    trainer = FromFile(run).trainer(parts)
+    assert isinstance(trainer.loss, nn.Module)
+    return trainer, parts.for_loss(trainer.loss).train
+
+
+def made(layers: str, more: str = "", **options: Any) -> Any:
+    return built(f"layers = [{layers}]", more, **options)[0]
+
+
+def shapes(trainer: Trainer) -> list[tuple[int, ...]]:
+    return [p.shape for p in trainer.model.parameters()]
+
+
+def kinds(trainer: Any) -> list[str]:
+    return [type(module).__name__ for module in trainer.model]
+
+
+# -- sizes -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("layers", "expected"),
+    [
+        ('"Linear"', [(2, 2), (2,)]),
+        (
+            '{ class = "Linear", out_features = 5 }, "Tanh", "Linear"',
+            [(5, 2), (5,), (2, 5), (2,)],
+        ),
+        ('{ class = "Linear", in_features = 2, out_features = 2 }', [(2, 2), (2,)]),
+        (
+            '{ class = "Linear", out_features = 7 }, "BatchNorm1d", "LayerNorm", '
+            '{ class = "GroupNorm", num_groups = 7 }, "Linear"',
+            [(7, 2), *[(7,)] * 7, (2, 7), (2,)],
+        ),
+    ],
+)
+def test_sizes_that_the_data_tell(layers: str, expected: list[Any]) -> None:
+    assert shapes(made(layers)) == expected
+
+
+def test_embeddings_take_whole_numbers(tmp_path: Path) -> None:
+    np.savez(tmp_path / "w.npz", x=np.arange(60).reshape(20, 3) % 9, y=[0, 1] * 10)
+    model = f'layers = [{EMBEDDING}"Linear"]'
+    trainer, train = built(model, source="w.npz", folder=tmp_path)
+    assert shapes(trainer) == [(9, 4), (2, 12), (2,)]
+    trainer.fit(train, epochs=1, batch_size=4, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("loss", "outputs"),
+    [
+        ("CrossEntropyLoss", 2),
+        ("MultiMarginLoss", 2),
+        ("BCEWithLogitsLoss", 1),
+        ("HingeLoss", 1),
+        ("PerceptronLoss", 1),
+    ],
+)
+def test_the_loss_tells_how_many_outputs(loss: str, outputs: int) -> None:
+    trainer = made('"Linear"', f'[loss]\nclass = "{loss}"')
+    assert shapes(trainer)[0] == (outputs, 2)
+    assert type(trainer.loss).__name__ == loss
+
+
+def test_a_network_that_ends_in_softmax_has_probabilities() -> None:
+    assert not made('"Linear", "Softmax"').loss.from_logits
+    assert made('"Linear"').loss.from_logits
+
+
+def test_initial_weights_are_those_of_the_seed() -> None:
+    layers = '{ class = "Linear", out_features = 5, init = "orthogonal" }, "Linear"'
+    a, b, c = (
+        made(layers, f"[training]\nseed = {seed}").model.state_dict()
+        for seed in (3, 3, 4)
+    )
+    assert (a["1.weight"] == b["1.weight"]).all()
+    assert (a["1.weight"] != c["1.weight"]).any()
+    cr.manual_seed(3)
+    own = nn.Sequential(nn.Linear(2, 5, init="orthogonal"), nn.Linear(5, 2))
+    assert (a["0.weight"] == own.state_dict()["0.weight"]).all()
+
+
+def test_small_data_make_one_batch() -> None:
+    for keys, size in (("", 4), ("[training]\nbatch_size = 3\n", 3)):
+        origin = FromFile(file.parse(f"{DATA.replace('moons', 'xor')}{keys}"))
+        assert origin.fitting(origin.parts().train)["batch_size"] == size
+
+
+# -- scales of the data ----------------------------------------------------------------
 
 
 def prices(folder: Path, scale: float) -> None:
@@ -26,24 +127,20 @@ def prices(folder: Path, scale: float) -> None:
     np.savez(folder / "a.npz", x=x, y=scale * (x @ [1.0, -2.0]))
 
 
-# -- standardising without being asked to ----------------------------------------------
-
-
 def test_tables_are_standardised(tmp_path: Path) -> None:
     prices(tmp_path, 10)
-    model = made(tmp_path, "a.npz", 'layers = ["Linear"]').model
-    first, _, last = model
-    assert isinstance(first, nn.Standardize)
-    assert isinstance(last, nn.Unstandardize)
+    here: Any = {"source": "a.npz", "folder": tmp_path}
+    trainer, train = built('layers = ["Linear"]', **here)
+    assert kinds(trainer) == ["Standardize", "Linear", "Unstandardize"]
+    assert np.allclose(trainer.model[0].mean.numpy(), train.x[:].mean(0))
+    assert np.allclose(trainer.model[2].mean.numpy(), train.y.mean(0))
+    plain = built('standardize = false\nlayers = ["Linear"]', **here)[0]
+    assert kinds(plain) == ["Linear"]
     small.flowers(tmp_path / "f.csv")
-    model = made(tmp_path, "f.csv", 'layers = ["Linear"]', 'target = "kind"\n').model
-    assert [type(m).__name__ for m in model] == ["Standardize", "Linear"]
-
-
-def test_tables_stay_as_they_are_where_the_file_says_so(tmp_path: Path) -> None:
-    prices(tmp_path, 10)
-    model = made(tmp_path, "a.npz", 'standardize = false\nlayers = ["Linear"]').model
-    assert [type(m).__name__ for m in model] == ["Linear"]
+    text = '[data]\nsource = "f.csv"\ntarget = "kind"\n[model]\nlayers = ["Linear"]\n'
+    origin = FromFile(file.parse(text, folder=tmp_path))
+    assert kinds(origin.trainer(origin.parts())) == ["Standardize", "Linear"]
+    assert kinds(made('"Linear"', "standardize = true")) == ["Standardize", "Linear"]
 
 
 @pytest.mark.parametrize("source", ["moons", "b.npz", "shades", "words.npz"])
@@ -52,47 +149,32 @@ def test_other_data_are_not_standardised(tmp_path: Path, source: str) -> None:
     small.shades(tmp_path / "shades")
     words = np.arange(60).reshape(20, 3) % 9
     np.savez(tmp_path / "words.npz", x=words, y=[0, 1] * 10)
-    embedding = '{ class = "Embedding", num_embeddings = 9, embedding_dim = 4 }, '
-    layers = f'{embedding if source == "words.npz" else ""}"Flatten", "Linear"'
-    model = made(tmp_path, source, f"layers = [{layers}]").model
-    assert not any(isinstance(m, nn.Standardize) for m in model)
+    layers = f'{EMBEDDING if source == "words.npz" else ""}"Flatten", "Linear"'
+    trainer = made(layers, source=source, folder=tmp_path)
+    assert "Standardize" not in kinds(trainer)
 
 
 def test_an_activation_at_the_end_keeps_its_range(tmp_path: Path) -> None:
     x = np.random.default_rng(0).normal(size=(50, 2))
     np.savez(tmp_path / "a.npz", x=x, y=1 / (1 + np.exp(-3 * x[:, 0])))
-    trainer = made(tmp_path, "a.npz", 'layers = ["Linear", "Sigmoid"]')
-    names = [type(m).__name__ for m in trainer.model]
-    assert names == ["Standardize", "Linear", "Sigmoid"]
+    trainer = made('"Linear", "Sigmoid"', source="a.npz", folder=tmp_path)
+    assert kinds(trainer) == ["Standardize", "Linear", "Sigmoid"]
     assert 0 < trainer.predict(x).min() < trainer.predict(x).max() < 1
 
-
-# -- targets of a large scale ----------------------------------------------------------
 
 SGD = 'layers = ["Linear"]\n[optimizer]\nclass = "SGD"\n'
 
 
 def test_sgd_on_large_targets_is_warned_of(tmp_path: Path) -> None:
+    """The rate that the warning names learns."""
     prices(tmp_path, 1e6)
+    here: Any = {"source": "a.npz", "folder": tmp_path}
     with pytest.warns(ChainruleWarning, match=r"(?s)SGD.*as if lr were.*Adam") as found:
-        trainer = made(tmp_path, "a.npz", SGD)
-    last = trainer.model[-1]
-    assert isinstance(last, nn.Unstandardize)
-    deviation = float(last.std.numpy()[0])
+        built(SGD, **here)
     advice = str(found[0].message).split("or lr = ")[1]
-    assert float(advice) * deviation**2 == pytest.approx(0.01, rel=0.5)
-
-
-def test_the_rate_that_the_warning_names_learns(tmp_path: Path) -> None:
-    prices(tmp_path, 1e6)
-    with pytest.warns(ChainruleWarning, match="SGD") as found:
-        made(tmp_path, "a.npz", SGD)
-    advice = str(found[0].message).split("or lr = ")[1]
-    text = f'[data]\nsource = "a.npz"\n[model]\n{SGD}lr = {advice}\n'
-    run = file.parse(text, folder=tmp_path, options={"engine": "numpy"})
-    parts, trainer = building.build(run)
-    trainer.fit(parts.train, epochs=100, batch_size=10)
-    assert trainer.evaluate(parts.train)["r2"] > 0.99
+    trainer, train = built(f"{SGD}lr = {advice}\n", **here)
+    trainer.fit(train, epochs=100, batch_size=10)
+    assert trainer.evaluate(train)["r2"] > 0.99
 
 
 @pytest.mark.parametrize(
@@ -108,6 +190,153 @@ def test_no_warning_where_there_is_no_reason(
     tmp_path: Path, scale: float, rest: str
 ) -> None:
     prices(tmp_path, scale)
+    built(rest, source="a.npz", folder=tmp_path)
+
+
+# -- what does not fit the data --------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "rest", "said"),
+    [
+        (
+            np.zeros((20, 2, 2)),
+            [0, 1] * 10,
+            'standardize = true\nlayers = ["Flatten", "Linear"]',
+            "line 4, [model] standardize: it is for tables",
+        ),
+        (
+            np.zeros((20, 4, 3)),
+            [0, 1] * 10,
+            'layers = ["Linear"]',
+            'begin with "Flatten"',
+        ),
+        (
+            np.eye(20),
+            np.linspace(0, 1, 20),
+            'layers = ["Linear"]\n[loss]\nclass = "CrossEntropyLoss"',
+            "line 6, [loss] class: CrossEntropyLoss does not fit the data: the target "
+            "is a quantity",
+        ),
+    ],
+)
+def test_what_does_not_fit(
+    tmp_path: Path, x: Any, y: Any, rest: str, said: str
+) -> None:
+    np.savez(tmp_path / "a.npz", x=x, y=y)
+    with pytest.raises(RunFileError) as caught:
+        built(rest, source="a.npz", folder=tmp_path)
+    assert said in str(caught.value)
+
+
+def test_an_engine_that_cannot_run_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(engine: str) -> str:
+        raise EngineError("There is no engine.", expected="a", got="b", fix="c")
+
+    monkeypatch.setattr("chainrule.training.trainer.resolve_engine", refuse)
+    with pytest.raises(RunFileError, match=r"a\.toml: There is no engine"):
+        made('"Linear"')
+
+
+# -- objects of all kinds --------------------------------------------------------------
+
+
+class Trusting:
+    """Takes its options on trust."""
+
+    def __init__(self, error: Exception) -> None:
+        raise error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [TypeError(), OverflowError(), KeyError(), AttributeError(), ArgumentError("No.")],
+    ids=repr,
+)
+def test_whatever_a_constructor_raises_is_a_problem(error: Exception) -> None:
+    with pytest.raises(ProblemError) as caught:
+        schema.construct(Trusting, {"error": error}, ("loss",))
+    problem = caught.value.problem
+    assert problem.where == ("loss",)
+    assert None not in (problem.what, problem.expected, problem.got, problem.fix)
+
+
+def test_what_is_tried_draws_no_numbers_and_warns_of_nothing() -> None:
+    cr.manual_seed(0)
+    expected = cr.uniform(3).tolist()
+    cr.manual_seed(0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        made(tmp_path, "a.npz", rest)
+        run = file.parse(f"{DATA}[optimizer]\nlr = 0\n")
+    assert cr.uniform(3).tolist() == expected
+    with pytest.warns(ChainruleWarning, match="learning rate of 0"):
+        run.settings.optimizer.build(run.settings.schedule)
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ("", optim.Adam()),
+        ("lr = 0.5\n", optim.Adam(lr=0.5)),
+        (
+            'class = "SGD"\nnesterov = true\nmomentum = 0.9\n',
+            optim.SGD(nesterov=True, momentum=0.9),
+        ),
+        (
+            "betas = [0.8, 0.9]\nclip_norm = 2\n",
+            optim.Adam(betas=(0.8, 0.9), clip_norm=2),
+        ),
+        (
+            'class = "AdamW"\ngroups = { "*.bias" = { weight_decay = 0 } }\n',
+            optim.AdamW([{"params": "*.bias", "weight_decay": 0.0}, {"params": "*"}]),
+        ),
+    ],
+)
+def test_optimisers(keys: str, expected: Any) -> None:
+    settings = file.parse(f"{DATA}[optimizer]\n{keys}").settings
+    made = settings.optimizer.build(settings.schedule)
+    assert made.settings() == expected.settings()
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ("", optim.Schedule(0.1)),
+        ('class = "StepLR"\nstep_size = 3\ngamma = 0.5\n', optim.StepLR(0.1, 3, 0.5)),
+        ('class = "OneCycleLR"\ndiv_factor = 5\n', optim.OneCycleLR(0.1, div_factor=5)),
+        (
+            'class = "CosineAnnealingLR"\nwarmup = 5\n',
+            optim.LinearWarmup(optim.CosineAnnealingLR(0.1), 5),
+        ),
+        (
+            'class = "MultiStepLR"\nmilestones = [2, 4]\n',
+            optim.MultiStepLR(0.1, [2, 4]),
+        ),
+    ],
+    ids=str,
+)
+def test_schedules(keys: str, expected: Any) -> None:
+    settings = file.parse(f"{DATA}[optimizer]\nlr = 0.1\n[schedule]\n{keys}").settings
+    made = settings.optimizer.build(settings.schedule).schedule
+    assert made.settings() == expected.settings()
+
+
+def test_callbacks_write_into_the_directory_of_the_run(tmp_path: Path) -> None:
+    run = file.parse(
+        f'{DATA}[[callbacks]]\nclass = "CSVLogger"\n'
+        '[[callbacks]]\nclass = "BestCheckpoint"\npath = "gut/beste.ckpt"\n'
+    )
+    log, best = FromFile(run).callbacks(tmp_path)
+    assert log.path == tmp_path / "log.csv"
+    assert best.path == tmp_path / "gut" / "beste.ckpt"
+    (tmp_path / "r").mkdir()
+    (tmp_path / "r" / "gut").symlink_to(tmp_path)
+    with pytest.raises(RunFileError, match=r"number 2, path.*leads outside"):
+        FromFile(run).callbacks(tmp_path / "r")
+
+
+def test_losses() -> None:
+    keys = 'class = "CrossEntropyLoss"\nlabel_smoothing = 0.1\nweight = [1, 2.5]\n'
+    made = file.parse(f"{DATA}[loss]\n{keys}").settings.loss.build()
+    assert made.label_smoothing == 0.1
+    assert made.settings()["weight"] == [1.0, 2.5]

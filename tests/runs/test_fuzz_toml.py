@@ -12,28 +12,19 @@ import re
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chainrule.errors import ChainruleError
-from chainrule.nn.arguments import sizes_of
-from chainrule.runs import classes, consistency, scaffold, schema
+from chainrule.runs import consistency, scaffold, schema
+from chainrule.runs.classes import Family
+from chainrule.runs.data_section import section_of
 from chainrule.runs.file import RunFile, load, parse
-from chainrule.runs.values import (
-    Choice,
-    Either,
-    Flag,
-    Kind,
-    ListOf,
-    Number,
-    Text,
-    Whole,
-    key,
-    quote,
-)
+from chainrule.runs.section import Section, example
+from chainrule.runs.values import key, quote
 
 #: How many examples: a few, and with ``-m slow`` 100,000 in the four tests together.
 AMOUNTS = pytest.mark.parametrize(
@@ -67,11 +58,11 @@ def check(text: str) -> RunFile | None:
         assert "fix: " in said
         assert len(said) < 20_000
         return None
-    json.dumps(run.settings, allow_nan=False)
-    layers = run["model"]["layers"]
-    weights = sum(consistency.weights_of(i["class"], i["options"]) for i in layers)
+    json.dumps(run.settings.plain(), allow_nan=False)
+    layers = run.settings.model.layers
     assert len(layers) >= 1
-    assert weights <= schema.WEIGHTS_AT_MOST
+    weights = sum(consistency.weights_of(layer.sizes()) for layer in layers)
+    assert weights <= consistency.WEIGHTS_AT_MOST
     return run
 
 
@@ -85,8 +76,8 @@ def valid() -> list[str]:
         "source": "房屋.csv",
         "target": "price",
         "features": ["area", "城市"],
-        "categorical": ["城市"],
-        "missing": "mean",
+        "dtype": {"城市": "category"},
+        "missing": "fill",
         "task": "regression",
     }
     layers = [
@@ -111,15 +102,13 @@ def uncommented(text: str) -> str:
 
 
 VALID = valid()
+FAMILIES = list(schema.FAMILIES.values())
 WORDS = [
-    *(s.name for s in schema.SECTIONS),
-    *(k.name for s in schema.SECTIONS for k in s.keys),
-    *classes.layers().classes,
-    *classes.losses().classes,
-    *classes.optimizers().classes,
-    *classes.schedules().classes,
-    *classes.callbacks().classes,
-    *(o for made in classes.layers().classes.values() for o in sizes_of(made)),
+    *schema.SECTIONS,
+    *(k for section in schema.SECTIONS.values() for k in section.known()),
+    *(k for section in schema.KINDS.values() for k in section.known()),
+    *(name for family in FAMILIES for name in family.classes),
+    *(k for name in schema.LAYERS.classes for k in schema.LAYERS.options(name)),
 ]
 TOKENS = [
     *("[", "]", "{", "}", "[[", "]]", "=", ",", ".", "#", '"', "'", '"""', "\n", "\\"),
@@ -216,46 +205,39 @@ def toml(value: Any) -> str:
     return repr(value)
 
 
-def fitting(kind: Kind) -> st.SearchStrategy[Any]:
-    """Values that a kind takes, or nearly always takes."""
-    if isinstance(kind, Whole):
-        return st.integers(max(kind.low, -3), min(kind.high, 300))
-    if isinstance(kind, Number):
-        low, high = max(kind.low, -0.1), min(kind.high, 2.0)
-        return st.floats(low, high) | st.sampled_from([0, 1]).filter(
-            lambda n: kind.low <= n <= kind.high
-        )
-    if isinstance(kind, Choice):
-        return st.sampled_from(kind.names)
-    if isinstance(kind, Flag):
-        return st.booleans()
-    if isinstance(kind, ListOf):
-        inner, few = fitting(kind.kind), kind.shortest
-        return st.lists(inner, min_size=few, max_size=min(kind.longest, few + 2))
-    if isinstance(kind, Either):
-        return st.one_of(*map(fitting, kind.kinds))
-    if isinstance(kind, Text):
-        return st.sampled_from(["validation_loss", "min", "rel", "orthogonal", "價"])
-    return st.just({}) | st.floats(0, 1)
+def fitting(section: type[Section], name: str) -> st.SearchStrategy[Any]:
+    """Values that a key takes, or nearly always takes."""
+    field = section.known()[name]
+    kind: Any = field.annotation
+    for limit in field.metadata:
+        kind = Annotated[kind, limit]
+    texts = st.sampled_from(["validation_loss", "min", "orthogonal", "價"])
+    small = st.from_type(kind).filter(lambda v: v is not None and _few(v))
+    return small | texts if "str" in str(kind) else small
+
+
+def _few(value: Any) -> bool:
+    return not isinstance(value, int) or abs(value) < 300
 
 
 @st.composite
-def options(draw: st.DrawFn, family: classes.Family) -> dict[str, Any]:
+def options(draw: st.DrawFn, family: Family) -> dict[str, Any]:
     """A class of a family with some of its options; few values are of another kind."""
     name = draw(st.sampled_from(sorted(family.classes)))
     made: dict[str, Any] = {"class": name}
-    for option in family.options(name).values():
+    section = family.model(name)
+    for option in family.options(name):
         chosen = draw(st.integers(0, 29))
         if chosen == 0:
-            made[option.name] = draw(values | st.integers(0, 10**13))
-        elif chosen < 6 or option.required:
-            made[option.name] = draw(fitting(option.kind))
+            made[option] = draw(values | st.integers(0, 10**13))
+        elif chosen < 6 or section.known()[option].is_required():
+            made[option] = draw(fitting(section, option))
     if draw(st.integers(0, 39)) == 0:
         made[draw(st.sampled_from(WORDS))] = draw(values)
     return made
 
 
-layer = st.sampled_from(sorted(classes.layers().classes)) | options(classes.layers())
+layer = st.sampled_from(sorted(schema.LAYERS.classes)) | options(schema.LAYERS)
 
 
 @st.composite
@@ -264,30 +246,27 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
     made: dict[str, Any] = {}
     drawn = [*schema.BUNDLED, *schema.DRAWN, "a.csv", "b.npz", "pets"]
     source = draw(st.sampled_from(drawn))
-    fits = consistency.fitting_keys(
-        {"source": source}, consistency.format_of(source, None) or ""
-    )
-    for section in schema.SECTIONS:
-        needed = section.name in ("data", "model")
-        if not needed and draw(st.booleans()):
+    for name, section in schema.SECTIONS.items():
+        if name not in ("data", "model") and draw(st.booleans()):
             continue
         keys: dict[str, Any] = {}
-        for item in section.keys:
+        if name == "data":
+            section = section_of(source, None) or section
+        for item, field in section.known().items():
             chosen = draw(st.integers(0, 59))
-            if chosen == 0:
-                keys[item.name] = draw(values)
-            elif item.required or chosen < 12:
-                if section.name == "data" and item.name not in fits:
-                    continue
-                example = schema.value(item.example)
-                keys[item.name] = draw(fitting(item.kind)) if chosen < 6 else example
-        if section.family is not None:
-            keys |= draw(options(section.family()))
-        if section.name == "model" and draw(st.integers(0, 29)):
+            if item in ("class", "layers", "groups"):
+                keys |= {} if chosen else {item: draw(values)}
+            elif chosen == 0:
+                keys[item] = draw(values)
+            elif field.is_required() or chosen < 12:
+                keys[item] = draw(fitting(section, item) | st.just(example(field)))
+        if name in schema.FAMILIES and name != "model":
+            keys |= draw(options(schema.FAMILIES[name]))
+        if name == "model" and draw(st.integers(0, 29)):
             keys["layers"] = draw(st.lists(layer, min_size=1, max_size=4))
-        if section.name == "data" and draw(st.integers(0, 29)):
+        if name == "data" and draw(st.integers(0, 29)):
             keys |= {"source": source} | ({"target": "y"} if source == "a.csv" else {})
-        made[section.name] = [keys] if section.many else keys
+        made[name] = [keys] if name == "callbacks" else keys
     if draw(st.integers(0, 39)) == 0:
         made[draw(st.sampled_from(WORDS))] = draw(values)
     return made

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import tomllib
+import inspect
 from pathlib import Path
 
 import pytest
+from pydantic import TypeAdapter
 
+from chainrule import optim
 from chainrule.runs import classes, file, reference, schema
-from chainrule.runs.classes import Family, options_of
+from chainrule.runs.classes import Family
+from chainrule.runs.messages import SYNONYMS
+from chainrule.runs.section import Section, example, meaning, takes
 
 PAGE = Path(__file__).parents[2] / "docs" / "run-files.md"
-FAMILIES = [
-    classes.layers(),
-    classes.losses(),
-    classes.optimizers(),
-    classes.schedules(),
-    classes.callbacks(),
-]
+FAMILIES = list(schema.FAMILIES.values())
+#: All sections that are written by hand.
+SECTIONS = [*schema.SECTIONS.values(), *schema.KINDS.values()]
 
 
 def test_the_page_is_up_to_date() -> None:
@@ -27,9 +27,8 @@ def test_the_page_is_up_to_date() -> None:
 
 def test_every_key_and_every_option_is_on_the_page() -> None:
     page = reference.page()
-    for section in schema.SECTIONS:
-        for key in section.keys:
-            assert f"| `{key.name}` | " in page
+    for key in (key for section in SECTIONS for key in section.known()):
+        assert f"| `{key}` | " in page
     for family in FAMILIES:
         for name in family.classes:
             part = page.split(f"### `{name}`\n")[1].split("\n#")[0]
@@ -38,74 +37,64 @@ def test_every_key_and_every_option_is_on_the_page() -> None:
 
 
 def test_the_example_of_the_page_is_right() -> None:
-    example = reference.page().split("```toml\n")[1].split("```")[0]
-    assert file.parse(example)["data"]["target"] == "price"
+    text = reference.page().split("```toml\n")[1].split("```")[0]
+    assert getattr(file.parse(text).settings.data, "target") == "price"  # noqa: B009
 
 
-@pytest.mark.parametrize("section", schema.SECTIONS, ids=lambda s: s.name)
-def test_examples_and_defaults_are_values_of_their_keys(
-    section: schema.Section,
-) -> None:
-    for key in section.keys:
-        example = tomllib.loads(f"v = {key.example}")["v"]
-        assert key.kind.take(example) is not None
-        if key.default is not None and schema.value(key.default) is not None:
-            key.kind.take(schema.value(key.default))
-        assert key.doc
-        assert not key.doc.endswith(".")
+@pytest.mark.parametrize("section", SECTIONS, ids=lambda s: s.__name__)
+def test_examples_are_values_of_their_keys(section: type[Section]) -> None:
+    for name, field in section.known().items():
+        assert meaning(field), name
+        assert not meaning(field).endswith(".")
+        if name not in ("class", "groups", "layers"):
+            kind = field.rebuild_annotation()
+            TypeAdapter(kind).validate_python(example(field), strict=True)
 
 
 def test_every_synonym_leads_somewhere() -> None:
-    known = {s.name for s in schema.SECTIONS}
-    known |= {key.name for s in schema.SECTIONS for key in s.keys}
+    known = {*schema.SECTIONS, *(key for s in SECTIONS for key in s.known())}
     for family in FAMILIES:
         for name in family.classes:
             known |= {name, *family.options(name)}
-    assert set(schema.SYNONYMS.values()) <= known
-    assert not set(schema.SYNONYMS) & {s.name for s in schema.SECTIONS}
-
-
-# -- options of classes ----------------------------------------------------------------
-
-#: Arguments that a file does not give: the run has them, or they are no plain values.
-HIDDEN = {
-    "Family layer": {"dtype"},
-    "Family loss": {"reduction"},
-    "Family optimiser": {"params"},
-    "Family schedule": {"lr", "max_lr"},
-    "Family callback": set(),
-}
+    assert set(SYNONYMS.values()) <= known
+    assert not set(SYNONYMS) & set(schema.SECTIONS)
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda f: f.what)
 def test_no_argument_of_a_class_is_forgotten(family: Family) -> None:
-    """An annotation that nobody can read would make its argument disappear."""
-    import inspect
-
+    """An annotation that TOML has no values for would make its argument disappear."""
     assert family.classes
     for name, made in family.classes.items():
         arguments = set(inspect.signature(made).parameters)
-        assert arguments - set(family.options(name)) <= HIDDEN[f"Family {family.what}"]
+        assert arguments - set(family.options(name)) <= set(family.keys.hidden), name
+        for field in family.model(name).known().values():
+            assert meaning(field) or name == "Flatten", name
 
 
-def test_options_have_the_kinds_of_their_annotations() -> None:
-    expected = {option.name: option.kind.expected for option in _all_options()}
-    assert expected["out_features"] == "a whole number ≥ 1"
-    assert expected["betas"] == "a list of 2 numbers"
-    assert expected["nesterov"] == "true or false"
-    assert expected["clip_norm"] == "a finite number"
-    assert expected["milestones"].startswith("a list of whole numbers")
-    assert expected["path"] == "a path in quotes"
-
-
-def _all_options() -> list[classes.Option]:
-    made = [kind for family in FAMILIES for kind in family.classes.values()]
-    return [option for kind in made for option in options_of(kind).values()]
+@pytest.mark.parametrize(
+    ("family", "name", "option", "expected"),
+    [
+        (schema.LAYERS, "Linear", "out_features", "a whole number ≥ 1"),
+        (schema.LAYERS, "GELU", "approximate", '"none" or "tanh"'),
+        (schema.OPTIMIZERS, "Adamax", "lr", "a finite number"),
+        (schema.OPTIMIZERS, "Adam", "betas", "a list of 2, each item a finite number"),
+        (schema.OPTIMIZERS, "SGD", "nesterov", "true or false"),
+        (
+            schema.SCHEDULES,
+            "MultiStepLR",
+            "milestones",
+            "a list, each item a whole numb",
+        ),
+        (schema.CALLBACKS, "CSVLogger", "path", "a relative path in quotes"),
+    ],
+)
+def test_options_have_the_kinds_of_their_annotations(
+    family: Family, name: str, option: str, expected: str
+) -> None:
+    assert takes(family.model(name).known()[option]).startswith(expected)
 
 
 def test_documentation_of_arguments() -> None:
-    from chainrule import optim
-
     said = classes.documentation(optim.SGD)
     assert said["nesterov"].startswith("look ahead")
     assert "see " not in said["clip_norm"]

@@ -10,9 +10,16 @@ import numpy as np
 import pytest
 
 from chainrule.errors import ArgumentError, DataError
-from chainrule.runs import classes, file, scaffold, schema, session, template
+from chainrule.runs import FromFile, file, scaffold, schema, template
 from chainrule.runs.values import width
 from tests.cli import data as small
+
+
+def build(run: file.RunFile) -> Any:
+    """The data of a run whose Trainer can be made."""
+    parts = FromFile(run).parts()
+    FromFile(run).trainer(parts)
+    return parts
 
 
 def start(folder: Path, place: str | None, target: str | None = None) -> Any:
@@ -24,8 +31,8 @@ def start(folder: Path, place: str | None, target: str | None = None) -> Any:
 @pytest.mark.parametrize("name", [*schema.BUNDLED, *schema.DRAWN])
 def test_named_data(tmp_path: Path, name: str) -> None:
     run = file.parse(start(tmp_path, name).text("a.toml"), options={"limit": 200})
-    assert run["data"]["source"] == name
-    session.build(run)
+    assert run.settings.data.source == name
+    build(run)
 
 
 def test_every_commented_key_is_right(tmp_path: Path) -> None:
@@ -57,14 +64,14 @@ def test_a_commented_callback_is_right(tmp_path: Path) -> None:
     body, _, rest = tail.partition("\n\n")
     keys = re.sub(r"^# (?=\w+ = )", "", body, flags=re.MULTILINE)
     run = file.parse(f"{head}[[callbacks]]{keys}\n\n{rest}")
-    (callback,) = run["callbacks"]
-    assert callback["class"] == "EarlyStopping"
-    assert callback["options"]["patience"] == 5
+    (callback,) = run.settings.callbacks
+    assert callback.name == "EarlyStopping"
+    assert callback.options["patience"] == 5
 
 
 def test_classes_are_offered_by_name(tmp_path: Path) -> None:
     text = start(tmp_path, "moons").text("a.toml")
-    for family in (classes.losses(), classes.optimizers(), classes.callbacks()):
+    for family in (schema.LOSSES, schema.OPTIMIZERS, schema.CALLBACKS):
         for name in family.classes:
             assert f'"{name}"' in text
 
@@ -91,7 +98,7 @@ def test_a_table(tmp_path: Path) -> None:
         "source": "h.csv",
         "target": "房價",
         "features": ["面積", "房間", "城市"],
-        "categorical": ["城市"],
+        "dtype": {"城市": "category"},
     }
     assert start(tmp_path, "h.csv", "城市").data["features"] == ["面積", "房間", "房價"]
 
@@ -103,9 +110,12 @@ def test_a_table(tmp_path: Path) -> None:
         ("a,b\n" + "1,0\n2,1\n", {}),
         ("a,b\n" + "1,0.5\n2,1\n" * 5, {}),
         ("a,b\n" + "1,\n2,1.5\n", {"missing": "drop"}),
-        ("a,b\n" + ",1.5\n2,1.5\n", {"missing": "mean"}),
-        ("a,b,c\n" + "1,,1.5\n2,x,2.5\n", {"missing": "drop", "categorical": ["b"]}),
-        ("a,b\n" + "NA,1.5\n2,1.5\n", {"missing": "mean"}),
+        ("a,b\n" + ",1.5\n2,1.5\n", {"missing": "fill"}),
+        (
+            "a,b,c\n" + "1,,1.5\n2,x,2.5\n",
+            {"missing": "drop", "dtype": {"b": "category"}},
+        ),
+        ("a,b\n" + "NA,1.5\n2,1.5\n", {"missing": "fill"}),
         ("a,b\n" + "1,NA\n2,1.5\n", {"missing": "drop"}),
         ("a;b\n1;2.5\n", {"delimiter": ";"}),
         ("a\tb\n1\t2.5\n", {"delimiter": "\t"}),
@@ -116,7 +126,7 @@ def test_what_columns_say(tmp_path: Path, text: str, keys: dict[str, Any]) -> No
     made = start(tmp_path, "a.csv").data
     assert {k: v for k, v in made.items() if k in {*keys, "task", "missing"}} == keys
     run = file.parse(start(tmp_path, "a.csv").text("a.toml"))
-    assert {k: run["data"][k] for k in keys} == keys
+    assert {k: getattr(run.settings.data, k) for k in keys} == keys
 
 
 def test_very_many_columns(tmp_path: Path) -> None:
@@ -125,8 +135,8 @@ def test_very_many_columns(tmp_path: Path) -> None:
     text = f"{','.join(names)},y\n{','.join(words)},1.5\n"
     (tmp_path / "a.csv").write_text(text)
     run = file.parse(start(tmp_path, "a.csv").text("a.toml"))
-    assert run["data"]["features"] is None
-    assert run["data"]["categorical"] == names
+    assert run.settings.data.features is None
+    assert run.settings.data.dtype == dict.fromkeys(names, "category")
 
 
 def test_an_encoding_of_windows(tmp_path: Path) -> None:
@@ -196,7 +206,7 @@ def test_idx_files(tmp_path: Path) -> None:
     small.idx(tmp_path)
     made = start(tmp_path, "train-images-idx3-ubyte")
     run = file.parse(made.text("a.toml"), folder=tmp_path, options={"engine": "numpy"})
-    parts, _ = session.build(run)
+    parts = build(run)
     assert parts.train.x.shape[1:] == (4, 4)
     assert parts.train.classes == 2
 
@@ -230,7 +240,7 @@ def test_paths_count_from_the_file(
     monkeypatch.chdir(tmp_path)
     made = scaffold.write(Path("runs/a.toml"), "h.csv", None)
     assert made["data"]["source"] == "../h.csv"
-    session.build(file.load(Path("runs/a.toml"), {"engine": "numpy"}))
+    build(file.load(Path("runs/a.toml"), {"engine": "numpy"}))
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:

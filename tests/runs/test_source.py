@@ -47,9 +47,8 @@ def test_shares_leave_no_row_out_and_none_twice(tmp_path: Path) -> None:
 
 
 def test_the_seed_deals_the_rows(tmp_path: Path) -> None:
-    keys = 'source = "{}"\n'
     small.houses(tmp_path / "h.csv")
-    keys = 'source = "h.csv"\ntarget = "房價"\ncategorical = ["城市"]\n'
+    keys = 'source = "h.csv"\ntarget = "房價"\ndtype = { "城市" = "category" }\n'
     one, same, other = (load(tmp_path, f"{keys}seed = {seed}") for seed in (1, 1, 2))
     assert rows(one.test) == rows(same.test) != rows(other.test)
 
@@ -110,7 +109,7 @@ def test_limit(tmp_path: Path) -> None:
 def test_files_of_their_own(tmp_path: Path) -> None:
     small.houses(tmp_path / "train.csv", 40)
     small.houses(tmp_path / "more.csv", 15)
-    keys = 'source = "train.csv"\ntarget = "房價"\ncategorical = ["城市"]\n'
+    keys = 'source = "train.csv"\ntarget = "房價"\ndtype = { "城市" = "category" }\n'
     parts = load(tmp_path, f'{keys}validation = "more.csv"\ntest = 0.25\n')
     assert parts.sizes() == {"train": 30, "validation": 15, "test": 10}
     refused(tmp_path, f'{keys}test = "none.csv"\n', "line 6", "test", "none.csv")
@@ -167,8 +166,8 @@ def test_gaps_in_a_table(tmp_path: Path) -> None:
     lines = "\n".join(f"{i if i % 5 else ''},{i}" for i in range(20))
     (tmp_path / "g.csv").write_text(f"x,y\n{lines}\n")
     keys = 'source = "g.csv"\ntarget = "y"\n'
-    refused(tmp_path, keys, "line 2", "x")
-    assert sum(load(tmp_path, f'{keys}missing = "mean"\n').sizes().values()) == 20
+    refused(tmp_path, f'{keys}missing = "error"\n', "line 2", "x")
+    assert sum(load(tmp_path, keys).sizes().values()) == 20
     assert sum(load(tmp_path, f'{keys}missing = "drop"\n').sizes().values()) == 16
 
 

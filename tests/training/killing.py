@@ -67,9 +67,10 @@ def content(file: Path) -> dict[str, Any]:
     return {**numbers, "document": plain, "rows": without_time(document["epochs"])}
 
 
-def contents(directory: Path) -> dict[str, dict[str, Any]]:
-    """The same of all that a run has left, which are checkpoints."""
-    return {path.name: content(path) for path in directory.iterdir()}
+def contents(directory: Path) -> dict[str, dict[str, Any] | None]:
+    """What a run has left: of checkpoints what they hold, of other files the name."""
+    files = directory.iterdir()
+    return {p.name: content(p) if p.suffix == ".ckpt" else None for p in files}
 
 
 def killed(run: Callable[[Path], Any], place: Path, times: int, each: int = 5) -> int:

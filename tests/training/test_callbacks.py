@@ -178,7 +178,7 @@ def test_methods_that_nothing_calls(make: Make, data: cr.data.Dataset) -> None:
     with pytest.warns(errors.ChainruleWarning) as warned:
         make().fit(data, epochs=1, callbacks=Keras(), progress=False)
     text = str(warned[0].message)
-    for part in ("Keras has a method on_epoch_end", "did you mean on_epoch?"):
+    for part in ("Keras has a method on_epoch_end", "did you mean 'on_epoch'?"):
         assert part in text
     assert warned[0].filename == __file__
 
@@ -198,8 +198,10 @@ def test_functions(make: Make, data: cr.data.Dataset) -> None:
     }
     make().fit(data, epochs=1, callbacks=LambdaCallback(**hooks), progress=False)
     assert seen == list(zip(names, (0, 1, 1, 1)))
-    with pytest.raises(errors.ArgumentError, match="on_epoch is no function"):
+    with pytest.raises(errors.ArgumentError, match="on_epoch is of another kind"):
         LambdaCallback(on_epoch=3)  # type: ignore[arg-type]
+    with pytest.raises(errors.ArgumentError, match="did you mean 'on_epoch'"):
+        LambdaCallback(on_epoch_end=print)
 
 
 # -- what they remember ---------------------------------------------------------------

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 
@@ -12,7 +10,7 @@ from chainrule import nn, optim, random
 from chainrule.primitives.random import seed_key
 from chainrule.training import Callback, loop
 
-from .conftest import Make, StopAt, pixels, same, small_network
+from .conftest import Make, pixels, same, small_network
 
 
 def by_hand(
@@ -80,21 +78,6 @@ def test_the_same_as_a_loop_by_hand(
         assert same(trainer.model, plain)
     else:
         np.testing.assert_allclose(history.steps["loss"], losses, rtol=2e-5)
-
-
-def test_the_same_bits_for_the_textbooks_network(make: Make) -> None:
-    data = cr.data.mnist()[0].take(100)
-    models = []
-    for _ in range(2):
-        cr.manual_seed(1)
-        layers = [nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 64), nn.ReLU()]
-        models.append(nn.Sequential(*layers, nn.Linear(64, 10)))
-    adam = optim.Adam(models[0].parameters())
-    losses = by_hand(models[0], data, adam, epochs=2, batch_size=32, compiled=True)
-    trainer = make(model=models[1], optimizer=optim.Adam())
-    history = trainer.fit(data, epochs=2, batch_size=32, progress=False)
-    assert history.steps["loss"].tobytes() == losses.tobytes()
-    assert same(*models)
 
 
 def test_an_engine_learns(make: Make, engine: str) -> None:
@@ -270,23 +253,6 @@ def test_schedules_by_epochs_and_on_a_plateau(
     rows = still.fit(data, epochs=3, batch_size=8, progress=False).epochs
     # The loss does not move: from the second epoch on each one reduces the rate.
     assert [row["lr"] for row in rows] == pytest.approx([1e-9, 1e-9, 1e-10])
-
-
-@pytest.mark.usefixtures("single_steps")
-def test_stopped_and_resumed_in_the_same_session(
-    make: Make, data: cr.data.Dataset
-) -> None:
-    trainer = make()
-    options: Any = {"epochs": 2, "batch_size": 20, "progress": False}
-    trainer.fit(data, callbacks=StopAt(5), **options)
-    assert not trainer.finished
-    assert (trainer.epoch, trainer.step) == (1, 2)
-    resumed = trainer.resume(data, progress=False)
-    assert trainer.finished
-    assert len(resumed) == 6
-    whole = make()
-    whole.fit(data, **options)
-    assert same(trainer.model, whole.model)
 
 
 def test_a_second_fit_goes_on(make: Make, data: cr.data.Dataset) -> None:

@@ -4,54 +4,15 @@ from __future__ import annotations
 
 import signal
 import threading
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 import chainrule as cr
 from chainrule.compiled_program import CompiledProgram
-from chainrule.training import Callback
 from chainrule.training.interrupt import Interrupt
 
-from .conftest import CtrlC, Make, same
-
-
-class Ended(Callback):
-    ended = False
-
-    def on_end(self, trainer: cr.Trainer) -> None:
-        self.ended = True
-
-
-@pytest.mark.usefixtures("single_steps")
-@pytest.mark.parametrize("at", [2, 4, 6])
-def test_saved_and_resumed(
-    make: Make, data: cr.data.Dataset, tmp_path: Path, at: int
-) -> None:
-    trainer, ended = make(), Ended()
-    with pytest.raises(KeyboardInterrupt):
-        trainer.fit(
-            data,
-            epochs=2,
-            batch_size=16,
-            validation=data,
-            callbacks=[CtrlC(at), ended],
-            progress=False,
-            checkpoint=tmp_path,
-        )
-    assert ended.ended
-    assert trainer.optimizer.steps == at
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    loaded = cr.Trainer.load(tmp_path)
-    assert loaded.optimizer.steps == at
-    whole = make()
-    whole.fit(data, epochs=2, batch_size=16, progress=False)
-    for t in (loaded, trainer):  # from the file, and in the same session
-        history = t.resume(data, validation=data, progress=False)
-        assert same(t.model, whole.model)
-        assert [row["epoch"] for row in history.epochs] == [1, 2]
-        assert all("validation_loss" in row for row in history.epochs)
+from .conftest import Make, same
 
 
 @pytest.mark.usefixtures("single_steps")

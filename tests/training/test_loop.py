@@ -381,12 +381,15 @@ def test_what_cannot_be(tmp_path: Path) -> None:
     loop = summing(Count())
     for call, part in (
         (lambda: loop.run(), "epochs=… or updates=…"),
+        (lambda: loop.run(epochs=-1), "epochs ≥ 0"),
+        (lambda: loop.run(updates=2.5), "updates ≥ 0"),
         (lambda: Loop(loop.program, "none", Count()), "no entry point 'none'"),
         (lambda: summing(Source()).run(epochs=1), "has no take()"),
     ):
         with pytest.raises(errors.ArgumentError) as error:
             call()
         assert part in str(error.value)
+    assert not loop.run(epochs=0).epochs, "an end that is reached already"
 
 
 def test_a_loop_within_itself() -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import os
 import resource
 import signal
 import stat
 import subprocess
-import sys
 import threading
 import time
 import warnings
@@ -20,80 +20,104 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import errors, optim
+from chainrule import errors, nn, optim
 from chainrule.training import BestCheckpoint, LambdaCallback, checkpoint
 from chainrule.training.lock import LOCK, Files, RunDirectory
 
-from .conftest import Make, pixels, same, without_time
+from .conftest import Make, pixels, same, small_network, without_time
 from .test_loop import bits, example
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs POSIX")
-
-SCRIPT = """if True:
-    import fcntl, os, sys, time
-    import numpy as np
-    import chainrule as cr
-    from chainrule import nn, optim
-    where, epochs, pause = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(64, 4)).astype("f4")
-    data = cr.data.Dataset(x, (x[:, 0] > 0).astype("i4"), classes=2)
-    cr.manual_seed(0)
-    model = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 2))
-    trainer = cr.Trainer(model, loss=nn.CrossEntropyLoss(), optimizer=optim.Adam(),
-                         engine="numpy")
-    guard = os.open(where + ".guard", os.O_RDWR | os.O_CREAT)
-    def alone(trainer):
-        try:
-            fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os._exit(9)
-    wait = cr.training.LambdaCallback(on_start=alone,
-        on_chunk=lambda t: time.sleep(pause),
-        on_end=lambda t: fcntl.flock(guard, fcntl.LOCK_UN))
-    cr.training.loop.CHUNK = 0.0
-    options = dict(callbacks=wait, progress=False, checkpoint=where)
-    options["checkpoint_every"] = 0
-    try:
-        if len(sys.argv) > 4:
-            trainer = cr.Trainer.load(where)
-            trainer.resume(data, **options)
-        else:
-            trainer.fit(data, epochs=epochs, batch_size=8, **options)
-    except cr.ChainruleError as error:
-        print(error)
-        sys.exit(3)
-"""
-
+fcntl: Any = pytest.importorskip("fcntl", reason="needs POSIX")
 
 #: Signals that may end a run at any moment.
 ENDINGS = np.array([signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
 
 
-def run(*args: Any, **options: Any) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", SCRIPT, *map(str, args)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **options)
+def train(where: Path, told: Path, epochs: int, pause: float) -> None:
+    """A run that waits after each step, or what is left of it where epochs are 0.
+
+    It locks a file beside its directory while it trains, and ends with 9 where that is
+    locked; what the library refuses it writes down, and ends with 3.
+    """
+    guard = os.open(f"{where}.guard", os.O_RDWR | os.O_CREAT)
+
+    def alone(trainer: cr.Trainer) -> None:
+        try:
+            fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os._exit(9)
+
+    wait = LambdaCallback(
+        on_start=alone,
+        on_chunk=lambda trainer: time.sleep(pause),
+        on_end=lambda trainer: fcntl.flock(guard, fcntl.LOCK_UN),
+    )
+    options: Any = {"callbacks": wait, "progress": False, "checkpoint": where}
+    options["checkpoint_every"] = 0
+    data = pixels(64)
+    try:
+        if epochs:
+            optimizer = optim.Adam()
+            model, loss = small_network(), nn.CrossEntropyLoss()
+            trainer = cr.Trainer(model, loss=loss, optimizer=optimizer, engine="numpy")
+            trainer.fit(data, epochs=epochs, batch_size=8, **options)
+        else:
+            cr.Trainer.load(where).resume(data, **options)
+    except cr.ChainruleError as error:
+        told.write_text(str(error))
+        os._exit(3)
 
 
-def until_saved(process: subprocess.Popen[str], directory: Path) -> None:
-    while not (directory / checkpoint.FILE).exists() and process.poll() is None:
+class Run:
+    """Such a run in a child process, which is forked with everything imported.
+
+    Attributes:
+        told: what the library has refused it.
+    """
+
+    def __init__(self, where: Path, epochs: int, pause: float) -> None:
+        where.parent.mkdir(exist_ok=True)
+        self._told = where.with_name(f"{time.monotonic_ns()}.txt")
+        fork = multiprocessing.get_context("fork")
+        arguments = where, self._told, epochs, pause
+        self.process: Any = fork.Process(target=train, args=arguments)
+        with warnings.catch_warnings():  # of threads, which the child does not have
+            warnings.simplefilter("ignore", DeprecationWarning)
+            self.process.start()
+
+    def send(self, number: int) -> None:
+        if self.process.is_alive():
+            os.kill(self.process.pid, number)
+
+    def end(self) -> int:
+        """Wait for its end; how it ended."""
+        self.process.join()
+        self.told = self._told.read_text() if self._told.exists() else ""
+        return self.process.exitcode
+
+
+def until_saved(run: Run, directory: Path) -> None:
+    while not (directory / checkpoint.FILE).exists() and run.process.is_alive():
         time.sleep(0.005)
 
 
+@pytest.mark.usefixtures("single_steps")
 def test_a_second_run_is_refused_and_told_of_the_first(tmp_path: Path) -> None:
-    first = run(tmp_path / "run", 1000, 0.01)
+    first = Run(tmp_path / "run", 1000, 0.01)
     until_saved(first, tmp_path / "run")
-    second = run(tmp_path / "run", 1, 0, "resume")
-    told, _ = second.communicate()
-    first.kill()
-    first.communicate()
-    assert second.returncode == 3
-    assert "Another run writes its checkpoints into this directory" in told
-    assert f"process {first.pid} on " in told
-    third = run(tmp_path / "run", 1, 0, "resume")  # the lock has gone with the first
-    time.sleep(1)
-    third.kill()
-    assert "Another run" not in third.communicate()[0]
+    second = Run(tmp_path / "run", 0, 0)
+    assert second.end() == 3
+    first.send(signal.SIGKILL)
+    first.end()
+    assert "Another run writes its checkpoints into this directory" in second.told
+    assert f"process {first.process.pid} on " in second.told
+    before = (tmp_path / "run" / checkpoint.FILE).read_bytes()
+    third = Run(tmp_path / "run", 0, 0)  # the lock has gone with the first
+    while (tmp_path / "run" / checkpoint.FILE).read_bytes() == before:
+        assert third.process.is_alive()
+    third.send(signal.SIGKILL)
+    third.end()
+    assert not third.told
 
 
 def test_within_one_process(make: Make, data: cr.data.Dataset, tmp_path: Path) -> None:
@@ -126,17 +150,13 @@ def test_a_checkpoint_that_has_gone_on_since(
 def together(tmp_path: Path, seconds: float) -> None:
     """Processes that all want the same directory, and are killed, and go on.
 
-    Beside the directory lies a file that each run locks while it trains, and a run
-    that finds it locked ends with 9. Temporary files of others, and links of their
-    names, are planted in the directory.
+    Temporary files of others, and links of their names, are planted in the directory.
     """
     directory, end = tmp_path / "run", time.monotonic() + seconds
     dice = np.random.default_rng(0)
     precious = tmp_path / "precious"
     precious.write_text("precious")
-    first = run(directory, 3, 0)
-    first.communicate()
-    assert first.returncode == 0
+    assert Run(directory, 3, 0).end() == 0
     expected = cr.Trainer.load(directory)
     file = directory / checkpoint.FILE
     file.unlink()
@@ -149,30 +169,27 @@ def together(tmp_path: Path, seconds: float) -> None:
             planted.write_bytes(dice.bytes(100))
         several = []
         for _ in range(3):
-            how = ["resume"] if file.exists() else []
-            several.append(run(directory, 3, 0.002, *how))
-            time.sleep(dice.uniform(0, 0.3))
+            several.append(Run(directory, 0 if file.exists() else 3, 0.002))
+            time.sleep(dice.uniform(0, 0.03))
         if not file.exists():
             until_saved(several[0], directory)
-        for process in several[: dice.integers(1, 4)]:
-            time.sleep(dice.uniform(0, 0.5))
-            process.send_signal(dice.choice(ENDINGS))
+        for run in several[: dice.integers(1, 4)]:
+            time.sleep(dice.uniform(0, 0.05))
+            run.send(dice.choice(ENDINGS))
             if file.exists():
                 checkpoint.read(file)  # whole at any moment
-        for process in several:
-            message, _ = process.communicate()
-            assert process.returncode in (0, 3, *-ENDINGS), message
+        for run in several:
+            assert run.end() in (0, 3, *-ENDINGS), run.told
             assert (
-                not message
-                or "already holds a run" in message
-                or ("Another run writes its checkpoints" in message)
+                not run.told
+                or "already holds a run" in run.told
+                or "Another run writes its checkpoints" in run.told
             )
-            refused += bool(message)
+            refused += bool(run.told)
         runs += len(several)
         if file.exists() and dice.random() < 0.5:
-            last = run(directory, 3, 0, "resume")
-            message, _ = last.communicate()
-            assert last.returncode == 0, message
+            last = Run(directory, 0, 0)
+            assert last.end() == 0, last.told
             loaded = cr.Trainer.load(directory)
             assert loaded.finished
             assert same(loaded.model, expected.model)
@@ -186,11 +203,13 @@ def together(tmp_path: Path, seconds: float) -> None:
     print(f"{runs} runs, {refused} refused, {finished} times to the end")
 
 
+@pytest.mark.usefixtures("single_steps")
 def test_several_at_once(tmp_path: Path) -> None:
     together(tmp_path, 0)
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("single_steps")
 def test_several_at_once_for_ten_minutes(tmp_path: Path) -> None:
     together(tmp_path, float(os.environ.get("CHAINRULE_SECONDS", "600")))
 
@@ -515,31 +534,31 @@ def test_two_threads_that_want_one_directory(make: Make, tmp_path: Path) -> None
 # -- signals that end the process ------------------------------------------------------
 
 
+@pytest.mark.usefixtures("single_steps")
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
 def test_a_signal_saves_and_ends_the_process(tmp_path: Path, name: str) -> None:
     number = getattr(signal, name)
-    process = run(tmp_path / "run", 1000, 0.01)
-    until_saved(process, tmp_path / "run")
-    time.sleep(0.3)
-    process.send_signal(number)
-    process.communicate()
-    assert process.returncode == -number, "as it would have without us"
+    run = Run(tmp_path / "run", 1000, 0.001)
+    until_saved(run, tmp_path / "run")
+    time.sleep(0.1)
+    run.send(number)
+    assert run.end() == -number, "as it would have without us"
     loaded = cr.Trainer.load(tmp_path / "run")
     assert loaded.optimizer.steps == len(loaded.history) > 0
     assert {p.name for p in (tmp_path / "run").iterdir()} == {checkpoint.FILE}
 
 
+@pytest.mark.usefixtures("single_steps")
 def test_a_hang_up_that_is_ignored_stays_ignored(tmp_path: Path) -> None:
     """As under nohup."""
     usual = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        process = run(tmp_path / "run", 20, 0.01)
+        run = Run(tmp_path / "run", 20, 0.001)
     finally:
         signal.signal(signal.SIGHUP, usual)
-    until_saved(process, tmp_path / "run")
-    process.send_signal(signal.SIGHUP)
-    process.communicate()
-    assert process.returncode == 0
+    until_saved(run, tmp_path / "run")
+    run.send(signal.SIGHUP)
+    assert run.end() == 0
     assert cr.Trainer.load(tmp_path / "run").finished
 
 

@@ -112,4 +112,4 @@ def pixels(source: str) -> np.ndarray:
     head, _, content = source.partition(",")
     assert head == "data:image/png;base64"
     picture = Image.open(io.BytesIO(base64.b64decode(content)))
-    return np.asarray(picture.convert("RGB") if picture.mode == "P" else picture)
+    return np.asarray(picture.convert("RGB"))

@@ -78,10 +78,10 @@ def test_the_name_of_the_validation_data() -> None:
 
 
 def drawn(panel: curve.Panel) -> Any:
-    with drawing.figure(drawing.page(), 4, 3) as figure:
+    with drawing.figure(drawing.PAGE, 4, 3) as figure:
         axes = figure.subplots()
-        curve.draw(axes, panel, drawing.page())
-        figure.draw_without_rendering()
+        curve.draw(axes, panel, drawing.PAGE)
+        drawing.png(figure, "picture")
     return axes
 
 
@@ -112,13 +112,41 @@ def test_shares_and_rates_stay_linear() -> None:
     np.testing.assert_allclose(axes.lines[0].get_ydata(), [100, 10, 1, 0.1])
 
 
-def test_epochs_are_whole_numbers() -> None:
-    for rows in ([{"train_loss": 1.0}], [{"train_loss": 1.0 / i} for i in (1, 2, 3)]):
-        axes = drawn(of(history(*rows))["loss"])
-        ticks = [float(t) for t in axes.get_xticks()]
-        assert ticks == [round(t) for t in ticks]
-        low, high = axes.get_xlim()
-        assert low < 1 < high
+@pytest.mark.parametrize("last", [1, 2, 7, 10, 37, 100, 1480, 99_999])
+def test_epochs_end_on_the_last(last: int) -> None:
+    ticks = drawing.whole_ticks(1, last)
+    assert ticks[-1] == last
+    assert ticks == sorted({*ticks})
+    assert len(ticks) <= 8
+    steps = np.arange(1.0, last + 1)
+    axes = drawn(curve.Panel("k", "k", "k", "k", (curve.Line("a", steps, steps),)))
+    assert axes.get_xticks()[-1] == last
+    assert axes.get_xlim() == ((1, last) if last > 1 else (0, 2))
+
+
+@pytest.mark.parametrize(
+    ("values", "texts"),
+    [
+        ([0.0, 5e5, 1e6, 1.5e6], ["0", "0.5e6", "1e6", "1.5e6"]),
+        ([0.0, 1e5, 2e5], ["0", "100,000", "200,000"]),
+        ([0.30000000000000004, 1e-17, 0.4], ["0.3", "0", "0.4"]),
+        ([2.30251, 2.30252, 2.30253], ["2.30251", "2.30252", "2.30253"]),
+        ([-2e-5, 0.0, 2e-5], ["-2e-5", "0", "2e-5"]),
+        ([], []),
+    ],
+)
+def test_numbers_on_axes(values: list[float], texts: list[str]) -> None:
+    assert drawing.ticks(values) == texts
+
+
+def test_characters_without_a_font(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(drawing, "CHINESE", ())
+    made = history({"train_loss": 1.0, "validation_準": 1.0})
+    with pytest.warns(errors.ChainruleWarning, match="手.* learning curve") as caught:
+        curve.save_curve(made, tmp_path / "curve.png", title="手寫 mnist")
+    assert len(caught) == 1
+    assert "fonts-noto-cjk" in str(caught[0].message)
+    assert Path(caught[0].filename) == Path(__file__)
 
 
 HOSTILE = r"$\frac{ <b>&amp; 'x' \n _"
@@ -155,10 +183,9 @@ def test_nothing_to_draw(made: History, fix: str, tmp_path: Path) -> None:
 
 
 def test_without_matplotlib(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(curve, "can_plot", lambda: False)
+    monkeypatch.setattr(drawing, "can_plot", lambda: False)
     with pytest.raises(errors.ArgumentError, match=r"chainrule\[plot\]"):
         curve.save_curve(history({"train_loss": 1.0}), tmp_path / "curve.png")
-    monkeypatch.setattr(drawing, "can_plot", lambda: False)
     with pytest.raises(errors.ArgumentError, match=r"chainrule\[plot\]"):
         drawing.need_matplotlib("report")
 
@@ -190,7 +217,7 @@ def test_svg() -> None:
 
 def test_numbers_on_the_axes_are_not_cut() -> None:
     """Coordinates are shortened, text is not."""
-    with drawing.figure(drawing.page(), 4, 3) as figure:
+    with drawing.figure(drawing.PAGE, 4, 3) as figure:
         axes = figure.subplots()
         axes.plot([0.00125, 0.00250], [1, 2])
         axes.set_xticks([0.00125, 0.00250])

@@ -44,6 +44,15 @@ def test_colours_are_where_the_classes_are(tmp_path: Path) -> None:
     assert nearest(colour_at(tmp_path / "r.png", 0.7, 0.3)) == 1
 
 
+def test_points_on_the_wrong_side_have_a_ring() -> None:
+    with drawing.figure(drawing.PAPER, 4, 4) as figure:
+        axes = figure.subplots()
+        assert decision_regions.draw_regions(axes, half_plane, XOR) == [0, 1]
+        *_, ring = axes.collections
+    assert ring.get_offsets().tolist() == [[1, 1]], "the one that half a plane misses"
+    assert len(axes.get_legend_handles_labels()[0]) == 3
+
+
 def test_of_a_trainer(tmp_path: Path) -> None:
     cr.manual_seed(0)
     model = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 2))
@@ -54,7 +63,7 @@ def test_of_a_trainer(tmp_path: Path) -> None:
     trainer.fit(XOR, epochs=200, batch_size=4, progress=False)
     save_decision_regions(trainer, XOR, tmp_path / "r.png")
     # The corners lie at 0.12 / 1.24 of the axes; points have colours of their own.
-    corners = [(0.22, 0.25), (0.22, 0.75), (0.7, 0.25), (0.7, 0.75)]
+    corners = [(0.25, 0.3), (0.25, 0.75), (0.8, 0.3), (0.8, 0.75)]
     found = [nearest(colour_at(tmp_path / "r.png", *corner)) for corner in corners]
     assert found == [0, 1, 1, 0]
     shares = decision_regions.probabilities(trainer, XOR.x[...])

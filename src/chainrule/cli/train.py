@@ -70,7 +70,6 @@ def train(
     target: str | None,
     out: Path | None,
     resume: Path | None,
-    threads: int | None,
     checkpoint_every: float | None,
     as_json: bool,
     **given: Any,
@@ -82,7 +81,7 @@ def train(
 
     "chainrule recipes" lists the recipes, "chainrule new" writes a TOML file.
     """
-    from chainrule import recipes as registry
+    from chainrule import recipes
     from chainrule.runs import recipe, session
 
     if out is not None and resume is not None:
@@ -96,31 +95,22 @@ def train(
         raise click.MissingParameter(
             param_type="argument", param_hint="RECIPE|FILE.toml"
         )
-    settings: dict[str, Any] = {
-        "out": out,
-        "resume": resume,
-        "threads": threads,
-        "checkpoint_every": 60.0 if checkpoint_every is None else checkpoint_every,
-        "started": STARTED,
-        "say": say,
-    }
-    if target is None and resume is not None:
-        target, from_file = session.begun_with(resume)
-    else:
-        assert target is not None
-        from_file = session.is_file(target)
-    if from_file:
-        summary, text = session.train(target, given, **settings)
-        tell(summary, as_json, text)
-        return 0
-    module = registry.find(target)
-    if registry.kind(module) == "training":
-        summary, text = recipe.train(target, module, given, **settings)
-        tell(summary, as_json, text)
-        return 0
-    more = {"threads": threads, "out": out, "resume": resume}
-    more["checkpoint_every"] = checkpoint_every
-    result = recipe.walk_through(target, module, given | more, as_json=as_json)
-    if as_json:
-        tell(result, True, "")
+    if target is not None and not session.is_file(target):
+        module = recipes.find(target)
+        if recipes.kind(module) == "walk-through":
+            more = {"out": out, "resume": resume, "checkpoint_every": checkpoint_every}
+            result = recipe.walk_through(target, module, given | more, as_json=as_json)
+            if as_json:
+                tell(result, True, "")
+            return 0
+    summary, text = session.train(
+        target,
+        given,
+        out=out,
+        resume=resume,
+        checkpoint_every=60.0 if checkpoint_every is None else checkpoint_every,
+        started=STARTED,
+        say=say,
+    )
+    tell(summary, as_json, text)
     return 0

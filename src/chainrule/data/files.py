@@ -18,6 +18,8 @@ from chainrule.errors import ArgumentError, ChainruleError, DataError, nearest
 #: little content unpacks to does not matter.
 DEFLATE = 1032
 SMALL = 1 << 20
+#: So many classes may there be that no label is of.
+UNSEEN = 1000
 
 
 class Features(NamedTuple):
@@ -102,6 +104,23 @@ def damaged(path: Path, what: str, got: str, fix: str) -> DataError:
     return DataError(
         f"'{path}' cannot be read as {what}.", expected=what, got=got, fix=fix
     )
+
+
+def classes_of(y: np.ndarray, path: Path) -> int:
+    """How many classes labels 0, 1, … are of: the largest and one more, at least two.
+
+    Raises:
+        DataError: most of them never come up; every one would cost a row of weights.
+    """
+    made, found = max(int(y.max()) + 1, 2), len(np.unique(y))
+    if made > 2 * found + UNSEEN:
+        raise DataError(
+            f"The labels of '{path}' have gaps.",
+            expected=f"labels from 0 on, as {found:,} different ones would be",
+            got=f"a label {made - 1:,}",
+            fix="number them: numpy.unique(y, return_inverse=True)[1]; or name them",
+        )
+    return made
 
 
 def meant(name: str, known: Iterable[str]) -> str:

@@ -20,6 +20,7 @@ from chainrule.data.files import (
     check_memory,
     check_promise,
     checked_path,
+    classes_of,
     damaged,
     opened,
 )
@@ -101,7 +102,7 @@ def read_idx(
     if class_names is not None:
         class_names = checked_names(class_names, "class_names", "('0', '1')")
     elif classes is None and y.dtype.kind in "iu" and y.ndim == 1 and len(y):
-        classes = max(int(y.max()) + 1, 2)
+        classes = classes_of(y, other)
     data = Dataset(
         x, y, name=name or path.name, classes=classes, class_names=class_names
     )

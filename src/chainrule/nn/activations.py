@@ -6,7 +6,7 @@ All are stable: neither value nor derivative overflows or is NaN for z = ±10⁴
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -88,7 +88,7 @@ class GELU(Activation):
     function = staticmethod(functional.gelu)
     options = ("approximate",)
 
-    def __init__(self, approximate: str = "none") -> None:
+    def __init__(self, approximate: Literal["none", "tanh"] = "none") -> None:
         gelu_form(approximate)  # refuses what it does not know
         self.approximate = approximate
 

@@ -16,7 +16,7 @@ from typing import Any
 from chainrule import nn, optim
 from chainrule.errors import ChainruleError, CheckpointError
 from chainrule.nn.arguments import sizes_of
-from chainrule.random import Generator, stream
+from chainrule.random import NoBits, stream
 
 #: Classes that only others are made from, and those that nothing can be fed to.
 _BASES = (nn.Module, nn.Loss, nn.ModuleList, nn.ModuleDict)
@@ -112,8 +112,7 @@ def build_module(spec: dict[str, Any], held: int | None = None) -> nn.Module:
     try:
         if held is not None and (wanted := elements(spec)) > held + _ROOM:
             raise ValueError(f"{float(wanted):.3g} weights, and {held:,} in the file")
-        # Initial draws must not move the user's stream of random numbers.
-        with stream(Generator(0)):
+        with stream(NoBits()):
             return _build(spec)
     except _STRANGE as error:
         raise CheckpointError(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
+import functools
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any, get_args, get_type_hints
 
 import numpy as np
 
@@ -17,10 +17,11 @@ from chainrule.graph.types import DType, as_dtype
 from chainrule.migration import LAYERS
 from chainrule.tensor import Tensor
 
-#: A number of units; the product of a layer's is about that of its parameters.
-Count = int
+#: A number of units ≥ 1; the product of a layer's is about that of its parameters.
+Count = Annotated[int, "units"]
 
 
+@functools.cache
 def sizes_of(kind: type) -> tuple[str, ...]:
     """The arguments of a constructor that are numbers of units: annotated ``Count``.
 
@@ -28,8 +29,13 @@ def sizes_of(kind: type) -> tuple[str, ...]:
     >>> sizes_of(nn.Linear), sizes_of(nn.Tanh)
     (('in_features', 'out_features'), ())
     """
-    parameters = inspect.signature(kind).parameters.values()
-    return tuple(p.name for p in parameters if "Count" in str(p.annotation))
+    hints = get_type_hints(kind.__init__, include_extras=True)
+    return tuple(name for name, hint in hints.items() if _counts(hint))
+
+
+def _counts(hint: Any) -> bool:
+    """Whether a number of units is part of an annotation."""
+    return hint == Count or any(map(_counts, get_args(hint)))
 
 
 def hint(name: str, module: str, known: Sequence[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import numpy as np
 
@@ -214,7 +215,7 @@ class Upsample(Module):
         self,
         size: int | tuple[int, ...] | None = None,
         scale_factor: float | tuple[float, ...] | None = None,
-        mode: str = "nearest",
+        mode: Literal["nearest", "linear", "bilinear"] = "nearest",
         align_corners: bool = False,
     ) -> None:
         self.size, self.scale_factor = size, scale_factor

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from chainrule import checks
+from chainrule.checks import instance
 from chainrule.errors import ArgumentError
 from chainrule.functions.elementwise import maximum, minimum
 from chainrule.graph.node import Array
@@ -259,13 +259,13 @@ class TransformedTargetLoss(ElementwiseLoss):
     def __init__(
         self, loss: Loss, target: TransformedTarget, *, reduction: str = "mean"
     ) -> None:
-        checks.instance("loss", loss, ElementwiseLoss, "nn.MSELoss()")
-        checks.instance("target", target, TransformedTarget, "nn.LogTarget.of(y)")
+        instance("loss", loss, ElementwiseLoss, "nn.MSELoss()")
+        instance("target", target, TransformedTarget, "nn.LogTarget.of(train.y)")
         if not loss.quantities:
             raise ArgumentError(
                 "TransformedTargetLoss measures quantities.",
                 expected="a loss for quantities, such as nn.MSELoss()",
-                got=type(loss).__name__,
+                got=repr(loss),
                 fix="nn.TransformedTargetLoss(nn.MSELoss(), last_layer)",
             )
         if loss.reduction != "mean":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import KW_ONLY
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 
@@ -152,7 +152,7 @@ class CountedSchedule(Schedule):
     """
 
     _: KW_ONLY
-    unit: str = "epoch"
+    unit: Literal["epoch", "step"] = "epoch"
     steps_per_epoch: int | None = None
 
     def __post_init__(self) -> None:

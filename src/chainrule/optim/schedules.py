@@ -10,7 +10,7 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, field
 from numbers import Real
-from typing import Any
+from typing import Any, Literal
 
 from chainrule.checks import did_you_mean, known_names, whole
 from chainrule.errors import ArgumentError
@@ -301,11 +301,11 @@ class ReduceLROnPlateau(Schedule):
 
     monitor: str = "validation_loss"
     _: KW_ONLY
-    mode: str = "min"
+    mode: Literal["min", "max"] = "min"
     factor: float = 0.1
     patience: int = 10
     threshold: float = 1e-4
-    threshold_mode: str = "rel"
+    threshold_mode: Literal["rel", "abs"] = "rel"
     cooldown: int = 0
     min_lr: float = 0.0
     eps: float = 1e-8

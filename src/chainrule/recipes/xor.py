@@ -223,15 +223,14 @@ def run(
         threads: of the native engine.
         out: a directory for ``perceptron.png`` and ``network.png`` (needs matplotlib).
     """
-    if out is not None:
-        out = Path(out)
-        out.mkdir(parents=True, exist_ok=True)
     neurons, perceptrons = one_layer()
     composed = two_layers_of_perceptrons(neurons)
     trainer, samples = two_layers(seed, engine, threads)
     network = show_network(trainer, samples)
     files = []
     if out is not None:
+        if viz.can_plot():  # else saving says what is missing
+            out.mkdir(parents=True, exist_ok=True)
         pictures = {"perceptron": neurons["XOR"], "network": trainer}
         titles = {"perceptron": "XOR: one perceptron", "network": "XOR: two layers"}
         for name, model in pictures.items():

@@ -1,40 +1,36 @@
-"""Runs from a TOML file: read, checked, trained, evaluated and used.
+"""Runs from a TOML file or a recipe: checked, trained, evaluated and used.
 
-    run = runs.load("houses.toml")       # checked, or all of its problems at once
-    session = runs.begin(run)            # data, network and Trainer, ready to go
+    run = runs.load("houses.toml")                    # checked: all of its problems
+    session = runs.Session.begin(runs.FromFile(run))  # data, network, Trainer
+    session.train()
 
 ``chainrule train``, ``new``, ``evaluate`` and ``predict`` are made of this.
 
-The way of a file, module by module:
-
-- what a file may say: ``schema`` (all sections; ``data_section`` is one of them), made
-  of ``section`` (sections and keys), ``values`` (kinds of values) and ``classes``
-  (layers, losses … and their options, read off their constructors);
-- from its text to settings: ``file`` reads it, ``checking`` holds it against the
-  schema, ``consistency`` looks at what keys say together, ``places`` knows the lines,
-  ``problems`` is how all of that is told;
-- from settings to a run: ``source`` (data), ``making`` and ``network`` (objects),
-  ``building`` (all of it together), ``session`` (trains, resumes), ``results`` (the
-  files that are left);
-- afterwards: ``trained`` reads a run, for ``evaluating`` and ``predicting``;
-- made from the schema: ``template`` and ``starting`` (``chainrule new``), and
-  ``reference`` (``docs/run-files.md``).
-
-``recipe`` runs the recipes, which need no file.
+- What a file may say: ``schema``, whose sections are pydantic models (``section``);
+  ``data_section`` has those of data, ``classes`` makes those of layers, losses … from
+  their constructors. ``template`` and ``reference`` are made from the same models.
+- From its text to settings: ``file`` reads it, ``messages`` words what pydantic
+  refuses, ``consistency`` looks at what keys say together, ``places`` knows the lines,
+  ``problems`` is how all of that is told.
+- From settings to a run: ``source`` (data), ``network``, and ``building``, where a file
+  is the origin of a run, as a recipe is in ``recipe``; a ``session`` trains, resumes
+  and sums up either, ``results`` are the files that it leaves.
+- Afterwards: ``trained`` reads a run, for ``evaluating`` and ``predicting``.
 """
 
-from chainrule.runs.building import build
+from chainrule.runs.building import FromFile
 from chainrule.runs.file import RunFile, load, parse
 from chainrule.runs.problems import Problem, RunFileError
-from chainrule.runs.session import Session, begin
+from chainrule.runs.recipe import FromRecipe
+from chainrule.runs.session import Session
 
 __all__ = [
+    "FromFile",
+    "FromRecipe",
     "Problem",
     "RunFile",
     "RunFileError",
     "Session",
-    "begin",
-    "build",
     "load",
     "parse",
 ]

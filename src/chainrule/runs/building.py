@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
 
 import chainrule as cr
 from chainrule import nn
-from chainrule.errors import ArgumentError, ChainruleError, warn
+from chainrule.data import Dataset
+from chainrule.errors import ArgumentError, warn
 from chainrule.nn import output_semantics
 from chainrule.optim import SGD
-from chainrule.runs import factory, network, source, targets
-from chainrule.runs.factory import ProblemError
-from chainrule.runs.file import RunFile
-from chainrule.runs.problems import Problem
+from chainrule.runs import network, schema, source, targets
+from chainrule.runs.file import OPTIONS, RunFile, flag, parse
+from chainrule.runs.problems import Problem, ProblemError
 from chainrule.runs.source import Parts
 from chainrule.training import Trainer
 from chainrule.training.probes import Probes
@@ -26,43 +27,124 @@ SQUARES = (nn.MSELoss, nn.HalfMSELoss, nn.HalfSquaredErrorLoss)
 LARGEST_RATE = 0.5
 
 
-def build(run: RunFile) -> tuple[Parts, Trainer]:
-    """The data of a run, and a Trainer that has not trained yet.
+@dataclass(frozen=True)
+class FromFile:
+    """A file as the origin of a run."""
 
-    Raises:
-        RunFileError: whatever does not fit together.
-    """
-    parts = source.load(run)
-    settings = run["training"]
-    try:
-        loss = _loss(run, parts.train)
-        parts = parts.for_loss(loss)
-        cr.manual_seed(settings["seed"])
-        transform = run["data"]["target_transform"] or "none"
-        outputs = source.outputs(parts.train)
-        model = network.build(run["model"], parts.train, outputs, transform)
-        loss = targets.loss_for(loss, model[-1])
-        _check_names(run, model)
-        trainer = Trainer(
-            model,
-            loss=loss,
-            optimizer=factory.optimizer(run["optimizer"], run["schedule"]),
-            metrics=settings["metrics"],
-            probes=settings["probes"] or (),
-            engine=settings["engine"],
-            seed=settings["seed"],
-            threads=settings["threads"],
+    run: RunFile
+    #: The part of the data that is looked at after each epoch.
+    watched: ClassVar[str] = "validation"
+
+    @property
+    def name(self) -> str:
+        """The name of the file."""
+        return self.run.name
+
+    @property
+    def directory(self) -> Path | None:
+        """Where it wants its results."""
+        given = self.run.settings.output.directory
+        if given is None:
+            return None
+        with self.run.blamed():
+            return schema.within(self.run.folder, given, ("output", "directory"))
+
+    @property
+    def text(self) -> str:
+        """The file, and the command that it was given to, for the run's directory."""
+        words = [f"{flag(option)} {v}" for option, v in self.run.options.items()]
+        head = " ".join(["# chainrule train", self.run.name, *words])
+        return f"{head}\n{self.run.text}"
+
+    def setting(self, option: str) -> Any:
+        """What the run has for an option of the command line."""
+        section, key = OPTIONS[option]
+        return getattr(getattr(self.run.settings, section), key)
+
+    def with_options(self, **options: Any) -> FromFile:
+        """The same file with other options of the command line."""
+        run = self.run
+        given = {**run.options, **options}
+        return FromFile(
+            parse(run.text, name=run.name, folder=run.folder, options=given)
         )
-    except ProblemError as error:
-        raise run.error(error.problem) from error
-    except ChainruleError as error:
-        raise run.blame(error) from error
-    _warn_of_scale(trainer, model[-1], run["optimizer"]["options"])
-    return parts, trainer
+
+    def note(self) -> dict[str, Any]:
+        """What checkpoints keep of it."""
+        run = self.run
+        return {
+            "run": {
+                "name": run.name,
+                "folder": str(run.folder.resolve()),
+                "text": run.text,
+                "options": dict(run.options),
+            }
+        }
+
+    # -- the run -----------------------------------------------------------------------
+
+    def parts(self) -> Parts:
+        """Its data."""
+        return source.load(self.run)
+
+    def trainer(self, parts: Parts, threads: int | None = None) -> Trainer:
+        """A Trainer that has not trained yet.
+
+        Raises:
+            RunFileError: whatever does not fit together.
+        """
+        settings = self.run.settings
+        training = settings.training
+        with self.run.blamed():
+            loss = _loss(settings, parts.train)
+            train = parts.for_loss(loss).train
+            cr.manual_seed(training.seed)
+            transform = getattr(settings.data, "target_transform", "none")
+            outputs = source.outputs(train)
+            model = network.build(settings.model, train, outputs, transform)
+            loss = targets.loss_for(loss, model[-1])
+            self._check_names(model)
+            trainer = Trainer(
+                model,
+                loss=loss,
+                optimizer=settings.optimizer.build(settings.schedule),
+                metrics=training.metrics,
+                probes=training.probes,
+                engine=training.engine,
+                seed=training.seed,
+                threads=training.threads,
+            )
+        self.fitting(train)  # refuses a batch that is too large
+        _warn_of_scale(trainer, model[-1], settings.optimizer)
+        return trainer
+
+    def fitting(self, train: Dataset) -> dict[str, Any]:
+        """How long, and in what batches, a Trainer is fitted to the data."""
+        training = self.run.settings.training
+        return {
+            "epochs": training.epochs,
+            "batch_size": batch_size(self.run, train),
+            "drop_last": training.drop_last,
+        }
+
+    def callbacks(self, directory: Path) -> list[Any]:
+        """Its callbacks, whose files lie in ``directory``."""
+        given = enumerate(self.run.settings.callbacks)
+        with self.run.blamed():
+            return [callback.build(i, directory) for i, callback in given]
+
+    def _check_names(self, model: nn.Module) -> None:
+        """Patterns must fit something in the network: of probes, and of parameters."""
+        settings, run = self.run.settings, self.run
+        with run.blamed("training", "probes"):
+            Probes(settings.training.probes, model)
+        with run.blamed("optimizer", "groups"), schema.on_trial():
+            tried = settings.optimizer.build(settings.schedule)
+            tried.attach_parameters(dict(model.named_parameters()))
 
 
 def _warn_of_scale(
-    trainer: Trainer, last: nn.Module, options: Mapping[str, Any]
+    trainer: Trainer, last: nn.Module, settings: schema.Optimizer
 ) -> None:
     """Warn of SGD on targets of a large scale.
 
@@ -70,7 +152,7 @@ def _warn_of_scale(
     for the layers before it the rate is as if it were s² times as large.
     """
     plain = isinstance(trainer.optimizer, SGD) and isinstance(trainer.loss, SQUARES)
-    clipped = any(options.get(key) for key in ("clip_norm", "clip_value"))
+    clipped = {"clip_norm", "clip_value"} & settings.options.keys()
     if not isinstance(last, nn.Unstandardize) or not plain or clipped:
         return
     rate, scale = abs(trainer.optimizer.schedule.lr), float(last.std.numpy().max())
@@ -86,73 +168,62 @@ def _warn_of_scale(
         )
 
 
-def _check_names(run: RunFile, model: nn.Module) -> None:
-    """Patterns must fit something in the network: of probes, and of parameters."""
-    try:
-        Probes(run["training"]["probes"] or (), model)
-    except ChainruleError as error:
-        raise run.blame(error, "training", "probes") from error
-    if run["optimizer"]["groups"]:
-        try:
-            with factory.on_trial():
-                tried = factory.optimizer(run["optimizer"], run["schedule"])
-                tried.attach_parameters(dict(model.named_parameters()))
-        except ChainruleError as error:
-            raise run.blame(error, "optimizer", "groups") from error
-
-
-def _loss(run: RunFile, train: cr.data.Dataset) -> Any:
+def _loss(settings: schema.Run, train: Dataset) -> Any:
     """The loss of the file, or the usual one for such data."""
-    settings = run["loss"]
-    layers = run["model"]["layers"]
-    if settings["class"] is None:
+    loss, name = settings.loss.build(), settings.loss.name
+    if loss is None:
         if train.classes is None:
             return nn.MSELoss()
         # The book's network ends in Softmax: probabilities, not scores.
-        return nn.CrossEntropyLoss(from_logits=layers[-1]["class"] != "Softmax")
-    loss, name = factory.loss(settings), settings["class"]
-    if output_semantics.is_regression(loss) and train.classes is not None:
-        raise ProblemError(
-            source.problem_of_loss(name, f"the target names {train.classes} classes")
+        last = settings.model.layers[-1].name
+        return nn.CrossEntropyLoss(from_logits=last != "Softmax")
+    why = None
+    if train.classes is None:
+        if output_semantics.is_classification(loss):
+            why = "the target is a quantity"
+    elif output_semantics.is_regression(loss):
+        why = f"the target names {train.classes} classes"
+    elif isinstance(loss, nn.KLDivLoss):
+        why = "it compares probabilities, not classes"
+    elif isinstance(loss, source.BINARY) and train.classes != 2:
+        why = f"there are {train.classes} classes"
+    if why is None:
+        return loss
+    usual = "the usual loss for classes is CrossEntropyLoss"
+    if train.classes is None:
+        usual = 'or say task = "classification" in [data]'
+    raise ProblemError(
+        Problem(
+            ("loss", "class"),
+            f"{name} does not fit the data: {why}.",
+            expected="MSELoss, L1Loss, HuberLoss … for a quantity; CrossEntropyLoss "
+            "for classes; BCEWithLogitsLoss, HingeLoss … for two classes",
+            got=f'"{name}"',
+            fix=f"leave [loss] away: {usual}",
         )
-    if output_semantics.is_classification(loss) and train.classes is None:
-        raise ProblemError(source.problem_of_loss(name, "the target is a quantity"))
-    if isinstance(loss, nn.KLDivLoss) and train.classes is not None:
-        raise ProblemError(
-            source.problem_of_loss(name, "it compares probabilities, not classes")
-        )
-    if isinstance(loss, source.BINARY) and (train.classes or 2) != 2:
-        raise ProblemError(
-            source.problem_of_loss(name, f"there are {train.classes} classes")
-        )
-    return loss
+    )
 
 
-def batch_size(run: RunFile, train: cr.data.Dataset) -> int:
+def batch_size(run: RunFile, train: Dataset) -> int:
     """Samples a step.
 
     Raises:
         RunFileError: more than there are.
         ArgumentError: the same, of ``--batch-size``.
     """
-    given, rows = run["training"]["batch_size"], len(train)
+    given, rows = run.settings.training.batch_size, len(train)
     if given is None or given == "all":
         return min(USUAL_BATCH, rows) if given is None else rows
-    if given > rows:
-        if "batch_size" in run.options:
-            raise ArgumentError(
-                "--batch-size: a batch cannot be larger than the training data.",
-                expected=f"1 to {rows}",
-                got=f"--batch-size {given}",
-                fix=f"--batch-size {rows} makes every step see all samples",
-            )
-        raise run.error(
-            Problem(
-                ("training", "batch_size"),
-                "a batch cannot be larger than the training data.",
-                expected=f"1 to {rows}",
-                got=str(given),
-                fix='batch_size = "all" makes every step see all samples',
-            )
+    if given <= rows:
+        return given
+    what = "a batch cannot be larger than the training data."
+    if "batch_size" in run.options:
+        raise ArgumentError(
+            f"--batch-size: {what}",
+            expected=f"1 to {rows}",
+            got=f"--batch-size {given}",
+            fix=f"--batch-size {rows} makes every step see all samples",
         )
-    return given
+    fix = 'batch_size = "all" makes every step see all samples'
+    where = ("training", "batch_size")
+    raise run.error(Problem(where, what, f"1 to {rows}", str(given), fix))

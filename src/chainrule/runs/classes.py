@@ -1,106 +1,175 @@
-"""The classes that a run's file may name, and the options that each takes.
+"""The classes that a run's file may name, each as a section made from its constructor.
 
 Nothing is listed twice: classes come from the tables that checkpoints are read with,
-their options from the signatures of their constructors.
+their options from the signatures and annotations of their constructors.
 """
 
 from __future__ import annotations
 
 import functools
 import inspect
+import os
 import re
-from dataclasses import dataclass
-from typing import Any
-
-from chainrule.nn.arguments import sizes_of
-from chainrule.nn.losses.base import Reduction
-from chainrule.runs.values import (
-    Choice,
-    Either,
-    Flag,
-    Kind,
-    ListOf,
-    Number,
-    Plain,
-    Text,
-    Whole,
+import sys
+import types
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, is_dataclass
+from typing import (
+    Annotated,
+    Any,
+    ClassVar,
+    Literal,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
 )
 
-#: Layers that need numbers of the data: keys of ``[model]`` and ``[data]`` make them.
-SCALING = ("Standardize", "Unstandardize", "LogTarget", "QuantileTarget")
-_NO_LAYERS = ("Identity", "Module", "ModuleDict", "ModuleList", "Sequential", *SCALING)
+from annotated_types import Len
+from pydantic import Field, create_model
+
+from chainrule.nn.arguments import Count
+from chainrule.runs.section import (
+    ClassName,
+    Inside,
+    Plain,
+    Positive,
+    Section,
+    Text,
+    Whole,
+    Wrong,
+    refusal,
+)
 
 
-@dataclass(frozen=True)
-class Option:
-    """One option of a class.
+class Chosen(Section):
+    """A section that names a class; its further keys are the class' options."""
 
-    Attributes:
-        name: of the constructor's argument.
-        kind: the values that it takes.
-        required: whether the constructor needs it.
-        default: what it is where it is left out.
-        size: whether it is a number of units: what memory a layer needs is the product
-            of its sizes.
-    """
+    made: ClassVar[type]
+    #: Arguments that the run itself supplies.
+    hidden: ClassVar[tuple[str, ...]] = ()
+    #: Arguments that a file may leave out, though Python wants them.
+    inferred: ClassVar[tuple[str, ...]] = ()
 
-    name: str
-    kind: Kind
-    required: bool
-    default: Any = None
-    size: bool = False
+    name: ClassName | None = Field(alias="class")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options that are given."""
+        known = inspect.signature(self.made).parameters
+        return {name: value for name, value in self.given().items() if name in known}
+
+    @classmethod
+    def beside(cls, name: str, options: dict[str, Any]) -> dict[str, Any]:
+        """Further keys of the section of a class, which depend on its options."""
+        return {}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Family:
     """Classes that stand in one place of the file.
 
     Attributes:
         what: what one of them is called.
+        keys: what the sections of all of them have in common.
         classes: name → class.
-        hidden: arguments that the run itself supplies.
-        rated: whether the first argument is a learning rate, which comes from the
-            optimiser.
+        otherwise: the class where none is named.
     """
 
     what: str
-    classes: dict[str, type]
-    hidden: tuple[str, ...] = ()
-    rated: bool = False
+    keys: type[Chosen]
+    classes: Mapping[str, type]
+    otherwise: str | None = None
 
-    def options(self, name: str) -> dict[str, Option]:
-        """The options of a class, in the order of its signature."""
-        known = options_of(self.classes[name])
-        hidden = {*self.hidden, *([rate_of(self.classes[name])] if self.rated else [])}
-        return {k: o for k, o in known.items() if k not in hidden}
+    def take(self, given: Any) -> Chosen:
+        """The section of the class that ``given`` names."""
+        named = {"class": given} if isinstance(given, str) else given
+        if not isinstance(named, dict):
+            raise refusal({(): Wrong(self.keys, "model_type", "", given)})
+        name = named.get("class", self.otherwise)
+        if name is None and not (named or self.keys.known()["class"].is_required()):
+            return self.keys.model_validate({})
+        if name is None:
+            raise refusal({("class",): Wrong(self.keys, "missing", "class", given)})
+        if not isinstance(name, str) or name not in self.classes:
+            where = () if isinstance(given, str) else ("class",)
+            raise refusal({where: Wrong(self, "class", "class", name)})
+        return self.model(name).model_validate({**named, "class": name})
+
+    @functools.cache  # noqa: B019  (there are five families, which stay)
+    def model(self, name: str) -> type[Chosen]:
+        """The section of a class: the common keys, and those of its constructor."""
+        fields = self.options(name)
+        fields |= self.keys.beside(name, fields)
+        model: Any = create_model(name, __base__=self.keys, **fields)
+        model.title, model.made = name, self.classes[name]
+        return model
+
+    def options(self, name: str) -> dict[str, Any]:
+        """The arguments of a constructor that a file can give, as fields of a model."""
+        made, found = self.classes[name], {}
+        hints, said = hints_of(made), documentation(made)
+        for argument in inspect.signature(made).parameters.values():
+            kind = plain(hints.get(argument.name))
+            if argument.name in self.keys.hidden or kind is None:
+                continue
+            default = argument.default
+            if default is argument.empty:
+                default = None if argument.name in self.keys.inferred else ...
+            field = Field(default, description=said.get(argument.name))
+            found[argument.name] = (kind, field)
+        return found
 
 
-def rate_of(schedule: type) -> str:
-    """The argument of a schedule that is the optimiser's learning rate: its first.
+def hints_of(made: type) -> dict[str, Any]:
+    """What a constructor is annotated with; a dataclass' are those of its fields."""
+    if not is_dataclass(made):
+        return get_type_hints(made.__init__, include_extras=True)
+    known: dict[str, Any] = {}  # an inherited field may name types of its own module
+    for kind in reversed(made.__mro__):
+        known |= vars(sys.modules[kind.__module__])
+    return get_type_hints(made, known, include_extras=True)
 
-    >>> from chainrule import optim
-    >>> rate_of(optim.OneCycleLR)
-    'max_lr'
+
+#: What stands in a file for the annotations of constructors.
+_KINDS: dict[Any, Any] = {
+    Count: Positive,
+    Any: Plain,
+    bool: bool,
+    int: Whole,
+    float: float,
+    str: Text,
+}
+
+
+def plain(kind: Any) -> Any:
+    """The part of an annotation that TOML has values for; None where there is none.
+
+    >>> plain(float | None), plain(tuple[int, ...] | None) is None
+    (<class 'float'>, False)
     """
-    return next(iter(inspect.signature(schedule).parameters))
+    origin, inner = get_origin(kind), get_args(kind)
+    if kind in _KINDS:
+        return _KINDS[kind]
+    if kind is os.PathLike or origin is os.PathLike:
+        return Inside
+    if origin in (Union, types.UnionType):
+        parts = [plain(part) for part in inner]
+        if Inside in parts:
+            return Inside
+        known = [part for part in parts if part is not None]
+        return Union[tuple(known)] if known else None  # noqa: UP007
+    if origin is Literal:
+        return kind
+    item = plain(inner[0]) if origin in (list, tuple, Sequence) else None
+    if item is None:
+        return None
+    fixed = origin is tuple and ... not in inner
+    length = Len(len(inner), len(inner)) if fixed else Len(0, 100_000)
+    return Annotated[list[item], length]
 
 
-@functools.cache
-def options_of(made: type) -> dict[str, Option]:
-    """The arguments of a constructor that a file can give.
-
-    >>> from chainrule import nn
-    >>> [option.name for option in options_of(nn.Dropout).values()]
-    ['p']
-    """
-    found, sizes = {}, sizes_of(made)
-    for name, parameter in inspect.signature(made).parameters.items():
-        kind = _kind_of(name, parameter)
-        if kind is not None:
-            required = parameter.default is parameter.empty
-            default = None if required else parameter.default
-            found[name] = Option(name, kind, required, default, name in sizes)
-    return found
+# -- their documentation ---------------------------------------------------------------
 
 
 def summary(made: type) -> str:
@@ -110,10 +179,9 @@ def summary(made: type) -> str:
     >>> summary(nn.Tanh)
     'f(z) = tanh z, f′ = 1 − f² (2.7).'
     """
-    return _plain(" ".join((made.__doc__ or "").partition("\n\n")[0].split()))
+    return _unmarked(" ".join((made.__doc__ or "").partition("\n\n")[0].split()))
 
 
-@functools.cache
 def documentation(made: type) -> dict[str, str]:
     """What the documentation of a class says about each of its arguments.
 
@@ -123,179 +191,18 @@ def documentation(made: type) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for kind in reversed(made.__mro__):  # a class may say: see its base
-        own = {name: _plain(said) for name, said in _arguments(kind).items()}
-        found |= {n: t for n, t in own.items() if n not in found or "see " not in t}
+        _, _, text = inspect.cleandoc(kind.__doc__ or "").partition("\nArgs:\n")
+        section = re.split(r"\n(?=\S)", text)[0]
+        for names, said in re.findall(
+            r"^    ([\w, ]+): (.*(?:\n     .*)*)", section, re.MULTILINE
+        ):
+            told = _unmarked(" ".join(said.split()))
+            for name in names.split(", "):
+                if name not in found or "see " not in told:
+                    found[name] = told
     return found
 
 
-def _plain(text: str) -> str:
+def _unmarked(text: str) -> str:
     """Documentation without the marks of reStructuredText."""
     return re.sub(r":\w+:`~?(?:[\w.]+\.)?(\w+)`", r"`\1`", text).replace("``", "`")
-
-
-def _arguments(made: type) -> dict[str, str]:
-    """The section "Args:" of a class's documentation."""
-    _, _, rest = inspect.cleandoc(made.__doc__ or "").partition("\nArgs:\n")
-    found: dict[str, str] = {}
-    names: list[str] = []
-    for line in rest.splitlines():
-        if line and not line.startswith(" "):
-            break
-        match = re.match(r"    ([\w, ]+): (.*)", line)
-        if match:
-            names = [name.strip() for name in match[1].split(",")]
-            found |= dict.fromkeys(names, match[2])
-        elif line.startswith("     "):
-            for name in names:
-                found[name] += " " + line.strip()
-        else:
-            break
-    return found
-
-
-def _kind_of(name: str, parameter: inspect.Parameter) -> Kind | None:
-    """The kind of an argument; None for one that a file cannot give."""
-    if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-        return None
-    if name in _BY_NAME:
-        return _BY_NAME[name]
-    annotation = parameter.annotation
-    text = annotation if isinstance(annotation, str) else _name_of(annotation)
-    parts = [part for part in _split(text) if part != "None"]
-    kinds = [_KINDS.get(part) or _generic(part) for part in parts]
-    known = [kind for kind in kinds if kind is not None]
-    if not known:
-        return None
-    return known[0] if len(known) == 1 else Either(tuple(known))
-
-
-def _name_of(annotation: Any) -> str:
-    return getattr(annotation, "__name__", str(annotation))
-
-
-def _split(text: str) -> list[str]:
-    """The members of a union, at the bars that stand outside of brackets."""
-    parts, depth = [""], 0
-    for character in text:
-        depth += (character == "[") - (character == "]")
-        if character == "|" and not depth:
-            parts.append("")
-        else:
-            parts[-1] += character
-    return [part.strip() for part in parts]
-
-
-#: Arguments whose annotations are aliases, or say less than their names.
-_BY_NAME: dict[str, Kind] = {"lr": Number(), "path": Text("a path in quotes")}
-_KINDS: dict[str, Kind] = {
-    "int": Whole(),
-    "Count": Whole(1),
-    "float": Number(),
-    "bool": Flag(),
-    "str": Text(),
-    "Any": Plain(),
-    "ArrayLike": Plain(),
-}
-_PLURAL = {
-    "int": (Whole(), "whole numbers"),
-    "Count": (Whole(1), "whole numbers ≥ 1"),
-    "float": (Number(), "numbers"),
-    "str": (Text(), "texts"),
-}
-
-
-def _generic(text: str) -> Kind | None:
-    """Lists, pairs, mappings and literals."""
-    match = re.fullmatch(r"(?:\w+\.)*(\w+)\[(.*)\]", text, re.DOTALL)
-    if match is None:
-        return None
-    outer, inner = match.groups()
-    members = [m.strip() for m in inner.split(",") if m.strip()]
-    if outer == "Literal":
-        names = [m.strip("'\"") for m in members if m[0] in "'\""]
-        return Choice(tuple(names)) if names else None
-    if outer not in ("tuple", "list", "Sequence", "Iterable", "Collection"):
-        return None
-    if not members or members[0] not in _PLURAL:
-        return None
-    kind, plural = _PLURAL[members[0]]
-    if outer == "tuple" and "..." not in members:
-        n = len(members)
-        return ListOf(kind, f"a list of {n} {plural}", n, n)
-    if members[0] == "Count":
-        return ListOf(kind, f"a list of {plural}", 1, 8)
-    return ListOf(kind, f"a list of {plural}", 0, 100_000)
-
-
-@functools.cache
-def layers() -> Family:
-    """What ``[model] layers`` is made of."""
-    from chainrule import nn
-
-    found = {
-        name: made
-        for name, made in _classes(nn, nn.Module).items()
-        if not issubclass(made, Reduction) and name not in _NO_LAYERS
-    }
-    return Family("layer", found, hidden=("dtype",))
-
-
-@functools.cache
-def losses() -> Family:
-    """What ``[loss]`` may name."""
-    from chainrule import nn
-
-    found = {
-        name: made
-        for name, made in _classes(nn, nn.Loss).items()
-        if name not in ("Loss", "TransformedTargetLoss")
-    }
-    return Family("loss", found, hidden=("reduction",))
-
-
-def _classes(module: Any, base: type) -> dict[str, type]:
-    """The subclasses of ``base`` that a module exports."""
-    exported = {name: getattr(module, name) for name in sorted(module.__all__)}
-    return {
-        name: made
-        for name, made in exported.items()
-        if isinstance(made, type) and issubclass(made, base)
-    }
-
-
-@functools.cache
-def optimizers() -> Family:
-    """What ``[optimizer]`` may name."""
-    from chainrule import optim
-
-    return Family("optimiser", dict(optim.OPTIMIZERS), hidden=("params",))
-
-
-@functools.cache
-def schedules() -> Family:
-    """What ``[schedule]`` may name: rates that need no other schedule inside."""
-    from chainrule import optim
-
-    found = {n: c for n, c in optim.SCHEDULES.items() if n != "LinearWarmup"}
-    return Family("schedule", {"Schedule": optim.Schedule, **found}, rated=True)
-
-
-#: The files of callbacks that write one, where the run's file names none.
-FILES = {
-    "BestCheckpoint": "best.ckpt",
-    "CSVLogger": "log.csv",
-    "JSONLinesLogger": "log.jsonl",
-}
-
-
-@functools.cache
-def callbacks() -> Family:
-    """What ``[[callbacks]]`` may name."""
-    from chainrule import training
-
-    found = {
-        name: made
-        for name, made in _classes(training, training.Callback).items()
-        if options_of(made)  # what takes options, and none that are functions
-    }
-    return Family("callback", found)

@@ -1,9 +1,29 @@
-"""The section ``[data]`` of a run's file, as data."""
+"""The section ``[data]`` of a run's file: the keys of each format."""
 
 from __future__ import annotations
 
-from chainrule.runs.section import Key, Section
-from chainrule.runs.values import Choice, Either, Flag, ListOf, Number, Text, Whole
+import inspect
+from pathlib import PurePosixPath
+from typing import Annotated, Any, ClassVar, Literal
+
+from annotated_types import Ge, Le, Len
+from pydantic import Field, create_model
+
+from chainrule import data
+from chainrule.runs.section import (
+    Mark,
+    Name,
+    Names,
+    Pair,
+    Place,
+    Positive,
+    Section,
+    Share,
+    Text,
+    Words,
+    Wrong,
+    refusal,
+)
 
 #: Data sets that come with the framework, and those that are drawn at random.
 BUNDLED = ("mnist",)
@@ -17,202 +37,232 @@ FORMATS = {
     "images": "a folder with one folder of images a class",
     "named": f"data by name: {', '.join((*BUNDLED, *DRAWN))}",
 }
+#: Ends of file names, and how such files are read.
+_ENDS = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".txt": "csv",
+    ".data": "csv",
+    ".npz": "npz",
+    ".idx": "idx",
+}
 #: Samples that a drawn data set may have.
 SAMPLES_AT_MOST = 10_000_000
-#: The longest side of an image.
-PIXELS_AT_MOST = 4096
+_Samples = Annotated[int, Ge(1), Le(SAMPLES_AT_MOST)]
+_Deviation = Annotated[float, Ge(0), Le(10**6)]
+#: The side of an image.
+_Side = Annotated[int, Ge(1), Le(4096)]
+_Sides = Annotated[list[_Side], Len(2, 2), Words("[height, width]")]
+_Classes = Annotated[list[Text], Len(2), Words("a list of names in quotes")]
+_Count = Annotated[int, Ge(2), Le(10_000)]
+_Task = Literal["classification", "regression"]
+_Transform = Literal["none", "log", "quantile"]
+_Kinds = Annotated[
+    dict[Text, Literal["number", "category", "date", "id"]],
+    Words('a table from columns to "number", "category", "date" or "id"'),
+]
+_Texts = Annotated[list[Text], Words("a list of texts in quotes")]
+_Encoding = Annotated[Text, Words("the name of an encoding in quotes")]
 
-PATH = Text("a path in quotes")
-NAMES = ListOf(Text(), "a list of column names in quotes")
-SHARE = Number(0, 1)
 
-DATA = Section(
-    "data",
-    "What to learn from. Paths are relative to this file.",
-    (
-        Key(
-            "source",
-            Either((PATH, ListOf(PATH, "a list of two paths", 2, 2))),
-            "a CSV or NPZ file, a folder of images, [images, labels] of idx, or "
-            f"one of {', '.join((*BUNDLED, *DRAWN))}",
-            example='"data.csv"',
-            required=True,
-        ),
-        Key(
-            "format",
-            Choice(("csv", "npz", "idx", "images")),
-            "how to read it, where the name does not tell",
-            default="from the name",
-            example='"csv"',
-            formats=("csv", "npz", "idx", "images"),
-        ),
-        Key(
-            "target",
-            Either((Text("the name of a column in quotes"), NAMES)),
-            "the column to predict, or a list of columns of numbers",
-            example='"price"',
-            formats=("csv",),
-        ),
-        Key(
-            "features",
-            NAMES,
-            "the columns to predict it from",
-            default="all others",
-            example='["area", "rooms"]',
-            formats=("csv",),
-        ),
-        Key(
-            "categorical",
-            NAMES,
-            "columns whose values are names or codes, one input for each value",
-            default="none",
-            example='["city"]',
-            formats=("csv",),
-        ),
-        Key(
-            "task",
-            Choice(("classification", "regression")),
-            "whether the target names a class or is a quantity",
-            default="text names classes, numbers are quantities; in NPZ and idx "
-            "whole numbers are classes",
-            example='"classification"',
-            formats=("csv", "npz"),
-        ),
-        Key(
-            "classes",
-            Either((Whole(2, 10_000), ListOf(Text(), "a list of names in quotes", 2))),
-            "the names of the classes, in the order of the labels; for spiral and "
-            "blobs how many there are",
-            default="those that come up",
-            example='["no", "yes"]',
-            formats=("csv", "npz", "idx", "named"),
-        ),
-        Key(
-            "missing",
-            Choice(("error", "drop", "mean")),
-            "what to do with empty cells: refuse them, leave out the row, or take the "
-            "mean of the column",
-            default='"error"',
-            example='"mean"',
-            formats=("csv",),
-        ),
-        Key(
-            "delimiter",
-            Text("a character in quotes", blank=True),
-            "what stands between cells",
-            default='","',
-            example='";"',
-            formats=("csv",),
-        ),
-        Key(
-            "encoding",
-            Text("the name of an encoding in quotes"),
-            "how the file is encoded",
-            default='"utf-8"',
-            example='"cp950"',
-            formats=("csv",),
-        ),
-        Key(
-            "target_transform",
-            Choice(("none", "log", "quantile")),
-            "how the loss sees a skewed quantity; predictions and metrics stay in its "
-            "unit",
-            default='"none"',
-            example='"log"',
-            formats=("csv", "npz"),
-        ),
-        Key(
-            "size",
-            Either(
-                (
-                    Whole(1, PIXELS_AT_MOST),
-                    ListOf(
-                        Whole(1, PIXELS_AT_MOST),
-                        "[height, width] of up to 4096 each",
-                        2,
-                        2,
-                    ),
-                )
-            ),
-            "[height, width] in pixels that images are scaled to",
-            default="theirs, where all have the same",
-            example="[28, 28]",
-            formats=("images",),
-        ),
-        Key(
-            "mode",
-            Choice(("L", "RGB")),
-            "grey or colour",
-            default='"RGB"',
-            example='"L"',
-            formats=("images",),
-        ),
-        Key(
-            "samples",
-            Whole(1, SAMPLES_AT_MOST),
-            "how many points to draw",
-            default="that of the data set",
-            example="500",
-            formats=("named",),
-        ),
-        Key(
-            "copies",
-            Whole(1, SAMPLES_AT_MOST // 4),
-            "how often xor has each of its four points",
-            default="that of the data set",
-            example="50",
-            formats=("named",),
-        ),
-        Key(
-            "noise",
-            Number(0, 1e6),
-            "standard deviation of the noise on the points",
-            default="that of the data set",
-            example="0.1",
-            formats=("named",),
-        ),
-        Key(
-            "spread",
-            Number(0, 1e6),
-            "standard deviation of each of the blobs",
-            default="that of the data set",
-            example="1.0",
-            formats=("named",),
-        ),
-        Key(
-            "limit",
-            Whole(1),
-            "use the first so many samples only",
-            default="all",
-            example="1000",
-        ),
-        Key(
-            "validation",
-            Either((SHARE, PATH, ListOf(PATH, "a list of two paths", 2, 2))),
-            "the share of samples to look at after each epoch, or a file of its own",
-            default="0.1; the four points of xor: 0",
-            example="0.1",
-        ),
-        Key(
-            "test",
-            Either((SHARE, PATH, ListOf(PATH, "a list of two paths", 2, 2))),
-            "the share of samples to test with at the end, or a file of its own",
-            default="0.1; the four points of xor: 0; mnist: its own test set",
-            example="0.1",
-        ),
-        Key(
-            "stratify",
-            Flag(),
-            "keep the share of each class the same in all parts",
-            default="false",
-            example="true",
-        ),
-        Key(
-            "seed",
-            Whole(0),
-            "which samples go where, and which points are drawn",
-            default="0",
-            example="1",
-        ),
-    ),
-)
+class Data(Section):
+    """What to learn from. Paths are relative to this file."""
+
+    title: ClassVar[str] = "[data]"
+    #: How such data are read.
+    kind: ClassVar[str] = ""
+
+    source: Place = Field(examples=["data.csv"])
+    """a CSV or NPZ file, a folder of images, [images, labels] of idx, or one of mnist,
+    xor, circles, moons, spiral, blobs"""
+    format: Literal["csv", "npz", "idx", "images"] | None = Field(
+        None, examples=["csv"]
+    )
+    """how to read it; else its name tells"""
+    limit: Positive | None = Field(None, examples=[1000])
+    """use the first so many samples only"""
+    validation: Share | Place | None = Field(None, examples=[0.1])
+    """the share of samples to look at after each epoch, or data of their own; else 0.1,
+    and 0 for the four points of xor"""
+    test: Share | Place | None = Field(None, examples=[0.1])
+    """the share of samples to test with at the end, or data of their own; else as for
+    validation"""
+    stratify: bool = Field(False, examples=[True])
+    """keep the share of each class the same in all parts"""
+    seed: Annotated[int, Ge(0), Le(2**31 - 1)] = Field(0, examples=[1])
+    """which samples go where, and which points are drawn"""
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """The keys of this format alone, as given; what a reader takes."""
+        given = self.given(Data)
+        given.pop("target_transform", None)  # for the network and its loss
+        return given
+
+
+class Table(Data):
+    """A table."""
+
+    kind: ClassVar[str] = "csv"
+    what: ClassVar[str] = "a CSV file"
+
+    target: Name | Names = Field(examples=["price"])
+    """the column to predict, or a list of columns of numbers"""
+    features: Names | None = Field(None, examples=[["area", "rooms"]])
+    """the columns to predict it from; else all others"""
+    dtype: _Kinds | None = Field(None, examples=[{"postcode": "category"}])
+    """what columns hold, where that is not seen rightly; an id is left out"""
+    task: _Task | None = Field(None, examples=["classification"])
+    """whether the target names a class or is a quantity; else it is seen"""
+    classes: _Classes | None = Field(None, examples=[["no", "yes"]])
+    """the names of the classes, in the order of labels; else those that come up"""
+    missing: Literal["fill", "drop", "error"] = Field("fill", examples=["drop"])
+    """empty cells: fill them (the mean and a mark; a category of its own), drop the
+    row, or refuse the table"""
+    missing_values: _Texts = Field([], examples=[["unknown", "-999"]])
+    """texts that mean an empty cell, besides NA, null, ? and the like"""
+    unknown: Literal["other", "error"] = Field("other", examples=["error"])
+    """categories that come up later only: one of their own, or refused"""
+    decimal: Literal[".", ","] | None = Field(None, examples=[","])
+    """what stands before the decimals of numbers; else it is seen"""
+    delimiter: Mark | None = Field(None, examples=[";"])
+    """what stands between cells; else it is seen"""
+    encoding: _Encoding | None = Field(None, examples=["cp950"])
+    """how the file is encoded; else it is seen"""
+    header: bool = Field(True, examples=[False])
+    """whether the first line names the columns; else they are called column 1 …"""
+    target_transform: _Transform = Field("none", examples=["log"])
+    """learn a skewed quantity on another scale; predictions keep its own units"""
+
+
+class Arrays(Data):
+    """An NPZ file."""
+
+    kind: ClassVar[str] = "npz"
+    what: ClassVar[str] = "an NPZ file"
+
+    task: _Task | None = Field(None, examples=["classification"])
+    """what the target is; else whole numbers are classes"""
+    classes: _Count | _Classes | None = Field(None, examples=[["no", "yes"]])
+    """how many classes, or their names by label; else those that come up"""
+
+
+class Idx(Data):
+    """Two idx files."""
+
+    kind: ClassVar[str] = "idx"
+    what: ClassVar[str] = "idx files"
+
+    source: Place | Pair = Field(examples=["train-images-idx3-ubyte"])
+    """[images, labels], or the images alone where the labels lie beside them"""
+    validation: Share | Place | Pair | None = Field(None, examples=[0.1])
+    """the share of samples to look at after each epoch, or other files; else 0.1"""
+    test: Share | Place | Pair | None = Field(None, examples=[0.1])
+    """the share of samples to test with at the end, or other files; else 0.1"""
+    classes: _Count | _Classes | None = Field(None, examples=[["no", "yes"]])
+    """how many classes, or their names by label; else those that come up"""
+
+
+class Images(Data):
+    """A folder of images."""
+
+    kind: ClassVar[str] = "images"
+    what: ClassVar[str] = "a folder of images"
+
+    size: _Side | _Sides | None = Field(None, examples=[[28, 28]])
+    """[height, width] that images are scaled to; else theirs, where all are alike"""
+    mode: Literal["L", "RGB"] = Field("RGB", examples=["L"])
+    """grey or colour"""
+
+
+class Named(Data):
+    """Data by name."""
+
+    kind: ClassVar[str] = "named"
+
+    validation: Share | None = Field(None, examples=[0.1])
+    """the share of samples to look at after each epoch; else 0.1, and 0 for the four
+    points of xor"""
+    test: Share | None = Field(None, examples=[0.1])
+    """the share of samples to test with at the end; else as for validation"""
+
+
+#: Keys of data that are drawn: the argument of the function that draws them, and what
+#: the file says.
+DRAWING: dict[str, tuple[str, Any, str, Any]] = {
+    "samples": ("n", _Samples, "how many points to draw", 500),
+    "copies": ("copies", _Samples, "how often each of the four points is drawn", 50),
+    "noise": ("noise", _Deviation, "standard deviation of the noise", 0.1),
+    "spread": ("spread", _Deviation, "standard deviation of each of the blobs", 1.0),
+    "classes": ("classes", _Count, "how many classes", 3),
+}
+
+
+def _named(name: str) -> type[Data]:
+    """The section of a data set that has a name: the arguments of its function."""
+    known = inspect.signature(getattr(data, name)).parameters
+    fields: dict[str, Any] = {
+        key: (
+            kind,
+            Field(known[argument].default, description=said, examples=[example]),
+        )
+        for key, (argument, kind, said, example) in DRAWING.items()
+        if argument in known
+    }
+    if name in BUNDLED:  # their test set comes with them
+        fields = {"test": (None, Field(None, description="it has its own test set"))}
+    made: Any = create_model(name, __base__=Named, **fields)
+    made.what = f'"{name}"'
+    return made
+
+
+#: The sections of all formats, and of all data that have a name.
+KINDS: dict[str, type[Data]] = {
+    **{made.kind: made for made in (Table, Arrays, Idx, Images)},
+    **{name: _named(name) for name in (*BUNDLED, *DRAWN)},
+}
+for _kind in KINDS.values():
+    _kind.title = f"[data] of {_kind.what}"
+
+
+def format_of(source: str | list[str], given: str | None) -> str | None:
+    """How data are read; None where the name does not tell.
+
+    >>> format_of("houses.csv", None), format_of("moons", None), format_of("pets", None)
+    ('csv', 'named', 'images')
+    """
+    if given is not None:
+        return given
+    if isinstance(source, list):
+        return "idx"
+    if source in (*BUNDLED, *DRAWN):
+        return "named"
+    name = PurePosixPath(source.replace("\\", "/")).name.lower()
+    for packed in (".gz", ".bz2", ".xz", ".zip"):
+        name = name.removesuffix(packed)
+    end = PurePosixPath(name).suffix
+    if end in _ENDS:
+        return _ENDS[end]
+    if "idx" in name or "ubyte" in name:
+        return "idx"
+    return None if end else "images"
+
+
+def section_of(source: str | list[str], format: str | None) -> type[Data] | None:
+    """The section of data of such a source; None where nothing tells how to read it."""
+    found = format_of(source, format)
+    return KINDS.get(str(source) if found == "named" else str(found))
+
+
+def take(given: Any) -> Data:
+    """The section ``[data]`` of a file, by the format of its source."""
+    if not isinstance(given, dict):
+        return Data.model_validate(given)
+    source, format = given.get("source"), given.get("format")
+    known = format is None or (isinstance(format, str) and format in KINDS)
+    if not isinstance(source, str | list) or not known:
+        return Data.model_validate({k: given[k] for k in given if k in Data.known()})
+    made = section_of(source, format)
+    if made is None:
+        raise refusal({("source",): Wrong(Data, "unclear", "source", source)})
+    return made.model_validate(given)

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from chainrule.disk import is_inside, of_the_system, read_file
 from chainrule.errors import ArgumentError, ChainruleError, DataError
-from chainrule.runs import checking
+from chainrule.runs import consistency, messages
 from chainrule.runs.places import places
-from chainrule.runs.problems import Problem, RunFileError, Where
+from chainrule.runs.problems import Problem, ProblemError, RunFileError, Where
+from chainrule.runs.schema import Run
 
 #: No file that a person writes is as large.
 BYTES_AT_MOST = 256 * 1024
@@ -39,6 +43,15 @@ OPTIONS = {
 }
 
 
+def flag(option: str) -> str:
+    """The option as one writes it on the command line.
+
+    >>> flag("batch_size")
+    '--batch-size'
+    """
+    return "--" + option.replace("_", "-")
+
+
 @dataclass(frozen=True)
 class RunFile:
     """A run's file, checked.
@@ -48,23 +61,18 @@ class RunFile:
         folder: what the file's paths are relative to.
         text: what it says.
         options: settings of the command line that replaced some of its keys.
+        settings: its sections, checked.
         within: the folder that its data must lie in. None for a file that the user has
             named: that is why its data are read, wherever they lie.
-        settings: for each section its checked values, defaults included; of
-            ``callbacks`` a list.
     """
 
     name: str
     folder: Path
     text: str
     options: Mapping[str, Any]
-    settings: Mapping[str, Any]
+    settings: Run
     lines: Mapping[Where, int] = field(repr=False)
     within: Path | None = None
-
-    def __getitem__(self, section: str) -> Any:
-        """The checked values of a section."""
-        return self.settings[section]
 
     def path(self, given: str) -> Path:
         """Where data of the file lie, from where the program runs.
@@ -88,11 +96,21 @@ class RunFile:
         """The error that tells of problems of this file."""
         return RunFileError(self.name, problems, dict(self.lines))
 
-    def blame(self, error: ChainruleError, *where: str | int) -> RunFileError:
-        """What ``error`` says, as a problem of this place of the file."""
-        if isinstance(error, RunFileError):
-            return error
-        return self.error(Problem.of(error, *where))
+    @contextmanager
+    def blamed(self, *where: str | int) -> Iterator[None]:
+        """What goes wrong in the block is a problem of the file, at this place."""
+        try:
+            yield
+        except RunFileError:
+            raise
+        except ProblemError as error:
+            problem = error.problem
+            vague = len(problem.where) < 2 and where
+            raise self.error(
+                replace(problem, where=where) if vague else problem
+            ) from error
+        except ChainruleError as error:
+            raise self.error(Problem.of(error, *where)) from error
 
 
 def load(path: Path, options: Mapping[str, Any] | None = None) -> RunFile:
@@ -149,7 +167,7 @@ def parse(
         DataError: no TOML at all.
 
     >>> run = parse('data.source = "moons"\\nmodel.layers = ["Linear"]')
-    >>> run["training"]["epochs"], run["optimizer"]["class"]
+    >>> run.settings.training.epochs, run.settings.optimizer.name
     (10, 'Adam')
     >>> parse("[optimiser]\\nlr = 0.1\\n[model]")  # doctest: +IGNORE_EXCEPTION_DETAIL
     Traceback (most recent call last):
@@ -158,8 +176,12 @@ def parse(
     document = _read(text, name)
     given = {k: v for k, v in (options or {}).items() if v is not None}
     _replace(document, given)
-    settings, problems = checking.check(document)
     lines = places(text)
+    try:
+        settings = Run.model_validate(document)
+    except ValidationError as error:
+        raise RunFileError(name, messages.problems(error), lines) from None
+    problems = consistency.problems(settings)
     if problems:
         raise RunFileError(name, problems, lines)
     return RunFile(name, folder, text, given, settings, lines)

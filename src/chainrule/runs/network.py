@@ -6,7 +6,6 @@ samples of zeros, and what it gives is what the next one takes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,26 +15,24 @@ from chainrule.data import Dataset
 from chainrule.errors import ChainruleError
 from chainrule.graph.build import no_grad
 from chainrule.primitives.rules import show
-from chainrule.runs import consistency, factory, schema, targets
-from chainrule.runs.classes import layers
-from chainrule.runs.factory import ProblemError
-from chainrule.runs.problems import Problem
+from chainrule.runs import consistency, targets
+from chainrule.runs.problems import Problem, ProblemError
+from chainrule.runs.schema import Layer, Model
 from chainrule.tensor import Tensor
 
 #: Samples of a trial.
 TRIED = 2
+#: Layers whose features are the axis behind the samples; of others it is the last one.
+CHANNELS_FIRST = ("BatchNorm1d", "GroupNorm", "InstanceNorm1d")
 
 
 def build(
-    settings: Mapping[str, Any],
-    train: Dataset,
-    outputs: tuple[int, ...],
-    transform: str = "none",
+    settings: Model, train: Dataset, outputs: tuple[int, ...], transform: str = "none"
 ) -> nn.Sequential:
     """The network with its initial weights.
 
     Args:
-        settings: of ``[model]``.
+        settings: the section ``[model]``.
         train: the data that it learns from; they tell the sizes.
         outputs: the shape of what the loss takes of one sample.
         transform: of the targets of a regression, ``[data] target_transform``.
@@ -46,65 +43,49 @@ def build(
     """
     made: list[nn.Module] = []
     sample = Tensor(np.zeros((TRIED, *train.x.shape[1:]), np.float32))
-    given = settings["layers"]
-    standardize = settings["standardize"]
+    layers: list[Layer] = settings.layers
+    standardize = settings.standardize
     if standardize is None:
-        standardize = _is_table(train) and given[0]["class"] != "Embedding"
+        standardize = _is_table(train) and layers[0].name != "Embedding"
     if standardize:
         made.append(_standardize(train))
-    last = max((i for i, item in enumerate(given) if _sized(item)), default=None)
+    sized = [i for i, layer in enumerate(layers) if "out_features" in layer.known()]
     total = 0
-    for i, item in enumerate(given):
-        size = outputs[-1] if i == last and outputs else None
-        options = _completed(item, sample.shape, size)
-        weights = consistency.weights_of(item["class"], options)
-        total += weights
-        if total > schema.WEIGHTS_AT_MOST:
-            raise ProblemError(consistency.too_large(i, item["class"], weights, total))
-        layer = factory.layer(i, {"class": item["class"], "options": options})
-        sample = _tried(layer, sample, i)
-        made.append(layer)
-    _check_outputs(sample.shape[1:], outputs, len(given) - 1)
+    for i, layer in enumerate(layers):
+        wanted = outputs[-1] if sized and i == sized[-1] and outputs else None
+        sizes = _sizes(layer, sample.shape, wanted)
+        total += (weights := consistency.weights_of({**layer.sizes(), **sizes}))
+        if total > consistency.WEIGHTS_AT_MOST:
+            raise ProblemError(consistency.too_large(i, layer.name, weights, total))
+        made.append(layer.build(i, **sizes))
+        sample = _tried(made[-1], sample, i)
+    _check_outputs(sample.shape[1:], outputs, len(layers) - 1)
     if not any(True for layer in made for _ in layer.parameters()):
         raise ProblemError(
             Problem(
                 ("model", "layers"),
                 "the network has no weights to learn.",
                 expected='a layer with weights, such as "Linear"',
-                got=", ".join(item["class"] for item in given),
+                got=", ".join(layer.name for layer in layers),
                 fix='add { class = "Linear", out_features = 16 }',
             )
         )
-    last_one = targets.last_layer(train, transform, given[-1]["class"], standardize)
-    if last_one is not None:
-        made.append(last_one)
+    last = targets.last_layer(train, transform, layers[-1].name, standardize)
+    if last is not None:
+        made.append(last)
     return nn.Sequential(*made)
 
 
-def _sized(item: Mapping[str, Any]) -> bool:
-    return "out_features" in layers().options(item["class"])
-
-
-def _completed(
-    item: Mapping[str, Any], shape: tuple[Any, ...], outputs: int | None
-) -> dict[str, Any]:
-    """A layer's options, with the sizes that were left out.
-
-    Inputs are the last axis of what comes; the features of a batch normalisation are
-    the axis behind the samples.
-    """
-    options = dict(item["options"])
-    for name, option in layers().options(item["class"]).items():
-        if not option.size or name in options or not option.required:
-            continue
+def _sizes(layer: Layer, shape: tuple[Any, ...], outputs: int | None) -> dict[str, int]:
+    """The sizes of a layer that were left out: of what comes, or of what is wanted."""
+    found: dict[str, int] = {}
+    for name in layer.open_sizes():
         if name == "out_features":
             if outputs is not None:
-                options[name] = outputs
+                found[name] = outputs
         elif len(shape) > 1:
-            channels = item["class"] in ("BatchNorm1d", "GroupNorm", "InstanceNorm1d")
-            axis = 1 if channels else -1
-            options[name] = int(shape[axis])
-    return options
+            found[name] = int(shape[1 if layer.name in CHANNELS_FIRST else -1])
+    return found
 
 
 def _tried(layer: nn.Module, sample: Tensor, number: int) -> Tensor:

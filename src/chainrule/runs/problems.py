@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from chainrule.errors import ArgumentError, ChainruleError
 
 #: The keys that lead to a value: ``("model", "layers", 2, "p")``.
 Where = tuple[str | int, ...]
-#: How many problems are shown; the others are counted.
-SHOWN = 10
+#: How many problems are shown, and how much of an answer; all of one alone.
+SHOWN, ROOM = 10, 160
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,10 @@ class Problem:
 
     @classmethod
     def of(cls, error: ChainruleError, *where: str | int) -> Problem:
-        """What ``error`` says, at this place."""
-        return cls(where, error.what, error.expected, error.got, error.fix)
+        """What ``error`` says, at this place; its remedy as a file has it."""
+        fix = re.sub(r"size=\((\d+), (\d+)\)", r"size = [\1, \2]", error.fix or "")
+        fix = fix.replace("classes=True", 'task = "classification"')
+        return cls(where, error.what, error.expected, error.got, fix or None)
 
     @property
     def place(self) -> str:
@@ -45,26 +48,39 @@ class Problem:
         >>> Problem(("callbacks", 0, "patience"), "").place
         '[[callbacks]] number 1, patience'
         """
-        section, *rest = self.where or ("",)
-        if rest and section == "callbacks" and isinstance(rest[0], int):
-            number = f"[[callbacks]] number {rest[0] + 1}"
-            return ", ".join(filter(None, [number, dotted(rest[1:])]))
-        return f"[{section}] {dotted(rest)}".rstrip() if section else ""
+        if not self.where:
+            return ""
+        section, *keys = self.where
+        head, joint = f"[{section}]", " "
+        if section == "callbacks" and keys:
+            head, joint = f"[[callbacks]] number {int(keys.pop(0)) + 1}", ", "
+        text = "".join(f"[{k}]" if isinstance(k, int) else f".{k:.40}" for k in keys)
+        return joint.join(filter(None, [head, text.removeprefix(".")]))
+
+    def told(self, lines: Mapping[Where, int], file: str = "") -> str:
+        """``line 12, [optimizer] lr: it must be positive.``"""
+        line = line_of(self.where, lines)
+        places = [file, f"line {line}" if line else "", self.place]
+        place = ", ".join(filter(None, places))
+        return f"{place}: {self.what}" if place else self.what
+
+    def short(self, number: int, lines: Mapping[Where, int]) -> str:
+        """The message of one problem among several."""
+        answers = (
+            answer if answer is None or len(answer) <= ROOM else f"{answer[:ROOM]} …"
+            for answer in (self.expected, self.got, self.fix)
+        )
+        names = ("expected", "got", "fix")
+        error = ArgumentError(self.told(lines), **dict(zip(names, answers)))
+        return f"{number}. {error}"
 
 
-def dotted(keys: Sequence[str | int]) -> str:
-    """Keys as one writes them.
+class ProblemError(Exception):
+    """Carries a problem to where the file is known; never shown as it is."""
 
-    >>> dotted(["layers", 2, "p"])
-    'layers[2].p'
-    """
-    text = ""
-    for item in keys:
-        if isinstance(item, int):
-            text += f"[{item}]"
-        else:
-            text += f".{item:.40}" if text else f"{item:.40}"
-    return text
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.what)
+        self.problem = problem
 
 
 class RunFileError(ArgumentError):
@@ -76,47 +92,27 @@ class RunFileError(ArgumentError):
     """
 
     def __init__(
-        self, file: str, problems: Sequence[Problem], lines: dict[Where, int]
+        self, file: str, problems: Sequence[Problem], lines: Mapping[Where, int]
     ) -> None:
         by_line = sorted(problems, key=lambda p: line_of(p.where, lines) or 0)
         self.file, self.problems = file, tuple(by_line)
-        sentences = [_sentence(p, lines) for p in self.problems]
-        if len(sentences) == 1:
+        count = len(self.problems)
+        if count == 1:
             (one,) = self.problems
-            placed = sentences[0] != one.what
-            what = f"{file}{',' if placed else ':'} {sentences[0]}"
+            what = one.told(lines, file)
             super().__init__(what, expected=one.expected, got=one.got, fix=one.fix)
             return
-        parts = [f"{file} has {len(sentences)} problems."]
-        for number, (problem, sentence) in enumerate(
-            zip(self.problems[:SHOWN], sentences), 1
-        ):
-            said = replace(problem, what=f"{number}. {sentence}")
-            parts.append(str(ArgumentError(*_answers(said)[0], **_answers(said)[1])))
-        if len(sentences) > SHOWN:
-            parts.append(f"… and {len(sentences) - SHOWN} more.")
-        super().__init__(parts[0])
-        self.args = ("\n".join(parts),)  # messages as they are
+        super().__init__(f"{file} has {count} problems.")
+        shown = [p.short(i + 1, lines) for i, p in enumerate(self.problems[:SHOWN])]
+        rest = [f"… and {count - SHOWN} more."] if count > SHOWN else []
+        self.args = ("\n".join([self.what, *shown, *rest]),)  # messages as they are
 
 
-def _answers(p: Problem) -> tuple[tuple[str], dict[str, str | None]]:
-    return (p.what,), {"expected": p.expected, "got": p.got, "fix": p.fix}
-
-
-def _sentence(problem: Problem, lines: dict[Where, int]) -> str:
-    """``line 12, [optimizer] lr: it must be positive.``"""
-    line = line_of(problem.where, lines)
-    place = ", ".join(filter(None, [f"line {line}" if line else "", problem.place]))
-    return f"{place}: {problem.what}" if place else problem.what
-
-
-def line_of(where: Where, lines: dict[Where, int]) -> int | None:
+def line_of(where: Where, lines: Mapping[Where, int]) -> int | None:
     """The line of a place, or of the nearest one around it.
 
     >>> line_of(("model", "layers", 2), {("model",): 5})
     5
     """
-    for length in range(len(where), 0, -1):
-        if where[:length] in lines:
-            return lines[where[:length]]
-    return None
+    around = (where[:length] for length in range(len(where), 0, -1))
+    return next((lines[place] for place in around if place in lines), None)

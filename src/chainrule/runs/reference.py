@@ -1,4 +1,4 @@
-"""The reference of the file format, made from the table that files are checked with.
+"""The reference of the file format, made from the models that files are checked with.
 
 python -m chainrule.runs.reference > docs/run-files.md
 """
@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pydantic.fields import FieldInfo
+
 from chainrule.runs import classes, schema
-from chainrule.runs.checking import INFERRED
-from chainrule.runs.classes import Family, Option
-from chainrule.runs.schema import Section
-from chainrule.runs.template import written_default
+from chainrule.runs.classes import Family
+from chainrule.runs.section import Section, meaning, takes
+from chainrule.runs.values import show
 
 _HEAD = """\
 # Runs from a file
@@ -43,76 +44,56 @@ A file is checked as a whole before anything is computed, and all of its problem
 shown at once, each with its line. Options of the command line (`--epochs`,
 `--batch-size`, `--lr`, `--seed`, `--engine`, `--threads`, `--limit`) replace what the
 file says. The run keeps the text of its file in its checkpoint: `chainrule train FILE
---resume DIRECTORY` finishes an interrupted run bit for bit.
+--resume DIRECTORY` finishes an interrupted run bit for bit. All that a run writes
+lies in its own directory.
 
-This page is made from the table that files are checked with:
+This page is made from the models that files are checked with:
 `python -m chainrule.runs.reference`.
 """
 
 
 def page() -> str:
     """The whole page, in Markdown."""
-    sections = ("\n".join(_section(section)) + "\n" for section in schema.SECTIONS)
+    sections = ("\n".join(_section(name)) + "\n" for name in schema.SECTIONS)
     return "\n".join([_HEAD, *sections])
 
 
-def _section(section: Section) -> Iterator[str]:
-    yield f"## `{section.header}`"
-    yield ""
-    yield f"{section.doc}{' Any number of times.' if section.many else ''}"
-    yield ""
-    yield "| key | value | if left out | meaning |"
-    yield "|---|---|---|---|"
-    for item in section.keys:
-        default = "must be there" if item.required else item.default or "nothing"
-        doc = item.doc
-        if item.formats and item.formats != ("named",):
-            doc += f" ({', '.join(item.formats)})"
-        elif item.formats:
-            doc += " (data that are drawn)"
-        cells = [f"`{item.name}`", item.kind.expected, default, doc]
-        yield _row(cells)
-    family = classes.layers() if section.name == "model" else None
-    if section.family is not None:
-        family = section.family()
-    if family is not None:
-        yield from _family(family)
-    if section.name == "data":
+def _section(name: str) -> Iterator[str]:
+    section, family = schema.SECTIONS[name], schema.FAMILIES.get(name)
+    yield f"## `{section.title}`\n\n{classes.summary(section)}"
+    yield from _table(section.known())
+    if name == "data":
+        for made in schema.KINDS.values():
+            own = {k: f for k, f in made.known().items() if k not in section.known()}
+            if own:
+                yield f"\n### Data of {made.what}"
+                yield from _table(own)
         yield ""
-        yield from (f"- `{name}`: {what}" for name, what in schema.FORMATS.items())
+        yield from (f"- `{kind}`: {what}" for kind, what in schema.FORMATS.items())
+    if family is not None:
+        yield from _family(family, section)
 
 
-def _family(family: Family) -> Iterator[str]:
+def _family(family: Family, section: type[Section]) -> Iterator[str]:
     """Each class with its options."""
     for name, made in family.classes.items():
-        said = classes.documentation(made)
-        yield ""
-        yield f"### `{name}`"
-        yield ""
-        yield classes.summary(made)
-        options = family.options(name).values()
-        if options:
-            yield ""
-            yield "| option | value | if left out | meaning |"
-            yield "|---|---|---|---|"
-        for option in options:
-            cells = [f"`{option.name}`", option.kind.expected, _left_out(option)]
-            yield _row([*cells, said.get(option.name, "")])
+        yield f"\n### `{name}`\n\n{classes.summary(made)}"
+        keys = family.model(name).known()
+        yield from _table(
+            {k: f for k, f in keys.items() if k not in family.keys.known()}
+        )
 
 
-def _left_out(option: Option) -> str:
-    """What holds where an option is left out."""
-    if not option.required:
-        return written_default(option) or "nothing"
-    if option.name == "out_features":
-        return "follows from the data, in the last layer"
-    if option.name == "path":
-        return "a usual name, in the run's directory"
-    return "follows from the data" if option.name in INFERRED else "must be there"
-
-
-def _row(cells: list[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+def _table(fields: dict[str, FieldInfo]) -> Iterator[str]:
+    if not fields:
+        return
+    yield "\n| key | value | if left out | meaning |\n|---|---|---|---|"
+    for name, field in fields.items():
+        default = "must be there" if field.is_required() else show(field.default)
+        if field.default is None:
+            default = "follows" if name in (*schema.INFERRED, "path") else ""
+        cells = [f"`{name}`", takes(field), default, meaning(field)]
+        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 if __name__ == "__main__":

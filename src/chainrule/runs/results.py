@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,9 @@ from chainrule.training import Trainer
 from chainrule.training.stopping import Stopped
 
 
-def new_directory(stem: str) -> Path:
+def new_directory(name: str) -> Path:
     """A directory under ``runs`` that is not there yet, named after the time."""
-    stem = f"{stem}-{time.strftime('%Y%m%d-%H%M%S')}"
+    stem = f"{Path(name).stem}-{time.strftime('%Y%m%d-%H%M%S')}"
     paths = [Path("runs", stem), *(Path("runs", f"{stem}-{i}") for i in range(2, 1000))]
     return next(path for path in paths if not path.exists())
 
@@ -107,7 +108,11 @@ def worded(name: str, value: Any) -> str:
 
 
 def write_files(
-    trainer: Trainer, directory: Path, summary: dict[str, Any], title: str, data: Any
+    trainer: Trainer,
+    directory: Path,
+    summary: Mapping[str, Any],
+    title: str,
+    data: Any,
 ) -> list[str]:
     """metrics.json, curve.png and report.html; the names of what was written.
 
@@ -124,7 +129,7 @@ def write_files(
     ]
     for name in ("metrics.json", "curve.png", "report.html"):
         sweep(directory / name)
-    text = json.dumps(summary | {"history": rows}, indent=2, ensure_ascii=False)
+    text = json.dumps({**summary, "history": rows}, indent=2, ensure_ascii=False)
     replace(directory / "metrics.json", f"{text}\n".encode(), "summary")
     files = ["metrics.json"]
     if viz.can_plot() and rows:

@@ -13,7 +13,7 @@ from chainrule.data.cells import MISSING
 from chainrule.disk import replace
 from chainrule.errors import ArgumentError, DataError, nearest
 from chainrule.runs import schema, template
-from chainrule.runs.consistency import fitting_keys, format_of
+from chainrule.runs.data_section import format_of
 
 #: Rows, and bytes, of a CSV file that are looked at.
 ROWS, LOOKED_AT = 2000, 16 << 20
@@ -66,8 +66,7 @@ class Start:
             "schedule": self.schedule,
             "training": self.training,
         }
-        fitting = fitting_keys(self.data, self.format)
-        return template.text(name, fitting, chosen, self.layers)
+        return template.text(name, chosen, self.layers)
 
 
 def write(file: Path, place: str | None, target: str | None) -> dict[str, Any]:
@@ -280,13 +279,13 @@ def _csv(path: Path, source: str, target: str | None) -> Start:
         keys["features"] = features
     words = [name for name in features if not _numeric(cells[name])]
     if words:
-        keys["categorical"] = words
+        keys["dtype"] = dict.fromkeys(words, "category")
     if _codes(cells[wanted]):
         keys["task"] = "classification"
     gaps = [name for name in columns if _has_gap(cells[name])]
     if gaps:  # there is no mean of names, and nothing to learn without a target
         without_mean = wanted in gaps or any(name in words for name in gaps)
-        keys["missing"] = "drop" if without_mean else "mean"
+        keys["missing"] = "drop" if without_mean else "fill"
     if delimiter != ",":
         keys["delimiter"] = delimiter
     if encoding != "utf-8":

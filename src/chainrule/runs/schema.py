@@ -1,274 +1,369 @@
-"""The format of a run's file, as data.
+"""The format of a run's file: its sections, and what they make.
 
-This one table is what files are checked against; the messages, the commented starting
-file of ``chainrule new`` and the reference page are made from it too. Options of
-layers, losses, optimisers, schedules and callbacks are those of their classes and stand
-nowhere else.
+Files are checked against these models; the messages, the commented starting file of
+``chainrule new`` and the reference page are made from them too. Options of layers,
+losses, optimisers, schedules and callbacks are those of their classes and stand nowhere
+else.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import inspect
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
 
-from chainrule.runs import classes
-from chainrule.runs.data_section import BUNDLED, DATA, DRAWN, FORMATS, PATH
-from chainrule.runs.section import Key, Section
-from chainrule.runs.values import (
-    Choice,
-    Either,
-    Flag,
-    ListOf,
-    Options,
-    Table,
-    Text,
-    Whole,
+from annotated_types import Ge, Le, Len
+from pydantic import Field, PlainValidator, create_model
+
+from chainrule import disk, nn, optim, training
+from chainrule.errors import ArgumentError, ChainruleError, ChainruleWarning
+from chainrule.nn.arguments import sizes_of
+from chainrule.nn.losses.base import Reduction
+from chainrule.random import Generator, stream
+from chainrule.runs.classes import Chosen, Family
+from chainrule.runs.data_section import BUNDLED, DRAWN, FORMATS, KINDS, Data, take
+from chainrule.runs.problems import Problem, ProblemError, Where
+from chainrule.runs.section import ClassName, Inside, Positive, Section, Text, Words
+from chainrule.runs.values import show
+
+__all__ = ["BUNDLED", "DRAWN", "FORMATS", "KINDS", "SECTIONS", "Data", "Run"]
+
+#: Layers that need numbers of the data: ``[model] standardize`` makes them.
+SCALING = ("Standardize", "Unstandardize", "LogTarget", "QuantileTarget")
+_NO_LAYERS = ("Identity", "Module", "ModuleDict", "ModuleList", "Sequential", *SCALING)
+#: Sizes that follow from the data or from the layer before.
+INFERRED = (
+    "in_features",
+    "out_features",
+    "num_features",
+    "num_channels",
+    "normalized_shape",
 )
+#: The files of callbacks that write one, where the run's file names none.
+FILES = {
+    "BestCheckpoint": "best.ckpt",
+    "CSVLogger": "log.csv",
+    "JSONLinesLogger": "log.jsonl",
+}
+#: A section that is left out is checked like one that is empty.
+_LEFT_OUT: Any = Field({}, validate_default=True)
+#: What a constructor may raise about a value that it takes on trust.
+_TRUSTING = (TypeError, ValueError, ArithmeticError, LookupError, AttributeError)
 
-__all__ = ["BUNDLED", "DRAWN", "FORMATS", "SECTIONS", "Key", "Section", "section"]
 
-#: The largest number of weights that a network may have: one GiB of float32.
-WEIGHTS_AT_MOST = 2**28
+def construct(made: type, options: Mapping[str, Any], where: Where) -> Any:
+    """``made(**options)``; where it refuses them, that is a problem of the file."""
+    try:
+        return made(**options)
+    except ChainruleError as error:
+        said = error.what, error.expected, error.got, error.fix
+    except _TRUSTING as error:
+        what = f"{made.__name__} does not take these options."
+        said = what, None, None, f"{type(error).__name__}: {error}"[:200]
+    what, wanted, got, fix = said
+    raise ProblemError(
+        Problem(
+            where,
+            what,
+            expected=wanted or "options as its documentation says",
+            got=got or show(dict(options)),
+            fix=fix or f"look up {made.__name__}: chainrule new --reference",
+        )
+    )
 
-_MODEL = Section(
-    "model",
-    "The network, from the input to the output. Sizes that follow from the data or "
-    "from the layer before may be left out.",
-    (
-        Key(
-            "layers",
-            ListOf(
-                Either(
-                    (Text("the name of a layer"), Options("a table of its options"))
-                ),
-                "a list of layers",
-                1,
-                1000,
-            ),
-            'the layers: "ReLU", or { class = "Linear", out_features = 64 }',
-            example='["Linear"]',
-            required=True,
-        ),
-        Key(
-            "standardize",
-            Flag(),
-            "give every feature mean 0 and deviation 1, with what the training data "
-            "say; where the last layer of a regression is Linear, its output is "
-            "scaled back",
-            default="true for tables (CSV, and NPZ with rows of numbers), else false",
-            example="false",
-        ),
-    ),
+
+def within(directory: Path, given: str, where: Where) -> Path:
+    """The place in a directory where the run writes; nothing leads outside of it."""
+    try:
+        return disk.inside(directory, given, "what the run writes")
+    except ArgumentError as error:
+        raise ProblemError(Problem.of(error, *where)) from error
+
+
+@contextmanager
+def on_trial() -> Iterator[None]:
+    """What is made within the block is thrown away: no draws, and no warnings yet."""
+    with stream(Generator(0)), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ChainruleWarning)
+        yield
+
+
+class Layer(Chosen):
+    """A layer of the network."""
+
+    title: ClassVar[str] = "a layer"
+    hidden: ClassVar[tuple[str, ...]] = ("dtype",)
+    inferred: ClassVar[tuple[str, ...]] = INFERRED
+
+    name: ClassName = Field(alias="class", examples=["ReLU"])
+    """its name"""
+
+    def build(self, number: int, **sizes: Any) -> Any:
+        """The layer, which is number so and so; ``sizes`` replace its own."""
+        where = ("model", "layers", number)
+        return construct(self.made, self.options | sizes, where)
+
+    def sizes(self) -> dict[str, int | list[int]]:
+        """The sizes that are given: numbers of units."""
+        options = self.options
+        return {name: options[name] for name in sizes_of(self.made) if name in options}
+
+    def open_sizes(self) -> list[str]:
+        """The sizes that follow from the data or from the layer before."""
+        known = inspect.signature(self.made).parameters
+        given = self.model_fields_set
+        return [
+            name
+            for name in sizes_of(self.made)
+            if name not in given and known[name].default is inspect.Parameter.empty
+        ]
+
+    def small(self) -> dict[str, Any]:
+        """Its sizes for a trial: two units of each kind at most, or one a group."""
+        units = min(self.options.get("num_groups", 2), 2**20)
+        few: dict[str, Any] = dict.fromkeys(self.open_sizes(), units)
+        for name, size in self.sizes().items():
+            many = isinstance(size, list)
+            few[name] = [min(n, units) for n in size] if many else min(size, units)
+        return few
+
+
+_Layers = Annotated[
+    list[Annotated[Layer, PlainValidator(lambda given: LAYERS.take(given))]],
+    Len(1, 1000),
+    Words("a list of layers"),
+]
+
+
+class Model(Section):
+    """The network, from the input to the output. Sizes that follow from the data or
+    from the layer before may be left out.
+    """
+
+    title: ClassVar[str] = "[model]"
+
+    layers: _Layers = Field(examples=[["Linear"]])
+    """the layers: "ReLU", or { class = "Linear", out_features = 64 }"""
+    standardize: bool | None = Field(None, examples=[False])
+    """give every feature mean 0 and deviation 1, with what the training data say; where
+    the last layer of a regression is Linear, its output is scaled back; else true for
+    tables, false for other data"""
+
+
+class Loss(Chosen):
+    """How far a prediction is from the truth."""
+
+    title: ClassVar[str] = "[loss]"
+    hidden: ClassVar[tuple[str, ...]] = ("reduction",)
+
+    name: ClassName | None = Field(None, alias="class", examples=["CrossEntropyLoss"])
+    """its name; else CrossEntropyLoss for classes, MSELoss for quantities"""
+
+    def build(self) -> Any:
+        """The loss; None where the data tell."""
+        if self.name is None:
+            return None
+        return construct(self.made, self.options, ("loss",))
+
+
+class Schedule(Chosen):
+    """How the learning rate changes during the run; the optimiser's lr is its peak."""
+
+    title: ClassVar[str] = "[schedule]"
+    hidden: ClassVar[tuple[str, ...]] = ("lr", "max_lr")
+
+    name: ClassName = Field("Schedule", alias="class", examples=["CosineAnnealingLR"])
+    """its name; Schedule is constant"""
+    warmup: Positive | None = Field(None, examples=[100])
+    """steps over which the rate climbs to its first value"""
+
+    def build(self, rate: float) -> Any:
+        """The schedule whose rate is ``rate``."""
+        given = {rate_of(self.made): rate, **self.options}
+        built = construct(self.made, given, ("schedule",))
+        return built if self.warmup is None else optim.LinearWarmup(built, self.warmup)
+
+
+class Optimizer(Chosen):
+    """How the weights learn."""
+
+    title: ClassVar[str] = "[optimizer]"
+    hidden: ClassVar[tuple[str, ...]] = ("params",)
+
+    name: ClassName = Field("Adam", alias="class", examples=["AdamW"])
+    """its name"""
+    groups: dict[Text, Section] = Field(
+        {}, examples=[{"*.bias": {"weight_decay": 0.0}}]
+    )
+    """other options for the parameters whose names match a pattern"""
+
+    @classmethod
+    def beside(cls, name: str, options: dict[str, Any]) -> dict[str, Any]:
+        """Groups have the options of the class, clipping apart."""
+        own = {k: v for k, v in options.items() if not k.startswith("clip_")}
+        group: Any = create_model(f"{name}Group", __base__=Section, **own)
+        group.title = f"a group of {name}"
+        return {"groups": (dict[Text, group], cls.model_fields["groups"])}
+
+    def build(self, schedule: Schedule) -> Any:
+        """The optimiser, its rate as ``schedule`` says."""
+        rate: Any = self.lr  # pyright: ignore[reportAttributeAccessIssue]
+        options = self.options | {"lr": schedule.build(rate)}
+        if self.groups:
+            named = [{**own.given(), "params": k} for k, own in self.groups.items()]
+            options["params"] = [*named, {"params": "*"}]
+        return construct(self.made, options, ("optimizer",))
+
+
+class Callback(Chosen):
+    """What happens between epochs. Any number of times."""
+
+    title: ClassVar[str] = "[[callbacks]]"
+    inferred: ClassVar[tuple[str, ...]] = ("path",)
+
+    name: ClassName = Field(alias="class", examples=["EarlyStopping"])
+    """its name"""
+
+    def build(self, number: int, directory: Path) -> Any:
+        """The callback; its file lies in ``directory``."""
+        options = self.options
+        if self.name in FILES:
+            given = options.get("path", FILES[self.name])
+            where = ("callbacks", number, "path")
+            options["path"] = within(directory, given, where)
+        return construct(self.made, options, ("callbacks", number))
+
+
+_Metrics = Annotated[list[Text], Len(0, 100), Words("a list of names of metrics")]
+_Probes = Annotated[list[Text], Len(0, 100), Words("a list of patterns in quotes")]
+
+
+class Training(Section):
+    """The run."""
+
+    title: ClassVar[str] = "[training]"
+
+    epochs: Annotated[int, Ge(1), Le(10**9)] = Field(10, examples=[20])
+    """passes over the data"""
+    batch_size: Positive | Literal["all"] | None = Field(None, examples=[32])
+    """samples a step; "all" sees every sample in every step; else 32, or all where
+    there are fewer"""
+    drop_last: bool = Field(False, examples=[True])
+    """leave out what does not fill a batch"""
+    seed: Annotated[int, Ge(0), Le(2**64 - 1)] = Field(0, examples=[1])
+    """of the initial weights, the order of samples and dropout"""
+    engine: Literal["auto", "native", "numpy"] = Field("auto", examples=["numpy"])
+    """what computes; auto is native where it can run"""
+    threads: Annotated[int, Ge(1), Le(1024)] | None = Field(None, examples=[4])
+    """threads of the native engine; else every core; results do not depend on it"""
+    metrics: _Metrics | None = Field(None, examples=[["accuracy", "top5"]])
+    """what else to measure: accuracy, balanced_accuracy, f1, roc_auc, top5,
+    confusion_matrix; r2, mae, mse, rmse; else accuracy for classes, r2 and mae for
+    quantities"""
+    probes: _Probes = Field([], examples=[["grad_norm/*"]])
+    """what to record in every step, by names or patterns"""
+
+
+class Output(Section):
+    """What the run leaves."""
+
+    title: ClassVar[str] = "[output]"
+
+    directory: Inside | None = Field(None, examples=["results"])
+    """where, below this file's directory; one of its own for each run; else
+    runs/NAME-TIME where the command is given"""
+
+
+# -- the classes -----------------------------------------------------------------------
+
+
+def rate_of(schedule: type) -> str:
+    """The argument of a schedule that is the optimiser's learning rate: its first.
+
+    >>> rate_of(optim.OneCycleLR)
+    'max_lr'
+    """
+    return next(iter(inspect.signature(schedule).parameters))
+
+
+def _exported(module: Any, base: type) -> dict[str, type]:
+    """The subclasses of ``base`` that a module exports."""
+    found = {name: getattr(module, name) for name in sorted(module.__all__)}
+    return {
+        name: made
+        for name, made in found.items()
+        if isinstance(made, type) and issubclass(made, base)
+    }
+
+
+LAYERS = Family(
+    "layer",
+    Layer,
+    {
+        name: made
+        for name, made in _exported(nn, nn.Module).items()
+        if not issubclass(made, Reduction) and name not in _NO_LAYERS
+    },
 )
-
-_LOSS = Section(
+#: Losses that a file cannot build: the base, and that of ``target_transform``.
+_NO_LOSSES = ("Loss", "TransformedTargetLoss")
+LOSSES = Family(
     "loss",
-    "How far a prediction is from the truth.",
-    (
-        Key(
-            "class",
-            Text("the name of a loss"),
-            "its name",
-            default='"CrossEntropyLoss" for classes, "MSELoss" for quantities',
-            example='"CrossEntropyLoss"',
-        ),
-    ),
-    family=classes.losses,
+    Loss,
+    {n: c for n, c in _exported(nn, nn.Loss).items() if n not in _NO_LOSSES},
+)
+OPTIMIZERS = Family("optimiser", Optimizer, optim.OPTIMIZERS, otherwise="Adam")
+#: Rates that need no other schedule inside.
+_RATES = {n: c for n, c in optim.SCHEDULES.items() if n != "LinearWarmup"}
+SCHEDULES = Family(
+    "schedule", Schedule, {"Schedule": optim.Schedule, **_RATES}, otherwise="Schedule"
+)
+CALLBACKS = Family(
+    "callback",
+    Callback,
+    {
+        name: made
+        for name, made in _exported(training, training.Callback).items()
+        if name not in ("Callback", "LambdaCallback")
+    },
 )
 
-_OPTIMIZER = Section(
-    "optimizer",
-    "How the weights learn.",
-    (
-        Key(
-            "class",
-            Text("the name of an optimiser"),
-            "its name",
-            default='"Adam"',
-            example='"AdamW"',
-        ),
-        Key(
-            "groups",
-            Table(Options("a table of options"), "a table by patterns"),
-            "other options for the parameters whose names match a pattern",
-            default="none",
-            example='{ "*.bias" = { weight_decay = 0.0 } }',
-        ),
-    ),
-    family=classes.optimizers,
-    otherwise="Adam",
-)
 
-_SCHEDULE = Section(
-    "schedule",
-    "How the learning rate changes during the run; the optimiser's lr is its peak.",
-    (
-        Key(
-            "class",
-            Text("the name of a schedule"),
-            "its name",
-            default='"Schedule", which is constant',
-            example='"CosineAnnealingLR"',
-        ),
-        Key(
-            "warmup",
-            Whole(1),
-            "steps over which the rate climbs to its first value",
-            default="none",
-            example="100",
-        ),
-    ),
-    family=classes.schedules,
-    otherwise="Schedule",
-)
+# -- the whole -------------------------------------------------------------------------
 
-_TRAINING = Section(
-    "training",
-    "The run.",
-    (
-        Key("epochs", Whole(1, 10**9), "passes over the data", "10", "20"),
-        Key(
-            "batch_size",
-            Either((Whole(1), Choice(("all",)))),
-            'samples a step; "all" sees every sample in every step',
-            "32, or all where there are fewer",
-            "32",
-        ),
-        Key(
-            "drop_last",
-            Flag(),
-            "leave out what does not fill a batch",
-            "false",
-            "true",
-        ),
-        Key(
-            "seed",
-            Whole(0, 2**64 - 1),
-            "of the initial weights, the order of samples and dropout",
-            "0",
-            "1",
-        ),
-        Key(
-            "engine",
-            Choice(("auto", "native", "numpy")),
-            "what computes; auto is native where it can run",
-            '"auto"',
-            '"numpy"',
-        ),
-        Key(
-            "threads",
-            Whole(1, 1024),
-            "threads of the native engine; results do not depend on it",
-            "every core",
-            "4",
-        ),
-        Key(
-            "metrics",
-            ListOf(Text(), "a list of names of metrics", 0, 100),
-            "what else to measure: accuracy, balanced_accuracy, f1, roc_auc, top5, "
-            "confusion_matrix; r2, mae, mse, rmse",
-            "accuracy for classes, r2 and mae for quantities",
-            '["accuracy", "top5"]',
-        ),
-        Key(
-            "probes",
-            ListOf(Text(), "a list of patterns of probes", 0, 100),
-            'what to record in every step, such as "grad_norm/*"',
-            "none",
-            '["grad_norm/*"]',
-        ),
-    ),
-)
 
-_CALLBACKS = Section(
-    "callbacks",
-    "What happens between epochs.",
-    (
-        Key(
-            "class",
-            Text("the name of a callback"),
-            "its name",
-            example='"EarlyStopping"',
-            required=True,
-        ),
-    ),
-    family=classes.callbacks,
-    many=True,
-)
+class Run(Section):
+    """All that a run's file says."""
 
-_OUTPUT = Section(
-    "output",
-    "What the run leaves.",
-    (
-        Key(
-            "directory",
-            PATH,
-            "where; a directory of its own for each run",
-            default="runs/NAME-TIME where the command is given",
-            example='"results"',
-        ),
-    ),
-)
+    data: Annotated[Data, PlainValidator(take)] = _LEFT_OUT
+    model: Model = _LEFT_OUT
+    loss: Annotated[Loss, PlainValidator(LOSSES.take)] = _LEFT_OUT
+    optimizer: Annotated[Optimizer, PlainValidator(OPTIMIZERS.take)] = _LEFT_OUT
+    schedule: Annotated[Schedule, PlainValidator(SCHEDULES.take)] = _LEFT_OUT
+    training: Training = _LEFT_OUT
+    callbacks: list[Annotated[Callback, PlainValidator(CALLBACKS.take)]] = Field([])
+    output: Output = _LEFT_OUT
+
 
 #: All sections, in the order in which one writes them.
-SECTIONS = (
-    DATA,
-    _MODEL,
-    _LOSS,
-    _OPTIMIZER,
-    _SCHEDULE,
-    _TRAINING,
-    _CALLBACKS,
-    _OUTPUT,
-)
-
-#: Words that people know from elsewhere: of sections and keys, in lower case, and of
-#: classes.
-SYNONYMS = {
-    "learning_rate": "lr",
-    "name": "class",
-    "type": "class",
-    "kind": "class",
-    "path": "source",
-    "file": "source",
-    "label": "target",
-    "labels": "target",
-    "columns": "features",
-    "units": "out_features",
-    "size": "out_features",
-    "inputs": "in_features",
-    "outputs": "out_features",
-    "rate": "p",
-    "standardise": "standardize",
-    "normalize": "standardize",
-    "dir": "directory",
-    "out": "directory",
-    "batch": "batch_size",
-    "optimiser": "optimizer",
-    "dataset": "data",
-    "network": "model",
-    "scheduler": "schedule",
-    "train": "training",
-    "dense": "Linear",
-    "fullyconnected": "Linear",
-    "batchnormalization": "BatchNorm1d",
-    "layernormalization": "LayerNorm",
-    "swish": "SiLU",
-    "mse": "MSELoss",
-    "mae": "L1Loss",
-    "crossentropy": "CrossEntropyLoss",
+SECTIONS: dict[str, type[Section]] = {
+    "data": Data,
+    "model": Model,
+    "loss": Loss,
+    "optimizer": Optimizer,
+    "schedule": Schedule,
+    "training": Training,
+    "callbacks": Callback,
+    "output": Output,
 }
-
-
-def section(name: str) -> Section | None:
-    """The section of that name."""
-    return next((s for s in SECTIONS if s.name == name), None)
-
-
-def value(text: str) -> Any:
-    """A default or an example as a value; None where it is said in words."""
-    import tomllib
-
-    try:
-        return tomllib.loads(f"v = {text}")["v"]
-    except tomllib.TOMLDecodeError:
-        return None
+#: The classes that a section may name.
+FAMILIES = {
+    "model": LAYERS,
+    "loss": LOSSES,
+    "optimizer": OPTIMIZERS,
+    "schedule": SCHEDULES,
+    "callbacks": CALLBACKS,
+}

@@ -1,64 +1,241 @@
-"""What a section of a run's file and a key of it are."""
+"""What a section of a run's file is, and the kinds of values that its keys take.
+
+A section is a pydantic model: its fields are the keys, each with its meaning and an
+example. What pydantic refuses becomes a :class:`Wrong`, which knows the section and the
+key; ``messages`` puts it into words.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import types
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import (
+    Annotated,
+    Any,
+    ClassVar,
+    Literal,
+    NamedTuple,
+    Self,
+    Union,
+    get_args,
+    get_origin,
+)
 
-from chainrule.runs.classes import Family
-from chainrule.runs.values import Kind
+from annotated_types import Ge, Le, Len
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    model_validator,
+)
+from pydantic.fields import FieldInfo
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from chainrule import disk
+from chainrule.errors import ArgumentError
+from chainrule.runs.values import show
+
+#: A whole number that every part of the framework can count with.
+LARGEST = 2**31 - 1
 
 
 @dataclass(frozen=True)
-class Key:
-    """One key of a section.
+class Words:
+    """How messages call a kind of values, after "expected: "."""
 
-    Attributes:
-        name: of the key.
-        kind: the values that it takes.
-        doc: what it means, a phrase.
-        default: what holds where it is left out, as one would write it; None where
-            nothing does.
-        example: what the starting file shows, as one would write it.
-        formats: the formats of data that it belongs to; empty for all.
-        required: whether it must be there.
+    text: str
+
+
+def _text(value: str) -> str:
+    """Text with something in it. Surrogates come out of documents made elsewhere."""
+    if not value.strip():
+        raise PydanticCustomError("empty", "empty")
+    if any(ord(c) < 32 or 0xD800 <= ord(c) < 0xE000 for c in value):
+        raise PydanticCustomError("text", "with control characters")
+    return value
+
+
+def _mark(value: str) -> str:
+    if value not in ("\t", " "):
+        _text(value)
+    return value
+
+
+def _inside(value: str) -> str:
+    try:
+        disk.inside(Path("the directory of the run"), _text(value), "it")
+    except ArgumentError as error:
+        raise PydanticCustomError("inside", "outside of its directory") from error
+    return value
+
+
+Whole = Annotated[int, Ge(-LARGEST), Le(LARGEST)]
+Positive = Annotated[int, Ge(1), Le(LARGEST)]
+Share = Annotated[float, Ge(0), Le(1)]
+Text = Annotated[str, AfterValidator(_text), Words("text in quotes")]
+Mark = Annotated[str, AfterValidator(_mark), Words("a character in quotes")]
+Place = Annotated[str, AfterValidator(_text), Words("a path in quotes")]
+#: A file or directory that a run writes.
+Inside = Annotated[
+    str,
+    AfterValidator(_inside),
+    Words("a relative path in quotes, without '..'"),
+]
+Pair = Annotated[list[Place], Len(2, 2), Words("a list of two paths")]
+Name = Annotated[Text, Words("the name of a column in quotes")]
+ClassName = Annotated[Text, Words("the name of a class in quotes")]
+Names = Annotated[list[Text], Len(1), Words("a list of column names in quotes")]
+_Scalar = bool | Whole | float | Text
+#: Numbers, text, truth values, and lists of them.
+Plain = Annotated[
+    _Scalar | list[_Scalar], Words("a number, text, true or false, or a list of them")
+]
+
+
+class Wrong(NamedTuple):
+    """Something that is wrong with a file."""
+
+    whose: Any
+    """the section, or the family of classes, that refuses it"""
+    why: str
+    """the kind of error, as pydantic calls it"""
+    key: str
+    """what it is about"""
+    got: Any
+    """what was given"""
+
+
+def refusal(wrong: Mapping[tuple[int | str, ...], Wrong]) -> ValidationError:
+    """The error that carries what is wrong to the place where messages are made."""
+    details = [
+        InitErrorDetails(
+            type=PydanticCustomError("wrong", "wrong", {"wrong": item}),
+            loc=where,
+            input=None,
+        )
+        for where, item in wrong.items()
+    ]
+    return ValidationError.from_exception_data("run", details)
+
+
+class Section(BaseModel):
+    """One section of a run's file, or the options of a class that it names."""
+
+    model_config = ConfigDict(
+        strict=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        frozen=True,
+        use_attribute_docstrings=True,
+    )
+    #: How messages call it, and what it is about.
+    title: ClassVar[str] = ""
+    what: ClassVar[str] = ""
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _refused(cls, given: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """One :class:`Wrong` for each key; those of sections within pass."""
+        try:
+            return handler(given)
+        except ValidationError as error:
+            found: dict[tuple[int | str, ...], Wrong] = {}
+            for item in error.errors(include_url=False):
+                where, why = item["loc"], item["type"]
+                if why == "wrong":
+                    found[where] = item.get("ctx", {})["wrong"]
+                elif not where:
+                    found[()] = Wrong(cls, why, "", given)
+                else:
+                    key = str(where[0])
+                    wrong = Wrong(cls, why, key, given.get(key))
+                    found.setdefault(where[:1], wrong)
+            raise refusal(found) from None
+
+    @classmethod
+    def known(cls) -> dict[str, FieldInfo]:
+        """Its keys as one writes them."""
+        found = {f.alias or name: f for name, f in cls.model_fields.items()}
+        return {k: f for k, f in found.items() if f.annotation is not type(None)}
+
+    def given(self, *others: type[Section]) -> dict[str, Any]:
+        """The values of its keys that are given, without the keys of ``others``."""
+        foreign = {name for other in others for name in other.model_fields}
+        names = [n for n in type(self).model_fields if n in self.model_fields_set]
+        return {name: getattr(self, name) for name in names if name not in foreign}
+
+    def plain(self) -> dict[str, Any]:
+        """What is given, as a TOML table."""
+        alias = {
+            name: field.alias or name for name, field in type(self).model_fields.items()
+        }
+        return {alias[name]: _plain(value) for name, value in self.given().items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Section):
+        return value.plain()
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list) else value
+
+
+def meaning(field: FieldInfo) -> str:
+    """What a key means, in a phrase."""
+    return " ".join((field.description or "").split())
+
+
+def example(field: FieldInfo) -> Any:
+    """A value of a key as one would write it; None where there is none."""
+    return field.examples[0] if field.examples else None
+
+
+# -- kinds in words --------------------------------------------------------------------
+
+
+def takes(field: FieldInfo) -> str:
+    """What a key takes, in words."""
+    return expected(field.annotation, field.metadata)
+
+
+def expected(kind: Any, limits: Sequence[Any] = ()) -> str:
+    """A kind of values in words.
+
+    >>> expected(Share), expected(Positive | Literal["all"])
+    ('a number from 0 to 1', 'a whole number ≥ 1, or "all"')
     """
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        return expected(inner[0], [*inner[1:], *limits])
+    words = [limit.text for limit in limits if isinstance(limit, Words)]
+    if words:
+        return words[-1]
+    if origin in (Union, types.UnionType):
+        members = [part for part in inner if part is not type(None)]
+        return ", or ".join(expected(part) for part in members)
+    if origin is Literal:
+        return " or ".join(map(show, inner))
+    if kind is bool:
+        return "true or false"
+    if kind in (int, float):
+        return _number("a whole number" if kind is int else "a number", limits)
+    if origin is list:
+        length = next((x for x in limits if isinstance(x, Len)), Len())
+        exact = length.min_length == length.max_length
+        many = f" of {length.min_length}" if exact else ""
+        return f"a list{many}, each item {expected(inner[0])}"
+    return "a table"
 
-    name: str
-    kind: Kind
-    doc: str
-    default: str | None = None
-    example: str = ""
-    formats: tuple[str, ...] = ()
-    required: bool = False
 
-
-@dataclass(frozen=True)
-class Section:
-    """One section.
-
-    Attributes:
-        name: of the section.
-        doc: what it is for, a sentence.
-        keys: its own keys.
-        family: the classes that its key ``class`` may name; their options are further
-            keys of the section.
-        otherwise: the class where none is named.
-        many: whether it is written ``[[name]]``, any number of times.
-    """
-
-    name: str
-    doc: str
-    keys: tuple[Key, ...]
-    family: Callable[[], Family] | None = None
-    otherwise: str = ""
-    many: bool = False
-
-    @property
-    def header(self) -> str:
-        """``[name]`` or ``[[name]]``."""
-        return f"[[{self.name}]]" if self.many else f"[{self.name}]"
-
-    def key(self, name: str) -> Key | None:
-        """The key of that name."""
-        return next((key for key in self.keys if key.name == name), None)
+def _number(what: str, limits: Sequence[Any]) -> str:
+    low = next((x.ge for x in limits if isinstance(x, Ge)), -LARGEST)
+    high = next((x.le for x in limits if isinstance(x, Le)), LARGEST)
+    if high != LARGEST:
+        return f"{what} from {low:,} to {high:,}"
+    if low != -LARGEST:
+        return f"{what} ≥ {low:,}"
+    return "a finite number" if what == "a number" else what

@@ -1,4 +1,4 @@
-"""A run from a file: train it, or go on with it."""
+"""One run on its way, from a file or from a recipe: train it, go on, sum it up."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from chainrule import disk, nn, recipes
-from chainrule.disk import ignoring, read_file, sweep
 from chainrule.errors import (
     ArgumentError,
     CheckpointError,
@@ -19,19 +18,268 @@ from chainrule.errors import (
     ShapeError,
     nearest,
 )
-from chainrule.runs import factory, gaps, results, source
-from chainrule.runs.building import batch_size, build
-from chainrule.runs.file import BYTES_AT_MOST, OPTIONS, RunFile, load, parse
-from chainrule.runs.recipe import cannot_change, flag
+from chainrule.runs import gaps, results
+from chainrule.runs.building import FromFile
+from chainrule.runs.file import BYTES_AT_MOST, RunFile, flag, load, parse
+from chainrule.runs.problems import Problem
+from chainrule.runs.recipe import FromRecipe, Options
+from chainrule.runs.section import Section
 from chainrule.runs.source import Parts
 from chainrule.runs.values import show
 from chainrule.training import Trainer, checkpoint
 from chainrule.version import __version__
 
+#: What a run is made from.
+Origin = FromFile | FromRecipe
 #: The copy of its file that a run leaves.
 COPY = "run.toml"
 #: Ends of files that hold data and describe no run.
 DATA = (".csv", ".tsv", ".npz", ".png", ".jpg")
+#: Why an option cannot change when a run is resumed.
+_WHY = {
+    "batch_size": "the steps so far were made with the other size",
+    "lr": "the steps so far were made with the other rate",
+    "seed": "the order of the samples comes from it",
+    "engine": "engines differ in the last bits",
+    "limit": "the steps so far have seen the other data",
+}
+
+
+@dataclass
+class Session:
+    """A run that is ready to go.
+
+    Attributes:
+        origin: what it is made from.
+        parts: its data.
+        trainer: its Trainer.
+        directory: what it leaves its results in.
+        begun: the updates that it had made when it was restored; None for a new one.
+        epochs: how many a run that has begun shall have altogether; None: as planned.
+    """
+
+    origin: Origin
+    parts: Parts
+    trainer: Trainer
+    directory: Path
+    begun: int | None = None
+    epochs: int | None = None
+
+    @classmethod
+    def begin(
+        cls, origin: Origin, out: Path | None = None, threads: int | None = None
+    ) -> Session:
+        """A new run.
+
+        Args:
+            origin: what it is made from.
+            out: the directory for the results, instead of its own.
+            threads: of the native engine.
+
+        Raises:
+            RunFileError: whatever does not fit together.
+        """
+        parts = origin.parts()
+        trainer = origin.trainer(parts, threads)
+        trainer.notes = origin.note()
+        directory = out or origin.directory or results.new_directory(origin.name)
+        return cls(origin, _suited(parts, trainer), trainer, directory)
+
+    @classmethod
+    def restore(
+        cls, directory: Path, target: str | None = None, **options: Any
+    ) -> Session:
+        """A run that has begun, standing where it stood.
+
+        Args:
+            directory: of the run.
+            target: the recipe or the path of the file as given; the file may have
+                moved away.
+            options: of the command line. Only ``epochs``, which may be more, and
+                ``threads`` can change a run.
+        """
+        document, _ = checkpoint.read(checkpoint.locate(directory))
+        origin = origin_of(document.get("notes"), directory)
+        if origin is None or (target is not None and not _is(origin, target)):
+            raise _another(directory, target, origin)
+        threads = options.pop("threads", None)
+        if isinstance(origin, FromFile):
+            threads = threads or origin.setting("threads")
+        trainer = Trainer.load(directory, threads=threads)
+        epochs = options.pop("epochs", None)
+        if epochs is not None:
+            origin = origin.with_options(epochs=epochs)
+            trainer.notes = origin.note()
+        for option, value in options.items():
+            own = trainer.engine if option == "engine" else origin.setting(option)
+            if value not in (None, "auto", own):
+                raise _cannot_change(option, own, value)
+        if (
+            isinstance(origin, FromFile)
+            and target is not None
+            and Path(target).exists()
+        ):
+            now = load(Path(target), origin.run.options)
+            _check_same(origin.run, now)
+            origin = FromFile(replace(origin.run, folder=now.folder, within=None))
+        parts = _suited(origin.parts(), trainer)
+        steps = trainer.optimizer.steps
+        return cls(origin, parts, trainer, directory, steps, epochs)
+
+    def train(self, checkpoint_every: float = 60.0) -> None:
+        """Train, from the start or from where it stands.
+
+        Args:
+            checkpoint_every: seconds between checkpoints within an epoch.
+
+        Raises:
+            RunFileError: what shows only now, such as a directory with another run.
+            NonFiniteError, SaveError, KeyboardInterrupt: see ``Trainer.fit``.
+        """
+        origin, trainer = self.origin, self.trainer
+        common: dict[str, Any] = {
+            "validation": getattr(self.parts, origin.watched),
+            "callbacks": origin.callbacks(self.directory),
+            "checkpoint": self.directory,
+            "checkpoint_every": checkpoint_every,
+        }
+        try:
+            if trainer.plan is not None:
+                trainer.resume(self.parts.train, epochs=self.epochs, **common)
+                return
+            how = origin.fitting(self.parts.train) | {"validation_name": origin.watched}
+            trainer.fit(self.parts.train, **how, **common)
+        except (ArgumentError, ShapeError, DTypeError) as error:
+            if self.epochs is not None or not isinstance(origin, FromFile):
+                raise  # the command line is to blame
+            raise origin.run.error(Problem.of(error)) from error
+
+    # -- results -----------------------------------------------------------------------
+
+    def summary(self) -> dict[str, Any]:
+        """The result of the run, ready for JSON; the test part is measured."""
+        origin, trainer, parts = self.origin, self.trainer, self.parts
+        rows, watched = trainer.history.epochs, origin.watched
+        last = rows[-1] if rows else {}
+        measured = {k: v for k, v in last.items() if k.startswith("train_")}
+        if watched == "validation":
+            measured |= {k: v for k, v in last.items() if k.startswith("validation_")}
+        tested = {} if parts.test is None else trainer.evaluate(parts.test)
+        measured |= {f"test_{name}": value for name, value in tested.items()}
+        plain = {
+            name: results.number(v)
+            if isinstance(v, float | int)
+            else np.asarray(v).tolist()
+            for name, v in measured.items()
+        }
+        return {
+            "run": origin.name,
+            "engine": trainer.engine,
+            "seed": trainer.seed,
+            "epochs": trainer.epoch,
+            **results.stopped(trainer),
+            "batch_size": origin.fitting(parts.train)["batch_size"],
+            "lr": trainer.optimizer.schedule.lr,
+            "samples": parts.sizes(),
+            "incomplete_rows": parts.incomplete,
+            "limit": origin.setting("limit"),
+            **plain,
+            "parameters": sum(int(p.size) for p in trainer.model.parameters()),
+            "steps": trainer.optimizer.steps,
+            "seconds_compile": trainer.seconds_compile,
+            "seconds_training": trainer.seconds_training,
+            "out": str(self.directory),
+            "version": __version__,
+            "resumed_from": self.begun,
+        }
+
+    def leave(self, summary: Mapping[str, Any]) -> list[str]:
+        """Write the files of a run that is over; returns their names."""
+        names, text = [checkpoint.FILE], self.origin.text
+        if text is not None:
+            place = self.directory / COPY
+            disk.sweep(place)
+            disk.replace(place, text.encode(), "copy of the run's file")
+            names.append(COPY)
+        shown = self.parts.test or self.parts.validation
+        title = f"{self.origin.name}, seed {self.trainer.seed}"
+        made = results.write_files(self.trainer, self.directory, summary, title, shown)
+        return [*names, *made]
+
+    def readable(self, s: Mapping[str, Any], files: list[str]) -> str:
+        """The summary as text."""
+        part = next((p for p in ("test", "validation") if f"{p}_loss" in s), "train")
+        words = ", ".join(
+            results.worded(key.removeprefix(f"{part}_"), v)
+            for key, v in s.items()
+            if key.startswith(f"{part}_") and not isinstance(v, list)
+        )
+        samples = ", ".join(f"{n:,} {name}" for name, n in s["samples"].items() if n)
+        samples += gaps.told(self.parts.incomplete, self.parts.rows)
+        return "\n".join(
+            [
+                f"{s['run']}: {words} on the {results.PARTS[part]}",
+                f"  samples   {samples}",
+                f"  trained   {s['epochs']} epochs, {s['steps']:,} steps of "
+                f"{s['batch_size']} samples, {s['parameters']:,} parameters, "
+                f"seed {s['seed']}",
+                *results.told_of_stopping(self.trainer),
+                results.times(self.trainer, s["seconds_total"]),
+                f"  files     {s['out']}: {', '.join(files)}",
+            ]
+        )
+
+
+def train(
+    target: str | None,
+    given: Mapping[str, Any],
+    *,
+    out: Path | None = None,
+    resume: Path | None = None,
+    checkpoint_every: float = 60.0,
+    started: float,
+    say: Callable[[str], None],
+) -> tuple[dict[str, Any], str]:
+    """Train what a file or a recipe describes, and test it.
+
+    Args:
+        target: a recipe or the path of a file; None for what ``resume`` was begun with.
+        given: options of the command line, None where none was given.
+        out: the directory for the results, instead of its own.
+        resume: the directory of a run that has begun.
+        checkpoint_every: seconds between checkpoints within an epoch.
+        started: when the program started, by ``time.perf_counter``.
+        say: prints a message.
+
+    Returns:
+        The summary, ready for JSON, and the same as text.
+
+    Raises:
+        RunFileError, DataError: whatever is wrong with the file or its data.
+    """
+    if resume is not None:
+        session = Session.restore(resume, target, **given)
+    else:
+        assert target is not None
+        named = target in recipes.RECIPES
+        origin = (
+            FromRecipe.of(target, given)
+            if named
+            else FromFile(load(Path(target), given))
+        )
+        session = Session.begin(origin, out, given.get("threads"))
+    try:
+        if over := results.why_over(session.trainer, session.epochs):
+            say(f"{over}; its results:")
+        else:
+            session.train(checkpoint_every)
+    except KeyboardInterrupt:
+        stands = results.where_it_stands(session.trainer, target or session.origin.name)
+        raise KeyboardInterrupt(stands) from None
+    summary = session.summary()
+    summary["seconds_total"] = time.perf_counter() - started
+    files = session.leave(summary)
+    return summary, session.readable(summary, files)
 
 
 def is_file(target: str) -> bool:
@@ -64,353 +312,112 @@ def is_file(target: str) -> bool:
     return False
 
 
-@dataclass(frozen=True)
-class Session:
-    """A run that is ready to go.
-
-    Attributes:
-        run: its file.
-        parts: its data.
-        trainer: its Trainer.
-        directory: what it leaves its results in.
-        epochs: how many a resumed run shall have; None: as many as it was begun with.
-    """
-
-    run: RunFile
-    parts: Parts
-    trainer: Trainer
-    directory: Path
-    epochs: int | None = None
-
-    def train(self, checkpoint_every: float = 60.0) -> None:
-        """Train, from the start or from where it stands.
-
-        Args:
-            checkpoint_every: seconds between checkpoints within an epoch.
-
-        Raises:
-            RunFileError: what shows only now, such as a directory with another run.
-            NonFiniteError, SaveError, KeyboardInterrupt: see ``Trainer.fit``.
-        """
-        settings = self.run["training"]
-        common: dict[str, Any] = {
-            "validation": self.parts.validation,
-            "callbacks": self._callbacks(),
-            "checkpoint": self.directory,
-            "checkpoint_every": checkpoint_every,
-        }
-        try:
-            if self.trainer.plan is not None:
-                self.trainer.resume(self.parts.train, epochs=self.epochs, **common)
-            else:
-                self.trainer.fit(
-                    self.parts.train,
-                    epochs=settings["epochs"],
-                    batch_size=batch_size(self.run, self.parts.train),
-                    drop_last=settings["drop_last"],
-                    **common,
-                )
-        except (ArgumentError, ShapeError, DTypeError) as error:
-            if self.epochs is not None:  # the command line is to blame
-                raise
-            raise self.run.blame(error) from error
-
-    def _callbacks(self) -> list[Any]:
-        """The callbacks of its file.
-
-        Raises:
-            RunFileError: a file of theirs would lie outside of the directory.
-        """
-        given = enumerate(self.run["callbacks"])
-        try:
-            return [factory.callback(i, item, self.directory) for i, item in given]
-        except factory.ProblemError as error:
-            raise self.run.error(error.problem) from error
+# -- what a run was begun with ---------------------------------------------------------
 
 
-def train(
-    target: str,
-    given: Mapping[str, Any],
-    *,
-    out: Path | None,
-    resume: Path | None,
-    threads: int | None,
-    checkpoint_every: float,
-    started: float,
-    say: Callable[[str], None],
-) -> tuple[dict[str, Any], str]:
-    """Train what a file describes, and test it.
-
-    Args:
-        target: the path of the file.
-        given: options of the command line that replace some of its keys.
-        out: the directory for the results, instead of the file's.
-        resume: the directory of an interrupted run.
-        threads: of the native engine.
-        checkpoint_every: seconds between checkpoints within an epoch.
-        started: when the program started, by ``time.perf_counter``.
-        say: prints a message.
-
-    Returns:
-        The summary, ready for JSON, and the same as text.
-
-    Raises:
-        RunFileError, DataError: whatever is wrong with the file or its data.
-    """
-    options = {**given, "threads": threads}
-    if resume is None:
-        session = begin(load(Path(target), options), out)
-    else:
-        session = restore(resume, target, options)
-    trainer, begun = session.trainer, session.trainer.optimizer.steps
-    try:
-        if over := results.why_over(trainer, session.epochs):
-            say(f"{over}; its results:")
-        else:
-            session.train(checkpoint_every)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(results.where_it_stands(trainer, target)) from None
-    summary = _summary(session, target)
-    summary["resumed_from"] = begun if resume is not None else None
-    summary["seconds_total"] = time.perf_counter() - started
-    files = _leave(session, summary)
-    return summary, _readable(session, summary, files)
-
-
-def begin(run: RunFile, out: Path | None = None) -> Session:
-    """A new run.
-
-    Args:
-        run: its file.
-        out: the directory for the results, instead of the file's.
-
-    Raises:
-        RunFileError: whatever does not fit together.
-    """
-    directory = out
-    if directory is None and run["output"]["directory"] is not None:
-        try:
-            given = run["output"]["directory"]
-            directory = disk.inside(run.folder, given, "the directory for the results")
-        except ArgumentError as error:
-            raise run.blame(error, "output", "directory") from error
-    if directory is None:
-        directory = results.new_directory(Path(run.name).stem)
-    parts, trainer = build(run)
-    batch_size(run, parts.train)
-    trainer.notes = {"run": _note(run, trainer.engine)}
-    return Session(run, parts, trainer, directory)
-
-
-# -- resuming ----------------------------------------------------------------------
-
-
-def _note(run: RunFile, engine: str) -> dict[str, Any]:
-    """What a checkpoint keeps of its file."""
-    return {
-        "name": run.name,
-        "folder": str(run.folder.resolve()),
-        "text": run.text,
-        "options": dict(run.options),
-        "engine": engine,
-    }
-
-
-def begun_with(directory: Path) -> tuple[str, bool]:
-    """What a run was begun with: the name of a file or recipe, and whether a file."""
-    document, _ = checkpoint.read(checkpoint.locate(directory))
-    notes = document.get("notes") or {}
-    run = file_of(notes, directory)
-    if run is not None:
-        return run.name, True
-    if "recipe" in notes:
-        return str(notes["recipe"]), False
-    raise CheckpointError(
-        f"{directory} does not hold a run that the command line can resume.",
-        expected="a directory that 'chainrule train' left",
-        got="a checkpoint of a Python program",
-        fix="in Python: Trainer.load(path).resume(train)",
-    )
-
-
-def file_of(notes: Any, place: Path) -> RunFile | None:
-    """The file that a run was made from, out of its notes; None without one.
+def origin_of(notes: Any, place: Path) -> Origin | None:
+    """What a run was made from, out of its notes; None for a Python program's.
 
     Raises:
         CheckpointError: notes that are none of ours.
     """
-    if not isinstance(notes, dict) or "run" not in notes:
+    if not isinstance(notes, dict) or not notes.keys() & {"run", "recipe"}:
         return None
-    note = notes["run"]
     try:
+        if "recipe" in notes:
+            options = Options.model_validate(notes["options"])
+            return FromRecipe.of(notes["recipe"], options.given())
+        note = notes["run"]
         run = parse(
             note["text"],
             name=note["name"],
             folder=Path(note["folder"]),
-            options={**note["options"], "engine": note["engine"]},
+            options=dict(note["options"]),
         )
+        if "\0" in note["folder"]:
+            raise ValueError("no folder has NUL in its name")
         # The checkpoint may be a stranger's: data lie where the user is, or where a
         # file of the user's says.
         own = _says(run.folder / run.name, run.text)
-        return run if own else replace(run, within=Path.cwd())
-    except (KeyError, TypeError, AttributeError) as error:
+        return FromFile(run if own else replace(run, within=Path.cwd()))
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        if isinstance(error, ArgumentError) and "run" in notes:
+            raise
         raise CheckpointError(
-            f"{place} does not say from which file its run was made.",
-            expected="a checkpoint that 'chainrule train FILE.toml' left",
-            got=show(note),
+            f"{place} does not say from what its run was made.",
+            expected="a checkpoint that 'chainrule train' left",
+            got=show(notes),
             fix="go on in Python: Trainer.load(path)",
         ) from error
 
 
 def _says(file: Path, text: str) -> bool:
     """Whether there is such a file, and this is what it says."""
-    with ignoring():
-        return read_file(file, BYTES_AT_MOST).decode("utf-8-sig", "replace") == text
+    with disk.ignoring():
+        found = disk.read_file(file, BYTES_AT_MOST)
+        return found.decode("utf-8-sig", "replace") == text
     return False
 
 
-def restore(directory: Path, target: str, options: Mapping[str, Any]) -> Session:
-    """An interrupted run, standing where it stood.
-
-    Args:
-        directory: of the run.
-        target: the path of its file as given, which may have moved away.
-        options: of the command line; they cannot change the run.
-    """
-    document, _ = checkpoint.read(checkpoint.locate(directory))
-    notes = document.get("notes")
-    run = file_of(notes, directory)
-    if run is None:
-        own = (notes or {}).get("recipe", "a Python program")
-        raise CheckpointError(
-            f"{directory} does not hold a run of a file.",
-            expected=f"a directory that 'chainrule train {target}' left",
-            got=f"a checkpoint of {own!r}",
-            fix="resume it with its own recipe, or in Python: "
-            "Trainer.load(path).resume(train)",
-        )
-    threads = options.get("threads") or run["training"]["threads"]
-    trainer = Trainer.load(directory, threads=threads)
-    _check_options(run, options)
-    if Path(target).exists():
-        now = load(Path(target), run.options)
-        _check_same(run, now)
-        run = replace(run, folder=now.folder, within=None)
-    loss, epochs = trainer.loss, options.get("epochs")
-    assert isinstance(loss, nn.Module)
-    if epochs is not None:
-        trainer.notes["run"]["options"]["epochs"] = epochs
-    parts = source.load(run).for_loss(loss)
-    return Session(run, parts, trainer, directory, epochs)
+def _is(origin: Origin, target: str) -> bool:
+    """Whether a target of the command line may be the origin of a run."""
+    if isinstance(origin, FromRecipe):
+        return origin.name == target
+    return target not in recipes.RECIPES
 
 
-def _check_options(run: RunFile, options: Mapping[str, Any]) -> None:
+def _another(
+    directory: Path, target: str | None, origin: Origin | None
+) -> CheckpointError:
+    """The error for a directory that holds a run of something else."""
+    of = "a file or a recipe" if target is None else "a file"
+    of = f"the recipe {target!r}" if target in recipes.RECIPES else of
+    whose = "a Python program" if origin is None else repr(origin.name)
+    return CheckpointError(
+        f"{directory} does not hold a run of {of}.",
+        expected=f"a directory that 'chainrule train {target or '…'}' left",
+        got=f"a checkpoint of {whose}",
+        fix="in Python: Trainer.load(path).resume(train)"
+        if origin is None
+        else f"go on with it as it was begun: chainrule train --resume {directory}",
+    )
+
+
+def _cannot_change(option: str, own: Any, value: Any) -> ArgumentError:
     """A resumed run keeps the settings that it was begun with."""
-    for option, value in options.items():
-        section, key = OPTIONS[option]
-        if value is None or option in ("threads", "epochs") or value == "auto":
-            continue
-        own = (
-            run["optimizer"]["options"].get("lr")
-            if option == "lr"
-            else run[section][key]
-        )
-        if value != own:
-            raise cannot_change(option, own, value)
+    name = flag(option)
+    kept = f"no {name}" if own is None else f"{name} {own}"
+    return ArgumentError(
+        f"{name} cannot change when a run is resumed: {_WHY[option]}.",
+        expected=f"{kept}, as the run was begun",
+        got=f"{name} {value}",
+        fix=f"leave {name} away, or start a new run with --out",
+    )
 
 
 def _check_same(run: RunFile, now: RunFile) -> None:
     """The file must still say what the run was begun with."""
-    for section, own in run.settings.items():
-        if section == "output" or own == now[section]:
+    for section, own in run.settings:
+        new, place = getattr(now.settings, section), f"[{section}]"
+        if section == "output" or own == new:
             continue
-        place, was, new = f"[{section}]", own, now[section]
-        if isinstance(own, dict):
-            key = next(key for key in own if own[key] != new[key])
-            place, was, new = f"{place} {key}", own[key], new[key]
+        was, named = run.settings.plain()[section], now.settings.plain()[section]
+        if isinstance(own, Section):
+            pairs = {**dict(own), **dict(new)}
+            key = next(
+                k for k in pairs if getattr(own, k, None) != getattr(new, k, None)
+            )
+            place, was, named = f"{place} {key}", was.get(key), named.get(key)
         raise ArgumentError(
             f"{now.name} has changed since the run was begun: {place} is another.",
             expected="nothing" if was is None else show(was, 200),
-            got="nothing" if new is None else show(new, 200),
+            got="nothing" if named is None else show(named, 200),
             fix="start a new run, or resume from the directory alone: "
             "chainrule train --resume DIRECTORY",
         )
 
 
-# -- results -----------------------------------------------------------------------
-
-
-def _summary(session: Session, target: str) -> dict[str, Any]:
-    """The result of a run, ready for JSON."""
-    run, trainer, parts = session.run, session.trainer, session.parts
-    rows = trainer.history.epochs
-    last = rows[-1] if rows else {}
-    measured = {
-        key: results.number(v)
-        for key, v in last.items()
-        if key.startswith(("train_", "validation_"))
-    }
-    tested = {} if parts.test is None else trainer.evaluate(parts.test)
-    for key, v in tested.items():
-        one = isinstance(v, float | int)
-        measured[f"test_{key}"] = results.number(v) if one else np.asarray(v).tolist()
-    return {
-        "run": Path(target).name,
-        "engine": trainer.engine,
-        "seed": trainer.seed,
-        "epochs": trainer.epoch,
-        **results.stopped(trainer),
-        "batch_size": batch_size(run, parts.train),
-        "lr": trainer.optimizer.schedule.lr,
-        "samples": parts.sizes(),
-        "incomplete_rows": parts.incomplete,
-        "limit": run["data"]["limit"],
-        **measured,
-        "parameters": sum(int(p.size) for p in trainer.model.parameters()),
-        "steps": trainer.optimizer.steps,
-        "seconds_compile": trainer.seconds_compile,
-        "seconds_training": trainer.seconds_training,
-        "out": str(session.directory),
-        "version": __version__,
-    }
-
-
-def _leave(session: Session, summary: dict[str, Any]) -> list[str]:
-    """Write the files of a run that is over; returns their names."""
-    run, directory = session.run, session.directory
-    given = session.trainer.notes["run"]["options"]
-    options = " ".join(f"{flag(key)} {value}" for key, value in given.items())
-    head = f"# chainrule train {run.name} {options}".rstrip()
-    text = f"{head}\n{run.text}".encode()
-    sweep(directory / COPY)
-    disk.replace(directory / COPY, text, "copy of the run's file")
-    shown = session.parts.test or session.parts.validation
-    title = f"{run.name}, seed {session.trainer.seed}"
-    made = results.write_files(session.trainer, directory, summary, title, shown)
-    return [checkpoint.FILE, COPY, *made]
-
-
-def _readable(session: Session, s: dict[str, Any], files: list[str]) -> str:
-    """The summary as text."""
-    trainer = session.trainer
-    part = next((p for p in ("test", "validation") if f"{p}_loss" in s), "train")
-    numbers = {
-        key.removeprefix(f"{part}_"): v
-        for key, v in s.items()
-        if key.startswith(f"{part}_") and not isinstance(v, list)
-    }
-    words = ", ".join(results.worded(name, v) for name, v in numbers.items())
-    samples = ", ".join(f"{n:,} {name}" for name, n in s["samples"].items() if n)
-    samples += gaps.told(session.parts.incomplete, session.parts.rows)
-    return "\n".join(
-        [
-            f"{s['run']}: {words} on the {results.PARTS[part]}",
-            f"  samples   {samples}",
-            f"  trained   {s['epochs']} epochs, {s['steps']:,} steps of "
-            f"{s['batch_size']} samples, {s['parameters']:,} parameters, "
-            f"seed {s['seed']}",
-            *results.told_of_stopping(trainer),
-            results.times(trainer, s["seconds_total"]),
-            f"  files     {s['out']}: {', '.join(files)}",
-        ]
-    )
+def _suited(parts: Parts, trainer: Trainer) -> Parts:
+    """The data with targets as the run's loss takes them."""
+    loss = trainer.loss
+    return parts.for_loss(loss) if isinstance(loss, nn.Module) else parts

@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from chainrule import data, nn
 from chainrule.data import Dataset
-from chainrule.errors import ChainruleError, nearest
+from chainrule.data.files import classes_of
+from chainrule.errors import nearest
 from chainrule.nn.losses.margins import SignLoss
-from chainrule.runs import gaps, schema
-from chainrule.runs.consistency import DRAWING, format_of, share_of
-from chainrule.runs.factory import ProblemError
+from chainrule.runs import gaps
+from chainrule.runs.consistency import share_of
+from chainrule.runs.data_section import (
+    BUNDLED,
+    DRAWING,
+    DRAWN,
+    Arrays,
+    Idx,
+    Named,
+    Table,
+)
 from chainrule.runs.file import RunFile
-from chainrule.runs.problems import Problem
-from chainrule.runs.values import show
+from chainrule.runs.problems import Problem, ProblemError
+from chainrule.runs.schema import Data
 
 #: Data that are named and not read.
-NAMES = (*schema.BUNDLED, *schema.DRAWN)
+NAMES = (*BUNDLED, *DRAWN)
 #: The factor from the bytes of an image to 0 … 1.
 GREY = 1 / 255
 #: Losses that take one output for two classes.
@@ -69,57 +76,38 @@ def load(run: RunFile) -> Parts:
     Raises:
         RunFileError: data that cannot be read, or are too few.
     """
-    settings = run["data"]
-    with _blamed(run, "data", "source"):
-        _check_there(run, settings["source"])
-        whole = _read(run, settings["source"])
-        test = _own_test(settings)
+    settings = run.settings.data
+    with run.blamed("data", "source"):
+        _check_there(run, settings.source)
+        whole = _read(run)
+        test = data.mnist()[1] if settings.source == "mnist" else None
         rows = _rows(run, whole)
         incomplete = rows - len(whole)
-    if settings["limit"] is not None:
-        whole = whole.take(min(settings["limit"], len(whole)))
-        test = test and test.take(min(settings["limit"], len(test)))
+    if settings.limit is not None:
+        whole = whole.take(min(settings.limit, len(whole)))
+        test = test and test.take(min(settings.limit, len(test)))
     named: dict[str, Dataset | None] = {"validation": None, "test": test}
     counts: dict[str, int] = {}
-    for name, given in ((n, settings[n]) for n in ("validation", "test")):
+    for name in ("validation", "test"):
+        given = getattr(settings, name)
         if isinstance(given, str | list):
-            with _blamed(run, "data", name):
+            with run.blamed("data", name):
                 _check_there(run, given)
                 named[name] = _read_like(run, given, whole)
         elif named[name] is None:
             share = share_of(settings, name) or 0.0
             counts[name] = max(1, round(share * len(whole))) if share > 0 else 0
-    with _blamed(run, "data", next(iter(counts), "source")):
+    with run.blamed("data", next(iter(counts), "source")):
         train = _dealt(run, whole, counts, named)
     return Parts(train, named["validation"], named["test"], rows, incomplete)
 
 
 def _rows(run: RunFile, whole: Dataset) -> int:
     """How many rows the source has, those that were left out included."""
-    given = run["data"]["source"]
+    given = run.settings.data.source
     if not isinstance(given, str):
         return len(whole)
     return gaps.rows_of(run.path(given), whole.format, len(whole))
-
-
-@contextmanager
-def _blamed(run: RunFile, *where: str) -> Iterator[None]:
-    """What goes wrong in the block is a problem of this place of the file."""
-    try:
-        yield
-    except ProblemError as error:
-        problem = error.problem
-        placed = len(problem.where) > 1
-        raise run.error(problem if placed else replace(problem, where=where)) from error
-    except ChainruleError as error:
-        raise run.error(_in_toml(Problem.of(error, *where))) from error
-
-
-def _in_toml(problem: Problem) -> Problem:
-    """A reader's problem, its remedy written as a file has it and not as Python."""
-    fix = (problem.fix or "").replace("classes=True", 'task = "classification"')
-    fix = re.sub(r"size=\((\d+), (\d+)\)", r"size = [\1, \2]", fix)
-    return replace(problem, fix=fix or None)
 
 
 def _check_there(run: RunFile, given: str | list[str]) -> None:
@@ -150,73 +138,34 @@ def _check_there(run: RunFile, given: str | list[str]) -> None:
 # -- reading -----------------------------------------------------------------------
 
 
-def _read(run: RunFile, source: str | list[str]) -> Dataset:
-    """All rows of the source."""
-    settings = run["data"]
-    format = format_of(source, settings["format"])
-    if format == "named":
+def _read(run: RunFile) -> Dataset:
+    """All rows of the source, by the keys of its format."""
+    settings: Any = run.settings.data
+    source, given = settings.source, settings.reading
+    if isinstance(settings, Named):
         return _named(settings)
-    options = _given(settings, *_ARGUMENTS[format or ""])
-    task, classes = settings["task"], settings["classes"]
-    if format == "csv":
-        if classes is None and task is not None:
-            options["classes"] = task == "classification"
-        if str(source).lower().endswith((".tsv", ".tsv.gz")):
-            options.setdefault("delimiter", "\t")
-        return data.read_csv(run.path(str(source)), **options)
-    if isinstance(classes, list):
-        options["class_names"] = options.pop("classes")
-    if format == "npz":
-        return _npz(run, str(source), task, options)
-    if format == "idx":
-        if isinstance(source, str):  # the labels lie beside the images
-            return data.read(run.path(source), format={"kind": "idx", **options})
-        images, labels = source
-        return data.read_idx(run.path(images), run.path(labels), **options)
-    return data.image_folder(run.path(str(source)), **options)
-
-
-#: The keys of [data] that readers take under the same name.
-_ARGUMENTS = {
-    "csv": (
-        "target",
-        "features",
-        "categorical",
-        "classes",
-        "missing",
-        "delimiter",
-        "encoding",
-    ),
-    "npz": ("classes",),
-    "idx": ("classes",),
-    "images": ("size", "mode"),
-}
-
-
-def _given(settings: Mapping[str, Any], *keys: str) -> dict[str, Any]:
-    """The keys that the file gives; one size is that of both sides."""
-    given = {key: settings[key] for key in keys if settings[key] is not None}
+    if isinstance(settings, Table):
+        return data.read_csv(run.path(source), **_as_today(source, given))
     if isinstance(given.get("size"), int):
         given["size"] = [given["size"]] * 2
-    return given
+    if isinstance(given.get("classes"), list):
+        given["class_names"] = given.pop("classes")
+    if isinstance(settings, Arrays):
+        return _npz(run, source, given.pop("task", None), given)
+    if isinstance(settings, Idx):
+        if isinstance(source, str):  # the labels lie beside the images
+            return data.read(run.path(source), format={"kind": "idx", **given})
+        images, labels = source
+        return data.read_idx(run.path(images), run.path(labels), **given)
+    return data.image_folder(run.path(source), **given)
 
 
-def _named(settings: Mapping[str, Any]) -> Dataset:
+def _named(settings: Data) -> Dataset:
     """A data set by its name."""
-    if settings["source"] in schema.BUNDLED:
+    if settings.source in BUNDLED:
         return data.mnist()[0]
-    draw = getattr(data, settings["source"])
-    options = {
-        argument: settings[key]
-        for key, argument in DRAWING.items()
-        if settings[key] is not None
-    }
-    return draw(**options, seed=settings["seed"])
-
-
-def _own_test(settings: Mapping[str, Any]) -> Dataset | None:
-    """The test set that comes with a data set."""
-    return data.mnist()[1] if settings["source"] == "mnist" else None
+    given = {DRAWING[k][0]: v for k, v in settings.reading.items() if k in DRAWING}
+    return getattr(data, settings.source)(**given, seed=settings.seed)
 
 
 def _npz(run: RunFile, source: str, task: str | None, options: Any) -> Dataset:
@@ -253,7 +202,7 @@ def _npz(run: RunFile, source: str, task: str | None, options: Any) -> Dataset:
             )
         )
     if labels and read.classes is None:
-        classes = max(int(read.y.max()) + 1, 2)
+        classes = classes_of(read.y, run.path(source))
         read = data.read_npz(run.path(source), **{**options, "classes": classes})
     return read
 
@@ -276,8 +225,8 @@ def _dealt(
     named: dict[str, Dataset | None],
 ) -> Dataset:
     """Deal the rows of the source; what no part takes is for training."""
-    settings, rest = run["data"], whole
-    if settings["stratify"] and whole.classes is None:
+    settings, rest = run.settings.data, whole
+    if settings.stratify and whole.classes is None:
         raise ProblemError(
             Problem(
                 ("data", "stratify"),
@@ -302,8 +251,8 @@ def _dealt(
         if counts.get(name):
             named[name], rest = rest.split(
                 counts[name],
-                settings["seed"],
-                stratify=settings["stratify"],
+                settings.seed,
+                stratify=settings.stratify,
             )
     return rest
 
@@ -336,16 +285,32 @@ def for_loss(part: Dataset, loss: nn.Module) -> Dataset:
     return made
 
 
-def problem_of_loss(name: str, why: str) -> Problem:
-    """The problem of a loss that is for other data."""
-    quantity = "quantity" in why
-    return Problem(
-        ("loss", "class"),
-        f"{name} does not fit the data: {why}.",
-        expected="MSELoss, L1Loss, HuberLoss … for a quantity; CrossEntropyLoss for "
-        "classes; BCEWithLogitsLoss, HingeLoss … for two classes",
-        got=show(name),
-        fix='leave [loss] away, or say task = "classification" in [data]'
-        if quantity
-        else "leave [loss] away: the usual loss for classes is CrossEntropyLoss",
+# -- until read_csv takes the keys of [data] as they are -----------------------------
+
+
+def _as_today(source: str, given: dict[str, Any]) -> dict[str, Any]:
+    """The keys of a table as the arguments of today's ``read_csv``."""
+    kinds, task = given.pop("dtype", {}), given.pop("task", None)
+    words = [name for name, kind in kinds.items() if kind == "category"]
+    others = sorted(
+        {k for k in kinds.values() if k != "category"}
+        | {*given} & {"missing_values", "unknown", "decimal", "header"}
     )
+    if others:
+        raise ProblemError(
+            Problem(
+                ("data",),
+                "this reader of tables does not know all of these keys.",
+                expected="target, features, dtype = category, task, classes, missing, "
+                "delimiter, encoding",
+                got=", ".join(others),
+                fix="leave them away",
+            )
+        )
+    if "classes" not in given and task is not None:
+        given["classes"] = task == "classification"
+    missing = given.get("missing", "fill")
+    given["missing"] = "mean" if missing == "fill" else missing
+    if source.lower().endswith((".tsv", ".tsv.gz")):
+        given.setdefault("delimiter", "\t")
+    return given | ({"categorical": words} if words else {})

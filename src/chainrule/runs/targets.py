@@ -8,8 +8,7 @@ from chainrule import nn
 from chainrule.data import Dataset
 from chainrule.errors import ChainruleError
 from chainrule.nn.targets import TransformedTarget
-from chainrule.runs.factory import ProblemError
-from chainrule.runs.problems import Problem
+from chainrule.runs.problems import Problem, ProblemError
 from chainrule.runs.values import show
 
 _KEY = ("data", "target_transform")

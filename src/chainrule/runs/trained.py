@@ -10,11 +10,13 @@ from typing import Any
 
 from chainrule import data, nn
 from chainrule.data import Dataset, Features
-from chainrule.errors import ArgumentError, DataError, NonFiniteError
-from chainrule.runs import schema, source
-from chainrule.runs.consistency import format_of
-from chainrule.runs.file import RunFile
-from chainrule.runs.session import file_of
+from chainrule.data.reading import READERS
+from chainrule.errors import ArgumentError, CheckpointError, DataError, NonFiniteError
+from chainrule.runs import source
+from chainrule.runs.building import FromFile
+from chainrule.runs.data_section import FORMATS, format_of
+from chainrule.runs.session import Origin, origin_of
+from chainrule.runs.values import show
 from chainrule.training import Trainer, checkpoint
 
 #: How images are read for a network that was trained on MNIST.
@@ -35,32 +37,36 @@ class Trained:
     Attributes:
         place: where its checkpoint is.
         trainer: its Trainer.
-        run: its file, or None for a recipe's run and for a Python program's.
+        origin: what it was made from; None for a Python program's.
     """
 
     place: Path
     trainer: Trainer
-    run: RunFile | None
+    origin: Origin | None
 
     @classmethod
     def load(cls, place: Path, threads: int | None = None) -> Trained:
         """Read a run's directory, or a checkpoint.
 
         Raises:
-            CheckpointError: nothing there that can be read.
+            CheckpointError: nothing there that can be read, or data of a kind that is
+                not known.
         """
         trainer = Trainer.load(place, threads=threads)
-        return cls(checkpoint.locate(place), trainer, file_of(trainer.notes, place))
-
-    @property
-    def recipe(self) -> str | None:
-        """The recipe that it was trained with, or None."""
-        return self.trainer.notes.get("recipe")
+        kind = (trainer.format or {}).get("kind", "csv")
+        if kind not in FORMATS:
+            raise CheckpointError(
+                f"{place} was trained on data of a kind that this version cannot read.",
+                expected=" or ".join(FORMATS),
+                got=show(kind),
+                fix="use the version that it was trained with",
+            )
+        return cls(checkpoint.locate(place), trainer, origin_of(trainer.notes, place))
 
     @property
     def name(self) -> str:
         """What to call it."""
-        return self.run.name if self.run else self.recipe or self.place.parent.name
+        return self.origin.name if self.origin else self.place.parent.name
 
     def own_data(self) -> tuple[str, Dataset]:
         """The part of its own data to measure it on, and what the part is called.
@@ -68,37 +74,28 @@ class Trained:
         Raises:
             ArgumentError: there is none.
         """
-        if self.recipe is not None:
-            from chainrule import recipes
-
-            options = self.trainer.notes.get("options", {})
-            return "test", recipes.find(self.recipe).data(options.get("limit"))[1]
-        if self.run is not None:
-            parts = self._suited(source.load(self.run))
-            for name in ("test", "validation", "train"):
-                part = getattr(parts, name)
-                if part is not None:
-                    return name, part
-        raise ArgumentError(
-            f"{self.place} does not say which data it belongs to.",
-            expected="data to measure it on",
-            got="a run of a Python program",
-            fix=f"chainrule evaluate {self.place.parent} DATA",
-        )
+        if self.origin is None:
+            raise ArgumentError(
+                f"{self.place} does not say which data it belongs to.",
+                expected="data to measure it on",
+                got="a run of a Python program",
+                fix=f"chainrule evaluate {self.place.parent} DATA",
+            )
+        parts, loss = self.origin.parts(), self.trainer.loss
+        if isinstance(loss, nn.Module):
+            parts = parts.for_loss(loss)
+        names = [name for name, rows in parts.sizes().items() if rows]
+        return names[-1], getattr(parts, names[-1])
 
     def file_of(self, part: str) -> Path | None:
         """The file that a part of its own data comes from, or None."""
-        if self.run is None:
+        if not isinstance(self.origin, FromFile):
             return None
-        settings = self.run["data"]
-        given = settings.get(part)
-        given = given if isinstance(given, str) else settings["source"]
-        path = self.run.path(given) if isinstance(given, str) else None
+        run = self.origin.run
+        given = getattr(run.settings.data, part, None)
+        given = given if isinstance(given, str) else run.settings.data.source
+        path = run.path(given) if isinstance(given, str) else None
         return path if path is not None and path.is_file() else None
-
-    def _suited(self, parts: source.Parts) -> source.Parts:
-        loss = self.trainer.loss
-        return parts.for_loss(loss) if isinstance(loss, nn.Module) else parts
 
     def measurable(self, path: Path) -> Dataset:
         """The samples of a file or folder with their targets, as it takes them."""
@@ -118,6 +115,13 @@ class Trained:
         Arrays of an NPZ file may stand for any data.
         """
         kind, own = kind_of(path), self.trainer.format
+        if own is not None and str(own.get("kind")) not in READERS:
+            raise CheckpointError(
+                f"{self.place} does not say how its data were read.",
+                expected=f"a kind of data: {', '.join(READERS)}",
+                got=show(own.get("kind")),
+                fix="train it again with this version of Chainrule",
+            )
         if own is not None and kind in (own["kind"], None):
             return own
         if own is not None and kind != "npz":
@@ -125,13 +129,14 @@ class Trained:
                 f"'{path}' is of another kind than the data of the run.",
                 expected="an image, or a folder of images"
                 if own["kind"] == "images"
-                else schema.FORMATS[own["kind"]],
+                else FORMATS[own["kind"]],
                 got=_called(kind, path),
                 fix="give data like those that it was trained on, or an NPZ file with "
                 "the array x",
             )
-        digits = self.recipe == "mnist" or (
-            self.run is not None and self.run["data"]["source"] == "mnist"
+        digits = self.name == "mnist" or (
+            isinstance(self.origin, FromFile)
+            and self.origin.run.settings.data.source == "mnist"
         )
         if kind == "images" and digits:
             return DIGITS
@@ -153,7 +158,7 @@ def _called(kind: str | None, path: Path) -> str:
     """What a file or folder is, in words."""
     if kind is None:
         return path.name
-    return "an image" if kind == "images" and path.is_file() else schema.FORMATS[kind]
+    return "an image" if kind == "images" and path.is_file() else FORMATS[kind]
 
 
 @contextmanager

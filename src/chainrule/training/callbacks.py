@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from chainrule import checks
-from chainrule.errors import ArgumentError, nearest, warn
+from chainrule.errors import warn
 
 
 class Callback:
@@ -75,45 +75,27 @@ class Callback:
         """Take over what :meth:`state` gave; an empty one means a new run."""
 
 
+#: The methods that a run calls.
+HOOKS = tuple(name for name in vars(Callback) if name.startswith("on_"))
+
+
 class LambdaCallback(Callback):
     """A callback made of functions of the Trainer.
 
     Args:
-        on_extend, on_start, on_chunk, on_epoch, on_finish, on_end: called as in
-            :class:`Callback`.
+        functions: by the names of the methods of :class:`Callback` that they stand for,
+            ``on_extend``, ``on_start``, ``on_chunk``, ``on_epoch``, ``on_finish``,
+            ``on_end``.
 
     >>> from chainrule.training import LambdaCallback
     >>> shout = LambdaCallback(on_epoch=lambda trainer: print(trainer.epoch))
     """
 
-    def __init__(
-        self,
-        *,
-        on_extend: Callable[[Any], Any] | None = None,
-        on_start: Callable[[Any], Any] | None = None,
-        on_chunk: Callable[[Any], Any] | None = None,
-        on_epoch: Callable[[Any], Any] | None = None,
-        on_finish: Callable[[Any], Any] | None = None,
-        on_end: Callable[[Any], Any] | None = None,
-    ) -> None:
-        given = {
-            "on_extend": on_extend,
-            "on_start": on_start,
-            "on_chunk": on_chunk,
-            "on_epoch": on_epoch,
-            "on_finish": on_finish,
-            "on_end": on_end,
-        }
-        for name, function in given.items():
-            if function is not None and not callable(function):
-                raise ArgumentError(
-                    f"{name} is no function.",
-                    expected="a function of the Trainer",
-                    got=repr(function)[:80],
-                    fix=f"LambdaCallback({name}=lambda trainer: …)",
-                )
-            if function is not None:
-                setattr(self, name, function)
+    def __init__(self, **functions: Callable[[Any], Any]) -> None:
+        checks.known_names("A callback's method", functions, HOOKS)
+        for name, function in functions.items():
+            checks.instance(name, function, Callable, "lambda trainer: …")
+            setattr(self, name, function)
 
 
 def as_callbacks(given: Any) -> list[Callback]:
@@ -132,13 +114,11 @@ def as_callbacks(given: Any) -> list[Callback]:
 
 def _warn_of_strange_methods(callback: Callback) -> None:
     """Warn of methods such as ``on_epoch_end``, which nothing calls."""
-    hooks = [name for name in dir(Callback) if name.startswith("on_")]
     for name in dir(type(callback)):
-        if name.startswith("on_") and name not in hooks:
-            near = nearest(name, hooks)
+        if name.startswith("on_") and name not in HOOKS:
             warn(
                 f"{type(callback).__name__} has a method {name}, and nothing calls it.",
-                expected=", ".join(hooks),
+                expected=", ".join(HOOKS),
                 got=name,
-                fix=f"did you mean {near}?" if near else "give it another name",
+                fix=checks.did_you_mean(name, HOOKS, "give it another name"),
             )

@@ -21,7 +21,9 @@ import numpy as np
 from chainrule.disk import of_the_system, replace
 from chainrule.errors import CheckpointError, SaveError
 from chainrule.graph.node import Array
+from chainrule.primitives.rules import show
 from chainrule.serialization import read_arrays
+from chainrule.tensor import Tensor
 
 #: The format that this version writes and reads.
 VERSION = 1
@@ -157,6 +159,39 @@ def _damaged(path: Path, expected: str, got: str) -> CheckpointError:
         got=got,
         fix="use an older checkpoint; nothing was loaded",
     )
+
+
+def strange(path: Path, expected: str, got: str) -> CheckpointError:
+    """The error for a file that no run has written."""
+    return CheckpointError(
+        f"{path} holds no checkpoint of a run.",
+        expected=expected,
+        got=got[:80],
+        fix="use a file that save() wrote",
+    )
+
+
+def misfit(
+    arrays: Mapping[str, Array], tensors: Mapping[str, Tensor]
+) -> tuple[str, str] | None:
+    """The first array that is missing, unknown or of another type.
+
+    Args:
+        arrays: of a checkpoint.
+        tensors: that they are for, by the same names.
+
+    Returns:
+        What is wanted and what is there; None where all of them fit.
+    """
+    for name, t in tensors.items():
+        want = f"{name} of {t.dtype.name}{show(t.shape)}"
+        if name not in arrays:
+            return want, f"no {name}"
+        array = arrays[name]
+        if array.shape != t.shape or array.dtype != t.dtype.numpy:
+            return want, f"{array.dtype}{show(array.shape)}"
+    unknown = sorted(arrays.keys() - tensors.keys())
+    return (f"no {unknown[0]}", unknown[0]) if unknown else None
 
 
 def _digest(text: str, tensors: Mapping[str, Array]) -> str:

@@ -98,6 +98,8 @@ class DataAdapter(Source):
         x, y: the types of the features and targets that a step takes rows from.
         scale: the factor from stored numbers to features, or None.
         checksum: what tells other data by.
+        targets: all of them, where they are here; of a stream None.
+        check: looks at targets that come later, before they are used.
         epoch_rows: the rows of the present epoch, once it is over.
         weighted: whether rows have weights of their own.
     """
@@ -106,12 +108,14 @@ class DataAdapter(Source):
     y: ArrayType
     scale: float | None
     checksum: int
+    targets: Array | None = None
     epoch_rows = 0
     weighted = False
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
         self.block: Block | None = None
+        self.check: Check = lambda y: None
 
     def bind(self, program: CompiledProgram) -> None:
         """Keep the rows where the engine is."""
@@ -121,10 +125,6 @@ class DataAdapter(Source):
     def placed(self, arrays: Mapping[str, Array]) -> dict[str, Any]:
         """Rows where the engine is."""
         return {name: self._put(name, array) for name, array in arrays.items()}
-
-    def watch(self, check: Check) -> None:
-        """Have ``check`` look at all targets before they are used."""
-        raise NotImplementedError
 
     def next_block(self, plan: Plan, epoch: int, step: int) -> Block | None:
         """The block that holds step number ``step`` of an epoch, or None."""
@@ -160,6 +160,7 @@ class DatasetAdapter(DataAdapter):
         if weights is not None:
             given["weight"] = weights
         self._arrays = {k: np.ascontiguousarray(a) for k, a in given.items()}
+        self.targets = self._arrays["y"]
         self._placed: dict[str, Any] = {}
         self.x, self.y = type_of(self._arrays["x"]), type_of(self._arrays["y"])
         self.epoch_rows, self.weighted = len(data.y), weights is not None
@@ -172,9 +173,6 @@ class DatasetAdapter(DataAdapter):
     def bind(self, program: CompiledProgram) -> None:
         super().bind(program)
         self._placed = self.placed(self._arrays)
-
-    def watch(self, check: Check) -> None:
-        check(self._arrays["y"])
 
     def next_block(self, plan: Plan, epoch: int, step: int) -> Block | None:
         if step >= plan.steps(self.epoch_rows):
@@ -199,11 +197,7 @@ class StreamAdapter(DataAdapter):
         self.x = ArrayType((rows, *row.shape), row.dtype)
         self.y = ArrayType((rows, *target.shape), target.dtype)
         self.checksum = zlib.crc32(f"{row} {target} {stream.scale}".encode())
-        self._check: Check = lambda y: None
         self._pass: Generator[Block] | None = None
-
-    def watch(self, check: Check) -> None:
-        self._check = check
 
     def next_block(self, plan: Plan, epoch: int, step: int) -> Block | None:
         before = self.block
@@ -237,7 +231,7 @@ class StreamAdapter(DataAdapter):
                     continue
                 if not number and len(y) < plan.batch_size:
                     raise _too_short(len(y), plan.batch_size)
-                self._check(y)
+                self.check(y)
                 order = permutation(len(y), self.seed, epoch, number)
                 filled = {"x": _filled(x, self.x), "y": _filled(y, self.y)}
                 placed = self.placed(filled)

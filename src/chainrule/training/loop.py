@@ -31,7 +31,7 @@ from chainrule.errors import (
 from chainrule.graph.node import Array
 from chainrule.optim import Optimizer
 from chainrule.training import checkpoint
-from chainrule.training.document import strange
+from chainrule.training.checkpoint import strange
 from chainrule.training.history import History
 from chainrule.training.interrupt import Interrupt
 from chainrule.training.lock import Files, RunDirectory
@@ -67,7 +67,6 @@ class Loop(Standing):
 
     Attributes:
         state: the :class:`RunState`.
-        last_checkpoint: where the last checkpoint was written, or None.
         running: whether ``run`` is at work.
         signals: notes Ctrl-C, SIGTERM and SIGHUP while it is.
 
@@ -165,10 +164,7 @@ class Loop(Standing):
             epochs: over the life of the state, so that a run that was interrupted is
                 finished by the same call.
             updates: likewise, steps of all entry points.
-            checkpoint: a directory that always holds the last checkpoint: written at
-                the start, after each epoch, every ``checkpoint_every`` seconds and when
-                a signal ends the run.
-            checkpoint_every: seconds between checkpoints within an epoch.
+            checkpoint, checkpoint_every: as in :meth:`Trainer.fit`.
 
         Returns:
             The history.
@@ -177,8 +173,7 @@ class Loop(Standing):
             NonFiniteError: an output or a state stopped being a finite number; the
                 state is that of before the step.
             ArgumentError: no length; another run's directory.
-            SaveError: a checkpoint that cannot be written.
-            KeyboardInterrupt: Ctrl-C, once the chunk is finished and saved.
+            SaveError, KeyboardInterrupt: as in :meth:`Trainer.fit`.
 
         Whatever else is raised, by a signal handler, an observer or the source, comes
         out as it is; tensors and state are then those of the last snapshot, a few
@@ -484,8 +479,7 @@ class Loop(Standing):
         """Write a checkpoint: all tensors of the program, and the state. Atomic.
 
         Raises:
-            SaveError: no space, no permission, no such directory, or notes and states
-                that JSON does not have. What was at ``path`` is unharmed.
+            SaveError: as for :meth:`Trainer.save`; states that JSON does not have.
         """
         target = as_path("path", path)
         self._remember()

@@ -90,7 +90,8 @@ class Probes:
                 fix="probes=() records the norms of gradients alone",
             )
         given = (patterns,) if isinstance(patterns, str) else tuple(patterns)
-        fitting = {name for pattern in given for name in _fitting(pattern, model)}
+        there = names(model)
+        fitting = {n for pattern in given for n in _fitting(pattern, there, model)}
         self.patterns, self.model = given, model
         self._inside = any(name.partition("/")[0] in _INNER for name in fitting)
 
@@ -175,12 +176,12 @@ class Probes:
                     found[f"update_ratio/{name}"] = norm(moved) / norm(before)
 
 
-def _fitting(pattern: Any, model: Module) -> list[str]:
+def _fitting(pattern: Any, there: list[str], model: Module) -> list[str]:
     """The probes that a pattern fits, or would for repeated calls of a module."""
-    there = names(model)
     if isinstance(pattern, str):
         first = pattern.partition("#")[0]
-        fits = [n for n in there if fnmatchcase(n, pattern) or fnmatchcase(n, first)]
+        wanted = {pattern, first}
+        fits = [n for n in there if any(fnmatchcase(n, one) for one in wanted)]
         if fits:
             return fits
     near = nearest(str(pattern), there)

@@ -32,7 +32,6 @@ from chainrule.training.entries import Entries
 from chainrule.training.nonfinite import all_finite
 
 Check = Callable[[Array], None]
-Watch = Callable[[Check], None]
 #: Samples that evaluation and prediction take at a time.
 EVALUATION_BATCH = 1000
 
@@ -48,7 +47,7 @@ class Prepared:
         target: the type of one row of targets; None for prediction alone.
         metrics: what ``evaluate`` measures.
         weighted: whether ``evaluate`` takes weights of the rows.
-        key: what else a training program was made for.
+        training: what ``train`` was traced for, where there is such an entry.
     """
 
     program: CompiledProgram
@@ -57,14 +56,7 @@ class Prepared:
     target: ArrayType | None
     metrics: tuple[Metric, ...]
     weighted: bool
-    key: Any
-
-    def takes(
-        self, row: tuple[int, ...], target: ArrayType | None, weighted: bool
-    ) -> bool:
-        """Whether it predicts on such rows, and evaluates where there is a target."""
-        fits = target is None or (self.target, self.weighted) == (target, weighted)
-        return self.row == row and fits
+    training: Any
 
 
 class Programs:
@@ -102,8 +94,6 @@ class Programs:
         held = [p for p in (self.training, self.other) if p is not None]
         return self._spent + sum(p.program.seconds_compile for p in held)
 
-    # -- training ------------------------------------------------------------------
-
     def fit_program(
         self, adapter: DataAdapter, validation: Dataset | Stream | None
     ) -> CompiledProgram:
@@ -113,21 +103,21 @@ class Programs:
             ShapeError: rows that do not fit the model, named by its first layer.
             ArgumentError: targets that the loss does not take.
         """
-        row = tuple(int(d) for d in adapter.x.shape[1:])
-        target = ArrayType(adapter.y.shape[1:], adapter.y.dtype)
         key = (adapter.x, adapter.y, adapter.scale, adapter.weighted)
         known = self.training
         if (
-            known is not None
-            and known.takes(row, target, False)
-            and known.key == key
-            and known.program.traced["train"].trains_the_same()
+            known is None
+            or known.training != key
+            or not known.program.traced["train"].trains_the_same()
         ):
-            adapter.watch(known.check)
-        else:
             self._drop("training")
-            known = self._prepare(row, target, adapter.watch, key=key)
+            row = tuple(int(d) for d in adapter.x.shape[1:])
+            target = ArrayType(adapter.y.shape[1:], adapter.y.dtype)
+            known = self._prepare(row, target, adapter.targets, training=key)
             self.training = known
+        elif adapter.targets is not None:
+            known.check(adapter.targets)
+        adapter.check = known.check
         if validation is not None:
             self._for_data(validation)
         return known.program
@@ -145,8 +135,6 @@ class Programs:
                     found[f"validation_{m.name}"] = m.mode
         return found | {"lr": "min", "seconds": "min"}
 
-    # -- using -----------------------------------------------------------------------
-
     def evaluate(
         self, data: Dataset | Stream, size: int, weights: Array | None = None
     ) -> dict[str, Any]:
@@ -157,9 +145,9 @@ class Programs:
         for x, y in batches(data, size, self.entries.dtype):
             if isinstance(data, Stream):
                 prepared.check(y)
-            inputs, done = {"x": x, "y": y}, sum(counts)
+            inputs = {"x": x, "y": y}
             if weights is not None:
-                inputs["weight"] = weights[done : done + len(y)]
+                inputs["weight"], weights = np.split(weights, [len(y)])
             made.append(prepared.program.run("evaluate", inputs))
             counts.append(len(y))
         if not made:
@@ -210,57 +198,58 @@ class Programs:
             strange = [n for n, t in tensors if not all_finite(t.numpy())]
             output_semantics.refuse_rows(rows, strange)
 
-    # -- preparing -------------------------------------------------------------------
-
     def _for_data(self, data: Dataset | Stream, weighted: bool = False) -> Prepared:
         """A program that evaluates on ``data``; targets that are here are checked."""
         row, target = kinds(data)
-        watch = None if isinstance(data, Stream) else lambda check: check(data.y)
-        return self._for(row, target, watch, weighted)
+        return self._for(
+            row, target, None if isinstance(data, Stream) else data.y, weighted
+        )
 
     def _for(
         self,
         row: tuple[int, ...],
         target: ArrayType | None,
-        watch: Watch | None = None,
+        y: Array | None = None,
         weighted: bool = False,
     ) -> Prepared:
         """A program that evaluates (with a target) or predicts on rows like these."""
         for known in (self.training, self.other):
-            if known is not None and known.takes(row, target, weighted):
-                if watch is not None:
-                    watch(known.check)
+            if known is None or known.row != row:
+                continue
+            if target is None or (known.target, known.weighted) == (target, weighted):
+                if y is not None:
+                    known.check(y)
                 return known
         self._drop("other")
-        self.other = self._prepare(row, target, watch, weighted)
+        self.other = self._prepare(row, target, y, weighted)
         return self.other
 
     def _prepare(
         self,
         row: tuple[int, ...],
         target: ArrayType | None,
-        watch: Watch | None,
+        y: Array | None,
         weighted: bool = False,
-        key: Any = None,
+        training: Any = None,
     ) -> Prepared:
         started, entries = time.perf_counter(), self.entries
         traced: list[Traced] = [entries.predict(row)]
         loss, chosen = entries.loss, self.metrics
         shape = traced[0].entry.graph.outputs[0].shape
         check = partial(_check, loss, chosen or (), shape)
-        if watch is not None:  # targets that cannot be are refused before all else
-            watch(check)
+        if y is not None:  # targets that cannot be are refused before all else
+            check(y)
         measured: tuple[Metric, ...] = ()
         if target is not None:
             if chosen is None:
                 chosen = defaults(loss, shape, target)
             measured = tuple(m.for_loss(loss) for m in chosen)
             traced.append(entries.evaluate(row, target, measured, weighted))
-        if key is not None:
-            traced.append(entries.train(*key))
+        if training is not None:
+            traced.append(entries.train(*training))
         self._spent += time.perf_counter() - started
         program = CompiledProgram(traced, engine=self.engine, threads=self.threads)
-        return Prepared(program, check, row, target, measured, weighted, key)
+        return Prepared(program, check, row, target, measured, weighted, training)
 
     def _drop(self, name: str) -> None:
         """Let a program go, once its tensors have fetched their numbers."""

@@ -24,13 +24,15 @@ from chainrule.nn.architecture import (
 from chainrule.optim import Optimizer
 from chainrule.tensor import Tensor
 from chainrule.training import checkpoint
-from chainrule.training.document import TRAINER, check, misfit, strange
+from chainrule.training.checkpoint import misfit, strange
 from chainrule.training.state import RunState, taken
 from chainrule.version import __version__
 
 Tensors = dict[str, Tensor]
 #: What the names of tensors in a file begin with.
 _TENSORS = ("model/", "loss/", "optimizer/")
+#: So many pairs of a pattern for names and a name are compared within seconds.
+_PAIRS = 1_000_000
 
 
 def state_of(model: Module, loss: Any, optimizer: Optimizer) -> Tensors:
@@ -113,6 +115,13 @@ def _built(document: Mapping[str, Any], argument: str, key: str, held: int) -> M
     return module
 
 
+def _texts(value: Any) -> int:
+    """How many texts lie in lists and dictionaries."""
+    inner = value.values() if isinstance(value, dict) else value
+    inner = inner if isinstance(value, dict | list) else ()
+    return isinstance(value, str) + sum(map(_texts, inner))
+
+
 def _metric(described: Any) -> Metric:
     try:
         return build(described)
@@ -146,9 +155,9 @@ def check_fits(
     if differ is None:
         differ = misfit(tensors, state)
     if differ is None:
-        known = [name for name, _ in model.named_parameters()]
-        frozen = document["frozen"]
-        if frozen != [name for name in known if name in frozen]:
+        known, frozen = dict(model.named_parameters()), document["frozen"]
+        still = {*frozen}
+        if frozen != [name for name in known if name in still]:
             differ = f"of {', '.join(known)} some frozen", ", ".join(frozen)
     if differ is not None:
         raise CheckpointError(
@@ -174,9 +183,15 @@ def load(
     Raises:
         CheckpointError: no checkpoint, or one that does not fit; nothing is changed.
     """
+    from chainrule.training.document import TrainerDocument, check
+
     document, arrays = checkpoint.read(path)
-    check(path, document, TRAINER)
+    check(path, document, TrainerDocument)
     saved = taken(arrays, *_TENSORS)
+    patterns = _texts([document["probes"], document["optimizer"].get("params")])
+    if patterns * len(saved) > _PAIRS:
+        got = f"{patterns:,} times {len(saved):,}"
+        raise strange(path, f"patterns times tensors up to {_PAIRS:,}", got)
     made = parts(document, saved, given)
     made |= {"engine": engine or document["engine"], "seed": document["seed"]}
     try:
@@ -198,7 +213,8 @@ def load(
         raise strange(path, "'history' of the entry train with loss", "another")
     for name, t in tensors.items():
         t.copy_(Tensor(saved[name]))
+    frozen = {*document["frozen"]}
     for name, p in trainer.model.named_parameters():
-        p.requires_grad_(name not in document["frozen"])
+        p.requires_grad_(name not in frozen)
     trainer.stand(state, path)
     return trainer

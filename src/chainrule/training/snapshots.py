@@ -14,7 +14,7 @@ from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
 from chainrule.optim import Optimizer, Schedule
 from chainrule.tensor import Tensor
-from chainrule.training.document import misfit, strange
+from chainrule.training.checkpoint import misfit, strange
 from chainrule.training.state import copied, named, taken
 
 #: What the names of tensors in a checkpoint begin with.

@@ -15,7 +15,7 @@ import numpy as np
 
 from chainrule.errors import ArgumentError, SaveError
 from chainrule.graph.node import Array
-from chainrule.training.document import STATE, check, read_plan, strange
+from chainrule.training.checkpoint import strange
 from chainrule.training.history import History
 from chainrule.training.lock import Files
 from chainrule.training.plan import Plan
@@ -112,14 +112,19 @@ class RunState:
         Raises:
             CheckpointError: what no run has written, naming what is wrong.
         """
-        check(path, document, STATE)
+        from chainrule.training.document import StateDocument, check
+
+        check(path, document, StateDocument)
         left = dict(arrays)
         history = _history(path, document, left)
         made = {key: _with_arrays(path, document[key], key, left) for key in _TREES}
         if left:
             raise strange(path, "arrays that the document names", min(left))
         made |= {key: document[key] for key in _PLAIN}
-        state = cls(plan=read_plan(path, document["plan"]), history=history, **made)
+        if (plan := document["plan"]) is not None:
+            names = plan["class_names"]
+            plan = Plan(**plan | {"class_names": tuple(names) if names else None})
+        state = cls(plan=plan, history=history, **made)
         _check_position(path, state)
         return state
 

@@ -47,7 +47,6 @@ class Supervised(Loop):
         adapter: DataAdapter,
         state: RunState,
         begin: Callable[[Loop], None],
-        *,
         validation: Any,
         callbacks: Any,
         progress: bool | None,
@@ -103,8 +102,7 @@ class Supervised(Loop):
             for key, value in trainer.evaluate(self.validation).items():
                 if isinstance(value, int | float):
                     row[f"validation_{key}"] = value
-        optimizer = trainer.optimizer
-        row["lr"] = optimizer.schedule(optimizer.steps - 1)
+        row["lr"] = trainer.optimizer.schedule(trainer.optimizer.steps - 1)
         return row | {"seconds": self.state.seconds}
 
     def _train_loss(self, sizes: Array) -> float:

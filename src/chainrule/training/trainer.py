@@ -67,18 +67,8 @@ class Trainer(Standing):
             The results do not depend on it.
 
     Attributes:
-        state: where it stands, a :class:`RunState`; what follows is read from there.
-        history: what happened so far, a :class:`History`.
-        epoch: epochs finished, over all calls of ``fit``.
-        step: steps done in the current epoch.
+        state: where it stands, a :class:`RunState`.
         engine: the engine that runs: ``"native"`` or ``"numpy"``.
-        class_names: what the classes of the training data are called, or None.
-        format: how the training data were read from their file, or None: what
-            ``data.read(path, format=…)`` takes.
-        scale: the factor from the stored numbers of the training data to features, or
-            None.
-        notes: a dictionary of your own that travels with checkpoints (JSON).
-        last_checkpoint: where the last checkpoint was written, or None.
 
     A run is a function of the data, the initial weights, the seed and the settings: the
     same on every run, for any number of threads, and across interruptions.
@@ -153,7 +143,7 @@ class Trainer(Standing):
 
     @property
     def notes(self) -> dict[str, Any]:
-        """A dictionary of your own that travels with checkpoints."""
+        """A dictionary of your own (JSON) that travels with checkpoints."""
         return self.state.notes
 
     @notes.setter
@@ -167,7 +157,7 @@ class Trainer(Standing):
 
     @property
     def format(self) -> dict[str, Any] | None:
-        """How the training data were read from their file."""
+        """How the training data were read: what ``data.read(path, format=…)`` takes."""
         return self.plan and self.plan.format
 
     @property
@@ -206,7 +196,7 @@ class Trainer(Standing):
             train: a ``Dataset``, a pair (x, y) of arrays, or a ``Stream``, which may be
                 longer than memory: it is shuffled in blocks of at most 16,384 rows and
                 32 MB.
-            others: none; features and targets are one argument, ``(x, y)``.
+            others: none.
             epochs: how many.
             batch_size: samples a step, 1 … len(train); None takes all of them (batch
                 gradient descent).
@@ -279,14 +269,7 @@ class Trainer(Standing):
             self.optimizer.bind_schedules(total, plan.steps_per_epoch, first=done)
             state.history.validation_name = str(validation_name)
 
-        loop = self._prepare(
-            adapter,
-            state,
-            begin,
-            validation=validation,
-            callbacks=callbacks,
-            progress=progress,
-        )
+        loop = self._prepare(adapter, state, begin, validation, callbacks, progress)
         checks.schedule(self.optimizer, plan)
         checks.suitable(data, self.model, self.loss, size)
         return self._run(loop, checkpoint, checkpoint_every)
@@ -354,14 +337,7 @@ class Trainer(Standing):
                 for callback in loop.observers:
                     callback.on_extend(self)
 
-        loop = self._prepare(
-            adapter,
-            state,
-            begin,
-            validation=validation,
-            callbacks=callbacks,
-            progress=progress,
-        )
+        loop = self._prepare(adapter, state, begin, validation, callbacks, progress)
         return self._run(loop, checkpoint, checkpoint_every)
 
     def stop(self) -> None:
@@ -374,7 +350,7 @@ class Trainer(Standing):
         adapter: DataAdapter,
         state: RunState,
         begin: Callable[[], None],
-        **options: Any,
+        *options: Any,
     ) -> Supervised:
         """A loop that is checked and compiled; no run goes on beside another."""
         if self._loop is not None:
@@ -390,7 +366,7 @@ class Trainer(Standing):
             state.remind(loop.observers)
             begin()
 
-        return Supervised(self, self._programs, adapter, state, start, **options)
+        return Supervised(self, self._programs, adapter, state, start, *options)
 
     def _run(self, loop: Supervised, checkpoint: Checkpoints, every: float) -> History:
         try:

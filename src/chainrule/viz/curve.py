@@ -10,14 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.errors import ArgumentError
+from chainrule.disk import replace
+from chainrule.errors import ArgumentError, visible
 from chainrule.formatting import is_share
 from chainrule.graph.node import Array
-from chainrule.training.checkpoint import replace
-from chainrule.viz import drawing, fonts
-from chainrule.viz.drawing import Palette, can_plot
-
-__all__ = ["Line", "Panel", "Picture", "panels", "save_curve", "show_curve"]
+from chainrule.tables import shorten
+from chainrule.viz import drawing
+from chainrule.viz.drawing import Palette
 
 #: Words of the pictures; ``panels`` takes others, as the report's in another language.
 WORDS = {
@@ -32,8 +31,6 @@ WORDS = {
     "of_kind": "{} {}",
     "in_percent": "{} in %",
 }
-#: Columns of the history that are no curve.
-_NO_CURVE = ("epoch", "seconds")
 #: Columns of text that a name may take beside its axis.
 _LONGEST = 44
 #: Panels side by side.
@@ -73,6 +70,23 @@ class Panel:
     percent: bool = False
 
 
+@dataclass(frozen=True)
+class Picture:
+    """Learning curves that a notebook shows.
+
+    Attributes:
+        svg: an ``<svg>`` element.
+    """
+
+    svg: str
+
+    def _repr_html_(self) -> str:
+        return self.svg
+
+    def __repr__(self) -> str:
+        return f"Picture(SVG, {len(self.svg):,} characters)"
+
+
 def save_curve(history: Any, path: str | Path, *, title: str = "") -> None:
     """Losses, every metric, and the learning rate where it changes, as a PNG file.
 
@@ -90,15 +104,13 @@ def save_curve(history: Any, path: str | Path, *, title: str = "") -> None:
         SaveError: the file cannot be written.
 
     Warns:
-        ChainruleWarning: no installed font has some of the title's characters.
+        ChainruleWarning: no installed font has some of the characters.
     """
     shown = _checked(history)
-    names = [word for panel in shown for word in _words(panel)]
-    palette = drawing.paper(title, *names, what="learning curve")
-    with _grid(palette, shown) as figure:
+    with _grid(drawing.PAPER, shown) as figure:
         across = figure.get_size_inches()[0]
-        figure.suptitle(fonts.shorten(palette.text(title), int(11 * across)))
-        picture = drawing.png(figure)
+        figure.suptitle(shorten(title, int(11 * across)))
+        picture = drawing.png(figure, "learning curve")
     replace(Path(path), picture, "learning curve")
 
 
@@ -118,7 +130,7 @@ def show_curve(history: Any) -> Picture:
     '<svg viewBox="0 0 324 234" r'
     """
     shown = _checked(history)
-    with _grid(drawing.page(), shown) as figure:
+    with _grid(drawing.PAGE, shown) as figure:
         label = "Learning curves: " + ", ".join(panel.name for panel in shown)
         return Picture(drawing.svg(figure, "curves", label))
 
@@ -140,7 +152,7 @@ def panels(history: Any, words: Mapping[str, str] = WORDS) -> list[Panel]:
     groups: dict[str, dict[tuple[str, str], Array]] = {}
     for key in dict.fromkeys(key for row in rows for key in row):
         values = column(rows, key)
-        if key in _NO_CURVE or values is None:
+        if key in ("epoch", "seconds") or values is None:
             continue
         kind, name = split(key)
         group = "shares" if is_share(name) else name
@@ -159,7 +171,7 @@ def named(metric: str, words: Mapping[str, str] = WORDS) -> str:
     """
     if metric.startswith("top") and metric[3:].isdigit():
         return words["top"].format(metric[3:])
-    return words.get(metric, metric.replace("_", " "))
+    return words.get(metric, visible(metric.replace("_", " ")))
 
 
 def column(rows: Sequence[Mapping[str, Any]], key: str) -> Array | None:
@@ -168,35 +180,32 @@ def column(rows: Sequence[Mapping[str, Any]], key: str) -> Array | None:
     given = [value for value in values if value is not None]
     if not given or not all(isinstance(v, int | float | np.number) for v in given):
         return None
-    numbers = [np.nan if value is None else float(value) for value in values]
-    array = np.array(numbers, np.float64)
+    array = np.array([np.nan if v is None else float(v) for v in values])
     array[~np.isfinite(array)] = np.nan
     return array
 
 
 def draw(axes: Any, panel: Panel, palette: Palette, *, legend: bool = True) -> None:
-    """Draw a panel into axes of matplotlib's."""
+    """Draw a panel into axes of matplotlib's, which end where its lines end."""
     factor = 100 if panel.percent else 1
     for i, line in enumerate(panel.lines):
-        colour = palette.lines[i % len(palette.lines)]
-        look = {"color": colour, "linestyle": drawing.DASHES[i % len(drawing.DASHES)]}
+        i %= len(palette.lines)
+        look = {"color": palette.lines[i], "linestyle": (0, drawing.DASHES[i] or None)}
         if len(line.x) <= _MARKED:
-            look["marker"] = drawing.MARKERS[i % len(drawing.MARKERS)]
+            look["marker"] = drawing.MARKERS[i]
         if line.band is not None:
             low, high = (factor * edge for edge in line.band)
-            axes.fill_between(line.x, low, high, color=colour, alpha=0.2, linewidth=0)
-        axes.plot(line.x, factor * line.y, **look)
-    axes.set_xlabel(palette.text(panel.across))
-    axes.set_ylabel(palette.text(panel.up))
+            axes.fill_between(
+                line.x, low, high, color=palette.lines[i], alpha=0.2, linewidth=0
+            )
+        axes.plot(line.x, factor * line.y, clip_on=False, **look)
+    axes.set_xlabel(visible(panel.across))
+    axes.set_ylabel(visible(panel.up))
     _scale(axes, panel, factor)
     if legend and len(panel.lines) > 1:
-        label(axes.legend(axes.lines, ["?"] * len(panel.lines)), panel.lines, palette)
-
-
-def label(legend: Any, lines: Sequence[Line], palette: Palette) -> None:
-    """Write into a legend, where a leading underscore has no meaning."""
-    for i, (text, line) in enumerate(zip(legend.get_texts(), lines), 1):
-        text.set_text(palette.text(line.label, otherwise=str(i)))
+        shown = axes.legend(axes.lines, ["?"] * len(panel.lines))
+        for text, line in zip(shown.get_texts(), panel.lines):
+            text.set_text(shorten(line.label, _LONGEST))  # "_…" is no order here
 
 
 def log_helps(*values: Array) -> bool:
@@ -220,12 +229,12 @@ def split(key: str) -> tuple[str, str]:
 
 
 def _checked(history: Any) -> list[Panel]:
-    shown = panels(history) if history.epochs and can_plot() else []
+    shown = panels(history) if history.epochs and drawing.can_plot() else []
     if not shown:
         raise ArgumentError(
             "There is no learning curve to draw.",
             expected="a finished epoch, and matplotlib",
-            got=f"{len(history.epochs)} epochs, matplotlib: {can_plot()}",
+            got=f"{len(history.epochs)} epochs, matplotlib: {drawing.can_plot()}",
             fix="pip install 'chainrule[plot]'"
             if history.epochs
             else "train first: trainer.fit(data, epochs=1)",
@@ -262,49 +271,24 @@ def _panel(
     if len(kinds) == 1 and kinds[0]:
         name = words["of_kind"].format(kinds[0], name)
     _, first = next(iter(group))
-    percent = is_share(first)
-    name = fonts.shorten(name, _LONGEST)
-    up = words["in_percent"].format(name) if percent else name
-    return Panel(first, name, words["epoch"], up, tuple(lines), percent=percent)
-
-
-def _words(panel: Panel) -> list[str]:
-    return [panel.up, panel.across, *(line.label for line in panel.lines)]
+    name = shorten(name, _LONGEST)
+    up = words["in_percent"].format(name) if is_share(first) else name
+    return Panel(first, name, words["epoch"], up, tuple(lines), is_share(first))
 
 
 def _scale(axes: Any, panel: Panel, factor: float) -> None:
-    """Whole epochs, and a logarithmic axis where it helps."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+    """From the first epoch to the last, and a logarithmic axis where it helps."""
+    from matplotlib.ticker import LogLocator, NullLocator
 
-    x = np.concatenate([line.x for line in panel.lines])
-    if len(x) and x.min() == x.max():
-        axes.set_xlim(x[0] - 1, x[0] + 1)
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
-    values = [factor * line.y for line in panel.lines]
-    if panel.percent or panel.key == "lr" or not log_helps(*values):
+    last = int(max(line.x[-1] for line in panel.lines))
+    axes.set_xlim(1 - (last == 1), last + (last == 1))
+    axes.set_xticks(drawing.whole_ticks(1, last, most=8 if last < 1000 else 5))
+    every = factor * np.concatenate([line.y for line in panel.lines])
+    if panel.percent or panel.key == "lr" or not log_helps(every):
         return
-    every = np.concatenate(values)
     every = every[np.isfinite(every)]
     decades = np.log10(every.max() / every.min())
     axes.set_yscale("log")
     between = (1.0, 2.0, 5.0) if decades < 3 else (1.0,)
     axes.yaxis.set_major_locator(LogLocator(subs=between, numticks=8))
     axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-
-
-@dataclass(frozen=True)
-class Picture:
-    """Learning curves that a notebook shows.
-
-    Attributes:
-        svg: an ``<svg>`` element.
-    """
-
-    svg: str
-
-    def _repr_html_(self) -> str:
-        return self.svg
-
-    def __repr__(self) -> str:
-        return f"Picture(SVG, {len(self.svg):,} characters)"

@@ -9,15 +9,16 @@ from typing import Any
 import numpy as np
 
 from chainrule.data import Dataset
-from chainrule.errors import ArgumentError
+from chainrule.disk import replace
+from chainrule.errors import ArgumentError, visible
 from chainrule.graph.build import no_grad
 from chainrule.graph.node import Array
 from chainrule.nn import Module, output_semantics
 from chainrule.nn.traced import mode
+from chainrule.tables import shorten
 from chainrule.tensor import Tensor
-from chainrule.training.checkpoint import replace
-from chainrule.training.trainer import Trainer
-from chainrule.viz import drawing, fonts
+from chainrule.training import Trainer
+from chainrule.viz import drawing
 
 #: A Trainer, or a function of an array (n, 2), such as a module.
 Classifier = Trainer | Callable[[Any], Any]
@@ -28,6 +29,7 @@ _GRID = 240
 _POINTS = 2000
 #: More classes than this have no legend.
 _NAMED = 12
+_WHAT = "picture of the decision regions"
 
 
 def save_decision_regions(
@@ -38,7 +40,7 @@ def save_decision_regions(
     Each place has the colour of its most probable class, the stronger the more
     probable it is; where two classes are equally probable it is pale. A line is where
     the prediction changes: one straight line is all that a single neuron can draw
-    (1.3, 2.8).
+    (1.3, 2.8). Points that are predicted wrongly have a ring.
 
     Args:
         trainer: a Trainer; or any function of an array (n, 2), such as a module, that
@@ -54,37 +56,34 @@ def save_decision_regions(
         SaveError: the file cannot be written.
 
     Warns:
-        ChainruleWarning: no installed font has some characters of the title or the
-            class names; classes are then shown by their numbers.
+        ChainruleWarning: no installed font has some of the characters.
     """
-    drawing.need_matplotlib("picture of the decision regions")
+    drawing.need_matplotlib(_WHAT)
     _check(data)
     names = class_names(data, getattr(trainer, "class_names", None))
-    features = _feature_names(data)
-    palette = drawing.paper(
-        title, *names, *features, what="picture of the decision regions"
-    )
-    with drawing.figure(palette, 5.6, 4.6) as figure:
+    features = data.feature_names or ("x₁", "x₂")
+    with drawing.figure(drawing.PAPER, 5.6, 4.6) as figure:
         axes = figure.subplots()
-        draw_regions(axes, trainer, data, palette)
-        _draw_legend(axes, data, names, palette)
-        axes.set_xlabel(palette.text(features[0], "x₁"))
-        axes.set_ylabel(palette.text(features[1], "x₂"))
-        figure.suptitle(fonts.shorten(palette.text(title), 60))
-        picture = drawing.png(figure)
-    replace(Path(path), picture, "picture of the decision regions")
+        drawn = draw_regions(axes, trainer, data)
+        handles, labels = axes.get_legend_handles_labels()
+        known = [shorten(names[c] if c < len(names) else str(c), 24) for c in drawn]
+        if len(drawn) <= _NAMED:
+            place = {"loc": "outside lower center", "ncols": min(4, len(handles))}
+            legend = figure.legend(handles, labels, **place)
+            for text, label in zip(legend.get_texts(), [*known, "predicted wrongly"]):
+                text.set_text(label)
+        axes.set(xlabel=visible(features[0]), ylabel=visible(features[1]))
+        figure.suptitle(shorten(title, 60))
+        picture = drawing.png(figure, _WHAT)
+    replace(Path(path), picture, _WHAT)
 
 
-def draw_regions(
-    axes: Any,
-    trainer: Classifier,
-    data: Dataset,
-    palette: drawing.Palette,
-) -> int:
-    """Draw the regions and the points into axes of matplotlib's.
+def draw_regions(axes: Any, trainer: Classifier, data: Dataset) -> list[int]:
+    """Draw the regions and the points into axes of matplotlib's, on paper.
 
     Returns:
-        For how many classes there are colours (:func:`class_colours`).
+        The classes that have points, in the order of the legend; an entry for the
+        ring follows where there is one.
     """
     points = data.x[...].astype(np.float64)
     low, high = points.min(0), points.max(0)
@@ -94,8 +93,7 @@ def draw_regions(
     places = np.stack([a.ravel() for a in np.meshgrid(across, up)], axis=1)
     shares = probabilities(trainer, places.astype(data.x.dtype))
     labels = labels_of(data.y)
-    classes = max(shares.shape[1], int(labels.max()) + 1)
-    colours = class_colours(classes)
+    colours = class_colours(max(shares.shape[1], int(labels.max()) + 1))
     winner = shares.argmax(1)
     strength = _strength(shares, winner)[:, None]
     picture = 1 - strength * (1 - colours[winner])
@@ -106,10 +104,11 @@ def draw_regions(
         aspect="auto",
         interpolation="bilinear",
     )
-    _draw_borders(axes, across, up, shares, palette.ink)
+    _draw_borders(axes, across, up, shares)
     axes.grid(visible=False)
-    _draw_points(axes, points, labels, colours)
-    return classes
+    step = -(-len(points) // _POINTS)
+    said = probabilities(trainer, data.x[::step]).argmax(1)
+    return _draw_points(axes, points[::step], labels[::step], said, colours)
 
 
 def probabilities(trainer: Classifier, x: Array) -> Array:
@@ -194,7 +193,7 @@ def class_colours(classes: int) -> Array:
     """(classes, 3) colours, red, green and blue from 0 to 1."""
     from matplotlib.colors import hsv_to_rgb, to_rgb
 
-    fixed = [to_rgb(light) for light, _ in drawing.COLOURS]
+    fixed = [to_rgb(light) for light, _, _ in drawing.COLOURS]
     if classes <= len(fixed):
         return np.array(fixed[:classes])
     hues = np.arange(classes) / classes
@@ -216,11 +215,6 @@ def _check(data: Dataset) -> None:
     labels_of(data.y)
 
 
-def _feature_names(data: Dataset) -> tuple[str, str]:
-    names = data.feature_names or ("x₁", "x₂")
-    return str(names[0]), str(names[1])
-
-
 def _strength(shares: Array, winner: Array) -> Array:
     """0.12 … 0.55: how far the winner is from a draw."""
     best = shares[np.arange(len(shares)), winner]
@@ -228,8 +222,9 @@ def _strength(shares: Array, winner: Array) -> Array:
     return 0.12 + 0.43 * np.clip((best - even) / (1 - even), 0, 1)
 
 
-def _draw_borders(axes: Any, across: Array, up: Array, shares: Array, ink: str) -> None:
+def _draw_borders(axes: Any, across: Array, up: Array, shares: Array) -> None:
     """A line where one class takes over from all others."""
+    ink = drawing.PAPER.ink
     for c in range(shares.shape[1]):
         lead = shares[:, c] - np.delete(shares, c, axis=1).max(1)
         if lead.min() < 0 < lead.max():
@@ -237,24 +232,20 @@ def _draw_borders(axes: Any, across: Array, up: Array, shares: Array, ink: str) 
             axes.contour(across, up, grid, levels=[0.0], colors=ink, linewidths=0.8)
 
 
-def _draw_points(axes: Any, points: Array, labels: Array, colours: Array) -> None:
-    step = -(-len(points) // _POINTS)
-    points, labels = points[::step], labels[::step]
-    size = 26 if len(points) <= 300 else 12
-    look = {"s": size, "linewidths": 0.7, "edgecolors": "white", "zorder": 3}
-    for c in np.unique(labels):
-        x, y = points[labels == c].T
+def _draw_points(
+    axes: Any, points: Array, labels: Array, said: Array, colours: Array
+) -> list[int]:
+    """Points in the colours of their classes, with a ring where another was said."""
+    size = 34 if len(points) <= 300 else 12
+    look: dict[str, Any] = {"zorder": 3, "clip_on": False}
+    classes = np.unique(labels).tolist()
+    for c in classes:
         marker = drawing.MARKERS[c % len(drawing.MARKERS)]
-        axes.scatter(x, y, color=[colours[c]], marker=marker, label="?", **look)
-
-
-def _draw_legend(
-    axes: Any, data: Dataset, names: list[str], palette: drawing.Palette
-) -> None:
-    present = np.unique(labels_of(data.y)[:: -(-len(data) // _POINTS)])
-    if len(present) > _NAMED:
-        return
-    legend = axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
-    for text, c in zip(legend.get_texts(), present):
-        known = names[c] if c < len(names) else str(c)
-        text.set_text(fonts.shorten(palette.text(known, str(c)), 24))
+        look |= {"s": size, "edgecolors": "white", "linewidths": 0.7, "marker": marker}
+        axes.scatter(*points[labels == c].T, color=[colours[c]], label="?", **look)
+    wrong = points[labels != said]
+    if len(wrong):
+        look |= {"s": 4 * size, "edgecolors": drawing.PAPER.ink, "linewidths": 1.2}
+        look |= {"facecolors": "none", "marker": "o"}
+        axes.scatter(*wrong.T, label="?", **look)
+    return classes

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import importlib.util
 import io
+import math
 import re
 import warnings
 from collections.abc import Iterator, Sequence
@@ -12,26 +13,29 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from chainrule.errors import ArgumentError
-from chainrule.viz import fonts
+from chainrule.errors import ArgumentError, warn
+from chainrule.formatting import number
 
-#: Of lines: on white paper, and on a page of unknown background.
+#: Of lines: on white paper, on a page of unknown background, on a dark page.
 COLOURS = (
-    ("#2563c9", "#3b82f6"),
-    ("#c2570c", "#d9730d"),
-    ("#15803d", "#16a34a"),
-    ("#7c3aed", "#8b5cf6"),
-    ("#be185d", "#db2777"),
-    ("#0e7490", "#0891b2"),
-    ("#8a5a00", "#a16207"),
-    ("#57606a", "#6b7280"),
+    ("#2563c9", "#3b82f6", "#7aa7ff"),
+    ("#c2570c", "#d9730d", "#ff9a52"),
+    ("#15803d", "#16a34a", "#5fd08a"),
+    ("#7c3aed", "#8b5cf6", "#b79cff"),
+    ("#be185d", "#db2777", "#ff8cc0"),
+    ("#0e7490", "#0891b2", "#56c8dc"),
+    ("#8a5a00", "#a16207", "#d9b45b"),
+    ("#57606a", "#6b7280", "#a9b4c0"),
 )
-#: Lines that differ in more than their colour.
-DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (7, 2)), (0, (3, 1)), "-")
+#: Lines that differ in more than their colour: lengths of dashes and gaps.
+DASHES = ((), (4, 2), (6, 2, 1.5, 2), (1, 1.5), (5, 1, 1, 1, 1, 1), (7, 2), (3, 1), ())
 MARKERS = "osD^vPX*"
-#: Stand-ins in an SVG, which become colours of the page.
-_INK = "#010203"
-_LINES = tuple(f"#0102{i:02x}" for i in range(0x10, 0x10 + len(COLOURS)))
+#: Families with Chinese characters, tried after matplotlib's own for what it lacks.
+CHINESE = (
+    *("Noto Sans CJK TC", "Noto Sans TC", "Source Han Sans TC", "PingFang TC"),
+    *("Heiti TC", "Microsoft JhengHei", "Noto Sans CJK JP", "Noto Sans CJK SC"),
+    *("WenQuanYi Zen Hei", "PingFang SC", "Microsoft YaHei", "Arial Unicode MS"),
+)
 _STYLE = {
     "font.size": 10.0,
     "axes.titlesize": 10.0,
@@ -42,7 +46,6 @@ _STYLE = {
     "lines.linewidth": 1.7,
     "lines.markersize": 4.0,
     "legend.frameon": False,
-    "path.simplify": True,
     "svg.fonttype": "none",
     "text.parse_math": False,
 }
@@ -50,37 +53,21 @@ _STYLE = {
 
 @dataclass(frozen=True)
 class Palette:
-    """Colours that a figure is drawn in.
-
-    Attributes:
-        ink: of text and axes.
-        lines: one a line.
-        fonts: families for text.
-    """
+    """Colours that a figure is drawn in: of text and axes, and one a line."""
 
     ink: str
     lines: Sequence[str]
-    fonts: fonts.Fonts
-
-    def text(self, text: str, otherwise: str | None = None) -> str:
-        """``text`` as the figure can show it."""
-        return self.fonts.clean(text, otherwise)
 
 
-def paper(*texts: str, what: str) -> Palette:
-    """For a PNG: dark on white, with fonts that have the characters of ``texts``."""
-    found = fonts.choose(*texts, what=what)
-    return Palette("#1f2328", [light for light, _ in COLOURS], found)
-
-
-def page() -> Palette:
-    """For an SVG: the reader's browser chooses the fonts, the page the colours."""
-    return Palette(_INK, _LINES, fonts.Fonts((fonts.FIRST,), frozenset()))
+#: For a PNG: dark on white.
+PAPER = Palette("#1f2328", [light for light, _, _ in COLOURS])
+#: For an SVG: stand-ins, which become colours of the page.
+PAGE = Palette("#010203", [f"#0102{i:02x}" for i in range(0x10, 0x10 + len(COLOURS))])
 
 
 def can_plot() -> bool:
-    """Whether matplotlib (the extra ``plot``) is installed."""
-    return importlib.util.find_spec("matplotlib") is not None
+    """Whether matplotlib and jinja2 (the extra ``plot``) are installed."""
+    return all(map(importlib.util.find_spec, ("matplotlib", "jinja2")))
 
 
 def need_matplotlib(what: str) -> None:
@@ -104,12 +91,12 @@ def figure(palette: Palette, width: float, height: float) -> Iterator[Any]:
 
     All of its texts are plain: a dollar sign is a dollar sign.
     """
-    from matplotlib import style
+    from matplotlib import font_manager, style
     from matplotlib.figure import Figure
 
-    ink = palette.ink
+    ink, installed = palette.ink, {*font_manager.get_font_names()}
     settings = {
-        "font.family": list(palette.fonts.families),
+        "font.family": ["DejaVu Sans", *(f for f in CHINESE if f in installed)],
         "text.color": ink,
         **{f"axes.{part}": ink for part in ("edgecolor", "labelcolor", "titlecolor")},
         **{f"{axis}tick.color": ink for axis in "xy"},
@@ -119,13 +106,44 @@ def figure(palette: Palette, width: float, height: float) -> Iterator[Any]:
         yield Figure(figsize=(width, height), layout="constrained")
 
 
-def png(made: Any, dpi: int = 120) -> bytes:
-    """A figure as a PNG file."""
+def whole_ticks(first: int, last: int, most: int = 8) -> list[int]:
+    """Round numbers from ``first`` to ``last``, which is always among them.
+
+    >>> whole_ticks(1, 10), whole_ticks(1, 37), whole_ticks(1, 1)
+    ([2, 4, 6, 8, 10], [1, 10, 20, 30, 37], [1])
+    """
+    steps = (m * 10**power for power in range(19) for m in (1, 2, 5))
+    step = next(step for step in steps if last - first <= step * (most - 1))
+    round_ones = range(-(-first // step) * step, last, step)
+    ticks = [t for t in round_ones if last - t >= 0.6 * step] + [last]
+    return [first] * (ticks[0] - first >= 0.6 * step) + ticks
+
+
+def png(made: Any, what: str, dpi: int = 120) -> bytes:
+    """A figure as a PNG file.
+
+    Warns:
+        ChainruleWarning: it has characters that no font has; they are boxes.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     FigureCanvasAgg(made)
+    _write_numbers(made)
     file = io.BytesIO()
-    made.savefig(file, format="png", dpi=dpi, metadata={"Software": None})
+    with warnings.catch_warnings(record=True) as said:
+        warnings.filterwarnings("always", message="Glyph", category=UserWarning)
+        made.savefig(file, format="png", dpi=dpi, metadata={"Software": None})
+    codes = [re.match(r"Glyph (\d+)", str(warning.message)) for warning in said]
+    lacking = sorted({chr(int(code[1])) for code in codes if code})
+    if lacking:
+        warn(
+            f"No installed font has {''.join(lacking[:12])}; the {what} shows boxes.",
+            expected="a font with all characters of its title and labels",
+            got=f"none, for {len(lacking)} of them",
+            fix="install one: Noto Sans TC (Debian, Ubuntu: apt install "
+            "fonts-noto-cjk), and remove matplotlib's list of fonts "
+            "(matplotlib.get_cachedir())",
+        )
     return file.getvalue()
 
 
@@ -147,6 +165,7 @@ def svg(made: Any, name: str, label: str) -> str:
     for axes in made.axes:
         axes.patch.set_visible(False)
     FigureCanvasSVG(made)
+    _write_numbers(made)
     file = io.BytesIO()
     unsaid = dict.fromkeys(("Creator", "Date", "Format", "Type"))
     with matplotlib.rc_context({"svg.hashsalt": name}), warnings.catch_warnings():
@@ -155,6 +174,47 @@ def svg(made: Any, name: str, label: str) -> str:
             warnings.filterwarnings("ignore", message=said, category=UserWarning)
         made.savefig(file, format="svg", metadata=unsaid)
     return _for_a_page(file.getvalue().decode(), name, label)
+
+
+# -- internals ---------------------------------------------------------------------
+
+
+def _write_numbers(made: Any) -> None:
+    """Numbers on axes as everywhere, with the digits that tell them apart."""
+    from matplotlib.ticker import Formatter, LogFormatter, ScalarFormatter
+
+    class Written(Formatter):
+        def __init__(self, linear: bool) -> None:
+            self.linear = linear
+
+        def __call__(self, value: float, pos: int | None = None) -> str:
+            return number(float(value))
+
+        def format_ticks(self, values: Sequence[float]) -> list[str]:
+            return ticks(values, self.linear)
+
+    for axis in (axis for axes in made.axes for axis in (axes.xaxis, axes.yaxis)):
+        if isinstance(axis.get_major_formatter(), ScalarFormatter | LogFormatter):
+            axis.set_major_formatter(Written(axis.get_scale() == "linear"))
+
+
+def ticks(values: Sequence[float], linear: bool = True) -> list[str]:
+    """The texts of ticks: no two alike, and on a linear axis of one exponent.
+
+    >>> ticks([0.0, 5e5, 1e6]), ticks([0.99999, 1.0])
+    (['0', '0.5e6', '1e6'], ['0.99999', '1'])
+    """
+    largest = max(map(abs, values), default=0)
+    clean = [0.0 if abs(v) < 1e-9 * largest else float(v) for v in values]
+    end = ""
+    if linear and any("e" in number(v) for v in clean):
+        power = math.floor(math.log10(largest))
+        clean, end = [v / 10.0**power for v in clean], f"e{power}"
+    for digits in range(4, 17):
+        texts = [number(v, digits) + end * (v != 0) for v in clean]
+        if len({*texts}) == len({*clean}):
+            break
+    return texts
 
 
 def _for_a_page(text: str, name: str, label: str) -> str:
@@ -183,7 +243,7 @@ def _tag(tag: str, name: str) -> str:
     ):
         tag = re.sub(pattern, by, tag)
     tag = re.sub(r'base64,[^"]*', lambda data: data[0].replace(" ", ""), tag)
-    tag = tag.replace(_INK, "currentColor")
-    for i, (stand_in, (_, fallback)) in enumerate(zip(_LINES, COLOURS), 1):
+    tag = tag.replace(PAGE.ink, "currentColor")
+    for i, (stand_in, (_, fallback, _)) in enumerate(zip(PAGE.lines, COLOURS), 1):
         tag = tag.replace(stand_in, f"var(--cr-{i}, {fallback})")
     return tag

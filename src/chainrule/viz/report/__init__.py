@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from chainrule.checks import choice
 from chainrule.data import Dataset
-from chainrule.errors import ArgumentError
-from chainrule.training.checkpoint import replace
-from chainrule.version import __version__
+from chainrule.disk import replace
+from chainrule.errors import ArgumentError, NonFiniteError
+from chainrule.nn.summary import summary
 from chainrule.viz import drawing
-from chainrule.viz.report import answers, page, sections
-from chainrule.viz.report.page import Html, el
-from chainrule.viz.report.results import classified, regressed
-from chainrule.viz.report.sections import Subject
-from chainrule.viz.report.words import words
-
-__all__ = ["write_report"]
+from chainrule.viz.report import charts, page, sections
+from chainrule.viz.report.charts import Words
+from chainrule.viz.report.predictions import Regressed, classified, regressed
 
 
 def write_report(
@@ -30,6 +26,8 @@ def write_report(
     data: Dataset,
     title: str = "",
     options: Mapping[str, Any] | None = None,
+    source: str | Path | None = None,
+    evaluation: Mapping[str, Any] | None = None,
     lang: str = "en",
 ) -> None:
     """Write report.html: how a run went, what its network can do and where it errs.
@@ -37,10 +35,11 @@ def write_report(
     One file without scripts, fonts or links to elsewhere, for screens, light or dark,
     and for paper. It holds the figures at a glance and the settings; learning curves;
     gradients and other probes; for classes the confusion matrix, precision and recall,
-    the worst mistakes (as images where rows look like images) and, of two features, the
-    decision regions; for quantities predictions against true values and residuals; the
-    first layer's weights as pictures, the layers, and a table of the epochs. Each
-    section says what to see in it and where the textbook treats it.
+    and, of two features, the decision regions; for quantities predictions against true
+    values and residuals; the worst mistakes, as images where rows look like images,
+    else with their values; the first layer's weights as pictures, the layers, and a
+    table of the epochs. Each section says what to see in it and where the textbook
+    treats it.
 
     Args:
         trainer: a Trainer, trained or loaded.
@@ -48,6 +47,11 @@ def write_report(
         data: what to measure on, such as the test set.
         title: the heading.
         options: settings to list besides the Trainer's own; None values are left out.
+        source: the file that the data were read from, whose cells the worst mistakes
+            then show.
+        evaluation: what was measured besides: ``baseline``, the same measures of a
+            guess without a network; ``importance``, a list of mappings with
+            ``feature``, ``mean`` and ``std``.
         lang: ``"en"`` or ``"zh-TW"``, for headings and explanations.
 
     Raises:
@@ -63,49 +67,68 @@ def write_report(
             got=type(data).__name__,
             fix="data=cr.data.Dataset(x, y)",
         )
-    table = words(lang)
-    subject = Subject(trainer, data, table, dict(options or {}))
+    words = page.read_words(choice(*page.LANGUAGES)("lang", lang))
+    found = {"evaluation": evaluation or {}, "options": options or {}, "source": source}
     with np.errstate(all="ignore"):  # what a sick network says is shown as it is
-        subject.measured = trainer.evaluate(data)
+        shown = _content(trainer, data, words, **found)
+    shown |= {"title": title or words["untitled"], "lang": lang, "data": data}
+    replace(Path(path), page.render(words, shown).encode(), "report")
+
+
+def _content(
+    trainer: Any,
+    data: Dataset,
+    words: Words,
+    evaluation: Mapping[str, Any],
+    options: Mapping[str, Any],
+    source: Any,
+) -> dict[str, Any]:
+    """What the template shows; None, or nothing, for sections that are left out."""
+    result, measured = None, {"loss": np.nan}
+    try:
+        measured = trainer.evaluate(data)
         outputs = trainer.predict(data)
-        subject.classes = classified(trainer, data, outputs)
-        if subject.classes is None:
-            subject.quantities = regressed(trainer, data, outputs)
-        body = _body(subject, title or table["untitled"])
-    text = page.document(title or table["untitled"], lang, body)
-    replace(Path(path), text.encode(), "report")
-
-
-_SECTIONS = (
-    ("glance", sections.glance),
-    ("curves", sections.curves),
-    ("confusion", answers.confusion),
-    ("classes", answers.by_class),
-    ("mistakes", answers.mistakes),
-    ("regions", answers.plane),
-    ("fit", answers.fit),
-    ("weights", sections.weights),
-    ("gradients", sections.gradients),
-    ("probes", sections.probes),
-    ("network", sections.network),
-    ("epochs", sections.epochs),
-)
-
-
-def _body(s: Subject, title: str) -> Html:
-    made = [(key, section(s)) for key, section in _SECTIONS]
-    present = [(key, section) for key, section in made if section is not None]
-    links = [
-        el("li", el("a", s.words[key], href=f"#{key}")) for key, section in present
-    ]
-    nav = el("nav", el("ul", *links), aria_label=s.words["contents"])
-    now = datetime.datetime.now().astimezone()
-    date = now.isoformat(sep=" ", timespec="minutes")
-    made_by = s.words["made"].format(version=__version__, date=date)
-    return page.join(
-        [
-            el("header", el("h1", title), nav),
-            el("main", *(section for _, section in present)),
-            el("footer", el("p", made_by)),
+    except NonFiniteError:
+        outputs = np.array(np.nan)
+    if sick := not np.isfinite(outputs).all():
+        measured = {"loss": measured["loss"]}
+    else:
+        names = sections.target_names(data, words)
+        result = classified(trainer, data, outputs)
+        result = result or regressed(trainer, data, outputs, names)
+    found, layers = sections.probes(trainer, words), summary(trainer.model, data)
+    shown: dict[str, Any] = {
+        "sick": sick,
+        "tiles": {k: v for k, v in measured.items() if np.ndim(v) == 0},
+        "baseline": evaluation.get("baseline") or {},
+        "totals": sections.totals(trainer, layers),
+        "settings": sections.settings(trainer, options, words),
+        "curves": sections.curves(trainer, words),
+        "gradients": found.pop("grad_norm", None),
+        "probes": list(found.values()),
+        "layers": sections.layers(layers),
+        "weights": sections.weights(trainer, data.x.shape[1:]),
+        "history": sections.epochs(trainer),
+        "epochs": len(trainer.history.epochs),
+        "validation": trainer.history.validation_name,
+        **dict.fromkeys(("classes", "quantities", "mistakes", "importance", "plane")),
+    }
+    if ranked := evaluation.get("importance"):
+        shown["importance"] = charts.bars(ranked[: page.FEW], words)
+    if result is None:
+        return shown
+    shown["mistakes"] = sections.mistakes(data, result, source)
+    shown["wrong"] = len(result.worst)
+    if isinstance(result, Regressed):
+        figures = [
+            figure
+            for i in range(min(len(result.names), sections.TARGETS))
+            for figure in charts.fit(result, i, words, data.name)
         ]
-    )
+        return shown | {"quantities": result, "fits": figures}
+    shown |= {"classes": result, "strengths": sections.strengths(result)}
+    if len(result.names) > page.MATRIX:
+        shown["heat"] = charts.heat(result, words)
+    if data.x.shape[1:] == (2,):
+        shown["plane"] = charts.plane(trainer, data, result.names, words)
+    return shown

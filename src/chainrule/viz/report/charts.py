@@ -2,157 +2,182 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from chainrule.data import Dataset
+from chainrule.formatting import number, percent
 from chainrule.graph.node import Array
+from chainrule.tables import shorten
 from chainrule.viz import curve, decision_regions, drawing
 from chainrule.viz.curve import Line, Panel
-from chainrule.viz.report import page
-from chainrule.viz.report.page import Html, el
-from chainrule.viz.report.results import Classified, Regressed
-from chainrule.viz.report.words import Words, sentences
+from chainrule.viz.report.predictions import Classified, Regressed
 
+Words = Mapping[str, str]
 #: Inches.
-_SIZE = (5.0, 3.3)
+_SIZE = (4.2, 2.9)
 #: Groups of steps that a line over steps is drawn from.
 _GROUPS = 240
-#: Lines that can be told apart.
-_LINES = len(drawing.COLOURS)
 #: Points of a scatter plot.
 _POINTS = 1000
 #: Classes in the legend of decision regions.
 _NAMED = 30
 
 
-def number(value: float) -> str:
-    """A number for people.
+@dataclass(frozen=True)
+class Key:
+    """An entry of a legend: a line's dashes or a point's shape, and its colour."""
 
-    >>> number(0.123456), number(2.0), number(float("nan"))
-    ('0.1235', '2', '–')
-    """
-    if np.isnan(value):
-        return "–"
-    return f"{value:.4g}".replace("inf", "∞").replace("-", "−")
-
-
-def percent(share: float, digits: int = 2) -> str:
-    r"""A share for people.
-
-    >>> percent(0.98765)  # with a narrow space
-    '98.77\u202f%'
-    """
-    return "–" if np.isnan(share) else f"{share:.{digits}%}".replace("%", "\u202f%")
+    label: str
+    colour: str
+    dashes: str = ""
+    shape: str = ""
 
 
-def lines(panel: Panel, name: str, caption: str, words: Words) -> Html:
+@dataclass(frozen=True)
+class Figure:
+    """A picture, an ``<svg>`` element, with its caption and legend."""
+
+    caption: str
+    svg: str
+    legend: Sequence[Key] = ()
+
+
+def sentences(words: Words, *parts: str) -> str:
+    """Parts as sentences one after the other; a single one has no full stop."""
+    if len(parts) == 1:
+        return parts[0]
+    return "".join(map(words["sentence"].format, parts)).rstrip()
+
+
+def lines(panel: Panel, name: str, caption: str, words: Words) -> Figure:
     """A panel of curves; with more than one line, a legend."""
-    with drawing.figure(drawing.page(), *_SIZE) as figure:
-        curve.draw(figure.subplots(), panel, drawing.page(), legend=False)
+    with drawing.figure(drawing.PAGE, *_SIZE) as figure:
+        curve.draw(figure.subplots(), panel, drawing.PAGE, legend=False)
         made = drawing.svg(figure, name, _described(panel, words))
-    labels = [line.label for line in panel.lines]
-    names = [page.legend(labels)] if len(labels) > 1 else []
-    return page.figure(Html(made), caption, *names)
+    keys = []
+    for i, line in enumerate(panel.lines):
+        i %= len(drawing.COLOURS)
+        dashes = " ".join(f"{2.5 * part:g}" for part in drawing.DASHES[i])
+        keys.append(Key(line.label, f"var(--cr-{i + 1})", dashes=dashes))
+    return Figure(caption, made, keys if len(keys) > 1 else ())
 
 
 def of_steps(
-    steps: dict[str, Array], name: str, up: str, words: Words
+    steps: Mapping[str, Array], name: str, up: str, words: Words
 ) -> tuple[Panel, list[str]]:
     """Numbers a step as a panel, and what its caption has to say about it.
 
-    Long runs are drawn as means and extremes of groups of steps; of many lines the
-    first, the last and some between are taken.
+    Long runs are drawn as means of groups of steps, a single line with their extremes
+    as a band; of many lines the first, the last and some between are taken.
     """
     remarks = []
-    chosen = list(steps)
-    if len(chosen) > _LINES:
-        picked = np.linspace(0, len(chosen) - 1, _LINES).round().astype(int)
-        note = words["some_lines"].format(shown=_LINES, all=len(chosen))
-        chosen = [chosen[i] for i in picked]
-        remarks.append(note)
-    made = [_grouped(label, steps[label]) for label in chosen]
+    chosen, most = list(steps), len(drawing.COLOURS)
     size = -(-max(map(len, steps.values())) // _GROUPS)
     if size > 1:
-        remarks.insert(0, words["band"].format(n=size))
+        kind = "band" if len(chosen) == 1 else "means"
+        remarks.append(words[kind].format(n=size))
+    if len(chosen) > most:
+        picked = np.linspace(0, len(chosen) - 1, most).round().astype(int)
+        remarks.append(words["some_lines"].format(shown=most, all=len(chosen)))
+        chosen = [chosen[i] for i in picked]
+    made = [_grouped(label, steps[label], len(chosen) == 1) for label in chosen]
     return Panel(name, up, words["step"], up, tuple(made)), remarks
 
 
-def heat(result: Classified, words: Words) -> Html:
+def heat(result: Classified, words: Words) -> Figure:
     """The confusion matrix of many classes as a picture."""
-    classes = len(result.names)
-    rows = result.confusion.sum(1, keepdims=True)
-    shares = result.confusion / np.maximum(rows, 1)
+    from matplotlib.colors import to_rgb
+
+    counts, classes = result.confusion, len(result.names)
     picture = np.zeros((classes, classes, 4))
-    picture[..., :3] = _rgb(drawing.COLOURS[1][1])
+    picture[..., :3] = to_rgb(drawing.COLOURS[1][1])
     diagonal = np.arange(classes)
-    picture[diagonal, diagonal, :3] = _rgb(drawing.COLOURS[0][1])
-    picture[..., 3] = np.sqrt(shares)
-    right = int(np.trace(result.confusion))
+    picture[diagonal, diagonal, :3] = to_rgb(drawing.COLOURS[0][1])
+    picture[..., 3] = np.sqrt(counts / np.maximum(counts.sum(1, keepdims=True), 1))
+    right = int(np.trace(counts))
     label = words["matrix_alt"].format(n=classes, right=right, all=len(result.truth))
-    with drawing.figure(drawing.page(), 5.6, 5.4) as figure:
+    with drawing.figure(drawing.PAGE, 5.6, 5.4) as figure:
         axes = figure.subplots()
         axes.imshow(picture, interpolation="nearest", resample=False)
         axes.grid(visible=False)
         axes.set(xlabel=words["predicted"], ylabel=words["true"])
         made = drawing.svg(figure, "matrix", label)
-    return page.figure(Html(made), words["matrix_picture"].format(n=classes))
+    return Figure(words["matrix_picture"].format(n=classes), made)
 
 
-def fit(result: Regressed, i: int, name: str, words: Words) -> list[Html]:
+def fit(result: Regressed, i: int, words: Words, data: str) -> list[Figure]:
     """Predictions against true values, and residuals against predictions."""
-    error = result.residuals[:, i]
-    drawn = _some(np.where(np.isfinite(error), np.abs(error), 0))
+    name, r2 = result.names[i], result.measures()[i]["r2"]
+    error, short = result.residuals[:, i], shorten(name, 30)
+    drawn = _some(np.abs(error))
     y, predicted = result.truth[drawn, i], result.predicted[drawn, i]
     few = words["some_points"].format(shown=len(y), all=len(result.truth))
     more = [few] if len(drawn) < len(error) else []
-    r2 = number(result.measures()[i, 0])
     spread = {"mean": number(error.mean()), "std": number(error.std())}
-    with drawing.figure(drawing.page(), *_SIZE) as figure:
+    middle = (float(y.mean()),) * 2
+    true, said = words["true"], words["predicted"]
+    both = [f"{short}, {kind}" for kind in (true, said)]
+    texts = {"name": name, "data": data, "r2": number(r2), **spread}
+    figures = []
+    for kind, across, up, slope, axis in (
+        ("fit", y, predicted, 1, both),
+        ("residual", predicted, predicted - y, 0, [both[1], words["residual"]]),
+    ):
+        with drawing.figure(drawing.PAGE, *_SIZE) as figure:
+            axes = figure.subplots()
+            look = {"markersize": 3, "alpha": 0.55, "markeredgewidth": 0}
+            axes.plot(across, up, "o", color=drawing.PAGE.lines[0], **look)
+            at = middle if slope else (0, 0)
+            axes.axline(at, slope=slope, color=drawing.PAGE.ink, linewidth=1)
+            axes.locator_params(nbins=5)
+            axes.set(xlabel=axis[0], ylabel=axis[1])
+            alt = words[f"{kind}_alt"].format(**texts)
+            made = drawing.svg(figure, f"{kind}{i}", alt)
+        caption = words[f"{kind}_caption"].format(**texts)
+        figures.append(Figure(sentences(words, caption, *more), made))
+    return figures
+
+
+def bars(ranked: Sequence[Mapping[str, Any]], words: Words) -> Figure:
+    """A bar for each feature, the first on top, with its spread."""
+    rows = [(row["feature"], row["mean"], row["std"]) for row in ranked]
+    names, mean, spread = zip(*rows)
+    with drawing.figure(drawing.PAGE, 6.0, 0.7 + 0.27 * len(rows)) as figure:
+        axes, places = figure.subplots(), range(len(rows))
+        look = {"color": drawing.PAGE.lines[0], "ecolor": drawing.PAGE.ink}
+        axes.barh(places, mean, xerr=spread, height=0.6, **look)
+        axes.set_yticks(places, [shorten(name, 32) for name in names])
+        axes.invert_yaxis()
+        axes.grid(visible=False, axis="y")
+        axes.set_xlabel(words["importance_up"])
+        alt = "; ".join(f"{name} {number(m)} ± {number(s)}" for name, m, s in rows)
+        made = drawing.svg(figure, "bars", alt)
+    return Figure(words["importance_caption"], made)
+
+
+def plane(trainer: Any, data: Dataset, names: Sequence[str], words: Words) -> Figure:
+    """The decision regions of two features."""
+    from matplotlib.colors import to_hex
+
+    features = data.feature_names or ("x₁", "x₂")
+    with drawing.figure(drawing.PAGE, 5.6, 4.6) as figure:
         axes = figure.subplots()
-        _points(axes, y, predicted)
-        middle = float(y.mean())
-        axes.axline((middle, middle), slope=1, color=drawing.page().ink, linewidth=1)
-        axes.set(xlabel="y", ylabel="ŷ")
-        label = words["fit_alt"].format(name=name, r2=r2)
-        first = Html(drawing.svg(figure, f"fit{i}", label))
-    with drawing.figure(drawing.page(), *_SIZE) as figure:
-        axes = figure.subplots()
-        _points(axes, predicted, predicted - y)
-        axes.axhline(0, color=drawing.page().ink, linewidth=1)
-        axes.set(xlabel="ŷ", ylabel=words["residual"])
-        label = words["residual_alt"].format(name=name, **spread)
-        second = Html(drawing.svg(figure, f"residual{i}", label))
-    fits = words["fit_caption"].format(name=name)
-    errors = words["residual_caption"].format(name=name)
-    return [
-        page.figure(first, sentences(words, fits, *more)),
-        page.figure(second, sentences(words, errors, *more)),
+        drawn = decision_regions.draw_regions(axes, trainer, data)
+        ring = len(axes.get_legend_handles_labels()[0]) > len(drawn)
+        axes.set(xlabel=shorten(features[0], 40), ylabel=shorten(features[1], 40))
+        alt = words["regions_alt"].format(name=data.name)
+        made = drawing.svg(figure, "plane", alt)
+    colours = decision_regions.class_colours(len(names))
+    keys = [
+        Key(names[c], to_hex(colours[c]), shape="●■◆▲▼✚✖★"[c % len(drawing.MARKERS)])
+        for c in drawn[:_NAMED]
     ]
-
-
-def plane(trainer: Any, data: Dataset, names: list[str], words: Words) -> Html:
-    """The decision regions of two features; the picture has paper of its own."""
-    palette = drawing.paper(what="picture of the decision regions")
-    with drawing.figure(palette, 5.6, 4.6) as figure:
-        axes = figure.subplots()
-        classes = decision_regions.draw_regions(axes, trainer, data, palette)
-        axes.set(xlabel="x₁", ylabel="x₂")
-        picture = base64.b64encode(drawing.png(figure)).decode()
-    colours = map(_hex, decision_regions.class_colours(classes))
-    shown = [page.sample(*each) for each in zip(range(classes), colours, names)]
-    image = el(
-        "img",
-        src=f"data:image/png;base64,{picture}",
-        alt=words["regions_alt"].format(name=data.name),
-    )
-    parts = [words["regions_caption"].format(name=data.name)]
-    parts += map(words["pair"].format, ("x₁", "x₂"), data.feature_names or ())
-    caption = sentences(words, *parts)
-    return page.figure(image, caption, el("ul", *shown[:_NAMED], class_="legend"))
+    keys += [Key(words["ring"], "inherit", shape="◯")] * ring
+    return Figure(words["regions_caption"].format(name=data.name), made, keys)
 
 
 # -- internals ---------------------------------------------------------------------
@@ -173,22 +198,22 @@ def _described(panel: Panel, words: Words) -> str:
     return words["curve_alt"].format(name=panel.name, lines="; ".join(parts))
 
 
-def _grouped(label: str, values: Array) -> Line:
+def _grouped(label: str, values: Array, band: bool) -> Line:
     """A line over steps from 1, by groups where there are many of them."""
     steps = len(values)
-    numbers = np.arange(1, steps + 1, dtype=np.float64)
-    if steps <= _GROUPS:
-        y = np.where(np.isfinite(values), values, np.nan).astype(np.float64)
-        return Line(label, numbers, y)
     size = -(-steps // _GROUPS)
-    groups = [values[i : i + size] for i in range(0, steps, size)]
-    kept = [g[np.isfinite(g)].astype(np.float64) for g in groups]
+    ends = np.arange(size, steps + size, size, dtype=np.float64)
+    groups = [
+        g[np.isfinite(g)]
+        for g in np.split(values.astype(np.float64), ends[:-1].astype(int))
+    ]
     low, mean, high = (
-        np.array([f(g) if len(g) else np.nan for g in kept])
+        np.array([f(g) if len(g) else np.nan for g in groups])
         for f in (np.min, np.mean, np.max)
     )
-    middle = np.array([numbers[i : i + size].mean() for i in range(0, steps, size)])
-    return Line(label, middle, mean, (low, high))
+    return Line(
+        label, np.minimum(ends, steps), mean, (low, high) if band and size > 1 else None
+    )
 
 
 def _some(size: Array) -> Array:
@@ -198,20 +223,3 @@ def _some(size: Array) -> Array:
         return np.arange(n)
     even = np.linspace(0, n - 1, _POINTS * 9 // 10).astype(int)
     return np.union1d(even, np.argsort(size)[-_POINTS // 10 :])
-
-
-def _points(axes: Any, x: Array, y: Array) -> None:
-    colour = drawing.page().lines[0]
-    known = np.isfinite(x) & np.isfinite(y)
-    x, y = x[known], y[known]
-    axes.plot(x, y, "o", color=colour, markersize=3, alpha=0.55, markeredgewidth=0)
-
-
-def _hex(colour: Array) -> str:
-    return "#" + bytes(np.rint(255 * colour).astype(np.uint8)).hex()
-
-
-def _rgb(colour: str) -> Sequence[float]:
-    from matplotlib.colors import to_rgb
-
-    return to_rgb(colour)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import math
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -57,8 +57,10 @@ def grey_or_colour(pictures: Array) -> list[str]:
     low, high = float(pictures.min()), float(pictures.max())
     if low >= 0 and high <= 1:
         low, high = 0.0, 1.0
-    scaled = (pictures - low) / (high - low or 1.0) * 255
-    return [_uri(picture) for picture in np.rint(scaled).astype(np.uint8)]
+    scaled = np.rint((pictures - low) / (high - low or 1.0) * 255).astype(np.uint8)
+    if scaled.ndim == 3:
+        scaled = np.repeat(scaled[..., None], 3, axis=3)
+    return [_uri(picture) for picture in scaled]
 
 
 def diverging(pictures: Array, bound: float) -> list[str]:
@@ -66,32 +68,19 @@ def diverging(pictures: Array, bound: float) -> list[str]:
 
     Pictures in colour are shown channel by channel, with grey for 0.
     """
-    scaled = np.clip(pictures / (bound or 1.0), -1, 1)
-    bytes_ = np.rint((scaled + 1) * 127.5).astype(np.uint8)
-    palette = None if pictures.ndim == 4 else _palette()
-    return [_uri(picture, palette) for picture in bytes_]
+    scaled = np.clip((pictures / (bound or 1.0) + 1) / 2, 0, 1)
+    return [_uri(picture, "RdBu_r") for picture in scaled]
 
 
 def colour_scale() -> str:
     """All colours of ``diverging`` from left to right, as a data URI."""
-    return _uri(np.arange(256, dtype=np.uint8)[None], _palette())
+    return _uri(np.linspace(0, 1, 256)[None], "RdBu_r")
 
 
-def _palette() -> bytes:
-    """256 colours, blue over white to red."""
-    from matplotlib import colormaps
+def _uri(picture: Array, colours: str | None = None) -> str:
+    """(h, w) numbers from 0 to 1, or (h, w, 3), as a PNG file in a data URI."""
+    from matplotlib.image import imsave
 
-    colours = colormaps["RdBu_r"](np.arange(256) / 255)[:, :3]
-    return np.rint(255 * colours).astype(np.uint8).tobytes()
-
-
-def _uri(picture: Array, palette: bytes | None = None) -> str:
-    """(h, w) or (h, w, 3) bytes as a PNG file in a data URI."""
-    from PIL import Image
-
-    made: Any = Image.fromarray(np.ascontiguousarray(picture))
-    if palette is not None:
-        made.putpalette(palette)
-    file = io.BytesIO()
-    made.save(file, format="PNG", optimize=True)
+    file, unsaid = io.BytesIO(), cast(Any, {"Software": None})
+    imsave(file, picture, cmap=colours, vmin=0, vmax=1, format="png", metadata=unsaid)
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()

@@ -94,8 +94,10 @@ class Data(Section):
 
     @property
     def reading(self) -> dict[str, Any]:
-        """The keys of this format alone, as given."""
-        return self.given(Data)
+        """The keys of this format alone, as given; what a reader takes."""
+        given = self.given(Data)
+        given.pop("target_transform", None)  # for the network and its loss
+        return given
 
 
 class Table(Data):

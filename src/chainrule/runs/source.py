@@ -277,37 +277,3 @@ def for_loss(part: Dataset, loss: Any) -> Dataset:
     made.feature_names = part.feature_names
     made.lines, made.report = part.lines, part.report
     return made
-<<<<<<< HEAD
-=======
-
-
-# -- until read_csv takes the keys of [data] as they are -----------------------------
-
-
-def _as_today(source: str, given: dict[str, Any]) -> dict[str, Any]:
-    """The keys of a table as the arguments of today's ``read_csv``."""
-    kinds, task = given.pop("dtype", {}), given.pop("task", None)
-    words = [name for name, kind in kinds.items() if kind == "category"]
-    others = sorted(
-        {k for k in kinds.values() if k != "category"}
-        | {*given} & {"missing_values", "unknown", "decimal", "header"}
-    )
-    if others:
-        raise ProblemError(
-            Problem(
-                ("data",),
-                "this reader of tables does not know all of these keys.",
-                expected="target, features, dtype = category, task, classes, missing, "
-                "delimiter, encoding",
-                got=", ".join(others),
-                fix="leave them away",
-            )
-        )
-    if "classes" not in given and task is not None:
-        given["classes"] = task == "classification"
-    missing = given.get("missing", "fill")
-    given["missing"] = "mean" if missing == "fill" else missing
-    if source.lower().endswith((".tsv", ".tsv.gz")):
-        given.setdefault("delimiter", "\t")
-    return given | ({"categorical": words} if words else {})
->>>>>>> evaluate

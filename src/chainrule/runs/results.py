@@ -113,6 +113,7 @@ def write_files(
     summary: Mapping[str, Any],
     title: str,
     data: Any,
+    source: Path | None = None,
 ) -> list[str]:
     """metrics.json, curve.png and report.html; the names of what was written.
 
@@ -122,6 +123,7 @@ def write_files(
         summary: what metrics.json holds besides the history.
         title: above the pictures.
         data: the data set that the report shows mistakes of, or None.
+        source: the file that it was read from, or None.
     """
     rows = [
         {k: number(v) if isinstance(v, float) else v for k, v in row.items()}
@@ -136,7 +138,8 @@ def write_files(
         viz.save_curve(trainer.history, directory / "curve.png", title=title)
         files.append("curve.png")
         if data is not None:
-            viz.write_report(trainer, directory / "report.html", data=data, title=title)
+            place = directory / "report.html"
+            viz.write_report(trainer, place, data=data, title=title, source=source)
             files.append("report.html")
     return files
 

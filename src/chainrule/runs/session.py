@@ -193,9 +193,12 @@ class Session:
             disk.sweep(place)
             disk.replace(place, text.encode(), "copy of the run's file")
             names.append(COPY)
-        shown = self.parts.test or self.parts.validation
+        part = "test" if self.parts.test is not None else "validation"
+        shown, source = getattr(self.parts, part), self.origin.file_of(part)
         title = f"{self.origin.name}, seed {self.trainer.seed}"
-        made = results.write_files(self.trainer, self.directory, summary, title, shown)
+        made = results.write_files(
+            self.trainer, self.directory, summary, title, shown, source
+        )
         return [*names, *made]
 
     def readable(self, s: Mapping[str, Any], files: list[str]) -> str:

@@ -68,6 +68,14 @@ def stopped(trainer: Trainer) -> dict[str, Any]:
     return {"stopped_early": found.epoch is not None, "best_epoch": found.best_epoch}
 
 
+def row_of_weights(trainer: Trainer) -> Mapping[str, Any]:
+    """The row of the history of the epoch whose weights the model has."""
+    rows, found = trainer.history.epochs, Stopped.of(trainer)
+    if found is not None and found.restored:
+        return next(row for row in rows if row["epoch"] == found.best_epoch)
+    return rows[-1] if rows else {}
+
+
 def told_of_stopping(trainer: Trainer) -> list[str]:
     """The line of a readable summary about early stopping, where there was some."""
     found = Stopped.of(trainer)

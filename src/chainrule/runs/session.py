@@ -151,8 +151,7 @@ class Session:
     def summary(self) -> dict[str, Any]:
         """The result of the run, ready for JSON; the test part is measured."""
         origin, trainer, parts = self.origin, self.trainer, self.parts
-        rows, watched = trainer.history.epochs, origin.watched
-        last = rows[-1] if rows else {}
+        last, watched = results.row_of_weights(trainer), origin.watched
         measured = {k: v for k, v in last.items() if k.startswith("train_")}
         if watched == "validation":
             measured |= {k: v for k, v in last.items() if k.startswith("validation_")}

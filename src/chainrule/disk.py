@@ -11,7 +11,6 @@ import contextlib
 import errno
 import io
 import os
-import shutil
 import stat
 from collections.abc import Callable, Iterator
 from typing import IO, TYPE_CHECKING, BinaryIO
@@ -21,6 +20,8 @@ from chainrule.errors import ArgumentError, SaveError
 if TYPE_CHECKING:
     from pathlib import Path
 
+#: Bytes that are copied at a time.
+_BLOCK = 1 << 20
 #: What is no regular file, by the type in its mode.
 _KINDS = {
     stat.S_IFDIR: "a folder",
@@ -199,7 +200,8 @@ def replace(
             raise OSError(errno.EINVAL, "no regular file is there")
         try:
             with open(os.open(beside, flags, 0o666), "wb") as file:
-                shutil.copyfileobj(source, file)
+                while block := source.read(_BLOCK):
+                    file.write(block)
                 file.flush()
                 os.fsync(file.fileno())
                 if written is not None:

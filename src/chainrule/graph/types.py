@@ -90,7 +90,7 @@ def as_dtype(dtype: Any) -> DType:
         return FROM_SHORT[dtype]
     try:
         return _FROM_NUMPY[np.dtype(dtype)]
-    except (KeyError, TypeError):
+    except Exception:  # NumPy takes texts for records too, and has Python parse them
         raise DTypeError(
             f"{dtype!r} is not an element type that Chainrule computes with.",
             expected=", ".join(d.name for d in DType),

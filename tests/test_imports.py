@@ -49,6 +49,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("compiled_program", "compiled"),
     ("nn", "optim", "data", "metrics"),
     ("training",),
+    ("evaluation",),
     ("explanation", "viz", "doctor", "interop"),
     ("__init__",),
     ("recipes", "runs"),

@@ -396,6 +396,17 @@ def test_notes_that_are_none_of_ours(
         one_message(chainrule(*command), 2, said, "expected:", "got:", "fix:")
 
 
+@pytest.mark.parametrize("kind", ["xls", None, ["csv"]])
+def test_data_of_an_unknown_kind(
+    chainrule: Any, finished: Path, monkeypatch: pytest.MonkeyPatch, kind: Any
+) -> None:
+    monkeypatch.setattr(cr.Trainer, "format", property(lambda self: {"kind": kind}))
+    data.flowers(Path("f.csv"))
+    for command in (["evaluate"], ["predict"]):
+        result = chainrule(*command, finished / "moons", "f.csv")
+        one_message(result, 2, "of a kind that this version cannot read", "fix:")
+
+
 def test_data_that_have_moved_away(chainrule: Any, tmp_path: Path) -> None:
     data.flowers(tmp_path / "flowers.csv")
     chainrule("new", "f.toml", "--data", "flowers.csv")
@@ -421,7 +432,8 @@ def test_data_of_a_stranger_s_checkpoint(
     (tmp_path / "far" / "f.toml").rename(tmp_path / "near" / "f.toml")
     said = ["cannot have data read from anywhere", "flowers.csv", "fix:"]
     one_message(chainrule("evaluate", "r"), 2, *said)
-    one_message(chainrule("train", "--resume", "r"), 2, *said)
+    for more in ([], ["--epochs", 3]):
+        one_message(chainrule("train", "--resume", "r", *more), 2, *said)
     (tmp_path / "far" / "flowers.csv").rename(tmp_path / "near" / "flowers.csv")
     assert chainrule("train", "f.toml", "--resume", "r").code == 0
 

@@ -125,9 +125,60 @@ def test_evaluate_in_words(at: Any) -> None:
     assert first.startswith("flowers.toml: loss ")
     assert first.endswith(" on the validation set")
     assert samples == "  samples   15"
-    assert rest[1].split()[:3] == ["true", "\\", "predicted"]
+    assert any(line.split()[:3] == ["true", "\\", "predicted"] for line in rest)
     first, *_ = at("evaluate", "r-houses", "houses.csv").out.splitlines()
     assert first.endswith(" on houses.csv")
+
+
+def test_evaluate_beside_a_baseline(at: Any) -> None:
+    """Figures, columns and mistakes, as text and as JSON."""
+    told = at("evaluate", "r-houses", "houses.csv", "--json").json
+    assert told["target"] == "房價"
+    assert told["baseline"]["r2"] == 0
+    with open("houses.csv", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    prices = np.array([float(row["房價"]) for row in rows])
+    off = abs(prices - prices.mean()).mean()
+    assert told["baseline"]["mae"] == pytest.approx(off, rel=1e-5)
+    assert {item["column"] for item in told["importance"]} == {"面積", "房間", "城市"}
+    assert told["importance_of"] == "r2"
+    means = [item["mean"] for item in told["importance"]]
+    assert means == sorted(means, reverse=True)
+    worst = [abs(item["cost"]) for item in told["mistakes"]]
+    assert worst == sorted(worst, reverse=True)
+    for item in told["mistakes"]:
+        own = rows[item["row"]]
+        assert item["truth"] == [float(own["房價"])]
+        assert item["cells"]["城市"] == own["城市"]
+        assert float(item["cells"]["面積"]) == pytest.approx(float(own["面積"]))
+    again = at("evaluate", "r-houses", "houses.csv", "--json", "--seed", 1).json
+    assert again["mistakes"] == told["mistakes"]
+    assert again["importance"] != told["importance"]
+    said = at("evaluate", "r-houses", "houses.csv").out
+    for part in ("always the mean", "What r2 loses", "面積 ", "The worst mistakes"):
+        assert part in said
+    told = at("evaluate", "r-flowers", "--json").json
+    assert told["baseline"]["answer"].removeprefix("always ") in told["classes"]
+    assert told["baseline"]["balanced_accuracy"] == pytest.approx(1 / 3)
+    assert told["baseline"]["roc_auc"] == 0.5
+    assert {"accuracy", "balanced_accuracy", "f1", "roc_auc"} <= told.keys()
+
+
+def test_evaluate_data_that_are_no_table(at: Any) -> None:
+    told = at("evaluate", "r-shades", "--json").json
+    assert told["importance"] == []
+    assert told["baseline"]["accuracy"] >= 1 / len(told["classes"])
+    assert "shuffled" not in at("evaluate", "r-shades").out
+
+
+def test_evaluate_weights_that_are_no_numbers(at: Any, tmp_path: Path) -> None:
+    trainer = cr.Trainer.load("r-flowers")
+    weight = next(iter(trainer.model.parameters()))
+    weight.copy_(cr.tensor(np.full(weight.shape, np.nan, "f4")))
+    trainer.save(tmp_path / "bad.ckpt")
+    for command in ("evaluate", "predict"):
+        result = at(command, tmp_path / "bad.ckpt", "flowers.csv")
+        one_message(result, 1, "gives no numbers", "weight", "fix:")
 
 
 def test_evaluate_leaves_the_run_as_it_is(at: Any) -> None:
@@ -243,6 +294,19 @@ def test_rows_of_a_table_come_back_as_they_are(at: Any, tmp_path: Path) -> None:
     told = at("predict", "r-flowers", path, "--json").json["predictions"]
     assert [item["row"] for item in told] == ["line 2", "line 5"]
     assert [item["prediction 2"] for item in told] == [row[4] for row in rows]
+
+
+def test_formulas_are_harmless(at: Any, tmp_path: Path) -> None:
+    path = tmp_path / "f.csv"
+    path.write_text("length,width,note,@x\n2,-0.1,=1+1,-5\n2,+0.1, -1+cmd,-\n")
+    head, *rows = table(at("predict", "r-flowers", path).out)
+    assert head[2:4] == ["note", "'@x"]
+    assert [row[1:4] for row in rows] == [
+        ["-0.1", "'=1+1", "-5"],
+        ["+0.1", "'-1+cmd", "-"],
+    ]
+    _, *rows = table(at("predict", "r-flowers", path, "--no-safe-csv").out)
+    assert [row[2] for row in rows] == ["=1+1", "-1+cmd"]
 
 
 def test_rows_that_are_left_out(chainrule: Any, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,14 +12,24 @@ import chainrule as cr
 from chainrule import nn
 from chainrule.errors import DataError
 from chainrule.runs.problems import RunFileError
-from tests.runs.test_building import made, small
+from tests.runs.test_building import FromFile, file, small
 
 LINEAR = 'layers = [{ class = "Linear", out_features = 4 }, "Tanh", "Linear"]'
 
 
-def incomes(folder: Path, low: float = 1.0) -> None:
+def made(folder: Path, source: str, model: str, more: str = "") -> Any:
+    if source == "a.csv":
+        more += 'target = "y"\n'
+    text = f'[data]\nsource = "{source}"\n{more}[model]\n{model}\n'
+    run = file.parse(text, name="a.toml", folder=folder, options={"engine": "numpy"})
+    return FromFile(run).trainer(FromFile(run).parts())
+
+
+def incomes(folder: Path) -> None:
     x = np.random.default_rng(0).normal(size=(60, 2))
-    np.savez(folder / "a.npz", x=x, y=np.exp(8 + x @ [1.0, -0.5]) - (1 - low))
+    y = np.exp(8 + x @ [1.0, -0.5])
+    rows = "".join(f"{a},{b},{c}\n" for (a, b), c in zip(x.tolist(), y.tolist()))
+    (folder / "a.csv").write_text(f"a,b,y\n{rows}", encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -30,23 +41,25 @@ def test_layer_and_loss(
 ) -> None:
     incomes(tmp_path)
     model = f"standardize = {standardize}\n{LINEAR}"
-    trainer = made(tmp_path, "a.npz", model, f'target_transform = "{kind}"\n')
+    trainer = made(tmp_path, "a.csv", model, f'target_transform = "{kind}"\n')
     *_, last = trainer.model
     assert type(last) is layer
     assert isinstance(trainer.loss, nn.TransformedTargetLoss)
     assert isinstance(trainer.loss.loss, nn.MSELoss)
-    z = trainer.loss.target.transform(np.load(tmp_path / "a.npz")["y"][:, None]).numpy()
+    z = trainer.loss.target.transform(
+        np.loadtxt(tmp_path / "a.csv", delimiter=",", skiprows=1)[:, 2:]
+    ).numpy()
     assert abs(z.mean()) < 0.3
     assert 0.7 < z.std() < 1.3
     text = f'target_transform = "{kind}"\n', '[loss]\nclass = "HuberLoss"'
-    trainer = made(tmp_path, "a.npz", f"{model}\n{text[1]}", text[0])
+    trainer = made(tmp_path, "a.csv", f"{model}\n{text[1]}", text[0])
     assert isinstance(trainer.loss.loss, nn.HuberLoss)
 
 
 def test_none_is_the_default(tmp_path: Path) -> None:
     incomes(tmp_path)
     for more in ("", 'target_transform = "none"\n'):
-        trainer = made(tmp_path, "a.npz", LINEAR, more)
+        trainer = made(tmp_path, "a.csv", LINEAR, more)
         *_, last = trainer.model
         assert isinstance(last, nn.Unstandardize)
         assert isinstance(trainer.loss, nn.MSELoss)
@@ -56,8 +69,8 @@ def test_none_is_the_default(tmp_path: Path) -> None:
     ("source", "model", "words"),
     [
         ("f.csv", LINEAR, "3 classes"),
-        ("a.npz", LINEAR.replace('"Linear"]', '"Linear", "Softplus"]'), "Softplus"),
-        ("a.npz", f'{LINEAR}\n[loss]\nclass = "PoissonNLLLoss"', "PoissonNLLLoss"),
+        ("a.csv", LINEAR.replace('"Linear"]', '"Linear", "Softplus"]'), "Softplus"),
+        ("a.csv", f'{LINEAR}\n[loss]\nclass = "PoissonNLLLoss"', "PoissonNLLLoss"),
         ("moons", LINEAR, "it is for"),
     ],
 )
@@ -79,10 +92,11 @@ def test_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from chainrule import cli
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("chainrule.training.curve.can_plot", lambda: False)
+    monkeypatch.setattr("chainrule.viz.can_plot", lambda: False)
     incomes(tmp_path)
     Path("a.toml").write_text(
-        f'[data]\nsource = "a.npz"\ntarget_transform = "log"\n[model]\n{LINEAR}\n'
+        '[data]\nsource = "a.csv"\ntarget = "y"\ntarget_transform = "log"\n'
+        f"[model]\n{LINEAR}\n"
         '[training]\nengine = "numpy"\nepochs = 3\n'
         '[optimizer]\nclass = "Adam"\nlr = 0.02\n',
         encoding="utf-8",
@@ -92,7 +106,7 @@ def test_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert cli.run(["evaluate", "r"]) == 0
     trainer = cr.Trainer.load("r")
     assert trainer.epoch == 80
-    with np.load("a.npz") as arrays:
-        x, y = arrays["x"].astype("f4"), arrays["y"]
+    table = np.loadtxt("a.csv", delimiter=",", skiprows=1)
+    x, y = table[:, :2].astype("f4"), table[:, 2]
     ratio = trainer.predict(x)[:, 0] / y
     assert np.median(abs(np.log(ratio))) < 0.5

@@ -20,15 +20,26 @@ Examples:
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("data", required=False, type=click.Path(path_type=Path))
 @click.option("--threads", type=click.IntRange(1), help="Threads of the native engine.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    help="Of the shuffles that tell how important a column is.",
+)
 @command
-def evaluate(run: Path, data: Path | None, threads: int | None, as_json: bool) -> int:
-    """Measure what a run has learnt: loss, metrics, and which classes it confuses.
+def evaluate(
+    run: Path, data: Path | None, threads: int | None, seed: int, as_json: bool
+) -> int:
+    """Measure what a run has learnt, beside what one answer for all rows would get.
+
+    Of a table it also says which columns the network needs, by how much worse it is
+    with a column shuffled, and which rows are predicted worst.
 
     RUN is the directory of a run, or a checkpoint. DATA is a file or folder like the
     one that it was trained on, targets included; without it, the run's own test part.
     """
     from chainrule.runs import evaluating
 
-    result, text = evaluating.evaluate(run, data, threads=threads)
+    result, text = evaluating.evaluate(run, data, threads=threads, seed=seed)
     tell(result, as_json, text)
     return 0

@@ -74,7 +74,7 @@ def predict(
                 # Elsewhere the cells are data, and stay as they are.
                 shown = visible_lines if sys.stdout.isatty() else str
                 while part := text.read(1 << 20):
-                    click.echo(shown(part), nl=False, color=True)  # all of it
+                    click.echo(shown(part), nl=False, color=True)
     for note in made.notes:
         say(note)
     if told is not None:

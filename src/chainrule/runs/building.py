@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -65,9 +65,8 @@ class FromFile:
         """The same file with other options of the command line."""
         run = self.run
         given = {**run.options, **options}
-        return FromFile(
-            parse(run.text, name=run.name, folder=run.folder, options=given)
-        )
+        made = parse(run.text, name=run.name, folder=run.folder, options=given)
+        return FromFile(replace(made, within=run.within))
 
     def note(self) -> dict[str, Any]:
         """What checkpoints keep of it."""
@@ -87,7 +86,7 @@ class FromFile:
         """Its data."""
         return source.load(self.run)
 
-    def trainer(self, parts: Parts, threads: int | None = None) -> Trainer:
+    def trainer(self, parts: Parts) -> Trainer:
         """A Trainer that has not trained yet.
 
         Raises:

@@ -50,6 +50,8 @@ class Chosen(Section):
     hidden: ClassVar[tuple[str, ...]] = ()
     #: Arguments that a file may leave out, though Python wants them.
     inferred: ClassVar[tuple[str, ...]] = ()
+    #: Whether the name alone will do, without a table.
+    short: ClassVar[bool] = False
 
     name: ClassName | None = Field(alias="class")
 
@@ -73,17 +75,22 @@ class Family:
         what: what one of them is called.
         keys: what the sections of all of them have in common.
         classes: name → class.
-        otherwise: the class where none is named.
     """
 
     what: str
     keys: type[Chosen]
     classes: Mapping[str, type]
-    otherwise: str | None = None
+
+    @property
+    def otherwise(self) -> str | None:
+        """The class where none is named."""
+        field = self.keys.known()["class"]
+        return None if field.is_required() else field.default
 
     def take(self, given: Any) -> Chosen:
         """The section of the class that ``given`` names."""
-        named = {"class": given} if isinstance(given, str) else given
+        alone = self.keys.short and isinstance(given, str)
+        named = {"class": given} if alone else given
         if not isinstance(named, dict):
             raise refusal({(): Wrong(self.keys, "model_type", "", given)})
         name = named.get("class", self.otherwise)
@@ -92,7 +99,7 @@ class Family:
         if name is None:
             raise refusal({("class",): Wrong(self.keys, "missing", "class", given)})
         if not isinstance(name, str) or name not in self.classes:
-            where = () if isinstance(given, str) else ("class",)
+            where = () if alone else ("class",)
             raise refusal({where: Wrong(self, "class", "class", name)})
         return self.model(name).model_validate({**named, "class": name})
 

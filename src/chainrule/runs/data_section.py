@@ -59,7 +59,7 @@ _Task = Literal["classification", "regression"]
 _Transform = Literal["none", "log", "quantile"]
 _Kinds = Annotated[
     dict[Text, Literal["number", "category", "date", "dmy", "mdy", "id"]],
-    Words('a table from columns to "number", "category", "date", "dmy", "mdy", "id"'),
+    Words("a table from columns to number, category, date, dmy, mdy or id"),
 ]
 _Texts = Annotated[list[Text], Words("a list of texts in quotes")]
 _Encoding = Annotated[Text, Words("the name of an encoding in quotes")]
@@ -94,8 +94,10 @@ class Data(Section):
 
     @property
     def reading(self) -> dict[str, Any]:
-        """The keys of this format alone, as given."""
-        return self.given(Data)
+        """The keys of this format alone, as given; what a reader takes."""
+        given = self.given(Data)
+        given.pop("target_transform", None)  # for the network and its loss
+        return given
 
 
 class Table(Data):
@@ -109,8 +111,8 @@ class Table(Data):
     features: Names | None = Field(None, examples=[["area", "rooms"]])
     """the columns to predict it from; else all others"""
     dtype: _Kinds | None = Field(None, examples=[{"postcode": "category"}])
-    """what columns hold, where that is not seen rightly; dmy and mdy are dates with the
-    day or the month first, an id is left out"""
+    """what columns hold, where that is not seen: a number, a category, a date (dmy or
+    mdy: with the day or the month first), or an id, which is left out"""
     task: _Task | None = Field(None, examples=["classification"])
     """whether the target names a class or is a quantity; else it is seen"""
     classes: _Classes | None = Field(None, examples=[["no", "yes"]])

@@ -30,6 +30,7 @@ class Options(Section):
     seed: Annotated[int, Ge(0), Le(2**64 - 1)]
     engine: Literal["auto", "native", "numpy"]
     limit: Positive | None
+    threads: Positive | None
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class FromRecipe:
             "seed": 0,
             "engine": "auto",
             "limit": None,
+            "threads": None,
         }
         new = {k: v for k, v in given.items() if k in own and v is not None}
         return cls(name, own | new)
@@ -81,11 +83,11 @@ class FromRecipe:
         train, test = recipes.find(self.name).data(self.options["limit"])
         return Parts(train, None, test, len(train), 0)
 
-    def trainer(self, parts: Parts, threads: int | None = None) -> Trainer:
+    def trainer(self, parts: Parts) -> Trainer:
         """A Trainer that has not trained yet."""
         module, given = recipes.find(self.name), self.options
-        how = {key: given[key] for key in ("lr", "seed", "engine")}
-        return module.trainer(module.network(given["seed"]), threads=threads, **how)
+        how = {key: given[key] for key in ("lr", "seed", "engine", "threads")}
+        return module.trainer(module.network(given["seed"]), **how)
 
     def fitting(self, train: Dataset) -> dict[str, Any]:
         """How long, and in what batches, a Trainer is fitted to the data."""

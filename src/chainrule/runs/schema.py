@@ -97,6 +97,7 @@ class Layer(Chosen):
     title: ClassVar[str] = "a layer"
     hidden: ClassVar[tuple[str, ...]] = ("dtype",)
     inferred: ClassVar[tuple[str, ...]] = INFERRED
+    short: ClassVar[bool] = True
 
     name: ClassName = Field(alias="class", examples=["ReLU"])
     """its name"""
@@ -315,12 +316,10 @@ LOSSES = Family(
     Loss,
     {n: c for n, c in _exported(nn, nn.Loss).items() if n not in _NO_LOSSES},
 )
-OPTIMIZERS = Family("optimiser", Optimizer, optim.OPTIMIZERS, otherwise="Adam")
+OPTIMIZERS = Family("optimiser", Optimizer, optim.OPTIMIZERS)
 #: Rates that need no other schedule inside.
 _RATES = {n: c for n, c in optim.SCHEDULES.items() if n != "LinearWarmup"}
-SCHEDULES = Family(
-    "schedule", Schedule, {"Schedule": optim.Schedule, **_RATES}, otherwise="Schedule"
-)
+SCHEDULES = Family("schedule", Schedule, {"Schedule": optim.Schedule, **_RATES})
 CALLBACKS = Family(
     "callback",
     Callback,

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule import disk, nn, recipes
+from chainrule import disk, recipes
 from chainrule.errors import (
     ArgumentError,
     CheckpointError,
@@ -66,24 +66,21 @@ class Session:
     epochs: int | None = None
 
     @classmethod
-    def begin(
-        cls, origin: Origin, out: Path | None = None, threads: int | None = None
-    ) -> Session:
+    def begin(cls, origin: Origin, out: Path | None = None) -> Session:
         """A new run.
 
         Args:
             origin: what it is made from.
             out: the directory for the results, instead of its own.
-            threads: of the native engine.
 
         Raises:
             RunFileError: whatever does not fit together.
         """
         parts = origin.parts()
-        trainer = origin.trainer(parts, threads)
+        trainer = origin.trainer(parts)
         trainer.notes = origin.note()
         directory = out or origin.directory or results.new_directory(origin.name)
-        return cls(origin, _suited(parts, trainer), trainer, directory)
+        return cls(origin, parts.for_loss(trainer.loss), trainer, directory)
 
     @classmethod
     def restore(
@@ -102,9 +99,7 @@ class Session:
         origin = origin_of(document.get("notes"), directory)
         if origin is None or (target is not None and not _is(origin, target)):
             raise _another(directory, target, origin)
-        threads = options.pop("threads", None)
-        if isinstance(origin, FromFile):
-            threads = threads or origin.setting("threads")
+        threads = options.pop("threads", None) or origin.setting("threads")
         trainer = Trainer.load(directory, threads=threads)
         epochs = options.pop("epochs", None)
         if epochs is not None:
@@ -114,15 +109,12 @@ class Session:
             own = trainer.engine if option == "engine" else origin.setting(option)
             if value not in (None, "auto", own):
                 raise _cannot_change(option, own, value)
-        if (
-            isinstance(origin, FromFile)
-            and target is not None
-            and Path(target).exists()
-        ):
-            now = load(Path(target), origin.run.options)
+        file = None if target is None else Path(target)
+        if isinstance(origin, FromFile) and file is not None and file.exists():
+            now = load(file, origin.run.options)
             _check_same(origin.run, now)
             origin = FromFile(replace(origin.run, folder=now.folder, within=None))
-        parts = _suited(origin.parts(), trainer)
+        parts = origin.parts().for_loss(trainer.loss)
         steps = trainer.optimizer.steps
         return cls(origin, parts, trainer, directory, steps, epochs)
 
@@ -267,7 +259,7 @@ def train(
             if named
             else FromFile(load(Path(target), given))
         )
-        session = Session.begin(origin, out, given.get("threads"))
+        session = Session.begin(origin, out)
     try:
         if over := results.why_over(session.trainer, session.epochs):
             say(f"{over}; its results:")
@@ -415,9 +407,3 @@ def _check_same(run: RunFile, now: RunFile) -> None:
             fix="start a new run, or resume from the directory alone: "
             "chainrule train --resume DIRECTORY",
         )
-
-
-def _suited(parts: Parts, trainer: Trainer) -> Parts:
-    """The data with targets as the run's loss takes them."""
-    loss = trainer.loss
-    return parts.for_loss(loss) if isinstance(loss, nn.Module) else parts

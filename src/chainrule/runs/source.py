@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -55,14 +55,14 @@ class Parts:
     rows: int
     incomplete: int
 
-    def for_loss(self, loss: nn.Module) -> Parts:
+    def for_loss(self, loss: Any) -> Parts:
         """All parts with targets as ``loss`` takes them."""
-        made = [
-            None if part is None else for_loss(part, loss)
-            for part in (self.train, self.validation, self.test)
-        ]
-        assert made[0] is not None
-        return Parts(made[0], made[1], made[2], self.rows, self.incomplete)
+        return replace(
+            self,
+            train=for_loss(self.train, loss),
+            validation=self.validation and for_loss(self.validation, loss),
+            test=self.test and for_loss(self.test, loss),
+        )
 
     def sizes(self) -> dict[str, int]:
         """How many samples each part has."""
@@ -260,7 +260,7 @@ def outputs(train: Dataset) -> tuple[int, ...]:
     return tuple(int(n) for n in train.y.shape[1:])
 
 
-def for_loss(part: Dataset, loss: nn.Module) -> Dataset:
+def for_loss(part: Dataset, loss: Any) -> Dataset:
     """The data with targets as ``loss`` takes them.
 
     Losses for two classes compare one output with one number a sample: 0 and 1, or −1

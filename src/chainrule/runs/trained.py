@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chainrule import data, nn
+from chainrule import data
 from chainrule.data import Dataset, Features
 from chainrule.errors import ArgumentError, CheckpointError, DataError, NonFiniteError
 from chainrule.runs import source
@@ -52,9 +52,8 @@ class Trained:
                 not known.
         """
         trainer = Trainer.load(place, threads=threads)
-        own = trainer.format
-        kind = None if own is None else own.get("kind")
-        if own is not None and str(kind) not in FORMATS:
+        kind = "csv" if trainer.format is None else trainer.format.get("kind")
+        if not isinstance(kind, str) or kind not in FORMATS:
             raise CheckpointError(
                 f"{place} was trained on data of a kind that this version cannot read.",
                 expected=" or ".join(FORMATS),
@@ -81,18 +80,25 @@ class Trained:
                 got="a run of a Python program",
                 fix=f"chainrule evaluate {self.place.parent} DATA",
             )
-        parts, loss = self.origin.parts(), self.trainer.loss
-        if isinstance(loss, nn.Module):
-            parts = parts.for_loss(loss)
+        parts = self.origin.parts().for_loss(self.trainer.loss)
         names = [name for name, rows in parts.sizes().items() if rows]
         return names[-1], getattr(parts, names[-1])
+
+    def file_of(self, part: str) -> Path | None:
+        """The file that a part of its own data comes from, or None."""
+        if not isinstance(self.origin, FromFile):
+            return None
+        run = self.origin.run
+        given = getattr(run.settings.data, part, None)
+        given = given if isinstance(given, str) else run.settings.data.source
+        path = run.path(given) if isinstance(given, str) else None
+        return path if path is not None and path.is_file() else None
 
     def measurable(self, path: Path) -> Dataset:
         """The samples of a file or folder with their targets, as it takes them."""
         with reading_input(path):
             read = data.read(path, format=self.format_for(path))
-        loss = self.trainer.loss
-        return source.for_loss(read, loss) if isinstance(loss, nn.Module) else read
+        return source.for_loss(read, self.trainer.loss)
 
     def features(self, path: Path) -> Features:
         """The samples of a file or folder, whose targets need not be there."""

@@ -1,0 +1,339 @@
+"""How good a network is: beside a baseline, by which columns, and where it is worst.
+
+A figure says little alone. Here it stands beside what a constant answer would get; the
+columns of a table are ranked by what the network loses without them; and the rows that
+it gets most wrong are named.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from chainrule import nn
+from chainrule.data import Dataset
+from chainrule.graph.node import Array
+from chainrule.graph.types import ArrayType, as_dtype
+from chainrule.metrics import (
+    F1,
+    R2,
+    ROCAUC,
+    Accuracy,
+    BalancedAccuracy,
+    ConfusionMatrix,
+    Metric,
+)
+from chainrule.metrics.named import defaults
+from chainrule.nn import output_semantics as semantics
+from chainrule.tensor import Tensor
+
+#: Rows that a network predicts for the importance of all columns, at most about.
+ROWS = 2_000_000
+#: Of tables with more columns none is ranked.
+COLUMNS = 500
+#: A share of a class is at least this, so that its logarithm is a number.
+_LEAST = 1e-7
+
+
+# -- figures, and what they are beside -----------------------------------------
+
+
+def is_classification(trainer: Any, data: Dataset, outputs: Array) -> bool:
+    """Whether the outputs name one class a row, or are binary decisions."""
+    row = ArrayType(data.y.shape[1:], as_dtype(data.y.dtype))
+    loss = trainer.loss
+    named = semantics.labels(outputs.shape, row) is not None
+    return semantics.is_classification(loss) or (
+        named and not semantics.is_regression(loss)
+    )
+
+
+def metrics_for(trainer: Any, data: Dataset, outputs: Array) -> list[Metric]:
+    """What to measure: the Trainer's metrics, and for classes those that tell more."""
+    row = ArrayType(data.y.shape[1:], as_dtype(data.y.dtype))
+    chosen = trainer.metrics
+    if chosen is None:
+        chosen = defaults(trainer.loss, outputs.shape, row)
+    more: tuple[Metric, ...] = ()
+    if is_classification(trainer, data, outputs):
+        more = Accuracy(), BalancedAccuracy(), F1(), ROCAUC(), ConfusionMatrix()
+    names = {metric.name for metric in chosen}
+    found = (*chosen, *(metric for metric in more if metric.name not in names))
+    return [metric.for_loss(trainer.loss) for metric in found]
+
+
+def value_of(metric: Metric, outputs: Array, y: Array) -> Any:
+    """A metric, which knows the loss already, of outputs that are there."""
+    batch = metric.batch(Tensor(outputs), Tensor(y))
+    numbers = {key: t.numpy() for key, t in batch.items()}
+    return metric.value([numbers], np.array([len(y)], np.float64))
+
+
+def loss_of(loss: Any, outputs: Array, y: Array) -> float:
+    """The loss of outputs that are there, as ``evaluate`` gives it."""
+    if not isinstance(loss, nn.Loss):
+        return float(loss(Tensor(outputs), Tensor(y)).item())
+    total, weight = (t.item() for t in loss.totals(Tensor(outputs), Tensor(y)))
+    return float(total / (weight or 1.0))
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """The best constant answer, and what it would get on the same data.
+
+    Attributes:
+        says: the answer: the class that is commonest, by its number; or the mean.
+        share: of the commonest class; None for quantities.
+        values: by the name of each metric, and ``loss``, what the answer gets.
+    """
+
+    says: int | list[float]
+    share: float | None
+    values: dict[str, float]
+
+
+def baseline(
+    trainer: Any, data: Dataset, outputs: Array, measured: Sequence[Metric]
+) -> Baseline | None:
+    """What one answer for all rows would get; None where there is no such answer.
+
+    For classes it is always the commonest one, as sure as it is common; for quantities
+    the mean, whose R² is 0.
+
+    Args:
+        trainer: whose loss it is.
+        data: with targets; the answer is the best for these.
+        outputs: of the network for them, whose shape tells what an answer is.
+        measured: metrics, of which those that are one number are taken.
+    """
+    loss, n = trainer.loss, len(data)
+    if is_classification(trainer, data, outputs):
+        cut = semantics.threshold(loss)
+        truth = semantics.decisions("A baseline", Tensor(outputs), Tensor(data.y), cut)[
+            1
+        ]
+        labels, classes = truth.numpy(), semantics.number_of_classes(outputs.shape, cut)
+        counts = np.bincount(
+            labels[(labels >= 0) & (labels < classes)], minlength=classes
+        )
+        share = counts / max(counts.sum(), 1)
+        says, common = int(counts.argmax()), float(share.max())
+        binary = cut is not None or (classes == 2 and outputs.shape[-1] == 1)
+        row = _binary(loss, share[1], says) if binary else _shares(loss, share)
+    else:
+        y = data.y.reshape(n, -1).astype(np.float64)
+        if y.size != outputs.size:
+            return None
+        mean = y.mean(0)
+        says, common, row = mean.tolist(), None, mean
+    width = outputs.size // n
+    constant = np.broadcast_to(row, (n, width)).reshape(outputs.shape)
+    constant = constant.astype(outputs.dtype)
+    values = {
+        # Of a mean R² is 0 up to rounding.
+        metric.name: round(made, 9) if isinstance(metric, R2) else made
+        for metric in measured
+        if metric.scalar
+        for made in [float(value_of(metric, constant, data.y))]
+    }
+    if common is None or _of_shares(loss):
+        values = {"loss": loss_of(loss, constant, data.y), **values}
+    return Baseline(says, common, values)
+
+
+def _of_shares(loss: Any) -> bool:
+    """Whether the least loss of a constant answer is that of the classes' shares."""
+    return isinstance(loss, nn.CrossEntropyLoss | nn.BCELoss | nn.BCEWithLogitsLoss)
+
+
+def _shares(loss: Any, share: Array) -> Array:
+    """One row of outputs that says how common each class is."""
+    sure = semantics.from_logits(loss) is False
+    return share if sure else np.log(np.maximum(share, _LEAST))
+
+
+def _binary(loss: Any, share: float, says: int) -> float:
+    """An output that says how common class 1 is, or only whether it is the commoner."""
+    p = min(max(share, _LEAST), 1 - _LEAST)
+    if isinstance(loss, nn.BCELoss):
+        return p
+    if isinstance(loss, nn.BCEWithLogitsLoss):
+        return math.log(p / (1 - p))
+    cut = semantics.threshold(loss)
+    return (0.5 if cut is None else cut) + (0.5 if says else -0.5)
+
+
+# -- columns -------------------------------------------------------------------
+
+
+def columns_of(data: Dataset) -> dict[str, list[int]]:
+    """The columns of a table, each with its features; empty for what is no table.
+
+    A category's 0/1 features are one column, and so are the parts of a date and the
+    marker of a gap.
+
+    >>> table = Dataset([[1, 0, 5], [0, 1, 6]], [0, 1], format={"features": ["b", "n"]},
+    ...                 feature_names=["b=no", "b=yes", "n"])
+    >>> columns_of(table)
+    {'b': [0, 1], 'n': [2]}
+    """
+    names = data.feature_names
+    if names is None or len(data.x.shape) != 2:
+        return {}
+    format = data.format or {}
+    listed = [column["name"] for column in format.get("columns", ())]
+    known = sorted(listed or format.get("features", ()), key=len, reverse=True)
+    found: dict[str, list[int]] = {}
+    for i, name in enumerate(names):
+        own = (c for c in known if name == c or name.startswith((f"{c}=", f"{c} ")))
+        found.setdefault(next(own, name), []).append(i)
+    return found
+
+
+@dataclass(frozen=True)
+class Importance:
+    """How much a metric loses without a column.
+
+    Attributes:
+        column: its name.
+        mean: of the loss over the repeats; below 0 where the metric got better.
+        std: its standard deviation.
+    """
+
+    column: str
+    mean: float
+    std: float
+
+
+def permutation_importance(
+    trainer: Any,
+    data: Dataset,
+    metric: Metric,
+    *,
+    repeats: int = 5,
+    rows: int = 1000,
+    seed: int = 0,
+) -> list[Importance]:
+    """How much worse the network is with a column shuffled, the largest first.
+
+    A shuffled column has the same values and says nothing about its row; the features
+    of one column are shuffled together. Of two columns that say the same neither seems
+    important.
+
+    Args:
+        trainer: of the network.
+        data: a table with names of features; of anything else nothing is ranked.
+        metric: that is one number, knowing the loss.
+        repeats: shuffles a column.
+        rows: at most so many are looked at, and fewer of a wide table.
+        seed: of the shuffles and of which rows.
+
+    Source: Breiman 2001, section 10; scikit-learn, ``permutation_importance``.
+    """
+    columns = columns_of(data)
+    if not 0 < len(columns) <= COLUMNS or len(data) < 2:
+        return []
+    rng = np.random.default_rng(seed)
+    most = max(50, min(rows, ROWS // (repeats * len(columns))))
+    taken = np.sort(rng.permutation(len(data))[:most])
+    x, y = np.asarray(data.x[taken]), data.y[taken]
+    sign = 1.0 if metric.mode == "max" else -1.0
+    whole = value_of(metric, trainer.predict(x), y)
+    made: list[Importance] = []
+    for column, features in columns.items():
+        orders = [rng.permutation(len(x)) for _ in range(repeats)]
+        shuffled = np.concatenate([x] * repeats)
+        shuffled[:, features] = np.concatenate(
+            [x[order][:, features] for order in orders]
+        )
+        parts = np.split(trainer.predict(shuffled), repeats)
+        lost = [sign * (whole - value_of(metric, part, y)) for part in parts]
+        made.append(Importance(column, float(np.mean(lost)), float(np.std(lost))))
+    return sorted(made, key=lambda item: -item.mean)
+
+
+# -- rows ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A row that the network gets wrong.
+
+    Attributes:
+        row: its number in the data, from 0.
+        truth: the class's number, or the quantities.
+        predicted: likewise.
+        cost: its loss for a class; for a quantity ŷ − y, of the target that is most
+            wrong by its own spread.
+    """
+
+    row: int
+    truth: int | list[float]
+    predicted: int | list[float]
+    cost: float
+
+
+def mistakes(
+    trainer: Any, data: Dataset, outputs: Array, most: int = 5
+) -> list[Mistake]:
+    """The rows that are most wrong, the worst first.
+
+    Of classes those decided wrongly, by their loss; of quantities by their error.
+    """
+    n, y = len(data), data.y
+    if is_classification(trainer, data, outputs):
+        cut = semantics.threshold(trainer.loss)
+        pair = semantics.decisions("Mistakes", Tensor(outputs), Tensor(y), cut)
+        decided, truth = (t.numpy() for t in pair)
+        if len(decided) != n:  # several decisions a row
+            return []
+        losses = _row_losses(trainer.loss, outputs, y)
+        wrong = np.flatnonzero(decided != truth)
+        order = wrong[np.argsort(-losses[wrong], kind="stable")][:most].tolist()
+        return [
+            Mistake(i, int(truth[i]), int(decided[i]), float(losses[i])) for i in order
+        ]
+    true, said = (np.asarray(a, np.float64).reshape(n, -1) for a in (y, outputs))
+    if true.shape != said.shape:
+        return []
+    spread = true.std(0)
+    sizes = np.abs(said - true) / np.where(spread > 0, spread, 1.0)
+    order = np.argsort(-sizes.max(1), kind="stable")[:most].tolist()
+    worst = sizes.argmax(1)
+    return [
+        Mistake(
+            i, true[i].tolist(), said[i].tolist(), float((said - true)[i, worst[i]])
+        )
+        for i in order
+    ]
+
+
+def _row_losses(loss: Any, outputs: Array, y: Array) -> Array:
+    """(n,) the loss of each row; 0 where the loss gives none for a row."""
+    if not isinstance(loss, nn.Loss):
+        return np.zeros(len(y))
+    each = loss.pointwise(*loss.prepare(outputs, y)).numpy().astype(np.float64)
+    return each.reshape(len(y), -1).mean(1)
+
+
+def cells_of(data: Dataset, row: int) -> dict[str, str]:
+    """What a row of a table holds, column by column, as far as its features tell.
+
+    >>> table = Dataset([[1, 0, 5], [0, 1, 6]], [0, 1], format={"features": ["b", "n"]},
+    ...                 feature_names=["b=no", "b=yes", "n"])
+    >>> cells_of(table, 1)
+    {'b': 'yes', 'n': '6'}
+    """
+    names, numbers = data.feature_names or (), np.asarray(data.x[row : row + 1])[0]
+    found: dict[str, str] = {}
+    for column, features in columns_of(data).items():
+        one_hot = [names[i].removeprefix(f"{column}=") for i in features if numbers[i]]
+        if names[features[0]] == column:
+            found[column] = f"{numbers[features[0]]:.6g}"
+        else:
+            found[column] = ", ".join(one_hot)
+    return found

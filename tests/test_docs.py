@@ -52,6 +52,7 @@ DOCUMENTS = (
     "docs/design.md",
     "docs/your-data.md",
     "docs/arrays.md",
+    "docs/loops.md",
     "src/chainrule/engines/native/README.md",
 )
 

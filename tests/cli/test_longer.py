@@ -79,6 +79,9 @@ def test_a_run_that_was_stopped_early(chainrule: Any, file: Path) -> None:
     assert "after epoch 3; epoch 1 was the best, whose weights it has" in first.out
     summary = json.loads(Path("r/metrics.json").read_text(encoding="utf-8"))
     assert (summary["stopped_early"], summary["best_epoch"]) == (True, 1)
+    best, *_, last = summary["history"]  # it tells of the weights that it has
+    assert summary["validation_loss"] == best["validation_loss"]
+    assert summary["validation_loss"] != last["validation_loss"]
     again = chainrule("train", "--resume", "r")
     assert "stopped early after epoch 3" in again.err
     assert "--epochs" in again.err

@@ -86,6 +86,13 @@ class FromFile:
         """Its data."""
         return source.load(self.run)
 
+    def file_of(self, part: str) -> Path | None:
+        """The file that ``validation`` or ``test`` comes from, or None."""
+        given = getattr(self.run.settings.data, part, None)
+        given = given if isinstance(given, str) else self.run.settings.data.source
+        path = self.run.path(given) if isinstance(given, str) else None
+        return path if path is not None and path.is_file() else None
+
     def trainer(self, parts: Parts) -> Trainer:
         """A Trainer that has not trained yet.
 

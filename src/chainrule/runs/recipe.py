@@ -83,6 +83,10 @@ class FromRecipe:
         train, test = recipes.find(self.name).data(self.options["limit"])
         return Parts(train, None, test, len(train), 0)
 
+    def file_of(self, part: str) -> Path | None:
+        """Its data come from no file."""
+        return None
+
     def trainer(self, parts: Parts) -> Trainer:
         """A Trainer that has not trained yet."""
         module, given = recipes.find(self.name), self.options

@@ -68,6 +68,14 @@ def stopped(trainer: Trainer) -> dict[str, Any]:
     return {"stopped_early": found.epoch is not None, "best_epoch": found.best_epoch}
 
 
+def row_of_weights(trainer: Trainer) -> Mapping[str, Any]:
+    """The row of the history of the epoch whose weights the model has."""
+    rows, found = trainer.history.epochs, Stopped.of(trainer)
+    if found is not None and found.restored:
+        return next(row for row in rows if row["epoch"] == found.best_epoch)
+    return rows[-1] if rows else {}
+
+
 def told_of_stopping(trainer: Trainer) -> list[str]:
     """The line of a readable summary about early stopping, where there was some."""
     found = Stopped.of(trainer)
@@ -113,6 +121,7 @@ def write_files(
     summary: Mapping[str, Any],
     title: str,
     data: Any,
+    source: Path | None = None,
 ) -> list[str]:
     """metrics.json, curve.png and report.html; the names of what was written.
 
@@ -122,6 +131,7 @@ def write_files(
         summary: what metrics.json holds besides the history.
         title: above the pictures.
         data: the data set that the report shows mistakes of, or None.
+        source: the file that it was read from, or None.
     """
     rows = [
         {k: number(v) if isinstance(v, float) else v for k, v in row.items()}
@@ -136,7 +146,8 @@ def write_files(
         viz.save_curve(trainer.history, directory / "curve.png", title=title)
         files.append("curve.png")
         if data is not None:
-            viz.write_report(trainer, directory / "report.html", data=data, title=title)
+            place = directory / "report.html"
+            viz.write_report(trainer, place, data=data, title=title, source=source)
             files.append("report.html")
     return files
 

@@ -151,8 +151,7 @@ class Session:
     def summary(self) -> dict[str, Any]:
         """The result of the run, ready for JSON; the test part is measured."""
         origin, trainer, parts = self.origin, self.trainer, self.parts
-        rows, watched = trainer.history.epochs, origin.watched
-        last = rows[-1] if rows else {}
+        last, watched = results.row_of_weights(trainer), origin.watched
         measured = {k: v for k, v in last.items() if k.startswith("train_")}
         if watched == "validation":
             measured |= {k: v for k, v in last.items() if k.startswith("validation_")}
@@ -193,9 +192,12 @@ class Session:
             disk.sweep(place)
             disk.replace(place, text.encode(), "copy of the run's file")
             names.append(COPY)
-        shown = self.parts.test or self.parts.validation
+        part = "test" if self.parts.test is not None else "validation"
+        shown, source = getattr(self.parts, part), self.origin.file_of(part)
         title = f"{self.origin.name}, seed {self.trainer.seed}"
-        made = results.write_files(self.trainer, self.directory, summary, title, shown)
+        made = results.write_files(
+            self.trainer, self.directory, summary, title, shown, source
+        )
         return [*names, *made]
 
     def readable(self, s: Mapping[str, Any], files: list[str]) -> str:

@@ -86,13 +86,7 @@ class Trained:
 
     def file_of(self, part: str) -> Path | None:
         """The file that a part of its own data comes from, or None."""
-        if not isinstance(self.origin, FromFile):
-            return None
-        run = self.origin.run
-        given = getattr(run.settings.data, part, None)
-        given = given if isinstance(given, str) else run.settings.data.source
-        path = run.path(given) if isinstance(given, str) else None
-        return path if path is not None and path.is_file() else None
+        return None if self.origin is None else self.origin.file_of(part)
 
     def measurable(self, path: Path) -> Dataset:
         """The samples of a file or folder with their targets, as it takes them."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule import evaluation
 from chainrule.checks import choice
 from chainrule.data import Dataset
 from chainrule.disk import replace
@@ -27,7 +28,6 @@ def write_report(
     title: str = "",
     options: Mapping[str, Any] | None = None,
     source: str | Path | None = None,
-    evaluation: Mapping[str, Any] | None = None,
     lang: str = "en",
 ) -> None:
     """Write report.html: how a run went, what its network can do and where it errs.
@@ -49,9 +49,6 @@ def write_report(
         options: settings to list besides the Trainer's own; None values are left out.
         source: the file that the data were read from, whose cells the worst mistakes
             then show.
-        evaluation: what was measured besides: ``baseline``, what the best constant
-            answer gets, by metric; ``importance``, mappings with ``column``, ``mean``
-            and ``std``, of the metric ``importance_of``.
         lang: ``"en"`` or ``"zh-TW"``, for headings and explanations.
 
     Raises:
@@ -68,9 +65,8 @@ def write_report(
             fix="data=cr.data.Dataset(x, y)",
         )
     words = page.read_words(choice(*page.LANGUAGES)("lang", lang))
-    found = {"evaluation": evaluation or {}, "options": options or {}, "source": source}
     with np.errstate(all="ignore"):  # what a sick network says is shown as it is
-        shown = _content(trainer, data, words, **found)
+        shown = _content(trainer, data, words, options or {}, source)
     shown |= {"title": title or words["untitled"], "lang": lang, "data": data}
     replace(Path(path), page.render(words, shown).encode(), "report")
 
@@ -79,12 +75,12 @@ def _content(
     trainer: Any,
     data: Dataset,
     words: Words,
-    evaluation: Mapping[str, Any],
     options: Mapping[str, Any],
     source: Any,
 ) -> dict[str, Any]:
     """What the template shows; None, or nothing, for sections that are left out."""
     result, measured = None, {"loss": np.nan}
+    beside, ranked, metrics = None, [], []
     try:
         measured = trainer.evaluate(data)
         outputs = trainer.predict(data)
@@ -93,6 +89,10 @@ def _content(
     if sick := not np.isfinite(outputs).all():
         measured = {"loss": measured["loss"]}
     else:
+        metrics = evaluation.metrics_for(trainer, data, outputs)
+        beside = evaluation.baseline(trainer, data, outputs, metrics)
+        if metrics and metrics[0].scalar:
+            ranked = evaluation.permutation_importance(trainer, data, metrics[0])
         names = sections.target_names(data, words)
         result = classified(trainer, data, outputs)
         result = result or regressed(trainer, data, outputs, names)
@@ -100,7 +100,7 @@ def _content(
     shown: dict[str, Any] = {
         "sick": sick,
         "tiles": {k: v for k, v in measured.items() if np.ndim(v) == 0},
-        "baseline": evaluation.get("baseline") or {},
+        "baseline": {} if beside is None else beside.values,
         "totals": sections.totals(trainer, layers),
         "settings": sections.settings(trainer, options, words),
         "curves": sections.curves(trainer, words),
@@ -113,8 +113,8 @@ def _content(
         "validation": trainer.history.validation_name,
         **dict.fromkeys(("classes", "quantities", "mistakes", "importance", "plane")),
     }
-    metric = evaluation.get("importance_of") or "loss"
-    if ranked := evaluation.get("importance"):
+    if ranked:
+        metric = metrics[0].name
         shown["importance"] = charts.bars(ranked[: page.FEW], metric, words)
     if result is None:
         return shown

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.data import Dataset
+from chainrule.evaluation import Importance
 from chainrule.formatting import number, percent
 from chainrule.graph.node import Array
 from chainrule.tables import shorten
@@ -142,9 +143,9 @@ def fit(result: Regressed, i: int, words: Words, data: str) -> list[Figure]:
     return figures
 
 
-def bars(ranked: Sequence[Mapping[str, Any]], metric: str, words: Words) -> Figure:
+def bars(ranked: Sequence[Importance], metric: str, words: Words) -> Figure:
     """A bar for each column, the first on top, with its spread."""
-    rows = [(row["column"], row["mean"], row["std"]) for row in ranked]
+    rows = [(item.column, item.mean, item.std) for item in ranked]
     names, mean, spread = zip(*rows)
     with drawing.figure(drawing.PAGE, 6.0, 0.7 + 0.27 * len(rows)) as figure:
         axes, places = figure.subplots(), range(len(rows))

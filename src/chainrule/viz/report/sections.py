@@ -98,12 +98,12 @@ def mistakes(
     if images.picture_shape(data.x.shape[1:]) is not None:
         uris = images.grey_or_colour(images.as_pictures(data.x[worst]))
         return made | {"pictures": uris}
-    lines, rows_of = getattr(data, "lines", None), getattr(datasets, "rows_of", None)
+    lines, format = data.lines, data.format
     if lines is not None:
         answers = [{"line": int(lines[a.pop("row")]), **a} for a in answers]
-    if source and lines is not None and rows_of is not None:
+    if source and lines is not None and format is not None:
         target = target_names(data, {"target": "", "target_n": ""})
-        rows = rows_of(Path(source), data.format, lines[worst].tolist())
+        rows = datasets.rows_of(Path(source), format, lines[worst].tolist())
         rows = [{k: v for k, v in row.items() if k not in target} for row in rows]
     elif data.feature_names is not None:
         rows = [

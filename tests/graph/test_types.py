@@ -39,7 +39,13 @@ def test_kinds() -> None:
     assert {d.name for d in DType if d.is_integer} == integers
 
 
-@pytest.mark.parametrize("dtype", ["float16", "complex64", "nonsense", object])
+@pytest.mark.parametrize(
+    "dtype",
+    [
+        *("float16", "complex64", "nonsense", "a", "<a5", object, {}, []),
+        *(",", "(", "(" * 5000, "9" * 5000 + "f4", "f4,f4", "f4\0"),  # records
+    ],
+)
 def test_other_dtypes_are_refused(dtype: object) -> None:
     with pytest.raises(DTypeError, match="not an element type") as error:
         as_dtype(dtype)

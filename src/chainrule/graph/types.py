@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import operator
 import threading
+import warnings
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
@@ -65,6 +66,7 @@ for _dtype in DType:  # Python 3.11 looks a member up by a function of its own
 _FROM_NUMPY = {dtype.numpy: dtype for dtype in DType}
 #: By the names that the text form prints.
 FROM_SHORT = {dtype.short: dtype for dtype in DType}
+_FROM_TEXT = FROM_SHORT | {dtype.name: dtype for dtype in DType}
 #: By NumPy's numbers for types of this machine's byte order.
 _FROM_NUMBER = {
     kind.num: _FROM_NUMPY[kind]
@@ -86,11 +88,15 @@ def as_dtype(dtype: Any) -> DType:
     """
     if isinstance(dtype, DType):
         return dtype
-    if isinstance(dtype, str) and dtype in FROM_SHORT:
-        return FROM_SHORT[dtype]
+    text = isinstance(dtype, str)
+    if text and dtype in _FROM_TEXT:
+        return _FROM_TEXT[dtype]
     try:
-        return _FROM_NUMPY[np.dtype(dtype)]
-    except (KeyError, TypeError):
+        if not text:
+            return _FROM_NUMPY[np.dtype(dtype)]
+        with warnings.catch_warnings(action="ignore"):  # of names that are out of use
+            return _FROM_NUMPY[np.dtype(dtype)]
+    except Exception:  # NumPy takes texts for records too, and has Python parse them
         raise DTypeError(
             f"{dtype!r} is not an element type that Chainrule computes with.",
             expected=", ".join(d.name for d in DType),

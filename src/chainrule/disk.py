@@ -184,7 +184,6 @@ def replace(
     Raises:
         SaveError: where the file system refuses.
     """
-    import shutil  # here, as it loads every kind of compression
 
     beside = path.with_name(f".{path.name[:200]}.{os.urandom(8).hex()}.tmp")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL  # no other's file, and no link

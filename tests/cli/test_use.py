@@ -18,7 +18,7 @@ import pytest
 import chainrule as cr
 from chainrule import cli
 from chainrule.runs import evaluating
-from chainrule.runs.values import width
+from chainrule.tables import width
 from tests.cli import data
 from tests.cli.conftest import one_message
 

@@ -11,7 +11,7 @@ import pytest
 
 from chainrule.errors import ArgumentError, DataError
 from chainrule.runs import FromFile, file, scaffold, schema, template
-from chainrule.runs.values import width
+from chainrule.tables import width
 from tests.cli import data as small
 
 

@@ -17,7 +17,6 @@ from chainrule.evaluation import Baseline, Importance, Mistake
 from chainrule.metrics import Metric
 from chainrule.runs import gaps, results
 from chainrule.runs.trained import Trained
-from chainrule.runs.values import width
 from chainrule.tables import text_table
 
 #: More classes than this do not fit side by side: the most frequent mistakes instead.
@@ -258,14 +257,8 @@ def table(matrix: np.ndarray, names: Sequence[str]) -> list[str]:
     """
     if len(names) > ACROSS:
         return _mistakes(matrix, names)
-    head = "true \\ predicted"
-    left = max(width(head), *map(width, names))
-    columns = [max(width(n), len(f"{c.max()}")) for n, c in zip(names, matrix.T)]
-    lines = ["  ".join([fit(head, left), *map(fit, names, columns)])]
-    for name, row in zip(names, matrix):
-        cells = (fit(f"{n}", w) for n, w in zip(row, columns))
-        lines.append("  ".join([fit(name, left), *cells]))
-    return lines
+    rows = [[name, *map(str, row)] for name, row in zip(names, matrix.tolist())]
+    return text_table([["true \\ predicted", *names], *rows])
 
 
 def _mistakes(matrix: np.ndarray, names: Sequence[str]) -> list[str]:
@@ -278,8 +271,3 @@ def _mistakes(matrix: np.ndarray, names: Sequence[str]) -> list[str]:
         if count := int(wrong[true, taken]):
             lines.append(f"  {count:6}  {names[true]} taken for {names[taken]}")
     return lines if len(lines) > 1 else ["There are no mistakes."]
-
-
-def fit(text: str, columns: int) -> str:
-    """``text`` at the right of so many columns."""
-    return " " * (columns - width(text)) + text

@@ -12,7 +12,8 @@ from chainrule.runs import schema
 from chainrule.runs.classes import summary
 from chainrule.runs.data_section import section_of
 from chainrule.runs.section import Section, example, meaning
-from chainrule.runs.values import key, show, width, written
+from chainrule.runs.values import key, show, written
+from chainrule.tables import width
 
 #: A layer as one writes it, and what to say about it.
 Layer = tuple[str, str]

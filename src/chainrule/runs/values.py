@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import unicodedata
 from typing import Any
 
 
@@ -59,15 +58,3 @@ def key(name: str) -> str:
     """
     bare = name and all(c.isascii() and (c.isalnum() or c in "_-") for c in name)
     return name if bare else quote(name)
-
-
-def width(text: str) -> int:
-    """Columns that a terminal gives a text: two for a Chinese character.
-
-    >>> width("iris"), width("玫瑰")
-    (4, 4)
-    """
-    return sum(
-        0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF")
-        for c in text
-    )

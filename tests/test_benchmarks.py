@@ -124,7 +124,7 @@ def test_trouble_is_planted() -> None:
         ".csv.gz",
         "target in $",
     ]  # which are no classes
-    rows = made("tables", "--trouble", "--tables", "wine", "--kinds", ",".join(kinds))
+    rows = made("tables", "--trouble", "--tables", "wine", "--kinds", ";".join(kinds))
     found = {row["trouble"]: row["outcome"] for row in rows["rows"]}
     assert set(found) == set(kinds[:3])
     assert set(found.values()) <= {"right", "question"}

@@ -267,14 +267,14 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, help="splits a table")
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--trouble", action="store_true", help="plant trouble")
-    parser.add_argument("--kinds", default="", help="of trouble, by commas")
+    parser.add_argument("--kinds", default="", help="of trouble, by semicolons")
     parser.add_argument("--peer", type=Path, help="an earlier result")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     usual = ",".join(TROUBLED) if args.trouble else "twenty"
     wanted = (args.tables or usual).split(",")
     names = [name for item in wanted for name in GROUPS.get(item, [item])]
-    kinds = args.kinds.split(",") if args.kinds else list(trouble.KINDS)
+    kinds = args.kinds.split(";") if args.kinds else list(trouble.KINDS)
     unknown = (set(names) - set(TABLES)) | (set(kinds) - set(trouble.KINDS))
     if unknown:
         known_names = ", ".join([*GROUPS, *TABLES, *trouble.KINDS])

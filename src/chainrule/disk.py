@@ -20,6 +20,8 @@ from chainrule.errors import ArgumentError, SaveError
 if TYPE_CHECKING:
     from pathlib import Path
 
+#: Bytes that are copied at a time.
+_BLOCK = 1 << 20
 #: What is no regular file, by the type in its mode.
 _KINDS = {
     stat.S_IFDIR: "a folder",
@@ -182,8 +184,6 @@ def replace(
     Raises:
         SaveError: where the file system refuses.
     """
-    import shutil  # here, as it loads every kind of compression
-
     beside = path.with_name(f".{path.name[:200]}.{os.urandom(8).hex()}.tmp")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL  # no other's file, and no link
     flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
@@ -200,7 +200,8 @@ def replace(
             raise OSError(errno.EINVAL, "no regular file is there")
         try:
             with open(os.open(beside, flags, 0o666), "wb") as file:
-                shutil.copyfileobj(source, file)
+                while block := source.read(_BLOCK):
+                    file.write(block)
                 file.flush()
                 os.fsync(file.fileno())
                 if written is not None:

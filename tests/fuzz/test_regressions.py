@@ -61,7 +61,7 @@ def test_an_eps_that_the_dtype_cannot_hold() -> None:
 
 @pytest.mark.parametrize("threshold", ["0.5", {}, float("nan"), True])
 def test_thresholds_that_are_none(threshold: Any) -> None:
-    with pytest.raises(errors.ArgumentError, match="threshold"):
+    with pytest.raises(errors.ArgumentError, match="threshold must be a finite number"):
         Accuracy(threshold)
 
 

@@ -110,3 +110,22 @@ def test_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     x, y = table[:, :2].astype("f4"), table[:, 2]
     ratio = trainer.predict(x)[:, 0] / y
     assert np.median(abs(np.log(ratio))) < 0.5
+
+
+def test_several_targets_count_alike(tmp_path: Path) -> None:
+    """A million of one weighs no more than a half of the other."""
+    x = np.random.default_rng(1).normal(size=(200, 2))
+    y = np.stack([np.tanh(x[:, 0]), 1e7 + 1e6 * np.sin(2 * x[:, 1])], axis=1)
+    rows = "".join(f"{a},{b},{c},{d}\n" for a, b, c, d in np.hstack([x, y]).tolist())
+    (tmp_path / "b.csv").write_text(f"a,b,small,large\n{rows}", encoding="utf-8")
+    text = (
+        '[data]\nsource = "b.csv"\ntarget = ["small", "large"]\nvalidation = 0\n'
+        f"test = 0\n[model]\n{LINEAR.replace('4', '16')}\n[optimizer]\nlr = 0.02\n"
+    )
+    run = file.parse(text, name="b.toml", folder=tmp_path, options={"engine": "numpy"})
+    parts = FromFile(run).parts()
+    trainer = FromFile(run).trainer(parts)
+    trainer.fit(parts.train, epochs=60, progress=False)
+    made = trainer.predict(parts.train.x)
+    error = ((made - parts.train.y) ** 2).mean(0) / parts.train.y.var(0)
+    assert (error < 0.05).all()

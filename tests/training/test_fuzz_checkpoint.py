@@ -308,11 +308,14 @@ def test_every_layer_says_how_large_it_is() -> None:
         "InstanceNorm1d": (7,),
         "LayerNorm": ([5, 7],),
         "Linear": (7, 11),
+        "LogTarget": (7,),
         "PReLU": (7,),
         "Perceptron": (7, 11),
+        "QuantileTarget": (7,),
         "RMSNorm": (7,),
         "Standardize": (7,),
         "Threshold": (0.5, 0.0),
+        "TransformedTargetLoss": (nn.MSELoss(), nn.LogTarget(7)),
         "Unstandardize": (7,),
     }
     for name in nn.__all__:

@@ -92,7 +92,6 @@ from chainrule.nn.perceptron import (
 )
 from chainrule.nn.scaling import (
     Standardize,
-    Unstandardize,
 )
 from chainrule.nn.stateless import (
     functional_call,
@@ -101,6 +100,7 @@ from chainrule.nn.targets import (
     LogTarget,
     QuantileTarget,
     TransformedTargetLoss,
+    Unstandardize,
 )
 
 __all__ = [

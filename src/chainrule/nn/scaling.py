@@ -98,7 +98,7 @@ class Measured(Module):
         return x.astype(wide)
 
 
-class _Scaling(Measured):
+class Scaling(Measured):
     """The mean and the standard deviation of each feature.
 
     A column of equal numbers gets the standard deviation 1, so that it becomes 0 and
@@ -126,7 +126,7 @@ def moments(columns: Array) -> tuple[Array, Array]:
     return np.where(constant, columns[0], mean), np.where(constant, 1.0, std)
 
 
-class Standardize(_Scaling):
+class Standardize(Scaling):
     """x ↦ (x − mean)/std, feature by feature, as the first layer of a network.
 
     The two are buffers (``mean``, ``std``): kept with the model, not trained. So the
@@ -146,25 +146,6 @@ class Standardize(_Scaling):
         """(x − mean)/std."""
         x = self._check(x)
         return ((x - self.mean) / self.std).astype(self.dtype)
-
-
-class Unstandardize(_Scaling):
-    """z ↦ z · std + mean: the last layer of a regression whose targets have any scale.
-
-    The network in front of it predicts standardised targets; losses and metrics see
-    them in their own unit.
-
-    >>> import chainrule as cr
-    >>> cr.nn.Unstandardize.of([100.0, 300.0])(cr.tensor([[0.5]]))
-    tensor([[250.]])
-    """
-
-    column: ClassVar[str] = "y"
-
-    def forward(self, x: Tensor) -> Tensor:
-        """z · std + mean."""
-        x = self._check(x)
-        return (x * self.std + self.mean).astype(self.dtype)
 
 
 def _refuse_non_finite(name: str, array: Array) -> None:

@@ -20,7 +20,7 @@ from chainrule.graph.types import Shape
 from chainrule.nn.arguments import Count, counts, flag
 from chainrule.nn.losses.base import ElementwiseLoss, Loss
 from chainrule.nn.losses.checks import check_above
-from chainrule.nn.scaling import Measured, moments
+from chainrule.nn.scaling import Measured, Scaling, moments
 from chainrule.tensor import Tensor
 
 #: Up to how far beyond its neighbour a knot of a column of equal numbers lies.
@@ -52,6 +52,25 @@ class TransformedTarget(Measured):
 
     def _inverse(self, z: Tensor) -> Tensor:
         raise NotImplementedError
+
+
+class Unstandardize(TransformedTarget, Scaling):
+    """z ↦ z · std + mean: the last layer of a regression whose targets have any scale.
+
+    The network in front of it predicts standardised targets; metrics see them in their
+    own unit, and so do losses, but for :class:`TransformedTargetLoss`, which lets each
+    of several targets count alike.
+
+    >>> import chainrule as cr
+    >>> cr.nn.Unstandardize.of([100.0, 300.0])(cr.tensor([[0.5]]))
+    tensor([[250.]])
+    """
+
+    def _transform(self, y: Tensor) -> Tensor:
+        return (y - self.mean) / self.std
+
+    def _inverse(self, z: Tensor) -> Tensor:
+        return z * self.std + self.mean
 
 
 class LogTarget(TransformedTarget):
@@ -237,8 +256,8 @@ class TransformedTargetLoss(ElementwiseLoss):
 
     Args:
         loss: a loss for quantities, such as ``nn.MSELoss()``.
-        target: the network's last layer, a :class:`LogTarget` or
-            :class:`QuantileTarget`.
+        target: the network's last layer, an :class:`Unstandardize`, a
+            :class:`LogTarget` or a :class:`QuantileTarget`.
         reduction: ``"mean"``, ``"sum"`` or ``"none"``, of the whole.
 
     Raises:

@@ -107,7 +107,7 @@ class Table(Data):
     what: ClassVar[str] = "a CSV file"
 
     target: Name | Names = Field(examples=["price"])
-    """the column to predict, or a list of columns of numbers"""
+    """the column to predict, or a list of columns of numbers, which count alike"""
     features: Names | None = Field(None, examples=[["area", "rooms"]])
     """the columns to predict it from; else all others"""
     dtype: _Kinds | None = Field(None, examples=[{"postcode": "category"}])

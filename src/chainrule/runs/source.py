@@ -218,7 +218,7 @@ def _dealt(
     named: dict[str, Dataset | None],
 ) -> Dataset:
     """Deal the rows of the source; what no part takes is for training."""
-    settings, rest = run.settings.data, whole
+    settings = run.settings.data
     if settings.stratify and whole.classes is None:
         raise ProblemError(
             Problem(
@@ -240,14 +240,40 @@ def _dealt(
                 fix="validation = 0 and test = 0 keep all of them for training",
             )
         )
+    rest = Dataset(np.arange(len(whole)), whole.y, classes=whole.classes)
+    rows: dict[str, np.ndarray] = {}
     for name in ("test", "validation"):
         if counts.get(name):
-            named[name], rest = rest.split(
-                counts[name],
-                settings.seed,
-                stratify=settings.stratify,
+            part, rest = rest.split(
+                counts[name], settings.seed, stratify=settings.stratify
             )
-    return rest
+            rows[name] = part.x.stored
+    if not rows:
+        return whole
+    rows["train"] = rest.x.stored
+    if isinstance(settings, Table):
+        parts = _in_place(whole, rows)
+    else:
+        parts = {name: whole.rows(index) for name, index in rows.items()}
+    train = parts.pop("train")
+    named.update(parts)
+    return train
+
+
+def _in_place(whole: Dataset, rows: Mapping[str, np.ndarray]) -> dict[str, Dataset]:
+    """The parts as slices of a table's own arrays, whose rows are put in this order.
+
+    The arrays are this run's alone, and may fill much of the memory: there would be no
+    room for copies.
+    """
+    order = np.concatenate([*rows.values()])
+    for column in whole.x.stored.T:
+        column[:] = column[order]
+    whole.y[:] = whole.y[order]
+    if whole.lines is not None:
+        whole.lines[:] = whole.lines[order]
+    ends = np.cumsum([len(index) for index in rows.values()]).tolist()
+    return {name: whole[end - len(rows[name]) : end] for name, end in zip(rows, ends)}
 
 
 # -- what a loss takes ---------------------------------------------------------------

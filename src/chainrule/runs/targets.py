@@ -7,6 +7,7 @@ from typing import Any
 from chainrule import nn
 from chainrule.data import Dataset
 from chainrule.errors import ChainruleError
+from chainrule.nn.losses.base import ElementwiseLoss
 from chainrule.nn.targets import TransformedTarget
 from chainrule.runs.problems import Problem, ProblemError
 from chainrule.runs.values import show
@@ -66,11 +67,17 @@ def last_layer(
 def loss_for(loss: Any, last: nn.Module) -> Any:
     """The loss of a network that ends in this layer.
 
+    Several targets count alike, each by its own spread: in one sum of errors, those of
+    the largest numbers would be all that is learnt.
+
     Raises:
         ProblemError: a loss that measures no errors of quantities.
     """
     if not isinstance(last, TransformedTarget):
         return loss
+    if isinstance(last, nn.Unstandardize):
+        several = last.num_features > 1 and isinstance(loss, ElementwiseLoss)
+        return nn.TransformedTargetLoss(loss, last) if several else loss
     try:
         return nn.TransformedTargetLoss(loss, last)
     except ChainruleError as error:

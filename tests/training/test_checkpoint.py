@@ -176,6 +176,14 @@ def test_other_files(tmp_path: Path, saved: Path) -> None:
     refused(tmp_path / "empty", "last.ckpt", "No such file")
 
 
+def test_an_array_without_a_name(saved: Path) -> None:
+    document, tensors = checkpoint.read(saved)
+    checkpoint.write(saved, document, tensors | {"": np.zeros(1)})
+    with pytest.raises(errors.CheckpointError, match="document names") as caught:
+        cr.Trainer.load(saved)
+    assert caught.value.got == "''"
+
+
 def test_more_patterns_than_anybody_has(saved: Path) -> None:
     """Each is held against each name: a small file would keep a core for hours."""
     document, tensors = checkpoint.read(saved)

@@ -119,7 +119,7 @@ class RunState:
         history = _history(path, document, left)
         made = {key: _with_arrays(path, document[key], key, left) for key in _TREES}
         if left:
-            raise strange(path, "arrays that the document names", min(left))
+            raise strange(path, "arrays that the document names", repr(min(left)))
         made |= {key: document[key] for key in _PLAIN}
         if (plan := document["plan"]) is not None:
             names = plan["class_names"]

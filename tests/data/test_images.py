@@ -269,6 +269,7 @@ JPEG = encoded(Image.new("RGB", (64, 64), "red"), "jpeg")
         (JPEG[: len(JPEG) // 2], "an image (PNG", "OSError: "),
         (GIF, "a single image", "2 images in one file"),
         (huge_png(9000, 9000), "up to 67,108,864 pixels", "9,000 × 9,000 pixels"),
+        (huge_png(2400, 2300), "and 10,000 a byte", "2,300 × 2,400 pixels in "),
         (huge_png(100_000, 100_000), "an image (PNG", "DecompressionBombError"),
     ],
 )

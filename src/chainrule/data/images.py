@@ -1,7 +1,8 @@
 """Folders of images: one folder a class, read by Pillow.
 
 Only the formats below are opened: Pillow knows many more, and some of them run other
-programs. Pixels are counted before they are unpacked.
+programs. Pixels are counted before they are unpacked, so a small file cannot take all
+of the memory.
 """
 
 import os
@@ -29,8 +30,10 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", "
 #: What operating systems put into folders.
 NOT_OURS = frozenset({"thumbs.db", "desktop.ini"})
 MODES = {"L": 1, "RGB": 3}
-#: Pixels of one image. Pillow's own limit would let a small file take over 1 GB.
-LARGEST = 1 << 26
+#: Pixels of one image; and how many of them a byte may stand for, beyond the first
+#: ones: pictures of one colour reach 1,000 to 10,000, hostile headers anything. Pillow
+#: has a limit of its own, by which a file of some bytes takes over 1 GB.
+LARGEST, FREE, A_BYTE = 1 << 26, 1 << 22, 10_000
 WHAT = f"an image ({', '.join(FORMATS)})"
 FIX = "open it in a viewer and save it again, or take it out of the folder"
 
@@ -191,21 +194,22 @@ class Loader:
         # Pillow warns of what is an error here, or of what changes no pixel.
         quiet = warnings.catch_warnings(action="ignore")
         with opened(file, WHAT, FIX) as stream, quiet:
-            if not os.fstat(stream.fileno()).st_size:
+            length = os.fstat(stream.fileno()).st_size
+            if not length:
                 raise damaged(file, WHAT, "an empty file", FIX)
             with self.image.open(stream, formats=self.formats) as image:
-                self._check(image, file)
+                self._check(image, file, length)
                 pixels = self._converted(image, file)
         if pixels.ndim == 2:
             return pixels[None]
         return pixels.transpose(2, 0, 1)
 
-    def _check(self, image: Any, file: Path) -> None:
+    def _check(self, image: Any, file: Path, length: int) -> None:
         """Refuse what is too large, and what is more than one image."""
         width, height = image.size
-        if width * height > LARGEST:
-            limit = f"an image of up to {LARGEST:,} pixels"
-            got = f"{height:,} × {width:,} pixels"
+        if width * height > min(LARGEST, FREE + A_BYTE * length):
+            limit = f"an image of up to {LARGEST:,} pixels, and {A_BYTE:,} a byte"
+            got = f"{height:,} × {width:,} pixels in {length:,} bytes"
             raise damaged(file, limit, got, "make it smaller first")
         # Telephones append a second picture to some JPEG files (MPO): not animated.
         if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:

@@ -225,9 +225,9 @@ def _history(
     for entry, table in columns.items():
         shapes = {array.shape for array in table.values()}
         floats = all(array.dtype.kind == "f" for array in table.values())
-        if len(shapes) != 1 or len(min(shapes)) != 1 or not floats:
-            expected = "'history': one column of floats a probe"
-            raise strange(path, expected, f"{entry}: {sorted(shapes)}")
+        if not entry or len(shapes) != 1 or len(min(shapes)) != 1 or not floats:
+            expected = "'history': one column of floats a probe, by the entry's name"
+            raise strange(path, expected, f"{entry!r}: {sorted(shapes)}")
         history.extend(table, entry)
     return history
 

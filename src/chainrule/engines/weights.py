@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from chainrule.engines.memory_plan import is_elementwise
+from chainrule.engines.schedule.maps import is_elementwise
 from chainrule.graph.node import Node, Value
 from chainrule.graph.program import Entry
 from chainrule.primitives.creation import constant, iota

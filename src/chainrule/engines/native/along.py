@@ -11,7 +11,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from chainrule.engines.native.emit import ONE, Access, BodyBuilder, Key, Part
+from chainrule.engines.native.emit import BodyBuilder, Part
 from chainrule.engines.native.kernels import advance, for_loop
 from chainrule.engines.native.scalar import (
     I8,
@@ -24,6 +24,7 @@ from chainrule.engines.native.scalar import (
     register_type,
     store,
 )
+from chainrule.engines.schedule.sharing import Access
 from chainrule.graph.node import Node, Value
 from chainrule.graph.types import Dim, DType, Sizes, resolve, size_of
 
@@ -33,6 +34,7 @@ Inner = Callable[[ir.IRBuilder, list[Any], list[Any], list[Any]], None]
 
 def walk(
     builder: BodyBuilder,
+    node: Node,
     key: tuple[Any, ...],
     label: str,
     sizes: Sequence[Dim],
@@ -40,20 +42,19 @@ def walk(
     inner: Inner,
     *,
     numbers: Sequence[Dim] = (),
-    single: bool,
     memory: tuple[Any, Access, Sequence[Dim]] | None = None,
 ) -> None:
     """Nested loops, emitted once for each ``key``.
 
     Args:
         builder: where the call goes.
+        node: what is lowered.
         key: what the code of ``inner`` depends on, shapes apart.
         label: the kernel's name.
         sizes: of the loops, the outermost first.
         operands: (value, its stride in each loop, whether it is written).
         inner: emits what happens within; its last address is the status.
         numbers: sizes and strides that it needs.
-        single: whether one thread does it all.
         memory: (address, access, strides in bytes) of memory of the node's own.
     """
     code = builder.code
@@ -92,13 +93,11 @@ def walk(
     total = rank * (1 + len(steps)) + len(numbers) + 2
     full = (label, *key, rank, tuple(dtypes))
     function = code.kernels.once(full, label, len(steps) + 1, total, emit)
-    part = Part(sizes[0], single=single or not any(step[0] != 0 for step in steps))
-    accesses: list[Access] = []
-    for (value, _, write), step in zip(operands, steps):
-        how: Key = ONE
-        if not part.single:
-            how = builder.rows_key(value, part.units, step[0]) if step[0] != 0 else None
-        accesses.append(builder.access(value, how, write=write))
+    share = builder.share
+    part = Part(sizes[0], single=True)
+    if share is not None:
+        part = Part(share.units, share.granule)
+    accesses = builder.accesses(node)
     pointers = [builder.pointer(value) for value, _, _ in operands]
     if memory is not None:
         pointers.append(memory[0])
@@ -155,6 +154,7 @@ def index_of(test: str) -> Callable[[BodyBuilder, Node], None]:
 
         walk(
             builder,
+            node,
             (test,),
             "index_of",
             without(x.shape, axis),
@@ -164,7 +164,6 @@ def index_of(test: str) -> Callable[[BodyBuilder, Node], None]:
             ],
             inner,
             numbers=(x.shape[axis], view.strides[axis]),
-            single=builder.code.small(x.shape),
         )
 
     return lower
@@ -199,6 +198,7 @@ def gather(builder: BodyBuilder, node: Node) -> None:
 
     walk(
         builder,
+        node,
         (),
         "gather",
         out.shape,
@@ -209,7 +209,6 @@ def gather(builder: BodyBuilder, node: Node) -> None:
         ],
         inner,
         numbers=(x.shape[axis], view.strides[axis]),
-        single=builder.code.small(out.shape),
     )
 
 
@@ -238,6 +237,7 @@ def scatter_add_along(builder: BodyBuilder, node: Node) -> None:
 
     walk(
         builder,
+        node,
         (),
         "scatter_add_along",
         without(indices.shape, axis),
@@ -251,7 +251,6 @@ def scatter_add_along(builder: BodyBuilder, node: Node) -> None:
             out.shape[axis],
             *(view.strides[axis] for view in layouts),
         ),
-        single=builder.code.small(indices.shape),
     )
 
 
@@ -301,6 +300,7 @@ def cumulative(op: str) -> Callable[[BodyBuilder, Node], None]:
 
         walk(
             builder,
+            node,
             (op, back),
             "cumulative",
             [out.shape[i] for i in outer],
@@ -315,7 +315,6 @@ def cumulative(op: str) -> Callable[[BodyBuilder, Node], None]:
                 *(view.strides[axis] for view in layouts),
                 *(view.strides[last] if across else 0 for view in layouts),
             ),
-            single=builder.code.small(out.shape),
         )
 
     return lower
@@ -412,6 +411,7 @@ def argsort(builder: BodyBuilder, node: Node) -> None:
 
     walk(
         builder,
+        node,
         (descending,),
         "argsort",
         kept,
@@ -421,7 +421,6 @@ def argsort(builder: BodyBuilder, node: Node) -> None:
         ],
         inner,
         numbers=(x.shape[axis], view.strides[axis], target.strides[axis]),
-        single=builder.code.small(x.shape),
         memory=(address, room, steps),
     )
 

@@ -5,17 +5,23 @@ The body becomes a BodyBuilder of its own, whose memory lies in the scratch of t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from chainrule.engines.memory_plan import MemoryPlan, is_elementwise
-from chainrule.engines.native.assign_layouts import Layouts, assign_layouts
+from chainrule.engines.memory_plan import MemoryPlan
+from chainrule.engines.native.divide import divides
 from chainrule.engines.native.emit import BodyBuilder, plan_memory
 from chainrule.engines.native.kernels import for_loop
-from chainrule.engines.native.layout import StridedView
 from chainrule.engines.native.loops import advanced
 from chainrule.engines.native.scalar import I64, load
+from chainrule.engines.schedule.assign_layouts import Layouts, assign_layouts
+from chainrule.engines.schedule.layout import StridedView
+from chainrule.engines.schedule.machine import machine
+from chainrule.engines.schedule.maps import fuse_maps, is_elementwise
+from chainrule.engines.schedule.order import ordered
+from chainrule.engines.schedule.sharing import Share
+from chainrule.engines.threads import available_cores
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
 from chainrule.graph.program import Entry
@@ -23,32 +29,38 @@ from chainrule.graph.types import Dim, DType, Sizes, size_of
 from chainrule.passes import prepare
 
 Scratch = Callable[[Node, Sizes], int]
+#: A body's memory, where its values lie, and how threads divide its nodes.
+Planned = tuple[MemoryPlan, Layouts, Mapping[Node, Share | None]]
 
 
-def _planned(
-    entry: Entry, largest: Sizes, scratch: Scratch
-) -> tuple[MemoryPlan, Layouts]:
+def _planned(entry: Entry, largest: Sizes, scratch: Scratch) -> Planned:
     """A body as an entry point, prepared, with its memory."""
-    entry = entry.with_graph(prepare(entry.graph, keep=is_elementwise))
+    entry = entry.with_graph(fuse_maps(prepare(entry.graph, keep=is_elementwise)))
     entry = entry.with_graph(assign_layouts(entry.graph, entry, {}))
-    layouts = Layouts({})
-    layouts.add_inputs(entry.graph)
-    for inner in entry.graph.nodes:
-        layouts.add(inner)
+    views = _laid_out(entry.graph).known
+    cost = machine(available_cores())
+    entry, shares = ordered(entry, views, largest, cost, divides(views))
+    layouts = _laid_out(entry.graph)
     plan = plan_memory(entry, layouts, largest, lambda inner: scratch(inner, largest))
     for inner in plan.entry.graph.nodes:
         for value in inner.outputs:
             if value is not None and value not in layouts.known:
                 layouts.add(inner)
-    return plan, layouts
+    return plan, layouts, shares
+
+
+def _laid_out(graph: Graph) -> Layouts:
+    layouts = Layouts({})
+    layouts.add_inputs(graph)
+    for node in graph.nodes:
+        layouts.add(node)
+    return layouts
 
 
 # -- loops -----------------------------------------------------------------------------
 
 
-def scan_plan(
-    node: Node, largest: Sizes, scratch: Scratch
-) -> tuple[MemoryPlan, Layouts]:
+def scan_plan(node: Node, largest: Sizes, scratch: Scratch) -> Planned:
     """A scan's body as an entry point whose state is the carry, with its memory."""
     body, constants = node.attrs["body"], node.attrs["constants"]
     carries = node.attrs["carries"]
@@ -80,11 +92,12 @@ def scan(builder: BodyBuilder, node: Node) -> None:
     fixed = constants + carries
     outputs = [v for v in node.outputs if v is not None]
     for source, held in zip(node.inputs[constants:fixed], outputs):
+        builder.share = builder.share_like(source)
         builder.copy(source, held)
-    plan, layouts = scan_plan(node, code.largest, code.scratch)
+    plan, layouts, shares = scan_plan(node, code.largest, code.scratch)
     base, low, _ = builder.arena_space
     offset = builder.plan.scratch.get(node, 0)
-    inner = BodyBuilder(code, plan, layouts, (base, low + offset, 0))
+    inner = BodyBuilder(code, plan, layouts, shares, (base, low + offset, 0))
     entry = plan.entry
     graph = entry.graph
     sequences = node.inputs[fixed:]
@@ -99,10 +112,8 @@ def scan(builder: BodyBuilder, node: Node) -> None:
     for value, name in plan.state_of.items():
         held = states[name]
         inner.bind(value, inner.pointers[held], inner.resources[held])
-    if code.pending:
-        code.barrier()
     length, loop = node.attrs["length"], code.new_counter()
-    with for_loop(b, I64(0), code.dim(length), "t") as i:
+    with for_loop(b, I64(0), code.dim(length), "t") as i, code.repeated():
         t = b.sub(b.sub(code.dim(length), I64(1)), i) if node.attrs["reverse"] else i
         code.count(loop, t)
         for value, outer in zip(graph.inputs[constants : len(entry.inputs)], sequences):
@@ -117,10 +128,11 @@ def scan(builder: BodyBuilder, node: Node) -> None:
             layouts.known[row] = layouts.own(row)
             start = partial(_entry_of, builder, outer, size_of(row.shape), loop)
             inner.bind(row, start, builder.resources[builder.view(outer).root])
+            inner.share = inner.share_like(value)
             inner.copy(value, row)
         for value, name in plan.copies:
+            inner.share = inner.share_like(value)
             inner.copy(value, states[name])
-        code.barrier()
 
 
 def _entry_of(builder: BodyBuilder, sequence: Value, step: Dim, loop: int) -> Any:
@@ -138,11 +150,9 @@ def _rebase(layouts: Layouts, plan: MemoryPlan) -> None:
 # -- branches --------------------------------------------------------------------------
 
 
-def cond_plans(
-    node: Node, largest: Sizes, scratch: Scratch
-) -> list[tuple[MemoryPlan, Layouts]]:
+def cond_plans(node: Node, largest: Sizes, scratch: Scratch) -> list[Planned]:
     """The branches of a ``cond`` as entry points, the true one first."""
-    plans: list[tuple[MemoryPlan, Layouts]] = []
+    plans: list[Planned] = []
     for name in ("true", "false"):
         graph = node.attrs[name]
         inputs = tuple([f"in{i}" for i in range(len(graph.inputs))])
@@ -163,9 +173,11 @@ def cond(builder: BodyBuilder, node: Node) -> None:
     taken = load(b, builder.pointer(which), DType.bool)
     plans = cond_plans(node, code.largest, code.scratch)
     with b.if_else(taken) as branches:
-        for branch, (plan, layouts) in zip(branches, plans, strict=True):
+        for branch, (plan, layouts, shares) in zip(branches, plans, strict=True):
             with branch:
-                inner = BodyBuilder(code, plan, layouts, (base, low + offset, 0))
+                inner = BodyBuilder(
+                    code, plan, layouts, shares, (base, low + offset, 0)
+                )
                 graph = plan.entry.graph
                 for value, outer in zip(graph.inputs, operands, strict=True):
                     view = builder.view(outer)
@@ -179,5 +191,6 @@ def cond(builder: BodyBuilder, node: Node) -> None:
                     layouts.known[made] = layouts.own(made)
                     resource = builder.resources[builder.view(outer).root]
                     inner.bind(made, partial(builder.pointer, outer), resource)
+                    inner.share = inner.share_like(value)
                     inner.copy(value, made)
                 code.barrier()

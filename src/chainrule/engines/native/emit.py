@@ -21,22 +21,30 @@ from typing import Any
 
 from llvmlite import ir
 
-from chainrule.engines.memory_plan import MemoryPlan, is_elementwise, make_plan
-from chainrule.engines.native.assign_layouts import Layouts
+from chainrule.engines.memory_plan import MemoryPlan, make_plan
 from chainrule.engines.native.kernels import Body, Kernels, Operand, advance, times
-from chainrule.engines.native.layout import StridedView
 from chainrule.engines.native.scalar import I8, I32, I64, POINTER
 from chainrule.engines.native.thread_pool import emit_barrier
+from chainrule.engines.schedule.alignment import aligned
+from chainrule.engines.schedule.assign_layouts import Layouts
+from chainrule.engines.schedule.layout import StridedView
+from chainrule.engines.schedule.maps import is_elementwise
+from chainrule.engines.schedule.sharing import (
+    ONE,
+    Access,
+    Key,
+    Pending,
+    Share,
+    key_of,
+    share_of,
+)
 from chainrule.graph.node import Node, Value
 from chainrule.graph.program import Entry
 from chainrule.graph.types import Dim, Sizes, SymbolicDim, resolve, size_of
 from chainrule.primitives.checks import require
 
-#: Arrays of fixed shape with at most this many elements are one thread's work.
-SMALL = 4096
-#: Arrays with a batch axis are, up to this many: the scores of a small batch, whose
-#: many little loops would otherwise meet at barriers that cost more than they save.
-SMALL_BATCH = 1500
+#: Bytes of an array that is copied by one thread.
+COPIED_ALONE = 16 * 1024
 
 #: Nodes of one function.
 SEGMENT = 64
@@ -45,59 +53,6 @@ ENTRY = ir.FunctionType(ir.VoidType(), [POINTER, POINTER, I32, I32])
 
 #: Memory of fewer bytes is not used twice within a step.
 REUSE_FROM = 32 * 1024
-
-#: How threads share an access: two equal keys mean that each thread touches only what
-#: it touched itself. None is anything else.
-Key = tuple[Any, ...] | None
-ONE: Key = ("one",)
-
-
-@dataclass(frozen=True)
-class Access:
-    """A kernel's access to memory."""
-
-    space: Any
-    start: int
-    stop: int
-    write: bool
-    key: Key
-
-    def conflicts(self, other: Access) -> bool:
-        """Whether the order of the two matters and only a barrier can keep it."""
-        return (
-            (self.write or other.write)
-            and self.space == other.space
-            and self.start < other.stop
-            and other.start < self.stop
-            and not (self.key is not None and self.key == other.key)
-        )
-
-
-class Pending:
-    """The accesses since the last barrier, by memory and by how threads share them."""
-
-    def __init__(self) -> None:
-        self._known: dict[Any, dict[Key, dict[Access, None]]] = {}
-
-    def __bool__(self) -> bool:
-        return bool(self._known)
-
-    def clear(self) -> None:
-        self._known.clear()
-
-    def add(self, access: Access) -> None:
-        """Take note of an access."""
-        keys = self._known.setdefault(access.space, {})
-        keys.setdefault(access.key, {})[access] = None
-
-    def conflict(self, access: Access) -> bool:
-        """Whether only a barrier can keep the order of it and another one."""
-        return any(
-            access.conflicts(other)
-            for key, others in self._known.get(access.space, {}).items()
-            if key is None or key != access.key
-            for other in others
-        )
 
 
 @dataclass(frozen=True)
@@ -113,6 +68,14 @@ class Part:
     units: Dim
     scale: Dim = 1
     single: bool = False
+
+
+class _Head:
+    """What the first kernels of a loop's body access, before the first barrier."""
+
+    def __init__(self) -> None:
+        self.accesses: list[Access] = []
+        self.open = True
 
 
 def as_written(function: ir.Function) -> None:
@@ -152,6 +115,7 @@ class FunctionBuilder:
         self.constants = 0
         self.loops = 0
         self._functions = 0
+        self._heads: list[_Head] = []
 
     # -- functions and what they know -------------------------------------------------
 
@@ -243,18 +207,27 @@ class FunctionBuilder:
             self._known[key] = made
         return self._known[key]
 
-    def small(self, shape: Sequence[Dim]) -> bool:
-        """Whether an array of this shape is one thread's work."""
-        total = size_of(tuple(shape))
-        if isinstance(total, int):
-            return total <= SMALL
-        return total.at(self.largest) <= SMALL_BATCH
-
     def barrier(self) -> None:
         """Have all threads meet."""
         b = self.b
         b.call(emit_barrier(self.module), [self.address("barrier"), self.threads])
         self.pending.clear()
+        for head in self._heads:
+            head.open = False
+
+    @contextmanager
+    def repeated(self) -> Generator[None]:
+        """Within the block stands the body of a loop.
+
+        The threads meet at its end only where its last accesses and its first ones,
+        which follow in the next round, would conflict.
+        """
+        head = _Head()
+        self._heads.append(head)
+        yield
+        self._heads.remove(head)
+        if any(map(self.pending.conflict, head.accesses)):
+            self.barrier()
 
     def touch(self, accesses: Sequence[Access]) -> None:
         """Announce what the next kernel reads and writes."""
@@ -262,6 +235,9 @@ class FunctionBuilder:
             self.barrier()
         for access in accesses:
             self.pending.add(access)
+        for head in self._heads:
+            if head.open:
+                head.accesses += accesses
 
     def share(self, part: Part) -> tuple[Any, Any]:
         """(begin, end) of this thread's iterations, known where a function begins."""
@@ -310,10 +286,13 @@ class BodyBuilder:
         code: FunctionBuilder,
         plan: MemoryPlan,
         layouts: Layouts,
+        shares: Mapping[Node, Share | None],
         arena_space: Any,
     ) -> None:
         self.code, self.plan, self.layouts = code, plan, layouts
-        self.arena_space = arena_space
+        self.shares, self.arena_space = shares, arena_space
+        self.share: Share | None = None
+        self._owners: dict[Any, Key] = {}
         self.pointers: dict[Value, Callable[[], Any]] = {}
         self.resources: dict[Value, tuple[Any, int, int]] = {}
 
@@ -370,18 +349,78 @@ class BodyBuilder:
             base = advance(self.b, base, value.dtype, self.code.dim(term))
         return base
 
+    # -- how threads divide values -------------------------------------------------
+
+    def share_for(self, value: Value) -> Share | None:
+        """How threads divide a value that the node at hand makes."""
+        share, shape = self.share, value.shape
+        if share is None or not shape:
+            return None
+        axis = share.axis
+        if axis < len(shape) and shape[axis] == share.granule * share.units:
+            return share
+        return self._by_rows(value)
+
+    def _by_rows(self, value: Value) -> Share:
+        width, rows = self.view(value).blocking, value.shape[0]
+        if not width:
+            return Share(0, 1, rows)
+        assert isinstance(rows, int)
+        return Share(0, width, rows // width)
+
+    def share_like(self, value: Value) -> Share | None:
+        """How threads divide a copy of a value: as it was made, or by its size."""
+        view = self.view(value)
+        owner = self._owners.get(self.resources[view.root])
+        share = share_of(view, owner, value.dtype.itemsize)
+        alone = owner == ONE or self.bytes_of(value) <= COPIED_ALONE
+        return share or (None if alone or not value.shape else self._by_rows(value))
+
+    def part(self, value: Value, each: Dim = 1) -> Part:
+        """How threads share a loop over the first axis of a value.
+
+        Args:
+            value: what the node makes.
+            each: iterations for an index of that axis.
+        """
+        share = self.share_for(value)
+        if share is None:
+            return Part(value.shape[0] if value.shape else 1, each, single=True)
+        return Part(share.units, each * share.granule)
+
     def access(self, value: Value, key: Key, *, write: bool = False) -> Access:
         """An access to the memory of a value."""
-        space, low, high = self.resources[self.view(value).root]
-        return Access(space, low, high, write, key)
+        resource = self.resources[self.view(value).root]
+        if write:
+            self._owners[resource] = key
+        return Access(*resource, write, key)
 
-    def rows_key(self, value: Value, units: Dim, step: Dim) -> Key:
-        """The key of an access in which thread t touches its share of ``units``.
-
-        ``step`` is the number of elements from one unit to the next.
-        """
+    def divided(
+        self, value: Value, share: Share | None, *, write: bool = False
+    ) -> Access:
+        """An access in which each thread touches its share; None: thread 0 alone."""
         space, low, _ = self.resources[self.view(value).root]
-        return ("rows", repr(units), repr(step * value.dtype.itemsize), space, low)
+        key = key_of(self.view(value), share, value.dtype.itemsize, space, low)
+        return self.access(value, key, write=write)
+
+    def accesses(self, node: Node) -> list[Access]:
+        """What a node that is divided as scheduled reads and writes."""
+        found: list[Access] = []
+        for value in node.outputs:
+            assert value is not None
+            found.append(self.divided(value, self.share_for(value), write=True))
+        for i, value in enumerate(node.inputs):
+            share = self.share
+            if share is None:
+                found.append(self.access(value, ONE))
+                continue
+            axes = aligned(node, i)
+            if share.axis not in axes:
+                found.append(self.access(value, None))
+                continue
+            mine = replace(share, axis=axes.index(share.axis))
+            found.append(self.divided(value, mine))
+        return found
 
     # -- loops over elements ---------------------------------------------------------
 
@@ -397,18 +436,21 @@ class BodyBuilder:
         operands = [*outs, *ins]
         blocked_views = [p for _, p in operands if p.blocking]
         order = blocked_views[0] if blocked_views else outs[0][1]
+        share = self.share_for(outs[0][0])
         loops = [view.loops(order) for _, view in operands]
         if any(size == 0 for size, _ in loops[0]):
             return
-        part, loops = shared(loops, self.code.small)
+        part, loops = divided_loops(loops, share, blocked=bool(order.blocking))
         loops = collapsed(loops)
         sizes = [size for size, _ in loops[0]]
-        if len(sizes) and part.scale == 1 and sizes[0] != part.units:
+        if part.single:
+            part = Part(sizes[0], single=True)
+        elif sizes[0] != part.units:
             part = replace(part, scale=_quotient(sizes[0], part.units))
         described: list[Operand] = []
         strides: list[Any] = []
         accesses: list[Access] = []
-        for i, ((value, _), mine) in enumerate(zip(operands, loops)):
+        for i, ((value, view), mine) in enumerate(zip(operands, loops)):
             steps = [step for _, step in mine]
             fixed = i >= len(outs) and all(s == 0 for s in steps)
             inner = steps[-1] if steps[-1] in (0, 1) else None
@@ -416,12 +458,11 @@ class BodyBuilder:
             described.append(Operand(value.dtype, inner, fixed))
             if not fixed:
                 strides += [self.code.dim(s) for s in steps]
-            if part.single:
-                how: Key = ONE
+            write = i < len(outs)
+            if share is not None and not view.shape:
+                accesses.append(self.access(value, None, write=write))
             else:
-                unit = steps[0] * part.scale if steps[0] != 0 else 0
-                how = None if unit == 0 else self.rows_key(value, part.units, unit)
-            accesses.append(self.access(value, how, write=i < len(outs)))
+                accesses.append(self.divided(value, share, write=write))
         function = self.code.kernels.map(
             key,
             label,
@@ -460,6 +501,7 @@ class BodyBuilder:
     def _run(self, nodes: Sequence[Node]) -> None:
         for node in nodes:
             self.bind_outputs(node)
+            self.share = self.shares.get(node)
             if not node.primitive.view or node.primitive is require:
                 self.code.lower(self, node)
 
@@ -499,15 +541,22 @@ def plan_memory(
 Loops = list[tuple[tuple[Dim, Dim], ...]]
 
 
-def shared(loops: Loops, small: Callable[[Sequence[Dim]], bool]) -> tuple[Part, Loops]:
-    """How threads share nested loops: by the outermost one."""
-    if not loops[0]:
-        return Part(1, single=True), [((1, 0),) for _ in loops]
-    single = small([size for size, _ in loops[0]])
-    units = loops[0][0][0]
-    if units == 1 and not single:  # the first axis tells nothing: drop it
-        return shared([mine[1:] for mine in loops], small)
-    return Part(units, single=single), loops
+def divided_loops(
+    loops: Loops, share: Share | None, *, blocked: bool
+) -> tuple[Part, Loops]:
+    """Nested loops with the one that threads share outermost."""
+    if share is None or not loops[0]:
+        return Part(1, single=True), [mine or ((1, 0),) for mine in loops]
+    part, axis = Part(share.units), share.axis
+    if blocked or all(size == 1 for size, _ in loops[0][:axis]):
+        return part, [mine[axis:] for mine in loops]
+    turned: Loops = []
+    for mine in loops:
+        step = mine[axis][1]
+        across = (share.units, step * share.granule)
+        within = (share.granule, step)
+        turned.append((across, *mine[:axis], within, *mine[axis + 1 :]))
+    return part, turned
 
 
 def collapsed(loops: Loops) -> Loops:

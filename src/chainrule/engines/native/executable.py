@@ -19,8 +19,7 @@ from llvmlite import ir
 
 from chainrule.engines import Buffer, on_host
 from chainrule.engines.garbage import kept
-from chainrule.engines.memory_plan import is_elementwise
-from chainrule.engines.native.assign_layouts import Layouts, assign_layouts
+from chainrule.engines.native.divide import divides
 from chainrule.engines.native.emit import (
     BodyBuilder,
     FunctionBuilder,
@@ -29,12 +28,6 @@ from chainrule.engines.native.emit import (
 )
 from chainrule.engines.native.jit import Emitted, machine_code
 from chainrule.engines.native.kernels import Kernels, for_loop, times
-from chainrule.engines.native.layout import (
-    blocked_values,
-    choose_blocked,
-    from_memory,
-    to_memory,
-)
 from chainrule.engines.native.lower import CONDITION, lower, scratch_bytes
 from chainrule.engines.native.scalar import I8, I32, I64, POINTER
 from chainrule.engines.native.thread_pool import (
@@ -44,7 +37,17 @@ from chainrule.engines.native.thread_pool import (
     emit_restore_denormals,
     thread_pool,
 )
-from chainrule.engines.threads import ThreadChoice, checked
+from chainrule.engines.schedule.assign_layouts import Layouts, assign_layouts
+from chainrule.engines.schedule.layout import (
+    blocked_values,
+    choose_blocked,
+    from_memory,
+    to_memory,
+)
+from chainrule.engines.schedule.machine import machine
+from chainrule.engines.schedule.maps import fuse_maps, is_elementwise
+from chainrule.engines.schedule.order import ordered
+from chainrule.engines.threads import ThreadChoice, available_cores, checked
 from chainrule.errors import ArgumentError
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Array, Value
@@ -78,7 +81,7 @@ class NativeExecutable:
         self.program = program
         self.threads = threads
         prepared = {
-            name: entry.with_graph(prepare(entry.graph, keep=is_elementwise))
+            name: entry.with_graph(fuse_maps(prepare(entry.graph, keep=is_elementwise)))
             for name, entry in program.entries.items()
         }
         self.blocked = choose_blocked(prepared.values())
@@ -273,6 +276,17 @@ class _Compiled:
         layouts.add_inputs(entry.graph)
         for node in entry.graph.nodes:
             layouts.add(node)
+        entry, shares = ordered(
+            entry,
+            layouts.known,
+            self.largest,
+            machine(available_cores()),
+            divides(layouts.known),
+        )
+        layouts = Layouts(blocked_values(entry, owner.blocked))
+        layouts.add_inputs(entry.graph)
+        for node in entry.graph.nodes:
+            layouts.add(node)
         plan = plan_memory(
             entry,
             layouts,
@@ -304,7 +318,7 @@ class _Compiled:
         counters = b.alloca(ir.ArrayType(I64, _loops(entry.graph)))
         counters.type = POINTER
         code.begin(b, function.args, counters)
-        builder = BodyBuilder(code, plan, layouts, ("arena", 0, 0))
+        builder = BodyBuilder(code, plan, layouts, shares, ("arena", 0, 0))
         graph = entry.graph
         for value, name in plan.state_of.items():
             builder.bind(
@@ -313,7 +327,8 @@ class _Compiled:
                 (("state", name), 0, 1),
             )
         loop = code.new_counter()
-        with for_loop(b, I64(0), code.word("steps"), "step") as step:
+        steps = for_loop(b, I64(0), code.word("steps"), "step")
+        with steps as step, code.repeated():
             code.count(loop, step)
             for value in graph.inputs[: len(entry.inputs)]:
                 at = partial(code.address, f"input/{value.name}")
@@ -326,11 +341,12 @@ class _Compiled:
                 layouts.known[out] = layouts.own(out)
                 at = partial(_row, code, f"output/{i}", value, loop)
                 builder.bind(out, at, (("output", i), 0, 1))
+                builder.share = builder.share_like(value)
                 builder.copy(value, out)
             held = dict(zip(entry.state, graph.inputs[len(entry.inputs) :]))
             for value, name in plan.copies:
+                builder.share = builder.share_like(value)
                 builder.copy(value, held[name])
-            code.barrier()
         self.conditions = code.conditions
         emit_restore_denormals(b, saved)
         b.ret_void()

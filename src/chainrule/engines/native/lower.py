@@ -12,12 +12,10 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
-from chainrule.engines.memory_plan import loop_body, scalar_broadcast
 from chainrule.engines.native import along, loops, products
 from chainrule.engines.native import control as nested
-from chainrule.engines.native.emit import ONE, Access, BodyBuilder, Part
+from chainrule.engines.native.emit import BodyBuilder, Part
 from chainrule.engines.native.kernels import SLAB, advance, for_loop
-from chainrule.engines.native.layout import row_major
 from chainrule.engines.native.scalar import (
     I8,
     I32,
@@ -29,6 +27,9 @@ from chainrule.engines.native.scalar import (
     store,
 )
 from chainrule.engines.native.windows import windowed
+from chainrule.engines.schedule.layout import row_major
+from chainrule.engines.schedule.maps import loop_body, scalar_broadcast
+from chainrule.engines.schedule.sharing import ONE, Access
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
 from chainrule.graph.primitive import REFERENCES, Primitive
@@ -183,9 +184,8 @@ def _iota(builder: BodyBuilder, node: Node) -> None:
     key = ("iota", dtype, step == 1, axis == 0)
     function = code.kernels.once(key, "iota", 1, 4, emit)
     row = size_of(out.shape[1:])
-    part = Part(out.shape[0], row, single=code.small(out.shape))
-    keys = loops.row_keys(builder, part, [(out, row)])
-    code.touch([builder.access(out, keys[0], write=True)])
+    part = builder.part(out, row)
+    code.touch(builder.accesses(node))
     numbers = [code.dim(step), code.dim(size)]
     code.call(function, [builder.pointer(out), *numbers], part)
 
@@ -291,18 +291,15 @@ def _reduce(op: str) -> Lowering:
             and len(reduced) == 1
             and isinstance(kept[0][0], int)
         ):
-            _columns(builder, op, x, out, kept[0][0], reduced[0])
+            _columns(builder, op, node, reduced[0])
             return
         if not kept:
             kept, outs = [(1, 0)], [(1, 0)]
-        part = Part(kept[0][0], single=whole or code.small(x.shape))
+        part = builder.part(out)
         inner = reduced[-1][1] if reduced[-1][1] in (0, 1) else None
         assert inner is None or isinstance(inner, int)
         function = code.kernels.reduce(op, x.dtype, len(kept), len(reduced), inner)
-        keys = loops.row_keys(builder, part, [(out, outs[0][1]), (x, kept[0][1])])
-        code.touch(
-            [builder.access(out, keys[0], write=True), builder.access(x, keys[1])]
-        )
+        code.touch(builder.accesses(node))
         numbers = [d for d, _ in kept + reduced]
         numbers += [s for _, s in kept + reduced]
         numbers += [s for _, s in outs]
@@ -315,24 +312,11 @@ def _reduce(op: str) -> Lowering:
     return lower
 
 
-def _columns(
-    builder: BodyBuilder,
-    op: str,
-    x: Value,
-    out: Value,
-    columns: int,
-    rows: tuple[Dim, Dim],
-) -> None:
+def _columns(builder: BodyBuilder, op: str, node: Node, rows: tuple[Dim, Dim]) -> None:
     """Column sums, row after row, with whole vectors."""
-    code = builder.code
-    part = Part(columns, single=columns <= 4 * SLAB)
-    keys = loops.row_keys(builder, part, [(out, 1)])
-    code.touch(
-        [
-            builder.access(out, keys[0], write=True),
-            builder.access(x, ONE if part.single else None),
-        ]
-    )
+    x, out, code = node.inputs[0], _only(node), builder.code
+    part = builder.part(out)
+    code.touch(builder.accesses(node))
     function = code.kernels.column_sums(op, x.dtype)
     numbers = [code.dim(d) for d in rows]
     code.call(function, [builder.pointer(out), builder.pointer(x), *numbers], part)
@@ -386,7 +370,7 @@ def scratch_bytes(node: Node, largest: Sizes) -> int:
         return nested.scan_plan(node, largest, scratch_bytes)[0].arena
     if node.primitive is control.cond:
         plans = nested.cond_plans(node, largest, scratch_bytes)
-        return max(plan.arena for plan, _ in plans)
+        return max(plan.arena for plan, _, _ in plans)
     return 0
 
 

@@ -11,19 +11,13 @@ from typing import Any
 from llvmlite import ir
 
 from chainrule.engines.native import loops
-from chainrule.engines.native.assign_layouts import Nest, as_nest, as_product
-from chainrule.engines.native.emit import ONE, BodyBuilder, Part
+from chainrule.engines.native.emit import BodyBuilder, Part
 from chainrule.engines.native.matmul import choose_tile, emit_matmul, host_target
 from chainrule.engines.native.scalar import I64
+from chainrule.engines.schedule.assign_layouts import Nest, as_nest, as_product
 from chainrule.graph.node import Node, Value
 from chainrule.graph.types import Dim, DType, size_of
 from chainrule.primitives.matmul import parse_dims
-
-#: Weights larger than this stay with the thread that owns their blocks, whatever the
-#: batch: reading them from another core costs more than sharing the work by rows.
-OWNED_BYTES = 64 * 1024
-#: Fewer products than this are shared by their rows.
-FEW = 8
 
 
 def _kernel(
@@ -88,12 +82,13 @@ def _nested(builder: BodyBuilder, node: Node, nest: Nest) -> None:
     first, extra = _kernel(builder, out.dtype, strides)
     outer, total = list(nest.outer), size_of(tuple(sizes[c] for c in nest.outer))
     further = size_of(tuple(sizes[c] for c in nest.inner))
-    single = code.small(out.shape)
-    by_rows = isinstance(total, int) and total < FEW
-    part = Part(rows if by_rows else total, single=single)
-    how = ONE if single else None
-    accesses = [builder.access(v, how) for v in values[:2]]
-    code.touch([*accesses, builder.access(out, how, write=True)])
+    share = builder.share_for(out)
+    part = Part(total, single=True)
+    by_rows = share is not None and not nest.outer
+    if share is not None:
+        within = 1 if by_rows else size_of(tuple(sizes[c] for c in nest.outer[1:]))
+        part = Part(share.units, within * share.granule)
+    code.touch(builder.accesses(node))
     starts = [builder.pointer(v) for v in values]
 
     def moved(pointers: list[Any], count: Any, over: list[str]) -> list[Any]:
@@ -123,7 +118,7 @@ def _nested(builder: BodyBuilder, node: Node, nest: Nest) -> None:
                     emit.call(more, [*there, *bounds, *late])
 
     every, all_rows = code.dim(total), code.dim(rows)
-    if single:
+    if part.single:
         with code.one_thread():
             products(I64(0), every, I64(0), all_rows)
     elif by_rows:
@@ -174,44 +169,20 @@ def product(builder: BodyBuilder, node: Node) -> None:
 
     pointers = [builder.pointer(v) for v in (a, b, out)]
     if not width:
-        _whole_product(builder, (a, b, out), rows, columns, la, simple.u, kernel)
+        _whole_product(builder, node, (a, b, out), rows, columns, kernel)
         return
     assert isinstance(columns, int)
     count = columns // width
     # How far apart blocks are: in B and in C each by its own layout.
     b_step: Dim = depth * width if pb.blocking else width
     c_step: Dim = rows * width if target.blocking else width
-    weight = depth * columns * dtype.itemsize if isinstance(depth, int) else None
-    if code.small((rows, columns)):
-        part, by_blocks = Part(rows, single=True), False
-    elif count > 1 and (
-        target.blocking or (weight is not None and weight > OWNED_BYTES)
-    ):
-        part, by_blocks = Part(count), True
-    else:
-        part, by_blocks = Part(rows), False
+    share = builder.share_for(out)
+    part, by_blocks = Part(rows, single=True), False
+    if share is not None:
+        by_blocks = d.out[share.axis] == simple.v
+        part = Part(share.units, 1 if by_blocks else share.granule)
     function, extra = kernel(True)
-    if by_blocks:
-        keys = (
-            None,
-            builder.rows_key(b, count, b_step) if pb.blocking else None,
-            builder.rows_key(out, count, c_step) if target.blocking else None,
-        )
-    elif part.single:
-        keys = (ONE, ONE, ONE)
-    else:
-        keys = (
-            loops.rows_of(builder, a, la.index(simple.u), rows),
-            None,
-            None if target.blocking else loops.rows_of(builder, out, 0, rows),
-        )
-    code.touch(
-        [
-            builder.access(a, keys[0]),
-            builder.access(b, keys[1]),
-            builder.access(out, keys[2], write=True),
-        ]
-    )
+    code.touch(builder.accesses(node))
 
     def blocked(first: Any, last: Any, low: Any, high: Any) -> None:
         with loops.for_loop(emit, first, last, "block") as p:
@@ -231,47 +202,30 @@ def product(builder: BodyBuilder, node: Node) -> None:
 
 def _whole_product(
     builder: BodyBuilder,
+    node: Node,
     values: tuple[Value, Value, Value],
     rows: Dim,
     columns: Dim,
-    letters: str,
-    u: str,
     kernel: Callable[[bool], tuple[ir.Function, list[Any]]],
 ) -> None:
-    """A product without blocks: threads share the rows, or the columns of few rows."""
-    a, b, out = values
-    code = builder.code
-    single = code.small((rows, columns))
-    by_columns = isinstance(rows, int) and rows < 8 and not single
+    """A product without blocks: threads share the rows, or columns by whole vectors."""
+    out = values[2]
+    code, share = builder.code, builder.share_for(out)
+    by_columns = share is not None and share.axis == len(out.shape) - 1
     fixed = isinstance(columns, int) and not by_columns
     function, extra = kernel(fixed)
-    part = Part(columns if by_columns else rows, single=single)
-    if single:
-        keys: tuple[Any, Any, Any] = (ONE, ONE, ONE)
-    elif by_columns:
-        keys = (None, None, None)
-    else:
-        keys = (
-            loops.rows_of(builder, a, letters.index(u), rows),
-            None,
-            loops.rows_of(builder, out, 0, rows),
-        )
-    code.touch(
-        [
-            builder.access(a, keys[0]),
-            builder.access(b, keys[1]),
-            builder.access(out, keys[2], write=True),
-        ]
-    )
+    code.touch(builder.accesses(node))
     pointers = [builder.pointer(v) for v in values]
 
     def call(low: Any, high: Any, left: Any, right: Any) -> None:
         builder.b.call(function, [*pointers, low, high, left, right, *extra])
 
-    if single:
+    if share is None:
         with code.one_thread():
             call(I64(0), code.dim(rows), I64(0), code.dim(columns))
-    elif by_columns:
-        call(I64(0), code.dim(rows), *code.share(part))
+        return
+    mine = code.share(Part(share.units, share.granule))
+    if by_columns:
+        call(I64(0), code.dim(rows), *mine)
     else:
-        call(*code.share(part), I64(0), code.dim(columns))
+        call(*mine, I64(0), code.dim(columns))

@@ -109,13 +109,13 @@ def windowed(what: str) -> Callable[[BodyBuilder, Node], None]:
 
         walk(
             builder,
+            node,
             (what, axes, dense),
             "windows",
             out.shape,
             [(out, builder.view(out).strides, True), (x, across, False)],
             inner,
             numbers=numbers,
-            single=builder.code.small(out.shape),
         )
 
     return lower

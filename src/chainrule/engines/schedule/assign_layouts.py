@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from chainrule.engines.memory_plan import is_elementwise
-from chainrule.engines.native.layout import (
+from chainrule.engines.schedule.layout import (
     StridedView,
     blocked_values,
     row_major,
     view_of,
 )
+from chainrule.engines.schedule.maps import is_elementwise
 from chainrule.graph.build import absolute_scope, replay, tracing
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value

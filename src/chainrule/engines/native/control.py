@@ -18,7 +18,7 @@ from chainrule.engines.native.scalar import I64, load
 from chainrule.engines.schedule.assign_layouts import Layouts, assign_layouts
 from chainrule.engines.schedule.layout import StridedView
 from chainrule.engines.schedule.machine import machine
-from chainrule.engines.schedule.maps import fuse_maps, is_elementwise
+from chainrule.engines.schedule.maps import in_loops
 from chainrule.engines.schedule.order import ordered
 from chainrule.engines.schedule.sharing import Share
 from chainrule.engines.threads import available_cores
@@ -26,7 +26,6 @@ from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
 from chainrule.graph.program import Entry
 from chainrule.graph.types import Dim, DType, Sizes, size_of
-from chainrule.passes import prepare
 
 Scratch = Callable[[Node, Sizes], int]
 #: A body's memory, where its values lie, and how threads divide its nodes.
@@ -35,7 +34,7 @@ Planned = tuple[MemoryPlan, Layouts, Mapping[Node, Share | None]]
 
 def _planned(entry: Entry, largest: Sizes, scratch: Scratch) -> Planned:
     """A body as an entry point, prepared, with its memory."""
-    entry = entry.with_graph(fuse_maps(prepare(entry.graph, keep=is_elementwise)))
+    entry = in_loops(entry)
     entry = entry.with_graph(assign_layouts(entry.graph, entry, {}))
     views = _laid_out(entry.graph).known
     cost = machine(available_cores())

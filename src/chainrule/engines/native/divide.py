@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 
 from chainrule.engines.schedule.assign_layouts import as_nest, as_product
 from chainrule.engines.schedule.layout import StridedView
-from chainrule.engines.schedule.maps import is_elementwise
+from chainrule.engines.schedule.maps import folds_of, is_elementwise
+from chainrule.engines.schedule.order import fold_share
 from chainrule.engines.schedule.sharing import Share
 from chainrule.graph.node import Node, Value
 from chainrule.primitives import (
@@ -77,6 +78,8 @@ def divides(views: Mapping[Value, StridedView]) -> Callable[[Node, Share], bool]
         return share.axis == 0 and primitive in _BY_ROWS
 
     def _elementwise(node: Node, share: Share) -> bool:
+        if any(folds_of(node)):
+            return share == fold_share(node)
         operands = (*node.inputs, *node.outputs)
         widths = {views[v].blocking for v in operands if v is not None} - {0}
         return not widths or (share.axis == 0 and widths == {share.granule})

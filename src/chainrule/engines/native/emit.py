@@ -28,7 +28,7 @@ from chainrule.engines.native.thread_pool import emit_barrier
 from chainrule.engines.schedule.alignment import aligned
 from chainrule.engines.schedule.assign_layouts import Layouts
 from chainrule.engines.schedule.layout import StridedView
-from chainrule.engines.schedule.maps import is_elementwise
+from chainrule.engines.schedule.maps import folds_of, is_elementwise
 from chainrule.engines.schedule.sharing import (
     ONE,
     Access,
@@ -452,11 +452,8 @@ class BodyBuilder:
         accesses: list[Access] = []
         for i, ((value, view), mine) in enumerate(zip(operands, loops)):
             steps = [step for _, step in mine]
-            fixed = i >= len(outs) and all(s == 0 for s in steps)
-            inner = steps[-1] if steps[-1] in (0, 1) else None
-            assert inner is None or isinstance(inner, int)
-            described.append(Operand(value.dtype, inner, fixed))
-            if not fixed:
+            described.append(_operand(value, steps, fixed=i >= len(outs)))
+            if not described[-1].fixed:
                 strides += [self.code.dim(s) for s in steps]
             write = i < len(outs)
             if share is not None and not view.shape:
@@ -474,6 +471,63 @@ class BodyBuilder:
         self.code.touch(accesses)
         pointers = [self.pointer(v) for v, _ in operands]
         numbers = [self.code.dim(s) for s in sizes]
+        self.code.call(function, [*pointers, *numbers, *strides], part)
+
+    def fold(
+        self,
+        key: Any,
+        label: str,
+        outs: Sequence[tuple[Value, StridedView]],
+        sums: Sequence[tuple[Value, StridedView]],
+        ins: Sequence[tuple[Value, StridedView]],
+        body: Body,
+    ) -> None:
+        """Emit a loop that adds up some of its results; see ``Kernels.fold``."""
+        operands = [*outs, *ins]
+        views = [view for _, view in operands if view.shape]
+        order = next((view for view in views if view.blocking), views[0])
+        (units,) = sums[0][0].shape
+        rows = order.shape[0]
+        assert isinstance(units, int)
+        assert isinstance(rows, int)
+        share = self.share and Share(0, rows // units, units)
+        across: list[Dim] = []
+        inner: Loops = []
+        for _, view in operands:
+            (blocks, step), *rest = view.loops(order)
+            many = _quotient(blocks, units)
+            across.append(step * many)
+            inner.append(((many, step), *rest))
+        inner = collapsed(inner)
+        described: list[Operand] = []
+        strides: list[Any] = []
+        accesses: list[Access] = []
+        for i, ((value, view), mine) in enumerate(zip(operands, inner)):
+            steps = [across[i], *(step for _, step in mine)]
+            described.append(_operand(value, steps, fixed=i >= len(outs)))
+            if not described[-1].fixed:
+                strides += [self.code.dim(s) for s in steps]
+            write, whole = i < len(outs), share is not None and not view.shape
+            accesses.append(
+                self.access(value, None)
+                if whole
+                else self.divided(value, share, write=write)
+            )
+        made = share and Share(0, 1, units)
+        accesses += [self.divided(value, made, write=True) for value, _ in sums]
+        function = self.code.kernels.fold(
+            key,
+            label,
+            len(inner[0]),
+            described[: len(outs)],
+            [value.dtype for value, _ in sums],
+            described[len(outs) :],
+            body,
+        )
+        self.code.touch(accesses)
+        pointers = [self.pointer(v) for v, _ in (*outs, *sums, *ins)]
+        numbers = [self.code.dim(size) for size, _ in inner[0]]
+        part = Part(units, single=share is None)
         self.code.call(function, [*pointers, *numbers, *strides], part)
 
     def copy(self, source: Value, target: Value) -> None:
@@ -519,6 +573,7 @@ def plan_memory(
         return (
             old.type == new.type
             and is_elementwise(node)
+            and not folds_of(node)[node.outputs.index(new)]
             and layouts.known[old].root is old
             and layouts.known[old].blocking == layouts.known[new].blocking
         )
@@ -539,6 +594,13 @@ def plan_memory(
 
 
 Loops = list[tuple[tuple[Dim, Dim], ...]]
+
+
+def _operand(value: Value, steps: Sequence[Dim], *, fixed: bool) -> Operand:
+    """An operand with these strides; ``fixed``: it may be a single element."""
+    inner = steps[-1] if steps[-1] in (0, 1) else None
+    assert inner is None or isinstance(inner, int)
+    return Operand(value.dtype, inner, fixed and all(s == 0 for s in steps))
 
 
 def divided_loops(

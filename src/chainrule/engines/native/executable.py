@@ -45,7 +45,7 @@ from chainrule.engines.schedule.layout import (
     to_memory,
 )
 from chainrule.engines.schedule.machine import machine
-from chainrule.engines.schedule.maps import fuse_maps, is_elementwise
+from chainrule.engines.schedule.maps import in_loops
 from chainrule.engines.schedule.order import ordered
 from chainrule.engines.threads import ThreadChoice, available_cores, checked
 from chainrule.errors import ArgumentError
@@ -53,7 +53,6 @@ from chainrule.graph.graph import Graph
 from chainrule.graph.node import Array, Value
 from chainrule.graph.program import Entry, Program
 from chainrule.graph.types import NO_SIZES, Sizes, is_symbolic, resolve, size_of
-from chainrule.passes import prepare
 from chainrule.primitives.checks import failed
 
 #: Inputs and outputs of so many bytes have memory of their own, from which and to which
@@ -80,10 +79,7 @@ class NativeExecutable:
         started = time.perf_counter()
         self.program = program
         self.threads = threads
-        prepared = {
-            name: entry.with_graph(fuse_maps(prepare(entry.graph, keep=is_elementwise)))
-            for name, entry in program.entries.items()
-        }
+        prepared = {name: in_loops(e) for name, e in program.entries.items()}
         self.blocked = choose_blocked(prepared.values())
         self.entries = {
             name: entry.with_graph(assign_layouts(entry.graph, entry, self.blocked))

@@ -14,8 +14,8 @@ from llvmlite import ir
 
 from chainrule.engines.native import along, loops, products
 from chainrule.engines.native import control as nested
-from chainrule.engines.native.emit import BodyBuilder, Part
-from chainrule.engines.native.kernels import SLAB, advance, for_loop
+from chainrule.engines.native.emit import BodyBuilder
+from chainrule.engines.native.kernels import advance, for_loop
 from chainrule.engines.native.scalar import (
     I8,
     I32,
@@ -28,8 +28,8 @@ from chainrule.engines.native.scalar import (
 )
 from chainrule.engines.native.windows import windowed
 from chainrule.engines.schedule.layout import row_major
-from chainrule.engines.schedule.maps import loop_body, scalar_broadcast
-from chainrule.engines.schedule.sharing import ONE, Access
+from chainrule.engines.schedule.maps import folds_of, loop_body, scalar_broadcast
+from chainrule.engines.schedule.sharing import ONE
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
 from chainrule.graph.primitive import REFERENCES, Primitive
@@ -76,9 +76,14 @@ def elementwise(builder: BodyBuilder, node: Node) -> None:
         def run(b: ir.IRBuilder, values: list[Any], indices: list[Any]) -> list[Any]:
             return [compute(b, node, values)]
 
-    outs = [(v, builder.view(v)) for v in node.outputs if v is not None]
+    made = [(v, builder.view(v)) for v in node.outputs if v is not None]
     ins = [(v, builder.view(v)) for v in node.inputs]
-    builder.map(key, label, outs, ins, run)
+    folds = folds_of(node)
+    outs = [out for out, units in zip(made, folds) if not units]
+    if len(outs) == len(made):
+        builder.map(key, label, outs, ins, run)
+    else:
+        builder.fold(key, label, outs, made[len(outs) :], ins, run)
 
 
 def _fingerprint(body: Graph) -> Any:
@@ -273,9 +278,6 @@ def _reduce(op: str) -> Lowering:
         x, out = node.inputs[0], _only(node)
         axes: tuple[int, ...] = node.attrs["axes"]
         view, code = builder.view(x), builder.code
-        whole = len(axes) == len(x.shape)
-        if whole and op == "sum" and _sum_by_slabs(builder, node):
-            return
         order = builder.view(out)
         x_loops = list(zip(x.shape, view.strides))
         if view.blocking:  # only whole sums meet blocks; they run in memory order
@@ -322,48 +324,8 @@ def _columns(builder: BodyBuilder, op: str, node: Node, rows: tuple[Dim, Dim]) -
     code.call(function, [builder.pointer(out), builder.pointer(x), *numbers], part)
 
 
-def _slab_count(node: Node) -> int:
-    """How many slabs a whole sum is cut into, by its shape; 0 where it is not cut."""
-    x = node.inputs[0]
-    total = size_of(x.shape)
-    if not isinstance(total, int) or not x.dtype.is_float or total < 2 * SLAB:
-        return 0
-    return -(-total // SLAB)
-
-
-def _sum_by_slabs(builder: BodyBuilder, node: Node) -> bool:
-    """Sum a large contiguous array slab by slab, then the slabs in order."""
-    x, out, code = node.inputs[0], _only(node), builder.code
-    view, slabs = builder.view(x), _slab_count(node)
-    flat = view.blocking or view.contiguous
-    if not slabs or not flat:
-        return False
-    offset = builder.plan.scratch[node]
-    base, low, _ = builder.arena_space
-    partial = builder.memory(offset)
-    length = slabs * x.dtype.itemsize
-    memory = Access(base, low + offset, low + offset + length, True, None)
-    code.touch([memory, builder.access(x, None)])
-    total = size_of(x.shape)
-    assert isinstance(total, int)
-    code.call(
-        code.kernels.slabs(x.dtype),
-        [partial, builder.pointer(x), I64(total)],
-        Part(slabs),
-    )
-    code.touch([memory, builder.access(out, ONE, write=True)])
-    function = code.kernels.reduce("sum", x.dtype, 1, 1, 1)
-    numbers = [I64(n) for n in (1, slabs, 0, 1, 0)]
-    code.call(function, [builder.pointer(out), partial, *numbers], Part(1, single=True))
-    return True
-
-
 def scratch_bytes(node: Node, largest: Sizes) -> int:
     """Memory that a node needs for itself."""
-    if node.primitive is movement.reduce_sum and len(node.attrs["axes"]) == len(
-        node.inputs[0].shape
-    ):
-        return _slab_count(node) * node.inputs[0].dtype.itemsize
     if node.primitive is sorting.argsort:
         return along.argsort_bytes(node, largest)
     if node.primitive is control.scan:

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from chainrule.engines.schedule.blocks import block_width
 from chainrule.engines.weights import weight_states, weight_values
 from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.program import Entry
@@ -28,9 +29,6 @@ from chainrule.primitives.movement import (
     slice_,
     transpose,
 )
-
-#: Elements of a block: the widest that a register tile works on.
-BLOCK = 64
 
 
 @dataclass(frozen=True)
@@ -86,20 +84,6 @@ def row_major(shape: Shape) -> Shape:
         strides.append(step)
         step = dim if step == 1 else step * dim
     return tuple(reversed(strides))
-
-
-def block_width(shape: Shape) -> int:
-    """P for a weight of this shape: at least two blocks, if lines allow it.
-
-    The width is a rule on the shape alone, so the order of every sum over a weight is
-    the same for any number of threads.
-    """
-    outputs = shape[0]
-    assert isinstance(outputs, int)
-    for width in (BLOCK, BLOCK // 2, BLOCK // 4):
-        if outputs % width == 0 and outputs > width:
-            return width
-    return outputs
 
 
 def view_of(node: Node, source: StridedView) -> StridedView | None:

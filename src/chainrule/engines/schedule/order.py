@@ -13,7 +13,7 @@ weighed: the work of the busiest thread, bytes that another core has written, a 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from chainrule.engines.schedule.alignment import aligned
 from chainrule.engines.schedule.layout import StridedView
@@ -23,7 +23,7 @@ from chainrule.engines.schedule.machine import (
     Machine,
     bytes_of,
 )
-from chainrule.engines.schedule.maps import is_elementwise
+from chainrule.engines.schedule.maps import domain_of, folds_of, is_elementwise
 from chainrule.engines.schedule.sharing import (
     ONE,
     Access,
@@ -59,6 +59,13 @@ class Order:
     """The nodes of an entry point phase by phase."""
 
     phases: list[list[Placed]] = field(default_factory=list[list[Placed]])
+
+
+def fold_share(node: Node) -> Share:
+    """The division of a loop that adds up: its shape alone says so."""
+    units, rows = max(folds_of(node)), domain_of(node)[0]
+    assert isinstance(rows, int)
+    return Share(0, rows // units, units)
 
 
 class _Orderer:
@@ -168,19 +175,16 @@ class _Orderer:
         """The divisions that are weighed: those of operands, fresh ones, none."""
         found: dict[Share | None, None] = {}
         if self.machine.threads > 1:
-            out = node.outputs[0]
-            assert out is not None
+            domain = domain_of(node)
             for i, value in enumerate(node.inputs):
-                view = self.views[value]
-                share = share_of(
-                    view, self.owner.get(self._root(value)), value.dtype.itemsize
-                )
-                if share is None:
+                owner = self.owner.get(self._root(value))
+                share = share_of(self.views[value], owner, value.dtype.itemsize)
+                axis = None if share is None else aligned(node, i)[share.axis]
+                if share is None or axis is None:
                     continue
-                axis = aligned(node, i)[share.axis]
-                if axis is not None and out.shape[axis] == share.granule * share.units:
-                    found[Share(axis, share.granule, share.units)] = None
-            found |= dict.fromkeys(self._fresh(node, out))
+                if domain[axis] == share.granule * share.units:
+                    found[replace(share, axis=axis)] = None
+            found |= dict.fromkeys(self._fresh(node))
         allowed = [
             s
             for s in found
@@ -188,19 +192,23 @@ class _Orderer:
         ]
         return [*allowed, None]
 
-    def _fresh(self, node: Node, out: Value) -> list[Share]:
-        view = self.views[out]
-        if view.blocking:
-            rows = out.shape[0]
+    def _fresh(self, node: Node) -> list[Share]:
+        if any(folds_of(node)):
+            return [fold_share(node)]
+        out = node.outputs[0]
+        assert out is not None
+        width, shape = self.views[out].blocking, out.shape
+        if not shape:
+            return []
+        rows, columns = shape[0], shape[-1]
+        if width:
             assert isinstance(rows, int)
-            return [Share(0, view.blocking, rows // view.blocking)]
-        found = [Share(0, 1, out.shape[0])] if out.shape else []
-        if out.shape and isinstance(out.shape[-1], int):
-            columns = out.shape[-1]
-            width = next((w for w in COLUMNS if columns % w == 0 and columns > w), None)
-            if width:
-                axis = len(out.shape) - 1
-                found.append(Share(axis, width, columns // width))
+            return [Share(0, width, rows // width)]
+        found = [Share(0, 1, rows)]
+        if isinstance(columns, int):
+            fitting = (w for w in COLUMNS if columns % w == 0 and columns > w)
+            if wide := next(fitting, 0):
+                found.append(Share(len(shape) - 1, wide, columns // wide))
         return found
 
     def _several(self, share: Share) -> bool:
@@ -213,30 +221,21 @@ class _Orderer:
     def _accesses(self, node: Node, share: Share | None) -> list[Access]:
         """What a node reads and writes with a division."""
         found: list[Access] = []
-        for value in node.outputs:
+        first = node.outputs[0]
+        for value, units in zip(node.outputs, folds_of(node), strict=True):
             assert value is not None
-            mine = share if self._alike(value, node) else None
+            assert first is not None
+            mine = share
+            if share is not None and units:
+                mine = Share(0, 1, units)
+            elif share is not None and value.shape != first.shape:
+                mine = None
             key = self._key(value, mine, single=share is None)
             found.append(Access(self._root(value), 0, 1, True, key))
         for i, value in enumerate(node.inputs):
-            if share is None:
-                key = ONE
-            else:
-                axes = aligned(node, i)
-                key = (
-                    self._key(
-                        value, Share(axes.index(share.axis), share.granule, share.units)
-                    )
-                    if share.axis in axes
-                    else None
-                )
+            key = ONE if share is None else self._input_key(node, i, share)
             found.append(Access(self._root(value), 0, 1, False, key))
         return found
-
-    @staticmethod
-    def _alike(value: Value, node: Node) -> bool:
-        first = node.outputs[0]
-        return first is not None and value.shape == first.shape
 
     def _key(self, value: Value, share: Share | None, *, single: bool = False) -> Key:
         if share is None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from chainrule.engines.schedule.assign_layouts import as_nest, as_product
+from chainrule.engines.schedule.convolution import as_convolution
 from chainrule.engines.schedule.layout import StridedView
 from chainrule.engines.schedule.maps import folds_of, is_elementwise
 from chainrule.engines.schedule.order import fold_share
@@ -40,7 +41,6 @@ _BY_ROWS = frozenset(
         reduce.argmin,
         indexing.gather,
         indexing.take,
-        conv.conv,
         windows.window_sum,
         windows.window_max,
         windows.window_argmax,
@@ -71,6 +71,8 @@ def divides(views: Mapping[Value, StridedView]) -> Callable[[Node, Share], bool]
             return _reduction(node, share)
         if primitive is matmul.dot_general:
             return _product(node, share)
+        if primitive is conv.conv:
+            return _convolution(node, share)
         if primitive is movement.concatenate:
             return share.axis == 0 and node.attrs["axis"] != 0
         if primitive in _BESIDE_AXIS:  # the outermost loop is the first axis beside it
@@ -88,6 +90,13 @@ def divides(views: Mapping[Value, StridedView]) -> Callable[[Node, Share], bool]
         x = node.inputs[0]
         axes = node.attrs["axes"]
         return share.axis == 0 and not views[x].blocking and len(axes) < len(x.shape)
+
+    def _convolution(node: Node, share: Share) -> bool:
+        plan = as_convolution(node)
+        if plan is None:
+            return share.axis == 0
+        letters = parse_dims(node.attrs["dims"]).out
+        return plan.forward and letters[share.axis] == plan.images
 
     def _product(node: Node, share: Share) -> bool:
         (out,) = node.outputs

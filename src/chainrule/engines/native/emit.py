@@ -38,7 +38,7 @@ from chainrule.engines.schedule.sharing import (
     key_of,
     share_of,
 )
-from chainrule.graph.node import Node, Value
+from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.program import Entry
 from chainrule.graph.types import Dim, Sizes, SymbolicDim, resolve, size_of
 from chainrule.primitives.checks import require
@@ -113,6 +113,7 @@ class FunctionBuilder:
         self.conditions: list[Mapping[str, str]] = []
         self.pending = Pending()
         self.constants = 0
+        self.private_bytes = 0
         self.loops = 0
         self._functions = 0
         self._heads: list[_Head] = []
@@ -171,6 +172,17 @@ class FunctionBuilder:
                 self._known[key] = at
         return self._known[key]
 
+    def private(self, length: int) -> Any:
+        """The address of memory that each thread has for itself, for one kernel."""
+        self.private_bytes = max(self.private_bytes, -(-length // 64) * 64)
+        if "private" not in self._known:
+            base, each = self.address("private"), self.word("private bytes")
+            tid, _, _ = self.thread_numbers()
+            with self.b.goto_entry_block():
+                mine = self.b.mul(tid, each)
+                self._known["private"] = self.b.gep(base, [mine], source_etype=I8)
+        return self._known["private"]
+
     @property
     def status(self) -> Any:
         """Where conditions that do not hold are reported."""
@@ -206,6 +218,17 @@ class FunctionBuilder:
                     made = self.b.mul(made, other)
             self._known[key] = made
         return self._known[key]
+
+    def constant(self, array: Array) -> Any:
+        """The address of numbers in the module's read-only memory."""
+        kind = ir.ArrayType(I8, array.nbytes)
+        data = ir.GlobalVariable(self.module, kind, f"constant.{self.constants}")
+        self.constants += 1
+        data.global_constant = True
+        data.linkage = "internal"
+        data.align = 64
+        data.initializer = ir.Constant(kind, bytearray(array.tobytes()))
+        return data.bitcast(POINTER)
 
     def barrier(self) -> None:
         """Have all threads meet."""
@@ -244,7 +267,7 @@ class FunctionBuilder:
         key = f"share {part.units!r} {part.scale!r}"
         if key not in self._known:
             units, scale, b = self.dim(part.units), self.dim(part.scale), self.b
-            tid, following, threads = self._threads()
+            tid, following, threads = self.thread_numbers()
             with b.goto_entry_block():
                 ends = [b.sdiv(b.mul(units, t), threads) for t in (tid, following)]
                 if part.scale != 1:
@@ -252,7 +275,7 @@ class FunctionBuilder:
             self._known[key] = tuple(ends)
         return self._known[key]
 
-    def _threads(self) -> tuple[Any, Any, Any]:
+    def thread_numbers(self) -> tuple[Any, Any, Any]:
         """The thread's number, the next one's, and the number of threads, as i64."""
         if "threads" not in self._known:
             b = self.b
@@ -440,7 +463,10 @@ class BodyBuilder:
         loops = [view.loops(order) for _, view in operands]
         if any(size == 0 for size, _ in loops[0]):
             return
-        part, loops = divided_loops(loops, share, blocked=bool(order.blocking))
+        place = 0
+        if share is not None and not order.blocking:
+            place = order.axes.index(share.axis)
+        part, loops = divided_loops(loops, share, place)
         loops = collapsed(loops)
         sizes = [size for size, _ in loops[0]]
         if part.single:
@@ -576,6 +602,7 @@ def plan_memory(
             and not folds_of(node)[node.outputs.index(new)]
             and layouts.known[old].root is old
             and layouts.known[old].blocking == layouts.known[new].blocking
+            and layouts.known[old].strides == layouts.known[new].strides
         )
 
     def size(value: Value) -> int:
@@ -603,21 +630,19 @@ def _operand(value: Value, steps: Sequence[Dim], *, fixed: bool) -> Operand:
     return Operand(value.dtype, inner, fixed and all(s == 0 for s in steps))
 
 
-def divided_loops(
-    loops: Loops, share: Share | None, *, blocked: bool
-) -> tuple[Part, Loops]:
-    """Nested loops with the one that threads share outermost."""
+def divided_loops(loops: Loops, share: Share | None, place: int) -> tuple[Part, Loops]:
+    """Nested loops with the one that threads share, number ``place``, outermost."""
     if share is None or not loops[0]:
         return Part(1, single=True), [mine or ((1, 0),) for mine in loops]
-    part, axis = Part(share.units), share.axis
-    if blocked or all(size == 1 for size, _ in loops[0][:axis]):
-        return part, [mine[axis:] for mine in loops]
+    part = Part(share.units)
+    if all(size == 1 for size, _ in loops[0][:place]):
+        return part, [mine[place:] for mine in loops]
     turned: Loops = []
     for mine in loops:
-        step = mine[axis][1]
+        step = mine[place][1]
         across = (share.units, step * share.granule)
         within = (share.granule, step)
-        turned.append((across, *mine[:axis], within, *mine[axis + 1 :]))
+        turned.append((across, *mine[:place], within, *mine[place + 1 :]))
     return part, turned
 
 

@@ -60,7 +60,8 @@ from chainrule.primitives.checks import failed
 COPIED = 4096
 #: Readable bytes behind every buffer.
 SLACK = 256
-_FIXED_WORDS = 4  # steps, arena, barrier, status; then the named sizes
+#: steps, arena, barrier, status, memory of each thread and its bytes; then the sizes.
+_FIXED_WORDS = 6
 
 
 class NativeExecutable:
@@ -200,7 +201,9 @@ class _Compiled:
         self.words = np.zeros(
             self.first_word + len(self.inputs) + len(self.outputs), np.int64
         )
-        self.words[1:_FIXED_WORDS] = fixed
+        self.words[1 : 1 + len(fixed)] = fixed
+        self.words[5] = self.private_bytes
+        self.private = _buffer((0,), np.dtype(np.uint8))
         for i, array in enumerate(states):
             self.words[_FIXED_WORDS + len(largest) + i] = array.ctypes.data
         self.address: int = self.words.ctypes.data
@@ -245,6 +248,10 @@ class _Compiled:
             outs.append(array)
             at += 1
         self.status.fill(0)
+        if len(self.private) < threads * self.private_bytes:
+            length = threads * self.private_bytes
+            self.private = _buffer((length,), np.dtype(np.uint8))
+            words[4] = self.private.ctypes.data
         if threads == 1:
             self.function(self.address, 0, 1)
         else:
@@ -303,7 +310,8 @@ class _Compiled:
         as_written(function)
         b = ir.IRBuilder(function.append_basic_block("start"))
         saved = emit_flush_denormals(b)
-        names = ["steps", "arena", "barrier", "status", *self.largest]
+        names = ["steps", "arena", "barrier", "status", "private", "private bytes"]
+        names += self.largest
         names += [f"state/{name}" for name in entry.state]
         names += [f"input/{name}" for name in entry.inputs]
         names += [f"output/{i}" for i in range(entry.outputs)]
@@ -343,7 +351,7 @@ class _Compiled:
             for value, name in plan.copies:
                 builder.share = builder.share_like(value)
                 builder.copy(value, held[name])
-        self.conditions = code.conditions
+        self.conditions, self.private_bytes = code.conditions, code.private_bytes
         emit_restore_denormals(b, saved)
         b.ret_void()
         kernels = code.kernels

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
-from chainrule.engines.native import along, loops, products
+from chainrule.engines.native import along, convolution, loops, products
 from chainrule.engines.native import control as nested
 from chainrule.engines.native.emit import BodyBuilder
 from chainrule.engines.native.kernels import advance, for_loop
@@ -130,19 +130,9 @@ def _constant(builder: BodyBuilder, node: Node) -> None:
     code = builder.code
     array = REFERENCES[node.primitive](**node.attrs)
     assert isinstance(array, np.ndarray)
-    kind = ir.ArrayType(I8, array.nbytes)
-    data = ir.GlobalVariable(code.module, kind, f"constant.{code.constants}")
-    code.constants += 1
-    data.global_constant = True
-    data.linkage = "internal"
-    data.align = 64
-    data.initializer = ir.Constant(kind, bytearray(array.tobytes()))
+    data = code.constant(array)
     # Reading constants conflicts with nothing, so the value moves there altogether.
-    builder.bind(
-        out,
-        lambda: builder.b.bitcast(data, ir.PointerType()),
-        (("constant", code.constants), 0, 1),
-    )
+    builder.bind(out, lambda: data, (("constant", code.constants), 0, 1))
 
 
 def _require(builder: BodyBuilder, node: Node) -> None:
@@ -328,6 +318,8 @@ def scratch_bytes(node: Node, largest: Sizes) -> int:
     """Memory that a node needs for itself."""
     if node.primitive is sorting.argsort:
         return along.argsort_bytes(node, largest)
+    if node.primitive is conv.conv:
+        return convolution.scratch_bytes(node, largest)
     if node.primitive is control.scan:
         return nested.scan_plan(node, largest, scratch_bytes)[0].arena
     if node.primitive is control.cond:
@@ -360,7 +352,7 @@ LOWERINGS: dict[Primitive, Lowering] = {
     windows.window_max: windowed("max"),
     windows.window_argmax: windowed("argmax"),
     matmul.dot_general: products.product,
-    conv.conv: loops.contraction,
+    conv.conv: convolution.convolve,
     indexing.take: loops.take,
     indexing.scatter_add: loops.scatter_add,
     indexing.gather: along.gather,

@@ -10,6 +10,7 @@ import functools
 import math
 from dataclasses import dataclass
 
+from chainrule.engines.schedule.convolution import as_convolution
 from chainrule.engines.schedule.maps import is_elementwise, loop_body
 from chainrule.graph.node import Node, Value
 from chainrule.graph.types import Sizes, resolve
@@ -81,7 +82,7 @@ class Machine:
         for letter in (*d.contracted, *d.window):
             axis = d.rhs.index(letter)
             work *= int(resolve((node.inputs[1].shape[axis],), sizes)[0])
-        slow = d.window or not out.dtype.is_float
+        slow = not out.dtype.is_float or (d.window and as_convolution(node) is None)
         return work * (self.slow_multiply_add if slow else self.multiply_add)
 
 

@@ -6,7 +6,7 @@ accesses with one key touch, on each thread, only what the thread touches itself
 is what barriers come from (:class:`Pending`), and it holds through views: rows of
 (N, T, C) are the rows of (N·T, C) in blocks of T.
 
->>> from chainrule.engines.schedule.layout import StridedView
+>>> from chainrule.engines.schedule.layout import StridedView, compared
 >>> from chainrule.graph.node import Value
 >>> from chainrule.graph.types import DType
 >>> x = Value(None, (6, 4), DType.float32)
@@ -24,7 +24,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from chainrule.engines.schedule.layout import StridedView
+from chainrule.engines.schedule.layout import StridedView, compared
 from chainrule.errors import ShapeError
 from chainrule.graph.types import Dim
 
@@ -108,34 +108,18 @@ def _outer(view: StridedView, axis: int) -> list[Dim] | None:
     for other, (size, step) in enumerate(zip(view.shape, view.strides)):
         if other == axis or size == 1 or step == 0:
             continue
-        order = _compared(step, stride)
+        order = compared(step, stride)
         if order is None or order == 0:
             return None
         if order > 0:
             larger.append(step)
     best = larger[:1]
     for step in larger[1:]:
-        order = _compared(step, best[0])
+        order = compared(step, best[0])
         if order is None:
             return None
         best = [step] if order < 0 else best
     return best
-
-
-def _compared(a: Dim, b: Dim) -> int | None:
-    """1, 0 or −1 as a is larger, the same or smaller; None if that is not known."""
-    if isinstance(a, int) and isinstance(b, int):
-        return None if a < 0 or b < 0 else (a > b) - (a < b)
-    if isinstance(a, int) or isinstance(b, int):
-        # A multiple of a size is no less than what a row of it holds.
-        number, other = (a, b) if isinstance(a, int) else (b, a)
-        assert not isinstance(other, int)
-        if number < 0 or other.factor < number:
-            return None
-        return -1 if isinstance(a, int) else 1
-    if a.names != b.names or a.factor < 0 or b.factor < 0:
-        return None
-    return (a.factor > b.factor) - (a.factor < b.factor)
 
 
 def _ratio(a: Dim, b: Dim) -> int:

@@ -42,7 +42,7 @@ def walk(
     inner: Inner,
     *,
     numbers: Sequence[Dim] = (),
-    memory: tuple[Any, Access, Sequence[Dim]] | None = None,
+    memory: tuple[Any, Access | None, Sequence[Dim]] | None = None,
 ) -> None:
     """Nested loops, emitted once for each ``key``.
 
@@ -55,7 +55,8 @@ def walk(
         operands: (value, its stride in each loop, whether it is written).
         inner: emits what happens within; its last address is the status.
         numbers: sizes and strides that it needs.
-        memory: (address, access, strides in bytes) of memory of the node's own.
+        memory: (address, access, strides in bytes) of memory of the node's own; no
+            access to what each thread has for itself.
     """
     code = builder.code
     sizes = list(sizes) or [1]
@@ -101,7 +102,7 @@ def walk(
     pointers = [builder.pointer(value) for value, _, _ in operands]
     if memory is not None:
         pointers.append(memory[0])
-        accesses.append(memory[1])
+        accesses += [memory[1]] if memory[1] else []
     code.touch(accesses)
     flat = [*sizes, *(s for step in steps for s in step), *numbers]
     assert count <= len(pointers)
@@ -221,17 +222,26 @@ def scatter_add_along(builder: BodyBuilder, node: Node) -> None:
     if any(d == 0 for d in indices.shape):
         return
     layouts = [builder.view(v) for v in (out, indices, updates)]
+    order = [a for a in layouts[0].axes if a != axis]
+    order.sort(key=lambda a: a != (0 if axis else 1))  # what threads share comes first
+    row = order.pop() if len(order) > 1 else None
+    width = 1 if row is None else indices.shape[row]
+    asides = [0 if row is None else view.strides[row] for view in layouts]
 
     def inner(b: ir.IRBuilder, at: list[Any], rest: list[Any], _: Any) -> None:
         po, pi, pu, status = at
-        length, rows, *steps = rest
-        with for_loop(b, I64(0), length, "k") as k:
-            i, u = (
-                advance(b, p, d, b.mul(k, s))
-                for p, d, s in zip((pi, pu), (kind, dtype), steps[1:])
-            )
-            row = checked(b, i, kind, rows, status)
-            to = advance(b, po, dtype, b.mul(row, steps[0]))
+        length, rows, width, *steps = rest
+        along, aside = steps[:3], steps[3:]
+        pairs = list(zip((po, pi, pu), (dtype, kind, dtype), aside))
+        with (
+            for_loop(b, I64(0), length, "k") as k,
+            for_loop(b, I64(0), width, "c") as c,
+        ):
+            o, i, u = (advance(b, p, d, b.mul(c, s)) for p, d, s in pairs)
+            i = advance(b, i, kind, b.mul(k, along[1]))
+            u = advance(b, u, dtype, b.mul(k, along[2]))
+            target = checked(b, i, kind, rows, status)
+            to = advance(b, o, dtype, b.mul(target, along[0]))
             known, more = load(b, to, dtype), load(b, u, dtype)
             store(b, combined(b, "sum", dtype, known, more), to, dtype)
 
@@ -240,16 +250,18 @@ def scatter_add_along(builder: BodyBuilder, node: Node) -> None:
         node,
         (),
         "scatter_add_along",
-        without(indices.shape, axis),
+        [indices.shape[a] for a in order],
         [
-            (v, without(view.strides, axis), v is out)
+            (v, [view.strides[a] for a in order], v is out)
             for v, view in zip((out, indices, updates), layouts)
         ],
         inner,
         numbers=(
             indices.shape[axis],
             out.shape[axis],
+            width,
             *(view.strides[axis] for view in layouts),
+            *asides,
         ),
     )
 

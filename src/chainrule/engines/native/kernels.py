@@ -232,7 +232,7 @@ class Kernels:
                         values = [
                             early[k]
                             if k in early
-                            else _grouped(b, inner[k], o.dtype, group)
+                            else grouped(b, inner[k], o.dtype, group)
                             for k, o in enumerate(operands)
                             if k >= len(outs)
                         ]
@@ -303,7 +303,7 @@ class Kernels:
                 """One element, number i of the innermost loop."""
                 here = moved(starts, rank, i)
                 values = [
-                    fixed[k] if k in fixed else _grouped(b, here[k], o.dtype, group)
+                    fixed[k] if k in fixed else grouped(b, here[k], o.dtype, group)
                     for k, o in enumerate(operands)
                     if k >= len(outs)
                 ]
@@ -313,7 +313,7 @@ class Kernels:
                     kept.set_metadata("llvm.access.group", group)
                 for value, kind, room in zip(made[len(outs) :], sums, lanes):
                     at = advance(b, room, kind, lane)
-                    total = b.fadd(_grouped(b, at, kind, group), value)
+                    total = b.fadd(grouped(b, at, kind, group), value)
                     kept = store(b, total, at, kind)
                     kept.set_metadata("llvm.access.group", group)
 
@@ -477,7 +477,7 @@ class Kernels:
             group, mark = self.marks.new()
             with for_loop(b, begin, end, "c", mark=mark) as c:
                 first = (
-                    _grouped(b, advance(b, x, dtype, c), dtype, group)
+                    grouped(b, advance(b, x, dtype, c), dtype, group)
                     if op == "max"
                     else number(dtype, _UNIT[op])
                 )
@@ -488,8 +488,8 @@ class Kernels:
                 group, mark = self.marks.new()
                 with for_loop(b, begin, end, "c", mark=mark) as c:
                     at = advance(b, out, dtype, c)
-                    known = _grouped(b, at, dtype, group)
-                    more = _grouped(b, advance(b, row, dtype, c), dtype, group)
+                    known = grouped(b, at, dtype, group)
+                    more = grouped(b, advance(b, row, dtype, c), dtype, group)
                     made = combine(b, op, dtype, known, more)
                     store(b, made, at, dtype).set_metadata("llvm.access.group", group)
 
@@ -538,7 +538,7 @@ def advance(b: ir.IRBuilder, pointer: Any, dtype: DType, index: Any) -> Any:
     return b.gep(pointer, [index], source_etype=memory_type(dtype))
 
 
-def _grouped(b: ir.IRBuilder, pointer: Any, dtype: DType, group: Any) -> Any:
+def grouped(b: ir.IRBuilder, pointer: Any, dtype: DType, group: Any) -> Any:
     """A load that belongs to a loop's access group."""
     value = load(b, pointer, dtype)
     made = value.operands[0] if dtype is DType.bool else value

@@ -421,3 +421,69 @@ for _options in ({}, {"eps": 0.1}, {"training": True, "momentum": 0.3}):
     _with_statistics("batch_norm", **_options)
 for _options in ({}, {"use_input_stats": False, "eps": 0.1}, {"momentum": 0.3}):
     _with_statistics("instance_norm", **_options)
+
+# -- convolutions and pooling ----------------------------------------------------------
+
+PICTURES = normal(3, 4, 7, 6)
+layer("BatchNorm2d", PICTURES, 4, track_running_stats=AFFINE, **BATCH)
+layer("Unflatten", X, 1, (2, 1, -1), train=ONE)
+EDGES = {"padding_mode": ["zeros", "reflect", "replicate", "circular"], "train": ONE}
+for _size, _x in ((3, IMAGES), (1, IMAGES), (4, normal(3, 4, 9)), (2, normal(4, 6))):
+    layer(
+        *("Conv1d", _x, 4, 6, _size),
+        stride=[1, 2, 3],
+        padding=[1, 0, 2, (3,), "same", "valid"],
+        dilation=[1, 2],
+        groups=[1, 2],
+        bias=AFFINE,
+        train=ONE,
+    )
+    layer("Conv1d", _x, 4, 2, _size, padding=[3, "same"], **EDGES)
+for _size, _x in ((3, PICTURES), ((2, 4), PICTURES), ((1, 2), normal(4, 5, 3))):
+    layer(
+        *("Conv2d", _x, 4, 8, _size),
+        stride=[1, 2, (3, 1)],
+        padding=[1, 0, (0, 2), "same", "valid"],
+        dilation=[1, (1, 2)],
+        groups=[1, 2, 4],
+        bias=AFFINE,
+        train=ONE,
+    )
+    layer("Conv2d", _x, 4, 2, _size, padding=[(1, 2), "same"], **EDGES)
+layer("Conv2d", PICTURES, 4, 4, 3, stride=[2], padding=[2], dilation=[2], groups=[4])
+WINDOW = {"stride": [None, 1, (2, 3)], "padding": [0, 1], "ceil_mode": [False, True]}
+for _size, _x in ((3, PICTURES), ((3, 2), normal(2, 4, 7)), (2, PICTURES[:1])):
+    layer("MaxPool2d", _x, _size, train=ONE, dilation=[1, (1, 2)], **WINDOW)
+    layer("MaxPool2d", _x, _size, return_indices=[True], train=ONE, **WINDOW)
+    counted = {"count_include_pad": AFFINE, "divisor_override": [None, 5]}
+    layer("AvgPool2d", _x, _size, train=ONE, **counted, **WINDOW)
+    for _pad, _ceil in ((1, True), (1, False), (0, True)):
+        odd = {"stride": [2, 3], "padding": [_pad], "ceil_mode": [_ceil]}
+        layer("AvgPool2d", _x, _size, count_include_pad=AFFINE, train=ONE, **odd)
+for _to in (1, 3, (2, 5), (None, 4)):
+    layer("AdaptiveAvgPool2d", PICTURES, _to, train=ONE)
+layer("AdaptiveAvgPool2d", normal(4, 8, 6), 4, train=ONE)
+KERNELS, PLANES = normal(4, 3, 2), normal(4, 2, 2, 3)
+both(
+    "conv",
+    *(normal(2, 3, 6), KERNELS, normal(2, 4, 6, 5), PLANES, BIAS),
+    f=lambda m, x, w, images, v, b: (
+        *(m.conv1d(x, w), m.conv1d(x, w, b, 2, 1, 2), m.conv1d(x[0], w, bias=b)),
+        m.conv1d(x, w[:3, :1], stride=2, padding="valid", dilation=3, groups=3),
+        *(m.conv2d(images[:, :2], v), m.conv2d(images, v, b, (2, 1), 1, 1, 2)),
+        m.conv2d(images, v, bias=b, stride=2, padding=(0, 1), dilation=2, groups=2),
+    ),
+)
+both(
+    "pool",
+    PICTURES,
+    f=lambda m, x: (
+        *(m.max_pool2d(x, 2), m.max_pool2d(x, 3, 2, 1, 1, ceil_mode=True)),
+        m.max_pool2d(x, kernel_size=2, stride=1, padding=1, dilation=2),
+        m.max_pool2d(x, 3, return_indices=True)[1],
+        *(m.avg_pool2d(x, 2), m.avg_pool2d(x, 3, 2, 1, True, False)),
+        m.avg_pool2d(x, kernel_size=3, stride=2, padding=1, divisor_override=4),
+        m.avg_pool2d(x, 3, ceil_mode=True, count_include_pad=False, padding=1),
+        *(m.adaptive_avg_pool2d(x, 2), m.adaptive_avg_pool2d(x, output_size=(3, None))),
+    ),
+)

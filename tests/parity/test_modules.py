@@ -24,7 +24,10 @@ from tests.parity.table import (  # noqa: E402
     compare_compiled,
 )
 
-pytestmark = pytest.mark.parity
+pytestmark = [
+    pytest.mark.parity,
+    pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel"),
+]
 TF = torch.nn.functional
 F = chainrule.nn.functional
 ENGINES = ["numpy"] if native_problem() else ["numpy", "native"]
@@ -109,6 +112,8 @@ def test_every_row_of_a_loss_is_the_function_too() -> None:
 
 #: Arguments of PyTorch's that are old names of ``reduction``.
 OLD = {"size_average", "reduce"}
+#: What stands for things of PyTorch that take anything, and pass it on to this.
+PASSED_ON = {"F.max_pool2d": TF._max_pool2d}
 #: First arguments, which have names of their own in each library.
 TENSORS = {"x", "indices"}
 #: Other defaults and other places, with the reason.
@@ -139,7 +144,8 @@ def offered() -> list[tuple[str, Any, Any]]:
         if isinstance(getattr(nn, n), type) and n not in ("Module", "Parameter")
     ]
     pairs += [(f"F.{n}", getattr(F, n), getattr(TF, n, None)) for n in F.__all__]
-    return [p for p in pairs if inspect.isclass(p[2]) or inspect.isfunction(p[2])]
+    pairs = [p for p in pairs if inspect.isclass(p[2]) or inspect.isfunction(p[2])]
+    return [(name, ours, PASSED_ON.get(name, theirs)) for name, ours, theirs in pairs]
 
 
 @pytest.mark.parametrize(("name", "ours", "theirs"), offered(), ids=lambda x: x)

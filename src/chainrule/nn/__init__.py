@@ -38,12 +38,14 @@ from chainrule.nn.containers import (
     ModuleList,
     Sequential,
 )
+from chainrule.nn.convolution import Conv1d, Conv2d
 from chainrule.nn.layers import (
     Dropout,
     Embedding,
     Flatten,
     Identity,
     Linear,
+    Unflatten,
     Upsample,
 )
 from chainrule.nn.losses.base import Loss
@@ -82,6 +84,7 @@ from chainrule.nn.module import (
 )
 from chainrule.nn.normalization import (
     BatchNorm1d,
+    BatchNorm2d,
     GroupNorm,
     InstanceNorm1d,
     LayerNorm,
@@ -90,6 +93,7 @@ from chainrule.nn.normalization import (
 from chainrule.nn.perceptron import (
     Perceptron,
 )
+from chainrule.nn.pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
 from chainrule.nn.scaling import (
     Standardize,
 )
@@ -109,9 +113,14 @@ __all__ = [
     "GELU",
     "GLU",
     "SELU",
+    "AdaptiveAvgPool2d",
+    "AvgPool2d",
     "BCELoss",
     "BCEWithLogitsLoss",
     "BatchNorm1d",
+    "BatchNorm2d",
+    "Conv1d",
+    "Conv2d",
     "CosineEmbeddingLoss",
     "CrossEntropyLoss",
     "Dropout",
@@ -142,6 +151,7 @@ __all__ = [
     "Loss",
     "MSELoss",
     "MarginRankingLoss",
+    "MaxPool2d",
     "Mish",
     "Module",
     "ModuleDict",
@@ -174,6 +184,7 @@ __all__ = [
     "Threshold",
     "TransformedTargetLoss",
     "TripletMarginLoss",
+    "Unflatten",
     "Unstandardize",
     "Upsample",
     "functional",

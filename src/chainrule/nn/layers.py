@@ -1,4 +1,4 @@
-"""Layers: an affine map, rows by number, dropout, and a change of shape."""
+"""Layers: an affine map, rows by number, dropout, and changes of shape."""
 
 from __future__ import annotations
 
@@ -167,6 +167,30 @@ class Flatten(Module):
                 fix="feed a batch: x.reshape(1, …) for one sample",
             )
         return x.flatten(first, last)
+
+
+class Unflatten(Module):
+    """Cut one axis into several: rows to images.
+
+    Args:
+        dim: the axis.
+        unflattened_size: the sizes that it is cut into; −1 for what is left.
+
+    >>> import chainrule as cr
+    >>> cr.nn.Unflatten(1, (1, 2, -1))(cr.tensor([[1.0, 2.0, 3.0, 4.0]])).shape
+    (1, 1, 2, 2)
+    """
+
+    def __init__(self, dim: int, unflattened_size: tuple[int, ...]) -> None:
+        self.dim = integer("Unflatten", "dim", dim)
+        self.unflattened_size = tuple(
+            integer("Unflatten", "unflattened_size", n, least=-1)
+            for n in unflattened_size
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The same numbers in more axes."""
+        return as_tensor(x).unflatten(self.dim, self.unflattened_size)
 
 
 class Dropout(Module):

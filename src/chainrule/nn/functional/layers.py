@@ -289,9 +289,14 @@ def interpolate(
             continue
         step = held / wanted if scale is None else 1 / scale
         m = _resizing(held, wanted, step, mode == "nearest", align_corners)
-        y = x.transpose(axis, -1) @ Tensor(m.T.astype(x.dtype.numpy))
-        x = y.transpose(axis, -1)
+        x = along(x, axis, m)
     return x
+
+
+def along(x: Tensor, axis: int, matrix: Array) -> Tensor:
+    """Each line of ``x`` along an axis multiplied by a matrix (wanted, held)."""
+    y = x.transpose(axis, -1) @ Tensor(matrix.T.astype(x.dtype.numpy))
+    return y.transpose(axis, -1)
 
 
 def _resizing(

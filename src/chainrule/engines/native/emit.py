@@ -22,7 +22,14 @@ from typing import Any
 from llvmlite import ir
 
 from chainrule.engines.memory_plan import MemoryPlan, make_plan
-from chainrule.engines.native.kernels import Body, Kernels, Operand, advance, times
+from chainrule.engines.native.kernels import (
+    Body,
+    Kernels,
+    Operand,
+    advance,
+    for_loop,
+    times,
+)
 from chainrule.engines.native.scalar import I8, I32, I64, POINTER
 from chainrule.engines.native.thread_pool import emit_barrier
 from chainrule.engines.schedule.alignment import aligned
@@ -467,7 +474,7 @@ class BodyBuilder:
         if share is not None and not order.blocking:
             place = order.axes.index(share.axis)
         part, loops = divided_loops(loops, share, place)
-        loops = collapsed(loops)
+        loops, cut = in_tiles(collapsed(loops), fixed=0 if part.single else 1)
         sizes = [size for size, _ in loops[0]]
         if part.single:
             part = Part(sizes[0], single=True)
@@ -496,8 +503,17 @@ class BodyBuilder:
         )
         self.code.touch(accesses)
         pointers = [self.pointer(v) for v, _ in operands]
-        numbers = [self.code.dim(s) for s in sizes]
-        self.code.call(function, [*pointers, *numbers, *strides], part)
+        numbers = [*(self.code.dim(s) for s in sizes), *strides]
+        if not cut:
+            self.code.call(function, [*pointers, *numbers], part)
+            return
+        tiles, steps = cut
+        with for_loop(self.b, I64(0), I64(tiles), "tile") as tile:
+            moved = [
+                advance(self.b, p, v.dtype, times(self.b, tile, self.code.dim(step)))
+                for p, (v, _), step in zip(pointers, operands, steps)
+            ]
+            self.code.call(function, [*moved, *numbers], part)
 
     def fold(
         self,
@@ -660,6 +676,53 @@ def collapsed(loops: Loops) -> Loops:
         else:
             i += 1
     return [tuple(r) for r in rows]
+
+
+#: Elements along which a tile of a map is cut: a cache line of most.
+LINE = 16
+
+
+def in_tiles(loops: Loops, *, fixed: int) -> tuple[Loops, tuple[int, list[Dim]] | None]:
+    """Loops over a tile of operands that lie across each other, and over the tiles.
+
+    Where one operand lies in lines along the innermost loop and another along a loop
+    outside of it, each line of the second would be fetched once for each of its
+    elements. Within tiles of LINE elements it stays in the cache.
+
+    Args:
+        loops: those of each operand, the results first.
+        fixed: how many of the outer loops have to stay.
+
+    Returns:
+        the loops within a tile; how many tiles there are, with the step of each operand
+        from one to the next, or None where there is only one.
+    """
+    sizes = [size for size, _ in loops[0]]
+    last = len(sizes) - 1
+    for mine in loops:
+        across = [a for a in range(last) if mine[a][1] == 1 and _wide(mine[last][1])]
+        if not across or (not _cuts(sizes[last]) and mine is not loops[0]):
+            continue
+        axis = across[0] if mine is loops[0] else last
+        if axis < fixed or not _cuts(sizes[axis]):
+            continue
+        size = sizes[axis]
+        assert isinstance(size, int)
+        steps = [other[axis][1] * LINE for other in loops]
+        within = [
+            (*other[:axis], *other[axis + 1 :], (LINE, other[axis][1]))
+            for other in loops
+        ]
+        return within, (size // LINE, steps)
+    return loops, None
+
+
+def _wide(step: Dim) -> bool:
+    return not isinstance(step, int) or step >= LINE
+
+
+def _cuts(size: Dim) -> bool:
+    return isinstance(size, int) and size % LINE == 0 and size > LINE
 
 
 def _quotient(a: Dim, b: Dim) -> Dim:

@@ -19,6 +19,7 @@ from llvmlite import ir
 
 from chainrule.engines.native import jit
 from chainrule.engines.native.scalar import (
+    I1,
     I32,
     I64,
     POINTER,
@@ -95,14 +96,21 @@ class Marks:
     def __init__(self, module: ir.Module) -> None:
         self.module, self.count = module, 0
 
-    def new(self) -> tuple[Any, Any]:
-        """(access group, loop) for one loop."""
+    def new(self, *, short: bool = False) -> tuple[Any, Any]:
+        """(access group, loop) for one loop.
+
+        ``short``: what is left over at its end shall be a vector too, under a mask.
+        """
         m, self.count = self.module, self.count + 1
         group = m.add_metadata([ir.MetaDataString(m, f"distinct-{self.count}")])
         name = ir.MetaDataString(m, "llvm.loop.parallel_accesses")
         access = m.add_metadata([name, group])
         unique = ir.MetaDataString(m, f"loop-{self.count}")
-        return group, m.add_metadata([unique, access])
+        told = [access]
+        if short:
+            masked = ir.MetaDataString(m, "llvm.loop.vectorize.predicate.enable")
+            told.append(m.add_metadata([masked, I1(1)]))
+        return group, m.add_metadata([unique, *told])
 
 
 def finish(module: ir.Module) -> str:

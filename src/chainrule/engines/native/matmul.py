@@ -233,6 +233,8 @@ def emit_matmul(
     Raises:
         DTypeError: for another dtype.
     """
+    if n is not None and 2 * n <= tile.lanes:  # half a vector holds a row
+        tile = Tile(tile.rows, tile.vectors, tile.lanes // 2)
     sizes = {"n": n, "k": k, "a_m": 0 if table else a_m}
     sizes |= {"a_k": a_k, "b_k": b_k, "c_m": c_m}
     parts = [f"matmul.{_element(dtype)[2]}"]

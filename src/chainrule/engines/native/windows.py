@@ -63,7 +63,7 @@ def windowed(what: str) -> Callable[[BodyBuilder, Node], None]:
 
             def along_row(visit: Callable[[Any, Any, Any], None]) -> None:
                 """A loop whose rounds do not depend on each other."""
-                group, mark = marks.new()
+                group, mark = marks.new(short=True)
                 with for_loop(b, I64(0), width, "c", mark=mark) as c:
                     visit(b.mul(c, steps[0]), b.mul(c, steps[1]), group)
 

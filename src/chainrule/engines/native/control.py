@@ -16,7 +16,7 @@ from chainrule.engines.native.kernels import for_loop
 from chainrule.engines.native.loops import advanced
 from chainrule.engines.native.scalar import I64, load
 from chainrule.engines.schedule.assign_layouts import Layouts, assign_layouts
-from chainrule.engines.schedule.layout import StridedView
+from chainrule.engines.schedule.layout import StridedView, row_major
 from chainrule.engines.schedule.machine import machine
 from chainrule.engines.schedule.maps import in_loops
 from chainrule.engines.schedule.order import ordered
@@ -121,8 +121,17 @@ def scan(builder: BodyBuilder, node: Node) -> None:
             at = partial(_entry_of, builder, outer, view.strides[0], loop)
             inner.bind(value, at, builder.resources[view.root])
         _rebase(layouts, plan)
+        stacked = list(zip(graph.outputs[: entry.outputs], outputs[carries:]))
+        for value, outer in stacked:
+            if _is_made_there(value, inner, layouts):
+                start = partial(_entry_of, builder, outer, size_of(value.shape), loop)
+                inner.bind(value, start, builder.resources[builder.view(outer).root])
+        made_there = set(inner.pointers)
         inner.run(graph.nodes)
-        for value, outer in zip(graph.outputs[: entry.outputs], outputs[carries:]):
+        for value, outer in stacked:
+            if value in made_there and value.node is not None:
+                made_there.discard(value)  # a second time it is a copy
+                continue
             row = Value(None, value.shape, value.dtype)
             layouts.known[row] = layouts.own(row)
             start = partial(_entry_of, builder, outer, size_of(row.shape), loop)
@@ -132,6 +141,17 @@ def scan(builder: BodyBuilder, node: Node) -> None:
         for value, name in plan.copies:
             inner.share = inner.share_like(value)
             inner.copy(value, states[name])
+
+
+def _is_made_there(value: Value, inner: BodyBuilder, layouts: Layouts) -> bool:
+    """Whether a step's result can be computed where the stack of them lies."""
+    view = layouts.known[value]
+    return (
+        value.node is not None
+        and view.root is value
+        and view.strides == row_major(value.shape)
+        and value not in inner.pointers
+    )
 
 
 def _entry_of(builder: BodyBuilder, sequence: Value, step: Dim, loop: int) -> Any:

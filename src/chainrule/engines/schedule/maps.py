@@ -35,6 +35,7 @@ from chainrule.graph.primitive import BODIES, REFERENCES
 from chainrule.graph.program import Entry
 from chainrule.graph.types import ArrayType, Shape
 from chainrule.passes import prepare
+from chainrule.passes.scans import share_scans
 from chainrule.primitives.creation import constant
 from chainrule.primitives.movement import broadcast_to, reduce_sum, reshape
 
@@ -288,7 +289,8 @@ def _fits(nodes: list[Node]) -> bool:
 
 def in_loops(entry: Entry) -> Entry:
     """An entry point prepared, with its chains of elementwise nodes fused."""
-    entry = entry.with_graph(prepare(entry.graph, keep=is_elementwise))
+    graph = prepare(share_scans(entry.graph), keep=is_elementwise)
+    entry = entry.with_graph(graph)
     return entry.with_graph(fuse_maps(entry.graph, entry.replaced()))
 
 

@@ -32,13 +32,22 @@ Scratch = Callable[[Node, Sizes], int]
 Planned = tuple[MemoryPlan, Layouts, Mapping[Node, Share | None]]
 
 
-def _planned(entry: Entry, largest: Sizes, scratch: Scratch) -> Planned:
-    """A body as an entry point, prepared, with its memory."""
+def _planned(
+    entry: Entry, largest: Sizes, scratch: Scratch, steady: int = 0
+) -> Planned:
+    """A body as an entry point, prepared, with its memory.
+
+    Its first ``steady`` inputs are the same in each round.
+    """
     entry = in_loops(entry)
     entry = entry.with_graph(assign_layouts(entry.graph, entry, {}))
     views = _laid_out(entry.graph).known
     cost = machine(available_cores())
-    entry, shares = ordered(entry, views, largest, cost, divides(views))
+    first = frozenset(invariant(entry.graph, steady))
+    entry, shares = ordered(entry, views, largest, cost, divides(views), first)
+    graph = entry.graph
+    kept = [v for node in invariant(graph, steady) for v in node.outputs if v]
+    entry = entry.with_graph(Graph(graph.name, graph.inputs, (*graph.outputs, *kept)))
     layouts = _laid_out(entry.graph)
     plan = plan_memory(entry, layouts, largest, lambda inner: scratch(inner, largest))
     for inner in plan.entry.graph.nodes:
@@ -46,6 +55,17 @@ def _planned(entry: Entry, largest: Sizes, scratch: Scratch) -> Planned:
             if value is not None and value not in layouts.known:
                 layouts.add(inner)
     return plan, layouts, shares
+
+
+def invariant(graph: Graph, steady: int) -> list[Node]:
+    """The nodes that compute the same in each round of a loop, in running order."""
+    same = set(graph.inputs[:steady])
+    found: list[Node] = []
+    for node in graph.nodes if steady else ():
+        if all(v in same for v in node.inputs):
+            same.update(v for v in node.outputs if v is not None)
+            found.append(node)
+    return found
 
 
 def _laid_out(graph: Graph) -> Layouts:
@@ -81,7 +101,7 @@ def scan_plan(node: Node, largest: Sizes, scratch: Scratch) -> Planned:
         replaces={name: len(ys) + i for i, name in enumerate(names)},
         outputs=len(ys),
     )
-    return _planned(entry, largest, scratch)
+    return _planned(entry, largest, scratch, constants)
 
 
 def scan(builder: BodyBuilder, node: Node) -> None:
@@ -111,6 +131,10 @@ def scan(builder: BodyBuilder, node: Node) -> None:
     for value, name in plan.state_of.items():
         held = states[name]
         inner.bind(value, inner.pointers[held], inner.resources[held])
+    _rebase(layouts, plan)
+    before = invariant(graph, constants)
+    inner.run(before)
+    every = [n for n in graph.nodes if n not in set(before)]
     length, loop = node.attrs["length"], code.new_counter()
     with for_loop(b, I64(0), code.dim(length), "t") as i, code.repeated():
         t = b.sub(b.sub(code.dim(length), I64(1)), i) if node.attrs["reverse"] else i
@@ -127,7 +151,7 @@ def scan(builder: BodyBuilder, node: Node) -> None:
                 start = partial(_entry_of, builder, outer, size_of(value.shape), loop)
                 inner.bind(value, start, builder.resources[builder.view(outer).root])
         made_there = set(inner.pointers)
-        inner.run(graph.nodes)
+        inner.run(every)
         for value, outer in stacked:
             if value in made_there and value.node is not None:
                 made_there.discard(value)  # a second time it is a copy

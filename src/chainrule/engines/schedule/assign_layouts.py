@@ -28,6 +28,7 @@ from chainrule.primitives.indexing import scatter_add, scatter_add_along, take
 from chainrule.primitives.matmul import Dims, dot_general, parse_dims
 from chainrule.primitives.movement import copy, reduce_sum, transpose
 from chainrule.primitives.random import random_bits
+from chainrule.regions.control import cond, scan
 
 #: Primitives whose results lie best like their first, or their second, operand.
 LIKE_FIRST = (
@@ -37,8 +38,8 @@ LIKE_FIRST = (
 )
 LIKE_SECOND = (scatter_add_along,)
 
-#: Primitives whose kernels read their operands row by row, without gaps.
-ROW_MAJOR = (take, scatter_add, random_bits)
+#: Primitives whose kernels, or whose bodies, read operands row by row, without gaps.
+ROW_MAJOR = (take, scatter_add, random_bits, scan, cond)
 
 
 @dataclass(frozen=True)

@@ -115,10 +115,15 @@ class _Orderer:
                 readers.setdefault(self.views[value].root, set()).add(node)
         return after
 
-    def find(self) -> Order:
+    def find(self, first: frozenset[Node]) -> Order:
         """All nodes, phase by phase."""
-        order = Order()
-        waiting = list(self.entry.graph.nodes)
+        order, nodes = Order(), self.entry.graph.nodes
+        self._add(order, [node for node in nodes if node in first])
+        self._add(order, [node for node in nodes if node not in first])
+        return order
+
+    def _add(self, order: Order, waiting: list[Node]) -> None:
+        """Add the phases of some nodes."""
         late = {v for node in waiting for v in node.outputs}
         undone = set(waiting)
         while waiting:
@@ -137,7 +142,6 @@ class _Orderer:
                 put_off.append(node)
             order.phases.append(phase)
             waiting = put_off
-        return order
 
     # -- one node ----------------------------------------------------------------------
 
@@ -292,6 +296,7 @@ def ordered(
     sizes: Sizes,
     machine: Machine,
     divides: Divides,
+    first: frozenset[Node] = frozenset(),
 ) -> tuple[Entry, dict[Node, Share | None]]:
     """An entry point with its nodes in a good order, and how threads divide them.
 
@@ -301,12 +306,13 @@ def ordered(
         sizes: the largest sizes.
         machine: what things cost.
         divides: whether the engine can divide a node like that.
+        first: nodes that come before all others.
     """
     owners: dict[str, Key] = {}
     order = Order()
     for _ in range(2):  # who owns the state at the start is known at the end
         orderer = _Orderer(entry, views, sizes, machine, divides, owners)
-        order = orderer.find()
+        order = orderer.find(first)
         owners = {
             name: orderer.owner[name] for name in entry.state if name in orderer.owner
         }

@@ -86,6 +86,27 @@ class Machine:
         return work * (self.slow_multiply_add if slow else self.multiply_add)
 
 
+@dataclass(frozen=True)
+class Cache:
+    """Sizes at which large products are cut, for caches of 32 KiB and 1 MiB.
+
+    Attributes:
+        columns: of a panel of B.
+        rows: of a packed block of A; products with fewer are not packed.
+        depth: values of k in a block.
+        panel_bytes: a panel of B that is larger is cut into blocks of k.
+        far_bytes: lines further apart fall into the same few sets of a cache.
+    """
+
+    columns: int = 64
+    rows: int = 48
+    depth: int = 256
+    panel_bytes: int = 160 * 1024
+    far_bytes: int = 2048
+
+
+CACHE = Cache()
+
 #: Elementwise primitives that take a polynomial.
 _FUNCTIONS = frozenset(
     (

@@ -15,7 +15,11 @@ from chainrule.engines.native.emit import BodyBuilder, plan_memory
 from chainrule.engines.native.kernels import for_loop
 from chainrule.engines.native.loops import advanced
 from chainrule.engines.native.scalar import I64, load
-from chainrule.engines.schedule.assign_layouts import Layouts, assign_layouts
+from chainrule.engines.schedule.assign_layouts import (
+    Layouts,
+    assign_layouts,
+    laid_out,
+)
 from chainrule.engines.schedule.layout import StridedView, row_major
 from chainrule.engines.schedule.machine import machine
 from chainrule.engines.schedule.maps import in_loops
@@ -41,14 +45,15 @@ def _planned(
     """
     entry = in_loops(entry)
     entry = entry.with_graph(assign_layouts(entry.graph, entry, {}))
-    views = _laid_out(entry.graph).known
+    views = laid_out(entry.graph, {}).known
     cost = machine(available_cores())
     first = frozenset(invariant(entry.graph, steady))
-    entry, shares = ordered(entry, views, largest, cost, divides(views), first)
+    schedule = ordered(entry, views, largest, cost, divides(views), first)
+    entry, shares = schedule.entry, schedule.shares
     graph = entry.graph
     kept = [v for node in invariant(graph, steady) for v in node.outputs if v]
     entry = entry.with_graph(Graph(graph.name, graph.inputs, (*graph.outputs, *kept)))
-    layouts = _laid_out(entry.graph)
+    layouts = laid_out(entry.graph, {})
     plan = plan_memory(entry, layouts, largest, lambda inner: scratch(inner, largest))
     for inner in plan.entry.graph.nodes:
         for value in inner.outputs:
@@ -66,14 +71,6 @@ def invariant(graph: Graph, steady: int) -> list[Node]:
             same.update(v for v in node.outputs if v is not None)
             found.append(node)
     return found
-
-
-def _laid_out(graph: Graph) -> Layouts:
-    layouts = Layouts({})
-    layouts.add_inputs(graph)
-    for node in graph.nodes:
-        layouts.add(node)
-    return layouts
 
 
 # -- loops -----------------------------------------------------------------------------

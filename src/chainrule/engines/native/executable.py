@@ -37,7 +37,7 @@ from chainrule.engines.native.thread_pool import (
     emit_restore_denormals,
     thread_pool,
 )
-from chainrule.engines.schedule.assign_layouts import Layouts, assign_layouts
+from chainrule.engines.schedule.assign_layouts import assign_layouts, laid_out
 from chainrule.engines.schedule.layout import (
     blocked_values,
     choose_blocked,
@@ -47,6 +47,7 @@ from chainrule.engines.schedule.layout import (
 from chainrule.engines.schedule.machine import machine
 from chainrule.engines.schedule.maps import in_loops
 from chainrule.engines.schedule.order import ordered
+from chainrule.engines.schedule.schedule import Schedule
 from chainrule.engines.threads import ThreadChoice, available_cores, checked
 from chainrule.errors import ArgumentError
 from chainrule.graph.graph import Graph
@@ -115,6 +116,11 @@ class NativeExecutable:
         """A copy of a state, in its canonical shape."""
         shape = resolve(self.program.state[name].shape, NO_SIZES)
         return from_memory(self.state[name], shape, self.blocked.get(name, 0))
+
+    @property
+    def schedules(self) -> dict[str, Schedule]:
+        """The schedules of the entry points that have run so far."""
+        return {name: compiled.schedule for name, compiled in self._compiled.items()}
 
     def run(
         self,
@@ -275,21 +281,11 @@ class _Compiled:
 
     def _emit(self, entry: Entry, owner: NativeExecutable) -> tuple[Emitted, Emitted]:
         """The modules of loops, and of the entry that calls them."""
-        layouts = Layouts(blocked_values(entry, owner.blocked))
-        layouts.add_inputs(entry.graph)
-        for node in entry.graph.nodes:
-            layouts.add(node)
-        entry, shares = ordered(
-            entry,
-            layouts.known,
-            self.largest,
-            machine(available_cores()),
-            divides(layouts.known),
-        )
-        layouts = Layouts(blocked_values(entry, owner.blocked))
-        layouts.add_inputs(entry.graph)
-        for node in entry.graph.nodes:
-            layouts.add(node)
+        views = laid_out(entry.graph, blocked_values(entry, owner.blocked)).known
+        cost = machine(available_cores())
+        self.schedule = ordered(entry, views, self.largest, cost, divides(views))
+        entry, shares = self.schedule.entry, self.schedule.shares
+        layouts = laid_out(entry.graph, blocked_values(entry, owner.blocked))
         plan = plan_memory(
             entry,
             layouts,

@@ -178,13 +178,22 @@ class Layouts:
         return turned[0] if turned else ()
 
 
+def laid_out(graph: Graph, blocked: dict[Value, int]) -> Layouts:
+    """Where the values of a graph lie; ``blocked``: the width of those in blocks."""
+    layouts = Layouts(blocked)
+    layouts.add_inputs(graph)
+    for node in graph.nodes:
+        layouts.add(node)
+    return layouts
+
+
 def assign_layouts(graph: Graph, entry: Entry, blocked: dict[str, int]) -> Graph:
     """The graph with copies where kernels need them."""
     width = blocked_values(entry, blocked)
     layouts = Layouts(dict(width))
     layouts.add_inputs(graph)
 
-    def laid_out(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...]:
+    def placed(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...]:
         outputs = replay(node, inputs)
         made = outputs[0].node
         assert made is not None
@@ -216,7 +225,7 @@ def assign_layouts(graph: Graph, entry: Entry, blocked: dict[str, int]) -> Graph
         made = Node(node.primitive, node.inputs, node.attrs | {"dims": dims})
         made.scope, made.role, made.source = node.scope, node.role, node.source
         made.set_outputs(tuple(v for v in node.outputs if v is not None))
-        return laid_out(made, tuple(operands))
+        return placed(made, tuple(operands))
 
     def rule(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...]:
         primitive = node.primitive
@@ -236,7 +245,7 @@ def assign_layouts(graph: Graph, entry: Entry, blocked: dict[str, int]) -> Graph
             inputs = tuple(
                 copied(v, node) if layouts.known[v].blocking else v for v in inputs
             )
-        return laid_out(node, inputs)
+        return placed(node, inputs)
 
     def _convolution(
         node: Node, inputs: tuple[Value, ...], convolution: Convolution

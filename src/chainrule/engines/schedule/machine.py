@@ -19,6 +19,7 @@ from chainrule.primitives import (
     conv,
     creation,
     elementwise,
+    indexing,
     matmul,
     random,
     sorting,
@@ -45,23 +46,24 @@ class Machine:
     """
 
     threads: int
-    barrier: float = 0.6
+    barrier: float = 1.0
     call: float = 0.03
     multiply_add: float = 1.1e-5
     slow_multiply_add: float = 1e-3
-    element: float = 8e-5
-    function: float = 6e-4
+    element: float = 1.2e-5
+    function: float = 2e-4
     byte: float = 2e-5
     foreign_byte: float = 6e-5
 
-    def seconds(self, node: Node, sizes: Sizes) -> float:
+    def microseconds(self, node: Node, sizes: Sizes) -> float:
         """µs that a node takes on one thread."""
         primitive = node.primitive
         if primitive in (matmul.dot_general, conv.conv):
             return self.call + self._product(node, sizes)
         outputs = [v for v in node.outputs if v is not None]
-        count = max(count_of(v, sizes) for v in (*node.inputs, *outputs))
-        moved = sum(bytes_of(v, sizes) for v in (*node.inputs, *outputs))
+        read = node.inputs[1:] if primitive in _BY_INDEX else node.inputs
+        count = max(count_of(v, sizes) for v in (*read, *outputs))
+        moved = sum(bytes_of(v, sizes) for v in (*read, *outputs))
         each = self.element
         if is_elementwise(node):
             body = loop_body(node)
@@ -122,6 +124,8 @@ _FUNCTIONS = frozenset(
         trigonometry.atan2,
     )
 )
+#: What reads only those rows or elements of its first operand that it is asked for.
+_BY_INDEX = frozenset((indexing.take, indexing.gather, indexing.dynamic_slice))
 #: What takes long for an element though it is no loop over elements.
 _HEAVY = frozenset((random.random_bits, sorting.argsort))
 #: Nodes with loops or branches within: they divide their work themselves.

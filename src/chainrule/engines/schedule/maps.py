@@ -70,7 +70,6 @@ def _fused_reference(*arrays: Array, body: Graph, folds: tuple[int, ...]) -> Any
 #: ``folds``, for each result the number of its units, or 0 where it is an array.
 fused = Operation(name="fused", rule=_fused_types)
 REFERENCES[fused] = _fused_reference
-BODIES[fused] = lambda types, attrs: attrs["body"]
 
 
 # -- what is one loop ------------------------------------------------------------------

@@ -13,52 +13,24 @@ weighed: the work of the busiest thread, bytes that another core has written, a 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from chainrule.engines.schedule.alignment import aligned
 from chainrule.engines.schedule.layout import StridedView
-from chainrule.engines.schedule.machine import (
-    FREE,
-    NESTED,
-    Machine,
-    bytes_of,
-)
-from chainrule.engines.schedule.maps import domain_of, folds_of, is_elementwise
-from chainrule.engines.schedule.sharing import (
-    ONE,
-    Access,
-    Key,
-    Pending,
-    Share,
-    key_of,
-    share_of,
-)
+from chainrule.engines.schedule.machine import NESTED, Machine, bytes_of
+from chainrule.engines.schedule.maps import domain_of, folds_of
+from chainrule.engines.schedule.schedule import Memory, Schedule, Step, overwritten
+from chainrule.engines.schedule.sharing import Key, Pending, Share, share_of
 from chainrule.graph.build import replay, tracing
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
 from chainrule.graph.program import Entry
 from chainrule.graph.types import Sizes, resolve
-from chainrule.primitives.checks import require
 
 #: Columns of a unit, the widest first: whole cache lines.
 COLUMNS = (64, 32, 16)
 
 Divides = Callable[[Node, Share], bool]
-
-
-@dataclass
-class Placed:
-    """A node in the order, and its division; None for thread 0 alone."""
-
-    node: Node
-    share: Share | None
-
-
-@dataclass
-class Order:
-    """The nodes of an entry point phase by phase."""
-
-    phases: list[list[Placed]] = field(default_factory=list[list[Placed]])
 
 
 def fold_share(node: Node) -> Share:
@@ -78,85 +50,57 @@ class _Orderer:
         sizes: Sizes,
         machine: Machine,
         divides: Divides,
-        owners: Mapping[str, Key],
+        owners: Mapping[object, Key],
     ) -> None:
         self.entry, self.views, self.sizes = entry, views, sizes
         self.machine, self.divides = machine, divides
-        graph = entry.graph
-        self.held = dict(
-            zip(graph.inputs[len(entry.inputs) :], entry.state, strict=True)
-        )
-        self.memory: dict[Value, object] = dict(self.held)
+        self.memory = Memory(entry, views)
         self.owner: dict[object, Key] = dict(owners)
-        self.after = self._overwritten()
+        self.after = overwritten(entry, views)
         self.pending = Pending()
 
-    def _overwritten(self) -> dict[Node, set[Node]]:
-        """For nodes that may write over a state: those that read it before."""
-        graph, entry = self.entry.graph, self.entry
-        old = {name: value for value, name in self.held.items()}
-        writer: dict[Value, Node] = {}
-        for name, index in entry.replaces.items():
-            new = graph.outputs[index]
-            if new.node is not None and new is not old[name]:
-                writer[old[name]] = new.node
-                if is_elementwise(new.node):
-                    self.memory.setdefault(new, name)
-        written: dict[Node, list[Value]] = {}
-        for value, node in writer.items():
-            written.setdefault(node, []).append(value)
-        after: dict[Node, set[Node]] = {}
-        readers: dict[Value, set[Node]] = {}
-        for node in graph.nodes:
-            before = [readers.get(value, set()) for value in written.get(node, [])]
-            if any(before):
-                after[node] = set().union(*before)
-            for value in node.inputs:
-                readers.setdefault(self.views[value].root, set()).add(node)
-        return after
-
-    def find(self, first: frozenset[Node]) -> Order:
+    def find(self, first: frozenset[Node]) -> list[list[Step]]:
         """All nodes, phase by phase."""
-        order, nodes = Order(), self.entry.graph.nodes
-        self._add(order, [node for node in nodes if node in first])
-        self._add(order, [node for node in nodes if node not in first])
-        return order
+        nodes = self.entry.graph.nodes
+        phases = self._phases([node for node in nodes if node in first])
+        return phases + self._phases([node for node in nodes if node not in first])
 
-    def _add(self, order: Order, waiting: list[Node]) -> None:
-        """Add the phases of some nodes."""
+    def _phases(self, waiting: list[Node]) -> list[list[Step]]:
+        """The phases of some nodes."""
+        phases: list[list[Step]] = []
         late = {v for node in waiting for v in node.outputs}
         undone = set(waiting)
         while waiting:
-            phase: list[Placed] = []
+            phase: list[Step] = []
             put_off: list[Node] = []
             self.pending.clear()
             for node in waiting:
                 ready = not any(v in late for v in node.inputs)
                 if ready and not (self.after.get(node, set()) & undone):
-                    placed = self._place(node)
-                    if placed is not None:
-                        phase.append(placed)
+                    step = self._place(node)
+                    if step is not None:
+                        phase.append(step)
                         undone.discard(node)
                         late.difference_update(node.outputs)
                         continue
                 put_off.append(node)
-            order.phases.append(phase)
+            phases.append(phase)
             waiting = put_off
+        return phases
 
     # -- one node ----------------------------------------------------------------------
 
-    def _place(self, node: Node) -> Placed | None:
+    def _place(self, node: Node) -> Step | None:
         """A node's division in this phase; None to put it off."""
-        if node.primitive in FREE or (
-            node.primitive.view and node.primitive is not require
-        ):
-            return Placed(node, None)
+        step = Step(node, None)
+        if step.free:
+            return step
         if node.primitive in NESTED:
             if self.pending:
                 return None
             self._note(node, None)
-            return Placed(node, None)
-        work = self.machine.seconds(node, self.sizes)
+            return step
+        work = self.machine.microseconds(node, self.sizes)
         best: tuple[float, bool, Share | None] | None = None
         quiet: tuple[float, Share | None] | None = None
         for share in self._options(node):
@@ -173,15 +117,15 @@ class _Orderer:
         else:
             return None
         self._note(node, chosen)
-        return Placed(node, chosen)
+        return Step(node, chosen, self._busiest(chosen, work))
 
     def _options(self, node: Node) -> list[Share | None]:
         """The divisions that are weighed: those of operands, fresh ones, none."""
-        found: dict[Share | None, None] = {}
+        found: dict[Share, None] = {}
         if self.machine.threads > 1:
             domain = domain_of(node)
             for i, value in enumerate(node.inputs):
-                owner = self.owner.get(self._root(value))
+                owner = self.owner.get(self.memory.place(value))
                 share = share_of(self.views[value], owner, value.dtype.itemsize)
                 axis = None if share is None else aligned(node, i)[share.axis]
                 if share is None or axis is None:
@@ -189,12 +133,8 @@ class _Orderer:
                 if domain[axis] == share.granule * share.units:
                     found[replace(share, axis=axis)] = None
             found |= dict.fromkeys(self._fresh(node))
-        allowed = [
-            s
-            for s in found
-            if s is not None and self._several(s) and self.divides(node, s)
-        ]
-        return [*allowed, None]
+        several = [s for s in found if resolve((s.units,), self.sizes)[0] > 1]
+        return [*(s for s in several if self.divides(node, s)), None]
 
     def _fresh(self, node: Node) -> list[Share]:
         if any(folds_of(node)):
@@ -215,76 +155,32 @@ class _Orderer:
                 found.append(Share(len(shape) - 1, wide, columns // wide))
         return found
 
-    def _several(self, share: Share) -> bool:
-        return resolve((share.units,), self.sizes)[0] > 1
-
-    def _root(self, value: Value) -> object:
-        root = self.views[value].root
-        return self.memory.get(root, root)
-
-    def _accesses(self, node: Node, share: Share | None) -> list[Access]:
-        """What a node reads and writes with a division."""
-        found: list[Access] = []
-        first = node.outputs[0]
-        for value, units in zip(node.outputs, folds_of(node), strict=True):
-            assert value is not None
-            assert first is not None
-            mine = share
-            if share is not None and units:
-                mine = Share(0, 1, units)
-            elif share is not None and value.shape != first.shape:
-                mine = None
-            key = self._key(value, mine, single=share is None)
-            found.append(Access(self._root(value), 0, 1, True, key))
-        for i, value in enumerate(node.inputs):
-            key = ONE if share is None else self._input_key(node, i, share)
-            found.append(Access(self._root(value), 0, 1, False, key))
-        return found
-
-    def _key(self, value: Value, share: Share | None, *, single: bool = False) -> Key:
+    def _busiest(self, share: Share | None, work: float) -> float:
+        """µs of the thread with most work."""
         if share is None:
-            return ONE if single else None
-        view = self.views[value]
-        if share.axis >= len(view.shape):
-            return None
-        return key_of(view, share, value.dtype.itemsize)
+            return work
+        units = resolve((share.units,), self.sizes)[0]
+        rounds = -(-units // self.machine.threads)
+        return self.machine.call + (work - self.machine.call) * rounds / units
 
     def _cost(self, node: Node, share: Share | None, work: float) -> tuple[float, bool]:
         """µs of the busiest thread, and whether the threads have to meet before."""
-        machine, threads = self.machine, 1
-        if share is not None:
-            units = resolve((share.units,), self.sizes)[0]
-            rounds = -(-units // machine.threads)
-            threads = units / rounds
-        cost = machine.call + (work - machine.call) / threads
-        waits = False
-        for access in self._accesses(node, share):
-            waits = waits or self.pending.conflict(access)
+        machine = self.machine
+        cost = self._busiest(share, work)
+        accesses = self.memory.accesses(node, share)
+        waits = any(map(self.pending.conflict, accesses))
         for i, value in enumerate(node.inputs):
-            owner = self.owner.get(self._root(value))
-            if owner is None:
-                continue
-            key = ONE if share is None else self._input_key(node, i, share)
-            if key != owner:
+            owner = self.owner.get(self.memory.place(value))
+            if owner is not None and self.memory.read_key(node, i, share) != owner:
                 foreign = bytes_of(value, self.sizes) * (1 - 1 / machine.threads)
                 cost += foreign * machine.foreign_byte
-        if (
-            share is not None
-            and share.axis
-            and not self.views[node.outputs[0]].blocking
-        ):
+        made = accesses[0].key
+        if made is None or made[0] == "columns":
             cost += machine.barrier  # whoever reads whole rows will have to wait
         return cost, waits
 
-    def _input_key(self, node: Node, i: int, share: Share) -> Key:
-        axes = aligned(node, i)
-        if share.axis not in axes:
-            return None
-        mine = Share(axes.index(share.axis), share.granule, share.units)
-        return self._key(node.inputs[i], mine)
-
     def _note(self, node: Node, share: Share | None) -> None:
-        for access in self._accesses(node, share):
+        for access in self.memory.accesses(node, share):
             self.pending.add(access)
             if access.write:
                 self.owner[access.space] = access.key
@@ -297,7 +193,7 @@ def ordered(
     machine: Machine,
     divides: Divides,
     first: frozenset[Node] = frozenset(),
-) -> tuple[Entry, dict[Node, Share | None]]:
+) -> Schedule:
     """An entry point with its nodes in a good order, and how threads divide them.
 
     Args:
@@ -308,27 +204,28 @@ def ordered(
         divides: whether the engine can divide a node like that.
         first: nodes that come before all others.
     """
-    owners: dict[str, Key] = {}
-    order = Order()
+    owners: dict[object, Key] = {}
+    phases: list[list[Step]] = []
     for _ in range(2):  # who owns the state at the start is known at the end
         orderer = _Orderer(entry, views, sizes, machine, divides, owners)
-        order = orderer.find(first)
-        owners = {
-            name: orderer.owner[name] for name in entry.state if name in orderer.owner
-        }
+        phases = orderer.find(first)
+        owners = {n: orderer.owner[n] for n in entry.state if n in orderer.owner}
     graph = entry.graph
     new: dict[Value, Value] = {}
-    shares: dict[Node, Share | None] = {}
+
+    def anew(step: Step) -> Step:
+        """The step with its node recorded in this order."""
+        node = step.node
+        made = replay(node, [new.get(v, v) for v in node.inputs])
+        for old, value in zip(node.outputs, made, strict=True):
+            assert old is not None
+            new[old] = value
+        its = made[0].node
+        assert its is not None
+        return replace(step, node=its)
+
     with tracing():
-        for phase in order.phases:
-            for placed in phase:
-                node = placed.node
-                made = replay(node, [new.get(v, v) for v in node.inputs])
-                for old, value in zip(node.outputs, made, strict=True):
-                    assert old is not None
-                    new[old] = value
-                its = made[0].node
-                assert its is not None
-                shares[its] = placed.share
+        made = tuple([tuple([anew(step) for step in phase]) for phase in phases])
     outputs = [new.get(v, v) for v in graph.outputs]
-    return entry.with_graph(Graph(graph.name, graph.inputs, outputs)), shares
+    turned = entry.with_graph(Graph(graph.name, graph.inputs, outputs))
+    return Schedule(turned, made)

@@ -12,8 +12,9 @@ import pytest
 import chainrule as cr
 from chainrule import nn, optim
 from chainrule.errors import ArgumentError, ChainruleWarning, EngineError
-from chainrule.runs import FromFile, RunFileError, file, schema
-from chainrule.runs.problems import ProblemError
+from chainrule.runs import RunFileError, file
+from chainrule.runs.classes import Chosen
+from chainrule.runs.problems import Problem
 from chainrule.training import Trainer
 from tests.cli import data as small
 
@@ -30,8 +31,8 @@ def built(
     """The Trainer of a file with such a network, and what it trains on."""
     text = f'[data]\nsource = "{source}"\n[model]\n{model}\n{more}'
     run = file.parse(text, name="a.toml", folder=folder, options={"engine": "numpy"})
-    parts = FromFile(run).parts()
-    trainer = FromFile(run).trainer(parts)
+    parts = run.parts()
+    trainer = run.trainer(parts)
     assert isinstance(trainer.loss, nn.Module)
     return trainer, parts.for_loss(trainer.loss).train
 
@@ -115,7 +116,7 @@ def test_initial_weights_are_those_of_the_seed() -> None:
 
 def test_small_data_make_one_batch() -> None:
     for keys, size in (("", 4), ("[training]\nbatch_size = 3\n", 3)):
-        origin = FromFile(file.parse(f"{DATA.replace('moons', 'xor')}{keys}"))
+        origin = file.parse(f"{DATA.replace('moons', 'xor')}{keys}")
         assert origin.fitting(origin.parts().train)["batch_size"] == size
 
 
@@ -138,7 +139,7 @@ def test_tables_are_standardised(tmp_path: Path) -> None:
     assert kinds(plain) == ["Linear"]
     small.flowers(tmp_path / "f.csv")
     text = '[data]\nsource = "f.csv"\ntarget = "kind"\n[model]\nlayers = ["Linear"]\n'
-    origin = FromFile(file.parse(text, folder=tmp_path))
+    origin = file.parse(text, folder=tmp_path)
     assert kinds(origin.trainer(origin.parts())) == ["Standardize", "Linear"]
     assert kinds(made('"Linear"', "standardize = true")) == ["Standardize", "Linear"]
 
@@ -254,10 +255,11 @@ class Trusting:
     ids=repr,
 )
 def test_whatever_a_constructor_raises_is_a_problem(error: Exception) -> None:
-    with pytest.raises(ProblemError) as caught:
-        schema.construct(Trusting, {"error": error}, ("loss",))
-    problem = caught.value.problem
-    assert problem.where == ("loss",)
+    section = Chosen.model_construct(**{"class": "Trusting"})
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Problem) as caught:
+        patch.setattr(Chosen, "made", Trusting, raising=False)
+        section.build(error=error)
+    problem = caught.value
     assert None not in (problem.what, problem.expected, problem.got, problem.fix)
 
 
@@ -270,7 +272,7 @@ def test_what_is_tried_draws_no_numbers_and_warns_of_nothing() -> None:
         run = file.parse(f"{DATA}[optimizer]\nlr = 0\n")
     assert cr.uniform(3).tolist() == expected
     with pytest.warns(ChainruleWarning, match="learning rate of 0"):
-        run.settings.optimizer.build(run.settings.schedule)
+        run.settings.optimizer.scheduled(run.settings.schedule)
 
 
 @pytest.mark.parametrize(
@@ -294,7 +296,7 @@ def test_what_is_tried_draws_no_numbers_and_warns_of_nothing() -> None:
 )
 def test_optimisers(keys: str, expected: Any) -> None:
     settings = file.parse(f"{DATA}[optimizer]\n{keys}").settings
-    made = settings.optimizer.build(settings.schedule)
+    made = settings.optimizer.scheduled(settings.schedule)
     assert made.settings() == expected.settings()
 
 
@@ -317,7 +319,7 @@ def test_optimisers(keys: str, expected: Any) -> None:
 )
 def test_schedules(keys: str, expected: Any) -> None:
     settings = file.parse(f"{DATA}[optimizer]\nlr = 0.1\n[schedule]\n{keys}").settings
-    made = settings.optimizer.build(settings.schedule).schedule
+    made = settings.optimizer.scheduled(settings.schedule).schedule
     assert made.settings() == expected.settings()
 
 
@@ -326,13 +328,13 @@ def test_callbacks_write_into_the_directory_of_the_run(tmp_path: Path) -> None:
         f'{DATA}[[callbacks]]\nclass = "CSVLogger"\n'
         '[[callbacks]]\nclass = "BestCheckpoint"\npath = "gut/beste.ckpt"\n'
     )
-    log, best = FromFile(run).callbacks(tmp_path)
+    log, best = run.callbacks(tmp_path)
     assert log.path == tmp_path / "log.csv"
     assert best.path == tmp_path / "gut" / "beste.ckpt"
     (tmp_path / "r").mkdir()
     (tmp_path / "r" / "gut").symlink_to(tmp_path)
     with pytest.raises(RunFileError, match=r"number 2, path.*leads outside"):
-        FromFile(run).callbacks(tmp_path / "r")
+        run.callbacks(tmp_path / "r")
 
 
 def test_losses() -> None:

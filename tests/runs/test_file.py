@@ -20,7 +20,7 @@ MODEL = '[model]\nlayers = ["Linear"]\n'
         ("a = " + "[" * 2000, ["cannot be read", "brackets within each other"]),
         ("a = " + "9" * 5000, ["cannot be read", "numbers of"]),
         ("# " + "x" * 300_000, ["too large", "300,002 bytes", "not the data"]),
-        ("a." * 60 + "b = 1", ["a key of very many parts", "at most 40 parts"]),
+        ("a." * 60 + "b = 1", ["a key of very many parts", "40 parts"]),
     ],
 )
 def test_what_is_no_toml(text: str, parts: list[str]) -> None:
@@ -60,7 +60,7 @@ def test_defaults_are_settings() -> None:
 
 
 def test_options_are_checked_like_the_file() -> None:
-    with pytest.raises(RunFileError, match=r"\[training\] threads"):
+    with pytest.raises(RunFileError, match=r"^--threads: "):
         file.parse(DATA + MODEL, options={"threads": 10**6})
 
 

@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chainrule.errors import ChainruleError
-from chainrule.runs import consistency, scaffold, schema
+from chainrule.runs import scaffold, schema, template
 from chainrule.runs.classes import Family
 from chainrule.runs.data_section import section_of
 from chainrule.runs.file import RunFile, load, parse
@@ -61,8 +61,8 @@ def check(text: str) -> RunFile | None:
     json.dumps(run.settings.plain(), allow_nan=False)
     layers = run.settings.model.layers
     assert len(layers) >= 1
-    weights = sum(consistency.weights_of(layer.sizes()) for layer in layers)
-    assert weights <= consistency.WEIGHTS_AT_MOST
+    weights = sum(schema.weights_of(layer.sizes()) for layer in layers)
+    assert weights <= schema.WEIGHTS_AT_MOST
     return run
 
 
@@ -71,7 +71,7 @@ def check(text: str) -> RunFile | None:
 
 def valid() -> list[str]:
     """Starting files of every kind, and one with everything in it."""
-    made = [scaffold.start(name, None, Path()) for name in ("moons", "mnist", "xor")]
+    made = [scaffold.start(name, None, Path())[0] for name in ("moons", "mnist", "xor")]
     table = {
         "source": "房屋.csv",
         "target": "price",
@@ -80,19 +80,18 @@ def valid() -> list[str]:
         "missing": "drop",
         "task": "regression",
     }
-    layers = [
-        ('{ class = "Linear", out_features = 8, init = "xavier_uniform" }', ""),
-        ('"BatchNorm1d"', ""),
-        ('{ class = "LeakyReLU", negative_slope = 0.1 }', ""),
-        ('{ class = "Dropout", p = 0.2 }', ""),
-        ('"Linear"', ""),
+    layers: list[Any] = [
+        {"class": "Linear", "out_features": 8, "init": "xavier_uniform"},
+        "BatchNorm1d",
+        {"class": "LeakyReLU", "negative_slope": 0.1},
+        {"class": "Dropout", "p": 0.2},
+        "Linear",
     ]
-    made.append(scaffold.Start(table, layers, "csv"))
-    texts = [start.text("fuzz.toml") for start in made]
     idx = {"source": ["a-images", "b-labels"], "classes": 10}
     folder = {"source": "pets", "size": [8, 8], "mode": "L", "test": "more-pets"}
-    for keys, format in ((idx, "idx"), (folder, "images")):
-        texts.append(scaffold.Start(keys, layers[:1], format).text("fuzz.toml"))
+    for keys in (table, idx, folder):
+        made.append({"data": keys, "model": {"layers": layers}})
+    texts = [template.text("fuzz.toml", sections) for sections in made]
     return [*texts, *(uncommented(text) for text in texts)]
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from chainrule.errors import ChainruleError
-from chainrule.runs import FromFile, file
+from chainrule.runs import file
 from chainrule.runs.problems import Problem, RunFileError
 
 GOLDEN = Path(__file__).with_name("messages.txt")
@@ -28,7 +28,7 @@ def cases() -> list[tuple[str, str]]:
 def told(text: str) -> str:
     """The message of a file that is wrong."""
     try:
-        origin = FromFile(file.parse(text, name="a.toml"))
+        origin = file.parse(text, name="a.toml")
         origin.trainer(origin.parts())
     except ChainruleError as error:
         return f"{error}\n".replace(str(Path.cwd()), "HERE")

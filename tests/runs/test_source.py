@@ -20,7 +20,7 @@ MODEL = 'model.layers = ["Linear"]\n'
 
 def load(folder: Path, keys: str) -> source.Parts:
     run = file.parse(f"{MODEL}[data]\n{keys}", name="a.toml", folder=folder)
-    return source.load(run)
+    return run.parts()
 
 
 def refused(folder: Path, keys: str, *parts: str) -> None:
@@ -265,7 +265,7 @@ def test_images(tmp_path: Path) -> None:
     assert parts.train.class_names == ("light", "暗")
     parts = load(tmp_path, 'source = "s"\nsize = [3, 5]\n')
     assert parts.train.x.shape[1:] == (3, 3, 5)
-    refused(tmp_path, 'source = "t"\n', "nothing at 't'", f"count from {tmp_path}")
+    refused(tmp_path, 'source = "t"\n', "no folder of images", "paths count from")
 
 
 def test_a_name_that_is_nearly_one_of_ours(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import chainrule as cr
 from chainrule import nn
 from chainrule.errors import DataError
 from chainrule.runs.problems import RunFileError
-from tests.runs.test_building import FromFile, file, small
+from tests.runs.test_building import file, small
 
 LINEAR = 'layers = [{ class = "Linear", out_features = 4 }, "Tanh", "Linear"]'
 
@@ -22,7 +22,7 @@ def made(folder: Path, source: str, model: str, more: str = "") -> Any:
         more += 'target = "y"\n'
     text = f'[data]\nsource = "{source}"\n{more}[model]\n{model}\n'
     run = file.parse(text, name="a.toml", folder=folder, options={"engine": "numpy"})
-    return FromFile(run).trainer(FromFile(run).parts())
+    return run.trainer(run.parts())
 
 
 def incomes(folder: Path) -> None:
@@ -123,8 +123,8 @@ def test_several_targets_count_alike(tmp_path: Path) -> None:
         f"test = 0\n[model]\n{LINEAR.replace('4', '16')}\n[optimizer]\nlr = 0.02\n"
     )
     run = file.parse(text, name="b.toml", folder=tmp_path, options={"engine": "numpy"})
-    parts = FromFile(run).parts()
-    trainer = FromFile(run).trainer(parts)
+    parts = run.parts()
+    trainer = run.trainer(parts)
     trainer.fit(parts.train, epochs=60, progress=False)
     made = trainer.predict(parts.train.x)
     error = ((made - parts.train.y) ** 2).mean(0) / parts.train.y.var(0)

@@ -117,30 +117,6 @@ def test_a_folder_of_images(chainrule: Any, tmp_path: Path) -> None:
     }
 
 
-def test_arrays(chainrule: Any, tmp_path: Path) -> None:
-    data.arrays(tmp_path / "points.npz")
-    assert chainrule("new", "p.toml", "--data", "points.npz").code == 0
-    assert '"Flatten"' in Path("p.toml").read_text(encoding="utf-8")
-    result = chainrule("train", "p.toml", *QUICK, "--epochs", 20, "--out", "r")
-    assert result.code == 0, result.err
-    told = chainrule("evaluate", "r", "points.npz", "--json").json
-    assert told["accuracy"] > 0.9
-    head, rows = table(chainrule("predict", "r", "points.npz").out)
-    assert head == ["row", "prediction"]
-    assert [row[0] for row in rows] == [str(i) for i in range(90)]
-    right = np.mean([int(row[1]) == int(row[0]) % 2 for row in rows])
-    assert right == pytest.approx(told["accuracy"])
-
-
-@pytest.mark.parametrize("name", ["moons", "xor", "circles", "spiral", "blobs"])
-def test_points_that_are_drawn(chainrule: Any, name: str) -> None:
-    assert chainrule("new", "--data", name).code == 0
-    result = chainrule("train", "run.toml", *QUICK, "--json", "--out", "r")
-    assert result.code == 0, result.err
-    assert result.json["run"] == "run.toml"
-    assert chainrule("evaluate", "r", "--json").code == 0
-
-
 def test_mnist_from_a_file(chainrule: Any, tmp_path: Path) -> None:
     from PIL import Image
 
@@ -162,11 +138,3 @@ def test_mnist_from_a_file(chainrule: Any, tmp_path: Path) -> None:
     bright = chainrule("predict", "r", "paper.png")
     assert "white on black" in bright.err
     assert "fix:" in bright.err
-
-
-def test_a_run_of_a_recipe_is_evaluated_too(chainrule: Any) -> None:
-    args = ["--limit", 320, *QUICK, "--json", "--out", "r"]
-    made = chainrule("train", "mnist", *args).json
-    told = chainrule("evaluate", "r", "--json").json
-    assert told["accuracy"] == made["test_accuracy"]
-    assert (told["run"], told["samples"]) == ("mnist", 320)

@@ -31,13 +31,13 @@ def test_what_is_no_toml(text: str, parts: list[str]) -> None:
 
 
 def test_files(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"(?s)cannot be read.*chainrule new"):
+    with pytest.raises(DataError, match=r"(?s)no TOML file.*not a file"):
         file.load(tmp_path)
-    with pytest.raises(DataError, match=r"(?s)cannot be read.*null"):
+    with pytest.raises(DataError, match="no TOML file"):
         file.load(Path("a\0b"))
     huge = tmp_path / "huge.toml"
     huge.write_bytes(b"#" * 300_000)
-    with pytest.raises(DataError, match=r"(?s)cannot be read.*huge\.toml.*300,000"):
+    with pytest.raises(DataError, match=r"huge\.toml cannot be read as TOML"):
         file.load(huge)
 
 

@@ -22,9 +22,8 @@ from chainrule.runs.section import (
     Share,
     Text,
     Words,
-    Wrong,
-    refusal,
 )
+from chainrule.runs.values import show
 
 #: Data sets that come with the framework, and those that are drawn at random.
 BUNDLED = ("mnist",)
@@ -293,5 +292,12 @@ def take(given: Any) -> Data:
         return Data.model_validate({k: given[k] for k in given if k in Data.known()})
     made = section_of(source, format)
     if made is None:
-        raise refusal({("source",): Wrong(Data, "unclear", "source", source)})
+        raise Problem(
+            ("source",),
+            "its name does not tell how to read it.",
+            expected="a name that ends in .csv, .npz or .idx, a folder, or the key "
+            "format",
+            got=show(source),
+            fix='add format = "csv" (or "npz", "idx", "images")',
+        )
     return made.model_validate(given)

@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from chainrule import disk
 from chainrule.data import Dataset
+from chainrule.data.files import checked_path, opened
 from chainrule.errors import ArgumentError, ChainruleError, DataError
 from chainrule.runs import building, messages, source
 from chainrule.runs.places import places
@@ -196,16 +197,9 @@ def load(path: Path, options: Mapping[str, Any] | None = None) -> RunFile:
         DataError: no such file, or one that is no text.
         RunFileError: all that is wrong with what it says.
     """
-    try:
-        content = disk.read_file(path, BYTES_AT_MOST)
-    except OSError as error:
-        disk.of_the_system(error)
-        raise DataError(
-            "The run's file cannot be read.",
-            expected=f"a TOML file at {path}, which describes the run and has no data",
-            got=error.strerror or str(error),
-            fix=f"look at the path, or write a starting file: chainrule new {path}",
-        ) from error
+    what, fix = "a TOML file", f"write a starting file: chainrule new {path}"
+    with opened(checked_path(path, "TOML file"), what, fix) as file:
+        content = file.read(BYTES_AT_MOST + 1)
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -93,10 +93,6 @@ def _answers(where: Where, wrong: Wrong) -> Answers:
     if wrong.why == "none_required":
         what = f"it is not for {whose.what}, which has a test set of its own."
         return what, f"no key {name!r}", f"{name} = {got}", "leave it away"
-    if wrong.why == "unclear":
-        what = "its name does not tell how to read it."
-        wanted = "a name that ends in .csv, .npz or .idx, a folder, or the key format"
-        return what, wanted, got, 'add format = "csv" (or "npz", "idx", "images")'
     field = whose.known()[name]
     wanted, value = takes(field), example(field)
     if wrong.why == "missing":

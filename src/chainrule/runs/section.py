@@ -174,18 +174,7 @@ class Section(BaseModel):
 
     def plain(self) -> dict[str, Any]:
         """What is given, as a TOML table."""
-        alias = {
-            name: field.alias or name for name, field in type(self).model_fields.items()
-        }
-        return {alias[name]: as_toml(value) for name, value in self.given().items()}
-
-
-def as_toml(value: Any) -> Any:
-    if isinstance(value, Section):
-        return value.plain()
-    if isinstance(value, dict):
-        return {name: as_toml(item) for name, item in value.items()}
-    return [as_toml(item) for item in value] if isinstance(value, list) else value
+        return self.model_dump(by_alias=True, exclude_unset=True, serialize_as_any=True)
 
 
 def meaning(field: FieldInfo) -> str:

@@ -11,7 +11,7 @@ from chainrule import disk, recipes
 from chainrule.errors import ArgumentError, CheckpointError, DTypeError, ShapeError
 from chainrule.runs.file import BYTES_AT_MOST, RunFile, flag, load, parse
 from chainrule.runs.recipe import FromRecipe, Options
-from chainrule.runs.section import Section, as_toml
+from chainrule.runs.section import Section
 from chainrule.runs.source import Parts
 from chainrule.runs.values import show
 from chainrule.training import Trainer, checkpoint
@@ -223,17 +223,16 @@ def _check_same(run: RunFile, now: RunFile) -> None:
         new, place = getattr(now.settings, section), f"[{section}]"
         if section == "output" or own == new:
             continue
-        was, named = own, new
+        was, named = (s.plain().get(section) for s in (run.settings, now.settings))
         if isinstance(own, Section):
-            pairs = [dict(own), dict(new)]
-            key = next(
-                k for k in pairs[0] | pairs[1] if pairs[0].get(k) != pairs[1].get(k)
-            )
-            place, was, named = f"{place} {key}", pairs[0].get(key), pairs[1].get(key)
+            old, other = dict(own), dict(new)
+            key = next(k for k in old | other if old.get(k) != other.get(k))
+            place = f"{place} {key}"
+            was, named = ((given or {}).get(key) for given in (was, named))
         raise ArgumentError(
             f"{now.name} has changed since the run was begun: {place} is another.",
-            expected="nothing" if was is None else show(as_toml(was), 200),
-            got="nothing" if named is None else show(as_toml(named), 200),
+            expected="nothing" if was is None else show(was, 200),
+            got="nothing" if named is None else show(named, 200),
             fix="start a new run, or resume from the directory alone: "
             "chainrule train --resume DIRECTORY",
         )

@@ -102,14 +102,12 @@ class Trained:
             return DIGITS
         if kind is not None and (own is None or kind == "npz"):
             return {"kind": kind}
-        known = "a CSV or NPZ file, an image, or a folder of images"
-        if own is not None:
-            known = FORMATS[own["kind"]]
-            known = f"an image, or {known}" if own["kind"] == "images" else known
+        names = {**FORMATS, "images": "an image, or a folder of images"}
+        known = "a CSV or NPZ file, or " + names["images"]
         got = path.name if kind is None else FORMATS[kind]
         raise ArgumentError(
             f"'{path}' is of another kind than the data of the run.",
-            expected=known,
+            expected=known if own is None else names[own["kind"]],
             got="an image" if kind == "images" and path.is_file() else got,
             fix="give data like those that it was trained on, or an NPZ file with the "
             "array x; the end of a name tells its format, such as .csv",

@@ -22,6 +22,13 @@ from tests.cli import data
 from tests.cli.conftest import one_message
 
 QUICK = ["--engine", "numpy", "--epochs", "2"]
+#: Small data of each kind, and what trains on them long enough.
+KINDS = {
+    "houses.csv": ["--epochs", "60"],
+    "flowers.csv": ["--epochs", "25"],
+    "shades": ["--epochs", "60", "--batch-size", "8"],
+    "arrays.npz": ["--epochs", "20"],
+}
 
 
 @pytest.fixture(scope="module")
@@ -35,10 +42,13 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setattr("chainrule.viz.can_plot", lambda: False)
-        for place in ("houses.csv", "flowers.csv", "shades", "arrays.npz"):
-            name = Path(place).stem
-            assert cli.run(["new", f"{name}.toml", "--data", place]) == 0
-            assert cli.run(["train", f"{name}.toml", *QUICK, "--out", f"r-{name}"]) == 0
+        for place, how in KINDS.items():
+            file = Path(place).with_suffix(".toml")
+            assert cli.run(["new", str(file), "--data", place]) == 0
+            text = file.read_text(encoding="utf-8").replace("test = 0 ", "test = 0.1 ")
+            file.write_text(text, encoding="utf-8")
+            out = ["--engine", "numpy", "--out", f"r-{file.stem}"]
+            assert cli.run(["train", str(file), *how, *out]) == 0
     return folder
 
 
@@ -113,11 +123,31 @@ def test_new_without_pillow(
 def test_evaluate_in_words(at: Any) -> None:
     first, samples, *rest = at("evaluate", "r-flowers").out.splitlines()
     assert first.startswith("flowers.toml: loss ")
-    assert first.endswith(" on the validation set")
+    assert first.endswith(" on the test set")
     assert samples == "  samples   15"
     assert any(line.split()[:3] == ["true", "\\", "predicted"] for line in rest)
+    assert "玫瑰" in rest[-1] + rest[-2]
     first, *_ = at("evaluate", "r-houses", "houses.csv").out.splitlines()
     assert first.endswith(" on houses.csv")
+
+
+def test_evaluate_the_own_test_part(at: Any) -> None:
+    metrics = json.loads(Path("r-houses/metrics.json").read_text(encoding="utf-8"))
+    assert metrics["samples"] == {"train": 96, "validation": 12, "test": 12}
+    assert metrics["test_r2"] > 0.9
+    measured = at("evaluate", "r-houses", "--json").json
+    assert (measured["samples"], measured["r2"]) == (12, metrics["test_r2"])
+    assert measured["mae"] == metrics["test_mae"]
+    assert at("evaluate", "r-houses", "houses.csv", "--json").json["samples"] == 120
+    told = at("evaluate", "r-flowers", "--json").json
+    assert told["classes"] == sorted(["iris", "玫瑰", "百合"])
+    matrix = np.array(told["confusion_matrix"])
+    assert matrix.sum() == told["samples"] == 15
+    assert np.trace(matrix) / 15 == pytest.approx(told["accuracy"])
+    shades = at("evaluate", "r-shades", "shades", "--json").json
+    assert (shades["accuracy"], shades["importance"]) == (1, [])
+    assert shades["baseline"]["accuracy"] >= 0.5
+    assert at("evaluate", "r-arrays", "arrays.npz", "--json").json["accuracy"] > 0.9
 
 
 def test_evaluate_beside_a_baseline(at: Any) -> None:
@@ -152,13 +182,6 @@ def test_evaluate_beside_a_baseline(at: Any) -> None:
     assert told["baseline"]["balanced_accuracy"] == pytest.approx(1 / 3)
     assert told["baseline"]["roc_auc"] == 0.5
     assert {"accuracy", "balanced_accuracy", "f1", "roc_auc"} <= told.keys()
-
-
-def test_evaluate_data_that_are_no_table(at: Any) -> None:
-    told = at("evaluate", "r-shades", "--json").json
-    assert told["importance"] == []
-    assert told["baseline"]["accuracy"] >= 1 / len(told["classes"])
-    assert "shuffled" not in at("evaluate", "r-shades").out
 
 
 def test_evaluate_weights_that_are_no_numbers(at: Any, tmp_path: Path) -> None:
@@ -238,6 +261,69 @@ def test_an_image_of_another_size_is_scaled(at: Any, tmp_path: Path) -> None:
     (_, row) = table(at("predict", "r-shades", tmp_path / "white.jpg").out)
     assert row[0] == "white.jpg"
     assert row[1] in ("light", "暗")
+
+
+def test_predict_quantities(at: Any, tmp_path: Path) -> None:
+    """New houses, whose prices nobody knows."""
+    new = data.houses(tmp_path / "new.csv", 7, price=False)
+    head, *rows = table(at("predict", "r-houses", new).out)
+    assert head == ["面積", "房間", "城市", "predicted 房價"]
+    trainer = cr.Trainer.load("r-houses")
+    x, _ = cr.data.read(new, format=trainer.format, target=False)
+    expected = trainer.predict(x)[:, 0]
+    assert np.allclose([float(row[-1]) for row in rows], expected, rtol=1e-6)
+    priced = tmp_path / "priced.csv"
+    told = at("predict", "r-houses", new, "--out", priced, "--json")
+    assert "priced.csv: 7 predictions" in told.err
+    assert told.json["predictions"][0]["row"] == "line 2"
+    assert told.json["output"] == "values"
+    assert table(priced.read_text(encoding="utf-8")) == [head, *rows]
+
+
+def test_predict_classes(at: Any) -> None:
+    head, *rows = table(at("predict", "r-flowers", "flowers.csv").out)
+    assert head == ["length", "width", "kind", "prediction"]
+    right = np.mean([row[2] == row[3] for row in rows])
+    told = at("evaluate", "r-flowers", "flowers.csv", "--json").json
+    assert 0.9 < right == pytest.approx(told["accuracy"])
+    args = ["predict", "r-flowers", "flowers.csv", "--output"]
+    head, *rows = table(at(*args, "probabilities").out)
+    assert head[3:] == [f"probability of {name}" for name in told["classes"]]
+    assert np.allclose([sum(map(float, row[3:])) for row in rows], 1, atol=1e-5)
+    logits = at(*args, "logits", "--json").json
+    assert logits["classes"] == told["classes"]
+    names = {"row", *(f"logit of {name}" for name in told["classes"])}
+    assert set(logits["predictions"][0]) == names
+
+
+def test_predict_images(at: Any) -> None:
+    made = table(at("predict", "r-shades", "shades/暗/03.png").out)
+    assert made == [["file", "prediction"], ["03.png", "暗"]]
+    told = at("predict", "r-shades", "shades", "--json").json
+    assert told["rows"] == 24
+    assert all(p["prediction"] == p["row"].split("/")[0] for p in told["predictions"])
+
+
+def test_mnist_from_a_file(chainrule: Any, tmp_path: Path) -> None:
+    from PIL import Image
+
+    assert chainrule("new", "--data", "mnist").code == 0
+    args = ["--limit", 640, "--out", "r", "--json"]
+    made = chainrule("train", "run.toml", *QUICK, *args).json
+    assert made["samples"] == {"train": 576, "validation": 64, "test": 640}
+    assert made["test_accuracy"] > 0.3
+    _, test = cr.data.mnist()
+    image = (255 * test.x[0].reshape(28, 28)).astype(np.uint8)
+    Image.fromarray(image).save(tmp_path / "digit.png")
+    Image.fromarray(255 - image).save(tmp_path / "paper.png")
+    trainer = cr.Trainer.load("r")
+    expected = str(trainer.predict(test.x[:1], "classes")[0])
+    read = chainrule("predict", "r", "digit.png")
+    assert table(read.out)[1:] == [["digit.png", expected]]
+    assert "Warning" not in read.err
+    bright = chainrule("predict", "r", "paper.png")
+    assert "white on black" in bright.err
+    assert "fix:" in bright.err
 
 
 def test_raw_values_of_a_classification(at: Any) -> None:

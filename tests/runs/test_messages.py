@@ -51,15 +51,6 @@ def test_very_many_problems_fit_on_a_screen() -> None:
     assert message.endswith("\n… and 21 more.\n")
 
 
-def test_the_error_keeps_its_problems() -> None:
-    with pytest.raises(RunFileError) as caught:
-        file.parse('[data]\nsource = "moons"\n[model]\nlayers = ["X"]\n', name="a.toml")
-    (problem,) = caught.value.problems
-    assert caught.value.file == "a.toml"
-    assert problem.where == ("model", "layers", 0)
-    assert problem.got == '"X"'
-
-
 def test_a_problem_without_a_place() -> None:
     said = str(RunFileError("a.toml", [Problem((), "It is odd.")], {}))
     assert said == "a.toml: It is odd."

@@ -33,7 +33,12 @@ def incomes(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "layer"), [("log", nn.LogTarget), ("quantile", nn.QuantileTarget)]
+    ("kind", "layer"),
+    [
+        ("log", nn.LogTarget),
+        ("quantile", nn.QuantileTarget),
+        ("none", nn.Unstandardize),
+    ],
 )
 @pytest.mark.parametrize("standardize", ["true", "false"])
 def test_layer_and_loss(
@@ -41,8 +46,12 @@ def test_layer_and_loss(
 ) -> None:
     incomes(tmp_path)
     model = f"standardize = {standardize}\n{LINEAR}"
-    trainer = made(tmp_path, "a.csv", model, f'target_transform = "{kind}"\n')
-    *_, last = trainer.model
+    more = f'target_transform = "{kind}"\n'
+    *_, last = (trainer := made(tmp_path, "a.csv", model, more)).model
+    if kind == "none":
+        assert type(last) is (layer if standardize == "true" else nn.Linear)
+        assert isinstance(trainer.loss, nn.MSELoss)
+        return
     assert type(last) is layer
     assert isinstance(trainer.loss, nn.TransformedTargetLoss)
     assert isinstance(trainer.loss.loss, nn.MSELoss)
@@ -51,18 +60,8 @@ def test_layer_and_loss(
     ).numpy()
     assert abs(z.mean()) < 0.3
     assert 0.7 < z.std() < 1.3
-    text = f'target_transform = "{kind}"\n', '[loss]\nclass = "HuberLoss"'
-    trainer = made(tmp_path, "a.csv", f"{model}\n{text[1]}", text[0])
-    assert isinstance(trainer.loss.loss, nn.HuberLoss)
-
-
-def test_none_is_the_default(tmp_path: Path) -> None:
-    incomes(tmp_path)
-    for more in ("", 'target_transform = "none"\n'):
-        trainer = made(tmp_path, "a.csv", LINEAR, more)
-        *_, last = trainer.model
-        assert isinstance(last, nn.Unstandardize)
-        assert isinstance(trainer.loss, nn.MSELoss)
+    huber = made(tmp_path, "a.csv", f'{model}\n[loss]\nclass = "HuberLoss"', more)
+    assert isinstance(huber.loss.loss, nn.HuberLoss)
 
 
 @pytest.mark.parametrize(

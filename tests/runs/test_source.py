@@ -83,7 +83,7 @@ def test_stratified(tmp_path: Path) -> None:
     assert np.bincount(parts.test.y).tolist() == [6, 6, 6]
     np.savez(tmp_path / "a.npz", x=np.eye(20), y=np.linspace(0, 1, 20))
     keys = 'source = "a.npz"\nstratify = true\n'
-    refused(tmp_path, keys, "stratify: there are no classes", "leave it away")
+    refused(tmp_path, keys, "stratify", "no classes", "leave out stratify")
 
 
 def test_files_of_their_own(tmp_path: Path) -> None:

@@ -98,9 +98,8 @@ class Data(Section):
     @property
     def reading(self) -> dict[str, Any]:
         """The keys of this format alone, as given; what a reader takes."""
-        given = self.given(Data)
-        given.pop("target_transform", None)  # for the network and its loss
-        return given
+        others = {*Data.model_fields, "target_transform"}  # which is for the network
+        return {name: v for name, v in self.given().items() if name not in others}
 
     def share(self, part: str) -> float | None:
         """The share of the samples for a part; None where it has data of its own."""

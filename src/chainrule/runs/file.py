@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from chainrule import disk
 from chainrule.data import Dataset
+from chainrule.data.checks import checked_batch_size
 from chainrule.data.files import checked_path, opened
 from chainrule.errors import ArgumentError, ChainruleError, DataError
 from chainrule.runs import building, messages, source
@@ -162,18 +163,9 @@ class RunFile:
     def fitting(self, train: Dataset) -> dict[str, Any]:
         """How long, and in what batches, a Trainer is fitted to the data."""
         training, rows = self.settings.training, len(train)
-        size = training.batch_size
-        if size is None or size == "all":
-            size = min(USUAL_BATCH, rows) if size is None else rows
-        if size > rows:
-            with self.blamed():
-                raise Problem(
-                    ("training", "batch_size"),
-                    "a batch cannot be larger than the training data.",
-                    expected=f"1 to {rows}",
-                    got=str(size),
-                    fix='batch_size = "all" makes every step see all samples',
-                )
+        size = training.batch_size or min(USUAL_BATCH, rows)
+        with self.blamed(), at("training", "batch_size"):
+            size = checked_batch_size(None if size == "all" else size, rows)
         drop = training.drop_last
         return {"epochs": training.epochs, "batch_size": size, "drop_last": drop}
 

@@ -39,6 +39,7 @@ class Problem(ArgumentError):  # noqa: N818  (a file has problems, not errors)
         fix = re.sub(r"size=\((\d+), (\d+)\)", r"size = [\1, \2]", error.fix or "")
         fix = re.sub(r"dtype=\{'(.*?)': '(\w+)'\}", r'dtype = {"\1" = "\2"}', fix)
         fix = re.sub(r"\b(\w+)='(.*?)'", r'\1 = "\2"', fix)
+        fix = fix.replace("batch_size=None", 'batch_size = "all"')
         fix = fix.replace("=False", " = false") or None
         answers = {"expected": error.expected, "got": error.got, "fix": fix}
         return cls(where, error.what, **answers)

@@ -166,11 +166,10 @@ class Section(BaseModel):
         found = {f.alias or name: f for name, f in cls.model_fields.items()}
         return {k: f for k, f in found.items() if f.annotation is not type(None)}
 
-    def given(self, *others: type[Section]) -> dict[str, Any]:
-        """The values of its keys that are given, without the keys of ``others``."""
-        foreign = {name for other in others for name in other.model_fields}
+    def given(self) -> dict[str, Any]:
+        """The values of its keys that are given."""
         names = [n for n in type(self).model_fields if n in self.model_fields_set]
-        return {name: getattr(self, name) for name in names if name not in foreign}
+        return {name: getattr(self, name) for name in names}
 
     def plain(self) -> dict[str, Any]:
         """What is given, as a TOML table."""

@@ -196,14 +196,6 @@ def _dealt(
     named: dict[str, Dataset | None],
 ) -> Dataset:
     """Deal the rows of the source; what no part takes is for training."""
-    if settings.stratify and whole.classes is None:
-        raise Problem(
-            ("data", "stratify"),
-            "there are no classes to keep the shares of.",
-            expected="a target that names classes",
-            got="stratify = true with a quantity",
-            fix="leave it away",
-        )
     if sum(counts.values()) >= len(whole):
         raise Problem(
             ("data", next(iter(counts), "source")),
@@ -217,7 +209,7 @@ def _dealt(
     rows: dict[str, np.ndarray] = {}
     for name in ("test", "validation"):
         if count := counts.get(name):
-            with at("data", name):
+            with at("data", "stratify"):
                 part, rest = rest.split(
                     count, settings.seed, stratify=settings.stratify
                 )

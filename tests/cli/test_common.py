@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import re
-import signal
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -135,41 +131,3 @@ def test_version(chainrule: Any) -> None:
         "version",
         cr.__version__,
     ]
-
-
-def test_the_version_is_that_of_the_project() -> None:
-    import tomllib
-
-    project = Path(__file__).parents[2] / "pyproject.toml"
-    assert tomllib.loads(project.read_text())["project"]["version"] == cr.__version__
-
-
-# -- as a process ----------------------------------------------------------------------
-
-
-def process(*args: str, cwd: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "chainrule", *args],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=cwd,
-    )
-
-
-@pytest.mark.skipif(os.name != "posix", reason="sends SIGINT to a process")
-def test_ctrl_c_from_outside(tmp_path: Path) -> None:
-    """The signal comes at any moment, as from a terminal."""
-    options = ["--engine", "numpy", "--epochs", "1000", "--limit", "2000"]
-    run = process("train", "mnist", *options, "--out", "run", cwd=tmp_path)
-    assert run.stderr is not None
-    assert "epoch    1/1000" in run.stderr.readline()
-    run.send_signal(signal.SIGINT)
-    out, err = run.communicate(timeout=60)
-    assert run.returncode == 130
-    assert out == ""
-    assert "Traceback" not in err
-    *_, last = err.splitlines()
-    assert re.match(r"Interrupted: step \d+ of 63000 is saved; go on with", last)
-    trainer = cr.Trainer.load(tmp_path / "run")
-    assert f"step {trainer.optimizer.steps} of" in last

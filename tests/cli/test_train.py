@@ -469,7 +469,9 @@ def test_data_in_place_of_a_file(chainrule: Any) -> None:
     one_message(result, 2, "no recipe 'houses'", "chainrule train houses.toml")
 
 
-def test_where_nothing_can_be_written(chainrule: Any, finished: Path) -> None:
+def test_where_nothing_can_be_written(
+    chainrule: Any, finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     place = finished / "mnist"
     content = (place / "last.ckpt").read_bytes()
     result = chainrule("train", "mnist", *SMALL, "--out", place)
@@ -479,8 +481,6 @@ def test_where_nothing_can_be_written(chainrule: Any, finished: Path) -> None:
     result = chainrule("train", "mnist", *SMALL, "--out", "file/run")
     one_message(result, 1, "cannot be made", "--out", "fix:")
 
-
-def test_a_full_disk(chainrule: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(handle: int) -> None:
         raise OSError(28, "No space left on device")
 
@@ -490,16 +490,12 @@ def test_a_full_disk(chainrule: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not os.path.exists("r"), "nothing was written there"
 
 
-def test_a_loss_that_is_not_finite(chainrule: Any, file: Path) -> None:
+def test_a_loss_that_is_not_finite(chainrule: Any) -> None:
     result = chainrule("train", "mnist", *SMALL, "--lr", "1e30", "--out", "r")
     one_message(result, 1, "at step ", "expected:", "got:", "lower the learning rate")
     assert "last good checkpoint: r/last.ckpt" in result.err.replace("\\", "/")
     state = cr.Trainer.load("r").model.state_dict()
     assert all(np.isfinite(w).all() for w in state.values())
-    text = RUN.replace("clip_norm = 1.0\n", "").replace('"AdamW"', '"SGD"')
-    file.write_text(text.replace("Tanh", "ReLU"), encoding="utf-8")
-    result = chainrule("train", file, "--lr", 1e30, "--out", "r2")
-    one_message(result, 1, "at step ", "lower the learning rate")
 
 
 # -- walk-throughs ---------------------------------------------------------------------

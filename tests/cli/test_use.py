@@ -108,15 +108,6 @@ def test_the_reference(chainrule: Any) -> None:
     assert os.listdir() == []
 
 
-def test_new_without_pillow(
-    chainrule: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    data.shades(tmp_path / "shades")
-    monkeypatch.setitem(sys.modules, "PIL", None)
-    result = chainrule("new", "s.toml", "--data", "shades")
-    one_message(result, 2, "Pillow", "pip install 'chainrule[images]'")
-
-
 # -- evaluate --------------------------------------------------------------------------
 
 

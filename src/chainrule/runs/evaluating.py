@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import numpy as np
 
 from chainrule import data, evaluation, formatting
 from chainrule.data import Dataset
-from chainrule.evaluation import Baseline, Importance
+from chainrule.evaluation import Baseline, Importance, Mistake
 from chainrule.runs import results, source
 from chainrule.runs.trained import Trained
 from chainrule.tables import shorten, text_table
@@ -64,8 +63,8 @@ def evaluate(
         ranked = evaluation.permutation_importance(
             trainer, part, measured[0], seed=seed
         )
-    told = _Told(part, trainer.class_names, file)
-    worst = told.mistakes(evaluation.mistakes(trainer, part, outputs, WORST))
+    wrong = evaluation.mistakes(trainer, part, outputs, WORST)
+    worst = _mistakes(part, trainer.class_names, file, wrong)
     targets = (trainer.format or {}).get("target") or "target"
     target = targets if isinstance(targets, str) else ", ".join(targets)
     classes = None if matrix is None else _names(trainer.class_names, len(matrix))
@@ -114,52 +113,41 @@ def _names(names: Sequence[str] | None, count: int) -> list[str]:
     return [str(i) for i in range(count)]
 
 
-@dataclass(frozen=True)
-class _Told:
-    """What the rows of the data are called.
+def _mistakes(
+    part: Dataset,
+    names: Sequence[str] | None,
+    file: Path | None,
+    worst: Sequence[Mistake],
+) -> list[dict[str, Any]]:
+    """Each mistake with its line, and the cells of its row.
 
-    Attributes:
-        part: the data.
-        names: of the classes, or None.
-        file: that the rows come from, or None.
+    They are as the file has them where its lines are known, else as the features tell.
     """
+    known, format = part.lines is not None and file is not None, part.format
+    lines = [] if part.lines is None else part.lines[[m.row for m in worst]].tolist()
+    if known and format is not None:
+        columns = evaluation.columns_of(part)
+        found = data.rows_of(file, format, lines)
+        cells = [{k: v for k, v in row.items() if k in columns} for row in found]
+    else:
+        cells = [evaluation.cells_of(part, item.row) for item in worst]
 
-    part: Dataset
-    names: Sequence[str] | None
-    file: Path | None
-
-    def mistakes(self, worst: Sequence[evaluation.Mistake]) -> list[dict[str, Any]]:
-        """Each mistake with its line and the cells of its row."""
-        rows = [item.row for item in worst]
-        kept = self.part.lines
-        lines = [None] * len(rows) if kept is None else kept[rows].tolist()
-        return [
-            {
-                "row": item.row,
-                **({} if line is None else {"line": line}),
-                "truth": self._named(item.truth),
-                "predicted": self._named(item.predicted),
-                "cost": item.cost,
-                "cells": cells,
-            }
-            for item, line, cells in zip(worst, lines, self._cells(rows, lines))
-        ]
-
-    def _named(self, given: int | list[float]) -> Any:
-        """A class by its name; quantities as they are."""
+    def named(given: int | list[float]) -> Any:
         if not isinstance(given, int):
             return given
-        known = self.names is not None and given < len(self.names)
-        return self.names[given] if known and self.names else str(given)
+        return names[given] if names and given < len(names) else str(given)
 
-    def _cells(self, rows: list[int], lines: list[Any]) -> list[dict[str, str]]:
-        """What stands in rows: as their file has it, else as their features tell."""
-        format = self.part.format
-        if self.part.lines is None or self.file is None or format is None:
-            return [evaluation.cells_of(self.part, row) for row in rows]
-        known = evaluation.columns_of(self.part)
-        found = data.rows_of(self.file, format, lines)
-        return [{k: v for k, v in row.items() if k in known} for row in found]
+    return [
+        {
+            "row": item.row,
+            **({"line": lines[i]} if lines else {}),
+            "truth": named(item.truth),
+            "predicted": named(item.predicted),
+            "cost": item.cost,
+            "cells": cells[i],
+        }
+        for i, item in enumerate(worst)
+    ]
 
 
 # -- as text ---------------------------------------------------------------------------

@@ -384,17 +384,6 @@ def test_notes_that_are_none_of_ours(
         one_message(chainrule(*command), 2, said, "expected:", "got:", "fix:")
 
 
-@pytest.mark.parametrize("kind", ["xls", None, ["csv"]])
-def test_data_of_an_unknown_kind(
-    chainrule: Any, finished: Path, monkeypatch: pytest.MonkeyPatch, kind: Any
-) -> None:
-    monkeypatch.setattr(cr.Trainer, "format", property(lambda self: {"kind": kind}))
-    data.flowers(Path("f.csv"))
-    for command in (["evaluate"], ["predict"]):
-        result = chainrule(*command, finished / "moons", "f.csv")
-        one_message(result, 2, "of another kind", "expected:", "fix:")
-
-
 def test_data_of_a_stranger_s_checkpoint(
     chainrule: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -178,7 +178,7 @@ def _walk_through(name: str, given: dict[str, Any], as_json: bool) -> None:
         raise errors.ArgumentError(
             f"The recipe {name!r} does not take {unknown}.",
             expected=f"only {', '.join(taken)}" if taken else "no options",
-            got=" ".join(flags(options)),
+            got=" ".join(f"{o} {v}" for o, v in zip(flags(options), options.values())),
             fix=f"leave {unknown} away: it is a walk-through, whose settings belong to "
             "what it shows",
         )

@@ -113,7 +113,7 @@ class Predictions:
     def read(self, path: Path) -> Iterator[Rows]:
         """The rows of a file or folder, some at a time; sets the head."""
         format = self.trained.format_for(path)
-        if format.get("kind") == "csv":
+        if format["kind"] == "csv":
             yield from self._of_table(path, format)
             return
         with reading_input(path):

@@ -11,11 +11,12 @@ from typing import Any
 from chainrule import data
 from chainrule.data import Dataset
 from chainrule.data.images import SUFFIXES
-from chainrule.errors import ArgumentError, DataError, NonFiniteError
+from chainrule.errors import ArgumentError, CheckpointError, DataError, NonFiniteError
 from chainrule.runs import source
 from chainrule.runs.data_section import FORMATS, format_of
 from chainrule.runs.file import RunFile
 from chainrule.runs.session import Origin, origin_of
+from chainrule.runs.values import show
 from chainrule.training import Trainer, checkpoint
 
 #: How images are read for a network that was trained on MNIST.
@@ -47,9 +48,18 @@ class Trained:
         """Read a run's directory, or a checkpoint.
 
         Raises:
-            CheckpointError: nothing there that can be read.
+            CheckpointError: nothing there that can be read, or data of a kind that is
+                not known.
         """
         trainer = Trainer.load(place, threads=threads)
+        kind = "csv" if trainer.format is None else trainer.format.get("kind")
+        if not isinstance(kind, str) or kind not in FORMATS:
+            raise CheckpointError(
+                f"{place} was trained on data of a kind that this version cannot read.",
+                expected=" or ".join(FORMATS),
+                got=show(kind),
+                fix="use the version that it was trained with",
+            )
         return cls(checkpoint.locate(place), trainer, origin_of(trainer.notes, place))
 
     @property
@@ -86,7 +96,7 @@ class Trained:
         Arrays of an NPZ file may stand for any data.
         """
         kind, own = kind_of(path), self.trainer.format
-        if own is not None and kind in (own.get("kind"), None):
+        if own is not None and kind in (own["kind"], None):
             return own
         if own is None and kind == "images" and self._source() == "mnist":
             return DIGITS
@@ -97,7 +107,7 @@ class Trained:
         got = path.name if kind is None else FORMATS[kind]
         raise ArgumentError(
             f"'{path}' is of another kind than the data of the run.",
-            expected=known if own is None else names.get(str(own.get("kind")), known),
+            expected=known if own is None else names[own["kind"]],
             got="an image" if kind == "images" and path.is_file() else got,
             fix="give data like those that it was trained on, or an NPZ file with the "
             "array x; the end of a name tells its format, such as .csv",

@@ -282,13 +282,14 @@ def _scale(axes: Any, panel: Panel, factor: float) -> None:
 
     last = int(max(line.x[-1] for line in panel.lines))
     axes.set_xlim(1 - (last == 1), last + (last == 1))
-    axes.set_xticks(drawing.whole_ticks(1, last, most=8 if last < 1000 else 5))
+    axes.locator_params("x", integer=True, nbins=8 if last < 1000 else 5)
     every = factor * np.concatenate([line.y for line in panel.lines])
     if panel.percent or panel.key == "lr" or not log_helps(every):
         return
     every = every[np.isfinite(every)]
     decades = np.log10(every.max() / every.min())
     axes.set_yscale("log")
+    axes.yaxis.set_major_formatter("{x:g}")
     between = (1.0, 2.0, 5.0) if decades < 3 else (1.0,)
     axes.yaxis.set_major_locator(LogLocator(subs=between, numticks=8))
     axes.yaxis.set_minor_locator(NullLocator())

@@ -118,8 +118,9 @@ def _content(
         shown["importance"] = charts.bars(ranked[: page.FEW], metric, words)
     if result is None:
         return shown
-    shown["mistakes"] = sections.mistakes(data, result, source)
-    shown["wrong"] = len(result.worst)
+    worst = evaluation.mistakes(trainer, data, outputs, sections.MISTAKES)
+    shown["mistakes"] = sections.mistakes(data, result, worst, source)
+    shown["wrong"] = len(data)
     if isinstance(result, Regressed):
         figures = [
             figure
@@ -128,6 +129,7 @@ def _content(
         ]
         return shown | {"quantities": result, "fits": figures}
     shown |= {"classes": result, "strengths": sections.strengths(result)}
+    shown["wrong"] = int((result.predicted != result.truth).sum())
     if len(result.names) > page.MATRIX:
         shown["heat"] = charts.heat(result, words)
     if data.x.shape[1:] == (2,):

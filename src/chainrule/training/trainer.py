@@ -29,7 +29,7 @@ from chainrule.random import Generator
 from chainrule.training import checkpoint, checks, saving
 from chainrule.training.callbacks import Callback
 from chainrule.training.data_adapter import DataAdapter, adapter_of, as_weights
-from chainrule.training.entries import Entries, StepNumbers
+from chainrule.training.entries import Entries
 from chainrule.training.history import History
 from chainrule.training.lock import Files
 from chainrule.training.loop import Loop
@@ -110,12 +110,10 @@ class Trainer(Standing):
         key, self.seed = Generator(seed).key, int(seed)
         self.metrics, self.probes = as_metrics(metrics), Probes(probes, model)
         optimizer.attach_parameters(dict(model.named_parameters()))
-        self._numbers = StepNumbers()
-        self._made_of = Entries(model, loss, optimizer, self.probes, key, self._numbers)
+        self._made_of = Entries(model, loss, optimizer, self.probes, key)
         self._programs = Programs(
             self._made_of, self.metrics, self.engine, self.threads
         )
-        self._numbers.count = optimizer.steps
         self.state = RunState(updates=optimizer.steps)
         self.files = Files()
         self._loop: Loop | None = None  # that runs, or was cut short
@@ -491,7 +489,7 @@ class Trainer(Standing):
     def stand(self, state: RunState, path: Path) -> None:
         """Stand where the checkpoint at ``path`` was taken; for loading."""
         self.state, self._callbacks = state, None
-        self.optimizer.steps = self._numbers.count = state.updates
+        self.optimizer.steps = state.updates
         self.files.note(path)
 
     @classmethod

@@ -41,7 +41,7 @@ class Classified:
 
     def answer(self, wrong: Mistake) -> dict[str, Any]:
         """What a row is, what was said, how surely, and what that cost."""
-        said, shares = int(self.predicted[wrong.row]), self.shares
+        said = int(self.predicted[wrong.row])
         return {
             "row": wrong.row,
             "true": self.names[int(self.truth[wrong.row])],

@@ -117,7 +117,6 @@ class Trainer(Standing):
         self.state = RunState(updates=optimizer.steps)
         self.files = Files()
         self._loop: Loop | None = None  # that runs, or was cut short
-        self._callbacks: list[Callback] | None = None
 
     @property
     def model(self) -> Module:
@@ -327,7 +326,6 @@ class Trainer(Standing):
             data, plan.batch_size, self.seed, block=plan.block, weights=weights
         )
         checks.same_data(plan, data, adapter.checksum)
-        self._remember()
         state = replace(self.state, plan=plan)
 
         def begin() -> None:
@@ -360,7 +358,7 @@ class Trainer(Standing):
             )
 
         def start(loop: Loop) -> None:
-            self._loop, self._callbacks, self.state = loop, loop.observers, state
+            self._loop, self.state = loop, state
             state.remind(loop.observers)
             begin()
 
@@ -379,11 +377,6 @@ class Trainer(Standing):
         if self._loop is not None and not self._loop.running:
             self._loop.settle()
             self._loop = None
-
-    def _remember(self) -> None:
-        """Take down what the callbacks of the last run remember."""
-        if self._callbacks is not None:
-            self.state.remember(self._callbacks)
 
     # -- using -----------------------------------------------------------------------
 
@@ -481,14 +474,15 @@ class Trainer(Standing):
         """
         target = as_path("path", path)
         self._settle()
-        self._remember()
+        if self._loop is not None:
+            self.state.remember(self._loop.observers)
         document, tensors = saving.pack(self)
         checkpoint.write(target, document, tensors, self.files.add)
         self.files.note(target)
 
     def stand(self, state: RunState, path: Path) -> None:
         """Stand where the checkpoint at ``path`` was taken; for loading."""
-        self.state, self._callbacks = state, None
+        self.state = state
         self.optimizer.steps = state.updates
         self.files.note(path)
 

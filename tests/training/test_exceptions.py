@@ -257,18 +257,18 @@ def test_an_exception_between_a_checkpoint_and_the_note_of_it(
     compare(cr.Trainer.load(tmp_path), whole)
 
 
-@pytest.mark.parametrize("where", ["lockf", "open", "stat", "unlink"])
+@pytest.mark.parametrize("where", ["flock", "open", "stat", "unlink"])
 def test_an_exception_within_a_call_of_the_system(
     make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
     """A TimeoutError is an OSError, and is not taken for one of the system's."""
     fcntl = pytest.importorskip("fcntl")
     trainer, data = make(), pixels(50)
-    module = fcntl if where == "lockf" else os
+    module = fcntl if where == "flock" else os
     usual = getattr(module, where)
 
     def late(*args: Any, **options: Any) -> Any:
-        if where == "lockf" or LOCK in str(args[0]):
+        if where == "flock" or LOCK in str(args[0]):
             monkeypatch.setattr(module, where, usual)
             raise TimeoutError
         return usual(*args, **options)

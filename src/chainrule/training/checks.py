@@ -19,8 +19,7 @@ from chainrule.errors import ArgumentError, nearest, warn
 from chainrule.nn import Module
 from chainrule.optim import Optimizer
 from chainrule.training import sanity_checks
-from chainrule.training.plan import Plan
-from chainrule.training.state import RunState
+from chainrule.training.state import Plan, RunState
 
 
 def one_source(others: tuple[Any, ...]) -> None:

@@ -33,10 +33,9 @@ from chainrule.training.entries import Entries
 from chainrule.training.history import History
 from chainrule.training.lock import Files
 from chainrule.training.loop import Loop
-from chainrule.training.plan import Plan
 from chainrule.training.probes import Probes
 from chainrule.training.programs import EVALUATION_BATCH, Programs
-from chainrule.training.state import RunState, Standing
+from chainrule.training.state import Plan, RunState, Standing
 from chainrule.training.supervised import Supervised
 
 Checkpoints = str | os.PathLike[str] | None

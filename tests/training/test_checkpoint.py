@@ -17,7 +17,7 @@ import chainrule as cr
 from chainrule import disk, errors, nn, optim
 from chainrule.training import Callback, LambdaCallback, checkpoint, metrics
 
-from .conftest import CtrlC, Make, StopAt, same, small_network, without_time
+from .conftest import CtrlC, Make, StopAt, raising, same, small_network, without_time
 
 
 @pytest.fixture
@@ -117,20 +117,8 @@ def test_checkpoints_within_an_epoch(
 
 
 def refused(path: Path, *parts: str, **options: Any) -> None:
-    with pytest.raises(errors.CheckpointError) as error:
+    with raising(errors.CheckpointError, *parts):
         cr.Trainer.load(path, **options)
-    for part in (*parts, "expected:", "got:", "fix:"):
-        assert part in str(error.value)
-
-
-def test_truncated_anywhere(saved: Path, tmp_path: Path) -> None:
-    content = saved.read_bytes()
-    lengths = [0, 1, 7, 8, 9, 100, len(content) // 2, len(content) - 1]
-    for length in lengths:
-        (tmp_path / "cut.ckpt").write_bytes(content[:length])
-        refused(tmp_path / "cut.ckpt", "cut.ckpt", "damaged", "nothing was loaded")
-    (tmp_path / "cut.ckpt").write_bytes(content + b"\0")
-    refused(tmp_path / "cut.ckpt", "damaged")
 
 
 def test_altered_anywhere(saved: Path, tmp_path: Path) -> None:
@@ -174,15 +162,6 @@ def test_other_files(tmp_path: Path, saved: Path) -> None:
     refused(tmp_path / "nothing.ckpt", "cannot be read", "No such file")
     (tmp_path / "empty").mkdir()
     refused(tmp_path / "empty", "last.ckpt", "No such file")
-
-
-@pytest.mark.parametrize("name", ["", "history//loss"])
-def test_an_array_without_a_name(saved: Path, name: str) -> None:
-    document, tensors = checkpoint.read(saved)
-    steps = tensors["history/train/loss"]
-    checkpoint.write(saved, document, tensors | {name: steps})
-    with pytest.raises(errors.CheckpointError, match="''"):
-        cr.Trainer.load(saved)
 
 
 def test_more_patterns_than_anybody_has(saved: Path) -> None:
@@ -336,10 +315,10 @@ def test_no_space_harms_nothing(
 ) -> None:
     content = saved.read_bytes()
     monkeypatch.setattr(disk.os, call, failing(errno.ENOSPC))
-    with pytest.raises(errors.SaveError) as error:
+    with raising(
+        errors.SaveError, "checkpoint cannot be written", "No space left", "bytes"
+    ):
         make().save(saved)
-    for part in ("checkpoint cannot be written", "No space left", "bytes", "fix:"):
-        assert part in str(error.value)
     assert saved.read_bytes() == content
     assert os.listdir(saved.parent) == [saved.name], "nothing is left behind"
 

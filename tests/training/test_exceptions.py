@@ -168,8 +168,8 @@ class Fails(Callback):
 @pytest.mark.usefixtures("single_steps")
 @pytest.mark.parametrize("where", ["on_start", "on_chunk", "on_epoch", "on_finish"])
 @pytest.mark.parametrize("at", [1, 2])
-def test_a_callback(make: Make, where: str, at: int) -> None:
-    """What it did before it failed is undone as well."""
+def test_a_callback(make: Make, tmp_path: Path, where: str, at: int) -> None:
+    """What it did before it failed is undone as well, and what was saved goes on."""
     if at == 2 and where in ("on_start", "on_finish"):
         at = 1
     data = pixels(50)
@@ -177,16 +177,25 @@ def test_a_callback(make: Make, where: str, at: int) -> None:
     trainer = made(make, "numpy")
     cr.manual_seed(0)
     whole = made(make, "numpy")
-    options: Any = {"progress": False}
-    fails = Fails(where, at)
-    with pytest.raises(ZeroDivisionError):
-        trainer.fit(data, epochs=3, batch_size=20, callbacks=fails, **options)
+    options: Any = {"progress": False, "checkpoint_every": 0}
+    fails, place = Fails(where, at), tmp_path / "run"
+    with pytest.raises(ZeroDivisionError) as error:
+        trainer.fit(
+            data, epochs=3, batch_size=20, callbacks=fails, checkpoint=place, **options
+        )
+    assert error.traceback[-1].name == "fail"
     assert not trainer.notes
     assert trainer.optimizer.lr != 3.0
     assert trainer.optimizer.param_groups[0]["weight_decay"] != 3.0
     assert trainer.optimizer.steps == len(trainer.history)
-    trainer.resume(data, **options)
     whole.fit(data, epochs=3, batch_size=20, **options)
+    if where == "on_start":
+        assert not place.exists()
+    else:
+        loaded = cr.Trainer.load(place)
+        loaded.resume(data, **options)
+        compare(loaded, whole)
+    trainer.resume(data, **options)
     compare(trainer, whole)
 
 

@@ -15,7 +15,7 @@ import chainrule as cr
 from chainrule import errors, optim
 from chainrule.training import Callback, CSVLogger, JSONLinesLogger, Metric
 
-from .conftest import Make, pixels, without_time
+from .conftest import Make, pixels, raising, without_time
 
 KEYS = ["epoch", "train_loss", "validation_loss", "validation_accuracy"]
 KEYS += ["lr", "seconds"]
@@ -156,10 +156,8 @@ def test_places_that_cannot_be_written(make: Make, tmp_path: Path, kind: Any) ->
     data = pixels()
     (tmp_path / "file").write_text("")
     for path in (tmp_path / "file" / "log", tmp_path):
-        with pytest.raises(errors.SaveError) as error:
+        with raising(errors.SaveError):
             make().fit(data, epochs=1, callbacks=kind(path), progress=False)
-        for part in ("expected:", "got:", "fix:"):
-            assert part in str(error.value)
     trainer, path = make(), tmp_path / "log"
 
     class Full(Callback):

@@ -11,7 +11,7 @@ import chainrule as cr
 from chainrule import errors, nn, optim, random
 from chainrule.training.probes import names
 
-from .conftest import Make, same, small_network
+from .conftest import Make, raising, same, small_network
 
 
 def norm(a: Any) -> float:
@@ -196,10 +196,8 @@ def test_a_forward_of_ones_own_stays(make: Make, data: cr.data.Dataset) -> None:
 def test_patterns_that_fit_nothing(
     make: Make, patterns: Any, parts: tuple[str, ...]
 ) -> None:
-    with pytest.raises(errors.ArgumentError) as error:
+    with raising(errors.ArgumentError, *parts):
         make(probes=patterns)
-    for part in (*parts, "expected:", "got:", "fix:"):
-        assert part in str(error.value)
 
 
 def test_probes_travel_with_checkpoints(

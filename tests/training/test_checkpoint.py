@@ -323,18 +323,6 @@ def test_no_space_harms_nothing(
     assert os.listdir(saved.parent) == [saved.name], "nothing is left behind"
 
 
-def test_no_right_to_write(make: Make, tmp_path: Path) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("builtins.open", failing(errno.EACCES))
-        with pytest.raises(errors.SaveError, match="Permission denied"):
-            make().save(tmp_path / "run.ckpt")
-    (tmp_path / "file").write_text("")
-    with pytest.raises(errors.SaveError):
-        make().save(tmp_path / "file" / "run.ckpt")
-    with pytest.raises(errors.SaveError, match="No such file"):
-        make().save(tmp_path / "nowhere" / "run.ckpt")
-
-
 def test_a_run_that_cannot_be_saved_does_not_begin(
     make: Make, data: cr.data.Dataset, tmp_path: Path
 ) -> None:

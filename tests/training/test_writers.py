@@ -7,7 +7,6 @@ import os
 import resource
 import signal
 import stat
-import threading
 import time
 import warnings
 from collections.abc import Callable
@@ -242,13 +241,6 @@ def test_a_run_directory_with_a_link(
     assert not nowhere.exists()
 
 
-def test_what_is_no_file_is_not_replaced(make: Make, tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(errors.SaveError, match="no regular file"):
-        make().save(tmp_path / "pipe")
-    assert stat.S_ISFIFO(os.stat(tmp_path / "pipe").st_mode)
-
-
 def test_the_mode_is_that_of_any_new_file(make: Make, tmp_path: Path) -> None:
     before = os.umask(0o027)
     try:
@@ -405,41 +397,6 @@ def test_a_child_that_is_forked_in_the_middle(
     whole.fit(data, epochs=2, batch_size=16, progress=False)
     assert same(trainer.model, whole.model)
     assert forked(lambda: go_on(cr.Trainer.load(place))) == "nothing", "it is free now"
-
-
-def test_two_threads_that_want_one_directory(make: Make, tmp_path: Path) -> None:
-    """However close they come, one of them has it."""
-    data, many = pixels(50), 4
-    for i in range(5):
-        trainers, place = [make() for _ in range(many)], tmp_path / str(i)
-        start, held = threading.Barrier(many), threading.Barrier(many)
-        told: list[str] = []
-
-        def run(
-            trainer: cr.Trainer,
-            place: Path = place,
-            start: threading.Barrier = start,
-            held: threading.Barrier = held,
-            told: list[str] = told,
-        ) -> None:
-            start.wait()
-            try:
-                wait = LambdaCallback(on_start=lambda t: held.wait(60))
-                trainer.fit(
-                    data, epochs=1, callbacks=wait, progress=False, checkpoint=place
-                )
-                told.append("trained")
-            except errors.ArgumentError as error:
-                told.append("refused" if "Another run writes" in str(error) else "odd")
-                held.wait(60)
-
-        threads = [threading.Thread(target=run, args=(t,)) for t in trainers]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert sorted(told) == ["refused"] * (many - 1) + ["trained"]
-        assert {path.name for path in place.iterdir()} == {checkpoint.FILE}
 
 
 # -- signals that end the process ------------------------------------------------------

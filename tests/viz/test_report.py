@@ -15,7 +15,7 @@ import chainrule as cr
 from chainrule import errors, nn, optim
 from chainrule.viz import drawing, images, write_report
 from chainrule.viz.report import charts, sections
-from chainrule.viz.report.page import LANGUAGES, read_words
+from chainrule.viz.words import LANGUAGES, read_words
 
 from .conftest import Make
 from .pages import Element, pixels, read

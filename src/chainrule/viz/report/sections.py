@@ -17,8 +17,9 @@ from chainrule.graph.node import Array
 from chainrule.nn.summary import Summary
 from chainrule.viz import curve, images
 from chainrule.viz.report import charts
-from chainrule.viz.report.charts import Figure, Words, sentences
+from chainrule.viz.report.charts import Figure, sentences
 from chainrule.viz.report.predictions import Classified, Regressed
+from chainrule.viz.words import Words
 
 #: The worst mistakes.
 MISTAKES = 24

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import disk, errors, nn, optim
-from chainrule.training import Callback, LambdaCallback, checkpoint, metrics
+from chainrule import disk, errors, metrics, nn, optim
+from chainrule.training import Callback, LambdaCallback, checkpoint
 
 from .conftest import CtrlC, Make, StopAt, raising, same, small_network, without_time
 
@@ -213,27 +213,6 @@ def test_metrics_of_ones_own(make: Make, data: Any, tmp_path: Path) -> None:
     measured = cr.Trainer.load(tmp_path / "ours.ckpt").evaluate(data)
     assert measured["top2"] == ours.evaluate(data)["top2"]
     assert measured["confusion_matrix"].sum() == len(data)
-
-
-@pytest.mark.usefixtures("single_steps")
-@pytest.mark.parametrize("at", [3, 4, 5, 9])
-def test_a_schedule_that_learns_is_resumed_exactly(
-    make: Make, data: cr.data.Dataset, tmp_path: Path, at: int
-) -> None:
-    def made() -> cr.Trainer:
-        rate = optim.ReduceLROnPlateau(0.5, "train_loss", patience=0, threshold=0.5)
-        return make(optimizer=optim.SGD(lr=rate, momentum=0.9), probes=["lr"])
-
-    whole, part = made(), made()
-    expected = whole.fit(data, epochs=4, batch_size=16, progress=False)
-    assert len(set(expected.steps["lr"].tolist())) > 2, "the rate has fallen twice"
-    stop = [StopAt(at)]
-    options: dict[str, Any] = {"progress": False, "checkpoint": tmp_path}
-    part.fit(data, epochs=4, batch_size=16, callbacks=stop, **options)
-    loaded = cr.Trainer.load(tmp_path)
-    history = loaded.resume(data, **options)
-    assert same(loaded.model, whole.model)
-    assert history.steps["lr"].tolist() == expected.steps["lr"].tolist()
 
 
 @pytest.mark.parametrize(

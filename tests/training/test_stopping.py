@@ -12,7 +12,8 @@ import pytest
 
 import chainrule as cr
 from chainrule import errors, nn, optim
-from chainrule.training import BestCheckpoint, Callback, EarlyStopping, Metric
+from chainrule.metrics import Metric
+from chainrule.training import BestCheckpoint, Callback, EarlyStopping
 
 from .conftest import CtrlC, Make, pixels, raising, same
 

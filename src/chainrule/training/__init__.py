@@ -1,4 +1,4 @@
-"""Training: the loop, the Trainer, metrics, history, callbacks, checkpoints, progress.
+"""Training: the loop, the Trainer, history, callbacks, checkpoints, progress.
 
 Where to look, from the outside to the inside:
 
@@ -23,9 +23,6 @@ Where to look, from the outside to the inside:
     checkpoint, lock          and who may write it
 """
 
-from chainrule import metrics
-from chainrule.metrics import Metric
-from chainrule.nn.summary import Summary, summary
 from chainrule.training.callbacks import Callback, LambdaCallback
 from chainrule.training.history import History
 from chainrule.training.logs import CSVLogger, JSONLinesLogger
@@ -44,12 +41,8 @@ __all__ = [
     "JSONLinesLogger",
     "LambdaCallback",
     "Loop",
-    "Metric",
     "RunState",
     "Source",
-    "Summary",
     "Trainer",
     "Work",
-    "metrics",
-    "summary",
 ]

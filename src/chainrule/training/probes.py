@@ -29,7 +29,8 @@ from operator import add
 from typing import Any
 
 from chainrule.autodiff import cotangents
-from chainrule.errors import ArgumentError, nearest
+from chainrule.checks import did_you_mean
+from chainrule.errors import ArgumentError
 from chainrule.graph.build import constant, no_grad, role, scope
 from chainrule.nn import Module
 from chainrule.nn.traced import outputs_of
@@ -177,11 +178,10 @@ def _fitting(pattern: Any, there: list[str]) -> list[str]:
         fits = [n for n in there if any(fnmatchcase(n, one) for one in wanted)]
         if fits:
             return fits
-    near = nearest(str(pattern), there)
     more = ", …" if len(there) > SHOWN else ""
     raise ArgumentError(
         f"No probe fits {pattern!r}.",
         expected=f"a name or a pattern of {', '.join(there[:SHOWN])}{more}",
         got=repr(pattern),
-        fix=f"did you mean {near!r}?" if near else "probes=['activation_mean/*']",
+        fix=did_you_mean(str(pattern), there, "probes=['activation_mean/*']"),
     )

@@ -45,8 +45,6 @@ _ACTIVATION: dict[str, Callable[[Tensor], Tensor]] = {
 }
 #: Kinds of probes of what modules give.
 _INNER = (*_ACTIVATION, "delta_norm")
-#: So many names an error lists.
-SHOWN = 12
 
 
 def norm(t: Tensor) -> Tensor:
@@ -178,10 +176,10 @@ def _fitting(pattern: Any, there: list[str]) -> list[str]:
         fits = [n for n in there if any(fnmatchcase(n, one) for one in wanted)]
         if fits:
             return fits
-    more = ", …" if len(there) > SHOWN else ""
+    kinds = {name.partition("/")[:2]: name for name in reversed(there)}
     raise ArgumentError(
         f"No probe fits {pattern!r}.",
-        expected=f"a name or a pattern of {', '.join(there[:SHOWN])}{more}",
+        expected=f"a name or a pattern like {', '.join(reversed(kinds.values()))}",
         got=repr(pattern),
         fix=did_you_mean(str(pattern), there, "probes=['activation_mean/*']"),
     )

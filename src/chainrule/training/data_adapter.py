@@ -36,9 +36,8 @@ from chainrule.graph.types import (
 )
 from chainrule.nn.losses import check_takes_weights
 from chainrule.random import permutation
-from chainrule.training.plan import Plan
 from chainrule.training.source import Source, Work
-from chainrule.training.state import RunState
+from chainrule.training.state import Plan, RunState
 
 #: Bytes of a stream's block, about: two of them are in memory at a time.
 BLOCK_BYTES = 32 << 20

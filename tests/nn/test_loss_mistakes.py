@@ -13,6 +13,7 @@ from chainrule.errors import (
     ShapeError,
 )
 from chainrule.graph.types import SymbolicDim
+from tests.mistakes import explained
 
 HOT = np.array([[0.0, 1.0], [1.0, 0.0]])
 ONE, TWO = cr.tensor([[0.5], [0.25]]), cr.tensor([[0.5, 0.5], [0.25, 0.75]])
@@ -118,12 +119,7 @@ MISTAKES = {
 }
 
 
-@pytest.mark.parametrize(
-    ("error", "text"), [(error, text) for error in MISTAKES for text in MISTAKES[error]]
-)
-def test_mistakes_are_explained(error, text):
-    with pytest.raises(error, match=f"(?s){MISTAKES[error][text]}"):
-        eval(text)
+test_mistakes_are_explained = explained(MISTAKES, globals())
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from chainrule.errors import (
 )
 from chainrule.graph.types import ArrayType, DType, SymbolicDim
 from chainrule.tracing import Input, trace_entry
+from tests.mistakes import explained
 
 ENGINES = ["numpy"]
 if importlib.util.find_spec("llvmlite") is not None:
@@ -241,9 +242,4 @@ MISTAKES = {
 }
 
 
-@pytest.mark.parametrize(
-    ("error", "text"), [(error, text) for error in MISTAKES for text in MISTAKES[error]]
-)
-def test_mistakes_are_explained(error, text):
-    with pytest.raises(error, match=f"(?s){MISTAKES[error][text]}"):
-        eval(text)
+test_mistakes_are_explained = explained(MISTAKES, globals())

@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.engines import native_problem
 from chainrule.errors import ArgumentError, GraphError, ShapeError
+from tests.ways import WAYS
 
-ENGINES = ["numpy"] if native_problem() else ["numpy", "native"]
-ways = pytest.mark.parametrize("way", ["eager", *ENGINES])
+ways = pytest.mark.parametrize("way", WAYS)
 
 W = cr.tensor(
     np.random.default_rng(0).normal(size=(3, 3)) / 2, dtype="float64"
@@ -173,7 +172,6 @@ def test_mistakes_are_refused(way: str) -> None:
                 run(wrong, way)(x)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
 def test_a_body_sees_what_a_compiled_function_left(engine: str) -> None:
     """The numbers of w are in the engine still when a body first asks for them."""
     w, x = cr.tensor(1.0, requires_grad=True), cr.tensor(2.0)

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import pytest
 
-from chainrule.engines import native_problem
 from tests.program_machine import UntameError, check, draw, failure, shrunk
-
-ENGINES = ["numpy"] if native_problem() else ["numpy", "native"]
+from tests.ways import ENGINES
 
 
 def run(seeds: range, engines: list[str]) -> None:

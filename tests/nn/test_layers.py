@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 
 import numpy as np
@@ -13,11 +12,6 @@ from chainrule import nn
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
 from chainrule.graph.types import ArrayType, DType, SymbolicDim
 from tests.mistakes import explained
-
-ENGINES = ["numpy"]
-if importlib.util.find_spec("llvmlite") is not None:
-    ENGINES.append("native")
-
 
 # -- Linear ---------------------------------------------------------------------------
 

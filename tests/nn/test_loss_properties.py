@@ -15,7 +15,7 @@ from chainrule import nn
 from chainrule.compiled_program import CompiledProgram
 from chainrule.graph.types import ArrayType, SymbolicDim, as_dtype
 from chainrule.tracing import Input, trace_entry
-from tests.nn.loss_helpers import ENGINES, close, t64, value_and_slope
+from tests.nn.loss_helpers import close, t64, value_and_slope
 
 WEIGHTS = [1.0, 0.5, 2.0]
 
@@ -179,7 +179,6 @@ def test_a_sample_of_weight_3_is_three_samples(kind, loss):
     assert none.item() == 0
 
 
-@pytest.mark.parametrize("engine", ENGINES[1:])
 @pytest.mark.parametrize(("kind", "loss"), EVERY, ids=IDS)
 def test_compiled_is_eager_for_any_batch(kind, loss, engine):
     """One graph over N samples: the loss, its totals and its derivative."""

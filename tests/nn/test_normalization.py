@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-
 import numpy as np
 import pandas
 import pytest
@@ -21,10 +19,7 @@ from chainrule.errors import (
 from chainrule.graph.types import ArrayType, DType, SymbolicDim
 from chainrule.tracing import Input, trace_entry
 from tests.mistakes import explained
-
-ENGINES = ["numpy"]
-if importlib.util.find_spec("llvmlite") is not None:
-    ENGINES.append("native")
+from tests.ways import WAYS
 
 
 def by_hand(x, axes, eps=1e-5):
@@ -84,7 +79,6 @@ def step_over_n(layer: nn.BatchNorm1d, engine: str):
 
 
 @pytest.mark.parametrize("momentum", [0.25, None])
-@pytest.mark.parametrize("engine", ENGINES)
 def test_engines_keep_the_statistics_for_every_size_of_batch(engine, momentum):
     """One graph over N; a last batch of one row changes nothing."""
     rng = np.random.default_rng(0)
@@ -111,7 +105,7 @@ def test_engines_keep_the_statistics_for_every_size_of_batch(engine, momentum):
             np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("engine", ["eager", *ENGINES])
+@pytest.mark.parametrize("engine", WAYS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("kind", ["layer", "batch"])
 def test_far_out(kind, dtype, engine):
@@ -195,7 +189,6 @@ def test_wide_data_keep_their_digits_until_they_are_standardised():
     np.testing.assert_allclose(np.diff(made), 1 / np.arange(8).std(), rtol=1e-3)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
 def test_scaling_on_engines(engine):
     x = np.random.default_rng(0).normal(5.0, 2.0, (20, 3)).astype(np.float32)
     model = nn.Sequential(nn.Standardize.of(x), nn.Unstandardize.of(x))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 
 import numpy as np
@@ -12,10 +11,7 @@ import chainrule as cr
 from chainrule import nn, optim
 from chainrule.errors import ArgumentError
 from tests.mistakes import explained
-
-ENGINES = ["eager", "numpy"]
-if importlib.util.find_spec("llvmlite") is not None:
-    ENGINES.append("native")
+from tests.ways import WAYS
 
 
 def parameters(*gradients, dtype="float64"):
@@ -45,7 +41,7 @@ def test_values_are_clipped_before_the_norm() -> None:
     assert made == [2.0, 1.0]
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", WAYS)
 def test_the_functions_are_the_options(engine: str) -> None:
     """A loop of one's own comes to the same bits as clip_norm and clip_value."""
 
@@ -76,7 +72,7 @@ def test_the_functions_are_the_options(engine: str) -> None:
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", WAYS)
 def test_limits_change_without_compiling_anew(engine: str) -> None:
     w = cr.tensor(np.zeros(2), requires_grad=True)
     optimizer = optim.SGD([w], lr=1.0, clip_norm=math.inf, clip_value=math.inf)
@@ -122,7 +118,7 @@ def test_the_norm_does_not_depend_on_threads(threads: int) -> None:
 @pytest.mark.parametrize("engine", ["numpy", "native"])
 def test_clipping_leaves_the_layout_of_weights_alone(engine: str) -> None:
     """The engines lay weights and moments as before: clipping adds no copies."""
-    if engine not in ENGINES:
+    if engine not in WAYS:
         pytest.skip("llvmlite has no wheel here")
 
     def compiled(**limits):

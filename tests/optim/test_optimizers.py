@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
 import math
 
@@ -14,13 +13,10 @@ from chainrule import nn, optim
 from chainrule.errors import ArgumentError, GradientError
 from chainrule.regions import updates
 from tests.mistakes import explained
-
-ENGINES = ["eager", "numpy"]
-if importlib.util.find_spec("llvmlite") is not None:
-    ENGINES.append("native")
+from tests.ways import WAYS
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", WAYS)
 def test_what_is_off_is_not_multiplied_by_nothing(engine) -> None:
     """An infinite weight without decay stays infinite: 0·∞ would be NaN."""
     w = cr.tensor(np.array([-np.inf, 1.0]), requires_grad=True)
@@ -39,7 +35,7 @@ def test_what_is_off_is_not_multiplied_by_nothing(engine) -> None:
 # -- steps -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", WAYS)
 def test_a_step_with_a_closure(engine) -> None:
     w = cr.tensor(np.array([1.0]), requires_grad=True)
     optimizer = optim.SGD([w], lr=0.25)
@@ -61,7 +57,7 @@ def test_a_step_with_a_closure(engine) -> None:
 # -- hyper-parameters that change ------------------------------------------------------
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", WAYS)
 def test_hyper_parameters_change_without_compiling_anew(engine):
     w = cr.tensor(np.array([1.0]), requires_grad=True)
     optimizer = optim.SGD([w], lr=0.5, momentum=0.5, weight_decay=0.25)

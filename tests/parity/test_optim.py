@@ -8,7 +8,6 @@ and said so, where PyTorch is not installed (``pip install -e '.[parity]'``).
 from __future__ import annotations
 
 import functools
-import importlib.util
 import inspect
 import json
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ import pytest
 import chainrule as cr
 from chainrule import nn, optim
 from tests.recording import Offer
+from tests.ways import WAYS
 
 torch = pytest.importorskip(
     "torch", reason="PyTorch is not installed: pip install -e '.[parity]'"
@@ -30,9 +30,6 @@ STEPS, BATCH, FEATURES, HIDDEN, CLASSES = 25, 16, 6, 32, 5
 #: Relative difference of losses, weights and rates in float64, where rounding alone
 #: differs; what some rules divide by is small, so that it grows.
 TOLERANCE = 1e-11
-ENGINES = ["eager", "numpy"]
-if importlib.util.find_spec("llvmlite") is not None:
-    ENGINES.append("native")
 
 
 @dataclass(frozen=True)
@@ -237,7 +234,7 @@ def our_run(case: Case, model, batches, engine: str, dtype: str) -> np.ndarray:
 def test_25_steps(case: Case, batches) -> None:
     wanted, weights = their_run(case, our_network().state_dict(), batches, "float64")
     assert wanted[-1] != wanted[0]
-    for engine in ENGINES:
+    for engine in WAYS:
         model = our_network()
         got = our_run(case, model, batches, engine, "float64")
         np.testing.assert_allclose(got, wanted, rtol=TOLERANCE, atol=0, err_msg=engine)
@@ -257,7 +254,7 @@ def test_10_steps_in_float32(name: str, batches) -> None:
     """A float32 has 7 digits; 10 steps of sums over 32 numbers leave 5 of them."""
     case, start = Case(name), our_network("float32").state_dict()
     wanted, _ = their_run(case, start, batches[:10], "float32")
-    for engine in ENGINES:
+    for engine in WAYS:
         got = our_run(case, our_network("float32"), batches[:10], engine, "float32")
         np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=0, err_msg=engine)
 

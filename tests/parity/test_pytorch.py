@@ -5,13 +5,12 @@ Skipped, and said so, where PyTorch is not installed (``pip install -e '.[parity
 
 from __future__ import annotations
 
-import importlib.util
-
 import numpy as np
 import pytest
 
 import chainrule as cr
 from chainrule import nn, optim
+from tests.ways import WAYS
 
 torch = pytest.importorskip(
     "torch", reason="PyTorch is not installed: pip install -e '.[parity]'"
@@ -21,9 +20,6 @@ pytestmark = pytest.mark.parity
 STEPS, BATCH = 100, 32
 #: Relative difference of the losses over 100 steps.
 TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
-ENGINES = ["eager", "numpy"]
-if importlib.util.find_spec("llvmlite") is not None:
-    ENGINES.append("native")
 OPTIMIZERS = {
     "sgd": (
         lambda p: optim.SGD(p, lr=0.05),
@@ -100,7 +96,7 @@ def our_losses(name, dtype, engine, batches):
 def test_losses_of_100_steps(name, dtype, batches):
     start, theirs = textbook_network(dtype).state_dict(), OPTIMIZERS[name][1]
     wanted, weights = their_losses(start, dtype, theirs, batches)
-    for engine in ENGINES:
+    for engine in WAYS:
         got, state = our_losses(name, dtype, engine, batches)
         difference = np.abs(got - wanted) / wanted
         at = f"{engine}, step {difference.argmax()}"

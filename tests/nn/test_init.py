@@ -97,6 +97,7 @@ def test_uniform_numbers_for_any_number_of_samples():
 
 @pytest.mark.parametrize("kind", FANS)
 def test_variances_follow_from_the_fans(kind):
+    """3.8: Var W = 2/(in + out) (Xavier), 2/in (He, for ReLU), uniform or normal."""
     for shape in ("uniform", "normal"):
         cr.manual_seed(0)
         w = getattr(init, f"{kind}_{shape}_")(weights()).numpy()

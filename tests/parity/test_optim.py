@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import itertools
 import json
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,7 +27,9 @@ torch = pytest.importorskip(
 )
 pytestmark = pytest.mark.parity
 
-STEPS, BATCH, FEATURES, HIDDEN, CLASSES = 25, 16, 6, 32, 5
+STEPS, BATCH = 25, 16
+#: Inputs, hidden neurons and classes; the second one is the textbook's (3.2.3).
+SIZES, BOOK = (6, 32, 5), (784, 128, 64, 10)
 #: Relative difference of losses, weights and rates in float64, where rounding alone
 #: differs; what some rules divide by is small, so that it grows.
 TOLERANCE = 1e-11
@@ -129,28 +132,20 @@ HOW = {"self", "params", "foreach", "fused", "capturable", "differentiable"}
 def batches():
     rng = np.random.default_rng(3)
     return [
-        (rng.normal(size=(BATCH, FEATURES)), rng.integers(0, CLASSES, BATCH))
+        (rng.normal(size=(BATCH, SIZES[0])), rng.integers(0, SIZES[-1], BATCH))
         for _ in range(STEPS)
     ]
 
 
-def our_network(dtype: str = "float64") -> nn.Sequential:
+def network(library: Any, dtype: str, sizes: Any = SIZES) -> Any:
+    """Of ours where the library is ``nn``, else of PyTorch's."""
     cr.manual_seed(0)
-    return nn.Sequential(
-        nn.Linear(FEATURES, HIDDEN, dtype=dtype),
-        nn.Tanh(),
-        nn.Linear(HIDDEN, CLASSES, dtype=dtype),
-    )
-
-
-def their_network(state, dtype: str = "float64"):
-    model = torch.nn.Sequential(
-        torch.nn.Linear(FEATURES, HIDDEN),
-        torch.nn.Tanh(),
-        torch.nn.Linear(HIDDEN, CLASSES),
-    ).to(getattr(torch, dtype))
-    model.load_state_dict({k: torch.tensor(v) for k, v in state.items()})
-    return model
+    kind = dtype if library is nn else getattr(torch, dtype)
+    layers: list[Any] = []
+    for inputs, outputs in itertools.pairwise(sizes):
+        activation = library.Tanh() if sizes is SIZES else library.ReLU()
+        layers += [library.Linear(inputs, outputs, dtype=kind), activation]
+    return library.Sequential(*layers[:-1])
 
 
 def our_groups(case: Case, model):
@@ -180,8 +175,9 @@ def scalars_in_float64():
     torch.set_default_dtype(kept)
 
 
-def their_run(case: Case, state, batches, dtype: str):
-    model = their_network(state, dtype)
+def their_run(case: Case, state, batches, dtype: str, sizes: Any = SIZES):
+    model = network(torch.nn, dtype, sizes)
+    model.load_state_dict({k: torch.tensor(v) for k, v in state.items()})
     make = getattr(torch.optim, case.name)
     optimizer = make(their_groups(case, model), **case.options)
     schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.95)
@@ -189,7 +185,7 @@ def their_run(case: Case, state, batches, dtype: str):
     for x, y in batches:
         optimizer.zero_grad()
         loss = torch.nn.functional.cross_entropy(
-            model(torch.tensor(x.astype(dtype))), torch.tensor(y)
+            model(torch.tensor(x.astype(dtype))), torch.tensor(y).long()
         )
         loss.backward()
         if case.clip_value is not None:
@@ -232,10 +228,11 @@ def our_run(case: Case, model, batches, engine: str, dtype: str) -> np.ndarray:
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_25_steps(case: Case, batches) -> None:
-    wanted, weights = their_run(case, our_network().state_dict(), batches, "float64")
+    start = network(nn, "float64").state_dict()
+    wanted, weights = their_run(case, start, batches, "float64")
     assert wanted[-1] != wanted[0]
     for engine in WAYS:
-        model = our_network()
+        model = network(nn, "float64")
         got = our_run(case, model, batches, engine, "float64")
         np.testing.assert_allclose(got, wanted, rtol=TOLERANCE, atol=0, err_msg=engine)
         for key, mine in model.state_dict().items():
@@ -252,11 +249,33 @@ def test_25_steps(case: Case, batches) -> None:
 @pytest.mark.parametrize("name", optim.OPTIMIZERS)
 def test_10_steps_in_float32(name: str, batches) -> None:
     """A float32 has 7 digits; 10 steps of sums over 32 numbers leave 5 of them."""
-    case, start = Case(name), our_network("float32").state_dict()
+    case, start = Case(name), network(nn, "float32").state_dict()
     wanted, _ = their_run(case, start, batches[:10], "float32")
     for engine in WAYS:
-        got = our_run(case, our_network("float32"), batches[:10], engine, "float32")
+        got = our_run(case, network(nn, "float32"), batches[:10], engine, "float32")
         np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=0, err_msg=engine)
+
+
+@pytest.mark.parametrize(
+    ("case", "dtype", "tolerance"),
+    [
+        (Case("SGD", {"lr": 0.05}), "float64", 1e-12),
+        (Case("Adam", {"lr": 1e-3}), "float32", 1e-5),
+    ],
+)
+def test_100_steps_of_the_textbooks_network(case, dtype, tolerance) -> None:
+    train, _ = cr.data.mnist()
+    rows = np.random.default_rng(0).permutation(len(train))[:3200].reshape(100, 32)
+    batches = [(np.asarray(train.x[r]), train.y[r]) for r in rows]
+    start = network(nn, dtype, BOOK).state_dict()
+    wanted, weights = their_run(case, start, batches, dtype, BOOK)
+    for engine in WAYS:
+        model = network(nn, dtype, BOOK)
+        got = our_run(case, model, batches, engine, dtype)
+        np.testing.assert_allclose(got, wanted, rtol=tolerance, err_msg=engine)
+        for key, mine in model.state_dict().items():
+            close = {"rtol": 0, "atol": tolerance * 100, "err_msg": engine}
+            np.testing.assert_allclose(mine, weights[key], **close)
 
 
 @pytest.mark.parametrize("name", [*optim.OPTIMIZERS, "LBFGS"])

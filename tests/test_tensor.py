@@ -147,13 +147,6 @@ def test_one_number_is_formatted_as_such():
     assert f"{x[0]}" == str(x[0])
 
 
-@pytest.mark.parametrize("power", [0, 1, 2, 3, 7, -1, -2, 0.5, 1.5])
-def test_powers(power):
-    a = numbers((3,)).astype(np.float64)
-    np.testing.assert_allclose((cr.tensor(a) ** power).numpy(), a**power, rtol=1e-12)
-    cr.check_gradients(lambda x: x**power, a)
-
-
 @pytest.mark.parametrize(
     ("name", "definition"),
     [("erf", mpmath.erf), ("log1p", mpmath.log1p), ("expm1", mpmath.expm1)],

@@ -6,6 +6,7 @@ Each test is of a kind of crossing; what cannot be right is refused with a clear
 from __future__ import annotations
 
 import collections
+import contextlib
 import copy
 import types
 from typing import Any
@@ -58,6 +59,16 @@ def test_the_boundary_term_of_a_physics_informed_net_trains() -> None:
         w.copy_(w - 2 * step)
         below = loss()
     assert mine == pytest.approx((above - below) / (2 * eps), rel=2e-2, abs=1e-3)
+
+
+def test_a_pull_back_made_under_no_grad_remembers_nothing() -> None:
+    w = cr.tensor(2.0, requires_grad=True)
+    for remembers in (True, False):
+        with contextlib.nullcontext() if remembers else cr.no_grad():
+            y, back = cr.vjp(lambda x: w * x, cr.tensor(3.0))
+        (slope,) = back(cr.tensor(1.0))
+        assert y.requires_grad is slope.requires_grad is remembers
+        assert slope.item() == 2.0
 
 
 def test_results_of_a_compiled_function_carry_derivatives(engine: str) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule import nn
 from chainrule.errors import ArgumentError, GraphError, ShapeError
 from tests.ways import WAYS
 
@@ -42,6 +43,20 @@ def unrolled(xs: cr.Tensor, h: cr.Tensor, reverse: bool = False) -> cr.Tensor:
     for other in hs[1:]:
         total = total + (other * other).sum() + (other * h).sum()
     return total
+
+
+@ways
+def test_modules_and_tensors_from_outside_within_a_body(way: str) -> None:
+    drop, w = nn.Dropout(0.5), cr.tensor([1.0, 2.0])
+    f = run(lambda x: cr.scan(lambda c, t: (drop(c + t * w), c), x[0], x)[0], way)
+    x = cr.ones(4, 2)
+    drop.eval()
+    assert f(x).tolist() == [5.0, 9.0]
+    w.copy_(cr.zeros(2))
+    assert f(x).tolist() == [1.0, 1.0]
+    drop.train()
+    with pytest.raises(GraphError, match="random number"):
+        f(x)
 
 
 @ways

@@ -73,6 +73,7 @@ def test_parentheses_follow_what_is_put_into_a_formula(latex, text):
         (r"\frac{\partial \mathcal{L}}{\partial W^{(12)}}", "∂ℒ/∂W⁽¹²⁾"),
         (r"\hat{y}", "ŷ"),
         (r"x_{i}^{2}", "xᵢ²"),
+        (r"x_{i}^{2}^{T}", "(xᵢ²)ᵀ"),
         (r"f'(z)", "f′(z)"),
         (r"\sigma(z^{(1)})", "σ(z⁽¹⁾)"),
         (r"\arg\max x", "argmax x"),

@@ -26,7 +26,8 @@ def explained(mistakes: Mistakes, names: dict[str, Any]) -> Callable[..., None]:
 
     @pytest.mark.parametrize(("error", "text", "words"), rows)
     def test(error: type[Exception], text: str, words: str) -> None:
-        with pytest.raises(error, match=f"(?s){words}"):
+        with pytest.raises(error, match=f"(?s){words}") as caught:
             eval(text, names)
+        assert "expected: " in str(caught.value) or "got: " in str(caught.value)
 
     return test

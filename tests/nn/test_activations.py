@@ -102,6 +102,15 @@ def test_kinks_are_flagged_in_gradient_checks():
         assert any(c.kink for c in cr.check_gradients(f, [0.0])) == wanted
 
 
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "softmin"])
+def test_the_axis_is_the_last_one_unasked(name):
+    function, z = (
+        getattr(functional, name),
+        np.random.default_rng(0).normal(size=(2, 3, 4)),
+    )
+    np.testing.assert_array_equal(function(z).numpy(), function(z, 2).numpy())
+
+
 def test_integers_are_refused_where_they_make_no_sense():
     with pytest.raises(DTypeError, match="floating-point"):
         nn.GELU()(cr.tensor([1, 2]))

@@ -394,73 +394,37 @@ def test_clipping_what_is_not_finite(name: str, odd: float) -> None:
 LR = torch.optim.lr_scheduler
 #: The package, whose classes are written down as they are called.
 HERE: Any = Offer(optim, "optim.")
-#: Ours, counted in updates; PyTorch's, stepped after each update.
+#: Ours in units of u, and PyTorch's of an optimiser o, stepped after each update.
 SCHEDULES = {
-    "constant": (
-        lambda _: HERE.Schedule(0.5),
-        lambda o: LR.ConstantLR(o, factor=1.0),
+    "h.Schedule(0.5)": "h.ConstantLR(o, factor=1.0)",
+    "h.StepLR(0.5, 7, 0.3, unit=u)": "h.StepLR(o, 7, 0.3)",
+    "h.MultiStepLR(0.5, [5, 6, 40], 0.2, unit=u)": "h.MultiStepLR(o, [5, 6, 40], 0.2)",
+    "h.ExponentialLR(0.5, 0.93, unit=u)": "h.ExponentialLR(o, 0.93)",
+    "h.CosineAnnealingLR(0.5, 100, unit=u)": "h.CosineAnnealingLR(o, 100)",
+    "h.CosineAnnealingLR(0.5, 30, 0.1, unit='step')": "h.CosineAnnealingLR(o, 30, 0.1)",
+    "h.OneCycleLR(0.5, 100, pct_start=0.4, div_factor=10, final_div_factor=50)": (
+        "h.OneCycleLR(o, 0.5, 100, pct_start=0.4, div_factor=10, final_div_factor=50, "
+        "cycle_momentum=False)"
     ),
-    "step": (
-        lambda unit: HERE.StepLR(0.5, 7, 0.3, unit=unit),
-        lambda o: LR.StepLR(o, 7, 0.3),
+    "h.LinearWarmup(0.5, 12, 0.1)": "h.LinearLR(o, 0.1, total_iters=12)",
+    "h.LinearWarmup(h.CosineAnnealingLR(0.5, 80, 0.02, unit='step'), 20, 0.25)": (
+        "h.SequentialLR(o, [h.LinearLR(o, 0.25, total_iters=20), "
+        "h.CosineAnnealingLR(o, 80, 0.02)], [20])"
     ),
-    "multistep": (
-        lambda unit: HERE.MultiStepLR(0.5, [5, 6, 40], 0.25, unit=unit),
-        lambda o: LR.MultiStepLR(o, [5, 6, 40], 0.25),
-    ),
-    "exponential": (
-        lambda unit: HERE.ExponentialLR(0.5, 0.93, unit=unit),
-        lambda o: LR.ExponentialLR(o, 0.93),
-    ),
-    "cosine": (
-        lambda unit: HERE.CosineAnnealingLR(0.5, 100, unit=unit),
-        lambda o: LR.CosineAnnealingLR(o, 100),
-    ),
-    "cosine, beyond its end": (
-        lambda _: HERE.CosineAnnealingLR(0.5, 30, 0.01, unit="step"),
-        lambda o: LR.CosineAnnealingLR(o, 30, 0.01),
-    ),
-    "one cycle": (
-        lambda _: HERE.OneCycleLR(
-            0.5, 100, pct_start=0.4, div_factor=10, final_div_factor=50
-        ),
-        lambda o: LR.OneCycleLR(
-            o,
-            0.5,
-            100,
-            pct_start=0.4,
-            div_factor=10,
-            final_div_factor=50,
-            cycle_momentum=False,
-        ),
-    ),
-    "warm-up": (
-        lambda _: HERE.LinearWarmup(0.5, 12, 0.1),
-        lambda o: LR.LinearLR(o, 0.1, total_iters=12),
-    ),
-    "warm-up, then a cosine": (
-        lambda _: HERE.LinearWarmup(
-            HERE.CosineAnnealingLR(0.5, 80, 0.02, unit="step"), 20, 0.25
-        ),
-        lambda o: LR.SequentialLR(
-            o,
-            [LR.LinearLR(o, 0.25, total_iters=20), LR.CosineAnnealingLR(o, 80, 0.02)],
-            [20],
-        ),
-    ),
-    "warm-up, then steps": (
-        lambda _: HERE.LinearWarmup(HERE.StepLR(0.5, 30, 0.2, unit="step"), 20),
-        lambda o: LR.SequentialLR(
-            o, [LR.LinearLR(o, total_iters=20), LR.StepLR(o, 30, 0.2)], [20]
-        ),
+    "h.LinearWarmup(h.StepLR(0.5, 30, 0.2, unit='step'), 20)": (
+        "h.SequentialLR(o, [h.LinearLR(o, total_iters=20), h.StepLR(o, 30, 0.2)], [20])"
     ),
 }
 
 
-def stepped(make, steps: int = 100) -> list[float]:
+def ours_of(text: str, unit: str) -> optim.Schedule:
+    return eval(text, {"h": HERE, "u": unit})
+
+
+def stepped(text: str, steps: int = 100) -> list[float]:
     """The rates of PyTorch's schedule, one an update."""
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.5)
-    schedule = make(optimizer)
+    schedule = eval(text, {"h": LR, "o": optimizer})
     rates = []
     for t in range(steps):
         rates.append(optimizer.param_groups[0]["lr"])
@@ -473,21 +437,22 @@ def stepped(make, steps: int = 100) -> list[float]:
 @pytest.mark.filterwarnings("ignore:The epoch parameter in:UserWarning")
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_100_rates(name: str) -> None:
-    ours, theirs = SCHEDULES[name]
-    wanted = stepped(theirs)
-    got = ours("step").values(100)
-    np.testing.assert_allclose(got, wanted, rtol=TOLERANCE, atol=1e-16)
-    built = optim.build_schedule if name != "constant" else optim.Schedule
-    again = built(json.loads(json.dumps(ours("step").settings())))
+    made = ours_of(name, "step")
+    got = made.values(100)
+    np.testing.assert_allclose(
+        got, stepped(SCHEDULES[name]), rtol=TOLERANCE, atol=1e-16
+    )
+    built = optim.build_schedule if type(made) is not optim.Schedule else optim.Schedule
+    again = built(json.loads(json.dumps(made.settings())))
     np.testing.assert_array_equal(again.values(100), got)
 
 
-@pytest.mark.parametrize("name", ["step", "multistep", "exponential", "cosine"])
+@pytest.mark.parametrize("name", [name for name in SCHEDULES if "unit=u" in name])
 def test_epochs_count_as_pytorch_users_count_them(name: str) -> None:
     """scheduler.step() once an epoch, here of 5 updates."""
-    ours = SCHEDULES[name][0]("epoch")
+    ours = ours_of(name, "epoch")
     ours.bind(100 * 5, 5)
-    wanted = np.repeat(stepped(SCHEDULES[name][1]), 5)
+    wanted = np.repeat(stepped(SCHEDULES[name]), 5)
     np.testing.assert_allclose(ours.values(500), wanted, rtol=TOLERANCE, atol=1e-16)
 
 

@@ -21,7 +21,7 @@ def programs() -> list[str]:
 
 
 #: Rows of examples that the fast tests run.
-FAST = ("nielsen", "lstm")
+FAST = ("lstm",)
 
 
 def has(module: str) -> bool:

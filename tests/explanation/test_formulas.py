@@ -100,6 +100,13 @@ def test_formulas_of_other_networks(name, number, part, text):
     assert e.layer(number).texts[part] == text
 
 
+def test_two_samples_have_a_mean_and_one_has_none():
+    model, loss = nn.Sequential(*linear(3, 2)), nn.CrossEntropyLoss()
+    two, one = (cr.explain(model, np.ones((n, 3)), [1] * n, loss) for n in (2, 1))
+    assert two.texts["loss"] == "ℒ = mean(−ln softmax(z⁽¹⁾)_y)"
+    assert one.texts["loss"] == "ℒ = −ln softmax(z⁽¹⁾)_y"
+
+
 @pytest.mark.parametrize(
     ("loss", "text", "delta"),
     [

@@ -57,6 +57,12 @@ def test_exponents_of_any_kind() -> None:
     cr.check_gradients(lambda a: 2.0**a, [0.5, -1.0])
 
 
+def test_both_ends_of_a_line_are_exact() -> None:
+    a, b = cr.tensor([1e8, 1.0]), cr.tensor([1.0, 1e8])
+    assert cr.lerp(a, b, 0.0).tolist() == a.tolist()
+    assert cr.lerp(a, b, 1.0).tolist() == b.tolist()
+
+
 # -- scalars, arrays, truth -----------------------------------------------------------
 
 

@@ -105,7 +105,9 @@ BY_SIZE = [
     ("kaiming_normal_", {}),
     ("kaiming_normal_", {"mode": "fan_out", "nonlinearity": "tanh"}),
     ("kaiming_normal_", {"a": 0.5}),
+    ("uniform_", {}),
     ("uniform_", {"a": -0.3, "b": 2.0}),
+    ("normal_", {}),
     ("normal_", {"mean": 1.5, "std": 0.3}),
 ]
 

@@ -40,7 +40,7 @@ ENCODING = (
     "Chinese Windows), 'cp1252' (Western Windows), 'utf-16'"
 )
 #: Characters that are read at once, and that a row may have.
-BLOCK, LONGEST = 4 << 20, 16 << 20
+BLOCK, LONGEST = 1 << 20, 16 << 20
 #: Columns that a table may have.
 MOST = 100_000
 
@@ -170,6 +170,16 @@ class File(Source):
                 cells = {name: cells_of(frame[str(place[name])]) for name in names}
                 yield Chunk(len(block.records), block.lines, cells, block.records)
 
+    def texts(self, lines: Collection[int]) -> dict[int, list[str]]:
+        """See ``Source``."""
+        found = {}
+        with reading(self.path, WHAT, FIX):
+            for block in self._rows():
+                for i in np.flatnonzero(np.isin(block.lines, [*lines])).tolist():
+                    cells = next(self.split([block.records[i]]))
+                    found[int(block.lines[i])] = [cell.strip() for cell in cells]
+        return found
+
     def split(self, records: Iterable[str]) -> Iterator[list[str]]:
         """The cells of rows, as they are written."""
         lines = (line for text in records for line in io.StringIO(text, newline=""))
@@ -188,7 +198,8 @@ class File(Source):
             usecols=sorted(places),
             index_col=False,
             dtype=dict.fromkeys(texts, object),
-            na_filter=False,
+            keep_default_na=False,
+            na_values=[""],
             skip_blank_lines=False,
             skipinitialspace=self.delimiter != " ",
             engine="c",

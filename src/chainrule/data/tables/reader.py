@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from chainrule.data.column import Column
 from chainrule.data.dataset import Dataset
 from chainrule.data.features import Features
@@ -175,12 +173,7 @@ def rows_of(
     """
     source = source_of(table, Layout.restored(format))
     wanted = {int(line) for line in lines}
-    found: dict[int, dict[str, str]] = {}
-    for chunk in source.chunks(source.columns):
-        for row in np.flatnonzero(np.isin(chunk.lines, list(wanted))).tolist():
-            found[int(chunk.lines[row])] = {
-                name: cells.text(row) for name, cells in chunk.cells.items()
-            }
+    found = source.texts(wanted)
     if strange := wanted.difference(found):
         raise DataError(
             f"'{source.name}' has no row on {source.word} {min(strange)}.",
@@ -188,4 +181,4 @@ def rows_of(
             got=f"{min(strange)}",
             fix="has the file changed since then?",
         )
-    return [found[int(line)] for line in lines]
+    return [dict(zip(source.columns, found[int(line)])) for line in lines]

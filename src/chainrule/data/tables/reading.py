@@ -118,7 +118,9 @@ class Reading:
         self.nothing = Nothing(layout.missing_values)
         self.report = TableReport(seen=list(source.notes))
         self._learned = study is not None
+        self._known_rows = 0
         if study is not None:
+            self._known_rows = study.rows
             self.report = TableReport(left_out=study.left_out, seen=study.notes)
         self._width = sum(len(column.names()) for column in layout.columns)
 
@@ -139,17 +141,14 @@ class Reading:
         Raises:
             DataError: none are left, or they do not fit into memory.
         """
-        x, count = np.empty((0, self._width), np.float32), 0
+        self._check_memory(self._known_rows)
+        x, count = np.empty((self._known_rows, self._width), np.float32), 0
         ys, lines = [], []
         for part in self:
             end = count + len(part.x)
-            if end > len(x):  # room that is not written to takes no memory
-                check_memory(
-                    self.source.name,
-                    4 * end * self._width,
-                    "take fewer columns, or stream it: cr.data.Stream.from_csv",
-                )
-                x.resize((end + end // 2, self._width), refcheck=False)
+            if end > len(x):
+                self._check_memory(end)
+                x.resize((end + end // 8, self._width), refcheck=False)
             x[count:end], count = part.x, end
             ys.append(part.y)
             lines.append(part.lines)
@@ -162,6 +161,10 @@ class Reading:
             )
         x.resize((count, self._width), refcheck=False)
         return Rows(x, np.concatenate(ys), np.concatenate(lines), [])
+
+    def _check_memory(self, rows: int) -> None:
+        fix = "take fewer columns, or stream it: cr.data.Stream.from_csv"
+        check_memory(self.source.name, 4 * rows * self._width, fix)
 
     def _rows(self, chunk: Chunk) -> Rows:
         n, lines, cells, records = chunk

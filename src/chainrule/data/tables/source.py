@@ -98,6 +98,10 @@ class Source:
         """
         raise NotImplementedError
 
+    def texts(self, lines: Collection[int]) -> dict[int, list[str]]:
+        """The cells of some rows as they are written, by line; strange ones are out."""
+        raise NotImplementedError
+
     def place(self, line: int, column: str) -> str:
         """Where a cell stands, for messages."""
         return f"{self.word} {line}, column '{shortened(column)}'"
@@ -163,6 +167,16 @@ class Frame(Source):
                 name: cells_of(self.frame[name][first : first + ROWS]) for name in names
             }
             yield Chunk(len(lines), lines, cells)
+
+    def texts(self, lines: Collection[int]) -> dict[int, list[str]]:
+        """See ``Source``."""
+        return {
+            line: [
+                cells_of(self.frame[n][line : line + 1]).text(0) for n in self.columns
+            ]
+            for line in lines
+            if 0 <= line < len(self.frame)
+        }
 
 
 def installed(name: str) -> Any:

@@ -20,8 +20,6 @@ from chainrule.data.checks import (
     targets,
 )
 from chainrule.data.column import Column
-from chainrule.data.tables.layout import Layout, studied
-from chainrule.data.tables.options import Options
 from chainrule.data.tables.reading import Reading, TableReport
 from chainrule.data.tables.source import Frame
 from chainrule.errors import ArgumentError
@@ -156,8 +154,7 @@ class Dataset:
             (('u', 'v'), array([0, 1, 0], dtype=int32))
         """
         source = Frame.of(frame, name)
-        study = studied(source, Options.of(target=target, **options))
-        return cls._of_table(Reading(source, Layout.learned(study), study), name)
+        return cls._of_table(Reading.learned(source, target=target, **options), name)
 
     @classmethod
     def _of_table(cls, reading: Reading, name: str | None = None) -> "Dataset":

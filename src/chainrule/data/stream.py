@@ -17,8 +17,6 @@ from chainrule.data.column import Column
 from chainrule.data.prefetcher import Prefetcher
 from chainrule.data.source import Pair, Source, Stopped
 from chainrule.data.tables.file import File
-from chainrule.data.tables.layout import Layout, studied
-from chainrule.data.tables.options import Options, check_header
 from chainrule.data.tables.reading import Reading
 from chainrule.errors import ShapeError
 from chainrule.graph.types import ArrayType, as_dtype
@@ -122,11 +120,8 @@ class Stream:
             >>> [len(x) for x, y in stream.blocks(2)]
             [2, 1]
         """
-        source = File.of(path, delimiter, encoding, check_header(header))
-        study = studied(source, Options.of(target=target, **options))
-        layout = Layout.learned(
-            study, delimiter=delimiter, encoding=encoding, header=header
-        )
+        source = File.of(path, delimiter, encoding, header)
+        layout = Reading.learned(source, target=target, **options).layout
 
         def make() -> Iterator[Pair]:
             return ((rows.x, rows.y) for rows in Reading(source, layout) if len(rows.x))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from chainrule.data.files import check_memory
 from chainrule.data.tables.cells import Cells, Nothing
 from chainrule.data.tables.columns import Category, Feature, Number, Written
 from chainrule.data.tables.layout import Layout
+from chainrule.data.tables.options import Options
 from chainrule.data.tables.source import Chunk, Source
 from chainrule.data.tables.study import Study, listed, told
 from chainrule.errors import DataError, NonFiniteError
@@ -117,12 +118,20 @@ class Reading:
         source.require([column.name for column in self.targets], "the target")
         self.nothing = Nothing(layout.missing_values)
         self.report = TableReport(seen=list(source.notes))
-        self._learned = study is not None
-        self._known_rows = 0
         if study is not None:
-            self._known_rows = study.rows
             self.report = TableReport(left_out=study.left_out, seen=study.notes)
+        self._learned, self._known_rows = study is not None, study.rows if study else 0
         self._width = sum(len(column.names()) for column in layout.columns)
+
+    @classmethod
+    def learned(cls, source: Source, **options: Any) -> Reading:
+        """A pass in the layout that all rows of the table, and ``options``, ask for.
+
+        Raises:
+            DataError, ArgumentError: see :func:`chainrule.data.read_csv`.
+        """
+        study = Study.of(source, Options(**options))
+        return cls(source, study.layout(), study)
 
     def __iter__(self) -> Iterator[Rows]:
         names = [column.name for column in (*self.layout.columns, *self.targets)]

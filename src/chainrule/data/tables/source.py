@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -77,12 +77,14 @@ class Source:
         columns: the names of its columns, all different.
         index: those of them that hold the row numbers of the program that wrote it.
         notes: what was seen on the way, one sentence each.
+        settings: how the caller says that it is written, for others like it.
     """
 
     name: str
     columns: tuple[str, ...]
     index: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
     #: What a line is called: rows of a frame count from 0.
     word = "line"
 

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from chainrule import checks
-from chainrule.data.blocks import Blocks
 from chainrule.data.checks import (
+    check_finite,
+    check_labels,
     checked_class_names,
     checked_format,
     checked_names,
@@ -173,11 +174,18 @@ class Stream:
         rows = checks.whole("rows", rows)
         types = self._types
 
-        def made(stopped: Stopped) -> Iterator[Pair]:
-            source, classes = self._source, self.classes
-            return iter(Blocks(source, rows, types, self.scale, classes, stopped))
+        def checked(stopped: Stopped) -> Iterator[Pair]:
+            number = 0
+            for x, y in self._source.blocks(rows, types, stopped):
+                check_finite(Column(x, self.scale), "x", number)
+                check_finite(Column(y), "y", number)
+                if self.classes is not None:
+                    check_labels(y, self.classes, number)
+                number += len(y)
+                yield x, y
+                del x, y
 
-        return _ahead(made)
+        return _ahead(checked)
 
     @cached_property
     def _types(self) -> tuple[ArrayType, ArrayType]:

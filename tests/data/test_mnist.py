@@ -1,6 +1,5 @@
 """MNIST: the content of the original files, and what damage to the packed one says."""
 
-import doctest
 import gzip
 import hashlib
 import importlib.util
@@ -9,13 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 import pytest
 
 from chainrule.data import Dataset, mnist
-from chainrule.data.mnist import HEADER, MAGIC, read, unpack
+from chainrule.data.mnist import HEADER, read, unpack
 from chainrule.errors import DataError
 
 REINSTALL = "pip install --force-reinstall"
@@ -106,12 +104,6 @@ def test_read_once_and_not_writable(sets: tuple[Dataset, Dataset]) -> None:
         sets[0].y[0] = 1
 
 
-def test_docstring() -> None:
-    results = doctest.testmod(sys.modules["chainrule.data.mnist"])
-    assert results.attempted >= 4
-    assert results.failed == 0
-
-
 def test_import_is_light() -> None:
     code = (
         "import sys, numpy\n"
@@ -158,18 +150,6 @@ def test_packing_loses_nothing(small: bytes) -> None:
     np.testing.assert_array_equal(images, small_content()[0], strict=True)
     np.testing.assert_array_equal(labels, small_content()[1], strict=True)
     assert train == 3
-
-
-@pytest.mark.parametrize("shade", [0, 255])
-def test_packing_blank_and_black_images(tool: ModuleType, shade: int) -> None:
-    images = np.full((2, 4, 28), shade, np.uint8)
-    again, labels, train = unpack(tool.pack(images, np.zeros(2, np.uint8), 1))
-    np.testing.assert_array_equal(again, images, strict=True)
-    assert (labels.tolist(), train) == ([0, 0], 1)
-
-
-def test_packing_is_reproducible(tool: ModuleType, small: bytes) -> None:
-    assert tool.pack(*small_content(), 3) == small
 
 
 def test_every_truncation_is_found(small: bytes) -> None:
@@ -223,22 +203,6 @@ def test_content_is_held_against_its_sha256(tool: ModuleType, small: bytes) -> N
         unpack(forged)
 
 
-@pytest.mark.parametrize(
-    ("change", "got"),
-    [
-        (lambda packed: b"", "error: unpack_from requires"),
-        (lambda packed: b"\x1f\x8b" + packed[2:], "start with b'\\x1f"),
-        (lambda packed: packed[:-1], "error: Error -5"),
-        (lambda packed: MAGIC + b"\0\2" + packed[10:], "\\x00\\x02"),
-        (lambda packed: packed[: HEADER.size] + b"\0" * 200, "error: Error -3"),
-    ],
-)
-def test_what_the_messages_say(small: bytes, change: Any, got: str) -> None:
-    with pytest.raises(DataError, match="missing or damaged") as caught:
-        unpack(change(small))
-    assert got in str(caught.value.got)
-
-
 def test_damage_to_the_real_file() -> None:
     packed = read()
     altered = bytearray(packed)
@@ -258,22 +222,12 @@ def test_missing_file(monkeypatch: pytest.MonkeyPatch) -> None:
 # ---------------------------------------------------------------- the tool
 
 
-def test_parse_idx(tool: ModuleType) -> None:
-    data = b"\0\0\x08\x02" + struct.pack(">2I", 2, 3) + bytes(range(6))
-    np.testing.assert_array_equal(
-        tool.parse_idx(data, "x"), np.arange(6, dtype=np.uint8).reshape(2, 3)
-    )
-
-
 @pytest.mark.parametrize(
     ("data", "what"),
     [
         (b"", "not an idx file"),
-        (b"\0\0\x0d\x01" + bytes(8), "not an idx file"),
         (b"\0\0\x08\x02" + bytes(7), "ends within its header"),
-        (b"\0\0\x08\x01" + struct.pack(">I", 4) + bytes(3), "not the size"),
         (b"\0\0\x08\x01" + struct.pack(">I", 4) + bytes(5), "not the size"),
-        (b"\0\0\x08\x03" + b"\xff" * 12 + bytes(5), "not the size"),
     ],
 )
 def test_parse_idx_is_strict(tool: ModuleType, data: bytes, what: str) -> None:

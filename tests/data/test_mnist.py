@@ -40,35 +40,14 @@ def test_shapes_and_dtypes(sets: tuple[Dataset, Dataset]) -> None:
     assert [data.name for data in sets] == ["mnist", "mnist test"]
 
 
-def test_labels(sets: tuple[Dataset, Dataset]) -> None:
-    train, test = sets
-    assert train.y[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
-    assert train.y[-5:].tolist() == [8, 3, 5, 6, 8]
-    assert test.y[:10].tolist() == [7, 2, 1, 0, 4, 1, 4, 9, 5, 9]
-    assert test.y[-5:].tolist() == [2, 3, 4, 5, 6]
-    assert np.bincount(train.y).tolist() == [
-        *[5923, 6742, 5958, 6131, 5842],
-        *[5421, 5918, 6265, 5851, 5949],
-    ]
-    assert np.bincount(test.y).tolist() == [
-        *[980, 1135, 1032, 1010, 982],
-        *[892, 958, 1028, 974, 1009],
-    ]
-
-
-def test_pixels(sets: tuple[Dataset, Dataset]) -> None:
-    train, test = sets
-    assert train.x.stored.sum(dtype=np.int64) == 1_567_298_545
-    assert test.x.stored.sum(dtype=np.int64) == 264_923_200
-    assert train.x.stored[[0, -1]].sum(axis=1).tolist() == [27525, 20920]
-    assert test.x.stored[[0, -1]].sum(axis=1).tolist() == [18454, 41833]
-    row = train.x.stored[0].reshape(28, 28)[5]
+def test_features(sets: tuple[Dataset, Dataset]) -> None:
+    row = sets[0].x.stored[0].reshape(28, 28)[5]
     assert row[12:24].tolist() == [3, 18, 18, 18, 126, 136, 175, 26, 166, 255, 247, 127]
-    features = train.x[0].reshape(28, 28)[5]
     np.testing.assert_array_equal(
-        features, row.astype(np.float32) * np.float32(1 / 255), strict=True
+        sets[0].x[0].reshape(28, 28)[5],
+        row.astype(np.float32) * np.float32(1 / 255),
+        strict=True,
     )
-    assert features[21] == 1
 
 
 def test_original_files_byte_for_byte(sets: tuple[Dataset, Dataset]) -> None:

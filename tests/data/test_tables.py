@@ -132,13 +132,6 @@ def test_columns_that_tell_nothing(reads: Reader, column: str, said: str) -> Non
     assert reads(table("a={i % 5}", "b={i % 4}", Y), dtype={"b": "id"}).x.shape[1] == 1
 
 
-def test_row_numbers_of_r_have_no_name_in_the_header(reads: Reader) -> None:
-    lines = table("r=r{i}", "a={i % 5}", Y).splitlines()
-    made = reads("\n".join(["a,y", *lines[1:]]))
-    assert made.feature_names == ("a",)
-    assert made.x[3, 0] == 3
-
-
 def test_targets(reads: Reader) -> None:
     made = reads("a,y\n1,dog\n2, cat \n3,dog\n4,\n")
     assert (made.class_names, made.y.tolist()) == (("cat", "dog"), [1, 0, 1])
@@ -221,6 +214,9 @@ def test_headers(reads: Reader) -> None:
     text = "".join(f"{i % 9}.5,{'uv'[i % 2]}\n" for i in MANY)
     made = reads(text, header=False, target="column 2")
     assert (made.feature_names, len(made)) == (("column 1",), 60)
+    lines = table("r=r{i}", "a={i % 5}", Y).splitlines()  # R names no row numbers
+    made = reads("\n".join(["a,y", *lines[1:]]))
+    assert (made.feature_names, made.x[3, 0]) == (("a",), 3)
     made = reads(table("a={i % 5}", "a={i % 4}", ".={i % 3}", Y))
     assert made.feature_names == ("a", "a.1", ".")
     assert "a second column 'a' is called 'a.1'" in made.report.notes()

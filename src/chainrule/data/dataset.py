@@ -13,7 +13,7 @@ from chainrule.data.checks import (
     check_labels,
     check_lengths,
     checked_batch_size,
-    checked_class_names,
+    checked_classes,
     checked_feature_names,
     checked_format,
     numbers,
@@ -102,11 +102,7 @@ class Dataset:
         column = Column(numbers(x, "x"), scale)
         wanted = targets(numbers(y, "y"))
         check_lengths(column, wanted)
-        if classes is not None:
-            classes = checks.whole("classes", classes, least=2)
-        if class_names is not None:
-            class_names = checked_class_names(class_names, classes)
-            classes = len(class_names)
+        classes, class_names = checked_classes(classes, class_names)
         if classes is not None:
             check_labels(wanted, classes)
         if feature_names is not None:

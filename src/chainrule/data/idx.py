@@ -178,8 +178,8 @@ def read_array(path: Path) -> np.ndarray:
 def _features(images: Any, scale: Any, flatten: bool) -> tuple[Column, Path]:
     path = checked_path(images, "idx file of images")
     x = read_array(path)
-    if isinstance(scale, str) and scale == "auto":
-        scale = 1 / 255 if x.dtype == np.uint8 else None
+    grey = 1 / 255 if x.dtype == np.uint8 else None
+    factor: Any = grey if isinstance(scale, str) and scale == "auto" else scale
     if flatten:
         x = x.reshape(len(x), math.prod(x.shape[1:]))
-    return Column(x, scale), path
+    return Column(x, factor), path

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from chainrule import checks
-from chainrule.data.checks import checked_class_names, shortened
+from chainrule.data.checks import checked_classes, shortened
 from chainrule.data.dataset import Column, Dataset
 from chainrule.data.features import Features
 from chainrule.data.files import (
@@ -91,8 +91,8 @@ def image_folder(
     root = checked_path(path, "folder of images", folder=True)
     loader = Loader(size, mode)
     names = _folders(root)
+    _, class_names = checked_classes(None, class_names)
     if class_names is not None:
-        class_names = checked_class_names(class_names, None)
         _check_known(root, names, class_names)
     files = {folder: _images(root / folder) for folder in names}
     classes = class_names or tuple(names)

@@ -1,6 +1,6 @@
 """Data larger than memory: samples from any iterable, in blocks, read ahead."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from functools import cached_property
 from typing import Any
 
@@ -10,7 +10,7 @@ from chainrule import checks
 from chainrule.data.checks import (
     check_finite,
     check_labels,
-    checked_class_names,
+    checked_classes,
     checked_format,
     checked_names,
 )
@@ -77,13 +77,7 @@ class Stream:
         self._source = Source(make, batched, name)
         self.name = name
         self.scale = Column(np.zeros(1, np.uint8), scale).scale
-        if classes is not None:
-            classes = checks.whole("classes", classes, least=2)
-        self.classes = classes
-        self.class_names: tuple[str, ...] | None = None
-        if class_names is not None:
-            self.class_names = checked_class_names(class_names, self.classes)
-            self.classes = len(self.class_names)
+        self.classes, self.class_names = checked_classes(classes, class_names)
         self.feature_names: tuple[str, ...] | None = None
         if feature_names is not None:
             self.feature_names = checked_names(
@@ -154,14 +148,14 @@ class Stream:
         """
         return self._types[1]
 
-    def blocks(self, rows: int) -> Iterator[Pair]:
+    def blocks(self, rows: int) -> Generator[Pair]:
         """One pass over the samples, in blocks that a thread prepares.
 
         Args:
             rows: how many samples a block holds; the last one holds what is left.
 
         Returns:
-            An iterator of pairs: x of shape (rows, …) as stored (``Column(x,
+            A generator of pairs: x of shape (rows, …) as stored (``Column(x,
             stream.scale)[:]`` are the features), and y. Closing it ends the thread.
 
         Raises:
@@ -174,6 +168,10 @@ class Stream:
         rows = checks.whole("rows", rows)
         types = self._types
 
+        def ahead() -> Generator[Pair]:
+            with Prefetcher(checked) as blocks:
+                yield from blocks
+
         def checked(stopped: Stopped) -> Iterator[Pair]:
             number = 0
             for x, y in self._source.blocks(rows, types, stopped):
@@ -185,7 +183,7 @@ class Stream:
                 yield x, y
                 del x, y
 
-        return _ahead(checked)
+        return ahead()
 
     @cached_property
     def _types(self) -> tuple[ArrayType, ArrayType]:
@@ -208,8 +206,3 @@ class Stream:
         kind = "batches" if self._source.batched else "samples"
         classes = "" if self.classes is None else f", {self.classes} classes"
         return f"Stream('{self.name}': {kind}{classes})"
-
-
-def _ahead(made: Callable[[Stopped], Iterator[Pair]]) -> Iterator[Pair]:
-    with Prefetcher(made) as ahead:
-        yield from ahead

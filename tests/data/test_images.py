@@ -307,9 +307,8 @@ def test_more_images_than_memory(pets: Path, monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize(
     ("options", "what", "expected", "got", "fix"),
     [
-        ({"mode": "RGBA"}, "no such mode", "'L' for grey", "'RGBA'", "mode='RGB'"),
-        ({"mode": "l"}, "no such mode", "'L' for grey", "'l'", "mode='L'"),
-        ({"mode": None}, "no such mode", "'L' for grey", "None", "mode='RGB'"),
+        ({"mode": "RGBA"}, "no such choice", "mode='L'", "'RGBA'", "'RGB'?"),
+        ({"mode": None}, "no such choice", "mode='L'", "None", ""),
         ({"size": 28}, "size is not", "(height, width)", "28", "size=(28, 28)"),
         ({"size": (28,)}, "size is not", "(height, width)", "(28,)", "size=(28, 28)"),
         ({"size": (28, 0)}, "a side of", "≥ 1", "0", ""),

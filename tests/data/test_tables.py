@@ -20,6 +20,7 @@ import pytest
 
 from chainrule.data import Dataset, Stream, examine, progress, read, read_csv, rows_of
 from chainrule.data.tables import file
+from chainrule.data.tables.file import File
 from chainrule.errors import ArgumentError, ChainruleError, DataError, NonFiniteError
 from tests.data.saying import says
 
@@ -232,6 +233,14 @@ def test_blocks_do_not_matter(reads: Reader, monkeypatch: pytest.MonkeyPatch) ->
         np.testing.assert_array_equal(made.x[:], whole.x[:], strict=True)
         np.testing.assert_array_equal(made.lines, whole.lines)
         assert made.format == whole.format
+
+
+def test_numbers_with_gaps_come_as_numbers(path: Path) -> None:
+    path.write_text(table("a={i if i % 5 else ''}", "k={'uv'[i % 2]}", Y))
+    (chunk,) = File.of(path).chunks(["a", "k"], {"a"})
+    assert not chunk.cells["a"].has_texts
+    assert [chunk.cells["a"].text(row) for row in (4, 5)] == ["4", ""]
+    assert chunk.cells["k"].text(1) == "v"
 
 
 # -- what is asked ---------------------------------------------------------------------

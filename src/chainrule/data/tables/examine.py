@@ -9,7 +9,8 @@ from chainrule.data.tables.columns import Classes
 from chainrule.data.tables.file import source_of
 from chainrule.data.tables.options import Options
 from chainrule.data.tables.profile import Profile
-from chainrule.data.tables.study import Question, Study, listed, told
+from chainrule.data.tables.reading import listed, told
+from chainrule.data.tables.study import Question, Study
 from chainrule.errors import DataError
 
 #: Names of columns that are targets wherever they stand.

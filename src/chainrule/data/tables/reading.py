@@ -16,7 +16,7 @@ from chainrule.data.tables.columns import Category, Feature, Number, Written
 from chainrule.data.tables.layout import Layout
 from chainrule.data.tables.options import Options
 from chainrule.data.tables.source import Chunk, Source
-from chainrule.data.tables.study import Study, listed, told
+from chainrule.data.tables.study import UNNAMED, Study
 from chainrule.errors import DataError, NonFiniteError
 
 
@@ -268,3 +268,22 @@ class Reading:
 
     def _place(self, lines: np.ndarray, row: int, name: str) -> str:
         return self.source.place(int(lines[row]), name)
+
+
+def told(left_out: dict[str, str]) -> list[str]:
+    """Columns that are left out, one sentence each."""
+    return [
+        "the first column has no name: row numbers, left out"
+        if reason == UNNAMED
+        else f"column '{shortened(name)}' is left out: {reason}"
+        for name, reason in left_out.items()
+    ]
+
+
+def listed(counts: dict[str, int], most: int = 5) -> str:
+    """``red 3, blue 1 …``."""
+    often = sorted(counts, key=lambda name: -counts[name])
+    shown = ", ".join(
+        f"{shortened(name, 30)} {counts[name]:,}" for name in often[:most]
+    )
+    return shown + (" …" if len(often) > most else "")

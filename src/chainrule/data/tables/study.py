@@ -73,25 +73,6 @@ class Question:
         )
 
 
-def told(left_out: dict[str, str]) -> list[str]:
-    """Columns that are left out, one sentence each."""
-    return [
-        "the first column has no name: row numbers, left out"
-        if reason == UNNAMED
-        else f"column '{shortened(name)}' is left out: {reason}"
-        for name, reason in left_out.items()
-    ]
-
-
-def listed(counts: dict[str, int], most: int = 5) -> str:
-    """``red 3, blue 1 …``."""
-    often = sorted(counts, key=lambda name: -counts[name])
-    shown = ", ".join(
-        f"{shortened(name, 30)} {counts[name]:,}" for name in often[:most]
-    )
-    return shown + (" …" if len(often) > most else "")
-
-
 @dataclass
 class Study:
     """What is known of a table.

@@ -487,3 +487,43 @@ both(
         *(m.adaptive_avg_pool2d(x, 2), m.adaptive_avg_pool2d(x, output_size=(3, None))),
     ),
 )
+
+# -- sequences -------------------------------------------------------------------------
+
+STEPS = normal(5, 3, 4, scale=0.7)
+for _name in ("LSTM", "GRU"):
+    layer(
+        *(_name, STEPS, 4, 3),
+        num_layers=[1, 2],
+        bias=AFFINE,
+        batch_first=[False, True],
+        bidirectional=[False, True],
+        train=ONE,
+    )
+    both_ways = {"num_layers": [2], "bidirectional": [True], "batch_first": [True]}
+    layer(_name, STEPS, 4, 3, dropout=[0.5], train=(False,), **both_ways)
+    layer(_name, STEPS[0], 4, 3, train=ONE, **both_ways)
+
+
+def started(library, layer):
+    """A module that passes its states on: x and the states, one tensor each."""
+
+    class Started(library.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = layer
+
+        def forward(self, x, *states):
+            return self.layer(x, states if len(states) > 1 else states[0])
+
+    return Started()
+
+
+H, CELLS = normal(4, 3, 3), normal(4, 3, 3)
+for _name, _states in (("LSTM", (H, CELLS)), ("GRU", (H,))):
+    add(
+        f"{_name}(hx=)",
+        started(nn, getattr(NN, _name)(4, 3, 2, bidirectional=True)),
+        started(torch.nn, getattr(torch.nn, _name)(4, 3, 2, bidirectional=True)),
+        *(STEPS, *_states),
+    )

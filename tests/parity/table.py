@@ -62,7 +62,10 @@ def drawn(rng: Any, arrays: Sequence[Any]) -> list[np.ndarray[Any, Any]]:
 
 
 def several(made: Any) -> list[Any]:
-    return [*made] if isinstance(made, tuple | list) else [made]
+    """The tensors in what a function gives, also in tuples within it."""
+    if not isinstance(made, tuple | list):
+        return [made]
+    return [t for item in made for t in several(item)]
 
 
 def function_of(row: Row, dtype: str, module: Any, values: Any) -> tuple[Any, Any]:

@@ -94,6 +94,7 @@ from chainrule.nn.perceptron import (
     Perceptron,
 )
 from chainrule.nn.pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
+from chainrule.nn.recurrent import GRU, LSTM
 from chainrule.nn.scaling import (
     Standardize,
 )
@@ -112,6 +113,8 @@ __all__ = [
     "ELU",
     "GELU",
     "GLU",
+    "GRU",
+    "LSTM",
     "SELU",
     "AdaptiveAvgPool2d",
     "AvgPool2d",

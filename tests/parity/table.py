@@ -36,6 +36,7 @@ class Row:
         seconds: whether PyTorch has a second derivative.
         firsts: whether it has a first one.
         traced: whether a compiled function can do it: no shape depends on numbers.
+        narrow: whether float32 is compared too; where numbers cancel it is rounding.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Row:
     seconds: bool = True
     firsts: bool = True
     traced: bool = True
+    narrow: bool = True
 
     def positions(self) -> list[int]:
         if self.wrt is not None:

@@ -33,6 +33,7 @@ from chainrule.nn.activations import (
     Threshold,
 )
 from chainrule.nn.arguments import hint
+from chainrule.nn.attention import MultiheadAttention, TransformerEncoderLayer
 from chainrule.nn.containers import (
     ModuleDict,
     ModuleList,
@@ -161,6 +162,7 @@ __all__ = [
     "ModuleList",
     "MultiLabelSoftMarginLoss",
     "MultiMarginLoss",
+    "MultiheadAttention",
     "NLLLoss",
     "PReLU",
     "Parameter",
@@ -186,6 +188,7 @@ __all__ = [
     "Tanhshrink",
     "Threshold",
     "TransformedTargetLoss",
+    "TransformerEncoderLayer",
     "TripletMarginLoss",
     "Unflatten",
     "Unstandardize",

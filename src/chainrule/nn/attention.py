@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,7 @@ from chainrule.nn.layers import Dropout, Linear
 from chainrule.nn.module import Module, Parameter
 from chainrule.nn.normalization import LayerNorm
 from chainrule.primitives.rules import show
+from chainrule.random import uniform
 from chainrule.tensor import Tensor, as_tensor
 
 #: Activations of a transformer that have a name.
@@ -98,8 +100,9 @@ class MultiheadAttention(Module):
             inputs = {"q": width, "k": self.kdim, "v": self.vdim}
             shapes = {f"{c}_proj_weight": (width, n) for c, n in inputs.items()}
         for name, shape in shapes.items():
-            weight = Parameter(np.zeros(shape, made.numpy))
-            setattr(self, name, initialisers.xavier_uniform_(weight))
+            bound = math.sqrt(6 / sum(shape))
+            drawn = uniform(*shape, low=-bound, high=bound, dtype=made)
+            setattr(self, name, Parameter(drawn))
         biased = flag(kind, "bias", bias)
         zeros = np.zeros(3 * width, made.numpy)
         self.in_proj_bias = Parameter(zeros) if biased else None

@@ -37,7 +37,7 @@ def _check_heads(kind: str, **given: int) -> None:
 
 
 class MultiheadAttention(Module):
-    """H attentions side by side, each in a space of its own:
+    """Attentions side by side, each in a space of its own.
 
         Q = X_q W_qᵀ + b_q,   K = X_k W_kᵀ + b_k,   V = X_v W_vᵀ + b_v
         Y = [head₁ … head_H] W_outᵀ + b_out,   head = softmax(Q Kᵀ/√d) V
@@ -250,13 +250,12 @@ def _need(name: str, mask: Tensor, shapes: list[Any]) -> None:
 
 
 class TransformerEncoderLayer(Module):
-    """Attention of a sequence to itself and a network for each position, both added to
-    what was there:
+    """A sequence looks at itself, and a network changes each of its positions.
 
         x ← LayerNorm(x + Attention x),   x ← LayerNorm(x + MLP x)
         x ← x + Attention(LayerNorm x),   x ← x + MLP(LayerNorm x)    with norm_first
 
-    where MLP x = W₂ f(W₁ x + b₁) + b₂.
+    where MLP x = W₂ f(W₁ x + b₁) + b₂, and Attention is a MultiheadAttention.
 
     Vaswani et al. 2017, 3.1; norm_first after Xiong et al. 2020, "On layer
     normalization in the transformer architecture".

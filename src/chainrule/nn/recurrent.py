@@ -178,10 +178,10 @@ class _Recurrent(Module):
 
 
 class LSTM(_Recurrent):
-    """A memory c that gates open and close, and what it shows, h:
+    """A memory c behind gates, and what it shows, h, at each step of a sequence.
 
         i, f, o = σ(W x + b + U h + c),  g = tanh(W x + b + U h + c)   rows of their own
-        c ← f ⊙ c + i ⊙ g,   h ← o ⊙ tanh c.
+        c ← f ⊙ c + i ⊙ g,   h ← o ⊙ tanh c
 
     Hochreiter & Schmidhuber 1997; the forget gate is of Gers, Schmidhuber & Cummins
     2000.
@@ -223,10 +223,10 @@ class LSTM(_Recurrent):
 
 
 class GRU(_Recurrent):
-    """A state h that one gate renews and another one forgets for a moment:
+    """A state h that one gate renews and another one leaves out of account.
 
         r, z = σ(W x + b + U h + c)                              rows of their own
-        n = tanh(W x + b + r ⊙ (U h + c)),   h ← (1 − z) ⊙ n + z ⊙ h.
+        n = tanh(W x + b + r ⊙ (U h + c)),   h ← (1 − z) ⊙ n + z ⊙ h
 
     Cho et al. 2014, with r behind the product with U, as PyTorch and cuDNN have it.
 

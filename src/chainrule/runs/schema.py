@@ -60,6 +60,7 @@ INFERRED = (
     "in_features",
     "out_features",
     "in_channels",
+    "d_model",
     "num_features",
     "num_channels",
     "normalized_shape",

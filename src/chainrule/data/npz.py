@@ -116,6 +116,7 @@ def _opened(path: Path) -> Iterator["ZipFile"]:
     from zipfile import ZipFile  # here, as it takes a while to load
 
     with opened(path, "an NPZ file", FIX) as file:
+        file.read(1)  # an error of the disk: ZipFile would take it for no zip file
         yield ZipFile(file)
 
 

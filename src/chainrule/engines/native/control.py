@@ -10,8 +10,8 @@ from functools import partial
 from typing import Any
 
 from chainrule.engines.memory_plan import MemoryPlan
+from chainrule.engines.native.body import BodyBuilder, plan_memory
 from chainrule.engines.native.divide import divides
-from chainrule.engines.native.emit import BodyBuilder, plan_memory
 from chainrule.engines.native.kernels import for_loop
 from chainrule.engines.native.loops import advanced
 from chainrule.engines.native.scalar import I64, load

@@ -19,13 +19,9 @@ from llvmlite import ir
 
 from chainrule.engines import Buffer, on_host
 from chainrule.engines.garbage import kept
+from chainrule.engines.native.body import BodyBuilder, plan_memory
 from chainrule.engines.native.divide import divides
-from chainrule.engines.native.emit import (
-    BodyBuilder,
-    FunctionBuilder,
-    as_written,
-    plan_memory,
-)
+from chainrule.engines.native.emit import FunctionBuilder, as_written
 from chainrule.engines.native.jit import Emitted, machine_code
 from chainrule.engines.native.kernels import Kernels, for_loop, times
 from chainrule.engines.native.lower import CONDITION, lower, scratch_bytes

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from chainrule.engines.schedule.machine import bytes_of, multiply_adds
 from chainrule.engines.schedule.schedule import Schedule, Step, described
-from chainrule.graph.node import Node
+from chainrule.graph.node import Node, Value
 from chainrule.graph.text_writer import value_names
 from chainrule.graph.types import Sizes
 
@@ -82,7 +82,7 @@ class Profile:
         return "\n".join(lines)
 
 
-def _touched(node: Node) -> list[object]:
+def _touched(node: Node) -> list[Value]:
     return [v for v in (*node.inputs, *node.outputs) if v is not None]
 
 

@@ -1,9 +1,12 @@
 from typing import Any
 
+llvm_version_info: tuple[int, ...]
+
 class FeatureMap(dict[str, bool]):
     def flatten(self, sort: bool = True) -> str: ...
 
-class TargetMachine: ...
+class TargetMachine:
+    def emit_object(self, module: ModuleRef) -> bytes: ...
 
 class Target:
     @classmethod
@@ -22,6 +25,11 @@ class Target:
 
 class ModuleRef:
     def verify(self) -> None: ...
+    def link_in(self, other: ModuleRef, preserve: bool = False) -> None: ...
+
+class ObjectFileRef:
+    @classmethod
+    def from_data(cls, data: bytes) -> ObjectFileRef: ...
 
 class PipelineTuningOptions:
     loop_vectorization: bool
@@ -37,6 +45,7 @@ class PassBuilder:
     def getModulePassManager(self) -> ModulePassManager: ...
 
 class ExecutionEngine:
+    def add_object_file(self, obj_file: ObjectFileRef) -> None: ...
     def finalize_object(self) -> None: ...
     def get_function_address(self, name: str) -> int: ...
 

@@ -11,7 +11,7 @@ import chainrule as cr
 from chainrule import errors, nn, optim, random
 from chainrule.training.probes import names
 
-from .conftest import Make, same, small_network
+from .conftest import Make, raising, same, small_network
 
 
 def norm(a: Any) -> float:
@@ -190,16 +190,14 @@ def test_a_forward_of_ones_own_stays(make: Make, data: cr.data.Dataset) -> None:
         ("activation_mean/3", ("'activation_mean/3'", "did you mean")),
         (["grad_nrom/0.weight"], ("did you mean 'grad_norm/0.weight'?",)),
         (["activation_*/9#1"], ("No probe fits",)),
-        ([3], ("No probe fits 3", "grad_norm/{0.weight, 0.bias, 2.weight, 2.bias}")),
+        ([3], ("No probe fits 3", "grad_norm, lr, grad_norm/0.weight")),
     ],
 )
 def test_patterns_that_fit_nothing(
     make: Make, patterns: Any, parts: tuple[str, ...]
 ) -> None:
-    with pytest.raises(errors.ArgumentError) as error:
+    with raising(errors.ArgumentError, *parts):
         make(probes=patterns)
-    for part in (*parts, "expected:", "got:", "fix:"):
-        assert part in str(error.value)
 
 
 def test_probes_travel_with_checkpoints(

@@ -37,7 +37,7 @@ from chainrule.engines.schedule.order import ordered
 from chainrule.engines.schedule.schedule import Schedule
 from chainrule.engines.threads import available_cores
 from chainrule.graph.graph import Graph
-from chainrule.graph.node import Value
+from chainrule.graph.node import Node, Value
 from chainrule.graph.program import Entry, Program
 from chainrule.graph.types import Sizes, size_of
 
@@ -69,6 +69,7 @@ class Emitted:
         called: the names of all that it calls.
         schedule: its nodes in order, and how threads divide them.
         arena_bytes, private_bytes, conditions: see :class:`Code`.
+        clock: the place of each node's ticks; none where nobody counts them.
     """
 
     text: str
@@ -78,6 +79,7 @@ class Emitted:
     arena_bytes: int
     private_bytes: int
     conditions: list[Mapping[str, str]]
+    clock: Mapping[Node, int]
 
     def compiled(self) -> Code:
         """The code, with its kernels linked into this process."""
@@ -92,8 +94,16 @@ class Emitted:
         )
 
 
-def emitted(entry: Entry, blocked: dict[str, int], largest: Sizes) -> Emitted:
-    """Write an entry point for sizes up to ``largest``."""
+def emitted(
+    entry: Entry,
+    blocked: dict[str, int],
+    largest: Sizes,
+    clock: dict[Node, int] | None = None,
+) -> Emitted:
+    """Write an entry point for sizes up to ``largest``.
+
+    ``clock``: filled with the place of each node's ticks, which are then counted.
+    """
     views = laid_out(entry.graph, blocked_values(entry, blocked)).known
     cost = machine(available_cores())
     schedule = ordered(entry, views, largest, cost, divides(views))
@@ -116,13 +126,14 @@ def emitted(entry: Entry, blocked: dict[str, int], largest: Sizes) -> Emitted:
     b = ir.IRBuilder(function.append_basic_block("start"))
     saved = emit_flush_denormals(b)
     names = ["steps", "arena", "barrier", "status", "private", "private bytes"]
+    names.append("clock")
     names += largest
     names += [f"state/{name}" for name in entry.state]
     names += [f"input/{name}" for name in entry.inputs]
     names += [f"output/{i}" for i in range(entry.outputs)]
     words = {name: i for i, name in enumerate(names)}
     code = FunctionBuilder(
-        module, Kernels(module), words, largest, lower, scratch_bytes
+        module, Kernels(module), words, largest, lower, scratch_bytes, clock
     )
     counters = b.alloca(ir.ArrayType(I64, _loops(entry.graph)))
     counters.type = POINTER
@@ -166,6 +177,7 @@ def emitted(entry: Entry, blocked: dict[str, int], largest: Sizes) -> Emitted:
         plan.arena,
         code.private_bytes,
         code.conditions,
+        clock or {},
     )
 
 

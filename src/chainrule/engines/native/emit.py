@@ -31,7 +31,7 @@ from chainrule.engines.native.kernels import (
     times,
 )
 from chainrule.engines.native.scalar import I8, I32, I64, POINTER
-from chainrule.engines.native.thread_pool import emit_barrier
+from chainrule.engines.native.thread_pool import emit_barrier, emit_ticks
 from chainrule.engines.schedule.alignment import aligned
 from chainrule.engines.schedule.assign_layouts import Layouts
 from chainrule.engines.schedule.layout import StridedView
@@ -104,6 +104,7 @@ class FunctionBuilder:
         words: where in the context the words stand, by name.
         largest: the sizes that memory is planned for.
         lower, scratch: emit a node, and tell the memory that it needs for itself.
+        clock: for each node the place of its ticks; None where nobody counts them.
     """
 
     def __init__(
@@ -114,7 +115,9 @@ class FunctionBuilder:
         largest: Sizes,
         lower: Callable[[BodyBuilder, Node], None],
         scratch: Callable[[Node, Sizes], int],
+        clock: dict[Node, int] | None = None,
     ) -> None:
+        self.clock = clock
         self.module, self.kernels, self.words = module, kernels, words
         self.largest, self.lower, self.scratch = largest, lower, scratch
         self.conditions: list[Mapping[str, str]] = []
@@ -236,6 +239,25 @@ class FunctionBuilder:
         data.align = 64
         data.initializer = ir.Constant(kind, bytearray(array.tobytes()))
         return data.bitcast(POINTER)
+
+    @contextmanager
+    def clocked(self, node: Node) -> Generator[None]:
+        """Add up the ticks that thread 0 spends in the block, where that is asked for.
+
+        What stands in a loop's body counts for the loop's node too.
+        """
+        if self.clock is None:
+            yield
+            return
+        place = self.clock.setdefault(node, len(self.clock))
+        before = emit_ticks(self.b)
+        yield
+        after = emit_ticks(self.b)
+        with self.one_thread():
+            at = self.b.gep(self.address("clock"), [I64(place)], source_etype=I64)
+            more = self.b.sub(after, before)
+            total = self.b.add(self.b.load(at, typ=I64, align=8), more)
+            self.b.store(total, at, align=8)
 
     def barrier(self) -> None:
         """Have all threads meet."""
@@ -599,7 +621,8 @@ class BodyBuilder:
             self.bind_outputs(node)
             self.share = self.shares.get(node)
             if not node.primitive.view or node.primitive is require:
-                self.code.lower(self, node)
+                with self.code.clocked(node):
+                    self.code.lower(self, node)
 
 
 def plan_memory(

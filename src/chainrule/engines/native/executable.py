@@ -31,22 +31,26 @@ from chainrule.engines.native.thread_pool import BARRIER_BYTES, WORKER, thread_p
 from chainrule.engines.schedule.layout import from_memory, to_memory
 from chainrule.engines.threads import ThreadChoice, checked
 from chainrule.errors import ArgumentError
-from chainrule.graph.node import Array, Value
+from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.program import Entry, Program
 from chainrule.graph.types import NO_SIZES, Sizes, is_symbolic, resolve, size_of
 from chainrule.primitives.checks import failed
 
 if TYPE_CHECKING:
     from chainrule.engines.native.compiler import Emitted, Prepared
+    from chainrule.engines.schedule.profile import Profile
     from chainrule.engines.schedule.schedule import Schedule
 
 #: Inputs and outputs of so many bytes have memory of their own, from which and to which
 #: they are copied: that costs less than to ask an array for its address.
 COPIED = 4096
+#: Runs of a profile, of which the fastest counts.
+ROUNDS = 5
 #: Readable bytes behind every buffer.
 SLACK = 256
-#: steps, arena, barrier, status, memory of each thread and its bytes; then the sizes.
-_FIXED_WORDS = 6
+#: steps, arena, barrier, status, memory of each thread and its bytes, ticks; then the
+#: sizes.
+_FIXED_WORDS = 7
 
 
 class NativeExecutable:
@@ -108,6 +112,43 @@ class NativeExecutable:
         shape = resolve(self.program.state[name].shape, NO_SIZES)
         return from_memory(self.state[name], shape, self.blocked.get(name, 0))
 
+    def profile(
+        self,
+        entry: str,
+        inputs: Mapping[str, Array | Buffer],
+        *,
+        steps: int,
+        sizes: Sizes,
+        threads: int = 1,
+    ) -> Profile:
+        """Run an entry point and measure each of its nodes; the state stays as it is.
+
+        Args:
+            entry, inputs, steps, sizes: as for :meth:`run`.
+            threads: how many threads run it; the first one's time is measured.
+        """
+        from chainrule.engines.schedule.profile import Profile
+
+        held = {name: array.copy() for name, array in self.state.items()}
+        largest = {name: sizes[name] for name in sorted(sizes)}
+        clock: dict[Node, int] = {}
+        emitted = self.emitted(entry, largest, clock)
+        compiled = _Compiled(self.program.entries[entry], self, largest, emitted)
+        best = math.inf
+        ticks = compiled.ticks
+        for _ in range(ROUNDS):
+            compiled.ticks[:] = 0
+            started = time.perf_counter()
+            compiled.run(inputs, steps, sizes, threads)
+            seconds = time.perf_counter() - started
+            if seconds < best:
+                best, ticks = seconds, compiled.ticks.copy()
+            for name, array in held.items():
+                np.copyto(self.state[name], array)
+        # What the planner has added stands in no schedule.
+        counted = {node: int(ticks[i]) for node, i in clock.items()}
+        return Profile(emitted.schedule, counted, best * 1e6 / steps, sizes)
+
     @property
     def schedules(self) -> dict[str, Schedule]:
         """The schedules of the entry points that have run so far."""
@@ -117,12 +158,17 @@ class NativeExecutable:
         }
 
     @kept()
-    def emitted(self, entry: str, largest: Sizes) -> Emitted:
-        """An entry point as text and as a schedule, for sizes up to ``largest``."""
+    def emitted(
+        self, entry: str, largest: Sizes, clock: dict[Node, int] | None = None
+    ) -> Emitted:
+        """An entry point as text and as a schedule, for sizes up to ``largest``.
+
+        ``clock``: filled with the place of each node's ticks, which are then counted.
+        """
         from chainrule.engines.native.compiler import emitted
 
         prepared = self.prepared
-        return emitted(prepared.entries[entry], prepared.blocked, largest)
+        return emitted(prepared.entries[entry], prepared.blocked, largest, clock)
 
     def run(
         self,
@@ -183,13 +229,23 @@ class _Passed:
 
 
 class _Compiled:
-    """One entry point as machine code, for sizes up to ``largest``."""
+    """One entry point as machine code, for sizes up to ``largest``.
+
+    ``emitted``: as this text, instead of the usual one, which may be kept already.
+    """
 
     @kept()
-    def __init__(self, entry: Entry, owner: NativeExecutable, largest: Sizes) -> None:
+    def __init__(
+        self,
+        entry: Entry,
+        owner: NativeExecutable,
+        largest: Sizes,
+        emitted: Emitted | None = None,
+    ) -> None:
         self.entry, self.largest = entry, largest
-        code = found_code(owner.identity, entry.name, largest)
-        if code is None:
+        if emitted is not None:
+            code = emitted.compiled()
+        elif (code := found_code(owner.identity, entry.name, largest)) is None:
             code = owner.emitted(entry.name, largest).compiled()
             keep_code(owner.identity, entry.name, largest, code)
         self.conditions, self.private_bytes = code.conditions, code.private_bytes
@@ -213,6 +269,8 @@ class _Compiled:
         )
         self.words[1 : 1 + len(fixed)] = fixed
         self.words[5] = self.private_bytes
+        self.ticks = np.zeros(len(emitted.clock if emitted else ()) + 1, np.int64)
+        self.words[6] = self.ticks.ctypes.data
         self.private = _buffer((0,), np.dtype(np.uint8))
         for i, array in enumerate(states):
             self.words[_FIXED_WORDS + len(largest) + i] = array.ctypes.data

@@ -8,7 +8,8 @@ finds it, in this process and in the cache on the disk.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -68,7 +69,29 @@ def object_code(texts: Sequence[str], *, passes: bool) -> bytes:
         tuning.loop_unrolling = False
         builder = binding.create_pass_builder(machine, tuning)
         builder.getModulePassManager().run(module, builder)
-    return machine.emit_object(module)
+    with _addresses_as_written():
+        return machine.emit_object(module)
+
+
+#: LLVM ends the process for an option that it does not know; up to here it knows ours.
+_NEWEST_LLVM = 22
+
+
+@contextmanager
+def _addresses_as_written() -> Generator[None]:
+    """Within the block LLVM looks for no other way to count up addresses in loops.
+
+    That takes it a quarter of its time, and what we write gains nothing. The option is
+    one of the process, so others get back what they had.
+    """
+    known = binding.llvm_version_info[0] <= _NEWEST_LLVM
+    if known:
+        binding.set_option("", "-disable-lsr=true")
+    try:
+        yield
+    finally:
+        if known:
+            binding.set_option("", "-disable-lsr=false")
 
 
 @functools.cache

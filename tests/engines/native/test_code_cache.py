@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.engines import native_problem
+from chainrule.engines import load_engine, native_problem
 from chainrule.errors import ChainruleWarning
 from chainrule.graph import primitive
 from chainrule.graph.build import trace
@@ -26,6 +26,7 @@ from chainrule.graph.types import ArrayType, DType
 from chainrule.primitives.elementwise import tanh
 
 from ...conformance.cases import examples
+from ...conformance.test_engines import joined, program_of
 
 if native_problem():
     pytest.skip("needs llvmlite", allow_module_level=True)
@@ -35,6 +36,8 @@ from chainrule.engines.native.code_cache import CodeCache
 
 posix = pytest.mark.skipif(os.name != "posix", reason="modes and owners are POSIX's")
 
+#: Graphs of one program, so many at most.
+TOGETHER = 50
 #: Another process: what it computes, and how often LLVM had to compile for it.
 SCRIPT = """
 import hashlib, os, sys, warnings
@@ -154,6 +157,31 @@ def test_a_forked_child_keeps_code_too(kept: Kept) -> None:
 # -- what is found ---------------------------------------------------------------------
 
 
+def test_every_primitive_is_found_with_the_same_bits(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
+) -> None:
+    """Whatever code refers to: tables, functions of the C library, other kernels."""
+    found = examples([DType.float32], lambda example: not example.empty)
+    for start in range(0, len(found), TOGETHER):
+        some = found[start : start + TOGETHER]
+        program = program_of(
+            joined([trace(example.apply, example.types, name="x") for example in some])
+        )
+        arrays = [array for example in some for array in example.draw(rng)]
+        inputs = dict(zip(program.entries["main"].inputs, arrays, strict=True))
+
+        def outcome(program: Program = program, inputs: Any = inputs) -> list[bytes]:
+            executable = load_engine("native", program, threads=1)
+            made = executable.run("main", inputs, steps=1, sizes={})
+            return [array.tobytes() for array in made]
+
+        with monkeypatch.context() as patch:
+            patch.setenv("CHAINRULE_CACHE", "0")
+            expected = outcome()
+        assert kept.compiled(outcome)[1] == expected
+        assert kept.compiled(outcome) == (0, expected)
+
+
 def test_kernels_are_found_by_other_programs(kept: Kept) -> None:
     first, _ = kept.compiled(lambda: called(size=300))
     second, _ = kept.compiled(lambda: called(size=301))
@@ -232,8 +260,7 @@ def test_programs_have_one_name_exactly_if_they_read_the_same() -> None:
     texts: dict[Any, str] = {}
     names: dict[str, Any] = {}
     for example in examples():
-        function = functools.partial(example.primitive, **example.attrs)  # type: ignore
-        graph = trace(function, example.types, name="it")
+        graph = trace(example.apply, example.types, name="it")
         name, text = repr(identity._graph(graph)), str(graph)
         assert texts.setdefault(name, text) == text
         assert names.setdefault(text, name) == name

@@ -59,7 +59,7 @@ def keep_layout(program: str | None, blocked: dict[str, int]) -> None:
 
 def found_code(program: str | None, entry: str, largest: Sizes) -> Code | None:
     """The code of an entry point, with its kernels linked, where all of it is kept."""
-    found = program and _fetch("entry", program, entry, *sorted(largest.items()))
+    found = program and _fetch(*_entry_key(program, entry, largest))
     if not found or not all(map(_linked, found[0]["packs"])):
         return None
     return Code(found[1], **found[0])
@@ -69,8 +69,11 @@ def keep_code(program: str | None, entry: str, largest: Sizes, code: Code) -> No
     """Keep the code of an entry point."""
     if program is not None:
         about = {name: getattr(code, name) for name in _ABOUT}
-        key = ("entry", program, entry, *sorted(largest.items()))
-        _keep(*key, about=about, code=code.machine)
+        _keep(*_entry_key(program, entry, largest), about=about, code=code.machine)
+
+
+def _entry_key(program: str, entry: str, largest: Sizes) -> tuple[Any, ...]:
+    return ("entry", program, entry, *sorted(largest.items()))
 
 
 def link_kernels(new: Iterable[jit.Kernel], called: Iterable[str]) -> list[str]:

@@ -38,6 +38,8 @@ posix = pytest.mark.skipif(os.name != "posix", reason="modes and owners are POSI
 
 #: Graphs of one program, so many at most.
 TOGETHER = 50
+#: Code that is forgotten and stays where it is.
+ALIVE: list[Any] = []
 #: Another process: what it computes, and how often LLVM had to compile for it.
 SCRIPT = """
 import hashlib, os, sys, warnings
@@ -84,7 +86,9 @@ class Kept:
             (jit, "_entries"),
             (kernels, "_known"),
         ):
-            self.patch.setattr(place, name, {})
+            held: dict[Any, Any] = {}
+            self.patch.setattr(place, name, held)
+            ALIVE.append(held)  # LLVM's linker knows the addresses
 
     def compiled(self, run: Callable[[], Any]) -> tuple[int, Any]:
         """How often LLVM compiles for what another process would run."""

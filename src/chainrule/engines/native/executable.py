@@ -21,6 +21,7 @@ from chainrule.engines.garbage import kept
 from chainrule.engines.native import jit
 from chainrule.engines.native.code import (
     CONDITION,
+    Code,
     found_code,
     found_layout,
     keep_code,
@@ -29,7 +30,7 @@ from chainrule.engines.native.code import (
 from chainrule.engines.native.identity import identity
 from chainrule.engines.native.thread_pool import BARRIER_BYTES, WORKER, thread_pool
 from chainrule.engines.schedule.layout import from_memory, to_memory
-from chainrule.engines.threads import ThreadChoice, checked
+from chainrule.engines.threads import ThreadChoice, checked, process
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.program import Entry, Program
@@ -243,11 +244,8 @@ class _Compiled:
         emitted: Emitted | None = None,
     ) -> None:
         self.entry, self.largest = entry, largest
-        if emitted is not None:
-            code = emitted.compiled()
-        elif (code := found_code(owner.identity, entry.name, largest)) is None:
-            code = owner.emitted(entry.name, largest).compiled()
-            keep_code(owner.identity, entry.name, largest, code)
+        with process.lock:  # kernels are the process'
+            code = self._code(owner, emitted)
         self.conditions, self.private_bytes = code.conditions, code.private_bytes
         self.code = jit.machine_code(code.machine)
         self.function = WORKER(self.code.address("entry"))
@@ -275,6 +273,17 @@ class _Compiled:
         for i, array in enumerate(states):
             self.words[_FIXED_WORDS + len(largest) + i] = array.ctypes.data
         self.address: int = self.words.ctypes.data
+
+    def _code(self, owner: NativeExecutable, emitted: Emitted | None) -> Code:
+        """The code, found or compiled, with its kernels in this process."""
+        if emitted is not None:
+            return emitted.compiled()
+        name, largest = self.entry.name, self.largest
+        code = found_code(owner.identity, name, largest)
+        if code is None:
+            code = owner.emitted(name, largest).compiled()
+            keep_code(owner.identity, name, largest, code)
+        return code
 
     # -- running -----------------------------------------------------------------
 

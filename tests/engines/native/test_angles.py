@@ -48,7 +48,7 @@ def compiled(name: str, dtype: Any) -> Any:
             xs = [b.load(p, typ=kind, align=size) for p in at[:-1]]
             b.store(FUNCTIONS[name][0](b, *xs), at[-1], align=size)
         b.ret_void()
-        code = MachineCode(object_code([str(module)], passes=True))
+        code = MachineCode(object_code([str(module)]))
         types = [ctypes.c_void_p] * (arity + 1) + [ctypes.c_int64]
         call = ctypes.CFUNCTYPE(None, *types)(code.address("f"))
         _compiled[name, dtype] = call, code

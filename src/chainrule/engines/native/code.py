@@ -86,16 +86,17 @@ def link_kernels(new: Iterable[jit.Kernel], called: Iterable[str]) -> list[str]:
     Returns:
         the packs in which they are.
     """
-    for passes in (True, False):
-        mine = {k.name: k.text for k in new if k.passes == passes}
-        missing = [name for name in mine if not _found(name)]
-        if missing:
-            code = jit.object_code([mine[name] for name in missing], passes=passes)
-            pack = digest("pack", *sorted(missing))
-            _keep("pack", pack, about={"kernels": missing}, code=code)
-            for name in missing:
-                _keep("kernel", name, about={"pack": pack})
-            jit.link(pack, missing, code)
+    missing = {k.name: k for k in new if not _found(k.name)}
+    if missing:
+        improved = [k.text for k in missing.values() if k.passes]
+        as_written = [k.text for k in missing.values() if not k.passes]
+        code = jit.object_code(improved, as_written)
+        names = sorted(missing)
+        pack = digest("pack", *names)
+        _keep("pack", pack, about={"kernels": names}, code=code)
+        for name in names:
+            _keep("kernel", name, about={"pack": pack})
+        jit.link(pack, names, code)
     return sorted({pack for name in called if (pack := jit.pack_of(name))})
 
 

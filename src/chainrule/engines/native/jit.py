@@ -1,8 +1,8 @@
 """From LLVM IR to object code for this processor, and from there into this process.
 
 Kernels come in *packs*, all new ones of an entry point together: LLVM has much to do
-for each module. A kernel's name is a digest of its text, so whoever needs the same one
-finds it, in this process and in the cache on the disk.
+for each module, however small. A kernel's name is a digest of its text, so whoever
+needs the same one finds it, in this process and in the cache on the disk.
 """
 
 from __future__ import annotations
@@ -44,22 +44,19 @@ class Kernel:
         return cls(name, text.replace(f'@"{label}"', f'@"{name}"'), passes)
 
 
-def object_code(texts: Sequence[str], *, passes: bool) -> bytes:
-    """Compile modules together.
+def object_code(improved: Sequence[str], as_written: Sequence[str] = ()) -> bytes:
+    """Compile modules together; a name that several define must mean the same.
 
     Args:
-        texts: LLVM IR; a name that several define must mean the same.
-        passes: whether LLVM's passes go over them.
+        improved: LLVM IR; LLVM's passes go over it.
+        as_written: LLVM IR that they leave alone.
     """
     global compilations
     compilations += 1
-    module = binding.parse_assembly(texts[0])
-    for text in texts[1:]:
-        module.link_in(binding.parse_assembly(text))
-    module.verify()
     target, cpu, features = host()
     machine = target.create_target_machine(cpu=cpu, features=features, opt=1, jit=True)
-    if passes:
+    module = _joined(improved)
+    if improved:
         # The first level vectorises loops as well as the third, in half the time; what
         # keeps them short gains nothing beside that.
         tuning = binding.PipelineTuningOptions(speed_level=1)
@@ -69,8 +66,19 @@ def object_code(texts: Sequence[str], *, passes: bool) -> bytes:
         tuning.loop_unrolling = False
         builder = binding.create_pass_builder(machine, tuning)
         builder.getModulePassManager().run(module, builder)
+    if as_written:
+        module.link_in(_joined(as_written))
     with _addresses_as_written():
         return machine.emit_object(module)
+
+
+def _joined(texts: Sequence[str]) -> binding.ModuleRef:
+    """One module of several, verified."""
+    first, *others = map(binding.parse_assembly, texts or [""])
+    for other in others:
+        first.link_in(other)
+    first.verify()
+    return first
 
 
 #: LLVM ends the process for an option that it does not know; up to here it knows ours.
@@ -140,7 +148,7 @@ def entry_code(text: str) -> bytes:
     """The object code of an entry point, compiled once."""
     key = sha256(text.encode()).digest()
     if key not in _entries:
-        _entries[key] = object_code([text], passes=False)
+        _entries[key] = object_code([], [text])
     return _entries[key]
 
 

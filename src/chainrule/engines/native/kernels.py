@@ -170,7 +170,8 @@ class Kernels:
                 module = ir.Module()
                 self.marks.begin(module)
                 label = emit(module).name
-                self.made[key] = Kernel.of(label, finish(module), passes=passes)
+                text = finish(module) if self.marks.count else str(module)
+                self.made[key] = Kernel.of(label, text, passes=passes)
             name = self.made[key].name
         self.called[name] = None
         known = self.module.globals.get(name)

@@ -3,11 +3,12 @@
 from chainrule.cli.common import AT_RUN_TIME, cli, main, run
 
 # Each import adds its command to the group.
-from chainrule.cli import book, evaluate, new, predict, recipes, train  # isort: skip
+from chainrule.cli import book, cache, evaluate, new, predict, recipes, train  # isort: skip
 
 __all__ = [
     "AT_RUN_TIME",
     "book",
+    "cache",
     "cli",
     "evaluate",
     "main",

@@ -275,8 +275,8 @@ class _Emitter:
         function = code.kernels.function(
             ("convolution", self.dtype, accumulate, len(outer), g.right, a_k),
             kind,
-            lambda: emit_matmul(
-                code.module,
+            lambda module: emit_matmul(
+                module,
                 self.dtype.name,
                 choose_tile(self.dtype.name, host_target()),
                 n=g.right,

@@ -70,8 +70,8 @@ def kernel(
     function = builder.code.kernels.function(
         ("matmul", m.dtype, accumulate, *known.items()),
         kind,
-        lambda: emit_matmul(
-            builder.code.module,
+        lambda module: emit_matmul(
+            module,
             m.dtype.name,
             choose_tile(m.dtype.name, host_target()),
             n=known["n"],

@@ -8,16 +8,15 @@ vectorised; a kernel that is asked for twice is emitted once.
 
 from __future__ import annotations
 
-import itertools
 import re
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from llvmlite import ir
 
-from chainrule.engines.native import jit
+from chainrule.engines.native.jit import Kernel
 from chainrule.engines.native.scalar import (
     I1,
     I32,
@@ -32,8 +31,8 @@ from chainrule.engines.native.scalar import (
 )
 from chainrule.graph.types import DType
 
-#: Makes the names of kernels differ throughout the process.
-_numbers = itertools.count()
+#: The names of the kernels that this process has, by what they were asked for with.
+_known: dict[Any, str] = {}
 
 Body = Callable[[ir.IRBuilder, list[Any], list[Any]], list[Any]]
 
@@ -91,9 +90,16 @@ class Marks:
     Without it the vectoriser would check at run time whether operands overlap, and give
     up where a result is written over its operand. llvmlite has no ``distinct`` nodes,
     so :func:`finish` puts them into the text.
+
+    Attributes:
+        module: where they go: that of the kernel which is being emitted.
     """
 
-    def __init__(self, module: ir.Module) -> None:
+    def __init__(self) -> None:
+        self.begin(ir.Module())
+
+    def begin(self, module: ir.Module) -> None:
+        """From here on marks are those of another module."""
         self.module, self.count = module, 0
 
     def new(self, *, short: bool = False) -> tuple[Any, Any]:
@@ -121,45 +127,55 @@ def finish(module: ir.Module) -> str:
     )
 
 
+def remember(kernels: Mapping[Any, Kernel]) -> None:
+    """Have other entry points call kernels that are in this process now."""
+    for key, kernel in kernels.items():
+        _known.setdefault(key, kernel.name)
+
+
 class Kernels:
-    """The kernels of one module; those that the process has already are only called.
+    """The kernels of one entry point; those that the process has are only called.
 
     Attributes:
-        module: calls them, and has those that no pass of LLVM's would make better.
-        loops: a module of the others: plain loops, which LLVM makes vectors of.
-        made: what the two define, by key. Other modules will call it by its name.
+        module: calls them.
+        made: new ones, by key.
+        called: the names of all of them.
     """
 
     def __init__(self, module: ir.Module) -> None:
         self.module = module
-        self.loops = ir.Module("loops")
-        self.marks = Marks(self.loops)
-        self.made: dict[Any, ir.Function] = {}
+        self.marks = Marks()
+        self.made: dict[Any, Kernel] = {}
+        self.called: dict[str, None] = {}
 
     def function(
-        self, key: Any, kind: Any, emit: Callable[[], ir.Function]
+        self,
+        key: Any,
+        kind: Any,
+        emit: Callable[[ir.Module], ir.Function],
+        *,
+        passes: bool = False,
     ) -> ir.Function:
         """The function for ``key``, emitted if neither module nor process has it.
 
         Args:
             key: tells apart whatever changes the code.
             kind: the function's type.
-            emit: emits it into one of the modules, under a name that no other kernel
-                of the process has.
+            emit: emits it into a module of its own.
+            passes: whether LLVM's passes would make it better.
         """
-        name = jit.known_kernel(key)
+        name = _known.get(key)
         if name is None:
             if key not in self.made:
-                self.made[key] = emit()
+                module = ir.Module()
+                self.marks.begin(module)
+                label = emit(module).name
+                text = finish(module) if self.marks.count else str(module)
+                self.made[key] = Kernel.of(label, text, passes=passes)
             name = self.made[key].name
+        self.called[name] = None
         known = self.module.globals.get(name)
         return known or ir.Function(self.module, kind, name)
-
-    def emitted(self, module: ir.Module) -> jit.Emitted:
-        """One of the two as text, with what it defines."""
-        mine = {k: f.name for k, f in self.made.items() if f.parent is module}
-        marked = module is self.loops
-        return jit.Emitted(finish(module) if marked else str(module), mine)
 
     def once(
         self,
@@ -172,8 +188,8 @@ class Kernels:
         """The function for ``key``, emitted by ``emit`` if it is new."""
         kind = ir.FunctionType(ir.VoidType(), [POINTER] * pointers + [I64] * integers)
 
-        def define() -> ir.Function:
-            function = ir.Function(self.loops, kind, f"{label}.{next(_numbers)}")
+        def define(module: ir.Module) -> ir.Function:
+            function = ir.Function(module, kind, f"{label}.")
             function.attributes.add("noinline")
             function.attributes.add("nounwind")
             b = ir.IRBuilder(function.append_basic_block("entry"))
@@ -182,7 +198,7 @@ class Kernels:
             b.ret_void()
             return function
 
-        return self.function(key, kind, define)
+        return self.function(key, kind, define, passes=True)
 
     def map(
         self,

@@ -15,6 +15,7 @@ from llvmlite import ir
 from chainrule.engines.native import along, convolution, loops, products
 from chainrule.engines.native import control as nested
 from chainrule.engines.native.body import BodyBuilder
+from chainrule.engines.native.code import CONDITION
 from chainrule.engines.native.kernels import advance, for_loop
 from chainrule.engines.native.scalar import (
     I8,
@@ -54,9 +55,6 @@ from chainrule.primitives.random import (
     stream_words,
 )
 from chainrule.regions import control
-
-#: Where in the status the number of the first condition that does not hold stands.
-CONDITION = 4
 
 
 def elementwise(builder: BodyBuilder, node: Node) -> None:

@@ -1,7 +1,8 @@
-"""Every layer, activation, loss and function of ``module_rows.py``."""
+"""Every layer, activation, loss and function of the rows of modules."""
 
 from __future__ import annotations
 
+import functools
 import inspect
 from typing import Any
 
@@ -16,7 +17,8 @@ import chainrule as cr  # noqa: E402
 import chainrule.nn.functional  # noqa: E402
 from chainrule import nn  # noqa: E402
 from chainrule.engines import native_problem  # noqa: E402
-from tests.parity.module_rows import LABELS, OTHERS, ROWS, SCORES, WEIGHT  # noqa: E402
+from tests.parity.layer_rows import ROWS  # noqa: E402
+from tests.parity.module_rows import LABELS, OTHERS, SCORES, WEIGHT  # noqa: E402
 from tests.parity.table import (  # noqa: E402
     TOLERANCES,
     Row,
@@ -33,8 +35,11 @@ F = chainrule.nn.functional
 ENGINES = ["numpy"] if native_problem() else ["numpy", "native"]
 
 
-@pytest.mark.parametrize("dtype", TOLERANCES)
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+@pytest.mark.parametrize(
+    ("row", "dtype"),
+    [(r, d) for r in ROWS for d in TOLERANCES if r.narrow or d == "float64"],
+    ids=lambda given: getattr(given, "name", given),
+)
 def test_agrees_with_pytorch(row: Row, dtype: str) -> None:
     compare(row, dtype)
 
@@ -113,7 +118,9 @@ def test_every_row_of_a_loss_is_the_function_too() -> None:
 #: Arguments of PyTorch's that are old names of ``reduction``.
 OLD = {"size_average", "reduce"}
 #: What stands for things of PyTorch that take anything, and pass it on to this.
-PASSED_ON = {"F.max_pool2d": TF._max_pool2d}
+PASSED_ON = {"F.max_pool2d": TF._max_pool2d} | {
+    f"nn.{kind}": functools.partial(torch.nn.RNNBase, kind) for kind in ("LSTM", "GRU")
+}
 #: First arguments, which have names of their own in each library.
 TENSORS = {"x", "indices"}
 #: Other defaults and other places, with the reason.
@@ -122,6 +129,7 @@ OTHERWISE = {
     "dim": "PyTorch guesses an axis, and warns; here it is the last one",
     "dtype": "parameters are float32 unless another dtype is asked for",
     "align_corners": "None means False in PyTorch",
+    "activation": "by its name, as PyTorch's may be too",
     "modules": "PyTorch's Sequential and ModuleList call it otherwise",
     "delta": "before reduction=, which is a keyword here",
     "beta": "before reduction=, which is a keyword here",

@@ -199,3 +199,11 @@ def test_engines_that_do_not_exist(name: str, fix: str) -> None:
         cr.Trainer(
             nn.Linear(1, 1), loss=nn.MSELoss(), optimizer=optim.SGD(), engine=name
         )
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_samples_that_would_look_at_one_another(first: bool) -> None:
+    x = cr.data.Dataset(RNG.normal(size=(40, 3, 4)), SUMS)
+    block = nn.TransformerEncoderLayer(4, 2, 5, 0.0, batch_first=first)
+    texts = said(x, None, nn.Tanh(), block, nn.Flatten(), nn.Linear(12, 1))
+    assert [("batch_first=True" in text) for text in texts] == [True] * (not first)

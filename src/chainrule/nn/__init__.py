@@ -33,6 +33,7 @@ from chainrule.nn.activations import (
     Threshold,
 )
 from chainrule.nn.arguments import hint
+from chainrule.nn.attention import MultiheadAttention, TransformerEncoderLayer
 from chainrule.nn.containers import (
     ModuleDict,
     ModuleList,
@@ -94,6 +95,7 @@ from chainrule.nn.perceptron import (
     Perceptron,
 )
 from chainrule.nn.pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
+from chainrule.nn.recurrent import GRU, LSTM
 from chainrule.nn.scaling import (
     Standardize,
 )
@@ -112,6 +114,8 @@ __all__ = [
     "ELU",
     "GELU",
     "GLU",
+    "GRU",
+    "LSTM",
     "SELU",
     "AdaptiveAvgPool2d",
     "AvgPool2d",
@@ -158,6 +162,7 @@ __all__ = [
     "ModuleList",
     "MultiLabelSoftMarginLoss",
     "MultiMarginLoss",
+    "MultiheadAttention",
     "NLLLoss",
     "PReLU",
     "Parameter",
@@ -183,6 +188,7 @@ __all__ = [
     "Tanhshrink",
     "Threshold",
     "TransformedTargetLoss",
+    "TransformerEncoderLayer",
     "TripletMarginLoss",
     "Unflatten",
     "Unstandardize",

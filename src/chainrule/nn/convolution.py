@@ -69,9 +69,9 @@ class _Conv(Module):
 
 
 class Conv1d(_Conv):
-    """Kernels that slide over a signal:
+    """Kernels that slide over a signal, the same at each place.
 
-        y[n, o, p] = bₒ + Σ_c Σ_k W[o, c, k] · x[n, c, p·stride + k·dilation − padding].
+        y[n, o, p] = bₒ + Σ_c Σ_k W[o, c, k] · x[n, c, p·stride + k·dilation − padding]
 
     LeCun et al. 1989, "Backpropagation applied to handwritten zip code recognition". As
     everywhere in the field it is a cross-correlation: the kernel is not turned round.
@@ -128,7 +128,7 @@ class Conv2d(_Conv):
         in_channels: the number of channels C of the images: 1 for grey, 3 for colour.
         out_channels: the number of kernels O, one channel of the output each.
         kernel_size: the height and width of a kernel, K and L.
-        stride, padding, dilation: as of :class:`Conv1d`, one for both axes or a pair.
+        stride, padding, dilation: see :class:`Conv1d`; one for both axes, or a pair.
         groups, bias, padding_mode, dtype: see :class:`Conv1d`.
 
     Shapes:

@@ -77,7 +77,8 @@ class AvgPool2d(_Pool):
     """The mean of each window, for each channel by itself.
 
     Args:
-        kernel_size, stride, padding: see :class:`MaxPool2d`; padding is zeros here.
+        kernel_size, stride: see :class:`MaxPool2d`.
+        padding: how many zeros are put at each edge, half a window at most.
         ceil_mode: see :class:`MaxPool2d`; what lies beyond the padding never counts.
         count_include_pad: whether zeros of the padding count.
         divisor_override: what sums are divided by, instead of how many numbers count.

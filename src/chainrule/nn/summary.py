@@ -127,8 +127,9 @@ def summary(model: Module, data: Any) -> Summary:
     FLOPs are counted in the graph of a prediction, for one sample: a product or
     convolution counts 2 for each multiply–add, an elementwise operation 1 for each
     number that it makes (comparisons, and functions such as exp, too), a sum or maximum
-    1 for each number that it takes, in windows that overlap for each of them; moving, looking up and converting count nothing.
-    Softmax, layer norm and their like are opened and counted the same way.
+    1 for each number that it takes, for each window that it is in; moving, looking up
+    and converting count nothing. Softmax, layer norm and their like are opened and
+    counted the same way.
 
     Raises:
         ArgumentError: no module, or neither a shape nor rows.
@@ -277,7 +278,8 @@ def _flops(node: Node) -> int:
         body = BODIES[primitive]([v.type for v in node.inputs], attrs)
         return sum(map(_flops, body.nodes))
     if primitive is control.scan:
-        return attrs["length"] * sum(map(_flops, attrs["body"].nodes))
+        steps = int(resolve(attrs["length"], {"N": 1}))
+        return steps * sum(map(_flops, attrs["body"].nodes))
     inputs = [_size(v) for v in node.inputs]
     made = [_size(v) for v in node.outputs if v]
     if primitive in (matmul.dot_general, conv.conv):

@@ -40,6 +40,7 @@ from chainrule.nn.functional.activations import (
     tanhshrink,
     threshold,
 )
+from chainrule.nn.functional.attention import scaled_dot_product_attention
 from chainrule.nn.functional.convolution import conv1d, conv2d
 from chainrule.nn.functional.layers import (
     dropout,
@@ -47,7 +48,6 @@ from chainrule.nn.functional.layers import (
     interpolate,
     linear,
     one_hot,
-    scaled_dot_product_attention,
 )
 from chainrule.nn.functional.losses import (
     binary_cross_entropy,

@@ -3,10 +3,11 @@
 from chainrule.cli.common import AT_RUN_TIME, cli, main, run
 
 # Each import adds its command to the group.
-from chainrule.cli import book, evaluate, new, predict, recipes, train  # isort: skip
+from chainrule.cli import bench, book, evaluate, new, predict, recipes, train  # isort: skip
 
 __all__ = [
     "AT_RUN_TIME",
+    "bench",
     "book",
     "cli",
     "evaluate",

@@ -11,7 +11,7 @@ from chainrule import nn, optim
 from chainrule.compiled_program import CompiledProgram
 from chainrule.graph.types import ArrayType, as_dtype
 from chainrule.random import seed_key
-from chainrule.training.entries import Entries, StepNumbers
+from chainrule.training.entries import Entries
 from chainrule.training.probes import Probes
 
 
@@ -53,7 +53,6 @@ class Ours:
             optimizer,
             Probes((), self.model),
             key=cr.tensor(seed_key(0)),
-            numbers=StepNumbers(),
         )
         self.x, self.y = x_uint8, y
         self.program = CompiledProgram(

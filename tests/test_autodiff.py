@@ -180,9 +180,6 @@ def test_deltas_are_found_by_name_in_a_traced_graph() -> None:
     np.testing.assert_array_equal(numbers[deltas["2"]], [-1 / 8])
 
 
-# Declared values at kinks
-
-
 # What is and what is not in the map
 
 
@@ -327,9 +324,3 @@ def test_inline_applies_a_graph_to_numbers_and_to_values() -> None:
     assert same is inputs[0]
     assert product.node is not None
     assert product.node.scope == "inner"
-
-
-# scan against the loop that it stands for
-
-
-# Eager is traced

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.engines import native_problem
+from chainrule import nn
 from chainrule.errors import ArgumentError, GraphError, ShapeError
+from tests.ways import WAYS
 
-ENGINES = ["numpy"] if native_problem() else ["numpy", "native"]
-ways = pytest.mark.parametrize("way", ["eager", *ENGINES])
+ways = pytest.mark.parametrize("way", WAYS)
 
 W = cr.tensor(
     np.random.default_rng(0).normal(size=(3, 3)) / 2, dtype="float64"
@@ -43,6 +43,20 @@ def unrolled(xs: cr.Tensor, h: cr.Tensor, reverse: bool = False) -> cr.Tensor:
     for other in hs[1:]:
         total = total + (other * other).sum() + (other * h).sum()
     return total
+
+
+@ways
+def test_modules_and_tensors_from_outside_within_a_body(way: str) -> None:
+    drop, w = nn.Dropout(0.5), cr.tensor([1.0, 2.0])
+    f = run(lambda x: cr.scan(lambda c, t: (drop(c + t * w), c), x[0], x)[0], way)
+    x = cr.ones(4, 2)
+    drop.eval()
+    assert f(x).tolist() == [5.0, 9.0]
+    w.copy_(cr.zeros(2))
+    assert f(x).tolist() == [1.0, 1.0]
+    drop.train()
+    with pytest.raises(GraphError, match="random number"):
+        f(x)
 
 
 @ways
@@ -173,7 +187,6 @@ def test_mistakes_are_refused(way: str) -> None:
                 run(wrong, way)(x)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
 def test_a_body_sees_what_a_compiled_function_left(engine: str) -> None:
     """The numbers of w are in the engine still when a body first asks for them."""
     w, x = cr.tensor(1.0, requires_grad=True), cr.tensor(2.0)

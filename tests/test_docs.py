@@ -190,15 +190,12 @@ def _answers(text: str) -> str:
     for line in text.splitlines():
         if not line.startswith("$ chainrule "):
             continue
-        made = subprocess.run(
-            [sys.executable, "-m", "chainrule", *shlex.split(line)[2:]],
-            capture_output=True,
-            encoding="utf-8",
-            timeout=100,
-        )
-        if made.returncode:
-            raise RuntimeError(f"{line}\nends with {made.returncode}: {made.stderr}")
-        lines += [line, *made.stdout.splitlines()]
+        output, said = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(said):
+            code = importlib.import_module("chainrule.cli").run(shlex.split(line)[2:])
+        if code:
+            raise RuntimeError(f"{line}\nends with {code}: {said.getvalue()}")
+        lines += [line, *output.getvalue().splitlines()]
     return "".join(line + "\n" for line in lines) or text
 
 

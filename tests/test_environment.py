@@ -19,11 +19,8 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.engines import native_problem
 from chainrule.errors import ArgumentError, GradientError, GraphError
 
-ENGINES = ["numpy"] if native_problem() else ["numpy", "native"]
-engines = pytest.mark.parametrize("engine", ENGINES)
 X = cr.tensor([1.0, 2.0, 3.0])
 
 #: A function, the arguments of each call, and what happens after each.
@@ -268,13 +265,11 @@ def equal_arguments_that_differ() -> Made:
     return lambda c, x: x * c.k + len(c.more), calls, lambda: None
 
 
-@engines
 @pytest.mark.parametrize("name", CASES)
 def test_what_was_read_may_change(engine: str, name: str) -> None:
     assert runs(CASES[name], engine) == runs(CASES[name], None)
 
 
-@engines
 def test_what_has_not_changed_is_not_traced_again(engine: str) -> None:
     for make in CASES.values():
         function, calls, _ = make()
@@ -294,7 +289,6 @@ def _takes(x: cr.Tensor, numbers: Any = iter([1.0, 2.0])) -> cr.Tensor:  # noqa:
 GENERATOR = np.random.default_rng(0)
 
 
-@engines
 @pytest.mark.parametrize(
     ("function", "message"),
     [
@@ -328,7 +322,6 @@ class Caching:
         return x * self.made[n] + self.first
 
 
-@engines
 def test_a_cache_may_be_filled_while_tracing(engine: str) -> None:
     cached, eager = Caching(), Caching()
     run = cr.compile(cached.run, engine=engine)
@@ -336,7 +329,6 @@ def test_a_cache_may_be_filled_while_tracing(engine: str) -> None:
         assert run(cr.ones(n)).tolist() == eager.run(cr.ones(n)).tolist()
 
 
-@engines
 def test_a_cache_of_traced_values_is_refused(engine: str) -> None:
     cache: dict[str, cr.Tensor] = {}
 
@@ -349,7 +341,6 @@ def test_a_cache_of_traced_values_is_refused(engine: str) -> None:
         cr.compile(function, engine=engine)(X)
 
 
-@engines
 def test_containers_that_are_passed_stay_as_they_are(engine: str) -> None:
     def extends(x: cr.Tensor, seen: list[Any]) -> cr.Tensor:
         seen.append(x)
@@ -367,7 +358,6 @@ def test_containers_that_are_passed_stay_as_they_are(engine: str) -> None:
 # -- arguments and what the function finds outside -------------------------------------
 
 
-@engines
 @pytest.mark.parametrize("dtype", ["float32", "int64"])
 def test_an_argument_is_not_changed_in_place(engine: str, dtype: str) -> None:
     def add(x: cr.Tensor) -> cr.Tensor:
@@ -396,7 +386,6 @@ def test_an_argument_is_not_changed_in_place(engine: str, dtype: str) -> None:
         assert own(given).tolist() == function(given.clone()).tolist()
 
 
-@engines
 def test_the_gradient_of_an_argument_is_not_left_out(engine: str) -> None:
     w, v = nn.Parameter(cr.tensor([1.0, 2.0])), nn.Parameter(cr.tensor(3.0))
     optimizer = optim.SGD([w, v], lr=0.1)
@@ -417,7 +406,6 @@ def test_the_gradient_of_an_argument_is_not_left_out(engine: str) -> None:
             run(given, X[:2])
 
 
-@engines
 def test_a_tensor_is_passed_or_changed(engine: str) -> None:
     state = cr.tensor([1.0, 2.0])
 
@@ -432,7 +420,6 @@ def test_a_tensor_is_passed_or_changed(engine: str) -> None:
     assert run(state.clone()).tolist() == [5.0, 7.0]
 
 
-@engines
 def test_what_is_traced_without_derivatives_is_traced_again(engine: str) -> None:
     """Evaluation first, training afterwards, and the other way round."""
     w = nn.Parameter(cr.tensor(2.0))
@@ -468,7 +455,6 @@ def _renamed(x: cr.Tensor, a: Any) -> cr.Tensor:
     return x * b - a
 
 
-@engines
 @pytest.mark.parametrize(
     "function",
     [
@@ -500,7 +486,6 @@ def test_a_float_follows_the_tensor_beside_it(engine: str, function: Any) -> Non
             np.testing.assert_allclose(got.numpy(), wanted.numpy(), tolerance)
 
 
-@engines
 def test_a_float_that_is_needed_as_a_number(engine: str) -> None:
     def drop(p: float, x: cr.Tensor) -> cr.Tensor:
         return nn.functional.leaky_relu(x, p)
@@ -511,7 +496,6 @@ def test_a_float_that_is_needed_as_a_number(engine: str) -> None:
     assert made.tolist() == drop(0.1, -X).tolist()
 
 
-@engines
 def test_texts_and_keys_of_sizes_have_the_number(engine: str) -> None:
     def function(x: cr.Tensor) -> dict[Any, cr.Tensor]:
         n = x.shape[0]
@@ -527,7 +511,6 @@ def test_texts_and_keys_of_sizes_have_the_number(engine: str) -> None:
     assert [sizes(cr.ones(n, 2))[0][0].item() for n in (3, 2, 4)] == [3, 2, 4]
 
 
-@engines
 @pytest.mark.parametrize("made", ["text", cr.float32, iter([1.0])])
 def test_what_no_graph_computes_is_not_returned(engine: str, made: Any) -> None:
     with pytest.raises(ArgumentError, match="returns something that a graph"):
@@ -565,7 +548,6 @@ def _module(x: cr.Tensor) -> Any:
     return layer.weight, layer.weight.grad, cr.tensor(x).requires_grad
 
 
-@engines
 @pytest.mark.parametrize("function", [_leaf, _optimised, _module])
 def test_leaves_that_are_made_while_tracing(engine: str, function: Any) -> None:
     run = cr.compile(function, engine=engine)
@@ -581,7 +563,6 @@ def test_leaves_that_are_made_while_tracing(engine: str, function: Any) -> None:
 # -- what is said of mistakes ----------------------------------------------------------
 
 
-@engines
 def test_values_that_escape_from_a_loop_are_refused(engine: str) -> None:
     def kept(x: cr.Tensor) -> cr.Tensor:
         seen: list[cr.Tensor] = []
@@ -600,7 +581,6 @@ def test_values_that_escape_from_a_loop_are_refused(engine: str) -> None:
             function(X).tolist()
 
 
-@engines
 def test_numpy_is_not_traced(engine: str) -> None:
     for function in (np.sin, np.sum, lambda x: cr.tensor([x[0], x[1]])):
         with pytest.raises(cr.ChainruleError, match=r"cr\.stack|cr\.sin"):

@@ -11,11 +11,8 @@ import pytest
 
 import chainrule as cr
 from chainrule import random
-from chainrule.engines import native_problem
 from chainrule.errors import ArgumentError, ShapeError
-
-ENGINES = ["numpy"] if native_problem() else ["numpy", "native"]
-engines = pytest.mark.parametrize("engine", ENGINES)
+from tests.ways import ENGINES
 
 DRAWS: dict[str, Any] = {
     "uniform": lambda: cr.uniform(5, 3, low=-1.0, high=2.0),
@@ -48,7 +45,6 @@ def test_a_compiled_function_draws_what_eager_code_draws(name: str) -> None:
                 np.testing.assert_array_equal(a.numpy(), b)
 
 
-@engines
 def test_draws_of_named_sizes(engine: str) -> None:
     run = cr.compile(
         lambda x: (x + cr.normal(x.shape[0], 2), cr.randperm(x.shape[0])),

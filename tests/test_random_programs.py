@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import pytest
 
-from chainrule.engines import native_problem
 from tests.program_machine import UntameError, check, draw, failure, shrunk
-
-ENGINES = ["numpy"] if native_problem() else ["numpy", "native"]
+from tests.ways import ENGINES
 
 
 def run(seeds: range, engines: list[str]) -> None:
@@ -26,7 +24,7 @@ def run(seeds: range, engines: list[str]) -> None:
 
 @pytest.mark.parametrize("part", range(4))
 def test_programs_are_the_same_however_they_are_cut(part: int) -> None:
-    run(range(15 * part, 15 * part + 15), ENGINES)
+    run(range(12 * part, 12 * part + 12), ENGINES)
 
 
 @pytest.mark.slow
@@ -38,9 +36,9 @@ def test_many_programs_are_the_same_however_they_are_cut(part: int) -> None:
 def test_most_programs_are_held_to_something() -> None:
     """Programs whose numbers float32 cannot be held to are few."""
     untame = 0
-    for seed in range(100):
+    for seed in range(40):
         try:
             check(draw(seed), [])
         except UntameError:
             untame += 1
-    assert untame <= 25
+    assert untame <= 8

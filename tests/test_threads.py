@@ -14,11 +14,8 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.engines import native_problem
 from chainrule.errors import EngineError
 
-ENGINES = ["numpy"] if native_problem() else ["numpy", "native"]
-engines = pytest.mark.parametrize("engine", ENGINES)
 THREADS = 5
 
 
@@ -46,7 +43,6 @@ def at_once(*jobs: Callable[[], Any]) -> list[Any]:
     return made
 
 
-@engines
 def test_one_function_is_called_by_many_threads(engine: str) -> None:
     """It is traced, compiled for two sizes and differentiated by all of them."""
     run = cr.compile(lambda x: (x * x).sin().sum(), engine=engine)
@@ -63,7 +59,6 @@ def test_one_function_is_called_by_many_threads(engine: str) -> None:
     at_once(*map(job, range(THREADS)))
 
 
-@engines
 def test_one_step_is_run_by_many_threads(engine: str) -> None:
     """No step is lost: each adds one to every number, and says how many there were."""
     w, n = cr.tensor(np.zeros(4096, np.float32)), 60
@@ -78,7 +73,6 @@ def test_one_step_is_run_by_many_threads(engine: str) -> None:
     assert sorted(k for part in made for k in part) == list(range(1, THREADS * n + 1))
 
 
-@engines
 def test_reading_and_evaluating_while_another_thread_trains(engine: str) -> None:
     """Whoever looks sees the weights of one step, in a program of its own too."""
     w, stop = cr.tensor(np.zeros(20_000, np.float32)), threading.Event()
@@ -114,7 +108,6 @@ def test_reading_and_evaluating_while_another_thread_trains(engine: str) -> None
     assert (w.numpy() == 150).all()
 
 
-@engines
 def test_trainers_train_at_once_as_one_after_the_other(engine: str) -> None:
     x = np.random.default_rng(0).standard_normal((64, 6)).astype("f4")
     y = (x.sum(1) > 0).astype("i8")
@@ -164,7 +157,6 @@ def test_eager_derivatives_in_many_threads() -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-@engines
 def test_a_child_computes_after_a_fork_in_the_middle_of_runs(engine: str) -> None:
     """Another thread is within a run, or holds its lock, when the process forks."""
     w, stop = cr.tensor(np.zeros(50_000, np.float32)), threading.Event()
@@ -206,7 +198,6 @@ def _forked() -> int:
         return os.fork()
 
 
-@engines
 def test_a_spawned_process_starts_anew(engine: str) -> None:
     cr.compile(lambda x: x * 2, engine=engine)(cr.tensor([1.0]))
     with multiprocessing.get_context("spawn").Pool(1) as pool:
@@ -221,7 +212,6 @@ def _doubled(engine: str) -> list[float]:
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers here")
-@engines
 def test_a_signal_handler_calls_into_the_library(engine: str) -> None:
     """Eager code and other programs run; the one that it interrupted may refuse."""
     w = cr.tensor(np.zeros(3000, np.float32))

@@ -267,14 +267,28 @@ class Mistake:
         row: its number in the data, from 0.
         truth: the class's number, or the quantities.
         predicted: likewise.
-        cost: its loss for a class; for a quantity ŷ − y, of the target that is most
-            wrong by its own spread.
+        cost: its loss for a class, NaN where that is not known; for a quantity ŷ − y,
+            of the target that is most wrong by its own spread.
+        target: the number of that target.
     """
 
     row: int
     truth: int | list[float]
     predicted: int | list[float]
     cost: float
+    target: int = 0
+
+
+def decisions(
+    trainer: Any, data: Dataset, outputs: Array
+) -> tuple[Array, Array] | None:
+    """(decided classes, true classes), one a row; None where there is no such pair."""
+    if not is_classification(trainer, data, outputs):
+        return None
+    cut = semantics.threshold(trainer.loss)
+    pair = semantics.decisions("Mistakes", Tensor(outputs), Tensor(data.y), cut)
+    decided, truth = (t.numpy().astype(np.intp) for t in pair)
+    return (decided, truth) if len(decided) == len(data) else None
 
 
 def mistakes(
@@ -286,14 +300,14 @@ def mistakes(
     """
     n, y = len(data), data.y
     if is_classification(trainer, data, outputs):
-        cut = semantics.threshold(trainer.loss)
-        pair = semantics.decisions("Mistakes", Tensor(outputs), Tensor(y), cut)
-        decided, truth = (t.numpy() for t in pair)
-        if len(decided) != n:  # several decisions a row
+        pair = decisions(trainer, data, outputs)
+        if pair is None:
             return []
+        decided, truth = pair
         losses = _row_losses(trainer.loss, outputs, y)
         wrong = np.flatnonzero(decided != truth)
-        order = wrong[np.argsort(-losses[wrong], kind="stable")][:most].tolist()
+        cost = np.nan_to_num(losses[wrong], nan=-np.inf, posinf=np.inf)
+        order = wrong[np.argsort(-cost, kind="stable")][:most].tolist()
         return [
             Mistake(i, int(truth[i]), int(decided[i]), float(losses[i])) for i in order
         ]
@@ -305,17 +319,15 @@ def mistakes(
     order = np.argsort(-sizes.max(1), kind="stable")[:most].tolist()
     worst = sizes.argmax(1)
     return [
-        Mistake(
-            i, true[i].tolist(), said[i].tolist(), float((said - true)[i, worst[i]])
-        )
-        for i in order
+        Mistake(i, true[i].tolist(), said[i].tolist(), float((said - true)[i, j]), j)
+        for i, j in zip(order, worst[order].tolist())
     ]
 
 
 def _row_losses(loss: Any, outputs: Array, y: Array) -> Array:
-    """(n,) the loss of each row; 0 where the loss gives none for a row."""
+    """(n,) the loss of each row; NaN where the loss gives none for a row."""
     if not isinstance(loss, nn.Loss):
-        return np.zeros(len(y))
+        return np.full(len(y), np.nan)
     each = loss.pointwise(*loss.prepare(outputs, y)).numpy().astype(np.float64)
     return each.reshape(len(y), -1).mean(1)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from numbers import Integral
+from pathlib import Path
 from typing import Any
 
 #: What a number that is not there looks like.
@@ -80,6 +81,23 @@ def measure(metric: str, value: Any) -> str:
     ('97.50%', '1,235')
     """
     return percent(value) if is_share(metric) else number(value)
+
+
+def plain(value: Any) -> Any:
+    """``value`` as JSON can hold it: NaN and infinity become null, arrays lists.
+
+    >>> plain({"loss": float("nan"), "rows": (1, 2.5)})
+    {'loss': None, 'rows': [1, 2.5]}
+    """
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return str(value) if isinstance(value, Path) else value
 
 
 def _short(text: str) -> str:

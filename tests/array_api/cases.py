@@ -286,6 +286,7 @@ calls("flip", on((2, 3)) + on((2, 3), axis=1) + on((2, 3, 4), axis=(0, -1)) + on
 calls(
     "roll",
     on((5,), 2)
+    + on((0, 3), 1, axis=0)
     + on((2, 3), 4)
     + on((2, 3), -1, axis=1)
     + on((2, 3), (1, 2), axis=(0, 1)),

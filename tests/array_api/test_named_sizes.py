@@ -21,7 +21,6 @@ from chainrule.tensor import wrap
 from tests.array_api.cases import CALLS, Call
 from tests.array_api.test_standard import (
     EAGER_ALONE,
-    ENGINES,
     arrays_of,
     compare,
     filled_in,
@@ -128,7 +127,6 @@ def with_rows(array: np.ndarray, n: int) -> np.ndarray:
     return np.resize(array, (n, *array.shape[1:]))
 
 
-@pytest.mark.parametrize("engine", ENGINES)
 def test_named_sizes_on_engines(engine: str) -> None:
     """One program of calls of nearly all functions, traced once, for any N."""
     chosen = of_two_rows(3 if engine == "numpy" else 1)

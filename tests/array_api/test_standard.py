@@ -13,12 +13,11 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.engines import native_problem
 from tests.array_api.cases import CALLS, UNITS, Call
+from tests.ways import ENGINES
 
 xp = pytest.importorskip("array_api_strict", reason="pip install -e '.[test]'")
 
-ENGINES = ["numpy"] if native_problem() else ["numpy", "native"]
 
 #: What the standard lists and Chainrule does not have, with the reason.
 LEFT_OUT = {
@@ -130,7 +129,6 @@ def filled_in(item: Any, tensors: Iterator[Any]) -> Any:
 TRACED = [n for n in CALLS if n not in EAGER_ALONE]
 
 
-@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("name", TRACED)
 def test_compiled(name: str, engine: str) -> None:
     """Every call with NumPy, and some of them in machine code."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -40,26 +41,20 @@ def test_a_file_that_has_a_callback_write_elsewhere(
     assert "[[callbacks]] number 1, path" in made.err
 
 
-@pytest.mark.parametrize("path", OUTSIDE)
-@pytest.mark.parametrize("kind", CALLBACKS)
 def test_a_checkpoint_that_has_a_callback_write_elsewhere(
-    chainrule: Any, project: Path, tmp_path: Path, nothing_outside: Any,
-    kind: str, path: str,
-) -> None:  # fmt: skip
+    chainrule: Any, project: Path, tmp_path: Path, nothing_outside: Any
+) -> None:
     assert chainrule("train", "run.toml", "--out", "out").code == 0
     (project / "out" / "link").symlink_to(tmp_path)
-    section = callback(kind, path.format(tmp=tmp_path))
-
-    def change(document: dict[str, Any]) -> None:
-        unfinished(document)
-        document["notes"]["run"]["text"] = add(RUN, section)
-
-    forged(project / "out", change)
     os.remove(project / "run.toml")
-    with nothing_outside(project / "out"):
-        made = chainrule("train", "--resume", "out")
-    assert made.code == 2
-    assert "[[callbacks]] number 1, path" in made.err
+    forged(project / "out", unfinished)
+    for kind, path in itertools.product(CALLBACKS, OUTSIDE):
+        text = add(RUN, callback(kind, path.format(tmp=tmp_path)))
+        forged(project / "out", lambda d, t=text: d["notes"]["run"].update(text=t))
+        with nothing_outside(project / "out"):
+            made = chainrule("train", "--resume", "out")
+        assert made.code == 2, (kind, path)
+        assert "[[callbacks]] number 1, path" in made.err
 
 
 def test_a_checkpoint_whose_log_is_where_it_may_be(
@@ -91,16 +86,13 @@ def test_a_file_that_names_a_directory_elsewhere(
     assert "[output] directory" in made.err
 
 
-@pytest.mark.parametrize(
-    "name", ["metrics.json", "run.toml", "last.ckpt", "curve.png", "report.html"]
-)
 def test_links_in_the_directory_of_a_run_are_replaced(
-    chainrule: Any, project: Path, tmp_path: Path, nothing_outside: Any, name: str,
-    pictures: None,
-) -> None:  # fmt: skip
+    chainrule: Any, project: Path, tmp_path: Path, nothing_outside: Any, pictures: None
+) -> None:
     (tmp_path / "precious").write_text("mine")
     (project / "out").mkdir()
-    (project / "out" / name).symlink_to(tmp_path / "precious")
+    for name in ("metrics.json", "run.toml", "last.ckpt", "curve.png", "report.html"):
+        (project / "out" / name).symlink_to(tmp_path / "precious")
     with nothing_outside(project / "out"):
         chainrule("train", "run.toml", "--out", "out")
 
@@ -172,13 +164,11 @@ def test_data_are_found_where_the_users_own_file_says(
     assert given.code == 0, given.err
 
 
-@pytest.mark.parametrize("kind", ["passwd", "", None, [], {"a": 1}, 3])
-def test_a_kind_of_data_that_nobody_knows(
-    chainrule: Any, project: Path, kind: Any
-) -> None:
+def test_a_kind_of_data_that_nobody_knows(chainrule: Any, project: Path) -> None:
     assert chainrule("train", "run.toml", "--out", "out").code == 0
-    forged(project / "out", lambda d: d["plan"]["format"].update(kind=kind))
-    for command in ("evaluate", "predict"):
-        made = chainrule(command, "out", "table.csv")
-        assert made.code == 2, made.err
-        assert "data of a kind" in made.err
+    for kind in ("passwd", "", None, [], {"a": 1}, 3):
+        forged(project / "out", lambda d, k=kind: d["plan"]["format"].update(kind=k))
+        for command in ("evaluate", "predict"):
+            made = chainrule(command, "out", "table.csv")
+            assert made.code == 2, made.err
+            assert "data of a kind" in made.err

@@ -2,48 +2,26 @@
 
 from __future__ import annotations
 
-import json
-import os
-import re
-import signal
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 import chainrule as cr
 from chainrule import cli, errors
-from tests.cli.conftest import SMALL, one_message
-
-
-def test_debug_shows_the_traceback(chainrule: Any) -> None:
-    result = chainrule("train", "mnits", "--debug")
-    assert result.code == 2
-    assert "Traceback" in result.err
-    assert "ArgumentError" in result.err
-
-
-def test_an_error_of_our_own_making(
-    chainrule: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def broken(name: str) -> None:
-        raise KeyError("oops")
-
-    monkeypatch.setattr("chainrule.recipes.find", broken)
-    one_message(chainrule("train", "mnist"), 1, "Internal error: KeyError", "--debug")
-    assert "Traceback" in chainrule("train", "mnist", "--debug").err
+from tests.cli.conftest import one_message
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "code", "said"),
     [
-        (MemoryError(), ["not enough memory", "expected:", "got:", "fix:"]),
-        (KeyboardInterrupt("step 3 is saved"), ["Interrupted: step 3 is saved"]),
-        (KeyboardInterrupt(), ["Interrupted."]),
-        (errors.GradientError("No gradient."), ["Error: No gradient."]),
-        (errors.DataError("No data."), ["Error: No data."]),
+        (MemoryError(), 1, ["not enough memory", "expected:", "got:", "fix:"]),
+        (KeyboardInterrupt("step 3 is saved"), 130, ["Interrupted: step 3 is saved"]),
+        (KeyboardInterrupt(), 130, ["Interrupted."]),
+        (errors.GradientError("No gradient."), 1, ["Error: No gradient."]),
+        (errors.DataError("No data."), 2, ["Error: No data."]),
+        (KeyError("oops"), 1, ["Internal error: KeyError", "--debug"]),
     ],
     ids=repr,
 )
@@ -51,14 +29,16 @@ def test_errors_as_messages(
     chainrule: Any,
     monkeypatch: pytest.MonkeyPatch,
     error: BaseException,
+    code: int,
     said: list[str],
 ) -> None:
     def fail(name: str) -> None:
         raise error
 
     monkeypatch.setattr("chainrule.recipes.find", fail)
-    codes = {KeyboardInterrupt: 130, errors.DataError: 2}
-    one_message(chainrule("train", "mnist"), codes.get(type(error), 1), *said)
+    one_message(chainrule("train", "mnist"), code, *said)
+    traced = not isinstance(error, MemoryError | KeyboardInterrupt)
+    assert ("Traceback" in chainrule("train", "mnist", "--debug").err) == traced
 
 
 def test_every_error_has_its_exit_code() -> None:
@@ -151,49 +131,3 @@ def test_version(chainrule: Any) -> None:
         "version",
         cr.__version__,
     ]
-
-
-def test_the_version_is_that_of_the_project() -> None:
-    import tomllib
-
-    project = Path(__file__).parents[2] / "pyproject.toml"
-    assert tomllib.loads(project.read_text())["project"]["version"] == cr.__version__
-
-
-# -- as a process ----------------------------------------------------------------------
-
-
-def process(*args: str, cwd: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "chainrule", *args],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=cwd,
-    )
-
-
-@pytest.mark.skipif(os.name != "posix", reason="sends SIGINT to a process")
-def test_ctrl_c_from_outside(tmp_path: Path) -> None:
-    """The signal comes at any moment, as from a terminal."""
-    options = ["--engine", "numpy", "--epochs", "1000", "--limit", "2000"]
-    run = process("train", "mnist", *options, "--out", "run", cwd=tmp_path)
-    assert run.stderr is not None
-    assert "epoch    1/1000" in run.stderr.readline()
-    run.send_signal(signal.SIGINT)
-    out, err = run.communicate(timeout=60)
-    assert run.returncode == 130
-    assert out == ""
-    assert "Traceback" not in err
-    *_, last = err.splitlines()
-    assert re.match(r"Interrupted: step \d+ of 63000 is saved; go on with", last)
-    trainer = cr.Trainer.load(tmp_path / "run")
-    assert f"step {trainer.optimizer.steps} of" in last
-
-
-def test_nothing_but_json_on_standard_output(tmp_path: Path) -> None:
-    run = process("train", "mnist", *SMALL, "--json", "--out", "run", cwd=tmp_path)
-    out, err = run.communicate(timeout=60)
-    assert run.returncode == 0, err
-    assert json.loads(out)["run"] == "mnist"
-    assert out.count("\n") == 1

@@ -92,20 +92,12 @@ def test_a_run_that_was_stopped_early(chainrule: Any, file: Path) -> None:
 
 def test_a_rate_that_was_planned(chainrule: Any, file: Path) -> None:
     file.write_text(RUN, encoding="utf-8")
-    assert chainrule("train", file, "--out", "r").code == 0
-    before = Path("r/last.ckpt").read_bytes()
-    result = chainrule("train", "--resume", "r", "--epochs", 9)
-    one_message(result, 2, "planned for 4 epochs", "LinearWarmup", "fix:")
-    assert Path("r/last.ckpt").read_bytes() == before
-
-
-def test_a_recipe_whose_rate_was_planned(chainrule: Any) -> None:
-    assert chainrule("train", "mnist", *SMALL, "--out", "r").code == 0
-    result = chainrule("train", "mnist", "--resume", "r", "--epochs", 3)
-    one_message(result, 2, "planned for 2 epochs", "OneCycleLR", "fix:")
-
-
-def test_an_end_that_is_over(chainrule: Any, file: Path) -> None:
-    assert chainrule("train", file, "--out", "r").code == 0
-    result = chainrule("train", "--resume", "r", "--epochs", 3)
+    assert chainrule("train", file, "--out", "file").code == 0
+    assert chainrule("train", "mnist", *SMALL, "--out", "recipe").code == 0
+    for place, epochs, rate in (("file", 4, "LinearWarmup"), ("recipe", 2, "OneCycle")):
+        before = Path(place, "last.ckpt").read_bytes()
+        result = chainrule("train", "--resume", place, "--epochs", 9)
+        one_message(result, 2, f"planned for {epochs} epochs", rate, "fix:")
+        assert Path(place, "last.ckpt").read_bytes() == before
+    result = chainrule("train", "--resume", "file", "--epochs", 3)
     one_message(result, 2, "epochs > 4", "epochs=3", "ask for 5 or more")

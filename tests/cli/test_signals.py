@@ -19,7 +19,6 @@ from chainrule import cli
 from .data import houses
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
-SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"]
 
 
 @pytest.fixture(params=["recipe", "file"])
@@ -97,22 +96,23 @@ def ended(target: list[str], name: str, place: Path, times: int, engine: str) ->
 
 
 @pytest.mark.parametrize(
-    ("target", "name"), [("recipe", "SIGHUP"), ("file", "SIGTERM")], indirect=["target"]
+    ("target", "name", "times", "engine"),
+    [
+        ("recipe", "SIGHUP", 1, "numpy"),
+        ("recipe", "SIGINT", 1, "numpy"),
+        ("file", "SIGTERM", 1, "numpy"),
+        *(
+            pytest.param(target, name, 18, engine, marks=pytest.mark.slow)
+            for target in ("recipe", "file")
+            for name in ("SIGINT", "SIGTERM", "SIGHUP")
+            for engine in ("numpy", "auto")
+        ),
+    ],
+    indirect=["target"],
 )
-def test_a_signal_saves_the_run(target: list[str], name: str, tmp_path: Path) -> None:
-    ended([*target, "--epochs", "3"], name, tmp_path, 1, "numpy")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("engine", ["numpy", "auto"])
-@pytest.mark.parametrize("name", SIGNALS)
-def test_many_signals(
-    target: list[str], name: str, engine: str, tmp_path: Path
+def test_a_signal_saves_the_run(
+    target: list[str], name: str, times: int, engine: str, tmp_path: Path
 ) -> None:
-    hit = 0
-    for i in range(3):
-        place = tmp_path / str(i)
-        place.mkdir()
-        hit += ended([*target, "--epochs", "30"], name, place, 6, engine)
-    assert hit > 5
-    print(f"{hit} times {name}")
+    epochs = 3 if times == 1 else 60
+    hit = ended([*target, "--epochs", f"{epochs}"], name, tmp_path, times, engine)
+    assert times == 1 or hit > 5

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chainrule.errors import ChainruleError
@@ -32,6 +32,27 @@ few = settings(
     suppress_health_check=list(HealthCheck),
 )
 many = settings(few, max_examples=MANY)
+
+
+def fuzzed(
+    check: Callable[..., None], *inputs: st.SearchStrategy[Any]
+) -> tuple[Callable[..., None], Callable[..., None]]:
+    """Two tests of ``check(path, *inputs)``: a quick one, and a slow one."""
+
+    def run(count: settings, factory: pytest.TempPathFactory) -> None:
+        path = factory.mktemp("fuzz") / "fuzz"
+        count(given(st.tuples(*inputs))(lambda content: check(path, *content)))()
+
+    def test_a_few(tmp_path_factory: pytest.TempPathFactory) -> None:
+        run(few, tmp_path_factory)
+
+    @pytest.mark.slow
+    def test_many(tmp_path_factory: pytest.TempPathFactory) -> None:
+        with bounded_memory():
+            run(many, tmp_path_factory)
+
+    return test_a_few, test_many
+
 
 EDGES = [0, 1, 2, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF]
 

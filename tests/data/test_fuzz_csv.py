@@ -7,13 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
-from hypothesis import given
 from hypothesis import strategies as st
 
 from chainrule.data import Stream, examine, read, read_csv
 from chainrule.data.tables.options import DTYPES
-from tests.data.hostile import bounded_memory, damaged, few, many, outcome
+from tests.data.hostile import damaged, fuzzed, outcome
 
 FILES = [
     b"a,b,y\n1,2,3\n4,5,6\n-7.5,8e2,.5\n",
@@ -57,11 +55,6 @@ OPTIONS = st.fixed_dictionaries(
         "header": st.just(False),
     },
 )
-
-
-@pytest.fixture(scope="module")
-def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("csv") / "fuzz.csv"
 
 
 def check(path: Path, content: bytes, options: dict[str, Any]) -> None:
@@ -114,16 +107,4 @@ def compare(content: bytes, options: dict[str, Any], made: Any) -> None:
                 assert x == np.float32(float(cell))
 
 
-@few
-@given(INPUT, OPTIONS)
-def test_a_few(path: Path, content: bytes, options: dict[str, Any]) -> None:
-    check(path, content, options)
-
-
-@pytest.mark.slow
-def test_many(path: Path) -> None:
-    def body(content: bytes, options: dict[str, Any]) -> None:
-        check(path, content, options)
-
-    with bounded_memory():
-        many(given(INPUT, OPTIONS)(body))()
+test_a_few, test_many = fuzzed(check, INPUT, OPTIONS)

@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
 from hypothesis import strategies as st
 
 from chainrule.data import read_idx
 from chainrule.data.idx import read_array
-from tests.data.hostile import bounded_memory, damaged, few, many, outcome
+from tests.data.hostile import damaged, fuzzed, outcome
 
 NUMBERS = bytes(range(1, 97))
 FILES = [
@@ -31,11 +30,6 @@ INPUT = (
     | damaged(FILES, WORDS).map(lambda content: gzip.compress(content, 1, mtime=0))
     | st.binary(max_size=40)
 )
-
-
-@pytest.fixture(scope="module")
-def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("idx") / "fuzz.idx"
 
 
 def check(path: Path, content: bytes) -> None:
@@ -56,21 +50,12 @@ def check(path: Path, content: bytes) -> None:
         assert np.isfinite(made.x[:]).all()
 
 
-@few
-@given(INPUT)
-def test_a_few(path: Path, content: bytes) -> None:
-    check(path, content)
+test_a_few, test_many = fuzzed(check, INPUT)
 
 
-@pytest.mark.slow
-def test_many(path: Path) -> None:
-    with bounded_memory():
-        many(given(INPUT)(lambda content: check(path, content)))()
-
-
-def test_the_check_can_fail(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_check_can_fail(tmp_path: Path) -> None:
     """An error of another kind, as an unguarded reader would raise it, is seen."""
-    broken = gzip.compress(FILES[0])[:-9]
+    path, broken = tmp_path / "a", gzip.compress(FILES[0])[:-9]
     path.write_bytes(broken)
     with pytest.raises((EOFError, zlib.error)):
         gzip.decompress(broken)

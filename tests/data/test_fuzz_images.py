@@ -7,13 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
-from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
 from chainrule.data import read
-from tests.data.hostile import bounded_memory, damaged, few, many, outcome
+from tests.data.hostile import damaged, fuzzed, outcome
 
 PICTURE = Image.effect_mandelbrot((24, 16), (-2, -1, 1, 1), 20)
 
@@ -63,11 +61,6 @@ INPUT = (
 )
 
 
-@pytest.fixture(scope="module")
-def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("images") / "fuzz"
-
-
 def check(path: Path, content: bytes, size: Any, mode: str) -> None:
     format = {"kind": "images", "size": size, "mode": mode}
     made = outcome(path, content, lambda: read(path, format=format, target=False))
@@ -79,16 +72,4 @@ def check(path: Path, content: bytes, size: Any, mode: str) -> None:
     assert size is None or pixels.shape[2:] == size
 
 
-@few
-@given(INPUT, SIZES, st.sampled_from(["L", "RGB"]))
-def test_a_few(path: Path, content: bytes, size: Any, mode: str) -> None:
-    check(path, content, size, mode)
-
-
-@pytest.mark.slow
-def test_many(path: Path) -> None:
-    def body(content: bytes, size: Any, mode: str) -> None:
-        check(path, content, size, mode)
-
-    with bounded_memory():
-        many(given(INPUT, SIZES, st.sampled_from(["L", "RGB"]))(body))()
+test_a_few, test_many = fuzzed(check, INPUT, SIZES, st.sampled_from(["L", "RGB"]))

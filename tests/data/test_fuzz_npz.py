@@ -7,12 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
-from hypothesis import given
 from hypothesis import strategies as st
 
 from chainrule.data import read_npz
-from tests.data.hostile import bounded_memory, damaged, few, many, outcome
+from tests.data.hostile import damaged, fuzzed, outcome
 
 
 def npy(array: np.ndarray) -> bytes:
@@ -50,11 +48,6 @@ INPUT = (
 )
 
 
-@pytest.fixture(scope="module")
-def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("npz") / "fuzz.npz"
-
-
 def check(path: Path, content: bytes) -> None:
     made: Any = outcome(path, content, lambda: read_npz(path))
     if made is None:
@@ -69,13 +62,4 @@ def check(path: Path, content: bytes) -> None:
         np.testing.assert_array_equal(made.y.reshape(y.shape), y)
 
 
-@few
-@given(INPUT)
-def test_a_few(path: Path, content: bytes) -> None:
-    check(path, content)
-
-
-@pytest.mark.slow
-def test_many(path: Path) -> None:
-    with bounded_memory():
-        many(given(INPUT)(lambda content: check(path, content)))()
+test_a_few, test_many = fuzzed(check, INPUT)

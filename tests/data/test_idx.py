@@ -50,15 +50,6 @@ def test_a_pair(pair: tuple[Path, Path]) -> None:
     assert named.class_names == ("a", "b", "c")
 
 
-def test_gzip_is_recognised_by_its_bytes(pair: tuple[Path, Path]) -> None:
-    plain = read_idx(*pair)
-    for path in pair:
-        path.write_bytes(gzip.compress(path.read_bytes()))
-    packed = read_idx(*pair)
-    np.testing.assert_array_equal(packed.x.stored, plain.x.stored, strict=True)
-    np.testing.assert_array_equal(packed.y, plain.y, strict=True)
-
-
 @pytest.mark.parametrize(
     ("code", "values", "dtype"),
     [
@@ -137,53 +128,40 @@ def test_labels_beside(tmp_path: Path, pair: tuple[Path, Path]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "expected", "got"),
+    ("content", "got"),
     [
-        (b"", "begins 00 00", "an empty file"),
-        (b"\0\0\x08", "begins 00 00", "00 00 08"),
-        (b"\x01\0\x08\x01\0\0\0\0", "begins 00 00", "01 00 08 01"),
-        (b"\0\0\x0a\x01\0\0\0\0", "begins 00 00", "00 00 0a 01"),
-        (b"\0\0\x08\x00", "begins 00 00", "00 00 08 00"),
-        (b"\0\0\x08\x09" + bytes(36), "begins 00 00", "00 00 08 09"),
-        (IMAGES[:10], "an idx file", "within its header"),
-        (IMAGES[:-1], "an idx file", "fewer bytes than the 12 of shape"),
-        (IMAGES + b"\0", "an idx file", "more bytes than the 12 of shape"),
-        (
-            idx(8, (2**32 - 1,) * 3, []),
-            "an idx file",
-            "fewer bytes than the 79,228,162,458,924,105,385,300,",
-        ),
-        (
-            gzip.compress(IMAGES[:-1], mtime=0),
-            "an idx file",
-            "fewer bytes than the 12 of shape",
-        ),
-        (
-            gzip.compress(IMAGES + b"\0", mtime=0),
-            "an idx file",
-            "more bytes than the 12 of sh",
-        ),
-        (gzip.compress(IMAGES, mtime=0)[:-9], "an idx file", "EOFError"),
-        (
-            gzip.compress(IMAGES, mtime=0)[:-8] + bytes(8),
-            "an idx file",
-            "CRC check failed",
-        ),
-        (b"\x1f\x8b\x07" + bytes(20), "an idx file", "BadGzipFile"),
-        (
-            gzip.compress(idx(8, (2**32 - 1,) * 2, []), mtime=0),
-            "an idx file",
-            "promises 18,446,744,065,119,617,025 bytes, in",
-        ),
+        (b"", "4 bytes"),
+        (b"\0\0\x08", "4 bytes"),
+        (b"\x01\0\x08\x01\0\0\0\0", "0100 08 01"),
+        (b"\0\0\x0a\x01\0\0\0\0", "0000 0a 01"),
+        (b"\0\0\x08\x00", "0000 08 00"),
+        (b"\0\0\x08\x09" + bytes(36), "0000 08 09"),
+        (IMAGES[:10], "12 bytes"),
+        (IMAGES[:-1], "fewer bytes than the 12 of shape"),
+        (IMAGES + b"\0", "more bytes than the 12 of shape"),
+        (gzip.compress(IMAGES[:-1], mtime=0), "fewer bytes than the 12 of shape"),
+        (gzip.compress(IMAGES + b"\0", mtime=0), "more bytes than the 12 of sh"),
+        (gzip.compress(IMAGES, mtime=0)[:-9], "EOFError"),
+        (gzip.compress(IMAGES, mtime=0)[:-8] + bytes(8), "CRC check failed"),
+        (b"\x1f\x8b\x07" + bytes(20), "BadGzipFile"),
     ],
-    ids=lambda value: value if isinstance(value, str) else "",
+    ids=str,
 )
-def test_damage(tmp_path: Path, content: bytes, expected: str, got: str) -> None:
+def test_damage(tmp_path: Path, content: bytes, got: str) -> None:
     path = tmp_path / "damaged.idx"
     path.write_bytes(content)
     with pytest.raises(DataError) as caught:
         read_array(path)
-    says(caught.value, "damaged.idx' cannot be read", expected, got, "get the file")
+    says(caught.value, "damaged.idx' cannot be read", "an idx file", got, "get")
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("rank", [2, 3])
+def test_headers_that_promise_too_much(tmp_path: Path, packed: bool, rank: int) -> None:
+    path, content = tmp_path / "large.idx", idx(8, (2**32 - 1,) * rank, [])
+    path.write_bytes(gzip.compress(content) if packed else content)
+    with pytest.raises(DataError, match="too large for this"):
+        read_array(path)
 
 
 def test_a_gzip_file_that_would_fill_the_memory(
@@ -197,19 +175,6 @@ def test_a_gzip_file_that_would_fill_the_memory(
     says(caught.value, "too large for this", "at most 0.0 GiB", "0.0 GiB", "Stream")
     monkeypatch.setattr("chainrule.data.files.memory", lambda: 3000)
     assert read_array(path).shape == (3000,)
-
-
-def test_no_memory_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "large.idx"
-    path.write_bytes(IMAGES)
-
-    def none_left(*_: object) -> None:
-        raise MemoryError
-
-    monkeypatch.setattr("chainrule.data.idx.np.frombuffer", none_left)
-    with pytest.raises(DataError) as caught:
-        read_array(path)
-    says(caught.value, "does not fit into memory", "fits", "no memory", "Stream")
 
 
 def test_two_files_that_do_not_belong_together(pair: tuple[Path, Path]) -> None:
@@ -230,12 +195,15 @@ def test_two_files_the_wrong_way_round(pair: tuple[Path, Path]) -> None:
 
 
 def test_files_without_images(pair: tuple[Path, Path]) -> None:
-    for shape in ((0, 2, 2), (3, 0, 2)):
-        pair[0].write_bytes(idx(8, shape, []))
-        for call in (lambda: read_idx(*pair), lambda: idx_features(pair[0])):
-            with pytest.raises(DataError) as caught:
-                call()
-            says(caught.value, "holds no images", "one row", "a size of 0", "get")
+    pair[1].write_bytes(idx(8, (0,), []))
+    for flatten in (False, True):
+        pair[0].write_bytes(idx(8, (0, 2, 2), []))
+        for call in (
+            lambda f: read_idx(*pair, flatten=f),
+            lambda f: idx_features(pair[0], flatten=f),
+        ):
+            with pytest.raises(ArgumentError, match="is empty"):
+                call(flatten)
 
 
 def test_other_arguments(tmp_path: Path, pair: tuple[Path, Path]) -> None:
@@ -243,7 +211,7 @@ def test_other_arguments(tmp_path: Path, pair: tuple[Path, Path]) -> None:
         read_idx(*pair, classes=2)
     with pytest.raises(ArgumentError) as caught:
         read_idx(*pair, scale="big")
-    says(caught.value, "scale of an idx file", "'auto'", "'big'", "scale=1/255")
+    says(caught.value, "usable factor", "finite", "'big'", "scale=1/255")
     with pytest.raises(DataError) as caught:
         read_idx(tmp_path / "t-image-idx3-ubyte", pair[1])
     says(caught.value, "no idx file of images", "a file", "nothing", "'t-images-idx3")
@@ -255,12 +223,13 @@ def test_other_arguments(tmp_path: Path, pair: tuple[Path, Path]) -> None:
         read_idx(*pair)
 
 
-def test_a_path_that_is_none(tmp_path: Path) -> None:
-    for path, got in ((None, "None"), (b"a", "b'a'"), (3, "3")):
-        with pytest.raises(ArgumentError) as caught:
-            read_idx(path, path)
-        says(caught.value, "is not a path", "pathlib.Path", got, "train.csv")
-    with pytest.raises(DataError, match="no idx file"):
-        read_idx("a\0b", "c")
-    with pytest.raises(DataError, match="no idx file"):
-        read_idx(tmp_path / ("long" * 1000), "c")
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        *((None, ArgumentError), (b"a", ArgumentError)),
+        *(("a\0b", DataError), ("long" * 1000, DataError)),
+    ],
+)
+def test_a_path_that_is_none(path: Any, kind: type[Exception]) -> None:
+    with pytest.raises(kind, match=r"is not a path|no idx file"):
+        read_idx(path, path)

@@ -1,6 +1,5 @@
 """MNIST: the content of the original files, and what damage to the packed one says."""
 
-import doctest
 import gzip
 import hashlib
 import importlib.util
@@ -9,13 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 import pytest
 
 from chainrule.data import Dataset, mnist
-from chainrule.data.mnist import HEADER, MAGIC, read, unpack
+from chainrule.data.mnist import HEADER, read, unpack
 from chainrule.errors import DataError
 
 REINSTALL = "pip install --force-reinstall"
@@ -42,35 +40,14 @@ def test_shapes_and_dtypes(sets: tuple[Dataset, Dataset]) -> None:
     assert [data.name for data in sets] == ["mnist", "mnist test"]
 
 
-def test_labels(sets: tuple[Dataset, Dataset]) -> None:
-    train, test = sets
-    assert train.y[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
-    assert train.y[-5:].tolist() == [8, 3, 5, 6, 8]
-    assert test.y[:10].tolist() == [7, 2, 1, 0, 4, 1, 4, 9, 5, 9]
-    assert test.y[-5:].tolist() == [2, 3, 4, 5, 6]
-    assert np.bincount(train.y).tolist() == [
-        *[5923, 6742, 5958, 6131, 5842],
-        *[5421, 5918, 6265, 5851, 5949],
-    ]
-    assert np.bincount(test.y).tolist() == [
-        *[980, 1135, 1032, 1010, 982],
-        *[892, 958, 1028, 974, 1009],
-    ]
-
-
-def test_pixels(sets: tuple[Dataset, Dataset]) -> None:
-    train, test = sets
-    assert train.x.stored.sum(dtype=np.int64) == 1_567_298_545
-    assert test.x.stored.sum(dtype=np.int64) == 264_923_200
-    assert train.x.stored[[0, -1]].sum(axis=1).tolist() == [27525, 20920]
-    assert test.x.stored[[0, -1]].sum(axis=1).tolist() == [18454, 41833]
-    row = train.x.stored[0].reshape(28, 28)[5]
+def test_features(sets: tuple[Dataset, Dataset]) -> None:
+    row = sets[0].x.stored[0].reshape(28, 28)[5]
     assert row[12:24].tolist() == [3, 18, 18, 18, 126, 136, 175, 26, 166, 255, 247, 127]
-    features = train.x[0].reshape(28, 28)[5]
     np.testing.assert_array_equal(
-        features, row.astype(np.float32) * np.float32(1 / 255), strict=True
+        sets[0].x[0].reshape(28, 28)[5],
+        row.astype(np.float32) * np.float32(1 / 255),
+        strict=True,
     )
-    assert features[21] == 1
 
 
 def test_original_files_byte_for_byte(sets: tuple[Dataset, Dataset]) -> None:
@@ -104,12 +81,6 @@ def test_read_once_and_not_writable(sets: tuple[Dataset, Dataset]) -> None:
         sets[0].x.stored[0, 0] = 1
     with pytest.raises(ValueError, match="read-only"):
         sets[0].y[0] = 1
-
-
-def test_docstring() -> None:
-    results = doctest.testmod(sys.modules["chainrule.data.mnist"])
-    assert results.attempted >= 4
-    assert results.failed == 0
 
 
 def test_import_is_light() -> None:
@@ -158,18 +129,6 @@ def test_packing_loses_nothing(small: bytes) -> None:
     np.testing.assert_array_equal(images, small_content()[0], strict=True)
     np.testing.assert_array_equal(labels, small_content()[1], strict=True)
     assert train == 3
-
-
-@pytest.mark.parametrize("shade", [0, 255])
-def test_packing_blank_and_black_images(tool: ModuleType, shade: int) -> None:
-    images = np.full((2, 4, 28), shade, np.uint8)
-    again, labels, train = unpack(tool.pack(images, np.zeros(2, np.uint8), 1))
-    np.testing.assert_array_equal(again, images, strict=True)
-    assert (labels.tolist(), train) == ([0, 0], 1)
-
-
-def test_packing_is_reproducible(tool: ModuleType, small: bytes) -> None:
-    assert tool.pack(*small_content(), 3) == small
 
 
 def test_every_truncation_is_found(small: bytes) -> None:
@@ -223,22 +182,6 @@ def test_content_is_held_against_its_sha256(tool: ModuleType, small: bytes) -> N
         unpack(forged)
 
 
-@pytest.mark.parametrize(
-    ("change", "got"),
-    [
-        (lambda packed: b"", "error: unpack_from requires"),
-        (lambda packed: b"\x1f\x8b" + packed[2:], "start with b'\\x1f"),
-        (lambda packed: packed[:-1], "error: Error -5"),
-        (lambda packed: MAGIC + b"\0\2" + packed[10:], "\\x00\\x02"),
-        (lambda packed: packed[: HEADER.size] + b"\0" * 200, "error: Error -3"),
-    ],
-)
-def test_what_the_messages_say(small: bytes, change: Any, got: str) -> None:
-    with pytest.raises(DataError, match="missing or damaged") as caught:
-        unpack(change(small))
-    assert got in str(caught.value.got)
-
-
 def test_damage_to_the_real_file() -> None:
     packed = read()
     altered = bytearray(packed)
@@ -258,37 +201,32 @@ def test_missing_file(monkeypatch: pytest.MonkeyPatch) -> None:
 # ---------------------------------------------------------------- the tool
 
 
-def test_parse_idx(tool: ModuleType) -> None:
-    data = b"\0\0\x08\x02" + struct.pack(">2I", 2, 3) + bytes(range(6))
-    np.testing.assert_array_equal(
-        tool.parse_idx(data, "x"), np.arange(6, dtype=np.uint8).reshape(2, 3)
-    )
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (None, "FileNotFoundError"),
+        (b"no gzip", "BadGzipFile"),
+        (gzip.compress(b"\0\0\x08\x01\0\0\0\1\5"), "not the original file"),
+    ],
+)
+def test_the_tool_packs_the_original_files_alone(
+    tool: ModuleType, tmp_path: Path, data: bytes | None, what: str
+) -> None:
+    name = "train-labels-idx1-ubyte"
+    if data is not None:
+        (tmp_path / f"{name}.gz").write_bytes(data)
+    with pytest.raises(DataError, match=what):
+        tool.load(tmp_path, name)
 
 
 @pytest.mark.parametrize(
     ("data", "what"),
     [
         (b"", "not an idx file"),
-        (b"\0\0\x0d\x01" + bytes(8), "not an idx file"),
         (b"\0\0\x08\x02" + bytes(7), "ends within its header"),
-        (b"\0\0\x08\x01" + struct.pack(">I", 4) + bytes(3), "not the size"),
-        (b"\0\0\x08\x01" + struct.pack(">I", 4) + bytes(5), "not the size"),
-        (b"\0\0\x08\x03" + b"\xff" * 12 + bytes(5), "not the size"),
+        (b"\0\0\x08\x01\0\0\0\4\1\1", "not the size"),
     ],
 )
-def test_parse_idx_is_strict(tool: ModuleType, data: bytes, what: str) -> None:
+def test_the_tool_is_strict(tool: ModuleType, data: bytes, what: str) -> None:
     with pytest.raises(DataError, match=what):
         tool.parse_idx(data, "labels")
-
-
-def test_tool_refuses_other_files(tool: ModuleType, tmp_path: Path) -> None:
-    name = "train-labels-idx1-ubyte"
-    with pytest.raises(DataError, match="FileNotFoundError"):
-        tool.load(tmp_path, name)
-    (tmp_path / f"{name}.gz").write_bytes(b"no gzip")
-    with pytest.raises(DataError, match="BadGzipFile"):
-        tool.load(tmp_path, name)
-    fake = b"\0\0\x08\x01" + struct.pack(">I", 1) + b"\5"
-    (tmp_path / f"{name}.gz").write_bytes(gzip.compress(fake))
-    with pytest.raises(DataError, match="not the original file"):
-        tool.load(tmp_path, name)

@@ -20,6 +20,7 @@ import pytest
 
 from chainrule.data import Dataset, Stream, examine, progress, read, read_csv, rows_of
 from chainrule.data.tables import file
+from chainrule.data.tables.file import File
 from chainrule.errors import ArgumentError, ChainruleError, DataError, NonFiniteError
 from tests.data.saying import says
 
@@ -132,13 +133,6 @@ def test_columns_that_tell_nothing(reads: Reader, column: str, said: str) -> Non
     assert reads(table("a={i % 5}", "b={i % 4}", Y), dtype={"b": "id"}).x.shape[1] == 1
 
 
-def test_row_numbers_of_r_have_no_name_in_the_header(reads: Reader) -> None:
-    lines = table("r=r{i}", "a={i % 5}", Y).splitlines()
-    made = reads("\n".join(["a,y", *lines[1:]]))
-    assert made.feature_names == ("a",)
-    assert made.x[3, 0] == 3
-
-
 def test_targets(reads: Reader) -> None:
     made = reads("a,y\n1,dog\n2, cat \n3,dog\n4,\n")
     assert (made.class_names, made.y.tolist()) == (("cat", "dog"), [1, 0, 1])
@@ -221,6 +215,9 @@ def test_headers(reads: Reader) -> None:
     text = "".join(f"{i % 9}.5,{'uv'[i % 2]}\n" for i in MANY)
     made = reads(text, header=False, target="column 2")
     assert (made.feature_names, len(made)) == (("column 1",), 60)
+    lines = table("r=r{i}", "a={i % 5}", Y).splitlines()  # R names no row numbers
+    made = reads("\n".join(["a,y", *lines[1:]]))
+    assert (made.feature_names, made.x[3, 0]) == (("a",), 3)
     made = reads(table("a={i % 5}", "a={i % 4}", ".={i % 3}", Y))
     assert made.feature_names == ("a", "a.1", ".")
     assert "a second column 'a' is called 'a.1'" in made.report.notes()
@@ -236,6 +233,14 @@ def test_blocks_do_not_matter(reads: Reader, monkeypatch: pytest.MonkeyPatch) ->
         np.testing.assert_array_equal(made.x[:], whole.x[:], strict=True)
         np.testing.assert_array_equal(made.lines, whole.lines)
         assert made.format == whole.format
+
+
+def test_numbers_with_gaps_come_as_numbers(path: Path) -> None:
+    path.write_text(table("a={i if i % 5 else ''}", "k={'uv'[i % 2]}", Y))
+    (chunk,) = File.of(path).chunks(["a", "k"], {"a"})
+    assert not chunk.cells["a"].has_texts
+    assert [chunk.cells["a"].text(row) for row in (4, 5)] == ["4", ""]
+    assert chunk.cells["k"].text(1) == "v"
 
 
 # -- what is asked ---------------------------------------------------------------------

@@ -36,35 +36,37 @@ def test_xor() -> None:
     assert abs(residue.mean()) < 0.01
 
 
-def test_circles() -> None:
-    made = data.circles(9, noise=0.0, factor=0.5)
-    turn = 2 * math.pi
-    outer = [(math.cos(turn * i / 5), math.sin(turn * i / 5)) for i in range(5)]
-    inner = [(math.cos(turn * i / 4) / 2, math.sin(turn * i / 4) / 2) for i in range(4)]
-    np.testing.assert_allclose(points(made, 0), expected(*outer), atol=2e-5)
-    np.testing.assert_allclose(points(made, 1), expected(*inner), atol=2e-5)
+TURN, MOON = 2 * math.pi, [math.pi * i / 4 for i in range(5)]
 
 
-def test_moons() -> None:
-    made = data.moons(10, noise=0.0)
-    angles = [math.pi * i / 4 for i in range(5)]
-    upper = [(math.cos(t), math.sin(t)) for t in angles]
-    lower = [(1 - math.cos(t), 0.5 - math.sin(t)) for t in angles]
-    np.testing.assert_allclose(points(made, 0), expected(*upper), atol=2e-5)
-    np.testing.assert_allclose(points(made, 1), expected(*lower), atol=2e-5)
+def around(radius: float, turns: float) -> tuple[float, float]:
+    return radius * math.cos(TURN * turns), radius * math.sin(TURN * turns)
 
 
-def test_spiral() -> None:
-    made = data.spiral(8, classes=2, noise=0.0, turns=0.5)
-    for label in (0, 1):
-        arm = [
-            (
-                i / 4 * math.cos(2 * math.pi * (0.5 * i / 4 + label / 2)),
-                i / 4 * math.sin(2 * math.pi * (0.5 * i / 4 + label / 2)),
-            )
-            for i in range(1, 5)
-        ]
-        np.testing.assert_allclose(points(made, label), expected(*arm), atol=2e-5)
+@pytest.mark.parametrize(
+    ("made", "first", "second"),
+    [
+        (
+            data.circles(9, noise=0.0, factor=0.5),
+            [around(1, i / 5) for i in range(5)],
+            [around(0.5, i / 4) for i in range(4)],
+        ),
+        (
+            data.moons(10, noise=0.0),
+            [(math.cos(t), math.sin(t)) for t in MOON],
+            [(1 - math.cos(t), 0.5 - math.sin(t)) for t in MOON],
+        ),
+        (
+            data.spiral(8, classes=2, noise=0.0, turns=0.5),
+            [around(i / 4, 0.5 * i / 4) for i in range(1, 5)],
+            [around(i / 4, 0.5 * i / 4 + 1 / 2) for i in range(1, 5)],
+        ),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_points(made: Dataset, first: Any, second: Any) -> None:
+    for label, wanted in enumerate((first, second)):
+        np.testing.assert_allclose(points(made, label), expected(*wanted), atol=2e-5)
 
 
 @pytest.mark.parametrize(("classes", "features"), [(2, 1), (3, 2), (10, 2), (5, 30)])

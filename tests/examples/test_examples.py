@@ -13,10 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from chainrule.engines import native_problem
+from tests.ways import ENGINES
 
 FOLDER = Path(__file__).resolve().parents[2] / "examples"
-ENGINES = ["numpy"] if native_problem() else ["numpy", "native"]
 
 
 class Short(NamedTuple):

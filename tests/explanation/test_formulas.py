@@ -1,76 +1,19 @@
 """Formulas: what they say, and that they compute the number beside them."""
 
-import functools
-
 import numpy as np
 import pytest
 
 import chainrule as cr
 from chainrule import nn
-from chainrule.explanation import example, notation
+from chainrule.explanation import example
 from chainrule.explanation.notation import Atom
 from chainrule.tensor import count_of
+from tests.explanation.arithmetic import computed
 from tests.explanation.networks import MSE, NETWORKS, Tied, linear, rng
 
 #: The weights of two classes, as they stand on paper.
 WEIGHT = np.array([[1.0], [3.0]])
-
-
-def sigmoid(z):
-    return 1 / (1 + np.exp(-z))
-
-
-def computed(e, numbers):
-    """What an expression comes to, with NumPy, for arrays as they stand on paper."""
-
-    def of(part):
-        return computed(part, numbers)
-
-    if e in numbers:
-        array = numbers[e]
-        return array.astype(np.float64) if array.dtype.kind in "fb" else array
-    if isinstance(e, notation.Number):
-        return np.float64(e.value)
-    if isinstance(e, Atom):
-        return {"e": np.e, "class_weight": WEIGHT}[e.text()]
-    if isinstance(e, notation.Sum):
-        return sum(sign * of(term) for sign, term in e.terms)
-    if isinstance(e, notation.Product):
-        by = np.matmul if e.kind == "dot" else np.multiply
-        return functools.reduce(by, map(of, e.factors))
-    if isinstance(e, notation.Quotient):
-        return of(e.top) / of(e.bottom)
-    if isinstance(e, notation.Script) and e.above == Atom("T"):
-        return of(e.base).T
-    if isinstance(e, notation.Script) and e.above:
-        return of(e.base) ** of(e.above)
-    if isinstance(e, notation.Script):  # softmax(z)_y: each sample's own class
-        scores, labels = of(e.base), of(e.below)[0]
-        return scores[labels, np.arange(len(labels))]
-    if isinstance(e, notation.Prefix):
-        axes = {"∑": None, "∑ₛ": 1, "∑ᵢ": 0}
-        head, inner = e.head.text(), of(e.argument)
-        if head in axes:
-            return np.sum(inner, axis=axes[head], keepdims=axes[head] is not None)
-        return {"ln": np.log, "tanh": np.tanh}[head](inner)
-    if isinstance(e, notation.Call):
-        head, inner = e.head.text(), [of(a) for a in e.arguments]
-        if e.fence == "[]":  # w[y]: what belongs to each sample's class
-            return of(e.head)[inner[0][0], 0][None]
-        if head == "softmax":
-            powers = np.exp(inner[0])
-            return powers / powers.sum(0, keepdims=True)
-        named = {
-            "ln": np.log,
-            "max": np.maximum,
-            "mean": np.mean,
-            "σ": lambda z: 1 / (1 + np.exp(-z)),
-        }
-        return named[head](*inner)
-    if isinstance(e, notation.Fence) and e.left.text() == "[":
-        low, high = map(of, e.inner.items)
-        return np.greater(low, high) if e.inner.signs[0].text() == ">" else low < high
-    raise AssertionError(f"{e!r} is not an expression that these networks need")
+KNOWN = {Atom("e"): np.e, Atom(r"\text{class\_weight}", "class_weight"): WEIGHT}
 
 
 def explained():
@@ -113,7 +56,7 @@ def test_every_formula_computes_the_number_beside_it(name):
             if part in ("slope", "recursion"):  # they name f′ and J, not numbers
                 continue
             shown = e.loss if part == "loss" else e.numbers[formula.name]
-            found = computed(formula.sides[-1], e.numbers)
+            found = computed(formula.sides[-1], {**KNOWN, **e.numbers}, np.matmul)
             np.testing.assert_allclose(
                 found, shown, rtol=1e-9, atol=1e-12, err_msg=formula.text()
             )
@@ -157,6 +100,13 @@ def test_formulas_of_other_networks(name, number, part, text):
     assert e.layer(number).texts[part] == text
 
 
+def test_two_samples_have_a_mean_and_one_has_none():
+    model, loss = nn.Sequential(*linear(3, 2)), nn.CrossEntropyLoss()
+    two, one = (cr.explain(model, np.ones((n, 3)), [1] * n, loss) for n in (2, 1))
+    assert two.texts["loss"] == "ℒ = mean(−ln softmax(z⁽¹⁾)_y)"
+    assert one.texts["loss"] == "ℒ = −ln softmax(z⁽¹⁾)_y"
+
+
 @pytest.mark.parametrize(
     ("loss", "text", "delta"),
     [
@@ -180,7 +130,7 @@ def test_the_squared_losses_are_told_apart(loss, text, delta):
     assert e.texts["loss"] == f"ℒ = {text}"
     assert e.layer(1).texts["delta"] == f"δ⁽¹⁾ = ∇_ŷ ℒ = {delta}"
     np.testing.assert_allclose(
-        computed(e.equations["loss"].sides[-1], e.numbers), e.loss, rtol=1e-12
+        computed(e.equations["loss"].sides[-1], e.numbers, np.matmul), e.loss, 1e-12
     )
     mean = "mean" in text or "/n" in text
     assert ("1/n of the mean" in " ".join(str(e).split())) == mean

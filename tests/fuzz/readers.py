@@ -18,7 +18,7 @@ import numpy as np
 import chainrule as cr
 from chainrule.data import read, read_npz
 from chainrule.errors import ChainruleError
-from chainrule.runs import FromFile, consistency, file, schema
+from chainrule.runs import file, schema
 
 from ..data import test_fuzz_csv, test_fuzz_idx, test_fuzz_npz
 from ..data.hostile import outcome as read_or_refused
@@ -203,8 +203,7 @@ def toml(place: Path) -> Reader:
         run = test_fuzz_toml.check(text)
         if run is not None and _small(run):
             try:
-                origin = FromFile(run)
-                origin.trainer(origin.parts())
+                run.trainer(run.parts())
             except ChainruleError as error:
                 outcome.check_message(error)
 
@@ -216,7 +215,7 @@ def _small(run: file.RunFile) -> bool:
     """Whether it draws few points, and its network has few weights."""
     settings, layers = run.settings.data, run.settings.model.layers
     numbers = [n for _, n in settings if type(n) is int]
-    weights = sum(consistency.weights_of(layer.sizes()) for layer in layers)
+    weights = sum(schema.weights_of(layer.sizes()) for layer in layers)
     drawn = settings.source in schema.DRAWN
     return drawn and weights <= WEIGHTS and max([0, *numbers]) <= ROWS
 

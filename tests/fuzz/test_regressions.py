@@ -31,7 +31,7 @@ def test_a_table_without_a_target(tmp_path: Path) -> None:
 def test_modes_of_images_that_are_none(tmp_path: Path, mode: Any) -> None:
     (tmp_path / "a").mkdir()
     Image.new("L", (3, 2)).save(tmp_path / "a" / "1.png")
-    with pytest.raises(errors.ArgumentError, match="no such mode"):
+    with pytest.raises(errors.ArgumentError, match="no such choice"):
         data.read(tmp_path, format={"kind": "images", "mode": mode}, target=False)
 
 

@@ -246,7 +246,7 @@ def bits(item: object) -> object:
     return type(item), item
 
 
-@quiet(300)
+@quiet(100)
 @given(st.dictionaries(st.from_regex(r"[a-z_]\w{0,5}", fullmatch=True), literals))
 @example({"f": (1e16, 1e-5, 5e-324, -0.0, math.inf, -math.inf, math.nan, 0.1)})
 @example({"i": (0, -1, 2**70, True, False), "t": ((), ((),), (1,), (1, (2, 3)))})
@@ -272,7 +272,7 @@ def test_attributes_round_trip_exactly(attrs: dict[str, object]) -> None:
     assert bits(tuple(read.values())) == bits(tuple(attrs.values()))
 
 
-@quiet(300)
+@quiet(100)
 @given(texts, st.lists(texts, max_size=4), texts, texts, st.none() | texts)
 def test_names_and_origins_round_trip(
     name: str, inputs: list[str], module: str, part: str, source: str | None
@@ -453,7 +453,7 @@ def survives(text: str) -> None:
     assert to_text(parse(again)) == again
 
 
-@quiet(1500)
+@quiet(500)
 @given(st.sampled_from(CORPUS), edits)
 def test_mutated_text_is_a_graph_or_a_parse_error(
     text: str, changes: list[tuple[float, int, str]]

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
-
 import numpy as np
 
 import chainrule as cr
-
-ENGINES = ["eager", "numpy"]
-if importlib.util.find_spec("llvmlite") is not None:
-    ENGINES.append("native")
 
 
 def t64(data, **options):

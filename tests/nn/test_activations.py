@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 
 import mpmath
@@ -13,10 +12,7 @@ import chainrule as cr
 from chainrule import nn
 from chainrule.errors import ArgumentError, DTypeError
 from chainrule.nn import functional
-
-ENGINES = ["eager", "numpy"]
-if importlib.util.find_spec("llvmlite") is not None:
-    ENGINES.append("native")
+from tests.ways import WAYS
 
 FAR = 1e4
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
@@ -81,7 +77,7 @@ def test_definitions_with_thirty_digits(name):
     np.testing.assert_allclose(made, wanted, rtol=1e-14, atol=atol)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", WAYS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", BY_HAND)
 def test_far_out_and_at_zero(name, dtype, engine):
@@ -104,6 +100,15 @@ def test_kinks_are_flagged_in_gradient_checks():
     for f in (functional.leaky_relu, functional.elu, functional.selu):
         wanted = f is not functional.elu  # with α = 1 it is smooth
         assert any(c.kink for c in cr.check_gradients(f, [0.0])) == wanted
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "softmin"])
+def test_the_axis_is_the_last_one_unasked(name):
+    function, z = (
+        getattr(functional, name),
+        np.random.default_rng(0).normal(size=(2, 3, 4)),
+    )
+    np.testing.assert_array_equal(function(z).numpy(), function(z, 2).numpy())
 
 
 def test_integers_are_refused_where_they_make_no_sense():

@@ -10,7 +10,7 @@ import chainrule.nn.functional as F
 from chainrule import nn, optim
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
 from chainrule.nn.architecture import build_module, module_spec
-from tests.nn.loss_helpers import ENGINES
+from tests.ways import WAYS
 
 RNG = np.random.default_rng(0)
 D = {"dtype": "float64"}
@@ -57,7 +57,7 @@ FILLER = np.arange(5) >= np.array([[4], [2]])
 BIAS = RNG.normal(size=(3, 5))
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", WAYS)
 @pytest.mark.parametrize(
     ("masks", "added"),
     [
@@ -164,7 +164,7 @@ def normed(x):
     return (x - mean) / np.sqrt(variance + 1e-5)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", WAYS)
 @pytest.mark.parametrize("norm_first", [False, True])
 def test_a_block_is_its_formula(norm_first, engine):
     cr.manual_seed(0)

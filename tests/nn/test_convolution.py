@@ -148,6 +148,27 @@ def test_the_largest_of_equals_and_of_integers():
     assert F.avg_pool2d(np.arange(4).reshape(1, 2, 2), 2).tolist() == [[[1.5]]]
 
 
+@pytest.mark.parametrize(
+    ("layer", "sample", "made"),
+    [
+        (nn.Conv2d(2, 4, 3, groups=2), (2, 5, 5), (4, 3, 3)),
+        (nn.Conv1d(2, 4, 3, padding=1, padding_mode="reflect"), (2, 5), (4, 5)),
+        (nn.MaxPool2d(2, ceil_mode=True), (2, 5, 5), (2, 3, 3)),
+        (nn.AvgPool2d(2, 1, 1), (2, 5, 5), (2, 6, 6)),
+        (nn.AdaptiveAvgPool2d(2), (2, 5, 5), (2, 2, 2)),
+        (nn.BatchNorm2d(2).eval(), (2, 5, 5), (2, 5, 5)),
+        (nn.Unflatten(1, (2, -1)), (6,), (2, 3)),
+        (nn.GRU(3, 4, batch_first=True), (5, 3), (5, 4)),
+        (nn.TransformerEncoderLayer(4, 2, 3, batch_first=True), (5, 4), (5, 4)),
+    ],
+    ids=lambda given: type(given).__name__,
+)
+def test_no_samples_are_no_samples(layer, sample, made):
+    for run in (layer, cr.compile(layer, engine="numpy")):
+        y = run(cr.zeros(0, *sample))
+        assert (y[0] if isinstance(y, tuple) else y).shape == (0, *made)
+
+
 def test_initial_weights_are_pytorchs():
     """U(−1/√n, 1/√n) with n = in/groups · K · L."""
     cr.manual_seed(0)
@@ -237,6 +258,8 @@ MISTAKES = {
         "nn.AvgPool2d(2, divisor_override=0)": "divisor_override ≥ 1",
         "nn.AdaptiveAvgPool2d(None)": "output_size",
         "nn.AdaptiveAvgPool2d((1, 0))": "output_size ≥ 1",
+        "nn.Unflatten(1, 28)": r"\(1, 28, 28\).*unflattened_size=28",
+        "nn.Unflatten(1, (2, 2.0))": "unflattened_size",
     },
     ShapeError: {
         "nn.Conv2d(1, 4, 3)(cr.zeros(5, 9, 9))": r"\(5, 9, 9\).*x.unsqueeze\(1\)",

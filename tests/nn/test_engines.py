@@ -11,7 +11,6 @@ from chainrule import nn
 from chainrule.compiled_program import CompiledProgram
 from chainrule.graph.types import ArrayType, SymbolicDim, as_dtype
 from chainrule.tracing import Input, trace_entry
-from tests.nn.loss_helpers import ENGINES
 
 RNG = np.random.default_rng(0)
 
@@ -97,7 +96,6 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("engine", ENGINES[1:])
 @pytest.mark.parametrize(("name", "function", "x"), CASES, ids=[c[0] for c in CASES])
 def test_compiled_is_eager(name, function, x, engine):
     """One graph over N samples: values, derivative, and what the module keeps."""

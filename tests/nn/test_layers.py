@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 
 import numpy as np
@@ -12,11 +11,7 @@ import chainrule as cr
 from chainrule import nn
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
 from chainrule.graph.types import ArrayType, DType, SymbolicDim
-
-ENGINES = ["numpy"]
-if importlib.util.find_spec("llvmlite") is not None:
-    ENGINES.append("native")
-
+from tests.mistakes import explained
 
 # -- Linear ---------------------------------------------------------------------------
 
@@ -161,9 +156,4 @@ MISTAKES = {
 }
 
 
-@pytest.mark.parametrize(
-    ("error", "text"), [(error, text) for error in MISTAKES for text in MISTAKES[error]]
-)
-def test_mistakes_are_explained(error, text):
-    with pytest.raises(error, match=f"(?s){MISTAKES[error][text]}"):
-        eval(text)
+test_mistakes_are_explained = explained(MISTAKES, globals())

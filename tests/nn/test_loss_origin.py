@@ -74,6 +74,13 @@ def test_scores_where_probabilities_belong(loss, words):
             compiled(network, loss, t64(X), cr.tensor(HOT))
 
 
+def test_numbers_that_are_probabilities_are_not_doubted():
+    """Whatever they were computed by; warnings are errors here."""
+    w = t64([[0.5, 0.5], [0.25, 0.75]], requires_grad=True)
+    loss = nn.CrossEntropyLoss(from_logits=False)
+    close(loss(t64([[1.0, 0.0]]) @ w, [0]).item(), np.log(2))
+
+
 def test_a_softmax_along_another_axis_is_not_taken_for_the_classes():
     wanted = np.array([[0.5, 0.3, 0.2], [0.2, 0.5, 0.3], [0.3, 0.2, 0.5]])
     z = np.log(wanted) + np.arange(3.0)  # softmax along the rows gives others

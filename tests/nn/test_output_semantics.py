@@ -116,6 +116,8 @@ def test_of_a_loss_of_ones_own() -> None:
     assert (t.predict(X, "classes") == scores(t, X).argmax(1)).all()
     with pytest.raises(errors.ArgumentError, match="my_loss"):
         t.predict(X, "probabilities")
+    with pytest.raises(errors.ArgumentError, match="my_loss"):
+        trainer(None, my_loss, 1).predict(X, "classes")
     ends = trainer(nn.Softmax(), my_loss)
     np.testing.assert_allclose(
         ends.predict(X, "probabilities"), softmax(scores(ends, X)), rtol=1e-5

@@ -8,6 +8,7 @@ import pytest
 import chainrule as cr
 from chainrule import nn
 from chainrule.errors import ArgumentError, ShapeError
+from tests.mistakes import explained
 
 CORNERS = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
 
@@ -97,23 +98,15 @@ def test_no_gradient_reaches_through_the_step():
     assert not neuron.weight.grad.numpy().any()
 
 
-@pytest.mark.parametrize(
-    ("call", "error", "words"),
-    [
-        (
-            lambda: nn.Perceptron(2).learn(CORNERS, [-1, -1, -1, 1]),
-            ArgumentError,
-            r"0 or 1[\s\S]*-1[\s\S]*HingeLoss",
-        ),
-        (
-            lambda: nn.Perceptron(2).learn(CORNERS, [0, 1]),
-            ShapeError,
-            r"x \(n, 2\)[\s\S]*x \(4, 2\), y \(2, 1\)",
-        ),
-        (lambda: nn.Perceptron(3).learn(CORNERS, [0] * 4), ShapeError, r"\(n, 3\)"),
-        (lambda: nn.Perceptron(0), ArgumentError, "in_features"),
-    ],
-)
-def test_mistakes_are_explained(call, error, words):
-    with pytest.raises(error, match=words):
-        call()
+#: What is written, by its error, and words of the message.
+MISTAKES = {
+    ArgumentError: {
+        "nn.Perceptron(2).learn(CORNERS, [-1, -1, -1, 1])": "0 or 1.*-1.*HingeLoss",
+        "nn.Perceptron(0)": "in_features",
+    },
+    ShapeError: {
+        "nn.Perceptron(2).learn(CORNERS, [0, 1])": r"x \(n, 2\).*y \(2, 1\)",
+        "nn.Perceptron(3).learn(CORNERS, [0] * 4)": r"\(n, 3\)",
+    },
+}
+test_mistakes_are_explained = explained(MISTAKES, globals())

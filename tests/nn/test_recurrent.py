@@ -8,7 +8,7 @@ import pytest
 import chainrule as cr
 from chainrule import nn, optim
 from chainrule.errors import ArgumentError, ChainruleWarning, DTypeError, ShapeError
-from tests.nn.loss_helpers import ENGINES
+from tests.ways import ENGINES, WAYS
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(6, 3, 4))
@@ -52,7 +52,7 @@ def started(layer, x, states):
     return made, [*last] if len(given) > 1 else [last]
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", WAYS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_two_layers_in_both_directions_are_the_formula(kind, engine):
     cr.manual_seed(0)
@@ -123,7 +123,7 @@ def test_dropout_is_between_layers(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("engine", ENGINES[1:])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_one_program_for_every_number_of_sequences_and_steps(kind, engine):
     layer = kind(4, 5, 2, bidirectional=True, **D)
 

@@ -13,6 +13,7 @@ from sklearn.preprocessing import QuantileTransformer
 
 import chainrule as cr
 from chainrule import errors, nn, optim
+from tests.mistakes import explained
 
 RNG = np.random.default_rng(0)
 SKEWED = np.exp(1.5 * RNG.normal(size=(500, 2)) + [3, -2])
@@ -138,50 +139,24 @@ def test_the_loss_is_that_of_the_transformed(layer: str, inner: Any) -> None:
         assert made == pytest.approx(wanted, rel=1e-12)
 
 
-@pytest.mark.parametrize(
-    ("call", "words"),
-    [
-        (lambda: nn.LogTarget.of([1.0, 0.0], positive=True), "positive numbers"),
-        (
-            lambda: nn.TransformedTargetLoss(nn.MSELoss(), nn.LogTarget.of([1.0, 2.0]))(
-                [[1.0]], [[-1.0]]
-            ),
-            "positive numbers",
-        ),
-        (lambda: nn.QuantileTarget(1, 1), "n_quantiles"),
-        (lambda: nn.QuantileTarget.of([1.0, 2.0], n_quantiles="5"), "n_quantiles"),
-        (lambda: nn.QuantileTarget(), "QuantileTarget.of"),
-        (
-            lambda: nn.QuantileTarget.of(1e9 + np.arange(50.0)),
-            "cannot tell neighbouring targets apart",
-        ),
-        (
-            lambda: nn.TransformedTargetLoss(nn.CrossEntropyLoss(), nn.LogTarget(1)),  # type: ignore[arg-type]
-            r"loss=nn\.MSELoss",
-        ),
-        (
-            lambda: nn.TransformedTargetLoss(nn.BCELoss(), nn.LogTarget(1)),
-            "measures quantities",
-        ),
-        (
-            lambda: nn.TransformedTargetLoss(
-                nn.MSELoss(reduction="sum"), nn.LogTarget(1)
-            ),
-            "reduces the losses itself",
-        ),
-        (
-            lambda: nn.TransformedTargetLoss(nn.MSELoss(), nn.Linear(1, 1)),  # type: ignore[arg-type]
-            r"target=nn\.LogTarget\.of",
-        ),
-        (
-            lambda: nn.TransformedTargetLoss(nn.MSELoss(), nn.LogTarget),  # type: ignore[arg-type]
-            "with parentheses",
-        ),
-    ],
-)
-def test_mistakes(call: Any, words: str) -> None:
-    with pytest.raises(errors.ArgumentError, match=words):
-        call()
+of = nn.TransformedTargetLoss
+#: What is written, by its error, and words of the message.
+MISTAKES = {
+    errors.ArgumentError: {
+        "nn.LogTarget.of([1.0, 0.0], positive=True)": "positive numbers",
+        "of(nn.MSELoss(), nn.LogTarget.of([1.0, 2.0]))([[1.0]], [[-1.0]])": "positive",
+        "nn.QuantileTarget(1, 1)": "n_quantiles",
+        "nn.QuantileTarget.of([1.0, 2.0], n_quantiles='5')": "n_quantiles",
+        "nn.QuantileTarget()": "QuantileTarget.of",
+        "nn.QuantileTarget.of(1e9 + np.arange(50.0))": "neighbouring targets apart",
+        "of(nn.CrossEntropyLoss(), nn.LogTarget(1))": r"loss=nn\.MSELoss",
+        "of(nn.BCELoss(), nn.LogTarget(1))": "measures quantities",
+        "of(nn.MSELoss(reduction='sum'), nn.LogTarget(1))": "reduces the losses itself",
+        "of(nn.MSELoss(), nn.Linear(1, 1))": r"target=nn\.LogTarget\.of",
+        "of(nn.MSELoss(), nn.LogTarget)": "with parentheses",
+    },
+}
+test_mistakes = explained(MISTAKES, globals())
 
 
 # -- a network -------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import pytest
 import chainrule as cr
 from chainrule import nn, optim
 from chainrule.errors import ArgumentError, GradientError, NonFiniteError
+from tests.mistakes import explained
 
 #: Eigenvalues from 1 to 100.
 A = np.diag([1.0, 3.0, 10.0, 100.0]) + 0.5
@@ -143,23 +144,25 @@ def infinite() -> None:
     optim.LBFGS([w]).step(closure)
 
 
-@pytest.mark.parametrize(
-    ("call", "error", "words"),
-    [
-        (compiled, ArgumentError, "cannot be part of a compiled step"),
-        (trained, ArgumentError, r"optim\.Adam"),
-        (infinite, NonFiniteError, "not finite where LBFGS begins"),
-        (lambda: problem()[1].step(lambda: 1.0), GradientError, "no gradients"),
-        (lambda: optim.LBFGS().step(lambda: 1.0), GradientError, "no parameters"),
-        (lambda: problem()[1].step(), ArgumentError, "no closure"),
-        (lambda: optim.LBFGS([{"params": "*"}]), ArgumentError, "one group"),
-        (lambda: optim.LBFGS(line_search_fn="wolfe"), ArgumentError, "strong_wolfe"),
-        (lambda: optim.LBFGS(max_iter=0), ArgumentError, "max_iter ≥ 1"),
-        (lambda: optim.LBFGS(max_eval=0), ArgumentError, "max_eval ≥ 1"),
-        (lambda: optim.LBFGS(history_size=1.5), ArgumentError, "history_size"),
-        (lambda: optim.LBFGS(tolerance_grad=-1), ArgumentError, "tolerance_grad ≥ 0"),
-    ],
-)
-def test_mistakes_are_explained(call, error, words) -> None:
-    with pytest.raises(error, match=words):
-        call()
+#: What is written, by its error, and words of the message.
+MISTAKES = {
+    ArgumentError: {
+        "compiled()": "cannot be part of a compiled step",
+        "trained()": r"optim\.Adam",
+        "problem()[1].step()": "no closure",
+        "optim.LBFGS([{'params': '*'}])": "one group",
+        "optim.LBFGS(line_search_fn='wolfe')": "strong_wolfe",
+        "optim.LBFGS(max_iter=0)": "max_iter ≥ 1",
+        "optim.LBFGS(max_eval=0)": "max_eval ≥ 1",
+        "optim.LBFGS(history_size=1.5)": "history_size",
+        "optim.LBFGS(tolerance_grad=-1)": "tolerance_grad ≥ 0",
+    },
+    NonFiniteError: {
+        "infinite()": "not finite where LBFGS begins",
+    },
+    GradientError: {
+        "problem()[1].step(lambda: 1.0)": "no gradients",
+        "optim.LBFGS().step(lambda: 1.0)": "no parameters",
+    },
+}
+test_mistakes_are_explained = explained(MISTAKES, globals())

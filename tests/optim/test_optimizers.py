@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
 import math
 
@@ -13,13 +12,11 @@ import chainrule as cr
 from chainrule import nn, optim
 from chainrule.errors import ArgumentError, GradientError
 from chainrule.regions import updates
-
-ENGINES = ["eager", "numpy"]
-if importlib.util.find_spec("llvmlite") is not None:
-    ENGINES.append("native")
+from tests.mistakes import explained
+from tests.ways import WAYS
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", WAYS)
 def test_what_is_off_is_not_multiplied_by_nothing(engine) -> None:
     """An infinite weight without decay stays infinite: 0·∞ would be NaN."""
     w = cr.tensor(np.array([-np.inf, 1.0]), requires_grad=True)
@@ -38,7 +35,7 @@ def test_what_is_off_is_not_multiplied_by_nothing(engine) -> None:
 # -- steps -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", WAYS)
 def test_a_step_with_a_closure(engine) -> None:
     w = cr.tensor(np.array([1.0]), requires_grad=True)
     optimizer = optim.SGD([w], lr=0.25)
@@ -60,7 +57,7 @@ def test_a_step_with_a_closure(engine) -> None:
 # -- hyper-parameters that change ------------------------------------------------------
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", WAYS)
 def test_hyper_parameters_change_without_compiling_anew(engine):
     w = cr.tensor(np.array([1.0]), requires_grad=True)
     optimizer = optim.SGD([w], lr=0.5, momentum=0.5, weight_decay=0.25)
@@ -253,67 +250,43 @@ def test_repr():
     )
 
 
-@pytest.mark.parametrize(
-    ("call", "error", "words"),
-    [
-        (lambda: optim.SGD(lr=float("nan")), ArgumentError, "finite"),
-        (lambda: optim.SGD(lr=None), ArgumentError, "finite"),
-        (lambda: optim.SGD(lr=0.1, momentum=1.0), ArgumentError, "0 ≤ momentum < 1"),
-        (lambda: optim.SGD(momentum=-0.1), ArgumentError, "0 ≤ momentum < 1"),
-        (lambda: optim.SGD(dampening=1.0), ArgumentError, "0 ≤ dampening < 1"),
-        (lambda: optim.SGD(weight_decay=-1), ArgumentError, "weight_decay ≥ 0"),
-        (lambda: optim.SGD(weight_decay=math.inf), ArgumentError, "finite"),
-        (lambda: optim.SGD(nesterov=True), ArgumentError, "momentum > 0"),
-        (
-            lambda: optim.SGD(nesterov=True, momentum=0.9, dampening=0.1),
-            ArgumentError,
-            "dampening = 0",
-        ),
-        (lambda: optim.SGD(nesterov=1, momentum=0.9), ArgumentError, "on or off"),
-        (lambda: optim.Adam(betas=(0.9, 1.0)), ArgumentError, "0 ≤ β < 1"),
-        (lambda: optim.Adam(betas=(-0.1, 0.9)), ArgumentError, "mean gradient"),
-        (lambda: optim.Adam(betas=0.9), ArgumentError, "two betas"),
-        (lambda: optim.Adam(betas=(0.9,)), ArgumentError, "two betas"),
-        (lambda: optim.Adam(eps=-1e-8), ArgumentError, "eps ≥ 0"),
-        (lambda: optim.AdamW(weight_decay=-0.1), ArgumentError, "weight_decay ≥ 0"),
-        (lambda: optim.RMSprop(alpha=1.0), ArgumentError, "0 ≤ alpha < 1"),
-        (lambda: optim.RMSprop(momentum=1), ArgumentError, "0 ≤ momentum < 1"),
-        (lambda: optim.RMSprop(centered="yes"), ArgumentError, "on or off"),
-        (lambda: optim.Adam(amsgrad=1), ArgumentError, "amsgrad is either on or off"),
-        (lambda: optim.SGD(maximize=None), ArgumentError, "on or off"),
-        (lambda: optim.RAdam(decoupled_weight_decay=0), ArgumentError, "on or off"),
-        (lambda: optim.Adadelta(rho=1.0), ArgumentError, "0 ≤ rho < 1"),
-        (lambda: optim.NAdam(momentum_decay=-1), ArgumentError, "momentum_decay ≥ 0"),
-        (lambda: optim.Adamax(betas=(0.9, 2)), ArgumentError, "mean square"),
-        (lambda: optim.Adagrad(lr_decay=-1), ArgumentError, "lr_decay ≥ 0"),
-        (
-            lambda: optim.Adagrad(initial_accumulator_value=-1),
-            ArgumentError,
-            "initial_accumulator_value ≥ 0",
-        ),
-        (
-            lambda: optim.SGD().param_groups[0].__setitem__("momentm", 0.9),
-            ArgumentError,
-            "did you mean 'momentum'",
-        ),
-        (
-            lambda: optim.SGD().param_groups[0].__setitem__("params", []),
-            ArgumentError,
-            "stay as they are",
-        ),
-        (
-            lambda: optim.SGD().param_groups[0].__setitem__("momentum", 1.5),
-            ArgumentError,
-            "0 ≤ momentum < 1",
-        ),
-        (lambda: optim.SGD().step(), GradientError, "no parameters"),
-        (
-            lambda: optim.SGD(nn.Linear(2, 2).parameters()).step(),
-            GradientError,
-            r"loss\.backward\(\)",
-        ),
-    ],
-)
-def test_mistakes_are_explained(call, error, words):
-    with pytest.raises(error, match=words):
-        call()
+#: What is written, by its error, and words of the message.
+MISTAKES = {
+    ArgumentError: {
+        "optim.SGD(lr=float('nan'))": "finite",
+        "optim.SGD(lr=None)": "finite",
+        "optim.SGD(lr=0.1, momentum=1.0)": "0 ≤ momentum < 1",
+        "optim.SGD(momentum=-0.1)": "0 ≤ momentum < 1",
+        "optim.SGD(dampening=1.0)": "0 ≤ dampening < 1",
+        "optim.SGD(weight_decay=-1)": "weight_decay ≥ 0",
+        "optim.SGD(weight_decay=math.inf)": "finite",
+        "optim.SGD(nesterov=True)": "momentum > 0",
+        "optim.SGD(nesterov=True, momentum=0.9, dampening=0.1)": "dampening = 0",
+        "optim.SGD(nesterov=1, momentum=0.9)": "on or off",
+        "optim.Adam(betas=(0.9, 1.0))": "0 ≤ β < 1",
+        "optim.Adam(betas=(-0.1, 0.9))": "mean gradient",
+        "optim.Adam(betas=0.9)": "two betas",
+        "optim.Adam(betas=(0.9,))": "two betas",
+        "optim.Adam(eps=-1e-08)": "eps ≥ 0",
+        "optim.AdamW(weight_decay=-0.1)": "weight_decay ≥ 0",
+        "optim.RMSprop(alpha=1.0)": "0 ≤ alpha < 1",
+        "optim.RMSprop(momentum=1)": "0 ≤ momentum < 1",
+        "optim.RMSprop(centered='yes')": "on or off",
+        "optim.Adam(amsgrad=1)": "amsgrad is either on or off",
+        "optim.SGD(maximize=None)": "on or off",
+        "optim.RAdam(decoupled_weight_decay=0)": "on or off",
+        "optim.Adadelta(rho=1.0)": "0 ≤ rho < 1",
+        "optim.NAdam(momentum_decay=-1)": "momentum_decay ≥ 0",
+        "optim.Adamax(betas=(0.9, 2))": "mean square",
+        "optim.Adagrad(lr_decay=-1)": "lr_decay ≥ 0",
+        "optim.Adagrad(initial_accumulator_value=-1)": "initial_accumulator_value ≥ 0",
+        "optim.SGD().param_groups[0].__setitem__('momentm', 0.9)": "mean 'momentum'",
+        "optim.SGD().param_groups[0].__setitem__('params', [])": "stay as they are",
+        "optim.SGD().param_groups[0].__setitem__('momentum', 1.5)": "0 ≤ momentum < 1",
+    },
+    GradientError: {
+        "optim.SGD().step()": "no parameters",
+        "optim.SGD(nn.Linear(2, 2).parameters()).step()": r"loss\.backward\(\)",
+    },
+}
+test_mistakes_are_explained = explained(MISTAKES, globals())

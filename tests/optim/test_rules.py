@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -15,58 +17,26 @@ from chainrule.graph.primitive import REFERENCES, as_tuple
 from chainrule.regions import updates
 from chainrule.regions.region import Region
 from tests.conformance.cases import examples
+from tests.explanation.arithmetic import computed
 
 REGIONS = [made for made in vars(updates).values() if isinstance(made, Region)]
 #: Its formula stands for any rule.
 GENERIC = updates.adjusted_update
 
 
-def value(e: notation.Expr, inputs, known) -> np.ndarray:
-    """What a declared formula comes to, in float64."""
-
-    def of(part: notation.Expr) -> np.ndarray:
-        return value(part, inputs, known)
-
-    if isinstance(e, notation.Slot):
-        return inputs[e.index]
-    if isinstance(e, notation.Number):
-        return np.float64(e.value)
-    if isinstance(e, notation.Atom):
-        return known[e.text()]
-    if isinstance(e, notation.Sum):
-        return sum(sign * of(term) for sign, term in e.terms)
-    if isinstance(e, notation.Product):
-        return np.prod(np.broadcast_arrays(*map(of, e.factors)), axis=0)
-    if isinstance(e, notation.Quotient):
-        return of(e.top) / of(e.bottom)
-    if isinstance(e, notation.Script):
-        return of(e.base) ** of(e.above)
-    if isinstance(e, notation.Fence):
-        inner = of(e.inner)
-        if e.left.text() == "|":
-            return np.abs(inner)
-        return np.sqrt(inner) if e.left.text().startswith("√") else inner
-    if isinstance(e, notation.Relation):  # a if b > c else d
-        a, b, c, d = map(of, e.items)
-        return a if b > c else d
-    head = e.head.text()
-    if isinstance(e, notation.Prefix):
-        return {"∑": np.sum}[head](of(e.argument))
-    assert isinstance(e, notation.Call), e
-    return {"max": np.maximum, "min": np.minimum}[head](*map(of, e.arguments))
-
-
-def results(formula: str, inputs) -> dict[str, np.ndarray]:
-    """The named parts of a formula in order, and the last one under ``""``."""
+def results(formula: str, inputs: list[np.ndarray]) -> list[np.ndarray]:
+    """What a declared formula comes to: the named parts of it, and the result last."""
     e = template(formula)
-    known: dict[str, np.ndarray] = {}
+    known: dict[notation.Expr, Any] = {
+        notation.Slot(index=i): a for i, a in enumerate(inputs)
+    }
+    made = []
     for item in e.items if isinstance(e, notation.Listing) else [e]:
-        name, right = "", item
-        if isinstance(item, notation.Relation):
-            left, right = item.items
-            name = left.text()
-        known[name] = value(right, inputs, known)
-    return known
+        is_named = isinstance(item, notation.Relation)
+        name, right = item.items if is_named else (item, item)
+        known[name] = computed(right, known)
+        made.append(known[name])
+    return made
 
 
 @pytest.mark.parametrize("flag", [0.0, 1.0])
@@ -79,10 +49,10 @@ def test_the_formula_is_what_is_computed(rule: Region, flag: float) -> None:
         arrays[-1] = np.asarray(flag)
     made = REFERENCES[rule](*arrays)
     made = made if isinstance(made, tuple) else (made,)
-    wanted = results(rule.formula, arrays)
-    np.testing.assert_allclose(made[0], wanted.pop(""), rtol=1e-13)
+    *named, wanted = results(rule.formula, arrays)
+    np.testing.assert_allclose(made[0], wanted, rtol=1e-13)
     for moment in made[1:]:  # the formula may name them in another order
-        assert any(np.allclose(moment, w, rtol=1e-13, atol=0) for w in wanted.values())
+        assert any(np.allclose(moment, w, rtol=1e-13, atol=0) for w in named)
 
 
 def numbers(*arrays) -> list[Value]:

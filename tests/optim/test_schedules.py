@@ -11,6 +11,7 @@ import pytest
 
 from chainrule import optim
 from chainrule.errors import ArgumentError, ChainruleWarning
+from tests.mistakes import explained
 
 EPOCH = {"steps_per_epoch": 4}
 
@@ -259,84 +260,61 @@ def test_repr_says_what_was_given() -> None:
 # -- messages --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("call", "words"),
-    [
-        (lambda: optim.Schedule(math.nan), "finite"),
-        (lambda: optim.Schedule(math.inf), "finite"),
-        (lambda: optim.Schedule(10**400), "finite"),
-        (lambda: optim.Schedule("0.1"), "finite"),
-        (lambda: optim.Schedule(True), "finite"),
-        (lambda: optim.StepLR(0.1, 0), "step_size ≥ 1"),
-        (lambda: optim.StepLR(0.1, 1.5), "step_size"),
-        (lambda: optim.StepLR(0.1, 1, -1.0), "gamma > 0"),
-        (lambda: optim.StepLR(0.1, 1, math.inf), "gamma > 0"),
-        (lambda: optim.StepLR(optim.SGD(), 30), r"lr=optim\.StepLR\(0\.1, "),
-        (lambda: optim.StepLR(0.1, 1, unit="epochs"), "did you mean 'epoch'"),
-        (lambda: optim.StepLR(0.1, 1, unit=3), "unit='epoch' or unit='step'"),
-        (lambda: optim.StepLR(0.1, 1, steps_per_epoch=0), "steps_per_epoch ≥ 1"),
-        (lambda: optim.MultiStepLR(0.1, []), "larger than the one before"),
-        (lambda: optim.MultiStepLR(0.1, [3, 3]), "larger than the one before"),
-        (lambda: optim.MultiStepLR(0.1, [5, 3]), "larger than the one before"),
-        (lambda: optim.MultiStepLR(0.1, 3), "larger than the one before"),
-        (lambda: optim.MultiStepLR(0.1, [0.5]), r"got: +milestones=\[0\.5\]"),
-        (lambda: optim.MultiStepLR(0.1, [0, 3]), "whole numbers ≥ 1"),
-        (lambda: optim.ExponentialLR(0.1, 0.0), "gamma > 0"),
-        (lambda: optim.CosineAnnealingLR(0.1, 0), "T_max ≥ 1"),
-        (lambda: optim.CosineAnnealingLR(0.1, 5, -0.1), "eta_min ≥ 0"),
-        (lambda: optim.CosineAnnealingLR(0.1, 5, "0"), "eta_min ≥ 0"),
-        (lambda: optim.OneCycleLR(0.1, 0), "total_steps ≥ 1"),
-        (lambda: optim.OneCycleLR(0.1, pct_start=2), "share"),
-        (lambda: optim.OneCycleLR(0.1, div_factor=0), "div_factor > 0"),
-        (lambda: optim.OneCycleLR(0.1, final_div_factor=-1), "final_div_factor > 0"),
-        (lambda: optim.LinearWarmup(0.1, 0), "steps ≥ 1"),
-        (lambda: optim.LinearWarmup(0.1, 5, 0.0), "0 < start_factor ≤ 1"),
-        (lambda: optim.LinearWarmup(0.1, 5, 1.5), "0 < start_factor ≤ 1"),
-        (lambda: optim.LinearWarmup("x", 5), "finite"),
-        (lambda: optim.ReduceLROnPlateau(0.1, factor=1.0), "0 ≤ factor < 1"),
-        (lambda: optim.ReduceLROnPlateau(0.1, mode="low"), "mode='min' or mode='max'"),
-        (lambda: optim.ReduceLROnPlateau(0.1, patience=-1), "patience ≥ 0"),
-        (lambda: optim.ReduceLROnPlateau(0.1, threshold=-1.0), "threshold ≥ 0"),
-        (lambda: optim.ReduceLROnPlateau(0.1, threshold_mode="r"), "threshold_mode"),
-        (lambda: optim.ReduceLROnPlateau(0.1, cooldown=0.5), "cooldown ≥ 0"),
-        (lambda: optim.ReduceLROnPlateau(0.1, min_lr=-1), "min_lr ≥ 0"),
-        (lambda: optim.ReduceLROnPlateau(0.1, 3), "history.epochs"),
-        (lambda: optim.build_schedule({"name": "StepLr"}), "did you mean 'StepLR'"),
-        (lambda: optim.build_schedule({}), "called None is not known"),
-        (lambda: optim.build_schedule("StepLR"), "settings of a schedule"),
-        (
-            lambda: optim.build_schedule({"name": "StepLR", "lr": 1.0, "size": 3}),
-            "unexpected keyword argument 'size'",
-        ),
-        (
-            lambda: optim.build_schedule(
-                {"name": "StepLR", "lr": 1.0, "step_size": 3, "state": {"mark": [1]}}
-            ),
-            "cannot go on",
-        ),
-        (lambda: resumed("StepLR", step_size=3, state=[1]), "cannot go on"),
-        (lambda: resumed("StepLR", step_size=3, state={"lr": 1.0}), "cannot go on"),
-        (
-            lambda: resumed(
-                "ExponentialLR", gamma=1, unit="step", state={"mark": MARK}
-            ),
-            "cannot go on",
-        ),
-        (
-            lambda: resumed("ReduceLROnPlateau", state={"bad_epochs": 1, "cooling": 0}),
-            "cannot go on",
-        ),
-        (
-            lambda: optim.build_schedule(
-                {"name": "ReduceLROnPlateau", "lr": 1.0, "state": {"lr": "x"}}
-            ),
-            "cannot go on|finite number",
-        ),
-    ],
-)
-def test_mistakes_are_explained(call, words) -> None:
-    with pytest.raises(ArgumentError, match=words):
-        call()
+#: What is written, by its error, and words of the message.
+MISTAKES = {
+    ArgumentError: {
+        "optim.Schedule(math.nan)": "finite",
+        "optim.Schedule(math.inf)": "finite",
+        "optim.Schedule(10 ** 400)": "finite",
+        "optim.Schedule('0.1')": "finite",
+        "optim.Schedule(True)": "finite",
+        "optim.StepLR(0.1, 0)": "step_size ≥ 1",
+        "optim.StepLR(0.1, 1.5)": "step_size",
+        "optim.StepLR(0.1, 1, -1.0)": "gamma > 0",
+        "optim.StepLR(0.1, 1, math.inf)": "gamma > 0",
+        "optim.StepLR(optim.SGD(), 30)": r"lr=optim\.StepLR\(0\.1, ",
+        "optim.StepLR(0.1, 1, unit='epochs')": "did you mean 'epoch'",
+        "optim.StepLR(0.1, 1, unit=3)": "unit='epoch' or unit='step'",
+        "optim.StepLR(0.1, 1, steps_per_epoch=0)": "steps_per_epoch ≥ 1",
+        "optim.MultiStepLR(0.1, [])": "larger than the one before",
+        "optim.MultiStepLR(0.1, [3, 3])": "larger than the one before",
+        "optim.MultiStepLR(0.1, [5, 3])": "larger than the one before",
+        "optim.MultiStepLR(0.1, 3)": "larger than the one before",
+        "optim.MultiStepLR(0.1, [0.5])": r"got: +milestones=\[0\.5\]",
+        "optim.MultiStepLR(0.1, [0, 3])": "whole numbers ≥ 1",
+        "optim.ExponentialLR(0.1, 0.0)": "gamma > 0",
+        "optim.CosineAnnealingLR(0.1, 0)": "T_max ≥ 1",
+        "optim.CosineAnnealingLR(0.1, 5, -0.1)": "eta_min ≥ 0",
+        "optim.CosineAnnealingLR(0.1, 5, '0')": "eta_min ≥ 0",
+        "optim.OneCycleLR(0.1, 0)": "total_steps ≥ 1",
+        "optim.OneCycleLR(0.1, pct_start=2)": "share",
+        "optim.OneCycleLR(0.1, div_factor=0)": "div_factor > 0",
+        "optim.OneCycleLR(0.1, final_div_factor=-1)": "final_div_factor > 0",
+        "optim.LinearWarmup(0.1, 0)": "steps ≥ 1",
+        "optim.LinearWarmup(0.1, 5, 0.0)": "0 < start_factor ≤ 1",
+        "optim.LinearWarmup(0.1, 5, 1.5)": "0 < start_factor ≤ 1",
+        "optim.LinearWarmup('x', 5)": "finite",
+        "optim.ReduceLROnPlateau(0.1, factor=1.0)": "0 ≤ factor < 1",
+        "optim.ReduceLROnPlateau(0.1, mode='low')": "mode='min' or mode='max'",
+        "optim.ReduceLROnPlateau(0.1, patience=-1)": "patience ≥ 0",
+        "optim.ReduceLROnPlateau(0.1, threshold=-1.0)": "threshold ≥ 0",
+        "optim.ReduceLROnPlateau(0.1, threshold_mode='r')": "threshold_mode",
+        "optim.ReduceLROnPlateau(0.1, cooldown=0.5)": "cooldown ≥ 0",
+        "optim.ReduceLROnPlateau(0.1, min_lr=-1)": "min_lr ≥ 0",
+        "optim.ReduceLROnPlateau(0.1, 3)": "history.epochs",
+        "optim.build_schedule({'name': 'StepLr'})": "did you mean 'StepLR'",
+        "optim.build_schedule({})": "called None is not known",
+        "optim.build_schedule('StepLR')": "settings of a schedule",
+        "resumed('StepLR', size=3)": "unexpected keyword argument 'size'",
+        "resumed('StepLR', step_size=3, state={'mark': [1]})": "cannot go on",
+        "resumed('StepLR', step_size=3, state=[1])": "cannot go on",
+        "resumed('StepLR', step_size=3, state={'lr': 1.0})": "cannot go on",
+        "resumed('ExponentialLR', gamma=1, unit='step', state={'mark': MARK})": "go on",
+        "resumed('ReduceLROnPlateau', state={'bad_epochs': 1, 'cooling': 0})": "go on",
+        "resumed('ReduceLROnPlateau', state={'lr': 'x'})": "cannot go on|finite number",
+    },
+}
+test_mistakes_are_explained = explained(MISTAKES, globals())
 
 
 @pytest.mark.parametrize(

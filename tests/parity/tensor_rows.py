@@ -253,7 +253,8 @@ S.bmm(S.transpose(1, 2)); t.bmm(S, S.mT); S @ N; t.matmul(S[0], N); N.T @ S[1].T
 S.matmul(N); S.matmul(V); V.matmul(N); t.einsum('bij,jk->bik', S, N);
 t.einsum('ij,jk', M, N); t.einsum('bij,bkj,bik->b', S, S, S[..., :3]);
 t.einsum('...j,jk->...k', S, N); t.einsum('ij->', M); t.einsum('ij->j', M);
-t.einsum('ii->i', M[:, :3]); t.einsum('bij->jib', S); t.einsum('i,j->ij', V, M[0])
+t.einsum('ii->i', M[:, :3]);
+t.einsum('bii->b', S[..., :3]); t.einsum('bij->jib', S); t.einsum('i,j->ij', V, M[0])
 """)
 pair(
     "tensordot",

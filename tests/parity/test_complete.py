@@ -124,8 +124,8 @@ def run(given: Given) -> None:
         given[name] |= arguments
     for case in test_optim.CASES:
         given[f"optim.{case.name}"] |= case.arguments()
-    for ours, _ in test_optim.SCHEDULES.values():
-        ours("step")
+    for text in test_optim.SCHEDULES:
+        test_optim.ours_of(text, "step")
     for options in test_optim.PLATEAUS:
         test_optim.HERE.ReduceLROnPlateau(0.5, **options)
     given["optim.clip_grad_norm_"] |= {"max_norm"}  # test_optim.py calls them

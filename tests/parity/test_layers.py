@@ -9,7 +9,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn, optim
-from tests.nn.loss_helpers import ENGINES
+from tests.ways import WAYS
 
 torch = pytest.importorskip(
     "torch", reason="PyTorch is not installed: pip install -e '.[parity]'"
@@ -112,7 +112,7 @@ def test_twenty_steps_and_the_weights_both_ways(name: str) -> None:
     wanted = trained(their_step, [*zip(torch.tensor(x), torch.tensor(y))])
     assert wanted[-1] != wanted[0]
     end = {k: t.numpy() for k, t in theirs.state_dict().items()}
-    for engine in ENGINES:
+    for engine in WAYS:
         ours.load_state_dict(start)
         mine = optim.Adam(ours.parameters(), lr=1e-2)
         loss_of = nn.CrossEntropyLoss()

@@ -16,7 +16,6 @@ torch = pytest.importorskip(
 
 import chainrule as cr  # noqa: E402
 import chainrule.nn.functional  # noqa: E402
-from chainrule.engines import native_problem  # noqa: E402
 from chainrule.errors import ArgumentError, ChainruleError, DTypeError  # noqa: E402
 from tests.parity import element_rows, tensor_rows  # noqa: E402, F401
 from tests.parity.rows import ROWS, M  # noqa: E402
@@ -26,10 +25,9 @@ from tests.parity.table import (  # noqa: E402
     compare,
     compare_compiled,
 )
+from tests.ways import ENGINES  # noqa: E402
 
 pytestmark = pytest.mark.parity
-
-ENGINES = ["numpy"] if native_problem() else ["numpy", "native"]
 
 
 @pytest.mark.parametrize("dtype", TOLERANCES)
@@ -38,7 +36,6 @@ def test_parity(row: Row, dtype: str) -> None:
     compare(row, dtype)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
 def test_parity_while_compiled(engine: str) -> None:
     """All of the rows in one program; with derivatives where that is cheap."""
     compare_compiled(ROWS, engine, firsts=engine == "numpy")

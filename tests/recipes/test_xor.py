@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import sys
 from pathlib import Path
@@ -82,17 +81,6 @@ def test_the_cycle_goes_on_for_ever(whole: dict[str, Any]) -> None:
     assert min(mistakes) > 0
     assert found["cycle"][0] == found["cycle"][-1] == states[first]
     assert found["cycle"][1:] == each[4 * first : 4 * last]
-
-
-def test_no_weights_of_one_neuron_do_it() -> None:
-    """All of −12 … 12 in halves, and a million at random: three of four at most."""
-    halves = np.arange(-12, 12.5, 0.5)
-    grid = np.array(list(itertools.product(halves, repeat=3)))
-    random = np.random.default_rng(0).normal(size=(1_000_000, 3)) * 10
-    x = np.array([[x1, x2, 1] for x1, x2 in ROWS], float)
-    for weights in (grid, random):
-        right = ((weights @ x.T >= 0) == np.array(LABELS["XOR"], bool)).sum(1)
-        assert right.max() == 3
 
 
 def test_the_table_of_passes(whole: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from chainrule.errors import ChainruleError
-from chainrule.runs import FromFile, file
+from chainrule.runs import file
 from chainrule.runs.problems import Problem, RunFileError
 
 GOLDEN = Path(__file__).with_name("messages.txt")
@@ -28,7 +28,7 @@ def cases() -> list[tuple[str, str]]:
 def told(text: str) -> str:
     """The message of a file that is wrong."""
     try:
-        origin = FromFile(file.parse(text, name="a.toml"))
+        origin = file.parse(text, name="a.toml")
         origin.trainer(origin.parts())
     except ChainruleError as error:
         return f"{error}\n".replace(str(Path.cwd()), "HERE")
@@ -49,15 +49,6 @@ def test_very_many_problems_fit_on_a_screen() -> None:
     assert "\n10. line 14, " in message
     assert "11. line" not in message
     assert message.endswith("\n… and 21 more.\n")
-
-
-def test_the_error_keeps_its_problems() -> None:
-    with pytest.raises(RunFileError) as caught:
-        file.parse('[data]\nsource = "moons"\n[model]\nlayers = ["X"]\n', name="a.toml")
-    (problem,) = caught.value.problems
-    assert caught.value.file == "a.toml"
-    assert problem.where == ("model", "layers", 0)
-    assert problem.got == '"X"'
 
 
 def test_a_problem_without_a_place() -> None:

@@ -67,18 +67,13 @@ LINES: dict[Where, int] = {
 }
 
 
-@pytest.mark.parametrize("where", LINES, ids=str)
-def test_lines(where: Where) -> None:
-    assert places(TEXT)[where] == LINES[where]
-
-
-def test_what_is_inside_of_text_is_no_key() -> None:
-    assert ("fake",) not in places(TEXT)
-    assert ("none",) not in places(TEXT)
-
-
-def test_windows_ends_of_lines() -> None:
-    assert places(TEXT.replace("\n", "\r\n")) == places(TEXT)
+def test_lines() -> None:
+    found = places(TEXT)
+    assert {where: found.get(where) for where in LINES} == LINES
+    assert found == places(TEXT.replace("\n", "\r\n"))
+    # A place without a line has that of what is around it.
+    assert line_of(("model", "layers", 0, "p"), found) == 10
+    assert line_of(("output", "directory"), found) is None
 
 
 def test_every_key_has_a_line() -> None:
@@ -101,13 +96,6 @@ def test_every_key_has_a_line() -> None:
     missing = walk(tomllib.loads(text), ()) - known
     assert missing == {("odd name",), ("odd name", "房"), ("callbacks",)} - known
     assert known <= walk(tomllib.loads(text), ())
-
-
-def test_a_place_without_a_line_has_that_of_what_is_around_it() -> None:
-    lines = places(TEXT)
-    assert line_of(("model", "layers", 0, "p"), lines) == 10
-    assert line_of(("callbacks", 1, "patience"), lines) == 25
-    assert line_of(("output", "directory"), lines) is None
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import chainrule as cr
 from chainrule import nn
 from chainrule.errors import DataError
 from chainrule.runs.problems import RunFileError
-from tests.runs.test_building import FromFile, file, small
+from tests.runs.test_building import file, small
 
 LINEAR = 'layers = [{ class = "Linear", out_features = 4 }, "Tanh", "Linear"]'
 
@@ -22,7 +22,7 @@ def made(folder: Path, source: str, model: str, more: str = "") -> Any:
         more += 'target = "y"\n'
     text = f'[data]\nsource = "{source}"\n{more}[model]\n{model}\n'
     run = file.parse(text, name="a.toml", folder=folder, options={"engine": "numpy"})
-    return FromFile(run).trainer(FromFile(run).parts())
+    return run.trainer(run.parts())
 
 
 def incomes(folder: Path) -> None:
@@ -33,7 +33,12 @@ def incomes(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "layer"), [("log", nn.LogTarget), ("quantile", nn.QuantileTarget)]
+    ("kind", "layer"),
+    [
+        ("log", nn.LogTarget),
+        ("quantile", nn.QuantileTarget),
+        ("none", nn.Unstandardize),
+    ],
 )
 @pytest.mark.parametrize("standardize", ["true", "false"])
 def test_layer_and_loss(
@@ -41,8 +46,12 @@ def test_layer_and_loss(
 ) -> None:
     incomes(tmp_path)
     model = f"standardize = {standardize}\n{LINEAR}"
-    trainer = made(tmp_path, "a.csv", model, f'target_transform = "{kind}"\n')
-    *_, last = trainer.model
+    more = f'target_transform = "{kind}"\n'
+    *_, last = (trainer := made(tmp_path, "a.csv", model, more)).model
+    if kind == "none":
+        assert type(last) is (layer if standardize == "true" else nn.Linear)
+        assert isinstance(trainer.loss, nn.MSELoss)
+        return
     assert type(last) is layer
     assert isinstance(trainer.loss, nn.TransformedTargetLoss)
     assert isinstance(trainer.loss.loss, nn.MSELoss)
@@ -51,18 +60,8 @@ def test_layer_and_loss(
     ).numpy()
     assert abs(z.mean()) < 0.3
     assert 0.7 < z.std() < 1.3
-    text = f'target_transform = "{kind}"\n', '[loss]\nclass = "HuberLoss"'
-    trainer = made(tmp_path, "a.csv", f"{model}\n{text[1]}", text[0])
-    assert isinstance(trainer.loss.loss, nn.HuberLoss)
-
-
-def test_none_is_the_default(tmp_path: Path) -> None:
-    incomes(tmp_path)
-    for more in ("", 'target_transform = "none"\n'):
-        trainer = made(tmp_path, "a.csv", LINEAR, more)
-        *_, last = trainer.model
-        assert isinstance(last, nn.Unstandardize)
-        assert isinstance(trainer.loss, nn.MSELoss)
+    huber = made(tmp_path, "a.csv", f'{model}\n[loss]\nclass = "HuberLoss"', more)
+    assert isinstance(huber.loss.loss, nn.HuberLoss)
 
 
 @pytest.mark.parametrize(
@@ -87,45 +86,26 @@ def test_where_it_has_no_meaning(
     assert words in str(error.value)
 
 
-def test_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Trained, resumed, evaluated: in the unit of the target."""
-    from chainrule import cli
-
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("chainrule.viz.can_plot", lambda: False)
+def test_a_run(tmp_path: Path) -> None:
+    """Its predictions are in the unit of the target, and so are those of its copy."""
     incomes(tmp_path)
-    Path("a.toml").write_text(
-        '[data]\nsource = "a.csv"\ntarget = "y"\ntarget_transform = "log"\n'
-        f"[model]\n{LINEAR}\n"
-        '[training]\nengine = "numpy"\nepochs = 3\n'
-        '[optimizer]\nclass = "Adam"\nlr = 0.02\n',
-        encoding="utf-8",
-    )
-    assert cli.run(["train", "a.toml", "--out", "r"]) == 0
-    assert cli.run(["train", "--resume", "r", "--epochs", "80"]) == 0
-    assert cli.run(["evaluate", "r"]) == 0
-    trainer = cr.Trainer.load("r")
-    assert trainer.epoch == 80
-    table = np.loadtxt("a.csv", delimiter=",", skiprows=1)
-    x, y = table[:, :2].astype("f4"), table[:, 2]
-    ratio = trainer.predict(x)[:, 0] / y
-    assert np.median(abs(np.log(ratio))) < 0.5
+    model = f"{LINEAR}\n[optimizer]\nlr = 0.02"
+    trainer = made(tmp_path, "a.csv", model, 'target_transform = "log"\n')
+    table = np.loadtxt(tmp_path / "a.csv", delimiter=",", skiprows=1)
+    x, y = table[:, :2].astype("f4"), table[:, 2:]
+    trainer.fit((x, y.astype("f4")), epochs=80, batch_size=16, progress=False)
+    trainer.save(tmp_path / "a.ckpt")
+    for one in (trainer, cr.Trainer.load(tmp_path / "a.ckpt")):
+        assert np.median(abs(np.log(one.predict(x) / y))) < 0.5
 
 
 def test_several_targets_count_alike(tmp_path: Path) -> None:
     """A million of one weighs no more than a half of the other."""
-    x = np.random.default_rng(1).normal(size=(200, 2))
+    x = np.random.default_rng(1).normal(size=(200, 2)).astype("f4")
     y = np.stack([np.tanh(x[:, 0]), 1e7 + 1e6 * np.sin(2 * x[:, 1])], axis=1)
-    rows = "".join(f"{a},{b},{c},{d}\n" for a, b, c, d in np.hstack([x, y]).tolist())
-    (tmp_path / "b.csv").write_text(f"a,b,small,large\n{rows}", encoding="utf-8")
-    text = (
-        '[data]\nsource = "b.csv"\ntarget = ["small", "large"]\nvalidation = 0\n'
-        f"test = 0\n[model]\n{LINEAR.replace('4', '16')}\n[optimizer]\nlr = 0.02\n"
-    )
-    run = file.parse(text, name="b.toml", folder=tmp_path, options={"engine": "numpy"})
-    parts = FromFile(run).parts()
-    trainer = FromFile(run).trainer(parts)
-    trainer.fit(parts.train, epochs=60, progress=False)
-    made = trainer.predict(parts.train.x)
-    error = ((made - parts.train.y) ** 2).mean(0) / parts.train.y.var(0)
+    np.savez(tmp_path / "b.npz", x=x, y=y.astype("f4"))
+    model = f"{LINEAR.replace('4', '16')}\n[optimizer]\nlr = 0.02"
+    trainer = made(tmp_path, "b.npz", model, "validation = 0\ntest = 0\n")
+    trainer.fit((x, y.astype("f4")), epochs=60, progress=False)
+    error = ((trainer.predict(x) - y) ** 2).mean(0) / y.var(0)
     assert (error < 0.05).all()

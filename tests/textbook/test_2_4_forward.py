@@ -6,23 +6,6 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import nn
-from tests.textbook.oracle import Pass, close, exact
-
-
-def half_square(prediction, truth):
-    return ((prediction - truth) * (prediction - truth)).sum() * 0.5
-
-
-def test_2_4_the_steps_of_forward_propagation(rng, network):
-    """z⁽ˡ⁾ = W⁽ˡ⁾a⁽ˡ⁻¹⁾ + b⁽ˡ⁾, a⁽ˡ⁾ = f(z⁽ˡ⁾), layer after layer, up to ŷ."""
-    model, layers = network([4, 3, 5, 2], ["Sigmoid", "ReLU", "Tanh"])
-    x, y = rng.normal(size=4), rng.normal(size=2)
-    shown = cr.explain(model, x, y, half_square)
-    worked = Pass(layers, exact(x), exact(y))
-    for layer in shown.layers:
-        close(layer.z[:, 0], worked.z[layer.l])
-        close(layer.a[:, 0], worked.a[layer.l])
-    close(shown.predictions[:, 0], worked.a[-1])
 
 
 def test_2_4_the_parameters_theta_are_all_weights_and_biases(network):

@@ -7,7 +7,7 @@ import pytest
 from mpmath import mp, mpf
 
 import chainrule as cr
-from chainrule import nn, optim
+from chainrule import optim
 from chainrule.errors import ChainruleWarning
 from tests.textbook.oracle import close
 
@@ -48,18 +48,6 @@ def test_2_10_question_3_a_rate_too_large_diverges_and_one_too_small_creeps():
     """η > 2/c makes |θ| grow; a tiny η leaves it almost where it was."""
     assert abs(descend_on_a_parabola(1.125)) > 1e3
     assert descend_on_a_parabola(2.0**-20) > 0.9999
-
-
-def test_2_10_question_4_two_layers_derived(network, rng):
-    """The derivation is 3.7's; ``explain`` prints it for any two-layer network."""
-    model, _ = network([2, 2, 1], ["Sigmoid", "Sigmoid"])
-    shown = cr.explain(
-        model, rng.normal(size=2), rng.normal(size=1), nn.HalfSquaredErrorLoss()
-    )
-    text = str(shown)
-    for part in ("δ⁽²⁾", "δ⁽¹⁾", "∂ℒ/∂W⁽²⁾", "∂ℒ/∂W⁽¹⁾"):
-        assert part in text
-    assert shown.check().ok
 
 
 def test_3_11_question_2_saturated_activations_make_gradients_vanish():

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,17 @@ def make() -> Make:
         return cr.Trainer(chosen, engine=engine, **options)
 
     return made
+
+
+@contextmanager
+def raising(
+    kind: type[Exception], *parts: str, fix: bool = True
+) -> Iterator[pytest.ExceptionInfo[Any]]:
+    """Within the block comes an error that says all of this, and what to do."""
+    with pytest.raises(kind) as error:
+        yield error
+    for part in (*parts, "expected:", "got:", *["fix:"] * fix):
+        assert part in str(error.value)
 
 
 @pytest.fixture

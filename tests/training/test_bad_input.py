@@ -11,13 +11,7 @@ import pytest
 import chainrule as cr
 from chainrule import errors, nn, optim, training
 
-from .conftest import Make, pixels, same, small_network
-
-
-def has(error: pytest.ExceptionInfo[Any], *parts: str, fix: bool = True) -> None:
-    text = str(error.value)
-    for part in (*parts, "expected:", "got:", *["fix:"] * fix):
-        assert part in text
+from .conftest import Make, pixels, raising, same, small_network
 
 
 class Two(nn.Module):
@@ -65,9 +59,8 @@ def test_runs_that_do_not_begin(
     make: Make, trainer: dict[str, Any], fit: dict[str, Any], parts: tuple[str, ...]
 ) -> None:
     made = make(**trainer)
-    with pytest.raises(errors.ChainruleError) as error:
+    with raising(errors.ChainruleError, *parts):
         made.fit(**({"train": PIXELS, "epochs": 1} | fit))
-    has(error, *parts)
     assert not made.history.epochs
 
 
@@ -79,9 +72,8 @@ def test_counts_of_a_run_that_are_none(make: Make, name: str, value: Any) -> Non
         calls.append(lambda: make().evaluate(PIXELS, batch_size=value))
         calls.append(lambda: make().predict(PIXELS, batch_size=value))
     for call in calls:
-        with pytest.raises(errors.ArgumentError) as error:
+        with raising(errors.ArgumentError, f"{name} ≥ 1", repr(value), fix=False):
             call()
-        has(error, f"{name} ≥ 1", repr(value), fix=False)
 
 
 def test_rows_that_do_not_fit_the_first_layer(make: Make) -> None:
@@ -92,9 +84,8 @@ def test_rows_that_do_not_fit_the_first_layer(make: Make) -> None:
         lambda: trainer.evaluate(wrong),
         lambda: trainer.predict(wrong),
     ):
-        with pytest.raises(errors.ShapeError) as error:
+        with raising(errors.ShapeError, "Linear '0'", "6", "5", "nn.Linear(5, 8)"):
             call()
-        has(error, "Linear '0'", "6", "5", "nn.Linear(5, 8)")
 
 
 @pytest.mark.parametrize(("label", "row"), [(3, 7), (-1, 2)])
@@ -112,58 +103,37 @@ def test_labels_outside_the_classes(
         lambda: trainer.fit(data, epochs=1, validation=wrong),
         lambda: trainer.evaluate(wrong),
     ):
-        with pytest.raises(errors.ArgumentError) as error:
+        with raising(
+            errors.ArgumentError, "3 classes", "0 … 2", f"{label} in row {row}"
+        ):
             call()
-        has(error, "3 classes", "0 … 2", f"{label} in row {row}")
     after = trainer.model.state_dict()
     assert all((after[k] == before[k]).all() for k in before)
     assert trainer.optimizer.schedule.total_steps is None, "nothing was begun"
 
 
-def test_labels_are_checked_before_anything_is_compiled(
-    make: Make, data: cr.data.Dataset, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("chainrule.training.programs.CompiledProgram", None)
-    wrong = cr.data.Dataset(data.x, data.y + 1)
-    with pytest.raises(errors.ArgumentError, match="3 classes"):
-        make().fit(wrong, epochs=1)
-
-
 @pytest.mark.parametrize(
-    ("x", "dtype"), [("shape (6,)", "f4"), ("text", "U3"), ("dates", "M8[D]")]
+    "x",
+    [np.zeros(6), np.zeros((5, 6), "U3"), np.zeros((5, 6), "M8[D]"), np.zeros((0, 6))],
+    ids=["a row", "text", "dates", "nothing"],
 )
-def test_arrays_that_are_no_data(make: Make, x: str, dtype: str) -> None:
-    rows = np.zeros((5, 6), dtype) if x != "shape (6,)" else np.zeros(6, dtype)
+def test_arrays_that_are_no_data(make: Make, x: np.ndarray) -> None:
     for call in (
-        lambda: make().fit((rows, np.zeros(5, int)), epochs=1),
-        lambda: make().evaluate((rows, np.zeros(5, int))),
+        lambda: make().fit((x, np.zeros(len(x), int)), epochs=1),
+        lambda: make().evaluate((x, np.zeros(len(x), int))),
     ):
-        with pytest.raises(errors.ChainruleError) as error:
+        with raising(errors.ChainruleError):
             call()
-        has(error)
-
-
-def test_no_data(make: Make) -> None:
-    nothing = (np.zeros((0, 6), np.float32), np.zeros(0, int))
-    for call in (
-        lambda: make().fit(nothing, epochs=1),
-        lambda: make().evaluate(nothing),
-    ):
-        with pytest.raises(errors.ArgumentError) as error:
-            call()
-        has(error, "The data set is empty")
 
 
 def test_not_a_number_in_the_data(make: Make) -> None:
     x = np.zeros((20, 6), np.float32)
     x[3, 4] = np.nan
-    with pytest.raises(errors.NonFiniteError) as error:
+    with raising(errors.NonFiniteError, "row 3, column 4", "nan"):
         make().fit((x, np.zeros(20, int)), epochs=1)
-    has(error, "row 3, column 4", "nan")
     for given in (x, x.tolist(), cr.tensor(x), cr.data.Column(x)):
-        with pytest.raises(errors.NonFiniteError) as error:
+        with raising(errors.NonFiniteError, "row 3, column 4", "nan"):
             make().predict(given)
-        has(error, "row 3, column 4", "nan")
 
 
 @pytest.mark.parametrize(
@@ -184,9 +154,8 @@ def test_not_a_number_in_the_data(make: Make) -> None:
 def test_what_a_trainer_is_made_of(
     make: Make, options: dict[str, Any], parts: tuple[str, ...]
 ) -> None:
-    with pytest.raises(errors.ChainruleError) as error:
+    with raising(errors.ChainruleError, *parts):
         make(**options)
-    has(error, *parts)
 
 
 @pytest.mark.parametrize("name", ["seed", "threads"])
@@ -217,34 +186,21 @@ def test_targets_that_the_loss_does_not_take(
     ):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("chainrule.training.programs.CompiledProgram", None)
-            with pytest.raises(errors.ArgumentError) as error:
+            with raising(errors.ArgumentError, *parts):
                 call()
-        has(error, *parts)
     assert trainer.plan is None
 
 
 # -- what people bring from other libraries -------------------------------------------
 
 
-def test_features_and_targets_as_two_arguments(
-    make: Make, data: cr.data.Dataset
-) -> None:
-    with pytest.raises(errors.ArgumentError) as error:
-        make().evaluate(data.x[...], data.y)  # type: ignore[arg-type]
-    has(error, "batch_size", "evaluate((x, y)")
-    assert len(str(error.value)) < 400, "not all of the numbers"
-
-
 def test_a_single_sample(make: Make) -> None:
-    with pytest.raises(errors.ShapeError) as error:
+    with raising(errors.ShapeError, "single one", "(6,)", "predict(x[None])"):
         make().predict(np.zeros(6, np.float32))
-    has(error, "single one", "(6,)", "predict(x[None])")
-    with pytest.raises(errors.ArgumentError) as error:
+    with raising(errors.ArgumentError, "a single number"):
         make().predict(3.0)
-    has(error, "a single number")
-    with pytest.raises(errors.ArgumentError) as error:
+    with raising(errors.ArgumentError, "features alone", "a pair", "evaluate((x, y))"):
         make().predict((PIXELS.x[...], PIXELS.y))
-    has(error, "features alone", "a pair", "evaluate((x, y))")
     trainer = make(model=classifier(nn.Flatten()), optimizer=optim.SGD(lr=0.1))
     x = images() / 255
     trainer.fit((x, LABELS), epochs=1, batch_size=5, progress=False)
@@ -264,18 +220,16 @@ def test_places_that_are_none(make: Make, data: cr.data.Dataset, given: Any) -> 
         lambda: training.CSVLogger(given),
         lambda: training.JSONLinesLogger(given),
     ):
-        with pytest.raises(errors.ArgumentError) as error:
+        with raising(errors.ArgumentError, "must say where", repr(given), fix=False):
             call()
-        has(error, "must say where", repr(given), fix=False)
 
 
 @pytest.mark.parametrize("every", ["60", None, -1, float("nan"), True])
 def test_seconds_between_checkpoints(
     make: Make, data: cr.data.Dataset, tmp_path: Path, every: Any
 ) -> None:
-    with pytest.raises(errors.ArgumentError) as error:
+    with raising(errors.ArgumentError, "checkpoint_every ≥ 0", repr(every), fix=False):
         make().fit(data, epochs=1, checkpoint=tmp_path, checkpoint_every=every)
-    has(error, "checkpoint_every ≥ 0", repr(every), fix=False)
     assert not any(tmp_path.iterdir())
 
 
@@ -303,9 +257,10 @@ def test_measurements_for_an_embedding(make: Make) -> None:
         lambda: trainer.evaluate((x, [0, 1])),
         lambda: trainer.predict(x),
     ):
-        with pytest.raises(errors.ArgumentError) as error:
+        with raising(
+            errors.ArgumentError, "Embedding", "1.5 among the features", "nn.Linear"
+        ):
             call()
-        has(error, "Embedding", "1.5 among the features", "nn.Linear")
     assert trainer.predict(np.floor(x)).shape == (2, 3)
 
 
@@ -402,38 +357,26 @@ def test_a_schedule_that_is_over(make: Make, data: cr.data.Dataset) -> None:
     trainer = make()
     trainer.fit(data, epochs=1, batch_size=10, progress=False)
     weights = trainer.model.state_dict()
-    with pytest.raises(errors.ArgumentError) as error:
+    with raising(
+        errors.ArgumentError,
+        "schedule ends before",
+        "total_steps ≥ 10",
+        "total_steps=5",
+    ):
         trainer.fit(data, epochs=1, batch_size=10, progress=False)
-    has(error, "schedule ends before", "total_steps ≥ 10", "total_steps=5")
     assert (trainer.model.state_dict()["0.weight"] == weights["0.weight"]).all()
 
 
 def test_resume_on_other_data(make: Make, data: cr.data.Dataset) -> None:
     trainer = make()
-    with pytest.raises(errors.ArgumentError) as error:
+    with raising(errors.ArgumentError, "no run to resume", "trainer.fit"):
         trainer.resume(data)
-    has(error, "no run to resume", "trainer.fit")
     trainer.fit(data, epochs=1, progress=False)
     y = data.y.copy()
     y[0] = (y[0] + 1) % 3
     for other in (pixels(51), pixels(50, seed=1), cr.data.Dataset(data.x, y)):
-        with pytest.raises(errors.ArgumentError) as error:
+        with raising(errors.ArgumentError, "exactly only on the data", "CRC-32"):
             trainer.resume(other)
-        has(error, "exactly only on the data", "CRC-32")
-
-
-def test_a_directory_that_holds_another_run(
-    make: Make, data: cr.data.Dataset, tmp_path: Path
-) -> None:
-    first = make()
-    first.fit(data, epochs=1, checkpoint=tmp_path, progress=False)
-    content = (tmp_path / "last.ckpt").read_bytes()
-    other = make(seed=1)
-    with pytest.raises(errors.ArgumentError) as error:
-        other.fit(data, epochs=1, checkpoint=tmp_path)
-    has(error, "already holds a run", "last.ckpt", "resume")
-    assert (tmp_path / "last.ckpt").read_bytes() == content
-    assert same(other.model, small_network())
 
 
 def test_a_plateau_of_accuracy_that_is_taken_for_one_of_loss(

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import disk, errors, nn, optim
-from chainrule.training import Callback, LambdaCallback, checkpoint, metrics
+from chainrule import disk, errors, metrics, nn, optim
+from chainrule.training import Callback, LambdaCallback, checkpoint
 
-from .conftest import CtrlC, Make, StopAt, same, small_network, without_time
+from .conftest import CtrlC, Make, StopAt, raising, same, small_network, without_time
 
 
 @pytest.fixture
@@ -117,20 +117,8 @@ def test_checkpoints_within_an_epoch(
 
 
 def refused(path: Path, *parts: str, **options: Any) -> None:
-    with pytest.raises(errors.CheckpointError) as error:
+    with raising(errors.CheckpointError, *parts):
         cr.Trainer.load(path, **options)
-    for part in (*parts, "expected:", "got:", "fix:"):
-        assert part in str(error.value)
-
-
-def test_truncated_anywhere(saved: Path, tmp_path: Path) -> None:
-    content = saved.read_bytes()
-    lengths = [0, 1, 7, 8, 9, 100, len(content) // 2, len(content) - 1]
-    for length in lengths:
-        (tmp_path / "cut.ckpt").write_bytes(content[:length])
-        refused(tmp_path / "cut.ckpt", "cut.ckpt", "damaged", "nothing was loaded")
-    (tmp_path / "cut.ckpt").write_bytes(content + b"\0")
-    refused(tmp_path / "cut.ckpt", "damaged")
 
 
 def test_altered_anywhere(saved: Path, tmp_path: Path) -> None:
@@ -174,15 +162,6 @@ def test_other_files(tmp_path: Path, saved: Path) -> None:
     refused(tmp_path / "nothing.ckpt", "cannot be read", "No such file")
     (tmp_path / "empty").mkdir()
     refused(tmp_path / "empty", "last.ckpt", "No such file")
-
-
-@pytest.mark.parametrize("name", ["", "history//loss"])
-def test_an_array_without_a_name(saved: Path, name: str) -> None:
-    document, tensors = checkpoint.read(saved)
-    steps = tensors["history/train/loss"]
-    checkpoint.write(saved, document, tensors | {name: steps})
-    with pytest.raises(errors.CheckpointError, match="''"):
-        cr.Trainer.load(saved)
 
 
 def test_more_patterns_than_anybody_has(saved: Path) -> None:
@@ -234,27 +213,6 @@ def test_metrics_of_ones_own(make: Make, data: Any, tmp_path: Path) -> None:
     measured = cr.Trainer.load(tmp_path / "ours.ckpt").evaluate(data)
     assert measured["top2"] == ours.evaluate(data)["top2"]
     assert measured["confusion_matrix"].sum() == len(data)
-
-
-@pytest.mark.usefixtures("single_steps")
-@pytest.mark.parametrize("at", [3, 4, 5, 9])
-def test_a_schedule_that_learns_is_resumed_exactly(
-    make: Make, data: cr.data.Dataset, tmp_path: Path, at: int
-) -> None:
-    def made() -> cr.Trainer:
-        rate = optim.ReduceLROnPlateau(0.5, "train_loss", patience=0, threshold=0.5)
-        return make(optimizer=optim.SGD(lr=rate, momentum=0.9), probes=["lr"])
-
-    whole, part = made(), made()
-    expected = whole.fit(data, epochs=4, batch_size=16, progress=False)
-    assert len(set(expected.steps["lr"].tolist())) > 2, "the rate has fallen twice"
-    stop = [StopAt(at)]
-    options: dict[str, Any] = {"progress": False, "checkpoint": tmp_path}
-    part.fit(data, epochs=4, batch_size=16, callbacks=stop, **options)
-    loaded = cr.Trainer.load(tmp_path)
-    history = loaded.resume(data, **options)
-    assert same(loaded.model, whole.model)
-    assert history.steps["lr"].tolist() == expected.steps["lr"].tolist()
 
 
 @pytest.mark.parametrize(
@@ -336,24 +294,12 @@ def test_no_space_harms_nothing(
 ) -> None:
     content = saved.read_bytes()
     monkeypatch.setattr(disk.os, call, failing(errno.ENOSPC))
-    with pytest.raises(errors.SaveError) as error:
+    with raising(
+        errors.SaveError, "checkpoint cannot be written", "No space left", "bytes"
+    ):
         make().save(saved)
-    for part in ("checkpoint cannot be written", "No space left", "bytes", "fix:"):
-        assert part in str(error.value)
     assert saved.read_bytes() == content
     assert os.listdir(saved.parent) == [saved.name], "nothing is left behind"
-
-
-def test_no_right_to_write(make: Make, tmp_path: Path) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("builtins.open", failing(errno.EACCES))
-        with pytest.raises(errors.SaveError, match="Permission denied"):
-            make().save(tmp_path / "run.ckpt")
-    (tmp_path / "file").write_text("")
-    with pytest.raises(errors.SaveError):
-        make().save(tmp_path / "file" / "run.ckpt")
-    with pytest.raises(errors.SaveError, match="No such file"):
-        make().save(tmp_path / "nowhere" / "run.ckpt")
 
 
 def test_a_run_that_cannot_be_saved_does_not_begin(

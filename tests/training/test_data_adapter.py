@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator
@@ -20,7 +19,7 @@ from chainrule.graph.primitive import REFERENCES
 from chainrule.primitives.random import random_bits, seed_key
 from chainrule.training import Callback, data_adapter
 
-from .conftest import Make, StopAt, pixels, same, small_network, without_time
+from .conftest import Make, StopAt, pixels, raising, same, small_network, without_time
 
 Rows = Iterator[tuple[Any, Any]]
 
@@ -101,15 +100,6 @@ def test_blocks_by_hand(make: Make, rows: int, drop_last: bool) -> None:
     plan = trainer.plan
     assert plan is not None
     assert (plan.rows, plan.block, plan.steps_per_epoch) == (rows, 16, len(got) // 3)
-
-
-@pytest.mark.usefixtures("blocks_of_sixteen")
-def test_train_loss_counts_the_rows_of_a_stream(make: Make) -> None:
-    trainer = fitted(make, stream_of(pixels(51)))
-    losses = trainer.history.steps["loss"].astype(np.float64).reshape(3, 7)
-    for row, part in zip(trainer.history.epochs, losses):
-        expected = (8 * part[:6].sum() + 3 * part[6]) / 51
-        assert row["train_loss"] == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.usefixtures("blocks_of_sixteen", "single_steps")
@@ -259,10 +249,8 @@ def test_a_loss_that_is_not_finite_in_a_later_block(make: Make, engine: str) -> 
 
 
 def refused(call: Callable[[], Any], kind: type[Exception], *parts: str) -> None:
-    with pytest.raises(kind) as error:
+    with raising(kind, *parts):
         call()
-    for part in (*parts, "expected:", "got:", "fix:"):
-        assert part in str(error.value)
 
 
 def test_a_schedule_that_needs_the_length(make: Make) -> None:
@@ -370,21 +358,3 @@ def test_predict_and_evaluate(make: Make, engine: str) -> None:
     made = trainer.predict(stream_of(data), batch_size=16)
     assert made.tobytes() == trainer.predict(data, batch_size=16).tobytes()
     assert trainer.evaluate(stream_of(data), 16) == trainer.evaluate(data, 16)
-
-
-def test_the_bar_of_a_stream(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    import io
-
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
-    terminal = Terminal()
-    monkeypatch.setattr(sys, "stderr", terminal)
-    monkeypatch.setenv("TERM", "xterm-256color")
-    monkeypatch.setenv("COLUMNS", "200")
-    trainer = make(optimizer=optim.SGD(lr=0.1))
-    trainer.fit(stream_of(pixels(50)), epochs=2, batch_size=10)
-    text = terminal.getvalue()
-    assert "?" in text.split("epoch 2/2")[0], "at first the length is unknown"
-    assert "10/10" in text

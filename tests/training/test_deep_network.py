@@ -58,30 +58,3 @@ def test_the_engines_agree_over_200_steps() -> None:
     measured = [trainer.evaluate((x, y)) for trainer in made.values()]
     assert measured[0]["loss"] == pytest.approx(measured[1]["loss"], rel=1e-5)
     assert measured[0]["accuracy"] > 0.75
-
-
-def test_masks_of_dropout_are_the_same_bits() -> None:
-    """Each loss is the number whose binary digits are the mask."""
-    rows, units = 64, 20
-    losses = []
-    for engine in ("numpy", "native"):
-        model = nn.Sequential(nn.Linear(1, units), nn.Dropout(0.5))
-        model[0].weight.copy_(np.zeros((units, 1), np.float32))
-        model[0].bias.copy_(np.ones(units, np.float32))
-        digits = cr.tensor(2.0 ** np.arange(units, dtype=np.float32))
-
-        def loss(
-            kept: cr.Tensor, y: cr.Tensor, digits: cr.Tensor = digits
-        ) -> cr.Tensor:
-            return (kept * digits).sum() * 0.5
-
-        trainer = cr.Trainer(
-            model, loss=loss, optimizer=optim.SGD(lr=1e-30), engine=engine, seed=3
-        )
-        data = (np.zeros((rows, 1), np.float32), np.zeros((rows, 1), np.float32))
-        trainer.fit(data, epochs=1, batch_size=1, progress=False)
-        losses.append(trainer.history.steps["loss"])
-    masks = losses[0].astype(np.uint32)
-    assert (masks == losses[0]).all(), "whole numbers"
-    assert len(set(masks.tolist())) > 60, "another mask in each step"
-    assert losses[0].tobytes() == losses[1].tobytes()

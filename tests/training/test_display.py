@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from chainrule import optim
 from chainrule.training import History, progress
 
 from .conftest import Make
+from .test_data_adapter import stream_of
 
 
 def test_history_table(make: Make, data: cr.data.Dataset) -> None:
@@ -114,16 +116,21 @@ class Terminal(io.StringIO):
         return True
 
 
+@pytest.mark.parametrize("stream", [False, True])
 def test_a_bar_in_a_terminal(
-    make: Make, data: cr.data.Dataset, monkeypatch: pytest.MonkeyPatch
+    make: Make, data: cr.data.Dataset, monkeypatch: pytest.MonkeyPatch, stream: bool
 ) -> None:
+    """Of a stream the length is unknown at first."""
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("COLUMNS", "200")
-    make().fit(data, epochs=2, batch_size=25, validation=data)
+    trainer = make(optimizer=optim.SGD(lr=0.1))
+    given: Any = stream_of(data) if stream else data
+    trainer.fit(given, epochs=2, batch_size=25, validation=data)
     text = terminal.getvalue()
     assert "epoch 1/2" in text
+    assert ("/?" in text.split("epoch 2/2")[0]) == stream
     assert "4/4" in text
     assert "train loss" in text
 

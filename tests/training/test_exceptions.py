@@ -168,8 +168,8 @@ class Fails(Callback):
 @pytest.mark.usefixtures("single_steps")
 @pytest.mark.parametrize("where", ["on_start", "on_chunk", "on_epoch", "on_finish"])
 @pytest.mark.parametrize("at", [1, 2])
-def test_a_callback(make: Make, where: str, at: int) -> None:
-    """What it did before it failed is undone as well."""
+def test_a_callback(make: Make, tmp_path: Path, where: str, at: int) -> None:
+    """What it did before it failed is undone as well, and what was saved goes on."""
     if at == 2 and where in ("on_start", "on_finish"):
         at = 1
     data = pixels(50)
@@ -177,16 +177,25 @@ def test_a_callback(make: Make, where: str, at: int) -> None:
     trainer = made(make, "numpy")
     cr.manual_seed(0)
     whole = made(make, "numpy")
-    options: Any = {"progress": False}
-    fails = Fails(where, at)
-    with pytest.raises(ZeroDivisionError):
-        trainer.fit(data, epochs=3, batch_size=20, callbacks=fails, **options)
+    options: Any = {"progress": False, "checkpoint_every": 0}
+    fails, place = Fails(where, at), tmp_path / "run"
+    with pytest.raises(ZeroDivisionError) as error:
+        trainer.fit(
+            data, epochs=3, batch_size=20, callbacks=fails, checkpoint=place, **options
+        )
+    assert error.traceback[-1].name == "fail"
     assert not trainer.notes
     assert trainer.optimizer.lr != 3.0
     assert trainer.optimizer.param_groups[0]["weight_decay"] != 3.0
     assert trainer.optimizer.steps == len(trainer.history)
-    trainer.resume(data, **options)
     whole.fit(data, epochs=3, batch_size=20, **options)
+    if where == "on_start":
+        assert not place.exists()
+    else:
+        loaded = cr.Trainer.load(place)
+        loaded.resume(data, **options)
+        compare(loaded, whole)
+    trainer.resume(data, **options)
     compare(trainer, whole)
 
 
@@ -257,18 +266,18 @@ def test_an_exception_between_a_checkpoint_and_the_note_of_it(
     compare(cr.Trainer.load(tmp_path), whole)
 
 
-@pytest.mark.parametrize("where", ["lockf", "open", "stat", "unlink"])
+@pytest.mark.parametrize("where", ["flock", "open", "stat", "unlink"])
 def test_an_exception_within_a_call_of_the_system(
     make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
     """A TimeoutError is an OSError, and is not taken for one of the system's."""
     fcntl = pytest.importorskip("fcntl")
     trainer, data = make(), pixels(50)
-    module = fcntl if where == "lockf" else os
+    module = fcntl if where == "flock" else os
     usual = getattr(module, where)
 
     def late(*args: Any, **options: Any) -> Any:
-        if where == "lockf" or LOCK in str(args[0]):
+        if where == "flock" or LOCK in str(args[0]):
             monkeypatch.setattr(module, where, usual)
             raise TimeoutError
         return usual(*args, **options)

@@ -88,38 +88,6 @@ def test_an_engine_learns(make: Make, engine: str) -> None:
     assert history.epochs[-1]["validation_accuracy"] > 0.9
 
 
-def test_the_engines_agree(make: Make, data: cr.data.Dataset, engine: str) -> None:
-    trainer, reference = make(engine=engine, dropout=0.2), make(dropout=0.2)
-    for t in (trainer, reference):
-        t.fit(data, epochs=2, batch_size=8, progress=False)
-    for name, values in reference.history.steps.items():
-        got = trainer.history.steps[name]
-        np.testing.assert_allclose(got, values, rtol=2e-4, atol=1e-6, err_msg=name)
-
-
-def test_every_sample_once_an_epoch_and_nothing_padded() -> None:
-    """Row i holds the number i, and the loss is Σ 2ⁱ over the rows that it saw."""
-    rows = 10
-    data = cr.data.Dataset(
-        np.arange(rows, dtype=np.float32)[:, None], np.zeros((rows, 1), np.float32)
-    )
-    cr.manual_seed(0)
-    model = nn.Linear(1, 1, bias=False)
-    model.weight.copy_([[1.0]])
-    trainer = cr.Trainer(
-        model,
-        loss=lambda prediction, y: (prediction * float(np.log(2))).exp().sum(),
-        optimizer=optim.SGD(lr=1e-30),
-        engine="numpy",
-    )
-    trainer.fit(data, epochs=2, batch_size=4, progress=False)
-    losses = trainer.history.steps["loss"].astype(np.float64)
-    assert len(losses) == 6
-    for epoch in (losses[:3], losses[3:]):
-        assert round(epoch.sum()) == sum(2**i for i in range(rows))
-    assert losses[:3].tolist() != losses[3:].tolist(), "another order each epoch"
-
-
 def test_how_long_chunks_are_changes_nothing(
     make: Make, data: cr.data.Dataset, engine: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,25 +120,6 @@ def test_seeds_decide_the_order_and_dropout(make: Make, data: cr.data.Dataset) -
         trainer.fit(data, epochs=1, batch_size=8, progress=False)
         losses.append(trainer.history.steps["loss"].tolist())
     assert losses[0] == losses[1] != losses[2]
-
-
-def test_probes_are_the_norms_of_the_gradients(
-    make: Make, data: cr.data.Dataset, engine: str
-) -> None:
-    trainer = make(engine=engine)
-    plain = small_network()
-    rows = random.permutation(len(data), 0, 0)[:8]
-    loss = nn.CrossEntropyLoss()(
-        plain(cr.tensor(data.x[rows])), cr.tensor(data.y[rows])
-    )
-    loss.backward()
-    trainer.fit(data, epochs=1, batch_size=8, progress=False)
-    steps = trainer.history.steps
-    assert list(steps) == ["loss", "grad_norm/0.weight", "grad_norm/2.weight"]
-    for name, p in plain.named_parameters():
-        if p.ndim == 2:
-            expected = np.linalg.norm(p.grad.numpy().astype(np.float64))
-            assert steps[f"grad_norm/{name}"][0] == pytest.approx(expected, rel=1e-5)
 
 
 def test_train_loss_is_the_mean_over_samples(make: Make, data: cr.data.Dataset) -> None:
@@ -223,23 +172,6 @@ def test_what_is_left_can_be_left_out(make: Make, rows: int) -> None:
     assert trainer.plan is not None
     assert trainer.plan.steps_per_epoch == 6
     assert trainer.finished
-
-
-def test_batch_gradient_descent(make: Make, data: cr.data.Dataset) -> None:
-    """All samples in every step: the order does not matter but for rounding."""
-    trainer = make(optimizer=optim.SGD(lr=0.5))
-    history = trainer.fit(data, epochs=5, batch_size=None, progress=False)
-    plain = small_network()
-    sgd = optim.SGD(plain.parameters(), lr=0.5)
-    losses: list[float] = []
-    for _ in range(5):
-        loss = nn.CrossEntropyLoss()(plain(cr.tensor(data.x[...])), cr.tensor(data.y))
-        sgd.zero_grad()
-        loss.backward()
-        sgd.step()
-        losses.append(loss.item())
-    assert len(history) == 5
-    np.testing.assert_allclose(history.steps["loss"], losses, rtol=1e-5)
 
 
 def test_schedules_by_epochs_and_on_a_plateau(

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import os
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -27,6 +24,8 @@ from ..fuzz.checkpoints import joined, origin, split, wrong
 from ..fuzz.dice import Dice
 from ..fuzz.outcome import examine, guarded, in_time, load, use
 from ..fuzz.seeds import COUNT, Seed, seed, sign
+from ..nn.test_architecture import EVERY
+from .conftest import raising
 
 SHARE = 8  # of those that can be loaded so many are used: it takes 50 ms
 
@@ -159,54 +158,34 @@ ROW = {"epoch": 1, "train_loss": 1.0, "lr": 0.1, "seconds": 1.0}
 @pytest.mark.parametrize(
     ("keys", "value", "expected"),
     [
-        (["architecture"], [], "'architecture': a description"),
         (["architecture"], {"class": 5, "modules": []}, "'architecture'"),
         (["architecture"], {"class": "Sequential", "modules": [5]}, "'architecture'"),
         (["architecture", "more"], 1, "'architecture'"),
         (["loss"], {"class": "MSELoss", "arguments": []}, "'loss': a description"),
         (["optimizer"], {"name": "Adam"}, "'optimizer.lr': Field required"),
         (["updates"], -1, "'updates': greater than or equal to 0"),
-        (["updates"], True, "'updates': a valid integer"),
         (["updates"], 2**53, f"'updates': less than {2**53}"),
         (["seed"], 2**64, "'seed'"),
-        (["seed"], -1, "'seed'"),
-        (["engine"], None, "'engine': a valid string"),
         (["engine"], "x" * 50, "'engine'"),
         (["epoch"], 1.0, "'epoch': a valid integer"),
-        (["step"], -3, "'step'"),
         (["seconds"], float("nan"), "'seconds': a finite number"),
-        (["seconds"], -1.0, "'seconds'"),
         (["plan"], 5, "'plan': a valid dictionary"),
-        (["epochs"], [1], "'epochs.0'"),
-        (["epochs"], [{}], "'epochs.0.epoch': Field required"),
         (["frozen"], "0.weight", "'frozen': a valid list"),
         (["frozen"], ["9.bias"], "9.bias"),
-        (["epochs"], [{**ROW, "epoch": 1.5}], "'epochs.0.epoch'"),
         (["epochs"], [{**ROW, "accuracy": "good"}], "'epochs.0.accuracy'"),
         (["epochs"], [{**ROW, "accuracy": 10**400}], "'epochs.0.accuracy'"),
         (["epochs"], [{**ROW, "seconds": -1}], "'epochs.0.seconds'"),
-        (["notes"], [], "'notes': a valid dictionary"),
-        (["model"], 5, "'model': a valid string"),
-        (["validation_name"], None, "'validation_name': a valid string"),
         (["metrics"], ["accuracy"], "'metrics.0'"),
         (["metrics"], [{"class": "R2"}], "'metrics.0'"),
-        (["probes"], "lr", "'probes': a valid list"),
         (["plan", "class_names"], [1, 2, 3], "'plan.class_names.0'"),
-        (["plan", "format"], "csv", "'plan.format': a valid dictionary"),
         (["plan", "scale"], float("inf"), "'plan.scale': a finite number"),
         (["observers"], {"Mine": 5}, "'observers.Mine': a valid dictionary"),
         (["observers"], {"M": {"x": {"__array__": "no"}}}, "an array for each"),
         (["starts"], {"train": -1}, "'starts.train'"),
-        (["plan"], {"first": 0}, "'plan.epochs': Field required"),
         (["plan", "epochs"], 0, "'plan.epochs'"),
-        (["plan", "rows"], -1, "'plan.rows'"),
-        (["plan", "checksum"], "3", "'plan.checksum'"),
-        (["plan", "rows"], [], "'plan.rows'"),
-        (["plan", "block"], 2.5, "'plan.block'"),
         (["plan", "batch_size"], 0, "'plan.batch_size'"),
         (["plan", "batch_size"], 10**400, "'plan.batch_size'"),
         (["plan", "block"], 12, "whole batches"),
-        (["plan", "drop_last"], 1, "'plan.drop_last': a valid boolean"),
         (["plan", "more"], 1, "'plan.more'"),
         (["epoch"], 9, "epochs 0 … 2 of 3 steps"),
         (["step"], 4, "epochs 0 … 2 of 3 steps"),
@@ -217,7 +196,7 @@ ROW = {"epoch": 1, "train_loss": 1.0, "lr": 0.1, "seconds": 1.0}
         (["optimizer", "params"], [{"params": ["9.weight"]}], "do not fit together"),
         (["optimizer", "lr", "total_steps"], "x", "cannot build"),
         (["loss"], {"class": "Linear", "arguments": {"in_features": 1}}, "cannot"),
-        (["loss"], {"class": "ReLU", "arguments": {}}, "The checkpoint's loss is none"),
+        (["loss"], {"class": "ReLU", "arguments": {}}, "loss is none"),
         (["architecture"], {"class": "MSELoss", "arguments": {}}, "model is none"),
     ],
 )
@@ -236,17 +215,23 @@ def test_documents_that_are_none(
 @pytest.mark.parametrize(
     ("text", "got"),
     [
-        ("", "Expecting value"),
+        ("", "EOF"),
         ("[1]", "no object"),
         ("[" * 100_000, "recursion"),
-        ('{"a": ' + "[" * 100 + "]" * 100 + "}", "100 values in each other"),
-        ("9" * 5000, "4300 digits"),
-        ('{"a": "\\ud800"}', "surrogates not allowed"),
+        ("9" * 5000, "out of range"),
+        ('{"a": "\\ud800"}', "hex escape"),
         ('{"notes": {}, "notes": {}}', "'epoch': Field required"),
     ],
 )
 def test_texts_that_are_no_documents(place: Path, text: str, got: str) -> None:
     refused(place, sign(text, seed(0).tensors), got)
+
+
+def test_a_network_as_deep_as_json_goes(place: Path) -> None:
+    spec: Any = {"class": "ReLU", "arguments": {}}
+    for _ in range(95):
+        spec = {"class": "Sequential", "modules": [spec]}
+    refused(place, changed(seed(0), "architecture", to=spec), "another architecture")
 
 
 def test_a_character_of_two_halves(place: Path) -> None:
@@ -265,6 +250,7 @@ def test_a_character_of_two_halves(place: Path) -> None:
         ("observers/Mine", np.zeros(2), "arrays that the document names"),
         ("model/9.weight", np.zeros(2), "another architecture"),
         ("", np.zeros(2), "arrays that the document names"),
+        ("history//loss", np.zeros(6, np.float32), "one column of floats a probe"),
     ],
 )
 def test_tensors_that_are_nobodys(
@@ -301,42 +287,13 @@ def test_a_large_layer_is_refused_before_it_is_built(place: Path) -> None:
 
 def test_every_layer_says_how_large_it_is() -> None:
     """What is annotated ``Count`` covers whatever layer there is."""
-    examples: dict[str, tuple[Any, ...]] = {
-        "BatchNorm1d": (7,),
-        "Embedding": (11, 7),
-        "GroupNorm": (2, 8),
-        "InstanceNorm1d": (7,),
-        "LayerNorm": ([5, 7],),
-        "Linear": (7, 11),
-        "LogTarget": (7,),
-        "PReLU": (7,),
-        "Perceptron": (7, 11),
-        "QuantileTarget": (7,),
-        "RMSNorm": (7,),
-        "Standardize": (7,),
-        "Threshold": (0.5, 0.0),
-        "TransformedTargetLoss": (nn.MSELoss(), nn.LogTarget(7)),
-        "Unstandardize": (7,),
-    }
-    for name in nn.__all__:
-        kind = getattr(nn, name)
-        if not isinstance(kind, type) or not issubclass(kind, nn.Module):
-            continue
-        try:
-            layer = kind(*examples.get(name, ()))
-        except TypeError as error:  # a new layer with sizes wants a row above
-            raise AssertionError(f"{name} is no example") from error
+    for layer in EVERY:
         spec = architecture.module_spec(layer)
-        if spec is not None:
-            largest = max((t.numpy().size for _, t in layer.named_tensors()), default=0)
-            # A layer with sizes and without parameters counts as if it had some.
-            assert architecture.elements(spec) == largest or not largest, name
-
-
-@pytest.mark.parametrize("size", [0, 9, 2**31, 10**8, 10**8 + 1, 2**63, 2**64 - 1])
-def test_a_header_that_lies_about_its_length(place: Path, size: int) -> None:
-    content = size.to_bytes(8, "little") + seed(0).content[8:]
-    refused(place, content, "damaged", "nothing was loaded")
+        given = ("weight", "pos_weight") if isinstance(layer, nn.Loss) else ()
+        tensors = [t for name, t in layer.named_tensors() if name not in given]
+        largest = max((t.numpy().size for t in tensors), default=0)
+        # A layer with sizes and without parameters counts as if it had some.
+        assert architecture.elements(spec) >= largest, layer
 
 
 @pytest.mark.parametrize("shape", [[0, 2**64 - 1], [2**63, 2**63], [0] * 70, [-1]])
@@ -363,36 +320,6 @@ def test_a_file_that_is_no_checkpoint_is_not_read_to_its_end(place: Path) -> Non
     place.unlink()
 
 
-@pytest.mark.skipif(os.name != "posix", reason="needs pipes and devices")
-def test_pipes_and_devices_are_not_waited_for(place: Path) -> None:
-    pipe = place.with_name("pipe")
-    os.mkfifo(pipe)
-    for path in (pipe, Path("/dev/zero"), Path("nul\0l")):
-        with guarded(1, 5.0), pytest.raises(CheckpointError, match="cannot be read"):
-            cr.Trainer.load(path)
-
-
-def test_with_little_memory(place: Path) -> None:
-    """In a process that may take 300 MB more than it has, huge layers are refused."""
-    spec = {"class": "BatchNorm1d", "arguments": {"num_features": 10**9}}
-    place.write_bytes(changed(seed(0), "architecture", to=spec))
-    code = (
-        "import resource, sys, chainrule as cr\n"
-        "import safetensors.numpy\n"
-        "pages = int(open('/proc/self/statm').read().split()[0])\n"
-        "limit = pages * resource.getpagesize() + 300 * 2**20\n"
-        "resource.setrlimit(resource.RLIMIT_AS, (limit, limit))\n"
-        "try:\n    cr.Trainer.load(sys.argv[1])\n"
-        "except cr.errors.CheckpointError as error:\n    print(error)\n"
-    )
-    if not os.path.exists("/proc/self/statm"):
-        pytest.skip("needs Linux")
-    done = subprocess.run(
-        [sys.executable, "-c", code, place], capture_output=True, text=True, check=False
-    )
-    assert "1e+09 weights" in done.stdout, done.stderr
-
-
 # -- what cannot be written ------------------------------------------------------------
 
 
@@ -411,10 +338,8 @@ def test_notes_that_json_does_not_have(
     place.write_bytes(seed(0).content)
     made = cr.Trainer.load(place)
     made.notes = notes
-    with pytest.raises(SaveError) as error:
+    with raising(SaveError, "cannot hold", got):
         made.save(place)
-    for part in ("cannot hold", "expected:", got, "fix:"):
-        assert part in str(error.value)
     assert place.read_bytes() == seed(0).content
 
 

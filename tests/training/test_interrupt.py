@@ -9,38 +9,9 @@ from typing import Any
 import pytest
 
 import chainrule as cr
-from chainrule.compiled_program import CompiledProgram
 from chainrule.training.interrupt import Interrupt
 
-from .conftest import Make, same
-
-
-@pytest.mark.usefixtures("single_steps")
-@pytest.mark.parametrize("at", [1, 3, 4, 6])
-def test_twice_leaves_a_state_that_can_be_resumed(
-    make: Make, data: cr.data.Dataset, engine: str, at: int
-) -> None:
-    """The second Ctrl-C hits when the weights have moved and nothing else has."""
-    run, runs = CompiledProgram.run, 0
-
-    def interrupted(program: CompiledProgram, *args: Any, **options: Any) -> Any:
-        nonlocal runs
-        made = run(program, *args, **options)
-        runs += 1
-        if runs == at:
-            raise KeyboardInterrupt
-        return made
-
-    trainer, whole = (make(engine=engine, dropout=0.3) for _ in range(2))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(CompiledProgram, "run", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            trainer.fit(data, epochs=2, batch_size=16, progress=False)
-    assert trainer.optimizer.steps == len(trainer.history) < at
-    trainer.resume(data, progress=False)
-    history = whole.fit(data, epochs=2, batch_size=16, progress=False)
-    assert same(trainer.model, whole.model)
-    assert trainer.history.steps["loss"].tolist() == history.steps["loss"].tolist()
+from .conftest import Make
 
 
 def test_twice_interrupts_at_once() -> None:

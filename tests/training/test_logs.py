@@ -13,9 +13,10 @@ import pytest
 
 import chainrule as cr
 from chainrule import errors, optim
-from chainrule.training import Callback, CSVLogger, JSONLinesLogger, Metric
+from chainrule.metrics import Metric
+from chainrule.training import Callback, CSVLogger, JSONLinesLogger
 
-from .conftest import Make, pixels, without_time
+from .conftest import Make, pixels, raising, without_time
 
 KEYS = ["epoch", "train_loss", "validation_loss", "validation_accuracy"]
 KEYS += ["lr", "seconds"]
@@ -46,25 +47,6 @@ def test_what_is_written(make: Make, data: cr.data.Dataset, tmp_path: Path) -> N
     rows = table(tmp_path / "a" / "log.csv")
     assert all(list(row) == KEYS for row in rows)
     assert [{k: float(v) for k, v in row.items()} for row in rows] == history.epochs
-
-
-def test_each_line_at_once(make: Make, data: cr.data.Dataset, tmp_path: Path) -> None:
-    seen: list[tuple[int, int]] = []
-
-    class Look(Callback):
-        def on_start(self, trainer: cr.Trainer) -> None:
-            self.look()
-
-        def on_epoch(self, trainer: cr.Trainer) -> None:
-            self.look()
-
-        def look(self) -> None:
-            lines = (tmp_path / "log.csv").read_text().splitlines()
-            seen.append((len(lines), len(jsonl(tmp_path / "log.jsonl"))))
-
-    logs = [CSVLogger(tmp_path / "log.csv"), JSONLinesLogger(tmp_path / "log.jsonl")]
-    make().fit(data, epochs=2, callbacks=[*logs, Look()], progress=False)
-    assert seen == [(1, 0), (2, 1), (3, 2)]
 
 
 class Killed(BaseException):
@@ -156,10 +138,8 @@ def test_places_that_cannot_be_written(make: Make, tmp_path: Path, kind: Any) ->
     data = pixels()
     (tmp_path / "file").write_text("")
     for path in (tmp_path / "file" / "log", tmp_path):
-        with pytest.raises(errors.SaveError) as error:
+        with raising(errors.SaveError):
             make().fit(data, epochs=1, callbacks=kind(path), progress=False)
-        for part in ("expected:", "got:", "fix:"):
-            assert part in str(error.value)
     trainer, path = make(), tmp_path / "log"
 
     class Full(Callback):

@@ -160,24 +160,13 @@ def test_kinds_of_data(make: Make, stored: str, scale: float | None) -> None:
     rng = np.random.default_rng(0)
     x = rng.integers(0, 2 if stored == "bool" else 100, (20, 6)).astype(stored)
     y = rng.integers(0, 3, 20)
-    data = cr.data.Dataset(x, y, scale=scale, classes=3)
+    data = cr.data.Dataset(np.asfortranarray(x), y, scale=scale, classes=3)
     trainer, reference = make(), make()
     trainer.fit(data, epochs=1, batch_size=6, validation=data, progress=False)
     as_float32 = cr.data.Dataset(data.x[...].astype(np.float32), y, classes=3)
     reference.fit(as_float32, epochs=1, batch_size=6, progress=False)
     assert same(trainer.model, reference.model)
     assert trainer.predict(data).dtype == np.float32
-
-
-def test_rows_that_do_not_lie_in_order(make: Make, data: cr.data.Dataset) -> None:
-    turned = cr.data.Dataset(np.asfortranarray(data.x[...]), data.y, classes=3)
-    plain = cr.data.Dataset(data.x[...], data.y, classes=3)
-    made = []
-    for d in (turned, plain):
-        trainer = make()
-        trainer.fit(d, epochs=1, batch_size=8, validation=d, progress=False)
-        made.append(trainer.model)
-    assert same(*made)
 
 
 def test_a_model_in_float64(make: Make, data: cr.data.Dataset) -> None:
@@ -201,21 +190,6 @@ def test_an_optimiser_for_some_of_the_parameters(
     after = model.state_dict()
     changed = {k for k in before if (before[k] != after[k]).any()}
     assert changed == {"2.weight", "2.bias"}
-
-
-def test_images_of_any_shape(make: Make) -> None:
-    class Flat(nn.Module):
-        def __init__(self) -> None:
-            self.layer = nn.Linear(12, 2)
-
-        def forward(self, x: cr.Tensor) -> cr.Tensor:
-            return self.layer(x.flatten(1))
-
-    x = np.random.default_rng(0).integers(0, 256, (10, 3, 4)).astype(np.uint8)
-    data = cr.data.Dataset(x, np.arange(10) % 2, scale=1 / 255, classes=2)
-    trainer = make(model=Flat())
-    trainer.fit(data, epochs=1, batch_size=4, validation=data, progress=False)
-    assert trainer.predict(data).shape == (10, 2)
 
 
 def test_features_without_targets(make: Make, data: cr.data.Dataset) -> None:

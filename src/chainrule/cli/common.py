@@ -12,7 +12,6 @@ import contextlib
 import functools
 import io
 import json
-import math
 import sys
 import time
 import traceback
@@ -23,7 +22,7 @@ from typing import Any
 
 import click
 
-from chainrule import errors
+from chainrule import errors, formatting
 from chainrule.data import progress
 from chainrule.outlet import Outlet, occupy
 from chainrule.version import __version__
@@ -111,7 +110,7 @@ def say(text: str) -> None:
 def tell(result: dict[str, Any], as_json: bool, text: str) -> None:
     """Print a result on standard output: one JSON object, or ``text``."""
     if as_json:
-        click.echo(json.dumps(plain(result), allow_nan=False))
+        click.echo(json.dumps(formatting.plain(result), allow_nan=False))
     else:
         click.echo(errors.visible_lines(text))
 
@@ -194,23 +193,6 @@ def _unread() -> int:
     """Nobody reads standard output any more; nothing is to be flushed."""
     sys.stdout = None
     return 1
-
-
-def plain(value: Any) -> Any:
-    """``value`` as JSON can hold it: NaN and infinity become null, arrays lists.
-
-    >>> plain({"loss": float("nan"), "rows": (1, 2.5)})
-    {'loss': None, 'rows': [1, 2.5]}
-    """
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if hasattr(value, "tolist"):
-        return plain(value.tolist())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return str(value) if isinstance(value, Path) else value
 
 
 @contextlib.contextmanager

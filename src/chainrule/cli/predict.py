@@ -78,5 +78,5 @@ def predict(
     for note in made.notes:
         say(note)
     if told is not None:
-        tell(made.as_json(told, out), True, "")
+        tell(made.told(told, out), True, "")
     return 0

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import inspect
+import sys
+import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from chainrule import errors
+from chainrule import errors, recipes
 from chainrule.cli.common import STARTED, cli, command, say, tell
 
 EXAMPLES = """\b
@@ -21,6 +26,9 @@ Examples:
   chainrule train --resume runs/houses --epochs 80
   chainrule train two-two-one
 """
+
+#: Ends of files that hold data and describe no run.
+DATA = (".csv", ".tsv", ".npz", ".png", ".jpg")
 
 
 @cli.command(epilog=EXAMPLES)
@@ -81,8 +89,7 @@ def train(
 
     "chainrule recipes" lists the recipes, "chainrule new" writes a TOML file.
     """
-    from chainrule import recipes
-    from chainrule.runs import recipe, session
+    from chainrule.runs import FromRecipe, Session, load, results
 
     if out is not None and resume is not None:
         raise errors.ArgumentError(
@@ -91,26 +98,92 @@ def train(
             got=f"--out {out} --resume {resume}",
             fix="leave --out away: a resumed run goes on in its own directory",
         )
-    if target is None and resume is None:
+    recipe = None if target is None or _is_file(target) else target
+    if recipe is not None and recipes.kind(recipe) == "walk-through":
+        more = {"out": out, "resume": resume, "checkpoint_every": checkpoint_every}
+        _walk_through(recipe, given | more, as_json)
+        return 0
+    if resume is not None:
+        session = Session.restore(resume, target, **given)
+    elif recipe is not None:
+        session = Session.begin(FromRecipe.of(recipe, given), out)
+    elif target is not None:
+        session = Session.begin(load(Path(target), given), out)
+    else:
         raise click.MissingParameter(
             param_type="argument", param_hint="RECIPE|FILE.toml"
         )
-    if target is not None and not session.is_file(target):
-        module = recipes.find(target)
-        if recipes.kind(module) == "walk-through":
-            more = {"out": out, "resume": resume, "checkpoint_every": checkpoint_every}
-            result = recipe.walk_through(target, module, given | more, as_json=as_json)
-            if as_json:
-                tell(result, True, "")
-            return 0
-    summary, text = session.train(
-        target,
-        given,
-        out=out,
-        resume=resume,
-        checkpoint_every=60.0 if checkpoint_every is None else checkpoint_every,
-        started=STARTED,
-        say=say,
-    )
-    tell(summary, as_json, text)
+    try:
+        if over := results.why_over(session):
+            say(f"{over}; its results:")
+        else:
+            session.train(60.0 if checkpoint_every is None else checkpoint_every)
+    except KeyboardInterrupt:
+        stands = results.where_it_stands(session.trainer, target or session.origin.name)
+        raise KeyboardInterrupt(stands) from None
+    summary = results.summary(session)
+    summary["seconds_total"] = time.perf_counter() - STARTED
+    files = results.write(session, summary)
+    tell(summary, as_json, results.readable(session, summary, files))
     return 0
+
+
+def _is_file(target: str) -> bool:
+    """Whether a target is a file and no recipe.
+
+    Raises:
+        ArgumentError: it is neither, and looks like a file.
+    """
+    if target in recipes.RECIPES:
+        return False
+    if target.lower().endswith(".toml"):
+        return True
+    path = Path(target)
+    if path.is_dir() or path.suffix.lower() in DATA:
+        raise errors.ArgumentError(
+            f"{target!r} holds data, and does not say what to do with them.",
+            expected="a TOML file that describes a run, or a recipe",
+            got="a folder" if path.is_dir() else "data",
+            fix=f"chainrule new run.toml --data {target}",
+        )
+    if path.is_file():
+        return True
+    near = errors.nearest(target, [path.name for path in Path().glob("*.toml")])
+    if near is not None or any(mark in target for mark in "./\\"):
+        raise errors.ArgumentError(
+            f"There is no file and no recipe {target!r}.",
+            expected=f"a TOML file, or one of {', '.join(recipes.RECIPES)}",
+            got=target,
+            fix=f"chainrule train {near or 'FILE.toml'}",
+        )
+    return False
+
+
+def _walk_through(name: str, given: dict[str, Any], as_json: bool) -> None:
+    """Run a walk-through; it prints, on standard error where ``as_json``.
+
+    Raises:
+        ArgumentError: an option that it does not take.
+    """
+    module = recipes.find(name)
+    known = list(inspect.signature(module.run).parameters)
+    options = {option: value for option, value in given.items() if value is not None}
+
+    def flags(names: Iterable[str]) -> list[str]:
+        return ["--" + name.replace("_", "-") for name in names]
+
+    unknown = " and ".join(flags(o for o in options if o not in known))
+    if unknown:
+        taken = flags(option for option in known if option in given)
+        raise errors.ArgumentError(
+            f"The recipe {name!r} does not take {unknown}.",
+            expected=f"only {', '.join(taken)}" if taken else "no options",
+            got=" ".join(f"{o} {v}" for o, v in zip(flags(options), options.values())),
+            fix=f"leave {unknown} away: it is a walk-through, whose settings belong to "
+            "what it shows",
+        )
+    place = contextlib.redirect_stdout(sys.stderr) if as_json else None
+    with place or contextlib.nullcontext():
+        result = {"recipe": name, "result": module.run(**options)}
+    if as_json:
+        tell(result, True, "")

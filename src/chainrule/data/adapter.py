@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import closing
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -131,7 +131,7 @@ def kinds(data: Rows) -> tuple[tuple[int, ...], ArrayType | None]:
 def batches(data: Rows, size: int, dtype: DType) -> Generator[tuple[Array, Array]]:
     """Features (in ``dtype``) and targets, ``size`` rows at a time, in their order."""
     _, scale = stored_as(data)
-    blocks = one_pass(data, size) if isinstance(data, Stream) else _cut(data, size)
+    blocks = data.blocks(size) if isinstance(data, Stream) else _cut(data, size)
     with closing(blocks):
         for x, y in blocks:
             yield _features(x, scale, dtype), y
@@ -160,8 +160,3 @@ def check_indices(stored: Array) -> None:
             got=f"{stored[stored % 1 != 0].flat[0]:g} among the features",
             fix="x.astype('int64') for row numbers; nn.Linear for measurements",
         )
-
-
-def one_pass(stream: Stream, rows: int) -> Generator[tuple[Array, Array]]:
-    """The blocks of a stream, whose thread ends when they are closed."""
-    return cast(Generator[tuple[Array, Array]], stream.blocks(rows))

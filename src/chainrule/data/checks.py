@@ -1,6 +1,7 @@
 """What is asked of features, targets, names and counts before they are used."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -179,8 +180,14 @@ def check_finite(column: Column, what: str, first: int = 0) -> None:
             )
 
 
-def checked_class_names(names: Any, classes: int | None) -> tuple[str, ...]:
-    """Names of classes: different texts, as many as there are classes."""
+def checked_classes(
+    classes: Any, names: Any
+) -> tuple[int | None, tuple[str, ...] | None]:
+    """How many classes there are, and their names: as many different texts."""
+    if classes is not None:
+        classes = checks.whole("classes", classes, least=2)
+    if names is None:
+        return classes, None
     made = checked_names(names, "class_names", "class_names=('cat', 'dog')")
     if len(made) < 2 or classes not in (None, len(made)):
         raise ArgumentError(
@@ -190,7 +197,7 @@ def checked_class_names(names: Any, classes: int | None) -> tuple[str, ...]:
             fix="one name a class, in the order of the labels; classes= may be left "
             "out then",
         )
-    return made
+    return len(made), made
 
 
 def checked_feature_names(names: Any, shape: tuple[int, ...]) -> tuple[str, ...]:
@@ -217,7 +224,8 @@ def checked_names(names: Any, what: str, example: str) -> tuple[str, ...]:
             fix=example,
         )
     made = tuple(str(name) for name in made)
-    if twice := duplicate(made):
+    if len(made) > len(set(made)):
+        twice, _ = Counter(made).most_common(1)[0]
         raise ArgumentError(
             f"{what} has a name twice.",
             expected="names that differ",
@@ -225,16 +233,6 @@ def checked_names(names: Any, what: str, example: str) -> tuple[str, ...]:
             fix="rename one of them",
         )
     return made
-
-
-def duplicate(names: Sequence[str]) -> str | None:
-    """The first name that was there before, or None."""
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            return name
-        seen.add(name)
-    return None
 
 
 def checked_format(format: Any) -> dict[str, Any]:

@@ -13,15 +13,13 @@ from chainrule.data.checks import (
     check_labels,
     check_lengths,
     checked_batch_size,
-    checked_class_names,
+    checked_classes,
     checked_feature_names,
     checked_format,
     numbers,
     targets,
 )
 from chainrule.data.column import Column
-from chainrule.data.tables.layout import Layout, studied
-from chainrule.data.tables.options import Options
 from chainrule.data.tables.reading import Reading, TableReport
 from chainrule.data.tables.source import Frame
 from chainrule.errors import ArgumentError
@@ -104,11 +102,7 @@ class Dataset:
         column = Column(numbers(x, "x"), scale)
         wanted = targets(numbers(y, "y"))
         check_lengths(column, wanted)
-        if classes is not None:
-            classes = checks.whole("classes", classes, least=2)
-        if class_names is not None:
-            class_names = checked_class_names(class_names, classes)
-            classes = len(class_names)
+        classes, class_names = checked_classes(classes, class_names)
         if classes is not None:
             check_labels(wanted, classes)
         if feature_names is not None:
@@ -156,8 +150,7 @@ class Dataset:
             (('u', 'v'), array([0, 1, 0], dtype=int32))
         """
         source = Frame.of(frame, name)
-        study = studied(source, Options.of(target=target, **options))
-        return cls._of_table(Reading(source, Layout.learned(study), study), name)
+        return cls._of_table(Reading.learned(source, target=target, **options), name)
 
     @classmethod
     def _of_table(cls, reading: Reading, name: str | None = None) -> "Dataset":

@@ -12,10 +12,6 @@ from chainrule.data.checks import shortened
 from chainrule.disk import open_file
 from chainrule.errors import ArgumentError, ChainruleError, DataError, nearest
 
-#: Deflate, which gzip and NPZ use, makes nothing more than 1032 times smaller; what
-#: little content unpacks to does not matter.
-DEFLATE = 1032
-SMALL = 1 << 20
 #: So many classes may there be that no label is of.
 UNSEEN = 1000
 
@@ -131,15 +127,3 @@ def check_memory(path: Path | str, size: int, fix: str) -> None:
             got=f"{size / 2**30:.1f} GiB",
             fix=fix,
         )
-
-
-def check_promise(path: Path, size: int, packed: int, what: str, fix: str) -> None:
-    """Refuse a header that promises more than its compressed bytes can hold."""
-    if size > DEFLATE * packed + SMALL:
-        raise damaged(
-            path,
-            what,
-            f"a header that promises {size:,} bytes, in {packed:,} compressed ones",
-            fix,
-        )
-    check_memory(path, size, "unpack it into smaller files, or cr.data.Stream")

@@ -2,29 +2,26 @@
 
     00 00, type (08 … 0E), rank, then each size in 4 bytes, then the numbers
 
-gzip around it is recognised by its first bytes. The sizes that a header promises are
-held against the length of the file before any memory is taken.
+gzip around it is recognised by its first bytes.
 """
 
 import math
 import struct
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
-from chainrule.data.checks import checked_names
 from chainrule.data.dataset import Column, Dataset
 from chainrule.data.features import Features
 from chainrule.data.files import (
     check_memory,
-    check_promise,
     checked_path,
     classes_of,
     damaged,
     opened,
 )
-from chainrule.errors import ArgumentError, DataError, ShapeError
+from chainrule.errors import DataError, ShapeError
 
 TYPES = {8: "u1", 9: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 WHAT = "an idx file"
@@ -99,9 +96,13 @@ def read_idx(
         )
     if y.dtype.kind == "f" and y.ndim == 1:
         y = y[:, None]
-    if class_names is not None:
-        class_names = checked_names(class_names, "class_names", "('0', '1')")
-    elif classes is None and y.dtype.kind in "iu" and y.ndim == 1 and len(y):
+    if (
+        classes is None
+        and class_names is None
+        and y.dtype.kind in "iu"
+        and y.ndim == 1
+        and len(y)
+    ):
         classes = classes_of(y, other)
     data = Dataset(
         x, y, name=name or path.name, classes=classes, class_names=class_names
@@ -111,7 +112,7 @@ def read_idx(
         "scale": x.scale,
         "flatten": bool(flatten),
         "classes": data.classes,
-        "class_names": None if class_names is None else list(class_names),
+        "class_names": None if data.class_names is None else list(data.class_names),
     }
     return data
 
@@ -153,17 +154,18 @@ def read_array(path: Path) -> np.ndarray:
     import gzip  # here, as few programs need it
 
     with opened(path, WHAT, FIX) as file:
-        size = path.stat().st_size
         packed = file.read(2) == GZIP
         file.seek(0)
         stream: Any = gzip.GzipFile(fileobj=file) if packed else file
-        dtype, shape = _header(stream, path)
+        zeros, code, rank = struct.unpack(">HBB", stream.read(4))
+        if zeros or code not in TYPES or not 1 <= rank <= RANK:
+            shown = f"{zeros:04x} {code:02x} {rank:02x}"
+            raise damaged(path, f"{WHAT}, which begins 00 00, type, rank", shown, FIX)
+        shape = struct.unpack(f">{rank}I", stream.read(4 * rank))
+        dtype = np.dtype(TYPES[code])
         content = math.prod(shape) * dtype.itemsize
-        if packed:
-            check_promise(path, content, size, WHAT, FIX)
-        else:
-            check_memory(path, size, "cr.data.Stream")
-        held = stream.read(content + 1 if packed else -1)
+        check_memory(path, content, "cr.data.Stream")
+        held = stream.read(content + 1)
         if len(held) != content:
             amount = "fewer" if len(held) < content else "more"
             raise damaged(
@@ -173,38 +175,11 @@ def read_array(path: Path) -> np.ndarray:
         return array.astype(dtype.newbyteorder("="), copy=False)
 
 
-def _header(stream: IO[bytes], path: Path) -> tuple[np.dtype, tuple[int, ...]]:
-    """The type and the sizes."""
-    magic = stream.read(4)
-    right = len(magic) == 4 and magic[:2] == b"\0\0"
-    if not right or magic[2] not in TYPES or not 1 <= magic[3] <= RANK:
-        shown = f"the first bytes {magic.hex(' ')}" if magic else "an empty file"
-        raise damaged(path, f"{WHAT}, which begins 00 00, type, rank", shown, FIX)
-    sizes = stream.read(4 * magic[3])
-    if len(sizes) < 4 * magic[3]:
-        raise damaged(path, WHAT, "a file that ends within its header", FIX)
-    return np.dtype(TYPES[magic[2]]), struct.unpack(f">{magic[3]}I", sizes)
-
-
 def _features(images: Any, scale: Any, flatten: bool) -> tuple[Column, Path]:
     path = checked_path(images, "idx file of images")
     x = read_array(path)
-    if not x.size:
-        raise DataError(
-            f"'{path}' holds no images.",
-            expected="at least one row with at least one value",
-            got="a size of 0 in its header",
-            fix=FIX,
-        )
-    if scale == "auto":
-        scale = 1 / 255 if x.dtype == np.uint8 else None
-    elif isinstance(scale, str):
-        raise ArgumentError(
-            "The scale of an idx file is a number.",
-            expected="a factor, None, or 'auto'",
-            got=repr(scale),
-            fix="scale=1/255 for bytes",
-        )
+    grey = 1 / 255 if x.dtype == np.uint8 else None
+    factor: Any = grey if isinstance(scale, str) and scale == "auto" else scale
     if flatten:
-        x = x.reshape(len(x), -1)
-    return Column(x, scale), path
+        x = x.reshape(len(x), math.prod(x.shape[1:]))
+    return Column(x, factor), path

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from chainrule import checks
-from chainrule.data.checks import checked_class_names, shortened
+from chainrule.data.checks import checked_classes, shortened
 from chainrule.data.dataset import Column, Dataset
 from chainrule.data.features import Features
 from chainrule.data.files import (
@@ -23,13 +23,12 @@ from chainrule.data.files import (
     meant,
     opened,
 )
-from chainrule.errors import ArgumentError, DataError, nearest
+from chainrule.errors import ArgumentError, DataError
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm")
 #: What operating systems put into folders.
 NOT_OURS = frozenset({"thumbs.db", "desktop.ini"})
-MODES = {"L": 1, "RGB": 3}
 #: Pixels of one image; and how many of them a byte may stand for, beyond the first
 #: ones: pictures of one colour reach 1,000 to 10,000, hostile headers anything. Pillow
 #: has a limit of its own, by which a file of some bytes takes over 1 GB.
@@ -91,8 +90,8 @@ def image_folder(
     root = checked_path(path, "folder of images", folder=True)
     loader = Loader(size, mode)
     names = _folders(root)
+    _, class_names = checked_classes(None, class_names)
     if class_names is not None:
-        class_names = checked_class_names(class_names, None)
         _check_known(root, names, class_names)
     files = {folder: _images(root / folder) for folder in names}
     classes = class_names or tuple(names)
@@ -156,14 +155,7 @@ class Loader:
     """
 
     def __init__(self, size: Any, mode: Any) -> None:
-        if not isinstance(mode, str) or mode not in MODES:
-            raise ArgumentError(
-                "There is no such mode of images.",
-                expected="'RGB' for colour or 'L' for grey",
-                got=shortened(repr(mode)),
-                fix=f"mode='{nearest(str(mode), MODES) or 'RGB'}'",
-            )
-        self.mode = mode
+        self.mode = checks.choice("RGB", "L")("mode", mode)
         self.resize = None if size is None else _checked_size(size)
         self.image = pillow()
         self.image.init()

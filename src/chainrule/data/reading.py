@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, overload
 
+from chainrule.checks import choice, known_names
 from chainrule.data.checks import shortened
 from chainrule.data.dataset import Dataset
 from chainrule.data.features import Features
@@ -13,7 +14,7 @@ from chainrule.data.idx import idx_features, labels_beside, read_idx
 from chainrule.data.images import image_features, image_folder
 from chainrule.data.npz import npz_features, read_npz
 from chainrule.data.tables.reader import features_again, read_again
-from chainrule.errors import ArgumentError, nearest
+from chainrule.errors import ArgumentError
 
 
 def _idx(path: Any, **options: Any) -> Dataset:
@@ -93,29 +94,7 @@ def read(
     kind = options.pop("kind")
     if kind == "csv":
         return read_again(path, format) if target else features_again(path, format)
-    if not isinstance(kind, str) or kind not in READERS:
-        kinds = ("csv", *READERS)
-        raise ArgumentError(
-            "There is no such kind of file.",
-            expected=", ".join(kinds),
-            got=shortened(repr(kind)),
-            fix=_meant(str(kind), kinds),
-        )
-    dataset, features = READERS[kind]
+    dataset, features = READERS[choice("csv", *READERS)("kind", kind)]
     known = list(inspect.signature(features).parameters)[1:]
-    for option in options:
-        if option not in known:
-            raise ArgumentError(
-                f"A format of kind '{kind}' has no such option.",
-                expected=", ".join(known),
-                got=shortened(repr(option)),
-                fix=_meant(str(option), known),
-            )
+    known_names(f"An option of the format {kind!r}", options, known)
     return dataset(path, **options) if target else features(path, **options)
-
-
-def _meant(name: str, known: Any) -> str:
-    close = nearest(name, known)
-    if close:
-        return f"did you mean '{close}'?"
-    return "take the format of a data set as it is"

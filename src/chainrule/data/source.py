@@ -7,7 +7,7 @@ import numpy as np
 
 from chainrule.data.checks import numbers, shortened, targets
 from chainrule.errors import ArgumentError, ChainruleError, DataError, ShapeError
-from chainrule.graph.types import DType
+from chainrule.graph.types import NO_SIZES, ArrayType, DType, resolve
 
 Pair = tuple[np.ndarray, np.ndarray]
 Stopped = Callable[[], bool]
@@ -67,6 +67,60 @@ class Source:
             close = getattr(items, "close", None)
             if close is not None:
                 close()
+
+    def blocks(
+        self, rows: int, types: tuple[ArrayType, ArrayType], stopped: Stopped
+    ) -> Iterator[Pair]:
+        """The rows in blocks of one size; the last one has what is left.
+
+        Args:
+            rows: of a block.
+            types: of a row of x, and of a row of y.
+            stopped: whether nobody wants more.
+        """
+        shapes = [(rows, *resolve(row.shape, NO_SIZES)) for row in types]
+        pieces, left = self.pieces(stopped), None  # what the last block left of a batch
+
+        def block() -> Pair | None:
+            nonlocal left
+            x, y = (np.empty(s, t.dtype.numpy) for s, t in zip(shapes, types))
+            done = 0
+            while done < rows:
+                if left is None:
+                    number, left = next(pieces, (0, None))
+                    if left is None:
+                        break
+                    self._check_like(number, left, types)
+                count = min(len(left[0]), rows - done)
+                x[done : done + count], y[done : done + count] = (
+                    part[:count] for part in left
+                )
+                more = count < len(left[0])
+                left = (left[0][count:], left[1][count:]) if more else None
+                done += count
+            return (x[:done], y[:done]) if done and not stopped() else None
+
+        found = block()
+        if found is None and not stopped():
+            raise self.empty()
+        while found is not None:
+            yield found
+            del found  # nothing here holds on to a block that was given away
+            found = block()
+
+    def _check_like(
+        self, number: int, rows: Pair, types: tuple[ArrayType, ArrayType]
+    ) -> None:
+        for what, got, wanted in zip("xy", rows, types, strict=True):
+            if got.shape[1:] != wanted.shape or got.dtype != wanted.dtype.numpy:
+                raise DataError(
+                    f"Sample {number} of the stream '{self.name}' is not like "
+                    f"the first one: {what} differs.",
+                    expected=f"shape {wanted.shape}, dtype {wanted.dtype.name}",
+                    got=f"shape {got.shape[1:]}, dtype {got.dtype}",
+                    fix="give all samples one shape and one dtype: "
+                    "numpy.asarray(x, dtype='float32')",
+                )
 
     def _open(self) -> Iterator[Any]:
         try:

@@ -1,15 +1,16 @@
 """Data larger than memory: samples from any iterable, in blocks, read ahead."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from chainrule import checks
-from chainrule.data.blocks import Blocks
 from chainrule.data.checks import (
-    checked_class_names,
+    check_finite,
+    check_labels,
+    checked_classes,
     checked_format,
     checked_names,
 )
@@ -17,8 +18,6 @@ from chainrule.data.column import Column
 from chainrule.data.prefetcher import Prefetcher
 from chainrule.data.source import Pair, Source, Stopped
 from chainrule.data.tables.file import File
-from chainrule.data.tables.layout import Layout, studied
-from chainrule.data.tables.options import Options, check_header
 from chainrule.data.tables.reading import Reading
 from chainrule.errors import ShapeError
 from chainrule.graph.types import ArrayType, as_dtype
@@ -78,13 +77,7 @@ class Stream:
         self._source = Source(make, batched, name)
         self.name = name
         self.scale = Column(np.zeros(1, np.uint8), scale).scale
-        if classes is not None:
-            classes = checks.whole("classes", classes, least=2)
-        self.classes = classes
-        self.class_names: tuple[str, ...] | None = None
-        if class_names is not None:
-            self.class_names = checked_class_names(class_names, self.classes)
-            self.classes = len(self.class_names)
+        self.classes, self.class_names = checked_classes(classes, class_names)
         self.feature_names: tuple[str, ...] | None = None
         if feature_names is not None:
             self.feature_names = checked_names(
@@ -122,11 +115,8 @@ class Stream:
             >>> [len(x) for x, y in stream.blocks(2)]
             [2, 1]
         """
-        source = File.of(path, delimiter, encoding, check_header(header))
-        study = studied(source, Options.of(target=target, **options))
-        layout = Layout.learned(
-            study, delimiter=delimiter, encoding=encoding, header=header
-        )
+        source = File.of(path, delimiter, encoding, header)
+        layout = Reading.learned(source, target=target, **options).layout
 
         def make() -> Iterator[Pair]:
             return ((rows.x, rows.y) for rows in Reading(source, layout) if len(rows.x))
@@ -158,14 +148,14 @@ class Stream:
         """
         return self._types[1]
 
-    def blocks(self, rows: int) -> Iterator[Pair]:
+    def blocks(self, rows: int) -> Generator[Pair]:
         """One pass over the samples, in blocks that a thread prepares.
 
         Args:
             rows: how many samples a block holds; the last one holds what is left.
 
         Returns:
-            An iterator of pairs: x of shape (rows, …) as stored (``Column(x,
+            A generator of pairs: x of shape (rows, …) as stored (``Column(x,
             stream.scale)[:]`` are the features), and y. Closing it ends the thread.
 
         Raises:
@@ -178,11 +168,22 @@ class Stream:
         rows = checks.whole("rows", rows)
         types = self._types
 
-        def made(stopped: Stopped) -> Iterator[Pair]:
-            source, classes = self._source, self.classes
-            return iter(Blocks(source, rows, types, self.scale, classes, stopped))
+        def ahead() -> Generator[Pair]:
+            with Prefetcher(checked) as blocks:
+                yield from blocks
 
-        return _ahead(made)
+        def checked(stopped: Stopped) -> Iterator[Pair]:
+            number = 0
+            for x, y in self._source.blocks(rows, types, stopped):
+                check_finite(Column(x, self.scale), "x", number)
+                check_finite(Column(y), "y", number)
+                if self.classes is not None:
+                    check_labels(y, self.classes, number)
+                number += len(y)
+                yield x, y
+                del x, y
+
+        return ahead()
 
     @cached_property
     def _types(self) -> tuple[ArrayType, ArrayType]:
@@ -205,8 +206,3 @@ class Stream:
         kind = "batches" if self._source.batched else "samples"
         classes = "" if self.classes is None else f", {self.classes} classes"
         return f"Stream('{self.name}': {kind}{classes})"
-
-
-def _ahead(made: Callable[[Stopped], Iterator[Pair]]) -> Iterator[Pair]:
-    with Prefetcher(made) as ahead:
-        yield from ahead

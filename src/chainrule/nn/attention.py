@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -184,7 +184,9 @@ class MultiheadAttention(Module):
             got=f"{show(q.shape)}, {show(k.shape)}, {show(v.shape)}",
         )
 
-    def _projected(self, q: Tensor, k: Tensor, v: Tensor, same: bool) -> list[Tensor]:
+    def _projected(
+        self, q: Tensor, k: Tensor, v: Tensor, same: bool
+    ) -> Sequence[Tensor]:
         """Queries, keys and values as the heads see them: one product where it can."""
         weight, bias = self.__dict__.get("in_proj_weight"), self.in_proj_bias
         if weight is not None and same:

@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from chainrule.checks import refused
 from chainrule.errors import ShapeError
 from chainrule.nn import functional
 from chainrule.nn import init as initialisers
@@ -183,6 +184,10 @@ class Unflatten(Module):
 
     def __init__(self, dim: int, unflattened_size: tuple[int, ...]) -> None:
         self.dim = integer("Unflatten", "dim", dim)
+        if not isinstance(unflattened_size, tuple | list):
+            what = "Unflatten cuts an axis into several."
+            example = "sizes in a tuple, such as (1, 28, 28)"
+            raise refused("unflattened_size", unflattened_size, what, example)
         self.unflattened_size = tuple(
             integer("Unflatten", "unflattened_size", n, least=-1)
             for n in unflattened_size

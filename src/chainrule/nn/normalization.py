@@ -222,8 +222,8 @@ class BatchNorm2d(_BatchNorm):
 
     >>> import chainrule as cr
     >>> norm = cr.nn.BatchNorm2d(1, eps=0.0)
-    >>> norm(cr.tensor([[[[1.0, 3.0]]]])).flatten()
-    tensor([-1.,  1.])
+    >>> norm(cr.tensor([[[[1.0, 3.0]]]])).tolist()
+    [[[[-1.0, 1.0]]]]
     """
 
     ranks = (4,)

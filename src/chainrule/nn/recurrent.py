@@ -34,6 +34,7 @@ class _Recurrent(Module):
 
     gates: ClassVar[int]
     carried: ClassVar[tuple[str, ...]]
+    weight_ih_l0: Parameter
 
     def __init__(
         self,

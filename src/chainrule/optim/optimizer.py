@@ -335,8 +335,12 @@ class Optimizer(_Arguments, ABC):
     # -- the step ----------------------------------------------------------------------
 
     def rows(self, steps: int) -> dict[str, Array]:
-        """The scalars of the next ``steps`` updates by name, and move on."""
-        columns: dict[str, Array] = {}
+        """The scalars of the next ``steps`` updates by name, and move on.
+
+        ``number`` is that of each, from 0, for who draws random bits in it.
+        """
+        numbers = np.arange(self.steps, self.steps + steps, dtype=np.float64)
+        columns: dict[str, Array] = {"number": numbers}
         for group in self.param_groups:
             if not group.names:
                 continue

@@ -113,6 +113,7 @@ def _case(lhs: str, rhs: str, dims: str, **changes: Any) -> Case:
         _case("f[2,6,5,3]", "f[3,2,3,4]", "n01c,01co->n01o", padding=((1, 1), (0, 1))),
         _case("f[2,3,8]", "f[4,3,3]", "nc0,oc0->no0", strides=(2,), padding=((1, 2),)),
         _case("f[1,2,9]", "f[3,2,3]", "nc0,oc0->no0", strides=(3,), rhs_dilation=(2,)),
+        _case("f[1,2,6]", "f[3,2,3]", "nc0,oc0->no0", strides=(2,)),
         _case("f[1,2,4]", "f[2,2,3]", "nc0,oc0->no0", lhs_dilation=(2,)),
         _case("f[2,2,3,5]", "f[2,4,3,2]", "ngc0,goc0->ngo0", padding=((1, 0),)),
         _case("f[1,1,6]", "f[1,1,2]", "nc0,oc0->no0", padding=((-1, -2),)),

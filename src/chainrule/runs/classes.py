@@ -28,7 +28,9 @@ from typing import (
 from annotated_types import Len
 from pydantic import Field, create_model
 
+from chainrule.errors import ChainruleError
 from chainrule.nn.arguments import Count
+from chainrule.runs.problems import Problem
 from chainrule.runs.section import (
     ClassName,
     Inside,
@@ -40,6 +42,10 @@ from chainrule.runs.section import (
     Wrong,
     refusal,
 )
+from chainrule.runs.values import show
+
+#: What a constructor may raise about a value that it takes on trust.
+_TRUSTING = (TypeError, ValueError, ArithmeticError, LookupError, AttributeError)
 
 
 class Chosen(Section):
@@ -60,6 +66,28 @@ class Chosen(Section):
         """The options that are given."""
         known = inspect.signature(self.made).parameters
         return {name: value for name, value in self.given().items() if name in known}
+
+    def build(self, **more: Any) -> Any:
+        """The object; ``more`` options come before its own.
+
+        Raises:
+            Problem: whatever the constructor refuses, with all of the answers.
+        """
+        name, options = self.made.__name__, self.options | more
+        try:
+            return self.made(**options)
+        except ChainruleError as error:
+            said = Problem.of(error)
+        except _TRUSTING as error:
+            reason = f"{type(error).__name__}: {error}"[:200]
+            said = Problem((), f"{name} does not take these options.", fix=reason)
+        raise Problem(
+            said.where,
+            said.what,
+            expected=said.expected or "options as its documentation says",
+            got=said.got or show(options),
+            fix=said.fix or f"look up {name}: chainrule new --reference",
+        )
 
     @classmethod
     def beside(cls, name: str, options: dict[str, Any]) -> dict[str, Any]:
@@ -90,12 +118,10 @@ class Family:
     def take(self, given: Any) -> Chosen:
         """The section of the class that ``given`` names."""
         alone = self.keys.short and isinstance(given, str)
-        named = {"class": given} if alone else given
-        if not isinstance(named, dict):
-            raise refusal({(): Wrong(self.keys, "model_type", "", given)})
-        name = named.get("class", self.otherwise)
-        if name is None and not (named or self.keys.known()["class"].is_required()):
-            return self.keys.model_validate({})
+        named: Any = {"class": given} if alone else given
+        name = named.get("class", self.otherwise) if isinstance(named, dict) else None
+        if name is None and not (isinstance(named, dict) and named):
+            return self.keys.model_validate(named)
         if name is None:
             raise refusal({("class",): Wrong(self.keys, "missing", "class", given)})
         if not isinstance(name, str) or name not in self.classes:

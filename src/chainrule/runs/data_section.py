@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import inspect
 from pathlib import PurePosixPath
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from annotated_types import Ge, Le, Len
-from pydantic import Field, create_model
+from pydantic import Field, create_model, model_validator
 
 from chainrule import data
+from chainrule.runs.problems import Problem
 from chainrule.runs.section import (
     Mark,
     Name,
@@ -21,13 +22,13 @@ from chainrule.runs.section import (
     Share,
     Text,
     Words,
-    Wrong,
-    refusal,
 )
+from chainrule.runs.values import show
 
 #: Data sets that come with the framework, and those that are drawn at random.
 BUNDLED = ("mnist",)
 DRAWN = ("xor", "circles", "moons", "spiral", "blobs")
+NAMES = (*BUNDLED, *DRAWN)
 #: How data are read: format → what it is.
 FORMATS = {
     "csv": "a CSV file, or another table in text form",
@@ -35,7 +36,7 @@ FORMATS = {
     "idx": "two idx files, such as those of MNIST: [images, labels], or the images "
     "alone where the labels lie beside them",
     "images": "a folder with one folder of images a class",
-    "named": f"data by name: {', '.join((*BUNDLED, *DRAWN))}",
+    "named": f"data by name: {', '.join(NAMES)}",
 }
 #: Ends of file names, and how such files are read.
 _ENDS = {
@@ -46,6 +47,8 @@ _ENDS = {
     ".npz": "npz",
     ".idx": "idx",
 }
+#: The share of samples for validation, and for the test, where the file is silent.
+SHARE = 0.1
 #: Samples that a drawn data set may have.
 SAMPLES_AT_MOST = 10_000_000
 _Samples = Annotated[int, Ge(1), Le(SAMPLES_AT_MOST)]
@@ -95,9 +98,30 @@ class Data(Section):
     @property
     def reading(self) -> dict[str, Any]:
         """The keys of this format alone, as given; what a reader takes."""
-        given = self.given(Data)
-        given.pop("target_transform", None)  # for the network and its loss
-        return given
+        others = {*Data.model_fields, "target_transform"}  # which is for the network
+        return {name: v for name, v in self.given().items() if name not in others}
+
+    def share(self, part: str) -> float | None:
+        """The share of the samples for a part; None where it has data of its own."""
+        given = getattr(self, part)
+        if given is None:
+            four = self.source == "xor" and getattr(self, "copies", None) == 1
+            return 0.0 if four else SHARE
+        return given if isinstance(given, float) else None
+
+    @model_validator(mode="after")
+    def _leaves_some(self) -> Self:
+        """Something must be left to learn from."""
+        numbers = [n for n in (self.validation, self.test) if isinstance(n, float)]
+        if sum(numbers) >= 1:
+            raise Problem(
+                ("validation",),
+                "nothing is left to learn from.",
+                expected="shares of validation and test that are less than 1 together",
+                got=" + ".join(f"{share:g}" for share in numbers),
+                fix="validation = 0.1 and test = 0.1 leave 80 % for training",
+            )
+        return self
 
 
 class Table(Data):
@@ -222,7 +246,7 @@ def _named(name: str) -> type[Data]:
 #: The sections of all formats, and of all data that have a name.
 KINDS: dict[str, type[Data]] = {
     **{made.kind: made for made in (Table, Arrays, Idx, Images)},
-    **{name: _named(name) for name in (*BUNDLED, *DRAWN)},
+    **{name: _named(name) for name in NAMES},
 }
 for _kind in KINDS.values():
     _kind.title = f"[data] of {_kind.what}"
@@ -238,7 +262,7 @@ def format_of(source: str | list[str], given: str | None) -> str | None:
         return given
     if isinstance(source, list):
         return "idx"
-    if source in (*BUNDLED, *DRAWN):
+    if source in NAMES:
         return "named"
     name = PurePosixPath(source.replace("\\", "/")).name.lower()
     for packed in (".gz", ".bz2", ".xz", ".zip"):
@@ -267,5 +291,12 @@ def take(given: Any) -> Data:
         return Data.model_validate({k: given[k] for k in given if k in Data.known()})
     made = section_of(source, format)
     if made is None:
-        raise refusal({("source",): Wrong(Data, "unclear", "source", source)})
+        raise Problem(
+            ("source",),
+            "its name does not tell how to read it.",
+            expected="a name that ends in .csv, .npz or .idx, a folder, or the key "
+            "format",
+            got=show(source),
+            fix='add format = "csv" (or "npz", "idx", "images")',
+        )
     return made.model_validate(given)

@@ -1,7 +1,8 @@
-"""From the text of a run's file to checked settings, or all of its problems at once.
+"""A run's file: its text, checked as a whole, as the origin of a run.
 
-Nothing is loaded and nothing is trained here: this is what can be known from the text
-alone.
+:func:`load` and :func:`parse` find all that can be known from the text alone, before
+anything is loaded or trained; the :class:`RunFile` makes the data, the Trainer and the
+callbacks that it describes.
 """
 
 from __future__ import annotations
@@ -12,16 +13,21 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import ValidationError
 
-from chainrule.disk import is_inside, of_the_system, read_file
+from chainrule import disk
+from chainrule.data import Dataset
+from chainrule.data.checks import checked_batch_size
+from chainrule.data.files import checked_path, opened
 from chainrule.errors import ArgumentError, ChainruleError, DataError
-from chainrule.runs import consistency, messages
+from chainrule.runs import building, messages, source
 from chainrule.runs.places import places
-from chainrule.runs.problems import Problem, ProblemError, RunFileError, Where
+from chainrule.runs.problems import Lines, Problem, RunFileError, at
 from chainrule.runs.schema import Run
+from chainrule.runs.source import Parts
+from chainrule.training import Trainer
 
 #: No file that a person writes is as large.
 BYTES_AT_MOST = 256 * 1024
@@ -30,7 +36,8 @@ DEEPEST = 40
 _DOTTED = re.compile(
     rf"(?<![\w\"'-])(?:[\w\"'-]++[ \t]*+\.[ \t]*+){{{DEEPEST}}}"  # in linear time
 )
-
+#: Samples a step where the file is silent.
+USUAL_BATCH = 32
 #: Options of the command line, and the keys that they stand for.
 OPTIONS = {
     "epochs": ("training", "epochs"),
@@ -54,7 +61,7 @@ def flag(option: str) -> str:
 
 @dataclass(frozen=True)
 class RunFile:
-    """A run's file, checked.
+    """A run's file, checked: what a run is made from.
 
     Attributes:
         name: of the file, for messages.
@@ -62,6 +69,7 @@ class RunFile:
         text: what it says.
         options: settings of the command line that replaced some of its keys.
         settings: its sections, checked.
+        lines: where each key stands.
         within: the folder that its data must lie in. None for a file that the user has
             named: that is why its data are read, wherever they lie.
     """
@@ -71,8 +79,20 @@ class RunFile:
     text: str
     options: Mapping[str, Any]
     settings: Run
-    lines: Mapping[Where, int] = field(repr=False)
+    lines: Lines = field(repr=False)
     within: Path | None = None
+    #: The part of the data that is looked at after each epoch.
+    watched: ClassVar[str] = "validation"
+
+    @contextmanager
+    def blamed(self) -> Iterator[None]:
+        """Within the block, what goes wrong is a problem of the file."""
+        try:
+            yield
+        except RunFileError:
+            raise
+        except ChainruleError as error:
+            raise RunFileError(self.name, [Problem.of(error)], self.lines) from error
 
     def path(self, given: str) -> Path:
         """Where data of the file lie, from where the program runs.
@@ -81,7 +101,7 @@ class RunFile:
             ArgumentError: a checkpoint names data that its user has not.
         """
         place = self.folder / given
-        if self.within is not None and not is_inside(self.within, place):
+        if self.within is not None and not disk.is_inside(self.within, place):
             raise ArgumentError(
                 "a checkpoint alone cannot have data read from anywhere.",
                 expected=f"data below the current directory, or the file {self.name} "
@@ -92,25 +112,70 @@ class RunFile:
             )
         return place
 
-    def error(self, *problems: Problem) -> RunFileError:
-        """The error that tells of problems of this file."""
-        return RunFileError(self.name, problems, dict(self.lines))
+    # -- as it was given ---------------------------------------------------------------
 
-    @contextmanager
-    def blamed(self, *where: str | int) -> Iterator[None]:
-        """What goes wrong in the block is a problem of the file, at this place."""
-        try:
-            yield
-        except RunFileError:
-            raise
-        except ProblemError as error:
-            problem = error.problem
-            vague = len(problem.where) < 2 and where
-            raise self.error(
-                replace(problem, where=where) if vague else problem
-            ) from error
-        except ChainruleError as error:
-            raise self.error(Problem.of(error, *where)) from error
+    @property
+    def directory(self) -> Path | None:
+        """Where it wants its results."""
+        given = self.settings.output.directory
+        if given is None:
+            return None
+        with self.blamed(), at("output", "directory"):
+            return disk.inside(self.folder, given, "what the run writes")
+
+    @property
+    def copy(self) -> str:
+        """The file, and the command that it was given to, for the run's directory."""
+        words = [f"{flag(option)} {v}" for option, v in self.options.items()]
+        head = " ".join(["# chainrule train", self.name, *words])
+        return f"{head}\n{self.text}"
+
+    def setting(self, option: str) -> Any:
+        """What the run has for an option of the command line."""
+        section, key = OPTIONS[option]
+        return getattr(getattr(self.settings, section), key)
+
+    def with_options(self, **options: Any) -> RunFile:
+        """The same file with other options of the command line."""
+        given = {**self.options, **options}
+        made = parse(self.text, name=self.name, folder=self.folder, options=given)
+        return replace(made, within=self.within)
+
+    def note(self) -> dict[str, Any]:
+        """What checkpoints keep of it."""
+        kept = {"name": self.name, "folder": str(self.folder.resolve())}
+        return {"run": {**kept, "text": self.text, "options": dict(self.options)}}
+
+    # -- what it describes; all raise RunFileError where something does not fit --------
+
+    def parts(self) -> Parts:
+        """Its data."""
+        with self.blamed():
+            return source.load(self.settings.data, self.path)
+
+    def trainer(self, parts: Parts) -> Trainer:
+        """A Trainer that has not trained yet."""
+        with self.blamed():
+            trainer = building.trainer(self.settings, parts)
+        self.fitting(parts.train)  # refuses a batch that is too large
+        return trainer
+
+    def fitting(self, train: Dataset) -> dict[str, Any]:
+        """How long, and in what batches, a Trainer is fitted to the data."""
+        training, rows = self.settings.training, len(train)
+        size = training.batch_size or min(USUAL_BATCH, rows)
+        with self.blamed(), at("training", "batch_size"):
+            size = checked_batch_size(None if size == "all" else size, rows)
+        drop = training.drop_last
+        return {"epochs": training.epochs, "batch_size": size, "drop_last": drop}
+
+    def callbacks(self, directory: Path) -> list[Any]:
+        """Its callbacks, whose files lie in ``directory``."""
+        made = []
+        for i, callback in enumerate(self.settings.callbacks):
+            with self.blamed(), at("callbacks", i):
+                made.append(callback.within(directory))
+        return made
 
 
 def load(path: Path, options: Mapping[str, Any] | None = None) -> RunFile:
@@ -124,16 +189,9 @@ def load(path: Path, options: Mapping[str, Any] | None = None) -> RunFile:
         DataError: no such file, or one that is no text.
         RunFileError: all that is wrong with what it says.
     """
-    try:
-        content = read_file(path, BYTES_AT_MOST)
-    except OSError as error:
-        of_the_system(error)
-        raise DataError(
-            "The run's file cannot be read.",
-            expected=f"a TOML file at {path}, which describes the run and has no data",
-            got=error.strerror or str(error),
-            fix=f"look at the path, or write a starting file: chainrule new {path}",
-        ) from error
+    what, fix = "a TOML file", f"write a starting file: chainrule new {path}"
+    with opened(checked_path(path, "TOML file"), what, fix) as file:
+        content = file.read(BYTES_AT_MOST + 1)
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -175,15 +233,17 @@ def parse(
     """
     document = _read(text, name)
     given = {k: v for k, v in (options or {}).items() if v is not None}
-    _replace(document, given)
-    lines = places(text)
+    lines: dict[Any, int | str] = {**places(text)}
+    for option, setting in given.items():
+        section, key = OPTIONS[option]
+        table = document.setdefault(section, {})
+        if isinstance(table, dict):
+            table[key] = setting
+            lines[section, key] = flag(option)
     try:
         settings = Run.model_validate(document)
     except ValidationError as error:
         raise RunFileError(name, messages.problems(error), lines) from None
-    problems = consistency.problems(settings)
-    if problems:
-        raise RunFileError(name, problems, lines)
     return RunFile(name, folder, text, given, settings, lines)
 
 
@@ -194,16 +254,12 @@ def _read(text: str, name: str) -> dict[str, Any]:
     dotted key, so both are bounded beforehand.
     """
     size = len(text.encode("utf-8", "surrogatepass"))
-    if size > BYTES_AT_MOST:
-        raise _too_large(name, size)
-    if (dotted := _DOTTED.search(text)) is not None:
-        raise DataError(
-            f"{name} has a key of very many parts.",
-            expected=f"at most {DEEPEST} parts with dots between them",
-            got=f"{dotted[0][:40]}…",
-            fix="write sections as [section] and keys below them",
-        )
+    dotted = _DOTTED.search(text) if size <= BYTES_AT_MOST else None
     try:
+        if size > BYTES_AT_MOST:
+            raise ValueError(f"{size:,} bytes, too large for a run's file")
+        if dotted is not None:
+            raise ValueError(f"a key of very many parts, {dotted[0][:40]}…")
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise DataError(
@@ -215,41 +271,22 @@ def _read(text: str, name: str) -> dict[str, Any]:
     except (RecursionError, ValueError) as error:
         raise DataError(
             f"{name} cannot be read as TOML.",
-            expected=f"at most {DEEPEST} brackets within each other, and numbers of "
-            "a few digits",
+            expected=f"at most {BYTES_AT_MOST:,} bytes, {DEEPEST} brackets within each "
+            f"other, {DEEPEST} parts of a key, and numbers of a few digits",
             got=f"{error}"[:80],
-            fix="look for a bracket or a number that is not meant",
+            fix="give the file that describes the run, not the data; look for a "
+            "bracket or a number that is not meant",
         ) from error
 
 
 def _hint(message: str) -> str:
     """What to do about the usual mistakes."""
-    if "escape" in message or "\\" in message:
-        return "write paths with /, or in single quotes: 'C:\\data\\houses.csv'"
-    if "key part" in message:
-        return "an inline table { … } stands on one line; keys have no spaces"
-    if "Invalid value" in message:
-        return (
-            'put text in quotes: source = "houses.csv"; true and false are lower case'
-        )
-    if "Cannot declare" in message or "Cannot overwrite" in message:
-        return "write every section and every key once"
-    return "look at that line; chainrule new writes a file that is right"
-
-
-def _too_large(name: str, size: int) -> DataError:
-    return DataError(
-        f"{name} is too large for a run's file.",
-        expected=f"at most {BYTES_AT_MOST:,} bytes",
-        got=f"{size:,} bytes",
-        fix="give the file that describes the run, not the data",
-    )
-
-
-def _replace(document: dict[str, Any], options: Mapping[str, Any]) -> None:
-    """Put settings of the command line in the place of what the file says."""
-    for option, setting in options.items():
-        section, key = OPTIONS[option]
-        table = document.setdefault(section, {})
-        if isinstance(table, dict):
-            table[key] = setting
+    hints = {
+        r"escape|\\": "write paths with /, or in single quotes: 'C:\\data\\houses.csv'",
+        "key part": "an inline table { … } stands on one line; keys have no spaces",
+        "Invalid value": 'put text in quotes: source = "houses.csv"; true and false '
+        "are lower case",
+        "Cannot declare|Cannot overwrite": "write every section and every key once",
+        "": "look at that line; chainrule new writes a file that is right",
+    }
+    return next(hint for found, hint in hints.items() if re.search(found, message))

@@ -13,7 +13,7 @@ from chainrule.errors import nearest
 from chainrule.runs import schema
 from chainrule.runs.classes import Family
 from chainrule.runs.problems import Problem, Where
-from chainrule.runs.section import Section, Wrong, example, takes
+from chainrule.runs.section import Section, Wrong, carried, example, takes
 from chainrule.runs.values import key, show
 
 #: What was wrong, expected, got, and how to fix it.
@@ -63,11 +63,17 @@ def problems(error: ValidationError) -> list[Problem]:
     """All that pydantic refuses, as problems of the file."""
     found = []
     for item in error.errors(include_url=False):
-        where, wrong = item["loc"], item.get("ctx", {})["wrong"]
-        what, expected, got, fix = _answers(where, wrong)
-        # What is missing has no line of its own.
-        where = where[:-1] if wrong.why == "missing" else where
-        found.append(Problem(where, what, expected, got, fix))
+        where, said = carried(item)
+        if isinstance(said, Wrong):
+            what, expected, got, fix = _answers(where, said)
+            # What is missing has no line of its own.
+            where = where[:-1] if said.why == "missing" else where
+            found.append(Problem(where, what, expected=expected, got=got, fix=fix))
+        else:
+            assert said is not None  # nothing else refuses a section
+            made = Problem.of(said)
+            made.where = where
+            found.append(made)
     return found
 
 
@@ -87,10 +93,6 @@ def _answers(where: Where, wrong: Wrong) -> Answers:
     if wrong.why == "none_required":
         what = f"it is not for {whose.what}, which has a test set of its own."
         return what, f"no key {name!r}", f"{name} = {got}", "leave it away"
-    if wrong.why == "unclear":
-        what = "its name does not tell how to read it."
-        wanted = "a name that ends in .csv, .npz or .idx, a folder, or the key format"
-        return what, wanted, got, 'add format = "csv" (or "npz", "idx", "images")'
     field = whose.known()[name]
     wanted, value = takes(field), example(field)
     if wrong.why == "missing":
@@ -99,7 +101,7 @@ def _answers(where: Where, wrong: Wrong) -> Answers:
         return what, f"{name} = {wanted}", "nothing", fix
     fix = _other_value(wrong, field, wanted)
     if wrong.why == "text":
-        wanted += ", without control characters"
+        wanted += ", not empty and without control characters"
     return "it does not take this value.", wanted, got, fix
 
 

@@ -12,12 +12,10 @@ import numpy as np
 
 from chainrule import nn
 from chainrule.data import Dataset
-from chainrule.errors import ChainruleError
 from chainrule.graph.build import no_grad
 from chainrule.primitives.rules import show
-from chainrule.runs import consistency, targets
-from chainrule.runs.problems import Problem, ProblemError
-from chainrule.runs.schema import Layer, Model
+from chainrule.runs.problems import Problem, at
+from chainrule.runs.schema import Layer, Run, with_weights
 from chainrule.tensor import Tensor
 
 #: Samples of a trial.
@@ -26,56 +24,49 @@ TRIED = 2
 CHANNELS_FIRST = (
     *("BatchNorm1d", "BatchNorm2d", "Conv1d", "Conv2d", "GroupNorm", "InstanceNorm1d"),
 )
+#: The last layers of ``[data] target_transform``.
+TRANSFORMS = {"log": nn.LogTarget, "quantile": nn.QuantileTarget}
 
 
-def build(
-    settings: Model, train: Dataset, outputs: tuple[int, ...], transform: str = "none"
-) -> nn.Sequential:
+def build(settings: Run, train: Dataset, outputs: tuple[int, ...]) -> nn.Sequential:
     """The network with its initial weights.
 
     Args:
-        settings: the section ``[model]``.
+        settings: of the run.
         train: the data that it learns from; they tell the sizes.
         outputs: the shape of what the loss takes of one sample.
-        transform: of the targets of a regression, ``[data] target_transform``.
 
     Raises:
-        ProblemError: layers that do not fit the data or each other, and networks that
-            would not fit into memory.
+        Problem: layers that do not fit the data or each other, and networks that would
+            not fit into memory.
     """
-    made: list[nn.Module] = []
-    sample = Tensor(np.zeros((TRIED, *train.x.shape[1:]), np.float32))
-    layers: list[Layer] = settings.layers
-    standardize = settings.standardize
+    layers: list[Layer] = settings.model.layers
+    standardize = settings.model.standardize
     if standardize is None:
         standardize = _is_table(train) and layers[0].name != "Embedding"
-    if standardize:
-        made.append(_standardize(train))
+    made: list[nn.Module] = [_standardize(train)] if standardize else []
+    sample = Tensor(np.zeros((TRIED, *train.x.shape[1:]), np.float32))
     sized = [i for i, layer in enumerate(layers) if "out_features" in layer.known()]
     total = 0
     for i, layer in enumerate(layers):
         wanted = outputs[-1] if sized and i == sized[-1] and outputs else None
-        sizes = _sizes(layer, sample.shape, wanted)
-        total += (weights := consistency.weights_of({**layer.sizes(), **sizes}))
-        if total > consistency.WEIGHTS_AT_MOST:
-            raise ProblemError(consistency.too_large(i, layer.name, weights, total))
-        made.append(layer.build(i, **sizes))
-        sample = _tried(made[-1], sample, i)
+        with at("model", "layers", i):
+            sizes = _sizes(layer, sample.shape, wanted)
+            total = with_weights(total, layer, {**layer.sizes(), **sizes})
+            made.append(layer.build(**sizes))
+            sample = _tried(made[-1], sample)
     _check_outputs(sample.shape[1:], outputs, len(layers) - 1)
     if not any(True for layer in made for _ in layer.parameters()):
-        raise ProblemError(
-            Problem(
-                ("model", "layers"),
-                "the network has no weights to learn.",
-                expected='a layer with weights, such as "Linear"',
-                got=", ".join(layer.name for layer in layers),
-                fix='add { class = "Linear", out_features = 16 }',
-            )
+        raise Problem(
+            ("model", "layers"),
+            "the network has no weights to learn.",
+            expected='a layer with weights, such as "Linear"',
+            got=", ".join(str(layer.name) for layer in layers),
+            fix='add { class = "Linear", out_features = 16 }',
         )
-    last = targets.last_layer(train, transform, layers[-1].name, standardize)
-    if last is not None:
-        made.append(last)
-    return nn.Sequential(*made)
+    transform = getattr(settings.data, "target_transform", "none")
+    last = _last(train, transform, str(layers[-1].name), standardize)
+    return nn.Sequential(*made, *([] if last is None else [last]))
 
 
 def _sizes(layer: Layer, shape: tuple[Any, ...], outputs: int | None) -> dict[str, int]:
@@ -90,17 +81,33 @@ def _sizes(layer: Layer, shape: tuple[Any, ...], outputs: int | None) -> dict[st
     return found
 
 
-def _tried(layer: nn.Module, sample: Tensor, number: int) -> Tensor:
+def _tried(layer: nn.Module, sample: Tensor) -> Tensor:
     """What the layer makes of the sample."""
     if layer.takes_indices():
         sample = sample.astype("int32")
-    try:
-        with no_grad(), np.errstate(all="ignore"):
-            made = layer.eval()(sample)
-            layer.train()
-    except ChainruleError as error:
-        raise ProblemError(Problem.of(error, "model", "layers", number)) from error
+    with no_grad(), np.errstate(all="ignore"):
+        made = layer.eval()(sample)
+        layer.train()
     return made
+
+
+def _check_outputs(made: tuple[Any, ...], wanted: tuple[int, ...], last: int) -> None:
+    """Refuse a network that gives something else than the data need."""
+    if made == wanted:
+        return
+    fix = "leave out_features of the last layer away: it follows from the data"
+    if len(made) > len(wanted):
+        fix = 'begin with "Flatten", which makes a row of each sample'
+    raise Problem(
+        ("model", "layers", last),
+        "the network's output does not fit the data.",
+        expected=f"{show(wanted)} for each sample",
+        got=show(made),
+        fix=fix,
+    )
+
+
+# -- scales of the data ----------------------------------------------------------------
 
 
 def _is_table(train: Dataset) -> bool:
@@ -111,14 +118,12 @@ def _is_table(train: Dataset) -> bool:
 
 def _standardize(train: Dataset) -> nn.Module:
     if len(train.x.shape) != 2:
-        raise ProblemError(
-            Problem(
-                ("model", "standardize"),
-                "it is for tables, one number a feature.",
-                expected="features of shape (n, columns)",
-                got=f"shape {show(train.x.shape)}; grey values come as 0 … 1 already",
-                fix="leave it away",
-            )
+        raise Problem(
+            ("model", "standardize"),
+            "it is for tables, one number a feature.",
+            expected="features of shape (n, columns)",
+            got=f"shape {show(train.x.shape)}; grey values come as 0 … 1 already",
+            fix="leave it away",
         )
     columns = train.x.shape[1]
     layer, mean, std = nn.Standardize(columns), np.zeros(columns), np.ones(columns)
@@ -133,19 +138,30 @@ def _standardize(train: Dataset) -> nn.Module:
     return layer
 
 
-def _check_outputs(made: tuple[Any, ...], wanted: tuple[int, ...], last: int) -> None:
-    """Refuse a network that gives something else than the data need."""
-    if made == wanted:
-        return
-    fix = "leave out_features of the last layer away: it follows from the data"
-    if len(made) > len(wanted):
-        fix = 'begin with "Flatten", which makes a row of each sample'
-    raise ProblemError(
-        Problem(
-            ("model", "layers", last),
-            "the network's output does not fit the data.",
-            expected=f"{show(wanted)} for each sample",
-            got=show(made),
-            fix=fix,
+def _last(
+    train: Dataset, transform: str, before: str, standardize: bool
+) -> nn.Module | None:
+    """The layer that gives a regression's targets their unit back, where it needs one.
+
+    Args:
+        train: the data that it is measured on.
+        transform: of the targets.
+        before: the class of the network's last layer. An activation says itself in
+            which range the output lies.
+        standardize: whether numbers are standardised.
+    """
+    quantity = train.classes is None and before == "Linear"
+    if transform == "none":
+        with at("model", "standardize"):
+            return nn.Unstandardize.of(train.y) if standardize and quantity else None
+    if not quantity:
+        got = f"layers that end in {before}"
+        raise Problem(
+            ("data", "target_transform"),
+            "it is for a quantity that a network's last Linear gives.",
+            expected='a target of numbers, and layers that end in "Linear"',
+            got=got if train.classes is None else f"{train.classes} classes",
+            fix="leave it away",
         )
-    )
+    with at("data", "target_transform"):
+        return TRANSFORMS[transform].of(train.y)

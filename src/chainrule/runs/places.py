@@ -15,8 +15,7 @@ _TOKEN = re.compile(
     r"(?P<comment>#[^\n]*)"
     r'|(?P<string>"""(?:\\.|[^\\])*?"{3,5}|\'\'\'.*?\'{3,5}'
     r"|\"(?:\\.|[^\"\\\n])*\"|'[^'\n]*')"
-    r"|(?P<newline>\n)"
-    r"|(?P<mark>[\[\]{}=,.])"
+    r"|(?P<mark>[\n\[\]{}=,.])"
     r"|(?P<word>[^\s\[\]{}=,.#\"']+)",
     re.DOTALL,
 )
@@ -28,106 +27,98 @@ def places(text: str) -> dict[Where, int]:
     >>> places("[model]\\nlayers = [\\n  'ReLU',\\n]")[("model", "layers", 0)]
     3
     """
+    reader = _Reader(text)
     try:
-        return _Reader(text).read()
+        reader.read()
     except (IndexError, ValueError, RecursionError):
         return {}  # messages do without
+    return reader.lines
 
 
 class _Reader:
-    """A walk over the tokens of a text; ``at`` is the next one."""
+    """A walk over the tokens of a text, the next one last."""
 
     def __init__(self, text: str) -> None:
-        self.tokens: list[tuple[str, str, int]] = []
+        tokens: list[tuple[str, str, int]] = [("mark", "", 0)]
         line = 1
         for match in _TOKEN.finditer(text):
-            kind, token = match.lastgroup or "", match.group()
+            kind, token = str(match.lastgroup), match.group()
             if kind != "comment":
-                self.tokens.append((kind, token, line))
+                tokens.append((kind, token, line))
             line += token.count("\n")
-        self.at = 0
+        tokens.append(tokens.pop(0))
+        self.tokens = tokens[::-1]
         self.lines: dict[Where, int] = {}
         self.counts: dict[Where, int] = {}
 
-    def read(self) -> dict[Where, int]:
+    def read(self) -> None:
         """Statement by statement."""
         section: Where = ()
-        while self.at < len(self.tokens):
+        while self._next():
             if self._next() == "\n":
-                self.at += 1
+                self.tokens.pop()
             elif self._next() == "[":
                 section = self._header()
             else:
                 self._pair(section)
-        return self.lines
 
     def _next(self) -> str:
-        return self.tokens[self.at][1] if self.at < len(self.tokens) else ""
-
-    def _take(self) -> tuple[str, str, int]:
-        self.at += 1
-        return self.tokens[self.at - 1]
+        return self.tokens[-1][1]
 
     def _header(self) -> Where:
         """``[a.b]`` or ``[[a.b]]``; the path of the table that it opens."""
-        line = self.tokens[self.at][2]
-        self.at += 1
+        line = self.tokens.pop()[2]
         many = self._next() == "["
-        self.at += many
         path: Where = ()
-        *outer, last = self._keys("]")
-        self.at += 1 + many
-        for name in outer:
-            path = self._within((*path, name))
-        path = (*path, last)
+        for name in self._keys("]"):
+            # In a list of tables, its last one.
+            if path in self.counts:
+                path = (*path, self.counts[path] - 1)
+            path = (*path, name)
         if many:
             self.lines.setdefault(path, line)
             self.counts[path] = self.counts.get(path, 0) + 1
-        path = self._within(path)
+            path = (*path, self.counts[path] - 1)
         self.lines.setdefault(path, line)
+        while self._next() == "]":
+            self.tokens.pop()
         return path
-
-    def _within(self, path: Where) -> Where:
-        """In a list of tables, its last one."""
-        return (*path, self.counts[path] - 1) if path in self.counts else path
 
     def _keys(self, end: str) -> list[str]:
         """A dotted key up to the mark ``end``, which is not taken."""
         keys = []
         while self._next() != end:
-            kind, token, _ = self._take()
-            if kind == "string":
-                keys.append(tomllib.loads(f"k = {token}")["k"])
-            elif kind == "word":
-                keys.append(token)
+            kind, token, _ = self.tokens.pop()
+            if kind != "mark":
+                keys.append(
+                    tomllib.loads(f"k = {token}")["k"] if kind == "string" else token
+                )
         return keys
 
-    def _pair(self, outer: Where) -> None:
+    def _pair(self, path: Where) -> None:
         """``key = value``."""
-        line = self.tokens[self.at][2]
-        path = outer
+        line = self.tokens[-1][2]
         for name in self._keys("="):
             path = (*path, name)
             self.lines.setdefault(path, line)
-        self.at += 1
+        self.tokens.pop()
         self._value(path)
 
     def _value(self, path: Where) -> None:
-        mark = self._next()
+        """What stands behind ``=``, or in a list."""
+        mark, index = self._next(), 0
         if mark not in ("[", "{"):
             while self._next() not in (",", "]", "}", "\n", ""):
-                self.at += 1
+                self.tokens.pop()
             return
-        self.at += 1
-        index = 0
+        self.tokens.pop()
         while self._next() not in ("]", "}", ""):
             if self._next() in ("\n", ","):
-                self.at += 1
-            elif mark == "[":
-                item = (*path, index)
-                self.lines[item] = self.tokens[self.at][2]
-                self._value(item)
-                index += 1
-            else:
+                self.tokens.pop()
+            elif mark == "{":
                 self._pair(path)
-        self.at += 1
+            else:
+                self.lines[(*path, index)] = self.tokens[-1][2]
+                self._value((*path, index))
+                index += 1
+        self.tokens.pop()

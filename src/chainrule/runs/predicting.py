@@ -7,21 +7,21 @@ import io
 import math
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
+from chainrule import data
 from chainrule.data.tables.cells import MARKS, parsed
 from chainrule.data.tables.file import File
 from chainrule.data.tables.reader import reading_of
-from chainrule.data.tables.reading import Reading
 from chainrule.disk import refusals
 from chainrule.errors import warn
 from chainrule.nn import output_semantics
-from chainrule.runs import results
 from chainrule.runs.trained import DIGITS, Trained, reading_input
 
 #: So many lines that were left out are named.
@@ -29,30 +29,32 @@ LINES = 20
 #: Bytes of a table of predictions that are kept in memory; the rest is on the disk.
 IN_MEMORY = 8 << 20
 
+#: Some rows: what each is called, its cells, and its features.
+Rows = tuple[Sequence[str], list[list[str]], Any]
+
 
 @dataclass
 class Predictions:
     """Predictions, row by row; they are made while they are written.
 
     Attributes:
-        run: what the run is called.
+        trained: the run.
         kind: ``classes``, ``probabilities``, ``logits`` or ``values``.
+        classes: the names of the classes, or None.
         head: the names of all columns, those of the data in front.
         columns: the names of the predicted columns, the last ones of ``head``.
-        classes: the names of the classes, or None.
-        parts: some rows after the other: what each is called, its cells, and its
-            predictions.
+        parts: some rows after the other, predicted.
         rows: how many rows were written.
         left_out: the lines of rows that were left out for empty cells.
         notes: what was odd about the data, one sentence each.
     """
 
-    run: str
+    trained: Trained
     kind: str
-    head: list[str]
-    columns: list[str]
     classes: list[str] | None
-    parts: Iterator[tuple[Sequence[str], list[list[str]], list[list[Any]]]]
+    head: list[str] = field(default_factory=list)
+    columns: list[str] = field(default_factory=list)
+    parts: Iterable[Rows] = ()
     rows: int = 0
     left_out: list[int] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -65,7 +67,7 @@ class Predictions:
         Args:
             safe: whether cells that a spreadsheet would take for formulas get a ``'``
                 in front.
-            told: also takes the predictions, ready for JSON.
+            told: also takes the predictions.
 
         Raises:
             SaveError: there is no room for it.
@@ -81,31 +83,95 @@ class Predictions:
         ):
             writer.writerow(clean(self.head))
             for names, rows, predicted in self.parts:
-                for row, own in zip(rows, predicted, strict=True):
+                cells = predicted.reshape(len(rows), -1).tolist()
+                for row, own in zip(rows, cells, strict=True):
                     writer.writerow(clean([*row, *map(_text, own)]))
                 self.rows += len(rows)
                 if told is not None:
                     told += [
-                        {"row": name, **dict(zip(self.columns, map(_plain, cells)))}
-                        for name, cells in zip(names, predicted, strict=True)
+                        {"row": name, **dict(zip(self.columns, own))}
+                        for name, own in zip(names, cells, strict=True)
                     ]
             text.flush()
         text.detach()
         file.seek(0)
         return file
 
-    def as_json(self, told: list[dict[str, Any]], out: Path | None) -> dict[str, Any]:
-        """The predictions, ready for JSON."""
+    def told(self, predictions: list[dict[str, Any]], out: Path | None) -> Any:
+        """All there is to say, the predictions included."""
         return {
-            "run": self.run,
+            "run": self.trained.name,
             "output": self.kind,
             "classes": self.classes,
             "rows": self.rows,
             "rows_left_out": self.left_out,
             "notes": self.notes,
             "out": None if out is None else str(out),
-            "predictions": told,
+            "predictions": predictions,
         }
+
+    def read(self, path: Path) -> Iterator[Rows]:
+        """The rows of a file or folder, some at a time; sets the head."""
+        format = self.trained.format_for(path)
+        if format["kind"] == "csv":
+            yield from self._of_table(path, format)
+            return
+        with reading_input(path):
+            x, names = data.read(path, format=format, target=False)
+        if format is DIGITS:
+            _warn_of_paper(np.asarray(x[:16]), path)
+        self.head = ["file" if format["kind"] == "images" else "row"]
+        yield names, [[name.removeprefix("row ")] for name in names], x
+
+    def _of_table(self, path: Path, format: dict[str, Any]) -> Iterator[Rows]:
+        """The rows of a table; in the end what was odd about them."""
+        with reading_input(path):
+            reading = reading_of(path, format)
+            source = reading.source
+            assert isinstance(source, File)
+            self.head, count = list(source.columns), 0
+            for rows in reading:
+                if len(rows.x):
+                    count += len(rows.x)
+                    names = [f"line {line}" for line in rows.lines.tolist()]
+                    yield names, list(source.split(rows.records)), rows.x
+            if not count:
+                reading.all()  # says that there is nothing
+        report = reading.report
+        self.left_out = report.lines
+        self.notes = [note for note in report.notes() if note not in report.seen]
+        if lines := self.left_out:
+            shown = ", ".join(map(str, lines[:LINES])) + " …" * (len(lines) > LINES)
+            warn(
+                f"{len(lines)} of {report.rows} rows left out for empty cells: lines "
+                f"{shown}",
+                fix='fill the cells in, or train with missing = "fill"',
+            )
+
+    def name_columns(self, width: int) -> None:
+        """Name so many predicted columns, and none as a column of the data."""
+        for column in self._columns(width):
+            free, number = column, 2
+            while free in self.head:
+                free, number = f"{column} {number}", number + 1
+            self.head.append(free)
+            self.columns.append(free)
+
+    def _columns(self, count: int) -> list[str]:
+        if self.kind == "values":
+            targets = (self.trained.trainer.format or {}).get("target") or ()
+            targets = [targets] if isinstance(targets, str) else list(targets)
+            if len(targets) == count:
+                return [f"predicted {name}" for name in targets]
+        if self.kind in ("values", "classes"):
+            names = [f"prediction {i + 1}" for i in range(count)]
+            return ["prediction"] if count == 1 else names
+        word = "probability" if self.kind == "probabilities" else "logit"
+        classes = self.classes
+        if count == 1:  # one number says how much class 1 is meant
+            return [f"{word} of {classes[-1] if classes else 1}"]
+        names = classes if classes and len(classes) == count else range(count)
+        return [f"{word} of {name}" for name in names]
 
 
 def predict(
@@ -127,92 +193,18 @@ def predict(
     trainer = trained.trainer
     decides = output_semantics.is_classification(trainer.loss)
     kind = output or ("classes" if decides else "values")
-    classes = None if trainer.class_names is None else list(trainer.class_names)
+    named = decides and trainer.class_names is not None
     made = Predictions(
-        trained.name, kind, [], [], classes if decides else None, iter(())
+        trained, kind, list(trainer.class_names or ()) if named else None
     )
-    format = trained.format_for(path)
-    if format["kind"] == "csv":
-        with reading_input(path):
-            reading = reading_of(path, format)
-        made.head = list(reading.source.columns)
-        parts = _of_table(made, trained, reading, path)
-    else:
-        x, names = trained.features(path)
-        if format is DIGITS:
-            _warn_of_paper(np.asarray(x[:16]), path)
-        made.head = ["file" if format["kind"] == "images" else "row"]
-        rows = [[name.removeprefix("row ")] for name in names]
-        parts = iter([(names, rows, x)])
-    first = next(parts)
     asked = None if kind == "values" else kind
-    predicted = trainer.predict(first[2], asked)
-    columns = _columns(trained, kind, predicted[:1], classes)
-    made.columns = [_free(column, made.head) for column in columns]
-    made.head += made.columns
-
-    def all_parts() -> Iterator[tuple[Sequence[str], list[list[str]], list[list[Any]]]]:
-        yield first[0], first[1], _cells(predicted)
-        for names, rows, x in parts:
-            yield names, rows, _cells(trainer.predict(x, asked))
-
-    made.parts = all_parts()
+    parts = (
+        (names, rows, trainer.predict(x, asked)) for names, rows, x in made.read(path)
+    )
+    first = next(parts)  # what is wrong with the data shows before anything is written
+    made.name_columns(first[2].reshape(len(first[1]), -1).shape[1])
+    made.parts = chain([first], parts)
     return made
-
-
-def _of_table(
-    made: Predictions, trained: Trained, reading: Reading, path: Path
-) -> Iterator[tuple[Sequence[str], list[list[str]], Any]]:
-    """The rows of a table, some at a time; in the end what was odd about them."""
-    source = reading.source
-    assert isinstance(source, File)
-    count = 0
-    with reading_input(path):
-        for rows in reading:
-            if len(rows.x):
-                count += len(rows.x)
-                names = [f"line {line}" for line in rows.lines.tolist()]
-                yield names, list(source.split(rows.records)), rows.x
-        if not count:
-            reading.all()  # says that there is nothing
-    report = reading.report
-    made.left_out = report.lines
-    made.notes = [note for note in report.notes() if note not in report.seen]
-    if made.left_out:
-        _warn_of_gaps(made.left_out, report.rows)
-
-
-def _columns(
-    trained: Trained, kind: str, made: np.ndarray, classes: list[str] | None
-) -> list[str]:
-    """The names of the predicted columns."""
-    count = made.reshape(len(made), -1).shape[1]
-    if kind == "values":
-        targets = (trained.trainer.format or {}).get("target") or ()
-        targets = [targets] if isinstance(targets, str) else list(targets)
-        if len(targets) == count:
-            return [f"predicted {name}" for name in targets]
-    if kind in ("values", "classes"):
-        names = [f"prediction {i + 1}" for i in range(count)]
-        return ["prediction"] if count == 1 else names
-    word = "probability" if kind == "probabilities" else "logit"
-    if count == 1:  # one number says how much class 1 is meant
-        return [f"{word} of {classes[-1] if classes else 1}"]
-    names = classes if classes is not None and len(classes) == count else range(count)
-    return [f"{word} of {name}" for name in names]
-
-
-def _cells(made: np.ndarray) -> list[list[Any]]:
-    """The predicted cells of each row."""
-    return made.reshape(len(made), -1).tolist()
-
-
-def _free(name: str, taken: Sequence[str]) -> str:
-    """``name``, or with a number where a column has that name already."""
-    free, number = name, 2
-    while free in taken:
-        free, number = f"{name} {number}", number + 1
-    return free
 
 
 def _text(value: Any) -> str:
@@ -243,19 +235,6 @@ def _is_formula(cell: str) -> bool:
         return False
     number = any(not math.isnan(parsed([begins], mark)[0]) for mark in MARKS)
     return len(begins) > 1 and not number
-
-
-def _plain(value: Any) -> Any:
-    return results.number(value) if isinstance(value, float) else value
-
-
-def _warn_of_gaps(lines: list[int], rows: int) -> None:
-    """Rows without a prediction are named."""
-    shown = ", ".join(map(str, lines[:LINES])) + (" …" if len(lines) > LINES else "")
-    warn(
-        f"{len(lines)} of {rows} rows left out for empty cells: lines {shown}",
-        fix='fill the cells in, or train with missing = "fill"',
-    )
 
 
 def _warn_of_paper(images: np.ndarray, path: Path) -> None:

@@ -3,43 +3,46 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from chainrule.errors import ArgumentError, ChainruleError
 
 #: The keys that lead to a value: ``("model", "layers", 2, "p")``.
 Where = tuple[str | int, ...]
+#: The line of each place; or the option of the command line that stands for it.
+Lines = Mapping[Where, int | str]
 #: How many problems are shown, and how much of an answer; all of one alone.
 SHOWN, ROOM = 10, 160
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(ArgumentError):  # noqa: N818  (a file has problems, not errors)
     """One thing that is wrong.
 
-    Attributes:
+    Args:
         where: the keys that lead to it.
         what: what is wrong, one sentence that goes on after the place.
-        expected: what would have been right.
-        got: what came instead.
-        fix: what to do about it.
+        answers: what would have been right, what came, and what to do about it.
     """
 
-    where: Where
-    what: str
-    expected: str | None = None
-    got: str | None = None
-    fix: str | None = None
+    def __init__(self, where: Where, what: str, **answers: str | None) -> None:
+        super().__init__(what, **answers)
+        self.where = where
 
     @classmethod
     def of(cls, error: ChainruleError, *where: str | int) -> Problem:
         """What ``error`` says, at this place; its remedy as a file has it."""
+        if isinstance(error, Problem):
+            made = cls((*where, *error.where), error.what)
+            made.__dict__.update(error.__dict__, where=made.where)
+            return made
         fix = re.sub(r"size=\((\d+), (\d+)\)", r"size = [\1, \2]", error.fix or "")
         fix = re.sub(r"dtype=\{'(.*?)': '(\w+)'\}", r'dtype = {"\1" = "\2"}', fix)
         fix = re.sub(r"\b(\w+)='(.*?)'", r'\1 = "\2"', fix)
-        fix = fix.replace("=False", " = false")
-        return cls(where, error.what, error.expected, error.got, fix or None)
+        fix = fix.replace("batch_size=None", 'batch_size = "all"')
+        fix = fix.replace("=False", " = false") or None
+        answers = {"expected": error.expected, "got": error.got, "fix": fix}
+        return cls(where, error.what, **answers)
 
     @property
     def place(self) -> str:
@@ -59,30 +62,34 @@ class Problem:
         text = "".join(f"[{k}]" if isinstance(k, int) else f".{k:.40}" for k in keys)
         return joint.join(filter(None, [head, text.removeprefix(".")]))
 
-    def told(self, lines: Mapping[Where, int], file: str = "") -> str:
+    def told(self, lines: Lines, file: str = "") -> str:
         """``line 12, [optimizer] lr: it must be positive.``"""
         line = line_of(self.where, lines)
+        if isinstance(line, str):
+            return f"{line}: {self.what}"
         places = [file, f"line {line}" if line else "", self.place]
         place = ", ".join(filter(None, places))
         return f"{place}: {self.what}" if place else self.what
 
-    def short(self, number: int, lines: Mapping[Where, int]) -> str:
+    def short(self, number: int, lines: Lines) -> str:
         """The message of one problem among several."""
-        answers = (
-            answer if answer is None or len(answer) <= ROOM else f"{answer[:ROOM]} …"
-            for answer in (self.expected, self.got, self.fix)
-        )
-        names = ("expected", "got", "fix")
-        error = ArgumentError(self.told(lines), **dict(zip(names, answers)))
-        return f"{number}. {error}"
+        answers = {
+            name: answer
+            if answer is None or len(answer) <= ROOM
+            else f"{answer[:ROOM]} …"
+            for name in ("expected", "got", "fix")
+            for answer in [getattr(self, name)]
+        }
+        return f"{number}. {ArgumentError(self.told(lines), **answers)}"
 
 
-class ProblemError(Exception):
-    """Carries a problem to where the file is known; never shown as it is."""
-
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem.what)
-        self.problem = problem
+@contextmanager
+def at(*where: str | int) -> Iterator[None]:
+    """Within the block, what goes wrong is a problem at this place or below it."""
+    try:
+        yield
+    except ChainruleError as error:
+        raise Problem.of(error, *where) from error
 
 
 class RunFileError(ArgumentError):
@@ -93,11 +100,12 @@ class RunFileError(ArgumentError):
         problems: all of its problems.
     """
 
-    def __init__(
-        self, file: str, problems: Sequence[Problem], lines: Mapping[Where, int]
-    ) -> None:
-        by_line = sorted(problems, key=lambda p: line_of(p.where, lines) or 0)
-        self.file, self.problems = file, tuple(by_line)
+    def __init__(self, file: str, problems: Sequence[Problem], lines: Lines) -> None:
+        def order(problem: Problem) -> int:
+            line = line_of(problem.where, lines)
+            return line if isinstance(line, int) else 0
+
+        self.file, self.problems = file, tuple(sorted(problems, key=order))
         count = len(self.problems)
         if count == 1:
             (one,) = self.problems
@@ -110,7 +118,7 @@ class RunFileError(ArgumentError):
         self.args = ("\n".join([self.what, *shown, *rest]),)  # messages as they are
 
 
-def line_of(where: Where, lines: Mapping[Where, int]) -> int | None:
+def line_of(where: Where, lines: Lines) -> int | str | None:
     """The line of a place, or of the nearest one around it.
 
     >>> line_of(("model", "layers", 2), {("model",): 5})

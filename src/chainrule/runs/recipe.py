@@ -1,10 +1,7 @@
-"""Recipes: a training one as the origin of a run, a walk-through as it is."""
+"""A training recipe as the origin of a run."""
 
 from __future__ import annotations
 
-import contextlib
-import inspect
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +11,6 @@ from annotated_types import Ge, Le
 
 from chainrule import recipes
 from chainrule.data import Dataset
-from chainrule.errors import ArgumentError
-from chainrule.runs.file import flag
 from chainrule.runs.section import Positive, Section
 from chainrule.runs.source import Parts
 from chainrule.training import Trainer
@@ -48,7 +43,7 @@ class FromRecipe:
     #: The part of the data that is looked at after each epoch.
     watched: ClassVar[str] = "test"
     directory: ClassVar[None] = None
-    text: ClassVar[None] = None
+    copy: ClassVar[None] = None
 
     @classmethod
     def of(cls, name: str, given: Mapping[str, Any]) -> FromRecipe:
@@ -63,12 +58,11 @@ class FromRecipe:
             "limit": None,
             "threads": None,
         }
-        new = {k: v for k, v in given.items() if k in own and v is not None}
-        return cls(name, own | new)
+        return cls(name, own | {k: v for k, v in given.items() if v is not None})
 
     def setting(self, option: str) -> Any:
         """What the run has for an option of the command line."""
-        return self.options.get(option)
+        return self.options[option]
 
     def with_options(self, **options: Any) -> FromRecipe:
         """The same recipe with other options of the command line."""
@@ -81,11 +75,7 @@ class FromRecipe:
     def parts(self) -> Parts:
         """Its data."""
         train, test = recipes.find(self.name).data(self.options["limit"])
-        return Parts(train, None, test, len(train), 0)
-
-    def file_of(self, part: str) -> Path | None:
-        """Its data come from no file."""
-        return None
+        return Parts(train, None, test, rows=len(train))
 
     def trainer(self, parts: Parts) -> Trainer:
         """A Trainer that has not trained yet."""
@@ -100,34 +90,3 @@ class FromRecipe:
     def callbacks(self, directory: Path) -> list[Any]:
         """None."""
         return []
-
-
-def walk_through(
-    name: str, module: Any, given: Mapping[str, Any], *, as_json: bool
-) -> dict[str, Any]:
-    """Run a walk-through; it prints, on standard error where ``as_json``.
-
-    Args:
-        name: of the recipe.
-        module: its module.
-        given: the options of the command line, None where none was given.
-        as_json: whether standard output is for one JSON object.
-
-    Raises:
-        ArgumentError: an option that this walk-through does not take.
-    """
-    known = list(inspect.signature(module.run).parameters)
-    options = {option: value for option, value in given.items() if value is not None}
-    unknown = [flag(option) for option in options if option not in known]
-    if unknown:
-        taken = [flag(option) for option in known if option in given]
-        raise ArgumentError(
-            f"The recipe {name!r} does not take {' and '.join(unknown)}.",
-            expected=f"only {', '.join(taken)}" if taken else "no options",
-            got=" ".join(f"{flag(k)} {v}" for k, v in options.items()),
-            fix=f"leave {' and '.join(unknown)} away: it is a walk-through, whose "
-            "settings belong to what it shows",
-        )
-    place = contextlib.redirect_stdout(sys.stderr) if as_json else None
-    with place or contextlib.nullcontext():
-        return {"recipe": name, "result": module.run(**options)}

@@ -1,52 +1,168 @@
-"""What every run leaves: metrics.json, pictures, and where it stands when it stops."""
+"""What a run leaves and tells: its summary, its files, and where it stands."""
 
 from __future__ import annotations
 
 import json
 import math
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from chainrule import formatting, viz
-from chainrule.disk import replace, sweep
-from chainrule.training import Trainer
+import numpy as np
+
+from chainrule import disk, formatting, viz
+from chainrule.runs.session import Session
+from chainrule.training import Trainer, checkpoint
 from chainrule.training.stopping import Stopped
+from chainrule.version import __version__
+
+#: The copy of its file that a run leaves.
+COPY = "run.toml"
+#: What the parts of the data are called.
+PARTS = {
+    "train": "training set",
+    "validation": "validation set",
+    "test": "test set",
+}
 
 
-def new_directory(name: str) -> Path:
-    """A directory under ``runs`` that is not there yet, named after the time."""
-    stem = f"{Path(name).stem}-{time.strftime('%Y%m%d-%H%M%S')}"
-    paths = [Path("runs", stem), *(Path("runs", f"{stem}-{i}") for i in range(2, 1000))]
-    return next(path for path in paths if not path.exists())
+def worded(name: str, value: Any) -> str:
+    """A measured number in words.
 
-
-def where_it_stands(trainer: Trainer, target: str) -> str:
-    """What to say about an interrupted run, and the command that goes on with it."""
-    plan = trainer.plan
-    if plan is None:
-        return "nothing was trained yet"
-    per_epoch = plan.steps_per_epoch
-    if per_epoch is None:  # a stream, whose length nobody knows
-        where = f"step {trainer.step} of epoch {trainer.epoch + 1}"
-    else:
-        done = (trainer.epoch - plan.first) * per_epoch + trainer.step
-        where = f"step {done} of {plan.epochs * per_epoch}"
-    if trainer.last_checkpoint is None:
-        return f"{where}, nothing saved"
-    directory = Path(trainer.last_checkpoint).parent
-    command = f"chainrule train {_word(target)} --resume {_word(str(directory))}"
-    return f"{where} is saved; go on with: {command}"
-
-
-def why_over(trainer: Trainer, epochs: int | None) -> str | None:
-    """Why a run has nothing more to train; None where it has.
-
-    Args:
-        trainer: of the run.
-        epochs: how many it shall have altogether; None: as planned.
+    >>> worded("accuracy", 0.975), worded("loss", 0.1234567), worded("mae", math.nan)
+    ('accuracy 97.50%', 'loss 0.1235', 'mae not finite')
     """
+    finite = math.isfinite(value)
+    return f"{name} {formatting.measure(name, value) if finite else 'not finite'}"
+
+
+def left_out(missing: int, rows: int) -> str:
+    """The count in brackets, or nothing where no row is left out.
+
+    >>> left_out(43, 400), left_out(0, 400)
+    (' (43 of 400 rows left out for empty cells)', '')
+    """
+    if not missing:
+        return ""
+    return f" ({missing:,} of {rows:,} rows left out for empty cells)"
+
+
+# -- a run that is over ----------------------------------------------------------------
+
+
+def summary(session: Session) -> dict[str, Any]:
+    """The result of the run; the test part is measured."""
+    origin, trainer, parts = session.origin, session.trainer, session.parts
+    stopped = Stopped.of(trainer)
+    row = _row_of_weights(trainer, stopped)
+    shown = ("train_", "validation_") if origin.watched == "validation" else ("train_",)
+    tested = {} if parts.test is None else trainer.evaluate(parts.test)
+    result: dict[str, Any] = {
+        "run": origin.name,
+        "engine": trainer.engine,
+        "seed": trainer.seed,
+        "epochs": trainer.epoch,
+    }
+    if stopped is not None:
+        result["stopped_early"] = stopped.epoch is not None
+        result["best_epoch"] = stopped.best_epoch
+    return {
+        **result,
+        "batch_size": origin.fitting(parts.train)["batch_size"],
+        "lr": trainer.optimizer.schedule.lr,
+        "samples": parts.sizes(),
+        "incomplete_rows": parts.incomplete,
+        "limit": origin.setting("limit"),
+        **{k: v for k, v in row.items() if k.startswith(shown)},
+        **{f"test_{name}": value for name, value in tested.items()},
+        "parameters": sum(int(p.size) for p in trainer.model.parameters()),
+        "steps": trainer.optimizer.steps,
+        "seconds_compile": trainer.seconds_compile,
+        "seconds_training": trainer.seconds_training,
+        "out": str(session.directory),
+        "version": __version__,
+        "resumed_from": session.begun,
+    }
+
+
+def _row_of_weights(trainer: Trainer, stopped: Stopped | None) -> Mapping[str, Any]:
+    """The row of the history of the epoch whose weights the model has."""
+    rows = trainer.history.epochs
+    if stopped is not None and stopped.restored:
+        return next(row for row in rows if row["epoch"] == stopped.best_epoch)
+    return rows[-1] if rows else {}
+
+
+def write(session: Session, summary: Mapping[str, Any]) -> list[str]:
+    """Write the files of a run that is over; returns their names.
+
+    Besides the checkpoint: a copy of the run's file, metrics.json, and where there is
+    matplotlib curve.png and report.html.
+    """
+    trainer, parts, directory = session.trainer, session.parts, session.directory
+    told = formatting.plain({**summary, "history": trainer.history.epochs})
+    texts = {"metrics.json": json.dumps(told, indent=2, ensure_ascii=False) + "\n"}
+    if session.origin.copy is not None:
+        texts = {COPY: session.origin.copy, **texts}
+    for name in (*texts, "curve.png", "report.html"):
+        disk.sweep(directory / name)
+    for name, text in texts.items():
+        disk.replace(directory / name, text.encode(), f"file {name}")
+    files = [checkpoint.FILE, *texts]
+    if viz.can_plot() and trainer.history.epochs:
+        title = f"{session.origin.name}, seed {trainer.seed}"
+        viz.save_curve(trainer.history, directory / "curve.png", title=title)
+        files.append("curve.png")
+        part = "test" if parts.test is not None else "validation"
+        if (data := getattr(parts, part)) is not None:
+            place, source = directory / "report.html", parts.files.get(part)
+            viz.write_report(trainer, place, data=data, title=title, source=source)
+            files.append("report.html")
+    return files
+
+
+def readable(session: Session, s: Mapping[str, Any], files: list[str]) -> str:
+    """The summary as text."""
+    trainer, parts = session.trainer, session.parts
+    part = next((p for p in ("test", "validation") if f"{p}_loss" in s), "train")
+    words = ", ".join(
+        worded(key.removeprefix(f"{part}_"), v)
+        for key, v in s.items()
+        if key.startswith(f"{part}_") and np.ndim(v) == 0
+    )
+    samples = ", ".join(f"{n:,} {name}" for name, n in s["samples"].items() if n)
+    seconds = [s["seconds_training"], s["seconds_compile"], s["seconds_total"]]
+    training, compiling, whole = (formatting.number(float(x), 3) for x in seconds)
+    lines = [
+        f"{s['run']}: {words} on the {PARTS[part]}",
+        f"  samples   {samples}{left_out(parts.incomplete, parts.rows)}",
+        f"  trained   {s['epochs']} epochs, {s['steps']:,} steps of "
+        f"{s['batch_size']} samples, {s['parameters']:,} parameters, "
+        f"seed {s['seed']}",
+    ]
+    stopped = Stopped.of(trainer)
+    if stopped is not None and stopped.best_epoch is not None:
+        end = "ran to its end"
+        end = end if stopped.epoch is None else f"after epoch {stopped.epoch}"
+        kept = ", whose weights it has" if stopped.restored else ""
+        best = f"epoch {stopped.best_epoch} was the best{kept}"
+        lines.append(f"  stopped   {end}; {best}")
+    return "\n".join(
+        [
+            *lines,
+            f"  time      {training} s training, {compiling} s compiling, {whole} s in "
+            f"all, engine {trainer.engine}",
+            f"  files     {s['out']}: {', '.join(files)}",
+        ]
+    )
+
+
+# -- a run that is not -----------------------------------------------------------------
+
+
+def why_over(session: Session) -> str | None:
+    """Why a run has nothing more to train; None where it has."""
+    trainer, epochs = session.trainer, session.epochs
     if trainer.plan is None:
         return None
     if trainer.finished and epochs in (None, trainer.plan.epochs):
@@ -60,105 +176,17 @@ def why_over(trainer: Trainer, epochs: int | None) -> str | None:
     )
 
 
-def stopped(trainer: Trainer) -> dict[str, Any]:
-    """What early stopping did, for a summary; nothing where there was none."""
-    found = Stopped.of(trainer)
-    if found is None:
-        return {}
-    return {"stopped_early": found.epoch is not None, "best_epoch": found.best_epoch}
-
-
-def row_of_weights(trainer: Trainer) -> Mapping[str, Any]:
-    """The row of the history of the epoch whose weights the model has."""
-    rows, found = trainer.history.epochs, Stopped.of(trainer)
-    if found is not None and found.restored:
-        return next(row for row in rows if row["epoch"] == found.best_epoch)
-    return rows[-1] if rows else {}
-
-
-def told_of_stopping(trainer: Trainer) -> list[str]:
-    """The line of a readable summary about early stopping, where there was some."""
-    found = Stopped.of(trainer)
-    if found is None or found.best_epoch is None:
-        return []
-    best = f"epoch {found.best_epoch} was the best"
-    said = "ran to its end" if found.epoch is None else f"after epoch {found.epoch}"
-    kept = ", whose weights it has" if found.restored else ""
-    return [f"  stopped   {said}; {best}{kept}"]
-
-
-def _word(text: str) -> str:
-    """One word of a command, in any shell."""
-    return f'"{text}"' if " " in text else text
-
-
-def number(value: float | None) -> float | None:
-    """JSON has no NaN and no infinity."""
-    return value if value is not None and math.isfinite(value) else None
-
-
-#: What the parts of the data are called.
-PARTS = {
-    "train": "training set",
-    "validation": "validation set",
-    "test": "test set",
-}
-
-
-def worded(name: str, value: Any) -> str:
-    """A measured number in words.
-
-    >>> worded("accuracy", 0.975), worded("loss", 0.1234567), worded("mae", None)
-    ('accuracy 97.50%', 'loss 0.1235', 'mae not finite')
-    """
-    text = "not finite" if value is None else formatting.measure(name, value)
-    return f"{name} {text}"
-
-
-def write_files(
-    trainer: Trainer,
-    directory: Path,
-    summary: Mapping[str, Any],
-    title: str,
-    data: Any,
-    source: Path | None = None,
-) -> list[str]:
-    """metrics.json, curve.png and report.html; the names of what was written.
-
-    Args:
-        trainer: of the run that is over.
-        directory: where to write.
-        summary: what metrics.json holds besides the history.
-        title: above the pictures.
-        data: the data set that the report shows mistakes of, or None.
-        source: the file that it was read from, or None.
-    """
-    rows = [
-        {k: number(v) if isinstance(v, float) else v for k, v in row.items()}
-        for row in trainer.history.epochs
-    ]
-    for name in ("metrics.json", "curve.png", "report.html"):
-        sweep(directory / name)
-    text = json.dumps({**summary, "history": rows}, indent=2, ensure_ascii=False)
-    replace(directory / "metrics.json", f"{text}\n".encode(), "summary")
-    files = ["metrics.json"]
-    if viz.can_plot() and rows:
-        viz.save_curve(trainer.history, directory / "curve.png", title=title)
-        files.append("curve.png")
-        if data is not None:
-            place = directory / "report.html"
-            viz.write_report(trainer, place, data=data, title=title, source=source)
-            files.append("report.html")
-    return files
-
-
-def times(trainer: Trainer, total: float) -> str:
-    """The line of a readable summary about time."""
-    training, compiling, whole = (
-        formatting.number(float(seconds), 3)
-        for seconds in (trainer.seconds_training, trainer.seconds_compile, total)
-    )
-    return (
-        f"  time      {training} s training, {compiling} s compiling, {whole} s in "
-        f"all, engine {trainer.engine}"
-    )
+def where_it_stands(trainer: Trainer, target: str) -> str:
+    """What to say about an interrupted run, and the command that goes on with it."""
+    plan = trainer.plan
+    if plan is None:
+        return "nothing was trained yet"
+    steps = plan.steps_per_epoch
+    assert steps is not None  # the data have a length
+    done = (trainer.epoch - plan.first) * steps + trainer.step
+    where = f"step {done} of {plan.epochs * steps}"
+    if trainer.last_checkpoint is None:
+        return f"{where}, nothing saved"
+    words = target, str(Path(trainer.last_checkpoint).parent)
+    file, directory = (f'"{word}"' if " " in word else word for word in words)
+    return f"{where} is saved; go on with: chainrule train {file} --resume {directory}"

@@ -9,24 +9,42 @@ else.
 from __future__ import annotations
 
 import inspect
+import math
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
+import numpy as np
 from annotated_types import Ge, Le, Len
-from pydantic import Field, PlainValidator, create_model
+from pydantic import (
+    AfterValidator,
+    Field,
+    PlainValidator,
+    create_model,
+    model_validator,
+)
 
 from chainrule import disk, nn, optim, training
-from chainrule.errors import ArgumentError, ChainruleError, ChainruleWarning
+from chainrule.errors import ArgumentError, ChainruleWarning
 from chainrule.nn.arguments import sizes_of
 from chainrule.nn.losses.base import Reduction
 from chainrule.random import Generator, stream
 from chainrule.runs.classes import Chosen, Family
 from chainrule.runs.data_section import BUNDLED, DRAWN, FORMATS, KINDS, Data, take
-from chainrule.runs.problems import Problem, ProblemError, Where
-from chainrule.runs.section import ClassName, Inside, Positive, Section, Text, Words
+from chainrule.runs.problems import Problem, Where, at
+from chainrule.runs.section import (
+    ClassName,
+    Inside,
+    Positive,
+    Section,
+    Text,
+    Words,
+    Wrong,
+    refusal,
+)
 from chainrule.runs.values import show
 
 __all__ = ["BUNDLED", "DRAWN", "FORMATS", "KINDS", "SECTIONS", "Data", "Run"]
@@ -42,6 +60,7 @@ INFERRED = (
     "in_features",
     "out_features",
     "in_channels",
+    "d_model",
     "num_features",
     "num_channels",
     "normalized_shape",
@@ -54,37 +73,10 @@ FILES = {
 }
 #: A section that is left out is checked like one that is empty.
 _LEFT_OUT: Any = Field({}, validate_default=True)
-#: What a constructor may raise about a value that it takes on trust.
-_TRUSTING = (TypeError, ValueError, ArithmeticError, LookupError, AttributeError)
-
-
-def construct(made: type, options: Mapping[str, Any], where: Where) -> Any:
-    """``made(**options)``; where it refuses them, that is a problem of the file."""
-    try:
-        return made(**options)
-    except ChainruleError as error:
-        said = error.what, error.expected, error.got, error.fix
-    except _TRUSTING as error:
-        what = f"{made.__name__} does not take these options."
-        said = what, None, None, f"{type(error).__name__}: {error}"[:200]
-    what, wanted, got, fix = said
-    raise ProblemError(
-        Problem(
-            where,
-            what,
-            expected=wanted or "options as its documentation says",
-            got=got or show(dict(options)),
-            fix=fix or f"look up {made.__name__}: chainrule new --reference",
-        )
-    )
-
-
-def within(directory: Path, given: str, where: Where) -> Path:
-    """The place in a directory where the run writes; nothing leads outside of it."""
-    try:
-        return disk.inside(directory, given, "what the run writes")
-    except ArgumentError as error:
-        raise ProblemError(Problem.of(error, *where)) from error
+#: The largest number of weights that a network may have: one GiB of float32.
+WEIGHTS_AT_MOST = 2**28
+#: Stands for the directory of the run, which is not known yet.
+TRIAL = Path("the directory of the run")
 
 
 @contextmanager
@@ -93,6 +85,9 @@ def on_trial() -> Iterator[None]:
     with stream(Generator(0)), warnings.catch_warnings():
         warnings.simplefilter("ignore", ChainruleWarning)
         yield
+
+
+# -- the network -----------------------------------------------------------------------
 
 
 class Layer(Chosen):
@@ -105,11 +100,6 @@ class Layer(Chosen):
 
     name: ClassName = Field(alias="class", examples=["ReLU"])
     """its name"""
-
-    def build(self, number: int, **sizes: Any) -> Any:
-        """The layer, which is number so and so; ``sizes`` replace its own."""
-        where = ("model", "layers", number)
-        return construct(self.made, self.options | sizes, where)
 
     def sizes(self) -> dict[str, int | list[int]]:
         """The sizes that are given: numbers of units."""
@@ -158,6 +148,58 @@ class Model(Section):
     the last layer of a regression is Linear, its output is scaled back; else true for
     tables, false for other data"""
 
+    @model_validator(mode="after")
+    def _sizes(self) -> Self:
+        """Layers that are too large, and sizes that nothing tells."""
+        sized = [i for i, x in enumerate(self.layers) if "out_features" in x.known()]
+        found: dict[Where, Wrong | ArgumentError] = {}
+        total = 0
+        for i, layer in enumerate(self.layers):
+            if i in sized[:-1] and "out_features" in layer.open_sizes():
+                found["layers", i] = Problem(
+                    (),
+                    f"{layer.name} needs the key 'out_features'.",
+                    expected="out_features = …, the number of its outputs; only the "
+                    "last layer's follows from the data",
+                    got=show({"class": layer.name, **layer.options}),
+                    fix=f'{{ class = "{layer.name}", out_features = 64 }}',
+                )
+            try:
+                total = with_weights(total, layer, layer.sizes())
+            except Problem as problem:
+                found["layers", i] = problem
+                break
+        if found:
+            raise refusal(found)
+        return self
+
+
+def weights_of(sizes: Mapping[str, Any]) -> int:
+    """How many weights a layer of these sizes has, about: their product."""
+    flat = [n for size in sizes.values() for n in np.ravel(size).tolist()]
+    return math.prod(flat) if flat else 0
+
+
+def with_weights(total: int, layer: Layer, sizes: Mapping[str, Any]) -> int:
+    """The weights of a network with one more layer.
+
+    Raises:
+        Problem: they would not fit into memory.
+    """
+    weights = weights_of(sizes)
+    if total + weights > WEIGHTS_AT_MOST:
+        raise Problem(
+            (),
+            f"{layer.name} would be too large.",
+            expected=f"at most {WEIGHTS_AT_MOST:,} weights in the whole network",
+            got=f"{weights:,} in this layer, {total + weights:,} up to here",
+            fix="make it smaller; nothing was allocated",
+        )
+    return total + weights
+
+
+# -- what it learns by -----------------------------------------------------------------
+
 
 class Loss(Chosen):
     """How far a prediction is from the truth."""
@@ -168,11 +210,9 @@ class Loss(Chosen):
     name: ClassName | None = Field(None, alias="class", examples=["CrossEntropyLoss"])
     """its name; else CrossEntropyLoss for classes, MSELoss for quantities"""
 
-    def build(self) -> Any:
+    def build(self, **more: Any) -> Any:
         """The loss; None where the data tell."""
-        if self.name is None:
-            return None
-        return construct(self.made, self.options, ("loss",))
+        return None if self.name is None else super().build(**more)
 
 
 class Schedule(Chosen):
@@ -186,10 +226,9 @@ class Schedule(Chosen):
     warmup: Positive | None = Field(None, examples=[100])
     """steps over which the rate climbs to its first value"""
 
-    def build(self, rate: float) -> Any:
+    def of_rate(self, rate: float) -> Any:
         """The schedule whose rate is ``rate``."""
-        given = {rate_of(self.made): rate, **self.options}
-        built = construct(self.made, given, ("schedule",))
+        built = self.build(**{rate_of(self.made): rate})
         return built if self.warmup is None else optim.LinearWarmup(built, self.warmup)
 
 
@@ -214,14 +253,17 @@ class Optimizer(Chosen):
         group.title = f"a group of {name}"
         return {"groups": (dict[Text, group], cls.model_fields["groups"])}
 
-    def build(self, schedule: Schedule) -> Any:
+    def scheduled(self, schedule: Schedule) -> Any:
         """The optimiser, its rate as ``schedule`` says."""
         rate: Any = self.lr  # pyright: ignore[reportAttributeAccessIssue]
-        options = self.options | {"lr": schedule.build(rate)}
+        options: dict[str, Any] = {}
+        with at("schedule"):
+            options["lr"] = schedule.of_rate(rate)
         if self.groups:
             named = [{**own.given(), "params": k} for k, own in self.groups.items()]
             options["params"] = [*named, {"params": "*"}]
-        return construct(self.made, options, ("optimizer",))
+        with at("optimizer"):
+            return self.build(**options)
 
 
 class Callback(Chosen):
@@ -233,17 +275,28 @@ class Callback(Chosen):
     name: ClassName = Field(alias="class", examples=["EarlyStopping"])
     """its name"""
 
-    def build(self, number: int, directory: Path) -> Any:
-        """The callback; its file lies in ``directory``."""
-        options = self.options
-        if self.name in FILES:
-            given = options.get("path", FILES[self.name])
-            where = ("callbacks", number, "path")
-            options["path"] = within(directory, given, where)
-        return construct(self.made, options, ("callbacks", number))
+    def within(self, directory: Path) -> Any:
+        """The callback; its file lies in ``directory``, and no link leads outside."""
+        if self.name not in FILES:
+            return self.build()
+        given = self.options.get("path", FILES[self.name])
+        with at("path"):
+            return self.build(path=disk.inside(directory, given, "what the run writes"))
 
 
-_Metrics = Annotated[list[Text], Len(0, 100), Words("a list of names of metrics")]
+def _known_metrics(names: list[str]) -> list[str]:
+    from chainrule.metrics.named import as_metrics
+
+    as_metrics(names)
+    return names
+
+
+_Metrics = Annotated[
+    list[Text],
+    Len(0, 100),
+    AfterValidator(_known_metrics),
+    Words("a list of names of metrics"),
+]
 _Probes = Annotated[list[Text], Len(0, 100), Words("a list of patterns in quotes")]
 
 
@@ -350,6 +403,51 @@ class Run(Section):
     training: Training = _LEFT_OUT
     callbacks: list[Annotated[Callback, PlainValidator(CALLBACKS.take)]] = Field([])
     output: Output = _LEFT_OUT
+
+    @model_validator(mode="after")
+    def _together(self) -> Self:
+        """Numbers that nothing measures, and what constructors refuse.
+
+        Layers are tried with few units.
+        """
+        attempts: list[tuple[Where, Callable[[], Any]]] = [
+            ((), lambda: self.optimizer.scheduled(self.schedule)),
+            (("loss",), self.loss.build),
+        ]
+        for i, callback in enumerate(self.callbacks):
+            attempts.append((("callbacks", i), partial(callback.within, TRIAL)))
+        for i, layer in enumerate(self.model.layers):
+            attempts.append(
+                (("model", "layers", i), partial(layer.build, **layer.small()))
+            )
+        found: list[Problem] = [*self._unwatched()]
+        for where, attempt in attempts:
+            try:
+                with on_trial(), at(*where):
+                    attempt()
+            except Problem as problem:
+                found.append(problem)
+        if found:
+            raise refusal({problem.where: problem for problem in found})
+        return self
+
+    def _unwatched(self) -> Iterator[Problem]:
+        """What watches the validation needs one."""
+        watching: list[tuple[Where, Any]] = [(("schedule",), self.schedule)]
+        watching += ((("callbacks", i), item) for i, item in enumerate(self.callbacks))
+        for where, item in watching:
+            monitor = str(getattr(item, "monitor", None))
+            if (
+                monitor.startswith("validation_")
+                and self.data.share("validation") == 0.0
+            ):
+                yield Problem(
+                    (*where, "monitor"),
+                    f"{item.name} cannot watch {monitor!r} without a validation part.",
+                    expected="a part of the data to measure it on, or another number",
+                    got="validation = 0",
+                    fix='validation = 0.1 in [data], or monitor = "train_loss" here',
+                )
 
 
 #: All sections, in the order in which one writes them.

@@ -2,11 +2,13 @@
 
 A section is a pydantic model: its fields are the keys, each with its meaning and an
 example. What pydantic refuses becomes a :class:`Wrong`, which knows the section and the
-key; ``messages`` puts it into words.
+key; ``messages`` puts it into words. What a validator refuses says so itself, as an
+error of the family or as a ``Problem`` at a place within the section.
 """
 
 from __future__ import annotations
 
+import re
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -37,6 +39,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from chainrule import disk
 from chainrule.errors import ArgumentError
+from chainrule.runs.problems import Where
 from chainrule.runs.values import show
 
 #: A whole number that every part of the framework can count with.
@@ -50,38 +53,32 @@ class Words:
     text: str
 
 
-def _text(value: str) -> str:
+def _line(value: str) -> str:
     """Text with something in it. Surrogates come out of documents made elsewhere."""
-    if not value.strip():
-        raise PydanticCustomError("empty", "empty")
-    if any(ord(c) < 32 or 0xD800 <= ord(c) < 0xE000 for c in value):
-        raise PydanticCustomError("text", "with control characters")
+    if not value.strip() or re.search("[\x00-\x1f\ud800-\udfff]", value):
+        raise PydanticCustomError("text", "empty, or with control characters")
     return value
 
 
 def _mark(value: str) -> str:
-    if value not in ("\t", " "):
-        _text(value)
-    return value
+    return value if value in ("\t", " ") else _line(value)
 
 
 def _inside(value: str) -> str:
-    try:
-        disk.inside(Path("the directory of the run"), _text(value), "it")
-    except ArgumentError as error:
-        raise PydanticCustomError("inside", "outside of its directory") from error
+    disk.inside(Path("the directory of the run"), value, "this path")
     return value
 
 
 Whole = Annotated[int, Ge(-LARGEST), Le(LARGEST)]
 Positive = Annotated[int, Ge(1), Le(LARGEST)]
 Share = Annotated[float, Ge(0), Le(1)]
-Text = Annotated[str, AfterValidator(_text), Words("text in quotes")]
+_Line = Annotated[str, AfterValidator(_line)]
+Text = Annotated[_Line, Words("text in quotes")]
 Mark = Annotated[str, AfterValidator(_mark), Words("a character in quotes")]
-Place = Annotated[str, AfterValidator(_text), Words("a path in quotes")]
+Place = Annotated[_Line, Words("a path in quotes")]
 #: A file or directory that a run writes.
 Inside = Annotated[
-    str,
+    _Line,
     AfterValidator(_inside),
     Words("a relative path in quotes, without '..'"),
 ]
@@ -109,7 +106,7 @@ class Wrong(NamedTuple):
     """what was given"""
 
 
-def refusal(wrong: Mapping[tuple[int | str, ...], Wrong]) -> ValidationError:
+def refusal(found: Mapping[Where, Wrong | ArgumentError]) -> ValidationError:
     """The error that carries what is wrong to the place where messages are made."""
     details = [
         InitErrorDetails(
@@ -117,9 +114,18 @@ def refusal(wrong: Mapping[tuple[int | str, ...], Wrong]) -> ValidationError:
             loc=where,
             input=None,
         )
-        for where, item in wrong.items()
+        for where, item in found.items()
     ]
     return ValidationError.from_exception_data("run", details)
+
+
+def carried(item: Mapping[str, Any]) -> tuple[Where, Wrong | ArgumentError | None]:
+    """What an error of pydantic has of ours, and its place."""
+    where, context = item["loc"], item.get("ctx", {})
+    if "wrong" in context:
+        return where, context["wrong"]
+    said = context.get("error")
+    return (*where, *getattr(said, "where", ())), said
 
 
 class Section(BaseModel):
@@ -139,21 +145,19 @@ class Section(BaseModel):
     @model_validator(mode="wrap")
     @classmethod
     def _refused(cls, given: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
-        """One :class:`Wrong` for each key; those of sections within pass."""
+        """One :class:`Wrong` for each key; what validators say themselves passes."""
         try:
             return handler(given)
         except ValidationError as error:
-            found: dict[tuple[int | str, ...], Wrong] = {}
+            found: dict[Where, Wrong | ArgumentError] = {}
             for item in error.errors(include_url=False):
-                where, why = item["loc"], item["type"]
-                if why == "wrong":
-                    found[where] = item.get("ctx", {})["wrong"]
-                elif not where:
-                    found[()] = Wrong(cls, why, "", given)
+                where, said = carried(item)
+                key = str(where[0]) if where else ""
+                if said is not None:
+                    found[where] = said
                 else:
-                    key = str(where[0])
-                    wrong = Wrong(cls, why, key, given.get(key))
-                    found.setdefault(where[:1], wrong)
+                    got = given.get(key) if where else given
+                    found.setdefault(where[:1], Wrong(cls, item["type"], key, got))
             raise refusal(found) from None
 
     @classmethod
@@ -162,26 +166,14 @@ class Section(BaseModel):
         found = {f.alias or name: f for name, f in cls.model_fields.items()}
         return {k: f for k, f in found.items() if f.annotation is not type(None)}
 
-    def given(self, *others: type[Section]) -> dict[str, Any]:
-        """The values of its keys that are given, without the keys of ``others``."""
-        foreign = {name for other in others for name in other.model_fields}
+    def given(self) -> dict[str, Any]:
+        """The values of its keys that are given."""
         names = [n for n in type(self).model_fields if n in self.model_fields_set]
-        return {name: getattr(self, name) for name in names if name not in foreign}
+        return {name: getattr(self, name) for name in names}
 
     def plain(self) -> dict[str, Any]:
         """What is given, as a TOML table."""
-        alias = {
-            name: field.alias or name for name, field in type(self).model_fields.items()
-        }
-        return {alias[name]: _plain(value) for name, value in self.given().items()}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Section):
-        return value.plain()
-    if isinstance(value, dict):
-        return {name: _plain(item) for name, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, list) else value
+        return self.model_dump(by_alias=True, exclude_unset=True, serialize_as_any=True)
 
 
 def meaning(field: FieldInfo) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic.fields import FieldInfo
@@ -15,8 +15,9 @@ from chainrule.runs.section import Section, example, meaning
 from chainrule.runs.values import key, show, written
 from chainrule.tables import width
 
-#: A layer as one writes it, and what to say about it.
-Layer = tuple[str, str]
+#: What to say about layers; the last one is another matter.
+_LAYERS = {"Flatten": "one row of numbers for each sample"}
+_LAST = "with as many outputs as the data need"
 #: Where the comments behind keys begin, and where lines end.
 COLUMN, WIDTH = 36, 92
 #: What to show of options without a default.
@@ -31,25 +32,22 @@ _HEAD = """\
 """
 
 
-def text(
-    name: str, chosen: Mapping[str, Mapping[str, Any]], layers: list[Layer]
-) -> str:
+def text(name: str, chosen: Mapping[str, Mapping[str, Any]]) -> str:
     """The text of a starting file.
 
     Args:
         name: of the file.
         chosen: for each section the keys that are given.
-        layers: the layers of the network.
     """
     parts = [_HEAD.format(name=name)]
     for title, section in schema.SECTIONS.items():
-        lines = _section(title, section, chosen.get(title, {}), layers)
+        lines = _section(title, section, chosen.get(title, {}))
         parts.append("\n".join([*_wrapped(summary(section)), *lines]) + "\n")
     return "\n".join(parts)
 
 
 def _section(
-    name: str, section: type[Section], given: Mapping[str, Any], layers: list[Layer]
+    name: str, section: type[Section], given: Mapping[str, Any]
 ) -> Iterator[str]:
     """Its head, the keys that are given, and the others as comments."""
     family, many = schema.FAMILIES.get(name), name == "callbacks"
@@ -65,20 +63,25 @@ def _section(
     for item in sorted(fields, key=lambda item: item not in given):
         field = fields[item]
         doc = meaning(field).rstrip(".")
-        if item == "layers":
-            yield "layers = ["
-            for layer, comment in layers:
-                yield from _beside(f"  {layer},", comment)
-            yield "]"
-            continue
         if item == "class" and family is not None:
             shown = given.get(item, example(field))
             others = (show(other) for other in family.classes if other != shown)
             doc = f"or {', '.join(others)}"
-        if item in given:
+        if item == "layers":
+            yield from _layers(given[item])
+        elif item in given:
             yield from _beside(f"{key(item)} = {written(given[item])}", doc)
         else:
             yield from _offered(item, field, doc)
+
+
+def _layers(layers: Sequence[Any]) -> Iterator[str]:
+    """The list of layers, one on each line."""
+    yield "layers = ["
+    for i, layer in enumerate(layers):
+        comment = _LAST if i == len(layers) - 1 else _LAYERS.get(str(layer), "")
+        yield from _beside(f"  {written(layer)},", comment)
+    yield "]"
 
 
 def _offered(name: str, field: FieldInfo, doc: str) -> Iterator[str]:

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from chainrule import data
-from chainrule.data import Dataset, Features
+from chainrule.data import Dataset
+from chainrule.data.images import SUFFIXES
 from chainrule.errors import ArgumentError, CheckpointError, DataError, NonFiniteError
 from chainrule.runs import source
-from chainrule.runs.building import FromFile
 from chainrule.runs.data_section import FORMATS, format_of
+from chainrule.runs.file import RunFile
 from chainrule.runs.session import Origin, origin_of
 from chainrule.runs.values import show
 from chainrule.training import Trainer, checkpoint
@@ -26,7 +27,6 @@ DIGITS = {
     "flatten": True,
     "class_names": [str(digit) for digit in range(10)],
 }
-IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm")
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,8 @@ class Trained:
         """What to call it."""
         return self.origin.name if self.origin else self.place.parent.name
 
-    def own_data(self) -> tuple[str, Dataset]:
-        """The part of its own data to measure it on, and what the part is called.
+    def own_data(self) -> tuple[str, Dataset, Path | None]:
+        """The part of its own data to measure it on: its name, itself, its file.
 
         Raises:
             ArgumentError: there is none.
@@ -81,23 +81,14 @@ class Trained:
                 fix=f"chainrule evaluate {self.place.parent} DATA",
             )
         parts = self.origin.parts().for_loss(self.trainer.loss)
-        names = [name for name, rows in parts.sizes().items() if rows]
-        return names[-1], getattr(parts, names[-1])
-
-    def file_of(self, part: str) -> Path | None:
-        """The file that a part of its own data comes from, or None."""
-        return None if self.origin is None else self.origin.file_of(part)
+        name = [name for name, rows in parts.sizes().items() if rows][-1]
+        return name, getattr(parts, name), parts.files.get(name)
 
     def measurable(self, path: Path) -> Dataset:
         """The samples of a file or folder with their targets, as it takes them."""
         with reading_input(path):
             read = data.read(path, format=self.format_for(path))
         return source.for_loss(read, self.trainer.loss)
-
-    def features(self, path: Path) -> Features:
-        """The samples of a file or folder, whose targets need not be there."""
-        with reading_input(path):
-            return data.read(path, format=self.format_for(path), target=False)
 
     def format_for(self, path: Path) -> dict[str, Any]:
         """How to read a file or folder: as the training data.
@@ -107,41 +98,25 @@ class Trained:
         kind, own = kind_of(path), self.trainer.format
         if own is not None and kind in (own["kind"], None):
             return own
-        if own is not None and kind != "npz":
-            raise ArgumentError(
-                f"'{path}' is of another kind than the data of the run.",
-                expected="an image, or a folder of images"
-                if own["kind"] == "images"
-                else FORMATS[own["kind"]],
-                got=_called(kind, path),
-                fix="give data like those that it was trained on, or an NPZ file with "
-                "the array x",
-            )
-        digits = self.name == "mnist" or (
-            isinstance(self.origin, FromFile)
-            and self.origin.run.settings.data.source == "mnist"
-        )
-        if kind == "images" and digits:
+        if own is None and kind == "images" and self._source() == "mnist":
             return DIGITS
-        if kind is None:
-            raise ArgumentError(
-                f"It is not clear what '{path}' holds.",
-                expected="a CSV or NPZ file, an image, or a folder of images",
-                got=path.name,
-                fix="give it the end that its format has, such as .csv",
-            )
-        return {"kind": kind}
+        if kind is not None and (own is None or kind == "npz"):
+            return {"kind": kind}
+        names = {**FORMATS, "images": "an image, or a folder of images"}
+        known = "a CSV or NPZ file, or " + names["images"]
+        got = path.name if kind is None else FORMATS[kind]
+        raise ArgumentError(
+            f"'{path}' is of another kind than the data of the run.",
+            expected=known if own is None else names[own["kind"]],
+            got="an image" if kind == "images" and path.is_file() else got,
+            fix="give data like those that it was trained on, or an NPZ file with the "
+            "array x; the end of a name tells its format, such as .csv",
+        )
 
-    def reading(self, path: Path) -> str:
-        """The kind of a file or folder, such as ``csv``."""
-        return str(self.format_for(path)["kind"])
-
-
-def _called(kind: str | None, path: Path) -> str:
-    """What a file or folder is, in words."""
-    if kind is None:
-        return path.name
-    return "an image" if kind == "images" and path.is_file() else FORMATS[kind]
+    def _source(self) -> Any:
+        """What its own data are called."""
+        file = self.origin if isinstance(self.origin, RunFile) else None
+        return self.name if file is None else file.settings.data.source
 
 
 @contextmanager
@@ -150,12 +125,8 @@ def reading_input(path: Path) -> Iterator[None]:
     try:
         yield
     except NonFiniteError as error:
-        raise DataError(
-            f"'{path}': {error.what}",
-            expected=error.expected,
-            got=error.got,
-            fix=error.fix,
-        ) from error
+        answers = {"expected": error.expected, "got": error.got, "fix": error.fix}
+        raise DataError(f"'{path}': {error.what}", **answers) from error
 
 
 def kind_of(path: Path) -> str | None:
@@ -164,6 +135,6 @@ def kind_of(path: Path) -> str | None:
     >>> kind_of(Path("photo.PNG")), kind_of(Path("new.csv")), kind_of(Path("x.bin"))
     ('images', 'csv', None)
     """
-    if path.suffix.lower() in IMAGES or path.is_dir():
+    if path.suffix.lower() in SUFFIXES or path.is_dir():
         return "images"
     return format_of(path.name, None) if path.suffix else None

@@ -1,4 +1,4 @@
-"""Training: the loop, the Trainer, metrics, history, callbacks, checkpoints, progress.
+"""Training: the loop, the Trainer, history, callbacks, checkpoints, progress.
 
 Where to look, from the outside to the inside:
 
@@ -7,7 +7,7 @@ Where to look, from the outside to the inside:
     suited        numbers whose size does not suit the network
     supervised    the loop of a Trainer: validation, losses and rate of an epoch
     loop          chunks of steps of any program, snapshots, signals, checkpoints
-    state, plan   where a run stands, and what it depends on, as one object
+    state         where a run stands, and what it depends on, as one object
     snapshots     what a loop goes back to
     source        where a loop's work comes from
     data_adapter  rows for training, shuffled in blocks
@@ -18,14 +18,11 @@ Where to look, from the outside to the inside:
     callbacks, stopping,      what runs between the chunks: your own, early stopping
     logs, progress            and the best checkpoint, logs on the disk, the display
     interrupt, nonfinite      signals; a loss that is no longer a number
-    history, columns          what happened, as a table
+    history                   what happened, as a table
     saving, document,         what a checkpoint holds, and what it must hold; the file
     checkpoint, lock          and who may write it
 """
 
-from chainrule import metrics
-from chainrule.metrics import Metric
-from chainrule.nn.summary import Summary, summary
 from chainrule.training.callbacks import Callback, LambdaCallback
 from chainrule.training.history import History
 from chainrule.training.logs import CSVLogger, JSONLinesLogger
@@ -44,12 +41,8 @@ __all__ = [
     "JSONLinesLogger",
     "LambdaCallback",
     "Loop",
-    "Metric",
     "RunState",
     "Source",
-    "Summary",
     "Trainer",
     "Work",
-    "metrics",
-    "summary",
 ]

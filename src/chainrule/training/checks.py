@@ -12,15 +12,14 @@ from dataclasses import replace
 from typing import Any
 
 from chainrule import nn
-from chainrule.checks import whole
+from chainrule.checks import did_you_mean, whole
 from chainrule.data import Column, Dataset, Stream
 from chainrule.data.adapter import check_indices, kinds, stored_as
-from chainrule.errors import ArgumentError, nearest, warn
+from chainrule.errors import ArgumentError, warn
 from chainrule.nn import Module
 from chainrule.optim import Optimizer
 from chainrule.training import sanity_checks
-from chainrule.training.plan import Plan
-from chainrule.training.state import RunState
+from chainrule.training.state import Plan, RunState
 
 
 def one_source(others: tuple[Any, ...]) -> None:
@@ -104,8 +103,7 @@ def monitored(who: str, monitor: str, columns: Mapping[str, str]) -> None:
     """Refuse to watch a number that a run will not have."""
     if monitor in columns:
         return
-    near = nearest(monitor, columns)
-    fix = f"did you mean {near!r}?" if near else "monitor='train_loss'"
+    fix = did_you_mean(monitor, columns, "monitor='train_loss'")
     if monitor.startswith("validation_") and "validation_loss" not in columns:
         fix = "pass validation=… to fit, or monitor='train_loss'"
     raise ArgumentError(

@@ -23,7 +23,7 @@ import numpy as np
 
 from chainrule.compiled_program import CompiledProgram
 from chainrule.data import Dataset, Stream
-from chainrule.data.adapter import checked_weights, one_pass
+from chainrule.data.adapter import checked_weights
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array
 from chainrule.graph.types import (
@@ -36,9 +36,8 @@ from chainrule.graph.types import (
 )
 from chainrule.nn.losses import check_takes_weights
 from chainrule.random import permutation
-from chainrule.training.plan import Plan
 from chainrule.training.source import Source, Work
-from chainrule.training.state import RunState
+from chainrule.training.state import Plan, RunState
 
 #: Bytes of a stream's block, about: two of them are in memory at a time.
 BLOCK_BYTES = 32 << 20
@@ -224,7 +223,7 @@ class StreamAdapter(DataAdapter):
         assert plan.block is not None
         each = plan.block // plan.batch_size  # steps on a whole block
         rows = 0
-        with closing(one_pass(self.stream, plan.block)) as source:
+        with closing(self.stream.blocks(plan.block)) as source:
             for number, (x, y) in enumerate(source):
                 rows += len(y)
                 if number < step // each:

@@ -9,16 +9,13 @@ All three read one state, so a program holds one copy of the weights.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.build import context, no_grad, scope
-from chainrule.graph.node import Array
 from chainrule.graph.types import ArrayType, DType, Shape, SymbolicDim
 from chainrule.metrics import Metric
 from chainrule.nn import Loss, Module
@@ -36,30 +33,18 @@ from chainrule.training.probes import Probes
 N = SymbolicDim("N")
 
 
-class StepNumbers:
-    """The number of the step as a scalar of the program, for random bits."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    def rows(self, steps: int) -> Mapping[str, Array]:
-        """The numbers of the next ``steps`` steps, and move on."""
-        first, self.count = self.count, self.count + steps
-        return {"step": np.arange(first, self.count, dtype=np.float64)}
-
-
 class _Draws(StepStream):
     """Random bits of a training step; key and step join the graph at the first draw."""
 
-    def __init__(self, key: Tensor, numbers: StepNumbers) -> None:
+    def __init__(self, key: Tensor, optimizer: Optimizer) -> None:
         super().__init__(key, key)
-        self.numbers = numbers
+        self.optimizer = optimizer
 
     def bits(self, shape: Shape) -> Tensor:
         """The next draw of the module that asks."""
         if self.step is self.key:
             trace: Any = context.trace
-            self.step = wrap(trace.tabulated(self.numbers, "step", DType.uint32))
+            self.step = wrap(trace.tabulated(self.optimizer, "number", DType.uint32))
         return super().bits(shape)
 
 
@@ -71,7 +56,6 @@ class Entries:
         model, loss, optimizer: as the Trainer was given them.
         probes: the probes of a training step.
         key: uint32[2], the seed of dropout.
-        numbers: the step counter of dropout.
     """
 
     model: Module
@@ -79,7 +63,6 @@ class Entries:
     optimizer: Optimizer
     probes: Probes
     key: Tensor
-    numbers: StepNumbers
 
     @property
     def dtype(self) -> DType:
@@ -102,7 +85,7 @@ class Entries:
             *columns, index = given
             taken = [wrap(take(column.value, index.value)) for column in columns]
             rows, truth, weight = taken if weighted else (*taken, None)
-            with stream(_Draws(self.key, self.numbers)):
+            with stream(_Draws(self.key, self.optimizer)):
                 with self.probes.listening() as heard:
                     prediction = self.model(features(rows, scale, self.dtype))
                 loss = self.score(prediction, truth, weight)

@@ -8,16 +8,11 @@ from __future__ import annotations
 
 import os
 import socket
+import weakref
 from pathlib import Path
 from typing import Any
 
-from chainrule.disk import (
-    ignoring,
-    make_directory,
-    of_the_system,
-    open_regular,
-    sweep,
-)
+from chainrule.disk import ignoring, make_directory, of_the_system, open_regular, sweep
 from chainrule.errors import ArgumentError, SaveError, warn
 from chainrule.training.checkpoint import FILE
 
@@ -28,11 +23,17 @@ except ImportError:  # Windows
     import msvcrt
 
 LOCK = ".lock"
-#: Directories that this process holds, which locks of a process do not tell apart, and
-#: by what; a child that is forked holds none.
-_held: dict[tuple[int, int], RunDirectory] = {}
+#: What a child that is forked lets go, or it would hold them longer than its parent.
+_held: weakref.WeakSet[RunDirectory] = weakref.WeakSet()
+
+
+def _forked() -> None:
+    for directory in _held:
+        directory.close()
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_held.clear)
+    os.register_at_fork(after_in_child=_forked)
 
 
 class Files:
@@ -40,10 +41,12 @@ class Files:
 
     Attributes:
         last: where the last one is, or None.
+        directory: that the run holds, or an exception kept it from letting go.
     """
 
     def __init__(self) -> None:
         self.last: str | None = None
+        self.directory: RunDirectory | None = None
         self._known: set[tuple[int, int, int, int]] = set()
 
     def note(self, path: Path) -> None:
@@ -81,27 +84,27 @@ class RunDirectory:
 
     def __init__(self, path: Path, files: Files) -> None:
         self.path, self.files = path, files
-        self.file = path / FILE
-        self._made, self._handle = False, -1
-        self._key = (0, 0)
-
-    def _check(self) -> None:
-        if os.path.lexists(self.file) and not self.files.has(self.file):
-            raise ArgumentError(
-                "The directory already holds a run.",
-                expected="an empty or new directory, or the checkpoint that this run "
-                "wrote or was loaded from",
-                got=f"{self.file}, of another run or later",
-                fix="choose another directory, or go on with that run: "
-                f"Trainer.load({str(self.path)!r}).resume(train), or --resume "
-                f"{self.path}",
-            )
+        self.file, self.lock = path / FILE, path / LOCK
+        self._made = self._locked = False
+        self._handle = -1
 
     def __enter__(self) -> RunDirectory:
+        before, self.files.directory = self.files.directory, self
+        if before is not None:
+            before.__exit__()  # of this very run: an exception cut short its end
         try:
             self._made = not self.path.exists()
             self._take()
-            self._check()
+            if os.path.lexists(self.file) and not self.files.has(self.file):
+                raise ArgumentError(
+                    "The directory already holds a run.",
+                    expected="an empty or new directory, or the checkpoint that this "
+                    "run wrote or was loaded from",
+                    got=f"{self.file}, of another run or later",
+                    fix="choose another directory, or go on with that run: "
+                    f"Trainer.load({str(self.path)!r}).resume(train), or --resume "
+                    f"{self.path}",
+                )
             sweep(self.file)
         except BaseException:
             self.__exit__()
@@ -109,20 +112,22 @@ class RunDirectory:
         return self
 
     def __exit__(self, *error: Any) -> None:
-        own = _held.get(self._key) is self  # and no child's
+        mine, self._locked = self._locked and self._handle >= 0, False
         try:
-            if own and self._handle >= 0:
+            if mine:
                 with ignoring():
-                    (self.path / LOCK).unlink()
+                    self.lock.unlink()
         finally:
-            handle, self._handle = self._handle, -1  # a number that may be another's
-            if handle >= 0:
-                os.close(handle)
-            if own:
-                del _held[self._key]
-        if own and self._made:
+            self.close()
+        if mine and self._made:
             with ignoring():
                 self.path.rmdir()  # where nothing was written
+
+    def close(self) -> None:
+        """Let the lock go, and leave its file."""
+        handle, self._handle = self._handle, -1  # a number that may be another's
+        if handle >= 0:
+            os.close(handle)
 
     def mine(self) -> Path:
         """The file of the checkpoint, for the process that holds the directory.
@@ -130,73 +135,61 @@ class RunDirectory:
         Raises:
             ArgumentError: it is held by the process that this one was forked from.
         """
-        if _held.get(self._key) is not self:
+        if self._handle < 0:
             raise self._taken("the process that this one was forked from")
         return self.file
 
     def _take(self) -> None:
-        place = self.path / LOCK
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
-        while True:
+        _held.add(self)
+        # The one before may have taken its file away in the meantime, or all of it.
+        while not (self._locked and _same(self._handle, self.lock)):
+            self.close()
             make_directory(self.path)
             try:
-                self._reserve(os.stat(self.path))
-                handle = open_regular(place, flags)
+                self._handle = open_regular(self.lock, flags)
             except OSError as error:
                 of_the_system(error)
-                if not self.path.exists():  # whoever made it has taken it away again
+                if not self.path.exists():
                     continue
                 raise SaveError(
                     "The directory for the run cannot be locked.",
-                    expected=f"the right to write {place}",
+                    expected=f"the right to write {self.lock}",
                     got=error.strerror or str(error),
                     fix="choose another directory",
                 ) from error
-            if not _locked(handle):
-                owner = os.read(handle, 200).decode(errors="replace").strip()
-                os.close(handle)
+            self._locked = _locked(self._handle)
+            if not self._locked:
+                owner = os.read(self._handle, 200).decode(errors="replace").strip()
                 raise self._taken(owner or "another process")
-            # The one before may have taken its file away in the meantime.
-            if _same(os.fstat(handle), place):
-                break
-            os.close(handle)
-        self._handle = handle
-        os.truncate(handle, 0)
-        os.write(handle, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
-
-    def _reserve(self, found: os.stat_result) -> None:
-        """Hold the directory within this process, where it is another than before."""
-        key = found.st_dev, found.st_ino
-        if _held.get(self._key) is self and key != self._key:
-            del _held[self._key]
-        self._key = key
-        other = _held.setdefault(key, self)
-        if other is not self and other.files is self.files:
-            other.__exit__()  # of this very run: an exception cut short its end
-            other = _held.setdefault(key, self)
-        if other is not self:
-            raise self._taken("another run of this process")
+        os.truncate(self._handle, 0)
+        os.write(self._handle, f"{_this_process()}\n".encode())
 
     def _taken(self, owner: str) -> ArgumentError:
+        same = owner == _this_process()
         return ArgumentError(
             "Another run writes its checkpoints into this directory.",
             expected=f"no other run on {self.path}",
-            got=owner,
+            got="another run of this process" if same else owner,
             fix="choose another directory, or wait until that run has ended",
         )
 
 
-def _same(found: os.stat_result, place: Path) -> bool:
+def _this_process() -> str:
+    return f"process {os.getpid()} on {socket.gethostname()}"
+
+
+def _same(handle: int, place: Path) -> bool:
     with ignoring():
-        return os.path.samestat(found, os.stat(place))
+        return os.path.samestat(os.fstat(handle), os.stat(place))
     return False
 
 
 def _locked(handle: int) -> bool:
-    """Take the lock; False where another process has it."""
+    """Take the lock; False where another has it."""
     try:
         if fcntl is not None:
-            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         else:
             windows: Any = msvcrt
             windows.locking(handle, windows.LK_NBLCK, 1)

@@ -12,7 +12,7 @@ from typing import Any
 from chainrule import checks
 from chainrule.disk import append, make_directory
 from chainrule.training.callbacks import Callback
-from chainrule.training.columns import plain
+from chainrule.training.history import plain
 
 
 class _Logger(Callback):

@@ -22,12 +22,7 @@ import numpy as np
 from chainrule.checks import count, maybe, number
 from chainrule.checks import path as as_path
 from chainrule.compiled_program import CompiledProgram
-from chainrule.errors import (
-    ArgumentError,
-    ChainruleError,
-    CheckpointError,
-    NonFiniteError,
-)
+from chainrule.errors import ArgumentError, CheckpointError, NonFiniteError
 from chainrule.graph.node import Array
 from chainrule.optim import Optimizer
 from chainrule.training import checkpoint
@@ -512,13 +507,7 @@ class Loop(Standing):
             state.remind(self.observers)
             state.history.entry = self.entry
             self.state.__dict__.update(vars(state))
-        except (
-            ChainruleError,
-            AttributeError,
-            LookupError,
-            TypeError,
-            ValueError,
-        ) as e:
+        except Exception as e:
             self.settle()
             raise CheckpointError(
                 f"{where} does not fit this loop.",

@@ -13,7 +13,7 @@
 
 Norms are Euclidean. Modules are called by their path (``1``, ``encoder.0``); what a
 module gives when it is called again within the step is ``1#1``, ``1#2`` …; a model
-without modules inside is called ``model``.
+without modules inside is called ``model``. Of several tensors the first counts.
 
 Which probes a step has is fixed before it is traced: the engine computes them with
 everything else, and nothing is hooked into anything while it runs.
@@ -29,7 +29,8 @@ from operator import add
 from typing import Any
 
 from chainrule.autodiff import cotangents
-from chainrule.errors import ArgumentError, nearest
+from chainrule.checks import did_you_mean
+from chainrule.errors import ArgumentError
 from chainrule.graph.build import constant, no_grad, role, scope
 from chainrule.nn import Module
 from chainrule.nn.traced import outputs_of
@@ -51,23 +52,14 @@ def norm(t: Tensor) -> Tensor:
     return (t * t).sum().sqrt()
 
 
-def known(model: Module) -> dict[str, list[str]]:
-    """Each kind of probe with what a model has it of; "" is all of it together."""
-    parameters = [name for name, _ in model.named_parameters()]
-    modules = [path for path, _ in model.named_modules() if path] or ["model"]
-    return {
-        "grad_norm": ["", *parameters],
-        "lr": [""],
-        "weight_norm": parameters,
-        "update_ratio": parameters,
-        **dict.fromkeys(_INNER, modules),
-    }
-
-
 def names(model: Module) -> list[str]:
     """All probes that a model has, but for repeated calls of a module."""
-    kinds = known(model).items()
-    return [f"{kind}/{of}" if of else kind for kind, all_of in kinds for of in all_of]
+    parameters = [name for name, _ in model.named_parameters()]
+    modules = [path for path, _ in model.named_modules() if path] or ["model"]
+    kinds = dict.fromkeys(("grad_norm", "weight_norm", "update_ratio"), parameters)
+    kinds |= dict.fromkeys(_INNER, modules)
+    every = [f"{kind}/{of}" for kind, all_of in kinds.items() for of in all_of]
+    return ["grad_norm", "lr", *every]
 
 
 class Probes:
@@ -91,7 +83,7 @@ class Probes:
             )
         given = (patterns,) if isinstance(patterns, str) else tuple(patterns)
         there = names(model)
-        fitting = {n for pattern in given for n in _fitting(pattern, there, model)}
+        fitting = {n for pattern in given for n in _fitting(pattern, there)}
         self.patterns, self.model = given, model
         self._inside = any(name.partition("/")[0] in _INNER for name in fitting)
 
@@ -176,7 +168,7 @@ class Probes:
                     found[f"update_ratio/{name}"] = norm(moved) / norm(before)
 
 
-def _fitting(pattern: Any, there: list[str], model: Module) -> list[str]:
+def _fitting(pattern: Any, there: list[str]) -> list[str]:
     """The probes that a pattern fits, or would for repeated calls of a module."""
     if isinstance(pattern, str):
         first = pattern.partition("#")[0]
@@ -184,22 +176,10 @@ def _fitting(pattern: Any, there: list[str], model: Module) -> list[str]:
         fits = [n for n in there if any(fnmatchcase(n, one) for one in wanted)]
         if fits:
             return fits
-    near = nearest(str(pattern), there)
+    kinds = {name.partition("/")[:2]: name for name in reversed(there)}
     raise ArgumentError(
         f"No probe fits {pattern!r}.",
-        expected=f"a name or a pattern of {_brief(known(model))}",
+        expected=f"a name or a pattern like {', '.join(reversed(kinds.values()))}",
         got=repr(pattern),
-        fix=f"did you mean {near!r}?" if near else "probes=['activation_mean/*']",
+        fix=did_you_mean(str(pattern), there, "probes=['activation_mean/*']"),
     )
-
-
-def _brief(kinds: dict[str, list[str]]) -> str:
-    """Each kind of probe with the first of what it is known for."""
-    parts: list[str] = []
-    for kind, all_of in kinds.items():
-        if "" in all_of:
-            parts.append(kind)
-        if inner := [of for of in all_of if of]:
-            more = ", …" if len(inner) > 6 else ""
-            parts.append(f"{kind}/{{{', '.join(inner[:6])}{more}}}")
-    return "; ".join(parts)

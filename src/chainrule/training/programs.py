@@ -16,7 +16,7 @@ import numpy as np
 
 from chainrule.compiled_program import CompiledProgram
 from chainrule.data import Column, Dataset, Stream
-from chainrule.data.adapter import batches, kinds
+from chainrule.data.adapter import Rows, batches, kinds
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.node import Array
 from chainrule.graph.types import ArrayType, as_dtype, resolve
@@ -119,7 +119,7 @@ class Programs:
             known.check(adapter.targets)
         adapter.check = known.check
         if validation is not None:
-            self._for_data(validation)
+            self._for(validation)
         return known.program
 
     def columns(self, validation: Dataset | Stream | None) -> dict[str, str]:
@@ -130,7 +130,7 @@ class Programs:
         found = {"epoch": "max", "train_loss": "min"}
         if validation is not None:
             found["validation_loss"] = "min"
-            for m in self._for_data(validation).metrics:
+            for m in self._for(validation).metrics:
                 if m.scalar:
                     found[f"validation_{m.name}"] = m.mode
         return found | {"lr": "min", "seconds": "min"}
@@ -139,7 +139,7 @@ class Programs:
         self, data: Dataset | Stream, size: int, weights: Array | None = None
     ) -> dict[str, Any]:
         """The loss and the metrics over ``data``."""
-        prepared = self._for_data(data, weights is not None)
+        prepared = self._for(data, weights is not None)
         made: list[Mapping[str, Any]] = []
         counts: list[int] = []
         for x, y in batches(data, size, self.entries.dtype):
@@ -165,14 +165,16 @@ class Programs:
             measured[m.name] = number(m, value) if m.scalar else value
         return measured
 
-    def predict(self, data: Column | Dataset | Stream, size: int) -> Array:
+    def predict(self, data: Rows, size: int) -> Array:
         """The model's output for each row."""
-        row, _ = kinds(data)
         try:
-            prepared = self._for(row, None)
+            prepared = self._for(data, predicts=True)
         except ShapeError as error:
             known = self.training.row if self.training is not None else ()
-            if not isinstance(data, Column) or (row and data.shape != known):
+            if not isinstance(data, Column) or data.shape not in (
+                known,
+                data.shape[:1],
+            ):
                 raise
             raise ShapeError(
                 "predict takes rows of features, and this looks like a single one.",
@@ -198,21 +200,14 @@ class Programs:
             strange = [n for n, t in tensors if not all_finite(t.numpy())]
             output_semantics.refuse_rows(rows, strange)
 
-    def _for_data(self, data: Dataset | Stream, weighted: bool = False) -> Prepared:
-        """A program that evaluates on ``data``; targets that are here are checked."""
-        row, target = kinds(data)
-        return self._for(
-            row, target, None if isinstance(data, Stream) else data.y, weighted
-        )
-
     def _for(
-        self,
-        row: tuple[int, ...],
-        target: ArrayType | None,
-        y: Array | None = None,
-        weighted: bool = False,
+        self, data: Rows, weighted: bool = False, *, predicts: bool = False
     ) -> Prepared:
-        """A program that evaluates (with a target) or predicts on rows like these."""
+        """A program that evaluates or predicts such rows; targets are checked."""
+        row, target = kinds(data)
+        y = data.y if isinstance(data, Dataset) else None
+        if predicts:
+            target = y = None
         for known in (self.training, self.other):
             if known is None or known.row != row:
                 continue

@@ -9,7 +9,7 @@ from chainrule.errors import visible
 from chainrule.formatting import number
 from chainrule.outlet import Outlet
 from chainrule.training.callbacks import Callback
-from chainrule.training.columns import shown
+from chainrule.training.history import shown
 
 
 def display() -> Callback:

@@ -93,26 +93,19 @@ def parts(
 
 def _built(document: Mapping[str, Any], argument: str, key: str, held: int) -> Module:
     """The network or the loss; no loss is refused, and losses within a network."""
-    fix = f"make the {argument} in Python: Trainer.load(path, {argument}=…)"
-    if document[key] is None:
-        raise CheckpointError(
-            f"The checkpoint's {argument} is a class of its author's own.",
-            expected="modules of chainrule.nn, which a checkpoint can describe",
-            got=(argument == "model" and document["model"][:200]) or "another",
-            fix=fix,
-        )
-    module = build_module(document[key], held)
-    right = isinstance(module, Loss)
-    if argument == "model":
-        right = not any(isinstance(m, Loss) for m in module.modules())
-    if not right:
-        raise CheckpointError(
-            f"The checkpoint's {argument} is none.",
-            expected="a loss of chainrule.nn, and a network without any",
-            got=repr(module)[:200],
-            fix=fix,
-        )
-    return module
+    described = document[key]
+    module = None if described is None else build_module(described, held)
+    if module is not None:
+        losses = [isinstance(m, Loss) for m in module.modules()]
+        if losses[0] if argument == "loss" else not any(losses):
+            return module
+    shown = document["model"] if argument == "model" else "another"
+    raise CheckpointError(
+        f"The checkpoint's {argument} is none, or a class of its author's own.",
+        expected="a network, and a loss, of modules of chainrule.nn",
+        got=(shown if module is None else repr(module))[:200],
+        fix=f"make the {argument} in Python: Trainer.load(path, {argument}=…)",
+    )
 
 
 def _texts(value: Any) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -111,16 +110,15 @@ class Changing:
         """What a checkpoint keeps of the tables; moments are tensors."""
         made: dict[str, dict[str, Any]] = {}
         for name, table in named(self.tables):
-            with contextlib.suppress(AttributeError):
-                made[name] = dict(table.state_dict())
-            if name not in made:
+            if not hasattr(table, "state_dict"):
                 raise ArgumentError(
                     f"{type(table).__name__} cannot be part of a checkpoint.",
                     expected="an optimiser, or an object with state_dict and "
                     "load_state_dict",
                     got="neither",
                 )
-            made[name].pop("state", None)
+            state = table.state_dict()
+            made[name] = {key: state[key] for key in state if key != "state"}
         return made
 
     def load_tables(self, states: Mapping[str, Mapping[str, Any]]) -> None:

@@ -16,9 +16,8 @@ from chainrule.training import progress as displays
 from chainrule.training.callbacks import as_callbacks
 from chainrule.training.data_adapter import DataAdapter
 from chainrule.training.loop import Loop
-from chainrule.training.plan import Plan
 from chainrule.training.programs import Programs
-from chainrule.training.state import RunState
+from chainrule.training.state import Plan, RunState
 
 
 class Supervised(Loop):

@@ -29,14 +29,13 @@ from chainrule.random import Generator
 from chainrule.training import checkpoint, checks, saving
 from chainrule.training.callbacks import Callback
 from chainrule.training.data_adapter import DataAdapter, adapter_of, as_weights
-from chainrule.training.entries import Entries, StepNumbers
+from chainrule.training.entries import Entries
 from chainrule.training.history import History
 from chainrule.training.lock import Files
 from chainrule.training.loop import Loop
-from chainrule.training.plan import Plan
 from chainrule.training.probes import Probes
 from chainrule.training.programs import EVALUATION_BATCH, Programs
-from chainrule.training.state import RunState, Standing
+from chainrule.training.state import Plan, RunState, Standing
 from chainrule.training.supervised import Supervised
 
 Checkpoints = str | os.PathLike[str] | None
@@ -110,16 +109,13 @@ class Trainer(Standing):
         key, self.seed = Generator(seed).key, int(seed)
         self.metrics, self.probes = as_metrics(metrics), Probes(probes, model)
         optimizer.attach_parameters(dict(model.named_parameters()))
-        self._numbers = StepNumbers()
-        self._made_of = Entries(model, loss, optimizer, self.probes, key, self._numbers)
+        self._made_of = Entries(model, loss, optimizer, self.probes, key)
         self._programs = Programs(
             self._made_of, self.metrics, self.engine, self.threads
         )
-        self._numbers.count = optimizer.steps
         self.state = RunState(updates=optimizer.steps)
         self.files = Files()
         self._loop: Loop | None = None  # that runs, or was cut short
-        self._callbacks: list[Callback] | None = None
 
     @property
     def model(self) -> Module:
@@ -329,7 +325,6 @@ class Trainer(Standing):
             data, plan.batch_size, self.seed, block=plan.block, weights=weights
         )
         checks.same_data(plan, data, adapter.checksum)
-        self._remember()
         state = replace(self.state, plan=plan)
 
         def begin() -> None:
@@ -362,7 +357,7 @@ class Trainer(Standing):
             )
 
         def start(loop: Loop) -> None:
-            self._loop, self._callbacks, self.state = loop, loop.observers, state
+            self._loop, self.state = loop, state
             state.remind(loop.observers)
             begin()
 
@@ -381,11 +376,6 @@ class Trainer(Standing):
         if self._loop is not None and not self._loop.running:
             self._loop.settle()
             self._loop = None
-
-    def _remember(self) -> None:
-        """Take down what the callbacks of the last run remember."""
-        if self._callbacks is not None:
-            self.state.remember(self._callbacks)
 
     # -- using -----------------------------------------------------------------------
 
@@ -483,15 +473,16 @@ class Trainer(Standing):
         """
         target = as_path("path", path)
         self._settle()
-        self._remember()
+        if self._loop is not None:
+            self.state.remember(self._loop.observers)
         document, tensors = saving.pack(self)
         checkpoint.write(target, document, tensors, self.files.add)
         self.files.note(target)
 
     def stand(self, state: RunState, path: Path) -> None:
         """Stand where the checkpoint at ``path`` was taken; for loading."""
-        self.state, self._callbacks = state, None
-        self.optimizer.steps = self._numbers.count = state.updates
+        self.state = state
+        self.optimizer.steps = state.updates
         self.files.note(path)
 
     @classmethod

@@ -17,20 +17,8 @@ from chainrule.graph.node import Array
 from chainrule.tables import shorten
 from chainrule.viz import drawing
 from chainrule.viz.drawing import Palette
+from chainrule.viz.words import Words, read_words
 
-#: Words of the pictures; ``panels`` takes others, as the report's in another language.
-WORDS = {
-    "epoch": "epoch",
-    "loss": "loss",
-    "lr": "learning rate",
-    "train": "training",
-    "validation": "validation",
-    "top": "top-{} accuracy",
-    "r2": "R²",
-    "mae": "mean absolute error",
-    "of_kind": "{} {}",
-    "in_percent": "{} in %",
-}
 #: Columns of text that a name may take beside its axis.
 _LONGEST = 44
 #: Panels side by side.
@@ -135,16 +123,16 @@ def show_curve(history: Any) -> Picture:
         return Picture(drawing.svg(figure, "curves", label))
 
 
-def panels(history: Any, words: Mapping[str, str] = WORDS) -> list[Panel]:
+def panels(history: Any, words: Words | None = None) -> list[Panel]:
     """What there is to draw: loss, metrics, and the learning rate where it changes.
 
     Args:
         history: its rows decide. A column ``train_…`` or ``validation_…`` belongs to
             the loss or metric named by the rest, shares such as accuracies to one panel
             together.
-        words: as :data:`WORDS`; metrics without a word go by their own names.
+        words: of a language; metrics without a word go by their own names.
     """
-    rows = history.epochs
+    rows, words = history.epochs, words or read_words("en")
     name = history.validation_name
     if name != "validation":
         words = {**words, "validation": words.get(name, name)}
@@ -163,10 +151,11 @@ def panels(history: Any, words: Mapping[str, str] = WORDS) -> list[Panel]:
     return [_panel(epochs, groups[group], words) for group in order]
 
 
-def named(metric: str, words: Mapping[str, str] = WORDS) -> str:
+def named(metric: str, words: Words) -> str:
     """What to call a metric.
 
-    >>> named("top5"), named("r2"), named("my_metric")
+    >>> english = read_words("en")
+    >>> named("top5", english), named("r2", english), named("my_metric", english)
     ('top-5 accuracy', 'R²', 'my metric')
     """
     if metric.startswith("top") and metric[3:].isdigit():
@@ -282,13 +271,14 @@ def _scale(axes: Any, panel: Panel, factor: float) -> None:
 
     last = int(max(line.x[-1] for line in panel.lines))
     axes.set_xlim(1 - (last == 1), last + (last == 1))
-    axes.set_xticks(drawing.whole_ticks(1, last, most=8 if last < 1000 else 5))
+    axes.locator_params("x", integer=True, nbins=8 if last < 1000 else 5)
     every = factor * np.concatenate([line.y for line in panel.lines])
     if panel.percent or panel.key == "lr" or not log_helps(every):
         return
     every = every[np.isfinite(every)]
     decades = np.log10(every.max() / every.min())
     axes.set_yscale("log")
+    axes.yaxis.set_major_formatter("{x:g}")
     between = (1.0, 2.0, 5.0) if decades < 3 else (1.0,)
     axes.yaxis.set_major_locator(LogLocator(subs=between, numticks=8))
     axes.yaxis.set_minor_locator(NullLocator())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import importlib.util
 import io
-import math
 import re
 import warnings
 from collections.abc import Iterator, Sequence
@@ -14,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from chainrule.errors import ArgumentError, warn
-from chainrule.formatting import number
 
 #: Of lines: on white paper, on a page of unknown background, on a dark page.
 COLOURS = (
@@ -42,6 +40,9 @@ _STYLE = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
+    "axes.formatter.limits": (-4, 6),
+    "axes.formatter.useoffset": False,
+    "axes.unicode_minus": False,
     "grid.alpha": 0.18,
     "lines.linewidth": 1.7,
     "lines.markersize": 4.0,
@@ -106,19 +107,6 @@ def figure(palette: Palette, width: float, height: float) -> Iterator[Any]:
         yield Figure(figsize=(width, height), layout="constrained")
 
 
-def whole_ticks(first: int, last: int, most: int = 8) -> list[int]:
-    """Round numbers from ``first`` to ``last``, which is always among them.
-
-    >>> whole_ticks(1, 10), whole_ticks(1, 37), whole_ticks(1, 1)
-    ([2, 4, 6, 8, 10], [1, 10, 20, 30, 37], [1])
-    """
-    steps = (m * 10**power for power in range(19) for m in (1, 2, 5))
-    step = next(step for step in steps if last - first <= step * (most - 1))
-    round_ones = range(-(-first // step) * step, last, step)
-    ticks = [t for t in round_ones if last - t >= 0.6 * step] + [last]
-    return [first] * (ticks[0] - first >= 0.6 * step) + ticks
-
-
 def png(made: Any, what: str, dpi: int = 120) -> bytes:
     """A figure as a PNG file.
 
@@ -128,7 +116,6 @@ def png(made: Any, what: str, dpi: int = 120) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     FigureCanvasAgg(made)
-    _write_numbers(made)
     file = io.BytesIO()
     with warnings.catch_warnings(record=True) as said:
         warnings.filterwarnings("always", message="Glyph", category=UserWarning)
@@ -165,7 +152,6 @@ def svg(made: Any, name: str, label: str) -> str:
     for axes in made.axes:
         axes.patch.set_visible(False)
     FigureCanvasSVG(made)
-    _write_numbers(made)
     file = io.BytesIO()
     unsaid = dict.fromkeys(("Creator", "Date", "Format", "Type"))
     with matplotlib.rc_context({"svg.hashsalt": name}), warnings.catch_warnings():
@@ -177,44 +163,6 @@ def svg(made: Any, name: str, label: str) -> str:
 
 
 # -- internals ---------------------------------------------------------------------
-
-
-def _write_numbers(made: Any) -> None:
-    """Numbers on axes as everywhere, with the digits that tell them apart."""
-    from matplotlib.ticker import Formatter, LogFormatter, ScalarFormatter
-
-    class Written(Formatter):
-        def __init__(self, linear: bool) -> None:
-            self.linear = linear
-
-        def __call__(self, value: float, pos: int | None = None) -> str:
-            return number(float(value))
-
-        def format_ticks(self, values: Sequence[float]) -> list[str]:
-            return ticks(values, self.linear)
-
-    for axis in (axis for axes in made.axes for axis in (axes.xaxis, axes.yaxis)):
-        if isinstance(axis.get_major_formatter(), ScalarFormatter | LogFormatter):
-            axis.set_major_formatter(Written(axis.get_scale() == "linear"))
-
-
-def ticks(values: Sequence[float], linear: bool = True) -> list[str]:
-    """The texts of ticks: no two alike, and on a linear axis of one exponent.
-
-    >>> ticks([0.0, 5e5, 1e6]), ticks([0.99999, 1.0])
-    (['0', '0.5e6', '1e6'], ['0.99999', '1'])
-    """
-    largest = max(map(abs, values), default=0)
-    clean = [0.0 if abs(v) < 1e-9 * largest else float(v) for v in values]
-    end = ""
-    if linear and any("e" in number(v) for v in clean):
-        power = math.floor(math.log10(largest))
-        clean, end = [v / 10.0**power for v in clean], f"e{power}"
-    for digits in range(4, 17):
-        texts = [number(v, digits) + end * (v != 0) for v in clean]
-        if len({*texts}) == len({*clean}):
-            break
-    return texts
 
 
 def _for_a_page(text: str, name: str, label: str) -> str:

@@ -47,18 +47,13 @@ def opened(path: Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
                 with archive.open(members[0]) as content:
                     yield raw, content
             return
-        opener: Any = None
-        if mark.startswith(b"\x1f\x8b"):
-            opener = gzip.open
-        elif mark.startswith(b"BZh"):
-            opener = bz2.open
-        elif mark.startswith(b"\xfd7zXZ\0"):
-            opener = lzma.open
-        if opener is None:
-            yield raw, raw
-        else:
-            with opener(raw) as content:
-                yield raw, content
+        packers = {b"\x1f\x8b": gzip, b"BZh": bz2, b"\xfd7zXZ\0": lzma}
+        for begin, packer in packers.items():
+            if mark.startswith(begin):
+                with packer.open(raw) as content:
+                    yield raw, content
+                return
+        yield raw, raw
 
 
 def _pieces(path: Path) -> Generator[bytes]:

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from chainrule.data.tables.columns import Classes
-from chainrule.data.tables.file import File
-from chainrule.data.tables.options import Options, check_header
+from chainrule.data.tables.file import source_of
+from chainrule.data.tables.options import Options
 from chainrule.data.tables.profile import Profile
-from chainrule.data.tables.source import Frame, Source, is_frame
-from chainrule.data.tables.study import Question, Study, listed, told
+from chainrule.data.tables.reading import listed, told
+from chainrule.data.tables.study import Question, Study
 from chainrule.errors import DataError
 
 #: Names of columns that are targets wherever they stand.
@@ -101,12 +101,13 @@ def examine(
         >>> found.target, found.task, [c.kind for c in found.columns]
         ('kind', 'classification', ['number', 'number', 'category'])
     """
-    given = Options.of(target=target, **options)
+    given = Options(target=target, **options)
     answers: dict[str, Any] = {}
     questions: list[Question] = []
     for _ in range(20):  # an answer may lead to another question
         chosen = _answered(given, answers)
-        source = _source(table, delimiter, encoding, answers.get("header", header))
+        has_header = answers.get("header", header)
+        source = source_of(table, delimiter, encoding, has_header)
         study = Study.of(source, chosen)
         if not given.target:
             chosen = replace(chosen, target=(_proposed(study),))
@@ -132,12 +133,6 @@ def _answered(given: Options, answers: dict[str, Any]) -> Options:
         further = tuple(settings["missing_values"])
         settings["missing_values"] = (*given.missing_values, *further)
     return replace(given, **settings)
-
-
-def _source(table: Any, delimiter: Any, encoding: Any, header: Any) -> Source:
-    if is_frame(table):
-        return Frame.of(table, "frame")
-    return File.of(table, delimiter, encoding, check_header(header))
 
 
 def _proposed(study: Study) -> str:

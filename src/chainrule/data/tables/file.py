@@ -6,12 +6,13 @@ import csv
 import io
 from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import numpy as np
 
+from chainrule.checks import truth
 from chainrule.data.checks import shortened
 from chainrule.data.files import checked_path, damaged, reading
 from chainrule.data.tables.content import (
@@ -27,10 +28,12 @@ from chainrule.data.tables.content import (
 from chainrule.data.tables.source import (
     INDEX,
     Chunk,
+    Frame,
     Source,
     Told,
     cells_of,
     installed,
+    is_frame,
     listener,
 )
 from chainrule.errors import DataError
@@ -40,7 +43,7 @@ ENCODING = (
     "Chinese Windows), 'cp1252' (Western Windows), 'utf-16'"
 )
 #: Characters that are read at once, and that a row may have.
-BLOCK, LONGEST = 4 << 20, 16 << 20
+BLOCK, LONGEST = 1 << 20, 16 << 20
 #: Columns that a table may have.
 MOST = 100_000
 
@@ -65,9 +68,9 @@ class File(Source):
     def of(
         cls,
         path: Any,
-        delimiter: str | None = None,
-        encoding: str | None = None,
-        header: bool = True,
+        delimiter: Any = None,
+        encoding: Any = None,
+        header: Any = True,
     ) -> File:
         """Look at the beginning of a file; what is None is seen from it.
 
@@ -75,6 +78,8 @@ class File(Source):
             DataError: missing, empty, no text, or not a table; with the line.
             ArgumentError: a delimiter or an encoding that cannot be.
         """
+        truth("header", header)
+        settings = {"delimiter": delimiter, "encoding": encoding, "header": header}
         installed("pandas")  # before the file is looked through
         found = checked_path(path, "CSV file")
         if (told := listener()) is not None:
@@ -96,6 +101,7 @@ class File(Source):
             made = cls(
                 found.name,
                 (),
+                settings=settings,
                 path=found,
                 delimiter=delimiter,
                 encoding=encoding,
@@ -142,16 +148,8 @@ class File(Source):
             if number:
                 notes.append(f"a second column '{shortened(name)}' is called '{free}'")
             made[free] = None
-        return File(
-            self.name,
-            tuple(made),
-            tuple(list(made)[:1] if index else ()),
-            tuple(notes),
-            self.path,
-            self.delimiter,
-            self.encoding,
-            self.header,
-        )
+        index = tuple(list(made)[:1] if index else ())
+        return replace(self, columns=tuple(made), index=index, notes=tuple(notes))
 
     def chunks(
         self, names: Sequence[str], numbers: Collection[str] = ()
@@ -169,6 +167,16 @@ class File(Source):
                 frame = self._frame(block, [place[name] for name in names], texts)
                 cells = {name: cells_of(frame[str(place[name])]) for name in names}
                 yield Chunk(len(block.records), block.lines, cells, block.records)
+
+    def texts(self, lines: Collection[int]) -> dict[int, list[str]]:
+        """See ``Source``."""
+        found = {}
+        with reading(self.path, WHAT, FIX):
+            for block in self._rows():
+                for i in np.flatnonzero(np.isin(block.lines, [*lines])).tolist():
+                    cells = next(self.split([block.records[i]]))
+                    found[int(block.lines[i])] = [cell.strip() for cell in cells]
+        return found
 
     def split(self, records: Iterable[str]) -> Iterator[list[str]]:
         """The cells of rows, as they are written."""
@@ -188,7 +196,8 @@ class File(Source):
             usecols=sorted(places),
             index_col=False,
             dtype=dict.fromkeys(texts, object),
-            na_filter=False,
+            keep_default_na=False,
+            na_values=[""],
             skip_blank_lines=False,
             skipinitialspace=self.delimiter != " ",
             engine="c",
@@ -330,6 +339,15 @@ class File(Source):
                 got=f"{undecodable(self.path, self.encoding)}: {error}",
                 fix=ENCODING,
             ) from error
+
+
+def source_of(
+    table: Any, delimiter: Any = None, encoding: Any = None, header: Any = True
+) -> Source:
+    """The table in a file, or a frame."""
+    if is_frame(table):
+        return Frame.of(table, "frame")
+    return File.of(table, delimiter, encoding, header)
 
 
 class _Block(NamedTuple):

@@ -16,9 +16,6 @@ from chainrule.data.tables.columns import (
     Number,
     Target,
 )
-from chainrule.data.tables.options import Options
-from chainrule.data.tables.source import Source
-from chainrule.data.tables.study import Study
 from chainrule.errors import ArgumentError
 
 
@@ -49,29 +46,6 @@ class Layout:
     header: bool = True
 
     @classmethod
-    def learned(cls, study: Study, **file: Any) -> Layout:
-        """From all rows of a table.
-
-        Raises:
-            DataError: a question that the caller has to answer; nothing to learn from.
-        """
-        options = study.options
-        targets = study.targets()
-        columns = study.features(options.target)
-        if study.questions:
-            raise study.questions[0].error(study.source.name)
-        one = options.target[0] if len(options.target) == 1 else options.target
-        return cls(
-            one,
-            targets,
-            columns,
-            options.missing,
-            options.missing_values,
-            options.unknown,
-            **file,
-        )
-
-    @classmethod
     def restored(cls, format: dict[str, Any]) -> Layout:
         """From the format of a data set.
 
@@ -99,6 +73,13 @@ class Layout:
         return {"kind": "csv", **json.loads(json.dumps(dataclasses.asdict(self)))}
 
     @property
+    def file(self) -> dict[str, Any]:
+        """How files of this layout are written, as ``source_of`` takes it."""
+        return {
+            name: getattr(self, name) for name in ("delimiter", "encoding", "header")
+        }
+
+    @property
     def class_names(self) -> tuple[str, ...] | None:
         """The names of the classes, or None."""
         first = next(iter(self.targets), None)
@@ -114,16 +95,3 @@ class Layout:
                     free, number = f"{name} {number}", number + 1
                 made[free] = None
         return list(made)
-
-
-def studied(source: Source, options: Options) -> Study:
-    """What is known of a table that has a target."""
-    if not options.target:
-        raise ArgumentError(
-            "No column is named as the target.",
-            expected="the column to predict, or several of numbers",
-            got="target=None",
-            fix="target='price'; for features alone: "
-            "data.read(path, format=…, target=False)",
-        )
-    return Study.of(source, options)

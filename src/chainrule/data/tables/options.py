@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from chainrule.checks import choice, maybe, truth
+from chainrule.checks import choice, maybe
 from chainrule.data.checks import checked_names, shortened
 from chainrule.data.tables.cells import Mark, Nothing
 from chainrule.errors import ArgumentError
@@ -19,9 +19,13 @@ MISSING = ("fill", "drop", "error")
 UNKNOWN = ("other", "error")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Options:
-    """How a table is read; see :func:`chainrule.data.read_csv`."""
+    """How a table is read; see :func:`chainrule.data.read_csv`.
+
+    Raises:
+        ArgumentError: something that is not a choice.
+    """
 
     target: tuple[str, ...] = ()
     features: tuple[str, ...] | None = None
@@ -33,74 +37,58 @@ class Options:
     unknown: str = "other"
     decimal: Mark | None = None
 
-    @classmethod
-    def of(
-        cls,
-        *,
-        target: Any = None,
-        features: Any = None,
-        dtype: Any = None,
-        task: Any = None,
-        classes: Any = None,
-        missing: Any = "fill",
-        missing_values: Any = (),
-        unknown: Any = "other",
-        decimal: Any = None,
-    ) -> Options:
-        """Check what was chosen.
-
-        Raises:
-            ArgumentError: something that is not a choice.
-        """
-        targets = () if target is None else _names("target", target, "target='price'")
-        chosen = features
-        if features is not None:
-            chosen = _names("features", features, "features=['length', 'width']")
-            if both := [name for name in chosen if name in targets]:
+    def __post_init__(self) -> None:
+        if self.target is None:
+            self.target = ()
+        if not isinstance(self.target, tuple) or self.target:
+            self.target = _names("target", self.target, "'price'")
+        if self.features is not None:
+            self.features = _names("features", self.features, "['length', 'width']")
+            if both := [name for name in self.features if name in self.target]:
                 raise ArgumentError(
                     f"Column '{shortened(both[0])}' is both a feature and the target.",
                     expected="features without the target",
-                    got=shortened(f"features={list(chosen)!r}"),
+                    got=shortened(f"features={list(self.features)!r}"),
                     fix="leave it out of features=[…]",
                 )
-        if classes is not None:
-            classes = checked_names(classes, "classes", "classes=('cat', 'dog')")
-            if len(classes) < 2:
-                raise ArgumentError(
-                    "classes names fewer than two classes.",
-                    expected="at least two names, or None for those that come up",
-                    got=repr(classes),
-                    fix="leave it out",
-                )
-        task = maybe(choice(*TASKS))("task", task)
-        if task == "regression" and classes is not None:
+        choice(*MISSING)("missing", self.missing)
+        choice(*UNKNOWN)("unknown", self.unknown)
+        maybe(choice(".", ","))("decimal", self.decimal)
+        maybe(choice(*TASKS))("task", self.task)
+        if isinstance(self.missing_values, str):
+            self.missing_values = (self.missing_values,)
+        self.missing_values = checked_names(
+            self.missing_values, "missing_values", "missing_values=['unknown']"
+        )
+        if self.dtype is not None:
+            _check_dtype(self.dtype)
+        if self.classes is not None:
+            self._check_classes()
+        if self.task == "classification" and len(self.target) > 1:
+            raise ArgumentError(
+                "Several targets cannot be names of classes.",
+                expected="one column of classes, or several of numbers",
+                got=f"target={list(self.target)!r}",
+                fix="choose one of them as the target",
+            )
+
+    def _check_classes(self) -> None:
+        self.classes = checked_names(self.classes, "classes", "classes=('cat', 'dog')")
+        if len(self.classes) < 2:
+            raise ArgumentError(
+                "classes names fewer than two classes.",
+                expected="at least two names, or None for those that come up",
+                got=repr(self.classes),
+                fix="leave it out",
+            )
+        if self.task == "regression":
             raise ArgumentError(
                 "A regression has no classes.",
                 expected="task='classification' beside classes",
                 got="task='regression'",
                 fix="leave one of them out",
             )
-        if (classes or task == "classification") and len(targets) > 1:
-            raise ArgumentError(
-                "Several targets cannot be names of classes.",
-                expected="one column of classes, or several of numbers",
-                got=f"target={list(targets)!r}",
-                fix="choose one of them as the target",
-            )
-        further = missing_values
-        if isinstance(further, str):
-            further = [further]
-        return cls(
-            targets,
-            chosen,
-            _dtypes(dtype),
-            "classification" if classes else task,
-            classes,
-            choice(*MISSING)("missing", missing),
-            checked_names(further, "missing_values", "missing_values=['unknown']"),
-            choice(*UNKNOWN)("unknown", unknown),
-            maybe(choice(".", ","))("decimal", decimal),
-        )
+        self.task = "classification"
 
     @property
     def nothing(self) -> Nothing:
@@ -112,13 +100,9 @@ class Options:
         return (self.dtype or {}).get(name)
 
 
-def check_header(header: Any) -> bool:
-    """``header``, which is on or off."""
-    return truth("header", header)
-
-
 def _names(what: str, given: Any, example: str) -> tuple[str, ...]:
     """One name, or several."""
+    example = f"{what}={example}"
     made = checked_names([given] if isinstance(given, str) else given, what, example)
     if not made or "" in made:
         raise ArgumentError(
@@ -130,15 +114,13 @@ def _names(what: str, given: Any, example: str) -> tuple[str, ...]:
     return made
 
 
-def _dtypes(given: Any) -> dict[str, str] | None:
-    if given is None:
-        return None
-    known = isinstance(given, Mapping) and all(isinstance(name, str) for name in given)
-    if not known:
+def _check_dtype(given: Any) -> None:
+    if not isinstance(given, Mapping) or not all(isinstance(n, str) for n in given):
         raise ArgumentError(
             "dtype does not say what columns are.",
             expected="a dictionary of names of columns",
             got=shortened(repr(given)),
             fix="dtype={'zip': 'category'}",
         )
-    return {name: choice(*DTYPES)(f"dtype[{name!r}]", k) for name, k in given.items()}
+    for name, kind in given.items():
+        choice(*DTYPES)(f"dtype[{name!r}]", kind)

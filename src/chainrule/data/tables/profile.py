@@ -17,7 +17,6 @@ from chainrule.data.tables.cells import (
     dated,
     days,
     looks_dated,
-    parsed,
     plain,
     unit,
 )
@@ -254,7 +253,3 @@ class Profile:
     def decimal(self) -> Mark:
         """The decimal mark that the cells have; the point where both may be."""
         return next(iter(self.numbers))
-
-    def texts_are_numbers(self) -> bool:
-        """Whether all texts that were counted are numbers."""
-        return bool(self.counts) and not np.isnan(parsed(list(self.counts))).any()

@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from chainrule.data.column import Column
 from chainrule.data.dataset import Dataset
 from chainrule.data.features import Features
 from chainrule.data.tables.columns import Number
-from chainrule.data.tables.file import File
-from chainrule.data.tables.layout import Layout, studied
-from chainrule.data.tables.options import Options, check_header
+from chainrule.data.tables.file import File, source_of
+from chainrule.data.tables.layout import Layout
 from chainrule.data.tables.reading import Reading
-from chainrule.data.tables.source import Frame, Source, is_frame
 from chainrule.errors import DataError
 
 
@@ -94,8 +90,8 @@ def read_csv(
         >>> data.report.notes()
         ['1 missing cells are filled: city 1']
     """
-    source = File.of(path, delimiter, encoding, check_header(header))
-    options = Options.of(
+    reading = Reading.learned(
+        File.of(path, delimiter, encoding, header),
         target=target,
         features=features,
         dtype=dtype,
@@ -106,27 +102,15 @@ def read_csv(
         unknown=unknown,
         decimal=decimal,
     )
-    study = studied(source, options)
-    layout = Layout.learned(
-        study, delimiter=delimiter, encoding=encoding, header=header
-    )
-    return Dataset._of_table(Reading(source, layout, study), name)
+    return Dataset._of_table(reading, name)
 
 
 # -- again -------------------------------------------------------------------------
 
 
-def source_of(table: Any, layout: Layout) -> Source:
-    """A file, or a frame, that is to be read in a layout."""
-    if is_frame(table):
-        return Frame.of(table, "frame")
-    return File.of(table, layout.delimiter, layout.encoding, layout.header)
-
-
 def read_again(table: Any, format: dict[str, Any]) -> Dataset:
     """Another table with its target, in the format of one that was read before."""
-    layout = Layout.restored(format)
-    return Dataset._of_table(Reading(source_of(table, layout), layout))
+    return Dataset._of_table(reading_of(table, format, target=True))
 
 
 def features_again(table: Any, format: dict[str, Any]) -> Features:
@@ -138,16 +122,16 @@ def features_again(table: Any, format: dict[str, Any]) -> Features:
     return Features(Column(rows.x), names)
 
 
-def reading_of(table: Any, format: dict[str, Any]) -> Reading:
-    """A pass over the features of another table."""
-    if set(format) == {"kind"}:  # nothing is known: all columns are numbers
-        source = Frame.of(table, "frame") if is_frame(table) else File.of(table)
+def reading_of(table: Any, format: dict[str, Any], *, target: bool = False) -> Reading:
+    """A pass over another table; its target need not be there."""
+    if set(format) == {"kind"} and not target:  # nothing known: columns are numbers
+        source = source_of(table)
         columns = tuple(Number(name) for name in source.columns)
         layout = Layout((), (), columns, missing="error")
     else:
         layout = Layout.restored(format)
-        source = source_of(table, layout)
-    return Reading(source, layout, target=False)
+        source = source_of(table, **layout.file)
+    return Reading(source, layout, target=target)
 
 
 def rows_of(
@@ -173,14 +157,9 @@ def rows_of(
         >>> rows_of("two.csv", data.format, data.lines[1:])
         [{'a': '3', 'y': '4'}]
     """
-    source = source_of(table, Layout.restored(format))
+    source = source_of(table, **Layout.restored(format).file)
     wanted = {int(line) for line in lines}
-    found: dict[int, dict[str, str]] = {}
-    for chunk in source.chunks(source.columns):
-        for row in np.flatnonzero(np.isin(chunk.lines, list(wanted))).tolist():
-            found[int(chunk.lines[row])] = {
-                name: cells.text(row) for name, cells in chunk.cells.items()
-            }
+    found = source.texts(wanted)
     if strange := wanted.difference(found):
         raise DataError(
             f"'{source.name}' has no row on {source.word} {min(strange)}.",
@@ -188,4 +167,4 @@ def rows_of(
             got=f"{min(strange)}",
             fix="has the file changed since then?",
         )
-    return [found[int(line)] for line in lines]
+    return [dict(zip(source.columns, found[int(line)])) for line in lines]

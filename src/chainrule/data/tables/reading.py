@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,8 +14,9 @@ from chainrule.data.files import check_memory
 from chainrule.data.tables.cells import Cells, Nothing
 from chainrule.data.tables.columns import Category, Feature, Number, Written
 from chainrule.data.tables.layout import Layout
+from chainrule.data.tables.options import Options
 from chainrule.data.tables.source import Chunk, Source
-from chainrule.data.tables.study import Study, listed, told
+from chainrule.data.tables.study import UNNAMED, Study
 from chainrule.errors import DataError, NonFiniteError
 
 
@@ -117,10 +118,20 @@ class Reading:
         source.require([column.name for column in self.targets], "the target")
         self.nothing = Nothing(layout.missing_values)
         self.report = TableReport(seen=list(source.notes))
-        self._learned = study is not None
         if study is not None:
             self.report = TableReport(left_out=study.left_out, seen=study.notes)
+        self._learned, self._known_rows = study is not None, study.rows if study else 0
         self._width = sum(len(column.names()) for column in layout.columns)
+
+    @classmethod
+    def learned(cls, source: Source, **options: Any) -> Reading:
+        """A pass in the layout that all rows of the table, and ``options``, ask for.
+
+        Raises:
+            DataError, ArgumentError: see :func:`chainrule.data.read_csv`.
+        """
+        study = Study.of(source, Options(**options))
+        return cls(source, study.layout(), study)
 
     def __iter__(self) -> Iterator[Rows]:
         names = [column.name for column in (*self.layout.columns, *self.targets)]
@@ -139,17 +150,14 @@ class Reading:
         Raises:
             DataError: none are left, or they do not fit into memory.
         """
-        x, count = np.empty((0, self._width), np.float32), 0
+        self._check_memory(self._known_rows)
+        x, count = np.empty((self._known_rows, self._width), np.float32), 0
         ys, lines = [], []
         for part in self:
             end = count + len(part.x)
-            if end > len(x):  # room that is not written to takes no memory
-                check_memory(
-                    self.source.name,
-                    4 * end * self._width,
-                    "take fewer columns, or stream it: cr.data.Stream.from_csv",
-                )
-                x.resize((end + end // 2, self._width), refcheck=False)
+            if end > len(x):
+                self._check_memory(end)
+                x.resize((end + end // 8, self._width), refcheck=False)
             x[count:end], count = part.x, end
             ys.append(part.y)
             lines.append(part.lines)
@@ -162,6 +170,10 @@ class Reading:
             )
         x.resize((count, self._width), refcheck=False)
         return Rows(x, np.concatenate(ys), np.concatenate(lines), [])
+
+    def _check_memory(self, rows: int) -> None:
+        fix = "take fewer columns, or stream it: cr.data.Stream.from_csv"
+        check_memory(self.source.name, 4 * rows * self._width, fix)
 
     def _rows(self, chunk: Chunk) -> Rows:
         n, lines, cells, records = chunk
@@ -256,3 +268,22 @@ class Reading:
 
     def _place(self, lines: np.ndarray, row: int, name: str) -> str:
         return self.source.place(int(lines[row]), name)
+
+
+def told(left_out: dict[str, str]) -> list[str]:
+    """Columns that are left out, one sentence each."""
+    return [
+        "the first column has no name: row numbers, left out"
+        if reason == UNNAMED
+        else f"column '{shortened(name)}' is left out: {reason}"
+        for name, reason in left_out.items()
+    ]
+
+
+def listed(counts: dict[str, int], most: int = 5) -> str:
+    """``red 3, blue 1 …``."""
+    often = sorted(counts, key=lambda name: -counts[name])
+    shown = ", ".join(
+        f"{shortened(name, 30)} {counts[name]:,}" for name in often[:most]
+    )
+    return shown + (" …" if len(often) > most else "")

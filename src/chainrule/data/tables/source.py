@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -77,12 +77,14 @@ class Source:
         columns: the names of its columns, all different.
         index: those of them that hold the row numbers of the program that wrote it.
         notes: what was seen on the way, one sentence each.
+        settings: how the caller says that it is written, for others like it.
     """
 
     name: str
     columns: tuple[str, ...]
     index: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
     #: What a line is called: rows of a frame count from 0.
     word = "line"
 
@@ -96,6 +98,10 @@ class Source:
             numbers: those whose cells may come as numbers, without their texts, where
                 all of a chunk are. It is looked at anew for each chunk.
         """
+        raise NotImplementedError
+
+    def texts(self, lines: Collection[int]) -> dict[int, list[str]]:
+        """The cells of some rows as they are written, by line; strange ones are out."""
         raise NotImplementedError
 
     def place(self, line: int, column: str) -> str:
@@ -163,6 +169,16 @@ class Frame(Source):
                 name: cells_of(self.frame[name][first : first + ROWS]) for name in names
             }
             yield Chunk(len(lines), lines, cells)
+
+    def texts(self, lines: Collection[int]) -> dict[int, list[str]]:
+        """See ``Source``."""
+        return {
+            line: [
+                cells_of(self.frame[n][line : line + 1]).text(0) for n in self.columns
+            ]
+            for line in lines
+            if 0 <= line < len(self.frame)
+        }
 
 
 def installed(name: str) -> Any:

@@ -21,10 +21,11 @@ from chainrule.data.tables.columns import (
     ordered,
 )
 from chainrule.data.tables.file import File
+from chainrule.data.tables.layout import Layout
 from chainrule.data.tables.options import Options
 from chainrule.data.tables.profile import COUNTED, COUNTED_IN_ALL, Profile, Spread
 from chainrule.data.tables.source import Source
-from chainrule.errors import DataError
+from chainrule.errors import ArgumentError, DataError
 
 #: Of fewer rows nothing is said about ids and constant columns.
 ENOUGH = 10
@@ -70,25 +71,6 @@ class Question:
             got=shortened(self.seen, 300),
             fix=f"{answer}: {self.means}" if answer else self.means,
         )
-
-
-def told(left_out: dict[str, str]) -> list[str]:
-    """Columns that are left out, one sentence each."""
-    return [
-        "the first column has no name: row numbers, left out"
-        if reason == UNNAMED
-        else f"column '{shortened(name)}' is left out: {reason}"
-        for name, reason in left_out.items()
-    ]
-
-
-def listed(counts: dict[str, int], most: int = 5) -> str:
-    """``red 3, blue 1 …``."""
-    often = sorted(counts, key=lambda name: -counts[name])
-    shown = ", ".join(
-        f"{shortened(name, 30)} {counts[name]:,}" for name in often[:most]
-    )
-    return shown + (" …" if len(often) > most else "")
 
 
 @dataclass
@@ -154,6 +136,37 @@ class Study:
         made._decide_decimals()
         made._look_at_header()
         return made
+
+    def layout(self) -> Layout:
+        """How this table is read, and others like it.
+
+        Raises:
+            DataError: a question that the caller has to answer; nothing to learn from.
+            ArgumentError: no target.
+        """
+        options = self.options
+        if not options.target:
+            raise ArgumentError(
+                "No column is named as the target.",
+                expected="the column to predict, or several of numbers",
+                got="target=None",
+                fix="target='price'; for features alone: "
+                "data.read(path, format=…, target=False)",
+            )
+        targets = self.targets()
+        columns = self.features(options.target)
+        if self.questions:
+            raise self.questions[0].error(self.source.name)
+        one = options.target[0] if len(options.target) == 1 else options.target
+        return Layout(
+            one,
+            targets,
+            columns,
+            options.missing,
+            options.missing_values,
+            options.unknown,
+            **self.source.settings,
+        )
 
     # -- the whole table -----------------------------------------------------------
 

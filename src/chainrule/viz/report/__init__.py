@@ -16,8 +16,8 @@ from chainrule.errors import ArgumentError, NonFiniteError
 from chainrule.nn.summary import summary
 from chainrule.viz import drawing
 from chainrule.viz.report import charts, page, sections
-from chainrule.viz.report.charts import Words
 from chainrule.viz.report.predictions import Regressed, classified, regressed
+from chainrule.viz.words import LANGUAGES, Words, read_words
 
 
 def write_report(
@@ -64,7 +64,7 @@ def write_report(
             got=type(data).__name__,
             fix="data=cr.data.Dataset(x, y)",
         )
-    words = page.read_words(choice(*page.LANGUAGES)("lang", lang))
+    words = read_words(choice(*LANGUAGES)("lang", lang))
     with np.errstate(all="ignore"):  # what a sick network says is shown as it is
         shown = _content(trainer, data, words, options or {}, source)
     shown |= {"title": title or words["untitled"], "lang": lang, "data": data}
@@ -118,8 +118,9 @@ def _content(
         shown["importance"] = charts.bars(ranked[: page.FEW], metric, words)
     if result is None:
         return shown
-    shown["mistakes"] = sections.mistakes(data, result, source)
-    shown["wrong"] = len(result.worst)
+    worst = evaluation.mistakes(trainer, data, outputs, sections.MISTAKES)
+    shown["mistakes"] = sections.mistakes(data, result, worst, source)
+    shown["wrong"] = len(data)
     if isinstance(result, Regressed):
         figures = [
             figure
@@ -128,6 +129,7 @@ def _content(
         ]
         return shown | {"quantities": result, "fits": figures}
     shown |= {"classes": result, "strengths": sections.strengths(result)}
+    shown["wrong"] = int((result.predicted != result.truth).sum())
     if len(result.names) > page.MATRIX:
         shown["heat"] = charts.heat(result, words)
     if data.x.shape[1:] == (2,):

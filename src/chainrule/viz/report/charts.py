@@ -16,8 +16,8 @@ from chainrule.tables import shorten
 from chainrule.viz import curve, decision_regions, drawing
 from chainrule.viz.curve import Line, Panel
 from chainrule.viz.report.predictions import Classified, Regressed
+from chainrule.viz.words import Words
 
-Words = Mapping[str, str]
 #: Inches.
 _SIZE = (4.2, 2.9)
 #: Groups of steps that a line over steps is drawn from.

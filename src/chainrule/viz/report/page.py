@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import datetime
-import tomllib
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
-from importlib import resources
 from typing import Any
 
 from chainrule.errors import visible
@@ -14,29 +11,12 @@ from chainrule.formatting import measure, number, percent
 from chainrule.tables import shorten, width
 from chainrule.version import __version__
 from chainrule.viz import curve, drawing
-from chainrule.viz.report.charts import Words
+from chainrule.viz.words import Words
 
-LANGUAGES = ("en", "zh-TW")
 #: More classes than this are a picture instead of a table.
 MATRIX = 20
 #: Rows of long tables that are shown first.
 FEW = 15
-
-
-@lru_cache
-def read_words(language: str) -> Words:
-    """All texts of a language; those of a section are ``key`` and ``key.see``, ….
-
-    >>> read_words("en")["glance"], read_words("zh-TW")["glance"]
-    ('At a glance', '總覽')
-    """
-    file = resources.files("chainrule.viz").joinpath(f"templates/{language}.toml")
-    held = tomllib.loads(file.read_text(encoding="utf-8"))
-    found = dict(held["words"])
-    for key, texts in held["sections"].items():
-        found[key] = texts.pop("title")
-        found |= {f"{key}.{part}": text for part, text in texts.items()}
-    return found
 
 
 def render(words: Words, content: Mapping[str, Any]) -> str:

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from chainrule import nn
+from chainrule import evaluation
 from chainrule.data import Dataset
 from chainrule.errors import ArgumentError
+from chainrule.evaluation import Mistake
 from chainrule.graph.node import Array
 from chainrule.nn import output_semantics as semantics
-from chainrule.tensor import Tensor
 from chainrule.viz.decision_regions import class_names
 
 
@@ -25,14 +25,12 @@ class Classified:
         truth: (n,) true classes.
         predicted: (n,) predicted classes.
         shares: (n, classes) probabilities, or None where the network gives none.
-        losses: (n,) the loss of each row, NaN where it cannot be told apart.
     """
 
     names: list[str]
     truth: Array
     predicted: Array
     shares: Array | None
-    losses: Array
 
     @property
     def confusion(self) -> Array:
@@ -41,21 +39,17 @@ class Classified:
         pairs = np.bincount(self.truth * size + self.predicted, minlength=size**2)
         return pairs.reshape(size, size)
 
-    @property
-    def worst(self) -> Array:
-        """Rows that are predicted wrongly, the highest loss first, NaN last."""
-        rows = np.flatnonzero(self.predicted != self.truth)
-        order = np.argsort(np.nan_to_num(-self.losses[rows], nan=np.inf), kind="stable")
-        return rows[order]
-
-    def answer(self, row: int) -> dict[str, Any]:
+    def answer(self, wrong: Mistake) -> dict[str, Any]:
         """What a row is, what was said, how surely, and what that cost."""
-        said, loss = int(self.predicted[row]), float(self.losses[row])
+        said = int(self.predicted[wrong.row])
         return {
-            "true": self.names[int(self.truth[row])],
+            "row": wrong.row,
+            "true": self.names[int(self.truth[wrong.row])],
             "predicted": self.names[said],
-            "probability": None if self.shares is None else self.shares[row, said],
-            "loss": None if np.isnan(loss) else loss,
+            "probability": None
+            if self.shares is None
+            else self.shares[wrong.row, said],
+            "loss": None if np.isnan(wrong.cost) else wrong.cost,
         }
 
     def confused(self, most: int) -> list[dict[str, Any]]:
@@ -102,21 +96,13 @@ class Regressed:
         """ŷ − y."""
         return self.predicted - self.truth
 
-    @property
-    def worst(self) -> Array:
-        """Rows by their largest error, each target measured by its own spread."""
-        return np.argsort(-self._sizes().max(1), kind="stable")
-
-    def _sizes(self) -> Array:
-        spread = self.truth.std(0)
-        return np.abs(self.residuals) / np.where(spread > 0, spread, 1)
-
-    def answer(self, row: int) -> dict[str, Any]:
+    def answer(self, wrong: Mistake) -> dict[str, Any]:
         """What a row is and what was said, of its target with the largest error."""
-        i = int(self._sizes()[row].argmax())
+        row, i = wrong.row, wrong.target
         named = {"target": self.names[i]} if len(self.names) > 1 else {}
         true, said = float(self.truth[row, i]), float(self.predicted[row, i])
-        return {**named, "true": true, "predicted": said, "residual": said - true}
+        answer = {"true": true, "predicted": said, "residual": wrong.cost}
+        return {"row": row, **named, **answer}
 
     def measures(self) -> list[dict[str, Any]]:
         """R² (None for a target that never changes), MAE and RMSE of each target."""
@@ -132,31 +118,22 @@ class Regressed:
 
 def classified(trainer: Any, data: Dataset, outputs: Array) -> Classified | None:
     """The outputs as predictions of classes; None where they are something else."""
-    labels = data.y.ndim == 1 and data.y.dtype.kind == "i" and outputs.ndim == 2
-    known = data.classes is not None or semantics.is_classification(trainer.loss)
-    scores = (
-        labels and outputs.shape[1] > 1 and not semantics.is_regression(trainer.loss)
-    )
-    if not (known or scores):
+    pair = evaluation.decisions(trainer, data, outputs)
+    if pair is None:
         return None
+    predicted, truth = pair
     cut = semantics.threshold(trainer.loss)
-    pair = semantics.decisions("The report", Tensor(outputs), Tensor(data.y), cut)
-    predicted, truth = (t.numpy().astype(np.intp) for t in pair)
-    if len(predicted) != len(data):  # several decisions a row
-        return None
     classes = max(semantics.number_of_classes(outputs.shape, cut), int(truth.max()) + 1)
     names = class_names(data, trainer.class_names)[:classes]
     names += [str(c) for c in range(len(names), classes)]
-    shares = _shares(trainer, data)
-    losses = row_losses(trainer.loss, outputs, data.y, shares, truth)
-    return Classified(names, truth, predicted, shares, losses)
+    return Classified(names, truth, predicted, _shares(trainer, data))
 
 
 def regressed(
     trainer: Any, data: Dataset, outputs: Array, names: list[str]
 ) -> Regressed | None:
     """The outputs as predictions of quantities; None where they are something else."""
-    if semantics.is_classification(trainer.loss):
+    if evaluation.is_classification(trainer, data, outputs):
         return None
     n = len(data)
     truth = np.asarray(data.y, np.float64).reshape(n, -1)
@@ -164,24 +141,6 @@ def regressed(
     return (
         Regressed(names, truth, predicted) if truth.shape == predicted.shape else None
     )
-
-
-def row_losses(
-    loss: Any, outputs: Array, y: Array, shares: Array | None, truth: Array
-) -> Array:
-    """(n,) the loss of each row.
-
-    A loss of ``chainrule.nn`` gives one for each row. For a function of the user's own
-    it is −ln ŷ of the true class, where there are probabilities.
-    """
-    n = len(truth)
-    if isinstance(loss, nn.Loss):
-        each = loss.pointwise(*loss.prepare(outputs, y)).numpy()
-        return each.astype(np.float64).reshape(n, -1).mean(1)
-    if shares is None or truth.max() >= shares.shape[1]:
-        return np.full(n, np.nan)
-    with np.errstate(divide="ignore"):
-        return -np.log(shares[np.arange(n), truth])
 
 
 def _shares(trainer: Any, data: Dataset) -> Array | None:

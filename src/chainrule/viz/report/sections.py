@@ -11,13 +11,15 @@ import numpy as np
 from chainrule import data as datasets
 from chainrule import nn
 from chainrule.data import Dataset
+from chainrule.evaluation import Mistake
 from chainrule.formatting import number
 from chainrule.graph.node import Array
 from chainrule.nn.summary import Summary
 from chainrule.viz import curve, images
 from chainrule.viz.report import charts
-from chainrule.viz.report.charts import Figure, Words, sentences
+from chainrule.viz.report.charts import Figure, sentences
 from chainrule.viz.report.predictions import Classified, Regressed
+from chainrule.viz.words import Words
 
 #: The worst mistakes.
 MISTAKES = 24
@@ -87,11 +89,10 @@ def strengths(result: Classified) -> Array:
 
 
 def mistakes(
-    data: Dataset, result: Classified | Regressed, source: Any
+    data: Dataset, result: Classified | Regressed, found: list[Mistake], source: Any
 ) -> dict[str, Any]:
     """The worst rows with their answers: as pictures, or with their line and values."""
-    worst = result.worst[:MISTAKES].tolist()
-    answers = [{"row": row, **result.answer(row)} for row in worst]
+    worst, answers = [m.row for m in found], [result.answer(m) for m in found]
     made: dict[str, Any] = {"answers": answers, "pictures": [], "values": []}
     if not worst:
         return made

@@ -1,0 +1,27 @@
+"""The words of pictures and reports, in each language."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from functools import lru_cache
+from importlib import resources
+
+Words = Mapping[str, str]
+LANGUAGES = ("en", "zh-TW")
+
+
+@lru_cache
+def read_words(language: str) -> Words:
+    """All texts of a language; those of a section are ``key`` and ``key.see``, ….
+
+    >>> read_words("en")["glance"], read_words("zh-TW")["glance"]
+    ('At a glance', '總覽')
+    """
+    file = resources.files("chainrule.viz").joinpath(f"templates/{language}.toml")
+    held = tomllib.loads(file.read_text(encoding="utf-8"))
+    found = dict(held["words"])
+    for key, texts in held["sections"].items():
+        found[key] = texts.pop("title")
+        found |= {f"{key}.{part}": text for part, text in texts.items()}
+    return found

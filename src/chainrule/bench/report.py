@@ -60,10 +60,10 @@ def block(row: dict[str, Any]) -> str:
     """One row in lines: each way's times, and the ratios."""
     lines = [f"{row['workload']}: {row['title']}"]
     for way in row["ways"]:
-        built = f"   ready after {way['built']:.1f} s" if "built" in way else ""
+        made = f"   compiled in {way['compiled']:.1f} s" if "compiled" in way else ""
         lines.append(
             f"  {way['way']:34} {_number(way['median']):>8} {row['unit']} "
-            f"[{_number(way['p10'])} … {_number(way['p90'])}]{built}"
+            f"[{_number(way['p10'])} … {_number(way['p90'])}]{made}"
         )
     lines += [f"  {way}: {why}" for way, why in row["failed"].items()]
     for peer, ratio in row["ratios"].items():

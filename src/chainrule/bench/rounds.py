@@ -28,8 +28,9 @@ from chainrule.engines.threads import available_cores
 from chainrule.errors import ChainruleError
 
 REST = 0.1  # seconds before a turn
-TRIAL = 2  # rounds that every way takes
-FAR = 1.15  # its best turn over the median of its peer's fastest way
+#: A way leaves whose best turn of the first rounds takes so much more than its peer's
+#: fastest way does by the median: after one round, and after more.
+FAR_AT_ONCE, FAR = 4.0, 1.15
 #: How much what two found may differ, relative: losses and scores; shares that are right.
 TOLERANCES = {"training": 1e-3, "inference": 1e-3, "process": 0.02}
 THREADS = "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NPROC"
@@ -52,7 +53,7 @@ class Runner:
 
     Attributes:
         seconds: of each turn.
-        ready: what it said when it was ready: parameters, found, imported, built.
+        ready: what it said when it was ready: parameters, found, built (seconds).
     """
 
     def __init__(
@@ -199,10 +200,9 @@ def measure(
             for runner in running:
                 time.sleep(REST)
                 runner.turn(number)
-            if number >= TRIAL:
-                for runner in (far := _far(running)):
-                    runner.stop()
-                running = [runner for runner in running if runner not in far]
+            for runner in (far := _far(running, FAR_AT_ONCE if number == 1 else FAR)):
+                runner.stop()
+            running = [runner for runner in running if runner not in far]
         return row(name, everyone, failed)
 
 
@@ -248,13 +248,13 @@ def _same(work: Workload, theirs: dict[str, Any], ours: dict[str, Any]) -> None:
         raise NotReady(f"What it finds differs by {away:.1e}: not the same job.")
 
 
-def _far(running: Sequence[Runner]) -> list[Runner]:
+def _far(running: Sequence[Runner], limit: float) -> list[Runner]:
     """Those who will not be the fastest of their peer."""
     best: dict[str, float] = {}
     for runner in running:
         median = float(np.median(runner.seconds))
         best[runner.peer] = min(best.get(runner.peer, median), median)
-    return [r for r in running if min(r.seconds) > FAR * best[r.peer]]
+    return [r for r in running if min(r.seconds) > limit * best[r.peer]]
 
 
 # -- results -----------------------------------------------------------------------------
@@ -294,8 +294,10 @@ def row(name: str, runners: Sequence[Runner], failed: dict[str, str]) -> dict[st
 
 
 def _times(runner: Runner, scale: float) -> dict[str, Any]:
-    kept = {k: runner.ready[k] for k in ("imported", "built") if k in runner.ready}
-    times = np.array(runner.seconds) * scale
+    times, ready = np.array(runner.seconds) * scale, runner.ready
+    kept = {}
+    if "built" in ready:  # the first turn is part of getting ready
+        kept["compiled"] = max(0.0, ready["built"] - float(np.median(runner.seconds)))
     return {
         "peer": runner.peer,
         "way": runner.title,

@@ -79,7 +79,6 @@ def main() -> None:
         answers.flush()
 
     folder, name, peer, variant, threads = sys.argv[1:]
-    started = time.perf_counter()
     module = importlib.import_module(f"chainrule.bench.peers.{peer}")
     job = Job.load(Path(folder), name)
     how = variant, int(threads) or None
@@ -87,11 +86,11 @@ def main() -> None:
         answer(**process(module, job, *how))
         return
     make = inference if job.work.kind == "inference" else training
-    imported = time.perf_counter() - started
+    started = time.perf_counter()
     ready, prepare = make(module, job, *how)
     prepare(0)()
     built = time.perf_counter() - started
-    answer(**ready, imported=imported, built=built)
+    answer(**ready, built=built)
     for line in sys.stdin:
         run = prepare(int(line))
         started = time.perf_counter()

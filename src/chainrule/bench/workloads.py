@@ -1,12 +1,12 @@
 """What is measured: a network, its data, batch and optimiser, declared once for all.
 
 A network is a sequence of layers by the names that ``chainrule.nn`` and ``torch.nn``
-share, with their arguments. Four more each peer builds from what it has:
+share, with their arguments. ``LSTM`` and ``GRU`` give their output at the last step.
+Three more each peer builds from what it has:
 
     Residual(body, shortcut)   body(x) + shortcut(x)
     Positions(T, n)            x + a learnt row for each place of the sequence
     Block(n, heads)            a transformer's block: norms first, causal, GELU, 4n units
-    Last()                     what a recurrent layer gives at the last step
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ def _wide(width: int) -> Workload:
 
 
 def _recurrent(kind: str) -> Workload:
-    layers: Layers = ((kind, 28, 128), ("Last",), ("Linear", 128, 10))
+    layers: Layers = ((kind, 28, 128), ("Linear", 128, 10))
     title = f"{kind}, 28 steps of 28, hidden 128, Adam, B=64"
     bars = (("fastest", 2.0),)
     return Workload(title, layers, (28, 28), batch=64, turn=16, bars=bars)

@@ -54,7 +54,10 @@ def _torch(work: Workload) -> tuple[str, ...]:
 def _jax(work: Workload) -> tuple[str, ...]:
     if work.kind == "process":
         return ("out-in",)
-    return ("nhwc", "nchw") if "Conv2d" in work.kinds else ("out-in", "in-out")
+    if "Conv2d" in work.kinds:
+        return ("nhwc step", "nchw step")
+    simple = work.kinds <= DENSE or work.kind == "inference"
+    return ("out-in", "in-out", *(() if simple else ("out-in step",)))
 
 
 def _keras(work: Workload) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ are stored, and pixels are scaled.
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from chainrule.bench.workloads import Job, Layers
 from chainrule.compiled_program import CompiledProgram
 from chainrule.graph.types import ArrayType, as_dtype
 from chainrule.random import seed_key
-from chainrule.training.entries import Entries, StepNumbers
+from chainrule.training.entries import Entries
 from chainrule.training.probes import Probes
 
 
@@ -52,26 +53,35 @@ class Block(nn.TransformerEncoderLayer):
         return super().forward(x, is_causal=True)
 
 
-class Last(nn.Module):
-    """What a recurrent layer gives at the last step."""
+class LSTM(nn.LSTM):
+    """What it gives at the last step."""
 
-    def forward(self, made: Any) -> cr.Tensor:
+    def forward(self, x: cr.Tensor) -> cr.Tensor:  # type: ignore[override]
         """(N, m)."""
-        return made[0][:, -1]
+        return super().forward(x)[0][:, -1]
 
 
-OWN = {"Residual": Residual, "Positions": Positions, "Block": Block, "Last": Last}
+class GRU(nn.GRU):
+    """What it gives at the last step."""
+
+    def forward(self, x: cr.Tensor) -> cr.Tensor:  # type: ignore[override]
+        """(N, m)."""
+        return super().forward(x)[0][:, -1]
+
+
+OWN = {
+    "Residual": Residual,
+    "Positions": Positions,
+    "Block": Block,
+    "LSTM": functools.partial(LSTM, batch_first=True),
+    "GRU": functools.partial(GRU, batch_first=True),
+}
 
 
 def build(layers: Layers) -> nn.Sequential:
     """The network."""
-
-    def one(kind: str, *arguments: Any) -> nn.Module:
-        if kind in ("LSTM", "GRU"):
-            return getattr(nn, kind)(*arguments, batch_first=True)
-        return (OWN.get(kind) or getattr(nn, kind))(*arguments)
-
-    return nn.Sequential(*[one(*layer) for layer in layers])
+    makers = [OWN.get(kind) or getattr(nn, kind) for kind, *_ in layers]
+    return nn.Sequential(*[make(*layer[1:]) for make, layer in zip(makers, layers)])
 
 
 def _network(job: Job) -> nn.Sequential:
@@ -89,7 +99,7 @@ class Training:
         optimizer = getattr(optim, work.optimizer)(
             lr=1e-3, weight_decay=work.weight_decay, clip_norm=work.clip_norm
         )
-        optimizer.attach_parameters(model.named_parameters())
+        optimizer.attach_parameters(dict(model.named_parameters()))
         self.parameters = sum(p.size for p in model.parameters())
 
         def cost(scores: cr.Tensor, truth: cr.Tensor) -> cr.Tensor:
@@ -97,7 +107,7 @@ class Training:
             return loss(flat, truth.reshape(-1))
 
         key = cr.tensor(seed_key(0))
-        entries = Entries(model, cost, optimizer, Probes((), model), key, StepNumbers())
+        entries = Entries(model, cost, optimizer, Probes((), model), key)
         self.x, self.y = job.x, job.y
         types = [ArrayType(a.shape, as_dtype(a.dtype)) for a in (job.x, job.y)]
         scale = 1 / 255 if job.x.dtype == np.uint8 else None

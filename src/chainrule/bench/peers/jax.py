@@ -1,6 +1,8 @@
-"""JAX: one jitted ``lax.scan`` over the steps of a turn, its state donated.
+"""JAX: one jitted ``lax.scan`` over the steps of a turn, or a jitted step.
 
-Variants are of layout: weights as (out, in) or (in, out), images as NHWC or NCHW.
+Variants are of layout (weights as (out, in) or (in, out), images as NHWC or NCHW), and
+``step`` beside it, without a scan: XLA's convolutions are slow within a loop. State is
+donated.
 Random bits come from XLA's own generator, which is faster than Threefry on a CPU.
 """
 
@@ -137,7 +139,7 @@ def block(run: Pass, at: str, x: Any, width: int, heads: int) -> Any:
 
 
 def recurrent(run: Pass, at: str, x: Any, hidden: int, gates: int) -> Any:
-    """States at all steps, time first; x's products are made before the loop."""
+    """The last state; x's products are made before the loop."""
     bias = run.arrays[f"{at}bias_ih_l0"]
     own = run.arrays[f"{at}bias_hh_l0"]
     rows = run.product(x.transpose(1, 0, 2), f"{at}weight_ih_l0") + bias
@@ -149,18 +151,17 @@ def recurrent(run: Pass, at: str, x: Any, hidden: int, gates: int) -> Any:
         i, f, g, o = jnp.split(z, 4, 1)
         c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
         h = jax.nn.sigmoid(o) * jnp.tanh(c)
-        return (h, c), h
+        return (h, c), None
 
     def gru(h: Any, row: Any) -> Any:
         r, z, n = jnp.split(row, 3, 1)
         u, v, w = jnp.split(run.product(h, f"{at}weight_hh_l0") + own, 3, 1)
         r, z = jax.nn.sigmoid(r + u), jax.nn.sigmoid(z + v)
-        h = (1 - z) * jnp.tanh(n + r * w) + z * h
-        return h, h
+        return (1 - z) * jnp.tanh(n + r * w) + z * h, None
 
     if gates == 4:
-        return lax.scan(lstm, (zero, zero), rows + own)[1]
-    return lax.scan(gru, zero, rows)[1]
+        return lax.scan(lstm, (zero, zero), rows + own)[0][0]
+    return lax.scan(gru, zero, rows)[0]
 
 
 #: Layer → (the pass, where it is, its input, its arguments) → its output.
@@ -180,7 +181,6 @@ LAYERS: dict[str, Callable[..., Any]] = {
     "Positions": lambda run, at, x, *_: x + run.arrays[f"{at}weight"],
     "LSTM": lambda run, at, x, _, hidden: recurrent(run, at, x, hidden, 4),
     "GRU": lambda run, at, x, _, hidden: recurrent(run, at, x, hidden, 3),
-    "Last": lambda run, at, x: x[-1],
     "ReLU": lambda run, at, x: jnp.maximum(x, 0),
     "GELU": lambda run, at, x: gelu(x),
     "Identity": lambda run, at, x: x,
@@ -216,18 +216,19 @@ def _is_table(job: Job, name: str) -> bool:
 class Training:
     def __init__(self, job: Job, variant: str, threads: int) -> None:
         self.work = work = job.work
-        self.layout = variant
-        weights, statistics = _arrays(job, variant)
+        self.layout, _, self.stepwise = variant.partition(" ")
+        weights, statistics = _arrays(job, self.layout)
         self.parameters = sum(a.size for a in weights.values())
         moments = [jax.tree.map(jnp.zeros_like, weights) for _ in range(2)]
         self.state = weights, *moments, statistics
         x = job.features
-        x = x.transpose(0, 2, 3, 1) if variant == "nhwc" else x
+        x = x.transpose(0, 2, 3, 1) if self.layout == "nhwc" else x
         self.x, self.y = jax.device_put(np.array(x)), jax.device_put(job.y)
         self.steps = 0
-        self.train = jax.jit(self._train, donate_argnums=0)
+        train = self._step if self.stepwise else self._scan
+        self.train = jax.jit(train, donate_argnums=0)
         self.scores = jax.jit(
-            lambda w, x: forward(Pass(w, variant), work.layers, x)
+            lambda w, x: forward(Pass(w, self.layout), work.layers, x)
         )
 
     def _loss(self, weights: Arrays, statistics: Arrays, x: Any, y: Any, key: Any):
@@ -241,31 +242,28 @@ class Training:
             cost = -jnp.take_along_axis(logs, y.reshape(-1, 1), axis=1)
         return cost.mean(), run.statistics
 
-    def _train(self, state: Any, x: Any, y: Any, order: Any, tables: Any) -> Any:
+    def _scan(self, state: Any, x: Any, y: Any, given: Any) -> Any:
+        return lax.scan(lambda s, g: self._step(s, x, y, g), state, given)
+
+    def _step(self, state: Any, x: Any, y: Any, given: Any) -> Any:
         decay, clip = self.work.weight_decay, self.work.clip_norm
+        weights, m, v, statistics = state
+        index, number, rate, root = given
+        key = jax.random.key(number, impl="rbg")
+        (loss, statistics), g = jax.value_and_grad(self._loss, has_aux=True)(
+            weights, statistics, x[index], y[index], key
+        )
+        if clip is not None:
+            norm = jnp.sqrt(sum(jnp.vdot(a, a) for a in g.values()))
+            factor = jnp.minimum(1, clip / (norm + 1e-6))
+            g = jax.tree.map(lambda a: a * factor, g)
+        m = jax.tree.map(lambda m, g: BETA1 * m + (1 - BETA1) * g, m, g)
+        v = jax.tree.map(lambda v, g: BETA2 * v + (1 - BETA2) * g * g, v, g)
 
-        def step(state: Any, given: Any) -> Any:
-            weights, m, v, statistics = state
-            index, number, rate, root = given
-            key = jax.random.key(number, impl="rbg")
-            (loss, statistics), g = jax.value_and_grad(self._loss, has_aux=True)(
-                weights, statistics, x[index], y[index], key
-            )
-            if clip is not None:
-                norm = jnp.sqrt(sum(jnp.vdot(a, a) for a in g.values()))
-                factor = jnp.minimum(1, clip / (norm + 1e-6))
-                g = jax.tree.map(lambda a: a * factor, g)
-            m = jax.tree.map(lambda m, g: BETA1 * m + (1 - BETA1) * g, m, g)
-            v = jax.tree.map(lambda v, g: BETA2 * v + (1 - BETA2) * g * g, v, g)
-            weights = jax.tree.map(
-                lambda p, m, v: (
-                    p * (1 - LR * decay) - rate * m / (jnp.sqrt(v) * root + EPS)
-                ),
-                *(weights, m, v),
-            )
-            return (weights, m, v, statistics), loss
+        def moved(p: Any, m: Any, v: Any) -> Any:
+            return p * (1 - LR * decay) - rate * m / (jnp.sqrt(v) * root + EPS)
 
-        return lax.scan(step, state, (order, *tables))
+        return (jax.tree.map(moved, weights, m, v), m, v, statistics), loss
 
     def run(self, order: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         # Bias corrections depend on the step alone: tables.
@@ -274,10 +272,15 @@ class Training:
         t = numbers + 1.0
         rates = (LR / (1 - BETA1**t)).astype(np.float32)
         roots = (1 / np.sqrt(1 - BETA2**t)).astype(np.float32)
-        self.state, losses = self.train(
-            *(self.state, self.x, self.y, order), (numbers, rates, roots)
-        )
-        return np.asarray(losses)
+        given = order, numbers, rates, roots
+        if not self.stepwise:
+            self.state, losses = self.train(self.state, self.x, self.y, given)
+            return np.asarray(losses)
+        found = []
+        for row in zip(*given):
+            self.state, loss = self.train(self.state, self.x, self.y, row)
+            found.append(loss)
+        return np.array(found)
 
     def predict(self, x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         return np.asarray(self.scores(self.state[0], x))

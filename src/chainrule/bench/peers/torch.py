@@ -6,6 +6,7 @@ flushed; the blocks of a transformer by ``scaled_dot_product_attention``.
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -50,23 +51,29 @@ class Block(nn.Module):
         return x + self.linear2(functional.gelu(self.linear1(self.norm2(x))))
 
 
-class Last(nn.Module):
-    def forward(self, made: Any) -> Tensor:
-        return made[0][:, -1]
+class LSTM(nn.LSTM):
+    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
+        return super().forward(x)[0][:, -1]
 
 
-OWN = {"Residual": Residual, "Positions": Positions, "Block": Block, "Last": Last}
+class GRU(nn.GRU):
+    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
+        return super().forward(x)[0][:, -1]
+
+
+OWN = {
+    "Residual": Residual,
+    "Positions": Positions,
+    "Block": Block,
+    "LSTM": functools.partial(LSTM, batch_first=True),
+    "GRU": functools.partial(GRU, batch_first=True),
+    "ReLU": functools.partial(nn.ReLU, inplace=True),
+}
 
 
 def build(layers: Layers) -> nn.Sequential:
-    def one(kind: str, *arguments: Any) -> nn.Module:
-        if kind in ("LSTM", "GRU"):
-            return getattr(nn, kind)(*arguments, batch_first=True)
-        if kind == "ReLU":
-            return nn.ReLU(inplace=True)
-        return (OWN.get(kind) or getattr(nn, kind))(*arguments)
-
-    return nn.Sequential(*[one(*layer) for layer in layers])
+    makers = [OWN.get(kind) or getattr(nn, kind) for kind, *_ in layers]
+    return nn.Sequential(*[make(*layer[1:]) for make, layer in zip(makers, layers)])
 
 
 def _network(job: Job, threads: int) -> nn.Sequential:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
+import chainrule
 from chainrule.cli.common import cli, command, say, tell
+from chainrule.errors import ArgumentError
 
 EXAMPLES = """\b
 Examples:
@@ -51,15 +55,13 @@ def bench(
     lenet, cnn, resnet, gpt, lstm, gru, inference, process; all of them by default. The
     groups width and batch are for plots.
 
-    The peers come with: pip install 'chainrule[bench]', best in an environment of its
-    own. One that is not installed is left out.
+    It needs a checkout of the source. The peers come with pip install -e '.[bench]',
+    best in an environment of its own; one that is not installed is left out.
     """
-    from chainrule.bench import report
-    from chainrule.bench import rounds as turns
-    from chainrule.bench.workloads import chosen
     from chainrule.engines.threads import available_cores
 
-    names = chosen(workloads)
+    report, turns = _harness("report"), _harness("rounds")
+    names = turns.chosen(workloads)
     taking, missing = turns.taking_part(peers.split(",") if peers else None)
     for title, packages in missing.items():
         say(f"{title} is left out: no {', '.join(packages)} here. {turns.INSTALL}")
@@ -76,3 +78,18 @@ def bench(
     result = {**head, "rows": rows, "missing": missing, "pictures": pictures}
     tell(result, as_json, "\n".join([report.markdown(rows), *map(str, pictures)]))
     return 0
+
+
+def _harness(module: str) -> Any:
+    """A module of ``benchmarks/frameworks``, which a wheel does not have."""
+    folder = Path(chainrule.__file__).resolve().parents[2] / "benchmarks"
+    if not (folder / "frameworks").is_dir():
+        raise ArgumentError(
+            "What runs the other frameworks is not part of the installed package.",
+            expected="a checkout of the source, with its folder benchmarks",
+            got=f"no {folder}",
+            fix="pip install -e '.[bench]' in a checkout, and run it from there",
+        )
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+    return importlib.import_module(f"frameworks.{module}")

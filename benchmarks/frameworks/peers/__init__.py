@@ -16,7 +16,7 @@ import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from chainrule.bench.workloads import Workload
+from frameworks.workloads import Workload
 
 DENSE = {"Linear", "ReLU"}
 SEQUENTIAL = DENSE | {"Conv2d", "MaxPool2d", "Flatten"}

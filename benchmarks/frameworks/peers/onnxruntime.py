@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import onnxruntime  # pyright: ignore[reportMissingImports]
-from onnx import (  # pyright: ignore[reportMissingImports]
+import onnxruntime
+from onnx import (
     TensorProto,
     checker,
     helper,
     numpy_helper,
 )
 
-from chainrule.bench.workloads import Job
+from frameworks.workloads import Job
 
 
 def _model(job: Job) -> bytes:

@@ -10,9 +10,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from chainrule.bench.peers import PEERS
 from chainrule.engines.threads import available_cores
 from chainrule.version import __version__
+from frameworks.peers import PEERS
 
 
 def header(threads: int, rounds: int) -> dict[str, Any]:

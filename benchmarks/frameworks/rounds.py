@@ -16,30 +16,42 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+import chainrule
 from chainrule import checks
-from chainrule.bench.peers import OURS, PEERS
-from chainrule.bench.workloads import ALL, Workload, save
 from chainrule.engines.threads import available_cores
 from chainrule.errors import ChainruleError
+from frameworks.peers import OURS, PEERS
+from frameworks.workloads import ALL, GROUPS, WORKLOADS, Workload, save
 
 REST = 0.1  # seconds before a turn
 #: A way leaves whose best turn of the first rounds takes so much more than its peer's
 #: fastest way does by the median: after one round, and after more.
 FAR_AT_ONCE, FAR = 4.0, 1.15
-#: How much what two found may differ, relative: losses and scores; shares that are right.
+#: How much what two found may differ, relative: losses, scores, shares that are right.
 TOLERANCES = {"training": 1e-3, "inference": 1e-3, "process": 0.02}
+#: The environment variables that say how many threads a process may have.
 THREADS = "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NPROC"
 
 
-INSTALL = "Install the peers with: pip install 'chainrule[bench]'"
+#: Where a worker finds this package, and the Chainrule that runs here.
+PATHS = {
+    "PYTHONPATH": os.pathsep.join(
+        [
+            str(Path(__file__).resolve().parent.parent),
+            str(Path(chainrule.__file__).resolve().parent.parent),
+        ]
+    )
+}
+INSTALL = "Install the peers with: pip install -e '.[bench]'"
 
 
-class NotReady(ChainruleError):
+class NotReadyError(ChainruleError):
     """A peer cannot do a workload."""
 
 
@@ -63,7 +75,7 @@ class Runner:
         self.seconds: list[float] = []
         self.ready: dict[str, Any] = {}
         self._log = folder / f"{peer}-{variant}-{threads}.log"
-        self._command = [sys.executable, "-m", "chainrule.bench.worker", str(folder)]
+        self._command = [sys.executable, "-m", "frameworks.worker", str(folder)]
         self._command += [name, peer, variant, str(threads or 0)]
         self._process: subprocess.Popen[str] | None = None
 
@@ -85,7 +97,7 @@ class Runner:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
-                env=os.environ | dict.fromkeys(THREADS, number),
+                env=os.environ | PATHS | dict.fromkeys(THREADS, number),
             )
         self.ready = self._answer()
 
@@ -111,7 +123,7 @@ class Runner:
         if line:
             return json.loads(line)
         said = self._log.read_text(errors="replace").strip().splitlines()
-        raise NotReady(said[-1] if said else "It ended without a word.")
+        raise NotReadyError(said[-1] if said else "It ended without a word.")
 
 
 class Command(Runner):
@@ -142,6 +154,15 @@ class Command(Runner):
         self.seconds.append(time.perf_counter() - started)
         if self.peer == OURS:
             self.ready["found"] = self.ready["test_accuracy"]
+
+
+def chosen(names: Sequence[str]) -> list[str]:
+    """The workloads of these names and groups; the table's without any."""
+    known = [*WORKLOADS, *GROUPS, *ALL]
+    for name in names:
+        checks.choice(*dict.fromkeys(known))("workload", name)
+    found = [GROUPS.get(name, [name]) for name in names or WORKLOADS]
+    return list(dict.fromkeys(name for group in found for name in group))
 
 
 def taking_part(names: Sequence[str] | None) -> tuple[list[str], dict[str, list[str]]]:
@@ -180,29 +201,37 @@ def measure(
         save(folder, work, _weights(work), _digits)
         running: list[Runner] = []
         failed: dict[str, str] = {}
-        for runner in _runners(name, peers, threads, folder):
-            stack.callback(runner.stop)
-            say(f"{name}: {runner.title}")
+
+        def able(runner: Runner, act: Callable[[], object]) -> bool:
+            """Whether it did so, and has found what ours has."""
             try:
-                runner.start()
-                if work.kind != "process" and running:
-                    _same(work, runner.ready, running[0].ready)
-            except NotReady as error:
+                act()
+                if runner.ready:
+                    _same(work, runner.ready, (running or [runner])[0].ready)
+            except NotReadyError as error:
                 if runner.peer == OURS:
                     raise
                 failed[runner.title] = str(error)
                 runner.stop()
-            else:
+                return False
+            return True
+
+        for runner in _runners(name, peers, threads, folder):
+            stack.callback(runner.stop)
+            say(f"{name}: {runner.title}")
+            if able(runner, runner.start):
                 running.append(runner)
         everyone = list(running)
         for number in range(1, rounds + 1):
             say(f"{name}: round {number} of {rounds}")
-            for runner in running:
+            for runner in list(running):
                 time.sleep(REST)
-                runner.turn(number)
-            for runner in (far := _far(running, FAR_AT_ONCE if number == 1 else FAR)):
+                if not able(runner, partial(runner.turn, number)):
+                    running.remove(runner)
+                    everyone.remove(runner)
+            for runner in _far(running, FAR_AT_ONCE if number == 1 else FAR):
                 runner.stop()
-            running = [runner for runner in running if runner not in far]
+                running.remove(runner)
         return row(name, everyone, failed)
 
 
@@ -222,7 +251,7 @@ def _runners(
 
 def _weights(work: Workload) -> dict[str, Any]:
     import chainrule as cr
-    from chainrule.bench.peers.chainrule import build
+    from frameworks.peers.chainrule import build
 
     cr.manual_seed(0)
     return build(work.layers).state_dict()
@@ -240,12 +269,12 @@ def _digits() -> tuple[Any, Any]:
 def _same(work: Workload, theirs: dict[str, Any], ours: dict[str, Any]) -> None:
     """Refuse one who does another job than ours."""
     if theirs["parameters"] != ours["parameters"]:
-        raise NotReady(
+        raise NotReadyError(
             f"It has {theirs['parameters']:,} parameters, ours {ours['parameters']:,}."
         )
     away = abs(theirs["found"] / ours["found"] - 1)
     if not away < TOLERANCES[work.kind]:
-        raise NotReady(f"What it finds differs by {away:.1e}: not the same job.")
+        raise NotReadyError(f"What it finds differs by {away:.1e}: not the same job.")
 
 
 def _far(running: Sequence[Runner], limit: float) -> list[Runner]:
@@ -257,7 +286,7 @@ def _far(running: Sequence[Runner], limit: float) -> list[Runner]:
     return [r for r in running if min(r.seconds) > limit * best[r.peer]]
 
 
-# -- results -----------------------------------------------------------------------------
+# -- results ---------------------------------------------------------------------------
 
 
 def row(name: str, runners: Sequence[Runner], failed: dict[str, str]) -> dict[str, Any]:

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.bench.workloads import Job
+from frameworks.workloads import Job
 
 os.environ["KERAS_BACKEND"] = "jax"
 os.environ["JAX_PLATFORMS"] = "cpu"
-import keras  # noqa: E402  # pyright: ignore[reportMissingImports]
+import keras
 
 
 def _layer(kind: str, *sizes: Any) -> Any:
@@ -30,9 +30,8 @@ def _layer(kind: str, *sizes: Any) -> Any:
 
 def build(job: Job) -> Any:
     """The network with its weights; after a Flatten their rows are channels last."""
-    channels, side, _ = shape = (*job.work.shape, 0, 0)[:3]
-    images = len(job.work.shape) == 3
-    inputs = (shape[1], shape[2], channels) if images else job.work.shape
+    shape = job.work.shape
+    inputs = (*shape[1:], shape[0]) if len(shape) == 3 else shape  # channels last
     model = keras.Sequential([keras.Input(inputs)])
     flat = None
     for number, layer in enumerate(job.work.layers):

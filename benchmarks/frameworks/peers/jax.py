@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.bench.workloads import Job, Layers
+from frameworks.workloads import Job, Layers
 
 os.environ["JAX_PLATFORMS"] = "cpu"
-import jax  # noqa: E402  # pyright: ignore[reportMissingImports]
-from jax import lax  # noqa: E402  # pyright: ignore[reportMissingImports]
-from jax import numpy as jnp  # noqa: E402  # pyright: ignore[reportMissingImports]
+import jax
+from jax import lax
+from jax import numpy as jnp
 
 Arrays = dict[str, Any]
 BETA1, BETA2, EPS, LR = 0.9, 0.999, 1e-8, 1e-3
@@ -132,9 +132,7 @@ def block(run: Pass, at: str, x: Any, width: int, heads: int) -> Any:
     seen = jnp.einsum("nhqk,nhkd->nhqd", jax.nn.softmax(scores), v)
     seen = seen.transpose(0, 2, 1, 3).reshape(n, t, width)
     x = x + linear(run, f"{at}self_attn.out_proj.", seen)
-    made = gelu(
-        linear(run, f"{at}linear1.", layer_norm(run, f"{at}norm2.", x, width))
-    )
+    made = gelu(linear(run, f"{at}linear1.", layer_norm(run, f"{at}norm2.", x, width)))
     return x + linear(run, f"{at}linear2.", made)
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from chainrule.bench.workloads import Job, Layers
+from frameworks.workloads import Job, Layers
 
 
 class Residual(nn.Module):
@@ -52,12 +52,12 @@ class Block(nn.Module):
 
 
 class LSTM(nn.LSTM):
-    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(self, x: Tensor) -> Tensor:
         return super().forward(x)[0][:, -1]
 
 
 class GRU(nn.GRU):
-    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(self, x: Tensor) -> Tensor:
         return super().forward(x)[0][:, -1]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.neural_network import MLPClassifier
 
-from chainrule.bench.workloads import Job
+from frameworks.workloads import Job
 
 
 class Training:

@@ -1,6 +1,6 @@
 """One peer at one workload, in a process of its own, that works when it is asked to.
 
-    python -m chainrule.bench.worker FOLDER WORKLOAD PEER VARIANT THREADS
+    python -m frameworks.worker FOLDER WORKLOAD PEER VARIANT THREADS
 
 It says how it is ready, then reads the number of a turn from each line of standard
 input and answers with the seconds that the turn took. Between two turns it waits for
@@ -23,8 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.bench.workloads import CHECKED, TEST, Job
-
+from frameworks.workloads import CHECKED, TEST, Job
 
 #: What a peer has and found, and what makes a turn of a number ready to be run.
 Made = tuple[dict[str, Any], Callable[[int], Callable[[], Any]]]
@@ -79,7 +78,7 @@ def main() -> None:
         answers.flush()
 
     folder, name, peer, variant, threads = sys.argv[1:]
-    module = importlib.import_module(f"chainrule.bench.peers.{peer}")
+    module = importlib.import_module(f"frameworks.peers.{peer}")
     job = Job.load(Path(folder), name)
     how = variant, int(threads) or None
     if job.work.kind == "process":

@@ -6,18 +6,17 @@ Three more each peer builds from what it has:
 
     Residual(body, shortcut)   body(x) + shortcut(x)
     Positions(T, n)            x + a learnt row for each place of the sequence
-    Block(n, heads)            a transformer's block: norms first, causal, GELU, 4n units
+    Block(n, heads)            a transformer's: norms first, causal, GELU, 4n units
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from chainrule import errors
 
 Layers = tuple[tuple[Any, ...], ...]
 #: Steps whose losses must agree before anything is timed.
@@ -85,7 +84,7 @@ def _kinds(layers: Layers) -> set[str]:
 def dense(*widths: int) -> Layers:
     """Linear layers with ReLU between them."""
     layers: list[tuple[Any, ...]] = []
-    for inputs, outputs in zip(widths, widths[1:]):
+    for inputs, outputs in pairwise(widths):
         layers += [("Linear", inputs, outputs), ("ReLU",)]
     return tuple(layers[:-1])
 
@@ -264,32 +263,9 @@ WORKLOADS: dict[str, Workload] = {
 #: Rows of a plot: time against width and against batch.
 GROUPS: dict[str, dict[str, Workload]] = {
     "width": {f"width-{n}": _wide(n) for n in (64, 256, 1024, 4096)},
-    "batch": {
-        f"batch-{n}": _textbook(n, group="batch") for n in (1, 8, 64, 512, 4096)
-    },
+    "batch": {f"batch-{n}": _textbook(n, group="batch") for n in (1, 8, 64, 512, 4096)},
 }
 ALL = WORKLOADS | {name: w for group in GROUPS.values() for name, w in group.items()}
-
-
-def chosen(names: tuple[str, ...]) -> list[str]:
-    """The workloads of these names and groups; the table's without any.
-
-    >>> chosen(("tabular", "width"))
-    ['tabular', 'width-64', 'width-256', 'width-1024', 'width-4096']
-    """
-    found: list[str] = []
-    for name in names or tuple(WORKLOADS):
-        if name not in ALL and name not in GROUPS:
-            known = [*WORKLOADS, *GROUPS]
-            near = errors.nearest(name, known)
-            raise errors.ArgumentError(
-                f"There is no workload '{name}'.",
-                expected=", ".join(known),
-                got=repr(name),
-                fix=f"'{near}'" if near else "chainrule bench --help",
-            )
-        found += GROUPS.get(name, [name])
-    return list(dict.fromkeys(found))
 
 
 @dataclass(frozen=True)

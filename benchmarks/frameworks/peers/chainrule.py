@@ -13,12 +13,12 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.bench.workloads import Job, Layers
 from chainrule.compiled_program import CompiledProgram
 from chainrule.graph.types import ArrayType, as_dtype
 from chainrule.random import seed_key
 from chainrule.training.entries import Entries
 from chainrule.training.probes import Probes
+from frameworks.workloads import Job, Layers
 
 
 class Residual(nn.Module):
@@ -48,7 +48,7 @@ class Block(nn.TransformerEncoderLayer):
             *(width, heads, 4 * width, 0.0, "gelu"), batch_first=True, norm_first=True
         )
 
-    def forward(self, x: cr.Tensor) -> cr.Tensor:  # type: ignore[override]
+    def forward(self, x: cr.Tensor) -> cr.Tensor:
         """The sequence with what it looked at."""
         return super().forward(x, is_causal=True)
 
@@ -56,7 +56,7 @@ class Block(nn.TransformerEncoderLayer):
 class LSTM(nn.LSTM):
     """What it gives at the last step."""
 
-    def forward(self, x: cr.Tensor) -> cr.Tensor:  # type: ignore[override]
+    def forward(self, x: cr.Tensor) -> cr.Tensor:
         """(N, m)."""
         return super().forward(x)[0][:, -1]
 
@@ -64,7 +64,7 @@ class LSTM(nn.LSTM):
 class GRU(nn.GRU):
     """What it gives at the last step."""
 
-    def forward(self, x: cr.Tensor) -> cr.Tensor:  # type: ignore[override]
+    def forward(self, x: cr.Tensor) -> cr.Tensor:
         """(N, m)."""
         return super().forward(x)[0][:, -1]
 

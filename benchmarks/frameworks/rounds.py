@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -37,8 +37,6 @@ FAR_AT_ONCE, FAR = 4.0, 1.15
 TOLERANCES = {"training": 1e-3, "inference": 1e-3, "process": 0.02}
 #: The environment variables that say how many threads a process may have.
 THREADS = "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NPROC"
-
-
 #: Where a worker finds this package, and the Chainrule that runs here.
 PATHS = {
     "PYTHONPATH": os.pathsep.join(
@@ -105,8 +103,9 @@ class Runner:
         """Take a turn."""
         assert self._process is not None
         assert self._process.stdin is not None
-        self._process.stdin.write(f"{number}\n")
-        self._process.stdin.flush()
+        with suppress(BrokenPipeError):  # it has ended: no answer comes
+            self._process.stdin.write(f"{number}\n")
+            self._process.stdin.flush()
         self.seconds.append(self._answer()["seconds"])
 
     def stop(self) -> None:
@@ -138,20 +137,23 @@ class Command(Runner):
             code = "import sys; sys.modules['matplotlib'] = None; "
             code += "from chainrule.cli import main; main()"
             self._command = [sys.executable, "-c", code, "train", "mnist", "--json"]
-            self._command += ["--out", str(folder / "run")]
             if self.threads:
                 self._command += ["--threads", str(self.threads)]
+            self._command += ["--out", str(folder)]
 
     def start(self) -> None:
         """It starts with its turn."""
 
     def turn(self, number: int) -> None:
         """Run it to its end."""
+        if self.peer == OURS:
+            self._command[-1] = str(self._log.parent / f"run-{number}")
         started = time.perf_counter()
         super().start()
         assert self._process is not None
         self._process.wait()
         self.seconds.append(time.perf_counter() - started)
+        self.stop()
         if self.peer == OURS:
             self.ready["found"] = self.ready["test_accuracy"]
 
@@ -221,7 +223,7 @@ def measure(
             say(f"{name}: {runner.title}")
             if able(runner, runner.start):
                 running.append(runner)
-        everyone = list(running)
+        everyone, rounds = list(running), min(rounds, work.most)
         for number in range(1, rounds + 1):
             say(f"{name}: round {number} of {rounds}")
             for runner in list(running):

@@ -41,6 +41,7 @@ class Workload:
         optimizer: Adam or AdamW (weight decay 0.01).
         clip_norm: of all gradients together, before each update.
         bars: peer (or "fastest") → ratio that we mean to reach.
+        most: rounds, however many are asked for.
         group, x: the plot that it belongs to, and where on its axis.
     """
 
@@ -55,6 +56,7 @@ class Workload:
     optimizer: str = "Adam"
     clip_norm: float | None = None
     bars: tuple[tuple[str, float], ...] = ()
+    most: int = 1000
     group: str = ""
     x: int = 0
 
@@ -257,6 +259,7 @@ WORKLOADS: dict[str, Workload] = {
         kind="process",
         optimizer="AdamW",
         turn=10,
+        most=5,
         bars=_fastest(4.0),
     ),
 }

@@ -66,7 +66,9 @@ def test_all_do_one_job(name: str, peer: str) -> None:
     ours = trained(peers.OURS, job, "")
     for way in ways:
         theirs = trained(peer, job, way)
-        assert theirs == (ours[0], pytest.approx(ours[1], rel=1e-4)), way
+        # scikit-learn adds Adam's ε before the bias correction, the others after it.
+        rel = 1e-3 if peer == "sklearn" else 1e-4
+        assert theirs == (ours[0], pytest.approx(ours[1], rel=rel)), way
 
 
 def _module(peer: str) -> Any:
@@ -193,3 +195,12 @@ def test_plots_are_drawn(tmp_path: Path) -> None:
     (picture,) = report.plot(points, tmp_path / "new")
     assert picture.name == "width.svg"
     assert picture.read_text("utf-8").count("<path") > 4
+
+
+def test_a_peer_that_ends_is_reported(tmp_path: Path) -> None:
+    made = rounds.Runner("sklearn", "", 1, tmp_path, "tabular")
+    with pytest.raises(errors.ChainruleError, match="No such file"):
+        made.start()  # nobody has saved the numbers of a workload there
+    with pytest.raises(errors.ChainruleError, match="No such file"):
+        made.turn(1)
+    made.stop()

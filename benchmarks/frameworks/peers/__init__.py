@@ -62,7 +62,7 @@ def _jax(work: Workload) -> tuple[str, ...]:
 
 def _keras(work: Workload) -> tuple[str, ...]:
     simple = work.kinds <= SEQUENTIAL and work.kind != "inference"
-    return ("1", "16") if simple else ()
+    return ("1 step", "16 steps") if simple else ()
 
 
 def _sklearn(work: Workload) -> tuple[str, ...]:

@@ -69,7 +69,7 @@ class Training:
         self.model.compile(
             optimizer(learning_rate=1e-3, epsilon=1e-8, **decay),
             loss,
-            steps_per_execution=int(variant),
+            steps_per_execution=int(variant.split()[0]),
         )
         x = job.features
         self.x = x.transpose(0, 2, 3, 1).copy() if x.ndim == 4 else x

@@ -56,8 +56,8 @@ def _jax(work: Workload) -> tuple[str, ...]:
         return ("out-in",)
     if "Conv2d" in work.kinds:
         return ("nhwc step", "nchw step")
-    simple = work.kinds <= DENSE or work.kind == "inference"
-    return ("out-in", "in-out", *(() if simple else ("out-in step",)))
+    both = "out-in", "in-out"
+    return both if work.kind == "inference" else (*both, "out-in step")
 
 
 def _keras(work: Workload) -> tuple[str, ...]:

@@ -2,8 +2,7 @@
 
 Variants are of layout (weights as (out, in) or (in, out), images as NHWC or NCHW), and
 ``step`` beside it, without a scan: XLA's convolutions are slow within a loop. State is
-donated.
-Random bits come from XLA's own generator, which is faster than Threefry on a CPU.
+donated. Random bits are Threefry's: XLA's own generator ("rbg") is slower on a CPU.
 """
 
 from __future__ import annotations
@@ -247,7 +246,7 @@ class Training:
         decay, clip = self.work.weight_decay, self.work.clip_norm
         weights, m, v, statistics = state
         index, number, rate, root = given
-        key = jax.random.key(number, impl="rbg")
+        key = jax.random.key(number)
         (loss, statistics), g = jax.value_and_grad(self._loss, has_aux=True)(
             weights, statistics, x[index], y[index], key
         )

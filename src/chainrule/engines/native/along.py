@@ -11,8 +11,9 @@ from typing import Any
 
 from llvmlite import ir
 
-from chainrule.engines.native.emit import BodyBuilder, Part
+from chainrule.engines.native.body import BodyBuilder
 from chainrule.engines.native.kernels import advance, for_loop
+from chainrule.engines.native.nests import Part
 from chainrule.engines.native.scalar import (
     I8,
     I64,

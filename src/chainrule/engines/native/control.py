@@ -10,8 +10,8 @@ from functools import partial
 from typing import Any
 
 from chainrule.engines.memory_plan import MemoryPlan
+from chainrule.engines.native.body import BodyBuilder, plan_memory
 from chainrule.engines.native.divide import divides
-from chainrule.engines.native.emit import BodyBuilder, plan_memory
 from chainrule.engines.native.kernels import for_loop
 from chainrule.engines.native.loops import advanced
 from chainrule.engines.native.scalar import I64, load
@@ -143,14 +143,15 @@ def scan(builder: BodyBuilder, node: Node) -> None:
             inner.bind(value, at, builder.resources[view.root])
         _rebase(layouts, plan)
         stacked = list(zip(graph.outputs[: entry.outputs], outputs[carries:]))
+        made_there: set[Value] = set()
         for value, outer in stacked:
             if _is_made_there(value, inner, layouts):
+                made_there.add(value)
                 start = partial(_entry_of, builder, outer, size_of(value.shape), loop)
                 inner.bind(value, start, builder.resources[builder.view(outer).root])
-        made_there = set(inner.pointers)
         inner.run(every)
         for value, outer in stacked:
-            if value in made_there and value.node is not None:
+            if value in made_there:
                 made_there.discard(value)  # a second time it is a copy
                 continue
             row = Value(None, value.shape, value.dtype)

@@ -22,9 +22,10 @@ import numpy as np
 from llvmlite import ir
 
 from chainrule.engines.native import loops
-from chainrule.engines.native.emit import BodyBuilder, Loops, Part, collapsed
+from chainrule.engines.native.body import BodyBuilder
 from chainrule.engines.native.kernels import Operand, for_loop
 from chainrule.engines.native.matmul import choose_tile, emit_matmul, host_target
+from chainrule.engines.native.nests import Loops, Part, collapsed
 from chainrule.engines.native.scalar import I1, I8, I64, POINTER
 from chainrule.engines.schedule.convolution import Convolution, as_convolution
 from chainrule.engines.schedule.layout import StridedView, row_major
@@ -268,18 +269,20 @@ class _Emitter:
         g, code = self.g, self.code
         *outer, (k, a_k, b_k) = g.contraction
         # Which vectors there are is part of the code, lengths and strides are not.
-        known = {"n": g.right, "a_k": a_k, "b_k": g.right, "c_m": g.right}
         assert b_k in (0, g.right)
         count = 5 + 3 * len(outer)
         kind = ir.FunctionType(ir.VoidType(), [POINTER] * 4 + [I64] * count)
         function = code.kernels.function(
-            ("convolution", self.dtype, accumulate, len(outer), *known.items()),
+            ("convolution", self.dtype, accumulate, len(outer), g.right, a_k),
             kind,
             lambda: emit_matmul(
                 code.module,
                 self.dtype.name,
                 choose_tile(self.dtype.name, host_target()),
-                **known,
+                n=g.right,
+                a_k=a_k,
+                b_k=g.right,
+                c_m=g.right,
                 accumulate=accumulate,
                 table=True,
                 outer=len(outer),

@@ -19,13 +19,9 @@ from llvmlite import ir
 
 from chainrule.engines import Buffer, on_host
 from chainrule.engines.garbage import kept
+from chainrule.engines.native.body import BodyBuilder, plan_memory
 from chainrule.engines.native.divide import divides
-from chainrule.engines.native.emit import (
-    BodyBuilder,
-    FunctionBuilder,
-    as_written,
-    plan_memory,
-)
+from chainrule.engines.native.emit import FunctionBuilder, as_written
 from chainrule.engines.native.jit import Emitted, machine_code
 from chainrule.engines.native.kernels import Kernels, for_loop, times
 from chainrule.engines.native.lower import CONDITION, lower, scratch_bytes
@@ -47,11 +43,12 @@ from chainrule.engines.schedule.layout import (
 from chainrule.engines.schedule.machine import machine
 from chainrule.engines.schedule.maps import in_loops
 from chainrule.engines.schedule.order import ordered
+from chainrule.engines.schedule.profile import Profile
 from chainrule.engines.schedule.schedule import Schedule
 from chainrule.engines.threads import ThreadChoice, available_cores, checked
 from chainrule.errors import ArgumentError
 from chainrule.graph.graph import Graph
-from chainrule.graph.node import Array, Value
+from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.program import Entry, Program
 from chainrule.graph.types import NO_SIZES, Sizes, is_symbolic, resolve, size_of
 from chainrule.primitives.checks import failed
@@ -59,10 +56,13 @@ from chainrule.primitives.checks import failed
 #: Inputs and outputs of so many bytes have memory of their own, from which and to which
 #: they are copied: that costs less than to ask an array for its address.
 COPIED = 4096
+#: Runs of a profile, of which the fastest counts.
+ROUNDS = 5
 #: Readable bytes behind every buffer.
 SLACK = 256
-#: steps, arena, barrier, status, memory of each thread and its bytes; then the sizes.
-_FIXED_WORDS = 6
+#: steps, arena, barrier, status, memory of each thread and its bytes, ticks; then the
+#: sizes.
+_FIXED_WORDS = 7
 
 
 class NativeExecutable:
@@ -116,6 +116,39 @@ class NativeExecutable:
         """A copy of a state, in its canonical shape."""
         shape = resolve(self.program.state[name].shape, NO_SIZES)
         return from_memory(self.state[name], shape, self.blocked.get(name, 0))
+
+    def profile(
+        self,
+        entry: str,
+        inputs: Mapping[str, Array | Buffer],
+        *,
+        steps: int,
+        sizes: Sizes,
+        threads: int = 1,
+    ) -> Profile:
+        """Run an entry point and measure each of its nodes; the state stays as it is.
+
+        Args:
+            entry, inputs, steps, sizes: as for :meth:`run`.
+            threads: how many threads run it; the first one's time is measured.
+        """
+        held = {name: array.copy() for name, array in self.state.items()}
+        compiled = _Compiled(self.entries[entry], self, sizes, clocked=True)
+        best = math.inf
+        ticks = compiled.ticks
+        for _ in range(ROUNDS):
+            compiled.ticks[:] = 0
+            started = time.perf_counter()
+            compiled.run(inputs, steps, sizes, threads)
+            seconds = time.perf_counter() - started
+            if seconds < best:
+                best, ticks = seconds, compiled.ticks.copy()
+            for name, array in held.items():
+                np.copyto(self.state[name], array)
+        assert compiled.clock is not None
+        # What the planner has added stands in no schedule.
+        counted = {node: int(ticks[i]) for node, i in compiled.clock.items()}
+        return Profile(compiled.schedule, counted, best * 1e6 / steps, sizes)
 
     @property
     def schedules(self) -> dict[str, Schedule]:
@@ -184,8 +217,16 @@ class _Compiled:
     """One entry point as machine code, for sizes up to ``largest``."""
 
     @kept()
-    def __init__(self, entry: Entry, owner: NativeExecutable, largest: Sizes) -> None:
+    def __init__(
+        self,
+        entry: Entry,
+        owner: NativeExecutable,
+        largest: Sizes,
+        *,
+        clocked: bool = False,
+    ) -> None:
         self.largest = largest
+        self.clock: dict[Node, int] | None = {} if clocked else None
         called, calling = self._emit(entry, owner)
         self.text = called.text + calling.text
         machine_code(called, passes=True)
@@ -209,6 +250,8 @@ class _Compiled:
         )
         self.words[1 : 1 + len(fixed)] = fixed
         self.words[5] = self.private_bytes
+        self.ticks = np.zeros(len(self.clock or ()) + 1, np.int64)
+        self.words[6] = self.ticks.ctypes.data
         self.private = _buffer((0,), np.dtype(np.uint8))
         for i, array in enumerate(states):
             self.words[_FIXED_WORDS + len(largest) + i] = array.ctypes.data
@@ -307,13 +350,20 @@ class _Compiled:
         b = ir.IRBuilder(function.append_basic_block("start"))
         saved = emit_flush_denormals(b)
         names = ["steps", "arena", "barrier", "status", "private", "private bytes"]
+        names.append("clock")
         names += self.largest
         names += [f"state/{name}" for name in entry.state]
         names += [f"input/{name}" for name in entry.inputs]
         names += [f"output/{i}" for i in range(entry.outputs)]
         words = {name: i for i, name in enumerate(names)}
         code = FunctionBuilder(
-            module, Kernels(module), words, self.largest, lower, scratch_bytes
+            module,
+            Kernels(module),
+            words,
+            self.largest,
+            lower,
+            scratch_bytes,
+            self.clock,
         )
         counters = b.alloca(ir.ArrayType(I64, _loops(entry.graph)))
         counters.type = POINTER

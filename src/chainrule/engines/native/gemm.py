@@ -21,7 +21,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from chainrule.engines.native.emit import BodyBuilder
+from chainrule.engines.native.body import BodyBuilder
 from chainrule.engines.native.kernels import Operand, advance, for_loop, times
 from chainrule.engines.native.matmul import choose_tile, emit_matmul, host_target
 from chainrule.engines.native.scalar import I64, POINTER
@@ -74,7 +74,12 @@ def kernel(
             builder.code.module,
             m.dtype.name,
             choose_tile(m.dtype.name, host_target()),
-            **known,
+            n=known["n"],
+            k=known["k"],
+            a_m=known["a_m"],
+            a_k=known["a_k"],
+            b_k=known["b_k"],
+            c_m=known["c_m"],
             accumulate=accumulate,
         ),
     )

@@ -200,17 +200,17 @@ class Kernels:
         ``body(b, values, indices)`` gives the output elements.
         """
         operands = (*outs, *ins)
-        loose = [o for o in operands if not o.fixed]
+        loose = [i for i, o in enumerate(operands) if not o.fixed]
 
         def emit(b: ir.IRBuilder, pointers: list[Any], numbers: list[Any]) -> None:
             sizes, rest = numbers[:rank], numbers[rank:]
             begin, end = rest[-2:]
             steps: dict[int, list[Any]] = {}
-            for k, operand in enumerate(loose):
+            for k, i in enumerate(loose):
                 mine = rest[k * rank : (k + 1) * rank]
-                if operand.inner is not None:
-                    mine = [*mine[:-1], I64(operand.inner)]
-                steps[id(operand)] = mine
+                if (inner := operands[i].inner) is not None:
+                    mine = [*mine[:-1], I64(inner)]
+                steps[i] = mine
             known = {
                 i: load(b, pointers[i], o.dtype)
                 for i, o in enumerate(operands)
@@ -231,8 +231,8 @@ class Kernels:
                     inner = [
                         p
                         if o.fixed
-                        else advance(b, p, o.dtype, times(b, i, steps[id(o)][axis]))
-                        for p, o in zip(starts, operands)
+                        else advance(b, p, o.dtype, times(b, i, steps[k][axis]))
+                        for k, (p, o) in enumerate(zip(starts, operands))
                     ]
                     if not innermost:
                         nest(axis + 1, inner, [*indices, i])
@@ -255,121 +255,6 @@ class Kernels:
         count = rank * (1 + len(loose)) + 2
         full = ("map", key, rank, tuple(outs), tuple(ins))
         return self.once(full, label, len(operands), count, emit)
-
-    def fold(
-        self,
-        key: Any,
-        label: str,
-        rank: int,
-        outs: Sequence[Operand],
-        sums: Sequence[DType],
-        ins: Sequence[Operand],
-        body: Body,
-    ) -> ir.Function:
-        """A map that also adds up some of its results, unit by unit.
-
-        Within a unit element j goes on accumulator j mod LANES, and a fixed tree
-        combines them. Arguments after the pointers (outs, sums, ins): ``rank`` sizes
-        within a unit, then for each operand of outs and ins that is not fixed its
-        stride from unit to unit and ``rank`` strides within, then begin and end.
-        ``body`` gives the elements of outs, then those to add up.
-        """
-        operands = (*outs, *ins)
-        loose = [o for o in operands if not o.fixed]
-
-        def emit(b: ir.IRBuilder, pointers: list[Any], numbers: list[Any]) -> None:
-            partial = pointers[len(outs) : len(outs) + len(sums)]
-            pointers = [*pointers[: len(outs)], *pointers[len(outs) + len(sums) :]]
-            sizes, rest = numbers[:rank], numbers[rank:]
-            begin, end = rest[-2:]
-            steps: dict[int, list[Any]] = {}
-            for k, operand in enumerate(loose):
-                mine = rest[k * (rank + 1) : (k + 1) * (rank + 1)]
-                if operand.inner is not None:
-                    mine = [*mine[:-1], I64(operand.inner)]
-                steps[id(operand)] = mine
-            fixed = {
-                i: load(b, pointers[i], o.dtype)
-                for i, o in enumerate(operands)
-                if o.fixed
-            }
-            lanes = [
-                b.alloca(ir.VectorType(memory_type(dtype), LANES)) for dtype in sums
-            ]
-            for lane in lanes:
-                lane.type = POINTER
-
-            def moved(starts: list[Any], level: int, i: Any) -> list[Any]:
-                return [
-                    p
-                    if o.fixed
-                    else advance(b, p, o.dtype, times(b, i, steps[id(o)][level]))
-                    for p, o in zip(starts, operands)
-                ]
-
-            def element(starts: list[Any], i: Any, lane: Any, group: Any) -> None:
-                """One element, number i of the innermost loop."""
-                here = moved(starts, rank, i)
-                values = [
-                    fixed[k] if k in fixed else grouped(b, here[k], o.dtype, group)
-                    for k, o in enumerate(operands)
-                    if k >= len(outs)
-                ]
-                made = body(b, values, [])
-                for value, p, o in zip(made, here, outs):
-                    kept = store(b, value, p, o.dtype)
-                    kept.set_metadata("llvm.access.group", group)
-                for value, kind, room in zip(made[len(outs) :], sums, lanes):
-                    at = advance(b, room, kind, lane)
-                    total = b.fadd(grouped(b, at, kind, group), value)
-                    kept = store(b, total, at, kind)
-                    kept.set_metadata("llvm.access.group", group)
-
-            def line(starts: list[Any], first: Any) -> None:
-                """The innermost loop, whose first element is number ``first``."""
-                if rank == 1:
-                    groups = b.sdiv(sizes[-1], I64(LANES))
-                    with for_loop(b, I64(0), groups, "group") as g:
-                        base = b.mul(g, I64(LANES))
-                        group, mark = self.marks.new()
-                        with for_loop(b, I64(0), I64(LANES), "lane", mark=mark) as lane:
-                            element(starts, b.add(base, lane), lane, group)
-                    base = b.mul(groups, I64(LANES))
-                    group, mark = self.marks.new()
-                    left = b.sub(sizes[-1], base)
-                    with for_loop(b, I64(0), left, "left", mark=mark) as lane:
-                        element(starts, b.add(base, lane), lane, group)
-                    return
-                group, _ = self.marks.new()
-                with for_loop(b, I64(0), sizes[-1], "i") as i:
-                    lane = b.and_(b.add(first, i), I64(LANES - 1))
-                    element(starts, i, lane, group)
-
-            def nest(level: int, starts: list[Any], count: Any) -> None:
-                """The loops within a unit; ``count`` elements came before."""
-                if level == rank - 1:
-                    line(starts, count)
-                    return
-                inside: Any = I64(1)
-                for size in sizes[level + 1 :]:
-                    inside = times(b, inside, size)
-                with for_loop(b, I64(0), sizes[level], f"i{level}") as i:
-                    before = b.add(count, b.mul(i, inside))
-                    nest(level + 1, moved(starts, level + 1, i), before)
-
-            with for_loop(b, begin, end, "unit") as u:
-                for room, dtype in zip(lanes, sums):
-                    kind = ir.VectorType(memory_type(dtype), LANES)
-                    b.store(ir.Constant(kind, None), room)
-                nest(0, moved(pointers, 0, u), I64(0))
-                for room, dtype, target in zip(lanes, sums, partial):
-                    kind = ir.VectorType(memory_type(dtype), LANES)
-                    total = _tree(b, b.load(room, typ=kind))
-                    store(b, total, advance(b, target, dtype, u), dtype)
-
-        count = rank + (1 + rank) * len(loose) + 2
-        full = ("fold", key, rank, tuple(outs), tuple(sums), tuple(ins))
-        return self.once(full, label, len(operands) + len(sums), count, emit)
 
     def reduce(
         self, op: str, dtype: DType, kept: int, reduced: int, inner: int | None
@@ -469,7 +354,7 @@ class Kernels:
                     mine = advance(b, view, dtype, lane)
                     store(b, b.fadd(load(b, mine, dtype), value), mine, dtype)
         with b.if_then(long):
-            lane = _tree(b, b.load(view, typ=kind))
+            lane = tree(b, b.load(view, typ=kind))
             store(b, b.fadd(load(b, total, dtype), lane), total, dtype)
         return b.mul(groups, I64(LANES))
 
@@ -504,7 +389,7 @@ class Kernels:
         return self.once(("columns", op, dtype), f"columns_{op}", 2, 4, emit)
 
 
-def _tree(b: ir.IRBuilder, vector: Any) -> Any:
+def tree(b: ir.IRBuilder, vector: Any) -> Any:
     """The sum of a vector of LANES elements: halves onto each other."""
     width = LANES
     while width > 1:

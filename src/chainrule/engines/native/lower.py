@@ -14,7 +14,7 @@ from llvmlite import ir
 
 from chainrule.engines.native import along, convolution, loops, products
 from chainrule.engines.native import control as nested
-from chainrule.engines.native.emit import BodyBuilder
+from chainrule.engines.native.body import BodyBuilder
 from chainrule.engines.native.kernels import advance, for_loop
 from chainrule.engines.native.scalar import (
     I8,
@@ -31,7 +31,7 @@ from chainrule.engines.schedule.layout import row_major
 from chainrule.engines.schedule.maps import folds_of, loop_body, scalar_broadcast
 from chainrule.engines.schedule.sharing import ONE
 from chainrule.graph.graph import Graph
-from chainrule.graph.node import Node, Value
+from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.primitive import REFERENCES, Primitive
 from chainrule.graph.types import Dim, DType, Sizes, resolve, size_of
 from chainrule.primitives import (
@@ -128,8 +128,7 @@ def _constant(builder: BodyBuilder, node: Node) -> None:
     """Numbers in the module's read-only memory, copied where the value lies."""
     out = _only(node)
     code = builder.code
-    array = REFERENCES[node.primitive](**node.attrs)
-    assert isinstance(array, np.ndarray)
+    array: Array = np.asarray(REFERENCES[node.primitive](**node.attrs))
     data = code.constant(array)
     # Reading constants conflicts with nothing, so the value moves there altogether.
     builder.bind(out, lambda: data, (("constant", code.constants), 0, 1))

@@ -9,8 +9,9 @@ from dataclasses import replace
 from typing import Any
 
 from chainrule.engines.native import loops
-from chainrule.engines.native.emit import BodyBuilder, Part
+from chainrule.engines.native.body import BodyBuilder
 from chainrule.engines.native.gemm import Matrices, Product, kernel
+from chainrule.engines.native.nests import Part
 from chainrule.engines.native.scalar import I64
 from chainrule.engines.schedule.assign_layouts import Nest, as_nest, as_product
 from chainrule.graph.node import Node, Value
@@ -181,11 +182,11 @@ def _whole_product(
     by_columns = share is not None and share.axis == len(out.shape) - 1
     tiles = Product(builder, replace(matrices, width=None) if by_columns else matrices)
     code.touch(builder.accesses(node))
-    pointers = [builder.pointer(v) for v in values]
+    at_a, at_b, at_c = (builder.pointer(v) for v in values)
     rows, columns = code.dim(matrices.rows), code.dim(matrices.columns)
 
     def call(low: Any, high: Any, left: Any, right: Any) -> None:
-        tiles.call(*pointers, low, high, left, right)
+        tiles.call(at_a, at_b, at_c, low, high, left, right)
 
     if share is None:
         with code.one_thread():

@@ -8,7 +8,7 @@ from typing import Any
 from llvmlite import ir
 
 from chainrule.engines.native.along import walk
-from chainrule.engines.native.emit import BodyBuilder
+from chainrule.engines.native.body import BodyBuilder
 from chainrule.engines.native.kernels import advance, for_loop, grouped
 from chainrule.engines.native.scalar import (
     I1,

@@ -77,15 +77,24 @@ class Machine:
         return self.call + count * each + moved * self.byte
 
     def _product(self, node: Node, sizes: Sizes) -> float:
-        d = parse_dims(node.attrs["dims"])
         (out,) = node.outputs
         assert out is not None
-        work = count_of(out, sizes)
-        for letter in (*d.contracted, *d.window):
-            axis = d.rhs.index(letter)
-            work *= int(resolve((node.inputs[1].shape[axis],), sizes)[0])
-        slow = not out.dtype.is_float or (d.window and as_convolution(node) is None)
-        return work * (self.slow_multiply_add if slow else self.multiply_add)
+        window = node.primitive is conv.conv and as_convolution(node) is None
+        slow = window or not out.dtype.is_float
+        each = self.slow_multiply_add if slow else self.multiply_add
+        return multiply_adds(node, sizes) * each
+
+
+def multiply_adds(node: Node, sizes: Sizes) -> int:
+    """The multiply-adds of a product or convolution; 0 for other nodes."""
+    if node.primitive not in (matmul.dot_general, conv.conv):
+        return 0
+    d = parse_dims(node.attrs["dims"])
+    (out,) = node.outputs
+    assert out is not None
+    kernel = node.inputs[1]
+    summed = [kernel.shape[d.rhs.index(c)] for c in (*d.contracted, *d.window)]
+    return count_of(out, sizes) * math.prod(resolve(tuple(summed), sizes))
 
 
 @dataclass(frozen=True)

@@ -229,9 +229,7 @@ def find_loops(
     reader: dict[Value, _Loop] = {}
     place = {node: i for i, node in enumerate(nodes)}
 
-    def joined(
-        loop: _Loop | None, other: _Loop | None, more: list[Node]
-    ) -> _Loop | None:
+    def joined(loop: _Loop | None, other: _Loop, more: list[Node]) -> _Loop | None:
         """One loop of two, if that can be."""
         if other is loop or not other.open:
             return loop
@@ -250,21 +248,23 @@ def find_loops(
         values = list(dict.fromkeys(node.inputs))
         mine: _Loop | None = None
         if domain is not None:
-            makers = [loop_of.get(v.node) for v in values if v.node is not None]
-            others = [reader.get(v) for v in values if v.shape == domain]
-            for loop in (*makers, *others):
+            others = [loop_of.get(v.node) for v in values if v.node is not None]
+            others += [reader.get(v) for v in values if v.shape == domain]
+            found: _Loop | None = None
+            for loop in others:
                 if loop is not None and loop.domain == domain:
-                    mine = joined(mine, loop, [node])
-            mine = mine or _Loop(domain)
+                    found = joined(found, loop, [node])
+            mine = found or _Loop(domain)
             mine.nodes.append(node)
             loop_of[node] = mine
-            reader.update((v, mine) for v in values)
+            for value in values:
+                reader[value] = mine
         for value in values:
             theirs = loop_of.get(value.node) if value.node is not None else None
             if theirs is not None and theirs is not mine:
                 theirs.open = False  # somebody outside reads it here
-    found = {id(loop): loop.nodes for loop in loop_of.values()}
-    return [nodes for nodes in found.values() if len(nodes) > 1 or _is_fold(nodes[0])]
+    every = {id(loop): loop.nodes for loop in loop_of.values()}
+    return [nodes for nodes in every.values() if len(nodes) > 1 or _is_fold(nodes[0])]
 
 
 def _domain(node: Node) -> Shape | None:

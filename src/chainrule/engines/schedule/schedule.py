@@ -27,6 +27,7 @@ from chainrule.graph.node import Node, Value
 from chainrule.graph.program import Entry
 from chainrule.graph.text_writer import value_names
 from chainrule.primitives.checks import require
+from chainrule.primitives.movement import broadcast_to
 
 
 @dataclass(frozen=True)
@@ -79,23 +80,30 @@ class Schedule:
             if not work:
                 continue
             lines.append(f"phase {number}, {sum(s.cost for s in work):.1f} µs")
-            lines += [f"  {_line(step, names)}" for step in work]
+            lines += [
+                f"  {described(step, names)}, {step.cost:.1f} µs" for step in work
+            ]
         return "\n".join(lines)
 
 
-def _line(step: Step, names: Mapping[Value, str]) -> str:
+def described(step: Step, names: Mapping[Value, str]) -> str:
+    """A step in a line: what it makes of what, and who does it."""
     node = step.node
     made = ", ".join(f"%{names[v]}: {v.type}" for v in node.outputs if v is not None)
     given = ", ".join(f"%{names.get(v, '?')}" for v in node.inputs)
     does = node.primitive.name
     if "body" in node.attrs and is_elementwise(node):
         body: Graph = node.attrs["body"]
-        does = " · ".join(n.primitive.name for n in body.nodes if n.inputs)
-        does += " · sum" * sum(map(bool, folds_of(node)))
+        does = "·".join(
+            n.primitive.name
+            for n in body.nodes
+            if n.inputs and n.primitive is not broadcast_to
+        )
+        does += "·sum" * sum(map(bool, folds_of(node)))
     share = step.share
     who = "one thread" if share is None else f"{share.units} parts of axis {share.axis}"
-    where = f" ; {node.scope}" if node.scope else ""
-    return f"{made} = {does}({given})  {who}, {step.cost:.1f} µs{where}"
+    where = f"{node.scope}: " if node.scope else ""
+    return f"{where}{made} = {does}({given}), {who}"
 
 
 class Memory:

@@ -46,10 +46,6 @@ def made(script: str, *arguments: str) -> Any:
         "numpy-32",
         "import",
         pytest.param("eager", marks=[needs("torch"), pytest.mark.parity]),
-        pytest.param(
-            "native-torch-32", marks=[needs("torch", "llvmlite"), pytest.mark.parity]
-        ),
-        pytest.param("native-32", marks=needs("jax", "llvmlite")),
         *[
             pytest.param(row, marks=[needs("torch", "llvmlite"), pytest.mark.parity])
             for row in FAST

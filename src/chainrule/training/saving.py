@@ -103,7 +103,7 @@ def _built(document: Mapping[str, Any], argument: str, key: str, held: int) -> M
     raise CheckpointError(
         f"The checkpoint's {argument} is none, or a class of its author's own.",
         expected="a network, and a loss, of modules of chainrule.nn",
-        got=(shown if module is None else repr(module))[:200],
+        got=(shown if module is None else repr(module))[:200] or "one without a name",
         fix=f"make the {argument} in Python: Trainer.load(path, {argument}=…)",
     )
 

@@ -52,7 +52,8 @@ class _Geometry:
         lengths, padded: of the input's sliding axes, as they are and with padding.
         places, taps: of the result's and of the kernel's sliding axes.
         steps, reach: how far a place and a tap move the window.
-        low, gap: zeros before the input, and steps between its elements.
+        low, gap: zeros before the input (negative: what is cut off), and steps between
+            its elements.
         channels, right: sizes of those letters.
         images: how many.
         direct: whether the input is read as it lies.
@@ -132,7 +133,8 @@ def _geometry(node: Node, view: StridedView | None, plan: Convolution) -> _Geome
     assert isinstance(channels, int)
     assert isinstance(right, int)
     direct, spatial, channel = False, row_major((*padded, channels))[:-1], 1
-    if view is not None and padded == lengths and gap == (1,) * len(gap):
+    whole = gap == (1,) * len(gap) and all(max(pair) <= 0 for pair in pads)
+    if view is not None and whole:
         strides = [view.strides[d.lhs.index(w)] for w in plan.window]
         if view.strides[axis] == 1 or channels == 1:
             direct, spatial, channel = True, tuple(strides), 1
@@ -154,6 +156,13 @@ def _geometry(node: Node, view: StridedView | None, plan: Convolution) -> _Geome
         tuple(int(s) for s in spatial if isinstance(s, int)),
         channel,
     )
+
+
+def _kept(length: int, padded: int, low: int, gap: int) -> tuple[int, int]:
+    """The first element of an axis that its padding leaves, and how many it does."""
+    first = -(min(low, 0) // gap)
+    last = min(length, -(-(padded - low) // gap))
+    return first, max(last - first, 0)
 
 
 def _sizes(letters: str, d: Dims, value: Value) -> tuple[int, ...]:
@@ -232,14 +241,19 @@ class _Emitter:
         """The address at which image ``index`` is read, packed where it has to be."""
         g, builder = self.g, self.builder
         source = self._moved(self.x, self.d.lhs, index)
-        if g.direct:
-            return source
         view = builder.view(self.x)
         strides = [view.strides[self.d.lhs.index(w)] for w in g.plan.window]
+        kept = [_kept(*axis) for axis in zip(g.lengths, g.padded, g.low, g.gap)]
+        for stride, (first, _) in zip(strides, kept):
+            if first:
+                source = loops.advanced(builder, source, self.dtype, stride * first)
+        if g.direct:
+            return source
         strides.append(view.strides[self.d.lhs.index(g.plan.channels)])
-        sizes = (*g.lengths, g.channels)
+        sizes = (*(count for _, count in kept), g.channels)
         within = [stride * gap for stride, gap in zip(g.spatial, g.gap)] + [1]
-        start = sum(stride * low for stride, low in zip(g.spatial, g.low))
+        starts = [first * gap + low for (first, _), gap, low in zip(kept, g.gap, g.low)]
+        start = sum(stride * at for stride, at in zip(g.spatial, starts))
         nested: Loops = [tuple(zip(sizes, within)), tuple(zip(sizes, strides))]
         to, of = collapsed(nested)
         ends = [mine[-1][1] if mine[-1][1] in (0, 1) else None for mine in (to, of)]

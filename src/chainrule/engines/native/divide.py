@@ -29,7 +29,7 @@ from chainrule.primitives import (
 )
 from chainrule.primitives.matmul import parse_dims
 
-#: Columns of a product that are not in blocks are cut at whole vectors.
+#: What lies side by side is cut at whole vectors.
 VECTOR = 16
 
 #: Nodes whose outermost loop is over the first axis of the result.
@@ -82,6 +82,12 @@ def divides(views: Mapping[Value, StridedView]) -> Callable[[Node, Share], bool]
     def _elementwise(node: Node, share: Share) -> bool:
         if any(folds_of(node)):
             return share == fold_share(node)
+        out = node.outputs[0]
+        assert out is not None
+        strides = views[out].strides
+        fine = strides[share.axis] == 1 and share.granule < VECTOR
+        if fine and len([d for d in out.shape if d != 1]) > 1:
+            return False  # threads would take turns within each cache line
         operands = (*node.inputs, *node.outputs)
         widths = {views[v].blocking for v in operands if v is not None} - {0}
         return not widths or (share.axis == 0 and widths == {share.granule})

@@ -65,7 +65,7 @@ def as_convolution(node: Node) -> Convolution | None:
     """How a node is an implicit product; None where plain loops compute it."""
     if node.primitive is not conv:
         return None
-    d, attrs = parse_dims(node.attrs["dims"]), node.attrs
+    d = parse_dims(node.attrs["dims"])
     lhs, rhs = node.inputs
     (out,) = node.outputs
     assert out is not None
@@ -73,8 +73,7 @@ def as_convolution(node: Node) -> Convolution | None:
         d.batch
         or not len(d.left) == len(d.right) == len(d.contracted) == 1
         or not out.dtype.is_float
-        or attrs["accumulate"].itemsize > out.dtype.itemsize
-        or any(min(pair) < 0 for pair in attrs["padding"])
+        or node.attrs["accumulate"].itemsize > out.dtype.itemsize
         or any(size == 0 for v in (lhs, rhs, out) for size in v.shape)
     ):
         return None

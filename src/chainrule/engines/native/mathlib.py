@@ -1,4 +1,4 @@
-"""exp, expm1, log, log1p, tanh and erf as straight lines of LLVM IR.
+"""exp, expm1, log, log1p, tanh, erf and erfc as straight lines of LLVM IR.
 
 Each function appends instructions to a builder and returns the value. There are
 no branches, no tables and no calls into libm, only arithmetic, comparisons with
@@ -110,8 +110,16 @@ class Emitter:
             total = self.fma(total, x, self.const(coefficient))
         return total
 
-    def expm1(self, x: ir.Value, offset: int) -> tuple[ir.Value, ir.Value]:
-        """eʳ - 1 and the integer n + offset, where x = n ln 2 + r.
+    def expm1(
+        self,
+        x: ir.Value,
+        offset: int,
+        rest: ir.Value | None = None,
+        small: ir.Value | None = None,
+    ) -> tuple[ir.Value, ir.Value]:
+        """eʳ - 1 and the integer n + offset, where x + rest = n ln 2 + r.
+
+        ``small``, at most a few units in the last place of 1, is added to eʳ - 1.
 
         n is x / ln 2 rounded to nearest: adding 1.5 · 2^mantissa pushes the fraction
         out of the mantissa and leaves n in its low bits, without a conversion that
@@ -121,12 +129,20 @@ class Emitter:
         """
         b, number = self.b, self.format
         shift = self.const(1.5 * 2.0**number.mantissa + offset)
-        shifted = self.fma(x, self.const(1.4426950408889634), shift)
+        whole = x if rest is None else b.fadd(x, rest)
+        shifted = self.fma(whole, self.const(1.4426950408889634), shift)
         n = b.fsub(shifted, shift)
         r = self.fma(n, self.const(-number.ln2[0]), x)
-        r = self.fma(n, self.const(-number.ln2[1]), r)
-        tail = self.horner(r, number.expm1)
-        return self.fma(b.fmul(r, r), tail, r), self.bits(shifted)
+        low = self.const(-number.ln2[1])
+        if rest is None or small is None:
+            r = self.fma(n, low, r)
+            tail = self.horner(r, number.expm1)
+            return self.fma(b.fmul(r, r), tail, r), self.bits(shifted)
+        low = self.fma(n, low, rest)
+        total = b.fadd(r, low)
+        small = b.fadd(small, b.fsub(low, b.fsub(total, r)))
+        tail = self.fma(b.fmul(total, total), self.horner(total, number.expm1), small)
+        return b.fadd(total, tail), self.bits(shifted)
 
     def log(self, x: ir.Value, extra: ir.Value | None = None) -> ir.Value:
         """ln x + extra for a normal x > 0 and an ``extra`` that is small beside 1.
@@ -353,3 +369,46 @@ def erf(b: ir.IRBuilder, x: ir.Value) -> ir.Value:
     large = e.fma(b.fneg(fraction), power, b.fsub(one, power))
     y = b.select(b.fcmp_ordered("<", size, one), small, large)
     return e.intrinsic("copysign", y, x)
+
+
+def erfc(b: ir.IRBuilder, x: ir.Value) -> ir.Value:
+    """Emit the complement of the error function, erfc x = 1 - erf x.
+
+    For a = |x| and q = 1 / (a + K), erfc a = q exp(P(q) - a²), with P fitted to the
+    logarithm of what is left, which is small and smooth. The square is carried in two
+    parts, and what q lost in rounding is put back into the exponent. For x < 0 it is
+    2 - erfc a. Relative to the result the error stays small down to the last normal
+    number, at 9.19 (26.54); from 9.42 (26.65) on the result is 0.
+
+    Error: 1.90 ulp in float, 2.00 ulp in double. erfc(±0) = 1, erfc(inf) = 0,
+    erfc(-inf) = 2, NaN stays NaN.
+
+    Args:
+        b: the builder to append to.
+        x: a float, a double or a vector of them.
+
+    Returns:
+        a value of x's type.
+
+    Raises:
+        DTypeError: x has another type.
+    """
+    e = Emitter(b, x)
+    number, zero, one = e.format, e.const(0.0), e.const(1.0)
+    shift = e.const(number.erfc_shift)
+    size = e.below(e.intrinsic("fabs", x), number.erfc_zero)
+    square = b.fmul(size, size)
+    lost = e.fma(size, size, b.fneg(square))
+    d = b.fadd(size, shift)
+    q = b.fdiv(one, d)
+    minus = b.fneg(q)
+    q_lost = e.fma(minus, b.fsub(size, b.fsub(d, shift)), e.fma(minus, d, one))
+    rest = e.horner(b.fsub(q, e.const(number.erfc_middle)), number.log_erfcx)
+    fraction, n = e.expm1(
+        b.fneg(square),
+        offset=number.bias,
+        rest=b.fsub(rest, lost),
+        small=b.fmul(e.horner(q, number.erfc_slope), q_lost),
+    )
+    y = b.fmul(e.fma(fraction, q, q), e.power(n))
+    return b.select(b.fcmp_ordered("<", x, zero), b.fsub(e.const(2.0), y), y)

@@ -112,6 +112,15 @@ erf = elementwise(
     source="Abramowitz & Stegun, Handbook of Mathematical Functions, 7.1.1",
 )
 
+erfc = elementwise(
+    error_function.erfc,
+    lambda g, y, x: neg(mul(g, _gauss(x))),
+    inputs=1,
+    formula=r"\operatorname{{erfc}} {0}",
+    source="Abramowitz & Stegun, Handbook of Mathematical Functions, 7.1.2",
+    cases=(*examples(1), Case(("f[31]",), ranges=((-9.0, 9.0),))),
+)
+
 sqrt = elementwise(
     np.sqrt,
     lambda g, y, x: div(mul(g, full_like(y, 0.5)), y),

@@ -15,7 +15,7 @@ from chainrule.primitives.elementwise import (
     abs_,
     add,
     div,
-    erf,
+    erfc,
     exp,
     expm1,
     less,
@@ -99,12 +99,13 @@ def normal_density(x: Value) -> Value:
 @region(
     vjp=(lambda g, y, x: mul(g, normal_density(x)),),
     formula=r"\Phi({0})",
-    source="Abramowitz & Stegun, 26.2.2 and 26.2.29: Φ(x) = ½ (1 + erf(x/√2))",
+    source="Abramowitz & Stegun, 26.2.2 and 26.2.29: Φ(x) = ½ erfc(−x/√2), which, unlike"
+    " ½ (1 + erf(x/√2)), loses nothing for x < 0",
     cases=_LINES,
 )
 def normal_distribution(x: Value) -> Value:
     """Φ(x), the probability that a normal number is below x; its derivative is φ(x)."""
-    return _times(0.5, add(full_like(x, 1.0), erf(_times(math.sqrt(0.5), x))))
+    return _times(0.5, erfc(_times(-math.sqrt(0.5), x)))
 
 
 @region(

@@ -229,6 +229,7 @@ SCALAR: dict[Primitive, Emit] = {
     elementwise.expm1: lambda b, node, x: mathlib.expm1(b, x),
     elementwise.tanh: lambda b, node, x: mathlib.tanh(b, x),
     elementwise.erf: lambda b, node, x: mathlib.erf(b, x),
+    elementwise.erfc: lambda b, node, x: mathlib.erfc(b, x),
     elementwise.sqrt: _intrinsic("llvm.sqrt"),
     elementwise.abs_: _abs,
     elementwise.sign: _sign,

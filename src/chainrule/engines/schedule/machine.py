@@ -118,6 +118,7 @@ _FUNCTIONS = frozenset(
         elementwise.expm1,
         elementwise.tanh,
         elementwise.erf,
+        elementwise.erfc,
         elementwise.pow_,
         trigonometry.sin,
         trigonometry.cos,

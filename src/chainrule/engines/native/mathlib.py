@@ -229,7 +229,9 @@ def expm1(b: ir.IRBuilder, x: ir.Value) -> ir.Value:
     e = Emitter(b, x)
     bias = e.format.bias
     limited = e.above(e.below(x, e.format.exp_range[1]), e.format.expm1_least)
-    fraction, n = e.expm1(limited, offset=2 * bias)
+    # In float the limit is kept without what the rounding of r lost.
+    zero = e.const(0.0) if e.format is DOUBLE else None
+    fraction, n = e.expm1(limited, offset=2 * bias, rest=zero, small=zero)
     half = b.lshr(n, e.whole(1))
     other = b.sub(n, half)
     low, high = e.power(half), e.power(other)
@@ -328,12 +330,17 @@ def tanh(b: ir.IRBuilder, x: ir.Value) -> ir.Value:
     size = e.below(e.intrinsic("fabs", x), e.format.tanh_one)
     fraction, n = e.expm1(b.fmul(size, e.const(-2.0)), offset=e.format.bias)
     power = e.power(n)
-    top = e.fma(fraction, power, b.fsub(power, e.const(1.0)))
+    whole = b.fsub(power, e.const(1.0))
+    top = e.fma(fraction, power, whole)
     bottom = b.fadd(top, e.const(2.0))
     lost = b.fsub(top, b.fsub(bottom, e.const(2.0)))
     y = b.fdiv(top, bottom)
     minus = b.fneg(y)
-    rest = e.fma(minus, lost, e.fma(minus, bottom, top))
+    rest = e.fma(minus, bottom, top)
+    if e.format is DOUBLE:  # in float the limit is kept without
+        top_lost = e.fma(fraction, power, b.fsub(whole, top))
+        lost, rest = b.fadd(lost, top_lost), b.fadd(rest, top_lost)
+    rest = e.fma(minus, lost, rest)
     y = e.fma(rest, e.fma(y, e.const(-0.5), e.const(0.5)), y)
     return e.intrinsic("copysign", y, x)
 

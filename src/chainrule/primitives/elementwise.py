@@ -99,6 +99,21 @@ tanh = elementwise(
 )
 
 
+def _sigmoid(x: Array) -> Array:
+    e = np.exp(-np.abs(x))
+    return np.where(x < 0.0, e, np.ones_like(e)) / (e + 1.0)
+
+
+sigmoid = elementwise(
+    _sigmoid,
+    lambda g, y, x: mul(g, mul(y, sub(full_like(y, 1.0), y))),
+    name="sigmoid",
+    inputs=1,
+    formula=r"\sigma({0})",
+    source="textbook 2.7; σ(x) = 1/(1+e⁻ˣ), with e^(−|x|) so that nothing overflows",
+)
+
+
 def _gauss(x: Value) -> Value:
     """erf′(x) = 2/√π e^(−x²)."""
     return mul(full_like(x, 2 / math.sqrt(math.pi)), exp(neg(mul(x, x))))

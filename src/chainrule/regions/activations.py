@@ -24,6 +24,7 @@ from chainrule.primitives.elementwise import (
     maximum,
     mul,
     neg,
+    sigmoid,
     sign,
     sub,
     tanh,
@@ -45,19 +46,6 @@ _ROWS = (
 def relu(x: Value) -> Value:
     """max(x, 0), with ReLU′(0) = 0 as ``maximum`` declares."""
     return maximum(x, full_like(x, 0.0))
-
-
-@region(
-    vjp=(lambda g, a, x: mul(g, mul(a, sub(full_like(a, 1.0), a))),),
-    formula=r"\sigma({0})",
-    source="textbook 2.7; σ(x) = 1/(1+e⁻ˣ), with e^(−|x|) so that nothing overflows",
-    cases=tuple(Case((f"f[{s}]",)) for s in ("", "0", "7", "3,4")),
-)
-def sigmoid(x: Value) -> Value:
-    """σ(x) = 1 / (1 + e⁻ˣ); its derivative is σ(x)(1 − σ(x))."""
-    e = exp(neg(abs_(x)))
-    one = full_like(x, 1.0)
-    return div(where(less(x, full_like(x, 0.0)), e, one), add(one, e))
 
 
 def _times(number: float, x: Value) -> Value:

@@ -39,6 +39,8 @@ class Format:
     """(2 atanh s - 2 s) / s³ for |s| ≤ (√2 - 1) / (√2 + 1), by powers of s²."""
     tanh_one: float
     """From here on tanh rounds to 1."""
+    exp_zero: float
+    """From here on e^-x is 0, also where it could be denormal."""
     erf_one: float
     """From here on erf rounds to 1."""
     erf: tuple[float, ...]
@@ -75,6 +77,7 @@ FLOAT = Format(
     ),
     atanh=(0.298706978559494, 0.3997758626937866, 0.6666677594184875),
     tanh_one=10.0,
+    exp_zero=88.0,
     erf_one=3.95,
     erf=(
         7.823579653631896e-05,
@@ -146,6 +149,7 @@ DOUBLE = Format(
         0.6666666666666735,
     ),
     tanh_one=20.0,
+    exp_zero=709.0,
     erf_one=5.95,
     erf=(
         -7.723728707326202e-10,

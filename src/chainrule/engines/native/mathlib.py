@@ -1,4 +1,4 @@
-"""exp, expm1, log, log1p, tanh, erf and erfc as straight lines of LLVM IR.
+"""exp, log, tanh, the sigmoid, erf and their like as straight lines of LLVM IR.
 
 Each function appends instructions to a builder and returns the value. There are
 no branches, no tables and no calls into libm, only arithmetic, comparisons with
@@ -21,7 +21,7 @@ denormal it is either that number or 0, as the processor is set.
 
 Errors are in units in the last place (ulp) from the exact result; 0.5 is perfect. They
 are the largest found, on every normal ``float``, and for ``double`` on millions of
-points against 80-bit arithmetic (erf: 340,000 points against 40 digits).
+points against 80-bit arithmetic (erf, erfc: 340,000 points against 40 digits).
 
 >>> from llvmlite import ir
 >>> module = ir.Module()
@@ -213,7 +213,7 @@ def expm1(b: ir.IRBuilder, x: ir.Value) -> ir.Value:
     that n = 128 (1024) overflows by the last multiplication's own rules. The sign is
     copied.
 
-    Error: 1.53 ulp in float, 2.00 ulp in double. expm1(±0) = ±0, expm1(-inf) = -1,
+    Error: 1.53 ulp in float, 1.74 ulp in double. expm1(±0) = ±0, expm1(-inf) = -1,
     expm1(inf) = inf, NaN stays NaN.
 
     Args:
@@ -313,7 +313,7 @@ def tanh(b: ir.IRBuilder, x: ir.Value) -> ir.Value:
     known exactly and put back, with 1 / (E + 2) = (1 + tanh |x|) / 2. The sign is
     copied, so the function is exactly odd; from 9.02 (19.07) on it is exactly ±1.
 
-    Error: 1.97 ulp in float, 2.15 ulp in double. tanh(±0) = ±0, tanh(±inf) = ±1, NaN
+    Error: 1.97 ulp in float, 1.45 ulp in double. tanh(±0) = ±0, tanh(±inf) = ±1, NaN
     stays NaN.
 
     Args:
@@ -343,6 +343,41 @@ def tanh(b: ir.IRBuilder, x: ir.Value) -> ir.Value:
     rest = e.fma(minus, lost, rest)
     y = e.fma(rest, e.fma(y, e.const(-0.5), e.const(0.5)), y)
     return e.intrinsic("copysign", y, x)
+
+
+def sigmoid(b: ir.IRBuilder, x: ir.Value) -> ir.Value:
+    """Emit the sigmoid, 1 / (1 + e⁻ˣ).
+
+    With e = e^(-|x|) it is 1 / (1 + e) for x ≥ 0 and e / (1 + e) below, so that nothing
+    overflows. What the sum and the quotient lost in rounding is known exactly and put
+    back, with about 1 - e/2 for 1 / (1 + e).
+
+    Error: 1.50 ulp in float, 1.48 ulp in double. sigmoid(±0) = ½, sigmoid(-inf) = 0,
+    sigmoid(inf) = 1, NaN stays NaN; 0 below -87.34 (-708.40).
+
+    Args:
+        b: the builder to append to.
+        x: a float, a double or a vector of them.
+
+    Returns:
+        a value of x's type.
+
+    Raises:
+        DTypeError: x has another type.
+    """
+    e = Emitter(b, x)
+    one = e.const(1.0)
+    size = e.below(e.intrinsic("fabs", x), e.format.exp_zero)
+    fraction, n = e.expm1(b.fneg(size), offset=e.format.bias)
+    power = e.power(n)
+    small = e.fma(fraction, power, power)
+    bottom = b.fadd(one, small)
+    lost = b.fsub(small, b.fsub(bottom, one))
+    top = b.select(b.fcmp_ordered("<", x, e.const(0.0)), small, one)
+    y = b.fdiv(top, bottom)
+    minus = b.fneg(y)
+    rest = e.fma(minus, lost, e.fma(minus, bottom, top))
+    return e.fma(rest, e.fma(small, e.const(-0.5), one), y)
 
 
 def erf(b: ir.IRBuilder, x: ir.Value) -> ir.Value:
@@ -385,9 +420,9 @@ def erfc(b: ir.IRBuilder, x: ir.Value) -> ir.Value:
     logarithm of what is left, which is small and smooth. The square is carried in two
     parts, and what q lost in rounding is put back into the exponent. For x < 0 it is
     2 - erfc a. Relative to the result the error stays small down to the last normal
-    number, at 9.19 (26.54); from 9.42 (26.65) on the result is 0.
+    number, at 9.19 (26.54); from 9.36 (26.62) on the result is 0.
 
-    Error: 1.90 ulp in float, 2.00 ulp in double. erfc(±0) = 1, erfc(inf) = 0,
+    Error: 1.88 ulp in float, 1.96 ulp in double. erfc(±0) = 1, erfc(inf) = 0,
     erfc(-inf) = 2, NaN stays NaN.
 
     Args:

@@ -228,6 +228,7 @@ SCALAR: dict[Primitive, Emit] = {
     elementwise.log1p: lambda b, node, x: mathlib.log1p(b, x),
     elementwise.expm1: lambda b, node, x: mathlib.expm1(b, x),
     elementwise.tanh: lambda b, node, x: mathlib.tanh(b, x),
+    elementwise.sigmoid: lambda b, node, x: mathlib.sigmoid(b, x),
     elementwise.erf: lambda b, node, x: mathlib.erf(b, x),
     elementwise.erfc: lambda b, node, x: mathlib.erfc(b, x),
     elementwise.sqrt: _intrinsic("llvm.sqrt"),

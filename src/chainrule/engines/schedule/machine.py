@@ -117,6 +117,7 @@ _FUNCTIONS = frozenset(
         elementwise.log1p,
         elementwise.expm1,
         elementwise.tanh,
+        elementwise.sigmoid,
         elementwise.erf,
         elementwise.erfc,
         elementwise.pow_,

@@ -110,6 +110,12 @@ class Emitter:
             total = self.fma(total, x, self.const(coefficient))
         return total
 
+    def halves(self, x: ir.Value, coefficients: tuple[float, ...]) -> ir.Value:
+        """The same as its even and its odd powers, which do not wait for each other."""
+        square, odd = self.b.fmul(x, x), len(coefficients) % 2
+        even = self.horner(square, coefficients[1 - odd :: 2])
+        return self.fma(self.horner(square, coefficients[odd::2]), x, even)
+
     def expm1(
         self,
         x: ir.Value,
@@ -445,7 +451,7 @@ def erfc(b: ir.IRBuilder, x: ir.Value) -> ir.Value:
     q = b.fdiv(one, d)
     minus = b.fneg(q)
     q_lost = e.fma(minus, b.fsub(size, b.fsub(d, shift)), e.fma(minus, d, one))
-    rest = e.horner(b.fsub(q, e.const(number.erfc_middle)), number.log_erfcx)
+    rest = e.halves(b.fsub(q, e.const(number.erfc_middle)), number.log_erfcx)
     fraction, n = e.expm1(
         b.fneg(square),
         offset=number.bias,

@@ -112,7 +112,7 @@ def erfc(x: Array) -> Array:
     y = 1.0 - (small + small * _horner(small * small, _SMALL))
     (far,) = np.nonzero(np.abs(given) > 0.5)
     if far.size:
-        there = given[far]
-        tail = _tail(np.minimum(np.abs(there), _ZERO))
-        y[far] = np.where(there < 0.0, 2.0 - tail, tail)
+        large = given[far]
+        tail = _tail(np.minimum(np.abs(large), _ZERO))
+        y[far] = np.where(large < 0.0, 2.0 - tail, tail)
     return y.reshape(wide.shape).astype(x.dtype, copy=False)

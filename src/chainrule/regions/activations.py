@@ -87,8 +87,8 @@ def normal_density(x: Value) -> Value:
 @region(
     vjp=(lambda g, y, x: mul(g, normal_density(x)),),
     formula=r"\Phi({0})",
-    source="Abramowitz & Stegun, 26.2.2 and 26.2.29: Φ(x) = ½ erfc(−x/√2), which, unlike"
-    " ½ (1 + erf(x/√2)), loses nothing for x < 0",
+    source="Abramowitz & Stegun, 26.2.2 and 26.2.29: Φ(x) = ½ erfc(−x/√2), which loses"
+    " nothing for x < 0, as ½ (1 + erf(x/√2)) does",
     cases=_LINES,
 )
 def normal_distribution(x: Value) -> Value:

@@ -21,7 +21,7 @@ denormal it is either that number or 0, as the processor is set.
 
 Errors are in units in the last place (ulp) from the exact result; 0.5 is perfect. They
 are the largest found, on every normal ``float``, and for ``double`` on millions of
-points against 80-bit arithmetic (erf, erfc: 340,000 points against 40 digits).
+points against 80-bit arithmetic (erf, erfc: 270,000 points against 40 digits).
 
 >>> from llvmlite import ir
 >>> module = ir.Module()

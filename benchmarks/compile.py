@@ -8,6 +8,7 @@
 ``scalars``   the same for graphs of 2,500 … 10,000 scalar nodes;
 ``trainer``   the first ``fit`` of the textbook's Trainer, of one step: all of it, and
               what of it is Python (all but LLVM's parsing, optimising and emitting);
+``kept``      the same in a process that finds its code in the cache;
 ``sweep``     twenty such Trainers one after the other in one process.
 
 Each figure is of fresh processes, which take turns. Printed is the shortest time of all
@@ -22,6 +23,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -47,6 +49,9 @@ class Llvm:
         self._time(binding, "parse_assembly")
         self._time(binding, "create_mcjit_compiler")
         self._time(binding.ModuleRef, "verify")
+        self._time(binding.ModuleRef, "link_in")
+        self._time(binding.TargetMachine, "emit_object")
+        self._time(binding.ExecutionEngine, "add_object_file")
         self._time(binding.ExecutionEngine, "finalize_object")
         for name in ("ModulePassManager", "FunctionPassManager"):
             self._time(getattr(binding.newpassmanagers, name), "run")
@@ -120,6 +125,10 @@ def trainer(_: int) -> dict[str, float]:
     return timed(lambda: fit(made))
 
 
+def kept(_: int) -> dict[str, float]:
+    return trainer(0)
+
+
 def sweep(_: int) -> dict[str, float]:
     """The first Trainer's time and the mean of the others'."""
     times = []
@@ -143,7 +152,7 @@ def timed(run: Callable[[], object]) -> dict[str, float]:
     return {"whole": whole, "python": whole - llvm.seconds}
 
 
-CHILDREN = {f.__name__: f for f in (unrolled, scalars, trainer, sweep)}
+CHILDREN = {f.__name__: f for f in (unrolled, scalars, trainer, kept, sweep)}
 
 # -- who starts them -------------------------------------------------------------------
 
@@ -153,6 +162,7 @@ def measured(name: str, size: int, checkout: Path) -> dict[str, float]:
     command = [sys.executable, __file__, "--child", name, str(size)]
     env = os.environ | {"PYTHONPATH": str(checkout / "src")}
     env.pop("PYTHONDONTWRITEBYTECODE", None)  # as pip does
+    env["CHAINRULE_CACHE"] = os.environ["CHAINRULE_CACHE"] if name == "kept" else "0"
     done = subprocess.run(command, capture_output=True, text=True, env=env)
     if done.returncode:
         sys.exit(f"{name} failed:\n{done.stderr}")
@@ -177,7 +187,7 @@ def jobs(
         for size in sizes[:1] if shortest else sizes:
             label = f"{name} {size}" if size else name
             made[label] = name, size, ours
-            if base is not None and name in ("trainer", "sweep"):
+            if base is not None and name in ("trainer", "kept", "sweep"):
                 made[f"{label}, base"] = name, size, base
     return made
 
@@ -199,11 +209,13 @@ def main() -> None:
         parser.error(f"no {sorted(unknown)}; there are {', '.join(CHILDREN)}")
     work = jobs(args.names or list(CHILDREN), args.base, args.shortest)
     rounds: dict[str, list[dict[str, float]]] = {label: [] for label in work}
-    for checkout in {checkout for *_, checkout in work.values()}:
-        measured("trainer", 0, checkout)  # writes bytecode
-    for _ in range(args.rounds):
-        for label, job in work.items():
-            rounds[label].append(measured(*job))
+    with tempfile.TemporaryDirectory() as cache:
+        os.environ["CHAINRULE_CACHE"] = cache
+        for checkout in {checkout for *_, checkout in work.values()}:
+            measured("kept", 0, checkout)  # writes bytecode and machine code
+        for _ in range(args.rounds):
+            for label, job in work.items():
+                rounds[label].append(measured(*job))
     made = {
         label: {key: figures(found, key) for key in found[0]}
         for label, found in rounds.items()

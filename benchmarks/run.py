@@ -1,9 +1,11 @@
 """Side by side with others: ratios with their spread.
 
     python benchmarks/run.py                 # every row, a few minutes
-    python benchmarks/run.py native-32       # one row
+    python benchmarks/run.py numpy-32        # one row
     python benchmarks/run.py programs        # the rows of benchmarks/programs.py
     python benchmarks/run.py --json          # for machines
+
+Whole workloads beside other frameworks are what ``chainrule bench`` measures.
 
 Each row runs in a process of its own. Within it, ours and the peer take turns, round
 after round, from the same weights on the same batches in the same precision with the
@@ -66,16 +68,15 @@ def turns(
     return {"ours": ours_us.tolist(), "peer": peer_us.tolist(), "unit": "µs/step"}
 
 
-def engine_row(engine: str, peer: str, batch: int, threads: int, rounds: int) -> dict:
-    """One of our engines against one peer at training."""
-    from importlib import import_module
-
+def numpy_row(batch: int, threads: int, rounds: int) -> dict:
+    """Our NumPy engine against the loop written by hand, at training."""
     from ours import Ours
+    from peers.numpy_loop import Peer
 
     steps = max(50, 6400 // batch)
     x, y, order, weights = job(batch, steps)
-    mine = Ours(x, y, batch, weights, threads, engine)
-    other = import_module(f"peers.{peer}").Peer(x, y, batch, weights, threads)
+    mine = Ours(x, y, weights, threads)
+    other = Peer(x, y, batch, weights, threads)
     first = np.asarray(mine.run(order)), np.asarray(other.run(order))
     worst = float(np.max(np.abs(first[0] - first[1]) / first[1]))
     assert worst < 1e-3, f"the losses of the two differ by {worst}: not the same job"
@@ -95,7 +96,7 @@ def eager_row(threads: int, rounds: int) -> dict:
     x, y, order, weights = job(32, 1)
     rows = x[order[0]] * np.float32(1 / 255)
     labels = y[order[0]]
-    mine, other = Eager(weights), Peer(x, y, 32, weights, threads)
+    mine, other = Eager(weights), Peer(weights)
     a = cr.tensor(rows), cr.tensor(labels)
     b = torch.from_numpy(rows), torch.from_numpy(labels.astype(np.int64))
     count = 50
@@ -148,32 +149,14 @@ def import_row(threads: int, rounds: int) -> dict:
 
 #: row → (what it runs, what the figure is, how ratio and bar read)
 ROWS = {
-    "native-32": (
-        lambda t, r: engine_row("native", "jax_scan", 32, t, r),
-        "training, B = 32: JAX jit + scan over the native engine",
-        "peer/ours",
-        "≥ 1.5",
-    ),
-    "native-128": (
-        lambda t, r: engine_row("native", "jax_scan", 128, t, r),
-        "training, B = 128: JAX jit + scan over the native engine",
-        "peer/ours",
-        "",
-    ),
-    "native-torch-32": (
-        lambda t, r: engine_row("native", "torch_eager", 32, t, r),
-        "training, B = 32: PyTorch eager (fused Adam) over the native engine",
-        "peer/ours",
-        "",
-    ),
     "numpy-32": (
-        lambda t, r: engine_row("numpy", "numpy_loop", 32, t, r),
+        lambda t, r: numpy_row(32, t, r),
         "training, B = 32: the NumPy engine over a NumPy loop by hand",
         "ours/peer",
         "≤ 1.2",
     ),
     "numpy-128": (
-        lambda t, r: engine_row("numpy", "numpy_loop", 128, t, r),
+        lambda t, r: numpy_row(128, t, r),
         "training, B = 128: the NumPy engine over a NumPy loop by hand",
         "ours/peer",
         "≤ 1.2",

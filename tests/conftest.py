@@ -1,4 +1,4 @@
-"""For all tests: one BLAS thread a worker, and random numbers of a test's own.
+"""For all tests: one BLAS thread a worker, no kept code, random numbers of their own.
 
 Workers run side by side already, and BLAS threads that wait for a core by spinning slow
 all of them down many times over. Set before NumPy is imported, or it is too late.
@@ -8,6 +8,8 @@ import os
 
 for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
+# Tests that patch the engine would keep, or be given, the code of another one.
+os.environ["CHAINRULE_CACHE"] = "0"
 
 import importlib  # noqa: E402
 import zlib  # noqa: E402

@@ -46,10 +46,6 @@ def made(script: str, *arguments: str) -> Any:
         "numpy-32",
         "import",
         pytest.param("eager", marks=[needs("torch"), pytest.mark.parity]),
-        pytest.param(
-            "native-torch-32", marks=[needs("torch", "llvmlite"), pytest.mark.parity]
-        ),
-        pytest.param("native-32", marks=needs("jax", "llvmlite")),
         *[
             pytest.param(row, marks=[needs("torch", "llvmlite"), pytest.mark.parity])
             for row in FAST
@@ -79,10 +75,11 @@ def test_eager_operations_are_timed() -> None:
 @needs("llvmlite")
 def test_compiling_is_timed() -> None:
     root = str(RUN.parent.parent)
-    names = ("trainer", "sweep")
+    names = ("trainer", "kept", "sweep")
     rows = made("compile.py", *names, "--rounds", "1", "--base", root)
     assert set(rows) == {*names, *(f"{name}, base" for name in names)}
     assert rows["trainer"]["whole"]["best"] > rows["trainer"]["python"]["best"] > 0
+    assert rows["trainer"]["whole"]["best"] > rows["kept"]["whole"]["best"] > 0
     assert rows["sweep"]["first"]["best"] > rows["sweep"]["later"]["best"] > 0
 
 

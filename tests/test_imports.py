@@ -219,7 +219,7 @@ def test_the_rule_is_seen_to_be_broken(
 
 HEAVY = (
     *("llvmlite", "jax", "torch", "scipy", "sklearn", "matplotlib", "pandas", "PIL"),
-    *("rich", "click"),
+    *("rich", "click", "platformdirs"),
 )
 
 

@@ -54,20 +54,16 @@ MODULES = {
 
 #: Layers, by how their names begin.
 LAYERS = {
-    "Adaptive": "there is no pooling yet: nn.Flatten() and nn.Linear take images",
-    "AvgPool": "there is no pooling yet: nn.Flatten() and nn.Linear take images",
-    "BatchNorm2d": "there are no convolutions yet; nn.GroupNorm takes (N, C, H, W)",
-    "Conv": "there are no convolutions yet: nn.Flatten() and nn.Linear take images",
+    "Adaptive": "there is nn.AdaptiveAvgPool2d",
+    "AvgPool": "there are nn.AvgPool2d and nn.MaxPool2d",
+    "Conv": "there are nn.Conv1d and nn.Conv2d; nn.Upsample makes images larger",
     "Dense": "did you mean nn.Linear?",
     "FullyConnected": "did you mean nn.Linear?",
-    "GRU": "there are no recurrent layers yet: write the cell of nn.Linear layers and "
-    "run it over the steps with cr.scan",
-    "LSTM": "there are no recurrent layers yet: write the cell of nn.Linear layers and "
-    "run it over the steps with cr.scan",
-    "MaxPool": "there is no pooling yet: nn.Flatten() and nn.Linear take images",
-    "MultiheadAttention": "there is nn.functional.scaled_dot_product_attention",
-    "RNN": "there are no recurrent layers yet: write the cell of nn.Linear layers and "
-    "run it over the steps with cr.scan",
+    "GRU": "there is nn.GRU; a cell of your own runs over the steps with cr.scan",
+    "LSTM": "there is nn.LSTM; a cell of your own runs over the steps with cr.scan",
+    "MaxPool": "there are nn.MaxPool2d and nn.AvgPool2d",
+    "RNN": "there are nn.LSTM and nn.GRU; a cell of your own runs over the steps with "
+    "cr.scan",
     "Swish": "did you mean nn.SiLU?",
-    "Transformer": "there is nn.functional.scaled_dot_product_attention",
+    "Transformer": "there is nn.TransformerEncoderLayer",
 }

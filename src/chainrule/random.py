@@ -19,7 +19,7 @@ from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.build import context, no_grad
 from chainrule.graph.node import Array, Value
 from chainrule.graph.primitive import REFERENCES
-from chainrule.graph.types import Dim, DType, Shape, as_dtype
+from chainrule.graph.types import Dim, DType, Shape, as_dtype, size_of
 from chainrule.operations.arguments import axis_of, either, shape_of
 from chainrule.operations.operands import cast, filled, floating, stretch, value_of
 from chainrule.operations.selection import argsort, topk
@@ -28,6 +28,7 @@ from chainrule.primitives.integers import bitwise_or, remainder, shift_left, shi
 from chainrule.primitives.movement import reshape, slice_
 from chainrule.primitives.random import random_bits, seed_key
 from chainrule.primitives.reduce import argmax
+from chainrule.primitives.rules import show
 from chainrule.primitives.trigonometry import cos
 from chainrule.tensor import Tensor, as_tensor, wrap
 
@@ -60,10 +61,24 @@ class Generator:
 
 
 class NoBits:
-    """A stream of zeros, for weights that others take the place of at once."""
+    """A stream of zeros, for weights that others take the place of at once.
+
+    Args:
+        most: how many are given altogether; None for any number.
+    """
+
+    def __init__(self, most: int | None = None) -> None:
+        self.left = most
 
     def bits(self, shape: Shape) -> Tensor:
         """Zeros, which are quick to make."""
+        if self.left is not None:
+            self.left -= int(size_of(shape))
+            if self.left < 0:
+                raise ArgumentError(
+                    "More weights are asked for than there can be.",
+                    got=f"shape {show(shape)}",
+                )
         return wrap(filled(0, DType.uint32, shape))
 
 

@@ -347,3 +347,27 @@ def test_bad_input_is_refused_with_a_message(arguments, kind, message):
         cr.explain(*arguments)
     assert isinstance(caught.value, ChainruleError)
     assert "expected:" in str(caught.value)
+
+
+def test_kernels_are_named_and_loops_are_refused():
+    x, y = rng.normal(size=(4, 3)), rng.normal(size=(4, 2))
+    (a,), (b,) = linear(3, 8), linear(4, 2)
+    kernels = nn.Conv2d(1, 2, 2, stride=(1, 2), dtype="float64")
+    image = nn.Unflatten(1, (1, 2, 4))
+    model = nn.Sequential(a, image, kernels, nn.Flatten(), nn.Tanh(), b)
+    e, expected = cr.explain(model, x, y, MSE), gradients(model, x, y, MSE)
+    for layer in e.layers:
+        np.testing.assert_allclose(layer.dW, expected[layer.weight_name], atol=1e-8)
+    assert [layer.name for layer in e.layers] == ["0", "5"]
+    assert any("2.weight" in note for note in e.notes)
+    assert "z⁽¹⁾ ∗ 2.weight + 2.bias" in e.layer(1).texts["a"]
+
+    class Read(nn.Module):
+        def __init__(self):
+            self.cells, self.scores = nn.GRU(1, 4, batch_first=True), nn.Linear(4, 2)
+
+        def forward(self, x):
+            return self.scores(self.cells(x.unsqueeze(2))[1][0])
+
+    with pytest.raises(ArgumentError, match=r"(?s)has a loop.*scan in cells"):
+        cr.explain(Read(), x.astype("float32"), y.astype("float32"), MSE)

@@ -20,7 +20,7 @@ SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 
 def phi(z):
     """Φ, the distribution function of the normal distribution."""
-    return (1 + mpmath.erf(z / mpmath.sqrt(2))) / 2
+    return mpmath.erfc(-z / mpmath.sqrt(2)) / 2
 
 
 def tanh_gelu(z):
@@ -71,10 +71,35 @@ def test_definitions_with_thirty_digits(name):
     z = np.concatenate([np.linspace(-6, 6, 41), [-30.0, 30.0, 1e-9, -1e-9]])
     with mpmath.workdps(30):
         wanted = np.array([float(definition(mpmath.mpf(v))) for v in z.tolist()])
-    # GELU's 1 + erf cancels for z < 0: it is exact to the digits of z, not of itself.
-    atol = 1e-15 if isinstance(module, nn.GELU) else 0
+    # 1 + tanh cancels for z < 0: exact to the digits of z, not of itself.
+    atol = 1e-15 if name == "GELU tanh" else 0
     made = module(cr.tensor(z)).numpy()
-    np.testing.assert_allclose(made, wanted, rtol=1e-14, atol=atol)
+    np.testing.assert_allclose(
+        made, wanted, rtol=1e-14 if name != "GELU" else 3e-13, atol=atol
+    )
+
+
+@pytest.mark.parametrize("engine", WAYS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", ["GELU", "Sigmoid", "SiLU", "Softplus", "ELU"])
+def test_left_tails_are_right_relative_to_themselves(name, dtype, engine):
+    """Where the value is 1e-30, its digits count, and those of its derivative."""
+    module, definition = DEFINITIONS[name]
+    z = np.linspace(-12 if name == "GELU" else -80, -1, 67).astype(dtype)
+
+    def both(t):
+        return module(t), cr.grad(lambda u: module(u).sum())(t)
+
+    run = both if engine == "eager" else cr.compile(both, engine=engine)
+    with mpmath.workdps(60):
+        points = [mpmath.mpf(v) for v in z.tolist()]
+        wanted = [float(definition(p)) for p in points]
+        slopes = [float(mpmath.diff(definition, p)) for p in points]
+    # e^(−z²/2) makes of an error of its argument z² times that of the result.
+    eps = np.finfo(dtype).eps
+    rtol = (4 + z.astype(float) ** 2 if name == "GELU" else 4 + np.abs(z)) * eps
+    for made, exact in zip(run(cr.tensor(z)), (wanted, slopes)):
+        np.testing.assert_array_less(np.abs(made.numpy() / exact - 1), rtol)
 
 
 @pytest.mark.parametrize("engine", WAYS)

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import json
+from typing import Any
 
 import pytest
 
@@ -55,6 +57,17 @@ EVERY = [
     nn.Threshold(0.5, -1.0),
     nn.Upsample(scale_factor=2.0, mode="linear"),
     nn.Identity(54, unused=True),
+    nn.Unflatten(1, (2, -1)),
+    nn.BatchNorm2d(3, momentum=None),
+    nn.Conv1d(2, 4, (3,), padding="same", bias=False),
+    nn.Conv2d(2, 4, (3, 1), 2, (0, 1), groups=2, padding_mode="circular"),
+    nn.MaxPool2d((2, 1), ceil_mode=True),
+    nn.AvgPool2d(2, 1, 1, divisor_override=3),
+    nn.AdaptiveAvgPool2d((None, 3)),
+    nn.LSTM(2, 3, 2, bidirectional=True, batch_first=True, dropout=0.5),
+    nn.GRU(2, 3, bias=False, dtype="float64"),
+    nn.MultiheadAttention(4, 2, 0.5, kdim=3, batch_first=True),
+    nn.TransformerEncoderLayer(4, 2, 3, activation="gelu", bias=False),
     nn.Linear(3, 2).double(),
 ]
 #: Those that need no argument.
@@ -112,6 +125,26 @@ def test_modules_of_ones_own_have_none() -> None:
 def test_strange_descriptions(spec: dict[str, object]) -> None:
     with pytest.raises(errors.CheckpointError, match="cannot build"):
         build_module(spec)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"class": "Conv2d", "arguments": [1, 1, 600]},
+        {"class": "LSTM", "arguments": [1, 300]},
+        {"class": "LSTM", "arguments": [1, 100, 10]},
+        {"class": "MultiheadAttention", "arguments": [300, 1]},
+        {"class": "TransformerEncoderLayer", "arguments": [300, 1, 1]},
+    ],
+    ids=lambda spec: spec["class"],
+)
+def test_no_more_is_drawn_than_there_is(spec: dict[str, Any]) -> None:
+    """A few bytes of a file ask for much memory, and get none."""
+    kind = getattr(nn, spec["class"])
+    names = inspect.signature(kind).parameters
+    given = dict(zip(names, spec["arguments"]))
+    with pytest.raises(errors.CheckpointError, match="cannot build"):
+        build_module({"class": spec["class"], "arguments": given}, held=100)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ def normal(*shape):
     return RNG.normal(scale=2.0, size=shape)
 
 
-ROWS, SERIES, IMAGES = normal(6, 4), normal(6, 4, 3), normal(6, 4, 3, 2)
+ROWS, SERIES, IMAGES = normal(6, 4), normal(6, 4, 3), normal(6, 4, 5, 4)
 D = {"dtype": "float64"}
 MODULES = [
     *(
@@ -53,6 +53,21 @@ DEEPER = [
     nn.Upsample(scale_factor=2),
     nn.Upsample(size=5, mode="linear"),
 ]
+PLANES = [
+    nn.Conv2d(4, 6, 2, padding=1, **D),
+    nn.Conv2d(4, 6, (3, 2), (2, 1), "valid", groups=2, bias=False, **D),
+    nn.Conv2d(4, 4, 2, dilation=2, padding=2, groups=4, **D),
+    nn.Conv2d(4, 2, 3, padding="same", padding_mode="reflect", **D),
+    nn.BatchNorm2d(4, **D),
+    nn.MaxPool2d((2, 1)),
+    nn.MaxPool2d(2, 1, 1, ceil_mode=True),
+    nn.AvgPool2d(2, 1, 1, count_include_pad=False),
+    nn.AdaptiveAvgPool2d((2, 3)),
+]
+LINES = [
+    nn.Conv1d(4, 2, 2, stride=2, padding=1, **D),
+    nn.Conv1d(4, 4, 3, padding=2, padding_mode="circular", groups=2, **D),
+]
 K, V, MASK = normal(4, 3), normal(4, 5), RNG.random((4, 4)) < 0.6
 FUNCTIONS = {
     "normalize": (F.normalize, ROWS),
@@ -75,6 +90,8 @@ FUNCTIONS = {
 CASES = [
     *((repr(m), m, ROWS) for m in MODULES),
     *((f"{m!r} deeper", m, SERIES) for m in DEEPER),
+    *((repr(m), m, IMAGES) for m in PLANES),
+    *((repr(m), m, SERIES) for m in LINES),
     *((name, f, x) for name, (f, x) in FUNCTIONS.items()),
 ]
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chainrule.engines.memory_plan import is_elementwise
+from chainrule.engines.schedule.maps import is_elementwise
 from chainrule.errors import ArgumentError
 from chainrule.explanation import notation
 from chainrule.explanation.reading import template

@@ -55,6 +55,7 @@ M.tanh(); M.asinh(); t.cosh(3 * M); t.tanh(3 * M); t.asinh(3 * M); (P + 1).acosh
 row("atan2 quadrants", lambda t, x, y: (x.atan2(y), y.hypot(x)), M, M[::-1].copy())
 words("""
 M.exp(); M.exp2(); M.expm1(); t.exp(M); t.exp2(M); t.expm1(M); t.erf(M); P.log();
+t.erfc(M); M.erfc(); (9 * M).erfc();
 P.log2(); t.log10(P); P.log1p(); t.log(P); t.log2(P); P.log10(); t.log1p(P);
 t.logaddexp(M, P); M.logaddexp(P); t.logaddexp(M, M * 1); M.erf(); P.sqrt();
 P.rsqrt(); P.reciprocal(); P.square(); t.sqrt(P); t.rsqrt(P); t.reciprocal(P);

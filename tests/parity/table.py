@@ -36,6 +36,7 @@ class Row:
         seconds: whether PyTorch has a second derivative.
         firsts: whether it has a first one.
         traced: whether a compiled function can do it: no shape depends on numbers.
+        narrow: whether float32 is compared too; where numbers cancel it is rounding.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Row:
     seconds: bool = True
     firsts: bool = True
     traced: bool = True
+    narrow: bool = True
 
     def positions(self) -> list[int]:
         if self.wrt is not None:
@@ -62,7 +64,10 @@ def drawn(rng: Any, arrays: Sequence[Any]) -> list[np.ndarray[Any, Any]]:
 
 
 def several(made: Any) -> list[Any]:
-    return [*made] if isinstance(made, tuple | list) else [made]
+    """The tensors in what a function gives, also in tuples within it."""
+    if not isinstance(made, tuple | list):
+        return [made]
+    return [t for item in made for t in several(item)]
 
 
 def function_of(row: Row, dtype: str, module: Any, values: Any) -> tuple[Any, Any]:

@@ -22,7 +22,7 @@ import chainrule.nn.functional  # noqa: E402
 from chainrule import nn, optim  # noqa: E402
 from tests.array_api.cases import CALLS  # noqa: E402
 from tests.array_api.test_standard import call  # noqa: E402
-from tests.parity import module_rows, rows, test_optim  # noqa: E402
+from tests.parity import layer_rows, rows, test_optim  # noqa: E402
 from tests.parity.test_tensor import AFTER, NAMED  # noqa: E402
 from tests.parity.test_transforms import TRANSFORMS  # noqa: E402
 from tests.recording import RECORDER, Given, methods  # noqa: E402
@@ -100,13 +100,13 @@ ARGUMENTS = {
 
 def run(given: Given) -> None:
     """Every row once, eagerly."""
-    for row in [*rows.ROWS, *module_rows.ROWS]:
+    for row in [*rows.ROWS, *layer_rows.ROWS]:
         if not isinstance(row.ours, nn.Module):
             row.ours(*map(cr.tensor, row.inputs))
     for name, cases in CALLS.items():
         for case in cases[:: max(len(cases) // 40, 1)] + cases[-6:]:
             call(rows.HERE, name, case)
-    for row in module_rows.ROWS:
+    for row in layer_rows.ROWS:
         kind = type(row.ours).__name__
         if isinstance(row.ours, nn.Module) and kind.endswith("Loss"):
             for name, module in F.__dict__.items():

@@ -213,7 +213,8 @@ F.scaled_dot_product_attention(t,t[:,:2],t[:,:2],is_causal=True) |
 F.scaled_dot_product_attention(t,t,t,None,0.,True)
 """
 
-UNARY = """abs acos acosh asin asinh atan atanh ceil cos cosh erf exp exp2 expm1 floor
+UNARY = """abs acos acosh asin asinh atan atanh ceil cos cosh erf erfc exp exp2 expm1
+floor
 isfinite isinf isnan log log10 log1p log2 logical_not neg positive reciprocal relu round
 rsqrt sigmoid sign signbit sin sinh sqrt square tan tanh trunc nan_to_num bitwise_not"""
 BINARY = """add atan2 copysign div eq floor_divide ge gt hypot le logaddexp logical_and

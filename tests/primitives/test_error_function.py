@@ -1,4 +1,4 @@
-"""erf of the references against 40 digits, and where it is exact."""
+"""erf and erfc of the references against 40 digits, and where they are exact."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import mpmath
 import numpy as np
 import pytest
 
-from chainrule.primitives.error_function import erf
+from chainrule.primitives.error_function import erf, erfc
 
 #: Units in the last place, as the module's docstring says.
-LIMIT = 1.5
+LIMITS = {erf: 1.5, erfc: 4.2}
 
 
 def samples() -> np.ndarray:
@@ -21,14 +21,22 @@ def samples() -> np.ndarray:
     return np.concatenate(parts)
 
 
-def test_error_in_units_of_the_last_place():
+@pytest.mark.parametrize("function", LIMITS)
+def test_error_in_units_of_the_last_place(function):
     x = samples()
-    got = erf(x)
+    if function is erfc:
+        x = np.concatenate([x, -x[::4], np.linspace(6, 26.5, 1500)])
     with mpmath.workdps(40):
-        for value, mine in zip(x.tolist(), got.tolist()):
-            exact = mpmath.erf(value)
+        for value, mine in zip(x.tolist(), function(x).tolist()):
+            exact = getattr(mpmath, function.__name__)(value)
             unit = mpmath.mpf(2) ** (math.frexp(float(exact))[1] - 53)
-            assert abs(mine - exact) / unit <= LIMIT, value
+            assert abs(mine - exact) / unit <= LIMITS[function], value
+
+
+def test_erfc_goes_from_two_to_zero():
+    ends = np.array([0.0, -0.0, -7.0, 27.3, 30.0, 1e300, math.inf, -math.inf, math.nan])
+    wanted = np.array([1.0, 1.0, 2.0, 0.0, 0.0, 0.0, 0.0, 2.0, math.nan])
+    np.testing.assert_array_equal(erfc(ends), wanted)
 
 
 def test_it_is_odd_and_ends_at_one():
@@ -42,13 +50,18 @@ def test_it_is_odd_and_ends_at_one():
 
 @pytest.mark.parametrize("shape", [(), (0,), (2, 0), (2, 3)])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_shapes_and_dtypes_are_kept(shape, dtype):
-    x = np.full(shape, 0.5, dtype)
-    assert erf(x).shape == shape
-    assert erf(x).dtype == dtype
-    np.testing.assert_allclose(erf(x), math.erf(0.5), rtol=1e-7)
+@pytest.mark.parametrize("function", LIMITS)
+def test_shapes_and_dtypes_are_kept(function, shape, dtype):
+    x = np.full(shape, 0.75, dtype)
+    made = function(x)
+    assert made.shape == shape
+    assert made.dtype == dtype
+    wanted = getattr(math, function.__name__)(0.75)
+    np.testing.assert_allclose(made, wanted, rtol=1e-7)
 
 
-def test_float32_is_the_float64_rounded_once():
+@pytest.mark.parametrize("function", LIMITS)
+def test_float32_is_the_float64_rounded_once(function):
     x = samples().astype(np.float32)
-    np.testing.assert_array_equal(erf(x), erf(x.astype(np.float64)).astype(np.float32))
+    wide = function(x.astype(np.float64)).astype(np.float32)
+    np.testing.assert_array_equal(function(x), wide)

@@ -66,6 +66,24 @@ def kinds(trainer: Any) -> list[str]:
             '{ class = "GroupNorm", num_groups = 7 }, "Linear"',
             [(7, 2), *[(7,)] * 7, (2, 7), (2,)],
         ),
+        (
+            '{ class = "Linear", out_features = 36 }, '
+            '{ class = "Unflatten", dim = 1, unflattened_size = [4, 3, 3] }, '
+            '{ class = "Conv2d", out_channels = 8, kernel_size = [2, 3], groups = 4 }, '
+            '"BatchNorm2d", { class = "MaxPool2d", kernel_size = [2, 1] }, "Flatten", '
+            '"Linear"',
+            [(36, 2), (36,), (8, 1, 2, 3), *[(8,)] * 3, (2, 8), (2,)],
+        ),
+        (
+            '{ class = "Linear", out_features = 12 }, '
+            '{ class = "Unflatten", dim = 1, unflattened_size = [3, 4] }, '
+            '{ class = "TransformerEncoderLayer", nhead = 4, dim_feedforward = 5, '
+            'batch_first = true }, "Flatten", "Linear"',
+            [
+                *[(12, 2), (12,), (12, 4), (12,), (4, 4), (4,), (5, 4), (5,)],
+                *[(4, 5), *[(4,)] * 5, (2, 12), (2,)],
+            ],
+        ),
     ],
 )
 def test_sizes_that_the_data_tell(layers: str, expected: list[Any]) -> None:
@@ -187,6 +205,18 @@ def test_sgd_on_large_targets_is_warned_of(tmp_path: Path) -> None:
             [0, 1] * 10,
             'layers = ["Linear"]',
             'begin with "Flatten"',
+        ),
+        (
+            np.zeros((20, 1, 3, 4)),
+            [0, 1] * 10,
+            'layers = [{ class = "Conv2d", out_channels = 2, kernel_size = 4 }]',
+            "line 4, [model] layers[0]: Conv2d's window is larger",
+        ),
+        (
+            np.zeros((20, 3, 4)),
+            [0, 1] * 10,
+            'layers = ["LSTM", "Linear"]',
+            "line 4, [model] layers[0]: there is no layer 'LSTM'",
         ),
         (
             np.eye(20),

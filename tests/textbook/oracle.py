@@ -106,7 +106,7 @@ def sigmoid(x: Any) -> Any:
 
 
 def normal_cdf(x: Any) -> Any:
-    return (1 + mp.erf(x / mp.sqrt(2))) / 2
+    return mp.erfc(-x / mp.sqrt(2)) / 2
 
 
 def normal_density(x: Any) -> Any:

@@ -132,19 +132,25 @@ def test_gradients_before_clipping_and_the_rate(
 
 
 class Twice(nn.Module):
-    """One layer that runs twice, and one that gives no tensor."""
+    """A layer that runs twice, one that gives two tensors, and one that gives none."""
 
     def __init__(self) -> None:
         self.layer = nn.Linear(6, 6)
-        self.pair = Pair()
+        self.pair, self.held = Pair(), Held()
 
     def forward(self, x: cr.Tensor) -> cr.Tensor:
-        return self.pair(self.layer(self.layer(x)))[0][:, :3]
+        _, y = self.pair(self.layer(self.layer(x)))
+        return self.held(y)["x"][:, :3]
 
 
 class Pair(nn.Module):
     def forward(self, x: cr.Tensor) -> Any:
-        return x, x
+        return x * 2.0, x
+
+
+class Held(nn.Module):
+    def forward(self, x: cr.Tensor) -> Any:
+        return {"x": x}
 
 
 def test_a_layer_that_runs_twice(make: Make, data: cr.data.Dataset) -> None:
@@ -158,7 +164,9 @@ def test_a_layer_that_runs_twice(make: Make, data: cr.data.Dataset) -> None:
     first = data.x[...] @ w["layer.weight"].T + w["layer.bias"]
     second = first @ w["layer.weight"].T + w["layer.bias"]
     names = ["activation_mean/layer", "activation_mean/layer#1", "delta_norm/layer#1"]
-    assert list(steps) == ["loss", "grad_norm/layer.weight", *names]
+    kept = [*names[:2], "activation_mean/pair", names[2]]
+    assert list(steps) == ["loss", "grad_norm/layer.weight", *kept]
+    assert steps[kept[2]][0] == pytest.approx(2 * second.mean(), rel=1e-4)
     assert steps[names[0]][0] == pytest.approx(first.mean(), rel=1e-4)
     assert steps[names[1]][0] == pytest.approx(second.mean(), rel=1e-4)
     e = np.exp(second[:, :3])

@@ -189,3 +189,11 @@ def test_values_are_what_predict_gives() -> None:
 def test_images_in_front_of_a_linear(inputs: int, fix: str) -> None:
     with pytest.raises(errors.ShapeError, match=rf"nn.Flatten\(\).*{fix}"):
         nn.Linear(inputs, 2)(cr.tensor(np.zeros((5, 4, 3), np.float32)))
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_samples_that_would_look_at_one_another(first: bool) -> None:
+    x = cr.data.Dataset(RNG.normal(size=(40, 3, 4)), SUMS)
+    block = nn.TransformerEncoderLayer(4, 2, 5, 0.0, batch_first=first)
+    texts = said(x, None, nn.Tanh(), block, nn.Flatten(), nn.Linear(12, 1))
+    assert [("batch_first=True" in text) for text in texts] == [True] * (not first)

@@ -3,11 +3,22 @@
 from chainrule.cli.common import AT_RUN_TIME, cli, main, run
 
 # Each import adds its command to the group.
-from chainrule.cli import book, evaluate, new, predict, recipes, train  # isort: skip
+from chainrule.cli import (  # isort: skip
+    bench,
+    book,
+    cache,
+    evaluate,
+    new,
+    predict,
+    recipes,
+    train,
+)
 
 __all__ = [
     "AT_RUN_TIME",
+    "bench",
     "book",
+    "cache",
     "cli",
     "evaluate",
     "main",

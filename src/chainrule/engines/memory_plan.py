@@ -9,16 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from chainrule.graph.build import record
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
-from chainrule.graph.primitive import BODIES
 from chainrule.graph.program import Entry
-from chainrule.passes import prepare
-from chainrule.primitives.creation import constant
-from chainrule.primitives.movement import broadcast_to, copy
+from chainrule.primitives.movement import copy
 
 ALIGNMENT = 64
 
@@ -219,43 +215,3 @@ def _place_arena(
 
 def _aligned(length: int) -> int:
     return -(-length // ALIGNMENT) * ALIGNMENT
-
-
-def scalar_broadcast(node: Node) -> bool:
-    """Whether a node repeats a single number."""
-    return node.primitive is broadcast_to and node.inputs[0].shape == ()
-
-
-def loop_body(node: Node) -> Graph | None:
-    """The prepared body of a region that is one loop over elements, else None.
-
-    Scalars may be repeated in it. It is worked out once for each region, types and
-    attributes.
-    """
-    body_of = BODIES.get(node.primitive)
-    if body_of is None:
-        return None
-    types = tuple([v.type for v in node.inputs])
-    key = (node.primitive, types, tuple(node.attrs.items()))
-    if key not in _loop_bodies:
-        body = prepare(body_of(types, node.attrs))
-        _loop_bodies[key] = body if _one_loop(body) else None
-    return _loop_bodies[key]
-
-
-_loop_bodies: dict[Any, Graph | None] = {}
-
-
-def _one_loop(body: Graph) -> bool:
-    shapes = {v.shape for v in (*body.inputs, *body.outputs) if v.shape != ()}
-    return len(shapes) <= 1 and all(
-        node.primitive.elementwise
-        or scalar_broadcast(node)
-        or (node.primitive is constant and node.attrs["shape"] == ())
-        for node in body.nodes
-    )
-
-
-def is_elementwise(node: Node) -> bool:
-    """Whether a node is one loop over elements: a primitive, or a region kept whole."""
-    return node.primitive.elementwise or loop_body(node) is not None

@@ -8,9 +8,9 @@ written from outside, every value keeps its canonical shape.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from chainrule.engines.memory_plan import is_elementwise
+from chainrule.engines.schedule.maps import domain_of, folds_of, is_elementwise
 from chainrule.graph.node import Node, Value
 from chainrule.graph.program import Entry
 from chainrule.primitives.creation import constant, iota
@@ -54,9 +54,7 @@ def _classify(
 ) -> None:
     outputs = [v for v in node.outputs if v is not None]
     if is_elementwise(node):
-        for value in (*node.inputs, *outputs):
-            if value.shape == outputs[0].shape and value.shape != ():
-                classes.join(value, outputs[0])
+        _join_all(classes, alike(node))
         return
     primitive = node.primitive
     if primitive is dot_general:
@@ -95,6 +93,19 @@ class _Classes:
             self.parent[ra] = rb
 
 
+def alike(node: Node) -> list[Value]:
+    """The arrays that an elementwise node reads and makes at the same places."""
+    domain = domain_of(node)
+    made = zip(node.outputs, folds_of(node), strict=True)
+    arrays = [*node.inputs, *(v for v, units in made if v is not None and not units)]
+    return [v for v in arrays if v.shape == domain and domain != ()]
+
+
+def _join_all(classes: _Classes, values: Sequence[Value]) -> None:
+    for value in values[1:]:
+        classes.join(value, values[0])
+
+
 def weight_values(entry: Entry, states: set[str]) -> set[Value]:
     """The values of an entry point that are laid out like those states."""
     graph = entry.graph
@@ -108,11 +119,7 @@ def weight_values(entry: Entry, states: set[str]) -> set[Value]:
     for node in graph.nodes:
         if not is_elementwise(node):
             continue
-        outputs = [v for v in node.outputs if v is not None]
-        for value in (*node.inputs, *outputs):
-            same = value.shape == outputs[0].shape and value.shape != ()
-            if same and not _is_broadcast(value):
-                classes.join(value, outputs[0])
+        _join_all(classes, [v for v in alike(node) if not _is_broadcast(v)])
     wanted = {classes.find(value) for value in found}
     return {v for v in graph.values() if classes.find(v) in wanted}
 

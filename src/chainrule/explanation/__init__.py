@@ -52,7 +52,8 @@ def explain(
     changed: no weight, no gradient, no random state.
 
     Raises:
-        ArgumentError: no model, x, y, loss or layer of neurons; an unknown ``layer``.
+        ArgumentError: no model, x, y, loss or layer of neurons; a loop (``nn.LSTM``) or
+            a branch; an unknown ``layer``.
         ShapeError: x, y, the model and the loss do not fit together.
 
     >>> import chainrule as cr

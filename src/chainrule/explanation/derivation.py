@@ -20,7 +20,7 @@ from chainrule.explanation.formulas import (
 )
 from chainrule.explanation.layers import Equation, LayerExplanation
 from chainrule.explanation.naming import LOSS, PREDICTION, Names, X, symbol, views
-from chainrule.explanation.network import LayerValues, Network
+from chainrule.explanation.network import LayerValues, Network, kernels
 from chainrule.explanation.notation import (
     Array,
     Atom,
@@ -366,6 +366,12 @@ class _Derivation:
             yield (
                 f"Careful: the prediction has shape {shapes[0]} and y {shapes[1]}. The"
                 " loss broadcasts one against the other; y.reshape(-1, 1) may be meant."
+            )
+        if found := kernels(self.network):
+            yield (
+                f"Convolutions (∗, with {', '.join(found)}) are no layers W a + b:"
+                " they are part of the formulas, and have no number and no δ of their"
+                " own. In a derivative the kernel slides turned round."
             )
         for node in self.network.graph.nodes:
             if node.primitive is losses.cross_entropy:

@@ -24,9 +24,10 @@ from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.types import ArrayType, DType, SymbolicDim, as_dtype
 from chainrule.nn.losses import targets_checked
 from chainrule.nn.module import Module
-from chainrule.primitives import elementwise, matmul, movement
+from chainrule.primitives import conv, elementwise, matmul, movement
 from chainrule.primitives.rules import show
 from chainrule.random import Generator, stream
+from chainrule.regions import control
 from chainrule.tensor import Tensor
 from chainrule.tracing import Input, Traced, trace_entry
 
@@ -258,15 +259,34 @@ def _parameter(value: Value, parameters: Mapping[Value, str]) -> Value | None:
     return value if value in parameters else None
 
 
+def kernels(network: Network) -> list[str]:
+    """The names of the parameters that convolutions slide over their input."""
+    found = {
+        _parameter(value, network.parameters)
+        for node in network.graph.nodes
+        if node.primitive is conv.conv and node.role == "forward"
+        for value in node.inputs
+    }
+    return sorted(network.parameters[v] for v in found if v is not None)
+
+
 def _steps(graph: Graph, parameters: Mapping[Value, str]) -> tuple[LayerValues, ...]:
     """Every W a + b of the forward pass, in running order.
 
     Raises:
-        ArgumentError: where there is none.
+        ArgumentError: where there is none; a loop or a branch.
     """
     readers = users(graph)
     steps: list[LayerValues] = []
     for node in graph.nodes:
+        if node.primitive in (control.scan, control.cond):
+            raise ArgumentError(
+                "explain writes down networks that run from input to output; this one "
+                f"has a {'loop' if node.primitive is control.scan else 'branch'}.",
+                expected="layers without cr.scan and cr.cond, so no nn.LSTM or nn.GRU",
+                got=f"{node.primitive.name} in {node.scope or 'the model'}",
+                fix="explain the layers behind it, with what it gives as x",
+            )
         if node.primitive is not matmul.dot_general or node.role != "forward":
             continue
         a, b = node.inputs

@@ -53,6 +53,7 @@ __all__ = [
     "eq",
     "equal",
     "erf",
+    "erfc",
     "exp",
     "exp2",
     "expm1",
@@ -148,6 +149,7 @@ ceil = function(Tensor.ceil)
 cos = function(Tensor.cos)
 cosh = function(Tensor.cosh)
 erf = function(Tensor.erf)
+erfc = function(Tensor.erfc)
 exp = function(Tensor.exp)
 exp2 = function(Tensor.exp2)
 isclose = function(Tensor.isclose)

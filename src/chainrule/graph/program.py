@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 
 from chainrule.errors import GraphError
 from chainrule.graph.graph import Graph
+from chainrule.graph.node import Value
 from chainrule.graph.types import ArrayType
 
 
@@ -62,6 +63,12 @@ class Entry:
                     expected=expected,
                     got=f"{name} replaced by output {index} of {self.graph!r}",
                 )
+
+    def replaced(self) -> dict[Value, Value]:
+        """Old → new for the state that is replaced, as values of the graph."""
+        graph = self.graph
+        held = dict(zip(self.state, graph.inputs[len(self.inputs) :], strict=True))
+        return {held[k]: graph.outputs[i] for k, i in self.replaces.items()}
 
     def with_graph(self, graph: Graph) -> Entry:
         """The same entry after a pass over its graph."""

@@ -149,6 +149,10 @@ class Elementwise(Handle):
         """The error function 2/√π ∫₀ˣ e^(−t²) dt."""
         return self._real(prims.erf)
 
+    def erfc(self) -> Self:
+        """1 − erf x, to the last digits also where it is near 0."""
+        return self._real(prims.erfc)
+
     # -- activations -----------------------------------------------------------------
 
     def relu(self) -> Self:

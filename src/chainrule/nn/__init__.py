@@ -33,17 +33,20 @@ from chainrule.nn.activations import (
     Threshold,
 )
 from chainrule.nn.arguments import hint
+from chainrule.nn.attention import MultiheadAttention, TransformerEncoderLayer
 from chainrule.nn.containers import (
     ModuleDict,
     ModuleList,
     Sequential,
 )
+from chainrule.nn.convolution import Conv1d, Conv2d
 from chainrule.nn.layers import (
     Dropout,
     Embedding,
     Flatten,
     Identity,
     Linear,
+    Unflatten,
     Upsample,
 )
 from chainrule.nn.losses.base import Loss
@@ -82,6 +85,7 @@ from chainrule.nn.module import (
 )
 from chainrule.nn.normalization import (
     BatchNorm1d,
+    BatchNorm2d,
     GroupNorm,
     InstanceNorm1d,
     LayerNorm,
@@ -90,6 +94,8 @@ from chainrule.nn.normalization import (
 from chainrule.nn.perceptron import (
     Perceptron,
 )
+from chainrule.nn.pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
+from chainrule.nn.recurrent import GRU, LSTM
 from chainrule.nn.scaling import (
     Standardize,
 )
@@ -108,10 +114,17 @@ __all__ = [
     "ELU",
     "GELU",
     "GLU",
+    "GRU",
+    "LSTM",
     "SELU",
+    "AdaptiveAvgPool2d",
+    "AvgPool2d",
     "BCELoss",
     "BCEWithLogitsLoss",
     "BatchNorm1d",
+    "BatchNorm2d",
+    "Conv1d",
+    "Conv2d",
     "CosineEmbeddingLoss",
     "CrossEntropyLoss",
     "Dropout",
@@ -142,12 +155,14 @@ __all__ = [
     "Loss",
     "MSELoss",
     "MarginRankingLoss",
+    "MaxPool2d",
     "Mish",
     "Module",
     "ModuleDict",
     "ModuleList",
     "MultiLabelSoftMarginLoss",
     "MultiMarginLoss",
+    "MultiheadAttention",
     "NLLLoss",
     "PReLU",
     "Parameter",
@@ -173,7 +188,9 @@ __all__ = [
     "Tanhshrink",
     "Threshold",
     "TransformedTargetLoss",
+    "TransformerEncoderLayer",
     "TripletMarginLoss",
+    "Unflatten",
     "Unstandardize",
     "Upsample",
     "functional",

@@ -28,6 +28,8 @@ _MODULES = {
     and issubclass(item, nn.Module)
     and item not in _BASES
 }
+#: Initial weights are drawn so many times at most: some initialisers draw again.
+_DRAWS = 4
 #: What strange arguments may raise within a constructor.
 _STRANGE = (
     ChainruleError,
@@ -112,7 +114,8 @@ def build_module(spec: dict[str, Any], held: int | None = None) -> nn.Module:
     try:
         if held is not None and (wanted := elements(spec)) > held + _ROOM:
             raise ValueError(f"{float(wanted):.3g} weights, and {held:,} in the file")
-        with stream(NoBits()):
+        most = None if held is None else _DRAWS * (held + _ROOM)
+        with stream(NoBits(most)):
             return _build(spec)
     except _STRANGE as error:
         raise CheckpointError(

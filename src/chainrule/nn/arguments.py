@@ -41,8 +41,8 @@ def _counts(hint: Any) -> bool:
 def hint(name: str, module: str, known: Sequence[str]) -> str:
     """What a message about a name that a module has not ends in.
 
-    >>> hint("conv2d", "F", [])
-    '; there are no convolutions yet: nn.Flatten() and nn.Linear take images'
+    >>> hint("Dense", "nn", [])
+    '; did you mean nn.Linear?'
     """
     folded = name.lower().replace("_", "")
     for beginning, said in LAYERS.items():
@@ -81,6 +81,22 @@ def sizes(shape: int | Sequence[int]) -> tuple[int, ...]:
     if not given:
         raise checks.refused("normalized_shape", shape, what, "one integer or more")
     return tuple(checks.whole("normalized_shape", d, what=what) for d in given)
+
+
+def spread(
+    kind: str, name: str, given: Any, axes: int, *, least: int = 1
+) -> tuple[int, ...]:
+    """A whole number for each of some axes; one number stands for all of them.
+
+    >>> spread("Conv2d", "stride", 2, 2), spread("Conv2d", "stride", (2, 1), 2)
+    ((2, 2), (2, 1))
+    """
+    several = tuple(given) if isinstance(given, tuple | list) else (given,) * axes
+    what = f"{kind} needs a {name} for each axis that it slides over."
+    if len(several) != axes:
+        expected = "one integer" + (f", or {axes} of them" if axes > 1 else "")
+        raise checks.refused(name, given, what, expected)
+    return tuple(checks.whole(name, n, least=least, what=what) for n in several)
 
 
 def number(kind: str, name: str, given: Any, **limits: Any) -> float:

@@ -137,13 +137,30 @@ class Sequential(_Row):
 
     def forward(self, x: Any) -> Any:
         """Apply the modules in order."""
+        before: Module | None = None
         for module in self:
-            x = module(x)
+            if isinstance(x, tuple) and before is not None:
+                _check_takes_several(module, before)
+            x, before = module(x), module
         return x
 
     def takes_indices(self) -> bool:
         """Whether the first module does."""
         return next((m.takes_indices() for m in self), False)
+
+
+def _check_takes_several(module: Module, before: Module) -> None:
+    """Refuse a layer of ours behind one that gives several tensors."""
+    kind, other = type(module), type(before).__name__
+    if kind.__module__.startswith("chainrule.") and kind is not Sequential:
+        raise ArgumentError(
+            f"{kind.__name__} takes one tensor, and {other} in front of it gives "
+            "several.",
+            expected="layers that give one tensor each",
+            got=f"nn.Sequential(…, {other}, {kind.__name__}, …)",
+            fix="a module of your own whose forward() picks one: "
+            f"output, _ = self.{other.lower()}(x)",
+        )
 
 
 class _Held(_Container):

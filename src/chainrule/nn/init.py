@@ -27,7 +27,7 @@ import numpy as np
 
 from chainrule.errors import ArgumentError, ShapeError, nearest
 from chainrule.graph.node import Array
-from chainrule.primitives.error_function import erf
+from chainrule.primitives.error_function import erfc
 from chainrule.primitives.rules import show
 from chainrule.random import normal, uniform
 from chainrule.tensor import Tensor
@@ -191,8 +191,8 @@ def trunc_normal_(
 
 
 def _distribution(x: Array) -> Array:
-    """Φ(x) = ½ (1 + erf(x/√2))."""
-    return 0.5 * (1 + erf(x * math.sqrt(0.5)))
+    """Φ(x) = ½ erfc(−x/√2)."""
+    return 0.5 * erfc(-x * math.sqrt(0.5))
 
 
 def _quantile(p: Array) -> Array:

@@ -1,4 +1,4 @@
-"""Layers: an affine map, rows by number, dropout, and a change of shape."""
+"""Layers: an affine map, rows by number, dropout, and changes of shape."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from chainrule.checks import refused
 from chainrule.errors import ShapeError
 from chainrule.nn import functional
 from chainrule.nn import init as initialisers
@@ -167,6 +168,34 @@ class Flatten(Module):
                 fix="feed a batch: x.reshape(1, …) for one sample",
             )
         return x.flatten(first, last)
+
+
+class Unflatten(Module):
+    """Cut one axis into several: rows to images.
+
+    Args:
+        dim: the axis.
+        unflattened_size: the sizes that it is cut into; −1 for what is left.
+
+    >>> import chainrule as cr
+    >>> cr.nn.Unflatten(1, (1, 2, -1))(cr.tensor([[1.0, 2.0, 3.0, 4.0]])).shape
+    (1, 1, 2, 2)
+    """
+
+    def __init__(self, dim: int, unflattened_size: tuple[int, ...]) -> None:
+        self.dim = integer("Unflatten", "dim", dim)
+        if not isinstance(unflattened_size, tuple | list):
+            what = "Unflatten cuts an axis into several."
+            example = "sizes in a tuple, such as (1, 28, 28)"
+            raise refused("unflattened_size", unflattened_size, what, example)
+        self.unflattened_size = tuple(
+            integer("Unflatten", "unflattened_size", n, least=-1)
+            for n in unflattened_size
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The same numbers in more axes."""
+        return as_tensor(x).unflatten(self.dim, self.unflattened_size)
 
 
 class Dropout(Module):

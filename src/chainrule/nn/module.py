@@ -162,12 +162,11 @@ class Module:
 
     def _follow(self, name: str, old: Any, value: Any) -> None:
         """An attribute that holds the argument of its name stands for it."""
-        plain, given = bool | int | float | str | None, self._arguments[name]
-        if (
-            all(isinstance(item, plain) for item in (old, value, given))
-            and given == old
-        ):
-            self.__dict__["_arguments"] = {**self._arguments, name: value}
+        plain, given = bool | int | float | str | tuple | list | None, self._arguments
+        if isinstance(old, plain) and isinstance(value, plain):
+            before, new = construction.described(old), construction.described(value)
+            if given[name] == before:
+                self.__dict__["_arguments"] = {**given, name: new}
 
     def _take_name(self, name: str) -> None:
         """Become part of another module, as its attribute of this name."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -132,7 +132,44 @@ class _Running(_Norm):
         self.num_batches_tracked = Tensor(np.zeros((), np.int64)) if wanted else None
 
 
-class BatchNorm1d(_Running):
+class _BatchNorm(_Running):
+    """Base: each feature over the batch, with inputs of so many axes."""
+
+    ranks: ClassVar[tuple[int, ...]]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """With the batch's statistics in training, with the running ones otherwise."""
+        x, n = self._floats(x), self.num_features
+        if x.ndim not in self.ranks or x.shape[1] != n:
+            layouts = ("", "", f"(N, {n})", f"(N, {n}, L)", f"(N, {n}, H, W)")
+            raise self._refuse(x, " or ".join(layouts[rank] for rank in self.ranks))
+        return functional.batch_norm(
+            x,
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            self.training,
+            self._rate(x),
+            self.eps,
+        )
+
+    def _rate(self, x: Tensor) -> float | Tensor:
+        """How far the running statistics move; the batch is counted."""
+        counter = self.num_batches_tracked
+        if not self.training or counter is None:
+            return 0.0
+        values = size_of((x.shape[0], *x.shape[2:]))
+        if isinstance(values, SymbolicDim):
+            counter.copy_(counter + (count_of(values, x.dtype) > 1).astype("int64"))
+        elif values > 1:
+            counter.copy_(counter + 1)
+        if self.momentum is not None:
+            return self.momentum
+        return 1.0 / maximum(counter.astype(x.dtype), 1.0)
+
+
+class BatchNorm1d(_BatchNorm):
     """y = γ ⊙ (x − μ)/√(σ² + ε) + β, with μ and σ² of each feature over the batch.
 
     Ioffe & Szegedy 2015. In training μ and σ² are those of the batch, and running
@@ -170,35 +207,26 @@ class BatchNorm1d(_Running):
             [ 1.]]), tensor([0.2]))
     """
 
-    def forward(self, x: Tensor) -> Tensor:
-        """With the batch's statistics in training, with the running ones otherwise."""
-        x, n = self._floats(x), self.num_features
-        if x.ndim not in (2, 3) or x.shape[1] != n:
-            raise self._refuse(x, f"(N, {n}) or (N, {n}, L)")
-        return functional.batch_norm(
-            x,
-            self.running_mean,
-            self.running_var,
-            self.weight,
-            self.bias,
-            self.training,
-            self._rate(x),
-            self.eps,
-        )
+    ranks = (2, 3)
 
-    def _rate(self, x: Tensor) -> float | Tensor:
-        """How far the running statistics move; the batch is counted."""
-        counter = self.num_batches_tracked
-        if not self.training or counter is None:
-            return 0.0
-        values = size_of((x.shape[0], *x.shape[2:]))
-        if isinstance(values, SymbolicDim):
-            counter.copy_(counter + (count_of(values, x.dtype) > 1).astype("int64"))
-        elif values > 1:
-            counter.copy_(counter + 1)
-        if self.momentum is not None:
-            return self.momentum
-        return 1.0 / maximum(counter.astype(x.dtype), 1.0)
+
+class BatchNorm2d(_BatchNorm):
+    """:class:`BatchNorm1d` of images: each channel over samples, height and width.
+
+    Args:
+        num_features: the number of channels C.
+        eps, momentum, affine, track_running_stats, dtype: see :class:`BatchNorm1d`.
+
+    Shapes:
+        (N, C, H, W); parameters and statistics (C,).
+
+    >>> import chainrule as cr
+    >>> norm = cr.nn.BatchNorm2d(1, eps=0.0)
+    >>> norm(cr.tensor([[[[1.0, 3.0]]]])).tolist()
+    [[[[-1.0, 1.0]]]]
+    """
+
+    ranks = (4,)
 
 
 class InstanceNorm1d(_Running):

@@ -17,7 +17,15 @@ from chainrule.graph.primitive import BODIES
 from chainrule.graph.types import ArrayType, DType, SymbolicDim, resolve, size_of
 from chainrule.nn.module import Module, Parameter
 from chainrule.nn.traced import ForwardCapture, mode, outputs_of
-from chainrule.primitives import conv, elementwise, indexing, matmul, movement, reduce
+from chainrule.primitives import (
+    conv,
+    elementwise,
+    indexing,
+    matmul,
+    movement,
+    reduce,
+    windows,
+)
 from chainrule.primitives.matmul import parse_dims
 from chainrule.primitives.rules import show
 from chainrule.regions import control
@@ -119,8 +127,9 @@ def summary(model: Module, data: Any) -> Summary:
     FLOPs are counted in the graph of a prediction, for one sample: a product or
     convolution counts 2 for each multiply–add, an elementwise operation 1 for each
     number that it makes (comparisons, and functions such as exp, too), a sum or maximum
-    1 for each number that it takes; moving, looking up and converting count nothing.
-    Softmax, layer norm and their like are opened and counted the same way.
+    1 for each number that it takes, for each window that it is in; moving, looking up
+    and converting count nothing. Softmax, layer norm and their like are opened and
+    counted the same way.
 
     Raises:
         ArgumentError: no module, or neither a shape nor rows.
@@ -259,6 +268,8 @@ _READ_ONCE = (
     reduce.argmax,
     reduce.argmin,
 )
+#: As many operations for each place as their window has elements.
+_WINDOWS = (windows.window_sum, windows.window_max)
 
 
 def _flops(node: Node) -> int:
@@ -267,13 +278,16 @@ def _flops(node: Node) -> int:
         body = BODIES[primitive]([v.type for v in node.inputs], attrs)
         return sum(map(_flops, body.nodes))
     if primitive is control.scan:
-        return attrs["length"] * sum(map(_flops, attrs["body"].nodes))
+        steps = int(resolve(attrs["length"], {"N": 1}))
+        return steps * sum(map(_flops, attrs["body"].nodes))
     inputs = [_size(v) for v in node.inputs]
     made = [_size(v) for v in node.outputs if v]
     if primitive in (matmul.dot_general, conv.conv):
         return 2 * _multiply_adds(node)
     if primitive in _READ_ONCE:
         return inputs[0]
+    if primitive in _WINDOWS:
+        return made[0] * math.prod(attrs["window"])
     if primitive is indexing.scatter_add:
         return inputs[2]
     return (

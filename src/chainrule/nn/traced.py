@@ -12,7 +12,7 @@ from chainrule.tensor import Tensor
 
 
 class ForwardCapture(NamedTuple):
-    """A tensor that a module gave.
+    """A tensor that a module gave; of several the first.
 
     Attributes:
         path: of the module; of one that has several the first.
@@ -71,8 +71,9 @@ def _noting(
     def noted(*args: Any, **kwargs: Any) -> Any:
         nonlocal calls
         made = forward(*args, **kwargs)
-        if isinstance(made, Tensor):
-            heard.append(ForwardCapture(path, calls, context.scope, made))
+        first = made[0] if isinstance(made, tuple) and made else made
+        if isinstance(first, Tensor):
+            heard.append(ForwardCapture(path, calls, context.scope, first))
         calls += 1
         return made
 

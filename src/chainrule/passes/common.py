@@ -21,7 +21,7 @@ def merge_common(graph: Graph) -> Graph:
         key = (
             node.primitive,
             tuple(map(id, inputs)),
-            tuple(sorted((k, _key(v)) for k, v in node.attrs.items())),
+            tuple(sorted((k, attr_key(v)) for k, v in node.attrs.items())),
         )
         first = seen.setdefault(key, node)
         return None if first is node else first.outputs
@@ -29,6 +29,7 @@ def merge_common(graph: Graph) -> Graph:
     return rewrite(graph, rule)
 
 
-def _key(attr: Any) -> str:
+def attr_key(attr: Any) -> str:
+    """What tells attributes apart."""
     # repr tells 1 from 1.0 and from True, −0.0 from 0.0, and NaN equals itself.
     return f"graph{id(attr)}" if isinstance(attr, Graph) else repr(attr)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from chainrule.graph.build import record, replay
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
+from chainrule.graph.types import Dim
 from chainrule.passes.rewrite import rewrite
-from chainrule.primitives.elementwise import convert
+from chainrule.primitives.elementwise import add, convert
 from chainrule.primitives.movement import (
     broadcast_to,
+    concatenate,
+    pad,
     reduce_sum,
     reshape,
     slice_,
@@ -21,7 +26,9 @@ def simplify(graph: Graph) -> Graph:
 
     - reshape, broadcast_to, convert, transpose and slice to the same type and order;
     - a reshape of a reshape, which is one reshape;
-    - a reshape or broadcast of a repeated number, which repeats the number.
+    - a reshape or broadcast of a repeated number, which repeats the number;
+    - a sum of parts that are padded to lie side by side, which are concatenated: so the
+      derivative of a split comes.
     """
 
     def rule(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...] | None:
@@ -31,6 +38,9 @@ def simplify(graph: Graph) -> Graph:
             if number is not None:
                 shape = {"shape": node.attrs["shape"]}
                 return record(broadcast_to, (number,), shape, node)
+        if primitive is add and (parts := _side_by_side(node, inputs)) is not None:
+            axis, values = parts
+            return record(concatenate, values, {"axis": axis}, node)
         if primitive is reshape:
             (x,) = inputs
             if x.node is not None and x.node.primitive is reshape:
@@ -58,3 +68,45 @@ def _repeated_number(x: Value) -> Value | None:
         return None
     source = x.node.inputs[0]
     return source if source.shape == () else None
+
+
+def _side_by_side(
+    node: Node, inputs: tuple[Value, ...]
+) -> tuple[int, tuple[Value, ...]] | None:
+    """The axis and the parts of a sum of padded parts that leave no gap."""
+    found = _padded_parts(inputs)
+    if found is None:
+        return None
+    (out,) = node.outputs
+    axes = {axis for axis, _, _ in found}
+    if out is None or len(axes) != 1:
+        return None
+    (axis,) = axes
+    found.sort(key=lambda part: part[1])
+    at: Dim = 0
+    for _, start, value in found:
+        if start != at or not isinstance(value.shape[axis], int):
+            return None
+        at = start + value.shape[axis]
+    return (axis, tuple([v for _, _, v in found])) if at == out.shape[axis] else None
+
+
+def _padded_parts(values: Sequence[Value]) -> list[tuple[int, int, Value]] | None:
+    """(axis, where it starts, part) for values that are padded along one axis."""
+    found: list[tuple[int, int, Value]] = []
+    for value in values:
+        node = value.node
+        if node is not None and node.primitive is add:
+            parts = _padded_parts(node.inputs)
+            if parts is None:
+                return None
+            found += parts
+            continue
+        if node is None or node.primitive is not pad or any(node.attrs["interior"]):
+            return None
+        low, high = node.attrs["low"], node.attrs["high"]
+        axes = [i for i, ends in enumerate(zip(low, high)) if any(ends)]
+        if len(axes) != 1 or min(*low, *high) < 0:
+            return None
+        found.append((axes[0], low[axes[0]], node.inputs[0]))
+    return found

@@ -16,7 +16,8 @@ this form: the roles of s, r and d change places.
 
 from __future__ import annotations
 
-import functools
+import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -112,6 +113,7 @@ def _case(lhs: str, rhs: str, dims: str, **changes: Any) -> Case:
         _case("f[2,6,5,3]", "f[3,2,3,4]", "n01c,01co->n01o", padding=((1, 1), (0, 1))),
         _case("f[2,3,8]", "f[4,3,3]", "nc0,oc0->no0", strides=(2,), padding=((1, 2),)),
         _case("f[1,2,9]", "f[3,2,3]", "nc0,oc0->no0", strides=(3,), rhs_dilation=(2,)),
+        _case("f[1,2,6]", "f[3,2,3]", "nc0,oc0->no0", strides=(2,)),
         _case("f[1,2,4]", "f[2,2,3]", "nc0,oc0->no0", lhs_dilation=(2,)),
         _case("f[2,2,3,5]", "f[2,4,3,2]", "ngc0,goc0->ngo0", padding=((1, 0),)),
         _case("f[1,1,6]", "f[1,1,2]", "nc0,oc0->no0", padding=((-1, -2),)),
@@ -129,15 +131,58 @@ def conv(lhs: Array, rhs: Array, **attrs: Any) -> Array:
     d, dtype = parse_dims(a.dims), lhs.dtype
     if a.accumulate.numpy.itemsize > dtype.itemsize:
         lhs, rhs = lhs.astype(a.accumulate.numpy), rhs.astype(a.accumulate.numpy)
-    # One product a kernel tap: shifted input times that tap's weights.
-    taps = "".join(c for c in d.rhs if not c.isdigit())
-    letters = _codes(d.lhs), _codes(taps), _codes(d.out)
-    axes = tuple(map(d.lhs.index, d.window))
-    terms: list[Array] = []
-    for tap, seen in a.sliding(d, rhs.shape).seen(lhs, axes):
-        pick: list[Any] = [slice(None)] * rhs.ndim
-        for i, w in enumerate(d.window):
-            pick[d.rhs.index(w)] = tap[i]
-        weights = rhs[tuple(pick)]
-        terms.append(np.einsum(seen, letters[0], weights, letters[1], letters[2]))
-    return functools.reduce(np.add, terms).astype(dtype, copy=False)
+    slides, axes = a.sliding(d, rhs.shape), tuple(map(d.lhs.index, d.window))
+    places = slides.places("conv", _spatial(d.lhs, d, lhs.shape))
+    fewer = math.prod(places) < math.prod(slides.window)
+    made = (_by_place if fewer else _by_tap)(d, slides, places, axes, lhs, rhs)
+    return made.astype(dtype, copy=False)
+
+
+def _by_tap(
+    d: Dims, slides: Sliding, _: Ints, axes: Ints, lhs: Array, rhs: Array
+) -> Array:
+    """One product for each tap of the kernel: its weights times all that they see."""
+    letters = _codes(d.lhs), _codes(_letters(d.rhs)), _codes(d.out)
+    at = tuple(map(d.rhs.index, d.window))
+    total: Any = 0
+    for tap, seen in slides.seen(lhs, axes):
+        weights = rhs[_at(rhs.ndim, at, tap)]
+        total = total + _product(seen, weights, *letters)
+    return total
+
+
+def _by_place(
+    d: Dims, slides: Sliding, places: Ints, axes: Ints, lhs: Array, rhs: Array
+) -> Array:
+    """One product for each place of the result: the kernel times what it sees there.
+
+    Places and taps are alike: p·s + k·r is also k·r + p·s.
+    """
+    letters = _codes(d.lhs), _codes(d.rhs), _codes(_letters(d.out))
+    window, at = slides.window, tuple(map(d.out.index, d.window))
+    turned = slides._replace(
+        window=places, strides=slides.dilation, dilation=slides.strides
+    )
+    sizes = dict(zip(d.lhs + d.rhs, lhs.shape + rhs.shape))
+    sizes.update(zip(d.window, places))
+    made = np.empty([sizes[c] for c in d.out], lhs.dtype)
+    for place, seen in turned.seen(lhs, axes):
+        seen = seen[_at(lhs.ndim, axes, [slice(w) for w in window])]
+        made[_at(made.ndim, at, place)] = _product(seen, rhs, *letters)
+    return made
+
+
+def _product(x: Array, y: Array, a: list[int], b: list[int], out: list[int]) -> Array:
+    return np.einsum(x, a, y, b, out, optimize=True)
+
+
+def _letters(dims: str) -> str:
+    return "".join(c for c in dims if not c.isdigit())
+
+
+def _at(rank: int, axes: Ints, chosen: Sequence[Any]) -> tuple[Any, ...]:
+    """An index that chooses along these axes, and takes all of the others."""
+    made: list[Any] = [slice(None)] * rank
+    for axis, choice in zip(axes, chosen):
+        made[axis] = choice
+    return tuple(made)

@@ -99,6 +99,21 @@ tanh = elementwise(
 )
 
 
+def _sigmoid(x: Array) -> Array:
+    e = np.exp(-np.abs(x))
+    return np.where(x < 0.0, e, np.ones_like(e)) / (e + 1.0)
+
+
+sigmoid = elementwise(
+    _sigmoid,
+    lambda g, y, x: mul(g, mul(y, sub(full_like(y, 1.0), y))),
+    name="sigmoid",
+    inputs=1,
+    formula=r"\sigma({0})",
+    source="textbook 2.7; σ(x) = 1/(1+e⁻ˣ), with e^(−|x|) so that nothing overflows",
+)
+
+
 def _gauss(x: Value) -> Value:
     """erf′(x) = 2/√π e^(−x²)."""
     return mul(full_like(x, 2 / math.sqrt(math.pi)), exp(neg(mul(x, x))))
@@ -110,6 +125,15 @@ erf = elementwise(
     inputs=1,
     formula=r"\operatorname{{erf}} {0}",
     source="Abramowitz & Stegun, Handbook of Mathematical Functions, 7.1.1",
+)
+
+erfc = elementwise(
+    error_function.erfc,
+    lambda g, y, x: neg(mul(g, _gauss(x))),
+    inputs=1,
+    formula=r"\operatorname{{erfc}} {0}",
+    source="Abramowitz & Stegun, Handbook of Mathematical Functions, 7.1.2",
+    cases=(*examples(1), Case(("f[31]",), ranges=((-9.0, 9.0),))),
 )
 
 sqrt = elementwise(

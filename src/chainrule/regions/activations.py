@@ -15,7 +15,7 @@ from chainrule.primitives.elementwise import (
     abs_,
     add,
     div,
-    erf,
+    erfc,
     exp,
     expm1,
     less,
@@ -24,6 +24,7 @@ from chainrule.primitives.elementwise import (
     maximum,
     mul,
     neg,
+    sigmoid,
     sign,
     sub,
     tanh,
@@ -45,19 +46,6 @@ _ROWS = (
 def relu(x: Value) -> Value:
     """max(x, 0), with ReLU′(0) = 0 as ``maximum`` declares."""
     return maximum(x, full_like(x, 0.0))
-
-
-@region(
-    vjp=(lambda g, a, x: mul(g, mul(a, sub(full_like(a, 1.0), a))),),
-    formula=r"\sigma({0})",
-    source="textbook 2.7; σ(x) = 1/(1+e⁻ˣ), with e^(−|x|) so that nothing overflows",
-    cases=tuple(Case((f"f[{s}]",)) for s in ("", "0", "7", "3,4")),
-)
-def sigmoid(x: Value) -> Value:
-    """σ(x) = 1 / (1 + e⁻ˣ); its derivative is σ(x)(1 − σ(x))."""
-    e = exp(neg(abs_(x)))
-    one = full_like(x, 1.0)
-    return div(where(less(x, full_like(x, 0.0)), e, one), add(one, e))
 
 
 def _times(number: float, x: Value) -> Value:
@@ -99,12 +87,13 @@ def normal_density(x: Value) -> Value:
 @region(
     vjp=(lambda g, y, x: mul(g, normal_density(x)),),
     formula=r"\Phi({0})",
-    source="Abramowitz & Stegun, 26.2.2 and 26.2.29: Φ(x) = ½ (1 + erf(x/√2))",
+    source="Abramowitz & Stegun, 26.2.2 and 26.2.29: Φ(x) = ½ erfc(−x/√2), which loses"
+    " nothing for x < 0, as ½ (1 + erf(x/√2)) does",
     cases=_LINES,
 )
 def normal_distribution(x: Value) -> Value:
     """Φ(x), the probability that a normal number is below x; its derivative is φ(x)."""
-    return _times(0.5, add(full_like(x, 1.0), erf(_times(math.sqrt(0.5), x))))
+    return _times(0.5, erfc(_times(-math.sqrt(0.5), x)))
 
 
 @region(

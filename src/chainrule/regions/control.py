@@ -136,12 +136,15 @@ def _vjp(
     return [found.get(i) for i in range(len(inputs))]
 
 
-def _rnn_body(dtype: DType) -> Graph:
-    """hₜ₊₁ = tanh(W hₜ + xₜ), yₜ = hₜ₊₁ ⊙ hₜ₊₁: the examples' body."""
+def _rnn_body(dtype: DType, *, plain: bool = False) -> Graph:
+    """hₜ₊₁ = tanh(W hₜ + xₜ), yₜ = hₜ₊₁ ⊙ hₜ₊₁: the examples' body.
 
-    def step(w: Value, h: Value, x: Value) -> tuple[Value, Value]:
+    ``plain``: the loop gives hₜ₊₁ itself, twice, and the hₜ and xₜ that it was given.
+    """
+
+    def step(w: Value, h: Value, x: Value) -> tuple[Value, ...]:
         new = tanh(add(dot(w, h, "oi,i->o"), x))
-        return new, mul(new, new)
+        return (new, new, new, h, x) if plain else (new, mul(new, new))
 
     types = [ArrayType(s, dtype) for s in ((3, 3), (3,), (3,))]
     return trace(step, types, name="rnn", tracked=True)
@@ -150,9 +153,10 @@ def _rnn_body(dtype: DType) -> Graph:
 def _cases() -> tuple[Case, ...]:
     cases: list[Case] = []
     for dtype in (DType.float32, DType.float64):
-        body = _rnn_body(dtype)
-        for length, reverse in ((5, False), (4, True), (1, False)):
-            loop = _Loop(body, length, constants=1, carries=1, reverse=reverse)
+        body, kept = _rnn_body(dtype), _rnn_body(dtype, plain=True)
+        ways = (body, 5, False), (body, 4, True), (body, 1, False), (kept, 3, True)
+        for inner, length, reverse in ways:
+            loop = _Loop(inner, length, constants=1, carries=1, reverse=reverse)
             inputs = tuple(f"{dtype.short}[{s}]" for s in ("3,3", "3", f"{length},3"))
             cases.append(Case(inputs, loop._asdict()))
     return tuple(cases)

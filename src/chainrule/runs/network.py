@@ -21,7 +21,9 @@ from chainrule.tensor import Tensor
 #: Samples of a trial.
 TRIED = 2
 #: Layers whose features are the axis behind the samples; of others it is the last one.
-CHANNELS_FIRST = ("BatchNorm1d", "GroupNorm", "InstanceNorm1d")
+CHANNELS_FIRST = (
+    *("BatchNorm1d", "BatchNorm2d", "Conv1d", "Conv2d", "GroupNorm", "InstanceNorm1d"),
+)
 #: The last layers of ``[data] target_transform``.
 TRANSFORMS = {"log": nn.LogTarget, "quantile": nn.QuantileTarget}
 

@@ -51,11 +51,16 @@ __all__ = ["BUNDLED", "DRAWN", "FORMATS", "KINDS", "SECTIONS", "Data", "Run"]
 
 #: Layers that need numbers of the data: ``[model] standardize`` makes them.
 SCALING = ("Standardize", "Unstandardize", "LogTarget", "QuantileTarget")
-_NO_LAYERS = ("Identity", "Module", "ModuleDict", "ModuleList", "Sequential", *SCALING)
+#: Layers that take or give several tensors: no link of a chain.
+_SEVERAL = ("GRU", "LSTM", "MultiheadAttention")
+_NO_LAYERS = ("Identity", "Module", "ModuleDict", "ModuleList", "Sequential")
+_NO_LAYERS = (*_NO_LAYERS, *SCALING, *_SEVERAL)
 #: Sizes that follow from the data or from the layer before.
 INFERRED = (
     "in_features",
     "out_features",
+    "in_channels",
+    "d_model",
     "num_features",
     "num_channels",
     "normalized_shape",
@@ -113,7 +118,8 @@ class Layer(Chosen):
 
     def small(self) -> dict[str, Any]:
         """Its sizes for a trial: two units of each kind at most, or one a group."""
-        units = min(self.options.get("num_groups", 2), 2**20)
+        cut = (self.options.get(name) for name in ("num_groups", "groups", "nhead"))
+        units = min(next(filter(None, cut), 2), 2**20)
         few: dict[str, Any] = dict.fromkeys(self.open_sizes(), units)
         for name, size in self.sizes().items():
             many = isinstance(size, list)

@@ -13,7 +13,7 @@
 
 Norms are Euclidean. Modules are called by their path (``1``, ``encoder.0``); what a
 module gives when it is called again within the step is ``1#1``, ``1#2`` …; a model
-without modules inside is called ``model``.
+without modules inside is called ``model``. Of several tensors the first counts.
 
 Which probes a step has is fixed before it is traced: the engine computes them with
 everything else, and nothing is hooked into anything while it runs.

@@ -18,9 +18,12 @@ from chainrule.nn import Module, output_semantics
 from chainrule.nn.targets import TransformedTarget
 
 #: Layers that take away the scale of what they are given, or take no measurements.
-_SCALING = (nn.Standardize, nn.BatchNorm1d, nn.LayerNorm, nn.Embedding)
+_SCALING = (
+    *(nn.Standardize, nn.BatchNorm1d, nn.BatchNorm2d, nn.LayerNorm),
+    nn.Embedding,
+)
 #: Layers that change no number.
-_PASSING = (nn.Flatten, nn.Dropout)
+_PASSING = (nn.Flatten, nn.Unflatten, nn.Dropout)
 #: Last layers whose outputs lie between 0 and 1.
 _UNIT = (nn.Softmax, nn.Sigmoid)
 #: So many features a row may be an image.
@@ -39,11 +42,13 @@ def warn_of(data: Dataset, model: Module, loss: Any) -> None:
             regression with a column whose mean or standard deviation is beyond ±100,
             and no layer that standardises them; a Standardize that nobody measured;
             targets that the last layer cannot reach; a loss of transformed targets
-            behind a layer that does not transform back.
+            behind a layer that does not transform back; samples that a layer takes for
+        the steps of a sequence.
     """
     layers = [x for x in output_semantics.layers(model) if not isinstance(x, _PASSING)]
     first, last = (layers[0], layers[-1]) if layers else (model, model)
     x, y = _Columns.of(data.x), _Columns.of(data.y)
+    _steps_first(layers)
     _not_measured(first, x, nn.Standardize)
     _not_measured(last, y, nn.Unstandardize)
     if data.x.scale is None and _grey_values(data.x.stored, first):
@@ -90,6 +95,21 @@ def warn_of(data: Dataset, model: Module, loss: Any) -> None:
             got="; ".join(map(str, found.values())),
             fix=" and ".join(found),
         )
+
+
+def _steps_first(layers: list[Module]) -> None:
+    """Warn of an attention among the samples of a batch."""
+    for layer in layers:
+        if isinstance(layer, nn.TransformerEncoderLayer):
+            if layer.self_attn.batch_first:
+                continue
+            warn(
+                "Batches have their samples first, and this layer takes the first axis "
+                "for the steps of a sequence: samples would look at one another.",
+                expected="batch_first=True in a network that a Trainer trains",
+                got=repr(layer).partition("\n")[0],
+                fix="nn.TransformerEncoderLayer(…, batch_first=True)",
+            )
 
 
 def _bare(layer: Module, scaling: Any) -> bool:

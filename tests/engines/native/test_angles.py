@@ -15,7 +15,7 @@ pytest.importorskip("llvmlite")
 from llvmlite import ir
 
 from chainrule.engines.native import angles, power
-from chainrule.engines.native.jit import MachineCode
+from chainrule.engines.native.jit import MachineCode, object_code
 from chainrule.engines.native.kernels import for_loop
 
 FLOATS = (np.float32, np.float64)
@@ -48,7 +48,7 @@ def compiled(name: str, dtype: Any) -> Any:
             xs = [b.load(p, typ=kind, align=size) for p in at[:-1]]
             b.store(FUNCTIONS[name][0](b, *xs), at[-1], align=size)
         b.ret_void()
-        code = MachineCode(str(module))
+        code = MachineCode(object_code([str(module)]))
         types = [ctypes.c_void_p] * (arity + 1) + [ctypes.c_int64]
         call = ctypes.CFUNCTYPE(None, *types)(code.address("f"))
         _compiled[name, dtype] = call, code

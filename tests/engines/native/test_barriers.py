@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("llvmlite")
 
-from chainrule.engines.native.emit import ONE, Access, Key, Pending
+from chainrule.engines.schedule.sharing import ONE, Access, Key, Pending
 
 ROWS: Key = ("rows", 4)
 SPANS = ((0, 8), (8, 16), (4, 12))

@@ -11,8 +11,9 @@ from typing import Any
 
 from llvmlite import ir
 
-from chainrule.engines.native.emit import ONE, Access, BodyBuilder, Key, Part
+from chainrule.engines.native.body import BodyBuilder
 from chainrule.engines.native.kernels import advance, for_loop
+from chainrule.engines.native.nests import Part
 from chainrule.engines.native.scalar import (
     I8,
     I64,
@@ -24,6 +25,7 @@ from chainrule.engines.native.scalar import (
     register_type,
     store,
 )
+from chainrule.engines.schedule.sharing import Access
 from chainrule.graph.node import Node, Value
 from chainrule.graph.types import Dim, DType, Sizes, resolve, size_of
 
@@ -33,6 +35,7 @@ Inner = Callable[[ir.IRBuilder, list[Any], list[Any], list[Any]], None]
 
 def walk(
     builder: BodyBuilder,
+    node: Node,
     key: tuple[Any, ...],
     label: str,
     sizes: Sequence[Dim],
@@ -40,21 +43,21 @@ def walk(
     inner: Inner,
     *,
     numbers: Sequence[Dim] = (),
-    single: bool,
-    memory: tuple[Any, Access, Sequence[Dim]] | None = None,
+    memory: tuple[Any, Access | None, Sequence[Dim]] | None = None,
 ) -> None:
     """Nested loops, emitted once for each ``key``.
 
     Args:
         builder: where the call goes.
+        node: what is lowered.
         key: what the code of ``inner`` depends on, shapes apart.
         label: the kernel's name.
         sizes: of the loops, the outermost first.
         operands: (value, its stride in each loop, whether it is written).
         inner: emits what happens within; its last address is the status.
         numbers: sizes and strides that it needs.
-        single: whether one thread does it all.
-        memory: (address, access, strides in bytes) of memory of the node's own.
+        memory: (address, access, strides in bytes) of memory of the node's own; no
+            access to what each thread has for itself.
     """
     code = builder.code
     sizes = list(sizes) or [1]
@@ -92,17 +95,15 @@ def walk(
     total = rank * (1 + len(steps)) + len(numbers) + 2
     full = (label, *key, rank, tuple(dtypes))
     function = code.kernels.once(full, label, len(steps) + 1, total, emit)
-    part = Part(sizes[0], single=single or not any(step[0] != 0 for step in steps))
-    accesses: list[Access] = []
-    for (value, _, write), step in zip(operands, steps):
-        how: Key = ONE
-        if not part.single:
-            how = builder.rows_key(value, part.units, step[0]) if step[0] != 0 else None
-        accesses.append(builder.access(value, how, write=write))
+    share = builder.share
+    part = Part(sizes[0], single=True)
+    if share is not None:
+        part = Part(share.units, share.granule)
+    accesses = builder.accesses(node)
     pointers = [builder.pointer(value) for value, _, _ in operands]
     if memory is not None:
         pointers.append(memory[0])
-        accesses.append(memory[1])
+        accesses += [memory[1]] if memory[1] else []
     code.touch(accesses)
     flat = [*sizes, *(s for step in steps for s in step), *numbers]
     assert count <= len(pointers)
@@ -155,6 +156,7 @@ def index_of(test: str) -> Callable[[BodyBuilder, Node], None]:
 
         walk(
             builder,
+            node,
             (test,),
             "index_of",
             without(x.shape, axis),
@@ -164,7 +166,6 @@ def index_of(test: str) -> Callable[[BodyBuilder, Node], None]:
             ],
             inner,
             numbers=(x.shape[axis], view.strides[axis]),
-            single=builder.code.small(x.shape),
         )
 
     return lower
@@ -199,6 +200,7 @@ def gather(builder: BodyBuilder, node: Node) -> None:
 
     walk(
         builder,
+        node,
         (),
         "gather",
         out.shape,
@@ -209,7 +211,6 @@ def gather(builder: BodyBuilder, node: Node) -> None:
         ],
         inner,
         numbers=(x.shape[axis], view.strides[axis]),
-        single=builder.code.small(out.shape),
     )
 
 
@@ -222,36 +223,47 @@ def scatter_add_along(builder: BodyBuilder, node: Node) -> None:
     if any(d == 0 for d in indices.shape):
         return
     layouts = [builder.view(v) for v in (out, indices, updates)]
+    order = [a for a in layouts[0].axes if a != axis]
+    order.sort(key=lambda a: a != (0 if axis else 1))  # what threads share comes first
+    row = order.pop() if len(order) > 1 else None
+    width = 1 if row is None else indices.shape[row]
+    asides = [0 if row is None else view.strides[row] for view in layouts]
 
     def inner(b: ir.IRBuilder, at: list[Any], rest: list[Any], _: Any) -> None:
         po, pi, pu, status = at
-        length, rows, *steps = rest
-        with for_loop(b, I64(0), length, "k") as k:
-            i, u = (
-                advance(b, p, d, b.mul(k, s))
-                for p, d, s in zip((pi, pu), (kind, dtype), steps[1:])
-            )
-            row = checked(b, i, kind, rows, status)
-            to = advance(b, po, dtype, b.mul(row, steps[0]))
+        length, rows, width, *steps = rest
+        along, aside = steps[:3], steps[3:]
+        pairs = list(zip((po, pi, pu), (dtype, kind, dtype), aside))
+        with (
+            for_loop(b, I64(0), length, "k") as k,
+            for_loop(b, I64(0), width, "c") as c,
+        ):
+            o, i, u = (advance(b, p, d, b.mul(c, s)) for p, d, s in pairs)
+            i = advance(b, i, kind, b.mul(k, along[1]))
+            u = advance(b, u, dtype, b.mul(k, along[2]))
+            target = checked(b, i, kind, rows, status)
+            to = advance(b, o, dtype, b.mul(target, along[0]))
             known, more = load(b, to, dtype), load(b, u, dtype)
             store(b, combined(b, "sum", dtype, known, more), to, dtype)
 
     walk(
         builder,
+        node,
         (),
         "scatter_add_along",
-        without(indices.shape, axis),
+        [indices.shape[a] for a in order],
         [
-            (v, without(view.strides, axis), v is out)
+            (v, [view.strides[a] for a in order], v is out)
             for v, view in zip((out, indices, updates), layouts)
         ],
         inner,
         numbers=(
             indices.shape[axis],
             out.shape[axis],
+            width,
             *(view.strides[axis] for view in layouts),
+            *asides,
         ),
-        single=builder.code.small(indices.shape),
     )
 
 
@@ -301,6 +313,7 @@ def cumulative(op: str) -> Callable[[BodyBuilder, Node], None]:
 
         walk(
             builder,
+            node,
             (op, back),
             "cumulative",
             [out.shape[i] for i in outer],
@@ -315,7 +328,6 @@ def cumulative(op: str) -> Callable[[BodyBuilder, Node], None]:
                 *(view.strides[axis] for view in layouts),
                 *(view.strides[last] if across else 0 for view in layouts),
             ),
-            single=builder.code.small(out.shape),
         )
 
     return lower
@@ -412,6 +424,7 @@ def argsort(builder: BodyBuilder, node: Node) -> None:
 
     walk(
         builder,
+        node,
         (descending,),
         "argsort",
         kept,
@@ -421,7 +434,6 @@ def argsort(builder: BodyBuilder, node: Node) -> None:
         ],
         inner,
         numbers=(x.shape[axis], view.strides[axis], target.strides[axis]),
-        single=builder.code.small(x.shape),
         memory=(address, room, steps),
     )
 

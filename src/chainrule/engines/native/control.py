@@ -5,50 +5,78 @@ The body becomes a BodyBuilder of its own, whose memory lies in the scratch of t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from chainrule.engines.memory_plan import MemoryPlan, is_elementwise
-from chainrule.engines.native.assign_layouts import Layouts, assign_layouts
-from chainrule.engines.native.emit import BodyBuilder, plan_memory
+from chainrule.engines.memory_plan import MemoryPlan
+from chainrule.engines.native.body import BodyBuilder, plan_memory
+from chainrule.engines.native.divide import divides
 from chainrule.engines.native.kernels import for_loop
-from chainrule.engines.native.layout import StridedView
 from chainrule.engines.native.loops import advanced
 from chainrule.engines.native.scalar import I64, load
+from chainrule.engines.schedule.assign_layouts import (
+    Layouts,
+    assign_layouts,
+    laid_out,
+)
+from chainrule.engines.schedule.layout import StridedView, row_major
+from chainrule.engines.schedule.machine import machine
+from chainrule.engines.schedule.maps import in_loops
+from chainrule.engines.schedule.order import ordered
+from chainrule.engines.schedule.sharing import Share
+from chainrule.engines.threads import available_cores
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
 from chainrule.graph.program import Entry
 from chainrule.graph.types import Dim, DType, Sizes, size_of
-from chainrule.passes import prepare
 
 Scratch = Callable[[Node, Sizes], int]
+#: A body's memory, where its values lie, and how threads divide its nodes.
+Planned = tuple[MemoryPlan, Layouts, Mapping[Node, Share | None]]
 
 
 def _planned(
-    entry: Entry, largest: Sizes, scratch: Scratch
-) -> tuple[MemoryPlan, Layouts]:
-    """A body as an entry point, prepared, with its memory."""
-    entry = entry.with_graph(prepare(entry.graph, keep=is_elementwise))
+    entry: Entry, largest: Sizes, scratch: Scratch, steady: int = 0
+) -> Planned:
+    """A body as an entry point, prepared, with its memory.
+
+    Its first ``steady`` inputs are the same in each round.
+    """
+    entry = in_loops(entry)
     entry = entry.with_graph(assign_layouts(entry.graph, entry, {}))
-    layouts = Layouts({})
-    layouts.add_inputs(entry.graph)
-    for inner in entry.graph.nodes:
-        layouts.add(inner)
+    views = laid_out(entry.graph, {}).known
+    cost = machine(available_cores())
+    first = frozenset(invariant(entry.graph, steady))
+    schedule = ordered(entry, views, largest, cost, divides(views), first)
+    entry, shares = schedule.entry, schedule.shares
+    graph = entry.graph
+    kept = [v for node in invariant(graph, steady) for v in node.outputs if v]
+    entry = entry.with_graph(Graph(graph.name, graph.inputs, (*graph.outputs, *kept)))
+    layouts = laid_out(entry.graph, {})
     plan = plan_memory(entry, layouts, largest, lambda inner: scratch(inner, largest))
     for inner in plan.entry.graph.nodes:
         for value in inner.outputs:
             if value is not None and value not in layouts.known:
                 layouts.add(inner)
-    return plan, layouts
+    return plan, layouts, shares
+
+
+def invariant(graph: Graph, steady: int) -> list[Node]:
+    """The nodes that compute the same in each round of a loop, in running order."""
+    same = set(graph.inputs[:steady])
+    found: list[Node] = []
+    for node in graph.nodes if steady else ():
+        if all(v in same for v in node.inputs):
+            same.update(v for v in node.outputs if v is not None)
+            found.append(node)
+    return found
 
 
 # -- loops -----------------------------------------------------------------------------
 
 
-def scan_plan(
-    node: Node, largest: Sizes, scratch: Scratch
-) -> tuple[MemoryPlan, Layouts]:
+def scan_plan(node: Node, largest: Sizes, scratch: Scratch) -> Planned:
     """A scan's body as an entry point whose state is the carry, with its memory."""
     body, constants = node.attrs["body"], node.attrs["constants"]
     carries = node.attrs["carries"]
@@ -70,7 +98,7 @@ def scan_plan(
         replaces={name: len(ys) + i for i, name in enumerate(names)},
         outputs=len(ys),
     )
-    return _planned(entry, largest, scratch)
+    return _planned(entry, largest, scratch, constants)
 
 
 def scan(builder: BodyBuilder, node: Node) -> None:
@@ -80,11 +108,12 @@ def scan(builder: BodyBuilder, node: Node) -> None:
     fixed = constants + carries
     outputs = [v for v in node.outputs if v is not None]
     for source, held in zip(node.inputs[constants:fixed], outputs):
+        builder.share = builder.share_like(source)
         builder.copy(source, held)
-    plan, layouts = scan_plan(node, code.largest, code.scratch)
+    plan, layouts, shares = scan_plan(node, code.largest, code.scratch)
     base, low, _ = builder.arena_space
     offset = builder.plan.scratch.get(node, 0)
-    inner = BodyBuilder(code, plan, layouts, (base, low + offset, 0))
+    inner = BodyBuilder(code, plan, layouts, shares, (base, low + offset, 0))
     entry = plan.entry
     graph = entry.graph
     sequences = node.inputs[fixed:]
@@ -99,10 +128,12 @@ def scan(builder: BodyBuilder, node: Node) -> None:
     for value, name in plan.state_of.items():
         held = states[name]
         inner.bind(value, inner.pointers[held], inner.resources[held])
-    if code.pending:
-        code.barrier()
+    _rebase(layouts, plan)
+    before = invariant(graph, constants)
+    inner.run(before)
+    every = [n for n in graph.nodes if n not in set(before)]
     length, loop = node.attrs["length"], code.new_counter()
-    with for_loop(b, I64(0), code.dim(length), "t") as i:
+    with for_loop(b, I64(0), code.dim(length), "t") as i, code.repeated():
         t = b.sub(b.sub(code.dim(length), I64(1)), i) if node.attrs["reverse"] else i
         code.count(loop, t)
         for value, outer in zip(graph.inputs[constants : len(entry.inputs)], sequences):
@@ -111,16 +142,38 @@ def scan(builder: BodyBuilder, node: Node) -> None:
             at = partial(_entry_of, builder, outer, view.strides[0], loop)
             inner.bind(value, at, builder.resources[view.root])
         _rebase(layouts, plan)
-        inner.run(graph.nodes)
-        for value, outer in zip(graph.outputs[: entry.outputs], outputs[carries:]):
+        stacked = list(zip(graph.outputs[: entry.outputs], outputs[carries:]))
+        made_there: set[Value] = set()
+        for value, outer in stacked:
+            if _is_made_there(value, inner, layouts):
+                made_there.add(value)
+                start = partial(_entry_of, builder, outer, size_of(value.shape), loop)
+                inner.bind(value, start, builder.resources[builder.view(outer).root])
+        inner.run(every)
+        for value, outer in stacked:
+            if value in made_there:
+                made_there.discard(value)  # a second time it is a copy
+                continue
             row = Value(None, value.shape, value.dtype)
             layouts.known[row] = layouts.own(row)
             start = partial(_entry_of, builder, outer, size_of(row.shape), loop)
             inner.bind(row, start, builder.resources[builder.view(outer).root])
+            inner.share = inner.share_like(value)
             inner.copy(value, row)
         for value, name in plan.copies:
+            inner.share = inner.share_like(value)
             inner.copy(value, states[name])
-        code.barrier()
+
+
+def _is_made_there(value: Value, inner: BodyBuilder, layouts: Layouts) -> bool:
+    """Whether a step's result can be computed where the stack of them lies."""
+    view = layouts.known[value]
+    return (
+        value.node is not None
+        and view.root is value
+        and view.strides == row_major(value.shape)
+        and value not in inner.pointers
+    )
 
 
 def _entry_of(builder: BodyBuilder, sequence: Value, step: Dim, loop: int) -> Any:
@@ -138,11 +191,9 @@ def _rebase(layouts: Layouts, plan: MemoryPlan) -> None:
 # -- branches --------------------------------------------------------------------------
 
 
-def cond_plans(
-    node: Node, largest: Sizes, scratch: Scratch
-) -> list[tuple[MemoryPlan, Layouts]]:
+def cond_plans(node: Node, largest: Sizes, scratch: Scratch) -> list[Planned]:
     """The branches of a ``cond`` as entry points, the true one first."""
-    plans: list[tuple[MemoryPlan, Layouts]] = []
+    plans: list[Planned] = []
     for name in ("true", "false"):
         graph = node.attrs[name]
         inputs = tuple([f"in{i}" for i in range(len(graph.inputs))])
@@ -163,9 +214,11 @@ def cond(builder: BodyBuilder, node: Node) -> None:
     taken = load(b, builder.pointer(which), DType.bool)
     plans = cond_plans(node, code.largest, code.scratch)
     with b.if_else(taken) as branches:
-        for branch, (plan, layouts) in zip(branches, plans, strict=True):
+        for branch, (plan, layouts, shares) in zip(branches, plans, strict=True):
             with branch:
-                inner = BodyBuilder(code, plan, layouts, (base, low + offset, 0))
+                inner = BodyBuilder(
+                    code, plan, layouts, shares, (base, low + offset, 0)
+                )
                 graph = plan.entry.graph
                 for value, outer in zip(graph.inputs, operands, strict=True):
                     view = builder.view(outer)
@@ -179,5 +232,6 @@ def cond(builder: BodyBuilder, node: Node) -> None:
                     layouts.known[made] = layouts.own(made)
                     resource = builder.resources[builder.view(outer).root]
                     inner.bind(made, partial(builder.pointer, outer), resource)
+                    inner.share = inner.share_like(value)
                     inner.copy(value, made)
                 code.barrier()

@@ -13,106 +13,36 @@ share that, and puts a barrier exactly where two accesses since the last one con
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from typing import Any
 
 from llvmlite import ir
 
-from chainrule.engines.memory_plan import MemoryPlan, is_elementwise, make_plan
-from chainrule.engines.native.assign_layouts import Layouts
-from chainrule.engines.native.kernels import Body, Kernels, Operand, advance, times
-from chainrule.engines.native.layout import StridedView
+from chainrule.engines.native.kernels import (
+    Kernels,
+    times,
+)
+from chainrule.engines.native.nests import Part
 from chainrule.engines.native.scalar import I8, I32, I64, POINTER
-from chainrule.engines.native.thread_pool import emit_barrier
-from chainrule.graph.node import Node, Value
-from chainrule.graph.program import Entry
-from chainrule.graph.types import Dim, Sizes, SymbolicDim, resolve, size_of
-from chainrule.primitives.checks import require
+from chainrule.engines.native.thread_pool import emit_barrier, emit_ticks
+from chainrule.engines.schedule.sharing import (
+    Access,
+    Pending,
+)
+from chainrule.graph.node import Array, Node
+from chainrule.graph.types import Dim, Sizes, SymbolicDim
 
-#: Arrays of fixed shape with at most this many elements are one thread's work.
-SMALL = 4096
-#: Arrays with a batch axis are, up to this many: the scores of a small batch, whose
-#: many little loops would otherwise meet at barriers that cost more than they save.
-SMALL_BATCH = 1500
-
-#: Nodes of one function.
-SEGMENT = 64
 #: The type of entries and segments: context, counters, thread, threads.
 ENTRY = ir.FunctionType(ir.VoidType(), [POINTER, POINTER, I32, I32])
 
-#: Memory of fewer bytes is not used twice within a step.
-REUSE_FROM = 32 * 1024
 
-#: How threads share an access: two equal keys mean that each thread touches only what
-#: it touched itself. None is anything else.
-Key = tuple[Any, ...] | None
-ONE: Key = ("one",)
-
-
-@dataclass(frozen=True)
-class Access:
-    """A kernel's access to memory."""
-
-    space: Any
-    start: int
-    stop: int
-    write: bool
-    key: Key
-
-    def conflicts(self, other: Access) -> bool:
-        """Whether the order of the two matters and only a barrier can keep it."""
-        return (
-            (self.write or other.write)
-            and self.space == other.space
-            and self.start < other.stop
-            and other.start < self.stop
-            and not (self.key is not None and self.key == other.key)
-        )
-
-
-class Pending:
-    """The accesses since the last barrier, by memory and by how threads share them."""
+class _Head:
+    """What the first kernels of a loop's body access, before the first barrier."""
 
     def __init__(self) -> None:
-        self._known: dict[Any, dict[Key, dict[Access, None]]] = {}
-
-    def __bool__(self) -> bool:
-        return bool(self._known)
-
-    def clear(self) -> None:
-        self._known.clear()
-
-    def add(self, access: Access) -> None:
-        """Take note of an access."""
-        keys = self._known.setdefault(access.space, {})
-        keys.setdefault(access.key, {})[access] = None
-
-    def conflict(self, access: Access) -> bool:
-        """Whether only a barrier can keep the order of it and another one."""
-        return any(
-            access.conflicts(other)
-            for key, others in self._known.get(access.space, {}).items()
-            if key is None or key != access.key
-            for other in others
-        )
-
-
-@dataclass(frozen=True)
-class Part:
-    """How the outermost loop of a kernel is shared.
-
-    Attributes:
-        units: how many units there are.
-        scale: iterations in a unit.
-        single: whether one thread does them all.
-    """
-
-    units: Dim
-    scale: Dim = 1
-    single: bool = False
+        self.accesses: list[Access] = []
+        self.open = True
 
 
 def as_written(function: ir.Function) -> None:
@@ -134,6 +64,7 @@ class FunctionBuilder:
         words: where in the context the words stand, by name.
         largest: the sizes that memory is planned for.
         lower, scratch: emit a node, and tell the memory that it needs for itself.
+        clock: for each node the place of its ticks; None where nobody counts them.
     """
 
     def __init__(
@@ -142,16 +73,20 @@ class FunctionBuilder:
         kernels: Kernels,
         words: Mapping[str, int],
         largest: Sizes,
-        lower: Callable[[BodyBuilder, Node], None],
+        lower: Callable[[Any, Node], None],
         scratch: Callable[[Node, Sizes], int],
+        clock: dict[Node, int] | None = None,
     ) -> None:
+        self.clock = clock
         self.module, self.kernels, self.words = module, kernels, words
         self.largest, self.lower, self.scratch = largest, lower, scratch
         self.conditions: list[Mapping[str, str]] = []
         self.pending = Pending()
         self.constants = 0
+        self.private_bytes = 0
         self.loops = 0
         self._functions = 0
+        self._heads: list[_Head] = []
 
     # -- functions and what they know -------------------------------------------------
 
@@ -207,6 +142,17 @@ class FunctionBuilder:
                 self._known[key] = at
         return self._known[key]
 
+    def private(self, length: int) -> Any:
+        """The address of memory that each thread has for itself, for one kernel."""
+        self.private_bytes = max(self.private_bytes, -(-length // 64) * 64)
+        if "private" not in self._known:
+            base, each = self.address("private"), self.word("private bytes")
+            tid, _, _ = self.thread_numbers()
+            with self.b.goto_entry_block():
+                mine = self.b.mul(tid, each)
+                self._known["private"] = self.b.gep(base, [mine], source_etype=I8)
+        return self._known["private"]
+
     @property
     def status(self) -> Any:
         """Where conditions that do not hold are reported."""
@@ -243,18 +189,57 @@ class FunctionBuilder:
             self._known[key] = made
         return self._known[key]
 
-    def small(self, shape: Sequence[Dim]) -> bool:
-        """Whether an array of this shape is one thread's work."""
-        total = size_of(tuple(shape))
-        if isinstance(total, int):
-            return total <= SMALL
-        return total.at(self.largest) <= SMALL_BATCH
+    def constant(self, array: Array) -> Any:
+        """The address of numbers in the module's read-only memory."""
+        kind = ir.ArrayType(I8, array.nbytes)
+        data: Any = ir.GlobalVariable(self.module, kind, f"constant.{self.constants}")
+        self.constants += 1
+        data.global_constant = True
+        data.linkage = "internal"
+        data.align = 64
+        data.initializer = ir.Constant(kind, bytearray(array.tobytes()))
+        return data.bitcast(POINTER)
+
+    @contextmanager
+    def clocked(self, node: Node) -> Generator[None]:
+        """Add up the ticks that thread 0 spends in the block, where that is asked for.
+
+        What stands in a loop's body counts for the loop's node too.
+        """
+        if self.clock is None:
+            yield
+            return
+        place = self.clock.setdefault(node, len(self.clock))
+        before = emit_ticks(self.b)
+        yield
+        after = emit_ticks(self.b)
+        with self.one_thread():
+            at = self.b.gep(self.address("clock"), [I64(place)], source_etype=I64)
+            more = self.b.sub(after, before)
+            total = self.b.add(self.b.load(at, typ=I64, align=8), more)
+            self.b.store(total, at, align=8)
 
     def barrier(self) -> None:
         """Have all threads meet."""
         b = self.b
         b.call(emit_barrier(self.module), [self.address("barrier"), self.threads])
         self.pending.clear()
+        for head in self._heads:
+            head.open = False
+
+    @contextmanager
+    def repeated(self) -> Generator[None]:
+        """Within the block stands the body of a loop.
+
+        The threads meet at its end only where its last accesses and its first ones,
+        which follow in the next round, would conflict.
+        """
+        head = _Head()
+        self._heads.append(head)
+        yield
+        self._heads.remove(head)
+        if any(map(self.pending.conflict, head.accesses)):
+            self.barrier()
 
     def touch(self, accesses: Sequence[Access]) -> None:
         """Announce what the next kernel reads and writes."""
@@ -262,13 +247,16 @@ class FunctionBuilder:
             self.barrier()
         for access in accesses:
             self.pending.add(access)
+        for head in self._heads:
+            if head.open:
+                head.accesses += accesses
 
     def share(self, part: Part) -> tuple[Any, Any]:
         """(begin, end) of this thread's iterations, known where a function begins."""
         key = f"share {part.units!r} {part.scale!r}"
         if key not in self._known:
             units, scale, b = self.dim(part.units), self.dim(part.scale), self.b
-            tid, following, threads = self._threads()
+            tid, following, threads = self.thread_numbers()
             with b.goto_entry_block():
                 ends = [b.sdiv(b.mul(units, t), threads) for t in (tid, following)]
                 if part.scale != 1:
@@ -276,7 +264,7 @@ class FunctionBuilder:
             self._known[key] = tuple(ends)
         return self._known[key]
 
-    def _threads(self) -> tuple[Any, Any, Any]:
+    def thread_numbers(self) -> tuple[Any, Any, Any]:
         """The thread's number, the next one's, and the number of threads, as i64."""
         if "threads" not in self._known:
             b = self.b
@@ -300,235 +288,3 @@ class FunctionBuilder:
         """Emit a block that thread 0 alone runs."""
         with self.b.if_then(self.b.icmp_signed("==", self.tid, I32(0))):
             yield
-
-
-class BodyBuilder:
-    """One entry point (or loop body) being emitted."""
-
-    def __init__(
-        self,
-        code: FunctionBuilder,
-        plan: MemoryPlan,
-        layouts: Layouts,
-        arena_space: Any,
-    ) -> None:
-        self.code, self.plan, self.layouts = code, plan, layouts
-        self.arena_space = arena_space
-        self.pointers: dict[Value, Callable[[], Any]] = {}
-        self.resources: dict[Value, tuple[Any, int, int]] = {}
-
-    @property
-    def b(self) -> ir.IRBuilder:
-        """The builder."""
-        return self.code.b
-
-    # -- memory --------------------------------------------------------------------
-
-    def view(self, value: Value) -> StridedView:
-        """Where a value lies."""
-        return self.layouts.known[value]
-
-    def bind(
-        self, root: Value, pointer: Callable[[], Any], resource: tuple[Any, int, int]
-    ) -> None:
-        """Give a root its memory; ``pointer`` emits its address wherever it is used."""
-        self.pointers[root] = pointer
-        self.resources[root] = resource
-
-    def memory(self, offset: int) -> Any:
-        """An address in the arena."""
-        _, low, _ = self.arena_space
-        return self.code.in_arena(low + offset)
-
-    def bytes_of(self, value: Value) -> int:
-        """The bytes of a value at the largest sizes."""
-        count = size_of(resolve(value.shape, self.code.largest))
-        assert isinstance(count, int)
-        return count * value.dtype.itemsize
-
-    def bind_outputs(self, node: Node) -> None:
-        """Memory for what a node computes, as planned."""
-        base, low, _ = self.arena_space
-        for value in node.outputs:
-            assert value is not None
-            view = self.view(value)
-            if view.root in self.pointers or view.root is not value:
-                continue
-            offset = self.plan.offsets[value]
-            size = self.plan.sizes[value]
-            self.bind(
-                value,
-                functools.partial(self.memory, offset),
-                (base, low + offset, low + offset + size),
-            )
-
-    def pointer(self, value: Value) -> Any:
-        """The address of a value's first element."""
-        view = self.view(value)
-        base = self.pointers[view.root]()
-        for term in view.offset:
-            base = advance(self.b, base, value.dtype, self.code.dim(term))
-        return base
-
-    def access(self, value: Value, key: Key, *, write: bool = False) -> Access:
-        """An access to the memory of a value."""
-        space, low, high = self.resources[self.view(value).root]
-        return Access(space, low, high, write, key)
-
-    def rows_key(self, value: Value, units: Dim, step: Dim) -> Key:
-        """The key of an access in which thread t touches its share of ``units``.
-
-        ``step`` is the number of elements from one unit to the next.
-        """
-        space, low, _ = self.resources[self.view(value).root]
-        return ("rows", repr(units), repr(step * value.dtype.itemsize), space, low)
-
-    # -- loops over elements ---------------------------------------------------------
-
-    def map(
-        self,
-        key: Any,
-        label: str,
-        outs: Sequence[tuple[Value, StridedView]],
-        ins: Sequence[tuple[Value, StridedView]],
-        body: Body,
-    ) -> None:
-        """Emit a loop over the elements of the outputs; see ``Kernels.map``."""
-        operands = [*outs, *ins]
-        blocked_views = [p for _, p in operands if p.blocking]
-        order = blocked_views[0] if blocked_views else outs[0][1]
-        loops = [view.loops(order) for _, view in operands]
-        if any(size == 0 for size, _ in loops[0]):
-            return
-        part, loops = shared(loops, self.code.small)
-        loops = collapsed(loops)
-        sizes = [size for size, _ in loops[0]]
-        if len(sizes) and part.scale == 1 and sizes[0] != part.units:
-            part = replace(part, scale=_quotient(sizes[0], part.units))
-        described: list[Operand] = []
-        strides: list[Any] = []
-        accesses: list[Access] = []
-        for i, ((value, _), mine) in enumerate(zip(operands, loops)):
-            steps = [step for _, step in mine]
-            fixed = i >= len(outs) and all(s == 0 for s in steps)
-            inner = steps[-1] if steps[-1] in (0, 1) else None
-            assert inner is None or isinstance(inner, int)
-            described.append(Operand(value.dtype, inner, fixed))
-            if not fixed:
-                strides += [self.code.dim(s) for s in steps]
-            if part.single:
-                how: Key = ONE
-            else:
-                unit = steps[0] * part.scale if steps[0] != 0 else 0
-                how = None if unit == 0 else self.rows_key(value, part.units, unit)
-            accesses.append(self.access(value, how, write=i < len(outs)))
-        function = self.code.kernels.map(
-            key,
-            label,
-            len(sizes),
-            described[: len(outs)],
-            described[len(outs) :],
-            body,
-        )
-        self.code.touch(accesses)
-        pointers = [self.pointer(v) for v, _ in operands]
-        numbers = [self.code.dim(s) for s in sizes]
-        self.code.call(function, [*pointers, *numbers, *strides], part)
-
-    def copy(self, source: Value, target: Value) -> None:
-        """Copy the elements of one value into the memory of another."""
-        self.map(
-            ("copy",),
-            "copy",
-            [(target, self.view(target))],
-            [(source, self.view(source))],
-            lambda b, values, indices: values,
-        )
-
-    # -- nodes ---------------------------------------------------------------------
-
-    def run(self, nodes: Sequence[Node]) -> None:
-        """Emit nodes in order."""
-        for start in range(0, len(nodes), SEGMENT):
-            part = nodes[start : start + SEGMENT]
-            if len(nodes) <= SEGMENT:
-                self._run(part)
-            else:
-                with self.code.segment():
-                    self._run(part)
-
-    def _run(self, nodes: Sequence[Node]) -> None:
-        for node in nodes:
-            self.bind_outputs(node)
-            if not node.primitive.view or node.primitive is require:
-                self.code.lower(self, node)
-
-
-def plan_memory(
-    entry: Entry, layouts: Layouts, largest: Sizes, scratch: Callable[[Node], int]
-) -> MemoryPlan:
-    """Plan an arranged entry point."""
-
-    def is_view(node: Node, root: dict[Value, Value]) -> bool:
-        del root
-        return node.primitive.view
-
-    def in_place(node: Node, old: Value, new: Value) -> bool:
-        return (
-            old.type == new.type
-            and is_elementwise(node)
-            and layouts.known[old].root is old
-            and layouts.known[old].blocking == layouts.known[new].blocking
-        )
-
-    def size(value: Value) -> int:
-        count = size_of(resolve(value.shape, largest))
-        assert isinstance(count, int)
-        return count * value.dtype.itemsize
-
-    return make_plan(
-        entry,
-        is_view=is_view,
-        in_place=in_place,
-        size=size,
-        scratch=scratch,
-        reuse_from=REUSE_FROM,
-    )
-
-
-Loops = list[tuple[tuple[Dim, Dim], ...]]
-
-
-def shared(loops: Loops, small: Callable[[Sequence[Dim]], bool]) -> tuple[Part, Loops]:
-    """How threads share nested loops: by the outermost one."""
-    if not loops[0]:
-        return Part(1, single=True), [((1, 0),) for _ in loops]
-    single = small([size for size, _ in loops[0]])
-    units = loops[0][0][0]
-    if units == 1 and not single:  # the first axis tells nothing: drop it
-        return shared([mine[1:] for mine in loops], small)
-    return Part(units, single=single), loops
-
-
-def collapsed(loops: Loops) -> Loops:
-    """Merge neighbouring loops that every operand walks through without a gap."""
-    axes = list(range(len(loops[0])))
-    kept = [a for a in axes if loops[0][a][0] != 1] or axes[-1:]
-    rows = [[mine[a] for a in kept] for mine in loops]
-    i = 0
-    while i + 1 < len(rows[0]):
-        if all(r[i + 1][1] * r[i + 1][0] == r[i][1] for r in rows):
-            for r in rows:
-                size = r[i][0] * r[i + 1][0]
-                r[i : i + 2] = [(size, r[i + 1][1])]
-        else:
-            i += 1
-    return [tuple(r) for r in rows]
-
-
-def _quotient(a: Dim, b: Dim) -> Dim:
-    """a / b for a b that divides a."""
-    if isinstance(a, SymbolicDim):
-        return a // b
-    assert isinstance(b, int)
-    return a // b

@@ -11,54 +11,47 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
-from functools import partial
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from llvmlite import ir
 
 from chainrule.engines import Buffer, on_host
 from chainrule.engines.garbage import kept
-from chainrule.engines.memory_plan import is_elementwise
-from chainrule.engines.native.assign_layouts import Layouts, assign_layouts
-from chainrule.engines.native.emit import (
-    BodyBuilder,
-    FunctionBuilder,
-    as_written,
-    plan_memory,
+from chainrule.engines.native import jit
+from chainrule.engines.native.code import (
+    CONDITION,
+    Code,
+    found_code,
+    found_layout,
+    keep_code,
+    keep_layout,
 )
-from chainrule.engines.native.jit import Emitted, machine_code
-from chainrule.engines.native.kernels import Kernels, for_loop, times
-from chainrule.engines.native.layout import (
-    blocked_values,
-    choose_blocked,
-    from_memory,
-    to_memory,
-)
-from chainrule.engines.native.lower import CONDITION, lower, scratch_bytes
-from chainrule.engines.native.scalar import I8, I32, I64, POINTER
-from chainrule.engines.native.thread_pool import (
-    BARRIER_BYTES,
-    WORKER,
-    emit_flush_denormals,
-    emit_restore_denormals,
-    thread_pool,
-)
-from chainrule.engines.threads import ThreadChoice, checked
+from chainrule.engines.native.identity import identity
+from chainrule.engines.native.thread_pool import BARRIER_BYTES, WORKER, thread_pool
+from chainrule.engines.schedule.layout import from_memory, to_memory
+from chainrule.engines.threads import ThreadChoice, checked, process
 from chainrule.errors import ArgumentError
-from chainrule.graph.graph import Graph
-from chainrule.graph.node import Array, Value
+from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.program import Entry, Program
 from chainrule.graph.types import NO_SIZES, Sizes, is_symbolic, resolve, size_of
-from chainrule.passes import prepare
 from chainrule.primitives.checks import failed
+
+if TYPE_CHECKING:
+    from chainrule.engines.native.compiler import Emitted, Prepared
+    from chainrule.engines.schedule.profile import Profile
+    from chainrule.engines.schedule.schedule import Schedule
 
 #: Inputs and outputs of so many bytes have memory of their own, from which and to which
 #: they are copied: that costs less than to ask an array for its address.
 COPIED = 4096
+#: Runs of a profile, of which the fastest counts.
+ROUNDS = 5
 #: Readable bytes behind every buffer.
 SLACK = 256
-_FIXED_WORDS = 4  # steps, arena, barrier, status; then the named sizes
+#: steps, arena, barrier, status, memory of each thread and its bytes, ticks; then the
+#: sizes.
+_FIXED_WORDS = 7
 
 
 class NativeExecutable:
@@ -77,15 +70,12 @@ class NativeExecutable:
         started = time.perf_counter()
         self.program = program
         self.threads = threads
-        prepared = {
-            name: entry.with_graph(prepare(entry.graph, keep=is_elementwise))
-            for name, entry in program.entries.items()
-        }
-        self.blocked = choose_blocked(prepared.values())
-        self.entries = {
-            name: entry.with_graph(assign_layouts(entry.graph, entry, self.blocked))
-            for name, entry in prepared.items()
-        }
+        self.identity = identity(program)
+        blocked = found_layout(self.identity)
+        if blocked is None:
+            blocked = self.prepared.blocked
+            keep_layout(self.identity, blocked)
+        self.blocked = blocked
         self.state = {
             name: _buffer(t.shape, t.dtype.numpy) for name, t in program.state.items()
         }
@@ -102,6 +92,13 @@ class NativeExecutable:
         self._threads = checked(threads)
         self._choices: dict[str, ThreadChoice] = {}
 
+    @cached_property
+    def prepared(self) -> Prepared:
+        """The program after the passes, made where something has to be compiled."""
+        from chainrule.engines.native.compiler import Prepared
+
+        return Prepared(self.program)
+
     def put(self, entry: str, name: str, array: Array) -> Buffer:
         """Take over an input."""
         return on_host(array)
@@ -116,6 +113,64 @@ class NativeExecutable:
         shape = resolve(self.program.state[name].shape, NO_SIZES)
         return from_memory(self.state[name], shape, self.blocked.get(name, 0))
 
+    def profile(
+        self,
+        entry: str,
+        inputs: Mapping[str, Array | Buffer],
+        *,
+        steps: int,
+        sizes: Sizes,
+        threads: int = 1,
+    ) -> Profile:
+        """Run an entry point and measure each of its nodes; the state stays as it is.
+
+        Args:
+            entry, inputs, steps, sizes: as for :meth:`run`.
+            threads: how many threads run it; the first one's time is measured.
+        """
+        from chainrule.engines.schedule.profile import Profile
+
+        held = {name: array.copy() for name, array in self.state.items()}
+        largest = {name: sizes[name] for name in sorted(sizes)}
+        clock: dict[Node, int] = {}
+        emitted = self.emitted(entry, largest, clock)
+        compiled = _Compiled(self.program.entries[entry], self, largest, emitted)
+        best = math.inf
+        ticks = compiled.ticks
+        for _ in range(ROUNDS):
+            compiled.ticks[:] = 0
+            started = time.perf_counter()
+            compiled.run(inputs, steps, sizes, threads)
+            seconds = time.perf_counter() - started
+            if seconds < best:
+                best, ticks = seconds, compiled.ticks.copy()
+            for name, array in held.items():
+                np.copyto(self.state[name], array)
+        # What the planner has added stands in no schedule.
+        counted = {node: int(ticks[i]) for node, i in clock.items()}
+        return Profile(emitted.schedule, counted, best * 1e6 / steps, sizes)
+
+    @property
+    def schedules(self) -> dict[str, Schedule]:
+        """The schedules of the entry points that have run so far."""
+        return {
+            name: self.emitted(name, compiled.largest).schedule
+            for name, compiled in self._compiled.items()
+        }
+
+    @kept()
+    def emitted(
+        self, entry: str, largest: Sizes, clock: dict[Node, int] | None = None
+    ) -> Emitted:
+        """An entry point as text and as a schedule, for sizes up to ``largest``.
+
+        ``clock``: filled with the place of each node's ticks, which are then counted.
+        """
+        from chainrule.engines.native.compiler import emitted
+
+        prepared = self.prepared
+        return emitted(prepared.entries[entry], prepared.blocked, largest, clock)
+
     def run(
         self,
         entry: str,
@@ -129,8 +184,8 @@ class NativeExecutable:
         if compiled is None or any(sizes[k] > v for k, v in compiled.largest.items()):
             started = time.perf_counter()
             grown: Sizes = NO_SIZES if compiled is None else compiled.largest
-            largest = {k: max(v, grown.get(k, 1)) for k, v in sizes.items()}
-            compiled = _Compiled(self.entries[entry], self, largest)
+            largest = {k: max(sizes[k], grown.get(k, 1)) for k in sorted(sizes)}
+            compiled = _Compiled(self.program.entries[entry], self, largest)
             self._compiled[entry] = compiled
             self.seconds_compile += time.perf_counter() - started
         choice = self._choices.get(entry)
@@ -175,21 +230,30 @@ class _Passed:
 
 
 class _Compiled:
-    """One entry point as machine code, for sizes up to ``largest``."""
+    """One entry point as machine code, for sizes up to ``largest``.
+
+    ``emitted``: as this text, instead of the usual one, which may be kept already.
+    """
 
     @kept()
-    def __init__(self, entry: Entry, owner: NativeExecutable, largest: Sizes) -> None:
-        self.largest = largest
-        called, calling = self._emit(entry, owner)
-        self.text = called.text + calling.text
-        machine_code(called, passes=True)
-        code = self.code = machine_code(calling, passes=False)
-        self.function = WORKER(code.address("entry"))
+    def __init__(
+        self,
+        entry: Entry,
+        owner: NativeExecutable,
+        largest: Sizes,
+        emitted: Emitted | None = None,
+    ) -> None:
+        self.entry, self.largest = entry, largest
+        with process.lock:  # kernels are the process'
+            code = self._code(owner, emitted)
+        self.conditions, self.private_bytes = code.conditions, code.private_bytes
+        self.code = jit.machine_code(code.machine)
+        self.function = WORKER(self.code.address("entry"))
+        self.arena_bytes = code.arena_bytes
         self.arena = _buffer((self.arena_bytes + SLACK,), np.dtype(np.uint8))
         self.sync = np.zeros(BARRIER_BYTES + 64, np.uint8)
         self.status = np.zeros(64, np.uint8)
         self.condition = self.status[CONDITION : CONDITION + 4].view(np.uint32)
-        entry = self.entry
         states = [owner.state[name] for name in entry.state]
         fixed = [a.ctypes.data for a in (self.arena, self.sync, self.status)]
         self.first_word = _FIXED_WORDS + len(largest) + len(states)
@@ -201,10 +265,25 @@ class _Compiled:
         self.words = np.zeros(
             self.first_word + len(self.inputs) + len(self.outputs), np.int64
         )
-        self.words[1:_FIXED_WORDS] = fixed
+        self.words[1 : 1 + len(fixed)] = fixed
+        self.words[5] = self.private_bytes
+        self.ticks = np.zeros(len(emitted.clock if emitted else ()) + 1, np.int64)
+        self.words[6] = self.ticks.ctypes.data
+        self.private = _buffer((0,), np.dtype(np.uint8))
         for i, array in enumerate(states):
             self.words[_FIXED_WORDS + len(largest) + i] = array.ctypes.data
         self.address: int = self.words.ctypes.data
+
+    def _code(self, owner: NativeExecutable, emitted: Emitted | None) -> Code:
+        """The code, found or compiled, with its kernels in this process."""
+        if emitted is not None:
+            return emitted.compiled()
+        name, largest = self.entry.name, self.largest
+        code = found_code(owner.identity, name, largest)
+        if code is None:
+            code = owner.emitted(name, largest).compiled()
+            keep_code(owner.identity, name, largest, code)
+        return code
 
     # -- running -----------------------------------------------------------------
 
@@ -246,6 +325,10 @@ class _Compiled:
             outs.append(array)
             at += 1
         self.status.fill(0)
+        if len(self.private) < threads * self.private_bytes:
+            length = threads * self.private_bytes
+            self.private = _buffer((length,), np.dtype(np.uint8))
+            words[4] = self.private.ctypes.data
         if threads == 1:
             self.function(self.address, 0, 1)
         else:
@@ -264,89 +347,3 @@ class _Compiled:
                 if passed.copied is not None:
                     outs[i] = passed.copied.copy()
         return outs
-
-    # -- emitting ----------------------------------------------------------------
-
-    def _emit(self, entry: Entry, owner: NativeExecutable) -> tuple[Emitted, Emitted]:
-        """The modules of loops, and of the entry that calls them."""
-        layouts = Layouts(blocked_values(entry, owner.blocked))
-        layouts.add_inputs(entry.graph)
-        for node in entry.graph.nodes:
-            layouts.add(node)
-        plan = plan_memory(
-            entry,
-            layouts,
-            self.largest,
-            lambda node: scratch_bytes(node, self.largest),
-        )
-        self.entry = entry = plan.entry
-        self.arena_bytes = plan.arena
-        # Copies that the planner has added lie like the state that they become.
-        layouts.blocked.update(blocked_values(entry, owner.blocked))
-        for node in entry.graph.nodes:
-            if any(v not in layouts.known for v in node.outputs if v is not None):
-                layouts.add(node)
-
-        module = ir.Module(entry.name)
-        kind = ir.FunctionType(ir.VoidType(), [POINTER, I32, I32])
-        function = ir.Function(module, kind, "entry")
-        as_written(function)
-        b = ir.IRBuilder(function.append_basic_block("start"))
-        saved = emit_flush_denormals(b)
-        names = ["steps", "arena", "barrier", "status", *self.largest]
-        names += [f"state/{name}" for name in entry.state]
-        names += [f"input/{name}" for name in entry.inputs]
-        names += [f"output/{i}" for i in range(entry.outputs)]
-        words = {name: i for i, name in enumerate(names)}
-        code = FunctionBuilder(
-            module, Kernels(module), words, self.largest, lower, scratch_bytes
-        )
-        counters = b.alloca(ir.ArrayType(I64, _loops(entry.graph)))
-        counters.type = POINTER
-        code.begin(b, function.args, counters)
-        builder = BodyBuilder(code, plan, layouts, ("arena", 0, 0))
-        graph = entry.graph
-        for value, name in plan.state_of.items():
-            builder.bind(
-                value,
-                partial(code.address, f"state/{name}"),
-                (("state", name), 0, 1),
-            )
-        loop = code.new_counter()
-        with for_loop(b, I64(0), code.word("steps"), "step") as step:
-            code.count(loop, step)
-            for value in graph.inputs[: len(entry.inputs)]:
-                at = partial(code.address, f"input/{value.name}")
-                if value.name in entry.each:
-                    at = partial(_row, code, f"input/{value.name}", value, loop)
-                builder.bind(value, at, (("input", value.name), 0, 1))
-            builder.run(graph.nodes)
-            for i, value in enumerate(graph.outputs[: entry.outputs]):
-                out = Value(None, value.shape, value.dtype)
-                layouts.known[out] = layouts.own(out)
-                at = partial(_row, code, f"output/{i}", value, loop)
-                builder.bind(out, at, (("output", i), 0, 1))
-                builder.copy(value, out)
-            held = dict(zip(entry.state, graph.inputs[len(entry.inputs) :]))
-            for value, name in plan.copies:
-                builder.copy(value, held[name])
-            code.barrier()
-        self.conditions = code.conditions
-        emit_restore_denormals(b, saved)
-        b.ret_void()
-        kernels = code.kernels
-        return kernels.emitted(kernels.loops), kernels.emitted(module)
-
-
-def _loops(graph: Graph) -> int:
-    """How many loops an entry point has at most: its steps, and those within it."""
-    bodies = [a for n in graph.nodes for a in n.attrs.values() if isinstance(a, Graph)]
-    return 1 + sum(map(_loops, bodies))
-
-
-def _row(code: FunctionBuilder, name: str, value: Value, loop: int) -> Any:
-    """The part of a stacked array that belongs to this step."""
-    b = code.b
-    size = times(b, code.dim(size_of(value.shape)), I64(value.dtype.itemsize))
-    offset = times(b, size, code.counter(loop))
-    return b.gep(code.address(name), [offset], source_etype=I8)

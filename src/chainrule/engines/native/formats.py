@@ -39,12 +39,24 @@ class Format:
     """(2 atanh s - 2 s) / s³ for |s| ≤ (√2 - 1) / (√2 + 1), by powers of s²."""
     tanh_one: float
     """From here on tanh rounds to 1."""
+    exp_zero: float
+    """From here on e^-x is 0, also where it could be denormal."""
     erf_one: float
     """From here on erf rounds to 1."""
     erf: tuple[float, ...]
     """erf x / x - 1 for |x| ≤ 1, by powers of x²."""
     log_erfc: tuple[float, ...]
     """ln(1 - erf x) for 1 ≤ x ≤ erf_one, by powers of x - 1."""
+    erfc_zero: float
+    """From here on erfc is 0, also where it could be denormal."""
+    erfc_shift: float
+    """K in the variable q = 1 / (x + K) that erfc is fitted in."""
+    erfc_middle: float
+    """What q is counted from."""
+    erfc_slope: tuple[float, float]
+    """A line near the derivative of ln(e^(x²) erfc x) by ln q: by powers of q."""
+    log_erfcx: tuple[float, ...]
+    """ln(e^(x²) erfc x / q) for 0 ≤ x ≤ erfc_zero, by powers of q - erfc_middle."""
 
 
 FLOAT = Format(
@@ -65,6 +77,7 @@ FLOAT = Format(
     ),
     atanh=(0.298706978559494, 0.3997758626937866, 0.6666677594184875),
     tanh_one=10.0,
+    exp_zero=88.0,
     erf_one=3.95,
     erf=(
         7.823579653631896e-05,
@@ -84,7 +97,26 @@ FLOAT = Format(
         -2.638963222503662,
         -1.8496055603027344,
     ),
+    erfc_zero=9.36,
+    erfc_shift=1.25,
+    erfc_middle=0.35,
+    erfc_slope=(0.3, 1.17),
+    log_erfcx=(
+        -3.295745611190796,
+        7.4893598556518555,
+        -5.737315654754639,
+        0.13515491783618927,
+        2.7741658687591553,
+        -1.7931218147277832,
+        -0.2484133392572403,
+        1.1010022163391113,
+        -0.49390047788619995,
+        -0.6411826610565186,
+        1.1155575513839722,
+        -0.13798289000988007,
+    ),
 )
+
 
 DOUBLE = Format(
     suffix="f64",
@@ -117,6 +149,7 @@ DOUBLE = Format(
         0.6666666666666735,
     ),
     tanh_one=20.0,
+    exp_zero=709.0,
     erf_one=5.95,
     erf=(
         -7.723728707326202e-10,
@@ -151,5 +184,37 @@ DOUBLE = Format(
         -0.8431072563592042,
         -2.638967514234782,
         -1.8496055099332482,
+    ),
+    erfc_zero=26.62,
+    erfc_shift=2.0,
+    erfc_middle=0.25,
+    erfc_slope=(2.514, 1.0),
+    log_erfcx=(
+        4674756.150494744,
+        -5491070.317546049,
+        762945.9944949799,
+        1956539.3001976945,
+        -1110531.533303857,
+        -127465.67734584249,
+        341780.8295311665,
+        -90341.37050565188,
+        -50475.73177738701,
+        36875.04783515121,
+        140.57853595793458,
+        -8105.806525334601,
+        2130.571725543859,
+        1197.9471473156227,
+        -731.082655547089,
+        -98.28870010153247,
+        176.6008866107652,
+        -9.584431705498844,
+        -38.433792213220535,
+        7.204591841493721,
+        9.03673708314893,
+        -2.527408477771679,
+        -3.001319054796375,
+        0.7574929094704503,
+        2.6905728959106274,
+        0.021353096503253045,
     ),
 )

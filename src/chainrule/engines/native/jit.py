@@ -1,66 +1,110 @@
-"""From LLVM IR to machine code for this processor, once for each kernel and module."""
+"""From LLVM IR to object code for this processor, and from there into this process.
+
+Kernels come in *packs*, all new ones of an entry point together: LLVM has much to do
+for each module, however small. A kernel's name is a digest of its text, so whoever
+needs the same one finds it, in this process and in the cache on the disk.
+"""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 from llvmlite import binding
 
-from chainrule.engines.threads import process
+from chainrule.engines.native.thread_pool import define_symbols
 
-#: The kernels that were compiled so far: the names under which modules find them.
-_kernels: dict[Any, str] = {}
-#: Modules by their text. What is here lives as long as the process: kernels are shared.
-_modules: dict[str, MachineCode] = {}
-
-
-def known_kernel(key: Any) -> str | None:
-    """The name of a kernel that the process has already."""
-    return _kernels.get(key)
+#: Compilations so far: modules that LLVM has made object code of.
+compilations = 0
 
 
 @dataclass(frozen=True)
-class Emitted:
-    """A module as text.
+class Kernel:
+    """A function as a module of its own.
 
     Attributes:
+        name: tells apart all kernels there are.
         text: LLVM IR.
-        kernels: the names of the kernels that it defines, by their keys; once it is
-            compiled other modules call them.
+        passes: whether LLVM's passes shall go over it. They make vectors of plain
+            loops; tiles are as they should be.
     """
 
+    name: str
     text: str
-    kernels: Mapping[Any, str]
+    passes: bool
+
+    @classmethod
+    def of(cls, label: str, text: str, *, passes: bool) -> Kernel:
+        """The kernel whose function is called ``label`` in the text."""
+        name = f"{label.rstrip('.')}.{sha256(text.encode()).hexdigest()[:20]}"
+        return cls(name, text.replace(f'@"{label}"', f'@"{name}"'), passes)
 
 
-def machine_code(module: Emitted, *, passes: bool) -> MachineCode:
-    """The compiled module.
+def object_code(improved: Sequence[str], as_written: Sequence[str] = ()) -> bytes:
+    """Compile modules together; a name that several define must mean the same.
 
     Args:
-        module: what to compile; other modules that it calls are compiled already.
-        passes: whether LLVM's passes shall go over it.
+        improved: LLVM IR; LLVM's passes go over it.
+        as_written: LLVM IR that they leave alone.
     """
-    with process.lock:
-        if module.text not in _modules:
-            code = _modules[module.text] = MachineCode(module.text, passes=passes)
-            for key, name in module.kernels.items():
-                binding.add_symbol(name, code.address(name))
-                _kernels.setdefault(key, name)
-        return _modules[module.text]
+    global compilations
+    compilations += 1
+    target, cpu, features = host()
+    machine = target.create_target_machine(cpu=cpu, features=features, opt=1, jit=True)
+    module = _joined(improved)
+    if improved:
+        # The first level vectorises loops as well as the third, in half the time; what
+        # keeps them short gains nothing beside that.
+        tuning = binding.PipelineTuningOptions(speed_level=1)
+        tuning.loop_vectorization = True
+        tuning.loop_interleaving = False
+        tuning.slp_vectorization = False
+        tuning.loop_unrolling = False
+        builder = binding.create_pass_builder(machine, tuning)
+        builder.getModulePassManager().run(module, builder)
+    if as_written:
+        module.link_in(_joined(as_written))
+    with _addresses_as_written():
+        return machine.emit_object(module)
 
 
-def _machine() -> Any:
-    """A code generator for this processor and all its instructions."""
-    target, cpu, features = _host()
-    return target.create_target_machine(cpu=cpu, features=features, opt=1, jit=True)
+def _joined(texts: Sequence[str]) -> binding.ModuleRef:
+    """One module of several, verified."""
+    first, *others = map(binding.parse_assembly, texts or [""])
+    for other in others:
+        first.link_in(other)
+    first.verify()
+    return first
+
+
+#: LLVM ends the process for an option that it does not know; up to here it knows ours.
+_NEWEST_LLVM = 22
+
+
+@contextmanager
+def _addresses_as_written() -> Generator[None]:
+    """Within the block LLVM looks for no other way to count up addresses in loops.
+
+    That takes it a quarter of its time, and what we write gains nothing. The option is
+    one of the process, so others get back what they had.
+    """
+    known = binding.llvm_version_info[0] <= _NEWEST_LLVM
+    if known:
+        binding.set_option("", "-disable-lsr=true")
+    try:
+        yield
+    finally:
+        if known:
+            binding.set_option("", "-disable-lsr=false")
 
 
 @functools.cache
-def _host() -> tuple[Any, str, str]:
-    """What LLVM calls this processor, and its features."""
+def host() -> tuple[Any, str, str]:
+    """What LLVM compiles for: a target, what it calls this processor, its features."""
     binding.initialize_native_target()
     binding.initialize_native_asmprinter()
     features = binding.get_host_cpu_features().flatten()
@@ -68,31 +112,68 @@ def _host() -> tuple[Any, str, str]:
 
 
 class MachineCode:
-    """A compiled module; its functions live as long as this object.
+    """Object code in this process; its functions live as long as this object.
 
     Args:
-        text: LLVM IR.
-        passes: whether LLVM's passes go over it. They make vectors of plain loops;
-            tiles and lists of calls are as they should be.
+        code: what :func:`object_code` has made. What it calls is here already.
     """
 
-    def __init__(self, text: str, *, passes: bool = True) -> None:
-        parsed = binding.parse_assembly(text)
-        parsed.verify()
-        machine = _machine()
-        if passes:
-            # The first level vectorises loops as well as the third, in half the time;
-            # what keeps them short gains nothing beside that.
-            tuning = binding.PipelineTuningOptions(speed_level=1)
-            tuning.loop_vectorization = True
-            tuning.loop_interleaving = False
-            tuning.slp_vectorization = False
-            tuning.loop_unrolling = False
-            builder = binding.create_pass_builder(machine, tuning)
-            builder.getModulePassManager().run(parsed, builder)
-        self._engine = binding.create_mcjit_compiler(parsed, machine)
+    def __init__(self, code: bytes) -> None:
+        define_symbols()
+        target, cpu, features = host()
+        machine = target.create_target_machine(cpu=cpu, features=features, jit=True)
+        empty = binding.parse_assembly("")
+        self._engine = binding.create_mcjit_compiler(empty, machine)
+        self._engine.add_object_file(binding.ObjectFileRef.from_data(code))
         self._engine.finalize_object()
 
     def address(self, name: str) -> int:
         """The address of a function."""
         return self._engine.get_function_address(name)
+
+
+# -- what the process has --------------------------------------------------------------
+
+#: Code by its digest, and the pack of each kernel that is here. They stay as long as
+#: the process: programs share kernels.
+_code: dict[bytes, MachineCode] = {}
+_packs: dict[str, str] = {}
+
+
+#: What entry points were compiled to, by digests of their text.
+_entries: dict[bytes, bytes] = {}
+
+
+def entry_code(text: str) -> bytes:
+    """The object code of an entry point, compiled once."""
+    key = sha256(text.encode()).digest()
+    if key not in _entries:
+        _entries[key] = object_code([], [text])
+    return _entries[key]
+
+
+def machine_code(code: bytes) -> MachineCode:
+    """Object code in this process, once."""
+    key = sha256(code).digest()
+    if key not in _code:
+        _code[key] = MachineCode(code)
+    return _code[key]
+
+
+def link(pack: str, kernels: Iterable[str], code: bytes) -> None:
+    """Take a pack into the process, for whoever calls its kernels by their names."""
+    made = machine_code(code)
+    for name in kernels:
+        if name not in _packs:
+            binding.add_symbol(name, made.address(name))
+            _packs[name] = pack
+
+
+def pack_of(kernel: str) -> str | None:
+    """The pack in which a kernel has come, or None where it is not here."""
+    return _packs.get(kernel)
+
+
+def is_linked(pack: str) -> bool:
+    """Whether a pack is here."""
+    return pack in _packs.values()

@@ -8,17 +8,17 @@ vectorised; a kernel that is asked for twice is emitted once.
 
 from __future__ import annotations
 
-import itertools
 import re
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from llvmlite import ir
 
-from chainrule.engines.native import jit
+from chainrule.engines.native.jit import Kernel
 from chainrule.engines.native.scalar import (
+    I1,
     I32,
     I64,
     POINTER,
@@ -31,8 +31,8 @@ from chainrule.engines.native.scalar import (
 )
 from chainrule.graph.types import DType
 
-#: Makes the names of kernels differ throughout the process.
-_numbers = itertools.count()
+#: The names of the kernels that this process has, by what they were asked for with.
+_known: dict[Any, str] = {}
 
 Body = Callable[[ir.IRBuilder, list[Any], list[Any]], list[Any]]
 
@@ -42,8 +42,6 @@ LANES = 64
 LANES_FROM = 256
 #: What a sum and a product of nothing are.
 _UNIT = {"sum": 0, "prod": 1}
-#: Elements of one slab of a whole-array sum, which threads share by slabs.
-SLAB = 16384
 
 
 @dataclass(frozen=True)
@@ -92,19 +90,33 @@ class Marks:
     Without it the vectoriser would check at run time whether operands overlap, and give
     up where a result is written over its operand. llvmlite has no ``distinct`` nodes,
     so :func:`finish` puts them into the text.
+
+    Attributes:
+        module: where they go: that of the kernel which is being emitted.
     """
 
-    def __init__(self, module: ir.Module) -> None:
+    def __init__(self) -> None:
+        self.begin(ir.Module())
+
+    def begin(self, module: ir.Module) -> None:
+        """From here on marks are those of another module."""
         self.module, self.count = module, 0
 
-    def new(self) -> tuple[Any, Any]:
-        """(access group, loop) for one loop."""
+    def new(self, *, short: bool = False) -> tuple[Any, Any]:
+        """(access group, loop) for one loop.
+
+        ``short``: what is left over at its end shall be a vector too, under a mask.
+        """
         m, self.count = self.module, self.count + 1
         group = m.add_metadata([ir.MetaDataString(m, f"distinct-{self.count}")])
         name = ir.MetaDataString(m, "llvm.loop.parallel_accesses")
         access = m.add_metadata([name, group])
         unique = ir.MetaDataString(m, f"loop-{self.count}")
-        return group, m.add_metadata([unique, access])
+        told = [access]
+        if short:
+            masked = ir.MetaDataString(m, "llvm.loop.vectorize.predicate.enable")
+            told.append(m.add_metadata([masked, I1(1)]))
+        return group, m.add_metadata([unique, *told])
 
 
 def finish(module: ir.Module) -> str:
@@ -115,45 +127,55 @@ def finish(module: ir.Module) -> str:
     )
 
 
+def remember(kernels: Mapping[Any, Kernel]) -> None:
+    """Have other entry points call kernels that are in this process now."""
+    for key, kernel in kernels.items():
+        _known.setdefault(key, kernel.name)
+
+
 class Kernels:
-    """The kernels of one module; those that the process has already are only called.
+    """The kernels of one entry point; those that the process has are only called.
 
     Attributes:
-        module: calls them, and has those that no pass of LLVM's would make better.
-        loops: a module of the others: plain loops, which LLVM makes vectors of.
-        made: what the two define, by key. Other modules will call it by its name.
+        module: calls them.
+        made: new ones, by key.
+        called: the names of all of them.
     """
 
     def __init__(self, module: ir.Module) -> None:
         self.module = module
-        self.loops = ir.Module("loops")
-        self.marks = Marks(self.loops)
-        self.made: dict[Any, ir.Function] = {}
+        self.marks = Marks()
+        self.made: dict[Any, Kernel] = {}
+        self.called: dict[str, None] = {}
 
     def function(
-        self, key: Any, kind: Any, emit: Callable[[], ir.Function]
+        self,
+        key: Any,
+        kind: Any,
+        emit: Callable[[ir.Module], ir.Function],
+        *,
+        passes: bool = False,
     ) -> ir.Function:
         """The function for ``key``, emitted if neither module nor process has it.
 
         Args:
             key: tells apart whatever changes the code.
             kind: the function's type.
-            emit: emits it into one of the modules, under a name that no other kernel
-                of the process has.
+            emit: emits it into a module of its own.
+            passes: whether LLVM's passes would make it better.
         """
-        name = jit.known_kernel(key)
+        name = _known.get(key)
         if name is None:
             if key not in self.made:
-                self.made[key] = emit()
+                module = ir.Module()
+                self.marks.begin(module)
+                label = emit(module).name
+                text = finish(module) if self.marks.count else str(module)
+                self.made[key] = Kernel.of(label, text, passes=passes)
             name = self.made[key].name
+        self.called[name] = None
         known = self.module.globals.get(name)
         return known or ir.Function(self.module, kind, name)
-
-    def emitted(self, module: ir.Module) -> jit.Emitted:
-        """One of the two as text, with what it defines."""
-        mine = {k: f.name for k, f in self.made.items() if f.parent is module}
-        marked = module is self.loops
-        return jit.Emitted(finish(module) if marked else str(module), mine)
 
     def once(
         self,
@@ -166,8 +188,8 @@ class Kernels:
         """The function for ``key``, emitted by ``emit`` if it is new."""
         kind = ir.FunctionType(ir.VoidType(), [POINTER] * pointers + [I64] * integers)
 
-        def define() -> ir.Function:
-            function = ir.Function(self.loops, kind, f"{label}.{next(_numbers)}")
+        def define(module: ir.Module) -> ir.Function:
+            function = ir.Function(module, kind, f"{label}.")
             function.attributes.add("noinline")
             function.attributes.add("nounwind")
             b = ir.IRBuilder(function.append_basic_block("entry"))
@@ -176,7 +198,7 @@ class Kernels:
             b.ret_void()
             return function
 
-        return self.function(key, kind, define)
+        return self.function(key, kind, define, passes=True)
 
     def map(
         self,
@@ -194,17 +216,17 @@ class Kernels:
         ``body(b, values, indices)`` gives the output elements.
         """
         operands = (*outs, *ins)
-        loose = [o for o in operands if not o.fixed]
+        loose = [i for i, o in enumerate(operands) if not o.fixed]
 
         def emit(b: ir.IRBuilder, pointers: list[Any], numbers: list[Any]) -> None:
             sizes, rest = numbers[:rank], numbers[rank:]
             begin, end = rest[-2:]
             steps: dict[int, list[Any]] = {}
-            for k, operand in enumerate(loose):
+            for k, i in enumerate(loose):
                 mine = rest[k * rank : (k + 1) * rank]
-                if operand.inner is not None:
-                    mine = [*mine[:-1], I64(operand.inner)]
-                steps[id(operand)] = mine
+                if (inner := operands[i].inner) is not None:
+                    mine = [*mine[:-1], I64(inner)]
+                steps[i] = mine
             known = {
                 i: load(b, pointers[i], o.dtype)
                 for i, o in enumerate(operands)
@@ -225,8 +247,8 @@ class Kernels:
                     inner = [
                         p
                         if o.fixed
-                        else advance(b, p, o.dtype, times(b, i, steps[id(o)][axis]))
-                        for p, o in zip(starts, operands)
+                        else advance(b, p, o.dtype, times(b, i, steps[k][axis]))
+                        for k, (p, o) in enumerate(zip(starts, operands))
                     ]
                     if not innermost:
                         nest(axis + 1, inner, [*indices, i])
@@ -234,7 +256,7 @@ class Kernels:
                         values = [
                             early[k]
                             if k in early
-                            else _grouped(b, inner[k], o.dtype, group)
+                            else grouped(b, inner[k], o.dtype, group)
                             for k, o in enumerate(operands)
                             if k >= len(outs)
                         ]
@@ -348,21 +370,7 @@ class Kernels:
                     mine = advance(b, view, dtype, lane)
                     store(b, b.fadd(load(b, mine, dtype), value), mine, dtype)
         with b.if_then(long):
-            vector, width = b.load(view, typ=kind), LANES
-            while width > 1:  # the fixed tree: halves onto each other
-                width //= 2
-                undef = ir.Constant(vector.type, ir.Undefined)
-
-                def half(
-                    start: int, v: Any = vector, u: Any = undef, w: int = width
-                ) -> Any:
-                    mask = ir.Constant(
-                        ir.VectorType(I32, w), [I32(start + i) for i in range(w)]
-                    )
-                    return b.shuffle_vector(v, u, mask)
-
-                vector = b.fadd(half(0), half(width))
-            lane = b.extract_element(vector, I32(0))
+            lane = tree(b, b.load(view, typ=kind))
             store(b, b.fadd(load(b, total, dtype), lane), total, dtype)
         return b.mul(groups, I64(LANES))
 
@@ -378,7 +386,7 @@ class Kernels:
             group, mark = self.marks.new()
             with for_loop(b, begin, end, "c", mark=mark) as c:
                 first = (
-                    _grouped(b, advance(b, x, dtype, c), dtype, group)
+                    grouped(b, advance(b, x, dtype, c), dtype, group)
                     if op == "max"
                     else number(dtype, _UNIT[op])
                 )
@@ -389,34 +397,29 @@ class Kernels:
                 group, mark = self.marks.new()
                 with for_loop(b, begin, end, "c", mark=mark) as c:
                     at = advance(b, out, dtype, c)
-                    known = _grouped(b, at, dtype, group)
-                    more = _grouped(b, advance(b, row, dtype, c), dtype, group)
+                    known = grouped(b, at, dtype, group)
+                    more = grouped(b, advance(b, row, dtype, c), dtype, group)
                     made = combine(b, op, dtype, known, more)
                     store(b, made, at, dtype).set_metadata("llvm.access.group", group)
 
         return self.once(("columns", op, dtype), f"columns_{op}", 2, 4, emit)
 
-    def slabs(self, dtype: DType) -> ir.Function:
-        """partial[s] = the sum of slab s of a contiguous array, slabs begin … end.
 
-        Arguments after (partial, x): the number of elements.
-        """
-
-        def emit(b: ir.IRBuilder, pointers: list[Any], numbers: list[Any]) -> None:
-            out, x = pointers
-            count, begin, end = numbers
-            total = b.alloca(memory_type(dtype))
-            with for_loop(b, begin, end, "s") as s:
-                start = b.mul(s, I64(SLAB))
-                left = b.sub(count, start)
-                full = b.icmp_signed("<", left, I64(SLAB))
-                size = b.select(full, left, I64(SLAB))
-                store(b, number(dtype, 0), total, dtype)
-                at = advance(b, x, dtype, start)
-                self._accumulate(b, "sum", dtype, at, [size], [I64(1)], total)
-                store(b, load(b, total, dtype), advance(b, out, dtype, s), dtype)
-
-        return self.once(("slabs", dtype), "slabs", 2, 3, emit)
+def tree(b: ir.IRBuilder, vector: Any) -> Any:
+    """The sum of a vector of LANES elements: halves onto each other."""
+    width = LANES
+    while width > 1:
+        width //= 2
+        undef = ir.Constant(vector.type, ir.Undefined)
+        kind = ir.VectorType(I32, width)
+        low, high = (
+            ir.Constant(kind, [I32(start + i) for i in range(width)])
+            for start in (0, width)
+        )
+        vector = b.fadd(
+            b.shuffle_vector(vector, undef, low), b.shuffle_vector(vector, undef, high)
+        )
+    return b.extract_element(vector, I32(0))
 
 
 def combine(b: ir.IRBuilder, op: str, dtype: DType, known: Any, value: Any) -> Any:
@@ -444,7 +447,7 @@ def advance(b: ir.IRBuilder, pointer: Any, dtype: DType, index: Any) -> Any:
     return b.gep(pointer, [index], source_etype=memory_type(dtype))
 
 
-def _grouped(b: ir.IRBuilder, pointer: Any, dtype: DType, group: Any) -> Any:
+def grouped(b: ir.IRBuilder, pointer: Any, dtype: DType, group: Any) -> Any:
     """A load that belongs to a loop's access group."""
     value = load(b, pointer, dtype)
     made = value.operands[0] if dtype is DType.bool else value

@@ -12,14 +12,9 @@ from typing import Any
 from llvmlite import ir
 
 from chainrule.engines.native.along import checked
-from chainrule.engines.native.emit import (
-    ONE,
-    BodyBuilder,
-    Key,
-    Part,
-)
+from chainrule.engines.native.body import BodyBuilder
 from chainrule.engines.native.kernels import advance, for_loop
-from chainrule.engines.native.layout import StridedView, row_major
+from chainrule.engines.native.nests import Part
 from chainrule.engines.native.scalar import (
     I1,
     I64,
@@ -30,6 +25,8 @@ from chainrule.engines.native.scalar import (
     register_type,
     store,
 )
+from chainrule.engines.schedule.layout import StridedView
+from chainrule.engines.schedule.sharing import ONE
 from chainrule.graph.node import Node, Value
 from chainrule.graph.types import Dim, DType, Shape, size_of
 from chainrule.primitives.matmul import parse_dims
@@ -48,26 +45,6 @@ def merged(loops: list[Loop]) -> list[Loop]:
         else:
             i += 1
     return loops
-
-
-def row_keys(
-    builder: BodyBuilder, part: Part, operands: Sequence[tuple[Value, Dim]]
-) -> list[Key]:
-    """How threads share operands whose outermost loop is shared by ``part``."""
-    if part.single:
-        return [ONE for _ in operands]
-    return [
-        None if step == 0 else builder.rows_key(value, part.units, step)
-        for value, step in operands
-    ]
-
-
-def rows_of(builder: BodyBuilder, value: Value, axis: int, rows: Dim) -> Key:
-    """The key of an access by rows along ``axis``, if rows lie one after the other."""
-    view = builder.view(value)
-    if axis != 0 or view.blocking or view.strides != row_major(view.shape):
-        return None
-    return builder.rows_key(value, rows, view.strides[0])
 
 
 def advanced(
@@ -109,15 +86,8 @@ def take(builder: BodyBuilder, node: Node) -> None:
     count = size_of(indices.shape)
     if count == 0 or width == 0:
         return
-    part = Part(count, single=code.small(out.shape))
-    keys = row_keys(builder, part, [(out, width), (indices, 1)])
-    code.touch(
-        [
-            builder.access(out, keys[0], write=True),
-            builder.access(x, ONE if part.single else None),
-            builder.access(indices, keys[1]),
-        ]
-    )
+    part = builder.part(out, size_of(indices.shape[1:]))
+    code.touch(builder.accesses(node))
     pointers = [builder.pointer(v) for v in (out, x, indices)]
     numbers = [code.dim(d) for d in (x.shape[0], width)]
     code.call(function, [*pointers, code.status, *numbers], part)
@@ -361,17 +331,8 @@ def contraction(builder: BodyBuilder, node: Node) -> None:
     key = ("contraction", lhs.dtype, wide, rank, depth, tuple(place_of))
     count = 4 * rank + 3 * depth + 6 * window + 2
     function = code.kernels.once(key, "contraction", 3, count, emit)
-    part = Part(out_loops[0][0], single=code.small(out.shape))
-    keys = row_keys(
-        builder, part, [(out, out_loops[0][1]), (lhs, left[0]), (rhs, right[0])]
-    )
-    code.touch(
-        [
-            builder.access(out, keys[0], write=True),
-            builder.access(lhs, keys[1]),
-            builder.access(rhs, keys[2]),
-        ]
-    )
+    part = builder.part(out)
+    code.touch(builder.accesses(node))
     numbers: list[Dim] = [n for n, _ in out_loops] + [s for _, s in out_loops]
     numbers += left + right
     for column in range(3):

@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
-from chainrule.engines.memory_plan import loop_body, scalar_broadcast
-from chainrule.engines.native import along, loops, products
+from chainrule.engines.native import along, convolution, loops, products
 from chainrule.engines.native import control as nested
-from chainrule.engines.native.emit import ONE, Access, BodyBuilder, Part
-from chainrule.engines.native.kernels import SLAB, advance, for_loop
-from chainrule.engines.native.layout import row_major
+from chainrule.engines.native.body import BodyBuilder
+from chainrule.engines.native.code import CONDITION
+from chainrule.engines.native.kernels import advance, for_loop
 from chainrule.engines.native.scalar import (
     I8,
     I32,
@@ -29,8 +28,11 @@ from chainrule.engines.native.scalar import (
     store,
 )
 from chainrule.engines.native.windows import windowed
+from chainrule.engines.schedule.layout import row_major
+from chainrule.engines.schedule.maps import folds_of, loop_body, scalar_broadcast
+from chainrule.engines.schedule.sharing import ONE
 from chainrule.graph.graph import Graph
-from chainrule.graph.node import Node, Value
+from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.primitive import REFERENCES, Primitive
 from chainrule.graph.types import Dim, DType, Sizes, resolve, size_of
 from chainrule.primitives import (
@@ -54,9 +56,6 @@ from chainrule.primitives.random import (
 )
 from chainrule.regions import control
 
-#: Where in the status the number of the first condition that does not hold stands.
-CONDITION = 4
-
 
 def elementwise(builder: BodyBuilder, node: Node) -> None:
     """One loop over the elements, for a primitive or a whole region."""
@@ -75,9 +74,14 @@ def elementwise(builder: BodyBuilder, node: Node) -> None:
         def run(b: ir.IRBuilder, values: list[Any], indices: list[Any]) -> list[Any]:
             return [compute(b, node, values)]
 
-    outs = [(v, builder.view(v)) for v in node.outputs if v is not None]
+    made = [(v, builder.view(v)) for v in node.outputs if v is not None]
     ins = [(v, builder.view(v)) for v in node.inputs]
-    builder.map(key, label, outs, ins, run)
+    folds = folds_of(node)
+    outs = [out for out, units in zip(made, folds) if not units]
+    if len(outs) == len(made):
+        builder.map(key, label, outs, ins, run)
+    else:
+        builder.fold(key, label, outs, made[len(outs) :], ins, run)
 
 
 def _fingerprint(body: Graph) -> Any:
@@ -122,21 +126,10 @@ def _constant(builder: BodyBuilder, node: Node) -> None:
     """Numbers in the module's read-only memory, copied where the value lies."""
     out = _only(node)
     code = builder.code
-    array = REFERENCES[node.primitive](**node.attrs)
-    assert isinstance(array, np.ndarray)
-    kind = ir.ArrayType(I8, array.nbytes)
-    data = ir.GlobalVariable(code.module, kind, f"constant.{code.constants}")
-    code.constants += 1
-    data.global_constant = True
-    data.linkage = "internal"
-    data.align = 64
-    data.initializer = ir.Constant(kind, bytearray(array.tobytes()))
+    array: Array = np.asarray(REFERENCES[node.primitive](**node.attrs))
+    data = code.constant(array)
     # Reading constants conflicts with nothing, so the value moves there altogether.
-    builder.bind(
-        out,
-        lambda: builder.b.bitcast(data, ir.PointerType()),
-        (("constant", code.constants), 0, 1),
-    )
+    builder.bind(out, lambda: data, (("constant", code.constants), 0, 1))
 
 
 def _require(builder: BodyBuilder, node: Node) -> None:
@@ -183,9 +176,8 @@ def _iota(builder: BodyBuilder, node: Node) -> None:
     key = ("iota", dtype, step == 1, axis == 0)
     function = code.kernels.once(key, "iota", 1, 4, emit)
     row = size_of(out.shape[1:])
-    part = Part(out.shape[0], row, single=code.small(out.shape))
-    keys = loops.row_keys(builder, part, [(out, row)])
-    code.touch([builder.access(out, keys[0], write=True)])
+    part = builder.part(out, row)
+    code.touch(builder.accesses(node))
     numbers = [code.dim(step), code.dim(size)]
     code.call(function, [builder.pointer(out), *numbers], part)
 
@@ -273,9 +265,6 @@ def _reduce(op: str) -> Lowering:
         x, out = node.inputs[0], _only(node)
         axes: tuple[int, ...] = node.attrs["axes"]
         view, code = builder.view(x), builder.code
-        whole = len(axes) == len(x.shape)
-        if whole and op == "sum" and _sum_by_slabs(builder, node):
-            return
         order = builder.view(out)
         x_loops = list(zip(x.shape, view.strides))
         if view.blocking:  # only whole sums meet blocks; they run in memory order
@@ -291,18 +280,15 @@ def _reduce(op: str) -> Lowering:
             and len(reduced) == 1
             and isinstance(kept[0][0], int)
         ):
-            _columns(builder, op, x, out, kept[0][0], reduced[0])
+            _columns(builder, op, node, reduced[0])
             return
         if not kept:
             kept, outs = [(1, 0)], [(1, 0)]
-        part = Part(kept[0][0], single=whole or code.small(x.shape))
+        part = builder.part(out)
         inner = reduced[-1][1] if reduced[-1][1] in (0, 1) else None
         assert inner is None or isinstance(inner, int)
         function = code.kernels.reduce(op, x.dtype, len(kept), len(reduced), inner)
-        keys = loops.row_keys(builder, part, [(out, outs[0][1]), (x, kept[0][1])])
-        code.touch(
-            [builder.access(out, keys[0], write=True), builder.access(x, keys[1])]
-        )
+        code.touch(builder.accesses(node))
         numbers = [d for d, _ in kept + reduced]
         numbers += [s for _, s in kept + reduced]
         numbers += [s for _, s in outs]
@@ -315,78 +301,27 @@ def _reduce(op: str) -> Lowering:
     return lower
 
 
-def _columns(
-    builder: BodyBuilder,
-    op: str,
-    x: Value,
-    out: Value,
-    columns: int,
-    rows: tuple[Dim, Dim],
-) -> None:
+def _columns(builder: BodyBuilder, op: str, node: Node, rows: tuple[Dim, Dim]) -> None:
     """Column sums, row after row, with whole vectors."""
-    code = builder.code
-    part = Part(columns, single=columns <= 4 * SLAB)
-    keys = loops.row_keys(builder, part, [(out, 1)])
-    code.touch(
-        [
-            builder.access(out, keys[0], write=True),
-            builder.access(x, ONE if part.single else None),
-        ]
-    )
+    x, out, code = node.inputs[0], _only(node), builder.code
+    part = builder.part(out)
+    code.touch(builder.accesses(node))
     function = code.kernels.column_sums(op, x.dtype)
     numbers = [code.dim(d) for d in rows]
     code.call(function, [builder.pointer(out), builder.pointer(x), *numbers], part)
 
 
-def _slab_count(node: Node) -> int:
-    """How many slabs a whole sum is cut into, by its shape; 0 where it is not cut."""
-    x = node.inputs[0]
-    total = size_of(x.shape)
-    if not isinstance(total, int) or not x.dtype.is_float or total < 2 * SLAB:
-        return 0
-    return -(-total // SLAB)
-
-
-def _sum_by_slabs(builder: BodyBuilder, node: Node) -> bool:
-    """Sum a large contiguous array slab by slab, then the slabs in order."""
-    x, out, code = node.inputs[0], _only(node), builder.code
-    view, slabs = builder.view(x), _slab_count(node)
-    flat = view.blocking or view.contiguous
-    if not slabs or not flat:
-        return False
-    offset = builder.plan.scratch[node]
-    base, low, _ = builder.arena_space
-    partial = builder.memory(offset)
-    length = slabs * x.dtype.itemsize
-    memory = Access(base, low + offset, low + offset + length, True, None)
-    code.touch([memory, builder.access(x, None)])
-    total = size_of(x.shape)
-    assert isinstance(total, int)
-    code.call(
-        code.kernels.slabs(x.dtype),
-        [partial, builder.pointer(x), I64(total)],
-        Part(slabs),
-    )
-    code.touch([memory, builder.access(out, ONE, write=True)])
-    function = code.kernels.reduce("sum", x.dtype, 1, 1, 1)
-    numbers = [I64(n) for n in (1, slabs, 0, 1, 0)]
-    code.call(function, [builder.pointer(out), partial, *numbers], Part(1, single=True))
-    return True
-
-
 def scratch_bytes(node: Node, largest: Sizes) -> int:
     """Memory that a node needs for itself."""
-    if node.primitive is movement.reduce_sum and len(node.attrs["axes"]) == len(
-        node.inputs[0].shape
-    ):
-        return _slab_count(node) * node.inputs[0].dtype.itemsize
     if node.primitive is sorting.argsort:
         return along.argsort_bytes(node, largest)
+    if node.primitive is conv.conv:
+        return convolution.scratch_bytes(node, largest)
     if node.primitive is control.scan:
         return nested.scan_plan(node, largest, scratch_bytes)[0].arena
     if node.primitive is control.cond:
         plans = nested.cond_plans(node, largest, scratch_bytes)
-        return max(plan.arena for plan, _ in plans)
+        return max(plan.arena for plan, _, _ in plans)
     return 0
 
 
@@ -414,7 +349,7 @@ LOWERINGS: dict[Primitive, Lowering] = {
     windows.window_max: windowed("max"),
     windows.window_argmax: windowed("argmax"),
     matmul.dot_general: products.product,
-    conv.conv: loops.contraction,
+    conv.conv: convolution.convolve,
     indexing.take: loops.take,
     indexing.scatter_add: loops.scatter_add,
     indexing.gather: along.gather,

@@ -48,6 +48,10 @@ again while it is in the cache:
 Columns left over at the right go to narrower ones, made taller in exchange, and
 the last vector is masked: lanes beyond the edge are neither read nor written.
 
+**Windows.** With a ``table`` row m of A starts ``table[m]`` elements after A instead of
+``m · a_m``: the places of a window that slides over an image. ``outer`` contraction
+loops, as over the taps of the window, run around the one over k.
+
 **Memory.** A may have any strides, so a transposed A costs nothing; rows of B and C
 are contiguous. Sizes and strides count elements. Those known when the code is made
 are folded into it. Nothing is packed or copied: where B is large and read often,
@@ -191,6 +195,8 @@ def emit_matmul(
     c_m: int | None = None,
     accumulate: bool = False,
     padded: bool = False,
+    table: bool = False,
+    outer: int = 0,
 ) -> ir.Function:
     """Emit C = A B, or C = C + A B, for a block of rows and columns of C.
 
@@ -219,19 +225,28 @@ def emit_matmul(
         accumulate: start the sums from C instead of 0.
         padded: the caller promises that a vector may be read across the end of any
             row of B (its values do not matter), which spares masked loads.
+        table: rows of A start where a table says: its address, of i64, is one more
+            pointer after C, and ``a_m`` is not used.
+        outer: contraction loops around the one over k. Each has three i64 at the very
+            end: its length, and how far A and B move with it; the outermost first.
 
     Raises:
         DTypeError: for another dtype.
     """
-    sizes = {"n": n, "k": k, "a_m": a_m, "a_k": a_k, "b_k": b_k, "c_m": c_m}
+    if n is not None and 2 * n <= tile.lanes:  # half a vector holds a row
+        tile = Tile(tile.rows, tile.vectors, tile.lanes // 2)
+    sizes = {"n": n, "k": k, "a_m": 0 if table else a_m}
+    sizes |= {"a_k": a_k, "b_k": b_k, "c_m": c_m}
     parts = [f"matmul.{_element(dtype)[2]}"]
     parts += [f"{tile.rows}x{tile.vectors}x{tile.lanes}"]
     parts += [f"{key}_{'var' if v is None else v}" for key, v in sizes.items()]
     parts += ["accumulate"] * accumulate + ["padded"] * padded
+    parts += ["table"] * table + [f"outer_{outer}"] * bool(outer)
     name = ".".join(parts)
     function = module.globals.get(name)
     if function is None:
-        kernel = _Kernel(module, name, dtype, tile, sizes, accumulate, padded)
+        how = (accumulate, padded, table, outer)
+        kernel = _Kernel(module, name, dtype, tile, sizes, *how)
         function = kernel.emit()
     return function
 
@@ -264,8 +279,11 @@ class _Kernel:
         sizes: Mapping[str, int | None],
         accumulate: bool,
         padded: bool,
+        table: bool,
+        outer: int,
     ) -> None:
         self.tile, self.accumulate, self.padded = tile, accumulate, padded
+        self.table, self.outer = table, outer
         self.bytes, element, suffix = _element(dtype)
         self.suffix = f"v{tile.lanes}{suffix}"
         vector = ir.VectorType(element, tile.lanes)
@@ -273,14 +291,16 @@ class _Kernel:
         self._declare(module, vector)
 
         late = [key for key, v in sizes.items() if v is None and key != "n"]
-        names = ["A", "B", "C", "m_begin", "m_end", "n_begin", "n_end", *late]
-        types = [_POINTER] * 3 + [_I64] * (len(names) - 3)
+        late += [f"{what}{i}" for i in range(outer) for what in ("len", "a_o", "b_o")]
+        pointers = ["A", "B", "C"] + ["T"] * table
+        names = [*pointers, "m_begin", "m_end", "n_begin", "n_end", *late]
+        types = [_POINTER] * len(pointers) + [_I64] * (len(names) - len(pointers))
         self.function = ir.Function(module, ir.FunctionType(ir.VoidType(), types), name)
         for attribute in ("nounwind", "noinline"):  # emitted once, compiled once
             self.function.attributes.add(attribute)
         for argument, its_name in zip(self.function.args, names):
             argument.name = its_name
-        for pointer in self.function.args[:3]:
+        for pointer in self.function.args[: len(pointers)]:
             pointer.add_attribute("noalias")
 
         size: dict[str, Index] = {
@@ -345,9 +365,12 @@ class _Kernel:
         """
         rows, vectors = range(tile.rows), range(tile.vectors)
         masks = [None] * (tile.vectors - 1) + [mask]
-        a = self._at("%A", self._times(i, self.a_m))
+        a = "%A" if self.table else self._at("%A", self._times(i, self.a_m))
         b = self._at("%B", j)
         c = self._at("%C", self._times(i, self.c_m), j)
+        starts: list[Index] = [self._times(r, self.a_m) for r in rows]
+        if self.table:
+            starts = [self._entry(i, r) for r in rows]
 
         def place(r: int, v: int) -> Value:
             return self._at(c, self._times(r, self.c_m), v * tile.lanes)
@@ -359,14 +382,14 @@ class _Kernel:
             ]
             following = [self._at(a, self.a_k), self._at(b, self.b_k)]
             for r in rows:
-                where = self._at(a, self._times(r, self.a_m))
+                where = self._at(a, starts[r])
                 number = self.code.new(
                     f"load {self.element}, ptr {where}, align {self.bytes}"
                 )
                 spread = self._spread(number, self.element)
                 of_row = sums[r * tile.vectors :]
                 following += [self._fma(spread, across[v], of_row[v]) for v in vectors]
-            if self.a_m == 1:
+            if self.a_m == 1 and not self.table:
                 # Each k reads another line of A, too far apart for the processor to
                 # guess. Fetch the neighbour, which the tiles further down will need.
                 self._prefetch(self._at(a, _CACHE_LINE // self.bytes))
@@ -376,8 +399,21 @@ class _Kernel:
         sums = ["zeroinitializer" for _ in spots]
         if self.accumulate:
             sums = [self._load(place(r, v), masks[v]) for r, v in spots]
-        carried = [("ptr", a), ("ptr", b), *((self.vector, value) for value in sums)]
-        _, _, _, *sums = self.code.loop(0, self.k, 1, step, *carried)
+
+        def contract(level: int, a: Value, b: Value, sums: list[Value]) -> list[Value]:
+            """The sums after all of the contraction loops from this level on."""
+            carried = [("ptr", a), ("ptr", b), *((self.vector, s) for s in sums)]
+            if level == self.outer:
+                return self.code.loop(0, self.k, 1, step, *carried)[3:]
+
+            def around(_: Value, a: Value, b: Value, *sums: Value) -> list[Value]:
+                made = contract(level + 1, a, b, list(sums))
+                further = self._at(a, f"%a_o{level}"), self._at(b, f"%b_o{level}")
+                return [*further, *made]
+
+            return self.code.loop(0, f"%len{level}", 1, around, *carried)[3:]
+
+        sums = contract(0, a, b, sums)
         for (r, v), value in zip(spots, sums):
             self._store(value, place(r, v), masks[v])
 
@@ -390,6 +426,12 @@ class _Kernel:
         if x == 0:
             return 0
         return self.code.new(f"mul i64 {x}, {y}")
+
+    def _entry(self, i: Value, r: int) -> Value:
+        """Where row i + r of A starts, by the table."""
+        at = self.code.new(f"getelementptr i64, ptr %T, i64 {i}")
+        at = self.code.new(f"getelementptr i64, ptr {at}, i64 {r}") if r else at
+        return self.code.new(f"load i64, ptr {at}, align 8")
 
     def _at(self, pointer: Value, *offsets: Index) -> Value:
         """The address that many elements further on."""

@@ -5,57 +5,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-from llvmlite import ir
-
 from chainrule.engines.native import loops
-from chainrule.engines.native.assign_layouts import Nest, as_nest, as_product
-from chainrule.engines.native.emit import ONE, BodyBuilder, Part
-from chainrule.engines.native.matmul import choose_tile, emit_matmul, host_target
+from chainrule.engines.native.body import BodyBuilder
+from chainrule.engines.native.gemm import Matrices, Product, kernel
+from chainrule.engines.native.nests import Part
 from chainrule.engines.native.scalar import I64
+from chainrule.engines.schedule.assign_layouts import Nest, as_nest, as_product
 from chainrule.graph.node import Node, Value
-from chainrule.graph.types import Dim, DType, size_of
+from chainrule.graph.types import Dim, size_of
 from chainrule.primitives.matmul import parse_dims
-
-#: Weights larger than this stay with the thread that owns their blocks, whatever the
-#: batch: reading them from another core costs more than sharing the work by rows.
-OWNED_BYTES = 64 * 1024
-#: Fewer products than this are shared by their rows.
-FEW = 8
-
-
-def _kernel(
-    builder: BodyBuilder,
-    dtype: DType,
-    strides: dict[str, Dim | None],
-    *,
-    accumulate: bool = False,
-) -> tuple[ir.Function, list[Any]]:
-    """The kernel for these sizes and strides, and those of them that it is given."""
-    known = {k: d if isinstance(d, int) else None for k, d in strides.items()}
-    late = [d for k, d in strides.items() if k != "n" and known[k] is None]
-    kind = ir.FunctionType(
-        ir.VoidType(), [ir.PointerType()] * 3 + [I64] * (4 + len(late))
-    )
-    function = builder.code.kernels.function(
-        ("matmul", dtype, accumulate, *known.items()),
-        kind,
-        lambda: emit_matmul(
-            builder.code.module,
-            dtype.name,
-            choose_tile(dtype.name, host_target()),
-            n=known["n"],
-            k=known["k"],
-            a_m=known["a_m"],
-            a_k=known["a_k"],
-            b_k=known["b_k"],
-            c_m=known["c_m"],
-            accumulate=accumulate,
-        ),
-    )
-    return function, [builder.code.dim(d) for d in late if d is not None]
 
 
 def _nested(builder: BodyBuilder, node: Node, nest: Nest) -> None:
@@ -77,23 +38,27 @@ def _nested(builder: BodyBuilder, node: Node, nest: Nest) -> None:
         return layouts[which].strides[at] if at >= 0 else 0
 
     rows, columns = sizes.get(nest.u, 1), sizes[nest.v]
-    strides: dict[str, Dim | None] = {
-        "n": columns,
-        "k": sizes.get(nest.k, 1),
-        "a_m": step(0, nest.u),
-        "a_k": step(0, nest.k),
-        "b_k": step(1, nest.k),
-        "c_m": step(2, nest.u),
-    }
-    first, extra = _kernel(builder, out.dtype, strides)
+    matrices = Matrices(
+        out.dtype,
+        rows,
+        columns,
+        sizes.get(nest.k, 1),
+        step(0, nest.u),
+        step(0, nest.k),
+        step(1, nest.k),
+        step(2, nest.u),
+        columns if isinstance(columns, int) else None,
+    )
+    first, extra = kernel(builder, matrices)
     outer, total = list(nest.outer), size_of(tuple(sizes[c] for c in nest.outer))
     further = size_of(tuple(sizes[c] for c in nest.inner))
-    single = code.small(out.shape)
-    by_rows = isinstance(total, int) and total < FEW
-    part = Part(rows if by_rows else total, single=single)
-    how = ONE if single else None
-    accesses = [builder.access(v, how) for v in values[:2]]
-    code.touch([*accesses, builder.access(out, how, write=True)])
+    share = builder.share_for(out)
+    part = Part(total, single=True)
+    by_rows = share is not None and not nest.outer
+    if share is not None:
+        within = 1 if by_rows else size_of(tuple(sizes[c] for c in nest.outer[1:]))
+        part = Part(share.units, within * share.granule)
+    code.touch(builder.accesses(node))
     starts = [builder.pointer(v) for v in values]
 
     def moved(pointers: list[Any], count: Any, over: list[str]) -> list[Any]:
@@ -116,14 +81,14 @@ def _nested(builder: BodyBuilder, node: Node, nest: Nest) -> None:
             here = moved(starts, i, outer)
             emit.call(first, [*here, *bounds, *extra])
             if further != 1:
-                more, late = _kernel(builder, out.dtype, strides, accumulate=True)
+                more, late = kernel(builder, matrices, accumulate=True)
                 with loops.for_loop(emit, I64(1), code.dim(further), "k") as k:
                     there = moved(here, k, list(nest.inner))
                     there[2] = here[2]
                     emit.call(more, [*there, *bounds, *late])
 
     every, all_rows = code.dim(total), code.dim(rows)
-    if single:
+    if part.single:
         with code.one_thread():
             products(I64(0), every, I64(0), all_rows)
     elif by_rows:
@@ -161,64 +126,40 @@ def product(builder: BodyBuilder, node: Node) -> None:
     emit = builder.b
     dtype = out.dtype
 
-    def kernel(known_n: bool) -> tuple[ir.Function, list[Any]]:
-        strides: dict[str, Dim | None] = {
-            "n": (width or columns) if known_n else None,
-            "k": depth,
-            "a_m": a_m,
-            "a_k": a_k,
-            "b_k": b_k,
-            "c_m": c_m,
-        }
-        return _kernel(builder, dtype, strides)
-
+    known = isinstance(columns, int)
+    matrices = Matrices(
+        dtype,
+        rows,
+        width or columns,
+        depth,
+        a_m,
+        a_k,
+        b_k,
+        c_m,
+        width or (columns if known else None),
+    )
     pointers = [builder.pointer(v) for v in (a, b, out)]
     if not width:
-        _whole_product(builder, (a, b, out), rows, columns, la, simple.u, kernel)
+        _whole_product(builder, node, (a, b, out), matrices)
         return
     assert isinstance(columns, int)
     count = columns // width
     # How far apart blocks are: in B and in C each by its own layout.
     b_step: Dim = depth * width if pb.blocking else width
     c_step: Dim = rows * width if target.blocking else width
-    weight = depth * columns * dtype.itemsize if isinstance(depth, int) else None
-    if code.small((rows, columns)):
-        part, by_blocks = Part(rows, single=True), False
-    elif count > 1 and (
-        target.blocking or (weight is not None and weight > OWNED_BYTES)
-    ):
-        part, by_blocks = Part(count), True
-    else:
-        part, by_blocks = Part(rows), False
-    function, extra = kernel(True)
-    if by_blocks:
-        keys = (
-            None,
-            builder.rows_key(b, count, b_step) if pb.blocking else None,
-            builder.rows_key(out, count, c_step) if target.blocking else None,
-        )
-    elif part.single:
-        keys = (ONE, ONE, ONE)
-    else:
-        keys = (
-            loops.rows_of(builder, a, la.index(simple.u), rows),
-            None,
-            None if target.blocking else loops.rows_of(builder, out, 0, rows),
-        )
-    code.touch(
-        [
-            builder.access(a, keys[0]),
-            builder.access(b, keys[1]),
-            builder.access(out, keys[2], write=True),
-        ]
-    )
+    share = builder.share_for(out)
+    part, by_blocks = Part(rows, single=True), False
+    if share is not None:
+        by_blocks = d.out[share.axis] == simple.v
+        part = Part(share.units, 1 if by_blocks else share.granule)
+    code.touch(builder.accesses(node))
+    tiles = Product(builder, matrices)
 
     def blocked(first: Any, last: Any, low: Any, high: Any) -> None:
         with loops.for_loop(emit, first, last, "block") as p:
             at_b = loops.advanced(builder, pointers[1], dtype, b_step, p)
             at_c = loops.advanced(builder, pointers[2], dtype, c_step, p)
-            bounds = [low, high, I64(0), I64(width)]
-            emit.call(function, [pointers[0], at_b, at_c, *bounds, *extra])
+            tiles.call(pointers[0], at_b, at_c, low, high, I64(0), I64(width))
 
     if part.single:
         with code.one_thread():
@@ -231,47 +172,28 @@ def product(builder: BodyBuilder, node: Node) -> None:
 
 def _whole_product(
     builder: BodyBuilder,
+    node: Node,
     values: tuple[Value, Value, Value],
-    rows: Dim,
-    columns: Dim,
-    letters: str,
-    u: str,
-    kernel: Callable[[bool], tuple[ir.Function, list[Any]]],
+    matrices: Matrices,
 ) -> None:
-    """A product without blocks: threads share the rows, or the columns of few rows."""
-    a, b, out = values
-    code = builder.code
-    single = code.small((rows, columns))
-    by_columns = isinstance(rows, int) and rows < 8 and not single
-    fixed = isinstance(columns, int) and not by_columns
-    function, extra = kernel(fixed)
-    part = Part(columns if by_columns else rows, single=single)
-    if single:
-        keys: tuple[Any, Any, Any] = (ONE, ONE, ONE)
-    elif by_columns:
-        keys = (None, None, None)
-    else:
-        keys = (
-            loops.rows_of(builder, a, letters.index(u), rows),
-            None,
-            loops.rows_of(builder, out, 0, rows),
-        )
-    code.touch(
-        [
-            builder.access(a, keys[0]),
-            builder.access(b, keys[1]),
-            builder.access(out, keys[2], write=True),
-        ]
-    )
-    pointers = [builder.pointer(v) for v in values]
+    """A product without blocks: threads share the rows, or columns by whole vectors."""
+    out = values[2]
+    code, share = builder.code, builder.share_for(out)
+    by_columns = share is not None and share.axis == len(out.shape) - 1
+    tiles = Product(builder, replace(matrices, width=None) if by_columns else matrices)
+    code.touch(builder.accesses(node))
+    at_a, at_b, at_c = (builder.pointer(v) for v in values)
+    rows, columns = code.dim(matrices.rows), code.dim(matrices.columns)
 
     def call(low: Any, high: Any, left: Any, right: Any) -> None:
-        builder.b.call(function, [*pointers, low, high, left, right, *extra])
+        tiles.call(at_a, at_b, at_c, low, high, left, right)
 
-    if single:
+    if share is None:
         with code.one_thread():
-            call(I64(0), code.dim(rows), I64(0), code.dim(columns))
-    elif by_columns:
-        call(I64(0), code.dim(rows), *code.share(part))
+            call(I64(0), rows, I64(0), columns)
+        return
+    mine = code.share(Part(share.units, share.granule))
+    if by_columns:
+        call(I64(0), rows, *mine)
     else:
-        call(*code.share(part), I64(0), code.dim(columns))
+        call(*mine, I64(0), columns)

@@ -423,3 +423,15 @@ def _set_x86(b: ir.IRBuilder, value: ir.Value) -> None:
     b.store(value, slot)
     address = b.bitcast(slot, _I8.as_pointer())
     _intrinsic(b, "llvm.x86.sse.ldmxcsr", _VOID, [address])
+
+
+def emit_ticks(builder: ir.IRBuilder) -> ir.Value:
+    """Emit code that reads a counter which goes on at a steady pace, as an i64.
+
+    On processors where programs have none it is always 0.
+    """
+    processor = _processor(builder.module)
+    names = {"x86_64": "readcyclecounter", "aarch64": "readsteadycounter"}
+    if processor not in names:
+        return _I64(0)
+    return _intrinsic(builder, f"llvm.{names[processor]}", _I64, [])

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.engines import Buffer, on_host
-from chainrule.engines.memory_plan import MemoryPlan, loop_body, make_plan
+from chainrule.engines.memory_plan import MemoryPlan, make_plan
 from chainrule.engines.numpy.lower import (
     GLOBALS,
     LOWERINGS,
@@ -31,6 +31,7 @@ from chainrule.engines.numpy.regions import (
     in_memory_order,
     side_by_side,
 )
+from chainrule.engines.schedule.maps import loop_body
 from chainrule.engines.threads import (
     ONE_THREAD,
     blas_threads,

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.engines.memory_plan import loop_body, scalar_broadcast
 from chainrule.engines.numpy.lower import LOWERINGS, UFUNCS, Writer, reference
+from chainrule.engines.schedule.maps import loop_body, scalar_broadcast
 from chainrule.graph.graph import Graph, users
 from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.primitive import BODIES, REFERENCES

@@ -40,13 +40,14 @@ from chainrule.nn.functional.activations import (
     tanhshrink,
     threshold,
 )
+from chainrule.nn.functional.attention import scaled_dot_product_attention
+from chainrule.nn.functional.convolution import conv1d, conv2d
 from chainrule.nn.functional.layers import (
     dropout,
     embedding,
     interpolate,
     linear,
     one_hot,
-    scaled_dot_product_attention,
 )
 from chainrule.nn.functional.losses import (
     binary_cross_entropy,
@@ -80,12 +81,21 @@ from chainrule.nn.functional.normalization import (
     pairwise_distance,
     rms_norm,
 )
+from chainrule.nn.functional.pooling import (
+    adaptive_avg_pool2d,
+    avg_pool2d,
+    max_pool2d,
+)
 
 __all__ = [
+    "adaptive_avg_pool2d",
+    "avg_pool2d",
     "batch_norm",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "celu",
+    "conv1d",
+    "conv2d",
     "cosine_embedding_loss",
     "cosine_similarity",
     "cross_entropy",
@@ -114,6 +124,7 @@ __all__ = [
     "log_softmax",
     "logsigmoid",
     "margin_ranking_loss",
+    "max_pool2d",
     "mish",
     "mse_loss",
     "multi_margin_loss",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,10 +11,9 @@ from chainrule.errors import ArgumentError, DTypeError, ShapeError
 from chainrule.functions.elementwise import where
 from chainrule.graph.build import context
 from chainrule.graph.node import Array
-from chainrule.graph.types import Dim, DType, Shape, size_of
-from chainrule.nn.arguments import flag, integer, number, place
+from chainrule.graph.types import Dim, Shape, size_of
+from chainrule.nn.arguments import integer, number, place
 from chainrule.nn.losses.checks import check_labels, looked_at
-from chainrule.primitives.creation import iota
 from chainrule.primitives.indexing import check_indices, one_hot_mask, take
 from chainrule.primitives.matmul import dot
 from chainrule.primitives.rules import show
@@ -172,74 +170,6 @@ def one_hot(x: Any, num_classes: int = -1) -> Tensor:
     return wrap(one_hot_mask(x.value, num_classes)).astype("int64")
 
 
-def scaled_dot_product_attention(
-    query: Any,
-    key: Any,
-    value: Any,
-    attn_mask: Any = None,
-    dropout_p: float = 0.0,
-    is_causal: bool = False,
-    scale: float | None = None,
-) -> Tensor:
-    """softmax(Q Kᵀ · scale) V: a mean of V's rows, weighted by how Q and K agree.
-
-    Vaswani et al. 2017, "Attention is all you need".
-
-    Args:
-        query: Q, (…, L, E).
-        key: K, (…, S, E).
-        value: V, (…, S, D).
-        attn_mask: truth values (…, L, S), true where a query may look; or numbers that
-            are added to the scores. A query that may look nowhere gets 0.
-        dropout_p: the share of weights that are dropped, always: 0 for prediction.
-        is_causal: whether query i looks at keys 0 … i alone.
-        scale: of the scores; 1/√E by default.
-
-    Returns:
-        (…, L, D).
-
-    >>> q = as_tensor([[1.0, 0.0]])
-    >>> k, v = as_tensor([[1.0, 0.0], [0.0, 1.0]]), as_tensor([[1.0], [3.0]])
-    >>> scaled_dot_product_attention(q, k, v, scale=0.0)
-    tensor([[2.]])
-    """
-    q, k, v = as_tensor(query), as_tensor(key), as_tensor(value)
-    if min(q.ndim, k.ndim, v.ndim) < 2 or q.shape[-1] != k.shape[-1]:
-        raise ShapeError(
-            "Attention compares queries with keys.",
-            expected="query (…, L, E), key (…, S, E), value (…, S, D)",
-            got=f"{show(q.shape)}, {show(k.shape)}, {show(v.shape)}",
-        )
-    if scale is None:
-        scale = 1 / math.sqrt(int(q.shape[-1]))
-    scores = (q * scale) @ k.transpose(-2, -1)
-    allowed: Tensor | None = None
-    if flag("attention", "is_causal", is_causal):
-        if attn_mask is not None:
-            raise ArgumentError(
-                "Attention is causal, or takes a mask.",
-                expected="is_causal=True or attn_mask",
-                got="both",
-            )
-        shape = scores.shape[-2:]
-        rows, columns = (
-            wrap(iota(shape=shape, axis=a, dtype=DType.int32)) for a in (0, 1)
-        )
-        allowed = columns <= rows
-    elif attn_mask is not None:
-        mask = as_tensor(attn_mask)
-        if mask.dtype.is_float:
-            scores = scores + mask.astype(scores.dtype)
-        else:
-            allowed = mask.astype("bool")
-    if allowed is not None:
-        scores = where(allowed, scores, float(np.finfo(scores.dtype.numpy).min) / 2)
-    weights = scores.softmax(-1)
-    if allowed is not None:
-        weights = where(allowed, weights, 0.0)
-    return dropout(weights, dropout_p) @ v
-
-
 def interpolate(
     x: Any,
     size: int | Sequence[int] | None = None,
@@ -289,9 +219,14 @@ def interpolate(
             continue
         step = held / wanted if scale is None else 1 / scale
         m = _resizing(held, wanted, step, mode == "nearest", align_corners)
-        y = x.transpose(axis, -1) @ Tensor(m.T.astype(x.dtype.numpy))
-        x = y.transpose(axis, -1)
+        x = along(x, axis, m)
     return x
+
+
+def along(x: Tensor, axis: int, matrix: Array) -> Tensor:
+    """Each line of ``x`` along an axis multiplied by a matrix (wanted, held)."""
+    y = x.transpose(axis, -1) @ Tensor(matrix.T.astype(x.dtype.numpy))
+    return y.transpose(axis, -1)
 
 
 def _resizing(

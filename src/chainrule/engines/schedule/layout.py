@@ -13,13 +13,16 @@ element by element, take the same layout: see :func:`choose_blocked`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cmp_to_key
+from itertools import pairwise
 
+from chainrule.engines.schedule.blocks import block_width
 from chainrule.engines.weights import weight_states, weight_values
 from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.program import Entry
-from chainrule.graph.types import Dim, Shape
+from chainrule.graph.types import Dim, Shape, size_of
 from chainrule.primitives.checks import require
 from chainrule.primitives.movement import (
     broadcast_to,
@@ -28,9 +31,6 @@ from chainrule.primitives.movement import (
     slice_,
     transpose,
 )
-
-#: Elements of a block: the widest that a register tile works on.
-BLOCK = 64
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,32 @@ class StridedView:
             and self.strides == row_major(self.shape)
         )
 
+    @property
+    def axes(self) -> tuple[int, ...]:
+        """The axes as they lie in memory, the outermost first."""
+        natural = tuple(range(len(self.shape)))
+        if len(natural) < 3 or self.strides == row_major(self.shape):
+            return natural
+        kept = [a for a in natural if self.shape[a] != 1 and self.strides[a] != 0]
+
+        def order(a: int, b: int) -> int:
+            found = compared(self.strides[b], self.strides[a])
+            return found if found is not None else a - b
+
+        turned = iter(sorted(kept, key=cmp_to_key(order)))
+        return tuple([next(turned) if a in kept else a for a in natural])
+
+    @property
+    def dense(self) -> bool:
+        """Whether its elements fill their memory, in the order of ``axes``."""
+        step: Dim = 1
+        for a in reversed(self.axes):
+            size = self.shape[a]
+            if size != 1 and self.strides[a] != step:
+                return False
+            step = size * step
+        return not self.blocking and not self.offset
+
     def loops(self, order: StridedView) -> tuple[tuple[Dim, Dim], ...]:
         """(size, stride) for each loop over the elements in the order of ``order``.
 
@@ -67,7 +93,7 @@ class StridedView:
         """
         strides = self.strides if self.shape else (0,) * len(order.shape)
         if not order.blocking:
-            return tuple(zip(order.shape, strides, strict=True))
+            return tuple([(order.shape[a], strides[a]) for a in order.axes])
         outputs, inputs = order.shape
         assert isinstance(outputs, int)
         p = order.blocking
@@ -78,28 +104,35 @@ class StridedView:
         return tuple(zip((outputs // p, inputs, p), steps, strict=True))
 
 
+def compared(a: Dim, b: Dim) -> int | None:
+    """1, 0 or −1 as a is larger, the same or smaller; None if that is not known."""
+    if isinstance(a, int) and isinstance(b, int):
+        return None if a < 0 or b < 0 else (a > b) - (a < b)
+    if isinstance(a, int) or isinstance(b, int):
+        # A multiple of a size is no less than what a row of it holds.
+        number, other = (a, b) if isinstance(a, int) else (b, a)
+        assert not isinstance(other, int)
+        if number < 0 or other.factor < number:
+            return None
+        return -1 if isinstance(a, int) else 1
+    if a.names != b.names or a.factor < 0 or b.factor < 0:
+        return None
+    return (a.factor > b.factor) - (a.factor < b.factor)
+
+
 def row_major(shape: Shape) -> Shape:
     """The strides of a row-major value; axes of length 1 count like any other."""
-    strides: list[Dim] = []
+    return in_order(shape, range(len(shape)))
+
+
+def in_order(shape: Shape, axes: Sequence[int]) -> Shape:
+    """The strides of a value whose axes lie in this order, the outermost first."""
+    strides: list[Dim] = [0] * len(shape)
     step: Dim = 1
-    for dim in reversed(shape):
-        strides.append(step)
-        step = dim if step == 1 else step * dim
-    return tuple(reversed(strides))
-
-
-def block_width(shape: Shape) -> int:
-    """P for a weight of this shape: at least two blocks, if lines allow it.
-
-    The width is a rule on the shape alone, so the order of every sum over a weight is
-    the same for any number of threads.
-    """
-    outputs = shape[0]
-    assert isinstance(outputs, int)
-    for width in (BLOCK, BLOCK // 2, BLOCK // 4):
-        if outputs % width == 0 and outputs > width:
-            return width
-    return outputs
+    for axis in reversed(axes):
+        strides[axis] = step
+        step = shape[axis] if step == 1 else step * shape[axis]
+    return tuple(strides)
 
 
 def view_of(node: Node, source: StridedView) -> StridedView | None:
@@ -158,15 +191,38 @@ def summed(*terms: Dim) -> Shape:
 
 
 def _reshaped(source: StridedView, shape: Shape) -> StridedView | None:
-    """A reshape of a contiguous place, or one that only adds or drops axes of 1."""
+    """A reshape that strides can express: axes split, or merged where no gap is."""
     if source.strides == row_major(source.shape):
         return replace(source, shape=shape, strides=row_major(shape))
-    kept = [(d, s) for d, s in zip(source.shape, source.strides) if d != 1]
-    if [d for d, _ in kept] != [d for d in shape if d != 1]:
-        return None
-    steps = iter([s for _, s in kept])
+    have = [(d, s) for d, s in zip(source.shape, source.strides) if d != 1]
+    want = [d for d in shape if d != 1]
+    made: list[Dim] = []
+    while have or want:
+        if not have or not want:
+            return None
+        group = [have.pop(0)]
+        parts = [want.pop(0)]
+        while (mine := size_of(tuple(parts))) != (old := size_of(_sizes(group))):
+            if not isinstance(mine, int) or not isinstance(old, int):
+                return None
+            if mine < old and want:
+                parts.append(want.pop(0))
+            elif old < mine and have:
+                group.append(have.pop(0))
+            else:
+                return None
+        for (_, outer), (size, inner) in pairwise(group):
+            if outer != inner * size:
+                return None
+        step = group[-1][1]
+        made += [s * step for s in row_major(tuple(parts))]
+    steps = iter(made)
     strides = tuple(0 if d == 1 else next(steps) for d in shape)
     return replace(source, shape=shape, strides=strides)
+
+
+def _sizes(loops: Sequence[tuple[Dim, Dim]]) -> Shape:
+    return tuple([size for size, _ in loops])
 
 
 def choose_blocked(entries: Iterable[Entry]) -> dict[str, int]:

@@ -10,25 +10,36 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from chainrule.engines.memory_plan import is_elementwise
-from chainrule.engines.native.layout import (
+from chainrule.engines.schedule.convolution import Convolution, as_convolution
+from chainrule.engines.schedule.layout import (
     StridedView,
     blocked_values,
-    row_major,
+    in_order,
     view_of,
 )
+from chainrule.engines.schedule.maps import domain_of, is_elementwise
 from chainrule.graph.build import absolute_scope, replay, tracing
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
 from chainrule.graph.program import Entry
 from chainrule.passes.rewrite import rewrite
-from chainrule.primitives.indexing import scatter_add, take
+from chainrule.primitives import windows
+from chainrule.primitives.indexing import scatter_add, scatter_add_along, take
 from chainrule.primitives.matmul import Dims, dot_general, parse_dims
 from chainrule.primitives.movement import copy, reduce_sum, transpose
 from chainrule.primitives.random import random_bits
+from chainrule.regions.control import cond, scan
 
-#: Primitives whose kernels read their operands row by row, without gaps.
-ROW_MAJOR = (take, scatter_add, random_bits)
+#: Primitives whose results lie best like their first, or their second, operand.
+LIKE_FIRST = (
+    windows.window_sum,
+    windows.window_max,
+    windows.window_argmax,
+)
+LIKE_SECOND = (scatter_add_along,)
+
+#: Primitives whose kernels, or whose bodies, read operands row by row, without gaps.
+ROW_MAJOR = (take, scatter_add, random_bits, scan, cond)
 
 
 @dataclass(frozen=True)
@@ -122,12 +133,13 @@ class Layouts:
         self.blocked = blocked
         self.known: dict[Value, StridedView] = {}
 
-    def own(self, value: Value) -> StridedView:
-        """Memory of its own, row-major or in blocks."""
+    def own(self, value: Value, axes: Sequence[int] = ()) -> StridedView:
+        """Memory of its own: in blocks, or with the axes in this order."""
         blocking = self.blocked.get(value, 0)
-        return StridedView(
-            value, value.shape, row_major(value.shape), blocking=blocking
-        )
+        if len(axes) != len(value.shape) or blocking:
+            axes = range(len(value.shape))
+        strides = in_order(value.shape, axes)
+        return StridedView(value, value.shape, strides, blocking=blocking)
 
     def add_inputs(self, graph: Graph) -> None:
         """The inputs lie in memory of their own."""
@@ -139,9 +151,40 @@ class Layouts:
         view = None
         if node.primitive.view:
             view = view_of(node, self.known[node.inputs[0]])
+        axes = () if view else self._axes(node)
         for value in node.outputs:
             assert value is not None
-            self.known[value] = view or self.own(value)
+            self.known[value] = view or self.own(value, axes)
+
+    def _axes(self, node: Node) -> Sequence[int]:
+        """The order in which the axes of a result lie best, where that matters."""
+        convolution = as_convolution(node)
+        if convolution is not None:
+            letters = parse_dims(node.attrs["dims"]).out
+            return [letters.index(c) for c in convolution.out]
+        like = list(node.inputs)
+        if node.primitive in LIKE_FIRST:
+            like = like[:1]
+        elif node.primitive in LIKE_SECOND:
+            like = like[1:2]
+        elif not is_elementwise(node):
+            return ()
+        rank = len(domain_of(node))
+        views = [self.known[v] for v in like if len(v.shape) == rank > 2]
+        dense = [(view, view.axes) for view in views if view.dense]
+        if any(view.root.node is None for view, _ in dense):
+            return ()  # what meets state lies like it
+        turned = [axes for _, axes in dense if list(axes) != list(range(rank))]
+        return turned[0] if turned else ()
+
+
+def laid_out(graph: Graph, blocked: dict[Value, int]) -> Layouts:
+    """Where the values of a graph lie; ``blocked``: the width of those in blocks."""
+    layouts = Layouts(blocked)
+    layouts.add_inputs(graph)
+    for node in graph.nodes:
+        layouts.add(node)
+    return layouts
 
 
 def assign_layouts(graph: Graph, entry: Entry, blocked: dict[str, int]) -> Graph:
@@ -150,7 +193,7 @@ def assign_layouts(graph: Graph, entry: Entry, blocked: dict[str, int]) -> Graph
     layouts = Layouts(dict(width))
     layouts.add_inputs(graph)
 
-    def laid_out(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...]:
+    def placed(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...]:
         outputs = replay(node, inputs)
         made = outputs[0].node
         assert made is not None
@@ -182,7 +225,7 @@ def assign_layouts(graph: Graph, entry: Entry, blocked: dict[str, int]) -> Graph
         made = Node(node.primitive, node.inputs, node.attrs | {"dims": dims})
         made.scope, made.role, made.source = node.scope, node.role, node.source
         made.set_outputs(tuple(v for v in node.outputs if v is not None))
-        return laid_out(made, tuple(operands))
+        return placed(made, tuple(operands))
 
     def rule(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...]:
         primitive = node.primitive
@@ -194,13 +237,35 @@ def assign_layouts(graph: Graph, entry: Entry, blocked: dict[str, int]) -> Graph
             inputs = (copied(inputs[0], node), *inputs[1:])
         elif primitive is dot_general:
             return _product(node, inputs)
+        elif (convolution := as_convolution(node)) is not None:
+            return _convolution(node, inputs, convolution)
         elif not (
             primitive.view or primitive in (copy, reduce_sum) or is_elementwise(node)
         ):
             inputs = tuple(
                 copied(v, node) if layouts.known[v].blocking else v for v in inputs
             )
-        return laid_out(node, inputs)
+        return placed(node, inputs)
+
+    def _convolution(
+        node: Node, inputs: tuple[Value, ...], convolution: Convolution
+    ) -> tuple[Value, ...]:
+        """The kernel as rows of channels; the input is read as it lies."""
+        x, kernel = inputs
+        d = parse_dims(node.attrs["dims"])
+        axes = tuple(d.rhs.index(c) for c in convolution.rhs)
+        view = layouts.known[kernel]
+        strides = in_order(kernel.shape, axes)
+        rhs = d.rhs
+        if any(
+            have != want
+            for have, want, size in zip(view.strides, strides, kernel.shape)
+            if size != 1
+        ):
+            kernel, rhs = transposed_copy(kernel, axes, node), convolution.rhs
+        if layouts.known[x].blocking:
+            x = copied(x, node)
+        return renamed(node, [d.lhs, rhs], [x, kernel])
 
     def _product(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...]:
         product = as_product(node, node.outputs[0] in width)

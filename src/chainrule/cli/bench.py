@@ -1,0 +1,95 @@
+"""``chainrule bench``."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+import chainrule
+from chainrule.cli.common import cli, command, say, tell
+from chainrule.errors import ArgumentError
+
+EXAMPLES = """\b
+Examples:
+  chainrule bench                              # the whole table, half an hour
+  chainrule bench textbook-32 lenet --rounds 7
+  chainrule bench gpt --peers torch --json
+  chainrule bench width batch --plot pictures  # time against width and batch
+"""
+
+
+@cli.command(epilog=EXAMPLES, short_help="Measure training beside other frameworks.")
+@click.argument("workloads", nargs=-1)
+@click.option("--peers", help="Of jax, torch, keras, sklearn, onnxruntime: a,b,c.")
+@click.option(
+    "--rounds", type=click.IntRange(1), default=21, help="Turns of each (21)."
+)
+@click.option("--threads", type=click.IntRange(1), help="At most so many for anybody.")
+@click.option(
+    "--plot",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Draw the groups 'width' and 'batch' into this folder.",
+)
+@command
+def bench(
+    workloads: tuple[str, ...],
+    peers: str | None,
+    rounds: int,
+    threads: int | None,
+    folder: Path | None,
+    as_json: bool,
+) -> int:
+    """Measure Chainrule beside other frameworks at the same job, in turns.
+
+    All start from the same weights, read the same batches in the same precision, and
+    must find the same losses before they are timed; each gets the best settings known
+    for it. A ratio is the fastest peer's median over ours, with the 10th and 90th
+    percentile of the rounds.
+
+    WORKLOADS are textbook-32, textbook-128, textbook-512, normed, deep, tabular, large,
+    lenet, cnn, resnet, gpt, lstm, gru, inference, process; all of them by default. The
+    groups width and batch are for plots.
+
+    It needs a checkout of the source. The peers come with pip install -e '.[bench]',
+    best in an environment of its own; one that is not installed is left out.
+    """
+    from chainrule.engines.threads import available_cores
+
+    report, turns = _harness("report"), _harness("rounds")
+    names = turns.chosen(workloads)
+    taking, missing = turns.taking_part(peers.split(",") if peers else None)
+    for title, packages in missing.items():
+        say(f"{title} is left out: no {', '.join(packages)} here. {turns.INSTALL}")
+    threads = threads or available_cores()
+    head = report.header(threads, rounds)
+    if not as_json:
+        click.echo(report.heading(head))
+    rows: list[dict[str, Any]] = []
+    for name in names:
+        rows.append(turns.measure(name, taking, threads, rounds, say))
+        if not as_json:
+            click.echo(report.block(rows[-1]))
+    pictures = report.plot(rows, folder) if folder else []
+    result = {**head, "rows": rows, "missing": missing, "pictures": pictures}
+    tell(result, as_json, "\n".join([report.markdown(rows), *map(str, pictures)]))
+    return 0
+
+
+def _harness(module: str) -> Any:
+    """A module of ``benchmarks/frameworks``, which a wheel does not have."""
+    folder = Path(chainrule.__file__).resolve().parents[2] / "benchmarks"
+    if not (folder / "frameworks").is_dir():
+        raise ArgumentError(
+            "What runs the other frameworks is not part of the installed package.",
+            expected="a checkout of the source, with its folder benchmarks",
+            got=f"no {folder}",
+            fix="pip install -e '.[bench]' in a checkout, and run it from there",
+        )
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+    return importlib.import_module(f"frameworks.{module}")

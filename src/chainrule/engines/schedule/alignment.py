@@ -1,0 +1,104 @@
+"""Which axes of an operand and of the result go together, one row a primitive.
+
+``aligned(node, i)`` gives for each axis of operand i the axis of the result along which
+a part of the result needs the same part of the operand, or None where every part of the
+result may read all of it. A product ``ni,oi->no`` divided by n needs its rows of the
+first operand and all of the second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from chainrule.engines.schedule.maps import is_elementwise
+from chainrule.graph.node import Node
+from chainrule.graph.primitive import Primitive
+from chainrule.primitives import (
+    conv,
+    indexing,
+    matmul,
+    movement,
+    reduce,
+    sorting,
+    windows,
+)
+from chainrule.primitives.matmul import parse_dims
+
+Axes = tuple[int | None, ...]
+
+
+def aligned(node: Node, operand: int) -> Axes:
+    """For each axis of an operand the axis of the (first) result, or None."""
+    if is_elementwise(node) or node.primitive is movement.copy:
+        return _same(node, operand)
+    rule = _RULES.get(node.primitive)
+    if rule is None:
+        return (None,) * len(node.inputs[operand].shape)
+    return rule(node, operand)
+
+
+def _same(node: Node, operand: int) -> Axes:
+    """Places correspond; a scalar has no axes."""
+    return tuple(range(len(node.inputs[operand].shape)))
+
+
+def _kept(node: Node, operand: int) -> Axes:
+    """What a reduction keeps."""
+    axes = node.attrs["axes"] if "axes" in node.attrs else (node.attrs["axis"],)
+    kept = iter(range(len(node.inputs[0].shape)))
+    return tuple(
+        None if axis in axes else next(kept)
+        for axis in range(len(node.inputs[0].shape))
+    )
+
+
+def _letters(node: Node, operand: int) -> Axes:
+    """The letters that the result has; the sliding axes are read across."""
+    d = parse_dims(node.attrs["dims"])
+    return tuple(
+        d.out.index(c) if c in d.out and c not in d.window else None
+        for c in (d.lhs, d.rhs)[operand]
+    )
+
+
+def _but_axis(node: Node, operand: int) -> Axes:
+    """All axes but the one that the node works along."""
+    axis = node.attrs["axis"]
+    rank = len(node.inputs[operand].shape)
+    return tuple(None if a == axis else a for a in range(rank))
+
+
+def _but_axes(node: Node, operand: int) -> Axes:
+    """All axes but those that a window slides over."""
+    return tuple(
+        None if a in node.attrs["axes"] else a
+        for a in range(len(node.inputs[operand].shape))
+    )
+
+
+def _rows_by_index(node: Node, operand: int) -> Axes:
+    """``take``: the indices, one for each row of the result."""
+    rank = len(node.inputs[operand].shape)
+    return (None,) * rank if operand == 0 else tuple(range(rank))
+
+
+_RULES: dict[Primitive, Callable[[Node, int], Axes]] = {
+    movement.reduce_sum: _kept,
+    reduce.reduce_max: _kept,
+    reduce.reduce_prod: _kept,
+    reduce.argmax: _kept,
+    reduce.argmin: _kept,
+    reduce.cumsum: _but_axis,
+    reduce.cumprod: _but_axis,
+    reduce.linear_recurrence: _but_axis,
+    sorting.argsort: _but_axis,
+    movement.concatenate: _but_axis,
+    windows.window_sum: _but_axes,
+    windows.window_max: _but_axes,
+    windows.window_argmax: _but_axes,
+    matmul.dot_general: _letters,
+    conv.conv: _letters,
+    indexing.take: _rows_by_index,
+    indexing.gather: _but_axis,
+    indexing.scatter_add_along: _but_axis,
+}

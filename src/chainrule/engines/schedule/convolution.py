@@ -1,0 +1,88 @@
+"""Convolutions as products: which letters play which part, and how they best lie.
+
+A convolution with one letter of each kind is a product of matrices whose rows of A are
+read through the sliding window: *implicit*, since the windows are never written out.
+Channels stand last in memory, whatever order the axes have, so that a tap of the
+window is a row of channels.
+
+    forward   out[n, p, o] = Σ over taps and c   x[n, p·s + tap, c] · w[tap, c, o]
+    weights   out[tap, c, o] = Σ over n and p    x[n, p·s + tap, c] · g[n, p, o]
+
+The second is how the derivative of the kernel reads: many places add up to few. Which
+of the two is taken, and with it the order of the sum, follows from the shapes.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from chainrule.graph.node import Node
+from chainrule.primitives.conv import conv
+from chainrule.primitives.matmul import parse_dims
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """The letters of a convolution.
+
+    Attributes:
+        images: counts the images: free in ``forward``, else contracted.
+        channels: the other letter of the input.
+        right: the letter of the kernel and the result alone.
+        window: the digits of the sliding axes.
+        forward: which of the two sums it is.
+    """
+
+    images: str
+    channels: str
+    right: str
+    window: str
+    forward: bool
+
+    @property
+    def lhs(self) -> str:
+        """The letters of the input as they best lie in memory."""
+        return self.images + self.window + self.channels
+
+    @property
+    def rhs(self) -> str:
+        """Those of the kernel."""
+        if self.forward:
+            return self.window + self.channels + self.right
+        return self.images + self.window + self.right
+
+    @property
+    def out(self) -> str:
+        """Those of the result."""
+        first = (
+            self.images + self.window if self.forward else self.window + self.channels
+        )
+        return first + self.right
+
+
+def as_convolution(node: Node) -> Convolution | None:
+    """How a node is an implicit product; None where plain loops compute it."""
+    if node.primitive is not conv:
+        return None
+    d = parse_dims(node.attrs["dims"])
+    lhs, rhs = node.inputs
+    (out,) = node.outputs
+    assert out is not None
+    if (
+        d.batch
+        or not len(d.left) == len(d.right) == len(d.contracted) == 1
+        or not out.dtype.is_float
+        or node.attrs["accumulate"].itemsize > out.dtype.itemsize
+        or any(size == 0 for v in (lhs, rhs, out) for size in v.shape)
+    ):
+        return None
+    taps = math.prod(rhs.shape[d.rhs.index(w)] for w in d.window)
+    places = math.prod(out.shape[d.out.index(w)] for w in d.window)
+    forward = taps <= places
+    images, channels = (d.left, d.contracted) if forward else (d.contracted, d.left)
+    if not isinstance(lhs.shape[d.lhs.index(channels)], int):
+        return None
+    if not isinstance(rhs.shape[d.rhs.index(d.right)], int):
+        return None
+    return Convolution(images, channels, d.right, d.window, forward)

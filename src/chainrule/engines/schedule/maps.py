@@ -1,0 +1,400 @@
+"""Chains of elementwise nodes as one loop: ``fused`` nodes.
+
+What one node computes and the next one reads at the same place need not go through
+memory:
+
+    z = add(y, b)        fused(y, b)            for each place:
+    a = maximum(z, 0)      z = add(y, b)            z = y + b; a = max(z, 0)
+    m = less(0, z)         a = maximum(z, 0)        store what others read
+                           m = less(0, z)
+
+A ``fused`` node carries its body as a graph, as ``scan`` does, and is one loop over the
+elements of its *domain*. Its inputs have that shape or are scalars, which are the same
+at every place. A result is an array of that shape or a *fold*: sums over units of whole
+rows, as the norm of a gradient needs them, which adds up what passes by anyway.
+
+Nodes are taken as early as their operands allow (:func:`early`). A loop runs where the
+last of its nodes stands, so a node joins only while nobody outside the loop has read
+what the loop computes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from chainrule.autodiff import inline
+from chainrule.engines.schedule.blocks import block_width
+from chainrule.graph.build import record, replay, tracing
+from chainrule.graph.declare import Operation
+from chainrule.graph.graph import Graph, users
+from chainrule.graph.interpret import evaluate
+from chainrule.graph.node import Array, Node, Value
+from chainrule.graph.primitive import BODIES, REFERENCES
+from chainrule.graph.program import Entry
+from chainrule.graph.types import ArrayType, Shape
+from chainrule.passes import prepare
+from chainrule.passes.scans import share_scans
+from chainrule.primitives.creation import constant
+from chainrule.primitives.movement import broadcast_to, reduce_sum, reshape
+
+#: Nodes of one loop: longer ones only take longer to compile.
+NODES_AT_MOST = 64
+#: Operands of one loop that move with it: each keeps an address.
+OPERANDS_AT_MOST = 24
+#: Elements of a unit of a fold, at least; smaller sums are one unit.
+FOLDED_FROM = 4096
+
+
+def _fused_types(
+    *types: ArrayType, body: Graph, folds: tuple[int, ...]
+) -> tuple[ArrayType, ...]:
+    return tuple(
+        [
+            ArrayType((units,), v.dtype) if units else v.type
+            for v, units in zip(body.outputs, folds, strict=True)
+        ]
+    )
+
+
+def _fused_reference(*arrays: Array, body: Graph, folds: tuple[int, ...]) -> Any:
+    made = tuple(
+        array.reshape(units, -1).sum(1) if units else array
+        for array, units in zip(evaluate(body, arrays), folds, strict=True)
+    )
+    return made[0] if len(made) == 1 else made
+
+
+#: Elementwise nodes that are one loop. Attributes: ``body``, their graph, and
+#: ``folds``, for each result the number of its units, or 0 where it is an array.
+fused = Operation(name="fused", rule=_fused_types, formula=r"\operatorname{{fused}}")
+REFERENCES[fused] = _fused_reference
+
+
+# -- what is one loop ------------------------------------------------------------------
+
+
+def scalar_broadcast(node: Node) -> bool:
+    """Whether a node repeats a single number."""
+    return node.primitive is broadcast_to and node.inputs[0].shape == ()
+
+
+def loop_body(node: Node) -> Graph | None:
+    """The prepared body of a region that is one loop over elements, else None.
+
+    Scalars may be repeated in it. It is worked out once for each region, types and
+    attributes.
+    """
+    if node.primitive is fused:
+        return node.attrs["body"]
+    body_of = BODIES.get(node.primitive)
+    if body_of is None:
+        return None
+    types = tuple([v.type for v in node.inputs])
+    key = (node.primitive, types, tuple(node.attrs.items()))
+    if key not in _loop_bodies:
+        body = prepare(body_of(types, node.attrs))
+        _loop_bodies[key] = body if _one_loop(body) else None
+    return _loop_bodies[key]
+
+
+_loop_bodies: dict[Any, Graph | None] = {}
+
+
+def _one_loop(body: Graph) -> bool:
+    shapes = {v.shape for v in (*body.inputs, *body.outputs) if v.shape != ()}
+    return len(shapes) <= 1 and all(
+        node.primitive.elementwise or scalar_broadcast(node) or _is_number(node)
+        for node in body.nodes
+    )
+
+
+def _is_number(node: Node) -> bool:
+    return node.primitive is constant and node.attrs["shape"] == ()
+
+
+def is_elementwise(node: Node) -> bool:
+    """Whether a node is one loop over elements: a primitive, or a region kept whole."""
+    return node.primitive.elementwise or loop_body(node) is not None
+
+
+def domain_of(node: Node) -> Shape:
+    """The shape that a node loops over: that of its first result, but for folds."""
+    if node.primitive is fused:
+        return node.attrs["body"].outputs[0].shape
+    out = node.outputs[0]
+    assert out is not None
+    return out.shape
+
+
+def folds_of(node: Node) -> tuple[int, ...]:
+    """For each result of a node the units that it is a sum over, or 0."""
+    return node.attrs["folds"] if node.primitive is fused else (0,) * len(node.outputs)
+
+
+def fold_units(shape: Shape) -> int:
+    """In how many units a whole sum over a shape of numbers is added up.
+
+    A rule on the shape alone, so that sums do not depend on who adds them: whole blocks
+    of rows with at least FOLDED_FROM elements.
+    """
+    rows = shape[0]
+    assert isinstance(rows, int)
+    total, width = _count(shape), block_width(shape)
+    for granule in range(width, rows, width):
+        if rows % granule == 0 and total // rows * granule >= FOLDED_FROM:
+            return rows // granule
+    return 1
+
+
+def _count(shape: Shape) -> int:
+    return math.prod([d for d in shape if isinstance(d, int)])
+
+
+def _is_fold(node: Node) -> bool:
+    """Whether a node is the sum of everything, over an array worth a loop."""
+    if node.primitive is not reduce_sum:
+        return False
+    (x,) = node.inputs
+    return (
+        len(node.attrs["axes"]) == len(x.shape) > 0
+        and all(isinstance(d, int) for d in x.shape)
+        and x.dtype.is_float
+        and _count(x.shape) >= FOLDED_FROM
+    )
+
+
+# -- the order in which nodes are looked at --------------------------------------------
+
+
+def early(graph: Graph, state: Mapping[Value, Value]) -> list[Node]:
+    """The nodes of a graph, each as early as its operands allow.
+
+    What depends on nothing that is computed (numbers, random bits, copies of state)
+    comes just before its first reader instead.
+
+    Args:
+        graph: its nodes.
+        state: old → new for state that is replaced; the node that makes the new one
+            stays behind those that read the old one before it.
+    """
+    level: dict[Node, int] = {}
+    readers: dict[Value, int] = {}
+    free: set[Node] = set()
+    old_of = {new.node: old for old, new in state.items() if new.node is not None}
+    for node in graph.nodes:
+        before = [v.node for v in node.inputs if v.node is not None]
+        if all(other in free for other in before):
+            free.add(node)
+        mine = max([level[other] for other in before if other in level], default=0)
+        if node in old_of:
+            mine = max(mine, readers.get(old_of[node], 0))
+        level[node] = mine + 1
+        for value in node.inputs:
+            readers[value] = max(readers.get(value, 0), mine + 1)
+    first: dict[Node, int] = {}
+    for node in reversed(graph.nodes):
+        if node in free and node not in old_of:
+            level[node] = max(first.get(node, level[node] + 1) - 1, level[node])
+        for value in node.inputs:
+            if value.node is not None:
+                known = first.get(value.node, level[node])
+                first[value.node] = min(known, level[node])
+    return sorted(graph.nodes, key=lambda node: level[node])
+
+
+# -- which nodes share a loop ----------------------------------------------------------
+
+
+class _Loop:
+    """Nodes that shall be one loop, in running order."""
+
+    def __init__(self, domain: Shape) -> None:
+        self.domain = domain
+        self.nodes: list[Node] = []
+        self.open = True
+
+
+def find_loops(
+    nodes: Sequence[Node], admit: Callable[[Node], bool]
+) -> list[list[Node]]:
+    """The nodes that share loops, each loop's in running order.
+
+    Args:
+        nodes: in running order.
+        admit: whether a node may share a loop with others.
+    """
+    loop_of: dict[Node, _Loop] = {}
+    reader: dict[Value, _Loop] = {}
+    place = {node: i for i, node in enumerate(nodes)}
+
+    def joined(loop: _Loop | None, other: _Loop, more: list[Node]) -> _Loop | None:
+        """One loop of two, if that can be."""
+        if other is loop or not other.open:
+            return loop
+        if loop is None:
+            return other if _fits([*other.nodes, *more]) else None
+        if loop.domain != other.domain or not _fits([*loop.nodes, *other.nodes, *more]):
+            return loop
+        loop.nodes = sorted([*loop.nodes, *other.nodes], key=place.__getitem__)
+        for node in other.nodes:
+            loop_of[node] = loop
+            reader.update((v, loop) for v in node.inputs)
+        return loop
+
+    for node in nodes:
+        domain = _domain(node) if admit(node) else None
+        values = list(dict.fromkeys(node.inputs))
+        mine: _Loop | None = None
+        if domain is not None:
+            others = [loop_of.get(v.node) for v in values if v.node is not None]
+            others += [reader.get(v) for v in values if v.shape == domain]
+            found: _Loop | None = None
+            for loop in others:
+                if loop is not None and loop.domain == domain:
+                    found = joined(found, loop, [node])
+            mine = found or _Loop(domain)
+            mine.nodes.append(node)
+            loop_of[node] = mine
+            for value in values:
+                reader[value] = mine
+        for value in values:
+            theirs = loop_of.get(value.node) if value.node is not None else None
+            if theirs is not None and theirs is not mine:
+                theirs.open = False  # somebody outside reads it here
+    every = {id(loop): loop.nodes for loop in loop_of.values()}
+    return [nodes for nodes in every.values() if len(nodes) > 1 or _is_fold(nodes[0])]
+
+
+def _domain(node: Node) -> Shape | None:
+    """The shape that a node loops over, if it can share a loop."""
+    if _is_fold(node):
+        return node.inputs[0].shape
+    if not is_elementwise(node) or None in node.outputs:
+        return None
+    shapes = {v.shape for v in node.outputs if v is not None}
+    return shapes.pop() if len(shapes) == 1 else None
+
+
+def _fits(nodes: list[Node]) -> bool:
+    made = {v for node in nodes for v in node.outputs}
+    operands = {v for node in nodes for v in node.inputs if v not in made}
+    return len(nodes) <= NODES_AT_MOST and len(operands) <= OPERANDS_AT_MOST
+
+
+# -- the pass --------------------------------------------------------------------------
+
+
+def in_loops(entry: Entry) -> Entry:
+    """An entry point prepared, with its chains of elementwise nodes fused."""
+    graph = prepare(share_scans(entry.graph), keep=is_elementwise)
+    entry = entry.with_graph(graph)
+    return entry.with_graph(fuse_maps(entry.graph, entry.replaced()))
+
+
+def fuse_maps(
+    graph: Graph,
+    state: Mapping[Value, Value],
+    admit: Callable[[Node], bool] = lambda _: True,
+) -> Graph:
+    """The graph with chains of elementwise nodes as ``fused`` nodes.
+
+    Args:
+        graph: a prepared graph.
+        state: old → new, see :func:`early`.
+        admit: whether a node may share a loop with others.
+    """
+    nodes = early(graph, state)
+    loops = find_loops(nodes, admit)
+    if not loops:
+        return graph
+    last = {members[-1]: members for members in loops}
+    inside = {node for members in loops for node in members}
+    readers = users(graph)
+    wanted = set(graph.outputs)
+    new: dict[Value, Value] = {}
+    with tracing():
+        for node in nodes:
+            if node in last:
+                _record_loop(last[node], readers, wanted, new)
+            elif node not in inside:
+                made = replay(node, [new.get(v, v) for v in node.inputs])
+                pairs = zip(node.outputs, made, strict=True)
+                new.update((old, value) for old, value in pairs if old is not None)
+    return Graph(graph.name, graph.inputs, [new.get(v, v) for v in graph.outputs])
+
+
+def _record_loop(
+    nodes: list[Node],
+    readers: dict[Value, list[Node]],
+    wanted: set[Value],
+    new: dict[Value, Value],
+) -> None:
+    """Record the ``fused`` node of a loop, and what its results stand for."""
+    members, origin = set(nodes), nodes[-1]
+    sums = [node for node in nodes if _is_fold(node)]
+    maps = [node for node in nodes if not _is_fold(node)]
+    body = _Body(maps)
+    arrays = [
+        v
+        for node in maps
+        for v in node.outputs
+        if v is not None
+        and (v in wanted or any(reader not in members for reader in readers[v]))
+    ]
+    added = [body.argument(node.inputs[0]) for node in sums]
+    units = [fold_units(node.inputs[0].shape) for node in sums]
+    outputs = [*map(body.argument, arrays), *added]
+    attrs = {
+        "body": Graph("fused", body.inputs, outputs),
+        "folds": (0,) * len(arrays) + tuple(units),
+    }
+    given = tuple([new.get(v, v) for v in body.outside])
+    made = record(fused, given, attrs, origin)
+    new.update(zip(arrays, made))
+    for node, partial in zip(sums, made[len(arrays) :]):
+        (out,) = node.outputs
+        assert out is not None
+        if partial.shape == (1,):
+            (new[out],) = record(reshape, (partial,), {"shape": ()}, node)
+        else:
+            (new[out],) = record(reduce_sum, (partial,), {"axes": (0,)}, node)
+
+
+class _Body:
+    """The body of a loop: its nodes with repeated scalars and numbers inside.
+
+    Attributes:
+        outside: what it reads, in the order of ``inputs``.
+    """
+
+    def __init__(self, nodes: list[Node]) -> None:
+        self.outside: list[Value] = []
+        self.inputs: list[Value] = []
+        self._known: dict[Value, Value] = {}
+        for node in nodes:
+            arguments = [self.argument(v) for v in node.inputs]
+            region = loop_body(node)
+            if region is None:
+                made = replay(node, arguments)
+            else:
+                made = inline(region, arguments, origin=node)
+            for old, value in zip(node.outputs, made, strict=True):
+                assert old is not None
+                self._known[old] = value
+
+    def argument(self, value: Value) -> Value:
+        """What stands for a value within the body."""
+        if value not in self._known:
+            node = value.node
+            if node is not None and (scalar_broadcast(node) or _is_number(node)):
+                arguments = [self.argument(v) for v in node.inputs]
+                (self._known[value],) = replay(node, arguments)
+            else:
+                name = f"x{len(self.outside)}"
+                made = Value(None, value.shape, value.dtype, name=name)
+                self.outside.append(value)
+                self.inputs.append(made)
+                self._known[value] = made
+        return self._known[value]

@@ -1,0 +1,231 @@
+"""In which order nodes run, and how threads divide them.
+
+Between two barriers stands a *phase*. Whatever can run without one does so before the
+threads meet: nodes are taken in the order of the graph, and one that would have to wait
+for another thread's results is put off until the next phase. So a network's way
+forward and back is one phase where threads divide the batch, its weight gradients and
+their updates another.
+
+For each node the divisions that its operands have already, and some fresh ones, are
+weighed: the work of the busiest thread, bytes that another core has written, a barrier.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from chainrule.engines.schedule.alignment import aligned
+from chainrule.engines.schedule.layout import StridedView
+from chainrule.engines.schedule.machine import NESTED, Machine, bytes_of
+from chainrule.engines.schedule.maps import domain_of, folds_of
+from chainrule.engines.schedule.schedule import Memory, Schedule, Step, overwritten
+from chainrule.engines.schedule.sharing import Key, Pending, Share, share_of
+from chainrule.graph.build import replay, tracing
+from chainrule.graph.graph import Graph
+from chainrule.graph.node import Node, Value
+from chainrule.graph.program import Entry
+from chainrule.graph.types import Sizes, resolve
+
+#: Columns of a unit, the widest first: whole cache lines.
+COLUMNS = (64, 32, 16)
+
+Divides = Callable[[Node, Share], bool]
+
+
+def fold_share(node: Node) -> Share:
+    """The division of a loop that adds up: its shape alone says so."""
+    units, rows = max(folds_of(node)), domain_of(node)[0]
+    assert isinstance(rows, int)
+    return Share(0, rows // units, units)
+
+
+class _Orderer:
+    """The walk that finds an order."""
+
+    def __init__(
+        self,
+        entry: Entry,
+        views: Mapping[Value, StridedView],
+        sizes: Sizes,
+        machine: Machine,
+        divides: Divides,
+        owners: Mapping[object, Key],
+    ) -> None:
+        self.entry, self.views, self.sizes = entry, views, sizes
+        self.machine, self.divides = machine, divides
+        self.memory = Memory(entry, views)
+        self.owner: dict[object, Key] = dict(owners)
+        self.after = overwritten(entry, views)
+        self.pending = Pending()
+
+    def find(self, first: frozenset[Node]) -> list[list[Step]]:
+        """All nodes, phase by phase."""
+        nodes = self.entry.graph.nodes
+        phases = self._phases([node for node in nodes if node in first])
+        return phases + self._phases([node for node in nodes if node not in first])
+
+    def _phases(self, waiting: list[Node]) -> list[list[Step]]:
+        """The phases of some nodes."""
+        phases: list[list[Step]] = []
+        late = {v for node in waiting for v in node.outputs}
+        undone = set(waiting)
+        while waiting:
+            phase: list[Step] = []
+            put_off: list[Node] = []
+            self.pending.clear()
+            for node in waiting:
+                ready = not any(v in late for v in node.inputs)
+                if ready and not (self.after.get(node, set()) & undone):
+                    step = self._place(node)
+                    if step is not None:
+                        phase.append(step)
+                        undone.discard(node)
+                        late.difference_update(node.outputs)
+                        continue
+                put_off.append(node)
+            phases.append(phase)
+            waiting = put_off
+        return phases
+
+    # -- one node ----------------------------------------------------------------------
+
+    def _place(self, node: Node) -> Step | None:
+        """A node's division in this phase; None to put it off."""
+        step = Step(node, None)
+        if step.free:
+            return step
+        if node.primitive in NESTED:
+            if self.pending:
+                return None
+            self._note(node, None)
+            return step
+        work = self.machine.microseconds(node, self.sizes)
+        best: tuple[float, bool, Share | None] | None = None
+        quiet: tuple[float, Share | None] | None = None
+        for share in self._options(node):
+            cost, waits = self._cost(node, share, work)
+            if best is None or cost < best[0]:
+                best = (cost, waits, share)
+            if not waits and (quiet is None or cost < quiet[0]):
+                quiet = (cost, share)
+        assert best is not None
+        if not best[1]:
+            chosen = best[2]
+        elif quiet is not None and quiet[0] <= best[0] + self.machine.barrier:
+            chosen = quiet[1]
+        else:
+            return None
+        self._note(node, chosen)
+        return Step(node, chosen, self._busiest(chosen, work))
+
+    def _options(self, node: Node) -> list[Share | None]:
+        """The divisions that are weighed: those of operands, fresh ones, none."""
+        found: dict[Share, None] = {}
+        if self.machine.threads > 1:
+            domain = domain_of(node)
+            for i, value in enumerate(node.inputs):
+                owner = self.owner.get(self.memory.place(value))
+                share = share_of(self.views[value], owner, value.dtype.itemsize)
+                axis = None if share is None else aligned(node, i)[share.axis]
+                if share is None or axis is None:
+                    continue
+                if domain[axis] == share.granule * share.units:
+                    found[replace(share, axis=axis)] = None
+            found |= dict.fromkeys(self._fresh(node))
+        several = [s for s in found if resolve((s.units,), self.sizes)[0] > 1]
+        return [*(s for s in several if self.divides(node, s)), None]
+
+    def _fresh(self, node: Node) -> list[Share]:
+        if any(folds_of(node)):
+            return [fold_share(node)]
+        out = node.outputs[0]
+        assert out is not None
+        width, shape = self.views[out].blocking, out.shape
+        if not shape:
+            return []
+        rows, columns = shape[0], shape[-1]
+        if width:
+            assert isinstance(rows, int)
+            return [Share(0, width, rows // width)]
+        found = [Share(0, 1, rows)]
+        if isinstance(columns, int):
+            fitting = (w for w in COLUMNS if columns % w == 0 and columns > w)
+            if wide := next(fitting, 0):
+                found.append(Share(len(shape) - 1, wide, columns // wide))
+        return found
+
+    def _busiest(self, share: Share | None, work: float) -> float:
+        """µs of the thread with most work."""
+        if share is None:
+            return work
+        units = resolve((share.units,), self.sizes)[0]
+        rounds = -(-units // self.machine.threads)
+        return self.machine.call + (work - self.machine.call) * rounds / units
+
+    def _cost(self, node: Node, share: Share | None, work: float) -> tuple[float, bool]:
+        """µs of the busiest thread, and whether the threads have to meet before."""
+        machine = self.machine
+        cost = self._busiest(share, work)
+        accesses = self.memory.accesses(node, share)
+        waits = any(map(self.pending.conflict, accesses))
+        for i, value in enumerate(node.inputs):
+            owner = self.owner.get(self.memory.place(value))
+            if owner is not None and self.memory.read_key(node, i, share) != owner:
+                foreign = bytes_of(value, self.sizes) * (1 - 1 / machine.threads)
+                cost += foreign * machine.foreign_byte
+        made = accesses[0].key
+        if made is None or made[0] == "columns":
+            cost += machine.barrier  # whoever reads whole rows will have to wait
+        return cost, waits
+
+    def _note(self, node: Node, share: Share | None) -> None:
+        for access in self.memory.accesses(node, share):
+            self.pending.add(access)
+            if access.write:
+                self.owner[access.space] = access.key
+
+
+def ordered(
+    entry: Entry,
+    views: Mapping[Value, StridedView],
+    sizes: Sizes,
+    machine: Machine,
+    divides: Divides,
+    first: frozenset[Node] = frozenset(),
+) -> Schedule:
+    """An entry point with its nodes in a good order, and how threads divide them.
+
+    Args:
+        entry: the entry point.
+        views: where its values lie.
+        sizes: the largest sizes.
+        machine: what things cost.
+        divides: whether the engine can divide a node like that.
+        first: nodes that come before all others.
+    """
+    owners: dict[object, Key] = {}
+    phases: list[list[Step]] = []
+    for _ in range(2):  # who owns the state at the start is known at the end
+        orderer = _Orderer(entry, views, sizes, machine, divides, owners)
+        phases = orderer.find(first)
+        owners = {n: orderer.owner[n] for n in entry.state if n in orderer.owner}
+    graph = entry.graph
+    new: dict[Value, Value] = {}
+
+    def anew(step: Step) -> Step:
+        """The step with its node recorded in this order."""
+        node = step.node
+        made = replay(node, [new.get(v, v) for v in node.inputs])
+        for old, value in zip(node.outputs, made, strict=True):
+            assert old is not None
+            new[old] = value
+        its = made[0].node
+        assert its is not None
+        return replace(step, node=its)
+
+    with tracing():
+        made = tuple([tuple([anew(step) for step in phase]) for phase in phases])
+    outputs = [new.get(v, v) for v in graph.outputs]
+    turned = entry.with_graph(Graph(graph.name, graph.inputs, outputs))
+    return Schedule(turned, made)

@@ -1,0 +1,222 @@
+"""The schedule of an entry point: its nodes in phases, and how threads divide them.
+
+It can be printed, and held against the rules that make it right (:func:`verify`),
+without running anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from chainrule.engines.schedule.alignment import aligned
+from chainrule.engines.schedule.layout import StridedView
+from chainrule.engines.schedule.machine import FREE, NESTED
+from chainrule.engines.schedule.maps import folds_of, is_elementwise
+from chainrule.engines.schedule.sharing import (
+    ONE,
+    Access,
+    Key,
+    Pending,
+    Share,
+    key_of,
+)
+from chainrule.errors import GraphError
+from chainrule.graph.graph import Graph
+from chainrule.graph.node import Node, Value
+from chainrule.graph.program import Entry
+from chainrule.graph.text_writer import value_names
+from chainrule.primitives.checks import require
+from chainrule.primitives.movement import broadcast_to
+
+
+@dataclass(frozen=True)
+class Step:
+    """A node in its place.
+
+    Attributes:
+        node: what is computed.
+        share: how threads divide it; None for thread 0 alone.
+        cost: µs that it is expected to take.
+    """
+
+    node: Node
+    share: Share | None
+    cost: float = 0.0
+
+    @property
+    def free(self) -> bool:
+        """Whether it computes nothing: a view, a number."""
+        primitive = self.node.primitive
+        return primitive in FREE or (primitive.view and primitive is not require)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """An entry point in running order, phase by phase; threads meet between phases.
+
+    ``print(schedule)`` shows what runs when, who has which part, and what it costs.
+    """
+
+    entry: Entry
+    phases: tuple[tuple[Step, ...], ...]
+
+    @property
+    def steps(self) -> Iterator[Step]:
+        """All steps in running order."""
+        for phase in self.phases:
+            yield from phase
+
+    @property
+    def shares(self) -> dict[Node, Share | None]:
+        """How threads divide each node."""
+        return {step.node: step.share for step in self.steps}
+
+    def __str__(self) -> str:
+        names = value_names(self.entry.graph)
+        lines = [f"schedule {self.entry.name}"]
+        for number, phase in enumerate(self.phases, 1):
+            work = [step for step in phase if not step.free]
+            if not work:
+                continue
+            lines.append(f"phase {number}, {sum(s.cost for s in work):.1f} µs")
+            lines += [
+                f"  {described(step, names)}, {step.cost:.1f} µs" for step in work
+            ]
+        return "\n".join(lines)
+
+
+def described(step: Step, names: Mapping[Value, str]) -> str:
+    """A step in a line: what it makes of what, and who does it."""
+    node = step.node
+    made = ", ".join(f"%{names[v]}: {v.type}" for v in node.outputs if v is not None)
+    given = ", ".join(f"%{names.get(v, '?')}" for v in node.inputs)
+    does = node.primitive.name
+    if "body" in node.attrs and is_elementwise(node):
+        body: Graph = node.attrs["body"]
+        does = "·".join(
+            n.primitive.name
+            for n in body.nodes
+            if n.inputs and n.primitive is not broadcast_to
+        )
+        does += "·sum" * sum(map(bool, folds_of(node)))
+    share = step.share
+    who = "one thread" if share is None else f"{share.units} parts of axis {share.axis}"
+    where = f"{node.scope}: " if node.scope else ""
+    return f"{where}{made} = {does}({given}), {who}"
+
+
+class Memory:
+    """Which memory nodes touch, and how threads that divide them share it.
+
+    Args:
+        entry: the entry point.
+        views: where its values lie.
+    """
+
+    def __init__(self, entry: Entry, views: Mapping[Value, StridedView]) -> None:
+        self.views = views
+        graph = entry.graph
+        held = graph.inputs[len(entry.inputs) :]
+        self._names: dict[Value, object] = dict(zip(held, entry.state, strict=True))
+        for name, index in entry.replaces.items():
+            new = graph.outputs[index]
+            if new.node is not None and is_elementwise(new.node):
+                self._names.setdefault(new, name)  # it may be computed in place
+
+    def place(self, value: Value) -> object:
+        """What tells a value's memory from others'."""
+        root = self.views[value].root
+        return self._names.get(root, root)
+
+    def read_key(self, node: Node, i: int, share: Share | None) -> Key:
+        """How threads share input i of a node that they divide like that."""
+        if share is None:
+            return ONE
+        axes = aligned(node, i)
+        if share.axis not in axes:
+            return None
+        value = node.inputs[i]
+        mine = Share(axes.index(share.axis), share.granule, share.units)
+        return key_of(self.views[value], mine, value.dtype.itemsize)
+
+    def accesses(self, node: Node, share: Share | None) -> list[Access]:
+        """What a node reads and writes."""
+        found: list[Access] = []
+        first = node.outputs[0]
+        assert first is not None
+        for value, units in zip(node.outputs, folds_of(node), strict=True):
+            assert value is not None
+            key = ONE
+            if share is not None:
+                mine = Share(0, 1, units) if units else share
+                alike = bool(units) or value.shape == first.shape
+                size = value.dtype.itemsize
+                key = key_of(self.views[value], mine, size) if alike else None
+            found.append(Access(self.place(value), 0, 1, True, key))
+        for i, value in enumerate(node.inputs):
+            key = self.read_key(node, i, share)
+            found.append(Access(self.place(value), 0, 1, False, key))
+        return found
+
+
+def overwritten(
+    entry: Entry, views: Mapping[Value, StridedView]
+) -> dict[Node, set[Node]]:
+    """For nodes that make new state: those that read the old one before them."""
+    written: dict[Node, list[Value]] = {}
+    for old, new in entry.replaced().items():
+        if new.node is not None and new is not old:
+            written.setdefault(new.node, []).append(old)
+    after: dict[Node, set[Node]] = {}
+    readers: dict[Value, set[Node]] = {}
+    for node in entry.graph.nodes:
+        before = [readers.get(value, set()) for value in written.get(node, [])]
+        if any(before):
+            after[node] = set[Node]().union(*before)
+        for value in node.inputs:
+            readers.setdefault(views[value].root, set()).add(node)
+    return after
+
+
+def verify(schedule: Schedule, views: Mapping[Value, StridedView]) -> None:
+    """Hold a schedule against the rules.
+
+    - every node of the graph stands in it once, behind those whose results it reads;
+    - within a phase no thread touches what another one writes.
+
+    New state is computed in the place of the old one only where nothing reads that
+    afterwards: the memory planner sees to it, for any order.
+
+    Raises:
+        GraphError: naming the node and the rule that it breaks.
+    """
+    entry = schedule.entry
+    memory, done = Memory(entry, views), set[Node]()
+    for phase in schedule.phases:
+        pending = Pending()
+        for step in phase:
+            node = step.node
+            missing = [v.node for v in node.inputs if v.node and v.node not in done]
+            if node in done or missing:
+                raise _broken(node, "stands behind what it reads, and once")
+            done.add(node)
+            if step.free:
+                continue
+            accesses = memory.accesses(node, step.share)
+            nested = node.primitive in NESTED
+            if not nested and any(map(pending.conflict, accesses)):
+                raise _broken(node, "waits for no other thread within its phase")
+            for access in accesses:
+                pending.add(access)
+    if done != set(entry.graph.nodes):
+        node = next(iter(set(entry.graph.nodes) - done))
+        raise _broken(node, "stands in the schedule")
+
+
+def _broken(node: Node, rule: str) -> GraphError:
+    return GraphError(
+        f"A schedule breaks a rule at {node.primitive.name}.",
+        expected=f"a node that {rule}",
+        got=f"{node.primitive.name} of {node.scope or 'the program'}",
+    )

@@ -1,0 +1,182 @@
+"""How threads divide arrays, and when they have to meet.
+
+A :class:`Share` divides an array along one axis into units, and thread t of T has the
+units ``[units·t/T, units·(t+1)/T)``. Seen in memory a share is a :data:`Key`: two
+accesses with one key touch, on each thread, only what the thread touches itself. That
+is what barriers come from (:class:`Pending`), and it holds through views: rows of
+(N, T, C) are the rows of (N·T, C) in blocks of T.
+
+>>> from chainrule.engines.schedule.layout import StridedView, compared
+>>> from chainrule.graph.node import Value
+>>> from chainrule.graph.types import DType
+>>> x = Value(None, (6, 4), DType.float32)
+>>> view = StridedView(x, (6, 4), (4, 1))
+>>> key_of(view, Share(axis=0, granule=2, units=3), 4, "x")
+('rows', 3, 32, 'x')
+>>> key_of(view, Share(axis=1, granule=2, units=2), 4, "x")
+('columns', 2, 8, 16, 'x')
+>>> share_of(view, ('rows', 3, 32, 'x'), 4)
+Share(axis=0, granule=2, units=3)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from chainrule.engines.schedule.layout import StridedView, compared
+from chainrule.errors import ShapeError
+from chainrule.graph.types import Dim
+
+#: How threads share an access: two equal keys mean that each thread touches only what
+#: it touched itself. None is anything else.
+Key = tuple[Any, ...] | None
+#: Thread 0 alone.
+ONE: Key = ("one",)
+
+
+@dataclass(frozen=True)
+class Share:
+    """A division of an array among threads.
+
+    Attributes:
+        axis: along which it is divided.
+        granule: indices of a unit.
+        units: how many there are; ``granule · units`` is the length of the axis.
+    """
+
+    axis: int
+    granule: int
+    units: Dim
+
+
+def key_of(view: StridedView, share: Share | None, itemsize: int, *where: Any) -> Key:
+    """How threads that divide a value like that share its memory.
+
+    Args:
+        view: where the value lies.
+        share: the division; None for thread 0 alone.
+        itemsize: bytes of an element.
+        where: what tells its memory from others'.
+    """
+    if share is None:
+        return ONE
+    if view.blocking:
+        if share.axis != 0 or share.granule % view.blocking:
+            return None
+        step = view.shape[1] * share.granule * itemsize
+        return ("rows", share.units, step, *where)
+    stride = view.strides[share.axis]
+    outer = _outer(view, share.axis)
+    if stride == 0 or outer is None:
+        return None
+    step = stride * (share.granule * itemsize)
+    if not outer:
+        return ("rows", share.units, step, *where)
+    return ("columns", share.units, step, outer[0] * itemsize, *where)
+
+
+def share_of(view: StridedView, key: Key, itemsize: int) -> Share | None:
+    """The division of a value that touches memory as ``key`` says, if there is one."""
+    if key is None or key == ONE:
+        return None
+    units, step = key[1], key[2]
+    if view.blocking:
+        granule = _ratio(step, view.shape[1] * itemsize)
+        fits = key[0] == "rows" and granule and granule % view.blocking == 0
+        if fits and view.shape[0] == granule * units:
+            return Share(0, granule, units)
+        return None
+    for axis, (size, stride) in enumerate(zip(view.shape, view.strides)):
+        outer = _outer(view, axis)
+        if stride == 0 or size == 1 or outer is None:
+            continue
+        if (key[0] == "rows") != (not outer):
+            continue
+        if outer and outer[0] * itemsize != key[3]:
+            continue
+        granule = _ratio(step, stride * itemsize)
+        if granule and granule * units == size:
+            return Share(axis, granule, units)
+    return None
+
+
+def _outer(view: StridedView, axis: int) -> list[Dim] | None:
+    """The strides larger than that of an axis, the least first; None if unclear."""
+    stride = view.strides[axis]
+    larger: list[Dim] = []
+    for other, (size, step) in enumerate(zip(view.shape, view.strides)):
+        if other == axis or size == 1 or step == 0:
+            continue
+        order = compared(step, stride)
+        if order is None or order == 0:
+            return None
+        if order > 0:
+            larger.append(step)
+    best = larger[:1]
+    for step in larger[1:]:
+        order = compared(step, best[0])
+        if order is None:
+            return None
+        best = [step] if order < 0 else best
+    return best
+
+
+def _ratio(a: Dim, b: Dim) -> int:
+    """a / b where that is a whole number, else 0."""
+    if isinstance(a, int) and isinstance(b, int):
+        return a // b if b > 0 and a > 0 and a % b == 0 else 0
+    try:
+        quotient = a // b
+    except ShapeError:
+        return 0
+    return quotient if isinstance(quotient, int) and quotient > 0 else 0
+
+
+@dataclass(frozen=True)
+class Access:
+    """A kernel's access to memory."""
+
+    space: Any
+    start: int
+    stop: int
+    write: bool
+    key: Key
+
+    def conflicts(self, other: Access) -> bool:
+        """Whether the order of the two matters and only a barrier can keep it."""
+        return (
+            (self.write or other.write)
+            and self.space == other.space
+            and self.start < other.stop
+            and other.start < self.stop
+            and not (self.key is not None and self.key == other.key)
+        )
+
+
+class Pending:
+    """The accesses since the last barrier, by memory and by how threads share them."""
+
+    def __init__(self) -> None:
+        self._known: dict[Any, dict[Key, dict[Access, None]]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._known)
+
+    def clear(self) -> None:
+        """Forget them: the threads have met."""
+        self._known.clear()
+
+    def add(self, access: Access) -> None:
+        """Take note of an access."""
+        keys = self._known.setdefault(access.space, {})
+        keys.setdefault(access.key, {})[access] = None
+
+    def conflict(self, access: Access) -> bool:
+        """Whether only a barrier can keep the order of it and another one."""
+        return any(
+            access.conflicts(other)
+            for key, others in self._known.get(access.space, {}).items()
+            if key is None or key != access.key
+            for other in others
+        )

@@ -1,0 +1,346 @@
+"""Attention as a layer, and the block that transformers are stacked of."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule.errors import ArgumentError, DTypeError, ShapeError
+from chainrule.nn import functional
+from chainrule.nn import init as initialisers
+from chainrule.nn.arguments import Count, counts, flag, floating, number, place
+from chainrule.nn.functional.attention import attend, causal
+from chainrule.nn.functional.layers import same_dtype
+from chainrule.nn.layers import Dropout, Linear
+from chainrule.nn.module import Module, Parameter
+from chainrule.nn.normalization import LayerNorm
+from chainrule.primitives.rules import show
+from chainrule.random import uniform
+from chainrule.tensor import Tensor, as_tensor
+
+#: Activations of a transformer that have a name.
+ACTIVATIONS = {"relu": functional.relu, "gelu": functional.gelu}
+
+
+def _check_heads(kind: str, **given: int) -> None:
+    """Refuse a width, given first, that the number of heads does not divide."""
+    (width, size), (heads, count) = given.items()
+    if size % count:
+        raise ArgumentError(
+            f"{kind} divides {width} among its heads.",
+            expected=f"{width} a multiple of {heads}",
+            got=f"{width}={size}, {heads}={count}",
+        )
+
+
+class MultiheadAttention(Module):
+    """Attentions side by side, each in a space of its own.
+
+        Q = X_q W_qᵀ + b_q,   K = X_k W_kᵀ + b_k,   V = X_v W_vᵀ + b_v
+        Y = [head₁ … head_H] W_outᵀ + b_out,   head = softmax(Q Kᵀ/√d) V
+
+    where each head takes d = E/H columns of Q, K and V.
+
+    Vaswani et al. 2017, "Attention is all you need", 3.2.2.
+
+    Args:
+        embed_dim: numbers of a query and of an output, E, a multiple of num_heads.
+        num_heads: H.
+        dropout: the probability of dropping a weight in training.
+        bias: whether products have a b.
+        kdim: numbers of a key; E by default.
+        vdim: numbers of a value; E by default.
+        batch_first: whether sequences are (N, L, E); else (L, N, E).
+        dtype: of the parameters.
+
+    Shapes:
+        ``in_proj_weight`` (3E, E), of queries, keys and values; where kdim or vdim is
+        not E, ``q_proj_weight`` (E, E), ``k_proj_weight`` (E, kdim), ``v_proj_weight``
+        (E, vdim); ``in_proj_bias`` (3E,); ``out_proj.weight`` (E, E),
+        ``out_proj.bias`` (E,). As in PyTorch the first start by Xavier's rule, the
+        biases from 0.
+
+    >>> import chainrule as cr
+    >>> attention = cr.nn.MultiheadAttention(8, 2, batch_first=True)
+    >>> x = cr.zeros(3, 5, 8)
+    >>> y, weights = attention(x, x, x)
+    >>> y.shape, weights.shape
+    ((3, 5, 8), (3, 5, 5))
+    """
+
+    def __init__(
+        self,
+        embed_dim: Count,
+        num_heads: int,
+        dropout: float = 0.0,
+        bias: bool = True,
+        *,
+        kdim: int | None = None,
+        vdim: int | None = None,
+        batch_first: bool = False,
+        dtype: str = "float32",
+    ) -> None:
+        kind = "MultiheadAttention"
+        self.embed_dim, self.num_heads, self.kdim, self.vdim = counts(
+            kind,
+            embed_dim=embed_dim,
+            num_heads=num_heads,
+            kdim=embed_dim if kdim is None else kdim,
+            vdim=embed_dim if vdim is None else vdim,
+        )
+        _check_heads(kind, embed_dim=self.embed_dim, num_heads=self.num_heads)
+        self.dropout = number(kind, "dropout", dropout, least=0, below=1)
+        self.batch_first = flag(kind, "batch_first", batch_first)
+        made, width = floating(kind, dtype), self.embed_dim
+        shapes = {"in_proj_weight": (3 * width, width)}
+        if (self.kdim, self.vdim) != (width, width):
+            inputs = {"q": width, "k": self.kdim, "v": self.vdim}
+            shapes = {f"{c}_proj_weight": (width, n) for c, n in inputs.items()}
+        for name, shape in shapes.items():
+            bound = math.sqrt(6 / sum(shape))
+            drawn = uniform(*shape, low=-bound, high=bound, dtype=made)
+            setattr(self, name, Parameter(drawn))
+        biased = flag(kind, "bias", bias)
+        zeros = np.zeros(3 * width, made.numpy)
+        self.in_proj_bias = Parameter(zeros) if biased else None
+        self.out_proj = Linear(width, width, biased, dtype=made.name)
+        if self.out_proj.bias is not None:
+            initialisers.zeros_(self.out_proj.bias)
+
+    def forward(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        key_padding_mask: Any = None,
+        need_weights: bool = True,
+        attn_mask: Any = None,
+        average_attn_weights: bool = True,
+        is_causal: bool = False,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Y, and the weights that values had in it.
+
+        Masks are PyTorch's, in which **true means not to look** (in
+        ``scaled_dot_product_attention`` it means to look); numbers are added to the
+        scores. A query that may look nowhere gets b_out, and weights 0.
+
+        Args:
+            query: (L, N, E); (N, L, E) for ``batch_first``; (L, E) for one sequence.
+            key: (S, N, kdim), in the same order.
+            value: (S, N, vdim), in the same order.
+            key_padding_mask: (N, S), or (S,) for one sequence: keys that are filler.
+            need_weights: whether the weights are given, else None.
+            attn_mask: (L, S), or (N·num_heads, L, S).
+            average_attn_weights: whether the weights are means over the heads,
+                (N, L, S); else (N, H, L, S).
+            is_causal: whether query i looks at keys 0 … i alone; a mask is not needed
+                for it.
+        """
+        same = query is key is value
+        q = as_tensor(query)
+        k, v = (q, q) if same else (as_tensor(key), as_tensor(value))
+        single = q.ndim == 2
+        self._check(q, k, v)
+        if single:
+            q, k, v = (t.unsqueeze(0) for t in (q, k, v))
+        elif not self.batch_first:
+            q, k, v = (t.transpose(0, 1) for t in (q, k, v))
+        masks = self._masks(q, k, key_padding_mask, attn_mask)
+        if flag("MultiheadAttention", "is_causal", is_causal):
+            masks = (*masks, causal((q.shape[1], k.shape[1])))
+        heads = [self._heads(t) for t in self._projected(q, k, v, same)]
+        dropped = self.dropout if self.training else 0.0
+        y, weights = attend(heads[0], heads[1], heads[2], masks, dropped)
+        y = self.out_proj(y.transpose(1, 2).flatten(2))
+        if need_weights and average_attn_weights:
+            weights = weights.mean(1)
+        if single:
+            y, weights = y.squeeze(0), weights.squeeze(0)
+        elif not self.batch_first:
+            y = y.transpose(0, 1)
+        return y, weights if need_weights else None
+
+    def _check(self, q: Tensor, k: Tensor, v: Tensor) -> None:
+        """Refuse sequences of other sizes, or that do not go together."""
+        widths = (self.embed_dim, self.kdim, self.vdim)
+        batch = 0 if self.batch_first else 1
+        right = (
+            q.ndim in (2, 3)
+            and q.ndim == k.ndim == v.ndim
+            and tuple(t.shape[-1] for t in (q, k, v)) == widths
+            and k.shape[:-1] == v.shape[:-1]
+            and (q.ndim == 2 or q.shape[batch] == k.shape[batch])
+        )
+        if right:
+            return
+        lead = ("N, L", "N, S") if self.batch_first else ("L, N", "S, N")
+        raise ShapeError(
+            f"{place('MultiheadAttention')} compares queries with keys.",
+            expected=f"query ({lead[0]}, {widths[0]}), key ({lead[1]}, {widths[1]}), "
+            f"value ({lead[1]}, {widths[2]}); all without N for one sequence",
+            got=f"{show(q.shape)}, {show(k.shape)}, {show(v.shape)}",
+        )
+
+    def _projected(
+        self, q: Tensor, k: Tensor, v: Tensor, same: bool
+    ) -> Sequence[Tensor]:
+        """Queries, keys and values as the heads see them: one product where it can."""
+        weight, bias = self.__dict__.get("in_proj_weight"), self.in_proj_bias
+        if weight is not None and same:
+            return functional.linear(
+                same_dtype("MultiheadAttention", q, weight), weight, bias
+            ).chunk(3, dim=-1)
+        names = ("q_proj_weight", "k_proj_weight", "v_proj_weight")
+        weights = (
+            [getattr(self, name) for name in names]
+            if weight is None
+            else weight.chunk(3, dim=0)
+        )
+        biases = [None] * 3 if bias is None else bias.chunk(3, dim=0)
+        return [
+            functional.linear(same_dtype("MultiheadAttention", t, w), w, b)
+            for t, w, b in zip((q, k, v), weights, biases)
+        ]
+
+    def _heads(self, x: Tensor) -> Tensor:
+        """(N, L, E) as (N, H, L, d)."""
+        return x.unflatten(2, (self.num_heads, -1)).transpose(1, 2)
+
+    def _masks(
+        self, q: Tensor, k: Tensor, padding: Any, mask: Any
+    ) -> tuple[Tensor, ...]:
+        """Masks that broadcast to (N, H, L, S), in which true means to look."""
+        n, length, keys = q.shape[0], q.shape[1], k.shape[1]
+        made: list[Tensor] = []
+        if padding is not None:
+            t = _mask("key_padding_mask", padding)
+            t = t.unsqueeze(0) if t.ndim == 1 else t
+            _need("key_padding_mask", t, [(n, keys)])
+            made.append(t.reshape(n, 1, 1, keys))
+        if mask is not None:
+            t, several = _mask("attn_mask", mask), n * self.num_heads
+            _need("attn_mask", t, [(length, keys), (several, length, keys)])
+            if t.ndim == 3:
+                t = t.reshape(n, self.num_heads, length, keys)
+            made.append(t)
+        return tuple(made)
+
+
+def _mask(name: str, given: Any) -> Tensor:
+    """Numbers, or where to look."""
+    mask = as_tensor(given)
+    if not (mask.dtype.is_float or mask.dtype.name == "bool"):
+        raise DTypeError(
+            f"{name} says where not to look, or what is added to the scores.",
+            expected="truth values, or floats",
+            got=mask.dtype.name,
+            fix=f"{name}.astype('bool')",
+        )
+    return mask if mask.dtype.is_float else ~mask
+
+
+def _need(name: str, mask: Tensor, shapes: list[Any]) -> None:
+    if mask.shape not in shapes:
+        raise ShapeError(
+            f"{name} is for other sequences.",
+            expected=" or ".join(show(shape) for shape in shapes),
+            got=show(mask.shape),
+        )
+
+
+class TransformerEncoderLayer(Module):
+    """A sequence looks at itself, and a network changes each of its positions.
+
+        x ← LayerNorm(x + Attention x),   x ← LayerNorm(x + MLP x)
+        x ← x + Attention(LayerNorm x),   x ← x + MLP(LayerNorm x)    with norm_first
+
+    where MLP x = W₂ f(W₁ x + b₁) + b₂, and Attention is a MultiheadAttention.
+
+    Vaswani et al. 2017, 3.1; norm_first after Xiong et al. 2020, "On layer
+    normalization in the transformer architecture".
+
+    Args:
+        d_model: numbers for each position, a multiple of nhead.
+        nhead: heads of the attention.
+        dim_feedforward: units of the network.
+        dropout: the probability of dropping weights of the attention, units of the
+            network, and what is added.
+        activation: f, ``"relu"``, ``"gelu"``, or a function of tensors.
+        layer_norm_eps: ε of the norms.
+        batch_first: whether sequences are (N, L, d_model); else (L, N, d_model).
+        norm_first: whether norms come before what is added, not behind it.
+        bias: whether products and norms have a bias.
+        dtype: of the parameters.
+
+    Shapes:
+        (L, N, d_model) or (L, d_model), and the same; the parts are ``self_attn``,
+        ``linear1``, ``linear2``, ``norm1`` and ``norm2``.
+
+    >>> import chainrule as cr
+    >>> layer = cr.nn.TransformerEncoderLayer(8, 2, 32, batch_first=True)
+    >>> layer(cr.zeros(3, 5, 8)).shape
+    (3, 5, 8)
+    """
+
+    def __init__(
+        self,
+        d_model: Count,
+        nhead: int,
+        dim_feedforward: Count = 2048,
+        dropout: float = 0.1,
+        activation: str | Callable[[Tensor], Tensor] = "relu",
+        layer_norm_eps: float = 1e-5,
+        batch_first: bool = False,
+        norm_first: bool = False,
+        bias: bool = True,
+        *,
+        dtype: str = "float32",
+    ) -> None:
+        kind = "TransformerEncoderLayer"
+        if not (callable(activation) or activation in ACTIVATIONS):
+            raise ArgumentError(
+                f"{kind} needs an activation.",
+                expected="'relu', 'gelu' or a function of tensors",
+                got=f"activation={activation!r:.80}",
+            )
+        width, heads = counts(kind, d_model=d_model, nhead=nhead)
+        _check_heads(kind, d_model=width, nhead=heads)
+        shared: dict[str, Any] = {"bias": bias, "dtype": dtype}
+        self.self_attn = MultiheadAttention(
+            d_model, nhead, dropout, batch_first=batch_first, **shared
+        )
+        self.linear1 = Linear(d_model, dim_feedforward, **shared)
+        self.dropout = Dropout(dropout)
+        self.linear2 = Linear(dim_feedforward, d_model, **shared)
+        self.norm_first = flag(kind, "norm_first", norm_first)
+        self.norm1 = LayerNorm(d_model, layer_norm_eps, **shared)
+        self.norm2 = LayerNorm(d_model, layer_norm_eps, **shared)
+        self.dropout1, self.dropout2 = Dropout(dropout), Dropout(dropout)
+        self.activation = activation
+
+    def forward(
+        self,
+        src: Tensor,
+        src_mask: Any = None,
+        src_key_padding_mask: Any = None,
+        is_causal: bool = False,
+    ) -> Tensor:
+        """The sequence with what it looked at; masks as of MultiheadAttention."""
+        masks = (src_key_padding_mask, src_mask, is_causal)
+        if self.norm_first:
+            x = src + self._attended(self.norm1(src), *masks)
+            return x + self._changed(self.norm2(x))
+        x = self.norm1(src + self._attended(src, *masks))
+        return self.norm2(x + self._changed(x))
+
+    def _attended(self, x: Tensor, padding: Any, mask: Any, is_causal: bool) -> Tensor:
+        y, _ = self.self_attn(x, x, x, padding, False, mask, is_causal=is_causal)
+        return self.dropout1(y)
+
+    def _changed(self, x: Tensor) -> Tensor:
+        f = self.activation
+        f = ACTIVATIONS[f] if isinstance(f, str) else f
+        return self.dropout2(self.linear2(self.dropout(f(self.linear1(x)))))

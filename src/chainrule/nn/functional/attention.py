@@ -1,0 +1,120 @@
+"""Attention: means of values, weighted by how queries and keys agree."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from chainrule.errors import ArgumentError, ShapeError
+from chainrule.functions.elementwise import where
+from chainrule.graph.types import DType, Shape
+from chainrule.nn.arguments import flag
+from chainrule.nn.functional.layers import dropout
+from chainrule.operations.operands import broadcast_shapes
+from chainrule.primitives.creation import iota
+from chainrule.primitives.rules import show
+from chainrule.tensor import Tensor, as_tensor, wrap
+
+
+def scaled_dot_product_attention(
+    query: Any,
+    key: Any,
+    value: Any,
+    attn_mask: Any = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+) -> Tensor:
+    """softmax(Q Kᵀ · scale) V: a mean of V's rows, weighted by how Q and K agree.
+
+    Vaswani et al. 2017, "Attention is all you need".
+
+    Args:
+        query: Q, (…, L, E).
+        key: K, (…, S, E).
+        value: V, (…, S, D).
+        attn_mask: truth values (…, L, S), true where a query may look; or numbers that
+            are added to the scores, −∞ where it may not. A query that may look nowhere
+            gets 0.
+        dropout_p: the share of weights that are dropped, always: 0 for prediction.
+        is_causal: whether query i looks at keys 0 … i alone.
+        scale: of the scores; 1/√E by default.
+
+    Returns:
+        (…, L, D).
+
+    >>> q = as_tensor([[1.0, 0.0]])
+    >>> k, v = as_tensor([[1.0, 0.0], [0.0, 1.0]]), as_tensor([[1.0], [3.0]])
+    >>> scaled_dot_product_attention(q, k, v, scale=0.0)
+    tensor([[2.]])
+    """
+    q, k, v = as_tensor(query), as_tensor(key), as_tensor(value)
+    if min(q.ndim, k.ndim, v.ndim) < 2 or q.shape[-1] != k.shape[-1]:
+        raise ShapeError(
+            "Attention compares queries with keys.",
+            expected="query (…, L, E), key (…, S, E), value (…, S, D)",
+            got=f"{show(q.shape)}, {show(k.shape)}, {show(v.shape)}",
+        )
+    if flag("attention", "is_causal", is_causal):
+        if attn_mask is not None:
+            raise ArgumentError(
+                "Attention is causal, or takes a mask.",
+                expected="is_causal=True or attn_mask",
+                got="both",
+            )
+        attn_mask = causal((q.shape[-2], k.shape[-2]))
+    masks = () if attn_mask is None else (as_tensor(attn_mask),)
+    return attend(q, k, v, masks, dropout_p, scale)[0]
+
+
+def causal(shape: Shape) -> Tensor:
+    """Truth values (L, S): query i looks at keys 0 … i."""
+    rows, columns = (wrap(iota(shape=shape, axis=a, dtype=DType.int32)) for a in (0, 1))
+    return columns <= rows
+
+
+def attend(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    masks: tuple[Tensor, ...],
+    dropout_p: float,
+    scale: float | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Attention, and its weights (…, L, S), under several masks together.
+
+    Raises:
+        ShapeError: a mask that does not broadcast to the weights.
+    """
+    if scale is None:
+        scale = 1 / math.sqrt(int(q.shape[-1]))
+    scores = (q * scale) @ k.transpose(-2, -1)
+    allowed: Tensor | None = None
+    for mask in masks:
+        _check_mask(mask, scores.shape)
+        looks = mask != -math.inf if mask.dtype.is_float else mask.astype("bool")
+        if mask.dtype.is_float:
+            scores = scores + mask.astype(scores.dtype)
+        allowed = looks if allowed is None else allowed & looks
+    if allowed is not None:
+        scores = where(allowed, scores, float(np.finfo(scores.dtype.numpy).min) / 2)
+    weights = scores.softmax(-1)
+    if allowed is not None:
+        weights = where(allowed, weights, 0.0)
+    weights = dropout(weights, dropout_p)
+    return weights @ v, weights
+
+
+def _check_mask(mask: Tensor, shape: Shape) -> None:
+    try:
+        right = broadcast_shapes(mask.shape, shape) == shape
+    except ShapeError:
+        right = False
+    if not right:
+        raise ShapeError(
+            "A mask of attention says which query looks at which key.",
+            expected=f"a shape that broadcasts to {show(shape)}",
+            got=show(mask.shape),
+        )

@@ -1,0 +1,409 @@
+"""Loops that share their work: what one ``scan`` computes, another need not.
+
+The derivative of a loop runs it once more forwards, to keep the carry of each step, and
+computes in each step of its way back what the forward step computed already. Three
+rewrites, in this order, leave each thing computed once:
+
+- two loops over the same carries become one that has the results of both;
+- a step that computes, from kept carries, what a forward step has computed reads that:
+  the forward loop keeps it;
+- a sum that a loop only adds to, such as ∂L/∂W, is one product over all of its steps
+  after the loop, instead of one in each.
+"""
+
+from __future__ import annotations
+
+import math
+import string
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chainrule.autodiff import inline
+from chainrule.graph.build import record, replay, tracing
+from chainrule.graph.graph import Graph, users
+from chainrule.graph.node import Node, Value
+from chainrule.passes.common import attr_key, merge_common
+from chainrule.primitives.creation import constant
+from chainrule.primitives.elementwise import add
+from chainrule.primitives.matmul import dot_general, parse_dims
+from chainrule.primitives.movement import broadcast_to, reduce_sum
+from chainrule.regions.control import scan
+
+#: Elements up to which a term of a sum is kept for each step, where it is no product.
+KEPT = 4096
+
+
+def share_scans(graph: Graph) -> Graph:
+    """The graph with the work of its loops shared."""
+    if not any(node.primitive is scan for node in graph.nodes):
+        return graph
+    with tracing():
+        return _without_sums(_without_repetition(_merged(graph)))
+
+
+# -- one loop and its parts ------------------------------------------------------------
+
+
+@dataclass
+class _Scan:
+    """A loop, its operands by what they are."""
+
+    node: Node
+    body: Graph
+    constants: int
+    carries: int
+
+    @property
+    def fixed(self) -> int:
+        """How many operands come before the sequences."""
+        return self.constants + self.carries
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """What a loop needs besides its body."""
+        return {k: v for k, v in self.node.attrs.items() if k != "body"}
+
+
+def _scan(node: Node) -> _Scan:
+    attrs = node.attrs
+    return _Scan(node, attrs["body"], attrs["constants"], attrs["carries"])
+
+
+class _Numbers:
+    """Equal numbers for values that are computed alike from alike inputs."""
+
+    def __init__(self) -> None:
+        self._known: dict[Any, int] = {}
+
+    def number(self, key: Any) -> int:
+        """The number of a key."""
+        return self._known.setdefault(key, len(self._known))
+
+    def of(self, body: Graph, inputs: Sequence[int]) -> dict[Value, int]:
+        """The number of each value of a body whose inputs have these."""
+        made = dict(zip(body.inputs, inputs, strict=True))
+        for node in body.nodes:
+            attrs = tuple(sorted((k, attr_key(v)) for k, v in node.attrs.items()))
+            key = (node.primitive, tuple(made[v] for v in node.inputs), attrs)
+            for i, value in enumerate(node.outputs):
+                if value is not None:
+                    made[value] = self.number((key, i))
+        return made
+
+
+def _replaced(graph: Graph, nodes: Mapping[Node, Any]) -> Graph:
+    """The graph with some nodes made by functions of their new inputs.
+
+    A function gives the new outputs. Functions are called in running order.
+    """
+    new: dict[Value, Value] = {}
+    for node in graph.nodes:
+        inputs = [new.get(v, v) for v in node.inputs]
+        make = nodes.get(node)
+        made = replay(node, inputs) if make is None else make(tuple(inputs))
+        for old, value in zip(node.outputs, made, strict=True):
+            assert old is not None
+            new[old] = value
+    return Graph(graph.name, graph.inputs, [new.get(v, v) for v in graph.outputs])
+
+
+# -- loops over the same carries -------------------------------------------------------
+
+
+def _merged(graph: Graph) -> Graph:
+    groups: dict[Any, list[_Scan]] = {}
+    for node in graph.nodes:
+        if node.primitive is scan:
+            loop = _scan(node)
+            key = (node.inputs, tuple(sorted(loop.attrs.items())))
+            groups.setdefault(key, []).append(loop)
+    make: dict[Node, Any] = {}
+    for loops in groups.values():
+        first, *others = loops
+        numbers = _Numbers()
+        inputs = [numbers.number(i) for i in range(len(first.body.inputs))]
+        known = numbers.of(first.body, inputs)
+        carried = [known[v] for v in first.body.outputs[: first.carries]]
+        alike = [first]
+        for other in others:
+            mine = numbers.of(other.body, inputs)
+            if [mine[v] for v in other.body.outputs[: other.carries]] == carried:
+                alike.append(other)
+        if len(alike) > 1:
+            _merge(alike, make)
+    return _replaced(graph, make) if make else graph
+
+
+def _merge(loops: list[_Scan], make: dict[Node, Any]) -> None:
+    """Have the first loop give the results of all."""
+    first = loops[0]
+    inputs = [Value(None, v.shape, v.dtype, name=v.name) for v in first.body.inputs]
+    results: list[Value] = []
+    places: list[list[int]] = []
+    for loop in loops:
+        made = inline(loop.body, inputs)
+        if not results:
+            results += made[: loop.carries]
+        kept = made[loop.carries :]
+        start = len(results)
+        places.append([*range(loop.carries), *range(start, start + len(kept))])
+        results += kept
+    body = merge_common(Graph(first.body.name, inputs, results))
+    whole: list[tuple[Value, ...]] = []
+
+    def once(node: Node, mine: list[int]) -> Any:
+        def made(inputs: tuple[Value, ...]) -> tuple[Value, ...]:
+            if not whole:
+                whole.append(record(scan, inputs, first.attrs | {"body": body}, node))
+            return tuple([whole[0][i] for i in mine])
+
+        return made
+
+    for loop, mine in zip(loops, places):
+        make[loop.node] = once(loop.node, mine)
+
+
+# -- steps that compute what was computed ----------------------------------------------
+
+
+def _without_repetition(graph: Graph) -> Graph:
+    """Loops that read what a loop before them has computed, step by step."""
+    again = True
+    while again:
+        again = False
+        for node in graph.nodes:
+            if node.primitive is not scan:
+                continue
+            sources = {
+                v.node
+                for v in node.inputs[_scan(node).fixed :]
+                if v.node is not None and v.node.primitive is scan
+            }
+            for source in sources:
+                found = _repeated(_scan(source), _scan(node))
+                if found is not None:
+                    graph = _replaced(graph, found)
+                    again = True
+                    break
+            if again:
+                break
+    return graph
+
+
+def _repeated(source: _Scan, loop: _Scan) -> dict[Node, Any] | None:
+    """How to make two loops of which the second repeats work of the first."""
+    numbers = _Numbers()
+    theirs = source.node.inputs
+    inner = [numbers.number(("source", i)) for i in range(len(source.body.inputs))]
+    known = numbers.of(source.body, inner)
+    if source.node.attrs["length"] != loop.node.attrs["length"]:
+        return None
+    stands: dict[Value, int] = {}
+    for i in range(source.constants):
+        stands[theirs[i]] = inner[i]
+    entries = {theirs[i]: inner[i] for i in range(source.fixed, len(theirs))}
+    for out, made in zip(
+        source.node.outputs[source.carries :], source.body.outputs[source.carries :]
+    ):
+        if out is not None:
+            entries[out] = known[made]
+    given: list[int] = []
+    for i, value in enumerate(loop.node.inputs):
+        table = stands if i < loop.constants else entries if i >= loop.fixed else {}
+        given.append(table.get(value, numbers.number(("own", i))))
+    mine = numbers.of(loop.body, given)
+    computed = {number: v for v, number in known.items()}
+    alike = {
+        v
+        for node in loop.body.nodes
+        if node.inputs
+        and not (node.primitive is broadcast_to and node.inputs[0].shape == ())
+        for v in node.outputs
+        if v is not None and mine[v] in computed
+    }
+    if not alike:
+        return None
+    needed = set(loop.body.outputs)
+    for node in reversed(loop.body.nodes):
+        anew = not all(v in alike for v in node.outputs)
+        if anew or (node.primitive.view and not needed.isdisjoint(node.outputs)):
+            needed.update(node.inputs)
+    edge = [
+        v
+        for v in loop.body.values()
+        if v in alike and v in needed and not (v.node and v.node.primitive.view)
+    ]
+    if not edge:
+        return None
+    return _kept(source, loop, edge, [computed[mine[v]] for v in edge])
+
+
+def _kept(
+    source: _Scan, loop: _Scan, edge: list[Value], computed: list[Value]
+) -> dict[Node, Any]:
+    """The first loop keeps these values, which the second one reads."""
+    old = source.body
+    body = Graph(old.name, old.inputs, (*old.outputs, *computed))
+    made: list[tuple[Value, ...]] = []
+
+    def first(inputs: tuple[Value, ...]) -> tuple[Value, ...]:
+        made.append(record(scan, inputs, source.attrs | {"body": body}, source.node))
+        return made[0][: len(old.outputs)]
+
+    def second(inputs: tuple[Value, ...]) -> tuple[Value, ...]:
+        more = made[0][len(old.outputs) :]
+        given = [Value(None, v.shape, v.dtype, name=v.name) for v in loop.body.inputs]
+        read = [Value(None, v.shape, v.dtype) for v in edge]
+        outputs = _redone(loop.body, given, dict(zip(edge, read)))
+        inner = Graph(loop.body.name, (*given, *read), outputs)
+        return _trimmed(loop, inner, (*inputs, *more))
+
+    return {source.node: first, loop.node: second}
+
+
+def _redone(
+    body: Graph, inputs: Sequence[Value], instead: Mapping[Value, Value]
+) -> list[Value]:
+    """The outputs of a body for other inputs, and with other values for some."""
+    known = dict(zip(body.inputs, inputs, strict=True)) | dict(instead)
+    for node in body.nodes:
+        if all(v in instead for v in node.outputs):
+            continue
+        made = replay(node, [known[v] for v in node.inputs])
+        for old, value in zip(node.outputs, made):
+            if old is not None:
+                known.setdefault(old, value)
+    return [known[v] for v in body.outputs]
+
+
+def _trimmed(loop: _Scan, body: Graph, inputs: tuple[Value, ...]) -> tuple[Value, ...]:
+    """A loop without the operands that its body does not read any more."""
+    read = {v for node in body.nodes for v in node.inputs} | set(body.outputs)
+    keep = [
+        i
+        for i, v in enumerate(body.inputs)
+        if v in read or loop.constants <= i < loop.fixed
+    ]
+    constants = sum(i < loop.constants for i in keep)
+    graph = Graph(body.name, [body.inputs[i] for i in keep], body.outputs)
+    attrs = loop.attrs | {"body": graph, "constants": constants}
+    return record(scan, tuple([inputs[i] for i in keep]), attrs, loop.node)
+
+
+# -- sums that a loop only adds to -----------------------------------------------------
+
+
+def _without_sums(graph: Graph) -> Graph:
+    make: dict[Node, Any] = {}
+    for node in graph.nodes:
+        if node.primitive is scan:
+            sums = _sums(_scan(node))
+            if sums:
+                make[node] = _summed_after(_scan(node), sums)
+    return _replaced(graph, make) if make else graph
+
+
+def _sums(loop: _Scan) -> dict[int, Value]:
+    """Carry → what each step adds to it, for carries that are nothing but sums."""
+    found: dict[int, Value] = {}
+    readers = users(loop.body)
+    outputs = loop.body.outputs
+    for i in range(loop.carries):
+        held, new = loop.body.inputs[loop.constants + i], outputs[i]
+        node = new.node
+        if (
+            node is None
+            or node.primitive is not add
+            or node.inputs.count(held) != 1
+            or readers[held] != [node]
+            or readers.get(new)
+            or outputs.count(new) != 1
+            or held in outputs
+            or not held.dtype.is_float
+        ):
+            continue
+        term = node.inputs[1 - node.inputs.index(held)]
+        maker, shape = term.node, term.shape
+        product = (
+            maker is not None
+            and maker.primitive is dot_general
+            and all(_moves(v, loop) for v in maker.inputs)
+        )
+        small = (
+            all(isinstance(d, int) for d in shape)
+            and math.prod(d for d in shape if isinstance(d, int)) <= KEPT
+        )
+        if product or small:
+            found[i] = term
+    return found
+
+
+def _moves(value: Value, loop: _Scan) -> bool:
+    """Whether a value of the body differs from step to step."""
+    return value not in loop.body.inputs[: loop.constants]
+
+
+def _summed_after(loop: _Scan, sums: dict[int, Value]) -> Any:
+    """A function that makes the loop without its sums, and those after it."""
+    body, constants = loop.body, loop.constants
+    outputs = body.outputs
+    terms: list[Value] = []
+    for term in sums.values():
+        node = term.node
+        product = node is not None and node.primitive is dot_general
+        terms += node.inputs if product and node is not None else (term,)
+    sequences = body.inputs[loop.fixed :]
+    kept = outputs[loop.carries :]
+    more = [v for v in dict.fromkeys(terms) if v not in sequences and v not in kept]
+
+    def make(inputs: tuple[Value, ...]) -> tuple[Value, ...]:
+        carries = [i for i in range(loop.carries) if i not in sums]
+        stay = [
+            *range(constants),
+            *(constants + i for i in carries),
+            *range(loop.fixed, len(inputs)),
+        ]
+        results = (*(outputs[i] for i in carries), *kept, *more)
+        inner = Graph(body.name, [body.inputs[i] for i in stay], results)
+        attrs = loop.attrs | {"body": inner, "carries": len(carries)}
+        made = record(scan, tuple([inputs[i] for i in stay]), attrs, loop.node)
+        stacked = dict(zip((*kept, *more), made[len(carries) :]))
+        stacked |= dict(zip(sequences, inputs[loop.fixed :]))
+        after = dict(zip(carries, made))
+        for i, term in sums.items():
+            total = _total(term, stacked, loop.node)
+            start = inputs[constants + i]
+            if not _is_zero(start):
+                (total,) = record(add, (start, total), {}, loop.node)
+            after[i] = total
+        rest = made[len(carries) : len(carries) + len(kept)]
+        return (*(after[i] for i in range(loop.carries)), *rest)
+
+    return make
+
+
+def _total(term: Value, stacked: Mapping[Value, Value], origin: Node) -> Value:
+    """The sum of a term over all steps."""
+    node = term.node
+    if node is None or node.primitive is not dot_general:
+        return record(reduce_sum, (stacked[term],), {"axes": (0,)}, origin)[0]
+    d = parse_dims(node.attrs["dims"])
+    step = next(c for c in string.ascii_lowercase if c not in d.lhs + d.rhs)
+    attrs = node.attrs | {"dims": f"{step}{d.lhs},{step}{d.rhs}->{d.out}"}
+    operands = tuple([stacked[v] for v in node.inputs])
+    return record(dot_general, operands, attrs, node)[0]
+
+
+def _is_zero(value: Value) -> bool:
+    """Whether a value is a repeated zero."""
+    node = value.node
+    if node is None or node.primitive is not broadcast_to:
+        return False
+    source = node.inputs[0].node
+    return (
+        source is not None
+        and source.primitive is constant
+        and set(source.attrs["value"]) == {0.0}
+        and math.copysign(1.0, source.attrs["value"][0]) > 0
+    )

@@ -1,0 +1,54 @@
+"""Large products: blocks and packing change nothing, not even a bit."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+pytest.importorskip("llvmlite")
+
+from chainrule.engines import load_engine
+from chainrule.engines.native import gemm
+from chainrule.engines.schedule.machine import Cache
+from chainrule.graph.build import trace
+from chainrule.graph.program import Entry, Program
+from chainrule.graph.types import ArrayType, DType
+from chainrule.primitives.matmul import dot
+
+DIMS = ["mk,kn->mn", "km,kn->mn", "mk,nk->mn", "km,nk->mn", "mk,kn->nm"]
+SIZES = {"m": 70, "k": 150, "n": 90}
+#: Whatever the sizes, operands are packed and sums are cut.
+SMALL = Cache(columns=64, rows=16, depth=32, panel_bytes=64, far_bytes=4)
+
+
+def product(dims: str, dtype: DType) -> Program:
+    left, right = dims.split("->")[0].split(",")
+    types = [ArrayType(tuple(SIZES[c] for c in s), dtype) for s in (left, right)]
+    graph = trace(lambda a, b: dot(a, b, dims), types, name="main")
+    for name, value in zip("ab", graph.inputs):
+        value.name = name
+    return Program({"main": Entry("main", graph, ("a", "b"), (), (), {}, 1)})
+
+
+@pytest.mark.parametrize("dims", DIMS)
+@pytest.mark.parametrize("dtype", [DType.float32, DType.float64], ids=str)
+def test_blocks_change_no_bit(
+    dims: str,
+    dtype: DType,
+    monkeypatch: pytest.MonkeyPatch,
+    rng: np.random.Generator,
+) -> None:
+    made = product(dims, dtype)
+    values = made.entries["main"].graph.inputs
+    arrays = {v.name: rng.uniform(-1, 1, v.shape).astype(dtype.numpy) for v in values}
+    wanted = np.einsum(dims, arrays["a"], arrays["b"])
+    bits: list[bytes] = []
+    for cache, threads in itertools.product((gemm.CACHE, SMALL), (1, 2, 3)):
+        monkeypatch.setattr(gemm, "CACHE", cache)
+        executable = load_engine("native", made, threads=threads)
+        ((got,),) = executable.run("main", arrays, steps=1, sizes={})
+        np.testing.assert_allclose(got, wanted, rtol=0, atol=1e-4)
+        bits.append(got.tobytes())
+    assert len(set(bits)) == 1

@@ -1,0 +1,227 @@
+"""Convolutions, pooling, sequences and attention over all of their arguments.
+
+They stand behind those of ``module_rows.py``, in one list.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as TF
+
+from chainrule import nn
+from tests.parity.module_rows import (
+    AFFINE,
+    BATCH,
+    BIAS,
+    IMAGES,
+    NN,
+    NOWHERE,
+    ONE,
+    ROWS,
+    F,
+    K,
+    Q,
+    V,
+    X,
+    add,
+    both,
+    layer,
+)
+from tests.parity.table import grid, label
+
+RNG = np.random.default_rng(1)
+
+
+def normal(*shape, scale=2.0):
+    return RNG.normal(scale=scale, size=shape)
+
+
+# -- convolutions and pooling ----------------------------------------------------------
+
+PICTURES = normal(3, 4, 7, 6)
+layer("BatchNorm2d", PICTURES, 4, track_running_stats=AFFINE, **BATCH)
+layer("Unflatten", X, 1, (2, 1, -1), train=ONE)
+EDGES = {"padding_mode": ["zeros", "reflect", "replicate", "circular"], "train": ONE}
+for _size, _x in ((3, IMAGES), (1, IMAGES), (4, normal(3, 4, 9)), (2, normal(4, 6))):
+    layer(
+        *("Conv1d", _x, 4, 6, _size),
+        stride=[1, 2, 3],
+        padding=[1, 0, 2, (3,), "same", "valid"],
+        dilation=[1, 2],
+        groups=[1, 2],
+        bias=AFFINE,
+        train=ONE,
+    )
+    layer("Conv1d", _x, 4, 2, _size, padding=[3, "same"], **EDGES)
+for _size, _x in ((3, PICTURES), ((2, 4), PICTURES), ((1, 2), normal(4, 5, 3))):
+    layer(
+        *("Conv2d", _x, 4, 8, _size),
+        stride=[1, 2, (3, 1)],
+        padding=[1, 0, (0, 2), "same", "valid"],
+        dilation=[1, (1, 2)],
+        groups=[1, 2, 4],
+        bias=AFFINE,
+        train=ONE,
+    )
+    layer("Conv2d", _x, 4, 2, _size, padding=[(1, 2), "same"], **EDGES)
+layer("Conv2d", PICTURES, 4, 4, 3, stride=[2], padding=[2], dilation=[2], groups=[4])
+WINDOW = {"stride": [None, 1, (2, 3)], "padding": [0, 1], "ceil_mode": [False, True]}
+for _size, _x in ((3, PICTURES), ((3, 2), normal(2, 4, 7)), (2, PICTURES[:1])):
+    layer("MaxPool2d", _x, _size, train=ONE, dilation=[1, (1, 2)], **WINDOW)
+    layer("MaxPool2d", _x, _size, return_indices=[True], train=ONE, **WINDOW)
+    counted = {"count_include_pad": AFFINE, "divisor_override": [None, 5]}
+    layer("AvgPool2d", _x, _size, train=ONE, **counted, **WINDOW)
+    for _pad, _ceil in ((1, True), (1, False), (0, True)):
+        odd = {"stride": [2, 3], "padding": [_pad], "ceil_mode": [_ceil]}
+        layer("AvgPool2d", _x, _size, count_include_pad=AFFINE, train=ONE, **odd)
+for _to in (1, 3, (2, 5), (None, 4)):
+    layer("AdaptiveAvgPool2d", PICTURES, _to, train=ONE)
+layer("AdaptiveAvgPool2d", normal(4, 8, 6), 4, train=ONE)
+KERNELS, PLANES = normal(4, 3, 2), normal(4, 2, 2, 3)
+both(
+    "conv",
+    *(normal(2, 3, 6), KERNELS, normal(2, 4, 6, 5), PLANES, BIAS),
+    f=lambda m, x, w, images, v, b: (
+        *(m.conv1d(x, w), m.conv1d(x, w, b, 2, 1, 2), m.conv1d(x[0], w, bias=b)),
+        m.conv1d(x, w[:3, :1], stride=2, padding="valid", dilation=3, groups=3),
+        *(m.conv2d(images[:, :2], v), m.conv2d(images, v, b, (2, 1), 1, 1, 2)),
+        m.conv2d(images, v, bias=b, stride=2, padding=(0, 1), dilation=2, groups=2),
+    ),
+)
+both(
+    "pool",
+    PICTURES,
+    f=lambda m, x: (
+        *(m.max_pool2d(x, 2), m.max_pool2d(x, 3, 2, 1, 1, ceil_mode=True)),
+        m.max_pool2d(x, kernel_size=2, stride=1, padding=1, dilation=2),
+        m.max_pool2d(x, 3, return_indices=True)[1],
+        *(m.avg_pool2d(x, 2), m.avg_pool2d(x, 3, 2, 1, True, False)),
+        m.avg_pool2d(x, kernel_size=3, stride=2, padding=1, divisor_override=4),
+        m.avg_pool2d(x, 3, ceil_mode=True, count_include_pad=False, padding=1),
+        *(m.adaptive_avg_pool2d(x, 2), m.adaptive_avg_pool2d(x, output_size=(3, None))),
+    ),
+)
+
+# -- sequences -------------------------------------------------------------------------
+
+STEPS = normal(5, 3, 4, scale=0.7)
+for _name in ("LSTM", "GRU"):
+    layer(
+        *(_name, STEPS, 4, 3),
+        num_layers=[1, 2],
+        bias=AFFINE,
+        batch_first=[False, True],
+        bidirectional=[False, True],
+        train=ONE,
+    )
+    both_ways = {"num_layers": [2], "bidirectional": [True], "batch_first": [True]}
+    layer(_name, STEPS, 4, 3, dropout=[0.5], train=(False,), **both_ways)
+    layer(_name, STEPS[0], 4, 3, train=ONE, **both_ways)
+
+
+def called_by(library, layer, call):
+    """A module that calls a layer in this way: call(layer, tensors…)."""
+
+    class Caller(library.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = layer
+
+        def forward(self, *tensors):
+            return call(self.layer, *tensors)
+
+    return Caller()
+
+
+def calling(name, call, *args, inputs, train=True, text="", more=None, **options):
+    """Rows of a layer that takes several tensors."""
+    for given in grid(**options):
+        ours, theirs = getattr(NN, name)(*args, **given), getattr(torch.nn, name)
+        add(
+            f"{label(name, given)} {text}",
+            called_by(nn, ours, call).train(train),
+            called_by(torch.nn, theirs(*args, **given), call).train(train),
+            *inputs,
+            **(more or {}),
+        )
+
+
+H, CELLS = normal(4, 3, 3), normal(4, 3, 3)
+BOTH_WAYS = {"num_layers": [2], "bidirectional": [True], "text": "from a state"}
+calling("LSTM", lambda m, x, *hc: m(x, hc), 4, 3, inputs=(STEPS, H, CELLS), **BOTH_WAYS)
+calling("GRU", lambda m, x, h: m(x, h), 4, 3, inputs=(STEPS, H), **BOTH_WAYS)
+
+QUERIES, KEYS, VALUES = (normal(n, 3, 8, scale=0.3) for n in (4, 5, 5))
+ASKED = (QUERIES, KEYS, VALUES)
+FIRST = [a.transpose(1, 0, 2) for a in ASKED]
+LOOK = RNG.random((4, 5)) < 0.3
+LOOK[:, 0] = False
+FILLER = np.arange(5) >= np.array([[5], [3], [4]])
+EACH = np.where(RNG.random((6, 4, 5)) < 0.2, -np.inf, normal(6, 4, 5))
+EACH[..., 0] = 0.0
+calling("MultiheadAttention", lambda m, *t: m(*t), 8, 2, inputs=ASKED, bias=AFFINE)
+calling(
+    *("MultiheadAttention", lambda m, *t: m(*t), 8, 2),
+    inputs=(QUERIES, KEYS[..., :3], VALUES[..., :5]),
+    kdim=[3],
+    vdim=[5],
+    bias=AFFINE,
+)
+calling(
+    *("MultiheadAttention", lambda m, x: m(x, x, x), 8, 4),
+    inputs=FIRST[:1],
+    batch_first=[True, False],
+    dropout=[0.3],
+    train=False,
+)
+for _call, _inputs in (
+    (lambda m, q, k, v, a: m(q, k, v, attn_mask=a), (*FIRST, LOOK)),
+    (lambda m, q, k, v, a: m(q, k, v, attn_mask=a), (*FIRST, EACH)),
+    (lambda m, q, k, v, p, a: m(q, k, v, p, True, a), (*FIRST, FILLER, LOOK)),
+    (lambda m, q, k, v: m(q, k, v, average_attn_weights=False), FIRST),
+    (lambda m, q, k, v: m(q[0], k[0], v[0]), FIRST),
+):
+    text = f"{len(_inputs)} {_inputs[-1].dtype} {_inputs[-1].shape}"
+    options = {"batch_first": [True], "inputs": _inputs, "text": text}
+    calling("MultiheadAttention", _call, 8, 2, **options)
+# Without weights PyTorch has another way, which has no second derivative.
+calling(
+    *("MultiheadAttention", lambda m, q, k, v, p: m(q, k, v, p, False)[0], 8, 2),
+    inputs=(*FIRST, FILLER),
+    batch_first=[True],
+    more={"seconds": False},
+)
+# All weights are positive, so norms subtract numbers that are nearly the same.
+BLOCK = {"activation": ["relu", "gelu"], "bias": AFFINE, "layer_norm_eps": [1e-5, 0.1]}
+BLOCK |= {"norm_first": [False, True], "dropout": [0.0], "dim_feedforward": [6]}
+BLOCK |= {"more": {"seconds": False, "narrow": False}, "batch_first": [True]}
+TOKENS = (normal(3, 4, 8),)
+calling("TransformerEncoderLayer", lambda m, x: m(x), 8, 2, inputs=TOKENS, **BLOCK)
+calling(
+    *("TransformerEncoderLayer", lambda m, x: m(x), 8, 2, 5),
+    inputs=TOKENS,
+    dropout=[0.0],
+    more=BLOCK["more"],
+)
+calling(
+    *("TransformerEncoderLayer", lambda m, x, a, p: m(x, a, p), 8, 2),
+    inputs=(FIRST[1], RNG.random((5, 5)) < np.tri(5, k=-1), FILLER),
+    text="masked",
+    **{**BLOCK, "dropout": [0.2]},
+    train=False,
+)
+for _mask in (np.where(NOWHERE, 0.0, -np.inf), EACH[:, None, 1:]):
+    _shapes = (
+        (Q, K, V)
+        if _mask.ndim == 2
+        else (normal(6, 1, 3, 5), K[0, :1, :5], V[0, :1, :5])
+    )
+    add(
+        f"F.attention(−∞ {_mask.shape})",
+        *(F.scaled_dot_product_attention, TF.scaled_dot_product_attention),
+        *(*_shapes, _mask),
+        wrt=[0, 1, 2],
+    )
+
+__all__ = ["ROWS"]

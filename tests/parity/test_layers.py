@@ -1,0 +1,136 @@
+"""Training networks of many layers: the same weights, batches and losses as PyTorch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule import nn, optim
+from tests.ways import WAYS
+
+torch = pytest.importorskip(
+    "torch", reason="PyTorch is not installed: pip install -e '.[parity]'"
+)
+pytestmark = pytest.mark.parity
+
+STEPS, BATCH, CLASSES = 20, 8, 3
+RNG = np.random.default_rng(0)
+
+
+def convolutional(layers: Any) -> Any:
+    return layers.Sequential(
+        layers.Conv2d(2, 6, 3, padding="same", bias=False),
+        layers.BatchNorm2d(6),
+        layers.ReLU(),
+        layers.MaxPool2d(3, 2, 1),
+        layers.Conv2d(6, 6, 3, 2, 1, groups=3, padding_mode="reflect"),
+        layers.Tanh(),
+        layers.AvgPool2d(2, 1, ceil_mode=True),
+        layers.AdaptiveAvgPool2d((1, 2)),
+        layers.Flatten(),
+        layers.Linear(12, CLASSES),
+    )
+
+
+def signals(layers: Any) -> Any:
+    return layers.Sequential(
+        layers.Conv1d(2, 4, 3, 2, padding=1),
+        layers.BatchNorm1d(4),
+        layers.ReLU(),
+        layers.Conv1d(4, 4, 3, dilation=2, groups=2),
+        layers.Flatten(),
+        layers.Linear(8, CLASSES),
+    )
+
+
+def recurrent(kind: str) -> Any:
+    def build(layers: Any) -> Any:
+        class Reader(layers.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                options = {"bidirectional": True, "batch_first": True}
+                self.cells = getattr(layers, kind)(4, 5, 2, **options)
+                self.scores = layers.Linear(10, CLASSES)
+
+            def forward(self, x: Any) -> Any:
+                return self.scores(self.cells(x)[0].mean(1))
+
+        return Reader()
+
+    return build
+
+
+def attentive(layers: Any) -> Any:
+    return layers.Sequential(
+        layers.TransformerEncoderLayer(4, 2, 8, 0.0, batch_first=True),
+        layers.TransformerEncoderLayer(
+            4, 2, 8, 0.0, "gelu", batch_first=True, norm_first=True
+        ),
+        layers.Flatten(),
+        layers.Linear(24, CLASSES),
+    )
+
+
+NETWORKS = {
+    "Conv2d": (convolutional, (2, 9, 7)),
+    "Conv1d": (signals, (2, 11)),
+    "LSTM": (recurrent("LSTM"), (6, 4)),
+    "GRU": (recurrent("GRU"), (6, 4)),
+    "attention": (attentive, (6, 4)),
+}
+
+
+def trained(step: Any, parts: Any) -> np.ndarray[Any, Any]:
+    return np.array([float(step(x, y)) for x, y in parts])
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_twenty_steps_and_the_weights_both_ways(name: str) -> None:
+    """From ours to PyTorch's before training, and back after it, on every engine."""
+    build, shape = NETWORKS[name]
+    x = RNG.normal(size=(STEPS, BATCH, *shape))
+    y = RNG.integers(0, CLASSES, (STEPS, BATCH))
+    cr.manual_seed(0)
+    ours, theirs = build(nn).to("float64"), build(torch.nn).double()
+    start = ours.state_dict()
+    assert {k: tuple(t.shape) for k, t in theirs.state_dict().items()} == {
+        k: a.shape for k, a in start.items()
+    }
+    theirs.load_state_dict({k: torch.tensor(a) for k, a in start.items()})
+    their = torch.optim.Adam(theirs.parameters(), lr=1e-2)
+
+    def their_step(x: Any, y: Any) -> Any:
+        their.zero_grad()
+        loss = torch.nn.functional.cross_entropy(theirs(x), y)
+        loss.backward()
+        their.step()
+        return loss.detach()
+
+    wanted = trained(their_step, [*zip(torch.tensor(x), torch.tensor(y))])
+    assert wanted[-1] != wanted[0]
+    end = {k: t.numpy() for k, t in theirs.state_dict().items()}
+    for engine in WAYS:
+        ours.load_state_dict(start)
+        mine = optim.Adam(ours.parameters(), lr=1e-2)
+        loss_of = nn.CrossEntropyLoss()
+
+        def our_step(x: Any, y: Any) -> Any:
+            mine.zero_grad()  # noqa: B023
+            loss = loss_of(ours(x), y)  # noqa: B023
+            loss.backward()
+            mine.step()  # noqa: B023
+            return loss
+
+        step = our_step if engine == "eager" else cr.compile(our_step, engine=engine)
+        got = trained(step, [(cr.tensor(a), cr.tensor(b)) for a, b in zip(x, y)])
+        np.testing.assert_allclose(got, wanted, rtol=0, atol=1e-10, err_msg=engine)
+        for key, array in ours.state_dict().items():
+            np.testing.assert_allclose(array, end[key], rtol=0, atol=1e-8, err_msg=key)
+    again = build(nn).to("float64")
+    again.load_state_dict(end)
+    with torch.no_grad():
+        scores = theirs.eval()(torch.tensor(x[0])).numpy()
+    np.testing.assert_allclose(again.eval()(x[0]).numpy(), scores, rtol=0, atol=1e-10)

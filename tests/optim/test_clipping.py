@@ -140,7 +140,8 @@ def test_clipping_leaves_the_layout_of_weights_alone(engine: str) -> None:
         (program,) = run.programs
         held = program.executable
         laid_out = held.weights if engine == "numpy" else set(held.blocked)
-        nodes = [n.primitive.name for n in held.entries["step"].graph.nodes]
+        entries = held.entries if engine == "numpy" else held.prepared.entries
+        nodes = [n.primitive.name for n in entries["step"].graph.nodes]
         return laid_out, nodes.count("copy"), nodes
 
     plain, both = compiled(), compiled(clip_norm=1.0, clip_value=0.5)

@@ -29,6 +29,14 @@ HERE = [name for name, peer in peers.PEERS.items() if not peer.missing]
 needs_native = pytest.mark.skipif(peers.OURS not in HERE, reason="no llvmlite here")
 
 
+@pytest.fixture(autouse=True)
+def denormals_as_they_were() -> Any:
+    """PyTorch's worker has them count as zero, on this thread too."""
+    yield
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_flush_denormal(False)
+
+
 def small(name: str) -> Any:
     """A workload with few samples and steps, without chance."""
     work = workloads.ALL[name].without_dropout()

@@ -74,9 +74,13 @@ def _scatter_rule(base: ArrayType, indices: ArrayType, updates: ArrayType) -> Ar
     return base
 
 
+def _picked(g: Value, y: Value, x: Value, i: Value, u: Value) -> Value:
+    return take(g, i)
+
+
 @declare(
     rule=_scatter_rule,
-    vjp=(lambda g, y, x, i, u: g, None, lambda g, y, x, i, u: take(g, i)),
+    vjp=(lambda g, y, x, i, u: g, None, _picked),
     formula="{0}[{1}] \\mathrel{{+}}= {2}",
     source="adds rows by index; equal indices add up in the order of ``indices``",
     cases=(

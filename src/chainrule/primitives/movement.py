@@ -188,10 +188,14 @@ def _transpose_rule(x: ArrayType, *, axes: Ints) -> ArrayType:
     return ArrayType(tuple(x.shape[a] for a in axes), x.dtype)
 
 
+def _turned_back(g: Value, y: Value, x: Value, axes: Ints) -> Value:
+    return transpose(g, axes=tuple(np.argsort(axes).tolist()))
+
+
 @declare(
     view=True,
     rule=_transpose_rule,
-    vjp=(lambda g, y, x, axes: transpose(g, axes=tuple(np.argsort(axes).tolist())),),
+    vjp=(_turned_back,),
     formula="{0}^T",
     source="permutation of axes",
     linear=True,
@@ -337,10 +341,14 @@ def _flip_rule(x: ArrayType, *, axes: Ints) -> ArrayType:
     return x
 
 
+def _flipped_back(g: Value, y: Value, x: Value, axes: Ints) -> Value:
+    return flip(g, axes=axes)
+
+
 @declare(
     view=True,
     rule=_flip_rule,
-    vjp=(lambda g, y, x, axes: flip(g, axes=axes),),
+    vjp=(_flipped_back,),
     formula="{0}",
     source="reversed order of elements along axes",
     linear=True,

@@ -52,6 +52,7 @@ class Primitive:
         view: trait: the result shows elements of its only input, in another order or
             shape.
         linear: trait: linear in its floating inputs taken together.
+        internal: trait: made by an engine for itself, no part of the vocabulary.
         formula: LaTeX, with ``{0}``, ``{1}`` … for the inputs.
         source: where the definition can be looked up.
         domain: per input the open interval on which it is defined.
@@ -64,6 +65,7 @@ class Primitive:
     elementwise: bool = False
     view: bool = False
     linear: bool = False
+    internal: bool = False
     formula: str = ""
     source: str = ""
     domain: tuple[tuple[float, float], ...] = ()
@@ -71,6 +73,8 @@ class Primitive:
     cases: tuple[Case, ...] | Callable[[], tuple[Case, ...]] = ()
 
     def __post_init__(self) -> None:
+        if self.internal:
+            return
         if self.name in _registry:
             raise GraphError(
                 f"The primitive {self.name!r} is declared twice.",

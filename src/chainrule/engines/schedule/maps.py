@@ -68,7 +68,7 @@ def _fused_reference(*arrays: Array, body: Graph, folds: tuple[int, ...]) -> Any
 
 #: Elementwise nodes that are one loop. Attributes: ``body``, their graph, and
 #: ``folds``, for each result the number of its units, or 0 where it is an array.
-fused = Operation(name="fused", rule=_fused_types, formula=r"\operatorname{{fused}}")
+fused = Operation(name="fused", rule=_fused_types, internal=True)
 REFERENCES[fused] = _fused_reference
 
 

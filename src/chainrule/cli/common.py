@@ -91,7 +91,7 @@ def command(function: Callable[..., int]) -> Callable[..., int]:
             )
             say(f"Error: {what}")
             return 1
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - shown
             if debug:
                 traceback.print_exc()
             else:

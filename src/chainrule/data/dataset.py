@@ -396,7 +396,7 @@ def _row_numbers(index: Any, n: int, name: str) -> np.ndarray:
     """An index as row numbers from 0 to n − 1."""
     try:
         made = np.asarray(index)
-    except Exception:  # ragged lists
+    except (TypeError, ValueError):  # ragged lists
         made = np.empty((), object)
     mask = made.dtype.kind == "b" and made.shape == (n,)
     if not mask and (made.ndim != 1 or (made.dtype.kind not in "iu" and made.size)):

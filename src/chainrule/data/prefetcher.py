@@ -106,6 +106,6 @@ def _run(
         close = getattr(items, "close", None)
         if close is not None:
             close()
-    except BaseException as caught:
+    except BaseException as caught:  # noqa: BLE001 - raised there
         error = caught
     ready.put(_End(error))

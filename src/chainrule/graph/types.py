@@ -75,6 +75,13 @@ _FROM_NUMBER = {
 }
 
 
+# NumPy takes texts for records too, and has Python parse them.
+_REFUSALS = (
+    *(TypeError, ValueError, KeyError, SyntaxError),
+    *(OverflowError, MemoryError, RecursionError),
+)
+
+
 def dtype_of(array: np.ndarray[Any, Any]) -> DType:
     """The element type of an array of this machine's byte order."""
     return _FROM_NUMBER.get(array.dtype.num) or as_dtype(array.dtype)
@@ -96,7 +103,7 @@ def as_dtype(dtype: Any) -> DType:
             return _FROM_NUMPY[np.dtype(dtype)]
         with warnings.catch_warnings(action="ignore"):  # of names that are out of use
             return _FROM_NUMPY[np.dtype(dtype)]
-    except Exception:  # NumPy takes texts for records too, and has Python parse them
+    except _REFUSALS:
         raise DTypeError(
             f"{dtype!r} is not an element type that Chainrule computes with.",
             expected=", ".join(d.name for d in DType),

@@ -50,7 +50,7 @@ class Interrupt:
                 number = self._installed[-1]
                 signal.signal(number, _DEFAULTS[number])
                 del self._installed[-1]
-            except BaseException as exception:  # of the user's own handler
+            except BaseException as exception:  # noqa: BLE001 - of the user's own handler
                 came = exception
         if came is not None:
             raise came

@@ -57,7 +57,7 @@ class _Chunk:
         """Do a worker's part; the last worker to end declares the chunk over."""
         try:
             self.function(self.argument, tid, self.threads)
-        except BaseException as error:  # from ctypes, or a Python function in a test
+        except BaseException as error:  # noqa: BLE001 - from ctypes, or a Python function in a test
             self.error = error
         if next(self._ended) == self.threads - 1:  # one step under any interpreter
             self.over = True
@@ -217,7 +217,7 @@ class ThreadPool:
                 while not chunk.over:
                     try:
                         chunk.done.acquire()
-                    except BaseException as error:
+                    except BaseException as error:  # noqa: BLE001
                         interrupt = error
         team.chunk = None
         error = interrupt or chunk.error

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from chainrule.engines.schedule.maps import domain_of, folds_of, is_elementwise
+from chainrule.engines.schedule.together import members_of, together
 from chainrule.graph.node import Node, Value
 from chainrule.graph.program import Entry
 from chainrule.primitives.creation import constant, iota
@@ -53,8 +54,9 @@ def _classify(
     refused: set[object],
 ) -> None:
     outputs = [v for v in node.outputs if v is not None]
-    if is_elementwise(node):
-        _join_all(classes, alike(node))
+    if meeting := alike(node):
+        for arrays in meeting:
+            _join_all(classes, arrays)
         return
     primitive = node.primitive
     if primitive is dot_general:
@@ -93,12 +95,17 @@ class _Classes:
             self.parent[ra] = rb
 
 
-def alike(node: Node) -> list[Value]:
-    """The arrays that an elementwise node reads and makes at the same places."""
+def alike(node: Node) -> list[list[Value]]:
+    """The arrays that a node reads and makes at the same places, loop by loop."""
+    if node.primitive is together:
+        pairs = members_of(node)
+        return [[v for v in (*ins, *outs) if v.shape] for ins, outs in pairs]
+    if not is_elementwise(node):
+        return []
     domain = domain_of(node)
     made = zip(node.outputs, folds_of(node), strict=True)
     arrays = [*node.inputs, *(v for v, units in made if v is not None and not units)]
-    return [v for v in arrays if v.shape == domain and domain != ()]
+    return [[v for v in arrays if v.shape == domain and domain != ()]]
 
 
 def _join_all(classes: _Classes, values: Sequence[Value]) -> None:
@@ -117,9 +124,8 @@ def weight_values(entry: Entry, states: set[str]) -> set[Value]:
     found |= {graph.outputs[i] for n, i in entry.replaces.items() if n in states}
     classes = _Classes()
     for node in graph.nodes:
-        if not is_elementwise(node):
-            continue
-        _join_all(classes, [v for v in alike(node) if not _is_broadcast(v)])
+        for arrays in alike(node):
+            _join_all(classes, [v for v in arrays if not _is_broadcast(v)])
     wanted = {classes.find(value) for value in found}
     return {v for v in graph.values() if classes.find(v) in wanted}
 

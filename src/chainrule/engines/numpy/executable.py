@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from chainrule.engines import Buffer, on_host
 from chainrule.engines.memory_plan import MemoryPlan, make_plan
+from chainrule.engines.numpy.loops import PIECE, emit_loop, written_last
 from chainrule.engines.numpy.lower import (
     GLOBALS,
     LOWERINGS,
@@ -24,14 +26,13 @@ from chainrule.engines.numpy.lower import (
     VIEWS,
     reference,
 )
-from chainrule.engines.numpy.regions import (
-    BLOCK,
-    emit_region,
-    find_groups,
-    in_memory_order,
-    side_by_side,
+from chainrule.engines.schedule.maps import folds_of, fuse_maps, loop_body, opened
+from chainrule.engines.schedule.together import (
+    line_body,
+    members_of,
+    small_loops_together,
+    together,
 )
-from chainrule.engines.schedule.maps import loop_body
 from chainrule.engines.threads import (
     ONE_THREAD,
     blas_threads,
@@ -39,12 +40,12 @@ from chainrule.engines.threads import (
     checked,
 )
 from chainrule.engines.weights import weight_states, weight_values
+from chainrule.graph.graph import Graph
 from chainrule.graph.interpret import attrs_at
 from chainrule.graph.node import Array, Node, Value
-from chainrule.graph.primitive import BODIES, REFERENCES
+from chainrule.graph.primitive import REFERENCES
 from chainrule.graph.program import Entry, Program
 from chainrule.graph.types import NO_SIZES, Sizes, resolve, size_of
-from chainrule.passes import prepare
 from chainrule.primitives.matmul import dot_general, parse_dims
 from chainrule.primitives.movement import broadcast_to, reshape
 
@@ -68,23 +69,17 @@ class NumpyExecutable:
     def __init__(self, program: Program, *, threads: int | None = None) -> None:
         started = time.perf_counter()
         self.threads = checked(threads)
-        self.entries = {
-            name: entry.with_graph(prepare(entry.graph, keep=_one_loop))
-            for name, entry in program.entries.items()
-        }
+        self.entries = {name: _in_loops(e) for name, e in program.entries.items()}
         self.weights = weight_states(self.entries.values())
-        self.groups = {name: find_groups(e) for name, e in self.entries.items()}
         self.state: dict[str, Array] = {}
-        for name, entry in self.entries.items():
+        for entry in self.entries.values():
             held = dict(zip(entry.graph.inputs[len(entry.inputs) :], entry.state))
-            for group in self.groups[name]:
-                for position in range(len(group[0].inputs)):
-                    members = [node.inputs[position] for node in group]
-                    if all(v in held and held[v] not in self.state for v in members):
-                        arrays = allocate(
-                            members, self._transposed(members, held), NO_SIZES
-                        )
-                        self.state |= zip((held[v] for v in members), arrays)
+            for values in lines(entry):
+                names = [held.get(v, "") for v in values]
+                if all(names) and not self.state.keys() & names:
+                    transposed = [name in self.weights for name in names]
+                    arrays = allocate(values, transposed, NO_SIZES)
+                    self.state |= zip(names, arrays, strict=True)
         for name, t in program.state.items():
             if name not in self.state:
                 value = Value(None, t.shape, t.dtype)
@@ -93,9 +88,6 @@ class NumpyExecutable:
                 )
         self._functions: dict[tuple[str, tuple[int, ...]], Function] = {}
         self.seconds_compile = time.perf_counter() - started
-
-    def _transposed(self, values: list[Value], held: dict[Value, str]) -> list[bool]:
-        return [held[v] in self.weights for v in values]
 
     def put(self, entry: str, name: str, array: Array) -> Buffer:
         """Take over an input."""
@@ -124,7 +116,7 @@ class NumpyExecutable:
             if len(self._functions) >= FUNCTIONS_AT_MOST:
                 self._functions.pop(next(iter(self._functions)))
             self._functions[key] = Function(
-                self.entries[entry], self.state, self.weights, self.groups[entry], sizes
+                self.entries[entry], self.state, self.weights, sizes
             )
             self.seconds_compile += time.perf_counter() - started
         function = self._functions[key]
@@ -154,8 +146,42 @@ def _shaped(line: Array, value: Value, transposed: bool, sizes: Sizes) -> Array:
     return line.reshape(shape[::-1]).T if transposed else line.reshape(shape)
 
 
-def _one_loop(node: Node) -> bool:
-    return loop_body(node) is not None
+def _in_loops(entry: Entry) -> Entry:
+    """An entry point in the loops of the schedule, as they pay here.
+
+    A call costs as much as some thousand elements, so small updates are one loop; there
+    is one thread, so a sum has one unit.
+    """
+    entry = small_loops_together(opened(entry), below=PIECE)
+    graph = fuse_maps(entry.graph, entry.replaced(), units=lambda shape: 1)
+    return entry.with_graph(graph)
+
+
+def lines(entry: Entry) -> Iterator[list[Value]]:
+    """The values that lie side by side if that can be: a loop sees them as one line."""
+    for node in entry.graph.nodes:
+        if node.primitive is together:
+            for values in zip(*[inputs for inputs, _ in members_of(node)], strict=True):
+                if values[0].shape and len(set(values)) == len(values):
+                    yield list(values)
+
+
+def in_memory_order(array: Array) -> Array:
+    """A view of a contiguous array (row-major or transposed) as one line."""
+    return (array if array.flags.c_contiguous else array.T).reshape(-1)
+
+
+def side_by_side(arrays: Sequence[Array]) -> Array | None:
+    """One line over lines that lie one after the other in memory; None otherwise."""
+    base, at = arrays[0].base, arrays[0].ctypes.data
+    if base is None or base.dtype != arrays[0].dtype:
+        return None
+    for array in arrays:
+        if array.base is not base or array.ctypes.data != at:
+            return None
+        at += array.nbytes
+    start = (arrays[0].ctypes.data - base.ctypes.data) // base.itemsize
+    return base[start : start + sum(a.size for a in arrays)]
 
 
 def _is_view(node: Node, root: dict[Value, Value]) -> bool:
@@ -169,9 +195,17 @@ def _is_view(node: Node, root: dict[Value, Value]) -> bool:
 
 
 def _in_place(node: Node, old: Value, new: Value) -> bool:
+    """Whether a node may write ``new`` where ``old`` lies, element by element."""
     if old.type != new.type:
         return False
-    return node.primitive in UFUNCS or _one_loop(node)
+    if node.primitive is together:
+        return any(old in ins and new in outs for ins, outs in members_of(node))
+    body = loop_body(node)
+    if body is None or old.node is None:
+        # What a loop reads again it stores late: that costs less than to copy state.
+        return body is not None or node.primitive in UFUNCS
+    read = [i for i, v in enumerate(node.inputs) if v is old]
+    return written_last(body, read, node.outputs.index(new))
 
 
 class Function:
@@ -182,7 +216,6 @@ class Function:
         entry: Entry,
         state: dict[str, Array],
         weights: set[str],
-        groups: list[list[Node]],
         sizes: Sizes,
     ) -> None:
         self.state, self.sizes = state, sizes
@@ -194,15 +227,15 @@ class Function:
         self.entry = entry = self.plan.entry
         self.transposed = weight_values(entry, weights)
         self.placed: dict[Value, Array] = {}
-        self.groups: dict[Node, list[Node]] = {}
-        for group in groups:
-            self._place_group(group)
+        for values in lines(entry):
+            self._place(values)
         self.arena = np.zeros(self.plan.arena + 64, np.uint8)
         skew = -self.arena.ctypes.data % 64
         self.arena = self.arena[skew:]
         self.names: dict[Value, str] = {}
         self.fixed: dict[Value, Array] = {}
         self._scratch: dict[tuple[int, Any], Array] = {}
+        self._each: dict[str, Sequence[Any]] = {}
         self.largest_product = max(
             map(self._multiplications, entry.graph.nodes), default=0
         )
@@ -275,29 +308,15 @@ class Function:
         line = raw.view(value.dtype.numpy)
         return _shaped(line, value, value in self.transposed, self.sizes)
 
-    def _place_group(self, group: list[Node]) -> None:
-        """Lay the operands of a group side by side, if its results replace state."""
-        state_of = self.plan.state_of
-        if not all(v in state_of for node in group for v in node.outputs):
-            return
-        placed: dict[Value, Array] = {}
-        for position, value in enumerate(group[0].inputs):
-            members = [node.inputs[position] for node in group]
-            if value.shape == ():
-                continue
-            if value in state_of:
-                if side_by_side([self.state[state_of[v]] for v in members]) is None:
-                    return
-            else:
-                transposed = [v in self.transposed for v in members]
-                placed |= zip(members, allocate(members, transposed, self.sizes))
-        for position in range(len(group[0].outputs)):
-            made = [node.outputs[position] for node in group]
-            names = [state_of[v] for v in made if v is not None]
-            if side_by_side([self.state[name] for name in names]) is None:
+    def _place(self, values: list[Value]) -> None:
+        """Lay computed values side by side."""
+        plan = self.plan
+        for v in values:
+            computed = v.node is not None and plan.root[v] is v
+            if not computed or v in plan.state_of or v in self.placed:
                 return
-        self.placed |= placed
-        self.groups |= dict.fromkeys(group, group)
+        transposed = [v in self.transposed for v in values]
+        self.placed |= zip(values, allocate(values, transposed, self.sizes))
 
     def _fix(self, value: Value, array: Array) -> str:
         """Bind a value to memory that never moves."""
@@ -327,10 +346,10 @@ class Function:
     # -- nodes ---------------------------------------------------------------------
 
     def _node(self, node: Node) -> None:
-        primitive = node.primitive
-        attrs = attrs_at(node, self.sizes)
+        primitive, body = node.primitive, loop_body(node)
+        attrs = {} if body is not None else attrs_at(node, self.sizes)
         outputs = [v for v in node.outputs if v is not None]
-        if not node.inputs:  # numbers, counts and sizes
+        if not node.inputs and body is None:  # numbers, counts and sizes
             made = REFERENCES[primitive](**attrs)
             self._fix(outputs[0], np.asarray(made))
             return
@@ -344,10 +363,13 @@ class Function:
             self.line(
                 f"{self.name(UFUNCS[primitive])}({', '.join(operands)}, out={out})"
             )
-        elif primitive in BODIES:
+        elif primitive is together or body is not None:
             for v in outputs:
                 self._fix(v, self._buffer(v))
-            self._region(node, outputs)
+            if body is not None:
+                self._loop(node, body)
+            else:
+                self._together(node)
         elif len(outputs) == 1:
             ins = [self.names[v] for v in node.inputs]
             out = self._fix(outputs[0], self._buffer(outputs[0]))
@@ -386,45 +408,71 @@ class Function:
         call, keywords = self.name(function), self.name(attrs)
         self.line(f"{name} = {call}({self.names[source]}, **{keywords})")
 
-    def _region(self, node: Node, outputs: list[Value]) -> None:
-        """An elementwise region; the members of a group run with the last of them."""
-        group = self.groups.get(node, [node])
-        if node is not group[-1]:
-            return
-        operands: list[Any] = []
-        for position, value in enumerate(node.inputs):
-            if value.shape == ():
-                operands.append(self.names[value])
-            elif len(group) > 1:
-                lines = [self.fixed[n.inputs[position]] for n in group]
-                operands.append(side_by_side(lines))
-            else:
-                operands.append(self._line_of(value, outputs[0]))
-        targets: list[Any] = []
-        for position in range(len(outputs)):
-            members = [n.outputs[position] for n in group]
-            targets.append(side_by_side([self.fixed[v] for v in members if v]))
-        emit_region(self, node, operands, targets)
+    def _loop(self, node: Node, body: Graph) -> None:
+        """One loop over elements."""
+        operands = [
+            self.fixed.get(v, self.names[v]) if v.shape else self.names[v]
+            for v in node.inputs
+        ]
+        targets = [self.fixed[v] for v in node.outputs if v is not None]
+        shapes = [v.shape for v in (*body.outputs, *body.inputs) if v.shape]
+        shape = resolve(shapes[0] if shapes else (), self.sizes)
+        emit_loop(self, body, shape, operands, targets, folds_of(node))
 
-    def _line_of(self, value: Value, like: Value) -> Array:
-        """The elements of an operand in the memory order of ``like``."""
-        known, target = self.fixed.get(value), self.fixed[like]
-        fits = known is not None and (
-            known.strides == target.strides or known.flags.c_contiguous
-        )
-        if (
-            known is not None
-            and fits
-            and (like not in self.transposed or value in self.transposed)
-        ):
-            return in_memory_order(known)
-        copy = np.empty_like(target, value.dtype.numpy)
-        self.line(f"copyto({self.name(copy)}, {self.names[value]})")
-        return in_memory_order(copy)
+    def _together(self, node: Node) -> None:
+        """One loop over the arrays of all members, as over one line."""
+        members, body = members_of(node), line_body(node)
+        operands: list[Array | str] = []
+        for values in zip(*[inputs for inputs, _ in members], strict=True):
+            if values[0].shape == ():
+                operands.append(self.names[values[0]])
+                continue
+            parts = [in_memory_order(self.fixed[v]) for v in values]
+            line = side_by_side(parts)
+            if line is None:
+                line = np.concatenate(parts)
+                given = self.name(parts)
+                self.line(f"concatenate({given}, 0, {self.name(line)})")
+            operands.append(line)
+        targets: list[Array] = []
+        copies: list[tuple[Array, Array]] = []
+        for values in zip(*[outputs for _, outputs in members], strict=True):
+            parts = [in_memory_order(self.fixed[v]) for v in values]
+            line = side_by_side(parts)
+            if line is None:
+                line = np.concatenate(parts)
+                cuts = np.cumsum([len(part) for part in parts])
+                copies += zip(parts, np.split(line, cuts[:-1]), strict=True)
+            targets.append(line)
+        emit_loop(self, body, targets[0].shape, operands, targets, (0,) * len(targets))
+        for part, made in copies:
+            self.line(f"copyto({self.name(part)}, {self.name(made)})")
 
-    def scratch(self, index: int, length: int, like: Value) -> Array:
-        """A temporary for one block."""
-        key = (index, like.dtype)
+    # -- what loops write to -------------------------------------------------------
+
+    def scratch(self, index: int, length: int, dtype: np.dtype[Any]) -> Array:
+        """A temporary for one piece."""
+        key = (index, dtype)
         if key not in self._scratch or len(self._scratch[key]) < length:
-            self._scratch[key] = np.empty(max(length, BLOCK), like.dtype.numpy)
+            self._scratch[key] = np.empty(max(length, PIECE), dtype)
         return self._scratch[key][:length]
+
+    @contextmanager
+    def repeated(self) -> Generator[None]:
+        """The statements within are run for one after the other of ``each``."""
+        outer, self.lines, self._each = self.lines, [], {}
+        yield
+        inner, self.lines, each = self.lines, outer, self._each
+        rounds = list(zip(*each.values(), strict=True))
+        if len(rounds) == 1:
+            self.scope |= zip(each, rounds[0], strict=True)
+            self.lines += inner
+        else:
+            self.line(f"for {', '.join(each)}, in {self.name(rounds)}:")
+            self.lines += [f"    {line}" for line in inner]
+
+    def each(self, items: Sequence[Any]) -> str:
+        """A name for the first item, then the second …; see ``repeated``."""
+        name = self.name(None)
+        self._each[name] = items
+        return name

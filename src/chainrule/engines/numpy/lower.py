@@ -7,13 +7,14 @@ nothing at run time and do not appear here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import numpy as np
 
 from chainrule.errors import ArgumentError
-from chainrule.graph.node import Array, Node, Value
+from chainrule.graph.node import Array, Node
 from chainrule.graph.primitive import REFERENCES, Primitive
 from chainrule.graph.types import DType
 from chainrule.primitives import (
@@ -40,8 +41,16 @@ class Writer(Protocol):
         """Add a statement."""
         ...
 
-    def scratch(self, index: int, length: int, like: Value) -> Array:
+    def scratch(self, index: int, length: int, dtype: np.dtype[Any]) -> Array:
         """Temporary number ``index``, of so many elements."""
+        ...
+
+    def repeated(self) -> AbstractContextManager[None]:
+        """The statements within are run for one after the other of ``each``."""
+        ...
+
+    def each(self, items: Sequence[Any]) -> str:
+        """A name for the first item, then the second …; see ``repeated``."""
         ...
 
     def turn(self, name: str) -> str:

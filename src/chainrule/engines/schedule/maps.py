@@ -31,10 +31,10 @@ from chainrule.graph.declare import Operation
 from chainrule.graph.graph import Graph, users
 from chainrule.graph.interpret import evaluate
 from chainrule.graph.node import Array, Node, Value
-from chainrule.graph.primitive import BODIES, REFERENCES
+from chainrule.graph.primitive import BODIES, REFERENCES, Primitive
 from chainrule.graph.program import Entry
 from chainrule.graph.types import ArrayType, Shape
-from chainrule.passes import prepare
+from chainrule.passes import merge_common, prepare
 from chainrule.passes.scans import share_scans
 from chainrule.primitives.creation import constant
 from chainrule.primitives.movement import broadcast_to, reduce_sum, reshape
@@ -88,13 +88,19 @@ def loop_body(node: Node) -> Graph | None:
     """
     if node.primitive is fused:
         return node.attrs["body"]
-    body_of = BODIES.get(node.primitive)
+    return region_loop(node.primitive, [v.type for v in node.inputs], node.attrs)
+
+
+def region_loop(
+    region: Primitive, types: Sequence[ArrayType], attrs: dict[str, Any]
+) -> Graph | None:
+    """:func:`loop_body` of a region for inputs of these types."""
+    body_of = BODIES.get(region)
     if body_of is None:
         return None
-    types = tuple([v.type for v in node.inputs])
-    key = (node.primitive, types, tuple(node.attrs.items()))
+    key = (region, tuple(types), tuple(attrs.items()))
     if key not in _loop_bodies:
-        body = prepare(body_of(types, node.attrs))
+        body = prepare(body_of(types, attrs))
         _loop_bodies[key] = body if _one_loop(body) else None
     return _loop_bodies[key]
 
@@ -182,20 +188,23 @@ def early(graph: Graph, state: Mapping[Value, Value]) -> list[Node]:
     level: dict[Node, int] = {}
     readers: dict[Value, int] = {}
     free: set[Node] = set()
-    old_of = {new.node: old for old, new in state.items() if new.node is not None}
+    replaced: dict[Node, list[Value]] = {}
+    for old, new in state.items():
+        if new.node is not None:
+            replaced.setdefault(new.node, []).append(old)
     for node in graph.nodes:
         before = [v.node for v in node.inputs if v.node is not None]
         if all(other in free for other in before):
             free.add(node)
         mine = max([level[other] for other in before if other in level], default=0)
-        if node in old_of:
-            mine = max(mine, readers.get(old_of[node], 0))
+        for old in replaced.get(node, ()):
+            mine = max(mine, readers.get(old, 0))
         level[node] = mine + 1
         for value in node.inputs:
             readers[value] = max(readers.get(value, 0), mine + 1)
     first: dict[Node, int] = {}
     for node in reversed(graph.nodes):
-        if node in free and node not in old_of:
+        if node in free and node not in replaced:
             level[node] = max(first.get(node, level[node] + 1) - 1, level[node])
         for value in node.inputs:
             if value.node is not None:
@@ -288,15 +297,20 @@ def _fits(nodes: list[Node]) -> bool:
 
 def in_loops(entry: Entry) -> Entry:
     """An entry point prepared, with its chains of elementwise nodes fused."""
-    graph = prepare(share_scans(entry.graph), keep=is_elementwise)
-    entry = entry.with_graph(graph)
+    entry = opened(entry)
     return entry.with_graph(fuse_maps(entry.graph, entry.replaced()))
+
+
+def opened(entry: Entry) -> Entry:
+    """An entry point prepared, with the regions whole that are one loop."""
+    return entry.with_graph(prepare(share_scans(entry.graph), keep=is_elementwise))
 
 
 def fuse_maps(
     graph: Graph,
     state: Mapping[Value, Value],
     admit: Callable[[Node], bool] = lambda _: True,
+    units: Callable[[Shape], int] = fold_units,
 ) -> Graph:
     """The graph with chains of elementwise nodes as ``fused`` nodes.
 
@@ -304,6 +318,7 @@ def fuse_maps(
         graph: a prepared graph.
         state: old → new, see :func:`early`.
         admit: whether a node may share a loop with others.
+        units: in how many units a whole sum over a shape is added up.
     """
     nodes = early(graph, state)
     loops = find_loops(nodes, admit)
@@ -317,7 +332,7 @@ def fuse_maps(
     with tracing():
         for node in nodes:
             if node in last:
-                _record_loop(last[node], readers, wanted, new)
+                _record_loop(last[node], readers, wanted, new, units)
             elif node not in inside:
                 made = replay(node, [new.get(v, v) for v in node.inputs])
                 pairs = zip(node.outputs, made, strict=True)
@@ -330,6 +345,7 @@ def _record_loop(
     readers: dict[Value, list[Node]],
     wanted: set[Value],
     new: dict[Value, Value],
+    units: Callable[[Shape], int],
 ) -> None:
     """Record the ``fused`` node of a loop, and what its results stand for."""
     members, origin = set(nodes), nodes[-1]
@@ -344,12 +360,11 @@ def _record_loop(
         and (v in wanted or any(reader not in members for reader in readers[v]))
     ]
     added = [body.argument(node.inputs[0]) for node in sums]
-    units = [fold_units(node.inputs[0].shape) for node in sums]
-    outputs = [*map(body.argument, arrays), *added]
-    attrs = {
-        "body": Graph("fused", body.inputs, outputs),
-        "folds": (0,) * len(arrays) + tuple(units),
-    }
+    graph = Graph("fused", body.inputs, [*map(body.argument, arrays), *added])
+    if any(node.primitive in BODIES for node in maps):  # may repeat what others do
+        graph = merge_common(graph)
+    folds = [units(node.inputs[0].shape) for node in sums]
+    attrs = {"body": graph, "folds": (0,) * len(arrays) + tuple(folds)}
     given = tuple([new.get(v, v) for v in body.outside])
     made = record(fused, given, attrs, origin)
     new.update(zip(arrays, made))

@@ -1,0 +1,239 @@
+"""Loops over elements on the NumPy engine: ufunc after ufunc, piece by piece.
+
+A loop of the schedule is a graph of elementwise nodes over one domain. Over a whole
+weight, each of its ufuncs would stream the operands through the memory. So the domain
+is cut into pieces that stay in the cache, and all ufuncs run over one before the next:
+
+    for x, t, y in pieces:       # views, made when the program is written
+        multiply(x, x, out=t)
+        add(t, y, out=y)
+
+Temporaries are scratch buffers as large as a piece, used again as soon as they are
+dead. A sum over everything adds up each piece while it is in the cache.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule.engines.numpy.lower import LOWERINGS, UFUNCS, Writer, reference
+from chainrule.engines.schedule.maps import scalar_broadcast
+from chainrule.graph.graph import Graph
+from chainrule.graph.node import Array, Node, Value
+from chainrule.graph.primitive import REFERENCES
+from chainrule.primitives.creation import constant
+
+#: Elements of a piece, at most: with five or six arrays it fits the cache of a core.
+PIECE = 32768
+
+Shape = tuple[int, ...]
+Part = tuple[slice, ...]
+
+
+def pieces(shape: Shape) -> list[Part]:
+    """Where to cut an array: after whole rows, as many as fit, alike in size."""
+    total = math.prod(shape)
+    if total <= PIECE:
+        return [()]
+    rows, row = shape[0], math.prod(shape[1:])
+    if row > PIECE:
+        inner = pieces(shape[1:])
+        return [(slice(i, i + 1), *part) for i in range(rows) for part in inner]
+    each = -(-rows // -(-total // PIECE))
+    return [(slice(i, min(i + each, rows)),) for i in range(0, rows, each)]
+
+
+def written_last(body: Graph, read: Sequence[int], made: int) -> bool:
+    """Whether a loop reads those inputs no more once it has made that output."""
+    old = {body.inputs[i] for i in read}
+    at = [i for i, node in enumerate(body.nodes) if old.intersection(node.inputs)]
+    new = body.outputs[made]
+    return new.node in body.nodes[max(at, default=0) :]
+
+
+def emit_loop(
+    w: Writer,
+    body: Graph,
+    shape: Shape,
+    operands: Sequence[Array | str],
+    targets: Sequence[Array],
+    folds: Sequence[int],
+) -> None:
+    """Statements for a loop.
+
+    Args:
+        w: what is being written.
+        body: what it computes for each element.
+        shape: the domain, in numbers.
+        operands: what it reads: memory; or the name of a scalar, or of an array whose
+            place is not known yet.
+        targets: where its results go.
+        folds: for each result 1, if it is the sum over the domain, else 0.
+    """
+    whole = [t for t, fold in zip(targets, folds, strict=True) if not fold]
+    lead = next(iter([*whole, *(a for a in operands if not isinstance(a, str))]), None)
+    turned = lead is not None and not lead.flags.c_contiguous
+    if turned and lead is not None and lead.T.flags.c_contiguous:
+        shape = shape[::-1]
+        arrays = [v.shape != () for v in body.inputs]
+        operands = [_turned(w, a) if x else a for a, x in zip(operands, arrays)]
+        targets = [t if fold else t.T for t, fold in zip(targets, folds)]
+    _Loop(w, body, shape, operands, targets, folds).emit()
+
+
+def _turned(w: Writer, array: Array | str) -> Array | str:
+    return w.turn(array) if isinstance(array, str) else array.T
+
+
+class _Loop:
+    """A loop being written."""
+
+    def __init__(
+        self,
+        w: Writer,
+        body: Graph,
+        shape: Shape,
+        operands: Sequence[Array | str],
+        targets: Sequence[Array],
+        folds: Sequence[int],
+    ) -> None:
+        self.w, self.body = w, body
+        self.operands = dict(zip(body.inputs, operands, strict=True))
+        self.results = list(zip(body.outputs, targets, folds, strict=True))
+        self.parts = pieces(shape)
+        like = np.broadcast_to(np.empty(()), shape)
+        self.shapes = [like[part].shape for part in self.parts]
+        self.last = {v: i for i, node in enumerate(body.nodes) for v in node.inputs}
+        self.names: dict[Value, str] = {}
+        self.free: list[tuple[np.dtype[Any], str]] = []
+        self.owned: dict[Value, tuple[np.dtype[Any], str]] = {}
+        self.slots = 0
+        self.late: list[tuple[str, str]] = []
+        self.sums: list[tuple[Array, Array]] = []
+
+    def emit(self) -> None:
+        """Write it."""
+        with self.w.repeated():
+            for value, operand in self.operands.items():
+                self._read(value, operand)
+            for i, node in enumerate(self.body.nodes):
+                self._node(i, node)
+            for target, source in self.late:
+                self.w.line(f"copyto({target}, {source})")
+        for partial, total in self.sums:
+            reduce, parts = self.w.name(np.add.reduce), self.w.name(partial)
+            self.w.line(f"{reduce}({parts}, None, None, {self.w.name(total)})")
+
+    # -- memory --------------------------------------------------------------------
+
+    def _pieces(self, array: Array) -> str:
+        """A name for the pieces of an array, one after the other; a scalar is whole."""
+        parts = self.parts if array.shape else [()] * len(self.parts)
+        return self.w.each([array[(*part, ...)] for part in parts])
+
+    def _scratch(self, dtype: np.dtype[Any]) -> tuple[np.dtype[Any], str]:
+        """A buffer for a temporary: the latest that is free is in the cache."""
+        fit = [slot for slot in self.free if slot[0] == dtype]
+        if fit:
+            self.free.remove(fit[-1])
+            return fit[-1]
+        counts = [math.prod(shape) for shape in self.shapes]
+        line = self.w.scratch(self.slots, max(counts), dtype)
+        self.slots += 1
+        views = [line[:n].reshape(s) for n, s in zip(counts, self.shapes)]
+        return dtype, self.w.each(views)
+
+    def _writable(self, target: Array, at: int) -> bool:
+        """Whether no node behind ``at`` reads an operand where a target lies."""
+        return not any(
+            self.last.get(v, -1) > at
+            and not isinstance(operand, str)
+            and np.may_share_memory(operand, target)
+            for v, operand in self.operands.items()
+        )
+
+    # -- values --------------------------------------------------------------------
+
+    def _read(self, value: Value, operand: Array | str) -> None:
+        """An operand."""
+        if not isinstance(operand, str):
+            self.names[value] = self._pieces(operand)
+        elif value.shape and len(self.parts) > 1:
+            self.names[value] = self.w.name(None)
+            part = self.w.each(self.parts)
+            self.w.line(f"{self.names[value]} = {operand}[{part}]")
+        else:
+            self.names[value] = operand
+        self._kept(value)
+
+    def _node(self, i: int, node: Node) -> None:
+        (out,) = node.outputs
+        assert out is not None
+        if node.primitive is constant:
+            self.names[out] = self.w.name(REFERENCES[constant](**node.attrs))
+            self._kept(out)
+        elif scalar_broadcast(node):
+            self.names[out] = self.names[node.inputs[0]]
+            self._kept(out)
+        else:
+            self._compute(i, node, out)
+
+    def _kept(self, value: Value) -> None:
+        """A copy of what is a result as it comes: others may be stored over it."""
+        if any(v is value for v, _, _ in self.results):
+            slot = self._scratch(value.dtype.numpy)
+            self.w.line(f"copyto({slot[1]}, {self.names[value]})")
+            self.names[value] = slot[1]
+            self._made(value, None)
+
+    def _compute(self, i: int, node: Node, out: Value) -> None:
+        dying = [
+            self.owned.pop(v)
+            for v in dict.fromkeys(node.inputs)
+            if self.last[v] == i and v in self.owned
+        ]
+        ufunc = UFUNCS.get(node.primitive)
+        if ufunc is not None:  # may write over its operands
+            self.free += dying
+        target = next((t for v, t, fold in self.results if v is out and not fold), None)
+        direct = target is not None and self._writable(target, i)
+        if direct and target is not None:
+            self.names[out] = self._pieces(target)
+        elif out.shape == () and self.shapes[0]:
+            self.names[out] = self.w.name(np.empty((), out.dtype.numpy))
+        else:
+            self.owned[out] = slot = self._scratch(out.dtype.numpy)
+            self.names[out] = slot[1]
+            if target is not None:
+                self.last[out] = len(self.body.nodes)
+        operands = [self.names[v] for v in node.inputs]
+        if ufunc is not None:
+            call = f"{self.w.name(ufunc)}({', '.join(operands)}, out={self.names[out]})"
+            self.w.line(call)
+        else:
+            lower = LOWERINGS.get(node.primitive, reference)
+            lower(self.w, node, operands, self.names[out])
+            self.free += dying
+        self._made(out, target if direct else None)
+        if out in self.owned and self.last.get(out, i) <= i:  # only added up
+            self.free.append(self.owned.pop(out))
+
+    def _made(self, value: Value, stored: Array | None) -> None:
+        """Store or add up a value where it is a result, but in ``stored``."""
+        for v, target, fold in self.results:
+            if v is not value or target is stored:
+                continue
+            if not fold:
+                self.late.append((self._pieces(target), self.names[value]))
+                continue
+            partial = target
+            if len(self.parts) > 1:
+                partial = np.empty(len(self.parts), target.dtype)
+                self.sums.append((partial, target[0, ...]))
+            slots = self.w.each([partial[k, ...] for k in range(len(partial))])
+            reduce = self.w.name(np.add.reduce)
+            self.w.line(f"{reduce}({self.names[value]}, None, None, {slots})")

@@ -1,0 +1,145 @@
+"""Small loops that do the same to several arrays, as one: ``together`` nodes.
+
+The update of a bias of ten numbers takes as many calls as that of a large weight. Where
+an engine pays for each call, the applications of one region with the same scalars are
+one loop, whose domain is all of their arrays, one behind the other:
+
+    b₁′ = sgd_update(b₁, g₁, η)
+    b₂′ = sgd_update(b₂, g₂, η)      →    b₁′, b₂′ = together(b₁, g₁, η, b₂, g₂, η)
+
+Each application is a *member*. An engine that lays b₁ and b₂ side by side in memory,
+and g₁ and g₂, goes through them as through one line.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from chainrule.engines.schedule.maps import loop_body, region_loop
+from chainrule.graph.build import record, tracing
+from chainrule.graph.declare import Operation
+from chainrule.graph.graph import Graph, users
+from chainrule.graph.node import Array, Node, Value
+from chainrule.graph.primitive import BODIES, REFERENCES, Primitive, as_tuple
+from chainrule.graph.program import Entry
+from chainrule.graph.types import ArrayType
+from chainrule.passes.common import attr_key
+
+
+def _types(
+    *types: ArrayType, region: Primitive, members: int, **attrs: Any
+) -> tuple[ArrayType, ...]:
+    each = len(types) // members
+    return tuple(
+        [
+            made
+            for k in range(members)
+            for made in region.output_types(types[k * each : (k + 1) * each], attrs)
+        ]
+    )
+
+
+def _reference(
+    *arrays: Array, region: Primitive, members: int, **attrs: Any
+) -> tuple[Array, ...]:
+    each = len(arrays) // members
+    made: list[Array] = []
+    for k in range(members):
+        mine = arrays[k * each : (k + 1) * each]
+        made += as_tuple(REFERENCES[region](*mine, **attrs))
+    return tuple(made)
+
+
+#: Applications of one region. Attributes: ``region``, how many ``members``, and the
+#: region's own. Inputs and outputs: those of the first, then those of the second …
+together = Operation(name="together", rule=_types, internal=True)
+REFERENCES[together] = _reference
+
+
+def members_of(node: Node) -> list[tuple[list[Value], list[Value]]]:
+    """The inputs and the outputs of each member of a ``together`` node."""
+    members: int = node.attrs["members"]
+    outputs = [v for v in node.outputs if v is not None]
+    given, made = len(node.inputs) // members, len(outputs) // members
+    return [
+        (
+            list(node.inputs[k * given : (k + 1) * given]),
+            outputs[k * made : (k + 1) * made],
+        )
+        for k in range(members)
+    ]
+
+
+def line_body(node: Node) -> Graph:
+    """The body of a ``together`` node, over one line of all elements."""
+    members = members_of(node)
+    length = sum(_count(outputs[0]) for _, outputs in members)
+    attrs = dict(node.attrs)
+    region = attrs.pop("region")
+    del attrs["members"]
+    types = [ArrayType((length,) if v.shape else (), v.dtype) for v in members[0][0]]
+    body = region_loop(region, types, attrs)
+    assert body is not None
+    return body
+
+
+def small_loops_together(entry: Entry, below: int) -> Entry:
+    """An entry point with its small updates as ``together`` nodes.
+
+    The members have one region, attributes and scalars; they read state or what has
+    been computed, and nobody within the graph reads what they make.
+
+    Args:
+        entry: the entry point, prepared, its regions whole.
+        below: loops over as many elements or more stay as they are.
+    """
+    graph = entry.graph
+    if not entry.replaces:
+        return entry
+    readers = users(graph)
+    held = set(graph.inputs[len(entry.inputs) :])
+    found: dict[Any, list[Node]] = {}
+    for node in graph.nodes:
+        if _may_join(node, held, readers, below):
+            attrs = tuple([(k, attr_key(a)) for k, a in sorted(node.attrs.items())])
+            kinds = [v.dtype if v.shape else id(v) for v in node.inputs]
+            found.setdefault((node.primitive, attrs, *kinds), []).append(node)
+    new: dict[Value, Value] = {}
+    with tracing():
+        for nodes in found.values():
+            if len(nodes) > 1:
+                _record_together(nodes, new)
+    if not new:
+        return entry
+    outputs = [new.get(v, v) for v in graph.outputs]
+    return entry.with_graph(Graph(graph.name, graph.inputs, outputs))
+
+
+def _may_join(
+    node: Node, held: set[Value], readers: dict[Value, list[Node]], below: int
+) -> bool:
+    if node.primitive not in BODIES or loop_body(node) is None:
+        return False
+    arrays = [v for v in (*node.inputs, *node.outputs) if v is None or v.shape]
+    return all(
+        v is not None
+        and all(isinstance(d, int) for d in v.shape)
+        and _count(v) < below
+        and not (v.node is node and readers.get(v))
+        and (v in held or (v.node is not None and not v.node.primitive.view))
+        for v in arrays
+    ) and all(v is not None and v.shape for v in node.outputs)
+
+
+def _record_together(nodes: Sequence[Node], new: dict[Value, Value]) -> None:
+    first, last = nodes[0], nodes[-1]
+    inputs = tuple([v for node in nodes for v in node.inputs])
+    attrs = {"region": first.primitive, "members": len(nodes), **first.attrs}
+    made = record(together, inputs, attrs, last)
+    new.update(zip([v for node in nodes for v in node.outputs if v], made, strict=True))
+
+
+def _count(value: Value) -> int:
+    return math.prod([d for d in value.shape if isinstance(d, int)])

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import importlib.util
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
 from chainrule.engines import load_engine
+from chainrule.engines.numpy import loops
 from chainrule.graph.build import Trace, constant, tracing
 from chainrule.graph.graph import Graph
 from chainrule.graph.interpret import evaluate
@@ -66,7 +68,7 @@ from chainrule.primitives.trigonometry import cos, sin
 from chainrule.primitives.windows import window_max, window_sum
 from chainrule.regions.activations import relu, sigmoid, softmax
 from chainrule.regions.control import scan
-from chainrule.regions.updates import adam_update
+from chainrule.regions.updates import adam_update, sgd_update
 
 ENGINES = ["numpy"]
 if importlib.util.find_spec("llvmlite") is not None:
@@ -368,9 +370,14 @@ def programs(draw) -> tuple[Program, int]:
         new = adam_update(weight, gradient, m, v, *scalars)
         alike = [p for p in pool if p.shape == left.shape]
         replaced = {"weight": new[0], "m": new[1], "v": new[2]}
+        # Alike but for their arrays, so that an engine may run them as one.
+        alike += [
+            sgd_update(state, draw(st.sampled_from(alike)), scalars[1])
+            for state in (left, right)
+        ]
         for state in ("left", "right"):
             if draw(st.booleans()):
-                replaced[state] = draw(st.sampled_from([*alike, left, right]))
+                replaced[state] = draw(st.sampled_from(alike))
         visible = draw(st.lists(st.sampled_from([*pool, *new]), min_size=0, max_size=3))
         visible.append(pool[-1])
     graph = Graph("main", [*inputs, *states], [*visible, *replaced.values()])
@@ -402,11 +409,24 @@ def test_many_random_programs(engine: str, made: tuple[Program, int]) -> None:
 
 
 def check(engine: str, program: Program, n: int) -> None:
-    """Two steps on the engine, with 1, 2 and 3 threads, against the references."""
+    """Two steps against the references: with 1, 2 and 3 threads, or in small pieces."""
     note(f"N = {n}\n{program}")
+    if engine == "numpy":
+        against_references(engine, program, n)
+        with patch.object(loops, "PIECE", 40):
+            against_references(engine, program, n)
+        return
+    bits = [against_references(engine, program, n, threads) for threads in (1, 2, 3)]
+    assert all(b == bits[0] for b in bits[1:]), "the bits depend on the threads"
+
+
+def against_references(
+    engine: str, program: Program, n: int, threads: int = 1
+) -> list[bytes]:
+    """Run two steps; the bits of all results."""
     entry = program.entries["main"]
     rng = np.random.default_rng(0)
-    arrays = {
+    held = {
         v.name: np.asarray(
             rng.uniform(
                 -1,
@@ -417,28 +437,24 @@ def check(engine: str, program: Program, n: int) -> None:
         )
         for v in entry.graph.inputs
     }
-    arrays["v"] = abs(arrays["v"])
-    bits: list[list[bytes]] = []
-    for threads in (1, 2, 3) if engine == "native" else (1,):
-        executable = load_engine(engine, program, threads=threads)
-        held = dict(arrays)
-        for name in entry.state:
-            executable.write(name, held[name])
-        seen: list[bytes] = []
-        for _ in range(2):
-            wanted = evaluate(entry.graph, [held[v.name] for v in entry.graph.inputs])
-            given_arrays = {k: held[k] for k in entry.inputs}
-            got = executable.run("main", given_arrays, steps=1, sizes={"N": n})
-            for value, (mine,) in zip(wanted, got):
-                close(mine, value)
-            for name, index in entry.replaces.items():
-                mine = executable.read(name)
-                close(mine, wanted[index])
-                held[name] = mine  # rounding must not add up over steps
-                seen.append(mine.tobytes())
-            seen += [a.tobytes() for a in got]
-        bits.append(seen)
-    assert all(b == bits[0] for b in bits[1:]), "the bits depend on the threads"
+    held["v"] = abs(held["v"])
+    executable = load_engine(engine, program, threads=threads)
+    for name in entry.state:
+        executable.write(name, held[name])
+    seen: list[bytes] = []
+    for _ in range(2):
+        wanted = evaluate(entry.graph, [held[v.name] for v in entry.graph.inputs])
+        given_arrays = {k: held[k] for k in entry.inputs}
+        got = executable.run("main", given_arrays, steps=1, sizes={"N": n})
+        for value, (mine,) in zip(wanted, got):
+            close(mine, value)
+        for name, index in entry.replaces.items():
+            mine = executable.read(name)
+            close(mine, wanted[index])
+            held[name] = mine  # rounding must not add up over steps
+            seen.append(mine.tobytes())
+        seen += [a.tobytes() for a in got]
+    return seen
 
 
 def close(got: np.ndarray, wanted: np.ndarray) -> None:

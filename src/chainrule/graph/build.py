@@ -342,12 +342,12 @@ def record(
     inputs: tuple[Value, ...],
     attrs: dict[str, Any],
     origin: Node | None = None,
-    types: Sequence[ArrayType] | None = None,
+    types: Sequence[ArrayType | Value] | None = None,
 ) -> tuple[Value, ...]:
     """Record a node without numbers; its outputs have types alone.
 
     Scope, role and source are those of the surroundings, or of ``origin``. ``types``
-    are those of the outputs, where they are known.
+    are those of the outputs, or values like them, where they are known.
     """
     trace = context.trace
     if trace is not None:
@@ -378,13 +378,16 @@ def replay(
 
     Scope, role and source are kept, or taken from ``origin``.
     """
-    types: list[ArrayType] | None = [v.type for v in node.outputs if v is not None]
-    if len(types) != len(node.outputs) or not all(
-        old is new or (old.shape == new.shape and old.dtype is new.dtype)
-        for old, new in zip(node.inputs, inputs, strict=True)
-    ):
-        types = None
-    return record(node.primitive, tuple(inputs), node.attrs, origin or node, types)
+    outputs = node.outputs
+    alike: list[Value] | None = [v for v in outputs if v is not None]
+    if len(alike) != len(outputs):
+        alike = None
+    else:
+        for old, new in zip(node.inputs, inputs, strict=True):
+            if old is not new and (old.shape != new.shape or old.dtype is not new.dtype):
+                alike = None
+                break
+    return record(node.primitive, tuple(inputs), node.attrs, origin or node, alike)
 
 
 def _report_exceptions(primitive: Primitive) -> None:

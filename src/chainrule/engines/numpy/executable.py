@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from chainrule.engines import Buffer, on_host
+from chainrule.engines.garbage import kept
 from chainrule.engines.memory_plan import MemoryPlan, make_plan
-from chainrule.engines.numpy.loops import PIECE, emit_loop, written_last
+from chainrule.engines.numpy import loops
+from chainrule.engines.numpy.lines import allocate, as_line, lines, shaped
 from chainrule.engines.numpy.lower import (
     GLOBALS,
     LOWERINGS,
@@ -73,8 +75,10 @@ class NumpyExecutable:
         self.weights = weight_states(self.entries.values())
         self.state: dict[str, Array] = {}
         for entry in self.entries.values():
-            held = dict(zip(entry.graph.inputs[len(entry.inputs) :], entry.state))
-            for values in lines(entry):
+            graph = entry.graph
+            held = {graph.outputs[i]: name for name, i in entry.replaces.items()}
+            held |= zip(graph.inputs[len(entry.inputs) :], entry.state, strict=True)
+            for values in lines(graph):
                 names = [held.get(v, "") for v in values]
                 if all(names) and not self.state.keys() & names:
                     transposed = [name in self.weights for name in names]
@@ -127,61 +131,15 @@ class NumpyExecutable:
             return function.run(inputs, steps)
 
 
-def allocate(
-    values: Sequence[Value], transposed: Sequence[bool], sizes: Sizes
-) -> list[Array]:
-    """Zeros for values of one dtype, one after the other in memory."""
-    lengths = [math.prod(resolve(v.shape, sizes)) for v in values]
-    memory = np.zeros(sum(lengths), values[0].dtype.numpy)
-    arrays: list[Array] = []
-    at = 0
-    for value, size, other_way in zip(values, lengths, transposed, strict=True):
-        arrays.append(_shaped(memory[at : at + size], value, other_way, sizes))
-        at += size
-    return arrays
-
-
-def _shaped(line: Array, value: Value, transposed: bool, sizes: Sizes) -> Array:
-    shape = resolve(value.shape, sizes)
-    return line.reshape(shape[::-1]).T if transposed else line.reshape(shape)
-
-
 def _in_loops(entry: Entry) -> Entry:
     """An entry point in the loops of the schedule, as they pay here.
 
     A call costs as much as some thousand elements, so small updates are one loop; there
     is one thread, so a sum has one unit.
     """
-    entry = small_loops_together(opened(entry), below=PIECE)
+    entry = small_loops_together(opened(entry), below=loops.PIECE)
     graph = fuse_maps(entry.graph, entry.replaced(), units=lambda shape: 1)
     return entry.with_graph(graph)
-
-
-def lines(entry: Entry) -> Iterator[list[Value]]:
-    """The values that lie side by side if that can be: a loop sees them as one line."""
-    for node in entry.graph.nodes:
-        if node.primitive is together:
-            for values in zip(*[inputs for inputs, _ in members_of(node)], strict=True):
-                if values[0].shape and len(set(values)) == len(values):
-                    yield list(values)
-
-
-def in_memory_order(array: Array) -> Array:
-    """A view of a contiguous array (row-major or transposed) as one line."""
-    return (array if array.flags.c_contiguous else array.T).reshape(-1)
-
-
-def side_by_side(arrays: Sequence[Array]) -> Array | None:
-    """One line over lines that lie one after the other in memory; None otherwise."""
-    base, at = arrays[0].base, arrays[0].ctypes.data
-    if base is None or base.dtype != arrays[0].dtype:
-        return None
-    for array in arrays:
-        if array.base is not base or array.ctypes.data != at:
-            return None
-        at += array.nbytes
-    start = (arrays[0].ctypes.data - base.ctypes.data) // base.itemsize
-    return base[start : start + sum(a.size for a in arrays)]
 
 
 def _is_view(node: Node, root: dict[Value, Value]) -> bool:
@@ -199,18 +157,20 @@ def _in_place(node: Node, old: Value, new: Value) -> bool:
     if old.type != new.type:
         return False
     if node.primitive is together:
-        return any(old in ins and new in outs for ins, outs in members_of(node))
+        reading = [outputs for inputs, outputs in members_of(node) if old in inputs]
+        return len(reading) == 1 and new in reading[0]
     body = loop_body(node)
     if body is None or old.node is None:
         # What a loop reads again it stores late: that costs less than to copy state.
         return body is not None or node.primitive in UFUNCS
     read = [i for i, v in enumerate(node.inputs) if v is old]
-    return written_last(body, read, node.outputs.index(new))
+    return loops.written_last(body, read, node.outputs.index(new))
 
 
 class Function:
     """One entry point for one set of sizes, as a Python function."""
 
+    @kept()
     def __init__(
         self,
         entry: Entry,
@@ -227,7 +187,7 @@ class Function:
         self.entry = entry = self.plan.entry
         self.transposed = weight_values(entry, weights)
         self.placed: dict[Value, Array] = {}
-        for values in lines(entry):
+        for values in lines(entry.graph):
             self._place(values)
         self.arena = np.zeros(self.plan.arena + 64, np.uint8)
         skew = -self.arena.ctypes.data % 64
@@ -306,9 +266,9 @@ class Function:
         start = self.plan.offsets[value]
         raw = self.arena[start : start + self._bytes(value)]
         line = raw.view(value.dtype.numpy)
-        return _shaped(line, value, value in self.transposed, self.sizes)
+        return shaped(line, value, value in self.transposed, self.sizes)
 
-    def _place(self, values: list[Value]) -> None:
+    def _place(self, values: Sequence[Value]) -> None:
         """Lay computed values side by side."""
         plan = self.plan
         for v in values:
@@ -361,7 +321,7 @@ class Function:
             out = self._fix(outputs[0], self._buffer(outputs[0]))
             operands = [self._operand(v) for v in node.inputs]
             self.line(
-                f"{self.name(UFUNCS[primitive])}({', '.join(operands)}, out={out})"
+                f"{self.name(UFUNCS[primitive])}({', '.join(operands)}, {out})"
             )
         elif primitive is together or body is not None:
             for v in outputs:
@@ -417,36 +377,31 @@ class Function:
         targets = [self.fixed[v] for v in node.outputs if v is not None]
         shapes = [v.shape for v in (*body.outputs, *body.inputs) if v.shape]
         shape = resolve(shapes[0] if shapes else (), self.sizes)
-        emit_loop(self, body, shape, operands, targets, folds_of(node))
+        loops.emit_loop(self, body, shape, operands, targets, folds_of(node))
 
     def _together(self, node: Node) -> None:
         """One loop over the arrays of all members, as over one line."""
-        members, body = members_of(node), line_body(node)
+        members = members_of(node)
         operands: list[Array | str] = []
         for values in zip(*[inputs for inputs, _ in members], strict=True):
             if values[0].shape == ():
                 operands.append(self.names[values[0]])
                 continue
-            parts = [in_memory_order(self.fixed[v]) for v in values]
-            line = side_by_side(parts)
-            if line is None:
-                line = np.concatenate(parts)
-                given = self.name(parts)
-                self.line(f"concatenate({given}, 0, {self.name(line)})")
+            line, apart = as_line([self.fixed[v] for v in values])
+            for part, array in apart:
+                self.line(f"copyto({self.name(part)}, {self.name(array)})")
             operands.append(line)
-        targets: list[Array] = []
-        copies: list[tuple[Array, Array]] = []
-        for values in zip(*[outputs for _, outputs in members], strict=True):
-            parts = [in_memory_order(self.fixed[v]) for v in values]
-            line = side_by_side(parts)
-            if line is None:
-                line = np.concatenate(parts)
-                cuts = np.cumsum([len(part) for part in parts])
-                copies += zip(parts, np.split(line, cuts[:-1]), strict=True)
-            targets.append(line)
-        emit_loop(self, body, targets[0].shape, operands, targets, (0,) * len(targets))
-        for part, made in copies:
-            self.line(f"copyto({self.name(part)}, {self.name(made)})")
+        made = [
+            as_line([self.fixed[v] for v in values])
+            for values in zip(*[outputs for _, outputs in members], strict=True)
+        ]
+        targets = [line for line, _ in made]
+        folds = (0,) * len(targets)
+        shape = targets[0].shape
+        loops.emit_loop(self, line_body(node), shape, operands, targets, folds)
+        for _, apart in made:
+            for part, array in apart:
+                self.line(f"copyto({self.name(array)}, {self.name(part)})")
 
     # -- what loops write to -------------------------------------------------------
 
@@ -454,7 +409,7 @@ class Function:
         """A temporary for one piece."""
         key = (index, dtype)
         if key not in self._scratch or len(self._scratch[key]) < length:
-            self._scratch[key] = np.empty(max(length, PIECE), dtype)
+            self._scratch[key] = np.empty(max(length, loops.PIECE), dtype)
         return self._scratch[key][:length]
 
     @contextmanager

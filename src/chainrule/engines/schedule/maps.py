@@ -88,6 +88,8 @@ def loop_body(node: Node) -> Graph | None:
     """
     if node.primitive is fused:
         return node.attrs["body"]
+    if node.primitive not in BODIES:
+        return None
     return region_loop(node.primitive, [v.type for v in node.inputs], node.attrs)
 
 
@@ -95,12 +97,9 @@ def region_loop(
     region: Primitive, types: Sequence[ArrayType], attrs: dict[str, Any]
 ) -> Graph | None:
     """:func:`loop_body` of a region for inputs of these types."""
-    body_of = BODIES.get(region)
-    if body_of is None:
-        return None
     key = (region, tuple(types), tuple(attrs.items()))
     if key not in _loop_bodies:
-        body = prepare(body_of(types, attrs))
+        body = prepare(BODIES[region](types, attrs))
         _loop_bodies[key] = body if _one_loop(body) else None
     return _loop_bodies[key]
 

@@ -15,72 +15,65 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from chainrule.engines.schedule.maps import loop_body, region_loop
 from chainrule.graph.build import record, tracing
 from chainrule.graph.declare import Operation
 from chainrule.graph.graph import Graph, users
 from chainrule.graph.node import Array, Node, Value
-from chainrule.graph.primitive import BODIES, REFERENCES, Primitive, as_tuple
+from chainrule.graph.primitive import BODIES, REFERENCES, as_tuple, lookup
 from chainrule.graph.program import Entry
 from chainrule.graph.types import ArrayType
 from chainrule.passes.common import attr_key
 
+T = TypeVar("T")
+
 
 def _types(
-    *types: ArrayType, region: Primitive, members: int, **attrs: Any
+    *types: ArrayType, region: str, members: int, **attrs: Any
 ) -> tuple[ArrayType, ...]:
-    each = len(types) // members
-    return tuple(
-        [
-            made
-            for k in range(members)
-            for made in region.output_types(types[k * each : (k + 1) * each], attrs)
-        ]
-    )
-
-
-def _reference(
-    *arrays: Array, region: Primitive, members: int, **attrs: Any
-) -> tuple[Array, ...]:
-    each = len(arrays) // members
-    made: list[Array] = []
-    for k in range(members):
-        mine = arrays[k * each : (k + 1) * each]
-        made += as_tuple(REFERENCES[region](*mine, **attrs))
+    rule, made = lookup(region).output_types, list[ArrayType]()
+    for mine in _in_parts(types, members):
+        made += rule(mine, attrs)
     return tuple(made)
 
 
-#: Applications of one region. Attributes: ``region``, how many ``members``, and the
+def _reference(
+    *arrays: Array, region: str, members: int, **attrs: Any
+) -> tuple[Array, ...]:
+    reference, made = REFERENCES[lookup(region)], list[Array]()
+    for mine in _in_parts(arrays, members):
+        made += as_tuple(reference(*mine, **attrs))
+    return tuple(made)
+
+
+def _in_parts(items: Sequence[T], members: int) -> list[Sequence[T]]:
+    each = len(items) // members
+    return [items[k * each : (k + 1) * each] for k in range(members)]
+
+
+#: Applications of one region. Attributes: the ``region``, how many ``members``, and the
 #: region's own. Inputs and outputs: those of the first, then those of the second …
 together = Operation(name="together", rule=_types, internal=True)
 REFERENCES[together] = _reference
 
 
-def members_of(node: Node) -> list[tuple[list[Value], list[Value]]]:
+def members_of(node: Node) -> list[tuple[Sequence[Value], Sequence[Value]]]:
     """The inputs and the outputs of each member of a ``together`` node."""
     members: int = node.attrs["members"]
     outputs = [v for v in node.outputs if v is not None]
-    given, made = len(node.inputs) // members, len(outputs) // members
-    return [
-        (
-            list(node.inputs[k * given : (k + 1) * given]),
-            outputs[k * made : (k + 1) * made],
-        )
-        for k in range(members)
-    ]
+    parts = _in_parts(node.inputs, members), _in_parts(outputs, members)
+    return list(zip(*parts, strict=True))
 
 
 def line_body(node: Node) -> Graph:
     """The body of a ``together`` node, over one line of all elements."""
     members = members_of(node)
     length = sum(_count(outputs[0]) for _, outputs in members)
-    attrs = dict(node.attrs)
-    region = attrs.pop("region")
-    del attrs["members"]
     types = [ArrayType((length,) if v.shape else (), v.dtype) for v in members[0][0]]
-    body = region_loop(region, types, attrs)
+    own = {k: a for k, a in node.attrs.items() if k not in ("region", "members")}
+    body = region_loop(lookup(node.attrs["region"]), types, own)
     assert body is not None
     return body
 
@@ -136,7 +129,7 @@ def _may_join(
 def _record_together(nodes: Sequence[Node], new: dict[Value, Value]) -> None:
     first, last = nodes[0], nodes[-1]
     inputs = tuple([v for node in nodes for v in node.inputs])
-    attrs = {"region": first.primitive, "members": len(nodes), **first.attrs}
+    attrs = {"region": first.primitive.name, "members": len(nodes), **first.attrs}
     made = record(together, inputs, attrs, last)
     new.update(zip([v for node in nodes for v in node.outputs if v], made, strict=True))
 

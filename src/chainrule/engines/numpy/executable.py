@@ -321,7 +321,7 @@ class Function:
             out = self._fix(outputs[0], self._buffer(outputs[0]))
             operands = [self._operand(v) for v in node.inputs]
             self.line(
-                f"{self.name(UFUNCS[primitive])}({', '.join(operands)}, {out})"
+                f"{self.name(UFUNCS[primitive])}({', '.join(operands)}, out={out})"
             )
         elif primitive is together or body is not None:
             for v in outputs:

@@ -5,8 +5,8 @@ weight, each of its ufuncs would stream the operands through the memory. So the 
 is cut into pieces that stay in the cache, and all ufuncs run over one before the next:
 
     for x, t, y in pieces:       # views, made when the program is written
-        multiply(x, x, t)
-        add(t, y, y)
+        multiply(x, x, out=t)
+        add(t, y, out=y)
 
 Temporaries are scratch buffers as large as a piece, used again as soon as they are
 dead. A sum over everything adds up each piece while it is in the cache.
@@ -212,7 +212,7 @@ class _Loop:
                 self.last[out] = len(self.body.nodes)
         operands = [self.names[v] for v in node.inputs]
         if ufunc is not None:
-            arguments = ", ".join([*operands, self.names[out]])
+            arguments = ", ".join([*operands, f"out={self.names[out]}"])
             self.w.line(f"{self.w.name(ufunc)}({arguments})")
         else:
             lower = LOWERINGS.get(node.primitive, reference)

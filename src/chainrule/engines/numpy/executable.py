@@ -20,6 +20,7 @@ from chainrule.engines import Buffer, on_host
 from chainrule.engines.garbage import kept
 from chainrule.engines.memory_plan import MemoryPlan, make_plan
 from chainrule.engines.numpy import loops
+from chainrule.engines.numpy.control import NESTED
 from chainrule.engines.numpy.lines import allocate, as_line, lines, shaped
 from chainrule.engines.numpy.lower import (
     GLOBALS,
@@ -209,18 +210,28 @@ class Function:
 
     def run(self, inputs: Mapping[str, Array | Buffer], steps: int) -> list[Array]:
         """Run ``steps`` times; every output has ``steps`` rows."""
-        for k, name in enumerate(self.entry.inputs):
-            given = inputs[name]
-            self.scope[f"in{k}"] = given.held if type(given) is Buffer else given
         outs = [
             np.empty((steps, *resolve(v.shape, self.sizes)), v.dtype.numpy)
             for v in self.entry.graph.outputs[: self.entry.outputs]
         ]
+        given = [inputs[name] for name in self.entry.inputs]
+        self.execute([g.held if type(g) is Buffer else g for g in given], outs, steps)
+        return outs
+
+    def execute(self, given: Sequence[Any], outs: Sequence[Array], steps: int) -> None:
+        """Run ``steps`` times on inputs in order, into a row of each output a step."""
+        for k, array in enumerate(given):
+            self.scope[f"in{k}"] = array
         for k, out in enumerate(outs):
             self.scope[f"out{k}"] = out
         with np.errstate(all="ignore"):
             self.scope["run"](steps)
-        return outs
+
+    def inner(self, entry: Entry, state: dict[str, Array]) -> Function:
+        """A graph within this one."""
+        made = Function(_in_loops(entry), state, set(), self.sizes)
+        self.largest_product = max(self.largest_product, made.largest_product)
+        return made
 
     # -- the writer that lowerings use -------------------------------------------
 
@@ -288,9 +299,9 @@ class Function:
     def _inputs(self) -> None:
         entry = self.entry
         arguments = entry.graph.inputs[: len(entry.inputs)]
-        for k, value in enumerate(arguments):
+        for k, (name, value) in enumerate(zip(entry.inputs, arguments, strict=True)):
             self.names[value] = f"in{k}"
-            if value.name in entry.each:
+            if name in entry.each:
                 self.names[value] = f"row{k}"
                 self.line(f"row{k} = in{k}[i, ...]")
         for value in entry.graph.inputs[len(entry.inputs) :]:
@@ -307,7 +318,9 @@ class Function:
 
     def _node(self, node: Node) -> None:
         primitive, body = node.primitive, loop_body(node)
-        attrs = {} if body is not None else attrs_at(node, self.sizes)
+        nested = NESTED.get(primitive)
+        whole = body is None and nested is None
+        attrs = attrs_at(node, self.sizes) if whole else {}
         outputs = [v for v in node.outputs if v is not None]
         if not node.inputs and body is None:  # numbers, counts and sizes
             made = REFERENCES[primitive](**attrs)
@@ -330,6 +343,12 @@ class Function:
                 self._loop(node, body)
             else:
                 self._together(node)
+        elif nested is not None:
+            for v in outputs:
+                self._fix(v, self._buffer(v))
+            held = [self.fixed[v] for v in outputs]
+            ins = ", ".join([self.names[v] for v in node.inputs])
+            self.line(f"{self.name(nested(self, node, held))}({ins})")
         elif len(outputs) == 1:
             ins = [self.names[v] for v in node.inputs]
             out = self._fix(outputs[0], self._buffer(outputs[0]))

@@ -1,0 +1,96 @@
+"""Loops and branches on the NumPy engine: a body is a function of its own.
+
+A loop is a program that is run ``length`` times: its carries are state, its sequences
+are inputs with a row for each step, and what it stacks are its outputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from chainrule.graph.graph import Graph
+from chainrule.graph.node import Array, Node
+from chainrule.graph.primitive import Primitive
+from chainrule.graph.program import Entry
+from chainrule.graph.types import Sizes, resolve
+from chainrule.regions.control import cond, scan
+
+
+class Body(Protocol):
+    """A graph that can be run."""
+
+    def execute(self, given: Sequence[Any], outs: Sequence[Array], steps: int) -> None:
+        """Run it so many times, with the inputs; every output has a row for each."""
+        ...
+
+
+class Host(Protocol):
+    """The function that a loop or branch is part of."""
+
+    sizes: Sizes
+
+    def inner(self, entry: Entry, state: dict[str, Array]) -> Body:
+        """A graph within it."""
+        ...
+
+
+Run = Callable[..., None]
+
+
+def _scan(host: Host, node: Node, outs: Sequence[Array]) -> Run:
+    body: Graph = node.attrs["body"]
+    constants, carries = node.attrs["constants"], node.attrs["carries"]
+    (length,) = resolve((node.attrs["length"],), host.sizes)
+    way = slice(None, None, -1 if node.attrs["reverse"] else 1)
+    fixed, inputs = constants + carries, body.inputs
+    held = {f"carry{i}": out for i, out in enumerate(outs[:carries])}
+    names = tuple([f"in{i}" for i in range(len(inputs) - carries)])
+    stacked = body.outputs[carries:]
+    entry = Entry(
+        name=body.name,
+        graph=Graph(
+            body.name,
+            (*inputs[:constants], *inputs[fixed:], *inputs[constants:fixed]),
+            (*stacked, *body.outputs[:carries]),
+        ),
+        inputs=names,
+        each=names[constants:],
+        state=tuple(held),
+        replaces={name: len(stacked) + i for i, name in enumerate(held)},
+        outputs=len(stacked),
+    )
+    inner, ys = host.inner(entry, held), [out[way] for out in outs[carries:]]
+
+    def run(*given: Array) -> None:
+        for carry, first in zip(held.values(), given[constants:fixed]):
+            np.copyto(carry, first)
+        xs = [x[way] for x in given[fixed:]]
+        inner.execute([*given[:constants], *xs], ys, length)
+
+    return run
+
+
+def _cond(host: Host, node: Node, outs: Sequence[Array]) -> Run:
+    def branch(graph: Graph) -> Body:
+        names = tuple([f"in{i}" for i in range(len(graph.inputs))])
+        entry = Entry(graph.name, graph, names, (), (), {}, len(graph.outputs))
+        return host.inner(entry, {})
+
+    no, yes = branch(node.attrs["false"]), branch(node.attrs["true"])
+    made = [out[None] for out in outs]
+
+    def run(which: Array, *given: Array) -> None:
+        (yes if which else no).execute(given, made, 1)
+
+    return run
+
+
+#: How nodes with bodies run: ``NESTED[p](function, node, outs)`` gives what is called
+#: with the node's inputs and stores into ``outs``.
+NESTED: dict[Primitive, Callable[[Host, Node, Sequence[Array]], Run]] = {
+    scan: _scan,
+    cond: _cond,
+}

@@ -76,3 +76,30 @@ def test_a_body_over_named_sizes(reverse: bool, rng: np.random.Generator) -> Non
             got = executable.run("main", names, steps=1, sizes={"N": n, "T": t})
             for mine, want in zip(got, wanted, strict=True):
                 assert_close(mine[0], want, f"{executable.engine}, N = {n}, T = {t}")
+
+
+@pytest.mark.parametrize("length", [0, 1, 3])
+def test_carries_that_change_places(length: int, rng: np.random.Generator) -> None:
+    """What a step gives back it was given: nothing may lie over it before."""
+    kind = ArrayType((2, 3), DType.float32)
+
+    def step(k: Value, h: Value, c: Value, x: Value) -> tuple[Value, ...]:
+        return c, h, h, x, k, mul(k, c)
+
+    inner = trace(step, [kind] * 4, name="step")
+    loop = {"length": length, "constants": 1, "carries": 2, "reverse": False}
+    rows = ArrayType((length, 2, 3), DType.float32)
+    graph = trace(
+        lambda *values: scan(*values, body=inner, **loop),
+        [kind, kind, kind, rows],
+        name="main",
+    )
+    arrays = [rng.uniform(-1, 1, v.shape).astype("f4") for v in graph.inputs]
+    names = dict(zip([v.name or "" for v in graph.inputs], arrays))
+    wanted = evaluate(graph, arrays)
+    for engine in ENGINES:
+        executable = load_engine(engine, program_of(graph), threads=1)
+        for _ in range(2):
+            got = executable.run("main", names, steps=1, sizes={})
+            for mine, want in zip(got, wanted, strict=True):
+                assert_close(mine[0], want, engine)

@@ -160,12 +160,7 @@ def _in_place(node: Node, old: Value, new: Value) -> bool:
     if node.primitive is together:
         reading = [outputs for inputs, outputs in members_of(node) if old in inputs]
         return len(reading) == 1 and new in reading[0]
-    body = loop_body(node)
-    if body is None or old.node is None:
-        # What a loop reads again it stores late: that costs less than to copy state.
-        return body is not None or node.primitive in UFUNCS
-    read = [i for i, v in enumerate(node.inputs) if v is old]
-    return loops.written_last(body, read, node.outputs.index(new))
+    return node.primitive in UFUNCS or loop_body(node) is not None
 
 
 class Function:

@@ -43,16 +43,9 @@ def pieces(shape: Shape) -> list[Part]:
     if row > PIECE:
         inner = pieces(shape[1:])
         return [(slice(i, i + 1), *part) for i in range(rows) for part in inner]
-    each = -(-rows // -(-total // PIECE))
+    many = -(-rows // (PIECE // row))
+    each = -(-rows // many)
     return [(slice(i, min(i + each, rows)),) for i in range(0, rows, each)]
-
-
-def written_last(body: Graph, read: Sequence[int], made: int) -> bool:
-    """Whether a loop reads those inputs no more once it has made that output."""
-    old = {body.inputs[i] for i in read}
-    at = [i for i, node in enumerate(body.nodes) if old.intersection(node.inputs)]
-    new = body.outputs[made]
-    return new.node in body.nodes[max(at, default=0) :]
 
 
 def emit_loop(

@@ -378,16 +378,13 @@ def replay(
 
     Scope, role and source are kept, or taken from ``origin``.
     """
-    outputs = node.outputs
-    alike: list[Value] | None = [v for v in outputs if v is not None]
-    if len(alike) != len(outputs):
-        alike = None
-    else:
-        for old, new in zip(node.inputs, inputs, strict=True):
-            if old is not new and (old.shape != new.shape or old.dtype is not new.dtype):
-                alike = None
-                break
-    return record(node.primitive, tuple(inputs), node.attrs, origin or node, alike)
+    types: list[Value] | None = [v for v in node.outputs if v is not None]
+    if len(types) != len(node.outputs) or not all(
+        old is new or (old.shape == new.shape and old.dtype is new.dtype)
+        for old, new in zip(node.inputs, inputs, strict=True)
+    ):
+        types = None
+    return record(node.primitive, tuple(inputs), node.attrs, origin or node, types)
 
 
 def _report_exceptions(primitive: Primitive) -> None:

@@ -69,9 +69,8 @@ def emit_loop(
     """
     whole = [t for t, fold in zip(targets, folds, strict=True) if not fold]
     lead = next(iter([*whole, *(a for a in operands if not isinstance(a, str))]), None)
-    turned = lead is not None and not lead.flags.c_contiguous
-    if turned and lead is not None and lead.T.flags.c_contiguous:
-        shape = shape[::-1]
+    if lead is not None and lead.T.flags.c_contiguous and not lead.flags.c_contiguous:
+        shape = shape[::-1]  # it lies the other way round, so its last axis is cut
         arrays = [v.shape != () for v in body.inputs]
         operands = [_turned(w, a) if x else a for a, x in zip(operands, arrays)]
         targets = [t if fold else t.T for t, fold in zip(targets, folds)]

@@ -1,6 +1,7 @@
 """The schedule: between a graph and what runs it.
 
 A graph says what is computed. The schedule says in which order, which nodes share one
-loop, and how threads divide them; see :mod:`chainrule.engines.schedule.maps` and
-:mod:`chainrule.engines.schedule.placement`. It knows neither LLVM nor NumPy.
+loop, and how threads divide them; see :mod:`chainrule.engines.schedule.maps`,
+:mod:`chainrule.engines.schedule.together` and :mod:`chainrule.engines.schedule.order`.
+It knows neither LLVM nor NumPy.
 """

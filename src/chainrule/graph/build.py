@@ -379,12 +379,16 @@ def replay(
     Scope, role and source are kept, or taken from ``origin``.
     """
     types: list[Value] | None = [v for v in node.outputs if v is not None]
-    if len(types) != len(node.outputs) or not all(
-        old is new or (old.shape == new.shape and old.dtype is new.dtype)
-        for old, new in zip(node.inputs, inputs, strict=True)
-    ):
+    if len(types) != len(node.outputs) or not _same_types(node.inputs, inputs):
         types = None
     return record(node.primitive, tuple(inputs), node.attrs, origin or node, types)
+
+
+def _same_types(old: Sequence[Value], new: Sequence[Value]) -> bool:
+    for v, w in zip(old, new, strict=True):  # see _any_tracked
+        if v is not w and (v.shape != w.shape or v.dtype is not w.dtype):
+            return False
+    return True
 
 
 def _report_exceptions(primitive: Primitive) -> None:

@@ -413,7 +413,7 @@ def check(engine: str, program: Program, n: int) -> None:
     note(f"N = {n}\n{program}")
     if engine == "numpy":
         against_references(engine, program, n)
-        with patch.object(loops, "PIECE", 40):
+        with patch.multiple(loops, CACHE=1000, SMALL=40):
             against_references(engine, program, n)
         return
     bits = [against_references(engine, program, n, threads) for threads in (1, 2, 3)]

@@ -62,15 +62,16 @@ OPTIMIZERS = {
 }
 
 
-@pytest.mark.parametrize("piece", [10, 40, 32768])
+@pytest.mark.parametrize("small", [10, 40, 32768])
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_updates_as_one_are_what_each_is(name, piece, monkeypatch) -> None:
-    """Loops over as many elements as a piece has, or more, stay alone."""
-    monkeypatch.setattr(loops, "PIECE", piece)
+def test_updates_as_one_are_what_each_is(name, small, monkeypatch) -> None:
+    """In pieces too; what is not small stays alone."""
+    monkeypatch.setattr(loops, "SMALL", small)
+    monkeypatch.setattr(loops, "CACHE", 1000)
     make, members = OPTIMIZERS[name]
     wanted, _ = trained(None, make)
     got, joined = trained("numpy", make)
-    if piece == 32768:
+    if small == 32768:
         assert sorted(joined) == members
     for key, value in wanted.items():
         np.testing.assert_allclose(got[key], value, rtol=1e-5, atol=1e-6)

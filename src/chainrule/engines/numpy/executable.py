@@ -135,10 +135,9 @@ class NumpyExecutable:
 def _in_loops(entry: Entry) -> Entry:
     """An entry point in the loops of the schedule, as they pay here.
 
-    A call costs as much as some thousand elements, so small updates are one loop; there
-    is one thread, so a sum has one unit.
+    Small updates are one loop; there is one thread, so a sum has one unit.
     """
-    entry = small_loops_together(opened(entry), below=loops.PIECE)
+    entry = small_loops_together(opened(entry), below=loops.SMALL)
     graph = fuse_maps(entry.graph, entry.replaced(), units=lambda shape: 1)
     return entry.with_graph(graph)
 
@@ -190,7 +189,7 @@ class Function:
         self.arena = self.arena[skew:]
         self.names: dict[Value, str] = {}
         self.fixed: dict[Value, Array] = {}
-        self._scratch: dict[tuple[int, Any], Array] = {}
+        self._scratch: list[Array] = []
         self._each: dict[str, Sequence[Any]] = {}
         self.largest_product = max(
             map(self._multiplications, entry.graph.nodes), default=0
@@ -421,10 +420,9 @@ class Function:
 
     def scratch(self, index: int, length: int, dtype: np.dtype[Any]) -> Array:
         """A temporary for one piece."""
-        key = (index, dtype)
-        if key not in self._scratch or len(self._scratch[key]) < length:
-            self._scratch[key] = np.empty(max(length, loops.PIECE), dtype)
-        return self._scratch[key][:length]
+        if index == len(self._scratch):
+            self._scratch.append(np.empty(loops.CACHE, np.uint8))
+        return self._scratch[index][: length * dtype.itemsize].view(dtype)
 
     @contextmanager
     def repeated(self) -> Generator[None]:

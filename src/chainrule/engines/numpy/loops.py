@@ -15,6 +15,7 @@ dead. A sum over everything adds up each piece while it is in the cache.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,25 +28,34 @@ from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.primitive import REFERENCES
 from chainrule.primitives.creation import constant
 
-#: Elements of a piece, at most: with five or six arrays it fits the cache of a core.
-PIECE = 32768
+#: Bytes of a core's cache that a piece may take, with all that is read and made of it.
+CACHE = 1 << 20
+#: Loops over fewer elements gain by company: a call costs as much as some thousand.
+SMALL = 32768
 
 Shape = tuple[int, ...]
 Part = tuple[slice, ...]
+#: What is computed, where it goes, and whether it is added up.
+Result = tuple[Value, Array, int]
 
 
-def pieces(shape: Shape) -> list[Part]:
-    """Where to cut an array: after whole rows, as many as fit, alike in size."""
-    total = math.prod(shape)
-    if total <= PIECE:
+def pieces(shape: Shape, limit: int) -> list[Part]:
+    """Where to cut an array into at most so many elements: after whole rows, evenly."""
+    if math.prod(shape) <= limit:
         return [()]
     rows, row = shape[0], math.prod(shape[1:])
-    if row > PIECE:
-        inner = pieces(shape[1:])
+    if row > limit:
+        inner = pieces(shape[1:], limit)
         return [(slice(i, i + 1), *part) for i in range(rows) for part in inner]
-    many = -(-rows // (PIECE // row))
+    many = -(-rows // (limit // row))
     each = -(-rows // many)
     return [(slice(i, min(i + each, rows)),) for i in range(0, rows, each)]
+
+
+def _limit(body: Graph) -> int:
+    """The elements of a piece: what it reads, its results and two temporaries fit."""
+    sizes = [v.dtype.itemsize for v in (*body.inputs, *body.outputs) if v.shape]
+    return CACHE // (sum(sizes) + 2 * max(sizes, default=8))
 
 
 def emit_loop(
@@ -81,6 +91,27 @@ def _turned(w: Writer, array: Array | str) -> Array | str:
     return w.turn(array) if isinstance(array, str) else array.T
 
 
+def _homes(body: Graph, results: Sequence[Result]) -> dict[Value, Array]:
+    """The targets in whose memory values are best computed.
+
+    Beside the results these are temporaries of which nothing is made but what goes
+    there: so they are in the cache already when the result is stored.
+    """
+    homes: dict[Value, Array] = {}
+    for value, target, fold in results:
+        if not fold:
+            homes.setdefault(value, target)
+    readers = Counter(v for node in body.nodes for v in set(node.inputs))
+    last = {value for value, _, _ in results}
+    for node in reversed(body.nodes):
+        (out,) = node.outputs
+        if out is not None and out in homes:
+            for v in node.inputs:
+                if readers[v] == 1 and v.type == out.type and v not in last:
+                    homes.setdefault(v, homes[out])
+    return homes
+
+
 class _Loop:
     """A loop being written."""
 
@@ -96,10 +127,13 @@ class _Loop:
         self.w, self.body = w, body
         self.operands = dict(zip(body.inputs, operands, strict=True))
         self.results = list(zip(body.outputs, targets, folds, strict=True))
-        self.parts = pieces(shape)
+        self.parts = pieces(shape, _limit(body))
         like = np.broadcast_to(np.empty(()), shape)
         self.shapes = [like[part].shape for part in self.parts]
         self.last = {v: i for i, node in enumerate(body.nodes) for v in node.inputs}
+        self.homes = _homes(body, self.results)
+        self.inside: dict[str, Value] = {}
+        self.places: dict[int, str] = {}
         self.names: dict[Value, str] = {}
         self.free: list[tuple[np.dtype[Any], str]] = []
         self.owned: dict[Value, tuple[np.dtype[Any], str]] = {}
@@ -139,14 +173,25 @@ class _Loop:
         views = [line[:n].reshape(s) for n, s in zip(counts, self.shapes)]
         return dtype, self.w.each(views)
 
-    def _writable(self, target: Array, at: int) -> bool:
-        """Whether no node behind ``at`` reads an operand where a target lies."""
-        return not any(
-            self.last.get(v, -1) > at
-            and not isinstance(operand, str)
-            and np.may_share_memory(operand, target)
-            for v, operand in self.operands.items()
-        )
+    def _home(self, i: int, value: Value) -> str | None:
+        """Where a target lies in whose memory node ``i`` can compute a value.
+
+        No node behind it reads an operand from there, or what was computed there.
+        """
+        target = self.homes.get(value)
+        if target is None:
+            return None
+        for v, operand in self.operands.items():
+            late = self.last.get(v, -1) > i and not isinstance(operand, str)
+            if late and np.may_share_memory(operand, target):
+                return None
+        place = self.places.get(id(target))
+        if place is None:
+            place = self.places[id(target)] = self._pieces(target)
+        elif self.last[self.inside[place]] > i:
+            return None
+        self.inside[place] = value
+        return place
 
     # -- values --------------------------------------------------------------------
 
@@ -183,34 +228,28 @@ class _Loop:
             self._made(value, None)
 
     def _compute(self, i: int, node: Node, out: Value) -> None:
-        dying = [
-            self.owned.pop(v)
-            for v in dict.fromkeys(node.inputs)
-            if self.last[v] == i and v in self.owned
-        ]
-        ufunc = UFUNCS.get(node.primitive)
-        if ufunc is not None:  # may write over its operands
-            self.free += dying
-        target = next((t for v, t, fold in self.results if v is out and not fold), None)
-        direct = target is not None and self._writable(target, i)
-        if direct and target is not None:
-            self.names[out] = self._pieces(target)
+        for v in dict.fromkeys(node.inputs):  # every lowering may write over them
+            if self.last[v] == i and v in self.owned:
+                self.free.append(self.owned.pop(v))
+        results = [t for v, t, fold in self.results if v is out and not fold]
+        place = self._home(i, out)
+        if place is not None:
+            self.names[out] = place
         elif out.shape == () and self.shapes[0]:
             self.names[out] = self.w.name(np.empty((), out.dtype.numpy))
         else:
             self.owned[out] = slot = self._scratch(out.dtype.numpy)
             self.names[out] = slot[1]
-            if target is not None:
+            if results:
                 self.last[out] = len(self.body.nodes)
         operands = [self.names[v] for v in node.inputs]
-        if ufunc is not None:
-            arguments = ", ".join([*operands, f"out={self.names[out]}"])
-            self.w.line(f"{self.w.name(ufunc)}({arguments})")
+        if node.primitive in UFUNCS:
+            ufunc = self.w.name(UFUNCS[node.primitive])
+            self.w.line(f"{ufunc}({', '.join(operands)}, out={self.names[out]})")
         else:
             lower = LOWERINGS.get(node.primitive, reference)
             lower(self.w, node, operands, self.names[out])
-            self.free += dying
-        self._made(out, target if direct else None)
+        self._made(out, results[0] if results and place is not None else None)
         if out in self.owned and self.last.get(out, i) <= i:  # only added up
             self.free.append(self.owned.pop(out))
 

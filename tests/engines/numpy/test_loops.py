@@ -33,7 +33,7 @@ def test_pieces_are_everything_once(shape) -> None:
 
 
 def over(scalar: Value, like: Value) -> Value:
-    return broadcast_to(scalar, shape=like.shape)
+    return broadcast_to(scalar, shape=like.shape) if like.shape else scalar
 
 
 def read_again(x: Value, y: Value, s: Value) -> Sequence[Value]:
@@ -56,14 +56,16 @@ BODIES: dict[str, tuple[Callable[..., Sequence[Value]], int]] = {
 }
 
 
-@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize(
+    ("shape", "turned"), [((6, 5), False), ((6, 5), True), ((), False)]
+)
 @pytest.mark.parametrize("cache", [40, 150, 1 << 20])
 @pytest.mark.parametrize("name", BODIES)
-def test_every_result_of_a_loop(name, cache, turned, rng, monkeypatch) -> None:
+def test_every_result_of_a_loop(name, cache, shape, turned, rng, monkeypatch) -> None:
     """The first two replace what the loop reads, so they may be stored over it."""
     monkeypatch.setattr(loops, "CACHE", cache)
     function, folded = BODIES[name]
-    x, y = (Value(None, (6, 5), DType.float32, name=name) for name in "xy")
+    x, y = (Value(None, shape, DType.float32, name=name) for name in "xy")
     s = Value(None, (), DType.float32, name="s")
     inner = [Value(None, v.shape, v.dtype) for v in (x, y, s)]
     with tracing():

@@ -310,52 +310,49 @@ class Function:
 
     # -- nodes ---------------------------------------------------------------------
 
+    def _memory(self, node: Node) -> list[Array]:
+        """Memory for what a node computes."""
+        outputs = [v for v in node.outputs if v is not None]
+        for value in outputs:
+            self._fix(value, self._buffer(value))
+        return [self.fixed[value] for value in outputs]
+
     def _node(self, node: Node) -> None:
         primitive, body = node.primitive, loop_body(node)
-        nested = NESTED.get(primitive)
-        whole = body is None and nested is None
-        attrs = attrs_at(node, self.sizes) if whole else {}
-        outputs = [v for v in node.outputs if v is not None]
-        if not node.inputs and body is None:  # numbers, counts and sizes
-            made = REFERENCES[primitive](**attrs)
-            self._fix(outputs[0], np.asarray(made))
-            return
-        if self.plan.root[outputs[0]] is not outputs[0]:
-            self._view(node, attrs)
-            return
-        bound = Node(primitive, node.inputs, attrs)
-        if primitive in UFUNCS:
-            out = self._fix(outputs[0], self._buffer(outputs[0]))
-            operands = [self._operand(v) for v in node.inputs]
-            self.line(
-                f"{self.name(UFUNCS[primitive])}({', '.join(operands)}, out={out})"
-            )
-        elif primitive is together or body is not None:
-            for v in outputs:
-                self._fix(v, self._buffer(v))
-            if body is not None:
-                self._loop(node, body)
-            else:
-                self._together(node)
+        nested, out = NESTED.get(primitive), node.outputs[0]
+        assert out is not None
+        if body is not None:
+            self._loop(node, body)
+        elif primitive is together:
+            self._together(node)
         elif nested is not None:
-            for v in outputs:
-                self._fix(v, self._buffer(v))
-            held = [self.fixed[v] for v in outputs]
-            ins = ", ".join([self.names[v] for v in node.inputs])
-            self.line(f"{self.name(nested(self, node, held))}({ins})")
-        elif len(outputs) == 1:
-            ins = [self.names[v] for v in node.inputs]
-            out = self._fix(outputs[0], self._buffer(outputs[0]))
-            lower = LOWERINGS.get(primitive, reference)
-            lower(self, bound, ins, out)
+            run = self.name(nested(self, node, self._memory(node)))
+            self.line(f"{run}({', '.join([self.names[v] for v in node.inputs])})")
+        elif not node.inputs:  # numbers, counts and sizes
+            made = REFERENCES[primitive](**attrs_at(node, self.sizes))
+            self._fix(out, np.asarray(made))
+        elif self.plan.root[out] is not out:
+            self._view(node, attrs_at(node, self.sizes))
+        elif primitive in UFUNCS:
+            operands = [self._operand(v) for v in node.inputs]
+            operands.append(f"out={self._fix(out, self._buffer(out))}")
+            self.line(f"{self.name(UFUNCS[primitive])}({', '.join(operands)})")
         else:
-            ins = [self.names[v] for v in node.inputs]
-            made = self.name(None)
-            call = self.name(REFERENCES[primitive])
-            arguments = ", ".join([*ins, f"**{self.name(attrs)}"])
-            self.line(f"{made} = {call}({arguments})")
-            for k, v in enumerate(outputs):
-                self.line(f"copyto({self._fix(v, self._buffer(v))}, {made}[{k}])")
+            self._plain(node, attrs_at(node, self.sizes))
+
+    def _plain(self, node: Node, attrs: dict[str, Any]) -> None:
+        """A node by its lowering, or by its reference."""
+        ins = [self.names[v] for v in node.inputs]
+        if len(node.outputs) == 1:
+            self._memory(node)
+            (out,) = [self.names[v] for v in node.outputs if v is not None]
+            lower = LOWERINGS.get(node.primitive, reference)
+            lower(self, Node(node.primitive, node.inputs, attrs), ins, out)
+            return
+        made, call = self.name(None), self.name(REFERENCES[node.primitive])
+        self.line(f"{made} = {call}({', '.join([*ins, f'**{self.name(attrs)}'])})")
+        for k, array in enumerate(self._memory(node)):
+            self.line(f"copyto({self.name(array)}, {made}[{k}])")
 
     def _operand(self, value: Value) -> str:
         """A ufunc repeats its operands itself: give it what is repeated."""
@@ -383,22 +380,20 @@ class Function:
 
     def _loop(self, node: Node, body: Graph) -> None:
         """One loop over elements."""
-        operands = [
-            self.fixed.get(v, self.names[v]) if v.shape else self.names[v]
-            for v in node.inputs
-        ]
-        targets = [self.fixed[v] for v in node.outputs if v is not None]
+        operands = [self.fixed.get(v, self.names[v]) for v in node.inputs]
         shapes = [v.shape for v in (*body.outputs, *body.inputs) if v.shape]
         shape = resolve(shapes[0] if shapes else (), self.sizes)
-        loops.emit_loop(self, body, shape, operands, targets, folds_of(node))
+        targets, folds = self._memory(node), folds_of(node)
+        loops.emit_loop(self, body, shape, operands, targets, folds)
 
     def _together(self, node: Node) -> None:
         """One loop over the arrays of all members, as over one line."""
+        self._memory(node)
         members = members_of(node)
         operands: list[Array | str] = []
         for values in zip(*[inputs for inputs, _ in members], strict=True):
             if values[0].shape == ():
-                operands.append(self.names[values[0]])
+                operands.append(self.fixed.get(values[0], self.names[values[0]]))
                 continue
             line, apart = as_line([self.fixed[v] for v in values])
             for part, array in apart:

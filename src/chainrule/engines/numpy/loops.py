@@ -72,17 +72,17 @@ def emit_loop(
         w: what is being written.
         body: what it computes for each element.
         shape: the domain, in numbers.
-        operands: what it reads: memory; or the name of a scalar, or of an array whose
-            place is not known yet.
+        operands: what it reads: memory, or a name where its place is not known yet.
         targets: where its results go.
         folds: for each result 1, if it is the sum over the domain, else 0.
     """
     whole = [t for t, fold in zip(targets, folds, strict=True) if not fold]
-    lead = next(iter([*whole, *(a for a in operands if not isinstance(a, str))]), None)
+    known = [a for a in operands if not isinstance(a, str) and a.shape]
+    lead = next(iter([*whole, *known]), None)
     if lead is not None and lead.T.flags.c_contiguous and not lead.flags.c_contiguous:
         shape = shape[::-1]  # it lies the other way round, so its last axis is cut
-        arrays = [v.shape != () for v in body.inputs]
-        operands = [_turned(w, a) if x else a for a, x in zip(operands, arrays)]
+        inputs = zip(body.inputs, operands)
+        operands = [_turned(w, a) if v.shape else a for v, a in inputs]
         targets = [t if fold else t.T for t, fold in zip(targets, folds)]
     _Loop(w, body, shape, operands, targets, folds).emit()
 
@@ -157,7 +157,7 @@ class _Loop:
     # -- memory --------------------------------------------------------------------
 
     def _pieces(self, array: Array) -> str:
-        """A name for the pieces of an array, one after the other; a scalar is whole."""
+        """A name for the pieces of an array, one after the other."""
         parts = self.parts if array.shape else [()] * len(self.parts)
         return self.w.each([array[(*part, ...)] for part in parts])
 
@@ -198,7 +198,8 @@ class _Loop:
     def _read(self, value: Value, operand: Array | str) -> None:
         """An operand."""
         if not isinstance(operand, str):
-            self.names[value] = self._pieces(operand)
+            whole = operand.shape == ()
+            self.names[value] = self.w.name(operand) if whole else self._pieces(operand)
         elif value.shape and len(self.parts) > 1:
             self.names[value] = self.w.name(None)
             part = self.w.each(self.parts)

@@ -40,6 +40,8 @@ Body = Callable[[ir.IRBuilder, list[Any], list[Any]], list[Any]]
 LANES = 64
 #: Inner sums shorter than this run one after the other.
 LANES_FROM = 256
+#: Sums that run side by side.
+ROWS = 8
 #: What a sum and a product of nothing are.
 _UNIT = {"sum": 0, "prod": 1}
 
@@ -82,6 +84,36 @@ def for_loop(
     if mark is not None:
         back.set_metadata("llvm.loop", mark)
     b.position_at_end(done)
+
+
+def running(
+    b: ir.IRBuilder,
+    stop: Any,
+    name: str,
+    values: Sequence[Any],
+    step: Callable[[Any, list[Any]], list[Any]],
+) -> list[Any]:
+    """The values after ``for i in range(stop): values = step(i, values)``.
+
+    They stay in registers.
+    """
+    before = b.block
+    head, body, done = (
+        b.function.append_basic_block(f"{name}.{part}")
+        for part in ("head", "body", "done")
+    )
+    b.branch(head)
+    b.position_at_end(head)
+    i, *carried = [b.phi(v.type) for v in (I64(0), *values)]
+    b.cbranch(b.icmp_signed("<", i, stop), body, done)
+    b.position_at_end(body)
+    following = [b.add(i, I64(1), flags=("nsw",)), *step(i, carried)]
+    for phi, first, new in zip((i, *carried), (I64(0), *values), following):
+        phi.add_incoming(first, before)
+        phi.add_incoming(new, b.block)
+    b.branch(head)
+    b.position_at_end(done)
+    return carried
 
 
 class Marks:
@@ -278,7 +310,8 @@ class Kernels:
         """out[i…] = Σ, Π or max over r… of x[i…, r…], in the order of r….
 
         A long inner sum runs on LANES accumulators, element j on lane j mod LANES,
-        which a fixed tree combines. Arguments after (out, x): sizes of
+        which a fixed tree combines. Of others ROWS run side by side, since one alone
+        would wait for each of its additions. Arguments after (out, x): sizes of
         the kept and the reduced loops, strides of x for both, strides of out, begin,
         end.
         """
@@ -302,18 +335,53 @@ class Kernels:
                 self._accumulate(b, op, dtype, px, sizes[kept:], x_steps[kept:], total)
                 store(b, load(b, total, dtype), po, dtype)
 
+            def side_by_side(xs: list[Any], level: int, sums: list[Any]) -> list[Any]:
+                """The sums of several lines after the loops from this one on."""
+                if level == rank:
+                    return [
+                        combine(b, op, dtype, known, load(b, at, dtype))
+                        for known, at in zip(sums, xs)
+                    ]
+
+                def step(i: Any, sums: list[Any]) -> list[Any]:
+                    move = times(b, i, x_steps[level])
+                    further = [advance(b, at, dtype, move) for at in xs]
+                    return side_by_side(further, level + 1, sums)
+
+                return running(b, sizes[level], f"r{level}", sums, step)
+
             def nest(axis: int, px: Any, po: Any) -> None:
-                if axis == kept:
-                    sum_up(px, po)
-                    return
                 start = begin if axis == 0 else I64(0)
                 stop = end if axis == 0 else sizes[axis]
-                with for_loop(b, start, stop, f"i{axis}") as i:
-                    nest(
-                        axis + 1,
+
+                def line(i: Any) -> tuple[Any, Any]:
+                    return (
                         advance(b, px, dtype, times(b, i, x_steps[axis])),
                         advance(b, po, dtype, times(b, i, out_steps[axis])),
                     )
+
+                if axis < kept - 1:
+                    with for_loop(b, start, stop, f"i{axis}") as i:
+                        nest(axis + 1, *line(i))
+                    return
+                groups = b.sdiv(b.sub(stop, start), I64(ROWS))
+                if op == "sum" and dtype.is_float:
+                    long = b.icmp_signed(">=", sizes[-1], I64(LANES_FROM))
+                    groups = b.select(long, I64(0), groups)
+                with for_loop(b, I64(0), groups, "rows") as group:
+                    first = b.add(start, b.mul(group, I64(ROWS)))
+                    lines = [line(b.add(first, I64(i))) for i in range(ROWS)]
+                    xs = [at for at, _ in lines]
+                    begun = [
+                        load(b, at, dtype) if op == "max" else number(dtype, _UNIT[op])
+                        for at in xs
+                    ]
+                    made = side_by_side(xs, kept, begun)
+                    for value, (_, at) in zip(made, lines):
+                        store(b, value, at, dtype)
+                first = b.add(start, b.mul(groups, I64(ROWS)))
+                with for_loop(b, first, stop, f"i{axis}") as i:
+                    sum_up(*line(i))
 
             nest(0, x, out)
 
@@ -380,27 +448,50 @@ class Kernels:
         Arguments after (out, x): rows, the stride of rows.
         """
 
+        kind = memory_type(dtype)
+        line = 64 // dtype.itemsize
+        widths = [(count, line) for count in (8, 4, 2, 1)]
+        widths += [(1, lanes) for lanes in (line // 2, line // 4, 1) if lanes]
+        if dtype is DType.bool:  # a bit in registers, a byte in memory
+            widths = widths[-1:]
+
         def emit(b: ir.IRBuilder, pointers: list[Any], numbers: list[Any]) -> None:
             out, x = pointers
-            rows, step, begin, end = numbers
-            group, mark = self.marks.new()
-            with for_loop(b, begin, end, "c", mark=mark) as c:
-                first = (
-                    grouped(b, advance(b, x, dtype, c), dtype, group)
-                    if op == "max"
-                    else number(dtype, _UNIT[op])
-                )
-                at = advance(b, out, dtype, c)
-                store(b, first, at, dtype).set_metadata("llvm.access.group", group)
-            with for_loop(b, I64(0), rows, "r") as r:
-                row = advance(b, x, dtype, b.mul(r, step))
-                group, mark = self.marks.new()
-                with for_loop(b, begin, end, "c", mark=mark) as c:
-                    at = advance(b, out, dtype, c)
-                    known = grouped(b, at, dtype, group)
-                    more = grouped(b, advance(b, row, dtype, c), dtype, group)
-                    made = combine(b, op, dtype, known, more)
-                    store(b, made, at, dtype).set_metadata("llvm.access.group", group)
+            rows, step, first, end = numbers
+
+            def block(column: Any, vectors: int, lanes: int) -> None:
+                """Some columns, whose sums stay in registers."""
+                across = ir.VectorType(kind, lanes) if lanes > 1 else kind
+
+                def places(line: Any) -> list[Any]:
+                    offsets = [I64(i * lanes) for i in range(vectors)]
+                    return [
+                        advance(b, line, dtype, b.add(column, more)) for more in offsets
+                    ]
+
+                def read(line: Any) -> list[Any]:
+                    if lanes == 1:
+                        return [load(b, at, dtype) for at in places(line)]
+                    align = dtype.itemsize
+                    return [b.load(at, typ=across, align=align) for at in places(line)]
+
+                def add(r: Any, sums: list[Any]) -> list[Any]:
+                    more = read(advance(b, x, dtype, b.mul(r, step)))
+                    pairs = zip(sums, more)
+                    return [combine(b, op, dtype, known, one) for known, one in pairs]
+
+                unit = [number(dtype, _UNIT.get(op, 0))] * lanes
+                none = ir.Constant(across, unit) if lanes > 1 else unit[0]
+                begun = read(x) if op == "max" else [none] * vectors
+                for value, at in zip(running(b, rows, "r", begun, add), places(out)):
+                    store(b, value, at, dtype)
+
+            for vectors, lanes in widths:
+                width = vectors * lanes
+                count = b.sdiv(b.sub(end, first), I64(width))
+                with for_loop(b, I64(0), count, f"c{width}") as c:
+                    block(b.add(first, b.mul(c, I64(width))), vectors, lanes)
+                first = b.add(first, b.mul(count, I64(width)))
 
         return self.once(("columns", op, dtype), f"columns_{op}", 2, 4, emit)
 

@@ -41,7 +41,10 @@ def windowed(what: str) -> Callable[[BodyBuilder, Node], None]:
         axes: tuple[int, ...] = node.attrs["axes"]
         source, target, dtype = builder.view(x), builder.view(out), x.dtype
         order = [0, *(a for a in target.axes if a != 0)] if out.shape else []
-        row = order.pop() if len(order) > 1 and order[-1] not in axes else None
+        row: int | None = source.axes[-1] if len(order) > 1 else None
+        if row in (0, *axes):
+            row = None
+        order = [a for a in order if a != row]
         width, to, of = (
             (1, 1, 1)
             if row is None

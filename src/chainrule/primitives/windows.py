@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ArgumentError
-from chainrule.graph.declare import declare
+from chainrule.graph.declare import Operation, declare
 from chainrule.graph.node import Array, Value
-from chainrule.graph.primitive import Case, TypeRule
+from chainrule.graph.primitive import REFERENCES, Case, TypeRule
 from chainrule.graph.types import ArrayType, Dim, DType, Shape
 from chainrule.primitives.indexing import scatter_add_along
 from chainrule.primitives.movement import (
@@ -201,3 +201,18 @@ def window_max(x: Array, *, axes: Ints, **attrs: Any) -> Array:
 )
 def window_argmax(x: Array, *, axes: Ints, **attrs: Any) -> Array:
     return _best(x, axes, attrs)[1]
+
+
+def _best_rule(x: ArrayType, **attrs: Any) -> tuple[ArrayType, ArrayType]:
+    value = _max_rule("window_best")(x, **attrs)
+    assert isinstance(value, ArrayType)
+    return value, ArrayType(value.shape, DType.int64)
+
+
+def _best_reference(x: Array, *, axes: Ints, **attrs: Any) -> Any:
+    return _best(x, axes, attrs)
+
+
+#: ``window_max`` and ``window_argmax`` in one; engines make it where both are wanted.
+window_best = Operation(name="window_best", rule=_best_rule, internal=True)
+REFERENCES[window_best] = _best_reference

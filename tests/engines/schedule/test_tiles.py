@@ -34,7 +34,8 @@ def entry_of(*, shared: bool = False, wanted: bool = False) -> Entry:
         g = dot_general(a, b, dims="no,ni->oi", accumulate=DType.float32)
         made = [sub(w, mul(g, g))]
         if shared:
-            made.append(reduce_sum(g, axes=(0,)))
+            later = reduce_sum(made[0], axes=(0,))
+            made.append(dot_general(g, later, dims="oi,i->o", accumulate=g.dtype))
         if wanted:
             made.append(g)
     graph = Graph("step", [a, b, w], made)

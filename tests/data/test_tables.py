@@ -668,7 +668,7 @@ def test_a_stream(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_row_has_all_of_its_targets(tmp_path: Path, content: str) -> None:
     """The answers that are proposed lead to data; where none do, that is said."""
     (tmp_path / "t.csv").write_text(content)
-    with pytest.raises(cr.DataError, match="no row that can be used"):
+    with pytest.raises(DataError, match="no row that can be used"):
         examine(tmp_path / "t.csv", target=["y", "b"])
 
 

@@ -10,7 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from chainrule.engines.schedule.maps import domain_of, folds_of, is_elementwise
+from chainrule.engines.schedule.maps import (
+    domain_of,
+    elementwise_inputs,
+    folds_of,
+    is_elementwise,
+)
 from chainrule.engines.schedule.together import members_of, together
 from chainrule.graph.node import Node, Value
 from chainrule.graph.program import Entry
@@ -54,8 +59,8 @@ def _classify(
     refused: set[object],
 ) -> None:
     outputs = [v for v in node.outputs if v is not None]
-    if meeting := alike(node):
-        for arrays in meeting:
+    if is_elementwise(node) or node.primitive is together:
+        for arrays in alike(node):
             _join_all(classes, arrays)
         return
     primitive = node.primitive
@@ -100,11 +105,12 @@ def alike(node: Node) -> list[list[Value]]:
     if node.primitive is together:
         pairs = members_of(node)
         return [[v for v in (*ins, *outs) if v.shape] for ins, outs in pairs]
-    if not is_elementwise(node):
+    inputs = elementwise_inputs(node)
+    if not inputs:
         return []
     domain = domain_of(node)
     made = zip(node.outputs, folds_of(node), strict=True)
-    arrays = [*node.inputs, *(v for v, units in made if v is not None and not units)]
+    arrays = [*inputs, *(v for v, units in made if v is not None and not units)]
     return [[v for v in arrays if v.shape == domain and domain != ()]]
 
 

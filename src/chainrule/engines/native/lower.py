@@ -17,6 +17,7 @@ from chainrule.engines.native import control as nested
 from chainrule.engines.native.body import BodyBuilder
 from chainrule.engines.native.code import CONDITION
 from chainrule.engines.native.kernels import advance, for_loop
+from chainrule.engines.native.reductions import column_sums, reduce_kernel
 from chainrule.engines.native.scalar import (
     I8,
     I32,
@@ -29,7 +30,13 @@ from chainrule.engines.native.scalar import (
 )
 from chainrule.engines.native.windows import windowed
 from chainrule.engines.schedule.layout import row_major
-from chainrule.engines.schedule.maps import folds_of, loop_body, scalar_broadcast
+from chainrule.engines.schedule.maps import (
+    fingerprint,
+    folds_of,
+    loop_body,
+    scalar_broadcast,
+    tiled,
+)
 from chainrule.engines.schedule.sharing import ONE
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Array, Node, Value
@@ -61,7 +68,7 @@ def elementwise(builder: BodyBuilder, node: Node) -> None:
     """One loop over the elements, for a primitive or a whole region."""
     body = loop_body(node)
     if body is not None:
-        key: Any = _fingerprint(body)
+        key: Any = fingerprint(body)
         label = node.primitive.name
 
         def run(b: ir.IRBuilder, values: list[Any], indices: list[Any]) -> list[Any]:
@@ -82,21 +89,6 @@ def elementwise(builder: BodyBuilder, node: Node) -> None:
         builder.map(key, label, outs, ins, run)
     else:
         builder.fold(key, label, outs, made[len(outs) :], ins, run)
-
-
-def _fingerprint(body: Graph) -> Any:
-    """What two bodies that compute the same have in common, whatever their shapes."""
-    number_of = {v: i for i, v in enumerate(body.values())}
-    rows = tuple(
-        (
-            node.primitive,
-            tuple(number_of[v] for v in node.inputs),
-            tuple(v.dtype for v in node.inputs),
-            "" if scalar_broadcast(node) else repr(node.attrs),
-        )
-        for node in body.nodes
-    )
-    return rows, tuple(number_of[v] for v in body.outputs)
 
 
 def _inline(b: ir.IRBuilder, body: Graph, values: list[Any]) -> list[Any]:
@@ -287,7 +279,9 @@ def _reduce(op: str) -> Lowering:
         part = builder.part(out)
         inner = reduced[-1][1] if reduced[-1][1] in (0, 1) else None
         assert inner is None or isinstance(inner, int)
-        function = code.kernels.reduce(op, x.dtype, len(kept), len(reduced), inner)
+        function = reduce_kernel(
+            code.kernels, op, x.dtype, len(kept), len(reduced), inner
+        )
         code.touch(builder.accesses(node))
         numbers = [d for d, _ in kept + reduced]
         numbers += [s for _, s in kept + reduced]
@@ -306,7 +300,7 @@ def _columns(builder: BodyBuilder, op: str, node: Node, rows: tuple[Dim, Dim]) -
     x, out, code = node.inputs[0], _only(node), builder.code
     part = builder.part(out)
     code.touch(builder.accesses(node))
-    function = code.kernels.column_sums(op, x.dtype)
+    function = column_sums(code.kernels, op, x.dtype)
     numbers = [code.dim(d) for d in rows]
     code.call(function, [builder.pointer(out), builder.pointer(x), *numbers], part)
 
@@ -348,6 +342,8 @@ LOWERINGS: dict[Primitive, Lowering] = {
     windows.window_sum: windowed("sum"),
     windows.window_max: windowed("max"),
     windows.window_argmax: windowed("argmax"),
+    windows.window_best: windowed("best"),
+    tiled: products.tiled_product,
     matmul.dot_general: products.product,
     conv.conv: convolution.convolve,
     indexing.take: loops.take,

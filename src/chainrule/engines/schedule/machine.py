@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 
 from chainrule.engines.schedule.convolution import as_convolution
-from chainrule.engines.schedule.maps import is_elementwise, loop_body
+from chainrule.engines.schedule.maps import domain_of, is_elementwise, loop_body, tiled
 from chainrule.graph.node import Node, Value
 from chainrule.graph.types import Sizes, resolve
 from chainrule.primitives import (
@@ -58,7 +58,7 @@ class Machine:
     def microseconds(self, node: Node, sizes: Sizes) -> float:
         """µs that a node takes on one thread."""
         primitive = node.primitive
-        if primitive in (matmul.dot_general, conv.conv):
+        if primitive in (matmul.dot_general, conv.conv, tiled):
             return self.call + self._product(node, sizes)
         outputs = [v for v in node.outputs if v is not None]
         read = node.inputs[1:] if primitive in _BY_INDEX else node.inputs
@@ -77,24 +77,20 @@ class Machine:
         return self.call + count * each + moved * self.byte
 
     def _product(self, node: Node, sizes: Sizes) -> float:
-        (out,) = node.outputs
-        assert out is not None
         window = node.primitive is conv.conv and as_convolution(node) is None
-        slow = window or not out.dtype.is_float
+        slow = window or not node.inputs[0].dtype.is_float
         each = self.slow_multiply_add if slow else self.multiply_add
         return multiply_adds(node, sizes) * each
 
 
 def multiply_adds(node: Node, sizes: Sizes) -> int:
     """The multiply-adds of a product or convolution; 0 for other nodes."""
-    if node.primitive not in (matmul.dot_general, conv.conv):
+    if node.primitive not in (matmul.dot_general, conv.conv, tiled):
         return 0
     d = parse_dims(node.attrs["dims"])
-    (out,) = node.outputs
-    assert out is not None
     kernel = node.inputs[1]
     summed = [kernel.shape[d.rhs.index(c)] for c in (*d.contracted, *d.window)]
-    return count_of(out, sizes) * math.prod(resolve(tuple(summed), sizes))
+    return math.prod(resolve((*domain_of(node), *summed), sizes))
 
 
 @dataclass(frozen=True)
@@ -107,6 +103,9 @@ class Cache:
         depth: values of k in a block.
         panel_bytes: a panel of B that is larger is cut into blocks of k.
         far_bytes: lines further apart fall into the same few sets of a cache.
+        tiled_depth: the longest sums of a product whose tiles go straight into the loop
+            that reads them: beside longer ones that loop is short, and the product
+            better off with all registers.
     """
 
     columns: int = 64
@@ -114,6 +113,7 @@ class Cache:
     depth: int = 256
     panel_bytes: int = 160 * 1024
     far_bytes: int = 2048
+    tiled_depth: int = 64
 
 
 CACHE = Cache()

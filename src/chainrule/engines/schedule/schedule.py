@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from chainrule.engines.schedule.alignment import aligned
 from chainrule.engines.schedule.layout import StridedView
 from chainrule.engines.schedule.machine import FREE, NESTED
-from chainrule.engines.schedule.maps import folds_of, is_elementwise
+from chainrule.engines.schedule.maps import elementwise_inputs, folds_of, tiled
 from chainrule.engines.schedule.sharing import (
     ONE,
     Access,
@@ -92,7 +92,7 @@ def described(step: Step, names: Mapping[Value, str]) -> str:
     made = ", ".join(f"%{names[v]}: {v.type}" for v in node.outputs if v is not None)
     given = ", ".join(f"%{names.get(v, '?')}" for v in node.inputs)
     does = node.primitive.name
-    if "body" in node.attrs and is_elementwise(node):
+    if "body" in node.attrs and node.primitive not in NESTED:
         body: Graph = node.attrs["body"]
         does = "·".join(
             n.primitive.name
@@ -100,6 +100,7 @@ def described(step: Step, names: Mapping[Value, str]) -> str:
             if n.inputs and n.primitive is not broadcast_to
         )
         does += "·sum" * sum(map(bool, folds_of(node)))
+        does = f"dot_general·{does}" if node.primitive is tiled else does
     share = step.share
     who = "one thread" if share is None else f"{share.units} parts of axis {share.axis}"
     where = f"{node.scope}: " if node.scope else ""
@@ -121,7 +122,7 @@ class Memory:
         self._names: dict[Value, object] = dict(zip(held, entry.state, strict=True))
         for name, index in entry.replaces.items():
             new = graph.outputs[index]
-            if new.node is not None and is_elementwise(new.node):
+            if new.node is not None and elementwise_inputs(new.node):
                 self._names.setdefault(new, name)  # it may be computed in place
 
     def place(self, value: Value) -> object:

@@ -172,15 +172,12 @@ class within(ContextDecorator):  # noqa: N801 - used like a function
         self.saved: list[dict[str, Any]] = []
 
     def __enter__(self) -> None:
-        saved: dict[str, Any] = {}
-        for name, value in self.fields.items():
-            saved[name] = getattr(context, name)
-            setattr(context, name, value)
-        self.saved.append(saved)
+        here = context.__dict__
+        self.saved.append({name: here[name] for name in self.fields})
+        here.update(self.fields)
 
     def __exit__(self, *_: object) -> None:
-        for name, value in self.saved.pop().items():
-            setattr(context, name, value)
+        context.__dict__.update(self.saved.pop())
 
 
 class absolute_scope:  # noqa: N801 - used like a function; every node of a derivative

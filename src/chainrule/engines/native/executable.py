@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
+from ctypes import c_int32, c_void_p
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,6 @@ from chainrule.engines import Buffer, on_host
 from chainrule.engines.garbage import kept
 from chainrule.engines.native import jit
 from chainrule.engines.native.code import (
-    CONDITION,
     Code,
     found_code,
     found_layout,
@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 COPIED = 4096
 #: Runs of a profile, of which the fastest counts.
 ROUNDS = 5
+#: Sizes of entry points that are remembered with what runs them.
+KNOWN = 1000
 #: Readable bytes behind every buffer.
 SLACK = 256
 #: steps, arena, barrier, status, memory of each thread and its bytes, ticks; then the
@@ -69,7 +71,6 @@ class NativeExecutable:
     def __init__(self, program: Program, *, threads: int | None = None) -> None:
         started = time.perf_counter()
         self.program = program
-        self.threads = threads
         self.identity = identity(program)
         blocked = found_layout(self.identity)
         if blocked is None:
@@ -80,6 +81,7 @@ class NativeExecutable:
             name: _buffer(t.shape, t.dtype.numpy) for name, t in program.state.items()
         }
         self._compiled: dict[str, _Compiled] = {}
+        self.threads = threads
         self.seconds_compile = time.perf_counter() - started
 
     @property
@@ -90,7 +92,8 @@ class NativeExecutable:
     @threads.setter
     def threads(self, threads: int | None) -> None:
         self._threads = checked(threads)
-        self._choices: dict[str, ThreadChoice] = {}
+        self._choices: dict[Any, ThreadChoice] = {}
+        self._known: dict[Any, tuple[_Compiled, ThreadChoice]] = {}
 
     @cached_property
     def prepared(self) -> Prepared:
@@ -140,7 +143,7 @@ class NativeExecutable:
         for _ in range(ROUNDS):
             compiled.ticks[:] = 0
             started = time.perf_counter()
-            compiled.run(inputs, steps, sizes, threads)
+            compiled.run(inputs, steps, sizes, ThreadChoice(threads))
             seconds = time.perf_counter() - started
             if seconds < best:
                 best, ticks = seconds, compiled.ticks.copy()
@@ -180,6 +183,15 @@ class NativeExecutable:
         sizes: Sizes,
     ) -> list[Array]:
         """Run an entry point ``steps`` times; every output has ``steps`` rows."""
+        key: Any = (entry, *sizes.values()) if sizes else entry
+        known = self._known.get(key)
+        if known is None:
+            known = self._known[key] = self._find(entry, sizes)
+        compiled, choice = known
+        return compiled.run(inputs, steps, sizes, choice)
+
+    def _find(self, entry: str, sizes: Sizes) -> tuple[_Compiled, ThreadChoice]:
+        """The code for these sizes, compiled if need be, and who runs it."""
         compiled = self._compiled.get(entry)
         if compiled is None or any(sizes[k] > v for k, v in compiled.largest.items()):
             started = time.perf_counter()
@@ -187,15 +199,14 @@ class NativeExecutable:
             largest = {k: max(sizes[k], grown.get(k, 1)) for k in sorted(sizes)}
             compiled = _Compiled(self.program.entries[entry], self, largest)
             self._compiled[entry] = compiled
+            self._known.clear()
             self.seconds_compile += time.perf_counter() - started
-        choice = self._choices.get(entry)
-        if choice is None:
-            choice = self._choices[entry] = ThreadChoice(self._threads)
-        number = choice.next()
-        started = time.perf_counter()
-        outputs = compiled.run(inputs, steps, sizes, number)
-        choice.note(number, time.perf_counter() - started, steps)
-        return outputs
+        if len(self._known) >= KNOWN:
+            self._known.clear()
+        # Sizes that are about the same take about the same time.
+        about = (entry, *[size.bit_length() for size in sizes.values()])
+        choice = self._choices.setdefault(about, ThreadChoice(self._threads))
+        return compiled, choice
 
 
 def _buffer(shape: Any, dtype: Any) -> Array:
@@ -252,27 +263,29 @@ class _Compiled:
         self.arena_bytes = code.arena_bytes
         self.arena = _buffer((self.arena_bytes + SLACK,), np.dtype(np.uint8))
         self.sync = np.zeros(BARRIER_BYTES + 64, np.uint8)
-        self.status = np.zeros(64, np.uint8)
-        self.condition = self.status[CONDITION : CONDITION + 4].view(np.uint32)
+        status = np.zeros(2, np.uint32)
+        self.status = status.data
         states = [owner.state[name] for name in entry.state]
-        fixed = [a.ctypes.data for a in (self.arena, self.sync, self.status)]
+        fixed = [a.ctypes.data for a in (self.arena, self.sync, status)]
         self.first_word = _FIXED_WORDS + len(largest) + len(states)
         self.inputs = [
             _Passed(v, v.name in entry.each)
             for v in entry.graph.inputs[: len(entry.inputs)]
         ]
         self.outputs = [_Passed(v, True) for v in entry.graph.outputs[: entry.outputs]]
-        self.words = np.zeros(
+        words = np.zeros(
             self.first_word + len(self.inputs) + len(self.outputs), np.int64
         )
-        self.words[1 : 1 + len(fixed)] = fixed
+        self.words, self.address = words.data, words.ctypes.data
+        self.alone = c_void_p(self.address), c_int32(0), c_int32(1)
+        for i, address in enumerate(fixed):
+            self.words[1 + i] = address
         self.words[5] = self.private_bytes
         self.ticks = np.zeros(len(emitted.clock if emitted else ()) + 1, np.int64)
         self.words[6] = self.ticks.ctypes.data
         self.private = _buffer((0,), np.dtype(np.uint8))
         for i, array in enumerate(states):
             self.words[_FIXED_WORDS + len(largest) + i] = array.ctypes.data
-        self.address: int = self.words.ctypes.data
 
     def _code(self, owner: NativeExecutable, emitted: Emitted | None) -> Code:
         """The code, found or compiled, with its kernels in this process."""
@@ -292,13 +305,13 @@ class _Compiled:
         inputs: Mapping[str, Array | Buffer],
         steps: int,
         sizes: Sizes,
-        threads: int,
+        choice: ThreadChoice,
     ) -> list[Array]:
         """See :meth:`NativeExecutable.run`."""
         held: list[Array] = []
         outs: list[Array] = []
+        moving: list[tuple[int, int]] = []  # words of what has a row for each step
         words, at = self.words, self.first_word
-        words[0] = steps
         for passed in self.inputs:
             given = inputs[passed.name]
             array: Any = given.held if isinstance(given, Buffer) else given
@@ -310,9 +323,12 @@ class _Compiled:
                     array = np.ascontiguousarray(array, passed.dtype)
                 held.append(array)
                 words[at] = array.__array_interface__["data"][0]
+                if passed.each:
+                    moving.append((at, array.nbytes // steps))
             at += 1
-        for i, name in enumerate(self.largest):
-            words[_FIXED_WORDS + i] = sizes[name]
+        if sizes:
+            for i, name in enumerate(self.largest):
+                words[_FIXED_WORDS + i] = sizes[name]
         for passed in self.outputs:
             if passed.copied is not None and steps == 1:
                 array, words[at] = passed.copied, passed.address
@@ -322,28 +338,54 @@ class _Compiled:
                     shape = resolve(shape, sizes)
                 array = np.empty((steps, *shape), passed.dtype)
                 words[at] = array.__array_interface__["data"][0]
+                moving.append((at, array.nbytes // steps))
             outs.append(array)
             at += 1
-        self.status.fill(0)
-        if len(self.private) < threads * self.private_bytes:
-            length = threads * self.private_bytes
-            self.private = _buffer((length,), np.dtype(np.uint8))
-            words[4] = self.private.ctypes.data
-        if threads == 1:
-            self.function(self.address, 0, 1)
+        self.status[0] = self.status[1] = 0
+        if steps <= choice.alone:
+            self._start(1, steps)
         else:
-            thread_pool(threads).run(self.function, self.address)
-        if self.conditions and (condition := int(self.condition[0])):
-            raise failed(**self.conditions[condition - 1])
-        if self.status[0]:
-            raise ArgumentError(
-                f"{self.entry.name} was asked for a row that does not exist.",
-                expected="indices from 0 to rows − 1",
-                got="an index outside",
-                fix="check the indices that go into take or indexing",
-            )
+            self._in_parts(steps, moving, choice)
+        if self.status[0] or self.status[1]:
+            raise self._failure()
         if steps == 1:
             for i, passed in enumerate(self.outputs):
                 if passed.copied is not None:
                     outs[i] = passed.copied.copy()
         return outs
+
+    def _in_parts(
+        self, steps: int, moving: list[tuple[int, int]], choice: ThreadChoice
+    ) -> None:
+        """All steps, as many at a time and with as many threads as is chosen."""
+        while steps:
+            number, some = choice.take(steps)
+            begun = time.perf_counter()
+            self._start(number, some)
+            choice.note(number, some, time.perf_counter() - begun)
+            steps -= some
+            for at, size in moving:
+                self.words[at] += some * size
+
+    def _start(self, threads: int, steps: int) -> None:
+        """Run the code."""
+        self.words[0] = steps
+        if len(self.private) < threads * self.private_bytes:
+            length = threads * self.private_bytes
+            self.private = _buffer((length,), np.dtype(np.uint8))
+            self.words[4] = self.private.ctypes.data
+        if threads == 1:
+            self.function(*self.alone)
+        else:
+            thread_pool(threads).run(self.function, self.address)
+
+    def _failure(self) -> Exception:
+        """What the status says."""
+        if condition := self.status[1]:
+            return failed(**self.conditions[condition - 1])
+        return ArgumentError(
+            f"{self.entry.name} was asked for a row that does not exist.",
+            expected="indices from 0 to rows − 1",
+            got="an index outside",
+            fix="check the indices that go into take or indexing",
+        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -108,7 +109,10 @@ def test_reading_and_evaluating_while_another_thread_trains(engine: str) -> None
     assert (w.numpy() == 150).all()
 
 
-def test_trainers_train_at_once_as_one_after_the_other(engine: str) -> None:
+@pytest.mark.parametrize("threads", [None, 2])
+def test_trainers_train_at_once_as_one_after_the_other(
+    engine: str, threads: int | None
+) -> None:
     x = np.random.default_rng(0).standard_normal((64, 6)).astype("f4")
     y = (x.sum(1) > 0).astype("i8")
 
@@ -123,16 +127,84 @@ def test_trainers_train_at_once_as_one_after_the_other(engine: str) -> None:
             optimizer=optim.Adam(lr=1e-2),
             engine=engine,
             seed=seed,
+            threads=threads,
         )
         trainer.fit((x, y), epochs=3, batch_size=16, progress=False)
         trainer.evaluate((x, y))
-        return [p.detach().numpy().copy() for p in model.parameters()]
+        trained = [p.detach().numpy().copy() for p in model.parameters()]
+        return [*trained, trainer.predict(x[:1]), trainer.predict(x)]
 
     apart = [train(seed) for seed in range(3)]
     together = at_once(*[lambda s=s: train(s) for s in range(3)])
     for mine, wanted in zip(together, apart):
         for a, b in zip(mine, wanted):
             assert (a == b).all()
+
+
+def test_one_model_answers_many_threads(engine: str) -> None:
+    """Each gets the answer to its own question, whatever the others ask for."""
+    cr.manual_seed(0)
+    model = nn.Sequential(nn.Linear(40, 300), nn.Tanh(), nn.Linear(300, 7))
+    trainer = cr.Trainer(
+        model, loss=nn.MSELoss(), optimizer=optim.SGD(lr=0.1), engine=engine
+    )
+    compiled = cr.compile(model, engine=engine)
+    rng = np.random.default_rng(0)
+    rows = rng.standard_normal((THREADS, 40, 40)).astype("f4")
+    sizes = 1, 40, 3, 1
+    wanted = [[compiled(x[:n]).numpy().copy() for n in sizes] for x in rows]
+
+    def job(k: int) -> Callable[[], Any]:
+        def work() -> None:
+            for turn in range(40):
+                i = turn % len(sizes)
+                x = rows[k][: sizes[i]]
+                got = trainer.predict(x) if turn % 3 else compiled(x).numpy()
+                np.testing.assert_allclose(got, wanted[k][i], rtol=1e-4, atol=1e-5)
+
+        return work
+
+    at_once(*map(job, range(THREADS)))
+
+
+def test_python_goes_on_while_machine_code_runs() -> None:
+    """A thread within a run holds no lock of the interpreter's.
+
+    Threads are switched by force after a minute only, so the other one goes on because
+    the first has let it; and it has long finished before the run has.
+    """
+    pytest.importorskip("llvmlite")
+    w = cr.tensor(np.zeros((256, 256), np.float32))
+
+    @cr.compile(engine="native", threads=1)
+    def work(x: cr.Tensor) -> cr.Tensor:
+        for _ in range(60):
+            x = (x @ w + 1).tanh()
+        return x
+
+    big = cr.tensor(np.ones((2048, 256), np.float32))
+    work(big)
+    running, ended = threading.Event(), threading.Event()
+
+    def run() -> None:
+        running.set()
+        work(big)
+        ended.set()
+
+    saved = sys.getswitchinterval()
+    sys.setswitchinterval(60)
+    try:
+        other = threading.Thread(target=run)
+        other.start()
+        running.wait()
+        counted = 0
+        while counted < 1000:
+            counted += 1
+        assert not ended.is_set(), "nothing went on until the run was over"
+    finally:
+        sys.setswitchinterval(saved)
+        other.join(60)
+    assert ended.is_set()
 
 
 def test_eager_derivatives_in_many_threads() -> None:
@@ -188,6 +260,41 @@ def test_a_child_computes_after_a_fork_in_the_middle_of_runs(engine: str) -> Non
     finally:
         stop.set()
         other.join()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_child_trains_as_its_parent_would(engine: str) -> None:
+    """What the engine has before the fork serves after it: weights, code, threads."""
+    x = np.random.default_rng(0).standard_normal((256, 64)).astype("f4")
+    y = (x.sum(1) > 0).astype("i8")
+    cr.manual_seed(0)
+    model = nn.Sequential(nn.Linear(64, 256), nn.ReLU(), nn.Linear(256, 2))
+    trainer = cr.Trainer(
+        model,
+        loss=nn.CrossEntropyLoss(),
+        optimizer=optim.Adam(lr=1e-2),
+        engine=engine,
+        threads=2,
+    )
+
+    def go_on() -> float:
+        trainer.fit((x, y), epochs=2, batch_size=32, progress=False)
+        return float(trainer.evaluate((x, y))["loss"])
+
+    go_on()
+    reader, writer = os.pipe()
+    child = _forked()
+    if child == 0:
+        signal.alarm(60)
+        try:
+            os.write(writer, repr(go_on()).encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as answer:
+        theirs = answer.read()
+    os.waitpid(child, 0)
+    assert theirs.decode() == repr(go_on()), "the child hangs, or is wrong"
 
 
 def _forked() -> int:

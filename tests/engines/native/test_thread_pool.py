@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from llvmlite import binding, ir
 
+import chainrule as cr
 from chainrule.engines.native.thread_pool import (
     BARRIER_BYTES,
     WORKER,
@@ -394,6 +395,44 @@ def test_denormals_are_flushed_and_restored_on_every_thread() -> None:
         expected = np.array([0, 0, tiny / 2, tiny * 2.0**28], np.float32)
         np.testing.assert_array_equal(results, expected)
     assert np.float32(tiny) / np.float32(2) > 0, "the thread is as it was"
+
+
+@pytest.mark.skipif(not (X86 or ARM), reason="flushing is for x86-64 and AArch64")
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_library_that_flushes_changes_nothing(threads: int) -> None:
+    """As ``torch.set_flush_denormal``: the thread's setting is neither used nor lost."""
+    module = new_module()
+    b, (memory, _, _) = worker(module, "begin")
+    saved = emit_flush_denormals(b)
+    b.store(saved, b.bitcast(memory, saved.type.as_pointer()))
+    b.ret_void()
+    b, (memory, _, _) = worker(module, "end")
+    emit_restore_denormals(b, b.load(b.bitcast(memory, saved.type.as_pointer())))
+    b.ret_void()
+    begin, end = link(module, "begin", "end")
+
+    tiny = np.finfo(np.float32).tiny
+    half = np.float32(0.5)
+    x = np.geomspace(tiny / 1024, 1, 3000, dtype=np.float32).reshape(50, 60)
+    run = cr.compile(
+        lambda x: ((x @ x.T).exp(), x * x.mean(), (x / 4).sum(0), x - x[::-1]),
+        engine="native",
+        threads=threads,
+    )
+    usual = [t.numpy().copy() for t in run(x)]
+    room = ctypes.create_string_buffer(8)
+    begin(ctypes.addressof(room), 0, 1)
+    try:
+        made = [t.numpy().copy() for t in run(x)]
+        fresh = [t.numpy().copy() for t in cr.compile(run.function)(x)]
+        still = tiny * half == 0
+    finally:
+        end(ctypes.addressof(room), 0, 1)
+    assert still
+    assert tiny * half > 0
+    for a, b, c in zip(usual, made, fresh):
+        assert (a == b).all()
+        assert (a == c).all()
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,9 @@ from chainrule.nest import unflatten
 from chainrule.tensor import Tensor, wrap
 from chainrule.tracing import Slot, StepScalars, Traced
 
+#: The sizes of so many kinds of inputs that fit are remembered.
+FITTING = 1000
+
 
 class _State:
     """A tensor that is state of a program.
@@ -212,6 +215,7 @@ class CompiledProgram:
         self.program = Program({t.entry.name: t.entry for t in traced})
         self.executable: Executable = load_engine(engine, self.program, threads=threads)
         self.engine = self.executable.engine
+        self._fitting: dict[Any, Sizes] = {}
         turn = Turn()
         graded = {id(tensor) for t in traced for tensor, _ in t.graded}
         states: dict[str, _State | _GradientState] = {}
@@ -259,14 +263,22 @@ class CompiledProgram:
                 and so has every output. None runs once, without the stacking.
         """
         traced = self.traced[name]
-        entry = traced.entry
         arrays: dict[str, Any] = {
             k: v if isinstance(v, Buffer) else np.asarray(v) for k, v in inputs.items()
         }
         if steps is None:
-            for k in set(entry.each) & set(arrays):
-                arrays[k] = arrays[k][None]
-        sizes = self._check(traced, arrays)
+            for k in traced.entry.each:
+                if k in arrays:
+                    arrays[k] = arrays[k][None]
+        like = (name, *[(k, type(a), a.shape, a.dtype) for k, a in arrays.items()])
+        sizes = self._fitting.get(like)
+        if sizes is None:
+            given = dict(arrays)
+            sizes = self._check(traced, arrays)
+            if all(arrays[k] is a for k, a in given.items()):  # as they came
+                if len(self._fitting) >= FITTING:
+                    self._fitting.clear()
+                self._fitting[like] = sizes
         stacked = self.entries[name].run(arrays, sizes, steps or 1)
         leaves = [a[0] if steps is None else a for a in stacked]
         return unflatten(traced.structure, leaves)

@@ -400,7 +400,7 @@ def test_denormals_are_flushed_and_restored_on_every_thread() -> None:
 @pytest.mark.skipif(not (X86 or ARM), reason="flushing is for x86-64 and AArch64")
 @pytest.mark.parametrize("threads", [1, 3])
 def test_a_library_that_flushes_changes_nothing(threads: int) -> None:
-    """As ``torch.set_flush_denormal``: the thread's setting is neither used nor lost."""
+    """A setting like ``torch.set_flush_denormal``: it is neither used nor lost."""
     module = new_module()
     b, (memory, _, _) = worker(module, "begin")
     saved = emit_flush_denormals(b)

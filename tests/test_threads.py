@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -223,6 +224,72 @@ def test_eager_derivatives_in_many_threads() -> None:
         return work
 
     at_once(*map(job, range(THREADS)))
+
+
+def test_one_block_is_entered_by_two_threads() -> None:
+    """As a function is that ``@cr.no_grad()`` decorates: each thread leaves its own."""
+    block, w = cr.no_grad(), cr.tensor(2.0, requires_grad=True)
+    one, both, left = threading.Event(), threading.Event(), threading.Event()
+
+    @block
+    def within() -> bool:
+        return (w * w).requires_grad
+
+    def first() -> bool:
+        with block:
+            one.set()
+            both.wait()
+        left.set()
+        return (w * w).requires_grad
+
+    def second() -> bool:
+        with cr.no_grad():
+            one.wait()
+            with block, block:
+                both.set()
+                left.wait()
+            return (w * w).requires_grad or within()
+
+    assert at_once(first, second) == [True, False]
+    assert (w * w).requires_grad
+    assert not within()
+
+
+ON_SOME_CORES = """
+import os, threading
+import numpy as np
+import chainrule as cr
+
+def step(x):
+    for _ in range(20):
+        x = (x @ x).tanh()
+    return x
+
+def workers():
+    return [t for t in threading.enumerate() if t.name.startswith("chainrule-")]
+
+os.sched_setaffinity(0, list(os.sched_getaffinity(0))[:CORES])
+run = cr.compile(step, engine="native")
+x = np.ones((128, 128), np.float32)
+for _ in range(40):
+    run(x)
+assert len(workers()) == CORES - 1, workers()
+"""
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "sched_setaffinity") or len(os.sched_getaffinity(0)) < 2,
+    reason="no affinity here, or one core",
+)
+@pytest.mark.parametrize("cores", [1, 2])
+def test_threads_start_only_where_there_are_cores(cores: int) -> None:
+    """The cores that a process may use are those of now, not those of its start."""
+    pytest.importorskip("llvmlite")
+    code = ON_SOME_CORES.replace("CORES", str(cores))
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
 
 
 # -- a child process -------------------------------------------------------------------

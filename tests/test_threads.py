@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -429,3 +430,51 @@ def test_a_signal_handler_calls_into_the_library(engine: str) -> None:
     assert seen["right"] > 0
     assert seen["odd"] == 0
     assert (w.numpy() == steps + seen["own"]).all()
+
+
+class Interruption(Exception):
+    """What the handler raises."""
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers here")
+def test_a_step_that_is_interrupted_has_been_made_or_not(engine: str) -> None:
+    """The tensors show what the next step goes on from, weights and gradients."""
+    w = cr.tensor(np.zeros(64, np.float32), requires_grad=True)
+
+    @cr.compile(engine=engine)
+    def step(x: cr.Tensor) -> cr.Tensor:
+        for _ in range(30):
+            x = x @ x * 0.5 + x
+        (w * 2).sum().backward()
+        with cr.no_grad():
+            w.copy_(w + 1 + 0 * x[0])
+        return x
+
+    def handler(*_: Any) -> None:
+        raise Interruption
+
+    x = cr.tensor(np.eye(64, dtype=np.float32) * 1e-3)
+    step(x)
+    interrupted = made = 0
+    saved = signal.signal(signal.SIGALRM, handler)
+    try:
+        for i in range(60):
+            before = w.numpy()[0], w.grad.numpy()[0]  # type: ignore[union-attr]
+            try:
+                signal.setitimer(signal.ITIMER_REAL, 1e-4 * (1 + i % 9))
+                step(x)
+                while True:
+                    time.sleep(0.001)
+            except Interruption:
+                interrupted += 1
+            shown = w.numpy()[0], w.grad.numpy()[0]  # type: ignore[union-attr]
+            assert shown[0] - before[0] in (0, 1)
+            made += shown[0] > before[0]
+            step(x)
+            after = w.numpy()[0], w.grad.numpy()[0]  # type: ignore[union-attr]
+            assert after == (shown[0] + 1, shown[1] + 2)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, saved)
+    assert interrupted == 60
+    assert made > 0

@@ -157,14 +157,18 @@ class EntryPoint:
                 state.send(self._executable)
         for gradient in self._gradients:
             gradient.send(self._executable)
-        outputs = self._executable.run(self._name, arrays, steps=steps, sizes=sizes)
-        # From here on the engine has the newest numbers of what was replaced.
-        for state in self._replaced:
-            t = state.tensor
-            t._pending = state.fetch
-            t.version = state.version = t.version + 1
+        try:
+            outputs = self._executable.run(self._name, arrays, steps=steps, sizes=sizes)
+        finally:
+            # The engine has the newest numbers of what was replaced: also where an
+            # exception of a signal's handler comes when the run is over.
+            for state in self._replaced:
+                t = state.tensor
+                t._pending = state.fetch
+                t.version = state.version = t.version + 1
+            for gradient in self._new_gradients:
+                gradient.awaited.version = -1
         for gradient in self._new_gradients:
-            gradient.awaited.version = -1
             gradient.owner._grad = gradient.awaited
         for t in self._cleared:
             t._grad = None

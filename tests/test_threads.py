@@ -432,7 +432,7 @@ def test_a_signal_handler_calls_into_the_library(engine: str) -> None:
     assert (w.numpy() == steps + seen["own"]).all()
 
 
-class Interruption(Exception):
+class InterruptionError(Exception):
     """What the handler raises."""
 
 
@@ -451,7 +451,7 @@ def test_a_step_that_is_interrupted_has_been_made_or_not(engine: str) -> None:
         return x
 
     def handler(*_: Any) -> None:
-        raise Interruption
+        raise InterruptionError
 
     x = cr.tensor(np.eye(64, dtype=np.float32) * 1e-3)
     step(x)
@@ -465,7 +465,7 @@ def test_a_step_that_is_interrupted_has_been_made_or_not(engine: str) -> None:
                 step(x)
                 while True:
                     time.sleep(0.001)
-            except Interruption:
+            except InterruptionError:
                 interrupted += 1
             shown = w.numpy()[0], w.grad.numpy()[0]  # type: ignore[union-attr]
             assert shown[0] - before[0] in (0, 1)

@@ -48,7 +48,7 @@ COPIED = 4096
 #: Runs of a profile, of which the fastest counts.
 ROUNDS = 5
 #: What is known of calls at so many sizes is kept.
-CALLS = 1000
+CALLS = 100
 #: Readable bytes behind every buffer.
 SLACK = 256
 #: steps, arena, barrier, status, memory of each thread and its bytes, ticks; then the

@@ -184,3 +184,23 @@ def test_a_program_remembers_what_fits_and_refuses_the_rest(engine: str) -> None
             program.run(name, {"x": rows(3)[0], "y": y})
         with pytest.raises(ArgumentError):
             program.run(name, {"x": rows(3)})
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_what_becomes_of_an_argument_changes_no_derivative(
+    engine: str, inside: bool
+) -> None:
+    """A batch's memory may be used again before the derivative is asked for."""
+    w = cr.tensor(np.ones((6, 2), np.float32), requires_grad=True)
+
+    def function(x: Any, holder: dict[str, Any]) -> cr.Tensor:
+        return ((x @ w) * holder["y"]).sum()
+
+    run = cr.compile(function, engine=engine)
+    x, y, given = rows(4), np.full((4, 2), 3, np.float32), cr.tensor(rows(4))
+    made = run(given if inside else x, {"y": y})
+    x[:], y[:] = 0, 0
+    given.copy_(given * 0)
+    made.backward()
+    assert w.grad is not None
+    np.testing.assert_allclose(w.grad.numpy(), rows(4).T @ np.full((4, 2), 3))

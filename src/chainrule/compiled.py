@@ -396,7 +396,7 @@ class Compiled:
 
 def _values_before(traced: Traced, leaves: list[Any]) -> list[Value] | None:
     """The arguments and the state as they are before a run; None where no derivative
-    can be asked for."""
+    can be asked for. Arrays are the caller's, who may change them: they are copied."""
     held = [slot.held() for slot in traced.slots.values()]
     for t in (*leaves, *held):
         if isinstance(t, Tensor) and t.requires_grad:
@@ -404,7 +404,7 @@ def _values_before(traced: Traced, leaves: list[Any]) -> list[Value] | None:
     else:
         return None
     arguments = [
-        leaf.value if isinstance(leaf, Tensor) else Value(np.asarray(leaf))
+        leaf.value if isinstance(leaf, Tensor) else Value(np.array(leaf))
         for leaf in leaves
     ]
     state = [

@@ -184,7 +184,7 @@ class NativeExecutable:
         sizes: Sizes,
     ) -> list[Array]:
         """Run an entry point ``steps`` times; every output has ``steps`` rows."""
-        key = (entry, steps == 1, *sizes.values())
+        key = (entry, steps == 1, *sizes.items())
         call = self._calls.get(key)
         if call is None:
             call = self._calls[key] = self._find(entry, sizes, steps == 1)
@@ -204,7 +204,7 @@ class NativeExecutable:
         if len(self._calls) >= CALLS:
             self._calls.clear()
         # Sizes that are about the same take about the same time.
-        about = (entry, *[size.bit_length() for size in sizes.values()])
+        about = (entry, *[(name, size.bit_length()) for name, size in sizes.items()])
         choice = self._choices.setdefault(about, ThreadChoice(self._threads))
         return _Call(compiled, choice, sizes, single)
 
@@ -259,7 +259,7 @@ class _Compiled:
         self.private = _buffer((0,), np.dtype(np.uint8))
         for i, array in enumerate(states):
             self.words[_FIXED_WORDS + len(largest) + i] = array.ctypes.data
-        self.last: _Call | None = None
+        self.last: _Call | None = None  # whose words stand there
 
     def _code(self, owner: NativeExecutable, emitted: Emitted | None) -> Code:
         """The code, found or compiled, with its kernels in this process."""
@@ -393,6 +393,7 @@ class _Call:
         compiled = self._compiled
         words = compiled.words
         if compiled.last is not self:
+            compiled.last = None  # an interrupt may come: the words are nobody's
             for at, word in self._words:
                 words[at] = word
             compiled.last = self

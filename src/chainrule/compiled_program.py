@@ -24,6 +24,9 @@ from chainrule.nest import unflatten
 from chainrule.tensor import Tensor, wrap
 from chainrule.tracing import Slot, StepScalars, Traced
 
+#: The sizes of so many kinds of inputs that fit are remembered.
+FITTING = 1000
+
 
 class _State:
     """A tensor that is state of a program.
@@ -40,6 +43,11 @@ class _State:
     def __init__(self, key: str, tensor: Tensor, fetch: Any) -> None:
         self.key, self.tensor, self.fetch = key, tensor, fetch
         self.version = -1
+
+    def send(self, executable: Executable) -> None:
+        """Bring what has changed outside into the engine."""
+        executable.write(self.key, self.tensor.numpy())
+        self.version = self.tensor.version
 
 
 class _Awaited:
@@ -97,30 +105,82 @@ class _GradientState:
             return None
         return owner._gradient_outside()
 
+    def send(self, executable: Executable) -> None:
+        """Bring what has changed outside into the engine."""
+        t = self.before()
+        if t is not None and not self.awaited.expects(t):
+            executable.write(self.key, t.numpy())
+            self.awaited.has(t)
 
-class _Plan:
-    """What a run of an entry point sends, supplies and receives."""
+
+class EntryPoint:
+    """An entry point in an engine: what a run of it sends, supplies and receives."""
 
     __slots__ = (
-        "cleared",
-        "gradients",
-        "new_gradients",
-        "replaced",
-        "states",
-        "tables",
+        "_cleared",
+        "_executable",
+        "_gradients",
+        "_name",
+        "_new_gradients",
+        "_replaced",
+        "_states",
+        "_tables",
+        "_turn",
     )
 
     def __init__(
-        self, traced: Traced, states: Mapping[str, _State | _GradientState]
+        self,
+        traced: Traced,
+        states: Mapping[str, _State | _GradientState],
+        executable: Executable,
+        turn: Turn,
     ) -> None:
         used = [states[key] for key in traced.entry.state]
         new = [states[key] for key in traced.entry.replaces]
-        self.states = [s for s in used if isinstance(s, _State)]
-        self.gradients = [s for s in used if isinstance(s, _GradientState)]
-        self.replaced = [s for s in new if isinstance(s, _State)]
-        self.new_gradients = [s for s in new if isinstance(s, _GradientState)]
-        self.cleared = traced.cleared
-        self.tables = _by_table(traced)
+        self._states = [s for s in used if isinstance(s, _State)]
+        self._gradients = [s for s in used if isinstance(s, _GradientState)]
+        self._replaced = [s for s in new if isinstance(s, _State)]
+        self._new_gradients = [s for s in new if isinstance(s, _GradientState)]
+        self._cleared = traced.cleared
+        self._tables = _by_table(traced)
+        self._name, self._executable, self._turn = traced.entry.name, executable, turn
+
+    def run(self, arrays: dict[str, Any], sizes: Sizes, steps: int) -> list[Array]:
+        """Run it on inputs that are known to fit; stacked outputs."""
+        return self._turn.take(self._run, arrays, sizes, steps)
+
+    def _run(self, arrays: dict[str, Any], sizes: Sizes, steps: int) -> list[Array]:
+        if self._tables:
+            self._supply(arrays, steps)
+        for state in self._states:
+            if state.version != state.tensor.version:
+                state.send(self._executable)
+        for gradient in self._gradients:
+            gradient.send(self._executable)
+        try:
+            outputs = self._executable.run(self._name, arrays, steps=steps, sizes=sizes)
+        finally:
+            # The engine has the newest numbers of what was replaced: also where an
+            # exception of a signal's handler comes when the run is over.
+            for state in self._replaced:
+                t = state.tensor
+                t._pending = state.fetch
+                t.version = state.version = t.version + 1
+            for gradient in self._new_gradients:
+                gradient.awaited.version = -1
+        for gradient in self._new_gradients:
+            gradient.owner._grad = gradient.awaited
+        for t in self._cleared:
+            t._grad = None
+        return outputs
+
+    def _supply(self, arrays: dict[str, Any], steps: int) -> None:
+        """The scalars that change from step to step."""
+        with np.errstate(over="ignore"):  # infinity is found in the results
+            for table, columns in self._tables:
+                rows = table.rows(steps)
+                for unique, key, dtype in columns:
+                    arrays[unique] = rows[key].astype(dtype)
 
 
 class CompiledProgram:
@@ -132,6 +192,7 @@ class CompiledProgram:
     Attributes:
         traced: the entry points by name.
         program: the graphs.
+        entries: the entry points in the engine, by name.
         slots: where the state comes from, by name.
         executable: the program in the engine.
         engine: the name of the engine that runs them.
@@ -158,7 +219,8 @@ class CompiledProgram:
         self.program = Program({t.entry.name: t.entry for t in traced})
         self.executable: Executable = load_engine(engine, self.program, threads=threads)
         self.engine = self.executable.engine
-        self._turn = Turn()
+        self._fitting: dict[Any, Sizes] = {}
+        turn = Turn()
         graded = {id(tensor) for t in traced for tensor, _ in t.graded}
         states: dict[str, _State | _GradientState] = {}
         for key, slot in self.slots.items():
@@ -168,7 +230,9 @@ class CompiledProgram:
                 if slot.gradient
                 else _State(key, tensor, fetch)
             )
-        self._plans = {t.entry.name: _Plan(t, states) for t in traced}
+        self.entries = {
+            t.entry.name: EntryPoint(t, states, self.executable, turn) for t in traced
+        }
 
     @property
     def seconds_compile(self) -> float:
@@ -203,67 +267,25 @@ class CompiledProgram:
                 and so has every output. None runs once, without the stacking.
         """
         traced = self.traced[name]
-        entry = traced.entry
         arrays: dict[str, Any] = {
             k: v if isinstance(v, Buffer) else np.asarray(v) for k, v in inputs.items()
         }
         if steps is None:
-            for k in set(entry.each) & set(arrays):
-                arrays[k] = arrays[k][None]
-        sizes = self._check(traced, arrays)
-        stacked = self.execute(name, arrays, sizes, steps or 1)
+            for k in traced.entry.each:
+                if k in arrays:
+                    arrays[k] = arrays[k][None]
+        like = (name, *[(k, type(a), a.shape, a.dtype) for k, a in arrays.items()])
+        sizes = self._fitting.get(like)
+        if sizes is None:
+            given = dict(arrays)
+            sizes = self._check(traced, arrays)
+            if all(arrays[k] is a for k, a in given.items()):  # as they came
+                if len(self._fitting) >= FITTING:
+                    self._fitting.clear()
+                self._fitting[like] = sizes
+        stacked = self.entries[name].run(arrays, sizes, steps or 1)
         leaves = [a[0] if steps is None else a for a in stacked]
         return unflatten(traced.structure, leaves)
-
-    def execute(
-        self,
-        name: str,
-        arrays: dict[str, Any],
-        sizes: Sizes,
-        steps: int,
-    ) -> list[Array]:
-        """Run an entry point on inputs that are known to fit; stacked outputs."""
-        return self._turn.take(self._execute, name, arrays, sizes, steps)
-
-    def _execute(
-        self, name: str, arrays: dict[str, Any], sizes: Sizes, steps: int
-    ) -> list[Array]:
-        plan = self._plans[name]
-        if plan.tables:
-            with np.errstate(over="ignore"):  # infinity is found in the results
-                for table, columns in plan.tables:
-                    rows = table.rows(steps)
-                    for unique, key, dtype in columns:
-                        arrays[unique] = rows[key].astype(dtype)
-        self._send(plan)
-        outputs = self.executable.run(name, arrays, steps=steps, sizes=sizes)
-        self._receive(plan)
-        return outputs
-
-    def _send(self, plan: _Plan) -> None:
-        """Bring what has changed outside into the engine."""
-        for state in plan.states:
-            t = state.tensor
-            if state.version != t.version:
-                self.executable.write(state.key, t.numpy())
-                state.version = t.version
-        for gradient in plan.gradients:
-            t = gradient.before()
-            if t is not None and not gradient.awaited.expects(t):
-                self.executable.write(gradient.key, t.numpy())
-                gradient.awaited.has(t)
-
-    def _receive(self, plan: _Plan) -> None:
-        """From here on the engine has the newest numbers of what was replaced."""
-        for state in plan.replaced:
-            t = state.tensor
-            t._pending = state.fetch
-            t.version = state.version = t.version + 1
-        for gradient in plan.new_gradients:
-            gradient.awaited.version = -1
-            gradient.owner._grad = gradient.awaited
-        for t in plan.cleared:
-            t._grad = None
 
     def _check(self, traced: Traced, arrays: dict[str, Any]) -> dict[str, int]:
         entry = traced.entry

@@ -437,13 +437,13 @@ def constant(number: Any, dtype: DType | str) -> Value:
     key = (number or repr(number), dtype) if plain else None
     value = _constants.get(key)
     if value is None:
-        value = Value(_held(number, as_dtype(dtype)))
+        value = Value(held(number, as_dtype(dtype)))
         if plain and len(_constants) < _CONSTANTS_AT_MOST:
             _constants[key] = value
     return value if context.trace is None else context.trace.constant(value)
 
 
-def _held(number: Any, dtype: DType) -> Array:
+def held(number: Any, dtype: DType) -> Array:
     """The number as an array; one that becomes infinite on the way is refused."""
     try:
         with np.errstate(over="raise"):

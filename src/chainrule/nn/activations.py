@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from chainrule.errors import warn
+from chainrule.graph.build import held
 from chainrule.nn import functional
 from chainrule.nn.arguments import Count, counts, floating, integer, number, place
 from chainrule.nn.functional.activations import gelu_form
@@ -274,7 +275,7 @@ class PReLU(Module):
     ) -> None:
         (n,) = counts("PReLU", num_parameters=num_parameters)
         start = number("PReLU", "init", init)
-        self.weight = Parameter(np.full(n, start, floating("PReLU", dtype).numpy))
+        self.weight = Parameter(np.full(n, held(start, floating("PReLU", dtype))))
 
     def forward(self, x: Tensor) -> Tensor:
         """f(x), channel by channel."""

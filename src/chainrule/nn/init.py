@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ArgumentError, ShapeError, nearest
+from chainrule.graph.build import held
 from chainrule.graph.node import Array
 from chainrule.primitives.error_function import erfc
 from chainrule.primitives.rules import show
@@ -135,7 +136,7 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
     """The number ``val`` everywhere."""
-    return _fill(tensor, np.full(tensor.shape, val, tensor.dtype.numpy))
+    return _fill(tensor, np.full(tensor.shape, held(val, tensor.dtype)))
 
 
 def zeros_(tensor: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
-from chainrule.graph.build import constant, context
+from chainrule.graph.build import constant, context, held
 from chainrule.graph.node import Array, Value
 from chainrule.graph.types import Dim, DType, Shape, SymbolicDim, as_dtype, size_of
 from chainrule.primitives import creation, elementwise, movement
@@ -99,7 +99,8 @@ def value_of(x: Any, dtype: DType | None = None) -> Value:
     elif isinstance(x, SymbolicDim):
         value = count_of(x, DType.int64)
     else:
-        value = Value(as_array(x, dtype))
+        alone = dtype if is_number(x) else None
+        value = Value(held(x, alone) if alone else as_array(x, dtype))
         if context.trace is not None:
             value = context.trace.constant(value)
     return value if dtype is None else cast(value, dtype)

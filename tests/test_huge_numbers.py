@@ -1,0 +1,32 @@
+"""Numbers that float32 cannot hold are refused wherever one is given, not made ∞."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import chainrule as cr
+from chainrule import nn
+from chainrule.errors import ArgumentError
+
+HUGE = 3.4028235677973366e38  # rounds to ∞
+
+GIVEN: dict[str, Callable[[], Any]] = {
+    "operator": lambda: cr.zeros(2) + HUGE,
+    "full": lambda: cr.full((2,), HUGE),
+    "fill_": lambda: cr.zeros(2).fill_(HUGE),
+    "masked_fill_": lambda: cr.zeros(2).masked_fill_(cr.tensor([True, False]), HUGE),
+    "where": lambda: cr.where(cr.tensor([True]), cr.zeros(1), HUGE),
+    "clamp": lambda: cr.zeros(2).clamp(max=HUGE),
+    "constant_": lambda: nn.init.constant_(cr.zeros(2), HUGE),
+    "PReLU": lambda: nn.PReLU(1, HUGE),
+    "LeakyReLU": lambda: nn.LeakyReLU(HUGE)(cr.ones(2)),
+}
+
+
+@pytest.mark.parametrize("name", GIVEN)
+def test_it_is_refused(name: str) -> None:
+    with pytest.raises(ArgumentError, match="does not fit float32"):
+        GIVEN[name]()

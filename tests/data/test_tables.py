@@ -677,3 +677,12 @@ def test_texts_in_a_column_of_numbers_count_as_missing(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("x,y\n" + rows)
     found = examine(tmp_path / "t.csv", target="x", dtype={"y": "number"})
     assert [c.missing for c in found.columns] == [0, 10]
+
+
+def test_infinity_after_infinity(tmp_path: Path) -> None:
+    """It is asked about, in cells and in names, and NumPy does not warn."""
+    (tmp_path / "cells.csv").write_text("x,y\ninf,1\ninf,2\n")
+    with pytest.raises(ChainruleError, match="not finite"):
+        read_csv(tmp_path / "cells.csv", target="y")
+    (tmp_path / "names.csv").write_text("inf,1e999,x\n1,2,3\n3,5,4\n")
+    assert examine(tmp_path / "names.csv").rows == 2

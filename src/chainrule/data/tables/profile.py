@@ -176,7 +176,8 @@ class Profile:
             with np.errstate(invalid="ignore"):
                 self.whole = not (values != np.floor(values))[~np.isnan(values)].any()
         if self.counting and len(values):
-            steps = np.diff(values, prepend=self._last)
+            with np.errstate(invalid="ignore"):  # ∞ − ∞
+                steps = np.diff(values, prepend=self._last)
             first = np.isnan(self._last) and values[0] in (0, 1)
             self.counting = bool((steps[int(first) :] == 1).all())
             self._last = float(values[-1])

@@ -203,7 +203,8 @@ class Study:
             return
         numbers = parsed([re.sub(r"\.[0-9]$", "", name) for name in source.columns])
         number = ~np.isnan(numbers)
-        steps = np.diff(numbers[number])
+        with np.errstate(invalid="ignore"):  # ∞ − ∞
+            steps = np.diff(numbers[number])
         if len(steps) and steps[0] > 0 and (steps == steps[0]).all():
             return  # years, or numbers of columns
         like = [

@@ -8,6 +8,7 @@ one arena. Threads run the whole entry (:mod:`chainrule.engines.native.emit`) to
 
 from __future__ import annotations
 
+import functools
 import math
 import time
 from collections.abc import Mapping
@@ -30,23 +31,27 @@ from chainrule.engines.native.code import (
 from chainrule.engines.native.identity import identity
 from chainrule.engines.native.thread_pool import BARRIER_BYTES, WORKER, thread_pool
 from chainrule.engines.schedule.layout import from_memory, to_memory
-from chainrule.engines.threads import ThreadChoice, checked, process
+from chainrule.engines.threads import (
+    ThreadChoice,
+    available_cores,
+    checked,
+    process,
+)
 from chainrule.errors import ArgumentError
-from chainrule.graph.node import Array, Node, Value
+from chainrule.graph.node import Array, Value
 from chainrule.graph.program import Entry, Program
 from chainrule.graph.types import NO_SIZES, Sizes, is_symbolic, resolve, size_of
 from chainrule.primitives.checks import failed
 
 if TYPE_CHECKING:
     from chainrule.engines.native.compiler import Emitted, Prepared
+    from chainrule.engines.native.emit import Clock
     from chainrule.engines.schedule.profile import Profile
     from chainrule.engines.schedule.schedule import Schedule
 
 #: Inputs and outputs of so many bytes have memory of their own, from which and to which
 #: they are copied: that costs less than to ask an array for its address.
 COPIED = 4096
-#: Runs of a profile, of which the fastest counts.
-ROUNDS = 5
 #: Readable bytes behind every buffer.
 SLACK = 256
 #: steps, arena, barrier, status, memory of each thread and its bytes, ticks; then the
@@ -120,47 +125,32 @@ class NativeExecutable:
         *,
         steps: int,
         sizes: Sizes,
-        threads: int = 1,
     ) -> Profile:
         """Run an entry point and measure each of its nodes; the state stays as it is.
 
+        It runs with as many threads as the executable has, or else with as many as
+        measure best.
+
         Args:
             entry, inputs, steps, sizes: as for :meth:`run`.
-            threads: how many threads run it; the first one's time is measured.
         """
-        from chainrule.engines.schedule.profile import Profile
+        from chainrule.engines.native.profiling import profile
 
-        held = {name: array.copy() for name, array in self.state.items()}
-        largest = {name: sizes[name] for name in sorted(sizes)}
-        clock: dict[Node, int] = {}
-        emitted = self.emitted(entry, largest, clock)
-        compiled = _Compiled(self.program.entries[entry], self, largest, emitted)
-        best = math.inf
-        ticks = compiled.ticks
-        for _ in range(ROUNDS):
-            compiled.ticks[:] = 0
-            started = time.perf_counter()
-            compiled.run(inputs, steps, sizes, threads)
-            seconds = time.perf_counter() - started
-            if seconds < best:
-                best, ticks = seconds, compiled.ticks.copy()
-            for name, array in held.items():
-                np.copyto(self.state[name], array)
-        # What the planner has added stands in no schedule.
-        counted = {node: int(ticks[i]) for node, i in clock.items()}
-        return Profile(emitted.schedule, counted, best * 1e6 / steps, sizes)
+        compiled = functools.partial(_Compiled, self.program.entries[entry], self)
+        return profile(self, compiled, entry, inputs, steps=steps, sizes=sizes)
 
     @property
     def schedules(self) -> dict[str, Schedule]:
         """The schedules of the entry points that have run so far."""
+        threads = self._threads or available_cores()
         return {
-            name: self.emitted(name, compiled.largest).schedule
+            name: self.emitted(name, compiled.largest).schedule.on(threads)
             for name, compiled in self._compiled.items()
         }
 
     @kept()
     def emitted(
-        self, entry: str, largest: Sizes, clock: dict[Node, int] | None = None
+        self, entry: str, largest: Sizes, clock: Clock | None = None
     ) -> Emitted:
         """An entry point as text and as a schedule, for sizes up to ``largest``.
 
@@ -267,7 +257,7 @@ class _Compiled:
         )
         self.words[1 : 1 + len(fixed)] = fixed
         self.words[5] = self.private_bytes
-        self.ticks = np.zeros(len(emitted.clock if emitted else ()) + 1, np.int64)
+        self.ticks = np.zeros(2 * len(emitted.clock if emitted else ()), np.int64)
         self.words[6] = self.ticks.ctypes.data
         self.private = _buffer((0,), np.dtype(np.uint8))
         for i, array in enumerate(states):

@@ -7,25 +7,24 @@ ordered, never what is computed: results are the same on every machine.
 from __future__ import annotations
 
 import functools
-import math
 from dataclasses import dataclass
 
 from chainrule.engines.schedule.convolution import as_convolution
-from chainrule.engines.schedule.maps import is_elementwise, loop_body
-from chainrule.graph.node import Node, Value
+from chainrule.engines.schedule.maps import is_elementwise
+from chainrule.engines.schedule.sharing import Share
+from chainrule.engines.schedule.work import BY_INDEX, arithmetic, count_of, moved, multiply_adds
+from chainrule.graph.node import Node
 from chainrule.graph.types import Sizes, resolve
 from chainrule.primitives import (
     checks,
     conv,
     creation,
     elementwise,
-    indexing,
     matmul,
     random,
     sorting,
     trigonometry,
 )
-from chainrule.primitives.matmul import parse_dims
 from chainrule.regions import control
 
 
@@ -61,20 +60,25 @@ class Machine:
         if primitive in (matmul.dot_general, conv.conv):
             return self.call + self._product(node, sizes)
         outputs = [v for v in node.outputs if v is not None]
-        read = node.inputs[1:] if primitive in _BY_INDEX else node.inputs
+        read = node.inputs[1:] if primitive in BY_INDEX else node.inputs
         count = max(count_of(v, sizes) for v in (*read, *outputs))
-        moved = sum(bytes_of(v, sizes) for v in (*read, *outputs))
         each = self.element
         if is_elementwise(node):
-            body = loop_body(node)
-            nodes = [node] if body is None else body.nodes
             each = sum(
                 self.function if n.primitive in _FUNCTIONS else self.element
-                for n in nodes
+                for n in arithmetic(node)
             )
         elif primitive in _HEAVY:
             each = self.function
-        return self.call + count * each + moved * self.byte
+        return self.call + count * each + moved(node, sizes) * self.byte
+
+    def busiest(self, share: Share | None, work: float, sizes: Sizes) -> float:
+        """µs of the thread that has most to do, where one alone takes ``work``."""
+        if share is None:
+            return work
+        units = resolve((share.units,), sizes)[0]
+        rounds = -(-units // self.threads)
+        return self.call + (work - self.call) * rounds / units
 
     def _product(self, node: Node, sizes: Sizes) -> float:
         (out,) = node.outputs
@@ -83,18 +87,6 @@ class Machine:
         slow = window or not out.dtype.is_float
         each = self.slow_multiply_add if slow else self.multiply_add
         return multiply_adds(node, sizes) * each
-
-
-def multiply_adds(node: Node, sizes: Sizes) -> int:
-    """The multiply-adds of a product or convolution; 0 for other nodes."""
-    if node.primitive not in (matmul.dot_general, conv.conv):
-        return 0
-    d = parse_dims(node.attrs["dims"])
-    (out,) = node.outputs
-    assert out is not None
-    kernel = node.inputs[1]
-    summed = [kernel.shape[d.rhs.index(c)] for c in (*d.contracted, *d.window)]
-    return count_of(out, sizes) * math.prod(resolve(tuple(summed), sizes))
 
 
 @dataclass(frozen=True)
@@ -135,24 +127,12 @@ _FUNCTIONS = frozenset(
         trigonometry.atan2,
     )
 )
-#: What reads only those rows or elements of its first operand that it is asked for.
-_BY_INDEX = frozenset((indexing.take, indexing.gather, indexing.dynamic_slice))
 #: What takes long for an element though it is no loop over elements.
 _HEAVY = frozenset((random.random_bits, sorting.argsort))
 #: Nodes with loops or branches within: they divide their work themselves.
 NESTED = frozenset((control.scan, control.cond))
 #: Nodes that take no time.
 FREE = frozenset((creation.constant, checks.require))
-
-
-def count_of(value: Value, sizes: Sizes) -> int:
-    """The elements of a value."""
-    return math.prod(resolve(value.shape, sizes))
-
-
-def bytes_of(value: Value, sizes: Sizes) -> int:
-    """The bytes of a value."""
-    return count_of(value, sizes) * value.dtype.itemsize
 
 
 @functools.cache

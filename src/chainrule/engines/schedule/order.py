@@ -14,13 +14,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 
 from chainrule.engines.schedule.alignment import aligned
 from chainrule.engines.schedule.layout import StridedView
-from chainrule.engines.schedule.machine import NESTED, Machine, bytes_of
+from chainrule.engines.schedule.machine import NESTED, Machine
 from chainrule.engines.schedule.maps import domain_of, folds_of
 from chainrule.engines.schedule.schedule import Memory, Schedule, Step, overwritten
 from chainrule.engines.schedule.sharing import Key, Pending, Share, share_of
+from chainrule.engines.schedule.work import bytes_of
 from chainrule.graph.build import replay, tracing
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
@@ -101,10 +103,11 @@ class _Orderer:
             self._note(node, None)
             return step
         work = self.machine.microseconds(node, self.sizes)
+        busiest = partial(self.machine.busiest, work=work, sizes=self.sizes)
         best: tuple[float, bool, Share | None] | None = None
         quiet: tuple[float, Share | None] | None = None
         for share in self._options(node):
-            cost, waits = self._cost(node, share, work)
+            cost, waits = self._cost(node, share, busiest(share))
             if best is None or cost < best[0]:
                 best = (cost, waits, share)
             if not waits and (quiet is None or cost < quiet[0]):
@@ -117,7 +120,7 @@ class _Orderer:
         else:
             return None
         self._note(node, chosen)
-        return Step(node, chosen, self._busiest(chosen, work))
+        return Step(node, chosen, work)
 
     def _options(self, node: Node) -> list[Share | None]:
         """The divisions that are weighed: those of operands, fresh ones, none."""
@@ -155,18 +158,9 @@ class _Orderer:
                 found.append(Share(len(shape) - 1, wide, columns // wide))
         return found
 
-    def _busiest(self, share: Share | None, work: float) -> float:
-        """µs of the thread with most work."""
-        if share is None:
-            return work
-        units = resolve((share.units,), self.sizes)[0]
-        rounds = -(-units // self.machine.threads)
-        return self.machine.call + (work - self.machine.call) * rounds / units
-
-    def _cost(self, node: Node, share: Share | None, work: float) -> tuple[float, bool]:
-        """µs of the busiest thread, and whether the threads have to meet before."""
+    def _cost(self, node: Node, share: Share | None, cost: float) -> tuple[float, bool]:
+        """µs with what others have written, and whether threads have to meet before."""
         machine = self.machine
-        cost = self._busiest(share, work)
         accesses = self.memory.accesses(node, share)
         waits = any(map(self.pending.conflict, accesses))
         for i, value in enumerate(node.inputs):
@@ -222,10 +216,10 @@ def ordered(
             new[old] = value
         its = made[0].node
         assert its is not None
-        return replace(step, node=its)
+        return replace(step, node=its, once=node in first)
 
     with tracing():
         made = tuple([tuple([anew(step) for step in phase]) for phase in phases])
     outputs = [new.get(v, v) for v in graph.outputs]
     turned = entry.with_graph(Graph(graph.name, graph.inputs, outputs))
-    return Schedule(turned, made)
+    return Schedule(turned, made, sizes, machine)

@@ -1,0 +1,82 @@
+"""Measure each step of an entry point, on the machine as it is at the moment."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from chainrule.engines import Buffer
+from chainrule.engines.native.emit import Clock
+from chainrule.engines.native.roof import roof
+from chainrule.engines.schedule.profile import Profile
+from chainrule.engines.threads import available_cores
+from chainrule.graph.node import Array
+from chainrule.graph.types import Sizes
+
+if TYPE_CHECKING:
+    from chainrule.engines.native.executable import NativeExecutable
+
+#: µs of a round, about, and what each number of threads gets: so many seconds, but no
+#: fewer and no more rounds. Each step's fastest round counts: others use the machine.
+ROUND, SECONDS, FEWEST, MOST = 5e3, 0.7, 5, 100
+
+
+def profile(
+    executable: NativeExecutable,
+    compiled_for: Callable[..., Any],
+    entry: str,
+    inputs: Mapping[str, Array | Buffer],
+    *,
+    steps: int,
+    sizes: Sizes,
+) -> Profile:
+    """See :meth:`NativeExecutable.profile`.
+
+    Args:
+        compiled_for: compiles the entry point, given sizes and its text.
+    """
+    largest = {name: sizes[name] for name in sorted(sizes)}
+    clock: Clock = {}
+    emitted = executable.emitted(entry, largest, clock)
+    compiled = compiled_for(largest, emitted)
+    schedule = emitted.schedule
+    steps = max(1, min(steps, int(ROUND / max(schedule.cost, 1.0))))
+    each = executable.program.entries[entry].each
+    given = {k: _first(v, steps) if k in each else v for k, v in inputs.items()}
+    held = {name: array.copy() for name, array in executable.state.items()}
+
+    def measured(threads: int) -> tuple[float, int, Array]:
+        """Seconds of the fastest round, and the fewest ticks."""
+        best, ticks, rounds = float("inf"), compiled.ticks.copy(), 0
+        end = time.perf_counter() + SECONDS
+        while rounds < FEWEST or (rounds < MOST and time.perf_counter() < end):
+            compiled.ticks[:] = 0
+            started = time.perf_counter()
+            compiled.run(given, steps, sizes, threads)
+            best = min(best, time.perf_counter() - started)
+            ticks = np.minimum(ticks, compiled.ticks) if rounds else compiled.ticks * 1
+            rounds += 1
+            for name, array in held.items():
+                np.copyto(executable.state[name], array)
+        return best, threads, ticks
+
+    asked = executable.threads
+    numbers = sorted({1, available_cores()}) if asked is None else [asked]
+    seconds, threads, ticks = min(map(measured, numbers), key=lambda made: made[0])
+    state = sum(held[name].nbytes for name in executable.program.entries[entry].state)
+    return Profile(
+        replace(schedule.on(threads), sizes=sizes),
+        {node: int(ticks[place]) for node, place in clock.items()},
+        {node: int(ticks[place + 1]) for node, place in clock.items()},
+        seconds * 1e6 / steps,
+        roof(threads, compiled.arena_bytes + state),
+    )
+
+
+def _first(given: Array | Buffer, steps: int) -> Array:
+    """The rows of the first steps."""
+    return np.asarray(given.held if isinstance(given, Buffer) else given)[:steps]

@@ -1,0 +1,79 @@
+"""What a node does: how many elements and bytes it reads and writes, how many FLOPs."""
+
+from __future__ import annotations
+
+import math
+
+from chainrule.engines.schedule.maps import (
+    domain_of,
+    folds_of,
+    is_elementwise,
+    loop_body,
+)
+from chainrule.graph.node import Node, Value
+from chainrule.graph.types import Sizes, resolve
+from chainrule.primitives import conv, indexing, matmul, movement, reduce
+from chainrule.primitives.creation import constant
+from chainrule.primitives.matmul import parse_dims
+
+#: What reads only those rows or elements of its first operand that it is asked for.
+BY_INDEX = frozenset((indexing.take, indexing.gather, indexing.dynamic_slice))
+#: What adds up or compares all elements of its operand.
+_REDUCTIONS = frozenset((movement.reduce_sum, reduce.reduce_max, reduce.reduce_prod))
+
+
+def count_of(value: Value, sizes: Sizes) -> int:
+    """The elements of a value."""
+    return math.prod(resolve(value.shape, sizes))
+
+
+def bytes_of(value: Value, sizes: Sizes) -> int:
+    """The bytes of a value."""
+    return count_of(value, sizes) * value.dtype.itemsize
+
+
+def written(node: Node) -> list[Value]:
+    """What a node computes."""
+    return [v for v in node.outputs if v is not None]
+
+
+def moved(node: Node, sizes: Sizes) -> int:
+    """The bytes that a node reads and writes; of what is looked up, those found."""
+    made = sum(bytes_of(v, sizes) for v in written(node))
+    read = node.inputs
+    if node.primitive in BY_INDEX:
+        made, read = 2 * made, read[1:]
+    return made + sum(bytes_of(v, sizes) for v in read)
+
+
+def multiply_adds(node: Node, sizes: Sizes) -> int:
+    """The multiply-adds of a product or convolution; 0 for other nodes."""
+    if node.primitive not in (matmul.dot_general, conv.conv):
+        return 0
+    d = parse_dims(node.attrs["dims"])
+    (out,) = node.outputs
+    assert out is not None
+    kernel = node.inputs[1]
+    summed = [kernel.shape[d.rhs.index(c)] for c in (*d.contracted, *d.window)]
+    return count_of(out, sizes) * math.prod(resolve(tuple(summed), sizes))
+
+
+def arithmetic(node: Node) -> list[Node]:
+    """The nodes of a loop over elements that compute something at each of them."""
+    body = loop_body(node)
+    nodes = [node] if body is None else body.nodes
+    idle = (constant, movement.broadcast_to)
+    return [n for n in nodes if n.primitive not in idle]
+
+
+def flops(node: Node, sizes: Sizes) -> int:
+    """2 for a multiply-add of a product, 1 for any other operation on an element.
+
+    What only moves numbers has none.
+    """
+    if is_elementwise(node):
+        each = len(arithmetic(node)) + sum(map(bool, folds_of(node)))
+        return each * math.prod(resolve(domain_of(node), sizes))
+    if node.primitive in _REDUCTIONS:
+        return count_of(node.inputs[0], sizes)
+    return 2 * multiply_adds(node, sizes)

@@ -12,7 +12,7 @@ import inspect
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -39,6 +39,10 @@ from chainrule.nest import flatten, unflatten
 from chainrule.scalars import Scalar
 from chainrule.tensor import Tensor, wrap
 from chainrule.tracing import Input, Traced, trace_entry
+
+if TYPE_CHECKING:
+    from chainrule.engines.schedule.profile import Profile
+    from chainrule.engines.schedule.schedule import Schedules
 
 #: So many traces of one function that differ in an integer alone are suspicious.
 MANY = 8
@@ -219,11 +223,45 @@ class Compiled:
 
     def graph(self, *args: Any, **kwargs: Any) -> Graph:
         """The graph for arguments like these, as recorded (before any pass)."""
-        _, arrays, key = arguments_of(args, kwargs)
-        family = self._family(key)
-        shapes = tuple([a.shape for a in arrays])
-        variant, _ = self._find(family, args, kwargs, arrays, shapes)
+        variant, _ = self._variant(args, kwargs)
         return variant.traced.entry.graph
+
+    @property
+    def schedule(self) -> Schedules:
+        """How the engine runs what it was called with so far.
+
+        ``print(step.schedule)`` shows it; see :attr:`CompiledProgram.schedule`.
+
+        >>> import chainrule as cr
+        >>> step = cr.compile(lambda x: (x * 2).sin(), engine="native", threads=1)
+        >>> _ = step(cr.ones(512))
+        >>> print(step.schedule)  # doctest: +ELLIPSIS
+        schedule <lambda> on one thread
+        phase 1, ... µs
+          %...: f32[512] = mul·sin(%x), ...
+        """
+        from chainrule.engines.schedule.schedule import Schedules
+
+        return Schedules([s for program in self.programs for s in program.schedule])
+
+    def profile(self, *args: Any, **kwargs: Any) -> Profile:
+        """What each step of a call with these arguments takes; nothing changes.
+
+        ``print(step.profile(x))`` shows it; see :meth:`CompiledProgram.profile`.
+        """
+        with process.lock:
+            variant, arrays = self._variant(args, kwargs)
+            entry = variant.traced.entry
+            return variant.program.profile(entry.name, dict(zip(entry.inputs, arrays)))
+
+    def _variant(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[_Variant, list[Array]]:
+        """What is traced for arguments like these, and the arrays among them."""
+        _, arrays, key = arguments_of(args, kwargs)
+        shapes = tuple([a.shape for a in arrays])
+        variant, _ = self._find(self._family(key), args, kwargs, arrays, shapes)
+        return variant, arrays
 
     # -- variants ------------------------------------------------------------------
 

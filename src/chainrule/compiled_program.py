@@ -6,16 +6,17 @@ and what a tensor is told after it.
 
 from __future__ import annotations
 
+import copy
 import functools
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from chainrule.engines import Buffer, Executable, load_engine
 from chainrule.engines.threads import Turn
-from chainrule.errors import ArgumentError, GraphError, ShapeError
+from chainrule.errors import ArgumentError, EngineError, GraphError, ShapeError
 from chainrule.graph.interpret import solve_sizes
 from chainrule.graph.node import Array, Value
 from chainrule.graph.program import Program
@@ -23,6 +24,10 @@ from chainrule.graph.types import Shape, Sizes, SymbolicDim
 from chainrule.nest import unflatten
 from chainrule.tensor import Tensor, wrap
 from chainrule.tracing import Slot, StepScalars, Traced
+
+if TYPE_CHECKING:
+    from chainrule.engines.schedule.profile import Profile
+    from chainrule.engines.schedule.schedule import Schedules
 
 
 class _State:
@@ -202,18 +207,89 @@ class CompiledProgram:
             steps: how many times; inputs marked ``each`` then have that many rows,
                 and so has every output. None runs once, without the stacking.
         """
-        traced = self.traced[name]
-        entry = traced.entry
+        arrays, sizes = self._given(name, inputs, steps)
+        stacked = self.execute(name, arrays, sizes, steps or 1)
+        leaves = [a[0] if steps is None else a for a in stacked]
+        return unflatten(self.traced[name].structure, leaves)
+
+    @property
+    def schedule(self) -> Schedules:
+        """How the engine runs the entry points that have run so far: its plan.
+
+        ``print(program.schedule)`` shows for each of them the phases, between which
+        threads meet; what is fused into one loop; how threads divide it; and the
+        µs that it is expected to take. It is a tuple of
+        :class:`~chainrule.engines.schedule.schedule.Schedule`.
+
+        Raises:
+            EngineError: of an engine that makes no schedule.
+
+        >>> import chainrule as cr
+        >>> step = cr.compile(lambda x: (x * x + 1).tanh(), engine="native", threads=1)
+        >>> _ = step(cr.ones(1000))
+        >>> (program,) = step.programs
+        >>> print(program.schedule)  # doctest: +ELLIPSIS
+        schedule <lambda> on one thread
+        phase 1, ... µs
+          %...: f32[1000] = mul·add·tanh(%x), ...
+        """
+        from chainrule.engines.schedule.schedule import Schedules
+
+        made = self._of_engine("schedules")
+        return Schedules(self._turn.take(lambda: made.__get__(self.executable)))
+
+    def profile(
+        self, name: str, inputs: Mapping[str, Any], *, steps: int | None = None
+    ) -> Profile:
+        """What each step of an entry point's schedule takes; the state stays as it is.
+
+        ``print(profile)`` shows the longest first: measured and predicted µs, FLOPs,
+        bytes, and the share of what this machine reaches at most, its *roof*, which is
+        measured too. It takes a second or two.
+
+        Args:
+            name, inputs, steps: as for :meth:`run`. As many steps are made as are
+                worth measuring; with fewer rows they come again and again.
+
+        Raises:
+            EngineError: of an engine that makes no schedule.
+        """
+        profile = self._of_engine("profile")
+        arrays, sizes = self._given(name, inputs, steps)
+
+        def measured() -> Profile:
+            plan, count = self._plans[name], steps or 1
+            self._tabulate(plan, arrays, count, copy.copy)
+            self._send(plan)
+            return profile(self.executable, name, arrays, sizes=sizes)
+
+        return self._turn.take(measured)
+
+    def _of_engine(self, name: str) -> Any:
+        """What an engine has that makes schedules."""
+        found = getattr(type(self.executable), name, None)
+        if found is None:
+            raise EngineError(
+                f"The {self.engine} engine makes no schedule that could be shown.",
+                expected="the native engine, which plans loops, threads and memory",
+                got=f"engine={self.engine!r}",
+                fix='engine="native"; the graph itself prints on every engine: '
+                "print(program.traced[name].entry.graph)",
+            )
+        return found
+
+    def _given(
+        self, name: str, inputs: Mapping[str, Any], steps: int | None
+    ) -> tuple[dict[str, Any], dict[str, int]]:
+        """Inputs as an engine takes them, stacked, and the sizes that they have."""
         arrays: dict[str, Any] = {
             k: v if isinstance(v, Buffer) else np.asarray(v) for k, v in inputs.items()
         }
+        traced = self.traced[name]
         if steps is None:
-            for k in set(entry.each) & set(arrays):
+            for k in set(traced.entry.each) & set(arrays):
                 arrays[k] = arrays[k][None]
-        sizes = self._check(traced, arrays)
-        stacked = self.execute(name, arrays, sizes, steps or 1)
-        leaves = [a[0] if steps is None else a for a in stacked]
-        return unflatten(traced.structure, leaves)
+        return arrays, self._check(traced, arrays)
 
     def execute(
         self,
@@ -230,15 +306,25 @@ class CompiledProgram:
     ) -> list[Array]:
         plan = self._plans[name]
         if plan.tables:
-            with np.errstate(over="ignore"):  # infinity is found in the results
-                for table, columns in plan.tables:
-                    rows = table.rows(steps)
-                    for unique, key, dtype in columns:
-                        arrays[unique] = rows[key].astype(dtype)
+            self._tabulate(plan, arrays, steps)
         self._send(plan)
         outputs = self.executable.run(name, arrays, steps=steps, sizes=sizes)
         self._receive(plan)
         return outputs
+
+    def _tabulate(
+        self,
+        plan: _Plan,
+        arrays: dict[str, Any],
+        steps: int,
+        seen: Callable[[StepScalars], StepScalars] = lambda table: table,
+    ) -> None:
+        """Add what depends on the step alone; ``seen``: the tables, or copies."""
+        with np.errstate(over="ignore"):  # infinity is found in the results
+            for table, columns in plan.tables:
+                rows = seen(table).rows(steps)
+                for unique, key, dtype in columns:
+                    arrays[unique] = rows[key].astype(dtype)
 
     def _send(self, plan: _Plan) -> None:
         """Bring what has changed outside into the engine."""

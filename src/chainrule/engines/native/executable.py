@@ -123,7 +123,6 @@ class NativeExecutable:
         entry: str,
         inputs: Mapping[str, Array | Buffer],
         *,
-        steps: int,
         sizes: Sizes,
     ) -> Profile:
         """Run an entry point and measure each of its nodes; the state stays as it is.
@@ -132,21 +131,22 @@ class NativeExecutable:
         measure best.
 
         Args:
-            entry, inputs, steps, sizes: as for :meth:`run`.
+            entry, inputs, sizes: as for :meth:`run`. As many steps are made as are
+                worth measuring, whatever the rows of the inputs.
         """
         from chainrule.engines.native.profiling import profile
 
         compiled = functools.partial(_Compiled, self.program.entries[entry], self)
-        return profile(self, compiled, entry, inputs, steps=steps, sizes=sizes)
+        return profile(self, compiled, entry, inputs, sizes)
 
     @property
-    def schedules(self) -> dict[str, Schedule]:
+    def schedules(self) -> list[Schedule]:
         """The schedules of the entry points that have run so far."""
         threads = self._threads or available_cores()
-        return {
-            name: self.emitted(name, compiled.largest).schedule.on(threads)
+        return [
+            self.emitted(name, compiled.largest).schedule.on(threads)
             for name, compiled in self._compiled.items()
-        }
+        ]
 
     @kept()
     def emitted(

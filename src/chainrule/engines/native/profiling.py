@@ -20,9 +20,11 @@ from chainrule.graph.types import Sizes
 if TYPE_CHECKING:
     from chainrule.engines.native.executable import NativeExecutable
 
-#: µs of a round, about, and what each number of threads gets: so many seconds, but no
-#: fewer and no more rounds. Each step's fastest round counts: others use the machine.
-ROUND, SECONDS, FEWEST, MOST = 5e3, 0.7, 5, 100
+#: µs of a round, about, and its steps at most.
+ROUND, MOST = 5e3, 500
+#: Seconds of rounds with each number of threads, and how many there are at least. Each
+#: step's fastest round counts: others use the machine.
+SECONDS, ROUNDS = 0.7, 5
 
 
 def profile(
@@ -30,8 +32,6 @@ def profile(
     compiled_for: Callable[..., Any],
     entry: str,
     inputs: Mapping[str, Array | Buffer],
-    *,
-    steps: int,
     sizes: Sizes,
 ) -> Profile:
     """See :meth:`NativeExecutable.profile`.
@@ -44,16 +44,16 @@ def profile(
     emitted = executable.emitted(entry, largest, clock)
     compiled = compiled_for(largest, emitted)
     schedule = emitted.schedule
-    steps = max(1, min(steps, int(ROUND / max(schedule.cost, 1.0))))
+    steps = max(1, min(MOST, int(ROUND / max(schedule.cost, 1.0))))
     each = executable.program.entries[entry].each
-    given = {k: _first(v, steps) if k in each else v for k, v in inputs.items()}
+    given = {k: _rows(v, steps) if k in each else v for k, v in inputs.items()}
     held = {name: array.copy() for name, array in executable.state.items()}
 
     def measured(threads: int) -> tuple[float, int, Array]:
         """Seconds of the fastest round, and the fewest ticks."""
         best, ticks, rounds = float("inf"), compiled.ticks.copy(), 0
         end = time.perf_counter() + SECONDS
-        while rounds < FEWEST or (rounds < MOST and time.perf_counter() < end):
+        while rounds < ROUNDS or time.perf_counter() < end:
             compiled.ticks[:] = 0
             started = time.perf_counter()
             compiled.run(given, steps, sizes, threads)
@@ -77,6 +77,7 @@ def profile(
     )
 
 
-def _first(given: Array | Buffer, steps: int) -> Array:
-    """The rows of the first steps."""
-    return np.asarray(given.held if isinstance(given, Buffer) else given)[:steps]
+def _rows(given: Array | Buffer, steps: int) -> Array:
+    """A row for each step, from the first again where there are not enough."""
+    rows = np.asarray(given.held if isinstance(given, Buffer) else given)
+    return np.resize(rows, (steps, *rows.shape[1:]))

@@ -43,7 +43,14 @@ def moved(node: Node, sizes: Sizes) -> int:
     read = node.inputs
     if node.primitive in BY_INDEX:
         made, read = 2 * made, read[1:]
-    return made + sum(bytes_of(v, sizes) for v in read)
+    return made + sum(bytes_of(_source(v), sizes) for v in read)
+
+
+def _source(value: Value) -> Value:
+    """What lies in memory of a value: what is repeated lies there once."""
+    while value.node is not None and value.node.primitive is movement.broadcast_to:
+        (value,) = value.node.inputs
+    return value
 
 
 def multiply_adds(node: Node, sizes: Sizes) -> int:

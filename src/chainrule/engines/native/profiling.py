@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from chainrule.engines.native.executable import NativeExecutable
 
 #: µs of a round, about, and its steps at most.
-ROUND, MOST = 5e3, 500
+ROUND, MOST = 2e3, 500
 #: Seconds of rounds with each number of threads, and how many there are at least. Each
 #: step's fastest round counts: others use the machine.
 SECONDS, ROUNDS = 0.7, 5
@@ -49,29 +49,39 @@ def profile(
     given = {k: _rows(v, steps) if k in each else v for k, v in inputs.items()}
     held = {name: array.copy() for name, array in executable.state.items()}
 
-    def measured(threads: int) -> tuple[float, int, Array]:
-        """Seconds of the fastest round, and the fewest ticks."""
-        best, ticks, rounds = float("inf"), compiled.ticks.copy(), 0
+    outer = [clock[step.node] for step in schedule.steps if step.node in clock]
+
+    def measured(threads: int) -> tuple[float, float, int, Array]:
+        """Seconds of the fastest round and of a tick, and the fewest ticks."""
+        rounds: list[tuple[float, Array]] = []
         end = time.perf_counter() + SECONDS
-        while rounds < ROUNDS or time.perf_counter() < end:
+        while len(rounds) < ROUNDS or time.perf_counter() < end:
             compiled.ticks[:] = 0
             started = time.perf_counter()
             compiled.run(given, steps, sizes, threads)
-            best = min(best, time.perf_counter() - started)
-            ticks = np.minimum(ticks, compiled.ticks) if rounds else compiled.ticks * 1
-            rounds += 1
+            seconds = time.perf_counter() - started
+            ticks = compiled.ticks.copy()
+            rounds.append((seconds, ticks))
             for name, array in held.items():
                 np.copyto(executable.state[name], array)
-        return best, threads, ticks
+        seconds, ticks = min(rounds, key=lambda made: made[0])
+        each = seconds / max(ticks[clock[None]], 1)
+        every = np.array([ticks for _, ticks in rounds])
+        every[:, clock[None]] -= every[:, outer].sum(1)  # what is between the nodes
+        places = [place for node, place in clock.items() if node is not None]
+        every[:, places] -= every[:, [place + 1 for place in places]]
+        return seconds, each, threads, every.min(0)
 
     asked = executable.threads
     numbers = sorted({1, available_cores()}) if asked is None else [asked]
-    seconds, threads, ticks = min(map(measured, numbers), key=lambda made: made[0])
+    made = min(map(measured, numbers), key=lambda made: made[0])
+    seconds, each, threads, ticks = made
     state = sum(held[name].nbytes for name in executable.program.entries[entry].state)
+    spent = ticks * each * 1e6 / steps
     return Profile(
         replace(schedule.on(threads), sizes=sizes),
-        {node: int(ticks[place]) for node, place in clock.items()},
-        {node: int(ticks[place + 1]) for node, place in clock.items()},
+        {node: float(spent[place]) for node, place in clock.items()},
+        {node: float(spent[place + 1]) for node, place in clock.items()},
         seconds * 1e6 / steps,
         roof(threads, compiled.arena_bytes + state),
     )

@@ -1,8 +1,8 @@
 """What this machine reaches at most: multiply-adds, and bytes that pass by.
 
-Both are measured where they are asked for, by the same threads as a program: chains of
-fma in registers, and a sweep that reads and writes as many bytes as a step touches, so
-that it is the same cache that they come from.
+Both are measured where they are asked for: chains of fma in registers, which each
+thread has for itself, and a sweep of all threads together over as many bytes as a step
+touches, so that it is the same cache that they come from.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ F32 = ir.FloatType()
 CHAINS = 12
 #: Vectors that a round of the sweep reads and writes.
 VECTORS = 4
-#: Seconds of a measurement, and how many there are: the fastest counts.
-SECONDS, TURNS = 2e-3, 8
+#: Seconds of a turn at least, and of all turns: the fastest counts, since others use
+#: the machine.
+TURN, SECONDS = 1e-3, 0.25
 #: Elements of the smallest sweep: the first cache.
 SMALLEST = 2048
 
@@ -40,7 +41,7 @@ def _word(b: ir.IRBuilder, context: Any, index: int) -> Any:
 def _text() -> str:
     """Two functions that threads run: context (words), thread, threads.
 
-    ``chains`` reads how often it goes round, and where each thread's result goes.
+    ``chains`` reads how often it goes round, and where its result goes.
     ``sweep`` reads how often, the units of memory that threads divide, and where it is.
     """
     lanes = host_target().vector_bytes // 4
@@ -52,10 +53,9 @@ def _text() -> str:
 
     chains = ir.Function(module, kind, "chains")
     b = ir.IRBuilder(chains.append_basic_block("start"))
-    context, tid, _ = chains.args
+    context, *_ = chains.args
     rounds, out = _word(b, context, 0), b.inttoptr(_word(b, context, 1), POINTER)
-    mine = b.gep(out, [b.mul(b.sext(tid, I64), I64(lanes))], source_etype=F32)
-    x = b.load(mine, typ=vector, align=4)
+    x = b.load(out, typ=vector, align=4)
     held = [b.alloca(vector) for _ in range(CHAINS)]  # LLVM keeps them in registers
     for chain in held:
         b.store(x, chain)
@@ -63,7 +63,7 @@ def _text() -> str:
         for chain in held:
             b.store(b.call(fma, [b.load(chain), x, x]), chain)
     total = functools.reduce(b.fadd, [b.load(chain) for chain in held])
-    b.store(total, mine, align=4)
+    b.store(total, out, align=4)
     b.ret_void()
 
     sweep = ir.Function(module, kind, "sweep")
@@ -93,20 +93,19 @@ def _code() -> jit.MachineCode:
 def _seconds(name: str, words: Any, threads: int) -> float:
     """How long one round of a function takes; ``words[0]`` is how many there are."""
     function, rounds = WORKER(_code().address(name)), 16
-    best = float("inf")
-    for _ in range(TURNS):
-        while True:
-            words[0] = rounds
-            started = time.perf_counter()
-            if threads == 1:
-                function(words.ctypes.data, 0, 1)
-            else:
-                thread_pool(threads).run(function, words.ctypes.data)
-            seconds = time.perf_counter() - started
-            if seconds >= SECONDS:
-                break
-            rounds *= 4
-        best = min(best, seconds / rounds)
+    best, end = float("inf"), time.perf_counter() + SECONDS
+    while time.perf_counter() < end:
+        words[0] = rounds
+        started = time.perf_counter()
+        if threads == 1:
+            function(words.ctypes.data, 0, 1)
+        else:
+            thread_pool(threads).run(function, words.ctypes.data)
+        seconds = time.perf_counter() - started
+        if seconds < TURN:
+            rounds *= 2
+        else:
+            best = min(best, seconds / rounds)
     return best
 
 
@@ -118,9 +117,9 @@ def roof(threads: int, length: int) -> Roof:
         length: bytes of all memory that a step touches.
     """
     lanes = host_target().vector_bytes // 4
-    results = np.zeros(threads * lanes, np.float32)
+    results = np.zeros(lanes, np.float32)
     words = np.array([0, results.ctypes.data], np.int64)
-    peak = 2 * CHAINS * lanes * threads / _seconds("chains", words, threads)
+    peak = threads * 2 * CHAINS * lanes / _seconds("chains", words, 1)
 
     unit = VECTORS * lanes
     units = max(SMALLEST, length // 4) // unit

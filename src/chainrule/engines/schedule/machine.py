@@ -7,25 +7,44 @@ ordered, never what is computed: results are the same on every machine.
 from __future__ import annotations
 
 import functools
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from chainrule.engines.schedule.convolution import as_convolution
-from chainrule.engines.schedule.maps import is_elementwise
+from chainrule.engines.schedule.layout import StridedView
+from chainrule.engines.schedule.maps import domain_of, is_elementwise
 from chainrule.engines.schedule.sharing import Share
-from chainrule.engines.schedule.work import BY_INDEX, arithmetic, count_of, moved, multiply_adds
-from chainrule.graph.node import Node
+from chainrule.engines.schedule.work import (
+    BY_INDEX,
+    arithmetic,
+    bytes_of,
+    count_of,
+    innermost,
+    moved,
+    multiply_adds,
+    written,
+)
+from chainrule.graph.node import Node, Value
 from chainrule.graph.types import Sizes, resolve
 from chainrule.primitives import (
     checks,
     conv,
     creation,
     elementwise,
+    indexing,
     matmul,
+    movement,
     random,
+    reduce,
     sorting,
     trigonometry,
+    windows,
 )
+from chainrule.primitives.matmul import parse_dims
 from chainrule.regions import control
+
+Views = Mapping[Value, StridedView]
 
 
 @dataclass(frozen=True)
@@ -36,41 +55,50 @@ class Machine:
         threads: how many run a step.
         barrier: for all threads to meet.
         call: to call a kernel.
+        row: to begin an innermost loop.
         multiply_add: one of a product on the tile kernel.
         slow_multiply_add: one of a contraction in plain loops.
         element: a cheap elementwise operation.
-        function: exp and its like.
+        division: a quotient or a root.
+        turned: to read an element that does not lie beside the one before.
+        added: to add an element to one sum, which waits for the one before.
+        compared: the same for a maximum or a product.
+        windowed: to take an element into a window's sum or maximum.
+        indexed: to find an element by its index, and to change it.
         byte: to move one through the own caches.
+        copied_byte: the same in many short rows.
+        far_byte: to find one by its index in main memory.
         foreign_byte: to read one that another core has written.
     """
 
     threads: int
     barrier: float = 1.0
     call: float = 0.03
-    multiply_add: float = 1.1e-5
+    row: float = 3e-3
+    multiply_add: float = 1.76e-5
     slow_multiply_add: float = 1e-3
-    element: float = 1.2e-5
-    function: float = 2e-4
-    byte: float = 2e-5
+    element: float = 1.5e-5
+    division: float = 1.3e-4
+    turned: float = 6e-4
+    added: float = 5e-4
+    compared: float = 1.4e-3
+    windowed: float = 2.4e-4
+    indexed: float = 1.2e-3
+    byte: float = 1e-5
+    copied_byte: float = 3.5e-5
+    far_byte: float = 8e-5
     foreign_byte: float = 6e-5
 
-    def microseconds(self, node: Node, sizes: Sizes) -> float:
-        """µs that a node takes on one thread."""
-        primitive = node.primitive
-        if primitive in (matmul.dot_general, conv.conv):
-            return self.call + self._product(node, sizes)
-        outputs = [v for v in node.outputs if v is not None]
-        read = node.inputs[1:] if primitive in BY_INDEX else node.inputs
-        count = max(count_of(v, sizes) for v in (*read, *outputs))
-        each = self.element
-        if is_elementwise(node):
-            each = sum(
-                self.function if n.primitive in _FUNCTIONS else self.element
-                for n in arithmetic(node)
-            )
-        elif primitive in _HEAVY:
-            each = self.function
-        return self.call + count * each + moved(node, sizes) * self.byte
+    def microseconds(self, node: Node, sizes: Sizes, views: Views) -> float:
+        """µs that a node takes on one thread: to compute, or to move its bytes."""
+        if node.primitive in (matmul.dot_general, conv.conv):
+            return self.call + self._product(node, sizes, views)
+        byte = self.copied_byte if node.primitive in _IN_ROWS else self.byte
+        if node.primitive in BY_INDEX:
+            table = bytes_of(node.inputs[0], sizes)
+            byte = self.far_byte if table > CACHE.own_bytes else byte
+        work = self._work(node, sizes, views)
+        return self.call + max(work, moved(node, sizes) * byte)
 
     def busiest(self, share: Share | None, work: float, sizes: Sizes) -> float:
         """µs of the thread that has most to do, where one alone takes ``work``."""
@@ -80,13 +108,73 @@ class Machine:
         rounds = -(-units // self.threads)
         return self.call + (work - self.call) * rounds / units
 
-    def _product(self, node: Node, sizes: Sizes) -> float:
+    def _work(self, node: Node, sizes: Sizes, views: Views) -> float:
+        """µs to compute what a node computes."""
+        primitive = node.primitive
+        if is_elementwise(node) or primitive is movement.copy:
+            return self._loop(node, sizes, views)
+        if primitive in _REDUCTIONS:
+            return self._reduction(node, sizes, views)
+        if primitive in _WINDOWS:
+            return self._windows(node, sizes, views)
+        count = max(count_of(v, sizes) for v in written(node))
+        if primitive in _UPDATES:
+            return count_of(node.inputs[1], sizes) * self.indexed
+        if primitive in _FUNCTIONS:
+            return count * _FUNCTIONS[primitive]
+        if primitive in BY_INDEX and node.outputs[0] is not None:
+            rows = count_of(node.inputs[1], sizes)
+            return rows * self.row + count * self.element
+        return count * self.element
+
+    def _loop(self, node: Node, sizes: Sizes, views: Views) -> float:
+        """A loop over elements: rows as long as all operands go on without a gap."""
+        count = math.prod(resolve(domain_of(node), sizes))
+        each = sum(_FUNCTIONS.get(n.primitive, self.element) for n in arithmetic(node))
+        each += self.division * sum(n.primitive in _DIVISIONS for n in arithmetic(node))
+        length, turned = innermost(node, sizes, views)
+        rows = count / max(length, 1)
+        return rows * self.row + count * (each + turned * self.turned)
+
+    def _reduction(self, node: Node, sizes: Sizes, views: Views) -> float:
+        """Sums side by side, in rows; or one after the other, from a length on faster."""
+        (x,) = node.inputs
+        count, view = count_of(x, sizes), views[x]
+        kept = [a for a in view.axes if resolve((x.shape[a],), sizes)[0] != 1]
+        last = kept[-1] if kept else 0
+        length = resolve((x.shape[last],), sizes)[0] if x.shape else 1
+        if x.shape and last not in node.attrs["axes"]:
+            return count / max(length, 1) * self.row + count * self.element
+        if node.primitive is not movement.reduce_sum:
+            return count * self.compared
+        return count * (self.added if length < CACHE.lanes_from else self.element)
+
+    def _windows(self, node: Node, sizes: Sizes, views: Views) -> float:
+        """Rows of channels, one for each element of each window."""
         (out,) = node.outputs
         assert out is not None
-        window = node.primitive is conv.conv and as_convolution(node) is None
-        slow = window or not out.dtype.is_float
-        each = self.slow_multiply_add if slow else self.multiply_add
-        return multiply_adds(node, sizes) * each
+        axes = set(node.attrs["axes"])
+        touched = count_of(out, sizes) * math.prod(node.attrs["window"])
+        inner = views[out].axes[-1]
+        channels = 1 if inner in axes else resolve((out.shape[inner],), sizes)[0]
+        return touched / max(channels, 1) * self.row + touched * self.windowed
+
+    def _product(self, node: Node, sizes: Sizes, views: Views) -> float:
+        """Multiply-adds, of which whole vectors are made."""
+        (out,) = node.outputs
+        assert out is not None
+        count = multiply_adds(node, sizes)
+        convolution = as_convolution(node)
+        window = node.primitive is conv.conv and convolution is None
+        if window or not out.dtype.is_float:
+            return count * self.slow_multiply_add
+        letters = parse_dims(node.attrs["dims"]).out
+        letter = letters[-1] if convolution is None else convolution.right
+        lanes = CACHE.vector_bytes // out.dtype.itemsize
+        columns = resolve((out.shape[letters.index(letter)],), sizes)[0]
+        if columns and not views[out].blocking:
+            count = count // columns * (-(-columns // lanes) * lanes)
+        return count * self.multiply_add * 16 / lanes
 
 
 @dataclass(frozen=True)
@@ -99,6 +187,9 @@ class Cache:
         depth: values of k in a block.
         panel_bytes: a panel of B that is larger is cut into blocks of k.
         far_bytes: lines further apart fall into the same few sets of a cache.
+        own_bytes: what a core keeps for itself.
+        vector_bytes: of a vector, whole ones of which a product computes.
+        lanes_from: elements of a row from which on a sum is many side by side.
     """
 
     columns: int = 64
@@ -106,29 +197,37 @@ class Cache:
     depth: int = 256
     panel_bytes: int = 160 * 1024
     far_bytes: int = 2048
+    own_bytes: int = 1024 * 1024
+    vector_bytes: int = 64
+    lanes_from: int = 256
 
 
 CACHE = Cache()
 
-#: Elementwise primitives that take a polynomial.
-_FUNCTIONS = frozenset(
-    (
-        elementwise.exp,
-        elementwise.log,
-        elementwise.log1p,
-        elementwise.expm1,
-        elementwise.tanh,
-        elementwise.sigmoid,
-        elementwise.erf,
-        elementwise.erfc,
-        elementwise.pow_,
-        trigonometry.sin,
-        trigonometry.cos,
-        trigonometry.atan2,
-    )
-)
-#: What takes long for an element though it is no loop over elements.
-_HEAVY = frozenset((random.random_bits, sorting.argsort))
+#: µs of an element where it takes a polynomial, or as long.
+_FUNCTIONS = {
+    elementwise.exp: 2.2e-4,
+    elementwise.expm1: 2.3e-4,
+    elementwise.log: 3.4e-4,
+    elementwise.log1p: 4.1e-4,
+    elementwise.tanh: 3.8e-4,
+    elementwise.sigmoid: 3.8e-4,
+    elementwise.erf: 4.7e-4,
+    elementwise.erfc: 7e-4,
+    elementwise.pow_: 2.7e-3,
+    trigonometry.sin: 2.3e-3,
+    trigonometry.cos: 2.3e-3,
+    trigonometry.atan2: 1.5e-3,
+    random.random_bits: 9e-4,
+    sorting.argsort: 5e-2,
+}
+_DIVISIONS = frozenset((elementwise.div, elementwise.sqrt))
+_REDUCTIONS = frozenset((movement.reduce_sum, reduce.reduce_max, reduce.reduce_prod))
+_WINDOWS = frozenset((windows.window_sum, windows.window_max, windows.window_argmax))
+#: What changes elements that it finds by their indices.
+_UPDATES = frozenset((indexing.scatter_add, indexing.scatter_add_along))
+#: What copies many short rows.
+_IN_ROWS = frozenset((movement.concatenate, movement.pad))
 #: Nodes with loops or branches within: they divide their work themselves.
 NESTED = frozenset((control.scan, control.cond))
 #: Nodes that take no time.

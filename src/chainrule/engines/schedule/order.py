@@ -102,7 +102,7 @@ class _Orderer:
                 return None
             self._note(node, None)
             return step
-        work = self.machine.microseconds(node, self.sizes)
+        work = self.machine.microseconds(node, self.sizes, self.views)
         busiest = partial(self.machine.busiest, work=work, sizes=self.sizes)
         best: tuple[float, bool, Share | None] | None = None
         quiet: tuple[float, Share | None] | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from chainrule.engines.schedule.schedule import Schedule, Step, described, threads
@@ -102,17 +103,17 @@ class Profile:
 
     Attributes:
         schedule: what ran, for the sizes and with the threads that it ran with.
-        ticks: what the processor counted on the first thread for each node, and for all
-            of them (None).
-        waits: of these, waiting for other threads.
-        microseconds: what all of it took.
+        spent: µs of the first thread for each node, and between them (None): the
+            fastest of many, since others use the machine too.
+        waits: µs that it waited for other threads, in all (None) and at each node.
+        fastest: µs of the fastest whole step.
         roof: what the machine reaches at most.
     """
 
     schedule: Schedule
-    ticks: Mapping[Node | None, int]
-    waits: Mapping[Node | None, int]
-    microseconds: float
+    spent: Mapping[Node | None, float]
+    waits: Mapping[Node | None, float]
+    fastest: float
     roof: Roof
 
     @property
@@ -120,18 +121,21 @@ class Profile:
         """The steps in running order; those of loops stand within these."""
         return list(self._measured(self.schedule))
 
+    @cached_property
+    def microseconds(self) -> float:
+        """µs of a step in which nothing is slower than it has to be."""
+        steps = sum(self.spent.get(step.node, 0.0) for step in self.schedule.steps)
+        return steps + self.rest + self.waited
+
     @property
     def waited(self) -> float:
         """µs that the first thread waited for others."""
-        return self._of(self.waits, None)
+        return self.waits.get(None, 0.0)
 
     @property
     def rest(self) -> float:
-        """µs between the steps: the call, copies of results, waiting."""
-        return self.microseconds - sum(part.microseconds for part in self.steps)
-
-    def _of(self, ticks: Mapping[Node | None, int], node: Node | None) -> float:
-        return ticks.get(node, 0) * self.microseconds / max(self.ticks.get(None, 0), 1)
+        """µs between the steps: the call, copies of results."""
+        return self.spent.get(None, 0.0)
 
     def _measured(self, schedule: Schedule) -> Iterator[Measured]:
         working = [[s for s in phase if not s.free] for phase in schedule.phases]
@@ -143,7 +147,6 @@ class Profile:
         node, times = step.node, schedule.times(step)
         bodies = tuple([tuple(self._measured(b)) for b in schedule.within(step)])
         within = [part for body in bodies for part in body]
-        waited = self._of(self.waits, node)
         if bodies:
             least = sum(part.least for part in within)
             work = sum(p.bytes for p in within), sum(p.flops for p in within)
@@ -155,8 +158,8 @@ class Profile:
         return Measured(
             step=step,
             phase=phase,
-            microseconds=self._of(self.ticks, node) - waited,
-            waited=waited,
+            microseconds=self.spent.get(node, 0.0),
+            waited=self.waits.get(node, 0.0),
             predicted=schedule.cost_of(step),
             bytes=work[0] * times,
             flops=work[1] * times,
@@ -171,6 +174,7 @@ class Profile:
             "sizes": dict(self.schedule.sizes),
             "threads": self.schedule.machine.threads,
             "microseconds": self.microseconds,
+            "fastest": self.fastest,
             "waited": self.waited,
             "rest": self.rest,
             "predicted": self.schedule.cost,
@@ -183,17 +187,18 @@ class Profile:
         sizes = ", ".join(f"{name} = {size}" for name, size in schedule.sizes.items())
         lines = [
             f"profile of {schedule.entry.name}{sizes and f' for {sizes}'} on "
-            f"{threads(schedule.machine.threads)}: {self.microseconds:,.1f} µs a step",
+            f"{threads(schedule.machine.threads)}: {self.microseconds:,.1f} µs a step "
+            f"with all at its fastest, {self.fastest:,.1f} the fastest whole one",
             f"roof: {self.roof}",
             _HEAD,
             *self._rows(self.steps, schedule, ""),
-            f"{self.rest:8.2f} {self._percent(self.rest)}  between them, "
-            f"{self.waited:.2f} of it waiting for other threads",
+            f"{self.waited:8.2f} {self._percent(self.waited)}  waiting for threads",
+            f"{self.rest:8.2f} {self._percent(self.rest)}  between all these",
         ]
         return "\n".join(lines)
 
     def _percent(self, microseconds: float) -> str:
-        return f"{100 * microseconds / self.microseconds:6.1f}"
+        return f"{100 * microseconds / max(self.microseconds, 1e-9):6.1f}"
 
     def _rows(
         self, parts: Sequence[Measured], schedule: Schedule, indent: str

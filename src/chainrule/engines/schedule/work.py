@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
+from chainrule.engines.schedule.layout import StridedView
 from chainrule.engines.schedule.maps import (
     domain_of,
     folds_of,
@@ -71,6 +73,35 @@ def arithmetic(node: Node) -> list[Node]:
     nodes = [node] if body is None else body.nodes
     idle = (constant, movement.broadcast_to)
     return [n for n in nodes if n.primitive not in idle]
+
+
+def innermost(
+    node: Node, sizes: Sizes, views: Mapping[Value, StridedView]
+) -> tuple[int, int]:
+    """The innermost of a node's loops over elements, as they are merged.
+
+    Returns:
+        its length, and how many operands do not lie side by side along it.
+    """
+    outs = [v for v, units in zip(written(node), folds_of(node)) if not units]
+    mine = [views[v] for v in (*outs, *node.inputs) if v.shape]
+    if not mine:
+        return 1, 0
+    order = next((view for view in mine if view.blocking), mine[0])
+    loops = [view.loops(order) for view in mine]
+    depth = range(len(loops[0]) - 1, -1, -1)
+    lengths = resolve(tuple([size for size, _ in loops[0]]), sizes)
+    steps = [resolve(tuple([step for _, step in own]), sizes) for own in loops]
+    turning = [a for a in depth if lengths[a] != 1]
+    if not turning:
+        return 1, 0
+    first, *others = turning
+    length = lengths[first]
+    for a in others:
+        if any(own[a] != length * own[first] for own in steps):
+            break
+        length *= lengths[a]
+    return length, sum(own[first] not in (0, 1) for own in steps)
 
 
 def flops(node: Node, sizes: Sizes) -> int:

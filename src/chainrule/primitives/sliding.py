@@ -52,6 +52,14 @@ class Sliding(NamedTuple):
     dilation: Ints
     base_dilation: Ints
 
+    @property
+    def side_by_side(self) -> bool:
+        """Whether each element is in one window at most, and there is no padding."""
+        ones = (1,) * len(self.window)
+        padded = any(lo or hi for lo, hi in self.padding)
+        plain = self.dilation == self.base_dilation == ones
+        return self.strides == self.window and plain and not padded
+
     def places(self, name: str, lengths: Shape) -> Ints:
         """How many places the window has on axes of these lengths, if it fits."""
         if any(len(item) != len(lengths) for item in self):

@@ -1,7 +1,8 @@
 """Sums and maxima over windows that slide over some axes: what pooling is made of.
 
 Which elements a window takes says ``sliding``. The derivative of the sum is again such
-a sum: strides and input dilation change places. The maximum has no input dilation; its
+a sum: strides and input dilation change places; where windows lie side by side it is
+a copy for each element. The maximum has no input dilation; its
 derivative goes to the first of the largest elements, as in PyTorch.
 """
 
@@ -12,12 +13,18 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ArgumentError
-from chainrule.graph.declare import declare
+from chainrule.graph.declare import Operation, declare
 from chainrule.graph.node import Array, Value
-from chainrule.graph.primitive import Case, TypeRule
+from chainrule.graph.primitive import REFERENCES, Case, TypeRule
 from chainrule.graph.types import ArrayType, Dim, DType, Shape
 from chainrule.primitives.indexing import scatter_add_along
-from chainrule.primitives.movement import full_like, reshape, transpose
+from chainrule.primitives.movement import (
+    broadcast_to,
+    full_like,
+    pad,
+    reshape,
+    transpose,
+)
 from chainrule.primitives.rules import need_axes
 from chainrule.primitives.sliding import Ints, Sliding
 
@@ -41,9 +48,27 @@ def _sum_rule(x: ArrayType, *, axes: Ints, **attrs: Any) -> ArrayType:
 
 def _sum_vjp(g: Value, y: Value, x: Value, *, axes: Ints, **attrs: Any) -> Value:
     a = Sliding(**attrs)
+    if a.side_by_side:
+        return _spread(g, x, axes, a.window)
     pads, _ = a.backwards(_lengths(x.shape, axes), _lengths(y.shape, axes))
     turned = a._replace(strides=a.base_dilation, padding=pads, base_dilation=a.strides)
     return window_sum(g, axes=axes, **turned._asdict())
+
+
+def _spread(g: Value, x: Value, axes: Ints, window: Ints) -> Value:
+    """Each element of g for all of its window; windows lie side by side."""
+    apart: list[Dim] = []
+    wide: list[Dim] = []
+    for i, n in enumerate(g.shape):
+        apart += [n, 1] if i in axes else [n]
+        wide += [n, window[axes.index(i)]] if i in axes else [n]
+    times = dict(zip(axes, window))
+    shape = tuple([n * times.get(i, 1) for i, n in enumerate(g.shape)])
+    made = broadcast_to(reshape(g, shape=tuple(apart)), shape=tuple(wide))
+    made = reshape(made, shape=shape)
+    none = (0,) * len(shape)
+    rest = tuple([x.shape[i] - n if i in axes else 0 for i, n in enumerate(shape)])
+    return pad(made, low=none, high=rest, interior=none) if any(rest) else made
 
 
 def _case(x: str, axes: Ints, window: Ints, *, base: bool, **changes: Any) -> Case:
@@ -176,3 +201,18 @@ def window_max(x: Array, *, axes: Ints, **attrs: Any) -> Array:
 )
 def window_argmax(x: Array, *, axes: Ints, **attrs: Any) -> Array:
     return _best(x, axes, attrs)[1]
+
+
+def _best_rule(x: ArrayType, **attrs: Any) -> tuple[ArrayType, ArrayType]:
+    value = _max_rule("window_best")(x, **attrs)
+    assert isinstance(value, ArrayType)
+    return value, ArrayType(value.shape, DType.int64)
+
+
+def _best_reference(x: Array, *, axes: Ints, **attrs: Any) -> Any:
+    return _best(x, axes, attrs)
+
+
+#: ``window_max`` and ``window_argmax`` in one; engines make it where both are wanted.
+window_best = Operation(name="window_best", rule=_best_rule, internal=True)
+REFERENCES[window_best] = _best_reference

@@ -9,7 +9,7 @@ from chainrule.data.tables.columns import Classes
 from chainrule.data.tables.file import source_of
 from chainrule.data.tables.options import Options
 from chainrule.data.tables.profile import Profile
-from chainrule.data.tables.reading import listed, told
+from chainrule.data.tables.reading import Reading, listed, told
 from chainrule.data.tables.study import Question, Study
 from chainrule.errors import DataError
 
@@ -115,6 +115,7 @@ def examine(
         made, new = _examined(study, answers)
         questions += new
         if not new:
+            _require_rows(study, made)
             return replace(made, questions=tuple(questions))
         for question in new:
             for key, value in question.settings.items():
@@ -123,6 +124,14 @@ def examine(
                     value = {**known, **value}
                 answers[key] = [*known, *value] if isinstance(known, list) else value
     raise AssertionError("questions without an end")
+
+
+def _require_rows(study: Study, made: Examined) -> None:
+    """See to a row that can be used, where cells that are missing may leave none."""
+    needed = study.options.target if study.options.missing == "fill" else study.profiles
+    missing = [c.missing for c in made.columns if c.name in needed and not c.reason]
+    if sum(missing) >= study.rows:
+        Reading(study.source, study.layout(), study).require_rows()
 
 
 def _answered(given: Options, answers: dict[str, Any]) -> Options:

@@ -161,6 +161,19 @@ class Reading:
             x[count:end], count = part.x, end
             ys.append(part.y)
             lines.append(part.lines)
+        self._need(count)
+        x.resize((count, self._width), refcheck=False)
+        return Rows(x, np.concatenate(ys), np.concatenate(lines), [])
+
+    def require_rows(self) -> None:
+        """Read until there is a row that can be used.
+
+        Raises:
+            DataError: there is none.
+        """
+        self._need(next((n for part in self if (n := len(part.x))), 0))
+
+    def _need(self, count: int) -> None:
         if not count:
             raise DataError(
                 f"'{self.source.name}' has no row that can be used.",
@@ -168,8 +181,6 @@ class Reading:
                 got="; ".join(self.report.notes()[-2:]) or "no rows",
                 fix="missing='fill' keeps rows whose features are missing",
             )
-        x.resize((count, self._width), refcheck=False)
-        return Rows(x, np.concatenate(ys), np.concatenate(lines), [])
 
     def _check_memory(self, rows: int) -> None:
         fix = "take fewer columns, or stream it: cr.data.Stream.from_csv"

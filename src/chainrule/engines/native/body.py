@@ -26,6 +26,7 @@ from chainrule.engines.native.nests import (
     quotient,
 )
 from chainrule.engines.native.scalar import I64
+from chainrule.engines.native.transposing import crossing, transposing_kernel
 from chainrule.engines.schedule.alignment import aligned
 from chainrule.engines.schedule.assign_layouts import Layouts
 from chainrule.engines.schedule.layout import StridedView
@@ -207,35 +208,20 @@ class BodyBuilder:
     ) -> None:
         """Emit a loop over the elements of the outputs; see ``Kernels.map``."""
         operands = [*outs, *ins]
-        blocked_views = [p for _, p in operands if p.blocking]
-        order = blocked_views[0] if blocked_views else outs[0][1]
         share = self.share_for(outs[0][0])
-        loops = [view.loops(order) for _, view in operands]
+        part, loops = self._loops([view for _, view in operands], share)
         if any(size == 0 for size, _ in loops[0]):
             return
-        place = 0
-        if share is not None and not order.blocking:
-            place = order.axes.index(share.axis)
-        part, loops = divided_loops(loops, share, place)
-        loops, cut = in_tiles(collapsed(loops), fixed=0 if part.single else 1)
+        loops, cut = in_tiles(loops, fixed=0 if part.single else 1)
+        part = _over(loops, part)
         sizes = [size for size, _ in loops[0]]
-        if part.single:
-            part = Part(sizes[0], single=True)
-        elif sizes[0] != part.units:
-            part = replace(part, scale=quotient(sizes[0], part.units))
         described: list[Operand] = []
         strides: list[Any] = []
-        accesses: list[Access] = []
-        for i, ((value, view), mine) in enumerate(zip(operands, loops)):
+        for i, ((value, _), mine) in enumerate(zip(operands, loops)):
             steps = [step for _, step in mine]
             described.append(operand(value, steps, fixed=i >= len(outs)))
             if not described[-1].fixed:
                 strides += [self.code.dim(s) for s in steps]
-            write = i < len(outs)
-            if share is not None and not view.shape:
-                accesses.append(self.access(value, None, write=write))
-            else:
-                accesses.append(self.divided(value, share, write=write))
         function = self.code.kernels.map(
             key,
             label,
@@ -244,7 +230,7 @@ class BodyBuilder:
             described[len(outs) :],
             body,
         )
-        self.code.touch(accesses)
+        self._touch(operands, share, writes=len(outs))
         pointers = [self.pointer(v) for v, _ in operands]
         numbers = [*(self.code.dim(s) for s in sizes), *strides]
         if not cut:
@@ -286,20 +272,11 @@ class BodyBuilder:
         inner = collapsed(inner)
         described: list[Operand] = []
         strides: list[Any] = []
-        accesses: list[Access] = []
-        for i, ((value, view), mine) in enumerate(zip(operands, inner)):
+        for i, ((value, _), mine) in enumerate(zip(operands, inner)):
             steps = [across[i], *(step for _, step in mine)]
             described.append(operand(value, steps, fixed=i >= len(outs)))
             if not described[-1].fixed:
                 strides += [self.code.dim(s) for s in steps]
-            write, whole = i < len(outs), share is not None and not view.shape
-            accesses.append(
-                self.access(value, None)
-                if whole
-                else self.divided(value, share, write=write)
-            )
-        made = share and Share(0, 1, units)
-        accesses += [self.divided(value, made, write=True) for value, _ in sums]
         function = fold_kernel(
             self.code.kernels,
             key,
@@ -310,7 +287,9 @@ class BodyBuilder:
             described[len(outs) :],
             body,
         )
-        self.code.touch(accesses)
+        made = share and Share(0, 1, units)
+        added = [self.divided(value, made, write=True) for value, _ in sums]
+        self._touch(operands, share, writes=len(outs), further=added)
         pointers = [self.pointer(v) for v, _ in (*outs, *sums, *ins)]
         numbers = [self.code.dim(size) for size, _ in inner[0]]
         part = Part(units, single=share is None)
@@ -318,13 +297,58 @@ class BodyBuilder:
 
     def copy(self, source: Value, target: Value) -> None:
         """Copy the elements of one value into the memory of another."""
-        self.map(
-            ("copy",),
-            "copy",
-            [(target, self.view(target))],
-            [(source, self.view(source))],
-            lambda b, values, indices: values,
-        )
+        operands = [(target, self.view(target)), (source, self.view(source))]
+        share = self.share_for(target)
+        part, loops = self._loops([view for _, view in operands], share)
+        loops = crossing(loops, target.dtype, fixed=0 if part.single else 1)
+        if loops is None:
+            body: Body = lambda b, values, indices: values  # noqa: E731
+            self.map(("copy",), "copy", operands[:1], operands[1:], body)
+            return
+        if len(loops[0]) == 2:
+            loops = [((1, 0), *mine) for mine in loops]
+        *outer, columns, rows = [size for size, _ in loops[0]]
+        (*out_steps, out_step, _), (*x_steps, _, x_step) = [
+            [step for _, step in mine] for mine in loops
+        ]
+        function = transposing_kernel(self.code.kernels, target.dtype, len(outer))
+        self._touch(operands, share, writes=1)
+        dims = [*outer, *out_steps, *x_steps, columns, rows, out_step, x_step]
+        pointers = [self.pointer(value) for value, _ in operands]
+        numbers = [self.code.dim(d) for d in dims]
+        self.code.call(function, [*pointers, *numbers], _over(loops, part))
+
+    def _loops(
+        self, views: Sequence[StridedView], share: Share | None
+    ) -> tuple[Part, Loops]:
+        """Loops over the elements of operands, divided, and merged where they can be.
+
+        They follow what lies in blocks, else the first operand.
+        """
+        order = next((view for view in views if view.blocking), views[0])
+        place = 0
+        if share is not None and not order.blocking:
+            place = order.axes.index(share.axis)
+        loops = [view.loops(order) for view in views]
+        part, loops = divided_loops(loops, share, place)
+        return part, collapsed(loops)
+
+    def _touch(
+        self,
+        operands: Sequence[tuple[Value, StridedView]],
+        share: Share | None,
+        *,
+        writes: int,
+        further: Sequence[Access] = (),
+    ) -> None:
+        """Declare what a loop over elements touches; it writes the first operands."""
+        accesses = [
+            self.access(value, None, write=i < writes)
+            if share is not None and not view.shape
+            else self.divided(value, share, write=i < writes)
+            for i, (value, view) in enumerate(operands)
+        ]
+        self.code.touch([*accesses, *further])
 
     # -- nodes ---------------------------------------------------------------------
 
@@ -345,6 +369,16 @@ class BodyBuilder:
             if not node.primitive.view or node.primitive is require:
                 with self.code.clocked(node):
                     self.code.lower(self, node)
+
+
+def _over(loops: Loops, part: Part) -> Part:
+    """The part of a thread in the outermost of some loops."""
+    size = loops[0][0][0]
+    if part.single:
+        return Part(size, single=True)
+    return (
+        part if size == part.units else replace(part, scale=quotient(size, part.units))
+    )
 
 
 def plan_memory(

@@ -26,6 +26,7 @@ from chainrule.engines.native.body import BodyBuilder
 from chainrule.engines.native.kernels import Operand, for_loop
 from chainrule.engines.native.matmul import choose_tile, emit_matmul, host_target
 from chainrule.engines.native.nests import Loops, Part, collapsed
+from chainrule.engines.native.reductions import column_sums
 from chainrule.engines.native.scalar import I1, I8, I64, POINTER
 from chainrule.engines.schedule.convolution import Convolution, as_convolution
 from chainrule.engines.schedule.layout import StridedView, row_major
@@ -380,7 +381,7 @@ class _Emitter:
         code.touch(
             [Access(*room, False, None), builder.access(self.out, key, write=True)]
         )
-        function = code.kernels.column_sums("sum", self.dtype)
+        function = column_sums(code.kernels, "sum", self.dtype)
         code.call(function, [builder.pointer(self.out), sums, slabs, I64(length)], part)
 
     def _rows(self) -> None:

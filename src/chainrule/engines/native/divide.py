@@ -44,6 +44,7 @@ _BY_ROWS = frozenset(
         windows.window_sum,
         windows.window_max,
         windows.window_argmax,
+        windows.window_best,
         indexing.dynamic_slice,
     )
 )

@@ -8,7 +8,6 @@ from typing import Any
 from llvmlite import ir
 
 from chainrule.engines.native.kernels import (
-    LANES,
     Body,
     Kernels,
     Operand,
@@ -16,8 +15,8 @@ from chainrule.engines.native.kernels import (
     for_loop,
     grouped,
     times,
-    tree,
 )
+from chainrule.engines.native.reductions import LANES, tree
 from chainrule.engines.native.scalar import I64, POINTER, load, memory_type, store
 from chainrule.graph.types import DType
 

@@ -19,14 +19,12 @@ from llvmlite import ir
 from chainrule.engines.native.jit import Kernel
 from chainrule.engines.native.scalar import (
     I1,
-    I32,
     I64,
     POINTER,
     combined,
     larger,
     load,
     memory_type,
-    number,
     store,
 )
 from chainrule.graph.types import DType
@@ -35,13 +33,6 @@ from chainrule.graph.types import DType
 _known: dict[Any, str] = {}
 
 Body = Callable[[ir.IRBuilder, list[Any], list[Any]], list[Any]]
-
-#: Elements that a sum adds up side by side before it combines them.
-LANES = 64
-#: Inner sums shorter than this run one after the other.
-LANES_FROM = 256
-#: What a sum and a product of nothing are.
-_UNIT = {"sum": 0, "prod": 1}
 
 
 @dataclass(frozen=True)
@@ -82,6 +73,36 @@ def for_loop(
     if mark is not None:
         back.set_metadata("llvm.loop", mark)
     b.position_at_end(done)
+
+
+def running(
+    b: ir.IRBuilder,
+    stop: Any,
+    name: str,
+    values: Sequence[Any],
+    step: Callable[[Any, list[Any]], list[Any]],
+) -> list[Any]:
+    """The values after ``for i in range(stop): values = step(i, values)``.
+
+    They stay in registers.
+    """
+    before = b.block
+    head, body, done = (
+        b.function.append_basic_block(f"{name}.{part}")
+        for part in ("head", "body", "done")
+    )
+    b.branch(head)
+    b.position_at_end(head)
+    i, *carried = [b.phi(v.type) for v in (I64(0), *values)]
+    b.cbranch(b.icmp_signed("<", i, stop), body, done)
+    b.position_at_end(body)
+    following = [b.add(i, I64(1), flags=("nsw",)), *step(i, carried)]
+    for phi, first, new in zip((i, *carried), (I64(0), *values), following):
+        phi.add_incoming(first, before)
+        phi.add_incoming(new, b.block)
+    b.branch(head)
+    b.position_at_end(done)
+    return carried
 
 
 class Marks:
@@ -271,155 +292,6 @@ class Kernels:
         count = rank * (1 + len(loose)) + 2
         full = ("map", key, rank, tuple(outs), tuple(ins))
         return self.once(full, label, len(operands), count, emit)
-
-    def reduce(
-        self, op: str, dtype: DType, kept: int, reduced: int, inner: int | None
-    ) -> ir.Function:
-        """out[i…] = Σ, Π or max over r… of x[i…, r…], in the order of r….
-
-        A long inner sum runs on LANES accumulators, element j on lane j mod LANES,
-        which a fixed tree combines. Arguments after (out, x): sizes of
-        the kept and the reduced loops, strides of x for both, strides of out, begin,
-        end.
-        """
-        rank = kept + reduced
-
-        def emit(b: ir.IRBuilder, pointers: list[Any], numbers: list[Any]) -> None:
-            out, x = pointers
-            sizes = numbers[:rank]
-            x_steps = numbers[rank : 2 * rank]
-            if inner is not None:
-                x_steps = [*x_steps[:-1], I64(inner)]
-            out_steps = numbers[2 * rank : 2 * rank + kept]
-            begin, end = numbers[-2:]
-            total = b.alloca(memory_type(dtype))
-
-            def sum_up(px: Any, po: Any) -> None:
-                initial = (
-                    load(b, px, dtype) if op == "max" else number(dtype, _UNIT[op])
-                )
-                store(b, initial, total, dtype)
-                self._accumulate(b, op, dtype, px, sizes[kept:], x_steps[kept:], total)
-                store(b, load(b, total, dtype), po, dtype)
-
-            def nest(axis: int, px: Any, po: Any) -> None:
-                if axis == kept:
-                    sum_up(px, po)
-                    return
-                start = begin if axis == 0 else I64(0)
-                stop = end if axis == 0 else sizes[axis]
-                with for_loop(b, start, stop, f"i{axis}") as i:
-                    nest(
-                        axis + 1,
-                        advance(b, px, dtype, times(b, i, x_steps[axis])),
-                        advance(b, po, dtype, times(b, i, out_steps[axis])),
-                    )
-
-            nest(0, x, out)
-
-        key = ("reduce", op, dtype, kept, reduced, inner)
-        return self.once(key, f"reduce_{op}", 2, 2 * rank + kept + 2, emit)
-
-    def _accumulate(
-        self,
-        b: ir.IRBuilder,
-        op: str,
-        dtype: DType,
-        x: Any,
-        sizes: list[Any],
-        steps: list[Any],
-        total: Any,
-    ) -> None:
-        """Add (or compare) the elements of some nested loops into ``total``."""
-        *outer, last = range(len(sizes))
-
-        def nest(axis: int, px: Any) -> None:
-            if axis in outer:
-                with for_loop(b, I64(0), sizes[axis], f"r{axis}") as i:
-                    nest(axis + 1, advance(b, px, dtype, times(b, i, steps[axis])))
-                return
-            first = I64(0)
-            if op == "sum" and dtype.is_float:
-                first = self._lanes(b, dtype, px, sizes[last], steps[last], total)
-            with for_loop(b, first, sizes[last], "r") as i:
-                value = load(b, advance(b, px, dtype, times(b, i, steps[last])), dtype)
-                known = load(b, total, dtype)
-                store(b, combine(b, op, dtype, known, value), total, dtype)
-
-        nest(0, x)
-
-    def _lanes(
-        self, b: ir.IRBuilder, dtype: DType, x: Any, size: Any, step: Any, total: Any
-    ) -> Any:
-        """Add whole groups of LANES elements; the index after them."""
-        kind = ir.VectorType(memory_type(dtype), LANES)
-        with b.goto_entry_block():
-            view = b.alloca(kind)
-            view.type = POINTER  # addressed by lane and as a whole
-        long = b.icmp_signed(">=", size, I64(LANES_FROM))
-        groups = b.select(long, b.sdiv(size, I64(LANES)), I64(0))
-        b.store(ir.Constant(kind, None), view)
-        with for_loop(b, I64(0), groups, "group") as i:
-            at = advance(b, x, dtype, times(b, b.mul(i, I64(LANES)), step))
-            if isinstance(step, ir.Constant) and step.constant == 1:
-                more = b.load(at, typ=kind, align=dtype.itemsize)
-                b.store(b.fadd(b.load(view, typ=kind), more), view)
-            else:
-                with for_loop(b, I64(0), I64(LANES), "lane") as lane:
-                    value = load(b, advance(b, at, dtype, times(b, lane, step)), dtype)
-                    mine = advance(b, view, dtype, lane)
-                    store(b, b.fadd(load(b, mine, dtype), value), mine, dtype)
-        with b.if_then(long):
-            lane = tree(b, b.load(view, typ=kind))
-            store(b, b.fadd(load(b, total, dtype), lane), total, dtype)
-        return b.mul(groups, I64(LANES))
-
-    def column_sums(self, op: str, dtype: DType) -> ir.Function:
-        """out[c] = Σ, Π or max over r of x[r, c], r after r, for columns begin … end.
-
-        Arguments after (out, x): rows, the stride of rows.
-        """
-
-        def emit(b: ir.IRBuilder, pointers: list[Any], numbers: list[Any]) -> None:
-            out, x = pointers
-            rows, step, begin, end = numbers
-            group, mark = self.marks.new()
-            with for_loop(b, begin, end, "c", mark=mark) as c:
-                first = (
-                    grouped(b, advance(b, x, dtype, c), dtype, group)
-                    if op == "max"
-                    else number(dtype, _UNIT[op])
-                )
-                at = advance(b, out, dtype, c)
-                store(b, first, at, dtype).set_metadata("llvm.access.group", group)
-            with for_loop(b, I64(0), rows, "r") as r:
-                row = advance(b, x, dtype, b.mul(r, step))
-                group, mark = self.marks.new()
-                with for_loop(b, begin, end, "c", mark=mark) as c:
-                    at = advance(b, out, dtype, c)
-                    known = grouped(b, at, dtype, group)
-                    more = grouped(b, advance(b, row, dtype, c), dtype, group)
-                    made = combine(b, op, dtype, known, more)
-                    store(b, made, at, dtype).set_metadata("llvm.access.group", group)
-
-        return self.once(("columns", op, dtype), f"columns_{op}", 2, 4, emit)
-
-
-def tree(b: ir.IRBuilder, vector: Any) -> Any:
-    """The sum of a vector of LANES elements: halves onto each other."""
-    width = LANES
-    while width > 1:
-        width //= 2
-        undef = ir.Constant(vector.type, ir.Undefined)
-        kind = ir.VectorType(I32, width)
-        low, high = (
-            ir.Constant(kind, [I32(start + i) for i in range(width)])
-            for start in (0, width)
-        )
-        vector = b.fadd(
-            b.shuffle_vector(vector, undef, low), b.shuffle_vector(vector, undef, high)
-        )
-    return b.extract_element(vector, I32(0))
 
 
 def combine(b: ir.IRBuilder, op: str, dtype: DType, known: Any, value: Any) -> Any:

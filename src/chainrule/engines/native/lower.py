@@ -17,6 +17,7 @@ from chainrule.engines.native import control as nested
 from chainrule.engines.native.body import BodyBuilder
 from chainrule.engines.native.code import CONDITION
 from chainrule.engines.native.kernels import advance, for_loop
+from chainrule.engines.native.reductions import column_sums, reduce_kernel
 from chainrule.engines.native.scalar import (
     I8,
     I32,
@@ -287,7 +288,9 @@ def _reduce(op: str) -> Lowering:
         part = builder.part(out)
         inner = reduced[-1][1] if reduced[-1][1] in (0, 1) else None
         assert inner is None or isinstance(inner, int)
-        function = code.kernels.reduce(op, x.dtype, len(kept), len(reduced), inner)
+        function = reduce_kernel(
+            code.kernels, op, x.dtype, len(kept), len(reduced), inner
+        )
         code.touch(builder.accesses(node))
         numbers = [d for d, _ in kept + reduced]
         numbers += [s for _, s in kept + reduced]
@@ -306,7 +309,7 @@ def _columns(builder: BodyBuilder, op: str, node: Node, rows: tuple[Dim, Dim]) -
     x, out, code = node.inputs[0], _only(node), builder.code
     part = builder.part(out)
     code.touch(builder.accesses(node))
-    function = code.kernels.column_sums(op, x.dtype)
+    function = column_sums(code.kernels, op, x.dtype)
     numbers = [code.dim(d) for d in rows]
     code.call(function, [builder.pointer(out), builder.pointer(x), *numbers], part)
 
@@ -348,6 +351,7 @@ LOWERINGS: dict[Primitive, Lowering] = {
     windows.window_sum: windowed("sum"),
     windows.window_max: windowed("max"),
     windows.window_argmax: windowed("argmax"),
+    windows.window_best: windowed("best"),
     matmul.dot_general: products.product,
     conv.conv: convolution.convolve,
     indexing.take: loops.take,

@@ -107,7 +107,7 @@ def compare(b: ir.IRBuilder, dtype: DType, test: str, x: Any, y: Any) -> Any:
 
 def is_nan(b: ir.IRBuilder, dtype: DType, x: Any) -> Any:
     """Whether x is NaN; never for integers."""
-    return b.fcmp_unordered("uno", x, x) if dtype.is_float else I1(0)
+    return b.fcmp_unordered("uno", x, x) if dtype.is_float else b.icmp_signed("<", x, x)
 
 
 def larger(b: ir.IRBuilder, dtype: DType, x: Any, y: Any) -> Any:

@@ -28,7 +28,7 @@ _PER_AXIS = 8
 
 
 def windowed(what: str) -> Callable[[BodyBuilder, Node], None]:
-    """``window_sum``, ``window_max`` or ``window_argmax``.
+    """``window_sum``, ``window_max``, ``window_argmax``, or the best: both of these.
 
     The taps are visited in the order of the window's axes, the last one quickest. Each
     takes in a whole row of the axis that lies innermost in memory, such as the
@@ -36,12 +36,15 @@ def windowed(what: str) -> Callable[[BodyBuilder, Node], None]:
     """
 
     def lower(builder: BodyBuilder, node: Node) -> None:
-        (x,), (out,) = node.inputs, node.outputs
-        assert out is not None
+        (x,), outs = node.inputs, [v for v in node.outputs if v is not None]
+        out = outs[0]
         axes: tuple[int, ...] = node.attrs["axes"]
         source, target, dtype = builder.view(x), builder.view(out), x.dtype
         order = [0, *(a for a in target.axes if a != 0)] if out.shape else []
-        row = order.pop() if len(order) > 1 and order[-1] not in axes else None
+        row: int | None = source.axes[-1] if len(order) > 1 else None
+        if row in (0, *axes):
+            row = None
+        order = [a for a in order if a != row]
         width, to, of = (
             (1, 1, 1)
             if row is None
@@ -53,7 +56,13 @@ def windowed(what: str) -> Callable[[BodyBuilder, Node], None]:
         marks = builder.code.kernels.marks
 
         def inner(b: ir.IRBuilder, at: list[Any], rest: list[Any], p: Any) -> None:
-            po, px, best, _ = at
+            # Where the values go, and where the places of the largest.
+            if what == "best":
+                po, places, px, _, _ = at
+            elif what == "argmax":
+                places, px, po, _ = at
+            else:
+                places, (po, px, _, _) = None, at
             width, *rest = rest
             steps = [I64(1) if one else step for one, step in zip(whole, rest)]
             rest = rest[2:]
@@ -97,19 +106,17 @@ def windowed(what: str) -> Callable[[BodyBuilder, Node], None]:
             def first_tap(pointer: Any, index: Any) -> None:
                 def copy(i: Any, j: Any, group: Any) -> None:
                     value = grouped(b, advance(b, pointer, dtype, j), dtype, group)
-                    if what == "argmax":
-                        put(index, advance(b, po, DType.int64, i), DType.int64, group)
-                        put(value, advance(b, best, dtype, i), dtype, group)
-                    else:
-                        put(value, advance(b, po, dtype, i), dtype, group)
+                    put(value, advance(b, po, dtype, i), dtype, group)
+                    if places is not None:
+                        spot = advance(b, places, DType.int64, i)
+                        put(index, spot, DType.int64, group)
 
                 along_row(copy)
 
             def further_tap(pointer: Any, index: Any) -> None:
                 def meet(i: Any, j: Any, group: Any) -> None:
                     value = grouped(b, advance(b, pointer, dtype, j), dtype, group)
-                    there = best if what == "argmax" else po
-                    held = advance(b, there, dtype, i)
+                    held = advance(b, po, dtype, i)
                     known = grouped(b, held, dtype, group)
                     if what == "sum":
                         put(combined(b, "sum", dtype, known, value), held, dtype, group)
@@ -119,8 +126,8 @@ def windowed(what: str) -> Callable[[BodyBuilder, Node], None]:
                     )
                     take = b.or_(compare(b, dtype, ">", value, known), odd)
                     put(b.select(take, value, known), held, dtype, group)
-                    if what == "argmax":
-                        spot = advance(b, po, DType.int64, i)
+                    if places is not None:
+                        spot = advance(b, places, DType.int64, i)
                         old = grouped(b, spot, DType.int64, group)
                         put(b.select(take, index, old), spot, DType.int64, group)
 
@@ -136,9 +143,7 @@ def windowed(what: str) -> Callable[[BodyBuilder, Node], None]:
                 b.store(I8(1), seen)
 
             def nothing(i: Any, j: Any, group: Any) -> None:
-                put(
-                    number(out.dtype, 0), advance(b, po, out.dtype, i), out.dtype, group
-                )
+                put(number(dtype, 0), advance(b, po, dtype, i), dtype, group)
 
             tap(0, px, I64(0), I1(1))
             with b.if_then(b.icmp_unsigned("==", b.load(seen, typ=I8), I8(0))):
@@ -153,7 +158,7 @@ def windowed(what: str) -> Callable[[BodyBuilder, Node], None]:
             "windows",
             [out.shape[a] for a in order],
             [
-                (out, [target.strides[a] for a in order], True),
+                *((v, [target.strides[a] for a in order], True) for v in outs),
                 (x, [0 if a in axes else source.strides[a] for a in order], False),
             ],
             inner,

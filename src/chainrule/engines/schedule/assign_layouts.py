@@ -35,6 +35,7 @@ LIKE_FIRST = (
     windows.window_sum,
     windows.window_max,
     windows.window_argmax,
+    windows.window_best,
 )
 LIKE_SECOND = (scatter_add_along,)
 

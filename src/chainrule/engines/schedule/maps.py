@@ -36,6 +36,7 @@ from chainrule.graph.program import Entry
 from chainrule.graph.types import ArrayType, Shape
 from chainrule.passes import prepare
 from chainrule.passes.scans import share_scans
+from chainrule.passes.windows import share_windows
 from chainrule.primitives.creation import constant
 from chainrule.primitives.movement import broadcast_to, reduce_sum, reshape
 
@@ -289,6 +290,8 @@ def _fits(nodes: list[Node]) -> bool:
 def in_loops(entry: Entry) -> Entry:
     """An entry point prepared, with its chains of elementwise nodes fused."""
     graph = prepare(share_scans(entry.graph), keep=is_elementwise)
+    with tracing():
+        graph = share_windows(graph)
     entry = entry.with_graph(graph)
     return entry.with_graph(fuse_maps(entry.graph, entry.replaced()))
 

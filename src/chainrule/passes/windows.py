@@ -1,0 +1,42 @@
+"""The largest elements of windows and where they stand, found together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chainrule.graph.build import record
+from chainrule.graph.graph import Graph
+from chainrule.graph.node import Node, Value
+from chainrule.graph.primitive import Primitive
+from chainrule.passes.rewrite import rewrite
+from chainrule.primitives.windows import window_argmax, window_best, window_max
+
+_RESULT: dict[Primitive, int] = {window_max: 0, window_argmax: 1}
+
+
+def share_windows(graph: Graph) -> Graph:
+    """The graph with one pass over windows where their maxima and places are wanted.
+
+    Max pooling takes the maxima on its way forward and the places on its way back.
+    """
+
+    def key(node: Node, inputs: tuple[Value, ...]) -> Any:
+        return inputs, tuple(sorted(node.attrs.items()))
+
+    wanted = [
+        {key(node, node.inputs) for node in graph.nodes if node.primitive is primitive}
+        for primitive in _RESULT
+    ]
+    both = wanted[0] & wanted[1]
+    made: dict[Any, tuple[Value, ...]] = {}
+
+    def rule(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...] | None:
+        which = _RESULT.get(node.primitive)
+        if which is None or key(node, node.inputs) not in both:
+            return None
+        mine = key(node, inputs)
+        if mine not in made:
+            made[mine] = record(window_best, inputs, dict(node.attrs), node)
+        return (made[mine][which],)
+
+    return rewrite(graph, rule) if both else graph

@@ -1,0 +1,50 @@
+"""Copies between layouts that lie across each other."""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+
+SHAPES = [
+    *[(32, 48), (64, 128), (20, 17), (100, 50), (16, 16), (15, 64), (1, 64)],
+    *[(3, 40, 33), (2, 64, 10), (5, 16, 16, 4), (2, 17, 3, 18)],
+]
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "uint8", "bool"])
+def test_every_permutation(shape: tuple[int, ...], dtype: str) -> None:
+    """A flat result forces a copy of what was turned."""
+    x = np.random.default_rng(0).integers(0, 100, shape).astype(dtype)
+    for axes in permutations(range(len(shape))):
+
+        def turned(value: cr.Tensor) -> cr.Tensor:
+            return cr.permute_dims(value, axes).reshape(-1)  # noqa: B023
+
+        for threads in (1, 2, 3):
+            run = cr.compile(turned, engine="native", threads=threads)
+            made = run(cr.tensor(x)).numpy()
+            np.testing.assert_array_equal(made, x.transpose(axes).reshape(-1))
+
+
+@pytest.mark.parametrize("outputs", [32, 64, 96, 100])
+def test_weights_out_of_their_blocks(outputs: int) -> None:
+    """The way back through a layer reads its weight the other way round."""
+    rng = np.random.default_rng(outputs)
+    w, x, d = (
+        rng.integers(-8, 8, shape).astype(np.float32)
+        for shape in ((outputs, 48), (8, 48), (8, outputs))
+    )
+    weight = cr.tensor(w, requires_grad=True)
+
+    def back(x: cr.Tensor, d: cr.Tensor) -> cr.Tensor:
+        x = x.detach().requires_grad_()
+        loss = ((x @ weight.T) * d).sum()
+        return cr.gradients(loss, [x])[0]
+
+    made = cr.compile(back, engine="native")(cr.tensor(x), cr.tensor(d))
+    np.testing.assert_array_equal(made.numpy(), d @ w)

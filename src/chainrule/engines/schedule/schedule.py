@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from chainrule.engines.schedule.alignment import aligned
+from chainrule.engines.schedule.convolution import shares_itself
 from chainrule.engines.schedule.layout import StridedView
 from chainrule.engines.schedule.machine import FREE, NESTED, Machine, machine
 from chainrule.engines.schedule.maps import folds_of, is_elementwise
@@ -65,7 +66,7 @@ class Step:
     @property
     def who(self) -> str:
         """Which threads do it."""
-        if self.node.primitive in NESTED:
+        if self.node.primitive in NESTED or shares_itself(self.node):
             return "all threads"
         share = self.share
         if share is None:
@@ -120,6 +121,8 @@ class Schedule:
         """
         within = [body.cost for body in self.within(step)]
         alone = self.machine.busiest(step.share, step.work, self.sizes)
+        if shares_itself(step.node):
+            alone = step.work / self.machine.threads
         each = max(within, default=alone)
         return each * self.times(step)
 

@@ -61,12 +61,13 @@ class Machine:
         element: a cheap elementwise operation.
         division: a quotient or a root.
         turned: to read an element that does not lie beside the one before.
-        added: to add an element to one sum, which waits for the one before.
+        added: to add an element to a sum that waits for the one before.
         compared: the same for a maximum or a product.
         windowed: to take an element into a window's sum or maximum.
         indexed: to find an element by its index, and to change it.
         byte: to move one through the own caches.
-        copied_byte: the same in many short rows.
+        memory_byte: to move one more than all caches hold.
+        copied_byte: to move one in many short rows.
         far_byte: to find one by its index in main memory.
         foreign_byte: to read one that another core has written.
     """
@@ -78,13 +79,14 @@ class Machine:
     multiply_add: float = 1.76e-5
     slow_multiply_add: float = 1e-3
     element: float = 1.5e-5
-    division: float = 1.3e-4
-    turned: float = 6e-4
-    added: float = 5e-4
-    compared: float = 1.4e-3
-    windowed: float = 2.4e-4
-    indexed: float = 1.2e-3
+    division: float = 1e-4
+    turned: float = 4e-4
+    added: float = 1.6e-4
+    compared: float = 4e-4
+    windowed: float = 3.5e-4
+    indexed: float = 1.5e-3
     byte: float = 1e-5
+    memory_byte: float = 3e-5
     copied_byte: float = 3.5e-5
     far_byte: float = 8e-5
     foreign_byte: float = 6e-5
@@ -93,12 +95,8 @@ class Machine:
         """µs that a node takes on one thread: to compute, or to move its bytes."""
         if node.primitive in (matmul.dot_general, conv.conv):
             return self.call + self._product(node, sizes, views)
-        byte = self.copied_byte if node.primitive in _IN_ROWS else self.byte
-        if node.primitive in BY_INDEX:
-            table = bytes_of(node.inputs[0], sizes)
-            byte = self.far_byte if table > CACHE.own_bytes else byte
         work = self._work(node, sizes, views)
-        return self.call + max(work, moved(node, sizes) * byte)
+        return self.call + max(work, self._traffic(node, moved(node, sizes), sizes))
 
     def busiest(self, share: Share | None, work: float, sizes: Sizes) -> float:
         """µs of the thread that has most to do, where one alone takes ``work``."""
@@ -107,6 +105,15 @@ class Machine:
         units = resolve((share.units,), sizes)[0]
         rounds = -(-units // self.threads)
         return self.call + (work - self.call) * rounds / units
+
+    def _traffic(self, node: Node, length: int, sizes: Sizes) -> float:
+        """µs to move the bytes that a node moves."""
+        byte = self.copied_byte if node.primitive in _IN_ROWS else self.byte
+        if node.primitive in BY_INDEX:
+            table = bytes_of(node.inputs[0], sizes)
+            byte = self.far_byte if table > CACHE.own_bytes else byte
+        beyond = max(0, length - CACHE.all_bytes)
+        return (length - beyond) * byte + beyond * max(byte, self.memory_byte)
 
     def _work(self, node: Node, sizes: Sizes, views: Views) -> float:
         """µs to compute what a node computes."""
@@ -151,8 +158,7 @@ class Machine:
 
     def _windows(self, node: Node, sizes: Sizes, views: Views) -> float:
         """Rows of channels, one for each element of each window."""
-        (out,) = node.outputs
-        assert out is not None
+        out = written(node)[0]
         axes = set(node.attrs["axes"])
         touched = count_of(out, sizes) * math.prod(node.attrs["window"])
         inner = views[out].axes[-1]
@@ -188,6 +194,7 @@ class Cache:
         panel_bytes: a panel of B that is larger is cut into blocks of k.
         far_bytes: lines further apart fall into the same few sets of a cache.
         own_bytes: what a core keeps for itself.
+        all_bytes: what stays out of main memory.
         vector_bytes: of a vector, whole ones of which a product computes.
         lanes_from: elements of a row from which on a sum is many side by side.
     """
@@ -198,6 +205,7 @@ class Cache:
     panel_bytes: int = 160 * 1024
     far_bytes: int = 2048
     own_bytes: int = 1024 * 1024
+    all_bytes: int = 16 * 1024 * 1024
     vector_bytes: int = 64
     lanes_from: int = 256
 
@@ -223,7 +231,14 @@ _FUNCTIONS = {
 }
 _DIVISIONS = frozenset((elementwise.div, elementwise.sqrt))
 _REDUCTIONS = frozenset((movement.reduce_sum, reduce.reduce_max, reduce.reduce_prod))
-_WINDOWS = frozenset((windows.window_sum, windows.window_max, windows.window_argmax))
+_WINDOWS = frozenset(
+    (
+        windows.window_sum,
+        windows.window_max,
+        windows.window_argmax,
+        windows.window_best,
+    )
+)
 #: What changes elements that it finds by their indices.
 _UPDATES = frozenset((indexing.scatter_add, indexing.scatter_add_along))
 #: What copies many short rows.

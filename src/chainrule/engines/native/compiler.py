@@ -33,7 +33,7 @@ from chainrule.engines.schedule.order import ordered
 from chainrule.engines.schedule.schedule import Schedule
 from chainrule.engines.threads import available_cores
 from chainrule.graph.graph import Graph
-from chainrule.graph.node import Node, Value
+from chainrule.graph.node import Value
 from chainrule.graph.program import Entry, Program
 from chainrule.graph.types import Sizes, size_of
 

@@ -67,9 +67,8 @@ def profile(
         seconds, ticks = min(rounds, key=lambda made: made[0])
         each = seconds / max(ticks[clock[None]], 1)
         every = np.array([ticks for _, ticks in rounds])
+        every[:, ::2] -= every[:, 1::2]  # without waiting
         every[:, clock[None]] -= every[:, outer].sum(1)  # what is between the nodes
-        places = [place for node, place in clock.items() if node is not None]
-        every[:, places] -= every[:, [place + 1 for place in places]]
         return seconds, each, threads, every.min(0)
 
     asked = executable.threads

@@ -72,9 +72,7 @@ def _text() -> str:
     rounds, units = _word(b, context, 0), _word(b, context, 1)
     memory = b.inttoptr(_word(b, context, 2), POINTER)
     tid, threads = b.sext(tid, I64), b.sext(threads, I64)
-    first, last = (
-        b.sdiv(b.mul(units, t), threads) for t in (tid, b.add(tid, I64(1)))
-    )
+    first, last = (b.sdiv(b.mul(units, t), threads) for t in (tid, b.add(tid, I64(1))))
     with for_loop(b, I64(0), rounds, "round"), for_loop(b, first, last, "unit") as u:
         for i in range(VECTORS):
             place = b.mul(b.add(b.mul(u, I64(VECTORS)), I64(i)), I64(lanes))

@@ -26,6 +26,7 @@ from chainrule.engines.schedule.work import (
     written,
 )
 from chainrule.graph.node import Node, Value
+from chainrule.graph.primitive import Primitive
 from chainrule.graph.types import Sizes, resolve
 from chainrule.primitives import (
     checks,
@@ -144,7 +145,7 @@ class Machine:
         return rows * self.row + count * (each + turned * self.turned)
 
     def _reduction(self, node: Node, sizes: Sizes, views: Views) -> float:
-        """Sums side by side, in rows; or one after the other, from a length on faster."""
+        """Sums side by side, in rows; or one after another, from a length on faster."""
         (x,) = node.inputs
         count, view = count_of(x, sizes), views[x]
         kept = [a for a in view.axes if resolve((x.shape[a],), sizes)[0] != 1]
@@ -213,7 +214,7 @@ class Cache:
 CACHE = Cache()
 
 #: µs of an element where it takes a polynomial, or as long.
-_FUNCTIONS = {
+_FUNCTIONS: dict[Primitive, float] = {
     elementwise.exp: 2.2e-4,
     elementwise.expm1: 2.3e-4,
     elementwise.log: 3.4e-4,

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from chainrule.engines.schedule.schedule import Schedule, Step, described, threads
+from chainrule.engines.schedule.schedule import Schedule, Step
 from chainrule.engines.schedule.work import flops, moved, written
-from chainrule.graph.node import Node
+from chainrule.graph.node import Node, Value
 from chainrule.graph.text_writer import value_names
 
 #: Steps of which each takes a smaller share are told of together.
@@ -183,15 +183,12 @@ class Profile:
         }
 
     def __str__(self) -> str:
-        schedule = self.schedule
-        sizes = ", ".join(f"{name} = {size}" for name, size in schedule.sizes.items())
         lines = [
-            f"profile of {schedule.entry.name}{sizes and f' for {sizes}'} on "
-            f"{threads(schedule.machine.threads)}: {self.microseconds:,.1f} µs a step "
-            f"with all at its fastest, {self.fastest:,.1f} the fastest whole one",
+            f"profile of {self.schedule.title}: {self.microseconds:,.1f} µs a step "
+            f"with each part at its fastest, {self.fastest:,.1f} the fastest step",
             f"roof: {self.roof}",
             _HEAD,
-            *self._rows(self.steps, schedule, ""),
+            *self._rows(self.steps, self.schedule, ""),
             f"{self.waited:8.2f} {self._percent(self.waited)}  waiting for threads",
             f"{self.rest:8.2f} {self._percent(self.rest)}  between all these",
         ]
@@ -212,7 +209,7 @@ class Profile:
                 f"{part.microseconds:8.2f} {self._percent(part.microseconds)} "
                 f"{part.predicted:10.2f} {100 * part.reached:6.0f} % "
                 f"{part.gflops:9.1f} {part.bytes / 1e3:8,.0f} {part.phase:6} "
-                f" {indent}{described(part.step, names)}"
+                f" {indent}{_told(part.step, names)}"
             )
             bodies = schedule.within(part.step)
             for body, inner in zip(bodies, part.within, strict=True):
@@ -225,3 +222,12 @@ class Profile:
                 f"{sum(part.predicted for part in left):10.2f} {'':39}"
                 f"{indent}{len(left)} others"
             )
+
+
+def _told(step: Step, names: Mapping[Value, str]) -> str:
+    """What a step makes, how, and who does it; its operands stand in the schedule."""
+    node = step.node
+    first, *others = written(node)
+    where = f"{node.scope}: " if node.scope else ""
+    more = f" and {len(others)} more" if others else ""
+    return f"{where}%{names[first]}: {first.type}{more} = {step.does}, {step.who}"

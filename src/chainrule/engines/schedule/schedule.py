@@ -22,9 +22,8 @@ from chainrule.engines.schedule.sharing import (
     Share,
     key_of,
 )
-from chainrule.engines.schedule.work import arithmetic
+from chainrule.engines.schedule.work import arithmetic, written
 from chainrule.errors import GraphError
-from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
 from chainrule.graph.program import Entry
 from chainrule.graph.text_writer import value_names
@@ -139,10 +138,16 @@ class Schedule:
         bodies = self.bodies.get(step.node, ())
         return [replace(b, machine=self.machine, sizes=self.sizes) for b in bodies]
 
-    def __str__(self) -> str:
+    @property
+    def title(self) -> str:
+        """What it is for: an entry point, sizes, threads."""
         sizes = ", ".join(f"{name} = {size}" for name, size in self.sizes.items())
-        head = f"schedule {self.entry.name}{sizes and f' for {sizes}'}"
-        return "\n".join([f"{head} on {threads(self.machine.threads)}", *self._lines()])
+        number = self.machine.threads
+        who = "one thread" if number == 1 else f"{number} threads"
+        return f"{self.entry.name}{sizes and f' for {sizes}'} on {who}"
+
+    def __str__(self) -> str:
+        return "\n".join([f"schedule {self.title}", *self._lines()])
 
     def _lines(self) -> Iterator[str]:
         names = value_names(self.entry.graph)
@@ -164,15 +169,10 @@ class Schedules(tuple[Schedule, ...]):
     __repr__ = __str__
 
 
-def threads(number: int) -> str:
-    """A number of threads in words."""
-    return "one thread" if number == 1 else f"{number} threads"
-
-
 def described(step: Step, names: Mapping[Value, str]) -> str:
     """A step in a line: what it makes of what, and who does it."""
     node = step.node
-    made = ", ".join(f"%{names[v]}: {v.type}" for v in node.outputs if v is not None)
+    made = ", ".join(f"%{names[v]}: {v.type}" for v in written(node))
     given = ", ".join(f"%{names.get(v, '?')}" for v in node.inputs)
     where = f"{node.scope}: " if node.scope else ""
     return f"{where}{made} = {step.does}({given}), {step.who}"

@@ -235,8 +235,8 @@ class CompiledProgram:
         """
         from chainrule.engines.schedule.schedule import Schedules
 
-        made = self._of_engine("schedules")
-        return Schedules(self._turn.take(lambda: made.__get__(self.executable)))
+        planned = self._planned
+        return Schedules(self._turn.take(lambda: planned.schedules))
 
     def profile(
         self, name: str, inputs: Mapping[str, Any], *, steps: int | None = None
@@ -254,21 +254,21 @@ class CompiledProgram:
         Raises:
             EngineError: of an engine that makes no schedule.
         """
-        profile = self._of_engine("profile")
+        planned = self._planned
         arrays, sizes = self._given(name, inputs, steps)
 
         def measured() -> Profile:
-            plan, count = self._plans[name], steps or 1
-            self._tabulate(plan, arrays, count, copy.copy)
+            plan = self._plans[name]
+            self._tabulate(plan, arrays, steps or 1, copy.copy)
             self._send(plan)
-            return profile(self.executable, name, arrays, sizes=sizes)
+            return planned.profile(name, arrays, sizes=sizes)
 
         return self._turn.take(measured)
 
-    def _of_engine(self, name: str) -> Any:
-        """What an engine has that makes schedules."""
-        found = getattr(type(self.executable), name, None)
-        if found is None:
+    @property
+    def _planned(self) -> Any:
+        """The executable of an engine that makes schedules."""
+        if not hasattr(type(self.executable), "schedules"):
             raise EngineError(
                 f"The {self.engine} engine makes no schedule that could be shown.",
                 expected="the native engine, which plans loops, threads and memory",
@@ -276,7 +276,7 @@ class CompiledProgram:
                 fix='engine="native"; the graph itself prints on every engine: '
                 "print(program.traced[name].entry.graph)",
             )
-        return found
+        return self.executable
 
     def _given(
         self, name: str, inputs: Mapping[str, Any], steps: int | None

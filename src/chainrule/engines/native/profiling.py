@@ -49,7 +49,7 @@ def profile(
     given = {k: _rows(v, steps) if k in each else v for k, v in inputs.items()}
     held = {name: array.copy() for name, array in executable.state.items()}
 
-    outer = [clock[step.node] for step in schedule.steps if step.node in clock]
+    outer = [clock[s.node] for s in schedule.steps if s.node in clock and not s.free]
 
     def measured(threads: int) -> tuple[float, float, int, Array]:
         """Seconds of the fastest round and of a tick, and the fewest ticks."""

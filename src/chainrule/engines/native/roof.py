@@ -92,7 +92,7 @@ def _seconds(name: str, words: Any, threads: int) -> float:
     """How long one round of a function takes; ``words[0]`` is how many there are."""
     function, rounds = WORKER(_code().address(name)), 16
     best, end = float("inf"), time.perf_counter() + SECONDS
-    while time.perf_counter() < end:
+    while best == float("inf") or time.perf_counter() < end:
         words[0] = rounds
         started = time.perf_counter()
         if threads == 1:

@@ -57,7 +57,7 @@ class Machine:
         barrier: for all threads to meet.
         call: to call a kernel.
         row: to begin an innermost loop.
-        multiply_add: one of a product on the tile kernel.
+        multiply_add: one of a product on the tile kernel, in float32.
         slow_multiply_add: one of a contraction in plain loops.
         element: a cheap elementwise operation.
         division: a quotient or a root.
@@ -125,15 +125,13 @@ class Machine:
             return self._reduction(node, sizes, views)
         if primitive in _WINDOWS:
             return self._windows(node, sizes, views)
-        count = max(count_of(v, sizes) for v in written(node))
         if primitive in _UPDATES:
             return count_of(node.inputs[1], sizes) * self.indexed
-        if primitive in _FUNCTIONS:
-            return count * _FUNCTIONS[primitive]
-        if primitive in BY_INDEX and node.outputs[0] is not None:
-            rows = count_of(node.inputs[1], sizes)
-            return rows * self.row + count * self.element
-        return count * self.element
+        made = max(count_of(v, sizes) for v in written(node))
+        if primitive in BY_INDEX:
+            return count_of(node.inputs[-1], sizes) * self.row + made * self.element
+        count = max([made, *(count_of(v, sizes) for v in node.inputs)])
+        return count * _FUNCTIONS.get(primitive, self.element)
 
     def _loop(self, node: Node, sizes: Sizes, views: Views) -> float:
         """A loop over elements: rows as long as all operands go on without a gap."""
@@ -181,7 +179,7 @@ class Machine:
         columns = resolve((out.shape[letters.index(letter)],), sizes)[0]
         if columns and not views[out].blocking:
             count = count // columns * (-(-columns // lanes) * lanes)
-        return count * self.multiply_add * 16 / lanes
+        return count * self.multiply_add * out.dtype.itemsize / 4
 
 
 @dataclass(frozen=True)

@@ -124,8 +124,8 @@ class Profile:
     @cached_property
     def microseconds(self) -> float:
         """µs of a step in which nothing is slower than it has to be."""
-        steps = sum(self.spent.get(step.node, 0.0) for step in self.schedule.steps)
-        return steps + self.rest + self.waited
+        parts = sum(part.microseconds for part in self.steps)
+        return parts + self.rest + self.waited
 
     @property
     def waited(self) -> float:
@@ -134,7 +134,7 @@ class Profile:
 
     @property
     def rest(self) -> float:
-        """µs between the steps: the call, copies of results."""
+        """µs between the steps: the call, copies of results, conditions."""
         return self.spent.get(None, 0.0)
 
     def _measured(self, schedule: Schedule) -> Iterator[Measured]:

@@ -164,7 +164,7 @@ class Schedules(tuple[Schedule, ...]):
     """Schedules of several entry points; ``print`` shows one after the other."""
 
     def __str__(self) -> str:
-        return "\n\n".join(map(str, self))
+        return "\n\n".join(map(str, self)) or "nothing has run yet"
 
     __repr__ = __str__
 

@@ -330,15 +330,16 @@ class Optimizer(_Arguments, ABC):
     @contextmanager
     def elsewhere(self) -> Iterator[None]:
         """Within the block no update has been made; then it stands where it stood."""
-        held = [(schedule, schedule.learnt) for schedule in self.schedules()]
+        held = [(vars(s), dict(vars(s))) for s in self.schedules()]
         steps = self.steps
         try:
             vars(self)["steps"] = 0
             yield
         finally:
             vars(self)["steps"] = steps
-            for schedule, learnt in held:
-                schedule.learnt = learnt
+            for now, before in held:
+                now.clear()
+                now.update(before)
 
     def observe(self, row: Mapping[str, Any]) -> None:
         """Tell all schedules about an epoch; see :meth:`Schedule.observe`."""

@@ -12,7 +12,7 @@ from chainrule.engines.schedule.work import flops, moved, written
 from chainrule.graph.node import Node, Value
 from chainrule.graph.text_writer import value_names
 
-#: Steps of which each takes a smaller share are told of together.
+#: Steps of which each takes a smaller share of the work are told of together.
 SHOWN = 0.005
 _HEAD = "      µs      %  predicted  of roof   GFLOP/s       kB  phase  what"
 
@@ -203,7 +203,8 @@ class Profile:
         """A line a step, the longest first; what is within a loop stands below it."""
         names = value_names(schedule.entry.graph)
         parts = sorted(parts, key=lambda part: -part.microseconds)
-        shown = [p for p in parts if p.microseconds >= SHOWN * self.microseconds]
+        least = SHOWN * sum(part.microseconds for part in self.steps)
+        shown = [p for p in parts if p.microseconds >= least]
         for part in shown or parts[:1]:
             yield (
                 f"{part.microseconds:8.2f} {self._percent(part.microseconds)} "

@@ -30,7 +30,10 @@ def new_trainer(engine: str = "native", **more: Any) -> cr.Trainer:
     cr.manual_seed(0)
     model = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Dropout(0.2), nn.Linear(8, 3))
     rate = optim.OneCycleLR(0.05)
-    how: dict[str, Any] = {"loss": nn.CrossEntropyLoss(), "optimizer": optim.Adam(lr=rate)}
+    how: dict[str, Any] = {
+        "loss": nn.CrossEntropyLoss(),
+        "optimizer": optim.Adam(lr=rate),
+    }
     return cr.Trainer(model, engine=engine, **(how | more))
 
 
@@ -95,9 +98,7 @@ def test_a_profile_changes_nothing(when: str) -> None:
         if when == "before":
             look()
         callbacks = [Between()] if when == "between" else []
-        trainer.fit(
-            data(), epochs=3, batch_size=8, progress=False, callbacks=callbacks
-        )
+        trainer.fit(data(), epochs=3, batch_size=8, progress=False, callbacks=callbacks)
         if when != "before":
             look()
         if when == "between":

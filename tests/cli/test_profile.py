@@ -1,4 +1,4 @@
-"""``chainrule bench --profile``: the parts of a training step, or why there are none."""
+"""``chainrule bench --profile``: the parts of a training step, or a clear refusal."""
 
 from __future__ import annotations
 

@@ -8,10 +8,10 @@ one arena. Threads run the whole entry (:mod:`chainrule.engines.native.emit`) to
 
 from __future__ import annotations
 
-import functools
 import math
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -136,8 +136,12 @@ class NativeExecutable:
         """
         from chainrule.engines.native.profiling import profile
 
-        compiled = functools.partial(_Compiled, self.program.entries[entry], self)
-        return profile(self, compiled, entry, inputs, sizes)
+        largest = {name: sizes[name] for name in sorted(sizes)}
+        emitted = self.emitted(entry, largest, clock := {})
+        compiled = _Compiled(self.program.entries[entry], self, largest, emitted)
+        schedule = replace(emitted.schedule, sizes=sizes)
+        asked = self._threads
+        return profile(schedule, clock, compiled, self.state, inputs, sizes, asked)
 
     @property
     def schedules(self) -> list[Schedule]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -13,12 +12,10 @@ from chainrule.engines import Buffer
 from chainrule.engines.native.emit import Clock
 from chainrule.engines.native.roof import roof
 from chainrule.engines.schedule.profile import Profile
+from chainrule.engines.schedule.schedule import Schedule
 from chainrule.engines.threads import available_cores
 from chainrule.graph.node import Array
 from chainrule.graph.types import Sizes
-
-if TYPE_CHECKING:
-    from chainrule.engines.native.executable import NativeExecutable
 
 #: µs of a round, about, and its steps at most.
 ROUND, MOST = 2e3, 500
@@ -28,27 +25,29 @@ SECONDS, ROUNDS = 0.7, 5
 
 
 def profile(
-    executable: NativeExecutable,
-    compiled_for: Callable[..., Any],
-    entry: str,
+    schedule: Schedule,
+    clock: Clock,
+    compiled: Any,
+    state: Mapping[str, Array],
     inputs: Mapping[str, Array | Buffer],
     sizes: Sizes,
+    asked: int | None,
 ) -> Profile:
     """See :meth:`NativeExecutable.profile`.
 
     Args:
-        compiled_for: compiles the entry point, given sizes and its text.
+        schedule: what runs.
+        clock: where its ticks stand.
+        compiled: the entry point, which counts them.
+        state: of the whole program; it stays as it is.
+        inputs: with rows for as many steps as there are.
+        sizes: for which it runs.
+        asked: how many threads shall run it; None: what measures best.
     """
-    largest = {name: sizes[name] for name in sorted(sizes)}
-    clock: Clock = {}
-    emitted = executable.emitted(entry, largest, clock)
-    compiled = compiled_for(largest, emitted)
-    schedule = emitted.schedule
     steps = max(1, min(MOST, int(ROUND / max(schedule.cost, 1.0))))
-    each = executable.program.entries[entry].each
-    given = {k: _rows(v, steps) if k in each else v for k, v in inputs.items()}
-    held = {name: array.copy() for name, array in executable.state.items()}
-
+    entry = compiled.entry
+    given = {k: _rows(v, steps) if k in entry.each else v for k, v in inputs.items()}
+    held = {name: array.copy() for name, array in state.items()}
     outer = [clock[s.node] for s in schedule.steps if s.node in clock and not s.free]
 
     def measured(threads: int) -> tuple[float, float, int, Array]:
@@ -58,12 +57,13 @@ def profile(
         while len(rounds) < ROUNDS or time.perf_counter() < end:
             compiled.ticks[:] = 0
             started = time.perf_counter()
-            compiled.run(given, steps, sizes, threads)
-            seconds = time.perf_counter() - started
-            ticks = compiled.ticks.copy()
-            rounds.append((seconds, ticks))
-            for name, array in held.items():
-                np.copyto(executable.state[name], array)
+            try:
+                compiled.run(given, steps, sizes, threads)
+                seconds = time.perf_counter() - started
+            finally:
+                for name, array in held.items():
+                    np.copyto(state[name], array)
+            rounds.append((seconds, compiled.ticks.copy()))
         seconds, ticks = min(rounds, key=lambda made: made[0])
         each = seconds / max(ticks[clock[None]], 1)
         every = np.array([ticks for _, ticks in rounds])
@@ -71,18 +71,17 @@ def profile(
         every[:, clock[None]] -= every[:, outer].sum(1)  # what is between the nodes
         return seconds, each, threads, every.min(0)
 
-    asked = executable.threads
     numbers = sorted({1, available_cores()}) if asked is None else [asked]
     made = min(map(measured, numbers), key=lambda made: made[0])
     seconds, each, threads, ticks = made
-    state = sum(held[name].nbytes for name in executable.program.entries[entry].state)
+    touched = compiled.arena_bytes + sum(held[name].nbytes for name in entry.state)
     spent = ticks * each * 1e6 / steps
     return Profile(
-        replace(schedule.on(threads), sizes=sizes),
+        schedule.on(threads),
         {node: float(spent[place]) for node, place in clock.items()},
         {node: float(spent[place + 1]) for node, place in clock.items()},
         seconds * 1e6 / steps,
-        roof(threads, compiled.arena_bytes + state),
+        roof(threads, touched),
     )
 
 

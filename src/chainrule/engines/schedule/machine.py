@@ -174,9 +174,10 @@ class Machine:
         if window or not out.dtype.is_float:
             return count * self.slow_multiply_add
         letters = parse_dims(node.attrs["dims"]).out
-        letter = letters[-1] if convolution is None else convolution.right
+        letter = letters[-1:] if convolution is None else convolution.right
         lanes = CACHE.vector_bytes // out.dtype.itemsize
-        columns = resolve((out.shape[letters.index(letter)],), sizes)[0]
+        side = [out.shape[letters.index(letter)]] if letter else [1]
+        (columns,) = resolve(tuple(side), sizes)
         if columns and not views[out].blocking:
             count = count // columns * (-(-columns // lanes) * lanes)
         return count * self.multiply_add * out.dtype.itemsize / 4

@@ -32,6 +32,7 @@ def check(profile: Profile) -> None:
     whole = sum(p.microseconds for p in profile.steps)
     whole += profile.rest + profile.waited
     assert whole == pytest.approx(profile.microseconds)
+    assert 0 < whole <= profile.fastest * 1.0001
     for part in every(profile.steps):
         assert part.predicted > 0
         assert part.bytes > 0

@@ -78,6 +78,11 @@ class Measured:
         """The share of the roof: what it takes at least over what it took."""
         return self.least / max(self.microseconds, 1e-9)
 
+    @property
+    def own(self) -> float:
+        """µs that are no part of what is within it."""
+        return self.microseconds - sum(p.microseconds for b in self.within for p in b)
+
     def plain(self) -> dict[str, Any]:
         """All of it as JSON has it."""
         node = self.step.node
@@ -189,8 +194,8 @@ class Profile:
             f"roof: {self.roof}",
             _HEAD,
             *self._rows(self.steps, self.schedule, ""),
-            f"{self.waited:8.2f} {self._percent(self.waited)}  waiting for threads",
-            f"{self.rest:8.2f} {self._percent(self.rest)}  between all these",
+            self._line(self.waited, "waiting for other threads"),
+            self._line(self.rest, "between all these"),
         ]
         return "\n".join(lines)
 
@@ -215,14 +220,18 @@ class Profile:
             bodies = schedule.within(part.step)
             for body, inner in zip(bodies, part.within, strict=True):
                 yield from self._rows(inner, body, indent + "  · ")
+            if part.own >= least and part.within:
+                yield self._line(part.own, f"{indent}  · around them")
         left = parts[len(shown or parts[:1]) :]
         if left:
             total = sum(part.microseconds for part in left)
-            yield (
-                f"{total:8.2f} {self._percent(total)} "
-                f"{sum(part.predicted for part in left):10.2f} {'':39}"
-                f"{indent}{len(left)} others"
-            )
+            expected = sum(part.predicted for part in left)
+            yield self._line(total, f"{indent}{len(left)} others", f"{expected:10.2f}")
+
+    def _line(self, microseconds: float, what: str, predicted: str = "") -> str:
+        """A line without work of its own."""
+        share = self._percent(microseconds)
+        return f"{microseconds:8.2f} {share} {predicted:46} {what}"
 
 
 def _told(step: Step, names: Mapping[Value, str]) -> str:

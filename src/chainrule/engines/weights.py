@@ -10,7 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from chainrule.engines.schedule.maps import domain_of, folds_of, is_elementwise
+from chainrule.engines.schedule.maps import (
+    domain_of,
+    elementwise_inputs,
+    folds_of,
+    is_elementwise,
+)
 from chainrule.graph.node import Node, Value
 from chainrule.graph.program import Entry
 from chainrule.primitives.creation import constant, iota
@@ -97,7 +102,10 @@ def alike(node: Node) -> list[Value]:
     """The arrays that an elementwise node reads and makes at the same places."""
     domain = domain_of(node)
     made = zip(node.outputs, folds_of(node), strict=True)
-    arrays = [*node.inputs, *(v for v, units in made if v is not None and not units)]
+    arrays = [
+        *elementwise_inputs(node),
+        *(v for v, units in made if v is not None and not units),
+    ]
     return [v for v in arrays if v.shape == domain and domain != ()]
 
 
@@ -117,9 +125,8 @@ def weight_values(entry: Entry, states: set[str]) -> set[Value]:
     found |= {graph.outputs[i] for n, i in entry.replaces.items() if n in states}
     classes = _Classes()
     for node in graph.nodes:
-        if not is_elementwise(node):
-            continue
-        _join_all(classes, [v for v in alike(node) if not _is_broadcast(v)])
+        if elementwise_inputs(node):
+            _join_all(classes, [v for v in alike(node) if not _is_broadcast(v)])
     wanted = {classes.find(value) for value in found}
     return {v for v in graph.values() if classes.find(v) in wanted}
 

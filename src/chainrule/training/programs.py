@@ -39,7 +39,7 @@ Check = Callable[[Array], None]
 #: Samples that evaluation and prediction take at a time.
 EVALUATION_BATCH = 1000
 #: Batches that a profile is measured on, at most.
-PROFILED = 100
+PROFILED = 2000
 
 
 @dataclass

@@ -16,10 +16,12 @@ llvmlite = pytest.importorskip("llvmlite")
 from llvmlite import binding, ir  # noqa: E402
 
 from chainrule.engines.native.matmul import (  # noqa: E402
-    Target,
     Tile,
     choose_tile,
     emit_matmul,
+)
+from chainrule.engines.native.target import (  # noqa: E402
+    Target,
     host_target,
     target_for,
 )

@@ -25,12 +25,13 @@ from chainrule.engines.native.nests import (
     operand,
     quotient,
 )
+from chainrule.engines.native.reductions import accumulators
 from chainrule.engines.native.scalar import I64
 from chainrule.engines.native.transposing import crossing, transposing_kernel
 from chainrule.engines.schedule.alignment import aligned
 from chainrule.engines.schedule.assign_layouts import Layouts
 from chainrule.engines.schedule.layout import StridedView
-from chainrule.engines.schedule.maps import folds_of, is_elementwise
+from chainrule.engines.schedule.maps import elementwise_inputs, folds_of
 from chainrule.engines.schedule.sharing import (
     ONE,
     Access,
@@ -286,6 +287,7 @@ class BodyBuilder:
             [value.dtype for value, _ in sums],
             described[len(outs) :],
             body,
+            accumulators(order.blocking),
         )
         made = share and Share(0, 1, units)
         added = [self.divided(value, made, write=True) for value, _ in sums]
@@ -393,7 +395,7 @@ def plan_memory(
     def in_place(node: Node, old: Value, new: Value) -> bool:
         return (
             old.type == new.type
-            and is_elementwise(node)
+            and old in elementwise_inputs(node)
             and not folds_of(node)[node.outputs.index(new)]
             and layouts.known[old].root is old
             and layouts.known[old].blocking == layouts.known[new].blocking

@@ -16,7 +16,7 @@ from llvmlite import ir
 from chainrule.engines.native import jit
 from chainrule.engines.native.body import BodyBuilder, plan_memory
 from chainrule.engines.native.code import Code, link_kernels
-from chainrule.engines.native.divide import divides
+from chainrule.engines.native.divide import divides, passes_on
 from chainrule.engines.native.emit import Clock, FunctionBuilder, as_written
 from chainrule.engines.native.kernels import Kernels, for_loop, remember, times
 from chainrule.engines.native.lower import lower, scratch_bytes
@@ -31,6 +31,7 @@ from chainrule.engines.schedule.machine import machine
 from chainrule.engines.schedule.maps import in_loops
 from chainrule.engines.schedule.order import ordered
 from chainrule.engines.schedule.schedule import Schedule
+from chainrule.engines.schedule.tiles import in_tiles
 from chainrule.engines.threads import available_cores
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Value
@@ -100,6 +101,8 @@ def emitted(
 
     ``clock``: filled with the place of each node's ticks, which are then counted.
     """
+    views = laid_out(entry.graph, blocked_values(entry, blocked)).known
+    entry = in_tiles(entry, views, passes_on(largest))
     views = laid_out(entry.graph, blocked_values(entry, blocked)).known
     cost = machine(available_cores())
     schedule = ordered(entry, views, largest, cost, divides(views))

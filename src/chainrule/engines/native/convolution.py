@@ -24,10 +24,11 @@ from llvmlite import ir
 from chainrule.engines.native import loops
 from chainrule.engines.native.body import BodyBuilder
 from chainrule.engines.native.kernels import Operand, for_loop
-from chainrule.engines.native.matmul import choose_tile, emit_matmul, host_target
+from chainrule.engines.native.matmul import choose_tile, emit_matmul
 from chainrule.engines.native.nests import Loops, Part, collapsed
 from chainrule.engines.native.reductions import column_sums
 from chainrule.engines.native.scalar import I1, I8, I64, POINTER
+from chainrule.engines.native.target import host_target
 from chainrule.engines.schedule.convolution import Convolution, as_convolution
 from chainrule.engines.schedule.layout import StridedView, row_major
 from chainrule.engines.schedule.sharing import Access

@@ -9,13 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from chainrule.engines.native.epilogue import is_vectorised
+from chainrule.engines.native.reductions import LANES
 from chainrule.engines.schedule.assign_layouts import as_nest, as_product
+from chainrule.engines.schedule.blocks import block_width
 from chainrule.engines.schedule.convolution import as_convolution
 from chainrule.engines.schedule.layout import StridedView
-from chainrule.engines.schedule.maps import folds_of, is_elementwise
+from chainrule.engines.schedule.machine import CACHE
+from chainrule.engines.schedule.maps import folds_of, is_elementwise, loop_body, tiled
 from chainrule.engines.schedule.order import fold_share
 from chainrule.engines.schedule.sharing import Share
 from chainrule.graph.node import Node, Value
+from chainrule.graph.types import Sizes, resolve
 from chainrule.primitives import (
     conv,
     creation,
@@ -61,6 +66,30 @@ _BESIDE_AXIS = frozenset(
 _REDUCTIONS = frozenset((movement.reduce_sum, reduce.reduce_max, reduce.reduce_prod))
 
 
+def passes_on(sizes: Sizes) -> Callable[[Node, Node], bool]:
+    """Whether a product's tiles can go straight into the loop that reads it.
+
+    Args:
+        sizes: the largest sizes.
+    """
+
+    def can(product: Node, loop: Node) -> bool:
+        (out,) = product.outputs
+        body = loop_body(loop)
+        assert out is not None
+        width = block_width(out.shape)
+        simple = as_product(product, blocked=True)
+        if simple is None or body is None or width % VECTOR or width > LANES:
+            return False
+        shape = product.inputs[simple.a].shape
+        letters = parse_dims(product.attrs["dims"])
+        mine = (letters.lhs, letters.rhs)[simple.a]
+        depth = resolve((shape[mine.index(simple.k)],), sizes)[0]
+        return depth <= CACHE.tiled_depth and is_vectorised(body)
+
+    return can
+
+
 def divides(views: Mapping[Value, StridedView]) -> Callable[[Node, Share], bool]:
     """Whether a node can be divided like that, for values that lie as ``views`` say."""
 
@@ -72,6 +101,8 @@ def divides(views: Mapping[Value, StridedView]) -> Callable[[Node, Share], bool]
             return _reduction(node, share)
         if primitive is matmul.dot_general:
             return _product(node, share)
+        if primitive is tiled:
+            return _tiled(node, share)
         if primitive is conv.conv:
             return _convolution(node, share)
         if primitive is movement.concatenate:
@@ -104,6 +135,13 @@ def divides(views: Mapping[Value, StridedView]) -> Callable[[Node, Share], bool]
             return share.axis == 0
         letters = parse_dims(node.attrs["dims"]).out
         return plan.forward and letters[share.axis] == plan.images
+
+    def _tiled(node: Node, share: Share) -> bool:
+        if any(folds_of(node)):
+            return share == fold_share(node)
+        out = node.outputs[0]
+        assert out is not None
+        return share.axis == 0 and share.granule == views[out].blocking
 
     def _product(node: Node, share: Share) -> bool:
         (out,) = node.outputs

@@ -16,7 +16,7 @@ from chainrule.engines.native.kernels import (
     grouped,
     times,
 )
-from chainrule.engines.native.reductions import LANES, tree
+from chainrule.engines.native.reductions import tree
 from chainrule.engines.native.scalar import I64, POINTER, load, memory_type, store
 from chainrule.graph.types import DType
 
@@ -30,10 +30,11 @@ def fold_kernel(
     sums: Sequence[DType],
     ins: Sequence[Operand],
     body: Body,
+    width: int,
 ) -> ir.Function:
     """A map that also adds up some of its results, unit by unit.
 
-    Within a unit element j goes on accumulator j mod LANES, and a fixed tree
+    Within a unit element j goes on accumulator j mod ``width``, and a fixed tree
     combines them. Arguments after the pointers (outs, sums, ins): ``rank`` sizes
     within a unit, then for each operand of outs and ins that is not fixed its
     stride from unit to unit and ``rank`` strides within, then begin and end.
@@ -56,7 +57,7 @@ def fold_kernel(
         fixed = {
             i: load(b, pointers[i], o.dtype) for i, o in enumerate(operands) if o.fixed
         }
-        lanes = [b.alloca(ir.VectorType(memory_type(dtype), LANES)) for dtype in sums]
+        lanes = [b.alloca(ir.VectorType(memory_type(dtype), width)) for dtype in sums]
         for lane in lanes:
             lane.type = POINTER
 
@@ -87,13 +88,13 @@ def fold_kernel(
         def line(starts: list[Any], first: Any) -> None:
             """The innermost loop, whose first element is number ``first``."""
             if rank == 1:
-                groups = b.sdiv(sizes[-1], I64(LANES))
+                groups = b.sdiv(sizes[-1], I64(width))
                 with for_loop(b, I64(0), groups, "group") as g:
-                    base = b.mul(g, I64(LANES))
+                    base = b.mul(g, I64(width))
                     group, mark = kernels.marks.new()
-                    with for_loop(b, I64(0), I64(LANES), "lane", mark=mark) as lane:
+                    with for_loop(b, I64(0), I64(width), "lane", mark=mark) as lane:
                         element(starts, b.add(base, lane), lane, group)
-                base = b.mul(groups, I64(LANES))
+                base = b.mul(groups, I64(width))
                 group, mark = kernels.marks.new()
                 left = b.sub(sizes[-1], base)
                 with for_loop(b, I64(0), left, "left", mark=mark) as lane:
@@ -101,7 +102,7 @@ def fold_kernel(
                 return
             group, _ = kernels.marks.new()
             with for_loop(b, I64(0), sizes[-1], "i") as i:
-                lane = b.and_(b.add(first, i), I64(LANES - 1))
+                lane = b.and_(b.add(first, i), I64(width - 1))
                 element(starts, i, lane, group)
 
         def nest(level: int, starts: list[Any], count: Any) -> None:
@@ -118,14 +119,14 @@ def fold_kernel(
 
         with for_loop(b, begin, end, "unit") as u:
             for room, dtype in zip(lanes, sums):
-                kind = ir.VectorType(memory_type(dtype), LANES)
+                kind = ir.VectorType(memory_type(dtype), width)
                 b.store(ir.Constant(kind, None), room)
             nest(0, moved(pointers, 0, u), I64(0))
             for room, dtype, target in zip(lanes, sums, partial):
-                kind = ir.VectorType(memory_type(dtype), LANES)
+                kind = ir.VectorType(memory_type(dtype), width)
                 total = tree(b, b.load(room, typ=kind))
                 store(b, total, advance(b, target, dtype, u), dtype)
 
     count = rank + (1 + rank) * len(loose) + 2
-    full = ("fold", key, rank, tuple(outs), tuple(sums), tuple(ins))
+    full = ("fold", key, width, rank, tuple(outs), tuple(sums), tuple(ins))
     return kernels.once(full, label, len(operands) + len(sums), count, emit)

@@ -16,15 +16,18 @@ A chain goes on where the block of k before it has left it, so no bit changes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from llvmlite import ir
 
 from chainrule.engines.native.body import BodyBuilder
+from chainrule.engines.native.epilogue import Epilogue, emit_epilogue
 from chainrule.engines.native.kernels import Operand, advance, for_loop, times
-from chainrule.engines.native.matmul import choose_tile, emit_matmul, host_target
+from chainrule.engines.native.matmul import choose_tile, emit_matmul
 from chainrule.engines.native.scalar import I64, POINTER
+from chainrule.engines.native.target import host_target
 from chainrule.engines.schedule.machine import CACHE
 from chainrule.graph.types import Dim, DType, resolve
 
@@ -50,12 +53,28 @@ class Matrices:
     width: int | None = None
 
 
+@dataclass(frozen=True)
+class Passed:
+    """What a product is passed on to, instead of memory.
+
+    Attributes:
+        epilogue: what is done to it.
+        pointers: the addresses of the epilogue's operands.
+        reserved: bytes of the thread's own memory that are in use.
+    """
+
+    epilogue: Epilogue
+    pointers: Sequence[Any]
+    reserved: int
+
+
 def kernel(
     builder: BodyBuilder,
     m: Matrices,
     *,
     late_depth: bool = False,
     accumulate: bool = False,
+    epilogue: Epilogue | None = None,
 ) -> tuple[ir.Function, list[Any]]:
     """The tile kernel for these sizes and strides, and those that it is given late.
 
@@ -66,14 +85,24 @@ def kernel(
     strides |= {"b_k": m.b_k, "c_m": m.c_m}
     known = {k: d if isinstance(d, int) else None for k, d in strides.items()}
     late = [d for k, d in strides.items() if k != "n" and known[k] is None]
-    kind = ir.FunctionType(ir.VoidType(), [POINTER] * 3 + [I64] * (4 + len(late)))
+    pointers = 3 + len(epilogue.pointers if epilogue else ())
+    numbers = 4 + len(late)
+    kind = ir.FunctionType(ir.VoidType(), [POINTER] * pointers + [I64] * numbers)
+    tile = choose_tile(m.dtype.name, host_target())
+    if epilogue is not None:
+        function = builder.code.kernels.function(
+            ("epilogue", m.dtype, epilogue.key, *known.items()),
+            kind,
+            lambda module: emit_epilogue(module, m.dtype.name, tile, known, epilogue),
+        )
+        return function, [builder.code.dim(d) for d in late if d is not None]
     function = builder.code.kernels.function(
         ("matmul", m.dtype, accumulate, *known.items()),
         kind,
         lambda module: emit_matmul(
             module,
             m.dtype.name,
-            choose_tile(m.dtype.name, host_target()),
+            tile,
             n=known["n"],
             k=known["k"],
             a_m=known["a_m"],
@@ -89,8 +118,10 @@ def kernel(
 class Product:
     """A product whose calls each compute some rows and columns of C."""
 
-    def __init__(self, builder: BodyBuilder, matrices: Matrices) -> None:
-        self.builder, self.m = builder, matrices
+    def __init__(
+        self, builder: BodyBuilder, matrices: Matrices, passed: Passed | None = None
+    ) -> None:
+        self.builder, self.m, self.passed = builder, matrices, passed
         self.itemsize = matrices.dtype.itemsize
         sizes = builder.code.largest
         m = matrices
@@ -114,8 +145,7 @@ class Product:
     ) -> None:
         """Rows ``low … high`` and columns ``left … right``, for whole matrices."""
         if not self.blocks:
-            function, extra = kernel(self.builder, self.m)
-            self.builder.b.call(function, [a, b, c, low, high, left, right, *extra])
+            self._emit(self.m, (a, b, c), [low, high, left, right])
             return
         if self.m.width is not None and self.m.width <= CACHE.columns:
             self._panel(a, b, c, low, high, I64(self.m.width))
@@ -137,7 +167,11 @@ class Product:
         depth, dtype = CACHE.depth, m.dtype
         room_b = depth * CACHE.columns * self.itemsize if self.packs_b else 0
         room_a = depth * CACHE.rows * self.itemsize if self.packs_a else 0
-        memory = builder.code.private(room_a + room_b) if room_a + room_b else None
+        memory = None
+        if room_a + room_b:
+            used = self.passed.reserved if self.passed else 0
+            memory = builder.code.private(used + room_a + room_b)
+            memory = advance(emit, memory, DType.uint8, I64(used))
         dims = builder.code.dim
         total = dims(m.depth)
         blocks = emit.sdiv(emit.add(total, I64(depth - 1)), I64(depth))
@@ -172,6 +206,8 @@ class Product:
                 self._tiles(packed, at_b, c, (begin, end), width, k, b_k, accumulate)
 
         block(I64(0), accumulate=False)
+        if self.passed:  # all of k is one block: see `divide.passes_on`
+            return
         with for_loop(emit, I64(1), blocks, "block") as j:
             block(j, accumulate=True)
 
@@ -194,8 +230,27 @@ class Product:
             b_k=b_k,
             width=m.width if m.width and m.width <= CACHE.columns else None,
         )
-        function, late = kernel(self.builder, m, late_depth=True, accumulate=accumulate)
-        self.builder.b.call(function, [a, b, c, *rows, I64(0), width, k, *late])
+        self._emit(m, (a, b, c), [*rows, I64(0), width], k, accumulate)
+
+    def _emit(
+        self,
+        m: Matrices,
+        matrices: tuple[Any, Any, Any],
+        bounds: list[Any],
+        depth: Any = None,
+        accumulate: bool = False,
+    ) -> None:
+        """A call of the tile kernel; ``depth``: of the sums, where it is cut."""
+        passed, more = self.passed, [] if depth is None else [depth]
+        function, late = kernel(
+            self.builder,
+            m,
+            late_depth=depth is not None,
+            accumulate=accumulate,
+            epilogue=passed and passed.epilogue,
+        )
+        pointers = [*matrices, *(passed.pointers if passed else ())]
+        self.builder.b.call(function, [*pointers, *bounds, *more, *late])
 
     def _copy(
         self,

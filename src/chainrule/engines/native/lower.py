@@ -30,7 +30,13 @@ from chainrule.engines.native.scalar import (
 )
 from chainrule.engines.native.windows import windowed
 from chainrule.engines.schedule.layout import row_major
-from chainrule.engines.schedule.maps import folds_of, loop_body, scalar_broadcast
+from chainrule.engines.schedule.maps import (
+    fingerprint,
+    folds_of,
+    loop_body,
+    scalar_broadcast,
+    tiled,
+)
 from chainrule.engines.schedule.sharing import ONE
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Array, Node, Value
@@ -62,7 +68,7 @@ def elementwise(builder: BodyBuilder, node: Node) -> None:
     """One loop over the elements, for a primitive or a whole region."""
     body = loop_body(node)
     if body is not None:
-        key: Any = _fingerprint(body)
+        key: Any = fingerprint(body)
         label = node.primitive.name
 
         def run(b: ir.IRBuilder, values: list[Any], indices: list[Any]) -> list[Any]:
@@ -83,21 +89,6 @@ def elementwise(builder: BodyBuilder, node: Node) -> None:
         builder.map(key, label, outs, ins, run)
     else:
         builder.fold(key, label, outs, made[len(outs) :], ins, run)
-
-
-def _fingerprint(body: Graph) -> Any:
-    """What two bodies that compute the same have in common, whatever their shapes."""
-    number_of = {v: i for i, v in enumerate(body.values())}
-    rows = tuple(
-        (
-            node.primitive,
-            tuple(number_of[v] for v in node.inputs),
-            tuple(v.dtype for v in node.inputs),
-            "" if scalar_broadcast(node) else repr(node.attrs),
-        )
-        for node in body.nodes
-    )
-    return rows, tuple(number_of[v] for v in body.outputs)
 
 
 def _inline(b: ir.IRBuilder, body: Graph, values: list[Any]) -> list[Any]:
@@ -352,6 +343,7 @@ LOWERINGS: dict[Primitive, Lowering] = {
     windows.window_max: windowed("max"),
     windows.window_argmax: windowed("argmax"),
     windows.window_best: windowed("best"),
+    tiled: products.tiled_product,
     matmul.dot_general: products.product,
     conv.conv: convolution.convolve,
     indexing.take: loops.take,

@@ -60,13 +60,13 @@ a panel. To block over k, call an ``accumulate`` kernel once a block: C holds ex
 what the registers held, so the chain goes on and no bit changes.
 """
 
-import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from llvmlite import binding, ir
+from llvmlite import ir
 
+from chainrule.engines.native.target import Target
 from chainrule.engines.native.text import Index, Text, Value
 from chainrule.errors import DTypeError
 
@@ -78,53 +78,6 @@ _ELEMENTS = {  # bytes, LLVM's type, and its name within intrinsics
 }
 _CACHE_LINE = 64
 _MAX_ROWS = 16
-
-
-@dataclass(frozen=True)
-class Target:
-    """The vector unit that code is made for.
-
-    Args:
-        vector_bytes: bytes in one vector register.
-        registers: how many of them the instruction set names.
-    """
-
-    vector_bytes: int
-    registers: int
-
-
-def target_for(triple: str, features: Mapping[str, bool]) -> Target:
-    """The vector unit of a machine, from LLVM's names for it.
-
-    Args:
-        triple: such as ``x86_64-unknown-linux-gnu`` or ``arm64-apple-darwin``.
-        features: as from ``llvmlite.binding.get_host_cpu_features()``.
-
-    >>> target_for("x86_64-unknown-linux-gnu", {"avx2": True, "avx512f": False})
-    Target(vector_bytes=32, registers=16)
-    """
-    if triple.startswith(("aarch64", "arm64")):
-        return Target(vector_bytes=16, registers=32)
-    if features.get("avx512f"):
-        return Target(vector_bytes=64, registers=32)
-    if features.get("avx2"):
-        return Target(vector_bytes=32, registers=16)
-    return Target(vector_bytes=16, registers=16)
-
-
-@functools.cache
-def host_target() -> Target:
-    """The vector unit of this machine.
-
-    Kernels for it must be compiled for the host's own features; a target machine
-    without them cuts the vectors in pieces and calls a function for each fma.
-    """
-    features: Mapping[str, bool]
-    try:
-        features = binding.get_host_cpu_features()
-    except RuntimeError:  # LLVM does not know this processor.
-        features = {}
-    return target_for(binding.get_default_triple(), features)
 
 
 @dataclass(frozen=True)
@@ -246,7 +199,7 @@ def emit_matmul(
     function = module.globals.get(name)
     if function is None:
         how = (accumulate, padded, table, outer)
-        kernel = _Kernel(module, name, dtype, tile, sizes, *how)
+        kernel = TileKernel(module, name, dtype, tile, sizes, *how)
         function = kernel.emit()
     return function
 
@@ -263,11 +216,14 @@ def _element(dtype: str) -> tuple[int, ir.Type, str]:
     return _ELEMENTS[dtype]
 
 
-class _Kernel:
+class TileKernel:
     """One function under construction; a method for each level of the loop nest.
 
     Values are LLVM's names for them. Sizes and strides are ints where they are
     constants and values where they are arguments; a line of text takes either.
+
+    Args:
+        further: names of more pointers, after C, that may point to the same memory.
     """
 
     def __init__(
@@ -277,10 +233,11 @@ class _Kernel:
         dtype: str,
         tile: Tile,
         sizes: Mapping[str, int | None],
-        accumulate: bool,
-        padded: bool,
-        table: bool,
-        outer: int,
+        accumulate: bool = False,
+        padded: bool = False,
+        table: bool = False,
+        outer: int = 0,
+        further: Sequence[str] = (),
     ) -> None:
         self.tile, self.accumulate, self.padded = tile, accumulate, padded
         self.table, self.outer = table, outer
@@ -293,6 +250,8 @@ class _Kernel:
         late = [key for key, v in sizes.items() if v is None and key != "n"]
         late += [f"{what}{i}" for i in range(outer) for what in ("len", "a_o", "b_o")]
         pointers = ["A", "B", "C"] + ["T"] * table
+        alone = len(pointers)
+        pointers += further
         names = [*pointers, "m_begin", "m_end", "n_begin", "n_end", *late]
         types = [_POINTER] * len(pointers) + [_I64] * (len(names) - len(pointers))
         self.function = ir.Function(module, ir.FunctionType(ir.VoidType(), types), name)
@@ -300,7 +259,7 @@ class _Kernel:
             self.function.attributes.add(attribute)
         for argument, its_name in zip(self.function.args, names):
             argument.name = its_name
-        for pointer in self.function.args[: len(pointers)]:
+        for pointer in self.function.args[:alone]:
             pointer.add_attribute("noalias")
 
         size: dict[str, Index] = {
@@ -334,9 +293,13 @@ class _Kernel:
             self._panels(column, self.tile.lanes, needed=1)
         elif self.n % width:
             self._panels(column, self.n % width)
+        self._finish()
         self.code.line("ret void")
         self.code.finish(self.function)
         return self.function
+
+    def _finish(self) -> None:
+        """What comes after the last tile."""
 
     def _panels(self, column: Index, width: int, needed: int | None = None) -> Index:
         """Panels of one width, while ``needed`` columns are left (the width, unless
@@ -363,39 +326,15 @@ class _Kernel:
 
         ``mask`` belongs to the last vector of each row.
         """
-        rows, vectors = range(tile.rows), range(tile.vectors)
         masks = [None] * (tile.vectors - 1) + [mask]
-        a = "%A" if self.table else self._at("%A", self._times(i, self.a_m))
-        b = self._at("%B", j)
+        a, b = self._starts(i, j)
         c = self._at("%C", self._times(i, self.c_m), j)
-        starts: list[Index] = [self._times(r, self.a_m) for r in rows]
-        if self.table:
-            starts = [self._entry(i, r) for r in rows]
+        step = self._step(tile, masks, i)
 
         def place(r: int, v: int) -> Value:
             return self._at(c, self._times(r, self.c_m), v * tile.lanes)
 
-        def step(_: Value, a: Value, b: Value, *sums: Value) -> list[Value]:
-            insides = [None] * tile.vectors if self.padded else masks
-            across = [
-                self._load(self._at(b, v * tile.lanes), insides[v]) for v in vectors
-            ]
-            following = [self._at(a, self.a_k), self._at(b, self.b_k)]
-            for r in rows:
-                where = self._at(a, starts[r])
-                number = self.code.new(
-                    f"load {self.element}, ptr {where}, align {self.bytes}"
-                )
-                spread = self._spread(number, self.element)
-                of_row = sums[r * tile.vectors :]
-                following += [self._fma(spread, across[v], of_row[v]) for v in vectors]
-            if self.a_m == 1 and not self.table:
-                # Each k reads another line of A, too far apart for the processor to
-                # guess. Fetch the neighbour, which the tiles further down will need.
-                self._prefetch(self._at(a, _CACHE_LINE // self.bytes))
-            return following
-
-        spots = [(r, v) for r in rows for v in vectors]
+        spots = [(r, v) for r in range(tile.rows) for v in range(tile.vectors)]
         sums = ["zeroinitializer" for _ in spots]
         if self.accumulate:
             sums = [self._load(place(r, v), masks[v]) for r, v in spots]
@@ -416,6 +355,42 @@ class _Kernel:
         sums = contract(0, a, b, sums)
         for (r, v), value in zip(spots, sums):
             self._store(value, place(r, v), masks[v])
+
+    def _starts(self, i: Value, j: Value) -> tuple[Value, Value]:
+        """Where A and B begin for the tile at row i and column j."""
+        a = "%A" if self.table else self._at("%A", self._times(i, self.a_m))
+        return a, self._at("%B", j)
+
+    def _step(
+        self, tile: Tile, masks: Sequence[Value | None], i: Value
+    ) -> Callable[..., list[Value]]:
+        """One k of the tile at row i: (k, A, B, *sums) → (A, B, *sums) after it."""
+        rows, vectors = range(tile.rows), range(tile.vectors)
+        starts: list[Index] = [self._times(r, self.a_m) for r in rows]
+        if self.table:
+            starts = [self._entry(i, r) for r in rows]
+
+        def step(_: Index, a: Value, b: Value, *sums: Value) -> list[Value]:
+            insides = [None] * tile.vectors if self.padded else masks
+            across = [
+                self._load(self._at(b, v * tile.lanes), insides[v]) for v in vectors
+            ]
+            following = [self._at(a, self.a_k), self._at(b, self.b_k)]
+            for r in rows:
+                where = self._at(a, starts[r])
+                number = self.code.new(
+                    f"load {self.element}, ptr {where}, align {self.bytes}"
+                )
+                spread = self._spread(number, self.element)
+                of_row = sums[r * tile.vectors :]
+                following += [self._fma(spread, across[v], of_row[v]) for v in vectors]
+            if self.a_m == 1 and not self.table:
+                # Each k reads another line of A, too far apart for the processor to
+                # guess. Fetch the neighbour, which the tiles further down will need.
+                self._prefetch(self._at(a, _CACHE_LINE // self.bytes))
+            return following
+
+        return step
 
     # Single instructions.
 

@@ -8,15 +8,24 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from llvmlite import ir
+
 from chainrule.engines.native import loops
 from chainrule.engines.native.body import BodyBuilder
-from chainrule.engines.native.gemm import Matrices, Product, kernel
+from chainrule.engines.native.epilogue import Epilogue
+from chainrule.engines.native.gemm import Matrices, Passed, Product, kernel
+from chainrule.engines.native.kernels import advance
 from chainrule.engines.native.nests import Part
-from chainrule.engines.native.scalar import I64
+from chainrule.engines.native.reductions import lanes_sum
+from chainrule.engines.native.scalar import I64, memory_type
 from chainrule.engines.schedule.assign_layouts import Nest, as_nest, as_product
+from chainrule.engines.schedule.maps import folds_of
 from chainrule.graph.node import Node, Value
-from chainrule.graph.types import Dim, size_of
+from chainrule.graph.types import Dim, DType, size_of
 from chainrule.primitives.matmul import parse_dims
+
+#: Elements of a register tile, at most.
+_MAX_TILE = 512
 
 
 def _nested(builder: BodyBuilder, node: Node, nest: Nest) -> None:
@@ -168,6 +177,81 @@ def product(builder: BodyBuilder, node: Node) -> None:
         blocked(*code.share(part), I64(0), code.dim(rows))
     else:
         blocked(I64(0), I64(count), *code.share(part))
+
+
+def tiled_product(builder: BodyBuilder, node: Node) -> None:
+    """``tiled``: threads share the blocks of a product that a loop takes over."""
+    outs = [v for v in node.outputs if v is not None]
+    simple = as_product(node, blocked=True)
+    assert simple is not None
+    d, folds = parse_dims(node.attrs["dims"]), folds_of(node)
+    letters, dtype = (d.lhs, d.rhs), node.inputs[0].dtype
+    values = node.inputs[simple.a], node.inputs[simple.b]
+    la, lb = letters[simple.a], letters[simple.b]
+    sizes = dict(zip((*la, *lb), (*values[0].shape, *values[1].shape)))
+    pa, pb = (builder.view(v) for v in values)
+    width = next(builder.view(v).blocking for v, n in zip(outs, folds) if not n)
+    rows, columns = sizes[simple.u], sizes[simple.v]
+    assert isinstance(columns, int)
+    a_m, a_k = (pa.strides[la.index(c)] for c in (simple.u, simple.k))
+    b_k = pb.strides[lb.index(simple.k)]
+    matrices = Matrices(
+        dtype, rows, width, sizes[simple.k], a_m, a_k, b_k, width, width
+    )
+    rest = node.inputs[2:]
+    arrays = tuple([bool(v.shape) for v in rest])
+    epilogue = Epilogue(node.attrs["body"], arrays, tuple(map(bool, folds)))
+
+    code, emit = builder.code, builder.b
+    tile = _MAX_TILE * dtype.itemsize
+    lanes = width * dtype.itemsize
+    reserved = tile + lanes * sum(epilogue.folds)
+    mine = code.private(reserved)
+    accumulators = iter(range(tile, reserved, lanes))
+    rooms = {
+        i: advance(emit, mine, DType.uint8, I64(next(accumulators)))
+        for i, added in enumerate(epilogue.folds)
+        if added
+    }
+    share = builder.share_for(outs[0])
+    units = max(folds) or columns // width
+    blocks = columns // width // units
+    code.touch(builder.accesses(node))
+    start_a, start_b = (builder.pointer(v) for v in values)
+    starts = [builder.pointer(v) for v in (*rest, *outs)]
+    moves = (*arrays, *(not added for added in epilogue.folds))
+    zero = ir.Constant(ir.VectorType(memory_type(dtype), width), None)
+
+    def block(p: Any) -> None:
+        pointers = [
+            loops.advanced(builder, at, dtype, rows * width, p) if moved else at
+            for at, moved in zip(starts, moves)
+        ]
+        for i, room in rooms.items():
+            pointers[len(rest) + i] = room
+        tiles = Product(builder, matrices, Passed(epilogue, pointers, reserved))
+        at_b = loops.advanced(builder, start_b, dtype, width, p)
+        tiles.call(start_a, at_b, mine, I64(0), code.dim(rows), I64(0), I64(width))
+
+    def unit(u: Any) -> None:
+        for room in rooms.values():
+            emit.store(zero, room, align=dtype.itemsize)
+        first = emit.mul(u, I64(blocks))
+        with loops.for_loop(emit, I64(0), I64(blocks), "block") as p:
+            block(emit.add(first, p))
+        for i, room in rooms.items():
+            at = advance(emit, starts[len(rest) + i], dtype, u)
+            emit.call(lanes_sum(code.kernels, dtype, width), [at, room])
+
+    def each(first: Any, last: Any) -> None:
+        with loops.for_loop(emit, first, last, "unit") as u:
+            unit(u)
+
+    if share is None:
+        with code.one_thread():
+            each(I64(0), I64(units))
+    else:
+        each(*code.share(Part(units)))
 
 
 def _whole_product(

@@ -231,9 +231,17 @@ def column_sums(kernels: Kernels, op: str, dtype: DType) -> ir.Function:
     return kernels.once(("columns", op, dtype), f"columns_{op}", 2, 4, emit)
 
 
+def accumulators(blocking: int) -> int:
+    """On how many accumulators a fold over an array in such blocks adds up.
+
+    The columns of narrow blocks have one each.
+    """
+    return blocking if blocking in (LANES // 4, LANES // 2) else LANES
+
+
 def tree(b: ir.IRBuilder, vector: Any) -> Any:
-    """The sum of a vector of LANES elements: halves onto each other."""
-    width = LANES
+    """The sum of a vector's elements, a power of two: halves onto each other."""
+    width: int = vector.type.count
     while width > 1:
         width //= 2
         undef = ir.Constant(vector.type, ir.Undefined)
@@ -246,3 +254,15 @@ def tree(b: ir.IRBuilder, vector: Any) -> Any:
             b.shuffle_vector(vector, undef, low), b.shuffle_vector(vector, undef, high)
         )
     return b.extract_element(vector, I32(0))
+
+
+def lanes_sum(kernels: Kernels, dtype: DType, width: int) -> ir.Function:
+    """out = the sum of as many accumulators at x, by the tree. Arguments: (out, x)."""
+
+    def emit(b: ir.IRBuilder, pointers: list[Any], _: list[Any]) -> None:
+        out, x = pointers
+        kind = ir.VectorType(memory_type(dtype), width)
+        total = tree(b, b.load(x, typ=kind, align=dtype.itemsize))
+        store(b, total, out, dtype)
+
+    return kernels.once(("lanes", dtype, width), "lanes", 2, 0, emit)

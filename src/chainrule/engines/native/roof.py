@@ -16,8 +16,8 @@ from llvmlite import ir
 
 from chainrule.engines.native import jit
 from chainrule.engines.native.kernels import for_loop
-from chainrule.engines.native.matmul import host_target
 from chainrule.engines.native.scalar import I32, I64, POINTER
+from chainrule.engines.native.target import host_target
 from chainrule.engines.native.thread_pool import WORKER, thread_pool
 from chainrule.engines.schedule.profile import Roof
 

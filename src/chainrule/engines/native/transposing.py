@@ -14,9 +14,9 @@ from typing import Any
 from llvmlite import ir
 
 from chainrule.engines.native.kernels import Kernels, advance, for_loop, times
-from chainrule.engines.native.matmul import host_target
 from chainrule.engines.native.nests import Loops
 from chainrule.engines.native.scalar import I32, I64, load, memory_type, store
+from chainrule.engines.native.target import host_target
 from chainrule.graph.types import Dim, DType
 
 

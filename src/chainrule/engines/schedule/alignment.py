@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from chainrule.engines.schedule.maps import is_elementwise
+from chainrule.engines.schedule.maps import is_elementwise, tiled
 from chainrule.graph.node import Node
 from chainrule.graph.primitive import Primitive
 from chainrule.primitives import (
@@ -61,6 +61,11 @@ def _letters(node: Node, operand: int) -> Axes:
     )
 
 
+def _letters_or_same(node: Node, operand: int) -> Axes:
+    """A product's operands, then those of a loop."""
+    return _letters(node, operand) if operand < 2 else _same(node, operand)
+
+
 def _but_axis(node: Node, operand: int) -> Axes:
     """All axes but the one that the node works along."""
     axis = node.attrs["axis"]
@@ -99,6 +104,7 @@ _RULES: dict[Primitive, Callable[[Node, int], Axes]] = {
     windows.window_best: _but_axes,
     matmul.dot_general: _letters,
     conv.conv: _letters,
+    tiled: _letters_or_same,
     indexing.take: _rows_by_index,
     indexing.gather: _but_axis,
     indexing.scatter_add_along: _but_axis,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from chainrule.engines.schedule.convolution import as_convolution
 from chainrule.engines.schedule.layout import StridedView
-from chainrule.engines.schedule.maps import domain_of, is_elementwise
+from chainrule.engines.schedule.maps import domain_of, is_elementwise, tiled
 from chainrule.engines.schedule.sharing import Share
 from chainrule.engines.schedule.work import (
     BY_INDEX,
@@ -97,7 +97,10 @@ class Machine:
         if node.primitive in (matmul.dot_general, conv.conv):
             return self.call + self._product(node, sizes, views)
         work = self._work(node, sizes, views)
-        return self.call + max(work, self._traffic(node, moved(node, sizes), sizes))
+        work = max(work, self._traffic(node, moved(node, sizes), sizes))
+        if node.primitive is tiled:
+            work += self._product(node, sizes, views)
+        return self.call + work
 
     def busiest(self, share: Share | None, work: float, sizes: Sizes) -> float:
         """µs of the thread that has most to do, where one alone takes ``work``."""
@@ -119,7 +122,7 @@ class Machine:
     def _work(self, node: Node, sizes: Sizes, views: Views) -> float:
         """µs to compute what a node computes."""
         primitive = node.primitive
-        if is_elementwise(node) or primitive is movement.copy:
+        if is_elementwise(node) or primitive in (movement.copy, tiled):
             return self._loop(node, sizes, views)
         if primitive in _REDUCTIONS:
             return self._reduction(node, sizes, views)
@@ -166,21 +169,20 @@ class Machine:
 
     def _product(self, node: Node, sizes: Sizes, views: Views) -> float:
         """Multiply-adds, of which whole vectors are made."""
-        (out,) = node.outputs
-        assert out is not None
+        out, dtype = written(node)[0], node.inputs[0].dtype
         count = multiply_adds(node, sizes)
         convolution = as_convolution(node)
         window = node.primitive is conv.conv and convolution is None
-        if window or not out.dtype.is_float:
+        if window or not dtype.is_float:
             return count * self.slow_multiply_add
         letters = parse_dims(node.attrs["dims"]).out
         letter = letters[-1:] if convolution is None else convolution.right
-        lanes = CACHE.vector_bytes // out.dtype.itemsize
-        side = [out.shape[letters.index(letter)]] if letter else [1]
+        lanes = CACHE.vector_bytes // dtype.itemsize
+        side = [domain_of(node)[letters.index(letter)]] if letter else [1]
         (columns,) = resolve(tuple(side), sizes)
-        if columns and not views[out].blocking:
+        if columns and not (views[out].blocking or node.primitive is tiled):
             count = count // columns * (-(-columns // lanes) * lanes)
-        return count * self.multiply_add * out.dtype.itemsize / 4
+        return count * self.multiply_add * dtype.itemsize / 4
 
 
 @dataclass(frozen=True)
@@ -197,6 +199,9 @@ class Cache:
         all_bytes: what stays out of main memory.
         vector_bytes: of a vector, whole ones of which a product computes.
         lanes_from: elements of a row from which on a sum is many side by side.
+        tiled_depth: the longest sums of a product whose tiles go straight into the loop
+            that reads them: beside longer ones that loop is short, and the product
+            better off with all registers.
     """
 
     columns: int = 64
@@ -208,6 +213,7 @@ class Cache:
     all_bytes: int = 16 * 1024 * 1024
     vector_bytes: int = 64
     lanes_from: int = 256
+    tiled_depth: int = 64
 
 
 CACHE = Cache()

@@ -38,6 +38,7 @@ from chainrule.passes import prepare
 from chainrule.passes.scans import share_scans
 from chainrule.passes.windows import share_windows
 from chainrule.primitives.creation import constant
+from chainrule.primitives.matmul import dot_general
 from chainrule.primitives.movement import broadcast_to, reduce_sum, reshape
 
 #: Nodes of one loop: longer ones only take longer to compile.
@@ -71,6 +72,25 @@ def _fused_reference(*arrays: Array, body: Graph, folds: tuple[int, ...]) -> Any
 #: ``folds``, for each result the number of its units, or 0 where it is an array.
 fused = Operation(name="fused", rule=_fused_types, internal=True)
 REFERENCES[fused] = _fused_reference
+
+
+def _tiled_types(
+    a: ArrayType, b: ArrayType, *rest: ArrayType, body: Graph, folds: Any, **attrs: Any
+) -> tuple[ArrayType, ...]:
+    return _fused_types(body=body, folds=folds)
+
+
+def _tiled_reference(
+    a: Array, b: Array, *rest: Array, body: Graph, folds: Any, **attrs: Any
+) -> Any:
+    product = REFERENCES[dot_general](a, b, **attrs)
+    return _fused_reference(product, *rest, body=body, folds=folds)
+
+
+#: A product and the loop that alone reads it. Inputs: the product's two, then those of
+#: the loop; attributes: those of both. The body's first input is the product.
+tiled = Operation(name="tiled", rule=_tiled_types, internal=True)
+REFERENCES[tiled] = _tiled_reference
 
 
 # -- what is one loop ------------------------------------------------------------------
@@ -115,6 +135,21 @@ def _is_number(node: Node) -> bool:
     return node.primitive is constant and node.attrs["shape"] == ()
 
 
+def fingerprint(body: Graph) -> Any:
+    """What two bodies that compute the same have in common, whatever their shapes."""
+    number_of = {v: i for i, v in enumerate(body.values())}
+    rows = tuple(
+        (
+            node.primitive,
+            tuple(number_of[v] for v in node.inputs),
+            tuple(v.dtype for v in node.inputs),
+            "" if scalar_broadcast(node) else repr(node.attrs),
+        )
+        for node in body.nodes
+    )
+    return rows, tuple(number_of[v] for v in body.outputs)
+
+
 def is_elementwise(node: Node) -> bool:
     """Whether a node is one loop over elements: a primitive, or a region kept whole."""
     return node.primitive.elementwise or loop_body(node) is not None
@@ -122,7 +157,7 @@ def is_elementwise(node: Node) -> bool:
 
 def domain_of(node: Node) -> Shape:
     """The shape that a node loops over: that of its first result, but for folds."""
-    if node.primitive is fused:
+    if node.primitive in (fused, tiled):
         return node.attrs["body"].outputs[0].shape
     out = node.outputs[0]
     assert out is not None
@@ -131,7 +166,15 @@ def domain_of(node: Node) -> Shape:
 
 def folds_of(node: Node) -> tuple[int, ...]:
     """For each result of a node the units that it is a sum over, or 0."""
-    return node.attrs["folds"] if node.primitive is fused else (0,) * len(node.outputs)
+    loop = node.primitive in (fused, tiled)
+    return node.attrs["folds"] if loop else (0,) * len(node.outputs)
+
+
+def elementwise_inputs(node: Node) -> tuple[Value, ...]:
+    """The inputs of a loop that it reads at the place which it computes."""
+    if node.primitive is tiled:
+        return tuple([v for v in node.inputs[2:] if v not in node.inputs[:2]])
+    return node.inputs if is_elementwise(node) else ()
 
 
 def fold_units(shape: Shape) -> int:

@@ -13,7 +13,7 @@ from chainrule.engines.schedule.alignment import aligned
 from chainrule.engines.schedule.convolution import shares_itself
 from chainrule.engines.schedule.layout import StridedView
 from chainrule.engines.schedule.machine import FREE, NESTED, Machine, machine
-from chainrule.engines.schedule.maps import folds_of, is_elementwise
+from chainrule.engines.schedule.maps import elementwise_inputs, folds_of, tiled
 from chainrule.engines.schedule.sharing import (
     ONE,
     Access,
@@ -57,10 +57,11 @@ class Step:
     def does(self) -> str:
         """What is done; of a loop over elements all that is fused into it."""
         node = self.node
-        if not is_elementwise(node) or "body" not in node.attrs:
+        if node.primitive in NESTED or "body" not in node.attrs:
             return node.primitive.name
         names = [n.primitive.name for n in arithmetic(node)]
-        return "·".join(names + ["sum"] * sum(map(bool, folds_of(node))))
+        names += ["sum"] * sum(map(bool, folds_of(node)))
+        return "·".join(["dot_general"] * (node.primitive is tiled) + names)
 
     @property
     def who(self) -> str:
@@ -193,7 +194,7 @@ class Memory:
         self._names: dict[Value, object] = dict(zip(held, entry.state, strict=True))
         for name, index in entry.replaces.items():
             new = graph.outputs[index]
-            if new.node is not None and is_elementwise(new.node):
+            if new.node is not None and elementwise_inputs(new.node):
                 self._names.setdefault(new, name)  # it may be computed in place
 
     def place(self, value: Value) -> object:

@@ -11,6 +11,7 @@ from chainrule.engines.schedule.maps import (
     folds_of,
     is_elementwise,
     loop_body,
+    tiled,
 )
 from chainrule.graph.node import Node, Value
 from chainrule.graph.types import Sizes, resolve
@@ -57,19 +58,17 @@ def _source(value: Value) -> Value:
 
 def multiply_adds(node: Node, sizes: Sizes) -> int:
     """The multiply-adds of a product or convolution; 0 for other nodes."""
-    if node.primitive not in (matmul.dot_general, conv.conv):
+    if node.primitive not in (matmul.dot_general, conv.conv, tiled):
         return 0
     d = parse_dims(node.attrs["dims"])
-    (out,) = node.outputs
-    assert out is not None
     kernel = node.inputs[1]
     summed = [kernel.shape[d.rhs.index(c)] for c in (*d.contracted, *d.window)]
-    return count_of(out, sizes) * math.prod(resolve(tuple(summed), sizes))
+    return math.prod(resolve((*domain_of(node), *summed), sizes))
 
 
 def arithmetic(node: Node) -> list[Node]:
     """The nodes of a loop over elements that compute something at each of them."""
-    body = loop_body(node)
+    body = node.attrs["body"] if node.primitive is tiled else loop_body(node)
     nodes = [node] if body is None else body.nodes
     idle = (constant, movement.broadcast_to)
     return [n for n in nodes if n.primitive not in idle]
@@ -84,7 +83,8 @@ def innermost(
         its length, and how many operands do not lie side by side along it.
     """
     outs = [v for v, units in zip(written(node), folds_of(node)) if not units]
-    mine = [views[v] for v in (*outs, *node.inputs) if v.shape]
+    read = node.inputs[2:] if node.primitive is tiled else node.inputs
+    mine = [views[v] for v in (*outs, *read) if v.shape]
     if not mine:
         return 1, 0
     order = next((view for view in mine if view.blocking), mine[0])
@@ -109,9 +109,10 @@ def flops(node: Node, sizes: Sizes) -> int:
 
     What only moves numbers has none.
     """
-    if is_elementwise(node):
-        each = len(arithmetic(node)) + sum(map(bool, folds_of(node)))
-        return each * math.prod(resolve(domain_of(node), sizes))
     if node.primitive in _REDUCTIONS:
         return count_of(node.inputs[0], sizes)
-    return 2 * multiply_adds(node, sizes)
+    made = 2 * multiply_adds(node, sizes)
+    if is_elementwise(node) or node.primitive is tiled:
+        each = len(arithmetic(node)) + sum(map(bool, folds_of(node)))
+        made += each * math.prod(resolve(domain_of(node), sizes))
+    return made

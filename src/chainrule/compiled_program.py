@@ -236,7 +236,7 @@ class CompiledProgram:
         from chainrule.engines.schedule.schedule import Schedules
 
         planned = self._planned
-        return Schedules(self._turn.take(lambda: planned.schedules))
+        return Schedules(self._turn.take(lambda: planned.schedules.values()))
 
     def profile(
         self, name: str, inputs: Mapping[str, Any], *, steps: int | None = None

@@ -144,13 +144,13 @@ class NativeExecutable:
         return profile(schedule, clock, compiled, self.state, inputs, sizes, asked)
 
     @property
-    def schedules(self) -> list[Schedule]:
+    def schedules(self) -> dict[str, Schedule]:
         """The schedules of the entry points that have run so far."""
         threads = self._threads or available_cores()
-        return [
-            self.emitted(name, compiled.largest).schedule.on(threads)
+        return {
+            name: self.emitted(name, compiled.largest).schedule.on(threads)
             for name, compiled in self._compiled.items()
-        ]
+        }
 
     @kept()
     def emitted(

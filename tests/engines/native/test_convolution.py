@@ -19,7 +19,7 @@ from chainrule.graph.types import ArrayType, DType, SymbolicDim
 from chainrule.primitives.conv import conv
 
 N = SymbolicDim("N")
-#: channels, length, right, taps, padding, stride, dilation
+#: channels, length, right, taps, padding, stride, dilation, groups where there are some
 GEOMETRIES = [
     (3, 7, 5, 3, 0, 1, 1),
     (1, 8, 6, 5, 2, 1, 1),
@@ -28,21 +28,26 @@ GEOMETRIES = [
     (2, 5, 64, 1, 0, 1, 1),
     (3, 8, 6, 1, 0, 2, 1),
     (2, 9, 5, 3, -1, 2, 1),
+    (3, 7, 5, 3, 1, 1, 1, 2),
+    (1, 8, 1, 3, 1, 2, 1, 6),
+    (1, 6, 2, 2, 0, 1, 2, 5),
+    (8, 5, 16, 1, 0, 1, 1, 3),
 ]
 
 
 def program(geometry, dtype: DType) -> Program:
     """A convolution and both of its derivatives."""
-    c, length, o, k, pad, stride, dilation = geometry
+    c, length, o, k, pad, stride, dilation, *groups = geometry
     attrs = {
-        "dims": "nc01,oc01->no01",
+        "dims": "ngc01,goc01->ngo01" if groups else "nc01,oc01->no01",
         "strides": (stride, stride),
         "padding": ((pad, pad), (pad, 0)),
         "lhs_dilation": (1, 1),
         "rhs_dilation": (dilation, dilation),
         "accumulate": dtype,
     }
-    x, w = ArrayType((N, c, length, length), dtype), ArrayType((o, c, k, k), dtype)
+    x = ArrayType((N, *groups, c, length, length), dtype)
+    w = ArrayType((*groups, o, c, k, k), dtype)
     (y,) = conv.output_types((x, w), attrs)
 
     def all_of(x, w, g):

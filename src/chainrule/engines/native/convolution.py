@@ -57,7 +57,7 @@ class _Geometry:
         low, gap: zeros before the input (negative: what is cut off), and steps between
             its elements.
         channels, right: sizes of those letters.
-        images: how many.
+        images, groups: how many.
         direct: whether the input is read as it lies.
         spatial, channel: strides of what is read.
     """
@@ -74,6 +74,7 @@ class _Geometry:
     channels: int
     right: int
     images: Dim
+    groups: int
     direct: bool
     spatial: tuple[int, ...]
     channel: int
@@ -103,7 +104,8 @@ class _Geometry:
         ]
         if self.plan.forward:
             found.append((self.channels, self.channel))
-        b = row_major((*(count for count, _ in found), self.right))
+        line = self.right if self.plan.forward else self.right * self.groups
+        b = row_major((*(count for count, _ in found), line))
         made: list[tuple[int, int, int]] = []
         for (count, step), across in zip(found, b):
             assert isinstance(across, int)
@@ -134,6 +136,8 @@ def _geometry(node: Node, view: StridedView | None, plan: Convolution) -> _Geome
     channels, right = x.shape[axis], kernel.shape[d.rhs.index(plan.right)]
     assert isinstance(channels, int)
     assert isinstance(right, int)
+    groups = x.shape[d.lhs.index(plan.group)] if plan.group else 1
+    assert isinstance(groups, int)
     direct, spatial, channel = False, row_major((*padded, channels))[:-1], 1
     whole = gap == (1,) * len(gap) and all(max(pair) <= 0 for pair in pads)
     if view is not None and whole:
@@ -154,6 +158,7 @@ def _geometry(node: Node, view: StridedView | None, plan: Convolution) -> _Geome
         channels,
         right,
         x.shape[d.lhs.index(plan.images)],
+        groups,
         direct,
         tuple(int(s) for s in spatial if isinstance(s, int)),
         channel,
@@ -210,6 +215,7 @@ class _Emitter:
         self.out, self.dtype = out, out.dtype
         self.d = parse_dims(node.attrs["dims"])
         self.g = _geometry(node, builder.view(self.x), plan)
+        self.group: Any = None
 
     @property
     def b(self) -> ir.IRBuilder:
@@ -217,6 +223,16 @@ class _Emitter:
         return self.builder.b
 
     def emit(self) -> None:
+        """Group after group."""
+        if self.g.groups == 1:
+            self._emit()
+            return
+        count = I64(self.g.groups)
+        with for_loop(self.b, I64(0), count, "group") as group, self.code.repeated():
+            self.group = group
+            self._emit()
+
+    def _emit(self) -> None:
         """The images that are this thread's, or its rows of the result."""
         if self.g.plan.forward:
             self._forward()
@@ -227,11 +243,19 @@ class _Emitter:
 
     # -- memory --------------------------------------------------------------------
 
+    def _pointer(self, value: Value, letters: str) -> Any:
+        """The address of this group's part of a value."""
+        pointer = self.builder.pointer(value)
+        if self.group is None:
+            return pointer
+        step = self.builder.view(value).strides[letters.index(self.g.plan.group)]
+        return loops.advanced(self.builder, pointer, value.dtype, step, self.group)
+
     def _moved(self, value: Value, letters: str, index: Any) -> Any:
         """The address of image ``index`` of a value."""
         axis = letters.index(self.g.plan.images)
         step = self.builder.view(value).strides[axis]
-        pointer = self.builder.pointer(value)
+        pointer = self._pointer(value, letters)
         return loops.advanced(self.builder, pointer, value.dtype, step, index)
 
     def _clear(self, address: Any, length: Any) -> None:
@@ -283,13 +307,17 @@ class _Emitter:
     def _product(self, *, accumulate: bool) -> Any:
         """``call(A, B, C, first row, row behind the last)`` for one image."""
         g, code = self.g, self.code
-        *outer, (k, a_k, b_k) = g.contraction
+        *outer, (k, a_k, _) = g.contraction
+        b_k, c_m = g.right, g.right
+        if g.plan.forward:  # groups lie side by side
+            c_m *= g.groups
+        else:
+            b_k *= g.groups
         # Which vectors there are is part of the code, lengths and strides are not.
-        assert b_k in (0, g.right)
         count = 5 + 3 * len(outer)
         kind = ir.FunctionType(ir.VoidType(), [POINTER] * 4 + [I64] * count)
         function = code.kernels.function(
-            ("convolution", self.dtype, accumulate, len(outer), g.right, a_k),
+            ("convolution", self.dtype, accumulate, len(outer), g.right, a_k, b_k, c_m),
             kind,
             lambda module: emit_matmul(
                 module,
@@ -297,8 +325,8 @@ class _Emitter:
                 choose_tile(self.dtype.name, host_target()),
                 n=g.right,
                 a_k=a_k,
-                b_k=g.right,
-                c_m=g.right,
+                b_k=b_k,
+                c_m=c_m,
                 accumulate=accumulate,
                 table=True,
                 outer=len(outer),
@@ -323,7 +351,7 @@ class _Emitter:
         assert share is None or share.axis == axis
         code.touch(builder.accesses(self.node))
         product = self._product(accumulate=False)
-        kernel = builder.pointer(self.kernel)
+        kernel = self._pointer(self.kernel, self.d.rhs)
 
         def run(begin: Any, end: Any) -> None:
             image = self._prepared()
@@ -379,11 +407,13 @@ class _Emitter:
         step = VECTOR * self.dtype.itemsize
         space, low, _ = builder.resources[builder.view(self.out).root]
         key = ("one",) if single else ("rows", length // VECTOR, step, space, low)
+        key = key if g.groups == 1 else None
         code.touch(
             [Access(*room, False, None), builder.access(self.out, key, write=True)]
         )
         function = column_sums(code.kernels, "sum", self.dtype)
-        code.call(function, [builder.pointer(self.out), sums, slabs, I64(length)], part)
+        out = self._pointer(self.out, self.d.out)
+        code.call(function, [out, sums, slabs, I64(length)], part)
 
     def _rows(self) -> None:
         """Threads share the rows of the result; each goes through all images."""
@@ -391,13 +421,13 @@ class _Emitter:
         rows, step = len(g.rows), g.right * self.dtype.itemsize
         space, low, _ = builder.resources[builder.view(self.out).root]
         reads = [builder.access(v, None) for v in (self.x, self.kernel)]
-        key = ("rows", rows, step, space, low)
+        key = ("rows", rows, step, space, low) if g.groups == 1 else None
         written = builder.access(self.out, key, write=True)
         code.touch([*reads, written])
         begin, end = code.share(Part(rows))
         image = self._prepared()
         product = self._product(accumulate=True)
-        out = builder.pointer(self.out)
+        out = self._pointer(self.out, self.d.out)
         mine = loops.advanced(builder, out, self.dtype, g.right, begin)
         self._clear(mine, b.mul(b.sub(end, begin), I64(step)))
         with for_loop(b, I64(0), code.dim(g.images), "image") as n:

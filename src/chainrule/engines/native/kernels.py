@@ -205,8 +205,14 @@ class Kernels:
         pointers: int,
         integers: int,
         emit: Callable[[ir.IRBuilder, list[Any], list[Any]], None],
+        *,
+        passes: bool = True,
     ) -> ir.Function:
-        """The function for ``key``, emitted by ``emit`` if it is new."""
+        """The function for ``key``, emitted by ``emit`` if it is new.
+
+        ``passes``: see :meth:`function`; what is written in vectors and keeps its
+        values out of memory needs none.
+        """
         kind = ir.FunctionType(ir.VoidType(), [POINTER] * pointers + [I64] * integers)
 
         def define(module: ir.Module) -> ir.Function:
@@ -219,7 +225,7 @@ class Kernels:
             b.ret_void()
             return function
 
-        return self.function(key, kind, define, passes=True)
+        return self.function(key, kind, define, passes=passes)
 
     def map(
         self,

@@ -60,16 +60,10 @@ def reduce_kernel(
             x_steps = [*x_steps[:-1], I64(inner)]
         out_steps = numbers[2 * rank : 2 * rank + kept]
         begin, end = numbers[-2:]
-        total = b.alloca(memory_type(dtype))
+        in_lanes = op == "sum" and dtype.is_float
 
-        def sum_up(px: Any, po: Any) -> None:
-            initial = load(b, px, dtype) if op == "max" else number(dtype, _UNIT[op])
-            store(b, initial, total, dtype)
-            _accumulate(b, op, dtype, px, sizes[kept:], x_steps[kept:], total)
-            store(b, load(b, total, dtype), po, dtype)
-
-        def side_by_side(xs: list[Any], level: int, sums: list[Any]) -> list[Any]:
-            """The sums of several lines after the loops from this one on."""
+        def reduced_lines(xs: list[Any], level: int, sums: list[Any]) -> list[Any]:
+            """The sums of some lines after the loops from this one on."""
             if level == rank:
                 return [
                     combine(b, op, dtype, known, load(b, at, dtype))
@@ -79,9 +73,24 @@ def reduce_kernel(
             def step(i: Any, sums: list[Any]) -> list[Any]:
                 move = times(b, i, x_steps[level])
                 further = [advance(b, at, dtype, move) for at in xs]
-                return side_by_side(further, level + 1, sums)
+                return reduced_lines(further, level + 1, sums)
 
-            return running(b, sizes[level], f"r{level}", sums, step)
+            size = sizes[level]
+            if in_lanes and level == rank - 1 and len(xs) == 1:
+                done, sums = _lanes(b, dtype, xs[0], size, x_steps[level], sums[0])
+                size = b.sub(size, done)
+                xs = [advance(b, xs[0], dtype, times(b, done, x_steps[level]))]
+            return running(b, size, f"r{level}", sums, step)
+
+        def reduce_lines(lines: list[tuple[Any, Any]]) -> None:
+            """Lines side by side, each with the address of its result."""
+            xs = [at for at, _ in lines]
+            begun = [
+                load(b, at, dtype) if op == "max" else number(dtype, _UNIT[op])
+                for at in xs
+            ]
+            for value, (_, at) in zip(reduced_lines(xs, kept, begun), lines):
+                store(b, value, at, dtype)
 
         def nest(axis: int, px: Any, po: Any) -> None:
             start = begin if axis == 0 else I64(0)
@@ -98,83 +107,63 @@ def reduce_kernel(
                     nest(axis + 1, *line(i))
                 return
             groups = b.sdiv(b.sub(stop, start), I64(ROWS))
-            if op == "sum" and dtype.is_float:
+            if in_lanes:
                 long = b.icmp_signed(">=", sizes[-1], I64(LANES_FROM))
                 groups = b.select(long, I64(0), groups)
             with for_loop(b, I64(0), groups, "rows") as group:
                 first = b.add(start, b.mul(group, I64(ROWS)))
-                lines = [line(b.add(first, I64(i))) for i in range(ROWS)]
-                xs = [at for at, _ in lines]
-                begun = [
-                    load(b, at, dtype) if op == "max" else number(dtype, _UNIT[op])
-                    for at in xs
-                ]
-                made = side_by_side(xs, kept, begun)
-                for value, (_, at) in zip(made, lines):
-                    store(b, value, at, dtype)
+                reduce_lines([line(b.add(first, I64(i))) for i in range(ROWS)])
             first = b.add(start, b.mul(groups, I64(ROWS)))
             with for_loop(b, first, stop, f"i{axis}") as i:
-                sum_up(*line(i))
+                reduce_lines([line(i)])
 
         nest(0, x, out)
 
     key = ("reduce", op, dtype, kept, reduced, inner)
-    return kernels.once(key, f"reduce_{op}", 2, 2 * rank + kept + 2, emit)
-
-
-def _accumulate(
-    b: ir.IRBuilder,
-    op: str,
-    dtype: DType,
-    x: Any,
-    sizes: list[Any],
-    steps: list[Any],
-    total: Any,
-) -> None:
-    """Add (or compare) the elements of some nested loops into ``total``."""
-    *outer, last = range(len(sizes))
-
-    def nest(axis: int, px: Any) -> None:
-        if axis in outer:
-            with for_loop(b, I64(0), sizes[axis], f"r{axis}") as i:
-                nest(axis + 1, advance(b, px, dtype, times(b, i, steps[axis])))
-            return
-        first = I64(0)
-        if op == "sum" and dtype.is_float:
-            first = _lanes(b, dtype, px, sizes[last], steps[last], total)
-        with for_loop(b, first, sizes[last], "r") as i:
-            value = load(b, advance(b, px, dtype, times(b, i, steps[last])), dtype)
-            known = load(b, total, dtype)
-            store(b, combine(b, op, dtype, known, value), total, dtype)
-
-    nest(0, x)
+    count = 2 * rank + kept + 2
+    return kernels.once(key, f"reduce_{op}", 2, count, emit, passes=False)
 
 
 def _lanes(
     b: ir.IRBuilder, dtype: DType, x: Any, size: Any, step: Any, total: Any
-) -> Any:
-    """Add whole groups of LANES elements; the index after them."""
+) -> tuple[Any, list[Any]]:
+    """How many elements whole groups of LANES have, and the sum with them, if long."""
     kind = ir.VectorType(memory_type(dtype), LANES)
-    with b.goto_entry_block():
-        view = b.alloca(kind)
-        view.type = POINTER  # addressed by lane and as a whole
     long = b.icmp_signed(">=", size, I64(LANES_FROM))
     groups = b.select(long, b.sdiv(size, I64(LANES)), I64(0))
-    b.store(ir.Constant(kind, None), view)
-    with for_loop(b, I64(0), groups, "group") as i:
-        at = advance(b, x, dtype, times(b, b.mul(i, I64(LANES)), step))
-        if isinstance(step, ir.Constant) and step.constant == 1:
-            more = b.load(at, typ=kind, align=dtype.itemsize)
-            b.store(b.fadd(b.load(view, typ=kind), more), view)
-        else:
-            with for_loop(b, I64(0), I64(LANES), "lane") as lane:
-                value = load(b, advance(b, at, dtype, times(b, lane, step)), dtype)
-                mine = advance(b, view, dtype, lane)
-                store(b, b.fadd(load(b, mine, dtype), value), mine, dtype)
+    none: Any = ir.Constant(kind, None)
+
+    def start_of(group: Any) -> Any:
+        return advance(b, x, dtype, times(b, b.mul(group, I64(LANES)), step))
+
+    if isinstance(step, ir.Constant) and step.constant == 1:
+
+        def add(group: Any, sums: list[Any]) -> list[Any]:
+            more = b.load(start_of(group), typ=kind, align=dtype.itemsize)
+            return [b.fadd(sums[0], more)]
+
+        (sums,) = running(b, groups, "group", [none], add)
+    else:
+        with b.goto_entry_block():
+            view = b.alloca(kind)
+            view.type = POINTER  # addressed by lane and as a whole
+        b.store(none, view)
+        with (
+            for_loop(b, I64(0), groups, "group") as group,
+            for_loop(b, I64(0), I64(LANES), "lane") as lane,
+        ):
+            at = advance(b, start_of(group), dtype, times(b, lane, step))
+            mine = advance(b, view, dtype, lane)
+            store(b, b.fadd(load(b, mine, dtype), load(b, at, dtype)), mine, dtype)
+        sums = b.load(view, typ=kind)
+    before = b.block
     with b.if_then(long):
-        lane = tree(b, b.load(view, typ=kind))
-        store(b, b.fadd(load(b, total, dtype), lane), total, dtype)
-    return b.mul(groups, I64(LANES))
+        more = b.fadd(total, tree(b, sums))
+        within = b.block
+    made = b.phi(total.type)
+    made.add_incoming(total, before)
+    made.add_incoming(more, within)
+    return b.mul(groups, I64(LANES)), [made]
 
 
 def column_sums(kernels: Kernels, op: str, dtype: DType) -> ir.Function:
@@ -228,7 +217,8 @@ def column_sums(kernels: Kernels, op: str, dtype: DType) -> ir.Function:
                 block(b.add(first, b.mul(c, I64(width))), vectors, lanes)
             first = b.add(first, b.mul(count, I64(width)))
 
-    return kernels.once(("columns", op, dtype), f"columns_{op}", 2, 4, emit)
+    key = ("columns", op, dtype)
+    return kernels.once(key, f"columns_{op}", 2, 4, emit, passes=False)
 
 
 def accumulators(blocking: int) -> int:
@@ -265,4 +255,4 @@ def lanes_sum(kernels: Kernels, dtype: DType, width: int) -> ir.Function:
         total = tree(b, b.load(x, typ=kind, align=dtype.itemsize))
         store(b, total, out, dtype)
 
-    return kernels.once(("lanes", dtype, width), "lanes", 2, 0, emit)
+    return kernels.once(("lanes", dtype, width), "lanes", 2, 0, emit, passes=False)

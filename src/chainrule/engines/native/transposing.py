@@ -80,7 +80,7 @@ def transposing_kernel(kernels: Kernels, dtype: DType, outer: int) -> ir.Functio
         nest(0, pointers)
 
     key = ("transposing", dtype, outer)
-    return kernels.once(key, "transposing", 2, 3 * outer + 6, emit)
+    return kernels.once(key, "transposing", 2, 3 * outer + 6, emit, passes=False)
 
 
 def _plane(

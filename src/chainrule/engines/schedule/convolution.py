@@ -9,7 +9,8 @@ window is a row of channels.
     weights   out[tap, c, o] = Σ over n and p    x[n, p·s + tap, c] · g[n, p, o]
 
 The second is how the derivative of the kernel reads: many places add up to few. Which
-of the two is taken, and with it the order of the sum, follows from the shapes.
+of the two is taken, and with it the order of the sum, follows from the shapes. Groups
+of channels are such convolutions one after the other.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ class Convolution:
         images: counts the images: free in ``forward``, else contracted.
         channels: the other letter of the input.
         right: the letter of the kernel and the result alone.
+        group: counts the groups; empty where there are none.
         window: the digits of the sliding axes.
         forward: which of the two sums it is.
     """
@@ -37,28 +39,28 @@ class Convolution:
     images: str
     channels: str
     right: str
+    group: str
     window: str
     forward: bool
 
     @property
     def lhs(self) -> str:
         """The letters of the input as they best lie in memory."""
-        return self.images + self.window + self.channels
+        return self.images + self.window + self.group + self.channels
 
     @property
     def rhs(self) -> str:
         """Those of the kernel."""
         if self.forward:
-            return self.window + self.channels + self.right
-        return self.images + self.window + self.right
+            return self.group + self.window + self.channels + self.right
+        return self.images + self.window + self.group + self.right
 
     @property
     def out(self) -> str:
         """Those of the result."""
-        first = (
-            self.images + self.window if self.forward else self.window + self.channels
-        )
-        return first + self.right
+        if self.forward:
+            return self.images + self.window + self.group + self.right
+        return self.group + self.window + self.channels + self.right
 
 
 def shares_itself(node: Node) -> bool:
@@ -76,7 +78,7 @@ def as_convolution(node: Node) -> Convolution | None:
     (out,) = node.outputs
     assert out is not None
     if (
-        d.batch
+        len(d.batch) > 1
         or not len(d.left) == len(d.right) == len(d.contracted) == 1
         or not out.dtype.is_float
         or node.attrs["accumulate"].itemsize > out.dtype.itemsize
@@ -91,4 +93,6 @@ def as_convolution(node: Node) -> Convolution | None:
         return None
     if not isinstance(rhs.shape[d.rhs.index(d.right)], int):
         return None
-    return Convolution(images, channels, d.right, d.window, forward)
+    if any(not isinstance(lhs.shape[d.lhs.index(g)], int) for g in d.batch):
+        return None
+    return Convolution(images, channels, d.right, d.batch, d.window, forward)

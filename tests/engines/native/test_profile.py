@@ -133,3 +133,19 @@ def test_a_run_that_fails_leaves_the_state_too() -> None:
     assert total.item() == 1.0
     run(x, cr.tensor([0]))
     assert total.item() == 2.0
+
+
+def test_a_product_with_its_loop_has_the_work_of_both() -> None:
+    cr.manual_seed(0)
+    model = nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 10))
+    loss, optimizer = nn.CrossEntropyLoss(), optim.Adam(lr=1e-3)
+    trainer = cr.Trainer(model, loss=loss, optimizer=optimizer, engine="native")
+    x, y = np.ones((32, 64), "f4"), np.arange(32, dtype="i4") % 10
+    profile = trainer.profile((x, y), batch_size=32)
+    check(profile)
+    product = 2 * 32 * 64 * 128
+    (forward,) = [p for p in profile.steps if p.flops == product]
+    (both,) = [p for p in profile.steps if p.flops > product]
+    assert both.step.does.startswith("dot_general·")
+    assert both.flops - product == 64 * 128 * both.step.does.count("·")
+    assert both.predicted > forward.predicted

@@ -259,9 +259,14 @@ class CompiledProgram:
 
         def measured() -> Profile:
             plan = self._plans[name]
-            self._tabulate(plan, arrays, steps or 1, copy.copy)
-            self._send(plan)
-            return planned.profile(name, arrays, sizes=sizes)
+            gradients = [(g.owner, g.owner._grad) for g in plan.gradients]
+            try:
+                self._tabulate(plan, arrays, steps or 1, copy.copy)
+                self._send(plan)
+                return planned.profile(name, arrays, sizes=sizes)
+            finally:
+                for owner, gradient in gradients:
+                    owner._grad = gradient
 
         return self._turn.take(measured)
 

@@ -64,7 +64,11 @@ def test_every_step_is_measured_and_the_state_stays(threads: int | None) -> None
     executable = run.programs[0].executable
     before = {k: executable.read(k) for k in executable.state}
     weights = {k: v.copy() for k, v in model.state_dict().items()}
+    gradients = [p.grad for p in model.parameters()]
     profile = run.profile(x, y)
+    for p, gradient in zip(model.parameters(), gradients, strict=True):
+        assert p.grad is gradient is not None
+        assert np.any(gradient.numpy())
     for key, array in before.items():
         np.testing.assert_array_equal(executable.read(key), array)
     for key, array in model.state_dict().items():

@@ -656,3 +656,24 @@ def test_a_stream(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path.write_text(path.read_text().replace("\n7,", "\nseven,"))
     with pytest.raises(DataError, match="line 9, column 'a'"):
         list(stream.blocks(1))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "y,b,a\nNA,2,\n3,,1\n\n0,nan,inf\n",
+        "a,b,y\n1,u,3\n4,v,6\n1,2,cat\n4,5,dog\n",
+    ],
+)
+def test_no_row_has_all_of_its_targets(tmp_path: Path, content: str) -> None:
+    """The answers that are proposed lead to data; where none do, that is said."""
+    (tmp_path / "t.csv").write_text(content)
+    with pytest.raises(DataError, match="no row that can be used"):
+        examine(tmp_path / "t.csv", target=["y", "b"])
+
+
+def test_texts_in_a_column_of_numbers_count_as_missing(tmp_path: Path) -> None:
+    rows = "".join(f"{i},{'none' if i % 4 == 0 else i}\n" for i in range(40))
+    (tmp_path / "t.csv").write_text("x,y\n" + rows)
+    found = examine(tmp_path / "t.csv", target="x", dtype={"y": "number"})
+    assert [c.missing for c in found.columns] == [0, 10]

@@ -222,12 +222,15 @@ def _codes(profile: Profile) -> bool:
 
 
 def _seen(study: Study, profile: Profile, reason: str | None) -> ColumnSeen:
-    kind = study.kind(profile)
-    number = kind in ("number", "date")
+    kind, missing = study.kind(profile), profile.empty
+    if kind == "number":  # texts in it are missing values
+        missing = profile.rows - profile.numbers[profile.decimal()].count
+    elif kind == "date":
+        missing = profile.no_number
     return ColumnSeen(
         profile.name,
         kind,
-        profile.no_number if number else profile.empty,
+        missing,
         len(profile.counts),
         tuple(list(profile.counts)[:EXAMPLES]),
         reason,

@@ -11,7 +11,8 @@ pytest.importorskip("llvmlite")
 
 import chainrule as cr
 from chainrule import errors, nn, optim
-from chainrule.engines.native import profiling, roof
+from chainrule.engines.native import profiling, reductions, roof
+from chainrule.engines.schedule.machine import CACHE
 from chainrule.engines.schedule.profile import Measured, Profile
 
 
@@ -153,3 +154,7 @@ def test_a_product_with_its_loop_has_the_work_of_both() -> None:
     assert both.step.does.startswith("dot_general·")
     assert both.flops - product == 64 * 128 * both.step.does.count("·")
     assert both.predicted > forward.predicted
+
+
+def test_costs_know_from_which_length_on_sums_run_side_by_side() -> None:
+    assert CACHE.lanes_from == reductions.LANES_FROM

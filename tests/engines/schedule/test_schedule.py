@@ -206,3 +206,13 @@ def test_what_a_loop_repeats_counts_as_often() -> None:
     assert steady.cost == pytest.approx(inner.cost)
     by_size = replace(inner, rounds=N)
     assert by_size.cost == pytest.approx(256 * inner.cost)
+
+
+def test_a_weight_that_all_have_read_is_taken_back() -> None:
+    schedule, _ = network()
+    (update,) = [s for s in schedule.steps if s.taken]
+    assert "sub" in update.does
+    bare = replace(update, taken=0.0)
+    assert schedule.cost_of(update) == schedule.cost_of(bare) + update.taken
+    alone = schedule.on(1)
+    assert alone.cost_of(update) == alone.cost_of(bare)

@@ -71,6 +71,7 @@ class Machine:
         copied_byte: to move one in many short rows.
         far_byte: to find one by its index in main memory.
         foreign_byte: to read one that another core has written.
+        taken_byte: to write one that another core has read.
     """
 
     threads: int
@@ -91,6 +92,7 @@ class Machine:
     copied_byte: float = 3.5e-5
     far_byte: float = 8e-5
     foreign_byte: float = 6e-5
+    taken_byte: float = 1e-4
 
     def microseconds(self, node: Node, sizes: Sizes, views: Views) -> float:
         """µs that a node takes on one thread: to compute, or to move its bytes."""

@@ -22,7 +22,7 @@ from chainrule.engines.schedule.machine import NESTED, Machine
 from chainrule.engines.schedule.maps import domain_of, folds_of
 from chainrule.engines.schedule.schedule import Memory, Schedule, Step, overwritten
 from chainrule.engines.schedule.sharing import Key, Pending, Share, share_of
-from chainrule.engines.schedule.work import bytes_of
+from chainrule.engines.schedule.work import bytes_of, written
 from chainrule.graph.build import replay, tracing
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
@@ -60,6 +60,7 @@ class _Orderer:
         self.owner: dict[object, Key] = dict(owners)
         self.after = overwritten(entry, views)
         self.pending = Pending()
+        self.spread: set[object] = set()  # what every thread has read
 
     def find(self, first: frozenset[Node]) -> list[list[Step]]:
         """All nodes, phase by phase."""
@@ -119,8 +120,9 @@ class _Orderer:
             chosen = quiet[1]
         else:
             return None
+        taken = self._taken(node)
         self._note(node, chosen)
-        return Step(node, chosen, work)
+        return Step(node, chosen, work, taken)
 
     def _options(self, node: Node) -> list[Share | None]:
         """The divisions that are weighed: those of operands, fresh ones, none."""
@@ -173,11 +175,20 @@ class _Orderer:
             cost += machine.barrier  # whoever reads whole rows will have to wait
         return cost, waits
 
+    def _taken(self, node: Node) -> float:
+        """µs of a thread to write over what all of them have read."""
+        mine = [v for v in written(node) if self.memory.place(v) in self.spread]
+        length = sum(bytes_of(v, self.sizes) for v in mine)
+        return length / self.machine.threads * self.machine.taken_byte
+
     def _note(self, node: Node, share: Share | None) -> None:
         for access in self.memory.accesses(node, share):
             self.pending.add(access)
             if access.write:
                 self.owner[access.space] = access.key
+                self.spread.discard(access.space)
+            elif access.key is None:
+                self.spread.add(access.space)
 
 
 def ordered(

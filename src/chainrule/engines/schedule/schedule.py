@@ -39,12 +39,15 @@ class Step:
         node: what is computed.
         share: how threads divide it; None for thread 0 alone.
         work: µs that one thread is expected to take for it.
+        taken: µs more where others have read what it writes, so that each of several
+            threads has to take it back.
         once: whether it stands before the loop in whose body it is.
     """
 
     node: Node
     share: Share | None
     work: float = 0.0
+    taken: float = 0.0
     once: bool = False
 
     @property
@@ -123,6 +126,8 @@ class Schedule:
         alone = self.machine.busiest(step.share, step.work, self.sizes)
         if shares_itself(step.node):
             alone = step.work / self.machine.threads
+        if self.machine.threads > 1:
+            alone += step.taken
         each = max(within, default=alone)
         return each * self.times(step)
 

@@ -102,6 +102,13 @@ def test_calls_and_the_loop_are_timed() -> None:
     assert all(row["ratio"] > 0 for row in rows.values() if row not in calls)
 
 
+@needs("llvmlite")
+def test_what_surrounds_a_step_is_timed() -> None:
+    rows = made("runtime.py", "busy", "probes", "--rounds", "1")
+    assert set(rows) == {f"{k}, B={n}" for k in ("busy", "probes") for n in (32, 128)}
+    assert all(min(row.values()) > 0 for row in rows.values())
+
+
 @needs("sklearn", "pandas")
 def test_a_table_is_compared() -> None:
     rows = made("tables", "--tables", "wine", "--seeds", "1")
@@ -133,7 +140,13 @@ def test_a_large_table_is_measured() -> None:
 
 @pytest.mark.parametrize(
     "script",
-    ["run.py", "compile.py", "calls.py", pytest.param("tables", marks=needs("pandas"))],
+    [
+        "run.py",
+        "compile.py",
+        "calls.py",
+        "runtime.py",
+        pytest.param("tables", marks=needs("pandas")),
+    ],
 )
 def test_an_unknown_name_is_refused(script: str) -> None:
     named = ["--tables"] if script == "tables" else []

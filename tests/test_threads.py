@@ -5,7 +5,10 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -108,7 +111,10 @@ def test_reading_and_evaluating_while_another_thread_trains(engine: str) -> None
     assert (w.numpy() == 150).all()
 
 
-def test_trainers_train_at_once_as_one_after_the_other(engine: str) -> None:
+@pytest.mark.parametrize("threads", [None, 2])
+def test_trainers_train_at_once_as_one_after_the_other(
+    engine: str, threads: int | None
+) -> None:
     x = np.random.default_rng(0).standard_normal((64, 6)).astype("f4")
     y = (x.sum(1) > 0).astype("i8")
 
@@ -123,16 +129,84 @@ def test_trainers_train_at_once_as_one_after_the_other(engine: str) -> None:
             optimizer=optim.Adam(lr=1e-2),
             engine=engine,
             seed=seed,
+            threads=threads,
         )
         trainer.fit((x, y), epochs=3, batch_size=16, progress=False)
         trainer.evaluate((x, y))
-        return [p.detach().numpy().copy() for p in model.parameters()]
+        trained = [p.detach().numpy().copy() for p in model.parameters()]
+        return [*trained, trainer.predict(x[:1]), trainer.predict(x)]
 
     apart = [train(seed) for seed in range(3)]
     together = at_once(*[lambda s=s: train(s) for s in range(3)])
     for mine, wanted in zip(together, apart):
         for a, b in zip(mine, wanted):
             assert (a == b).all()
+
+
+def test_one_model_answers_many_threads(engine: str) -> None:
+    """Each gets the answer to its own question, whatever the others ask for."""
+    cr.manual_seed(0)
+    model = nn.Sequential(nn.Linear(40, 300), nn.Tanh(), nn.Linear(300, 7))
+    trainer = cr.Trainer(
+        model, loss=nn.MSELoss(), optimizer=optim.SGD(lr=0.1), engine=engine
+    )
+    compiled = cr.compile(model, engine=engine)
+    rng = np.random.default_rng(0)
+    rows = rng.standard_normal((THREADS, 40, 40)).astype("f4")
+    sizes = 1, 40, 3, 1
+    wanted = [[compiled(x[:n]).numpy().copy() for n in sizes] for x in rows]
+
+    def job(k: int) -> Callable[[], Any]:
+        def work() -> None:
+            for turn in range(40):
+                i = turn % len(sizes)
+                x = rows[k][: sizes[i]]
+                got = trainer.predict(x) if turn % 3 else compiled(x).numpy()
+                np.testing.assert_allclose(got, wanted[k][i], rtol=1e-4, atol=1e-5)
+
+        return work
+
+    at_once(*map(job, range(THREADS)))
+
+
+def test_python_goes_on_while_machine_code_runs() -> None:
+    """A thread within a run holds no lock of the interpreter's.
+
+    Threads are switched by force after a minute only, so the other one goes on because
+    the first has let it; and it has long finished before the run has.
+    """
+    pytest.importorskip("llvmlite")
+    w = cr.tensor(np.zeros((256, 256), np.float32))
+
+    @cr.compile(engine="native", threads=1)
+    def work(x: cr.Tensor) -> cr.Tensor:
+        for _ in range(60):
+            x = (x @ w + 1).tanh()
+        return x
+
+    big = cr.tensor(np.ones((2048, 256), np.float32))
+    work(big)
+    running, ended = threading.Event(), threading.Event()
+
+    def run() -> None:
+        running.set()
+        work(big)
+        ended.set()
+
+    saved = sys.getswitchinterval()
+    sys.setswitchinterval(60)
+    try:
+        other = threading.Thread(target=run)
+        other.start()
+        running.wait()
+        counted = 0
+        while counted < 1000:
+            counted += 1
+        assert not ended.is_set(), "nothing went on until the run was over"
+    finally:
+        sys.setswitchinterval(saved)
+        other.join(60)
+    assert ended.is_set()
 
 
 def test_eager_derivatives_in_many_threads() -> None:
@@ -151,6 +225,72 @@ def test_eager_derivatives_in_many_threads() -> None:
         return work
 
     at_once(*map(job, range(THREADS)))
+
+
+def test_one_block_is_entered_by_two_threads() -> None:
+    """As a function is that ``@cr.no_grad()`` decorates: each thread leaves its own."""
+    block, w = cr.no_grad(), cr.tensor(2.0, requires_grad=True)
+    one, both, left = threading.Event(), threading.Event(), threading.Event()
+
+    @block
+    def within() -> bool:
+        return (w * w).requires_grad
+
+    def first() -> bool:
+        with block:
+            one.set()
+            both.wait()
+        left.set()
+        return (w * w).requires_grad
+
+    def second() -> bool:
+        with cr.no_grad():
+            one.wait()
+            with block, block:
+                both.set()
+                left.wait()
+            return (w * w).requires_grad or within()
+
+    assert at_once(first, second) == [True, False]
+    assert (w * w).requires_grad
+    assert not within()
+
+
+ON_SOME_CORES = """
+import os, threading
+import numpy as np
+import chainrule as cr
+
+def step(x):
+    for _ in range(20):
+        x = (x @ x).tanh()
+    return x
+
+def workers():
+    return [t for t in threading.enumerate() if t.name.startswith("chainrule-")]
+
+os.sched_setaffinity(0, list(os.sched_getaffinity(0))[:CORES])
+run = cr.compile(step, engine="native")
+x = np.ones((128, 128), np.float32)
+for _ in range(40):
+    run(x)
+assert len(workers()) == CORES - 1, workers()
+"""
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "sched_setaffinity") or len(os.sched_getaffinity(0)) < 2,
+    reason="no affinity here, or one core",
+)
+@pytest.mark.parametrize("cores", [1, 2])
+def test_threads_start_only_where_there_are_cores(cores: int) -> None:
+    """The cores that a process may use are those of now, not those of its start."""
+    pytest.importorskip("llvmlite")
+    code = ON_SOME_CORES.replace("CORES", str(cores))
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
 
 
 # -- a child process -------------------------------------------------------------------
@@ -188,6 +328,41 @@ def test_a_child_computes_after_a_fork_in_the_middle_of_runs(engine: str) -> Non
     finally:
         stop.set()
         other.join()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_child_trains_as_its_parent_would(engine: str) -> None:
+    """What the engine has before the fork serves after it: weights, code, threads."""
+    x = np.random.default_rng(0).standard_normal((256, 64)).astype("f4")
+    y = (x.sum(1) > 0).astype("i8")
+    cr.manual_seed(0)
+    model = nn.Sequential(nn.Linear(64, 256), nn.ReLU(), nn.Linear(256, 2))
+    trainer = cr.Trainer(
+        model,
+        loss=nn.CrossEntropyLoss(),
+        optimizer=optim.Adam(lr=1e-2),
+        engine=engine,
+        threads=2,
+    )
+
+    def go_on() -> float:
+        trainer.fit((x, y), epochs=2, batch_size=32, progress=False)
+        return float(trainer.evaluate((x, y))["loss"])
+
+    go_on()
+    reader, writer = os.pipe()
+    child = _forked()
+    if child == 0:
+        signal.alarm(60)
+        try:
+            os.write(writer, repr(go_on()).encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as answer:
+        theirs = answer.read()
+    os.waitpid(child, 0)
+    assert theirs.decode() == repr(go_on()), "the child hangs, or is wrong"
 
 
 def _forked() -> int:
@@ -255,3 +430,51 @@ def test_a_signal_handler_calls_into_the_library(engine: str) -> None:
     assert seen["right"] > 0
     assert seen["odd"] == 0
     assert (w.numpy() == steps + seen["own"]).all()
+
+
+class InterruptionError(Exception):
+    """What the handler raises."""
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers here")
+def test_a_step_that_is_interrupted_has_been_made_or_not(engine: str) -> None:
+    """The tensors show what the next step goes on from, weights and gradients."""
+    w = cr.tensor(np.zeros(64, np.float32), requires_grad=True)
+
+    @cr.compile(engine=engine)
+    def step(x: cr.Tensor) -> cr.Tensor:
+        for _ in range(30):
+            x = x @ x * 0.5 + x
+        (w * 2).sum().backward()
+        with cr.no_grad():
+            w.copy_(w + 1 + 0 * x[0])
+        return x
+
+    def handler(*_: Any) -> None:
+        raise InterruptionError
+
+    x = cr.tensor(np.eye(64, dtype=np.float32) * 1e-3)
+    step(x)
+    interrupted = made = 0
+    saved = signal.signal(signal.SIGALRM, handler)
+    try:
+        for i in range(60):
+            before = w.numpy()[0], w.grad.numpy()[0]  # type: ignore[union-attr]
+            try:
+                signal.setitimer(signal.ITIMER_REAL, 1e-4 * (1 + i % 9))
+                step(x)
+                while True:
+                    time.sleep(0.001)
+            except InterruptionError:
+                interrupted += 1
+            shown = w.numpy()[0], w.grad.numpy()[0]  # type: ignore[union-attr]
+            assert shown[0] - before[0] in (0, 1)
+            made += shown[0] > before[0]
+            step(x)
+            after = w.numpy()[0], w.grad.numpy()[0]  # type: ignore[union-attr]
+            assert after == (shown[0] + 1, shown[1] + 2)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, saved)
+    assert interrupted == 60
+    assert made > 0

@@ -7,6 +7,7 @@ the same engine; a derivative of that is taken from the graph's own nodes.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -61,7 +62,8 @@ def _vjp(
     shapes = [(v.shape, a.shape) for v, a in zip(body.inputs, arrays[-len(inputs) :])]
     named = {f"x{i}": a for i, a in enumerate(arrays)}
     sizes = solve_sizes(shapes)
-    made = _turn.take(executable.run, "vjp", named, steps=1, sizes=sizes)
+    run = partial(executable.run, "vjp", named, steps=1, sizes=sizes)
+    made = _turn.take(run)
     back: list[Cotangent] = [None] * len(inputs)
     for i, array in zip(positions, made, strict=True):
         back[i] = Value(array[0, ...])

@@ -23,9 +23,12 @@ def is_static(leaf: Any) -> bool:
 
 
 def arguments_of(
-    args: tuple[Any, ...], kwargs: dict[str, Any]
+    args: tuple[Any, ...], kwargs: dict[str, Any], *, sized: bool = True
 ) -> tuple[list[Any], list[Array], Any]:
-    """The array arguments, their numbers, and what kind of call this is."""
+    """The array arguments, their numbers, and what kind of call this is.
+
+    ``sized``: calls with arrays of other sizes are of another kind.
+    """
     leaves: list[Any] = []
     arrays: list[Array] = []
     kinds: list[Any] = []
@@ -43,7 +46,7 @@ def arguments_of(
         leaves.append(arg)
         arrays.append(array)
         kinds.append(array.dtype)
-        kinds.append(array.ndim)
+        kinds.append(array.shape if sized else array.ndim)
         kinds.append(type(arg) is Tensor and arg._value.tracked)
     if simple:
         return leaves, arrays, tuple(kinds)
@@ -58,7 +61,8 @@ def arguments_of(
         arrays.append(array)
         tracked = isinstance(leaf, Tensor) and leaf.requires_grad
         number = type(leaf) if isinstance(leaf, FLOATS) else None
-        kinds.append((array.dtype, array.ndim, tracked, number))
+        size = array.shape if sized else array.ndim
+        kinds.append((array.dtype, size, tracked, number))
     return leaves, arrays, (_frozen(structure), tuple(kinds))
 
 

@@ -11,7 +11,7 @@ import functools
 import inspect
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,7 +25,7 @@ from chainrule.errors import ArgumentError, ShapeError, warn
 from chainrule.graph.build import changes, context
 from chainrule.graph.graph import Graph
 from chainrule.graph.interpret import solve_sizes
-from chainrule.graph.node import Array, Value
+from chainrule.graph.node import Array, Value, computed
 from chainrule.graph.types import (
     ArrayType,
     DType,
@@ -34,6 +34,7 @@ from chainrule.graph.types import (
     SymbolicDim,
     as_dtype,
     guessing,
+    resolve,
 )
 from chainrule.nest import flatten, unflatten
 from chainrule.scalars import Scalar
@@ -100,17 +101,20 @@ class _Variant:
             self.count = changes.count
         if self.traced.graded and not self.traced.finds_gradients():
             return False
-        return self.snapshot.changed() is None
+        return self.snapshot.holds()
 
 
-@dataclass
-class _Family:
-    """The variants for arguments of one structure, with the same static ones."""
+class _Ready:
+    """A variant at some sizes, and the types of its outputs there."""
 
-    variants: list[_Variant] = field(default_factory=list[_Variant])
-    ready: dict[Any, tuple[_Variant, Sizes]] = field(
-        default_factory=dict[Any, tuple[_Variant, Sizes]]
-    )
+    __slots__ = ("inputs", "run", "sizes", "traced", "types", "variant")
+
+    def __init__(self, variant: _Variant, sizes: Sizes) -> None:
+        self.variant, self.sizes, self.traced = variant, sizes, variant.traced
+        entry = variant.traced.entry
+        self.inputs, self.run = entry.inputs, variant.program.entries[entry.name].run
+        outputs = entry.graph.outputs[: entry.outputs]
+        self.types = [ArrayType(resolve(v.shape, sizes), v.dtype) for v in outputs]
 
 
 class Compiled:
@@ -129,7 +133,8 @@ class Compiled:
         self.__name__ = getattr(function, "__name__", "compiled")
         self.function, self.engine, self.threads = function, engine, threads
         self.shapes = {k: tuple(v) for k, v in (shapes or {}).items()}
-        self._families: dict[Any, _Family] = {}
+        self._families: dict[Any, list[_Variant]] = {}
+        self._ready: dict[Any, _Ready] = {}
         self._traces_of_kind: dict[Any, int] = {}
 
     def __get__(self, owner: Any, kind: Any = None) -> Any:
@@ -151,24 +156,22 @@ class Compiled:
 
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         leaves, arrays, key = arguments_of(args, kwargs)
-        family = self._family(key)
-        shapes = tuple([a.shape for a in arrays])
-        ready = family.ready.get(shapes)
-        if ready is None or not ready[0].holds():
-            ready = self._find(family, args, kwargs, arrays, shapes)
-            family.ready[shapes] = ready
-        variant, sizes = ready
-        program, traced = variant.program, variant.traced
-        name = traced.entry.name
-        given = dict(zip(traced.entry.inputs, arrays))
-        if not variant.changed.isdisjoint(map(id, leaves)):
+        here = context.__dict__
+        surroundings = key, here["grad"], here["stream"]
+        ready = self._ready.get(surroundings)
+        if ready is None or not ready.variant.holds():
+            variant, sizes = self._find(args, kwargs)
+            ready = self._ready[surroundings] = _Ready(variant, sizes)
+        variant, traced = ready.variant, ready.traced
+        given = dict(zip(ready.inputs, arrays))
+        if variant.changed and not variant.changed.isdisjoint(map(id, leaves)):
             raise self._changed_argument(variant, leaves)
-        before = None
-        recorded = list(traced.recorded) if context.grad else []
-        if context.grad and (recorded or variant.derivable):
+        before, recorded = None, list[str]()
+        if here["grad"] and (traced.recorded or variant.derivable):
+            recorded = list(traced.recorded)
             before = _values_before(traced, leaves)
-        outputs = program.execute(name, given, sizes, 1)
-        values = [Value(a[0, ...]) for a in outputs]
+        outputs = ready.run(given, ready.sizes, 1)
+        values = [computed(a[0, ...], t) for a, t in zip(outputs, ready.types)]
         if before is not None:
             values = self._connected(variant, values, recorded, before, given)
         elif variant.passed:
@@ -218,12 +221,11 @@ class Compiled:
     @property
     def programs(self) -> list[CompiledProgram]:
         """What was compiled so far."""
-        families = self._families.values()
-        return [v.program for family in families for v in family.variants]
+        return [v.program for family in self._families.values() for v in family]
 
     def graph(self, *args: Any, **kwargs: Any) -> Graph:
         """The graph for arguments like these, as recorded (before any pass)."""
-        variant, _ = self._variant(args, kwargs)
+        variant, _ = self._find(args, kwargs)
         return variant.traced.entry.graph
 
     @property
@@ -250,39 +252,24 @@ class Compiled:
         ``print(step.profile(x))`` shows it; see :meth:`CompiledProgram.profile`.
         """
         with process.lock:
-            variant, arrays = self._variant(args, kwargs)
+            _, arrays, _ = arguments_of(args, kwargs)
+            variant, _ = self._find(args, kwargs)
             entry = variant.traced.entry
             return variant.program.profile(entry.name, dict(zip(entry.inputs, arrays)))
 
-    def _variant(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[_Variant, list[Array]]:
-        """What is traced for arguments like these, and the arrays among them."""
-        _, arrays, key = arguments_of(args, kwargs)
-        shapes = tuple([a.shape for a in arrays])
-        variant, _ = self._find(self._family(key), args, kwargs, arrays, shapes)
-        return variant, arrays
-
     # -- variants ------------------------------------------------------------------
 
-    def _family(self, key: Any) -> _Family:
-        """What was traced for arguments of this kind, in surroundings like these."""
-        signature = key, context.grad, context.stream
-        family = self._families.get(signature)
-        if family is None:
-            family = self._families[signature] = _Family()
-        return family
-
     def _find(
-        self,
-        family: _Family,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        arrays: list[Array],
-        shapes: tuple[Shape, ...],
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[_Variant, Sizes]:
-        """A variant that fits, traced if there is none."""
-        for variant in family.variants:
+        """A variant that fits, traced if there is none.
+
+        A family are those for arguments of these kinds, in surroundings like these.
+        """
+        _, arrays, kinds = arguments_of(args, kwargs, sized=False)
+        shapes = tuple([a.shape for a in arrays])
+        family = self._families.setdefault((kinds, context.grad, context.stream), [])
+        for variant in family:
             sizes = variant.sizes(shapes)
             if sizes is not None and variant.holds():
                 return variant, sizes
@@ -294,13 +281,13 @@ class Compiled:
             if self.shapes:
                 raise
             variant = self._trace(args, kwargs, arrays, names, shapes)
-        family.variants.append(variant)
+        family.append(variant)
         sizes = variant.sizes(shapes)
         assert sizes is not None
         return variant, sizes
 
     def _patterns(
-        self, family: _Family, names: list[str], shapes: tuple[Shape, ...]
+        self, family: list[_Variant], names: list[str], shapes: tuple[Shape, ...]
     ) -> tuple[Shape, ...]:
         """The shapes to trace for: sizes that were met with other values get names."""
         if self.shapes:
@@ -308,7 +295,7 @@ class Compiled:
         made = [list(shape) for shape in shapes]
         fresh = itertools.chain(("N", "T", "M", "K"), (f"S{i}" for i in range(1000)))
         known: dict[tuple[Any, Any], SymbolicDim] = {}
-        for variant in family.variants[:1]:
+        for variant in family[:1]:
             for pattern, shape in zip(variant.patterns, made):
                 for axis, (old, new) in enumerate(zip(pattern, shape)):
                     if old != new:
@@ -442,7 +429,7 @@ class Compiled:
 
 def _values_before(traced: Traced, leaves: list[Any]) -> list[Value] | None:
     """The arguments and the state as they are before a run; None where no derivative
-    can be asked for."""
+    can be asked for. Arrays are the caller's, who may change them: they are copied."""
     held = [slot.held() for slot in traced.slots.values()]
     for t in (*leaves, *held):
         if isinstance(t, Tensor) and t.requires_grad:
@@ -450,7 +437,7 @@ def _values_before(traced: Traced, leaves: list[Any]) -> list[Value] | None:
     else:
         return None
     arguments = [
-        leaf.value if isinstance(leaf, Tensor) else Value(np.asarray(leaf))
+        leaf.value if isinstance(leaf, Tensor) else Value(np.array(leaf))
         for leaf in leaves
     ]
     state = [

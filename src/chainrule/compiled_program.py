@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chainrule.engines import Buffer, Executable, load_engine
-from chainrule.engines.threads import Turn
+from chainrule.engines.threads import Turn, process
 from chainrule.errors import ArgumentError, EngineError, GraphError, ShapeError
 from chainrule.graph.interpret import solve_sizes
 from chainrule.graph.node import Array, Value
@@ -28,6 +28,9 @@ from chainrule.tracing import Slot, StepScalars, Traced
 if TYPE_CHECKING:
     from chainrule.engines.schedule.profile import Profile
     from chainrule.engines.schedule.schedule import Schedules
+
+#: The sizes of so many kinds of inputs that fit are remembered.
+FITTING = 1000
 
 
 class _State:
@@ -45,6 +48,11 @@ class _State:
     def __init__(self, key: str, tensor: Tensor, fetch: Any) -> None:
         self.key, self.tensor, self.fetch = key, tensor, fetch
         self.version = -1
+
+    def send(self, executable: Executable) -> None:
+        """Bring what has changed outside into the engine."""
+        executable.write(self.key, self.tensor.numpy())
+        self.version = self.tensor.version
 
 
 class _Awaited:
@@ -102,30 +110,106 @@ class _GradientState:
             return None
         return owner._gradient_outside()
 
+    def send(self, executable: Executable) -> None:
+        """Bring what has changed outside into the engine."""
+        t = self.before()
+        if t is not None and not self.awaited.expects(t):
+            executable.write(self.key, t.numpy())
+            self.awaited.has(t)
 
-class _Plan:
-    """What a run of an entry point sends, supplies and receives."""
+
+class EntryPoint:
+    """An entry point in an engine: what a run of it sends, supplies and receives."""
 
     __slots__ = (
-        "cleared",
-        "gradients",
-        "new_gradients",
-        "replaced",
-        "states",
-        "tables",
+        "_cleared",
+        "_executable",
+        "_gradients",
+        "_name",
+        "_new_gradients",
+        "_replaced",
+        "_states",
+        "_tables",
+        "_turn",
     )
 
     def __init__(
-        self, traced: Traced, states: Mapping[str, _State | _GradientState]
+        self,
+        traced: Traced,
+        states: Mapping[str, _State | _GradientState],
+        executable: Executable,
+        turn: Turn,
     ) -> None:
         used = [states[key] for key in traced.entry.state]
         new = [states[key] for key in traced.entry.replaces]
-        self.states = [s for s in used if isinstance(s, _State)]
-        self.gradients = [s for s in used if isinstance(s, _GradientState)]
-        self.replaced = [s for s in new if isinstance(s, _State)]
-        self.new_gradients = [s for s in new if isinstance(s, _GradientState)]
-        self.cleared = traced.cleared
-        self.tables = _by_table(traced)
+        self._states = [s for s in used if isinstance(s, _State)]
+        self._gradients = [s for s in used if isinstance(s, _GradientState)]
+        self._replaced = [s for s in new if isinstance(s, _State)]
+        self._new_gradients = [s for s in new if isinstance(s, _GradientState)]
+        self._cleared = traced.cleared
+        self._tables = _by_table(traced)
+        self._name, self._executable, self._turn = traced.entry.name, executable, turn
+
+    def run(self, arrays: dict[str, Any], sizes: Sizes, steps: int) -> list[Array]:
+        """Run it on inputs that are known to fit; stacked outputs."""
+        return self._turn.take(self._run, arrays, sizes, steps)
+
+    def _run(self, arrays: dict[str, Any], sizes: Sizes, steps: int) -> list[Array]:
+        if self._tables:
+            self._supply(arrays, steps)
+        self._send()
+        try:
+            outputs = self._executable.run(self._name, arrays, steps=steps, sizes=sizes)
+        finally:
+            # The engine has the newest numbers of what was replaced: also where an
+            # exception of a signal's handler comes when the run is over.
+            for state in self._replaced:
+                t = state.tensor
+                t._pending = state.fetch
+                t.version = state.version = t.version + 1
+            for gradient in self._new_gradients:
+                gradient.awaited.version = -1
+        for gradient in self._new_gradients:
+            gradient.owner._grad = gradient.awaited
+        for t in self._cleared:
+            t._grad = None
+        return outputs
+
+    def profile(self, arrays: dict[str, Any], sizes: Sizes, steps: int) -> Profile:
+        """Measure it on inputs that are known to fit; see :class:`CompiledProgram`."""
+        return self._turn.take(self._profile, arrays, sizes, steps)
+
+    def _profile(self, arrays: dict[str, Any], sizes: Sizes, steps: int) -> Profile:
+        gradients = [(g.owner, g.owner._grad) for g in self._gradients]
+        executable: Any = self._executable
+        try:
+            self._supply(arrays, steps, seen=copy.copy)
+            self._send()
+            return executable.profile(self._name, arrays, sizes=sizes)
+        finally:
+            for owner, gradient in gradients:
+                owner._grad = gradient
+
+    def _send(self) -> None:
+        """Bring what has changed outside into the engine."""
+        for state in self._states:
+            if state.version != state.tensor.version:
+                state.send(self._executable)
+        for gradient in self._gradients:
+            gradient.send(self._executable)
+
+    def _supply(
+        self,
+        arrays: dict[str, Any],
+        steps: int,
+        seen: Callable[[StepScalars], StepScalars] = lambda table: table,
+    ) -> None:
+        """The scalars that change from step to step; ``seen``: of tables, or copies."""
+        with np.errstate(over="ignore"):  # infinity is found in the results
+            for table, columns in self._tables:
+                rows = seen(table).rows(steps)
+                for unique, key, dtype in columns:
+                    arrays[unique] = rows[key].astype(dtype)
 
 
 class CompiledProgram:
@@ -137,6 +221,7 @@ class CompiledProgram:
     Attributes:
         traced: the entry points by name.
         program: the graphs.
+        entries: the entry points in the engine, by name.
         slots: where the state comes from, by name.
         executable: the program in the engine.
         engine: the name of the engine that runs them.
@@ -163,7 +248,8 @@ class CompiledProgram:
         self.program = Program({t.entry.name: t.entry for t in traced})
         self.executable: Executable = load_engine(engine, self.program, threads=threads)
         self.engine = self.executable.engine
-        self._turn = Turn()
+        self._fitting: dict[Any, Sizes] = {}
+        turn = Turn()
         graded = {id(tensor) for t in traced for tensor, _ in t.graded}
         states: dict[str, _State | _GradientState] = {}
         for key, slot in self.slots.items():
@@ -173,7 +259,9 @@ class CompiledProgram:
                 if slot.gradient
                 else _State(key, tensor, fetch)
             )
-        self._plans = {t.entry.name: _Plan(t, states) for t in traced}
+        self.entries = {
+            t.entry.name: EntryPoint(t, states, self.executable, turn) for t in traced
+        }
 
     @property
     def seconds_compile(self) -> float:
@@ -208,7 +296,7 @@ class CompiledProgram:
                 and so has every output. None runs once, without the stacking.
         """
         arrays, sizes = self._given(name, inputs, steps)
-        stacked = self.execute(name, arrays, sizes, steps or 1)
+        stacked = self.entries[name].run(arrays, sizes, steps or 1)
         leaves = [a[0] if steps is None else a for a in stacked]
         return unflatten(self.traced[name].structure, leaves)
 
@@ -235,8 +323,8 @@ class CompiledProgram:
         """
         from chainrule.engines.schedule.schedule import Schedules
 
-        planned = self._planned
-        return Schedules(self._turn.take(lambda: planned.schedules.values()))
+        with process.lock:
+            return Schedules(self._planned.schedules.values())
 
     def profile(
         self, name: str, inputs: Mapping[str, Any], *, steps: int | None = None
@@ -254,21 +342,9 @@ class CompiledProgram:
         Raises:
             EngineError: of an engine that makes no schedule.
         """
-        planned = self._planned
+        assert self._planned
         arrays, sizes = self._given(name, inputs, steps)
-
-        def measured() -> Profile:
-            plan = self._plans[name]
-            gradients = [(g.owner, g.owner._grad) for g in plan.gradients]
-            try:
-                self._tabulate(plan, arrays, steps or 1, copy.copy)
-                self._send(plan)
-                return planned.profile(name, arrays, sizes=sizes)
-            finally:
-                for owner, gradient in gradients:
-                    owner._grad = gradient
-
-        return self._turn.take(measured)
+        return self.entries[name].profile(arrays, sizes, steps or 1)
 
     @property
     def _planned(self) -> Any:
@@ -285,76 +361,26 @@ class CompiledProgram:
 
     def _given(
         self, name: str, inputs: Mapping[str, Any], steps: int | None
-    ) -> tuple[dict[str, Any], dict[str, int]]:
+    ) -> tuple[dict[str, Any], Sizes]:
         """Inputs as an engine takes them, stacked, and the sizes that they have."""
+        traced = self.traced[name]
         arrays: dict[str, Any] = {
             k: v if isinstance(v, Buffer) else np.asarray(v) for k, v in inputs.items()
         }
-        traced = self.traced[name]
         if steps is None:
-            for k in set(traced.entry.each) & set(arrays):
-                arrays[k] = arrays[k][None]
-        return arrays, self._check(traced, arrays)
-
-    def execute(
-        self,
-        name: str,
-        arrays: dict[str, Any],
-        sizes: Sizes,
-        steps: int,
-    ) -> list[Array]:
-        """Run an entry point on inputs that are known to fit; stacked outputs."""
-        return self._turn.take(self._execute, name, arrays, sizes, steps)
-
-    def _execute(
-        self, name: str, arrays: dict[str, Any], sizes: Sizes, steps: int
-    ) -> list[Array]:
-        plan = self._plans[name]
-        if plan.tables:
-            self._tabulate(plan, arrays, steps)
-        self._send(plan)
-        outputs = self.executable.run(name, arrays, steps=steps, sizes=sizes)
-        self._receive(plan)
-        return outputs
-
-    def _tabulate(
-        self,
-        plan: _Plan,
-        arrays: dict[str, Any],
-        steps: int,
-        seen: Callable[[StepScalars], StepScalars] = lambda table: table,
-    ) -> None:
-        """Add what depends on the step alone; ``seen``: the tables, or copies."""
-        with np.errstate(over="ignore"):  # infinity is found in the results
-            for table, columns in plan.tables:
-                rows = seen(table).rows(steps)
-                for unique, key, dtype in columns:
-                    arrays[unique] = rows[key].astype(dtype)
-
-    def _send(self, plan: _Plan) -> None:
-        """Bring what has changed outside into the engine."""
-        for state in plan.states:
-            t = state.tensor
-            if state.version != t.version:
-                self.executable.write(state.key, t.numpy())
-                state.version = t.version
-        for gradient in plan.gradients:
-            t = gradient.before()
-            if t is not None and not gradient.awaited.expects(t):
-                self.executable.write(gradient.key, t.numpy())
-                gradient.awaited.has(t)
-
-    def _receive(self, plan: _Plan) -> None:
-        """From here on the engine has the newest numbers of what was replaced."""
-        for state in plan.replaced:
-            t = state.tensor
-            t._pending = state.fetch
-            t.version = state.version = t.version + 1
-        for gradient in plan.new_gradients:
-            gradient.awaited.version = -1
-            gradient.owner._grad = gradient.awaited
-        for t in plan.cleared:
-            t._grad = None
+            for k in traced.entry.each:
+                if k in arrays:
+                    arrays[k] = arrays[k][None]
+        like = (name, *[(k, type(a), a.shape, a.dtype) for k, a in arrays.items()])
+        sizes = self._fitting.get(like)
+        if sizes is None:
+            given = dict(arrays)
+            sizes = self._check(traced, arrays)
+            if all(arrays[k] is a for k, a in given.items()):  # as they came
+                if len(self._fitting) >= FITTING:
+                    self._fitting.clear()
+                self._fitting[like] = sizes
+        return arrays, sizes
 
     def _check(self, traced: Traced, arrays: dict[str, Any]) -> dict[str, int]:
         entry = traced.entry

@@ -159,18 +159,18 @@ class Snapshot:
         """(name, what it was, its fingerprint, what it is) of what is another now."""
         for name, get, item, print_ in self._watched:
             now = get()
-            if print_ is None:
-                same = now is item or (type(now) is type(item) and now == item)
-            elif type(print_) is int:
-                same = now is item
-            else:
-                same = fingerprint(now) == print_
-            if not same:
+            if not _is_still(item, print_, now):
                 yield name, item, print_, now
 
-    def changed(self) -> str | None:
-        """The name of something that is no longer what it was; None: all is."""
-        return next((name for name, *_ in self._changes()), None)
+    def holds(self) -> bool:
+        """Whether everything is what it was."""
+        for _, get, item, print_ in self._watched:
+            now = get()
+            if now is item and (print_ is None or type(print_) is int):
+                continue  # most are: this is a part of every call
+            if not _is_still(item, print_, now):
+                return False
+        return True
 
     def refuse_changes(self, function: str) -> None:
         """Refuse a function that changed what it found while it was traced.
@@ -198,6 +198,15 @@ class Snapshot:
                     fix="cr.rand, cr.randn or cr.randint, or draw outside and pass "
                     "the number as an argument",
                 )
+
+
+def _is_still(item: Any, print_: Any, now: Any) -> bool:
+    """Whether something is what it was, by its fingerprint (None: a single value)."""
+    if print_ is None:
+        return now is item or (type(now) is type(item) and now == item)
+    if type(print_) is int:
+        return now is item
+    return fingerprint(now) == print_
 
 
 def _filled(item: Any, print_: Any, now: Any) -> bool:

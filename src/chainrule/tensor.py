@@ -221,7 +221,7 @@ class Tensor(Changes, Operators, Elementwise, Reductions, Movement, Conversion):
                 fix="return the tensor, or use where() instead of if",
             )
         array = array.view()
-        array.flags.writeable = False
+        array.setflags(write=False)
         return array
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:

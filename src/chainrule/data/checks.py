@@ -166,8 +166,9 @@ def check_finite(column: Column, what: str, first: int = 0) -> None:
     rows = max(1, CHUNK * len(column) // max(1, column.stored.size))
     for start in range(0, len(column), rows):
         with np.errstate(over="ignore"):
-            wrong = ~np.isfinite(column[start : start + rows])
-        if wrong.any():
+            right = np.isfinite(column[start : start + rows])
+        if not right.all():
+            wrong = ~right
             row, *rest = (int(i) for i in np.argwhere(wrong)[0])
             row += start
             place = _at([row, *rest], first)

@@ -1,4 +1,4 @@
-"""How many threads a run uses: what was asked for, or what measured best.
+"""How many threads a run uses: what was asked for, or what measures best.
 
 Results of machine code do not depend on the number, so its engine may try. Two threads
 lose on small graphs, and on large ones too while another process wants the core: no
@@ -8,7 +8,9 @@ rule on the graph alone knows that, a clock does.
 from __future__ import annotations
 
 import functools
+import math
 import os
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -19,14 +21,16 @@ from chainrule.errors import EngineError
 
 T = TypeVar("T")
 
-#: The number that is not the best so far is tried again after so many runs.
-AGAIN = 50
-#: What a new measurement counts in the running mean.
-SHARE = 0.3
+#: A run that one thread ends sooner is not tried with more: waking one takes as long.
+WORTH = 20e-6
+#: Runs of each number in a contest, and the seconds of one where steps can be divided.
+ROUNDS, SLICE = 5, 1e-3
+#: What contests may lose, as a share of the time between two; and that time at least.
+LOSS, PAUSE = 0.02, 0.05
 
 
 def available_cores() -> int:
-    """The cores that this process may use."""
+    """The cores that this process may use, now."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -38,42 +42,72 @@ def checked(threads: int | None) -> int | None:
 
 
 class ThreadChoice:
-    """One thread or all of them, for one entry point.
+    """How many threads run one entry point at one size.
+
+    Where nobody has asked for a number there are contests: short runs with 1, 2, 4, …
+    threads up to all cores, in turns, so that all meet the same moment of the machine.
+    The least median wins until the next contest, which comes once what the last one
+    has lost with the others is a small share of the time since. So a contest that met
+    an odd moment is soon corrected, and so is one after which the machine has changed.
 
     Args:
         asked: the number that the user asked for, or None to try.
+
+    Attributes:
+        alone: so many steps in one run are one thread's work, whatever contests say.
+        best: the number that won.
     """
 
     def __init__(self, asked: int | None) -> None:
-        cores = available_cores()
-        self.numbers = [asked] if asked is not None else sorted({1, cores})
-        self._seconds: dict[int, float] = {}
-        self._tries = dict.fromkeys(self.numbers, 0)
-        self._runs = 0
+        self._asked = asked
+        self.alone = sys.maxsize if asked == 1 else 0
+        self.best = asked or 1
+        self._each: dict[int, float] = {}  # seconds of a step, the last measured
+        self._turns = [1]  # still to come in this contest, backwards; first a warm-up
+        self._runs: dict[int, list[tuple[float, int]]] = {}
+        self._rest = 0.0  # seconds of runs to come before the next contest
 
-    def next(self) -> int:
-        """How many threads the next run shall use."""
-        if len(self.numbers) == 1:
-            return self.numbers[0]
-        self._runs += 1
-        for number in self.numbers:  # the first run of each warms up
-            if self._tries[number] < 3:
-                return number
-        best = min(self.numbers, key=self._seconds.__getitem__)
-        if self._runs % AGAIN:
-            return best
-        return next(number for number in self.numbers if number != best)
+    def take(self, steps: int) -> tuple[int, int]:
+        """How many threads run next, and for how many of these steps."""
+        if self._asked is not None:
+            return self._asked, steps
+        if not self._turns and self._rest <= 0.0:
+            cores = available_cores()
+            numbers = sorted({cores, *(1 << i for i in range(cores.bit_length()))})
+            self._runs = {number: [] for number in numbers if number <= cores}
+            self._turns = [*reversed(self._runs)] * ROUNDS
+        number = self._turns[-1] if self._turns else self.best
+        seconds = SLICE if self._turns else self._rest
+        return number, min(steps, 1 + int(seconds / self._each.get(number, math.inf)))
 
-    def note(self, number: int, seconds: float, steps: int) -> None:
-        """Learn what a run of some steps took."""
-        if len(self.numbers) == 1:
+    def note(self, number: int, steps: int, seconds: float) -> None:
+        """Learn what the run took that ``take`` has asked for."""
+        if self._asked is not None:
             return
-        self._tries[number] += 1
-        if self._tries[number] == 1:
+        each = self._each[number] = max(seconds, 1e-9) / steps
+        if number == 1:
+            self.alone = max(self.alone, int(WORTH / each))
+        if not self._turns:
+            self._rest -= seconds
             return
-        each = seconds / max(steps, 1)
-        known = self._seconds.get(number, each)
-        self._seconds[number] = known + SHARE * (each - known)
+        self._turns.pop()
+        if self._runs:
+            self._runs[number].append((each, steps))
+            if not self._turns:
+                self._decide()
+
+    def _decide(self) -> None:
+        """End a contest."""
+        medians = {n: sorted(runs)[len(runs) // 2][0] for n, runs in self._runs.items()}
+        self.best = min(medians, key=medians.__getitem__)
+        least = medians[self.best]
+        lost = sum(
+            (each - least) * steps
+            for number, runs in self._runs.items()
+            if number != self.best
+            for each, steps in runs
+        )
+        self._rest = max(PAUSE, lost / LOSS)
 
 
 class _Process:
@@ -110,15 +144,15 @@ class Turn:
     def __init__(self) -> None:
         self._taken: Any = None
 
-    def take(self, run: Callable[..., T], *args: Any, **options: Any) -> T:
+    def take(self, run: Callable[..., T], *args: Any) -> T:
         """Call ``run``, once no other thread is at it.
 
         The lock is its own context manager, and nothing is called between what is
         taken and the block that gives it back: an exception of a signal handler comes
         at calls, and leaves it free.
         """
-        with process.lock:
-            lock = process.lock
+        lock = process.lock
+        with lock:
             if self._taken is lock:
                 raise EngineError(
                     "A program cannot be run inside a run of its own.",
@@ -128,7 +162,7 @@ class Turn:
                 )
             self._taken = lock
             try:
-                return run(*args, **options)
+                return run(*args)
             finally:
                 self._taken = None
 

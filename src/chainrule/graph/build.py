@@ -138,6 +138,7 @@ class Context(threading.local):
         apart: where NumPy computes, and tells ``exceptions`` instead of warning of
             lines that are not the user's.
         exceptions: those of IEEE 754 that the reference met that ran last.
+        outer: the fields that blocks have set aside, the innermost block's last.
     """
 
     trace: Trace | None
@@ -147,11 +148,12 @@ class Context(threading.local):
     stream: Any
     apart: contextvars.Context
     exceptions: list[str]
+    outer: list[dict[str, Any]]
 
     def __init__(self) -> None:
         self.trace, self.stream = None, None
         self.grad, self.scope, self.role = True, "", "forward"
-        self.exceptions = []
+        self.exceptions, self.outer = [], []
         with np.errstate(all="call", call=self._note):
             self.apart = contextvars.copy_context()
 
@@ -163,24 +165,30 @@ context = Context()
 
 
 class within(ContextDecorator):  # noqa: N801 - used like a function
-    """Within the block these fields of the :class:`Context` are others."""
+    """Within the block these fields of the :class:`Context` are others.
 
-    __slots__ = ("fields", "saved")
+    It may be entered by several threads, and within itself.
+    """
+
+    __slots__ = ("fields",)
 
     def __init__(self, **fields: Any) -> None:
         self.fields = fields
-        self.saved: list[dict[str, Any]] = []
 
     def __enter__(self) -> None:
+        here = context.__dict__
         saved: dict[str, Any] = {}
         for name, value in self.fields.items():
-            saved[name] = getattr(context, name)
-            setattr(context, name, value)
-        self.saved.append(saved)
+            saved[name] = here[name]
+            here[name] = value
+        here["outer"].append(saved)
 
     def __exit__(self, *_: object) -> None:
-        for name, value in self.saved.pop().items():
-            setattr(context, name, value)
+        here = context.__dict__
+        here.update(here["outer"].pop())
+
+
+_unrecorded, _recorded = within(grad=False), within(grad=True)
 
 
 class absolute_scope:  # noqa: N801 - used like a function; every node of a derivative
@@ -216,12 +224,12 @@ def no_grad() -> within:
 
     Values computed there count as constants for any derivative taken later.
     """
-    return within(grad=False)
+    return _unrecorded
 
 
 def recording() -> within:
     """Within the block derivatives are remembered, whatever surrounds it."""
-    return within(grad=True)
+    return _recorded
 
 
 def bind(primitive: Primitive, inputs: tuple[Value, ...], attrs: dict[str, Any]) -> Any:

@@ -358,9 +358,9 @@ class Optimizer(_Arguments, ABC):
         for group in self.param_groups:
             if not group.names:
                 continue
-            o = group.options
+            o, schedule = group.options, group.schedule
             table = [
-                self._row(t, group.schedule(t), o)
+                self._row(t, schedule(t), o)
                 for t in range(self.steps, self.steps + steps)
             ]
             made = np.array([[*row.values()] for row in table])

@@ -317,7 +317,7 @@ class Training(Section):
     engine: Literal["auto", "native", "numpy"] = Field("auto", examples=["numpy"])
     """what computes; auto is native where it can run"""
     threads: Annotated[int, Ge(1), Le(1024)] | None = Field(None, examples=[4])
-    """threads of the native engine; else every core; results do not depend on it"""
+    """threads of the native engine; else the fastest; results do not depend on it"""
     metrics: _Metrics | None = Field(None, examples=[["accuracy", "top5"]])
     """what else to measure: accuracy, balanced_accuracy, f1, roc_auc, top5,
     confusion_matrix; r2, mae, mse, rmse; else accuracy for classes, r2 and mae for

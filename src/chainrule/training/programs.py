@@ -19,7 +19,7 @@ from chainrule.data import Column, Dataset, Stream
 from chainrule.data.adapter import Rows, batches, kinds
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.node import Array
-from chainrule.graph.types import ArrayType, as_dtype, resolve
+from chainrule.graph.types import ArrayType, DType, as_dtype, resolve
 from chainrule.metrics import Metric, total
 from chainrule.metrics.base import number
 from chainrule.metrics.named import check_quantities, defaults
@@ -50,6 +50,7 @@ class Prepared:
         program: with the entry ``predict``, and ``evaluate`` where there is a target.
         check: refuses targets that loss or metrics do not take.
         row: the shape of one row of features.
+        dtype: what the model takes them as.
         target: the type of one row of targets; None for prediction alone.
         metrics: what ``evaluate`` measures.
         weighted: whether ``evaluate`` takes weights of the rows.
@@ -59,6 +60,7 @@ class Prepared:
     program: CompiledProgram
     check: Check
     row: tuple[int, ...]
+    dtype: DType
     target: ArrayType | None
     metrics: tuple[Metric, ...]
     weighted: bool
@@ -159,7 +161,7 @@ class Programs:
         prepared = self._for(data, weights is not None)
         made: list[Mapping[str, Any]] = []
         counts: list[int] = []
-        for x, y in batches(data, size, self.entries.dtype):
+        for x, y in batches(data, size, prepared.dtype):
             if isinstance(data, Stream):
                 prepared.check(y)
             inputs = {"x": x, "y": y}
@@ -201,11 +203,12 @@ class Programs:
             ) from error
         made = [
             prepared.program.run("predict", {"x": x})
-            for x, _ in batches(data, size, self.entries.dtype)
+            for x, _ in batches(data, size, prepared.dtype)
         ]
         if made:
-            outputs = np.concatenate(made)
-            self._check_finite(output_semantics.finite_rows(outputs))
+            outputs: Array = made[0] if len(made) == 1 else np.concatenate(made)
+            if not all_finite(outputs):
+                self._check_finite(output_semantics.finite_rows(outputs))
             return outputs
         value = prepared.program.program.entries["predict"].graph.outputs[0]
         return np.zeros(resolve(value.shape, {"N": 0}), value.dtype.numpy)
@@ -261,7 +264,9 @@ class Programs:
             traced.append(entries.train(*training))
         self._spent += time.perf_counter() - started
         program = CompiledProgram(traced, engine=self.engine, threads=self.threads)
-        return Prepared(program, check, row, target, measured, weighted, training)
+        return Prepared(
+            program, check, row, entries.dtype, target, measured, weighted, training
+        )
 
     def _drop(self, name: str) -> None:
         """Let a program go, once its tensors have fetched their numbers."""

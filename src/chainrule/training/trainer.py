@@ -66,7 +66,7 @@ class Trainer(Standing):
         engine: ``"native"``, ``"numpy"``, or ``"auto"``: native where it can run.
         seed: of shuffles and dropout, 0 … 2⁶⁴ − 1. (Initial weights come from
             ``cr.manual_seed``.)
-        threads: how many threads the native engine uses; None takes every core.
+        threads: how many threads the native engine uses; None: what measures best.
             The results do not depend on it.
 
     Attributes:

@@ -1,6 +1,7 @@
 """The thread pool, barriers, flushing of denormals, in Python and in native code."""
 
 import ctypes
+import ctypes.util
 import itertools
 import os
 import platform
@@ -10,12 +11,14 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import numpy as np
 import pytest
 from llvmlite import binding, ir
 
+import chainrule as cr
 from chainrule.engines.native.thread_pool import (
     BARRIER_BYTES,
     WORKER,
@@ -394,6 +397,74 @@ def test_denormals_are_flushed_and_restored_on_every_thread() -> None:
         expected = np.array([0, 0, tiny / 2, tiny * 2.0**28], np.float32)
         np.testing.assert_array_equal(results, expected)
     assert np.float32(tiny) / np.float32(2) > 0, "the thread is as it was"
+
+
+@contextmanager
+def flushing() -> Iterator[None]:
+    """As after ``torch.set_flush_denormal(True)``."""
+    module = new_module()
+    b, (memory, _, _) = worker(module, "begin")
+    saved = emit_flush_denormals(b)
+    b.store(saved, b.bitcast(memory, saved.type.as_pointer()))
+    b.ret_void()
+    b, (memory, _, _) = worker(module, "end")
+    emit_restore_denormals(b, b.load(b.bitcast(memory, saved.type.as_pointer())))
+    b.ret_void()
+    begin, end = link(module, "begin", "end")
+    room = ctypes.create_string_buffer(8)
+    begin(ctypes.addressof(room), 0, 1)
+    try:
+        yield
+        assert TINY * HALF == 0, "the thread is as it was"
+    finally:
+        end(ctypes.addressof(room), 0, 1)
+    assert TINY * HALF > 0
+
+
+@contextmanager
+def rounding_down() -> Iterator[None]:
+    """As after C's ``fesetround(FE_DOWNWARD)``."""
+    library = ctypes.CDLL(ctypes.util.find_library("m"))
+    assert library.fesetround(0x400 if X86 else 0x800000) == 0
+    try:
+        yield
+        assert library.fegetround() != 0, "the thread is as it was"
+    finally:
+        library.fesetround(0)
+
+
+TINY, HALF = np.finfo(np.float32).tiny, np.float32(0.5)
+SETTINGS = [
+    flushing,
+    pytest.param(
+        rounding_down,
+        marks=pytest.mark.skipif(
+            ctypes.util.find_library("m") is None, reason="C's library is elsewhere"
+        ),
+    ),
+]
+
+
+@pytest.mark.skipif(not (X86 or ARM), reason="settings of x86-64 and AArch64")
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_what_a_library_has_set_changes_nothing(
+    setting: Callable[[], AbstractContextManager[None]], threads: int
+) -> None:
+    """A thread's settings of its processor are neither used nor lost."""
+    x = np.geomspace(TINY / 1024, 1, 3000, dtype=np.float32).reshape(50, 60)
+    run = cr.compile(
+        lambda x: ((x @ x.T).exp(), x * x.mean(), (x / 3).sum(0), x - x[::-1]),
+        engine="native",
+        threads=threads,
+    )
+    usual = [t.numpy().copy() for t in run(x)]
+    with setting():
+        made = [t.numpy().copy() for t in run(x)]
+        fresh = [t.numpy().copy() for t in cr.compile(run.function)(x)]
+    for a, b, c in zip(usual, made, fresh):
+        np.testing.assert_array_equal(a, b)
+        np.testing.assert_array_equal(a, c)
 
 
 @pytest.mark.parametrize(

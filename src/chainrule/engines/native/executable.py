@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
+from ctypes import c_int32, c_void_p
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,6 @@ from chainrule.engines import Buffer, on_host
 from chainrule.engines.garbage import kept
 from chainrule.engines.native import jit
 from chainrule.engines.native.code import (
-    CONDITION,
     Code,
     found_code,
     found_layout,
@@ -40,7 +40,7 @@ from chainrule.engines.threads import (
 from chainrule.errors import ArgumentError
 from chainrule.graph.node import Array, Value
 from chainrule.graph.program import Entry, Program
-from chainrule.graph.types import NO_SIZES, Sizes, is_symbolic, resolve, size_of
+from chainrule.graph.types import NO_SIZES, Sizes, resolve, size_of
 from chainrule.primitives.checks import failed
 
 if TYPE_CHECKING:
@@ -52,6 +52,8 @@ if TYPE_CHECKING:
 #: Inputs and outputs of so many bytes have memory of their own, from which and to which
 #: they are copied: that costs less than to ask an array for its address.
 COPIED = 4096
+#: What is known of calls at so many sizes is kept.
+CALLS = 100
 #: Readable bytes behind every buffer.
 SLACK = 256
 #: steps, arena, barrier, status, memory of each thread and its bytes, ticks; then the
@@ -74,7 +76,6 @@ class NativeExecutable:
     def __init__(self, program: Program, *, threads: int | None = None) -> None:
         started = time.perf_counter()
         self.program = program
-        self.threads = threads
         self.identity = identity(program)
         blocked = found_layout(self.identity)
         if blocked is None:
@@ -85,6 +86,7 @@ class NativeExecutable:
             name: _buffer(t.shape, t.dtype.numpy) for name, t in program.state.items()
         }
         self._compiled: dict[str, _Compiled] = {}
+        self.threads = threads
         self.seconds_compile = time.perf_counter() - started
 
     @property
@@ -95,7 +97,8 @@ class NativeExecutable:
     @threads.setter
     def threads(self, threads: int | None) -> None:
         self._threads = checked(threads)
-        self._choices: dict[str, ThreadChoice] = {}
+        self._choices: dict[Any, ThreadChoice] = {}
+        self._calls: dict[Any, _Call] = {}
 
     @cached_property
     def prepared(self) -> Prepared:
@@ -140,8 +143,12 @@ class NativeExecutable:
         emitted = self.emitted(entry, largest, clock := {})
         compiled = _Compiled(self.program.entries[entry], self, largest, emitted)
         schedule = replace(emitted.schedule, sizes=sizes)
+
+        def calls(steps: int, threads: int) -> _Call:
+            return _Call(compiled, ThreadChoice(threads), sizes, steps == 1)
+
         asked = self._threads
-        return profile(schedule, clock, compiled, self.state, inputs, sizes, asked)
+        return profile(schedule, clock, compiled, calls, self.state, inputs, asked)
 
     @property
     def schedules(self) -> dict[str, Schedule]:
@@ -174,6 +181,14 @@ class NativeExecutable:
         sizes: Sizes,
     ) -> list[Array]:
         """Run an entry point ``steps`` times; every output has ``steps`` rows."""
+        key = (entry, steps == 1, *sizes.items())
+        call = self._calls.get(key)
+        if call is None:
+            call = self._calls[key] = self._find(entry, sizes, steps == 1)
+        return call.run(inputs, steps)
+
+    def _find(self, entry: str, sizes: Sizes, single: bool) -> _Call:
+        """How runs at these sizes go; the code is compiled if need be."""
         compiled = self._compiled.get(entry)
         if compiled is None or any(sizes[k] > v for k, v in compiled.largest.items()):
             started = time.perf_counter()
@@ -181,15 +196,14 @@ class NativeExecutable:
             largest = {k: max(sizes[k], grown.get(k, 1)) for k in sorted(sizes)}
             compiled = _Compiled(self.program.entries[entry], self, largest)
             self._compiled[entry] = compiled
+            self._calls.clear()
             self.seconds_compile += time.perf_counter() - started
-        choice = self._choices.get(entry)
-        if choice is None:
-            choice = self._choices[entry] = ThreadChoice(self._threads)
-        number = choice.next()
-        started = time.perf_counter()
-        outputs = compiled.run(inputs, steps, sizes, number)
-        choice.note(number, time.perf_counter() - started, steps)
-        return outputs
+        if len(self._calls) >= CALLS:
+            self._calls.clear()
+        # Sizes that are about the same take about the same time.
+        about = (entry, *[(name, size.bit_length()) for name, size in sizes.items()])
+        choice = self._choices.setdefault(about, ThreadChoice(self._threads))
+        return _Call(compiled, choice, sizes, single)
 
 
 def _buffer(shape: Any, dtype: Any) -> Array:
@@ -200,27 +214,6 @@ def _buffer(shape: Any, dtype: Any) -> Array:
     raw = np.zeros(length + SLACK + 64, np.uint8)
     start = -raw.ctypes.data % 64
     return raw[start : start + length].view(dtype)
-
-
-class _Passed:
-    """An input or an output of an entry point.
-
-    Attributes:
-        each: whether a run has a row of it for each step.
-        copied: memory for one step of it, where it is small; ``address`` is its own.
-    """
-
-    __slots__ = ("address", "copied", "dtype", "each", "name", "shape", "symbolic")
-
-    def __init__(self, value: Value, each: bool) -> None:
-        self.name, self.shape, self.each = value.name or "", value.shape, each
-        self.dtype, self.symbolic = value.dtype.numpy, is_symbolic(value.shape)
-        self.copied: Array | None = None
-        shape = () if self.symbolic else resolve(value.shape, NO_SIZES)
-        if not self.symbolic and math.prod(shape) * self.dtype.itemsize <= COPIED:
-            memory = _buffer(shape, self.dtype)
-            self.copied = memory.reshape((1, *shape) if each else shape)
-            self.address: int = memory.ctypes.data
 
 
 class _Compiled:
@@ -246,27 +239,24 @@ class _Compiled:
         self.arena_bytes = code.arena_bytes
         self.arena = _buffer((self.arena_bytes + SLACK,), np.dtype(np.uint8))
         self.sync = np.zeros(BARRIER_BYTES + 64, np.uint8)
-        self.status = np.zeros(64, np.uint8)
-        self.condition = self.status[CONDITION : CONDITION + 4].view(np.uint32)
+        status = np.zeros(2, np.uint32)
+        self.status = status.data
         states = [owner.state[name] for name in entry.state]
-        fixed = [a.ctypes.data for a in (self.arena, self.sync, self.status)]
+        fixed = [a.ctypes.data for a in (self.arena, self.sync, status)]
         self.first_word = _FIXED_WORDS + len(largest) + len(states)
-        self.inputs = [
-            _Passed(v, v.name in entry.each)
-            for v in entry.graph.inputs[: len(entry.inputs)]
-        ]
-        self.outputs = [_Passed(v, True) for v in entry.graph.outputs[: entry.outputs]]
-        self.words = np.zeros(
-            self.first_word + len(self.inputs) + len(self.outputs), np.int64
-        )
-        self.words[1 : 1 + len(fixed)] = fixed
+        passed = len(entry.inputs) + entry.outputs
+        words = np.zeros(self.first_word + passed, np.int64)
+        self.words, self.address = words.data, words.ctypes.data
+        self.alone = c_void_p(self.address), c_int32(0), c_int32(1)
+        for i, address in enumerate(fixed):
+            self.words[1 + i] = address
         self.words[5] = self.private_bytes
         self.ticks = np.zeros(2 * len(emitted.clock if emitted else ()), np.int64)
         self.words[6] = self.ticks.ctypes.data
         self.private = _buffer((0,), np.dtype(np.uint8))
         for i, array in enumerate(states):
             self.words[_FIXED_WORDS + len(largest) + i] = array.ctypes.data
-        self.address: int = self.words.ctypes.data
+        self.last: _Call | None = None  # whose words stand there
 
     def _code(self, owner: NativeExecutable, emitted: Emitted | None) -> Code:
         """The code, found or compiled, with its kernels in this process."""
@@ -281,63 +271,149 @@ class _Compiled:
 
     # -- running -----------------------------------------------------------------
 
-    def run(
-        self,
-        inputs: Mapping[str, Array | Buffer],
-        steps: int,
-        sizes: Sizes,
-        threads: int,
-    ) -> list[Array]:
-        """See :meth:`NativeExecutable.run`."""
-        held: list[Array] = []
-        outs: list[Array] = []
-        words, at = self.words, self.first_word
-        words[0] = steps
-        for passed in self.inputs:
-            given = inputs[passed.name]
-            array: Any = given.held if isinstance(given, Buffer) else given
-            if passed.copied is not None and (steps == 1 or not passed.each):
-                passed.copied[...] = array
-                words[at] = passed.address
-            else:
-                if array.dtype != passed.dtype or not array.flags.c_contiguous:
-                    array = np.ascontiguousarray(array, passed.dtype)
-                held.append(array)
-                words[at] = array.__array_interface__["data"][0]
-            at += 1
-        for i, name in enumerate(self.largest):
-            words[_FIXED_WORDS + i] = sizes[name]
-        for passed in self.outputs:
-            if passed.copied is not None and steps == 1:
-                array, words[at] = passed.copied, passed.address
-            else:
-                shape = passed.shape
-                if passed.symbolic:
-                    shape = resolve(shape, sizes)
-                array = np.empty((steps, *shape), passed.dtype)
-                words[at] = array.__array_interface__["data"][0]
-            outs.append(array)
-            at += 1
-        self.status.fill(0)
+    def start(
+        self, steps: int, choice: ThreadChoice, moving: list[tuple[int, int]]
+    ) -> None:
+        """Run all steps, as many at a time and with as many threads as is chosen.
+
+        Args:
+            steps, choice: how many, and who.
+            moving: the words of what has a row for each step, and the bytes of a row.
+        """
+        self.status[0] = self.status[1] = 0
+        if steps <= choice.alone:
+            self._run(1, steps)
+        else:
+            while steps:
+                number, some = choice.take(steps)
+                begun = time.perf_counter()
+                self._run(number, some)
+                choice.note(number, some, time.perf_counter() - begun)
+                steps -= some
+                for at, size in moving:
+                    self.words[at] += some * size
+        if self.status[0] or self.status[1]:
+            raise self._failure()
+
+    def _run(self, threads: int, steps: int) -> None:
+        self.words[0] = steps
         if len(self.private) < threads * self.private_bytes:
             length = threads * self.private_bytes
             self.private = _buffer((length,), np.dtype(np.uint8))
-            words[4] = self.private.ctypes.data
+            self.words[4] = self.private.ctypes.data
         if threads == 1:
-            self.function(self.address, 0, 1)
+            self.function(*self.alone)
         else:
             thread_pool(threads).run(self.function, self.address)
-        if self.conditions and (condition := int(self.condition[0])):
-            raise failed(**self.conditions[condition - 1])
-        if self.status[0]:
-            raise ArgumentError(
-                f"{self.entry.name} was asked for a row that does not exist.",
-                expected="indices from 0 to rows − 1",
-                got="an index outside",
-                fix="check the indices that go into take or indexing",
+
+    def _failure(self) -> Exception:
+        """What the status says."""
+        if condition := self.status[1]:
+            return failed(**self.conditions[condition - 1])
+        return ArgumentError(
+            f"{self.entry.name} was asked for a row that does not exist.",
+            expected="indices from 0 to rows − 1",
+            got="an index outside",
+            fix="check the indices that go into take or indexing",
+        )
+
+
+class _Call:
+    """What is known of runs of an entry point at some sizes, looked up once.
+
+    What is small is copied from and to memory of its own, whose addresses stay; the
+    code is pointed to the rest.
+
+    Args:
+        compiled: the entry point.
+        choice: how many threads run it.
+        sizes: those of its inputs.
+        single: whether it is one step, or several, of which each has its rows.
+    """
+
+    __slots__ = (
+        "_choice",
+        "_compiled",
+        "_copied",
+        "_count",
+        "_made",
+        "_pointed",
+        "_returned",
+        "_words",
+    )
+
+    def __init__(
+        self, compiled: _Compiled, choice: ThreadChoice, sizes: Sizes, single: bool
+    ) -> None:
+        self._compiled, self._choice = compiled, choice
+        entry = compiled.entry
+        self._count = entry.outputs
+        self._words = [
+            (_FIXED_WORDS + i, sizes[name]) for i, name in enumerate(compiled.largest)
+        ]
+        self._copied: list[tuple[str, Array]] = []
+        self._pointed: list[tuple[int, str, Any, bool]] = []
+        self._returned: list[tuple[int, Array]] = []
+        self._made: list[tuple[int, int, Any, Any]] = []
+        at = compiled.first_word
+        for value in entry.graph.inputs[: len(entry.inputs)]:
+            name = value.name or ""
+            each = name in entry.each
+            memory = (
+                self._memory(value, sizes, at, each) if single or not each else None
             )
-        if steps == 1:
-            for i, passed in enumerate(self.outputs):
-                if passed.copied is not None:
-                    outs[i] = passed.copied.copy()
-        return outs
+            if memory is not None:
+                self._copied.append((name, memory))
+            else:
+                self._pointed.append((at, name, value.dtype.numpy, each))
+            at += 1
+        for i, value in enumerate(entry.graph.outputs[: entry.outputs]):
+            memory = self._memory(value, sizes, at, True) if single else None
+            if memory is not None:
+                self._returned.append((i, memory))
+            else:
+                shape = resolve(value.shape, sizes)
+                self._made.append((i, at, shape, value.dtype.numpy))
+            at += 1
+
+    def _memory(self, value: Value, sizes: Sizes, at: int, each: bool) -> Array | None:
+        """Memory for a value, to which the code is pointed; None for a large one."""
+        shape, dtype = resolve(value.shape, sizes), value.dtype.numpy
+        if math.prod(shape) * dtype.itemsize > COPIED:
+            return None
+        memory = _buffer(shape, dtype)
+        self._words.append((at, memory.ctypes.data))
+        return memory.reshape((1, *shape) if each else shape)
+
+    def run(self, inputs: Mapping[str, Array | Buffer], steps: int) -> list[Array]:
+        """See :meth:`NativeExecutable.run`."""
+        compiled = self._compiled
+        words = compiled.words
+        if compiled.last is not self:
+            compiled.last = None  # an interrupt may come: the words are nobody's
+            for at, word in self._words:
+                words[at] = word
+            compiled.last = self
+        for name, memory in self._copied:
+            given = inputs[name]
+            memory[...] = given.held if type(given) is Buffer else given
+        held: list[Array] = []
+        moving: list[tuple[int, int]] = []
+        for at, name, dtype, each in self._pointed:
+            given = inputs[name]
+            array: Any = given.held if type(given) is Buffer else given
+            if array.dtype != dtype or not array.flags.c_contiguous:
+                array = np.ascontiguousarray(array, dtype)
+            held.append(array)
+            words[at] = array.__array_interface__["data"][0]
+            if each:
+                moving.append((at, array.nbytes // steps))
+        outputs: list[Any] = [None] * self._count
+        for i, at, shape, dtype in self._made:
+            outputs[i] = array = np.empty((steps, *shape), dtype)
+            words[at] = array.__array_interface__["data"][0]
+            moving.append((at, array.nbytes // steps))
+        compiled.start(steps, self._choice, moving)
+        for i, memory in self._returned:
+            outputs[i] = memory.copy()
+        return outputs

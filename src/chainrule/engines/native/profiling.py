@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,6 @@ from chainrule.engines.schedule.profile import Profile
 from chainrule.engines.schedule.schedule import Schedule
 from chainrule.engines.threads import available_cores
 from chainrule.graph.node import Array
-from chainrule.graph.types import Sizes
 
 #: µs of a round, about, and its steps at most.
 ROUND, MOST = 2e3, 500
@@ -28,9 +27,9 @@ def profile(
     schedule: Schedule,
     clock: Clock,
     compiled: Any,
+    calls: Callable[[int, int], Any],
     state: Mapping[str, Array],
     inputs: Mapping[str, Array | Buffer],
-    sizes: Sizes,
     asked: int | None,
 ) -> Profile:
     """See :meth:`NativeExecutable.profile`.
@@ -39,9 +38,9 @@ def profile(
         schedule: what runs.
         clock: where its ticks stand.
         compiled: the entry point, which counts them.
+        calls: what runs it, given a number of steps and of threads.
         state: of the whole program; it stays as it is.
         inputs: with rows for as many steps as there are.
-        sizes: for which it runs.
         asked: how many threads shall run it; None: what measures best.
     """
     steps = max(1, min(MOST, int(ROUND / max(schedule.cost, 1.0))))
@@ -52,6 +51,7 @@ def profile(
     def measured(threads: int) -> tuple[float, float, int, Array]:
         """Seconds of the fastest round and of a tick, and the fewest ticks."""
         rounds: list[tuple[float, Array]] = []
+        call = calls(steps, threads)
         end = time.perf_counter() + SECONDS
         while len(rounds) < ROUNDS or time.perf_counter() < end:
             # Each round has the rows that follow, as in training: none are near.
@@ -62,7 +62,7 @@ def profile(
             compiled.ticks[:] = 0
             started = time.perf_counter()
             try:
-                compiled.run(given, steps, sizes, threads)
+                call.run(given, steps)
                 seconds = time.perf_counter() - started
             finally:
                 for name, array in held.items():

@@ -367,18 +367,20 @@ def _emit_pause(b: ir.IRBuilder) -> None:
         _intrinsic(b, "llvm.aarch64.hint", _VOID, [_I32(1)])
 
 
-_X86_FLUSH = 0x8040
-"""MXCSR: flush denormal results to zero (bit 15), read denormals as zero (bit 6)."""
+_X86_MODE = 0x9FC0
+"""MXCSR: denormal results are zero (bit 15), denormal operands too (bit 6), no
+exception stops the program (bits 7 to 12), and numbers are rounded to the nearest."""
 
-_AARCH64_FLUSH = 1 << 24
-"""FPCR: FZ does both."""
+_AARCH64_MODE = 1 << 24
+"""FPCR: FZ does the first two; all else as where a program starts."""
 
 
 def emit_flush_denormals(builder: ir.IRBuilder) -> ir.Value:
     """Emit code after which denormals count as zero on this thread.
 
     Arithmetic on denormals is many times slower on some processors. On x86-64 this
-    sets two bits of MXCSR, on AArch64 one of FPCR; elsewhere it does nothing.
+    sets MXCSR, on AArch64 FPCR; elsewhere it does nothing. Nothing is left of what
+    another library has set for the thread: how it rounds is no part of a graph.
 
     LLVM does not know that arithmetic depends on these bits. Do the work in a function
     of its own that is not inlined, or at least between loads and stores, which stay on
@@ -393,12 +395,11 @@ def emit_flush_denormals(builder: ir.IRBuilder) -> ir.Value:
         address = builder.bitcast(slot, _I8.as_pointer())
         _intrinsic(builder, "llvm.x86.sse.stmxcsr", _VOID, [address])
         saved = builder.load(slot)
-        _set_x86(builder, builder.or_(saved, _I32(_X86_FLUSH)))
+        _set_x86(builder, _I32(_X86_MODE))
         return saved
     if processor == "aarch64":
         saved = _intrinsic(builder, "llvm.aarch64.get.fpcr", _I64, [])
-        flush = builder.or_(saved, _I64(_AARCH64_FLUSH))
-        _intrinsic(builder, "llvm.aarch64.set.fpcr", _VOID, [flush])
+        _intrinsic(builder, "llvm.aarch64.set.fpcr", _VOID, [_I64(_AARCH64_MODE)])
         return saved
     return _I32(0)
 

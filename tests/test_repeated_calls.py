@@ -1,0 +1,206 @@
+"""A call of a compiled function looks up what the last one has found: never too much.
+
+Whatever is changed between two calls, the second one gives what eager code gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule import nn
+from chainrule.errors import ArgumentError, DTypeError, ShapeError
+
+
+class Net(nn.Module):
+    """A network with a plain number, a mode and a branch."""
+
+    def __init__(self) -> None:
+        self.first, self.last = nn.Linear(6, 5), nn.Linear(5, 3)
+        self.drop, self.norm = nn.Dropout(0.5), nn.BatchNorm1d(5)
+        self.factor, self.loud = 2.0, False
+
+    def forward(self, x: cr.Tensor) -> cr.Tensor:
+        """(N, 3)."""
+        made = self.last(self.drop(self.norm(self.first(x))).tanh()) * self.factor
+        return made + 1 if self.loud else made
+
+
+def rows(n: int, kind: Any = np.float32) -> np.ndarray:
+    return (np.arange(n * 6).reshape(n, 6) % 7 - 3).astype(kind)
+
+
+def assign(path: str, value: Any) -> Callable[[Net], None]:
+    def change(net: Net) -> None:
+        *owners, name = path.split(".")
+        target: Any = net
+        for owner in owners:
+            target = getattr(target, owner)
+        setattr(target, name, value())
+
+    return change
+
+
+CHANGES: dict[str, Callable[[Net], Any]] = {
+    "nothing": lambda net: None,
+    "weights in place": lambda net: net.first.weight.copy_(cr.ones(5, 6)),
+    "weights by an item": lambda net: net.last.bias.data.__setitem__(1, 9.0),
+    "a weight replaced": assign(
+        "first.weight", lambda: nn.Parameter(np.full((5, 6), 0.3, np.float32))
+    ),
+    "a layer replaced": assign("last", lambda: nn.Linear(5, 3)),
+    "running statistics": lambda net: net.norm.running_mean.copy_(cr.ones(5)),
+    "a number": assign("factor", lambda: -0.5),
+    "a truth value": assign("loud", lambda: True),
+    "frozen": lambda net: net.first.weight.requires_grad_(False),
+    "loaded": lambda net: net.load_state_dict(
+        {k: v * 0 + 0.1 if v.dtype.kind == "f" else v for k, v in held(net).items()}
+    ),
+}
+
+
+def held(net: Net) -> dict[str, np.ndarray]:
+    return {k: np.asarray(v) for k, v in net.state_dict().items()}
+
+
+@pytest.mark.parametrize("graded", [True, False])
+@pytest.mark.parametrize("change", CHANGES)
+def test_changes_of_the_model_are_seen(engine: str, change: str, graded: bool) -> None:
+    cr.manual_seed(0)
+    net = Net().eval()
+    run = cr.compile(net, engine=engine)
+    x = rows(4)
+    with nullcontext() if graded else cr.no_grad():
+        for _ in range(3):
+            before = run(x).numpy().copy()
+        CHANGES[change](net)
+        wanted = net(cr.tensor(x))
+        for _ in range(2):
+            made = run(x)
+            np.testing.assert_allclose(made.numpy(), wanted.numpy(), rtol=1e-5)
+            assert made.requires_grad == wanted.requires_grad
+    same = change in ("nothing", "frozen")
+    assert np.allclose(before, made.numpy()) == same, "the change is one"
+
+
+def test_a_switched_mode_is_seen(engine: str) -> None:
+    net = Net().eval()
+    run = cr.compile(net, engine=engine)
+    calm = run(rows(4)).numpy().copy()
+    net.train()
+    assert not np.array_equal(run(rows(4)).numpy(), run(rows(4)).numpy()), "dropout"
+    net.eval()
+    assert run(rows(4)).numpy().shape == calm.shape
+
+
+ARGUMENTS: dict[str, Callable[[], Any]] = {
+    "the same": lambda: rows(4),
+    "one row": lambda: rows(1),
+    "many rows": lambda: rows(700),
+    "no rows": lambda: rows(0),
+    "other numbers": lambda: rows(4) + 1,
+    "float64": lambda: rows(4, np.float64) + 1 / 3,
+    "bytes": lambda: rows(4, np.int8),
+    "backwards": lambda: rows(4)[::-1, ::-1],
+    "every other row": lambda: rows(8)[::2],
+    "columns": lambda: np.asfortranarray(rows(4)),
+    "repeated": lambda: np.broadcast_to(rows(1), (4, 6)),
+    "read only": lambda: _read_only(rows(4)),
+    "not on a boundary": lambda: _shifted(rows(4)),
+    "the other order of bytes": lambda: rows(4).astype(">f4"),
+    "a tensor": lambda: cr.tensor(rows(4)),
+    "a tensor with a derivative": lambda: cr.tensor(rows(4), requires_grad=True),
+}
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    array.flags.writeable = False
+    return array
+
+
+def _shifted(array: np.ndarray) -> np.ndarray:
+    memory = np.zeros(array.nbytes + 1, np.uint8)
+    memory[1:] = np.frombuffer(array.tobytes(), np.uint8)
+    return memory[1:].view(np.float32).reshape(array.shape)
+
+
+@pytest.mark.parametrize("other", ARGUMENTS)
+def test_every_kind_of_argument_after_another(engine: str, other: str) -> None:
+    def function(x: Any) -> cr.Tensor:
+        return (x * x + x).sum(1)
+
+    run = cr.compile(function, engine=engine)
+    usual = rows(4)
+    for _ in range(2):
+        run(usual)
+    for given in (ARGUMENTS[other](), usual, ARGUMENTS[other]()):
+        try:
+            wanted = function(
+                given if isinstance(given, cr.Tensor) else cr.tensor(given)
+            )
+        except DTypeError:
+            with pytest.raises(DTypeError):
+                run(given)
+            continue
+        made = run(given)
+        np.testing.assert_allclose(made.numpy(), wanted.numpy(), rtol=1e-5)
+        assert (made.shape, made.dtype) == (wanted.shape, wanted.dtype)
+        assert made.requires_grad == wanted.requires_grad
+
+
+def test_results_are_the_callers_own(engine: str) -> None:
+    """The next call writes nothing into what the last one returned, nor into x."""
+    run = cr.compile(lambda x: (x + 1, x * 2), engine=engine)
+    x = rows(4)
+    first, kept = run(x), x.copy()
+    held = [t.numpy() for t in first]
+    again = run(x * 0)
+    np.testing.assert_array_equal(held[0], kept + 1)
+    np.testing.assert_array_equal(held[1], kept * 2)
+    assert not any(np.shares_memory(a, b.numpy()) for a in held for b in again)
+    np.testing.assert_array_equal(x, kept)
+
+
+def test_a_program_remembers_what_fits_and_refuses_the_rest(engine: str) -> None:
+    run = cr.compile(lambda x, y: x @ y, engine=engine, shapes={"x": ("N", 6)})
+    y = np.ones((6, 2), np.float32)
+    run(rows(3), y)
+    (program,) = run.programs
+    (name,) = program.traced
+    for _ in range(2):
+        for n in (3, 5, 1):
+            made = program.run(name, {"x": rows(n), "y": y})
+            np.testing.assert_allclose(made, rows(n) @ y)
+        cast = program.run(name, {"x": rows(3, np.float64), "y": y})
+        assert cast.dtype == np.float32
+        with pytest.raises(ShapeError):
+            program.run(name, {"x": rows(3)[:, :5], "y": y})
+        with pytest.raises(ShapeError):
+            program.run(name, {"x": rows(3)[0], "y": y})
+        with pytest.raises(ArgumentError):
+            program.run(name, {"x": rows(3)})
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_what_becomes_of_an_argument_changes_no_derivative(
+    engine: str, inside: bool
+) -> None:
+    """A batch's memory may be used again before the derivative is asked for."""
+    w = cr.tensor(np.ones((6, 2), np.float32), requires_grad=True)
+
+    def function(x: Any, holder: dict[str, Any]) -> cr.Tensor:
+        return ((x @ w) * holder["y"]).sum()
+
+    run = cr.compile(function, engine=engine)
+    x, y, given = rows(4), np.full((4, 2), 3, np.float32), cr.tensor(rows(4))
+    made = run(given if inside else x, {"y": y})
+    x[:], y[:] = 0, 0
+    given.copy_(given * 0)
+    made.backward()
+    assert w.grad is not None
+    np.testing.assert_allclose(w.grad.numpy(), rows(4).T @ np.full((4, 2), 3))

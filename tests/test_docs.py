@@ -52,6 +52,7 @@ DOCUMENTS = (
     "docs/design.md",
     "docs/your-data.md",
     "docs/arrays.md",
+    "docs/benchmarks.md",
     "docs/loops.md",
     "src/chainrule/engines/native/README.md",
 )
@@ -244,14 +245,17 @@ def main(arguments: list[str]) -> int:
 # -- the documents -------------------------------------------------------------------
 
 
-def _skipped_without_llvmlite(name: str) -> Any:
+def _skipped_without_llvmlite(name: str, path: Path) -> Any:
     """A case for ``name``, which is skipped where the native engine cannot run."""
-    absent = "native" in re.split(r"[./]", name) and not HAS_LLVMLITE
+    asks = 'engine="native"' in path.read_text("utf-8")
+    absent = (asks or "native" in re.split(r"[./]", name)) and not HAS_LLVMLITE
     reason = "the native engine needs llvmlite, which has no wheel here"
     return pytest.param(name, marks=pytest.mark.skipif(absent, reason=reason))
 
 
-@pytest.mark.parametrize("name", [_skipped_without_llvmlite(d) for d in DOCUMENTS])
+@pytest.mark.parametrize(
+    "name", [_skipped_without_llvmlite(d, ROOT / d) for d in DOCUMENTS]
+)
 def test_document(name: str, tmp_path: Path) -> None:
     """In a process and a folder of its own: blocks may seed, declare and save."""
     made = subprocess.run(
@@ -408,7 +412,7 @@ def _modules() -> Iterator[Any]:
             continue
         parts = path.relative_to(SOURCE).with_suffix("").parts
         name = ".".join(parts).removesuffix(".__init__")
-        yield _skipped_without_llvmlite(name)
+        yield _skipped_without_llvmlite(name, path)
 
 
 @pytest.mark.parametrize("name", list(_modules()))

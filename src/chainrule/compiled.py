@@ -12,7 +12,7 @@ import inspect
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -40,6 +40,10 @@ from chainrule.nest import flatten, unflatten
 from chainrule.scalars import Scalar
 from chainrule.tensor import Tensor, wrap
 from chainrule.tracing import Input, Traced, trace_entry
+
+if TYPE_CHECKING:
+    from chainrule.engines.schedule.profile import Profile
+    from chainrule.engines.schedule.schedule import Schedules
 
 #: So many traces of one function that differ in an integer alone are suspicious.
 MANY = 8
@@ -223,6 +227,35 @@ class Compiled:
         """The graph for arguments like these, as recorded (before any pass)."""
         variant, _ = self._find(args, kwargs)
         return variant.traced.entry.graph
+
+    @property
+    def schedule(self) -> Schedules:
+        """How the engine runs what it was called with so far.
+
+        ``print(step.schedule)`` shows it; see :attr:`CompiledProgram.schedule`.
+
+        >>> import chainrule as cr
+        >>> step = cr.compile(lambda x: (x * 2).sin(), engine="native", threads=1)
+        >>> _ = step(cr.ones(512))
+        >>> print(step.schedule)  # doctest: +ELLIPSIS
+        schedule <lambda> on one thread
+        phase 1, ... µs
+          %...: f32[512] = mul·sin(%x), ...
+        """
+        from chainrule.engines.schedule.schedule import Schedules
+
+        return Schedules([s for program in self.programs for s in program.schedule])
+
+    def profile(self, *args: Any, **kwargs: Any) -> Profile:
+        """What each step of a call with these arguments takes; nothing changes.
+
+        ``print(step.profile(x))`` shows it; see :meth:`CompiledProgram.profile`.
+        """
+        with process.lock:
+            _, arrays, _ = arguments_of(args, kwargs)
+            variant, _ = self._find(args, kwargs)
+            entry = variant.traced.entry
+            return variant.program.profile(entry.name, dict(zip(entry.inputs, arrays)))
 
     # -- variants ------------------------------------------------------------------
 

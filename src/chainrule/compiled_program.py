@@ -6,16 +6,17 @@ and what a tensor is told after it.
 
 from __future__ import annotations
 
+import copy
 import functools
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from chainrule.engines import Buffer, Executable, load_engine
-from chainrule.engines.threads import Turn
-from chainrule.errors import ArgumentError, GraphError, ShapeError
+from chainrule.engines.threads import Turn, process
+from chainrule.errors import ArgumentError, EngineError, GraphError, ShapeError
 from chainrule.graph.interpret import solve_sizes
 from chainrule.graph.node import Array, Value
 from chainrule.graph.program import Program
@@ -23,6 +24,10 @@ from chainrule.graph.types import Shape, Sizes, SymbolicDim
 from chainrule.nest import unflatten
 from chainrule.tensor import Tensor, wrap
 from chainrule.tracing import Slot, StepScalars, Traced
+
+if TYPE_CHECKING:
+    from chainrule.engines.schedule.profile import Profile
+    from chainrule.engines.schedule.schedule import Schedules
 
 #: The sizes of so many kinds of inputs that fit are remembered.
 FITTING = 1000
@@ -152,11 +157,7 @@ class EntryPoint:
     def _run(self, arrays: dict[str, Any], sizes: Sizes, steps: int) -> list[Array]:
         if self._tables:
             self._supply(arrays, steps)
-        for state in self._states:
-            if state.version != state.tensor.version:
-                state.send(self._executable)
-        for gradient in self._gradients:
-            gradient.send(self._executable)
+        self._send()
         try:
             outputs = self._executable.run(self._name, arrays, steps=steps, sizes=sizes)
         finally:
@@ -174,11 +175,39 @@ class EntryPoint:
             t._grad = None
         return outputs
 
-    def _supply(self, arrays: dict[str, Any], steps: int) -> None:
-        """The scalars that change from step to step."""
+    def profile(self, arrays: dict[str, Any], sizes: Sizes, steps: int) -> Profile:
+        """Measure it on inputs that are known to fit; see :class:`CompiledProgram`."""
+        return self._turn.take(self._profile, arrays, sizes, steps)
+
+    def _profile(self, arrays: dict[str, Any], sizes: Sizes, steps: int) -> Profile:
+        gradients = [(g.owner, g.owner._grad) for g in self._gradients]
+        executable: Any = self._executable
+        try:
+            self._supply(arrays, steps, seen=copy.copy)
+            self._send()
+            return executable.profile(self._name, arrays, sizes=sizes)
+        finally:
+            for owner, gradient in gradients:
+                owner._grad = gradient
+
+    def _send(self) -> None:
+        """Bring what has changed outside into the engine."""
+        for state in self._states:
+            if state.version != state.tensor.version:
+                state.send(self._executable)
+        for gradient in self._gradients:
+            gradient.send(self._executable)
+
+    def _supply(
+        self,
+        arrays: dict[str, Any],
+        steps: int,
+        seen: Callable[[StepScalars], StepScalars] = lambda table: table,
+    ) -> None:
+        """The scalars that change from step to step; ``seen``: of tables, or copies."""
         with np.errstate(over="ignore"):  # infinity is found in the results
             for table, columns in self._tables:
-                rows = table.rows(steps)
+                rows = seen(table).rows(steps)
                 for unique, key, dtype in columns:
                     arrays[unique] = rows[key].astype(dtype)
 
@@ -266,6 +295,74 @@ class CompiledProgram:
             steps: how many times; inputs marked ``each`` then have that many rows,
                 and so has every output. None runs once, without the stacking.
         """
+        arrays, sizes = self._given(name, inputs, steps)
+        stacked = self.entries[name].run(arrays, sizes, steps or 1)
+        leaves = [a[0] if steps is None else a for a in stacked]
+        return unflatten(self.traced[name].structure, leaves)
+
+    @property
+    def schedule(self) -> Schedules:
+        """How the engine runs the entry points that have run so far: its plan.
+
+        ``print(program.schedule)`` shows for each of them the phases, between which
+        threads meet; what is fused into one loop; how threads divide it; and the
+        µs that it is expected to take. It is a tuple of
+        :class:`~chainrule.engines.schedule.schedule.Schedule`.
+
+        Raises:
+            EngineError: of an engine that makes no schedule.
+
+        >>> import chainrule as cr
+        >>> step = cr.compile(lambda x: (x * x + 1).tanh(), engine="native", threads=1)
+        >>> _ = step(cr.ones(1000))
+        >>> (program,) = step.programs
+        >>> print(program.schedule)  # doctest: +ELLIPSIS
+        schedule <lambda> on one thread
+        phase 1, ... µs
+          %...: f32[1000] = mul·add·tanh(%x), ...
+        """
+        from chainrule.engines.schedule.schedule import Schedules
+
+        with process.lock:
+            return Schedules(self._planned.schedules.values())
+
+    def profile(
+        self, name: str, inputs: Mapping[str, Any], *, steps: int | None = None
+    ) -> Profile:
+        """What each step of an entry point's schedule takes; the state stays as it is.
+
+        ``print(profile)`` shows the longest first: measured and predicted µs, FLOPs,
+        bytes, and the share of what this machine reaches at most, its *roof*, which is
+        measured too. It takes a second or two.
+
+        Args:
+            name, inputs, steps: as for :meth:`run`. As many steps are made as are
+                worth measuring; with fewer rows they come again and again.
+
+        Raises:
+            EngineError: of an engine that makes no schedule.
+        """
+        assert self._planned
+        arrays, sizes = self._given(name, inputs, steps)
+        return self.entries[name].profile(arrays, sizes, steps or 1)
+
+    @property
+    def _planned(self) -> Any:
+        """The executable of an engine that makes schedules."""
+        if not hasattr(type(self.executable), "schedules"):
+            raise EngineError(
+                f"The {self.engine} engine makes no schedule that could be shown.",
+                expected="the native engine, which plans loops, threads and memory",
+                got=f"engine={self.engine!r}",
+                fix='engine="native"; the graph itself prints on every engine: '
+                "print(program.traced[name].entry.graph)",
+            )
+        return self.executable
+
+    def _given(
+        self, name: str, inputs: Mapping[str, Any], steps: int | None
+    ) -> tuple[dict[str, Any], Sizes]:
+        """Inputs as an engine takes them, stacked, and the sizes that they have."""
         traced = self.traced[name]
         arrays: dict[str, Any] = {
             k: v if isinstance(v, Buffer) else np.asarray(v) for k, v in inputs.items()
@@ -283,9 +380,7 @@ class CompiledProgram:
                 if len(self._fitting) >= FITTING:
                     self._fitting.clear()
                 self._fitting[like] = sizes
-        stacked = self.entries[name].run(arrays, sizes, steps or 1)
-        leaves = [a[0] if steps is None else a for a in stacked]
-        return unflatten(traced.structure, leaves)
+        return arrays, sizes
 
     def _check(self, traced: Traced, arrays: dict[str, Any]) -> dict[str, int]:
         entry = traced.entry

@@ -10,7 +10,9 @@ from typing import Any
 import click
 
 import chainrule
+from chainrule import recipes
 from chainrule.cli.common import cli, command, say, tell
+from chainrule.cli.train import is_file
 from chainrule.errors import ArgumentError
 
 EXAMPLES = """\b
@@ -19,11 +21,26 @@ Examples:
   chainrule bench textbook-32 lenet --rounds 7
   chainrule bench gpt --peers torch --json
   chainrule bench width batch --plot pictures  # time against width and batch
+  chainrule bench --profile mnist              # where a training step's time goes
+  chainrule bench --profile houses.toml --threads 1
 """
 
 
-@cli.command(epilog=EXAMPLES, short_help="Measure training beside other frameworks.")
+@cli.command(
+    epilog=EXAMPLES, short_help="Measure training, beside others or step by step."
+)
 @click.argument("workloads", nargs=-1)
+@click.option(
+    "--profile",
+    "target",
+    metavar="RECIPE|FILE.toml",
+    help="Measure the parts of its training step instead.",
+)
+@click.option(
+    "--batch-size",
+    type=click.IntRange(1),
+    help="Samples of that step, instead of its own.",
+)
 @click.option("--peers", help="Of jax, torch, keras, sklearn, onnxruntime: a,b,c.")
 @click.option(
     "--rounds", type=click.IntRange(1), default=21, help="Turns of each (21)."
@@ -38,6 +55,8 @@ Examples:
 @command
 def bench(
     workloads: tuple[str, ...],
+    target: str | None,
+    batch_size: int | None,
     peers: str | None,
     rounds: int,
     threads: int | None,
@@ -55,11 +74,22 @@ def bench(
     lenet, cnn, resnet, gpt, lstm, gru, inference, process; all of them by default. The
     groups width and batch are for plots.
 
-    It needs a checkout of the source. The peers come with pip install -e '.[bench]',
-    best in an environment of its own; one that is not installed is left out.
+    With --profile it shows how one training step is planned and what each part takes:
+    what is fused into one loop, which threads do it and in which phase, bytes, FLOPs,
+    predicted and measured time, and the share of the roof: of what this machine
+    reaches at most, which is measured too.
+
+    The table needs a checkout of the source. The peers come with
+    pip install -e '.[bench]', best in an environment of its own; one that is not
+    installed is left out.
     """
     from chainrule.engines.threads import available_cores
 
+    if target is not None:
+        _check_alone(workloads, peers, folder)
+        return _profile(target, batch_size, threads, as_json)
+    if batch_size is not None:
+        raise click.UsageError("--batch-size goes with --profile.")
     report, turns = _harness("report"), _harness("rounds")
     names = turns.chosen(workloads)
     taking, missing = turns.taking_part(peers.split(",") if peers else None)
@@ -77,6 +107,42 @@ def bench(
     pictures = report.plot(rows, folder) if folder else []
     result = {**head, "rows": rows, "missing": missing, "pictures": pictures}
     tell(result, as_json, "\n".join([report.markdown(rows), *map(str, pictures)]))
+    return 0
+
+
+def _check_alone(workloads: tuple[str, ...], *options: Any) -> None:
+    """A profile compares with nobody."""
+    if workloads or any(option is not None for option in options):
+        raise click.UsageError(
+            "--profile measures a recipe or a file alone: leave workloads, --peers and "
+            "--plot away."
+        )
+
+
+def _profile(
+    target: str, batch_size: int | None, threads: int | None, as_json: bool
+) -> int:
+    """Measure the parts of a training step, on the data that it trains on."""
+    from chainrule.runs import FromRecipe, load
+
+    given = {"batch_size": batch_size, "threads": threads}
+    if is_file(target):
+        origin = load(Path(target), given)
+    elif recipes.kind(target) == "walk-through":
+        raise ArgumentError(
+            f"The recipe {target!r} is a walk-through, without a step to measure.",
+            expected="a recipe that trains, or a TOML file",
+            got=target,
+            fix="chainrule bench --profile mnist",
+        )
+    else:
+        origin = FromRecipe.of(target, given)
+    parts = origin.parts()
+    trainer = origin.trainer(parts)
+    parts = parts.for_loss(trainer.loss)
+    size = origin.fitting(parts.train)["batch_size"]
+    profile = trainer.profile(parts.train, batch_size=size)
+    tell({"profile": target, **profile.plain()}, as_json, str(profile))
     return 0
 
 

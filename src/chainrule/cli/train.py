@@ -98,7 +98,7 @@ def train(
             got=f"--out {out} --resume {resume}",
             fix="leave --out away: a resumed run goes on in its own directory",
         )
-    recipe = None if target is None or _is_file(target) else target
+    recipe = None if target is None or is_file(target) else target
     if recipe is not None and recipes.kind(recipe) == "walk-through":
         more = {"out": out, "resume": resume, "checkpoint_every": checkpoint_every}
         _walk_through(recipe, given | more, as_json)
@@ -128,7 +128,7 @@ def train(
     return 0
 
 
-def _is_file(target: str) -> bool:
+def is_file(target: str) -> bool:
     """Whether a target is a file and no recipe.
 
     Raises:

@@ -327,6 +327,20 @@ class Optimizer(_Arguments, ABC):
         for schedule in self.schedules():
             schedule.bind(total_steps, steps_per_epoch, first=first)
 
+    @contextmanager
+    def elsewhere(self) -> Iterator[None]:
+        """Within the block no update has been made; then it stands where it stood."""
+        held = [(vars(s), dict(vars(s))) for s in self.schedules()]
+        steps = self.steps
+        try:
+            vars(self)["steps"] = 0
+            yield
+        finally:
+            vars(self)["steps"] = steps
+            for now, before in held:
+                now.clear()
+                now.update(before)
+
     def observe(self, row: Mapping[str, Any]) -> None:
         """Tell all schedules about an epoch; see :meth:`Schedule.observe`."""
         for schedule in self.schedules():

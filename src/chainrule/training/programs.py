@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -30,10 +30,16 @@ from chainrule.tracing import Traced
 from chainrule.training.data_adapter import DataAdapter
 from chainrule.training.entries import Entries
 from chainrule.training.nonfinite import all_finite
+from chainrule.training.state import Plan, RunState
+
+if TYPE_CHECKING:
+    from chainrule.engines.schedule.profile import Profile
 
 Check = Callable[[Array], None]
 #: Samples that evaluation and prediction take at a time.
 EVALUATION_BATCH = 1000
+#: Batches that a profile is measured on, at most.
+PROFILED = 2000
 
 
 @dataclass
@@ -123,6 +129,17 @@ class Programs:
         if validation is not None:
             self._for(validation)
         return known.program
+
+    def profile(self, adapter: DataAdapter, plan: Plan) -> Profile:
+        """What a training step takes, on the first batches of a run."""
+        program = self.fit_program(adapter, None)
+        adapter.bind(program)
+        try:
+            work = adapter.take(RunState(plan=plan), PROFILED)
+            assert work is not None
+            return program.profile("train", work.inputs, steps=work.steps)
+        finally:
+            adapter.close()
 
     def columns(self, validation: Dataset | Stream | None) -> dict[str, str]:
         """What the rows of a run's history will hold: ``"max"`` where more is better.

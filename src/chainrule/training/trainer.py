@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chainrule.checks import instance, maybe, truth, whole
 from chainrule.checks import path as as_path
+from chainrule.compiled_program import CompiledProgram
 from chainrule.data import Stream
 from chainrule.data.adapter import as_column, as_data, stored_as
 from chainrule.data.checks import checked_batch_size
@@ -37,6 +38,9 @@ from chainrule.training.probes import Probes
 from chainrule.training.programs import EVALUATION_BATCH, Programs
 from chainrule.training.state import Plan, RunState, Standing
 from chainrule.training.supervised import Supervised
+
+if TYPE_CHECKING:
+    from chainrule.engines.schedule.profile import Profile
 
 Checkpoints = str | os.PathLike[str] | None
 
@@ -334,6 +338,51 @@ class Trainer(Standing):
 
         loop = self._prepare(adapter, state, begin, validation, callbacks, progress)
         return self._run(loop, checkpoint, checkpoint_every)
+
+    @property
+    def program(self) -> CompiledProgram:
+        """The program that trains: ``print(trainer.program.schedule)`` shows its plan.
+
+        Raises:
+            ArgumentError: nothing has been trained yet, so nothing is compiled.
+        """
+        if self._programs.training is None:
+            raise ArgumentError(
+                "This Trainer has no program yet: it is traced for the data.",
+                expected="trainer.program after fit",
+                got="a Trainer that has not seen data",
+                fix="trainer.fit(train, epochs=1), or trainer.profile(train)",
+            )
+        return self._programs.training.program
+
+    def profile(self, train: Any, *, batch_size: int | None = 32) -> Profile:
+        """What each part of a training step takes on this machine.
+
+        ``print(trainer.profile(train))`` shows loops and products, the longest first:
+        what is fused into each and which threads do it, FLOPs and bytes, predicted and
+        measured µs, and the share of what the machine reaches at most. Weights,
+        optimiser and position stay as they are. It takes a few seconds.
+
+        Args:
+            train: as for :meth:`fit`; its first batches are what is measured.
+            batch_size: samples a step.
+
+        Raises:
+            EngineError: of an engine that makes no schedule.
+            ArgumentError, ShapeError: as for :meth:`fit`.
+        """
+        self._settle()
+        data = as_data(train)
+        rows = None if isinstance(data, Stream) else len(data)
+        size = checked_batch_size(batch_size, rows)
+        adapter = adapter_of(data, size, self.seed)
+        checks.suitable(data, self.model, self.loss, size)
+        block = int(adapter.x.shape[0]) if rows is None else None
+        plan = Plan(0, 1, size, rows, adapter.checksum, block=block)
+        with self.optimizer.elsewhere():  # at the start of a run that is no run
+            self.optimizer.bind_schedules(plan.total_steps, plan.steps_per_epoch)
+            checks.schedule(self.optimizer, plan)
+            return self._programs.profile(adapter, plan)
 
     def stop(self) -> None:
         """End the run after the current chunk; for callbacks."""

@@ -178,3 +178,41 @@ def test_a_whole_sum_is_a_fold_of_its_loop() -> None:
     assert loops[0].attrs["folds"] == (2,)
     array = np.random.default_rng(0).uniform(-1, 1, (128, 100)).astype(np.float32)
     np.testing.assert_allclose(evaluate(graph, [array])[0], (array**2).sum(), rtol=1e-5)
+
+
+# -- as it is shown --------------------------------------------------------------------
+
+
+def test_a_schedule_says_for_what_it_is_and_what_all_of_it_costs() -> None:
+    schedule, _ = network()
+    head, first, *_ = str(schedule).splitlines()
+    assert head == "schedule main for N = 256 on 2 threads"
+    assert first.startswith("phase 1, ")
+    total = sum(schedule.cost_of(step) for step in schedule.steps)
+    assert schedule.cost == pytest.approx(total)
+    assert schedule.on(1).cost > 1.5 * schedule.cost
+    assert "on one thread" in str(schedule.on(1))
+
+
+def test_what_a_loop_repeats_counts_as_often() -> None:
+    inner, _ = network()
+    once = [replace(step, once=True) for step in inner.steps]
+    (first, *_), *_ = inner.phases
+    outer = replace(inner, phases=((first,),), bodies={first.node: (inner,)})
+    assert outer.cost == pytest.approx(inner.cost)
+    ten = replace(outer, bodies={first.node: (replace(inner, rounds=10),)})
+    assert ten.cost == pytest.approx(10 * inner.cost)
+    steady = replace(inner, rounds=10, phases=(tuple(once),))
+    assert steady.cost == pytest.approx(inner.cost)
+    by_size = replace(inner, rounds=N)
+    assert by_size.cost == pytest.approx(256 * inner.cost)
+
+
+def test_a_weight_that_all_have_read_is_taken_back() -> None:
+    schedule, _ = network()
+    (update,) = [s for s in schedule.steps if s.taken]
+    assert "sub" in update.does
+    bare = replace(update, taken=0.0)
+    assert schedule.cost_of(update) == schedule.cost_of(bare) + update.taken
+    alone = schedule.on(1)
+    assert alone.cost_of(update) == alone.cost_of(bare)

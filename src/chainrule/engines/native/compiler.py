@@ -7,7 +7,7 @@ nothing of this.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -17,7 +17,7 @@ from chainrule.engines.native import jit
 from chainrule.engines.native.body import BodyBuilder, plan_memory
 from chainrule.engines.native.code import Code, link_kernels
 from chainrule.engines.native.divide import divides, passes_on
-from chainrule.engines.native.emit import FunctionBuilder, as_written
+from chainrule.engines.native.emit import Clock, FunctionBuilder, as_written
 from chainrule.engines.native.kernels import Kernels, for_loop, remember, times
 from chainrule.engines.native.lower import lower, scratch_bytes
 from chainrule.engines.native.scalar import I8, I32, I64, POINTER
@@ -34,7 +34,7 @@ from chainrule.engines.schedule.schedule import Schedule
 from chainrule.engines.schedule.tiles import in_tiles
 from chainrule.engines.threads import available_cores
 from chainrule.graph.graph import Graph
-from chainrule.graph.node import Node, Value
+from chainrule.graph.node import Value
 from chainrule.graph.program import Entry, Program
 from chainrule.graph.types import Sizes, size_of
 
@@ -76,7 +76,7 @@ class Emitted:
     arena_bytes: int
     private_bytes: int
     conditions: list[Mapping[str, str]]
-    clock: Mapping[Node, int]
+    clock: Clock
 
     def compiled(self) -> Code:
         """The code, with its kernels linked into this process."""
@@ -95,7 +95,7 @@ def emitted(
     entry: Entry,
     blocked: dict[str, int],
     largest: Sizes,
-    clock: dict[Node, int] | None = None,
+    clock: Clock | None = None,
 ) -> Emitted:
     """Write an entry point for sizes up to ``largest``.
 
@@ -147,7 +147,7 @@ def emitted(
         )
     loop = code.new_counter()
     steps = for_loop(b, I64(0), code.word("steps"), "step")
-    with steps as step, code.repeated():
+    with code.clocked(None), steps as step, code.repeated():
         code.count(loop, step)
         for value in graph.inputs[: len(entry.inputs)]:
             at = partial(code.address, f"input/{value.name}")
@@ -172,7 +172,7 @@ def emitted(
         str(module),
         code.kernels.made,
         tuple(code.kernels.called),
-        schedule,
+        replace(schedule, bodies=code.bodies),
         plan.arena,
         code.private_bytes,
         code.conditions,

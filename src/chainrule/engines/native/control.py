@@ -5,7 +5,8 @@ The body becomes a BodyBuilder of its own, whose memory lies in the scratch of t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -24,7 +25,7 @@ from chainrule.engines.schedule.layout import StridedView, row_major
 from chainrule.engines.schedule.machine import machine
 from chainrule.engines.schedule.maps import in_loops
 from chainrule.engines.schedule.order import ordered
-from chainrule.engines.schedule.sharing import Share
+from chainrule.engines.schedule.schedule import Schedule
 from chainrule.engines.threads import available_cores
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
@@ -32,8 +33,8 @@ from chainrule.graph.program import Entry
 from chainrule.graph.types import Dim, DType, Sizes, size_of
 
 Scratch = Callable[[Node, Sizes], int]
-#: A body's memory, where its values lie, and how threads divide its nodes.
-Planned = tuple[MemoryPlan, Layouts, Mapping[Node, Share | None]]
+#: A body's memory, where its values lie, and its schedule.
+Planned = tuple[MemoryPlan, Layouts, Schedule]
 
 
 def _planned(
@@ -49,7 +50,7 @@ def _planned(
     cost = machine(available_cores())
     first = frozenset(invariant(entry.graph, steady))
     schedule = ordered(entry, views, largest, cost, divides(views), first)
-    entry, shares = schedule.entry, schedule.shares
+    entry = schedule.entry
     graph = entry.graph
     kept = [v for node in invariant(graph, steady) for v in node.outputs if v]
     entry = entry.with_graph(Graph(graph.name, graph.inputs, (*graph.outputs, *kept)))
@@ -59,7 +60,7 @@ def _planned(
         for value in inner.outputs:
             if value is not None and value not in layouts.known:
                 layouts.add(inner)
-    return plan, layouts, shares
+    return plan, layouts, schedule
 
 
 def invariant(graph: Graph, steady: int) -> list[Node]:
@@ -110,10 +111,14 @@ def scan(builder: BodyBuilder, node: Node) -> None:
     for source, held in zip(node.inputs[constants:fixed], outputs):
         builder.share = builder.share_like(source)
         builder.copy(source, held)
-    plan, layouts, shares = scan_plan(node, code.largest, code.scratch)
+    plan, layouts, schedule = scan_plan(node, code.largest, code.scratch)
+    length = node.attrs["length"]
+    schedule = replace(schedule, rounds=length, bodies=code.bodies)
+    code.bodies[node] = (schedule,)
     base, low, _ = builder.arena_space
     offset = builder.plan.scratch.get(node, 0)
-    inner = BodyBuilder(code, plan, layouts, shares, (base, low + offset, 0))
+    space = (base, low + offset, 0)
+    inner = BodyBuilder(code, plan, layouts, schedule.shares, space)
     entry = plan.entry
     graph = entry.graph
     sequences = node.inputs[fixed:]
@@ -132,7 +137,7 @@ def scan(builder: BodyBuilder, node: Node) -> None:
     before = invariant(graph, constants)
     inner.run(before)
     every = [n for n in graph.nodes if n not in set(before)]
-    length, loop = node.attrs["length"], code.new_counter()
+    loop = code.new_counter()
     with for_loop(b, I64(0), code.dim(length), "t") as i, code.repeated():
         t = b.sub(b.sub(code.dim(length), I64(1)), i) if node.attrs["reverse"] else i
         code.count(loop, t)
@@ -213,12 +218,12 @@ def cond(builder: BodyBuilder, node: Node) -> None:
         code.barrier()
     taken = load(b, builder.pointer(which), DType.bool)
     plans = cond_plans(node, code.largest, code.scratch)
+    code.bodies[node] = tuple([replace(s, bodies=code.bodies) for *_, s in plans])
     with b.if_else(taken) as branches:
-        for branch, (plan, layouts, shares) in zip(branches, plans, strict=True):
+        for branch, (plan, layouts, schedule) in zip(branches, plans, strict=True):
             with branch:
-                inner = BodyBuilder(
-                    code, plan, layouts, shares, (base, low + offset, 0)
-                )
+                space = (base, low + offset, 0)
+                inner = BodyBuilder(code, plan, layouts, schedule.shares, space)
                 graph = plan.entry.graph
                 for value, outer in zip(graph.inputs, operands, strict=True):
                     view = builder.view(outer)

@@ -26,6 +26,7 @@ from chainrule.engines.native.kernels import (
 from chainrule.engines.native.nests import Part
 from chainrule.engines.native.scalar import I8, I32, I64, POINTER
 from chainrule.engines.native.thread_pool import emit_barrier, emit_ticks
+from chainrule.engines.schedule.schedule import Schedule
 from chainrule.engines.schedule.sharing import (
     Access,
     Pending,
@@ -33,6 +34,8 @@ from chainrule.engines.schedule.sharing import (
 from chainrule.graph.node import Array, Node
 from chainrule.graph.types import Dim, Sizes, SymbolicDim
 
+#: Where the ticks of a node stand, or of all of them (None).
+Clock = dict[Node | None, int]
 #: The type of entries and segments: context, counters, thread, threads.
 ENTRY = ir.FunctionType(ir.VoidType(), [POINTER, POINTER, I32, I32])
 
@@ -64,7 +67,9 @@ class FunctionBuilder:
         words: where in the context the words stand, by name.
         largest: the sizes that memory is planned for.
         lower, scratch: emit a node, and tell the memory that it needs for itself.
-        clock: for each node the place of its ticks; None where nobody counts them.
+        clock: for each node the place of its ticks, behind which stand those that it
+            has waited; for None that of all steps. None where nobody counts them.
+        bodies: the schedules within loops and branches.
     """
 
     def __init__(
@@ -75,9 +80,11 @@ class FunctionBuilder:
         largest: Sizes,
         lower: Callable[[Any, Node], None],
         scratch: Callable[[Node, Sizes], int],
-        clock: dict[Node, int] | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self.clock = clock
+        self._clocked: list[Node | None] = []
+        self.bodies: dict[Node, tuple[Schedule, ...]] = {}
         self.module, self.kernels, self.words = module, kernels, words
         self.largest, self.lower, self.scratch = largest, lower, scratch
         self.conditions: list[Mapping[str, str]] = []
@@ -201,7 +208,7 @@ class FunctionBuilder:
         return data.bitcast(POINTER)
 
     @contextmanager
-    def clocked(self, node: Node) -> Generator[None]:
+    def clocked(self, node: Node | None) -> Generator[None]:
         """Add up the ticks that thread 0 spends in the block, where that is asked for.
 
         What stands in a loop's body counts for the loop's node too.
@@ -209,20 +216,33 @@ class FunctionBuilder:
         if self.clock is None:
             yield
             return
-        place = self.clock.setdefault(node, len(self.clock))
+        place = self.clock.setdefault(node, 2 * len(self.clock))
+        self._clocked.append(node)
+        with self._ticks([place]):
+            yield
+        self._clocked.remove(node)
+
+    @contextmanager
+    def _ticks(self, places: list[int]) -> Generator[None]:
+        """Add the ticks that thread 0 spends in the block to these words."""
+        if not places:
+            yield
+            return
         before = emit_ticks(self.b)
         yield
-        after = emit_ticks(self.b)
+        more = self.b.sub(emit_ticks(self.b), before)
         with self.one_thread():
-            at = self.b.gep(self.address("clock"), [I64(place)], source_etype=I64)
-            more = self.b.sub(after, before)
-            total = self.b.add(self.b.load(at, typ=I64, align=8), more)
-            self.b.store(total, at, align=8)
+            for place in places:
+                at = self.b.gep(self.address("clock"), [I64(place)], source_etype=I64)
+                total = self.b.add(self.b.load(at, typ=I64, align=8), more)
+                self.b.store(total, at, align=8)
 
     def barrier(self) -> None:
         """Have all threads meet."""
-        b = self.b
-        b.call(emit_barrier(self.module), [self.address("barrier"), self.threads])
+        arguments = [self.address("barrier"), self.threads]
+        clock = self.clock or {}
+        with self._ticks([clock[node] + 1 for node in self._clocked]):
+            self.b.call(emit_barrier(self.module), arguments)
         self.pending.clear()
         for head in self._heads:
             head.open = False

@@ -12,6 +12,7 @@ import math
 import time
 from collections.abc import Mapping
 from ctypes import c_int32, c_void_p
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -30,23 +31,27 @@ from chainrule.engines.native.code import (
 from chainrule.engines.native.identity import identity
 from chainrule.engines.native.thread_pool import BARRIER_BYTES, WORKER, thread_pool
 from chainrule.engines.schedule.layout import from_memory, to_memory
-from chainrule.engines.threads import ThreadChoice, checked, process
+from chainrule.engines.threads import (
+    ThreadChoice,
+    available_cores,
+    checked,
+    process,
+)
 from chainrule.errors import ArgumentError
-from chainrule.graph.node import Array, Node, Value
+from chainrule.graph.node import Array, Value
 from chainrule.graph.program import Entry, Program
 from chainrule.graph.types import NO_SIZES, Sizes, resolve, size_of
 from chainrule.primitives.checks import failed
 
 if TYPE_CHECKING:
     from chainrule.engines.native.compiler import Emitted, Prepared
+    from chainrule.engines.native.emit import Clock
     from chainrule.engines.schedule.profile import Profile
     from chainrule.engines.schedule.schedule import Schedule
 
 #: Inputs and outputs of so many bytes have memory of their own, from which and to which
 #: they are copied: that costs less than to ask an array for its address.
 COPIED = 4096
-#: Runs of a profile, of which the fastest counts.
-ROUNDS = 5
 #: What is known of calls at so many sizes is kept.
 CALLS = 100
 #: Readable bytes behind every buffer.
@@ -121,50 +126,42 @@ class NativeExecutable:
         entry: str,
         inputs: Mapping[str, Array | Buffer],
         *,
-        steps: int,
         sizes: Sizes,
-        threads: int = 1,
     ) -> Profile:
         """Run an entry point and measure each of its nodes; the state stays as it is.
 
-        Args:
-            entry, inputs, steps, sizes: as for :meth:`run`.
-            threads: how many threads run it; the first one's time is measured.
-        """
-        from chainrule.engines.schedule.profile import Profile
+        It runs with as many threads as the executable has, or else with as many as
+        measure best.
 
-        held = {name: array.copy() for name, array in self.state.items()}
+        Args:
+            entry, inputs, sizes: as for :meth:`run`. As many steps are made as are
+                worth measuring, whatever the rows of the inputs.
+        """
+        from chainrule.engines.native.profiling import profile
+
         largest = {name: sizes[name] for name in sorted(sizes)}
-        clock: dict[Node, int] = {}
-        emitted = self.emitted(entry, largest, clock)
+        emitted = self.emitted(entry, largest, clock := {})
         compiled = _Compiled(self.program.entries[entry], self, largest, emitted)
-        call = _Call(compiled, ThreadChoice(threads), sizes, steps == 1)
-        best = math.inf
-        ticks = compiled.ticks
-        for _ in range(ROUNDS):
-            compiled.ticks[:] = 0
-            started = time.perf_counter()
-            call.run(inputs, steps)
-            seconds = time.perf_counter() - started
-            if seconds < best:
-                best, ticks = seconds, compiled.ticks.copy()
-            for name, array in held.items():
-                np.copyto(self.state[name], array)
-        # What the planner has added stands in no schedule.
-        counted = {node: int(ticks[i]) for node, i in clock.items()}
-        return Profile(emitted.schedule, counted, best * 1e6 / steps, sizes)
+        schedule = replace(emitted.schedule, sizes=sizes)
+
+        def calls(steps: int, threads: int) -> _Call:
+            return _Call(compiled, ThreadChoice(threads), sizes, steps == 1)
+
+        asked = self._threads
+        return profile(schedule, clock, compiled, calls, self.state, inputs, asked)
 
     @property
     def schedules(self) -> dict[str, Schedule]:
         """The schedules of the entry points that have run so far."""
+        threads = self._threads or available_cores()
         return {
-            name: self.emitted(name, compiled.largest).schedule
+            name: self.emitted(name, compiled.largest).schedule.on(threads)
             for name, compiled in self._compiled.items()
         }
 
     @kept()
     def emitted(
-        self, entry: str, largest: Sizes, clock: dict[Node, int] | None = None
+        self, entry: str, largest: Sizes, clock: Clock | None = None
     ) -> Emitted:
         """An entry point as text and as a schedule, for sizes up to ``largest``.
 
@@ -254,7 +251,7 @@ class _Compiled:
         for i, address in enumerate(fixed):
             self.words[1 + i] = address
         self.words[5] = self.private_bytes
-        self.ticks = np.zeros(len(emitted.clock if emitted else ()) + 1, np.int64)
+        self.ticks = np.zeros(2 * len(emitted.clock if emitted else ()), np.int64)
         self.words[6] = self.ticks.ctypes.data
         self.private = _buffer((0,), np.dtype(np.uint8))
         for i, array in enumerate(states):

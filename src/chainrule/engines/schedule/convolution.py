@@ -63,6 +63,12 @@ class Convolution:
         return self.group + self.window + self.channels + self.right
 
 
+def shares_itself(node: Node) -> bool:
+    """Whether threads share a node whose result no axis divides: images are shared."""
+    convolution = as_convolution(node)
+    return convolution is not None and not convolution.forward
+
+
 def as_convolution(node: Node) -> Convolution | None:
     """How a node is an implicit product; None where plain loops compute it."""
     if node.primitive is not conv:

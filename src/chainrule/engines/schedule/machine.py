@@ -8,11 +8,25 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from chainrule.engines.schedule.convolution import as_convolution
-from chainrule.engines.schedule.maps import domain_of, is_elementwise, loop_body, tiled
+from chainrule.engines.schedule.layout import StridedView
+from chainrule.engines.schedule.maps import domain_of, is_elementwise, tiled
+from chainrule.engines.schedule.sharing import Share
+from chainrule.engines.schedule.work import (
+    BY_INDEX,
+    arithmetic,
+    bytes_of,
+    count_of,
+    innermost,
+    moved,
+    multiply_adds,
+    written,
+)
 from chainrule.graph.node import Node, Value
+from chainrule.graph.primitive import Primitive
 from chainrule.graph.types import Sizes, resolve
 from chainrule.primitives import (
     checks,
@@ -21,12 +35,17 @@ from chainrule.primitives import (
     elementwise,
     indexing,
     matmul,
+    movement,
     random,
+    reduce,
     sorting,
     trigonometry,
+    windows,
 )
 from chainrule.primitives.matmul import parse_dims
 from chainrule.regions import control
+
+Views = Mapping[Value, StridedView]
 
 
 @dataclass(frozen=True)
@@ -37,60 +56,135 @@ class Machine:
         threads: how many run a step.
         barrier: for all threads to meet.
         call: to call a kernel.
-        multiply_add: one of a product on the tile kernel.
+        row: to begin an innermost loop.
+        multiply_add: one of a product on the tile kernel, in float32.
         slow_multiply_add: one of a contraction in plain loops.
         element: a cheap elementwise operation.
-        function: exp and its like.
+        division: a quotient or a root.
+        turned: to read an element that does not lie beside the one before.
+        added: to add an element to a sum that waits for the one before.
+        compared: the same for a maximum or a product.
+        windowed: to take an element into a window's sum or maximum.
+        indexed: to find an element by its index, and to change it.
         byte: to move one through the own caches.
+        memory_byte: to move one more than all caches hold.
+        copied_byte: to move one in many short rows.
+        far_byte: to find one by its index in main memory.
         foreign_byte: to read one that another core has written.
+        taken_byte: to write one that another core has read.
     """
 
     threads: int
     barrier: float = 1.0
     call: float = 0.03
-    multiply_add: float = 1.1e-5
+    row: float = 3e-3
+    multiply_add: float = 1.76e-5
     slow_multiply_add: float = 1e-3
-    element: float = 1.2e-5
-    function: float = 2e-4
-    byte: float = 2e-5
+    element: float = 1.5e-5
+    division: float = 1e-4
+    turned: float = 4e-4
+    added: float = 1.6e-4
+    compared: float = 4e-4
+    windowed: float = 3.5e-4
+    indexed: float = 1.5e-3
+    byte: float = 1e-5
+    memory_byte: float = 3e-5
+    copied_byte: float = 3.5e-5
+    far_byte: float = 8e-5
     foreign_byte: float = 6e-5
+    taken_byte: float = 1e-4
 
-    def microseconds(self, node: Node, sizes: Sizes) -> float:
-        """µs that a node takes on one thread."""
+    def microseconds(self, node: Node, sizes: Sizes, views: Views) -> float:
+        """µs that a node takes on one thread: to compute, or to move its bytes."""
+        if node.primitive in (matmul.dot_general, conv.conv):
+            return self.call + self._product(node, sizes, views)
+        work = self._work(node, sizes, views)
+        work = max(work, self._traffic(node, moved(node, sizes), sizes))
+        if node.primitive is tiled:
+            work += self._product(node, sizes, views)
+        return self.call + work
+
+    def busiest(self, share: Share | None, work: float, sizes: Sizes) -> float:
+        """µs of the thread that has most to do, where one alone takes ``work``."""
+        if share is None:
+            return work
+        units = resolve((share.units,), sizes)[0]
+        rounds = -(-units // self.threads)
+        return self.call + (work - self.call) * rounds / units
+
+    def _traffic(self, node: Node, length: int, sizes: Sizes) -> float:
+        """µs to move the bytes that a node moves."""
+        byte = self.copied_byte if node.primitive in _IN_ROWS else self.byte
+        if node.primitive in BY_INDEX:
+            table = bytes_of(node.inputs[0], sizes)
+            byte = self.far_byte if table > CACHE.own_bytes else byte
+        beyond = max(0, length - CACHE.all_bytes)
+        return (length - beyond) * byte + beyond * max(byte, self.memory_byte)
+
+    def _work(self, node: Node, sizes: Sizes, views: Views) -> float:
+        """µs to compute what a node computes."""
         primitive = node.primitive
-        if primitive in (matmul.dot_general, conv.conv, tiled):
-            return self.call + self._product(node, sizes)
-        outputs = [v for v in node.outputs if v is not None]
-        read = node.inputs[1:] if primitive in _BY_INDEX else node.inputs
-        count = max(count_of(v, sizes) for v in (*read, *outputs))
-        moved = sum(bytes_of(v, sizes) for v in (*read, *outputs))
-        each = self.element
-        if is_elementwise(node):
-            body = loop_body(node)
-            nodes = [node] if body is None else body.nodes
-            each = sum(
-                self.function if n.primitive in _FUNCTIONS else self.element
-                for n in nodes
-            )
-        elif primitive in _HEAVY:
-            each = self.function
-        return self.call + count * each + moved * self.byte
+        if is_elementwise(node) or primitive in (movement.copy, tiled):
+            return self._loop(node, sizes, views)
+        if primitive in _REDUCTIONS:
+            return self._reduction(node, sizes, views)
+        if primitive in _WINDOWS:
+            return self._windows(node, sizes, views)
+        if primitive in _UPDATES:
+            return count_of(node.inputs[1], sizes) * self.indexed
+        made = max(count_of(v, sizes) for v in written(node))
+        if primitive in BY_INDEX:
+            return count_of(node.inputs[-1], sizes) * self.row + made * self.element
+        count = max([made, *(count_of(v, sizes) for v in node.inputs)])
+        return count * _FUNCTIONS.get(primitive, self.element)
 
-    def _product(self, node: Node, sizes: Sizes) -> float:
-        window = node.primitive is conv.conv and as_convolution(node) is None
-        slow = window or not node.inputs[0].dtype.is_float
-        each = self.slow_multiply_add if slow else self.multiply_add
-        return multiply_adds(node, sizes) * each
+    def _loop(self, node: Node, sizes: Sizes, views: Views) -> float:
+        """A loop over elements: rows as long as all operands go on without a gap."""
+        count = math.prod(resolve(domain_of(node), sizes))
+        each = sum(_FUNCTIONS.get(n.primitive, self.element) for n in arithmetic(node))
+        each += self.division * sum(n.primitive in _DIVISIONS for n in arithmetic(node))
+        length, turned = innermost(node, sizes, views)
+        rows = count / max(length, 1)
+        return rows * self.row + count * (each + turned * self.turned)
 
+    def _reduction(self, node: Node, sizes: Sizes, views: Views) -> float:
+        """Sums side by side, in rows; or one after another, from a length on faster."""
+        (x,) = node.inputs
+        count, view = count_of(x, sizes), views[x]
+        kept = [a for a in view.axes if resolve((x.shape[a],), sizes)[0] != 1]
+        last = kept[-1] if kept else 0
+        length = resolve((x.shape[last],), sizes)[0] if x.shape else 1
+        if x.shape and last not in node.attrs["axes"]:
+            return count / max(length, 1) * self.row + count * self.element
+        if node.primitive is not movement.reduce_sum:
+            return count * self.compared
+        return count * (self.added if length < CACHE.lanes_from else self.element)
 
-def multiply_adds(node: Node, sizes: Sizes) -> int:
-    """The multiply-adds of a product or convolution; 0 for other nodes."""
-    if node.primitive not in (matmul.dot_general, conv.conv, tiled):
-        return 0
-    d = parse_dims(node.attrs["dims"])
-    kernel = node.inputs[1]
-    summed = [kernel.shape[d.rhs.index(c)] for c in (*d.contracted, *d.window)]
-    return math.prod(resolve((*domain_of(node), *summed), sizes))
+    def _windows(self, node: Node, sizes: Sizes, views: Views) -> float:
+        """Rows of channels, one for each element of each window."""
+        out = written(node)[0]
+        axes = set(node.attrs["axes"])
+        touched = count_of(out, sizes) * math.prod(node.attrs["window"])
+        inner = views[out].axes[-1]
+        channels = 1 if inner in axes else resolve((out.shape[inner],), sizes)[0]
+        return touched / max(channels, 1) * self.row + touched * self.windowed
+
+    def _product(self, node: Node, sizes: Sizes, views: Views) -> float:
+        """Multiply-adds, of which whole vectors are made."""
+        out, dtype = written(node)[0], node.inputs[0].dtype
+        count = multiply_adds(node, sizes)
+        convolution = as_convolution(node)
+        window = node.primitive is conv.conv and convolution is None
+        if window or not dtype.is_float:
+            return count * self.slow_multiply_add
+        letters = parse_dims(node.attrs["dims"]).out
+        letter = letters[-1:] if convolution is None else convolution.right
+        lanes = CACHE.vector_bytes // dtype.itemsize
+        side = [domain_of(node)[letters.index(letter)]] if letter else [1]
+        (columns,) = resolve(tuple(side), sizes)
+        if columns and not (views[out].blocking or node.primitive is tiled):
+            count = count // columns * (-(-columns // lanes) * lanes)
+        return count * self.multiply_add * dtype.itemsize / 4
 
 
 @dataclass(frozen=True)
@@ -103,6 +197,10 @@ class Cache:
         depth: values of k in a block.
         panel_bytes: a panel of B that is larger is cut into blocks of k.
         far_bytes: lines further apart fall into the same few sets of a cache.
+        own_bytes: what a core keeps for itself.
+        all_bytes: what stays out of main memory.
+        vector_bytes: of a vector, whole ones of which a product computes.
+        lanes_from: elements of a row from which on a sum is many side by side.
         tiled_depth: the longest sums of a product whose tiles go straight into the loop
             that reads them: beside longer ones that loop is short, and the product
             better off with all registers.
@@ -113,46 +211,50 @@ class Cache:
     depth: int = 256
     panel_bytes: int = 160 * 1024
     far_bytes: int = 2048
+    own_bytes: int = 1024 * 1024
+    all_bytes: int = 16 * 1024 * 1024
+    vector_bytes: int = 64
+    lanes_from: int = 256
     tiled_depth: int = 64
 
 
 CACHE = Cache()
 
-#: Elementwise primitives that take a polynomial.
-_FUNCTIONS = frozenset(
+#: µs of an element where it takes a polynomial, or as long.
+_FUNCTIONS: dict[Primitive, float] = {
+    elementwise.exp: 2.2e-4,
+    elementwise.expm1: 2.3e-4,
+    elementwise.log: 3.4e-4,
+    elementwise.log1p: 4.1e-4,
+    elementwise.tanh: 3.8e-4,
+    elementwise.sigmoid: 3.8e-4,
+    elementwise.erf: 4.7e-4,
+    elementwise.erfc: 7e-4,
+    elementwise.pow_: 2.7e-3,
+    trigonometry.sin: 2.3e-3,
+    trigonometry.cos: 2.3e-3,
+    trigonometry.atan2: 1.5e-3,
+    random.random_bits: 9e-4,
+    sorting.argsort: 5e-2,
+}
+_DIVISIONS = frozenset((elementwise.div, elementwise.sqrt))
+_REDUCTIONS = frozenset((movement.reduce_sum, reduce.reduce_max, reduce.reduce_prod))
+_WINDOWS = frozenset(
     (
-        elementwise.exp,
-        elementwise.log,
-        elementwise.log1p,
-        elementwise.expm1,
-        elementwise.tanh,
-        elementwise.sigmoid,
-        elementwise.erf,
-        elementwise.erfc,
-        elementwise.pow_,
-        trigonometry.sin,
-        trigonometry.cos,
-        trigonometry.atan2,
+        windows.window_sum,
+        windows.window_max,
+        windows.window_argmax,
+        windows.window_best,
     )
 )
-#: What reads only those rows or elements of its first operand that it is asked for.
-_BY_INDEX = frozenset((indexing.take, indexing.gather, indexing.dynamic_slice))
-#: What takes long for an element though it is no loop over elements.
-_HEAVY = frozenset((random.random_bits, sorting.argsort))
+#: What changes elements that it finds by their indices.
+_UPDATES = frozenset((indexing.scatter_add, indexing.scatter_add_along))
+#: What copies many short rows.
+_IN_ROWS = frozenset((movement.concatenate, movement.pad))
 #: Nodes with loops or branches within: they divide their work themselves.
 NESTED = frozenset((control.scan, control.cond))
 #: Nodes that take no time.
 FREE = frozenset((creation.constant, checks.require))
-
-
-def count_of(value: Value, sizes: Sizes) -> int:
-    """The elements of a value."""
-    return math.prod(resolve(value.shape, sizes))
-
-
-def bytes_of(value: Value, sizes: Sizes) -> int:
-    """The bytes of a value."""
-    return count_of(value, sizes) * value.dtype.itemsize
 
 
 @functools.cache

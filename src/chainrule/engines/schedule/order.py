@@ -14,13 +14,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 
 from chainrule.engines.schedule.alignment import aligned
 from chainrule.engines.schedule.layout import StridedView
-from chainrule.engines.schedule.machine import NESTED, Machine, bytes_of
+from chainrule.engines.schedule.machine import NESTED, Machine
 from chainrule.engines.schedule.maps import domain_of, folds_of
 from chainrule.engines.schedule.schedule import Memory, Schedule, Step, overwritten
 from chainrule.engines.schedule.sharing import Key, Pending, Share, share_of
+from chainrule.engines.schedule.work import bytes_of, written
 from chainrule.graph.build import replay, tracing
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
@@ -58,6 +60,7 @@ class _Orderer:
         self.owner: dict[object, Key] = dict(owners)
         self.after = overwritten(entry, views)
         self.pending = Pending()
+        self.spread: set[object] = set()  # what every thread has read
 
     def find(self, first: frozenset[Node]) -> list[list[Step]]:
         """All nodes, phase by phase."""
@@ -100,11 +103,12 @@ class _Orderer:
                 return None
             self._note(node, None)
             return step
-        work = self.machine.microseconds(node, self.sizes)
+        work = self.machine.microseconds(node, self.sizes, self.views)
+        busiest = partial(self.machine.busiest, work=work, sizes=self.sizes)
         best: tuple[float, bool, Share | None] | None = None
         quiet: tuple[float, Share | None] | None = None
         for share in self._options(node):
-            cost, waits = self._cost(node, share, work)
+            cost, waits = self._cost(node, share, busiest(share))
             if best is None or cost < best[0]:
                 best = (cost, waits, share)
             if not waits and (quiet is None or cost < quiet[0]):
@@ -116,8 +120,9 @@ class _Orderer:
             chosen = quiet[1]
         else:
             return None
+        taken = self._taken(node)
         self._note(node, chosen)
-        return Step(node, chosen, self._busiest(chosen, work))
+        return Step(node, chosen, work, taken)
 
     def _options(self, node: Node) -> list[Share | None]:
         """The divisions that are weighed: those of operands, fresh ones, none."""
@@ -155,18 +160,9 @@ class _Orderer:
                 found.append(Share(len(shape) - 1, wide, columns // wide))
         return found
 
-    def _busiest(self, share: Share | None, work: float) -> float:
-        """µs of the thread with most work."""
-        if share is None:
-            return work
-        units = resolve((share.units,), self.sizes)[0]
-        rounds = -(-units // self.machine.threads)
-        return self.machine.call + (work - self.machine.call) * rounds / units
-
-    def _cost(self, node: Node, share: Share | None, work: float) -> tuple[float, bool]:
-        """µs of the busiest thread, and whether the threads have to meet before."""
+    def _cost(self, node: Node, share: Share | None, cost: float) -> tuple[float, bool]:
+        """µs with what others have written, and whether threads have to meet before."""
         machine = self.machine
-        cost = self._busiest(share, work)
         accesses = self.memory.accesses(node, share)
         waits = any(map(self.pending.conflict, accesses))
         for i, value in enumerate(node.inputs):
@@ -179,11 +175,20 @@ class _Orderer:
             cost += machine.barrier  # whoever reads whole rows will have to wait
         return cost, waits
 
+    def _taken(self, node: Node) -> float:
+        """µs of a thread to write over what all of them have read."""
+        mine = [v for v in written(node) if self.memory.place(v) in self.spread]
+        length = sum(bytes_of(v, self.sizes) for v in mine)
+        return length / self.machine.threads * self.machine.taken_byte
+
     def _note(self, node: Node, share: Share | None) -> None:
         for access in self.memory.accesses(node, share):
             self.pending.add(access)
             if access.write:
                 self.owner[access.space] = access.key
+                self.spread.discard(access.space)
+            elif access.key is None:
+                self.spread.add(access.space)
 
 
 def ordered(
@@ -222,10 +227,10 @@ def ordered(
             new[old] = value
         its = made[0].node
         assert its is not None
-        return replace(step, node=its)
+        return replace(step, node=its, once=node in first)
 
     with tracing():
         made = tuple([tuple([anew(step) for step in phase]) for phase in phases])
     outputs = [new.get(v, v) for v in graph.outputs]
     turned = entry.with_graph(Graph(graph.name, graph.inputs, outputs))
-    return Schedule(turned, made)
+    return Schedule(turned, made, sizes, machine)

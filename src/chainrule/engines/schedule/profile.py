@@ -2,14 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
-from chainrule.engines.schedule.machine import bytes_of, multiply_adds
-from chainrule.engines.schedule.schedule import Schedule, Step, described
+from chainrule.engines.schedule.schedule import Schedule, Step
+from chainrule.engines.schedule.work import flops, moved, written
 from chainrule.graph.node import Node, Value
 from chainrule.graph.text_writer import value_names
-from chainrule.graph.types import Sizes
+
+#: Steps of which each takes a smaller share of the work are told of together.
+SHOWN = 0.005
+_HEAD = "      µs      %  predicted  of roof   GFLOP/s       kB  phase  what"
+
+
+@dataclass(frozen=True)
+class Roof:
+    """What a machine reaches at most, with the threads of a profile.
+
+    Attributes:
+        gflops: billions of FLOPs a second in float32, fma by fma.
+        gigabytes: read and written a second, of ``length`` bytes again and again.
+        length: the bytes that a step touches.
+    """
+
+    gflops: float
+    gigabytes: float
+    length: int
+
+    def microseconds(self, flops: float, length: int) -> float:
+        """What so many FLOPs and bytes take at least."""
+        return max(flops / self.gflops, length / self.gigabytes) / 1e3
+
+    def __str__(self) -> str:
+        return (
+            f"{self.gflops:,.0f} GFLOP/s in fma, {self.gigabytes:,.0f} GB/s through "
+            f"the {self.length / 1e6:,.1f} MB of a step"
+        )
 
 
 @dataclass(frozen=True)
@@ -17,21 +47,59 @@ class Measured:
     """A step of a schedule as it ran.
 
     Attributes:
-        step: its place, its division, and the µs that were predicted.
-        microseconds: what it took.
+        step: its place and its division.
+        phase: the number of its phase.
+        microseconds: what it took in all rounds of a loop, waiting left out.
+        waited: µs that the first thread waited for others before or within it.
+        predicted: µs that it was expected to take.
         bytes: of what it reads and writes.
-        flops: 2 for each multiply-add of a product, 1 for each result of other nodes.
+        flops: 2 for each multiply-add of a product, 1 for each other operation.
+        least: µs that its FLOPs and bytes take at the roof.
+        within: the steps of each body of a loop or of branches. They are part of it.
     """
 
     step: Step
+    phase: int
     microseconds: float
+    waited: float
+    predicted: float
     bytes: int
     flops: int
+    least: float
+    within: tuple[tuple[Measured, ...], ...]
 
     @property
     def gflops(self) -> float:
         """Billions of operations a second."""
         return self.flops / max(self.microseconds, 1e-9) / 1e3
+
+    @property
+    def reached(self) -> float:
+        """The share of the roof: what it takes at least over what it took."""
+        return self.least / max(self.microseconds, 1e-9)
+
+    @property
+    def own(self) -> float:
+        """µs that are no part of what is within it."""
+        return self.microseconds - sum(p.microseconds for b in self.within for p in b)
+
+    def plain(self) -> dict[str, Any]:
+        """All of it as JSON has it."""
+        node = self.step.node
+        return {
+            "scope": node.scope,
+            "does": self.step.does,
+            "makes": [str(v.type) for v in written(node)],
+            "phase": self.phase,
+            "threads": self.step.who,
+            "microseconds": self.microseconds,
+            "waited": self.waited,
+            "predicted": self.predicted,
+            "bytes": self.bytes,
+            "flops": self.flops,
+            "of_roof": self.reached,
+            "within": [[part.plain() for part in body] for body in self.within],
+        }
 
 
 @dataclass(frozen=True)
@@ -39,55 +107,137 @@ class Profile:
     """What each step of a schedule took; ``print(profile)`` shows the longest first.
 
     Attributes:
-        schedule: what ran.
-        ticks: what the processor counted for each node.
-        microseconds: what all of it took.
-        sizes: the sizes it ran for.
+        schedule: what ran, for the sizes and with the threads that it ran with.
+        spent: µs of the first thread for each node, and between them (None): the
+            fastest of many, since others use the machine too.
+        waits: µs that it waited for other threads, in all (None) and at each node.
+        fastest: µs of the fastest whole step.
+        roof: what the machine reaches at most.
     """
 
     schedule: Schedule
-    ticks: Mapping[Node, int]
-    microseconds: float
-    sizes: Sizes
+    spent: Mapping[Node | None, float]
+    waits: Mapping[Node | None, float]
+    fastest: float
+    roof: Roof
 
     @property
     def steps(self) -> list[Measured]:
-        """The steps in running order."""
-        total = sum(self.ticks.get(s.node, 0) for s in self.schedule.steps) or 1
-        each = self.microseconds / total
-        return [
-            Measured(
-                step,
-                self.ticks.get(step.node, 0) * each,
-                sum(bytes_of(v, self.sizes) for v in _touched(step.node)),
-                _flops(step.node, self.sizes),
-            )
-            for step in self.schedule.steps
-            if not step.free
-        ]
+        """The steps in running order; those of loops stand within these."""
+        return list(self._measured(self.schedule))
+
+    @cached_property
+    def microseconds(self) -> float:
+        """µs of a step in which nothing is slower than it has to be."""
+        parts = sum(part.microseconds for part in self.steps)
+        return parts + self.rest + self.waited
+
+    @property
+    def waited(self) -> float:
+        """µs that the first thread waited for others."""
+        return self.waits.get(None, 0.0)
+
+    @property
+    def rest(self) -> float:
+        """µs between the steps: the call, copies of results, conditions."""
+        return self.spent.get(None, 0.0)
+
+    def _measured(self, schedule: Schedule) -> Iterator[Measured]:
+        working = [[s for s in phase if not s.free] for phase in schedule.phases]
+        for number, phase in enumerate(filter(None, working), 1):
+            for step in phase:
+                yield self._step(schedule, step, number)
+
+    def _step(self, schedule: Schedule, step: Step, phase: int) -> Measured:
+        node, times = step.node, schedule.times(step)
+        bodies = tuple([tuple(self._measured(b)) for b in schedule.within(step)])
+        within = [part for body in bodies for part in body]
+        if bodies:
+            least = sum(part.least for part in within)
+            work = sum(p.bytes for p in within), sum(p.flops for p in within)
+        else:
+            work = moved(node, schedule.sizes), flops(node, schedule.sizes)
+            # Half as many numbers of twice the bytes fit into a vector.
+            width = max(v.dtype.itemsize for v in written(node)) / 4
+            least = self.roof.microseconds(work[1] * width, work[0])
+        return Measured(
+            step=step,
+            phase=phase,
+            microseconds=self.spent.get(node, 0.0),
+            waited=self.waits.get(node, 0.0),
+            predicted=schedule.cost_of(step),
+            bytes=work[0] * times,
+            flops=work[1] * times,
+            least=least * times,
+            within=bodies,
+        )
+
+    def plain(self) -> dict[str, Any]:
+        """All of it as JSON has it."""
+        return {
+            "entry": self.schedule.entry.name,
+            "sizes": dict(self.schedule.sizes),
+            "threads": self.schedule.machine.threads,
+            "microseconds": self.microseconds,
+            "fastest": self.fastest,
+            "waited": self.waited,
+            "rest": self.rest,
+            "predicted": self.schedule.cost,
+            "roof": vars(self.roof),
+            "steps": [part.plain() for part in self.steps],
+        }
 
     def __str__(self) -> str:
-        names = value_names(self.schedule.entry.graph)
         lines = [
-            f"profile of {self.schedule.entry.name}, {self.microseconds:.1f} µs a step",
-            "      µs      %  predicted   GFLOP/s     kB",
+            f"profile of {self.schedule.title}: {self.microseconds:,.1f} µs a step "
+            f"with each part at its fastest, {self.fastest:,.1f} the fastest step",
+            f"roof: {self.roof}",
+            _HEAD,
+            *self._rows(self.steps, self.schedule, ""),
+            self._line(self.waited, "waiting for other threads"),
+            self._line(self.rest, "between all these"),
         ]
-        for part in sorted(self.steps, key=lambda m: -m.microseconds):
-            share = 100 * part.microseconds / self.microseconds
-            lines.append(
-                f"{part.microseconds:8.2f} {share:6.1f} {part.step.cost:10.2f}"
-                f" {part.gflops:9.1f} {part.bytes / 1e3:6.0f}"
-                f"  {described(part.step, names)}"
-            )
         return "\n".join(lines)
 
+    def _percent(self, microseconds: float) -> str:
+        return f"{100 * microseconds / max(self.microseconds, 1e-9):6.1f}"
 
-def _touched(node: Node) -> list[Value]:
-    return [v for v in (*node.inputs, *node.outputs) if v is not None]
+    def _rows(
+        self, parts: Sequence[Measured], schedule: Schedule, indent: str
+    ) -> Iterator[str]:
+        """A line a step, the longest first; what is within a loop stands below it."""
+        names = value_names(schedule.entry.graph)
+        parts = sorted(parts, key=lambda part: -part.microseconds)
+        least = SHOWN * sum(part.microseconds for part in self.steps)
+        shown = [p for p in parts if p.microseconds >= least]
+        for part in shown or parts[:1]:
+            yield (
+                f"{part.microseconds:8.2f} {self._percent(part.microseconds)} "
+                f"{part.predicted:10.2f} {100 * part.reached:6.0f} % "
+                f"{part.gflops:9.1f} {part.bytes / 1e3:8,.0f} {part.phase:6} "
+                f" {indent}{_told(part.step, names)}"
+            )
+            bodies = schedule.within(part.step)
+            for body, inner in zip(bodies, part.within, strict=True):
+                yield from self._rows(inner, body, indent + "  · ")
+            if part.own >= least and part.within:
+                yield self._line(part.own, f"{indent}  · around them")
+        left = parts[len(shown or parts[:1]) :]
+        if left:
+            total = sum(part.microseconds for part in left)
+            expected = sum(part.predicted for part in left)
+            yield self._line(total, f"{indent}{len(left)} others", f"{expected:10.2f}")
+
+    def _line(self, microseconds: float, what: str, predicted: str = "") -> str:
+        """A line without work of its own."""
+        share = self._percent(microseconds)
+        return f"{microseconds:8.2f} {share} {predicted:46} {what}"
 
 
-def _flops(node: Node, sizes: Sizes) -> int:
-    products = multiply_adds(node, sizes)
-    if products:
-        return 2 * products
-    return sum(bytes_of(v, sizes) // v.dtype.itemsize for v in node.outputs if v)
+def _told(step: Step, names: Mapping[Value, str]) -> str:
+    """What a step makes, how, and who does it; its operands stand in the schedule."""
+    node = step.node
+    first, *others = written(node)
+    where = f"{node.scope}: " if node.scope else ""
+    more = f" and {len(others)} more" if others else ""
+    return f"{where}%{names[first]}: {first.type}{more} = {step.does}, {step.who}"

@@ -7,11 +7,12 @@ without running anything.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from chainrule.engines.schedule.alignment import aligned
+from chainrule.engines.schedule.convolution import shares_itself
 from chainrule.engines.schedule.layout import StridedView
-from chainrule.engines.schedule.machine import FREE, NESTED
+from chainrule.engines.schedule.machine import FREE, NESTED, Machine, machine
 from chainrule.engines.schedule.maps import elementwise_inputs, folds_of, tiled
 from chainrule.engines.schedule.sharing import (
     ONE,
@@ -21,13 +22,13 @@ from chainrule.engines.schedule.sharing import (
     Share,
     key_of,
 )
+from chainrule.engines.schedule.work import arithmetic, written
 from chainrule.errors import GraphError
-from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
 from chainrule.graph.program import Entry
 from chainrule.graph.text_writer import value_names
+from chainrule.graph.types import Dim, Sizes, resolve
 from chainrule.primitives.checks import require
-from chainrule.primitives.movement import broadcast_to
 
 
 @dataclass(frozen=True)
@@ -37,12 +38,17 @@ class Step:
     Attributes:
         node: what is computed.
         share: how threads divide it; None for thread 0 alone.
-        cost: µs that it is expected to take.
+        work: µs that one thread is expected to take for it.
+        taken: µs more where others have read what it writes, so that each of several
+            threads has to take it back.
+        once: whether it stands before the loop in whose body it is.
     """
 
     node: Node
     share: Share | None
-    cost: float = 0.0
+    work: float = 0.0
+    taken: float = 0.0
+    once: bool = False
 
     @property
     def free(self) -> bool:
@@ -50,16 +56,50 @@ class Step:
         primitive = self.node.primitive
         return primitive in FREE or (primitive.view and primitive is not require)
 
+    @property
+    def does(self) -> str:
+        """What is done; of a loop over elements all that is fused into it."""
+        node = self.node
+        if node.primitive in NESTED or "body" not in node.attrs:
+            return node.primitive.name
+        names = [n.primitive.name for n in arithmetic(node)]
+        names += ["sum"] * sum(map(bool, folds_of(node)))
+        return "·".join(["dot_general"] * (node.primitive is tiled) + names)
+
+    @property
+    def who(self) -> str:
+        """Which threads do it."""
+        if self.node.primitive in NESTED or shares_itself(self.node):
+            return "all threads"
+        share = self.share
+        if share is None:
+            return "one thread"
+        return f"{share.units} parts of axis {share.axis}"
+
 
 @dataclass(frozen=True)
 class Schedule:
     """An entry point in running order, phase by phase; threads meet between phases.
 
     ``print(schedule)`` shows what runs when, who has which part, and what it costs.
+
+    Attributes:
+        entry: the entry point, or the body of a loop.
+        phases: the steps of each phase.
+        sizes: the largest sizes that it is made for.
+        machine: what things cost.
+        rounds: how often a body runs.
+        bodies: the schedules within loops, and within branches (the true one first).
     """
 
     entry: Entry
     phases: tuple[tuple[Step, ...], ...]
+    sizes: Sizes
+    machine: Machine
+    rounds: Dim = 1
+    bodies: Mapping[Node, tuple[Schedule, ...]] = field(
+        default_factory=dict[Node, "tuple[Schedule, ...]"]
+    )
 
     @property
     def steps(self) -> Iterator[Step]:
@@ -72,39 +112,76 @@ class Schedule:
         """How threads divide each node."""
         return {step.node: step.share for step in self.steps}
 
+    @property
+    def cost(self) -> float:
+        """µs that it is expected to take, in all rounds."""
+        return sum(map(self.cost_of, self.steps))
+
+    def cost_of(self, step: Step) -> float:
+        """µs that a step is expected to take, in all rounds.
+
+        Of branches the dearer one counts.
+        """
+        within = [body.cost for body in self.within(step)]
+        alone = self.machine.busiest(step.share, step.work, self.sizes)
+        if shares_itself(step.node):
+            alone = step.work / self.machine.threads
+        if self.machine.threads > 1:
+            alone += step.taken
+        each = max(within, default=alone)
+        return each * self.times(step)
+
+    def on(self, threads: int) -> Schedule:
+        """The same as so many threads run it."""
+        return replace(self, machine=machine(threads))
+
+    def times(self, step: Step) -> int:
+        """How often a step runs."""
+        return 1 if step.once else resolve((self.rounds,), self.sizes)[0]
+
+    def within(self, step: Step) -> list[Schedule]:
+        """The schedules within a step."""
+        bodies = self.bodies.get(step.node, ())
+        return [replace(b, machine=self.machine, sizes=self.sizes) for b in bodies]
+
+    @property
+    def title(self) -> str:
+        """What it is for: an entry point, sizes, threads."""
+        sizes = ", ".join(f"{name} = {size}" for name, size in self.sizes.items())
+        number = self.machine.threads
+        who = "one thread" if number == 1 else f"{number} threads"
+        return f"{self.entry.name}{sizes and f' for {sizes}'} on {who}"
+
     def __str__(self) -> str:
+        return "\n".join([f"schedule {self.title}", *self._lines()])
+
+    def _lines(self) -> Iterator[str]:
         names = value_names(self.entry.graph)
-        lines = [f"schedule {self.entry.name}"]
-        for number, phase in enumerate(self.phases, 1):
-            work = [step for step in phase if not step.free]
-            if not work:
-                continue
-            lines.append(f"phase {number}, {sum(s.cost for s in work):.1f} µs")
-            lines += [
-                f"  {described(step, names)}, {step.cost:.1f} µs" for step in work
-            ]
-        return "\n".join(lines)
+        working = [[step for step in phase if not step.free] for phase in self.phases]
+        for number, phase in enumerate(filter(None, working), 1):
+            yield f"phase {number}, {sum(map(self.cost_of, phase)):.1f} µs"
+            for step in phase:
+                yield f"  {described(step, names)}, {self.cost_of(step):.1f} µs"
+                for body in self.within(step):
+                    yield from (f"    {line}" for line in body._lines())
+
+
+class Schedules(tuple[Schedule, ...]):
+    """Schedules of several entry points; ``print`` shows one after the other."""
+
+    def __str__(self) -> str:
+        return "\n\n".join(map(str, self)) or "nothing has run yet"
+
+    __repr__ = __str__
 
 
 def described(step: Step, names: Mapping[Value, str]) -> str:
     """A step in a line: what it makes of what, and who does it."""
     node = step.node
-    made = ", ".join(f"%{names[v]}: {v.type}" for v in node.outputs if v is not None)
+    made = ", ".join(f"%{names[v]}: {v.type}" for v in written(node))
     given = ", ".join(f"%{names.get(v, '?')}" for v in node.inputs)
-    does = node.primitive.name
-    if "body" in node.attrs and node.primitive not in NESTED:
-        body: Graph = node.attrs["body"]
-        does = "·".join(
-            n.primitive.name
-            for n in body.nodes
-            if n.inputs and n.primitive is not broadcast_to
-        )
-        does += "·sum" * sum(map(bool, folds_of(node)))
-        does = f"dot_general·{does}" if node.primitive is tiled else does
-    share = step.share
-    who = "one thread" if share is None else f"{share.units} parts of axis {share.axis}"
     where = f"{node.scope}: " if node.scope else ""
-    return f"{where}{made} = {does}({given}), {who}"
+    return f"{where}{made} = {step.does}({given}), {step.who}"
 
 
 class Memory:

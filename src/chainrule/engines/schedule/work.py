@@ -1,0 +1,118 @@
+"""What a node does: how many elements and bytes it reads and writes, how many FLOPs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from chainrule.engines.schedule.layout import StridedView
+from chainrule.engines.schedule.maps import (
+    domain_of,
+    folds_of,
+    is_elementwise,
+    loop_body,
+    tiled,
+)
+from chainrule.graph.node import Node, Value
+from chainrule.graph.types import Sizes, resolve
+from chainrule.primitives import conv, indexing, matmul, movement, reduce
+from chainrule.primitives.creation import constant
+from chainrule.primitives.matmul import parse_dims
+
+#: What reads only those rows or elements of its first operand that it is asked for.
+BY_INDEX = frozenset((indexing.take, indexing.gather, indexing.dynamic_slice))
+#: What adds up or compares all elements of its operand.
+_REDUCTIONS = frozenset((movement.reduce_sum, reduce.reduce_max, reduce.reduce_prod))
+
+
+def count_of(value: Value, sizes: Sizes) -> int:
+    """The elements of a value."""
+    return math.prod(resolve(value.shape, sizes))
+
+
+def bytes_of(value: Value, sizes: Sizes) -> int:
+    """The bytes of a value."""
+    return count_of(value, sizes) * value.dtype.itemsize
+
+
+def written(node: Node) -> list[Value]:
+    """What a node computes."""
+    return [v for v in node.outputs if v is not None]
+
+
+def moved(node: Node, sizes: Sizes) -> int:
+    """The bytes that a node reads and writes; of what is looked up, those found."""
+    made = sum(bytes_of(v, sizes) for v in written(node))
+    read = node.inputs
+    if node.primitive in BY_INDEX:
+        made, read = 2 * made, read[1:]
+    return made + sum(bytes_of(_source(v), sizes) for v in read)
+
+
+def _source(value: Value) -> Value:
+    """What lies in memory of a value: what is repeated lies there once."""
+    while value.node is not None and value.node.primitive is movement.broadcast_to:
+        (value,) = value.node.inputs
+    return value
+
+
+def multiply_adds(node: Node, sizes: Sizes) -> int:
+    """The multiply-adds of a product or convolution; 0 for other nodes."""
+    if node.primitive not in (matmul.dot_general, conv.conv, tiled):
+        return 0
+    d = parse_dims(node.attrs["dims"])
+    kernel = node.inputs[1]
+    summed = [kernel.shape[d.rhs.index(c)] for c in (*d.contracted, *d.window)]
+    return math.prod(resolve((*domain_of(node), *summed), sizes))
+
+
+def arithmetic(node: Node) -> list[Node]:
+    """The nodes of a loop over elements that compute something at each of them."""
+    body = node.attrs["body"] if node.primitive is tiled else loop_body(node)
+    nodes = [node] if body is None else body.nodes
+    idle = (constant, movement.broadcast_to)
+    return [n for n in nodes if n.primitive not in idle]
+
+
+def innermost(
+    node: Node, sizes: Sizes, views: Mapping[Value, StridedView]
+) -> tuple[int, int]:
+    """The innermost of a node's loops over elements, as they are merged.
+
+    Returns:
+        its length, and how many operands do not lie side by side along it.
+    """
+    outs = [v for v, units in zip(written(node), folds_of(node)) if not units]
+    read = node.inputs[2:] if node.primitive is tiled else node.inputs
+    mine = [views[v] for v in (*outs, *read) if v.shape]
+    if not mine:
+        return 1, 0
+    order = next((view for view in mine if view.blocking), mine[0])
+    loops = [view.loops(order) for view in mine]
+    depth = range(len(loops[0]) - 1, -1, -1)
+    lengths = resolve(tuple([size for size, _ in loops[0]]), sizes)
+    steps = [resolve(tuple([step for _, step in own]), sizes) for own in loops]
+    turning = [a for a in depth if lengths[a] != 1]
+    if not turning:
+        return 1, 0
+    first, *others = turning
+    length = lengths[first]
+    for a in others:
+        if any(own[a] != length * own[first] for own in steps):
+            break
+        length *= lengths[a]
+    return length, sum(own[first] not in (0, 1) for own in steps)
+
+
+def flops(node: Node, sizes: Sizes) -> int:
+    """2 for a multiply-add of a product, 1 for any other operation on an element.
+
+    What only moves numbers has none.
+    """
+    if node.primitive in _REDUCTIONS:
+        return count_of(node.inputs[0], sizes)
+    made = 2 * multiply_adds(node, sizes)
+    if is_elementwise(node) or node.primitive is tiled:
+        each = len(arithmetic(node)) + sum(map(bool, folds_of(node)))
+        made += each * math.prod(resolve(domain_of(node), sizes))
+    return made

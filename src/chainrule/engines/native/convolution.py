@@ -142,7 +142,8 @@ def _geometry(node: Node, view: StridedView | None, plan: Convolution) -> _Geome
     whole = gap == (1,) * len(gap) and all(max(pair) <= 0 for pair in pads)
     if view is not None and whole:
         strides = [view.strides[d.lhs.index(w)] for w in plan.window]
-        if view.strides[axis] == 1 or channels == 1:
+        known = all(isinstance(s, int) for s in strides)
+        if known and (view.strides[axis] == 1 or channels == 1):
             direct, spatial, channel = True, tuple(strides), 1
     assert all(isinstance(s, int) for s in spatial)
     return _Geometry(

@@ -81,6 +81,8 @@ def passes_on(sizes: Sizes) -> Callable[[Node, Node], bool]:
         simple = as_product(product, blocked=True)
         if simple is None or body is None or width % VECTOR or width > LANES:
             return False
+        if 1 in folds_of(loop):
+            return False  # one thread would do the product too
         shape = product.inputs[simple.a].shape
         letters = parse_dims(product.attrs["dims"])
         mine = (letters.lhs, letters.rhs)[simple.a]

@@ -46,7 +46,7 @@ NODES_AT_MOST = 64
 #: Operands of one loop that move with it: each keeps an address.
 OPERANDS_AT_MOST = 24
 #: Elements of a unit of a fold, at least; smaller sums are one unit.
-FOLDED_FROM = 4096
+FOLDED_FROM = 2048
 
 
 def _fused_types(

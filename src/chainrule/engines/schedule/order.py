@@ -18,7 +18,7 @@ from functools import partial
 
 from chainrule.engines.schedule.alignment import aligned
 from chainrule.engines.schedule.layout import StridedView
-from chainrule.engines.schedule.machine import NESTED, Machine
+from chainrule.engines.schedule.machine import CACHE, NESTED, Machine
 from chainrule.engines.schedule.maps import domain_of, folds_of
 from chainrule.engines.schedule.schedule import Memory, Schedule, Step, overwritten
 from chainrule.engines.schedule.sharing import Key, Pending, Share, share_of
@@ -166,10 +166,15 @@ class _Orderer:
         accesses = self.memory.accesses(node, share)
         waits = any(map(self.pending.conflict, accesses))
         for i, value in enumerate(node.inputs):
-            owner = self.owner.get(self.memory.place(value))
-            if owner is not None and self.memory.read_key(node, i, share) != owner:
-                foreign = bytes_of(value, self.sizes) * (1 - 1 / machine.threads)
-                cost += foreign * machine.foreign_byte
+            place, key = self.memory.place(value), self.memory.read_key(node, i, share)
+            length = bytes_of(value, self.sizes)
+            if place in self.spread and length <= CACHE.own_bytes:
+                continue  # every core has it
+            owner = self.owner.get(place)
+            if owner is not None and key != owner:
+                cost += length * (1 - 1 / machine.threads) * machine.foreign_byte
+            if key is None and place in self.entry.replaces:
+                cost += self._taken_back(length)  # by whoever writes the new one
         made = accesses[0].key
         if made is None or made[0] == "columns":
             cost += machine.barrier  # whoever reads whole rows will have to wait
@@ -178,7 +183,9 @@ class _Orderer:
     def _taken(self, node: Node) -> float:
         """µs of a thread to write over what all of them have read."""
         mine = [v for v in written(node) if self.memory.place(v) in self.spread]
-        length = sum(bytes_of(v, self.sizes) for v in mine)
+        return self._taken_back(sum(bytes_of(v, self.sizes) for v in mine))
+
+    def _taken_back(self, length: int) -> float:
         return length / self.machine.threads * self.machine.taken_byte
 
     def _note(self, node: Node, share: Share | None) -> None:

@@ -102,6 +102,8 @@ class _Orderer:
             if self.pending:
                 return None
             self._note(node, None)
+            for value in written(node):  # by all threads, as the body divides it
+                self.owner.pop(self.memory.place(value), None)
             return step
         work = self.machine.microseconds(node, self.sizes, self.views)
         busiest = partial(self.machine.busiest, work=work, sizes=self.sizes)

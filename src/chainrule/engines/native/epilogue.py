@@ -35,10 +35,6 @@ from chainrule.primitives.movement import broadcast_to
 
 Instruction = Callable[..., str]
 
-#: How far ahead operands are fetched, bytes: so far the processor does not look, for
-#: a tile's other loads come in between.
-AHEAD = 2048
-
 
 def _intrinsic(name: str) -> Instruction:
     def emit(kind: str, suffix: str, *x: Value) -> str:
@@ -107,8 +103,8 @@ def _is_scalar(primitive: Primitive) -> bool:
 class EpilogueKernel(TileKernel):
     """Rows and columns of a product, passed on to an epilogue.
 
-    C is memory for one tile. The tile that waits there is described by three variables:
-    its first element's place in the result, and how many rows it has.
+    C is memory for one tile. Two variables describe the one that waits there: its first
+    element's place in the result, and how many rows it has.
 
     Args:
         module, name, dtype, tile, sizes: as for :class:`TileKernel`.
@@ -237,9 +233,7 @@ class EpilogueKernel(TileKernel):
         known: dict[Any, Value] = {e.body.inputs[0]: product}
         for i, value in enumerate(e.body.inputs[1:]):
             if e.arrays[i]:
-                where = self._at(f"%I{i}", at, v * lanes)
-                known[value] = self._load(where, None)
-                self._prefetch(self._at(where, AHEAD // self.bytes))
+                known[value] = self._load(self._at(f"%I{i}", at, v * lanes), None)
             else:
                 known[value] = self._scalars[i]
         for node in e.body.nodes:

@@ -73,17 +73,15 @@ def contents(directory: Path) -> dict[str, dict[str, Any] | None]:
     return {p.name: content(p) if p.suffix == ".ckpt" else None for p in files}
 
 
-def killed(run: Callable[[Path], Any], place: Path, times: int, each: int = 5) -> int:
+def killed(run: Callable[[Path], Any], place: Path, times: int, found: int = 0) -> None:
     """Kill children of this process, and compare what the last of them leaves.
 
     Args:
         run: trains, or goes on with what is in the directory that it gets, to the end.
         place: for directories.
-        times: how many kills.
-        each: of one run at most; then it comes to its end, and another begins.
-
-    Returns:
-        At how many positions the runs were found by those that went on.
+        times: how many kills, five of one run at most; then another begins.
+        found: at how many positions at least those that go on must find a run. When
+            a kill hits is the machine's to say: there are more of them until then.
     """
     dice = np.random.default_rng(0)
     run(place / "whole")
@@ -96,7 +94,7 @@ def killed(run: Callable[[Path], Any], place: Path, times: int, each: int = 5) -
     kills, positions, left = 0, set[Any](), 0
     for number in range(100 * times):
         directory = place / f"cut{number}"
-        for _ in range(each if kills < times else 0):
+        for _ in range(5):
             child = life(run, directory)
             time.sleep(dice.uniform(0, 0.7 * seconds))
             os.kill(child, signal.SIGKILL)
@@ -112,7 +110,8 @@ def killed(run: Callable[[Path], Any], place: Path, times: int, each: int = 5) -
                 left += len(temporary)
         assert ended(life(run, directory), directory)
         assert contents(directory) == expected
-        if kills >= times:
+        if kills >= times and len(positions) >= found:
             break
     print(f"{kills} kills, {left} within a file, {len(positions)} positions")
-    return len(positions)
+    assert kills >= times
+    assert len(positions) >= found

@@ -5,8 +5,8 @@ else sees it:
 
     for tile of C:
         for k:                      C's tile, in registers, by fmas
-            one vector of the       the tile before this one: read its sums, W and its
-            epilogue                moments, write new ones
+            now and then a vector   the tile before this one: read its sums, W and its
+            of the epilogue         moments, write new ones
 
 The quotient and the root of an optimiser keep the divider busy and nothing else, and
 fmas everything but the divider. One after the other they would take their sum; side by
@@ -125,10 +125,15 @@ class EpilogueKernel(TileKernel):
         vector = ir.VectorType(
             ir.FloatType() if dtype == "float32" else ir.DoubleType(), tile.lanes
         )
-        for what in ("sqrt", "fabs"):
-            full = f"llvm.{what}.{self.suffix}"
+        count = ir.IntType(64)
+        for full, kind, operands in (
+            (f"llvm.sqrt.{self.suffix}", vector, 1),
+            (f"llvm.fabs.{self.suffix}", vector, 1),
+            ("llvm.umax.i64", count, 2),
+            ("llvm.umin.i64", count, 2),
+        ):
             if full not in module.globals:
-                ir.Function(module, ir.FunctionType(vector, [vector]), full)
+                ir.Function(module, ir.FunctionType(kind, [kind] * operands), full)
         self._place, self._rows = (self.code.new("alloca i64") for _ in range(2))
         self.code.line(f"store i64 0, ptr {self._rows}")
         self.code.line(f"store i64 0, ptr {self._place}")
@@ -154,9 +159,14 @@ class EpilogueKernel(TileKernel):
         a, b = self._starts(i, j)
         step = self._step(tile, [None] * across, i)
         place, rows = self._waiting()
-        many = code.new(f"udiv i64 {self.k}, {across}")
-        fewer = code.new(f"icmp ult i64 {many}, {rows}")
-        beside = code.new(f"select i1 {fewer}, i64 {many}, i64 {rows}")
+        # Vectors of the epilogue come as far apart as k has room for them all.
+        vectors = code.new(f"mul i64 {rows}, {across}")
+        some = code.new(f"call i64 @llvm.umax.i64(i64 {vectors}, i64 1)")
+        apart = code.new(f"udiv i64 {self.k}, {some}")
+        apart = code.new(f"call i64 @llvm.umax.i64(i64 {apart}, i64 1)")
+        each = code.new(f"mul i64 {apart}, {across}")
+        many = code.new(f"udiv i64 {self.k}, {each}")
+        beside = code.new(f"call i64 @llvm.umin.i64(i64 {many}, i64 {rows})")
         sums = ["zeroinitializer"] * (tile.rows * across)
         carried = [("ptr", a), ("ptr", b), *((self.vector, s) for s in sums)]
         kinds = [kind for kind, _ in carried]
@@ -164,16 +174,16 @@ class EpilogueKernel(TileKernel):
         more = [(self.vector, total) for total in totals]
 
         def both(r: Value, *now: Value) -> list[Value]:
-            """A row of the epilogue, a vector with each k."""
+            """A row of the epilogue, a vector after some k each."""
             held, totals = list(now[: len(carried)]), list(now[len(carried) :])
             for v in range(across):
-                held = step(0, *held)
+                held = code.loop(0, apart, 1, step, *zip(kinds, held))[1:]
                 self._vector(place, r, v, totals)
             return [*held, *totals]
 
         after = code.loop(0, beside, 1, both, *carried, *more)[1:]
         totals = after[len(carried) :]
-        done = code.new(f"mul i64 {beside}, {across}")
+        done = code.new(f"mul i64 {beside}, {each}")
         made = code.loop(done, self.k, 1, step, *zip(kinds, after))[3:]
         self._remaining(place, beside, rows, totals)
         for n, value in enumerate(made):

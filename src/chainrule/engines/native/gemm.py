@@ -207,6 +207,7 @@ class Product:
 
         block(I64(0), accumulate=False)
         if self.passed:  # all of k is one block: see `divide.passes_on`
+            assert self.depth <= depth
             return
         with for_loop(emit, I64(1), blocks, "block") as j:
             block(j, accumulate=True)

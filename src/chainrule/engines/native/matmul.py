@@ -63,6 +63,7 @@ what the registers held, so the chain goes on and no bit changes.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from llvmlite import ir
 
@@ -343,7 +344,7 @@ class TileKernel:
             """The sums after all of the contraction loops from this level on."""
             carried = [("ptr", a), ("ptr", b), *((self.vector, s) for s in sums)]
             if level == self.outer:
-                return self.code.loop(0, self.k, 1, step, *carried)[3:]
+                return self._steps(tile, step, carried)[2:]
 
             def around(_: Value, a: Value, b: Value, *sums: Value) -> list[Value]:
                 made = contract(level + 1, a, b, list(sums))
@@ -355,6 +356,25 @@ class TileKernel:
         sums = contract(0, a, b, sums)
         for (r, v), value in zip(spots, sums):
             self._store(value, place(r, v), masks[v])
+
+    def _steps(
+        self, tile: Tile, step: Callable[..., list[Value]], carried: list[Any]
+    ) -> list[Value]:
+        """All k, or two at a time where the tile is a whole one; what is carried then.
+
+        The additions and the branch of a round take turns that fmas would have.
+        """
+        if tile.rows < self.tile.rows:
+            return self.code.loop(0, self.k, 1, step, *carried)[1:]
+
+        def two(k: Index, *now: Value) -> list[Value]:
+            return step(k, *step(k, *now))
+
+        k, *after = self.code.loop(0, self.k, 2, two, *carried)
+        if isinstance(self.k, int) and self.k % 2 == 0:
+            return after
+        kinds = [kind for kind, _ in carried]
+        return self.code.loop(k, self.k, 1, step, *zip(kinds, after))[1:]
 
     def _starts(self, i: Value, j: Value) -> tuple[Value, Value]:
         """Where A and B begin for the tile at row i and column j."""

@@ -196,7 +196,7 @@ class Cache:
         rows: of a packed block of A; products with fewer are not packed.
         depth: values of k in a block.
         panel_bytes: a panel of B that is larger is cut into blocks of k.
-        far_bytes: lines further apart fall into the same few sets of a cache.
+        far_bytes: rows further apart are on other pages, and in the same few sets of a cache.
         own_bytes: what a core keeps for itself.
         all_bytes: what stays out of main memory.
         vector_bytes: of a vector, whole ones of which a product computes.
@@ -210,7 +210,7 @@ class Cache:
     rows: int = 48
     depth: int = 256
     panel_bytes: int = 160 * 1024
-    far_bytes: int = 2048
+    far_bytes: int = 4096
     own_bytes: int = 1024 * 1024
     all_bytes: int = 16 * 1024 * 1024
     vector_bytes: int = 64

@@ -20,7 +20,8 @@ from chainrule.graph.interpret import evaluate
 from chainrule.graph.program import Entry, Program
 from chainrule.graph.types import ArrayType, DType, SymbolicDim
 from chainrule.graph.verify import verify as verify_graph
-from chainrule.primitives.elementwise import add, exp, maximum, mul, sub
+from chainrule.primitives.elementwise import add, convert, exp, maximum, mul, sub
+from chainrule.primitives.indexing import take
 from chainrule.primitives.matmul import dot
 from chainrule.primitives.movement import broadcast_to, full_like, reduce_sum
 from tests.engines.test_random_graphs import programs
@@ -80,7 +81,7 @@ def test_schedules_keep_the_rules(threads: int, made: tuple[Program, int]) -> No
     assert str(schedule).startswith("schedule main")
 
 
-def network():
+def network(n: int = 4096):
     """Two layers forward, a gradient and its update: several phases."""
 
     def step(x, w, u):
@@ -95,7 +96,7 @@ def network():
     for name, value in zip(("x", "w", "u"), graph.inputs):
         value.name = name
     entry = Entry("main", graph, ("x",), (), ("w", "u"), {"u": 1}, 1)
-    return schedule_of(entry, 256, 2)
+    return schedule_of(entry, n, 2)
 
 
 def test_a_network_forward_is_a_phase_where_threads_divide_the_batch() -> None:
@@ -124,6 +125,50 @@ def test_planted_faults_are_refused() -> None:
         "a step stands twice": [[s] for s in [*steps, steps[-1]]],
     }
     for fault in faults.values():
+        with pytest.raises(GraphError, match="schedule breaks a rule"):
+            verify(moved(schedule, fault), views)
+
+
+def gathered(n: int = 64):
+    """A batch is gathered and scaled, and a layer learns from it."""
+
+    def step(x, rows, w):
+        pixels = convert(take(x, rows), dtype=DType.float32)
+        scaled = mul(pixels, full_like(pixels, 1 / 255))
+        y = exp(dot(scaled, w, "ni,oi->no"))
+        rate = full_like(w, 1e-4)
+        return y, sub(w, mul(dot(y, scaled, "no,ni->oi"), rate))
+
+    kinds = ((1000, 784), DType.uint8), ((N,), DType.int32), ((128, 784), DType.float32)
+    graph = trace(step, [ArrayType(*kind) for kind in kinds], name="main")
+    for name, value in zip(("x", "rows", "w"), graph.inputs):
+        value.name = name
+    entry = Entry("main", graph, ("x", "rows"), (), ("w",), {"w": 1}, 1)
+    return entry, *schedule_of(entry, n, 2)
+
+
+def made(schedule: Schedule):
+    """The shapes of what each thread has for itself."""
+    return {v.shape for node in schedule.own for v in node.outputs if v is not None}
+
+
+def test_what_is_cheaper_made_than_fetched_each_thread_has_for_itself() -> None:
+    _, schedule, views = gathered()
+    assert (N, 784) in made(schedule)
+    assert "f32[N,784] = convert·mul(%1), each thread for itself" in str(schedule)
+    verify(schedule, views)
+    _, large, _ = gathered(n=1024)
+    assert (N, 784) not in made(large), "what no core could keep is not made twice"
+
+
+def test_planted_faults_of_what_is_each_threads_own_are_refused() -> None:
+    _, schedule, views = gathered()
+    phases = [list(phase) for phase in schedule.phases]
+    last = [
+        replace(s, own=s.node is schedule.entry.graph.nodes[-1]) for s in phases[-1]
+    ]
+    shared = [[replace(s, own=False) for s in phase] for phase in phases]
+    for fault in ([*phases[:-1], last], shared):
         with pytest.raises(GraphError, match="schedule breaks a rule"):
             verify(moved(schedule, fault), views)
 
@@ -184,7 +229,7 @@ def test_a_whole_sum_is_a_fold_of_its_loop() -> None:
 
 
 def test_a_schedule_says_for_what_it_is_and_what_all_of_it_costs() -> None:
-    schedule, _ = network()
+    schedule, _ = network(256)
     head, first, *_ = str(schedule).splitlines()
     assert head == "schedule main for N = 256 on 2 threads"
     assert first.startswith("phase 1, ")
@@ -195,7 +240,7 @@ def test_a_schedule_says_for_what_it_is_and_what_all_of_it_costs() -> None:
 
 
 def test_what_a_loop_repeats_counts_as_often() -> None:
-    inner, _ = network()
+    inner, _ = network(256)
     once = [replace(step, once=True) for step in inner.steps]
     (first, *_), *_ = inner.phases
     outer = replace(inner, phases=((first,),), bodies={first.node: (inner,)})

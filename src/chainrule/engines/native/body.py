@@ -6,7 +6,7 @@ What a lowering needs of its surroundings it asks the :class:`BodyBuilder`.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
@@ -34,6 +34,7 @@ from chainrule.engines.schedule.layout import StridedView
 from chainrule.engines.schedule.maps import elementwise_inputs, folds_of
 from chainrule.engines.schedule.sharing import (
     ONE,
+    OWN,
     Access,
     Key,
     Share,
@@ -63,9 +64,10 @@ class BodyBuilder:
         layouts: Layouts,
         shares: Mapping[Node, Share | None],
         arena_space: Any,
+        own: Set[Node] = frozenset(),
     ) -> None:
         self.code, self.plan, self.layouts = code, plan, layouts
-        self.shares, self.arena_space = shares, arena_space
+        self.shares, self.arena_space, self.own = shares, arena_space, own
         self.share: Share | None = None
         self._owners: dict[Any, Key] = {}
         self.pointers: dict[Value, Callable[[], Any]] = {}
@@ -107,6 +109,10 @@ class BodyBuilder:
             assert value is not None
             view = self.view(value)
             if view.root in self.pointers or view.root is not value:
+                continue
+            if node in self.own:
+                memory = self.code.own(self.bytes_of(value))
+                self.bind(value, memory, ((OWN, value), 0, 1))
                 continue
             offset = self.plan.offsets[value]
             size = self.plan.sizes[value]
@@ -166,6 +172,10 @@ class BodyBuilder:
     def access(self, value: Value, key: Key, *, write: bool = False) -> Access:
         """An access to the memory of a value."""
         resource = self.resources[self.view(value).root]
+        if resource[0][0] == OWN:
+            key = OWN  # never another thread's
+        elif self.code.everyone and key == ONE:
+            key = None
         if write:
             self._owners[resource] = key
         return Access(*resource, write, key)
@@ -368,9 +378,11 @@ class BodyBuilder:
         for node in nodes:
             self.bind_outputs(node)
             self.share = self.shares.get(node)
+            self.code.everyone = node in self.own
             if not node.primitive.view or node.primitive is require:
                 with self.code.clocked(node):
                     self.code.lower(self, node)
+        self.code.everyone = False
 
 
 def _over(loops: Loops, part: Part) -> Part:

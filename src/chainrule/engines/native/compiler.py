@@ -106,7 +106,7 @@ def emitted(
     views = laid_out(entry.graph, blocked_values(entry, blocked)).known
     cost = machine(available_cores())
     schedule = ordered(entry, views, largest, cost, divides(views))
-    entry, shares = schedule.entry, schedule.shares
+    entry, shares, own = schedule.entry, schedule.shares, schedule.own
     layouts = laid_out(entry.graph, blocked_values(entry, blocked))
     plan = plan_memory(
         entry, layouts, largest, lambda node: scratch_bytes(node, largest)
@@ -137,7 +137,7 @@ def emitted(
     counters = b.alloca(ir.ArrayType(I64, _loops(entry.graph)))
     counters.type = POINTER
     code.begin(b, function.args, counters)
-    builder = BodyBuilder(code, plan, layouts, shares, ("arena", 0, 0))
+    builder = BodyBuilder(code, plan, layouts, shares, ("arena", 0, 0), own)
     graph = entry.graph
     for value, name in plan.state_of.items():
         builder.bind(

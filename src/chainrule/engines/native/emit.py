@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from llvmlite import ir
@@ -70,6 +71,7 @@ class FunctionBuilder:
         clock: for each node the place of its ticks, behind which stand those that it
             has waited; for None that of all steps. None where nobody counts them.
         bodies: the schedules within loops and branches.
+        everyone: whether each thread does what one would do.
     """
 
     def __init__(
@@ -91,6 +93,8 @@ class FunctionBuilder:
         self.pending = Pending()
         self.constants = 0
         self.private_bytes = 0
+        self._own_bytes = 0
+        self.everyone = False
         self.loops = 0
         self._functions = 0
         self._heads: list[_Head] = []
@@ -149,16 +153,30 @@ class FunctionBuilder:
                 self._known[key] = at
         return self._known[key]
 
+    def own(self, length: int) -> Callable[[], Any]:
+        """The address of memory that each thread has for itself, from here on."""
+        start = self._own_bytes
+        self._own_bytes += -(-length // 64) * 64
+        self.private(0)
+        return partial(self._private, start)
+
     def private(self, length: int) -> Any:
-        """The address of memory that each thread has for itself, for one kernel."""
-        self.private_bytes = max(self.private_bytes, -(-length // 64) * 64)
+        """The address of memory that each thread has for itself, for one kernel.
+
+        It stands behind what :meth:`own` has given.
+        """
+        length = self._own_bytes + -(-length // 64) * 64
+        self.private_bytes = max(self.private_bytes, length)
+        return self._private(self._own_bytes)
+
+    def _private(self, start: int) -> Any:
         if "private" not in self._known:
             base, each = self.address("private"), self.word("private bytes")
             tid, _, _ = self.thread_numbers()
             with self.b.goto_entry_block():
                 mine = self.b.mul(tid, each)
                 self._known["private"] = self.b.gep(base, [mine], source_etype=I8)
-        return self._known["private"]
+        return self.b.gep(self._known["private"], [I64(start)], source_etype=I8)
 
     @property
     def status(self) -> Any:
@@ -231,7 +249,7 @@ class FunctionBuilder:
         before = emit_ticks(self.b)
         yield
         more = self.b.sub(emit_ticks(self.b), before)
-        with self.one_thread():
+        with self._first_thread():
             for place in places:
                 at = self.b.gep(self.address("clock"), [I64(place)], source_etype=I64)
                 total = self.b.add(self.b.load(at, typ=I64, align=8), more)
@@ -305,6 +323,12 @@ class FunctionBuilder:
 
     @contextmanager
     def one_thread(self) -> Generator[None]:
-        """Emit a block that thread 0 alone runs."""
-        with self.b.if_then(self.b.icmp_signed("==", self.tid, I32(0))):
+        """Emit a block that thread 0 alone runs, or each does for itself."""
+        if self.everyone:
             yield
+        else:
+            with self._first_thread():
+                yield
+
+    def _first_thread(self) -> Any:
+        return self.b.if_then(self.b.icmp_signed("==", self.tid, I32(0)))

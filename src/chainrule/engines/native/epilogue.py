@@ -20,7 +20,7 @@ some. Folds add up on an accumulator for each column of a block.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from llvmlite import ir
@@ -293,5 +293,5 @@ def emit_epilogue(
         sizes: n, k, a_m, a_k, b_k, c_m; n and c_m are known.
         epilogue: what becomes of the product.
     """
-    tile = Tile(max(tile.rows - 1, 1), tile.vectors, tile.lanes)
+    tile = replace(tile, rows=max(tile.rows - 1, 1))
     return EpilogueKernel(module, "epilogue", dtype, tile, sizes, epilogue).emit()

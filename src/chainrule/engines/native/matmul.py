@@ -61,7 +61,7 @@ what the registers held, so the chain goes on and no bit changes.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -89,11 +89,14 @@ class Tile:
         rows: rows of C.
         vectors: vectors across.
         lanes: elements in one vector.
+        steps: of k in a round of the loop; its additions and its branch take turns that
+            fmas would have.
     """
 
     rows: int
     vectors: int
     lanes: int
+    steps: int = 1
 
     @property
     def columns(self) -> int:
@@ -105,7 +108,7 @@ class Tile:
         if vectors == self.vectors:
             return self
         rows = max(self.rows, min(_MAX_ROWS, self.rows * self.vectors // vectors))
-        return Tile(rows, vectors, self.lanes)
+        return replace(self, rows=rows, vectors=vectors)
 
     def heights(self) -> list[int]:
         """Rows of this tile, then a third and so on down to 1, for the rows left over.
@@ -127,13 +130,15 @@ def choose_tile(dtype: str, target: Target) -> Tile:
     :func:`emit_matmul` narrows it.
 
     >>> choose_tile("float32", Target(vector_bytes=64, registers=32))
-    Tile(rows=6, vectors=4, lanes=16)
+    Tile(rows=6, vectors=4, lanes=16, steps=2)
     >>> choose_tile("float32", Target(vector_bytes=32, registers=16))
-    Tile(rows=6, vectors=2, lanes=8)
+    Tile(rows=6, vectors=2, lanes=8, steps=1)
     """
     vectors = 4 if target.registers >= 32 else 2
     rows = (target.registers - 2 - vectors) // vectors
-    return Tile(rows, vectors, lanes=target.vector_bytes // _element(dtype)[0])
+    lanes = target.vector_bytes // _element(dtype)[0]
+    # With fewer or smaller registers LLVM spills some where two steps stand together.
+    return Tile(rows, vectors, lanes, steps=2 if target.vector_bytes == 64 else 1)
 
 
 def emit_matmul(
@@ -188,11 +193,11 @@ def emit_matmul(
         DTypeError: for another dtype.
     """
     if n is not None and 2 * n <= tile.lanes:  # half a vector holds a row
-        tile = Tile(tile.rows, tile.vectors, tile.lanes // 2)
+        tile = replace(tile, lanes=tile.lanes // 2)
     sizes = {"n": n, "k": k, "a_m": 0 if table else a_m}
     sizes |= {"a_k": a_k, "b_k": b_k, "c_m": c_m}
     parts = [f"matmul.{_element(dtype)[2]}"]
-    parts += [f"{tile.rows}x{tile.vectors}x{tile.lanes}"]
+    parts += [f"{tile.rows}x{tile.vectors}x{tile.lanes}x{tile.steps}"]
     parts += [f"{key}_{'var' if v is None else v}" for key, v in sizes.items()]
     parts += ["accumulate"] * accumulate + ["padded"] * padded
     parts += ["table"] * table + [f"outer_{outer}"] * bool(outer)
@@ -317,7 +322,7 @@ class TileKernel:
                 mask = self._mask(width % lanes)
             row: Index = "%m_begin"
             for height in tile.heights():
-                body = partial(self._tile, Tile(height, tile.vectors, lanes), mask, j)
+                body = partial(self._tile, replace(tile, rows=height), mask, j)
                 (row,) = self.code.loop(row, "%m_end", height, body)
 
         return self.code.loop(column, "%n_end", width, panel, needed=needed)[0]
@@ -360,21 +365,23 @@ class TileKernel:
     def _steps(
         self, tile: Tile, step: Callable[..., list[Value]], carried: list[Any]
     ) -> list[Value]:
-        """All k, or two at a time where the tile is a whole one; what is carried then.
+        """All k, in a whole tile several a round; what is carried then."""
+        many, after, k = tile.steps if tile.rows >= self.tile.rows else 1, carried, 0
+        if many > 1:
 
-        The additions and the branch of a round take turns that fmas would have.
-        """
-        if tile.rows < self.tile.rows:
-            return self.code.loop(0, self.k, 1, step, *carried)[1:]
+            def several(k: Index, *now: Value) -> list[Value]:
+                after = step(k, *now)
+                for _ in range(many - 1):
+                    # What comes behind is not loaded before: registers are full.
+                    self.code.line('call void asm sideeffect "", "~{memory}"()')
+                    after = step(k, *after)
+                return after
 
-        def two(k: Index, *now: Value) -> list[Value]:
-            return step(k, *step(k, *now))
-
-        k, *after = self.code.loop(0, self.k, 2, two, *carried)
-        if isinstance(self.k, int) and self.k % 2 == 0:
-            return after
-        kinds = [kind for kind, _ in carried]
-        return self.code.loop(k, self.k, 1, step, *zip(kinds, after))[1:]
+            k, *values = self.code.loop(0, self.k, many, several, *carried)
+            if isinstance(self.k, int) and self.k % many == 0:
+                return values
+            after = zip([kind for kind, _ in carried], values)
+        return self.code.loop(k, self.k, 1, step, *after)[1:]
 
     def _starts(self, i: Value, j: Value) -> tuple[Value, Value]:
         """Where A and B begin for the tile at row i and column j."""

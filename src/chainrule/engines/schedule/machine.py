@@ -196,7 +196,8 @@ class Cache:
         rows: of a packed block of A; products with fewer are not packed.
         depth: values of k in a block.
         panel_bytes: a panel of B that is larger is cut into blocks of k.
-        far_bytes: rows further apart are on other pages, and in the same few sets of a cache.
+        far_bytes: rows further apart lie on pages of their own, in the same few sets of
+            a cache.
         own_bytes: what a core keeps for itself.
         all_bytes: what stays out of main memory.
         vector_bytes: of a vector, whole ones of which a product computes.

@@ -8,27 +8,33 @@ their updates another.
 
 For each node the divisions that its operands have already, and some fresh ones, are
 weighed: the work of the busiest thread, bytes that another core has written, a barrier.
+What costs less than to read what others have made of it, each thread does for itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import replace
 from functools import partial
 
 from chainrule.engines.schedule.alignment import aligned
 from chainrule.engines.schedule.layout import StridedView
 from chainrule.engines.schedule.machine import CACHE, NESTED, Machine
-from chainrule.engines.schedule.maps import domain_of, folds_of
+from chainrule.engines.schedule.maps import domain_of, folds_of, is_elementwise
 from chainrule.engines.schedule.schedule import Memory, Schedule, Step, overwritten
-from chainrule.engines.schedule.sharing import Key, Pending, Share, share_of
+from chainrule.engines.schedule.sharing import ONE, Key, Pending, Share, share_of
 from chainrule.engines.schedule.work import bytes_of, written
 from chainrule.graph.build import replay, tracing
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
 from chainrule.graph.program import Entry
 from chainrule.graph.types import Sizes, resolve
+from chainrule.primitives.indexing import take
+from chainrule.primitives.movement import copy
 
+#: How many nodes are tried as something that each thread does for itself.
+TRIED = 4
 #: Columns of a unit, the widest first: whole cache lines.
 COLUMNS = (64, 32, 16)
 
@@ -53,10 +59,13 @@ class _Orderer:
         machine: Machine,
         divides: Divides,
         owners: Mapping[object, Key],
+        own: frozenset[Node],
     ) -> None:
         self.entry, self.views, self.sizes = entry, views, sizes
         self.machine, self.divides = machine, divides
-        self.memory = Memory(entry, views)
+        self.memory = Memory(entry, views, own)
+        self.total = 0.0  # µs
+        self.crossing: dict[Value, float] = {}  # µs to read what others have made
         self.owner: dict[object, Key] = dict(owners)
         self.after = overwritten(entry, views)
         self.pending = Pending()
@@ -89,6 +98,7 @@ class _Orderer:
                 put_off.append(node)
             phases.append(phase)
             waiting = put_off
+            self.total += self.machine.barrier * any(not step.free for step in phase)
         return phases
 
     # -- one node ----------------------------------------------------------------------
@@ -117,19 +127,23 @@ class _Orderer:
                 quiet = (cost, share)
         assert best is not None
         if not best[1]:
-            chosen = best[2]
+            cost, _, chosen = best
         elif quiet is not None and quiet[0] <= best[0] + self.machine.barrier:
-            chosen = quiet[1]
+            cost, chosen = quiet
         else:
             return None
         taken = self._taken(node)
+        self.total += cost + taken
+        for value in self._crossing(node, chosen):
+            root = self.views[value].root
+            self.crossing[root] = self._foreign(bytes_of(root, self.sizes))
         self._note(node, chosen)
-        return Step(node, chosen, work, taken)
+        return Step(node, chosen, work, taken, own=node in self.memory.own)
 
     def _options(self, node: Node) -> list[Share | None]:
         """The divisions that are weighed: those of operands, fresh ones, none."""
         found: dict[Share, None] = {}
-        if self.machine.threads > 1:
+        if self.machine.threads > 1 and node not in self.memory.own:
             domain = domain_of(node)
             for i, value in enumerate(node.inputs):
                 owner = self.owner.get(self.memory.place(value))
@@ -167,25 +181,40 @@ class _Orderer:
         machine = self.machine
         accesses = self.memory.accesses(node, share)
         waits = any(map(self.pending.conflict, accesses))
+        for value in self._crossing(node, share):
+            cost += self._foreign(bytes_of(value, self.sizes))
         for i, value in enumerate(node.inputs):
             place, key = self.memory.place(value), self.memory.read_key(node, i, share)
-            length = bytes_of(value, self.sizes)
-            if place in self.spread and length <= CACHE.own_bytes:
-                continue  # every core has it
-            owner = self.owner.get(place)
-            if owner is not None and key != owner:
-                cost += length * (1 - 1 / machine.threads) * machine.foreign_byte
-            if key is None and place in self.entry.replaces:
-                cost += self._taken_back(length)  # by whoever writes the new one
-        made = accesses[0].key
+            written_anew = key is None and place in self.entry.replaces
+            if written_anew and not self._seen(value):
+                cost += self._taken_back(bytes_of(value, self.sizes))
+        made = next((access.key for access in accesses if access.write), ONE)
         if made is None or made[0] == "columns":
             cost += machine.barrier  # whoever reads whole rows will have to wait
         return cost, waits
+
+    def _crossing(self, node: Node, share: Share | None) -> Iterator[Value]:
+        """What it reads that other cores have made and this one has not seen."""
+        for i, value in enumerate(node.inputs):
+            if self.memory.is_own(value) or self._seen(value):
+                continue
+            owner = self.owner.get(self.memory.place(value))
+            if owner is not None and self.memory.read_key(node, i, share) != owner:
+                yield value
+
+    def _seen(self, value: Value) -> bool:
+        """Whether every core has it."""
+        spread = self.memory.place(value) in self.spread
+        return spread and bytes_of(value, self.sizes) <= CACHE.own_bytes
 
     def _taken(self, node: Node) -> float:
         """µs of a thread to write over what all of them have read."""
         mine = [v for v in written(node) if self.memory.place(v) in self.spread]
         return self._taken_back(sum(bytes_of(v, self.sizes) for v in mine))
+
+    def _foreign(self, length: int) -> float:
+        machine = self.machine
+        return length * (1 - 1 / machine.threads) * machine.foreign_byte
 
     def _taken_back(self, length: int) -> float:
         return length / self.machine.threads * self.machine.taken_byte
@@ -198,6 +227,44 @@ class _Orderer:
                 self.spread.discard(access.space)
             elif access.key is None:
                 self.spread.add(access.space)
+
+
+class _Repeating:
+    """Which nodes each thread might rather do for itself, in an order that was found.
+
+    It pays where little is done to much that other threads read: where the batch is
+    gathered and scaled, say.
+    """
+
+    def __init__(self, orderer: _Orderer, first: frozenset[Node]) -> None:
+        entry, views = orderer.entry, orderer.views
+        self.orderer, self._kept = orderer, set[Value]()
+        for value in entry.graph.outputs:
+            self._kept.add(views[value].root)
+        for node in entry.graph.nodes:
+            if node.primitive in NESTED or node in first:
+                values = (*node.inputs, *written(node))
+                self._kept.update(views[v].root for v in values)
+
+    def best(self, steps: Iterable[Step], tried: Set[Node]) -> Node | None:
+        """The node that promises most."""
+        gains = {s.node: self._gain(s) for s in steps if s.node not in tried}
+        node = max(gains, key=gains.__getitem__, default=None)
+        return node if node and gains[node] > 0 else None
+
+    def _gain(self, step: Step) -> float:
+        """µs, if a barrier in front of it and one behind go too."""
+        node, orderer = step.node, self.orderer
+        crossing = sum(orderer.crossing.get(v, 0.0) for v in written(node))
+        simple = is_elementwise(node) or node.primitive in (take, copy)
+        if not (crossing and simple) or any(folds_of(node)):
+            return 0.0
+        if any(v in self._kept for v in written(node)):
+            return 0.0
+        if sum(bytes_of(v, orderer.sizes) for v in written(node)) > CACHE.own_bytes:
+            return 0.0
+        alone = orderer.machine.busiest(step.share, step.work, orderer.sizes)
+        return crossing + 2 * orderer.machine.barrier - (step.work - alone)
 
 
 def ordered(
@@ -219,11 +286,25 @@ def ordered(
         first: nodes that come before all others.
     """
     owners: dict[object, Key] = {}
-    phases: list[list[Step]] = []
-    for _ in range(2):  # who owns the state at the start is known at the end
-        orderer = _Orderer(entry, views, sizes, machine, divides, owners)
-        phases = orderer.find(first)
-        owners = {n: orderer.owner[n] for n in entry.state if n in orderer.owner}
+
+    def found(own: frozenset[Node]) -> tuple[_Orderer, list[list[Step]]]:
+        orderer = _Orderer(entry, views, sizes, machine, divides, owners, own)
+        return orderer, orderer.find(first)
+
+    orderer, _ = found(frozenset())
+    # Who owns the state at the start is known at the end.
+    owners |= {n: orderer.owner[n] for n in entry.state if n in orderer.owner}
+    best, phases = found(frozenset())
+    tried = set[Node]()
+    while len(tried) < TRIED:
+        steps = itertools.chain.from_iterable(phases)
+        node = _Repeating(best, first).best(steps, tried)
+        if node is None:
+            break
+        tried.add(node)
+        other, its = found(best.memory.own | {node})
+        if other.total < best.total:
+            best, phases = other, its
     graph = entry.graph
     new: dict[Value, Value] = {}
 

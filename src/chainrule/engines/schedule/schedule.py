@@ -42,6 +42,7 @@ class Step:
         taken: µs more where others have read what it writes, so that each of several
             threads has to take it back.
         once: whether it stands before the loop in whose body it is.
+        own: whether each thread does all of it, into memory of its own.
     """
 
     node: Node
@@ -49,6 +50,7 @@ class Step:
     work: float = 0.0
     taken: float = 0.0
     once: bool = False
+    own: bool = False
 
     @property
     def free(self) -> bool:
@@ -71,6 +73,8 @@ class Step:
         """Which threads do it."""
         if self.node.primitive in NESTED or shares_itself(self.node):
             return "all threads"
+        if self.own:
+            return "each thread for itself"
         share = self.share
         if share is None:
             return "one thread"
@@ -111,6 +115,11 @@ class Schedule:
     def shares(self) -> dict[Node, Share | None]:
         """How threads divide each node."""
         return {step.node: step.share for step in self.steps}
+
+    @property
+    def own(self) -> frozenset[Node]:
+        """What each thread does for itself."""
+        return frozenset(step.node for step in self.steps if step.own)
 
     @property
     def cost(self) -> float:
@@ -190,10 +199,16 @@ class Memory:
     Args:
         entry: the entry point.
         views: where its values lie.
+        own: what each thread does for itself: nobody else sees that.
     """
 
-    def __init__(self, entry: Entry, views: Mapping[Value, StridedView]) -> None:
-        self.views = views
+    def __init__(
+        self,
+        entry: Entry,
+        views: Mapping[Value, StridedView],
+        own: frozenset[Node] = frozenset(),
+    ) -> None:
+        self.views, self.own = views, own
         graph = entry.graph
         held = graph.inputs[len(entry.inputs) :]
         self._names: dict[Value, object] = dict(zip(held, entry.state, strict=True))
@@ -210,7 +225,7 @@ class Memory:
     def read_key(self, node: Node, i: int, share: Share | None) -> Key:
         """How threads share input i of a node that they divide like that."""
         if share is None:
-            return ONE
+            return None if node in self.own else ONE
         axes = aligned(node, i)
         if share.axis not in axes:
             return None
@@ -231,11 +246,17 @@ class Memory:
                 alike = bool(units) or value.shape == first.shape
                 size = value.dtype.itemsize
                 key = key_of(self.views[value], mine, size) if alike else None
-            found.append(Access(self.place(value), 0, 1, True, key))
+            if node not in self.own:
+                found.append(Access(self.place(value), 0, 1, True, key))
         for i, value in enumerate(node.inputs):
-            key = self.read_key(node, i, share)
-            found.append(Access(self.place(value), 0, 1, False, key))
+            if not self.is_own(value):
+                key = self.read_key(node, i, share)
+                found.append(Access(self.place(value), 0, 1, False, key))
         return found
+
+    def is_own(self, value: Value) -> bool:
+        """Whether each thread has a value for itself."""
+        return self.views[value].root.node in self.own
 
 
 def overwritten(
@@ -261,7 +282,8 @@ def verify(schedule: Schedule, views: Mapping[Value, StridedView]) -> None:
     """Hold a schedule against the rules.
 
     - every node of the graph stands in it once, behind those whose results it reads;
-    - within a phase no thread touches what another one writes.
+    - within a phase no thread touches what another one writes;
+    - what each thread has for itself is no output.
 
     New state is computed in the place of the old one only where nothing reads that
     afterwards: the memory planner sees to it, for any order.
@@ -270,7 +292,10 @@ def verify(schedule: Schedule, views: Mapping[Value, StridedView]) -> None:
         GraphError: naming the node and the rule that it breaks.
     """
     entry = schedule.entry
-    memory, done = Memory(entry, views), set[Node]()
+    memory, done = Memory(entry, views, schedule.own), set[Node]()
+    for value in filter(memory.is_own, entry.graph.outputs):
+        assert value.node is not None
+        raise _broken(value.node, "is no thread's own where it is an output")
     for phase in schedule.phases:
         pending = Pending()
         for step in phase:

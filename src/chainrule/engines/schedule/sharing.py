@@ -33,6 +33,8 @@ from chainrule.graph.types import Dim
 Key = tuple[Any, ...] | None
 #: Thread 0 alone.
 ONE: Key = ("one",)
+#: Each thread, in memory of its own.
+OWN: Key = ("own",)
 
 
 @dataclass(frozen=True)

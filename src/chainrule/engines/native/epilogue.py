@@ -184,7 +184,7 @@ class EpilogueKernel(TileKernel):
         after = code.loop(0, beside, 1, both, *carried, *more)[1:]
         totals = after[len(carried) :]
         done = code.new(f"mul i64 {beside}, {each}")
-        made = code.loop(done, self.k, 1, step, *zip(kinds, after))[3:]
+        made = self._steps(tile, step, list(zip(kinds, after)), done)[2:]
         self._remaining(place, beside, rows, totals)
         for n, value in enumerate(made):
             self._store(value, self._at("%C", n * tile.lanes), None)

@@ -137,7 +137,7 @@ def choose_tile(dtype: str, target: Target) -> Tile:
     vectors = 4 if target.registers >= 32 else 2
     rows = (target.registers - 2 - vectors) // vectors
     lanes = target.vector_bytes // _element(dtype)[0]
-    # With fewer or smaller registers LLVM spills some where two steps stand together.
+    # With fewer or smaller registers LLVM spills some where several stand together.
     return Tile(rows, vectors, lanes, steps=2 if target.vector_bytes == 64 else 1)
 
 
@@ -363,25 +363,32 @@ class TileKernel:
             self._store(value, place(r, v), masks[v])
 
     def _steps(
-        self, tile: Tile, step: Callable[..., list[Value]], carried: list[Any]
+        self,
+        tile: Tile,
+        step: Callable[..., list[Value]],
+        carried: Sequence[tuple[str, Value]],
+        first: Index = 0,
     ) -> list[Value]:
-        """All k, in a whole tile several a round; what is carried then."""
-        many, after, k = tile.steps if tile.rows >= self.tile.rows else 1, carried, 0
+        """From this k on all, in a whole tile several a round; what is carried then."""
+        many, after, k = tile.steps if tile.rows >= self.tile.rows else 1, carried, first
         if many > 1:
-
-            def several(k: Index, *now: Value) -> list[Value]:
-                after = step(k, *now)
-                for _ in range(many - 1):
-                    # What comes behind is not loaded before: registers are full.
-                    self.code.line('call void asm sideeffect "", "~{memory}"()')
-                    after = step(k, *after)
-                return after
-
-            k, *values = self.code.loop(0, self.k, many, several, *carried)
-            if isinstance(self.k, int) and self.k % many == 0:
+            several = partial(self._several, step, many)
+            k, *values = self.code.loop(k, self.k, many, several, *carried)
+            if isinstance(self.k, int) and first == 0 and self.k % many == 0:
                 return values
-            after = zip([kind for kind, _ in carried], values)
+            after = list(zip([kind for kind, _ in carried], values))
         return self.code.loop(k, self.k, 1, step, *after)[1:]
+
+    def _several(
+        self, step: Callable[..., list[Value]], many: int, k: Index, *now: Value
+    ) -> list[Value]:
+        """So many steps one behind the other."""
+        after = step(k, *now)
+        for _ in range(many - 1):
+            # What comes behind is not loaded before: registers are full.
+            self.code.line('call void asm sideeffect "", "~{memory}"()')
+            after = step(k, *after)
+        return after
 
     def _starts(self, i: Value, j: Value) -> tuple[Value, Value]:
         """Where A and B begin for the tile at row i and column j."""

@@ -98,9 +98,13 @@ class Text:
         self._add(looping)
         self._add(done)
 
+        # The last i with which it runs: one comparison a round, nothing to add.
+        most: Index = stop - needed if isinstance(stop, int) else ""
+        if not isinstance(stop, int):
+            most = self.new(f"sub i64 {stop}, {needed}")
+
         def branch_if_fits(i: Index) -> None:
-            end = self.new(f"add i64 {i}, {needed}")
-            fits = self.new(f"icmp sle i64 {end}, {stop}")
+            fits = self.new(f"icmp sle i64 {i}, {most}")
             self.line(f"br i1 {fits}, label %{looping}, label %{done}")
 
         before = self._block

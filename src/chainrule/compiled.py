@@ -166,7 +166,8 @@ class Compiled:
         given = dict(zip(ready.inputs, arrays))
         if variant.changed and not variant.changed.isdisjoint(map(id, leaves)):
             raise self._changed_argument(variant, leaves)
-        before, recorded = None, list[str]()
+        before: list[Value] | None = None
+        recorded: list[str] = []
         if here["grad"] and (traced.recorded or variant.derivable):
             recorded = list(traced.recorded)
             before = _values_before(traced, leaves)

@@ -280,7 +280,8 @@ class _Compiled:
             steps, choice: how many, and who.
             moving: the words of what has a row for each step, and the bytes of a row.
         """
-        self.status[0] = self.status[1] = 0
+        status = self.status
+        status[0] = status[1] = 0
         if steps <= choice.alone:
             self._run(1, steps)
         else:
@@ -292,7 +293,7 @@ class _Compiled:
                 steps -= some
                 for at, size in moving:
                     self.words[at] += some * size
-        if self.status[0] or self.status[1]:
+        if status[0] or status[1]:
             raise self._failure()
 
     def _run(self, threads: int, steps: int) -> None:

@@ -16,7 +16,7 @@ from chainrule.engines.native import along, convolution, loops, products
 from chainrule.engines.native import control as nested
 from chainrule.engines.native.body import BodyBuilder
 from chainrule.engines.native.code import CONDITION
-from chainrule.engines.native.kernels import advance, for_loop
+from chainrule.engines.native.kernels import advance, for_loop, times
 from chainrule.engines.native.reductions import column_sums, reduce_kernel
 from chainrule.engines.native.scalar import (
     I8,
@@ -150,7 +150,7 @@ def _size(builder: BodyBuilder, node: Node) -> None:
 
 
 def _iota(builder: BodyBuilder, node: Node) -> None:
-    """The index along an axis, worked out from the position in memory."""
+    """The index along an axis: a number as often as the axes behind it ask for."""
     out, code = _only(node), builder.code
     axis, dtype = int(node.attrs["axis"]), out.dtype
     step, size = row_major(out.shape)[axis], out.shape[axis]
@@ -159,11 +159,24 @@ def _iota(builder: BodyBuilder, node: Node) -> None:
 
     def emit(b: ir.IRBuilder, pointers: list[Any], numbers: list[Any]) -> None:
         span, length, begin, end = numbers
-        with for_loop(b, begin, end, "i") as i:
-            at = i if step == 1 else b.udiv(i, span)
-            at = at if axis == 0 else b.urem(at, length)
-            made = convert(b, DType.int64, dtype, at)
-            store(b, made, advance(b, pointers[0], dtype, i), dtype)
+        span = I64(1) if step == 1 else span
+
+        def count(at: Any, low: Any, high: Any) -> None:
+            """A cycle's numbers from ``low`` on; number 0 stands at ``at``."""
+            with for_loop(b, low, high, "number") as i:
+                made = convert(b, DType.int64, dtype, i)
+                first = b.add(at, times(b, i, span))
+                with for_loop(b, I64(0), span, "copy") as j:
+                    place = b.add(first, j)
+                    store(b, made, advance(b, pointers[0], dtype, place), dtype)
+
+        if axis == 0:
+            count(I64(0), b.udiv(begin, span), b.udiv(end, span))
+            return
+        cycle = times(b, length, span)
+        first, last = (b.udiv(x, cycle) for x in (begin, end))
+        with for_loop(b, first, last, "cycle") as c:
+            count(b.mul(c, cycle), I64(0), length)
 
     key = ("iota", dtype, step == 1, axis == 0)
     function = code.kernels.once(key, "iota", 1, 4, emit)

@@ -32,8 +32,8 @@ def test_the_example_of_the_page_is_right() -> None:
 @pytest.mark.parametrize("section", SECTIONS, ids=lambda s: s.__name__)
 def test_examples_are_values_of_their_keys(section: type[Section]) -> None:
     for name, field in section.known().items():
-        assert meaning(field), name
-        assert not meaning(field).endswith(".")
+        assert meaning(section, name), name
+        assert not meaning(section, name).endswith(".")
         if name not in ("class", "groups", "layers"):
             kind = field.rebuild_annotation()
             TypeAdapter(kind).validate_python(example(field), strict=True)
@@ -55,5 +55,5 @@ def test_no_argument_of_a_class_is_forgotten(family: Family) -> None:
     for name, made in family.classes.items():
         arguments = set(inspect.signature(made).parameters)
         assert arguments - set(family.options(name)) <= set(family.keys.hidden), name
-        for field in family.model(name).known().values():
-            assert meaning(field) or name == "Flatten", name
+        for key in family.model(name).known():
+            assert meaning(family.model(name), key) or name == "Flatten", name

@@ -115,7 +115,8 @@ def unpack(packed: bytes) -> tuple[np.ndarray, np.ndarray, int]:
             for start, end in itertools.pairwise(starts)
         )
         n, planes = train + test, -(-width // 8)  # bytes of the mask a row of pixels
-        mask = mask.reshape(planes, n * height).T
+        # Row by row in memory: what follows is several times as fast then.
+        mask = np.ascontiguousarray(mask.reshape(planes, n * height).T)
         images = np.unpackbits(mask, axis=1, count=width)
         images[images.view(bool)] = ink
         images = images.reshape(n, height, width)

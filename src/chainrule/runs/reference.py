@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pydantic.fields import FieldInfo
-
 from chainrule.runs import classes, schema
 from chainrule.runs.classes import Family
 from chainrule.runs.section import Section, meaning, takes
@@ -61,13 +59,13 @@ def page() -> str:
 def _section(name: str) -> Iterator[str]:
     section, family = schema.SECTIONS[name], schema.FAMILIES.get(name)
     yield f"## `{section.title}`\n\n{classes.summary(section)}"
-    yield from _table(section.known())
+    yield from _table(section)
     if name == "data":
         for made in schema.KINDS.values():
-            own = {k: f for k, f in made.known().items() if k not in section.known()}
-            if own:
+            table = list(_table(made, without=section))
+            if table:
                 yield f"\n### Data of {made.what}"
-                yield from _table(own)
+                yield from table
         yield ""
         yield from (f"- `{kind}`: {what}" for kind, what in schema.FORMATS.items())
     if family is not None:
@@ -78,13 +76,15 @@ def _family(family: Family, section: type[Section]) -> Iterator[str]:
     """Each class with its options."""
     for name, made in family.classes.items():
         yield f"\n### `{name}`\n\n{classes.summary(made)}"
-        keys = family.model(name).known()
-        yield from _table(
-            {k: f for k, f in keys.items() if k not in family.keys.known()}
-        )
+        yield from _table(family.model(name), without=family.keys)
 
 
-def _table(fields: dict[str, FieldInfo]) -> Iterator[str]:
+def _table(
+    section: type[Section], without: type[Section] | None = None
+) -> Iterator[str]:
+    """Its keys, but for those that another section has too."""
+    others = without.known() if without else {}
+    fields = {k: f for k, f in section.known().items() if k not in others}
     if not fields:
         return
     yield "\n| key | value | if left out | meaning |\n|---|---|---|---|"
@@ -92,7 +92,7 @@ def _table(fields: dict[str, FieldInfo]) -> Iterator[str]:
         default = "must be there" if field.is_required() else show(field.default)
         if field.default is None:
             default = "follows" if name in (*schema.INFERRED, "path") else ""
-        cells = [f"`{name}`", takes(field), default, meaning(field)]
+        cells = [f"`{name}`", takes(field), default, meaning(section, name)]
         yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 

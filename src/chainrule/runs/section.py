@@ -8,7 +8,12 @@ error of the family or as a ``Problem`` at a place within the section.
 
 from __future__ import annotations
 
+import ast
+import functools
+import inspect
+import itertools
 import re
+import textwrap
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -136,7 +141,6 @@ class Section(BaseModel):
         extra="forbid",
         allow_inf_nan=False,
         frozen=True,
-        use_attribute_docstrings=True,
     )
     #: How messages call it, and what it is about.
     title: ClassVar[str] = ""
@@ -176,9 +180,39 @@ class Section(BaseModel):
         return self.model_dump(by_alias=True, exclude_unset=True, serialize_as_any=True)
 
 
-def meaning(field: FieldInfo) -> str:
-    """What a key means, in a phrase."""
-    return " ".join((field.description or "").split())
+def meaning(section: type[Section], key: str) -> str:
+    """What a key means, in a phrase: its description, or what stands below it.
+
+    Pydantic would look that up for every model at import, which takes longer than all
+    else that it does.
+    """
+    fields = section.model_fields
+    name = next(n for n, f in fields.items() if key == (f.alias or n))
+    said = fields[name].description
+    for kind in () if said else section.__mro__:
+        said = said or _docs(kind).get(name)
+    return " ".join((said or "").split())
+
+
+@functools.cache
+def _docs(kind: type) -> dict[str, str]:
+    """The text below each attribute of a class that is written somewhere."""
+    try:
+        source = inspect.getsource(kind)
+    except (OSError, TypeError):
+        return {}
+    (written,) = ast.parse(textwrap.dedent(source)).body
+    found: dict[str, str] = {}
+    for field, text in itertools.pairwise(getattr(written, "body", ())):
+        match field, text:
+            case (
+                ast.AnnAssign(target=ast.Name(id=name)),
+                ast.Expr(value=ast.Constant(value=str(said))),
+            ):
+                found[name] = said
+            case _:
+                pass
+    return found
 
 
 def example(field: FieldInfo) -> Any:

@@ -62,7 +62,7 @@ def _section(
     fields = section.known()
     for item in sorted(fields, key=lambda item: item not in given):
         field = fields[item]
-        doc = meaning(field).rstrip(".")
+        doc = meaning(section, item).rstrip(".")
         if item == "class" and family is not None:
             shown = given.get(item, example(field))
             others = (show(other) for other in family.classes if other != shown)

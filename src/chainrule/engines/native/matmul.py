@@ -63,7 +63,6 @@ what the registers held, so the chain goes on and no bit changes.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 from llvmlite import ir
 
@@ -370,7 +369,11 @@ class TileKernel:
         first: Index = 0,
     ) -> list[Value]:
         """From this k on all, in a whole tile several a round; what is carried then."""
-        many, after, k = tile.steps if tile.rows >= self.tile.rows else 1, carried, first
+        many, after, k = (
+            tile.steps if tile.rows >= self.tile.rows else 1,
+            carried,
+            first,
+        )
         if many > 1:
             several = partial(self._several, step, many)
             k, *values = self.code.loop(k, self.k, many, several, *carried)

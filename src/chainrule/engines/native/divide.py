@@ -15,10 +15,11 @@ from chainrule.engines.schedule.assign_layouts import as_nest, as_product
 from chainrule.engines.schedule.blocks import block_width
 from chainrule.engines.schedule.convolution import as_convolution
 from chainrule.engines.schedule.layout import StridedView
-from chainrule.engines.schedule.machine import CACHE
+from chainrule.engines.schedule.machine import CACHE, machine
 from chainrule.engines.schedule.maps import folds_of, is_elementwise, loop_body, tiled
 from chainrule.engines.schedule.order import fold_share
 from chainrule.engines.schedule.sharing import Share
+from chainrule.engines.schedule.work import multiply_adds
 from chainrule.graph.node import Node, Value
 from chainrule.graph.types import Sizes, resolve
 from chainrule.primitives import (
@@ -37,6 +38,7 @@ from chainrule.primitives.matmul import parse_dims
 #: What lies side by side is cut at whole vectors.
 VECTOR = 16
 
+_TWO = machine(2)
 #: Nodes whose outermost loop is over the first axis of the result.
 _BY_ROWS = frozenset(
     (
@@ -81,7 +83,8 @@ def passes_on(sizes: Sizes) -> Callable[[Node, Node], bool]:
         simple = as_product(product, blocked=True)
         if simple is None or body is None or width % VECTOR or width > LANES:
             return False
-        if 1 in folds_of(loop):
+        alone = multiply_adds(product, sizes) * _TWO.multiply_add
+        if 1 in folds_of(loop) and alone > 2 * _TWO.barrier:
             return False  # one thread would do the product too
         shape = product.inputs[simple.a].shape
         letters = parse_dims(product.attrs["dims"])

@@ -179,6 +179,8 @@ ROW = {"epoch": 1, "train_loss": 1.0, "lr": 0.1, "seconds": 1.0}
         (["metrics"], ["accuracy"], "'metrics.0'"),
         (["metrics"], [{"class": "R2"}], "'metrics.0'"),
         (["plan", "class_names"], [1, 2, 3], "'plan.class_names.0'"),
+        (["plan", "class_names"], [], "'plan.class_names'"),
+        (["plan", "block"], 0, "'plan.block'"),
         (["plan", "scale"], float("inf"), "'plan.scale': a finite number"),
         (["observers"], {"Mine": 5}, "'observers.Mine': a valid dictionary"),
         (["observers"], {"M": {"x": {"__array__": "no"}}}, "an array for each"),

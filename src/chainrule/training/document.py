@@ -64,8 +64,8 @@ class PlanDocument(BaseModel, strict=True, extra="forbid"):
     rows: Count | None
     checksum: Count
     drop_last: bool
-    block: Count | None
-    class_names: list[str] | None
+    block: Positive | None
+    class_names: Annotated[list[str], Field(min_length=2)] | None
     format: Tree | None
     scale: Finite | None
 

@@ -179,8 +179,8 @@ class RunState:
             raise strange(path, "arrays that the document names", repr(min(left)))
         made |= {key: document[key] for key in _PLAIN}
         if (plan := document["plan"]) is not None:
-            names = plan["class_names"]
-            plan = Plan(**plan | {"class_names": tuple(names) if names else None})
+            names = plan["class_names"] and tuple(plan["class_names"])
+            plan = Plan(**plan | {"class_names": names})
         state = cls(plan=plan, history=history, **made)
         _check_position(path, state)
         return state

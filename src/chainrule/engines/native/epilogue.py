@@ -21,12 +21,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from llvmlite import ir
 
 from chainrule.engines.native.matmul import Tile, TileKernel
-from chainrule.engines.native.text import Value
+from chainrule.engines.native.text import Text, Value
 from chainrule.engines.schedule.maps import fingerprint
 from chainrule.graph.graph import Graph
 from chainrule.graph.primitive import Primitive
@@ -104,7 +105,7 @@ class EpilogueKernel(TileKernel):
     """Rows and columns of a product, passed on to an epilogue.
 
     C is memory for one tile. Two variables describe the one that waits there: its first
-    element's place in the result, and how many rows it has.
+    element's place in the result, and how many vectors it has.
 
     Args:
         module, name, dtype, tile, sizes: as for :class:`TileKernel`.
@@ -134,116 +135,128 @@ class EpilogueKernel(TileKernel):
         ):
             if full not in module.globals:
                 ir.Function(module, ir.FunctionType(kind, [kind] * operands), full)
-        self._place, self._rows = (self.code.new("alloca i64") for _ in range(2))
-        self.code.line(f"store i64 0, ptr {self._rows}")
+        self._place, self._count = (self.code.new("alloca i64") for _ in range(2))
+        self.code.line(f"store i64 0, ptr {self._count}")
         self.code.line(f"store i64 0, ptr {self._place}")
-        self._scalars = {
-            i: self._spread(self._number(f"%I{i}"), self.element)
-            for i, array in enumerate(epilogue.arrays)
-            if not array
-        }
-        self._vectors = 0
         width = sizes["n"]
         assert width is not None
         self._width = width  # a power of two
+        self._across = min(tile.columns, width) // tile.lanes
+        self._scalars = self._spread_scalars()
+        self._rest = self._emit_rest(module, f"{name}.rest")
+
+    def _spread_scalars(self) -> dict[int, Value]:
+        """The single numbers among the inputs, each in all lanes."""
+        return {
+            i: self._spread(self._number(f"%I{i}"), self.element)
+            for i, array in enumerate(self.epilogue.arrays)
+            if not array
+        }
 
     def _number(self, pointer: Value) -> Value:
         text = f"load {self.element}, ptr {pointer}, align {self.bytes}"
         return self.code.new(text)
 
+    def _emit_rest(self, module: ir.Module, name: str) -> ir.Function:
+        """Emit the epilogue of vectors of the tile that waits, with nothing beside.
+
+        Its arguments: C, the epilogue's pointers, the place, the first vector and how
+        many there are.
+        """
+        names = ["C", *self.epilogue.pointers]
+        kinds = [ir.PointerType()] * len(names) + [ir.IntType(64)] * 3
+        function = ir.Function(module, ir.FunctionType(ir.VoidType(), kinds), name)
+        function.linkage = "internal"
+        for attribute in ("nounwind", "noinline"):
+            function.attributes.add(attribute)
+        for argument, its in zip(function.args, [*names, "place", "first", "count"]):
+            argument.name = its
+        outside = self.code, self._scalars
+        self.code = Text()
+        self._scalars = self._spread_scalars()
+        self.code.loop("%first", "%count", 1, partial(self._vector, "%place"))
+        self.code.line("ret void")
+        self.code.finish(function)
+        self.code, self._scalars = outside
+        return function
+
     def _tile(self, tile: Tile, mask: Value | None, j: Value, i: Value) -> None:
         """One tile, with what is left of the one before it."""
         assert mask is None  # blocks are whole vectors wide
         code, across = self.code, tile.vectors
-        self._vectors = across
         a, b = self._starts(i, j)
         step = self._step(tile, [None] * across, i)
-        place, rows = self._waiting()
-        # Vectors of the epilogue come as far apart as k has room for them all.
-        vectors = code.new(f"mul i64 {rows}, {across}")
-        some = code.new(f"call i64 @llvm.umax.i64(i64 {vectors}, i64 1)")
-        apart = code.new(f"udiv i64 {self.k}, {some}")
-        apart = code.new(f"call i64 @llvm.umax.i64(i64 {apart}, i64 1)")
-        each = code.new(f"mul i64 {apart}, {across}")
-        many = code.new(f"udiv i64 {self.k}, {each}")
-        beside = code.new(f"call i64 @llvm.umin.i64(i64 {many}, i64 {rows})")
+        place, count = self._waiting()
         sums = ["zeroinitializer"] * (tile.rows * across)
         carried = [("ptr", a), ("ptr", b), *((self.vector, s) for s in sums)]
         kinds = [kind for kind, _ in carried]
-        totals = self._totals(place)
-        more = [(self.vector, total) for total in totals]
+        beside, done = "0", "0"
+        if tile.rows >= self.tile.rows:  # fewer hide nothing
+            # Vectors of the epilogue come as far apart as k has room for them all.
+            some = code.new(f"call i64 @llvm.umax.i64(i64 {count}, i64 1)")
+            apart = code.new(f"udiv i64 {self.k}, {some}")
+            apart = code.new(f"call i64 @llvm.umax.i64(i64 {apart}, i64 1)")
+            many = code.new(f"udiv i64 {self.k}, {apart}")
+            beside = code.new(f"call i64 @llvm.umin.i64(i64 {many}, i64 {count})")
 
-        def both(r: Value, *now: Value) -> list[Value]:
-            """A row of the epilogue, a vector after some k each."""
-            held, totals = list(now[: len(carried)]), list(now[len(carried) :])
-            for v in range(across):
-                held = code.loop(0, apart, 1, step, *zip(kinds, held))[1:]
-                self._vector(place, r, v, totals)
-            return [*held, *totals]
+            def both(n: Value, *held: Value) -> list[Value]:
+                """Some k, and a vector of the epilogue."""
+                after = code.loop(0, apart, 1, step, *zip(kinds, held))[1:]
+                self._vector(place, n)
+                return after
 
-        after = code.loop(0, beside, 1, both, *carried, *more)[1:]
-        totals = after[len(carried) :]
-        done = code.new(f"mul i64 {beside}, {each}")
-        made = self._steps(tile, step, list(zip(kinds, after)), done)[2:]
-        self._remaining(place, beside, rows, totals)
+            carried = list(zip(kinds, code.loop(0, beside, 1, both, *carried)[1:]))
+            done = code.new(f"mul i64 {beside}, {apart}")
+        made = self._steps(tile, step, carried, done)[2:]
+        self._remaining(place, beside, count)
         for n, value in enumerate(made):
             self._store(value, self._at("%C", n * tile.lanes), None)
         first = self._times(i, self.c_m)
         code.line(f"store i64 {code.new(f'add i64 {first}, {j}')}, ptr {self._place}")
-        code.line(f"store i64 {tile.rows}, ptr {self._rows}")
+        code.line(f"store i64 {tile.rows * across}, ptr {self._count}")
 
     def _finish(self) -> None:
         """The epilogue of the last tile."""
-        place, rows = self._waiting()
-        self._remaining(place, "0", rows, self._totals(place))
+        place, count = self._waiting()
+        self._remaining(place, "0", count)
 
     def _waiting(self) -> tuple[Value, Value]:
-        """The place and the rows of the tile that waits."""
+        """The place and the vectors of the tile that waits."""
         return (
             self.code.new(f"load i64, ptr {self._place}"),
-            self.code.new(f"load i64, ptr {self._rows}"),
+            self.code.new(f"load i64, ptr {self._count}"),
         )
 
-    def _totals(self, place: Value) -> list[Value]:
-        """The accumulators of the columns of the tile that waits, fold by fold."""
-        return [self._load(at, None) for at in self._accumulators(place)]
+    def _remaining(self, place: Value, first: Value, count: Value) -> None:
+        """The vectors of the epilogue from this one on, if there are any."""
+        given = [f"ptr %{name}" for name in ("C", *self.epilogue.pointers)]
+        given += [f"i64 {number}" for number in (place, first, count)]
+        text = f'call void @"{self._rest.name}"({", ".join(given)})'
+        left = self.code.new(f"icmp slt i64 {first}, {count}")
+        once = self.code.new(f"zext i1 {left} to i64")
 
-    def _accumulators(self, place: Value) -> list[Value]:
-        column = self.code.new(f"and i64 {place}, {self._width - 1}")
-        return [
-            self._at(f"%O{i}", column, v * self.tile.lanes)
-            for i, added in enumerate(self.epilogue.folds)
-            if added
-            for v in range(self._vectors)
-        ]
+        def call(_: Value) -> None:
+            self.code.line(text)
 
-    def _remaining(
-        self, place: Value, first: Value, rows: Value, totals: list[Value]
-    ) -> None:
-        """The rows of the epilogue from this one on; the accumulators are put back."""
+        self.code.loop(0, once, 1, call)
 
-        def row(r: Value, *now: Value) -> list[Value]:
-            totals = list(now)
-            for v in range(self._vectors):
-                self._vector(place, r, v, totals)
-            return totals
-
-        carried = [(self.vector, total) for total in totals]
-        made = self.code.loop(first, rows, 1, row, *carried)[1:]
-        for at, total in zip(self._accumulators(place), made):
-            self._store(total, at, None)
-
-    def _vector(self, place: Value, r: Value, v: int, totals: list[Value]) -> None:
-        """The epilogue of vector ``v`` of row ``r`` of the tile that waits."""
-        code, lanes, e = self.code, self.tile.lanes, self.epilogue
-        spot = code.new(f"mul i64 {r}, {self._vectors * lanes}")
-        product = self._load(self._at("%C", spot, v * lanes), None)
-        move = self._times(r, self.c_m)
-        at = code.new(f"add i64 {place}, {move}")
-        known: dict[Any, Value] = {e.body.inputs[0]: product}
+    def _vector(self, place: Value, n: Value) -> None:
+        """The epilogue of vector ``n`` of the tile that waits."""
+        code, e = self.code, self.epilogue
+        spot = code.new(f"mul i64 {n}, {self.tile.lanes}")
+        away = spot
+        if self.c_m != self._across * self.tile.lanes:  # a block is wider than a tile
+            row = code.new(f"udiv i64 {n}, {self._across}")
+            column = code.new(f"urem i64 {n}, {self._across}")
+            away = code.new(f"mul i64 {column}, {self.tile.lanes}")
+            away = code.new(f"add i64 {away}, {self._times(row, self.c_m)}")
+        at = code.new(f"add i64 {place}, {away}")
+        known: dict[Any, Value] = {
+            e.body.inputs[0]: self._load(self._at("%C", spot), None)
+        }
         for i, value in enumerate(e.body.inputs[1:]):
             if e.arrays[i]:
-                known[value] = self._load(self._at(f"%I{i}", at, v * lanes), None)
+                known[value] = self._load(self._at(f"%I{i}", at), None)
             else:
                 known[value] = self._scalars[i]
         for node in e.body.nodes:
@@ -257,16 +270,13 @@ class EpilogueKernel(TileKernel):
                 operands = [known[x] for x in node.inputs]
                 emit = VECTOR[node.primitive]
                 known[out] = code.new(emit(self.vector, self.suffix, *operands))
-        fold = 0
+        column = code.new(f"and i64 {at}, {self._width - 1}")
         for i, value in enumerate(e.body.outputs):
-            made = known[value]
-            if not e.folds[i]:
-                self._store(made, self._at(f"%O{i}", at, v * lanes), None)
-                continue
-            mine = fold * self._vectors + v
-            text = f"fadd {self.vector} {totals[mine]}, {made}"
-            totals[mine] = code.new(text)
-            fold += 1
+            made, where = known[value], self._at(f"%O{i}", column if e.folds[i] else at)
+            if e.folds[i]:
+                total = self._load(where, None)
+                made = code.new(f"fadd {self.vector} {total}, {made}")
+            self._store(made, where, None)
 
     def _constant(self, number: float) -> Value:
         kind = ir.FloatType() if self.element == "float" else ir.DoubleType()

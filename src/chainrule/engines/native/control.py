@@ -118,7 +118,7 @@ def scan(builder: BodyBuilder, node: Node) -> None:
     base, low, _ = builder.arena_space
     offset = builder.plan.scratch.get(node, 0)
     space = (base, low + offset, 0)
-    inner = BodyBuilder(code, plan, layouts, schedule.shares, space)
+    inner = BodyBuilder(code, plan, layouts, schedule.shares, space, schedule.own)
     entry = plan.entry
     graph = entry.graph
     sequences = node.inputs[fixed:]
@@ -223,7 +223,9 @@ def cond(builder: BodyBuilder, node: Node) -> None:
         for branch, (plan, layouts, schedule) in zip(branches, plans, strict=True):
             with branch:
                 space = (base, low + offset, 0)
-                inner = BodyBuilder(code, plan, layouts, schedule.shares, space)
+                inner = BodyBuilder(
+                    code, plan, layouts, schedule.shares, space, schedule.own
+                )
                 graph = plan.entry.graph
                 for value, outer in zip(graph.inputs, operands, strict=True):
                     view = builder.view(outer)

@@ -11,6 +11,8 @@ that the program changes and reads again.
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
@@ -21,6 +23,8 @@ from hypothesis import strategies as st
 
 from chainrule.engines import load_engine
 from chainrule.engines.numpy import loops
+from chainrule.engines.schedule import order
+from chainrule.engines.schedule.machine import Machine
 from chainrule.graph.build import Trace, constant, tracing
 from chainrule.graph.graph import Graph
 from chainrule.graph.interpret import evaluate
@@ -417,7 +421,23 @@ def check(engine: str, program: Program, n: int) -> None:
             against_references(engine, program, n)
         return
     bits = [against_references(engine, program, n, threads) for threads in (1, 2, 3)]
+    with apart():
+        bits += [against_references(engine, program, n, threads) for threads in (2, 3)]
     assert all(b == bits[0] for b in bits[1:]), "the bits depend on the threads"
+
+
+@contextmanager
+def apart() -> Generator[None]:
+    """Two cores that reach each other slowly: threads do much for themselves."""
+    from chainrule.engines.native import compiler, control
+
+    slow = Machine(2, foreign_byte=1.0)
+    with (
+        patch.object(order, "TRIED", 20),
+        patch.object(compiler, "machine", lambda threads: slow),
+        patch.object(control, "machine", lambda threads: slow),
+    ):
+        yield
 
 
 def against_references(

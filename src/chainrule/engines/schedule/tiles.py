@@ -72,8 +72,16 @@ def in_tiles(entry: Entry, views: Mapping[Value, StridedView], admits: Admits) -
 
 
 def _alike(product: Value, loop: Node, views: Mapping[Value, StridedView]) -> bool:
-    """Whether all arrays of a loop lie in blocks as the product does."""
+    """Whether all arrays of a loop lie in blocks as the product does.
+
+    Nothing that the product reads may be among them: it might be written over in the
+    first tile, and is needed for the last.
+    """
     width = views[product].blocking
+    assert product.node is not None
+    factors = {views[v].root for v in product.node.inputs}
+    if any(views[v].root in factors for v in loop.inputs):
+        return False
     made = zip(loop.outputs, folds_of(loop), strict=True)
     arrays = [v for v in loop.inputs if v.shape]
     arrays += [v for v, units in made if v is not None and not units]

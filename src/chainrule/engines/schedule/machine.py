@@ -91,7 +91,7 @@ class Machine:
     memory_byte: float = 3e-5
     copied_byte: float = 3.5e-5
     far_byte: float = 8e-5
-    foreign_byte: float = 6e-5
+    foreign_byte: float = 1.2e-4
     taken_byte: float = 1e-4
 
     def microseconds(self, node: Node, sizes: Sizes, views: Views) -> float:

@@ -13,17 +13,25 @@ What costs less than to read what others have made of it, each thread does for i
 
 from __future__ import annotations
 
+import functools
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
-from functools import partial
+from typing import NamedTuple
 
 from chainrule.engines.schedule.alignment import aligned
 from chainrule.engines.schedule.layout import StridedView
 from chainrule.engines.schedule.machine import CACHE, NESTED, Machine
 from chainrule.engines.schedule.maps import domain_of, folds_of, is_elementwise
 from chainrule.engines.schedule.schedule import Memory, Schedule, Step, overwritten
-from chainrule.engines.schedule.sharing import ONE, Key, Pending, Share, share_of
+from chainrule.engines.schedule.sharing import (
+    ONE,
+    Access,
+    Key,
+    Pending,
+    Share,
+    share_of,
+)
 from chainrule.engines.schedule.work import bytes_of, written
 from chainrule.graph.build import replay, tracing
 from chainrule.graph.graph import Graph
@@ -48,6 +56,14 @@ def fold_share(node: Node) -> Share:
     return Share(0, rows // units, units)
 
 
+class _Option(NamedTuple):
+    """A way to divide a node: µs, the division, and what threads then touch."""
+
+    cost: float
+    share: Share | None
+    accesses: list[Access]
+
+
 class _Orderer:
     """The walk that finds an order."""
 
@@ -60,9 +76,11 @@ class _Orderer:
         divides: Divides,
         owners: Mapping[object, Key],
         own: frozenset[Node],
+        microseconds: Callable[[Node], float],
     ) -> None:
         self.entry, self.views, self.sizes = entry, views, sizes
         self.machine, self.divides = machine, divides
+        self.microseconds = microseconds
         self.memory = Memory(entry, views, own)
         self.total = 0.0  # µs
         self.crossing: dict[Value, float] = {}  # µs to read what others have made
@@ -111,34 +129,34 @@ class _Orderer:
         if node.primitive in NESTED:
             if self.pending:
                 return None
-            self._note(node, None)
+            self._note(self.memory.accesses(node, None))
             for value in written(node):  # by all threads, as the body divides it
                 self.owner.pop(self.memory.place(value), None)
             return step
-        work = self.machine.microseconds(node, self.sizes, self.views)
-        busiest = partial(self.machine.busiest, work=work, sizes=self.sizes)
-        best: tuple[float, bool, Share | None] | None = None
-        quiet: tuple[float, Share | None] | None = None
+        work = self.microseconds(node)
+        best: _Option | None = None
+        quiet: _Option | None = None
         for share in self._options(node):
-            cost, waits = self._cost(node, share, busiest(share))
-            if best is None or cost < best[0]:
-                best = (cost, waits, share)
-            if not waits and (quiet is None or cost < quiet[0]):
-                quiet = (cost, share)
+            accesses = self.memory.accesses(node, share)
+            busiest = self.machine.busiest(share, work, self.sizes)
+            cost, waits = self._cost(node, accesses, busiest)
+            option = _Option(cost, share, accesses)
+            if best is None or cost < best.cost:
+                best = option
+            if not waits and (quiet is None or cost < quiet.cost):
+                quiet = option
         assert best is not None
-        if not best[1]:
-            cost, _, chosen = best
-        elif quiet is not None and quiet[0] <= best[0] + self.machine.barrier:
-            cost, chosen = quiet
-        else:
-            return None
+        if best is not quiet:
+            if quiet is None or quiet.cost > best.cost + self.machine.barrier:
+                return None
+            best = quiet
         taken = self._taken(node)
-        self.total += cost + taken
-        for value in self._crossing(node, chosen):
+        self.total += best.cost + taken
+        for value in self._crossing(node, best.accesses):
             root = self.views[value].root
             self.crossing[root] = self._foreign(bytes_of(root, self.sizes))
-        self._note(node, chosen)
-        return Step(node, chosen, work, taken, own=node in self.memory.own)
+        self._note(best.accesses)
+        return Step(node, best.share, work, taken, own=node in self.memory.own)
 
     def _options(self, node: Node) -> list[Share | None]:
         """The divisions that are weighed: those of operands, fresh ones, none."""
@@ -176,30 +194,35 @@ class _Orderer:
                 found.append(Share(len(shape) - 1, wide, columns // wide))
         return found
 
-    def _cost(self, node: Node, share: Share | None, cost: float) -> tuple[float, bool]:
+    def _cost(
+        self, node: Node, accesses: Sequence[Access], cost: float
+    ) -> tuple[float, bool]:
         """µs with what others have written, and whether threads have to meet before."""
-        machine = self.machine
-        accesses = self.memory.accesses(node, share)
         waits = any(map(self.pending.conflict, accesses))
-        for value in self._crossing(node, share):
+        for value in self._crossing(node, accesses):
             cost += self._foreign(bytes_of(value, self.sizes))
-        for i, value in enumerate(node.inputs):
-            place, key = self.memory.place(value), self.memory.read_key(node, i, share)
-            written_anew = key is None and place in self.entry.replaces
+        for value, access in self._reads(node, accesses):
+            written_anew = access.key is None and access.space in self.entry.replaces
             if written_anew and not self._seen(value):
                 cost += self._taken_back(bytes_of(value, self.sizes))
         made = next((access.key for access in accesses if access.write), ONE)
         if made is None or made[0] == "columns":
-            cost += machine.barrier  # whoever reads whole rows will have to wait
+            cost += self.machine.barrier  # whoever reads whole rows will have to wait
         return cost, waits
 
-    def _crossing(self, node: Node, share: Share | None) -> Iterator[Value]:
+    def _reads(
+        self, node: Node, accesses: Sequence[Access]
+    ) -> Iterator[tuple[Value, Access]]:
+        """What it reads of memory that threads share, and how."""
+        values = [v for v in node.inputs if not self.memory.is_own(v)]
+        reads = [access for access in accesses if not access.write]
+        return zip(values, reads, strict=True)
+
+    def _crossing(self, node: Node, accesses: Sequence[Access]) -> Iterator[Value]:
         """What it reads that other cores have made and this one has not seen."""
-        for i, value in enumerate(node.inputs):
-            if self.memory.is_own(value) or self._seen(value):
-                continue
-            owner = self.owner.get(self.memory.place(value))
-            if owner is not None and self.memory.read_key(node, i, share) != owner:
+        for value, access in self._reads(node, accesses):
+            owner = self.owner.get(access.space)
+            if owner is not None and access.key != owner and not self._seen(value):
                 yield value
 
     def _seen(self, value: Value) -> bool:
@@ -219,8 +242,8 @@ class _Orderer:
     def _taken_back(self, length: int) -> float:
         return length / self.machine.threads * self.machine.taken_byte
 
-    def _note(self, node: Node, share: Share | None) -> None:
-        for access in self.memory.accesses(node, share):
+    def _note(self, accesses: Sequence[Access]) -> None:
+        for access in accesses:
             self.pending.add(access)
             if access.write:
                 self.owner[access.space] = access.key
@@ -287,8 +310,14 @@ def ordered(
     """
     owners: dict[object, Key] = {}
 
+    @functools.cache
+    def microseconds(node: Node) -> float:
+        return machine.microseconds(node, sizes, views)
+
     def found(own: frozenset[Node]) -> tuple[_Orderer, list[list[Step]]]:
-        orderer = _Orderer(entry, views, sizes, machine, divides, owners, own)
+        orderer = _Orderer(
+            entry, views, sizes, machine, divides, owners, own, microseconds
+        )
         return orderer, orderer.find(first)
 
     orderer, _ = found(frozenset())

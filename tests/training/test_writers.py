@@ -406,7 +406,9 @@ def test_a_child_that_is_forked_in_the_middle(
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
 def test_a_signal_saves_and_ends_the_process(tmp_path: Path, name: str) -> None:
     number = getattr(signal, name)
+    before = signal.signal(number, signal.SIG_DFL)  # nohup leaves SIGHUP ignored
     run = Run(tmp_path / "run", 1000, 0.001)
+    signal.signal(number, before)
     until_saved(run, tmp_path / "run")
     time.sleep(0.1)
     run.send(number)

@@ -1,6 +1,6 @@
-"""New state is written where the old one lies: nobody may need that any more.
+"""A state that its own update reads element by element, and in another way too.
 
-Each update reads the state element by element, and in another way too.
+It may lie in another layout than the other way wants, and be written over in place.
 """
 
 from __future__ import annotations

@@ -74,13 +74,12 @@ def in_tiles(entry: Entry, views: Mapping[Value, StridedView], admits: Admits) -
 def _alike(product: Value, loop: Node, views: Mapping[Value, StridedView]) -> bool:
     """Whether all arrays of a loop lie in blocks as the product does.
 
-    Nothing that the product reads may be among them: it might be written over in the
-    first tile, and is needed for the last.
+    What the product reads lies in rows: tiles take it by strides. So none of it is
+    among the loop's arrays, which may be written over tile after tile.
     """
     width = views[product].blocking
     assert product.node is not None
-    factors = {views[v].root for v in product.node.inputs}
-    if any(views[v].root in factors for v in loop.inputs):
+    if any(views[views[v].root].blocking for v in product.node.inputs):
         return False
     made = zip(loop.outputs, folds_of(loop), strict=True)
     arrays = [v for v in loop.inputs if v.shape]

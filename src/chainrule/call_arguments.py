@@ -34,8 +34,9 @@ def arguments_of(
     kinds: list[Any] = []
     simple = not kwargs
     for arg in args:
+        tracked = False
         if type(arg) is Tensor:
-            array = arg._value.array
+            array, tracked = arg._value.array, arg._value.tracked
             if array is None or arg._pending is not None:
                 array = arg.numpy()
         elif type(arg) is np.ndarray:
@@ -45,9 +46,7 @@ def arguments_of(
             break
         leaves.append(arg)
         arrays.append(array)
-        kinds.append(array.dtype)
-        kinds.append(array.shape if sized else array.ndim)
-        kinds.append(type(arg) is Tensor and arg._value.tracked)
+        kinds += array.dtype, array.shape if sized else array.ndim, tracked
     if simple:
         return leaves, arrays, tuple(kinds)
     found, structure = flatten((args, kwargs))

@@ -149,14 +149,16 @@ class Compiled:
         another size, it is traced again. Within another compiled function it becomes
         part of that.
         """
-        if context.trace is not None:
+        here = context.__dict__
+        if here["trace"] is not None:
             return self.function(*args, **kwargs)
         with process.lock:  # what is noted before and after belongs to the run
-            return self._call(args, kwargs)
+            return self._call(args, kwargs, here)
 
-    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _call(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], here: dict[str, Any]
+    ) -> Any:
         leaves, arrays, key = arguments_of(args, kwargs)
-        here = context.__dict__
         surroundings = key, here["grad"], here["stream"]
         ready = self._ready.get(surroundings)
         if ready is None or not ready.variant.holds():

@@ -6,7 +6,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from chainrule.errors import GraphError
-from chainrule.graph.build import INLINE_CONSTANT, Trace, context, within
+from chainrule.graph.build import (
+    INLINE_CONSTANT,
+    Trace,
+    absolute_scope,
+    context,
+    within,
+)
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import as_tuple
@@ -71,7 +77,7 @@ def trace_body(
     """
     inputs = [Value(None, t.shape, t.dtype, tracked=t.dtype.is_float) for t in types]
     inner = BodyTrace(inputs)
-    with within(trace=inner, scope="", role=context.role):
+    with within("trace", inner), absolute_scope("", context.role):
         outputs = [inner.given(v) for v in as_tuple(function(*inputs))]
     captured = list(inner.found.values())
     graph = Graph(name, [*(v for _, v in captured), *inputs], outputs)

@@ -138,7 +138,7 @@ class Context(threading.local):
         apart: where NumPy computes, and tells ``exceptions`` instead of warning of
             lines that are not the user's.
         exceptions: those of IEEE 754 that the reference met that ran last.
-        outer: the fields that blocks have set aside, the innermost block's last.
+        outer: what blocks have set aside, the innermost block's last.
     """
 
     trace: Trace | None
@@ -148,7 +148,7 @@ class Context(threading.local):
     stream: Any
     apart: contextvars.Context
     exceptions: list[str]
-    outer: list[dict[str, Any]]
+    outer: list[Any]
 
     def __init__(self) -> None:
         self.trace, self.stream = None, None
@@ -165,30 +165,27 @@ context = Context()
 
 
 class within(ContextDecorator):  # noqa: N801 - used like a function
-    """Within the block these fields of the :class:`Context` are others.
+    """Within the block this field of the :class:`Context` is another.
 
     It may be entered by several threads, and within itself.
     """
 
-    __slots__ = ("fields",)
+    __slots__ = ("field", "value")
 
-    def __init__(self, **fields: Any) -> None:
-        self.fields = fields
+    def __init__(self, field: str, value: Any) -> None:
+        self.field, self.value = field, value
 
     def __enter__(self) -> None:
         here = context.__dict__
-        saved: dict[str, Any] = {}
-        for name, value in self.fields.items():
-            saved[name] = here[name]
-            here[name] = value
-        here["outer"].append(saved)
+        here["outer"].append(here[self.field])
+        here[self.field] = self.value
 
     def __exit__(self, *_: object) -> None:
         here = context.__dict__
-        here.update(here["outer"].pop())
+        here[self.field] = here["outer"].pop()
 
 
-_unrecorded, _recorded = within(grad=False), within(grad=True)
+_unrecorded, _recorded = within("grad", False), within("grad", True)
 
 
 class absolute_scope:  # noqa: N801 - used like a function; every node of a derivative
@@ -216,7 +213,7 @@ def scope(name: str) -> absolute_scope:
 
 def role(name: str) -> within:
     """Nodes recorded within the block play this role: forward, backward, update."""
-    return within(role=name)
+    return within("role", name)
 
 
 def no_grad() -> within:
@@ -468,7 +465,7 @@ def held(number: Any, dtype: DType) -> Array:
 def tracing(trace: Trace | None = None) -> Generator[Trace]:
     """Record instead of computing, within the block."""
     trace = trace or Trace()
-    with within(trace=trace, scope="", role="forward"):
+    with within("trace", trace), absolute_scope("", "forward"):
         yield trace
 
 

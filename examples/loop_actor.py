@@ -20,10 +20,7 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.compiled_program import CompiledProgram
-from chainrule.graph.types import ArrayType, DType
-from chainrule.tracing import Input, trace_entry
-from chainrule.training import Loop, RunState, Source, Work
+from chainrule.training import Loop, RunState, Source, Work, compile_program
 
 CELLS, ROOM, BATCH, STEPS = 8, 512, 32, 500
 DISCOUNT, GREED = 0.9, 0.8
@@ -100,16 +97,13 @@ def make(engine: str = "auto", seed: int = 0) -> Loop:
         optimizer.step()
         return {"loss": loss, "worth": worth.mean()}
 
-    def inputs(**shapes: tuple[int, ...]) -> list[Input]:
-        return [Input(k, ArrayType(s, DType.float32)) for k, s in shapes.items()]
-
-    many, names = (BATCH, CELLS), {id(t): n for n, t in network.named_tensors()}
-    learning = inputs(before=many, action=(BATCH, 2), reward=(BATCH,), after=many)
-    entries = [
-        trace_entry("act", act, inputs(cell=(1, CELLS)), names),
-        trace_entry("learn", learn, learning, names),
-    ]
-    program = CompiledProgram(entries, engine=engine, threads=1)
+    many = f"f32[{BATCH},{CELLS}]"
+    inputs = {"cell": f"f32[1,{CELLS}]", "before": many, "after": many}
+    inputs |= {"action": f"f32[{BATCH},2]", "reward": f"f32[{BATCH}]"}
+    functions, more = {"act": act, "learn": learn}, {"engine": engine, "threads": 1}
+    program = compile_program(
+        functions, inputs, model=network, optimizers=[optimizer], **more
+    )
     return Loop(program, "learn", Corridor(seed))
 
 

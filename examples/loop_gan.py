@@ -17,10 +17,7 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.compiled_program import CompiledProgram
-from chainrule.graph.types import ArrayType, DType
-from chainrule.tracing import Input, trace_entry
-from chainrule.training import Loop, RunState, Source, Work
+from chainrule.training import Loop, RunState, Source, Work, compile_program
 
 BATCH, NOISE, STEPS = 64, 4, 400
 
@@ -56,19 +53,14 @@ class Batches(Source):
         return Work(inputs | {"real": real.astype(np.float32)}, entry="discriminator")
 
 
-def adam(gan: GAN, part: str) -> optim.Optimizer:
-    """An optimiser of one of the networks."""
-    parameters = getattr(gan, part).parameters()
-    optimizer = optim.Adam(parameters, lr=2e-3, betas=(0.5, 0.999))
-    optimizer.attach_parameters(gan.named_parameters())
-    return optimizer
-
-
 def make(engine: str = "auto", seed: int = 0) -> Loop:
     """The loop, at its start."""
     cr.manual_seed(seed)
     gan, score = GAN(), nn.BCEWithLogitsLoss()
-    generator, discriminator = (adam(gan, p) for p in ("generator", "discriminator"))
+    generator, discriminator = (
+        optim.Adam(network.parameters(), lr=2e-3, betas=(0.5, 0.999))
+        for network in (gan.generator, gan.discriminator)
+    )
 
     def tell_apart(noise: cr.Tensor, real: cr.Tensor) -> Any:
         gan.zero_grad()
@@ -87,14 +79,14 @@ def make(engine: str = "auto", seed: int = 0) -> Loop:
         generator.step()
         return {"loss": loss}
 
-    noise = Input("noise", ArrayType((BATCH, NOISE), DType.float32))
-    real = Input("real", ArrayType((BATCH, 1), DType.float32))
-    names = {id(t): name for name, t in gan.named_tensors()}
-    entries = [
-        trace_entry("discriminator", tell_apart, [noise, real], names),
-        trace_entry("generator", deceive, [noise], names),
-    ]
-    program = CompiledProgram(entries, engine=engine, threads=1)
+    program = compile_program(
+        {"discriminator": tell_apart, "generator": deceive},
+        {"noise": f"f32[{BATCH},{NOISE}]", "real": f"f32[{BATCH},1]"},
+        model=gan,
+        optimizers=(generator, discriminator),
+        engine=engine,
+        threads=1,
+    )
     return Loop(program, "discriminator", Batches(seed))
 
 

@@ -33,6 +33,22 @@ def parse(text: str) -> Graph:
     return _Builder(reader, blocks).main()
 
 
+def parse_type(text: str) -> ArrayType:
+    """The type that ``text`` names, as graphs print it.
+
+    Raises:
+        ParseError: no type.
+
+    >>> parse_type("f32[N,784]").dtype.name
+    'float32'
+    """
+    reader = _Reader(text)
+    found = reader.type()
+    if reader.skip() < len(text):
+        reader.fail("This goes on behind a type.", "nothing after ]")
+    return found
+
+
 _SKIP = re.compile(r"(?:[ \t\r\n]+|#[^\n]*)*")
 _KEY = re.compile(r"[^\W\d]\w*")
 _STRING = re.compile(r'"(?:[^"\\\x00-\x1f]|\\.)*"')

@@ -9,6 +9,7 @@ Where to look, from the outside to the inside:
     loop          chunks of steps of any program, snapshots, signals, checkpoints
     state         where a run stands, and what it depends on, as one object
     snapshots     what a loop goes back to
+    compiling     several functions as one program, for the loop
     source        where a loop's work comes from
     data_adapter  rows for training, shuffled in blocks
     programs      the compiled programs, made when data first ask for them
@@ -24,6 +25,7 @@ Where to look, from the outside to the inside:
 """
 
 from chainrule.training.callbacks import Callback, LambdaCallback
+from chainrule.training.compiling import compile_program
 from chainrule.training.history import History
 from chainrule.training.logs import CSVLogger, JSONLinesLogger
 from chainrule.training.loop import Loop
@@ -45,4 +47,5 @@ __all__ = [
     "Source",
     "Trainer",
     "Work",
+    "compile_program",
 ]

@@ -428,9 +428,8 @@ def test_data_of_a_stranger_s_checkpoint(
         (["train", "none.toml"], ["no TOML file 'none.toml'", "nothing there"]),
         (["train", "house.tom"], ["no file and no recipe 'house.tom'", "FILE.toml"]),
         (["train", "runs/other"], ["no file and no recipe 'runs/other'"]),
-        (["train", "xor", "--epochs", "3"], ["does not take --epochs", "only --seed"]),
-        (["train", "xor", "--resume", "r"], ["does not take --resume"]),
-        (["train", "xor", "--checkpoint-every", "3"], ["take --checkpoint-every"]),
+        (["train", "xor", "--epochs", "3"], ["does not take --epochs", "only --quick"]),
+        (["train", "xor", "--resume", "r"], ["study.json", "no file of a recipe"]),
     ],
 )
 def test_bad_input(chainrule: Any, args: list[str], parts: list[str]) -> None:
@@ -487,18 +486,48 @@ def test_a_loss_that_is_not_finite(chainrule: Any) -> None:
     assert all(np.isfinite(w).all() for w in state.values())
 
 
-# -- walk-throughs ---------------------------------------------------------------------
+# -- studies ---------------------------------------------------------------------------
 
 
-def test_a_walk_through(chainrule: Any) -> None:
-    """It prints; it comes before a file of its name, and leaves no empty folder."""
+def test_a_study(chainrule: Any) -> None:
+    """It prints, comes before a file of its name, and leaves a directory."""
     Path("two-two-one").write_text("[data]")
-    how = ["two-two-one", "--engine", "numpy", "--out", "pictures"]
-    result = chainrule("train", *how)
+    how = ["two-two-one", "--engine", "numpy", "--lr", "0.25"]
+    result = chainrule("train", *how, "--out", "a")
     assert result.code == 0, result.err
     assert len(result.out.splitlines()) > 10
-    told = chainrule("train", *how, "--json")
+    told = chainrule("train", *how, "--out", "b", "--json")
     assert told.json["recipe"] == "two-two-one"
-    assert told.json["result"]["learning_rate"] == 0.5
-    assert result.out in told.err
-    assert os.listdir() == ["two-two-one"]
+    assert told.json["result"]["learning_rate"] == 0.25
+    assert result.out.splitlines()[:-2] == told.err.splitlines()
+    assert {*os.listdir("b")} >= {"study.json", "metrics.json"}
+
+
+def test_a_study_is_resumed_as_it_was_begun(chainrule: Any) -> None:
+    how = ["--engine", "numpy", "--lr", "0.25", "--out", "a"]
+    before = chainrule("train", "two-two-one", *how, "--json").json
+    again = chainrule("train", "--resume", "a", "--threads", "1", "--json").json
+    assert again["result"] == before["result"]
+    again = chainrule("train", "two-two-one", *how)
+    one_message(again, 2, "a holds a run", "--resume a")
+    for wrong in (["xor"], ["--lr", "0.5"], ["--seed", "1"], ["--quick"]):
+        result = chainrule("train", *wrong, "--resume", "a")
+        one_message(result, 2, "A resumed run keeps its", "--resume a")
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        (["xor", "--epochs", "3"], ["'xor' does not take --epochs", "--quick, --seed"]),
+        (["mnist", "--quick", "--resume", "nowhere"], ["--quick is for a recipe"]),
+    ],
+)
+def test_options_that_do_not_fit(
+    chainrule: Any, how: list[str], words: list[str]
+) -> None:
+    one_message(chainrule("train", *how), 2, *words)
+
+
+def test_a_quick_training_recipe(chainrule: Any) -> None:
+    told = chainrule("train", "mnist", "--quick", "--engine", "numpy", "--json").json
+    assert (told["epochs"], told["limit"]) == (1, 2000)

@@ -13,19 +13,20 @@ from pathlib import Path
 import pytest
 
 from chainrule import errors, recipes
-from chainrule.recipes import mnist, two_two_one, xor
+from chainrule.recipes import Study, mnist, two_two_one, xor
 
 KINDS = {
-    "two-two-one": "walk-through",
-    "algorithm1": "walk-through",
-    "xor": "walk-through",
+    "two-two-one": "study",
+    "algorithm1": "study",
+    "xor": "study",
     "mnist": "training",
-    "tabular": "walk-through",
+    "tabular": "study",
 }
 TRAINING = [name for name, kind in KINDS.items() if kind == "training"]
-WALKS = [name for name, kind in KINDS.items() if kind == "walk-through"]
+STUDIES = [name for name, kind in KINDS.items() if kind == "study"]
 #: What a recipe may import besides Python's own modules.
-PUBLIC = {"chainrule", "chainrule.training", "numpy", "sklearn"}
+PUBLIC = {"chainrule", "chainrule.recipes", "chainrule.training", "chainrule.viz"}
+PUBLIC |= {"numpy", "sklearn"}
 
 
 def source(name: str) -> Path:
@@ -35,12 +36,12 @@ def source(name: str) -> Path:
 def test_names_and_kinds() -> None:
     assert {name: recipes.kind(name) for name in recipes.names()} == KINDS
     assert recipes.kind(mnist) == "training"
-    assert recipes.kind(xor) == "walk-through"
+    assert recipes.kind(xor) == "study"
 
 
 def test_every_file_is_a_recipe() -> None:
     files = {p.stem for p in Path(recipes.__file__).parent.glob("[!_]*.py")}
-    assert files == {source(name).stem for name in recipes.names()}
+    assert files - {"study"} == {source(name).stem for name in recipes.names()}
 
 
 def test_found_by_name() -> None:
@@ -79,13 +80,13 @@ def test_what_a_training_recipe_offers(name: str) -> None:
         assert inspect.getdoc(function)
 
 
-@pytest.mark.parametrize("name", WALKS)
-def test_what_a_walk_through_offers(name: str) -> None:
+@pytest.mark.parametrize("name", STUDIES)
+def test_what_a_study_offers(name: str) -> None:
     run = recipes.find(name).run
     assert inspect.getdoc(run)
-    parameters = inspect.signature(run).parameters
-    assert {"seed", "engine", "threads", "out"} <= set(parameters)
-    for parameter in parameters.values():
+    first, *options = inspect.signature(run).parameters.values()
+    assert first.name == "study"
+    for parameter in options:
         assert parameter.kind is parameter.KEYWORD_ONLY
         assert parameter.default is not parameter.empty
 
@@ -137,5 +138,5 @@ def test_a_recipe_runs_as_a_program(capsys: pytest.CaptureFixture[str]) -> None:
         capture_output=True,
         check=True,
     )
-    two_two_one.run()
+    two_two_one.run(Study())
     assert made.stdout.decode().splitlines() == capsys.readouterr().out.splitlines()

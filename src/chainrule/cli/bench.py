@@ -128,9 +128,9 @@ def _profile(
     given = {"batch_size": batch_size, "threads": threads}
     if is_file(target):
         origin = load(Path(target), given)
-    elif recipes.kind(target) == "walk-through":
+    elif recipes.kind(target) == "study":
         raise ArgumentError(
-            f"The recipe {target!r} is a walk-through, without a step to measure.",
+            f"The recipe {target!r} is a study: it has no one step to measure.",
             expected="a recipe that trains, or a TOML file",
             got=target,
             fix="chainrule bench --profile mnist",

@@ -1,19 +1,63 @@
-"""``chainrule recipes``."""
+"""``chainrule recipes``: the list, and with ``--check`` their figures."""
 
 from __future__ import annotations
 
+import contextlib
+import datetime
+import json
+import os
+import platform
+import sys
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from chainrule.cli.common import cli, command, tell
+import click
+
+from chainrule import disk, recipes
+from chainrule.cli.common import cli, command, say, tell
+from chainrule.recipes.study import RESULTS, SETTINGS
+from chainrule.training import checkpoint
+from chainrule.version import __version__
+
+EXAMPLES = """\b
+Examples:
+  chainrule recipes
+  chainrule recipes --json
+  chainrule recipes --check
+  chainrule recipes rnn gan --check --seeds 1
+"""
 
 
-@cli.command(epilog="Example: chainrule recipes --json")
+@cli.command("recipes", epilog=EXAMPLES)
+@click.argument("chosen", metavar="[RECIPE]...", nargs=-1)
+@click.option(
+    "--check",
+    is_flag=True,
+    help="Run them in full, and print a table beside what the literature reports.",
+)
+@click.option(
+    "--seeds", type=click.IntRange(1), default=3, help="For --check.  [default: 3]"
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("runs", "check"),
+    help="For --check: where their runs are kept; what is there goes on, or is read.",
+)
 @command
-def recipes(as_json: bool) -> int:
-    """List the recipes, simple ones first."""
-    from chainrule import recipes as registry
-
-    found = [_described(name, registry.find(name)) for name in registry.names()]
+def recipes_command(
+    chosen: Sequence[str], check: bool, seeds: int, out: Path, as_json: bool
+) -> int:
+    """List the recipes, simple ones first, or check their figures."""
+    names = list(chosen) or recipes.names()
+    modules = {name: recipes.find(name) for name in names}
+    if check:
+        held = [name for name in names if hasattr(modules[name], "REFERENCES")]
+        rows = [row for name in held for row in _checked(name, range(seeds), out)]
+        tell({**_machine(), "figures": rows}, as_json, _table(rows))
+        return 0
+    found = [_described(name, module) for name, module in modules.items()]
     width = max(len(item["name"]) for item in found)
     lines = [f"{item['name']:{width}}  {item['summary']}" for item in found]
     lines += ["", "Run one with: chainrule train NAME"]
@@ -22,9 +66,11 @@ def recipes(as_json: bool) -> int:
 
 
 def _described(name: str, recipe: Any) -> dict[str, Any]:
-    from chainrule import recipes as registry
-
-    described = {"name": name, "kind": registry.kind(recipe), "summary": recipe.SUMMARY}
+    described = {
+        "name": name,
+        "kind": recipes.kind(recipe),
+        "summary": recipe.SUMMARY,
+    }
     if described["kind"] == "training":
         described |= {
             "epochs": recipe.EPOCHS,
@@ -32,3 +78,94 @@ def _described(name: str, recipe: Any) -> dict[str, Any]:
             "lr": recipe.LR,
         }
     return described
+
+
+# -- checking --------------------------------------------------------------------------
+
+
+def _checked(name: str, seeds: Sequence[int], out: Path) -> list[dict[str, Any]]:
+    """The figures of a recipe with some seeds, each with its reference."""
+    told = []
+    for seed in seeds:
+        say(f"{name}, seed {seed}")
+        told.append(_result(name, seed, out / f"{name}-{seed}"))
+    rows = []
+    for i, reference in enumerate(told[0]["references"]):
+        each = [t["references"][i] for t in told]
+        rows.append(
+            {
+                "recipe": name,
+                **{k: reference[k] for k in ("key", "at_least", "at_most", "source")},
+                "values": [r["value"] for r in each],
+                "reached": all(r["reached"] for r in each),
+                "seconds": [t["seconds"] for t in told],
+            }
+        )
+    return rows
+
+
+def _result(name: str, seed: int, place: Path) -> dict[str, Any]:
+    """What a full run tells, run where it was not."""
+    if (file := place / RESULTS).exists():
+        return json.loads(disk.read_file(file, 1 << 28))
+    if recipes.kind(name) == "training":
+        return _trained(name, seed, place)
+    begun = (place / SETTINGS).exists()
+    study = recipes.Study(name, seed=seed, out=place)
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+        return recipes.perform(study, again=begun)
+
+
+def _trained(name: str, seed: int, place: Path) -> dict[str, Any]:
+    from chainrule.runs import FromRecipe, Session, results
+
+    if (place / checkpoint.FILE).exists():
+        session = Session.restore(place, name)
+    else:
+        session = Session.begin(FromRecipe.of(name, {"seed": seed}), place)
+    if results.why_over(session) is None:
+        session.train()
+    summary = results.summary(session)
+    seconds = summary["seconds_training"] + summary["seconds_compile"]
+    told = {**summary, "seconds": seconds}
+    told["references"] = recipes.held(recipes.find(name).REFERENCES, summary)
+    results.write(session, told)
+    return told
+
+
+def _machine() -> dict[str, Any]:
+    return {
+        "date": datetime.date.today().isoformat(),
+        "machine": f"{_processor()}, {os.cpu_count()} cores",
+        "python": platform.python_version(),
+        "version": __version__,
+    }
+
+
+def _processor() -> str:
+    with disk.ignoring():
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+        for line in text.splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or sys.platform
+
+
+def _table(rows: Sequence[dict[str, Any]]) -> str:
+    """A table in Markdown, with what it was made on above it."""
+    lines = [
+        "{date}, {machine}, Python {python}, Chainrule {version}".format(**_machine()),
+        "",
+        "| recipe | figure | reference | seeds | reached | seconds |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        least, most = row["at_least"], row["at_most"]
+        bound = f"≥ {least:g}" if least is not None else f"≤ {most:g}"
+        values = ", ".join(f"{value:.4g}" for value in row["values"])
+        seconds = ", ".join(f"{s:.0f}" for s in row["seconds"])
+        mark = "yes" if row["reached"] else "no"
+        source = f" ({row['source']})" if row["source"] else ""
+        cells = row["recipe"], row["key"], bound + source, values, mark, seconds
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)

@@ -14,6 +14,7 @@ import click
 
 from chainrule import errors, recipes
 from chainrule.cli.common import STARTED, cli, command, say, tell
+from chainrule.recipes.study import SETTINGS
 
 EXAMPLES = """\b
 Examples:
@@ -25,8 +26,11 @@ Examples:
   chainrule train houses.toml --epochs 50 --seed 1
   chainrule train --resume runs/houses --epochs 80
   chainrule train two-two-one
+  chainrule train xor --quick --out runs/xor
 """
 
+#: What makes a minute of a training recipe that says nothing else.
+QUICK = {"epochs": 1, "limit": 2000}
 #: Ends of files that hold data and describe no run.
 DATA = (".csv", ".tsv", ".npz", ".png", ".jpg")
 
@@ -59,6 +63,9 @@ DATA = (".csv", ".tsv", ".npz", ".png", ".jpg")
     "--limit", type=click.IntRange(1), help="Use the first N samples of each set only."
 )
 @click.option(
+    "--quick", is_flag=True, help="A recipe within a minute: all of it, less of each."
+)
+@click.option(
     "--out",
     type=click.Path(path_type=Path),
     help="Directory for the results.  [default: runs/NAME-TIME]",
@@ -79,13 +86,14 @@ def train(
     out: Path | None,
     resume: Path | None,
     checkpoint_every: float | None,
+    quick: bool,
     as_json: bool,
     **given: Any,
 ) -> int:
     """Train what a recipe or a TOML file describes, and test it.
 
     Leaves a directory with last.ckpt (weights and all that resuming needs),
-    metrics.json and, with matplotlib installed, curve.png and report.html.
+    metrics.json and, with matplotlib installed, pictures and report.html.
 
     "chainrule recipes" lists the recipes, "chainrule new" writes a TOML file.
     """
@@ -99,10 +107,17 @@ def train(
             fix="leave --out away: a resumed run goes on in its own directory",
         )
     recipe = None if target is None or is_file(target) else target
-    if recipe is not None and recipes.kind(recipe) == "walk-through":
-        more = {"out": out, "resume": resume, "checkpoint_every": checkpoint_every}
-        _walk_through(recipe, given | more, as_json)
+    every = 60.0 if checkpoint_every is None else checkpoint_every
+    study = recipe is not None and recipes.kind(recipe) == "study"
+    if resume is not None and (study or (resume / SETTINGS).exists()):
+        given |= {"quick": quick or None}
+        _study(_resumed(target, resume, given, every), as_json, resume)
         return 0
+    if recipe is not None and study:
+        _study(_begun(recipe, given, quick, out, every), as_json)
+        return 0
+    if quick:
+        given = _quick(recipe, given, resume)
     if resume is not None:
         session = Session.restore(resume, target, **given)
     elif recipe is not None:
@@ -117,7 +132,7 @@ def train(
         if over := results.why_over(session):
             say(f"{over}; its results:")
         else:
-            session.train(60.0 if checkpoint_every is None else checkpoint_every)
+            session.train(every)
     except KeyboardInterrupt:
         stands = results.where_it_stands(session.trainer, target or session.origin.name)
         raise KeyboardInterrupt(stands) from None
@@ -159,31 +174,94 @@ def is_file(target: str) -> bool:
     return False
 
 
-def _walk_through(name: str, given: dict[str, Any], as_json: bool) -> None:
-    """Run a walk-through; it prints, on standard error where ``as_json``.
+def _quick(
+    recipe: str | None, given: dict[str, Any], resume: Path | None
+) -> dict[str, Any]:
+    """The options of a training recipe that makes a minute of it.
+
+    Raises:
+        ArgumentError: a file, or a run that has begun.
+    """
+    if recipe is None or resume is not None:
+        raise errors.ArgumentError(
+            "--quick is for a recipe that begins.",
+            expected="chainrule train RECIPE --quick",
+            got="a file" if resume is None else f"--resume {resume}",
+            fix="--epochs 1 makes a short run of a file"
+            if resume is None
+            else "leave --quick away: a resumed run keeps its settings",
+        )
+    short = getattr(recipes.find(recipe), "QUICK", QUICK)
+    return {k: short.get(k) if v is None else v for k, v in given.items()}
+
+
+def _begun(
+    name: str, given: dict[str, Any], quick: bool, out: Path | None, every: float
+) -> recipes.Study:
+    """A study that begins.
 
     Raises:
         ArgumentError: an option that it does not take.
     """
-    module = recipes.find(name)
-    known = list(inspect.signature(module.run).parameters)
-    options = {option: value for option, value in given.items() if value is not None}
+    from chainrule.runs.session import new_directory
+
+    given = {option: value for option, value in given.items() if value is not None}
+    own = list(inspect.signature(recipes.find(name).run).parameters)[1:]
+    known = {"seed", "engine", "threads"}.union(own)
 
     def flags(names: Iterable[str]) -> list[str]:
         return ["--" + name.replace("_", "-") for name in names]
 
-    unknown = " and ".join(flags(o for o in options if o not in known))
-    if unknown:
-        taken = flags(option for option in known if option in given)
+    if unknown := [option for option in given if option not in known]:
+        taken = ["quick", "seed", "engine", "threads", *own]
+        values = (given[option] for option in unknown)
         raise errors.ArgumentError(
-            f"The recipe {name!r} does not take {unknown}.",
-            expected=f"only {', '.join(taken)}" if taken else "no options",
-            got=" ".join(f"{o} {v}" for o, v in zip(flags(options), options.values())),
-            fix=f"leave {unknown} away: it is a walk-through, whose settings belong to "
-            "what it shows",
+            f"The recipe {name!r} does not take {' and '.join(flags(unknown))}.",
+            expected=f"only {', '.join(flags(taken))}",
+            got=" ".join(f"{o} {v}" for o, v in zip(flags(unknown), values)),
+            fix="leave it away: these settings belong to what the recipe shows",
         )
+    options = {option: given.pop(option) for option in own if option in given}
+    place = out or new_directory(name)
+    how = {"quick": quick, "out": place, "options": options, **given}
+    return recipes.Study(name, checkpoint_every=every, **how)
+
+
+def _resumed(
+    target: str | None, resume: Path, given: dict[str, Any], every: float
+) -> recipes.Study:
+    """A study that goes on; only the number of threads can be another.
+
+    Raises:
+        ArgumentError: another recipe, or another setting.
+    """
+    threads = given.pop("threads")
+    study = recipes.Study.restore(resume, threads=threads, checkpoint_every=every)
+    own = {"recipe": study.name, "seed": study.seed, "engine": study.engine}
+    own |= {"quick": study.quick, **study.options}
+    for option, value in {"recipe": target, **given}.items():
+        if value is not None and own.get(option) != value:
+            raise errors.ArgumentError(
+                f"A resumed run keeps its {option}.",
+                expected=f"{option} {own.get(option)}, as it was begun",
+                got=str(value),
+                fix=f"chainrule train --resume {resume}, or a new run with --out",
+            )
+    return study
+
+
+def _study(study: recipes.Study, as_json: bool, resume: Path | None = None) -> None:
+    """Run a study; it prints, on standard error where ``as_json``."""
     place = contextlib.redirect_stdout(sys.stderr) if as_json else None
-    with place or contextlib.nullcontext():
-        result = {"recipe": name, "result": module.run(**options)}
-    if as_json:
-        tell(result, True, "")
+    try:
+        with place or contextlib.nullcontext():
+            told = recipes.perform(study, again=resume is not None)
+    except KeyboardInterrupt:
+        again = f"chainrule train --resume {study.out}"
+        raise KeyboardInterrupt(f"what is done is saved; go on with: {again}") from None
+    held = [
+        f"  {'reached' if r['reached'] else 'missed ':7}  {recipes.worded(r)}"
+        for r in told["references"]
+    ]
+    lines = [*held, f"  files    {study.out}: {', '.join(study.files)}"]
+    tell(told, as_json, "\n".join(["", *lines]))

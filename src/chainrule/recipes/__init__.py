@@ -9,11 +9,14 @@ checkpoints, a report and resuming:
     network(seed)                        the model with its initial weights
     trainer(model, lr=…, seed=…, …)      the Trainer
 
-A *walk-through* shows something step by step: it prints a text, draws its pictures into
-the directory ``out`` where there is one, and returns its results, ready for JSON:
+A *study* does whatever shows its system: it trains several networks, compares, plays.
+It prints a text and draws pictures, which become its report, and returns its results,
+ready for JSON:
 
     SUMMARY                              what it shows
-    run(seed=…, engine=…, threads=…, out=…)
+    run(study, …)                        a Study: settings, stages, pictures
+
+Both may have REFERENCES, figures of the literature that a full run is held against.
 
 ``chainrule train NAME`` runs both kinds, and each file runs by itself:
 ``python -m chainrule.recipes.mnist``.
@@ -26,6 +29,19 @@ from types import ModuleType
 from typing import Any, Literal
 
 from chainrule.errors import ArgumentError, nearest
+from chainrule.recipes.study import Reference, Study, held, worded
+
+__all__ = [
+    "RECIPES",
+    "Reference",
+    "Study",
+    "find",
+    "held",
+    "kind",
+    "names",
+    "perform",
+    "worded",
+]
 
 #: Name → module, in the order in which one would read them.
 RECIPES = {
@@ -66,11 +82,33 @@ def find(name: str) -> Any:
     return importlib.import_module(RECIPES[name])
 
 
-def kind(recipe: str | ModuleType) -> Literal["training", "walk-through"]:
+def kind(recipe: str | ModuleType) -> Literal["training", "study"]:
     """Which kind a recipe is, by name or module: it has a ``run`` or it has not.
 
     >>> kind("mnist"), kind("xor")
-    ('training', 'walk-through')
+    ('training', 'study')
     """
     module = find(recipe) if isinstance(recipe, str) else recipe
-    return "walk-through" if hasattr(module, "run") else "training"
+    return "study" if hasattr(module, "run") else "training"
+
+
+def perform(study: Study, *, again: bool = False) -> dict[str, Any]:
+    """Run a recipe of the kind *study* from its first line to its report.
+
+    Args:
+        study: says which one, and how.
+        again: whether its directory may hold it already; it goes on then.
+
+    Returns:
+        settings, ``result``, ``references`` and ``seconds``, as in ``metrics.json``.
+
+    Raises:
+        ArgumentError: the directory holds a run; whatever the recipe refuses.
+        KeyboardInterrupt: Ctrl-C, once all that is under way is saved.
+    """
+    module = find(study.name)
+    study.summary = module.SUMMARY
+    study.begin(again=again)
+    with study.heard():
+        result = module.run(study, **study.options)
+    return study.finish(result, getattr(module, "REFERENCES", ()))

@@ -24,13 +24,13 @@ from __future__ import annotations
 
 import inspect
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import chainrule as cr
 from chainrule import nn, optim
+from chainrule.recipes import Study
 
 SUMMARY = "the book's seven steps (3.5) in NumPy on 3.2.2 and 3.2.3, equal to a Trainer"
 
@@ -329,31 +329,21 @@ def large(count: int, **how: Any) -> dict[str, Any]:
     return result
 
 
-def run(
-    *,
-    seed: int = 0,
-    engine: str = "auto",
-    threads: int | None = None,
-    out: Path | None = None,
-    limit: int | None = None,
-) -> dict[str, Any]:
+def run(study: Study, *, limit: int = 1000) -> dict[str, Any]:
     """Show the page, run it on both networks, and compare with the Trainer.
 
     Args:
-        seed: of the initial weights and the order of the samples.
-        engine: what the Trainer computes with; the page is NumPy.
-        threads: of the native engine.
-        out: unused; there is nothing to draw.
-        limit: how many images of MNIST to learn from, 1,000 by default.
+        study: the seed is that of initial weights and the order of the samples.
+        limit: how many images of MNIST to learn from.
     """
     print(inspect.getsource(algorithm1))
     print(EPOCHS_NOTE)
-    how = {"seed": seed, "engine": engine, "threads": threads}
+    how = {"seed": study.seed, **study.how}
     networks = {"3.2.2": small(**how)}
     print()
-    networks["3.2.3"] = large(1000 if limit is None else limit, **how)
-    return {"seed": seed, "networks": networks}
+    networks["3.2.3"] = large(limit, **how)
+    return {"seed": study.seed, "networks": networks}
 
 
 if __name__ == "__main__":
-    run()
+    run(Study("algorithm1"))

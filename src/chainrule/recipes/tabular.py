@@ -27,13 +27,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import chainrule as cr
 from chainrule import errors, nn, optim
+from chainrule.recipes import Study
 from chainrule.training import EarlyStopping
 
 SUMMARY = (
@@ -254,47 +254,37 @@ def _scores(task: Task, row: dict[str, Any]) -> str:
 # -- the whole -------------------------------------------------------------------------
 
 
-def run(
-    *,
-    seed: int = 0,
-    engine: str = "auto",
-    threads: int | None = None,
-    out: Path | None = None,
-    splits: int = SPLITS,
-) -> dict[str, Any]:
+def run(study: Study, *, splits: int | None = None) -> dict[str, Any]:
     """Compare on both tables.
 
+    The engine ``"auto"`` is NumPy here: these networks have learned before a compiler
+    for thirty of them would be done.
+
     Args:
-        seed: of the first split, and of initial weights and order there.
-        engine: what the Trainer computes with. ``"auto"`` is NumPy here: these networks
-            have learned before a compiler for thirty of them would be done.
-        threads: of the native engine.
-        out: unused; there is nothing to draw.
-        splits: how many splits.
+        study: the seed is that of the first split, and of initial weights and order
+            there.
+        splits: how many splits; three where the study is quick.
 
     Raises:
         ArgumentError: no splits, or scikit-learn is not installed.
     """
+    splits = (3 if study.quick else SPLITS) if splits is None else splits
     if splits < 1:
         raise errors.ArgumentError(
             "The recipe 'tabular' compares on splits of its tables.",
             expected="splits ≥ 1",
             got=f"splits={splits!r}",
         )
-    try:
-        tasks = [diabetes(), breast_cancer()]
-    except ModuleNotFoundError as error:
-        raise errors.ArgumentError(
-            "The recipe 'tabular' takes its tables from scikit-learn.",
-            expected="scikit-learn installed",
-            got=str(error),
-            fix="pip install 'chainrule[sklearn]'",
-        ) from None
-    engine = "numpy" if engine == "auto" else engine
-    seeds = [(seed + i) % 2**64 for i in range(splits)]
-    results = {task.data.name: compare(task, seeds, engine, threads) for task in tasks}
-    return {"seed": seed, "tasks": results}
+    study.package("sklearn", "chainrule[sklearn]")
+    tasks = [diabetes(), breast_cancer()]
+    how = study.how | ({"engine": "numpy"} if study.engine == "auto" else {})
+    seeds = [(study.seed + i) % 2**64 for i in range(splits)]
+    results = {
+        task.data.name: study.keep(task.data.name, compare, task, seeds, **how)
+        for task in tasks
+    }
+    return {"seed": study.seed, "tasks": results}
 
 
 if __name__ == "__main__":
-    run()
+    run(Study("tabular"))

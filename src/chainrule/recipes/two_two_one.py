@@ -15,13 +15,13 @@ give the same weights, and the loss falls by nearly as much as the gradient prom
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import chainrule as cr
 from chainrule import nn, optim
+from chainrule.recipes import Study
 
 SUMMARY = "3.2.2 with every number: one pass forward and back, one step of descent"
 LR = 0.5
@@ -117,21 +117,11 @@ def matrix(values: np.ndarray) -> list[str]:
 # -- the whole -------------------------------------------------------------------------
 
 
-def run(
-    *,
-    seed: int = 0,
-    engine: str = "auto",
-    threads: int | None = None,
-    out: Path | None = None,
-    lr: float = LR,
-) -> dict[str, Any]:
+def run(study: Study, *, lr: float = LR) -> dict[str, Any]:
     """Print every number, take one step in three ways, and compare them.
 
     Args:
-        seed: unused; nothing here is random.
-        engine: what the Trainer computes with.
-        threads: of the native engine.
-        out: unused; there is nothing to draw.
+        study: nothing here is random.
         lr: η.
     """
     loss = nn.HalfSquaredErrorLoss()
@@ -142,7 +132,7 @@ def run(
     steps = {
         "by hand": by_hand(before, lr),
         "by the optimiser": by_optimizer(lr),
-        "by the Trainer": by_trainer(lr, engine, threads),
+        "by the Trainer": by_trainer(lr, **study.how),
     }
     hand = steps["by hand"]
     apart = {
@@ -191,4 +181,4 @@ def run(
 
 
 if __name__ == "__main__":
-    run()
+    run(Study("two-two-one"))

@@ -11,7 +11,7 @@ one of two inputs is on. What to look at, in this order:
     4   Such layers can be learned from the samples, once the step is replaced by a
         function that has a derivative: gradient descent on eight tanh neurons.
 
-The regions of both are drawn in the terminal, and into the directory `out` as pictures.
+The regions of both are drawn in the terminal, and as pictures into the directory.
 
     chainrule train xor
     chainrule train xor --out pictures
@@ -21,13 +21,13 @@ The regions of both are drawn in the terminal, and into the directory `out` as p
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import chainrule as cr
 from chainrule import nn, optim, viz
+from chainrule.recipes import Study
 
 SUMMARY = "the perceptron that cannot (1.3), the two-layer network that can, drawn"
 X = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)
@@ -144,19 +144,16 @@ def two_layers_of_perceptrons(neurons: dict[str, nn.Perceptron]) -> list[int]:
 # -- 4: gradient descent ---------------------------------------------------------------
 
 
-def two_layers(
-    seed: int, engine: str, threads: int | None
-) -> tuple[cr.Trainer, cr.data.Dataset]:
+def two_layers(study: Study) -> tuple[cr.Trainer, cr.data.Dataset]:
     """A network with one hidden layer of tanh, trained with all samples at a time."""
     samples = cr.data.Dataset(X, LABELS["XOR"], name="XOR", classes=2)
-    cr.manual_seed(seed)
+    cr.manual_seed(study.seed)
     trainer = cr.Trainer(
         nn.Sequential(nn.Linear(2, HIDDEN), nn.Tanh(), nn.Linear(HIDDEN, 2)),
         loss=nn.CrossEntropyLoss(),
         optimizer=optim.SGD(lr=LR),
-        engine=engine,
-        seed=seed,
-        threads=threads,
+        seed=study.seed,
+        **study.how,
     )
     trainer.fit(samples, epochs=EPOCHS, batch_size=None, progress=False)
     return trainer, samples
@@ -208,44 +205,28 @@ def put_plane(classify: Callable[[np.ndarray], np.ndarray]) -> None:
 # -- the whole -------------------------------------------------------------------------
 
 
-def run(
-    *,
-    seed: int = 0,
-    engine: str = "auto",
-    threads: int | None = None,
-    out: Path | None = None,
-) -> dict[str, Any]:
+def run(study: Study) -> dict[str, Any]:
     """Show what one layer cannot and two can.
 
     Args:
-        seed: of the network's initial weights.
-        engine: what the Trainer computes with.
-        threads: of the native engine.
-        out: a directory for ``perceptron.png`` and ``network.png`` (needs matplotlib).
+        study: the seed is that of the network's initial weights.
     """
     neurons, perceptrons = one_layer()
     composed = two_layers_of_perceptrons(neurons)
-    trainer, samples = two_layers(seed, engine, threads)
+    trainer, samples = two_layers(study)
     network = show_network(trainer, samples)
-    files = []
-    if out is not None:
-        if viz.can_plot():  # else saving says what is missing
-            out.mkdir(parents=True, exist_ok=True)
-        pictures = {"perceptron": neurons["XOR"], "network": trainer}
-        titles = {"perceptron": "XOR: one perceptron", "network": "XOR: two layers"}
-        for name, model in pictures.items():
-            files.append(str(out / f"{name}.png"))
-            title = titles[name]
-            viz.save_decision_regions(model, samples, files[-1], title=title)
-        print(f"\n   pictures: {', '.join(files)}")
+    for name, title, model in (
+        ("perceptron", "XOR: one perceptron", neurons["XOR"]),
+        ("network", "XOR: two layers", trainer),
+    ):
+        study.draw(name, viz.draw_decision_regions, model, samples, title=title)
     return {
-        "seed": seed,
+        "seed": study.seed,
         "perceptrons": perceptrons,
         "composed": composed,
         "network": network,
-        "pictures": files,
     }
 
 
 if __name__ == "__main__":
-    run()
+    run(Study("xor"))

@@ -62,7 +62,7 @@ class Session:
         parts = origin.parts()
         trainer = origin.trainer(parts)
         trainer.notes = origin.note()
-        directory = out or origin.directory or _new_directory(origin.name)
+        directory = out or origin.directory or new_directory(origin.name)
         return cls(origin, parts.for_loss(trainer.loss), trainer, directory)
 
     @classmethod
@@ -130,7 +130,7 @@ class Session:
                 raise
 
 
-def _new_directory(name: str) -> Path:
+def new_directory(name: str) -> Path:
     """A directory under ``runs`` that is not there yet, named after the time."""
     stem = f"{Path(name).stem}-{time.strftime('%Y%m%d-%H%M%S')}"
     paths = [Path("runs", stem), *(Path("runs", f"{stem}-{i}") for i in range(2, 1000))]

@@ -1,18 +1,24 @@
 """What draws: learning curves, decision regions, and the report of a run.
 
+:mod:`.gallery` has the pictures that recipes draw.
+
 Pictures need matplotlib (the extra ``plot``), which is loaded when something is drawn.
 """
 
+from chainrule.viz import gallery
 from chainrule.viz.curve import Picture, save_curve, show_curve
-from chainrule.viz.decision_regions import save_decision_regions
+from chainrule.viz.decision_regions import draw_decision_regions, save_decision_regions
 from chainrule.viz.drawing import can_plot
-from chainrule.viz.report import write_report
+from chainrule.viz.report import write_report, write_study
 
 __all__ = [
     "Picture",
     "can_plot",
+    "draw_decision_regions",
+    "gallery",
     "save_curve",
     "save_decision_regions",
     "show_curve",
     "write_report",
+    "write_study",
 ]

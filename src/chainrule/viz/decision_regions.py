@@ -18,7 +18,7 @@ from chainrule.nn.traced import mode
 from chainrule.tables import shorten
 from chainrule.tensor import Tensor
 from chainrule.training import Trainer
-from chainrule.viz import drawing
+from chainrule.viz import drawing, gallery
 
 #: A Trainer, or a function of an array (n, 2), such as a module.
 Classifier = Trainer | Callable[[Any], Any]
@@ -58,24 +58,30 @@ def save_decision_regions(
     Warns:
         ChainruleWarning: no installed font has some of the characters.
     """
-    drawing.need_matplotlib(_WHAT)
+    picture = gallery.picture(
+        draw_decision_regions, trainer, data, title, size=(5.6, 4.6), what=_WHAT
+    )
+    replace(Path(path), picture, _WHAT)
+
+
+def draw_decision_regions(
+    figure: Any, trainer: Classifier, data: Dataset, title: str = ""
+) -> None:
+    """Draw what :func:`save_decision_regions` saves into a figure of matplotlib."""
     _check(data)
     names = class_names(data, getattr(trainer, "class_names", None))
     features = data.feature_names or ("x₁", "x₂")
-    with drawing.figure(drawing.PAPER, 5.6, 4.6) as figure:
-        axes = figure.subplots()
-        drawn = draw_regions(axes, trainer, data)
-        handles, labels = axes.get_legend_handles_labels()
-        known = [shorten(names[c] if c < len(names) else str(c), 24) for c in drawn]
-        if len(drawn) <= _NAMED:
-            place = {"loc": "outside lower center", "ncols": min(4, len(handles))}
-            legend = figure.legend(handles, labels, **place)
-            for text, label in zip(legend.get_texts(), [*known, "predicted wrongly"]):
-                text.set_text(label)
-        axes.set(xlabel=visible(features[0]), ylabel=visible(features[1]))
-        figure.suptitle(shorten(title, 60))
-        picture = drawing.png(figure, _WHAT)
-    replace(Path(path), picture, _WHAT)
+    axes = figure.subplots()
+    drawn = draw_regions(axes, trainer, data)
+    handles, labels = axes.get_legend_handles_labels()
+    known = [shorten(names[c] if c < len(names) else str(c), 24) for c in drawn]
+    if len(drawn) <= _NAMED:
+        place = {"loc": "outside lower center", "ncols": min(4, len(handles))}
+        legend = figure.legend(handles, labels, **place)
+        for text, label in zip(legend.get_texts(), [*known, "predicted wrongly"]):
+            text.set_text(label)
+    axes.set(xlabel=visible(features[0]), ylabel=visible(features[1]))
+    figure.suptitle(shorten(title, 60))
 
 
 def draw_regions(axes: Any, trainer: Classifier, data: Dataset) -> list[int]:

@@ -77,10 +77,15 @@ def colour_scale() -> str:
     return _uri(np.linspace(0, 1, 256)[None], "RdBu_r")
 
 
+def png_uri(file: bytes) -> str:
+    """A PNG file as a data URI."""
+    return "data:image/png;base64," + base64.b64encode(file).decode()
+
+
 def _uri(picture: Array, colours: str | None = None) -> str:
     """(h, w) numbers from 0 to 1, or (h, w, 3), as a PNG file in a data URI."""
     from matplotlib.image import imsave
 
     file, unsaid = io.BytesIO(), cast(Any, {"Software": None})
     imsave(file, picture, cmap=colours, vmin=0, vmax=1, format="png", metadata=unsaid)
-    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+    return png_uri(file.getvalue())

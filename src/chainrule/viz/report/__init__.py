@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,39 @@ def write_report(
         shown = _content(trainer, data, words, options or {}, source)
     shown |= {"title": title or words["untitled"], "lang": lang, "data": data}
     replace(Path(path), page.render(words, shown).encode(), "report")
+
+
+def write_study(
+    path: str | Path,
+    *,
+    title: str,
+    summary: str,
+    references: Sequence[Mapping[str, Any]] = (),
+    blocks: Sequence[Mapping[str, Any]] = (),
+    lang: str = "en",
+) -> None:
+    """Write the report of a recipe's run, in one file as :func:`write_report` does.
+
+    Args:
+        path: of the file.
+        title, summary, references, blocks: see :func:`.page.render_study`.
+        lang: ``"en"`` or ``"zh-TW"``, for what the page adds.
+
+    Raises:
+        ArgumentError: no matplotlib, or another language.
+        SaveError: the file cannot be written.
+    """
+    drawing.need_matplotlib("report")
+    words = read_words(choice(*LANGUAGES)("lang", lang))
+    text = page.render_study(
+        words,
+        title=title,
+        summary=summary,
+        lang=lang,
+        references=references,
+        blocks=blocks,
+    )
+    replace(Path(path), text.encode(), "report")
 
 
 def _content(

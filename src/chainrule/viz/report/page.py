@@ -10,7 +10,7 @@ from chainrule.errors import visible
 from chainrule.formatting import measure, number, percent
 from chainrule.tables import shorten, width
 from chainrule.version import __version__
-from chainrule.viz import curve, drawing
+from chainrule.viz import curve, drawing, images
 from chainrule.viz.words import Words
 
 #: More classes than this are a picture instead of a table.
@@ -19,8 +19,8 @@ MATRIX = 20
 FEW = 15
 
 
-def render(words: Words, content: Mapping[str, Any]) -> str:
-    """The page, in words of a language; every value of ``content`` is escaped."""
+def environment(words: Words) -> Any:
+    """Jinja's, with what every page needs; all values are escaped."""
     import jinja2
     from markupsafe import Markup
 
@@ -36,6 +36,51 @@ def render(words: Words, content: Mapping[str, Any]) -> str:
         lstrip_blocks=True,
         extensions=["jinja2.ext.do"],
     )
+    made.filters |= {"number": number, "percent": percent, "cut": shorten}
+    made.globals |= {
+        "w": words,
+        "colours": drawing.COLOURS,
+        "version": __version__,
+        "now": datetime.datetime.now().astimezone().isoformat(" ", "minutes"),
+    }
+    return made
+
+
+def render_study(
+    words: Words,
+    *,
+    title: str,
+    summary: str,
+    lang: str,
+    references: Sequence[Mapping[str, Any]],
+    blocks: Sequence[Mapping[str, Any]],
+) -> str:
+    """The report of a recipe's run.
+
+    Args:
+        words, lang: of a language.
+        title, summary: of the recipe.
+        references: ``key``, ``value``, ``at_least`` or ``at_most``, ``reached`` and
+            ``source`` of each figure that it is held against.
+        blocks: in their order, ``text`` that was printed or a ``png`` with its
+            ``title``.
+    """
+    shown = [
+        {
+            "title": block["title"],
+            "text": block["text"].split("\n"),
+            "png": block["png"] and images.png_uri(block["png"]),
+        }
+        for block in blocks
+    ]
+    page = environment(words).get_template("study.html.jinja")
+    content = {"title": title, "summary": summary, "references": references}
+    return page.render(content, blocks=shown, lang=lang)
+
+
+def render(words: Words, content: Mapping[str, Any]) -> str:
+    """The page, in words of a language; every value of ``content`` is escaped."""
+    made = environment(words)
 
     def heading(key: str, validation: str) -> str:
         """A column's name: of the words, of the history, or its own."""
@@ -74,14 +119,6 @@ def render(words: Words, content: Mapping[str, Any]) -> str:
         room = sum(1.25 + 0.5 * max(map(width, column)) for column in columns)
         return {"head": head, "rows": texts, "kinds": kinds, "room": room}
 
-    made.filters |= {"number": number, "percent": percent, "cut": shorten}
     made.filters |= {"heading": heading, "shown": shown, "table": table, "width": width}
-    made.globals |= {
-        "w": words,
-        "colours": drawing.COLOURS,
-        "FEW": FEW,
-        "MATRIX": MATRIX,
-        "version": __version__,
-        "now": datetime.datetime.now().astimezone().isoformat(" ", "minutes"),
-    }
+    made.globals |= {"FEW": FEW, "MATRIX": MATRIX}
     return made.get_template("report.html.jinja").render(content)

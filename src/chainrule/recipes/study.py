@@ -1,0 +1,420 @@
+"""What a recipe runs in: its settings, what it says and draws, and what it keeps.
+
+A recipe is a function of a :class:`Study`. With a directory, whatever takes long is
+kept there stage by stage, so that a recipe that was killed is simply run again: stages
+that are over are read, the one that was cut short goes on, bit for bit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.util
+import io
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from chainrule import disk, formatting, viz
+from chainrule.errors import ArgumentError, CheckpointError
+from chainrule.training import Loop, Trainer, checkpoint
+from chainrule.version import __version__
+
+#: What a study's directory holds.
+SETTINGS, RESULTS, REPORT = "study.json", "metrics.json", "report.html"
+#: No such file is larger.
+_AT_MOST = 1 << 28
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A figure that a recipe is held against.
+
+    Attributes:
+        key: of the recipe's result; within nested results joined by dots.
+        at_least, at_most: what it should be; one of them is given.
+        source: who has reported it.
+
+    >>> figure = Reference("accuracy", at_least=0.985, source="the book's network")
+    >>> figure.value({"accuracy": 0.9852}), figure.reached({"accuracy": 0.9852})
+    (0.9852, True)"""
+
+    key: str
+    at_least: float | None = None
+    at_most: float | None = None
+    source: str = ""
+
+    def value(self, result: Mapping[str, Any]) -> float:
+        """The figure in a result."""
+        found: Any = result
+        for part in self.key.split("."):
+            found = found[part]
+        return float(found)
+
+    def reached(self, result: Mapping[str, Any]) -> bool:
+        """Whether the result is as good."""
+        value = self.value(result)
+        if self.at_least is not None and not value >= self.at_least:
+            return False
+        return self.at_most is None or value <= self.at_most
+
+
+@dataclass(frozen=True)
+class _Block:
+    """A piece of the report: printed text, or a picture with its title."""
+
+    text: str = ""
+    title: str = ""
+    png: bytes = b""
+
+
+class _Tee(io.TextIOBase):
+    """Prints, and keeps what is printed."""
+
+    def __init__(self, stream: Any, said: list[str]) -> None:
+        self._stream, self._said = stream, said
+
+    def write(self, text: str) -> int:
+        self._said.append(text)
+        return self._stream.write(text)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+
+class Study:
+    """What a recipe runs in.
+
+    Args:
+        name: of the recipe.
+        seed: of everything that is drawn.
+        engine, threads: what networks compute with, as for :class:`Trainer`.
+        quick: a minute's version, which shows everything and reaches no reference.
+        out: the directory for pictures, report and whatever has to outlive a kill;
+            None writes nothing.
+        checkpoint_every: seconds between checkpoints within an epoch.
+        options: the recipe's own settings, kept for :meth:`restore`.
+
+    Attributes:
+        summary: what the recipe is, in a line.
+        files: what it has written, by name within ``out``.
+    """
+
+    def __init__(
+        self,
+        name: str = "study",
+        *,
+        seed: int = 0,
+        engine: str = "auto",
+        threads: int | None = None,
+        quick: bool = False,
+        out: str | Path | None = None,
+        checkpoint_every: float = 60.0,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.name, self.seed, self.engine, self.threads = name, seed, engine, threads
+        self.quick, self.checkpoint_every = quick, checkpoint_every
+        self.out = None if out is None else Path(out)
+        self.options = dict(options or {})
+        self.summary = ""
+        self.files: list[str] = []
+        self._blocks: list[_Block] = []
+        self._said: list[str] = []
+        self._names: set[str] = set()
+        self._began = time.perf_counter()
+
+    @property
+    def how(self) -> dict[str, Any]:
+        """What every Trainer and compiled program of the study is made with."""
+        return {"engine": self.engine, "threads": self.threads}
+
+    # -- what it needs -----------------------------------------------------------------
+
+    def package(self, module: str, install: str) -> Any:
+        """A module of an optional package.
+
+        Args:
+            module: its name.
+            install: what pip installs for it, such as ``"chainrule[rules]"``.
+
+        Raises:
+            ArgumentError: it is not installed.
+        """
+        try:
+            return importlib.import_module(module)
+        except ModuleNotFoundError as error:
+            raise self._missing(module, install) from error
+
+    def folder(self, module: str, install: str) -> Path:
+        """The folder of an installed package, which is not imported: its data.
+
+        Args:
+            module, install: as for :meth:`package`.
+
+        Raises:
+            ArgumentError: it is not installed.
+        """
+        found = importlib.util.find_spec(module)
+        if found is None or found.origin is None:
+            raise self._missing(module, install)
+        return Path(found.origin).parent
+
+    def _missing(self, module: str, install: str) -> ArgumentError:
+        words = [f"'{w}'" if "[" in w else w for w in install.split()]
+        return ArgumentError(
+            f"The recipe {self.name!r} needs {module}.",
+            expected=f"{module} installed",
+            got=f"no module {module}",
+            fix=f"pip install {' '.join(words)}",
+        )
+
+    # -- its directory -----------------------------------------------------------------
+
+    def _settings(self) -> dict[str, Any]:
+        kept = {"seed": self.seed, "engine": self.engine, "quick": self.quick}
+        return {"recipe": self.name, **kept, "options": self.options}
+
+    def begin(self, *, again: bool = False) -> None:
+        """Take the directory, before anything is computed.
+
+        Args:
+            again: whether it may hold this very study already, which then goes on.
+
+        Raises:
+            ArgumentError: it holds a study.
+            SaveError: it cannot be written.
+        """
+        if self.out is None:
+            return
+        file, mine = self.out / SETTINGS, self._settings()
+        if file.exists():
+            if again and _read(file) == mine:
+                return
+            raise ArgumentError(
+                f"{self.out} holds a run already.",
+                expected="a new or empty directory",
+                got=f"{SETTINGS} of {_read(file)!r:.200}",
+                fix=f"go on with it: --resume {self.out}; or choose another --out",
+            )
+        disk.make_directory(self.out)
+        self._write(SETTINGS, _json(mine).encode())
+
+    @classmethod
+    def restore(cls, out: str | Path, **how: Any) -> Study:
+        """The study that was begun in a directory; it goes on where it was cut short.
+
+        Args:
+            out: the directory.
+            how: ``threads`` and ``checkpoint_every``, which change no result.
+
+        Raises:
+            CheckpointError: there is none.
+        """
+        kept = _read(Path(out) / SETTINGS)
+        try:
+            name = kept.pop("recipe")
+            return cls(name, out=out, **kept, **how)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise _strange(Path(out) / SETTINGS, kept) from error
+
+    def _place(self, name: str) -> Path | None:
+        """Where a stage is kept; every stage has a name of its own."""
+        if name in self._names:
+            raise ArgumentError(
+                f"Two stages of this study are called {name!r}.",
+                expected="a name of its own for each",
+                got=f"{name!r} again",
+            )
+        self._names.add(name)
+        return None if self.out is None else self.out / name
+
+    def _write(self, name: str, content: bytes) -> None:
+        assert self.out is not None
+        disk.replace(self.out / name, content, f"file {name}")
+        if name != SETTINGS:
+            self.files.append(name)
+
+    # -- stages ------------------------------------------------------------------------
+
+    def fit(self, name: str, trainer: Trainer, train: Any, **how: Any) -> Trainer:
+        """Train, or go on, or read what was trained; go on with what this returns.
+
+        The model and the loss stay the same objects.
+
+        Args:
+            name: of the stage.
+            trainer: a new Trainer.
+            train, how: as for :meth:`Trainer.fit`.
+        """
+        place = self._place(name)
+        if place is None:
+            trainer.fit(train, **how)
+            return trainer
+        how |= {"checkpoint": place, "checkpoint_every": self.checkpoint_every}
+        if not (place / checkpoint.FILE).exists():
+            trainer.fit(train, **how)
+            return trainer
+        parts = {"model": trainer.model, "loss": trainer.loss, "threads": self.threads}
+        trainer = Trainer.load(place, metrics=trainer.metrics, **parts)
+        if not trainer.finished:
+            fixed = {"epochs", "batch_size", "drop_last", "validation_name"}
+            trainer.resume(train, **{k: v for k, v in how.items() if k not in fixed})
+        return trainer
+
+    def loop(self, name: str, loop: Loop, **end: Any) -> Loop:
+        """Run a new loop, or go on with it.
+
+        Args:
+            name: of the stage.
+            loop: a new loop.
+            end: ``epochs`` or ``updates``, as for :meth:`Loop.run`.
+        """
+        place = self._place(name)
+        if place is None:
+            loop.run(**end)
+            return loop
+        if (place / checkpoint.FILE).exists():
+            loop.load(place)
+        loop.run(**end, checkpoint=place, checkpoint_every=self.checkpoint_every)
+        return loop
+
+    def keep(self, name: str, make: Callable[..., Any], *args: Any, **how: Any) -> Any:
+        """What ``make(*args, **how)`` gives; read where it was made before.
+
+        Args:
+            name: of the stage.
+            make: gives numbers, texts, lists and dictionaries of them. Tuples and
+                arrays become lists.
+            args, how: for it.
+        """
+        place = self._place(name)
+        file = None if place is None else place.with_suffix(".json")
+        if file is not None and file.exists():
+            return _read(file)
+        text = _json(formatting.plain(make(*args, **how)))
+        if file is not None:
+            self._write(file.name, text.encode())
+        return json.loads(text)
+
+    # -- what it shows -----------------------------------------------------------------
+
+    def draw(
+        self,
+        name: str,
+        how: Callable[..., Any],
+        *args: Any,
+        title: str,
+        size: tuple[float, float] = (7.0, 3.6),
+        **options: Any,
+    ) -> None:
+        """A picture for the report, ``NAME.png``; none without directory or matplotlib.
+
+        Args:
+            name: of the file.
+            how: ``how(figure, *args, **options)`` draws into a figure of matplotlib;
+                :mod:`chainrule.viz.gallery` has the usual ones.
+            title: what is to be seen.
+            size: width and height in inches.
+        """
+        if self.out is None or not viz.can_plot():
+            return
+        png = viz.gallery.picture(how, *args, size=size, what=title, **options)
+        self._write(f"{name}.png", png)
+        self._text()
+        self._blocks.append(_Block(title=title, png=png))
+
+    def _text(self) -> None:
+        """Close the text that was printed since the last picture."""
+        text, self._said[:] = "".join(self._said).strip("\n"), []
+        if text:
+            self._blocks.append(_Block(text=text))
+
+    @contextlib.contextmanager
+    def heard(self) -> Iterator[None]:
+        """Within the block what is printed becomes part of the report too."""
+        with contextlib.redirect_stdout(_Tee(sys.stdout, self._said)):  # type: ignore
+            yield
+
+    # -- its end -----------------------------------------------------------------------
+
+    def finish(
+        self, result: Mapping[str, Any], references: Sequence[Reference] = ()
+    ) -> dict[str, Any]:
+        """Write the results and the report; returns the results as they are written.
+
+        Args:
+            result: what the recipe returned.
+            references: what it is held against, but for a quick one.
+        """
+        self._text()
+        told = formatting.plain({"result": dict(result)})
+        figures = held(() if self.quick else references, told["result"])
+        told = {
+            **self._settings(),
+            **told,
+            "references": figures,
+            "seconds": time.perf_counter() - self._began,
+            "version": __version__,
+        }
+        if self.out is not None:
+            self._write(RESULTS, (_json(told) + "\n").encode())
+            if viz.can_plot():
+                viz.write_study(
+                    self.out / REPORT,
+                    title=self.name,
+                    summary=self.summary,
+                    references=figures,
+                    blocks=[asdict(block) for block in self._blocks],
+                )
+                self.files.append(REPORT)
+        return told | {"out": None if self.out is None else str(self.out)}
+
+
+def worded(figure: Mapping[str, Any]) -> str:
+    """A figure beside its reference.
+
+    >>> worded(held([Reference("accuracy", at_least=0.985)], {"accuracy": 0.98})[0])
+    'accuracy 0.98 (reference ≥ 0.985)'
+    """
+    low, most = figure["at_least"], figure["at_most"]
+    bound = f"≥ {low:g}" if low is not None else f"≤ {most:g}"
+    source = f": {figure['source']}" if figure["source"] else ""
+    return f"{figure['key']} {figure['value']:.4g} (reference {bound}{source})"
+
+
+def held(
+    references: Sequence[Reference], result: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Each reference with the value in a result, and whether it is reached."""
+    return [
+        {**asdict(r), "value": r.value(result), "reached": r.reached(result)}
+        for r in references
+    ]
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def _read(file: Path) -> Any:
+    """A file of the study.
+
+    Raises:
+        CheckpointError: there is none, or it holds something else.
+    """
+    try:
+        return json.loads(disk.read_file(file, _AT_MOST))
+    except (OSError, ValueError) as error:
+        raise _strange(file, error) from error
+
+
+def _strange(file: Path, found: Any) -> CheckpointError:
+    return CheckpointError(
+        f"{file} is no file of a recipe's run.",
+        expected=f"a directory that 'chainrule train RECIPE' left, with {SETTINGS}",
+        got=f"{type(found).__name__}: {found}"[:200],
+    )

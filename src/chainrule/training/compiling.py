@@ -1,0 +1,96 @@
+"""Several functions over the same tensors, compiled as one program for a loop."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from chainrule.compiled_program import CompiledProgram
+from chainrule.errors import ArgumentError
+from chainrule.graph.text_reader import parse_type
+from chainrule.nn import Module
+from chainrule.optim import Optimizer
+from chainrule.tracing import Input, trace_entry
+
+
+def compile_program(
+    functions: Mapping[str, Callable[..., Any]],
+    inputs: Mapping[str, str],
+    *,
+    model: Module | None = None,
+    optimizers: Iterable[Optimizer] = (),
+    each: Iterable[str] = (),
+    engine: str = "auto",
+    threads: int | None = None,
+) -> CompiledProgram:
+    """Compile functions that share tensors: acting and learning, two networks in turn.
+
+    Each function is an entry point, with a graph of its own. What they read and write
+    outside of their arguments (parameters, moments, buffers) is the program's state;
+    :class:`Loop` runs the entry points and saves the state.
+
+    Args:
+        functions: by the name of their entry points; each returns a tensor, or a
+            dictionary of them.
+        inputs: the type of every argument, by the argument's name, as graphs print
+            types: ``"f32[64,784]"``, ``"u8[N,28,28]"``, ``"i64[]"``.
+        model: what their tensors are called: the module that they belong to.
+        optimizers: those that the functions step; their moments are called after the
+            model's parameters.
+        each: the inputs of which a run of many steps has a row for each of them.
+        engine, threads: as for :func:`chainrule.compile`.
+
+    Raises:
+        ArgumentError: an argument without a type, or a type that no function takes.
+        ParseError: a type that is written otherwise.
+
+    >>> import chainrule as cr
+    >>> network = cr.nn.Linear(2, 1)
+    >>> sgd = cr.optim.SGD(network.parameters(), lr=0.1)
+    >>> def act(x):
+    ...     return {"worth": network(x)}
+    >>> def learn(x, target):
+    ...     loss = ((network(x) - target) ** 2).mean()
+    ...     network.zero_grad()
+    ...     loss.backward()
+    ...     sgd.step()
+    ...     return {"loss": loss}
+    >>> program = compile_program(
+    ...     {"act": act, "learn": learn},
+    ...     {"x": "f32[N,2]", "target": "f32[N,1]"},
+    ...     model=network,
+    ...     optimizers=[sgd],
+    ... )
+    >>> x, target = cr.ones(3, 2).numpy(), cr.zeros(3, 1).numpy()
+    >>> for _ in range(50):
+    ...     made = program.run("learn", {"x": x, "target": target})
+    >>> abs(program.run("act", {"x": x})["worth"]).max() < 0.01
+    np.True_
+    """
+    types = {name: parse_type(text) for name, text in inputs.items()}
+    marked = set(each)
+    names = {} if model is None else {id(t): n for n, t in model.named_tensors()}
+    for optimizer in optimizers:
+        if model is not None:
+            optimizer.attach_parameters(model.named_parameters())
+    traced, taken = [], set[str]()
+    for entry, function in functions.items():
+        given = list(inspect.signature(function).parameters)
+        if unknown := [name for name in given if name not in types]:
+            raise ArgumentError(
+                f"{entry} takes {', '.join(unknown)}, whose type is not known.",
+                expected="inputs= with a type for every argument",
+                got=", ".join(types) or "none",
+                fix=f'inputs={{"{unknown[0]}": "f32[…]", …}}',
+            )
+        taken |= {*given}
+        found = [Input(name, types[name], each=name in marked) for name in given]
+        traced.append(trace_entry(entry, function, found, names))
+    if unused := [name for name in (*types, *marked) if name not in taken]:
+        raise ArgumentError(
+            f"No function takes {unused[0]!r}.",
+            expected=f"arguments of {', '.join(functions)}",
+            got=", ".join(unused),
+        )
+    return CompiledProgram(traced, engine=engine, threads=threads)

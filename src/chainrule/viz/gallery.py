@@ -1,0 +1,183 @@
+"""The usual pictures of a recipe: images in rows, matrices, curves, points, bars.
+
+Each draws into a figure of matplotlib, so that a recipe can pass it on by name::
+
+    study.draw("samples", gallery.images, digits, title="what it has made up")
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule.viz import drawing
+from chainrule.viz.curve import log_helps
+from chainrule.viz.images import as_pictures
+
+
+def picture(
+    how: Callable[..., Any],
+    *args: Any,
+    size: tuple[float, float],
+    what: str = "picture",
+    **options: Any,
+) -> bytes:
+    """What ``how(figure, *args, **options)`` draws, as a PNG file.
+
+    Args:
+        how: one of the functions of this module, or of your own.
+        args, options: for it.
+        size: width and height in inches.
+        what: what the picture is, for messages.
+
+    Raises:
+        ArgumentError: there is no matplotlib.
+    """
+    drawing.need_matplotlib(what)
+    with drawing.figure(drawing.PAPER, *size) as figure:
+        how(figure, *args, **options)
+        return drawing.png(figure, what)
+
+
+def images(
+    figure: Any,
+    rows: Any,
+    *,
+    columns: int = 10,
+    titles: Sequence[str] = (),
+    signed: bool = False,
+) -> None:
+    """Rows as images, in a grid: grey, coloured, or signed (blue − white − red).
+
+    Args:
+        figure: what to draw into.
+        rows: (n, h, w), (n, c, h, w) or (n, h·w).
+        columns: how many stand side by side.
+        titles: a short one above each.
+        signed: whether 0 is white, such as for weights; every image has a scale of its
+            own.
+    """
+    rows = np.asarray(rows)
+    shown = rows if rows.ndim == 3 else as_pictures(rows)
+    columns = min(columns, len(shown))
+    places = figure.subplots(math.ceil(len(shown) / columns), columns, squeeze=False)
+    for axes in places.reshape(-1):
+        axes.set_axis_off()
+    for i, (axes, image) in enumerate(zip(places.reshape(-1), shown)):
+        bound = float(np.abs(image).max()) or 1.0
+        scale = {"vmin": -bound, "vmax": bound} if signed else {}
+        colours = "RdBu_r" if signed else "gray"
+        axes.imshow(image, cmap=colours, interpolation="nearest", **scale)
+        if i < len(titles):
+            axes.set_title(titles[i], fontsize=8, pad=2)
+
+
+def heat(
+    figure: Any,
+    matrix: Any,
+    *,
+    rows: Sequence[str] = (),
+    columns: Sequence[str] = (),
+    across: str = "",
+    up: str = "",
+    signed: bool = False,
+    numbers: str = "",
+) -> None:
+    """A matrix in colours: attention, a table of values, a confusion.
+
+    Args:
+        figure: what to draw into.
+        matrix: (m, n).
+        rows, columns: names along its sides.
+        across, up: what the sides are.
+        signed: whether 0 is white.
+        numbers: a format such as ``".2f"`` to write each number into its cell.
+    """
+    matrix = np.asarray(matrix, float)
+    axes = figure.subplots()
+    bound = float(np.nanmax(np.abs(matrix))) or 1.0
+    scale = {"vmin": -bound, "vmax": bound, "cmap": "RdBu_r"} if signed else {}
+    drawn = axes.imshow(matrix, aspect="auto", interpolation="nearest", **scale)
+    axes.grid(visible=False)
+    axes.set(xlabel=across, ylabel=up)
+    for axis, names in ((axes.xaxis, columns), (axes.yaxis, rows)):
+        if len(names):
+            axis.set_ticks(range(len(names)), labels=list(names), fontsize=8)
+    if numbers:
+        for (i, j), value in np.ndenumerate(matrix):
+            colour = "white" if drawn.norm(value) < 0.6 and not signed else "black"
+            axes.text(
+                j, i, format(value, numbers), ha="center", va="center", color=colour
+            ).set_fontsize(7)
+    else:
+        figure.colorbar(drawn, ax=axes)
+
+
+def lines(
+    figure: Any,
+    curves: Mapping[str, Any],
+    *,
+    across: str = "",
+    up: str = "",
+    log: bool | None = None,
+) -> None:
+    """Curves by name, each (n,) over 1 … n or a pair (x, y).
+
+    Args:
+        figure: what to draw into.
+        curves: by their names.
+        across, up: what the axes are.
+        log: a logarithmic axis upwards; by default where it helps.
+    """
+    axes, heights = figure.subplots(), []
+    for i, (name, curve) in enumerate(curves.items()):
+        x, y = curve if isinstance(curve, tuple) else (1 + np.arange(len(curve)), curve)
+        i %= len(drawing.DASHES)
+        look = {"color": drawing.PAPER.lines[i]}
+        axes.plot(x, y, label=name, linestyle=(0, drawing.DASHES[i] or None), **look)
+        heights.append(np.asarray(y, float))
+    axes.set(xlabel=across, ylabel=up)
+    if log or (log is None and log_helps(*heights)):
+        axes.set_yscale("log")
+    if len(curves) > 1:
+        axes.legend()
+
+
+def points(
+    figure: Any,
+    places: Any,
+    labels: Any,
+    *,
+    names: Sequence[str] = (),
+    across: str = "",
+    up: str = "",
+) -> None:
+    """Points (n, 2) coloured by their labels (n,): codes, embeddings, clusters."""
+    places, labels = np.asarray(places), np.asarray(labels)
+    axes = figure.subplots()
+    found = np.unique(labels)
+    for i, label in enumerate(found):
+        mine = places[labels == label]
+        name = names[int(label)] if len(names) else str(label)
+        look = {"marker": f"${label}$" if len(str(label)) == 1 else "o"}
+        colour = drawing.PAPER.lines[i % len(drawing.PAPER.lines)]
+        axes.scatter(*mine.T, s=14, color=colour, label=name, linewidths=0.3, **look)
+    axes.set(xlabel=across, ylabel=up)
+    if len(found) <= 16:
+        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=8)
+
+
+def bars(
+    figure: Any, values: Mapping[str, float], *, across: str = "", low: float = 0.0
+) -> None:
+    """A bar for each name, with its value."""
+    axes = figure.subplots()
+    names, lengths = list(values), list(values.values())
+    drawn = axes.barh(range(len(names)), lengths, color=drawing.PAPER.lines[0])
+    axes.bar_label(drawn, fmt="%.4g", padding=3, fontsize=8)
+    axes.set_yticks(range(len(names)), labels=names)
+    axes.invert_yaxis()
+    axes.set(xlabel=across, xlim=(low, None))

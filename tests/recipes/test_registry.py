@@ -21,6 +21,7 @@ KINDS = {
     "xor": "study",
     "mnist": "training",
     "tabular": "study",
+    "rules": "study",
 }
 TRAINING = [name for name, kind in KINDS.items() if kind == "training"]
 STUDIES = [name for name, kind in KINDS.items() if kind == "study"]
@@ -64,7 +65,7 @@ def test_an_unknown_name(wrong: str, fix: str) -> None:
         recipes.find(wrong)
     assert str(caught.value).splitlines() == [
         f"There is no recipe {wrong!r}.",
-        "  expected: two-two-one, algorithm1, xor, mnist, tabular",
+        "  expected: two-two-one, algorithm1, xor, mnist, tabular, rules",
         f"  got:      {wrong}",
         f"  fix:      {fix}",
     ]
@@ -128,7 +129,15 @@ def test_looking_at_recipes_loads_no_optional_package() -> None:
     )
     loaded = set(json.loads(made.stdout))
     assert "chainrule" in loaded
-    assert not loaded & {"sklearn", "scipy", "matplotlib", "pandas", "PIL", "torch"}
+    assert not loaded & {
+        "sklearn",
+        "scipy",
+        "matplotlib",
+        "pandas",
+        "clingo",
+        "PIL",
+        "torch",
+    }
 
 
 def test_a_recipe_runs_as_a_program(capsys: pytest.CaptureFixture[str]) -> None:

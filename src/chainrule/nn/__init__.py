@@ -34,6 +34,14 @@ from chainrule.nn.activations import (
 )
 from chainrule.nn.arguments import hint
 from chainrule.nn.attention import MultiheadAttention, TransformerEncoderLayer
+from chainrule.nn.augmentation import (
+    RandomAffine,
+    RandomCrop,
+    RandomErasing,
+    RandomHorizontalFlip,
+    RandomRotation,
+    RandomVerticalFlip,
+)
 from chainrule.nn.containers import (
     ModuleDict,
     ModuleList,
@@ -171,6 +179,12 @@ __all__ = [
     "PoissonNLLLoss",
     "QuantileTarget",
     "RMSNorm",
+    "RandomAffine",
+    "RandomCrop",
+    "RandomErasing",
+    "RandomHorizontalFlip",
+    "RandomRotation",
+    "RandomVerticalFlip",
     "ReLU",
     "ReLU6",
     "Sequential",

@@ -86,9 +86,11 @@ from chainrule.nn.functional.pooling import (
     avg_pool2d,
     max_pool2d,
 )
+from chainrule.nn.functional.sampling import affine_grid, grid_sample
 
 __all__ = [
     "adaptive_avg_pool2d",
+    "affine_grid",
     "avg_pool2d",
     "batch_norm",
     "binary_cross_entropy",
@@ -105,6 +107,7 @@ __all__ = [
     "gaussian_nll_loss",
     "gelu",
     "glu",
+    "grid_sample",
     "group_norm",
     "hardshrink",
     "hardsigmoid",

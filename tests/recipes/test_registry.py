@@ -22,6 +22,10 @@ KINDS = {
     "mnist": "training",
     "tabular": "study",
     "rules": "study",
+    "classical": "study",
+    "clustering": "study",
+    "text": "study",
+    "own-images": "study",
 }
 TRAINING = [name for name, kind in KINDS.items() if kind == "training"]
 STUDIES = [name for name, kind in KINDS.items() if kind == "study"]
@@ -65,7 +69,8 @@ def test_an_unknown_name(wrong: str, fix: str) -> None:
         recipes.find(wrong)
     assert str(caught.value).splitlines() == [
         f"There is no recipe {wrong!r}.",
-        "  expected: two-two-one, algorithm1, xor, mnist, tabular, rules",
+        "  expected: two-two-one, algorithm1, xor, mnist, tabular, "
+        "rules, classical, clustering, text, own-images",
         f"  got:      {wrong}",
         f"  fix:      {fix}",
     ]

@@ -263,7 +263,7 @@ def draw(
     """HOG's stars, the learned filters, and the confusion of the best."""
     title, size = f"{name}: pixels, and what HOG makes of them", (7.0, 3.0)
     study.draw(f"{name}-hog", stars, x[:6], side, title=title, size=size)
-    filters = trainer.model[1].weight.numpy()[:, 0]
+    filters = next(iter(trainer.model.parameters())).numpy()[:, 0]
     how = {"title": f"{name}: the first filters learned", "columns": 8, "signed": True}
     study.draw(f"{name}-filters", viz.gallery.images, filters, size=(7.0, 2.0), **how)
     numbers = [str(i) for i in range(10)]

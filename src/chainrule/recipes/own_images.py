@@ -251,7 +251,7 @@ def draw(study: Study, data: cr.data.Dataset, found: dict[str, Any]) -> None:
     axes = {"rows": names, "columns": names, "across": "read", "up": "true"}
     title, size = "what is taken for what, all splits", (7.0, 5.0)
     matrix = found["confusion"]
-    how = {"numbers": "d"} if len(names) <= 20 else {}
+    how = {"numbers": ".0f"} if len(names) <= 20 else {}
     study.draw(
         "confusion", viz.gallery.heat, matrix, title=title, size=size, **axes, **how
     )

@@ -113,7 +113,7 @@ def twins(model: nn.Module) -> list[Any]:
         if isinstance(layer, nn.Conv2d):
             outputs, inputs, *_ = layer.weight.shape
             kept = {"in_channels": inputs, "out_channels": outputs, "kernel_size": 3}
-            kept["padding"] = 1
+            kept |= {"padding": 1, "bias": layer.bias is not None}
         elif isinstance(layer, nn.Linear):
             kept = dict(zip(("out_features", "in_features"), layer.weight.shape))
         elif isinstance(layer, nn.BatchNorm2d):

@@ -17,8 +17,9 @@ them learn from the same images and are asked about the same others:
 What to look at, in this order:
 
     1   What HOG sees: a star for each cell, with a ray along each edge that it finds.
-    2   The table. On pixels the methods are far apart, on HOG they come close to each
-        other: what was designed does the work. The network needs none of it.
+    2   The table. On 28 × 28 pixels HOG brings every method forward: what was designed
+        does the work. On 8 × 8 it has too little to count, and harms. The network gets
+        pixels both times, and finds what it needs.
     3   The first filters that it has learned: edges too.
     4   What the best of them confuses.
 
@@ -41,12 +42,10 @@ from chainrule.recipes import Reference, Study
 
 SUMMARY = "tree, kNN, SVM, forest on pixels and on HOG, beside a network that learns"
 REFERENCES = [
-    Reference("digits.pixels.SVM", at_least=0.972, source="scikit-learn, SVC, 5 folds"),
+    Reference("digits.pixels.SVM", at_least=0.96, source="scikit-learn, SVC() 0.963"),
+    Reference("digits.network", at_least=0.972, source="scikit-learn, SVC(gamma=.001)"),
     Reference(
-        "digits.network", at_least=0.972, source="scikit-learn: SVC .972, MLP .938"
-    ),
-    Reference(
-        "mnist.network", at_least=0.975, source="the best of the others, HOG + SVM"
+        "mnist.network", at_least=0.975, source="the best of the others, HOG, SVM"
     ),
 ]
 TRAIN, TEST, FOLDS, BINS = 5000, 2000, 5, 9
@@ -100,7 +99,7 @@ def scaled(v: np.ndarray) -> np.ndarray:
 
 
 def machines(study: Study) -> dict[str, Callable[[], Any]]:
-    """The second wave, each with the settings that scikit-learn has, but more trees."""
+    """The second wave, with settings that suit digits."""
 
     def part(name: str) -> Any:
         return study.package(f"sklearn.{name}", "chainrule[sklearn]")
@@ -110,7 +109,7 @@ def machines(study: Study) -> dict[str, Callable[[], Any]]:
     return {
         "tree": lambda: trees.DecisionTreeClassifier(**how),
         "kNN": lambda: part("neighbors").KNeighborsClassifier(3),
-        "SVM": lambda: part("svm").SVC(),
+        "SVM": lambda: part("svm").SVC(C=10),
         "forest": lambda: forests.RandomForestClassifier(200, **how),
     }
 

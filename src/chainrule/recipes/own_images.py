@@ -123,9 +123,8 @@ def network(shape: tuple[int, ...], classes: int, *, augmented: bool) -> nn.Modu
     channels, height, width = shape
     layers: list[nn.Module] = [augmentation()] if augmented else []
     for inputs, outputs in ((channels, 16), (16, 32)):
-        layers += [nn.Conv2d(inputs, outputs, 3, padding=1), nn.BatchNorm2d(outputs)]
-        layers += [nn.ReLU(), nn.MaxPool2d(2)]
-    layers += [nn.Conv2d(32, 64, 3, padding=1), nn.BatchNorm2d(64), nn.ReLU()]
+        layers += [*filters(inputs, outputs), nn.MaxPool2d(2)]
+    layers += filters(32, 64)
     if min(height, width) > 32:
         layers.append(nn.MaxPool2d(2))
         height, width = height // 2, width // 2

@@ -41,7 +41,7 @@ from typing import Any
 import numpy as np
 
 import chainrule as cr
-from chainrule import nn, optim, viz
+from chainrule import nn, optim
 from chainrule.recipes import Reference, Study
 
 SUMMARY = "spam and sentiment from words, beside the best linear models, in 5 splits"

@@ -212,7 +212,7 @@ def compare(study: Study, name: str, task: Task) -> dict[str, Any]:
         note("network", said_by(trainer, x[held]), held)
     scores = {method: float(np.mean(each)) for method, each in right.items()}
     put(name, x, folds, scores, {kind: f.shape[1] for kind, f in given.items()})
-    best = max(scores, key=scores.__getitem__)
+    best = max(scores, key=lambda name: scores[name])
     truth = np.concatenate([y[held] for _, held in folds])
     confused = np.zeros((10, 10), int)
     np.add.at(confused, (truth, np.asarray(said[best])), 1)

@@ -315,7 +315,8 @@ def show_words(study: Study, data: Texts, last: Any) -> dict[str, Any]:
     found = bags([asked[one]], known)[0]
     found = found[found > 0]
     parts = adds[found] / max(np.sqrt((idf[found] ** 2).sum()), 1)
-    print(f"\n   “{asked[one][:72]} …”, s = {s[one]:.1f} = the sum of")
+    print(f"\n   “{asked[one][:72]} …”")
+    print(f"   s = {s[one]:.2f} is the sum of the bias and")
     first = np.argsort(-np.abs(parts))[:8]
     put_row("       ", [f"{names[found[i]]} {parts[i]:+.2f}" for i in first])
     print(f"            and {len(parts) - len(first)} others\n")
@@ -332,7 +333,7 @@ def put_row(begin: str, texts: list[str]) -> None:
 def put_words(figure: Any, worth: dict[str, float]) -> None:
     """Bars to both sides."""
     axes = figure.subplots()
-    names = sorted(worth, key=worth.__getitem__)
+    names = sorted(worth, key=lambda name: worth[name])
     values = [worth[name] for name in names]
     colours = ["C1" if value > 0 else "C0" for value in values]
     axes.barh(range(len(names)), values, color=colours)

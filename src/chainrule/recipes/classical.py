@@ -23,7 +23,7 @@ What to look at, in this order:
     3   The first filters that it has learned: edges too.
     4   What the best of them confuses.
 
-The network's settings were chosen on a validation part of MNIST's training set.
+Settings were fixed beforehand; nothing was chosen by what is asked about.
 
     chainrule train classical
     python -m chainrule.recipes.classical
@@ -236,10 +236,9 @@ def put(
 ) -> None:
     """Print the table: a row for each method, a column for what it is given."""
     rest, held = (len(part) for part in folds[0])
-    print(
-        f"{name}: {x.shape[1]} × {x.shape[2]}, {rest:,} to learn from, {held:,} asked"
-    )
-    print(f"about{f', in {len(folds)} folds' if len(folds) > 1 else ''}\n")
+    times = f", in {len(folds)} folds" if len(folds) > 1 else ""
+    print(f"{name}, {x.shape[1]} × {x.shape[2]}: {rest:,} to learn from, ", end="")
+    print(f"{held:,} asked about{times}\n")
     print(f"   {'':9}" + "".join(f"{f'{k} ({n})':>14}" for k, n in sizes.items()))
     for machine in ("tree", "kNN", "SVM", "forest"):
         cells = "".join(f"{scores[f'{kind} {machine}']:14.1%}" for kind in sizes)
@@ -266,7 +265,13 @@ def draw(
     how = {"title": f"{name}: the first filters learned", "columns": 8, "signed": True}
     study.draw(f"{name}-filters", viz.gallery.images, filters, size=(7.0, 2.0), **how)
     numbers = [str(i) for i in range(10)]
-    axes = {"rows": numbers, "columns": numbers, "across": "read", "up": "true"}
+    axes: dict[str, Any] = {
+        "rows": numbers,
+        "columns": numbers,
+        "across": "read",
+        "up": "true",
+    }
+    axes["numbers"] = ".0f"
     off = confused - np.diag(np.diag(confused))
     title = f"{name}: what the best ({best}) takes for what"
     study.draw(f"{name}-confusion", viz.gallery.heat, off, title=title, **axes)

@@ -27,7 +27,7 @@ What to look at, in this order:
     4   What is taken for what.
 
 The example is shapes of animals from the package animal-shape-mnist, 300 different ones
-of each. Settings were chosen on other images of it.
+of each. Settings were fixed beforehand; nothing is chosen by the images asked about.
 """
 
 from __future__ import annotations

@@ -68,6 +68,10 @@ EVERY = [
     nn.GRU(2, 3, bias=False, dtype="float64"),
     nn.MultiheadAttention(4, 2, 0.5, kdim=3, batch_first=True),
     nn.TransformerEncoderLayer(4, 2, 3, activation="gelu", bias=False),
+    nn.RandomAffine((-5, 20), translate=(0.1, 0.2), scale=(0.5, 2.0)),
+    nn.RandomCrop((5, 7), padding=(0, 2), padding_mode="edge"),
+    nn.RandomErasing(0.25, (0.1, 0.2), (0.5, 2.0), value=-1.0),
+    nn.RandomRotation(10.0),
     nn.Linear(3, 2).double(),
 ]
 #: Those that need no argument.

@@ -244,7 +244,8 @@ def run(study: Study) -> dict[str, Any]:
     last = rounds[-1], outputs(clusters, asked).argmax(1)
     each = [scored(study, found, y) for found, y in zip(last, sides.values())]
     put("refined", *each)
-    print(f"\n   accuracy round by round: {'  '.join(f'{s:.1%}' for s in steps)}")
+    print("\n   refined, accuracy before and every fifth round:", end=" ")
+    print("  ".join(f"{s:.1%}" for s in steps[::5]), "\n")
     pictures.append(np.stack([x[rounds[-1] == k].mean(0) for k in range(CLUSTERS)]))
     title = "centres: of pixels, of codes, and the mean of each refined cluster"
     size, how = (7.0, 2.4), {"columns": CLUSTERS}

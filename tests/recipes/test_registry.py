@@ -21,6 +21,8 @@ KINDS = {
     "xor": "study",
     "mnist": "training",
     "tabular": "study",
+    "names": "study",
+    "gpt": "study",
 }
 TRAINING = [name for name, kind in KINDS.items() if kind == "training"]
 STUDIES = [name for name, kind in KINDS.items() if kind == "study"]
@@ -64,7 +66,7 @@ def test_an_unknown_name(wrong: str, fix: str) -> None:
         recipes.find(wrong)
     assert str(caught.value).splitlines() == [
         f"There is no recipe {wrong!r}.",
-        "  expected: two-two-one, algorithm1, xor, mnist, tabular",
+        "  expected: two-two-one, algorithm1, xor, mnist, tabular, names, gpt",
         f"  got:      {wrong}",
         f"  fix:      {fix}",
     ]

@@ -50,6 +50,8 @@ RECIPES = {
     "xor": "chainrule.recipes.xor",
     "mnist": "chainrule.recipes.mnist",
     "tabular": "chainrule.recipes.tabular",
+    "names": "chainrule.recipes.names",
+    "gpt": "chainrule.recipes.gpt",
 }
 
 
@@ -57,7 +59,7 @@ def names() -> list[str]:
     """The names of all recipes, simple ones first.
 
     >>> names()
-    ['two-two-one', 'algorithm1', 'xor', 'mnist', 'tabular']
+    ['two-two-one', 'algorithm1', 'xor', 'mnist', 'tabular', 'names', 'gpt']
     """
     return list(RECIPES)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 import torch.nn.functional as TF
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from chainrule import nn
 from tests.parity.module_rows import (
@@ -106,9 +107,10 @@ both(
 # -- sequences -------------------------------------------------------------------------
 
 STEPS = normal(5, 3, 4, scale=0.7)
-for _name in ("LSTM", "GRU"):
+for _name in ("LSTM", "GRU", "RNN"):
     layer(
         *(_name, STEPS, 4, 3),
+        **({"nonlinearity": ["tanh", "relu"]} if _name == "RNN" else {}),
         num_layers=[1, 2],
         bias=AFFINE,
         batch_first=[False, True],
@@ -151,6 +153,41 @@ H, CELLS = normal(4, 3, 3), normal(4, 3, 3)
 BOTH_WAYS = {"num_layers": [2], "bidirectional": [True], "text": "from a state"}
 calling("LSTM", lambda m, x, *hc: m(x, hc), 4, 3, inputs=(STEPS, H, CELLS), **BOTH_WAYS)
 calling("GRU", lambda m, x, h: m(x, h), 4, 3, inputs=(STEPS, H), **BOTH_WAYS)
+CELL = {"bias": AFFINE, "text": "a step"}
+for _name in ("GRUCell", "RNNCell"):
+    _f = {"nonlinearity": ["tanh", "relu"]} if _name == "RNNCell" else {}
+    _in = (STEPS[0], H[0])
+    calling(_name, lambda m, x, h: (m(x, h), m(x)), 4, 3, inputs=_in, **CELL, **_f)
+calling(
+    *("LSTMCell", lambda m, x, h, c: (*m(x, (h, c)), *m(x[0])), 4, 3),
+    inputs=(STEPS[0], H[0], CELLS[0]),
+    **CELL,
+)
+
+
+def of_lengths(m, x, lengths):
+    """Sequences of these lengths, which PyTorch wants packed."""
+    if isinstance(m, nn.Module):
+        return m(x, lengths=lengths)
+    first = m.batch_first
+    packed = pack_padded_sequence(x, lengths, first, enforce_sorted=False)
+    y, states = m(packed)
+    return pad_packed_sequence(y, first, total_length=x.shape[int(first)])[0], states
+
+
+for _name in ("LSTM", "GRU", "RNN"):
+    calling(
+        *(_name, of_lengths, 4, 3),
+        inputs=(STEPS.transpose(1, 0, 2), np.array([2, 5, 1])),
+        **{**BOTH_WAYS, "text": "of lengths", "batch_first": [True]},
+        more={"narrow": _name != "RNN"},  # where tanh is near 1, 1 − tanh² cancels
+    )
+    calling(
+        *(_name, of_lengths, 4, 3, 1),
+        inputs=(STEPS, np.array([1, 4, 3])),
+        bidirectional=[False, True],
+        text="of lengths",
+    )
 
 QUERIES, KEYS, VALUES = (normal(n, 3, 8, scale=0.3) for n in (4, 5, 5))
 ASKED = (QUERIES, KEYS, VALUES)

@@ -95,7 +95,7 @@ from chainrule.nn.perceptron import (
     Perceptron,
 )
 from chainrule.nn.pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
-from chainrule.nn.recurrent import GRU, LSTM
+from chainrule.nn.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 from chainrule.nn.scaling import (
     Standardize,
 )
@@ -116,6 +116,7 @@ __all__ = [
     "GLU",
     "GRU",
     "LSTM",
+    "RNN",
     "SELU",
     "AdaptiveAvgPool2d",
     "AvgPool2d",
@@ -130,6 +131,7 @@ __all__ = [
     "Dropout",
     "Embedding",
     "Flatten",
+    "GRUCell",
     "GaussianNLLLoss",
     "GroupNorm",
     "HalfMSELoss",
@@ -146,6 +148,7 @@ __all__ = [
     "InstanceNorm1d",
     "KLDivLoss",
     "L1Loss",
+    "LSTMCell",
     "LayerNorm",
     "LeakyReLU",
     "Linear",
@@ -171,6 +174,7 @@ __all__ = [
     "PoissonNLLLoss",
     "QuantileTarget",
     "RMSNorm",
+    "RNNCell",
     "ReLU",
     "ReLU6",
     "Sequential",

@@ -52,7 +52,15 @@ __all__ = ["BUNDLED", "DRAWN", "FORMATS", "KINDS", "SECTIONS", "Data", "Run"]
 #: Layers that need numbers of the data: ``[model] standardize`` makes them.
 SCALING = ("Standardize", "Unstandardize", "LogTarget", "QuantileTarget")
 #: Layers that take or give several tensors: no link of a chain.
-_SEVERAL = ("GRU", "LSTM", "MultiheadAttention")
+_SEVERAL = (
+    "GRU",
+    "GRUCell",
+    "LSTM",
+    "LSTMCell",
+    "MultiheadAttention",
+    "RNN",
+    "RNNCell",
+)
 _NO_LAYERS = ("Identity", "Module", "ModuleDict", "ModuleList", "Sequential")
 _NO_LAYERS = (*_NO_LAYERS, *SCALING, *_SEVERAL)
 #: Sizes that follow from the data or from the layer before.

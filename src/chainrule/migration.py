@@ -65,5 +65,6 @@ LAYERS = {
     "RNN": "there are nn.RNN, nn.LSTM and nn.GRU; a cell of your own runs over the "
     "steps with cr.scan",
     "Swish": "did you mean nn.SiLU?",
-    "Transformer": "there is nn.TransformerEncoderLayer",
+    "Transformer": "there are nn.Transformer, nn.TransformerEncoder and "
+    "nn.TransformerDecoder",
 }

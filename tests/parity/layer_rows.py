@@ -5,6 +5,9 @@ They stand behind those of ``module_rows.py``, in one list.
 
 from __future__ import annotations
 
+import warnings
+from types import FunctionType
+
 import numpy as np
 import torch
 import torch.nn.functional as TF
@@ -137,16 +140,26 @@ def called_by(library, layer, call):
 
 
 def calling(name, call, *args, inputs, train=True, text="", more=None, **options):
-    """Rows of a layer that takes several tensors."""
+    """Rows of a layer that takes several tensors.
+
+    An argument that is a function makes a module with either library.
+    """
+
+    def made(package, library, given):
+        args_of = [a(library) if isinstance(a, FunctionType) else a for a in args]
+        options = {
+            k: v(library) if isinstance(v, FunctionType) else v
+            for k, v in given.items()
+        }
+        with warnings.catch_warnings():  # PyTorch's, that it goes no faster way
+            warnings.filterwarnings("ignore", "enable_nested_tensor")
+            layer = getattr(package, name)(*args_of, **options)
+        return called_by(library, layer, call).train(train)
+
     for given in grid(**options):
-        ours, theirs = getattr(NN, name)(*args, **given), getattr(torch.nn, name)
-        add(
-            f"{label(name, given)} {text}",
-            called_by(nn, ours, call).train(train),
-            called_by(torch.nn, theirs(*args, **given), call).train(train),
-            *inputs,
-            **(more or {}),
-        )
+        both = made(NN, nn, given), made(torch.nn, torch.nn, given)
+        shown = {k: v for k, v in given.items() if not isinstance(v, FunctionType)}
+        add(f"{label(name, shown)} {text}", *both, *inputs, **(more or {}))
 
 
 H, CELLS = normal(4, 3, 3), normal(4, 3, 3)
@@ -247,6 +260,71 @@ calling(
     text="masked",
     **{**BLOCK, "dropout": [0.2]},
     train=False,
+)
+MEMORY, AHEAD = normal(3, 5, 8), np.tri(4, k=0) == 0
+calling(
+    *("TransformerDecoderLayer", lambda m, x, y: m(x, y), 8, 2),
+    inputs=(*TOKENS, MEMORY),
+    **BLOCK,
+)
+MASKS = (AHEAD, LOOK, np.arange(4) >= np.array([[3], [4], [2]]), FILLER)
+BOTH_SIDES = {"inputs": (*TOKENS, MEMORY, *MASKS), "text": "masked"}
+BOTH_SIDES |= {"dropout": [0.0], "dim_feedforward": [6], "more": BLOCK["more"]}
+calling(
+    *("TransformerDecoderLayer", lambda m, *t: m(*t), 8, 2),
+    batch_first=[True],
+    norm_first=[False, True],
+    **BOTH_SIDES,
+)
+
+
+def block(side):
+    """A layer of a stack, and a norm, of either library."""
+    options = {"dropout": 0.0, "batch_first": True}
+    kind = f"Transformer{side}Layer"
+    return lambda library: getattr(library, kind)(8, 2, 6, **options)
+
+
+for _norm in (None, lambda library: library.LayerNorm(8)):
+    calling(
+        "TransformerEncoder",
+        lambda m, x, a, p: m(x, a, p),
+        *(block("Encoder"), 2),
+        inputs=(*TOKENS, AHEAD, MASKS[2]),
+        norm=[_norm],
+        text="with a norm" if _norm else "",
+        more=BLOCK["more"],
+    )
+    calling(
+        *("TransformerDecoder", lambda m, *t: m(*t), block("Decoder"), 2),
+        inputs=BOTH_SIDES["inputs"],
+        norm=[_norm],
+        text="with a norm" if _norm else "",
+        more=BLOCK["more"],
+    )
+WHOLE = {"num_encoder_layers": [1], "num_decoder_layers": [2], "batch_first": [True]}
+calling(
+    "Transformer",
+    lambda m, x, y, ahead, look, x_filler, y_filler: m(
+        *(y, x, None, ahead, look, y_filler, x_filler, y_filler)
+    ),
+    *(8, 2),
+    activation=["relu", "gelu"],
+    layer_norm_eps=[1e-5, 0.1],
+    bias=AFFINE,
+    **{**BOTH_SIDES, **WHOLE},
+)
+calling(
+    *("Transformer", lambda m, x, y: m(x, y), 8, 2, 1, 1, 6, 0.0, "relu"),
+    inputs=(*TOKENS, MEMORY),
+    custom_encoder=[
+        lambda library: library.TransformerEncoder(block("Encoder")(library), 1)
+    ],
+    custom_decoder=[
+        lambda library: library.TransformerDecoder(block("Decoder")(library), 2)
+    ],
+    batch_first=[True],
+    more=BLOCK["more"],
 )
 for _mask in (np.where(NOWHERE, 0.0, -np.inf), EACH[:, None, 1:]):
     _shapes = (

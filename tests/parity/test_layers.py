@@ -74,6 +74,19 @@ def attentive(layers: Any) -> Any:
     )
 
 
+def translating(layers: Any) -> Any:
+    class Translator(layers.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.sides = layers.Transformer(4, 2, 1, 2, 8, 0.0, batch_first=True)
+            self.scores = layers.Linear(4, CLASSES)
+
+        def forward(self, x: Any) -> Any:
+            return self.scores(self.sides(x, x[:, :3]).mean(1))
+
+    return Translator()
+
+
 NETWORKS = {
     "Conv2d": (convolutional, (2, 9, 7)),
     "Conv1d": (signals, (2, 11)),
@@ -81,6 +94,7 @@ NETWORKS = {
     "GRU": (recurrent("GRU"), (6, 4)),
     "RNN": (recurrent("RNN"), (6, 4)),
     "attention": (attentive, (6, 4)),
+    "Transformer": (translating, (6, 4)),
 }
 
 

@@ -33,7 +33,7 @@ from chainrule.nn.activations import (
     Threshold,
 )
 from chainrule.nn.arguments import hint
-from chainrule.nn.attention import MultiheadAttention, TransformerEncoderLayer
+from chainrule.nn.attention import MultiheadAttention
 from chainrule.nn.containers import (
     ModuleDict,
     ModuleList,
@@ -107,6 +107,13 @@ from chainrule.nn.targets import (
     QuantileTarget,
     TransformedTargetLoss,
     Unstandardize,
+)
+from chainrule.nn.transformer import (
+    Transformer,
+    TransformerDecoder,
+    TransformerDecoderLayer,
+    TransformerEncoder,
+    TransformerEncoderLayer,
 )
 
 __all__ = [
@@ -192,6 +199,10 @@ __all__ = [
     "Tanhshrink",
     "Threshold",
     "TransformedTargetLoss",
+    "Transformer",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
     "TransformerEncoderLayer",
     "TripletMarginLoss",
     "Unflatten",

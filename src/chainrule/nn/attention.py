@@ -1,9 +1,9 @@
-"""Attention as a layer, and the block that transformers are stacked of."""
+"""Attention as a layer."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,18 +14,14 @@ from chainrule.nn import init as initialisers
 from chainrule.nn.arguments import Count, counts, flag, floating, number, place
 from chainrule.nn.functional.attention import attend, causal
 from chainrule.nn.functional.layers import same_dtype
-from chainrule.nn.layers import Dropout, Linear
+from chainrule.nn.layers import Linear
 from chainrule.nn.module import Module, Parameter
-from chainrule.nn.normalization import LayerNorm
 from chainrule.primitives.rules import show
 from chainrule.random import uniform
 from chainrule.tensor import Tensor, as_tensor
 
-#: Activations of a transformer that have a name.
-ACTIVATIONS = {"relu": functional.relu, "gelu": functional.gelu}
 
-
-def _check_heads(kind: str, **given: int) -> None:
+def check_heads(kind: str, **given: int) -> None:
     """Refuse a width, given first, that the number of heads does not divide."""
     (width, size), (heads, count) = given.items()
     if size % count:
@@ -91,7 +87,7 @@ class MultiheadAttention(Module):
             kdim=embed_dim if kdim is None else kdim,
             vdim=embed_dim if vdim is None else vdim,
         )
-        _check_heads(kind, embed_dim=self.embed_dim, num_heads=self.num_heads)
+        check_heads(kind, embed_dim=self.embed_dim, num_heads=self.num_heads)
         self.dropout = number(kind, "dropout", dropout, least=0, below=1)
         self.batch_first = flag(kind, "batch_first", batch_first)
         made, width = floating(kind, dtype), self.embed_dim
@@ -249,98 +245,3 @@ def _need(name: str, mask: Tensor, shapes: list[Any]) -> None:
             expected=" or ".join(show(shape) for shape in shapes),
             got=show(mask.shape),
         )
-
-
-class TransformerEncoderLayer(Module):
-    """A sequence looks at itself, and a network changes each of its positions.
-
-        x ← LayerNorm(x + Attention x),   x ← LayerNorm(x + MLP x)
-        x ← x + Attention(LayerNorm x),   x ← x + MLP(LayerNorm x)    with norm_first
-
-    where MLP x = W₂ f(W₁ x + b₁) + b₂, and Attention is a MultiheadAttention.
-
-    Vaswani et al. 2017, 3.1; norm_first after Xiong et al. 2020, "On layer
-    normalization in the transformer architecture".
-
-    Args:
-        d_model: numbers for each position, a multiple of nhead.
-        nhead: heads of the attention.
-        dim_feedforward: units of the network.
-        dropout: the probability of dropping weights of the attention, units of the
-            network, and what is added.
-        activation: f, ``"relu"``, ``"gelu"``, or a function of tensors.
-        layer_norm_eps: ε of the norms.
-        batch_first: whether sequences are (N, L, d_model); else (L, N, d_model).
-        norm_first: whether norms come before what is added, not behind it.
-        bias: whether products and norms have a bias.
-        dtype: of the parameters.
-
-    Shapes:
-        (L, N, d_model) or (L, d_model), and the same; the parts are ``self_attn``,
-        ``linear1``, ``linear2``, ``norm1`` and ``norm2``.
-
-    >>> import chainrule as cr
-    >>> layer = cr.nn.TransformerEncoderLayer(8, 2, 32, batch_first=True)
-    >>> layer(cr.zeros(3, 5, 8)).shape
-    (3, 5, 8)
-    """
-
-    def __init__(
-        self,
-        d_model: Count,
-        nhead: int,
-        dim_feedforward: Count = 2048,
-        dropout: float = 0.1,
-        activation: str | Callable[[Tensor], Tensor] = "relu",
-        layer_norm_eps: float = 1e-5,
-        batch_first: bool = False,
-        norm_first: bool = False,
-        bias: bool = True,
-        *,
-        dtype: str = "float32",
-    ) -> None:
-        kind = "TransformerEncoderLayer"
-        if not (callable(activation) or activation in ACTIVATIONS):
-            raise ArgumentError(
-                f"{kind} needs an activation.",
-                expected="'relu', 'gelu' or a function of tensors",
-                got=f"activation={activation!r:.80}",
-            )
-        width, heads = counts(kind, d_model=d_model, nhead=nhead)
-        _check_heads(kind, d_model=width, nhead=heads)
-        shared: dict[str, Any] = {"bias": bias, "dtype": dtype}
-        self.self_attn = MultiheadAttention(
-            d_model, nhead, dropout, batch_first=batch_first, **shared
-        )
-        self.linear1 = Linear(d_model, dim_feedforward, **shared)
-        self.dropout = Dropout(dropout)
-        self.linear2 = Linear(dim_feedforward, d_model, **shared)
-        self.norm_first = flag(kind, "norm_first", norm_first)
-        self.norm1 = LayerNorm(d_model, layer_norm_eps, **shared)
-        self.norm2 = LayerNorm(d_model, layer_norm_eps, **shared)
-        self.dropout1, self.dropout2 = Dropout(dropout), Dropout(dropout)
-        self.activation = activation
-
-    def forward(
-        self,
-        src: Tensor,
-        src_mask: Any = None,
-        src_key_padding_mask: Any = None,
-        is_causal: bool = False,
-    ) -> Tensor:
-        """The sequence with what it looked at; masks as of MultiheadAttention."""
-        masks = (src_key_padding_mask, src_mask, is_causal)
-        if self.norm_first:
-            x = src + self._attended(self.norm1(src), *masks)
-            return x + self._changed(self.norm2(x))
-        x = self.norm1(src + self._attended(src, *masks))
-        return self.norm2(x + self._changed(x))
-
-    def _attended(self, x: Tensor, padding: Any, mask: Any, is_causal: bool) -> Tensor:
-        y, _ = self.self_attn(x, x, x, padding, False, mask, is_causal=is_causal)
-        return self.dropout1(y)
-
-    def _changed(self, x: Tensor) -> Tensor:
-        f = self.activation
-        f = ACTIVATIONS[f] if isinstance(f, str) else f
-        return self.dropout2(self.linear2(self.dropout(f(self.linear1(x)))))

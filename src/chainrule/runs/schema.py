@@ -51,8 +51,12 @@ __all__ = ["BUNDLED", "DRAWN", "FORMATS", "KINDS", "SECTIONS", "Data", "Run"]
 
 #: Layers that need numbers of the data: ``[model] standardize`` makes them.
 SCALING = ("Standardize", "Unstandardize", "LogTarget", "QuantileTarget")
-#: Layers that take or give several tensors: no link of a chain.
+#: Layers that take or give several tensors, or are made of others: no link of a chain.
 _SEVERAL = (
+    "Transformer",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
     "GRU",
     "GRUCell",
     "LSTM",

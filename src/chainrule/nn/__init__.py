@@ -33,7 +33,8 @@ from chainrule.nn.activations import (
     Threshold,
 )
 from chainrule.nn.arguments import hint
-from chainrule.nn.attention import MultiheadAttention
+from chainrule.nn.attention import CausalSelfAttention, MultiheadAttention
+from chainrule.nn.cache import KVCache
 from chainrule.nn.containers import (
     ModuleDict,
     ModuleList,
@@ -95,6 +96,11 @@ from chainrule.nn.perceptron import (
     Perceptron,
 )
 from chainrule.nn.pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
+from chainrule.nn.positions import (
+    LearnedPositions,
+    RotaryPositions,
+    SinusoidalPositions,
+)
 from chainrule.nn.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 from chainrule.nn.scaling import (
     Standardize,
@@ -131,6 +137,7 @@ __all__ = [
     "BCEWithLogitsLoss",
     "BatchNorm1d",
     "BatchNorm2d",
+    "CausalSelfAttention",
     "Conv1d",
     "Conv2d",
     "CosineEmbeddingLoss",
@@ -154,10 +161,12 @@ __all__ = [
     "Identity",
     "InstanceNorm1d",
     "KLDivLoss",
+    "KVCache",
     "L1Loss",
     "LSTMCell",
     "LayerNorm",
     "LeakyReLU",
+    "LearnedPositions",
     "Linear",
     "LogSigmoid",
     "LogSoftmax",
@@ -184,9 +193,11 @@ __all__ = [
     "RNNCell",
     "ReLU",
     "ReLU6",
+    "RotaryPositions",
     "Sequential",
     "SiLU",
     "Sigmoid",
+    "SinusoidalPositions",
     "SmoothL1Loss",
     "SoftMarginLoss",
     "Softmax",

@@ -132,6 +132,17 @@ def check_counts(what: str, counts: Numbers, least: int, most: Dim) -> Numbers:
     )
 
 
+def check_room(what: str, end: Numbers, room: int, fix: str) -> Numbers:
+    """Refuse a number of positions beyond ``room``."""
+    return _refuse(
+        end,
+        end > room,
+        f"{what} has no room for so many positions.",
+        expected=f"at most {room}",
+        fix=fix,
+    )
+
+
 def check_unit(loss: str, what: str, given: Numbers, fix: str) -> Numbers:
     """Refuse numbers outside 0 … 1."""
     return _refuse(

@@ -261,6 +261,25 @@ calling(
     **{**BLOCK, "dropout": [0.2]},
     train=False,
 )
+
+
+def back(m, x):
+    """A sequence that looks at itself and back."""
+    if isinstance(m, nn.Module):
+        return m(x)
+    return m(x, x, x, attn_mask=torch.ones(4, 4).triu(1).bool())[0]
+
+
+for _bias in AFFINE:
+    for _x in (TOKENS[0], TOKENS[0][1]):
+        _sizes = {"embed_dim": 8, "num_heads": 2, "dropout": 0.3, "bias": _bias}
+        _theirs = torch.nn.MultiheadAttention(batch_first=True, **_sizes)
+        add(
+            f"CausalSelfAttention(bias={_bias}) {_x.shape}",
+            called_by(nn, NN.CausalSelfAttention(**_sizes), back).eval(),
+            called_by(torch.nn, _theirs, back).eval(),
+            _x,
+        )
 MEMORY, AHEAD = normal(3, 5, 8), np.tri(4, k=0) == 0
 calling(
     *("TransformerDecoderLayer", lambda m, x, y: m(x, y), 8, 2),

@@ -301,8 +301,15 @@ class CausalSelfAttention(_Heads):
         super().__init__(
             embed_dim, num_heads, dropout, bias, batch_first=True, dtype=dtype
         )
-        turned = flag("CausalSelfAttention", "rotary", rotary)
-        self.rotary = RotaryPositions() if turned else None
+        self.rotary = None
+        if flag("CausalSelfAttention", "rotary", rotary):
+            if self.embed_dim // self.num_heads % 2:
+                raise ArgumentError(
+                    "CausalSelfAttention turns pairs of numbers.",
+                    expected="embed_dim / num_heads even, or rotary=False",
+                    got=f"embed_dim={embed_dim}, num_heads={num_heads}",
+                )
+            self.rotary = RotaryPositions()
 
     def forward(self, x: Tensor, cache: KVCache | None = None) -> Tensor:
         """The sequence with what it looked at.

@@ -6,7 +6,7 @@ import numpy as np
 
 from chainrule.errors import ShapeError
 from chainrule.graph.types import DType
-from chainrule.nn.arguments import counts, floating, place
+from chainrule.nn.arguments import Count, counts, floating, place
 from chainrule.nn.functional.layers import same_dtype
 from chainrule.nn.module import Module
 from chainrule.nn.positions import within
@@ -51,10 +51,10 @@ class KVCache(Module):
 
     def __init__(
         self,
-        batch_size: int,
-        num_heads: int,
-        max_seq_len: int,
-        head_dim: int,
+        batch_size: Count,
+        num_heads: Count,
+        max_seq_len: Count,
+        head_dim: Count,
         *,
         dtype: str = "float32",
     ) -> None:

@@ -60,6 +60,7 @@ _SEVERAL = (
     "GRU",
     "GRUCell",
     "LSTM",
+    "KVCache",
     "LSTMCell",
     "MultiheadAttention",
     "RNN",
@@ -73,6 +74,7 @@ INFERRED = (
     "out_features",
     "in_channels",
     "d_model",
+    "embed_dim",
     "num_features",
     "num_channels",
     "normalized_shape",
@@ -129,9 +131,12 @@ class Layer(Chosen):
         ]
 
     def small(self) -> dict[str, Any]:
-        """Its sizes for a trial: two units of each kind at most, or one a group."""
-        cut = (self.options.get(name) for name in ("num_groups", "groups", "nhead"))
-        units = min(next(filter(None, cut), 2), 2**20)
+        """Its sizes for a trial: two units of each kind at most, or two a group."""
+        cut = (
+            self.options.get(name)
+            for name in ("num_groups", "groups", "nhead", "num_heads")
+        )
+        units = min(2 * next(filter(None, cut), 1), 2**20)
         few: dict[str, Any] = dict.fromkeys(self.open_sizes(), units)
         for name, size in self.sizes().items():
             many = isinstance(size, list)

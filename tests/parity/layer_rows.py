@@ -330,6 +330,7 @@ calling(
     *(8, 2),
     activation=["relu", "gelu"],
     layer_norm_eps=[1e-5, 0.1],
+    norm_first=[False, True],
     bias=AFFINE,
     **{**BOTH_SIDES, **WHOLE},
 )

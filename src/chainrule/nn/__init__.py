@@ -50,6 +50,7 @@ from chainrule.nn.layers import (
     Unflatten,
     Upsample,
 )
+from chainrule.nn.losses.alignment import CTCLoss
 from chainrule.nn.losses.base import Loss
 from chainrule.nn.losses.binary import (
     BCELoss,
@@ -66,7 +67,7 @@ from chainrule.nn.losses.distances import (
     PoissonNLLLoss,
     SmoothL1Loss,
 )
-from chainrule.nn.losses.divergence import KLDivLoss
+from chainrule.nn.losses.divergence import GaussianKLDivLoss, KLDivLoss
 from chainrule.nn.losses.margins import (
     HingeEmbeddingLoss,
     HingeLoss,
@@ -137,6 +138,7 @@ __all__ = [
     "BCEWithLogitsLoss",
     "BatchNorm1d",
     "BatchNorm2d",
+    "CTCLoss",
     "CausalSelfAttention",
     "Conv1d",
     "Conv2d",
@@ -146,6 +148,7 @@ __all__ = [
     "Embedding",
     "Flatten",
     "GRUCell",
+    "GaussianKLDivLoss",
     "GaussianNLLLoss",
     "GroupNorm",
     "HalfMSELoss",

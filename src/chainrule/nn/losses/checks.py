@@ -132,6 +132,18 @@ def check_counts(what: str, counts: Numbers, least: int, most: Dim) -> Numbers:
     )
 
 
+def check_symbols(labels: Numbers, classes: int, blank: int) -> Numbers:
+    """Refuse labels outside 0 … classes−1, and the blank."""
+    bad = _either(_either(labels < 0, labels >= classes), labels == blank)
+    return _refuse(
+        labels,
+        bad,
+        "A label is none of the classes, or the blank.",
+        expected=f"0 … {classes - 1}, other than {blank}",
+        fix="CTCLoss(blank=…) says which class is no label",
+    )
+
+
 def check_room(what: str, end: Numbers, room: int, fix: str) -> Numbers:
     """Refuse a number of positions beyond ``room``."""
     return _refuse(

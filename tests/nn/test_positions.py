@@ -183,6 +183,7 @@ MISTAKES = {
         "nn.LearnedPositions(4, 6)(cr.zeros(5, 6))": "no room.*at most 4.*got: *5",
         "nn.LearnedPositions(9, 6)(cr.zeros(5, 6), 5)": "no room.*at most 9.*got: *10",
         "nn.RotaryPositions()(cr.zeros(5, 6), -1)": "start",
+        "nn.LearnedPositions(9, 6)(cr.zeros(5, 6), -1)": "start must be.*start=-1",
         "nn.CausalSelfAttention(6, 4)": "CausalSelfAttention divides embed_dim",
         "nn.CausalSelfAttention(6, 2, rotary=1)": "rotary=True",
         "nn.CausalSelfAttention(6, 2, rotary=True)": "even.*embed_dim=6, num_heads=2",

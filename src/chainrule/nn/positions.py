@@ -34,21 +34,28 @@ def _places(kind: str, x: Tensor, start: Start, even: bool = False) -> Tensor:
             expected="(…, L, d)" + (" with an even d" if even else ""),
             got=show(x.shape),
         )
+    start = _start(kind, start)
+    return wrap(iota(shape=(x.shape[-2],), axis=0, dtype=DType.int64)) + start
+
+
+def _start(kind: str, start: Start) -> Start:
+    """A whole number ≥ 0, or a tensor of one."""
     if not isinstance(start, Tensor):
-        start = checks.count("start", start)
-    elif not start.dtype.is_integer or start.shape != ():
+        return checks.count("start", start)
+    if not start.dtype.is_integer or start.shape != ():
         raise DTypeError(
             f"{place(kind)} begins at one position.",
             expected="start as an integer, or a tensor of one",
             got=f"{start.dtype.name} {show(start.shape)}",
         )
-    return wrap(iota(shape=(x.shape[-2],), axis=0, dtype=DType.int64)) + start
+    return start
 
 
 def within(kind: str, start: Start, length: Dim, room: int, fix: str) -> Tensor:
     """``start``, on the condition that so many positions from there on find room."""
     count = count_of(length, DType.int64)
-    end = looked_at(count + start, lambda n: check_room(place(kind), n, room, fix))
+    end = count + _start(kind, start)
+    end = looked_at(end, lambda n: check_room(place(kind), n, room, fix))
     return end - count
 
 

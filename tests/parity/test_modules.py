@@ -120,6 +120,21 @@ OLD = {"size_average", "reduce"}
 PASSED_ON = {"F.max_pool2d": TF._max_pool2d} | {
     f"nn.{kind}": functools.partial(torch.nn.RNNBase, kind) for kind in ("LSTM", "GRU")
 }
+
+
+def rnn(  # as PyTorch documents it
+    input_size,
+    hidden_size,
+    num_layers=1,
+    nonlinearity="tanh",
+    bias=True,
+    batch_first=False,
+    dropout=0.0,
+    bidirectional=False,
+): ...
+
+
+PASSED_ON["nn.RNN"] = rnn
 #: First arguments, which have names of their own in each library.
 TENSORS = {"x", "indices"}
 #: Other defaults and other places, with the reason.

@@ -33,7 +33,8 @@ from chainrule.nn.activations import (
     Threshold,
 )
 from chainrule.nn.arguments import hint
-from chainrule.nn.attention import MultiheadAttention, TransformerEncoderLayer
+from chainrule.nn.attention import CausalSelfAttention, MultiheadAttention
+from chainrule.nn.cache import KVCache
 from chainrule.nn.containers import (
     ModuleDict,
     ModuleList,
@@ -49,6 +50,7 @@ from chainrule.nn.layers import (
     Unflatten,
     Upsample,
 )
+from chainrule.nn.losses.alignment import CTCLoss
 from chainrule.nn.losses.base import Loss
 from chainrule.nn.losses.binary import (
     BCELoss,
@@ -65,7 +67,7 @@ from chainrule.nn.losses.distances import (
     PoissonNLLLoss,
     SmoothL1Loss,
 )
-from chainrule.nn.losses.divergence import KLDivLoss
+from chainrule.nn.losses.divergence import GaussianKLDivLoss, KLDivLoss
 from chainrule.nn.losses.margins import (
     HingeEmbeddingLoss,
     HingeLoss,
@@ -95,7 +97,12 @@ from chainrule.nn.perceptron import (
     Perceptron,
 )
 from chainrule.nn.pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
-from chainrule.nn.recurrent import GRU, LSTM
+from chainrule.nn.positions import (
+    LearnedPositions,
+    RotaryPositions,
+    SinusoidalPositions,
+)
+from chainrule.nn.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 from chainrule.nn.scaling import (
     Standardize,
 )
@@ -108,6 +115,13 @@ from chainrule.nn.targets import (
     TransformedTargetLoss,
     Unstandardize,
 )
+from chainrule.nn.transformer import (
+    Transformer,
+    TransformerDecoder,
+    TransformerDecoderLayer,
+    TransformerEncoder,
+    TransformerEncoderLayer,
+)
 
 __all__ = [
     "CELU",
@@ -116,6 +130,7 @@ __all__ = [
     "GLU",
     "GRU",
     "LSTM",
+    "RNN",
     "SELU",
     "AdaptiveAvgPool2d",
     "AvgPool2d",
@@ -123,6 +138,8 @@ __all__ = [
     "BCEWithLogitsLoss",
     "BatchNorm1d",
     "BatchNorm2d",
+    "CTCLoss",
+    "CausalSelfAttention",
     "Conv1d",
     "Conv2d",
     "CosineEmbeddingLoss",
@@ -130,6 +147,8 @@ __all__ = [
     "Dropout",
     "Embedding",
     "Flatten",
+    "GRUCell",
+    "GaussianKLDivLoss",
     "GaussianNLLLoss",
     "GroupNorm",
     "HalfMSELoss",
@@ -145,9 +164,12 @@ __all__ = [
     "Identity",
     "InstanceNorm1d",
     "KLDivLoss",
+    "KVCache",
     "L1Loss",
+    "LSTMCell",
     "LayerNorm",
     "LeakyReLU",
+    "LearnedPositions",
     "Linear",
     "LogSigmoid",
     "LogSoftmax",
@@ -171,11 +193,14 @@ __all__ = [
     "PoissonNLLLoss",
     "QuantileTarget",
     "RMSNorm",
+    "RNNCell",
     "ReLU",
     "ReLU6",
+    "RotaryPositions",
     "Sequential",
     "SiLU",
     "Sigmoid",
+    "SinusoidalPositions",
     "SmoothL1Loss",
     "SoftMarginLoss",
     "Softmax",
@@ -188,6 +213,10 @@ __all__ = [
     "Tanhshrink",
     "Threshold",
     "TransformedTargetLoss",
+    "Transformer",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
     "TransformerEncoderLayer",
     "TripletMarginLoss",
     "Unflatten",

@@ -22,6 +22,7 @@ KINDS = {
     "mnist": "training",
     "tabular": "study",
     "names": "study",
+    "rnn": "study",
     "gpt": "study",
 }
 TRAINING = [name for name, kind in KINDS.items() if kind == "training"]
@@ -66,7 +67,7 @@ def test_an_unknown_name(wrong: str, fix: str) -> None:
         recipes.find(wrong)
     assert str(caught.value).splitlines() == [
         f"There is no recipe {wrong!r}.",
-        "  expected: two-two-one, algorithm1, xor, mnist, tabular, names, gpt",
+        "  expected: two-two-one, algorithm1, xor, mnist, tabular, names, rnn, gpt",
         f"  got:      {wrong}",
         f"  fix:      {fix}",
     ]

@@ -51,6 +51,7 @@ RECIPES = {
     "mnist": "chainrule.recipes.mnist",
     "tabular": "chainrule.recipes.tabular",
     "names": "chainrule.recipes.names",
+    "rnn": "chainrule.recipes.rnn",
     "gpt": "chainrule.recipes.gpt",
 }
 
@@ -59,7 +60,7 @@ def names() -> list[str]:
     """The names of all recipes, simple ones first.
 
     >>> names()
-    ['two-two-one', 'algorithm1', 'xor', 'mnist', 'tabular', 'names', 'gpt']
+    ['two-two-one', 'algorithm1', 'xor', 'mnist', 'tabular', 'names', 'rnn', 'gpt']
     """
     return list(RECIPES)
 

@@ -24,6 +24,7 @@ KINDS = {
     "names": "study",
     "rnn": "study",
     "gpt": "study",
+    "translate": "study",
 }
 TRAINING = [name for name, kind in KINDS.items() if kind == "training"]
 STUDIES = [name for name, kind in KINDS.items() if kind == "study"]
@@ -67,7 +68,7 @@ def test_an_unknown_name(wrong: str, fix: str) -> None:
         recipes.find(wrong)
     assert str(caught.value).splitlines() == [
         f"There is no recipe {wrong!r}.",
-        "  expected: two-two-one, algorithm1, xor, mnist, tabular, names, rnn, gpt",
+        "  expected: two-two-one, algorithm1, xor, mnist, tabular, names, rnn, gpt, translate",
         f"  got:      {wrong}",
         f"  fix:      {fix}",
     ]

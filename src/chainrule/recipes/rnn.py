@@ -4,8 +4,9 @@ A recurrent network reads a sequence step by step and carries a state h along. T
 one, h ← tanh(W x + U h + b), forgets: what reaches back through T steps is a product of
 T matrices, and it vanishes. Gates keep it, for through c it is a product of f alone:
 
-    LSTM   i, f, o = σ(W x + U h + b),  g = tanh(…)     c ← f ⊙ c + i ⊙ g,  h ← o ⊙ tanh c
-    GRU    r, z = σ(W x + U h + b),     n = tanh(W x + b + r ⊙ (U h + c))
+    LSTM   i, f, o = σ(W x + U h + b),   g = tanh(W x + U h + b)
+           c ← f ⊙ c + i ⊙ g,            h ← o ⊙ tanh c
+    GRU    r, z = σ(W x + U h + b),      n = tanh(W x + b + r ⊙ (U h + c))
            h ← (1 − z) ⊙ n + z ⊙ h
 
 Hochreiter & Schmidhuber 1997; forget gates: Gers, Schmidhuber & Cummins 2000; GRU: Cho

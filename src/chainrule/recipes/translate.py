@@ -2,8 +2,7 @@
 
 One network reads, another writes, a token at a time, and looks back at what was read:
 
-    Attention(Q, K, V) = softmax(Q Kᵀ/√d) V      Q from what is written, K, V from what
-                                                 was read
+    Attention = softmax(Q Kᵀ/√d) V     Q from what is written, K, V from what was read
 
 `March 5, 1987`, `一九八七年三月五日`, `民國七十六年三月五日` all become 1987-03-05;
 `three hundred and five` and `三百零五` become 305, and 305 becomes these. The recipe
@@ -42,7 +41,7 @@ from chainrule.training import Callback, Loop, Source, Work, compile_program
 from chainrule.viz import gallery
 
 SUMMARY = "dates and numbers in English and Chinese by attention (Vaswani 2017)"
-WIDTH, HEADS, LAYERS, BATCH, STEPS, EVERY, LR = 64, 4, 2, 64, 4000, 500, 3e-3
+WIDTH, HEADS, LAYERS, BATCH, STEPS, EVERY, LR = 64, 4, 2, 64, 3000, 300, 3e-3
 READ, WRITTEN = 18, 12  # tokens at most, with the ends
 PAD, START, END = 0, 1, 2
 SOURCE = "every form is a rule without exceptions"
@@ -116,7 +115,6 @@ NUMBERS: dict[str, Callable[[int], tuple[str, str]]] = {
     "digits to Chinese": lambda n: (f"Chinese: {n}", chinese(n)),
 }
 ALL = (*FORMS, *NUMBERS)
-Pair = tuple[str, str]
 FIRST, LAST = Day(1912, 1, 1).toordinal(), Day(2099, 12, 31).toordinal()
 
 
@@ -124,8 +122,7 @@ def pair(form: str, which: int) -> tuple[str, str]:
     """A source and its translation: of a day, or of a number."""
     if form in NUMBERS:
         return NUMBERS[form](which)
-    day = Day.fromordinal(which)
-    return FORMS[form](day), day.isoformat()
+    return FORMS[form](day := Day.fromordinal(which)), day.isoformat()
 
 
 def tokens(text: str) -> list[str]:
@@ -155,9 +152,8 @@ def encode(texts: Sequence[str], room: int, start: bool = False) -> np.ndarray:
 
 def decode(row: Sequence[int]) -> str:
     """What stands before the end."""
-    row = list(row)
-    row = row[: row.index(END)] if END in row else row
-    return joined([WORDS[i] for i in row if i > END])
+    ended = [*row, END].index(END)
+    return joined([WORDS[i] for i in row[:ended] if i > END])
 
 
 def split() -> dict[bool, dict[str, np.ndarray]]:
@@ -169,7 +165,7 @@ def split() -> dict[bool, dict[str, np.ndarray]]:
     return found
 
 
-def draw(part: Any, forms: Sequence[str], dice: np.random.Generator) -> list[Pair]:
+def draw(part: Any, forms: Sequence[str], dice: np.random.Generator) -> list[Any]:
     """A pair of each of these forms."""
     kinds = ("numbers" if form in NUMBERS else "days" for form in forms)
     return [pair(f, int(dice.choice(part[kind]))) for f, kind in zip(forms, kinds)]
@@ -253,8 +249,8 @@ def compiled(study: Study, model: Translator, steps: int) -> Any:
 
     def train(source: cr.Tensor, target: cr.Tensor) -> Any:
         scores, _ = model.write(target[:, :-1], model.read(source), source)
-        wanted = target[:, 1:].flatten()
-        loss = F.cross_entropy(scores.flatten(0, 1), wanted, ignore_index=PAD)
+        scores, wanted = scores.flatten(0, 1), target[:, 1:].flatten()
+        loss = F.cross_entropy(scores, wanted, ignore_index=PAD)
         model.zero_grad()
         loss.backward()
         adam.step()
@@ -288,8 +284,7 @@ class Pairs(Source):
 
     def take(self, state: Any, most: int) -> Work | None:
         """An epoch is what lies between two looks at it."""
-        count = min(most, self.every - state.step)
-        if not count:
+        if not (count := min(most, self.every - state.step)):
             return None
         made = [self.batch(state.updates + i) for i in range(count)]
         source, target = (np.stack(column) for column in zip(*made))
@@ -297,7 +292,7 @@ class Pairs(Source):
 
 
 def translated(program: Any, sources: Sequence[str]) -> tuple[list[str], np.ndarray]:
-    """Translations, and where the network looked."""
+    """The translations, and where the network looked."""
     made = program.run("translate", {"text": encode(sources, READ)})
     return [decode(row) for row in made["said"]], made["looks"]
 
@@ -313,7 +308,7 @@ class Diary(Callback):
     def on_epoch(self, trainer: Any) -> None:
         """Note the translations."""
         step, loss = trainer.state.updates, trainer.history.epochs[-1]["train_loss"]
-        made = translated(self.program, self.sources)[0]
+        made, _ = translated(self.program, self.sources)
         self.notes.append({"step": step, "loss": loss, "made": made})
         self.say()
 
@@ -337,8 +332,7 @@ def score(program: Any, part: Any, each: int, seed: int) -> dict[str, Any]:
     """The share of unseen sources that are exactly right, by form; some mistakes."""
     right, wrong = {}, []
     for i, form in enumerate(ALL):
-        dice = np.random.default_rng([seed, 1, i])
-        pairs = draw(part, [form] * each, dice)
+        pairs = draw(part, [form] * each, np.random.default_rng([seed, 1, i]))
         made, _ = translated(program, [source for source, _ in pairs])
         bad = [(*p, m) for p, m in zip(pairs, made) if m != p[1]]
         right[form] = 1 - len(bad) / each
@@ -348,6 +342,7 @@ def score(program: Any, part: Any, each: int, seed: int) -> dict[str, Any]:
 
 def show_attention(looks: np.ndarray, source: str, made: str) -> None:
     """The three tokens that were looked at most, for each that was written."""
+    print(f"\n4  Where it looked most in {source} while it wrote {made}\n")
     read = [*tokens(source), "end"]
     for token, row in zip(tokens(made), looks):
         most = np.argsort(-row[: len(read)])[:3]
@@ -361,7 +356,7 @@ def run(study: Study) -> dict[str, Any]:
         study: the seed is that of weights and of what is drawn, not of the split.
     """
     steps, every, each = (60, 20, 20) if study.quick else (STEPS, EVERY, 500)
-    parts = split()
+    dice, parts = np.random.default_rng(5), split()
     print("1  What is translated; a tenth of days and numbers is never trained on\n")
     for form in ALL:
         source, target = pair(form, 305 if form in NUMBERS else 725435)
@@ -373,7 +368,6 @@ def run(study: Study) -> dict[str, Any]:
     print(f"\n2  {LAYERS} blocks read, {LAYERS} write, width {WIDTH},", end=" ")
     print(f"{HEADS} heads, {size:,} parameters\n\n    step    loss  what it makes of")
     shown = ("month first", "漢字", "民國", "English to digits", "digits to Chinese")
-    dice = np.random.default_rng(5)
     sources = [source for source, _ in draw(parts[True], shown, dice)]
     print(f"                  {'   '.join(sources)}\n")
     program = compiled(study, model, steps)
@@ -397,10 +391,8 @@ def run(study: Study) -> dict[str, Any]:
         how = {"rows": said, "columns": read, "across": "read", "up": "written"}
         seen, title = looks[i, : len(said), : len(read)], f"{sources[i]} → {made[i]}"
         study.draw(f"attention-{name}", gallery.heat, seen, title=title, **how)
-    print(f"\n4  Where it looked most while it wrote {made[2]}\n")
     show_attention(looks[2], sources[2], made[2])
-    found = {"seed": study.seed, "parameters": size, "exact": exact}
-    return {**found, "notes": diary.notes, **told}
+    return {"seed": study.seed, "exact": exact, "notes": diary.notes, **told}
 
 
 if __name__ == "__main__":

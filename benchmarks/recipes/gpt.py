@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from common import compare
 from torch import nn
 from torch.nn import functional as F
+from turns import compare
 
 import chainrule as cr
 from chainrule.recipes import Study, gpt

@@ -68,7 +68,7 @@ def test_an_unknown_name(wrong: str, fix: str) -> None:
         recipes.find(wrong)
     assert str(caught.value).splitlines() == [
         f"There is no recipe {wrong!r}.",
-        "  expected: two-two-one, algorithm1, xor, mnist, tabular, names, rnn, gpt, translate",
+        f"  expected: {', '.join(KINDS)}",
         f"  got:      {wrong}",
         f"  fix:      {fix}",
     ]

@@ -50,7 +50,7 @@ RECIPES = {
     "xor": "chainrule.recipes.xor",
     "mnist": "chainrule.recipes.mnist",
     "tabular": "chainrule.recipes.tabular",
-    "names": "chainrule.recipes.names",
+    "names": "chainrule.recipes.given_names",
     "rnn": "chainrule.recipes.rnn",
     "gpt": "chainrule.recipes.gpt",
     "translate": "chainrule.recipes.translate",

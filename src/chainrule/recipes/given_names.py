@@ -19,7 +19,7 @@ of them chooses settings, another tenth is the test, looked at once. What to loo
     5   embeddings.png: nobody has told the network which letters are vowels (1.4).
 
     chainrule train names
-    python -m chainrule.recipes.names
+    python -m chainrule.recipes.given_names
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import math
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -64,11 +65,10 @@ def test_counting_by_hand() -> None:
     p = {c: (seen.count(c) + 0.1) / (6 + 0.2) for c in "ab"}
     mean = -sum(math.log(p[c]) for c in unseen) / 6
     assert found["how often it comes"] == pytest.approx(mean)
-    pairs = Counter(zip(seen, seen[1:]))
+    pairs = Counter(pairwise(seen))
     after = Counter(seen[:-1])
     costs = [
-        -math.log((pairs[a, b] + 0.1) / (after[a] + 0.2))
-        for a, b in zip(unseen, unseen[1:])
+        -math.log((pairs[a, b] + 0.1) / (after[a] + 0.2)) for a, b in pairwise(unseen)
     ]
     assert found["the last 1 counted"] == pytest.approx(np.mean(costs))
     assert found["guessing"] == pytest.approx(math.log(2))

@@ -36,7 +36,6 @@ from typing import Any
 import numpy as np
 
 import chainrule as cr
-import chainrule.nn.functional as F
 from chainrule import nn, optim
 from chainrule.recipes import Reference, Study
 from chainrule.training import Callback, Loop, Source, Work, compile_program
@@ -154,7 +153,7 @@ class Block(nn.Module):
         back = cr.arange(t)[:, None] >= cr.arange(t)
         looks = cr.where(back, scores, -math.inf).softmax(-1)
         x = x + self.out((looks @ v).transpose(1, 2).reshape(n, t, width))
-        return x + self.down(F.gelu(self.up(self.norm2(x)))), looks
+        return x + self.down(nn.functional.gelu(self.up(self.norm2(x)))), looks
 
 
 class GPT(nn.Module):
@@ -196,7 +195,9 @@ def compiled(study: Study, model: GPT, s: Settings) -> Any:
 
     def loss(window: cr.Tensor) -> cr.Tensor:
         scores, _ = model(window[:, :-1])
-        return F.cross_entropy(scores.flatten(0, 1), window[:, 1:].flatten())
+        return nn.functional.cross_entropy(
+            scores.flatten(0, 1), window[:, 1:].flatten()
+        )
 
     def train(window: cr.Tensor) -> Any:
         found = loss(window)

@@ -32,7 +32,6 @@ from typing import Any
 import numpy as np
 
 import chainrule as cr
-import chainrule.nn.functional as F
 from chainrule import nn, optim
 from chainrule.recipes import Reference, Study
 from chainrule.training import Loop, Source, Work, compile_program
@@ -136,7 +135,7 @@ def adding(study: Study, kind: str, length: int, steps: int) -> tuple[Reader, Lo
     adam = optim.Adam(model.parameters(), lr=rate, clip_norm=CLIP)
 
     def train(x: cr.Tensor, y: cr.Tensor) -> Any:
-        loss = F.mse_loss(model(x), y)
+        loss = nn.functional.mse_loss(model(x), y)
         model.zero_grad()
         loss.backward()
         adam.step()

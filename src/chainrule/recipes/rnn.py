@@ -15,8 +15,8 @@ et al. 2014. What to look at:
     1   The adding problem: 100 numbers, two of them marked, and their sum is asked for
         at the end. Who answers 1 whatever comes has the error 1/6 = 0.1667. The plain
         network stays there; the others find out, suddenly, what marks are for.
-    2   gates.png: the LSTM on one sequence. Its input gates open where a mark is, its
-        forget gates stay open, and c holds the sum's parts until the end.
+    2   One unit of the LSTM holds the sum: its input gate opens where a mark is, its
+        forget gate stays near 1. gates.png shows it among all units on one sequence.
     3   MNIST, 28 rows of 28 pixels, one a step: how much is known after how many rows.
     4   reading.png: how it makes up its mind.
 
@@ -211,54 +211,52 @@ def gates(weights: Mapping[str, np.ndarray], x: np.ndarray) -> dict[str, np.ndar
     return dict(zip(("i", "f", "o", "c", "h"), map(np.array, zip(*rows))))
 
 
-def look_inside(study: Study, model: Reader, length: int) -> dict[str, float]:
-    """Gates at marked steps and at others, of many sequences; one of them is drawn."""
-    x, _ = problem(100, length, np.random.default_rng([study.seed, 3]))
+def look_inside(study: Study, model: Reader, length: int) -> dict[str, Any]:
+    """The unit that keeps the sum, over many sequences; one of them is drawn."""
+    x, y = problem(100, length, np.random.default_rng([study.seed, 3]))
     weights = {k: np.asarray(v) for k, v in model.state_dict().items()}
     runs = [gates(weights, row) for row in x]
-    marked, found = x[..., 1].ravel() > 0, {}
-    print("\n2  The LSTM's gates, means over its units and 100 sequences\n")
+    ends = np.array([run["c"][-1] for run in runs])
+    kept = [np.corrcoef(unit, y[:, 0])[0, 1] for unit in ends.T]
+    unit = int(np.argmax(np.abs(kept)))
+    print(
+        f"\n2  Inside the LSTM: of {MEMORY} units number {unit}, whose c at the", end=""
+    )
+    print(f" end has the\n   correlation {kept[unit]:.3f} with the sum\n")
     print("             at a mark   elsewhere")
+    marked = x[..., 1].ravel() > 0
+    found: dict[str, Any] = {"unit": unit, "correlation": float(kept[unit])}
     for gate, name in (("i", "input"), ("f", "forget"), ("o", "output")):
-        mean = np.concatenate([run[gate].mean(1) for run in runs])
-        at, elsewhere = float(mean[marked].mean()), float(mean[~marked].mean())
+        values = np.concatenate([run[gate][:, unit] for run in runs])
+        at, elsewhere = float(values[marked].mean()), float(values[~marked].mean())
         print(f"   {name:9} {at:9.3f} {elsewhere:11.3f}")
         found[gate] = {"marked": at, "elsewhere": elsewhere}
-    moved = [np.abs(np.diff(run["c"], axis=0)).mean(1) for run in runs]
-    change, where = np.concatenate(moved), x[:, 1:, 1].ravel() > 0
-    found["change"] = float(change[where].mean() / change[~where].mean())
-    print(f"\n   At a mark c changes {found['change']:.1f} times as much as elsewhere.")
-    study.draw(
-        "gates",
-        draw_gates,
-        runs[0],
-        x[0],
-        title="one sequence: marks, gates, and the memory c, one row a unit",
-        size=(7.0, 7.5),
-    )
+    how = {"title": "one sequence; all units, and the one that keeps the sum"}
+    study.draw("gates", draw_gates, runs[0], x[0], unit, size=(7.0, 8.0), **how)
     return found
 
 
-def draw_gates(figure: Any, run: dict[str, np.ndarray], x: np.ndarray) -> None:
-    """Above the numbers with their marks; below the gates and c over time."""
-    places = figure.subplots(4, 1, sharex=True, height_ratios=[1, 2, 2, 2])
+def draw_gates(figure: Any, run: Mapping[str, Any], x: np.ndarray, unit: int) -> None:
+    """Numbers with their marks, gates and c of all units over time, and of one."""
+    places = figure.subplots(5, 1, sharex=True, height_ratios=[1, 2, 2, 2, 1.5])
     places[0].bar(np.arange(len(x)), x[:, 0], color="#a9b4c0")
     places[0].bar(np.arange(len(x)), x[:, 0] * x[:, 1], color="#c2570c")
     places[0].set(ylabel="numbers")
-    order = np.argsort(run["c"][-1])
-    for axes, (name, label) in zip(
-        places[1:], (("i", "input gate i"), ("f", "forget gate f"), ("c", "memory c"))
-    ):
-        bound = 1.0 if name != "c" else float(np.abs(run["c"]).max())
-        look = {"vmin": 0, "vmax": 1, "cmap": "viridis"}
-        if name == "c":
-            look = {"vmin": -bound, "vmax": bound, "cmap": "RdBu_r"}
-        drawn = axes.imshow(run[name][:, order].T, aspect="auto", **look)
+    order, bound = np.argsort(run["c"][-1]), float(np.abs(run["c"]).max())
+    looks = {"i": ("input gates", 0, 1, "viridis"), "f": ("forget gates", 0, 1, None)}
+    looks["c"] = ("memories c", -bound, bound, "RdBu_r")
+    for axes, (name, (label, low, high, colours)) in zip(places[1:], looks.items()):
+        image, scale = run[name][:, order].T, {"vmin": low, "vmax": high}
+        drawn = axes.imshow(image, aspect="auto", cmap=colours, **scale)
         axes.grid(visible=False)
         axes.set(ylabel=label, yticks=[])
         figure.colorbar(drawn, ax=axes)
-    figure.colorbar(drawn, ax=places[0]).ax.set_visible(False)
-    places[-1].set(xlabel="step")
+    for name, look in (("i", "-"), ("f", "--"), ("c", "-.")):
+        places[4].plot(run[name][:, unit], look, label=name)
+    places[4].set(xlabel="step", ylabel=f"unit {unit}")
+    places[4].legend(ncols=3, fontsize=8)
+    for axes in (places[0], places[4]):  # as wide as those that have a scale
+        figure.colorbar(drawn, ax=axes).ax.set_visible(False)
 
 
 # -- 3: digits row by row --------------------------------------------------------------

@@ -342,7 +342,7 @@ def score(program: Any, part: Any, each: int, seed: int) -> dict[str, Any]:
 
 def show_attention(looks: np.ndarray, source: str, made: str) -> None:
     """The three tokens that were looked at most, for each that was written."""
-    print(f"\n4  Where it looked most in {source} while it wrote {made}\n")
+    print(f"\n4  {source}: where it looked most while it wrote\n   {made}\n")
     read = [*tokens(source), "end"]
     for token, row in zip(tokens(made), looks):
         most = np.argsort(-row[: len(read)])[:3]

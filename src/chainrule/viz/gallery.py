@@ -142,6 +142,8 @@ def lines(
     axes.set(xlabel=across, ylabel=up)
     if log or (log is None and log_helps(*heights)):
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter("")
     if len(curves) > 1:
         axes.legend()
 

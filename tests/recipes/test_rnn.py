@@ -91,6 +91,25 @@ def test_answers_after_each_row() -> None:
     assert not np.allclose(said[:, 20], other[:, 20])
 
 
+def test_the_unit_that_keeps_the_sum(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is found among others, where it was built by hand."""
+    model = rnn.Reader("LSTM", 2, 4, 1)
+    for p in model.parameters():
+        p.copy_(np.zeros(p.shape))
+    w, b = np.zeros((16, 2)), np.zeros(16)
+    w[2, 1], b[2] = 40, -20  # unit 2: i opens at marks alone
+    b[6], b[14] = 20, 20  # f stays open, and so does o
+    w[10, 0] = 0.1  # g is a tenth of the number
+    model.layer.weight_ih_l0.copy_(w)
+    model.layer.bias_ih_l0.copy_(b)
+    found = rnn.look_inside(Study("rnn"), model, 30)
+    assert found["unit"] == 2
+    assert found["correlation"] > 0.9999
+    assert found["i"]["marked"] > 0.999 > 0.001 > found["i"]["elsewhere"]
+    assert found["f"]["elsewhere"] > 0.999
+    assert "number 2, whose c" in capsys.readouterr().out
+
+
 def test_smoothing_by_hand() -> None:
     x, y = rnn.smooth(np.array([1.0, 2.0, 6.0]), 2)
     assert (x.tolist(), y.tolist()) == ([2, 3], [1.5, 4.0])

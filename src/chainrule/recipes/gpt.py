@@ -18,7 +18,8 @@ loss is the mean of −ln p(the character that came). The plays are the 38 of th
         or the line began. Nobody told them to.
 
 Vaswani et al. 2017, "Attention is all you need"; Radford et al. 2018 and 2019 (GPT).
-Sizes and rates are those that A. Karpathy, nanoGPT (2022), gives for a laptop.
+Sizes and rates are those that A. Karpathy, nanoGPT (2022), gives for a laptop; he has
+1.88 with them on a shorter text, of which the last tenth is held out.
 
     chainrule train gpt
     python -m chainrule.recipes.gpt
@@ -46,8 +47,8 @@ SUMMARY = "a character transformer reads Shakespeare and writes (Radford et al. 
 HELD_OUT = ("macbeth", "a-midsummer-night-s-dream", "richard-ii")
 LR, LAST_LR, WARMUP, WEIGHT_DECAY, BETAS, CLIP = 1e-3, 1e-4, 0.05, 0.1, (0.9, 0.99), 1.0
 WRITTEN = 240  # characters of a sample
-SOURCE = "A. Karpathy, nanoGPT (2022): these settings, tiny Shakespeare"
-REFERENCES = [Reference("validation_loss", at_most=1.88, source=SOURCE)]
+SOURCE = "the same network in PyTorch, three seeds: 1.904, 1.909, 1.911"
+REFERENCES = [Reference("validation_loss", at_most=1.92, source=SOURCE)]
 
 
 @dataclass(frozen=True)

@@ -217,7 +217,8 @@ def look_inside(study: Study, model: Reader, length: int) -> dict[str, Any]:
     weights = {k: np.asarray(v) for k, v in model.state_dict().items()}
     runs = [gates(weights, row) for row in x]
     ends = np.array([run["c"][-1] for run in runs])
-    kept = [np.corrcoef(unit, y[:, 0])[0, 1] for unit in ends.T]
+    ends, sums = ends - ends.mean(0), y[:, 0] - y.mean()
+    kept = sums @ ends / (np.linalg.norm(ends, axis=0) * np.linalg.norm(sums) + 1e-12)
     unit = int(np.argmax(np.abs(kept)))
     print(
         f"\n2  Inside the LSTM: of {MEMORY} units number {unit}, whose c at the", end=""
@@ -296,6 +297,7 @@ def read_digits(study: Study) -> tuple[dict[str, Any], Reader, np.ndarray]:
         {kind: row["rows"] for kind, row in found.items()},
         title="right, after so many rows of the digit",
         across="rows",
+        log=False,
     )
     return found, trainer.model, pixels
 

@@ -315,7 +315,7 @@ class Diary(Callback):
         """Print what is noted and was not printed."""
         for note in self.notes[self.said :]:
             made = "   ".join(note["made"])
-            print(f"   {note['step']:5}  {note['loss']:6.4f}  {made}")
+            print(f"   {note['step']:5}  {note['loss']:6.4f}  {made:.68}")
         self.said = len(self.notes)
 
     def state(self) -> dict[str, Any]:

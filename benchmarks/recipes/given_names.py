@@ -1,6 +1,6 @@
 """The recipe ``names`` beside PyTorch: the same names, sizes and rates.
 
-python benchmarks/recipes/names.py --seeds 3
+python benchmarks/recipes/given_names.py --seeds 3
 """
 
 from __future__ import annotations

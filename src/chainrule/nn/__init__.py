@@ -39,7 +39,12 @@ from chainrule.nn.containers import (
     ModuleList,
     Sequential,
 )
-from chainrule.nn.convolution import Conv1d, Conv2d
+from chainrule.nn.convolution import (
+    Conv1d,
+    Conv2d,
+    ConvTranspose1d,
+    ConvTranspose2d,
+)
 from chainrule.nn.layers import (
     Dropout,
     Embedding,
@@ -125,6 +130,8 @@ __all__ = [
     "BatchNorm2d",
     "Conv1d",
     "Conv2d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
     "CosineEmbeddingLoss",
     "CrossEntropyLoss",
     "Dropout",

@@ -41,7 +41,12 @@ from chainrule.nn.functional.activations import (
     threshold,
 )
 from chainrule.nn.functional.attention import scaled_dot_product_attention
-from chainrule.nn.functional.convolution import conv1d, conv2d
+from chainrule.nn.functional.convolution import (
+    conv1d,
+    conv2d,
+    conv_transpose1d,
+    conv_transpose2d,
+)
 from chainrule.nn.functional.layers import (
     dropout,
     embedding,
@@ -96,6 +101,8 @@ __all__ = [
     "celu",
     "conv1d",
     "conv2d",
+    "conv_transpose1d",
+    "conv_transpose2d",
     "cosine_embedding_loss",
     "cosine_similarity",
     "cross_entropy",

@@ -277,7 +277,8 @@ class ConvTranspose2d(_ConvTranspose):
         output (N, O, H′, W′) or (O, H′, W′), as L′ of :class:`ConvTranspose1d`.
 
     >>> import chainrule as cr
-    >>> cr.nn.ConvTranspose2d(64, 32, 4, stride=2, padding=1)(cr.zeros(3, 64, 7, 7)).shape
+    >>> larger = cr.nn.ConvTranspose2d(64, 32, kernel_size=4, stride=2, padding=1)
+    >>> larger(cr.zeros(3, 64, 7, 7)).shape
     (3, 32, 14, 14)
     """
 

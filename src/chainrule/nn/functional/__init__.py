@@ -49,10 +49,13 @@ from chainrule.nn.functional.convolution import (
 )
 from chainrule.nn.functional.layers import (
     dropout,
+    dropout1d,
+    dropout2d,
     embedding,
     interpolate,
     linear,
     one_hot,
+    pixel_shuffle,
 )
 from chainrule.nn.functional.losses import (
     binary_cross_entropy,
@@ -87,13 +90,22 @@ from chainrule.nn.functional.normalization import (
     rms_norm,
 )
 from chainrule.nn.functional.pooling import (
+    adaptive_avg_pool1d,
     adaptive_avg_pool2d,
+    adaptive_max_pool1d,
+    adaptive_max_pool2d,
+    avg_pool1d,
     avg_pool2d,
+    max_pool1d,
     max_pool2d,
 )
 
 __all__ = [
+    "adaptive_avg_pool1d",
     "adaptive_avg_pool2d",
+    "adaptive_max_pool1d",
+    "adaptive_max_pool2d",
+    "avg_pool1d",
     "avg_pool2d",
     "batch_norm",
     "binary_cross_entropy",
@@ -107,6 +119,8 @@ __all__ = [
     "cosine_similarity",
     "cross_entropy",
     "dropout",
+    "dropout1d",
+    "dropout2d",
     "elu",
     "embedding",
     "gaussian_nll_loss",
@@ -131,6 +145,7 @@ __all__ = [
     "log_softmax",
     "logsigmoid",
     "margin_ranking_loss",
+    "max_pool1d",
     "max_pool2d",
     "mish",
     "mse_loss",
@@ -141,6 +156,7 @@ __all__ = [
     "one_hot",
     "pairwise_distance",
     "perceptron_loss",
+    "pixel_shuffle",
     "poisson_nll_loss",
     "prelu",
     "relu",

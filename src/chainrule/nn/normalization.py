@@ -43,6 +43,13 @@ class _Norm(Module):
         self.weight = Parameter(ones) if scaled else None
         self.bias = Parameter(0 * ones) if scaled and shifted else None
 
+    def settings(self) -> dict[str, Any]:
+        """See :meth:`Module.settings`; without γ there is no β, whatever ``bias``."""
+        made = super().settings()
+        if self.weight is None and "bias" in made:
+            made["bias"] = self._arguments["bias"]
+        return made
+
     def _floats(self, x: Any) -> Tensor:
         """``x`` in the dtype: integers are converted, other floats refused."""
         x, wanted, kind = as_tensor(x), self.dtype.name, type(self).__name__

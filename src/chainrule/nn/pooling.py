@@ -141,7 +141,8 @@ class AvgPool1d(_AvgPool):
 
     Args:
         kernel_size: the length of a window, K.
-        stride, padding, ceil_mode, count_include_pad: see :class:`AvgPool2d`.
+        stride, ceil_mode: see :class:`MaxPool2d`.
+        padding, count_include_pad: see :class:`AvgPool2d`.
 
     Shapes:
         (N, C, L) or (C, L); L′ as H′ of :class:`MaxPool2d`.

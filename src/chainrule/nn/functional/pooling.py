@@ -270,12 +270,13 @@ def adaptive_avg_pool2d(x: Any, output_size: Sizes) -> Tensor:
 
 def adaptive_avg_pool(kind: str, axes: int, x: Any, output_size: Any) -> Tensor:
     """The means of parts of so many axes."""
-    x, single = batch_of(kind, "pool", _floats(x), axes)
-    for axis, start, end in _parts(kind, x, output_size):
+    x = _floats(x)
+    batch_of(kind, "pool", x, axes)
+    for axis, start, end in _parts(kind, x, axes, output_size):
         inside = np.arange(int(x.shape[axis]))
         rows = (start[:, None] <= inside) & (inside < end[:, None])
         x = along(x, axis, rows / (end - start)[:, None])
-    return x.squeeze(0) if single else x
+    return x
 
 
 def adaptive_max_pool1d(x: Any, output_size: One, return_indices: bool = False) -> Any:
@@ -318,11 +319,11 @@ def adaptive_max_pool(
     lengths, ones, none = x.shape[2:], (1,) * axes, ((0, 0),) * axes
     check_fit(kind, x.shape, ones, none, ones)
     window, seen = list(ones), [np.arange(int(n)) for n in lengths]
-    for axis, start, end in _parts(kind, x, output_size):
+    for axis, start, end in _parts(kind, x, axes, output_size):
         wide = int((end - start).max())
         at = np.minimum(start[:, None] + np.arange(wide), end[:, None] - 1).ravel()
         x = x if len(at) == x.shape[axis] else x.index_select(axis, at)
-        window[axis - 2], seen[axis - 2] = wide, at
+        window[axis], seen[axis] = wide, at
     wanted = flag(kind, "return_indices", return_indices)
     made = _largest(x, tuple(window), tuple(window), none, ones, wanted)
     if wanted:
@@ -333,15 +334,16 @@ def adaptive_max_pool(
 
 
 def _parts(
-    kind: str, x: Tensor, output_size: Any
+    kind: str, x: Tensor, axes: int, output_size: Any
 ) -> Iterator[tuple[int, Array, Array]]:
     """Where the parts of each axis begin and end; what is kept is left out."""
-    for axis, wanted in enumerate(output_sizes(kind, output_size, x.ndim - 2), start=2):
+    sizes = output_sizes(kind, output_size, axes)
+    for axis, wanted in enumerate(sizes, start=-axes):
         length = x.shape[axis]
         if wanted is None:
             continue
         if not isinstance(length, int) or not length:
-            lengths = "L" if x.ndim == 3 else "H, W"
+            lengths = "L" if axes == 1 else "H, W"
             raise ShapeError(
                 f"{place(kind)} divides axes whose lengths are known.",
                 expected=f"(N, C, {lengths}), {lengths} of at least 1",

@@ -7,10 +7,11 @@ import pytest
 
 import chainrule as cr
 import chainrule.nn.functional as F
-from chainrule import nn
+from chainrule import nn, optim
 from chainrule.compiled_program import CompiledProgram
 from chainrule.graph.types import ArrayType, SymbolicDim, as_dtype
 from chainrule.tracing import Input, trace_entry
+from tests.ways import ENGINES
 
 RNG = np.random.default_rng(0)
 
@@ -39,7 +40,7 @@ MODULES = [
     nn.BatchNorm1d(4, **D).eval(),
     nn.LayerNorm(4, bias=False, **D),
     nn.RMSNorm(4, **D),
-    nn.GroupNorm(2, 4, **D),
+    nn.GroupNorm(2, 4, bias=False, **D),
 ]
 DEEPER = [
     nn.BatchNorm1d(4, **D),
@@ -52,21 +53,31 @@ DEEPER = [
     nn.PReLU(4, **D),
     nn.Upsample(scale_factor=2),
     nn.Upsample(size=5, mode="linear"),
+    nn.MaxPool1d(2, 1, 1),
+    nn.AvgPool1d(2, ceil_mode=True),
+    nn.AdaptiveAvgPool1d(2),
+    nn.AdaptiveMaxPool1d(2),
 ]
 PLANES = [
     nn.Conv2d(4, 6, 2, padding=1, **D),
     nn.Conv2d(4, 6, (3, 2), (2, 1), "valid", groups=2, bias=False, **D),
     nn.Conv2d(4, 4, 2, dilation=2, padding=2, groups=4, **D),
     nn.Conv2d(4, 2, 3, padding="same", padding_mode="reflect", **D),
+    nn.ConvTranspose2d(4, 6, 3, 2, 1, 1, **D),
+    nn.ConvTranspose2d(4, 2, (3, 2), (1, 3), groups=2, bias=False, dilation=2, **D),
     nn.BatchNorm2d(4, **D),
+    nn.InstanceNorm2d(4, affine=True, track_running_stats=True, **D),
+    nn.PixelShuffle(2),
     nn.MaxPool2d((2, 1)),
     nn.MaxPool2d(2, 1, 1, ceil_mode=True),
     nn.AvgPool2d(2, 1, 1, count_include_pad=False),
     nn.AdaptiveAvgPool2d((2, 3)),
+    nn.AdaptiveMaxPool2d((2, 3)),
 ]
 LINES = [
     nn.Conv1d(4, 2, 2, stride=2, padding=1, **D),
     nn.Conv1d(4, 4, 3, padding=2, padding_mode="circular", groups=2, **D),
+    nn.ConvTranspose1d(4, 2, 3, 2, 2, 1, **D),
 ]
 K, V, MASK = normal(4, 3), normal(4, 5), RNG.random((4, 4)) < 0.6
 FUNCTIONS = {
@@ -132,3 +143,47 @@ def test_compiled_is_eager(name, function, x, engine):
             )
         if state:
             function.load_state_dict(state)
+
+
+#: Layers between two others, by what they are given.
+TRAINED = {
+    (4, 6, 6): [
+        nn.ConvTranspose2d(4, 3, 4, 2, 1),
+        nn.ConvTranspose2d(4, 6, 3, (2, 3), (0, 1), (1, 0), 2, dilation=2),
+        nn.Sequential(nn.InstanceNorm2d(4, affine=True), nn.Dropout2d(0.3)),
+        nn.Sequential(nn.Upsample(scale_factor=2, mode="bilinear"), nn.MaxPool2d(3, 2)),
+        nn.Sequential(nn.PixelShuffle(2), nn.AdaptiveMaxPool2d((5, 3))),
+        nn.GroupNorm(2, 4),
+    ],
+    (4, 12): [
+        nn.ConvTranspose1d(4, 3, 3, 2, output_padding=1),
+        nn.Sequential(nn.MaxPool1d(3, 2, 1), nn.Dropout1d(0.3), nn.AvgPool1d(2)),
+        nn.Sequential(nn.AdaptiveMaxPool1d(5), nn.AdaptiveAvgPool1d(2)),
+    ],
+}
+LAYERS = [(shape, layer) for shape, layers in TRAINED.items() for layer in layers]
+
+
+@pytest.mark.parametrize(("shape", "layer"), LAYERS, ids=lambda given: repr(given)[:40])
+def test_a_hundred_steps_are_the_same_on_each_engine(shape, layer):
+    """In float32, with one seed: the losses within 1e-5 of each other."""
+    before = (nn.Conv1d if len(shape) == 2 else nn.Conv2d)(4, 4, 3, padding=1)
+    body = nn.Sequential(before, nn.Tanh(), layer, nn.Flatten())
+    width = body(cr.zeros(1, *shape)).shape[1]
+    model = nn.Sequential(body, nn.Linear(width, 2))
+    start = model.state_dict()
+    rng = np.random.default_rng(0)
+    data = cr.data.Dataset(
+        rng.normal(size=(80, *shape)).astype("float32"),
+        rng.normal(size=(80, 2)).astype("float32"),
+    )
+    found = []
+    for engine in ENGINES:
+        model.load_state_dict(start)
+        options = {"optimizer": optim.SGD(lr=0.02, momentum=0.5), "engine": engine}
+        trainer = cr.Trainer(model, loss=nn.MSELoss(), seed=0, **options)
+        found.append(trainer.fit(data, epochs=20, batch_size=16).steps["loss"])
+    assert len(found[0]) == 100
+    assert found[0][-20:].mean() < 0.97 * found[0][:20].mean()
+    for losses in found[1:]:
+        np.testing.assert_allclose(losses, found[0], rtol=1e-5)

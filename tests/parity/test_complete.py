@@ -72,6 +72,7 @@ ARGUMENTS = {
     "nn.PReLU.init": "the rows give both the same slopes: tests/nn/test_layers.py",
     "nn.Identity.args": "taken and left, as PyTorch does: tests/nn",
     "nn.Identity.kwargs": "taken and left, as PyTorch does: tests/nn",
+    "nn.*.padding_mode": "of transposed convolutions, zeros alone",
     "F.*.sample_weight": "ours alone: tests/nn/test_loss_properties.py",
     "F.scaled_dot_product_attention.dropout_p": "random: tests/nn/test_layers.py",
     "*.given": "refused by position, as PyTorch's mean another thing: test_names.py",

@@ -75,6 +75,13 @@ def kinds(trainer: Any) -> list[str]:
             [(36, 2), (36,), (8, 1, 2, 3), *[(8,)] * 3, (2, 8), (2,)],
         ),
         (
+            '{ class = "Linear", out_features = 36 }, '
+            '{ class = "Unflatten", dim = 1, unflattened_size = [4, 3, 3] }, '
+            '{ class = "ConvTranspose2d", out_channels = 2, kernel_size = [2, 3] }, '
+            '{ class = "InstanceNorm2d", affine = true }, "Flatten", "Linear"',
+            [(36, 2), (36,), (4, 2, 2, 3), *[(2,)] * 3, (2, 40), (2,)],
+        ),
+        (
             '{ class = "Linear", out_features = 12 }, '
             '{ class = "Unflatten", dim = 1, unflattened_size = [3, 4] }, '
             '{ class = "TransformerEncoderLayer", nhead = 4, dim_feedforward = 5, '

@@ -39,13 +39,21 @@ from chainrule.nn.containers import (
     ModuleList,
     Sequential,
 )
-from chainrule.nn.convolution import Conv1d, Conv2d
+from chainrule.nn.convolution import (
+    Conv1d,
+    Conv2d,
+    ConvTranspose1d,
+    ConvTranspose2d,
+)
 from chainrule.nn.layers import (
     Dropout,
+    Dropout1d,
+    Dropout2d,
     Embedding,
     Flatten,
     Identity,
     Linear,
+    PixelShuffle,
     Unflatten,
     Upsample,
 )
@@ -88,13 +96,23 @@ from chainrule.nn.normalization import (
     BatchNorm2d,
     GroupNorm,
     InstanceNorm1d,
+    InstanceNorm2d,
     LayerNorm,
     RMSNorm,
 )
 from chainrule.nn.perceptron import (
     Perceptron,
 )
-from chainrule.nn.pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
+from chainrule.nn.pooling import (
+    AdaptiveAvgPool1d,
+    AdaptiveAvgPool2d,
+    AdaptiveMaxPool1d,
+    AdaptiveMaxPool2d,
+    AvgPool1d,
+    AvgPool2d,
+    MaxPool1d,
+    MaxPool2d,
+)
 from chainrule.nn.recurrent import GRU, LSTM
 from chainrule.nn.scaling import (
     Standardize,
@@ -117,7 +135,11 @@ __all__ = [
     "GRU",
     "LSTM",
     "SELU",
+    "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
+    "AdaptiveMaxPool1d",
+    "AdaptiveMaxPool2d",
+    "AvgPool1d",
     "AvgPool2d",
     "BCELoss",
     "BCEWithLogitsLoss",
@@ -125,9 +147,13 @@ __all__ = [
     "BatchNorm2d",
     "Conv1d",
     "Conv2d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
     "CosineEmbeddingLoss",
     "CrossEntropyLoss",
     "Dropout",
+    "Dropout1d",
+    "Dropout2d",
     "Embedding",
     "Flatten",
     "GaussianNLLLoss",
@@ -144,6 +170,7 @@ __all__ = [
     "HuberLoss",
     "Identity",
     "InstanceNorm1d",
+    "InstanceNorm2d",
     "KLDivLoss",
     "L1Loss",
     "LayerNorm",
@@ -155,6 +182,7 @@ __all__ = [
     "Loss",
     "MSELoss",
     "MarginRankingLoss",
+    "MaxPool1d",
     "MaxPool2d",
     "Mish",
     "Module",
@@ -168,6 +196,7 @@ __all__ = [
     "Parameter",
     "Perceptron",
     "PerceptronLoss",
+    "PixelShuffle",
     "PoissonNLLLoss",
     "QuantileTarget",
     "RMSNorm",

@@ -208,11 +208,43 @@ class Dropout(Module):
     """
 
     def __init__(self, p: float = 0.5) -> None:
-        self.p = number("Dropout", "p", p, least=0, below=1)
+        self.p = number(type(self).__name__, "p", p, least=0, below=1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Masked and scaled in training, unchanged otherwise."""
         return functional.dropout(x, self.p, self.training)
+
+
+class Dropout1d(Dropout):
+    """:class:`Dropout` of whole channels: neighbours in a signal are much alike.
+
+    Tompson et al. 2015, "Efficient object localization using convolutional networks".
+
+    Args:
+        p: the probability of dropping a channel of a sample, 0 ≤ p < 1.
+
+    Shapes:
+        (N, C, L) or (C, L).
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Masked and scaled in training, unchanged otherwise."""
+        return functional.dropout1d(x, self.p, self.training)
+
+
+class Dropout2d(Dropout):
+    """:class:`Dropout1d` of images.
+
+    Args:
+        p: the probability of dropping a channel of an image, 0 ≤ p < 1.
+
+    Shapes:
+        (N, C, H, W).
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Masked and scaled in training, unchanged otherwise."""
+        return functional.dropout2d(x, self.p, self.training)
 
 
 class Identity(Module):
@@ -256,3 +288,25 @@ class Upsample(Module):
         return functional.interpolate(
             x, self.size, self.scale_factor, self.mode, self.align_corners
         )
+
+
+class PixelShuffle(Module):
+    """Channels as finer places: (…, C·r², H, W) becomes (…, C, H·r, W·r).
+
+    Shi et al. 2016, "Real-time single image and video super-resolution".
+
+    Args:
+        upscale_factor: r.
+
+    >>> import chainrule as cr
+    >>> cr.nn.PixelShuffle(2)(cr.zeros(3, 8, 5, 5)).shape
+    (3, 2, 10, 10)
+    """
+
+    def __init__(self, upscale_factor: int) -> None:
+        r = integer("PixelShuffle", "upscale_factor", upscale_factor, least=1)
+        self.upscale_factor = r
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The same numbers in other places."""
+        return functional.pixel_shuffle(x, self.upscale_factor)

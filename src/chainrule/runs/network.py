@@ -22,7 +22,8 @@ from chainrule.tensor import Tensor
 TRIED = 2
 #: Layers whose features are the axis behind the samples; of others it is the last one.
 CHANNELS_FIRST = (
-    *("BatchNorm1d", "BatchNorm2d", "Conv1d", "Conv2d", "GroupNorm", "InstanceNorm1d"),
+    *("BatchNorm1d", "BatchNorm2d", "GroupNorm", "InstanceNorm1d", "InstanceNorm2d"),
+    *("Conv1d", "Conv2d", "ConvTranspose1d", "ConvTranspose2d"),
 )
 #: The last layers of ``[data] target_transform``.
 TRANSFORMS = {"log": nn.LogTarget, "quantile": nn.QuantileTarget}

@@ -59,11 +59,12 @@ LAYERS = {
     "Conv": "there are nn.Conv1d, nn.Conv2d, nn.ConvTranspose1d and nn.ConvTranspose2d",
     "Dense": "did you mean nn.Linear?",
     "FullyConnected": "did you mean nn.Linear?",
-    "GRU": "there is nn.GRU; a cell of your own runs over the steps with cr.scan",
-    "LSTM": "there is nn.LSTM; a cell of your own runs over the steps with cr.scan",
+    "GRU": "there are nn.GRU and nn.GRUCell",
+    "LSTM": "there are nn.LSTM and nn.LSTMCell",
     "MaxPool": "there are nn.MaxPool1d and nn.MaxPool2d",
-    "RNN": "there are nn.LSTM and nn.GRU; a cell of your own runs over the steps with "
-    "cr.scan",
+    "RNN": "there are nn.RNN, nn.LSTM and nn.GRU; a cell of your own runs over the "
+    "steps with cr.scan",
     "Swish": "did you mean nn.SiLU?",
-    "Transformer": "there is nn.TransformerEncoderLayer",
+    "Transformer": "there are nn.Transformer, nn.TransformerEncoder and "
+    "nn.TransformerDecoder",
 }

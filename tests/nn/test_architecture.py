@@ -75,14 +75,29 @@ EVERY = [
     nn.PixelShuffle(2),
     nn.LSTM(2, 3, 2, bidirectional=True, batch_first=True, dropout=0.5),
     nn.GRU(2, 3, bias=False, dtype="float64"),
+    nn.RNN(2, 3, nonlinearity="relu"),
+    nn.RNNCell(2, 3, nonlinearity="relu"),
+    nn.LSTMCell(2, 3, dtype="float64"),
+    nn.GRUCell(2, 3, bias=False),
     nn.MultiheadAttention(4, 2, 0.5, kdim=3, batch_first=True),
     nn.TransformerEncoderLayer(4, 2, 3, activation="gelu", bias=False),
+    nn.TransformerDecoderLayer(4, 2, 3, norm_first=True),
+    nn.CausalSelfAttention(4, 2, rotary=True),
+    nn.CausalSelfAttention(4, 1, 0.5, bias=False, dtype="float64"),
+    nn.KVCache(1, 2, 3, 4),
+    nn.LearnedPositions(3, 4),
+    nn.RotaryPositions(100.0),
+    nn.TransformerEncoder(nn.TransformerEncoderLayer(4, 2, 3), 2).double(),
+    nn.TransformerDecoder(nn.TransformerDecoderLayer(4, 2, 3), 2, nn.LayerNorm(4)),
+    nn.Transformer(4, 2, 1, 2, 3),
     nn.Linear(3, 2).double(),
 ]
 #: Those that need no argument.
 for _name in nn.__all__:
     _kind = getattr(nn, _name)
     if isinstance(_kind, type) and issubclass(_kind, nn.Module):
+        if _kind is nn.Transformer:  # of 44 million weights
+            continue
         with contextlib.suppress(TypeError, errors.ArgumentError):
             EVERY.append(_kind())
 BASES = (nn.Module, nn.Loss, nn.ModuleList, nn.ModuleDict)
@@ -136,6 +151,9 @@ def test_strange_descriptions(spec: dict[str, object]) -> None:
         build_module(spec)
 
 
+BLOCK = module_spec(nn.TransformerEncoderLayer(50, 1, 50))
+
+
 @pytest.mark.parametrize(
     "spec",
     [
@@ -145,6 +163,9 @@ def test_strange_descriptions(spec: dict[str, object]) -> None:
         {"class": "LSTM", "arguments": [1, 100, 10]},
         {"class": "MultiheadAttention", "arguments": [300, 1]},
         {"class": "TransformerEncoderLayer", "arguments": [300, 1, 1]},
+        {"class": "TransformerEncoder", "arguments": [BLOCK, 20]},
+        {"class": "KVCache", "arguments": [10, 20, 30, 40]},
+        {"class": "Transformer", "arguments": [200, 1, 9, 9, 1]},
     ],
     ids=lambda spec: spec["class"],
 )

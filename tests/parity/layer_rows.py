@@ -5,9 +5,13 @@ They stand behind those of ``module_rows.py``, in one list.
 
 from __future__ import annotations
 
+import warnings
+from types import FunctionType
+
 import numpy as np
 import torch
 import torch.nn.functional as TF
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from chainrule import nn
 from tests.parity.module_rows import (
@@ -190,9 +194,10 @@ both(
 # -- sequences -------------------------------------------------------------------------
 
 STEPS = normal(5, 3, 4, scale=0.7)
-for _name in ("LSTM", "GRU"):
+for _name in ("LSTM", "GRU", "RNN"):
     layer(
         *(_name, STEPS, 4, 3),
+        **({"nonlinearity": ["tanh", "relu"]} if _name == "RNN" else {}),
         num_layers=[1, 2],
         bias=AFFINE,
         batch_first=[False, True],
@@ -219,16 +224,26 @@ def called_by(library, layer, call):
 
 
 def calling(name, call, *args, inputs, train=True, text="", more=None, **options):
-    """Rows of a layer that takes several tensors."""
+    """Rows of a layer that takes several tensors.
+
+    An argument that is a function makes a module with either library.
+    """
+
+    def made(package, library, given):
+        args_of = [a(library) if isinstance(a, FunctionType) else a for a in args]
+        options = {
+            k: v(library) if isinstance(v, FunctionType) else v
+            for k, v in given.items()
+        }
+        with warnings.catch_warnings():  # PyTorch's, that it goes no faster way
+            warnings.filterwarnings("ignore", "enable_nested_tensor")
+            layer = getattr(package, name)(*args_of, **options)
+        return called_by(library, layer, call).train(train)
+
     for given in grid(**options):
-        ours, theirs = getattr(NN, name)(*args, **given), getattr(torch.nn, name)
-        add(
-            f"{label(name, given)} {text}",
-            called_by(nn, ours, call).train(train),
-            called_by(torch.nn, theirs(*args, **given), call).train(train),
-            *inputs,
-            **(more or {}),
-        )
+        both = made(NN, nn, given), made(torch.nn, torch.nn, given)
+        shown = {k: v for k, v in given.items() if not isinstance(v, FunctionType)}
+        add(f"{label(name, shown)} {text}", *both, *inputs, **(more or {}))
 
 
 for _name, _x, _size in (
@@ -245,6 +260,41 @@ H, CELLS = normal(4, 3, 3), normal(4, 3, 3)
 BOTH_WAYS = {"num_layers": [2], "bidirectional": [True], "text": "from a state"}
 calling("LSTM", lambda m, x, *hc: m(x, hc), 4, 3, inputs=(STEPS, H, CELLS), **BOTH_WAYS)
 calling("GRU", lambda m, x, h: m(x, h), 4, 3, inputs=(STEPS, H), **BOTH_WAYS)
+CELL = {"bias": AFFINE, "text": "a step"}
+for _name in ("GRUCell", "RNNCell"):
+    _f = {"nonlinearity": ["tanh", "relu"]} if _name == "RNNCell" else {}
+    _in = (STEPS[0], H[0])
+    calling(_name, lambda m, x, h: (m(x, h), m(x)), 4, 3, inputs=_in, **CELL, **_f)
+calling(
+    *("LSTMCell", lambda m, x, h, c: (*m(x, (h, c)), *m(x[0])), 4, 3),
+    inputs=(STEPS[0], H[0], CELLS[0]),
+    **CELL,
+)
+
+
+def of_lengths(m, x, lengths):
+    """Sequences of these lengths, which PyTorch wants packed."""
+    if isinstance(m, nn.Module):
+        return m(x, lengths=lengths)
+    first = m.batch_first
+    packed = pack_padded_sequence(x, lengths, first, enforce_sorted=False)
+    y, states = m(packed)
+    return pad_packed_sequence(y, first, total_length=x.shape[int(first)])[0], states
+
+
+for _name in ("LSTM", "GRU", "RNN"):
+    calling(
+        *(_name, of_lengths, 4, 3),
+        inputs=(STEPS.transpose(1, 0, 2), np.array([2, 5, 1])),
+        **{**BOTH_WAYS, "text": "of lengths", "batch_first": [True]},
+        more={"narrow": _name != "RNN"},  # where tanh is near 1, 1 − tanh² cancels
+    )
+    calling(
+        *(_name, of_lengths, 4, 3, 1),
+        inputs=(STEPS, np.array([1, 4, 3])),
+        bidirectional=[False, True],
+        text="of lengths",
+    )
 
 QUERIES, KEYS, VALUES = (normal(n, 3, 8, scale=0.3) for n in (4, 5, 5))
 ASKED = (QUERIES, KEYS, VALUES)
@@ -304,6 +354,91 @@ calling(
     text="masked",
     **{**BLOCK, "dropout": [0.2]},
     train=False,
+)
+
+
+def back(m, x):
+    """A sequence that looks at itself and back."""
+    if isinstance(m, nn.Module):
+        return m(x)
+    return m(x, x, x, attn_mask=torch.ones(4, 4).triu(1).bool())[0]
+
+
+for _bias in AFFINE:
+    for _x in (TOKENS[0], TOKENS[0][1]):
+        _sizes = {"embed_dim": 8, "num_heads": 2, "dropout": 0.3, "bias": _bias}
+        _theirs = torch.nn.MultiheadAttention(batch_first=True, **_sizes)
+        add(
+            f"CausalSelfAttention(bias={_bias}) {_x.shape}",
+            called_by(nn, NN.CausalSelfAttention(**_sizes), back).eval(),
+            called_by(torch.nn, _theirs, back).eval(),
+            _x,
+        )
+MEMORY, AHEAD = normal(3, 5, 8), np.tri(4, k=0) == 0
+calling(
+    *("TransformerDecoderLayer", lambda m, x, y: m(x, y), 8, 2),
+    inputs=(*TOKENS, MEMORY),
+    **BLOCK,
+)
+MASKS = (AHEAD, LOOK, np.arange(4) >= np.array([[3], [4], [2]]), FILLER)
+BOTH_SIDES = {"inputs": (*TOKENS, MEMORY, *MASKS), "text": "masked"}
+BOTH_SIDES |= {"dropout": [0.0], "dim_feedforward": [6], "more": BLOCK["more"]}
+calling(
+    *("TransformerDecoderLayer", lambda m, *t: m(*t), 8, 2),
+    batch_first=[True],
+    norm_first=[False, True],
+    **BOTH_SIDES,
+)
+
+
+def block(side):
+    """A layer of a stack, and a norm, of either library."""
+    options = {"dropout": 0.0, "batch_first": True}
+    kind = f"Transformer{side}Layer"
+    return lambda library: getattr(library, kind)(8, 2, 6, **options)
+
+
+for _norm in (None, lambda library: library.LayerNorm(8)):
+    calling(
+        "TransformerEncoder",
+        lambda m, x, a, p: m(x, a, p),
+        *(block("Encoder"), 2),
+        inputs=(*TOKENS, AHEAD, MASKS[2]),
+        norm=[_norm],
+        text="with a norm" if _norm else "",
+        more=BLOCK["more"],
+    )
+    calling(
+        *("TransformerDecoder", lambda m, *t: m(*t), block("Decoder"), 2),
+        inputs=BOTH_SIDES["inputs"],
+        norm=[_norm],
+        text="with a norm" if _norm else "",
+        more=BLOCK["more"],
+    )
+WHOLE = {"num_encoder_layers": [1], "num_decoder_layers": [2], "batch_first": [True]}
+calling(
+    "Transformer",
+    lambda m, x, y, ahead, look, x_filler, y_filler: m(
+        *(y, x, None, ahead, look, y_filler, x_filler, y_filler)
+    ),
+    *(8, 2),
+    activation=["relu", "gelu"],
+    layer_norm_eps=[1e-5, 0.1],
+    norm_first=[False, True],
+    bias=AFFINE,
+    **{**BOTH_SIDES, **WHOLE},
+)
+calling(
+    *("Transformer", lambda m, x, y: m(x, y), 8, 2, 1, 1, 6, 0.0, "relu"),
+    inputs=(*TOKENS, MEMORY),
+    custom_encoder=[
+        lambda library: library.TransformerEncoder(block("Encoder")(library), 1)
+    ],
+    custom_decoder=[
+        lambda library: library.TransformerDecoder(block("Decoder")(library), 2)
+    ],
+    batch_first=[True],
+    more=BLOCK["more"],
 )
 for _mask in (np.where(NOWHERE, 0.0, -np.inf), EACH[:, None, 1:]):
     _shapes = (

@@ -16,7 +16,7 @@ torch = pytest.importorskip(
 )
 pytestmark = pytest.mark.parity
 
-STEPS, BATCH, CLASSES = 20, 8, 3
+STEPS, BATCH, CLASSES = 100, 8, 3
 RNG = np.random.default_rng(0)
 
 
@@ -104,6 +104,19 @@ def attentive(layers: Any) -> Any:
     )
 
 
+def translating(layers: Any) -> Any:
+    class Translator(layers.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.sides = layers.Transformer(4, 2, 1, 2, 8, 0.0, batch_first=True)
+            self.scores = layers.Linear(4, CLASSES)
+
+        def forward(self, x: Any) -> Any:
+            return self.scores(self.sides(x, x[:, :3]).mean(1))
+
+    return Translator()
+
+
 NETWORKS = {
     "Conv2d": (convolutional, (2, 9, 7)),
     "Conv1d": (signals, (2, 11)),
@@ -111,7 +124,9 @@ NETWORKS = {
     "ConvTranspose1d": (longer, (2, 11)),
     "LSTM": (recurrent("LSTM"), (6, 4)),
     "GRU": (recurrent("GRU"), (6, 4)),
+    "RNN": (recurrent("RNN"), (6, 4)),
     "attention": (attentive, (6, 4)),
+    "Transformer": (translating, (6, 4)),
 }
 
 
@@ -120,7 +135,7 @@ def trained(step: Any, parts: Any) -> np.ndarray[Any, Any]:
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_twenty_steps_and_the_weights_both_ways(name: str) -> None:
+def test_a_hundred_steps_and_the_weights_both_ways(name: str) -> None:
     """From ours to PyTorch's before training, and back after it, on every engine."""
     build, shape = NETWORKS[name]
     x = RNG.normal(size=(STEPS, BATCH, *shape))

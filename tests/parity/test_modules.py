@@ -126,6 +126,21 @@ PASSED_ON = {
 } | {
     f"nn.{kind}": functools.partial(torch.nn.RNNBase, kind) for kind in ("LSTM", "GRU")
 }
+
+
+def rnn(  # as PyTorch documents it
+    input_size,
+    hidden_size,
+    num_layers=1,
+    nonlinearity="tanh",
+    bias=True,
+    batch_first=False,
+    dropout=0.0,
+    bidirectional=False,
+): ...
+
+
+PASSED_ON["nn.RNN"] = rnn
 #: First arguments, which have names of their own in each library.
 TENSORS = {"x", "indices"}
 #: Other defaults and other places, with the reason.

@@ -91,6 +91,14 @@ def kinds(trainer: Any) -> list[str]:
                 *[(4, 5), *[(4,)] * 5, (2, 12), (2,)],
             ],
         ),
+        (
+            '{ class = "Linear", out_features = 12 }, '
+            '{ class = "Unflatten", dim = 1, unflattened_size = [3, 4] }, '
+            '{ class = "LearnedPositions", num_positions = 3, embedding_dim = 4 }, '
+            '{ class = "CausalSelfAttention", num_heads = 2, rotary = true }, '
+            '"SinusoidalPositions", "Flatten", "Linear"',
+            [(12, 2), (12,), (3, 4), (12, 4), (12,), (4, 4), (4,), (2, 12), (2,)],
+        ),
     ],
 )
 def test_sizes_that_the_data_tell(layers: str, expected: list[Any]) -> None:

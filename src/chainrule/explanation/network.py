@@ -290,7 +290,7 @@ def _steps(graph: Graph, parameters: Mapping[Value, str]) -> tuple[LayerValues, 
             raise ArgumentError(
                 "explain writes down networks that run from input to output; this one "
                 f"has a {'loop' if node.primitive is control.scan else 'branch'}.",
-                expected="layers without cr.scan and cr.cond, so no nn.LSTM or nn.GRU",
+                expected="layers without cr.scan and cr.cond, so no RNN, LSTM or GRU",
                 got=f"{node.primitive.name} in {node.scope or 'the model'}",
                 fix="explain the layers behind it, with what it gives as x",
             )

@@ -33,7 +33,8 @@ from chainrule.nn.activations import (
     Threshold,
 )
 from chainrule.nn.arguments import hint
-from chainrule.nn.attention import MultiheadAttention, TransformerEncoderLayer
+from chainrule.nn.attention import CausalSelfAttention, MultiheadAttention
+from chainrule.nn.cache import KVCache
 from chainrule.nn.containers import (
     ModuleDict,
     ModuleList,
@@ -57,6 +58,7 @@ from chainrule.nn.layers import (
     Unflatten,
     Upsample,
 )
+from chainrule.nn.losses.alignment import CTCLoss
 from chainrule.nn.losses.base import Loss
 from chainrule.nn.losses.binary import (
     BCELoss,
@@ -73,7 +75,7 @@ from chainrule.nn.losses.distances import (
     PoissonNLLLoss,
     SmoothL1Loss,
 )
-from chainrule.nn.losses.divergence import KLDivLoss
+from chainrule.nn.losses.divergence import GaussianKLDivLoss, KLDivLoss
 from chainrule.nn.losses.margins import (
     HingeEmbeddingLoss,
     HingeLoss,
@@ -113,7 +115,12 @@ from chainrule.nn.pooling import (
     MaxPool1d,
     MaxPool2d,
 )
-from chainrule.nn.recurrent import GRU, LSTM
+from chainrule.nn.positions import (
+    LearnedPositions,
+    RotaryPositions,
+    SinusoidalPositions,
+)
+from chainrule.nn.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 from chainrule.nn.scaling import (
     Standardize,
 )
@@ -126,6 +133,13 @@ from chainrule.nn.targets import (
     TransformedTargetLoss,
     Unstandardize,
 )
+from chainrule.nn.transformer import (
+    Transformer,
+    TransformerDecoder,
+    TransformerDecoderLayer,
+    TransformerEncoder,
+    TransformerEncoderLayer,
+)
 
 __all__ = [
     "CELU",
@@ -134,6 +148,7 @@ __all__ = [
     "GLU",
     "GRU",
     "LSTM",
+    "RNN",
     "SELU",
     "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
@@ -145,6 +160,8 @@ __all__ = [
     "BCEWithLogitsLoss",
     "BatchNorm1d",
     "BatchNorm2d",
+    "CTCLoss",
+    "CausalSelfAttention",
     "Conv1d",
     "Conv2d",
     "ConvTranspose1d",
@@ -156,6 +173,8 @@ __all__ = [
     "Dropout2d",
     "Embedding",
     "Flatten",
+    "GRUCell",
+    "GaussianKLDivLoss",
     "GaussianNLLLoss",
     "GroupNorm",
     "HalfMSELoss",
@@ -172,9 +191,12 @@ __all__ = [
     "InstanceNorm1d",
     "InstanceNorm2d",
     "KLDivLoss",
+    "KVCache",
     "L1Loss",
+    "LSTMCell",
     "LayerNorm",
     "LeakyReLU",
+    "LearnedPositions",
     "Linear",
     "LogSigmoid",
     "LogSoftmax",
@@ -200,11 +222,14 @@ __all__ = [
     "PoissonNLLLoss",
     "QuantileTarget",
     "RMSNorm",
+    "RNNCell",
     "ReLU",
     "ReLU6",
+    "RotaryPositions",
     "Sequential",
     "SiLU",
     "Sigmoid",
+    "SinusoidalPositions",
     "SmoothL1Loss",
     "SoftMarginLoss",
     "Softmax",
@@ -217,6 +242,10 @@ __all__ = [
     "Tanhshrink",
     "Threshold",
     "TransformedTargetLoss",
+    "Transformer",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
     "TransformerEncoderLayer",
     "TripletMarginLoss",
     "Unflatten",

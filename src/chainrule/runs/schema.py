@@ -51,8 +51,21 @@ __all__ = ["BUNDLED", "DRAWN", "FORMATS", "KINDS", "SECTIONS", "Data", "Run"]
 
 #: Layers that need numbers of the data: ``[model] standardize`` makes them.
 SCALING = ("Standardize", "Unstandardize", "LogTarget", "QuantileTarget")
-#: Layers that take or give several tensors: no link of a chain.
-_SEVERAL = ("GRU", "LSTM", "MultiheadAttention")
+#: Layers that take or give several tensors, or are made of others: no link of a chain.
+_SEVERAL = (
+    "Transformer",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "GRU",
+    "GRUCell",
+    "LSTM",
+    "KVCache",
+    "LSTMCell",
+    "MultiheadAttention",
+    "RNN",
+    "RNNCell",
+)
 _NO_LAYERS = ("Identity", "Module", "ModuleDict", "ModuleList", "Sequential")
 _NO_LAYERS = (*_NO_LAYERS, *SCALING, *_SEVERAL)
 #: Sizes that follow from the data or from the layer before.
@@ -61,6 +74,7 @@ INFERRED = (
     "out_features",
     "in_channels",
     "d_model",
+    "embed_dim",
     "num_features",
     "num_channels",
     "normalized_shape",
@@ -117,9 +131,12 @@ class Layer(Chosen):
         ]
 
     def small(self) -> dict[str, Any]:
-        """Its sizes for a trial: two units of each kind at most, or one a group."""
-        cut = (self.options.get(name) for name in ("num_groups", "groups", "nhead"))
-        units = min(next(filter(None, cut), 2), 2**20)
+        """Its sizes for a trial: two units of each kind at most, or two a group."""
+        cut = (
+            self.options.get(name)
+            for name in ("num_groups", "groups", "nhead", "num_heads")
+        )
+        units = min(2 * next(filter(None, cut), 1), 2**20)
         few: dict[str, Any] = dict.fromkeys(self.open_sizes(), units)
         for name, size in self.sizes().items():
             many = isinstance(size, list)

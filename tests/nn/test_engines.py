@@ -168,7 +168,6 @@ def test_compiled_is_eager(name, function, x, engine):
             function.load_state_dict(state)
 
 
-<<<<<<< HEAD
 #: Layers between two others, by what they are given.
 TRAINED = {
     (4, 6, 6): [
@@ -211,7 +210,8 @@ def test_a_hundred_steps_are_the_same_on_each_engine(shape, layer):
     assert found[0][-20:].mean() < 0.97 * found[0][:20].mean()
     for losses in found[1:]:
         np.testing.assert_allclose(losses, found[0], rtol=1e-5)
-=======
+
+
 def reader(kind):
     """A network that says one number of a sequence."""
 
@@ -242,7 +242,7 @@ def stepped(cell):
     return Steps
 
 
-TRAINED = {
+READ = {
     "RNN": lambda: nn.RNN(4, 4, batch_first=True),
     "LSTM": lambda: nn.LSTM(4, 4, batch_first=True),
     "GRU": lambda: nn.GRU(4, 4, batch_first=True),
@@ -258,10 +258,10 @@ TRAINED = {
 
 
 @pytest.mark.skipif(len(ENGINES) == 1, reason="one engine is the same as itself")
-@pytest.mark.parametrize("name", TRAINED)
-def test_a_hundred_steps_are_the_same_on_each_engine(name):
+@pytest.mark.parametrize("name", READ)
+def test_a_hundred_steps_over_sequences_are_the_same_on_each_engine(name):
     cr.manual_seed(0)
-    model, losses = reader(TRAINED[name]), []
+    model, losses = reader(READ[name]), []
     start, x = model.state_dict(), cr.tensor(TOKENS.astype(np.float32))
     for engine in ENGINES:
         model.load_state_dict(start)
@@ -278,4 +278,3 @@ def test_a_hundred_steps_are_the_same_on_each_engine(name):
         losses.append([run(x).item() for _ in range(100)])
     assert losses[0][-1] < 0.99 * losses[0][0]
     np.testing.assert_allclose(losses[1], losses[0], rtol=1e-5)
->>>>>>> layers-seq

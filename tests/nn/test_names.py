@@ -23,15 +23,9 @@ from chainrule import nn
         (cr, "trainer", "did you mean cr.Trainer?"),
         (cr, "cuda", "here: nothing, all tensors are on the CPU"),
         (cr, "detach", "it is a method of tensors: x.detach(…)"),
-<<<<<<< HEAD
-        (nn, "RNN", "there are nn.LSTM and nn.GRU"),
-        (nn, "LSTMCell", "cr.scan"),
-        (nn.functional, "max_pool3d", "there are nn.MaxPool1d and nn.MaxPool2d"),
-=======
         (nn, "RNNBase", "there are nn.RNN, nn.LSTM and nn.GRU"),
         (nn, "LSTMcell", "there are nn.LSTM and nn.LSTMCell"),
-        (nn.functional, "max_pool3d", "there are nn.MaxPool2d"),
->>>>>>> layers-seq
+        (nn.functional, "max_pool3d", "there are nn.MaxPool1d and nn.MaxPool2d"),
         (nn.functional, "crossentropy", "did you mean F.cross_entropy?"),
         (nn, "Softmx", "did you mean nn.Softmax?"),
         (nn, "ReLu", "did you mean nn.ReLU?"),
@@ -46,11 +40,7 @@ def test_a_name_that_is_not_there(module: Any, name: str, part: str) -> None:
     assert part in str(error.value)
 
 
-<<<<<<< HEAD
-@pytest.mark.parametrize("name", ["LRN", "Fold", "CTCLoss"])
-=======
-@pytest.mark.parametrize("name", ["LRN", "PixelShuffle", "Fold"])
->>>>>>> layers-seq
+@pytest.mark.parametrize("name", ["LRN", "Fold", "Bilinear"])
 def test_a_name_that_nothing_is_like_leads_nowhere(name: str) -> None:
     with pytest.raises(AttributeError) as error:
         getattr(nn, name)

@@ -77,8 +77,7 @@ def kinds(trainer: Any) -> list[str]:
         (
             '{ class = "Linear", out_features = 12 }, '
             '{ class = "Unflatten", dim = 1, unflattened_size = [3, 4] }, '
-            '{ class = "TransformerEncoderLayer", nhead = 4, dim_feedforward = 5, '
-            'batch_first = true }, "Flatten", "Linear"',
+            '{ class = "TransformerEncoderLayer", nhead = 4, dim_feedforward = 5 }, "Flatten", "Linear"',
             [
                 *[(12, 2), (12,), (12, 4), (12,), (4, 4), (4,), (5, 4), (5,)],
                 *[(4, 5), *[(4,)] * 5, (2, 12), (2,)],
@@ -216,7 +215,7 @@ def test_sgd_on_large_targets_is_warned_of(tmp_path: Path) -> None:
             np.zeros((20, 3, 4)),
             [0, 1] * 10,
             'layers = ["LSTM", "Linear"]',
-            "line 4, [model] layers[0]: there is no layer 'LSTM'",
+            "line 4, [model] layers[0]: LSTM needs the key 'hidden_size'",
         ),
         (
             np.eye(20),

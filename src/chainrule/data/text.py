@@ -22,6 +22,7 @@ def read_text(
     length: int | None = None,
     vocabulary: int = 10_000,
     lowercase: bool = True,
+    dtype: Any = None,
     task: Any = None,
     classes: Any = None,
     missing_values: Any = (),
@@ -52,7 +53,7 @@ def read_text(
         vocabulary: how many units have a number of their own: the most frequent ones,
             of those that come up twice at least.
         lowercase: whether capitals are taken for small letters.
-        task, classes, missing_values, decimal: of the target, and
+        dtype, task, classes, missing_values, decimal: of the target, and
         delimiter, encoding, header, name: see :func:`read_csv`.
 
     Shapes:
@@ -78,6 +79,7 @@ def read_text(
     options = Options(
         target=target,
         features=[text],  # pyright: ignore[reportArgumentType]
+        dtype=dtype,
         task=task,
         classes=classes,
         missing_values=missing_values,
@@ -99,8 +101,8 @@ def read_text(
 
 def texts_of(data: Dataset) -> Texts | None:
     """How the texts of a data set are read; None for other data."""
-    format = data.format
-    return Layout.restored(format).texts if format and format["kind"] == "text" else None
+    format = data.format or {}
+    return Layout.restored(format).texts if format.get("kind") == "text" else None
 
 
 def shown(data: Dataset, row: int) -> dict[str, str]:

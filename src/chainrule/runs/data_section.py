@@ -169,7 +169,6 @@ class Texts(Table):
     what: ClassVar[str] = "texts in a CSV file"
 
     features: None = None
-    dtype: None = None
     missing: None = None
     unknown: None = None
     text: Name = Field(examples=["message"])

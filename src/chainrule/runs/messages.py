@@ -184,6 +184,8 @@ def _other_key(name: str, whose: type[Section], where: Where) -> str:
     kinds = [k.what for k in schema.KINDS.values() if name in k.known()]
     if issubclass(whose, schema.Data) and kinds:
         return f"leave it away; it is for {', '.join(kinds)}"
+    if name == "batch_first":
+        return "leave it away: samples come first in all layers of a file"
     same = near is not None and name.lower() in (near.lower(), *SYNONYMS)
     if home is not None and name != "class" and not same:
         return f"move it below {home}"

@@ -58,7 +58,8 @@ def build(settings: Run, train: Dataset, outputs: tuple[int, ...]) -> nn.Sequent
     for i, layer in enumerate(layers):
         wanted = outputs[-1] if sized and i == sized[-1] and outputs else None
         with at("model", "layers", i):
-            sizes = _sizes(layer, getattr(sample, "shape", ()), wanted, texts)
+            shape = () if isinstance(sample, tuple) else sample.shape
+            sizes = _sizes(layer, shape, wanted, texts)
             total = with_weights(total, layer, {**layer.sizes(), **sizes})
             if texts is not None and layer.name == "Embedding":
                 sizes = {"padding_idx": PADDING, **layer.options, **sizes}
@@ -68,6 +69,7 @@ def build(settings: Run, train: Dataset, outputs: tuple[int, ...]) -> nn.Sequent
         if isinstance(sample, tuple) and after != "Steps":  # its states end here
             made.append(nn.Steps("all"))
             sample = made[-1](sample)
+    assert not isinstance(sample, tuple)  # of the last layer: Steps is behind it
     _check_outputs(sample.shape[1:], outputs, layers)
     if not any(True for layer in made for _ in layer.parameters()):
         raise Problem(

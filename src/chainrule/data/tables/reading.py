@@ -69,7 +69,8 @@ class TableReport:
                 f"that were not there in training: {listed(texts)}"
             )
         if self.outside:
-            notes.append(f"{self.outside:,} words or characters are not in the vocabulary")
+            what = "words or characters are not in the vocabulary"
+            notes.append(f"{self.outside:,} {what}")
         for count, why in (
             (self.without_target, "whose target is missing"),
             (self.dropped, "with missing cells"),

@@ -196,8 +196,9 @@ def weights(trainer: Any, row: tuple[int, ...]) -> dict[str, Any] | None:
     """The first layer's weights as pictures, where inputs are pictures."""
     linear = (m for m in trainer.model.modules() if isinstance(m, nn.Linear))
     first, shape = next(linear, None), images.picture_shape(row)
-    looked_up = trainer.model.takes_indices()
-    if first is None or shape is None or looked_up or first.in_features != int(np.prod(row)):
+    if first is None or shape is None or first.in_features != int(np.prod(row)):
+        return None
+    if trainer.model.takes_indices():
         return None
     w = first.weight.numpy().astype(np.float64)
     order = np.arange(len(w))

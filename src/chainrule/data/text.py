@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from chainrule.data.checks import shortened
 from chainrule.data.dataset import Dataset
 from chainrule.data.tables.file import source_of
 from chainrule.data.tables.layout import Layout
@@ -11,6 +12,7 @@ from chainrule.data.tables.options import Options
 from chainrule.data.tables.reading import Reading
 from chainrule.data.tables.study import Study
 from chainrule.data.tables.texts import Texts, learned
+from chainrule.errors import ArgumentError
 
 
 def read_text(
@@ -78,13 +80,19 @@ def read_text(
     source = source_of(path, delimiter, encoding, header)
     options = Options(
         target=target,
-        features=[text],  # pyright: ignore[reportArgumentType]
         dtype=dtype,
         task=task,
         classes=classes,
         missing_values=missing_values,
         decimal=decimal,
     )
+    if not isinstance(text, str) or text in options.target:
+        raise ArgumentError(
+            "text is no column to predict the target from.",
+            expected="the name of a column, another one than the target",
+            got=shortened(f"text={text!r}, target={target!r}"),
+            fix="text='message'",
+        )
     column, notes = learned(
         source,
         text,

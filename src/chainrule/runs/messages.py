@@ -182,6 +182,9 @@ def _other_key(name: str, whose: type[Section], where: Where) -> str:
     """What to write instead of a key that does not exist."""
     near, home = _near(name, whose.known()), _home(name, where[0])
     kinds = [k.what for k in schema.KINDS.values() if name in k.known()]
+    text = schema.KINDS["text"]
+    if whose is schema.KINDS["csv"] and name in text.known():
+        return 'add format = "text"'
     if issubclass(whose, schema.Data) and kinds:
         return f"leave it away; it is for {', '.join(kinds)}"
     if name == "batch_first":

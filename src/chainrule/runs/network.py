@@ -6,7 +6,7 @@ samples of zeros, and what it gives is what the next one takes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -62,6 +62,7 @@ def build(settings: Run, train: Dataset, outputs: tuple[int, ...]) -> nn.Sequent
             sizes = _sizes(layer, shape, wanted, texts)
             total = with_weights(total, layer, {**layer.sizes(), **sizes})
             if texts is not None and layer.name == "Embedding":
+                _check_numbers(texts, {**layer.sizes(), **sizes})
                 sizes = {"padding_idx": PADDING, **layer.options, **sizes}
             made.append(layer.build(**sizes))
             sample = _tried(made[-1], sample)
@@ -121,6 +122,18 @@ def _numbers(texts: Texts | None) -> int:
         got="nothing",
         fix="num_embeddings = the largest number in the data, and one more",
     )
+
+
+def _check_numbers(texts: Texts, sizes: Mapping[str, Any]) -> None:
+    """Refuse a table that has no row for some words."""
+    if sizes["num_embeddings"] < _numbers(texts):
+        raise Problem(
+            ("num_embeddings",),
+            "the texts have more words.",
+            expected=f"at least {_numbers(texts):,}",
+            got=f"{sizes['num_embeddings']:,}",
+            fix="leave it away: it follows from the vocabulary",
+        )
 
 
 def _check_first(layer: Layer) -> None:

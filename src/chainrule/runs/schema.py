@@ -136,6 +136,8 @@ class Layer(Chosen):
         for name, size in self.sizes().items():
             many = isinstance(size, list)
             few[name] = [min(n, units) for n in size] if many else min(size, units)
+        if "padding_idx" in self.options:
+            few["padding_idx"] = 0
         return few
 
 

@@ -177,19 +177,16 @@ def learned(
 
 def _check(source: str, column: Texts, found: _Counts, kept: Sequence[str]) -> None:
     """Refuse texts from which nothing can be learned."""
-    shown, fix = shortened(column.name), "is it the right column?"
+    got, fix = shortened(", ".join(found.units)), "is it the right column?"
     if not found.units:
         what, expected, got = "is empty", "texts", "empty cells alone"
     elif not found.different:
         what, expected = "has the same text in all rows", "texts that differ"
-        got = repr(shortened("".join(found.units)))
     elif not kept:
         what = f"has no vocabulary: none of its {column.units} comes up twice"
         expected = f"{column.units} that come up again and again"
-        got = shortened(", ".join(found.units))
         fix = "units='characters'" if column.units == "words" else "more texts"
     else:
         return
-    raise DataError(
-        f"Column '{shown}' of '{source}' {what}.", expected=expected, got=got, fix=fix
-    )
+    what = f"Column '{shortened(column.name)}' of '{source}' {what}."
+    raise DataError(what, expected=expected, got=got, fix=fix)

@@ -53,7 +53,7 @@ LEFT_OUT = {
         nn.ModuleList nn.Sequential""",
     "PyTorch has none (F.heaviside is compared with torch.heaviside): tests/nn": """
         nn.Perceptron nn.Standardize nn.Unstandardize nn.Heaviside nn.LogTarget
-        nn.QuantileTarget nn.TransformedTargetLoss""",
+        nn.QuantileTarget nn.TransformedTargetLoss nn.Steps nn.Transpose""",
     "what the derivatives of rows are made with: tests/test_tensor.py": """
         Tensor.backward Tensor.requires_grad_ Tensor.zero_grad Tensor.grad
         Tensor.data""",

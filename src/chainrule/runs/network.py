@@ -6,7 +6,7 @@ samples of zeros, and what it gives is what the next one takes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from chainrule.graph.build import no_grad
 from chainrule.primitives.rules import show
 from chainrule.runs.problems import Problem, at
 from chainrule.runs.schema import Layer, Run, with_weights
+from chainrule.runs.values import written
 from chainrule.tensor import Tensor
 
 #: Samples of a trial.
@@ -49,7 +50,7 @@ def build(settings: Run, train: Dataset, outputs: tuple[int, ...]) -> nn.Sequent
         standardize = texts is not None or _has_columns(train, layers[0])
     made: list[nn.Module] = []
     if texts is not None:
-        _check_first(layers[0])
+        _check_texts(layers[0], texts)
     elif standardize:
         made.append(_standardize(train))
     sample: Any = Tensor(np.zeros((TRIED, *train.x.shape[1:]), np.float32))
@@ -62,7 +63,6 @@ def build(settings: Run, train: Dataset, outputs: tuple[int, ...]) -> nn.Sequent
             sizes = _sizes(layer, shape, wanted, texts)
             total = with_weights(total, layer, {**layer.sizes(), **sizes})
             if texts is not None and layer.name == "Embedding":
-                _check_numbers(texts, {**layer.sizes(), **sizes})
                 sizes = {"padding_idx": PADDING, **layer.options, **sizes}
             made.append(layer.build(**sizes))
             sample = _tried(made[-1], sample)
@@ -124,28 +124,18 @@ def _numbers(texts: Texts | None) -> int:
     )
 
 
-def _check_numbers(texts: Texts, sizes: Mapping[str, Any]) -> None:
-    """Refuse a table that has no row for some words."""
-    if sizes["num_embeddings"] < _numbers(texts):
-        raise Problem(
-            ("num_embeddings",),
-            "the texts have more words.",
-            expected=f"at least {_numbers(texts):,}",
-            got=f"{sizes['num_embeddings']:,}",
-            fix="leave it away: it follows from the vocabulary",
-        )
-
-
-def _check_first(layer: Layer) -> None:
-    """Refuse a network that would compute with the numbers of words."""
-    if layer.name != "Embedding":
-        raise Problem(
-            ("model", "layers", 0),
-            "texts are numbers of words, which the first layer has to look up.",
-            expected='"Embedding" in front',
-            got=f'"{layer.name}"',
-            fix='begin with { class = "Embedding", embedding_dim = 32 }',
-        )
+def _check_texts(first: Layer, texts: Texts) -> None:
+    """Refuse a network that does not look up all numbers of words."""
+    rows = first.options.get("num_embeddings", _numbers(texts))
+    if first.name == "Embedding" and rows >= _numbers(texts):
+        return
+    raise Problem(
+        ("model", "layers", 0),
+        "texts are numbers of words, which the first layer has to look up.",
+        expected=f'"Embedding" in front, of at least {_numbers(texts):,} rows',
+        got=written({"class": first.name, **first.options}),
+        fix='begin with { class = "Embedding", embedding_dim = 32 }; its rows follow',
+    )
 
 
 def _tried(layer: nn.Module, sample: Any) -> Any:

@@ -195,6 +195,7 @@ class Reading:
     def _rows(self, chunk: Chunk) -> Rows:
         n, lines, cells, records = chunk
         self.report.rows += n
+        self._check_memory(n)
         x, at = np.empty((n, self._width), self.layout.dtype), 0
         keep = np.ones(n, bool)
         y = self._targets(n, lines, cells, keep)

@@ -23,7 +23,7 @@ from chainrule.errors import DataError
 PADDING, UNKNOWN, FIRST = 0, 1, 2
 #: Units that a row may have; and those where nothing is said, and what share of the
 #: texts shall be whole.
-LONGEST, USUAL, WHOLE = 100_000, 500, 0.95
+LONGEST, USUAL, WHOLE = 10_000, 500, 0.95
 #: Units that come up less often are unknown: so the network learns what to make of it.
 OFTEN = 2
 

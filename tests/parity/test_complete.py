@@ -54,7 +54,7 @@ LEFT_OUT = {
     "PyTorch has none (F.heaviside is compared with torch.heaviside): tests/nn": """
         nn.Perceptron nn.Standardize nn.Unstandardize nn.Heaviside nn.LogTarget
         nn.QuantileTarget nn.TransformedTargetLoss nn.KVCache nn.LearnedPositions
-        nn.RotaryPositions nn.SinusoidalPositions""",
+        nn.RotaryPositions nn.SinusoidalPositions nn.Steps nn.Transpose""",
     "what the derivatives of rows are made with: tests/test_tensor.py": """
         Tensor.backward Tensor.requires_grad_ Tensor.zero_grad Tensor.grad
         Tensor.data""",

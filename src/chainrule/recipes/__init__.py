@@ -52,6 +52,7 @@ RECIPES = {
     "lenet": "chainrule.recipes.lenet",
     "cnn": "chainrule.recipes.cnn",
     "hierarchy": "chainrule.recipes.hierarchy",
+    "multimodal": "chainrule.recipes.multimodal",
     "speech": "chainrule.recipes.speech",
     "timbre": "chainrule.recipes.timbre",
     "music": "chainrule.recipes.music",

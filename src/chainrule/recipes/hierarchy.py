@@ -105,7 +105,7 @@ def field(layer: int) -> tuple[int, int]:
 
 def train(study: Study) -> cr.Trainer:
     """The network on digits and their names."""
-    rows = 6000 if study.quick else 60000
+    rows = 3000 if study.quick else 60000
     cr.manual_seed(study.seed)
     trainer = cr.Trainer(
         Network(),
@@ -234,12 +234,14 @@ def climber(study: Study, model: Network, layer: int, scale: Any) -> Any:
     return cr.compile(climb, **study.how)
 
 
-def maximised(climb: Any, layer: int, maps: int) -> dict[str, np.ndarray]:
+def maximised(
+    climb: Any, layer: int, maps: int, steps: int = ASCENT
+) -> dict[str, np.ndarray]:
     """The inputs (maps, r, r) that excite most, with λ and μ and without."""
     side, made = field(layer)[0], {}
     for name, plain in (("readable", PLAIN / side), ("bare", 0.0)):
         x, plain = cr.full((maps, 1, side, side), 0.1), cr.tensor(plain)
-        for _ in range(ASCENT):
+        for _ in range(steps):
             x = climb(x, plain, plain)
         made[name] = x.numpy()[:, 0]
     return made
@@ -254,7 +256,8 @@ def show_layer(
     found = study.keep(f"excited-{number}", excited, look, layer, images)
     maps = len(found["patches"])
     climb = climber(study, model, layer, found["deviation"])
-    made = study.keep(f"maximised-{number}", maximised, climb, layer, maps)
+    how = (climb, layer, maps, 40 if study.quick else ASCENT)
+    made = study.keep(f"maximised-{number}", maximised, *how)
     made = {name: np.array(x, np.float32) for name, x in made.items()}
     patches = [
         [images[i, 0, top : top + side, left : left + side] for i, top, left in places]
@@ -363,7 +366,7 @@ def run(study: Study) -> dict[str, Any]:
         study: the seed is that of the initial weights and of the order of samples.
     """
     train_data, test = (
-        part.take(2000 if study.quick else 10000) for part in cr.data.mnist()
+        part.take(1000 if study.quick else 10000) for part in cr.data.mnist()
     )
     trainer = train(study)
     model: Any = trainer.model

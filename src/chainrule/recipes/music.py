@@ -12,11 +12,11 @@ six genres. Five splits, with scikit-learn's classifiers on the same ones. Piece
 recording may fall on both sides of a split; nothing in the data tells, so the figures
 flatter all classifiers alike.
 
-Dances: fiddle tunes of two old collections, in ABC notation. Of a note the network reads
-its height above the last note of the tune (the keynote, as a rule), its duration over
-the most frequent duration of the tune, and whether a bar begins with it. What would name
-the class is never read: title, rhythm, metre and unit of length; neither are the
-fingerings and ornaments that an editor liked. Tunes with the same notes count once.
+Dances: fiddle tunes of two old collections, in ABC notation. Of a note the network
+reads its height above the last note of the tune (the keynote, as a rule), its duration
+over the most frequent duration of the tune, and whether a bar begins with it. What
+would name the class is never read: title, rhythm, metre and unit of length; neither are
+the fingerings and ornaments that an editor liked. Tunes with the same notes count once.
 
     hᵢ = ReLU(norm(Σₖ Wₖ xᵢ₊ₖ + b)),  three layers;   scores = V [maxᵢ hᵢ, meanᵢ hᵢ] + c
 

@@ -75,7 +75,7 @@ def tone(name: str, draw: np.random.Generator) -> np.ndarray:
             wave_ = np.sin(2 * np.pi * multiple * pitch * turn + phase)
             made += strength * fading * wave_
     made *= np.minimum(1, t / (attack * draw.uniform(0.5, 2)))
-    noise = draw.uniform(0, 0.02) * draw.standard_normal(SOUND)
+    noise = draw.uniform(0, 0.4) * draw.standard_normal(SOUND)
     return draw.uniform(0.1, 1) * (made / np.abs(made).max() + noise)
 
 

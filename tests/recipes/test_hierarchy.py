@@ -154,7 +154,7 @@ def test_the_quick_run(whole: dict[str, Any]) -> None:
     train, test = (part.take(1000) for part in cr.data.mnist())
     means = np.stack([train.x[:][train.y == d].mean(0) for d in range(10)])
     apart = ((test.x[:][:, None] - means) ** 2).sum(2).argmin(1)
-    assert result["apart"]["0"] == pytest.approx((apart == test.y).mean())
+    assert result["apart"][0] == pytest.approx((apart == test.y).mean())
     assert f"{result['accuracy']:.2%}" in whole["text"]
     if viz.can_plot():
         names = ["kernels", "apart", *(f"maps-{i}" for i in (1, 2, 3))]

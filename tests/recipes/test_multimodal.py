@@ -169,7 +169,7 @@ def test_the_quick_run(whole: dict[str, Any]) -> None:
     assert result["wrong"] == round((1 - result["accuracy"]) * asked)
     assert f"{result['wrong']} of {asked} answers are wrong" in whole["text"]
     if viz.can_plot():
-        for name in ("accuracy", "looks", "wrong"):
+        for name in ("accuracy", "looks", "unsure"):
             assert (whole["out"] / f"{name}.png").stat().st_size > 3000
 
 

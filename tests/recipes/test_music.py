@@ -85,25 +85,38 @@ def test_the_notes_of_a_tune() -> None:
 
 def test_rows_of_a_tune() -> None:
     tune = music.notes(TUNE)
-    (row,) = music.rows_of([tune])
+    rows, owners = music.rows_of([tune])
+    assert (rows.shape, owners.tolist()) == ((1, music.LENGTH, 4), [0])
     usual = Counter(d for _, d, _ in tune).most_common(1)[0][0]
-    assert usual == Fraction(3) or usual in {d for _, d, _ in tune}
-    assert row[: len(tune), 3].tolist() == [1] * len(tune)
-    assert row[len(tune) :].sum() == 0
+    assert rows[0, : len(tune), 3].tolist() == [1] * len(tune)
+    assert rows[0, len(tune) :].sum() == 0
     heights = [0 if h is None else h - 6 + 15 for h, _, _ in tune]
-    assert row[: len(tune), 0].tolist() == heights
-    assert row[: len(tune), 2].tolist() == [int(first) for _, _, first in tune]
-    for (_, duration, _), number in zip(tune, row[:, 1]):
+    assert rows[0, : len(tune), 0].tolist() == heights
+    assert rows[0, : len(tune), 2].tolist() == [int(first) for _, _, first in tune]
+    for (_, duration, _), number in zip(tune, rows[0, :, 1]):
         kind = str(duration / usual)
         known = music.DURATIONS[number - 1] if number <= 12 else "other"
         assert known == (kind if kind in music.DURATIONS else "other")
+
+
+@pytest.mark.parametrize(("bars", "pieces"), [(6, 1), (16, 2), (25, 3), (40, 5)])
+def test_pieces_of_a_tune(bars: int, pieces: int) -> None:
+    """All notes once, pieces of whole bars of about one length."""
+    tune = music.notes("X:1\nK:C\n" + "CDEF GABc|" * bars)
+    parts = music.cut(tune)
+    assert len(parts) == pieces
+    assert [note for part in parts for note in tune[part]] == tune
+    lengths = [len(tune[part]) for part in parts]
+    assert all(length % 8 == 0 for length in lengths)
+    assert max(lengths) - min(lengths) <= 8
+    assert max(lengths) <= music.LENGTH
 
 
 def test_neither_key_nor_unit_of_length_matters() -> None:
     """A tune a third higher in notes twice as long is the same to the network."""
     low = "X:1\nK:C\n" + "CDE F2G|A>B c2 C|" * 3
     high = "X:1\nK:E\n" + "E2F2G2 A4B2|c2>d2 e4 E2|" * 3
-    rows = music.rows_of([music.notes(low), music.notes(high)])
+    rows, _ = music.rows_of([music.notes(low), music.notes(high)])
     assert (rows[0] == rows[1]).all()
 
 
@@ -134,7 +147,7 @@ def test_what_follows_the_end_says_nothing(engine: str) -> None:
     """Rows behind the last note may hold anything but for the mark that they are."""
     cr.manual_seed(0)
     scores = cr.compile(music.Tune().eval(), engine=engine, threads=1)
-    rows = music.rows_of([music.notes(TUNE)])
+    rows, _ = music.rows_of([music.notes(TUNE)])
     other = rows.copy()
     other[:, 30:, :3] = 1
     told = scores(cr.tensor(rows)).numpy()

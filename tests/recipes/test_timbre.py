@@ -79,12 +79,16 @@ def test_partials(name: str) -> None:
     pitch = 130 * 2 ** draw.uniform(0, 3)
     power = np.abs(np.fft.rfft(sound * np.hanning(len(sound)))) ** 2
     hertz = np.fft.rfftfreq(len(sound), 1 / 8000)
+
+    def height(multiple: float) -> float:
+        """The power about a multiple of the pitch, over that of the noise."""
+        near = np.abs(hertz / (multiple * pitch) - 1) < 0.015
+        return power[near].max() / np.median(power[hertz > 200])
+
     table = [m for m, _ in timbre.INSTRUMENTS[name][0] if m * pitch < 3600]
-    near = np.min([np.abs(hertz / (m * pitch) - 1) for m in table], axis=0) < 0.03
-    assert power[near].sum() > 0.8 * power.sum()
-    other = np.abs(hertz / (2 * pitch) - 1) < 0.02
-    even = power[other].sum() / power.sum()
-    assert (even < 0.01) == (name in ("clarinet", "bell"))
+    assert height(table[0]) > 300
+    assert height(table[1]) > 30
+    assert (height(2) > 30) == (name not in ("clarinet", "bell"))
 
 
 def written(file: Path, samples: np.ndarray, width: int, rate: int) -> None:
@@ -132,7 +136,7 @@ def test_the_quick_run(whole: dict[str, Any]) -> None:
     confusion = np.array(result["confusion"])
     assert confusion.sum(1).tolist() == [40] * 5
     assert result["accuracy"] == pytest.approx(np.trace(confusion) / 200)
-    assert result["accuracy"] > 0.6
+    assert result["accuracy"] > 0.5
     if viz.can_plot():
         for name in ("spectrograms", "confusion"):
             assert (whole["out"] / f"{name}.png").stat().st_size > 3000

@@ -19,7 +19,7 @@ mean. The convolutions see a picture once for all of its questions.
 
 What to look at: the answers of networks that are given the question alone, or the
 picture alone; accuracy for each kind of question; where the network looks, as the size
-of ∂(score of the answer)/∂(pixel); the questions that it gets wrong.
+of ∂(score of the answer)/∂(pixel); the answers that it is least sure of.
 
 Source: Antol et al. 2015, "VQA: visual question answering" (the product); Zhou 2019,
 "easy-VQA"; Simonyan, Vedaldi & Zisserman 2014 (the derivatives).
@@ -185,7 +185,8 @@ def learn(
         return {"loss": loss}
 
     def answer(images: Any, words: Any) -> Any:
-        return {"scores": model(images.astype("float32") / 255, words)}
+        scores = model(images.astype("float32") / 255, words)
+        return {"shares": scores.softmax(-1)}
 
     types = {
         "images": "u8[N,3,64,64]",
@@ -206,13 +207,13 @@ def learn(
 
 
 def answered(program: Any, data: Pictures) -> np.ndarray:
-    """The answers (n, QUESTIONS)."""
-    said = []
+    """The probabilities of the answers, (n, QUESTIONS, 13)."""
+    made = []
     for first in range(0, len(data), 250):
         rows = slice(first, first + 250)
         inputs = {"images": data.images[rows], "words": data.words[rows]}
-        said.append(np.array(program.run("answer", inputs)["scores"]).argmax(-1))
-    return np.concatenate(said)
+        made.append(np.array(program.run("answer", inputs)["shares"]))
+    return np.concatenate(made)
 
 
 def share(said: np.ndarray, data: Pictures) -> float:
@@ -266,21 +267,24 @@ def example(
     return data.images[i], slopes, title
 
 
-def show(study: Study, model: Asked, said: np.ndarray, data: Pictures) -> int:
-    """Draw some answers and print and draw the wrong ones; how many there are."""
-    firsts = [(i, i % max(1, len(data.texts[i]))) for i in range(5)]
-    wrong = np.argwhere((said != data.answers) & (data.asked > 0))
-    print(f"\n{len(wrong)} of {int(data.asked.sum())} answers are wrong, such as:\n")
-    for i, k in wrong[:8]:
-        print(f"  picture {i:4}  {data.texts[i][k]:38.38}", end="  ")
-        print(f"{ANSWERS[said[i, k]]}, and not {ANSWERS[data.answers[i, k]]}")
+def show(study: Study, model: Asked, shares: np.ndarray, data: Pictures) -> int:
+    """Draw some answers, and the least sure ones; how many answers are wrong."""
+    said = shares.argmax(-1)
+    wrong = int(((said != data.answers) & (data.asked > 0)).sum())
+    print(f"\n{wrong} of {int(data.asked.sum())} answers are wrong. The least sure:\n")
+    sure = np.where(data.asked > 0, shares.max(-1), 2.0)
+    order = np.argsort(sure, axis=None, kind="stable")[:8]
+    least = [(int(n) // QUESTIONS, int(n) % QUESTIONS) for n in order]
+    for i, k in least:
+        print(f"  {sure[i, k]:4.0%}  picture {i:4}  {data.texts[i][k]:38.38}", end="  ")
+        print(f"{ANSWERS[said[i, k]]}, truly {ANSWERS[data.answers[i, k]]}")
+    firsts = [(i, i % len(data.texts[i])) for i in range(5)]
     drawn = {"looks": (firsts, "pictures, and where the network looks")}
-    drawn["wrong"] = ([tuple(pair) for pair in wrong[:5]], "wrong answers")
+    drawn["unsure"] = (least[:5], "the least sure answers")
     for name, (pairs, title) in drawn.items():
-        if pairs:
-            rows = [example(model, data, said, int(i), int(k)) for i, k in pairs]
-            study.draw(name, draw_asked, rows, title=title, size=(7.4, 3.4))
-    return len(wrong)
+        rows = [example(model, data, said, i, k) for i, k in pairs]
+        study.draw(name, draw_asked, rows, title=title, size=(7.4, 3.4))
+    return wrong
 
 
 def run(study: Study) -> dict[str, Any]:
@@ -305,9 +309,10 @@ def run(study: Study) -> dict[str, Any]:
     for name, hears in (("picture alone", False), ("question alone", True)):
         senses = {"sees": not hears, "hears": hears}
         _, program = learn(study, name.replace(" ", "-"), train, single, **senses)
-        found[name] = share(answered(program, test), test)
+        found[name] = share(answered(program, test).argmax(-1), test)
     model, program = learn(study, "both", train, epochs)
-    said = answered(program, test)
+    shares = answered(program, test)
+    said = shares.argmax(-1)
     found["both"] = share(said, test)
     for name, right in found.items():
         print(f"  {name:15} {right:6.1%}  {'█' * round(40 * right)}")
@@ -318,7 +323,7 @@ def run(study: Study) -> dict[str, Any]:
     bars = found | kinds
     title = "right answers: with one sense and with both, and by kind of question"
     study.draw("accuracy", viz.gallery.bars, bars, title=title, size=(6.5, 2.8))
-    wrong = show(study, model, said, test)
+    wrong = show(study, model, shares, test)
     senses = {name.split()[0]: right for name, right in found.items()}
     return {"accuracy": found["both"], "wrong": wrong, "senses": senses, "kinds": kinds}
 

@@ -156,7 +156,8 @@ def learn(study: Study, name: str, x: np.ndarray, y: Any, classes: int) -> cr.Tr
         seed=study.seed,
         **study.how,
     )
-    how = {"epochs": 4 if study.quick else EPOCHS, "batch_size": BATCH_SIZE}
+    epochs = max(6 if study.quick else EPOCHS, 3000 // len(x))
+    how = {"epochs": epochs, "batch_size": BATCH_SIZE}
     return study.fit(name, trainer, (x, np.array(y, np.int32)), progress=False, **how)
 
 
@@ -238,7 +239,7 @@ def run(study: Study, *, sounds: str = "") -> dict[str, Any]:
     draw = np.random.default_rng([study.seed, 0])
     examples = {name: tone(name, draw) for name in INSTRUMENTS}
     study.draw("spectrograms", draw_spectrograms, examples, title="half a second each")
-    x, y = tones([study.seed, 1], 40 if study.quick else 300)
+    x, y = tones([study.seed, 1], 80 if study.quick else 300)
     x_new, truth = tones([study.seed, 2], 40 if study.quick else 100)
     trainer = learn(study, "instruments", x, y, len(INSTRUMENTS))
     said = trainer.predict(x_new).argmax(1)

@@ -3,22 +3,19 @@
     python benchmarks/recipes/cnn.py --seeds 3
     python benchmarks/recipes/cnn.py --network lenet --limit 6400 --epochs 2
 
-After each chunk of our steps PyTorch makes as many, so that both meet the same machine.
 PyTorch at its best: channels last, fused AdamW, gradients set to None, no loader.
 """
 
 from __future__ import annotations
 
-import argparse
-import time
 from typing import Any
 
 import numpy as np
 import torch
+from following import Follower, Table, arguments
 from torch import nn
 
 from chainrule import recipes
-from chainrule.training import Callback
 
 
 def network(name: str) -> nn.Module:
@@ -53,10 +50,13 @@ def network(name: str) -> nn.Module:
     )
 
 
-class Peer(Callback):
-    """PyTorch, which follows step by step."""
+class Peer(Follower):
+    """PyTorch."""
 
-    def __init__(self, recipe: Any, name: str, train: Any, epochs: int, seed: int):
+    def __init__(
+        self, recipe: Any, name: str, train: Any, epochs: int, seed: int
+    ) -> None:
+        super().__init__()
         torch.manual_seed(seed)
         self.batch, self.rows = recipe.BATCH_SIZE, len(train)
         self.x = self.pixels(train)
@@ -73,7 +73,6 @@ class Peer(Callback):
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
             self.optimizer, recipe.LR, total_steps=epochs * steps, cycle_momentum=False
         )
-        self.done, self.seconds = 0, 0.0
         self.order: Any = ()
 
     def pixels(self, data: Any) -> Any:
@@ -92,14 +91,6 @@ class Peer(Callback):
         loss.backward()
         self.optimizer.step()
         self.schedule.step()
-        self.done += 1
-
-    def on_chunk(self, trainer: Any) -> None:
-        """As many steps as have been made on our side."""
-        began = time.perf_counter()
-        while self.done < trainer.state.updates:
-            self.step()
-        self.seconds += time.perf_counter() - began
 
     def accuracy(self, data: Any) -> float:
         """On test data."""
@@ -112,40 +103,27 @@ class Peer(Callback):
 
 def main() -> None:
     """Both sides for each seed."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--network", choices=("cnn", "lenet"), default="cnn")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--epochs", type=int)
-    parser.add_argument("--limit", type=int)
-    given = parser.parse_args()
+    given = arguments(
+        "cnn and lenet beside PyTorch",
+        network={"choices": ("cnn", "lenet"), "default": "cnn"},
+        limit={"type": int},
+    )
     torch.set_num_threads(given.threads)
     recipe = recipes.find(given.network)
     epochs = given.epochs or recipe.EPOCHS
     train, test = recipe.data(given.limit)
-    print(
+    head = (
         f"{given.network}, {len(train)} rows, {epochs} epochs, {given.threads} threads"
     )
-    ratios = []
+    table = Table(head)
     for seed in range(given.seeds):
         trainer = recipe.trainer(recipe.network(seed), seed=seed, threads=given.threads)
         peer = Peer(recipe, given.network, train, epochs, seed)
-        trainer.fit(
-            train,
-            epochs=epochs,
-            batch_size=recipe.BATCH_SIZE,
-            callbacks=peer,
-            progress=False,
-        )
-        ours, theirs = trainer.evaluate(test)["accuracy"], peer.accuracy(test)
-        seconds = trainer.seconds_training
-        ratios.append(peer.seconds / seconds)
-        print(
-            f"  seed {seed}  accuracy {ours:.4f}, PyTorch {theirs:.4f}; "
-            f"{seconds:.1f} s, PyTorch {peer.seconds:.1f} s: {ratios[-1]:.2f} ×",
-            flush=True,
-        )
-    print(f"  PyTorch takes {np.median(ratios):.2f} × the seconds (median)")
+        how = {"epochs": epochs, "batch_size": recipe.BATCH_SIZE, "progress": False}
+        trainer.fit(train, callbacks=peer, **how)
+        ours = trainer.evaluate(test)["accuracy"]
+        table.row(seed, ours, peer.accuracy(test), trainer.seconds_training, peer)
+    table.end()
 
 
 if __name__ == "__main__":

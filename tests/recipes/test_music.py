@@ -152,7 +152,7 @@ def test_what_follows_the_end_says_nothing(engine: str) -> None:
     other[:, 30:, :3] = 1
     told = scores(cr.tensor(rows)).numpy()
     np.testing.assert_allclose(scores(cr.tensor(other)).numpy(), told, atol=1e-6)
-    other[:, 5, 1] = 9
+    other[:, 5, 1] = 1 + other[:, 5, 1] % 12
     assert np.abs(scores(cr.tensor(other)).numpy() - told).max() > 1e-4
 
 

@@ -114,9 +114,9 @@ def train(study: Study) -> cr.Trainer:
         seed=study.seed,
         **study.how,
     )
-    how = {"epochs": 2 if study.quick else EPOCHS, "batch_size": BATCH_SIZE}
-    data = cr.data.mnist()[0].take(rows)
-    return study.fit("network", trainer, data, progress=False, **how)
+    data, epochs = cr.data.mnist()[0].take(rows), 2 if study.quick else EPOCHS
+    how: Any = {"epochs": epochs, "batch_size": BATCH_SIZE, "progress": False}
+    return study.fit("network", trainer, data, **how)
 
 
 # -- layer 1 ---------------------------------------------------------------------------
@@ -149,7 +149,7 @@ def edges(kernels: np.ndarray) -> list[dict[str, float]]:
 
 def show_kernels(study: Study, model: Network) -> list[dict[str, float]]:
     """Draw the kernels of layer 1 and say which find edges, and which strokes."""
-    kernels = model.convolutions[0].weight.numpy()[:, 0]
+    kernels = model.state_dict()["convolutions.0.weight"][:, 0]
     found = edges(kernels)
     print("Layer 1: how much of each kernel is a slope (edge) or a ridge (stroke).\n")
     for i, kernel in enumerate(found):

@@ -73,7 +73,7 @@ def learn(
     """Train a network as a stage; ``how`` may have lr, weight_decay, epochs."""
     how = {"lr": 3e-3, "weight_decay": 0.1, "epochs": 20} | how
     if study.quick:
-        how["epochs"] = max(2, how["epochs"] // 5)
+        how["epochs"] = max(4, how["epochs"] // 5)
     trainer = cr.Trainer(
         model,
         loss=nn.CrossEntropyLoss(),
@@ -83,7 +83,7 @@ def learn(
         seed=study.seed,
         **study.how,
     )
-    fit = {"epochs": how["epochs"], "batch_size": 32, "progress": False}
+    fit: dict[str, Any] = {"epochs": how["epochs"], "batch_size": 32, "progress": False}
     return study.fit(name, trainer, (x, y), **fit)
 
 
@@ -299,7 +299,7 @@ def show_dances(study: Study, folder: Path) -> dict[str, Any]:
     counts = dict(zip(DANCES, np.bincount(y).tolist()))
     x, owners = rows_of(tunes)
     known, new = parted(y, 0.2, [study.seed, 100])
-    mine = np.isin(owners, known[::4] if study.quick else known)
+    mine = np.isin(owners, known[::2] if study.quick else known)
     members = []
     for i in range(1 if study.quick else 3):
         cr.manual_seed((study.seed * 100 + 70 + i) % 2**64)

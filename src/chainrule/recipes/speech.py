@@ -159,10 +159,11 @@ def validated(study: Study, kind: str, x: np.ndarray, y: np.ndarray) -> Any:
 
 def fit(study: Study, run: cr.Trainer, data: Any, stage: str = "") -> cr.Trainer:
     """Train on utterances, as a stage or within one."""
-    how = {"epochs": 10 if study.quick else EPOCHS, "batch_size": BATCH_SIZE}
+    epochs = 10 if study.quick else EPOCHS
+    how: Any = {"epochs": epochs, "batch_size": BATCH_SIZE, "progress": False}
     if stage:
-        return study.fit(stage, run, data, progress=False, **how)
-    run.fit(data, progress=False, **how)
+        return study.fit(stage, run, data, **how)
+    run.fit(data, **how)
     return run
 
 

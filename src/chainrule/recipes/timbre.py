@@ -157,7 +157,7 @@ def learn(study: Study, name: str, x: np.ndarray, y: Any, classes: int) -> cr.Tr
         **study.how,
     )
     epochs = max(6 if study.quick else EPOCHS, 3000 // len(x))
-    how = {"epochs": epochs, "batch_size": BATCH_SIZE}
+    how: dict[str, Any] = {"epochs": epochs, "batch_size": BATCH_SIZE}
     return study.fit(name, trainer, (x, np.array(y, np.int32)), progress=False, **how)
 
 

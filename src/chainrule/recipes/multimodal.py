@@ -17,6 +17,8 @@ q opens and closes what is known of the picture. All is trained as one, from the
 answers alone: nothing tells the convolutions what a colour is, nor the words what they
 mean. The convolutions see a picture once for all of its questions.
 
+Settings were tried on 500 pictures that were split off those to learn from.
+
 What to look at: the answers of networks that are given the question alone, or the
 picture alone; accuracy for each kind of question; where the network looks, as the size
 of ∂(score of the answer)/∂(pixel); the answers that it is least sure of.

@@ -234,9 +234,7 @@ def climber(study: Study, model: Network, layer: int, scale: Any) -> Any:
     return cr.compile(climb, **study.how)
 
 
-def maximised(
-    climb: Any, layer: int, maps: int, steps: int = ASCENT
-) -> dict[str, np.ndarray]:
+def maximised(climb: Any, layer: int, maps: int, steps: int) -> dict[str, np.ndarray]:
     """The inputs (maps, r, r) that excite most, with λ and μ and without."""
     side, made = field(layer)[0], {}
     for name, plain in (("readable", PLAIN / side), ("bare", 0.0)):
@@ -263,13 +261,13 @@ def show_layer(
         [images[i, 0, top : top + side, left : left + side] for i, top, left in places]
         for places in found["patches"]
     ]
-    shown = range(min(16, maps))
+    shown = [[made["bare"][c], made["readable"][c], *patches[c]] for c in range(maps)]
     study.draw(
         f"layer-{number}",
-        draw_layer,
-        [[made["bare"][c], made["readable"][c], *patches[c]] for c in shown],
+        draw_parts,
+        [shown[:8], shown[8:16]] if maps > 10 else [shown],
         title=f"{NAMES[layer]}: ascent without and with λ, μ; then the nearest patches",
-        size=(7.4, 2.9) if len(shown) > 11 else (4.2, 0.38 * len(shown)),
+        size=(7.4, 2.7) if maps > 10 else (4.2, 0.38 * maps),
     )
     z = look(made["readable"][:, None])
     z = np.diagonal(z.reshape(maps, maps))
@@ -286,23 +284,27 @@ def show_layer(
     }
 
 
-def draw_layer(figure: Any, rows: list[list[np.ndarray]], colours: str = "") -> None:
-    """Images in rows, or two rows beside each other where there are many.
-
-    With colours all but the first of a row have those; else the first two have names.
-    """
-    beside = 2 if len(rows) > 11 else 1
-    lines, width = -(-len(rows) // beside), len(rows[0]) + 1
-    places = figure.subplots(lines, beside * width - 1, squeeze=False)
-    for axes in places.ravel():
-        axes.set_axis_off()
+def mosaic(rows: list[list[np.ndarray]]) -> np.ndarray:
+    """Images of one size in rows, with gaps between them."""
+    side = rows[0][0].shape[0]
+    gap, step = 1 + side // 10, side + 1 + side // 10
+    made = np.full((len(rows) * step - gap, len(rows[0]) * step - gap), np.nan)
     for i, row in enumerate(rows):
         for k, image in enumerate(row):
-            axes = places[i % lines, i // lines * width + k]
-            look = {"vmin": 0, "vmax": 1, "interpolation": "nearest"}
-            axes.imshow(image, cmap=colours if colours and k else "gray", **look)
-            if not colours and k < 2 and i % lines == 0:
-                axes.set_title(("bare", "λ, μ")[k], fontsize=6, pad=2)
+            place = slice(i * step, i * step + side), slice(k * step, k * step + side)
+            made[place] = image
+    return made
+
+
+def draw_parts(figure: Any, parts: list[Any], colours: str = "gray") -> None:
+    """Mosaics beside each other; the first one is grey."""
+    shares = [len(part[0]) for part in parts]
+    places = figure.subplots(1, len(parts), squeeze=False, width_ratios=shares)[0]
+    for axes, part in zip(places, parts):
+        grey = "gray" if part is parts[0] else colours
+        axes.imshow(mosaic(part), cmap=grey, vmin=0, vmax=1, interpolation="nearest")
+        axes.set(xticks=[], yticks=[], facecolor="#7fa6c9", anchor="W")
+        axes.grid(visible=False)
 
 
 # -- feature maps ----------------------------------------------------------------------
@@ -315,11 +317,10 @@ def show_maps(study: Study, looks: list[Look], test: cr.data.Dataset) -> None:
     for layer, (count, _, _) in enumerate(LAYERS):
         a = np.maximum(looks[layer](images), 0)
         a = a / a.max((0, 2, 3), keepdims=True).clip(1e-9)
-        rows = [[image[0], *maps[:16]] for image, maps in zip(images, a)]
         study.draw(
             f"maps-{layer + 1}",
-            draw_layer,
-            rows,
+            draw_parts,
+            [[[image[0]] for image in images], [list(maps[:16]) for maps in a]],
             colours="magma",
             title=f"feature maps of {NAMES[layer]} ({min(count, 16)} of {count})",
             size=(7.4, 1.9 if count == 8 else 1.3),
@@ -365,9 +366,8 @@ def run(study: Study) -> dict[str, Any]:
     Args:
         study: the seed is that of the initial weights and of the order of samples.
     """
-    train_data, test = (
-        part.take(1000 if study.quick else 10000) for part in cr.data.mnist()
-    )
+    count = 1000 if study.quick else 10000
+    known, test = (part.take(count) for part in cr.data.mnist())
     trainer = train(study)
     model: Any = trainer.model
     accuracy = trainer.evaluate(test)["accuracy"]
@@ -376,7 +376,7 @@ def run(study: Study) -> dict[str, Any]:
     looks = [look_at(study, model, i) for i in range(len(NAMES))]
     show_maps(study, looks, test)
     layers = [show_layer(study, model, i, look, test) for i, look in enumerate(looks)]
-    shares = study.keep("apart", apart, study, model, train_data, test)
+    shares = study.keep("apart", apart, study, model, known, test)
     print("\nHow the digits come apart:\n")
     print("                     a unit sees   nearest mean   patches of one digit")
     print(f"  {'pixels':17}      1 × 1       {shares[0]:8.1%}")

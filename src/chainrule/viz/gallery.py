@@ -94,9 +94,10 @@ def heat(
         rows, columns: names along its sides.
         across, up: what the sides are.
         signed: whether 0 is white.
-        numbers: a format such as ``".2f"`` to write each number into its cell.
+        numbers: a format such as ``".2f"``, or ``"d"`` for whole numbers, to write each
+            number into its cell.
     """
-    matrix = np.asarray(matrix, float)
+    written, matrix = np.asarray(matrix), np.asarray(matrix, float)
     axes = figure.subplots()
     bound = float(np.nanmax(np.abs(matrix))) or 1.0
     scale = {"vmin": -bound, "vmax": bound, "cmap": "RdBu_r"} if signed else {}
@@ -109,9 +110,9 @@ def heat(
     if numbers:
         for (i, j), value in np.ndenumerate(matrix):
             colour = "white" if drawn.norm(value) < 0.6 and not signed else "black"
-            axes.text(
-                j, i, format(value, numbers), ha="center", va="center", color=colour
-            ).set_fontsize(7)
+            text = format(written[i, j], numbers)
+            how = {"ha": "center", "va": "center", "color": colour, "fontsize": 7}
+            axes.text(j, i, text, **how)
     else:
         figure.colorbar(drawn, ax=axes)
 

@@ -28,6 +28,10 @@ KINDS = {
     "timbre": "study",
     "music": "study",
     "tabular": "study",
+    "names": "study",
+    "rnn": "study",
+    "gpt": "study",
+    "translate": "study",
 }
 TRAINING = [name for name, kind in KINDS.items() if kind == "training"]
 STUDIES = [name for name, kind in KINDS.items() if kind == "study"]

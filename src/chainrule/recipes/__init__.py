@@ -57,6 +57,10 @@ RECIPES = {
     "timbre": "chainrule.recipes.timbre",
     "music": "chainrule.recipes.music",
     "tabular": "chainrule.recipes.tabular",
+    "names": "chainrule.recipes.given_names",
+    "rnn": "chainrule.recipes.rnn",
+    "gpt": "chainrule.recipes.gpt",
+    "translate": "chainrule.recipes.translate",
 }
 
 

@@ -50,6 +50,9 @@ RECIPES = {
     "xor": "chainrule.recipes.xor",
     "mnist": "chainrule.recipes.mnist",
     "tabular": "chainrule.recipes.tabular",
+    "autoencoder": "chainrule.recipes.autoencoder",
+    "gan": "chainrule.recipes.gan",
+    "dbn": "chainrule.recipes.dbn",
 }
 
 

@@ -21,6 +21,9 @@ KINDS = {
     "xor": "study",
     "mnist": "training",
     "tabular": "study",
+    "autoencoder": "study",
+    "gan": "study",
+    "dbn": "study",
 }
 TRAINING = [name for name, kind in KINDS.items() if kind == "training"]
 STUDIES = [name for name, kind in KINDS.items() if kind == "study"]
@@ -64,7 +67,7 @@ def test_an_unknown_name(wrong: str, fix: str) -> None:
         recipes.find(wrong)
     assert str(caught.value).splitlines() == [
         f"There is no recipe {wrong!r}.",
-        "  expected: two-two-one, algorithm1, xor, mnist, tabular",
+        "  expected: " + ", ".join(KINDS),
         f"  got:      {wrong}",
         f"  fix:      {fix}",
     ]

@@ -37,13 +37,12 @@ nets"; Hinton 2012, "A practical guide to training restricted Boltzmann machines
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
 from typing import Any
 
 import numpy as np
 
 import chainrule as cr
-import chainrule.nn.functional as F
 from chainrule import nn, optim, viz
 from chainrule.recipes import Reference, Study
 from chainrule.training import Batches, Loop, compile_program
@@ -73,7 +72,7 @@ class Boltzmann(nn.Module):
 
     def hidden(self, v: cr.Tensor) -> cr.Tensor:
         """p(h = 1 | v)."""
-        return F.linear(v, self.weight, self.hidden_bias).sigmoid()
+        return nn.functional.linear(v, self.weight, self.hidden_bias).sigmoid()
 
     def visible(self, h: cr.Tensor) -> cr.Tensor:
         """p(v = 1 | h)."""
@@ -81,8 +80,8 @@ class Boltzmann(nn.Module):
 
     def free_energy(self, v: cr.Tensor) -> cr.Tensor:
         """F(v) of each row."""
-        features = F.linear(v, self.weight, self.hidden_bias)
-        return -(v @ self.visible_bias) - F.softplus(features).sum(1)
+        features = nn.functional.linear(v, self.weight, self.hidden_bias)
+        return -(v @ self.visible_bias) - nn.functional.softplus(features).sum(1)
 
     def divergence(self, v: cr.Tensor) -> tuple[cr.Tensor, cr.Tensor]:
         """Mean of F(v) − F(v′), whose gradient is CD-1's, and v′."""
@@ -194,7 +193,9 @@ def show(study: Study, machines: list[Boltzmann], test: cr.data.Dataset) -> None
     filters = machines[0].weight.numpy()
     loudest = np.argsort(-np.square(filters).sum(1))[:50]
     title = "What fifty units of the first machine look for: strokes and gaps"
-    study.draw("features", viz.gallery.images, filters[loudest], title=title, signed=True)
+    study.draw(
+        "features", viz.gallery.images, filters[loudest], title=title, signed=True
+    )
     digits = [int(np.flatnonzero(test.y == digit)[0]) for digit in range(10)]
     x = test.x[np.array(digits)]
     rows = {
@@ -203,7 +204,7 @@ def show(study: Study, machines: list[Boltzmann], test: cr.data.Dataset) -> None
         "3 machines": downwards(machines, upwards(machines, x)),
     }
     title = "Up through the machines, and down again"
-    study.draw("rebuilt", draw_rows, rows, title=title, size=(7.0, 2.5))
+    study.draw("rebuilt", viz.gallery.rows, rows, title=title, size=(7.0, 2.5))
     title = f"Fantasies, after {GIBBS} steps to and fro from units on by chance"
     study.draw("fantasies", viz.gallery.images, fantasies(study, machines), title=title)
 
@@ -213,18 +214,17 @@ def show(study: Study, machines: list[Boltzmann], test: cr.data.Dataset) -> None
 
 def network(machines: list[Boltzmann] | None, sizes: tuple[int, ...]) -> nn.Sequential:
     """Sigmoid layers and ten scores; from machines, or from Glorot's random weights."""
-    made: list[nn.Module] = []
-    for inputs, outputs in zip((784, *sizes), sizes):
-        made += [nn.Linear(inputs, outputs), nn.Sigmoid()]
-    made.append(nn.Linear(sizes[-1], 10))
-    for linear in made[::2]:
-        nn.init.xavier_uniform_(linear.weight)
-        nn.init.zeros_(linear.bias)
-    for linear, machine in zip(made[:-1:2], machines or ()):
-        linear.load_state_dict(
+    widths = (784, *sizes, 10)
+    linear = [nn.Linear(*pair) for pair in itertools.pairwise(widths)]
+    for layer in linear:
+        nn.init.xavier_uniform_(layer.weight)
+    for layer, machine in zip(linear, machines or ()):
+        layer.load_state_dict(
             {"weight": machine.weight.numpy(), "bias": machine.hidden_bias.numpy()}
         )
-    return nn.Sequential(*made)
+    *hidden, scores = linear
+    steps = [part for layer in hidden for part in (layer, nn.Sigmoid())]
+    return nn.Sequential(*steps, scores)
 
 
 def evenly(data: cr.data.Dataset, count: int) -> cr.data.Dataset:
@@ -246,7 +246,9 @@ def tuned(
     trainer = cr.Trainer(
         network(machines, QUICK_SIZES if study.quick else SIZES),
         loss=nn.CrossEntropyLoss(),
-        optimizer=optim.AdamW(lr=optim.OneCycleLR(TUNING_LR), weight_decay=TUNING_DECAY),
+        optimizer=optim.AdamW(
+            lr=optim.OneCycleLR(TUNING_LR), weight_decay=TUNING_DECAY
+        ),
         seed=study.seed,
         **study.how,
     )
@@ -279,20 +281,6 @@ def compare(
         title=f"{len(data[0])} labels",
     )
     return last
-
-
-# -- drawing ---------------------------------------------------------------------------
-
-
-def draw_rows(figure: Any, rows: Mapping[str, np.ndarray]) -> None:
-    """The same digits as they are and as they come back, row by row."""
-    places = figure.subplots(len(rows), len(next(iter(rows.values()))))
-    for line, (name, images) in zip(places, rows.items()):
-        for axes, image in zip(line, images):
-            axes.imshow(image.reshape(28, 28), cmap="gray", vmin=0, vmax=1)
-            axes.set(xticks=[], yticks=[])
-            axes.grid(visible=False)
-        line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
 
 
 # -- the whole -------------------------------------------------------------------------

@@ -41,7 +41,6 @@ from typing import Any
 import numpy as np
 
 import chainrule as cr
-import chainrule.nn.functional as F
 from chainrule import nn, optim, viz
 from chainrule.recipes import Reference, Study, mnist
 from chainrule.training import Batches, Callback, Loop, compile_program
@@ -51,7 +50,8 @@ REFERENCES = [
     Reference("made.digits", at_least=10, source="all digits are drawn"),
     Reference("made.parzen", at_least=225 - 2, source="Goodfellow et al. 2014"),
 ]
-NOISE, BATCH_SIZE, LR, BETAS = 100, 100, 2e-4, (0.5, 0.999)
+NOISE, BATCH_SIZE, BETAS = 100, 100, (0.5, 0.999)
+LR, QUICK_LR = 5e-4, 1e-3
 SIZES, QUICK_SIZES = ((256, 512), (512, 256)), ((64, 128), (128, 64))
 EPOCHS, QUICK_EPOCHS = 40, 10
 #: How many samples are judged, and which σ validation images choose among.
@@ -85,16 +85,21 @@ def noise(count: int) -> cr.Tensor:
 
 def versus(scores: cr.Tensor, real: bool) -> cr.Tensor:
     """−ln of the probability that is given to the truth, ln(1 + e^∓s)."""
-    return F.softplus(-scores if real else scores).mean()
+    return nn.functional.softplus(-scores if real else scores).mean()
 
 
 def game_loop(study: Study, x: np.ndarray) -> tuple[Game, Loop]:
     """The two networks and what trains them, at their start."""
     cr.manual_seed(study.seed)
     game = Game(*(QUICK_SIZES if study.quick else SIZES))
-    lr = 5 * LR if study.quick else LR
+    epochs = QUICK_EPOCHS if study.quick else EPOCHS
+    steps = epochs * (len(x) // BATCH_SIZE)
+    peak = QUICK_LR if study.quick else LR
+    fall = {"T_max": steps, "unit": "step"}
     for_g, for_d = (
-        optim.Adam(network.parameters(), lr=lr, betas=BETAS)
+        optim.Adam(
+            network.parameters(), lr=optim.CosineAnnealingLR(peak, **fall), betas=BETAS
+        )
         for network in (game.generator, game.discriminator)
     )
 
@@ -218,20 +223,6 @@ def likelihood(
     return {"sigma": float(sigma), "parzen": float(found.mean()), "error": float(error)}
 
 
-# -- drawing ---------------------------------------------------------------------------
-
-
-def draw_growth(figure: Any, images: Mapping[str, np.ndarray]) -> None:
-    """The same noise, row by row, as the generator learns."""
-    places = figure.subplots(len(images), 10)
-    for line, (name, row) in zip(places, images.items()):
-        for axes, image in zip(line, row):
-            axes.imshow(image.reshape(28, 28), cmap="gray", vmin=0, vmax=1)
-            axes.set(xticks=[], yticks=[])
-            axes.grid(visible=False)
-        line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
-
-
 # -- the whole -------------------------------------------------------------------------
 
 
@@ -273,14 +264,14 @@ def run(study: Study) -> dict[str, Any]:
     study.draw("losses", viz.gallery.lines, names, across="epoch", title=title)
     growth = {f"epoch {n}": images for n, images in loop.observers[0].images.items()}
     title = "The same noise, as G learns"
-    study.draw("growth", draw_growth, growth, title=title, size=(7.0, 4.5))
+    study.draw("growth", viz.gallery.rows, growth, title=title, size=(7.0, 4.5))
     made = drawn(loop, QUICK_MADE if study.quick else MADE, seed=study.seed + 1)
     title = "A hundred samples, not chosen"
     study.draw("samples", viz.gallery.images, made[:100], title=title, size=(7, 7))
     nearest = [int(squared_distances(row[None], x).argmin()) for row in made[:10]]
     pairs = {"made": made[:10], "nearest": x[nearest]}
     title = "Samples, and the training images that are nearest to them"
-    study.draw("nearest", draw_growth, pairs, title=title, size=(7.0, 1.8))
+    study.draw("nearest", viz.gallery.rows, pairs, title=title, size=(7.0, 1.8))
     return {"seed": study.seed} | compare(study, judge, made, x, validation.x[:], known)
 
 
@@ -300,7 +291,10 @@ def compare(
         measured = study.keep(name, likelihood, images, validation, test)
         told = found[name] = counted(judge, images) | measured
         print(f"   {name:7} {told['digits']:6} {told['lost']:13.4f}", end="")
-        print(f" {told['confidence']:6.1%} {told['parzen']:9.1f} ± {told['error']:.1f}", end="")
+        print(
+            f" {told['confidence']:6.1%} {told['parzen']:9.1f} ± {told['error']:.1f}",
+            end="",
+        )
         print(f" {told['sigma']:10.3f}")
     shares = {str(digit): share for digit, share in enumerate(found["made"]["shares"])}
     study.draw("shares", viz.gallery.bars, shares, title="Which digits it draws")

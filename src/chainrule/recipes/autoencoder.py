@@ -113,24 +113,26 @@ class Autoencoder(nn.Module):
         return self.decoder(self.encoder(x))
 
 
-def deep_code(study: Study, train: np.ndarray, code: int) -> cr.Trainer:
-    """Train one; the target is the image itself."""
+def deep_trainer(study: Study, code: int) -> cr.Trainer:
+    """What trains one; the target is the image itself."""
     cr.manual_seed(study.seed)
-    model = Autoencoder(784, *(QUICK_SIZES if study.quick else SIZES), code)
-    trainer = cr.Trainer(
-        model,
+    lr = optim.OneCycleLR(QUICK_LR if study.quick else LR)
+    return cr.Trainer(
+        Autoencoder(784, *(QUICK_SIZES if study.quick else SIZES), code),
         loss=nn.MSELoss(),
-        optimizer=optim.AdamW(
-            lr=optim.OneCycleLR(QUICK_LR if study.quick else LR), weight_decay=DECAY
-        ),
+        optimizer=optim.AdamW(lr=lr, weight_decay=DECAY),
         metrics=(),
         seed=study.seed,
         **study.how,
     )
+
+
+def deep_code(study: Study, train: np.ndarray, code: int) -> cr.Trainer:
+    """One that is trained."""
     samples = cr.data.Dataset(train, train, name="digits")
     epochs = QUICK_EPOCHS if study.quick else EPOCHS[code]
     how = {"epochs": epochs, "batch_size": BATCH_SIZE}
-    return study.fit(f"code-{code}", trainer, samples, **how)
+    return study.fit(f"code-{code}", deep_trainer(study, code), samples, **how)
 
 
 def codes_of(model: Any, x: np.ndarray) -> np.ndarray:

@@ -53,7 +53,7 @@ REFERENCES = [
 NOISE, BATCH_SIZE, BETAS = 100, 100, (0.5, 0.999)
 LR, QUICK_LR = 5e-4, 1e-3
 SIZES, QUICK_SIZES = ((256, 512), (512, 256)), ((64, 128), (128, 64))
-EPOCHS, QUICK_EPOCHS = 40, 10
+EPOCHS, QUICK_EPOCHS = 50, 10
 #: How many samples are judged, and which σ validation images choose among.
 MADE, QUICK_MADE = 10_000, 1000
 SIGMAS = np.geomspace(0.1, 0.4, 25)
@@ -67,7 +67,7 @@ class Game(nn.Module):
     def __init__(self, generator: tuple[int, ...], discriminator: tuple[int, ...]):
         made: list[nn.Module] = []
         for inputs, outputs in zip((NOISE, *generator), generator):
-            made += [nn.Linear(inputs, outputs), nn.BatchNorm1d(outputs)]
+            made += [nn.Linear(inputs, outputs, bias=False), nn.BatchNorm1d(outputs)]
             made.append(nn.LeakyReLU(0.2))
         made += [nn.Linear(generator[-1], 784), nn.Tanh()]
         judged: list[nn.Module] = []
@@ -146,7 +146,7 @@ def game_loop(study: Study, x: np.ndarray) -> tuple[Game, Loop]:
 class Growth(Callback):
     """Keeps what G draws from the same noise, from time to time; outlives a kill."""
 
-    EPOCHS = (1, 2, 5, 10, 20, 40)
+    EPOCHS = (1, 2, 5, 10, 20, 50)
 
     def __init__(self) -> None:
         self.images: dict[str, np.ndarray] = {}

@@ -49,15 +49,17 @@ from chainrule.training import Batches, Loop, compile_program
 
 SUMMARY = "Boltzmann machines, one upon the other, then back-propagation: 1.25 % errors"
 REFERENCES = [
-    Reference("all_labels.pretrained", at_most=0.0125, source="Hinton et al. 2006"),
+    Reference("errors.60000.pretrained", at_most=0.0125, source="Hinton et al. 2006"),
 ]
 SIZES, QUICK_SIZES = (500, 500, 2000), (64, 64, 128)
 EPOCHS, BATCH_SIZE = 10, 100
 LR, MOMENTUM, DECAY = 0.05, 0.9, 2e-4
-TUNING_EPOCHS, TUNING_LR, TUNING_DECAY = 30, 1e-3, 0.01
-FEW, FEW_EPOCHS = (1000, 100), 40
+#: Of back-propagation: labels → epochs, samples a step.
+BUDGETS = {60_000: (20, 100), 1000: (40, 20), 100: (80, 20)}
+QUICK_BUDGETS = {5000: (6, 50), 1000: (12, 20)}
+TUNING_LR, QUICK_TUNING_LR, TUNING_DECAY, DROP = 1e-3, 5e-3, 0.01, 0.3
 #: Chains of Gibbs sampling, and their steps.
-FANTASIES, GIBBS = 20, 1000
+FANTASIES, GIBBS, QUICK_GIBBS = 20, 1000, 50
 
 # -- 1: Boltzmann machines -------------------------------------------------------------
 
@@ -183,7 +185,7 @@ def fantasies(study: Study, machines: list[Boltzmann]) -> np.ndarray:
     program = compile_program({"step": to_and_fro}, types, **study.how)
     v = np.random.default_rng(study.seed).integers(2, size=(FANTASIES, width))
     made = {"v": v.astype(np.float32)}
-    for _ in range(50 if study.quick else GIBBS):
+    for _ in range(QUICK_GIBBS if study.quick else GIBBS):
         made = program.run("step", {"v": made["v"]})
     return downwards(below, made["p"])
 
@@ -205,7 +207,7 @@ def show(study: Study, machines: list[Boltzmann], test: cr.data.Dataset) -> None
     }
     title = "Up through the machines, and down again"
     study.draw("rebuilt", viz.gallery.rows, rows, title=title, size=(7.0, 2.5))
-    title = f"Fantasies, after {GIBBS} steps to and fro from units on by chance"
+    title = "Fantasies, after many steps to and fro from units on by chance"
     study.draw("fantasies", viz.gallery.images, fantasies(study, machines), title=title)
 
 
@@ -223,7 +225,9 @@ def network(machines: list[Boltzmann] | None, sizes: tuple[int, ...]) -> nn.Sequ
             {"weight": machine.weight.numpy(), "bias": machine.hidden_bias.numpy()}
         )
     *hidden, scores = linear
-    steps = [part for layer in hidden for part in (layer, nn.Sigmoid())]
+    steps: list[nn.Module] = []
+    for layer in hidden:
+        steps += [layer, nn.Sigmoid(), nn.Dropout(DROP)]
     return nn.Sequential(*steps, scores)
 
 
@@ -235,52 +239,56 @@ def evenly(data: cr.data.Dataset, count: int) -> cr.data.Dataset:
 
 def tuned(
     study: Study,
-    name: str,
     data: tuple[cr.data.Dataset, cr.data.Dataset],
     machines: list[Boltzmann] | None,
-    **how: Any,
-) -> np.ndarray:
-    """Train with labels; the share of errors on test images, epoch after epoch."""
+    epochs: int,
+    batch_size: int,
+) -> cr.Trainer:
+    """Train with labels; where there are all of them, test after each epoch."""
     train, test = data
     cr.manual_seed(study.seed)
     trainer = cr.Trainer(
         network(machines, QUICK_SIZES if study.quick else SIZES),
         loss=nn.CrossEntropyLoss(),
         optimizer=optim.AdamW(
-            lr=optim.OneCycleLR(TUNING_LR), weight_decay=TUNING_DECAY
+            lr=optim.OneCycleLR(QUICK_TUNING_LR if study.quick else TUNING_LR),
+            weight_decay=TUNING_DECAY,
         ),
         seed=study.seed,
         **study.how,
     )
-    how |= {"validation": test, "validation_name": "test"}
-    trainer = study.fit(name, trainer, train, **how)
-    return 1 - np.array([r["validation_accuracy"] for r in trainer.history.epochs])
+    how: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size}
+    if len(train) > 1000:
+        how |= {"validation": test, "validation_name": "test"}
+    else:
+        how |= {"progress": False}
+    name = f"{len(train)}-{'random' if machines is None else 'pretrained'}"
+    return study.fit(name, trainer, train, **how)
 
 
 def compare(
     study: Study,
-    name: str,
     data: tuple[cr.data.Dataset, cr.data.Dataset],
     machines: list[Boltzmann],
-    **how: Any,
+    *budget: int,
 ) -> dict[str, float]:
-    """The same network, the same budget, from machines and from random weights."""
-    curves = {
-        "random": tuned(study, f"{name}-random", data, None, **how),
-        "pretrained": tuned(study, f"{name}-pretrained", data, machines, **how),
-    }
-    last = {start: float(curve[-1]) for start, curve in curves.items()}
-    print(f"   {len(data[0]):6} {how['epochs']:8}", end="")
-    print(f" {last['random']:14.2%} {last['pretrained']:12.2%}")
-    study.draw(
-        name.replace("_", "-"),
-        viz.gallery.lines,
-        {f"from {start} weights": 100 * curve for start, curve in curves.items()},
-        across="epoch",
-        up="test errors, %",
-        title=f"{len(data[0])} labels",
-    )
-    return last
+    """The same network, the same budget, from random weights and from machines."""
+    train, test = data
+    starts = {"random": None, "pretrained": machines}
+    trained = {name: tuned(study, data, m, *budget) for name, m in starts.items()}
+    wrong = {name: 1 - t.evaluate(test)["accuracy"] for name, t in trained.items()}
+    print(f"   {len(train):6} {budget[0]:8}", end="")
+    print(f" {wrong['random']:14.2%} {wrong['pretrained']:12.2%}")
+    if len(train) > 1000:
+        curves = {
+            f"from {name} weights": [
+                100 - 100 * row["validation_accuracy"] for row in t.history.epochs
+            ]
+            for name, t in trained.items()
+        }
+        title = "With all labels: test errors in %, after each epoch"
+        study.draw("errors", viz.gallery.lines, curves, title=title, across="epoch")
+    return wrong
 
 
 # -- the whole -------------------------------------------------------------------------
@@ -300,14 +308,11 @@ def run(study: Study) -> dict[str, Any]:
     show(study, machines, test)
     print("\n2 and 3  Fine-tuned with labels: errors on test images\n")
     print("   labels   epochs   from random   pretrained\n")
-    epochs = 2 if study.quick else TUNING_EPOCHS
-    how = {"epochs": epochs, "batch_size": BATCH_SIZE}
-    found = {"all_labels": compare(study, "all_labels", (train, test), machines, **how)}
-    for count in FEW[:1] if study.quick else FEW:
-        name, few = f"labels_{count}", evenly(train, count)
-        how = {"epochs": 20 if study.quick else FEW_EPOCHS, "batch_size": 20}
-        found[name] = compare(study, name, (few, test), machines, **how)
-    return {"seed": study.seed, **found}
+    found = {}
+    for labels, budget in (QUICK_BUDGETS if study.quick else BUDGETS).items():
+        some = train if labels == len(train) else evenly(train, labels)
+        found[str(labels)] = compare(study, (some, test), machines, *budget)
+    return {"seed": study.seed, "errors": found}
 
 
 if __name__ == "__main__":

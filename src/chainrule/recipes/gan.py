@@ -54,9 +54,9 @@ NOISE, BATCH_SIZE, BETAS = 100, 100, (0.5, 0.999)
 LR, QUICK_LR = 5e-4, 1e-3
 SIZES, QUICK_SIZES = ((256, 512), (512, 256)), ((64, 128), (128, 64))
 EPOCHS, QUICK_EPOCHS = 50, 10
-#: How many samples are judged, and which σ validation images choose among.
+#: How many samples are judged, and what so many validation images choose σ among.
 MADE, QUICK_MADE = 10_000, 1000
-SIGMAS = np.geomspace(0.1, 0.4, 25)
+VALIDATION, SIGMAS = 1000, np.geomspace(0.1, 0.4, 25)
 
 # -- 2: the game -----------------------------------------------------------------------
 
@@ -223,6 +223,31 @@ def likelihood(
     return {"sigma": float(sigma), "parzen": float(found.mean()), "error": float(error)}
 
 
+def compare(
+    study: Study,
+    judge: cr.Trainer,
+    made: np.ndarray,
+    sets: tuple[np.ndarray, np.ndarray, np.ndarray],
+) -> dict[str, Any]:
+    """Samples beside digits: the judge reads test images, p has as many others."""
+    train, validation, test = sets
+    found: dict[str, Any] = {}
+    print(f"\n3  {len(made)} samples, and as many digits\n")
+    print("             digits   KL of shares    sure       ln p(test)       σ")
+    some = validation[:VALIDATION]
+    for name, read, centres in (
+        ("made", made, made),
+        ("real", test, train[: len(made)]),
+    ):
+        told = counted(judge, read)
+        told |= study.keep(f"likelihood-{name}", likelihood, centres, some, test)
+        found[name] = told
+        told_of = f"{told['digits']:10} {told['lost']:14.4f} {told['confidence']:7.1%}"
+        likely = f"{told['parzen']:9.1f} ± {told['error']:.1f} {told['sigma']:7.3f}"
+        print(f"   {name:5}{told_of} {likely}")
+    return found
+
+
 # -- the whole -------------------------------------------------------------------------
 
 
@@ -234,6 +259,25 @@ def judge_of(study: Study, train: cr.data.Dataset, test: cr.data.Dataset) -> cr.
     accuracy = trainer.evaluate(test)["accuracy"]
     print(f"1  The judge reads {accuracy:.2%} of the test images as what they are.\n")
     return trainer
+
+
+def played(study: Study, x: np.ndarray) -> Loop:
+    """The game from its first move to its last."""
+    print("2  The game: mean losses of an epoch\n\n   epoch       D       G")
+    _, loop = game_loop(study, x)
+    loop = study.loop("game", loop, epochs=QUICK_EPOCHS if study.quick else EPOCHS)
+    rows = loop.history.epochs
+    for row in rows[:2] + rows[4::5]:
+        losses = f"{row['play_loss']:7.3f} {row['play_generator']:7.3f}"
+        print(f"   {row['epoch']:5} {losses}")
+    names = (("D", "play_loss"), ("G", "play_generator"))
+    curves = {name: [row[column] for row in rows] for name, column in names}
+    title = "The losses of the two: no descent, a balance"
+    study.draw("losses", viz.gallery.lines, curves, across="epoch", title=title)
+    growth = {f"epoch {n}": images for n, images in loop.observers[0].images.items()}
+    title = "The same noise, as G learns"
+    study.draw("growth", viz.gallery.rows, growth, title=title, size=(7.0, 4.5))
+    return loop
 
 
 def run(study: Study) -> dict[str, Any]:
@@ -248,57 +292,19 @@ def run(study: Study) -> dict[str, Any]:
         parts = (train, 4000), (validation, 500), (test, 500)
         train, validation, test = (part.take(count) for part, count in parts)
     judge = judge_of(study, train, test)
-    x, known = train.x[:], test.x[:]
-
-    print("2  The game: mean losses of an epoch\n\n   epoch       D       G")
-    _, loop = game_loop(study, x)
-    epochs = QUICK_EPOCHS if study.quick else EPOCHS
-    loop = study.loop("game", loop, epochs=epochs)
-    rows = loop.history.epochs
-    for row in rows[:2] + rows[4::5]:
-        losses = f"{row['play_loss']:7.3f} {row['play_generator']:7.3f}"
-        print(f"   {row['epoch']:5} {losses}")
-    curves = {name: [row[f"play_{name}"] for row in rows] for name in loop.finite}
-    names = {"D": curves["loss"], "G": curves["generator"]}
-    title = "The losses of the two: no descent, a balance"
-    study.draw("losses", viz.gallery.lines, names, across="epoch", title=title)
-    growth = {f"epoch {n}": images for n, images in loop.observers[0].images.items()}
-    title = "The same noise, as G learns"
-    study.draw("growth", viz.gallery.rows, growth, title=title, size=(7.0, 4.5))
+    x = train.x[:]
+    loop = played(study, x)
     made = drawn(loop, QUICK_MADE if study.quick else MADE, seed=study.seed + 1)
     title = "A hundred samples, not chosen"
     study.draw("samples", viz.gallery.images, made[:100], title=title, size=(7, 7))
-    nearest = [int(squared_distances(row[None], x).argmin()) for row in made[:10]]
-    pairs = {"made": made[:10], "nearest": x[nearest]}
+    nearest = x[squared_distances(made[:10], x).argmin(1)]
+    pairs = {"made": made[:10], "nearest": nearest}
     title = "Samples, and the training images that are nearest to them"
     study.draw("nearest", viz.gallery.rows, pairs, title=title, size=(7.0, 1.8))
-    return {"seed": study.seed} | compare(study, judge, made, x, validation.x[:], known)
-
-
-def compare(
-    study: Study,
-    judge: cr.Trainer,
-    made: np.ndarray,
-    train: np.ndarray,
-    validation: np.ndarray,
-    test: np.ndarray,
-) -> dict[str, Any]:
-    """What was made beside as many training images: counts and likelihood."""
-    found: dict[str, Any] = {}
-    print("\n3  Ten thousand samples, and as many training images\n")
-    print("           digits  KL of shares  sure    ln p(test)          σ")
-    for name, images in (("made", made), ("real", train[: len(made)])):
-        measured = study.keep(name, likelihood, images, validation, test)
-        told = found[name] = counted(judge, images) | measured
-        print(f"   {name:7} {told['digits']:6} {told['lost']:13.4f}", end="")
-        print(
-            f" {told['confidence']:6.1%} {told['parzen']:9.1f} ± {told['error']:.1f}",
-            end="",
-        )
-        print(f" {told['sigma']:10.3f}")
+    found = compare(study, judge, made, (x, validation.x[:], test.x[:]))
     shares = {str(digit): share for digit, share in enumerate(found["made"]["shares"])}
     study.draw("shares", viz.gallery.bars, shares, title="Which digits it draws")
-    return found
+    return {"seed": study.seed, **found}
 
 
 if __name__ == "__main__":

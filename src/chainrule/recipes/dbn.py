@@ -19,8 +19,10 @@ the gradient of F(v) − F(v′) with v′ held fast, and the chain rule finds i
 What to look at, in this order:
 
     1   Three machines, 784-500, 500-500, 500-2000, each on what the one below it says
-        of the digits; what the first one's units look for; digits after one step to and
-        fro; and what the uppermost believes in, left to itself (Gibbs sampling).
+        of the digits; what the first one's units look for; digits carried up and down
+        again; and what the uppermost believes in, left to itself: from a digit it walks
+        to other digits. From noise it may end in a state that is no digit at all:
+        learning has never looked there, since v′ is one step away from v.
     2   With ten scores on top and all labels, fine-tuned by back-propagation, beside
         the same network from random weights. Sigmoid units, the same budget.
     3   The same with few labels: what was learned without any is worth the more.
@@ -55,11 +57,11 @@ SIZES, QUICK_SIZES = (500, 500, 2000), (64, 64, 128)
 EPOCHS, BATCH_SIZE = 10, 100
 LR, MOMENTUM, DECAY = 0.05, 0.9, 2e-4
 #: Of back-propagation: labels → epochs, samples a step.
-BUDGETS = {60_000: (20, 100), 1000: (40, 20), 100: (80, 20)}
+BUDGETS = {60_000: (30, 100), 1000: (40, 20), 100: (80, 20)}
 QUICK_BUDGETS = {5000: (6, 50), 1000: (12, 20)}
 TUNING_LR, QUICK_TUNING_LR, TUNING_DECAY, DROP = 1e-3, 5e-3, 0.01, 0.3
-#: Chains of Gibbs sampling, and their steps.
-FANTASIES, GIBBS, QUICK_GIBBS = 20, 1000, 50
+#: Steps of Gibbs sampling after which it is looked at.
+GIBBS, QUICK_GIBBS = (1, 10, 100, 1000), (1, 10)
 
 # -- 1: Boltzmann machines -------------------------------------------------------------
 
@@ -168,10 +170,13 @@ def downwards(machines: list[Boltzmann], h: np.ndarray) -> np.ndarray:
     return v.numpy()
 
 
-def fantasies(study: Study, machines: list[Boltzmann]) -> np.ndarray:
-    """What the uppermost machine believes in, carried down to the pixels.
+def fantasies(
+    study: Study, machines: list[Boltzmann], x: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Gibbs sampling in the uppermost machine: v and h are drawn by turns.
 
-    Gibbs sampling: h and v are drawn by turns, beginning with units on by chance.
+    Half of the chains begin with images, half with units that are on by chance; what
+    stands in v after some of the steps is carried down to the pixels.
     """
     *below, top = machines
 
@@ -181,13 +186,17 @@ def fantasies(study: Study, machines: list[Boltzmann]) -> np.ndarray:
 
     cr.manual_seed(study.seed)
     width = top.weight.shape[1]
-    types = {"v": f"f32[{FANTASIES},{width}]"}
+    types = {"v": f"f32[{2 * len(x)},{width}]"}
     program = compile_program({"step": to_and_fro}, types, **study.how)
-    v = np.random.default_rng(study.seed).integers(2, size=(FANTASIES, width))
-    made = {"v": v.astype(np.float32)}
-    for _ in range(QUICK_GIBBS if study.quick else GIBBS):
-        made = program.run("step", {"v": made["v"]})
-    return downwards(below, made["p"])
+    noise = np.random.default_rng(study.seed).integers(2, size=(len(x), width))
+    v = np.concatenate([upwards(below, x), noise]).astype(np.float32)
+    rows = {"test digit": x}
+    for step in range(1, 1 + (QUICK_GIBBS if study.quick else GIBBS)[-1]):
+        made = program.run("step", {"v": v})
+        v = made["v"]
+        if step in GIBBS:
+            rows[f"{step} steps"] = downwards(below, made["p"][: len(x)])
+    return rows | {"from noise": downwards(below, made["p"][len(x) :])}
 
 
 def show(study: Study, machines: list[Boltzmann], test: cr.data.Dataset) -> None:
@@ -195,20 +204,19 @@ def show(study: Study, machines: list[Boltzmann], test: cr.data.Dataset) -> None
     filters = machines[0].weight.numpy()
     loudest = np.argsort(-np.square(filters).sum(1))[:50]
     title = "What fifty units of the first machine look for: strokes and gaps"
-    study.draw(
-        "features", viz.gallery.images, filters[loudest], title=title, signed=True
-    )
+    features = filters[loudest]
+    study.draw("features", viz.gallery.images, features, title=title, signed=True)
     digits = [int(np.flatnonzero(test.y == digit)[0]) for digit in range(10)]
     x = test.x[np.array(digits)]
-    rows = {
-        "test digit": x,
-        "1 machine": downwards(machines[:1], upwards(machines[:1], x)),
-        "3 machines": downwards(machines, upwards(machines, x)),
-    }
+    rows = {"test digit": x}
+    for count in (1, len(machines)):
+        some = machines[:count]
+        rows[f"{count} up and down"] = downwards(some, upwards(some, x))
     title = "Up through the machines, and down again"
     study.draw("rebuilt", viz.gallery.rows, rows, title=title, size=(7.0, 2.5))
-    title = "Fantasies, after many steps to and fro from units on by chance"
-    study.draw("fantasies", viz.gallery.images, fantasies(study, machines), title=title)
+    rows = fantasies(study, machines, x)
+    title = "Fantasies: the uppermost machine left to itself"
+    study.draw("fantasies", viz.gallery.rows, rows, title=title, size=(7.0, 4.5))
 
 
 # -- 2 and 3: fine-tuning --------------------------------------------------------------

@@ -100,6 +100,24 @@ def test_the_chain_rule_finds_contrastive_divergence(
     np.testing.assert_allclose(found["hidden_bias"], (h_again - h).mean(0), **close)
 
 
+def test_chains_go_on_from_where_they_are(engine: str) -> None:
+    """v′ is one step from the last v′, and the gradient is taken there."""
+    x = np.zeros((100, 6), "f4")
+    study = Study("dbn", engine=engine, threads=1, quick=True)
+    made, loop = dbn.machine_loop(study, x, 4)
+    w = made.weight.numpy().copy()
+    before = made.chains.numpy()
+    cr.manual_seed(7)
+    loop.program.run("learn", {"v": x})
+    after = made.chains.numpy()
+    cr.manual_seed(7)
+    first, second = cr.rand(100, 4).numpy(), cr.rand(100, 6).numpy()
+    h = first < sigmoid(before @ w.T)
+    np.testing.assert_array_equal(after, second < sigmoid(h @ w))
+    moved = made.visible_bias.numpy()  # η (v − v′), from v = 0
+    np.testing.assert_allclose(moved, -dbn.LR * after.mean(0), rtol=1e-4)
+
+
 def test_units_are_on_as_often_as_they_should_be(engine: str) -> None:
     types = {"p": "f32[20000,3]"}
     program = compile_program({"draw": lambda p: dbn.draw(p)}, types, engine=engine)
@@ -171,7 +189,7 @@ def test_engines_agree(whole: dict[str, Any]) -> None:
 
 @pytest.mark.skipif(not viz.can_plot(), reason="needs matplotlib")
 def test_the_pictures(whole: dict[str, Any]) -> None:
-    for name in ("features", "rebuilt", "fantasies", "errors"):
+    for name in ("features", "rebuilt", "walk", "fantasies", "errors"):
         assert (whole["out"] / f"{name}.png").stat().st_size > 5000
     assert (whole["out"] / "report.html").exists()
 

@@ -20,9 +20,10 @@ What to look at, in this order:
 
     1   Three machines, 784-500, 500-500, 500-2000, each on what the one below it says
         of the digits; what the first one's units look for; digits carried up and down
-        again; and what the uppermost believes in, left to itself: from a digit it walks
-        to other digits. From noise it may end in a state that is no digit at all:
-        learning has never looked there, since v′ is one step away from v.
+        again; and what a machine believes in, left to itself (Gibbs sampling). One that
+        has learned from v′ a step away from v soon leaves the digits, for a place where
+        learning never looked. One whose v′ comes from chains that are never set back
+        (Tieleman 2008) goes on from digit to digit.
     2   With ten scores on top and all labels, fine-tuned by back-propagation, beside
         the same network from random weights. Sigmoid units, the same budget.
     3   The same with few labels: what was learned without any is worth the more.
@@ -31,7 +32,8 @@ Settings were chosen on the last 10,000 training images.
 
 Sources: Hinton 2002, "Training products of experts by minimizing contrastive
 divergence"; Hinton, Osindero & Teh 2006, "A fast learning algorithm for deep belief
-nets"; Hinton 2012, "A practical guide to training restricted Boltzmann machines".
+nets"; Tieleman 2008, "Training restricted Boltzmann machines using approximations to
+the likelihood gradient".
 
     chainrule train dbn
     python -m chainrule.recipes.dbn
@@ -54,7 +56,7 @@ REFERENCES = [
     Reference("errors.60000.pretrained", at_most=0.0125, source="Hinton et al. 2006"),
 ]
 SIZES, QUICK_SIZES = (500, 500, 2000), (64, 64, 128)
-EPOCHS, BATCH_SIZE = 10, 100
+EPOCHS, QUICK_EPOCHS, BATCH_SIZE = 10, 2, 100
 LR, MOMENTUM, DECAY = 0.05, 0.9, 2e-4
 #: Of back-propagation: labels → epochs, samples a step.
 BUDGETS = {60_000: (30, 100), 1000: (40, 20), 100: (80, 20)}
@@ -67,12 +69,18 @@ GIBBS, QUICK_GIBBS = (1, 10, 100, 1000), (1, 10)
 
 
 class Boltzmann(nn.Module):
-    """A restricted Boltzmann machine of units that are 0 or 1."""
+    """A restricted Boltzmann machine of units that are 0 or 1.
 
-    def __init__(self, visible: int, hidden: int) -> None:
+    Args:
+        visible, hidden: how many units.
+        chains: where v′ goes on from: chains of its own; 0: one step away from v.
+    """
+
+    def __init__(self, visible: int, hidden: int, chains: int = 0) -> None:
         self.weight = nn.Parameter(0.01 * cr.randn(hidden, visible))
         self.visible_bias = nn.Parameter(cr.zeros(visible))
         self.hidden_bias = nn.Parameter(cr.zeros(hidden))
+        self.chains = draw(cr.full((chains, visible), 0.1)) if chains else None
 
     def hidden(self, v: cr.Tensor) -> cr.Tensor:
         """p(h = 1 | v)."""
@@ -88,9 +96,13 @@ class Boltzmann(nn.Module):
         return -(v @ self.visible_bias) - nn.functional.softplus(features).sum(1)
 
     def divergence(self, v: cr.Tensor) -> tuple[cr.Tensor, cr.Tensor]:
-        """Mean of F(v) − F(v′), whose gradient is CD-1's, and v′."""
+        """Mean of F(v) − F(v′), whose gradient is that of learning, and v′."""
         with cr.no_grad():
-            again = self.visible(draw(self.hidden(v)))
+            start = v if self.chains is None else self.chains
+            again = self.visible(draw(self.hidden(start)))
+            if self.chains is not None:
+                again = draw(again)
+                self.chains.copy_(again)
         return (self.free_energy(v) - self.free_energy(again)).mean(), again
 
 
@@ -100,19 +112,19 @@ def draw(p: cr.Tensor) -> cr.Tensor:
 
 
 def machine_loop(
-    study: Study, x: np.ndarray, hidden: int, level: int
+    study: Study, x: np.ndarray, hidden: int, level: int = 0
 ) -> tuple[Boltzmann, Loop]:
-    """A machine on rows x, and what trains it, at its start."""
+    """A machine on rows x, and what trains it, at its start; level 0 has chains."""
     cr.manual_seed(study.seed + level)
-    machine = Boltzmann(x.shape[1], hidden)
-    sgd = optim.SGD(
-        [
-            {"params": [machine.weight], "weight_decay": DECAY},
-            {"params": [machine.visible_bias, machine.hidden_bias]},
-        ],
-        lr=LR,
-        momentum=MOMENTUM,
-    )
+    machine = Boltzmann(x.shape[1], hidden, 0 if level else BATCH_SIZE)
+    how: dict[str, Any] = {"lr": LR, "momentum": MOMENTUM}
+    if machine.chains is not None:  # they keep up with a slow machine only
+        epochs = QUICK_EPOCHS if study.quick else EPOCHS
+        steps = epochs * (len(x) // BATCH_SIZE)
+        how = {"lr": optim.CosineAnnealingLR(LR, T_max=steps, unit="step")}
+    biases = [machine.visible_bias, machine.hidden_bias]
+    weights = {"params": [machine.weight], "weight_decay": DECAY}
+    sgd = optim.SGD([weights, {"params": biases}], **how)
 
     def learn(v: cr.Tensor) -> Any:
         loss, again = machine.divergence(v)
@@ -142,7 +154,8 @@ def stack(study: Study, x: np.ndarray) -> list[Boltzmann]:
         if machines:
             x = upwards(machines[-1:], x)
         machine, loop = machine_loop(study, x, hidden, level)
-        loop = study.loop(f"machine-{level}", loop, epochs=2 if study.quick else EPOCHS)
+        epochs = QUICK_EPOCHS if study.quick else EPOCHS
+        loop = study.loop(f"machine-{level}", loop, epochs=epochs)
         errors = [row["learn_error"] for row in loop.history.epochs]
         print(f"   {x.shape[1]:7} {hidden:7} {errors[0]:11.2f} {errors[-1]:11.2f}")
         machines.append(machine)
@@ -170,36 +183,46 @@ def downwards(machines: list[Boltzmann], h: np.ndarray) -> np.ndarray:
     return v.numpy()
 
 
-def fantasies(
-    study: Study, machines: list[Boltzmann], x: np.ndarray
-) -> dict[str, np.ndarray]:
-    """Gibbs sampling in the uppermost machine: v and h are drawn by turns.
-
-    Half of the chains begin with images, half with units that are on by chance; what
-    stands in v after some of the steps is carried down to the pixels.
-    """
-    *below, top = machines
+def walk(study: Study, machine: Boltzmann, v: np.ndarray) -> dict[str, np.ndarray]:
+    """Gibbs sampling: h and v drawn by turns; p(v) after some of the steps."""
 
     def to_and_fro(v: cr.Tensor) -> Any:
-        p = top.visible(draw(top.hidden(v)))
+        p = machine.visible(draw(machine.hidden(v)))
         return {"p": p, "v": draw(p)}
 
     cr.manual_seed(study.seed)
-    width = top.weight.shape[1]
-    types = {"v": f"f32[{2 * len(x)},{width}]"}
+    types = {"v": f"f32[{v.shape[0]},{v.shape[1]}]"}
     program = compile_program({"step": to_and_fro}, types, **study.how)
-    noise = np.random.default_rng(study.seed).integers(2, size=(len(x), width))
-    v = np.concatenate([upwards(below, x), noise]).astype(np.float32)
-    rows = {"test digit": x}
-    for step in range(1, 1 + (QUICK_GIBBS if study.quick else GIBBS)[-1]):
-        made = program.run("step", {"v": v})
-        v = made["v"]
-        if step in GIBBS:
-            rows[f"{step} steps"] = downwards(below, made["p"][: len(x)])
-    return rows | {"from noise": downwards(below, made["p"][len(x) :])}
+    found, looked = {}, QUICK_GIBBS if study.quick else GIBBS
+    made = {"v": v}
+    for step in range(1, looked[-1] + 1):
+        made = program.run("step", {"v": made["v"]})
+        if step in looked:
+            found[f"{step} steps"] = made["p"]
+    return found
 
 
-def show(study: Study, machines: list[Boltzmann], test: cr.data.Dataset) -> None:
+def fantasies(
+    study: Study, machines: list[Boltzmann], digits: np.ndarray, x: np.ndarray
+) -> None:
+    """The uppermost machine, and one with chains of its own, left to themselves."""
+    *below, top = machines
+    walked = walk(study, top, upwards(below, digits))
+    rows = {name: downwards(below, p) for name, p in walked.items()}
+    title = "Left to itself, from test digits: the uppermost machine"
+    rows = {"test digit": digits, **rows}
+    study.draw("walk", viz.gallery.rows, rows, title=title, size=(7.0, 3.8))
+    machine, loop = machine_loop(study, x, (QUICK_SIZES if study.quick else SIZES)[0])
+    study.loop("persistent", loop, epochs=QUICK_EPOCHS if study.quick else EPOCHS)
+    assert machine.chains is not None
+    rows = walk(study, machine, machine.chains.numpy()[:10])
+    title = "Left to itself, from chains as old as it: a machine that learned from them"
+    study.draw("fantasies", viz.gallery.rows, rows, title=title, size=(7.0, 3.0))
+
+
+def show(
+    study: Study, machines: list[Boltzmann], train: np.ndarray, test: cr.data.Dataset
+) -> None:
     """Features, reconstructions, fantasies."""
     filters = machines[0].weight.numpy()
     loudest = np.argsort(-np.square(filters).sum(1))[:50]
@@ -214,9 +237,7 @@ def show(study: Study, machines: list[Boltzmann], test: cr.data.Dataset) -> None
         rows[f"{count} up and down"] = downwards(some, upwards(some, x))
     title = "Up through the machines, and down again"
     study.draw("rebuilt", viz.gallery.rows, rows, title=title, size=(7.0, 2.5))
-    rows = fantasies(study, machines, x)
-    title = "Fantasies: the uppermost machine left to itself"
-    study.draw("fantasies", viz.gallery.rows, rows, title=title, size=(7.0, 4.5))
+    fantasies(study, machines, x, train)
 
 
 # -- 2 and 3: fine-tuning --------------------------------------------------------------
@@ -312,8 +333,9 @@ def run(study: Study) -> dict[str, Any]:
     if study.quick:
         train, test = train.take(5000), test.take(1000)
     print(f"1  Machines on {len(train)} digits, by contrastive divergence\n")
-    machines = stack(study, train.x[:])
-    show(study, machines, test)
+    x = train.x[:]
+    machines = stack(study, x)
+    show(study, machines, x, test)
     print("\n2 and 3  Fine-tuned with labels: errors on test images\n")
     print("   labels   epochs   from random   pretrained\n")
     found = {}

@@ -53,7 +53,7 @@ from chainrule.training import Batches, Loop, compile_program
 SUMMARY = "digits through a bottleneck: PCA, deep codes of 30 and 2, a variational one"
 REFERENCES = [
     Reference("codes.30.network", at_most=3.0, source="Hinton & Salakhutdinov 2006"),
-    Reference("variational.20.bound", at_most=105.0, source="pytorch/examples, vae"),
+    Reference("variational.20.bound", at_most=105.0, source="pytorch/examples, VAE"),
 ]
 SIZES, QUICK_SIZES = (1000, 500, 250), (128, 64)
 #: By the numbers of the code; the variational ones have a hidden layer of their own.
@@ -271,10 +271,12 @@ def variational(
 
 
 def draw_maps(figure: Any, maps: Mapping[str, np.ndarray], labels: np.ndarray) -> None:
-    """Codes of two numbers, each method's in a picture of its own."""
-    some = slice(2000)
+    """Two thousand codes of two numbers; those far outside are left out."""
     for part, (name, codes) in zip(figure.subfigures(1, len(maps)), maps.items()):
-        viz.gallery.points(part, codes[some], labels[some])
+        some = codes[:2000]
+        low, high = np.percentile(some, [3, 97], axis=0)
+        inside = ((low <= some) & (some <= high)).all(1)
+        viz.gallery.points(part, some[inside], labels[:2000][inside])
         part.suptitle(name)
 
 

@@ -198,7 +198,7 @@ def walk(study: Study, machine: Boltzmann, v: np.ndarray) -> dict[str, np.ndarra
     for step in range(1, looked[-1] + 1):
         made = program.run("step", {"v": made["v"]})
         if step in looked:
-            found[f"{step} steps"] = made["p"]
+            found[f"step {step}"] = made["p"]
     return found
 
 

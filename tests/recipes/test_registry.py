@@ -32,6 +32,9 @@ KINDS = {
     "rnn": "study",
     "gpt": "study",
     "translate": "study",
+    "autoencoder": "study",
+    "gan": "study",
+    "dbn": "study",
 }
 TRAINING = [name for name, kind in KINDS.items() if kind == "training"]
 STUDIES = [name for name, kind in KINDS.items() if kind == "study"]

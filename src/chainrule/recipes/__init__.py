@@ -61,6 +61,9 @@ RECIPES = {
     "rnn": "chainrule.recipes.rnn",
     "gpt": "chainrule.recipes.gpt",
     "translate": "chainrule.recipes.translate",
+    "autoencoder": "chainrule.recipes.autoencoder",
+    "gan": "chainrule.recipes.gan",
+    "dbn": "chainrule.recipes.dbn",
 }
 
 

@@ -29,12 +29,13 @@ from chainrule.training.compiling import compile_program
 from chainrule.training.history import History
 from chainrule.training.logs import CSVLogger, JSONLinesLogger
 from chainrule.training.loop import Loop
-from chainrule.training.source import Source, Work
+from chainrule.training.source import Batches, Source, Work
 from chainrule.training.state import RunState
 from chainrule.training.stopping import BestCheckpoint, EarlyStopping
 from chainrule.training.trainer import Trainer
 
 __all__ = [
+    "Batches",
     "BestCheckpoint",
     "CSVLogger",
     "Callback",

@@ -75,6 +75,27 @@ def images(
             axes.set_title(titles[i], fontsize=8, pad=2)
 
 
+def rows(figure: Any, groups: Mapping[str, Any]) -> None:
+    """Grey images from 0 to 1, a row for each name: the same thing told several ways.
+
+    Args:
+        figure: what to draw into.
+        groups: (n, h·w) or (n, h, w) by the names of the rows, as many images in each.
+    """
+    shown = {
+        name: np.asarray(group) if np.ndim(group) == 3 else as_pictures(group)
+        for name, group in groups.items()
+    }
+    most = max(len(group) for group in shown.values())
+    places = figure.subplots(len(shown), most, squeeze=False)
+    for line, (name, group) in zip(places, shown.items()):
+        for axes in line:
+            axes.set(xticks=[], yticks=[], frame_on=False)
+        for axes, image in zip(line, group):
+            axes.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
+
+
 def heat(
     figure: Any,
     matrix: Any,
@@ -157,15 +178,19 @@ def points(
     up: str = "",
 ) -> None:
     """Points (n, 2) coloured by their labels (n,): codes, embeddings, clusters."""
+    import matplotlib
+
     places, labels = np.asarray(places), np.asarray(labels)
     axes = figure.subplots()
     found = np.unique(labels)
     for i, label in enumerate(found):
         mine = places[labels == label]
         name = names[int(label)] if len(names) else str(label)
-        look = {"marker": f"${label}$" if len(str(label)) == 1 else "o"}
+        sign = len(str(label)) == 1 and str(label).isalnum()
+        look = {"marker": f"${label}$" if sign else "o"}
         colour = drawing.PAPER.lines[i % len(drawing.PAPER.lines)]
-        axes.scatter(*mine.T, s=14, color=colour, label=name, linewidths=0.3, **look)
+        with matplotlib.rc_context({"text.parse_math": True}):  # "$3$" is a sign then
+            axes.scatter(*mine.T, s=18, color=colour, label=name, linewidths=0, **look)
     axes.set(xlabel=across, ylabel=up)
     if len(found) <= 16:
         axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=8)

@@ -50,6 +50,7 @@ RECIPES = {
     "xor": "chainrule.recipes.xor",
     "mnist": "chainrule.recipes.mnist",
     "tabular": "chainrule.recipes.tabular",
+    "q-learning": "chainrule.recipes.q_learning",
 }
 
 
@@ -57,7 +58,7 @@ def names() -> list[str]:
     """The names of all recipes, simple ones first.
 
     >>> names()
-    ['two-two-one', 'algorithm1', 'xor', 'mnist', 'tabular']
+    ['two-two-one', 'algorithm1', 'xor', 'mnist', 'tabular', 'q-learning']
     """
     return list(RECIPES)
 

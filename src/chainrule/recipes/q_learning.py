@@ -73,7 +73,7 @@ class World:
 #: Chosen on seeds that no run uses (100 and up).
 WORLDS = {
     "cliff": World(
-        "CliffWalking-v1", (4, 12), "↑→↓←", 1000, 500, (0.5, 0.5), (0.1, 0.1), 1.0
+        "CliffWalking-v1", (4, 12), "↑→↓←", 1000, 1000, (0.5, 0.05), (0.1, 0.1), 1.0
     ),
     "lake": World(
         "FrozenLake-v1", (4, 4), "←↓→↑", 100, 6000, (0.2, 0.002), (1.0, 0.1), 0.99
@@ -181,12 +181,13 @@ def draw_tables(
     across = len(tables) if world.shape[0] == world.shape[1] else 2
     places = figure.subplots(-(-len(tables) // across), across, squeeze=False)
     for axes, table, title in zip(places.reshape(-1), tables, titles):
-        worth = table.max(axis=1).reshape(world.shape)
+        known = table.any(axis=1)  # where it has been, and acted
+        worth = np.where(known, table.max(axis=1), np.nan).reshape(world.shape)
         drawn = axes.imshow(worth, cmap="viridis")
         for (i, j), value in np.ndenumerate(worth):
+            if np.isnan(value):
+                continue
             row = table[i * world.shape[1] + j]
-            if not row.any():
-                continue  # never been there
             colour = "white" if drawn.norm(value) < 0.6 else "black"
             arrow = world.arrows[row.argmax()]
             axes.text(j, i, arrow, ha="center", va="center", color=colour)
@@ -272,8 +273,8 @@ def show_sarsa(
     earned, rivals = (np.mean(run["returns"][-100:]) for run in (mine, other))
     print("\n   SARSA, which learns what its own trying costs:\n")
     put_map(world, table)
-    print(f"\n   Its greedy policy returns {exact:g}, a detour. But while learning it")
-    print(f"   earned {rivals:.1f} an episode, and Q-learning on the edge {earned:.1f}.")
+    print(f"\n   Its greedy policy returns {exact:g}; in the last 100 episodes of", end="")
+    print(f" learning it\n   earned {rivals:.1f} each, and Q-learning {earned:.1f}.")
     return {"SARSA": other["returns"]}
 
 
@@ -281,7 +282,7 @@ def draw_returns(
     study: Study, key: str, curves: Mapping[str, Any], episodes: int
 ) -> None:
     """The mean return of the last episodes, as learning goes on."""
-    width = max(10, episodes // 50)
+    width = max(10, episodes // 20)
     shown = {
         name: (np.arange(width, episodes + 1), smooth(np.array(returns), width))
         for name, returns in curves.items()

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.checks import count as counted
 from chainrule.checks import seed as seeded
+from chainrule.checks import whole
 from chainrule.errors import ArgumentError, CheckpointError, NonFiniteError, nearest
 from chainrule.graph.node import Array
 
@@ -85,16 +85,24 @@ class Environments:
     ) -> None:
         self.name = make if isinstance(make, str) else getattr(make, "__name__", "")
         build = _maker(make) if isinstance(make, str) else make
-        self._all: list[Any] = [build() for _ in range(counted("count", count))]
+        self._all: list[Any] = [build() for _ in range(whole("count", count))]
         seeds = np.random.SeedSequence(seeded("seed", seed)).generate_state(count)
         self.steps = 0
         self.episodes: list[tuple[int, float, int]] = []
         self._actions: list[list[Any]] = [[] for _ in self._all]
         self._returns = [0.0] * count
         first = [e.reset(seed=int(s))[0] for e, s in zip(self._all, seeds)]
-        # From here on episodes begin with a reset, so that all begin alike.
         self._began: list[dict[str, Any]] = [{} for _ in self._all]
-        self.seen = np.array(first, np.float32)
+        try:
+            self.seen = np.array(first, np.float32)
+        except (TypeError, ValueError) as error:
+            raise ArgumentError(
+                f"What is seen in {self.name} is no array of numbers.",
+                expected="observations that are numbers, or arrays of one shape",
+                got=f"{first[0]!r:.100}",
+                fix="gymnasium.wrappers.FlattenObservation",
+            ) from error
+        # Every episode begins with a reset without a seed, the first one too.
         for i in range(count):
             self._begin(i)
 
@@ -249,14 +257,17 @@ def _maker(name: str) -> Callable[[], Any]:
             got="no gymnasium",
             fix="pip install 'chainrule[rl]'",
         ) from error
-    try:
-        gymnasium.spec(name)
-        return lambda: gymnasium.make(name)
-    except gymnasium.error.Error as error:
-        near = nearest(name, list(gymnasium.registry))
-        raise ArgumentError(
-            f"gymnasium has no environment {name!r}.",
-            expected="a name in gymnasium.registry",
-            got=f"{type(error).__name__}: {error}"[:200],
-            fix=f"did you mean {near!r}?" if near else None,
-        ) from error
+
+    def build() -> Any:
+        try:
+            return gymnasium.make(name)
+        except gymnasium.error.Error as error:
+            near = nearest(name, [n for n in gymnasium.registry if n != name])
+            raise ArgumentError(
+                f"gymnasium makes no environment {name!r}.",
+                expected="a name in gymnasium.registry, and what it needs installed",
+                got=f"{type(error).__name__}: {error}"[:200],
+                fix=f"did you mean {near!r}?" if near else None,
+            ) from error
+
+    return build

@@ -22,6 +22,8 @@ KINDS = {
     "mnist": "training",
     "tabular": "study",
     "q-learning": "study",
+    "dqn": "study",
+    "ppo": "study",
 }
 TRAINING = [name for name, kind in KINDS.items() if kind == "training"]
 STUDIES = [name for name, kind in KINDS.items() if kind == "study"]
@@ -65,7 +67,8 @@ def test_an_unknown_name(wrong: str, fix: str) -> None:
         recipes.find(wrong)
     assert str(caught.value).splitlines() == [
         f"There is no recipe {wrong!r}.",
-        "  expected: two-two-one, algorithm1, xor, mnist, tabular, q-learning",
+        "  expected: two-two-one, algorithm1, xor, mnist, tabular, q-learning, dqn, "
+        "ppo",
         f"  got:      {wrong}",
         f"  fix:      {fix}",
     ]

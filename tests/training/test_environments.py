@@ -69,10 +69,8 @@ def test_each_is_what_it_is_alone() -> None:
 
 
 def names() -> list[Any]:
-    known = [Walk]
-    for name in ("CartPole-v1", "Acrobot-v1", "Pendulum-v1", "FrozenLake-v1"):
-        known.append(pytest.param(name, id=name))
-    return known
+    others = "CartPole-v1", "Acrobot-v1", "Pendulum-v1", "FrozenLake-v1"
+    return [Walk, *(pytest.param(name, id=name) for name in others)]
 
 
 def drawn(make: Any, dice: np.random.Generator, count: int) -> Any:

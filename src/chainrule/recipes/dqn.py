@@ -118,7 +118,9 @@ class Agent(nn.Module):
         )
 
 
-def compiled(agent: Agent, seen: int, actions: int, how: Settings, **engine: Any) -> Any:
+def compiled(
+    agent: Agent, seen: int, actions: int, how: Settings, **engine: Any
+) -> Any:
     """Acting, learning and renewing the target network, as one program."""
     adam = optim.Adam(agent.online.parameters(), lr=how.lr)
 
@@ -185,8 +187,9 @@ class Experience(Source):
     def act(self, steps: int) -> None:
         """Do what is best, or with probability ε anything."""
         world, seen, room = self.world, self.seen, self.how.room
-        explore, tries = self.dice.random(steps), self.dice.integers(
-            self.actions, size=steps
+        explore, tries = (
+            self.dice.random(steps),
+            self.dice.integers(self.actions, size=steps),
         )
         greed = epsilon(world.steps + np.arange(steps), self.how)
         blind = explore < greed
@@ -318,7 +321,9 @@ def calibration(
     gained = sign * (1 - how.discount**length) / (1 - how.discount)
     worth = program.run("act", {"seen": frames[0][None]})["worth"]
     print("   one episode: at its beginning the network expects", end=" ")
-    print(f"{float(worth[0]):.1f}, discounted;\n   it went on for {length} steps,", end="")
+    print(
+        f"{float(worth[0]):.1f}, discounted;\n   it went on for {length} steps,", end=""
+    )
     print(f" which are {gained:.1f} in the same coin")
     return {"expected": float(worth[0]), "came": gained}
 
@@ -332,20 +337,8 @@ def show(
     frames: list[np.ndarray],
 ) -> None:
     """The curves, and the first episode of the test as a film."""
-    width = min(50, len(episodes))
-    mean = np.convolve(episodes[:, 1], np.ones(width) / width, "valid")
-    study.draw(
-        f"{name}-returns",
-        viz.gallery.lines,
-        {
-            "an episode": (episodes[:, 0], episodes[:, 1]),
-            f"mean of {width}": (episodes[width - 1 :, 0], mean),
-        },
-        title=f"{name}: the return of the episodes",
-        across="step in the environment",
-        up="return",
-        log=False,
-    )
+    what = f"{name}: the return of the episodes"
+    study.draw(f"{name}-returns", viz.scenes.returns, episodes, title=what)
     worth = loop.history.steps_of("learn")["worth"]
     study.draw(
         f"{name}-worth",

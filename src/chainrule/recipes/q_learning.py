@@ -78,9 +78,7 @@ WORLDS = {
     "lake": World(
         "FrozenLake-v1", (4, 4), "←↓→↑", 100, 6000, (0.2, 0.002), (1.0, 0.1), 0.99
     ),
-    "taxi": World(
-        "Taxi-v4", (5, 5), "↓↑→←PD", 200, 3000, (1.0, 1.0), (1.0, 0.1), 0.99
-    ),
+    "taxi": World("Taxi-v4", (5, 5), "↓↑→←PD", 200, 3000, (1.0, 1.0), (1.0, 0.1), 0.99),
 }
 
 # -- learning --------------------------------------------------------------------------
@@ -221,7 +219,9 @@ def world_by_world(study: Study, gymnasium: Any, key: str) -> dict[str, Any]:
     best = best_of_all(rule, world.limit)
     episodes = max(200, world.episodes // 20) if study.quick else world.episodes
     seeds = 1 if study.quick else SEEDS
-    print(f"\n{world.name}: {len(rule[1])} states, {len(world.arrows)} actions,", end="")
+    print(
+        f"\n{world.name}: {len(rule[1])} states, {len(world.arrows)} actions,", end=""
+    )
     print(f" {episodes} episodes, γ = {world.discount}")
     print(f"   the best of all policies by value iteration   {best:9.4f}")
     runs, found = [], []
@@ -273,7 +273,9 @@ def show_sarsa(
     earned, rivals = (np.mean(run["returns"][-100:]) for run in (mine, other))
     print("\n   SARSA, which learns what its own trying costs:\n")
     put_map(world, table)
-    print(f"\n   Its greedy policy returns {exact:g}; in the last 100 episodes of", end="")
+    print(
+        f"\n   Its greedy policy returns {exact:g}; in the last 100 episodes of", end=""
+    )
     print(f" learning it\n   earned {rivals:.1f} each, and Q-learning {earned:.1f}.")
     return {"SARSA": other["returns"]}
 

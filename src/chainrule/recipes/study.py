@@ -335,7 +335,7 @@ class Study:
         size: tuple[float, float] = (4.0, 3.0),
         **options: Any,
     ) -> None:
-        """A moving picture for the report, ``NAME.gif``; none where :meth:`draw` has none.
+        """A film for the report, ``NAME.gif``; none where :meth:`draw` draws nothing.
 
         Args:
             name: of the file.

@@ -44,10 +44,9 @@ class Environments:
     numbers of all of them can be written down as JSON and arrays, for a checkpoint.
 
     Args:
-        make: a name that ``gymnasium.make`` knows (``pip install
-            'chainrule[rl]'``), or a function without arguments that makes an environment
-            with ``reset``, ``step`` and ``np_random``, and all of whose randomness
-            comes from that.
+        make: a name that ``gymnasium.make`` knows (``pip install 'chainrule[rl]'``), or
+            a function without arguments that makes an environment with ``reset``,
+            ``step`` and ``np_random``, from which comes all that is random in it.
         count: how many.
         seed: of their random numbers, each has its own.
 

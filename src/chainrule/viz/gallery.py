@@ -1,4 +1,4 @@
-"""The usual pictures of a recipe: images in rows, matrices, curves, points, bars, films.
+"""The usual pictures of a recipe: images, matrices, curves, points, bars, films.
 
 Each draws into a figure of matplotlib, so that a recipe can pass it on by name::
 

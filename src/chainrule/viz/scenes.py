@@ -1,6 +1,7 @@
 """The classical environments of agents, drawn from what an agent sees of them.
 
-Each is ``scene(figure, observation)``, a frame of :func:`.gallery.film`.
+Each is ``scene(figure, observation)``, a frame of :func:`.gallery.film`; and how well
+an agent did over the episodes.
 """
 
 from __future__ import annotations
@@ -54,6 +55,26 @@ def pendulum(figure: Any, seen: Any, *, title: str = "") -> None:
     axes.plot([0], [0], "o", color=_ink())
 
 
+def returns(figure: Any, episodes: Any, *, width: int = 50) -> None:
+    """The return of each episode, and the mean of the last ones.
+
+    Args:
+        figure: what to draw into.
+        episodes: (n, 2 or more): the step at an episode's end, and its return.
+        width: over how many the mean is.
+    """
+    episodes = np.asarray(episodes, float)
+    width = min(width, len(episodes))
+    mean = np.convolve(episodes[:, 1], np.ones(width) / width, "valid")
+    axes, colours = figure.subplots(), drawing.PAPER.lines
+    axes.plot(*episodes[:, :2].T, ".", color=colours[0], markersize=2, alpha=0.4)
+    axes.plot(
+        episodes[width - 1 :, 0], mean, color=colours[1], label=f"mean of {width}"
+    )
+    axes.set(xlabel="step in the environment", ylabel="return of an episode")
+    axes.legend()
+
+
 #: By the name that gymnasium has for the environment.
 SCENES: dict[str, Callable[..., None]] = {
     "CartPole-v1": cart_pole,
@@ -69,7 +90,7 @@ def _ink() -> str:
 def _stage(
     figure: Any, across: tuple[float, float], up: tuple[float, float], title: str
 ) -> Any:
-    axes = figure.add_axes((0.02, 0.02, 0.96, 0.86))
+    axes = figure.subplots()
     axes.set(xlim=across, ylim=up, aspect="equal", title=title)
     axes.set_axis_off()
     return axes

@@ -35,6 +35,9 @@ KINDS = {
     "autoencoder": "study",
     "gan": "study",
     "dbn": "study",
+    "q-learning": "study",
+    "dqn": "study",
+    "ppo": "study",
 }
 TRAINING = [name for name, kind in KINDS.items() if kind == "training"]
 STUDIES = [name for name, kind in KINDS.items() if kind == "study"]

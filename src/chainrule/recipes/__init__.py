@@ -64,6 +64,9 @@ RECIPES = {
     "autoencoder": "chainrule.recipes.autoencoder",
     "gan": "chainrule.recipes.gan",
     "dbn": "chainrule.recipes.dbn",
+    "q-learning": "chainrule.recipes.q_learning",
+    "dqn": "chainrule.recipes.dqn",
+    "ppo": "chainrule.recipes.ppo",
 }
 
 

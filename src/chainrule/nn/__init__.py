@@ -34,6 +34,14 @@ from chainrule.nn.activations import (
 )
 from chainrule.nn.arguments import hint
 from chainrule.nn.attention import CausalSelfAttention, MultiheadAttention
+from chainrule.nn.augmentation import (
+    RandomAffine,
+    RandomCrop,
+    RandomErasing,
+    RandomHorizontalFlip,
+    RandomRotation,
+    RandomVerticalFlip,
+)
 from chainrule.nn.cache import KVCache
 from chainrule.nn.containers import (
     ModuleDict,
@@ -225,6 +233,12 @@ __all__ = [
     "QuantileTarget",
     "RMSNorm",
     "RNNCell",
+    "RandomAffine",
+    "RandomCrop",
+    "RandomErasing",
+    "RandomHorizontalFlip",
+    "RandomRotation",
+    "RandomVerticalFlip",
     "ReLU",
     "ReLU6",
     "RotaryPositions",

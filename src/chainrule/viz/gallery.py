@@ -1,4 +1,4 @@
-"""The usual pictures of a recipe: images in rows, matrices, curves, points, bars.
+"""The usual pictures of a recipe: images, matrices, curves, points, bars, films.
 
 Each draws into a figure of matplotlib, so that a recipe can pass it on by name::
 
@@ -7,12 +7,14 @@ Each draws into a figure of matplotlib, so that a recipe can pass it on by name:
 
 from __future__ import annotations
 
+import io
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from chainrule.errors import ArgumentError
 from chainrule.viz import drawing
 from chainrule.viz.curve import log_helps
 from chainrule.viz.images import as_pictures
@@ -40,6 +42,47 @@ def picture(
     with drawing.figure(drawing.PAPER, *size) as figure:
         how(figure, *args, **options)
         return drawing.png(figure, what)
+
+
+def film(
+    how: Callable[..., Any],
+    frames: Iterable[Any],
+    *,
+    size: tuple[float, float],
+    seconds: float = 0.1,
+    what: str = "film",
+    **options: Any,
+) -> bytes:
+    """A GIF file of the pictures that ``how(figure, frame, **options)`` draws.
+
+    Args:
+        how: draws one frame into a figure of matplotlib.
+        frames: what it is given, one after the other; at least one.
+        size: width and height in inches.
+        seconds: that each picture stays.
+        what: what the film is, for messages.
+        options: for ``how``.
+
+    Raises:
+        ArgumentError: there is no matplotlib, or no frame.
+    """
+    drawing.need_matplotlib(what)
+    from PIL import Image  # matplotlib needs it too
+
+    shots = []
+    with drawing.figure(drawing.PAPER, *size) as figure:
+        for frame in frames:
+            figure.clear()
+            how(figure, frame, **options)
+            shot = Image.open(io.BytesIO(drawing.png(figure, what, dpi=72)))
+            shots.append(shot.convert("RGB").quantize(64))
+    if not shots:
+        raise ArgumentError(
+            f"The {what} has no frames.", expected="one at least", got="none"
+        )
+    file, timing = io.BytesIO(), {"duration": round(1000 * seconds), "loop": 0}
+    shots[0].save(file, "GIF", save_all=True, append_images=shots[1:], **timing)
+    return file.getvalue()
 
 
 def images(

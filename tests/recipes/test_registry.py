@@ -21,6 +21,9 @@ KINDS = {
     "xor": "study",
     "mnist": "training",
     "tabular": "study",
+    "q-learning": "study",
+    "dqn": "study",
+    "ppo": "study",
 }
 TRAINING = [name for name, kind in KINDS.items() if kind == "training"]
 STUDIES = [name for name, kind in KINDS.items() if kind == "study"]
@@ -64,7 +67,8 @@ def test_an_unknown_name(wrong: str, fix: str) -> None:
         recipes.find(wrong)
     assert str(caught.value).splitlines() == [
         f"There is no recipe {wrong!r}.",
-        "  expected: two-two-one, algorithm1, xor, mnist, tabular",
+        "  expected: two-two-one, algorithm1, xor, mnist, tabular, q-learning, dqn, "
+        "ppo",
         f"  got:      {wrong}",
         f"  fix:      {fix}",
     ]

@@ -201,6 +201,19 @@ def test_the_best_of_them_is_kept() -> None:
     assert best.weights["4.bias"].tolist() == [2.0, 2.0]
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_what_came_of_an_episode(sign: int) -> None:
+    class Program:
+        def run(self, entry: str, inputs: Any) -> Any:
+            assert inputs["seen"].shape == (1, 4)
+            return {"worth": np.array([5.0])}
+
+    how = replace(TINY, discount=0.5)
+    frames = [np.zeros(4, np.float32)] * 5
+    told = dqn.calibration(Program(), frames, sign * 3.0, how)
+    assert told == {"expected": 5.0, "came": sign * (1 + 0.5 + 0.25)}
+
+
 def test_a_quick_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     told = recipes.perform(Study("dqn", quick=True, out=tmp_path / "d"))["result"]
     text = capsys.readouterr().out

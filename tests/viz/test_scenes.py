@@ -51,6 +51,20 @@ def test_pendulum() -> None:
     assert left[1] == pytest.approx([-1, 0], abs=1e-12)
 
 
+def test_returns() -> None:
+    """A dot an episode, and the mean of the last ones where they end."""
+    dice = np.random.default_rng(0)
+    episodes = np.stack([dice.integers(9, 99, 40).cumsum(), dice.normal(size=40)], 1)
+    with drawing.figure(drawing.PAPER, 4, 3) as figure:
+        scenes.returns(figure, episodes, width=8)
+        dots, mean = (line.get_xydata() for line in figure.axes[0].lines)
+    assert np.array_equal(dots, episodes)
+    for i, (step, value) in enumerate(mean):
+        assert step == episodes[i + 7, 0]
+        assert value == pytest.approx(sum(episodes[i : i + 8, 1]) / 8)
+    assert len(mean) == 33
+
+
 def test_a_film() -> None:
     image = pytest.importorskip("PIL.Image")
 

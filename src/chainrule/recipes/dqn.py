@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -187,19 +187,16 @@ class Experience(Source):
     def act(self, steps: int) -> None:
         """Do what is best, or with probability ε anything."""
         world, seen, room = self.world, self.seen, self.how.room
-        explore, tries = (
-            self.dice.random(steps),
-            self.dice.integers(self.actions, size=steps),
-        )
+        explore = self.dice.random(steps)
+        tries = self.dice.integers(self.actions, size=steps)
         greed = epsilon(world.steps + np.arange(steps), self.how)
-        blind = explore < greed
+        blind = (explore < greed).tolist()
         for i in range(steps):
             before = world.seen
-            action = (
-                tries[i : i + 1]
-                if blind[i]
-                else self.program.run("act", {"seen": before})["action"]
-            )
+            if blind[i]:
+                action = tries[i : i + 1]
+            else:
+                action = self.program.run("act", {"seen": before})["action"]
             row = self.memory[world.steps % room]
             moved = world.step(action)
             row[:seen], row[seen : 2 * seen] = before[0], moved.after[0]
@@ -315,17 +312,16 @@ def learn(study: Study, name: str, how: Settings) -> dict[str, Any]:
 def calibration(
     program: Any, frames: list[np.ndarray], total: float, how: Settings
 ) -> dict[str, float]:
-    """What the network expects of an episode at its beginning, and what came of it."""
-    sign = 1.0 if total > 0 else -1.0
-    length = len(frames) - 1
-    gained = sign * (1 - how.discount**length) / (1 - how.discount)
-    worth = program.run("act", {"seen": frames[0][None]})["worth"]
-    print("   one episode: at its beginning the network expects", end=" ")
-    print(
-        f"{float(worth[0]):.1f}, discounted;\n   it went on for {length} steps,", end=""
-    )
-    print(f" which are {gained:.1f} in the same coin")
-    return {"expected": float(worth[0]), "came": gained}
+    """What the network expects of an episode at its beginning, and what came of it.
+
+    Every step but the goal's is worth 1, or −1: so the return says how many they were.
+    """
+    steps = round(abs(total))
+    came = np.sign(total) * (1 - how.discount**steps) / (1 - how.discount)
+    expected = float(program.run("act", {"seen": frames[0][None]})["worth"][0])
+    print(f"   one episode: Q is {expected:.1f} at its beginning;", end=" ")
+    print(f"what came was {total:g}, discounted {came:.1f}")
+    return {"expected": expected, "came": float(came)}
 
 
 def show(
@@ -363,7 +359,7 @@ def run(study: Study) -> dict[str, Any]:
     study.package("gymnasium", "chainrule[rl]")
     how = QUICK if study.quick else Settings()
     print("ℒ = mean of (r + γ maxₐ′ Q(s′, a′; θ⁻) − Q(s, a; θ))²")
-    return {name: learn(study, name, replace(how)) for name in NAMES}
+    return {name: learn(study, name, how) for name in NAMES}
 
 
 if __name__ == "__main__":

@@ -108,7 +108,7 @@ class Environments:
     def _begin(self, i: int) -> None:
         """A new episode of one environment."""
         environment = self._all[i]
-        self._began[i] = _dice(environment).bit_generator.state
+        self._began[i] = dict(_dice(environment).bit_generator.state)
         self._actions[i] = []
         self._returns[i] = 0.0
         self.seen[i] = environment.reset()[0]
@@ -125,12 +125,16 @@ class Environments:
         after = np.empty_like(self.seen)
         rewards = np.empty(count, np.float32)
         terminated, truncated = np.zeros(count, bool), np.zeros(count, bool)
+        over: list[int] = []
         for i, environment in enumerate(self._all):
             action = rows[i]
             after[i], reward, ended, cut, _ = environment.step(action)
             self._actions[i].append(action)
             self._returns[i] += reward
-            rewards[i], terminated[i], truncated[i] = reward, ended, cut
+            rewards[i] = reward
+            if ended or cut:
+                terminated[i], truncated[i] = ended, cut
+                over.append(i)
             if not math.isfinite(reward):
                 raise self._not_finite("reward", reward, i)
         self.steps += count
@@ -138,9 +142,9 @@ class Environments:
         if not math.isfinite(flat.dot(flat)) and not np.isfinite(after).all():
             raise self._not_finite("observation", after, 0)
         self.seen = after
-        if terminated.any() or truncated.any():
+        if over:
             self.seen = after.copy()
-            for i in np.flatnonzero(terminated | truncated).tolist():
+            for i in over:
                 ended = self.steps, float(self._returns[i]), len(self._actions[i])
                 self.episodes.append(ended)
                 self._begin(i)

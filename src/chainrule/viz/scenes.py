@@ -61,10 +61,10 @@ def returns(figure: Any, episodes: Any, *, width: int = 50) -> None:
     Args:
         figure: what to draw into.
         episodes: (n, 2 or more): the step at an episode's end, and its return.
-        width: over how many the mean is.
+        width: over how many the mean is; of few episodes, over a quarter of them.
     """
     episodes = np.asarray(episodes, float)
-    width = min(width, len(episodes))
+    width = min(width, max(1, len(episodes) // 4))
     mean = np.convolve(episodes[:, 1], np.ones(width) / width, "valid")
     axes, colours = figure.subplots(), drawing.PAPER.lines
     axes.plot(*episodes[:, :2].T, ".", color=colours[0], markersize=2, alpha=0.4)

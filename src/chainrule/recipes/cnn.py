@@ -12,14 +12,15 @@ others are scaled up, so that none relies on another one,
 It is the network of the MNIST examples of PyTorch and Keras. 1,199,882 weights and
 biases, 1,179,776 of which stand in one layer, 9,216 → 128; nearly all of the time is
 spent in another one, the second convolution: 18,432 weights, each used 576 times an
-image. Compare the recipes ``mnist`` (98.5 %) and ``lenet`` (99.1 %).
+image. Compare the recipes ``mnist`` (98.5 %) and ``lenet`` (99.4 %).
 
 What to look at: the accuracy after each epoch on the test set, which decides nothing;
-the loss on the training set, with dropout, above that on the test set, without.
+the loss on the training set, which is above that on the test set until the last epochs,
+as only in training units are left out.
 
-The settings are those of ``mnist`` with a lower peak of the learning rate and fewer
-epochs, fixed before the first look at the test set. 99.25 % is what Keras' example
-reports after 12 epochs.
+The settings are those of ``mnist`` with a lower peak of the learning rate, and as many
+epochs as Keras' example, which reports 99.25 % after them. None was chosen by the test
+set; eight epochs gave 99.28 %.
 
 Source: Keras, examples/mnist_cnn.py; PyTorch, examples/mnist. Dropout: Srivastava et
 al. 2014. The schedule: Smith & Topin 2018, "Super-convergence".
@@ -35,7 +36,7 @@ from chainrule import nn, optim
 from chainrule.recipes import Reference
 
 SUMMARY = "handwritten digits: two convolutions, 32-64, dropout, 9216-128-10"
-EPOCHS = 8
+EPOCHS = 12
 BATCH_SIZE = 64
 LR = 2e-3  # the peak
 BETAS = (0.9, 0.99)

@@ -19,6 +19,7 @@ from tests.parity.module_rows import (
     BATCH,
     BIAS,
     IMAGES,
+    INSTANCE,
     NN,
     NOWHERE,
     ONE,
@@ -45,6 +46,7 @@ def normal(*shape, scale=2.0):
 
 PICTURES = normal(3, 4, 7, 6)
 layer("BatchNorm2d", PICTURES, 4, track_running_stats=AFFINE, **BATCH)
+layer("BatchNorm2d", PICTURES, 4, bias=[False])
 layer("Unflatten", X, 1, (2, 1, -1), train=ONE)
 EDGES = {"padding_mode": ["zeros", "reflect", "replicate", "circular"], "train": ONE}
 for _size, _x in ((3, IMAGES), (1, IMAGES), (4, normal(3, 4, 9)), (2, normal(4, 6))):
@@ -70,6 +72,26 @@ for _size, _x in ((3, PICTURES), ((2, 4), PICTURES), ((1, 2), normal(4, 5, 3))):
     )
     layer("Conv2d", _x, 4, 2, _size, padding=[(1, 2), "same"], **EDGES)
 layer("Conv2d", PICTURES, 4, 4, 3, stride=[2], padding=[2], dilation=[2], groups=[4])
+for _name, _x in (("ConvTranspose1d", IMAGES), ("ConvTranspose2d", PICTURES)):
+    layer(
+        *(_name, _x, 4, 6, 3),
+        stride=[1, 2, 3],
+        padding=[1, 0, 3],
+        groups=[1, 2],
+        bias=AFFINE,
+        dilation=[1, 2],
+        train=ONE,
+    )
+    layer(_name, _x, 4, 2, 2, stride=[3], output_padding=[1, 2], train=ONE)
+layer(
+    *("ConvTranspose2d", normal(4, 5, 3), 4, 4, (2, 4)),
+    stride=[(2, 1), (3, 2)],
+    padding=[(0, 2)],
+    dilation=[(1, 3)],
+    output_padding=[(1, 0), (0, 2)],
+    groups=[4],
+    train=ONE,
+)
 WINDOW = {"stride": [None, 1, (2, 3)], "padding": [0, 1], "ceil_mode": [False, True]}
 for _size, _x in ((3, PICTURES), ((3, 2), normal(2, 4, 7)), (2, PICTURES[:1])):
     layer("MaxPool2d", _x, _size, train=ONE, dilation=[1, (1, 2)], **WINDOW)
@@ -79,9 +101,25 @@ for _size, _x in ((3, PICTURES), ((3, 2), normal(2, 4, 7)), (2, PICTURES[:1])):
     for _pad, _ceil in ((1, True), (1, False), (0, True)):
         odd = {"stride": [2, 3], "padding": [_pad], "ceil_mode": [_ceil]}
         layer("AvgPool2d", _x, _size, count_include_pad=AFFINE, train=ONE, **odd)
-for _to in (1, 3, (2, 5), (None, 4)):
+LINE = {"stride": [None, 1, (3,)], "padding": [0, 1], "ceil_mode": [False, True]}
+for _size, _x in ((3, IMAGES), ((2,), normal(4, 7))):
+    layer("MaxPool1d", _x, _size, train=ONE, dilation=[1, (2,)], **LINE)
+    layer("MaxPool1d", _x, _size, return_indices=[True], train=ONE, **LINE)
+    layer("AvgPool1d", _x, _size, count_include_pad=AFFINE, train=ONE, **LINE)
+for _to in (1, 3, (2, 5), (None, 4), (9, 6)):
     layer("AdaptiveAvgPool2d", PICTURES, _to, train=ONE)
+    layer("AdaptiveMaxPool2d", PICTURES, _to, return_indices=AFFINE, train=ONE)
 layer("AdaptiveAvgPool2d", normal(4, 8, 6), 4, train=ONE)
+for _to in (1, 3, (4,), 6):
+    for _x in (IMAGES, IMAGES[0]):
+        layer("AdaptiveAvgPool1d", _x, _to, train=ONE)
+        layer("AdaptiveMaxPool1d", _x, _to, return_indices=AFFINE, train=ONE)
+for _name, _x in (("Dropout1d", IMAGES), ("Dropout2d", PICTURES)):
+    layer(_name, _x, p=[0.0], train=ONE)
+    layer(_name, _x, p=[0.5], train=(False,))
+layer("PixelShuffle", normal(2, 8, 3, 2), 2, train=ONE)
+layer("InstanceNorm2d", PICTURES, 4, track_running_stats=AFFINE, **INSTANCE)
+layer("InstanceNorm2d", PICTURES[0], 4, affine=[True], bias=AFFINE)
 KERNELS, PLANES = normal(4, 3, 2), normal(4, 2, 2, 3)
 both(
     "conv",
@@ -91,6 +129,50 @@ both(
         m.conv1d(x, w[:3, :1], stride=2, padding="valid", dilation=3, groups=3),
         *(m.conv2d(images[:, :2], v), m.conv2d(images, v, b, (2, 1), 1, 1, 2)),
         m.conv2d(images, v, bias=b, stride=2, padding=(0, 1), dilation=2, groups=2),
+    ),
+)
+both(
+    "conv_transpose",
+    *(normal(2, 4, 5), KERNELS, normal(2, 4, 4, 3), PLANES, normal(3), normal(4)),
+    f=lambda m, x, w, images, v, b, c: (
+        *(m.conv_transpose1d(x, w), m.conv_transpose1d(x, w, b, 2, 1, 1)),
+        m.conv_transpose1d(x[0], w, bias=b, stride=(2,), padding=1, dilation=2),
+        m.conv_transpose1d(x, w[:, :2], output_padding=0, groups=2),
+        *(m.conv_transpose2d(images, v), m.conv_transpose2d(images[0], v, stride=2)),
+        m.conv_transpose2d(images, v, c, (2, 1), (0, 1), (1, 0), 2, 1),
+        m.conv_transpose2d(
+            *(images, v),
+            bias=c,
+            stride=2,
+            padding=1,
+            output_padding=1,
+            groups=2,
+            dilation=(3, 1),
+        ),
+    ),
+)
+both(
+    "pool of signals",
+    IMAGES,
+    f=lambda m, x: (
+        *(m.max_pool1d(x, 2), m.max_pool1d(x, 3, 2, 1, 1, ceil_mode=True)),
+        m.max_pool1d(x, kernel_size=2, stride=1, padding=1, dilation=2),
+        m.max_pool1d(x, 3, return_indices=True)[1],
+        *(m.avg_pool1d(x, 2), m.avg_pool1d(x, 3, 2, 1, True, False)),
+        m.avg_pool1d(x, kernel_size=3, stride=2, padding=1, ceil_mode=True),
+        m.avg_pool1d(x, 3, padding=1, count_include_pad=False),
+        *(m.adaptive_avg_pool1d(x, 2), m.adaptive_avg_pool1d(x, output_size=(4,))),
+        m.adaptive_max_pool1d(x, output_size=2),
+        *m.adaptive_max_pool1d(x, 4, return_indices=True),
+    ),
+)
+both(
+    "of channels",
+    PICTURES,
+    f=lambda m, x: (
+        *(m.dropout1d(x[0], p=0.0), m.dropout1d(x[0], 0.9, training=False)),
+        *(m.dropout2d(x, p=0.0), m.dropout2d(x, 0.9, training=False)),
+        *(m.pixel_shuffle(x, 2), m.pixel_shuffle(x[0], upscale_factor=1)),
     ),
 )
 both(
@@ -104,6 +186,8 @@ both(
         m.avg_pool2d(x, kernel_size=3, stride=2, padding=1, divisor_override=4),
         m.avg_pool2d(x, 3, ceil_mode=True, count_include_pad=False, padding=1),
         *(m.adaptive_avg_pool2d(x, 2), m.adaptive_avg_pool2d(x, output_size=(3, None))),
+        m.adaptive_max_pool2d(x, output_size=(3, None)),
+        m.adaptive_max_pool2d(x, 4, return_indices=True)[1],
     ),
 )
 
@@ -162,6 +246,16 @@ def calling(name, call, *args, inputs, train=True, text="", more=None, **options
         add(f"{label(name, shown)} {text}", *both, *inputs, **(more or {}))
 
 
+for _name, _x, _size in (
+    ("ConvTranspose1d", IMAGES, [13]),
+    ("ConvTranspose2d", PICTURES, [15, 14]),
+):
+    calling(
+        *(_name, lambda m, x, size=_size: m(x, output_size=size), 4, 2, 3),
+        inputs=(_x,),
+        stride=[2],
+        text=f"to {_size}",
+    )
 H, CELLS = normal(4, 3, 3), normal(4, 3, 3)
 BOTH_WAYS = {"num_layers": [2], "bidirectional": [True], "text": "from a state"}
 calling("LSTM", lambda m, x, *hc: m(x, hc), 4, 3, inputs=(STEPS, H, CELLS), **BOTH_WAYS)

@@ -59,6 +59,7 @@ AFFINE = [True, False]
 BATCH = {"eps": [1e-5, 1e-2], "momentum": [0.1, 0.7, None], "affine": AFFINE}
 for _x in (X, normal(5, 6, 3), normal(2, 6), 10 + normal(4, 6)):
     layer("BatchNorm1d", _x, 6, track_running_stats=AFFINE, **BATCH)
+layer("BatchNorm1d", X, 6, bias=[False])
 LAYER = {"eps": [1e-5, 1e-2], "elementwise_affine": AFFINE}
 for _x, _over in ((X, 6), (IMAGES, 6), (IMAGES, (4, 6)), (normal(6), 6)):
     layer("LayerNorm", _x, _over, bias=AFFINE, train=ONE, **LAYER)
@@ -67,13 +68,15 @@ for _x, _over in ((X, 6), (IMAGES, 6), (IMAGES, (4, 6)), (normal(6), 6)):
 GROUP = {"eps": [1e-5, 1e-2], "affine": AFFINE}
 for _x in (IMAGES, normal(2, 4, 3, 2), normal(3, 8)[:, :4, None] + normal(3, 4, 3)):
     layer("GroupNorm", _x, 2, 4, train=ONE, **GROUP)
-layer("GroupNorm", IMAGES, 1, 4, train=ONE)
+layer("GroupNorm", IMAGES, 1, 4, bias=[True, False], train=ONE)
 INSTANCE = {"eps": [1e-5, 1e-2], "momentum": [0.1, 0.7], "affine": AFFINE}
 layer("InstanceNorm1d", IMAGES, 4, track_running_stats=[True, False], **INSTANCE)
+layer("InstanceNorm1d", IMAGES, 4, affine=[True], bias=[False])
 layer("InstanceNorm1d", normal(4, 6), 4, track_running_stats=[False], affine=AFFINE)
 SIZES = {"mode": ["nearest", "linear"]}
 layer("Upsample", IMAGES, scale_factor=[2, 1.5, 0.5], train=ONE, **SIZES)
 layer("Upsample", IMAGES, size=[7, 3, 6], train=ONE, **SIZES)
+layer("Upsample", IMAGES, scale_factor=[1.2, 0.9, 17 / 6], train=ONE, **SIZES)
 layer("Upsample", IMAGES, size=[7], mode=["linear"], align_corners=[True], train=ONE)
 layer("Upsample", normal(2, 3, 4, 5), scale_factor=[2, (3, 2)], train=ONE)
 layer(

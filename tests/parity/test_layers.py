@@ -46,6 +46,36 @@ def signals(layers: Any) -> Any:
     )
 
 
+def enlarging(layers: Any) -> Any:
+    return layers.Sequential(
+        layers.AdaptiveMaxPool2d((4, 3)),
+        layers.InstanceNorm2d(2, affine=True),
+        layers.ConvTranspose2d(2, 6, 3, stride=2, padding=1, output_padding=1),
+        layers.Dropout2d(0.0),
+        layers.Tanh(),
+        layers.ConvTranspose2d(6, 4, (2, 4), (1, 2), groups=2, bias=False),
+        layers.PixelShuffle(2),
+        layers.AvgPool2d(3),
+        layers.Flatten(),
+        layers.Linear(6 * 9, CLASSES),
+    )
+
+
+def longer(layers: Any) -> Any:
+    return layers.Sequential(
+        layers.ConvTranspose1d(2, 4, 3, 2, padding=1, dilation=2),
+        layers.MaxPool1d(3, 2, 1),
+        layers.Dropout1d(0.0),
+        layers.AvgPool1d(2, ceil_mode=True),
+        layers.ConvTranspose1d(4, 4, 2, 3, groups=2),
+        layers.AdaptiveAvgPool1d(5),
+        layers.Tanh(),
+        layers.AdaptiveMaxPool1d(3),
+        layers.Flatten(),
+        layers.Linear(12, CLASSES),
+    )
+
+
 def recurrent(kind: str) -> Any:
     def build(layers: Any) -> Any:
         class Reader(layers.Module):
@@ -90,6 +120,8 @@ def translating(layers: Any) -> Any:
 NETWORKS = {
     "Conv2d": (convolutional, (2, 9, 7)),
     "Conv1d": (signals, (2, 11)),
+    "ConvTranspose2d": (enlarging, (2, 9, 7)),
+    "ConvTranspose1d": (longer, (2, 11)),
     "LSTM": (recurrent("LSTM"), (6, 4)),
     "GRU": (recurrent("GRU"), (6, 4)),
     "RNN": (recurrent("RNN"), (6, 4)),

@@ -117,7 +117,13 @@ def test_every_row_of_a_loss_is_the_function_too() -> None:
 #: Arguments of PyTorch's that are old names of ``reduction``.
 OLD = {"size_average", "reduce"}
 #: What stands for things of PyTorch that take anything, and pass it on to this.
-PASSED_ON = {"F.max_pool2d": TF._max_pool2d} | {
+PASSED_ON = {
+    f"F.{name}": TF.__dict__[f"_{name}"]
+    for name in (
+        *("max_pool1d", "max_pool2d"),
+        *("adaptive_max_pool1d", "adaptive_max_pool2d"),
+    )
+} | {
     f"nn.{kind}": functools.partial(torch.nn.RNNBase, kind) for kind in ("LSTM", "GRU")
 }
 

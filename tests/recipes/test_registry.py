@@ -21,10 +21,28 @@ KINDS = {
     "xor": "study",
     "mnist": "training",
     "tabular": "study",
-    "names": "study",
+    "rules": "study",
+    "classical": "study",
+    "lenet": "training",
+    "cnn": "training",
+    "hierarchy": "study",
+    "own-images": "study",
+    "autoencoder": "study",
+    "dbn": "study",
+    "gan": "study",
+    "clustering": "study",
     "rnn": "study",
+    "names": "study",
     "gpt": "study",
     "translate": "study",
+    "text": "study",
+    "speech": "study",
+    "timbre": "study",
+    "music": "study",
+    "multimodal": "study",
+    "q-learning": "study",
+    "dqn": "study",
+    "ppo": "study",
 }
 TRAINING = [name for name, kind in KINDS.items() if kind == "training"]
 STUDIES = [name for name, kind in KINDS.items() if kind == "study"]
@@ -132,7 +150,15 @@ def test_looking_at_recipes_loads_no_optional_package() -> None:
     )
     loaded = set(json.loads(made.stdout))
     assert "chainrule" in loaded
-    assert not loaded & {"sklearn", "scipy", "matplotlib", "pandas", "PIL", "torch"}
+    assert not loaded & {
+        "sklearn",
+        "scipy",
+        "matplotlib",
+        "pandas",
+        "clingo",
+        "PIL",
+        "torch",
+    }
 
 
 def test_a_recipe_runs_as_a_program(capsys: pytest.CaptureFixture[str]) -> None:

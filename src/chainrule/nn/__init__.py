@@ -34,19 +34,37 @@ from chainrule.nn.activations import (
 )
 from chainrule.nn.arguments import hint
 from chainrule.nn.attention import CausalSelfAttention, MultiheadAttention
+from chainrule.nn.augmentation import (
+    RandomAffine,
+    RandomCrop,
+    RandomErasing,
+    RandomHorizontalFlip,
+    RandomRotation,
+    RandomVerticalFlip,
+)
 from chainrule.nn.cache import KVCache
 from chainrule.nn.containers import (
     ModuleDict,
     ModuleList,
     Sequential,
 )
-from chainrule.nn.convolution import Conv1d, Conv2d
+from chainrule.nn.convolution import (
+    Conv1d,
+    Conv2d,
+    ConvTranspose1d,
+    ConvTranspose2d,
+)
 from chainrule.nn.layers import (
     Dropout,
+    Dropout1d,
+    Dropout2d,
     Embedding,
     Flatten,
     Identity,
     Linear,
+    PixelShuffle,
+    Steps,
+    Transpose,
     Unflatten,
     Upsample,
 )
@@ -90,13 +108,23 @@ from chainrule.nn.normalization import (
     BatchNorm2d,
     GroupNorm,
     InstanceNorm1d,
+    InstanceNorm2d,
     LayerNorm,
     RMSNorm,
 )
 from chainrule.nn.perceptron import (
     Perceptron,
 )
-from chainrule.nn.pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
+from chainrule.nn.pooling import (
+    AdaptiveAvgPool1d,
+    AdaptiveAvgPool2d,
+    AdaptiveMaxPool1d,
+    AdaptiveMaxPool2d,
+    AvgPool1d,
+    AvgPool2d,
+    MaxPool1d,
+    MaxPool2d,
+)
 from chainrule.nn.positions import (
     LearnedPositions,
     RotaryPositions,
@@ -132,7 +160,11 @@ __all__ = [
     "LSTM",
     "RNN",
     "SELU",
+    "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
+    "AdaptiveMaxPool1d",
+    "AdaptiveMaxPool2d",
+    "AvgPool1d",
     "AvgPool2d",
     "BCELoss",
     "BCEWithLogitsLoss",
@@ -142,9 +174,13 @@ __all__ = [
     "CausalSelfAttention",
     "Conv1d",
     "Conv2d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
     "CosineEmbeddingLoss",
     "CrossEntropyLoss",
     "Dropout",
+    "Dropout1d",
+    "Dropout2d",
     "Embedding",
     "Flatten",
     "GRUCell",
@@ -163,6 +199,7 @@ __all__ = [
     "HuberLoss",
     "Identity",
     "InstanceNorm1d",
+    "InstanceNorm2d",
     "KLDivLoss",
     "KVCache",
     "L1Loss",
@@ -177,6 +214,7 @@ __all__ = [
     "Loss",
     "MSELoss",
     "MarginRankingLoss",
+    "MaxPool1d",
     "MaxPool2d",
     "Mish",
     "Module",
@@ -190,10 +228,17 @@ __all__ = [
     "Parameter",
     "Perceptron",
     "PerceptronLoss",
+    "PixelShuffle",
     "PoissonNLLLoss",
     "QuantileTarget",
     "RMSNorm",
     "RNNCell",
+    "RandomAffine",
+    "RandomCrop",
+    "RandomErasing",
+    "RandomHorizontalFlip",
+    "RandomRotation",
+    "RandomVerticalFlip",
     "ReLU",
     "ReLU6",
     "RotaryPositions",
@@ -209,6 +254,7 @@ __all__ = [
     "Softshrink",
     "Softsign",
     "Standardize",
+    "Steps",
     "Tanh",
     "Tanhshrink",
     "Threshold",
@@ -218,6 +264,7 @@ __all__ = [
     "TransformerDecoderLayer",
     "TransformerEncoder",
     "TransformerEncoderLayer",
+    "Transpose",
     "TripletMarginLoss",
     "Unflatten",
     "Unstandardize",

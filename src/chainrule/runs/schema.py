@@ -53,24 +53,16 @@ __all__ = ["BUNDLED", "DRAWN", "FORMATS", "KINDS", "SECTIONS", "Data", "Run"]
 SCALING = ("Standardize", "Unstandardize", "LogTarget", "QuantileTarget")
 #: Layers that take or give several tensors, or are made of others: no link of a chain.
 _SEVERAL = (
-    "Transformer",
-    "TransformerDecoder",
-    "TransformerDecoderLayer",
-    "TransformerEncoder",
-    "GRU",
-    "GRUCell",
-    "LSTM",
-    "KVCache",
-    "LSTMCell",
-    "MultiheadAttention",
-    "RNN",
-    "RNNCell",
+    *("Transformer", "TransformerDecoder", "TransformerDecoderLayer", "KVCache"),
+    *("TransformerEncoder", "GRUCell", "LSTMCell", "RNNCell", "MultiheadAttention"),
 )
 _NO_LAYERS = ("Identity", "Module", "ModuleDict", "ModuleList", "Sequential")
 _NO_LAYERS = (*_NO_LAYERS, *SCALING, *_SEVERAL)
 #: Sizes that follow from the data or from the layer before.
 INFERRED = (
     "in_features",
+    "input_size",
+    "num_embeddings",
     "out_features",
     "in_channels",
     "d_model",
@@ -108,12 +100,22 @@ class Layer(Chosen):
     """A layer of the network."""
 
     title: ClassVar[str] = "a layer"
-    hidden: ClassVar[tuple[str, ...]] = ("dtype",)
+    hidden: ClassVar[tuple[str, ...]] = ("dtype", "batch_first")
     inferred: ClassVar[tuple[str, ...]] = INFERRED
     short: ClassVar[bool] = True
 
     name: ClassName = Field(alias="class", examples=["ReLU"])
     """its name"""
+
+    @property
+    def of_sequences(self) -> bool:
+        """Whether it reads sequences, (N, T, features) in a run of a file."""
+        return "batch_first" in inspect.signature(self.made).parameters
+
+    def build(self, **more: Any) -> Any:
+        """The layer; samples come first."""
+        order = {"batch_first": True} if self.of_sequences else {}
+        return super().build(**order, **more)
 
     def sizes(self) -> dict[str, int | list[int]]:
         """The sizes that are given: numbers of units."""
@@ -141,6 +143,8 @@ class Layer(Chosen):
         for name, size in self.sizes().items():
             many = isinstance(size, list)
             few[name] = [min(n, units) for n in size] if many else min(size, units)
+        if "padding_idx" in self.options:
+            few["padding_idx"] = 0
         return few
 
 
@@ -163,7 +167,7 @@ class Model(Section):
     standardize: bool | None = Field(None, examples=[False])
     """give every feature mean 0 and deviation 1, with what the training data say; where
     the last layer of a regression is Linear, its output is scaled back; else true for
-    tables, false for other data"""
+    tables, and for sequences that a recurrent layer reads; of texts the output alone"""
 
     @model_validator(mode="after")
     def _sizes(self) -> Self:
@@ -192,9 +196,13 @@ class Model(Section):
 
 
 def weights_of(sizes: Mapping[str, Any]) -> int:
-    """How many weights a layer of these sizes has, about: their product."""
+    """How many weights a layer of these sizes has, about: their product.
+
+    Layers of sequences have square matrices too.
+    """
     flat = [n for size in sizes.values() for n in np.ravel(size).tolist()]
-    return math.prod(flat) if flat else 0
+    square = 4 * max(sizes.get("hidden_size", 0), sizes.get("d_model", 0)) ** 2
+    return (math.prod(flat) if flat else 0) + square * sizes.get("num_layers", 1)
 
 
 def with_weights(total: int, layer: Layer, sizes: Mapping[str, Any]) -> int:

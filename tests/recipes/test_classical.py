@@ -97,7 +97,7 @@ def test_the_table_says_what_the_result_says(whole: dict[str, Any]) -> None:
     text = whole["text"]
     for name, asked in (("digits", 360), ("mnist", 300)):
         result = whole["result"][name]
-        assert f"{name}: " in text
+        assert f"{name}, " in text
         for machine in ("tree", "kNN", "SVM", "forest"):
             cells = "".join(f"{result[k][machine]:14.1%}" for k in ("pixels", "HOG"))
             assert f"   {machine:9}{cells}\n" in text
@@ -115,7 +115,7 @@ def test_the_table_says_what_the_result_says(whole: dict[str, Any]) -> None:
 def test_the_pictures(whole: dict[str, Any]) -> None:
     for name in ("digits", "mnist"):
         for kind in ("hog", "filters", "confusion"):
-            assert (whole["out"] / f"{name}-{kind}.png").stat().st_size > 3000
+            assert (whole["out"] / f"{name}-{kind}.png").stat().st_size > 2000
 
 
 def test_it_goes_on_where_it_was_cut_short(

@@ -68,11 +68,16 @@ def test_a_folder_of_ones_own(whole: dict[str, Any]) -> None:
         assert (whole["out"] / f"{name}.png").stat().st_size > 3000
 
 
-def test_both_engines(whole: dict[str, Any], folder: Path) -> None:
-    other = performed(None, "native", options={"data": str(folder)})["result"]
-    ours = whole["result"]["means"]
-    for name in ("plain", "network"):
-        assert other["means"][name] == pytest.approx(ours[name], abs=0.09)  # one image
+def test_both_engines_begin_alike(folder: Path) -> None:
+    """The first step to rounding; Adam makes much of it later where slopes are 0."""
+    losses = []
+    for engine in ("numpy", "native"):
+        study = Study("own-images", engine=engine, quick=True)
+        train, test = own_images.images(study, str(folder)).split(0.8, stratify=True)
+        trainer = own_images.learn(study, "network", train, test, True)
+        losses.append(trainer.history.steps["loss"])
+    assert losses[0][0] == pytest.approx(losses[1][0], rel=1e-4)
+    np.testing.assert_allclose(*losses, atol=0.02)
 
 
 @pytest.mark.parametrize("stop", [1, 2])
@@ -120,10 +125,11 @@ def test_the_animals() -> None:
     x, y = own_images.animals(Study("own-images"))
     assert x.shape == (9716, 28, 28)
     assert len(np.unique(x.reshape(len(x), -1), axis=0)) == 9716
-    assert (np.bincount(y) > 900).all()
+    assert np.bincount(y)[:3].tolist() == [937, 812, 992]
     assert len(own_images.ANIMALS) == len(np.bincount(y)) == 10
-    zebra, bear = (np.isin(x[y == k], (0, 255)).mean() for k in (9, 0))
-    assert zebra < 0.9 < bear  # zebras have grey stripes, bears are silhouettes
+    middles = np.array([x[y == k].mean(0).ravel() for k in range(10)])
+    apart = ((x.reshape(len(x), 1, -1)[::20] - middles) ** 2).sum(2)
+    assert (apart.argmin(1) == y[::20]).mean() > 0.35  # labels and images go together
 
 
 @needs_animals
@@ -133,7 +139,7 @@ def test_the_example_is_a_folder(tmp_path: Path) -> None:
     assert data.class_names == tuple(own_images.ANIMALS)
     assert data.x.shape == (400, 1, 28, 28)
     x, y = own_images.animals(study)
-    assert (data.x[0, 0] * 255 == x[y == 0][0]).all()
+    assert (data.x.stored[0, 0] == x[y == 0][0]).all()
     assert (tmp_path / "images" / "zebra" / "039.png").exists()
 
 

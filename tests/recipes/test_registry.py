@@ -48,7 +48,7 @@ TRAINING = [name for name, kind in KINDS.items() if kind == "training"]
 STUDIES = [name for name, kind in KINDS.items() if kind == "study"]
 #: What a recipe may import besides Python's own modules.
 PUBLIC = {"chainrule", "chainrule.recipes", "chainrule.training", "chainrule.viz"}
-PUBLIC |= {"numpy", "sklearn"}
+PUBLIC |= {"numpy", "sklearn", "scipy"}
 
 
 def source(name: str) -> Path:

@@ -38,7 +38,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 def test_the_collections() -> None:
     messages, films = text.messages(Study()), text.films(Study())
-    assert (len(messages.texts), int(messages.y.sum())) == (4522, 552)
+    assert (len(messages.texts), int(messages.y.sum())) == (4522, 567)
     assert len(set(messages.texts)) == 4522
     assert len(films.texts) == len(set(films.texts)) == len(films.y) == 10_566
     assert films.y.mean() == pytest.approx(0.496, abs=0.001)
@@ -59,11 +59,13 @@ def test_words() -> None:
 
 def test_numbers_of_words() -> None:
     known = text.vocabulary(TEXTS)
-    assert set(known) == {"win", "a", "now", "you", "cup", "win a"}
-    assert sorted(known.values()) == [1, 2, 3, 4, 5, 6]
+    singles = {"win", "a", "prize", "now", "see", "you", "cup", "no"}
+    pairs = {"win a", "a prize", "win now", "see you", "you now", "you win"}
+    assert set(known) == singles | pairs | {"a cup", "no cup"}
+    assert sorted(known.values()) == [*range(1, 17)]
     x = text.bags(["win win a unknown", "nothing"], known)
     assert x.shape == (2, text.LONGEST)
-    assert x[0, :4].tolist() == [known["win"], known["a"], 0, 0]
+    assert x[0, :4].tolist() == [known["win"], known["a"], known["win a"], 0]
     assert not x[1].any()
 
 
@@ -84,22 +86,34 @@ def test_ratios_by_counting() -> None:
 
 
 def test_the_score_is_the_formula() -> None:
-    cr.manual_seed(0)
-    model = text.Bag(9, 4).eval()
-    rarity = np.random.default_rng(0).uniform(1, 3, (9, 1))
-    rarity[0] = 0
-    model.load_state_dict(model.state_dict() | {"rarity": rarity})
+    rng = np.random.default_rng(0)
+    idf, r, b = rng.uniform(1, 3, (9, 1)), rng.standard_normal((9, 1)), 0.25
+    idf[0] = r[0] = 0
+    model = text.Bag(9).eval()
+    model.load_state_dict({"idf": idf, "weight.weight": r, "bias": [b]})
     x = np.array([[3, 5, 8, 0], [2, 0, 0, 0], [0, 0, 0, 0]], np.int32)
-    w = {name: np.asarray(v, float) for name, v in model.state_dict().items()}
     for row, score in zip(x, text.scores_of(model, x)):
-        t = np.array([w["rarity"][i, 0] for i in row])
-        t = t / max(np.sqrt((t**2).sum()), 1)
-        linear = sum(ti * w["worth.weight"][i, 0] for ti, i in zip(t, row))
-        hidden = np.tanh(sum(ti * w["places.weight"][i] for ti, i in zip(t, row)))
-        wanted = linear + w["out.weight"][0] @ hidden + w["out.bias"][0]
+        t = np.array([idf[i, 0] for i in row if i])
+        t = t / np.sqrt((t**2).sum())
+        wanted = sum(ti * r[i, 0] for ti, i in zip(t, row)) + b
         assert score == pytest.approx(wanted, abs=1e-5)
     both = model(cr.tensor(x)).numpy()
     np.testing.assert_allclose(both[:, 1] - both[:, 0], text.scores_of(model, x), 1e-5)
+
+
+def test_initial_weights() -> None:
+    known = text.vocabulary(TEXTS)
+    x = text.bags(TEXTS, known)
+    model = text.begun(x, LABELS, len(known) + 1, 0.5)
+    weights = {
+        k: np.asarray(v)[:, 0] for k, v in model.state_dict().items() if v.ndim > 1
+    }
+    wanted = 0.5 * text.ratios(x, LABELS, len(known) + 1)
+    np.testing.assert_allclose(weights["weight.weight"][1:], wanted[1:], rtol=1e-5)
+    texts = sum("cup" in text.words(t) for t in TEXTS)
+    idf = np.log((1 + len(TEXTS)) / (1 + texts)) + 1  # as scikit-learn's
+    assert weights["idf"][known["cup"]] == pytest.approx(idf)
+    assert weights["idf"][0] == weights["weight.weight"][0] == 0
 
 
 def test_measures() -> None:

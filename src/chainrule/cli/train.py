@@ -115,9 +115,17 @@ def train(
     recipe = None if target is None or is_file(target) else target
     every = 60.0 if checkpoint_every is None else checkpoint_every
     study = recipe is not None and recipes.kind(recipe) == "study"
+    begun = resume is not None and (study or (resume / SETTINGS).exists())
     if data is not None:
+        if not study and not begun:
+            raise errors.ArgumentError(
+                "Only recipes that look at data of yours take --data.",
+                expected="such as: chainrule train own-images --data FOLDER",
+                got=f"{target or 'a run'} --data {data}",
+                fix=f"chainrule new run.toml --data {data}",
+            )
         given["data"] = data
-    if resume is not None and (study or (resume / SETTINGS).exists()):
+    if resume is not None and begun:
         given |= {"quick": quick or None}
         _study(_resumed(target, resume, given, every), as_json, resume)
         return 0

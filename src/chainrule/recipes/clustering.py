@@ -45,7 +45,7 @@ REFERENCES = [
 CLUSTERS, IMAGES, COMPONENTS = 10, 20_000, 32
 WIDTHS = (784, 500, 250, 10)
 EPOCHS, BATCH_SIZE, LR = 40, 250, 3e-3
-ROUNDS, FINE = 8, 1e-3
+ROUNDS, FINE = 20, 1e-3
 Found = dict[str, float]
 
 
@@ -78,7 +78,7 @@ def cluster(study: Study, x: np.ndarray, asked: np.ndarray) -> dict[str, Any]:
     mixture = study.package("sklearn.mixture", "chainrule[sklearn]")
     seed = {"random_state": study.seed % 2**32}
     found = {}
-    kmeans = means.KMeans(CLUSTERS, n_init=5, **seed).fit(x)
+    kmeans = means.KMeans(CLUSTERS, n_init=3, **seed).fit(x)
     gaussians = mixture.GaussianMixture(CLUSTERS, reg_covar=1e-3, **seed).fit(x)
     for name, model in (("k-means", kmeans), ("mixture", gaussians)):
         found[name] = {"train": model.predict(x), "test": model.predict(asked)}

@@ -274,7 +274,8 @@ def played(study: Study, x: np.ndarray) -> Loop:
     curves = {name: [row[column] for row in rows] for name, column in names}
     title = "The losses of the two: no descent, a balance"
     study.draw("losses", viz.gallery.lines, curves, across="epoch", title=title)
-    growth = {f"epoch {n}": images for n, images in loop.observers[0].images.items()}
+    images = loop.observers[0].images
+    growth = {f"epoch {n}": images[n] for n in sorted(images, key=int)}
     title = "The same noise, as G learns"
     study.draw("growth", viz.gallery.rows, growth, title=title, size=(7.0, 4.5))
     return loop

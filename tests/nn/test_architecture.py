@@ -15,6 +15,9 @@ from chainrule.nn.architecture import (
 )
 
 EVERY = [
+    nn.RandomCrop((3, 2), padding=1),
+    nn.RandomRotation(10),
+    nn.RandomAffine(10, translate=(0.1, 0.2)),
     nn.Linear(3, 2),
     nn.Linear(2, 4, bias=False),
     nn.Linear(4, 4, dtype="float64"),

@@ -476,3 +476,24 @@ for _options in ({}, {"eps": 0.1}, {"training": True, "momentum": 0.3}):
     _with_statistics("batch_norm", **_options)
 for _options in ({}, {"use_input_stats": False, "eps": 0.1}, {"momentum": 0.3}):
     _with_statistics("instance_norm", **_options)
+
+# -- images read elsewhere -------------------------------------------------------------
+
+PICTURES, PLACES = normal(2, 3, 4, 5), 1.3 * RNG.uniform(-1, 1, (2, 3, 2, 2))
+READ = {"align_corners": [False, True], "mode": ["bilinear", "nearest"]}
+for _given in grid(padding_mode=["zeros", "border"], **READ):
+    both(
+        "grid_sample",
+        *(PICTURES, PLACES),
+        f=lambda m, x, g, _given=_given: m.grid_sample(x, g, **_given),
+        seconds=False,
+    )
+THETA = normal(2, 2, 3)
+for _align in (False, True):
+    both(
+        "affine_grid",
+        THETA,
+        f=lambda m, t, _align=_align: m.affine_grid(
+            theta=t, size=(2, 3, 4, 5), align_corners=_align
+        ),
+    )

@@ -55,6 +55,9 @@ LEFT_OUT = {
         nn.Perceptron nn.Standardize nn.Unstandardize nn.Heaviside nn.LogTarget
         nn.QuantileTarget nn.TransformedTargetLoss nn.KVCache nn.LearnedPositions
         nn.RotaryPositions nn.SinusoidalPositions nn.Steps nn.Transpose""",
+    "torchvision's, drawn at random: tests/nn/test_augmentation.py": """
+        nn.RandomAffine nn.RandomCrop nn.RandomErasing nn.RandomHorizontalFlip
+        nn.RandomRotation nn.RandomVerticalFlip""",
     "what the derivatives of rows are made with: tests/test_tensor.py": """
         Tensor.backward Tensor.requires_grad_ Tensor.zero_grad Tensor.grad
         Tensor.data""",

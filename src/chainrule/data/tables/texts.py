@@ -7,11 +7,9 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
-from annotated_types import Ge, Le
-
 from chainrule import checks
 from chainrule.data.checks import shortened
 from chainrule.data.tables.cells import Cells, Nothing
@@ -69,10 +67,14 @@ class Texts:
 
     name: str
     units: Units
-    length: Annotated[int, Ge(1), Le(LONGEST)]
+    length: int
     vocabulary: tuple[str, ...]
     lowercase: bool = True
     kind: Literal["text"] = "text"
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.length <= LONGEST:  # as a file may say
+            raise ValueError(f"a length of 1 to {LONGEST}, not {self.length}")
 
     def names(self) -> list[str]:
         """Those of its numbers."""

@@ -23,9 +23,26 @@ KINDS = {
     "tabular": "study",
     "rules": "study",
     "classical": "study",
-    "clustering": "study",
-    "text": "study",
+    "lenet": "training",
+    "cnn": "training",
+    "hierarchy": "study",
     "own-images": "study",
+    "autoencoder": "study",
+    "dbn": "study",
+    "gan": "study",
+    "clustering": "study",
+    "rnn": "study",
+    "names": "study",
+    "gpt": "study",
+    "translate": "study",
+    "text": "study",
+    "speech": "study",
+    "timbre": "study",
+    "music": "study",
+    "multimodal": "study",
+    "q-learning": "study",
+    "dqn": "study",
+    "ppo": "study",
 }
 TRAINING = [name for name, kind in KINDS.items() if kind == "training"]
 STUDIES = [name for name, kind in KINDS.items() if kind == "study"]
@@ -69,8 +86,7 @@ def test_an_unknown_name(wrong: str, fix: str) -> None:
         recipes.find(wrong)
     assert str(caught.value).splitlines() == [
         f"There is no recipe {wrong!r}.",
-        "  expected: two-two-one, algorithm1, xor, mnist, tabular, "
-        "rules, classical, clustering, text, own-images",
+        f"  expected: {', '.join(KINDS)}",
         f"  got:      {wrong}",
         f"  fix:      {fix}",
     ]

@@ -17,7 +17,15 @@ from chainrule import errors, optim
 from chainrule.compiled_program import CompiledProgram
 from chainrule.graph.types import ArrayType, DType
 from chainrule.tracing import Input, trace_entry
-from chainrule.training import Callback, Loop, RunState, Source, Work, checkpoint
+from chainrule.training import (
+    Batches,
+    Callback,
+    Loop,
+    RunState,
+    Source,
+    Work,
+    checkpoint,
+)
 
 from .conftest import without_time
 from .interruptions import at_random_times, unclosed
@@ -399,3 +407,42 @@ def test_rates_and_schedules_go_back_too() -> None:
     for loss in losses:
         again.observe({"train_loss": loss})
     assert rate.state() == again.state(), "it has not seen the third epoch"
+
+
+# -- batches ---------------------------------------------------------------------------
+
+
+def fed(source: Batches, epochs: int, most: int) -> list[list[int]]:
+    """The rows of each step, epoch after epoch, at most so many steps at a time."""
+    state, found = RunState(), []
+    while state.epoch < epochs:
+        work = source.take(state, most)
+        assert work.steps is not None
+        assert work.inputs["x"].shape == (work.steps, source.batch_size)
+        assert (work.inputs["y"] == 10 * work.inputs["x"]).all()
+        found += work.inputs["x"].tolist()
+        state.step += work.steps
+        if work.last:
+            state.epoch, state.step = state.epoch + 1, 0
+    return found
+
+
+def test_batches_visit_every_row_once_an_epoch() -> None:
+    x = np.arange(11)
+    whole = fed(Batches({"x": x, "y": 10 * x}, 3, seed=5), 4, most=100)
+    for epoch in range(4):
+        seen = [row for step in whole[3 * epoch : 3 * epoch + 3] for row in step]
+        assert len(seen) == len(set(seen)) == 9
+        assert set(seen) <= set(range(11))
+    assert len({str(whole[3 * e : 3 * e + 3]) for e in range(4)}) == 4
+    for most in (1, 2):  # and in whatever chunks
+        assert fed(Batches({"x": x, "y": 10 * x}, 3, seed=5), 4, most) == whole
+    assert fed(Batches({"x": x, "y": 10 * x}, 3, seed=6), 4, most=1) != whole
+
+
+def test_batches_that_cannot_be() -> None:
+    with pytest.raises(errors.ShapeError, match="row by row") as caught:
+        Batches({"x": np.zeros(3), "y": np.zeros(4)}, 2)
+    assert "x: 3 rows, y: 4 rows" in str(caught.value)
+    with pytest.raises(errors.ArgumentError, match="fewer rows than one batch"):
+        Batches({"x": np.zeros(3)}, 4)

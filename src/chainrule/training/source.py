@@ -10,7 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from chainrule.errors import ArgumentError
+import numpy as np
+
+from chainrule.checks import whole
+from chainrule.errors import ArgumentError, ShapeError
 
 if TYPE_CHECKING:
     from chainrule.compiled_program import CompiledProgram
@@ -89,3 +92,62 @@ class Source:
 
     def close(self) -> None:
         """After a run, and before going back: let threads and files go."""
+
+
+class Batches(Source):
+    """Rows of arrays in batches, in an order that is drawn anew for each epoch.
+
+    The order depends on the seed and the number of the epoch alone, so there is no
+    state. Rows that fill no batch are left out of their epoch.
+
+    Args:
+        rows: arrays with one row for each sample, by the names of the inputs that get
+            them; those are among ``each`` of :func:`compile_program`.
+        batch_size: rows a step.
+        seed: of the order.
+
+    Raises:
+        ShapeError: arrays of different lengths.
+        ArgumentError: fewer rows than a batch.
+
+    >>> from chainrule.training import RunState
+    >>> source = Batches({"x": np.arange(5.0)}, 2, seed=0)
+    >>> work = source.take(RunState(), most=8)
+    >>> work.inputs["x"].shape, work.steps, work.last
+    ((2, 2), 2, True)
+    """
+
+    def __init__(
+        self, rows: Mapping[str, np.ndarray], batch_size: int, seed: int = 0
+    ) -> None:
+        self.rows = {name: np.asarray(array) for name, array in rows.items()}
+        self.batch_size, self.seed = whole("batch_size", batch_size), seed
+        lengths = {name: len(array) for name, array in self.rows.items()}
+        if len(set(lengths.values())) != 1:
+            raise ShapeError(
+                "The arrays of Batches go together row by row.",
+                expected="arrays of one length",
+                got=", ".join(f"{name}: {n} rows" for name, n in lengths.items()),
+            )
+        self.count = next(iter(lengths.values()))
+        if self.count < self.batch_size:
+            raise ArgumentError(
+                "There are fewer rows than one batch takes.",
+                expected=f"batch_size ≤ {self.count}",
+                got=f"batch_size={batch_size}",
+            )
+        self._epoch, self._order = -1, np.arange(0)
+
+    def take(self, state: RunState, most: int) -> Work:
+        """The next batches of the epoch."""
+        if state.epoch != self._epoch:
+            draw = np.random.default_rng([self.seed, state.epoch])
+            self._epoch, self._order = state.epoch, draw.permutation(self.count)
+        size, all_steps = self.batch_size, self.count // self.batch_size
+        steps = min(most, all_steps - state.step)
+        chosen = self._order[state.step * size : (state.step + steps) * size]
+        inputs = {
+            name: array[chosen].reshape(steps, size, *array.shape[1:])
+            for name, array in self.rows.items()
+        }
+        return Work(inputs, steps=steps, last=state.step + steps == all_steps)

@@ -1,0 +1,349 @@
+"""Layer by layer without labels, then all together with them: deep belief nets (1.3).
+
+What set off the third wave in 2006. A restricted Boltzmann machine has pixels v and
+features h, on or off, with weights between the two and none within; it gives each pair
+
+    p(v, h) = e^−E(v,h) / Z,   E = −b·v − c·h − h·W v
+
+so that, one layer given, the units of the other are on independently of each other:
+
+    p(hⱼ = 1 | v) = σ(c + W v)ⱼ       p(vᵢ = 1 | h) = σ(b + Wᵀ h)ᵢ
+
+It learns by contrastive divergence (Hinton 2002): what it sees is to become likelier,
+what it makes of that in one step to and fro (v → h → v′) less likely. In terms of the
+free energy F(v) = −b·v − Σⱼ ln(1 + e^(c + W v)ⱼ), for which p(v) = e^−F(v) / Z, that is
+the gradient of F(v) − F(v′) with v′ held fast, and the chain rule finds it:
+
+    ΔW = η (h vᵀ − h′ v′ᵀ)
+
+What to look at, in this order:
+
+    1   Three machines, 784-500, 500-500, 500-2000, each on what the one below it says
+        of the digits; what the first one's units look for; digits carried up and down
+        again; and what a machine believes in, left to itself (Gibbs sampling). One that
+        has learned from v′ a step away from v soon leaves the digits, for a place where
+        learning never looked. One whose v′ comes from chains that are never set back
+        (Tieleman 2008) goes on from digit to digit.
+    2   With ten scores on top and all labels, fine-tuned by back-propagation, beside
+        the same network from random weights. Sigmoid units, the same budget.
+    3   The same with few labels: what was learned without any is worth the more.
+
+Settings were chosen on the last 10,000 training images.
+
+Sources: Hinton 2002, "Training products of experts by minimizing contrastive
+divergence"; Hinton, Osindero & Teh 2006, "A fast learning algorithm for deep belief
+nets"; Tieleman 2008, "Training restricted Boltzmann machines using approximations to
+the likelihood gradient".
+
+    chainrule train dbn
+    python -m chainrule.recipes.dbn
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+
+import chainrule as cr
+from chainrule import nn, optim, viz
+from chainrule.recipes import Reference, Study
+from chainrule.training import Batches, Loop, compile_program
+
+SUMMARY = "Boltzmann machines, one upon the other, then back-propagation: 1.25 % errors"
+REFERENCES = [
+    Reference("errors.60000.pretrained", at_most=0.0125, source="Hinton et al. 2006"),
+]
+SIZES, QUICK_SIZES = (500, 500, 2000), (64, 64, 128)
+EPOCHS, QUICK_EPOCHS, BATCH_SIZE = 10, 2, 100
+LR, MOMENTUM, DECAY = 0.05, 0.9, 2e-4
+#: Of back-propagation: labels → epochs, samples a step.
+BUDGETS = {60_000: (30, 100), 1000: (40, 20), 100: (80, 20)}
+QUICK_BUDGETS = {5000: (6, 50), 1000: (12, 20)}
+TUNING_LR, QUICK_TUNING_LR, TUNING_DECAY, DROP = 1e-3, 5e-3, 0.01, 0.3
+#: Steps of Gibbs sampling after which it is looked at.
+GIBBS, QUICK_GIBBS = (1, 10, 100, 1000), (1, 10)
+
+# -- 1: Boltzmann machines -------------------------------------------------------------
+
+
+class Boltzmann(nn.Module):
+    """A restricted Boltzmann machine of units that are 0 or 1.
+
+    Args:
+        visible, hidden: how many units.
+        chains: where v′ goes on from: chains of its own; 0: one step away from v.
+    """
+
+    def __init__(self, visible: int, hidden: int, chains: int = 0) -> None:
+        self.weight = nn.Parameter(0.01 * cr.randn(hidden, visible))
+        self.visible_bias = nn.Parameter(cr.zeros(visible))
+        self.hidden_bias = nn.Parameter(cr.zeros(hidden))
+        self.chains = draw(cr.full((chains, visible), 0.1)) if chains else None
+
+    def hidden(self, v: cr.Tensor) -> cr.Tensor:
+        """p(h = 1 | v)."""
+        return nn.functional.linear(v, self.weight, self.hidden_bias).sigmoid()
+
+    def visible(self, h: cr.Tensor) -> cr.Tensor:
+        """p(v = 1 | h)."""
+        return (h @ self.weight + self.visible_bias).sigmoid()
+
+    def free_energy(self, v: cr.Tensor) -> cr.Tensor:
+        """F(v) of each row."""
+        features = nn.functional.linear(v, self.weight, self.hidden_bias)
+        return -(v @ self.visible_bias) - nn.functional.softplus(features).sum(1)
+
+    def divergence(self, v: cr.Tensor) -> tuple[cr.Tensor, cr.Tensor]:
+        """Mean of F(v) − F(v′), whose gradient is that of learning, and v′."""
+        with cr.no_grad():
+            start = v if self.chains is None else self.chains
+            again = self.visible(draw(self.hidden(start)))
+            if self.chains is not None:
+                again = draw(again)
+                self.chains.copy_(again)
+        return (self.free_energy(v) - self.free_energy(again)).mean(), again
+
+
+def draw(p: cr.Tensor) -> cr.Tensor:
+    """Units that are on with probability p, by the engine's own random numbers."""
+    return (cr.rand_like(p) < p).astype(p.dtype)
+
+
+def machine_loop(
+    study: Study, x: np.ndarray, hidden: int, level: int = 0
+) -> tuple[Boltzmann, Loop]:
+    """A machine on rows x, and what trains it, at its start; level 0 has chains."""
+    cr.manual_seed(study.seed + level)
+    machine = Boltzmann(x.shape[1], hidden, 0 if level else BATCH_SIZE)
+    how: dict[str, Any] = {"lr": LR, "momentum": MOMENTUM}
+    if machine.chains is not None:  # they keep up with a slow machine only
+        epochs = QUICK_EPOCHS if study.quick else EPOCHS
+        steps = epochs * (len(x) // BATCH_SIZE)
+        how = {"lr": optim.CosineAnnealingLR(LR, T_max=steps, unit="step")}
+    biases = [machine.visible_bias, machine.hidden_bias]
+    weights = {"params": [machine.weight], "weight_decay": DECAY}
+    sgd = optim.SGD([weights, {"params": biases}], **how)
+
+    def learn(v: cr.Tensor) -> Any:
+        loss, again = machine.divergence(v)
+        machine.zero_grad()
+        loss.backward()
+        sgd.step()
+        return {"loss": loss, "error": (v - again).square().sum(1).mean()}
+
+    program = compile_program(
+        {"learn": learn},
+        {"v": f"f32[{BATCH_SIZE},{x.shape[1]}]"},
+        model=machine,
+        optimizers=[sgd],
+        each=["v"],
+        **study.how,
+    )
+    source = Batches({"v": x}, BATCH_SIZE, study.seed + level)
+    return machine, Loop(program, "learn", source, finite=("loss", "error"))
+
+
+def stack(study: Study, x: np.ndarray) -> list[Boltzmann]:
+    """Machine upon machine: each one's data are the probabilities of the last one."""
+    sizes = QUICK_SIZES if study.quick else SIZES
+    print("   visible  hidden   ‖v − v′‖² in the first epoch, in the last\n")
+    machines: list[Boltzmann] = []
+    for level, hidden in enumerate(sizes, 1):
+        if machines:
+            x = upwards(machines[-1:], x)
+        machine, loop = machine_loop(study, x, hidden, level)
+        epochs = QUICK_EPOCHS if study.quick else EPOCHS
+        loop = study.loop(f"machine-{level}", loop, epochs=epochs)
+        errors = [row["learn_error"] for row in loop.history.epochs]
+        print(f"   {x.shape[1]:7} {hidden:7} {errors[0]:11.2f} {errors[-1]:11.2f}")
+        machines.append(machine)
+    return machines
+
+
+def upwards(machines: list[Boltzmann], x: np.ndarray) -> np.ndarray:
+    """Probabilities of the features, machine by machine, a thousand rows at a time."""
+    parts = []
+    with cr.no_grad():
+        for first in range(0, len(x), 1000):
+            v = cr.tensor(x[first : first + 1000])
+            for machine in machines:
+                v = machine.hidden(v)
+            parts.append(v.numpy())
+    return np.concatenate(parts)
+
+
+def downwards(machines: list[Boltzmann], h: np.ndarray) -> np.ndarray:
+    """Probabilities of the pixels, given those of the uppermost features."""
+    with cr.no_grad():
+        v = cr.tensor(h)
+        for machine in reversed(machines):
+            v = machine.visible(v)
+    return v.numpy()
+
+
+def walk(study: Study, machine: Boltzmann, v: np.ndarray) -> dict[str, np.ndarray]:
+    """Gibbs sampling: h and v drawn by turns; p(v) after some of the steps."""
+
+    def to_and_fro(v: cr.Tensor) -> Any:
+        p = machine.visible(draw(machine.hidden(v)))
+        return {"p": p, "v": draw(p)}
+
+    cr.manual_seed(study.seed)
+    types = {"v": f"f32[{v.shape[0]},{v.shape[1]}]"}
+    program = compile_program({"step": to_and_fro}, types, **study.how)
+    found, looked = {}, QUICK_GIBBS if study.quick else GIBBS
+    made = {"v": v}
+    for step in range(1, looked[-1] + 1):
+        made = program.run("step", {"v": made["v"]})
+        if step in looked:
+            found[f"step {step}"] = made["p"]
+    return found
+
+
+def fantasies(
+    study: Study, machines: list[Boltzmann], digits: np.ndarray, x: np.ndarray
+) -> None:
+    """The uppermost machine, and one with chains of its own, left to themselves."""
+    *below, top = machines
+    walked = walk(study, top, upwards(below, digits))
+    rows = {name: downwards(below, p) for name, p in walked.items()}
+    title = "Left to itself, from test digits: the uppermost machine"
+    rows = {"test digit": digits, **rows}
+    study.draw("walk", viz.gallery.rows, rows, title=title, size=(7.0, 3.8))
+    machine, loop = machine_loop(study, x, (QUICK_SIZES if study.quick else SIZES)[0])
+    study.loop("persistent", loop, epochs=QUICK_EPOCHS if study.quick else EPOCHS)
+    assert machine.chains is not None
+    rows = walk(study, machine, machine.chains.numpy()[:10])
+    title = "Left to itself, from chains as old as it: a machine that learned from them"
+    study.draw("fantasies", viz.gallery.rows, rows, title=title, size=(7.0, 3.0))
+
+
+def show(
+    study: Study, machines: list[Boltzmann], train: np.ndarray, test: cr.data.Dataset
+) -> None:
+    """Features, reconstructions, fantasies."""
+    filters = machines[0].weight.numpy()
+    loudest = np.argsort(-np.square(filters).sum(1))[:50]
+    title = "What fifty units of the first machine look for: strokes and gaps"
+    features = filters[loudest]
+    study.draw("features", viz.gallery.images, features, title=title, signed=True)
+    digits = [int(np.flatnonzero(test.y == digit)[0]) for digit in range(10)]
+    x = test.x[np.array(digits)]
+    rows = {"test digit": x}
+    for count in (1, len(machines)):
+        some = machines[:count]
+        rows[f"{count} up and down"] = downwards(some, upwards(some, x))
+    title = "Up through the machines, and down again"
+    study.draw("rebuilt", viz.gallery.rows, rows, title=title, size=(7.0, 2.5))
+    fantasies(study, machines, x, train)
+
+
+# -- 2 and 3: fine-tuning --------------------------------------------------------------
+
+
+def network(machines: list[Boltzmann] | None, sizes: tuple[int, ...]) -> nn.Sequential:
+    """Sigmoid layers and ten scores; from machines, or from Glorot's random weights."""
+    widths = (784, *sizes, 10)
+    linear = [nn.Linear(*pair) for pair in itertools.pairwise(widths)]
+    for layer in linear:
+        nn.init.xavier_uniform_(layer.weight)
+    for layer, machine in zip(linear, machines or ()):
+        layer.load_state_dict(
+            {"weight": machine.weight.numpy(), "bias": machine.hidden_bias.numpy()}
+        )
+    *hidden, scores = linear
+    steps: list[nn.Module] = []
+    for layer in hidden:
+        steps += [layer, nn.Sigmoid(), nn.Dropout(DROP)]
+    return nn.Sequential(*steps, scores)
+
+
+def evenly(data: cr.data.Dataset, count: int) -> cr.data.Dataset:
+    """The first ``count`` samples with as many of each digit."""
+    digits = [np.flatnonzero(data.y == digit)[: count // 10] for digit in range(10)]
+    return data.rows(np.sort(np.concatenate(digits)))
+
+
+def tuned(
+    study: Study,
+    data: tuple[cr.data.Dataset, cr.data.Dataset],
+    machines: list[Boltzmann] | None,
+    epochs: int,
+    batch_size: int,
+) -> cr.Trainer:
+    """Train with labels; where there are all of them, test after each epoch."""
+    train, test = data
+    cr.manual_seed(study.seed)
+    trainer = cr.Trainer(
+        network(machines, QUICK_SIZES if study.quick else SIZES),
+        loss=nn.CrossEntropyLoss(),
+        optimizer=optim.AdamW(
+            lr=optim.OneCycleLR(QUICK_TUNING_LR if study.quick else TUNING_LR),
+            weight_decay=TUNING_DECAY,
+        ),
+        seed=study.seed,
+        **study.how,
+    )
+    how: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size}
+    if len(train) > 1000:
+        how |= {"validation": test, "validation_name": "test"}
+    else:
+        how |= {"progress": False}
+    name = f"{len(train)}-{'random' if machines is None else 'pretrained'}"
+    return study.fit(name, trainer, train, **how)
+
+
+def compare(
+    study: Study,
+    data: tuple[cr.data.Dataset, cr.data.Dataset],
+    machines: list[Boltzmann],
+    *budget: int,
+) -> dict[str, float]:
+    """The same network, the same budget, from random weights and from machines."""
+    train, test = data
+    starts = {"random": None, "pretrained": machines}
+    trained = {name: tuned(study, data, m, *budget) for name, m in starts.items()}
+    wrong = {name: 1 - t.evaluate(test)["accuracy"] for name, t in trained.items()}
+    print(f"   {len(train):6} {budget[0]:8}", end="")
+    print(f" {wrong['random']:14.2%} {wrong['pretrained']:12.2%}")
+    if len(train) > 1000:
+        curves = {
+            f"from {name} weights": [
+                100 - 100 * row["validation_accuracy"] for row in t.history.epochs
+            ]
+            for name, t in trained.items()
+        }
+        title = "With all labels: test errors in %, after each epoch"
+        study.draw("errors", viz.gallery.lines, curves, title=title, across="epoch")
+    return wrong
+
+
+# -- the whole -------------------------------------------------------------------------
+
+
+def run(study: Study) -> dict[str, Any]:
+    """Learn without labels, then with all of them, then with few.
+
+    Args:
+        study: the seed is that of initial weights, orders and what units draw.
+    """
+    train, test = cr.data.mnist()
+    if study.quick:
+        train, test = train.take(5000), test.take(1000)
+    print(f"1  Machines on {len(train)} digits, by contrastive divergence\n")
+    x = train.x[:]
+    machines = stack(study, x)
+    show(study, machines, x, test)
+    print("\n2 and 3  Fine-tuned with labels: errors on test images\n")
+    print("   labels   epochs   from random   pretrained\n")
+    found = {}
+    for labels, budget in (QUICK_BUDGETS if study.quick else BUDGETS).items():
+        some = train if labels == len(train) else evenly(train, labels)
+        found[str(labels)] = compare(study, (some, test), machines, *budget)
+    return {"seed": study.seed, "errors": found}
+
+
+if __name__ == "__main__":
+    run(Study("dbn"))

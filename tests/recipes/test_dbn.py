@@ -1,0 +1,202 @@
+"""dbn against sums over all states and NumPy, cut short, and to its reference."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import itertools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule import recipes, viz
+from chainrule.recipes import Study, dbn, held
+from chainrule.training import compile_program
+
+from .cutting import cut_short
+
+
+def performed(out: Path | None, engine: str = "numpy", again: bool = False) -> Any:
+    study = Study("dbn", engine=engine, threads=1, quick=True, out=out)
+    with contextlib.redirect_stdout(io.StringIO()) as text:
+        told = recipes.perform(study, again=again)
+    return told["result"], text.getvalue()
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """One quick run with pictures; ``text`` is what it printed."""
+    out = tmp_path_factory.mktemp("dbn") / "run"
+    result, text = performed(out)
+    return {"result": result, "text": text, "out": out}
+
+
+def machine(rng: np.random.Generator, visible: int = 5, hidden: int = 4) -> Any:
+    """A small one with weights that matter, and its W, b, c in double precision."""
+    made = dbn.Boltzmann(visible, hidden)
+    w, b, c = (rng.standard_normal(n) for n in ((hidden, visible), visible, hidden))
+    names = ("weight", "visible_bias", "hidden_bias")
+    made.load_state_dict({n: v.astype("f4") for n, v in zip(names, (w, b, c))})
+    return made, (w, b, c)
+
+
+def states(units: int) -> np.ndarray:
+    return np.array(list(itertools.product([0.0, 1.0], repeat=units)))
+
+
+def sigmoid(z: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-z))
+
+
+def test_its_formulas_are_those_of_the_energy(rng: np.random.Generator) -> None:
+    """By e^−E of all 512 states."""
+    made, (w, b, c) = machine(rng)
+    v, h = states(5), states(4)
+    weights = np.exp(v @ b[:, None] + h @ c + v @ w.T @ h.T)  # (v, h)
+    free = made.free_energy(cr.tensor(v, dtype="float32")).numpy()
+    np.testing.assert_allclose(free, -np.log(weights.sum(1)), rtol=1e-4, atol=1e-4)
+    on = (weights @ h) / weights.sum(1, keepdims=True)
+    said = made.hidden(cr.tensor(v, dtype="float32")).numpy()
+    np.testing.assert_allclose(said, on, rtol=1e-4)
+    on = (weights.T @ v) / weights.sum(0)[:, None]
+    said = made.visible(cr.tensor(h, dtype="float32")).numpy()
+    np.testing.assert_allclose(said, on, rtol=1e-4)
+
+
+def test_the_chain_rule_finds_contrastive_divergence(
+    rng: np.random.Generator, engine: str
+) -> None:
+    """The gradients against h vᵀ − h′ v′ᵀ with the engine's own random numbers."""
+    made, (w, b, c) = machine(rng)
+    v = rng.random((6, 5)).astype("f4")
+
+    def step(v: cr.Tensor) -> Any:
+        made.zero_grad()
+        loss, again = made.divergence(v)
+        loss.backward()
+        found = {name: p.grad for name, p in made.named_parameters()}
+        return found | {"again": again}
+
+    types = {"v": "f32[6,5]"}
+    program = compile_program(
+        {"step": step}, types, model=made, engine=engine, threads=1
+    )
+    cr.manual_seed(5)
+    found = program.run("step", {"v": v})
+    cr.manual_seed(5)
+    drawn = cr.rand(6, 4).numpy()
+
+    h = sigmoid(v @ w.T + c)
+    again = sigmoid((drawn < h) @ w + b)
+    h_again = sigmoid(again @ w.T + c)
+    np.testing.assert_allclose(found["again"], again, rtol=1e-4)
+    likelier, less = h.T @ v / 6, h_again.T @ again / 6
+    close = {"rtol": 1e-3, "atol": 1e-5}
+    np.testing.assert_allclose(found["weight"], less - likelier, **close)
+    np.testing.assert_allclose(found["visible_bias"], (again - v).mean(0), **close)
+    np.testing.assert_allclose(found["hidden_bias"], (h_again - h).mean(0), **close)
+
+
+def test_chains_go_on_from_where_they_are(engine: str) -> None:
+    """v′ is one step from the last v′, and the gradient is taken there."""
+    x = np.zeros((100, 6), "f4")
+    study = Study("dbn", engine=engine, threads=1, quick=True)
+    made, loop = dbn.machine_loop(study, x, 4)
+    w = made.weight.numpy().copy()
+    before = made.chains.numpy()
+    cr.manual_seed(7)
+    loop.program.run("learn", {"v": x})
+    after = made.chains.numpy()
+    cr.manual_seed(7)
+    first, second = cr.rand(100, 4).numpy(), cr.rand(100, 6).numpy()
+    h = first < sigmoid(before @ w.T)
+    np.testing.assert_array_equal(after, second < sigmoid(h @ w))
+    moved = made.visible_bias.numpy()  # η (v − v′), from v = 0
+    np.testing.assert_allclose(moved, -dbn.LR * after.mean(0), rtol=1e-4)
+
+
+def test_units_are_on_as_often_as_they_should_be(engine: str) -> None:
+    types = {"p": "f32[20000,3]"}
+    program = compile_program({"draw": lambda p: dbn.draw(p)}, types, engine=engine)
+    cr.manual_seed(1)
+    p = np.tile(np.array([0.0, 0.3, 1.0], "f4"), (20000, 1))
+    drawn = program.run("draw", {"p": p})
+    assert set(np.unique(drawn)) == {0.0, 1.0}
+    assert drawn.mean(0) == pytest.approx([0, 0.3, 1], abs=0.015)  # 4.6 deviations
+
+
+def test_a_network_begins_as_the_machines_are(rng: np.random.Generator) -> None:
+    machines = [machine(rng, *pair)[0] for pair in ((784, 6), (6, 5), (5, 4))]
+    model = dbn.network(machines, (6, 5, 4))
+    x = rng.random((7, 784)).astype("f4")
+    up = dbn.upwards(machines, x)
+    assert up.shape == (7, 4)
+    model.eval()
+    np.testing.assert_allclose(model[:9](cr.tensor(x)).numpy(), up, rtol=1e-5)
+    by_hand = x.astype("f8")
+    for layer in machines:
+        w, c = layer.weight.numpy(), layer.hidden_bias.numpy()
+        by_hand = sigmoid(by_hand @ w.T + c)
+    np.testing.assert_allclose(up, by_hand, rtol=1e-3, atol=1e-6)
+    for layer in reversed(machines):
+        w, b = layer.weight.numpy(), layer.visible_bias.numpy()
+        by_hand = sigmoid(by_hand @ w + b)
+    np.testing.assert_allclose(
+        dbn.downwards(machines, up), by_hand, rtol=1e-3, atol=1e-6
+    )
+    assert [p.shape for p in dbn.network(None, (6, 5, 4)).parameters()] == [
+        p.shape for p in model.parameters()
+    ]
+
+
+def test_few_labels_are_as_many_of_each() -> None:
+    train, _ = cr.data.mnist()
+    few = dbn.evenly(train, 100)
+    assert np.bincount(few.y).tolist() == [10] * 10
+    first = np.flatnonzero(train.y == 7)[:10]
+    np.testing.assert_array_equal(few.x[few.y == 7], train.x[first])
+
+
+def test_even_quick_machines_learn(whole: dict[str, Any]) -> None:
+    result, text = whole["result"], whole["text"]
+    lines = text.split("in the last\n\n")[1].splitlines()[:3]
+    for line in lines:
+        _, _, first, last = (float(n) for n in line.split())
+        assert last < 0.6 * first
+    for found in result["errors"].values():
+        for errors in found.values():
+            assert errors < 0.3
+            assert f"{errors:.2%}" in text
+
+
+def test_cut_short_it_goes_on_bit_for_bit(
+    whole: dict[str, Any], tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    cut_short(lambda: performed(out, again=True), after=[1, 4, 7, 9])
+    assert performed(out, again=True) == (whole["result"], whole["text"])
+
+
+def test_engines_agree(whole: dict[str, Any]) -> None:
+    native, _ = performed(None, engine="native")
+    for labels, found in whole["result"]["errors"].items():
+        for start, errors in found.items():
+            assert native["errors"][labels][start] == pytest.approx(errors, abs=0.02)
+
+
+@pytest.mark.skipif(not viz.can_plot(), reason="needs matplotlib")
+def test_the_pictures(whole: dict[str, Any]) -> None:
+    for name in ("features", "rebuilt", "walk", "fantasies", "errors"):
+        assert (whole["out"] / f"{name}.png").stat().st_size > 5000
+    assert (whole["out"] / "report.html").exists()
+
+
+@pytest.mark.slow
+def test_the_references() -> None:
+    result = dbn.run(Study("dbn", seed=1))
+    assert all(row["reached"] for row in held(dbn.REFERENCES, result))
+    for found in result["errors"].values():
+        assert found["pretrained"] < found["random"]

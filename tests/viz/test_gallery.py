@@ -1,0 +1,52 @@
+"""The usual pictures: what stands in them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from chainrule.viz import drawing, gallery
+
+pytest.importorskip("matplotlib")
+
+
+def test_rows_of_images_by_name() -> None:
+    groups = {"first": np.eye(100)[:3], "second": np.ones((2, 10, 10))}
+    with drawing.figure(drawing.PAPER, 4, 3) as figure:
+        gallery.rows(figure, groups)
+        assert [axes.get_ylabel() for axes in figure.axes] == [
+            *("first", "", ""),
+            *("second", "", ""),
+        ]
+        shown = [[np.asarray(i.get_array()) for i in a.images] for a in figure.axes]
+        assert [len(images) for images in shown] == [1, 1, 1, 1, 1, 0]
+        np.testing.assert_array_equal(shown[2][0], np.eye(100)[2].reshape(10, 10))
+        assert all(a.images[0].get_clim() == (0, 1) for a in figure.axes[:5])
+
+
+@pytest.mark.parametrize(("labels", "sign"), [((1, 8), True), (("$", "ab"), False)])
+def test_points_are_drawn_as_their_labels(labels: Any, sign: bool) -> None:
+    """One sign is taller than it is wide; ``$1$`` spelt out would not be."""
+    places = np.array([[0.0, 1.0], [1.0, 0.0]])
+    with drawing.figure(drawing.PAPER, 4, 3) as figure:
+        gallery.points(figure, places, np.array(labels))
+        (axes,) = figure.axes
+        assert len(axes.collections) == 2
+        for drawn in axes.collections:
+            box = drawn.get_paths()[0].get_extents()
+            assert (box.height > 1.2 * box.width) == sign
+        assert drawing.png(figure, "points")
+
+
+def test_powers_of_ten_are_numbers() -> None:
+    """Along a logarithmic axis no formula of TeX is left to be read."""
+    with drawing.figure(drawing.PAPER, 4, 3) as figure:
+        gallery.lines(figure, {"a": np.array([1.0, 0.1, 0.01])}, log=True)
+        drawing.png(figure, "curves")
+        axis = figure.axes[0].yaxis
+        texts = [tick.label1.get_text() for tick in axis.get_major_ticks()]
+        small = [tick.label1.get_text() for tick in axis.get_minor_ticks()]
+    assert {"0.01", "0.1", "1"} <= set(texts)
+    assert set(small) <= {""}

@@ -16,6 +16,7 @@ import numpy as np
 
 from chainrule import nn
 from chainrule.data import Dataset
+from chainrule.data.text import shown, texts_of
 from chainrule.graph.node import Array
 from chainrule.graph.types import ArrayType, as_dtype
 from chainrule.metrics import (
@@ -340,6 +341,8 @@ def cells_of(data: Dataset, row: int) -> dict[str, str]:
     >>> cells_of(table, 1)
     {'b': 'yes', 'n': '6'}
     """
+    if texts_of(data) is not None:
+        return shown(data, row)
     names, numbers = data.feature_names or (), np.asarray(data.x[row : row + 1])[0]
     found: dict[str, str] = {}
     for column, features in columns_of(data).items():

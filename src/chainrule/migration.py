@@ -54,16 +54,17 @@ MODULES = {
 
 #: Layers, by how their names begin.
 LAYERS = {
-    "Adaptive": "there is nn.AdaptiveAvgPool2d",
-    "AvgPool": "there are nn.AvgPool2d and nn.MaxPool2d",
-    "Conv": "there are nn.Conv1d and nn.Conv2d; nn.Upsample makes images larger",
+    "Adaptive": "there are nn.AdaptiveAvgPool1d and 2d, nn.AdaptiveMaxPool1d and 2d",
+    "AvgPool": "there are nn.AvgPool1d and nn.AvgPool2d",
+    "Conv": "there are nn.Conv1d, nn.Conv2d, nn.ConvTranspose1d and nn.ConvTranspose2d",
     "Dense": "did you mean nn.Linear?",
     "FullyConnected": "did you mean nn.Linear?",
-    "GRU": "there is nn.GRU; a cell of your own runs over the steps with cr.scan",
-    "LSTM": "there is nn.LSTM; a cell of your own runs over the steps with cr.scan",
-    "MaxPool": "there are nn.MaxPool2d and nn.AvgPool2d",
-    "RNN": "there are nn.LSTM and nn.GRU; a cell of your own runs over the steps with "
-    "cr.scan",
+    "GRU": "there are nn.GRU and nn.GRUCell",
+    "LSTM": "there are nn.LSTM and nn.LSTMCell",
+    "MaxPool": "there are nn.MaxPool1d and nn.MaxPool2d",
+    "RNN": "there are nn.RNN, nn.LSTM and nn.GRU; a cell of your own runs over the "
+    "steps with cr.scan",
     "Swish": "did you mean nn.SiLU?",
-    "Transformer": "there is nn.TransformerEncoderLayer",
+    "Transformer": "there are nn.Transformer, nn.TransformerEncoder and "
+    "nn.TransformerDecoder",
 }

@@ -28,7 +28,6 @@ from chainrule.primitives.integers import bitwise_or, remainder, shift_left, shi
 from chainrule.primitives.movement import reshape, slice_
 from chainrule.primitives.random import random_bits, seed_key
 from chainrule.primitives.reduce import argmax
-from chainrule.primitives.rules import show
 from chainrule.primitives.trigonometry import cos
 from chainrule.tensor import Tensor, as_tensor, wrap
 
@@ -72,14 +71,18 @@ class NoBits:
 
     def bits(self, shape: Shape) -> Tensor:
         """Zeros, which are quick to make."""
+        self.reserve(int(size_of(shape)))
+        return wrap(filled(0, DType.uint32, shape))
+
+    def reserve(self, count: int) -> None:
+        """Count so many numbers, or refuse them."""
         if self.left is not None:
-            self.left -= int(size_of(shape))
+            self.left -= count
             if self.left < 0:
                 raise ArgumentError(
                     "More weights are asked for than there can be.",
-                    got=f"shape {show(shape)}",
+                    got=f"{count:,} at once",
                 )
-        return wrap(filled(0, DType.uint32, shape))
 
 
 class StepStream:
@@ -137,6 +140,12 @@ def stream(source: Generator | StepStream | NoBits) -> Iterator[None]:
 def bits(shape: Shape) -> Tensor:
     """Fresh random bits, uint32."""
     return (context.stream or _own).bits(shape)
+
+
+def reserve(count: int) -> None:
+    """Count weights that are copied, not drawn, where a stream has a limit."""
+    if isinstance(context.stream, NoBits):
+        context.stream.reserve(count)
 
 
 def _sizes(shape: tuple[Any, ...]) -> Shape:

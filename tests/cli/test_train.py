@@ -429,6 +429,8 @@ def test_data_of_a_stranger_s_checkpoint(
         (["train", "house.tom"], ["no file and no recipe 'house.tom'", "FILE.toml"]),
         (["train", "runs/other"], ["no file and no recipe 'runs/other'"]),
         (["train", "xor", "--epochs", "3"], ["does not take --epochs", "only --quick"]),
+        (["train", "xor", "--data", "x"], ["does not take --data", "only --quick"]),
+        (["train", "mnist", "--data", "x"], ["take --data", "new run.toml --data x"]),
         (["train", "xor", "--resume", "r"], ["study.json", "no file of a recipe"]),
     ],
 )

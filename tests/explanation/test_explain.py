@@ -362,6 +362,15 @@ def test_kernels_are_named_and_loops_are_refused():
     assert any("2.weight" in note for note in e.notes)
     assert "z⁽¹⁾ ∗ 2.weight + 2.bias" in e.layer(1).texts["a"]
 
+    larger = nn.ConvTranspose2d(1, 2, 2, stride=2, groups=1, dtype="float64")
+    (a,), (b,) = linear(3, 4), linear(32, 2)
+    image = nn.Unflatten(1, (1, 2, 2))
+    model = nn.Sequential(a, image, larger, nn.Flatten(), nn.Tanh(), b)
+    e, expected = cr.explain(model, x, y, MSE), gradients(model, x, y, MSE)
+    for layer in e.layers:
+        np.testing.assert_allclose(layer.dW, expected[layer.weight_name], atol=1e-8)
+    assert any("transposed convolutions (2.weight)" in note for note in e.notes)
+
     class Read(nn.Module):
         def __init__(self):
             self.cells, self.scores = nn.GRU(1, 4, batch_first=True), nn.Linear(4, 2)

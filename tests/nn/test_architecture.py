@@ -52,6 +52,7 @@ EVERY = [
     nn.LayerNorm(3, bias=False),
     nn.GroupNorm(2, 4, affine=False),
     nn.InstanceNorm1d(3, track_running_stats=True),
+    nn.InstanceNorm2d(3, affine=True, bias=False),
     nn.RMSNorm((2, 3), eps=1e-6),
     nn.PReLU(3, init=0.5),
     nn.Threshold(0.5, -1.0),
@@ -61,19 +62,42 @@ EVERY = [
     nn.BatchNorm2d(3, momentum=None),
     nn.Conv1d(2, 4, (3,), padding="same", bias=False),
     nn.Conv2d(2, 4, (3, 1), 2, (0, 1), groups=2, padding_mode="circular"),
+    nn.ConvTranspose1d(2, 4, (3,), 2, output_padding=1),
+    nn.ConvTranspose2d(2, 4, (3, 1), 2, (0, 1), groups=2, bias=False),
+    nn.MaxPool1d(2, dilation=2),
     nn.MaxPool2d((2, 1), ceil_mode=True),
+    nn.AvgPool1d(3, count_include_pad=False),
     nn.AvgPool2d(2, 1, 1, divisor_override=3),
+    nn.AdaptiveAvgPool1d(3),
     nn.AdaptiveAvgPool2d((None, 3)),
+    nn.AdaptiveMaxPool1d(3, return_indices=True),
+    nn.AdaptiveMaxPool2d((None, 3)),
+    nn.PixelShuffle(2),
     nn.LSTM(2, 3, 2, bidirectional=True, batch_first=True, dropout=0.5),
     nn.GRU(2, 3, bias=False, dtype="float64"),
+    nn.RNN(2, 3, nonlinearity="relu"),
+    nn.RNNCell(2, 3, nonlinearity="relu"),
+    nn.LSTMCell(2, 3, dtype="float64"),
+    nn.GRUCell(2, 3, bias=False),
     nn.MultiheadAttention(4, 2, 0.5, kdim=3, batch_first=True),
     nn.TransformerEncoderLayer(4, 2, 3, activation="gelu", bias=False),
+    nn.TransformerDecoderLayer(4, 2, 3, norm_first=True),
+    nn.CausalSelfAttention(4, 2, rotary=True),
+    nn.CausalSelfAttention(4, 1, 0.5, bias=False, dtype="float64"),
+    nn.KVCache(1, 2, 3, 4),
+    nn.LearnedPositions(3, 4),
+    nn.RotaryPositions(100.0),
+    nn.TransformerEncoder(nn.TransformerEncoderLayer(4, 2, 3), 2).double(),
+    nn.TransformerDecoder(nn.TransformerDecoderLayer(4, 2, 3), 2, nn.LayerNorm(4)),
+    nn.Transformer(4, 2, 1, 2, 3),
     nn.Linear(3, 2).double(),
 ]
 #: Those that need no argument.
 for _name in nn.__all__:
     _kind = getattr(nn, _name)
     if isinstance(_kind, type) and issubclass(_kind, nn.Module):
+        if _kind is nn.Transformer:  # of 44 million weights
+            continue
         with contextlib.suppress(TypeError, errors.ArgumentError):
             EVERY.append(_kind())
 BASES = (nn.Module, nn.Loss, nn.ModuleList, nn.ModuleDict)
@@ -127,14 +151,21 @@ def test_strange_descriptions(spec: dict[str, object]) -> None:
         build_module(spec)
 
 
+BLOCK = module_spec(nn.TransformerEncoderLayer(50, 1, 50))
+
+
 @pytest.mark.parametrize(
     "spec",
     [
         {"class": "Conv2d", "arguments": [1, 1, 600]},
+        {"class": "ConvTranspose2d", "arguments": [1, 1, 600]},
         {"class": "LSTM", "arguments": [1, 300]},
         {"class": "LSTM", "arguments": [1, 100, 10]},
         {"class": "MultiheadAttention", "arguments": [300, 1]},
         {"class": "TransformerEncoderLayer", "arguments": [300, 1, 1]},
+        {"class": "TransformerEncoder", "arguments": [BLOCK, 20]},
+        {"class": "KVCache", "arguments": [10, 20, 30, 40]},
+        {"class": "Transformer", "arguments": [200, 1, 9, 9, 1]},
     ],
     ids=lambda spec: spec["class"],
 )

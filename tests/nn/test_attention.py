@@ -202,6 +202,40 @@ def test_a_block_that_looks_back_alone():
     np.testing.assert_allclose(masked.numpy(), a, rtol=0, atol=1e-12)
 
 
+def test_a_stack_is_its_copies_one_behind_the_other():
+    layer = nn.TransformerDecoderLayer(6, 2, 7, 0.0, batch_first=True, **D)
+    stack = nn.TransformerDecoder(layer, 3, nn.LayerNorm(6, **D))
+    start = stack.state_dict()
+    assert len(start) == 3 * len(layer.state_dict()) + 2
+    for key, array in layer.state_dict().items():
+        np.testing.assert_array_equal(start[f"layers.2.{key}"], array)
+    filled(stack)
+    assert not (stack.layers[0].linear1.weight == layer.linear1.weight).any()
+    x = Q
+    for part in (*stack.layers, lambda x, _: stack.norm(x)):
+        x = part(x, K)
+    np.testing.assert_array_equal(stack(Q, K).numpy(), x.numpy())
+
+
+def test_nobody_looks_ahead_in_a_transformer():
+    """By is_causal as by the mask, whose upper half is −∞; matrices start anew."""
+    cr.manual_seed(0)
+    model = nn.Transformer(6, 2, 2, 2, 7, 0.0, batch_first=True, **D)
+    mask = nn.Transformer.generate_square_subsequent_mask(3, dtype="float64")
+    wanted = np.triu(np.full((3, 3), -np.inf), 1)
+    np.testing.assert_array_equal(mask.numpy(), wanted)
+    masked = model(K, Q, tgt_mask=mask).numpy()
+    flagged = model(K, Q, tgt_is_causal=True).numpy()
+    np.testing.assert_allclose(masked, flagged, rtol=0, atol=1e-12)
+    later = np.array(Q)
+    later[:, 2] += 1.0
+    changed = model(K, later, tgt_is_causal=True).numpy()
+    np.testing.assert_array_equal(changed[:, :2], flagged[:, :2])
+    one, other = (model.encoder.layers[i].linear1.weight.numpy() for i in (0, 1))
+    assert not np.array_equal(one, other)
+    assert np.sqrt(1 / 6) < abs(one).max() <= np.sqrt(6 / 13)
+
+
 def test_a_block_of_a_function_and_its_description():
     layer = nn.TransformerEncoderLayer(4, 2, 3, activation="gelu", norm_first=True)
     again = build_module(module_spec(layer))
@@ -253,6 +287,11 @@ MISTAKES = {
         "nn.TransformerEncoderLayer(6, 4)": "d_model a multiple of nhead.*nhead=4",
         "nn.TransformerEncoderLayer(6, 2, activation='tanh')": "'gelu'.*'tanh'",
         "nn.TransformerEncoderLayer(6, 2, norm_first=1)": "norm_first",
+        "nn.TransformerDecoderLayer(6, 4)": "TransformerDecoderLayer divides d_model",
+        "nn.TransformerEncoder(nn.TransformerEncoderLayer, 2)": "encoder_layer.*Layer",
+        "nn.TransformerDecoder(L, 0)": "num_layers",
+        "nn.TransformerDecoder(L, 1, 1e-5)": "norm.*nn.LayerNorm",
+        "nn.Transformer(6, 2, num_decoder_layers=0)": "num_layers",
     },
     DTypeError: {
         "M(X, X, X, attn_mask=np.ones((4, 4), int))": r"attn_mask.*astype\('bool'\)",
@@ -266,12 +305,15 @@ MISTAKES = {
         "M(X[0], X, X)": r"\(4, 6\), \(3, 4, 6\)",
         "nn.MultiheadAttention(6, 2)(X, X[:, :3], X[:, :3])": r"\(L, N, 6\)",
         "M(X, X, X, attn_mask=cr.zeros(4, 3))": r"\(4, 4\) or \(6, 4, 4\).*\(4, 3\)",
+        "L(X, X, cr.zeros(4, 3))": r"attn_mask.*\(4, 4\) or \(6, 4, 4\).*\(4, 3\)",
+        "L(X, X[..., :5])": r"multihead_attn.*key \(N, S, 6\).*\(3, 4, 5\)",
         "M(X, X, X, cr.zeros(4, 3))": r"key_padding_mask.*\(3, 4\).*\(4, 3\)",
         "F.scaled_dot_product_attention(X, X, X, cr.zeros(3, 3))": r"4, 4\).*\(3, 3\)",
         "F.scaled_dot_product_attention(X, X, X, cr.zeros(2, 1, 4, 4))": r"\(3, 4, 4\)",
     },
 }
 M, X = nn.MultiheadAttention(6, 2, batch_first=True), cr.zeros(3, 4, 6)
+L = nn.TransformerDecoderLayer(6, 2, 7, batch_first=True)
 
 
 @pytest.mark.parametrize(

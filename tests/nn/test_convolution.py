@@ -51,11 +51,58 @@ def test_conv2d_is_its_formula(stride, pads, dilation, groups):
     np.testing.assert_allclose(made, wanted, rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("stride", [(1, 1), (2, 3)])
+@pytest.mark.parametrize("pads", [(0, 0), (2, 1)])
+@pytest.mark.parametrize("dilation", [(1, 1), (2, 1)])
+@pytest.mark.parametrize("groups", [1, 2, 4])
+def test_conv_transpose2d_is_its_formula(stride, pads, dilation, groups):
+    """y[n, o, p s + k r, q s + l r] += W[c, o, k, l] x[n, c, p, q], cut by the padding;
+    what x ↦ y does to a product is undone by conv2d: ⟨conv(y), x⟩ = ⟨y, transposed(x)⟩.
+    """
+    w, b = RNG.normal(size=(4, 8 // groups, 3, 2)), RNG.normal(size=8)
+    more = (stride[0] - 1, stride[1] - 1)
+    sizes = [
+        (n - 1) * s + r * (k - 1) + 1 + m
+        for n, s, r, k, m in zip(IMAGES.shape[2:], stride, dilation, w.shape[2:], more)
+    ]
+    y = np.zeros((2, 8, *sizes))
+    for c, p, q, k, m in itertools.product(*map(range, (4, 7, 5, 3, 2))):
+        first = c // (4 // groups) * w.shape[1]
+        at = (p * stride[0] + k * dilation[0], q * stride[1] + m * dilation[1])
+        spread = IMAGES[:, c, p, q, None] * w[c, :, k, m]
+        y[:, first : first + w.shape[1], *at] += spread
+    y = y[:, :, pads[0] : sizes[0] - pads[0], pads[1] : sizes[1] - pads[1]]
+    slides = (stride, pads, more, groups, dilation)
+    made = F.conv_transpose2d(IMAGES, cr.tensor(w), cr.tensor(b), *slides)
+    wanted = y + b[:, None, None]
+    np.testing.assert_allclose(made.numpy(), wanted, rtol=0, atol=1e-12)
+    other = RNG.normal(size=y.shape)
+    back = F.conv2d(other, cr.tensor(w), None, stride, pads, dilation, groups)
+    assert abs((back.numpy() * IMAGES).sum() - (other * y).sum()) < 1e-9
+
+
+def test_a_transposed_convolution_of_a_wanted_size():
+    """Each size within a stride, as numbers, as a shape; against output_padding."""
+    layer = nn.ConvTranspose2d(4, 2, 3, (3, 2), 1, dtype="float64")
+    for more in itertools.product(range(3), range(2)):
+        wanted = F.conv_transpose2d(
+            IMAGES, layer.weight, layer.bias, (3, 2), 1, output_padding=more
+        )
+        for size in (wanted.shape, wanted.shape[2:]):
+            made = layer(cr.tensor(IMAGES), output_size=size)
+            np.testing.assert_array_equal(made.numpy(), wanted.numpy())
+
+
 def test_conv1d_is_conv2d_of_one_row():
     w = cr.tensor(RNG.normal(size=(6, 2, 3)))
     row = cr.tensor(IMAGES[:, :, 0])
     made = F.conv1d(row, w, None, 2, 1, 1, 2)
     wanted = F.conv2d(row.unsqueeze(2), w.unsqueeze(2), None, (1, 2), (0, 1), 1, 2)
+    np.testing.assert_array_equal(made.numpy(), wanted.squeeze(2).numpy())
+    w = cr.tensor(RNG.normal(size=(4, 3, 3)))
+    made = F.conv_transpose1d(row, w, None, 2, 1, 1, 2)
+    slides = ((1, 2), (0, 1), (0, 1), 2)
+    wanted = F.conv_transpose2d(row.unsqueeze(2), w.unsqueeze(2), None, *slides)
     np.testing.assert_array_equal(made.numpy(), wanted.squeeze(2).numpy())
 
 
@@ -80,9 +127,13 @@ def test_padding_by_the_input_itself(mode):
 def test_one_sample_without_the_axis_of_samples():
     for layer in (
         nn.Conv2d(4, 6, 3, groups=2, dtype="float64"),
+        nn.ConvTranspose2d(4, 6, 3, 2, groups=2, dtype="float64"),
+        nn.InstanceNorm2d(4, dtype="float64"),
         nn.MaxPool2d(2),
         nn.AvgPool2d(2),
         nn.AdaptiveAvgPool2d(2),
+        nn.AdaptiveMaxPool2d(2),
+        nn.PixelShuffle(2),
     ):
         alone, among = layer(cr.tensor(IMAGES[0])), layer(cr.tensor(IMAGES))
         np.testing.assert_array_equal(alone.numpy(), among[0].numpy())
@@ -138,6 +189,36 @@ def test_adaptive_pooling_is_its_formula(sizes):
     assert F.adaptive_avg_pool2d(IMAGES, (None, 2)).shape == (2, 4, 7, 2)
 
 
+@pytest.mark.parametrize("sizes", [(1, 1), (3, 2), (7, 5), (9, 4), (None, 2)])
+def test_adaptive_pooling_by_the_largest_is_its_formula(sizes):
+    made, places = F.adaptive_max_pool2d(IMAGES, sizes, return_indices=True)
+    rows, columns = sizes[0] or 7, sizes[1]
+    for i, j in itertools.product(range(rows), range(columns)):
+        tall = slice(i * 7 // rows, -(-(i + 1) * 7 // rows))
+        wide = slice(j * 5 // columns, -(-(j + 1) * 5 // columns))
+        wanted = IMAGES[:, :, tall, wide].max((2, 3))
+        np.testing.assert_array_equal(made[:, :, i, j].numpy(), wanted)
+    flat = IMAGES.reshape(2, 4, -1)
+    found = np.take_along_axis(flat, places.numpy().reshape(2, 4, -1), 2)
+    np.testing.assert_array_equal(found.reshape(made.shape), made.numpy())
+
+
+def test_dropout_of_channels_drops_whole_ones():
+    """0, or 1/(1 − p): one draw for each channel of each sample."""
+    cr.manual_seed(0)
+    signals, images = cr.ones(40, 25, 6), cr.ones(40, 25, 2, 3)
+    for made in (
+        nn.Dropout1d(0.2)(signals).numpy(),
+        nn.Dropout1d(0.2)(signals.flatten(0, 1)).numpy(),
+        nn.Dropout2d(0.2)(images).numpy(),
+    ):
+        channels = made.reshape(1000, 6)
+        assert (channels == channels[:, :1]).all()
+        kept = channels[:, 0] > 0
+        np.testing.assert_allclose(channels[kept], 1.25, rtol=1e-6)
+        assert abs(kept.mean() - 0.8) < 0.05  # four standard deviations
+
+
 def test_the_largest_of_equals_and_of_integers():
     """The derivative goes to the first, row by row; NaN is the largest."""
     x = cr.tensor([[[1.0, 5.0], [5.0, 0.0]]], requires_grad=True)
@@ -153,7 +234,12 @@ def test_the_largest_of_equals_and_of_integers():
     [
         (nn.Conv2d(2, 4, 3, groups=2), (2, 5, 5), (4, 3, 3)),
         (nn.Conv1d(2, 4, 3, padding=1, padding_mode="reflect"), (2, 5), (4, 5)),
+        (nn.ConvTranspose2d(2, 4, 3, 2, groups=2), (2, 5, 5), (4, 11, 11)),
+        (nn.ConvTranspose1d(2, 4, 3), (2, 5), (4, 7)),
         (nn.MaxPool2d(2, ceil_mode=True), (2, 5, 5), (2, 3, 3)),
+        (nn.AdaptiveMaxPool2d(3), (2, 5, 5), (2, 3, 3)),
+        (nn.InstanceNorm2d(2), (2, 5, 5), (2, 5, 5)),
+        (nn.GroupNorm(1, 2), (2, 5), (2, 5)),
         (nn.AvgPool2d(2, 1, 1), (2, 5, 5), (2, 6, 6)),
         (nn.AdaptiveAvgPool2d(2), (2, 5, 5), (2, 2, 2)),
         (nn.BatchNorm2d(2).eval(), (2, 5, 5), (2, 5, 5)),
@@ -179,6 +265,9 @@ def test_initial_weights_are_pytorchs():
         numbers = tensor.numpy() / bound
         assert 0.9 < abs(numbers).max() <= 1
         assert abs(numbers.std() - 1 / np.sqrt(3)) < 0.1
+    turned = nn.ConvTranspose2d(8, 64, (3, 5), groups=2)
+    assert turned.weight.shape == (8, 32, 3, 5)
+    assert 0.9 < abs(turned.weight.numpy()).max() * np.sqrt(32 * 3 * 5) <= 1
 
 
 def network(dtype="float32"):
@@ -238,6 +327,8 @@ def test_summary_counts_what_is_done():
     assert flops["4"] == 6 * 16 * 4
     grouped = nn.Conv2d(6, 8, 3, groups=2, padding=1)
     assert cr.summary(grouped, (6, 4, 4)).flops == 2 * 8 * 16 * 3 * 9 + 8 * 16
+    larger = nn.ConvTranspose2d(6, 8, 4, stride=2, groups=2, bias=False)
+    assert cr.summary(larger, (6, 5, 5)).flops == 2 * 8 * 25 * 3 * 16
 
 
 #: What is written, by its error, and words of the message.
@@ -258,6 +349,31 @@ MISTAKES = {
         "nn.AvgPool2d(2, divisor_override=0)": "divisor_override ≥ 1",
         "nn.AdaptiveAvgPool2d(None)": "output_size",
         "nn.AdaptiveAvgPool2d((1, 0))": "output_size ≥ 1",
+        "nn.ConvTranspose2d(4, 3, 3, groups=2)": "out_channels=3",
+        "nn.ConvTranspose2d(1, 4, 3, padding='same')": "padding='same'",
+        "nn.ConvTranspose2d(1, 4, 3, padding_mode='reflect')": "padding_mode='zeros'",
+        "nn.ConvTranspose2d(1, 4, 3, 2, output_padding=2)": (
+            r"smaller than stride or dilation.*output_padding=2, stride=\(2, 2\)"
+        ),
+        "nn.ConvTranspose1d(1, 4, 3, output_padding=-1)": "output_padding ≥ 0",
+        "nn.ConvTranspose1d(1, 4, 3, stride='2')": "stride='2'",
+        "nn.ConvTranspose1d(1, 4, 3)(cr.zeros(1, 5), output_size=(1, 2))": (
+            r"output_size=\(1, 2\)"
+        ),
+        "nn.MaxPool1d((2, 2))": r"one integer.*kernel_size=\(2, 2\)",
+        "nn.AvgPool1d(2, padding=2)(cr.zeros(1, 4))": r"up to \(1,\).*padding=2",
+        "nn.AdaptiveMaxPool1d(None)": "output_size",
+        "nn.AdaptiveMaxPool2d((3, 3, 3))": "2 of them",
+        "nn.AdaptiveMaxPool2d(3, return_indices=2)": "return_indices",
+        "nn.Dropout2d(1.5)": "Dropout2d needs.*p=1.5",
+        "nn.Dropout1d('half')": "p='half'",
+        "nn.PixelShuffle(0)": "upscale_factor ≥ 1",
+        "nn.Upsample(2, mode='cubic')(cr.zeros(1, 1, 4))": "mode='linear'.*'cubic'",
+        "nn.Upsample(2, align_corners=True)(cr.zeros(1, 1, 4))": "mode='linear'",
+        "nn.Upsample()(cr.zeros(1, 1, 4))": "size=None, scale_factor=None",
+        "nn.Upsample((2, 2))(cr.zeros(1, 1, 4))": r"size=\(2, 2\)",
+        "nn.Upsample(scale_factor=(2, 2))(cr.zeros(1, 1, 4))": r"=\(2, 2\)",
+        "nn.Upsample(scale_factor=-1.0)(cr.zeros(1, 1, 4))": "scale_factor=-1.0",
         "nn.Unflatten(1, 28)": r"\(1, 28, 28\).*unflattened_size=28",
         "nn.Unflatten(1, (2, 2.0))": "unflattened_size",
     },
@@ -275,6 +391,25 @@ MISTAKES = {
         ),
         "F.conv2d(cr.zeros(1, 4, 4), cr.zeros(3, 3))": r"out, in/groups.*\(3, 3\)",
         "F.conv1d(cr.zeros(2, 4), cr.zeros(3, 1, 3), groups=2)": r"multiple.*\(3, 1, 3",
+        "nn.ConvTranspose2d(3, 4, 3)(cr.zeros(5, 9, 9, 3))": r"x.movedim\(-1, 1\)",
+        "nn.ConvTranspose2d(3, 4, 3)(cr.zeros(5, 2, 9, 9))": r"ConvTranspose2d\(2, …",
+        "nn.ConvTranspose2d(3, 4, 3)(cr.zeros(5, 3, 9, 0))": r"at least 1.*9, 0\)",
+        "nn.ConvTranspose2d(1, 4, 3, padding=4)(cr.zeros(1, 3, 9))": (
+            r"leaves nothing.*\(1, 1, 3, 9\), padding=4.*less padding"
+        ),
+        "nn.ConvTranspose1d(1, 4, 3, 2)(cr.zeros(1, 5), 13)": "11 to 12.*size=13",
+        "F.conv_transpose1d(cr.zeros(2, 4), cr.zeros(3, 1, 3), groups=2)": (
+            r"in, out/groups.*\(3, 1, 3"
+        ),
+        "nn.MaxPool1d(3)(cr.zeros(1, 2))": r"at least 3 along axis 2",
+        "nn.AvgPool1d(3)(cr.zeros(9))": r"\(N, C, L\).*\(9,\)",
+        "nn.AdaptiveMaxPool2d(1)(cr.zeros(1, 0, 9))": "at least 1 along axis 2",
+        "nn.AdaptiveAvgPool1d(1)(cr.zeros(1, 0))": r"\(N, C, L\).*\(1, 0\)",
+        "nn.Dropout2d()(cr.zeros(2, 4, 9))": r"\(N, C, H, W\).*nn.Dropout1d",
+        "nn.Dropout1d()(cr.zeros(9))": r"\(N, C, L\).*\(9",
+        "nn.InstanceNorm2d(4)(cr.zeros(2, 4, 9))": r"\(N, 4, H, W\).*\(2, 4, 9\)",
+        "nn.PixelShuffle(2)(cr.zeros(6, 3, 3))": r"multiple of 4.*\(6, 3, 3\)",
+        "nn.Upsample(2)(cr.zeros(4, 4))": r"\(N, C, L\).*x.unsqueeze\(0\)",
         "nn.MaxPool2d(3)(cr.zeros(1, 2, 9))": r"at least 3 along axis 2",
         "nn.MaxPool2d(3)(cr.zeros(2, 9))": r"\(N, C, H, W\).*\(2, 9\)",
         "nn.AdaptiveAvgPool2d(1)(cr.zeros(1, 0, 9))": r"at least 1.*\(1, 0, 9\)",

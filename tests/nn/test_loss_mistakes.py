@@ -18,6 +18,7 @@ from tests.mistakes import explained
 N = SymbolicDim("N")
 HOT = np.array([[0.0, 1.0], [1.0, 0.0]])
 ONE, TWO = cr.tensor([[0.5], [0.25]]), cr.tensor([[0.5, 0.5], [0.25, 0.75]])
+STEPS = cr.zeros(4, 1, 3)
 BINARY = [nn.BCELoss(), nn.BCEWithLogitsLoss(), nn.PerceptronLoss(), nn.HingeLoss()]
 REGRESSION = [
     nn.MSELoss(),
@@ -93,8 +94,16 @@ MISTAKES = {
         "nn.HingeLoss()(ONE, [[1], [3]])": "3 in row 1, column 0.*relabel",
         "nn.PerceptronLoss()(ONE, [[-1], [1]])": r"y = \(y \+ 1\) / 2",
         "nn.PerceptronLoss()(ONE, [[2], [1]])": "2 in row 0",
+        "nn.CTCLoss(-1)": "blank",
+        "nn.CTCLoss()(STEPS, [[1, 0]], [4], [2])": "0 … 2, other than 0.*column 1",
+        "nn.CTCLoss()(STEPS, [[1, 3]], [4], [2])": "0 … 2.*3 in row 0, column 1",
+        "nn.CTCLoss()(STEPS, [[1, 2]], [5], [2])": "lengths.*0 … 4.*5 in row 0",
+        "nn.CTCLoss()(STEPS, [[1, 2]], [4], [3])": "lengths.*0 … 2.*3 in row 0",
+        "nn.CTCLoss()(STEPS, [1, 2], [4], [3])": "lengths.*0 … 2.*3 in row 0",
     },
     DTypeError: {
+        "nn.CTCLoss()(STEPS, [[1.0]], [4], [1])": "labels.*float32",
+        "nn.CTCLoss()(STEPS, [[1]], [4.0], [1])": "input_lengths.*float32",
         "nn.CrossEntropyLoss()(TWO, [0.0, 1.0])": "class indices",
         "nn.NLLLoss()(TWO, [0.0, 1.0])": "NLLLoss.*class indices",
         "nn.MultiMarginLoss()(TWO, [0.0, 1.0])": "Multi.*indices",
@@ -116,6 +125,13 @@ MISTAKES = {
         "nn.BCEWithLogitsLoss(pos_weight=[1.0, 2.0, 3.0])(TWO, TWO)": r"\(3,\)",
         "nn.KLDivLoss()(cr.tensor(1.0), cr.tensor(1.0))": "rows",
         "nn.KLDivLoss()(TWO, [0.5, 0.5])": "one row of probab",
+        "nn.GaussianKLDivLoss()(TWO, ONE)": r"logvar of shape \(2, 2\).*\(2, 1\)",
+        "nn.GaussianKLDivLoss()(TWO, TWO, TWO, ONE)": "q_logvar of shape",
+        "nn.GaussianKLDivLoss()(1.0, 0.0)": r"\(…, d\).*single.*reshape\(1\)",
+        "nn.CTCLoss()(STEPS[0, 0], [1], 1, 1)": r"\(T, N, C\).*float32 \(3,\)",
+        "nn.CTCLoss(3)(STEPS, [[1]], [4], [1])": r"more than 3 classes.*\(4, 1, 3\)",
+        "nn.CTCLoss()(STEPS, [[1], [1]], [4], [1])": r"\(1, S\).*\(2, 1\)",
+        "nn.CTCLoss()(STEPS, [[1]], [4, 4], [1])": r"input_lengths of shape \(1,\)",
     },
 }
 

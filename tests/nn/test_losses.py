@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from fractions import Fraction
 
 import mpmath
@@ -115,3 +116,52 @@ def test_zero_probabilities():
     assert made.tolist() == [0.0, np.inf]  # 0 · ln 0 = 0; q = 0 < p
     made.sum().backward()
     assert np.isfinite(q.grad.numpy()).all()
+
+
+def test_the_divergence_of_gaussians_is_the_integral_of_its_definition():
+    """By mpmath's quadrature, an axis at a time; 0 of a distribution from itself."""
+    p, q = [(0.5, -1.0), (-2.0, 0.25)], [(1.0, 0.5), (0.0, -0.5)]
+
+    def density(x, mean, logvar):
+        return mpmath.npdf(x, mean, mpmath.exp(mpmath.mpf(logvar) / 2))
+
+    def divergence(a, b):
+        def term(x):
+            return density(x, *a) * mpmath.log(density(x, *a) / density(x, *b))
+
+        return mpmath.quad(term, [a[0] - 12, a[0], a[0] + 12])
+
+    loss = nn.GaussianKLDivLoss(reduction="none")
+    given = [t64([column]) for pair in (p, q) for column in zip(*pair)]
+    close(loss(*given).item(), float(sum(map(divergence, p, q))), rtol=1e-12)
+    standard = float(sum(divergence(a, (0.0, 0.0)) for a in p))
+    close(loss(*given[:2]).item(), standard, rtol=1e-12)
+    assert loss(*given[:2], *given[:2]).item() == 0
+
+
+# -- alignment -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("labels", [[1], [2, 1], [1, 1], [1, 2, 1], [2, 2, 2], []])
+def test_ctc_adds_up_every_path(labels):
+    """Of four steps and three classes there are 81; the blank is 0."""
+    scores = np.random.default_rng(0).normal(size=(4, 3))
+    p = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
+    total = 0.0
+    for path in itertools.product(range(3), repeat=4):
+        merged = [c for c, _ in itertools.groupby(path) if c]
+        total += np.prod(p[range(4), path]) * (merged == labels)
+    with np.errstate(divide="ignore"):
+        wanted = -np.log(total)
+    padded = np.array([labels + [0] * (3 - len(labels))])
+    for targets, n in ((padded, [len(labels)]), (padded[0], len(labels))):
+        steps = t64(np.log(p)) if isinstance(n, int) else t64(np.log(p)[:, None])
+        length = 4 if isinstance(n, int) else [4]
+        made = nn.CTCLoss(reduction="none")(steps, targets, length, n)
+        close(made.item(), wanted)
+    free = nn.CTCLoss(zero_infinity=True)
+    if np.isinf(wanted):
+        value, slope = value_and_slope(
+            lambda z, y: free(z, y, 4, len(labels)), np.log(p), padded[0]
+        )
+        assert (value, abs(slope).max()) == (0, 0)

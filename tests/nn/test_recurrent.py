@@ -1,4 +1,4 @@
-"""LSTM and GRU by their formulas, step by step; sequences, states, mistakes."""
+"""RNN, LSTM and GRU by their formulas, step by step; sequences, states, mistakes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from tests.ways import ENGINES, WAYS
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(6, 3, 4))
-KINDS = (nn.LSTM, nn.GRU)
+KINDS = (nn.LSTM, nn.GRU, nn.RNN)
+CELLS = {nn.LSTM: nn.LSTMCell, nn.GRU: nn.GRUCell, nn.RNN: nn.RNNCell}
 D = {"dtype": "float64"}
 
 
@@ -32,6 +33,8 @@ def by_hand(kind, w, x, states, suffix="l0"):
             i, f, g, o = np.split(a + b, 4, axis=1)
             rest = [sigmoid(f) * rest[0] + sigmoid(i) * np.tanh(g)]
             h = sigmoid(o) * np.tanh(rest[0])
+        elif kind is nn.RNN:
+            h = np.tanh(a + b)
         else:
             (ar, az, an), (br, bz, bn) = np.split(a, 3, axis=1), np.split(b, 3, axis=1)
             z = sigmoid(az + bz)
@@ -45,11 +48,12 @@ def states_of(kind, *shape):
     return [*made] if kind is nn.LSTM else [made[0]]
 
 
-def started(layer, x, states):
-    """Output and last states, which are a list for both kinds."""
+def started(layer, x, states, lengths=None):
+    """Output and last states, which are a list for all kinds; from 0 for no states."""
     given = [cr.tensor(s) for s in states]
-    made, last = layer(x, tuple(given) if len(given) > 1 else given[0])
-    return made, [*last] if len(given) > 1 else [last]
+    first = tuple(given) if len(given) > 1 else given[0] if given else None
+    made, last = layer(x, first, lengths)
+    return made, [*last] if isinstance(last, tuple) else [last]
 
 
 @pytest.mark.parametrize("engine", WAYS)
@@ -72,6 +76,61 @@ def test_two_layers_in_both_directions_are_the_formula(kind, engine):
     for i, state in enumerate(states):
         wanted = np.array([end[i] for end in last])
         np.testing.assert_allclose(state.numpy(), wanted, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_layer_is_its_cell_over_the_steps(kind):
+    layer, cell = kind(4, 5, **D), CELLS[kind](4, 5, **D)
+    state = {k.removesuffix("_l0"): a for k, a in layer.state_dict().items()}
+    cell.load_state_dict(state)
+    states = states_of(kind, 3, 5)[: len(cell.carried)]
+    output, _ = started(layer, X, [s[None] for s in states])
+    for x, wanted in zip(X, output.numpy()):
+        made = cell(x, tuple(states) if kind is nn.LSTM else states[0])
+        states = [*made] if kind is nn.LSTM else [made]
+        np.testing.assert_allclose(states[0].numpy(), wanted, rtol=0, atol=1e-14)
+    alone = cell(X[0, 1])
+    wanted = (cell(X[0])[0] if kind is nn.LSTM else cell(X[0]))[1]
+    alone = alone[0] if kind is nn.LSTM else alone
+    np.testing.assert_allclose(alone.numpy(), wanted.numpy(), rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("engine", WAYS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_sequence_ends_where_it_ends(kind, engine):
+    """As if it were alone; what lies beyond is never looked at, not even NaN."""
+    cr.manual_seed(0)
+    layer, lengths = kind(4, 5, 2, bidirectional=True, **D), [2, 6, 1]
+    x = np.where(np.arange(6)[:, None, None] < np.array(lengths)[:, None], X, np.nan)
+
+    def run(x, lengths):
+        def total(x):
+            return sum((y**2).sum() for y in started(layer, x, [], lengths)[1])
+
+        slopes = cr.grad(lambda x: (layer(x, None, lengths)[0] ** 2).sum())(x)
+        return *started(layer, x, [], lengths), slopes, cr.grad(total)(x)
+
+    function = run if engine == "eager" else cr.compile(run, engine=engine)
+    y, states, *slopes = function(cr.tensor(x), cr.tensor(lengths))
+    for i, n in enumerate(lengths):
+        wanted, last, *others = run(cr.tensor(X[:n, i]), None)
+        np.testing.assert_allclose(y.numpy()[:n, i], wanted.numpy(), atol=1e-14)
+        assert not y.numpy()[n:, i].any()
+        for got, right in zip(states, last):
+            np.testing.assert_allclose(got.numpy()[:, i], right.numpy(), atol=1e-14)
+        for got, right in zip(slopes, others):
+            np.testing.assert_allclose(got.numpy()[:n, i], right.numpy(), atol=1e-13)
+            assert not got.numpy()[n:, i].any()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("bad", [[0, 1, 2], [1, 7, 2]])
+def test_a_compiled_function_refuses_a_length_too(engine, bad):
+    layer = nn.GRU(4, 5, **D)
+    run = cr.compile(lambda x, n: layer(x, lengths=n)[0], engine=engine)
+    assert run(cr.tensor(X), cr.tensor([1, 6, 2])).shape == (6, 3, 5)
+    with pytest.raises(ArgumentError, match="lengths of sequences"):
+        run(cr.tensor(X), cr.tensor(bad))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -224,9 +283,16 @@ MISTAKES = {
         "nn.GRU(2, 3, num_layers=0)": "num_layers",
         "nn.GRU(2, 3, 2, dropout=1.0)": "0 ≤ dropout < 1",
         "nn.GRU(2, 3, 2, bidirectional='yes')": "bidirectional",
+        "nn.RNN(2, 3, nonlinearity='sin')": "'tanh' or.*'relu'.*'sin'",
+        "nn.RNNCell(2, 3, nonlinearity=None)": "RNNCell has no such nonlinearity",
+        "nn.LSTMCell(2, 0)": "hidden_size",
+        "nn.LSTMCell(2, 3)(cr.zeros(1, 2), cr.zeros(1, 3))": r"\(h, c\)",
+        "nn.GRU(2, 3)(cr.zeros(5, 2, 2), lengths=[5, 0])": "1 … 5.*0 in row 1.*empty",
+        "nn.GRU(2, 3)(cr.zeros(5, 2, 2), lengths=[6, 5])": "1 … 5.*6 in row 0",
+        "nn.RNN(2, 3)(cr.zeros(5, 2), lengths=6)": "1 … 5.*got: *6",
         "nn.LSTM(2, 3)(cr.zeros(5, 1, 2), cr.zeros(1, 1, 3))": r"\(h_0, c_0\)",
         "nn.Sequential(nn.LSTM(2, 3), nn.Linear(3, 1))(cr.zeros(5, 1, 2))": (
-            r"Linear takes one tensor.*output, _ = self.lstm"
+            r"Linear takes one tensor.*nn.Steps"
         ),
         "nn.Sequential(nn.GRU(2, 2), nn.GRU(2, 2))(cr.zeros(1, 1, 2))": "GRU takes one",
     },
@@ -236,6 +302,13 @@ MISTAKES = {
         "nn.GRU(2, 3)(cr.zeros(0, 4, 2))": r"at least one step.*\(0, 4, 2\)",
         "nn.GRU(2, 3)(cr.zeros(5, 4, 2), cr.zeros(1, 3, 3))": r"h_0.*\(1, 4, 3\)",
         "nn.LSTM(2, 3)(cr.zeros(5, 2), (cr.zeros(1, 3), cr.zeros(2, 3)))": "c_0",
+        "nn.RNN(2, 3)(cr.zeros(5, 2, 2), lengths=[5])": r"lengths of shape \(2,\).*1,",
+        "nn.GRUCell(2, 3)(cr.zeros(5, 2, 2))": r"one step.*\(N, 2\).*nn.GRU for",
+        "nn.GRUCell(2, 3)(cr.zeros(5, 2), cr.zeros(4, 3))": r"h of shape \(5, 3\)",
+    },
+    DTypeError: {
+        "nn.RNN(2, 3)(cr.zeros(5, 2, 2), lengths=[5.0, 1.0])": "integers.*float32",
+        "nn.RNNCell(2, 3)(np.ones((4, 2)))": "float32",
     },
 }
 

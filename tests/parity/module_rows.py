@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as TF
+from torch.distributions import Normal, kl_divergence
 
 import chainrule.nn.functional
 from chainrule import nn
@@ -58,6 +59,7 @@ AFFINE = [True, False]
 BATCH = {"eps": [1e-5, 1e-2], "momentum": [0.1, 0.7, None], "affine": AFFINE}
 for _x in (X, normal(5, 6, 3), normal(2, 6), 10 + normal(4, 6)):
     layer("BatchNorm1d", _x, 6, track_running_stats=AFFINE, **BATCH)
+layer("BatchNorm1d", X, 6, bias=[False])
 LAYER = {"eps": [1e-5, 1e-2], "elementwise_affine": AFFINE}
 for _x, _over in ((X, 6), (IMAGES, 6), (IMAGES, (4, 6)), (normal(6), 6)):
     layer("LayerNorm", _x, _over, bias=AFFINE, train=ONE, **LAYER)
@@ -66,13 +68,15 @@ for _x, _over in ((X, 6), (IMAGES, 6), (IMAGES, (4, 6)), (normal(6), 6)):
 GROUP = {"eps": [1e-5, 1e-2], "affine": AFFINE}
 for _x in (IMAGES, normal(2, 4, 3, 2), normal(3, 8)[:, :4, None] + normal(3, 4, 3)):
     layer("GroupNorm", _x, 2, 4, train=ONE, **GROUP)
-layer("GroupNorm", IMAGES, 1, 4, train=ONE)
+layer("GroupNorm", IMAGES, 1, 4, bias=[True, False], train=ONE)
 INSTANCE = {"eps": [1e-5, 1e-2], "momentum": [0.1, 0.7], "affine": AFFINE}
 layer("InstanceNorm1d", IMAGES, 4, track_running_stats=[True, False], **INSTANCE)
+layer("InstanceNorm1d", IMAGES, 4, affine=[True], bias=[False])
 layer("InstanceNorm1d", normal(4, 6), 4, track_running_stats=[False], affine=AFFINE)
 SIZES = {"mode": ["nearest", "linear"]}
 layer("Upsample", IMAGES, scale_factor=[2, 1.5, 0.5], train=ONE, **SIZES)
 layer("Upsample", IMAGES, size=[7, 3, 6], train=ONE, **SIZES)
+layer("Upsample", IMAGES, scale_factor=[1.2, 0.9, 17 / 6], train=ONE, **SIZES)
 layer("Upsample", IMAGES, size=[7], mode=["linear"], align_corners=[True], train=ONE)
 layer("Upsample", normal(2, 3, 4, 5), scale_factor=[2, (3, 2)], train=ONE)
 layer(
@@ -206,6 +210,17 @@ loss(
     *("KLDivLoss", ROWS_Q, ROWS_P),
     theirs=sample_wise(lambda q, p: TF.kl_div(q.log(), p, reduction="none").sum(1)),
 )
+
+
+def gaussians(mu, logvar, *q):
+    """KL of PyTorch's normal distributions, added up over a row."""
+    q = q or (torch.zeros_like(mu), torch.zeros_like(mu))
+    both = [Normal(m, (s / 2).exp()) for m, s in ((mu, logvar), q)]
+    return kl_divergence(*both).sum(-1)
+
+
+for _given in ((SCORES, OTHERS), (SCORES, OTHERS, UNIT, SOFT), (DEEP, DEEP * 0.5)):
+    loss("GaussianKLDivLoss", *_given, theirs=sample_wise(gaussians))
 loss("HingeEmbeddingLoss", SCORES, SIGNS, wrt=[0], margin=[1.0, 0.3])
 loss("SoftMarginLoss", SCORES, SIGNS, wrt=[0])
 loss(
@@ -246,6 +261,29 @@ loss("CosineEmbeddingLoss", SCORES[0], OTHERS[0], PAIR[0], margin=[0.0, 0.4])
 loss("MarginRankingLoss", SCORES, OTHERS, SIGNS, wrt=[0, 1], margin=[0.0, 0.7])
 TRIPLET = {"margin": [1.0, 0.3], "eps": [1e-6, 1e-3], "swap": [False, True]}
 loss("TripletMarginLoss", SCORES, OTHERS, UNIT, p=[2.0, 1.0, 3.0], **TRIPLET)
+
+ALIGNED, SPOKEN = normal(9, 5, C), RNG.integers(1, C, (5, 3))
+SPOKEN[0], SPOKEN[2] = [2, 2, 2], [1, 1, 2]
+LONG, MANY = np.array([9, 7, 4, 9, 5]), np.array([3, 2, 3, 0, 1])
+SAID = np.concatenate([row[:n] for row, n in zip(SPOKEN, MANY)])
+
+
+def behind_softmax(loss):
+    return lambda z, *rest: loss(z.log_softmax(2), *rest)
+
+
+CTC = {"blank": [0, 3], "zero_infinity": [False, True]}
+for _given in grid(**CTC, reduction=REDUCTIONS):
+    _long = LONG - _given["zero_infinity"] * np.array([0, 0, 1, 0, 0])  # one too short
+    for _labels in (SPOKEN, SAID):
+        _swapped = np.where(_labels == _given["blank"], 0, _labels)
+        # PyTorch's has no second derivative, and the first one behind a softmax alone.
+        add(
+            f"{label('CTCLoss', _given)} {_labels.shape}",
+            *(behind_softmax(package.CTCLoss(**_given)) for package in (NN, torch.nn)),
+            *(ALIGNED, _swapped, _long, MANY),
+            seconds=False,
+        )
 
 # -- functions -------------------------------------------------------------------------
 
@@ -302,6 +340,23 @@ def both(name, *inputs, **more):
     )
 
 
+both(
+    "ctc_loss",
+    *(ALIGNED, SPOKEN, LONG, MANY),
+    f=lambda m, z, y, a, b: (
+        m.ctc_loss(z.log_softmax(2), y, a, b, reduction="none"),
+        m.ctc_loss(z[:, 0].log_softmax(1), y[0], a[0], b[0], zero_infinity=True),
+        m.ctc_loss(
+            log_probs=z.log_softmax(2),
+            targets=y,
+            input_lengths=a,
+            target_lengths=b * 0,
+            blank=3,
+            reduction="sum",
+        ),
+    ),
+    seconds=False,
+)
 for _name in ("relu", "relu6", "sigmoid", "tanh", "silu", "selu", "hardswish"):
     function(_name, POINTS)
 for _name in ("tanhshrink", "softsign", "logsigmoid"):

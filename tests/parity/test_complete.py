@@ -53,7 +53,8 @@ LEFT_OUT = {
         nn.ModuleList nn.Sequential""",
     "PyTorch has none (F.heaviside is compared with torch.heaviside): tests/nn": """
         nn.Perceptron nn.Standardize nn.Unstandardize nn.Heaviside nn.LogTarget
-        nn.QuantileTarget nn.TransformedTargetLoss""",
+        nn.QuantileTarget nn.TransformedTargetLoss nn.KVCache nn.LearnedPositions
+        nn.RotaryPositions nn.SinusoidalPositions nn.Steps nn.Transpose""",
     "what the derivatives of rows are made with: tests/test_tensor.py": """
         Tensor.backward Tensor.requires_grad_ Tensor.zero_grad Tensor.grad
         Tensor.data""",
@@ -70,8 +71,10 @@ ARGUMENTS = {
     "nn.*.dtype": "the rows convert whole modules, in both dtypes",
     "nn.Linear.init": "an initialiser by its name, ours alone: tests/nn/test_init.py",
     "nn.PReLU.init": "the rows give both the same slopes: tests/nn/test_layers.py",
+    "nn.CausalSelfAttention.rotary": "PyTorch has none: tests/nn/test_positions.py",
     "nn.Identity.args": "taken and left, as PyTorch does: tests/nn",
     "nn.Identity.kwargs": "taken and left, as PyTorch does: tests/nn",
+    "nn.*.padding_mode": "of transposed convolutions, zeros alone",
     "F.*.sample_weight": "ours alone: tests/nn/test_loss_properties.py",
     "F.scaled_dot_product_attention.dropout_p": "random: tests/nn/test_layers.py",
     "*.given": "refused by position, as PyTorch's mean another thing: test_names.py",

@@ -16,7 +16,7 @@ torch = pytest.importorskip(
 )
 pytestmark = pytest.mark.parity
 
-STEPS, BATCH, CLASSES = 20, 8, 3
+STEPS, BATCH, CLASSES = 100, 8, 3
 RNG = np.random.default_rng(0)
 
 
@@ -43,6 +43,36 @@ def signals(layers: Any) -> Any:
         layers.Conv1d(4, 4, 3, dilation=2, groups=2),
         layers.Flatten(),
         layers.Linear(8, CLASSES),
+    )
+
+
+def enlarging(layers: Any) -> Any:
+    return layers.Sequential(
+        layers.AdaptiveMaxPool2d((4, 3)),
+        layers.InstanceNorm2d(2, affine=True),
+        layers.ConvTranspose2d(2, 6, 3, stride=2, padding=1, output_padding=1),
+        layers.Dropout2d(0.0),
+        layers.Tanh(),
+        layers.ConvTranspose2d(6, 4, (2, 4), (1, 2), groups=2, bias=False),
+        layers.PixelShuffle(2),
+        layers.AvgPool2d(3),
+        layers.Flatten(),
+        layers.Linear(6 * 9, CLASSES),
+    )
+
+
+def longer(layers: Any) -> Any:
+    return layers.Sequential(
+        layers.ConvTranspose1d(2, 4, 3, 2, padding=1, dilation=2),
+        layers.MaxPool1d(3, 2, 1),
+        layers.Dropout1d(0.0),
+        layers.AvgPool1d(2, ceil_mode=True),
+        layers.ConvTranspose1d(4, 4, 2, 3, groups=2),
+        layers.AdaptiveAvgPool1d(5),
+        layers.Tanh(),
+        layers.AdaptiveMaxPool1d(3),
+        layers.Flatten(),
+        layers.Linear(12, CLASSES),
     )
 
 
@@ -74,12 +104,29 @@ def attentive(layers: Any) -> Any:
     )
 
 
+def translating(layers: Any) -> Any:
+    class Translator(layers.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.sides = layers.Transformer(4, 2, 1, 2, 8, 0.0, batch_first=True)
+            self.scores = layers.Linear(4, CLASSES)
+
+        def forward(self, x: Any) -> Any:
+            return self.scores(self.sides(x, x[:, :3]).mean(1))
+
+    return Translator()
+
+
 NETWORKS = {
     "Conv2d": (convolutional, (2, 9, 7)),
     "Conv1d": (signals, (2, 11)),
+    "ConvTranspose2d": (enlarging, (2, 9, 7)),
+    "ConvTranspose1d": (longer, (2, 11)),
     "LSTM": (recurrent("LSTM"), (6, 4)),
     "GRU": (recurrent("GRU"), (6, 4)),
+    "RNN": (recurrent("RNN"), (6, 4)),
     "attention": (attentive, (6, 4)),
+    "Transformer": (translating, (6, 4)),
 }
 
 
@@ -88,7 +135,7 @@ def trained(step: Any, parts: Any) -> np.ndarray[Any, Any]:
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_twenty_steps_and_the_weights_both_ways(name: str) -> None:
+def test_a_hundred_steps_and_the_weights_both_ways(name: str) -> None:
     """From ours to PyTorch's before training, and back after it, on every engine."""
     build, shape = NETWORKS[name]
     x = RNG.normal(size=(STEPS, BATCH, *shape))

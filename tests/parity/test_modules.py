@@ -117,9 +117,30 @@ def test_every_row_of_a_loss_is_the_function_too() -> None:
 #: Arguments of PyTorch's that are old names of ``reduction``.
 OLD = {"size_average", "reduce"}
 #: What stands for things of PyTorch that take anything, and pass it on to this.
-PASSED_ON = {"F.max_pool2d": TF._max_pool2d} | {
+PASSED_ON = {
+    f"F.{name}": TF.__dict__[f"_{name}"]
+    for name in (
+        *("max_pool1d", "max_pool2d"),
+        *("adaptive_max_pool1d", "adaptive_max_pool2d"),
+    )
+} | {
     f"nn.{kind}": functools.partial(torch.nn.RNNBase, kind) for kind in ("LSTM", "GRU")
 }
+
+
+def rnn(  # as PyTorch documents it
+    input_size,
+    hidden_size,
+    num_layers=1,
+    nonlinearity="tanh",
+    bias=True,
+    batch_first=False,
+    dropout=0.0,
+    bidirectional=False,
+): ...
+
+
+PASSED_ON["nn.RNN"] = rnn
 #: First arguments, which have names of their own in each library.
 TENSORS = {"x", "indices"}
 #: Other defaults and other places, with the reason.

@@ -21,15 +21,34 @@ KINDS = {
     "xor": "study",
     "mnist": "training",
     "tabular": "study",
+    "rules": "study",
+    "classical": "study",
+    "lenet": "training",
+    "cnn": "training",
+    "hierarchy": "study",
+    "own-images": "study",
     "autoencoder": "study",
-    "gan": "study",
     "dbn": "study",
+    "gan": "study",
+    "clustering": "study",
+    "rnn": "study",
+    "names": "study",
+    "gpt": "study",
+    "translate": "study",
+    "text": "study",
+    "speech": "study",
+    "timbre": "study",
+    "music": "study",
+    "multimodal": "study",
+    "q-learning": "study",
+    "dqn": "study",
+    "ppo": "study",
 }
 TRAINING = [name for name, kind in KINDS.items() if kind == "training"]
 STUDIES = [name for name, kind in KINDS.items() if kind == "study"]
 #: What a recipe may import besides Python's own modules.
 PUBLIC = {"chainrule", "chainrule.recipes", "chainrule.training", "chainrule.viz"}
-PUBLIC |= {"numpy", "sklearn"}
+PUBLIC |= {"numpy", "sklearn", "scipy"}
 
 
 def source(name: str) -> Path:
@@ -67,7 +86,7 @@ def test_an_unknown_name(wrong: str, fix: str) -> None:
         recipes.find(wrong)
     assert str(caught.value).splitlines() == [
         f"There is no recipe {wrong!r}.",
-        "  expected: " + ", ".join(KINDS),
+        f"  expected: {', '.join(KINDS)}",
         f"  got:      {wrong}",
         f"  fix:      {fix}",
     ]
@@ -131,7 +150,15 @@ def test_looking_at_recipes_loads_no_optional_package() -> None:
     )
     loaded = set(json.loads(made.stdout))
     assert "chainrule" in loaded
-    assert not loaded & {"sklearn", "scipy", "matplotlib", "pandas", "PIL", "torch"}
+    assert not loaded & {
+        "sklearn",
+        "scipy",
+        "matplotlib",
+        "pandas",
+        "clingo",
+        "PIL",
+        "torch",
+    }
 
 
 def test_a_recipe_runs_as_a_program(capsys: pytest.CaptureFixture[str]) -> None:

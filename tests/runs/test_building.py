@@ -75,14 +75,29 @@ def kinds(trainer: Any) -> list[str]:
             [(36, 2), (36,), (8, 1, 2, 3), *[(8,)] * 3, (2, 8), (2,)],
         ),
         (
+            '{ class = "Linear", out_features = 36 }, '
+            '{ class = "Unflatten", dim = 1, unflattened_size = [4, 3, 3] }, '
+            '{ class = "ConvTranspose2d", out_channels = 2, kernel_size = [2, 3] }, '
+            '{ class = "InstanceNorm2d", affine = true }, "Flatten", "Linear"',
+            [(36, 2), (36,), (4, 2, 2, 3), *[(2,)] * 3, (2, 40), (2,)],
+        ),
+        (
             '{ class = "Linear", out_features = 12 }, '
             '{ class = "Unflatten", dim = 1, unflattened_size = [3, 4] }, '
-            '{ class = "TransformerEncoderLayer", nhead = 4, dim_feedforward = 5, '
-            'batch_first = true }, "Flatten", "Linear"',
+            '{ class = "TransformerEncoderLayer", nhead = 4, dim_feedforward = 5 }, '
+            '"Flatten", "Linear"',
             [
                 *[(12, 2), (12,), (12, 4), (12,), (4, 4), (4,), (5, 4), (5,)],
                 *[(4, 5), *[(4,)] * 5, (2, 12), (2,)],
             ],
+        ),
+        (
+            '{ class = "Linear", out_features = 12 }, '
+            '{ class = "Unflatten", dim = 1, unflattened_size = [3, 4] }, '
+            '{ class = "LearnedPositions", num_positions = 3, embedding_dim = 4 }, '
+            '{ class = "CausalSelfAttention", num_heads = 2, rotary = true }, '
+            '"SinusoidalPositions", "Flatten", "Linear"',
+            [(12, 2), (12,), (3, 4), (12, 4), (12,), (4, 4), (4,), (2, 12), (2,)],
         ),
     ],
 )
@@ -188,6 +203,62 @@ def test_sgd_on_large_targets_is_warned_of(tmp_path: Path) -> None:
     assert kinds(trainer) == ["Standardize", "Linear", "Sigmoid"]
 
 
+@pytest.mark.parametrize(
+    ("layers", "expected", "kinds_of"),
+    [
+        (
+            '{ class = "LSTM", hidden_size = 5 }, "Steps", "Linear"',
+            [(20, 3), (20, 5), (20,), (20,), (2, 5), (2,)],
+            ["Standardize", "LSTM", "Steps", "Linear"],
+        ),
+        (
+            '{ class = "GRU", hidden_size = 2, bidirectional = true }, "Tanh", '
+            '{ class = "GRU", hidden_size = 2 }, { class = "Steps", take = "max" }, '
+            '"Linear"',
+            [
+                *[(6, 3), (6, 2), (6,), (6,)] * 2,
+                (6, 4),
+                (6, 2),
+                (6,),
+                (6,),
+                (2, 2),
+                (2,),
+            ],
+            ["Standardize", "GRU", "Steps", "Tanh", "GRU", "Steps", "Linear"],
+        ),
+        (
+            '"Transpose", { class = "Conv1d", out_channels = 4, kernel_size = 2 }, '
+            '{ class = "Steps", take = "mean", dim = -1 }, "Linear"',
+            [(4, 3, 2), (4,), (2, 4), (2,)],
+            ["Transpose", "Conv1d", "Steps", "Linear"],
+        ),
+    ],
+)
+def test_sequences(
+    tmp_path: Path, layers: str, expected: list[Any], kinds_of: list[str]
+) -> None:
+    """(n, T, features): what reads steps has samples first, and scales are measured."""
+    x = np.random.default_rng(0).normal(50, 20, (40, 6, 3)).astype(np.float32)
+    np.savez(tmp_path / "s.npz", x=x, y=np.arange(40) % 2)
+    trainer = made(layers, source="s.npz", folder=tmp_path)
+    assert (shapes(trainer), kinds(trainer)) == (expected, kinds_of)
+    for module in trainer.model:
+        assert module.__dict__.get("batch_first", True)
+        if isinstance(module, nn.Standardize):
+            np.testing.assert_allclose(module.mean.numpy(), 50, atol=8)
+            np.testing.assert_allclose(module.std.numpy(), 20, atol=5)
+    train = made(layers, "[training]\nepochs = 1", source="s.npz", folder=tmp_path)
+    train.fit((x, np.arange(40) % 2), epochs=1, progress=False)
+
+
+def test_a_padding_may_have_any_number() -> None:
+    wide = '{ class = "Embedding", num_embeddings = 9, embedding_dim = 4, '
+    trainer = made(wide + 'padding_idx = 7 }, "Flatten", "Linear"')
+    assert trainer.model[0].padding_idx == 7
+    with pytest.raises(RunFileError, match=r"layers\[0\].*\n.*from 0 to 8"):
+        made(wide + 'padding_idx = 9 }, "Flatten", "Linear"')
+
+
 # -- what does not fit the data --------------------------------------------------------
 
 
@@ -195,7 +266,7 @@ def test_sgd_on_large_targets_is_warned_of(tmp_path: Path) -> None:
     ("x", "y", "rest", "said"),
     [
         (
-            np.zeros((20, 2, 2)),
+            np.zeros((20, 1, 2, 2)),
             [0, 1] * 10,
             'standardize = true\nlayers = ["Flatten", "Linear"]',
             "line 4, [model] standardize: it is for tables",
@@ -216,7 +287,22 @@ def test_sgd_on_large_targets_is_warned_of(tmp_path: Path) -> None:
             np.zeros((20, 3, 4)),
             [0, 1] * 10,
             'layers = ["LSTM", "Linear"]',
-            "line 4, [model] layers[0]: there is no layer 'LSTM'",
+            "line 4, [model] layers[0]: LSTM needs the key 'hidden_size'",
+        ),
+        (
+            np.zeros((20, 3, 4)),
+            [0, 1] * 10,
+            'layers = [{ class = "LSTM", hidden_size = 2 }, "Linear"]',
+            "line 4, [model] layers[1]: the network's output does not fit the data.\n"
+            "  expected: (2,) for each sample\n  got:      (3, 2)\n  fix:      put "
+            '"Steps" before the last layer',
+        ),
+        (
+            np.zeros((20, 4)),
+            [0, 1] * 10,
+            'layers = [{ class = "GRU", hidden_size = 2 }, "Steps", "Linear"]',
+            "line 4, [model] layers[0]: GRU reads sequences.\n  expected: steps and "
+            "features",
         ),
         (
             np.eye(20),

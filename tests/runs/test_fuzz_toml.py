@@ -71,6 +71,8 @@ def valid() -> list[str]:
     folder = {"source": "pets", "size": [8, 8], "mode": "L", "test": "more-pets"}
     model = {"layers": layers}
     made += [{"data": keys, "model": model} for keys in (table, idx, folder)]
+    texts = {"source": "t.csv", "format": "text", "text": "評語", "target": "y"}
+    made.append({"data": texts, "model": {"layers": scaffold.READING}})
     texts = [template.text("fuzz.toml", sections) for sections in made]
     return [*texts, *(uncommented(text) for text in texts)]
 

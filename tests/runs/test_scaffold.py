@@ -47,8 +47,10 @@ def test_every_commented_key_is_right() -> None:
     small.houses(Path("h.csv"))
     small.shades(Path("shades"))
     offered = 0
-    for place in ("h.csv", "shades", "moons", "blobs", "xor", "mnist"):
-        lines = text(place).splitlines()
+    texts = scaffold.start("h.csv", "房價", Path(), "城市")[0]
+    places = ("h.csv", "shades", "moons", "blobs", "xor", "mnist")
+    for written in (template.text("a.toml", texts), *map(text, places)):
+        lines = written.splitlines()
         for i, line in enumerate(lines):
             key = line[2:].partition(" =")[0]
             before = "\n".join(lines[:i])

@@ -195,5 +195,6 @@ def test_images_in_front_of_a_linear(inputs: int, fix: str) -> None:
 def test_samples_that_would_look_at_one_another(first: bool) -> None:
     x = cr.data.Dataset(RNG.normal(size=(40, 3, 4)), SUMS)
     block = nn.TransformerEncoderLayer(4, 2, 5, 0.0, batch_first=first)
-    texts = said(x, None, nn.Tanh(), block, nn.Flatten(), nn.Linear(12, 1))
-    assert [("batch_first=True" in text) for text in texts] == [True] * (not first)
+    for layer in (block, nn.TransformerEncoder(block, 2)):
+        texts = said(x, None, nn.Tanh(), layer, nn.Flatten(), nn.Linear(12, 1))
+        assert [("batch_first=True" in text) for text in texts] == [True] * (not first)

@@ -38,3 +38,15 @@ def test_points_are_drawn_as_their_labels(labels: Any, sign: bool) -> None:
             box = drawn.get_paths()[0].get_extents()
             assert (box.height > 1.2 * box.width) == sign
         assert drawing.png(figure, "points")
+
+
+def test_powers_of_ten_are_numbers() -> None:
+    """Along a logarithmic axis no formula of TeX is left to be read."""
+    with drawing.figure(drawing.PAPER, 4, 3) as figure:
+        gallery.lines(figure, {"a": np.array([1.0, 0.1, 0.01])}, log=True)
+        drawing.png(figure, "curves")
+        axis = figure.axes[0].yaxis
+        texts = [tick.label1.get_text() for tick in axis.get_major_ticks()]
+        small = [tick.label1.get_text() for tick in axis.get_minor_ticks()]
+    assert {"0.01", "0.1", "1"} <= set(texts)
+    assert set(small) <= {""}

@@ -31,7 +31,6 @@ _WORDS = {
         "shows": "shown by",
         "tests": "held by",
         "note": "note",
-        "planned": "not built yet",
     },
     "zh-TW": {
         "formula": "公式",
@@ -44,7 +43,6 @@ _WORDS = {
         "shows": "展示",
         "tests": "測試",
         "note": "附註",
-        "planned": "尚未實作",
     },
 }
 _WIDTH = 88
@@ -63,7 +61,6 @@ class Entry:
         shows: command lines (they begin with ``chainrule``) and Python names.
         tests: the tests that hold it, ``FILE::FUNCTION``; ``*`` means the whole file.
         note_en, note_zh: what we add where the book is silent, short or wrong.
-        status: ``"built"``, or ``"planned"`` where its system does not exist yet.
     """
 
     section: str
@@ -75,7 +72,6 @@ class Entry:
     tests: tuple[str, ...] = ()
     note_en: str = ""
     note_zh: str = ""
-    status: str = "built"
 
     def title(self, lang: str) -> str:
         """What it is called, in one of :data:`LANGUAGES`."""
@@ -181,8 +177,7 @@ def _entries(items: Sequence[Entry], lang: str) -> list[str]:
 
 def _entry(entry: Entry, lang: str) -> str:
     words = _WORDS[lang]
-    planned = f" ({words['planned']})" if entry.status == "planned" else ""
-    lines = [_row(2, words[entry.kind], entry.title(lang) + planned)]
+    lines = [_row(2, words[entry.kind], entry.title(lang))]
     if entry.formula:
         lines.append(" " * 13 + entry.formula)
     if entry.shows:

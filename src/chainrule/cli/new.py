@@ -12,6 +12,7 @@ EXAMPLES = """\b
 Examples:
   chainrule new
   chainrule new houses.toml --data houses.csv --target price
+  chainrule new spam.toml --data messages.csv --text message --target spam
   chainrule new pets.toml --data pets
   chainrule new digits.toml --data mnist
   chainrule new --reference
@@ -28,6 +29,7 @@ Examples:
     "without it an example.",
 )
 @click.option("--target", metavar="COLUMN", help="The column of a CSV file to predict.")
+@click.option("--text", metavar="COLUMN", help="A column of texts to predict it from.")
 @click.option(
     "--reference",
     is_flag=True,
@@ -35,7 +37,12 @@ Examples:
 )
 @command
 def new(
-    file: Path, place: str | None, target: str | None, reference: bool, as_json: bool
+    file: Path,
+    place: str | None,
+    target: str | None,
+    text: str | None,
+    reference: bool,
+    as_json: bool,
 ) -> int:
     """Write a commented file to start from, which runs as it is.
 
@@ -50,7 +57,7 @@ def new(
     if reference:
         tell({"reference": page()}, as_json, page().rstrip("\n"))
         return 0
-    made = scaffold.write(file, place, target)
+    made = scaffold.write(file, place, target, text)
     lines = [f"{file} is written. Train it with: chainrule train {file}"]
     room = max(map(len, made["data"]))
     lines += [f"  {k:{room}}  {written(v)}" for k, v in made["data"].items()]

@@ -63,6 +63,11 @@ DATA = (".csv", ".tsv", ".npz", ".png", ".jpg")
     "--limit", type=click.IntRange(1), help="Use the first N samples of each set only."
 )
 @click.option(
+    "--data",
+    type=click.Path(),
+    help="A folder or file of your own, for a recipe that takes one.",
+)
+@click.option(
     "--quick", is_flag=True, help="A recipe within a minute: all of it, less of each."
 )
 @click.option(
@@ -87,6 +92,7 @@ def train(
     resume: Path | None,
     checkpoint_every: float | None,
     quick: bool,
+    data: str | None,
     as_json: bool,
     **given: Any,
 ) -> int:
@@ -109,7 +115,17 @@ def train(
     recipe = None if target is None or is_file(target) else target
     every = 60.0 if checkpoint_every is None else checkpoint_every
     study = recipe is not None and recipes.kind(recipe) == "study"
-    if resume is not None and (study or (resume / SETTINGS).exists()):
+    begun = resume is not None and (study or (resume / SETTINGS).exists())
+    if data is not None:
+        if not study and not begun:
+            raise errors.ArgumentError(
+                "Only recipes that look at data of yours take --data.",
+                expected="such as: chainrule train own-images --data FOLDER",
+                got=f"{target or 'a run'} --data {data}",
+                fix=f"chainrule new run.toml --data {data}",
+            )
+        given["data"] = data
+    if resume is not None and begun:
         given |= {"quick": quick or None}
         _study(_resumed(target, resume, given, every), as_json, resume)
         return 0

@@ -13,6 +13,7 @@ from chainrule.data.tables.examine import Examined, examine
 from chainrule.data.tables.reader import read_csv, rows_of
 from chainrule.data.tables.reading import TableReport
 from chainrule.data.tables.source import progress
+from chainrule.data.text import read_text
 from chainrule.data.toys import blobs, circles, moons, spiral, xor
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "read_csv",
     "read_idx",
     "read_npz",
+    "read_text",
     "rows_of",
     "spiral",
     "xor",

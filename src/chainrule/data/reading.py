@@ -27,7 +27,7 @@ def _idx(path: Any, **options: Any) -> Dataset:
 
 
 #: By kind: the reader, and the one for features alone, whose arguments are the options
-#: of the format. Tables ("csv") read a format as a whole.
+#: of the format. Tables ("csv", "text") read a format as a whole.
 READERS: dict[str, tuple[Callable[..., Dataset], Callable[..., Features]]] = {
     "npz": (read_npz, npz_features),
     "idx": (_idx, idx_features),
@@ -92,9 +92,9 @@ def read(
         )
     options = dict(format)
     kind = options.pop("kind")
-    if kind == "csv":
+    if kind in ("csv", "text"):
         return read_again(path, format) if target else features_again(path, format)
-    dataset, features = READERS[choice("csv", *READERS)("kind", kind)]
+    dataset, features = READERS[choice("csv", "text", *READERS)("kind", kind)]
     known = list(inspect.signature(features).parameters)[1:]
     known_names(f"An option of the format {kind!r}", options, known)
     return dataset(path, **options) if target else features(path, **options)

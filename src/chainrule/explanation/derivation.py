@@ -373,6 +373,11 @@ class _Derivation:
                 " they are part of the formulas, and have no number and no δ of their"
                 " own. In a derivative the kernel slides turned round."
             )
+        if turned := [name for name, back in found.items() if back]:
+            yield (
+                f"In transposed convolutions ({', '.join(turned)}) it does so at once,"
+                " over an input with zeros between its elements."
+            )
         for node in self.network.graph.nodes:
             if node.primitive is losses.cross_entropy:
                 scores = behind_views(node.inputs[0]).node

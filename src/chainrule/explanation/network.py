@@ -259,15 +259,22 @@ def _parameter(value: Value, parameters: Mapping[Value, str]) -> Value | None:
     return value if value in parameters else None
 
 
-def kernels(network: Network) -> list[str]:
-    """The names of the parameters that convolutions slide over their input."""
-    found = {
-        _parameter(value, network.parameters)
-        for node in network.graph.nodes
-        if node.primitive is conv.conv and node.role == "forward"
-        for value in node.inputs
-    }
-    return sorted(network.parameters[v] for v in found if v is not None)
+def kernels(network: Network) -> dict[str, bool]:
+    """The parameters that convolutions slide over their input, each by its name.
+
+    Of each, whether it slides turned round, as those of transposed convolutions do.
+    """
+    found: dict[str, bool] = {}
+    for node in network.graph.nodes:
+        if node.primitive is not conv.conv or node.role != "forward":
+            continue
+        for value in map(behind_views, node.inputs):
+            turned = value.node is not None and value.node.primitive is movement.flip
+            inner = value.node.inputs[0] if value.node and turned else value
+            parameter = _parameter(inner, network.parameters)
+            if parameter is not None:
+                found[network.parameters[parameter]] = turned
+    return dict(sorted(found.items()))
 
 
 def _steps(graph: Graph, parameters: Mapping[Value, str]) -> tuple[LayerValues, ...]:
@@ -283,7 +290,7 @@ def _steps(graph: Graph, parameters: Mapping[Value, str]) -> tuple[LayerValues, 
             raise ArgumentError(
                 "explain writes down networks that run from input to output; this one "
                 f"has a {'loop' if node.primitive is control.scan else 'branch'}.",
-                expected="layers without cr.scan and cr.cond, so no nn.LSTM or nn.GRU",
+                expected="layers without cr.scan and cr.cond, so no RNN, LSTM or GRU",
                 got=f"{node.primitive.name} in {node.scope or 'the model'}",
                 fix="explain the layers behind it, with what it gives as x",
             )

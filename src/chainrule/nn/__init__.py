@@ -33,22 +33,42 @@ from chainrule.nn.activations import (
     Threshold,
 )
 from chainrule.nn.arguments import hint
-from chainrule.nn.attention import MultiheadAttention, TransformerEncoderLayer
+from chainrule.nn.attention import CausalSelfAttention, MultiheadAttention
+from chainrule.nn.augmentation import (
+    RandomAffine,
+    RandomCrop,
+    RandomErasing,
+    RandomHorizontalFlip,
+    RandomRotation,
+    RandomVerticalFlip,
+)
+from chainrule.nn.cache import KVCache
 from chainrule.nn.containers import (
     ModuleDict,
     ModuleList,
     Sequential,
 )
-from chainrule.nn.convolution import Conv1d, Conv2d
+from chainrule.nn.convolution import (
+    Conv1d,
+    Conv2d,
+    ConvTranspose1d,
+    ConvTranspose2d,
+)
 from chainrule.nn.layers import (
     Dropout,
+    Dropout1d,
+    Dropout2d,
     Embedding,
     Flatten,
     Identity,
     Linear,
+    PixelShuffle,
+    Steps,
+    Transpose,
     Unflatten,
     Upsample,
 )
+from chainrule.nn.losses.alignment import CTCLoss
 from chainrule.nn.losses.base import Loss
 from chainrule.nn.losses.binary import (
     BCELoss,
@@ -65,7 +85,7 @@ from chainrule.nn.losses.distances import (
     PoissonNLLLoss,
     SmoothL1Loss,
 )
-from chainrule.nn.losses.divergence import KLDivLoss
+from chainrule.nn.losses.divergence import GaussianKLDivLoss, KLDivLoss
 from chainrule.nn.losses.margins import (
     HingeEmbeddingLoss,
     HingeLoss,
@@ -88,14 +108,29 @@ from chainrule.nn.normalization import (
     BatchNorm2d,
     GroupNorm,
     InstanceNorm1d,
+    InstanceNorm2d,
     LayerNorm,
     RMSNorm,
 )
 from chainrule.nn.perceptron import (
     Perceptron,
 )
-from chainrule.nn.pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
-from chainrule.nn.recurrent import GRU, LSTM
+from chainrule.nn.pooling import (
+    AdaptiveAvgPool1d,
+    AdaptiveAvgPool2d,
+    AdaptiveMaxPool1d,
+    AdaptiveMaxPool2d,
+    AvgPool1d,
+    AvgPool2d,
+    MaxPool1d,
+    MaxPool2d,
+)
+from chainrule.nn.positions import (
+    LearnedPositions,
+    RotaryPositions,
+    SinusoidalPositions,
+)
+from chainrule.nn.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 from chainrule.nn.scaling import (
     Standardize,
 )
@@ -108,6 +143,13 @@ from chainrule.nn.targets import (
     TransformedTargetLoss,
     Unstandardize,
 )
+from chainrule.nn.transformer import (
+    Transformer,
+    TransformerDecoder,
+    TransformerDecoderLayer,
+    TransformerEncoder,
+    TransformerEncoderLayer,
+)
 
 __all__ = [
     "CELU",
@@ -116,20 +158,33 @@ __all__ = [
     "GLU",
     "GRU",
     "LSTM",
+    "RNN",
     "SELU",
+    "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
+    "AdaptiveMaxPool1d",
+    "AdaptiveMaxPool2d",
+    "AvgPool1d",
     "AvgPool2d",
     "BCELoss",
     "BCEWithLogitsLoss",
     "BatchNorm1d",
     "BatchNorm2d",
+    "CTCLoss",
+    "CausalSelfAttention",
     "Conv1d",
     "Conv2d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
     "CosineEmbeddingLoss",
     "CrossEntropyLoss",
     "Dropout",
+    "Dropout1d",
+    "Dropout2d",
     "Embedding",
     "Flatten",
+    "GRUCell",
+    "GaussianKLDivLoss",
     "GaussianNLLLoss",
     "GroupNorm",
     "HalfMSELoss",
@@ -144,10 +199,14 @@ __all__ = [
     "HuberLoss",
     "Identity",
     "InstanceNorm1d",
+    "InstanceNorm2d",
     "KLDivLoss",
+    "KVCache",
     "L1Loss",
+    "LSTMCell",
     "LayerNorm",
     "LeakyReLU",
+    "LearnedPositions",
     "Linear",
     "LogSigmoid",
     "LogSoftmax",
@@ -155,6 +214,7 @@ __all__ = [
     "Loss",
     "MSELoss",
     "MarginRankingLoss",
+    "MaxPool1d",
     "MaxPool2d",
     "Mish",
     "Module",
@@ -168,14 +228,24 @@ __all__ = [
     "Parameter",
     "Perceptron",
     "PerceptronLoss",
+    "PixelShuffle",
     "PoissonNLLLoss",
     "QuantileTarget",
     "RMSNorm",
+    "RNNCell",
+    "RandomAffine",
+    "RandomCrop",
+    "RandomErasing",
+    "RandomHorizontalFlip",
+    "RandomRotation",
+    "RandomVerticalFlip",
     "ReLU",
     "ReLU6",
+    "RotaryPositions",
     "Sequential",
     "SiLU",
     "Sigmoid",
+    "SinusoidalPositions",
     "SmoothL1Loss",
     "SoftMarginLoss",
     "Softmax",
@@ -184,11 +254,17 @@ __all__ = [
     "Softshrink",
     "Softsign",
     "Standardize",
+    "Steps",
     "Tanh",
     "Tanhshrink",
     "Threshold",
     "TransformedTargetLoss",
+    "Transformer",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
     "TransformerEncoderLayer",
+    "Transpose",
     "TripletMarginLoss",
     "Unflatten",
     "Unstandardize",

@@ -1,9 +1,9 @@
-"""Attention as a layer, and the block that transformers are stacked of."""
+"""Attention as a layer: between sequences, and of one that looks back."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,20 +12,18 @@ from chainrule.errors import ArgumentError, DTypeError, ShapeError
 from chainrule.nn import functional
 from chainrule.nn import init as initialisers
 from chainrule.nn.arguments import Count, counts, flag, floating, number, place
+from chainrule.nn.cache import KVCache
 from chainrule.nn.functional.attention import attend, causal
 from chainrule.nn.functional.layers import same_dtype
-from chainrule.nn.layers import Dropout, Linear
+from chainrule.nn.layers import Linear
 from chainrule.nn.module import Module, Parameter
-from chainrule.nn.normalization import LayerNorm
+from chainrule.nn.positions import RotaryPositions
 from chainrule.primitives.rules import show
 from chainrule.random import uniform
 from chainrule.tensor import Tensor, as_tensor
 
-#: Activations of a transformer that have a name.
-ACTIVATIONS = {"relu": functional.relu, "gelu": functional.gelu}
 
-
-def _check_heads(kind: str, **given: int) -> None:
+def check_heads(kind: str, **given: int) -> None:
     """Refuse a width, given first, that the number of heads does not divide."""
     (width, size), (heads, count) = given.items()
     if size % count:
@@ -36,7 +34,105 @@ def _check_heads(kind: str, **given: int) -> None:
         )
 
 
-class MultiheadAttention(Module):
+class _Heads(Module):
+    """Base: the parameters of attentions side by side, and their products.
+
+    The arguments and the shapes are those of :class:`MultiheadAttention`.
+    """
+
+    def __init__(
+        self,
+        embed_dim: Count,
+        num_heads: int,
+        dropout: float = 0.0,
+        bias: bool = True,
+        *,
+        kdim: int | None = None,
+        vdim: int | None = None,
+        batch_first: bool = False,
+        dtype: str = "float32",
+    ) -> None:
+        kind = type(self).__name__
+        self.embed_dim, self.num_heads, self.kdim, self.vdim = counts(
+            kind,
+            embed_dim=embed_dim,
+            num_heads=num_heads,
+            kdim=embed_dim if kdim is None else kdim,
+            vdim=embed_dim if vdim is None else vdim,
+        )
+        check_heads(kind, embed_dim=self.embed_dim, num_heads=self.num_heads)
+        self.dropout = number(kind, "dropout", dropout, least=0, below=1)
+        self.batch_first = flag(kind, "batch_first", batch_first)
+        made, width = floating(kind, dtype), self.embed_dim
+        shapes = {"in_proj_weight": (3 * width, width)}
+        if (self.kdim, self.vdim) != (width, width):
+            inputs = {"q": width, "k": self.kdim, "v": self.vdim}
+            shapes = {f"{c}_proj_weight": (width, n) for c, n in inputs.items()}
+        for name, shape in shapes.items():
+            bound = math.sqrt(6 / sum(shape))
+            drawn = uniform(*shape, low=-bound, high=bound, dtype=made)
+            setattr(self, name, Parameter(drawn))
+        biased = flag(kind, "bias", bias)
+        zeros = np.zeros(3 * width, made.numpy)
+        self.in_proj_bias = Parameter(zeros) if biased else None
+        self.out_proj = Linear(width, width, biased, dtype=made.name)
+        if self.out_proj.bias is not None:
+            initialisers.zeros_(self.out_proj.bias)
+
+    def _check(self, q: Tensor, k: Tensor, v: Tensor) -> None:
+        """Refuse sequences of other sizes, or that do not go together."""
+        widths = (self.embed_dim, self.kdim, self.vdim)
+        batch = 0 if self.batch_first else 1
+        right = (
+            q.ndim in (2, 3)
+            and q.ndim == k.ndim == v.ndim
+            and tuple(t.shape[-1] for t in (q, k, v)) == widths
+            and k.shape[:-1] == v.shape[:-1]
+            and (q.ndim == 2 or q.shape[batch] == k.shape[batch])
+        )
+        if right:
+            return
+        lead = ("N, L", "N, S") if self.batch_first else ("L, N", "S, N")
+        raise ShapeError(
+            f"{place(type(self).__name__)} compares queries with keys.",
+            expected=f"query ({lead[0]}, {widths[0]}), key ({lead[1]}, {widths[1]}), "
+            f"value ({lead[1]}, {widths[2]}); all without N for one sequence",
+            got=f"{show(q.shape)}, {show(k.shape)}, {show(v.shape)}",
+        )
+
+    def _projected(
+        self, q: Tensor, k: Tensor, v: Tensor, same: bool
+    ) -> Sequence[Tensor]:
+        """Queries, keys and values as the heads see them: one product where it can."""
+        weight, bias = self.__dict__.get("in_proj_weight"), self.in_proj_bias
+        if weight is not None and same:
+            return functional.linear(
+                same_dtype(type(self).__name__, q, weight), weight, bias
+            ).chunk(3, dim=-1)
+        names = ("q_proj_weight", "k_proj_weight", "v_proj_weight")
+        weights = (
+            [getattr(self, name) for name in names]
+            if weight is None
+            else weight.chunk(3, dim=0)
+        )
+        biases = [None] * 3 if bias is None else bias.chunk(3, dim=0)
+        return [
+            functional.linear(same_dtype(type(self).__name__, t, w), w, b)
+            for t, w, b in zip((q, k, v), weights, biases)
+        ]
+
+    def _heads(self, x: Tensor) -> Tensor:
+        """(N, L, E) as (N, H, L, d)."""
+        return x.unflatten(2, (self.num_heads, -1)).transpose(1, 2)
+
+    def _attended(self, heads: Sequence[Tensor], masks: Sequence[Tensor]) -> Any:
+        """Y, (N, L, E), and the weights of each head."""
+        dropped = self.dropout if self.training else 0.0
+        y, weights = attend(heads[0], heads[1], heads[2], tuple(masks), dropped)
+        return self.out_proj(y.transpose(1, 2).flatten(2)), weights
+
+
+class MultiheadAttention(_Heads):
     """Attentions side by side, each in a space of its own.
 
         Q = X_q W_qᵀ + b_q,   K = X_k W_kᵀ + b_k,   V = X_v W_vᵀ + b_v
@@ -70,45 +166,6 @@ class MultiheadAttention(Module):
     >>> y.shape, weights.shape
     ((3, 5, 8), (3, 5, 5))
     """
-
-    def __init__(
-        self,
-        embed_dim: Count,
-        num_heads: int,
-        dropout: float = 0.0,
-        bias: bool = True,
-        *,
-        kdim: int | None = None,
-        vdim: int | None = None,
-        batch_first: bool = False,
-        dtype: str = "float32",
-    ) -> None:
-        kind = "MultiheadAttention"
-        self.embed_dim, self.num_heads, self.kdim, self.vdim = counts(
-            kind,
-            embed_dim=embed_dim,
-            num_heads=num_heads,
-            kdim=embed_dim if kdim is None else kdim,
-            vdim=embed_dim if vdim is None else vdim,
-        )
-        _check_heads(kind, embed_dim=self.embed_dim, num_heads=self.num_heads)
-        self.dropout = number(kind, "dropout", dropout, least=0, below=1)
-        self.batch_first = flag(kind, "batch_first", batch_first)
-        made, width = floating(kind, dtype), self.embed_dim
-        shapes = {"in_proj_weight": (3 * width, width)}
-        if (self.kdim, self.vdim) != (width, width):
-            inputs = {"q": width, "k": self.kdim, "v": self.vdim}
-            shapes = {f"{c}_proj_weight": (width, n) for c, n in inputs.items()}
-        for name, shape in shapes.items():
-            bound = math.sqrt(6 / sum(shape))
-            drawn = uniform(*shape, low=-bound, high=bound, dtype=made)
-            setattr(self, name, Parameter(drawn))
-        biased = flag(kind, "bias", bias)
-        zeros = np.zeros(3 * width, made.numpy)
-        self.in_proj_bias = Parameter(zeros) if biased else None
-        self.out_proj = Linear(width, width, biased, dtype=made.name)
-        if self.out_proj.bias is not None:
-            initialisers.zeros_(self.out_proj.bias)
 
     def forward(
         self,
@@ -152,9 +209,7 @@ class MultiheadAttention(Module):
         if flag("MultiheadAttention", "is_causal", is_causal):
             masks = (*masks, causal((q.shape[1], k.shape[1])))
         heads = [self._heads(t) for t in self._projected(q, k, v, same)]
-        dropped = self.dropout if self.training else 0.0
-        y, weights = attend(heads[0], heads[1], heads[2], masks, dropped)
-        y = self.out_proj(y.transpose(1, 2).flatten(2))
+        y, weights = self._attended(heads, masks)
         if need_weights and average_attn_weights:
             weights = weights.mean(1)
         if single:
@@ -162,52 +217,6 @@ class MultiheadAttention(Module):
         elif not self.batch_first:
             y = y.transpose(0, 1)
         return y, weights if need_weights else None
-
-    def _check(self, q: Tensor, k: Tensor, v: Tensor) -> None:
-        """Refuse sequences of other sizes, or that do not go together."""
-        widths = (self.embed_dim, self.kdim, self.vdim)
-        batch = 0 if self.batch_first else 1
-        right = (
-            q.ndim in (2, 3)
-            and q.ndim == k.ndim == v.ndim
-            and tuple(t.shape[-1] for t in (q, k, v)) == widths
-            and k.shape[:-1] == v.shape[:-1]
-            and (q.ndim == 2 or q.shape[batch] == k.shape[batch])
-        )
-        if right:
-            return
-        lead = ("N, L", "N, S") if self.batch_first else ("L, N", "S, N")
-        raise ShapeError(
-            f"{place('MultiheadAttention')} compares queries with keys.",
-            expected=f"query ({lead[0]}, {widths[0]}), key ({lead[1]}, {widths[1]}), "
-            f"value ({lead[1]}, {widths[2]}); all without N for one sequence",
-            got=f"{show(q.shape)}, {show(k.shape)}, {show(v.shape)}",
-        )
-
-    def _projected(
-        self, q: Tensor, k: Tensor, v: Tensor, same: bool
-    ) -> Sequence[Tensor]:
-        """Queries, keys and values as the heads see them: one product where it can."""
-        weight, bias = self.__dict__.get("in_proj_weight"), self.in_proj_bias
-        if weight is not None and same:
-            return functional.linear(
-                same_dtype("MultiheadAttention", q, weight), weight, bias
-            ).chunk(3, dim=-1)
-        names = ("q_proj_weight", "k_proj_weight", "v_proj_weight")
-        weights = (
-            [getattr(self, name) for name in names]
-            if weight is None
-            else weight.chunk(3, dim=0)
-        )
-        biases = [None] * 3 if bias is None else bias.chunk(3, dim=0)
-        return [
-            functional.linear(same_dtype("MultiheadAttention", t, w), w, b)
-            for t, w, b in zip((q, k, v), weights, biases)
-        ]
-
-    def _heads(self, x: Tensor) -> Tensor:
-        """(N, L, E) as (N, H, L, d)."""
-        return x.unflatten(2, (self.num_heads, -1)).transpose(1, 2)
 
     def _masks(
         self, q: Tensor, k: Tensor, padding: Any, mask: Any
@@ -251,96 +260,74 @@ def _need(name: str, mask: Tensor, shapes: list[Any]) -> None:
         )
 
 
-class TransformerEncoderLayer(Module):
-    """A sequence looks at itself, and a network changes each of its positions.
+class CausalSelfAttention(_Heads):
+    """A sequence looks at itself and back: each position at those before it.
 
-        x ← LayerNorm(x + Attention x),   x ← LayerNorm(x + MLP x)
-        x ← x + Attention(LayerNorm x),   x ← x + MLP(LayerNorm x)    with norm_first
+    The same as a :class:`MultiheadAttention` of ``(x, x, x, is_causal=True)``, with its
+    weights. A :class:`KVCache` makes the next positions cost no more than themselves.
 
-    where MLP x = W₂ f(W₁ x + b₁) + b₂, and Attention is a MultiheadAttention.
-
-    Vaswani et al. 2017, 3.1; norm_first after Xiong et al. 2020, "On layer
-    normalization in the transformer architecture".
+    Vaswani et al. 2017, "Attention is all you need"; the layer of GPT (Radford et al.
+    2018).
 
     Args:
-        d_model: numbers for each position, a multiple of nhead.
-        nhead: heads of the attention.
-        dim_feedforward: units of the network.
-        dropout: the probability of dropping weights of the attention, units of the
-            network, and what is added.
-        activation: f, ``"relu"``, ``"gelu"``, or a function of tensors.
-        layer_norm_eps: ε of the norms.
-        batch_first: whether sequences are (N, L, d_model); else (L, N, d_model).
-        norm_first: whether norms come before what is added, not behind it.
-        bias: whether products and norms have a bias.
+        embed_dim: numbers for each position, E, a multiple of num_heads.
+        num_heads: H.
+        dropout: the probability of dropping a weight in training.
+        bias: whether products have a b.
+        rotary: whether queries and keys are turned by :class:`RotaryPositions`.
         dtype: of the parameters.
 
     Shapes:
-        (L, N, d_model) or (L, d_model), and the same; the parts are ``self_attn``,
-        ``linear1``, ``linear2``, ``norm1`` and ``norm2``.
+        (N, L, E) or (L, E), and the same.
 
     >>> import chainrule as cr
-    >>> layer = cr.nn.TransformerEncoderLayer(8, 2, 32, batch_first=True)
-    >>> layer(cr.zeros(3, 5, 8)).shape
-    (3, 5, 8)
+    >>> attention, x = cr.nn.CausalSelfAttention(8, 2), cr.randn(1, 5, 8)
+    >>> cache = cr.nn.KVCache(1, 2, 16, 4)
+    >>> made = [attention(x[:, i : i + 1], cache) for i in range(5)]
+    >>> bool((cr.cat(made, 1) - attention(x)).abs().max() < 1e-6)
+    True
     """
 
     def __init__(
         self,
-        d_model: Count,
-        nhead: int,
-        dim_feedforward: Count = 2048,
-        dropout: float = 0.1,
-        activation: str | Callable[[Tensor], Tensor] = "relu",
-        layer_norm_eps: float = 1e-5,
-        batch_first: bool = False,
-        norm_first: bool = False,
+        embed_dim: Count,
+        num_heads: int,
+        dropout: float = 0.0,
         bias: bool = True,
         *,
+        rotary: bool = False,
         dtype: str = "float32",
     ) -> None:
-        kind = "TransformerEncoderLayer"
-        if not (callable(activation) or activation in ACTIVATIONS):
-            raise ArgumentError(
-                f"{kind} needs an activation.",
-                expected="'relu', 'gelu' or a function of tensors",
-                got=f"activation={activation!r:.80}",
-            )
-        width, heads = counts(kind, d_model=d_model, nhead=nhead)
-        _check_heads(kind, d_model=width, nhead=heads)
-        shared: dict[str, Any] = {"bias": bias, "dtype": dtype}
-        self.self_attn = MultiheadAttention(
-            d_model, nhead, dropout, batch_first=batch_first, **shared
+        super().__init__(
+            embed_dim, num_heads, dropout, bias, batch_first=True, dtype=dtype
         )
-        self.linear1 = Linear(d_model, dim_feedforward, **shared)
-        self.dropout = Dropout(dropout)
-        self.linear2 = Linear(dim_feedforward, d_model, **shared)
-        self.norm_first = flag(kind, "norm_first", norm_first)
-        self.norm1 = LayerNorm(d_model, layer_norm_eps, **shared)
-        self.norm2 = LayerNorm(d_model, layer_norm_eps, **shared)
-        self.dropout1, self.dropout2 = Dropout(dropout), Dropout(dropout)
-        self.activation = activation
+        self.rotary = None
+        if flag("CausalSelfAttention", "rotary", rotary):
+            if self.embed_dim // self.num_heads % 2:
+                raise ArgumentError(
+                    "CausalSelfAttention turns pairs of numbers.",
+                    expected="embed_dim / num_heads even, or rotary=False",
+                    got=f"embed_dim={embed_dim}, num_heads={num_heads}",
+                )
+            self.rotary = RotaryPositions()
 
-    def forward(
-        self,
-        src: Tensor,
-        src_mask: Any = None,
-        src_key_padding_mask: Any = None,
-        is_causal: bool = False,
-    ) -> Tensor:
-        """The sequence with what it looked at; masks as of MultiheadAttention."""
-        masks = (src_key_padding_mask, src_mask, is_causal)
-        if self.norm_first:
-            x = src + self._attended(self.norm1(src), *masks)
-            return x + self._changed(self.norm2(x))
-        x = self.norm1(src + self._attended(src, *masks))
-        return self.norm2(x + self._changed(x))
+    def forward(self, x: Tensor, cache: KVCache | None = None) -> Tensor:
+        """The sequence with what it looked at.
 
-    def _attended(self, x: Tensor, padding: Any, mask: Any, is_causal: bool) -> Tensor:
-        y, _ = self.self_attn(x, x, x, padding, False, mask, is_causal=is_causal)
-        return self.dropout1(y)
-
-    def _changed(self, x: Tensor) -> Tensor:
-        f = self.activation
-        f = ACTIVATIONS[f] if isinstance(f, str) else f
-        return self.dropout2(self.linear2(self.dropout(f(self.linear1(x)))))
+        Args:
+            x: the sequence, or those positions that follow on what the cache holds.
+            cache: the keys and values of what came before, which takes up these too.
+        """
+        x = as_tensor(x)
+        self._check(x, x, x)
+        single = x.ndim == 2
+        x = x.unsqueeze(0) if single else x
+        q, k, v = (self._heads(t) for t in self._projected(x, x, x, True))
+        start = 0 if cache is None else cache.length + 0  # it goes on with the keys
+        if self.rotary is not None:
+            q, k = self.rotary(q, start), self.rotary(k, start)
+        if cache is not None:
+            k, v = cache(k, v)
+        looks = causal((q.shape[2], k.shape[2]), start)
+        y, _ = self._attended((q, k, v), (looks,))
+        return y.squeeze(0) if single else y

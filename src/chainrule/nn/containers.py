@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self, overload
 
 from chainrule.errors import ArgumentError
+from chainrule.nn.layers import Steps
 from chainrule.nn.module import Module
 
 
@@ -152,14 +153,15 @@ class Sequential(_Row):
 def _check_takes_several(module: Module, before: Module) -> None:
     """Refuse a layer of ours behind one that gives several tensors."""
     kind, other = type(module), type(before).__name__
-    if kind.__module__.startswith("chainrule.") and kind is not Sequential:
+    takes = kind in (Sequential, Steps)
+    if kind.__module__.startswith("chainrule.") and not takes:
         raise ArgumentError(
             f"{kind.__name__} takes one tensor, and {other} in front of it gives "
             "several.",
             expected="layers that give one tensor each",
             got=f"nn.Sequential(…, {other}, {kind.__name__}, …)",
-            fix="a module of your own whose forward() picks one: "
-            f"output, _ = self.{other.lower()}(x)",
+            fix='nn.Steps("all") between them takes the output of a recurrent layer, '
+            "nn.Steps() its last step",
         )
 
 

@@ -8,7 +8,13 @@ from typing import Any, ClassVar, Literal
 from chainrule.checks import choice
 from chainrule.errors import ArgumentError
 from chainrule.nn.arguments import Count, counts, flag, floating, spread
-from chainrule.nn.functional.convolution import EDGES, conv, paddings
+from chainrule.nn.functional.convolution import (
+    EDGES,
+    conv,
+    conv_transpose,
+    further,
+    paddings,
+)
 from chainrule.nn.module import Module, Parameter
 from chainrule.random import uniform
 from chainrule.tensor import Tensor
@@ -20,6 +26,8 @@ class _Conv(Module):
     """Base: kernels over so many axes, and how they slide."""
 
     axes: ClassVar[int]
+    modes: ClassVar[tuple[str, ...]] = tuple(EDGES)
+    bias: Parameter | None
 
     def _set(
         self,
@@ -49,17 +57,24 @@ class _Conv(Module):
         window = spread(kind, "kernel_size", kernel_size, self.axes)
         steps = spread(kind, "stride", stride, self.axes)
         reach = spread(kind, "dilation", dilation, self.axes)
-        paddings(kind, padding, window, steps, reach)
+        self._check(padding, window, steps, reach)
         self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
         self.dilation = dilation
-        edges = choice("zeros", *EDGES, what=f"{kind} knows no such {{}}.")
+        edges = choice("zeros", *self.modes, what=f"{kind} knows no such {{}}.")
         self.padding_mode = edges("padding_mode", padding_mode)
-        seen = self.in_channels // self.groups
-        bound = 1 / math.sqrt(seen * math.prod(window))
+        shape = (*self._channels(), *window)
+        bound = 1 / math.sqrt(math.prod(shape[1:]))
         draw = {"low": -bound, "high": bound, "dtype": floating(kind, dtype)}
-        self.weight = Parameter(uniform(self.out_channels, seen, *window, **draw))
+        self.weight = Parameter(uniform(*shape, **draw))
         biased = flag(kind, "bias", bias)
         self.bias = Parameter(uniform(self.out_channels, **draw)) if biased else None
+
+    def _check(self, padding: Any, window: Any, steps: Any, reach: Any) -> None:
+        paddings(type(self).__name__, padding, window, steps, reach)
+
+    def _channels(self) -> tuple[int, int]:
+        """The first axes of the weight."""
+        return self.out_channels, self.in_channels // self.groups
 
     def forward(self, x: Tensor) -> Tensor:
         """Each kernel's product with what it sees, at each place."""
@@ -158,5 +173,132 @@ class Conv2d(_Conv):
         *,
         dtype: str = "float32",
     ) -> None:
+        slides = (kernel_size, stride, padding, dilation, groups)
+        self._set(in_channels, out_channels, *slides, bias, padding_mode, dtype)
+
+
+class _ConvTranspose(_Conv):
+    """Base: the derivative of a convolution for its input, as a layer."""
+
+    modes = ()
+    output_padding: Any
+
+    def _check(self, padding: Any, window: Any, steps: Any, reach: Any) -> None:
+        kind = type(self).__name__
+        spread(kind, "padding", padding, self.axes, least=0)
+        further(kind, self.output_padding, steps, reach)
+
+    def _channels(self) -> tuple[int, int]:
+        return self.in_channels, self.out_channels // self.groups
+
+    def forward(self, x: Tensor, output_size: Any = None) -> Tensor:
+        """What each element spreads out, added up.
+
+        Args:
+            x: the input.
+            output_size: the lengths of the result, or its shape, instead of
+                ``output_padding``; those that lie within a stride are possible.
+        """
+        slides = (self.stride, self.padding, self.output_padding, self.dilation)
+        given = (x, self.weight, self.bias, *slides, self.groups, output_size)
+        return conv_transpose(type(self).__name__, self.axes, *given)
+
+
+class ConvTranspose1d(_ConvTranspose):
+    """Each element spreads a kernel out over the result: a signal becomes longer.
+
+        y[n, o, p·stride + k·dilation − padding] += W[c, o, k] · x[n, c, p],  then + bₒ
+
+    The derivative of :class:`Conv1d` for its input, as a layer (Zeiler et al. 2010,
+    "Deconvolutional networks"): a result has the length from which a ``Conv1d`` with
+    the same arguments makes that of the input. It undoes no convolution.
+
+    Args:
+        in_channels: the number of channels C of the input.
+        out_channels: the number of channels O of the output.
+        kernel_size: over how many elements one is spread along each axis, K.
+        stride: from one place to the next, in the result.
+        padding: how many elements are cut off before and behind each axis.
+        output_padding: how many more are kept behind, less than stride or dilation:
+            with a stride several lengths have the same ``Conv1d``.
+        groups: into so many groups channels are cut, see :class:`Conv1d`.
+        bias: whether there is a b.
+        dilation: from one element of a kernel to the next.
+        padding_mode: ``"zeros"`` alone.
+        dtype: of the parameters.
+
+    Shapes:
+        ``weight`` (C, O/groups, K), ``bias`` (O,), both from U(−1/√n, 1/√n) as
+        PyTorch's, with n = O/groups · K; input (N, C, L) or (C, L), output (N, O, L′)
+        or (O, L′) with L′ = (L − 1)·stride − 2·padding + dilation·(K − 1) +
+        output_padding + 1.
+
+    >>> import chainrule as cr
+    >>> longer = cr.nn.ConvTranspose1d(8, 2, kernel_size=3, stride=2, padding=1)
+    >>> longer(cr.zeros(5, 8, 10)).shape, longer(cr.zeros(5, 8, 10), 20).shape
+    ((5, 2, 19), (5, 2, 20))
+    """
+
+    axes = 1
+
+    def __init__(
+        self,
+        in_channels: Count,
+        out_channels: Count,
+        kernel_size: Count | tuple[Count],
+        stride: int | tuple[int] = 1,
+        padding: int | tuple[int] = 0,
+        output_padding: int | tuple[int] = 0,
+        groups: int = 1,
+        bias: bool = True,
+        dilation: int | tuple[int] = 1,
+        padding_mode: Literal["zeros"] = "zeros",
+        *,
+        dtype: str = "float32",
+    ) -> None:
+        self.output_padding = output_padding
+        slides = (kernel_size, stride, padding, dilation, groups)
+        self._set(in_channels, out_channels, *slides, bias, padding_mode, dtype)
+
+
+class ConvTranspose2d(_ConvTranspose):
+    """Images that become larger: :class:`ConvTranspose1d` along height and width.
+
+    Args:
+        in_channels: the number of channels C of the input.
+        out_channels: the number of channels O of the output.
+        kernel_size: the height and width of a kernel, K and L.
+        stride, padding, output_padding, dilation: see :class:`ConvTranspose1d`; one for
+            both axes, or a pair.
+        groups, bias, padding_mode, dtype: see :class:`ConvTranspose1d`.
+
+    Shapes:
+        ``weight`` (C, O/groups, K, L), ``bias`` (O,); input (N, C, H, W) or (C, H, W),
+        output (N, O, H′, W′) or (O, H′, W′), as L′ of :class:`ConvTranspose1d`.
+
+    >>> import chainrule as cr
+    >>> larger = cr.nn.ConvTranspose2d(64, 32, kernel_size=4, stride=2, padding=1)
+    >>> larger(cr.zeros(3, 64, 7, 7)).shape
+    (3, 32, 14, 14)
+    """
+
+    axes = 2
+
+    def __init__(
+        self,
+        in_channels: Count,
+        out_channels: Count,
+        kernel_size: Count | tuple[Count, Count],
+        stride: int | tuple[int, int] = 1,
+        padding: int | tuple[int, int] = 0,
+        output_padding: int | tuple[int, int] = 0,
+        groups: int = 1,
+        bias: bool = True,
+        dilation: int | tuple[int, int] = 1,
+        padding_mode: Literal["zeros"] = "zeros",
+        *,
+        dtype: str = "float32",
+    ) -> None:
+        self.output_padding = output_padding
         slides = (kernel_size, stride, padding, dilation, groups)
         self._set(in_channels, out_channels, *slides, bias, padding_mode, dtype)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
-from chainrule.checks import refused
+from chainrule.checks import choice, refused
 from chainrule.errors import ShapeError
+from chainrule.functions.movement import concat
 from chainrule.nn import functional
 from chainrule.nn import init as initialisers
 from chainrule.nn.arguments import (
@@ -198,6 +199,75 @@ class Unflatten(Module):
         return as_tensor(x).unflatten(self.dim, self.unflattened_size)
 
 
+class Transpose(Module):
+    """Exchange two axes: steps by features to features by steps, as `Conv1d` reads.
+
+    Args:
+        dim0: one axis; axis 0 is that of the samples.
+        dim1: the other one.
+
+    >>> import chainrule as cr
+    >>> cr.nn.Transpose()(cr.zeros(8, 20, 3)).shape
+    (8, 3, 20)
+    """
+
+    def __init__(self, dim0: int = 1, dim1: int = 2) -> None:
+        self.dim0 = integer("Transpose", "dim0", dim0)
+        self.dim1 = integer("Transpose", "dim1", dim1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The same numbers with two axes exchanged."""
+        return as_tensor(x).transpose(self.dim0, self.dim1)
+
+
+class Steps(Module):
+    """From the steps of a sequence to one row: (N, T, C) to (N, C).
+
+    Behind a recurrent layer it takes its output and leaves its states:
+    ``nn.Sequential(nn.GRU(3, 8, batch_first=True), nn.Steps(), nn.Linear(8, 2))``.
+
+    Args:
+        take: ``"last"``, the last step; behind a recurrent layer its last state, which
+            of two directions is what each has read in the end. ``"mean"`` and
+            ``"max"``, of all steps, feature by feature. ``"all"`` leaves them as they
+            are, without the states of a recurrent layer.
+        dim: the axis of the steps: 1, or 0 for ``batch_first=False``, or −1 behind
+            `Conv1d`.
+
+    >>> import chainrule as cr
+    >>> x = cr.tensor([[[1.0, 9.0], [2.0, 4.0]]])
+    >>> cr.nn.Steps()(x), cr.nn.Steps("max")(x)
+    (tensor([[2., 4.]]), tensor([[2., 9.]]))
+    """
+
+    def __init__(
+        self, take: Literal["last", "mean", "max", "all"] = "last", dim: int = 1
+    ) -> None:
+        self.take = choice("last", "mean", "max", "all")("take", take)
+        self.dim = integer("Steps", "dim", dim)
+
+    def forward(self, x: Any) -> Tensor:
+        """One row a sequence, or for ``"all"`` the sequence."""
+        x, states = x if isinstance(x, tuple) else (x, None)
+        x = as_tensor(x)
+        if self.take == "all":
+            return x
+        if self.take == "last" and states is not None:
+            h = states[0] if isinstance(states, tuple) else states
+            directions = x.shape[-1] // h.shape[-1]
+            return concat([h[-i] for i in range(directions, 0, -1)], axis=-1)
+        if not -x.ndim <= self.dim < x.ndim or x.ndim < 2:
+            raise ShapeError(
+                f"{place('Steps')} takes steps along axis {self.dim}, which the input "
+                "does not have.",
+                expected="sequences, such as (N, T, C)",
+                got=show(x.shape),
+            )
+        if self.take == "last":
+            return x.select(self.dim, -1)
+        return x.mean(self.dim) if self.take == "mean" else x.amax(self.dim)
+
+
 class Dropout(Module):
     """In training, zero each element with probability p and scale the rest by 1/(1−p).
 
@@ -208,11 +278,43 @@ class Dropout(Module):
     """
 
     def __init__(self, p: float = 0.5) -> None:
-        self.p = number("Dropout", "p", p, least=0, below=1)
+        self.p = number(type(self).__name__, "p", p, least=0, below=1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Masked and scaled in training, unchanged otherwise."""
         return functional.dropout(x, self.p, self.training)
+
+
+class Dropout1d(Dropout):
+    """:class:`Dropout` of whole channels: neighbours in a signal are much alike.
+
+    Tompson et al. 2015, "Efficient object localization using convolutional networks".
+
+    Args:
+        p: the probability of dropping a channel of a sample, 0 ≤ p < 1.
+
+    Shapes:
+        (N, C, L) or (C, L).
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Masked and scaled in training, unchanged otherwise."""
+        return functional.dropout1d(x, self.p, self.training)
+
+
+class Dropout2d(Dropout):
+    """:class:`Dropout1d` of images.
+
+    Args:
+        p: the probability of dropping a channel of an image, 0 ≤ p < 1.
+
+    Shapes:
+        (N, C, H, W).
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Masked and scaled in training, unchanged otherwise."""
+        return functional.dropout2d(x, self.p, self.training)
 
 
 class Identity(Module):
@@ -256,3 +358,25 @@ class Upsample(Module):
         return functional.interpolate(
             x, self.size, self.scale_factor, self.mode, self.align_corners
         )
+
+
+class PixelShuffle(Module):
+    """Channels as finer places: (…, C·r², H, W) becomes (…, C, H·r, W·r).
+
+    Shi et al. 2016, "Real-time single image and video super-resolution".
+
+    Args:
+        upscale_factor: r.
+
+    >>> import chainrule as cr
+    >>> cr.nn.PixelShuffle(2)(cr.zeros(3, 8, 5, 5)).shape
+    (3, 2, 10, 10)
+    """
+
+    def __init__(self, upscale_factor: int) -> None:
+        r = integer("PixelShuffle", "upscale_factor", upscale_factor, least=1)
+        self.upscale_factor = r
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The same numbers in other places."""
+        return functional.pixel_shuffle(x, self.upscale_factor)

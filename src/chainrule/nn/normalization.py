@@ -43,6 +43,13 @@ class _Norm(Module):
         self.weight = Parameter(ones) if scaled else None
         self.bias = Parameter(0 * ones) if scaled and shifted else None
 
+    def settings(self) -> dict[str, Any]:
+        """See :meth:`Module.settings`; without γ there is no β, whatever ``bias``."""
+        made = super().settings()
+        if self.weight is None and "bias" in made:
+            made["bias"] = self._arguments["bias"]
+        return made
+
     def _floats(self, x: Any) -> Tensor:
         """``x`` in the dtype: integers are converted, other floats refused."""
         x, wanted, kind = as_tensor(x), self.dtype.name, type(self).__name__
@@ -116,6 +123,7 @@ class _Running(_Norm):
         affine: bool = True,
         track_running_stats: bool = True,
         *,
+        bias: bool = True,
         dtype: str = "float32",
     ) -> None:
         kind = type(self).__name__
@@ -123,7 +131,7 @@ class _Running(_Norm):
         if momentum is not None:  # else the average of all batches
             momentum = number(kind, "momentum", momentum, least=0, most=1)
         self.momentum, self.affine = momentum, flag(kind, "affine", affine)
-        self._set((self.num_features,), eps, dtype, affine, True)
+        self._set((self.num_features,), eps, dtype, self.affine, bias)
         wanted = flag(kind, "track_running_stats", track_running_stats)
         zeros = np.zeros(self.num_features, self.dtype.numpy)
         self.track_running_stats = wanted
@@ -192,6 +200,7 @@ class BatchNorm1d(_BatchNorm):
         affine: whether there are γ (``weight``, starts at 1) and β (``bias``, 0).
         track_running_stats: whether there are running statistics; without them the
             batch's are used in prediction too.
+        bias: whether there is a β beside γ.
         dtype: of parameters and statistics.
 
     Shapes:
@@ -215,7 +224,8 @@ class BatchNorm2d(_BatchNorm):
 
     Args:
         num_features: the number of channels C.
-        eps, momentum, affine, track_running_stats, dtype: see :class:`BatchNorm1d`.
+        eps, momentum, affine, track_running_stats, bias, dtype: see
+            :class:`BatchNorm1d`.
 
     Shapes:
         (N, C, H, W); parameters and statistics (C,).
@@ -229,7 +239,49 @@ class BatchNorm2d(_BatchNorm):
     ranks = (4,)
 
 
-class InstanceNorm1d(_Running):
+class _InstanceNorm(_Running):
+    """Base: each channel of each sample, with so many axes behind the channels."""
+
+    axes: ClassVar[int]
+
+    def __init__(
+        self,
+        num_features: Count,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+        affine: bool = False,
+        track_running_stats: bool = False,
+        *,
+        bias: bool = True,
+        dtype: str = "float32",
+    ) -> None:
+        more = {"bias": bias, "dtype": dtype}
+        super().__init__(
+            num_features, eps, momentum, affine, track_running_stats, **more
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Each channel of each sample by itself, unless running statistics are used."""
+        x, n, axes = self._floats(x), self.num_features, self.axes
+        single = x.ndim == axes + 1
+        if x.ndim not in (axes + 1, axes + 2) or x.shape[-1 - axes] != n:
+            lengths = ("L", "H, W")[axes - 1]
+            raise self._refuse(x, f"(N, {n}, {lengths}) or ({n}, {lengths})")
+        assert self.momentum is not None
+        made = functional.instance_norm(
+            x.unsqueeze(0) if single else x,
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            self.training or not self.track_running_stats,
+            self.momentum,
+            self.eps,
+        )
+        return made.squeeze(0) if single else made
+
+
+class InstanceNorm1d(_InstanceNorm):
     """y = γ ⊙ (x − μ)/√(σ² + ε) + β, with μ and σ² of each channel of each sample.
 
     Ulyanov, Vedaldi & Lempitsky 2016.
@@ -241,43 +293,33 @@ class InstanceNorm1d(_Running):
         affine: whether there are γ (``weight``, starts at 1) and β (``bias``, 0).
         track_running_stats: whether there are running statistics, which then are used
             in prediction.
+        bias: whether there is a β beside γ.
         dtype: of parameters and statistics.
 
     Shapes:
         (N, C, L), or (C, L).
     """
 
-    def __init__(
-        self,
-        num_features: Count,
-        eps: float = 1e-5,
-        momentum: float = 0.1,
-        affine: bool = False,
-        track_running_stats: bool = False,
-        *,
-        dtype: str = "float32",
-    ) -> None:
-        super().__init__(
-            num_features, eps, momentum, affine, track_running_stats, dtype=dtype
-        )
+    axes = 1
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Each channel of each sample by itself, unless running statistics are used."""
-        x, n = self._floats(x), self.num_features
-        if x.ndim not in (2, 3) or x.shape[-2] != n:
-            raise self._refuse(x, f"(N, {n}, L) or ({n}, L)")
-        assert self.momentum is not None
-        made = functional.instance_norm(
-            x if x.ndim == 3 else x.unsqueeze(0),
-            self.running_mean,
-            self.running_var,
-            self.weight,
-            self.bias,
-            self.training or not self.track_running_stats,
-            self.momentum,
-            self.eps,
-        )
-        return made if x.ndim == 3 else made.squeeze(0)
+
+class InstanceNorm2d(_InstanceNorm):
+    """:class:`InstanceNorm1d` of images: over height and width.
+
+    Args:
+        num_features: the number of channels C.
+        eps, momentum, affine, track_running_stats, bias, dtype: see
+            :class:`InstanceNorm1d`.
+
+    Shapes:
+        (N, C, H, W), or (C, H, W).
+
+    >>> import chainrule as cr
+    >>> cr.nn.InstanceNorm2d(1, eps=0.0)(cr.tensor([[[[1.0, 3.0]]]])).tolist()
+    [[[[-1.0, 1.0]]]]
+    """
+
+    axes = 2
 
 
 class GroupNorm(_Norm):
@@ -290,6 +332,7 @@ class GroupNorm(_Norm):
         num_channels: the number of channels C, a multiple of it.
         eps: ε.
         affine: whether there are γ (``weight``, starts at 1) and β (``bias``, 0).
+        bias: whether there is a β beside γ.
         dtype: of the parameters.
 
     Shapes:
@@ -303,6 +346,7 @@ class GroupNorm(_Norm):
         eps: float = 1e-5,
         affine: bool = True,
         *,
+        bias: bool = True,
         dtype: str = "float32",
     ) -> None:
         self.num_groups, self.num_channels = counts(
@@ -315,7 +359,7 @@ class GroupNorm(_Norm):
                 got=f"{num_channels} channels, {num_groups} groups",
             )
         self.affine = flag("GroupNorm", "affine", affine)
-        self._set((self.num_channels,), eps, dtype, affine, True)
+        self._set((self.num_channels,), eps, dtype, self.affine, bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Each group of channels of each sample by itself."""

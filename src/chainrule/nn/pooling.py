@@ -1,14 +1,21 @@
-"""Pooling layers: images that become smaller, a number for each window."""
+"""Pooling layers: a number for each window of a signal or image."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from chainrule.checks import maybe, whole
-from chainrule.nn import functional
 from chainrule.nn.arguments import flag, spread
 from chainrule.nn.functional.convolution import Pair
-from chainrule.nn.functional.pooling import output_sizes
+from chainrule.nn.functional.pooling import (
+    One,
+    Sizes,
+    adaptive_avg_pool,
+    adaptive_max_pool,
+    avg_pool,
+    max_pool,
+    output_sizes,
+)
 from chainrule.nn.module import Module
 from chainrule.tensor import Tensor
 
@@ -16,17 +23,65 @@ from chainrule.tensor import Tensor
 class _Pool(Module):
     """Base: a window and how it slides."""
 
+    axes: ClassVar[int]
+
     def _set(self, kernel_size: Any, stride: Any, padding: Any, ceil_mode: Any) -> None:
         kind = type(self).__name__
-        spread(kind, "kernel_size", kernel_size, 2)
-        spread(kind, "padding", padding, 2, least=0)
+        spread(kind, "kernel_size", kernel_size, self.axes)
+        spread(kind, "padding", padding, self.axes, least=0)
         if stride is not None:
-            spread(kind, "stride", stride, 2)
+            spread(kind, "stride", stride, self.axes)
         self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
         self.ceil_mode = flag(kind, "ceil_mode", ceil_mode)
 
 
-class MaxPool2d(_Pool):
+class _MaxPool(_Pool):
+    """Base: the largest number of each window."""
+
+    def _also(self, dilation: Any, return_indices: Any) -> None:
+        kind = type(self).__name__
+        spread(kind, "dilation", dilation, self.axes)
+        self.dilation = dilation
+        self.return_indices = flag(kind, "return_indices", return_indices)
+
+    def forward(self, x: Tensor) -> Any:
+        """The largest numbers, and their places where these are asked for."""
+        slides = (self.kernel_size, self.stride, self.padding, self.dilation)
+        options = (self.ceil_mode, self.return_indices)
+        return max_pool(type(self).__name__, self.axes, x, *slides, *options)
+
+
+class MaxPool1d(_MaxPool):
+    """The largest number of each window of a signal, for each channel by itself.
+
+    Args:
+        kernel_size: the length of a window, K.
+        stride, padding, dilation, return_indices, ceil_mode: see :class:`MaxPool2d`.
+
+    Shapes:
+        (N, C, L) or (C, L); L′ as H′ of :class:`MaxPool2d`.
+
+    >>> import chainrule as cr
+    >>> cr.nn.MaxPool1d(2)(cr.tensor([[1.0, 2.0, 5.0, 4.0, 3.0]]))
+    tensor([[2., 5.]])
+    """
+
+    axes = 1
+
+    def __init__(
+        self,
+        kernel_size: One,
+        stride: One | None = None,
+        padding: One = 0,
+        dilation: One = 1,
+        return_indices: bool = False,
+        ceil_mode: bool = False,
+    ) -> None:
+        self._set(kernel_size, stride, padding, ceil_mode)
+        self._also(dilation, return_indices)
+
+
+class MaxPool2d(_MaxPool):
     """The largest number of each window, for each channel by itself.
 
     Its derivative goes to that number, and to the first of equals (row by row).
@@ -53,6 +108,8 @@ class MaxPool2d(_Pool):
     (1, 3, 3, 3)
     """
 
+    axes = 2
+
     def __init__(
         self,
         kernel_size: Pair,
@@ -63,17 +120,54 @@ class MaxPool2d(_Pool):
         ceil_mode: bool = False,
     ) -> None:
         self._set(kernel_size, stride, padding, ceil_mode)
-        spread("MaxPool2d", "dilation", dilation, 2)
-        self.dilation = dilation
-        self.return_indices = flag("MaxPool2d", "return_indices", return_indices)
-
-    def forward(self, x: Tensor) -> Any:
-        """The largest numbers, and their places where these are asked for."""
-        slides = (self.kernel_size, self.stride, self.padding, self.dilation)
-        return functional.max_pool2d(x, *slides, self.ceil_mode, self.return_indices)
+        self._also(dilation, return_indices)
 
 
-class AvgPool2d(_Pool):
+class _AvgPool(_Pool):
+    """Base: the mean of each window."""
+
+    count_include_pad: bool
+    divisor_override: int | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The means."""
+        slides = (self.kernel_size, self.stride, self.padding, self.ceil_mode)
+        counted = (self.count_include_pad, self.divisor_override)
+        return avg_pool(type(self).__name__, self.axes, x, *slides, *counted)
+
+
+class AvgPool1d(_AvgPool):
+    """The mean of each window of a signal, for each channel by itself.
+
+    Args:
+        kernel_size: the length of a window, K.
+        stride, ceil_mode: see :class:`MaxPool2d`.
+        padding, count_include_pad: see :class:`AvgPool2d`.
+
+    Shapes:
+        (N, C, L) or (C, L); L′ as H′ of :class:`MaxPool2d`.
+
+    >>> import chainrule as cr
+    >>> cr.nn.AvgPool1d(2)(cr.tensor([[1.0, 2.0, 5.0, 4.0, 3.0]]))
+    tensor([[1.5, 4.5]])
+    """
+
+    axes = 1
+
+    def __init__(
+        self,
+        kernel_size: One,
+        stride: One | None = None,
+        padding: One = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+    ) -> None:
+        self._set(kernel_size, stride, padding, ceil_mode)
+        counted = flag("AvgPool1d", "count_include_pad", count_include_pad)
+        self.count_include_pad = counted
+
+
+class AvgPool2d(_AvgPool):
     """The mean of each window, for each channel by itself.
 
     Args:
@@ -91,6 +185,8 @@ class AvgPool2d(_Pool):
     tensor([[[2.5]]])
     """
 
+    axes = 2
+
     def __init__(
         self,
         kernel_size: Pair,
@@ -107,14 +203,61 @@ class AvgPool2d(_Pool):
         divisor = maybe(whole)("divisor_override", divisor_override)
         self.divisor_override = divisor
 
+
+class _Adaptive(Module):
+    """Base: as many parts as are wanted."""
+
+    axes: ClassVar[int]
+
+    def _set(self, output_size: Any) -> None:
+        output_sizes(type(self).__name__, output_size, self.axes)
+        self.output_size = output_size
+
+
+class _AdaptiveAvgPool(_Adaptive):
+    """Base: the mean of each part."""
+
     def forward(self, x: Tensor) -> Tensor:
         """The means."""
-        slides = (self.kernel_size, self.stride, self.padding, self.ceil_mode)
-        counted = (self.count_include_pad, self.divisor_override)
-        return functional.avg_pool2d(x, *slides, *counted)
+        kind = type(self).__name__
+        return adaptive_avg_pool(kind, self.axes, x, self.output_size)
 
 
-class AdaptiveAvgPool2d(Module):
+class _AdaptiveMaxPool(_Adaptive):
+    """Base: the largest number of each part."""
+
+    def _set(self, output_size: Any, return_indices: Any = False) -> None:
+        super()._set(output_size)
+        kind = type(self).__name__
+        self.return_indices = flag(kind, "return_indices", return_indices)
+
+    def forward(self, x: Tensor) -> Any:
+        """The largest numbers, and their places where these are asked for."""
+        kind, wanted = type(self).__name__, self.return_indices
+        return adaptive_max_pool(kind, self.axes, x, self.output_size, wanted)
+
+
+class AdaptiveAvgPool1d(_AdaptiveAvgPool):
+    """Means over as many parts of a signal as are wanted.
+
+    Args:
+        output_size: the length of the result; see :class:`AdaptiveAvgPool2d`.
+
+    Shapes:
+        (N, C, L) or (C, L).
+
+    >>> import chainrule as cr
+    >>> cr.nn.AdaptiveAvgPool1d(2)(cr.tensor([[1.0, 2.0, 6.0]]))
+    tensor([[1.5, 4. ]])
+    """
+
+    axes = 1
+
+    def __init__(self, output_size: One) -> None:
+        self._set(output_size)
+
+
+class AdaptiveAvgPool2d(_AdaptiveAvgPool):
     """Means over as many parts of height and width as are wanted.
 
     Part i of m along an axis of length L is the elements ⌊i L/m⌋ … ⌈(i+1) L/m⌉ − 1.
@@ -131,10 +274,49 @@ class AdaptiveAvgPool2d(Module):
     tensor([[[3.]]])
     """
 
-    def __init__(self, output_size: int | tuple[int | None, int | None]) -> None:
-        output_sizes(output_size)
-        self.output_size = output_size
+    axes = 2
 
-    def forward(self, x: Tensor) -> Tensor:
-        """The means."""
-        return functional.adaptive_avg_pool2d(x, self.output_size)
+    def __init__(self, output_size: Sizes) -> None:
+        self._set(output_size)
+
+
+class AdaptiveMaxPool1d(_AdaptiveMaxPool):
+    """The largest numbers of as many parts of a signal as are wanted.
+
+    Args:
+        output_size: the length of the result; see :class:`AdaptiveAvgPool2d`.
+        return_indices: see :class:`MaxPool2d`.
+
+    Shapes:
+        (N, C, L) or (C, L).
+
+    >>> import chainrule as cr
+    >>> cr.nn.AdaptiveMaxPool1d(2)(cr.tensor([[1.0, 2.0, 6.0]]))
+    tensor([[2., 6.]])
+    """
+
+    axes = 1
+
+    def __init__(self, output_size: One, return_indices: bool = False) -> None:
+        self._set(output_size, return_indices)
+
+
+class AdaptiveMaxPool2d(_AdaptiveMaxPool):
+    """The largest numbers of as many parts of height and width as are wanted.
+
+    Args:
+        output_size: see :class:`AdaptiveAvgPool2d`.
+        return_indices: see :class:`MaxPool2d`.
+
+    Shapes:
+        (N, C, H, W) or (C, H, W).
+
+    >>> import chainrule as cr
+    >>> cr.nn.AdaptiveMaxPool2d(1)(cr.tensor([[[1.0, 2.0], [4.0, 3.0]]]))
+    tensor([[[4.]]])
+    """
+
+    axes = 2
+
+    def __init__(self, output_size: Sizes, return_indices: bool = False) -> None:
+        self._set(output_size, return_indices)

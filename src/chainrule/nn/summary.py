@@ -300,7 +300,8 @@ def _flops(node: Node) -> int:
 def _multiply_adds(node: Node) -> int:
     """Of a product: the sizes of all its axes, each once, multiplied.
 
-    The spatial axes of a convolution count twice: outputs and windows.
+    The spatial axes of a convolution count twice: outputs and windows. Where zeros
+    stand between inputs, in a transposed one, inputs count and not outputs.
     """
     dims = parse_dims(node.attrs["dims"])
     out = node.outputs[0]
@@ -312,6 +313,9 @@ def _multiply_adds(node: Node) -> int:
         (dims.out, out),
     ):
         sizes |= zip(letters, value.shape)  # spatial axes: the output's sizes stay
+    for axis, gap in zip(dims.window, node.attrs.get("lhs_dilation", ())):
+        if gap > 1:
+            sizes[axis] = node.inputs[0].shape[dims.lhs.index(axis)]
     windows = [d for d, a in zip(node.inputs[1].shape, dims.rhs) if a in dims.window]
     return math.prod(resolve((*sizes.values(), *windows), {"N": 1}))
 

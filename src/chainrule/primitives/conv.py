@@ -28,7 +28,7 @@ from chainrule.graph.primitive import Case
 from chainrule.graph.types import ArrayType, DType
 from chainrule.primitives.matmul import Dims, letter_sizes, parse_dims
 from chainrule.primitives.movement import flip
-from chainrule.primitives.sliding import Ints, Pads, Sliding
+from chainrule.primitives.sliding import Ints, Pads, Sliding, dilated
 
 
 class _Conv(NamedTuple):
@@ -90,9 +90,31 @@ def _vjp_lhs(g: Value, y: Value, x: Value, kernel: Value, **attrs: Any) -> Value
 
 
 def _vjp_rhs(g: Value, y: Value, x: Value, kernel: Value, **attrs: Any) -> Value:
-    """The input convolved with g as a kernel that is dilated by the stride."""
+    """The input convolved with g as a kernel that is dilated by the stride.
+
+    Zeros between elements cost nothing in a kernel: where the input is dilated further
+    than g, g is convolved with the input, and the result turned round.
+    """
     _, back = _backwards(y, x, kernel, attrs)
-    return conv(x, g, **back._asdict())
+    if math.prod(back.lhs_dilation) <= math.prod(back.rhs_dilation):
+        return conv(x, g, **back._asdict())
+    d = parse_dims(back.dims)
+    lengths, places = _spatial(d.lhs, d, x.shape), _spatial(d.rhs, d, g.shape)
+    window = _spatial(d.out, d, kernel.shape)
+    pads: list[tuple[int, int]] = []
+    for i, (step, (lo, _)) in enumerate(zip(back.strides, back.padding)):
+        reach = (window[i] - 1) * step
+        wide = dilated(lengths[i], back.lhs_dilation[i])
+        far = dilated(places[i], back.rhs_dilation[i])
+        pads.append((reach - lo, wide - far + lo))
+    turned = back._replace(
+        dims=f"{d.rhs},{d.lhs}->{d.out}",
+        padding=tuple(pads),
+        lhs_dilation=back.rhs_dilation,
+        rhs_dilation=back.lhs_dilation,
+    )
+    made = conv(g, x, **turned._asdict())
+    return flip(made, axes=tuple(map(d.out.index, d.window)))
 
 
 def _case(lhs: str, rhs: str, dims: str, **changes: Any) -> Case:
@@ -115,6 +137,15 @@ def _case(lhs: str, rhs: str, dims: str, **changes: Any) -> Case:
         _case("f[1,2,9]", "f[3,2,3]", "nc0,oc0->no0", strides=(3,), rhs_dilation=(2,)),
         _case("f[1,2,6]", "f[3,2,3]", "nc0,oc0->no0", strides=(2,)),
         _case("f[1,2,4]", "f[2,2,3]", "nc0,oc0->no0", lhs_dilation=(2,)),
+        _case(
+            "f[1,2,3]",
+            "f[2,2,3]",
+            "nc0,co0->no0",
+            strides=(2,),
+            lhs_dilation=(3,),
+            rhs_dilation=(2,),
+            padding=((1, 0),),
+        ),
         _case("f[2,2,3,5]", "f[2,4,3,2]", "ngc0,goc0->ngo0", padding=((1, 0),)),
         _case("f[1,1,6]", "f[1,1,2]", "nc0,oc0->no0", padding=((-1, -2),)),
         _case(

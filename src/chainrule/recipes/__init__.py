@@ -50,17 +50,36 @@ RECIPES = {
     "xor": "chainrule.recipes.xor",
     "mnist": "chainrule.recipes.mnist",
     "tabular": "chainrule.recipes.tabular",
+    "rules": "chainrule.recipes.rules",
+    "classical": "chainrule.recipes.classical",
+    "lenet": "chainrule.recipes.lenet",
+    "cnn": "chainrule.recipes.cnn",
+    "hierarchy": "chainrule.recipes.hierarchy",
+    "own-images": "chainrule.recipes.own_images",
     "autoencoder": "chainrule.recipes.autoencoder",
-    "gan": "chainrule.recipes.gan",
     "dbn": "chainrule.recipes.dbn",
+    "gan": "chainrule.recipes.gan",
+    "clustering": "chainrule.recipes.clustering",
+    "rnn": "chainrule.recipes.rnn",
+    "names": "chainrule.recipes.given_names",
+    "gpt": "chainrule.recipes.gpt",
+    "translate": "chainrule.recipes.translate",
+    "text": "chainrule.recipes.text",
+    "speech": "chainrule.recipes.speech",
+    "timbre": "chainrule.recipes.timbre",
+    "music": "chainrule.recipes.music",
+    "multimodal": "chainrule.recipes.multimodal",
+    "q-learning": "chainrule.recipes.q_learning",
+    "dqn": "chainrule.recipes.dqn",
+    "ppo": "chainrule.recipes.ppo",
 }
 
 
 def names() -> list[str]:
     """The names of all recipes, simple ones first.
 
-    >>> names()[:5]
-    ['two-two-one', 'algorithm1', 'xor', 'mnist', 'tabular']
+    >>> names()[:4]
+    ['two-two-one', 'algorithm1', 'xor', 'mnist']
     """
     return list(RECIPES)
 

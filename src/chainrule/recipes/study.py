@@ -14,7 +14,7 @@ import io
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -65,7 +65,7 @@ class Reference:
 
 @dataclass(frozen=True)
 class _Block:
-    """A piece of the report: printed text, or a picture with its title."""
+    """A piece of the report: printed text, or a picture (PNG, GIF) with its title."""
 
     text: str = ""
     title: str = ""
@@ -323,9 +323,37 @@ class Study:
         if self.out is None or not viz.can_plot():
             return
         png = viz.gallery.picture(how, *args, size=size, what=title, **options)
-        self._write(f"{name}.png", png)
+        self._show(f"{name}.png", png, title)
+
+    def film(
+        self,
+        name: str,
+        how: Callable[..., Any],
+        frames: Iterable[Any],
+        *,
+        title: str,
+        size: tuple[float, float] = (4.0, 3.0),
+        **options: Any,
+    ) -> None:
+        """A film for the report, ``NAME.gif``; none where :meth:`draw` draws nothing.
+
+        Args:
+            name: of the file.
+            how: ``how(figure, frame, **options)`` draws one frame.
+            frames: what it is given, one after the other.
+            title: what is to be seen.
+            size: width and height in inches.
+            options: ``seconds`` that each frame stays; what else ``how`` takes.
+        """
+        if self.out is None or not viz.can_plot():
+            return
+        gif = viz.gallery.film(how, frames, size=size, what=title, **options)
+        self._show(f"{name}.gif", gif, title)
+
+    def _show(self, name: str, picture: bytes, title: str) -> None:
+        self._write(name, picture)
         self._text()
-        self._blocks.append(_Block(title=title, png=png))
+        self._blocks.append(_Block(title=title, png=picture))
 
     def _text(self) -> None:
         """Close the text that was printed since the last picture."""

@@ -10,6 +10,7 @@ from annotated_types import Ge, Le, Len
 from pydantic import Field, create_model, model_validator
 
 from chainrule import data
+from chainrule.data.tables.texts import LONGEST
 from chainrule.runs.problems import Problem
 from chainrule.runs.section import (
     Mark,
@@ -32,6 +33,7 @@ NAMES = (*BUNDLED, *DRAWN)
 #: How data are read: format → what it is.
 FORMATS = {
     "csv": "a CSV file, or another table in text form",
+    "text": "a CSV file with a column of texts, which are cut into words or characters",
     "npz": "an NPZ file of NumPy with the arrays x and y",
     "idx": "two idx files, such as those of MNIST: [images, labels], or the images "
     "alone where the labels lie beside them",
@@ -78,10 +80,10 @@ class Data(Section):
     source: Place = Field(examples=["data.csv"])
     """a CSV or NPZ file, a folder of images, [images, labels] of idx, or one of mnist,
     xor, circles, moons, spiral, blobs"""
-    format: Literal["csv", "npz", "idx", "images"] | None = Field(
+    format: Literal["csv", "text", "npz", "idx", "images"] | None = Field(
         None, examples=["csv"]
     )
-    """how to read it; else its name tells"""
+    """how to read it; else its name tells, but for text"""
     limit: Positive | None = Field(None, examples=[1000])
     """use the first so many samples only"""
     validation: Share | Place | None = Field(None, examples=[0.1])
@@ -158,6 +160,29 @@ class Table(Data):
     """whether the first line names the columns; else they are called column 1 …"""
     target_transform: _Transform = Field("none", examples=["log"])
     """learn a skewed quantity on another scale; predictions keep its own units"""
+
+
+class Texts(Table):
+    """A table with a column of texts."""
+
+    kind: ClassVar[str] = "text"
+    what: ClassVar[str] = "texts in a CSV file"
+
+    features: None = None
+    missing: None = None
+    unknown: None = None
+    text: Name = Field(examples=["message"])
+    """the column of texts"""
+    units: Literal["words", "characters"] = Field("words", examples=["characters"])
+    """what texts are cut into; a punctuation mark is a word, and so is a Chinese
+    character; take characters for names, and for Thai, Lao and Khmer"""
+    length: Annotated[int, Ge(1), Le(LONGEST)] | None = Field(None, examples=[100])
+    """units of each text: longer ones are cut at the end, shorter ones padded in front;
+    else as many as 95 % of the texts have at most, up to 500"""
+    vocabulary: Positive = Field(10_000, examples=[2000])
+    """the most frequent units that come up twice at least; all others are one"""
+    lowercase: bool = Field(True, examples=[False])
+    """take capitals for small letters"""
 
 
 class Arrays(Data):
@@ -245,7 +270,7 @@ def _named(name: str) -> type[Data]:
 
 #: The sections of all formats, and of all data that have a name.
 KINDS: dict[str, type[Data]] = {
-    **{made.kind: made for made in (Table, Arrays, Idx, Images)},
+    **{made.kind: made for made in (Table, Texts, Arrays, Idx, Images)},
     **{name: _named(name) for name in NAMES},
 }
 for _kind in KINDS.values():
@@ -297,6 +322,6 @@ def take(given: Any) -> Data:
             expected="a name that ends in .csv, .npz or .idx, a folder, or the key "
             "format",
             got=show(source),
-            fix='add format = "csv" (or "npz", "idx", "images")',
+            fix='add format = "csv" (or "text", "npz", "idx", "images")',
         )
     return made.model_validate(given)

@@ -126,7 +126,7 @@ def _mistakes(
     known, format = part.lines is not None and file is not None, part.format
     lines = [] if part.lines is None else part.lines[[m.row for m in worst]].tolist()
     if known and format is not None:
-        columns = evaluation.columns_of(part)
+        columns = {column["name"] for column in format["columns"]}
         found = data.rows_of(file, format, lines)
         cells = [{k: v for k, v in row.items() if k in columns} for row in found]
     else:

@@ -91,7 +91,8 @@ def _answers(where: Where, wrong: Wrong) -> Answers:
         given = f"{key(name[:60])} = {got}"
         return what, ", ".join(whose.known()), given, _other_key(name, whose, where)
     if wrong.why == "none_required":
-        what = f"it is not for {whose.what}, which has a test set of its own."
+        why = ", which has a test set of its own" if name == "test" else ""
+        what = f"it is not for {whose.what}{why}."
         return what, f"no key {name!r}", f"{name} = {got}", "leave it away"
     field = whose.known()[name]
     wanted, value = takes(field), example(field)
@@ -161,6 +162,8 @@ def _no_class(family: Family, name: Any) -> Answers:
 def _near(name: str, known: Iterable[str]) -> str | None:
     """The known name that was probably meant."""
     known, synonym = list(known), SYNONYMS.get(name.lower())
+    if synonym == "out_features" and "hidden_size" in known:
+        return "hidden_size"
     return synonym if synonym in known else nearest(name, known)
 
 
@@ -179,9 +182,14 @@ def _other_key(name: str, whose: type[Section], where: Where) -> str:
     """What to write instead of a key that does not exist."""
     near, home = _near(name, whose.known()), _home(name, where[0])
     kinds = [k.what for k in schema.KINDS.values() if name in k.known()]
+    text = schema.KINDS["text"]
+    if whose is schema.KINDS["csv"] and name in text.known():
+        return 'add format = "text"'
     if issubclass(whose, schema.Data) and kinds:
         return f"leave it away; it is for {', '.join(kinds)}"
-    same = near is not None and near.lower() == name.lower()
+    if name == "batch_first":
+        return "leave it away: samples come first in all layers of a file"
+    same = near is not None and name.lower() in (near.lower(), *SYNONYMS)
     if home is not None and name != "class" and not same:
         return f"move it below {home}"
     return f"did you mean {near!r}?" if near is not None else "leave it away"

@@ -6,23 +6,28 @@ samples of zeros, and what it gives is what the next one takes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from chainrule import nn
 from chainrule.data import Dataset
+from chainrule.data.tables.texts import FIRST, PADDING, Texts
+from chainrule.data.text import texts_of
 from chainrule.graph.build import no_grad
 from chainrule.primitives.rules import show
 from chainrule.runs.problems import Problem, at
 from chainrule.runs.schema import Layer, Run, with_weights
+from chainrule.runs.values import written
 from chainrule.tensor import Tensor
 
 #: Samples of a trial.
 TRIED = 2
 #: Layers whose features are the axis behind the samples; of others it is the last one.
 CHANNELS_FIRST = (
-    *("BatchNorm1d", "BatchNorm2d", "Conv1d", "Conv2d", "GroupNorm", "InstanceNorm1d"),
+    *("BatchNorm1d", "BatchNorm2d", "GroupNorm", "InstanceNorm1d", "InstanceNorm2d"),
+    *("Conv1d", "Conv2d", "ConvTranspose1d", "ConvTranspose2d"),
 )
 #: The last layers of ``[data] target_transform``.
 TRANSFORMS = {"log": nn.LogTarget, "quantile": nn.QuantileTarget}
@@ -41,21 +46,33 @@ def build(settings: Run, train: Dataset, outputs: tuple[int, ...]) -> nn.Sequent
             not fit into memory.
     """
     layers: list[Layer] = settings.model.layers
-    standardize = settings.model.standardize
+    standardize, texts = settings.model.standardize, texts_of(train)
     if standardize is None:
-        standardize = _is_table(train) and layers[0].name != "Embedding"
-    made: list[nn.Module] = [_standardize(train)] if standardize else []
-    sample = Tensor(np.zeros((TRIED, *train.x.shape[1:]), np.float32))
+        standardize = texts is not None or _has_columns(train, layers[0])
+    made: list[nn.Module] = []
+    if texts is not None:
+        _check_texts(layers[0], texts)
+    elif standardize:
+        made.append(_standardize(train))
+    sample: Any = Tensor(np.zeros((TRIED, *train.x.shape[1:]), np.float32))
     sized = [i for i, layer in enumerate(layers) if "out_features" in layer.known()]
     total = 0
     for i, layer in enumerate(layers):
         wanted = outputs[-1] if sized and i == sized[-1] and outputs else None
         with at("model", "layers", i):
-            sizes = _sizes(layer, sample.shape, wanted)
+            shape = () if isinstance(sample, tuple) else sample.shape
+            sizes = _sizes(layer, shape, wanted, texts)
             total = with_weights(total, layer, {**layer.sizes(), **sizes})
+            if texts is not None and layer.name == "Embedding":
+                sizes = {"padding_idx": PADDING, **layer.options, **sizes}
             made.append(layer.build(**sizes))
             sample = _tried(made[-1], sample)
-    _check_outputs(sample.shape[1:], outputs, len(layers) - 1)
+        after = layers[i + 1].name if i + 1 < len(layers) else None
+        if isinstance(sample, tuple) and after != "Steps":  # its states end here
+            made.append(nn.Steps("all"))
+            sample = made[-1](sample)
+    assert not isinstance(sample, tuple)  # of the last layer: Steps is behind it
+    _check_outputs(sample.shape[1:], outputs, layers)
     if not any(True for layer in made for _ in layer.parameters()):
         raise Problem(
             ("model", "layers"),
@@ -69,10 +86,24 @@ def build(settings: Run, train: Dataset, outputs: tuple[int, ...]) -> nn.Sequent
     return nn.Sequential(*made, *([] if last is None else [last]))
 
 
-def _sizes(layer: Layer, shape: tuple[Any, ...], outputs: int | None) -> dict[str, int]:
+def _sizes(
+    layer: Layer, shape: tuple[Any, ...], outputs: int | None, texts: Texts | None
+) -> dict[str, int]:
     """The sizes of a layer that were left out: of what comes, or of what is wanted."""
     found: dict[str, int] = {}
+    if layer.of_sequences and len(shape) != 3:
+        raise Problem(
+            (),
+            f"{layer.name} reads sequences.",
+            expected="steps and features: (T, features) for each sample",
+            got=show(shape[1:]),
+            fix='{ class = "Unflatten", dim = 1, unflattened_size = [-1, 1] } makes '
+            "steps of the columns of a table",
+        )
     for name in layer.open_sizes():
+        if name == "num_embeddings":
+            found[name] = _numbers(texts)
+            continue
         if name == "out_features":
             if outputs is not None:
                 found[name] = outputs
@@ -81,7 +112,34 @@ def _sizes(layer: Layer, shape: tuple[Any, ...], outputs: int | None) -> dict[st
     return found
 
 
-def _tried(layer: nn.Module, sample: Tensor) -> Tensor:
+def _numbers(texts: Texts | None) -> int:
+    """How many numbers words have."""
+    if texts is not None:
+        return FIRST + len(texts.vocabulary)
+    raise Problem(
+        (),
+        "Embedding needs the key 'num_embeddings'.",
+        expected="how many things there are; for texts it follows",
+        got="nothing",
+        fix="num_embeddings = the largest number in the data, and one more",
+    )
+
+
+def _check_texts(first: Layer, texts: Texts) -> None:
+    """Refuse a network that does not look up all numbers of words."""
+    rows = first.options.get("num_embeddings", _numbers(texts))
+    if first.name == "Embedding" and rows >= _numbers(texts):
+        return
+    raise Problem(
+        ("model", "layers", 0),
+        "texts are numbers of words, which the first layer has to look up.",
+        expected=f'"Embedding" in front, of at least {_numbers(texts):,} rows',
+        got=written({"class": first.name, **first.options}),
+        fix='begin with { class = "Embedding", embedding_dim = 32 }; its rows follow',
+    )
+
+
+def _tried(layer: nn.Module, sample: Any) -> Any:
     """What the layer makes of the sample."""
     if layer.takes_indices():
         sample = sample.astype("int32")
@@ -91,15 +149,19 @@ def _tried(layer: nn.Module, sample: Tensor) -> Tensor:
     return made
 
 
-def _check_outputs(made: tuple[Any, ...], wanted: tuple[int, ...], last: int) -> None:
+def _check_outputs(
+    made: tuple[Any, ...], wanted: tuple[int, ...], layers: Sequence[Layer]
+) -> None:
     """Refuse a network that gives something else than the data need."""
     if made == wanted:
         return
     fix = "leave out_features of the last layer away: it follows from the data"
     if len(made) > len(wanted):
         fix = 'begin with "Flatten", which makes a row of each sample'
+        if any(layer.of_sequences or layer.name == "Embedding" for layer in layers):
+            fix = 'put "Steps" before the last layer: the last step of each sequence'
     raise Problem(
-        ("model", "layers", last),
+        ("model", "layers", len(layers) - 1),
         "the network's output does not fit the data.",
         expected=f"{show(wanted)} for each sample",
         got=show(made),
@@ -110,25 +172,27 @@ def _check_outputs(made: tuple[Any, ...], wanted: tuple[int, ...], last: int) ->
 # -- scales of the data ----------------------------------------------------------------
 
 
-def _is_table(train: Dataset) -> bool:
-    """Whether the data are rows of numbers out of a file."""
+def _has_columns(train: Dataset, first: Layer) -> bool:
+    """Whether the data are rows of numbers out of a file, or sequences of such."""
     kind = (train.format or {}).get("kind")
-    return kind in ("csv", "npz") and len(train.x.shape) == 2
+    axes = 3 if first.of_sequences else 2
+    right = kind in ("csv", "npz") and len(train.x.shape) == axes
+    return right and first.name != "Embedding"
 
 
 def _standardize(train: Dataset) -> nn.Module:
-    if len(train.x.shape) != 2:
+    if len(train.x.shape) not in (2, 3):
         raise Problem(
             ("model", "standardize"),
-            "it is for tables, one number a feature.",
-            expected="features of shape (n, columns)",
+            "it is for tables and sequences, one number a feature.",
+            expected="features of shape (n, columns) or (n, steps, columns)",
             got=f"shape {show(train.x.shape)}; grey values come as 0 … 1 already",
             fix="leave it away",
         )
-    columns = train.x.shape[1]
+    columns = train.x.shape[-1]
     layer, mean, std = nn.Standardize(columns), np.zeros(columns), np.ones(columns)
     for i in range(columns):  # one by one: float64 of all of them would be large
-        column = train.x[:, i].astype(np.float64)
+        column = train.x[..., i].astype(np.float64)
         # Categories and markers stay 0 and 1: a rare one would be very far out.
         if not ((column == 0) | (column == 1)).all():
             constant = column.min() == column.max()

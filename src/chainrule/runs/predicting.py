@@ -113,7 +113,7 @@ class Predictions:
     def read(self, path: Path) -> Iterator[Rows]:
         """The rows of a file or folder, some at a time; sets the head."""
         format = self.trained.format_for(path)
-        if format["kind"] == "csv":
+        if format["kind"] in ("csv", "text"):
             yield from self._of_table(path, format)
             return
         with reading_input(path):

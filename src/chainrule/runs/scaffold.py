@@ -10,6 +10,8 @@ from typing import Any
 from chainrule import data
 from chainrule.data import Examined
 from chainrule.data.images import SUFFIXES, pillow
+from chainrule.data.tables.file import source_of
+from chainrule.data.tables.texts import words
 from chainrule.disk import open_file, replace
 from chainrule.errors import ArgumentError, DataError, nearest
 from chainrule.runs import template
@@ -30,6 +32,14 @@ STEPS = 3000
 BATCHES = ((500, 16), (20_000, 32), (100_000, 64), (400_000, 128), (10**12, 256))
 #: More features than this are not listed: all columns but the target are taken.
 LISTED = 30
+#: A network that reads texts.
+READING = [
+    {"class": "Embedding", "embedding_dim": 32},
+    {"class": "GRU", "hidden_size": 32},
+    "Steps",
+    {"class": "Dropout", "p": 0.2},
+    "Linear",
+]
 #: Larger images are scaled down in the starting file.
 SIDE = 64
 
@@ -47,7 +57,9 @@ def _linear(units: int) -> dict[str, Any]:
     return {"class": "Linear", "out_features": units}
 
 
-def write(file: Path, place: str | None, target: str | None) -> dict[str, Any]:
+def write(
+    file: Path, place: str | None, target: str | None, text: str | None = None
+) -> dict[str, Any]:
     """Write a starting file; returns what it says about the data, ready for JSON.
 
     Raises:
@@ -61,14 +73,14 @@ def write(file: Path, place: str | None, target: str | None) -> dict[str, Any]:
             got=str(file),
             fix="choose another name, or move the file away",
         )
-    sections, notes = start(place, target, file.parent)
+    sections, notes = start(place, target, file.parent, text)
     replace(file, template.text(str(file), sections).encode(), "starting file")
     told = {"file": str(file), "data": sections["data"]}
     return told | ({"notes": notes} if notes else {})
 
 
 def start(
-    place: str | None, target: str | None, folder: Path
+    place: str | None, target: str | None, folder: Path, text: str | None = None
 ) -> tuple[Sections, list[str]]:
     """Choices that suit the data, and what to say about them.
 
@@ -76,6 +88,7 @@ def start(
         place: a path or a name, as given on the command line; None for an example.
         target: the column to predict, or None for the last one.
         folder: where the starting file will lie: paths become relative to it.
+        text: the column of texts to predict it from, or None.
 
     Raises:
         DataError: nothing there, or nothing that can be read.
@@ -83,20 +96,22 @@ def start(
     """
     place = "moons" if place is None else place
     format = "named" if place in NAMES else _format(Path(place))
-    if target is not None and format != "csv":
-        raise ArgumentError(
-            "--target names a column, which only tables have.",
-            expected="--data FILE.csv",
-            got=f"--data {place} --target {target}",
-            fix="leave --target away",
-        )
+    for option, column in ("--target", target), ("--text", text):
+        if column is not None and format != "csv":
+            raise ArgumentError(
+                f"{option} names a column, which only tables have.",
+                expected="--data FILE.csv",
+                got=f"--data {place} {option} {column}",
+                fix=f"leave {option} away",
+            )
     if format == "named":
         return (_mnist() if place == "mnist" else _drawn(place)), []
     path, keys = Path(place), {"source": relative(Path(place), folder)}
     if format_of(keys["source"], None) != format:
         keys["format"] = format
     if format == "csv":
-        return _table(path, keys, target)
+        keys |= {} if text is None else {"format": "text"}
+        return _table(path, keys, target, text)
     if format == "images":
         keys |= _looks(path)
     flat = format == "npz" and len(data.read_npz(path).x.shape) == 2
@@ -190,25 +205,35 @@ def _looks(path: Path) -> dict[str, Any]:
 
 
 def _table(
-    path: Path, keys: dict[str, Any], target: str | None
+    path: Path, keys: dict[str, Any], target: str | None, text: str | None
 ) -> tuple[Sections, list[str]]:
     """Look at all rows: what the columns are, and what is to be predicted."""
-    found = data.examine(path, target=target)
+    if text is not None and target is None:
+        source = source_of(path)
+        source.require([text], "the text")
+        target = next(
+            (c for c in source.columns[::-1] if c not in (text, *source.index)), None
+        )
+    given = {} if text is None else {"features": [text]}
+    found = data.examine(path, target=target, **given)
     wanted = found.target if isinstance(found.target, str) else list(found.target)
     keys = {"source": keys["source"], "target": wanted, **keys}
     features = [
-        column.name
+        column
         for column in found.columns
         if column.reason is None and column.name != wanted
     ]
-    if len(features) <= LISTED:
-        keys["features"] = features
+    if text is not None:
+        names = all(len(words(said)) < 2 for said in features[0].examples)
+        keys |= {"text": text, "units": "characters" if names else "words"}
+    elif len(features) <= LISTED:
+        keys["features"] = [column.name for column in features]
     keys |= found.settings
     notes = [f"the target is '{wanted}', the task a {found.task}"]
     other = {"regression": "classification"}.get(found.task, "regression")
     if not found.classes or "task" in found.settings:
         notes[0] += f'; for the other: task = "{other}"'
-    notes += found.notes
+    notes += [n for n in found.notes if text is None or f"column '{text}'" not in n]
     for question in found.questions:
         answer = ", ".join(f"{k} = {written(v)}" for k, v in question.settings.items())
         notes.append(f"{answer}: {question.what} {question.seen}; {question.means}")
@@ -217,7 +242,11 @@ def _table(
             "all rows but those of the validation part are learned from: measure it on "
             "rows of your own with chainrule evaluate"
         )
-    return _suiting(keys, found), notes
+    made = _suiting(keys, found)
+    if text is not None:
+        made["model"]["layers"] = READING
+        made["optimizer"]["weight_decay"] = 0.1
+    return made, notes
 
 
 def _suiting(keys: dict[str, Any], found: Examined) -> Sections:

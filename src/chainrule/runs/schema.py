@@ -51,16 +51,22 @@ __all__ = ["BUNDLED", "DRAWN", "FORMATS", "KINDS", "SECTIONS", "Data", "Run"]
 
 #: Layers that need numbers of the data: ``[model] standardize`` makes them.
 SCALING = ("Standardize", "Unstandardize", "LogTarget", "QuantileTarget")
-#: Layers that take or give several tensors: no link of a chain.
-_SEVERAL = ("GRU", "LSTM", "MultiheadAttention")
+#: Layers that take or give several tensors, or are made of others: no link of a chain.
+_SEVERAL = (
+    *("Transformer", "TransformerDecoder", "TransformerDecoderLayer", "KVCache"),
+    *("TransformerEncoder", "GRUCell", "LSTMCell", "RNNCell", "MultiheadAttention"),
+)
 _NO_LAYERS = ("Identity", "Module", "ModuleDict", "ModuleList", "Sequential")
 _NO_LAYERS = (*_NO_LAYERS, *SCALING, *_SEVERAL)
 #: Sizes that follow from the data or from the layer before.
 INFERRED = (
     "in_features",
+    "input_size",
+    "num_embeddings",
     "out_features",
     "in_channels",
     "d_model",
+    "embed_dim",
     "num_features",
     "num_channels",
     "normalized_shape",
@@ -94,12 +100,22 @@ class Layer(Chosen):
     """A layer of the network."""
 
     title: ClassVar[str] = "a layer"
-    hidden: ClassVar[tuple[str, ...]] = ("dtype",)
+    hidden: ClassVar[tuple[str, ...]] = ("dtype", "batch_first")
     inferred: ClassVar[tuple[str, ...]] = INFERRED
     short: ClassVar[bool] = True
 
     name: ClassName = Field(alias="class", examples=["ReLU"])
     """its name"""
+
+    @property
+    def of_sequences(self) -> bool:
+        """Whether it reads sequences, (N, T, features) in a run of a file."""
+        return "batch_first" in inspect.signature(self.made).parameters
+
+    def build(self, **more: Any) -> Any:
+        """The layer; samples come first."""
+        order = {"batch_first": True} if self.of_sequences else {}
+        return super().build(**order, **more)
 
     def sizes(self) -> dict[str, int | list[int]]:
         """The sizes that are given: numbers of units."""
@@ -117,13 +133,18 @@ class Layer(Chosen):
         ]
 
     def small(self) -> dict[str, Any]:
-        """Its sizes for a trial: two units of each kind at most, or one a group."""
-        cut = (self.options.get(name) for name in ("num_groups", "groups", "nhead"))
-        units = min(next(filter(None, cut), 2), 2**20)
+        """Its sizes for a trial: two units of each kind at most, or two a group."""
+        cut = (
+            self.options.get(name)
+            for name in ("num_groups", "groups", "nhead", "num_heads")
+        )
+        units = min(2 * next(filter(None, cut), 1), 2**20)
         few: dict[str, Any] = dict.fromkeys(self.open_sizes(), units)
         for name, size in self.sizes().items():
             many = isinstance(size, list)
             few[name] = [min(n, units) for n in size] if many else min(size, units)
+        if "padding_idx" in self.options:
+            few["padding_idx"] = 0
         return few
 
 
@@ -146,7 +167,7 @@ class Model(Section):
     standardize: bool | None = Field(None, examples=[False])
     """give every feature mean 0 and deviation 1, with what the training data say; where
     the last layer of a regression is Linear, its output is scaled back; else true for
-    tables, false for other data"""
+    tables, and for sequences that a recurrent layer reads; of texts the output alone"""
 
     @model_validator(mode="after")
     def _sizes(self) -> Self:
@@ -175,9 +196,13 @@ class Model(Section):
 
 
 def weights_of(sizes: Mapping[str, Any]) -> int:
-    """How many weights a layer of these sizes has, about: their product."""
+    """How many weights a layer of these sizes has, about: their product.
+
+    Layers of sequences have square matrices too.
+    """
     flat = [n for size in sizes.values() for n in np.ravel(size).tolist()]
-    return math.prod(flat) if flat else 0
+    square = 4 * max(sizes.get("hidden_size", 0), sizes.get("d_model", 0)) ** 2
+    return (math.prod(flat) if flat else 0) + square * sizes.get("num_layers", 1)
 
 
 def with_weights(total: int, layer: Layer, sizes: Mapping[str, Any]) -> int:

@@ -140,7 +140,8 @@ def _read(settings: Data, find: Finder) -> Dataset:
                 fix=f"did you mean {near!r}?",
             )
     if isinstance(settings, Table):
-        return data.read_csv(place, **given)
+        read = data.read_text if settings.kind == "text" else data.read_csv
+        return read(place, **given)
     if isinstance(given.get("size"), int):
         given["size"] = [given["size"]] * 2
     if isinstance(given.get("classes"), list):

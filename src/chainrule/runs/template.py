@@ -16,7 +16,11 @@ from chainrule.runs.values import key, show, written
 from chainrule.tables import width
 
 #: What to say about layers; the last one is another matter.
-_LAYERS = {"Flatten": "one row of numbers for each sample"}
+_LAYERS = {
+    "Flatten": "one row of numbers for each sample",
+    "Embedding": "a row of numbers for each word; how many words follows",
+    "Steps": 'of each text the last step; or { class = "Steps", take = "max" }',
+}
 _LAST = "with as many outputs as the data need"
 #: Where the comments behind keys begin, and where lines end.
 COLUMN, WIDTH = 36, 92
@@ -79,7 +83,8 @@ def _layers(layers: Sequence[Any]) -> Iterator[str]:
     """The list of layers, one on each line."""
     yield "layers = ["
     for i, layer in enumerate(layers):
-        comment = _LAST if i == len(layers) - 1 else _LAYERS.get(str(layer), "")
+        name = layer if isinstance(layer, str) else layer["class"]
+        comment = _LAST if i == len(layers) - 1 else _LAYERS.get(name, "")
         yield from _beside(f"  {written(layer)},", comment)
     yield "]"
 

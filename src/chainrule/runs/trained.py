@@ -96,6 +96,8 @@ class Trained:
         Arrays of an NPZ file may stand for any data.
         """
         kind, own = kind_of(path), self.trainer.format
+        if own is not None and (own["kind"], kind) == ("text", "csv"):
+            return own
         if own is not None and kind in (own["kind"], None):
             return own
         if own is None and kind == "images" and self._source() == "mnist":

@@ -11,6 +11,7 @@ Where to look, from the outside to the inside:
     snapshots     what a loop goes back to
     compiling     several functions as one program, for the loop
     source        where a loop's work comes from
+    environments  where agents act: several side by side, which can be written down
     data_adapter  rows for training, shuffled in blocks
     programs      the compiled programs, made when data first ask for them
     entries       what they are traced from: a training step, evaluation, prediction
@@ -26,6 +27,7 @@ Where to look, from the outside to the inside:
 
 from chainrule.training.callbacks import Callback, LambdaCallback
 from chainrule.training.compiling import compile_program
+from chainrule.training.environments import Environments, Moved
 from chainrule.training.history import History
 from chainrule.training.logs import CSVLogger, JSONLinesLogger
 from chainrule.training.loop import Loop
@@ -40,10 +42,12 @@ __all__ = [
     "CSVLogger",
     "Callback",
     "EarlyStopping",
+    "Environments",
     "History",
     "JSONLinesLogger",
     "LambdaCallback",
     "Loop",
+    "Moved",
     "RunState",
     "Source",
     "Trainer",

@@ -100,8 +100,11 @@ def warn_of(data: Dataset, model: Module, loss: Any) -> None:
 def _steps_first(layers: list[Module]) -> None:
     """Warn of an attention among the samples of a batch."""
     for layer in layers:
-        if isinstance(layer, nn.TransformerEncoderLayer):
-            if layer.self_attn.batch_first:
+        if isinstance(layer, nn.TransformerEncoderLayer | nn.TransformerEncoder):
+            attentions = (
+                m for m in layer.modules() if isinstance(m, nn.MultiheadAttention)
+            )
+            if all(attention.batch_first for attention in attentions):
                 continue
             warn(
                 "Batches have their samples first, and this layer takes the first axis "

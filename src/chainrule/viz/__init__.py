@@ -1,11 +1,12 @@
 """What draws: learning curves, decision regions, and the report of a run.
 
-:mod:`.gallery` has the pictures that recipes draw.
+:mod:`.gallery` has the pictures that recipes draw, :mod:`.scenes` the environments
+that agents act in.
 
 Pictures need matplotlib (the extra ``plot``), which is loaded when something is drawn.
 """
 
-from chainrule.viz import gallery
+from chainrule.viz import gallery, scenes
 from chainrule.viz.curve import Picture, save_curve, show_curve
 from chainrule.viz.decision_regions import draw_decision_regions, save_decision_regions
 from chainrule.viz.drawing import can_plot
@@ -18,6 +19,7 @@ __all__ = [
     "gallery",
     "save_curve",
     "save_decision_regions",
+    "scenes",
     "show_curve",
     "write_report",
     "write_study",

@@ -1,4 +1,4 @@
-"""The usual pictures of a recipe: images in rows, matrices, curves, points, bars.
+"""The usual pictures of a recipe: images, matrices, curves, points, bars, films.
 
 Each draws into a figure of matplotlib, so that a recipe can pass it on by name::
 
@@ -7,12 +7,14 @@ Each draws into a figure of matplotlib, so that a recipe can pass it on by name:
 
 from __future__ import annotations
 
+import io
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from chainrule.errors import ArgumentError
 from chainrule.viz import drawing
 from chainrule.viz.curve import log_helps
 from chainrule.viz.images import as_pictures
@@ -40,6 +42,47 @@ def picture(
     with drawing.figure(drawing.PAPER, *size) as figure:
         how(figure, *args, **options)
         return drawing.png(figure, what)
+
+
+def film(
+    how: Callable[..., Any],
+    frames: Iterable[Any],
+    *,
+    size: tuple[float, float],
+    seconds: float = 0.1,
+    what: str = "film",
+    **options: Any,
+) -> bytes:
+    """A GIF file of the pictures that ``how(figure, frame, **options)`` draws.
+
+    Args:
+        how: draws one frame into a figure of matplotlib.
+        frames: what it is given, one after the other; at least one.
+        size: width and height in inches.
+        seconds: that each picture stays.
+        what: what the film is, for messages.
+        options: for ``how``.
+
+    Raises:
+        ArgumentError: there is no matplotlib, or no frame.
+    """
+    drawing.need_matplotlib(what)
+    from PIL import Image  # matplotlib needs it too
+
+    shots = []
+    with drawing.figure(drawing.PAPER, *size) as figure:
+        for frame in frames:
+            figure.clear()
+            how(figure, frame, **options)
+            shot = Image.open(io.BytesIO(drawing.png(figure, what, dpi=72)))
+            shots.append(shot.convert("RGB").quantize(64))
+    if not shots:
+        raise ArgumentError(
+            f"The {what} has no frames.", expected="one at least", got="none"
+        )
+    file, timing = io.BytesIO(), {"duration": round(1000 * seconds), "loop": 0}
+    shots[0].save(file, "GIF", save_all=True, append_images=shots[1:], **timing)
+    return file.getvalue()
 
 
 def images(
@@ -115,9 +158,10 @@ def heat(
         rows, columns: names along its sides.
         across, up: what the sides are.
         signed: whether 0 is white.
-        numbers: a format such as ``".2f"`` to write each number into its cell.
+        numbers: a format such as ``".2f"``, or ``"d"`` for whole numbers, to write each
+            number into its cell.
     """
-    matrix = np.asarray(matrix, float)
+    written, matrix = np.asarray(matrix), np.asarray(matrix, float)
     axes = figure.subplots()
     bound = float(np.nanmax(np.abs(matrix))) or 1.0
     scale = {"vmin": -bound, "vmax": bound, "cmap": "RdBu_r"} if signed else {}
@@ -130,9 +174,9 @@ def heat(
     if numbers:
         for (i, j), value in np.ndenumerate(matrix):
             colour = "white" if drawn.norm(value) < 0.6 and not signed else "black"
-            axes.text(
-                j, i, format(value, numbers), ha="center", va="center", color=colour
-            ).set_fontsize(7)
+            text = format(written[i, j], numbers)
+            how = {"ha": "center", "va": "center", "color": colour, "fontsize": 7}
+            axes.text(j, i, text, **how)
     else:
         figure.colorbar(drawn, ax=axes)
 
@@ -163,6 +207,8 @@ def lines(
     axes.set(xlabel=across, ylabel=up)
     if log or (log is None and log_helps(*heights)):
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter("")
     if len(curves) > 1:
         axes.legend()
 

@@ -78,8 +78,9 @@ def colour_scale() -> str:
 
 
 def png_uri(file: bytes) -> str:
-    """A PNG file as a data URI."""
-    return "data:image/png;base64," + base64.b64encode(file).decode()
+    """A PNG file, or a GIF, as a data URI."""
+    kind = "gif" if file.startswith(b"GIF8") else "png"
+    return f"data:image/{kind};base64," + base64.b64encode(file).decode()
 
 
 def _uri(picture: Array, colours: str | None = None) -> str:

@@ -7,6 +7,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from chainrule.data.checks import shortened
 from chainrule.data.tables.columns import (
     Category,
@@ -16,6 +18,7 @@ from chainrule.data.tables.columns import (
     Number,
     Target,
 )
+from chainrule.data.tables.texts import Texts
 from chainrule.errors import ArgumentError
 
 
@@ -37,7 +40,7 @@ class Layout:
 
     target: str | tuple[str, ...]
     targets: tuple[Target, ...]
-    columns: tuple[Feature, ...]
+    columns: tuple[Feature | Texts, ...]
     missing: str = "fill"
     missing_values: tuple[str, ...] = ()
     unknown: str = "other"
@@ -55,7 +58,7 @@ class Layout:
         from pydantic import ConfigDict, TypeAdapter, ValidationError
 
         config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
-        for kind in (cls, Number, Category, Date, Classes):
+        for kind in (cls, Number, Category, Date, Classes, Texts):
             kind.__pydantic_config__ = config  # type: ignore[attr-defined]
         given = {key: value for key, value in format.items() if key != "kind"}
         try:
@@ -70,7 +73,8 @@ class Layout:
 
     def format(self) -> dict[str, Any]:
         """It as the format of a data set."""
-        return {"kind": "csv", **json.loads(json.dumps(dataclasses.asdict(self)))}
+        kind = "csv" if self.texts is None else "text"
+        return {"kind": kind, **json.loads(json.dumps(dataclasses.asdict(self)))}
 
     @property
     def file(self) -> dict[str, Any]:
@@ -85,8 +89,20 @@ class Layout:
         first = next(iter(self.targets), None)
         return first.classes if isinstance(first, Classes) else None
 
-    def feature_names(self) -> list[str]:
-        """The names of the features, all different."""
+    @property
+    def texts(self) -> Texts | None:
+        """The column of texts, which is the only one then, or None."""
+        return next((c for c in self.columns if isinstance(c, Texts)), None)
+
+    @property
+    def dtype(self) -> type[np.generic]:
+        """Of features: texts are numbers of words."""
+        return np.float32 if self.texts is None else np.int32
+
+    def feature_names(self) -> list[str] | None:
+        """The names of the features, all different; None for texts."""
+        if self.texts is not None:
+            return None
         made: dict[str, None] = {}
         for column in self.columns:
             for name in column.names():

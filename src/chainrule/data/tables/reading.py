@@ -17,6 +17,7 @@ from chainrule.data.tables.layout import Layout
 from chainrule.data.tables.options import Options
 from chainrule.data.tables.source import Chunk, Source
 from chainrule.data.tables.study import UNNAMED, Study
+from chainrule.data.tables.texts import Texts
 from chainrule.errors import DataError, NonFiniteError
 
 
@@ -31,6 +32,7 @@ class TableReport:
         rare: by column, how many cells are texts without a feature of their own.
         unknown: by column, texts that were not there when the format was made, and how
             often they come up.
+        outside: how many words or characters of texts are not in the vocabulary.
         without_target: how many rows were left out because their target is missing.
         dropped: how many were left out because a feature is missing.
         lines: the lines of all of these rows.
@@ -42,6 +44,7 @@ class TableReport:
     filled: dict[str, int] = field(default_factory=dict)
     rare: dict[str, int] = field(default_factory=dict)
     unknown: dict[str, dict[str, int]] = field(default_factory=dict)
+    outside: int = 0
     without_target: int = 0
     dropped: int = 0
     lines: list[int] = field(default_factory=list)
@@ -65,6 +68,9 @@ class TableReport:
                 f"column '{shortened(name)}': {sum(texts.values()):,} cells are texts "
                 f"that were not there in training: {listed(texts)}"
             )
+        if self.outside:
+            what = "words or characters are not in the vocabulary"
+            notes.append(f"{self.outside:,} {what}")
         for count, why in (
             (self.without_target, "whose target is missing"),
             (self.dropped, "with missing cells"),
@@ -78,7 +84,7 @@ class Rows(NamedTuple):
     """Some rows as arrays.
 
     Attributes:
-        x: features, float32 of shape (n, features).
+        x: features, float32 of shape (n, features); numbers of words are int32.
         y: targets: float32 of shape (n, targets), int32 labels of shape (n,), or
             nothing to be used.
         lines: where the rows begin in their file.
@@ -151,7 +157,7 @@ class Reading:
             DataError: none are left, or they do not fit into memory.
         """
         self._check_memory(self._known_rows)
-        x, count = np.empty((self._known_rows, self._width), np.float32), 0
+        x, count = np.empty((self._known_rows, self._width), self.layout.dtype), 0
         ys, lines = [], []
         for part in self:
             end = count + len(part.x)
@@ -189,7 +195,8 @@ class Reading:
     def _rows(self, chunk: Chunk) -> Rows:
         n, lines, cells, records = chunk
         self.report.rows += n
-        x, at = np.empty((n, self._width), np.float32), 0
+        self._check_memory(n)
+        x, at = np.empty((n, self._width), self.layout.dtype), 0
         keep = np.ones(n, bool)
         y = self._targets(n, lines, cells, keep)
         self.report.without_target += n - int(keep.sum())
@@ -225,7 +232,7 @@ class Reading:
         return made[0] if self.layout.class_names else np.stack(made, axis=1)
 
     def _meet(
-        self, column: Feature, met: Written, lines: np.ndarray, drop: np.ndarray
+        self, column: Feature | Texts, met: Written, lines: np.ndarray, drop: np.ndarray
     ) -> None:
         """Count what is missing and unknown, or refuse it."""
         name, report, layout = column.name, self.report, self.layout
@@ -245,6 +252,9 @@ class Reading:
             else:
                 count = int(met.missing.sum())
                 report.filled[name] = report.filled.get(name, 0) + count
+        if isinstance(column, Texts):  # of its own ones the vocabulary's note tells
+            report.outside += 0 if self._learned else met.rare
+            return
         if self._learned:  # all texts were there, if too many to be remembered
             met.rare, met.unknown = met.rare + sum(met.unknown.values()), {}
         if met.rare:

@@ -25,6 +25,7 @@ from chainrule.data.tables.layout import Layout
 from chainrule.data.tables.options import Options
 from chainrule.data.tables.profile import COUNTED, COUNTED_IN_ALL, Profile, Spread
 from chainrule.data.tables.source import Source
+from chainrule.data.tables.texts import Texts
 from chainrule.errors import ArgumentError, DataError
 
 #: Of fewer rows nothing is said about ids and constant columns.
@@ -137,8 +138,8 @@ class Study:
         made._look_at_header()
         return made
 
-    def layout(self) -> Layout:
-        """How this table is read, and others like it.
+    def layout(self, columns: tuple[Feature | Texts, ...] | None = None) -> Layout:
+        """How this table is read, and others like it; its columns, or these.
 
         Raises:
             DataError: a question that the caller has to answer; nothing to learn from.
@@ -154,7 +155,7 @@ class Study:
                 "data.read(path, format=…, target=False)",
             )
         targets = self.targets()
-        columns = self.features(options.target)
+        columns = columns or self.features(options.target)
         if self.questions:
             raise self.questions[0].error(self.source.name)
         one = options.target[0] if len(options.target) == 1 else options.target
@@ -265,7 +266,7 @@ class Study:
                 expected="at least one column besides the target that tells something",
                 got=shortened(whose or f"the columns {', '.join(self.profiles)}", 300),
                 fix="is the delimiter another one? dtype={'…': 'category'} takes a "
-                "column that was left out",
+                "column that was left out; read_text(path, text='…') reads texts",
             )
         return tuple(made)
 

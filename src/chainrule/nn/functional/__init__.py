@@ -41,19 +41,29 @@ from chainrule.nn.functional.activations import (
     threshold,
 )
 from chainrule.nn.functional.attention import scaled_dot_product_attention
-from chainrule.nn.functional.convolution import conv1d, conv2d
+from chainrule.nn.functional.convolution import (
+    conv1d,
+    conv2d,
+    conv_transpose1d,
+    conv_transpose2d,
+)
 from chainrule.nn.functional.layers import (
     dropout,
+    dropout1d,
+    dropout2d,
     embedding,
     interpolate,
     linear,
     one_hot,
+    pixel_shuffle,
 )
 from chainrule.nn.functional.losses import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
     cosine_embedding_loss,
     cross_entropy,
+    ctc_loss,
+    gaussian_kl_div,
     gaussian_nll_loss,
     hinge_embedding_loss,
     hinge_loss,
@@ -82,13 +92,24 @@ from chainrule.nn.functional.normalization import (
     rms_norm,
 )
 from chainrule.nn.functional.pooling import (
+    adaptive_avg_pool1d,
     adaptive_avg_pool2d,
+    adaptive_max_pool1d,
+    adaptive_max_pool2d,
+    avg_pool1d,
     avg_pool2d,
+    max_pool1d,
     max_pool2d,
 )
+from chainrule.nn.functional.sampling import affine_grid, grid_sample
 
 __all__ = [
+    "adaptive_avg_pool1d",
     "adaptive_avg_pool2d",
+    "adaptive_max_pool1d",
+    "adaptive_max_pool2d",
+    "affine_grid",
+    "avg_pool1d",
     "avg_pool2d",
     "batch_norm",
     "binary_cross_entropy",
@@ -96,15 +117,22 @@ __all__ = [
     "celu",
     "conv1d",
     "conv2d",
+    "conv_transpose1d",
+    "conv_transpose2d",
     "cosine_embedding_loss",
     "cosine_similarity",
     "cross_entropy",
+    "ctc_loss",
     "dropout",
+    "dropout1d",
+    "dropout2d",
     "elu",
     "embedding",
+    "gaussian_kl_div",
     "gaussian_nll_loss",
     "gelu",
     "glu",
+    "grid_sample",
     "group_norm",
     "hardshrink",
     "hardsigmoid",
@@ -124,6 +152,7 @@ __all__ = [
     "log_softmax",
     "logsigmoid",
     "margin_ranking_loss",
+    "max_pool1d",
     "max_pool2d",
     "mish",
     "mse_loss",
@@ -134,6 +163,7 @@ __all__ = [
     "one_hot",
     "pairwise_distance",
     "perceptron_loss",
+    "pixel_shuffle",
     "poisson_nll_loss",
     "prelu",
     "relu",

@@ -69,10 +69,10 @@ def scaled_dot_product_attention(
     return attend(q, k, v, masks, dropout_p, scale)[0]
 
 
-def causal(shape: Shape) -> Tensor:
-    """Truth values (L, S): query i looks at keys 0 … i."""
+def causal(shape: Shape, start: Tensor | int = 0) -> Tensor:
+    """Truth values (L, S): query i looks at keys 0 … start + i."""
     rows, columns = (wrap(iota(shape=shape, axis=a, dtype=DType.int32)) for a in (0, 1))
-    return columns <= rows
+    return columns <= rows + start
 
 
 def attend(

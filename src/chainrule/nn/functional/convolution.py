@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -74,6 +75,65 @@ def conv2d(
     return conv("Conv2d", 2, x, weight, bias, stride, padding, dilation, groups)
 
 
+def conv_transpose1d(
+    x: Any,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: int | tuple[int] = 1,
+    padding: int | tuple[int] = 0,
+    output_padding: int | tuple[int] = 0,
+    groups: int = 1,
+    dilation: int | tuple[int] = 1,
+) -> Tensor:
+    """y[n, o, p·stride + k·dilation − padding] += W[c, o, k] x[n, c, p]; then + bₒ.
+
+    Args:
+        x: (N, C, L), or (C, L).
+        weight: W, (C, O/groups, K).
+        bias: b, (O,), or None.
+        stride, padding, output_padding, groups, dilation: see
+            :class:`chainrule.nn.ConvTranspose1d`.
+
+    Returns:
+        (N, O, L′), or (O, L′).
+
+    >>> conv_transpose1d([[[1.0, 2.0]]], Tensor([[[1.0, 10.0]]]), stride=2)
+    tensor([[[ 1., 10.,  2., 20.]]])
+    """
+    slides = (stride, padding, output_padding, dilation, groups)
+    return conv_transpose("ConvTranspose1d", 1, x, weight, bias, *slides)
+
+
+def conv_transpose2d(
+    x: Any,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Pair = 1,
+    padding: Pair = 0,
+    output_padding: Pair = 0,
+    groups: int = 1,
+    dilation: Pair = 1,
+) -> Tensor:
+    """:func:`conv_transpose1d` over height and width, with pairs of places.
+
+    Args:
+        x: (N, C, H, W), or (C, H, W).
+        weight: W, (C, O/groups, K, L).
+        bias: b, (O,), or None.
+        stride, padding, output_padding, groups, dilation: see
+            :class:`chainrule.nn.ConvTranspose2d`.
+
+    Returns:
+        (N, O, H′, W′), or (O, H′, W′).
+
+    >>> conv_transpose2d([[[1.0, 2.0]]], Tensor([[[[1.0, 1.0], [10.0, 10.0]]]]))
+    tensor([[[ 1.,  3.,  2.],
+             [10., 30., 20.]]])
+    """
+    slides = (stride, padding, output_padding, dilation, groups)
+    return conv_transpose("ConvTranspose2d", 2, x, weight, bias, *slides)
+
+
 def conv(
     kind: str,
     axes: int,
@@ -95,55 +155,152 @@ def conv(
     """
     x, weight = as_tensor(x), as_tensor(weight)
     groups = integer(kind, "groups", groups, least=1)
-    _check_weight(kind, axes, weight.shape, groups)
-    outputs, channels, *window = (int(d) for d in weight.shape)
+    _check_weight(kind, axes, weight.shape, groups, "out, in/groups")
+    channels, *window = (int(d) for d in weight.shape[1:])
     x = same_dtype(kind, x, weight)
     x, single = batch_of(kind, "convolve", x, axes, channels * groups)
-    steps, reach = (
-        spread(kind, "stride", stride, axes),
-        spread(kind, "dilation", dilation, axes),
-    )
+    steps = spread(kind, "stride", stride, axes)
+    reach = spread(kind, "dilation", dilation, axes)
     pads = paddings(kind, padding, window, steps, reach)
     if mode != "zeros":
         for axis, (low, high) in enumerate(pads, start=2):
             x = _continued(kind, x, axis, low, high, mode)
         pads = ((0, 0),) * axes
     check_fit(kind, x.shape, window, pads, reach)
-    places = "".join(map(str, range(axes)))
-    dims = f"nc{places},oc{places}->no{places}"
-    if groups > 1:
-        dims = f"ngc{places},goc{places}->ngo{places}"
-        x = x.reshape(x.shape[0], groups, channels, *x.shape[2:])
-        weight = weight.reshape(groups, outputs // groups, channels, *window)
-    y = wrap(
-        convolution.conv(
-            x.value,
-            weight.value,
-            dims=dims,
-            strides=steps,
-            padding=pads,
-            lhs_dilation=(1,) * axes,
-            rhs_dilation=reach,
-            accumulate=x.dtype,
+    slides = {"strides": steps, "padding": pads, "lhs_dilation": (1,) * axes}
+    y = _slide(x, weight, "oc", groups, **slides, rhs_dilation=reach)
+    return _shifted(y, bias, single)
+
+
+def conv_transpose(
+    kind: str,
+    axes: int,
+    x: Any,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: Any,
+    padding: Any,
+    output_padding: Any,
+    dilation: Any,
+    groups: Any,
+    output_size: Any = None,
+) -> Tensor:
+    """The derivative of :func:`conv` for its input, as a function of its own.
+
+    That is a convolution too: of the input with ``stride − 1`` zeros between its
+    elements, with the kernel turned round.
+
+    Raises:
+        ShapeError: channels that are not C, groups that do not divide them; a padding
+            that leaves nothing; sizes that no input of this one's comes from.
+        ArgumentError: settings that no convolution has.
+    """
+    x, weight = as_tensor(x), as_tensor(weight)
+    groups = integer(kind, "groups", groups, least=1)
+    _check_weight(kind, axes, weight.shape, groups, "in, out/groups")
+    channels, _, *window = (int(d) for d in weight.shape)
+    x = same_dtype(kind, x, weight)
+    x, single = batch_of(kind, "convolve", x, axes, channels)
+    steps = spread(kind, "stride", stride, axes)
+    reach = spread(kind, "dilation", dilation, axes)
+    more = further(kind, output_padding, steps, reach)
+    widths = [dilated(k, r) - 1 for k, r in zip(window, reach)]
+    lost = spread(kind, "padding", padding, axes, least=0)
+    rest = [w - 2 * n for w, n in zip(widths, lost)]
+    least = _least(kind, x.shape, steps, rest)
+    if output_size is not None:
+        more = _to_size(kind, output_size, x.shape, least, steps)
+    pads = tuple((w - n, w - n + m) for w, n, m in zip(widths, lost, more))
+    if any(size + m < 1 for size, m in zip(least, more)):
+        raise ShapeError(
+            f"{place(kind)}'s padding leaves nothing of its result.",
+            expected="a result of at least 1 along each axis",
+            got=f"{show(x.shape)}, padding={padding}",
+            fix="less padding, or a larger input",
         )
-    )
+    turned = weight.flip(*range(2, axes + 2))
+    slides = {"strides": (1,) * axes, "padding": pads, "lhs_dilation": steps}
+    y = _slide(x, turned, "co", groups, **slides, rhs_dilation=reach)
+    return _shifted(y, bias, single)
+
+
+def _slide(
+    x: Tensor, weight: Tensor, letters: str, groups: int, **slides: Any
+) -> Tensor:
+    """The convolution of each group; ``letters``: where the kernel has in and out."""
+    places = "".join(map(str, range(x.ndim - 2)))
+    dims = f"nc{places},{letters}{places}->no{places}"
     if groups > 1:
-        y = y.reshape(y.shape[0], outputs, *y.shape[3:])
+        dims = f"ngc{places},g{letters}{places}->ngo{places}"
+        x = x.unflatten(1, (groups, -1))
+        weight = weight.unflatten(0, (groups, -1))
+    values = (x.value, weight.value)
+    y = wrap(convolution.conv(*values, dims=dims, accumulate=x.dtype, **slides))
+    return y.flatten(1, 2) if groups > 1 else y
+
+
+def _shifted(y: Tensor, bias: Tensor | None, single: bool) -> Tensor:
+    """y + b, a number for each channel; without the axis of samples for one alone."""
     if bias is not None:
-        y = y + bias.reshape(-1, *[1] * axes)
+        y = y + bias.reshape(-1, *[1] * (y.ndim - 2))
     return y.squeeze(0) if single else y
 
 
-def _check_weight(kind: str, axes: int, shape: Shape, groups: int) -> None:
+def further(kind: str, output_padding: Any, steps: Any, reach: Any) -> tuple[int, ...]:
+    """How far results go on behind their last elements: not as far as a step."""
+    more = spread(kind, "output_padding", output_padding, len(steps), least=0)
+    if all(m < max(s, r) for m, s, r in zip(more, steps, reach)):
+        return more
+    raise ArgumentError(
+        f"{kind} says with output_padding which of the sizes within a stride it gives.",
+        expected="output_padding smaller than stride or dilation",
+        got=f"output_padding={output_padding}, stride={steps}, dilation={reach}",
+    )
+
+
+def _least(kind: str, shape: Shape, steps: Any, rest: Sequence[int]) -> list[int]:
+    """The sizes of a transposed convolution's result without more padding."""
+    sizes: list[int] = []
+    for length, step, more in zip(shape[2:], steps, rest):
+        if not isinstance(length, int) or not length:
+            raise ShapeError(
+                f"{place(kind)} slides over axes whose lengths are known.",
+                expected="a number of samples alone that varies, lengths of at least 1",
+                got=show(shape),
+            )
+        sizes.append((length - 1) * step + more + 1)
+    return sizes
+
+
+def _to_size(
+    kind: str, wanted: Any, shape: Shape, least: Sequence[int], steps: Any
+) -> tuple[int, ...]:
+    """The output_padding with which a result has these sizes."""
+    axes = len(steps)
+    if isinstance(wanted, tuple | list) and len(wanted) == axes + 2:
+        wanted = wanted[2:]  # as y.shape, samples and channels in front
+    sizes = spread(kind, "output_size", wanted, axes)
+    if all(low <= n < low + s for n, low, s in zip(sizes, least, steps)):
+        return tuple(n - low for n, low in zip(sizes, least))
+    ranges = [f"{low} to {low + s - 1}" for low, s in zip(least, steps)]
+    raise ShapeError(
+        f"{place(kind)} cannot give a result of this output_size.",
+        expected=" and ".join(ranges),
+        got=f"output_size={wanted} for {show(shape)}",
+    )
+
+
+def _check_weight(
+    kind: str, axes: int, shape: Shape, groups: int, channels: str
+) -> None:
     if len(shape) == axes + 2 and not int(shape[0]) % groups:
         return
     raise ShapeError(
         f"{place(kind)} has no kernels for {groups} groups."
         if groups > 1
         else f"{place(kind)} has no kernels.",
-        expected="a weight of shape (out, in/groups, "
-        + ", ".join(["kernel"] * axes)
-        + "), out a multiple of groups",
+        expected=f"a weight of shape ({channels}, {', '.join(['kernel'] * axes)}), "
+        f"{channels.partition(',')[0]} a multiple of groups",
         got=show(shape),
     )
 

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.checks import choice
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
 from chainrule.functions.elementwise import where
 from chainrule.graph.build import context
 from chainrule.graph.node import Array
 from chainrule.graph.types import Dim, Shape, size_of
-from chainrule.nn.arguments import integer, number, place
+from chainrule.nn.arguments import flag, integer, number, place, spread
 from chainrule.nn.losses.checks import check_labels, looked_at
 from chainrule.primitives.indexing import check_indices, one_hot_mask, take
 from chainrule.primitives.matmul import dot
@@ -140,10 +141,56 @@ def dropout(x: Any, p: float = 0.5, training: bool = True) -> Tensor:
     >>> dropout([1.0, 2.0], training=False)
     tensor([1., 2.])
     """
-    x, p = as_tensor(x), number("Dropout", "p", p, least=0, below=1)
+    x = as_tensor(x)
+    return _dropped("Dropout", x, x.shape, p, training)
+
+
+def dropout1d(x: Any, p: float = 0.5, training: bool = True) -> Tensor:
+    """In training whole channels of signals 0 with probability p: :func:`dropout`.
+
+    Args:
+        x: (N, C, L), or (C, L).
+        p, training: see :func:`dropout`.
+
+    >>> dropout1d([[1.0, 2.0]], training=False)
+    tensor([[1., 2.]])
+    """
+    x = as_tensor(x)
+    if x.ndim not in (2, 3):
+        raise _no_channels("Dropout1d", x, "(N, C, L), or (C, L) for one sample")
+    return _dropped("Dropout1d", x, (*x.shape[:-1], 1), p, training)
+
+
+def dropout2d(x: Any, p: float = 0.5, training: bool = True) -> Tensor:
+    """In training whole channels of images 0 with probability p: :func:`dropout`.
+
+    Args:
+        x: (N, C, H, W).
+        p, training: see :func:`dropout`.
+
+    >>> dropout2d([[[[1.0, 2.0]]]], training=False)
+    tensor([[[[1., 2.]]]])
+    """
+    x = as_tensor(x)
+    if x.ndim != 4:
+        fix = "x.unsqueeze(0) for one image, nn.Dropout1d for (N, C, L)"
+        raise _no_channels("Dropout2d", x, "(N, C, H, W)", fix)
+    return _dropped("Dropout2d", x, (*x.shape[:2], 1, 1), p, training)
+
+
+def _no_channels(
+    kind: str, x: Tensor, expected: str, fix: str | None = None
+) -> ShapeError:
+    asked = f"{place(kind)} drops whole channels."
+    return ShapeError(asked, expected=expected, got=show(x.shape), fix=fix)
+
+
+def _dropped(kind: str, x: Tensor, shape: Shape, p: Any, training: bool) -> Tensor:
+    """``x`` with a draw for each element of ``shape``, which is broadcast."""
+    p = number(kind, "p", p, least=0, below=1)
     if not training or p == 0:
         return x
-    kept = bits(x.shape) < min(round((1 - p) * 2**32), 2**32 - 1)
+    kept = bits(shape) < min(round((1 - p) * 2**32), 2**32 - 1)
     return where(kept, x * (1 / (1 - p)), 0.0)
 
 
@@ -191,36 +238,92 @@ def interpolate(
     >>> interpolate([[[1.0, 2.0]]], scale_factor=2)
     tensor([[[1., 1., 2., 2.]]])
     """
-    x = as_tensor(x)
+    x, kind = as_tensor(x), "interpolate"
     axes = x.ndim - 2
-    if mode not in ("nearest", "linear", "bilinear") or axes < 1:
-        raise ArgumentError(
+    if axes < 1:
+        raise ShapeError(
             "interpolate resizes the axes behind (N, C).",
-            expected="mode='nearest', 'linear' or 'bilinear', and 3 or more axes",
-            got=f"mode={mode!r:.80}, shape {show(x.shape)}",
+            expected="(N, C, L), (N, C, H, W) or more axes",
+            got=show(x.shape),
+            fix="x.unsqueeze(0) for one sample",
+        )
+    what = "interpolate knows no such {}."
+    nearest = choice(*MODES, what=what)("mode", mode) == "nearest"
+    if flag(kind, "align_corners", align_corners) and nearest:
+        raise ArgumentError(
+            "interpolate keeps corners in place between neighbours alone.",
+            expected="mode='linear' or 'bilinear' with align_corners=True",
+            got="mode='nearest'",
         )
     if (size is None) == (scale_factor is None):
-        raise ArgumentError("interpolate takes a size or a scale_factor.")
-
-    def each(given: Any) -> list[Any]:
-        return list(given) if isinstance(given, Sequence) else [given] * axes
-
-    scales = [None if scale_factor is None else float(s) for s in each(scale_factor)]
+        raise ArgumentError(
+            "interpolate takes a size or a scale_factor.",
+            expected="one of the two",
+            got=f"size={size}, scale_factor={scale_factor}",
+        )
+    if not nearest and not x.dtype.is_float:
+        x = x.astype("float32")
+    wanted = None if size is None else spread(kind, "size", size, axes)
+    scales = None if scale_factor is None else _scales(scale_factor, axes)
     for i in range(axes):
-        axis, held = i + 2, x.shape[i + 2]
-        if not isinstance(held, int):
+        held = x.shape[i + 2]
+        if not isinstance(held, int) or not held:
             raise ShapeError(
-                "interpolate needs sizes that are known.", got=show(x.shape)
+                "interpolate needs sizes that are known.",
+                expected="a number of samples alone that varies, sizes of at least 1",
+                got=show(x.shape),
             )
-        scale = scales[i]
-        wanted = each(size)[i] if scale is None else int(held * scale)
-        wanted = integer("interpolate", "size", wanted, least=1)
-        if wanted == held:
-            continue
-        step = held / wanted if scale is None else 1 / scale
-        m = _resizing(held, wanted, step, mode == "nearest", align_corners)
-        x = along(x, axis, m)
+        scale = None if scales is None else scales[i]
+        made = wanted[i] if wanted else int(held * scale) if scale else held
+        made = integer(kind, "size", made, least=1)
+        step = 1 / scale if scale else held / made
+        if made != held or (step != 1 and not align_corners):
+            x = along(x, i + 2, _resizing(held, made, step, nearest, align_corners))
     return x
+
+
+#: How :func:`interpolate` may fill in.
+MODES = ("nearest", "linear", "bilinear")
+
+
+def _scales(given: Any, axes: int) -> list[float]:
+    """A factor for each axis; one number stands for all of them."""
+    several = list(given) if isinstance(given, tuple | list) else [given] * axes
+    if len(several) != axes:
+        raise ArgumentError(
+            "interpolate needs a scale_factor for each axis behind (N, C).",
+            expected=f"one number, or {axes} of them",
+            got=f"scale_factor={given}",
+        )
+    return [number("interpolate", "scale_factor", s, above=0) for s in several]
+
+
+def pixel_shuffle(x: Any, upscale_factor: int) -> Tensor:
+    """Channels as finer places: y[n, c, h·r + i, w·r + j] = x[n, c·r² + i·r + j, h, w].
+
+    Args:
+        x: (…, C·r², H, W).
+        upscale_factor: r.
+
+    Returns:
+        (…, C, H·r, W·r).
+
+    >>> pixel_shuffle([[[1.0]], [[2.0]], [[3.0]], [[4.0]]], 2)
+    tensor([[[1., 2.],
+             [3., 4.]]])
+    """
+    x = as_tensor(x)
+    r = integer("PixelShuffle", "upscale_factor", upscale_factor, least=1)
+    channels = x.shape[-3] if x.ndim > 2 else None
+    if not isinstance(channels, int) or channels % r**2:
+        raise ShapeError(
+            f"{place('PixelShuffle')} makes finer places out of channels.",
+            expected=f"(…, C, H, W), C a multiple of {r**2}",
+            got=show(x.shape),
+        )
+    x = x.unflatten(-3, (channels // r**2, r, r))  # (…, c, i, j, h, w)
+    x = x.movedim((-4, -3), (-3, -1))  # (…, c, h, i, w, j)
+    return x.flatten(-2, -1).flatten(-3, -2)
 
 
 def along(x: Tensor, axis: int, matrix: Array) -> Tensor:
@@ -234,8 +337,9 @@ def _resizing(
 ) -> Array:
     """(wanted, held): the share that each old element has in each new one."""
     at = np.arange(wanted)
-    if nearest:
-        place = np.minimum(np.floor(at * step), held - 1)
+    if nearest:  # the last digit decides: as PyTorch, in float32
+        place = np.floor(at.astype(np.float32) * np.float32(step))
+        place = np.minimum(place, held - 1)
     elif align_corners:
         place = at * ((held - 1) / max(wanted - 1, 1))
     else:

@@ -11,7 +11,15 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from chainrule.nn.losses import binary, classes, distances, divergence, margins, pairs
+from chainrule.nn.losses import (
+    alignment,
+    binary,
+    classes,
+    distances,
+    divergence,
+    margins,
+    pairs,
+)
 from chainrule.nn.losses.base import Reduction
 from chainrule.tensor import Tensor
 
@@ -33,7 +41,7 @@ def _function(name: str, loss: type[Reduction]) -> Callable[..., Tensor]:
     def apply(*args: Any, **kwargs: Any) -> Tensor:
         given = signature.bind(*args, **kwargs).arguments
         samples = given.pop("sample_weight", None)
-        values = [given.pop(i.name) for i in inputs]
+        values = [given.pop(i.name, i.default) for i in inputs]
         plain = all(isinstance(v, bool | int | float | str) for v in given.values())
         made = _known(loss, tuple(given.items())) if plain else loss(**given)
         return made(*values, samples)
@@ -51,6 +59,8 @@ binary_cross_entropy_with_logits = _function(
 )
 cosine_embedding_loss = _function("cosine_embedding_loss", pairs.CosineEmbeddingLoss)
 cross_entropy = _function("cross_entropy", classes.CrossEntropyLoss)
+ctc_loss = _function("ctc_loss", alignment.CTCLoss)
+gaussian_kl_div = _function("gaussian_kl_div", divergence.GaussianKLDivLoss)
 gaussian_nll_loss = _function("gaussian_nll_loss", pairs.GaussianNLLLoss)
 hinge_embedding_loss = _function("hinge_embedding_loss", margins.HingeEmbeddingLoss)
 hinge_loss = _function("hinge_loss", margins.HingeLoss)

@@ -182,7 +182,7 @@ def group_norm(
             expected="shape (N, C, …), C a multiple of the number of groups",
             got=show(x.shape),
         )
-    flat = x.reshape(x.shape[0], num_groups, -1)
+    flat = x.unflatten(1, (num_groups, -1)).flatten(2)
     made = layer_norm(flat, int(flat.shape[2]), eps=eps).reshape(*x.shape)
     return _channelwise(made, weight, bias)
 

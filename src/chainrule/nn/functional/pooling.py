@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,32 @@ from chainrule.primitives import windows
 from chainrule.primitives.rules import show
 from chainrule.primitives.sliding import dilated
 from chainrule.tensor import Tensor, as_tensor, wrap
+
+One = int | tuple[int]
+Sizes = int | tuple[int | None, int | None]
+
+
+def max_pool1d(
+    x: Any,
+    kernel_size: One,
+    stride: One | None = None,
+    padding: One = 0,
+    dilation: One = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    """The largest number of each window of a signal: see :func:`max_pool2d`.
+
+    Args:
+        x: (N, C, L), or (C, L).
+        kernel_size, stride, padding, dilation, ceil_mode, return_indices: see
+            :class:`chainrule.nn.MaxPool1d`.
+
+    >>> max_pool1d([[1.0, 2.0, 7.0, 4.0]], 2)
+    tensor([[2., 7.]])
+    """
+    slides = (kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+    return max_pool("MaxPool1d", 1, x, *slides)
 
 
 def max_pool2d(
@@ -38,24 +66,67 @@ def max_pool2d(
     >>> max_pool2d([[[1.0, 2.0, 7.0, 4.0]]], (1, 2))
     tensor([[[2., 7.]]])
     """
-    kind = "MaxPool2d"
-    x, single = batch_of(kind, "pool", as_tensor(x), 2)
-    reach = spread(kind, "dilation", dilation, 2)
-    window, steps, pads = _windows(
-        kind, x, kernel_size, stride, padding, reach, ceil_mode
-    )
+    slides = (kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+    return max_pool("MaxPool2d", 2, x, *slides)
+
+
+def max_pool(
+    kind: str,
+    axes: int,
+    x: Any,
+    kernel_size: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    ceil_mode: Any,
+    return_indices: Any,
+) -> Any:
+    """The largest numbers over so many axes, and their places if these are wanted."""
+    x, single = batch_of(kind, "pool", as_tensor(x), axes)
+    reach = spread(kind, "dilation", dilation, axes)
+    slides = _windows(kind, x, kernel_size, stride, padding, reach, ceil_mode)
+    made = _largest(x, *slides, reach, flag(kind, "return_indices", return_indices))
+    made = [t.squeeze(0) if single else t for t in made]
+    return tuple(made) if return_indices else made[0]
+
+
+def _largest(
+    x: Tensor, window: Any, steps: Any, pads: Any, reach: Any, places: bool
+) -> list[Tensor]:
+    """The largest numbers of windows over the last axes, and where they stand."""
     attrs: dict[str, Any] = {
-        "axes": (2, 3),
+        "axes": tuple(range(2, x.ndim)),
         "window": window,
         "strides": steps,
         "padding": pads,
         "dilation": reach,
     }
     made = [wrap(windows.window_max(x.value, **attrs))]
-    if flag(kind, "return_indices", return_indices):
+    if places:
         made.append(wrap(windows.window_argmax(x.value, **attrs)))
-    made = [t.squeeze(0) if single else t for t in made]
-    return tuple(made) if return_indices else made[0]
+    return made
+
+
+def avg_pool1d(
+    x: Any,
+    kernel_size: One,
+    stride: One | None = None,
+    padding: One = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> Tensor:
+    """The mean of each window of a signal.
+
+    Args:
+        x: (N, C, L), or (C, L).
+        kernel_size, stride, padding, ceil_mode, count_include_pad: see
+            :class:`chainrule.nn.AvgPool1d`.
+
+    >>> avg_pool1d([[1.0, 2.0, 7.0, 4.0]], 2)
+    tensor([[1.5, 5.5]])
+    """
+    slides = (kernel_size, stride, padding, ceil_mode, count_include_pad)
+    return avg_pool("AvgPool1d", 1, x, *slides)
 
 
 def avg_pool2d(
@@ -77,17 +148,31 @@ def avg_pool2d(
     >>> avg_pool2d([[[1.0, 2.0, 7.0, 4.0]]], (1, 2))
     tensor([[[1.5, 5.5]]])
     """
-    kind, ones = "AvgPool2d", (1, 1)
-    x, single = batch_of(kind, "pool", as_tensor(x), 2)
-    if not x.dtype.is_float:
-        x = x.astype("float32")
+    slides = (kernel_size, stride, padding, ceil_mode, count_include_pad)
+    return avg_pool("AvgPool2d", 2, x, *slides, divisor_override)
+
+
+def avg_pool(
+    kind: str,
+    axes: int,
+    x: Any,
+    kernel_size: Any,
+    stride: Any,
+    padding: Any,
+    ceil_mode: Any,
+    count_include_pad: Any,
+    divisor_override: Any = None,
+) -> Tensor:
+    """The means over so many axes."""
+    x, single = batch_of(kind, "pool", _floats(x), axes)
+    ones = (1,) * axes
     window, steps, pads = _windows(
         kind, x, kernel_size, stride, padding, ones, ceil_mode
     )
     sums = wrap(
         windows.window_sum(
             x.value,
-            axes=(2, 3),
+            axes=tuple(range(2, x.ndim)),
             window=window,
             strides=steps,
             padding=pads,
@@ -103,9 +188,14 @@ def avg_pool2d(
             _counted(int(x.shape[a]), *at, padded)
             for a, at in enumerate(zip(window, steps, pads), start=2)
         ]
-        shares = np.multiply.outer(*counts).astype(x.dtype.numpy)
+        shares = functools.reduce(np.multiply.outer, counts).astype(x.dtype.numpy)
         y = sums / (float(shares.flat[0]) if np.ptp(shares) == 0 else Tensor(shares))
     return y.squeeze(0) if single else y
+
+
+def _floats(x: Any) -> Tensor:
+    x = as_tensor(x)
+    return x if x.dtype.is_float else x.astype("float32")
 
 
 def _windows(
@@ -120,9 +210,10 @@ def _windows(
     """Windows, steps and padding of each axis; a last step that is not whole may be
     made good by more padding.
     """
-    window = spread(kind, "kernel_size", kernel_size, 2)
-    steps = window if stride is None else spread(kind, "stride", stride, 2)
-    edges = spread(kind, "padding", padding, 2, least=0)
+    axes = len(reach)
+    window = spread(kind, "kernel_size", kernel_size, axes)
+    steps = window if stride is None else spread(kind, "stride", stride, axes)
+    edges = spread(kind, "padding", padding, axes, least=0)
     if any(2 * n > dilated(k, r) for n, k, r in zip(edges, window, reach)):
         raise ArgumentError(
             f"{kind} pads by half a window at most.",
@@ -148,9 +239,23 @@ def _counted(length: int, k: int, s: int, pads: Any, padded: bool) -> Array:
     return end - (start if padded else np.maximum(start, 0))
 
 
-def adaptive_avg_pool2d(
-    x: Any, output_size: int | tuple[int | None, int | None]
-) -> Tensor:
+# -- as many parts as are wanted -------------------------------------------------------
+
+
+def adaptive_avg_pool1d(x: Any, output_size: One) -> Tensor:
+    """Means that make a signal this long: :class:`chainrule.nn.AdaptiveAvgPool1d`.
+
+    Args:
+        x: (N, C, L), or (C, L).
+        output_size: the length.
+
+    >>> adaptive_avg_pool1d([[1.0, 2.0, 6.0]], 2)
+    tensor([[1.5, 4. ]])
+    """
+    return adaptive_avg_pool("AdaptiveAvgPool1d", 1, x, output_size)
+
+
+def adaptive_avg_pool2d(x: Any, output_size: Sizes) -> Tensor:
     """Means that make height and width these: :class:`chainrule.nn.AdaptiveAvgPool2d`.
 
     Args:
@@ -160,33 +265,98 @@ def adaptive_avg_pool2d(
     >>> adaptive_avg_pool2d([[[1.0, 2.0, 6.0]]], (1, 2))
     tensor([[[1.5, 4. ]]])
     """
-    kind = "AdaptiveAvgPool2d"
-    x = as_tensor(x)
-    batch_of(kind, "pool", x, 2)
-    if not x.dtype.is_float:
-        x = x.astype("float32")
-    for axis, wanted in zip((-2, -1), output_sizes(output_size)):
-        length = x.shape[axis]
-        if wanted is None:
-            continue
-        if not isinstance(length, int) or not length:
-            raise ShapeError(
-                f"{place(kind)} divides axes whose lengths are known.",
-                expected="(N, C, H, W), H and W of at least 1",
-                got=show(x.shape),
-            )
-        at = np.arange(wanted)
-        start, end = at * length // wanted, -(-(at + 1) * length // wanted)
-        inside = np.arange(length)
+    return adaptive_avg_pool("AdaptiveAvgPool2d", 2, x, output_size)
+
+
+def adaptive_avg_pool(kind: str, axes: int, x: Any, output_size: Any) -> Tensor:
+    """The means of parts of so many axes."""
+    x = _floats(x)
+    batch_of(kind, "pool", x, axes)
+    for axis, start, end in _parts(kind, x, axes, output_size):
+        inside = np.arange(int(x.shape[axis]))
         rows = (start[:, None] <= inside) & (inside < end[:, None])
         x = along(x, axis, rows / (end - start)[:, None])
     return x
 
 
-def output_sizes(given: Any) -> tuple[int | None, ...]:
-    """Two sizes, each of which may be None."""
-    pair = isinstance(given, tuple | list)
-    known = [1 if n is None else n for n in given] if pair else given
-    sizes = spread("AdaptiveAvgPool2d", "output_size", known, 2)
-    kept = [n is None for n in given] if pair else [False] * 2
+def adaptive_max_pool1d(x: Any, output_size: One, return_indices: bool = False) -> Any:
+    """The largest numbers of parts of a signal: see :func:`adaptive_avg_pool1d`.
+
+    Args:
+        x: (N, C, L), or (C, L).
+        output_size, return_indices: see :class:`chainrule.nn.AdaptiveMaxPool1d`.
+
+    >>> adaptive_max_pool1d([[1.0, 2.0, 6.0]], 2)
+    tensor([[2., 6.]])
+    """
+    return adaptive_max_pool("AdaptiveMaxPool1d", 1, x, output_size, return_indices)
+
+
+def adaptive_max_pool2d(
+    x: Any, output_size: Sizes, return_indices: bool = False
+) -> Any:
+    """The largest numbers of parts of images: see :func:`adaptive_avg_pool2d`.
+
+    Args:
+        x: (N, C, H, W), or (C, H, W).
+        output_size, return_indices: see :class:`chainrule.nn.AdaptiveMaxPool2d`.
+
+    >>> adaptive_max_pool2d([[[1.0, 2.0, 6.0]]], (1, 2))
+    tensor([[[2., 6.]]])
+    """
+    return adaptive_max_pool("AdaptiveMaxPool2d", 2, x, output_size, return_indices)
+
+
+def adaptive_max_pool(
+    kind: str, axes: int, x: Any, output_size: Any, return_indices: Any
+) -> Any:
+    """The largest numbers of parts of so many axes.
+
+    Parts become windows of one size that lie side by side: shorter ones have their
+    last element several times, of which the first counts.
+    """
+    x, single = batch_of(kind, "pool", as_tensor(x), axes)
+    lengths, ones, none = x.shape[2:], (1,) * axes, ((0, 0),) * axes
+    check_fit(kind, x.shape, ones, none, ones)
+    window, seen = list(ones), [np.arange(int(n)) for n in lengths]
+    for axis, start, end in _parts(kind, x, axes, output_size):
+        wide = int((end - start).max())
+        at = np.minimum(start[:, None] + np.arange(wide), end[:, None] - 1).ravel()
+        x = x if len(at) == x.shape[axis] else x.index_select(axis, at)
+        window[axis], seen[axis] = wide, at
+    wanted = flag(kind, "return_indices", return_indices)
+    made = _largest(x, tuple(window), tuple(window), none, ones, wanted)
+    if wanted:
+        places = np.ravel_multi_index(np.ix_(*seen), [int(n) for n in lengths])
+        made[1] = Tensor(places.ravel()).take(made[1], 0)
+    made = [t.squeeze(0) if single else t for t in made]
+    return tuple(made) if wanted else made[0]
+
+
+def _parts(
+    kind: str, x: Tensor, axes: int, output_size: Any
+) -> Iterator[tuple[int, Array, Array]]:
+    """Where the parts of each axis begin and end; what is kept is left out."""
+    sizes = output_sizes(kind, output_size, axes)
+    for axis, wanted in enumerate(sizes, start=-axes):
+        length = x.shape[axis]
+        if wanted is None:
+            continue
+        if not isinstance(length, int) or not length:
+            lengths = "L" if axes == 1 else "H, W"
+            raise ShapeError(
+                f"{place(kind)} divides axes whose lengths are known.",
+                expected=f"(N, C, {lengths}), {lengths} of at least 1",
+                got=show(x.shape),
+            )
+        at = np.arange(wanted)
+        yield axis, at * length // wanted, -(-(at + 1) * length // wanted)
+
+
+def output_sizes(kind: str, given: Any, axes: int) -> tuple[int | None, ...]:
+    """A size for each axis, each of which may be None in several."""
+    several = isinstance(given, tuple | list)
+    known = [1 if n is None else n for n in given] if several else given
+    sizes = spread(kind, "output_size", known, axes)
+    kept = [n is None for n in given] if several else [False] * axes
     return tuple(None if keep else n for keep, n in zip(kept, sizes))

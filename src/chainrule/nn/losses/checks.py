@@ -16,9 +16,10 @@ import numpy as np
 from chainrule.errors import ArgumentError
 from chainrule.functions.elementwise import where
 from chainrule.graph.node import Array
+from chainrule.graph.types import Dim, DType
 from chainrule.nn.arguments import is_known
 from chainrule.primitives.checks import require_all
-from chainrule.tensor import Tensor, wrap
+from chainrule.tensor import Tensor, count_of, wrap
 
 #: How far from 1 the sum of probabilities may be: more than rounding in float32
 #: explains, less than any mistake.
@@ -110,6 +111,46 @@ def check_labels(labels: Numbers, classes: int, ignored: int | None = None) -> N
         bad,
         f"A label is outside the {classes} classes that the network scores.",
         expected=f"0 … {classes - 1}",
+        fix=fix,
+    )
+
+
+def check_counts(what: str, counts: Numbers, least: int, most: Dim) -> Numbers:
+    """Refuse lengths of sequences outside ``least`` … ``most``, which may be named."""
+    n: Any = counts
+    if isinstance(counts, Tensor):
+        n, limit = counts.astype("int64"), count_of(most, DType.int64)
+    else:
+        limit = most
+    return _refuse(
+        counts,
+        _either(n < least, n > limit),
+        f"{what} takes the lengths of sequences, and one does not fit.",
+        expected=f"{least} … {most}",
+        fix="a length counts steps that are there"
+        + ("; leave empty sequences out" if least else ""),
+    )
+
+
+def check_symbols(labels: Numbers, classes: int, blank: int) -> Numbers:
+    """Refuse labels outside 0 … classes−1, and the blank."""
+    bad = _either(_either(labels < 0, labels >= classes), labels == blank)
+    return _refuse(
+        labels,
+        bad,
+        "A label is none of the classes, or the blank.",
+        expected=f"0 … {classes - 1}, other than {blank}",
+        fix="CTCLoss(blank=…) says which class is no label",
+    )
+
+
+def check_room(what: str, end: Numbers, room: int, fix: str) -> Numbers:
+    """Refuse a number of positions beyond ``room``."""
+    return _refuse(
+        end,
+        end > room,
+        f"{what} has no room for so many positions.",
+        expected=f"at most {room}",
         fix=fix,
     )
 

@@ -165,6 +165,6 @@ def _content(
     shown["wrong"] = int((result.predicted != result.truth).sum())
     if len(result.names) > page.MATRIX:
         shown["heat"] = charts.heat(result, words)
-    if data.x.shape[1:] == (2,):
+    if data.x.shape[1:] == (2,) and not trainer.model.takes_indices():
         shown["plane"] = charts.plane(trainer, data, result.names, words)
     return shown

@@ -62,7 +62,7 @@ def render_study(
         title, summary: of the recipe.
         references: ``key``, ``value``, ``at_least`` or ``at_most``, ``reached`` and
             ``source`` of each figure that it is held against.
-        blocks: in their order, ``text`` that was printed or a ``png`` with its
+        blocks: in their order, ``text`` that was printed or a ``png`` (or GIF) with its
             ``title``.
     """
     shown = [

@@ -11,6 +11,7 @@ import numpy as np
 from chainrule import data as datasets
 from chainrule import nn
 from chainrule.data import Dataset
+from chainrule.data.text import shown, texts_of
 from chainrule.evaluation import Mistake
 from chainrule.formatting import number
 from chainrule.graph.node import Array
@@ -96,7 +97,8 @@ def mistakes(
     made: dict[str, Any] = {"answers": answers, "pictures": [], "values": []}
     if not worst:
         return made
-    if images.picture_shape(data.x.shape[1:]) is not None:
+    texts = texts_of(data) is not None
+    if images.picture_shape(data.x.shape[1:]) is not None and not texts:
         uris = images.grey_or_colour(images.as_pictures(data.x[worst]))
         return made | {"pictures": uris}
     lines, format = data.lines, data.format
@@ -106,6 +108,8 @@ def mistakes(
         target = target_names(data, {"target": "", "target_n": ""})
         rows = datasets.rows_of(Path(source), format, lines[worst].tolist())
         rows = [{k: v for k, v in row.items() if k not in target} for row in rows]
+    elif texts:
+        rows = [shown(data, row) for row in worst]
     elif data.feature_names is not None:
         rows = [
             dict(zip(data.feature_names, row.tolist()))
@@ -193,6 +197,8 @@ def weights(trainer: Any, row: tuple[int, ...]) -> dict[str, Any] | None:
     linear = (m for m in trainer.model.modules() if isinstance(m, nn.Linear))
     first, shape = next(linear, None), images.picture_shape(row)
     if first is None or shape is None or first.in_features != int(np.prod(row)):
+        return None
+    if trainer.model.takes_indices():
         return None
     w = first.weight.numpy().astype(np.float64)
     order = np.arange(len(w))

@@ -1,0 +1,135 @@
+"""DQN beside PyTorch: CleanRL's settings, network and memory on both sides.
+
+    python benchmarks/recipes/dqn.py --seeds 3
+    python benchmarks/recipes/dqn.py --world Acrobot-v1 --steps 100000
+
+Both act in the same environments, one at a time, through the same class. PyTorch has
+its memory in NumPy as ours has, acts in inference_mode, and steps its fused Adam, the
+fastest that it has. The agents at the end of training are tested, greedily.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Generator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from common import compare
+from torch import nn
+
+import chainrule as cr
+from chainrule.recipes import dqn
+from chainrule.training import Environments, Loop
+
+ACTIONS = {"CartPole-v1": 2, "Acrobot-v1": 3}
+PIECES = 50
+
+
+def tested(world: Environments, name: str, seed: int, act: Any) -> dict[str, float]:
+    """What the agent at the end does, and what training gave."""
+    returns, _ = Environments(name, 50, seed=1000 + seed).play(act)
+    training = float(np.mean([r for _, r, _ in world.episodes[-100:]]))
+    return {"greedy": float(returns.mean()), "training": training}
+
+
+def ours(name: str, how: dqn.Settings) -> Any:
+    """The recipe's loop, without the tests on the way."""
+
+    def side(seed: int, threads: int) -> Generator[None, None, dict[str, float]]:
+        source = dqn.Experience(name, ACTIONS[name], how, seed)
+        cr.manual_seed(seed)
+        agent = dqn.Agent(source.seen, ACTIONS[name])
+        program = dqn.compiled(agent, source.seen, ACTIONS[name], how, threads=threads)
+        loop = Loop(program, "learn", source)
+        yield
+        for piece in range(1, PIECES + 1):
+            loop.run(updates=how.updates * piece // PIECES)
+            yield
+        return tested(source.world, name, seed, dqn.greedy(program))
+
+    return side
+
+
+def network(seen: int, actions: int) -> nn.Module:
+    """CleanRL's."""
+    return nn.Sequential(
+        *(nn.Linear(seen, 120), nn.ReLU()),
+        *(nn.Linear(120, 84), nn.ReLU()),
+        nn.Linear(84, actions),
+    )
+
+
+def theirs(name: str, how: dqn.Settings) -> Any:
+    """CleanRL's dqn.py."""
+
+    def side(seed: int, threads: int) -> Generator[None, None, dict[str, float]]:
+        torch.set_num_threads(threads)
+        torch.manual_seed(seed)
+        world, dice = Environments(name, seed=seed), np.random.default_rng([seed, 1])
+        seen = world.seen.shape[1]
+        q, target = (network(seen, ACTIONS[name]) for _ in range(2))
+        target.load_state_dict(q.state_dict())
+        adam = torch.optim.Adam(q.parameters(), lr=how.lr, fused=True)
+        memory = np.zeros((how.room, 2 * seen + 3), np.float32)
+
+        def best(rows: np.ndarray) -> np.ndarray:
+            with torch.inference_mode():
+                return q(torch.from_numpy(rows)).argmax(1).numpy()
+
+        yield
+        for step in range(how.steps):
+            before = world.seen
+            if dice.random() < dqn.epsilon(step, how):
+                action = dice.integers(ACTIONS[name], size=1)
+            else:
+                action = best(before)
+            moved = world.step(action)
+            row = memory[step % how.room]
+            row[:seen], row[seen : 2 * seen] = before[0], moved.after[0]
+            row[2 * seen :] = action[0], moved.rewards[0], moved.terminated[0]
+            if step >= how.start and (step + 1) % how.every == 0:
+                held = min(step + 1, how.room)
+                rows = memory[dice.integers(held, size=how.batch)]
+                learn(q, target, adam, torch.from_numpy(rows), seen, how)
+            if step >= how.start and (step + 1) % how.follow == 0:
+                target.load_state_dict(q.state_dict())
+            if (step + 1) % (how.steps // PIECES) == 0:
+                yield
+        return tested(world, name, seed, best)
+
+    return side
+
+
+def learn(
+    q: Any, target: Any, adam: Any, rows: Any, seen: int, how: dqn.Settings
+) -> None:
+    """A step of it."""
+    with torch.no_grad():
+        later = target(rows[:, seen : 2 * seen]).max(1)[0]
+        y = rows[:, 2 * seen + 1] + how.discount * later * (1 - rows[:, 2 * seen + 2])
+    worth = q(rows[:, :seen]).gather(1, rows[:, 2 * seen, None].long()).squeeze()
+    loss = nn.functional.mse_loss(y, worth)
+    adam.zero_grad()
+    loss.backward()
+    adam.step()
+
+
+def main() -> None:
+    """Race in one environment."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--world", default="CartPole-v1", choices=list(ACTIONS))
+    parser.add_argument("--steps", type=int, default=500_000)
+    given, rest = parser.parse_known_args()
+    sys.argv[1:] = rest
+    how = replace(dqn.Settings(), steps=given.steps)
+    name = given.world
+    what = f"DQN, {name}, {how.steps} steps"
+    compare(what, {"Chainrule": ours(name, how), "PyTorch": theirs(name, how)})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,120 @@
+"""The recipe ``names`` beside PyTorch: the same names, sizes and rates.
+
+python benchmarks/recipes/given_names.py --seeds 3
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+import torch
+from torch import nn
+from turns import compare
+
+import chainrule as cr
+from chainrule import nn as our_nn
+from chainrule import optim
+from chainrule.recipes import Study
+from chainrule.recipes import given_names as recipe
+
+PARTS = recipe.split(recipe.read(Study("names").folder("names", "names")))
+DATA = {
+    "network": [recipe.letters(part) for part in PARTS.values()],
+    "gru": [recipe.rows(part, 12) for part in PARTS.values()],
+}
+HOW = {"network": recipe.MLP, "gru": recipe.GRU}
+
+
+def ours(kind: str) -> Any:
+    """The recipe's Trainer, an epoch at a time."""
+
+    def side(seed: int, threads: int) -> Generator[None, None, dict[str, float]]:
+        train, _, test = DATA[kind]
+        how = HOW[kind]
+        cr.manual_seed(seed)
+        steps = how["epochs"] * -(-len(train) // how["batch_size"])
+        rate = optim.OneCycleLR(how["lr"], total_steps=steps)
+        trainer = cr.Trainer(
+            recipe.network() if kind == "network" else recipe.Recurrent(),
+            loss=our_nn.CrossEntropyLoss(ignore_index=-100),
+            optimizer=optim.AdamW(lr=rate, weight_decay=0.0),
+            metrics=(),
+            seed=seed,
+            threads=threads,
+        )
+        yield
+        for _ in range(how["epochs"]):
+            trainer.fit(train, epochs=1, batch_size=how["batch_size"], progress=False)
+            yield
+        return {"loss": trainer.evaluate(test)["loss"]}
+
+    return side
+
+
+class Recurrent(nn.Module):
+    """As in the recipe."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Embedding(27, recipe.WIDTH)
+        self.gru = nn.GRU(recipe.WIDTH, recipe.UNITS, batch_first=True)
+        self.dropout = nn.Dropout(2 * recipe.DROPOUT)
+        self.scores = nn.Linear(recipe.UNITS, 27)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Scores (N, 27, T)."""
+        return self.scores(self.dropout(self.gru(self.table(x))[0])).transpose(1, 2)
+
+
+def network() -> nn.Module:
+    """As in the recipe."""
+    return nn.Sequential(
+        nn.Embedding(27, recipe.WIDTH),
+        nn.Flatten(),
+        nn.Dropout(recipe.DROPOUT),
+        nn.Linear(recipe.CONTEXT * recipe.WIDTH, recipe.HIDDEN),
+        nn.Tanh(),
+        nn.Dropout(recipe.DROPOUT),
+        nn.Linear(recipe.HIDDEN, 27),
+    )
+
+
+def theirs(kind: str) -> Any:
+    """PyTorch's side."""
+
+    def side(seed: int, threads: int) -> Generator[None, None, dict[str, float]]:
+        torch.set_num_threads(threads)
+        torch.manual_seed(seed)
+        (x, y), _, (test_x, test_y) = (
+            (torch.from_numpy(part.x[:]).long(), torch.from_numpy(part.y).long())
+            for part in DATA[kind]
+        )
+        model = network() if kind == "network" else Recurrent()
+        how, i = HOW[kind], 0
+        adam = torch.optim.AdamW(model.parameters(), weight_decay=0.0, fused=True)
+        steps = how["epochs"] * -(-len(x) // how["batch_size"])
+        rate = optim.OneCycleLR(how["lr"], total_steps=steps)
+        cost = nn.CrossEntropyLoss(ignore_index=-100)
+        yield
+        for _ in range(how["epochs"]):
+            for rows in torch.randperm(len(x)).split(how["batch_size"]):
+                adam.param_groups[0]["lr"] = rate(i)
+                adam.zero_grad(set_to_none=True)
+                cost(model(x[rows]), y[rows]).backward()
+                adam.step()
+                i += 1
+            yield
+        model.eval()
+        with torch.no_grad():
+            return {"loss": cost(model(test_x), test_y).item()}
+
+    return side
+
+
+if __name__ == "__main__":
+    for kind in DATA:
+        compare(
+            f"names: nats a letter of unseen names, {kind}",
+            {"Chainrule": ours(kind), "PyTorch": theirs(kind)},
+        )

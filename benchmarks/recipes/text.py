@@ -1,0 +1,116 @@
+"""The bag of words beside PyTorch: same network, same words, same budget.
+
+python benchmarks/recipes/text.py --seeds 3
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+from common import compare
+
+import chainrule as cr
+from chainrule import nn
+from chainrule.recipes import Study
+from chainrule.recipes import text as recipe
+from chainrule.training import Callback
+
+FILMS = recipe.films(Study("text"))
+
+
+class Pause(Callback):
+    """An epoch is a piece."""
+
+    def on_epoch(self, trainer: cr.Trainer) -> None:
+        trainer.stop()
+
+
+@cache
+def data(seed: int) -> tuple[Any, ...]:
+    """Films: bags and labels to learn from and to ask about, and the words."""
+    rows = cr.data.Dataset(np.arange(len(FILMS.y))[:, None], FILMS.y, classes=2)
+    parts = rows.split(0.8, seed=seed, stratify=True)
+    train, test = (np.asarray(part.x[:])[:, 0].astype(int) for part in parts)
+    known = recipe.vocabulary([FILMS.texts[i] for i in train])
+    x, asked = (recipe.bags([FILMS.texts[i] for i in p], known) for p in (train, test))
+    return x, FILMS.y[train], asked, FILMS.y[test], known
+
+
+def auc(wanted: np.ndarray, scores: np.ndarray) -> dict[str, float]:
+    from sklearn.metrics import roc_auc_score
+
+    return {"roc_auc": float(roc_auc_score(wanted, scores))}
+
+
+def chainrule(seed: int, threads: int) -> Any:
+    x, y, asked, wanted, known = data(seed)
+    cr.manual_seed(seed)
+    model = recipe.begun(x, y, len(known) + 1, FILMS.start)
+    how: Any = {"momentum": 0.9, "nesterov": True, "weight_decay": recipe.DECAY}
+    sgd = cr.optim.SGD(lr=cr.optim.OneCycleLR(FILMS.lr), **how)
+    how = {"engine": "native", "threads": threads, "seed": seed, "metrics": ()}
+    trainer = cr.Trainer(model, loss=nn.CrossEntropyLoss(), optimizer=sgd, **how)
+    samples = cr.data.Dataset(x, y, classes=2)
+    how = {"callbacks": Pause(), "progress": False}
+    yield
+    trainer.fit(samples, epochs=FILMS.epochs, batch_size=recipe.BATCH_SIZE, **how)
+    yield
+    for _ in range(1, FILMS.epochs):
+        trainer.resume(samples, **how)
+        yield
+    return auc(wanted, recipe.scores_of(model.eval(), asked))
+
+
+def pytorch(seed: int, threads: int) -> Any:
+    """The same initial weights; AdamW (fused) and one cycle."""
+    import torch
+    from torch.nn import functional
+
+    torch.set_num_threads(threads)
+    torch.manual_seed(seed)
+    x, y, asked, wanted, known = data(seed)
+    cr.manual_seed(seed)
+    start = recipe.begun(x, y, len(known) + 1, FILMS.start).state_dict()
+    idf = torch.tensor(np.asarray(start["idf"]))
+    table = torch.nn.Embedding.from_pretrained(
+        torch.tensor(np.asarray(start["weight.weight"])), freeze=False, padding_idx=0
+    )
+    bias = torch.zeros(1, requires_grad=True)
+
+    def score(rows: Any) -> Any:
+        shares = idf[rows]
+        length = shares.square().sum(1, keepdim=True).sqrt().clamp(min=1)
+        return ((table(rows) * (shares / length)).sum(1) + bias)[:, 0]
+
+    samples, labels = torch.from_numpy(x).long(), torch.from_numpy(y).float()
+    steps = -(-len(x) // recipe.BATCH_SIZE)
+    sgd = torch.optim.SGD(
+        [table.weight, bias],
+        lr=FILMS.lr,
+        momentum=0.9,
+        nesterov=True,
+        weight_decay=recipe.DECAY,
+        fused=True,
+    )
+    rate = torch.optim.lr_scheduler.OneCycleLR(
+        sgd, FILMS.lr, total_steps=FILMS.epochs * steps, cycle_momentum=False
+    )
+    yield
+    for _ in range(FILMS.epochs):
+        for rows in torch.randperm(len(x)).split(recipe.BATCH_SIZE):
+            s = score(samples[rows])
+            loss = functional.binary_cross_entropy_with_logits(s, labels[rows])
+            sgd.zero_grad()
+            loss.backward()
+            sgd.step()
+            rate.step()
+        yield
+    with torch.no_grad():
+        return auc(wanted, score(torch.from_numpy(asked).long()).numpy())
+
+
+if __name__ == "__main__":
+    sides = {"Chainrule": chainrule, "PyTorch": pytorch}
+    compare("praise or blame from bags of words", sides)

@@ -1,0 +1,140 @@
+"""The recipe ``translate`` beside PyTorch: the same pairs, sizes and rates.
+
+python benchmarks/recipes/translate.py --seeds 3
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from turns import compare
+
+import chainrule as cr
+from chainrule import optim
+from chainrule.recipes import Study
+from chainrule.recipes import translate as recipe
+from chainrule.training import Loop
+
+PIECE, EACH = 50, 500  # steps in a row; unseen sources of each form
+WIDTH, HEADS, WORDS = recipe.WIDTH, recipe.HEADS, len(recipe.WORDS)
+PARTS = recipe.split()
+
+
+def ours(seed: int, threads: int) -> Generator[None, None, dict[str, float]]:
+    """The recipe without what it shows."""
+    cr.manual_seed(seed)
+    program = recipe.compiled(
+        Study("translate", threads=threads), recipe.Translator(), recipe.STEPS
+    )
+    source = recipe.Pairs(PARTS[False], recipe.STEPS, seed)
+    loop = Loop(program, "train", source)
+    yield
+    for done in range(PIECE, recipe.STEPS + 1, PIECE):
+        loop.run(updates=done)
+        yield
+    told = recipe.score(program, PARTS[True], EACH, seed)
+    return {"exact": float(np.mean(list(told["right"].values())))}
+
+
+class Translator(nn.Module):
+    """The same network of PyTorch's layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words = nn.Embedding(WORDS, WIDTH)
+        self.places = nn.Embedding(recipe.READ + recipe.WRITTEN, WIDTH)
+        for table in (self.words, self.places):
+            nn.init.normal_(table.weight, std=0.1)
+        how: dict[str, Any] = {"batch_first": True, "norm_first": True}
+        sizes = (WIDTH, HEADS, 4 * WIDTH, 0.0, "gelu")
+        self.readers = nn.ModuleList(
+            nn.TransformerEncoderLayer(*sizes, **how) for _ in range(recipe.LAYERS)
+        )
+        self.writers = nn.ModuleList(
+            nn.TransformerDecoderLayer(*sizes, **how) for _ in range(recipe.LAYERS)
+        )
+        self.read_norm, self.norm = nn.LayerNorm(WIDTH), nn.LayerNorm(WIDTH)
+        self.scores = nn.Linear(WIDTH, WORDS)
+
+    def read(self, source: torch.Tensor) -> torch.Tensor:
+        """(N, S, WIDTH)."""
+        x = self.words(source) + self.places.weight[: recipe.READ]
+        for block in self.readers:
+            x = block(x, src_key_padding_mask=source == recipe.PAD)
+        return self.read_norm(x)
+
+    def write(
+        self, written: torch.Tensor, read: torch.Tensor, source: torch.Tensor
+    ) -> torch.Tensor:
+        """Scores (N, T, words)."""
+        t = written.shape[1]
+        x = self.words(written) + self.places.weight[recipe.READ : recipe.READ + t]
+        mask = torch.ones(t, t, dtype=torch.bool).triu(1)
+        for block in self.writers:
+            x = block(
+                x,
+                read,
+                tgt_mask=mask,
+                memory_key_padding_mask=source == recipe.PAD,
+                tgt_is_causal=True,
+            )
+        return self.scores(self.norm(x))
+
+
+def theirs(seed: int, threads: int) -> Generator[None, None, dict[str, float]]:
+    """PyTorch's side."""
+    torch.set_num_threads(threads)
+    torch.set_flush_denormal(True)
+    torch.manual_seed(seed)
+    model = Translator()
+    adam = torch.optim.AdamW(
+        model.parameters(), lr=1.0, betas=(0.9, 0.98), weight_decay=0.01, fused=True
+    )
+    rate = optim.OneCycleLR(recipe.LR, total_steps=recipe.STEPS, pct_start=0.1)
+    cost = nn.CrossEntropyLoss(ignore_index=recipe.PAD)
+    pairs = recipe.Pairs(PARTS[False], recipe.STEPS, seed)
+    for i in range(recipe.STEPS):
+        if i % PIECE == 0:
+            yield
+        source, target = (torch.from_numpy(a).long() for a in pairs.batch(i))
+        scores = model.write(target[:, :-1], model.read(source), source)
+        loss = cost(scores.flatten(0, 1), target[:, 1:].flatten())
+        adam.param_groups[0]["lr"] = rate(i)
+        adam.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        adam.step()
+    yield
+    model.eval()
+    right = [
+        np.mean(greedy(model, PARTS[True], form, i, seed))
+        for i, form in enumerate(recipe.ALL)
+    ]
+    return {"exact": float(np.mean(right))}
+
+
+def greedy(model: Translator, part: Any, form: str, i: int, seed: int) -> list[bool]:
+    """Whether each unseen source of a form is translated exactly."""
+    mixed = np.random.default_rng([seed, 1, i]).permutation(part[recipe.kind(form)])
+    pairs = [recipe.pair(form, int(which)) for which in mixed[:EACH]]
+    rows = recipe.encode([source for source, _ in pairs], recipe.READ)
+    source = torch.from_numpy(rows).long()
+    written = torch.full((len(pairs), 1), recipe.START)
+    with torch.no_grad():
+        read = model.read(source)
+        for _ in range(recipe.WRITTEN):
+            best = model.write(written, read, source)[:, -1].argmax(1)
+            written = torch.cat([written, best[:, None]], 1)
+    said = [recipe.decode(row) for row in written[:, 1:].tolist()]
+    return [text == target for text, (_, target) in zip(said, pairs)]
+
+
+if __name__ == "__main__":
+    compare(
+        "translate: unseen sources exactly right",
+        {"Chainrule": ours, "PyTorch": theirs},
+    )

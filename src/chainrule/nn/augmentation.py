@@ -1,0 +1,302 @@
+"""Layers that change images at random while a network trains, and never otherwise.
+
+They stand in front of a network and are part of its step: what they draw comes from the
+step's own random bits, so a run stays the same on every engine, for any number of
+threads, and across interruptions. In evaluation mode each passes its input on as it is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from chainrule.checks import choice, refused
+from chainrule.errors import ShapeError
+from chainrule.functions.creation import arange
+from chainrule.functions.elementwise import where
+from chainrule.nn.arguments import number, place, spread
+from chainrule.nn.functional.sampling import sample
+from chainrule.nn.module import Module
+from chainrule.primitives.rules import show
+from chainrule.random import uniform
+from chainrule.tensor import Tensor, as_tensor
+
+
+class Augmentation(Module):
+    """Base: a subclass says with :meth:`change` what becomes of a batch of images."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Changed in training, x itself otherwise."""
+        x = as_tensor(x)
+        kind = type(self).__name__
+        if x.ndim != 4:
+            raise ShapeError(
+                f"{place(kind)} changes images.",
+                expected="(N, C, H, W)",
+                got=show(x.shape),
+                fix="nn.Unflatten(1, (1, 28, 28)) in front makes images of rows",
+            )
+        if not self.training:
+            return self.keep(x)
+        x = x if x.dtype.is_float else x.float()
+        return self.change(x)
+
+    def keep(self, x: Tensor) -> Tensor:
+        """What a batch is where nothing is trained: itself."""
+        return x
+
+    def change(self, x: Tensor) -> Tensor:
+        """A batch (N, C, H, W) with something else done to each image."""
+        raise NotImplementedError
+
+
+class RandomHorizontalFlip(Augmentation):
+    """In training, mirror each image left to right with probability p.
+
+    Args:
+        p: 0 ≤ p ≤ 1.
+
+    >>> import chainrule as cr
+    >>> cr.nn.RandomHorizontalFlip(1.0)(cr.tensor([[[[1.0, 2.0]]]]))
+    tensor([[[[2., 1.]]]])
+    """
+
+    axis = 3
+
+    def __init__(self, p: float = 0.5) -> None:
+        self.p = number(type(self).__name__, "p", p, least=0, most=1)
+
+    def change(self, x: Tensor) -> Tensor:
+        """Some images mirrored."""
+        return where(uniform(x.shape[0], 1, 1, 1) < self.p, x.flip(self.axis), x)
+
+
+class RandomVerticalFlip(RandomHorizontalFlip):
+    """In training, mirror each image upside down with probability p.
+
+    Args:
+        p: 0 ≤ p ≤ 1.
+    """
+
+    axis = 2
+
+
+class RandomCrop(Augmentation):
+    """In training, cut out a part of each image at random, after padding it.
+
+    Of an image's own size that shifts it, by up to ``padding`` in each direction.
+    Otherwise the part in the middle is taken where nothing is trained.
+
+    Args:
+        size: of the part, one number for both sides or (height, width).
+        padding: how much is added on each side, one number or (down, across).
+        padding_mode: what is added: ``"constant"`` for 0, or ``"edge"``.
+
+    >>> import chainrule as cr
+    >>> cr.manual_seed(0)
+    >>> cr.nn.RandomCrop((1, 3), (0, 1))(cr.tensor([[[[1.0, 2.0, 3.0]]]]))
+    tensor([[[[2., 3., 0.]]]])
+    """
+
+    def __init__(
+        self,
+        size: int | tuple[int, int],
+        padding: int | tuple[int, int] = 0,
+        padding_mode: Literal["constant", "edge"] = "constant",
+    ) -> None:
+        spread("RandomCrop", "size", size, 2)
+        spread("RandomCrop", "padding", padding, 2, least=0)
+        self.size, self.padding = size, padding
+        self.padding_mode = choice("constant", "edge")("padding_mode", padding_mode)
+
+    def keep(self, x: Tensor) -> Tensor:
+        """The middle."""
+        (top, height), (left, width) = ((c // 2, n) for n, _, c in self._axes(x))
+        if (height, width) == x.shape[2:]:
+            return x
+        return x[:, :, top : top + height, left : left + width]
+
+    def change(self, x: Tensor) -> Tensor:
+        """Another part of every image."""
+        for axis, (size, pad, spare) in zip((2, 3), self._axes(x)):
+            if spare + pad == 0:
+                continue
+            n = spare + size
+            # A uniform number is below 1; places from −pad to spare + pad.
+            first = (uniform(x.shape[0], 1) * (spare + 2 * pad + 1)).floor() - pad
+            wanted = (arange(size, dtype="float32") + first).astype("int32")
+            held = wanted.clamp(0, n - 1)
+            shape = (-1, 1, size, 1) if axis == 2 else (-1, 1, 1, size)
+            x = x.take_along_dim(held.reshape(shape), axis)
+            if self.padding_mode == "constant":
+                x = where((held == wanted).reshape(shape), x, 0.0)
+        return x
+
+    def _axes(self, x: Tensor) -> list[tuple[int, int, int]]:
+        """Of each axis: the size of the part, the padding, and what is to spare."""
+        sizes = spread("RandomCrop", "size", self.size, 2)
+        pads = spread("RandomCrop", "padding", self.padding, 2, least=0)
+        spare = [n - size for n, size in zip(_sides(x), sizes)]
+        if min(spare) < 0:
+            raise ShapeError(
+                f"{place('RandomCrop')} cuts out more than there is.",
+                expected=f"images of at least {sizes[0]} × {sizes[1]}",
+                got=show(x.shape),
+                fix=f"nn.RandomCrop({tuple(x.shape[2:])}, padding=…)",
+            )
+        return list(zip(sizes, pads, spare))
+
+
+class RandomAffine(Augmentation):
+    """In training, turn, move and scale each image about its middle.
+
+    Straight lines between the four pixels around (bilinear); outside is 0.
+
+    Args:
+        degrees: turns by an angle from U(−degrees, degrees), or a pair (least, most).
+        translate: how far at most, (across, down) as shares of width and height; None
+            stays.
+        scale: (least, most) of the factor; None keeps the size.
+
+    >>> import chainrule as cr
+    >>> turned = cr.nn.RandomAffine((90, 90))(cr.tensor([[[[1.0, 2.0], [3.0, 4.0]]]]))
+    >>> turned.round()
+    tensor([[[[2., 4.],
+              [1., 3.]]]])
+    """
+
+    def __init__(
+        self,
+        degrees: float | tuple[float, float],
+        translate: tuple[float, float] | None = None,
+        scale: tuple[float, float] | None = None,
+    ) -> None:
+        _ends("RandomAffine", "degrees", degrees)
+        if translate is not None:
+            translate = _pair("RandomAffine", "translate", translate, least=0, most=1)
+        if scale is not None:
+            scale = _pair("RandomAffine", "scale", scale, above=0)
+        self.degrees, self.translate, self.scale = degrees, translate, scale
+
+    def change(self, x: Tensor) -> Tensor:
+        """Every image read at the places that its map comes from."""
+        height, width = _sides(x)
+        low, high = _ends("RandomAffine", "degrees", self.degrees)
+
+        def draw(least: float, most: float) -> Tensor:
+            return uniform(x.shape[0], 1, 1, low=least, high=most)
+
+        angle = draw(math.radians(low), math.radians(high))
+        across = arange(width, dtype="float32") - (width - 1) / 2
+        down = (arange(height, dtype="float32") - (height - 1) / 2)[:, None]
+        if self.translate is not None:
+            right, lower = self.translate[0] * width, self.translate[1] * height
+            across = across - draw(-right, right)
+            down = down - draw(-lower, lower)
+        cos, sin = angle.cos(), angle.sin()
+        if self.scale is not None:
+            factor = draw(*self.scale)
+            cos, sin = cos / factor, sin / factor
+        # Counterclockwise as seen, with rows counted downwards.
+        rows = across * sin + down * cos + (height - 1) / 2
+        columns = across * cos - down * sin + (width - 1) / 2
+        return sample(x, rows, columns).astype(x.dtype)
+
+
+class RandomRotation(RandomAffine):
+    """In training, turn each image about its middle: :class:`RandomAffine` alone.
+
+    Args:
+        degrees: by an angle from U(−degrees, degrees), or a pair (least, most).
+    """
+
+    def __init__(self, degrees: float | tuple[float, float]) -> None:
+        super().__init__(degrees)
+
+
+class RandomErasing(Augmentation):
+    """In training, blot out a rectangle of each image with probability p.
+
+    Its area is a share of the image from U(scale), its height over its width e^U(ln
+    ratio), its place anywhere inside. A side longer than the image is cut to it.
+
+    Args:
+        p: 0 ≤ p ≤ 1.
+        scale: (least, most) of the share, at most 1.
+        ratio: (least, most) of height over width.
+        value: what it is filled with.
+
+    Source: Zhong et al. 2020, "Random erasing data augmentation"; DeVries and Taylor
+    2017, "Cutout".
+
+    >>> import chainrule as cr
+    >>> image = cr.ones(1, 1, 2, 2)
+    >>> cr.nn.RandomErasing(1.0, (1.0, 1.0), (1.0, 1.0))(image)
+    tensor([[[[0., 0.],
+              [0., 0.]]]])
+    """
+
+    def __init__(
+        self,
+        p: float = 0.5,
+        scale: tuple[float, float] = (0.02, 0.33),
+        ratio: tuple[float, float] = (0.3, 3.3),
+        value: float = 0.0,
+    ) -> None:
+        self.p = number("RandomErasing", "p", p, least=0, most=1)
+        self.scale = _pair("RandomErasing", "scale", scale, least=0, most=1)
+        self.ratio = _pair("RandomErasing", "ratio", ratio, above=0)
+        self.value = number("RandomErasing", "value", value)
+
+    def change(self, x: Tensor) -> Tensor:
+        """Some images with a rectangle of ``value``."""
+        n, (height, width) = x.shape[0], _sides(x)
+        low, high = self.scale
+        area = uniform(n, 1, low=low, high=high) * (height * width)
+        low, high = (math.log(r) for r in self.ratio)
+        root = (uniform(n, 1, low=low, high=high) / 2).exp()
+        chosen = uniform(n, 1) < self.p
+        sides = (area.sqrt() * root, height), (area.sqrt() / root, width)
+        inside = []
+        for side, whole in sides:
+            side = side.round().clamp(0, whole)
+            first = (uniform(n, 1) * (whole - side + 1)).floor()
+            at = arange(whole, dtype="float32")
+            inside.append((at >= first) & (at < first + side) & chosen)
+        rows, columns = inside
+        covered = rows[:, None, :, None] & columns[:, None, None, :]
+        return where(covered, self.value, x)
+
+
+def _sides(x: Tensor) -> tuple[int, int]:
+    """Height and width, which are known sizes.
+
+    Raises:
+        ShapeError: one of them is only named.
+    """
+    height, width = x.shape[2:]
+    if isinstance(height, int) and isinstance(width, int):
+        return height, width
+    raise ShapeError(
+        "Images are changed whose height and width are known.", got=show(x.shape)
+    )
+
+
+def _pair(kind: str, name: str, given: Any, **limits: Any) -> tuple[float, float]:
+    """Two finite numbers within limits."""
+    if isinstance(given, Sequence) and not isinstance(given, str) and len(given) == 2:
+        first, second = (number(kind, name, n, **limits) for n in given)
+        if name == "translate" or first <= second:
+            return first, second
+    what = f"{kind} takes two numbers for {name}."
+    expected = "(across, down)" if name == "translate" else "(least, most)"
+    raise refused(name, given, what, expected)
+
+
+def _ends(kind: str, name: str, given: Any) -> tuple[float, float]:
+    """(−d, d), or the two ends that are given."""
+    if isinstance(given, tuple | list):
+        return _pair(kind, name, given)
+    most = number(kind, name, given, least=0)
+    return -most, most

@@ -1,0 +1,103 @@
+"""What attention remembers, so that a token at a time costs no more than a token."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from chainrule.errors import ShapeError
+from chainrule.graph.types import DType
+from chainrule.nn.arguments import Count, counts, floating, place
+from chainrule.nn.functional.layers import same_dtype
+from chainrule.nn.module import Module
+from chainrule.nn.positions import within
+from chainrule.operations.operands import filled
+from chainrule.primitives.indexing import dynamic_update_slice
+from chainrule.primitives.rules import show
+from chainrule.tensor import Tensor, as_tensor, count_of, wrap
+
+
+class KVCache(Module):
+    """Keys and values of the positions so far, of one layer of attention.
+
+    It is state of a fixed size: a compiled function that generates tokens is traced
+    once. What it holds is no part of a ``state_dict``.
+
+    Pope et al. 2022, "Efficiently scaling transformer inference".
+
+    Args:
+        batch_size: how many sequences, N.
+        num_heads: H of the attention.
+        max_seq_len: how many positions it has room for, S.
+        head_dim: numbers of a key of a head, d = E/H.
+        dtype: of keys and values, that of the attention.
+
+    Attributes:
+        keys, values: (N, H, S, d).
+        length: how many positions it holds, int64 ().
+
+    Raises:
+        ArgumentError: it is full.
+
+    >>> import chainrule as cr
+    >>> cache = cr.nn.KVCache(1, 2, 16, 4)
+    >>> keys, values = cache(cr.ones(1, 2, 3, 4), cr.ones(1, 2, 3, 4))
+    >>> keys.shape, cache.length.item(), cache.reset().length.item()
+    ((1, 2, 16, 4), 3, 0)
+    """
+
+    keys: Tensor
+    values: Tensor
+    length: Tensor
+
+    def __init__(
+        self,
+        batch_size: Count,
+        num_heads: Count,
+        max_seq_len: Count,
+        head_dim: Count,
+        *,
+        dtype: str = "float32",
+    ) -> None:
+        shape = counts(
+            "KVCache",
+            batch_size=batch_size,
+            num_heads=num_heads,
+            max_seq_len=max_seq_len,
+            head_dim=head_dim,
+        )
+        made = floating("KVCache", dtype).numpy
+        for name in ("keys", "values"):
+            self.register_buffer(name, np.zeros(shape, made), persistent=False)
+        self.register_buffer("length", np.int64(0), persistent=False)
+
+    def forward(self, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+        """All keys and values, (N, H, S, d), those of the next positions among them.
+
+        Args:
+            key, value: of the next positions, (N, H, L, d).
+        """
+        n, heads, most, width = self.keys.shape
+        given = [as_tensor(key), as_tensor(value)]
+        length = given[0].shape[2] if given[0].ndim == 4 else None
+        if length is None or any(t.shape != (n, heads, length, width) for t in given):
+            raise ShapeError(
+                f"{place('KVCache')} is for other keys and values.",
+                expected=f"({n}, {heads}, L, {width}), both",
+                got=" and ".join(show(t.shape) for t in given),
+            )
+        fix = "a larger max_seq_len, or cache.reset() for another sequence"
+        start = within("KVCache", self.length, length, int(most), fix)
+        zero = filled(0, DType.int64, ())
+        corner = (zero, zero, start.value, zero)
+        made: list[Tensor] = []
+        for held, t in zip((self.keys, self.values), given):
+            t = same_dtype("KVCache", t, held)
+            made.append(wrap(dynamic_update_slice(held.value, t.value, *corner)))
+            held.copy_(made[-1].detach())
+        self.length.copy_(start + count_of(length, DType.int64))
+        return made[0], made[1]
+
+    def reset(self) -> KVCache:
+        """Hold nothing, for another sequence."""
+        self.length.copy_(0)
+        return self

@@ -1,0 +1,127 @@
+"""Images read at other places than their pixels: by gathers and straight lines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chainrule.checks import choice
+from chainrule.errors import ShapeError
+from chainrule.functions.creation import arange
+from chainrule.functions.elementwise import where
+from chainrule.functions.movement import stack
+from chainrule.primitives.rules import show
+from chainrule.tensor import Tensor, as_tensor
+
+
+def affine_grid(theta: Any, size: Any, align_corners: bool = False) -> Tensor:
+    """Where each pixel of a result is read: θ (x, y, 1), with −1 and 1 at the edges.
+
+    Args:
+        theta: (N, 2, 3), a map for each image.
+        size: of the result, (N, C, H, W).
+        align_corners: whether −1 and 1 are the middles of the outermost pixels; else
+            their outer edges.
+
+    Returns:
+        (N, H, W, 2), pairs (x, y) for :func:`grid_sample`.
+
+    >>> affine_grid([[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]], (1, 1, 1, 2))
+    tensor([[[[-0.5,  0. ],
+              [ 0.5,  0. ]]]])
+    """
+    theta = as_tensor(theta)
+    if theta.ndim != 3 or theta.shape[1:] != (2, 3) or len(size) != 4:
+        raise ShapeError(
+            "affine_grid takes an affine map of the plane for each image.",
+            expected="theta (N, 2, 3) and size (N, C, H, W)",
+            got=f"{show(theta.shape)} and {size!r:.80}",
+        )
+
+    def line(n: Any) -> Tensor:
+        at = arange(n, dtype=theta.dtype)
+        if align_corners:
+            return at * (2 / max(n - 1, 1)) - (1 if n > 1 else 0)
+        return (2 * at + 1) / n - 1
+
+    x, y = line(size[3]), line(size[2])[:, None]
+    rows = theta[:, :, :, None, None]  # (N, 2, 3, 1, 1)
+    made = [rows[:, i, 0] * x + rows[:, i, 1] * y + rows[:, i, 2] for i in (0, 1)]
+    return stack(made, axis=-1)
+
+
+def grid_sample(
+    x: Any,
+    grid: Any,
+    mode: str = "bilinear",
+    padding_mode: str = "zeros",
+    align_corners: bool = False,
+) -> Tensor:
+    """Images read at the places of a grid; derivatives go to pixels and to places.
+
+    Args:
+        x: (N, C, H, W).
+        grid: (N, H′, W′, 2), places (x, y), with −1 and 1 at the edges.
+        mode: ``"bilinear"``, straight between the four pixels around, or
+            ``"nearest"``, the pixel that is nearest.
+        padding_mode: what is outside: ``"zeros"``, or the ``"border"``.
+        align_corners: see :func:`affine_grid`.
+
+    Returns:
+        (N, C, H′, W′).
+
+    Source: Jaderberg et al. 2015, "Spatial transformer networks".
+
+    >>> grid_sample([[[[1.0, 3.0]]]], [[[[0.0, 0.0], [0.5, 0.0]]]])
+    tensor([[[[2., 3.]]]])
+    """
+    x, grid = as_tensor(x), as_tensor(grid)
+    if x.ndim != 4 or grid.ndim != 4 or grid.shape[3] != 2:
+        raise ShapeError(
+            "grid_sample reads images at places.",
+            expected="x (N, C, H, W) and grid (N, H, W, 2)",
+            got=f"{show(x.shape)} and {show(grid.shape)}",
+        )
+    height, width = x.shape[2:]
+
+    def pixel(at: Tensor, n: int) -> Tensor:
+        return (at + 1) * ((n - 1) / 2) if align_corners else ((at + 1) * n - 1) / 2
+
+    columns, rows = pixel(grid[..., 0], width), pixel(grid[..., 1], height)
+    return sample(x, rows, columns, mode, padding_mode)
+
+
+def sample(
+    x: Tensor,
+    rows: Tensor,
+    columns: Tensor,
+    mode: str = "bilinear",
+    padding_mode: str = "zeros",
+) -> Tensor:
+    """x (N, C, H, W) at places (N, H′, W′) that are counted in pixels from 0."""
+    mode = choice("bilinear", "nearest")("mode", mode)
+    border = choice("zeros", "border")("padding_mode", padding_mode) == "border"
+    if mode == "nearest":
+        return _read(x, rows.round(), columns.round(), border)
+    if border:
+        rows = rows.clamp(0, x.shape[2] - 1)
+        columns = columns.clamp(0, x.shape[3] - 1)
+    top, left = rows.detach().floor(), columns.detach().floor()
+    down, right = (rows - top).unsqueeze(1), (columns - left).unsqueeze(1)
+    upper = _read(x, top, left, border) * (1 - right)
+    upper = upper + _read(x, top, left + 1, border) * right
+    lower = _read(x, top + 1, left, border) * (1 - right)
+    lower = lower + _read(x, top + 1, left + 1, border) * right
+    return upper * (1 - down) + lower * down
+
+
+def _read(x: Tensor, rows: Tensor, columns: Tensor, border: bool) -> Tensor:
+    """Whole places: the pixel there; outside 0, or the nearest one at the border."""
+    height, width = x.shape[2:]
+    near = rows.clamp(0, height - 1), columns.clamp(0, width - 1)
+    places = (near[0] * width + near[1]).astype("int32")
+    found = x.flatten(2).take_along_dim(places.flatten(1).unsqueeze(1), 2)
+    found = found.unflatten(2, places.shape[1:])
+    if border:
+        return found
+    inside = (near[0] == rows) & (near[1] == columns)
+    return where(inside.unsqueeze(1), found, 0.0)

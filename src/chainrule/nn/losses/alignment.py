@@ -1,0 +1,199 @@
+"""Connectionist temporal classification: a sequence of labels, without their times."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chainrule.control import scan
+from chainrule.errors import DTypeError, ShapeError
+from chainrule.functions.creation import full
+from chainrule.functions.elementwise import maximum, minimum, where
+from chainrule.functions.movement import concat, stack
+from chainrule.graph.types import DType, Shape
+from chainrule.nn.arguments import flag, integer
+from chainrule.nn.losses.base import Reduction
+from chainrule.nn.losses.checks import (
+    check_counts,
+    check_symbols,
+    looked_at,
+    numbers,
+)
+from chainrule.primitives.creation import iota
+from chainrule.primitives.rules import show
+from chainrule.tensor import Tensor, as_tensor, wrap
+
+#: The logarithm of no probability: finite, so that differences of two are no NaN.
+NOTHING = -1e30
+
+
+class CTCLoss(Reduction):
+    """−ln p(labels): all ways to read the labels off the steps, added up.
+
+        p = Σ Πₜ pₜ(πₜ)  over the paths π that are the labels once repetitions are
+        merged and blanks left out
+
+    Added up step by step in logarithms (the forward algorithm): each of the 2S+1
+    places blank, y₁, blank, y₂, …, blank is reached from itself, from the one before,
+    and over a blank from another label.
+
+    Graves, Fernández, Gomez & Schmidhuber 2006, "Connectionist temporal
+    classification".
+
+    Args:
+        blank: the class that is no label.
+        reduction: ``"mean"`` divides each loss by the length of its target (by 1 for an
+            empty one) and takes the mean, as in PyTorch; ``"sum"``, or ``"none"``.
+        zero_infinity: whether a target that is too long for its input costs 0, not ∞,
+            and has no gradient.
+
+    Shapes:
+        log_probs (T, N, C) or (T, C), logarithms of probabilities; targets (N, S), or
+        those of all sequences one behind the other; input_lengths and target_lengths
+        (N,), or () for one sequence.
+
+    Raises:
+        ArgumentError: labels that are no class or the blank; lengths that do not fit.
+        ShapeError, DTypeError: other shapes; labels or lengths that are no integers.
+
+    PyTorch's gradient with respect to ``log_probs`` takes for granted that they are the
+    output of a log-softmax; here it is the derivative. Behind one they are the same.
+
+    >>> import chainrule as cr
+    >>> steps = cr.zeros(2, 1, 3).log_softmax(2)
+    >>> cr.nn.CTCLoss()(steps, [[1]], [2], [1])  # 11, 10 and 01, of nine: ln 3
+    tensor(1.0986123)
+    """
+
+    def __init__(
+        self, blank: int = 0, *, reduction: str = "mean", zero_infinity: bool = False
+    ) -> None:
+        super().__init__(reduction=reduction)
+        self.blank = integer("CTCLoss", "blank", blank, least=0)
+        self.zero_infinity = flag("CTCLoss", "zero_infinity", zero_infinity)
+
+    def forward(
+        self,
+        log_probs: Any,
+        targets: Any,
+        input_lengths: Any,
+        target_lengths: Any,
+        sample_weight: Any = None,
+    ) -> Tensor:
+        """The loss of sequences of labels."""
+        steps = as_tensor(log_probs)
+        if steps.ndim not in (2, 3) or not steps.dtype.is_float:
+            raise ShapeError(
+                "CTCLoss reads logarithms of probabilities, step by step.",
+                expected="floats (T, N, C), or (T, C) for one sequence",
+                got=f"{steps.dtype.name} {show(steps.shape)}",
+            )
+        single = steps.ndim == 2
+        steps = steps.unsqueeze(1) if single else steps
+        length, n, classes = steps.shape
+        if not isinstance(classes, int) or self.blank >= classes:
+            raise ShapeError(
+                "CTCLoss has no such class for its blank.",
+                expected=f"more than {self.blank} classes",
+                got=show(steps.shape),
+            )
+        inputs = _lengths("input_lengths", input_lengths, (n,), single)
+        wanted = _lengths("target_lengths", target_lengths, (n,), single)
+        inputs = looked_at(inputs, lambda a: check_counts("CTCLoss", a, 0, length))
+        labels, wanted = self._labels(as_tensor(targets), wanted, single, classes)
+        losses = self._losses(steps, labels, inputs, wanted)
+        if self.zero_infinity:
+            losses = where(losses < -NOTHING / 2, losses, 0.0)
+        else:
+            losses = where(losses < -NOTHING / 2, losses, float("inf"))
+        if self.reduction == "mean":
+            losses = losses / maximum(wanted, 1).astype(losses.dtype)
+        return self.reduced(
+            losses.squeeze(0) if single else losses, None, sample_weight
+        )
+
+    def _labels(
+        self, targets: Tensor, wanted: Tensor, single: bool, classes: int
+    ) -> tuple[Tensor, Tensor]:
+        """Labels (N, S), blank behind each target, and the lengths; both checked."""
+        n = wanted.shape[0]
+        if not targets.dtype.is_integer:
+            raise DTypeError(
+                "CTCLoss takes labels.", expected="integers", got=targets.dtype.name
+            )
+        if targets.ndim not in (1, 2) or (targets.ndim == 2 and targets.shape[0] != n):
+            raise ShapeError(
+                "CTCLoss takes the labels of each sequence.",
+                expected=f"targets ({n}, S), or all of them in one row",
+                got=show(targets.shape),
+            )
+        targets = targets.astype("int64")
+        if targets.ndim == 1 and not single:
+            targets = _rows(targets, wanted)
+        targets = targets.unsqueeze(0) if targets.ndim == 1 else targets
+        most = targets.shape[1]
+        wanted = looked_at(wanted, lambda a: check_counts("CTCLoss", a, 0, most))
+        place = wrap(iota(shape=(1, most), axis=1, dtype=DType.int64))
+        filler = (self.blank + 1) % classes
+        labels = where(place < wanted.unsqueeze(1), targets, filler)
+        labels = looked_at(labels, lambda a: check_symbols(a, classes, self.blank))
+        return labels, wanted
+
+    def _losses(
+        self, steps: Tensor, labels: Tensor, inputs: Tensor, wanted: Tensor
+    ) -> Tensor:
+        """−ln p of each sequence."""
+        (length, n, _), most = steps.shape, labels.shape[1]
+        blanks = labels * 0 + self.blank
+        places = stack([blanks, labels], 2).flatten(1)
+        places = concat([places, full((n, 1), self.blank, dtype="int64")], axis=1)
+        size = 2 * most + 1
+        index = places.unsqueeze(0).broadcast_to(length, n, size)
+        found = maximum(steps.take_along_dim(index, 2), NOTHING)
+        before = concat([full((n, 2), self.blank, dtype="int64"), places], axis=1)
+        over = (places != self.blank) & (places != before[:, :size])
+        start = full((n, size + 2), NOTHING, dtype=steps.dtype)
+        column = wrap(iota(shape=(1, size + 2), axis=1, dtype=DType.int32))
+        first = where(column == 2, 0.0, start)
+        goes_on = wrap(iota(shape=(length, 1), axis=0, dtype=DType.int64)) < inputs
+
+        def step(known: Tensor, now: tuple[Tensor, Tensor]) -> tuple[Tensor, None]:
+            same, one, two = known[:, 2:], known[:, 1:-1], known[:, :-2]
+            two = where(over, two, NOTHING)
+            top = maximum(maximum(same, one), two).detach()
+            total = (same - top).exp() + (one - top).exp() + (two - top).exp()
+            new = top + total.log() + now[0]
+            new = where(now[1].unsqueeze(1), new, same)
+            return concat([start[:, :2], new], axis=1), None
+
+        last, _ = scan(step, first, (found, goes_on))
+        ends = stack([wanted * 2 + 2, wanted * 2 + 1], 1)
+        return -last.take_along_dim(ends, 1).logsumexp(1)
+
+
+def _lengths(name: str, given: Any, shape: Shape, single: bool) -> Tensor:
+    """Lengths (N,), int64."""
+    lengths = as_tensor(given)
+    if not lengths.dtype.is_integer:
+        raise DTypeError(
+            f"CTCLoss counts {name}.", expected="integers", got=lengths.dtype.name
+        )
+    lengths = lengths.reshape(1) if single and lengths.ndim == 0 else lengths
+    if lengths.shape != shape:
+        raise ShapeError(
+            "CTCLoss takes a length for each sequence.",
+            expected=f"{name} of shape {show(shape)}",
+            got=show(lengths.shape),
+        )
+    return lengths.astype("int64")
+
+
+def _rows(targets: Tensor, wanted: Tensor) -> Tensor:
+    """Labels that stand one behind the other as rows (N, S); S is large enough."""
+    known = numbers(wanted)
+    count = targets.shape[0] if known is None else int(known.max(initial=0))
+    most = targets.shape[0]
+    ends = wanted.cumsum(0)
+    ends = looked_at(ends, lambda a: check_counts("CTCLoss", a, 0, most))
+    places = wrap(iota(shape=(1, count), axis=1, dtype=DType.int64))
+    at = (ends - wanted).unsqueeze(1) + places
+    return targets[maximum(minimum(at, most - 1), 0)]

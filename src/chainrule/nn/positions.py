@@ -1,0 +1,179 @@
+"""Where things stand in a sequence: added to them, or turned into queries and keys.
+
+Sequences are (…, L, d): the position is the axis before the last.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from chainrule import checks
+from chainrule.errors import DTypeError, ShapeError
+from chainrule.functions.movement import stack
+from chainrule.graph.types import Dim, DType
+from chainrule.nn import functional
+from chainrule.nn.arguments import Count, counts, floating, number, place
+from chainrule.nn.functional.layers import same_dtype
+from chainrule.nn.losses.checks import check_room, looked_at
+from chainrule.nn.module import Module, Parameter
+from chainrule.primitives.creation import iota
+from chainrule.primitives.rules import show
+from chainrule.random import normal
+from chainrule.tensor import Tensor, as_tensor, count_of, wrap
+
+#: Where a sequence begins: a number, or a counter.
+Start = int | Tensor
+
+
+def _places(kind: str, x: Tensor, start: Start, even: bool = False) -> Tensor:
+    """start, start + 1, …: int64 (L,)."""
+    width = x.shape[-1] if x.ndim > 1 else None
+    if width is None or (even and (not isinstance(width, int) or width % 2)):
+        raise ShapeError(
+            f"{place(kind)} takes sequences{' of pairs of numbers' if even else ''}.",
+            expected="(…, L, d)" + (" with an even d" if even else ""),
+            got=show(x.shape),
+        )
+    start = _start(kind, start)
+    return wrap(iota(shape=(x.shape[-2],), axis=0, dtype=DType.int64)) + start
+
+
+def _start(kind: str, start: Start) -> Start:
+    """A whole number ≥ 0, or a tensor of one."""
+    if not isinstance(start, Tensor):
+        return checks.count("start", start)
+    if not start.dtype.is_integer or start.shape != ():
+        raise DTypeError(
+            f"{place(kind)} begins at one position.",
+            expected="start as an integer, or a tensor of one",
+            got=f"{start.dtype.name} {show(start.shape)}",
+        )
+    return start
+
+
+def within(kind: str, start: Start, length: Dim, room: int, fix: str) -> Tensor:
+    """``start``, on the condition that so many positions from there on find room."""
+    count = count_of(length, DType.int64)
+    end = count + _start(kind, start)
+    end = looked_at(end, lambda n: check_room(place(kind), n, room, fix))
+    return end - count
+
+
+class _Waves(Module):
+    """Base: angles p / base^(2i/d) of position p, in float64 (…, L, d/2)."""
+
+    def __init__(self, base: float = 10000.0) -> None:
+        self.base = number(type(self).__name__, "base", base, above=1)
+
+    def _turns(self, x: Tensor, start: Start) -> tuple[Tensor, Tensor]:
+        """The cosines and the sines."""
+        kind = type(self).__name__
+        if not x.dtype.is_float:
+            raise DTypeError(
+                f"{place(kind)} takes vectors.", expected="floats", got=x.dtype.name
+            )
+        places, width = _places(kind, x, start, even=True), int(x.shape[-1])
+        speeds = self.base ** (-np.arange(0, width, 2) / width)
+        angles = places.astype("float64").unsqueeze(-1) * Tensor(speeds)
+        return angles.cos().astype(x.dtype), angles.sin().astype(x.dtype)
+
+
+class SinusoidalPositions(_Waves):
+    """Adds waves, of each position p others, to a sequence.
+
+        P(p, 2i) = sin(p / base^(2i/d)),   P(p, 2i+1) = cos(p / base^(2i/d))
+
+    Vaswani et al. 2017, "Attention is all you need", 3.5.
+
+    Args:
+        base: how much slower the last wave is than the first, about.
+
+    Shapes:
+        (…, L, d) with an even d, and the same.
+
+    >>> import chainrule as cr
+    >>> cr.nn.SinusoidalPositions()(cr.zeros(2, 2))
+    tensor([[0.        , 1.        ],
+            [0.84147096, 0.5403023 ]])
+    """
+
+    def forward(self, x: Tensor, start: Start = 0) -> Tensor:
+        """x + P, from position ``start`` on."""
+        x = as_tensor(x)
+        cos, sin = self._turns(x, start)
+        return x + stack([sin, cos], -1).flatten(-2)
+
+
+class RotaryPositions(_Waves):
+    """Turns pairs of numbers by angles that grow with the position.
+
+        (x₂ᵢ, x₂ᵢ₊₁) ← (x₂ᵢ cos θ − x₂ᵢ₊₁ sin θ,  x₂ᵢ sin θ + x₂ᵢ₊₁ cos θ),
+        θ = p / base^(2i/d)
+
+    of queries and keys, whose product then depends on how far they are apart.
+
+    Su et al. 2021, "RoFormer: enhanced transformer with rotary position embedding".
+
+    Args:
+        base: how much slower the last pair turns than the first, about.
+
+    Shapes:
+        (…, L, d) with an even d, and the same; for heads (N, H, L, d).
+
+    >>> import chainrule as cr
+    >>> cr.nn.RotaryPositions()(cr.tensor([[1.0, 0.0], [1.0, 0.0]]))
+    tensor([[1.        , 0.        ],
+            [0.5403023 , 0.84147096]])
+    """
+
+    def forward(self, x: Tensor, start: Start = 0) -> Tensor:
+        """x turned, from position ``start`` on."""
+        x = as_tensor(x)
+        cos, sin = self._turns(x, start)
+        pairs = x.unflatten(-1, (-1, 2))
+        a, b = pairs[..., 0], pairs[..., 1]
+        return stack([a * cos - b * sin, a * sin + b * cos], -1).flatten(-2)
+
+
+class LearnedPositions(Module):
+    """Adds a row of a table, of each position another, to a sequence.
+
+    Gehring et al. 2017, "Convolutional sequence to sequence learning".
+
+    Args:
+        num_positions: how long sequences are at most.
+        embedding_dim: numbers for each position, d.
+        dtype: of the table.
+
+    Shapes:
+        ``weight`` (num_positions, d), from N(0, 0.02²) as GPT's; (…, L, d), and the
+        same.
+
+    >>> import chainrule as cr
+    >>> cr.nn.LearnedPositions(10, 4)(cr.zeros(3, 5, 4)).shape
+    (3, 5, 4)
+    """
+
+    def __init__(
+        self, num_positions: Count, embedding_dim: Count, *, dtype: str = "float32"
+    ) -> None:
+        kind = "LearnedPositions"
+        self.num_positions, self.embedding_dim = shape = counts(
+            kind, num_positions=num_positions, embedding_dim=embedding_dim
+        )
+        drawn = normal(*shape, std=0.02, dtype=floating(kind, dtype))
+        self.weight = Parameter(drawn)
+
+    def forward(self, x: Tensor, start: Start = 0) -> Tensor:
+        """x and the rows from position ``start`` on."""
+        kind, x = "LearnedPositions", as_tensor(x)
+        if x.ndim < 2 or x.shape[-1] != self.embedding_dim:
+            raise ShapeError(
+                f"{place(kind)} takes sequences.",
+                expected=f"(…, L, {self.embedding_dim})",
+                got=show(x.shape),
+            )
+        fix = "a larger num_positions"
+        start = within(kind, start, x.shape[-2], self.num_positions, fix)
+        rows = functional.embedding(_places(kind, x, start), self.weight)
+        return same_dtype(kind, x, self.weight) + rows

@@ -1,0 +1,401 @@
+"""Transformers: blocks of attention and a network, stacks of them, and both sides."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from chainrule import checks
+from chainrule.errors import ArgumentError
+from chainrule.functions.creation import full
+from chainrule.nn import functional, init
+from chainrule.nn.arguments import Count, counts, flag
+from chainrule.nn.attention import MultiheadAttention, check_heads
+from chainrule.nn.construction import described
+from chainrule.nn.containers import ModuleList
+from chainrule.nn.layers import Dropout, Linear
+from chainrule.nn.module import Module
+from chainrule.nn.normalization import LayerNorm
+from chainrule.random import reserve
+from chainrule.tensor import Tensor
+
+Activation = str | Callable[[Tensor], Tensor]
+#: Activations of a transformer that have a name.
+ACTIVATIONS = {"relu": functional.relu, "gelu": functional.gelu}
+
+
+class _Block(Module):
+    """Base: attentions, then a network, each added to what was there, and normed.
+
+    The arguments are those of :class:`TransformerEncoderLayer`.
+    """
+
+    attentions: ClassVar[tuple[str, ...]] = ("self_attn",)
+    self_attn: MultiheadAttention
+
+    def __init__(
+        self,
+        d_model: Count,
+        nhead: int,
+        dim_feedforward: Count = 2048,
+        dropout: float = 0.1,
+        activation: Activation = "relu",
+        layer_norm_eps: float = 1e-5,
+        batch_first: bool = False,
+        norm_first: bool = False,
+        bias: bool = True,
+        *,
+        dtype: str = "float32",
+    ) -> None:
+        kind = type(self).__name__
+        if not (callable(activation) or activation in ACTIVATIONS):
+            raise ArgumentError(
+                f"{kind} needs an activation.",
+                expected="'relu', 'gelu' or a function of tensors",
+                got=f"activation={activation!r:.80}",
+            )
+        width, heads = counts(kind, d_model=d_model, nhead=nhead)
+        check_heads(kind, d_model=width, nhead=heads)
+        shared: dict[str, Any] = {"bias": bias, "dtype": dtype}
+        for name in self.attentions:
+            attention = MultiheadAttention(
+                d_model, nhead, dropout, batch_first=batch_first, **shared
+            )
+            setattr(self, name, attention)
+        self.linear1 = Linear(d_model, dim_feedforward, **shared)
+        self.dropout = Dropout(dropout)
+        self.linear2 = Linear(dim_feedforward, d_model, **shared)
+        self.norm_first = flag(kind, "norm_first", norm_first)
+        parts = range(1, len(self.attentions) + 2)
+        for i in parts:
+            setattr(self, f"norm{i}", LayerNorm(d_model, layer_norm_eps, **shared))
+        for i in parts:
+            setattr(self, f"dropout{i}", Dropout(dropout))
+        self.activation = activation
+
+    def _through(self, x: Tensor, *parts: Callable[[Tensor], Tensor]) -> Tensor:
+        """Each part added to what was there, with its norm and its dropout."""
+        for i, part in enumerate((*parts, self._changed), 1):
+            norm, drop = getattr(self, f"norm{i}"), getattr(self, f"dropout{i}")
+            x = x + drop(part(norm(x))) if self.norm_first else norm(x + drop(part(x)))
+        return x
+
+    def _changed(self, x: Tensor) -> Tensor:
+        f = self.activation
+        f = ACTIVATIONS[f] if isinstance(f, str) else f
+        return self.linear2(self.dropout(f(self.linear1(x))))
+
+
+class TransformerEncoderLayer(_Block):
+    """A sequence looks at itself, and a network changes each of its positions.
+
+        x ← LayerNorm(x + Attention x),   x ← LayerNorm(x + MLP x)
+        x ← x + Attention(LayerNorm x),   x ← x + MLP(LayerNorm x)    with norm_first
+
+    where MLP x = W₂ f(W₁ x + b₁) + b₂, and Attention is a MultiheadAttention.
+
+    Vaswani et al. 2017, 3.1; norm_first after Xiong et al. 2020, "On layer
+    normalization in the transformer architecture".
+
+    Args:
+        d_model: numbers for each position, a multiple of nhead.
+        nhead: heads of the attention.
+        dim_feedforward: units of the network.
+        dropout: the probability of dropping weights of the attention, units of the
+            network, and what is added.
+        activation: f, ``"relu"``, ``"gelu"``, or a function of tensors.
+        layer_norm_eps: ε of the norms.
+        batch_first: whether sequences are (N, L, d_model); else (L, N, d_model).
+        norm_first: whether norms come before what is added, not behind it.
+        bias: whether products and norms have a bias.
+        dtype: of the parameters.
+
+    Shapes:
+        (L, N, d_model) or (L, d_model), and the same; the parts are ``self_attn``,
+        ``linear1``, ``linear2``, ``norm1`` and ``norm2``.
+
+    >>> import chainrule as cr
+    >>> layer = cr.nn.TransformerEncoderLayer(8, 2, 32, batch_first=True)
+    >>> layer(cr.zeros(3, 5, 8)).shape
+    (3, 5, 8)
+    """
+
+    def forward(
+        self,
+        src: Tensor,
+        src_mask: Any = None,
+        src_key_padding_mask: Any = None,
+        is_causal: bool = False,
+    ) -> Tensor:
+        """The sequence with what it looked at; masks as of MultiheadAttention."""
+        given = (src_key_padding_mask, False, src_mask, True, is_causal)
+        return self._through(src, lambda x: self.self_attn(x, x, x, *given)[0])
+
+
+class TransformerDecoderLayer(_Block):
+    """A sequence looks at itself and at another one, the memory, and is changed.
+
+        x ← LayerNorm(x + Attention x),   x ← LayerNorm(x + Attention(x, memory)),
+        x ← LayerNorm(x + MLP x);   with norm_first each norm is of what a part is given
+
+    Vaswani et al. 2017, 3.1.
+
+    Args:
+        d_model, nhead, dim_feedforward, dropout, activation, layer_norm_eps,
+        batch_first, norm_first, bias, dtype: see :class:`TransformerEncoderLayer`.
+
+    Shapes:
+        tgt (L, N, d_model) or (L, d_model), memory (S, N, d_model) or (S, d_model), and
+        the shape of tgt; the parts are ``self_attn``, ``multihead_attn``, ``linear1``,
+        ``linear2``, ``norm1``, ``norm2`` and ``norm3``.
+
+    >>> import chainrule as cr
+    >>> layer = cr.nn.TransformerDecoderLayer(8, 2, 32, batch_first=True)
+    >>> layer(cr.zeros(3, 5, 8), cr.zeros(3, 7, 8), tgt_is_causal=True).shape
+    (3, 5, 8)
+    """
+
+    attentions = ("self_attn", "multihead_attn")
+    multihead_attn: MultiheadAttention
+
+    def forward(
+        self,
+        tgt: Tensor,
+        memory: Tensor,
+        tgt_mask: Any = None,
+        memory_mask: Any = None,
+        tgt_key_padding_mask: Any = None,
+        memory_key_padding_mask: Any = None,
+        tgt_is_causal: bool = False,
+        memory_is_causal: bool = False,
+    ) -> Tensor:
+        """The sequence with what it looked at; masks as of MultiheadAttention."""
+        own = (tgt_key_padding_mask, False, tgt_mask, True, tgt_is_causal)
+        other = (memory_key_padding_mask, False, memory_mask, True, memory_is_causal)
+        return self._through(
+            tgt,
+            lambda x: self.self_attn(x, x, x, *own)[0],
+            lambda x: self.multihead_attn(x, memory, memory, *other)[0],
+        )
+
+
+class _Stack(Module):
+    """Base: copies of a layer, one behind the other, and a norm behind the last."""
+
+    def __init__(self, layer: Any, num_layers: Any, norm: Any) -> None:
+        kind = type(self).__name__
+        (self.num_layers,) = counts(kind, num_layers=num_layers)
+        name = next(iter(self._arguments), "layer")
+        checks.instance(name, layer, Module, f"nn.{kind}Layer(8, 2)")
+        if norm is not None:
+            checks.instance("norm", norm, Module, "nn.LayerNorm(8)")
+        reserve(self.num_layers * sum(int(t.size) for _, t in layer.named_tensors()))
+        self.layers = ModuleList(copy.deepcopy(layer) for _ in range(self.num_layers))
+        self.norm = norm
+
+    def settings(self) -> dict[str, Any]:
+        """The layer as it is now."""
+        name = next(iter(self._arguments))
+        return super().settings() | {name: described(self.layers[0])}
+
+    def _through(self, x: Tensor, *given: Any, **masks: Any) -> Tensor:
+        for layer in self.layers:
+            x = layer(x, *given, **masks)
+        return x if self.norm is None else self.norm(x)
+
+
+class TransformerEncoder(_Stack):
+    """Layers one behind the other, each of which is a copy of one that is given.
+
+    As in PyTorch the copies begin with the same weights; ``nn.init`` draws others.
+
+    Args:
+        encoder_layer: the layer.
+        num_layers: how many copies.
+        norm: what comes behind the last, such as ``nn.LayerNorm(d_model)``.
+
+    Shapes:
+        as of the layer; the copies are ``layers.0``, ``layers.1``, …
+
+    >>> import chainrule as cr
+    >>> layer = cr.nn.TransformerEncoderLayer(8, 2, 32, batch_first=True)
+    >>> encoder = cr.nn.TransformerEncoder(layer, 3, cr.nn.LayerNorm(8))
+    >>> encoder(cr.zeros(3, 5, 8), is_causal=True).shape
+    (3, 5, 8)
+    """
+
+    def __init__(
+        self, encoder_layer: Module, num_layers: Count, norm: Module | None = None
+    ) -> None:
+        super().__init__(encoder_layer, num_layers, norm)
+
+    def forward(
+        self,
+        src: Tensor,
+        mask: Any = None,
+        src_key_padding_mask: Any = None,
+        is_causal: bool | None = None,
+    ) -> Tensor:
+        """The sequence behind the last layer; masks as of MultiheadAttention.
+
+        PyTorch finds out whether a mask is causal where ``is_causal`` is None, to take
+        a faster way; the result is the same.
+        """
+        return self._through(
+            src,
+            src_mask=mask,
+            src_key_padding_mask=src_key_padding_mask,
+            is_causal=is_causal or False,
+        )
+
+
+class TransformerDecoder(_Stack):
+    """Layers one behind the other, each of which looks at the memory.
+
+    As in PyTorch the copies begin with the same weights; ``nn.init`` draws others.
+
+    Args:
+        decoder_layer: the layer.
+        num_layers: how many copies.
+        norm: what comes behind the last, such as ``nn.LayerNorm(d_model)``.
+
+    Shapes:
+        as of the layer; the copies are ``layers.0``, ``layers.1``, …
+
+    >>> import chainrule as cr
+    >>> layer = cr.nn.TransformerDecoderLayer(8, 2, 32, batch_first=True)
+    >>> decoder = cr.nn.TransformerDecoder(layer, 3)
+    >>> decoder(cr.zeros(3, 5, 8), cr.zeros(3, 7, 8), tgt_is_causal=True).shape
+    (3, 5, 8)
+    """
+
+    def __init__(
+        self, decoder_layer: Module, num_layers: Count, norm: Module | None = None
+    ) -> None:
+        super().__init__(decoder_layer, num_layers, norm)
+
+    def forward(
+        self,
+        tgt: Tensor,
+        memory: Tensor,
+        tgt_mask: Any = None,
+        memory_mask: Any = None,
+        tgt_key_padding_mask: Any = None,
+        memory_key_padding_mask: Any = None,
+        tgt_is_causal: bool | None = None,
+        memory_is_causal: bool = False,
+    ) -> Tensor:
+        """The sequence behind the last layer; masks as of MultiheadAttention."""
+        return self._through(
+            tgt,
+            memory,
+            tgt_mask=tgt_mask,
+            memory_mask=memory_mask,
+            tgt_key_padding_mask=tgt_key_padding_mask,
+            memory_key_padding_mask=memory_key_padding_mask,
+            tgt_is_causal=tgt_is_causal or False,
+            memory_is_causal=memory_is_causal,
+        )
+
+
+class Transformer(Module):
+    """An encoder, and a decoder that looks at what the encoder gives.
+
+    Vaswani et al. 2017, "Attention is all you need".
+
+    Args:
+        d_model, nhead, dim_feedforward, dropout, activation, layer_norm_eps,
+        batch_first, norm_first, bias, dtype: see :class:`TransformerEncoderLayer`.
+        num_encoder_layers, num_decoder_layers: how many layers there are.
+        custom_encoder, custom_decoder: modules in place of these.
+
+    Shapes:
+        src (S, N, d_model), tgt (L, N, d_model), and the shape of tgt; the parts are
+        ``encoder`` and ``decoder``, each with a ``norm``. Matrices start by Xavier's
+        rule.
+
+    >>> import chainrule as cr
+    >>> model = cr.nn.Transformer(8, 2, 1, 1, 32, batch_first=True)
+    >>> model(cr.zeros(3, 7, 8), cr.zeros(3, 5, 8), tgt_is_causal=True).shape
+    (3, 5, 8)
+    """
+
+    def __init__(
+        self,
+        d_model: Count = 512,
+        nhead: int = 8,
+        num_encoder_layers: Count = 6,
+        num_decoder_layers: Count = 6,
+        dim_feedforward: Count = 2048,
+        dropout: float = 0.1,
+        activation: Activation = "relu",
+        custom_encoder: Any = None,
+        custom_decoder: Any = None,
+        layer_norm_eps: float = 1e-5,
+        batch_first: bool = False,
+        norm_first: bool = False,
+        bias: bool = True,
+        *,
+        dtype: str = "float32",
+    ) -> None:
+        sizes = (d_model, nhead, dim_feedforward, dropout, activation)
+        options = (layer_norm_eps, batch_first, norm_first, bias)
+
+        def norm() -> LayerNorm:
+            return LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype)
+
+        if custom_encoder is None:
+            layer = TransformerEncoderLayer(*sizes, *options, dtype=dtype)
+            custom_encoder = TransformerEncoder(layer, num_encoder_layers, norm())
+        self.encoder: Module = custom_encoder
+        if custom_decoder is None:
+            layer = TransformerDecoderLayer(*sizes, *options, dtype=dtype)
+            custom_decoder = TransformerDecoder(layer, num_decoder_layers, norm())
+        self.decoder: Module = custom_decoder
+        for p in self.parameters():
+            if p.ndim > 1:
+                init.xavier_uniform_(p)
+
+    def forward(
+        self,
+        src: Tensor,
+        tgt: Tensor,
+        src_mask: Any = None,
+        tgt_mask: Any = None,
+        memory_mask: Any = None,
+        src_key_padding_mask: Any = None,
+        tgt_key_padding_mask: Any = None,
+        memory_key_padding_mask: Any = None,
+        src_is_causal: bool | None = None,
+        tgt_is_causal: bool | None = None,
+        memory_is_causal: bool = False,
+    ) -> Tensor:
+        """What the decoder makes of tgt; masks as of MultiheadAttention."""
+        memory = self.encoder(
+            src,
+            mask=src_mask,
+            src_key_padding_mask=src_key_padding_mask,
+            is_causal=src_is_causal,
+        )
+        return self.decoder(
+            tgt,
+            memory,
+            tgt_mask=tgt_mask,
+            memory_mask=memory_mask,
+            tgt_key_padding_mask=tgt_key_padding_mask,
+            memory_key_padding_mask=memory_key_padding_mask,
+            tgt_is_causal=tgt_is_causal,
+            memory_is_causal=memory_is_causal,
+        )
+
+    @staticmethod
+    def generate_square_subsequent_mask(sz: int, dtype: str = "float32") -> Tensor:
+        """What is added to scores so that nobody looks ahead: (sz, sz), −∞ above.
+
+        >>> Transformer.generate_square_subsequent_mask(2)
+        tensor([[  0., -inf],
+                [  0.,   0.]])
+        """
+        return full((sz, sz), -math.inf, dtype=dtype).triu(1)

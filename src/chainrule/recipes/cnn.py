@@ -1,0 +1,116 @@
+"""A convolutional network of today's kind reads handwritten digits (1.4, 3.2.3).
+
+    28×28 → 32 maps 26×26 → 64 maps 24×24 → 64 of 12×12 → 128 → 10
+           3×3 kernels     3×3 kernels     pooling 2×2
+
+Two convolutions before the first pooling, ReLU, and dropout behind the pooling (¼) and
+before the scores (½): in training each unit is left out with that probability and the
+others are scaled up, so that none relies on another one,
+
+    a ← a ⊙ m / (1 − p),   m = 0 with probability p, else 1.
+
+It is the network of the MNIST examples of PyTorch and Keras. 1,199,882 weights and
+biases, 1,179,776 of which stand in one layer, 9,216 → 128; nearly all of the time is
+spent in another one, the second convolution: 18,432 weights, each used 576 times an
+image. Compare the recipes ``mnist`` (98.5 %) and ``lenet`` (99.4 %).
+
+What to look at: the accuracy after each epoch on the test set, which decides nothing;
+the loss on the training set, which is above that on the test set until the last epochs,
+as only in training units are left out.
+
+The settings are those of ``mnist`` with a lower peak of the learning rate, and as many
+epochs as Keras' example, which reports 99.25 % after them. None was chosen by the test
+set; eight epochs gave 99.28 %.
+
+Source: Keras, examples/mnist_cnn.py; PyTorch, examples/mnist. Dropout: Srivastava et
+al. 2014. The schedule: Smith & Topin 2018, "Super-convergence".
+
+    chainrule train cnn
+    python -m chainrule.recipes.cnn        # the same without the command line
+"""
+
+from __future__ import annotations
+
+import chainrule as cr
+from chainrule import nn, optim
+from chainrule.recipes import Reference
+
+SUMMARY = "handwritten digits: two convolutions, 32-64, dropout, 9216-128-10"
+EPOCHS = 12
+BATCH_SIZE = 64
+LR = 2e-3  # the peak
+BETAS = (0.9, 0.99)
+WEIGHT_DECAY = 0.1
+#: What makes seconds of it.
+QUICK = {"epochs": 1, "limit": 2500}
+REFERENCES = [
+    Reference("test_accuracy", at_least=0.9925, source="Keras, examples/mnist_cnn.py")
+]
+
+
+def data(limit: int | None = None) -> tuple[cr.data.Dataset, cr.data.Dataset]:
+    """60,000 images to learn from and 10,000 to test with, or the first ``limit``."""
+    train, test = cr.data.mnist()
+    if limit is not None:
+        train, test = (part.take(min(limit, len(part))) for part in (train, test))
+    return train, test
+
+
+def network(seed: int = 0) -> nn.Module:
+    """The network with initial weights drawn from ``seed``; it takes rows of pixels."""
+    cr.manual_seed(seed)
+    return nn.Sequential(
+        nn.Unflatten(1, (1, 28, 28)),
+        nn.Conv2d(1, 32, 3),
+        nn.ReLU(),
+        nn.Conv2d(32, 64, 3),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Dropout(0.25),
+        nn.Flatten(),
+        nn.Linear(9216, 128),
+        nn.ReLU(),
+        nn.Dropout(0.5),
+        nn.Linear(128, 10),
+    )
+
+
+def trainer(
+    model: nn.Module,
+    *,
+    lr: float = LR,
+    seed: int = 0,
+    engine: str = "auto",
+    threads: int | None = None,
+) -> cr.Trainer:
+    """What trains it; ``seed`` also orders the samples and draws the dropout."""
+    schedule = optim.OneCycleLR(lr)
+    return cr.Trainer(
+        model,
+        loss=nn.CrossEntropyLoss(),
+        optimizer=optim.AdamW(lr=schedule, betas=BETAS, weight_decay=WEIGHT_DECAY),
+        engine=engine,
+        seed=seed,
+        threads=threads,
+    )
+
+
+def main() -> None:
+    """Train, test, and look at one digit."""
+    train, test = data()
+    run = trainer(network())
+    run.fit(
+        train,
+        epochs=EPOCHS,
+        batch_size=BATCH_SIZE,
+        validation=test,
+        validation_name="test",
+    )
+    print(run.history)
+    print(run.evaluate(test))
+    scores = run.predict(test.x[:1])
+    print(f"The first test image is a {test.y[0]}; read as a {scores.argmax()}.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,366 @@
+"""DQN: a network in place of the table, learning from what it remembers (1.3).
+
+CartPole's states are four real numbers: no table holds them. A network gives the worth
+Q(s, a; θ) of every action at once, and each step of learning moves it towards
+
+    y = r + γ maxₐ′ Q(s′, a′; θ⁻)     (y = r where the episode has ended)
+    ℒ = mean of (y − Q(s, a; θ))²                              (Mnih et al. 2013, 2015)
+
+Two things keep it from chasing itself. What happened goes into a memory, from which
+batches are drawn at random, so that one batch is not one moment of one episode. And
+θ⁻, the target network, is a copy of θ that is renewed only now and then.
+
+What to look at: the return of the episodes while ε falls; how it goes up, and down
+again, as it does in the papers; Q(s, a) beside what really came of it; the film. A cart
+that has to keep a pole up (500 at most), and two links that have to swing up (the fewer
+steps the better). Settings are CleanRL's, as is the network, 120 and 84 ReLU.
+
+The agent that is tested is the best of ten that are kept on the way; they are compared
+on episodes of their own, and the best one is then tested on others.
+
+    chainrule train dqn
+    python -m chainrule.recipes.dqn
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+import chainrule as cr
+from chainrule import errors, nn, optim, viz
+from chainrule.recipes import Reference, Study
+from chainrule.training import (
+    Callback,
+    Environments,
+    Loop,
+    RunState,
+    Source,
+    Work,
+    compile_program,
+)
+
+SUMMARY = "deep Q-learning: replay memory, target network; CartPole and Acrobot"
+REFERENCES = [
+    Reference("CartPole-v1.test", at_least=488, source="CleanRL, dqn.py: 488.7 ± 16.1"),
+    Reference("Acrobot-v1.test", at_least=-91.5, source="CleanRL, dqn.py: −91.5 ± 7.2"),
+]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How an agent learns.
+
+    Attributes:
+        steps: in the environment altogether.
+        room: how many of them the memory holds.
+        start: steps before learning begins.
+        every: steps of acting for one of learning.
+        follow: steps after which the target network becomes the network.
+        batch: how many memories a step of learning is made of.
+        exploring: the share of the steps over which ε falls from 1 to ``greed``.
+        greed: the last ε.
+        discount, lr: γ and η.
+        tests: how many agents are kept on the way, and compared.
+        choice: the episodes that they are compared on.
+        episodes: that the best one is tested in.
+    """
+
+    steps: int = 500_000
+    room: int = 10_000
+    start: int = 10_000
+    every: int = 10
+    follow: int = 500
+    batch: int = 128
+    exploring: float = 0.5
+    greed: float = 0.05
+    discount: float = 0.99
+    lr: float = 2.5e-4
+    tests: int = 10
+    choice: int = 20
+    episodes: int = 100
+
+    @property
+    def cycle(self) -> int:
+        """Updates from one renewal of the target network to the next, that included."""
+        return self.follow // self.every + 1
+
+    @property
+    def updates(self) -> int:
+        """Updates of the whole run."""
+        return (self.steps - self.start) // self.follow * self.cycle
+
+
+NAMES = ("CartPole-v1", "Acrobot-v1")
+QUICK = Settings(steps=4000, start=500, follow=250, tests=2, choice=5, episodes=10)
+
+# -- the networks ----------------------------------------------------------------------
+
+
+class Agent(nn.Module):
+    """The network, and its copy that the targets are computed with."""
+
+    def __init__(self, seen: int, actions: int) -> None:
+        self.online, self.target = (self.network(seen, actions) for _ in range(2))
+        self.target.load_state_dict(self.online.state_dict())
+
+    @staticmethod
+    def network(seen: int, actions: int) -> nn.Sequential:
+        """From what is seen to the worth of each action."""
+        return nn.Sequential(
+            *(nn.Linear(seen, 120), nn.ReLU()),
+            *(nn.Linear(120, 84), nn.ReLU()),
+            nn.Linear(84, actions),
+        )
+
+
+def compiled(
+    agent: Agent, seen: int, actions: int, how: Settings, **engine: Any
+) -> Any:
+    """Acting, learning and renewing the target network, as one program."""
+    adam = optim.Adam(agent.online.parameters(), lr=how.lr)
+
+    def act(seen: cr.Tensor) -> Any:
+        worth = agent.online(seen)
+        return {"action": worth.argmax(1), "worth": worth.amax(1)}
+
+    def learn(rows: cr.Tensor) -> Any:
+        before, after = rows[:, :seen], rows[:, seen : 2 * seen]
+        action, reward, ended = (rows[:, 2 * seen + i] for i in range(3))
+        later = agent.target(after).amax(1).detach()
+        target = reward + how.discount * (1 - ended) * later
+        chosen = nn.functional.one_hot(action.astype("int32"), actions)
+        worth = (agent.online(before) * chosen).sum(1)
+        loss = ((target - worth) ** 2).mean()
+        agent.zero_grad()
+        loss.backward()
+        adam.step()
+        return {"loss": loss, "worth": worth.mean()}
+
+    def follow() -> Any:
+        pairs = zip(agent.target.parameters(), agent.online.parameters())
+        for theirs, mine in pairs:
+            theirs.copy_(mine)
+        return {"renewed": cr.ones(1).sum()}
+
+    functions = {"act": act, "learn": learn, "follow": follow}
+    types = {"seen": f"f32[N,{seen}]", "rows": f"f32[{how.batch},{2 * seen + 3}]"}
+    return compile_program(functions, types, model=agent, optimizers=[adam], **engine)
+
+
+# -- acting and remembering ------------------------------------------------------------
+
+
+class Experience(Source):
+    """Acts in an environment, remembers, and draws batches of memories.
+
+    A memory is a row: what was seen before and after, the action, the reward, and
+    whether the episode ended there. An episode that was cut short did not end.
+    """
+
+    def __init__(self, name: str, actions: int, how: Settings, seed: int) -> None:
+        self.world, self.actions, self.how = Environments(name, seed=seed), actions, how
+        self.dice = np.random.default_rng([seed, 1])
+        self.seen = self.world.seen.shape[1]
+        self.memory = room(how.room, 2 * self.seen + 3)
+        self.program: Any = None
+
+    def bind(self, program: Any) -> None:
+        """Learn whom to ask for actions."""
+        self.program = program
+
+    def take(self, state: RunState, most: int) -> Work | None:
+        """Act a little, then learn from a batch; now and then the target follows."""
+        how = self.how
+        last = (state.updates + 1) % (how.updates // how.tests) == 0
+        if state.updates % how.cycle == how.cycle - 1:
+            return Work({}, entry="follow", last=last)
+        self.act(how.every if state.updates else how.start + how.every)
+        held = min(self.world.steps, how.room)
+        rows = self.memory[self.dice.integers(held, size=how.batch)]
+        return Work({"rows": rows}, last=last)
+
+    def act(self, steps: int) -> None:
+        """Do what is best, or with probability ε anything."""
+        world, seen, room = self.world, self.seen, self.how.room
+        explore = self.dice.random(steps)
+        tries = self.dice.integers(self.actions, size=steps)
+        greed = epsilon(world.steps + np.arange(steps), self.how)
+        blind = (explore < greed).tolist()
+        for i in range(steps):
+            before = world.seen
+            if blind[i]:
+                action = tries[i : i + 1]
+            else:
+                action = self.program.run("act", {"seen": before})["action"]
+            row = self.memory[world.steps % room]
+            moved = world.step(action)
+            row[:seen], row[seen : 2 * seen] = before[0], moved.after[0]
+            row[2 * seen :] = action[0], moved.rewards[0], moved.terminated[0]
+
+    def state(self) -> dict[str, Any]:
+        """The environment, the memory and the dice."""
+        dice = self.dice.bit_generator.state
+        return {"world": self.world.state(), "memory": self.memory, "dice": dice}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from there."""
+        self.world.load_state(state["world"])
+        self.memory, self.dice.bit_generator.state = state["memory"], state["dice"]
+
+
+def epsilon(step: Any, how: Settings) -> Any:
+    """ε at a step: from 1 down a straight line, then level."""
+    slope = (how.greed - 1) / (how.exploring * how.steps)
+    return np.maximum(1 + slope * step, how.greed)
+
+
+def room(rows: int, width: int) -> np.ndarray:
+    """A memory of so many rows, where the machine has room for it.
+
+    Raises:
+        ArgumentError: it has not, with the copies that outlive a kill.
+    """
+    need, have = 4 * 4 * rows * width, 1 << 40
+    if hasattr(os, "sysconf"):
+        have = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if need > have:
+        raise errors.ArgumentError(
+            f"A memory of {rows} steps does not fit this machine.",
+            expected=f"at most {have // (16 * width)} steps of {width} numbers each,"
+            " in float32 and with the copies that a checkpoint takes",
+            got=f"{need / 2**30:.1f} GiB; the machine has {have / 2**30:.1f} GiB",
+            fix="a smaller Settings.room",
+        )
+    return np.zeros((rows, width), np.float32)
+
+
+class Best(Callback):
+    """Tests the agent after each epoch, and remembers the best one there was."""
+
+    def __init__(self, agent: Agent, tests: Environments) -> None:
+        self.agent, self.tests = agent, tests
+        self.scores: list[float] = []
+        self.weights: dict[str, np.ndarray] = {}
+
+    def on_epoch(self, trainer: Any) -> None:
+        """One more test; its episodes begin alike each time."""
+        score = float(self.tests.play(greedy(trainer.program))[0].mean())
+        if score > max(self.scores, default=-np.inf):
+            self.weights = self.agent.online.state_dict()
+        self.scores.append(score)
+
+    def state(self) -> dict[str, Any]:
+        """The scores, and the best weights."""
+        return {"scores": list(self.scores), "weights": dict(self.weights)}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from there."""
+        self.scores, self.weights = state["scores"], state["weights"]
+
+
+def greedy(program: Any) -> Any:
+    """The policy that takes the best action, for many environments at a time."""
+    return lambda seen: program.run("act", {"seen": seen})["action"]
+
+
+# -- the whole -------------------------------------------------------------------------
+
+
+def learn(study: Study, name: str, how: Settings) -> dict[str, Any]:
+    """Train an agent in an environment, test it and show what it does."""
+    seeds = np.random.SeedSequence([study.seed, NAMES.index(name)]).generate_state(4)
+    gymnasium = study.package("gymnasium", "chainrule[rl]")
+    actions = int(gymnasium.make(name).action_space.n)
+    source = Experience(name, actions, how, int(seeds[0]))
+    cr.manual_seed(int(seeds[1]))
+    agent = Agent(source.seen, actions)
+    program = compiled(agent, source.seen, actions, how, **study.how)
+    best = Best(agent, Environments(name, how.choice, seed=int(seeds[2])))
+    loop = Loop(program, "learn", source, observers=[best])
+    loop = study.loop(name, loop, epochs=how.tests)
+
+    episodes = np.array(source.world.episodes)
+    training = float(episodes[-100:, 1].mean())
+    agent.online.load_state_dict(best.weights)
+    frames: list[np.ndarray] = []
+    others = Environments(name, how.episodes, seed=int(seeds[3]))
+    returns, _ = others.play(greedy(program), frames.append)
+    print(f"\n{name}: {source.world.steps} steps, {len(episodes)} episodes,", end=" ")
+    print(f"{loop.state.updates} updates")
+    print(f"   {how.tests} agents on {how.choice} episodes of their own:", end=" ")
+    print(", ".join(f"{score:.0f}" for score in best.scores))
+    print(f"   the best of them on {how.episodes} others: {returns.mean():.1f}", end="")
+    print(f" ± {returns.std():.1f}")
+    print(f"   the last 100 episodes of training, ε = {how.greed}: {training:.1f}")
+    found = calibration(program, frames, float(returns[0]), how)
+    show(study, name, loop, source, episodes, frames)
+    return {
+        "test": float(returns.mean()),
+        "spread": float(returns.std()),
+        "training": training,
+        "scores": best.scores,
+        "episodes": len(episodes),
+        **found,
+    }
+
+
+def calibration(
+    program: Any, frames: list[np.ndarray], total: float, how: Settings
+) -> dict[str, float]:
+    """What the network expects of an episode at its beginning, and what came of it.
+
+    Every step but the goal's is worth 1, or −1: so the return says how many they were.
+    """
+    steps = round(abs(total))
+    came = np.sign(total) * (1 - how.discount**steps) / (1 - how.discount)
+    expected = float(program.run("act", {"seen": frames[0][None]})["worth"][0])
+    print(f"   one episode: Q is {expected:.1f} at its beginning;", end=" ")
+    print(f"what came was {total:g}, discounted {came:.1f}")
+    return {"expected": expected, "came": float(came)}
+
+
+def show(
+    study: Study,
+    name: str,
+    loop: Loop,
+    source: Experience,
+    episodes: np.ndarray,
+    frames: list[np.ndarray],
+) -> None:
+    """The curves, and the first episode of the test as a film."""
+    what = f"{name}: the return of the episodes"
+    study.draw(f"{name}-returns", viz.scenes.returns, episodes, title=what)
+    worth = loop.history.steps_of("learn")["worth"]
+    study.draw(
+        f"{name}-worth",
+        viz.gallery.lines,
+        {"Q(s, a)": worth[:: max(1, len(worth) // 2000)]},
+        title=f"{name}: the mean worth of a batch",
+        across="step of learning, thinned out",
+        up="Q",
+        log=False,
+    )
+    scene = viz.scenes.SCENES[name]
+    shots = frames[:: 25 if study.quick else 1 + len(frames) // 100]
+    study.film(name, scene, shots, title=f"{name}: an episode", seconds=0.05)
+
+
+def run(study: Study) -> dict[str, Any]:
+    """Train and test an agent in both environments.
+
+    Args:
+        study: the seed is that of weights, environments and exploration.
+    """
+    study.package("gymnasium", "chainrule[rl]")
+    how = QUICK if study.quick else Settings()
+    print("ℒ = mean of (r + γ maxₐ′ Q(s′, a′; θ⁻) − Q(s, a; θ))²")
+    return {name: learn(study, name, how) for name in NAMES}
+
+
+if __name__ == "__main__":
+    run(Study("dqn"))

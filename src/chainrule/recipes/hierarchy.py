@@ -1,0 +1,399 @@
+"""Edges, textures, shapes, objects: what the layers of a network learn to see (1.4).
+
+    28×28 → conv 5×5, 8 maps → pool → conv 5×5, 16 maps → pool → conv 3×3, 32 maps → 10
+    a unit sees:       5×5                     14×14                   24×24      28×28
+
+Nobody tells the layers what to find: they are trained on digits and their names alone.
+Four ways to look at what came of it, a layer at a time:
+
+    The kernels of layer 1. A slope, W ≈ a + b·x + c·y, finds edges; a ridge,
+    W ≈ a + d·x² + e·xy + f·y², strokes. The table says how much of each kernel the two
+    explain (of noise 8 % and 12 %).
+
+    Feature maps: where each kernel finds in an image what it looks for.
+
+    Activation maximisation: the input that excites a unit most, by gradient ascent on
+    the pixels, with derivatives of the same network with respect to its input,
+
+        x ← clip(x + η ∂/∂x [z(x)/s − λ/2 Σ x² − μ/2 Σ (x − its neighbours)²], 0, 1)
+
+    s is the standard deviation of z over the test images. λ keeps paper clean where ink
+    is of no use and μ joins neighbours: without them come images that excite and that
+    nobody can read; both are drawn.
+
+    Nearest patches: the pieces of test images that excite a unit most. Which piece a
+    unit sees follows from the sizes: r ← r + (k − 1)·j, j ← j·s for each layer with
+    windows k in steps of s; unit i sees the pixels i·j … i·j + r − 1.
+
+The last table tells how the digits come apart from layer to layer: the share of test
+images whose nearest class mean is that of their own class, and of the best patches of a
+map how many are of one digit.
+
+Source: Zeiler & Fergus 2014, "Visualizing and understanding convolutional networks";
+Erhan, Bengio, Courville & Vincent 2009, "Visualizing higher-layer features of a deep
+network"; Simonyan, Vedaldi & Zisserman 2014.
+
+    chainrule train hierarchy
+    python -m chainrule.recipes.hierarchy
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+import chainrule as cr
+from chainrule import nn, optim, viz
+from chainrule.recipes import Reference, Study
+
+SUMMARY = "edges, textures, shapes: what the layers of a small CNN have learned to see"
+REFERENCES = [
+    Reference("accuracy", at_least=0.985, source="the recipe mnist's own bar"),
+    Reference("gain", at_least=0.1, source="its own bar: pixels to layer 3"),
+]
+#: Of each layer: maps, kernel, and the pooling behind it (0: none).
+LAYERS = ((8, 5, 2), (16, 5, 2), (32, 3, 0))
+NAMES = ("layer 1: edges", "layer 2: textures", "layer 3: shapes", "scores: objects")
+EPOCHS, BATCH_SIZE, LR = 4, 64, 3e-3
+ASCENT, PLAIN = 150, 0.75  # steps; λ = μ = PLAIN / r
+BEST = 9  # patches of a map
+
+
+class Network(nn.Module):
+    """Convolutions without borders, so that every unit sees pixels alone."""
+
+    def __init__(self) -> None:
+        channels = (1, *(maps for maps, _, _ in LAYERS))
+        self.convolutions = nn.ModuleList(
+            nn.Conv2d(channels[i], maps, kernel)
+            for i, (maps, kernel, _) in enumerate(LAYERS)
+        )
+        self.scores = nn.Linear(LAYERS[-1][0] * 4, 10)
+
+    def forward(self, x: cr.Tensor) -> cr.Tensor:
+        """Scores of rows of 784 pixels."""
+        return self.seen(x.reshape(-1, 1, 28, 28), len(LAYERS))
+
+    def seen(self, images: cr.Tensor, layer: int) -> cr.Tensor:
+        """z of a layer, before ReLU, counted from 0; behind the last one the scores."""
+        a = images
+        for i, convolution in enumerate(self.convolutions):
+            z = convolution(a)
+            if i == layer:
+                return z
+            a = self.pooled(z, i)
+        return self.scores(a.flatten(1))
+
+    def pooled(self, z: cr.Tensor, layer: int) -> cr.Tensor:
+        """What a layer hands to the next one."""
+        window = LAYERS[layer][2]
+        return nn.functional.max_pool2d(z.relu(), window) if window else z.relu()
+
+
+def field(layer: int) -> tuple[int, int]:
+    """The side r of what a unit sees, and the step j from one unit to the next."""
+    side, step = 1, 1
+    for i, (_, kernel, window) in enumerate(LAYERS):
+        side += (kernel - 1) * step
+        if i == layer:
+            return side, step
+        side, step = side + max(window - 1, 0) * step, step * max(window, 1)
+    return 28, 28
+
+
+def train(study: Study) -> cr.Trainer:
+    """The network on digits and their names."""
+    rows = 3000 if study.quick else 60000
+    cr.manual_seed(study.seed)
+    trainer = cr.Trainer(
+        Network(),
+        loss=nn.CrossEntropyLoss(),
+        optimizer=optim.AdamW(lr=optim.OneCycleLR(LR), weight_decay=0.1),
+        seed=study.seed,
+        **study.how,
+    )
+    data, epochs = cr.data.mnist()[0].take(rows), 2 if study.quick else EPOCHS
+    how: Any = {"epochs": epochs, "batch_size": BATCH_SIZE, "progress": False}
+    return study.fit("network", trainer, data, **how)
+
+
+# -- layer 1 ---------------------------------------------------------------------------
+
+
+def edges(kernels: np.ndarray) -> list[dict[str, float]]:
+    """How much of each kernel is a slope, how much a ridge, and where the slope rises.
+
+    The direction is counted from the right, upwards positive. Shares are those of the
+    squares about the kernel's mean; slopes and ridges are orthogonal.
+    """
+    side = kernels.shape[-1]
+    down, right = (axis.ravel() - (side - 1) / 2 for axis in np.indices((side, side)))
+    ridges = np.stack([right**2, right * down, down**2], 1)
+    ridges, _ = np.linalg.qr(ridges - ridges.mean(0))
+    slopes = np.stack([right, down], 1) / np.linalg.norm(right)
+    found = []
+    for kernel in kernels.reshape(len(kernels), -1):
+        apart = kernel - kernel.mean()
+        slope, ridge, whole = apart @ slopes, apart @ ridges, apart @ apart
+        found.append(
+            {
+                "degrees": float(np.degrees(np.arctan2(-slope[1], slope[0]))),
+                "edge": float(slope @ slope / whole),
+                "stroke": float(ridge @ ridge / whole),
+            }
+        )
+    return found
+
+
+def show_kernels(study: Study, model: Network) -> list[dict[str, float]]:
+    """Draw the kernels of layer 1 and say which find edges, and which strokes."""
+    kernels = model.state_dict()["convolutions.0.weight"][:, 0]
+    found = edges(kernels)
+    print("Layer 1: how much of each kernel is a slope (edge) or a ridge (stroke).\n")
+    for i, kernel in enumerate(found):
+        edge, stroke = kernel["edge"], kernel["stroke"]
+        word = f"edge, {kernel['degrees']:4.0f}°" if edge > stroke else "stroke"
+        bars = f"{'█' * round(20 * edge):20} {'▒' * round(20 * stroke):20}"
+        print(f"  {i + 1}  {edge:4.0%} {stroke:4.0%}  {bars}  {word}")
+    study.draw(
+        "kernels",
+        viz.gallery.images,
+        kernels,
+        titles=[f"{k['edge']:.0%}, {k['stroke']:.0%}" for k in found],
+        columns=8,
+        signed=True,
+        size=(7.0, 1.3),
+        title="the kernels of layer 1 (red: ink excites, blue: ink inhibits); "
+        "how much of them is a slope and a ridge",
+    )
+    return found
+
+
+# -- where, and what excites -----------------------------------------------------------
+
+
+Look = Callable[[np.ndarray], np.ndarray]
+
+
+def look_at(study: Study, model: Network, layer: int) -> Look:
+    """A compiled function: images (n, 1, h, w) → z of a layer."""
+    look = cr.compile(lambda images: model.seen(images, layer), **study.how)
+    return lambda images: look(cr.tensor(images)).numpy()
+
+
+def excited(look: Look, layer: int, images: np.ndarray) -> dict[str, Any]:
+    """The patches that excite each map most, one an image, and the deviation of z.
+
+    Returns:
+        by map lists of (image, row, column) of pixels and of z; the deviations.
+    """
+    side, step = field(layer)
+    values, places, squares, sums, count = [], [], 0.0, 0.0, 0
+    for part in np.split(images, len(images) // 500):
+        z = look(part).astype(np.float64)
+        z = z.reshape(*z.shape[:2], -1)
+        values.append(z.max(2))
+        places.append(z.argmax(2))
+        sums, squares = sums + z.sum((0, 2)), squares + (z**2).sum((0, 2))
+        count += len(z) * z.shape[2]
+    best, where = np.concatenate(values), np.concatenate(places)
+    width = (28 - side) // step + 1
+    order = np.argsort(-best, axis=0, kind="stable")[:BEST].T
+    patches = [
+        [(i, where[i, c] // width * step, where[i, c] % width * step) for i in chosen]
+        for c, chosen in enumerate(order)
+    ]
+    heights = [best[chosen, c] for c, chosen in enumerate(order)]
+    return {
+        "patches": patches,
+        "heights": heights,
+        "deviation": np.sqrt(squares / count - (sums / count) ** 2),
+    }
+
+
+def climber(study: Study, model: Network, layer: int, scale: Any) -> Any:
+    """A compiled function (x, λ, μ) → x, a step up the gradient of z/s of each map.
+
+    An input of the size that one unit sees gives one unit of each map. Input c is moved
+    up the gradient of map c.
+    """
+    inverse = np.diag(1 / np.asarray(scale)).astype(np.float32)
+
+    def worth(x: cr.Tensor, small: cr.Tensor, smooth: cr.Tensor) -> cr.Tensor:
+        z = model.seen(x, layer).flatten(1)
+        down, right = x[:, :, 1:] - x[:, :, :-1], x[..., 1:] - x[..., :-1]
+        rough = (down * down).sum() + (right * right).sum()
+        return (z * inverse).sum() - small / 2 * (x * x).sum() - smooth / 2 * rough
+
+    def climb(x: cr.Tensor, small: cr.Tensor, smooth: cr.Tensor) -> cr.Tensor:
+        rate = 1 / (small + 8 * smooth + 1)  # what is subtracted bends less than that
+        return (x + rate * cr.grad(worth)(x, small, smooth)).clip(0, 1)
+
+    return cr.compile(climb, **study.how)
+
+
+def maximised(climb: Any, layer: int, maps: int, steps: int) -> dict[str, np.ndarray]:
+    """The inputs (maps, r, r) that excite most, with λ and μ and without."""
+    side, made = field(layer)[0], {}
+    for name, plain in (("readable", PLAIN / side), ("bare", 0.0)):
+        x, plain = cr.full((maps, 1, side, side), 0.1), cr.tensor(plain)
+        for _ in range(steps):
+            x = climb(x, plain, plain)
+        made[name] = x.numpy()[:, 0]
+    return made
+
+
+def show_layer(
+    study: Study, model: Network, layer: int, look: Look, test: cr.data.Dataset
+) -> dict[str, Any]:
+    """What excites the maps of a layer: made by ascent, and found in test images."""
+    images = test.x[:].reshape(-1, 1, 28, 28)
+    side, number = field(layer)[0], layer + 1
+    found = study.keep(f"excited-{number}", excited, look, layer, images)
+    maps = len(found["patches"])
+    climb = climber(study, model, layer, found["deviation"])
+    how = (climb, layer, maps, 40 if study.quick else ASCENT)
+    made = study.keep(f"maximised-{number}", maximised, *how)
+    made = {name: np.array(x, np.float32) for name, x in made.items()}
+    patches = [
+        [images[i, 0, top : top + side, left : left + side] for i, top, left in places]
+        for places in found["patches"]
+    ]
+    shown = [[made["bare"][c], made["readable"][c], *patches[c]] for c in range(maps)]
+    study.draw(
+        f"layer-{number}",
+        draw_parts,
+        [shown[:8], shown[8:16]] if maps > 10 else [shown],
+        title=f"{NAMES[layer]}: ascent without and with λ, μ; then the nearest patches",
+        size=(7.4, 2.7) if maps > 10 else (4.2, 0.38 * maps),
+    )
+    z = look(made["readable"][:, None])
+    z = np.diagonal(z.reshape(maps, maps))
+    best = np.array([heights[0] for heights in found["heights"]])
+    purity = [
+        np.bincount(test.y[[i for i, _, _ in places]]).max() / len(places)
+        for places in found["patches"]
+    ]
+    return {
+        "sees": side,
+        "beyond": float((z > best).mean()),
+        "purity": float(np.mean(purity)),
+        "heights": best.tolist(),
+    }
+
+
+def mosaic(rows: list[list[np.ndarray]]) -> np.ndarray:
+    """Images of one size in rows, with gaps between them."""
+    side = rows[0][0].shape[0]
+    gap, step = 1 + side // 10, side + 1 + side // 10
+    made = np.full((len(rows) * step - gap, len(rows[0]) * step - gap), np.nan)
+    for i, row in enumerate(rows):
+        for k, image in enumerate(row):
+            place = slice(i * step, i * step + side), slice(k * step, k * step + side)
+            made[place] = image
+    return made
+
+
+def draw_parts(figure: Any, parts: list[Any], colours: str = "gray") -> None:
+    """Mosaics beside each other; the first one is grey."""
+    shares = [len(part[0]) for part in parts]
+    places = figure.subplots(1, len(parts), squeeze=False, width_ratios=shares)[0]
+    for axes, part in zip(places, parts):
+        grey = "gray" if part is parts[0] else colours
+        axes.imshow(mosaic(part), cmap=grey, vmin=0, vmax=1, interpolation="nearest")
+        axes.set(xticks=[], yticks=[], facecolor="#7fa6c9", anchor="W")
+        axes.grid(visible=False)
+
+
+# -- feature maps ----------------------------------------------------------------------
+
+
+def show_maps(study: Study, looks: list[Look], test: cr.data.Dataset) -> None:
+    """Where three digits excite each map, a picture for each layer."""
+    chosen = [int(np.flatnonzero(test.y == digit)[0]) for digit in (4, 7, 8)]
+    images = test.x[:][chosen].reshape(-1, 1, 28, 28)
+    for layer, (count, _, _) in enumerate(LAYERS):
+        a = np.maximum(looks[layer](images), 0)
+        a = a / a.max((0, 2, 3), keepdims=True).clip(1e-9)
+        study.draw(
+            f"maps-{layer + 1}",
+            draw_parts,
+            [[[image[0]] for image in images], [list(maps[:16]) for maps in a]],
+            colours="magma",
+            title=f"feature maps of {NAMES[layer]} ({min(count, 16)} of {count})",
+            size=(7.4, 1.9 if count == 8 else 1.3),
+        )
+
+
+# -- how classes come apart ------------------------------------------------------------
+
+
+def apart(
+    study: Study, model: Network, train: cr.data.Dataset, test: cr.data.Dataset
+) -> list[float]:
+    """The share of test images nearest to their own class's mean: pixels, layers 1 ….
+
+    The means are those of training images.
+    """
+
+    def features(images: cr.Tensor) -> tuple[cr.Tensor, ...]:
+        made, a = [images.flatten(1)], images
+        for i, convolution in enumerate(model.convolutions):
+            a = model.pooled(convolution(a), i)
+            made.append(a.flatten(1))
+        return (*made, model.scores(made[-1]))
+
+    look, levels = cr.compile(features, **study.how), len(LAYERS) + 2
+
+    def each(data: cr.data.Dataset) -> list[np.ndarray]:
+        parts = np.split(data.x[:].reshape(-1, 1, 28, 28), len(data) // 500)
+        made = [look(cr.tensor(part)) for part in parts]
+        return [np.concatenate([m[k].numpy() for m in made]) for k in range(levels)]
+
+    shares = []
+    for known, new in zip(each(train), each(test)):
+        means = np.stack([known[train.y == digit].mean(0) for digit in range(10)])
+        nearest = (new @ means.T - (means**2).sum(1) / 2).argmax(1)
+        shares.append(float((nearest == test.y).mean()))
+    return shares
+
+
+def run(study: Study) -> dict[str, Any]:
+    """Train, and look inside.
+
+    Args:
+        study: the seed is that of the initial weights and of the order of samples.
+    """
+    count = 1000 if study.quick else 10000
+    known, test = (part.take(count) for part in cr.data.mnist())
+    trainer = train(study)
+    model: Any = trainer.model
+    accuracy = trainer.evaluate(test)["accuracy"]
+    print(f"The network reads {accuracy:.2%} of the test digits.\n")
+    kernels = show_kernels(study, model)
+    looks = [look_at(study, model, i) for i in range(len(NAMES))]
+    show_maps(study, looks, test)
+    layers = [show_layer(study, model, i, look, test) for i, look in enumerate(looks)]
+    shares = study.keep("apart", apart, study, model, known, test)
+    print("\nHow the digits come apart:\n")
+    print("                     a unit sees   nearest mean   patches of one digit")
+    print(f"  {'pixels':17}      1 × 1       {shares[0]:8.1%}")
+    for name, share, layer in zip(NAMES, shares[1:], layers):
+        sees = f"{layer['sees']} × {layer['sees']}"
+        print(f"  {name:17}{sees:>12}       {share:8.1%}   {layer['purity']:13.0%}")
+    study.draw(
+        "apart",
+        viz.gallery.bars,
+        dict(zip(("pixels", *NAMES), shares)),
+        across="test digits nearest to their own class's mean",
+        title="the digits come apart from layer to layer",
+        size=(7.0, 2.4),
+    )
+    told = {"accuracy": accuracy, "gain": shares[3] - shares[0], "apart": shares}
+    return told | {"kernels": kernels, "layers": layers}
+
+
+if __name__ == "__main__":
+    run(Study("hierarchy"))

@@ -1,0 +1,116 @@
+"""LeNet-5: convolutions learn to read handwritten digits (1.4, 3.2.3).
+
+    28×28 → 6 maps 28×28 → 6 of 14×14 → 16 maps 10×10 → 16 of 5×5 → 120 → 84 → 10
+           5×5 kernels    pooling 2×2    5×5 kernels    pooling 2×2
+
+A convolution is a layer whose neurons see a small window of the image each and share
+their weights (the kernel) with the neurons of all other windows:
+
+    z[o, i, j] = bₒ + Σ_c Σ_k Σ_l W[o, c, k, l] · a[c, i + k, j + l]
+
+so a stroke is found wherever it stands. Of 61,706 weights and biases the convolutions
+have 2,572; 48,120 are in the layer behind them. The fully connected network of the
+recipe ``mnist`` has 109,386 and makes twice as many mistakes.
+
+What to look at: the sizes above, in ``cr.summary(network())``; the accuracy on the test
+set after each epoch, which decides nothing; what it confuses, in the report.
+
+Units are ReLU and pooling takes the largest, where the paper of 1998 has tanh, means
+with a factor for each map, and distances in the last layer. The settings are those of
+``mnist`` with larger batches and more epochs, tried on 10,000 images split off the
+training set (99.2 % of them read). The paper reports 0.95 % errors on the test set
+without distorted images.
+
+Source: LeCun, Bottou, Bengio & Haffner 1998, "Gradient-based learning applied to
+document recognition".
+
+    chainrule train lenet
+    python -m chainrule.recipes.lenet        # the same without the command line
+"""
+
+from __future__ import annotations
+
+import chainrule as cr
+from chainrule import nn, optim
+from chainrule.recipes import Reference
+
+SUMMARY = "handwritten digits: LeNet-5, convolutions of 6 and 16 maps, 120-84-10"
+EPOCHS = 15
+BATCH_SIZE = 64
+LR = 3e-3  # the peak
+BETAS = (0.9, 0.99)
+WEIGHT_DECAY = 0.1
+#: What makes seconds of it.
+QUICK = {"epochs": 2, "limit": 6000}
+REFERENCES = [
+    Reference("test_accuracy", at_least=0.9905, source="LeCun et al. 1998, LeNet-5")
+]
+
+
+def data(limit: int | None = None) -> tuple[cr.data.Dataset, cr.data.Dataset]:
+    """60,000 images to learn from and 10,000 to test with, or the first ``limit``."""
+    train, test = cr.data.mnist()
+    if limit is not None:
+        train, test = (part.take(min(limit, len(part))) for part in (train, test))
+    return train, test
+
+
+def network(seed: int = 0) -> nn.Module:
+    """The network with initial weights drawn from ``seed``; it takes rows of pixels."""
+    cr.manual_seed(seed)
+    return nn.Sequential(
+        nn.Unflatten(1, (1, 28, 28)),
+        nn.Conv2d(1, 6, 5, padding=2),  # the paper's images have this border already
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(6, 16, 5),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(400, 120),
+        nn.ReLU(),
+        nn.Linear(120, 84),
+        nn.ReLU(),
+        nn.Linear(84, 10),
+    )
+
+
+def trainer(
+    model: nn.Module,
+    *,
+    lr: float = LR,
+    seed: int = 0,
+    engine: str = "auto",
+    threads: int | None = None,
+) -> cr.Trainer:
+    """What trains it; ``seed`` also orders the samples."""
+    schedule = optim.OneCycleLR(lr)
+    return cr.Trainer(
+        model,
+        loss=nn.CrossEntropyLoss(),
+        optimizer=optim.AdamW(lr=schedule, betas=BETAS, weight_decay=WEIGHT_DECAY),
+        engine=engine,
+        seed=seed,
+        threads=threads,
+    )
+
+
+def main() -> None:
+    """Train, test, and look at one digit."""
+    train, test = data()
+    run = trainer(network())
+    run.fit(
+        train,
+        epochs=EPOCHS,
+        batch_size=BATCH_SIZE,
+        validation=test,
+        validation_name="test",
+    )
+    print(run.history)
+    print(run.evaluate(test))
+    scores = run.predict(test.x[:1])
+    print(f"The first test image is a {test.y[0]}; read as a {scores.argmax()}.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,399 @@
+"""Translation: dates and numbers, English and Chinese, by attention (1.6).
+
+One network reads, another writes, a token at a time, and looks back at what was read:
+
+    Attention = softmax(Q Kᵀ/√d) V     Q from what is written, K, V from what was read
+
+`March 5, 1987`, `一九八七年三月五日`, `民國七十六年三月五日` all become 1987-03-05;
+`three hundred and five` and `三百零五` become 305, and 305 becomes these. The recipe
+makes all of it by rule, so that every mistake is the network's. A tenth of the days and
+of the numbers is never trained on, in any form. What to look at:
+
+    1   Each form with an example.
+    2   What it makes of three unseen sources while it learns: first the form of the
+        answer, then the parts that are copied, last what has to be calculated.
+    3   How many unseen ones are exactly right, form by form.
+    4   Which tokens it looked at for each that it wrote. Where the order changes, from
+        month first to year first, attention-date.png shows it.
+
+Vaswani et al. 2017, "Attention is all you need"; for attention between a reader and a
+writer Bahdanau, Cho & Bengio 2015.
+
+    chainrule train translate
+    python -m chainrule.recipes.translate
+"""
+
+from __future__ import annotations
+
+import datetime
+import math
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+import chainrule as cr
+from chainrule import nn, optim
+from chainrule.recipes import Reference, Study
+from chainrule.training import Callback, Loop, Source, Work, compile_program
+from chainrule.viz import gallery
+
+SUMMARY = "dates and numbers in English and Chinese by attention (Vaswani 2017)"
+WIDTH, HEADS, LAYERS, BATCH, STEPS, EVERY, LR = 64, 4, 2, 64, 3000, 300, 3e-3
+READ, WRITTEN = 18, 12  # tokens at most, with the ends
+PAD, START, END = 0, 1, 2
+SOURCE = "every form is a rule without exceptions"
+REFERENCES = [Reference("exact", at_least=0.99, source=SOURCE)]
+
+# -- the language ----------------------------------------------------------------------
+
+MONTHS, DAYS, ONES, TENS, OTHER = map(str.split, """
+January February March April May June July August September October November December
+Monday Tuesday Wednesday Thursday Friday Saturday Sunday
+zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen\
+ fifteen sixteen seventeen eighteen nineteen
+twenty thirty forty fifty sixty seventy eighty ninety
+hundred thousand and the of st nd rd th English Chinese
+""".strip().splitlines())  # fmt: skip
+HAN = "零一二三四五六七八九"
+
+
+def english(n: int) -> str:
+    """A number below 10,000 in words: ``three hundred and five``."""
+    if n < 20:
+        return ONES[n]
+    if n < 100:
+        return TENS[n // 10 - 2] + ("-" + ONES[n % 10] if n % 10 else "")
+    size, name = (1000, "thousand") if n >= 1000 else (100, "hundred")
+    rest = n % size
+    link = " and " if 0 < rest < 100 else " "
+    more = link + english(rest) if rest else ""
+    return f"{english(n // size)} {name}{more}"
+
+
+def chinese(n: int) -> str:
+    """A number below 10,000 in Chinese: ``三百零五``."""
+    if n < 10:
+        return HAN[n]
+    said, gap = "", False
+    for size, name in ((1000, "千"), (100, "百"), (10, "十"), (1, "")):
+        digit = n // size % 10
+        if digit:
+            said += ("零" if gap else "") + HAN[digit] + name
+        gap = bool(said) and not digit
+    return said[1:] if said.startswith("一十") else said
+
+
+def ordinal(n: int) -> str:
+    """``1st``, ``2nd``, ``3rd``, ``11th``."""
+    return f"{n}{'th' if 3 < n < 21 else {1: 'st', 2: 'nd', 3: 'rd'}.get(n % 10, 'th')}"
+
+
+def in_year(d: datetime.date) -> str:
+    """``年三月五日``."""
+    return f"年{chinese(d.month)}月{chinese(d.day)}日"
+
+
+Day = datetime.date
+FORMS: dict[str, Callable[[Day], str]] = {
+    "month first": lambda d: f"{MONTHS[d.month - 1]} {d.day}, {d.year}",
+    "shortened": lambda d: f"{MONTHS[d.month - 1][:3]}. {d.day} {d.year}",
+    "ordinal": lambda d: f"the {ordinal(d.day)} of {MONTHS[d.month - 1]} {d.year}",
+    "weekday": lambda d: f"{DAYS[d.weekday()]}, {d.day} {MONTHS[d.month - 1]} {d.year}",
+    "American": lambda d: f"{d.month}/{d.day}/{d.year}",
+    "German": lambda d: f"{d.day}.{d.month}.{d.year}",
+    "西元": lambda d: f"{d.year}年{d.month}月{d.day}日",
+    "漢字": lambda d: "".join(HAN[int(c)] for c in str(d.year)) + in_year(d),
+    "民國": lambda d: "民國" + chinese(d.year - 1911) + in_year(d),
+}
+NUMBERS: dict[str, Callable[[int], tuple[str, str]]] = {
+    "English to digits": lambda n: (english(n), str(n)),
+    "Chinese to digits": lambda n: (chinese(n), str(n)),
+    "digits to English": lambda n: (f"English: {n}", english(n)),
+    "digits to Chinese": lambda n: (f"Chinese: {n}", chinese(n)),
+}
+ALL = (*FORMS, *NUMBERS)
+FIRST, LAST = Day(1912, 1, 1).toordinal(), Day(2099, 12, 31).toordinal()
+
+
+def pair(form: str, which: int) -> tuple[str, str]:
+    """A source and its translation: of a day, or of a number."""
+    if form in NUMBERS:
+        return NUMBERS[form](which)
+    return FORMS[form](day := Day.fromordinal(which)), day.isoformat()
+
+
+def tokens(text: str) -> list[str]:
+    """Words, and all other characters but spaces one by one."""
+    return re.findall(r"[A-Za-z]+|[^\sA-Za-z]", text)
+
+
+WORDS = [*MONTHS, *(m[:3] for m in MONTHS), *DAYS, *ONES, *TENS, *OTHER]
+WORDS = sorted({*WORDS, *HAN, *"0123456789,.:/-年月日民國十百千"})
+WORDS = ["·", "<", ">", *WORDS]  # the first three fill, begin and end
+NUMBER_OF = {word: i for i, word in enumerate(WORDS)}
+
+
+def encode(texts: Sequence[str], room: int, start: bool = False) -> np.ndarray:
+    """Texts as numbers, each with its end, filled up to ``room``."""
+    rows = np.full((len(texts), room), PAD, np.int32)
+    for row, text in zip(rows, texts):
+        told = [START] * start + [NUMBER_OF[t] for t in tokens(text)] + [END]
+        row[: len(told)] = told
+    return rows
+
+
+def decode(row: Sequence[int]) -> str:
+    """What stands before the end; spaces stand between words alone."""
+    ended = [*row, END].index(END)
+    text = " ".join(WORDS[i] for i in row[:ended] if i > END)
+    return re.sub(r"(?<![a-z]) | (?![a-z])", "", text)
+
+
+def split() -> dict[bool, dict[str, np.ndarray]]:
+    """Days and numbers; ``[True]`` has the tenth that is never trained on."""
+    dice, found = np.random.default_rng(0), {True: {}, False: {}}
+    for name, whole in (("days", range(FIRST, LAST + 1)), ("numbers", range(10_000))):
+        mixed = dice.permutation(whole)
+        found[True][name], found[False][name] = np.split(mixed, [len(mixed) // 10])
+    return found
+
+
+def kind(form: str) -> str:
+    """What a form is of."""
+    return "numbers" if form in NUMBERS else "days"
+
+
+def draw(part: Any, forms: Sequence[str], dice: np.random.Generator) -> list[Any]:
+    """A pair of each of these forms."""
+    return [pair(form, int(dice.choice(part[kind(form)]))) for form in forms]
+
+
+# -- the network -----------------------------------------------------------------------
+
+
+class Writer(nn.Module):
+    """A block that looks at what is written so far, then at what was read."""
+
+    def __init__(self) -> None:
+        self.norm1, self.norm2, self.norm3 = (nn.LayerNorm(WIDTH) for _ in range(3))
+        self.own = nn.MultiheadAttention(WIDTH, HEADS, batch_first=True)
+        self.other = nn.MultiheadAttention(WIDTH, HEADS, batch_first=True)
+        self.up = nn.Linear(WIDTH, 4 * WIDTH)
+        self.down = nn.Linear(4 * WIDTH, WIDTH)
+
+    def forward(self, x: cr.Tensor, read: cr.Tensor, filler: cr.Tensor) -> Any:
+        """The sequence, and where it looked in what was read, (N, T, S)."""
+        z = self.norm1(x)
+        x = x + self.own(z, z, z, need_weights=False, is_causal=True)[0]
+        y, looks = self.other(self.norm2(x), read, read, filler)
+        x = x + y
+        return x + self.down(nn.functional.gelu(self.up(self.norm3(x)))), looks
+
+
+class Translator(nn.Module):
+    """Reads (N, S), and scores what comes next at each place of what is written."""
+
+    def __init__(self) -> None:
+        self.words = nn.Embedding(len(WORDS), WIDTH)
+        self.places = nn.Embedding(READ + WRITTEN, WIDTH)
+        for table in (self.words, self.places):
+            nn.init.normal_(table.weight, std=0.1)
+        sizes = (WIDTH, HEADS, 4 * WIDTH, 0.0, "gelu")
+        self.readers = nn.ModuleList(
+            nn.TransformerEncoderLayer(*sizes, batch_first=True, norm_first=True)
+            for _ in range(LAYERS)
+        )
+        self.read_norm, self.norm = nn.LayerNorm(WIDTH), nn.LayerNorm(WIDTH)
+        self.writers = nn.ModuleList(Writer() for _ in range(LAYERS))
+        self.scores = nn.Linear(WIDTH, len(WORDS))
+
+    def read(self, source: cr.Tensor) -> cr.Tensor:
+        """(N, S, WIDTH): each token with what the others mean for it."""
+        x = self.words(source) + self.places(cr.arange(READ))
+        for block in self.readers:
+            x = block(x, src_key_padding_mask=source == PAD)
+        return self.read_norm(x)
+
+    def write(self, written: cr.Tensor, read: cr.Tensor, source: cr.Tensor) -> Any:
+        """Scores (N, T, words), and where the last block looked, (N, T, S)."""
+        places = self.places(cr.arange(READ, READ + written.shape[1]))
+        x, looks = self.words(written) + places, None
+        for block in self.writers:
+            x, looks = block(x, read, source == PAD)
+        return self.scores(self.norm(x)), looks
+
+    def translate(self, source: cr.Tensor) -> Any:
+        """The most likely token at each step, all steps in one compiled loop."""
+        read, steps = self.read(source), cr.arange(WRITTEN)
+
+        def step(written: cr.Tensor, i: cr.Tensor) -> Any:
+            scores, _ = self.write(written, read, source)
+            best = (scores.argmax(2) * (steps == i)).sum(1)
+            return cr.where(steps == i + 1, best[:, None], written), best
+
+        first = cr.where(
+            steps == 0, START, cr.zeros_like(source[:, :WRITTEN].astype("int64"))
+        )
+        written, said = cr.scan(step, first, steps)
+        return {"said": said.T, "looks": self.write(written, read, source)[1]}
+
+
+def compiled(study: Study, model: Translator, steps: int) -> Any:
+    """One program: to train, and to translate."""
+    rate = optim.OneCycleLR(LR, total_steps=steps, pct_start=0.1)
+    how: dict[str, Any] = {"betas": (0.9, 0.98), "weight_decay": 0.01, "clip_norm": 1.0}
+    adam = optim.AdamW(model.parameters(), lr=rate, **how)
+
+    def train(source: cr.Tensor, target: cr.Tensor) -> Any:
+        scores, _ = model.write(target[:, :-1], model.read(source), source)
+        scores, wanted = scores.flatten(0, 1), target[:, 1:].flatten()
+        loss = nn.functional.cross_entropy(scores, wanted, ignore_index=PAD)
+        model.zero_grad()
+        loss.backward()
+        adam.step()
+        return {"loss": loss}
+
+    def translate(text: cr.Tensor) -> Any:
+        with cr.no_grad():
+            return model.translate(text)
+
+    entries = {"train": train, "translate": translate}
+    pairs = {"source": f"i32[{BATCH},{READ}]", "target": f"i32[{BATCH},{WRITTEN}]"}
+    how = {"model": model, "optimizers": [adam], "each": pairs, **study.how}
+    return compile_program(entries, {**pairs, "text": f"i32[N,{READ}]"}, **how)
+
+
+# -- training --------------------------------------------------------------------------
+
+
+class Pairs(Source):
+    """Fresh pairs for each step, of all forms, of days and numbers that may be seen."""
+
+    def __init__(self, part: Any, every: int, seed: int) -> None:
+        self.part, self.every, self.seed = part, every, seed
+
+    def batch(self, update: int) -> tuple[np.ndarray, np.ndarray]:
+        """Sources and targets of a step."""
+        dice = np.random.default_rng([self.seed, update])
+        forms = [ALL[i] for i in dice.integers(0, len(ALL), BATCH)]
+        sources, targets = zip(*draw(self.part, forms, dice))
+        return encode(sources, READ), encode(targets, WRITTEN, start=True)
+
+    def take(self, state: Any, most: int) -> Work | None:
+        """An epoch is what lies between two looks at it."""
+        if not (count := min(most, self.every - state.step)):
+            return None
+        made = [self.batch(state.updates + i) for i in range(count)]
+        source, target = (np.stack(column) for column in zip(*made))
+        return Work({"source": source, "target": target}, count)
+
+
+def translated(program: Any, sources: Sequence[str]) -> tuple[list[str], np.ndarray]:
+    """The translations, and where the network looked."""
+    made = program.run("translate", {"text": encode(sources, READ)})
+    return [decode(row) for row in made["said"]], made["looks"]
+
+
+class Diary(Callback):
+    """Translates some sources after each epoch; its notes travel with checkpoints."""
+
+    def __init__(self, program: Any, sources: Sequence[str]) -> None:
+        self.program, self.sources = program, sources
+        self.notes: list[dict[str, Any]] = []
+        self.said = 0
+
+    def on_epoch(self, trainer: Any) -> None:
+        """Note the translations."""
+        step, loss = trainer.state.updates, trainer.history.epochs[-1]["train_loss"]
+        made, _ = translated(self.program, self.sources)
+        self.notes.append({"step": step, "loss": loss, "made": made})
+        self.say()
+
+    def say(self) -> None:
+        """Print what is noted and was not printed."""
+        for note in self.notes[self.said :]:
+            made = "   ".join(note["made"])
+            print(f"   {note['step']:5}  {note['loss']:6.4f}  {made:.68}")
+        self.said = len(self.notes)
+
+    def state(self) -> dict[str, Any]:
+        """What a resumed run needs."""
+        return {"notes": list(self.notes)}
+
+    def load_state(self, state: Any) -> None:
+        """Take over the notes."""
+        self.notes = list(state.get("notes", []))
+
+
+def score(program: Any, part: Any, each: int, seed: int) -> dict[str, Any]:
+    """The share of unseen sources that are exactly right, by form; some mistakes."""
+    right, wrong = {}, []
+    for i, form in enumerate(ALL):
+        mixed = np.random.default_rng([seed, 1, i]).permutation(part[kind(form)])
+        pairs = [pair(form, int(which)) for which in mixed[:each]]
+        made, _ = translated(program, [source for source, _ in pairs])
+        bad = [(*p, m) for p, m in zip(pairs, made) if m != p[1]]
+        right[form] = 1 - len(bad) / each
+        wrong += bad[:2]
+    return {"right": right, "wrong": wrong}
+
+
+def show_attention(looks: np.ndarray, source: str, made: str) -> None:
+    """The three tokens that were looked at most, for each that was written."""
+    print(f"\n4  {source}: where it looked most while it wrote\n   {made}\n")
+    read = [*tokens(source), "end"]
+    for token, row in zip(tokens(made), looks):
+        most = np.argsort(-row[: len(read)])[:3]
+        print(f"   {token}  ←  " + "   ".join(f"{read[i]} {row[i]:.2f}" for i in most))
+
+
+def run(study: Study) -> dict[str, Any]:
+    """Show the forms, train, score, and look at its attention.
+
+    Args:
+        study: the seed is that of weights and of what is drawn, not of the split.
+    """
+    steps, every, each = (60, 20, 20) if study.quick else (STEPS, EVERY, 500)
+    dice, parts = np.random.default_rng(5), split()
+    print("1  What is translated; a tenth of days and numbers is never trained on\n")
+    for form in ALL:
+        source, target = pair(form, 305 if form in NUMBERS else 725435)
+        print(f"   {form:18}  {source}  →  {target}")
+
+    cr.manual_seed(study.seed)
+    model = Translator()
+    size = sum(math.prod(p.shape) for p in model.parameters())
+    print(f"\n2  {LAYERS} blocks read, {LAYERS} write, width {WIDTH},", end=" ")
+    print(f"{HEADS} heads, {size:,} parameters\n\n    step    loss  what it makes of")
+    shown = ("month first", "民國", "digits to English")
+    sources = [source for source, _ in draw(parts[True], shown, dice)]
+    print(f"                  {'   '.join(sources)}\n")
+    program = compiled(study, model, steps)
+    diary = Diary(program, sources)
+    pairs = Pairs(parts[False], every, study.seed)
+    loop = Loop(program, "train", pairs, observers=[diary])
+    loop = study.loop("training", loop, epochs=steps // every)
+    diary.say()
+
+    told = study.keep("score", score, program, parts[True], each, study.seed)
+    exact = float(np.mean(list(told["right"].values())))
+    print(f"\n3  Exactly right, of {each} unseen ones of each form\n")
+    for form, share in told["right"].items():
+        print(f"   {form:18} {share:7.2%}")
+    print(f"   {'all':18} {exact:7.2%}")
+    for source, target, made in told["wrong"][:6]:
+        print(f"   a mistake: {source}  →  {made}, which should be {target}")
+    made, looks = translated(program, sources)
+    for i, name in ((0, "date"), (2, "number")):
+        read, said = [*tokens(sources[i]), "end"], [*tokens(made[i]), "end"]
+        how = {"rows": said, "columns": read, "across": "read", "up": "written"}
+        seen, title = looks[i, : len(said), : len(read)], f"{sources[i]} → {made[i]}"
+        study.draw(f"attention-{name}", gallery.heat, seen, title=title, **how)
+    show_attention(looks[1], sources[1], made[1])
+    return {"seed": study.seed, "exact": exact, "notes": diary.notes, **told}
+
+
+if __name__ == "__main__":
+    run(Study("translate"))

@@ -1,0 +1,139 @@
+"""clustering: names, P and Q beside their definitions; the whole."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import itertools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule import nn, recipes
+from chainrule.recipes import Study, clustering
+
+pytest.importorskip("sklearn")
+
+
+def performed(out: Path | None, engine: str = "numpy") -> dict[str, Any]:
+    study = Study("clustering", engine=engine, quick=True, out=out)
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        told = recipes.perform(study, again=True)
+    return {"result": told["result"], "text": said.getvalue()}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    out = tmp_path_factory.mktemp("clustering") / "run"
+    return performed(out) | {"out": out}
+
+
+def test_the_best_names_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four clusters: all 24 ways of naming them are tried."""
+    monkeypatch.setattr(clustering, "CLUSTERS", 4)
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        clusters, labels = rng.integers(0, 4, (2, 40))
+        best = max(
+            float(np.mean(np.array(names)[clusters] == labels))
+            for names in itertools.permutations(range(4))
+        )
+        found, names = clustering.matched(clusters, labels)
+        assert found == pytest.approx(best)
+        assert np.mean(names[clusters] == labels) == pytest.approx(best)
+
+
+def test_q_and_p_by_their_formulas() -> None:
+    cr.manual_seed(0)
+    encoder = nn.Sequential(nn.Linear(784, 3))
+    codes = np.random.default_rng(1).standard_normal((50, 3))
+    scale = nn.Standardize.of(codes)
+    centres = np.random.default_rng(2).standard_normal((4, 3))
+    model = clustering.Clusters(encoder, scale, centres).eval()
+    x = np.random.default_rng(3).random((6, 784)).astype(np.float32)
+    z = encoder(cr.tensor(x)).numpy().astype(float)
+    z = (z - codes.mean(0)) / codes.std(0)
+    q = 1 / (1 + ((z[:, None] - centres) ** 2).sum(2))
+    q /= q.sum(1, keepdims=True)
+    np.testing.assert_allclose(clustering.outputs(model, x), q, rtol=1e-4)
+    p = clustering.sharpened(q)
+    for i in range(6):
+        each = [q[i, j] ** 2 / sum(q[:, j]) for j in range(4)]
+        np.testing.assert_allclose(p[i], np.array(each) / sum(each), rtol=1e-12)
+    assert (p.max(1) > q.max(1) - 0.05).all()  # sharper, as a rule
+
+
+def test_images_are_shaken_in_training_alone() -> None:
+    cr.manual_seed(0)
+    x = cr.tensor(cr.data.mnist()[0].x[:5].reshape(5, 784))
+    shaken = clustering.shaken()
+    changed = shaken(x).numpy()
+    assert changed.shape == (5, 784)
+    assert (changed != x.numpy()).any(1).all()
+    assert (shaken.eval()(x).numpy() == x.numpy()).all()
+
+
+def flat(result: Any) -> list[float]:
+    """All numbers of nested results."""
+    if isinstance(result, dict | list):
+        parts = result.values() if isinstance(result, dict) else result
+        return [number for part in parts for number in flat(part)]
+    return [float(result)]
+
+
+def test_labels_change_no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counting aside, nothing is computed from them: they are turned round."""
+    mnist = cr.data.mnist
+
+    def turned(**how: Any) -> Any:
+        return tuple(
+            cr.data.Dataset(part.x, (part.y + 3) % 10, classes=10) for part in mnist()
+        )
+
+    monkeypatch.setattr(clustering, "EPOCHS", 1)
+    first = flat(performed(None)["result"])
+    monkeypatch.setattr(cr.data, "mnist", turned)
+    # Names are matched, so all is the same; mutual information sums in another order.
+    assert flat(performed(None)["result"]) == pytest.approx(first, abs=1e-12)
+
+
+def test_the_whole(whole: dict[str, Any]) -> None:
+    result = whole["result"]
+    assert result["images"] == 1500
+    for what in ("pixels", "codes"):
+        for method in ("k-means", "mixture"):
+            found = result[what][method]
+            assert 0.2 < found["accuracy"] < 1
+            assert 0.1 < found["nmi"] < 1
+            assert f"{what}, {method}" in whole["text"]
+    assert result["refined"]["accuracy"] == result["refined"]["rounds"][-1]
+    for name in ("centres", "map-first", "map-refined"):
+        assert (whole["out"] / f"{name}.png").stat().st_size > 5000
+    assert max(map(len, whole["text"].splitlines())) <= 88
+
+
+@pytest.mark.parametrize("stop", ["autoencoder", "codes", "refined-1"])
+def test_it_goes_on_where_it_was_cut_short(
+    whole: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: str
+) -> None:
+    place, cut = Study._place, []
+
+    def cut_short(study: Study, name: str) -> Any:
+        if name == stop and not cut:
+            cut.append(name)
+            raise KeyboardInterrupt
+        return place(study, name)
+
+    monkeypatch.setattr(Study, "_place", cut_short)
+    with pytest.raises(KeyboardInterrupt):
+        performed(tmp_path / "r")
+    assert performed(tmp_path / "r")["result"] == whole["result"]
+
+
+@pytest.mark.slow
+def test_to_its_references() -> None:
+    told = recipes.perform(Study("clustering", seed=1))
+    assert all(reference["reached"] for reference in told["references"])

@@ -1,0 +1,150 @@
+"""own-images: the folder, what it is read as, the comparison, a folder of one's own."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule import recipes
+from chainrule.recipes import Study, own_images
+
+pytest.importorskip("sklearn")
+image = pytest.importorskip("PIL.Image")
+needs_animals = pytest.mark.skipif(
+    importlib.util.find_spec("animal_shape_mnist") is None,
+    reason="needs animal-shape-mnist",
+)
+
+
+def performed(out: Path | None, engine: str = "numpy", **how: Any) -> dict[str, Any]:
+    study = Study("own-images", engine=engine, quick=True, out=out, **how)
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        told = recipes.perform(study, again=True)
+    return {"result": told["result"], "text": said.getvalue()}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two kinds in colour: brighter above, or brighter on the left."""
+    root, rng = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
+    for kind in ("above", "left"):
+        (root / kind).mkdir()
+        for i in range(30):
+            pixels = rng.integers(0, 60, (40, 60, 3))
+            if kind == "above":
+                pixels[:20] += 150
+            else:
+                pixels[:, :30] += 150
+            image.fromarray(pixels.astype(np.uint8)).save(root / kind / f"{i}.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def whole(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    out = tmp_path_factory.mktemp("own") / "run"
+    return performed(out, options={"data": str(folder)}) | {"out": out}
+
+
+def test_a_folder_of_ones_own(whole: dict[str, Any]) -> None:
+    result = whole["result"]
+    assert result["images"] == 60
+    assert np.sum(result["confusion"]) == 12  # a fifth
+    means = result["means"]
+    assert set(means) >= {"plain", "network", "HOG, SVM", "pixels, linear"}
+    rival = max(v for k, v in means.items() if k not in ("plain", "network"))
+    assert means[result["rival"]] == rival
+    assert result["gain"]["rival"] == pytest.approx(means["network"] - rival)
+    right = np.trace(result["confusion"]) / 12
+    assert means["network"] == pytest.approx(right)
+    assert "60 images of 2 kinds, 30 to 30 of each" in whole["text"]
+    for name in ("augmented", "train_loss", "validation_accuracy", "confusion"):
+        assert (whole["out"] / f"{name}.png").stat().st_size > 3000
+
+
+def test_both_engines_begin_alike(folder: Path) -> None:
+    """The first step to rounding; Adam makes much of it later where slopes are 0."""
+    losses = []
+    for engine in ("numpy", "native"):
+        study = Study("own-images", engine=engine, quick=True)
+        train, test = own_images.images(study, str(folder)).split(0.8, stratify=True)
+        trainer = own_images.learn(study, "network", train, test, True)
+        losses.append(trainer.history.steps["loss"])
+    assert losses[0][0] == pytest.approx(losses[1][0], rel=1e-4)
+    np.testing.assert_allclose(*losses, atol=0.02)
+
+
+@pytest.mark.parametrize("stop", [1, 2])
+def test_it_goes_on_where_it_was_cut_short(
+    whole: dict[str, Any],
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    stop: int,
+) -> None:
+    """Within a training run, too: after the first epoch of the second."""
+    learn, calls = own_images.learn, []
+
+    def cut(study: Study, stage: str, *args: Any) -> Any:
+        calls.append(stage)
+        if len(calls) == stop:
+            raise KeyboardInterrupt
+        return learn(study, stage, *args)
+
+    options = {"data": str(folder)}
+    monkeypatch.setattr(own_images, "learn", cut)
+    with pytest.raises(KeyboardInterrupt):
+        performed(tmp_path / "r", options=options)
+    assert performed(tmp_path / "r", options=options)["result"] == whole["result"]
+
+
+def test_large_and_small_images_fit() -> None:
+    for shape, classes in (((3, 48, 48), 4), ((1, 28, 28), 10)):
+        model = own_images.network(shape, classes, augmented=True)
+        assert model(cr.zeros(2, *shape)).shape == (2, classes)
+
+
+def test_numbers_within_a_pickle() -> None:
+    """Read beside the unpickler, on an array of the same kind."""
+    import pickle
+
+    array = np.arange(300, dtype="<i8")
+    content = pickle.dumps(array, protocol=4)
+    found = np.frombuffer(own_images.pickled(content, array.nbytes), "<i8")
+    assert (found == array).all()
+
+
+@needs_animals
+def test_the_animals() -> None:
+    x, y = own_images.animals(Study("own-images"))
+    assert x.shape == (9716, 28, 28)
+    assert len(np.unique(x.reshape(len(x), -1), axis=0)) == 9716
+    assert np.bincount(y)[:3].tolist() == [937, 812, 992]
+    assert len(own_images.ANIMALS) == len(np.bincount(y)) == 10
+    middles = np.array([x[y == k].mean(0).ravel() for k in range(10)])
+    apart = ((x.reshape(len(x), 1, -1)[::20] - middles) ** 2).sum(2)
+    assert (apart.argmin(1) == y[::20]).mean() > 0.35  # labels and images go together
+
+
+@needs_animals
+def test_the_example_is_a_folder(tmp_path: Path) -> None:
+    study = Study("own-images", quick=True, out=tmp_path)
+    data = own_images.images(study, None)
+    assert data.class_names == tuple(own_images.ANIMALS)
+    assert data.x.shape == (400, 1, 28, 28)
+    x, y = own_images.animals(study)
+    assert (data.x.stored[0, 0] == x[y == 0][0]).all()
+    assert (tmp_path / "images" / "zebra" / "039.png").exists()
+
+
+@pytest.mark.slow
+@needs_animals
+def test_to_its_references() -> None:
+    told = recipes.perform(Study("own-images", seed=1))
+    assert all(reference["reached"] for reference in told["references"])

@@ -1,0 +1,184 @@
+"""timbre: spectrograms beside SciPy and sums, WAV files of all widths, a kill."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import wave
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from chainrule import errors, recipes, viz
+from chainrule.recipes import Study, timbre
+
+from .cutting import cut_short
+
+
+def performed(
+    out: Path | None, engine: str = "numpy", again: bool = False, **options: Any
+) -> Any:
+    study = Study(
+        "timbre", engine=engine, threads=1, quick=True, out=out, options=options
+    )
+    with contextlib.redirect_stdout(io.StringIO()) as text:
+        told = recipes.perform(study, again=again)
+    return told["result"], text.getvalue()
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """One quick run with pictures."""
+    out = tmp_path_factory.mktemp("timbre") / "run"
+    result, text = performed(out)
+    return {"result": result, "text": text, "out": out}
+
+
+def test_the_spectrogram_by_its_formula() -> None:
+    rng = np.random.default_rng(0)
+    sound = rng.standard_normal(700)
+    made = timbre.spectrogram(sound)
+    n, hop = 256, 128
+    assert made.shape == ((700 - n) // hop + 1, 32)
+    window = np.hanning(n + 1)[:-1]
+    bands = timbre.mel_bands()
+    k = np.arange(n)
+    for t in range(len(made)):
+        waves = np.exp(-2j * np.pi * np.outer(np.arange(n // 2 + 1), k) / n)
+        power = np.abs(waves @ (window * sound[t * hop : t * hop + n])) ** 2
+        np.testing.assert_allclose(made[t], np.log(1e-6 + bands @ power), rtol=1e-9)
+
+
+def test_the_bands_are_triangles_on_the_mel_scale() -> None:
+    bands = timbre.mel_bands()
+    bins = np.arange(129) * 8000 / 256
+    top = 2595 * np.log10(1 + 4000 / 700)
+    corners = [700 * (10 ** (top * i / 33 / 2595) - 1) for i in range(34)]
+    for band, low, middle, high in zip(bands, corners, corners[1:], corners[2:]):
+        wanted = np.interp(bins, [low, middle, high], [0, 1, 0], left=0, right=0)
+        np.testing.assert_allclose(band, wanted, atol=1e-12)
+    assert bands.sum(0)[8:120] == pytest.approx(1)  # neighbours share what is between
+
+
+def test_a_tone_is_where_it_should_be() -> None:
+    t = np.arange(4000) / 8000
+    for hertz in (300, 1000, 2500):
+        band = timbre.spectrogram(np.sin(2 * np.pi * hertz * t)).mean(0).argmax()
+        bins = np.arange(129) * 8000 / 256
+        middle = bins[timbre.mel_bands()[band].argmax()]
+        assert abs(middle - hertz) < 0.12 * hertz + 40
+
+
+@pytest.mark.parametrize("name", timbre.INSTRUMENTS)
+def test_partials(name: str) -> None:
+    """The strongest frequencies of a tone are multiples that the table has."""
+    sound = timbre.tone(name, np.random.default_rng(3))
+    draw = np.random.default_rng(3)
+    pitch = 130 * 2 ** draw.uniform(0, 3)
+    power = np.abs(np.fft.rfft(sound * np.hanning(len(sound)))) ** 2
+    hertz = np.fft.rfftfreq(len(sound), 1 / 8000)
+
+    def height(multiple: float) -> float:
+        """The power about a multiple of the pitch, over that of the noise."""
+        near = np.abs(hertz / (multiple * pitch) - 1) < 0.015
+        return power[near].max() / np.median(power[hertz > 200])
+
+    table = [m for m, _ in timbre.INSTRUMENTS[name][0] if m * pitch < 3600]
+    assert height(table[0]) > 300
+    assert height(table[1]) > 30
+    assert (height(2) > 30) == (name not in ("clarinet", "bell"))
+
+
+def written(file: Path, samples: np.ndarray, width: int, rate: int) -> None:
+    """A WAV file of two channels, the second silent but for the first's negative."""
+    both = np.stack([samples, np.zeros_like(samples)], 1)
+    if width == 1:
+        raw = (np.round(both * 127) + 128).astype(np.uint8).tobytes()
+    else:
+        whole = np.round(both * (2 ** (8 * width - 1) - 1)).astype("<i4")
+        raw = whole.reshape(-1, 1).view(np.uint8)[:, :width].tobytes()
+    with wave.open(str(file), "wb") as stream:
+        stream.setnchannels(2)
+        stream.setsampwidth(width)
+        stream.setframerate(rate)
+        stream.writeframes(raw)
+
+
+@pytest.mark.parametrize("width", [1, 2, 3, 4])
+@pytest.mark.parametrize("rate", [8000, 44100])
+def test_recordings_of_all_widths(width: int, rate: int, tmp_path: Path) -> None:
+    t = np.arange(rate // 2) / rate
+    written(tmp_path / "a.wav", 0.8 * np.sin(2 * np.pi * 440 * t), width, rate)
+    made = timbre.recording(tmp_path / "a.wav")
+    wanted = 0.4 * np.sin(2 * np.pi * 440 * np.arange(4000) / 8000)
+    assert made.shape == (4000,)
+    np.testing.assert_allclose(made, wanted, atol=0.02 if width == 1 else 3e-3)
+
+
+def test_what_is_no_recording(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_bytes(b"RIFF nothing of the kind")
+    with pytest.raises(errors.ArgumentError, match=r"a\.wav cannot be read"):
+        timbre.recording(tmp_path / "a.wav")
+
+
+def test_pieces() -> None:
+    assert [len(p) for p in timbre.pieces(np.ones(9000))] == [4000, 4000]
+    (short,) = timbre.pieces(np.ones(10))
+    assert (short[:10] == 1).all()
+    assert short.shape == (4000,)
+    assert (short[10:] == 0).all()
+
+
+def test_the_quick_run(whole: dict[str, Any]) -> None:
+    result = whole["result"]
+    confusion = np.array(result["confusion"])
+    assert confusion.sum(1).tolist() == [40] * 5
+    assert result["accuracy"] == pytest.approx(np.trace(confusion) / 200)
+    assert result["accuracy"] > 0.5
+    if viz.can_plot():
+        for name in ("spectrograms", "confusion"):
+            assert (whole["out"] / f"{name}.png").stat().st_size > 3000
+
+
+def test_on_the_native_engine(whole: dict[str, Any]) -> None:
+    result, _ = performed(None, engine="native")
+    assert result["accuracy"] == pytest.approx(whole["result"]["accuracy"], abs=0.03)
+
+
+def test_killed_it_goes_on_bit_for_bit(whole: dict[str, Any], tmp_path: Path) -> None:
+    cut_short(lambda: performed(tmp_path / "run", again=True), [0, 2, 1])
+    assert performed(tmp_path / "run", again=True)[0] == whole["result"]
+
+
+def test_recordings_of_ones_own(tmp_path: Path) -> None:
+    """Files are named; folders of files are learned, and told apart in other files."""
+    draw = np.random.default_rng(5)
+    for name in ("flute", "plucked string"):
+        (tmp_path / "styles" / name).mkdir(parents=True)
+        for i in range(6):
+            sound = np.concatenate([timbre.tone(name, draw) for _ in range(4)])
+            written(tmp_path / "styles" / name / f"{i}.wav", sound * 0.5, 2, 8000)
+    folder = str(tmp_path / "styles" / "flute")
+    result, text = performed(tmp_path / "a", sounds=folder)
+    assert set(result["own"]) == {str(i) for i in range(6)}
+    assert set(result["own"].values()) <= set(timbre.INSTRUMENTS)
+    assert "Your recordings come closest to" in text
+    result, text = performed(tmp_path / "b", sounds=str(tmp_path / "styles"))
+    assert result["own"]["styles"] == ["flute", "plucked string"]
+    assert result["own"]["accuracy"] > 0.8
+    assert "of 16 half seconds of other files" in text
+
+
+def test_too_few_to_learn_from(tmp_path: Path) -> None:
+    (tmp_path / "jazz").mkdir()
+    written(tmp_path / "jazz" / "a.wav", np.zeros(4000), 2, 8000)
+    with pytest.raises(errors.ArgumentError, match="too few recordings"):
+        performed(None, sounds=str(tmp_path))
+
+
+@pytest.mark.slow
+def test_to_its_references() -> None:
+    told = recipes.perform(Study("timbre"))
+    assert all(figure["reached"] for figure in told["references"]), told["references"]

@@ -29,8 +29,8 @@ What to look at, in this order:
 
 G has batch normalisation, D dropout, and both Adam (Radford et al. 2016); in the paper
 D's units were maxout, G had 1,200 of them a layer, and SGD with momentum moved both.
-Learning rate and dropout were chosen, as σ is, on the last 10,000 training images, which
-the game does not use.
+Learning rate and dropout were chosen, as σ is, on the last 10,000 training images,
+which the game does not use.
 
 Source: Goodfellow et al. 2014, "Generative adversarial nets".
 

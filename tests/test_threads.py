@@ -436,6 +436,38 @@ class InterruptionError(Exception):
     """What the handler raises."""
 
 
+@pytest.mark.parametrize("made", [False, True])
+def test_an_exception_beside_a_run(engine: str, made: bool) -> None:
+    """Of a signal's handler, say: weight and gradient are those of the engine."""
+    w = cr.tensor([1.0], requires_grad=True)
+
+    @cr.compile(engine=engine)
+    def step() -> None:
+        (w * 2).sum().backward()
+        with cr.no_grad():
+            w.add_(1)
+
+    step()
+    step()  # the first one had found no gradient
+    (entry,) = step.programs[-1].entries.values()
+    whole = entry._executable
+
+    class Cut:
+        def run(self, *given: Any, **how: Any) -> None:
+            if made:
+                whole.run(*given, **how)
+            raise InterruptionError
+
+    entry._executable = Cut()  # type: ignore[assignment]
+    with pytest.raises(InterruptionError):
+        step()
+    entry._executable = whole
+    assert w.grad is not None
+    assert (w.item(), w.grad.item()) == ((4, 6) if made else (3, 4))
+    step()
+    assert (w.item(), w.grad.item()) == ((5, 8) if made else (4, 6))
+
+
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers here")
 def test_a_step_that_is_interrupted_has_been_made_or_not(engine: str) -> None:
     """The tensors show what the next step goes on from, weights and gradients."""

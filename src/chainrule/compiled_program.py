@@ -158,17 +158,17 @@ class EntryPoint:
         if self._tables:
             self._supply(arrays, steps)
         self._send()
-        try:
-            outputs = self._executable.run(self._name, arrays, steps=steps, sizes=sizes)
-        finally:
-            # The engine has the newest numbers of what was replaced: also where an
-            # exception of a signal's handler comes when the run is over.
-            for state in self._replaced:
-                t = state.tensor
-                t._pending = state.fetch
-                t.version = state.version = t.version + 1
-            for gradient in self._new_gradients:
-                gradient.awaited.version = -1
+        # The engine has the newest numbers from here on, whether the run is made or
+        # not: an exception of a signal's handler may come at any moment.
+        for state in self._replaced:
+            t = state.tensor
+            t._pending = state.fetch
+            t.version = state.version = t.version + 1
+        for gradient in self._new_gradients:
+            gradient.awaited.version = -1
+            if gradient.read:
+                gradient.owner._grad = gradient.awaited
+        outputs = self._executable.run(self._name, arrays, steps=steps, sizes=sizes)
         for gradient in self._new_gradients:
             gradient.owner._grad = gradient.awaited
         for t in self._cleared:

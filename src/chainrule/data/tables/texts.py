@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
+
 from chainrule import checks
 from chainrule.data.checks import shortened
 from chainrule.data.tables.cells import Cells, Nothing

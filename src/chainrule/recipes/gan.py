@@ -54,7 +54,7 @@ from chainrule.training import Batches, Callback, Loop, compile_program
 SUMMARY = "digits from noise: two networks, two optimisers, one program; a judge counts"
 REFERENCES = [
     Reference("made.digits", at_least=10, source="all digits are drawn"),
-    Reference("made.parzen", at_least=185, source="own bar; Goodfellow 2014 has 225"),
+    Reference("made.parzen", at_least=225, source="Goodfellow et al. 2014"),
     Reference("made.lost", at_most=0.03, source="own bar; 0 where all are as frequent"),
 ]
 NOISE, BATCH_SIZE, BETAS = 100, 100, (0.5, 0.999)

@@ -14,7 +14,7 @@ import os
 from typing import Any
 
 import numpy as np
-from common import compare
+from turns import compare
 
 import chainrule as cr
 from chainrule.recipes import Study, dbn

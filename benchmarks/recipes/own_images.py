@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from common import compare
+from turns import compare
 
 import chainrule as cr
 from chainrule import nn

@@ -21,8 +21,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from common import compare
 from torch import nn
+from turns import compare
 
 import chainrule as cr
 from chainrule.recipes import ppo

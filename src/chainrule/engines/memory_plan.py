@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from chainrule.engines.refusal import Condition, place_look
 from chainrule.graph.build import record
 from chainrule.graph.graph import Graph
 from chainrule.graph.node import Node, Value
@@ -30,6 +31,8 @@ class MemoryPlan:
             nodes, where it is an output).
         state_of: for a root that lies in a state's memory, that state's name.
         copies: pairs (value, state name) to be copied at the end of a step.
+        look: the index of the node before which a refused run ends (0: none refuses).
+        checks: conditions of later nodes that are checked before the look.
         offsets: for every other computed root its place in the arena.
         scratch: for a node that needs memory of its own while it runs, its place.
         sizes: the bytes that each place in the arena holds.
@@ -41,6 +44,8 @@ class MemoryPlan:
     last: dict[Value, int] = field(default_factory=dict[Value, int])
     state_of: dict[Value, str] = field(default_factory=dict[Value, str])
     copies: list[tuple[Value, str]] = field(default_factory=list[tuple[Value, str]])
+    look: int = 0
+    checks: list[Condition] = field(default_factory=list[Condition])
     offsets: dict[Value, int] = field(default_factory=dict[Value, int])
     scratch: dict[Node, int] = field(default_factory=dict[Node, int])
     sizes: dict[Value, int] = field(default_factory=dict[Value, int])
@@ -55,6 +60,7 @@ def make_plan(
     size: Callable[[Value], int],
     scratch: Callable[[Node], int] = lambda _: 0,
     reuse_from: int = 0,
+    within: bool = False,
 ) -> MemoryPlan:
     """Plan the memory of an entry point.
 
@@ -67,6 +73,8 @@ def make_plan(
         scratch: bytes that a node needs for itself while it runs.
         reuse_from: smaller values keep their memory to themselves; threads then need
             not wait for each other before it is used again.
+        within: whether this is the body of a loop, whose state nobody keeps where the
+            run is refused.
     """
     plan = MemoryPlan(_set_aside(entry, is_view))
     graph = plan.entry.graph
@@ -84,7 +92,7 @@ def make_plan(
             last[root[value]] = i
     for value in graph.outputs:
         last[root[value]] = end
-    _place_state(plan, in_place, end)
+    _place_state(plan, in_place, end, within)
     _place_arena(plan, in_place, size, scratch, reuse_from)
     return plan
 
@@ -113,24 +121,29 @@ def _set_aside(
 
 
 def _place_state(
-    plan: MemoryPlan, in_place: Callable[[Node, Value, Value], bool], end: int
+    plan: MemoryPlan,
+    in_place: Callable[[Node, Value, Value], bool],
+    end: int,
+    within: bool,
 ) -> None:
     """Let new state be computed in the memory of the old one where that is safe.
 
     Safe means: nothing reads the old value after the node that computes the new one,
-    and that node reads it element by element, if at all.
+    that node reads it element by element, if at all, and nothing is refused from there
+    on.
     """
     entry, graph = plan.entry, plan.entry.graph
     held = dict(zip(entry.state, graph.inputs[len(entry.inputs) :], strict=True))
     for name, value in held.items():
         plan.state_of[value] = name
     position = {node: i for i, node in enumerate(graph.nodes)}
+    placed: dict[Value, tuple[str, int]] = {}
     for name, index in entry.replaces.items():
         old, new = held[name], graph.outputs[index]
         node = new.node
         if new is old:
             continue
-        if node is None or plan.root[new] is not new or new in plan.state_of:
+        if node is None or plan.root[new] is not new or new in placed:
             plan.copies.append((new, name))
             continue
         at, last = position[node], plan.last.get(old, -1)
@@ -139,6 +152,14 @@ def _place_state(
             last == at and all(v is old and in_place(node, v, new) for v in reads)
         )
         if safe and last != end:
+            placed[new] = name, at
+        else:
+            plan.copies.append((new, name))
+    if entry.replaces and not within:
+        writes = [at for _, at in placed.values()]
+        plan.look, plan.checks = place_look(graph.nodes, writes)
+    for new, (name, at) in placed.items():
+        if at >= plan.look:
             plan.state_of[new] = name
         else:
             plan.copies.append((new, name))

@@ -7,7 +7,13 @@ from typing import Any
 
 from chainrule.graph.build import bind
 from chainrule.graph.node import Cotangent, Value
-from chainrule.graph.primitive import DERIVATIVES, REFERENCES, Primitive, TypeRule
+from chainrule.graph.primitive import (
+    DERIVATIVES,
+    REFERENCES,
+    Primitive,
+    RefusalRule,
+    TypeRule,
+)
 
 
 class Operation(Primitive):
@@ -35,6 +41,7 @@ def declare(
     name: str = "",
     vjp: tuple[DerivativeRule | None, ...] = (),
     joint_vjp: Callable[..., Sequence[Cotangent]] | None = None,
+    refuses: RefusalRule | None = None,
     **traits: Any,
 ) -> Callable[[Callable[..., Any]], Operation]:
     """Declare the decorated function, which computes with NumPy, as a primitive.
@@ -49,12 +56,13 @@ def declare(
             without a derivative (an index); the last rule stands for further inputs.
         joint_vjp: instead of ``vjp`` where the inputs' derivatives share their work:
             ``joint_vjp(gs, ys, inputs, needed, **attrs)``, all in tuples.
+        refuses: see :class:`Primitive`.
         traits: the other attributes of a :class:`Primitive`.
     """
 
     def declared(reference: Callable[..., Any]) -> Operation:
         called = name or reference.__name__.removesuffix("_")
-        made = Operation(name=called, rule=rule, **traits)
+        made = Operation(name=called, rule=rule, refuses=refuses, **traits)
         REFERENCES[made] = reference
         if joint_vjp is not None:
             DERIVATIVES[made] = joint_vjp

@@ -16,10 +16,13 @@ from typing import Any, cast
 import numpy as np
 
 from chainrule.errors import ArgumentError, GraphError, nearest
-from chainrule.graph.types import ArrayType
+from chainrule.graph.types import ArrayType, Dim
 
 Array = np.ndarray[Any, Any]
 TypeRule = Callable[..., ArrayType | tuple[ArrayType, ...]]
+RefusalRule = Callable[
+    [Sequence[ArrayType], dict[str, Any]], Sequence[tuple[int, Dim | None]]
+]
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,9 @@ class Primitive:
             shape.
         linear: trait: linear in its floating inputs taken together.
         internal: trait: made by an engine for itself, no part of the vocabulary.
+        refuses: where a run may be refused here: ``refuses(types, attrs)`` gives pairs
+            of an input and of how many rows its indices are for; None for a truth
+            value.
         formula: LaTeX, with ``{0}``, ``{1}`` … for the inputs.
         source: where the definition can be looked up.
         domain: per input the open interval on which it is defined.
@@ -66,6 +72,7 @@ class Primitive:
     view: bool = False
     linear: bool = False
     internal: bool = False
+    refuses: RefusalRule | None = None
     formula: str = ""
     source: str = ""
     domain: tuple[tuple[float, float], ...] = ()

@@ -36,6 +36,7 @@ def _let_through(g: Value, y: Value, x: Value, holds: Value, **_: str) -> Value:
     rule=_rule,
     vjp=(_let_through, None),
     view=True,
+    refuses=lambda types, attrs: [(1, None)],
     formula="{0}",
     source="a value on condition; where the condition is false the run is refused",
     cases=tuple(

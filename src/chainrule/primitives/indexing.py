@@ -15,7 +15,7 @@ from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.declare import declare
 from chainrule.graph.node import Array, Value
 from chainrule.graph.primitive import Case
-from chainrule.graph.types import ArrayType, Shape
+from chainrule.graph.types import ArrayType, Dim, Shape
 from chainrule.primitives.creation import iota
 from chainrule.primitives.elementwise import equal
 from chainrule.primitives.movement import broadcast_to, full_like, reshape, without
@@ -54,6 +54,7 @@ def check_indices(name: str, indices: Array, rows: int) -> None:
 @declare(
     rule=_take_rule,
     vjp=(lambda g, y, x, i: scatter_add(full_like(x, 0.0), i, g), None),
+    refuses=lambda types, attrs: [(1, types[0].shape[0])],
     formula="{0}[{1}]",
     source="rows by index (NumPy's take along axis 0)",
     cases=(
@@ -81,6 +82,7 @@ def _picked(g: Value, y: Value, x: Value, i: Value, u: Value) -> Value:
 @declare(
     rule=_scatter_rule,
     vjp=(lambda g, y, x, i, u: g, None, _picked),
+    refuses=lambda types, attrs: [(1, types[0].shape[0])],
     formula="{0}[{1}] \\mathrel{{+}}= {2}",
     source="adds rows by index; equal indices add up in the order of ``indices``",
     cases=(
@@ -94,6 +96,14 @@ def scatter_add(base: Array, indices: Array, updates: Array) -> Array:
     out = base.copy()
     np.add.at(out, indices, updates)
     return out
+
+
+def _along(
+    types: Sequence[ArrayType], attrs: dict[str, Any]
+) -> list[tuple[int, Dim | None]]:
+    """Indices are for the rows along the axis."""
+    axis: int = attrs["axis"]
+    return [(1, types[0].shape[axis])]
 
 
 def _gather_rule(x: ArrayType, indices: ArrayType, *, axis: int) -> ArrayType:
@@ -120,6 +130,7 @@ def _need_alike(name: str, x: ArrayType, indices: ArrayType, axis: int) -> None:
         lambda g, y, x, i, axis: scatter_add_along(full_like(x, 0.0), i, g, axis=axis),
         None,
     ),
+    refuses=_along,
     formula="{0}[{1}]",
     source="elements by index along an axis (NumPy's take_along_axis)",
     cases=(
@@ -151,6 +162,7 @@ def _scatter_along_rule(
 @declare(
     rule=_scatter_along_rule,
     vjp=(lambda g, y, x, i, u, axis: g, None, _gathered),
+    refuses=_along,
     formula="{0}[{1}] \\mathrel{{+}}= {2}",
     source="adds elements by index along an axis; equal indices in their order",
     cases=(
@@ -200,6 +212,15 @@ def _need_inside(name: str, x: ArrayType, sizes: Shape) -> None:
         )
 
 
+def _corners(shape: Shape, sizes: Shape, first: int) -> list[tuple[int, Dim | None]]:
+    """The starts of a block among the inputs, and how many places each may name."""
+    found: list[tuple[int, Dim | None]] = []
+    for i, (dim, n) in enumerate(zip(shape, sizes), first):
+        free = dim - n if isinstance(dim, int) and isinstance(n, int) else 0
+        found.append((i, free + 1))
+    return found
+
+
 def _window(
     name: str, x: Array, starts: Sequence[Array], sizes: Sequence[int]
 ) -> tuple[slice, ...]:
@@ -230,6 +251,7 @@ _CORNER = ((0, 3), (0, 2), (0, 2))
 @declare(
     rule=_dynamic_slice_rule,
     vjp=(_cut_vjp,),
+    refuses=lambda types, attrs: _corners(types[0].shape, attrs["sizes"], 1),
     formula="{0}[\\ldots]",
     source="a block of fixed size whose corner is computed",
     cases=(
@@ -263,6 +285,7 @@ def _update_vjp(g: Value, y: Value, x: Value, update: Value, *starts: Value) -> 
 @declare(
     rule=_update_rule,
     vjp=(_kept_vjp, _update_vjp),
+    refuses=lambda types, attrs: _corners(types[0].shape, types[1].shape, 2),
     formula="{0}[\\ldots] = {1}",
     source="the value with a block of it replaced",
     linear=True,

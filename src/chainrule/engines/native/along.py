@@ -15,11 +15,10 @@ from chainrule.engines.native.body import BodyBuilder
 from chainrule.engines.native.kernels import advance, for_loop
 from chainrule.engines.native.nests import Part
 from chainrule.engines.native.scalar import (
-    I8,
     I64,
+    checked,
     combined,
     compare,
-    convert,
     is_nan,
     load,
     register_type,
@@ -172,15 +171,6 @@ def index_of(test: str) -> Callable[[BodyBuilder, Node], None]:
 
 
 # -- elements by index -----------------------------------------------------------------
-
-
-def checked(b: ir.IRBuilder, at: Any, dtype: DType, rows: Any, status: Any) -> Any:
-    """The index at an address, 0 in place of one outside, which ``status`` reports."""
-    index = convert(b, dtype, DType.int64, load(b, at, dtype))
-    outside = b.icmp_unsigned(">=", index, rows)
-    with b.if_then(outside, likely=False):
-        b.store(I8(1), status)
-    return b.select(outside, I64(0), index)
 
 
 def gather(builder: BodyBuilder, node: Node) -> None:

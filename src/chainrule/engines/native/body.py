@@ -6,14 +6,15 @@ What a lowering needs of its surroundings it asks the :class:`BodyBuilder`.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Generator, Mapping, Sequence, Set
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 from llvmlite import ir
 
 from chainrule.engines.memory_plan import MemoryPlan, make_plan
-from chainrule.engines.native.emit import FunctionBuilder
+from chainrule.engines.native.emit import REPORT, FunctionBuilder
 from chainrule.engines.native.folding import fold_kernel
 from chainrule.engines.native.kernels import Body, Operand, advance, for_loop, times
 from chainrule.engines.native.nests import (
@@ -26,8 +27,9 @@ from chainrule.engines.native.nests import (
     quotient,
 )
 from chainrule.engines.native.reductions import accumulators
-from chainrule.engines.native.scalar import I64
+from chainrule.engines.native.scalar import I64, checked
 from chainrule.engines.native.transposing import crossing, transposing_kernel
+from chainrule.engines.refusal import Condition
 from chainrule.engines.schedule.alignment import aligned
 from chainrule.engines.schedule.assign_layouts import Layouts
 from chainrule.engines.schedule.layout import StridedView
@@ -45,6 +47,11 @@ from chainrule.graph.node import Node, Value
 from chainrule.graph.program import Entry
 from chainrule.graph.types import Dim, Sizes, resolve, size_of
 from chainrule.primitives.checks import require
+from chainrule.primitives.indexing import (
+    dynamic_update_slice,
+    scatter_add,
+    scatter_add_along,
+)
 
 #: Bytes of an array that is copied by one thread.
 COPIED_ALONE = 16 * 1024
@@ -310,6 +317,8 @@ class BodyBuilder:
     def copy(self, source: Value, target: Value) -> None:
         """Copy the elements of one value into the memory of another."""
         operands = [(target, self.view(target)), (source, self.view(source))]
+        if self._same_memory(*operands):
+            return
         share = self.share_for(target)
         part, loops = self._loops([view for _, view in operands], share)
         loops = crossing(loops, target.dtype, fixed=0 if part.single else 1)
@@ -329,6 +338,15 @@ class BodyBuilder:
         pointers = [self.pointer(value) for value, _ in operands]
         numbers = [self.code.dim(d) for d in dims]
         self.code.call(function, [*pointers, *numbers], _over(loops, part))
+
+    def _same_memory(self, *operands: tuple[Value, StridedView]) -> bool:
+        """Whether two values are the same elements of the same memory."""
+        (_, one), (_, other) = operands
+        return (
+            self.resources[one.root] == self.resources[other.root]
+            and (one.shape, one.strides) == (other.shape, other.strides)
+            and (one.offset, one.blocking) == (other.offset, other.blocking)
+        )
 
     def _loops(
         self, views: Sequence[StridedView], share: Share | None
@@ -380,9 +398,37 @@ class BodyBuilder:
             self.share = self.shares.get(node)
             self.code.everyone = node in self.own
             if not node.primitive.view or node.primitive is require:
-                with self.code.clocked(node):
+                with self.code.clocked(node), self._reporting(node):
                     self.code.lower(self, node)
         self.code.everyone = False
+
+    @contextmanager
+    def _reporting(self, node: Node) -> Generator[None]:
+        """Announce that the node within may report that the run is refused.
+
+        Before, so that no thread looks for what an earlier step has reported, and
+        behind, since the threads may have met within.
+        """
+        refuses = node.primitive.refuses is not None
+        if refuses:
+            self.code.touch([REPORT])
+        yield
+        if refuses:
+            self.code.touch([REPORT])
+
+    def check(self, condition: Condition) -> None:
+        """Check what a later node needs."""
+        node, value = condition.node, condition.value
+        assert value is not None
+        code = self.code
+        with self._reporting(node):
+            if condition.rows is None:
+                code.lower(self, node)
+                return
+            code.touch([self.access(value, ONE)])
+            with code.one_thread():
+                rows = code.dim(condition.rows)
+                checked(self.b, self.pointer(value), value.dtype, rows, code.status)
 
 
 def _over(loops: Loops, part: Part) -> Part:
@@ -395,10 +441,22 @@ def _over(loops: Loops, part: Part) -> Part:
     )
 
 
+def _changed_in_part(node: Node, old: Value) -> bool:
+    """Whether a node changes some elements of a value, and does not look at it else."""
+    first, *others = node.inputs
+    parts = (dynamic_update_slice, scatter_add, scatter_add_along)
+    return node.primitive in parts and first is old and old not in others
+
+
 def plan_memory(
-    entry: Entry, layouts: Layouts, largest: Sizes, scratch: Callable[[Node], int]
+    entry: Entry,
+    layouts: Layouts,
+    largest: Sizes,
+    scratch: Callable[[Node], int],
+    *,
+    within: bool = False,
 ) -> MemoryPlan:
-    """Plan an arranged entry point."""
+    """Plan an arranged entry point, or ``within`` one the body of a loop."""
 
     def is_view(node: Node, root: dict[Value, Value]) -> bool:
         del root
@@ -407,7 +465,7 @@ def plan_memory(
     def in_place(node: Node, old: Value, new: Value) -> bool:
         return (
             old.type == new.type
-            and old in elementwise_inputs(node)
+            and (old in elementwise_inputs(node) or _changed_in_part(node, old))
             and not folds_of(node)[node.outputs.index(new)]
             and layouts.known[old].root is old
             and layouts.known[old].blocking == layouts.known[new].blocking
@@ -426,4 +484,5 @@ def plan_memory(
         size=size,
         scratch=scratch,
         reuse_from=REUSE_FROM,
+        within=within,
     )

@@ -25,6 +25,7 @@ from chainrule.engines.native.thread_pool import (
     emit_flush_denormals,
     emit_restore_denormals,
 )
+from chainrule.engines.refusal import ahead
 from chainrule.engines.schedule.assign_layouts import assign_layouts, laid_out
 from chainrule.engines.schedule.layout import blocked_values, choose_blocked
 from chainrule.engines.schedule.machine import machine
@@ -34,7 +35,7 @@ from chainrule.engines.schedule.schedule import Schedule
 from chainrule.engines.schedule.tiles import in_tiles
 from chainrule.engines.threads import available_cores
 from chainrule.graph.graph import Graph
-from chainrule.graph.node import Value
+from chainrule.graph.node import Node, Value
 from chainrule.graph.program import Entry, Program
 from chainrule.graph.types import Sizes, size_of
 
@@ -105,7 +106,8 @@ def emitted(
     entry = in_tiles(entry, views, passes_on(largest))
     views = laid_out(entry.graph, blocked_values(entry, blocked)).known
     cost = machine(available_cores())
-    schedule = ordered(entry, views, largest, cost, divides(views))
+    first = ahead(entry.graph) if entry.replaces else frozenset[Node]()
+    schedule = ordered(entry, views, largest, cost, divides(views), first)
     entry, shares, own = schedule.entry, schedule.shares, schedule.own
     layouts = laid_out(entry.graph, blocked_values(entry, blocked))
     plan = plan_memory(
@@ -154,7 +156,12 @@ def emitted(
             if value.name in entry.each:
                 at = partial(_row, code, f"input/{value.name}", value, loop)
             builder.bind(value, at, (("input", value.name), 0, 1))
-        builder.run(graph.nodes)
+        builder.run(graph.nodes[: plan.look])
+        for condition in plan.checks:
+            builder.check(condition)
+        if plan.look:
+            code.look(lambda: emit_restore_denormals(b, saved))
+        builder.run(graph.nodes[plan.look :])
         for i, value in enumerate(graph.outputs[: entry.outputs]):
             out = Value(None, value.shape, value.dtype)
             layouts.known[out] = layouts.own(out)

@@ -55,7 +55,9 @@ def _planned(
     kept = [v for node in invariant(graph, steady) for v in node.outputs if v]
     entry = entry.with_graph(Graph(graph.name, graph.inputs, (*graph.outputs, *kept)))
     layouts = laid_out(entry.graph, {})
-    plan = plan_memory(entry, layouts, largest, lambda inner: scratch(inner, largest))
+    plan = plan_memory(
+        entry, layouts, largest, lambda inner: scratch(inner, largest), within=True
+    )
     for inner in plan.entry.graph.nodes:
         for value in inner.outputs:
             if value is not None and value not in layouts.known:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -35,6 +36,8 @@ from chainrule.engines.schedule.sharing import (
 from chainrule.graph.node import Array, Node
 from chainrule.graph.types import Dim, Sizes, SymbolicDim
 
+#: A kernel reports that the run is refused, as others may at the same time.
+REPORT = Access(("status",), 0, 1, True, ("reports",))
 #: Where the ticks of a node stand, or of all of them (None).
 Clock = dict[Node | None, int]
 #: The type of entries and segments: context, counters, thread, threads.
@@ -182,6 +185,15 @@ class FunctionBuilder:
     def status(self) -> Any:
         """Where conditions that do not hold are reported."""
         return self.address("status")
+
+    def look(self, leave: Callable[[], None]) -> None:
+        """Have the entry ``leave`` where the run is refused, on every thread."""
+        self.touch([replace(REPORT, write=False, key=None)])
+        b = self.b
+        status = b.load(self.status, typ=I64, align=4)
+        with b.if_then(b.icmp_unsigned("!=", status, I64(0)), likely=False):
+            leave()
+            b.ret_void()
 
     def new_counter(self) -> int:
         """The place of one more loop's counter."""

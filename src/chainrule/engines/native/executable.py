@@ -293,6 +293,8 @@ class _Compiled:
                 steps -= some
                 for at, size in moving:
                     self.words[at] += some * size
+                if status[0] or status[1]:
+                    break
         if status[0] or status[1]:
             raise self._failure()
 

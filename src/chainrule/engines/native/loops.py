@@ -11,13 +11,13 @@ from typing import Any
 
 from llvmlite import ir
 
-from chainrule.engines.native.along import checked
 from chainrule.engines.native.body import BodyBuilder
 from chainrule.engines.native.kernels import advance, for_loop
 from chainrule.engines.native.nests import Part
 from chainrule.engines.native.scalar import (
     I1,
     I64,
+    checked,
     combined,
     convert,
     load,

@@ -260,3 +260,15 @@ SCALAR: dict[Primitive, Emit] = {
     elementwise.where: lambda b, node, c, x, y: b.select(c, x, y),
     elementwise.convert: _convert,
 }
+
+
+# -- indices ---------------------------------------------------------------------------
+
+
+def checked(b: ir.IRBuilder, at: Any, dtype: DType, rows: Any, status: Any) -> Any:
+    """The index at an address, 0 in place of one outside, which ``status`` reports."""
+    index = convert(b, dtype, DType.int64, load(b, at, dtype))
+    outside = b.icmp_unsigned(">=", index, rows)
+    with b.if_then(outside, likely=False):
+        b.store(I8(1), status)
+    return b.select(outside, I64(0), index)

@@ -49,6 +49,8 @@ from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.primitive import REFERENCES
 from chainrule.graph.program import Entry, Program
 from chainrule.graph.types import NO_SIZES, Sizes, resolve, size_of
+from chainrule.primitives.checks import require
+from chainrule.primitives.indexing import check_indices
 from chainrule.primitives.matmul import dot_general, parse_dims
 from chainrule.primitives.movement import broadcast_to, reshape
 
@@ -172,12 +174,18 @@ class Function:
         state: dict[str, Array],
         weights: set[str],
         sizes: Sizes,
+        *,
+        within: bool = False,
     ) -> None:
         self.state, self.sizes = state, sizes
         self.scope: dict[str, Any] = dict(GLOBALS)
         self.lines: list[str] = []
         self.plan: MemoryPlan = make_plan(
-            entry, is_view=_is_view, in_place=_in_place, size=self._bytes
+            entry,
+            is_view=_is_view,
+            in_place=_in_place,
+            size=self._bytes,
+            within=within,
         )
         self.entry = entry = self.plan.entry
         self.transposed = weight_values(entry, weights)
@@ -195,7 +203,9 @@ class Function:
             map(self._multiplications, entry.graph.nodes), default=0
         )
         self._inputs()
-        for node in entry.graph.nodes:
+        for i, node in enumerate(entry.graph.nodes):
+            if i == self.plan.look:
+                self._check_ahead()
             self._node(node)
         self._outputs()
         body = "\n".join(f"        {line}" for line in self.lines) or "        pass"
@@ -223,7 +233,7 @@ class Function:
 
     def inner(self, entry: Entry, state: dict[str, Array]) -> Function:
         """A graph within this one."""
-        made = Function(_in_loops(entry), state, set(), self.sizes)
+        made = Function(_in_loops(entry), state, set(), self.sizes, within=True)
         self.largest_product = max(self.largest_product, made.largest_product)
         return made
 
@@ -310,6 +320,23 @@ class Function:
 
     # -- nodes ---------------------------------------------------------------------
 
+    def _check_ahead(self) -> None:
+        """Check what later nodes need, before state is written over."""
+        for condition in self.plan.checks:
+            node, value = condition.node, condition.value
+            assert value is not None
+            if condition.rows is None:
+                self._require(node.attrs, value)
+            else:
+                check, rows = self.name(check_indices), condition.rows
+                name = node.primitive.name
+                rows = resolve((rows,), self.sizes)[0]
+                self.line(f"{check}({name!r}, {self.names[value]}, {rows})")
+
+    def _require(self, message: Mapping[str, Any], holds: Value) -> None:
+        check, keywords = self.name(VIEWS[require]), self.name(message)
+        self.line(f"{check}({self.names[holds]}, **{keywords})")
+
     def _memory(self, node: Node) -> list[Array]:
         """Memory for what a node computes."""
         outputs = [v for v in node.outputs if v is not None]
@@ -364,8 +391,7 @@ class Function:
         (source, *condition), (out,) = node.inputs, node.outputs
         assert out is not None
         if condition:  # of require
-            check, message = self.name(VIEWS[node.primitive]), self.name(attrs)
-            self.line(f"{check}({self.names[condition[0]]}, **{message})")
+            self._require(attrs, condition[0])
             self.names[out] = self.names[source]
             if source in self.fixed:
                 self.fixed[out] = self.fixed[source]

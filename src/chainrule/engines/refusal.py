@@ -1,0 +1,127 @@
+"""Where a run may be refused, and what is seen to before state is written over.
+
+A run that is refused leaves the state as it was before the step. So state is written in
+place only behind the *look*: a point from which on nothing can be refused any more.
+What becomes new state before it is copied at the end of the step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from chainrule.graph.graph import Graph
+from chainrule.graph.node import Node, Value
+from chainrule.graph.types import Dim
+from chainrule.primitives.creation import constant
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What must hold for a node not to refuse.
+
+    Attributes:
+        node: the node.
+        value: one index, or several, or a truth value; None where a graph within the
+            node refuses.
+        rows: how many rows the indices are for; None for a truth value.
+    """
+
+    node: Node
+    value: Value | None
+    rows: Dim | None
+
+
+def conditions(node: Node) -> list[Condition]:
+    """The conditions of a node, but for those that numbers in the graph fulfil."""
+    if any(isinstance(a, Graph) and _refuses(a) for a in node.attrs.values()):
+        return [Condition(node, None, None)]
+    refuses = node.primitive.refuses
+    if refuses is None:
+        return []
+    pairs = refuses([v.type for v in node.inputs], node.attrs)
+    found = [Condition(node, node.inputs[i], rows) for i, rows in pairs]
+    return [condition for condition in found if not _fulfilled(condition)]
+
+
+def _refuses(graph: Graph) -> bool:
+    return any(conditions(node) for node in graph.nodes)
+
+
+def _fulfilled(condition: Condition) -> bool:
+    value, rows = condition.value, condition.rows
+    if value is None or value.node is None or value.node.primitive is not constant:
+        return False
+    numbers = np.asarray(value.node.attrs["value"])
+    if rows is None:
+        return bool(numbers.all())
+    return isinstance(rows, int) and bool(((numbers >= 0) & (numbers < rows)).all())
+
+
+def place_look(
+    nodes: Sequence[Node], writes: Sequence[int]
+) -> tuple[int, list[Condition]]:
+    """Where to look, and the conditions of later nodes that are checked there.
+
+    A single index or truth value can be checked ahead of the node that needs it; of
+    many the node itself sees which are outside. What was checked before, as an index
+    is in the derivative of what picked by it, is not checked again.
+
+    Args:
+        nodes: in running order.
+        writes: the indices of those that might write new state over the old one.
+
+    Returns:
+        the index of the node before which to look (0: nothing refuses; their number:
+        at the end), and what is checked there.
+    """
+    made = {v: i for i, node in enumerate(nodes) for v in node.outputs}
+    known: set[tuple[Value, Dim | None]] = set()
+    found: list[tuple[int, Condition]] = []
+    ready = 0
+    for i, node in enumerate(nodes):
+        for condition in conditions(node):
+            value = condition.value
+            if value is not None:
+                key = (_root(value), condition.rows)
+                if key in known:
+                    continue
+                known.add(key)
+            single = value is not None and value.shape == ()
+            ready = max(ready, (made.get(value, -1) if single else i) + 1)
+            found.append((i, condition))
+    if not found:
+        return 0, []
+    last = found[-1][0] + 1
+    sooner = [i for i in writes if ready <= i < last]
+    later = [i for i in writes if i >= last]
+    look = min(sooner or later, default=len(nodes))
+    return look, [condition for i, condition in found if i >= look]
+
+
+def _root(value: Value) -> Value:
+    """What a value is a view of."""
+    while value.node is not None and value.node.primitive.view:
+        value = value.node.inputs[0]
+    return value
+
+
+def ahead(graph: Graph) -> frozenset[Node]:
+    """What can run before all else: single numbers on which conditions depend."""
+    single = {v for v in graph.inputs if v.shape == ()}
+    cheap: dict[Node, None] = {}
+    needed: set[Value] = set()
+    for node in graph.nodes:
+        needed.update(c.value for c in conditions(node) if c.value is not None)
+        alone = all(v is not None and v.shape == () for v in node.outputs)
+        if alone and all(v in single for v in node.inputs):
+            cheap[node] = None
+            single.update(v for v in node.outputs if v is not None)
+    found: set[Node] = set()
+    for node in reversed(cheap):
+        if any(v in needed for v in node.outputs):
+            found.add(node)
+            needed.update(node.inputs)
+    return frozenset(found)

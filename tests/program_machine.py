@@ -8,6 +8,7 @@ ones, with derivatives taken around or inside.
 from __future__ import annotations
 
 import random
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -135,7 +136,9 @@ ALL = {**WORDS, **EFFECTS}
 
 
 def _apply(op: Op, env: dict[str, cr.Tensor], noise: float = 0.0) -> cr.Tensor:
-    made = ALL[op.word].apply(*[env[a] for a in op.args], **op.attrs)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # NaN is a result like others
+        made = ALL[op.word].apply(*[env[a] for a in op.args], **op.attrs)
     if not noise or not made.dtype.is_float:
         return made
     rng = np.random.default_rng([*map(ord, op.out)])

@@ -123,7 +123,7 @@ F.tanhshrink(x); x.floor(); x.ceil(); x.trunc(); x.round(); x % 1.5;
 cr.hypot(x, y + 5.0); cr.atan2(x, y * y + 0.3); cr.lerp(x, y, 0.3);
 cr.copysign(x, y); m + n; m * n; cr.sum(i, axis=axes, keepdims=keep);
 i.cumsum(axis); i[key]; m[key]; F.one_hot(i % 3, 3); (x.norm(dim=axis) + 1).log();
-(x.tanh() + 1.1).cumprod(axis); F.rms_norm(x, x.shape[-1:]); cr.tile(x, (2,));
+(x.tanh() + 1.1).cumprod(axis); F.rms_norm(x, x.shape[-1:], eps=0.1); cr.tile(x, (2,));
 x.repeat_interleave(2, axis); cr.triu(x, k=by); x.diagonal();
 F.scaled_dot_product_attention(x, x, x, is_causal=True);
 cr.grad(lambda t: cr.grad(lambda u: (u * u.sin()).sum())(t).sum())(x);

@@ -33,6 +33,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "disk",
         "outlet",
         "formatting",
+        "language",
         "tables",
     ),
     ("graph",),

@@ -1,0 +1,78 @@
+"""What is said in other languages: nothing is missing, and the right one is chosen."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chainrule import language
+from chainrule.errors import ArgumentError
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def words() -> Any:
+    spec = importlib.util.spec_from_file_location("words", ROOT / "tools/words.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_no_text_is_missing_in_chinese(words: Any) -> None:
+    assert words.problems() == []
+
+
+def test_the_compiled_file_is_that_of_the_sources(words: Any) -> None:
+    made = "run python tools/words.py"
+    assert words.MADE.read_bytes() == words.compiled(), made
+
+
+def test_no_translation_is_of_a_text_that_is_gone(words: Any) -> None:
+    known = words.texts()
+    assert [m.id for m in words.gathered() if m.id and m.id not in known] == []
+
+
+@pytest.mark.parametrize("name", ["zh", "ZH-tw", "zh_TW.UTF-8", "zh-Hant", "zh-TW"])
+def test_names_of_chinese(name: str) -> None:
+    assert language.known(name) == "zh-TW"
+
+
+@pytest.mark.parametrize("name", ["fr", "", "zhx", 3])
+def test_a_language_that_is_not_known(name: Any) -> None:
+    with pytest.raises(ArgumentError, match="does not speak"):
+        language.known(name)
+
+
+@pytest.mark.parametrize(
+    ("variables", "wanted"),
+    [
+        ({"LANG": "zh_TW.UTF-8"}, "zh-TW"),
+        ({"LANG": "zh_TW.UTF-8", "LC_ALL": "C"}, "en"),
+        ({"LANG": "en_US", "LC_MESSAGES": "zh_TW"}, "zh-TW"),
+        ({"LANGUAGE": "zh_TW:en", "LANG": "de_DE"}, "zh-TW"),
+        ({"LANG": "C"}, "en"),
+    ],
+)
+def test_the_language_of_the_locale(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], wanted: str
+) -> None:
+    for name in ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    language._of_the_system.cache_clear()
+    assert language.current() == wanted
+    language._of_the_system.cache_clear()
+
+
+def test_a_block_ends_as_it_began() -> None:
+    with language.language("zh"), language.language("en"):
+        assert language.tr("layer {k}", k=1) == "layer 1"
+    with language.language("zh"):
+        assert language.tr("layer {k}", k=1) == "第 1 層"

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.explanation import notation
-from chainrule.explanation.notation import Atom
+from chainrule.notation import expressions as notation
+from chainrule.notation.expressions import Atom
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "ln": np.log,

@@ -6,7 +6,7 @@ import pytest
 import chainrule as cr
 from chainrule import nn
 from chainrule.explanation import example
-from chainrule.explanation.notation import Atom
+from chainrule.notation.expressions import Atom
 from chainrule.tensor import count_of
 from tests.explanation.arithmetic import computed
 from tests.explanation.networks import MSE, NETWORKS, Tied, linear, rng

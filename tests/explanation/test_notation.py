@@ -8,10 +8,10 @@ import pytest
 
 from chainrule.errors import ParseError
 from chainrule.explanation.formulas import substitute
-from chainrule.explanation.notation import Atom, Number, Product, Sum
 from chainrule.explanation.reading import read, template
 from chainrule.explanation.tidy import tidy, without
 from chainrule.graph.primitive import registered
+from chainrule.notation.expressions import Atom, Number, Product, Sum
 from tests.explanation.arithmetic import computed
 
 #: Letters for the inputs; f is the name of a function.

@@ -9,11 +9,11 @@ import pytest
 
 from chainrule.engines.schedule.maps import is_elementwise
 from chainrule.errors import ArgumentError
-from chainrule.explanation import notation
 from chainrule.explanation.reading import template
 from chainrule.graph.build import tracing
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import REFERENCES, as_tuple
+from chainrule.notation import expressions as notation
 from chainrule.regions import updates
 from chainrule.regions.region import Region
 from tests.conformance.cases import examples

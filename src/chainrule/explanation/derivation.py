@@ -21,7 +21,11 @@ from chainrule.explanation.formulas import (
 from chainrule.explanation.layers import Equation, LayerExplanation
 from chainrule.explanation.naming import LOSS, PREDICTION, Names, X, symbol, views
 from chainrule.explanation.network import LayerValues, Network, kernels
-from chainrule.explanation.notation import (
+from chainrule.explanation.reading import read
+from chainrule.explanation.tidy import TRANSPOSED, tidy, without
+from chainrule.graph.graph import Graph, ancestors
+from chainrule.graph.node import Node, Value
+from chainrule.notation.expressions import (
     Array,
     Atom,
     Call,
@@ -30,10 +34,6 @@ from chainrule.explanation.notation import (
     Product,
     Script,
 )
-from chainrule.explanation.reading import read
-from chainrule.explanation.tidy import TRANSPOSED, tidy, without
-from chainrule.graph.graph import Graph, ancestors
-from chainrule.graph.node import Node, Value
 from chainrule.primitives import elementwise
 from chainrule.primitives.rules import show
 from chainrule.regions import activations, losses, normalization

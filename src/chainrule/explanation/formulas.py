@@ -18,7 +18,12 @@ from collections.abc import Callable, Collection, Mapping
 
 import numpy as np
 
-from chainrule.explanation.notation import (
+from chainrule.explanation.reading import template
+from chainrule.explanation.tidy import TRANSPOSED, tidy
+from chainrule.graph.node import Node, Value
+from chainrule.graph.primitive import Primitive
+from chainrule.graph.types import Dim, SymbolicDim
+from chainrule.notation.expressions import (
     Atom,
     Call,
     Expr,
@@ -33,11 +38,6 @@ from chainrule.explanation.notation import (
     Slot,
     Sum,
 )
-from chainrule.explanation.reading import template
-from chainrule.explanation.tidy import TRANSPOSED, tidy
-from chainrule.graph.node import Node, Value
-from chainrule.graph.primitive import Primitive
-from chainrule.graph.types import Dim, SymbolicDim
 from chainrule.primitives import creation, elementwise, matmul, movement
 from chainrule.primitives.matmul import parse_dims
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from chainrule.errors import ArgumentError
 from chainrule.explanation.network import Network
-from chainrule.explanation.notation import Expr, Numbers
 from chainrule.graph.node import Array
+from chainrule.notation.expressions import Expr, Numbers
 
 
 @dataclass(frozen=True)

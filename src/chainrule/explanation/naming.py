@@ -12,9 +12,9 @@ import numpy as np
 
 from chainrule.explanation.formulas import LABEL, VIEWS, behind_views
 from chainrule.explanation.network import Network
-from chainrule.explanation.notation import Expr
 from chainrule.explanation.reading import read
 from chainrule.graph.node import Node, Value
+from chainrule.notation.expressions import Expr
 from chainrule.primitives import elementwise, random
 from chainrule.regions import activations, normalization
 

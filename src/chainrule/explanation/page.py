@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 from chainrule.explanation.checking import check_layers
 from chainrule.explanation.layers import Equation, LayerExplanation, Layers
-from chainrule.explanation.notation import Array, Expr
 from chainrule.explanation.typeset import Lines, beside, equation, is_small, shown
+from chainrule.notation.expressions import Array, Expr
 from chainrule.primitives import creation
 
 #: A line with what kind of line it is: title, rule, formula, number, note, check.

@@ -17,7 +17,7 @@ import unicodedata
 from functools import lru_cache
 
 from chainrule.errors import ParseError
-from chainrule.explanation.notation import (
+from chainrule.notation.expressions import (
     Atom,
     Call,
     Expr,

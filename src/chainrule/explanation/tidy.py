@@ -17,7 +17,7 @@ from collections import Counter
 from fractions import Fraction
 from functools import lru_cache
 
-from chainrule.explanation.notation import (
+from chainrule.notation.expressions import (
     Atom,
     Call,
     Expr,

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from chainrule.explanation.notation import Array, Piece
 from chainrule.formatting import number, percent
+from chainrule.notation.expressions import Array, Piece
 
 #: Lines of equal length.
 Lines = list[str]

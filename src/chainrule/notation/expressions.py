@@ -17,9 +17,9 @@ declares as its formula.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Union
 
 import numpy as np
 
@@ -27,6 +27,8 @@ Array = np.ndarray[Any, Any]
 #: What a line of text is made of: characters, and arrays that stand for a symbol.
 Piece = str | Array
 Numbers = Mapping["Expr", Array]
+#: What builders take for an expression.
+Written = Union["Expr", int, float]
 
 # How tightly an expression holds together, loosest first.
 LIST, RELATION, SUM, ODOT, QUOTIENT, PRODUCT, PREFIX, SCRIPT, ATOM = range(9)
@@ -63,6 +65,55 @@ class Expr(ABC):
 
     def __str__(self) -> str:
         return self.text()
+
+    # -- building ----------------------------------------------------------------
+
+    def __add__(self, other: Written) -> Sum:
+        return Sum((*_terms(self), *_terms(as_expr(other))))
+
+    def __radd__(self, other: Written) -> Sum:
+        return as_expr(other) + self
+
+    def __sub__(self, other: Written) -> Sum:
+        return Sum((*_terms(self), (-1, as_expr(other))))
+
+    def __rsub__(self, other: Written) -> Sum:
+        return as_expr(other) - self
+
+    def __neg__(self) -> Sum:
+        return Sum(((-1, self),))
+
+    def __mul__(self, other: Written) -> Product:
+        return Product("odot", (self, as_expr(other)))
+
+    def __rmul__(self, other: Written) -> Product:
+        return Product("scale", (as_expr(other), self))
+
+    def __matmul__(self, other: Expr) -> Product:
+        return Product("dot", (self, other))
+
+    def __truediv__(self, other: Written) -> Quotient:
+        return Quotient(self, as_expr(other))
+
+    def __rtruediv__(self, other: Written) -> Quotient:
+        return Quotient(as_expr(other), self)
+
+    def __pow__(self, other: Written) -> Power:
+        return Power(self, as_expr(other))
+
+    @property
+    def T(self) -> Transposed:
+        """Turned: rows for columns."""
+        return Transposed(self)
+
+
+def as_expr(e: Written) -> Expr:
+    """An expression, or the one that a Python number is."""
+    return e if isinstance(e, Expr) else Number(e)
+
+
+def _terms(e: Expr) -> tuple[tuple[int, Expr], ...]:
+    return e.terms if isinstance(e, Sum) else ((1, e),)
 
 
 def _within(e: Expr, level: int, numbers: Numbers) -> list[Piece]:
@@ -165,8 +216,6 @@ class Script(Expr):
 
     def spell(self, numbers: Numbers) -> list[Piece]:
         """Raised and lowered characters where they exist, ``^`` and ``_`` else."""
-        if self.above == Atom("T") and self.base in numbers and not self.below:
-            return [numbers[self.base].T]
         pieces = _within(self.base, self._need(), numbers)
         scripts = ((self.below, _BELOW, "_"), (self.above, _ABOVE, "^"))
         for script, table, mark in scripts:
@@ -180,6 +229,49 @@ class Script(Expr):
                 bare = script.level >= SCRIPT and not text.startswith("-")
                 pieces.append(mark + (text if bare else f"({text})"))
         return pieces
+
+
+@dataclass(frozen=True)
+class Power(Script):
+    """One thing to the power of another: u², e^x."""
+
+    def __init__(self, base: Expr, exponent: Expr) -> None:
+        super().__init__(base, above=exponent)
+
+
+@dataclass(frozen=True)
+class Transposed(Script):
+    """Rows for columns: Wᵀ."""
+
+    def __init__(self, base: Expr) -> None:
+        super().__init__(base, above=TURNED)
+
+    def spell(self, numbers: Numbers) -> list[Piece]:
+        """Numbers are shown turned."""
+        if self.base in numbers:
+            return [numbers[self.base].T]
+        return super().spell(numbers)
+
+
+@dataclass(frozen=True)
+class Picked(Script):
+    """Of each sample's column the element that its label names: softmax(z)_y."""
+
+    def __init__(self, base: Expr, label: Expr) -> None:
+        super().__init__(base, below=label)
+
+
+@dataclass(frozen=True)
+class Spread(Script):
+    """Something of fewer axes, repeated along the others: b_c for each channel c.
+
+    Attributes:
+        axes: where its axes stand among those of what it is spread over.
+        rank: how many axes that has.
+    """
+
+    axes: tuple[int, ...] = ()
+    rank: int = 0
 
 
 def _scalar_text(e: Expr, numbers: Numbers) -> str:
@@ -320,6 +412,17 @@ class Prefix(Expr):
         return [*self.head.pieces(numbers), *gap, *inner]
 
 
+@dataclass(frozen=True)
+class Reduced(Prefix):
+    """A sum, mean, product or largest over some axes: ∑ᵢ u.
+
+    Attributes:
+        axes: over which, counted in memory; None for all.
+    """
+
+    axes: tuple[int, ...] | None = None
+
+
 def _beside(e: Expr, level: int) -> int:
     """How tight ``e`` must be where a factor may follow: (∑ u) ⊙ v is not ∑ u ⊙ v."""
     return ATOM if isinstance(e, Prefix) and e.reach == "wide" else level
@@ -404,3 +507,82 @@ class Listing(Expr):
     def spell(self, numbers: Numbers) -> list[Piece]:
         """``a, b``."""
         return _joined([item.pieces(numbers) for item in self.items], ", ")
+
+
+@dataclass(frozen=True)
+class Choice(Relation):
+    """The first item where the middle one holds, else the last: a if c else b."""
+
+
+@dataclass(frozen=True)
+class Contracted(Expr):
+    """A sum of products over the letters that do not stand in the result.
+
+    Attributes:
+        factors: what is multiplied.
+        letters: the axes of each factor, a letter each.
+        out: the axes of the result.
+    """
+
+    factors: tuple[Expr, Expr]
+    letters: tuple[str, str]
+    out: str
+    level: ClassVar[int] = ODOT
+
+    def _written(self) -> Expr:
+        summed = dict.fromkeys(c for c in "".join(self.letters) if c not in self.out)
+        inner = Product(
+            "dot", tuple(_lettered(f, t) for f, t in zip(self.factors, self.letters))
+        )
+        if not summed:
+            return inner
+        head = Script(Atom(r"\sum", "∑"), below=Atom("".join(summed)))
+        return Prefix(head, inner, "wide")
+
+    def latex(self) -> str:
+        """``\\sum_{k} a_{ik} b_{kj}``."""
+        return self._written().latex()
+
+    def spell(self, numbers: Numbers) -> list[Piece]:
+        """``∑ₖ aᵢₖ bₖⱼ``; letters stand on symbols, not on numbers."""
+        return self._written().spell({})
+
+
+def _lettered(e: Expr, letters: str) -> Expr:
+    """An expression with a letter for each axis."""
+    if isinstance(e, Script) and not e.below and type(e) is Script:
+        return Script(e.base, e.above, Atom(letters))
+    return Script(e, below=Atom(letters)) if letters else e
+
+
+@dataclass(frozen=True)
+class Computed(Expr):
+    """Something written in a way that does not say all: x[…], pool(x), W ∗ x.
+
+    Attributes:
+        shown: how it is written.
+        arguments: what it is computed from.
+        how: computes it from their numbers, as they lie in memory.
+        key: tells it from others that are written alike.
+    """
+
+    shown: Expr
+    arguments: tuple[Expr, ...]
+    how: Callable[..., Any] = field(compare=False)
+    key: object = None
+
+    @property
+    def level(self) -> int:
+        """That of what is written."""
+        return self.shown.level
+
+    def latex(self) -> str:
+        """What is written."""
+        return self.shown.latex()
+
+    def spell(self, numbers: Numbers) -> list[Piece]:
+        """What is written."""
+        return self.shown.pieces(numbers)
+
+
+TURNED = Atom("T")

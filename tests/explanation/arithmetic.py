@@ -1,4 +1,4 @@
-"""What an expression of the notation comes to, with NumPy, in float64."""
+"""What an expression of the notation comes to, for arrays as they stand on paper."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from chainrule.notation import expressions as notation
-from chainrule.notation.expressions import Atom
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "ln": np.log,
@@ -22,6 +21,11 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "∑": np.sum,
     "∑ₛ": functools.partial(np.sum, axis=1, keepdims=True),
     "∑ᵢ": functools.partial(np.sum, axis=0, keepdims=True),
+}
+SIGNS: dict[str, Callable[..., Any]] = {
+    "<": np.less,
+    ">": np.greater,
+    "≥": np.greater_equal,
 }
 
 
@@ -51,26 +55,25 @@ def computed(
         return functools.reduce(times, map(of, e.factors))
     if isinstance(e, notation.Quotient):
         return of(e.top) / of(e.bottom)
-    if isinstance(e, notation.Script) and e.above == Atom("T"):
+    if isinstance(e, notation.Transposed):
         return of(e.base).T
-    if isinstance(e, notation.Script) and e.above:
+    if isinstance(e, notation.Power):
         return of(e.base) ** of(e.above)
-    if isinstance(e, notation.Script):  # softmax(z)_y: each sample's own class
+    if isinstance(e, notation.Picked):  # softmax(z)_y: each sample's own class
         scores, labels = of(e.base), of(e.below)[0]
         return scores[labels, np.arange(len(labels))]
+    if isinstance(e, notation.Computed):  # w[y]: of each sample's class
+        return of(e.arguments[0])[of(e.arguments[1])[0], 0][None]
     if isinstance(e, notation.Prefix):
         return FUNCTIONS[e.head.text()](of(e.argument))
-    if isinstance(e, notation.Call) and e.fence == "[]":  # w[y]: of each sample's class
-        return of(e.head)[of(e.arguments[0])[0], 0][None]
     if isinstance(e, notation.Call):
         return FUNCTIONS[e.head.text()](*map(of, e.arguments))
-    if isinstance(e, notation.Fence) and e.left.text() == "[":
-        low, high = map(of, e.inner.items)
-        return np.greater(low, high) if e.inner.signs[0].text() == ">" else low < high
     if isinstance(e, notation.Fence):
         inner, left = of(e.inner), e.left.text()[:1]
         return {"|": np.abs, "√": np.sqrt}.get(left, np.asarray)(inner)
-    if isinstance(e, notation.Relation):  # a if b > c else d
-        a, b, c, d = map(of, e.items)
-        return np.where(b > c, a, d)
+    if isinstance(e, notation.Choice):
+        a, condition, b = map(of, e.items)
+        return np.where(condition, a, b)
+    if isinstance(e, notation.Relation):
+        return SIGNS[e.signs[0].text()](*map(of, e.items))
     raise AssertionError(f"{e!r} is not an expression that these tests need")

@@ -360,7 +360,7 @@ def test_kernels_are_named_and_loops_are_refused():
         np.testing.assert_allclose(layer.dW, expected[layer.weight_name], atol=1e-8)
     assert [layer.name for layer in e.layers] == ["0", "5"]
     assert any("2.weight" in note for note in e.notes)
-    assert "z⁽¹⁾ ∗ 2.weight + 2.bias" in e.layer(1).texts["a"]
+    assert "(2.weight ∗ z⁽¹⁾) ↓ (1, 2) + 2.bias" in e.layer(1).texts["a"]
 
     larger = nn.ConvTranspose2d(1, 2, 2, stride=2, groups=1, dtype="float64")
     (a,), (b,) = linear(3, 4), linear(32, 2)

@@ -34,11 +34,11 @@ def explained(*between, **options):
 
 
 SLOPES = {
-    nn.LeakyReLU(): "1 if [z⁽¹⁾ > 0] else 0.01",
+    nn.LeakyReLU(): "1 if z⁽¹⁾ > 0 else 0.01",
     nn.GELU(): "Φ(z⁽¹⁾) + z⁽¹⁾ ⊙ φ(z⁽¹⁾)",
     nn.SiLU(): "σ(z⁽¹⁾) + z⁽¹⁾ ⊙ σ(z⁽¹⁾) ⊙ (1 − σ(z⁽¹⁾))",
     nn.Softplus(): "σ(z⁽¹⁾)",
-    nn.ELU(0.5): "1 if [z⁽¹⁾ > 0] else ½ e^(−max(−z⁽¹⁾, 0))",
+    nn.ELU(0.5): "1 if z⁽¹⁾ > 0 else ½ e^(−max(−z⁽¹⁾, 0))",
     nn.Heaviside(): "0",
 }
 
@@ -73,9 +73,10 @@ def test_normalisation_has_a_jacobian_and_no_slope(kind):
     for p in norm.parameters():
         p.copy_(rng.normal(size=4))
     e = explained(norm, nn.ReLU())
-    first = e.layer(1)
+    first, i = e.layer(1), "ₛ" if kind == "Batch" else "ᵢ"
+    centred = f"(z⁽¹⁾ − mean{i}(z⁽¹⁾))/√(var{i}(z⁽¹⁾) + 10⁻⁵)"
     assert first.texts == first.texts | {
-        "normalised": "ẑ⁽¹⁾ = γ⁽¹⁾ ⊙ (z⁽¹⁾ − μ)/√(σ² + ε) + β⁽¹⁾",
+        "normalised": f"ẑ⁽¹⁾ = γ⁽¹⁾ ⊙ {centred} + β⁽¹⁾",
         "a": "a⁽¹⁾ = max(ẑ⁽¹⁾, 0)",
         "slope": "f′(ẑ⁽¹⁾) = [ẑ⁽¹⁾ > 0]",
         "normalised_recursion": "∂ℒ/∂ẑ⁽¹⁾ = ((W⁽²⁾)ᵀ δ⁽²⁾) ⊙ f′(ẑ⁽¹⁾)",
@@ -114,7 +115,8 @@ def test_a_bias_in_front_of_batch_normalisation_is_in_vain():
 def test_normalisation_behind_the_activation():
     e = explained(nn.Tanh(), nn.LayerNorm(4, dtype="float64"))
     texts = e.layer(1).texts
-    assert texts["a"] == "a⁽¹⁾ = γ⁽¹⁾ ⊙ (tanh z⁽¹⁾ − μ)/√(σ² + ε) + β⁽¹⁾"
+    centred = "(tanh z⁽¹⁾ − meanᵢ(tanh z⁽¹⁾))/√(varᵢ(tanh z⁽¹⁾) + 10⁻⁵)"
+    assert texts["a"] == f"a⁽¹⁾ = γ⁽¹⁾ ⊙ {centred} + β⁽¹⁾"
     assert texts["recursion"] == "δ⁽¹⁾ = Jᵀ ((W⁽²⁾)ᵀ δ⁽²⁾)"
     assert "J_x̂ᵀ (γ⁽¹⁾ ⊙ ∂ℒ/∂a⁽¹⁾)" in texts["delta"]
     assert e.check().ok

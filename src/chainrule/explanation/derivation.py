@@ -21,8 +21,6 @@ from chainrule.explanation.formulas import (
 from chainrule.explanation.layers import Equation, LayerExplanation
 from chainrule.explanation.naming import LOSS, PREDICTION, Names, X, symbol, views
 from chainrule.explanation.network import LayerValues, Network, kernels
-from chainrule.explanation.reading import read
-from chainrule.explanation.tidy import TRANSPOSED, tidy, without
 from chainrule.graph.graph import Graph, ancestors
 from chainrule.graph.node import Node, Value
 from chainrule.notation.expressions import (
@@ -31,15 +29,19 @@ from chainrule.notation.expressions import (
     Call,
     Expr,
     Number,
+    Prefix,
     Product,
+    Quotient,
     Script,
 )
+from chainrule.notation.functions import symbol as letter_of
+from chainrule.notation.tidy import tidy, without
 from chainrule.primitives import elementwise
 from chainrule.primitives.rules import show
 from chainrule.regions import activations, losses, normalization
 
 GRADIENT = Atom(r"\nabla_{\hat{y}} \mathcal{L}", "∇_ŷ ℒ")
-JACOBIAN = Script(Atom("J"), above=TRANSPOSED)
+JACOBIAN = Atom("J").T
 GRAPH_REMARK = "read off the graph"
 BIAS_REMARK = "added to Algorithm 1"
 BY_SCORES_REMARK = "from the scores, where nothing underflows"
@@ -64,7 +66,8 @@ DROPOUT_NOTE = (
 
 def slope_of(value: Expr) -> Expr:
     """∂ℒ/∂value."""
-    return read(rf"\frac{{\partial \mathcal{{L}}}}{{\partial {value.latex()}}}")
+    d = letter_of("∂")
+    return Quotient(Prefix(d, LOSS, "tight"), Prefix(d, value, "tight"), bar=True)
 
 
 def derive(network: Network) -> Explanation:
@@ -124,7 +127,7 @@ class _Derivation:
             k = layer.l
             numbers[symbol("z", k)] = layer.z
             numbers[symbol("a", k)] = layer.a
-            numbers[symbol(r"\delta", k)] = layer.delta
+            numbers[symbol("δ", k)] = layer.delta
             numbers[slope_of(symbol("W", k))] = layer.dW
             if layer.db is not None:
                 numbers[slope_of(symbol("b", k))] = layer.db
@@ -177,7 +180,7 @@ class _Derivation:
             notes.append(SOFTMAX_NOTE)
         notes += self._remarks(k, step)
         symbols = {part: symbol(part, k) for part in ("W", "b", "z")}
-        symbols |= {"a": self._a(k), "delta": symbol(r"\delta", k)}
+        symbols |= {"a": self._a(k), "delta": symbol("δ", k)}
         symbols |= {f"d{part}": slope_of(symbol(part, k)) for part in ("W", "b")}
         return LayerExplanation(
             l=k,
@@ -250,7 +253,7 @@ class _Derivation:
 
     def _backward(self, k: int, step: LayerValues) -> Iterator[tuple[str, Equation]]:
         grads = self.network.cotangents
-        delta = symbol(r"\delta", k)
+        delta = symbol("δ", k)
         g = grads.get(step.z)
         if g is None:
             remark = "ℒ does not depend on this layer"
@@ -271,7 +274,7 @@ class _Derivation:
     def _delta(
         self, k: int, step: LayerValues, g: Value
     ) -> Iterator[tuple[str, Equation]]:
-        grads, delta = self.network.cotangents, symbol(r"\delta", k)
+        grads, delta = self.network.cotangents, symbol("δ", k)
         if self.named.scores and k == self.depth:
             yield "recursion", _chain(delta, GRADIENT)
             yield "delta", Equation((delta, self._formula(g)), GRAPH_REMARK)
@@ -351,7 +354,7 @@ class _Derivation:
         sources = {v for node in nodes for v in node.inputs if v in above}
         origin = ", ".join(dict.fromkeys(self.names[v].text() for v in sources))
         steps = " → ".join(map(self._label, nodes))
-        return " → ".join([origin, steps, symbol(r"\delta", k).text()])
+        return " → ".join([origin, steps, symbol("δ", k).text()])
 
     def _label(self, node: Node) -> str:
         parameters = self.network.parameters

@@ -18,8 +18,6 @@ from collections.abc import Callable, Collection, Mapping
 
 import numpy as np
 
-from chainrule.explanation.reading import template
-from chainrule.explanation.tidy import TRANSPOSED, tidy
 from chainrule.graph.node import Node, Value
 from chainrule.graph.primitive import Primitive
 from chainrule.graph.types import Dim, SymbolicDim
@@ -27,19 +25,18 @@ from chainrule.notation.expressions import (
     Atom,
     Call,
     Expr,
-    Fence,
-    Listing,
     Number,
+    Part,
     Prefix,
     Product,
-    Quotient,
-    Relation,
     Script,
-    Slot,
-    Sum,
+    axis_letters,
 )
+from chainrule.notation.functions import named
+from chainrule.notation.tidy import tidy
 from chainrule.primitives import creation, elementwise, matmul, movement
 from chainrule.primitives.matmul import parse_dims
+from chainrule.regions import normalization
 
 #: A formula of more characters than this tells nobody anything.
 LONGEST = 400
@@ -50,36 +47,6 @@ LABEL = Atom("y")
 ONE_HOT = Atom("y", tag="one-hot")
 #: Nodes that change how numbers lie in memory, not what they mean.
 VIEWS = (movement.broadcast_to, elementwise.convert, movement.reshape)
-
-
-def substitute(e: Expr, arguments: tuple[Expr, ...]) -> Expr:
-    """``e`` with the slots filled."""
-
-    def fill(e: Expr) -> Expr:
-        return substitute(e, arguments)
-
-    if isinstance(e, Slot):
-        return arguments[e.index]
-    if isinstance(e, Sum):
-        return Sum(tuple((s, fill(t)) for s, t in e.terms))
-    if isinstance(e, Product):
-        return Product(e.kind, tuple(map(fill, e.factors)))
-    if isinstance(e, Quotient):
-        return Quotient(fill(e.top), fill(e.bottom), e.bar)
-    if isinstance(e, Script):
-        above, below = e.above and fill(e.above), e.below and fill(e.below)
-        return Script(fill(e.base), above, below)
-    if isinstance(e, Prefix):
-        return Prefix(e.head, fill(e.argument), e.reach)
-    if isinstance(e, Call):
-        return Call(fill(e.head), tuple(map(fill, e.arguments)), e.fence)
-    if isinstance(e, Fence):
-        return Fence(e.left, fill(e.inner), e.right)
-    if isinstance(e, Relation):
-        return Relation(tuple(map(fill, e.items)), e.signs)
-    if isinstance(e, Listing):
-        return Listing(tuple(map(fill, e.items)))
-    return e
 
 
 def behind_views(value: Value) -> Value:
@@ -146,13 +113,29 @@ class Formulas:
         special = _SPECIAL.get(node.primitive)
         made = special(self, node) if special else None
         if made is None:
-            inputs = tuple(map(self._write, node.inputs))
-            made = substitute(template(_with_numbers(node)), inputs)
+            made = self._declared(node)
         if len(node.outputs) > 1:
-            made = Script(made, below=Number(value.index + 1))
+            made = Part(made, value.index + 1)
         return made
 
+    def _declared(self, node: Node) -> Expr:
+        formula = node.primitive.formula
+        if formula is None:
+            return Call(
+                named(node.primitive.name), tuple(map(self._write, node.inputs))
+            )
+        inputs = [self._write(v).with_index(axes_of(v)) for v in node.inputs]
+        return formula(*inputs, **node.attrs)
+
     # -- what is written in the book's way -----------------------------------------
+
+    def _viewed(self, node: Node) -> Expr:
+        return self._write(node.inputs[0])
+
+    def _pullback(self, node: Node) -> Expr:
+        """J_x̂ᵀ g, where J is the Jacobian of x̂; its formula stands in a note."""
+        jacobian = Script(Atom("J"), below=Atom(r"\hat{x}", "x\u0302"))
+        return jacobian.T @ self._write(node.inputs[0])
 
     def _uniform(self, value: Value) -> bool:
         """Whether all elements are one number."""
@@ -262,17 +245,13 @@ class Formulas:
 
     def _turned(self, value: Value, transposed: bool) -> Expr:
         made = self._write(value)
-        return Script(made, above=TRANSPOSED) if transposed else made
+        return made.T if transposed else made
 
 
-def _with_numbers(node: Node) -> str:
-    r"""The declared formula with the number of an attribute for its symbol: \alpha."""
-    formula = node.primitive.formula
-    for name, item in node.attrs.items():
-        if isinstance(item, float):
-            number = np.format_float_positional(item, trim="-")
-            formula = formula.replace(f"\\{name}", number)
-    return formula
+def axes_of(value: Value) -> str:
+    """A letter for each axis of a value: s for the samples, then i, or t and i, …"""
+    samples = bool(value.shape) and isinstance(value.shape[0], SymbolicDim)
+    return axis_letters(len(value.shape), samples)
 
 
 def _guards(condition: Value, v: Value) -> bool:
@@ -312,6 +291,11 @@ _SPECIAL: dict[Primitive, Callable[[Formulas, Node], Expr | None]] = {
     creation.constant: Formulas._constant,
     creation.size: Formulas._size,
     elementwise.div: Formulas._div,
+    movement.broadcast_to: Formulas._viewed,
+    movement.reshape: Formulas._viewed,
+    movement.copy: Formulas._viewed,
+    elementwise.convert: Formulas._viewed,
+    normalization.normalised_pullback: Formulas._pullback,
     movement.reduce_sum: Formulas._sum,
     elementwise.equal: Formulas._equal,
     matmul.dot_general: Formulas._dot,

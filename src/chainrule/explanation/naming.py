@@ -12,20 +12,20 @@ import numpy as np
 
 from chainrule.explanation.formulas import LABEL, VIEWS, behind_views
 from chainrule.explanation.network import Network
-from chainrule.explanation.reading import read
 from chainrule.graph.node import Node, Value
-from chainrule.notation.expressions import Expr
+from chainrule.notation.expressions import Atom, Expr, Script
+from chainrule.notation.functions import symbol as letter_of
 from chainrule.primitives import elementwise, random
 from chainrule.regions import activations, normalization
 
-X, LOSS = read("x"), read(r"\mathcal{L}")
-PREDICTION = read(r"\hat{y}")
+X, LOSS = letter_of("x"), letter_of("ℒ")
+PREDICTION = letter_of("ŷ")
 NORMALISATIONS = (normalization.batch_norm, normalization.layer_norm)
 
 
 def symbol(letter: str, k: int) -> Expr:
     """A letter with the number of its layer: W⁽²⁾."""
-    return read(f"{letter}^{{({k})}}")
+    return Script(letter_of(letter), above=Atom(f"({k})"))
 
 
 def views(value: Value) -> Iterator[Value]:
@@ -131,11 +131,11 @@ class Names:
             k = zs.get(out, k)
             source = behind_views(node.inputs[0]) if node.inputs else out
             if node.primitive in NORMALISATIONS:
-                for value, letter in zip(node.inputs[1:], (r"\gamma", r"\beta")):
+                for value, letter in zip(node.inputs[1:], ("γ", "β")):
                     if behind_views(value) in self.network.parameters:
                         give(value, letter)
                 self.norms.setdefault(k, node)
-                if source in zs and give(out, r"\hat{z}"):
+                if source in zs and give(out, "ẑ"):
                     self.normalised[k] = out
             made_by = source.node.primitive if source.node else None
             if node.primitive is elementwise.less and made_by is random.random_bits:
@@ -164,7 +164,7 @@ class Names:
         for k, step in enumerate(self.steps, 1):
             g = self.network.cotangents.get(step.z)
             if g is not None:
-                self.of.setdefault(g, symbol(r"\delta", k))
+                self.of.setdefault(g, symbol("δ", k))
 
     def _rows_of_sum_1(self) -> frozenset[Value]:
         network = self.network

@@ -17,12 +17,21 @@ import numpy as np
 
 from chainrule.errors import ArgumentError, GraphError, nearest
 from chainrule.graph.types import ArrayType, Dim
+from chainrule.notation.expressions import Expr
 
 Array = np.ndarray[Any, Any]
 TypeRule = Callable[..., ArrayType | tuple[ArrayType, ...]]
 RefusalRule = Callable[
     [Sequence[ArrayType], dict[str, Any]], Sequence[tuple[int, Dim | None]]
 ]
+#: A formula (inputs…, attributes…). The first lines are the last one spelt out: from
+#: them a type checker knows what the parameters of a lambda are.
+Formula = (
+    Callable[[Expr], Expr]
+    | Callable[[Expr, Expr], Expr]
+    | Callable[[Expr, Expr, Expr], Expr]
+    | Callable[..., Expr]
+)
 
 
 @dataclass(frozen=True)
@@ -59,7 +68,9 @@ class Primitive:
         refuses: where a run may be refused here: ``refuses(types, attrs)`` gives pairs
             of an input and of how many rows its indices are for; None for a truth
             value.
-        formula: LaTeX, with ``{0}``, ``{1}`` … for the inputs.
+        formula: ``formula(*inputs, **attrs)`` is the result as an expression of the
+            inputs, which are expressions; None where there is none. The letters of an
+            input's axes are its ``index``, where they are known.
         source: where the definition can be looked up.
         domain: per input the open interval on which it is defined.
         kinks: where it is not differentiable, and the value declared there.
@@ -73,7 +84,7 @@ class Primitive:
     linear: bool = False
     internal: bool = False
     refuses: RefusalRule | None = None
-    formula: str = ""
+    formula: Callable[..., Expr] | None = None
     source: str = ""
     domain: tuple[tuple[float, float], ...] = ()
     kinks: str = ""

@@ -7,6 +7,12 @@ and which is a matrix as it stands:
 - W x is a column for each column of x;  δ xᵀ is the sum of outer products over columns;
 - a vector of biases is added to each column;
 - sums over some axes keep them, with length 1, so that what is left is spread again.
+
+>>> from chainrule.notation.functions import symbol
+>>> x, b = symbol("x"), symbol("b")
+>>> numbers = {x: Quantity(np.array([[1.0, 2.0]])), b: Quantity(np.array([0.5, 1.0]))}
+>>> computed(x * (1 - b) + 2 * b, numbers)
+array([[1.5, 2. ]])
 """
 
 from __future__ import annotations
@@ -20,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.notation.expressions import (
+    Along,
     Array,
     Atom,
     Call,
@@ -28,7 +35,9 @@ from chainrule.notation.expressions import (
     Contracted,
     Expr,
     Fence,
+    Listing,
     Number,
+    Part,
     Picked,
     Power,
     Prefix,
@@ -50,8 +59,8 @@ class Quantity:
 
     Attributes:
         array: as they lie in memory.
-        kind: ``"matrix"`` (as it stands), ``"columns"`` (the last axis is the column),
-            or ``"rows"`` (such columns turned).
+        kind: ``"matrix"`` (as it stands; one axis is a column), ``"columns"`` (the
+            last axis is the column), or ``"rows"`` (such columns turned).
     """
 
     array: Array
@@ -61,15 +70,44 @@ class Quantity:
 def computed(e: Expr, numbers: Mapping[Expr, Quantity]) -> Array:
     """The value of an expression, with axes of length 1 where it was summed over.
 
+    Floating-point numbers are taken as float64, whatever they lie in memory as. A
+    listing comes to its last item.
+
     Args:
         e: the expression.
         numbers: the numbers of its symbols; a symbol may be any expression.
 
     Raises:
-        ArithmeticError: for what is written for the eye alone.
+        ArithmeticError: for a symbol without a number, an unknown function, a product
+            that has no meaning.
     """
+    return steps(e, numbers)[-1]
+
+
+def steps(e: Expr, numbers: Mapping[Expr, Quantity]) -> list[Array]:
+    """The values of the items of a listing, each known to those behind it."""
+    known, made = dict(numbers), list[Array]()
     with np.errstate(all="ignore"):
-        return _Reader(numbers).of(e).array
+        for item in e.items if isinstance(e, Listing) else (e,):
+            named = type(item) is Relation and item.signs[0].text() in ("←", "=")
+            named = named and isinstance(e, Listing)
+            found = _Reader(known).of(item.items[1] if named else item)
+            if named:
+                known[item.items[0]] = found
+            made.append(found.array)
+    return made
+
+
+def results(e: Expr, numbers: Mapping[Expr, Quantity]) -> tuple[Array, ...]:
+    """All results of what has several: those of a :class:`Computed`, or one.
+
+    Raises:
+        ArithmeticError: as :func:`computed`.
+    """
+    if isinstance(e, Computed):
+        made = _Reader(numbers).call_back(e)
+        return made if isinstance(made, tuple) else (np.asarray(made),)
+    return (computed(e, numbers),)
 
 
 def _erf(x: Array) -> Array:
@@ -80,17 +118,12 @@ def _erfc(x: Array) -> Array:
     return np.vectorize(math.erfc, otypes=[np.float64])(x)
 
 
-def _softmax(x: Array) -> Array:
-    e = np.exp(x - x.max(-1, keepdims=True))
-    return e / e.sum(-1, keepdims=True)
+def _log_softmax(x: Array, axis: int) -> Array:
+    x = x - x.max(axis, keepdims=True)
+    return x - np.log(np.exp(x).sum(axis, keepdims=True))
 
 
-def _log_softmax(x: Array) -> Array:
-    x = x - x.max(-1, keepdims=True)
-    return x - np.log(np.exp(x).sum(-1, keepdims=True))
-
-
-#: Functions by the way they are written.
+#: Functions of elements by the way they are written.
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "ln": np.log,
     "tanh": np.tanh,
@@ -103,21 +136,25 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "σ": lambda z: 1 / (1 + np.exp(-z)),
     "Φ": lambda z: 0.5 * _erfc(-z / math.sqrt(2)),
     "φ": lambda z: np.exp(-z * z / 2) / math.sqrt(2 * math.pi),
-    "softmax": _softmax,
-    "ln softmax": _log_softmax,
     "max": np.maximum,
     "min": np.minimum,
     "atan2": np.arctan2,
-    "remainder": np.remainder,
     "isnan": np.isnan,
     "nextafter": np.nextafter,
+}
+#: Functions of what stands along an axis.
+_ALONG: dict[str, Callable[[Array, int], Array]] = {
+    "softmax": lambda x, axis: np.exp(_log_softmax(x, axis)),
 }
 _REDUCTIONS: dict[str, Callable[..., Any]] = {
     "∑": np.sum,
     "∏": np.prod,
     "mean": np.mean,
+    "var": np.var,
     "max": np.max,
 }
+_PLACES: dict[str, Callable[..., Any]] = {"argmax": np.argmax, "argmin": np.argmin}
+_SIGNS: dict[str, Callable[..., Any]] = {"mod": np.remainder}
 _COMPARISONS: dict[str, Callable[..., Any]] = {
     "<": np.less,
     ">": np.greater,
@@ -133,6 +170,12 @@ _FENCES: dict[str, Callable[..., Any]] = {
 }
 
 
+def _wide(array: Array) -> Array:
+    """Numbers to compute with: truth values are 0 and 1, short integers are floats."""
+    long = array.dtype.kind in "iu" and array.dtype.itemsize == 8
+    return array if array.dtype == np.float64 or long else array.astype(np.float64)
+
+
 class _Reader:
     def __init__(self, numbers: Mapping[Expr, Quantity]) -> None:
         self.numbers = numbers
@@ -140,9 +183,8 @@ class _Reader:
     def of(self, e: Expr) -> Quantity:
         if e in self.numbers:
             held = self.numbers[e]
-            plain = held.array.dtype.kind in "iu" and held.array.dtype.itemsize == 8
-            wide = held.array if plain else held.array.astype(np.float64)
-            return replace(held, array=wide)
+            real = held.array.dtype.kind == "f"
+            return replace(held, array=_wide(held.array)) if real else held
         for kind, read in _READERS.items():
             if isinstance(e, kind):
                 return read(self, e)
@@ -153,7 +195,7 @@ class _Reader:
         found = [self.of(part) for part in parts]
         kinds = [q.kind for q in found if q.array.ndim]
         kind = next((k for k in (COLUMNS, ROWS) if k in kinds), MATRIX)
-        return Quantity(np.asarray(function(*[q.array for q in found])), kind)
+        return Quantity(np.asarray(function(*[_wide(q.array) for q in found])), kind)
 
     def number(self, e: Number) -> Quantity:
         return Quantity(np.asarray(e.value, np.float64))
@@ -162,61 +204,93 @@ class _Reader:
         signs = [sign for sign, _ in e.terms]
 
         def added(*arrays: Array) -> Any:
-            return sum(s * a for s, a in zip(signs, arrays))
+            terms = [a if s > 0 else np.negative(a) for s, a in zip(signs, arrays)]
+            return functools.reduce(np.add, terms)
 
         return self._all(added, *[term for _, term in e.terms])
 
     def product(self, e: Product) -> Quantity:
-        if e.kind != "dot":
-            return self._all(lambda *a: functools.reduce(np.multiply, a), *e.factors)
-        return functools.reduce(_dot, map(self.of, e.factors))
+        if e.kind == "dot":
+            return functools.reduce(_dot, map(self.of, e.factors))
+        if e.kind not in ("scale", "odot", *_SIGNS):
+            raise ArithmeticError(f"{e} says no number")
+        times = _SIGNS.get(e.kind, np.multiply)
+        return self._all(lambda *a: functools.reduce(times, a), *e.factors)
 
     def quotient(self, e: Quotient) -> Quantity:
         return self._all(np.divide, e.top, e.bottom)
 
     def power(self, e: Power) -> Quantity:
         assert e.above is not None
-        if e.base == Atom("e"):
+        if e.base == Atom("e") and e.base not in self.numbers:
             return self._all(np.exp, e.above)
-        return self._all(np.power, e.base, e.above)
+        return self._all(np.float_power, e.base, e.above)
 
     def transposed(self, e: Transposed) -> Quantity:
         q = self.of(e.base)
         if q.kind == MATRIX:
-            turned = q.array.swapaxes(-1, -2) if q.array.ndim > 1 else q.array
-            return Quantity(turned)
+            lying = q.array[None] if q.array.ndim == 1 else q.array
+            column = q.array.ndim < 2
+            return Quantity(lying if column else lying.swapaxes(-1, -2))
         return Quantity(q.array, ROWS if q.kind == COLUMNS else COLUMNS)
 
     def picked(self, e: Picked) -> Quantity:
         assert e.below is not None
         values, labels = self.of(e.base).array, self.of(e.below).array
-        labels = labels.astype(np.int64)
-        if values.ndim == 1:
-            return Quantity(values[labels][..., None], COLUMNS)
-        labels = labels.reshape(values.shape[:-1])
-        return Quantity(np.take_along_axis(values, labels[..., None], -1), COLUMNS)
+        return Quantity(_of_labels(values, labels), COLUMNS)
 
     def spread(self, e: Spread) -> Quantity:
-        inner = replace(e, axes=(), rank=0)
-        bare = type(e.base) is not type(e) and e.above is None
-        q = self.of(e.base if bare else inner)
+        q = self.of(e.base)
         shape = [1] * e.rank
-        for axis, size in zip(e.axes, q.array.shape):
+        for axis, size in zip(e.axes, q.array.shape, strict=True):
             shape[axis] = size
         return Quantity(q.array.reshape(shape), COLUMNS)
 
+    def part(self, e: Part) -> Quantity:
+        number = int(e.below.value) if isinstance(e.below, Number) else 0
+        made = results(e.base, self.numbers)
+        if not 1 <= number <= len(made):
+            raise ArithmeticError(f"{e.base} has {len(made)} results")
+        return Quantity(np.asarray(made[number - 1]), COLUMNS)
+
     def reduced(self, e: Reduced) -> Quantity:
         q = self.of(e.argument)
-        sign = e.head.text() if isinstance(e.head, Atom) else ""
-        head = e.head
-        while hasattr(head, "base"):
-            head = head.base  # pyright: ignore
-        reduce = _REDUCTIONS[sign or head.text()]
-        axes = None if e.axes is None else tuple(a for a in e.axes)
-        return Quantity(np.asarray(reduce(q.array, axis=axes, keepdims=True)), q.kind)
+        if e.name in _PLACES:
+            axis = None if e.axes is None else e.axes[0]
+            found = _PLACES[e.name](q.array, axis=axis, keepdims=True)
+        elif e.name in _REDUCTIONS:
+            of_truths = e.name == "∏" and q.array.dtype == bool
+            array = q.array if of_truths else _wide(q.array)
+            found = _REDUCTIONS[e.name](array, axis=e.axes, keepdims=True)
+        else:
+            raise ArithmeticError(f"{e.name} says no number")
+        return Quantity(np.asarray(found), q.kind)
 
     def prefix(self, e: Prefix) -> Quantity:
+        if e.head.text() == "ln":
+            stable = self._log_softmax(e.argument)
+            if stable is not None:
+                return stable
         return self._all(_function(e.head), e.argument)
+
+    def _log_softmax(self, e: Expr) -> Quantity | None:
+        """ln softmax(z) and ln softmax(z)_y, where nothing underflows."""
+        whole = e.base if isinstance(e, Picked) else e
+        known = e in self.numbers or whole in self.numbers
+        if known or not isinstance(whole, Along) or whole.name != "softmax":
+            return None
+        z = self.of(whole.arguments[0])
+        made = replace(z, array=_log_softmax(_wide(z.array), whole.axis))
+        if isinstance(e, Picked) and e.below is not None:
+            labels = self.of(e.below).array
+            return Quantity(_of_labels(made.array, labels), COLUMNS)
+        return made
+
+    def along(self, e: Along) -> Quantity:
+        q = self.of(e.arguments[0])
+        if e.name not in _ALONG:
+            raise ArithmeticError(f"{e.name} says no number")
+        return replace(q, array=_ALONG[e.name](_wide(q.array), e.axis))
 
     def call(self, e: Call) -> Quantity:
         if e.fence == "()":
@@ -227,24 +301,44 @@ class _Reader:
         left = e.left.text()
         if left == "[":
             return self.of(e.inner)
+        if left not in _FENCES:
+            raise ArithmeticError(f"{e} says no number")
         return self._all(_FENCES[left], e.inner)
 
     def relation(self, e: Relation) -> Quantity:
         (sign,) = e.signs
+        if sign.text() not in _COMPARISONS:
+            raise ArithmeticError(f"{e} says no number")
         return self._all(_COMPARISONS[sign.text()], *e.items)
 
     def choice(self, e: Choice) -> Quantity:
         first, condition, other = e.items
-        return self._all(lambda c, a, b: np.where(c, a, b), condition, first, other)
+        return self._all(
+            lambda c, a, b: np.where(c != 0, a, b), condition, first, other
+        )
 
     def contracted(self, e: Contracted) -> Quantity:
-        a, b = (self.of(f).array for f in e.factors)
+        a, b = (_wide(self.of(f).array) for f in e.factors)
         spec = f"{','.join(e.letters)}->{e.out}"
         return Quantity(np.einsum(spec, a, b), COLUMNS)
 
+    def call_back(self, e: Computed) -> Any:
+        return e.how(*[self.of(a).array for a in e.arguments])
+
     def special(self, e: Computed) -> Quantity:
-        made = e.how(*[self.of(a).array for a in e.arguments])
+        made = self.call_back(e)
+        if isinstance(made, tuple):
+            raise ArithmeticError(f"{e} has {len(made)} results; say which, with Part")
         return Quantity(np.asarray(made), COLUMNS)
+
+
+def _of_labels(values: Array, labels: Array) -> Array:
+    """Of each row the element that its label names; of one row, of each label."""
+    labels = labels.astype(np.int64)
+    if values.ndim == 1:
+        return values[labels][..., None]
+    labels = labels.reshape(values.shape[:-1])
+    return np.take_along_axis(values, labels[..., None], -1)
 
 
 def _function(head: Expr) -> Callable[..., Any]:
@@ -255,7 +349,7 @@ def _function(head: Expr) -> Callable[..., Any]:
 
 
 def _dot(a: Quantity, b: Quantity) -> Quantity:
-    x, y = a.array, b.array
+    x, y = _wide(a.array), _wide(b.array)
     pair = a.kind, b.kind
     if pair == (MATRIX, COLUMNS):
         return Quantity(y @ x.swapaxes(-1, -2) if x.ndim > 1 else y @ x, COLUMNS)
@@ -263,7 +357,8 @@ def _dot(a: Quantity, b: Quantity) -> Quantity:
         flat = [v.reshape(-1, v.shape[-1]) for v in (x, y)]
         return Quantity(flat[0].T @ flat[1])
     if pair == (MATRIX, MATRIX):
-        return Quantity(np.matmul(x, y))
+        made = _standing(x) @ _standing(y)
+        return Quantity(made[..., 0] if y.ndim == 1 else made)
     if pair == (ROWS, MATRIX):
         return Quantity(x @ y, ROWS)
     if pair == (ROWS, COLUMNS):
@@ -271,6 +366,12 @@ def _dot(a: Quantity, b: Quantity) -> Quantity:
     raise ArithmeticError(f"{a.kind} times {b.kind} says no number")
 
 
+def _standing(x: Array) -> Array:
+    """One axis is a column."""
+    return x[:, None] if x.ndim == 1 else x
+
+
+#: Special kinds stand before the kinds that they are kinds of.
 _READERS: dict[type[Expr], Callable[[_Reader, Any], Quantity]] = {
     Number: _Reader.number,
     Sum: _Reader.sum,
@@ -280,8 +381,10 @@ _READERS: dict[type[Expr], Callable[[_Reader, Any], Quantity]] = {
     Picked: _Reader.picked,
     Power: _Reader.power,
     Transposed: _Reader.transposed,
+    Part: _Reader.part,
     Reduced: _Reader.reduced,
     Prefix: _Reader.prefix,
+    Along: _Reader.along,
     Call: _Reader.call,
     Fence: _Reader.fence,
     Choice: _Reader.choice,

@@ -37,7 +37,7 @@ def _let_through(g: Value, y: Value, x: Value, holds: Value, **_: str) -> Value:
     vjp=(_let_through, None),
     view=True,
     refuses=lambda types, attrs: [(1, None)],
-    formula="{0}",
+    formula=lambda x, holds, **message: x,
     source="a value on condition; where the condition is false the run is refused",
     cases=tuple(
         Case(

@@ -18,6 +18,9 @@ from chainrule.graph.declare import declare
 from chainrule.graph.node import Array, Cotangent, Value
 from chainrule.graph.primitive import Case, TypeRule
 from chainrule.graph.types import ArrayType, Dim, DType, Shape, is_symbolic, size_of
+from chainrule.notation import places
+from chainrule.notation.expressions import Call, Expr
+from chainrule.notation.functions import apply, computed, head_along, total
 from chainrule.primitives.rules import need_axes, need_dtype, need_some, same, show
 from chainrule.primitives.sliding import Ints, dilated, padded
 
@@ -47,7 +50,7 @@ def _broadcast_vjp(g: Value, y: Value, x: Value, shape: Shape) -> Value:
     view=True,
     rule=_broadcast_rule,
     vjp=(_broadcast_vjp,),
-    formula="{0}",
+    shown=lambda x, shape: places.shaped("broadcast", x, shape),
     source="NumPy's broadcasting rules",
     linear=True,
     cases=(
@@ -130,7 +133,7 @@ REDUCTIONS = (
 @declare(
     rule=reduction_rule("reduce_sum"),
     vjp=(lambda g, y, x, axes: expand(g, x, axes),),
-    formula=r"\sum {0}",
+    formula=lambda x, axes: total(x, over=axes),
     source="finite sum; engines may order it by their own fixed rule",
     linear=True,
     cases=(
@@ -163,7 +166,7 @@ def _reshape_rule(x: ArrayType, *, shape: Shape) -> ArrayType:
     view=True,
     rule=_reshape_rule,
     vjp=(lambda g, y, x, shape: reshape(g, shape=x.shape),),
-    formula="{0}",
+    shown=lambda x, shape: places.shaped("reshape", x, shape),
     source="row-major order of elements",
     linear=True,
     cases=(
@@ -188,6 +191,16 @@ def _transpose_rule(x: ArrayType, *, axes: Ints) -> ArrayType:
     return ArrayType(tuple(x.shape[a] for a in axes), x.dtype)
 
 
+def _turned(x: Expr, axes: Ints) -> Expr:
+    if axes == (1, 0):
+        return x.T
+
+    def how(array: Array) -> Array:
+        return array.transpose(axes)
+
+    return computed(apply("permute", x, *axes), x, how=how, key=axes)
+
+
 def _turned_back(g: Value, y: Value, x: Value, axes: Ints) -> Value:
     return transpose(g, axes=tuple(np.argsort(axes).tolist()))
 
@@ -196,7 +209,7 @@ def _turned_back(g: Value, y: Value, x: Value, axes: Ints) -> Value:
     view=True,
     rule=_transpose_rule,
     vjp=(_turned_back,),
-    formula="{0}^T",
+    formula=_turned,
     source="permutation of axes",
     linear=True,
     cases=(
@@ -253,7 +266,7 @@ def _slice_vjp(
     view=True,
     rule=_slice_rule,
     vjp=(_slice_vjp,),
-    formula="{0}[\\ldots]",
+    shown=places.sliced,
     source="NumPy's basic slicing with positive strides",
     linear=True,
     cases=(
@@ -320,7 +333,9 @@ def _pad_vjp(
 @declare(
     rule=_pad_rule,
     vjp=(_pad_vjp,),
-    formula="{0}",
+    shown=lambda x, low, high, interior: places.padded(
+        places.apart(x, tuple([gap + 1 for gap in interior])), tuple(zip(low, high))
+    ),
     source="zeros before, after and between the elements of an axis",
     linear=True,
     cases=(
@@ -349,7 +364,7 @@ def _flipped_back(g: Value, y: Value, x: Value, axes: Ints) -> Value:
     view=True,
     rule=_flip_rule,
     vjp=(_flipped_back,),
-    formula="{0}",
+    shown=lambda x, axes: places.on_axes("flip", x, axes),
     source="reversed order of elements along axes",
     linear=True,
     cases=(Case(("f[5]",), {"axes": (0,)}), Case(("f[2,3]",), {"axes": (0, 1)})),
@@ -408,7 +423,7 @@ def _concatenate_vjp(
 @declare(
     rule=_concatenate_rule,
     joint_vjp=_concatenate_vjp,
-    formula="[{0}, \\ldots]",
+    shown=lambda *xs, axis: Call(head_along("concat", xs[0], axis), xs),
     source="values one behind the other along an axis",
     linear=True,
     cases=(
@@ -426,7 +441,7 @@ def concatenate(*xs: Array, axis: int) -> Array:
 @declare(
     rule=same("copy", 1),
     vjp=(lambda g, y, x: g,),
-    formula="{0}",
+    shown=lambda x: apply("copy", x),
     source="the same elements in memory of their own, in row-major order",
     linear=True,
     cases=(Case(("f[3,2]",)), Case(("i32[4]",)), Case(("f[0]",)), Case(("f[]",))),

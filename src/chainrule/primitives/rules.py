@@ -7,7 +7,7 @@ from typing import Any
 
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
 from chainrule.graph.declare import DerivativeRule, Operation, declare
-from chainrule.graph.primitive import Case
+from chainrule.graph.primitive import Case, Formula
 from chainrule.graph.types import ArrayType, DType, Shape
 
 Rule = Callable[..., ArrayType]
@@ -75,6 +75,8 @@ def elementwise(
     result: DType | None = None,
     source: str = "Abramowitz & Stegun, Handbook of Mathematical Functions, ch. 3–4",
     cases: tuple[Case, ...] = (),
+    formula: Formula | None = None,
+    shown: Formula | None = None,
     **traits: Any,
 ) -> Operation:
     """Declare a primitive that :func:`same` types and that works element by element.
@@ -86,7 +88,7 @@ def elementwise(
         only, result: as for :func:`same`.
         source: where the definition can be looked up.
         cases: examples; by default floats of several shapes.
-        traits: formula, domain, kinks, as for :func:`chainrule.graph.declare.declare`.
+        formula, shown, traits: as for :func:`chainrule.graph.declare.declare`.
     """
     name, inputs = name or reference.__name__, inputs or reference.nin
     made = declare(
@@ -96,6 +98,8 @@ def elementwise(
         source=source,
         elementwise=True,
         cases=cases or examples(inputs),
+        formula=formula,
+        shown=shown,
         **traits,
     )
     return made(reference)

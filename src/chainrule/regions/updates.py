@@ -22,6 +22,19 @@ from chainrule.errors import ArgumentError
 from chainrule.graph.build import bind
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import Case, lookup
+from chainrule.notation.expressions import Expr
+from chainrule.notation.functions import (
+    absolute,
+    apply,
+    become,
+    choice,
+    greater,
+    listing,
+    root,
+    scale,
+    symbol,
+    total,
+)
 from chainrule.primitives.elementwise import (
     abs_,
     add,
@@ -73,13 +86,26 @@ def _cases(
     )
 
 
+#: The new moments, which look like the old ones.
+M, V, U, S, A, D, W = (symbol(letter, tag="new") for letter in "mvusadw")
+
+
+def _kept(old: Expr, new: Expr, keep: Expr, rest: Expr) -> Expr:
+    """The running mean, as it is written: keep·old + rest·new."""
+    return scale(keep, old) + scale(rest, new)
+
+
 def _rule(
-    formula: str, source: str, *moments: Interval, shapes: tuple[str, ...] = ("3,4",)
+    formula: Callable[..., Expr],
+    source: str,
+    *moments: Interval,
+    shapes: tuple[str, ...] = ("3,4",),
 ) -> Callable[[Callable[..., Any]], Region]:
     """Declare the decorated step, a function of values, as a region of its name.
 
     Args:
-        formula: with ``{0}`` for θ, ``{1}`` for g, then the moments, then the scalars.
+        formula: the new moments, in their order, and the new θ, as expressions of θ,
+            g, the moments and the scalars.
         source: where the rule can be looked up.
         moments: for each moment the interval from which the tests draw its numbers.
         shapes: what it is tested with.
@@ -97,7 +123,7 @@ def _rule(
 
 
 @_rule(
-    r"{0} - {2} {1}",
+    lambda p, g, lr: p - scale(lr, g),
     "textbook 2.6.2 and 3.4.3: θ ← θ − η ∂ℒ/∂θ",
     shapes=("3,4", "", "0"),
 )
@@ -107,7 +133,9 @@ def sgd_update(p, g, lr):
 
 
 @_rule(
-    r"v = {3}{2} + {4}{1},\; {0} - {5} v",
+    lambda p, g, v, momentum, kept, lr: listing(
+        become(V, _kept(v, g, momentum, kept)), p - scale(lr, V)
+    ),
     "textbook 2.6.3; Polyak 1964; Sutskever et al. 2013; dampening as in PyTorch",
     None,
 )
@@ -118,7 +146,9 @@ def momentum_update(p, g, v, momentum, kept, lr):
 
 
 @_rule(
-    r"v = {3}{2} + {1},\; {0} - {4} ({1} + {3} v)",
+    lambda p, g, v, momentum, lr: listing(
+        become(V, scale(momentum, v) + g), p - scale(lr, g + scale(momentum, V))
+    ),
     "Sutskever et al. 2013, section 2, in PyTorch's form; Nesterov 1983",
     None,
 )
@@ -132,7 +162,9 @@ def nesterov_update(p, g, v, momentum, lr):
 
 
 @_rule(
-    r"s = {2} + {1}^2,\; {0} - {3} {1} / (\sqrt{{s}} + {4})",
+    lambda p, g, s, lr, eps: listing(
+        become(S, s + g**2), p - scale(lr, g) / (root(S) + eps)
+    ),
     "Duchi, Hazan & Singer 2011, the diagonal form",
     _POSITIVE,
 )
@@ -143,8 +175,12 @@ def adagrad_update(p, g, s, lr, eps):
 
 
 @_rule(
-    r"v = {4}{2} + {5}{1}^2,\; d = {1} \sqrt{{{3} + {7}}} / \sqrt{{v + {7}}},\;"
-    r" a = {4}{3} + {5} d^2,\; {0} - {6} d",
+    lambda p, g, v, a, rho, kept, lr, eps: listing(
+        become(V, _kept(v, g**2, rho, kept)),
+        become(D, root(a + eps) / root(V + eps) * g),
+        become(A, _kept(a, D**2, rho, kept)),
+        p - scale(lr, D),
+    ),
     "Zeiler 2012, algorithm 1, with a learning rate as in PyTorch",
     _POSITIVE,
     _POSITIVE,
@@ -157,7 +193,9 @@ def adadelta_update(p, g, v, a, rho, kept, lr, eps):
 
 
 @_rule(
-    r"v = {3}{2} + {4}{1}^2,\; {0} - {5} {1} / (\sqrt{{v}} + {6})",
+    lambda p, g, v, alpha, kept, lr, eps: listing(
+        become(V, _kept(v, g**2, alpha, kept)), p - scale(lr, g) / (root(V) + eps)
+    ),
     "Tieleman & Hinton 2012, lecture 6.5",
     _POSITIVE,
 )
@@ -168,7 +206,11 @@ def rmsprop_update(p, g, v, alpha, kept, lr, eps):
 
 
 @_rule(
-    r"v = {4}{2} + {5}{1}^2,\; u = {8}{3} + {1} / (\sqrt{{v}} + {7}),\; {0} - {6} u",
+    lambda p, g, v, u, alpha, kept, lr, eps, momentum: listing(
+        become(V, _kept(v, g**2, alpha, kept)),
+        become(U, scale(momentum, u) + g / (root(V) + eps)),
+        p - scale(lr, U),
+    ),
     "Tieleman & Hinton 2012, lecture 6.5; momentum as in PyTorch",
     _POSITIVE,
     None,
@@ -187,9 +229,16 @@ def _centred(g, v, m, alpha, kept):
     return v, m, sqrt(maximum(sub(v, mul(m, m)), full_like(v, 0.0)))
 
 
+#: As it is written; rounding may not make the difference negative.
+_DEVIATION = root(apply("max", 0, V - M**2))
+
+
 @_rule(
-    r"v = {4}{2} + {5}{1}^2,\; m = {4}{3} + {5}{1},\;"
-    r" {0} - {6} {1} / (\sqrt{{\max(0, v - m^2)}} + {7})",
+    lambda p, g, v, m, alpha, kept, lr, eps: listing(
+        become(V, _kept(v, g**2, alpha, kept)),
+        become(M, _kept(m, g, alpha, kept)),
+        p - scale(lr, g) / (_DEVIATION + eps),
+    ),
     "Graves 2013, equations 38 to 41",
     *_SPREAD,
 )
@@ -200,8 +249,12 @@ def rmsprop_centered_update(p, g, v, m, alpha, kept, lr, eps):
 
 
 @_rule(
-    r"v = {5}{2} + {6}{1}^2,\; m = {5}{3} + {6}{1},\;"
-    r" u = {9}{4} + {1} / (\sqrt{{\max(0, v - m^2)}} + {8}),\; {0} - {7} u",
+    lambda p, g, v, m, u, alpha, kept, lr, eps, momentum: listing(
+        become(V, _kept(v, g**2, alpha, kept)),
+        become(M, _kept(m, g, alpha, kept)),
+        become(U, scale(momentum, u) + g / (_DEVIATION + eps)),
+        p - scale(lr, U),
+    ),
     "Graves 2013, equations 38 to 41; momentum as in PyTorch",
     *_SPREAD,
     None,
@@ -216,7 +269,15 @@ def rmsprop_centered_momentum_update(p, g, v, m, u, alpha, kept, lr, eps, moment
 # -- Adam and its kin ----------------------------------------------------------------
 
 _ADAM = (None, _POSITIVE)
-_MOMENTS = r"m = {4}{2} + {5}{1},\; v = {6}{3} + {7}{1}^2,\; "
+
+
+def _moments_written(
+    g: Expr, m: Expr, v: Expr, beta1: Expr, rest1: Expr, beta2: Expr, rest2: Expr
+) -> tuple[Expr, Expr]:
+    return (
+        become(M, _kept(m, g, beta1, rest1)),
+        become(V, _kept(v, g**2, beta2, rest2)),
+    )
 
 
 def _moments(g, m, v, beta1, rest1, beta2, rest2):
@@ -225,7 +286,10 @@ def _moments(g, m, v, beta1, rest1, beta2, rest2):
 
 
 @_rule(
-    _MOMENTS + r"{0} - {8} m / (\sqrt{{v}} + {9})",
+    lambda p, g, m, v, beta1, rest1, beta2, rest2, step, eps: listing(
+        *_moments_written(g, m, v, beta1, rest1, beta2, rest2),
+        p - scale(step, M) / (root(V) + eps),
+    ),
     "Kingma & Ba 2015, algorithm 1 with the reordering of section 2",
     *_ADAM,
     shapes=("7", "3,4", "0"),
@@ -237,8 +301,11 @@ def adam_update(p, g, m, v, beta1, rest1, beta2, rest2, step, eps):
 
 
 @_rule(
-    r"m = {5}{2} + {6}{1},\; v = {7}{3} + {8}{1}^2,\; w = \max({4}, v),\;"
-    r" {0} - {9} m / (\sqrt{{w}} + {10})",
+    lambda p, g, m, v, top, beta1, rest1, beta2, rest2, step, eps: listing(
+        *_moments_written(g, m, v, beta1, rest1, beta2, rest2),
+        become(W, apply("max", top, V)),
+        p - scale(step, M) / (root(W) + eps),
+    ),
     "Reddi, Kale & Kumar 2018, algorithm 2, with Adam's bias correction as in PyTorch",
     *_ADAM,
     _POSITIVE,
@@ -251,7 +318,11 @@ def amsgrad_update(p, g, m, v, top, beta1, rest1, beta2, rest2, step, eps):
 
 
 @_rule(
-    r"m = {4}{2} + {5}{1},\; u = \max({6} {3}, |{1}| + {8}),\; {0} - {7} m / u",
+    lambda p, g, m, u, beta1, rest1, beta2, step, eps: listing(
+        become(M, _kept(m, g, beta1, rest1)),
+        become(U, apply("max", scale(beta2, u), absolute(g) + eps)),
+        p - scale(step, M) / U,
+    ),
     "Kingma & Ba 2015, algorithm 2, with ε as in PyTorch",
     *_ADAM,
 )
@@ -263,7 +334,10 @@ def adamax_update(p, g, m, u, beta1, rest1, beta2, step, eps):
 
 
 @_rule(
-    _MOMENTS + r"{0} - ({8} {1} + {9} m) / (\sqrt{{v}} + {10})",
+    lambda p, g, m, v, beta1, rest1, beta2, rest2, now, following, eps: listing(
+        *_moments_written(g, m, v, beta1, rest1, beta2, rest2),
+        p - (scale(now, g) + scale(following, M)) / (root(V) + eps),
+    ),
     "Dozat 2016, algorithm 2, with the schedule of momentum as in PyTorch",
     *_ADAM,
 )
@@ -275,8 +349,11 @@ def nadam_update(p, g, m, v, beta1, rest1, beta2, rest2, now, following, eps):
 
 
 @_rule(
-    _MOMENTS + r"w = (\sqrt{{v}} + {9} \text{{ if }} {10} > 0 \text{{ else }} 1),\;"
-    r" {0} - {8} m / w",
+    lambda p, g, m, v, beta1, rest1, beta2, rest2, step, eps, rectified: listing(
+        *_moments_written(g, m, v, beta1, rest1, beta2, rest2),
+        become(W, choice(root(V) + eps, greater(rectified, 0), 1)),
+        p - scale(step, M) / W,
+    ),
     "Liu et al. 2020, algorithm 2",
     *_ADAM,
 )
@@ -294,8 +371,20 @@ def radam_update(p, g, m, v, beta1, rest1, beta2, rest2, step, eps, rectified):
 ADJUSTMENTS = ("scale", "penalty", "keep")
 
 
+def _adjusted_written(p: Expr, g: Expr, *rest: Expr, rule: str, by: str) -> Expr:
+    names = by.split()
+    cut = len(rest) - len(names)
+    given = dict(zip(names, rest[cut:], strict=True))
+    g = scale(given["scale"], g) if "scale" in given else g
+    g = g + scale(given["penalty"], p) if "penalty" in given else g
+    p = scale(given["keep"], p) if "keep" in given else p
+    formula = lookup(rule).formula
+    assert formula is not None
+    return formula(p, g, *rest[:cut])
+
+
 @region(
-    formula=r"\operatorname{{rule}}(k {0}, s {1} + \lambda {0})",
+    formula=_adjusted_written,
     source="s: Pascanu et al. 2013; λ: Krogh & Hertz 1992; k: Loshchilov & Hutter 2019",
     cases=(
         *_cases((None,), 4, "3,4", rule="nesterov_update", by="scale penalty"),
@@ -333,7 +422,7 @@ NORM_MARGIN = 1e-6
 
 
 @region(
-    formula=r"\sum {0}^2",
+    formula=lambda g: total(g**2),
     source="the squared Euclidean norm",
     cases=tuple(Case((f"f[{s}]",)) for s in ("7", "3,4", "")),
 )
@@ -343,7 +432,7 @@ def sum_of_squares(g: Value) -> Value:
 
 
 @region(
-    formula=r"\min(1, {1} / ({0} + 10^{{-6}}))",
+    formula=lambda norm, limit: apply("min", 1, limit / (norm + NORM_MARGIN)),
     source="Pascanu, Mikolov & Bengio 2013, algorithm 1, with PyTorch's margin",
     kinks="‖g‖ + 10⁻⁶ = c, where the derivative is taken as if clipping were on",
     cases=(Case(("f[]", "f[]"), {}, ((0.01, 2.0),) * 2),),
@@ -355,7 +444,7 @@ def clip_factor(norm: Value, limit: Value) -> Value:
 
 
 @region(
-    formula=r"\max(-{1}, \min({1}, {0}))",
+    formula=lambda g, limit: apply("max", -limit, apply("min", limit, g)),
     source="gradient clipping by value; Mikolov 2012, section 3.2.2",
     kinks="|g| = c, where the derivative is taken as 0",
     cases=tuple(

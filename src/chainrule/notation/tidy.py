@@ -3,83 +3,61 @@
 A graph repeats itself where a person would not: ``½·(ŷ−y) + (ŷ−y)·½`` is ``ŷ − y``.
 Each rule here rewrites an expression to an equal one.
 
->>> from chainrule.explanation.reading import read
->>> tidy(read(r"(u - v) / 2 + (u - v) / 2")).text()
-'u − v'
->>> tidy(read(r"(W^T)^T x")).text()
-'W x'
+>>> from chainrule.notation.functions import symbol
+>>> u, v, W = map(symbol, "uvW")
+>>> print(tidy((u - v) / 2 + (u - v) / 2), tidy(W.T.T @ u), sep="   ")
+u − v   W u
 """
 
 from __future__ import annotations
 
-import dataclasses
 from collections import Counter
 from fractions import Fraction
 from functools import lru_cache
 
 from chainrule.notation.expressions import (
     Atom,
-    Call,
     Expr,
-    Fence,
-    Listing,
     Number,
-    Prefix,
+    Power,
     Product,
     Quotient,
     Relation,
-    Script,
     Sum,
+    Transposed,
 )
 
-TRANSPOSED = Atom("T")
+#: Numbers that differ by less, relatively, are one number that was rounded.
+_ROUNDING = 1e-14
 _FLIPPED = {"<": Atom(">"), ">": Atom("<")}
 
 
 @lru_cache(maxsize=8192)
 def tidy(e: Expr) -> Expr:
     """The same, shorter."""
-    e = rebuild(e)
+    e = e.mapped(tidy)
     if isinstance(e, Product) and e.kind in ("odot", "scale"):
         return _compose(*_factors(e))
     if isinstance(e, Quotient) and not e.bar:
         return _compose(*_factors(e))
     if isinstance(e, Sum):
         return _sum(e)
-    if isinstance(e, Script) and e.above == TRANSPOSED:
-        inner = e.base
-        if isinstance(inner, Script) and inner.above == TRANSPOSED:
-            return inner.base
-        if isinstance(inner, Product) and inner.kind == "dot":  # (A B)ᵀ = Bᵀ Aᵀ
-            turned = [tidy(Script(f, above=TRANSPOSED)) for f in inner.factors[::-1]]
-            return Product("dot", tuple(turned))
-    if isinstance(e, Relation) and isinstance(e.items[0], Number):
+    if isinstance(e, Transposed):
+        return _transposed(e)
+    if type(e) is Relation and isinstance(e.items[0], Number):
         flipped = [_FLIPPED.get(sign.text()) for sign in e.signs]
         if len(flipped) == 1 and flipped[0]:
             return Relation(e.items[::-1], (flipped[0],))
     return e
 
 
-def rebuild(e: Expr) -> Expr:
-    """``e`` with its parts tidied."""
-    if isinstance(e, Sum):
-        return Sum(tuple((s, tidy(t)) for s, t in e.terms))
-    if isinstance(e, Product):
-        return Product(e.kind, tuple(map(tidy, e.factors)))
-    if isinstance(e, Quotient):
-        return Quotient(tidy(e.top), tidy(e.bottom), e.bar)
-    if isinstance(e, Script):
-        return dataclasses.replace(e, base=tidy(e.base))
-    if isinstance(e, Prefix):
-        return dataclasses.replace(e, argument=tidy(e.argument))
-    if isinstance(e, Call):
-        return Call(e.head, tuple(map(tidy, e.arguments)), e.fence)
-    if isinstance(e, Fence):
-        return Fence(e.left, tidy(e.inner), e.right)
-    if isinstance(e, Relation):
-        return Relation(tuple(map(tidy, e.items)), e.signs)
-    if isinstance(e, Listing):
-        return Listing(tuple(map(tidy, e.items)))
+def _transposed(e: Transposed) -> Expr:
+    inner = e.base
+    if isinstance(inner, Transposed):
+        return inner.base
+    if isinstance(inner, Product) and inner.kind == "dot":  # (A B)ᵀ = Bᵀ Aᵀ
+        turned = [tidy(Transposed(f)) for f in inner.factors[::-1]]
+        return Product("dot", tuple(turned))
     return e
 
 
@@ -121,7 +99,7 @@ def _compose(
     if coefficient == 0:
         return Number(0)
     counted = Counter(factors)
-    factors = [f if n == 1 else Script(f, above=Number(n)) for f, n in counted.items()]
+    factors = [f if n == 1 else Power(f, Number(n)) for f, n in counted.items()]
     front: list[Expr] = list(scalars)
     size = abs(coefficient)
     if not factors:
@@ -150,7 +128,7 @@ def _ratio(size: float, divided: bool) -> tuple[float, float]:
     ½ stands in front unless something is divided anyway; 0.4 stays a decimal.
     """
     near = Fraction(size).limit_denominator(1000)
-    if abs(float(near) - size) > 1e-9 * size:
+    if abs(float(near) - size) > _ROUNDING * size:
         return size, 1
     short = near.numerator != 1 and 1000 % near.denominator == 0
     if not divided and (near.denominator == 2 or short):
@@ -196,12 +174,11 @@ def _sum(e: Sum) -> Expr:
 def without(e: Expr, factor: Expr) -> Expr | None:
     """What ``factor`` is multiplied by in ``e``, element by element; None if it is not.
 
-    >>> from chainrule.explanation.reading import read
-    >>> without(read(r"g \\odot a \\odot (1 - a)"), read("g")).text()
-    'a ⊙ (1 − a)'
-    >>> without(read(r"g \\odot a + u \\odot g"), read("g")).text()
-    'a + u'
-    >>> without(read(r"y \\odot (g - u)"), read("g")) is None
+    >>> from chainrule.notation.functions import symbol
+    >>> g, a, u = map(symbol, "gau")
+    >>> print(without(g * a * (1 - a), g), without(g * a + u * g, g), sep="   ")
+    a ⊙ (1 − a)   a + u
+    >>> without(a * (g - u), g) is None
     True
     """
     if isinstance(e, Sum):

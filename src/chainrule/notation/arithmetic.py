@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.notation.expressions import (
+    Along,
     Array,
     Atom,
     Call,
@@ -36,12 +37,15 @@ from chainrule.notation.expressions import (
     Quotient,
     Reduced,
     Relation,
+    Script,
     Spread,
     Sum,
     Transposed,
 )
 
 MATRIX, COLUMNS, ROWS = "matrix", "columns", "rows"
+#: Over the columns, however many axes count them: all axes but the last.
+ALL_COLUMNS: tuple[int, ...] = (-2,)
 
 
 @dataclass(frozen=True)
@@ -80,14 +84,9 @@ def _erfc(x: Array) -> Array:
     return np.vectorize(math.erfc, otypes=[np.float64])(x)
 
 
-def _softmax(x: Array) -> Array:
-    e = np.exp(x - x.max(-1, keepdims=True))
-    return e / e.sum(-1, keepdims=True)
-
-
-def _log_softmax(x: Array) -> Array:
-    x = x - x.max(-1, keepdims=True)
-    return x - np.log(np.exp(x).sum(-1, keepdims=True))
+def _softmax(x: Array, axis: int) -> Array:
+    e = np.exp(x - x.max(axis, keepdims=True, initial=-np.inf))
+    return e / e.sum(axis, keepdims=True)
 
 
 #: Functions by the way they are written.
@@ -103,13 +102,16 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "σ": lambda z: 1 / (1 + np.exp(-z)),
     "Φ": lambda z: 0.5 * _erfc(-z / math.sqrt(2)),
     "φ": lambda z: np.exp(-z * z / 2) / math.sqrt(2 * math.pi),
-    "softmax": _softmax,
-    "ln softmax": _log_softmax,
     "max": np.maximum,
     "min": np.minimum,
     "atan2": np.arctan2,
+    "copysign": np.copysign,
     "remainder": np.remainder,
     "isnan": np.isnan,
+    "and": np.bitwise_and,
+    "or": np.bitwise_or,
+    "xor": np.bitwise_xor,
+    "not": np.bitwise_not,
     "nextafter": np.nextafter,
 }
 _REDUCTIONS: dict[str, Callable[..., Any]] = {
@@ -117,7 +119,10 @@ _REDUCTIONS: dict[str, Callable[..., Any]] = {
     "∏": np.prod,
     "mean": np.mean,
     "max": np.max,
+    "var": np.var,
 }
+#: Functions along an axis.
+_ALONG: dict[str, Callable[..., Any]] = {"softmax": _softmax}
 _COMPARISONS: dict[str, Callable[..., Any]] = {
     "<": np.less,
     ">": np.greater,
@@ -140,9 +145,12 @@ class _Reader:
     def of(self, e: Expr) -> Quantity:
         if e in self.numbers:
             held = self.numbers[e]
-            plain = held.array.dtype.kind in "iu" and held.array.dtype.itemsize == 8
-            wide = held.array if plain else held.array.astype(np.float64)
-            return replace(held, array=wide)
+            floats = held.array.dtype.kind == "f"
+            return (
+                replace(held, array=held.array.astype(np.float64)) if floats else held
+            )
+        if isinstance(e, Atom) and e.text() == "π":
+            return Quantity(np.asarray(math.pi))
         for kind, read in _READERS.items():
             if isinstance(e, kind):
                 return read(self, e)
@@ -153,7 +161,10 @@ class _Reader:
         found = [self.of(part) for part in parts]
         kinds = [q.kind for q in found if q.array.ndim]
         kind = next((k for k in (COLUMNS, ROWS) if k in kinds), MATRIX)
-        return Quantity(np.asarray(function(*[q.array for q in found])), kind)
+        arrays = [q.array for q in found]
+        if kind == COLUMNS:
+            arrays = _side_by_side(arrays)
+        return Quantity(np.asarray(function(*arrays)), kind)
 
     def number(self, e: Number) -> Quantity:
         return Quantity(np.asarray(e.value, np.float64))
@@ -192,9 +203,10 @@ class _Reader:
         values, labels = self.of(e.base).array, self.of(e.below).array
         labels = labels.astype(np.int64)
         if values.ndim == 1:
-            return Quantity(values[labels][..., None], COLUMNS)
+            return Quantity(values[labels], COLUMNS)
         labels = labels.reshape(values.shape[:-1])
-        return Quantity(np.take_along_axis(values, labels[..., None], -1), COLUMNS)
+        picked = np.take_along_axis(values, labels[..., None], -1)
+        return Quantity(picked[..., 0], COLUMNS)
 
     def spread(self, e: Spread) -> Quantity:
         inner = replace(e, axes=(), rank=0)
@@ -212,8 +224,11 @@ class _Reader:
         while hasattr(head, "base"):
             head = head.base  # pyright: ignore
         reduce = _REDUCTIONS[sign or head.text()]
-        axes = None if e.axes is None else tuple(a for a in e.axes)
-        return Quantity(np.asarray(reduce(q.array, axis=axes, keepdims=True)), q.kind)
+        axes = e.axes
+        if axes == ALL_COLUMNS:
+            axes = tuple(range(q.array.ndim - 1))
+        made = reduce(q.array, axis=axes, keepdims=e.keep)
+        return Quantity(np.asarray(made), q.kind)
 
     def prefix(self, e: Prefix) -> Quantity:
         return self._all(_function(e.head), e.argument)
@@ -222,6 +237,12 @@ class _Reader:
         if e.fence == "()":
             return self._all(_function(e.head), *e.arguments)
         raise ArithmeticError(f"{e} says no number")
+
+    def along(self, e: Along) -> Quantity:
+        (x,) = e.arguments
+        q = self.of(x)
+        head = e.head.base if isinstance(e.head, Script) else e.head
+        return replace(q, array=_ALONG[head.text()](q.array, e.axis))
 
     def fence(self, e: Fence) -> Quantity:
         left = e.left.text()
@@ -243,8 +264,21 @@ class _Reader:
         return Quantity(np.einsum(spec, a, b), COLUMNS)
 
     def special(self, e: Computed) -> Quantity:
+        if e.how is None:
+            raise ArithmeticError(f"{e} says no number")
         made = e.how(*[self.of(a).array for a in e.arguments])
-        return Quantity(np.asarray(made), COLUMNS)
+        return Quantity(np.asarray(made), e.kind)
+
+
+def _side_by_side(arrays: list[Array]) -> list[Array]:
+    """The same columns counted alike, where others have more axes for them."""
+    most = max((a.shape for a in arrays), key=lambda s: (len(s), math.prod(s)))
+
+    def counted(a: Array) -> Array:
+        alike = a.ndim > 1 and a.shape[-1] == most[-1] and a.size == math.prod(most)
+        return a.reshape(most) if alike else a
+
+    return [counted(a) for a in arrays] if len(most) > 1 else arrays
 
 
 def _function(head: Expr) -> Callable[..., Any]:
@@ -282,6 +316,7 @@ _READERS: dict[type[Expr], Callable[[_Reader, Any], Quantity]] = {
     Transposed: _Reader.transposed,
     Reduced: _Reader.reduced,
     Prefix: _Reader.prefix,
+    Along: _Reader.along,
     Call: _Reader.call,
     Fence: _Reader.fence,
     Choice: _Reader.choice,

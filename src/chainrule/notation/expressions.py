@@ -16,8 +16,10 @@ declares as its formula.
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Union
 
@@ -273,6 +275,19 @@ class Spread(Script):
     axes: tuple[int, ...] = ()
     rank: int = 0
 
+    @property
+    def level(self) -> int:
+        """That of what is spread, where no letter stands on it."""
+        return SCRIPT if self.below else self.base.level
+
+    def latex(self) -> str:
+        """With the letters, if there are any."""
+        return super().latex() if self.below else self.base.latex()
+
+    def spell(self, numbers: Numbers) -> list[Piece]:
+        """With the letters, if there are any."""
+        return super().spell(numbers) if self.below else self.base.pieces(numbers)
+
 
 def _scalar_text(e: Expr, numbers: Numbers) -> str:
     """A script's text; a symbol in it becomes a number only where it is one number."""
@@ -418,9 +433,11 @@ class Reduced(Prefix):
 
     Attributes:
         axes: over which, counted in memory; None for all.
+        keep: whether the axes stay, with length 1.
     """
 
     axes: tuple[int, ...] | None = None
+    keep: bool = True
 
 
 def _beside(e: Expr, level: int) -> int:
@@ -446,6 +463,17 @@ class Call(Expr):
         inner = _joined([a.pieces(numbers) for a in self.arguments], ", ")
         head = _within(self.head, SCRIPT, numbers)
         return [*head, self.fence[0], *inner, self.fence[1]]
+
+
+@dataclass(frozen=True)
+class Along(Call):
+    """A function that acts along one axis: softmax(x).
+
+    Attributes:
+        axis: which, counted in memory.
+    """
+
+    axis: int = -1
 
 
 @dataclass(frozen=True)
@@ -513,6 +541,24 @@ class Listing(Expr):
 class Choice(Relation):
     """The first item where the middle one holds, else the last: a if c else b."""
 
+    def __post_init__(self) -> None:
+        first, condition, other = self.items
+        if isinstance(condition, Fence) and condition.left.text() == "[":
+            object.__setattr__(self, "items", (first, condition.inner, other))
+
+    def latex(self) -> str:
+        """``a if c else b``."""
+        a, c, b = self.items
+        words = [sign.latex() for sign in self.signs]
+        first, last = _latex_within(a, SUM), _latex_within(b, SUM)
+        return f"{first} {words[0]} {c.latex()} {words[1]} {last}"
+
+    def spell(self, numbers: Numbers) -> list[Piece]:
+        """``a if c else b``."""
+        a, c, b = self.items
+        pieces = [*_within(a, SUM, numbers), " if ", *c.pieces(numbers), " else "]
+        return [*pieces, *_within(b, SUM, numbers)]
+
 
 @dataclass(frozen=True)
 class Contracted(Expr):
@@ -562,14 +608,17 @@ class Computed(Expr):
     Attributes:
         shown: how it is written.
         arguments: what it is computed from.
-        how: computes it from their numbers, as they lie in memory.
+        how: computes it from their numbers, as they lie in memory; whoever knows that
+            fills it in.
         key: tells it from others that are written alike.
+        kind: how its numbers stand on paper.
     """
 
     shown: Expr
     arguments: tuple[Expr, ...]
-    how: Callable[..., Any] = field(compare=False)
+    how: Callable[..., Any] | None = field(default=None, compare=False)
     key: object = None
+    kind: str = "columns"
 
     @property
     def level(self) -> int:
@@ -583,6 +632,32 @@ class Computed(Expr):
     def spell(self, numbers: Numbers) -> list[Piece]:
         """What is written."""
         return self.shown.pieces(numbers)
+
+
+def rebuilt(e: Expr, change: Callable[[Expr], Expr]) -> Expr:
+    """``e`` with each of its parts changed."""
+
+    def changed(item: Any) -> Any:
+        if isinstance(item, Expr):
+            return change(item)
+        return tuple(map(changed, item)) if isinstance(item, tuple) else item  # pyright: ignore
+
+    made = copy.copy(e)
+    for part in dataclasses.fields(e):  # pyright: ignore
+        if part.name != "key":
+            object.__setattr__(made, part.name, changed(getattr(e, part.name)))
+    if isinstance(made, Choice):
+        made.__post_init__()
+    return made
+
+
+def filled(e: Expr, inputs: Sequence[Expr]) -> Expr:
+    """``e`` with the inputs in its slots."""
+    return (
+        inputs[e.index]
+        if isinstance(e, Slot)
+        else rebuilt(e, lambda p: filled(p, inputs))
+    )
 
 
 TURNED = Atom("T")

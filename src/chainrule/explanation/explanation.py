@@ -1,28 +1,21 @@
-"""What ``explain`` gives: layers with formulas and numbers, as data and as text."""
+"""What ``explain`` gives, and how it is shown."""
 
 from __future__ import annotations
 
-from chainrule.explanation.checking import Check, check_layers
-from chainrule.explanation.layers import Layers
+from chainrule.explanation.content import Explained
 from chainrule.explanation.page import page, show
 from chainrule.formatting import number
+from chainrule.language import tr
 
 
-class Explanation(Layers):
-    """Every z, a, δ, ∂ℒ/∂W and ∂ℒ/∂b of one step: formulas and numbers.
+class Explanation(Explained):
+    """Every z, a, δ, ∂ℒ/∂W and ∂ℒ/∂b of one step, and all in between.
 
-    ``print(explanation)`` shows it all; :meth:`show` does so with colours. What it
-    holds is described in :class:`~chainrule.explanation.layers.Layers`.
+    ``print(explanation)`` shows it all, :meth:`show` with colours, a notebook as a
+    page. ``explanation["2.weight"]`` is one quantity with its gradient, and
+    ``explanation.element("2.weight", (5, 17))`` the whole path of one number. What it
+    holds is described in :class:`~chainrule.explanation.content.Explained`.
     """
-
-    def check(self) -> Check:
-        """Work the shown numbers out again, by hand so to speak; see :class:`Check`.
-
-        >>> from chainrule.explanation import example
-        >>> example().check().ok
-        True
-        """
-        return check_layers(self.network, self.layers)
 
     def text(self, width: int | None = None, digits: int = 4) -> str:
         """The whole explanation as plain text.
@@ -37,8 +30,11 @@ class Explanation(Layers):
         return self.text()
 
     def __repr__(self) -> str:
-        many = len(self.layers)
-        return f"<explanation of {many} layers, ℒ = {number(self.loss)}: print it>"
+        return tr(
+            "<explanation of {many} layers, ℒ = {loss}: print it>",
+            many=len(self.names.layers),
+            loss=number(self.loss),
+        )
 
     def show(self) -> None:
         """Print it, with colours where standard output is a terminal."""

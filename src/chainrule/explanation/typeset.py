@@ -133,12 +133,16 @@ def summary(array: Array) -> list[str]:
 def shown(array: Array, room: int, digits: int = 4) -> Lines:
     """A small array whole, a large one as a corner and a summary, ``room`` wide."""
     array = np.atleast_2d(array)
+    if not array.size:
+        return summary(array)
     if is_small(array):
         whole = matrix(array, digits)
         if len(whole[0]) <= room:
             return whole
     whole_numbers = array.dtype.kind in "biu"
     notes = summary(array)[: 1 if whole_numbers else None]
+    if array.ndim > 2:
+        return [", ".join(notes)] if len(", ".join(notes)) <= room else notes
     for across in range(CORNER[1], 0, -1):
         block = beside([corner(array, digits, across), ["   "], notes])
         if max(map(len, block)) <= room:

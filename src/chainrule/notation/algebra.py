@@ -312,20 +312,16 @@ class Number(Expr):
 
 @dataclass(frozen=True)
 class Script(Expr):
-    """Something raised, lowered or both: zᵢ, W⁽¹⁾, (W⁽¹⁾)ᵀ.
+    """A name that is raised, lowered or both: W⁽¹⁾, β₁.
 
-    What is raised and lowered here belongs to the name; where it says what to compute,
-    the class is another: :class:`Power`, :class:`Transposed`, …
+    It is one symbol, with no parts. Where what is raised or lowered says what to
+    compute, the class is another: :class:`Power`, :class:`Transposed`, …
     """
 
     base: Expr
     above: Expr | None = None
     below: Expr | None = None
     level: ClassVar[int] = SCRIPT
-
-    def mapped(self: Script, change: Callable[[Expr], Expr]) -> Any:
-        """With a changed base."""
-        return self._with(base=change(self.base))
 
     def _need(self) -> int:
         # A second superscript needs parentheses around the first.
@@ -381,6 +377,10 @@ class Transposed(Script):
 
     def __init__(self, base: Expr, *, index: str | None = None) -> None:
         super().__init__(base, above=TURNED, index=index)
+
+    def mapped(self, change: Callable[[Expr], Expr]) -> Any:
+        """With something else turned."""
+        return self._with(base=change(self.base))
 
     def spell(self, numbers: Numbers) -> list[Piece]:
         """Numbers are shown turned."""

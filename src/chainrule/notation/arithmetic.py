@@ -6,7 +6,7 @@ and which is a matrix as it stands:
 
 - W x is a column for each column of x;  δ xᵀ is the sum of outer products over columns;
 - a vector of biases is added to each column;
-- sums over some axes keep them, with length 1, so that what is left is spread again.
+- a sum over some axes may keep them, with length 1: what is left is spread again.
 
 >>> from chainrule.notation.functions import symbol
 >>> x, b = symbol("x"), symbol("b")
@@ -51,6 +51,8 @@ from chainrule.notation.expressions import (
 )
 
 MATRIX, COLUMNS, ROWS = "matrix", "columns", "rows"
+#: Over the columns, however many axes count them: all axes but the last.
+ALL_COLUMNS: tuple[int, ...] = (-2,)
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ class Quantity:
 
 
 def computed(e: Expr, numbers: Mapping[Expr, Quantity]) -> Array:
-    """The value of an expression, with axes of length 1 where it was summed over.
+    """The value of an expression.
 
     Floating-point numbers are taken as float64, whatever they lie in memory as. A
     listing comes to its last item.
@@ -195,7 +197,10 @@ class _Reader:
         found = [self.of(part) for part in parts]
         kinds = [q.kind for q in found if q.array.ndim]
         kind = next((k for k in (COLUMNS, ROWS) if k in kinds), MATRIX)
-        return Quantity(np.asarray(function(*[_wide(q.array) for q in found])), kind)
+        arrays = [_wide(q.array) for q in found]
+        if kind == COLUMNS:
+            arrays = _side_by_side(arrays)
+        return Quantity(np.asarray(function(*arrays)), kind)
 
     def number(self, e: Number) -> Quantity:
         return Quantity(np.asarray(e.value, np.float64))
@@ -255,13 +260,16 @@ class _Reader:
 
     def reduced(self, e: Reduced) -> Quantity:
         q = self.of(e.argument)
+        axes = e.axes
+        if axes == ALL_COLUMNS:
+            axes = tuple(range(q.array.ndim - 1))
         if e.name in _PLACES:
-            axis = None if e.axes is None else e.axes[0]
-            found = _PLACES[e.name](q.array, axis=axis, keepdims=True)
+            axis = None if axes is None else axes[0]
+            found = _PLACES[e.name](q.array, axis=axis, keepdims=e.keep)
         elif e.name in _REDUCTIONS:
             of_truths = e.name == "∏" and q.array.dtype == bool
             array = q.array if of_truths else _wide(q.array)
-            found = _REDUCTIONS[e.name](array, axis=e.axes, keepdims=True)
+            found = _REDUCTIONS[e.name](array, axis=axes, keepdims=e.keep)
         else:
             raise ArithmeticError(f"{e.name} says no number")
         return Quantity(np.asarray(found), q.kind)
@@ -329,16 +337,27 @@ class _Reader:
         made = self.call_back(e)
         if isinstance(made, tuple):
             raise ArithmeticError(f"{e} has {len(made)} results; say which, with Part")
-        return Quantity(np.asarray(made), COLUMNS)
+        return Quantity(np.asarray(made), e.kind)
+
+
+def _side_by_side(arrays: list[Array]) -> list[Array]:
+    """The same columns counted alike, where others have more axes for them."""
+    most = max((a.shape for a in arrays), key=lambda s: (len(s), math.prod(s)))
+
+    def counted(a: Array) -> Array:
+        alike = a.ndim > 1 and a.shape[-1] == most[-1] and a.size == math.prod(most)
+        return a.reshape(most) if alike else a
+
+    return [counted(a) for a in arrays] if len(most) > 1 else arrays
 
 
 def _of_labels(values: Array, labels: Array) -> Array:
     """Of each row the element that its label names; of one row, of each label."""
     labels = labels.astype(np.int64)
     if values.ndim == 1:
-        return values[labels][..., None]
+        return values[labels]
     labels = labels.reshape(values.shape[:-1])
-    return np.take_along_axis(values, labels[..., None], -1)
+    return np.take_along_axis(values, labels[..., None], -1)[..., 0]
 
 
 def _function(head: Expr) -> Callable[..., Any]:

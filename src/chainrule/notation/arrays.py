@@ -41,6 +41,15 @@ def axis_letters(rank: int, samples: bool = True) -> str:
 
 
 @dataclass(frozen=True)
+class Indexed(Script):
+    """An element of an array, by letters or places: xᵢ, x_(s, 2i + k)."""
+
+    def mapped(self, change: Callable[[Expr], Expr]) -> Any:
+        """With a changed base."""
+        return self._with(base=change(self.base))
+
+
+@dataclass(frozen=True)
 class Picked(Script):
     """Of each sample's column the element that its label names: softmax(z)_y."""
 
@@ -54,8 +63,10 @@ class Picked(Script):
 
 
 @dataclass(frozen=True)
-class Spread(Script):
+class Spread(Indexed):
     """Something of fewer axes, repeated along the others: b_c for each channel c.
+
+    Letters may be left out, where they would stand on more than a name.
 
     Attributes:
         axes: where its axes stand among those of what it is spread over.
@@ -65,9 +76,22 @@ class Spread(Script):
     axes: tuple[int, ...] = ()
     rank: int = 0
 
+    @property
+    def level(self) -> int:
+        """That of what is spread, where no letter stands on it."""
+        return SCRIPT if self.below else self.base.level
+
+    def latex(self) -> str:
+        """With the letters, if there are any."""
+        return super().latex() if self.below else self.base.latex()
+
+    def spell(self, numbers: Numbers) -> list[Piece]:
+        """With the letters, if there are any."""
+        return super().spell(numbers) if self.below else self.base.pieces(numbers)
+
 
 @dataclass(frozen=True)
-class Part(Script):
+class Part(Indexed):
     """One of several results: scan(h, x)₂ is the second."""
 
     def __init__(self, base: Expr, number: int, *, index: str | None = None) -> None:
@@ -83,9 +107,12 @@ class Reduced(Prefix):
 
     Attributes:
         axes: over which, counted in memory; None for all.
+        keep: whether the axes stay, with length 1, so that what is left is spread
+            again beside what has them.
     """
 
     axes: tuple[int, ...] | None = None
+    keep: bool = True
 
     @property
     def prefixed(self) -> bool:
@@ -193,12 +220,15 @@ class Computed(Expr):
         arguments: what it is computed from.
         how: computes it from their numbers, as they lie in memory.
         key: tells it from others that are written alike.
+        kind: how its numbers stand on paper; see
+            :class:`chainrule.notation.arithmetic.Quantity`.
     """
 
     shown: Expr
     arguments: tuple[Expr, ...]
     how: Callable[..., Any] = field(compare=False, repr=False)
     key: object = None
+    kind: str = "columns"
 
     @property
     def level(self) -> int:

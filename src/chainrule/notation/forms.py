@@ -159,7 +159,19 @@ class Relation(Expr):
 
 @dataclass(frozen=True)
 class Choice(Relation):
-    """The first item where the middle one holds, else the last: a if c else b."""
+    """The first item where the middle one holds, else the last: a if c else b.
+
+    A bracket around the condition is left out.
+    """
+
+    def __post_init__(self) -> None:
+        first, condition, other = self.items
+        if isinstance(condition, Fence) and condition.left.text() == "[":
+            object.__setattr__(self, "items", (first, condition.inner, other))
+
+    def mapped(self, change: Callable[[Expr], Expr]) -> Any:
+        """With changed items."""
+        return type(self)(tuple(map(change, self.items)), self.signs, index=self.index)
 
     def need(self, i: int) -> int:
         """The condition in the middle may be a relation itself."""

@@ -219,8 +219,6 @@ def bracket(condition: Expr) -> Fence:
 
 def choice(x: Written, condition: Expr, y: Written) -> Choice:
     """x where the condition holds, else y; a bracket around it is left out."""
-    bracketed = isinstance(condition, Fence) and condition.left.text() == "["
-    condition = condition.inner if bracketed else condition
     words = tuple([Atom(rf"\text{{ {word} }}", word) for word in ("if", "else")])
     return Choice((as_expr(x), condition, as_expr(y)), words)
 
@@ -243,7 +241,7 @@ def index_of(x: Expr) -> str | None:
     >>> index_of(symbol("x", index="si") + symbol("b", index="i"))
     'si'
     """
-    if x.index is not None:
+    if x.index is not None or (isinstance(x, Reduced) and not x.keep):
         return x.index
     if isinstance(x, Prefix | Fence | Sum | Power | Choice | Relation) or (
         isinstance(x, Product) and x.kind != "dot"
@@ -253,72 +251,69 @@ def index_of(x: Expr) -> str | None:
     return None
 
 
-def _reduced(
-    name: str, x: Written, over: tuple[int, ...] | None, rank: int | None, reach: str
+Axes = tuple[int, ...] | None
+
+
+def reduced(
+    name: str,
+    x: Written,
+    over: Axes = None,
+    *,
+    rank: int | None = None,
+    keep: bool = True,
 ) -> Expr:
-    x = as_expr(x)
+    """A reduction over some axes, or over all of them.
+
+    Args:
+        name: what is done: ``"∑"``, ``"mean"``, ``"argmax"`` …
+        x: what is reduced.
+        over: the axes, counted in memory; None for all, none of them is x itself.
+        rank: how many axes x has, where its ``index`` does not say so.
+        keep: whether the axes stay, with length 1.
+    """
+    x, reach = as_expr(x), "wide" if name in ("∑", "∏") else "call"
     if over == ():
         return x
     head: Expr = named(name)
     if over is None:
-        return Reduced(head, x, reach)
+        return Reduced(head, x, reach, keep=keep)
     index, known = _index(x, over, rank)
     over = tuple(sorted(over))
     if len(over) < len(index):
         head = Script(head, below=Atom("".join(index[a] for a in over)))
     elif known:
         over = None
-    return Reduced(head, x, reach, over)
+    return Reduced(head, x, reach, over, keep)
 
 
-def total(
-    x: Written, over: tuple[int, ...] | None = None, *, rank: int | None = None
-) -> Expr:
-    """The sum over some axes, or over all of them.
-
-    Args:
-        x: what is added up.
-        over: the axes, counted in memory; None for all, none of them is x itself.
-        rank: how many axes x has, where its ``index`` does not say so.
+def total(x: Written, over: Axes = None, **options: Any) -> Expr:
+    """The sum over some axes, or over all of them; see :func:`reduced`.
 
     >>> x = symbol("x", index="sti")
     >>> print(total(x), total(x, over=(0,)), total(x, over=(1, 2)))
     ∑ x ∑ₛ x ∑ₜᵢ x
     """
-    return _reduced("∑", x, over, rank, "wide")
+    return reduced("∑", x, over, **options)
 
 
-def product_of(
-    x: Written, over: tuple[int, ...] | None = None, *, rank: int | None = None
-) -> Expr:
-    """The product over axes, as :func:`total`."""
-    return _reduced("∏", x, over, rank, "wide")
+def product_of(x: Written, over: Axes = None, **options: Any) -> Expr:
+    """The product over axes; see :func:`reduced`."""
+    return reduced("∏", x, over, **options)
 
 
-def mean(
-    x: Written, over: tuple[int, ...] | None = None, *, rank: int | None = None
-) -> Expr:
-    """The mean over axes, as :func:`total`."""
-    return _reduced("mean", x, over, rank, "call")
+def mean(x: Written, over: Axes = None, **options: Any) -> Expr:
+    """The mean over axes; see :func:`reduced`."""
+    return reduced("mean", x, over, **options)
 
 
-def variance(
-    x: Written, over: tuple[int, ...] | None = None, *, rank: int | None = None
-) -> Expr:
-    """The mean of the squared deviations from the mean, over axes."""
-    return _reduced("var", x, over, rank, "call")
+def variance(x: Written, over: Axes = None, **options: Any) -> Expr:
+    """The mean of the squared deviations from the mean; see :func:`reduced`."""
+    return reduced("var", x, over, **options)
 
 
-def largest(
-    x: Written, over: tuple[int, ...] | None = None, *, rank: int | None = None
-) -> Expr:
-    """The largest element over axes, as :func:`total`."""
-    return _reduced("max", x, over, rank, "call")
-
-
-def reduced(name: str, x: Written, axis: int) -> Expr:
-    """What is named of the elements along one axis: argmax, argmin."""
-    return _reduced(name, x, (axis,), None, "call")
+def largest(x: Written, over: Axes = None, **options: Any) -> Expr:
+    """The largest element over axes; see :func:`reduced`."""
+    return reduced("max", x, over, **options)
 
 
 def head_along(name: str, x: Expr, axis: int) -> Expr:
@@ -351,7 +346,12 @@ def picked(x: Expr, label: Expr) -> Picked:
 
 
 def spread(
-    b: Expr, axes: tuple[int, ...], like: Expr, *, rank: int | None = None
+    b: Expr,
+    axes: tuple[int, ...],
+    like: Expr,
+    *,
+    rank: int | None = None,
+    letters: bool = True,
 ) -> Expr:
     """``b``, whose axes are those ``axes`` of ``like``, beside it.
 
@@ -362,16 +362,19 @@ def spread(
         axes: where its axes stand among those of ``like``.
         like: what it is repeated for.
         rank: how many axes that has, where its ``index`` does not say so.
+        letters: whether to write the letters of the axes.
 
     >>> x, b = symbol("x", index="scpq"), symbol("b", index="i")
     >>> (x + spread(b, (1,), x)).text()
     'x + b_c'
     """
     index, _ = _index(like, axes, rank)
-    if axes == tuple(range(len(index)))[len(index) - len(axes) :]:
+    if (
+        isinstance(b, Number)
+        or axes == tuple(range(len(index)))[len(index) - len(axes) :]
+    ):
         return b
-    letters = "".join(index[a] for a in axes)
-    below = Atom(letters) if letters else None
+    below = Atom("".join(index[a] for a in axes)) if letters and axes else None
     return Spread(b, below=below, axes=axes, rank=len(index))
 
 

@@ -14,6 +14,7 @@ from chainrule.notation.expressions import (
     Call,
     Expr,
     Fence,
+    Indexed,
     Listing,
     Number,
     Prefix,
@@ -207,7 +208,7 @@ def windowed(
     whole = len(places) == 1
     below = places[0] if whole else Listing(tuple(places))
     limits = bounds[0] if len(bounds) == 1 else Listing(tuple(bounds))
-    element = Script(apart(x, base_dilation), below=below)
+    element = Indexed(apart(x, base_dilation), below=below)
     return Prefix(Script(named(name), below=limits), element, "wide")
 
 
@@ -231,7 +232,7 @@ def running(name: str, x: Expr, axis: int, *, reverse: bool) -> Expr:
     limit = related(Atom(k), "≥" if reverse else "≤", Atom(letters[axis]))
     below = Atom(letters[:axis] + k + letters[axis + 1 :])
     head = Script(named(name), below=limit)
-    return Prefix(head, Script(x, below=below), "wide")
+    return Prefix(head, Indexed(x, below=below), "wide")
 
 
 def recurrence(a: Expr, b: Expr, axis: int, *, reverse: bool) -> Expr:
@@ -247,4 +248,4 @@ def recurrence(a: Expr, b: Expr, axis: int, *, reverse: bool) -> Expr:
     others = (*before[:axis], place, *before[axis + 1 :])
     below = place if len(letters) == 1 else Listing(others)
     y = Script(Atom("y", tag="result"), below=below)
-    return scale(Script(a, below=here), y) + Script(b, below=here)
+    return scale(Indexed(a, below=here), y) + Indexed(b, below=here)

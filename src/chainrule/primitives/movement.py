@@ -19,8 +19,8 @@ from chainrule.graph.node import Array, Cotangent, Value
 from chainrule.graph.primitive import Case, TypeRule
 from chainrule.graph.types import ArrayType, Dim, DType, Shape, is_symbolic, size_of
 from chainrule.notation import places
-from chainrule.notation.expressions import Call, Expr
-from chainrule.notation.functions import apply, computed, head_along, total
+from chainrule.notation.expressions import Call
+from chainrule.notation.functions import apply, head_along, total
 from chainrule.primitives.rules import need_axes, need_dtype, need_some, same, show
 from chainrule.primitives.sliding import Ints, dilated, padded
 
@@ -133,7 +133,7 @@ REDUCTIONS = (
 @declare(
     rule=reduction_rule("reduce_sum"),
     vjp=(lambda g, y, x, axes: expand(g, x, axes),),
-    formula=lambda x, axes: total(x, over=axes),
+    formula=lambda x, axes: total(x, axes, keep=False),
     source="finite sum; engines may order it by their own fixed rule",
     linear=True,
     cases=(
@@ -191,16 +191,6 @@ def _transpose_rule(x: ArrayType, *, axes: Ints) -> ArrayType:
     return ArrayType(tuple(x.shape[a] for a in axes), x.dtype)
 
 
-def _turned(x: Expr, axes: Ints) -> Expr:
-    if axes == (1, 0):
-        return x.T
-
-    def how(array: Array) -> Array:
-        return array.transpose(axes)
-
-    return computed(apply("permute", x, *axes), x, how=how, key=axes)
-
-
 def _turned_back(g: Value, y: Value, x: Value, axes: Ints) -> Value:
     return transpose(g, axes=tuple(np.argsort(axes).tolist()))
 
@@ -209,7 +199,7 @@ def _turned_back(g: Value, y: Value, x: Value, axes: Ints) -> Value:
     view=True,
     rule=_transpose_rule,
     vjp=(_turned_back,),
-    formula=_turned,
+    shown=lambda x, axes: x.T if axes == (1, 0) else apply("permute", x, *axes),
     source="permutation of axes",
     linear=True,
     cases=(

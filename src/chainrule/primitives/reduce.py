@@ -49,7 +49,7 @@ def _max_vjp(g: Value, y: Value, x: Value, axes: tuple[int, ...]) -> Value:
 @declare(
     rule=reduction_rule("reduce_max", of_none=False),
     vjp=(_max_vjp,),
-    formula=lambda x, axes: largest(x, over=axes),
+    formula=lambda x, axes: largest(x, axes, keep=False),
     source="largest element",
     kinks="ties, where the derivative is shared equally",
     cases=REDUCTIONS,
@@ -78,7 +78,7 @@ def _prod_vjp(g: Value, y: Value, x: Value, axes: tuple[int, ...]) -> Value:
 @declare(
     rule=reduction_rule("reduce_prod"),
     vjp=(_prod_vjp,),
-    formula=lambda x, axes: product_of(x, over=axes),
+    formula=lambda x, axes: product_of(x, axes, keep=False),
     source="finite product; of no elements 1, of truth values: whether all are",
     cases=(
         *REDUCTIONS,
@@ -111,7 +111,7 @@ _ALONG = (
 
 @declare(
     rule=_index_rule("argmax"),
-    formula=lambda x, axis: reduced("argmax", x, axis),
+    formula=lambda x, axis: reduced("argmax", x, (axis,), keep=False),
     source="index of the largest element, the first of equals; NaN is the largest",
     cases=_ALONG,
 )
@@ -121,7 +121,7 @@ def argmax(x: Array, *, axis: int) -> Array:
 
 @declare(
     rule=_index_rule("argmin"),
-    formula=lambda x, axis: reduced("argmin", x, axis),
+    formula=lambda x, axis: reduced("argmin", x, (axis,), keep=False),
     source="index of the smallest element, the first of equals; NaN is the smallest",
     cases=_ALONG,
 )

@@ -117,7 +117,7 @@ def _soft_cross_entropy_vjp(g: Value, y: Value, logits: Value, target: Value) ->
         lambda g, y, z, t: mul(neg(log_softmax(z, axis=1)), _rows(g, z)),
     ),
     formula=lambda z, y: (
-        -write.total(y * write.ln(write.softmax(z, 1)), over=(1,), rank=2)
+        -write.total(y * write.ln(write.softmax(z, 1)), over=(1,), rank=2, keep=False)
     ),
     source="textbook 2.5.1 and 3.3 (2), from logits, for a row of probabilities y",
     cases=tuple(Case((f"f[{s}]", f"f[{s}]")) for s in ("4,3", "1,10", "7,1", "0,3")),
@@ -198,8 +198,9 @@ def hinge(score: Value, target: Value) -> Value:
 
 def _multi_margin_written(z: Expr, y: Expr, margin: float, p: int) -> Expr:
     """Over all classes, without the class itself, whose term is mᵖ."""
-    short = write.apply("max", 0, margin + z - write.picked(z, y))
-    cost = write.total(short**p if p != 1 else short, over=(1,), rank=2)
+    own = write.spread(write.picked(z, y), (0,), z, rank=2, letters=False)
+    short = write.apply("max", 0, margin + z - own)
+    cost = write.total(short**p if p != 1 else short, (1,), rank=2, keep=False)
     classes = write.computed(write.symbol("C"), z, how=lambda z: z.shape[1])
     return (cost - margin**p) / classes
 

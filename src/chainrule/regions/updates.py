@@ -422,7 +422,7 @@ NORM_MARGIN = 1e-6
 
 
 @region(
-    formula=lambda g: total(g**2),
+    formula=lambda g: total(g**2, keep=False),
     source="the squared Euclidean norm",
     cases=tuple(Case((f"f[{s}]",)) for s in ("7", "3,4", "")),
 )

@@ -24,14 +24,20 @@ TypeRule = Callable[..., ArrayType | tuple[ArrayType, ...]]
 RefusalRule = Callable[
     [Sequence[ArrayType], dict[str, Any]], Sequence[tuple[int, Dim | None]]
 ]
-#: A formula (inputs…, attributes…). The first lines are the last one spelt out: from
-#: them a type checker knows what the parameters of a lambda are.
+#: A formula (inputs…, attributes…), spelt out so that a type checker knows what the
+#: parameters of a lambda are; for other functions there is :func:`of_any`.
 Formula = (
-    Callable[[Expr], Expr]
-    | Callable[[Expr, Expr], Expr]
-    | Callable[[Expr, Expr, Expr], Expr]
-    | Callable[..., Expr]
+    Callable[[Any], Expr]
+    | Callable[[Any, Any], Expr]
+    | Callable[[Any, Any, Any], Expr]
+    | Callable[[Any, Any, Any, Any], Expr]
+    | Callable[[Any, Any, Any, Any, Any], Expr]
 )
+
+
+def of_any(formula: Callable[..., Expr]) -> Formula:
+    """A formula of any number of inputs, or with attributes that must be named."""
+    return formula
 
 
 @dataclass(frozen=True)

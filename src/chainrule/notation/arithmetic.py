@@ -48,6 +48,7 @@ from chainrule.notation.expressions import (
     Spread,
     Sum,
     Transposed,
+    is_step,
 )
 
 MATRIX, COLUMNS, ROWS = "matrix", "columns", "rows"
@@ -91,11 +92,11 @@ def steps(e: Expr, numbers: Mapping[Expr, Quantity]) -> list[Array]:
     known, made = dict(numbers), list[Array]()
     with np.errstate(all="ignore"):
         for item in e.items if isinstance(e, Listing) else (e,):
-            named = type(item) is Relation and item.signs[0].text() in ("←", "=")
-            named = named and isinstance(e, Listing)
-            found = _Reader(known).of(item.items[1] if named else item)
-            if named:
-                known[item.items[0]] = found
+            if isinstance(e, Listing) and is_step(item):
+                name, value = item.items
+                known[name] = found = _Reader(known).of(value)
+            else:
+                found = _Reader(known).of(item)
             made.append(found.array)
     return made
 

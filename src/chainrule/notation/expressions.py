@@ -58,6 +58,7 @@ from chainrule.notation.forms import (
     Prefix,
     Relation,
     Span,
+    is_step,
 )
 
 __all__ = [
@@ -103,6 +104,7 @@ __all__ = [
     "as_expr",
     "axis_letters",
     "beside",
+    "is_step",
     "latex_within",
     "within",
 ]

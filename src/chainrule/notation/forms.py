@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeGuard
 
 from chainrule.notation.algebra import (
     LIST,
@@ -216,9 +216,13 @@ class Listing(Expr):
         return joined([item.pieces(numbers) for item in self.items], ", ")
 
 
+def is_step(item: Expr) -> TypeGuard[Relation]:
+    """Whether an item of a listing names what stands on its right."""
+    return type(item) is Relation and item.signs[0].text() in ("←", "=")
+
+
 def _step(item: Expr, change: Callable[[Expr], Expr]) -> Expr:
-    named = isinstance(item, Relation) and not isinstance(item, Choice)
-    if not named or item.signs[0].text() not in ("←", "="):
+    if not is_step(item):
         return change(item)
     return item._with(items=(item.items[0], *map(change, item.items[1:])))
 

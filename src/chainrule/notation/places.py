@@ -27,6 +27,8 @@ from chainrule.notation.expressions import (
 )
 from chainrule.notation.functions import (
     apply,
+    become,
+    head_along,
     index_of,
     less,
     named,
@@ -79,7 +81,7 @@ def sliced(x: Expr, starts: Sequence[Any], stops: Sequence[Any], strides: Ints) 
     return at(x, *spans)
 
 
-def block(x: Expr, starts: Sequence[Expr], sizes: Sequence[Any]) -> Expr:
+def block(x: Expr, *starts: Expr, sizes: Sequence[Any]) -> Expr:
     """A block whose corner is computed: x[i:i + 3, j:j + 2]."""
     spans: list[Expr] = []
     for start, size in zip(starts, sizes):
@@ -94,9 +96,19 @@ def along_axis(x: Expr, i: Expr, axis: int) -> Expr:
     return at(x, *(i if a == axis else Atom(c) for a, c in enumerate(letters)))
 
 
+def overwritten(x: Expr, update: Expr, *starts: Expr) -> Expr:
+    """x, with a block of it replaced: x[i:, j:] ← u."""
+    return become(at(x, *(Span(start, None) for start in starts)), update)
+
+
 def added(place: Expr, u: Expr) -> Expr:
     """``place += u``."""
     return Relation((place, u), (Atom(r"\mathrel{+}=", "+="),))
+
+
+def concatenated(*xs: Expr, axis: int) -> Expr:
+    """One behind the other: concat(x, y)."""
+    return Call(head_along("concat", xs[0], axis), xs)
 
 
 # -- shapes ----------------------------------------------------------------------------
@@ -157,6 +169,8 @@ def convolved(
     x: Expr,
     kernel: Expr,
     *,
+    dims: str = "",
+    accumulate: object = None,
     strides: Ints,
     padding: Pads,
     lhs_dilation: Ints,
@@ -164,12 +178,15 @@ def convolved(
 ) -> Expr:
     """W ∗ x, with what is done to x before and to the result behind.
 
+    Which axes ``dims`` names does not show, nor what it is added up in.
+
     >>> from chainrule.notation.functions import symbol
     >>> x, w = symbol("x"), symbol("W")
     >>> ones = {"lhs_dilation": (1, 1), "rhs_dilation": (1, 1)}
     >>> print(convolved(x, w, strides=(2, 2), padding=[(1, 1), (1, 1)], **ones))
     (W ∗ pad(x, 1)) ↓ 2
     """
+    del dims, accumulate
     seen = padded(apart(x, lhs_dilation), padding)
     return every(operated("conv", apart(kernel, rhs_dilation), seen), strides)
 

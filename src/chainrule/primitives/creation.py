@@ -10,7 +10,7 @@ import numpy as np
 from chainrule.errors import DTypeError, ShapeError
 from chainrule.graph.declare import declare
 from chainrule.graph.node import Array
-from chainrule.graph.primitive import REFERENCES, Case
+from chainrule.graph.primitive import REFERENCES, Case, of_any
 from chainrule.graph.types import (
     ArrayType,
     Dim,
@@ -59,7 +59,7 @@ def _nested(numbers: list[float], shape: Shape) -> Expr:
 
 @declare(
     rule=_constant_rule,
-    formula=_written,
+    formula=of_any(_written),
     source="numbers written into the graph",
     cases=(
         Case((), {"value": (0.5,), "shape": (), "dtype": DType.float32}),
@@ -74,7 +74,7 @@ def _size_rule(*, dim: Dim, dtype: DType) -> ArrayType:
     return ArrayType((), dtype)
 
 
-def _count(dim: Dim) -> Expr:
+def _count(dim: Dim, dtype: DType) -> Expr:
     """A number; n for the samples, 3n for three times as many."""
     if not isinstance(dim, SymbolicDim):
         return Number(dim)
@@ -84,7 +84,7 @@ def _count(dim: Dim) -> Expr:
 
 @declare(
     rule=_size_rule,
-    formula=lambda dim, dtype: _count(dim),
+    formula=_count,
     source="the number of elements along an axis, as a number to compute with",
     cases=(Case((), {"dim": 7, "dtype": DType.float32}),),
 )
@@ -99,7 +99,7 @@ def _iota_rule(*, shape: Shape, axis: int, dtype: DType) -> ArrayType:
     return ArrayType(shape, dtype)
 
 
-def _letter(shape: Shape, axis: int) -> Expr:
+def _letter(shape: Shape, axis: int, dtype: DType) -> Expr:
     """The letter of the axis along which it counts."""
     samples = isinstance(shape[0], SymbolicDim)
     return symbol(axis_letters(len(shape), samples)[axis])
@@ -107,7 +107,7 @@ def _letter(shape: Shape, axis: int) -> Expr:
 
 @declare(
     rule=_iota_rule,
-    shown=lambda shape, axis, dtype: _letter(shape, axis),
+    shown=_letter,
     source="0, 1, 2, … along an axis (APL's ι)",
     cases=(
         Case((), {"shape": (7,), "axis": 0, "dtype": DType.int32}),

@@ -14,11 +14,9 @@ import numpy as np
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.declare import declare
 from chainrule.graph.node import Array, Value
-from chainrule.graph.primitive import Case
+from chainrule.graph.primitive import Case, of_any
 from chainrule.graph.types import ArrayType, Dim, Shape
-from chainrule.notation.expressions import Span
-from chainrule.notation.functions import equals
-from chainrule.notation.places import added, along_axis, at, block
+from chainrule.notation.places import added, along_axis, at, block, overwritten
 from chainrule.primitives.creation import iota
 from chainrule.primitives.elementwise import equal
 from chainrule.primitives.movement import broadcast_to, full_like, reshape, without
@@ -257,7 +255,7 @@ _CORNER = ((0, 3), (0, 2), (0, 2))
     rule=_dynamic_slice_rule,
     vjp=(_cut_vjp,),
     refuses=lambda types, attrs: _corners(types[0].shape, attrs["sizes"], 1),
-    shown=lambda x, *starts, sizes: block(x, starts, sizes),
+    shown=of_any(block),
     source="a block of fixed size whose corner is computed",
     cases=(
         Case(("f[7]", "i32[]"), {"sizes": (4,)}, (None, (0, 4))),
@@ -291,9 +289,7 @@ def _update_vjp(g: Value, y: Value, x: Value, update: Value, *starts: Value) -> 
     rule=_update_rule,
     vjp=(_kept_vjp, _update_vjp),
     refuses=lambda types, attrs: _corners(types[0].shape, types[1].shape, 2),
-    shown=lambda x, update, *starts: equals(
-        at(x, *(Span(start, None) for start in starts)), update
-    ),
+    shown=of_any(overwritten),
     source="the value with a block of it replaced",
     linear=True,
     cases=(

@@ -16,11 +16,11 @@ from chainrule.graph.build import constant as number_of
 from chainrule.graph.build import context
 from chainrule.graph.declare import declare
 from chainrule.graph.node import Array, Cotangent, Value
-from chainrule.graph.primitive import Case, TypeRule
+from chainrule.graph.primitive import Case, TypeRule, of_any
 from chainrule.graph.types import ArrayType, Dim, DType, Shape, is_symbolic, size_of
 from chainrule.notation import places
-from chainrule.notation.expressions import Call
-from chainrule.notation.functions import apply, head_along, total
+from chainrule.notation.expressions import Expr
+from chainrule.notation.functions import apply, total
 from chainrule.primitives.rules import need_axes, need_dtype, need_some, same, show
 from chainrule.primitives.sliding import Ints, dilated, padded
 
@@ -320,12 +320,15 @@ def _pad_vjp(
     return slice_(g, starts=low, stops=stops, strides=strides)
 
 
+def _padded(x: Expr, low: Ints, high: Ints, interior: Ints) -> Expr:
+    inside = places.apart(x, tuple([gap + 1 for gap in interior]))
+    return places.padded(inside, tuple(zip(low, high)))
+
+
 @declare(
     rule=_pad_rule,
     vjp=(_pad_vjp,),
-    shown=lambda x, low, high, interior: places.padded(
-        places.apart(x, tuple([gap + 1 for gap in interior])), tuple(zip(low, high))
-    ),
+    shown=_padded,
     source="zeros before, after and between the elements of an axis",
     linear=True,
     cases=(
@@ -413,7 +416,7 @@ def _concatenate_vjp(
 @declare(
     rule=_concatenate_rule,
     joint_vjp=_concatenate_vjp,
-    shown=lambda *xs, axis: Call(head_along("concat", xs[0], axis), xs),
+    shown=of_any(places.concatenated),
     source="values one behind the other along an axis",
     linear=True,
     cases=(

@@ -176,7 +176,7 @@ def _elu_written(x: Expr, alpha: float) -> Expr:
 
 @region(
     vjp=(lambda g, y, x, alpha: _kinked(g, x, _times(alpha, exp(_below_zero(x)))),),
-    formula=lambda x, alpha: _elu_written(x, alpha),
+    formula=_elu_written,
     source="Clevert, Unterthiner & Hochreiter 2016",
     kinks="x = 0, where the derivative is taken as α",
     cases=tuple(Case(case.inputs, {"alpha": a}) for case in _LINES for a in (1.0, 0.5)),
@@ -228,7 +228,7 @@ def _shifted_exp(x: Value, axis: int) -> tuple[Value, Value, Value]:
 
 @region(
     vjp=(lambda g, y, x, axis: mul(y, sub(g, _total(mul(g, y), axis))),),
-    formula=lambda x, axis: write.softmax(x, axis),
+    formula=write.softmax,
     source="textbook 3.2.3; Bridle 1990; shifted by the maximum so nothing overflows",
     cases=_ROWS,
 )

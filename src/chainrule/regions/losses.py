@@ -206,7 +206,7 @@ def _multi_margin_written(z: Expr, y: Expr, margin: float, p: int) -> Expr:
 
 
 @region(
-    formula=lambda z, y, margin, p: _multi_margin_written(z, y, margin, p),
+    formula=_multi_margin_written,
     source="Weston & Watkins 1999, without the class itself, whose term is mᵖ",
     kinks="zᵧ − zᵢ = m, where the derivative is taken as 0",
     cases=tuple(

@@ -21,7 +21,7 @@ from typing import Any
 from chainrule.errors import ArgumentError
 from chainrule.graph.build import bind
 from chainrule.graph.node import Value
-from chainrule.graph.primitive import Case, lookup
+from chainrule.graph.primitive import Case, lookup, of_any
 from chainrule.notation.expressions import Expr
 from chainrule.notation.functions import (
     absolute,
@@ -114,7 +114,7 @@ def _rule(
     def declare(step: Callable[..., Any]) -> Region:
         scalars = len(inspect.signature(step).parameters) - 2 - len(moments)
         cases = _cases(moments, scalars, *shapes)
-        return region(formula=formula, source=source, cases=cases)(step)
+        return region(formula=of_any(formula), source=source, cases=cases)(step)
 
     return declare
 
@@ -384,7 +384,7 @@ def _adjusted_written(p: Expr, g: Expr, *rest: Expr, rule: str, by: str) -> Expr
 
 
 @region(
-    formula=_adjusted_written,
+    formula=of_any(_adjusted_written),
     source="s: Pascanu et al. 2013; λ: Krogh & Hertz 1992; k: Loshchilov & Hutter 2019",
     cases=(
         *_cases((None,), 4, "3,4", rule="nesterov_update", by="scale penalty"),

@@ -125,6 +125,15 @@ class Expr(ABC):
         for part in parts:
             yield from part.leaves()
 
+    def holds(self, part: Expr) -> bool:
+        """Whether ``part`` is what it is worked out from, or from parts of that.
+
+        >>> x, y = Atom("x"), Atom("y")
+        >>> (2 * (x - y)).holds(x - y), (2 * (x - y)).holds(x * y)
+        (True, False)
+        """
+        return self == part or any(p.holds(part) for p in self.parts())
+
     def replaced(self, others: Mapping[Expr, Expr]) -> Expr:
         """The expression with others in place of some of its parts.
 
@@ -259,8 +268,8 @@ class Atom(Expr):
 class Number(Expr):
     """A number.
 
-    >>> print(*map(Number, (3, 0.5, -2.5, 1e-5, 2.5e-8, math.pi, math.inf)))
-    3 ½ −2.5 10⁻⁵ 2.5 · 10⁻⁸ π ∞
+    >>> print(*map(Number, (3, 0.5, -2.5, 1e-5, -2.5e-8, math.pi, math.inf)))
+    3 ½ −2.5 10⁻⁵ −2.5 · 10⁻⁸ π ∞
     >>> print(Number(1e-5).latex())
     10^{-5}
     """
@@ -270,41 +279,47 @@ class Number(Expr):
     @property
     def level(self) -> int:
         """A negative number needs the parentheses that a sum needs."""
-        if self.value < 0:
+        sign, mantissa, exponent = self.digits()
+        if sign:
             return SUM
-        mantissa, exponent = self._parts()
         return ATOM if not exponent else PRODUCT if mantissa else SCRIPT
 
-    def _parts(self) -> tuple[str, str]:
-        """Mantissa (none where it is 1) and exponent of ten, as characters."""
-        exact = abs(self.value) < 1e15 and self.value == round(self.value)
-        plain = f"{self.value:.0f}" if exact else f"{self.value:.7g}"
-        mantissa, _, exponent = plain.partition("e")
-        exponent = str(int(exponent)) if exponent else ""
-        return "" if exponent and mantissa == "1" else mantissa, exponent
+    def digits(self) -> tuple[str, str, str]:
+        """Sign, mantissa (none where it is 1) and exponent of ten, as characters.
+
+        >>> Number(-2.5e-8).digits(), Number(0.5).digits(), Number(1e-5).digits()
+        (('−', '2.5', '−8'), ('', '½', ''), ('', '', '−5'))
+        """
+        size, sign = abs(self.value), "−" if self.value < 0 else ""
+        if size in _SPECIAL:
+            return sign, _SPECIAL[size], ""
+        exact = size < 1e15 and size == round(size)
+        plain = f"{size:.0f}" if exact else f"{size:.7g}"
+        mantissa, _, exponent = plain.replace("nan", "NaN").partition("e")
+        if not exponent:
+            return sign, mantissa, ""
+        exponent = str(int(exponent)).replace("-", "−")
+        return sign, "" if mantissa == "1" else mantissa, exponent
 
     def latex(self) -> str:
         """½ as a fraction, integers without a point."""
-        if self.value == 0.5:
-            return r"\frac{1}{2}"
-        if self.value == math.pi:
-            return r"\pi"
-        mantissa, exponent = self._parts()
-        mantissa = mantissa.replace("inf", r"\infty").replace("nan", r"\text{NaN}")
+        sign, mantissa, exponent = self.digits()
+        mantissa = _LATEX.get(mantissa, mantissa)
         times = r" \cdot " if mantissa else ""
-        return mantissa + (f"{times}10^{{{exponent}}}" if exponent else "")
+        power = f"{times}10^{{{exponent}}}" if exponent else ""
+        return (sign + mantissa + power).replace("−", "-")
 
     def spell(self, numbers: Numbers) -> list[Piece]:
         """½ as one character, integers without a point."""
-        if self.value == 0.5:
-            return ["½"]
-        if self.value == math.pi:
-            return ["π"]
-        mantissa, exponent = self._parts()
-        mantissa = mantissa.replace("-", "−").replace("inf", "∞").replace("nan", "NaN")
-        raised = exponent.replace("-", "−").translate(_ABOVE)
+        sign, mantissa, exponent = self.digits()
         times = " · " if mantissa else ""
-        return [mantissa + (f"{times}10{raised}" if exponent else "")]
+        power = f"{times}10{exponent.translate(_ABOVE)}" if exponent else ""
+        return [sign + mantissa + power]
+
+
+#: Numbers with a character of their own, and its LaTeX.
+_SPECIAL = {0.5: "½", math.pi: "π", math.e: "e", math.inf: "∞"}
+_LATEX = {"½": r"\frac{1}{2}", "π": r"\pi", "∞": r"\infty", "NaN": r"\text{NaN}"}
 
 
 # -- raised and lowered ----------------------------------------------------------------
@@ -323,7 +338,8 @@ class Script(Expr):
     below: Expr | None = None
     level: ClassVar[int] = SCRIPT
 
-    def _need(self) -> int:
+    def need(self) -> int:
+        """How tightly the base must hold together to stand without parentheses."""
         # A second superscript needs parentheses around the first.
         raised = isinstance(self.base, Script) and self.base.above and self.above
         return ATOM if raised else SCRIPT
@@ -332,11 +348,11 @@ class Script(Expr):
         """``base_{below}^{above}``."""
         low = f"_{{{self.below.latex()}}}" if self.below else ""
         high = f"^{{{self.above.latex()}}}" if self.above else ""
-        return latex_within(self.base, self._need()) + low + high
+        return latex_within(self.base, self.need()) + low + high
 
     def spell(self, numbers: Numbers) -> list[Piece]:
         """Raised and lowered characters where they exist, ``^`` and ``_`` else."""
-        pieces = within(self.base, self._need(), numbers)
+        pieces = within(self.base, self.need(), numbers)
         scripts = ((self.below, _BELOW, "_"), (self.above, _ABOVE, "^"))
         for script, table, mark in scripts:
             if script is None:
@@ -452,7 +468,8 @@ class Product(Expr):
         *front, last = self.factors
         if self.level == PRODUCT:
             # ½ ∑ u ⊙ v: what stands last under a prefix cannot be misread.
-            needs = [PREFIX] * len(front) + [0 if last.prefixed else PREFIX]
+            tight = [PRODUCT if isinstance(f, Number) else PREFIX for f in self.factors]
+            needs = [*tight[:-1], 0 if last.prefixed else tight[-1]]
         else:
             needs = [self._need(f) for f in self.factors]
         for i, f in enumerate(front):

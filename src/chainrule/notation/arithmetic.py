@@ -228,7 +228,7 @@ class _Reader:
 
     def power(self, e: Power) -> Quantity:
         assert e.above is not None
-        if e.base == Atom("e") and e.base not in self.numbers:
+        if e.base in (Number(math.e), Atom("e")) and e.base not in self.numbers:
             return self._all(np.exp, e.above)
         return self._all(np.float_power, e.base, e.above)
 

@@ -43,8 +43,7 @@ from chainrule.notation.expressions import (
     axis_letters,
 )
 
-E = Atom("e")
-PI = Number(math.pi)
+E, PI = Number(math.e), Number(math.pi)
 
 #: The LaTeX of marks above letters.
 _ACCENTS = {"\u0302": r"\hat", "\u0304": r"\bar", "\u0303": r"\tilde"}

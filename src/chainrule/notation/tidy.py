@@ -16,12 +16,18 @@ from fractions import Fraction
 from functools import lru_cache
 
 from chainrule.notation.expressions import (
+    Along,
     Atom,
+    Computed,
+    Contracted,
     Expr,
+    Indexed,
     Number,
+    Picked,
     Power,
     Product,
     Quotient,
+    Reduced,
     Relation,
     Sum,
     Transposed,
@@ -32,9 +38,27 @@ _ROUNDING = 1e-14
 _FLIPPED = {"<": Atom(">"), ">": Atom("<")}
 
 
+#: Kinds whose value depends on the shape of their parts, and not on numbers alone.
+_SHAPED = (Reduced, Along, Transposed, Indexed, Picked, Contracted, Computed)
+
+
 @lru_cache(maxsize=8192)
 def tidy(e: Expr) -> Expr:
-    """The same, shorter."""
+    """The same, shorter: its value is that of ``e``, but that zeros may lose a shape.
+
+    Where a part has to keep its shape, because a sum goes over its axes or a matrix is
+    multiplied, nothing vanishes from it:
+
+    >>> from chainrule.notation.functions import symbol, total
+    >>> x, b = symbol("x"), symbol("b")
+    >>> print(tidy(x - x + b), tidy(total(x - x + b)), sep="   ")
+    b   ∑ (x − x + b)
+    """
+    if _is_linear(e) and Number(0) in map(tidy, e.parts()):
+        return Number(0)
+    if isinstance(e, _SHAPED) or (isinstance(e, Product) and e.kind == "dot"):
+        e = e.mapped(_in_shape)
+        return _transposed(e) if isinstance(e, Transposed) else e
     e = e.mapped(tidy)
     if isinstance(e, Product) and e.kind in ("odot", "scale"):
         return _compose(*_factors(e))
@@ -42,13 +66,28 @@ def tidy(e: Expr) -> Expr:
         return _compose(*_factors(e))
     if isinstance(e, Sum):
         return _sum(e)
-    if isinstance(e, Transposed):
-        return _transposed(e)
     if type(e) is Relation and isinstance(e.items[0], Number):
         flipped = [_FLIPPED.get(sign.text()) for sign in e.signs]
         if len(flipped) == 1 and flipped[0]:
             return Relation(e.items[::-1], (flipped[0],))
     return e
+
+
+def _in_shape(e: Expr) -> Expr:
+    """``e`` tidied, unless a symbol vanishes, which may be what gives it its shape."""
+    made = tidy(e)
+    return made if _symbols(made) == _symbols(e) else e
+
+
+def _symbols(e: Expr) -> set[Expr]:
+    return {leaf for leaf in e.leaves() if not isinstance(leaf, Number)}
+
+
+def _is_linear(e: Expr) -> bool:
+    """Whether it is 0 where a part of it is: sums, means, products of matrices."""
+    matrices = isinstance(e, Product) and e.kind == "dot"
+    sums = isinstance(e, Reduced) and e.name in ("∑", "mean")
+    return matrices or sums or isinstance(e, Transposed | Contracted)
 
 
 def _transposed(e: Transposed) -> Expr:
@@ -98,8 +137,7 @@ def _compose(
     """The product put together again: what scales it stands in front, once."""
     if coefficient == 0:
         return Number(0)
-    counted = Counter(factors)
-    factors = [f if n == 1 else Power(f, Number(n)) for f, n in counted.items()]
+    factors = _powers(factors)
     front: list[Expr] = list(scalars)
     size = abs(coefficient)
     if not factors:
@@ -120,6 +158,19 @@ def _compose(
         )
     made = first if len(factors) == 1 else Product("odot", (first, *factors[1:]))
     return made if coefficient > 0 else Sum(((-1, made),))
+
+
+def _powers(factors: list[Expr]) -> list[Expr]:
+    """Equal factors once, each with its exponent: u² ⊙ u is u³."""
+    found: dict[Expr, float] = {}
+    for factor in factors:
+        base, exponent = factor, 1.0
+        if isinstance(factor, Power) and isinstance(factor.above, Number):
+            power = float(factor.above.value)
+            if power >= 1 and power.is_integer():
+                base, exponent = factor.base, power
+        found[base] = found.get(base, 0.0) + exponent
+    return [b if n == 1 else Power(b, Number(n)) for b, n in found.items()]
 
 
 def _ratio(size: float, divided: bool) -> tuple[float, float]:
@@ -190,4 +241,4 @@ def without(e: Expr, factor: Expr) -> Expr | None:
         return None
     factors.remove(factor)
     rest = _compose(coefficient, scalars, factors, bottoms)
-    return None if repr(factor) in repr(rest) else rest
+    return None if rest.holds(factor) else rest

@@ -20,153 +20,38 @@ W x + b   Wᵀ x   2x   x²   x/3   −(x + b)
 
 from __future__ import annotations
 
-import copy
 import math
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, TypeVar, Union
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Union
 
-import numpy as np
+from chainrule.notation.tree import (
+    ABOVE,
+    ATOM,
+    BELOW,
+    ODOT,
+    PREFIX,
+    PRODUCT,
+    QUOTIENT,
+    SCRIPT,
+    SIGNS,
+    SUM,
+    Numbers,
+    Piece,
+    Tree,
+    beside,
+    joined,
+    latex_within,
+    within,
+)
 
-Array = np.ndarray[Any, Any]
-#: What a line of text is made of: characters, and arrays that stand for a symbol.
-Piece = str | Array
-Numbers = Mapping["Expr", Array]
 #: What builders take for an expression.
 Written = Union["Expr", int, float]
-E = TypeVar("E", bound="Expr")
-
-# How tightly an expression holds together, loosest first.
-LIST, RELATION, SUM, ODOT, QUOTIENT, PRODUCT, PREFIX, SCRIPT, ATOM = range(9)
-
-_ABOVE = str.maketrans(
-    "0123456789+−=()TnijlLx′",
-    "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ᵀⁿⁱʲˡᴸˣ′",
-)
-_BELOW = str.maketrans("0123456789+−=()hijklmnoprst", "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₕᵢⱼₖₗₘₙₒₚᵣₛₜ")
-#: The signs of products: as text, as LaTeX, as MathML.
-SIGNS = {
-    "odot": (" ⊙ ", r" \odot ", "⊙"),
-    "conv": (" ∗ ", " * ", "∗"),
-    "mod": (" mod ", r" \bmod ", "mod"),
-    "and": (" ∧ ", r" \land ", "∧"),
-    "or": (" ∨ ", r" \lor ", "∨"),
-    "xor": (" ⊕ ", r" \oplus ", "⊕"),
-    "up": (" ↑ ", r" \uparrow ", "↑"),
-    "down": (" ↓ ", r" \downarrow ", "↓"),
-}
 
 
 @dataclass(frozen=True)
-class Expr(ABC):
-    """Base of all expressions; equal trees are equal expressions.
-
-    Attributes:
-        index: a letter for each axis of its numbers in memory, where they are known:
-            ``"si"`` for a row for each sample. No part of what the expression is.
-    """
-
-    index: str | None = field(default=None, compare=False, repr=False, kw_only=True)
-    level: ClassVar[int] = ATOM
-
-    @property
-    def prefixed(self) -> bool:
-        """Whether it is an operator in front of what it acts on, as in ∑ x."""
-        return False
-
-    @property
-    def wide(self) -> bool:
-        """Whether it would take a factor that follows, as ∑ does."""
-        return False
-
-    @abstractmethod
-    def latex(self) -> str:
-        """The expression in LaTeX's mathematics mode."""
-
-    @abstractmethod
-    def spell(self, numbers: Numbers) -> list[Piece]:
-        """The text in pieces, with the arrays of ``numbers`` for their symbols."""
-
-    def mapped(self: E, change: Callable[[Expr], Expr]) -> E:
-        """The expression with ``change`` applied to each of its parts.
-
-        Parts are what its value is worked out from: not signs, names and letters.
-
-        >>> (Atom("x") + Atom("y")).mapped(lambda part: part**2).text()
-        'x² + y²'
-        """
-        return self
-
-    def parts(self) -> list[Expr]:
-        """What its value is worked out from, from left to right.
-
-        >>> [str(part) for part in (Atom("x") - 2 * Atom("y")).parts()]
-        ['x', '2y']
-        """
-        found: list[Expr] = []
-
-        def see(part: Expr) -> Expr:
-            found.append(part)
-            return part
-
-        self.mapped(see)
-        return found
-
-    def leaves(self) -> Iterator[Expr]:
-        """The parts that have no parts, from left to right.
-
-        >>> [str(leaf) for leaf in (Atom("x") * (1 - Atom("x"))).leaves()]
-        ['x', '1', 'x']
-        """
-        parts = self.parts()
-        if not parts:
-            yield self
-        for part in parts:
-            yield from part.leaves()
-
-    def holds(self, part: Expr) -> bool:
-        """Whether ``part`` is what it is worked out from, or from parts of that.
-
-        >>> x, y = Atom("x"), Atom("y")
-        >>> (2 * (x - y)).holds(x - y), (2 * (x - y)).holds(x * y)
-        (True, False)
-        """
-        return self == part or any(p.holds(part) for p in self.parts())
-
-    def replaced(self, others: Mapping[Expr, Expr]) -> Expr:
-        """The expression with others in place of some of its parts.
-
-        >>> x, y = Atom("x"), Atom("y")
-        >>> (x * (1 - x)).replaced({x: 2 * y}).text()
-        '2y ⊙ (1 − 2y)'
-        """
-        if self in others:
-            return others[self]
-        return self.mapped(lambda part: part.replaced(others))
-
-    def with_index(self: E, index: str | None) -> E:
-        """The same expression, with a letter for each axis: see ``index``."""
-        return self if index == self.index else self._with(index=index)
-
-    def _with(self: E, **changes: Any) -> E:
-        made = copy.copy(self)
-        for name, item in changes.items():
-            object.__setattr__(made, name, item)
-        return made
-
-    def pieces(self, numbers: Numbers) -> list[Piece]:
-        """The text in pieces; this expression may itself stand for numbers."""
-        return [numbers[self]] if self in numbers else self.spell(numbers)
-
-    def text(self) -> str:
-        """The expression in characters that a terminal shows."""
-        return "".join(map(str, self.pieces({})))
-
-    def __str__(self) -> str:
-        return self.text()
-
-    # -- building ----------------------------------------------------------------
+class Expr(Tree):
+    """An expression, which Python's operators build others from."""
 
     def __add__(self, other: Written) -> Sum:
         return Sum((*_terms(self), *_terms(as_expr(other))))
@@ -219,26 +104,6 @@ def as_expr(e: Written) -> Expr:
 
 def _terms(e: Expr) -> tuple[tuple[int, Expr], ...]:
     return e.terms if isinstance(e, Sum) else ((1, e),)
-
-
-def within(e: Expr, level: int, numbers: Numbers) -> list[Piece]:
-    """``e`` in pieces, in parentheses where it binds looser than ``level``."""
-    if e.level >= level or e in numbers:
-        return e.pieces(numbers)
-    return ["(", *e.pieces(numbers), ")"]
-
-
-def latex_within(e: Expr, level: int) -> str:
-    """``e`` in LaTeX, in parentheses where it binds looser than ``level``."""
-    return e.latex() if e.level >= level else f"({e.latex()})"
-
-
-def joined(parts: list[list[Piece]], sign: str) -> list[Piece]:
-    """Pieces with a sign between them."""
-    pieces = list(parts[0]) if parts else []
-    for part in parts[1:]:
-        pieces += [sign, *part]
-    return pieces
 
 
 @dataclass(frozen=True)
@@ -313,7 +178,7 @@ class Number(Expr):
         """½ as one character, integers without a point."""
         sign, mantissa, exponent = self.digits()
         times = " · " if mantissa else ""
-        power = f"{times}10{exponent.translate(_ABOVE)}" if exponent else ""
+        power = f"{times}10{exponent.translate(ABOVE)}" if exponent else ""
         return [sign + mantissa + power]
 
 
@@ -353,7 +218,7 @@ class Script(Expr):
     def spell(self, numbers: Numbers) -> list[Piece]:
         """Raised and lowered characters where they exist, ``^`` and ``_`` else."""
         pieces = within(self.base, self.need(), numbers)
-        scripts = ((self.below, _BELOW, "_"), (self.above, _ABOVE, "^"))
+        scripts = ((self.below, BELOW, "_"), (self.above, ABOVE, "^"))
         for script, table, mark in scripts:
             if script is None:
                 continue
@@ -534,8 +399,3 @@ class Quotient(Expr):
         top = within(self.top, PRODUCT, numbers)
         need = beside(self.bottom, PREFIX)
         return [*top, "/", *within(self.bottom, need, numbers)]
-
-
-def beside(e: Expr, level: int) -> int:
-    """How tight ``e`` must be where a factor may follow: (∑ u) ⊙ v is not ∑ u ⊙ v."""
-    return ATOM if e.wide else level

@@ -50,6 +50,16 @@ from chainrule.notation.expressions import (
     Transposed,
     is_step,
 )
+from chainrule.notation.values import (
+    ALONG,
+    COMPARISONS,
+    FENCES,
+    FUNCTIONS,
+    OPERATED,
+    PLACES,
+    REDUCTIONS,
+    log_softmax,
+)
 
 MATRIX, COLUMNS, ROWS = "matrix", "columns", "rows"
 #: Over the columns, however many axes count them: all axes but the last.
@@ -113,66 +123,6 @@ def results(e: Expr, numbers: Mapping[Expr, Quantity]) -> tuple[Array, ...]:
     return (computed(e, numbers),)
 
 
-def _erf(x: Array) -> Array:
-    return np.vectorize(math.erf, otypes=[np.float64])(x)
-
-
-def _erfc(x: Array) -> Array:
-    return np.vectorize(math.erfc, otypes=[np.float64])(x)
-
-
-def _log_softmax(x: Array, axis: int) -> Array:
-    x = x - x.max(axis, keepdims=True)
-    return x - np.log(np.exp(x).sum(axis, keepdims=True))
-
-
-#: Functions of elements by the way they are written.
-FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "ln": np.log,
-    "tanh": np.tanh,
-    "sin": np.sin,
-    "cos": np.cos,
-    "sign": np.sign,
-    "round": np.rint,
-    "erf": _erf,
-    "erfc": _erfc,
-    "σ": lambda z: 1 / (1 + np.exp(-z)),
-    "Φ": lambda z: 0.5 * _erfc(-z / math.sqrt(2)),
-    "φ": lambda z: np.exp(-z * z / 2) / math.sqrt(2 * math.pi),
-    "max": np.maximum,
-    "min": np.minimum,
-    "atan2": np.arctan2,
-    "isnan": np.isnan,
-    "nextafter": np.nextafter,
-}
-#: Functions of what stands along an axis.
-_ALONG: dict[str, Callable[[Array, int], Array]] = {
-    "softmax": lambda x, axis: np.exp(_log_softmax(x, axis)),
-}
-_REDUCTIONS: dict[str, Callable[..., Any]] = {
-    "∑": np.sum,
-    "∏": np.prod,
-    "mean": np.mean,
-    "var": np.var,
-    "max": np.max,
-}
-_PLACES: dict[str, Callable[..., Any]] = {"argmax": np.argmax, "argmin": np.argmin}
-_SIGNS: dict[str, Callable[..., Any]] = {"mod": np.remainder}
-_COMPARISONS: dict[str, Callable[..., Any]] = {
-    "<": np.less,
-    ">": np.greater,
-    "≤": np.less_equal,
-    "≥": np.greater_equal,
-    "=": np.equal,
-}
-_FENCES: dict[str, Callable[..., Any]] = {
-    "|": np.abs,
-    "⌊": np.floor,
-    "√(": np.sqrt,
-    "(": np.asarray,
-}
-
-
 def _wide(array: Array) -> Array:
     """Numbers to compute with: truth values are 0 and 1, short integers are floats."""
     long = array.dtype.kind in "iu" and array.dtype.itemsize == 8
@@ -218,9 +168,9 @@ class _Reader:
     def product(self, e: Product) -> Quantity:
         if e.kind == "dot":
             return functools.reduce(_dot, map(self.of, e.factors))
-        if e.kind not in ("scale", "odot", *_SIGNS):
+        if e.kind not in ("scale", "odot", *OPERATED):
             raise ArithmeticError(f"{e} says no number")
-        times = _SIGNS.get(e.kind, np.multiply)
+        times = OPERATED.get(e.kind, np.multiply)
         return self._all(lambda *a: functools.reduce(times, a), *e.factors)
 
     def quotient(self, e: Quotient) -> Quantity:
@@ -264,13 +214,13 @@ class _Reader:
         axes = e.axes
         if axes == ALL_COLUMNS:
             axes = tuple(range(q.array.ndim - 1))
-        if e.name in _PLACES:
+        if e.name in PLACES:
             axis = None if axes is None else axes[0]
-            found = _PLACES[e.name](q.array, axis=axis, keepdims=e.keep)
-        elif e.name in _REDUCTIONS:
+            found = PLACES[e.name](q.array, axis=axis, keepdims=e.keep)
+        elif e.name in REDUCTIONS:
             of_truths = e.name == "∏" and q.array.dtype == bool
             array = q.array if of_truths else _wide(q.array)
-            found = _REDUCTIONS[e.name](array, axis=axes, keepdims=e.keep)
+            found = REDUCTIONS[e.name](array, axis=axes, keepdims=e.keep)
         else:
             raise ArithmeticError(f"{e.name} says no number")
         return Quantity(np.asarray(found), q.kind)
@@ -289,7 +239,7 @@ class _Reader:
         if known or not isinstance(whole, Along) or whole.name != "softmax":
             return None
         z = self.of(whole.arguments[0])
-        made = replace(z, array=_log_softmax(_wide(z.array), whole.axis))
+        made = replace(z, array=log_softmax(_wide(z.array), whole.axis))
         if isinstance(e, Picked) and e.below is not None:
             labels = self.of(e.below).array
             return Quantity(_of_labels(made.array, labels), COLUMNS)
@@ -297,9 +247,9 @@ class _Reader:
 
     def along(self, e: Along) -> Quantity:
         q = self.of(e.arguments[0])
-        if e.name not in _ALONG:
+        if e.name not in ALONG:
             raise ArithmeticError(f"{e.name} says no number")
-        return replace(q, array=_ALONG[e.name](_wide(q.array), e.axis))
+        return replace(q, array=ALONG[e.name](_wide(q.array), e.axis))
 
     def call(self, e: Call) -> Quantity:
         if e.fence == "()":
@@ -310,15 +260,15 @@ class _Reader:
         left = e.left.text()
         if left == "[":
             return self.of(e.inner)
-        if left not in _FENCES:
+        if left not in FENCES:
             raise ArithmeticError(f"{e} says no number")
-        return self._all(_FENCES[left], e.inner)
+        return self._all(FENCES[left], e.inner)
 
     def relation(self, e: Relation) -> Quantity:
         (sign,) = e.signs
-        if sign.text() not in _COMPARISONS:
+        if sign.text() not in COMPARISONS:
             raise ArithmeticError(f"{e} says no number")
-        return self._all(_COMPARISONS[sign.text()], *e.items)
+        return self._all(COMPARISONS[sign.text()], *e.items)
 
     def choice(self, e: Choice) -> Quantity:
         first, condition, other = e.items

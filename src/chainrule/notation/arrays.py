@@ -7,17 +7,19 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from chainrule.notation.algebra import (
-    ODOT,
-    SCRIPT,
     Atom,
     Expr,
     Number,
-    Numbers,
-    Piece,
     Product,
     Script,
 )
 from chainrule.notation.forms import Call, Prefix
+from chainrule.notation.tree import (
+    ODOT,
+    SCRIPT,
+    Numbers,
+    Piece,
+)
 
 #: A letter for each axis of arrays whose first axis is samples, by rank.
 _SAMPLED = ("", "s", "si", "sti", "scpq", "scrpq")
@@ -42,7 +44,11 @@ def axis_letters(rank: int, samples: bool = True) -> str:
 
 @dataclass(frozen=True)
 class Indexed(Script):
-    """An element of an array, by letters or places: xᵢ, x_(s, 2i + k)."""
+    """An element of an array, by letters or places.
+
+    >>> print(Indexed(Atom("x"), below=Atom("i")), Indexed(Atom("x"), below=Atom("q")))
+    xᵢ x_q
+    """
 
     def mapped(self, change: Callable[[Expr], Expr]) -> Any:
         """With a changed base."""
@@ -51,7 +57,11 @@ class Indexed(Script):
 
 @dataclass(frozen=True)
 class Picked(Script):
-    """Of each sample's column the element that its label names: softmax(z)_y."""
+    """Of each sample's column the element that its label names.
+
+    >>> print(Picked(Call(Atom("softmax"), (Atom("z"),)), Atom("y")))
+    softmax(z)_y
+    """
 
     def __init__(self, base: Expr, label: Expr, *, index: str | None = None) -> None:
         super().__init__(base, below=label, index=index)
@@ -71,6 +81,9 @@ class Spread(Indexed):
     Attributes:
         axes: where its axes stand among those of what it is spread over.
         rank: how many axes that has.
+
+    >>> print(Atom("x") + Spread(Atom("b"), below=Atom("c"), axes=(1,), rank=4))
+    x + b_c
     """
 
     axes: tuple[int, ...] = ()
@@ -92,7 +105,11 @@ class Spread(Indexed):
 
 @dataclass(frozen=True)
 class Part(Indexed):
-    """One of several results: scan(h, x)₂ is the second."""
+    """One of several results, counted from 1.
+
+    >>> print(Part(Call(Atom("scan"), (Atom("h"), Atom("x"))), 2))
+    scan(h, x)₂
+    """
 
     def __init__(self, base: Expr, number: int, *, index: str | None = None) -> None:
         super().__init__(base, below=Number(number), index=index)
@@ -100,7 +117,7 @@ class Part(Indexed):
 
 @dataclass(frozen=True)
 class Reduced(Prefix):
-    """A sum, mean, product or largest over some axes: ∑ᵢ u, meanₛ(u).
+    r"""A sum, mean, product or largest over some axes: ∑ᵢ u, meanₛ(u).
 
     Signs stand in front of their argument with the reach ``"wide"``; names are written
     as functions, with the reach ``"call"``.
@@ -109,6 +126,12 @@ class Reduced(Prefix):
         axes: over which, counted in memory; None for all.
         keep: whether the axes stay, with length 1, so that what is left is spread
             again beside what has them.
+
+    >>> head = Script(Atom(r"\sum", "∑"), below=Atom("i"))
+    >>> print(Reduced(head, Atom("u") * Atom("v"), "wide", (1,)))
+    ∑ᵢ u ⊙ v
+    >>> print(Reduced(Atom("mean"), Atom("u") * Atom("v"), "call"))
+    mean(u ⊙ v)
     """
 
     axes: tuple[int, ...] | None = None
@@ -148,6 +171,10 @@ class Along(Call):
 
     Attributes:
         axis: which, counted in memory.
+
+    >>> head = Script(Atom("softmax"), below=Atom("t"))
+    >>> print(Along(head, (Atom("z"),), axis=1))
+    softmaxₜ(z)
     """
 
     axis: int = -1
@@ -173,6 +200,9 @@ class Contracted(Expr):
         factors: what is multiplied.
         letters: the axes of each factor, a letter each.
         out: the axes of the result.
+
+    >>> print(Contracted((Atom("a"), Atom("b")), ("ik", "kj"), "ij"))
+    ∑ₖ aᵢₖ bₖⱼ
     """
 
     factors: tuple[Expr, Expr]
@@ -205,7 +235,11 @@ class Contracted(Expr):
 
 
 def lettered(e: Expr, letters: str) -> Expr:
-    """An expression with a letter for each axis."""
+    """An expression with a letter for each axis.
+
+    >>> print(lettered(Atom("x"), "si"), lettered(Script(Atom("z"), Atom("(1)")), "i"))
+    xₛᵢ zᵢ⁽¹⁾
+    """
     if isinstance(e, Script) and not e.below and type(e) is Script:
         return Script(e.base, e.above, Atom(letters)) if letters else e
     return Script(e, below=Atom(letters)) if letters else e
@@ -222,6 +256,10 @@ class Computed(Expr):
         key: tells it from others that are written alike.
         kind: how its numbers stand on paper; see
             :class:`chainrule.notation.arithmetic.Quantity`.
+
+    >>> x, i = Atom("x"), Atom("i")
+    >>> print(Computed(Call(x, (i,), "[]"), (x, i), lambda x, i: x[i]))
+    x[i]
     """
 
     shown: Expr

@@ -1,5 +1,6 @@
 """All kinds of expressions, in one place to import them from.
 
+- :mod:`chainrule.notation.tree`: what all of them can do;
 - :mod:`chainrule.notation.algebra`: symbols, numbers, sums, products, powers;
 - :mod:`chainrule.notation.forms`: functions, brackets, relations, listings;
 - :mod:`chainrule.notation.arrays`: what knows of axes.
@@ -10,23 +11,10 @@
 from __future__ import annotations
 
 from chainrule.notation.algebra import (
-    ATOM,
-    LIST,
-    ODOT,
-    PREFIX,
-    PRODUCT,
-    QUOTIENT,
-    RELATION,
-    SCRIPT,
-    SIGNS,
-    SUM,
     TURNED,
-    Array,
     Atom,
     Expr,
     Number,
-    Numbers,
-    Piece,
     Power,
     Product,
     Quotient,
@@ -35,9 +23,6 @@ from chainrule.notation.algebra import (
     Transposed,
     Written,
     as_expr,
-    beside,
-    latex_within,
-    within,
 )
 from chainrule.notation.arrays import (
     Along,
@@ -59,6 +44,24 @@ from chainrule.notation.forms import (
     Relation,
     Span,
     is_step,
+)
+from chainrule.notation.tree import (
+    ATOM,
+    LIST,
+    ODOT,
+    PREFIX,
+    PRODUCT,
+    QUOTIENT,
+    RELATION,
+    SCRIPT,
+    SIGNS,
+    SUM,
+    Array,
+    Numbers,
+    Piece,
+    beside,
+    latex_within,
+    within,
 )
 
 __all__ = [

@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, TypeGuard
 
 from chainrule.notation.algebra import (
+    Atom,
+    Expr,
+    Number,
+)
+from chainrule.notation.tree import (
     LIST,
     ODOT,
     PREFIX,
     RELATION,
     SCRIPT,
     SUM,
-    Atom,
-    Expr,
-    Number,
     Numbers,
     Piece,
     joined,
@@ -26,13 +28,20 @@ from chainrule.notation.algebra import (
 
 @dataclass(frozen=True)
 class Prefix(Expr):
-    """An operator before its argument, without parentheses: ln x, ∑ x, ∂x.
+    r"""An operator before its argument, without parentheses: ln x, ∑ x, ∂x.
 
     Attributes:
         head: the operator.
         argument: what it applies to.
         reach: ``"wide"`` takes a whole product (∑ u ⊙ v), ``"tight"`` stands close
             (∂x).
+
+    >>> ln, u, v = Atom(r"\ln", "ln"), Atom("u"), Atom("v")
+    >>> print(Prefix(ln, u), Prefix(ln, u + v), Prefix(ln, u) * v, sep="   ")
+    ln u   ln(u + v)   ln u ⊙ v
+    >>> head = Atom(r"\sum", "∑")
+    >>> print(Prefix(head, u * v, "wide"), Prefix(head, u, "wide") * v, sep="   ")
+    ∑ u ⊙ v   (∑ u) ⊙ v
     """
 
     head: Expr
@@ -81,7 +90,12 @@ class Prefix(Expr):
 
 @dataclass(frozen=True)
 class Call(Expr):
-    """A function of arguments, or what is picked from something: max(a, b), x[i]."""
+    """A function of arguments, or what is picked from something.
+
+    >>> x, i = Atom("x"), Atom("i")
+    >>> print(Call(Atom("f"), (x, i)), Call(x, (i,), "[]"))
+    f(x, i) x[i]
+    """
 
     head: Expr
     arguments: tuple[Expr, ...]
@@ -106,7 +120,11 @@ class Call(Expr):
 
 @dataclass(frozen=True)
 class Fence(Expr):
-    """Something between signs: [a < b], |x|, ⌊x⌋, √(x)."""
+    """Something between signs: [a < b], |x|, ⌊x⌋, √(x).
+
+    >>> print(Fence(Atom("|"), Atom("x") - 1, Atom("|")))
+    |x − 1|
+    """
 
     left: Atom
     inner: Expr
@@ -132,7 +150,11 @@ class Fence(Expr):
 
 @dataclass(frozen=True)
 class Relation(Expr):
-    """Items with signs or words between them: a < b, v = u + w, a if c else b."""
+    """Items with signs or words between them: a < b, v = u + w.
+
+    >>> print(Relation((Atom("a"), Atom("b") + 1), (Atom("<"),)))
+    a < b + 1
+    """
 
     items: tuple[Expr, ...]
     signs: tuple[Atom, ...]
@@ -162,6 +184,11 @@ class Choice(Relation):
     """The first item where the middle one holds, else the last: a if c else b.
 
     A bracket around the condition is left out.
+
+    >>> words = Atom("if"), Atom("else")
+    >>> c = Fence(Atom("["), Relation((Atom("x"), Number(0)), (Atom(">"),)), Atom("]"))
+    >>> print(Choice((Atom("x"), c, Number(0)), words))
+    x if x > 0 else 0
     """
 
     def __post_init__(self) -> None:
@@ -198,6 +225,10 @@ class Listing(Expr):
 
     Relations with ``←`` (or ``=``) name what stands on their right; the last item is
     what the listing comes to.
+
+    >>> step = Relation((Atom("v"), Atom("g") + 1), (Atom("←"),))
+    >>> print(Listing((step, 2 * Atom("v"))))
+    v ← g + 1, 2v
     """
 
     items: tuple[Expr, ...]
@@ -229,7 +260,11 @@ def _step(item: Expr, change: Callable[[Expr], Expr]) -> Expr:
 
 @dataclass(frozen=True)
 class Span(Expr):
-    """Places from one up to another, as Python slices: 2:5, ::2."""
+    """Places from one up to another, as Python slices.
+
+    >>> print(Span(Number(2), Number(5)), Span(None, None, 2))
+    2:5 ::2
+    """
 
     start: Expr | None
     stop: Expr | None

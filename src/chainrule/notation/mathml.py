@@ -16,8 +16,8 @@ from collections.abc import Callable
 from html import escape
 from typing import Any
 
-from chainrule.notation.expressions import ODOT as ODOT_LEVEL
 from chainrule.notation.expressions import (
+    ODOT,
     PREFIX,
     PRODUCT,
     RELATION,
@@ -163,7 +163,7 @@ def _sum(e: Sum) -> str:
     parts: list[str] = []
     for i, (sign, term) in enumerate(e.terms):
         parts += [_mo("−" if sign < 0 else "+")] if sign < 0 or i else []
-        parts.append(_within(term, ODOT_LEVEL))
+        parts.append(_within(term, ODOT))
     return _row(*parts)
 
 

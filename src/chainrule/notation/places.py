@@ -48,7 +48,11 @@ def letters_of(x: Expr, axes: Ints) -> str:
 
 
 def group(items: Iterable[Written], fence: str = "()") -> Expr:
-    """Items in brackets: (1, 2)."""
+    """Items in brackets.
+
+    >>> print(group((1, 2)), group((1, group((2, 3), "[]")), "[]"))
+    (1, 2) [1, [2, 3]]
+    """
     inner = Listing(tuple(map(as_expr, items)))
     return Fence(Atom(fence[0]), inner, Atom(fence[1]))
 
@@ -61,8 +65,14 @@ def alike(items: Sequence[Any], written: Sequence[Written]) -> list[Written]:
 # -- picked and put --------------------------------------------------------------------
 
 
-def at(x: Expr, *places: Written) -> Call:
-    """What stands at these places: x[i], x[s, i]."""
+def at(x: Expr, *places: Written) -> Expr:
+    """What stands at these places; of a single number, itself.
+
+    >>> print(at(Atom("x"), Atom("s"), 3))
+    x[s, 3]
+    """
+    if not places:
+        return x
     return Call(x, tuple(map(as_expr, places)), "[]")
 
 
@@ -82,7 +92,11 @@ def sliced(x: Expr, starts: Sequence[Any], stops: Sequence[Any], strides: Ints) 
 
 
 def block(x: Expr, *starts: Expr, sizes: Sequence[Any]) -> Expr:
-    """A block whose corner is computed: x[i:i + 3, j:j + 2]."""
+    """A block whose corner is computed.
+
+    >>> print(block(Atom("x"), Atom("i"), Number(1), sizes=(3, 2)))
+    x[i:i + 3, 1:3]
+    """
     spans: list[Expr] = []
     for start, size in zip(starts, sizes):
         end = as_expr(start.value + size) if isinstance(start, Number) else start + size
@@ -91,23 +105,40 @@ def block(x: Expr, *starts: Expr, sizes: Sequence[Any]) -> Expr:
 
 
 def along_axis(x: Expr, i: Expr, axis: int) -> Expr:
-    """Of what stands along an axis the elements with the indices i: x[s, i]."""
+    """Of what stands along an axis the elements with some indices.
+
+    >>> print(along_axis(Atom("x", index="si"), Atom("y"), 1))
+    x[s, y]
+    """
     letters = letters_of(x, (axis,))
     return at(x, *(i if a == axis else Atom(c) for a, c in enumerate(letters)))
 
 
 def overwritten(x: Expr, update: Expr, *starts: Expr) -> Expr:
-    """x, with a block of it replaced: x[i:, j:] ← u."""
+    """x, with a block of it replaced.
+
+    >>> print(overwritten(Atom("x"), Atom("u"), Atom("i"), Number(0)))
+    x[i:, 0:] ← u
+    """
     return become(at(x, *(Span(start, None) for start in starts)), update)
 
 
 def added(place: Expr, u: Expr) -> Expr:
-    """``place += u``."""
-    return Relation((place, u), (Atom(r"\mathrel{+}=", "+="),))
+    """u, added to what stands at a place.
+
+    >>> print(added(at(Atom("x"), Atom("i")), Atom("u")))
+    x[i] += u
+    """
+    return Relation((place, u), (Atom(r"\;{+}{=}\;", "+="),))
 
 
 def concatenated(*xs: Expr, axis: int) -> Expr:
-    """One behind the other: concat(x, y)."""
+    """One behind the other, along an axis.
+
+    >>> x = Atom("x", index="si")
+    >>> print(concatenated(x, x, axis=1), concatenated(x, x, axis=0))
+    concat(x, x) concatₛ(x, x)
+    """
     return Call(head_along("concat", xs[0], axis), xs)
 
 
@@ -115,7 +146,11 @@ def concatenated(*xs: Expr, axis: int) -> Expr:
 
 
 def shaped(name: str, x: Expr, shape: Sequence[Any]) -> Expr:
-    """A function to a shape: reshape(x, 3 × 4)."""
+    """A function to a shape.
+
+    >>> print(shaped("reshape", Atom("x"), (3, 4)), shaped("reshape", Atom("x"), ()))
+    reshape(x, 3 × 4) reshape(x)
+    """
     if not shape:
         return apply(name, x)
     sizes = list(map(str, shape))
@@ -123,7 +158,12 @@ def shaped(name: str, x: Expr, shape: Sequence[Any]) -> Expr:
 
 
 def on_axes(name: str, x: Expr, axes: Ints, *more: Expr) -> Expr:
-    """A function along some axes, whose letters it shows unless they are all."""
+    """A function along some axes, whose letters it shows unless they are all.
+
+    >>> x = Atom("x", index="si")
+    >>> print(on_axes("flip", x, (0,)), on_axes("flip", x, (0, 1)))
+    flipₛ(x) flip(x)
+    """
     letters = letters_of(x, axes)
     head: Expr = named(name)
     if len(axes) < len(letters):
@@ -145,12 +185,21 @@ def padded(x: Expr, pads: Pads) -> Expr:
 
 
 def apart(x: Expr, steps: Ints) -> Expr:
-    """Zeros between: x ↑ 2, as signal processing writes it."""
+    """Zeros between, as signal processing writes it.
+
+    >>> x = Atom("x")
+    >>> print(apart(x, (2, 2)), apart(x, (1, 2)), apart(x, (1,)), sep="   ")
+    x ↑ 2   x ↑ (1, 2)   x
+    """
     return _stepped(x, "up", steps)
 
 
 def every(x: Expr, steps: Ints) -> Expr:
-    """Each second element, or third: x ↓ 2, as signal processing writes it."""
+    """Each second element, or third, as signal processing writes it.
+
+    >>> print(every(Atom("x"), (2,)))
+    x ↓ 2
+    """
     return _stepped(x, "down", steps)
 
 

@@ -146,14 +146,15 @@ def concatenated(*xs: Expr, axis: int) -> Expr:
 
 
 def shaped(name: str, x: Expr, shape: Sequence[Any]) -> Expr:
-    """A function to a shape.
+    """A function to a shape; a size with the name N is the number of samples, n.
 
-    >>> print(shaped("reshape", Atom("x"), (3, 4)), shaped("reshape", Atom("x"), ()))
-    reshape(x, 3 × 4) reshape(x)
+    >>> print(shaped("reshape", Atom("x"), ("N", 4)), shaped("reshape", Atom("x"), ()))
+    reshape(x, n × 4) reshape(x)
     """
     if not shape:
         return apply(name, x)
-    sizes = list(map(str, shape))
+    sizes = [s if isinstance(s, str) else repr(s) for s in shape]
+    sizes = [size.replace("*", "").replace("N", "n") for size in sizes]
     return apply(name, x, Atom(r" \times ".join(sizes), " × ".join(sizes)))
 
 

@@ -15,6 +15,7 @@ from chainrule.explanation.explanation import Explanation
 from chainrule.explanation.run import Loss, run_step
 from chainrule.explanation.sections import explained
 from chainrule.explanation.trace import Trace
+from chainrule.language import language
 from chainrule.nn import HalfSquaredErrorLoss, Linear, Module, Sequential, Sigmoid
 from chainrule.optim import Optimizer
 
@@ -39,6 +40,7 @@ def explain(
     optimizer: Optimizer | None = None,
     *,
     layer: int | str | None = None,
+    lang: str | None = None,
 ) -> Explanation:
     """Explain one step of any model: forward, loss, backward, and the update.
 
@@ -52,6 +54,7 @@ def explain(
             ``nn.CrossEntropyLoss()``, ``nn.MSELoss()``, or your own of tensors.
         optimizer: shows its next update of each parameter, too.
         layer: show this layer alone: its number 1 … L, or its name (``"2.weight"``).
+        lang: ``"en"`` or ``"zh-TW"``; by default that of the locale.
 
     Returns:
         An :class:`Explanation`: print it, show it in a notebook, write it as HTML,
@@ -75,10 +78,11 @@ def explain(
     >>> e.layer(1).delta, e.layer(1).dW
     (array([[-2.]], dtype=float32), array([[-2., -6.]], dtype=float32))
     """
-    explanation = explained(run_step(model, x, y, loss, optimizer))
-    if layer is not None:
-        explanation = replace(explanation, only=(explanation.layer(layer).l,))
-    return explanation
+    with language(lang):
+        explanation = explained(run_step(model, x, y, loss, optimizer))
+        if layer is not None:
+            explanation = replace(explanation, only=(explanation.layer(layer).l,))
+        return explanation
 
 
 def example() -> Explanation:

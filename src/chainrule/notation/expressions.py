@@ -337,7 +337,7 @@ class Product(Expr):
         """Juxtaposition binds tighter than a sign between the factors."""
         return PRODUCT if self.kind in ("dot", "scale") else ODOT
 
-    def _needs(self) -> list[int]:
+    def needs(self) -> list[int]:
         *front, last = self.factors
         if self.level == PRODUCT:
             # ½ ∑ u ⊙ v: what stands last under a prefix cannot be misread.
@@ -356,7 +356,7 @@ class Product(Expr):
         """The factors with their sign between them."""
         sign = _SIGNS.get(self.kind, (" ", " "))[1]
         return sign.join(
-            _latex_within(f, n) for f, n in zip(self.factors, self._needs())
+            _latex_within(f, n) for f, n in zip(self.factors, self.needs())
         )
 
     def spell(self, numbers: Numbers) -> list[Piece]:
@@ -365,7 +365,7 @@ class Product(Expr):
         a, b = self.factors[0], self.factors[-1]
         if isinstance(a, Number) and isinstance(b, Atom) and len(b.text()) == 1:
             sign = " · " if b in numbers else ""  # 3n, and 3 · 2 where n is 2
-        parts = [_within(f, n, numbers) for f, n in zip(self.factors, self._needs())]
+        parts = [_within(f, n, numbers) for f, n in zip(self.factors, self.needs())]
         return _joined(parts, sign)
 
 
@@ -575,7 +575,7 @@ class Contracted(Expr):
     out: str
     level: ClassVar[int] = ODOT
 
-    def _written(self) -> Expr:
+    def written(self) -> Expr:
         summed = dict.fromkeys(c for c in "".join(self.letters) if c not in self.out)
         inner = Product(
             "dot", tuple(_lettered(f, t) for f, t in zip(self.factors, self.letters))
@@ -587,11 +587,11 @@ class Contracted(Expr):
 
     def latex(self) -> str:
         """``\\sum_{k} a_{ik} b_{kj}``."""
-        return self._written().latex()
+        return self.written().latex()
 
     def spell(self, numbers: Numbers) -> list[Piece]:
         """``∑ₖ aᵢₖ bₖⱼ``; letters stand on symbols, not on numbers."""
-        return self._written().spell({})
+        return self.written().spell({})
 
 
 def _lettered(e: Expr, letters: str) -> Expr:

@@ -3,7 +3,7 @@ r"""What formulas are declared with.
 >>> from chainrule.notation.expressions import Atom
 >>> x, y = Atom("x"), Atom("y")
 >>> print(ln(1 + exp(x)) - y * x)
-ln (1 + e^x) − y ⊙ x
+ln (1 + eˣ) − y ⊙ x
 >>> print(choice(x, less(0, x), 0.01 * x).latex())
 x \text{ if } 0 < x \text{ else } 0.01 x
 """
@@ -366,7 +366,7 @@ def steps(*parts: tuple[str, Expr] | Expr) -> Expr:
     >>> from chainrule.notation.expressions import Atom
     >>> v = Atom("v")
     >>> print(steps(("v", 0.9 * v), Atom("θ") - v))
-    v = 0.9 v, θ − v
+    v = 0.9v, θ − v
     """
     items: list[Expr] = []
     for part in parts:

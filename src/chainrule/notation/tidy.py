@@ -105,8 +105,11 @@ def _compose(
     """The product put together again: what scales it stands in front, once."""
     if coefficient == 0:
         return Number(0)
-    counted = Counter(factors)
-    factors = [f if n == 1 else Power(f, Number(n)) for f, n in counted.items()]
+    counted = Counter[Expr]()
+    for factor in factors:
+        base, exponent = _power(factor)
+        counted[base] += exponent
+    factors = [e if n == 1 else Power(e, Number(n)) for e, n in counted.items()]
     front: list[Expr] = list(scalars)
     size = abs(coefficient)
     if not factors:
@@ -127,6 +130,15 @@ def _compose(
         )
     made = first if len(factors) == 1 else Product("odot", (first, *factors[1:]))
     return made if coefficient > 0 else Sum(((-1, made),))
+
+
+def _power(e: Expr) -> tuple[Expr, int]:
+    """A base and a whole exponent above 0: u² is u twice."""
+    if isinstance(e, Power) and isinstance(e.above, Number):
+        exponent = e.above.value
+        if exponent == int(exponent) and exponent > 0:
+            return e.base, int(exponent)
+    return e, 1
 
 
 def _ratio(size: float, divided: bool) -> tuple[float, float]:

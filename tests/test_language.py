@@ -67,7 +67,9 @@ def test_the_language_of_the_locale(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     language._of_the_system.cache_clear()
+    token = language._chosen.set(None)
     assert language.current() == wanted
+    language._chosen.reset(token)
     language._of_the_system.cache_clear()
 
 

@@ -202,7 +202,8 @@ def test_short_forms() -> None:
 
 def test_in_chinese() -> None:
     with language("zh"):
-        page = example().text(80)
+        e = example()
+    page = e.text(80)
     assert page.startswith("網絡 2 → 2 → 1")
     words = re.findall(r"[a-zA-Z]{3,}", page)
     assert set(words) <= {"weight", "bias"}

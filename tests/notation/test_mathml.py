@@ -101,10 +101,7 @@ def test_elements(e: Expr, inner: str) -> None:
     assert read(e) is not None
 
 
-OPEN, CLOSE = (
-    f'<mo fence="true" form="{form}">{sign}</mo>'
-    for form, sign in (("prefix", "("), ("postfix", ")"))
-)
+OPEN, CLOSE = "<mo>(</mo>", "<mo>)</mo>"
 
 
 @pytest.mark.parametrize(

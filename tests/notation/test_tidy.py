@@ -196,8 +196,11 @@ def largest(e: Expr) -> float:
 
 def check_same(e: Expr, other: Expr, numbers: Mapping[Expr, Quantity]) -> None:
     """``other`` comes to what ``e`` does, but that zeros may have lost their shape."""
-    scale = max(1.0, largest(e))
-    wanted, found = computed(e, numbers), computed(other, numbers)
+    try:
+        scale, wanted = max(1.0, largest(e)), computed(e, numbers)
+    except ArithmeticError:  # columns of no matrix: it came to nothing before
+        raise UnfitError from None
+    found = computed(other, numbers)
     if found.size < wanted.size:
         found = np.broadcast_to(found, wanted.shape)
     assert found.shape == wanted.shape

@@ -6,15 +6,17 @@ computed. Its notation is the textbook's.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
 from chainrule.explanation.content import Check, LayerExplanation, Section, Shown
 from chainrule.explanation.equations import Equation
 from chainrule.explanation.explanation import Explanation
-from chainrule.explanation.run import Loss, run_step
+from chainrule.explanation.run import Loss, opened, run_step
 from chainrule.explanation.sections import explained
 from chainrule.explanation.trace import Trace
+from chainrule.language import language
 from chainrule.nn import HalfSquaredErrorLoss, Linear, Module, Sequential, Sigmoid
 from chainrule.optim import Optimizer
 
@@ -39,6 +41,8 @@ def explain(
     optimizer: Optimizer | None = None,
     *,
     layer: int | str | None = None,
+    regions: Collection[str] = (),
+    lang: str | None = None,
 ) -> Explanation:
     """Explain one step of any model: forward, loss, backward, and the update.
 
@@ -52,6 +56,9 @@ def explain(
             ``nn.CrossEntropyLoss()``, ``nn.MSELoss()``, or your own of tensors.
         optimizer: shows its next update of each parameter, too.
         layer: show this layer alone: its number 1 … L, or its name (``"2.weight"``).
+        regions: the names of regions that are opened: what softmax, a normalisation or
+            an activation consists of is shown in its place; ``["all"]`` opens all.
+        lang: ``"en"`` or ``"zh-TW"``; by default that of the locale.
 
     Returns:
         An :class:`Explanation`: print it, show it in a notebook, write it as HTML,
@@ -61,7 +68,7 @@ def explain(
     changed: no weight, no gradient, no moment, no random state.
 
     Raises:
-        ArgumentError: no model, x, y or loss; an unknown ``layer``.
+        ArgumentError: no model, x, y or loss; an unknown ``layer`` or region.
         ShapeError: x, y, the model and the loss do not fit together.
         NonFiniteError: NaN or infinity among x, y or the parameters.
 
@@ -75,10 +82,13 @@ def explain(
     >>> e.layer(1).delta, e.layer(1).dW
     (array([[-2.]], dtype=float32), array([[-2., -6.]], dtype=float32))
     """
-    explanation = explained(run_step(model, x, y, loss, optimizer))
-    if layer is not None:
-        explanation = replace(explanation, only=(explanation.layer(layer).l,))
-    return explanation
+    with language(lang):
+        run = run_step(model, x, y, loss, optimizer)
+        given = (regions,) if isinstance(regions, str) else tuple(regions)
+        explanation = explained(opened(run, given) if given else run)
+        if layer is not None:
+            explanation = replace(explanation, only=(explanation.layer(layer).l,))
+        return explanation
 
 
 def example() -> Explanation:

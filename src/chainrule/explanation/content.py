@@ -17,7 +17,7 @@ from chainrule.explanation.run import Run
 from chainrule.explanation.trace import Trace
 from chainrule.explanation.writer import is_sampled
 from chainrule.graph.node import Array, Value
-from chainrule.language import tr
+from chainrule.language import current, tr
 from chainrule.notation.arithmetic import Quantity, computed
 from chainrule.notation.expressions import Expr
 
@@ -224,6 +224,7 @@ class Explained:
         numbers: the numbers of every symbol.
         notes: remarks for the reader.
         only: the layers that are shown; all of them by default.
+        lang: the language in which it was made, and is shown.
     """
 
     run: Run
@@ -232,7 +233,7 @@ class Explained:
     numbers: Mapping[Expr, Quantity]
     notes: tuple[str, ...] = ()
     only: tuple[int, ...] = ()
-    _cache: dict[str, Any] = field(default_factory=dict[str, Any])
+    lang: str = field(default_factory=current)
 
     # -- numbers -----------------------------------------------------------------------
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from chainrule.explanation import documents, html
 from chainrule.explanation.content import Explained
 from chainrule.explanation.page import page, show
 from chainrule.formatting import number
-from chainrule.language import tr
+from chainrule.language import language, tr
 
 
 class Explanation(Explained):
     """Every z, a, δ, ∂ℒ/∂W and ∂ℒ/∂b of one step, and all in between.
 
     ``print(explanation)`` shows it all, :meth:`show` with colours, a notebook as a
-    page. ``explanation["2.weight"]`` is one quantity with its gradient, and
+    page; :meth:`to_html`, :meth:`to_markdown`, :meth:`to_latex` and :meth:`to_json`
+    write it. ``explanation["2.weight"]`` is one quantity with its gradient, and
     ``explanation.element("2.weight", (5, 17))`` the whole path of one number. What it
     holds is described in :class:`~chainrule.explanation.content.Explained`.
     """
@@ -24,10 +28,40 @@ class Explanation(Explained):
             width: in characters; by default the terminal's, at most 100.
             digits: significant digits of each array's largest number.
         """
-        return "\n".join(line for _, line in page(self, width, digits))
+        with language(self.lang):
+            return "\n".join(line for _, line in page(self, width, digits))
 
     def __str__(self) -> str:
         return self.text()
+
+    def to_html(self) -> str:
+        """A page of its own: formulas in MathML, arrays as tables and pictures.
+
+        >>> from chainrule.explanation import example
+        >>> example().to_html().count("<math") > 20
+        True
+        """
+        with language(self.lang):
+            return html.document(self)
+
+    def _repr_html_(self) -> str:
+        """In a notebook: the page."""
+        with language(self.lang):
+            return html.fragment(self)
+
+    def to_markdown(self) -> str:
+        """Markdown with formulas between ``$$``."""
+        with language(self.lang):
+            return documents.markdown(self)
+
+    def to_latex(self) -> str:
+        """A LaTeX document; in Chinese it is one for XeLaTeX."""
+        with language(self.lang):
+            return documents.latex(self)
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything as data: formulas as text and LaTeX, numbers as lists."""
+        return documents.data(self)
 
     def __repr__(self) -> str:
         return tr(
@@ -38,4 +72,5 @@ class Explanation(Explained):
 
     def show(self) -> None:
         """Print it, with colours where standard output is a terminal."""
-        show(self)
+        with language(self.lang):
+            show(self)

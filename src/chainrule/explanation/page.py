@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import shutil
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 
 from chainrule.explanation.content import Explained, Section
 from chainrule.explanation.equations import Equation
+from chainrule.explanation.loops import Loop
 from chainrule.explanation.typeset import Lines, beside, equation, is_small, shown
+from chainrule.explanation.updates import scalar
+from chainrule.explanation.writer import holds
 from chainrule.language import tr
 from chainrule.notation.arithmetic import COLUMNS, Quantity
 from chainrule.notation.expressions import Array, Expr
@@ -113,11 +116,37 @@ def heading(e: Explained, section: Section, direction: str) -> str:
     return f"{where}, {layer} · {names}"
 
 
+def hyper_parameters(e: Explained, equations: Iterable[Equation]) -> Iterator[Expr]:
+    """The scalars with which an update reckons: η, β₁."""
+    scalars = {scalar(name) for name, _ in e.run.scalars.values() if name}
+    for name in e.numbers:
+        if name in scalars and any(holds(q.sides[-1], name) for q in equations):
+            yield name
+
+
+def of_loop(loop: Loop) -> str:
+    """What is said of a loop."""
+    if loop.backward:
+        return tr("Opened: one step, for t = {last} … 1", last=loop.length)
+    return tr("Opened: one step, for t = 1 … {last}", last=loop.length)
+
+
+def steps_shown(loop: Loop) -> list[int]:
+    """Of which steps the numbers are shown: the first and the last that run."""
+    return sorted({0, loop.length - 1})
+
+
+def number_of(loop: Loop, step: int) -> int:
+    """The number t of a step, in the order in which they run."""
+    return loop.length - step if loop.backward else step + 1
+
+
 class _Page:
     def __init__(self, e: Explained, width: int, digits: int) -> None:
         self.e, self.width, self.digits = e, width, digits
         self.chosen = [s for s in e.sections if not e.only or s.l in e.only]
         self.noted: set[str] = set()
+        self.told: set[Expr] = set()
 
     @cached_property
     def numbers(self) -> dict[Expr, Array]:
@@ -177,13 +206,35 @@ class _Page:
             for name in section.given:
                 if not self._seen_in(name, equations):
                     yield from self._quantity(name.text(), name)
+        if direction == "update":
+            for name in hyper_parameters(self.e, equations):
+                if name not in self.told:
+                    self.told.add(name)
+                    yield from self._quantity(name.text(), name)
         for each in equations:
             yield from self._equation(each)
+        for loop in section.loops if direction != "update" else ():
+            if loop.backward == (direction == "backward"):
+                yield from self._loop(loop)
         if direction == "backward":
             for note in section.notes:
                 if note not in self.noted:
                     self.noted.add(note)
                     yield from self._wrapped("note", note)
+
+    def _loop(self, loop: Loop) -> Iterator[Line]:
+        """One step of a loop, with the numbers of the first and the last."""
+        yield "", ""
+        yield from self._wrapped("note", of_loop(loop))
+        for each in loop.equations:
+            yield from self._wrapped("formula", each.text(), INDENT * 2)
+        for step in steps_shown(loop):
+            yield "note", f"{INDENT}t = {number_of(loop, step)}"
+            for each in loop.equations:
+                start = f"{INDENT * 2}{each.name.text()} = "
+                array = paper(loop.steps[step][each.name])
+                for line in beside([[start], self._array(array, start)]):
+                    yield "number", line
 
     def _seen_in(self, name: Expr, equations: tuple[Equation, ...]) -> bool:
         """Whether the numbers of a parameter stand in a worked equation."""

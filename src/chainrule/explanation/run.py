@@ -7,18 +7,19 @@ is computed a second way, and nothing of the model or the optimiser is changed.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from chainrule.autodiff import cotangents
-from chainrule.errors import ArgumentError, NonFiniteError, ShapeError
-from chainrule.graph.build import constant, no_grad, recording
+from chainrule.autodiff import cotangents, inline
+from chainrule.errors import ArgumentError, NonFiniteError, ShapeError, nearest
+from chainrule.graph.build import constant, no_grad, recording, replay, tracing
 from chainrule.graph.graph import Graph
 from chainrule.graph.interpret import evaluate_all
 from chainrule.graph.node import Array, Value
+from chainrule.graph.primitive import BODIES
 from chainrule.graph.types import ArrayType, DType, SymbolicDim, as_dtype
 from chainrule.language import tr
 from chainrule.nest import flatten
@@ -153,7 +154,7 @@ def _made(
     updates = {
         held[name]: entry.graph.outputs[index]
         for name, index in entry.replaces.items()
-        if not traced.slots[name].gradient
+        if optimizer is not None and not traced.slots[name].gradient
     }
     outputs = [*found["predictions"], found["loss"], *found["cotangents"].values()]
     graph = Graph("explain", entry.graph.inputs, [*outputs, *updates.values()])
@@ -177,13 +178,12 @@ def _made(
             not value.shape and name in held and name not in known | set(slots.values())
         ):
             scalars[value] = ("", float(arrays[value]))
-    changed = {v: new for v, new in updates.items() if optimizer is not None}
     return Run(
         graph=graph,
         x=tuple(graph.inputs[: len(given) - 1]),
         y=graph.inputs[len(given) - 1],
         scalars=scalars,
-        updates=changed,
+        updates=updates,
         slots=slots,
         arrays=arrays,
         n=len(given[0]),
@@ -214,6 +214,60 @@ def _as_it_was(optimizer: Optimizer | None) -> Iterator[None]:
     finally:
         vars(optimizer).clear()
         vars(optimizer).update(held)
+
+
+def opened(run: Run, regions: Collection[str]) -> Run:
+    """The step with the bodies of regions in their places.
+
+    Args:
+        run: the step.
+        regions: their names (``"softmax"``); ``"all"`` opens every one of the forward
+            pass.
+
+    Raises:
+        ArgumentError: for what is no region of this step.
+    """
+    there = {n.primitive.name for n in run.graph.nodes if n.primitive in BODIES}
+    for name in regions:
+        if name != "all" and name not in there:
+            near = nearest(name, there)
+            raise ArgumentError(
+                tr("There is no region {name} to open in this step.", name=repr(name)),
+                expected=", ".join(map(repr, sorted(there))) or tr("none"),
+                got=repr(name),
+                fix=tr("did you mean {near}?", near=repr(near)) if near else None,
+            )
+    new: dict[Value, Value] = {v: v for v in run.graph.inputs}
+    with tracing():
+        for node in run.graph.nodes:
+            inputs = [new[v] for v in node.inputs]
+            whole = "all" in regions and node.role == "forward"
+            if node.primitive in BODIES and (whole or node.primitive.name in regions):
+                types = [v.type for v in node.inputs]
+                body = BODIES[node.primitive](types, node.attrs)
+                made = inline(body, inputs, origin=node)
+            else:
+                made = replay(node, tuple(inputs))
+            for old, value in zip(node.outputs, made):
+                if old is not None:
+                    new[old] = value
+                    value.tracked |= old.tracked
+    outputs = [new[v] for v in run.graph.outputs]
+    graph = Graph(run.graph.name, run.graph.inputs, outputs)
+    feeds = [run.arrays[v] for v in graph.inputs]
+    with np.errstate(all="ignore"):
+        arrays = evaluate_all(graph, feeds)
+    return replace(
+        run,
+        graph=graph,
+        arrays=arrays,
+        predictions=tuple([new[v] for v in run.predictions]),
+        loss=new[run.loss],
+        cotangents={
+            new[v]: new[g] for v, g in run.cotangents.items() if v in new and g in new
+        },
+        updates={v: new[u] for v, u in run.updates.items()},
+    )
 
 
 # -- what is given ---------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -77,7 +77,7 @@ class _Sections:
             Section(
                 k,
                 self._modules(k),
-                self._given(k),
+                self._given(k, (*forward[k], *backward[k])),
                 tuple(forward[k]),
                 tuple(backward[k]),
                 tuple(update[k]),
@@ -366,13 +366,14 @@ class _Sections:
         ]
         return tuple(dict.fromkeys(found))
 
-    def _given(self, k: int) -> dict[Expr, str]:
+    def _given(self, k: int, equations: Sequence[Equation]) -> dict[Expr, str]:
+        """The tensors of the model that a section's formulas are written with."""
         names = self.names
-        used = {v for node in self.run.graph.nodes for v in node.inputs}
         return {
             names.of[value]: name
             for value, name in self.run.tensors.items()
-            if value in names.of and names.section.get(value) == k and value in used
+            if names.section.get(value) == k
+            and any(holds(side, names.of[value]) for q in equations for side in q.sides)
         }
 
     def _remarks(self, k: int) -> Iterator[str]:

@@ -249,9 +249,9 @@ class Trace:
         >>> from chainrule.explanation import example
         >>> for edge in example().trace.edges("z2", (0, 0)):
         ...     print(edge.parent, edge.derivative)
-        a⁽¹⁾ [ 0.5 -0.6]
         W⁽²⁾ [0.59868766 0.46257015]
         b⁽²⁾ [1.]
+        a⁽¹⁾ [ 0.5 -0.6]
         """
         value = name if isinstance(name, Value) else self.find(name)
         at = self._index(value, index)
@@ -262,7 +262,9 @@ class Trace:
         if value is self.run.loss:
             share = 1.0
         found: list[Edge] = []
-        for parent, d in self._pulled(value, row).items():
+        parents = self._pulled(value, row)
+        for parent in filter(parents.__contains__, self.run.graph.values()):
+            d = parents[parent]
             indices = np.argwhere(d != 0)
             picked = d[d != 0]
             symbol = self.names.of[parent].text()

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from chainrule.formatting import number, percent
+from chainrule.language import tr
 from chainrule.notation.expressions import Array, Piece
 
 #: Lines of equal length.
@@ -124,9 +125,9 @@ def summary(array: Array) -> list[str]:
     zeros = float(np.mean(array == 0))
     return [
         shape,
-        f"from {number(low)} to {number(high)}",
-        f"mean {number(mean)}",
-        f"zeros {percent(zeros, 1)}",
+        tr("from {low} to {high}", low=number(low), high=number(high)),
+        tr("mean {mean}", mean=number(mean)),
+        tr("zeros {share}", share=percent(zeros, 1)),
     ]
 
 

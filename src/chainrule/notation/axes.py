@@ -141,10 +141,8 @@ def head_along(name: str, x: Expr, axis: int) -> Expr:
     softmax softmax_c
     """
     index, _ = _index(x, (axis,), None)
-    head = named(name)
-    return (
-        head if axis in (-1, len(index) - 1) else Script(head, below=Atom(index[axis]))
-    )
+    head, last = named(name), axis in (-1, len(index) - 1)
+    return head if last else Script(head, below=Atom(index[axis]))
 
 
 def along(name: str, x: Expr, axis: int) -> Along:

@@ -90,10 +90,8 @@ def _row(*parts: str) -> str:
     return parts[0] if len(parts) == 1 else f"<mrow>{''.join(parts)}</mrow>"
 
 
-def _mo(sign: str, form: str = "") -> str:
-    """An operator; a fence says on which side it stands."""
-    kind = f' fence="true" form="{form}"' if form else ""
-    return f"<mo{kind}>{escape(sign)}</mo>"
+def _mo(sign: str) -> str:
+    return f"<mo>{escape(sign)}</mo>"
 
 
 def _between(sign: str, parts: list[str]) -> list[str]:
@@ -104,7 +102,7 @@ def _between(sign: str, parts: list[str]) -> list[str]:
 
 
 def _fenced(inner: str, fence: str = "()") -> str:
-    return _row(_mo(fence[0], "prefix"), inner, _mo(fence[1], "postfix"))
+    return _row(_mo(fence[0]), inner, _mo(fence[1]))
 
 
 def _within(e: Expr, level: int) -> str:

@@ -201,7 +201,7 @@ def check_same(e: Expr, other: Expr, numbers: Mapping[Expr, Quantity]) -> None:
     except ArithmeticError:  # columns of no matrix: it came to nothing before
         raise UnfitError from None
     found = computed(other, numbers)
-    if found.size < wanted.size:
+    if found.size <= wanted.size:
         found = np.broadcast_to(found, wanted.shape)
     assert found.shape == wanted.shape
     np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-12 * scale)

@@ -49,7 +49,6 @@ from chainrule.notation.tree import (
 Written = Union["Expr", int, float]
 
 
-@dataclass(frozen=True)
 class Expr(Tree):
     """An expression, which Python's operators build others from."""
 
@@ -239,7 +238,6 @@ def _scalar_text(e: Expr, numbers: Numbers) -> str:
     return e.text()
 
 
-@dataclass(frozen=True)
 class Power(Script):
     """One thing to the power of another, element by element: u², e^x."""
 
@@ -252,7 +250,6 @@ class Power(Script):
         return self._with(base=change(self.base), above=change(self.above))
 
 
-@dataclass(frozen=True)
 class Transposed(Script):
     """Rows for columns: Wᵀ."""
 

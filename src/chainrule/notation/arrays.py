@@ -42,7 +42,6 @@ def axis_letters(rank: int, samples: bool = True) -> str:
     return _SAMPLED[rank] if rank < len(_SAMPLED) else "s" + _LETTERS[: rank - 1]
 
 
-@dataclass(frozen=True)
 class Indexed(Script):
     """An element of an array, by letters or places.
 
@@ -55,7 +54,6 @@ class Indexed(Script):
         return self._with(base=change(self.base))
 
 
-@dataclass(frozen=True)
 class Picked(Script):
     """Of each sample's column the element that its label names.
 
@@ -103,7 +101,6 @@ class Spread(Indexed):
         return super().spell(numbers) if self.below else self.base.pieces(numbers)
 
 
-@dataclass(frozen=True)
 class Part(Indexed):
     """One of several results, counted from 1.
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
-
 from chainrule.notation.expressions import Atom
 
 #: The LaTeX of marks above letters.
@@ -53,15 +51,22 @@ def symbol(text: str, *, tag: str = "", index: str | None = None) -> Atom:
     >>> [symbol(text).latex() for text in ("x", "δ", "x̂", "class_weight")]
     ['x', '\\\\delta', '\\\\hat{x}', '\\\\text{class\\\\_weight}']
     """
-    letter, accent = text, ""
-    if len(apart := unicodedata.normalize("NFD", text)) == 2 and apart[1] in _ACCENTS:
-        letter, accent = apart[0], _ACCENTS[apart[1]]
+    letter, accent = (text, "") if text in _COMMANDS or text.isascii() else _apart(text)
     if letter in _COMMANDS or len(letter) == 1:
         source = _COMMANDS.get(letter, letter)
         source = f"{accent}{{{source}}}" if accent else source
     else:
         source = r"\text{" + text.replace("_", r"\_") + "}"
     return Atom(source, text, tag, index=index)
+
+
+def _apart(text: str) -> tuple[str, str]:
+    """A letter and the LaTeX of the mark above it, if there is one."""
+    import unicodedata
+
+    apart = unicodedata.normalize("NFD", text)
+    marked = len(apart) == 2 and apart[1] in _ACCENTS
+    return (apart[0], _ACCENTS[apart[1]]) if marked else (text, "")
 
 
 def named(name: str) -> Atom:

@@ -51,6 +51,7 @@ from chainrule.version import __version__ as __version__
 if TYPE_CHECKING:
     from chainrule import data, metrics, nn, optim, training, viz
     from chainrule.explanation import explain
+    from chainrule.explanation.derivation import derive
     from chainrule.gradient_check import check_gradients
     from chainrule.nn import functional_call
     from chainrule.nn.summary import summary
@@ -68,6 +69,7 @@ _LAZY = {
     "History": "chainrule.training",
     "Trainer": "chainrule.training",
     "check_gradients": "chainrule.gradient_check",
+    "derive": "chainrule.explanation.derivation",
     "explain": "chainrule.explanation",
     "functional_call": "chainrule.nn",
     "summary": "chainrule.nn.summary",
@@ -123,6 +125,7 @@ __all__ = [
     "compile",
     "cond",
     "data",
+    "derive",
     "dtype",
     "explain",
     "float32",

@@ -82,7 +82,7 @@ class GraphError(ChainruleError):
 
 
 class ParseError(GraphError, ValueError):
-    """Text that is not a graph."""
+    """Text that is not a graph, or no description of a network."""
 
 
 class GradientError(ChainruleError):

@@ -24,6 +24,7 @@ import click
 
 from chainrule import errors, formatting
 from chainrule.data import progress
+from chainrule.language import language
 from chainrule.outlet import Outlet, occupy
 from chainrule.version import __version__
 
@@ -79,7 +80,7 @@ def command(function: Callable[..., int]) -> Callable[..., int]:
                 traceback.print_exc()
             else:
                 say(f"Error: {error}")
-            return 1 if isinstance(error, AT_RUN_TIME) else 2
+            return _code(error)
         except BrokenPipeError:  # chainrule predict … | head
             return _unread()
         except MemoryError:
@@ -98,6 +99,28 @@ def command(function: Callable[..., int]) -> Callable[..., int]:
                 say(f"Internal error: {type(error).__name__}: {error}")
                 say("  fix:      run it with --debug, and report what it shows")
             return 1
+
+    return run
+
+
+def _code(error: errors.ChainruleError) -> int:
+    """1 where a run failed that was asked for rightly, else 2."""
+    late = isinstance(error, AT_RUN_TIME) and not isinstance(error, errors.ParseError)
+    return 1 if late else 2
+
+
+def spoken(function: Callable[..., int]) -> Callable[..., int]:
+    """Give a command ``--lang``; it speaks that language while it runs."""
+
+    @click.option(
+        "--lang",
+        metavar="LANGUAGE",
+        help="Language, en or zh-TW.  [default: that of the locale]",
+    )
+    @functools.wraps(function)
+    def run(*args: Any, lang: str | None, **kwargs: Any) -> int:
+        with language(lang):
+            return function(*args, **kwargs)
 
     return run
 

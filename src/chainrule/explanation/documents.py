@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from chainrule.explanation import page
@@ -15,13 +15,22 @@ from chainrule.notation.expressions import Array
 
 #: Rows and columns of a matrix that is written out.
 WRITTEN = 8
-_SPECIAL = str.maketrans({c: "\\" + c for c in "&%$#_{}"})
+_SPECIAL = str.maketrans(
+    {c: "\\" + c for c in "&%$#_{}"}
+    | {"^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "\\": r"\textbackslash{}"}
+)
 #: Characters outside ASCII that stand in texts, in LaTeX's own words.
 _SIGNS = {
     "ℒ": r"$\mathcal{L}$", "δ": r"$\delta$", "∂": r"$\partial$", "∇": r"$\nabla$",
     "⊙": r"$\odot$", "ŷ": r"$\hat{y}$", "ᵀ": "$^T$", "′": "$'$", "−": "$-$",
     "∗": "$*$", "×": r"$\times$", "→": r"$\to$", "…": r"\ldots{}", "·": r"$\cdot$",
-    "⁽": "$^($", "⁾": "$^)$", "⁰": "$^0$", "η": r"$\eta$",
+    "⁽": "$^($", "⁾": "$^)$", "⁰": "$^0$", "η": r"$\eta$", "σ": r"$\sigma$",
+    "Φ": r"$\Phi$", "φ": r"$\varphi$", "π": r"$\pi$", "√": r"$\surd$",
+    "∑": r"$\sum$", "½": r"$\frac{1}{2}$", "←": r"$\leftarrow$", "≠": r"$\ne$",
+    "<": "$<$", ">": "$>$", "ᵢ": "$_i$", "ⱼ": "$_j$", "ₛ": "$_s$",
+    "≤": r"$\le$", "–": "--", "θ": r"$\theta$",
+    **{raised: f"$^{n}$" for n, raised in enumerate("¹²³⁴⁵⁶⁷⁸⁹", 1)},
+    **{lowered: f"$_{n}$" for n, lowered in enumerate("₀₁₂₃₄₅₆₇₈₉")},
 }  # fmt: skip
 
 
@@ -41,24 +50,27 @@ def markdown(e: Explained) -> str:
 
 def latex(e: Explained) -> str:
     """A document that pdfLaTeX compiles, or XeLaTeX where it is in Chinese."""
+    lines = [rf"\section*{{{in_latex(page.title(e))}}}"]
+    lines += [in_latex(text) + r"\par" for text in (*page.introduction(e), *e.notes)]
+    for heading, equations, notes in _parts(e):
+        lines.append(rf"\subsection*{{{in_latex(heading)}}}")
+        for equation in equations:
+            lines += [r"\begin{align*}"]
+            lines += [_aligned(_latex_lines(e, equation)), r"\end{align*}"]
+            if equation.remark:
+                lines.append(in_latex(f"({equation.remark})") + r"\par")
+        lines += [rf"\emph{{{in_latex(note)}}}\par" for note in notes]
+    return latex_file([*lines, in_latex(str(e.check()))])
+
+
+def latex_file(lines: Iterable[str]) -> str:
+    """A document with these lines, in the language in use."""
     chinese = current() != "en"
     head = [r"\documentclass{article}", r"\usepackage{amsmath,amssymb}"]
     head += [r"\usepackage[margin=2cm]{geometry}", r"\setlength{\parindent}{0pt}"]
     head += [r"\usepackage{xeCJK}"] if chinese else [r"\usepackage[utf8]{inputenc}"]
     head += [r"\setcounter{MaxMatrixCols}{20}", r"\allowdisplaybreaks"]
-    head += [r"\begin{document}", rf"\section*{{{_text(page.title(e))}}}"]
-    head += [_text(text) + r"\par" for text in (*page.introduction(e), *e.notes)]
-    lines: list[str] = []
-    for heading, equations, notes in _parts(e):
-        lines.append(rf"\subsection*{{{_text(heading)}}}")
-        for equation in equations:
-            lines += [r"\begin{align*}"]
-            lines += [_aligned(_latex_lines(e, equation)), r"\end{align*}"]
-            if equation.remark:
-                lines.append(_text(f"({equation.remark})") + r"\par")
-        lines += [rf"\emph{{{_text(note)}}}\par" for note in notes]
-    end = [_text(str(e.check())), r"\end{document}", ""]
-    return "\n".join([*head, *lines, *end])
+    return "\n".join([*head, r"\begin{document}", *lines, r"\end{document}", ""])
 
 
 def data(e: Explained) -> dict[str, Any]:
@@ -144,7 +156,7 @@ def _aligned(lines: list[str]) -> str:
 def matrix(array: Array) -> str:
     """An array in LaTeX; a large one by what it is like."""
     if array.ndim > 2 or max(array.shape, default=1) > WRITTEN:
-        return r"\text{" + _text("; ".join(summary(array))) + "}"
+        return r"\text{" + in_latex("; ".join(summary(array))) + "}"
     cells = spelled(array)
     if len(cells) == 1 and len(cells[0]) == 1:
         return cells[0][0]
@@ -152,7 +164,8 @@ def matrix(array: Array) -> str:
     return rf"\begin{{bmatrix}} {rows} \end{{bmatrix}}"
 
 
-def _text(text: str) -> str:
+def in_latex(text: str) -> str:
+    """A text in LaTeX's own words."""
     made = text.translate(_SPECIAL)
     for sign, word in _SIGNS.items():
         made = made.replace(sign, word)

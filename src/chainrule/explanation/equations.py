@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from chainrule.notation.expressions import Expr
 
+_LATEX = {"←": r"\leftarrow"}
+
 
 @dataclass(frozen=True)
 class Equation:
@@ -15,11 +17,14 @@ class Equation:
         sides: the expressions that are equal, the name first.
         remark: a few words about it.
         key: what it says: ``z``, ``a``, ``delta``, ``dW``, ``db``, ``slope``, ….
+        sign: what stands behind the name: ``=``, or ``←`` where the name gets a new
+            value.
     """
 
     sides: tuple[Expr, ...]
     remark: str = ""
     key: str = ""
+    sign: str = "="
 
     @property
     def name(self) -> Expr:
@@ -28,11 +33,14 @@ class Equation:
 
     def latex(self) -> str:
         """``name = … = …`` in LaTeX."""
-        return " = ".join(side.latex() for side in self.sides)
+        rest = " = ".join(side.latex() for side in self.sides[1:])
+        sign = _LATEX.get(self.sign, self.sign)
+        return f"{self.name.latex()} {sign} {rest}" if rest else self.name.latex()
 
     def text(self) -> str:
         """``name = … = …`` for the terminal."""
-        return " = ".join(side.text() for side in self.sides)
+        rest = " = ".join(side.text() for side in self.sides[1:])
+        return f"{self.name.text()} {self.sign} {rest}" if rest else self.name.text()
 
     def __str__(self) -> str:
         return self.text()

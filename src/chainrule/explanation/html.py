@@ -5,7 +5,7 @@ One file, no script, nothing from elsewhere. The same is shown in a notebook.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from html import escape
 
 from chainrule.explanation import page
@@ -36,6 +36,7 @@ margin:.5rem 0}
 .cr td{padding:.05rem .5rem;text-align:right;font-variant-numeric:tabular-nums}
 .cr .large{display:flex;flex-wrap:wrap;gap:1rem;align-items:center;font-size:.85rem}
 .cr img{image-rendering:pixelated;border:1px solid #ccc;background:#fff}
+.cr table.sides{border:0}.cr .sides td{text-align:left;padding:.1rem .25rem}
 .cr figure{margin:.5rem 0}.cr figcaption{font-size:.85rem;color:#555}
 .cr svg{max-width:100%;height:auto}.cr .ok{color:#0a6b2d}
 """
@@ -43,17 +44,27 @@ margin:.5rem 0}
 
 def document(e: Explained) -> str:
     """The page as a file of its own."""
+    return file_of(page.title(e), fragment(e))
+
+
+def file_of(title: str, fragment: str) -> str:
+    """A page as a file of its own, in the language in use."""
     return (
         f'<!DOCTYPE html>\n<html lang="{current()}"><head><meta charset="utf-8">'
         f'<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{escape(page.title(e))}</title></head>"
-        f"<body>{fragment(e)}</body></html>\n"
+        f"<title>{escape(title)}</title></head>"
+        f"<body>{fragment}</body></html>\n"
     )
 
 
 def fragment(e: Explained) -> str:
     """The page as a part of another one."""
-    return f'<style>{STYLE}</style><div class="cr page">{"".join(_body(e))}</div>'
+    return part_of(_body(e))
+
+
+def part_of(body: Iterable[str]) -> str:
+    """What stands on a page, with its style, as a part of another one."""
+    return f'<style>{STYLE}</style><div class="cr page">{"".join(body)}</div>'
 
 
 def _body(e: Explained) -> Iterator[str]:

@@ -25,7 +25,7 @@ INDENT = "  "
 #: The column at which remarks on formulas stand.
 REMARKS = 46
 WIDEST = 100
-_STYLES = {
+STYLES = {
     "title": "bold",
     "rule": "bold cyan",
     "formula": "bold",
@@ -56,7 +56,7 @@ def show(e: Explained) -> None:
         print(*(line for _, line in page(e)), sep="\n")
         return
     for kind, line in page(e):
-        console.print(Text(line, style=_STYLES.get(kind, "")), soft_wrap=True)
+        console.print(Text(line, style=STYLES.get(kind, "")), soft_wrap=True)
 
 
 def paper(q: Quantity) -> Array:

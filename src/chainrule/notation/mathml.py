@@ -66,16 +66,21 @@ def mathml(e: Expr, *, display: bool = False) -> str:
     return equation((e,), display=display)
 
 
-def equation(sides: tuple[Expr, ...], *, display: bool = True) -> str:
+def equation(sides: tuple[Expr, ...], *, display: bool = True, sign: str = "=") -> str:
     """Expressions with = between them, as one ``<math>`` element.
+
+    Args:
+        sides: the expressions.
+        display: whether they stand on a line of their own.
+        sign: what stands between the first two.
 
     >>> from chainrule.notation.functions import symbol
     >>> print(equation((symbol("z"), symbol("x") + 1), display=False))
     <math><mrow><mi>z</mi><mo>=</mo><mrow><mi>x</mi><mo>+</mo><mn>1</mn></mrow></mrow></math>
     """
     block = ' display="block"' if display else ""
-    parts = [_of(side) for side in sides]
-    inner = _row(*_between("=", parts))
+    name, *rest = [_of(side) for side in sides]
+    inner = _row(name, *([_mo(sign), *_between("=", rest)] if rest else []))
     return f"<math{block}>{inner}</math>"
 
 

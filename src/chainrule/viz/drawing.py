@@ -71,6 +71,13 @@ def can_plot() -> bool:
     return all(map(importlib.util.find_spec, ("matplotlib", "jinja2")))
 
 
+def has_chinese() -> bool:
+    """Whether an installed font has Chinese characters."""
+    from matplotlib import font_manager
+
+    return not {*CHINESE}.isdisjoint(font_manager.get_font_names())
+
+
 def need_matplotlib(what: str) -> None:
     """Refuse to draw without matplotlib.
 

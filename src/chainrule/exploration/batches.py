@@ -132,7 +132,10 @@ def named(size: int) -> str:
 def table(found: dict[str, Any]) -> Table:
     head = (
         *(tr("samples a step"), tr("steps")),
-        *(tr("above the least loss after 1 pass"), tr("in pass {n}", n=found["epochs"])),
+        *(
+            tr("above the least loss after 1 pass"),
+            tr("in pass {n}", n=found["epochs"]),
+        ),
         *(tr("spread of g"), tr("by the formula")),
     )
     rows = [
@@ -161,7 +164,11 @@ def _noise(found: dict[str, Any]) -> Said:
             "{off}: {parts}.",
             off=percent(off, 1),
             parts=tr("; ").join(
-                tr("{n}: {spread}", n=named(row["size"]), spread=number(row["spread"], 3))
+                tr(
+                    "{n}: {spread}",
+                    n=named(row["size"]),
+                    spread=number(row["spread"], 3),
+                )
                 for row in found["rows"]
             ),
         ),

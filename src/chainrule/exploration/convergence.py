@@ -203,8 +203,8 @@ def _limit(found: dict[str, Any]) -> Said:
     return compared(
         as_said,
         tr(
-            "Of the {n} rates, {m} converge, the largest of them {most}; {k} diverge, "
-            "the least of them {least}. 2/λ_max is {limit}.",
+            "Of the {n} rates those that converge are {m}, the largest of them {most}; "
+            "those that diverge are {k}, the least of them {least}. 2/λ_max is {limit}.",
             n=len(rows),
             m=len(converged),
             most=number(max(converged, default=None)),
@@ -321,7 +321,11 @@ def draw(figure: Any, found: dict[str, Any]) -> None:
 
     levels = [0.002, 0.01, 0.03, 0.08, 0.2, 0.45, 0.9]
     panels.valley(plane, height, (-0.6, 1.4), (-0.75, 1.6), levels)
-    chosen = [row for row in found["rates"] if round(row["rate"] * slopes[1], 2) in (0.5, 1.92, 2.05)]
+    chosen = [
+        row
+        for row in found["rates"]
+        if round(row["rate"] * slopes[1], 2) in (0.5, 1.92, 2.05)
+    ]
     for i, row in enumerate(chosen):
         steps = 8 if row["measured"] > 1 else 40
         panels.path(plane, i, row["path"][: steps + 1], f"η = {number(row['rate'], 3)}")

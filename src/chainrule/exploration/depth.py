@@ -128,7 +128,9 @@ def learnt(hidden: tuple[int, ...], name: str, seed: int) -> tuple[float, Array]
     return math.sqrt(float(np.square(shown - y).mean())), shown[:, 0]
 
 
-def trained(hidden: tuple[int, ...], name: str, seed: int, tries: int) -> dict[str, Any]:
+def trained(
+    hidden: tuple[int, ...], name: str, seed: int, tries: int
+) -> dict[str, Any]:
     """Several networks of one shape on one target."""
     runs = [learnt(hidden, name, seed + i) for i in range(tries)]
     runs.sort(key=lambda run: run[0])
@@ -243,10 +245,20 @@ def draw(figure: Any, found: dict[str, Any]) -> None:
     rows = found["counted"]
     levels = [row["levels"] for row in rows]
     panels.line(
-        count, 0, levels, [row["one_layer"] for row in rows], tr("one layer"), marked=True
+        count,
+        0,
+        levels,
+        [row["one_layer"] for row in rows],
+        tr("one layer"),
+        marked=True,
     )
     panels.line(
-        count, 1, levels, [row["parameters"] for row in rows], tr("k layers"), marked=True
+        count,
+        1,
+        levels,
+        [row["parameters"] for row in rows],
+        tr("k layers"),
+        marked=True,
     )
     panels.logarithmic(count.yaxis)
     panels.words(count, tr("parameters for 2ᵏ pieces"), "k")
@@ -268,7 +280,9 @@ def draw(figure: Any, found: dict[str, Any]) -> None:
             errors, i, depths, [r["error"] for r in mine], called(name), marked=True
         )
         for row in mine:
-            panels.points(errors, i, [len(row["hidden"])] * len(row["each"]), row["each"])
+            panels.points(
+                errors, i, [len(row["hidden"])] * len(row["each"]), row["each"]
+            )
     panels.logarithmic(errors.yaxis)
     errors.set_xticks([len(shape) for shape in SHAPES])
     panels.words(errors, tr("error with as many parameters"), tr("hidden layers"))

@@ -165,7 +165,9 @@ class Exploration:
         disk.make_directory(folder)
         for end, data in content.items():
             written.append(folder / f"{self.name}.{end}")
-            disk.replace(written[-1], data, tr("picture") if end == "png" else self.name)
+            disk.replace(
+                written[-1], data, tr("picture") if end == "png" else self.name
+            )
         return written
 
     def plain(self) -> dict[str, Any]:

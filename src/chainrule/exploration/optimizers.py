@@ -96,7 +96,9 @@ def one(surface: Surface, name: str) -> dict[str, Any]:
     arrivals = {rate: arrival(surface.above(path)) for rate, path in paths.items()}
     there = {rate: steps for rate, steps in arrivals.items() if steps is not None}
     ends = {rate: float(surface.above(path)[-1]) for rate, path in paths.items()}
-    rate = min(there, key=lambda r: there[r]) if there else min(ends, key=ends.__getitem__)
+    rate = (
+        min(there, key=lambda r: there[r]) if there else min(ends, key=ends.__getitem__)
+    )
     whole = paths[rate]
     path = whole[: (there.get(rate) or STEPS) + 1]
     length = np.linalg.norm(np.diff(path, axis=0), axis=1).sum()
@@ -230,6 +232,4 @@ def draw(figure: Any, found: dict[str, Any]) -> None:
     panels.logarithmic(curve.yaxis)
     panels.level(curve, ARRIVED)
     curve.set_ylim(1e-6, 3)
-    panels.words(
-        curve, tr("above the least loss, as a share of the start"), tr("step")
-    )
+    panels.words(curve, tr("above the least loss, as a share of the start"), tr("step"))

@@ -61,7 +61,6 @@ def logarithmic(*axes: Any) -> None:
         axis.set_minor_formatter(NullFormatter())
 
 
-
 def level(axes: Any, y: float, label: str = "") -> None:
     """A thin line across."""
     look = {"color": drawing.PAPER.ink, "linewidth": 0.8, "linestyle": (0, (1, 2))}

@@ -52,7 +52,9 @@ class Surface:
     @cached_property
     def minimum(self) -> Array:
         """(w, b) of the least loss, by the normal equations."""
-        return np.linalg.solve(self.design.T @ self.design, self.design.T @ self.y)[:, 0]
+        return np.linalg.solve(self.design.T @ self.design, self.design.T @ self.y)[
+            :, 0
+        ]
 
     @property
     def least(self) -> float:

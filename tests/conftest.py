@@ -18,6 +18,9 @@ import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 
 from chainrule.engines import native_problem  # noqa: E402
+from chainrule.language import set_language  # noqa: E402
+
+set_language("en")  # whatever the locale of who runs them
 
 
 @pytest.fixture

@@ -35,6 +35,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "formatting",
         "language",
         "tables",
+        "notation",
     ),
     ("graph",),
     ("primitives",),

@@ -23,6 +23,7 @@ from chainrule.graph.node import Array, Cotangent, Node, Value
 from chainrule.graph.primitive import BODIES, Case
 from chainrule.graph.program import Entry, Program
 from chainrule.graph.types import ArrayType, DType
+from chainrule.notation import functions
 from chainrule.primitives.elementwise import add, mul, tanh
 
 
@@ -113,7 +114,7 @@ def _cases() -> tuple[Case, ...]:
 @declare(
     rule=_rule,
     joint_vjp=_vjp,
-    formula=r"f({0}, \ldots)",
+    formula=functions.function("f"),
     source="a compiled function within an eager one",
     cases=_cases,
 )

@@ -6,8 +6,8 @@ the one that was set, or else the locale's. Traditional Chinese is in ``locale/z
 ``python tools/words.py`` makes of them, read with :mod:`gettext`.
 
 >>> with language("zh"):
-...     tr("layer {k}", k=2)
-'第 2 層'
+...     tr("layer {k} of {depth}", k=2, depth=3)
+'第 2 層，共 3 層'
 """
 
 from __future__ import annotations

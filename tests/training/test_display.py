@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+import types
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,8 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import optim
-from chainrule.training import History, progress
+from chainrule import nn, optim
+from chainrule.training import History, Trainer, progress
 
 from .conftest import Make
 from .test_data_adapter import stream_of
@@ -163,3 +164,41 @@ def test_the_bar_of_a_resumed_run(
     bar.on_start(trainer)
     assert bar.progress.tasks[0].completed == 2
     bar.on_end(trainer)
+
+
+def test_a_bar_in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cell shows one bar that moves, and nothing goes to standard error."""
+    shown: list[str] = []
+
+    class ZMQInteractiveShell:
+        pass
+
+    class HTML(str):
+        pass
+
+    class Handle:
+        def update(self, page: str) -> None:
+            shown.append(page)
+
+    def display(page: str, *, display_id: bool) -> Handle:
+        shown.append(page)
+        return Handle()
+
+    kernel = types.ModuleType("IPython")
+    kernel.get_ipython = ZMQInteractiveShell  # type: ignore[attr-defined]
+    inner = types.ModuleType("IPython.display")
+    inner.HTML, inner.display = HTML, display  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "IPython", kernel)
+    monkeypatch.setitem(sys.modules, "IPython.display", inner)
+    assert isinstance(progress.display(), progress.Notebook)
+    stderr = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stderr)
+    model = nn.Sequential(nn.Linear(2, 1))
+    trainer = Trainer(model, loss=nn.MSELoss(), optimizer=optim.SGD(model.parameters()))
+    x = np.ones((8, 2), np.float32)
+    trainer.fit((x, x[:, :1]), epochs=3, batch_size=4)
+    assert stderr.getvalue() == ""
+    assert 'max="6" value="0"' in shown[0]
+    assert 'max="6" value="6"' in shown[-1]
+    assert "epoch 3/3" in shown[-1]
+    assert "train loss" in shown[-1]

@@ -6,23 +6,28 @@ computed. Its notation is the textbook's.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
-from chainrule.explanation.checking import Check
-from chainrule.explanation.derivation import derive
+from chainrule.explanation.content import Check, LayerExplanation, Section, Shown
+from chainrule.explanation.equations import Equation
 from chainrule.explanation.explanation import Explanation
-from chainrule.explanation.layers import Equation, LayerExplanation
-from chainrule.explanation.network import run_network
-from chainrule.nn import Linear, Module, Sequential, Sigmoid
-from chainrule.tensor import Tensor
+from chainrule.explanation.run import Loss, opened, run_step
+from chainrule.explanation.sections import explained
+from chainrule.explanation.trace import Trace
+from chainrule.language import language
+from chainrule.nn import HalfSquaredErrorLoss, Linear, Module, Sequential, Sigmoid
+from chainrule.optim import Optimizer
 
 __all__ = [
     "Check",
     "Equation",
     "Explanation",
     "LayerExplanation",
+    "Section",
+    "Shown",
+    "Trace",
     "example",
     "explain",
 ]
@@ -32,29 +37,40 @@ def explain(
     model: Module,
     x: Any,
     y: Any = None,
-    loss: Callable[[Tensor, Tensor], Tensor] | None = None,
+    loss: Loss | None = None,
+    optimizer: Optimizer | None = None,
+    *,
     layer: int | str | None = None,
+    regions: Collection[str] = (),
+    lang: str | None = None,
 ) -> Explanation:
-    """Explain one forward and backward pass through a feed-forward network.
+    """Explain one step of any model: forward, loss, backward, and the update.
 
     Args:
-        model: a network with layers z = W a + b (``nn.Linear``), nested or not.
-        x: a batch, one row for each sample, or a single sample (one row).
+        model: any module that trains here: layers z = W a + b are found by what they
+            compute, in modules of your own too.
+        x: a batch, one row for each sample, or a single sample; a tuple of several
+            inputs for a model that takes several.
         y: the truth for each sample: targets, or class numbers.
         loss: a function of prediction and truth that gives one number:
             ``nn.CrossEntropyLoss()``, ``nn.MSELoss()``, or your own of tensors.
+        optimizer: shows its next update of each parameter, too.
         layer: show this layer alone: its number 1 … L, or its name (``"2.weight"``).
+        regions: the names of regions that are opened: what softmax, a normalisation or
+            an activation consists of is shown in its place; ``["all"]`` opens all.
+        lang: ``"en"`` or ``"zh-TW"``; by default that of the locale.
 
     Returns:
-        An :class:`Explanation`: print it, or take its layers' formulas and numbers.
+        An :class:`Explanation`: print it, show it in a notebook, write it as HTML,
+        Markdown, LaTeX or JSON, or take its formulas and numbers.
 
     Floating-point data are taken in the dtype of the model's parameters. Nothing is
-    changed: no weight, no gradient, no random state.
+    changed: no weight, no gradient, no moment, no random state.
 
     Raises:
-        ArgumentError: no model, x, y, loss or layer of neurons; a loop (``nn.LSTM``) or
-            a branch; an unknown ``layer``.
+        ArgumentError: no model, x, y or loss; an unknown ``layer`` or region.
         ShapeError: x, y, the model and the loss do not fit together.
+        NonFiniteError: NaN or infinity among x, y or the parameters.
 
     >>> import chainrule as cr
     >>> from chainrule import nn
@@ -62,14 +78,17 @@ def explain(
     >>> _ = model.load_state_dict({"0.weight": [[2.0, -1.0]]})
     >>> e = cr.explain(model, [1.0, 3.0], [0.0], nn.MSELoss())
     >>> print(e.layer(1).texts["delta"])
-    δ⁽¹⁾ = ∇_ŷ ℒ = 2 (ŷ − y)
+    δ⁽¹⁾ = 2 (z⁽¹⁾ − y)
     >>> e.layer(1).delta, e.layer(1).dW
     (array([[-2.]], dtype=float32), array([[-2., -6.]], dtype=float32))
     """
-    explanation = derive(run_network(model, x, y, loss))
-    if layer is not None:
-        explanation = replace(explanation, only=(explanation.layer(layer).l,))
-    return explanation
+    with language(lang):
+        run = run_step(model, x, y, loss, optimizer)
+        given = (regions,) if isinstance(regions, str) else tuple(regions)
+        explanation = explained(opened(run, given) if given else run)
+        if layer is not None:
+            explanation = replace(explanation, only=(explanation.layer(layer).l,))
+        return explanation
 
 
 def example() -> Explanation:
@@ -92,8 +111,4 @@ def example() -> Explanation:
             "2.bias": [0.2],
         }
     )
-
-    def half_square(prediction: Tensor, truth: Tensor) -> Tensor:
-        return ((prediction - truth) * (prediction - truth)).sum() * 0.5
-
-    return explain(model, [1.0, 0.5], [1.0], half_square)
+    return explain(model, [1.0, 0.5], [1.0], HalfSquaredErrorLoss())

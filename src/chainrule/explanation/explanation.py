@@ -1,28 +1,25 @@
-"""What ``explain`` gives: layers with formulas and numbers, as data and as text."""
+"""What ``explain`` gives, and how it is shown."""
 
 from __future__ import annotations
 
-from chainrule.explanation.checking import Check, check_layers
-from chainrule.explanation.layers import Layers
+from typing import Any
+
+from chainrule.explanation import documents, html
+from chainrule.explanation.content import Explained
 from chainrule.explanation.page import page, show
 from chainrule.formatting import number
+from chainrule.language import language, tr
 
 
-class Explanation(Layers):
-    """Every z, a, δ, ∂ℒ/∂W and ∂ℒ/∂b of one step: formulas and numbers.
+class Explanation(Explained):
+    """Every z, a, δ, ∂ℒ/∂W and ∂ℒ/∂b of one step, and all in between.
 
-    ``print(explanation)`` shows it all; :meth:`show` does so with colours. What it
-    holds is described in :class:`~chainrule.explanation.layers.Layers`.
+    ``print(explanation)`` shows it all, :meth:`show` with colours, a notebook as a
+    page; :meth:`to_html`, :meth:`to_markdown`, :meth:`to_latex` and :meth:`to_json`
+    write it. ``explanation["2.weight"]`` is one quantity with its gradient, and
+    ``explanation.element("2.weight", (5, 17))`` the whole path of one number. What it
+    holds is described in :class:`~chainrule.explanation.content.Explained`.
     """
-
-    def check(self) -> Check:
-        """Work the shown numbers out again, by hand so to speak; see :class:`Check`.
-
-        >>> from chainrule.explanation import example
-        >>> example().check().ok
-        True
-        """
-        return check_layers(self.network, self.layers)
 
     def text(self, width: int | None = None, digits: int = 4) -> str:
         """The whole explanation as plain text.
@@ -31,15 +28,49 @@ class Explanation(Layers):
             width: in characters; by default the terminal's, at most 100.
             digits: significant digits of each array's largest number.
         """
-        return "\n".join(line for _, line in page(self, width, digits))
+        with language(self.lang):
+            return "\n".join(line for _, line in page(self, width, digits))
 
     def __str__(self) -> str:
         return self.text()
 
+    def to_html(self) -> str:
+        """A page of its own: formulas in MathML, arrays as tables and pictures.
+
+        >>> from chainrule.explanation import example
+        >>> example().to_html().count("<math") > 20
+        True
+        """
+        with language(self.lang):
+            return html.document(self)
+
+    def _repr_html_(self) -> str:
+        """In a notebook: the page."""
+        with language(self.lang):
+            return html.fragment(self)
+
+    def to_markdown(self) -> str:
+        """Markdown with formulas between ``$$``."""
+        with language(self.lang):
+            return documents.markdown(self)
+
+    def to_latex(self) -> str:
+        """A LaTeX document; in Chinese it is one for XeLaTeX."""
+        with language(self.lang):
+            return documents.latex(self)
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything as data: formulas as text and LaTeX, numbers as lists."""
+        return documents.data(self)
+
     def __repr__(self) -> str:
-        many = len(self.layers)
-        return f"<explanation of {many} layers, ℒ = {number(self.loss)}: print it>"
+        return tr(
+            "<explanation of {many} layers, ℒ = {loss}: print it>",
+            many=len(self.names.layers),
+            loss=number(self.loss),
+        )
 
     def show(self) -> None:
         """Print it, with colours where standard output is a terminal."""
-        show(self)
+        with language(self.lang):
+            show(self)

@@ -1,180 +1,573 @@
-"""Which value has which name on paper: z⁽ˡ⁾, a⁽ˡ⁾, δ⁽ˡ⁾, ŷ, and what a layer adds.
+"""Which value has which name on paper, for any model.
 
-A value is named by what it does in the graph, so formulas that are read off the graph
-end where the book's would: at a⁽ˡ⁻¹⁾ and not at the input.
+Names are given by what values do in the graph: z⁽ˡ⁾ is a product with a parameter (and
+its bias), whatever module computed it, a⁽ˡ⁾ what the next such product reads, ẑ a
+normalised value, m⁽ˡ⁾ a mask of dropout. Between them a formula may become too long to
+be read: there, where a value is used again, and where a module ends, it gets a name
+hₖ. So every formula is short, whatever the model, and every number in between is seen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
-from chainrule.explanation.formulas import LABEL, VIEWS, behind_views
-from chainrule.explanation.network import Network
-from chainrule.explanation.notation import Expr
-from chainrule.explanation.reading import read
-from chainrule.graph.node import Node, Value
-from chainrule.primitives import elementwise, random
-from chainrule.regions import activations, normalization
+from chainrule.explanation.loops import LoopNames, is_loop, outer_writer
+from chainrule.explanation.run import Run
+from chainrule.explanation.writer import (
+    LOSS,
+    VIEWS,
+    Writer,
+    behind_views,
+    slope_of,
+    weight,
+)
+from chainrule.graph.graph import users
+from chainrule.graph.node import Array, Node, Value
+from chainrule.notation.expressions import Atom, Expr, Fence, Number, Script
+from chainrule.primitives import (
+    conv,
+    elementwise,
+    indexing,
+    matmul,
+    movement,
+    random,
+    windows,
+)
+from chainrule.primitives.matmul import parse_dims
+from chainrule.regions import activations, control, normalization
 
-X, LOSS = read("x"), read(r"\mathcal{L}")
-PREDICTION = read(r"\hat{y}")
+PREDICTION = Atom(r"\hat{y}", "ŷ")
+GRADIENT = Atom(r"\nabla_{\hat{y}} \mathcal{L}", "∇_ŷ ℒ")
 NORMALISATIONS = (normalization.batch_norm, normalization.layer_norm)
+LOOPS = (control.scan, control.cond)
+#: What is seen on its own, however short its formula.
+SEEN = (*NORMALISATIONS, *LOOPS, windows.window_max, windows.window_sum)
+#: More to read than this gets a name; so does what is used again, or ends a module.
+LONG, AGAIN, ENDS = 24, 7, 8
+GREEK = {"gamma": r"\gamma", "beta": r"\beta", "alpha": r"\alpha"}
+_LETTERS = {r"\gamma": "γ", r"\beta": "β", r"\alpha": "α", r"\delta": "δ"}
 
 
-def symbol(letter: str, k: int) -> Expr:
+def symbol(letter: str, k: int) -> Script:
     """A letter with the number of its layer: W⁽²⁾."""
-    return read(f"{letter}^{{({k})}}")
+    above = Fence(Atom("("), Number(k), Atom(")"))
+    return Script(Atom(letter, _LETTERS.get(letter, "")), above=above)
 
 
-def views(value: Value) -> Iterator[Value]:
-    """``value`` and what it is a view of, down to the value that holds the numbers."""
-    yield value
-    while value.node is not None and value.node.primitive in VIEWS:
-        value = value.node.inputs[0]
-        yield value
+def hat(name: Expr) -> Expr:
+    """A name with a hat: ẑ⁽¹⁾ of z⁽¹⁾."""
+    if isinstance(name, Script):
+        return Script(hat(name.base), name.above, name.below)
+    assert isinstance(name, Atom)
+    text = (name.shown or name.source) + "\N{COMBINING CIRCUMFLEX ACCENT}"
+    return Atom(rf"\hat{{{name.source}}}", _composed(text))
 
 
+def _composed(text: str) -> str:
+    import unicodedata
+
+    return unicodedata.normalize("NFC", text)
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """One product with a parameter, z = W a + b.
+
+    Attributes:
+        weight, bias: the parameters W and b.
+        input: what W multiplies.
+        product: W a.
+        z: W a + b; the product itself where there is no b.
+        slides: whether W slides over its input, in a convolution.
+        turned: whether it does so turned round, as in a transposed convolution.
+    """
+
+    weight: Value
+    bias: Value | None
+    input: Value
+    product: Value
+    z: Value
+    slides: bool = False
+    turned: bool = False
+
+
+@dataclass(eq=False)
 class Names:
-    """The names of a network's values, and what was found on the way to them.
+    """The names of one step's values.
 
     Attributes:
         of: the name of each value that has one.
-        inputs: the name of what each layer reads.
-        scores: softmax(z⁽ᴸ⁾) where it belongs to the loss and not to the network.
-        norms: the first normalisation of a layer, by l.
-        normalised: ẑ⁽ˡ⁾ where a normalisation acts on z⁽ˡ⁾, by l.
-        dropped: the layers that dropout acts on.
-        passed: ŷ, wherever it is computed, if the loss passes it by: it is computed
-            from what the last activation acts on, and so is its derivative.
-        distributions: y, and what the loss makes of y alone, where it is a row for
-            each sample and each row sums to 1.
+        layers: the layers in running order; layer l is ``layers[l − 1]``.
+        forward: the named values of the forward pass, in running order.
+        section: for each named value the layer to which it belongs (0: none yet).
+        errors: for each named forward value with a derivative, in reverse order, the
+            value of its derivative and the name of that.
+        temporaries: named values of the backward pass.
+        writer: writes formulas with these names.
     """
 
-    def __init__(self, network: Network) -> None:
-        self.network, self.steps = network, network.steps
-        self.last = self.steps[-1].z
-        self.of: dict[Value, Expr] = {}
-        self.inputs: list[Expr] = []
-        self.norms: dict[int, Node] = {}
-        self.normalised: dict[int, Value] = {}
-        self.dropped: set[int] = set()
-        self.scores = self._probabilities()
-        self._name_values()
-        self._name_parts()
-        self.passed = self._passed_by()
-        self.of.update(dict.fromkeys(self.passed, PREDICTION))
+    run: Run
+    of: dict[Value, Expr] = field(default_factory=dict[Value, Expr])
+    layers: list[Layer] = field(default_factory=list[Layer])
+    forward: list[Value] = field(default_factory=list[Value])
+    section: dict[Value, int] = field(default_factory=dict[Value, int])
+    errors: list[tuple[Value, Value, Expr]] = field(
+        default_factory=list[tuple[Value, Value, Expr]]
+    )
+    temporaries: list[Value] = field(default_factory=list[Value])
+    scores: Value | None = None
+    dropped: set[int] = field(default_factory=set[int])
+
+    def __post_init__(self) -> None:
+        run = self.run
+        graph = run.graph
+        self.readers = users(graph)
+        self._used = set[Expr]()
+        self._h = self._g = 0
+        self.at = 0  # the layer at hand
+        self.named_ahead = self._ahead()
+        self.factors = _factors(graph.nodes)
+        self.writer = Writer(
+            self.of,
+            {v: number for v, (name, number) in run.scalars.items() if not name},
+            run.arrays,
+            run.n,
+            run.y if run.y.dtype.is_integer else None,
+            distributions=_distributions(run),
+            matrices=_matrices(graph.nodes),
+        )
+        self.writer.of_loop = self._of_loop
+        self._name_given()
+        for node in graph.nodes:
+            if node.role == "forward":
+                self._forward_node(node)
+        self._name_prediction()
+        self._name_again()
         self._name_errors()
-        self.distributions = self._rows_of_sum_1()
+
+    def _of_loop(self, node: Node, index: int) -> Expr | None:
+        return LoopNames(node, self.outer).result(index) if is_loop(node) else None
+
+    def outer(self, value: Value) -> Expr:
+        """How a value is written within a loop, without its views."""
+        return outer_writer(self.writer)(value)
 
     def output(self, k: int) -> Value:
         """a⁽ˡ⁾: what the next layer reads, or the prediction."""
-        last = k == len(self.steps)
-        return self.network.prediction if last else self.steps[k].input
+        for value, name in self.of.items():
+            if name == symbol("a", k):
+                return value
+        if k == len(self.layers):
+            return behind_views(self.run.predictions[0])
+        return self.layers[k - 1].z
 
-    def _probabilities(self) -> list[Value]:
-        """softmax(z⁽ᴸ⁾) where it belongs to the loss and not to the network."""
-        if behind_views(self.network.prediction) is not self.last:
-            return []
-        return [
-            v
-            for node in self.network.graph.nodes
-            if node.primitive is activations.softmax
-            and behind_views(node.inputs[0]) is self.last
-            for v in node.outputs
-            if v is not None
-        ]
+    # -- what is given -----------------------------------------------------------------
 
-    def _name(self, value: Value, name: Expr) -> Expr:
-        """Name a value and its views; one that has a name keeps it."""
-        chain = list(views(value))
-        name = next((self.of[v] for v in chain if v in self.of), name)
-        for v in chain:
-            self.of.setdefault(v, name)
+    def _ahead(self) -> dict[Value, tuple[str, Layer]]:
+        """The values whose names follow from the layers."""
+        run = self.run
+        for node in run.graph.nodes:
+            layer = self._layer(node) if node.role == "forward" else None
+            if layer is not None:
+                self.layers.append(layer)
+        ahead: dict[Value, tuple[str, Layer]] = {}
+        for layer in self.layers:
+            ahead[layer.z] = ("z", layer)
+            ahead.setdefault(behind_views(layer.input), ("a", layer))
+        return ahead
+
+    def _layer(self, node: Node) -> Layer | None:
+        """The layer whose product a node is."""
+        if node.primitive not in (matmul.dot_general, conv.conv):
+            return None
+        a, b = node.inputs
+        for given, other in ((a, b), (b, a)):
+            weight_, turned = self.parameter(other)
+            if weight_ is None or len(weight_.shape) < 2:
+                continue
+            if self.parameter(given)[0] is not None:
+                continue
+            if (
+                node.primitive is matmul.dot_general
+                and parse_dims(node.attrs["dims"]).batch
+            ):
+                continue
+            (product,) = node.outputs
+            assert product is not None
+            z, bias = self._biased(product)
+            slides = node.primitive is conv.conv
+            return Layer(weight_, bias, given, product, z, slides, turned)
+        return None
+
+    def parameter(self, value: Value) -> tuple[Value | None, bool]:
+        """The parameter that a value is, and whether it is turned round."""
+        turned, value = False, behind_views(value)
+        while value.node is not None and value.node.primitive in (
+            movement.transpose,
+            movement.flip,
+        ):
+            turned |= value.node.primitive is movement.flip
+            value = behind_views(value.node.inputs[0])
+        return (value if value in self.run.parameters else None), turned
+
+    def _biased(self, product: Value) -> tuple[Value, Value | None]:
+        """z and b: the sum of the product with a parameter vector, if that is next."""
+        for node in self._reading(product):
+            if node.primitive is elementwise.add:
+                first = behind_views(node.inputs[0])
+                other = node.inputs[1] if first is product else node.inputs[0]
+                bias, _ = self.parameter(other)
+                if bias is not None and len(bias.shape) == 1:
+                    (z,) = node.outputs
+                    assert z is not None
+                    return z, bias
+        return product, None
+
+    def _name_given(self) -> None:
+        run = self.run
+        several = len(run.x) > 1
+        for i, x in enumerate(run.x, 1):
+            name = Script(Atom("x"), below=Number(i)) if several else Atom("x")
+            self._give(x, name)
+        self._give(run.y, Atom("y"))
+        for k, layer in enumerate(self.layers, 1):
+            for value, letter in ((layer.weight, "W"), (layer.bias, "b")):
+                if value is not None and value not in self.of:
+                    self._give(value, symbol(letter, k))
+                    self.section[value] = k
+        for value, (name, _) in run.scalars.items():
+            if name:
+                self._give(value, _named(name))
+
+    # -- forward -----------------------------------------------------------------------
+
+    def _forward_node(self, node: Node) -> None:
+        self._name_parts(node)
+        for out in node.outputs:
+            if out is None or out in self.of:
+                continue
+            role, layer = self.named_ahead.get(out, ("", None))
+            if role == "z":
+                assert layer is not None
+                self.at = self.layers.index(layer) + 1
+                self._name_forward(out, symbol("z", self.at))
+            elif out is self.run.loss:
+                self._name_forward(out, LOSS)
+            elif role == "a" and node.primitive not in VIEWS:
+                self._name_forward(out, self._input_name())
+            elif node.primitive in NORMALISATIONS:
+                self._name_forward(out, self._hat_of(node.inputs[0]))
+            elif self._must_be_seen(node, out):
+                self._name_forward(out, self._next_h())
+
+    def _input_name(self) -> Expr:
+        name = symbol("a", self.at)
+        return self._next_h() if name in self._used else name
+
+    def _hat_of(self, value: Value) -> Expr:
+        base = behind_views(value)
+        if base in self.of:
+            name = hat(self.of[base])
+            if name not in self._used:
+                return name
+        return self._next_h()
+
+    def _next_h(self) -> Expr:
+        self._h += 1
+        return Script(Atom("u"), below=Number(self._h))
+
+    def _must_be_seen(self, node: Node, out: Value) -> bool:
+        if out in self.factors:
+            return True
+        if node.primitive in (*VIEWS, movement.transpose) or not out.shape:
+            return False
+        if not out.dtype.is_float or not _depends(out, self):
+            return False
+        if out is behind_views(self.run.predictions[0]):
+            return False  # it is named ŷ
+        if node.primitive in SEEN:
+            return True
+        if node.primitive is activations.softmax and len(out.shape) > 2:
+            return True
+        much = weight(self.writer.draft(out))
+        if much > LONG:
+            return True
+        readers = list(self._reading(out))
+        if much >= AGAIN and len(readers) > 1:
+            return True
+        ends = all(r.scope != node.scope for r in readers)
+        return much >= ENDS and ends and bool(readers)
+
+    def _reading(self, value: Value) -> Iterator[Node]:
+        """The nodes of the forward pass that read a value, or a view of it."""
+        for node in self.readers.get(value, ()):
+            if node.role != "forward":
+                continue
+            if node.primitive in VIEWS:
+                for out in node.outputs:
+                    if out is not None:
+                        yield from self._reading(out)
+            else:
+                yield node
+
+    def _name_parts(self, node: Node) -> None:
+        """γ, β, masks, tables of embeddings and other parameters, where they occur."""
+        if node.primitive in NORMALISATIONS:
+            for value, letter in zip(node.inputs[1:], (r"\gamma", r"\beta")):
+                base = behind_views(value)
+                if base in self.run.tensors and base not in self.of:
+                    self._give(base, self._free(letter))
+        if node.primitive is indexing.take:
+            base = behind_views(node.inputs[0])
+            if base in self.run.parameters and base not in self.of:
+                self._give(base, self._free("E"))
+        for value in node.inputs:
+            base = behind_views(value)
+            if base in self.run.tensors and base not in self.of:
+                self._give(base, self._own_name(self.run.tensors[base]))
+        (out, *_) = node.outputs
+        source = behind_views(node.inputs[0]).node if node.inputs else None
+        if (
+            out is not None
+            and node.primitive is elementwise.less
+            and source is not None
+            and source.primitive is random.random_bits
+        ):
+            name = self._free("m")
+            self.dropped.add(self.at)
+            self._name_forward(out, name)
+
+    def _free(self, letter: str) -> Expr:
+        """A letter with the number of the layer at hand, or with one more number."""
+        name: Expr = symbol(letter, self.at)
+        count = 1
+        while name in self._used:
+            count += 1
+            base = symbol(letter, self.at)
+            name = Script(base.base, base.above, Number(count))
         return name
 
-    def _name_values(self) -> None:
-        network = self.network
-        self.of |= {network.x: X, network.y: LABEL, network.loss: LOSS}
-        for k, step in enumerate(self.steps, 1):
-            self._name(step.weight, symbol("W", k))
-            if step.bias is not None:
-                self._name(step.bias, symbol("b", k))
-        output = behind_views(network.prediction)
-        if output is not self.last or not self.scores:
-            self.of[output] = PREDICTION
-        for v in self.scores:
-            self.of[v] = PREDICTION
-        for k, step in enumerate(self.steps, 1):
-            self.of.setdefault(step.z, symbol("z", k))
-        for k, step in enumerate(self.steps):
-            self.inputs.append(self._name(step.input, symbol("a", k)))
-        self._name(network.prediction, PREDICTION)
+    def _own_name(self, path: str) -> Expr:
+        """A parameter's own name."""
+        word = path.rpartition(".")[2]
+        for start, letter in (("weight_", "W"), ("bias_", "b")):
+            if word.startswith(start):
+                marks = word.removeprefix(start).replace("_l", ",").replace("_", ",")
+                return self._unused(Script(Atom(letter), below=Atom(marks)))
+        return self._unused(_named(word))
 
-    def _name_parts(self) -> None:
-        """ẑ, γ and β of normalisations and the masks of dropout, by layer."""
-        zs = {step.z: k for k, step in enumerate(self.steps, 1)}
-        k, used = 0, set(self.of.values())
+    def _unused(self, name: Expr) -> Expr:
+        """The name, with a number where it is taken."""
+        made, count = name, 1
+        while made in self._used:
+            count += 1
+            above = Fence(Atom("("), Number(count), Atom(")"))
+            below = name.below if isinstance(name, Script) else None
+            made = Script(name.base if isinstance(name, Script) else name, above, below)
+        return made
 
-        def give(value: Value, letter: str) -> bool:
-            name = symbol(letter, k)
-            if name in used or any(v in self.of for v in views(value)):
-                return False
-            used.add(self._name(value, name))
-            return True
+    def _give(self, value: Value, name: Expr) -> None:
+        self.of[value] = name
+        self._used.add(name)
+        self.section[value] = self.at
 
-        for node in self.network.graph.nodes:
-            (out, *_) = node.outputs
-            if out is None or node.role != "forward":
-                continue
-            k = zs.get(out, k)
-            source = behind_views(node.inputs[0]) if node.inputs else out
-            if node.primitive in NORMALISATIONS:
-                for value, letter in zip(node.inputs[1:], (r"\gamma", r"\beta")):
-                    if behind_views(value) in self.network.parameters:
-                        give(value, letter)
-                self.norms.setdefault(k, node)
-                if source in zs and give(out, r"\hat{z}"):
-                    self.normalised[k] = out
-            made_by = source.node.primitive if source.node else None
-            if node.primitive is elementwise.less and made_by is random.random_bits:
-                give(out, "m")
-                self.dropped.add(k)
+    def _name_forward(self, value: Value, name: Expr) -> None:
+        self._give(value, name)
+        self.forward.append(value)
+        self.writer.forget()
 
-    def _passed_by(self) -> list[Value]:
-        output = behind_views(self.network.prediction)
-        grads, made = self.network.cotangents, output.node
-        acted = self.normalised.get(len(self.steps), self.last)
-        if made is None or output in grads or acted not in grads:
-            return []
-        if [behind_views(v) for v in made.inputs] != [acted]:
-            return []
-        return [  # the derivative rule computes it once more
-            v
-            for node in self.network.graph.nodes
-            if node.primitive is made.primitive
-            and node.attrs == made.attrs
-            and node.inputs == made.inputs
-            for v in node.outputs[output.index : output.index + 1]
-            if v is not None
-        ]
+    def _name_prediction(self) -> None:
+        """ŷ: the prediction, or the softmax that is part of the loss."""
+        run = self.run
+        output = behind_views(run.predictions[0])
+        last = self.layers[-1].z if self.layers else None
+        if output is last:
+            for node in run.graph.nodes:
+                if node.primitive is activations.softmax:
+                    source = behind_views(node.inputs[0])
+                    if source is last and node.outputs[0] is not None:
+                        self.scores = self.scores or node.outputs[0]
+                        self.of[node.outputs[0]] = PREDICTION
+                        self._used.add(PREDICTION)
+            return
+        if output in self.of or output.node is None:
+            return
+        self.at = max(
+            (self.section[v] for v in self.forward if v is not run.loss), default=0
+        )
+        self._give(output, PREDICTION)
+        self.forward.insert(self._place(output), output)
+
+    def _name_again(self) -> None:
+        """What derivative rules compute once more has its name already."""
+        known: dict[Any, Node] = {}
+        for node in self.run.graph.nodes:
+            key = (node.primitive, node.inputs, repr(sorted(node.attrs.items())))
+            first = known.setdefault(key, node)
+            for old, new in zip(first.outputs, node.outputs):
+                if old in self.of and new is not None and new not in self.of:
+                    self.of[new] = self.of[old]
+
+    def _place(self, value: Value) -> int:
+        """Where among the named values a value is computed."""
+        order = {v: i for i, v in enumerate(self.run.graph.values())}
+        before = [v for v in self.forward if order[v] < order[value]]
+        return len(before)
+
+    # -- backward ----------------------------------------------------------------------
 
     def _name_errors(self) -> None:
-        for k, step in enumerate(self.steps, 1):
-            g = self.network.cotangents.get(step.z)
+        """δ⁽ˡ⁾ of each z, ∂ℒ/∂v of other values, and what is long in between."""
+        run, zs = self.run, {layer.z: k for k, layer in enumerate(self.layers, 1)}
+        named = [v for v in reversed(self.forward) if v is not run.loss]
+        named += [v for v in run.parameters if v in self.of]
+        wanted = sorted(named, key=lambda v: v not in zs)
+        for value in wanted:
+            g = run.cotangents.get(value)
+            if g is None:
+                continue
+            k = zs.get(value)
+            name = self._error_name(value, k)
+            if g not in self.of:
+                self.of[g] = name
+                self._used.add(name)
+                self.section[g] = self.section[value]
+        for value in named:
+            g = run.cotangents.get(value)
             if g is not None:
-                self.of.setdefault(g, symbol(r"\delta", k))
+                k = zs.get(value)
+                self.errors.append((value, g, self._error_name(value, k)))
+        self.writer.forget()
+        self._name_between()
 
-    def _rows_of_sum_1(self) -> frozenset[Value]:
-        network = self.network
-        known = {network.y, *network.scalars}
-        for node in network.graph.nodes:
-            if known.issuperset(node.inputs):
-                known.update(v for v in node.outputs if v is not None)
-        arrays = {v: network.arrays[v] for v in known if len(v.shape) == 2}
-        return frozenset(
-            v
-            for v, a in arrays.items()
-            if np.allclose(a.sum(axis=1), 1, rtol=0, atol=1e-6)
-        )
+    def _error_name(self, value: Value, k: int | None) -> Expr:
+        """δ⁽ˡ⁾ of z⁽ˡ⁾, ∇_ŷ ℒ of the prediction, ∂ℒ/∂v of others."""
+        if k:
+            return symbol(r"\delta", k)
+        name = self.of[value]
+        return GRADIENT if name == PREDICTION else slope_of(name)
+
+    def _name_between(self) -> None:
+        """Values of the backward pass that would make a formula too long."""
+        needed = _needed(self.of, [g for _, g, _ in self.errors])
+        section = len(self.layers)
+        for node in self.run.graph.nodes:
+            if node.role != "backward":
+                continue
+            for out in node.outputs:
+                if out is None or out not in needed:
+                    continue
+                if out in self.of:
+                    section = self.section.get(out, section)
+                    continue
+                if node.primitive in (*VIEWS, movement.transpose) or not out.shape:
+                    continue
+                much = weight(self.writer.draft(out))
+                again = len(self.readers.get(out, ())) > 1
+                if much > LONG or (again and much >= AGAIN) or node.primitive in SEEN:
+                    self._g += 1
+                    self.of[out] = Script(Atom("g"), below=Number(self._g))
+                    self.section[out] = section
+                    self.temporaries.append(out)
+                    self.writer.forget()
+
+
+def _named(word: str) -> Expr:
+    """A word as a symbol: Greek letters and single letters as they are."""
+    if word in GREEK:
+        return Atom(GREEK[word], _LETTERS[GREEK[word]])
+    if len(word) == 1:
+        return Atom(word)
+    return Atom(r"\text{" + word.replace("_", r"\_") + "}", word)
+
+
+def _depends(value: Value, names: Names) -> bool:
+    """Whether a value depends on a sample or a parameter."""
+    return value.tracked or any(
+        isinstance(d, object) and not isinstance(d, int) for d in value.shape
+    )
+
+
+def _needed(of: Mapping[Value, Expr], roots: Iterable[Value]) -> set[Value]:
+    """What is read between named values on the way to the roots."""
+    found: set[Value] = set()
+    waiting = list(roots)
+    while waiting:
+        value = waiting.pop()
+        if value in found:
+            continue
+        found.add(value)
+        if value.node is not None and value.node.role != "forward":
+            waiting.extend(value.node.inputs)
+    return found
+
+
+def _distributions(run: Run) -> frozenset[Value]:
+    """y, and what is made of y alone, where its rows sum to 1."""
+    known = {run.y, *run.scalars}
+    for node in run.graph.nodes:
+        if known.issuperset(node.inputs):
+            known.update(v for v in node.outputs if v is not None)
+    rows = {v: run.arrays[v] for v in known if len(v.shape) == 2}
+    return frozenset(v for v, a in rows.items() if _sums_to_1(a))
+
+
+def _sums_to_1(rows: Array) -> bool:
+    return bool(np.allclose(rows.sum(axis=1), 1, rtol=0, atol=1e-6))
+
+
+def _factors(nodes: Iterable[Node]) -> frozenset[Value]:
+    """What is multiplied as matrices, behind numbers that scale it: Q, K and V."""
+    found: set[Value] = set()
+    for node in nodes:
+        if node.primitive is not matmul.dot_general or node.role != "forward":
+            continue
+        if parse_dims(node.attrs["dims"]).batch:
+            found.update(map(_unscaled, node.inputs))
+    return frozenset(found)
+
+
+def _unscaled(value: Value) -> Value:
+    """What a value is, but for a factor, a view, and its last two axes exchanged."""
+    node = value.node
+    while node is not None:
+        scales = node.primitive in (elementwise.mul, *VIEWS)
+        if not scales and not _turns(node):
+            break
+        value = node.inputs[0]
+        node = value.node
+    return value
+
+
+def _turns(node: Node) -> bool:
+    """Whether a node exchanges the last two axes."""
+    axes = tuple(node.attrs.get("axes", ()))
+    if node.primitive is not movement.transpose or len(axes) < 3:
+        return False
+    last = len(axes) - 1
+    return axes == (*range(last - 1), last, last - 1)
+
+
+def _matrices(nodes: Iterable[Node]) -> frozenset[Value]:
+    """Values that are multiplied as matrices, one pair for each sample or head."""
+    found: set[Value] = set()
+    for node in nodes:
+        if node.primitive is matmul.dot_general:
+            d = parse_dims(node.attrs["dims"])
+            if d.batch and all(len(v.shape) >= 3 for v in node.inputs):
+                found.update(v for v in (*node.inputs, *node.outputs) if v is not None)
+    grown = True
+    while grown:
+        before = len(found)
+        for node in nodes:
+            alike = node.primitive.elementwise or _turns(node)
+            if alike or node.primitive is activations.softmax:
+                values = [v for v in (*node.inputs, *node.outputs) if v is not None]
+                if any(v in found for v in values):
+                    found.update(v for v in values if len(v.shape) >= 3)
+        grown = len(found) > before
+    return frozenset(found)

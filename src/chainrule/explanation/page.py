@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import shutil
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import cached_property
 
-from chainrule.explanation.checking import check_layers
-from chainrule.explanation.layers import Equation, LayerExplanation, Layers
-from chainrule.explanation.notation import Array, Expr
+from chainrule.explanation.content import Explained, Section
+from chainrule.explanation.equations import Equation
+from chainrule.explanation.loops import Loop
 from chainrule.explanation.typeset import Lines, beside, equation, is_small, shown
+from chainrule.explanation.updates import scalar
+from chainrule.explanation.writer import holds
+from chainrule.language import tr
+from chainrule.notation.arithmetic import COLUMNS, Quantity
+from chainrule.notation.expressions import Array, Expr
 from chainrule.primitives import creation
 
 #: A line with what kind of line it is: title, rule, formula, number, note, check.
@@ -18,21 +24,18 @@ Line = tuple[str, str]
 INDENT = "  "
 #: The column at which remarks on formulas stand.
 REMARKS = 46
-BIAS_NOTE = "Note to the book: Algorithm 1 (3.5) leaves out the bias; ∂ℒ/∂b is ours."
 WIDEST = 100
-_COUNTS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight")
 _STYLES = {
     "title": "bold",
     "rule": "bold cyan",
     "formula": "bold",
     "note": "italic dim",
-    "path": "dim",
     "check": "green",
     "wrong": "bold red",
 }
 
 
-def page(e: Layers, width: int | None = None, digits: int = 4) -> list[Line]:
+def page(e: Explained, width: int | None = None, digits: int = 4) -> list[Line]:
     """The lines of an explanation."""
     if width is None:
         width = min(shutil.get_terminal_size((80, 24)).columns, WIDEST)
@@ -43,7 +46,7 @@ def page(e: Layers, width: int | None = None, digits: int = 4) -> list[Line]:
     return lines
 
 
-def show(e: Layers) -> None:
+def show(e: Explained) -> None:
     """Print it, with colours on a terminal."""
     from rich.console import Console
     from rich.text import Text
@@ -56,23 +59,110 @@ def show(e: Layers) -> None:
         console.print(Text(line, style=_STYLES.get(kind, "")), soft_wrap=True)
 
 
+def paper(q: Quantity) -> Array:
+    """Numbers as they stand on paper: a sample is a column, and so is a bias."""
+    array = q.array
+    if array.ndim == 1:
+        return array[None, :] if q.kind == COLUMNS else array[:, None]
+    return array.T if array.ndim == 2 and q.kind == COLUMNS else array
+
+
+def introduction(e: Explained) -> Iterator[str]:
+    """What is said in front: the network, how it is counted, what a column is."""
+    many = len(e.names.layers)
+    yield tr(
+        "Layers counted as the book does in 3.7: {many}; with the input, as in 3.2.1:"
+        " {more}.",
+        many=many,
+        more=many + 1,
+    )
+    if e.n == 1:
+        yield tr("One sample, a column, as the book writes it (in memory: a row).")
+        return
+    nodes = e.run.graph.nodes
+    mean = any(k.primitive is creation.size and k.role == "forward" for k in nodes)
+    inside = tr(" The 1/n of the mean is inside δ, so sums over s give the mean.")
+    yield tr(
+        "{n} samples, a column each, where the book writes one (in memory they are"
+        " rows); s = 1 … {n} counts them.",
+        n=e.n,
+    ) + (inside if mean else "")
+
+
+def title(e: Explained) -> str:
+    """The network's sizes."""
+    layers = e.layers
+    if not layers:
+        return tr("Network")
+    sizes = [layers[0].input.shape, *(k.z.shape for k in layers)]
+    flat = [str(s[0]) if len(s) <= 2 else "×".join(map(str, s[1:])) for s in sizes]
+    return tr("Network {sizes}", sizes=" → ".join(flat))
+
+
+def heading(e: Explained, section: Section, direction: str) -> str:
+    """The title of a section."""
+    depth = len(e.names.layers)
+    if section.l is None:
+        return tr("loss")
+    where = {
+        "forward": tr("forward"),
+        "backward": tr("backward"),
+        "update": tr("update"),
+    }[direction]
+    if not section.l:
+        return f"{where}, {tr('before layer 1')}"
+    names = ", ".join(section.given.values())
+    layer = tr("layer {k} of {depth}", k=section.l, depth=depth)
+    return f"{where}, {layer} · {names}"
+
+
+def hyper_parameters(e: Explained, equations: Iterable[Equation]) -> Iterator[Expr]:
+    """The scalars with which an update reckons: η, β₁."""
+    scalars = {scalar(name) for name, _ in e.run.scalars.values() if name}
+    for name in e.numbers:
+        if name in scalars and any(holds(q.sides[-1], name) for q in equations):
+            yield name
+
+
+def of_loop(loop: Loop) -> str:
+    """What is said of a loop."""
+    if loop.backward:
+        return tr("Opened: one step, for t = {last} … 1", last=loop.length)
+    return tr("Opened: one step, for t = 1 … {last}", last=loop.length)
+
+
+def steps_shown(loop: Loop) -> list[int]:
+    """Of which steps the numbers are shown: the first and the last that run."""
+    return sorted({0, loop.length - 1})
+
+
+def number_of(loop: Loop, step: int) -> int:
+    """The number t of a step, in the order in which they run."""
+    return loop.length - step if loop.backward else step + 1
+
+
 class _Page:
-    def __init__(self, e: Layers, width: int, digits: int) -> None:
+    def __init__(self, e: Explained, width: int, digits: int) -> None:
         self.e, self.width, self.digits = e, width, digits
-        self.chosen = [k for k in e.layers if not e.only or k.l in e.only]
+        self.chosen = [s for s in e.sections if not e.only or s.l in e.only]
         self.noted: set[str] = set()
+        self.told: set[Expr] = set()
+
+    @cached_property
+    def numbers(self) -> dict[Expr, Array]:
+        """The numbers of each symbol as they stand on paper."""
+        return {name: paper(q) for name, q in self.e.numbers.items()}
 
     def lines(self) -> Iterator[Line]:
-        e = self.e
         yield from self._head()
-        for layer in self.chosen:
-            yield from self._forward(layer)
-        if not e.only:
-            yield from self._loss()
-        for layer in reversed(self.chosen):
-            yield from self._backward(layer)
+        for section in self.chosen:
+            yield from self._part(section, "forward", section.forward)
+        for section in reversed(self.chosen):
+            yield from self._part(section, "backward", section.backward)
+        for section in self.chosen:
+            yield from self._part(section, "update", section.update)
         yield "", ""
-        check = check_layers(e.network, e.layers)
+        check = self.e.check()
         yield from self._wrapped("check" if check.ok else "wrong", str(check), "")
 
     def _wrapped(self, kind: str, text: str, indent: str = INDENT) -> Iterator[Line]:
@@ -94,98 +184,84 @@ class _Page:
 
     def _head(self) -> Iterator[Line]:
         e = self.e
-        first = e.layers[0].input.shape[0]
-        sizes = " → ".join(str(s) for s in (first, *(k.z.shape[0] for k in e.layers)))
-        yield "title", f"Network {sizes}"
-        many = len(e.layers)
-        yield from self._wrapped(
-            "note",
-            f"“{_word(many).capitalize()}-layer” as the book counts in 3.7,"
-            f" “{_word(many + 1)}-layer” with the input (3.2.1).",
-        )
-        yield from self._wrapped("note", self._samples())
+        yield "title", title(e)
+        for text in introduction(e):
+            yield from self._wrapped("note", text)
         for note in e.notes:
             yield from self._wrapped("wrong", note)
         yield "", ""
-        yield from self._quantity("x" if "input" in e.equations else "a⁽⁰⁾ = x", e.x)
-        if "input" in e.equations:
-            yield from self._equation(e.equations["input"])
-        yield from self._quantity("y", e.y)
+        for value in e.run.x:
+            name = e.names.of[value]
+            first = e.names.layers and e.names.layers[0].input is value
+            yield from self._quantity(f"a⁽⁰⁾ = {name}" if first else str(name), name)
+        yield from self._quantity("y", e.names.of[e.run.y])
 
-    def _samples(self) -> str:
-        n = self.e.n
-        if n == 1:
-            return "One sample, a column, as the book writes it (in memory: a row)."
-        inside = ""
-        nodes = self.e.network.graph.nodes
-        if any(k.primitive is creation.size and k.role == "forward" for k in nodes):
-            inside = " The 1/n of the mean is inside δ, so sums over s give the mean."
-        return (
-            f"{n} samples, a column each, where the book writes one (in memory they"
-            f" are rows); s = 1 … {n} counts them.{inside}"
+    def _part(
+        self, section: Section, direction: str, equations: tuple[Equation, ...]
+    ) -> Iterator[Line]:
+        if not equations:
+            return
+        yield from self._rule(heading(self.e, section, direction))
+        if direction == "forward":
+            for name in section.given:
+                if not self._seen_in(name, equations):
+                    yield from self._quantity(name.text(), name)
+        if direction == "update":
+            for name in hyper_parameters(self.e, equations):
+                if name not in self.told:
+                    self.told.add(name)
+                    yield from self._quantity(name.text(), name)
+        for each in equations:
+            yield from self._equation(each)
+        for loop in section.loops if direction != "update" else ():
+            if loop.backward == (direction == "backward"):
+                yield from self._loop(loop)
+        if direction == "backward":
+            for note in section.notes:
+                if note not in self.noted:
+                    self.noted.add(note)
+                    yield from self._wrapped("note", note)
+
+    def _loop(self, loop: Loop) -> Iterator[Line]:
+        """One step of a loop, with the numbers of the first and the last."""
+        yield "", ""
+        yield from self._wrapped("note", of_loop(loop))
+        for each in loop.equations:
+            yield from self._wrapped("formula", each.text(), INDENT * 2)
+        for step in steps_shown(loop):
+            yield "note", f"{INDENT}t = {number_of(loop, step)}"
+            for each in loop.equations:
+                start = f"{INDENT * 2}{each.name.text()} = "
+                array = paper(loop.steps[step][each.name])
+                for line in beside([[start], self._array(array, start)]):
+                    yield "number", line
+
+    def _seen_in(self, name: Expr, equations: tuple[Equation, ...]) -> bool:
+        """Whether the numbers of a parameter stand in a worked equation."""
+        return any(
+            self._worked(e.sides[-1]) is not None and name.text() in e.text()
+            for e in equations
         )
-
-    def _forward(self, layer: LayerExplanation) -> Iterator[Line]:
-        yield from self._rule(f"forward, {self._title(layer)}")
-        if self._worked(layer.equations["z"].sides[-1]) is None:
-            yield from self._quantity(layer.symbols["W"], layer.W)
-            if layer.b is not None:
-                yield from self._quantity(layer.symbols["b"], layer.b)
-        for part in ("z", "normalised", "a", "prediction"):
-            if part in layer.equations:
-                yield from self._equation(layer.equations[part], again=part != "a")
-
-    def _loss(self) -> Iterator[Line]:
-        yield from self._rule("loss")
-        yield from self._equation(self.e.equations["loss"])
-
-    def _backward(self, layer: LayerExplanation) -> Iterator[Line]:
-        yield from self._rule(f"backward, {self._title(layer)}")
-        parts = layer.equations
-        if "gradient" in parts:
-            yield from self._equation(parts["gradient"])
-        chain = map(parts.get, ("normalised_recursion", "normalised_gradient"))
-        if "normalised_gradient" in parts:
-            yield from self._equation(*filter(None, chain))
-        yield from self._equation(*filter(None, map(parts.get, ("recursion", "delta"))))
-        if layer.path:
-            yield from self._wrapped("path", f"in the graph: {layer.path}")
-        for note in layer.notes:
-            if note not in self.noted:
-                self.noted.add(note)
-                yield from self._wrapped("note", note)
-        for part in ("dW", "db"):
-            if part in parts:
-                yield from self._equation(parts[part])
-        if layer.l == self.chosen[-1].l and layer.b is not None:
-            yield from self._wrapped("note", BIAS_NOTE)
-
-    def _title(self, layer: LayerExplanation) -> str:
-        names = layer.weight_name + (f", {layer.bias_name}" if layer.bias_name else "")
-        return f"layer {layer.l} of {len(self.e.layers)} · {names}"
 
     # -- equations and arrays --------------------------------------------------------
 
-    def _equation(self, *equations: Equation, again: bool = True) -> Iterator[Line]:
-        """Formulas for one name, a line each, then the last one with its numbers.
-
-        Without ``again``, numbers that are those of another symbol are not repeated.
-        """
-        formula = equations[-1]
+    def _equation(self, formula: Equation) -> Iterator[Line]:
+        """The formula, a line for each side, then the last one with its numbers."""
         margin = " " * len(formula.name.text())
-        for i, each in enumerate(equations):
-            start = INDENT + (each.name.text() if i == 0 else margin)
-            line = " = ".join([start, *(side.text() for side in each.sides[1:])])
-            remark = f"({each.remark})" if each.remark else ""
-            beside_it = f"{line.ljust(REMARKS - 1)} {remark}"
-            if len(beside_it) <= self.width:
-                yield "formula", beside_it.rstrip()
-                continue
-            yield from self._wrapped("formula", line.strip(), line[: _lead(line)])
+        line = INDENT + formula.text()
+        remark = f"({formula.remark})" if formula.remark else ""
+        beside_it = f"{line.ljust(REMARKS - 1)} {remark}".rstrip()
+        if len(beside_it) <= self.width:
+            yield "formula", beside_it
+        else:
+            for i, side in enumerate(formula.sides[1:]):
+                start = INDENT + (formula.name.text() if i == 0 else margin)
+                text = f"{start} = {side.text()}"
+                yield from self._wrapped("formula", text.strip(), text[: _lead(text)])
             if remark:
                 yield "formula", f"{INDENT}{margin}   {remark}"
-        result = self.e.numbers.get(formula.name)
-        if result is None or (not again and formula.sides[-1] in self.e.numbers):
+        result = self.numbers.get(formula.name)
+        if result is None or formula.sides[-1] in self.numbers:
             return
         start, worked = [f"{INDENT}{margin} = "], self._worked(formula.sides[-1])
         found = self._array(result, start[0])
@@ -204,9 +280,9 @@ class _Page:
 
     def _worked(self, side: Expr) -> Lines | None:
         """An expression with its numbers in place, where they are small enough."""
-        pieces = side.pieces(self.e.numbers)
+        pieces = side.pieces(self.numbers)
         arrays = [p for p in pieces if not isinstance(p, str)]
-        if not arrays or side in self.e.numbers or not all(map(is_small, arrays)):
+        if not arrays or side in self.numbers or not all(map(is_small, arrays)):
             return None
         block = equation(pieces, self.digits)
         return block if _wide(block) <= self.width - 13 else None  # "  ∂ℒ/∂W⁽¹⁾ = "
@@ -214,17 +290,13 @@ class _Page:
     def _array(self, array: Array, margin: str) -> Lines:
         return shown(array, self.width - len(margin), self.digits)
 
-    def _quantity(self, name: str, array: Array) -> Iterator[Line]:
-        start = f"{INDENT}{name} = "
-        block = beside([[start], self._array(array, start)])
+    def _quantity(self, label: str, name: Expr) -> Iterator[Line]:
+        start = f"{INDENT}{label} = "
+        block = beside([[start], self._array(self.numbers[name], start)])
         for line in block:
             yield "number", line
         if len(block) > 1:
             yield "", ""
-
-
-def _word(count: int) -> str:
-    return _COUNTS[count] if count < len(_COUNTS) else str(count)
 
 
 def _wide(block: Lines) -> int:

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from chainrule.explanation.notation import Array, Piece
 from chainrule.formatting import number, percent
+from chainrule.language import tr
+from chainrule.notation.expressions import Array, Piece
 
 #: Lines of equal length.
 Lines = list[str]
@@ -124,21 +125,25 @@ def summary(array: Array) -> list[str]:
     zeros = float(np.mean(array == 0))
     return [
         shape,
-        f"from {number(low)} to {number(high)}",
-        f"mean {number(mean)}",
-        f"zeros {percent(zeros, 1)}",
+        tr("from {low} to {high}", low=number(low), high=number(high)),
+        tr("mean {mean}", mean=number(mean)),
+        tr("zeros {share}", share=percent(zeros, 1)),
     ]
 
 
 def shown(array: Array, room: int, digits: int = 4) -> Lines:
     """A small array whole, a large one as a corner and a summary, ``room`` wide."""
     array = np.atleast_2d(array)
+    if not array.size:
+        return summary(array)
     if is_small(array):
         whole = matrix(array, digits)
         if len(whole[0]) <= room:
             return whole
     whole_numbers = array.dtype.kind in "biu"
     notes = summary(array)[: 1 if whole_numbers else None]
+    if array.ndim > 2:
+        return [", ".join(notes)] if len(", ".join(notes)) <= room else notes
     for across in range(CORNER[1], 0, -1):
         block = beside([corner(array, digits, across), ["   "], notes])
         if max(map(len, block)) <= room:

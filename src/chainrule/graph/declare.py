@@ -10,6 +10,7 @@ from chainrule.graph.node import Cotangent, Value
 from chainrule.graph.primitive import (
     DERIVATIVES,
     REFERENCES,
+    Formula,
     Primitive,
     RefusalRule,
     TypeRule,
@@ -41,6 +42,7 @@ def declare(
     name: str = "",
     vjp: tuple[DerivativeRule | None, ...] = (),
     joint_vjp: Callable[..., Sequence[Cotangent]] | None = None,
+    formula: Formula | None = None,
     refuses: RefusalRule | None = None,
     **traits: Any,
 ) -> Callable[[Callable[..., Any]], Operation]:
@@ -56,13 +58,15 @@ def declare(
             without a derivative (an index); the last rule stands for further inputs.
         joint_vjp: instead of ``vjp`` where the inputs' derivatives share their work:
             ``joint_vjp(gs, ys, inputs, needed, **attrs)``, all in tuples.
-        refuses: see :class:`Primitive`.
+        formula, refuses: see :class:`Primitive`.
         traits: the other attributes of a :class:`Primitive`.
     """
 
     def declared(reference: Callable[..., Any]) -> Operation:
         called = name or reference.__name__.removesuffix("_")
-        made = Operation(name=called, rule=rule, refuses=refuses, **traits)
+        made = Operation(
+            name=called, rule=rule, formula=formula, refuses=refuses, **traits
+        )
         REFERENCES[made] = reference
         if joint_vjp is not None:
             DERIVATIVES[made] = joint_vjp

@@ -17,9 +17,19 @@ import numpy as np
 
 from chainrule.errors import ArgumentError, GraphError, nearest
 from chainrule.graph.types import ArrayType, Dim
+from chainrule.notation.expressions import Expr
 
 Array = np.ndarray[Any, Any]
 TypeRule = Callable[..., ArrayType | tuple[ArrayType, ...]]
+#: A formula (inputs…, attributes…). The first four lines are the last one spelt out:
+#: from them a type checker knows what the parameters of a lambda are.
+Formula = (
+    Callable[[Any], Expr]
+    | Callable[[Any, Any], Expr]
+    | Callable[[Any, Any, Any], Expr]
+    | Callable[[Any, Any, Any, Any], Expr]
+    | Callable[..., Expr]
+)
 RefusalRule = Callable[
     [Sequence[ArrayType], dict[str, Any]], Sequence[tuple[int, Dim | None]]
 ]
@@ -59,7 +69,8 @@ class Primitive:
         refuses: where a run may be refused here: ``refuses(types, attrs)`` gives pairs
             of an input and of how many rows its indices are for; None for a truth
             value.
-        formula: LaTeX, with ``{0}``, ``{1}`` … for the inputs.
+        formula: ``formula(*inputs, **attrs)`` writes it: an expression, of one for each
+            input.
         source: where the definition can be looked up.
         domain: per input the open interval on which it is defined.
         kinks: where it is not differentiable, and the value declared there.
@@ -73,7 +84,7 @@ class Primitive:
     linear: bool = False
     internal: bool = False
     refuses: RefusalRule | None = None
-    formula: str = ""
+    formula: Formula | None = None
     source: str = ""
     domain: tuple[tuple[float, float], ...] = ()
     kinks: str = ""

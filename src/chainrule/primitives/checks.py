@@ -12,6 +12,7 @@ from chainrule.graph.declare import declare
 from chainrule.graph.node import Array, Value
 from chainrule.graph.primitive import Case
 from chainrule.graph.types import ArrayType, DType
+from chainrule.notation import functions as f
 from chainrule.primitives.elementwise import convert, equal
 from chainrule.primitives.movement import full_like, reduce_sum
 from chainrule.primitives.rules import need_type
@@ -37,7 +38,7 @@ def _let_through(g: Value, y: Value, x: Value, holds: Value, **_: str) -> Value:
     vjp=(_let_through, None),
     view=True,
     refuses=lambda types, attrs: [(1, None)],
-    formula="{0}",
+    formula=f.passed,
     source="a value on condition; where the condition is false the run is refused",
     cases=tuple(
         Case(

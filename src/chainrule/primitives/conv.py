@@ -26,6 +26,7 @@ from chainrule.graph.declare import declare
 from chainrule.graph.node import Array, Value
 from chainrule.graph.primitive import Case
 from chainrule.graph.types import ArrayType, DType
+from chainrule.notation import functions as f
 from chainrule.primitives.matmul import Dims, letter_sizes, parse_dims
 from chainrule.primitives.movement import flip
 from chainrule.primitives.sliding import Ints, Pads, Sliding, dilated
@@ -127,7 +128,7 @@ def _case(lhs: str, rhs: str, dims: str, **changes: Any) -> Case:
 @declare(
     rule=_rule,
     vjp=(_vjp_lhs, _vjp_rhs),
-    formula="{0} * {1}",
+    formula=f.convolution,
     source="Goodfellow, Bengio & Courville 2016, 9.1 and 9.5",
     cases=(
         _case("f[2,3,7]", "f[4,3,3]", "nc0,oc0->no0"),

@@ -11,6 +11,7 @@ from chainrule.graph.declare import declare
 from chainrule.graph.node import Array
 from chainrule.graph.primitive import Case
 from chainrule.graph.types import ArrayType, Dim, DType, Shape, size_of
+from chainrule.notation import functions as f
 from chainrule.primitives.rules import need_axes
 
 Ints = tuple[int, ...]
@@ -28,7 +29,7 @@ def _constant_rule(*, value: tuple[Any, ...], shape: Shape, dtype: DType) -> Arr
 
 @declare(
     rule=_constant_rule,
-    formula="c",
+    formula=f.one_number,
     source="numbers written into the graph",
     cases=(
         Case((), {"value": (0.5,), "shape": (), "dtype": DType.float32}),
@@ -45,7 +46,7 @@ def _size_rule(*, dim: Dim, dtype: DType) -> ArrayType:
 
 @declare(
     rule=_size_rule,
-    formula="n",
+    formula=f.symbol("n"),
     source="the number of elements along an axis, as a number to compute with",
     cases=(Case((), {"dim": 7, "dtype": DType.float32}),),
 )
@@ -62,7 +63,7 @@ def _iota_rule(*, shape: Shape, axis: int, dtype: DType) -> ArrayType:
 
 @declare(
     rule=_iota_rule,
-    formula="i",
+    formula=f.symbol("i"),
     source="0, 1, 2, … along an axis (APL's ι)",
     cases=(
         Case((), {"shape": (7,), "axis": 0, "dtype": DType.int32}),

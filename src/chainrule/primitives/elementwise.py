@@ -16,6 +16,7 @@ from chainrule.graph.declare import declare
 from chainrule.graph.node import Array, Value
 from chainrule.graph.primitive import Case
 from chainrule.graph.types import ArrayType, DType
+from chainrule.notation import functions as f
 from chainrule.primitives import error_function
 from chainrule.primitives.movement import full_like
 from chainrule.primitives.rules import elementwise, examples, same
@@ -36,7 +37,7 @@ add = elementwise(
     lambda g, y, a, b: g,
     lambda g, y, a, b: g,
     only=None,
-    formula="{0} + {1}",
+    formula=lambda x, y: x + y,
     linear=True,
 )
 
@@ -46,7 +47,7 @@ sub = elementwise(
     lambda g, y, a, b: neg(g),
     name="sub",
     only="numbers",
-    formula="{0} - {1}",
+    formula=lambda x, y: x - y,
     linear=True,
 )
 
@@ -56,7 +57,7 @@ mul = elementwise(
     lambda g, y, a, b: mul(a, g),
     name="mul",
     only=None,
-    formula=r"{0} \odot {1}",
+    formula=lambda x, y: x * y,
 )
 
 div = elementwise(
@@ -64,7 +65,7 @@ div = elementwise(
     lambda g, y, a, b: div(g, b),
     lambda g, y, a, b: neg(div(mul(g, y), b)),
     name="div",
-    formula=r"{0} / {1}",
+    formula=lambda x, y: x / y,
     domain=(_ANY, (0.0, math.inf)),
 )
 
@@ -73,29 +74,31 @@ neg = elementwise(
     lambda g, y, x: neg(g),
     name="neg",
     only="numbers",
-    formula="-{0}",
+    formula=f.of_one(lambda x: -x),
     linear=True,
 )
 
-exp = elementwise(np.exp, lambda g, y, x: mul(g, y), formula="e^{{{0}}}")
+exp = elementwise(np.exp, lambda g, y, x: mul(g, y), formula=f.exp)
 
 log = elementwise(
-    np.log, lambda g, y, x: div(g, x), formula=r"\ln {0}", domain=((0.0, math.inf),)
+    np.log, lambda g, y, x: div(g, x), formula=f.ln, domain=((0.0, math.inf),)
 )
 
 log1p = elementwise(
     np.log1p,
     lambda g, y, x: div(g, add(full_like(x, 1.0), x)),
-    formula=r"\ln(1 + {0})",
+    formula=f.of_one(lambda x: f.ln(1 + x)),
     domain=((-1.0, math.inf),),
 )
 
-expm1 = elementwise(np.expm1, lambda g, y, x: mul(g, exp(x)), formula="(e^{{{0}}} - 1)")
+expm1 = elementwise(
+    np.expm1, lambda g, y, x: mul(g, exp(x)), formula=f.of_one(lambda x: f.exp(x) - 1)
+)
 
 tanh = elementwise(
     np.tanh,
     lambda g, y, x: mul(g, sub(full_like(y, 1.0), mul(y, y))),
-    formula=r"\tanh {0}",
+    formula=f.tanh,
 )
 
 
@@ -109,7 +112,7 @@ sigmoid = elementwise(
     lambda g, y, x: mul(g, mul(y, sub(full_like(y, 1.0), y))),
     name="sigmoid",
     inputs=1,
-    formula=r"\sigma({0})",
+    formula=f.sigmoid,
     source="textbook 2.7; σ(x) = 1/(1+e⁻ˣ), with e^(−|x|) so that nothing overflows",
 )
 
@@ -123,7 +126,7 @@ erf = elementwise(
     error_function.erf,
     lambda g, y, x: mul(g, _gauss(x)),
     inputs=1,
-    formula=r"\operatorname{{erf}} {0}",
+    formula=f.of_one(lambda x: f.named("erf", x)),
     source="Abramowitz & Stegun, Handbook of Mathematical Functions, 7.1.1",
 )
 
@@ -131,7 +134,7 @@ erfc = elementwise(
     error_function.erfc,
     lambda g, y, x: neg(mul(g, _gauss(x))),
     inputs=1,
-    formula=r"\operatorname{{erfc}} {0}",
+    formula=f.of_one(lambda x: f.named("erfc", x)),
     source="Abramowitz & Stegun, Handbook of Mathematical Functions, 7.1.2",
     cases=(*examples(1), Case(("f[31]",), ranges=((-9.0, 9.0),))),
 )
@@ -139,7 +142,7 @@ erfc = elementwise(
 sqrt = elementwise(
     np.sqrt,
     lambda g, y, x: div(mul(g, full_like(y, 0.5)), y),
-    formula=r"\sqrt{{{0}}}",
+    formula=f.root,
     domain=((0.0, math.inf),),
 )
 
@@ -148,7 +151,7 @@ abs_ = elementwise(
     lambda g, y, x: mul(g, sign(x)),
     name="abs",
     only=None,
-    formula="|{0}|",
+    formula=f.absolute,
     kinks="x = 0, where the derivative is taken as 0",
 )
 
@@ -156,7 +159,7 @@ sign = elementwise(
     np.sign,
     lambda g, y, x: full_like(x, 0.0),
     only="numbers",
-    formula=r"\operatorname{{sign}} {0}",
+    formula=f.of_one(lambda x: f.named("sign", x)),
     kinks="x = 0, where the derivative is taken as 0",
 )
 
@@ -165,7 +168,7 @@ maximum = elementwise(
     lambda g, y, a, b: _where_positive(less(b, a), g),
     lambda g, y, a, b: _where_not(less(b, a), g),
     only=None,
-    formula=r"\max({0}, {1})",
+    formula=f.larger,
     source="Glorot, Bordes & Bengio 2011 (ReLU); subgradient by declaration",
     kinks="a = b, where the whole derivative goes to b: so ReLU′(0) = 0",
 )
@@ -175,14 +178,16 @@ minimum = elementwise(
     lambda g, y, a, b: _where_positive(less(a, b), g),
     lambda g, y, a, b: _where_not(less(a, b), g),
     only=None,
-    formula=r"\min({0}, {1})",
+    formula=f.smaller,
     source="smaller of two, NaN where one is; subgradient by declaration",
     kinks="a = b, where the whole derivative goes to b",
 )
 
 _BRACKET: Any = {"only": None, "result": DType.bool, "source": "Iverson bracket"}
-less = elementwise(np.less, formula="[{0} < {1}]", **_BRACKET)
-equal = elementwise(np.equal, formula="[{0} = {1}]", **_BRACKET)
+less = elementwise(np.less, formula=lambda x, y: f.bracket(f.less(x, y)), **_BRACKET)
+equal = elementwise(
+    np.equal, formula=lambda x, y: f.bracket(f.equals(x, y)), **_BRACKET
+)
 
 
 def _where_rule(condition: ArrayType, a: ArrayType, b: ArrayType) -> ArrayType:
@@ -204,7 +209,7 @@ def _where_rule(condition: ArrayType, a: ArrayType, b: ArrayType) -> ArrayType:
         lambda g, y, c, a, b: _where_positive(c, g),
         lambda g, y, c, a, b: _where_not(c, g),
     ),
-    formula=r"{1} \text{{ if }} {0} \text{{ else }} {2}",
+    formula=lambda condition, a, b: f.choice(a, condition, b),
     source="selection by a condition",
     elementwise=True,
     cases=tuple(
@@ -218,7 +223,7 @@ def where(condition: Array, a: Array, b: Array) -> Array:
 isnan = elementwise(
     np.isnan,
     result=DType.bool,
-    formula=r"\operatorname{{isnan}}({0})",
+    formula=f.of_one(lambda x: f.applied("isnan", x)),
     source="IEEE 754-2019, 5.7.2",
 )
 
@@ -234,7 +239,7 @@ def _convert_rule(x: ArrayType, *, dtype: DType) -> ArrayType:
 @declare(
     rule=_convert_rule,
     vjp=(_convert_vjp,),
-    formula="{0}",
+    formula=lambda x, dtype: x if dtype.is_float else f.moved(dtype.name, x),
     source=(
         "IEEE 754-2019, 5.4; from floats to integers towards zero, what is out of"
         " range to the nearest end of it, NaN to 0"
@@ -274,7 +279,7 @@ def convert(x: Array, *, dtype: DType) -> Array:
 floor = elementwise(
     np.floor,
     lambda g, y, x: full_like(x, 0.0),
-    formula=r"\lfloor {0} \rfloor",
+    formula=f.floor,
     source="largest integer not above",
     kinks="integers, where the derivative is taken as 0",
 )
@@ -283,7 +288,7 @@ round_ = elementwise(
     np.rint,
     lambda g, y, x: full_like(x, 0.0),
     name="round",
-    formula=r"\operatorname{{round}} {0}",
+    formula=f.of_one(lambda x: f.named("round", x)),
     source="nearest integer, the even one of two (IEEE 754-2019, 5.9)",
     kinks="halves, where the derivative is taken as 0",
 )
@@ -292,7 +297,7 @@ copysign = elementwise(
     np.copysign,
     lambda g, y, x, s: mul(g, mul(sign(x), copysign(full_like(s, 1.0), s))),
     lambda g, y, x, s: full_like(s, 0.0),
-    formula=r"|{0}| \operatorname{{sign}} {1}",
+    formula=lambda x, y: f.applied("copysign", x, y),
     source="IEEE 754-2019, 5.5.1: the sign of −0 counts",
     kinks="x = 0 and s = 0, where the derivatives are taken as 0",
 )
@@ -301,7 +306,7 @@ nextafter = elementwise(
     np.nextafter,
     lambda g, y, x, to: g,
     lambda g, y, x, to: full_like(to, 0.0),
-    formula=r"\operatorname{{nextafter}}({0}, {1})",
+    formula=lambda x, y: f.applied("nextafter", x, y),
     source="C99, 7.12.11.3: the next number on the way to another",
     kinks="x = y; the derivative is that of x",
 )
@@ -337,7 +342,7 @@ pow_ = elementwise(
     name="pow",
     inputs=2,
     only="numbers",
-    formula="{0}^{{{1}}}",
+    formula=lambda x, p: x**p,
     source="C99, F.9.4.4; integers wrap, and a negative exponent of theirs rounds"
     " towards zero (0 at 0)",
     domain=((0.0, math.inf), _ANY),

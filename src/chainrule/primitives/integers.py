@@ -13,6 +13,7 @@ import numpy as np
 
 from chainrule.graph.declare import Operation
 from chainrule.graph.primitive import Case
+from chainrule.notation import functions as f
 from chainrule.primitives.elementwise import mul, neg
 from chainrule.primitives.movement import full_like
 from chainrule.primitives.rules import elementwise, examples
@@ -25,7 +26,7 @@ floor_divide = elementwise(
     lambda g, y, a, b: full_like(a, 0.0),
     lambda g, y, a, b: full_like(b, 0.0),
     only="numbers",
-    formula=r"\lfloor {0} / {1} \rfloor",
+    formula=lambda x, y: f.floor(x / y),
     source="Knuth, The Art of Computer Programming, vol. 1, 1.2.4; 0 by zero",
     domain=_NOT_ZERO,
     kinks="whole quotients, where the derivatives are taken as 0",
@@ -37,7 +38,7 @@ remainder = elementwise(
     lambda g, y, a, b: g,
     lambda g, y, a, b: neg(mul(g, floor_divide(a, b))),
     only="numbers",
-    formula=r"\operatorname{{remainder}}({0}, {1})",
+    formula=lambda x, y: f.applied("remainder", x, y),
     source="Knuth, The Art of Computer Programming, vol. 1, 1.2.4:"
     " the sign is the divisor's; 0 by zero for integers",
     domain=_NOT_ZERO,
@@ -46,22 +47,22 @@ remainder = elementwise(
 )
 
 
-def _bitwise(reference: np.ufunc, formula: str) -> Operation:
+def _bitwise(reference: np.ufunc, word: str) -> Operation:
     shapes = ("bool[7]", "bool[]", "i32[2,3]", "u8[131]", "i64[0]")
     return elementwise(
         reference,
         name=reference.__name__.replace("invert", "bitwise_not"),
         only="bits",
-        formula=formula,
+        formula=f.elementwise(word),
         source="bit by bit; truth values are one bit",
         cases=tuple(Case((shape,) * reference.nin) for shape in shapes),
     )
 
 
-bitwise_and = _bitwise(np.bitwise_and, r"\operatorname{{and}}({0}, {1})")
-bitwise_or = _bitwise(np.bitwise_or, r"\operatorname{{or}}({0}, {1})")
-bitwise_xor = _bitwise(np.bitwise_xor, r"\operatorname{{xor}}({0}, {1})")
-bitwise_not = _bitwise(np.bitwise_not, r"\operatorname{{not}}({0})")
+bitwise_and = _bitwise(np.bitwise_and, "and")
+bitwise_or = _bitwise(np.bitwise_or, "or")
+bitwise_xor = _bitwise(np.bitwise_xor, "xor")
+bitwise_not = _bitwise(np.bitwise_not, "not")
 
 
 _SHIFTS = (
@@ -76,7 +77,7 @@ shift_left = elementwise(
     np.left_shift,
     name="shift_left",
     only="integers",
-    formula="{0} 2^{{{1}}}",
+    formula=lambda x, y: f.moved("shift_left", x, y),
     source="multiplication by a power of two, modulo the type's range",
     cases=_SHIFTS,
 )
@@ -85,7 +86,7 @@ shift_right = elementwise(
     np.right_shift,
     name="shift_right",
     only="integers",
-    formula=r"\lfloor {0} / 2^{{{1}}} \rfloor",
+    formula=lambda x, y: f.moved("shift_right", x, y),
     source="floor of the quotient by a power of two",
     cases=_SHIFTS,
 )

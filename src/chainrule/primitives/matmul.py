@@ -22,6 +22,7 @@ from chainrule.graph.declare import declare
 from chainrule.graph.node import Array, Value
 from chainrule.graph.primitive import Case
 from chainrule.graph.types import ArrayType, Dim, DType
+from chainrule.notation import functions as f
 from chainrule.primitives.rules import need_dtype, show
 
 Axes = tuple[int, ...]
@@ -178,7 +179,7 @@ def _case(lhs: str, rhs: str, dims: str) -> Case:
 @declare(
     rule=_dot_rule,
     vjp=(_dot_vjp_lhs, _dot_vjp_rhs),
-    formula="{0} {1}",
+    formula=f.contracted,
     source="Golub & Van Loan, Matrix Computations, 1.1; Einstein's convention",
     cases=(
         _case("f[3,5]", "f[4,5]", "ni,oi->no"),

@@ -18,6 +18,7 @@ from chainrule.graph.declare import declare
 from chainrule.graph.node import Array, Cotangent, Value
 from chainrule.graph.primitive import Case, TypeRule
 from chainrule.graph.types import ArrayType, Dim, DType, Shape, is_symbolic, size_of
+from chainrule.notation import functions as f
 from chainrule.primitives.rules import need_axes, need_dtype, need_some, same, show
 from chainrule.primitives.sliding import Ints, dilated, padded
 
@@ -47,7 +48,7 @@ def _broadcast_vjp(g: Value, y: Value, x: Value, shape: Shape) -> Value:
     view=True,
     rule=_broadcast_rule,
     vjp=(_broadcast_vjp,),
-    formula="{0}",
+    formula=lambda x, shape: x,
     source="NumPy's broadcasting rules",
     linear=True,
     cases=(
@@ -130,7 +131,7 @@ REDUCTIONS = (
 @declare(
     rule=reduction_rule("reduce_sum"),
     vjp=(lambda g, y, x, axes: expand(g, x, axes),),
-    formula=r"\sum {0}",
+    formula=lambda x, axes: f.total(x, axes, keep=False),
     source="finite sum; engines may order it by their own fixed rule",
     linear=True,
     cases=(
@@ -163,7 +164,7 @@ def _reshape_rule(x: ArrayType, *, shape: Shape) -> ArrayType:
     view=True,
     rule=_reshape_rule,
     vjp=(lambda g, y, x, shape: reshape(g, shape=x.shape),),
-    formula="{0}",
+    formula=lambda x, shape: f.reshaped(x, shape),
     source="row-major order of elements",
     linear=True,
     cases=(
@@ -196,7 +197,7 @@ def _turned_back(g: Value, y: Value, x: Value, axes: Ints) -> Value:
     view=True,
     rule=_transpose_rule,
     vjp=(_turned_back,),
-    formula="{0}^T",
+    formula=lambda x, axes: f.permuted(x, axes),
     source="permutation of axes",
     linear=True,
     cases=(
@@ -253,7 +254,7 @@ def _slice_vjp(
     view=True,
     rule=_slice_rule,
     vjp=(_slice_vjp,),
-    formula="{0}[\\ldots]",
+    formula=f.sliced,
     source="NumPy's basic slicing with positive strides",
     linear=True,
     cases=(
@@ -320,7 +321,7 @@ def _pad_vjp(
 @declare(
     rule=_pad_rule,
     vjp=(_pad_vjp,),
-    formula="{0}",
+    formula=f.function("pad"),
     source="zeros before, after and between the elements of an axis",
     linear=True,
     cases=(
@@ -349,7 +350,7 @@ def _flipped_back(g: Value, y: Value, x: Value, axes: Ints) -> Value:
     view=True,
     rule=_flip_rule,
     vjp=(_flipped_back,),
-    formula="{0}",
+    formula=f.function("flip"),
     source="reversed order of elements along axes",
     linear=True,
     cases=(Case(("f[5]",), {"axes": (0,)}), Case(("f[2,3]",), {"axes": (0, 1)})),
@@ -408,7 +409,7 @@ def _concatenate_vjp(
 @declare(
     rule=_concatenate_rule,
     joint_vjp=_concatenate_vjp,
-    formula="[{0}, \\ldots]",
+    formula=f.function("concat"),
     source="values one behind the other along an axis",
     linear=True,
     cases=(
@@ -426,7 +427,7 @@ def concatenate(*xs: Array, axis: int) -> Array:
 @declare(
     rule=same("copy", 1),
     vjp=(lambda g, y, x: g,),
-    formula="{0}",
+    formula=f.of_one(lambda x: x),
     source="the same elements in memory of their own, in row-major order",
     linear=True,
     cases=(Case(("f[3,2]",)), Case(("i32[4]",)), Case(("f[0]",)), Case(("f[]",))),

@@ -12,6 +12,7 @@ from chainrule.graph.declare import declare
 from chainrule.graph.node import Array, Value
 from chainrule.graph.primitive import Case, TypeRule
 from chainrule.graph.types import ArrayType, DType, SymbolicDim
+from chainrule.notation import functions as f
 from chainrule.primitives.creation import iota
 from chainrule.primitives.elementwise import (
     add,
@@ -47,7 +48,7 @@ def _max_vjp(g: Value, y: Value, x: Value, axes: tuple[int, ...]) -> Value:
 @declare(
     rule=reduction_rule("reduce_max", of_none=False),
     vjp=(_max_vjp,),
-    formula=r"\max {0}",
+    formula=lambda x, axes: f.largest(x, axes, keep=False),
     source="largest element",
     kinks="ties, where the derivative is shared equally",
     cases=REDUCTIONS,
@@ -76,7 +77,7 @@ def _prod_vjp(g: Value, y: Value, x: Value, axes: tuple[int, ...]) -> Value:
 @declare(
     rule=reduction_rule("reduce_prod"),
     vjp=(_prod_vjp,),
-    formula=r"\prod {0}",
+    formula=lambda x, axes: f.product(x, axes, keep=False),
     source="finite product; of no elements 1, of truth values: whether all are",
     cases=(
         *REDUCTIONS,
@@ -109,7 +110,7 @@ _ALONG = (
 
 @declare(
     rule=_index_rule("argmax"),
-    formula=r"\arg\max {0}",
+    formula=f.function("argmax"),
     source="index of the largest element, the first of equals; NaN is the largest",
     cases=_ALONG,
 )
@@ -119,7 +120,7 @@ def argmax(x: Array, *, axis: int) -> Array:
 
 @declare(
     rule=_index_rule("argmin"),
-    formula=r"\arg\min {0}",
+    formula=f.function("argmin"),
     source="index of the smallest element, the first of equals; NaN is the smallest",
     cases=_ALONG,
 )
@@ -182,7 +183,7 @@ def _cumsum_vjp(g: Value, y: Value, x: Value, axis: int, reverse: bool) -> Value
 @declare(
     rule=_cumulative_rule("cumsum"),
     vjp=(_cumsum_vjp,),
-    formula=r"\sum_{{k \le i}} {0}_k",
+    formula=f.function("cumsum"),
     source="running sum along an axis, one after the other; ``reverse`` from the end",
     linear=True,
     cases=_cumulative_cases(1),
@@ -207,7 +208,7 @@ def _cumprod_vjp(g: Value, y: Value, x: Value, axis: int, reverse: bool) -> Valu
 @declare(
     rule=_cumulative_rule("cumprod"),
     vjp=(_cumprod_vjp,),
-    formula=r"\prod_{{k \le i}} {0}_k",
+    formula=f.function("cumprod"),
     source="running product along an axis; ``reverse`` from the end",
     cases=_cumulative_cases(1),
 )
@@ -234,7 +235,7 @@ def _recurrence_a(
 @declare(
     rule=_recurrence_rule,
     vjp=(_recurrence_a, lambda g, y, a, b, axis, reverse: _turned(g, a, axis, reverse)),
-    formula="{0}_i y_{{i-1}} + {1}_i",
+    formula=f.function("recurrence"),
     source="Blelloch 1990, 1.4: yᵢ = aᵢ yᵢ₋₁ + bᵢ along an axis, from y₀ = b₀",
     cases=_cumulative_cases(2),
 )

@@ -7,7 +7,7 @@ from typing import Any
 
 from chainrule.errors import ArgumentError, DTypeError, ShapeError
 from chainrule.graph.declare import DerivativeRule, Operation, declare
-from chainrule.graph.primitive import Case
+from chainrule.graph.primitive import Case, Formula
 from chainrule.graph.types import ArrayType, DType, Shape
 
 Rule = Callable[..., ArrayType]
@@ -73,6 +73,7 @@ def elementwise(
     inputs: int = 0,
     only: str | None = "floats",
     result: DType | None = None,
+    formula: Formula | None = None,
     source: str = "Abramowitz & Stegun, Handbook of Mathematical Functions, ch. 3–4",
     cases: tuple[Case, ...] = (),
     **traits: Any,
@@ -86,13 +87,15 @@ def elementwise(
         only, result: as for :func:`same`.
         source: where the definition can be looked up.
         cases: examples; by default floats of several shapes.
-        traits: formula, domain, kinks, as for :func:`chainrule.graph.declare.declare`.
+        formula: how it is written, of one expression for each input.
+        traits: domain, kinks, as for :func:`chainrule.graph.declare.declare`.
     """
     name, inputs = name or reference.__name__, inputs or reference.nin
     made = declare(
         name=name,
         rule=same(name, inputs, only, result),
         vjp=vjp,
+        formula=formula,
         source=source,
         elementwise=True,
         cases=cases or examples(inputs),

@@ -8,6 +8,7 @@ from chainrule.graph.declare import declare
 from chainrule.graph.node import Array
 from chainrule.graph.primitive import Case
 from chainrule.graph.types import ArrayType, DType
+from chainrule.notation import functions as f
 from chainrule.primitives.rules import need_axes
 
 
@@ -18,7 +19,7 @@ def _rule(x: ArrayType, *, axis: int, descending: bool) -> ArrayType:
 
 @declare(
     rule=_rule,
-    formula=r"\operatorname{{argsort}} {0}",
+    formula=f.function("argsort"),
     source="Knuth, The Art of Computer Programming, vol. 3, 5: stable; NaN is largest",
     cases=(
         Case(("f[7]",), {"axis": 0, "descending": False}),

@@ -8,6 +8,7 @@ import numpy as np
 
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import Case
+from chainrule.notation import functions as f
 from chainrule.primitives.elementwise import (
     abs_,
     add,
@@ -25,10 +26,8 @@ _ANGLE: Any = {
     "source": "Abramowitz & Stegun, Handbook of Mathematical Functions, 4.3–4.4",
     "cases": (*examples(1), Case(("f[31]",), ranges=((-1e4, 1e4),))),
 }
-sin = elementwise(np.sin, lambda g, y, x: mul(g, cos(x)), formula=r"\sin {0}", **_ANGLE)
-cos = elementwise(
-    np.cos, lambda g, y, x: neg(mul(g, sin(x))), formula=r"\cos {0}", **_ANGLE
-)
+sin = elementwise(np.sin, lambda g, y, x: mul(g, cos(x)), formula=f.sin, **_ANGLE)
+cos = elementwise(np.cos, lambda g, y, x: neg(mul(g, sin(x))), formula=f.cos, **_ANGLE)
 
 
 def _partials(y: Value, x: Value) -> tuple[Value, Value]:
@@ -52,7 +51,7 @@ atan2 = elementwise(
     lambda g, angle, y, x: mul(g, _partials(y, x)[0]),
     lambda g, angle, y, x: neg(mul(g, _partials(y, x)[1])),
     name="atan2",
-    formula=r"\operatorname{{atan2}}({0}, {1})",
+    formula=lambda y, x: f.applied("atan2", y, x),
     source="C99, F.9.1.4: the angle of the point (x, y), from −π to π",
     kinks="the half-axis y = 0, x < 0, where the angle jumps; the origin, where the"
     " derivatives are taken as 0",

@@ -17,6 +17,7 @@ from chainrule.graph.declare import Operation, declare
 from chainrule.graph.node import Array, Value
 from chainrule.graph.primitive import REFERENCES, Case, TypeRule
 from chainrule.graph.types import ArrayType, Dim, DType, Shape
+from chainrule.notation import functions as f
 from chainrule.primitives.indexing import scatter_add_along
 from chainrule.primitives.movement import (
     broadcast_to,
@@ -95,7 +96,7 @@ def _cases(*, base: bool) -> tuple[Case, ...]:
 @declare(
     rule=_sum_rule,
     vjp=(_sum_vjp,),
-    formula=r"\sum_{{k}} {0}_{{p s + k}}",
+    formula=f.window("sum"),
     source="Goodfellow, Bengio & Courville 2016, 9.3 (average pooling without 1/w)",
     linear=True,
     cases=(
@@ -181,7 +182,7 @@ def _max_vjp(g: Value, y: Value, x: Value, *, axes: Ints, **attrs: Any) -> Value
 @declare(
     rule=_max_rule("window_max"),
     vjp=(_max_vjp,),
-    formula=r"\max_{{k}} {0}_{{p s + k}}",
+    formula=f.window("max"),
     source="Goodfellow, Bengio & Courville 2016, 9.3 (max pooling)",
     kinks="ties, where the derivative goes to the first",
     cases=_cases(base=False),
@@ -192,7 +193,7 @@ def window_max(x: Array, *, axes: Ints, **attrs: Any) -> Array:
 
 @declare(
     rule=_max_rule("window_argmax", DType.int64),
-    formula=r"\arg\max_{{k}} {0}_{{p s + k}}",
+    formula=f.window("argmax"),
     source=(
         "where the largest element of a window stands, counted along ``axes`` as one"
         " line; the first of equals, NaN the largest"

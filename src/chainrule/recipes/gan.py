@@ -60,7 +60,7 @@ REFERENCES = [
 NOISE, BATCH_SIZE, BETAS = 100, 100, (0.5, 0.999)
 LR, QUICK_LR = 5e-4, 1e-3
 SIZES, QUICK_SIZES = ((256, 512), (512, 256)), ((64, 128), (128, 64))
-EPOCHS, QUICK_EPOCHS = 50, 10
+EPOCHS, QUICK_EPOCHS = 240, 10
 #: How many samples are judged, and what so many validation images choose σ among.
 MADE, QUICK_MADE = 10_000, 1000
 VALIDATION, SIGMAS = 1000, np.geomspace(0.1, 0.4, 25)
@@ -153,7 +153,7 @@ def game_loop(study: Study, x: np.ndarray) -> tuple[Game, Loop]:
 class Growth(Callback):
     """Keeps what G draws from the same noise, from time to time; outlives a kill."""
 
-    EPOCHS = (1, 2, 5, 10, 20, 50)
+    EPOCHS = (1, 2, 5, 10, 20, 50, 100, 240)
 
     def __init__(self) -> None:
         self.images: dict[str, np.ndarray] = {}

@@ -55,11 +55,10 @@ def by_hand(explanation: Any, lr: float) -> dict[str, np.ndarray]:
     """W ← W − η ∂ℒ/∂W and b ← b − η ∂ℒ/∂b (3.4.3), printed with their numbers."""
     new = {}
     for layer in reversed(explanation.layers):
-        steps = {"W": (layer.weight_name, layer.W, layer.dW)}
-        steps["b"] = (layer.bias_name, layer.b, layer.db)
-        for letter, (name, θ, gradient) in steps.items():
+        weight = layer.weight_name, layer.W, layer.dW
+        for name, θ, gradient in (weight, (layer.bias_name, layer.b, layer.db)):
             new[name] = (θ - lr * gradient).reshape(START[name].shape)
-            symbol = layer.symbols[letter]
+            symbol = layer.symbol(name)
             print(f"  {symbol} ← {symbol} − η ∂ℒ/∂{symbol}")
             put(
                 f"  {' ' * len(symbol)} = ",

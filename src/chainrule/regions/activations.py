@@ -11,6 +11,7 @@ import math
 
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import Case
+from chainrule.notation import functions as f
 from chainrule.primitives.elementwise import (
     abs_,
     add,
@@ -64,7 +65,7 @@ def _kinked(g: Value, x: Value, below: Value) -> Value:
 
 @region(
     vjp=(lambda g, y, x, alpha: _kinked(g, x, full_like(x, alpha)),),
-    formula=r"{0} \text{{ if }} {0} > 0 \text{{ else }} \alpha {0}",
+    formula=lambda x, alpha: f.choice(x, f.more(x, 0), alpha * x),
     source="textbook 2.7; Maas, Hannun & Ng 2013",
     kinks="x = 0, where the derivative is taken as α",
     cases=tuple(Case(case.inputs, {"alpha": 0.01}) for case in _LINES),
@@ -75,7 +76,7 @@ def leaky_relu(x: Value, alpha: float) -> Value:
 
 
 @region(
-    formula=r"\phi({0})",
+    formula=f.density,
     source="Abramowitz & Stegun, 26.2.1: φ(x) = e^(−x²/2)/√(2π)",
     cases=_LINES,
 )
@@ -86,7 +87,7 @@ def normal_density(x: Value) -> Value:
 
 @region(
     vjp=(lambda g, y, x: mul(g, normal_density(x)),),
-    formula=r"\Phi({0})",
+    formula=f.distribution,
     source="Abramowitz & Stegun, 26.2.2 and 26.2.29: Φ(x) = ½ erfc(−x/√2), which loses"
     " nothing for x < 0, as ½ (1 + erf(x/√2)) does",
     cases=_LINES,
@@ -97,7 +98,7 @@ def normal_distribution(x: Value) -> Value:
 
 
 @region(
-    formula=r"{0} \odot \Phi({0})",
+    formula=lambda x: x * f.distribution(x),
     source="textbook 2.7; Hendrycks & Gimpel 2016",
     cases=_LINES,
 )
@@ -128,7 +129,7 @@ def _gelu_tanh_vjp(g: Value, y: Value, x: Value) -> Value:
 
 @region(
     vjp=(_gelu_tanh_vjp,),
-    formula=r"0.5 {0} \odot (1 + \tanh(\sqrt{{2 / \pi}} ({0} + 0.044715 {0}^3)))",
+    formula=lambda x: 0.5 * x * (1 + f.tanh(f.wave(x + 0.044715 * x**3))),
     source="Hendrycks & Gimpel 2016, the approximation of GELU by tanh",
     cases=_LINES,
 )
@@ -139,7 +140,7 @@ def gelu_tanh(x: Value) -> Value:
 
 
 @region(
-    formula=r"{0} \odot \sigma({0})",
+    formula=lambda x: x * f.sigmoid(x),
     source="Elfwing, Uchibe & Doya 2018; swish of Ramachandran, Zoph & Le 2017",
     cases=_LINES,
 )
@@ -150,7 +151,7 @@ def silu(x: Value) -> Value:
 
 @region(
     vjp=(lambda g, y, x: mul(g, sigmoid(x)),),
-    formula=r"\ln(1 + e^{{{0}}})",
+    formula=lambda x: f.ln(1 + f.exp(x)),
     source="Dugas et al. 2001; as max(x, 0) + ln(1 + e^(−|x|)), so nothing overflows",
     cases=_LINES,
 )
@@ -166,7 +167,7 @@ def _below_zero(x: Value) -> Value:
 
 @region(
     vjp=(lambda g, y, x, alpha: _kinked(g, x, _times(alpha, exp(_below_zero(x)))),),
-    formula=r"{0} \text{{ if }} {0} > 0 \text{{ else }} \alpha (e^{{{0}}} - 1)",
+    formula=lambda x, alpha: f.choice(x, f.more(x, 0), alpha * (f.exp(x) - 1)),
     source="Clevert, Unterthiner & Hochreiter 2016",
     kinks="x = 0, where the derivative is taken as α",
     cases=tuple(Case(case.inputs, {"alpha": a}) for case in _LINES for a in (1.0, 0.5)),
@@ -182,8 +183,9 @@ SELU_SCALE = 1.0507009873554805
 
 
 @region(
-    formula=r"1.0507 ({0} \text{{ if }} {0} > 0"
-    r" \text{{ else }} 1.6733 (e^{{{0}}} - 1))",
+    formula=lambda x: f.choice(
+        SELU_SCALE * x, f.more(x, 0), SELU_SCALE * SELU_ALPHA * (f.exp(x) - 1)
+    ),
     source="Klambauer, Unterthiner, Mayr & Hochreiter 2017",
     kinks="x = 0, where the derivative is taken as λα",
     cases=_LINES,
@@ -194,7 +196,7 @@ def selu(x: Value) -> Value:
 
 
 @region(
-    formula=r"[{0} \ge 0]",
+    formula=lambda x: f.bracket(f.at_least(x, 0)),
     source="Rosenblatt 1958; the perceptron's threshold",
     kinks="x = 0, where it jumps; the derivative is 0 everywhere by declaration",
     cases=_LINES,
@@ -219,7 +221,7 @@ def _shifted_exp(x: Value, axis: int) -> tuple[Value, Value, Value]:
 
 @region(
     vjp=(lambda g, y, x, axis: mul(y, sub(g, _total(mul(g, y), axis))),),
-    formula=r"\operatorname{{softmax}}({0})",
+    formula=lambda x, axis: f.softmax(x, axis),
     source="textbook 3.2.3; Bridle 1990; shifted by the maximum so nothing overflows",
     cases=_ROWS,
 )
@@ -231,7 +233,7 @@ def softmax(x: Value, axis: int) -> Value:
 
 @region(
     vjp=(lambda g, y, x, axis: sub(g, mul(softmax(x, axis=axis), _total(g, axis))),),
-    formula=r"\ln\operatorname{{softmax}}({0})",
+    formula=lambda x, axis: f.log_softmax(x, axis),
     source="logarithm of softmax without forming it: x − max x − ln Σ e^(x − max x)",
     cases=_ROWS,
 )

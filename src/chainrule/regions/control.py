@@ -26,6 +26,7 @@ from chainrule.graph.interpret import evaluate
 from chainrule.graph.node import Array, Cotangent, Value
 from chainrule.graph.primitive import Case, as_tuple
 from chainrule.graph.types import ArrayType, DType
+from chainrule.notation import functions as f
 from chainrule.primitives.elementwise import add, mul, tanh
 from chainrule.primitives.matmul import dot
 from chainrule.primitives.movement import filled, full_like
@@ -165,7 +166,7 @@ def _cases() -> tuple[Case, ...]:
 @declare(
     rule=_rule,
     joint_vjp=_vjp,
-    formula=r"\operatorname{{scan}}",
+    formula=f.function("scan"),
     source="Rumelhart, Hinton & Williams 1986 (back-propagation through time)",
     cases=_cases,
 )
@@ -247,7 +248,7 @@ def _cond_cases() -> tuple[Case, ...]:
 @declare(
     rule=_cond_rule,
     joint_vjp=_cond_vjp,
-    formula=r"\operatorname{{cond}}({0})",
+    formula=f.function("cond"),
     source="McCarthy 1960 (the conditional expression): only the branch taken is run",
     cases=_cond_cases,
 )

@@ -18,6 +18,8 @@ from chainrule.graph.declare import DerivativeRule
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import Case
 from chainrule.graph.types import ArrayType, Dim, SymbolicDim, size_of
+from chainrule.notation import functions as f
+from chainrule.notation.expressions import Expr
 from chainrule.primitives.creation import size
 from chainrule.primitives.elementwise import add, div, mul, sqrt, sub
 from chainrule.primitives.movement import (
@@ -30,9 +32,12 @@ from chainrule.primitives.movement import (
 from chainrule.primitives.rules import need_axes, need_type
 from chainrule.regions.region import region
 
-_FORMULA = r"{1} \odot \frac{{{0} - \mu}}{{\sqrt{{\sigma^2 + \varepsilon}}}} + {2}"
-
 Axes = tuple[int, ...]
+
+
+def _formula(x: Expr, gamma: Expr, beta: Expr, *, axes: Axes, eps: float) -> Expr:
+    deviation = f.root(f.variance(x, axes) + eps)
+    return gamma * ((x - f.mean(x, axes)) / deviation) + beta
 
 
 def count(x: Value, axes: Axes) -> Value:
@@ -87,7 +92,7 @@ def _normalise(
 
 
 @region(
-    formula=r"J_{{\hat{{x}}}}^T {0}",
+    formula=f.pulled_back,
     source="Ioffe & Szegedy 2015, section 3: the chain rule through μ and σ²",
     cases=(
         Case(("f[6,3]", "f[6,3]"), {"axes": (0,), "eps": 1e-5}),
@@ -125,7 +130,7 @@ def _derivatives(
 
 @region(
     vjp=_derivatives("layer_norm", lambda _, axes: axes),
-    formula=_FORMULA,
+    formula=_formula,
     source="Ba, Kiros & Hinton 2016, Layer normalization",
     cases=(
         Case(("f[4,7]", "f[7]", "f[7]"), {"axes": (1,), "eps": 1e-5}),
@@ -142,7 +147,7 @@ def layer_norm(x: Value, gamma: Value, beta: Value, axes: Axes, eps: float) -> V
 
 @region(
     vjp=_derivatives("batch_norm", _others),
-    formula=_FORMULA,
+    formula=_formula,
     source="Ioffe & Szegedy 2015, algorithm 1: μ and σ² of the batch, for each feature",
     cases=(
         Case(("f[6,3]", "f[3]", "f[3]"), {"axes": (0,), "eps": 1e-5}),

@@ -21,7 +21,9 @@ from typing import Any
 from chainrule.errors import ArgumentError
 from chainrule.graph.build import bind
 from chainrule.graph.node import Value
-from chainrule.graph.primitive import Case, lookup
+from chainrule.graph.primitive import Case, Formula, lookup
+from chainrule.notation import functions as f
+from chainrule.notation.expressions import Expr
 from chainrule.primitives.elementwise import (
     abs_,
     add,
@@ -43,6 +45,11 @@ Interval = tuple[float, float] | None
 _POSITIVE = (0.01, 1.0)
 #: Second and first moments whose difference v − m² stays positive.
 _SPREAD = ((0.5, 1.0), (-0.1, 0.1))
+
+
+# Moments as the steps of a formula have named them.
+M, V, S, D, W, _U = map(f.letter, "mvsdwu")
+_SPREAD_ROOT = f.root(f.larger(0, V - M**2))
 
 
 def _like(scalar: Value, x: Value) -> Value:
@@ -74,12 +81,15 @@ def _cases(
 
 
 def _rule(
-    formula: str, source: str, *moments: Interval, shapes: tuple[str, ...] = ("3,4",)
+    formula: Formula,
+    source: str,
+    *moments: Interval,
+    shapes: tuple[str, ...] = ("3,4",),
 ) -> Callable[[Callable[..., Any]], Region]:
     """Declare the decorated step, a function of values, as a region of its name.
 
     Args:
-        formula: with ``{0}`` for θ, ``{1}`` for g, then the moments, then the scalars.
+        formula: of θ, g, the moments, and the scalars.
         source: where the rule can be looked up.
         moments: for each moment the interval from which the tests draw its numbers.
         shapes: what it is tested with.
@@ -97,7 +107,7 @@ def _rule(
 
 
 @_rule(
-    r"{0} - {2} {1}",
+    lambda p, g, lr: p - f.by(lr, g),
     "textbook 2.6.2 and 3.4.3: θ ← θ − η ∂ℒ/∂θ",
     shapes=("3,4", "", "0"),
 )
@@ -107,7 +117,9 @@ def sgd_update(p, g, lr):
 
 
 @_rule(
-    r"v = {3}{2} + {4}{1},\; {0} - {5} v",
+    lambda p, g, v, momentum, kept, lr: f.steps(
+        ("v", f.by(momentum, v) + f.by(kept, g)), p - f.by(lr, V)
+    ),
     "textbook 2.6.3; Polyak 1964; Sutskever et al. 2013; dampening as in PyTorch",
     None,
 )
@@ -118,7 +130,9 @@ def momentum_update(p, g, v, momentum, kept, lr):
 
 
 @_rule(
-    r"v = {3}{2} + {1},\; {0} - {4} ({1} + {3} v)",
+    lambda p, g, v, momentum, lr: f.steps(
+        ("v", f.by(momentum, v) + g), p - f.by(lr, g + f.by(momentum, V))
+    ),
     "Sutskever et al. 2013, section 2, in PyTorch's form; Nesterov 1983",
     None,
 )
@@ -132,7 +146,9 @@ def nesterov_update(p, g, v, momentum, lr):
 
 
 @_rule(
-    r"s = {2} + {1}^2,\; {0} - {3} {1} / (\sqrt{{s}} + {4})",
+    lambda p, g, s, lr, eps: f.steps(
+        ("s", s + g**2), p - f.by(lr, g) / (f.root(S) + eps)
+    ),
     "Duchi, Hazan & Singer 2011, the diagonal form",
     _POSITIVE,
 )
@@ -143,8 +159,12 @@ def adagrad_update(p, g, s, lr, eps):
 
 
 @_rule(
-    r"v = {4}{2} + {5}{1}^2,\; d = {1} \sqrt{{{3} + {7}}} / \sqrt{{v + {7}}},\;"
-    r" a = {4}{3} + {5} d^2,\; {0} - {6} d",
+    lambda p, g, v, a, rho, kept, lr, eps: f.steps(
+        ("v", f.by(rho, v) + f.by(kept, g**2)),
+        ("d", g * f.root(a + eps) / f.root(V + eps)),
+        ("a", f.by(rho, a) + f.by(kept, D**2)),
+        p - f.by(lr, D),
+    ),
     "Zeiler 2012, algorithm 1, with a learning rate as in PyTorch",
     _POSITIVE,
     _POSITIVE,
@@ -157,7 +177,9 @@ def adadelta_update(p, g, v, a, rho, kept, lr, eps):
 
 
 @_rule(
-    r"v = {3}{2} + {4}{1}^2,\; {0} - {5} {1} / (\sqrt{{v}} + {6})",
+    lambda p, g, v, alpha, kept, lr, eps: f.steps(
+        ("v", f.by(alpha, v) + f.by(kept, g**2)), p - f.by(lr, g) / (f.root(V) + eps)
+    ),
     "Tieleman & Hinton 2012, lecture 6.5",
     _POSITIVE,
 )
@@ -168,7 +190,11 @@ def rmsprop_update(p, g, v, alpha, kept, lr, eps):
 
 
 @_rule(
-    r"v = {4}{2} + {5}{1}^2,\; u = {8}{3} + {1} / (\sqrt{{v}} + {7}),\; {0} - {6} u",
+    lambda p, g, v, u, alpha, kept, lr, eps, momentum: f.steps(
+        ("v", f.by(alpha, v) + f.by(kept, g**2)),
+        ("u", f.by(momentum, u) + g / (f.root(V) + eps)),
+        p - f.by(lr, _U),
+    ),
     "Tieleman & Hinton 2012, lecture 6.5; momentum as in PyTorch",
     _POSITIVE,
     None,
@@ -188,8 +214,11 @@ def _centred(g, v, m, alpha, kept):
 
 
 @_rule(
-    r"v = {4}{2} + {5}{1}^2,\; m = {4}{3} + {5}{1},\;"
-    r" {0} - {6} {1} / (\sqrt{{\max(0, v - m^2)}} + {7})",
+    lambda p, g, v, m, alpha, kept, lr, eps: f.steps(
+        ("v", f.by(alpha, v) + f.by(kept, g**2)),
+        ("m", f.by(alpha, m) + f.by(kept, g)),
+        p - f.by(lr, g) / (_SPREAD_ROOT + eps),
+    ),
     "Graves 2013, equations 38 to 41",
     *_SPREAD,
 )
@@ -200,8 +229,12 @@ def rmsprop_centered_update(p, g, v, m, alpha, kept, lr, eps):
 
 
 @_rule(
-    r"v = {5}{2} + {6}{1}^2,\; m = {5}{3} + {6}{1},\;"
-    r" u = {9}{4} + {1} / (\sqrt{{\max(0, v - m^2)}} + {8}),\; {0} - {7} u",
+    lambda p, g, v, m, u, alpha, kept, lr, eps, momentum: f.steps(
+        ("v", f.by(alpha, v) + f.by(kept, g**2)),
+        ("m", f.by(alpha, m) + f.by(kept, g)),
+        ("u", f.by(momentum, u) + g / (_SPREAD_ROOT + eps)),
+        p - f.by(lr, _U),
+    ),
     "Graves 2013, equations 38 to 41; momentum as in PyTorch",
     *_SPREAD,
     None,
@@ -216,7 +249,14 @@ def rmsprop_centered_momentum_update(p, g, v, m, u, alpha, kept, lr, eps, moment
 # -- Adam and its kin ----------------------------------------------------------------
 
 _ADAM = (None, _POSITIVE)
-_MOMENTS = r"m = {4}{2} + {5}{1},\; v = {6}{3} + {7}{1}^2,\; "
+
+
+def _written(g, m, v, beta1, rest1, beta2, rest2):
+    """Adam's m and v, written."""
+    return (
+        ("m", f.by(beta1, m) + f.by(rest1, g)),
+        ("v", f.by(beta2, v) + f.by(rest2, g**2)),
+    )
 
 
 def _moments(g, m, v, beta1, rest1, beta2, rest2):
@@ -225,7 +265,10 @@ def _moments(g, m, v, beta1, rest1, beta2, rest2):
 
 
 @_rule(
-    _MOMENTS + r"{0} - {8} m / (\sqrt{{v}} + {9})",
+    lambda p, g, m, v, beta1, rest1, beta2, rest2, step, eps: f.steps(
+        *_written(g, m, v, beta1, rest1, beta2, rest2),
+        p - f.by(step, M) / (f.root(V) + eps),
+    ),
     "Kingma & Ba 2015, algorithm 1 with the reordering of section 2",
     *_ADAM,
     shapes=("7", "3,4", "0"),
@@ -237,8 +280,11 @@ def adam_update(p, g, m, v, beta1, rest1, beta2, rest2, step, eps):
 
 
 @_rule(
-    r"m = {5}{2} + {6}{1},\; v = {7}{3} + {8}{1}^2,\; w = \max({4}, v),\;"
-    r" {0} - {9} m / (\sqrt{{w}} + {10})",
+    lambda p, g, m, v, top, beta1, rest1, beta2, rest2, step, eps: f.steps(
+        *_written(g, m, v, beta1, rest1, beta2, rest2),
+        ("w", f.larger(top, V)),
+        p - f.by(step, M) / (f.root(W) + eps),
+    ),
     "Reddi, Kale & Kumar 2018, algorithm 2, with Adam's bias correction as in PyTorch",
     *_ADAM,
     _POSITIVE,
@@ -251,7 +297,11 @@ def amsgrad_update(p, g, m, v, top, beta1, rest1, beta2, rest2, step, eps):
 
 
 @_rule(
-    r"m = {4}{2} + {5}{1},\; u = \max({6} {3}, |{1}| + {8}),\; {0} - {7} m / u",
+    lambda p, g, m, u, beta1, rest1, beta2, step, eps: f.steps(
+        ("m", f.by(beta1, m) + f.by(rest1, g)),
+        ("u", f.larger(f.by(beta2, u), f.absolute(g) + eps)),
+        p - f.by(step, M) / _U,
+    ),
     "Kingma & Ba 2015, algorithm 2, with ε as in PyTorch",
     *_ADAM,
 )
@@ -263,7 +313,10 @@ def adamax_update(p, g, m, u, beta1, rest1, beta2, step, eps):
 
 
 @_rule(
-    _MOMENTS + r"{0} - ({8} {1} + {9} m) / (\sqrt{{v}} + {10})",
+    lambda p, g, m, v, beta1, rest1, beta2, rest2, now, following, eps: f.steps(
+        *_written(g, m, v, beta1, rest1, beta2, rest2),
+        p - (f.by(now, g) + f.by(following, M)) / (f.root(V) + eps),
+    ),
     "Dozat 2016, algorithm 2, with the schedule of momentum as in PyTorch",
     *_ADAM,
 )
@@ -275,8 +328,11 @@ def nadam_update(p, g, m, v, beta1, rest1, beta2, rest2, now, following, eps):
 
 
 @_rule(
-    _MOMENTS + r"w = (\sqrt{{v}} + {9} \text{{ if }} {10} > 0 \text{{ else }} 1),\;"
-    r" {0} - {8} m / w",
+    lambda p, g, m, v, beta1, rest1, beta2, rest2, step, eps, rectified: f.steps(
+        *_written(g, m, v, beta1, rest1, beta2, rest2),
+        ("w", f.choice(f.root(V) + eps, f.more(rectified, 0), 1)),
+        p - f.by(step, M) / W,
+    ),
     "Liu et al. 2020, algorithm 2",
     *_ADAM,
 )
@@ -294,8 +350,21 @@ def radam_update(p, g, m, v, beta1, rest1, beta2, rest2, step, eps, rectified):
 ADJUSTMENTS = ("scale", "penalty", "keep")
 
 
+def _adjusted_formula(p: Expr, g: Expr, *rest: Expr, rule: str, by: str) -> Expr:
+    """The rule's own formula, for k θ and s g + λ θ."""
+    given = dict(zip(by.split(), rest[len(rest) - len(by.split()) :]))
+    if "scale" in given:
+        g = f.by(given["scale"], g)
+    if "penalty" in given:
+        g = g + f.by(given["penalty"], p)
+    if "keep" in given:
+        p = f.by(given["keep"], p)
+    formula: Any = lookup(rule).formula
+    return formula(p, g, *rest[: len(rest) - len(given)])
+
+
 @region(
-    formula=r"\operatorname{{rule}}(k {0}, s {1} + \lambda {0})",
+    formula=_adjusted_formula,
     source="s: Pascanu et al. 2013; λ: Krogh & Hertz 1992; k: Loshchilov & Hutter 2019",
     cases=(
         *_cases((None,), 4, "3,4", rule="nesterov_update", by="scale penalty"),
@@ -333,7 +402,7 @@ NORM_MARGIN = 1e-6
 
 
 @region(
-    formula=r"\sum {0}^2",
+    formula=lambda g: f.total(g**2, keep=False),
     source="the squared Euclidean norm",
     cases=tuple(Case((f"f[{s}]",)) for s in ("7", "3,4", "")),
 )
@@ -343,7 +412,7 @@ def sum_of_squares(g: Value) -> Value:
 
 
 @region(
-    formula=r"\min(1, {1} / ({0} + 10^{{-6}}))",
+    formula=lambda norm, limit: f.smaller(1, limit / (norm + NORM_MARGIN)),
     source="Pascanu, Mikolov & Bengio 2013, algorithm 1, with PyTorch's margin",
     kinks="‖g‖ + 10⁻⁶ = c, where the derivative is taken as if clipping were on",
     cases=(Case(("f[]", "f[]"), {}, ((0.01, 2.0),) * 2),),
@@ -355,7 +424,7 @@ def clip_factor(norm: Value, limit: Value) -> Value:
 
 
 @region(
-    formula=r"\max(-{1}, \min({1}, {0}))",
+    formula=lambda g, limit: f.larger(-limit, f.smaller(limit, g)),
     source="gradient clipping by value; Mikolov 2012, section 3.2.2",
     kinks="|g| = c, where the derivative is taken as 0",
     cases=tuple(

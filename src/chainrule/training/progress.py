@@ -1,8 +1,11 @@
-"""Progress on standard error: a bar in a terminal, else one line an epoch."""
+"""Progress: a bar in a terminal or a notebook, else one line an epoch to stderr."""
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Mapping
+from html import escape
 from typing import Any, TextIO, cast
 
 from chainrule.errors import visible
@@ -13,8 +16,29 @@ from chainrule.training.history import shown
 
 
 def display() -> Callback:
-    """What suits standard error."""
+    """What suits the place: a notebook, a terminal, or a file."""
+    if in_notebook():
+        return Notebook()
     return Bar() if Outlet().isatty() else Lines()
+
+
+def in_notebook() -> bool:
+    """Whether this runs in a notebook's kernel."""
+    module = sys.modules.get("IPython")
+    shell = module.get_ipython() if module is not None else None
+    return shell is not None and type(shell).__name__ == "ZMQInteractiveShell"
+
+
+def standing(trainer: Any) -> tuple[int, int | None, str]:
+    """How many steps are done, of how many (None: nobody knows), and what is said."""
+    plan = trainer.plan
+    assert plan is not None
+    # A stream's length is unknown until its first end; then it may still vary.
+    each, epochs = plan.steps_per_epoch or 0, trainer.epoch - plan.first
+    text = f"epoch {min(trainer.epoch + 1, plan.end)}/{plan.end}"
+    if len(trainer.history):
+        text += f"  loss {number(trainer.history.recent())}"
+    return epochs * each + trainer.step, plan.total_steps, text
 
 
 def epoch_line(
@@ -89,16 +113,7 @@ class Bar(Callback):
         self.on_chunk(trainer)
 
     def on_chunk(self, trainer: Any) -> None:
-        plan = trainer.plan
-        assert plan is not None
-        # A stream's length is unknown until its first end; then it may still vary.
-        each, epochs = plan.steps_per_epoch or 0, trainer.epoch - plan.first
-        done = epochs * each + trainer.step
-        epoch = min(trainer.epoch + 1, plan.end)
-        text = f"epoch {epoch}/{plan.end}"
-        if len(trainer.history):
-            text += f"  loss {number(trainer.history.recent())}"
-        total = plan.total_steps
+        done, total, text = standing(trainer)
         self.progress.update(self.task, completed=done, total=total, description=text)
 
     def on_epoch(self, trainer: Any) -> None:
@@ -108,3 +123,44 @@ class Bar(Callback):
 
     def on_end(self, trainer: Any) -> None:
         self.progress.stop()
+
+
+class Notebook(Callback):
+    """A bar in the cell's output, with the last epoch's figures below it."""
+
+    #: Seconds between two changes of the bar.
+    PAUSE = 0.1
+
+    def __init__(self) -> None:
+        self.handle: Any = None
+        self.line, self.drawn = "", 0.0
+
+    def on_start(self, trainer: Any) -> None:
+        from IPython.display import HTML, display
+
+        self.html = HTML
+        self.handle = display(HTML(self._page(trainer)), display_id=True)
+
+    def on_chunk(self, trainer: Any) -> None:
+        now = time.monotonic()
+        if now - self.drawn >= self.PAUSE:
+            self._draw(trainer)
+            self.drawn = now
+
+    def on_epoch(self, trainer: Any) -> None:
+        self.line = _last_line(trainer)
+        self._draw(trainer)
+
+    def on_end(self, trainer: Any) -> None:
+        self._draw(trainer)
+
+    def _draw(self, trainer: Any) -> None:
+        if self.handle is not None:
+            self.handle.update(self.html(self._page(trainer)))
+
+    def _page(self, trainer: Any) -> str:
+        done, total, text = standing(trainer)
+        most = f' max="{total}"' if total else ""
+        value = f' value="{done}"' if total else ""
+        bar = f'<progress style="width:20em"{most}{value}></progress>'
+        return f"{bar} {escape(text)}<br><code>{escape(self.line)}</code>"

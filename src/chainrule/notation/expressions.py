@@ -16,10 +16,12 @@ declares as its formula.
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Union
 
 import numpy as np
 
@@ -27,6 +29,8 @@ Array = np.ndarray[Any, Any]
 #: What a line of text is made of: characters, and arrays that stand for a symbol.
 Piece = str | Array
 Numbers = Mapping["Expr", Array]
+#: What builders take for an expression.
+Written = Union["Expr", int, float]
 
 # How tightly an expression holds together, loosest first.
 LIST, RELATION, SUM, ODOT, QUOTIENT, PRODUCT, PREFIX, SCRIPT, ATOM = range(9)
@@ -63,6 +67,55 @@ class Expr(ABC):
 
     def __str__(self) -> str:
         return self.text()
+
+    # -- building ----------------------------------------------------------------
+
+    def __add__(self, other: Written) -> Sum:
+        return Sum((*_terms(self), *_terms(as_expr(other))))
+
+    def __radd__(self, other: Written) -> Sum:
+        return as_expr(other) + self
+
+    def __sub__(self, other: Written) -> Sum:
+        return Sum((*_terms(self), (-1, as_expr(other))))
+
+    def __rsub__(self, other: Written) -> Sum:
+        return as_expr(other) - self
+
+    def __neg__(self) -> Sum:
+        return Sum(((-1, self),))
+
+    def __mul__(self, other: Written) -> Product:
+        return Product("odot", (self, as_expr(other)))
+
+    def __rmul__(self, other: Written) -> Product:
+        return Product("scale", (as_expr(other), self))
+
+    def __matmul__(self, other: Expr) -> Product:
+        return Product("dot", (self, other))
+
+    def __truediv__(self, other: Written) -> Quotient:
+        return Quotient(self, as_expr(other))
+
+    def __rtruediv__(self, other: Written) -> Quotient:
+        return Quotient(as_expr(other), self)
+
+    def __pow__(self, other: Written) -> Power:
+        return Power(self, as_expr(other))
+
+    @property
+    def T(self) -> Transposed:
+        """Turned: rows for columns."""
+        return Transposed(self)
+
+
+def as_expr(e: Written) -> Expr:
+    """An expression, or the one that a Python number is."""
+    return e if isinstance(e, Expr) else Number(e)
+
+
+def _terms(e: Expr) -> tuple[tuple[int, Expr], ...]:
+    return e.terms if isinstance(e, Sum) else ((1, e),)
 
 
 def _within(e: Expr, level: int, numbers: Numbers) -> list[Piece]:
@@ -165,8 +218,6 @@ class Script(Expr):
 
     def spell(self, numbers: Numbers) -> list[Piece]:
         """Raised and lowered characters where they exist, ``^`` and ``_`` else."""
-        if self.above == Atom("T") and self.base in numbers and not self.below:
-            return [numbers[self.base].T]
         pieces = _within(self.base, self._need(), numbers)
         scripts = ((self.below, _BELOW, "_"), (self.above, _ABOVE, "^"))
         for script, table, mark in scripts:
@@ -180,6 +231,62 @@ class Script(Expr):
                 bare = script.level >= SCRIPT and not text.startswith("-")
                 pieces.append(mark + (text if bare else f"({text})"))
         return pieces
+
+
+@dataclass(frozen=True)
+class Power(Script):
+    """One thing to the power of another: u², e^x."""
+
+    def __init__(self, base: Expr, exponent: Expr) -> None:
+        super().__init__(base, above=exponent)
+
+
+@dataclass(frozen=True)
+class Transposed(Script):
+    """Rows for columns: Wᵀ."""
+
+    def __init__(self, base: Expr) -> None:
+        super().__init__(base, above=TURNED)
+
+    def spell(self, numbers: Numbers) -> list[Piece]:
+        """Numbers are shown turned."""
+        if self.base in numbers:
+            return [numbers[self.base].T]
+        return super().spell(numbers)
+
+
+@dataclass(frozen=True)
+class Picked(Script):
+    """Of each sample's column the element that its label names: softmax(z)_y."""
+
+    def __init__(self, base: Expr, label: Expr) -> None:
+        super().__init__(base, below=label)
+
+
+@dataclass(frozen=True)
+class Spread(Script):
+    """Something of fewer axes, repeated along the others: b_c for each channel c.
+
+    Attributes:
+        axes: where its axes stand among those of what it is spread over.
+        rank: how many axes that has.
+    """
+
+    axes: tuple[int, ...] = ()
+    rank: int = 0
+
+    @property
+    def level(self) -> int:
+        """That of what is spread, where no letter stands on it."""
+        return SCRIPT if self.below else self.base.level
+
+    def latex(self) -> str:
+        """With the letters, if there are any."""
+        return super().latex() if self.below else self.base.latex()
+
+    def spell(self, numbers: Numbers) -> list[Piece]:
+        """With the letters, if there are any."""
+        return super().spell(numbers) if self.below else self.base.pieces(numbers)
 
 
 def _scalar_text(e: Expr, numbers: Numbers) -> str:
@@ -230,7 +337,7 @@ class Product(Expr):
         """Juxtaposition binds tighter than a sign between the factors."""
         return PRODUCT if self.kind in ("dot", "scale") else ODOT
 
-    def _needs(self) -> list[int]:
+    def needs(self) -> list[int]:
         *front, last = self.factors
         if self.level == PRODUCT:
             # ½ ∑ u ⊙ v: what stands last under a prefix cannot be misread.
@@ -249,7 +356,7 @@ class Product(Expr):
         """The factors with their sign between them."""
         sign = _SIGNS.get(self.kind, (" ", " "))[1]
         return sign.join(
-            _latex_within(f, n) for f, n in zip(self.factors, self._needs())
+            _latex_within(f, n) for f, n in zip(self.factors, self.needs())
         )
 
     def spell(self, numbers: Numbers) -> list[Piece]:
@@ -258,7 +365,7 @@ class Product(Expr):
         a, b = self.factors[0], self.factors[-1]
         if isinstance(a, Number) and isinstance(b, Atom) and len(b.text()) == 1:
             sign = " · " if b in numbers else ""  # 3n, and 3 · 2 where n is 2
-        parts = [_within(f, n, numbers) for f, n in zip(self.factors, self._needs())]
+        parts = [_within(f, n, numbers) for f, n in zip(self.factors, self.needs())]
         return _joined(parts, sign)
 
 
@@ -320,6 +427,19 @@ class Prefix(Expr):
         return [*self.head.pieces(numbers), *gap, *inner]
 
 
+@dataclass(frozen=True)
+class Reduced(Prefix):
+    """A sum, mean, product or largest over some axes: ∑ᵢ u.
+
+    Attributes:
+        axes: over which, counted in memory; None for all.
+        keep: whether the axes stay, with length 1.
+    """
+
+    axes: tuple[int, ...] | None = None
+    keep: bool = True
+
+
 def _beside(e: Expr, level: int) -> int:
     """How tight ``e`` must be where a factor may follow: (∑ u) ⊙ v is not ∑ u ⊙ v."""
     return ATOM if isinstance(e, Prefix) and e.reach == "wide" else level
@@ -343,6 +463,17 @@ class Call(Expr):
         inner = _joined([a.pieces(numbers) for a in self.arguments], ", ")
         head = _within(self.head, SCRIPT, numbers)
         return [*head, self.fence[0], *inner, self.fence[1]]
+
+
+@dataclass(frozen=True)
+class Along(Call):
+    """A function that acts along one axis: softmax(x).
+
+    Attributes:
+        axis: which, counted in memory.
+    """
+
+    axis: int = -1
 
 
 @dataclass(frozen=True)
@@ -404,3 +535,129 @@ class Listing(Expr):
     def spell(self, numbers: Numbers) -> list[Piece]:
         """``a, b``."""
         return _joined([item.pieces(numbers) for item in self.items], ", ")
+
+
+@dataclass(frozen=True)
+class Choice(Relation):
+    """The first item where the middle one holds, else the last: a if c else b."""
+
+    def __post_init__(self) -> None:
+        first, condition, other = self.items
+        if isinstance(condition, Fence) and condition.left.text() == "[":
+            object.__setattr__(self, "items", (first, condition.inner, other))
+
+    def latex(self) -> str:
+        """``a if c else b``."""
+        a, c, b = self.items
+        words = [sign.latex() for sign in self.signs]
+        first, last = _latex_within(a, SUM), _latex_within(b, SUM)
+        return f"{first} {words[0]} {c.latex()} {words[1]} {last}"
+
+    def spell(self, numbers: Numbers) -> list[Piece]:
+        """``a if c else b``."""
+        a, c, b = self.items
+        pieces = [*_within(a, SUM, numbers), " if ", *c.pieces(numbers), " else "]
+        return [*pieces, *_within(b, SUM, numbers)]
+
+
+@dataclass(frozen=True)
+class Contracted(Expr):
+    """A sum of products over the letters that do not stand in the result.
+
+    Attributes:
+        factors: what is multiplied.
+        letters: the axes of each factor, a letter each.
+        out: the axes of the result.
+    """
+
+    factors: tuple[Expr, Expr]
+    letters: tuple[str, str]
+    out: str
+    level: ClassVar[int] = ODOT
+
+    def written(self) -> Expr:
+        summed = dict.fromkeys(c for c in "".join(self.letters) if c not in self.out)
+        inner = Product(
+            "dot", tuple(_lettered(f, t) for f, t in zip(self.factors, self.letters))
+        )
+        if not summed:
+            return inner
+        head = Script(Atom(r"\sum", "∑"), below=Atom("".join(summed)))
+        return Prefix(head, inner, "wide")
+
+    def latex(self) -> str:
+        """``\\sum_{k} a_{ik} b_{kj}``."""
+        return self.written().latex()
+
+    def spell(self, numbers: Numbers) -> list[Piece]:
+        """``∑ₖ aᵢₖ bₖⱼ``; letters stand on symbols, not on numbers."""
+        return self.written().spell({})
+
+
+def _lettered(e: Expr, letters: str) -> Expr:
+    """An expression with a letter for each axis."""
+    if isinstance(e, Script) and not e.below and type(e) is Script:
+        return Script(e.base, e.above, Atom(letters))
+    return Script(e, below=Atom(letters)) if letters else e
+
+
+@dataclass(frozen=True)
+class Computed(Expr):
+    """Something written in a way that does not say all: x[…], pool(x), W ∗ x.
+
+    Attributes:
+        shown: how it is written.
+        arguments: what it is computed from.
+        how: computes it from their numbers, as they lie in memory; whoever knows that
+            fills it in.
+        key: tells it from others that are written alike.
+        kind: how its numbers stand on paper.
+    """
+
+    shown: Expr
+    arguments: tuple[Expr, ...]
+    how: Callable[..., Any] | None = field(default=None, compare=False)
+    key: object = None
+    kind: str = "columns"
+
+    @property
+    def level(self) -> int:
+        """That of what is written."""
+        return self.shown.level
+
+    def latex(self) -> str:
+        """What is written."""
+        return self.shown.latex()
+
+    def spell(self, numbers: Numbers) -> list[Piece]:
+        """What is written."""
+        return self.shown.pieces(numbers)
+
+
+def rebuilt(e: Expr, change: Callable[[Expr], Expr]) -> Expr:
+    """``e`` with each of its parts changed."""
+
+    def changed(item: Any) -> Any:
+        if isinstance(item, Expr):
+            return change(item)
+        return tuple(map(changed, item)) if isinstance(item, tuple) else item  # pyright: ignore
+
+    made = copy.copy(e)
+    for part in dataclasses.fields(e):  # pyright: ignore
+        if part.name != "key":
+            object.__setattr__(made, part.name, changed(getattr(e, part.name)))
+    if isinstance(made, Choice):
+        made.__post_init__()
+    return made
+
+
+def filled(e: Expr, inputs: Sequence[Expr]) -> Expr:
+    """``e`` with the inputs in its slots."""
+    return (
+        inputs[e.index]
+        if isinstance(e, Slot)
+        else rebuilt(e, lambda p: filled(p, inputs))
+    )
+
+
+TURNED = Atom("T")

@@ -1,0 +1,159 @@
+"""An explanation as Markdown, as LaTeX and as data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from chainrule.explanation import page
+from chainrule.explanation.content import Explained, Section
+from chainrule.explanation.equations import Equation
+from chainrule.explanation.typeset import spelled, summary
+from chainrule.language import current
+from chainrule.notation.arithmetic import Quantity
+from chainrule.notation.expressions import Array
+
+#: Rows and columns of a matrix that is written out.
+WRITTEN = 8
+_SPECIAL = str.maketrans({c: "\\" + c for c in "&%$#_{}"})
+#: Characters outside ASCII that stand in texts, in LaTeX's own words.
+_SIGNS = {
+    "ℒ": r"$\mathcal{L}$", "δ": r"$\delta$", "∂": r"$\partial$", "∇": r"$\nabla$",
+    "⊙": r"$\odot$", "ŷ": r"$\hat{y}$", "ᵀ": "$^T$", "′": "$'$", "−": "$-$",
+    "∗": "$*$", "×": r"$\times$", "→": r"$\to$", "…": r"\ldots{}", "·": r"$\cdot$",
+    "⁽": "$^($", "⁾": "$^)$", "⁰": "$^0$", "η": r"$\eta$",
+}  # fmt: skip
+
+
+def markdown(e: Explained) -> str:
+    """Headings, formulas between ``$$``, numbers as matrices."""
+    lines = [f"# {page.title(e)}", ""]
+    lines += [*page.introduction(e), *(f"**{note}**" for note in e.notes), ""]
+    for heading, equations, notes in _parts(e):
+        lines += [f"## {heading}", ""]
+        for equation in equations:
+            lines += ["$$", *_latex_lines(e, equation), "$$", ""]
+            if equation.remark:
+                lines += [f"({equation.remark})", ""]
+        lines += [f"*{note}*\n" for note in notes]
+    return "\n".join([*lines, str(e.check()), ""])
+
+
+def latex(e: Explained) -> str:
+    """A document that pdfLaTeX compiles, or XeLaTeX where it is in Chinese."""
+    chinese = current() != "en"
+    head = [r"\documentclass{article}", r"\usepackage{amsmath,amssymb}"]
+    head += [r"\usepackage[margin=2cm]{geometry}", r"\setlength{\parindent}{0pt}"]
+    head += [r"\usepackage{xeCJK}"] if chinese else [r"\usepackage[utf8]{inputenc}"]
+    head += [r"\setcounter{MaxMatrixCols}{20}", r"\allowdisplaybreaks"]
+    head += [r"\begin{document}", rf"\section*{{{_text(page.title(e))}}}"]
+    head += [_text(text) + r"\par" for text in (*page.introduction(e), *e.notes)]
+    lines: list[str] = []
+    for heading, equations, notes in _parts(e):
+        lines.append(rf"\subsection*{{{_text(heading)}}}")
+        for equation in equations:
+            lines += [r"\begin{align*}"]
+            lines += [_aligned(_latex_lines(e, equation)), r"\end{align*}"]
+            if equation.remark:
+                lines.append(_text(f"({equation.remark})") + r"\par")
+        lines += [rf"\emph{{{_text(note)}}}\par" for note in notes]
+    end = [_text(str(e.check())), r"\end{document}", ""]
+    return "\n".join([*head, *lines, *end])
+
+
+def data(e: Explained) -> dict[str, Any]:
+    """Everything as plain data."""
+    check = e.check()
+    return {
+        "loss": e.loss,
+        "samples": e.n,
+        "sections": [_section(s) for s in e.sections],
+        "numbers": {name.text(): _numbers(q) for name, q in e.numbers.items()},
+        "notes": list(e.notes),
+        "check": {"ok": check.ok, "error": check.error, "formulas": len(check.errors)},
+    }
+
+
+def _section(section: Section) -> dict[str, Any]:
+    return {
+        "layer": section.l,
+        "modules": list(section.modules),
+        "parameters": {name.text(): path for name, path in section.given.items()},
+        "forward": [_told(q) for q in section.forward],
+        "backward": [_told(q) for q in section.backward],
+        "update": [_told(q) for q in section.update],
+        "loops": [
+            {"steps": loop.length, "equations": [_told(q) for q in loop.equations]}
+            for loop in section.loops
+        ],
+        "notes": list(section.notes),
+    }
+
+
+def _told(equation: Equation) -> dict[str, str]:
+    found = {"text": equation.text(), "latex": equation.latex()}
+    for key in ("key", "remark"):
+        if getattr(equation, key):
+            found[key] = getattr(equation, key)
+    return found
+
+
+def _numbers(q: Quantity) -> Any:
+    return q.array.tolist()
+
+
+def _parts(e: Explained) -> Iterator[tuple[str, tuple[Equation, ...], tuple[str, ...]]]:
+    """What is shown, in order: a heading, equations, notes."""
+    chosen = [s for s in e.sections if not e.only or s.l in e.only]
+    for section in chosen:
+        if section.forward:
+            yield page.heading(e, section, "forward"), section.forward, ()
+            yield from _loops(section, backward=False)
+    for section in reversed(chosen):
+        if section.backward:
+            heading = page.heading(e, section, "backward")
+            yield heading, section.backward, section.notes
+            yield from _loops(section, backward=True)
+    for section in chosen:
+        if section.update:
+            yield page.heading(e, section, "update"), section.update, ()
+
+
+def _loops(
+    section: Section, *, backward: bool
+) -> Iterator[tuple[str, tuple[Equation, ...], tuple[str, ...]]]:
+    for loop in section.loops:
+        if loop.backward == backward:
+            yield page.of_loop(loop), loop.equations, ()
+
+
+def _latex_lines(e: Explained, equation: Equation) -> list[str]:
+    """The formula, and its numbers where they are few."""
+    lines = [equation.latex()]
+    known = e.numbers.get(equation.name)
+    if known is not None and equation.sides[-1] not in e.numbers:
+        lines.append("= " + matrix(page.paper(known)))
+    return lines
+
+
+def _aligned(lines: list[str]) -> str:
+    name, _, rest = lines[0].partition(" = ")
+    return r" \\ ".join([f"{name} &= {rest}", *(f"&{line}" for line in lines[1:])])
+
+
+def matrix(array: Array) -> str:
+    """An array in LaTeX; a large one by what it is like."""
+    if array.ndim > 2 or max(array.shape, default=1) > WRITTEN:
+        return r"\text{" + _text("; ".join(summary(array))) + "}"
+    cells = spelled(array)
+    if len(cells) == 1 and len(cells[0]) == 1:
+        return cells[0][0]
+    rows = r" \\ ".join(" & ".join(row) for row in cells)
+    return rf"\begin{{bmatrix}} {rows} \end{{bmatrix}}"
+
+
+def _text(text: str) -> str:
+    made = text.translate(_SPECIAL)
+    for sign, word in _SIGNS.items():
+        made = made.replace(sign, word)
+    return made

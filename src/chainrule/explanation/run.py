@@ -1,0 +1,394 @@
+"""One step of a model, traced and run: the graph with all its numbers.
+
+Forward pass, loss, derivatives and update are traced as they are for training; nothing
+is computed a second way, and nothing of the model or the optimiser is changed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from chainrule.autodiff import cotangents, inline
+from chainrule.errors import ArgumentError, NonFiniteError, ShapeError, nearest
+from chainrule.graph.build import constant, no_grad, recording, replay, tracing
+from chainrule.graph.graph import Graph
+from chainrule.graph.interpret import evaluate_all
+from chainrule.graph.node import Array, Value
+from chainrule.graph.primitive import BODIES
+from chainrule.graph.types import ArrayType, DType, SymbolicDim, as_dtype
+from chainrule.language import tr
+from chainrule.nest import flatten
+from chainrule.nn.losses import targets_checked
+from chainrule.nn.module import Module
+from chainrule.optim import Optimizer
+from chainrule.primitives.rules import show
+from chainrule.random import Generator, stream
+from chainrule.tensor import Tensor, wrap
+from chainrule.tracing import Input, trace_entry
+
+Loss = Callable[[Any, Tensor], Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A traced step, run once.
+
+    Attributes:
+        graph: forward, loss, backward and update; parameters are inputs.
+        x, y: the inputs that hold the samples and the truths.
+        predictions: what the model gives, first ŷ.
+        loss: what the loss gives.
+        cotangents: from each forward value v to ∂ℒ/∂v.
+        tensors: the model's tensors in the graph, by value.
+        parameters: those of them that are parameters.
+        scalars: numbers from outside (½, η), by value.
+        updates: for each value of state that the optimiser changes its new one.
+        slots: the names of the optimiser's own state, by value.
+        arrays: the numbers of every value.
+        n: how many samples.
+        optimizer: whose update it is.
+    """
+
+    graph: Graph
+    x: tuple[Value, ...]
+    y: Value
+    predictions: tuple[Value, ...]
+    loss: Value
+    cotangents: Mapping[Value, Value]
+    tensors: Mapping[Value, str]
+    parameters: frozenset[Value]
+    scalars: Mapping[Value, tuple[str, float]]
+    updates: Mapping[Value, Value]
+    slots: Mapping[Value, str]
+    arrays: Mapping[Value, Array]
+    n: int
+    optimizer: Optimizer | None = None
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The named sizes."""
+        return {"N": self.n}
+
+
+def run_step(
+    model: Module, x: Any, y: Any, loss: Loss | None, optimizer: Optimizer | None = None
+) -> Run:
+    """Trace ``loss(model(x), y)``, its derivatives and the update, and run the graph.
+
+    Raises:
+        ArgumentError: where something is missing.
+        ShapeError: where shapes do not fit.
+        NonFiniteError: NaN or infinity in x, y or a parameter.
+    """
+    xs, y_array = _samples(model, x, y, loss)
+    assert loss is not None
+    _refuse_no_numbers(model, xs, y_array)
+    with _unchanged(model):
+        _rehearse(model, xs, y_array, loss)
+    found: dict[str, Any] = {}
+    names = {id(t): name for name, t in model.named_tensors()}
+
+    def step(*given: Tensor) -> list[Tensor]:
+        *samples, truth = given
+        parameters = dict(model.named_parameters())
+        for t in parameters.values():
+            t.value.tracked |= t.dtype.is_float  # frozen ones are explained too
+        tensors = {t.value: names[id(t)] for _, t in model.named_tensors()}
+        with recording():
+            prediction = model(*samples)
+            result = loss(prediction, truth)
+        seed = constant(1.0, result.dtype)
+        with no_grad():
+            known = cotangents({result.value: seed})
+        predictions = [t for t in flatten(prediction)[0] if isinstance(t, Tensor)]
+        found.update(
+            cotangents=known,
+            predictions=tuple([t.value for t in predictions]),
+            loss=result.value,
+            tensors=tensors,
+            parameters=frozenset(t.value for t in parameters.values()),
+        )
+        if optimizer is not None:
+            for t in optimizer.params.values():
+                g = known.get(t.value)
+                t.grad = None if g is None else wrap(g)
+            optimizer.step()
+        return [*predictions, result]
+
+    inputs = [
+        Input(name, ArrayType((SymbolicDim("N"), *a.shape[1:]), as_dtype(a.dtype)))
+        for name, a in (*_named(xs), ("y", y_array))
+    ]
+    try:
+        with targets_checked(), _as_it_was(optimizer):  # the rehearsal has seen them
+            traced = trace_entry("explain", step, inputs, names)
+            rows = _scalars(traced.tables)
+    except ShapeError as error:
+        raise ShapeError(
+            tr("This model or loss works for one number of samples alone.")
+            + f" {error.what}",
+            expected=tr(
+                "code for any number of samples N (the prediction and y of one shape,"
+                " no int(x.shape[0]))"
+            ),
+            got=error.got,
+            fix=tr("give y the shape of the prediction, for example y.reshape(-1, 1)"),
+        ) from error
+    return _made(traced, found, rows, [*xs, y_array], optimizer)
+
+
+def _made(
+    traced: Any,
+    found: dict[str, Any],
+    rows: Mapping[str, tuple[str, Array]],
+    given: Sequence[Array],
+    optimizer: Optimizer | None,
+) -> Run:
+    entry = traced.entry
+    held = dict(zip(entry.state, entry.graph.inputs[len(entry.inputs) :], strict=True))
+    updates = {
+        held[name]: entry.graph.outputs[index]
+        for name, index in entry.replaces.items()
+        if optimizer is not None and not traced.slots[name].gradient
+    }
+    outputs = [*found["predictions"], found["loss"], *found["cotangents"].values()]
+    graph = Graph("explain", entry.graph.inputs, [*outputs, *updates.values()])
+    keys = (*entry.inputs, *entry.state)
+    feeds: dict[str, Array] = dict(zip(keys, given))
+    feeds |= {name: array for name, (_, array) in rows.items()}
+    feeds |= {k: slot.tensor.numpy() for k, slot in traced.slots.items()}
+    with np.errstate(all="ignore"):
+        arrays = evaluate_all(graph, [feeds[k] for k in keys])
+    known = {*found["tensors"].values()}
+    slots = {
+        v: name
+        for name, v in held.items()
+        if name not in known and (v in updates or traced.slots[name].tensor.name)
+    }
+    scalars: dict[Value, tuple[str, float]] = {}
+    for name, value in zip(keys, graph.inputs):
+        if name in rows:
+            scalars[value] = (rows[name][0], float(arrays[value]))
+        elif (
+            not value.shape and name in held and name not in known | set(slots.values())
+        ):
+            scalars[value] = ("", float(arrays[value]))
+    return Run(
+        graph=graph,
+        x=tuple(graph.inputs[: len(given) - 1]),
+        y=graph.inputs[len(given) - 1],
+        scalars=scalars,
+        updates=updates,
+        slots=slots,
+        arrays=arrays,
+        n=len(given[0]),
+        optimizer=optimizer,
+        **found,
+    )
+
+
+def _scalars(tables: Mapping[str, Any]) -> dict[str, tuple[str, Array]]:
+    """What an optimiser supplies for its next step: (its name, the number)."""
+    made: dict[str, tuple[str, Array]] = {}
+    rows: dict[int, Mapping[str, Array]] = {}
+    for name, (value, table, key) in tables.items():
+        row = rows.setdefault(id(table), table.rows(1) if id(table) not in rows else {})
+        made[name] = key, row[key][0].astype(value.dtype.numpy).reshape(())
+    return made
+
+
+@contextlib.contextmanager
+def _as_it_was(optimizer: Optimizer | None) -> Iterator[None]:
+    """An optimiser has the same attributes behind the block."""
+    if optimizer is None:
+        yield
+        return
+    held = dict(vars(optimizer))
+    try:
+        yield
+    finally:
+        vars(optimizer).clear()
+        vars(optimizer).update(held)
+
+
+def opened(run: Run, regions: Collection[str]) -> Run:
+    """The step with the bodies of regions in their places.
+
+    Args:
+        run: the step.
+        regions: their names (``"softmax"``); ``"all"`` opens every one of the forward
+            pass.
+
+    Raises:
+        ArgumentError: for what is no region of this step.
+    """
+    there = {n.primitive.name for n in run.graph.nodes if n.primitive in BODIES}
+    for name in regions:
+        if name != "all" and name not in there:
+            near = nearest(name, there)
+            raise ArgumentError(
+                tr("There is no region {name} to open in this step.", name=repr(name)),
+                expected=", ".join(map(repr, sorted(there))) or tr("none"),
+                got=repr(name),
+                fix=tr("did you mean {near}?", near=repr(near)) if near else None,
+            )
+    new: dict[Value, Value] = {v: v for v in run.graph.inputs}
+    with tracing():
+        for node in run.graph.nodes:
+            inputs = [new[v] for v in node.inputs]
+            whole = "all" in regions and node.role == "forward"
+            if node.primitive in BODIES and (whole or node.primitive.name in regions):
+                types = [v.type for v in node.inputs]
+                body = BODIES[node.primitive](types, node.attrs)
+                made = inline(body, inputs, origin=node)
+            else:
+                made = replay(node, tuple(inputs))
+            for old, value in zip(node.outputs, made):
+                if old is not None:
+                    new[old] = value
+                    value.tracked |= old.tracked
+    outputs = [new[v] for v in run.graph.outputs]
+    graph = Graph(run.graph.name, run.graph.inputs, outputs)
+    feeds = [run.arrays[v] for v in graph.inputs]
+    with np.errstate(all="ignore"):
+        arrays = evaluate_all(graph, feeds)
+    return replace(
+        run,
+        graph=graph,
+        arrays=arrays,
+        predictions=tuple([new[v] for v in run.predictions]),
+        loss=new[run.loss],
+        cotangents={
+            new[v]: new[g] for v, g in run.cotangents.items() if v in new and g in new
+        },
+        updates={v: new[u] for v, u in run.updates.items()},
+    )
+
+
+# -- what is given ---------------------------------------------------------------------
+
+
+def _named(xs: Sequence[Array]) -> list[tuple[str, Array]]:
+    if len(xs) == 1:
+        return [("x", xs[0])]
+    return [(f"x{i}", a) for i, a in enumerate(xs, 1)]
+
+
+def _samples(model: Any, x: Any, y: Any, loss: Any) -> tuple[list[Array], Array]:
+    """x and y as arrays with one row for each sample, in the model's dtype."""
+    if not isinstance(model, Module):
+        raise ArgumentError(
+            tr("explain needs a model."),
+            expected=tr("an nn.Module, such as nn.Sequential(nn.Linear(2, 2), …)"),
+            got=type(model).__name__,
+        )
+    for name, given, example in (
+        ("x", x, "x=[[0.5, 1.0]]"),
+        ("y", y, "y=[[1.0]], y=[3]"),
+        ("loss", loss, "loss=nn.CrossEntropyLoss()"),
+    ):
+        if given is None:
+            raise ArgumentError(
+                tr(
+                    "explain needs {name}: errors start at the loss, from the"
+                    " prediction for x and the truth y.",
+                    name=name,
+                ),
+                expected="explain(model, x, y, loss)",
+                got=f"{name}=None",
+                fix=example,
+            )
+    if not callable(loss):
+        raise ArgumentError(
+            tr("The loss is a function of prediction and truth."),
+            expected=tr("nn.CrossEntropyLoss(), or a function (p, t) → scalar tensor"),
+            got=type(loss).__name__,
+        )
+    dtype = next((p.dtype for p in model.parameters()), DType.float32)
+    xs = [_numbers(part, dtype) for part in (x if isinstance(x, tuple) else (x,))]
+    ys = _numbers(y, dtype)
+    if any(a.ndim == 0 for a in xs):
+        raise ShapeError(
+            tr("x is a batch of samples, or one sample."),
+            expected=tr("rows of features, or one row"),
+            got=tr("a single number"),
+            fix=f"x=[[{x}]]",
+        )
+    if len(xs) == 1 and xs[0].ndim == 1:
+        xs = [xs[0][None]]
+        label = ys.shape == (1,) and ys.dtype.kind in "iu"
+        ys = ys if label or ys.ndim > 1 else ys[None]
+    if ys.ndim == 0:
+        ys = ys[None]
+    if any(len(a) != len(ys) for a in xs) or not len(ys):
+        shapes = ", ".join(show(a.shape) for a in xs)
+        raise ShapeError(
+            tr("explain needs a truth y for each sample of x."),
+            expected=tr("x and y with the same number of rows, at least one"),
+            got=tr("x of shape {x}, y of shape {y}", x=shapes, y=show(ys.shape)),
+            fix=tr("one sample is x=[…features…], y=[…targets…] (or a class number)"),
+        )
+    return xs, ys
+
+
+def _numbers(data: Any, dtype: DType) -> Array:
+    """The array of ``data``; floating-point numbers in the model's dtype."""
+    if isinstance(data, int | float | list | tuple):
+        with contextlib.suppress(ValueError):  # Tensor says what is wrong with it
+            data = np.array(data)  # in full, where the model computes in float64
+    array = Tensor(data).numpy()
+    return array.astype(dtype.numpy) if array.dtype.kind == "f" else array
+
+
+def _refuse_no_numbers(model: Module, xs: Sequence[Array], y: Array) -> None:
+    """Refuse NaN and infinity: nothing could be told of what follows from them."""
+    named: list[tuple[str, Array]] = [*_named(xs), ("y", y)]
+    named += [(name, t.numpy()) for name, t in model.named_parameters()]
+    for name, array in named:
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            at = tuple(map(int, np.argwhere(~np.isfinite(array))[0]))
+            raise NonFiniteError(
+                tr("There is nothing to explain in numbers that are none."),
+                expected=tr("finite numbers in x, y and the parameters"),
+                got=f"{name}{list(at)} = {array[at]}",
+                fix=tr("cr.diagnose finds where NaN comes from"),
+            )
+
+
+@contextlib.contextmanager
+def _unchanged(model: Module) -> Iterator[None]:
+    """Buffers that move within the block (running statistics) are put back."""
+    before = [(t, t.version, t.numpy()) for t in model.buffers()]
+    try:
+        yield
+    finally:
+        for t, version, array in before:
+            if t.version != version:
+                t.copy_(array)
+
+
+def _rehearse(model: Module, xs: Sequence[Array], y: Array, loss: Loss) -> None:
+    """Run eagerly once: what does not fit is named with the shapes that came."""
+    with no_grad(), stream(Generator(0)):
+        prediction = model(*map(Tensor, xs))
+        leaves = flatten(prediction)[0]
+        if not leaves or not all(isinstance(t, Tensor) for t in leaves):
+            raise ArgumentError(
+                tr("explain needs a model that returns tensors."),
+                expected=tr("a tensor of predictions, or a tuple of them"),
+                got=type(prediction).__name__,
+            )
+        result = loss(prediction, Tensor(y))
+    if not isinstance(result, Tensor) or result.shape != ():
+        shape = show(result.shape) if isinstance(result, Tensor) else str(type(result))
+        raise ShapeError(
+            tr("The loss must be one number."),
+            expected=tr("a scalar tensor"),
+            got=shape,
+            fix=tr("end it with .mean() or .sum()"),
+        )

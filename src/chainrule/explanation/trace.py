@@ -1,0 +1,486 @@
+"""One number at a time: what it is made of, and how the loss depends on it.
+
+A trace is the graph of a step with all its numbers. Between named values it knows the
+derivative of every element by every other: forwards by pushing a direction through the
+nodes, backwards by pulling one. Both come from the derivative rules that training
+uses, applied to a single 1 among zeros, so they hold for products, convolutions,
+gathers, reductions, attention, loops and batch statistics alike.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from chainrule.autodiff import cotangents
+from chainrule.errors import ArgumentError, nearest
+from chainrule.explanation.loops import loop_steps
+from chainrule.explanation.naming import Names
+from chainrule.explanation.run import Run
+from chainrule.graph.build import recording
+from chainrule.graph.interpret import attrs_at
+from chainrule.graph.node import Array, Node, Value
+from chainrule.graph.primitive import DERIVATIVES
+from chainrule.language import tr
+from chainrule.primitives.rules import show
+from chainrule.regions import control
+
+Index = tuple[int, ...]
+#: Of each value so many elements are followed further, those that count most.
+FOLLOWED = 4
+_RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁽⁾₀₁₂₃₄₅₆₇₈₉", "0123456789()0123456789")
+
+
+@dataclass(frozen=True)
+class Edge:
+    """How one element depends on elements of one value.
+
+    Attributes:
+        parent: the symbol of what it depends on.
+        indices: which elements of the parent, (k, axes).
+        derivative: ∂element/∂parent[indices], (k,).
+        contribution: what ∂ℒ/∂parent[indices] gets from here: ∂ℒ/∂element times the
+            derivative, (k,).
+    """
+
+    parent: str
+    indices: Array
+    derivative: Array
+    contribution: Array
+
+
+@dataclass(frozen=True)
+class Term:
+    """One factor pair of the chain rule: ∂ℒ/∂v · ∂v/∂u.
+
+    Attributes:
+        symbol, index: the element v that reads u directly.
+        derivative: ∂v/∂u.
+        gradient: ∂ℒ/∂v.
+    """
+
+    symbol: str
+    index: Index
+    derivative: float
+    gradient: float
+
+    @property
+    def product(self) -> float:
+        """What it adds to ∂ℒ/∂u."""
+        return self.gradient * self.derivative
+
+
+@dataclass(frozen=True)
+class Step:
+    """One element u of a path, with everything that depends on it directly.
+
+    Attributes:
+        symbol, index: the element.
+        value: its number.
+        gradient: ∂ℒ/∂u, the sum of the terms' products.
+        terms: the elements that read it, the largest product first.
+    """
+
+    symbol: str
+    index: Index
+    value: float
+    gradient: float
+    terms: tuple[Term, ...]
+
+
+@dataclass(frozen=True)
+class ElementPath:
+    """The chain rule from one number to the loss.
+
+    Attributes:
+        name: the name that was asked for.
+        steps: the element itself, and those on the way to ℒ that count most.
+        loss: ℒ.
+    """
+
+    name: str
+    steps: tuple[Step, ...]
+    loss: float
+
+    @property
+    def gradient(self) -> float:
+        """∂ℒ/∂(this number)."""
+        return self.steps[0].gradient
+
+    def __str__(self) -> str:
+        return "\n".join(self._lines())
+
+    def __repr__(self) -> str:
+        first = self.steps[0]
+        return f"<{_at(first.symbol, first.index)}: ∂ℒ/∂ = {first.gradient!r}>"
+
+    def _lines(self) -> Iterator[str]:
+        first = self.steps[0]
+        place = _at(first.symbol, first.index)
+        yield f"{place} = {first.value!r}   ({self.name})"
+        yield ""
+        yield tr("forward: what is computed from it")
+        for step in self.steps:
+            for term in step.terms[:FOLLOWED]:
+                yield (
+                    f"  ∂{_at(term.symbol, term.index)}/∂{_at(step.symbol, step.index)}"
+                    f" = {term.derivative!r}"
+                )
+        yield f"  ℒ = {self.loss!r}"
+        yield ""
+        yield tr("backward: the chain rule, from ℒ to it")
+        for step in reversed(self.steps):
+            yield from _sum_of(step)
+
+
+def _sum_of(step: Step) -> Iterator[str]:
+    head = f"  ∂ℒ/∂{_at(step.symbol, step.index)}"
+    if not step.terms:
+        yield f"{head} = {step.gradient!r}"
+        return
+    for i, term in enumerate(step.terms[:FOLLOWED]):
+        place = _at(term.symbol, term.index)
+        sign = "=" if i == 0 else "+"
+        lead = head if i == 0 else " " * len(head)
+        factors = f"∂ℒ/∂{place} · ∂{place}/∂{_at(step.symbol, step.index)}"
+        if term.symbol == "ℒ":
+            factors = f"∂ℒ/∂{_at(step.symbol, step.index)}"
+        yield f"{lead} {sign} {factors}"
+        yield f"{' ' * len(head)}   = {term.gradient!r} · {term.derivative!r}"
+    rest = step.terms[FOLLOWED:]
+    if rest:
+        more = tr("{many} more, together {sum}", many=len(rest), sum=_total(rest))
+        yield f"{' ' * len(head)} + {more}"
+    yield f"{' ' * len(head)} = {step.gradient!r}"
+
+
+def _total(terms: Sequence[Term]) -> float:
+    return float(sum(term.product for term in terms))
+
+
+def _at(symbol: str, index: Index) -> str:
+    return symbol + (f"[{', '.join(map(str, index))}]" if index else "")
+
+
+class Trace:
+    """The graph of a step with all its numbers.
+
+    Attributes:
+        run: the step.
+        names: the names of its values.
+    """
+
+    def __init__(self, run: Run, names: Names) -> None:
+        self.run, self.names = run, names
+
+    # -- finding -----------------------------------------------------------------------
+
+    @cached_property
+    def known(self) -> dict[str, Value]:
+        """Values by every name that they go by."""
+        found: dict[str, Value] = {}
+        for value in self.names.forward:
+            if value.node is not None and value.node.scope:
+                found[value.node.scope] = value  # the last one is what the module gives
+        found |= {name: v for v, name in self.run.tensors.items()}
+        for value, symbol in self.names.of.items():
+            found.setdefault(symbol.text(), value)
+            found.setdefault(_plain(symbol.text()), value)
+        return found
+
+    def find(self, name: str) -> Value:
+        """A value by its symbol (``a⁽¹⁾``, or ``a1``) or name.
+
+        Raises:
+            ArgumentError: where there is none.
+        """
+        known = self.known
+        value = known.get(name, known.get(_plain(name)))
+        if value is not None:
+            return value
+        near = nearest(name, known)
+        names = [s.text() for s in dict.fromkeys(self.names.of.values())]
+        raise ArgumentError(
+            tr("Nothing here is called {name}.", name=repr(name)),
+            expected=tr(
+                "a name of the state_dict, a module, or one of {names}",
+                names=", ".join(names),
+            ),
+            got=repr(name),
+            fix=tr("did you mean {near}?", near=repr(near)) if near else None,
+        )
+
+    def _index(self, value: Value, index: Any) -> Index:
+        shape = self.run.arrays[value].shape
+        given = index if isinstance(index, tuple) else (index,)
+        whole = all(isinstance(i, int | np.integer) for i in given)
+        if not whole or len(given) != len(shape):
+            raise ArgumentError(
+                tr("An element has one index for each axis."),
+                expected=tr(
+                    "{many} numbers, for shape {shape}",
+                    many=len(shape),
+                    shape=show(shape),
+                ),
+                got=repr(index),
+            )
+        if any(not -n <= i < n for i, n in zip(given, shape)):
+            raise ArgumentError(
+                tr("There is no such element."),
+                expected=tr("indices within shape {shape}", shape=show(shape)),
+                got=repr(index),
+            )
+        return tuple([int(i) % n for i, n in zip(given, shape)])
+
+    # -- backwards ---------------------------------------------------------------------
+
+    def edges(self, name: str | Value, index: Any) -> list[Edge]:
+        """What an element is computed from: one edge for each named value.
+
+        Args:
+            name: of the value.
+            index: of the element, one number for each axis.
+
+        >>> from chainrule.explanation import example
+        >>> for edge in example().trace.edges("z2", (0, 0)):
+        ...     print(edge.parent, edge.derivative)
+        W⁽²⁾ [0.59868766 0.46257015]
+        b⁽²⁾ [1.]
+        a⁽¹⁾ [ 0.5 -0.6]
+        """
+        value = name if isinstance(name, Value) else self.find(name)
+        at = self._index(value, index)
+        row = np.zeros(self.run.arrays[value].shape)
+        row[at] = 1.0
+        g = self.run.cotangents.get(value)
+        share = 0.0 if g is None else float(self.run.arrays[g][at])
+        if value is self.run.loss:
+            share = 1.0
+        found: list[Edge] = []
+        parents = self._pulled(value, row)
+        for parent in filter(parents.__contains__, self.run.graph.values()):
+            d = parents[parent]
+            indices = np.argwhere(d != 0)
+            picked = d[d != 0]
+            symbol = self.names.of[parent].text()
+            found.append(Edge(symbol, indices, picked, share * picked))
+        return found
+
+    def _pulled(self, value: Value, row: Array) -> dict[Value, Array]:
+        """The derivatives of Σ row ⊙ value by the named values that it is made of."""
+        stops = set(self.names.of) - {value}
+        known: dict[Value, Array] = {value: row}
+        found: dict[Value, Array] = {}
+        order = [n for n in reversed(self.run.graph.nodes) if n.role == "forward"]
+        for node in order:
+            gs = [None if v is None else known.pop(v, None) for v in node.outputs]
+            if all(g is None for g in gs):
+                continue
+            for v, d in zip(node.inputs, self._vjp(node, gs)):
+                if d is None:
+                    continue
+                into = found if v in stops else known
+                into[v] = into[v] + d if v in into else d
+        found |= {v: d for v, d in known.items() if v in self.names.of}
+        return {v: d for v, d in found.items() if v is not value}
+
+    def _vjp(self, node: Node, gs: Sequence[Array | None]) -> list[Array | None]:
+        needed = tuple([v.dtype.is_float for v in node.inputs])
+        if node.primitive not in DERIVATIVES or not any(needed):
+            return [None] * len(node.inputs)
+        inputs, outputs = self._values(node, self.run.arrays)
+        given = tuple([None if g is None else Value(g) for g in gs])
+        rule = DERIVATIVES[node.primitive]
+        made = rule(given, outputs, inputs, needed, **self._attrs(node))
+        return [
+            None if g is None or not need else np.asarray(g.array, np.float64)
+            for g, need in zip(made, needed)
+        ]
+
+    # -- forwards ----------------------------------------------------------------------
+
+    def _pushed(self, value: Value, direction: Array) -> dict[Value, Array]:
+        """The change of the named values that read ``value``, along a direction."""
+        stops = set(self.names.of)
+        known: dict[Value, Array] = {value: direction}
+        found: dict[Value, Array] = {}
+        for node in self.run.graph.nodes:
+            moved = [v in known and v.dtype.is_float for v in node.inputs]
+            if node.role != "forward" or not any(moved):
+                continue
+            tangents = [known.get(v) if m else None for v, m in zip(node.inputs, moved)]
+            for out, d in zip(node.outputs, self._jvp(node, tangents)):
+                if out is None or d is None or not np.any(d):
+                    continue
+                if out in stops or out is self.run.loss:
+                    found[out] = d
+                else:
+                    known[out] = d
+        return found
+
+    def _jvp(self, node: Node, tangents: Sequence[Array | None]) -> list[Array | None]:
+        return self._pushed_through(node, self.run.arrays, tangents)
+
+    def _pushed_through(
+        self, node: Node, arrays: Mapping[Value, Array], tangents: Sequence[Any]
+    ) -> list[Array | None]:
+        """J u, as the derivative of the pullback, which is linear: ∂(Jᵀv · u)/∂v."""
+        if node.primitive is control.scan:
+            return self._through_loop(node, arrays, tangents)
+        floats = [v is not None and v.dtype.is_float for v in node.outputs]
+        if node.primitive not in DERIVATIVES or not any(floats):
+            return [None] * len(node.outputs)
+        inputs, outputs = self._values(node, arrays)
+        gs = tuple(
+            [
+                Value(np.zeros(arrays[v].shape), tracked=True) if f and v else None
+                for v, f in zip(node.outputs, floats)
+            ]
+        )
+        needed = tuple([t is not None for t in tangents])
+        for value, need in zip(inputs, needed):
+            value.tracked = need
+        rule = DERIVATIVES[node.primitive]
+        with recording():
+            made = rule(gs, outputs, inputs, needed, **self._attrs(node))
+        roots: dict[Value, Value] = {}
+        for g, t in zip(made, tangents):
+            if g is not None and t is not None and g.tracked:
+                known = roots[g].array if g in roots else 0.0  # of two inputs
+                roots[g] = Value(known + np.broadcast_to(t, g.shape).astype(float))
+        back = cotangents(roots) if roots else {}
+        return [
+            None if g is None or g not in back else np.asarray(back[g].array)
+            for g in gs
+        ]
+
+    def _through_loop(
+        self, node: Node, arrays: Mapping[Value, Array], tangents: Sequence[Any]
+    ) -> list[Array | None]:
+        """A direction pushed through a loop, step by step."""
+        a, body = node.attrs, node.attrs["body"]
+        fixed = a["constants"] + a["carries"]
+        carry = list(tangents[a["constants"] : fixed])
+        stacked: dict[int, list[Array]] = {}
+        steps = list(loop_steps(node, arrays, self.run.n))
+        order = range(a["length"])
+        for t, (_, known) in zip(reversed(order) if a["reverse"] else order, steps):
+            moving = [*tangents[: a["constants"]], *carry]
+            moving += [None if x is None else x[t] for x in tangents[fixed:]]
+            moved = {v: d for v, d in zip(body.inputs, moving) if d is not None}
+            for inner in body.nodes:
+                if any(v in moved for v in inner.inputs):
+                    given = [moved.get(v) for v in inner.inputs]
+                    made = self._pushed_through(inner, known, given)
+                    moved |= {
+                        v: d
+                        for v, d in zip(inner.outputs, made)
+                        if v is not None and d is not None
+                    }
+            ends = [moved.get(v) for v in body.outputs]
+            carry = ends[: a["carries"]]
+            for i, d in enumerate(ends[a["carries"] :]):
+                zero = np.zeros(known[body.outputs[a["carries"] + i]].shape)
+                stacked.setdefault(i, []).append(zero if d is None else d)
+        lines = [d[::-1] if a["reverse"] else d for d in stacked.values()]
+        return [*carry, *map(np.stack, lines)]
+
+    def _values(
+        self, node: Node, arrays: Mapping[Value, Array]
+    ) -> tuple[tuple[Value, ...], tuple[Value, ...]]:
+        """Inputs and outputs of a node with their numbers, in float64."""
+
+        def wide(v: Value | None) -> Any:
+            if v is None:
+                return None
+            array = arrays[v]
+            return Value(array.astype(np.float64) if array.dtype.kind == "f" else array)
+
+        return tuple(map(wide, node.inputs)), tuple(map(wide, node.outputs))
+
+    def _attrs(self, node: Node) -> dict[str, Any]:
+        return attrs_at(node, self.run.sizes)
+
+    # -- one number's path -------------------------------------------------------------
+
+    def element(self, name: str, index: Any) -> ElementPath:
+        """One number and its whole path through the chain rule, to the last digit.
+
+        Args:
+            name: of the value: ``"2.weight"``, ``"z1"``.
+            index: of the element, one number for each axis, as it lies in memory.
+
+        Raises:
+            ArgumentError: no such value or element; one on which ℒ does not depend.
+
+        >>> from chainrule.explanation import example
+        >>> path = example().element("0.weight", (1, 0))
+        >>> print(path.steps[1].symbol, path.steps[1].index)
+        z⁽¹⁾ (0, 1)
+        """
+        value = self.find(name)
+        at = self._index(value, index)
+        if value is not self.run.loss and value not in self.run.cotangents:
+            raise ArgumentError(
+                tr("ℒ does not depend on {name}.", name=repr(name)),
+                expected=tr("a value between a parameter and the loss"),
+                got=self.names.of[value].text() if value in self.names.of else name,
+            )
+        steps: list[Step] = []
+        waiting: list[tuple[Value, Index]] = [(value, at)]
+        done: set[tuple[Value, Index]] = set()
+        count: dict[Value, int] = {}
+        order = {v: i for i, v in enumerate(self.run.graph.values())}
+        while waiting:
+            waiting.sort(key=lambda item: order[item[0]])
+            here = waiting.pop(0)
+            if here in done or count.get(here[0], 0) >= FOLLOWED:
+                continue
+            done.add(here)
+            count[here[0]] = count.get(here[0], 0) + 1
+            terms = self._terms(*here)
+            steps.append(self._step(*here, [t for _, t in terms]))
+            waiting += [
+                (v, t.index) for v, t in terms[:FOLLOWED] if v is not self.run.loss
+            ]
+        return ElementPath(name, tuple(steps), float(self.run.arrays[self.run.loss]))
+
+    def _terms(self, value: Value, at: Index) -> list[tuple[Value, Term]]:
+        direction = np.zeros(self.run.arrays[value].shape)
+        direction[at] = 1.0
+        found: list[tuple[Value, Term]] = []
+        for other, d in self._pushed(value, direction).items():
+            g = self._gradient(other)
+            symbol = self.names.of[other].text()
+            for index in map(tuple, np.argwhere(d * g != 0)):
+                place = tuple(map(int, index))
+                term = Term(symbol, place, float(d[index]), float(g[index]))
+                found.append((other, term))
+        return sorted(found, key=lambda pair: -abs(pair[1].product))
+
+    def _gradient(self, value: Value) -> Array:
+        if value is self.run.loss:
+            return np.ones(())
+        g = self.run.cotangents.get(value)
+        like = self.run.arrays[value]
+        return np.zeros(like.shape) if g is None else self.run.arrays[g]
+
+    def _step(self, value: Value, at: Index, terms: list[Term]) -> Step:
+        arrays = self.run.arrays
+        return Step(
+            self.names.of[value].text(),
+            at,
+            arrays[value][at].item(),
+            float(self._gradient(value)[at]),
+            tuple(terms),
+        )
+
+
+def _plain(symbol: str) -> str:
+    """A symbol as it can be typed: z⁽¹⁾ is z1."""
+    return re.sub(r"[()\s]", "", symbol.translate(_RAISED))

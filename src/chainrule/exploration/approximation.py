@@ -171,9 +171,9 @@ def _exists(found: dict[str, Any]) -> Said:
     return compared(
         held and last["constructed"] < 0.01,
         tr(
-            "The weights exist: the largest error of the constructed networks goes from "
-            "{first} with {few} to {last} with {many} units, like n^−{p}; in {m} of {n} "
-            "cases it is within the bound.",
+            "The weights exist: the largest error of the constructed networks goes "
+            "from {first} with {few} to {last} with {many} units, like n^−{p}; in {m} "
+            "of {n} cases it is within the bound.",
             first=number(first["constructed"]),
             few=first["width"],
             last=number(last["constructed"]),
@@ -193,10 +193,9 @@ def _learnt(found: dict[str, Any]) -> Said:
     return compared(
         ratio > 2,
         tr(
-            "Descent does not find them: with {many} units and {steps} steps it is left "
-            "with {learnt}, {ratio} times the constructed error; over the wider half it "
-            "falls like n^−{p}. It does better than the construction in {m} of {n} "
-            "widths.",
+            "What descent finds: with {many} units and {steps} steps the error is "
+            "{learnt}, {ratio} times the constructed one; over the wider half it falls "
+            "like n^−{p}. It is less than the constructed one in {m} of {n} widths.",
             many=last["width"],
             steps=number(found["steps"]),
             learnt=number(last["learnt"]),
@@ -204,14 +203,6 @@ def _learnt(found: dict[str, Any]) -> Said:
             p=f"{order(rows, 'learnt'):.1f}",
             m=len(better),
             n=len(rows),
-        )
-        if ratio > 1
-        else tr(
-            "Descent does better than the construction with {many} units: {learnt}, "
-            "where the construction has {made}.",
-            many=last["width"],
-            learnt=number(last["learnt"]),
-            made=number(last["constructed"]),
         ),
         tr("The theorem promises weights, and not that descent finds them."),
     )

@@ -19,7 +19,7 @@ import chainrule as cr
 from chainrule import nn, optim
 from chainrule.exploration import panels
 from chainrule.exploration.descent import stepper
-from chainrule.exploration.experiment import About, Said, Setting, compared
+from chainrule.exploration.experiment import About, Said, Setting, compared, paired
 from chainrule.exploration.surface import SAMPLES, Surface, place
 from chainrule.formatting import number, percent
 from chainrule.graph.node import Array
@@ -46,9 +46,9 @@ def about() -> About:
             "fewer samples a step cost?"
         ),
         tr(
-            "A line ŷ = wx + b through {n} points, η = {rate}, {epochs} passes over the "
-            "data with {sizes} samples a step; and the gradients of {draws} batches of "
-            "each size at the start, held against the formula.",
+            "A line ŷ = wx + b through {n} points, η = {rate}, {epochs} passes over "
+            "the data with {sizes} samples a step; and the gradients of {draws} "
+            "batches of each size at the start, held against the formula.",
             n=SAMPLES,
             rate=number(RATE),
             epochs=EPOCHS,
@@ -163,13 +163,8 @@ def _noise(found: dict[str, Any]) -> Said:
             "The gradients of drawn batches spread as the formula says, to within "
             "{off}: {parts}.",
             off=percent(off, 1),
-            parts=tr("; ").join(
-                tr(
-                    "{n}: {spread}",
-                    n=named(row["size"]),
-                    spread=number(row["spread"], 3),
-                )
-                for row in found["rows"]
+            parts=paired(
+                {named(row["size"]): number(row["spread"], 3) for row in found["rows"]}
             ),
         ),
         tr("within 10% with so many draws"),
@@ -201,13 +196,11 @@ def _ways(found: dict[str, Any]) -> list[Said]:
                 epochs=found["epochs"],
                 name=named(last["size"]),
                 above=percent(max(last["after_all"], 0.0)),
-                parts=tr("; ").join(
-                    tr(
-                        "{n}: {spread}",
-                        n=named(row["size"]),
-                        spread=percent(max(row["after_all"], 0.0)),
-                    )
-                    for row in found["rows"]
+                parts=paired(
+                    {
+                        named(row["size"]): percent(max(row["after_all"], 0.0))
+                        for row in found["rows"]
+                    }
                 ),
             ),
             tr("The book calls mini-batches in between the best."),
@@ -222,8 +215,8 @@ def _wandering(found: dict[str, Any]) -> Said:
         one > some,
         tr(
             "Within the last pass w and b wander by {one} with one sample a step, by "
-            "{some} with {n}. A fixed η never comes to rest on single samples; one that "
-            "decreases would.",
+            "{some} with {n}. A fixed η never comes to rest on single samples; one "
+            "that decreases would.",
             one=number(one, 2),
             some=number(some, 2),
             n=SIZES[1],

@@ -49,9 +49,9 @@ def about() -> About:
             "Why does gradient descent converge, and what does that mean geometrically?"
         ),
         tr(
-            "{n} rates η on a quadratic valley with λ_max = {steepest} and κ = {kappa}, "
-            "{steps} steps each, held against the exact iteration "
-            "θₜ = Q(I − ηΛ)ᵗQᵀθ₀; then the best η for several κ.",
+            "{n} rates η on a quadratic valley with λ_max = {steepest} and κ = "
+            "{kappa}, {steps} steps each, held against the exact iteration θₜ = Q(I − "
+            "ηΛ)ᵗQᵀθ₀; then the best η for several κ.",
             n=len(RATES),
             steepest=number(STEEPEST),
             kappa=number(KAPPA),
@@ -204,7 +204,8 @@ def _limit(found: dict[str, Any]) -> Said:
         as_said,
         tr(
             "Of the {n} rates those that converge are {m}, the largest of them {most}; "
-            "those that diverge are {k}, the least of them {least}. 2/λ_max is {limit}.",
+            "those that diverge are {k}, the least of them {least}. 2/λ_max is "
+            "{limit}.",
             n=len(rows),
             m=len(converged),
             most=number(max(converged, default=None)),
@@ -335,8 +336,8 @@ def draw(figure: Any, found: dict[str, Any]) -> None:
     rates = np.linspace(0, 2.15, 216) / STEEPEST
     theory = np.abs(1 - rates[:, None] * slopes).max(1)
     panels.line(curve, 0, rates, theory, "max |1 − ηλᵢ|")
-    measured = [(row["rate"], row["measured"]) for row in found["rates"]]
-    panels.points(curve, 1, *zip(*measured), tr("measured"))
+    across, up = ([row[key] for row in found["rates"]] for key in ("rate", "measured"))
+    panels.points(curve, 1, across, up, tr("measured"))
     panels.level(curve, 1.0)
     panels.upright(curve, found["limit"], "2/λ_max")
     panels.words(curve, tr("a step multiplies the distance by"), tr("rate η"), "ρ")

@@ -11,6 +11,7 @@ Source: Telgarsky 2016; Montúfar, Pascanu, Cho & Bengio 2014.
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -20,7 +21,7 @@ import chainrule as cr
 from chainrule import nn, optim
 from chainrule.exploration import panels
 from chainrule.exploration.descent import descended, stepper
-from chainrule.exploration.experiment import About, Said, Setting, compared
+from chainrule.exploration.experiment import About, Said, Setting, compared, paired
 from chainrule.formatting import number
 from chainrule.graph.node import Array
 from chainrule.language import tr
@@ -77,7 +78,7 @@ TARGETS = {"saw": saw, "sine": wave}
 def parameters(hidden: tuple[int, ...]) -> int:
     """How many weights and biases."""
     sizes = (1, *hidden, 1)
-    return sum(a * b + b for a, b in zip(sizes, sizes[1:]))
+    return sum(a * b + b for a, b in itertools.pairwise(sizes))
 
 
 def tents(levels: int) -> nn.Sequential:
@@ -106,9 +107,9 @@ def network(hidden: tuple[int, ...]) -> nn.Sequential:
     """ReLU layers after He, their kinks spread over the interval."""
     layers: list[Any] = []
     sizes = (1, *hidden, 1)
-    for i, (inputs, outputs) in enumerate(zip(sizes, sizes[1:])):
+    for i, (inputs, outputs) in enumerate(itertools.pairwise(sizes)):
         linear = nn.Linear(inputs, outputs, init="kaiming_normal")
-        if i == 0:
+        if i == 0 and linear.bias is not None:
             nn.init.uniform_(linear.bias, -1.0, 1.0)
         layers += [linear, nn.ReLU()]
     return nn.Sequential(*layers[:-1])
@@ -215,10 +216,7 @@ def _exists(found: dict[str, Any]) -> Said:
 def _learnt(found: dict[str, Any], name: str) -> Said:
     rows = [row for row in found["rows"] if row["target"] == name]
     flat, deep = rows[0], rows[-1]
-    errors = tr("; ").join(
-        tr("{n}: {spread}", n=len(row["hidden"]), spread=number(row["error"], 3))
-        for row in rows
-    )
+    errors = paired({len(row["hidden"]): number(row["error"], 3) for row in rows})
     helps = deep["error"] < flat["error"] / 2
     told = (
         tr("depth helps descent here")

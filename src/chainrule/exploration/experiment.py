@@ -8,7 +8,7 @@ that is something else.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import ModuleType
@@ -225,10 +225,19 @@ def _item(mark: str, text: str) -> list[str]:
     return [indent + first, *(" " * width(indent) + line for line in rest)]
 
 
-def listed(items: Mapping[str, Any] | list[str]) -> str:
+def listed(items: Sequence[str]) -> str:
     """Words as a list within a sentence; a dash for none.
 
     >>> listed(["tanh", "ReLU"])
     'tanh, ReLU'
     """
     return tr(", ").join(items) or "–"
+
+
+def paired(items: Mapping[Any, str]) -> str:
+    """Names with what they have, within a sentence.
+
+    >>> paired({"tanh": "0.4", "ReLU": "0.28"})
+    'tanh: 0.4; ReLU: 0.28'
+    """
+    return tr("; ").join(tr("{a}: {b}", a=a, b=b) for a, b in items.items())

@@ -1,10 +1,11 @@
 """Exploding gradients, and what clipping does about them (3.8).
 
-A linear recurrence hₜ = Whₜ₋₁ + uxₜ is to remember its first input over T steps. W starts
-as g times an orthogonal matrix, so that all is known: each step back multiplies ∂ℒ/∂h by
-g exactly, ‖∂ℒ/∂h₁‖ = g^(T−1) ‖∂ℒ/∂h_T‖. With g > 1 the first update is so long that
-training is lost; clipped to a length, ∂ℒ/∂θ still shows the way. With g < 1 what comes
-back from the first step is too small, and no limit to lengths makes anything longer.
+A linear recurrence hₜ = Whₜ₋₁ + uxₜ is to remember its first input over T steps. W
+starts as g times an orthogonal matrix, so that all is known: each step back multiplies
+∂ℒ/∂h by g exactly, ‖∂ℒ/∂h₁‖ = g^(T−1) ‖∂ℒ/∂h_T‖. With g > 1 the first update is so long
+that training is lost; clipped to a length, ∂ℒ/∂θ still shows the way. With g < 1 what
+comes back from the first step is too small, and no limit to lengths makes anything
+longer.
 
 Source: Bengio, Simard & Frasconi 1994; Pascanu, Mikolov & Bengio 2013.
 """
@@ -161,8 +162,8 @@ def _product(found: dict[str, Any]) -> Said:
     return compared(
         off < 1e-9,
         tr(
-            "Over {n} steps back a gradient is multiplied by {ratios}: that is g to the "
-            "power {n}, to within {off}. The product of the chain rule does it.",
+            "Over {n} steps back a gradient is multiplied by {ratios}: that is g to "
+            "the power {n}, to within {off}. The product of the chain rule does it.",
             n=found["length"] - 1,
             ratios=tr("; ").join(number(ratio(row)) for row in found["rows"]),
             off=number(off, 2),

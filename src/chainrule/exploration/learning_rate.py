@@ -12,6 +12,7 @@ of the Hessian and a vector that two passes of the chain rule give (Pearlmutter 
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -176,9 +177,9 @@ def _small(found: dict[str, Any]) -> Said:
     return compared(
         part < 0.5 and top["rate"] > least["rate"],
         tr(
-            "Too small: with η = {rate} the loss goes from {first} to {last} in {steps} "
-            "steps, {share} of what the best of these rates does, η = {best}, which "
-            "gets to {lowest}.",
+            "Too small: with η = {rate} the loss goes from {first} to {last} in "
+            "{steps} steps, {share} of what the best of these rates does, η = {best}, "
+            "which gets to {lowest}.",
             rate=number(least["rate"]),
             first=number(least["losses"][0]),
             last=number(least["losses"][-1]),
@@ -202,8 +203,8 @@ def _large(found: dict[str, Any]) -> Said:
     return compared(
         gone == runs[-len(gone) :],
         tr(
-            "Too large: with η = {rate} the loss grows until float32 cannot hold it, at "
-            "step {step}; with η = {most} at step {sooner}.",
+            "Too large: with η = {rate} the loss grows until float32 cannot hold it, "
+            "at step {step}; with η = {most} at step {sooner}.",
             rate=number(first["rate"]),
             step=len(first["losses"]),
             most=number(last["rate"]),
@@ -240,7 +241,7 @@ def _edge(found: dict[str, Any]) -> Said:
 def _negative(found: dict[str, Any]) -> Said:
     run = next(run for run in found["runs"] if run["rate"] < 0)
     losses = run["losses"]
-    rising = sum(b > a for a, b in zip(losses, losses[1:]))
+    rising = sum(b > a for a, b in itertools.pairwise(losses))
     end = (
         tr("float32 cannot hold it at step {step}", step=len(losses))
         if not run["finite"]
@@ -249,8 +250,8 @@ def _negative(found: dict[str, Any]) -> Said:
     return compared(
         rising == len(losses) - 1,
         tr(
-            "Negative: with η = {rate} the loss grows in {rising} of {steps} steps, from "
-            "{first}; {end}. It is gradient ascent.",
+            "Negative: with η = {rate} the loss grows in {rising} of {steps} steps, "
+            "from {first}; {end}. It is gradient ascent.",
             rate=number(run["rate"]),
             rising=rising,
             steps=len(losses) - 1,

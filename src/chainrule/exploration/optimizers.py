@@ -20,7 +20,14 @@ import chainrule as cr
 from chainrule import nn, optim
 from chainrule.exploration import panels
 from chainrule.exploration.descent import stepper
-from chainrule.exploration.experiment import About, Said, Setting, compared, listed
+from chainrule.exploration.experiment import (
+    About,
+    Said,
+    Setting,
+    compared,
+    listed,
+    paired,
+)
 from chainrule.exploration.surface import Surface, place
 from chainrule.formatting import number
 from chainrule.graph.node import Array
@@ -54,9 +61,9 @@ def about() -> About:
             "swinging?"
         ),
         tr(
-            "A line ŷ = wx + b through points, all of them in each step, {steps} steps; "
-            "{n} rates from {least} to {most} for each, of which the one counts that "
-            "arrives soonest.",
+            "A line ŷ = wx + b through points, all of them in each step, {steps} "
+            "steps; {n} rates from {least} to {most} for each, of which the one counts "
+            "that arrives soonest.",
             steps=STEPS,
             n=len(RATES),
             least=number(RATES[0]),
@@ -170,13 +177,10 @@ def _speed(found: dict[str, Any], rows: dict[str, dict[str, Any]]) -> Said:
     return compared(
         not others,
         tr(
-            "In a valley with κ = {kappa} they arrive after: {order}. Sooner than plain "
-            "descent: {faster}; not sooner: {others}.",
+            "In a valley with κ = {kappa} they arrive after: {order}. Sooner than "
+            "plain descent: {faster}; not sooner: {others}.",
             kappa=number(found["kappa"], 3),
-            order=tr("; ").join(
-                tr("{n}: {spread}", n=name, spread=number(rows[name]["steps"]))
-                for name in order
-            ),
+            order=paired({name: number(rows[name]["steps"]) for name in order}),
             faster=listed(faster),
             others=listed(others),
         ),
@@ -191,10 +195,7 @@ def _swinging(rows: dict[str, dict[str, Any]]) -> Said:
         not more,
         tr(
             "Steps that turn back by more than 90° on the way: {parts}.",
-            parts=tr("; ").join(
-                tr("{n}: {spread}", n=name, spread=number(row["swings"]))
-                for name, row in rows.items()
-            ),
+            parts=paired({name: number(row["swings"]) for name, row in rows.items()}),
         ),
         tr("The book expects fewer with momentum and adaptive rates."),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -43,7 +43,7 @@ def valley(
     height: Callable[[Any, Any], Any],
     across: tuple[float, float],
     up: tuple[float, float],
-    levels: Sequence[float],
+    levels: Any,
 ) -> None:
     """The contours of a function of two numbers."""
     x, y = np.meshgrid(np.linspace(*across, 121), np.linspace(*up, 121))
@@ -52,7 +52,7 @@ def valley(
 
 
 def logarithmic(*axes: Any) -> None:
-    """Logarithmic axes (``axes.xaxis``, ``axes.yaxis``), their numbers in plain text."""
+    """Logarithmic axes (``axes.xaxis``, ``axes.yaxis``) with plain numbers."""
     from matplotlib.ticker import FuncFormatter, NullFormatter
 
     for axis in axes:

@@ -8,6 +8,7 @@ with a large rate: units that are 0 for every sample learn nothing any more.
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ import numpy as np
 import chainrule as cr
 from chainrule import nn, optim
 from chainrule.exploration import panels
-from chainrule.exploration.experiment import About, Said, Setting, compared
+from chainrule.exploration.experiment import About, Said, Setting, compared, listed
 from chainrule.formatting import number, percent
 from chainrule.language import tr
 from chainrule.nn.traced import outputs_of
@@ -40,16 +41,16 @@ def about() -> About:
     return About(
         tr("ReLU against sigmoid: how gradients get through, and what it costs"),
         tr(
-            "What are the strengths and weaknesses of ReLU and sigmoid, and how do they "
-            "pass gradients through several layers?"
+            "What are the strengths and weaknesses of ReLU and sigmoid, and how do "
+            "they pass gradients through several layers?"
         ),
         tr(
             "{n} handwritten digits, {depths} hidden layers of {width} units, Xavier's "
             "weights, SGD with η = {rate}, {epochs} passes ({quick} with --quick): "
-            "slopes and gradients at the start, accuracy on {tests} other digits at the "
-            "end; then one layer with η = {large}.",
+            "slopes and gradients at the start, accuracy on {tests} other digits at "
+            "the end; then one layer with η = {large}.",
             n=number(SAMPLES),
-            depths=", ".join(map(str, DEPTHS)),
+            depths=listed([str(depth) for depth in DEPTHS]),
             width=WIDTH,
             rate=number(RATE),
             epochs=EPOCHS,
@@ -65,7 +66,7 @@ def network(activation: str, depth: int, seed: int) -> nn.Sequential:
     cr.manual_seed(seed)
     sizes = [784] + depth * [WIDTH]
     layers: list[Any] = []
-    for inputs, outputs in zip(sizes, sizes[1:]):
+    for inputs, outputs in itertools.pairwise(sizes):
         layers.append(nn.Linear(inputs, outputs, init="xavier_normal"))
         layers.append(ACTIVATIONS[activation]())
     return nn.Sequential(*layers, nn.Linear(WIDTH, 10, init="xavier_normal"))
@@ -171,8 +172,8 @@ def _slopes(found: dict[str, Any]) -> Said:
     return compared(
         mean["Sigmoid"] <= 0.25 < mean["ReLU"],
         tr(
-            "The slopes at the start are {sigmoid} on average with sigmoid, which has ¼ "
-            "at most, and {relu} with ReLU, where that is the share of active units: "
+            "The slopes at the start are {sigmoid} on average with sigmoid, which has "
+            "¼ at most, and {relu} with ReLU, where that is the share of active units: "
             "their slope is 1.",
             sigmoid=number(mean["Sigmoid"], 2),
             relu=number(mean["ReLU"], 2),
@@ -189,8 +190,8 @@ def _passed(rows: dict[tuple[str, int], dict[str, Any]]) -> Said:
     return compared(
         ratios["Sigmoid"] < ratios["ReLU"] / 10,
         tr(
-            "Through {n} layers, ‖∂ℒ/∂W⁽¹⁾‖ over that of the last layer is {sigmoid} with "
-            "sigmoid and {relu} with ReLU.",
+            "Through {n} layers, ‖∂ℒ/∂W⁽¹⁾‖ over that of the last layer is {sigmoid} "
+            "with sigmoid and {relu} with ReLU.",
             n=deep,
             sigmoid=number(ratios["Sigmoid"], 2),
             relu=number(ratios["ReLU"], 2),
@@ -201,14 +202,7 @@ def _passed(rows: dict[tuple[str, int], dict[str, Any]]) -> Said:
 
 def _learnt(rows: dict[tuple[str, int], dict[str, Any]]) -> Said:
     def accuracies(name: str) -> str:
-        return tr("; ").join(
-            tr(
-                "{n}: {spread}",
-                n=depth,
-                spread=percent(rows[name, depth]["accuracy"], 1),
-            )
-            for depth in DEPTHS
-        )
+        return listed([percent(rows[name, d]["accuracy"], 1) for d in DEPTHS])
 
     deep = DEPTHS[-1]
     lost = rows["ReLU", deep]["accuracy"] - rows["Sigmoid", deep]["accuracy"]
@@ -219,7 +213,8 @@ def _learnt(rows: dict[tuple[str, int], dict[str, Any]]) -> Said:
             for d in DEPTHS
         ),
         tr(
-            "Accuracy by hidden layers: sigmoid {sigmoid}; ReLU {relu}.",
+            "Accuracy with {depths} hidden layers: sigmoid {sigmoid}; ReLU {relu}.",
+            depths=listed([str(depth) for depth in DEPTHS]),
             sigmoid=accuracies("Sigmoid"),
             relu=accuracies("ReLU"),
         ),
@@ -238,9 +233,9 @@ def _cost(found: dict[str, Any]) -> Said:
     return compared(
         relu["dead"] > small["dead"] and leaky["accuracy"] > relu["accuracy"],
         tr(
-            "What ReLU costs: with η = {large} and one layer, {dead} of its units are 0 "
-            "for each of the other digits at the end ({few} with η = {rate}), and its "
-            "accuracy is {relu}; Leaky ReLU's is {leaky}, sigmoid's {sigmoid}.",
+            "What ReLU costs: with η = {large} and one layer, {dead} of its units are "
+            "0 for each of the other digits at the end ({few} with η = {rate}), and "
+            "its accuracy is {relu}; Leaky ReLU's is {leaky}, sigmoid's {sigmoid}.",
             large=number(relu["rate"]),
             dead=percent(relu["dead"], 0),
             few=percent(small["dead"], 0),

@@ -11,6 +11,7 @@ Times are those of the machine that it runs on, at that moment.
 
 from __future__ import annotations
 
+import itertools
 import statistics
 import time
 from collections.abc import Callable
@@ -51,9 +52,9 @@ def about() -> About:
         tr("what arithmetic costs: loops, arrays, machine code, threads"),
         tr("What has the rise of deep learning to do with hardware?"),
         tr(
-            "A training step of one layer, {inputs} → {outputs} ReLU, {samples} samples: "
-            "in Python loops, in NumPy arrays, as machine code, and on all cores; "
-            "{rounds} rounds of each in turns (a smaller one with --quick).",
+            "A training step of one layer, {inputs} → {outputs} ReLU, {samples} "
+            "samples: in Python loops, in NumPy arrays, as machine code, and on all "
+            "cores; {rounds} rounds of each in turns (a smaller one with --quick).",
             inputs=inputs,
             outputs=outputs,
             samples=samples,
@@ -170,6 +171,7 @@ def measure(setting: Setting) -> dict[str, Any]:
         "products": 2 * shape[0] * shape[1] * shape[2],
         "cores": available_cores(),
         "apart": apart,
+        "problem": native_problem(),
         "times": times,
     }
 
@@ -187,7 +189,7 @@ def called(name: str, found: dict[str, Any]) -> str:
 
 
 def ratios(found: dict[str, Any], slow: str, fast: str) -> tuple[float, float, float]:
-    """How many times as fast: the median of the rounds, the 10th and 90th percentile."""
+    """How many times as fast: the median of the rounds, 10th and 90th percentile."""
     times = found["times"]
     each = [a / b for a, b in zip(times[slow], times[fast])]
     low, high = np.percentile(each, [10, 90])
@@ -233,7 +235,7 @@ def answer(found: dict[str, Any]) -> list[Said]:
             tr("the same but for float32's rounding"),
         )
     ]
-    for before, name in zip(names, names[1:]):
+    for before, name in itertools.pairwise(names):
         middle, _, _ = ratio = ratios(found, before, name)
         said.append(
             compared(
@@ -247,8 +249,9 @@ def answer(found: dict[str, Any]) -> list[Said]:
                 tr("It is faster on a machine that has nothing else to do."),
             )
         )
-    if "native" not in names:
-        said.append(Said(tr("There is no native engine here: {why}.", why="llvmlite")))
+    if found["problem"]:
+        told = tr("The native engine cannot run here: {why}.", why=found["problem"])
+        said.append(Said(told, tr("machine code")))
     return [*said, _whole(found, names)]
 
 

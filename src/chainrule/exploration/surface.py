@@ -73,7 +73,7 @@ class Surface:
         return (errors**2).mean(-1) / 2
 
     def above(self, path: Any) -> Array:
-        """By how much the loss along a path exceeds the least, as a share of the gap."""
+        """How far the loss on a path lies above the least, as a share of the gap."""
         path = np.asarray(path)
         from_least = path - self.minimum
         return (from_least @ self.hessian * from_least).sum(1) / 2 / self.gap
@@ -87,4 +87,5 @@ class Surface:
 
 def place(model: nn.Linear) -> list[float]:
     """(w, b) of a model."""
+    assert model.bias is not None
     return [model.weight.item(), model.bias.item()]

@@ -10,6 +10,7 @@ Source: Griewank & Walther, Evaluating Derivatives, 2008, 3.3.
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,7 @@ def network(seed: int) -> nn.Sequential:
     """Linear layers with tanh between them."""
     cr.manual_seed(seed)
     layers: list[Any] = []
-    for inputs, outputs in zip(SIZES, SIZES[1:]):
+    for inputs, outputs in itertools.pairwise(SIZES):
         layers += [nn.Linear(inputs, outputs, dtype="float64"), nn.Tanh()]
     return nn.Sequential(*layers[:-1])
 
@@ -104,7 +105,7 @@ def pairings(
     return [(a * b).sum().item() for a, b in pairs], off
 
 
-def by_hand(block: nn.Sequential, after: Any, forward: list[Any]) -> Array:
+def by_hand(block: Any, after: Any, forward: list[Any]) -> Array:
     """f′(z) ⊙ Wu, with tanh′ = 1 − a²."""
     linear, *activation = block
     pushed = forward[-1].numpy() @ linear.weight.numpy().T
@@ -181,8 +182,9 @@ def answer(found: dict[str, Any]) -> list[Said]:
         compared(
             off < 1e-12 and transposed < 1e-12,
             tr(
-                "At each of the {n} layers ⟨Wx, δ⟩ and ⟨x, Wᵀδ⟩ agree to within {off} of "
-                "their size, and what the backward pass gives is Wᵀδ, to within {t}.",
+                "At each of the {n} layers ⟨Wx, δ⟩ and ⟨x, Wᵀδ⟩ agree to within {off} "
+                "of their size, and what the backward pass gives is Wᵀδ, to within "
+                "{t}.",
                 n=count,
                 off=number(off, 2),
                 t=number(transposed, 2),
@@ -193,8 +195,8 @@ def answer(found: dict[str, Any]) -> list[Said]:
             whole < 1e-12 and found["pushed"] < 1e-12,
             tr(
                 "u⁽ˡ⁾ is f′(z⁽ˡ⁾) ⊙ W⁽ˡ⁾u⁽ˡ⁻¹⁾, to within {pushed}. Through the whole "
-                "network ⟨u⁽ˡ⁾, v⁽ˡ⁾⟩ is {first} at the input and {last} at the output, the "
-                "same at every layer to within {off}.",
+                "network ⟨u⁽ˡ⁾, v⁽ˡ⁾⟩ is {first} at the input and {last} at the "
+                "output, the same at every layer to within {off}.",
                 pushed=number(found["pushed"], 2),
                 first=f"{paired[0]:.6f}",
                 last=f"{paired[-1]:.6f}",
@@ -206,8 +208,9 @@ def answer(found: dict[str, Any]) -> list[Said]:
             (found["forward"], found["backward"]) == (count, 2 * count - 1),
             tr(
                 "A training step has {forward} matrix products forward and {backward} "
-                "backward. One for each ∂ℒ/∂W⁽ˡ⁾, and one for each δ⁽ˡ⁾ but the last: "
-                "so backward costs about twice as much as forward.",
+                "backward, {ratio} times as many: one for each ∂ℒ/∂W⁽ˡ⁾, and one for "
+                "each δ⁽ˡ⁾ but the last.",
+                ratio=number(found["backward"] / found["forward"], 3),
                 forward=found["forward"],
                 backward=found["backward"],
             ),

@@ -21,7 +21,14 @@ import numpy as np
 import chainrule as cr
 from chainrule import nn
 from chainrule.exploration import panels
-from chainrule.exploration.experiment import About, Said, Setting, compared, listed
+from chainrule.exploration.experiment import (
+    About,
+    Said,
+    Setting,
+    compared,
+    listed,
+    paired,
+)
 from chainrule.formatting import number
 from chainrule.graph.node import Array
 from chainrule.language import tr
@@ -52,9 +59,9 @@ def about() -> About:
         tr("What have vanishing gradients to do with the activation, and what helps?"),
         tr(
             "Networks of {depths} hidden layers of {width} units on {samples} "
-            "handwritten digits, {tries} draws each (one with --quick): the norm of ∂ℒ/∂W⁽ˡ⁾ at the start, "
-            "by activation and by the weights it starts from: N(0, {spread}²), Xavier, "
-            "He, or N(0, {spread}²) with batch normalisation.",
+            "handwritten digits, {tries} draws each (one with --quick): the norm of "
+            "∂ℒ/∂W⁽ˡ⁾ at the start, by activation and by the weights it starts from: "
+            "N(0, {spread}²), Xavier, He, or N(0, {spread}²) with batch normalisation.",
             depths=listed([str(depth) for depth in DEPTHS]),
             width=WIDTH,
             samples=SAMPLES,
@@ -198,17 +205,14 @@ def _steady(row: dict[str, Any]) -> bool:
 
 def _activations(rows: dict[tuple[str, str], dict[str, Any]]) -> Said:
     factors = {name: rows[name, "small"]["factor"] for name in ACTIVATIONS}
+    worst = min(factors, key=lambda name: factors[name])
     return compared(
-        max(factors.values()) < STEADY[0]
-        and min(factors, key=factors.get) == "Sigmoid",  # type: ignore
+        worst == "Sigmoid" and max(factors.values()) < STEADY[0],
         tr(
             "From small weights each layer multiplies the first gradient by: {parts}. "
             "{worst} loses most.",
-            parts=tr("; ").join(
-                tr("{n}: {spread}", n=name, spread=number(factor, 3))
-                for name, factor in factors.items()
-            ),
-            worst=min(factors, key=lambda name: factors[name]),
+            parts=paired({name: number(factors[name], 3) for name in factors}),
+            worst=worst,
         ),
         tr("All of them vanish, sigmoid most of all: σ′ ≤ ¼."),
     )
@@ -265,8 +269,8 @@ def _normalised(rows: dict[tuple[str, str], dict[str, Any]]) -> Said:
             ),
         ),
         tr(
-            "The book has it as a remedy: a factor near 1. It stops the vanishing; that "
-            "gradients grow with the depth instead is known (Yang et al. 2019: "
+            "The book has it as a remedy: a factor near 1. It stops the vanishing; "
+            "that gradients grow with the depth instead is known (Yang et al. 2019: "
             "√(π/(π − 1)) = 1.21 a layer for ReLU)."
         ),
     )
@@ -281,13 +285,10 @@ def _alike(rows: dict[tuple[str, str], dict[str, Any]]) -> Said:
         spans["Sigmoid"] > 1e3 > max(spans["Tanh"], spans["ReLU"]),
         tr(
             "Within one network of small weights the largest gradient of a layer is so "
-            "many times the least: {parts}. Where that is little, activations shrink on "
-            "the way forward by as much as δ does on the way back: all layers learn "
+            "many times the least: {parts}. Where that is little, activations shrink "
+            "on the way forward by as much as δ does on the way back: all layers learn "
             "alike, and next to nothing.",
-            parts=tr("; ").join(
-                tr("{n}: {spread}", n=name, spread=number(span, 2))
-                for name, span in spans.items()
-            ),
+            parts=paired({name: number(spans[name], 2) for name in spans}),
         ),
         tr(
             "large for sigmoid, whose activations stay near ½, and small for the others"

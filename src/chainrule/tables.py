@@ -11,11 +11,11 @@ from chainrule.errors import visible
 
 Table = Sequence[Sequence[str]]
 
-#: What a line is never broken within: a Chinese character or a word, and the marks and
-#: spaces that stand behind it.
+#: What a line is never broken within: a Chinese character, a word or what words are
+#: equal to, and the marks and spaces that stand behind it.
 _PIECES = re.compile(
-    r"[（「『《]*(?:[\u2e80-\u9fff\uf900-\uffef]|[^\s\u2e80-\u9fff\uf900-\uffef]+)"
-    r"[，。；：、）」』》？！]*\s*"
+    r"[（「『《]*(?:[{0}]|[^\s{0}]+(?: [=≤] [^\s{0}]+)*)"
+    r"[，。；：、）」』》？！]*\s*".replace("{0}", r"\u2e80-\u9fff\uf900-\uffef")
 )
 
 

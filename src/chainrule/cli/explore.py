@@ -60,6 +60,8 @@ def explore(
     tell({**made.plain(), "files": [str(file) for file in written]}, as_json, str(made))
     if not as_json:
         say("\n" + tr("Written: {files}", files=tr(", ").join(map(str, written))))
+        if len(written) == 1:
+            say(tr("There is no picture: {fix}", fix="pip install 'chainrule[plot]'"))
     return 0
 
 

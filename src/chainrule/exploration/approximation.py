@@ -1,4 +1,4 @@
-"""Universal approximation: what a wide layer can do, and what descent finds (2.8).
+"""Universal approximation: what exists, and what descent finds (2.3.2, 2.8).
 
 One hidden layer of n ReLU units can come as close as one likes to a continuous function
 on a closed interval: put a kink on each of n + 1 places and join the values there by
@@ -27,8 +27,8 @@ from chainrule.language import tr
 from chainrule.nn import Module
 from chainrule.tables import Table
 
-SECTIONS = ("2.8",)
-FORMULA = "ŷ(x) = b + Σ vₖ max(0, wₖx + bₖ),  f(x) = sin 2πx + ½|x| on [−1, 1]"
+SECTIONS = ("2.3.2", "2.8")
+FORMULA = "ŷ(x) = b + Σ vₖ max(0, wₖx + bₖ),  f(x) = sin 2πx + ½|x|,  −1 ≤ x ≤ 1"
 LEFT = 0
 SIZE = (9.0, 3.8)
 

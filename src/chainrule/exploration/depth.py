@@ -28,7 +28,7 @@ from chainrule.language import tr
 from chainrule.tables import Table
 
 SECTIONS = ("2.8",)
-FORMULA = "t(x) = 2x₊ − 4(x − ½)₊,  t∘t∘…∘t: 2ᵏ pieces by 6k + 1 parameters"
+FORMULA = "t(x) = 2x₊ − 4(x − ½)₊,  f = t∘t∘…∘t = tᵏ"
 LEFT = 1
 SIZE = (9.0, 3.8)
 
@@ -37,7 +37,7 @@ TENTS = (1, 2, 4, 6, 8)
 #: Networks of about 1500 parameters, by the sizes of their hidden layers.
 SHAPES = ((500,), (37, 37), (26, 26, 26), (21, 21, 21, 21))
 SAMPLES, STEPS, RATE = 256, 3000, 0.01
-TRIES, QUICK_TRIES = 5, 1
+TRIES, QUICK_TRIES = 3, 1
 #: Teeth of the saw that is learnt: 2⁴ pieces.
 LEVELS = 4
 

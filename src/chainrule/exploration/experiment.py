@@ -15,8 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from chainrule import disk, formatting, viz
-from chainrule.errors import warn
-from chainrule.language import current, language, tr
+from chainrule.language import tr
 from chainrule.tables import Table, text_table, width, wrapped
 from chainrule.viz import drawing
 
@@ -134,17 +133,8 @@ class Exploration:
             ChainruleWarning: no installed font has Chinese characters; its words are
                 English.
         """
-        spoken, what = current(), tr("picture")
-        if spoken != "en" and drawing.can_plot() and not drawing.has_chinese():
-            spoken = "en"
-            warn(
-                tr("No installed font has Chinese characters."),
-                expected=tr("a font such as Noto Sans TC"),
-                got=tr("none; the words of the picture are English"),
-                fix="apt install fonts-noto-cjk (Debian, Ubuntu)",
-            )
-        draw, size = self.module.draw, self.module.SIZE
-        with language(spoken):
+        what, draw, size = tr("picture"), self.module.draw, self.module.SIZE
+        with drawing.legible(what):
             return viz.gallery.picture(draw, self.numbers, size=size, what=what)
 
     def save(self, folder: str | Path) -> list[Path]:
@@ -199,7 +189,8 @@ def outline(module: ModuleType) -> dict[str, Any]:
 
 def heading(name: str, module: ModuleType) -> str:
     """Name, title and sections."""
-    return f"{name}: {module.about().title} ({', '.join(module.SECTIONS)})"
+    about, sections = module.about(), listed(module.SECTIONS)
+    return tr("{name}: {title} ({where})", name=name, title=about.title, where=sections)
 
 
 def described(module: ModuleType) -> list[str]:
@@ -220,7 +211,7 @@ def described(module: ModuleType) -> list[str]:
 
 
 def _item(mark: str, text: str) -> list[str]:
-    indent = "  " + mark + " "
+    indent = f"  {mark}" + " " * (not mark.endswith("："))
     first, *rest = wrapped(text, WIDTH - width(indent))
     return [indent + first, *(" " * width(indent) + line for line in rest)]
 

@@ -239,4 +239,4 @@ def draw(figure: Any, found: dict[str, Any]) -> None:
             curves.plot(len(free), free[-1], "x", color=panels.COLOURS[i], markersize=9)
     panels.logarithmic(curves.xaxis, curves.yaxis)
     panels.level(curves, found["rows"][0]["trivial"], tr("ŷ = 0"))
-    panels.words(curves, tr("loss by step; ×: lost"), tr("step"), "ℒ")
+    panels.words(curves, tr("loss by step; ×: lost"), tr("steps"), "ℒ")

@@ -149,7 +149,8 @@ def verdict(run: dict[str, Any], found: dict[str, Any]) -> str:
 def table(found: dict[str, Any]) -> Table:
     def after(run: dict[str, Any], step: int) -> str:
         losses = run["losses"]
-        return number(losses[step - 1] if len(losses) >= step else math.inf)
+        there = len(losses) >= step and math.isfinite(losses[step - 1])
+        return number(losses[step - 1]) if there else "∞"
 
     head = (
         tr("rate η"),
@@ -277,7 +278,7 @@ def draw(figure: Any, found: dict[str, Any]) -> None:
         )
     panels.logarithmic(curves.yaxis)
     curves.set_ylim(top=10 * start)
-    panels.words(curves, tr("loss by step"), tr("step"), "ℒ")
+    panels.words(curves, tr("loss by step"), tr("steps"), "ℒ")
 
     held = [run for run in runs if run["finite"]]
     last = [run["losses"][-1] for run in held]

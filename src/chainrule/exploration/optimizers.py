@@ -233,4 +233,6 @@ def draw(figure: Any, found: dict[str, Any]) -> None:
     panels.logarithmic(curve.yaxis)
     panels.level(curve, ARRIVED)
     curve.set_ylim(1e-6, 3)
-    panels.words(curve, tr("above the least loss, as a share of the start"), tr("step"))
+    panels.words(
+        curve, tr("above the least loss, as a share of the start"), tr("steps")
+    )

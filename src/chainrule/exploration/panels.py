@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.formatting import number
 from chainrule.viz import drawing
 
 COLOURS = drawing.PAPER.lines
@@ -57,7 +58,7 @@ def logarithmic(*axes: Any) -> None:
 
     for axis in axes:
         getattr(axis.axes, f"set_{axis.axis_name}scale")("log")
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
         axis.set_minor_formatter(NullFormatter())
 
 

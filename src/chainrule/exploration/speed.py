@@ -288,5 +288,5 @@ def draw(figure: Any, found: dict[str, Any]) -> None:
     axes.set_yticks(range(len(names)), [called(name, found) for name in names])
     axes.invert_yaxis()
     panels.logarithmic(axes.xaxis)
-    axes.set_xlim(right=20 * axes.get_xlim()[1])
+    axes.set_xlim(1e7, 5 * axes.get_xlim()[1])
     panels.words(axes, across=tr("multiplications a second (points: rounds)"))

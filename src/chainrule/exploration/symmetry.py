@@ -26,7 +26,7 @@ from chainrule.tables import Table
 from chainrule.viz import drawing
 
 SECTIONS = ("3.9", "3.6")
-FORMULA = "⟨W x, δ⟩ = ⟨x, Wᵀδ⟩;  ⟨u⁽ˡ⁾, v⁽ˡ⁾⟩ = ⟨u⁽ᴸ⁾, v⁽ᴸ⁾⟩ for every l"
+FORMULA = "⟨W x, δ⟩ = ⟨x, Wᵀδ⟩;  ⟨u⁽ˡ⁾, v⁽ˡ⁾⟩ = ⟨u⁽ᴸ⁾, v⁽ᴸ⁾⟩,  l = 0 … L"
 LEFT = 1
 SIZE = (9.0, 3.8)
 

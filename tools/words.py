@@ -38,6 +38,10 @@ def texts() -> dict[str, str]:
                 place = f"{path.relative_to(PACKAGE).as_posix()}:{node.lineno}"
                 for text in _strings(node.args[0]):
                     found.setdefault(text, place)
+            if isinstance(node, ast.keyword) and node.arg == "kinks":
+                place = f"{path.relative_to(PACKAGE).as_posix()}:{node.lineno}"
+                for text in _strings(node.value):  # what a primitive declares
+                    found.setdefault(text, place)
     return found
 
 

@@ -27,7 +27,6 @@ from chainrule.functions.dtypes import (
 from chainrule.functions.elementwise import *  # noqa: F403
 from chainrule.functions.movement import *  # noqa: F403
 from chainrule.functions.reductions import *  # noqa: F403
-from chainrule.gradient_check import check_gradients
 from chainrule.graph.build import no_grad
 from chainrule.graph.types import DType as dtype  # noqa: N813 - the public name
 from chainrule.migration import PACKAGE
@@ -52,6 +51,7 @@ from chainrule.version import __version__ as __version__
 if TYPE_CHECKING:
     from chainrule import data, metrics, nn, optim, training, viz
     from chainrule.explanation import explain
+    from chainrule.gradient_check import check_gradients
     from chainrule.nn import functional_call
     from chainrule.nn.summary import summary
     from chainrule.training import History, Trainer
@@ -67,6 +67,7 @@ _PARTS = ("data", "metrics", "nn", "optim", "training", "viz")
 _LAZY = {
     "History": "chainrule.training",
     "Trainer": "chainrule.training",
+    "check_gradients": "chainrule.gradient_check",
     "explain": "chainrule.explanation",
     "functional_call": "chainrule.nn",
     "summary": "chainrule.nn.summary",

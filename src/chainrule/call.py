@@ -20,10 +20,11 @@ from chainrule.graph.declare import declare
 from chainrule.graph.graph import Graph
 from chainrule.graph.interpret import evaluate, solve_sizes
 from chainrule.graph.node import Array, Cotangent, Node, Value
-from chainrule.graph.primitive import BODIES, Case
+from chainrule.graph.primitive import BODIES, Case, of_any
 from chainrule.graph.program import Entry, Program
 from chainrule.graph.types import ArrayType, DType
-from chainrule.notation import functions
+from chainrule.notation.expressions import Expr
+from chainrule.notation.functions import apply
 from chainrule.primitives.elementwise import add, mul, tanh
 
 
@@ -111,10 +112,14 @@ def _cases() -> tuple[Case, ...]:
     return tuple(cases)
 
 
+def _written(*inputs: Expr, body: Graph, engine: str) -> Expr:
+    return apply(body.name, *inputs)
+
+
 @declare(
     rule=_rule,
     joint_vjp=_vjp,
-    formula=functions.function("f"),
+    shown=of_any(_written),
     source="a compiled function within an eager one",
     cases=_cases,
 )

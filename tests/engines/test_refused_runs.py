@@ -61,6 +61,25 @@ def test_a_word_out_of_range(engine: str) -> None:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+def test_state_between_two_refusals(engine: str) -> None:
+    """Words are looked up, statistics move, and only then a label is wrong."""
+    cr.manual_seed(0)
+    table, norm, out = nn.Embedding(5, 3), nn.BatchNorm1d(3), nn.Linear(3, 2)
+
+    @cr.compile(engine=engine)
+    def step(words: cr.Tensor, y: cr.Tensor) -> cr.Tensor:
+        return F.cross_entropy(out(norm(table(words))), y)
+
+    words = np.array([0, 4, 2])
+    step(words, np.array([0, 1, 0]))
+    before = {k: np.array(v) for k, v in norm.state_dict().items()}
+    for wrong in ((words, [0, 2, 0]), (words + 1, [0, 1, 0])):
+        with pytest.raises(ChainruleError):
+            step(*map(np.array, wrong))
+        _same(before, {k: np.array(v) for k, v in norm.state_dict().items()})
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 def test_a_full_cache(engine: str) -> None:
     caches = [nn.KVCache(1, 2, 4, 3) for _ in range(3)]
 

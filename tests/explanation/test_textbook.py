@@ -82,7 +82,7 @@ def digits():
 
 def test_the_formulas_of_the_digits_network(digits):
     e, *_ = digits
-    assert e.texts == {"loss": "ℒ = mean (−ln softmax(z⁽³⁾)_y)"}
+    assert e.texts == {"loss": "ℒ = mean(−ln softmax(z⁽³⁾)_y)"}
     assert e.layer(1).texts == {
         "z": "z⁽¹⁾ = W⁽¹⁾ x + b⁽¹⁾",
         "a": "a⁽¹⁾ = max(z⁽¹⁾, 0)",
@@ -103,7 +103,7 @@ def test_the_formulas_of_the_digits_network(digits):
         "db": "∂ℒ/∂b⁽³⁾ = ∑ₛ δ⁽³⁾",
     }
     assert e.formulas["loss"] == (
-        r"\mathcal{L} = \operatorname{mean} (-\ln"
+        r"\mathcal{L} = \operatorname{mean}(-\ln"
         r" \operatorname{softmax}(z^{(3)})_{y})"
     )
     delta = r"\delta^{(3)} = J^{T} \nabla_{\hat{y}} \mathcal{L} = (\hat{y} - y) / n"

@@ -1,4 +1,4 @@
-"""Update rules, and what stands in front of them."""
+"""Update rules: the formula that each region declares is what it computes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from chainrule.engines.schedule.maps import is_elementwise
 from chainrule.errors import ArgumentError
 from chainrule.graph.build import tracing
 from chainrule.graph.node import Value
-from chainrule.graph.primitive import as_tuple
+from chainrule.graph.primitive import REFERENCES, as_tuple
+from chainrule.notation.arithmetic import Quantity, steps
+from chainrule.notation.functions import symbol
 from chainrule.regions import updates
 from chainrule.regions.region import Region
 from tests.conformance.cases import examples
@@ -17,6 +19,30 @@ from tests.conformance.cases import examples
 REGIONS = [made for made in vars(updates).values() if isinstance(made, Region)]
 #: Its formula stands for any rule.
 GENERIC = updates.adjusted_update
+
+
+def results(rule: Region, inputs: list[np.ndarray]) -> list[np.ndarray]:
+    """What a declared formula comes to: the new moments, and the result last."""
+    symbols = [symbol(letter) for letter in "ABCDEFGHIJKLMN"[: len(inputs)]]
+    assert rule.formula is not None
+    return steps(rule.formula(*symbols), dict(zip(symbols, map(Quantity, inputs))))
+
+
+@pytest.mark.parametrize("flag", [0.0, 1.0])
+@pytest.mark.parametrize("rule", [r for r in REGIONS if r is not GENERIC])
+def test_the_formula_is_what_is_computed(rule: Region, flag: float) -> None:
+    rng = np.random.default_rng(2)
+    example = next(e for e in examples() if e.primitive is rule)
+    arrays = [a.astype(np.float64) for a in example.draw(rng)]
+    if rule is updates.radam_update:
+        arrays[-1] = np.asarray(flag)
+    made = REFERENCES[rule](*arrays)
+    made = made if isinstance(made, tuple) else (made,)
+    *named, wanted = results(rule, arrays)
+    np.testing.assert_allclose(made[0], wanted, rtol=1e-13)
+    rest = iter(named)  # the new moments in their order; there may be more steps
+    for moment in made[1:]:
+        assert any(np.allclose(moment, w, rtol=1e-13, atol=0) for w in rest)
 
 
 def numbers(*arrays) -> list[Value]:

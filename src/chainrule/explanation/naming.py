@@ -22,6 +22,7 @@ from chainrule.explanation.writer import (
     VIEWS,
     Writer,
     behind_views,
+    is_sampled,
     slope_of,
     weight,
 )
@@ -285,7 +286,7 @@ class Names:
             return True
         if node.primitive in (*VIEWS, movement.transpose) or not out.shape:
             return False
-        if not out.dtype.is_float or not _depends(out, self):
+        if not out.dtype.is_float or not (out.tracked or is_sampled(out)):
             return False
         if out is behind_views(self.run.predictions[0]):
             return False  # it is named ŷ
@@ -483,13 +484,6 @@ def _named(word: str) -> Expr:
     if len(word) == 1:
         return Atom(word)
     return Atom(r"\text{" + word.replace("_", r"\_") + "}", word)
-
-
-def _depends(value: Value, names: Names) -> bool:
-    """Whether a value depends on a sample or a parameter."""
-    return value.tracked or any(
-        isinstance(d, object) and not isinstance(d, int) for d in value.shape
-    )
 
 
 def _needed(of: Mapping[Value, Expr], roots: Iterable[Value]) -> set[Value]:

@@ -20,26 +20,23 @@ from chainrule.notation.expressions import (
     Number,
     Relation,
     Script,
-    Slot,
-    filled,
-    rebuilt,
 )
 from chainrule.notation.tidy import tidy
 
 PRIME = Atom(r"\prime", "′")
 #: Hyper-parameters as the book and the papers write them.
 _SCALARS: dict[str, Expr] = {
-    "lr": f.letter("η"),
-    "momentum": f.letter("μ"),
-    "alpha": f.letter("α"),
-    "rho": f.letter("ρ"),
-    "eps": f.letter("ε"),
-    "penalty": f.letter("λ"),
-    "beta1": Script(f.letter("β"), below=Number(1)),
-    "beta2": Script(f.letter("β"), below=Number(2)),
-    "rest1": 1 - Script(f.letter("β"), below=Number(1)),
-    "rest2": 1 - Script(f.letter("β"), below=Number(2)),
-    "step": Script(f.letter("η"), below=Atom("t")),
+    "lr": f.symbol("η"),
+    "momentum": f.symbol("μ"),
+    "alpha": f.symbol("α"),
+    "rho": f.symbol("ρ"),
+    "eps": f.symbol("ε"),
+    "penalty": f.symbol("λ"),
+    "beta1": Script(f.symbol("β"), below=Number(1)),
+    "beta2": Script(f.symbol("β"), below=Number(2)),
+    "rest1": 1 - Script(f.symbol("β"), below=Number(1)),
+    "rest2": 1 - Script(f.symbol("β"), below=Number(2)),
+    "step": Script(f.symbol("η"), below=Atom("t")),
 }
 
 
@@ -60,29 +57,26 @@ def updated(
     run, symbol = names.run, names.of[parameter]
     formula = node.primitive.formula
     assert formula is not None
-    made = formula(*[Slot(index=i) for i in range(len(node.inputs))], **node.attrs)
-    items = made.items if isinstance(made, Listing) else (made,)
     letters = _letters(node)
     inputs = [
         _written(v, letters[i] if i < len(letters) else "", symbol, names, numbers)
         for i, v in enumerate(node.inputs)
     ]
+    made = formula(*inputs, **node.attrs)
+    items = made.items if isinstance(made, Listing) else (made,)
     parts = [item.items for item in items if isinstance(item, Relation)]
     renamed = {name: Script(name, PRIME, symbol) for name, *_ in parts}
 
-    def written(e: Expr) -> Expr:
-        return renamed.get(e) or rebuilt(e, written)
-
     results = [run.arrays[v] for v in node.outputs if v is not None]
     for name, value in parts:
-        side = tidy(filled(written(value), inputs))
+        side = tidy(value.replaced(renamed))
         found = computed(side, numbers)
         exact = next((a for a in results[1:] if _same(a, found)), found)
         numbers[renamed[name]] = Quantity(exact)
         yield Equation((renamed[name], side))
     new = Script(symbol, PRIME)
     numbers[new] = Quantity(results[0])
-    yield Equation((new, tidy(filled(written(items[-1]), inputs))), key="update")
+    yield Equation((new, tidy(items[-1].replaced(renamed))), key="update")
 
 
 def _letters(node: Node) -> list[str]:
@@ -103,7 +97,7 @@ def _written(
     """An input of an update rule: a moment, a hyper-parameter, θ or its gradient."""
     run = names.run
     if value in run.slots:
-        name: Expr = Script(f.letter(letter), below=symbol)
+        name: Expr = Script(f.symbol(letter), below=symbol)
         numbers.setdefault(name, Quantity(run.arrays[value]))
         return name
     if value in run.scalars and run.scalars[value][0]:

@@ -16,6 +16,7 @@ are written as the book would write them rather than as they are stored:
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
@@ -26,10 +27,8 @@ from chainrule.graph.interpret import attrs_at
 from chainrule.graph.node import Array, Node, Value
 from chainrule.graph.primitive import REFERENCES, Primitive
 from chainrule.graph.types import Dim, Shape, SymbolicDim, resolve
-from chainrule.notation import functions
 from chainrule.notation.arithmetic import ALL_COLUMNS, COLUMNS, MATRIX, Quantity
 from chainrule.notation.expressions import (
-    Along,
     Atom,
     Computed,
     Contracted,
@@ -40,12 +39,11 @@ from chainrule.notation.expressions import (
     Quotient,
     Reduced,
     Script,
-    Slot,
     Spread,
     Transposed,
-    filled,
-    rebuilt,
 )
+from chainrule.notation.functions import symbol
+from chainrule.notation.places import shaped
 from chainrule.notation.tidy import tidy
 from chainrule.primitives import creation, elementwise, matmul, movement
 from chainrule.primitives.checks import require
@@ -289,7 +287,7 @@ class Writer:
         if found == 1:
             return self._write(total)
         mean = Atom(r"\operatorname{mean}", "mean")
-        return self._reduced(mean, "", summed, axes)
+        return self._reduced(mean, "call", summed, axes)
 
     def _sum(self, node: Node) -> Expr:
         """∑ over everything, or over axes by their letters."""
@@ -441,10 +439,8 @@ class Writer:
         def how(a: Array) -> Array:
             return np.asarray(a).reshape(shape)
 
-        made = functions.reshaped(inner, out.shape)
-        assert isinstance(made, Computed)
-        key = ("reshape", shape)
-        return dataclasses.replace(made, how=how, key=key, kind=self.kind(out))
+        shown, key = shaped("reshape", inner, out.shape), ("reshape", shape)
+        return Computed(shown, (inner,), how, key, self.kind(out))
 
     def _transpose(self, node: Node) -> Expr:
         (x,), axes = node.inputs, tuple(node.attrs["axes"])
@@ -523,18 +519,17 @@ class Writer:
     def _product(self, node: Node) -> Expr:
         return self._outer(node) or self._dot(node)
 
-    def _normalised(self, node: Node) -> Expr:
-        """A normalisation, with γ and β for the axes along which they stand."""
-        (x, *others), (out,) = node.inputs, node.outputs
+    def _pullback(self, node: Node) -> Expr:
+        """J_x̂ᵀ g, where J is the Jacobian of x̂; what it comes to says a note."""
+        hat = Script(Atom("J"), below=symbol("x\u0302"))
+        inputs = [self._exact(v) for v in node.inputs]
+        shown = Transposed(hat) @ inputs[0]
+        attrs = self._attrs(node)
+        how = functools.partial(REFERENCES[node.primitive], **attrs)
+        key = (node.primitive.name, *sorted(attrs.items()))
+        (out,) = node.outputs
         assert out is not None
-        axes = node.attrs["axes"]
-        if node.primitive is normalization.batch_norm:
-            axes = tuple(a for a in range(len(x.shape)) if a not in axes)
-        spread = [
-            self._write(v) if self._uniform(v) else self._spread(v, axes, out)
-            for v in others
-        ]
-        return declared(node, [self._exact(x), *spread], self.n)
+        return Computed(shown, tuple(inputs), how, key, self.kind(out))
 
 
 def named_atom(name: str) -> Atom:
@@ -545,9 +540,6 @@ def named_atom(name: str) -> Atom:
 def declared(node: Node, inputs: list[Expr], n: int, kind: str = COLUMNS) -> Expr:
     """The formula that a primitive declares, with these inputs.
 
-    Letters are put where it goes over axes, and what is written for the eye gets the
-    primitive's reference for its numbers.
-
     Args:
         node: whose formula.
         inputs: what its inputs are written like.
@@ -556,32 +548,14 @@ def declared(node: Node, inputs: list[Expr], n: int, kind: str = COLUMNS) -> Exp
     """
     formula = node.primitive.formula
     assert formula is not None, node.primitive
-    made = formula(*[Slot(index=i) for i in range(len(inputs))], **node.attrs)
-    if node.inputs:
-        known = letters(node.inputs[0])
-        made = _marked(made, known)
-    if isinstance(made, Computed) and made.how is None:
-        reference, attrs = REFERENCES[node.primitive], attrs_at(node, {"N": n})
-        key = (node.primitive.name, repr(sorted(attrs.items(), key=str)))
-
-        def how(*arrays: Array) -> Array:
-            return reference(*arrays, **attrs)
-
-        made = dataclasses.replace(made, how=how, key=key, kind=kind)
-    return filled(made, inputs)
-
-
-def _marked(e: Expr, known: str) -> Expr:
-    """With letters on what goes over axes."""
-    if isinstance(e, Reduced) and e.axes is not None and isinstance(e.head, Atom):
-        marks = "".join(known[a] for a in e.axes)
-        whole = len(e.axes) == len(known)
-        head = e.head if whole else Script(e.head, below=Atom(marks))
-        return dataclasses.replace(e, head=head, argument=_marked(e.argument, known))
-    if isinstance(e, Along) and e.axis not in (-1, len(known) - 1):
-        head = Script(e.head, below=Atom(known[e.axis]))
-        return dataclasses.replace(e, head=head)
-    return rebuilt(e, lambda part: _marked(part, known))
+    indexed = [e.with_index(letters(v)) for e, v in zip(inputs, node.inputs)]
+    made = formula(*indexed, **node.attrs)
+    if not isinstance(made, Computed):
+        return made
+    reference, attrs = REFERENCES[node.primitive], attrs_at(node, {"N": n})
+    how = functools.partial(reference, **attrs)  # those of the node may name N
+    key = (node.primitive.name, *sorted(attrs.items()))
+    return dataclasses.replace(made, how=how, key=key, kind=kind)
 
 
 def parts(e: Expr) -> list[Expr]:
@@ -659,6 +633,5 @@ _SPECIAL: dict[Primitive, Callable[[Writer, Node], Expr | None]] = {
     creation.size: Writer._size,
     creation.iota: Writer._iota,
     matmul.dot_general: Writer._product,
-    normalization.batch_norm: Writer._normalised,
-    normalization.layer_norm: Writer._normalised,
+    normalization.normalised_pullback: Writer._pullback,
 }

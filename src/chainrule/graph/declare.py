@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from chainrule.graph.build import bind
@@ -15,6 +16,7 @@ from chainrule.graph.primitive import (
     RefusalRule,
     TypeRule,
 )
+from chainrule.notation.expressions import Computed, Expr
 
 
 class Operation(Primitive):
@@ -42,8 +44,9 @@ def declare(
     name: str = "",
     vjp: tuple[DerivativeRule | None, ...] = (),
     joint_vjp: Callable[..., Sequence[Cotangent]] | None = None,
-    formula: Formula | None = None,
     refuses: RefusalRule | None = None,
+    formula: Formula | None = None,
+    shown: Formula | None = None,
     **traits: Any,
 ) -> Callable[[Callable[..., Any]], Operation]:
     """Declare the decorated function, which computes with NumPy, as a primitive.
@@ -58,14 +61,20 @@ def declare(
             without a derivative (an index); the last rule stands for further inputs.
         joint_vjp: instead of ``vjp`` where the inputs' derivatives share their work:
             ``joint_vjp(gs, ys, inputs, needed, **attrs)``, all in tuples.
-        formula, refuses: see :class:`Primitive`.
+        refuses: see :class:`Primitive`.
+        formula: the result as an expression of the inputs, which says all that is
+            needed to work it out; see :class:`Primitive`.
+        shown: instead of ``formula`` where elements move, or bits: how the result is
+            written, though what is written does not say all. It is worked out by the
+            decorated function.
         traits: the other attributes of a :class:`Primitive`.
     """
 
     def declared(reference: Callable[..., Any]) -> Operation:
         called = name or reference.__name__.removesuffix("_")
+        whole = formula or (shown and computed_formula(called, shown, reference))
         made = Operation(
-            name=called, rule=rule, formula=formula, refuses=refuses, **traits
+            name=called, rule=rule, refuses=refuses, formula=whole, **traits
         )
         REFERENCES[made] = reference
         if joint_vjp is not None:
@@ -75,6 +84,19 @@ def declare(
         return made
 
     return declared
+
+
+def computed_formula(
+    name: str, shown: Formula, reference: Callable[..., Any]
+) -> Callable[..., Computed]:
+    """The formula of what is written as ``shown`` and worked out by the reference."""
+
+    def formula(*inputs: Expr, **attrs: Any) -> Computed:
+        key = (name, *sorted(attrs.items()))
+        how = partial(reference, **attrs)
+        return Computed(shown(*inputs, **attrs), inputs, how, key)
+
+    return formula
 
 
 def by_input(

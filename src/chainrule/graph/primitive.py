@@ -21,18 +21,23 @@ from chainrule.notation.expressions import Expr
 
 Array = np.ndarray[Any, Any]
 TypeRule = Callable[..., ArrayType | tuple[ArrayType, ...]]
-#: A formula (inputs…, attributes…). The first four lines are the last one spelt out:
-#: from them a type checker knows what the parameters of a lambda are.
+RefusalRule = Callable[
+    [Sequence[ArrayType], dict[str, Any]], Sequence[tuple[int, Dim | None]]
+]
+#: A formula (inputs…, attributes…), spelt out so that a type checker knows what the
+#: parameters of a lambda are; for other functions there is :func:`of_any`.
 Formula = (
     Callable[[Any], Expr]
     | Callable[[Any, Any], Expr]
     | Callable[[Any, Any, Any], Expr]
     | Callable[[Any, Any, Any, Any], Expr]
-    | Callable[..., Expr]
+    | Callable[[Any, Any, Any, Any, Any], Expr]
 )
-RefusalRule = Callable[
-    [Sequence[ArrayType], dict[str, Any]], Sequence[tuple[int, Dim | None]]
-]
+
+
+def of_any(formula: Callable[..., Expr]) -> Formula:
+    """A formula of any number of inputs, or with attributes that must be named."""
+    return formula
 
 
 @dataclass(frozen=True)
@@ -69,8 +74,9 @@ class Primitive:
         refuses: where a run may be refused here: ``refuses(types, attrs)`` gives pairs
             of an input and of how many rows its indices are for; None for a truth
             value.
-        formula: ``formula(*inputs, **attrs)`` writes it: an expression, of one for each
-            input.
+        formula: ``formula(*inputs, **attrs)`` is the result as an expression of the
+            inputs, which are expressions; None where there is none. The letters of an
+            input's axes are its ``index``, where they are known.
         source: where the definition can be looked up.
         domain: per input the open interval on which it is defined.
         kinks: where it is not differentiable, and the value declared there.
@@ -84,7 +90,7 @@ class Primitive:
     linear: bool = False
     internal: bool = False
     refuses: RefusalRule | None = None
-    formula: Formula | None = None
+    formula: Callable[..., Expr] | None = None
     source: str = ""
     domain: tuple[tuple[float, float], ...] = ()
     kinks: str = ""

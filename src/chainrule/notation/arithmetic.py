@@ -6,7 +6,13 @@ and which is a matrix as it stands:
 
 - W x is a column for each column of x;  δ xᵀ is the sum of outer products over columns;
 - a vector of biases is added to each column;
-- sums over some axes keep them, with length 1, so that what is left is spread again.
+- a sum over some axes may keep them, with length 1: what is left is spread again.
+
+>>> from chainrule.notation.functions import symbol
+>>> x, b = symbol("x"), symbol("b")
+>>> numbers = {x: Quantity(np.array([[1.0, 2.0]])), b: Quantity(np.array([0.5, 1.0]))}
+>>> computed(x * (1 - b) + 2 * b, numbers)
+array([[1.5, 2. ]])
 """
 
 from __future__ import annotations
@@ -29,7 +35,9 @@ from chainrule.notation.expressions import (
     Contracted,
     Expr,
     Fence,
+    Listing,
     Number,
+    Part,
     Picked,
     Power,
     Prefix,
@@ -37,10 +45,20 @@ from chainrule.notation.expressions import (
     Quotient,
     Reduced,
     Relation,
-    Script,
     Spread,
     Sum,
     Transposed,
+    is_step,
+)
+from chainrule.notation.values import (
+    ALONG,
+    COMPARISONS,
+    FENCES,
+    FUNCTIONS,
+    OPERATED,
+    PLACES,
+    REDUCTIONS,
+    log_softmax,
 )
 
 MATRIX, COLUMNS, ROWS = "matrix", "columns", "rows"
@@ -54,8 +72,8 @@ class Quantity:
 
     Attributes:
         array: as they lie in memory.
-        kind: ``"matrix"`` (as it stands), ``"columns"`` (the last axis is the column),
-            or ``"rows"`` (such columns turned).
+        kind: ``"matrix"`` (as it stands; one axis is a column), ``"columns"`` (the
+            last axis is the column), or ``"rows"`` (such columns turned).
     """
 
     array: Array
@@ -63,79 +81,52 @@ class Quantity:
 
 
 def computed(e: Expr, numbers: Mapping[Expr, Quantity]) -> Array:
-    """The value of an expression, with axes of length 1 where it was summed over.
+    """The value of an expression.
+
+    Floating-point numbers are taken as float64, whatever they lie in memory as. A
+    listing comes to its last item.
 
     Args:
         e: the expression.
         numbers: the numbers of its symbols; a symbol may be any expression.
 
     Raises:
-        ArithmeticError: for what is written for the eye alone.
+        ArithmeticError: for a symbol without a number, an unknown function, a product
+            that has no meaning.
     """
+    return steps(e, numbers)[-1]
+
+
+def steps(e: Expr, numbers: Mapping[Expr, Quantity]) -> list[Array]:
+    """The values of the items of a listing, each known to those behind it."""
+    known, made = dict(numbers), list[Array]()
     with np.errstate(all="ignore"):
-        return _Reader(numbers).of(e).array
+        for item in e.items if isinstance(e, Listing) else (e,):
+            if isinstance(e, Listing) and is_step(item):
+                name, value = item.items
+                known[name] = found = _Reader(known).of(value)
+            else:
+                found = _Reader(known).of(item)
+            made.append(found.array)
+    return made
 
 
-def _erf(x: Array) -> Array:
-    return np.vectorize(math.erf, otypes=[np.float64])(x)
+def results(e: Expr, numbers: Mapping[Expr, Quantity]) -> tuple[Array, ...]:
+    """All results of what has several: those of a :class:`Computed`, or one.
+
+    Raises:
+        ArithmeticError: as :func:`computed`.
+    """
+    if isinstance(e, Computed):
+        made = _Reader(numbers).call_back(e)
+        return made if isinstance(made, tuple) else (np.asarray(made),)
+    return (computed(e, numbers),)
 
 
-def _erfc(x: Array) -> Array:
-    return np.vectorize(math.erfc, otypes=[np.float64])(x)
-
-
-def _softmax(x: Array, axis: int) -> Array:
-    e = np.exp(x - x.max(axis, keepdims=True, initial=-np.inf))
-    return e / e.sum(axis, keepdims=True)
-
-
-#: Functions by the way they are written.
-FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "ln": np.log,
-    "tanh": np.tanh,
-    "sin": np.sin,
-    "cos": np.cos,
-    "sign": np.sign,
-    "round": np.rint,
-    "erf": _erf,
-    "erfc": _erfc,
-    "σ": lambda z: 1 / (1 + np.exp(-z)),
-    "Φ": lambda z: 0.5 * _erfc(-z / math.sqrt(2)),
-    "φ": lambda z: np.exp(-z * z / 2) / math.sqrt(2 * math.pi),
-    "max": np.maximum,
-    "min": np.minimum,
-    "atan2": np.arctan2,
-    "copysign": np.copysign,
-    "remainder": np.remainder,
-    "isnan": np.isnan,
-    "and": np.bitwise_and,
-    "or": np.bitwise_or,
-    "xor": np.bitwise_xor,
-    "not": np.bitwise_not,
-    "nextafter": np.nextafter,
-}
-_REDUCTIONS: dict[str, Callable[..., Any]] = {
-    "∑": np.sum,
-    "∏": np.prod,
-    "mean": np.mean,
-    "max": np.max,
-    "var": np.var,
-}
-#: Functions along an axis.
-_ALONG: dict[str, Callable[..., Any]] = {"softmax": _softmax}
-_COMPARISONS: dict[str, Callable[..., Any]] = {
-    "<": np.less,
-    ">": np.greater,
-    "≤": np.less_equal,
-    "≥": np.greater_equal,
-    "=": np.equal,
-}
-_FENCES: dict[str, Callable[..., Any]] = {
-    "|": np.abs,
-    "⌊": np.floor,
-    "√(": np.sqrt,
-    "(": np.asarray,
-}
+def _wide(array: Array) -> Array:
+    """Numbers to compute with: truth values are 0 and 1, short integers are floats."""
+    long = array.dtype.kind in "iu" and array.dtype.itemsize == 8
+    return array if array.dtype == np.float64 or long else array.astype(np.float64)
 
 
 class _Reader:
@@ -145,12 +136,8 @@ class _Reader:
     def of(self, e: Expr) -> Quantity:
         if e in self.numbers:
             held = self.numbers[e]
-            floats = held.array.dtype.kind == "f"
-            return (
-                replace(held, array=held.array.astype(np.float64)) if floats else held
-            )
-        if isinstance(e, Atom) and e.text() == "π":
-            return Quantity(np.asarray(math.pi))
+            real = held.array.dtype.kind == "f"
+            return replace(held, array=_wide(held.array)) if real else held
         for kind, read in _READERS.items():
             if isinstance(e, kind):
                 return read(self, e)
@@ -161,7 +148,7 @@ class _Reader:
         found = [self.of(part) for part in parts]
         kinds = [q.kind for q in found if q.array.ndim]
         kind = next((k for k in (COLUMNS, ROWS) if k in kinds), MATRIX)
-        arrays = [q.array for q in found]
+        arrays = [_wide(q.array) for q in found]
         if kind == COLUMNS:
             arrays = _side_by_side(arrays)
         return Quantity(np.asarray(function(*arrays)), kind)
@@ -173,100 +160,134 @@ class _Reader:
         signs = [sign for sign, _ in e.terms]
 
         def added(*arrays: Array) -> Any:
-            return sum(s * a for s, a in zip(signs, arrays))
+            terms = [a if s > 0 else np.negative(a) for s, a in zip(signs, arrays)]
+            return functools.reduce(np.add, terms)
 
         return self._all(added, *[term for _, term in e.terms])
 
     def product(self, e: Product) -> Quantity:
-        if e.kind != "dot":
-            return self._all(lambda *a: functools.reduce(np.multiply, a), *e.factors)
-        return functools.reduce(_dot, map(self.of, e.factors))
+        if e.kind == "dot":
+            return functools.reduce(_dot, map(self.of, e.factors))
+        if e.kind not in ("scale", "odot", *OPERATED):
+            raise ArithmeticError(f"{e} says no number")
+        times = OPERATED.get(e.kind, np.multiply)
+        return self._all(lambda *a: functools.reduce(times, a), *e.factors)
 
     def quotient(self, e: Quotient) -> Quantity:
         return self._all(np.divide, e.top, e.bottom)
 
     def power(self, e: Power) -> Quantity:
         assert e.above is not None
-        if e.base == Atom("e"):
+        if e.base in (Number(math.e), Atom("e")) and e.base not in self.numbers:
             return self._all(np.exp, e.above)
-        return self._all(np.power, e.base, e.above)
+        return self._all(np.float_power, e.base, e.above)
 
     def transposed(self, e: Transposed) -> Quantity:
         q = self.of(e.base)
         if q.kind == MATRIX:
-            turned = q.array.swapaxes(-1, -2) if q.array.ndim > 1 else q.array
-            return Quantity(turned)
+            lying = q.array[None] if q.array.ndim == 1 else q.array
+            column = q.array.ndim < 2
+            return Quantity(lying if column else lying.swapaxes(-1, -2))
         return Quantity(q.array, ROWS if q.kind == COLUMNS else COLUMNS)
 
     def picked(self, e: Picked) -> Quantity:
         assert e.below is not None
         values, labels = self.of(e.base).array, self.of(e.below).array
-        labels = labels.astype(np.int64)
-        if values.ndim == 1:
-            return Quantity(values[labels], COLUMNS)
-        labels = labels.reshape(values.shape[:-1])
-        picked = np.take_along_axis(values, labels[..., None], -1)
-        return Quantity(picked[..., 0], COLUMNS)
+        return Quantity(_of_labels(values, labels), COLUMNS)
 
     def spread(self, e: Spread) -> Quantity:
-        inner = replace(e, axes=(), rank=0)
-        bare = type(e.base) is not type(e) and e.above is None
-        q = self.of(e.base if bare else inner)
+        q = self.of(e.base)
         shape = [1] * e.rank
-        for axis, size in zip(e.axes, q.array.shape):
+        for axis, size in zip(e.axes, q.array.shape, strict=True):
             shape[axis] = size
         return Quantity(q.array.reshape(shape), COLUMNS)
 
+    def part(self, e: Part) -> Quantity:
+        number = int(e.below.value) if isinstance(e.below, Number) else 0
+        made = results(e.base, self.numbers)
+        if not 1 <= number <= len(made):
+            raise ArithmeticError(f"{e.base} has {len(made)} results")
+        return Quantity(np.asarray(made[number - 1]), COLUMNS)
+
     def reduced(self, e: Reduced) -> Quantity:
         q = self.of(e.argument)
-        sign = e.head.text() if isinstance(e.head, Atom) else ""
-        head = e.head
-        while hasattr(head, "base"):
-            head = head.base  # pyright: ignore
-        reduce = _REDUCTIONS[sign or head.text()]
         axes = e.axes
         if axes == ALL_COLUMNS:
             axes = tuple(range(q.array.ndim - 1))
-        made = reduce(q.array, axis=axes, keepdims=e.keep)
-        return Quantity(np.asarray(made), q.kind)
+        if e.name in PLACES:
+            axis = None if axes is None else axes[0]
+            found = PLACES[e.name](q.array, axis=axis, keepdims=e.keep)
+        elif e.name in REDUCTIONS:
+            of_truths = e.name == "∏" and q.array.dtype == bool
+            array = q.array if of_truths else _wide(q.array)
+            found = REDUCTIONS[e.name](array, axis=axes, keepdims=e.keep)
+        else:
+            raise ArithmeticError(f"{e.name} says no number")
+        return Quantity(np.asarray(found), q.kind)
 
     def prefix(self, e: Prefix) -> Quantity:
+        if e.head.text() == "ln":
+            stable = self._log_softmax(e.argument)
+            if stable is not None:
+                return stable
         return self._all(_function(e.head), e.argument)
+
+    def _log_softmax(self, e: Expr) -> Quantity | None:
+        """ln softmax(z) and ln softmax(z)_y, where nothing underflows."""
+        whole = e.base if isinstance(e, Picked) else e
+        known = e in self.numbers or whole in self.numbers
+        if known or not isinstance(whole, Along) or whole.name != "softmax":
+            return None
+        z = self.of(whole.arguments[0])
+        made = replace(z, array=log_softmax(_wide(z.array), whole.axis))
+        if isinstance(e, Picked) and e.below is not None:
+            labels = self.of(e.below).array
+            return Quantity(_of_labels(made.array, labels), COLUMNS)
+        return made
+
+    def along(self, e: Along) -> Quantity:
+        q = self.of(e.arguments[0])
+        if e.name not in ALONG:
+            raise ArithmeticError(f"{e.name} says no number")
+        return replace(q, array=ALONG[e.name](_wide(q.array), e.axis))
 
     def call(self, e: Call) -> Quantity:
         if e.fence == "()":
             return self._all(_function(e.head), *e.arguments)
         raise ArithmeticError(f"{e} says no number")
 
-    def along(self, e: Along) -> Quantity:
-        (x,) = e.arguments
-        q = self.of(x)
-        head = e.head.base if isinstance(e.head, Script) else e.head
-        return replace(q, array=_ALONG[head.text()](q.array, e.axis))
-
     def fence(self, e: Fence) -> Quantity:
         left = e.left.text()
         if left == "[":
             return self.of(e.inner)
-        return self._all(_FENCES[left], e.inner)
+        if left not in FENCES:
+            raise ArithmeticError(f"{e} says no number")
+        return self._all(FENCES[left], e.inner)
 
     def relation(self, e: Relation) -> Quantity:
         (sign,) = e.signs
-        return self._all(_COMPARISONS[sign.text()], *e.items)
+        if sign.text() not in COMPARISONS:
+            raise ArithmeticError(f"{e} says no number")
+        return self._all(COMPARISONS[sign.text()], *e.items)
 
     def choice(self, e: Choice) -> Quantity:
         first, condition, other = e.items
-        return self._all(lambda c, a, b: np.where(c, a, b), condition, first, other)
+        return self._all(
+            lambda c, a, b: np.where(c != 0, a, b), condition, first, other
+        )
 
     def contracted(self, e: Contracted) -> Quantity:
-        a, b = (self.of(f).array for f in e.factors)
+        a, b = (_wide(self.of(f).array) for f in e.factors)
         spec = f"{','.join(e.letters)}->{e.out}"
         return Quantity(np.einsum(spec, a, b), COLUMNS)
 
+    def call_back(self, e: Computed) -> Any:
+        return e.how(*[self.of(a).array for a in e.arguments])
+
     def special(self, e: Computed) -> Quantity:
-        if e.how is None:
-            raise ArithmeticError(f"{e} says no number")
-        made = e.how(*[self.of(a).array for a in e.arguments])
+        made = self.call_back(e)
+        if isinstance(made, tuple):
+            raise ArithmeticError(f"{e} has {len(made)} results; say which, with Part")
         return Quantity(np.asarray(made), e.kind)
 
 
@@ -281,6 +302,15 @@ def _side_by_side(arrays: list[Array]) -> list[Array]:
     return [counted(a) for a in arrays] if len(most) > 1 else arrays
 
 
+def _of_labels(values: Array, labels: Array) -> Array:
+    """Of each row the element that its label names; of one row, of each label."""
+    labels = labels.astype(np.int64)
+    if values.ndim == 1:
+        return values[labels]
+    labels = labels.reshape(values.shape[:-1])
+    return np.take_along_axis(values, labels[..., None], -1)[..., 0]
+
+
 def _function(head: Expr) -> Callable[..., Any]:
     name = head.text()
     if name not in FUNCTIONS:
@@ -289,7 +319,7 @@ def _function(head: Expr) -> Callable[..., Any]:
 
 
 def _dot(a: Quantity, b: Quantity) -> Quantity:
-    x, y = a.array, b.array
+    x, y = _wide(a.array), _wide(b.array)
     pair = a.kind, b.kind
     if pair == (MATRIX, COLUMNS):
         return Quantity(y @ x.swapaxes(-1, -2) if x.ndim > 1 else y @ x, COLUMNS)
@@ -297,7 +327,8 @@ def _dot(a: Quantity, b: Quantity) -> Quantity:
         flat = [v.reshape(-1, v.shape[-1]) for v in (x, y)]
         return Quantity(flat[0].T @ flat[1])
     if pair == (MATRIX, MATRIX):
-        return Quantity(np.matmul(x, y))
+        made = _standing(x) @ _standing(y)
+        return Quantity(made[..., 0] if y.ndim == 1 else made)
     if pair == (ROWS, MATRIX):
         return Quantity(x @ y, ROWS)
     if pair == (ROWS, COLUMNS):
@@ -305,6 +336,12 @@ def _dot(a: Quantity, b: Quantity) -> Quantity:
     raise ArithmeticError(f"{a.kind} times {b.kind} says no number")
 
 
+def _standing(x: Array) -> Array:
+    """One axis is a column."""
+    return x[:, None] if x.ndim == 1 else x
+
+
+#: Special kinds stand before the kinds that they are kinds of.
 _READERS: dict[type[Expr], Callable[[_Reader, Any], Quantity]] = {
     Number: _Reader.number,
     Sum: _Reader.sum,
@@ -314,6 +351,7 @@ _READERS: dict[type[Expr], Callable[[_Reader, Any], Quantity]] = {
     Picked: _Reader.picked,
     Power: _Reader.power,
     Transposed: _Reader.transposed,
+    Part: _Reader.part,
     Reduced: _Reader.reduced,
     Prefix: _Reader.prefix,
     Along: _Reader.along,

@@ -1,23 +1,28 @@
-"""Expressions as MathML, which browsers and notebooks set without any script.
+r"""Expressions as MathML, which browsers and notebooks set without any script.
 
->>> from chainrule.notation.expressions import Atom
->>> print(mathml(Atom("a") / Atom("b")))
+>>> from chainrule.notation.functions import symbol
+>>> print(mathml(symbol("a") / symbol("b")))
 <math><mrow><mi>a</mi><mo>/</mo><mi>b</mi></mrow></math>
+>>> print(mathml(symbol("ŷ") ** 2))
+<math><msup><mover><mi>y</mi><mo>^</mo></mover><mn>2</mn></msup></math>
+
+Parentheses stand where :meth:`~chainrule.notation.expressions.Expr.latex` has them.
 """
 
 from __future__ import annotations
 
-import re
+import unicodedata
 from collections.abc import Callable
 from html import escape
 from typing import Any
 
 from chainrule.notation.expressions import (
-    ATOM,
     ODOT,
     PREFIX,
     PRODUCT,
+    RELATION,
     SCRIPT,
+    SIGNS,
     SUM,
     Atom,
     Call,
@@ -31,27 +36,47 @@ from chainrule.notation.expressions import (
     Prefix,
     Product,
     Quotient,
+    Reduced,
     Relation,
     Script,
+    Span,
     Spread,
     Sum,
+    Transposed,
+    beside,
 )
 
-_ACCENTS = {"\u0302": "^", "\u0304": "¯", "\u0307": "˙"}
-_PRODUCTS = {"odot": "⊙", "conv": "∗"}
-_OPERATORS = frozenset("∑∏∇∂=<>≤≥+−⊙∗:←′") | {"+="}
+#: Marks above letters, as they combine in Unicode and as MathML wants them.
+_ACCENTS = {"\u0302": "^", "\u0304": "¯", "\u0303": "~", "\u0307": "˙"}
+#: Signs that are operators where they stand alone.
+_OPERATORS = frozenset("∑∏∇∂=<>≤≥+−⊙∗:←′¬⊤") | {"+="}
+#: What has letters below it, and not beside it.
+_LIMITS = frozenset({"∑", "∏", "max", "min", "argmax", "argmin"})
+#: What stands, unseen, between factors, and between a function and its argument.
+_TIMES, _OF = "<mo>&#x2062;</mo>", "<mo>&#x2061;</mo>"
 
 
 def mathml(e: Expr, *, display: bool = False) -> str:
-    """An expression as a ``<math>`` element; ``display``: on a line of its own."""
-    block = ' display="block"' if display else ""
-    return f"<math{block}>{_of(e)}</math>"
+    """An expression as a ``<math>`` element.
+
+    Args:
+        e: the expression.
+        display: whether it stands on a line of its own.
+    """
+    return equation((e,), display=display)
 
 
 def equation(sides: tuple[Expr, ...], *, display: bool = True) -> str:
-    """Expressions with = between them."""
+    """Expressions with = between them, as one ``<math>`` element.
+
+    >>> from chainrule.notation.functions import symbol
+    >>> print(equation((symbol("z"), symbol("x") + 1), display=False))
+    <math><mrow><mi>z</mi><mo>=</mo><mrow><mi>x</mi><mo>+</mo><mn>1</mn></mrow></mrow></math>
+    """
     block = ' display="block"' if display else ""
-    return f"<math{block}><mrow>{'<mo>=</mo>'.join(map(_of, sides))}</mrow></math>"
+    parts = [_of(side) for side in sides]
+    inner = _row(*_between("=", parts))
+    return f"<math{block}>{inner}</math>"
 
 
 def _of(e: Expr) -> str:
@@ -69,89 +94,132 @@ def _mo(sign: str) -> str:
     return f"<mo>{escape(sign)}</mo>"
 
 
+def _between(sign: str, parts: list[str]) -> list[str]:
+    made = parts[:1]
+    for part in parts[1:]:
+        made += [_mo(sign), part]
+    return made
+
+
+def _fenced(inner: str, fence: str = "()") -> str:
+    return _row(_mo(fence[0]), inner, _mo(fence[1]))
+
+
 def _within(e: Expr, level: int) -> str:
     """``e``, in parentheses where it binds looser than ``level``."""
-    inner = _of(e)
-    return inner if e.level >= level else _row(_mo("("), inner, _mo(")"))
+    return _of(e) if e.level >= level else _fenced(_of(e))
+
+
+# -- symbols ---------------------------------------------------------------------------
 
 
 def _atom(e: Atom) -> str:
-    text = e.shown or e.source
+    text = e.text()
     if text in _OPERATORS:
         return _mo(text)
-    if len(text) == 2 and text[1] in _ACCENTS:
-        base, accent = text[0], _ACCENTS[text[1]]
-        return f"<mover><mi>{escape(base)}</mi><mo>{accent}</mo></mover>"
-    if re.fullmatch(r"\d+(\.\d+)?", text):
+    if text.replace(".", "", 1).isdecimal():
         return f"<mn>{text}</mn>"
-    variant = ' mathvariant="normal"' if len(text) > 1 else ""
-    return f"<mi{variant}>{escape(text)}</mi>"
+    apart = unicodedata.normalize("NFD", text)
+    if len(apart) == 2 and apart[1] in _ACCENTS:
+        letter = f"<mi>{escape(apart[0])}</mi>"
+        return f"<mover>{letter}<mo>{escape(_ACCENTS[apart[1]])}</mo></mover>"
+    if not text.isalnum() and not text.replace("_", "").isalnum():
+        return f"<mtext>{escape(text)}</mtext>"
+    return f"<mi>{escape(text)}</mi>"
 
 
 def _number(e: Number) -> str:
-    (text,) = e.spell({})
-    if text.startswith("−"):  # pyright: ignore
-        return _row(_mo("−"), f"<mn>{text[1:]}</mn>")
-    return f"<mn>{text}</mn>"
+    sign, mantissa, exponent = e.digits()
+    parts = [_mo(sign)] if sign else []
+    if mantissa:
+        tag = "mn" if mantissa[0].isnumeric() else "mi"
+        parts.append(f"<{tag}>{mantissa}</{tag}>")
+    if exponent:
+        digits = f"<mn>{exponent.removeprefix('−')}</mn>"
+        raised = _row(_mo("−"), digits) if exponent[0] == "−" else digits
+        parts += [_mo("·")] if mantissa else []
+        parts.append(f"<msup><mn>10</mn>{raised}</msup>")
+    return _row(*parts)
 
 
 def _script(e: Script) -> str:
-    raised = isinstance(e.base, Script) and e.base.above and e.above
-    base = _within(e.base, ATOM if raised else SCRIPT)
-    if e.above and e.below:
-        return f"<msubsup>{base}{_of(e.below)}{_of(e.above)}</msubsup>"
-    if e.above:
-        return f"<msup>{base}{_of(e.above)}</msup>"
-    return f"<msub>{base}{_of(e.below)}</msub>" if e.below else base
+    base = _within(e.base, e.need())
+    below = _of(e.below) if e.below else ""
+    turned = isinstance(e, Transposed)
+    above = _mo("⊤") if turned else _of(e.above) if e.above else ""
+    if above and below:
+        return f"<msubsup>{base}{below}{above}</msubsup>"
+    if above:
+        return f"<msup>{base}{above}</msup>"
+    return f"<msub>{base}{below}</msub>" if below else base
+
+
+# -- sums, products, quotients ---------------------------------------------------------
 
 
 def _sum(e: Sum) -> str:
     parts: list[str] = []
     for i, (sign, term) in enumerate(e.terms):
-        if sign < 0 or i:
-            parts.append(_mo("−" if sign < 0 else "+"))
+        parts += [_mo("−" if sign < 0 else "+")] if sign < 0 or i else []
         parts.append(_within(term, ODOT))
     return _row(*parts)
 
 
 def _product(e: Product) -> str:
-    sign = _mo(_PRODUCTS[e.kind]) if e.kind in _PRODUCTS else "<mo>&#x2062;</mo>"
-    parts: list[str] = []
-    for i, (factor, need) in enumerate(zip(e.factors, e.needs())):
-        parts += [sign] if i else []
-        parts.append(_within(factor, need))
+    written = [_within(f, n) for f, n in zip(e.factors, e.needs())]
+    if e.kind in SIGNS:
+        return _row(*_between(SIGNS[e.kind][2], written))
+    parts = written[:1]
+    for factor, part in zip(e.factors[1:], written[1:]):
+        digit = factor.level >= PREFIX and factor.text()[:1].isdigit()
+        parts += [_mo("·") if digit else _TIMES, part]
     return _row(*parts)
 
 
 def _quotient(e: Quotient) -> str:
     if e.bar:
         return f"<mfrac>{_of(e.top)}{_of(e.bottom)}</mfrac>"
-    return _row(_within(e.top, PRODUCT), _mo("/"), _within(e.bottom, PREFIX))
+    bottom = _within(e.bottom, beside(e.bottom, PREFIX))
+    return _row(_within(e.top, PRODUCT), _mo("/"), bottom)
+
+
+# -- functions and brackets ------------------------------------------------------------
 
 
 def _prefix(e: Prefix) -> str:
-    need = ODOT if e.reach == "wide" else PREFIX
-    gap = "" if e.reach == "tight" else '<mspace width="0.17em"/>'
-    return _row(_of(e.head), gap, _within(e.argument, need))
+    sign = isinstance(e.head, Atom) and e.head.text() in _OPERATORS
+    wide = e.reach == "wide" or sign
+    inner = _within(e.argument, e.need())
+    return _row(_head(e.head), *([] if wide else [_OF]), inner)
+
+
+def _reduced(e: Reduced) -> str:
+    if e.reach != "call":
+        return _prefix(e)
+    return _row(_head(e.head), _OF, _fenced(_of(e.argument)))
+
+
+def _head(head: Expr) -> str:
+    """A function's name; what belongs to ∑ or max stands below it: k < 3, or s."""
+    if isinstance(head, Script) and head.below and head.base.text() in _LIMITS:
+        return f"<munder>{_of(head.base)}{_of(head.below)}</munder>"
+    return _of(head)
 
 
 def _call(e: Call) -> str:
-    inner = _mo(",").join(map(_of, e.arguments))
-    left, right = e.fence
-    return _row(_within(e.head, SCRIPT), _mo(left), _row(inner), _mo(right))
+    inner = _row(*_between(",", [_of(a) for a in e.arguments])) if e.arguments else ""
+    between = [_OF] if e.fence == "()" else []
+    return _row(_within(e.head, SCRIPT), *between, _fenced(inner, e.fence))
 
 
 def _fence(e: Fence) -> str:
     left, right = e.left.text(), e.right.text()
     if left.startswith("√"):
         return f"<msqrt>{_of(e.inner)}</msqrt>"
-    return _row(_mo(left), _of(e.inner), _mo(right))
+    return _fenced(_of(e.inner), left + right)
 
 
-def _choice(e: Choice) -> str:
-    a, condition, b = map(_of, e.items)
-    words = [f"<mtext>&#xa0;{word}&#xa0;</mtext>" for word in ("if", "else")]
-    return _row(a, words[0], condition, words[1], b)
+# -- relations and listings ------------------------------------------------------------
 
 
 def _relation(e: Relation) -> str:
@@ -161,25 +229,45 @@ def _relation(e: Relation) -> str:
     return _row(*parts)
 
 
+def _choice(e: Choice) -> str:
+    parts = [_within(e.items[0], SUM)]
+    for i, (word, item) in enumerate(zip(e.signs, e.items[1:]), 1):
+        parts.append(f"<mtext>&#xa0;{word.text()}&#xa0;</mtext>")
+        parts.append(_within(item, e.need(i)))
+    return _row(*parts)
+
+
 def _listing(e: Listing) -> str:
-    return _row("<mo>,</mo>".join(map(_of, e.items)))
+    return _row(*_between(",", [_of(item) for item in e.items]))
+
+
+def _span(e: Span) -> str:
+    parts: list[str] = []
+    for i, end in enumerate((e.start, e.stop)):
+        parts += [_mo(":")] if i else []
+        parts += [_within(end, RELATION)] if end else []
+    parts += [_mo(":"), f"<mn>{e.stride}</mn>"] if e.stride != 1 else []
+    return _row(*parts)
 
 
 _Write = Callable[[Any], str]
+#: Special kinds stand before the kinds that they are kinds of.
 _WRITERS: tuple[tuple[type[Expr], _Write], ...] = (
     (Number, _number),
+    (Atom, _atom),
     (Spread, lambda e: _script(e) if e.below else _of(e.base)),
     (Script, _script),
     (Sum, _sum),
     (Product, _product),
     (Quotient, _quotient),
+    (Reduced, _reduced),
     (Prefix, _prefix),
     (Call, _call),
     (Fence, _fence),
     (Choice, _choice),
     (Relation, _relation),
     (Listing, _listing),
+    (Span, _span),
     (Contracted, lambda e: _of(e.written())),
     (Computed, lambda e: _of(e.shown)),
-    (Atom, _atom),
 )

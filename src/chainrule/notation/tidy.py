@@ -3,12 +3,10 @@
 A graph repeats itself where a person would not: ``½·(ŷ−y) + (ŷ−y)·½`` is ``ŷ − y``.
 Each rule here rewrites an expression to an equal one.
 
->>> from chainrule.notation.expressions import Atom
->>> u, v, W, x = map(Atom, "uvWx")
->>> tidy((u - v) / 2 + (u - v) / 2).text()
-'u − v'
->>> tidy(W.T.T @ x).text()
-'W x'
+>>> from chainrule.notation.functions import symbol
+>>> u, v, W = map(symbol, "uvW")
+>>> print(tidy((u - v) / 2 + (u - v) / 2), tidy(W.T.T @ u), sep="   ")
+u − v   W u
 """
 
 from __future__ import annotations
@@ -18,54 +16,88 @@ from fractions import Fraction
 from functools import lru_cache
 
 from chainrule.notation.expressions import (
+    Along,
     Atom,
+    Computed,
+    Contracted,
     Expr,
+    Indexed,
     Number,
+    Picked,
     Power,
     Product,
     Quotient,
+    Reduced,
     Relation,
-    Script,
     Sum,
     Transposed,
-    rebuilt,
 )
 
-TRANSPOSED = Atom("T")
+#: Numbers that differ by less, relatively, are one number that was rounded.
+_ROUNDING = 1e-14
 _FLIPPED = {"<": Atom(">"), ">": Atom("<")}
+
+
+#: Kinds whose value depends on the shape of their parts, and not on numbers alone.
+_SHAPED = (Reduced, Along, Transposed, Indexed, Picked, Contracted, Computed)
 
 
 @lru_cache(maxsize=8192)
 def tidy(e: Expr) -> Expr:
-    """The same, shorter."""
-    e = rebuild(e)
+    """The same, shorter: its value is that of ``e``, but that zeros may lose a shape.
+
+    Where a part has to keep its shape, because a sum goes over its axes or a matrix is
+    multiplied, nothing vanishes from it:
+
+    >>> from chainrule.notation.functions import symbol, total
+    >>> x, b = symbol("x"), symbol("b")
+    >>> print(tidy(x - x + b), tidy(total(x - x + b)), sep="   ")
+    b   ∑ (x − x + b)
+    """
+    if _is_linear(e) and Number(0) in map(tidy, e.parts()):
+        return Number(0)
+    if isinstance(e, _SHAPED) or (isinstance(e, Product) and e.kind == "dot"):
+        e = e.mapped(_in_shape)
+        return _transposed(e) if isinstance(e, Transposed) else e
+    e = e.mapped(tidy)
     if isinstance(e, Product) and e.kind in ("odot", "scale"):
         return _compose(*_factors(e))
     if isinstance(e, Quotient) and not e.bar:
         return _compose(*_factors(e))
     if isinstance(e, Sum):
         return _sum(e)
-    if isinstance(e, Transposed):
-        inner = e.base
-        if isinstance(inner, Transposed):
-            return inner.base
-        if isinstance(inner, Product) and inner.kind == "dot":  # (A B)ᵀ = Bᵀ Aᵀ
-            turned = [tidy(Transposed(f)) for f in inner.factors[::-1]]
-            return Product("dot", tuple(turned))
-    if isinstance(e, Relation) and isinstance(e.items[0], Number):
+    if type(e) is Relation and isinstance(e.items[0], Number):
         flipped = [_FLIPPED.get(sign.text()) for sign in e.signs]
         if len(flipped) == 1 and flipped[0]:
             return Relation(e.items[::-1], (flipped[0],))
     return e
 
 
-def rebuild(e: Expr) -> Expr:
-    """``e`` with its parts tidied; names stay as they are."""
-    if type(e) in (Script, Atom, Number):
-        return e
-    if isinstance(e, Transposed):
-        return Transposed(tidy(e.base))
-    return rebuilt(e, tidy)
+def _in_shape(e: Expr) -> Expr:
+    """``e`` tidied, unless a symbol vanishes, which may be what gives it its shape."""
+    made = tidy(e)
+    return made if _symbols(made) == _symbols(e) else e
+
+
+def _symbols(e: Expr) -> set[Expr]:
+    return {leaf for leaf in e.leaves() if not isinstance(leaf, Number)}
+
+
+def _is_linear(e: Expr) -> bool:
+    """Whether it is 0 where a part of it is: sums, means, products of matrices."""
+    matrices = isinstance(e, Product) and e.kind == "dot"
+    sums = isinstance(e, Reduced) and e.name in ("∑", "mean")
+    return matrices or sums or isinstance(e, Transposed | Contracted)
+
+
+def _transposed(e: Transposed) -> Expr:
+    inner = e.base
+    if isinstance(inner, Transposed):
+        return inner.base
+    if isinstance(inner, Product) and inner.kind == "dot":  # (A B)ᵀ = Bᵀ Aᵀ
+        turned = [tidy(Transposed(f)) for f in inner.factors[::-1]]
+        return Product("dot", tuple(turned))
+    return e
 
 
 def _factors(e: Expr) -> tuple[float, list[Expr], list[Expr], list[Expr]]:
@@ -105,11 +137,7 @@ def _compose(
     """The product put together again: what scales it stands in front, once."""
     if coefficient == 0:
         return Number(0)
-    counted = Counter[Expr]()
-    for factor in factors:
-        base, exponent = _power(factor)
-        counted[base] += exponent
-    factors = [e if n == 1 else Power(e, Number(n)) for e, n in counted.items()]
+    factors = _powers(factors)
     front: list[Expr] = list(scalars)
     size = abs(coefficient)
     if not factors:
@@ -132,13 +160,17 @@ def _compose(
     return made if coefficient > 0 else Sum(((-1, made),))
 
 
-def _power(e: Expr) -> tuple[Expr, int]:
-    """A base and a whole exponent above 0: u² is u twice."""
-    if isinstance(e, Power) and isinstance(e.above, Number):
-        exponent = e.above.value
-        if exponent == int(exponent) and exponent > 0:
-            return e.base, int(exponent)
-    return e, 1
+def _powers(factors: list[Expr]) -> list[Expr]:
+    """Equal factors once, each with its exponent: u² ⊙ u is u³."""
+    found: dict[Expr, float] = {}
+    for factor in factors:
+        base, exponent = factor, 1.0
+        if isinstance(factor, Power) and isinstance(factor.above, Number):
+            power = float(factor.above.value)
+            if power >= 1 and power.is_integer():
+                base, exponent = factor.base, power
+        found[base] = found.get(base, 0.0) + exponent
+    return [b if n == 1 else Power(b, Number(n)) for b, n in found.items()]
 
 
 def _ratio(size: float, divided: bool) -> tuple[float, float]:
@@ -147,7 +179,7 @@ def _ratio(size: float, divided: bool) -> tuple[float, float]:
     ½ stands in front unless something is divided anyway; 0.4 stays a decimal.
     """
     near = Fraction(size).limit_denominator(1000)
-    if abs(float(near) - size) > 1e-9 * size:
+    if abs(float(near) - size) > _ROUNDING * size:
         return size, 1
     short = near.numerator != 1 and 1000 % near.denominator == 0
     if not divided and (near.denominator == 2 or short):
@@ -193,13 +225,11 @@ def _sum(e: Sum) -> Expr:
 def without(e: Expr, factor: Expr) -> Expr | None:
     """What ``factor`` is multiplied by in ``e``, element by element; None if it is not.
 
-    >>> from chainrule.notation.expressions import Atom
-    >>> a, g, u, y = map(Atom, "aguy")
-    >>> without(g * a * (1 - a), g).text()
-    'a ⊙ (1 − a)'
-    >>> without(g * a + u * g, g).text()
-    'a + u'
-    >>> without(y * (g - u), g) is None
+    >>> from chainrule.notation.functions import symbol
+    >>> g, a, u = map(symbol, "gau")
+    >>> print(without(g * a * (1 - a), g), without(g * a + u * g, g), sep="   ")
+    a ⊙ (1 − a)   a + u
+    >>> without(a * (g - u), g) is None
     True
     """
     if isinstance(e, Sum):
@@ -211,4 +241,4 @@ def without(e: Expr, factor: Expr) -> Expr | None:
         return None
     factors.remove(factor)
     rest = _compose(coefficient, scalars, factors, bottoms)
-    return None if repr(factor) in repr(rest) else rest
+    return None if rest.holds(factor) else rest

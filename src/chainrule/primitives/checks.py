@@ -10,9 +10,9 @@ from chainrule.errors import ArgumentError
 from chainrule.graph.build import constant
 from chainrule.graph.declare import declare
 from chainrule.graph.node import Array, Value
-from chainrule.graph.primitive import Case
+from chainrule.graph.primitive import Case, of_any
 from chainrule.graph.types import ArrayType, DType
-from chainrule.notation import functions as f
+from chainrule.notation.expressions import Expr
 from chainrule.primitives.elementwise import convert, equal
 from chainrule.primitives.movement import full_like, reduce_sum
 from chainrule.primitives.rules import need_type
@@ -29,6 +29,10 @@ def failed(what: str, expected: str, got: str, fix: str) -> ArgumentError:
     return ArgumentError(what, expected=expected, got=got, fix=fix or None)
 
 
+def _passed(x: Expr, holds: Expr, **_: str) -> Expr:
+    return x
+
+
 def _let_through(g: Value, y: Value, x: Value, holds: Value, **_: str) -> Value:
     return g
 
@@ -38,7 +42,7 @@ def _let_through(g: Value, y: Value, x: Value, holds: Value, **_: str) -> Value:
     vjp=(_let_through, None),
     view=True,
     refuses=lambda types, attrs: [(1, None)],
-    formula=f.passed,
+    formula=of_any(_passed),
     source="a value on condition; where the condition is false the run is refused",
     cases=tuple(
         Case(

@@ -24,9 +24,9 @@ import numpy as np
 
 from chainrule.graph.declare import declare
 from chainrule.graph.node import Array, Value
-from chainrule.graph.primitive import Case
+from chainrule.graph.primitive import Case, of_any
 from chainrule.graph.types import ArrayType, DType
-from chainrule.notation import functions as f
+from chainrule.notation.places import convolved
 from chainrule.primitives.matmul import Dims, letter_sizes, parse_dims
 from chainrule.primitives.movement import flip
 from chainrule.primitives.sliding import Ints, Pads, Sliding, dilated
@@ -128,7 +128,7 @@ def _case(lhs: str, rhs: str, dims: str, **changes: Any) -> Case:
 @declare(
     rule=_rule,
     vjp=(_vjp_lhs, _vjp_rhs),
-    formula=f.convolution,
+    shown=of_any(convolved),
     source="Goodfellow, Bengio & Courville 2016, 9.1 and 9.5",
     cases=(
         _case("f[2,3,7]", "f[4,3,3]", "nc0,oc0->no0"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,12 +10,23 @@ import numpy as np
 from chainrule.errors import DTypeError, ShapeError
 from chainrule.graph.declare import declare
 from chainrule.graph.node import Array
-from chainrule.graph.primitive import Case
-from chainrule.graph.types import ArrayType, Dim, DType, Shape, size_of
-from chainrule.notation import functions as f
+from chainrule.graph.primitive import REFERENCES, Case, of_any
+from chainrule.graph.types import (
+    ArrayType,
+    Dim,
+    DType,
+    Shape,
+    SymbolicDim,
+    size_of,
+)
+from chainrule.notation.expressions import Expr, Number, axis_letters
+from chainrule.notation.functions import computed, symbol
+from chainrule.notation.places import group
 from chainrule.primitives.rules import need_axes
 
 Ints = tuple[int, ...]
+#: A constant of up to so many numbers is written out.
+_SHOWN_AT_MOST = 6
 
 
 def _constant_rule(*, value: tuple[Any, ...], shape: Shape, dtype: DType) -> ArrayType:
@@ -27,9 +39,27 @@ def _constant_rule(*, value: tuple[Any, ...], shape: Shape, dtype: DType) -> Arr
     return ArrayType(shape, dtype)
 
 
+def _written(*, value: tuple[Any, ...], shape: Shape, dtype: DType) -> Expr:
+    """One number where all are equal; a few in brackets; else c."""
+    if len({repr(number) for number in value}) == 1:
+        return Number(float(value[0]))
+    how = partial(REFERENCES[constant], value=value, shape=shape, dtype=dtype)
+    few = len(value) <= _SHOWN_AT_MOST
+    shown = _nested(list(map(float, value)), shape) if few else symbol("c")
+    return computed(shown, how=how, key=(value, shape, dtype))
+
+
+def _nested(numbers: list[float], shape: Shape) -> Expr:
+    if not shape:
+        return Number(numbers[0])
+    step = len(numbers) // max(int(shape[0]), 1) or 1  # pyright: ignore
+    rows = [numbers[i : i + step] for i in range(0, len(numbers), step)]
+    return group([_nested(row, shape[1:]) for row in rows], "[]")
+
+
 @declare(
     rule=_constant_rule,
-    formula=f.one_number,
+    formula=of_any(_written),
     source="numbers written into the graph",
     cases=(
         Case((), {"value": (0.5,), "shape": (), "dtype": DType.float32}),
@@ -44,9 +74,17 @@ def _size_rule(*, dim: Dim, dtype: DType) -> ArrayType:
     return ArrayType((), dtype)
 
 
+def _count(dim: Dim, dtype: DType) -> Expr:
+    """A number; n for the samples, 3n for three times as many."""
+    if not isinstance(dim, SymbolicDim):
+        return Number(dim)
+    n = symbol("n")
+    return n if dim.factor == 1 else dim.factor * n
+
+
 @declare(
     rule=_size_rule,
-    formula=f.symbol("n"),
+    formula=_count,
     source="the number of elements along an axis, as a number to compute with",
     cases=(Case((), {"dim": 7, "dtype": DType.float32}),),
 )
@@ -61,9 +99,15 @@ def _iota_rule(*, shape: Shape, axis: int, dtype: DType) -> ArrayType:
     return ArrayType(shape, dtype)
 
 
+def _letter(shape: Shape, axis: int, dtype: DType) -> Expr:
+    """The letter of the axis along which it counts."""
+    samples = isinstance(shape[0], SymbolicDim)
+    return symbol(axis_letters(len(shape), samples)[axis])
+
+
 @declare(
     rule=_iota_rule,
-    formula=f.symbol("i"),
+    shown=_letter,
     source="0, 1, 2, … along an axis (APL's ι)",
     cases=(
         Case((), {"shape": (7,), "axis": 0, "dtype": DType.int32}),

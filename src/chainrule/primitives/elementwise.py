@@ -16,7 +16,7 @@ from chainrule.graph.declare import declare
 from chainrule.graph.node import Array, Value
 from chainrule.graph.primitive import Case
 from chainrule.graph.types import ArrayType, DType
-from chainrule.notation import functions as f
+from chainrule.notation import functions
 from chainrule.primitives import error_function
 from chainrule.primitives.movement import full_like
 from chainrule.primitives.rules import elementwise, examples, same
@@ -37,7 +37,7 @@ add = elementwise(
     lambda g, y, a, b: g,
     lambda g, y, a, b: g,
     only=None,
-    formula=lambda x, y: x + y,
+    formula=lambda a, b: a + b,
     linear=True,
 )
 
@@ -47,7 +47,7 @@ sub = elementwise(
     lambda g, y, a, b: neg(g),
     name="sub",
     only="numbers",
-    formula=lambda x, y: x - y,
+    formula=lambda a, b: a - b,
     linear=True,
 )
 
@@ -57,7 +57,7 @@ mul = elementwise(
     lambda g, y, a, b: mul(a, g),
     name="mul",
     only=None,
-    formula=lambda x, y: x * y,
+    formula=lambda a, b: a * b,
 )
 
 div = elementwise(
@@ -65,7 +65,7 @@ div = elementwise(
     lambda g, y, a, b: div(g, b),
     lambda g, y, a, b: neg(div(mul(g, y), b)),
     name="div",
-    formula=lambda x, y: x / y,
+    formula=lambda a, b: a / b,
     domain=(_ANY, (0.0, math.inf)),
 )
 
@@ -74,31 +74,33 @@ neg = elementwise(
     lambda g, y, x: neg(g),
     name="neg",
     only="numbers",
-    formula=f.of_one(lambda x: -x),
+    formula=lambda x: -x,
     linear=True,
 )
 
-exp = elementwise(np.exp, lambda g, y, x: mul(g, y), formula=f.exp)
+exp = elementwise(np.exp, lambda g, y, x: mul(g, y), formula=functions.exp)
 
 log = elementwise(
-    np.log, lambda g, y, x: div(g, x), formula=f.ln, domain=((0.0, math.inf),)
+    np.log, lambda g, y, x: div(g, x), formula=functions.ln, domain=((0.0, math.inf),)
 )
 
 log1p = elementwise(
     np.log1p,
     lambda g, y, x: div(g, add(full_like(x, 1.0), x)),
-    formula=f.of_one(lambda x: f.ln(1 + x)),
+    formula=lambda x: functions.ln(1 + x),
     domain=((-1.0, math.inf),),
 )
 
 expm1 = elementwise(
-    np.expm1, lambda g, y, x: mul(g, exp(x)), formula=f.of_one(lambda x: f.exp(x) - 1)
+    np.expm1,
+    lambda g, y, x: mul(g, exp(x)),
+    formula=lambda x: functions.exp(x) - 1,
 )
 
 tanh = elementwise(
     np.tanh,
     lambda g, y, x: mul(g, sub(full_like(y, 1.0), mul(y, y))),
-    formula=f.tanh,
+    formula=functions.tanh,
 )
 
 
@@ -112,7 +114,7 @@ sigmoid = elementwise(
     lambda g, y, x: mul(g, mul(y, sub(full_like(y, 1.0), y))),
     name="sigmoid",
     inputs=1,
-    formula=f.sigmoid,
+    formula=functions.sigmoid,
     source="textbook 2.7; σ(x) = 1/(1+e⁻ˣ), with e^(−|x|) so that nothing overflows",
 )
 
@@ -126,7 +128,7 @@ erf = elementwise(
     error_function.erf,
     lambda g, y, x: mul(g, _gauss(x)),
     inputs=1,
-    formula=f.of_one(lambda x: f.named("erf", x)),
+    formula=lambda x: functions.prefixed("erf", x),
     source="Abramowitz & Stegun, Handbook of Mathematical Functions, 7.1.1",
 )
 
@@ -134,7 +136,7 @@ erfc = elementwise(
     error_function.erfc,
     lambda g, y, x: neg(mul(g, _gauss(x))),
     inputs=1,
-    formula=f.of_one(lambda x: f.named("erfc", x)),
+    formula=lambda x: functions.prefixed("erfc", x),
     source="Abramowitz & Stegun, Handbook of Mathematical Functions, 7.1.2",
     cases=(*examples(1), Case(("f[31]",), ranges=((-9.0, 9.0),))),
 )
@@ -142,7 +144,7 @@ erfc = elementwise(
 sqrt = elementwise(
     np.sqrt,
     lambda g, y, x: div(mul(g, full_like(y, 0.5)), y),
-    formula=f.root,
+    formula=functions.root,
     domain=((0.0, math.inf),),
 )
 
@@ -151,7 +153,7 @@ abs_ = elementwise(
     lambda g, y, x: mul(g, sign(x)),
     name="abs",
     only=None,
-    formula=f.absolute,
+    formula=functions.absolute,
     kinks="x = 0, where the derivative is taken as 0",
 )
 
@@ -159,7 +161,7 @@ sign = elementwise(
     np.sign,
     lambda g, y, x: full_like(x, 0.0),
     only="numbers",
-    formula=f.of_one(lambda x: f.named("sign", x)),
+    formula=lambda x: functions.prefixed("sign", x),
     kinks="x = 0, where the derivative is taken as 0",
 )
 
@@ -168,7 +170,7 @@ maximum = elementwise(
     lambda g, y, a, b: _where_positive(less(b, a), g),
     lambda g, y, a, b: _where_not(less(b, a), g),
     only=None,
-    formula=f.larger,
+    formula=lambda a, b: functions.apply("max", a, b),
     source="Glorot, Bordes & Bengio 2011 (ReLU); subgradient by declaration",
     kinks="a = b, where the whole derivative goes to b: so ReLU′(0) = 0",
 )
@@ -178,15 +180,21 @@ minimum = elementwise(
     lambda g, y, a, b: _where_positive(less(a, b), g),
     lambda g, y, a, b: _where_not(less(a, b), g),
     only=None,
-    formula=f.smaller,
+    formula=lambda a, b: functions.apply("min", a, b),
     source="smaller of two, NaN where one is; subgradient by declaration",
     kinks="a = b, where the whole derivative goes to b",
 )
 
 _BRACKET: Any = {"only": None, "result": DType.bool, "source": "Iverson bracket"}
-less = elementwise(np.less, formula=lambda x, y: f.bracket(f.less(x, y)), **_BRACKET)
+less = elementwise(
+    np.less,
+    formula=lambda a, b: functions.bracket(functions.less(a, b)),
+    **_BRACKET,
+)
 equal = elementwise(
-    np.equal, formula=lambda x, y: f.bracket(f.equals(x, y)), **_BRACKET
+    np.equal,
+    formula=lambda a, b: functions.bracket(functions.equals(a, b)),
+    **_BRACKET,
 )
 
 
@@ -209,7 +217,7 @@ def _where_rule(condition: ArrayType, a: ArrayType, b: ArrayType) -> ArrayType:
         lambda g, y, c, a, b: _where_positive(c, g),
         lambda g, y, c, a, b: _where_not(c, g),
     ),
-    formula=lambda condition, a, b: f.choice(a, condition, b),
+    formula=lambda condition, a, b: functions.choice(a, condition, b),
     source="selection by a condition",
     elementwise=True,
     cases=tuple(
@@ -223,7 +231,7 @@ def where(condition: Array, a: Array, b: Array) -> Array:
 isnan = elementwise(
     np.isnan,
     result=DType.bool,
-    formula=f.of_one(lambda x: f.applied("isnan", x)),
+    formula=lambda x: functions.apply("isnan", x),
     source="IEEE 754-2019, 5.7.2",
 )
 
@@ -239,7 +247,7 @@ def _convert_rule(x: ArrayType, *, dtype: DType) -> ArrayType:
 @declare(
     rule=_convert_rule,
     vjp=(_convert_vjp,),
-    formula=lambda x, dtype: x if dtype.is_float else f.moved(dtype.name, x),
+    shown=lambda x, dtype: functions.apply(dtype.name, x),
     source=(
         "IEEE 754-2019, 5.4; from floats to integers towards zero, what is out of"
         " range to the nearest end of it, NaN to 0"
@@ -279,7 +287,7 @@ def convert(x: Array, *, dtype: DType) -> Array:
 floor = elementwise(
     np.floor,
     lambda g, y, x: full_like(x, 0.0),
-    formula=f.floor,
+    formula=functions.floor,
     source="largest integer not above",
     kinks="integers, where the derivative is taken as 0",
 )
@@ -288,7 +296,7 @@ round_ = elementwise(
     np.rint,
     lambda g, y, x: full_like(x, 0.0),
     name="round",
-    formula=f.of_one(lambda x: f.named("round", x)),
+    formula=lambda x: functions.prefixed("round", x),
     source="nearest integer, the even one of two (IEEE 754-2019, 5.9)",
     kinks="halves, where the derivative is taken as 0",
 )
@@ -297,7 +305,7 @@ copysign = elementwise(
     np.copysign,
     lambda g, y, x, s: mul(g, mul(sign(x), copysign(full_like(s, 1.0), s))),
     lambda g, y, x, s: full_like(s, 0.0),
-    formula=lambda x, y: f.applied("copysign", x, y),
+    formula=lambda x, s: functions.absolute(x) * functions.prefixed("sign", s),
     source="IEEE 754-2019, 5.5.1: the sign of −0 counts",
     kinks="x = 0 and s = 0, where the derivatives are taken as 0",
 )
@@ -306,7 +314,7 @@ nextafter = elementwise(
     np.nextafter,
     lambda g, y, x, to: g,
     lambda g, y, x, to: full_like(to, 0.0),
-    formula=lambda x, y: f.applied("nextafter", x, y),
+    formula=lambda x, to: functions.apply("nextafter", x, to),
     source="C99, 7.12.11.3: the next number on the way to another",
     kinks="x = y; the derivative is that of x",
 )

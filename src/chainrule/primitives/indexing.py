@@ -14,9 +14,9 @@ import numpy as np
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.declare import declare
 from chainrule.graph.node import Array, Value
-from chainrule.graph.primitive import Case
+from chainrule.graph.primitive import Case, of_any
 from chainrule.graph.types import ArrayType, Dim, Shape
-from chainrule.notation import functions as f
+from chainrule.notation.places import added, along_axis, at, block, overwritten
 from chainrule.primitives.creation import iota
 from chainrule.primitives.elementwise import equal
 from chainrule.primitives.movement import broadcast_to, full_like, reshape, without
@@ -56,7 +56,7 @@ def check_indices(name: str, indices: Array, rows: int) -> None:
     rule=_take_rule,
     vjp=(lambda g, y, x, i: scatter_add(full_like(x, 0.0), i, g), None),
     refuses=lambda types, attrs: [(1, types[0].shape[0])],
-    formula=lambda x, i: f.at(x, i),
+    shown=lambda x, indices: at(x, indices),
     source="rows by index (NumPy's take along axis 0)",
     cases=(
         Case(("f[5]", "i32[3]"), ranges=(None, (0, 5))),
@@ -84,7 +84,7 @@ def _picked(g: Value, y: Value, x: Value, i: Value, u: Value) -> Value:
     rule=_scatter_rule,
     vjp=(lambda g, y, x, i, u: g, None, _picked),
     refuses=lambda types, attrs: [(1, types[0].shape[0])],
-    formula=lambda x, i, u: f.added_at(x, i, u),
+    shown=lambda base, indices, updates: added(at(base, indices), updates),
     source="adds rows by index; equal indices add up in the order of ``indices``",
     cases=(
         Case(("f[5]", "i32[7]", "f[7]"), ranges=(None, (0, 5), None)),
@@ -132,7 +132,7 @@ def _need_alike(name: str, x: ArrayType, indices: ArrayType, axis: int) -> None:
         None,
     ),
     refuses=_along,
-    formula=lambda x, i, axis: f.at(x, i, axis=axis),
+    shown=lambda x, indices, axis: along_axis(x, indices, axis),
     source="elements by index along an axis (NumPy's take_along_axis)",
     cases=(
         Case(("f[5]", "i32[3]"), {"axis": 0}, (None, (0, 5))),
@@ -164,7 +164,9 @@ def _scatter_along_rule(
     rule=_scatter_along_rule,
     vjp=(lambda g, y, x, i, u, axis: g, None, _gathered),
     refuses=_along,
-    formula=lambda x, i, u, axis: f.added_at(x, i, u, axis=axis),
+    shown=lambda base, indices, updates, axis: added(
+        along_axis(base, indices, axis), updates
+    ),
     source="adds elements by index along an axis; equal indices in their order",
     cases=(
         Case(("f[5]", "i32[7]", "f[7]"), {"axis": 0}, (None, (0, 5), None)),
@@ -253,7 +255,7 @@ _CORNER = ((0, 3), (0, 2), (0, 2))
     rule=_dynamic_slice_rule,
     vjp=(_cut_vjp,),
     refuses=lambda types, attrs: _corners(types[0].shape, attrs["sizes"], 1),
-    formula=f.block,
+    shown=of_any(block),
     source="a block of fixed size whose corner is computed",
     cases=(
         Case(("f[7]", "i32[]"), {"sizes": (4,)}, (None, (0, 4))),
@@ -287,7 +289,7 @@ def _update_vjp(g: Value, y: Value, x: Value, update: Value, *starts: Value) -> 
     rule=_update_rule,
     vjp=(_kept_vjp, _update_vjp),
     refuses=lambda types, attrs: _corners(types[0].shape, types[1].shape, 2),
-    formula=f.replaced,
+    shown=of_any(overwritten),
     source="the value with a block of it replaced",
     linear=True,
     cases=(

@@ -12,8 +12,9 @@ import math
 import numpy as np
 
 from chainrule.graph.declare import Operation
-from chainrule.graph.primitive import Case
-from chainrule.notation import functions as f
+from chainrule.graph.primitive import Case, Formula
+from chainrule.notation.expressions import as_expr
+from chainrule.notation.functions import floor, negated, operated, scale
 from chainrule.primitives.elementwise import mul, neg
 from chainrule.primitives.movement import full_like
 from chainrule.primitives.rules import elementwise, examples
@@ -26,7 +27,7 @@ floor_divide = elementwise(
     lambda g, y, a, b: full_like(a, 0.0),
     lambda g, y, a, b: full_like(b, 0.0),
     only="numbers",
-    formula=lambda x, y: f.floor(x / y),
+    formula=lambda a, b: floor(a / b),
     source="Knuth, The Art of Computer Programming, vol. 1, 1.2.4; 0 by zero",
     domain=_NOT_ZERO,
     kinks="whole quotients, where the derivatives are taken as 0",
@@ -38,7 +39,7 @@ remainder = elementwise(
     lambda g, y, a, b: g,
     lambda g, y, a, b: neg(mul(g, floor_divide(a, b))),
     only="numbers",
-    formula=lambda x, y: f.applied("remainder", x, y),
+    formula=lambda a, b: operated("mod", a, b),
     source="Knuth, The Art of Computer Programming, vol. 1, 1.2.4:"
     " the sign is the divisor's; 0 by zero for integers",
     domain=_NOT_ZERO,
@@ -47,22 +48,22 @@ remainder = elementwise(
 )
 
 
-def _bitwise(reference: np.ufunc, word: str) -> Operation:
+def _bitwise(reference: np.ufunc, shown: Formula) -> Operation:
     shapes = ("bool[7]", "bool[]", "i32[2,3]", "u8[131]", "i64[0]")
     return elementwise(
         reference,
         name=reference.__name__.replace("invert", "bitwise_not"),
         only="bits",
-        formula=f.elementwise(word),
+        shown=shown,
         source="bit by bit; truth values are one bit",
         cases=tuple(Case((shape,) * reference.nin) for shape in shapes),
     )
 
 
-bitwise_and = _bitwise(np.bitwise_and, "and")
-bitwise_or = _bitwise(np.bitwise_or, "or")
-bitwise_xor = _bitwise(np.bitwise_xor, "xor")
-bitwise_not = _bitwise(np.bitwise_not, "not")
+bitwise_and = _bitwise(np.bitwise_and, lambda a, b: operated("and", a, b))
+bitwise_or = _bitwise(np.bitwise_or, lambda a, b: operated("or", a, b))
+bitwise_xor = _bitwise(np.bitwise_xor, lambda a, b: operated("xor", a, b))
+bitwise_not = _bitwise(np.bitwise_not, lambda x: negated(x))
 
 
 _SHIFTS = (
@@ -77,7 +78,7 @@ shift_left = elementwise(
     np.left_shift,
     name="shift_left",
     only="integers",
-    formula=lambda x, y: f.moved("shift_left", x, y),
+    shown=lambda x, n: scale(x, as_expr(2) ** n),
     source="multiplication by a power of two, modulo the type's range",
     cases=_SHIFTS,
 )
@@ -86,7 +87,7 @@ shift_right = elementwise(
     np.right_shift,
     name="shift_right",
     only="integers",
-    formula=lambda x, y: f.moved("shift_right", x, y),
+    shown=lambda x, n: floor(x / as_expr(2) ** n),
     source="floor of the quotient by a power of two",
     cases=_SHIFTS,
 )

@@ -22,7 +22,7 @@ from chainrule.graph.declare import declare
 from chainrule.graph.node import Array, Value
 from chainrule.graph.primitive import Case
 from chainrule.graph.types import ArrayType, Dim, DType
-from chainrule.notation import functions as f
+from chainrule.notation.expressions import Contracted, Expr
 from chainrule.primitives.rules import need_dtype, show
 
 Axes = tuple[int, ...]
@@ -172,6 +172,25 @@ def _dot_vjp_rhs(g: Value, y: Value, a: Value, b: Value, **attrs: Any) -> Value:
     return dot_general(g, a, **attrs | {"dims": f"{d.out},{d.lhs}->{d.rhs}"})
 
 
+def _written(a: Expr, b: Expr, dims: str, accumulate: DType) -> Expr:
+    """The product of two matrices or columns, turned where needed; else with letters.
+
+    A letter that both have and the result lacks is summed over, so it stands last in
+    the left factor and first in the right one.
+    """
+    d = parse_dims(dims)
+    ranks = len(d.lhs), len(d.rhs), len(d.out)
+    if len(d.contracted) > 1 or d.batch or not all(ranks[:2]) or max(ranks) > 2:
+        return Contracted((a, b), (d.lhs, d.rhs), d.out)
+    left, right = (a, d.lhs), (b, d.rhs)
+    if d.out and d.out[0] in d.rhs:
+        left, right = right, left
+    inner = d.contracted
+    first = left[0] if left[1][1:] == inner else left[0].T
+    last = right[0] if right[1][: len(inner)] == inner and len(inner) else right[0].T
+    return first @ last
+
+
 def _case(lhs: str, rhs: str, dims: str) -> Case:
     return Case((lhs, rhs), {"dims": dims, "accumulate": DType.float64})
 
@@ -179,7 +198,7 @@ def _case(lhs: str, rhs: str, dims: str) -> Case:
 @declare(
     rule=_dot_rule,
     vjp=(_dot_vjp_lhs, _dot_vjp_rhs),
-    formula=f.contracted,
+    formula=_written,
     source="Golub & Van Loan, Matrix Computations, 1.1; Einstein's convention",
     cases=(
         _case("f[3,5]", "f[4,5]", "ni,oi->no"),

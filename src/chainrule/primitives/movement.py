@@ -16,9 +16,11 @@ from chainrule.graph.build import constant as number_of
 from chainrule.graph.build import context
 from chainrule.graph.declare import declare
 from chainrule.graph.node import Array, Cotangent, Value
-from chainrule.graph.primitive import Case, TypeRule
+from chainrule.graph.primitive import Case, TypeRule, of_any
 from chainrule.graph.types import ArrayType, Dim, DType, Shape, is_symbolic, size_of
-from chainrule.notation import functions as f
+from chainrule.notation import places
+from chainrule.notation.expressions import Expr
+from chainrule.notation.functions import apply, total
 from chainrule.primitives.rules import need_axes, need_dtype, need_some, same, show
 from chainrule.primitives.sliding import Ints, dilated, padded
 
@@ -48,7 +50,7 @@ def _broadcast_vjp(g: Value, y: Value, x: Value, shape: Shape) -> Value:
     view=True,
     rule=_broadcast_rule,
     vjp=(_broadcast_vjp,),
-    formula=lambda x, shape: x,
+    shown=lambda x, shape: places.shaped("broadcast", x, shape),
     source="NumPy's broadcasting rules",
     linear=True,
     cases=(
@@ -131,7 +133,7 @@ REDUCTIONS = (
 @declare(
     rule=reduction_rule("reduce_sum"),
     vjp=(lambda g, y, x, axes: expand(g, x, axes),),
-    formula=lambda x, axes: f.total(x, axes, keep=False),
+    formula=lambda x, axes: total(x, axes, keep=False),
     source="finite sum; engines may order it by their own fixed rule",
     linear=True,
     cases=(
@@ -164,7 +166,7 @@ def _reshape_rule(x: ArrayType, *, shape: Shape) -> ArrayType:
     view=True,
     rule=_reshape_rule,
     vjp=(lambda g, y, x, shape: reshape(g, shape=x.shape),),
-    formula=lambda x, shape: f.reshaped(x, shape),
+    shown=lambda x, shape: places.shaped("reshape", x, shape),
     source="row-major order of elements",
     linear=True,
     cases=(
@@ -197,7 +199,7 @@ def _turned_back(g: Value, y: Value, x: Value, axes: Ints) -> Value:
     view=True,
     rule=_transpose_rule,
     vjp=(_turned_back,),
-    formula=lambda x, axes: f.permuted(x, axes),
+    shown=lambda x, axes: x.T if axes == (1, 0) else apply("permute", x, *axes),
     source="permutation of axes",
     linear=True,
     cases=(
@@ -254,7 +256,7 @@ def _slice_vjp(
     view=True,
     rule=_slice_rule,
     vjp=(_slice_vjp,),
-    formula=f.sliced,
+    shown=places.sliced,
     source="NumPy's basic slicing with positive strides",
     linear=True,
     cases=(
@@ -318,10 +320,15 @@ def _pad_vjp(
     return slice_(g, starts=low, stops=stops, strides=strides)
 
 
+def _padded(x: Expr, low: Ints, high: Ints, interior: Ints) -> Expr:
+    inside = places.apart(x, tuple([gap + 1 for gap in interior]))
+    return places.padded(inside, tuple(zip(low, high)))
+
+
 @declare(
     rule=_pad_rule,
     vjp=(_pad_vjp,),
-    formula=f.function("pad"),
+    shown=_padded,
     source="zeros before, after and between the elements of an axis",
     linear=True,
     cases=(
@@ -350,7 +357,7 @@ def _flipped_back(g: Value, y: Value, x: Value, axes: Ints) -> Value:
     view=True,
     rule=_flip_rule,
     vjp=(_flipped_back,),
-    formula=f.function("flip"),
+    shown=lambda x, axes: places.on_axes("flip", x, axes),
     source="reversed order of elements along axes",
     linear=True,
     cases=(Case(("f[5]",), {"axes": (0,)}), Case(("f[2,3]",), {"axes": (0, 1)})),
@@ -409,7 +416,7 @@ def _concatenate_vjp(
 @declare(
     rule=_concatenate_rule,
     joint_vjp=_concatenate_vjp,
-    formula=f.function("concat"),
+    shown=of_any(places.concatenated),
     source="values one behind the other along an axis",
     linear=True,
     cases=(
@@ -427,7 +434,7 @@ def concatenate(*xs: Array, axis: int) -> Array:
 @declare(
     rule=same("copy", 1),
     vjp=(lambda g, y, x: g,),
-    formula=f.of_one(lambda x: x),
+    shown=lambda x: apply("copy", x),
     source="the same elements in memory of their own, in row-major order",
     linear=True,
     cases=(Case(("f[3,2]",)), Case(("i32[4]",)), Case(("f[0]",)), Case(("f[]",))),

@@ -18,7 +18,7 @@ from chainrule.graph.declare import declare
 from chainrule.graph.node import Array
 from chainrule.graph.primitive import Case
 from chainrule.graph.types import ArrayType, Dim, DType, Shape, size_of
-from chainrule.notation import functions as f
+from chainrule.notation.functions import apply
 from chainrule.primitives.rules import need_type
 
 #: Rotation distances of Threefry-2x32 (Salmon et al., table 2), four rounds each.
@@ -72,7 +72,7 @@ def need_countable(count: Dim) -> None:
 
 @declare(
     rule=_rule,
-    formula=f.function("bits"),
+    shown=lambda key, step, shape, stream: apply("bits", key, step),
     source="Salmon, Moraes, Dror & Shaw 2011 (Threefry-2x32, 20 rounds)",
     cases=(
         Case(("u32[2]", "u32[]"), {"shape": (7,), "stream": "1#0"}),

@@ -12,7 +12,8 @@ from chainrule.graph.declare import declare
 from chainrule.graph.node import Array, Value
 from chainrule.graph.primitive import Case, TypeRule
 from chainrule.graph.types import ArrayType, DType, SymbolicDim
-from chainrule.notation import functions as f
+from chainrule.notation.functions import largest, product_of, reduced
+from chainrule.notation.places import recurrence, running
 from chainrule.primitives.creation import iota
 from chainrule.primitives.elementwise import (
     add,
@@ -48,7 +49,7 @@ def _max_vjp(g: Value, y: Value, x: Value, axes: tuple[int, ...]) -> Value:
 @declare(
     rule=reduction_rule("reduce_max", of_none=False),
     vjp=(_max_vjp,),
-    formula=lambda x, axes: f.largest(x, axes, keep=False),
+    formula=lambda x, axes: largest(x, axes, keep=False),
     source="largest element",
     kinks="ties, where the derivative is shared equally",
     cases=REDUCTIONS,
@@ -77,7 +78,7 @@ def _prod_vjp(g: Value, y: Value, x: Value, axes: tuple[int, ...]) -> Value:
 @declare(
     rule=reduction_rule("reduce_prod"),
     vjp=(_prod_vjp,),
-    formula=lambda x, axes: f.product(x, axes, keep=False),
+    formula=lambda x, axes: product_of(x, axes, keep=False),
     source="finite product; of no elements 1, of truth values: whether all are",
     cases=(
         *REDUCTIONS,
@@ -110,7 +111,7 @@ _ALONG = (
 
 @declare(
     rule=_index_rule("argmax"),
-    formula=f.function("argmax"),
+    formula=lambda x, axis: reduced("argmax", x, (axis,), keep=False),
     source="index of the largest element, the first of equals; NaN is the largest",
     cases=_ALONG,
 )
@@ -120,7 +121,7 @@ def argmax(x: Array, *, axis: int) -> Array:
 
 @declare(
     rule=_index_rule("argmin"),
-    formula=f.function("argmin"),
+    formula=lambda x, axis: reduced("argmin", x, (axis,), keep=False),
     source="index of the smallest element, the first of equals; NaN is the smallest",
     cases=_ALONG,
 )
@@ -183,7 +184,7 @@ def _cumsum_vjp(g: Value, y: Value, x: Value, axis: int, reverse: bool) -> Value
 @declare(
     rule=_cumulative_rule("cumsum"),
     vjp=(_cumsum_vjp,),
-    formula=f.function("cumsum"),
+    shown=lambda x, axis, reverse: running("∑", x, axis, reverse=reverse),
     source="running sum along an axis, one after the other; ``reverse`` from the end",
     linear=True,
     cases=_cumulative_cases(1),
@@ -208,7 +209,7 @@ def _cumprod_vjp(g: Value, y: Value, x: Value, axis: int, reverse: bool) -> Valu
 @declare(
     rule=_cumulative_rule("cumprod"),
     vjp=(_cumprod_vjp,),
-    formula=f.function("cumprod"),
+    shown=lambda x, axis, reverse: running("∏", x, axis, reverse=reverse),
     source="running product along an axis; ``reverse`` from the end",
     cases=_cumulative_cases(1),
 )
@@ -235,7 +236,7 @@ def _recurrence_a(
 @declare(
     rule=_recurrence_rule,
     vjp=(_recurrence_a, lambda g, y, a, b, axis, reverse: _turned(g, a, axis, reverse)),
-    formula=f.function("recurrence"),
+    shown=lambda a, b, axis, reverse: recurrence(a, b, axis, reverse=reverse),
     source="Blelloch 1990, 1.4: yᵢ = aᵢ yᵢ₋₁ + bᵢ along an axis, from y₀ = b₀",
     cases=_cumulative_cases(2),
 )

@@ -73,9 +73,10 @@ def elementwise(
     inputs: int = 0,
     only: str | None = "floats",
     result: DType | None = None,
-    formula: Formula | None = None,
     source: str = "Abramowitz & Stegun, Handbook of Mathematical Functions, ch. 3–4",
     cases: tuple[Case, ...] = (),
+    formula: Formula | None = None,
+    shown: Formula | None = None,
     **traits: Any,
 ) -> Operation:
     """Declare a primitive that :func:`same` types and that works element by element.
@@ -87,18 +88,18 @@ def elementwise(
         only, result: as for :func:`same`.
         source: where the definition can be looked up.
         cases: examples; by default floats of several shapes.
-        formula: how it is written, of one expression for each input.
-        traits: domain, kinks, as for :func:`chainrule.graph.declare.declare`.
+        formula, shown, traits: as for :func:`chainrule.graph.declare.declare`.
     """
     name, inputs = name or reference.__name__, inputs or reference.nin
     made = declare(
         name=name,
         rule=same(name, inputs, only, result),
         vjp=vjp,
-        formula=formula,
         source=source,
         elementwise=True,
         cases=cases or examples(inputs),
+        formula=formula,
+        shown=shown,
         **traits,
     )
     return made(reference)

@@ -8,7 +8,7 @@ from chainrule.graph.declare import declare
 from chainrule.graph.node import Array
 from chainrule.graph.primitive import Case
 from chainrule.graph.types import ArrayType, DType
-from chainrule.notation import functions as f
+from chainrule.notation.functions import along
 from chainrule.primitives.rules import need_axes
 
 
@@ -19,7 +19,7 @@ def _rule(x: ArrayType, *, axis: int, descending: bool) -> ArrayType:
 
 @declare(
     rule=_rule,
-    formula=f.function("argsort"),
+    shown=lambda x, axis, descending: along("argsort", -x if descending else x, axis),
     source="Knuth, The Art of Computer Programming, vol. 3, 5: stable; NaN is largest",
     cases=(
         Case(("f[7]",), {"axis": 0, "descending": False}),

@@ -8,7 +8,7 @@ import numpy as np
 
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import Case
-from chainrule.notation import functions as f
+from chainrule.notation.functions import apply, prefixed
 from chainrule.primitives.elementwise import (
     abs_,
     add,
@@ -26,8 +26,18 @@ _ANGLE: Any = {
     "source": "Abramowitz & Stegun, Handbook of Mathematical Functions, 4.3–4.4",
     "cases": (*examples(1), Case(("f[31]",), ranges=((-1e4, 1e4),))),
 }
-sin = elementwise(np.sin, lambda g, y, x: mul(g, cos(x)), formula=f.sin, **_ANGLE)
-cos = elementwise(np.cos, lambda g, y, x: neg(mul(g, sin(x))), formula=f.cos, **_ANGLE)
+sin = elementwise(
+    np.sin,
+    lambda g, y, x: mul(g, cos(x)),
+    formula=lambda x: prefixed("sin", x),
+    **_ANGLE,
+)
+cos = elementwise(
+    np.cos,
+    lambda g, y, x: neg(mul(g, sin(x))),
+    formula=lambda x: prefixed("cos", x),
+    **_ANGLE,
+)
 
 
 def _partials(y: Value, x: Value) -> tuple[Value, Value]:
@@ -51,7 +61,7 @@ atan2 = elementwise(
     lambda g, angle, y, x: mul(g, _partials(y, x)[0]),
     lambda g, angle, y, x: neg(mul(g, _partials(y, x)[1])),
     name="atan2",
-    formula=lambda y, x: f.applied("atan2", y, x),
+    formula=lambda y, x: apply("atan2", y, x),
     source="C99, F.9.1.4: the angle of the point (x, y), from −π to π",
     kinks="the half-axis y = 0, x < 0, where the angle jumps; the origin, where the"
     " derivatives are taken as 0",

@@ -8,6 +8,7 @@ derivative goes to the first of the largest elements, as in PyTorch.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,9 @@ import numpy as np
 from chainrule.errors import ArgumentError
 from chainrule.graph.declare import Operation, declare
 from chainrule.graph.node import Array, Value
-from chainrule.graph.primitive import REFERENCES, Case, TypeRule
+from chainrule.graph.primitive import REFERENCES, Case, TypeRule, of_any
 from chainrule.graph.types import ArrayType, Dim, DType, Shape
-from chainrule.notation import functions as f
+from chainrule.notation.places import windowed
 from chainrule.primitives.indexing import scatter_add_along
 from chainrule.primitives.movement import (
     broadcast_to,
@@ -96,7 +97,7 @@ def _cases(*, base: bool) -> tuple[Case, ...]:
 @declare(
     rule=_sum_rule,
     vjp=(_sum_vjp,),
-    formula=f.window("sum"),
+    shown=of_any(partial(windowed, "∑")),
     source="Goodfellow, Bengio & Courville 2016, 9.3 (average pooling without 1/w)",
     linear=True,
     cases=(
@@ -182,7 +183,7 @@ def _max_vjp(g: Value, y: Value, x: Value, *, axes: Ints, **attrs: Any) -> Value
 @declare(
     rule=_max_rule("window_max"),
     vjp=(_max_vjp,),
-    formula=f.window("max"),
+    shown=of_any(partial(windowed, "max")),
     source="Goodfellow, Bengio & Courville 2016, 9.3 (max pooling)",
     kinks="ties, where the derivative goes to the first",
     cases=_cases(base=False),
@@ -193,7 +194,7 @@ def window_max(x: Array, *, axes: Ints, **attrs: Any) -> Array:
 
 @declare(
     rule=_max_rule("window_argmax", DType.int64),
-    formula=f.window("argmax"),
+    shown=of_any(partial(windowed, "argmax")),
     source=(
         "where the largest element of a window stands, counted along ``axes`` as one"
         " line; the first of equals, NaN the largest"

@@ -11,7 +11,8 @@ import math
 
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import Case
-from chainrule.notation import functions as f
+from chainrule.notation import functions as write
+from chainrule.notation.expressions import Expr
 from chainrule.primitives.elementwise import (
     abs_,
     add,
@@ -65,7 +66,7 @@ def _kinked(g: Value, x: Value, below: Value) -> Value:
 
 @region(
     vjp=(lambda g, y, x, alpha: _kinked(g, x, full_like(x, alpha)),),
-    formula=lambda x, alpha: f.choice(x, f.more(x, 0), alpha * x),
+    formula=lambda x, alpha: write.choice(x, write.greater(x, 0), alpha * x),
     source="textbook 2.7; Maas, Hannun & Ng 2013",
     kinks="x = 0, where the derivative is taken as α",
     cases=tuple(Case(case.inputs, {"alpha": 0.01}) for case in _LINES),
@@ -76,7 +77,7 @@ def leaky_relu(x: Value, alpha: float) -> Value:
 
 
 @region(
-    formula=f.density,
+    formula=lambda x: write.apply("φ", x),
     source="Abramowitz & Stegun, 26.2.1: φ(x) = e^(−x²/2)/√(2π)",
     cases=_LINES,
 )
@@ -87,7 +88,7 @@ def normal_density(x: Value) -> Value:
 
 @region(
     vjp=(lambda g, y, x: mul(g, normal_density(x)),),
-    formula=f.distribution,
+    formula=lambda x: write.apply("Φ", x),
     source="Abramowitz & Stegun, 26.2.2 and 26.2.29: Φ(x) = ½ erfc(−x/√2), which loses"
     " nothing for x < 0, as ½ (1 + erf(x/√2)) does",
     cases=_LINES,
@@ -98,7 +99,7 @@ def normal_distribution(x: Value) -> Value:
 
 
 @region(
-    formula=lambda x: x * f.distribution(x),
+    formula=lambda x: x * write.apply("Φ", x),
     source="textbook 2.7; Hendrycks & Gimpel 2016",
     cases=_LINES,
 )
@@ -129,7 +130,11 @@ def _gelu_tanh_vjp(g: Value, y: Value, x: Value) -> Value:
 
 @region(
     vjp=(_gelu_tanh_vjp,),
-    formula=lambda x: 0.5 * x * (1 + f.tanh(f.wave(x + 0.044715 * x**3))),
+    formula=lambda x: (
+        0.5
+        * x
+        * (1 + write.tanh(write.scale(write.root(2 / write.PI), x + 0.044715 * x**3)))
+    ),
     source="Hendrycks & Gimpel 2016, the approximation of GELU by tanh",
     cases=_LINES,
 )
@@ -140,7 +145,7 @@ def gelu_tanh(x: Value) -> Value:
 
 
 @region(
-    formula=lambda x: x * f.sigmoid(x),
+    formula=lambda x: x * write.sigmoid(x),
     source="Elfwing, Uchibe & Doya 2018; swish of Ramachandran, Zoph & Le 2017",
     cases=_LINES,
 )
@@ -151,7 +156,7 @@ def silu(x: Value) -> Value:
 
 @region(
     vjp=(lambda g, y, x: mul(g, sigmoid(x)),),
-    formula=lambda x: f.ln(1 + f.exp(x)),
+    formula=lambda x: write.ln(1 + write.exp(x)),
     source="Dugas et al. 2001; as max(x, 0) + ln(1 + e^(−|x|)), so nothing overflows",
     cases=_LINES,
 )
@@ -165,9 +170,13 @@ def _below_zero(x: Value) -> Value:
     return neg(relu(neg(x)))
 
 
+def _elu_written(x: Expr, alpha: float) -> Expr:
+    return write.choice(x, write.greater(x, 0), alpha * (write.exp(x) - 1))
+
+
 @region(
     vjp=(lambda g, y, x, alpha: _kinked(g, x, _times(alpha, exp(_below_zero(x)))),),
-    formula=lambda x, alpha: f.choice(x, f.more(x, 0), alpha * (f.exp(x) - 1)),
+    formula=_elu_written,
     source="Clevert, Unterthiner & Hochreiter 2016",
     kinks="x = 0, where the derivative is taken as α",
     cases=tuple(Case(case.inputs, {"alpha": a}) for case in _LINES for a in (1.0, 0.5)),
@@ -183,9 +192,7 @@ SELU_SCALE = 1.0507009873554805
 
 
 @region(
-    formula=lambda x: f.choice(
-        SELU_SCALE * x, f.more(x, 0), SELU_SCALE * SELU_ALPHA * (f.exp(x) - 1)
-    ),
+    formula=lambda x: SELU_SCALE * _elu_written(x, SELU_ALPHA),
     source="Klambauer, Unterthiner, Mayr & Hochreiter 2017",
     kinks="x = 0, where the derivative is taken as λα",
     cases=_LINES,
@@ -196,7 +203,7 @@ def selu(x: Value) -> Value:
 
 
 @region(
-    formula=lambda x: f.bracket(f.at_least(x, 0)),
+    formula=lambda x: write.bracket(write.at_least(x, 0)),
     source="Rosenblatt 1958; the perceptron's threshold",
     kinks="x = 0, where it jumps; the derivative is 0 everywhere by declaration",
     cases=_LINES,
@@ -221,7 +228,7 @@ def _shifted_exp(x: Value, axis: int) -> tuple[Value, Value, Value]:
 
 @region(
     vjp=(lambda g, y, x, axis: mul(y, sub(g, _total(mul(g, y), axis))),),
-    formula=lambda x, axis: f.softmax(x, axis),
+    formula=write.softmax,
     source="textbook 3.2.3; Bridle 1990; shifted by the maximum so nothing overflows",
     cases=_ROWS,
 )
@@ -233,7 +240,7 @@ def softmax(x: Value, axis: int) -> Value:
 
 @region(
     vjp=(lambda g, y, x, axis: sub(g, mul(softmax(x, axis=axis), _total(g, axis))),),
-    formula=lambda x, axis: f.log_softmax(x, axis),
+    formula=lambda x, axis: write.ln(write.softmax(x, axis)),
     source="logarithm of softmax without forming it: x − max x − ln Σ e^(x − max x)",
     cases=_ROWS,
 )

@@ -24,9 +24,10 @@ from chainrule.graph.declare import declare
 from chainrule.graph.graph import Graph
 from chainrule.graph.interpret import evaluate
 from chainrule.graph.node import Array, Cotangent, Value
-from chainrule.graph.primitive import Case, as_tuple
+from chainrule.graph.primitive import Case, as_tuple, of_any
 from chainrule.graph.types import ArrayType, DType
-from chainrule.notation import functions as f
+from chainrule.notation.expressions import Expr
+from chainrule.notation.functions import apply, choice
 from chainrule.primitives.elementwise import add, mul, tanh
 from chainrule.primitives.matmul import dot
 from chainrule.primitives.movement import filled, full_like
@@ -163,10 +164,14 @@ def _cases() -> tuple[Case, ...]:
     return tuple(cases)
 
 
+def _written(*inputs: Expr, body: Graph, **_: Any) -> Expr:
+    return apply(f"scan_{body.name}", *inputs)
+
+
 @declare(
     rule=_rule,
     joint_vjp=_vjp,
-    formula=f.function("scan"),
+    shown=of_any(_written),
     source="Rumelhart, Hinton & Williams 1986 (back-propagation through time)",
     cases=_cases,
 )
@@ -245,10 +250,14 @@ def _cond_cases() -> tuple[Case, ...]:
     return tuple(cases)
 
 
+def _cond_written(which: Expr, *inputs: Expr, true: Graph, false: Graph) -> Expr:
+    return choice(apply(true.name, *inputs), which, apply(false.name, *inputs))
+
+
 @declare(
     rule=_cond_rule,
     joint_vjp=_cond_vjp,
-    formula=f.function("cond"),
+    shown=of_any(_cond_written),
     source="McCarthy 1960 (the conditional expression): only the branch taken is run",
     cases=_cond_cases,
 )

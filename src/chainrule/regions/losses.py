@@ -11,7 +11,8 @@ import numpy as np
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import Case
-from chainrule.notation import functions as f
+from chainrule.notation import functions as write
+from chainrule.notation.expressions import Expr
 from chainrule.primitives.elementwise import (
     abs_,
     add,
@@ -92,7 +93,7 @@ def _cross_entropy_vjp(g: Value, y: Value, logits: Value, labels: Value) -> Valu
 
 @region(
     vjp=(_cross_entropy_vjp,),
-    formula=lambda z, y: -f.ln(f.picked(f.softmax(z, 1), y)),
+    formula=lambda z, y: -write.ln(write.picked(write.softmax(z, 1), y)),
     source="textbook 2.5.1 and 3.3 (2), from logits; δ = ŷ − y",
     cases=_LABELLED,
 )
@@ -115,7 +116,9 @@ def _soft_cross_entropy_vjp(g: Value, y: Value, logits: Value, target: Value) ->
         _soft_cross_entropy_vjp,
         lambda g, y, z, t: mul(neg(log_softmax(z, axis=1)), _rows(g, z)),
     ),
-    formula=lambda z, y: -f.total(y * f.log_softmax(z, 1), (1,), keep=False),
+    formula=lambda z, y: (
+        -write.total(y * write.ln(write.softmax(z, 1)), over=(1,), rank=2, keep=False)
+    ),
     source="textbook 2.5.1 and 3.3 (2), from logits, for a row of probabilities y",
     cases=tuple(Case((f"f[{s}]", f"f[{s}]")) for s in ("4,3", "1,10", "7,1", "0,3")),
 )
@@ -127,7 +130,7 @@ def soft_cross_entropy(logits: Value, target: Value) -> Value:
 
 
 @region(
-    formula=lambda q, y: -(y * f.ln(q)),
+    formula=lambda p, y: -(y * write.ln(p)),
     source="textbook 2.5.1 and 3.3 (2), element by element; Good 1952",
     kinks="a ŷ below the smallest normal number, which counts as that number: 0",
     cases=_PROBABILITIES,
@@ -152,7 +155,7 @@ def log_score(probability: Value, target: Value) -> Value:
         lambda g, y, z, target: mul(g, sub(sigmoid(z), target)),
         lambda g, y, z, target: neg(mul(g, z)),
     ),
-    formula=lambda z, y: f.ln(1 + f.exp(z)) - y * z,
+    formula=lambda z, y: write.ln(1 + write.exp(z)) - y * z,
     source="cross-entropy of two classes from logits (textbook 3.3 (2), C = 2); "
     "δ = σ(z) − y. The parts of the stable form max(z, 0) − z y + ln(1 + e^(−|z|)) "
     "would give −y at z = 0 instead of ½ − y",
@@ -169,7 +172,7 @@ def binary_cross_entropy(logits: Value, target: Value) -> Value:
 
 
 @region(
-    formula=lambda z, y: (f.bracket(f.at_least(z, 0)) - y) * z,
+    formula=lambda z, y: (write.bracket(write.at_least(z, 0)) - y) * z,
     source="Rosenblatt 1958; Bishop 2006, eq. 4.54, for labels 0, 1; δ = step(z) − y",
     kinks="z = 0, which counts as step(z) = 1",
     cases=_PAIRS,
@@ -182,7 +185,7 @@ def perceptron_criterion(score: Value, target: Value) -> Value:
 
 
 @region(
-    formula=lambda z, y: f.larger(0, 1 - y * z),
+    formula=lambda z, y: write.apply("max", 0, 1 - y * z),
     source="textbook 2.5.1; Cortes & Vapnik 1995",
     kinks="y z = 1, where the derivative is taken as 0",
     cases=_PAIRS,
@@ -193,8 +196,17 @@ def hinge(score: Value, target: Value) -> Value:
     return relu(sub(full_like(score, 1.0), mul(target, score)))
 
 
+def _multi_margin_written(z: Expr, y: Expr, margin: float, p: int) -> Expr:
+    """Over all classes, without the class itself, whose term is mᵖ."""
+    own = write.spread(write.picked(z, y), (0,), z, rank=2, letters=False)
+    short = write.apply("max", 0, margin + z - own)
+    cost = write.total(short**p if p != 1 else short, (1,), rank=2, keep=False)
+    classes = write.computed(write.symbol("C"), z, how=lambda z: z.shape[1])
+    return (cost - margin**p) / classes
+
+
 @region(
-    formula=lambda z, y, margin, p: f.margins(z, y, margin, p),
+    formula=_multi_margin_written,
     source="Weston & Watkins 1999, without the class itself, whose term is mᵖ",
     kinks="zᵧ − zᵢ = m, where the derivative is taken as 0",
     cases=tuple(
@@ -222,6 +234,12 @@ def multi_margin(scores: Value, labels: Value, *, margin: float, p: int) -> Valu
 # -- other distances -------------------------------------------------------------------
 
 
+def _huber_written(error: Expr, delta: float) -> Expr:
+    size = write.absolute(error)
+    linear = delta * (size - 0.5 * delta)
+    return write.choice(0.5 * error**2, write.less(size, delta), linear)
+
+
 def _huber_vjp(
     g: Value, y: Value, prediction: Value, target: Value, delta: float
 ) -> Value:
@@ -234,11 +252,7 @@ def _huber_vjp(
 
 @region(
     vjp=(_huber_vjp, lambda g, y, p, t, delta: neg(_huber_vjp(g, y, p, t, delta))),
-    formula=lambda q, y, delta: f.choice(
-        0.5 * (q - y) ** 2,
-        f.less(f.absolute(q - y), delta),
-        delta * (f.absolute(q - y) - 0.5 * delta),
-    ),
+    formula=lambda p, t, delta: _huber_written(p - t, delta),
     source="Huber 1964, eq. 3.4 (ρ(t) = t²/2 up to δ, linear beyond)",
     cases=tuple(
         Case(c.inputs, {"delta": delta})
@@ -256,7 +270,7 @@ def huber(prediction: Value, target: Value, *, delta: float) -> Value:
 
 
 @region(
-    formula=lambda q, p: p * f.ln(p / q),
+    formula=lambda q, p: p * write.ln(p / q),
     source="textbook 2.5.1; Kullback & Leibler 1951: p ln(p/q) with q first, p second",
     kinks="p = 0 and q = 0, where the derivatives are taken as 0",
     cases=tuple(Case(c.inputs, ranges=((0.05, 1.0), (0.05, 1.0))) for c in _PAIRS),

@@ -18,7 +18,7 @@ from chainrule.graph.declare import DerivativeRule
 from chainrule.graph.node import Value
 from chainrule.graph.primitive import Case
 from chainrule.graph.types import ArrayType, Dim, SymbolicDim, size_of
-from chainrule.notation import functions as f
+from chainrule.notation import functions as write
 from chainrule.notation.expressions import Expr
 from chainrule.primitives.creation import size
 from chainrule.primitives.elementwise import add, div, mul, sqrt, sub
@@ -35,9 +35,31 @@ from chainrule.regions.region import region
 Axes = tuple[int, ...]
 
 
-def _formula(x: Expr, gamma: Expr, beta: Expr, *, axes: Axes, eps: float) -> Expr:
-    deviation = f.root(f.variance(x, axes) + eps)
-    return gamma * ((x - f.mean(x, axes)) / deviation) + beta
+def _hat(x: Expr, axes: Axes, eps: float) -> tuple[Expr, Expr]:
+    """x̂ and √(σ² + ε), as they are written."""
+    deviation = write.root(write.variance(x, over=axes) + eps)
+    return write.fraction(x - write.mean(x, over=axes), deviation), deviation
+
+
+def _written(x: Expr, gamma: Expr, beta: Expr, axes: Axes, eps: float) -> Expr:
+    normalised, _ = _hat(x, axes, eps)
+    return gamma * normalised + beta
+
+
+def _batch_written(x: Expr, gamma: Expr, beta: Expr, axes: Axes, eps: float) -> Expr:
+    """With the letters of γ and β where their axes are not the last."""
+    rank = len(write.index_of(x) or "") or max(axes) + 1
+    others = tuple(a for a in range(rank) if a not in axes)
+    gamma, beta = (write.spread(v, others, x, rank=rank) for v in (gamma, beta))
+    return _written(x, gamma, beta, axes, eps)
+
+
+def _pullback_written(g: Expr, x: Expr, axes: Axes, eps: float) -> Expr:
+    normalised, deviation = _hat(x, axes, eps)
+    hat = write.symbol("x\u0302").with_index(write.index_of(x))
+    turn = hat * write.mean(g * hat, over=axes)
+    whole = write.fraction(g - write.mean(g, over=axes) - turn, deviation)
+    return write.listing(write.where(hat, normalised), whole)
 
 
 def count(x: Value, axes: Axes) -> Value:
@@ -92,7 +114,7 @@ def _normalise(
 
 
 @region(
-    formula=f.pulled_back,
+    formula=_pullback_written,
     source="Ioffe & Szegedy 2015, section 3: the chain rule through μ and σ²",
     cases=(
         Case(("f[6,3]", "f[6,3]"), {"axes": (0,), "eps": 1e-5}),
@@ -130,7 +152,7 @@ def _derivatives(
 
 @region(
     vjp=_derivatives("layer_norm", lambda _, axes: axes),
-    formula=_formula,
+    formula=_written,
     source="Ba, Kiros & Hinton 2016, Layer normalization",
     cases=(
         Case(("f[4,7]", "f[7]", "f[7]"), {"axes": (1,), "eps": 1e-5}),
@@ -147,7 +169,7 @@ def layer_norm(x: Value, gamma: Value, beta: Value, axes: Axes, eps: float) -> V
 
 @region(
     vjp=_derivatives("batch_norm", _others),
-    formula=_formula,
+    formula=_batch_written,
     source="Ioffe & Szegedy 2015, algorithm 1: μ and σ² of the batch, for each feature",
     cases=(
         Case(("f[6,3]", "f[3]", "f[3]"), {"axes": (0,), "eps": 1e-5}),

@@ -17,7 +17,7 @@ from chainrule.graph.declare import DerivativeRule, Operation, by_input
 from chainrule.graph.graph import Graph
 from chainrule.graph.interpret import evaluate
 from chainrule.graph.node import Array, Cotangent, Value
-from chainrule.graph.primitive import BODIES, DERIVATIVES, REFERENCES
+from chainrule.graph.primitive import BODIES, DERIVATIVES, REFERENCES, Formula
 from chainrule.graph.types import ArrayType, type_of
 
 #: Rules of one region that are kept as graphs, for the types met so far.
@@ -52,14 +52,19 @@ class Region(Operation):
 
 
 def region(
-    *, vjp: tuple[DerivativeRule | None, ...] = (), **declaration: Any
+    *,
+    formula: Formula,
+    vjp: tuple[DerivativeRule | None, ...] = (),
+    **declaration: Any,
 ) -> Callable[[Callable[..., Any]], Region]:
     """Declare the decorated function of values as a region of its name.
 
     Args:
+        formula: the result as an expression of the inputs; see :class:`Primitive`. With
+            several results a listing names those but the first, which it ends in.
         vjp: its own derivative, one rule an input as for a primitive; by default the
             body's.
-        declaration: formula, source, domain, kinks, cases, as for a primitive.
+        declaration: source, domain, kinks, cases, as for a primitive.
     """
 
     def declare(function: Callable[..., Any]) -> Region:
@@ -84,7 +89,7 @@ def region(
             return vjp_of(function, inputs, gs, needed, attrs)
 
         own = {"function": function, "own_vjp": bool(vjp)}
-        made = Region(name=name, rule=rule, **own, **declaration)
+        made = Region(name=name, rule=rule, formula=formula, **own, **declaration)
         REFERENCES[made], BODIES[made] = reference, body
         DERIVATIVES[made] = _graph_once(name, by_input(vjp) if vjp else body_vjp)
         return made

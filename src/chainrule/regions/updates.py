@@ -21,9 +21,20 @@ from typing import Any
 from chainrule.errors import ArgumentError
 from chainrule.graph.build import bind
 from chainrule.graph.node import Value
-from chainrule.graph.primitive import Case, Formula, lookup
-from chainrule.notation import functions as f
+from chainrule.graph.primitive import Case, lookup, of_any
 from chainrule.notation.expressions import Expr
+from chainrule.notation.functions import (
+    absolute,
+    apply,
+    become,
+    choice,
+    greater,
+    listing,
+    root,
+    scale,
+    symbol,
+    total,
+)
 from chainrule.primitives.elementwise import (
     abs_,
     add,
@@ -45,11 +56,6 @@ Interval = tuple[float, float] | None
 _POSITIVE = (0.01, 1.0)
 #: Second and first moments whose difference v − m² stays positive.
 _SPREAD = ((0.5, 1.0), (-0.1, 0.1))
-
-
-# Moments as the steps of a formula have named them.
-M, V, S, D, W, _U = map(f.letter, "mvsdwu")
-_SPREAD_ROOT = f.root(f.larger(0, V - M**2))
 
 
 def _like(scalar: Value, x: Value) -> Value:
@@ -80,8 +86,17 @@ def _cases(
     )
 
 
+#: The new moments, which look like the old ones.
+M, V, U, S, A, D, W = (symbol(letter, tag="new") for letter in "mvusadw")
+
+
+def _kept(old: Expr, new: Expr, keep: Expr, rest: Expr) -> Expr:
+    """The running mean, as it is written: keep·old + rest·new."""
+    return scale(keep, old) + scale(rest, new)
+
+
 def _rule(
-    formula: Formula,
+    formula: Callable[..., Expr],
     source: str,
     *moments: Interval,
     shapes: tuple[str, ...] = ("3,4",),
@@ -89,7 +104,8 @@ def _rule(
     """Declare the decorated step, a function of values, as a region of its name.
 
     Args:
-        formula: of θ, g, the moments, and the scalars.
+        formula: the new moments, in their order, and the new θ, as expressions of θ,
+            g, the moments and the scalars.
         source: where the rule can be looked up.
         moments: for each moment the interval from which the tests draw its numbers.
         shapes: what it is tested with.
@@ -98,7 +114,7 @@ def _rule(
     def declare(step: Callable[..., Any]) -> Region:
         scalars = len(inspect.signature(step).parameters) - 2 - len(moments)
         cases = _cases(moments, scalars, *shapes)
-        return region(formula=formula, source=source, cases=cases)(step)
+        return region(formula=of_any(formula), source=source, cases=cases)(step)
 
     return declare
 
@@ -107,7 +123,7 @@ def _rule(
 
 
 @_rule(
-    lambda p, g, lr: p - f.by(lr, g),
+    lambda p, g, lr: p - scale(lr, g),
     "textbook 2.6.2 and 3.4.3: θ ← θ − η ∂ℒ/∂θ",
     shapes=("3,4", "", "0"),
 )
@@ -117,8 +133,8 @@ def sgd_update(p, g, lr):
 
 
 @_rule(
-    lambda p, g, v, momentum, kept, lr: f.steps(
-        ("v", f.by(momentum, v) + f.by(kept, g)), p - f.by(lr, V)
+    lambda p, g, v, momentum, kept, lr: listing(
+        become(V, _kept(v, g, momentum, kept)), p - scale(lr, V)
     ),
     "textbook 2.6.3; Polyak 1964; Sutskever et al. 2013; dampening as in PyTorch",
     None,
@@ -130,8 +146,8 @@ def momentum_update(p, g, v, momentum, kept, lr):
 
 
 @_rule(
-    lambda p, g, v, momentum, lr: f.steps(
-        ("v", f.by(momentum, v) + g), p - f.by(lr, g + f.by(momentum, V))
+    lambda p, g, v, momentum, lr: listing(
+        become(V, scale(momentum, v) + g), p - scale(lr, g + scale(momentum, V))
     ),
     "Sutskever et al. 2013, section 2, in PyTorch's form; Nesterov 1983",
     None,
@@ -146,8 +162,8 @@ def nesterov_update(p, g, v, momentum, lr):
 
 
 @_rule(
-    lambda p, g, s, lr, eps: f.steps(
-        ("s", s + g**2), p - f.by(lr, g) / (f.root(S) + eps)
+    lambda p, g, s, lr, eps: listing(
+        become(S, s + g**2), p - scale(lr, g) / (root(S) + eps)
     ),
     "Duchi, Hazan & Singer 2011, the diagonal form",
     _POSITIVE,
@@ -159,11 +175,11 @@ def adagrad_update(p, g, s, lr, eps):
 
 
 @_rule(
-    lambda p, g, v, a, rho, kept, lr, eps: f.steps(
-        ("v", f.by(rho, v) + f.by(kept, g**2)),
-        ("d", g * f.root(a + eps) / f.root(V + eps)),
-        ("a", f.by(rho, a) + f.by(kept, D**2)),
-        p - f.by(lr, D),
+    lambda p, g, v, a, rho, kept, lr, eps: listing(
+        become(V, _kept(v, g**2, rho, kept)),
+        become(D, root(a + eps) / root(V + eps) * g),
+        become(A, _kept(a, D**2, rho, kept)),
+        p - scale(lr, D),
     ),
     "Zeiler 2012, algorithm 1, with a learning rate as in PyTorch",
     _POSITIVE,
@@ -177,8 +193,8 @@ def adadelta_update(p, g, v, a, rho, kept, lr, eps):
 
 
 @_rule(
-    lambda p, g, v, alpha, kept, lr, eps: f.steps(
-        ("v", f.by(alpha, v) + f.by(kept, g**2)), p - f.by(lr, g) / (f.root(V) + eps)
+    lambda p, g, v, alpha, kept, lr, eps: listing(
+        become(V, _kept(v, g**2, alpha, kept)), p - scale(lr, g) / (root(V) + eps)
     ),
     "Tieleman & Hinton 2012, lecture 6.5",
     _POSITIVE,
@@ -190,10 +206,10 @@ def rmsprop_update(p, g, v, alpha, kept, lr, eps):
 
 
 @_rule(
-    lambda p, g, v, u, alpha, kept, lr, eps, momentum: f.steps(
-        ("v", f.by(alpha, v) + f.by(kept, g**2)),
-        ("u", f.by(momentum, u) + g / (f.root(V) + eps)),
-        p - f.by(lr, _U),
+    lambda p, g, v, u, alpha, kept, lr, eps, momentum: listing(
+        become(V, _kept(v, g**2, alpha, kept)),
+        become(U, scale(momentum, u) + g / (root(V) + eps)),
+        p - scale(lr, U),
     ),
     "Tieleman & Hinton 2012, lecture 6.5; momentum as in PyTorch",
     _POSITIVE,
@@ -213,11 +229,15 @@ def _centred(g, v, m, alpha, kept):
     return v, m, sqrt(maximum(sub(v, mul(m, m)), full_like(v, 0.0)))
 
 
+#: As it is written; rounding may not make the difference negative.
+_DEVIATION = root(apply("max", 0, V - M**2))
+
+
 @_rule(
-    lambda p, g, v, m, alpha, kept, lr, eps: f.steps(
-        ("v", f.by(alpha, v) + f.by(kept, g**2)),
-        ("m", f.by(alpha, m) + f.by(kept, g)),
-        p - f.by(lr, g) / (_SPREAD_ROOT + eps),
+    lambda p, g, v, m, alpha, kept, lr, eps: listing(
+        become(V, _kept(v, g**2, alpha, kept)),
+        become(M, _kept(m, g, alpha, kept)),
+        p - scale(lr, g) / (_DEVIATION + eps),
     ),
     "Graves 2013, equations 38 to 41",
     *_SPREAD,
@@ -229,11 +249,11 @@ def rmsprop_centered_update(p, g, v, m, alpha, kept, lr, eps):
 
 
 @_rule(
-    lambda p, g, v, m, u, alpha, kept, lr, eps, momentum: f.steps(
-        ("v", f.by(alpha, v) + f.by(kept, g**2)),
-        ("m", f.by(alpha, m) + f.by(kept, g)),
-        ("u", f.by(momentum, u) + g / (_SPREAD_ROOT + eps)),
-        p - f.by(lr, _U),
+    lambda p, g, v, m, u, alpha, kept, lr, eps, momentum: listing(
+        become(V, _kept(v, g**2, alpha, kept)),
+        become(M, _kept(m, g, alpha, kept)),
+        become(U, scale(momentum, u) + g / (_DEVIATION + eps)),
+        p - scale(lr, U),
     ),
     "Graves 2013, equations 38 to 41; momentum as in PyTorch",
     *_SPREAD,
@@ -251,11 +271,12 @@ def rmsprop_centered_momentum_update(p, g, v, m, u, alpha, kept, lr, eps, moment
 _ADAM = (None, _POSITIVE)
 
 
-def _written(g, m, v, beta1, rest1, beta2, rest2):
-    """Adam's m and v, written."""
+def _moments_written(
+    g: Expr, m: Expr, v: Expr, beta1: Expr, rest1: Expr, beta2: Expr, rest2: Expr
+) -> tuple[Expr, Expr]:
     return (
-        ("m", f.by(beta1, m) + f.by(rest1, g)),
-        ("v", f.by(beta2, v) + f.by(rest2, g**2)),
+        become(M, _kept(m, g, beta1, rest1)),
+        become(V, _kept(v, g**2, beta2, rest2)),
     )
 
 
@@ -265,9 +286,9 @@ def _moments(g, m, v, beta1, rest1, beta2, rest2):
 
 
 @_rule(
-    lambda p, g, m, v, beta1, rest1, beta2, rest2, step, eps: f.steps(
-        *_written(g, m, v, beta1, rest1, beta2, rest2),
-        p - f.by(step, M) / (f.root(V) + eps),
+    lambda p, g, m, v, beta1, rest1, beta2, rest2, step, eps: listing(
+        *_moments_written(g, m, v, beta1, rest1, beta2, rest2),
+        p - scale(step, M) / (root(V) + eps),
     ),
     "Kingma & Ba 2015, algorithm 1 with the reordering of section 2",
     *_ADAM,
@@ -280,10 +301,10 @@ def adam_update(p, g, m, v, beta1, rest1, beta2, rest2, step, eps):
 
 
 @_rule(
-    lambda p, g, m, v, top, beta1, rest1, beta2, rest2, step, eps: f.steps(
-        *_written(g, m, v, beta1, rest1, beta2, rest2),
-        ("w", f.larger(top, V)),
-        p - f.by(step, M) / (f.root(W) + eps),
+    lambda p, g, m, v, top, beta1, rest1, beta2, rest2, step, eps: listing(
+        *_moments_written(g, m, v, beta1, rest1, beta2, rest2),
+        become(W, apply("max", top, V)),
+        p - scale(step, M) / (root(W) + eps),
     ),
     "Reddi, Kale & Kumar 2018, algorithm 2, with Adam's bias correction as in PyTorch",
     *_ADAM,
@@ -297,10 +318,10 @@ def amsgrad_update(p, g, m, v, top, beta1, rest1, beta2, rest2, step, eps):
 
 
 @_rule(
-    lambda p, g, m, u, beta1, rest1, beta2, step, eps: f.steps(
-        ("m", f.by(beta1, m) + f.by(rest1, g)),
-        ("u", f.larger(f.by(beta2, u), f.absolute(g) + eps)),
-        p - f.by(step, M) / _U,
+    lambda p, g, m, u, beta1, rest1, beta2, step, eps: listing(
+        become(M, _kept(m, g, beta1, rest1)),
+        become(U, apply("max", scale(beta2, u), absolute(g) + eps)),
+        p - scale(step, M) / U,
     ),
     "Kingma & Ba 2015, algorithm 2, with ε as in PyTorch",
     *_ADAM,
@@ -313,9 +334,9 @@ def adamax_update(p, g, m, u, beta1, rest1, beta2, step, eps):
 
 
 @_rule(
-    lambda p, g, m, v, beta1, rest1, beta2, rest2, now, following, eps: f.steps(
-        *_written(g, m, v, beta1, rest1, beta2, rest2),
-        p - (f.by(now, g) + f.by(following, M)) / (f.root(V) + eps),
+    lambda p, g, m, v, beta1, rest1, beta2, rest2, now, following, eps: listing(
+        *_moments_written(g, m, v, beta1, rest1, beta2, rest2),
+        p - (scale(now, g) + scale(following, M)) / (root(V) + eps),
     ),
     "Dozat 2016, algorithm 2, with the schedule of momentum as in PyTorch",
     *_ADAM,
@@ -328,10 +349,10 @@ def nadam_update(p, g, m, v, beta1, rest1, beta2, rest2, now, following, eps):
 
 
 @_rule(
-    lambda p, g, m, v, beta1, rest1, beta2, rest2, step, eps, rectified: f.steps(
-        *_written(g, m, v, beta1, rest1, beta2, rest2),
-        ("w", f.choice(f.root(V) + eps, f.more(rectified, 0), 1)),
-        p - f.by(step, M) / W,
+    lambda p, g, m, v, beta1, rest1, beta2, rest2, step, eps, rectified: listing(
+        *_moments_written(g, m, v, beta1, rest1, beta2, rest2),
+        become(W, choice(root(V) + eps, greater(rectified, 0), 1)),
+        p - scale(step, M) / W,
     ),
     "Liu et al. 2020, algorithm 2",
     *_ADAM,
@@ -350,21 +371,20 @@ def radam_update(p, g, m, v, beta1, rest1, beta2, rest2, step, eps, rectified):
 ADJUSTMENTS = ("scale", "penalty", "keep")
 
 
-def _adjusted_formula(p: Expr, g: Expr, *rest: Expr, rule: str, by: str) -> Expr:
-    """The rule's own formula, for k θ and s g + λ θ."""
-    given = dict(zip(by.split(), rest[len(rest) - len(by.split()) :]))
-    if "scale" in given:
-        g = f.by(given["scale"], g)
-    if "penalty" in given:
-        g = g + f.by(given["penalty"], p)
-    if "keep" in given:
-        p = f.by(given["keep"], p)
-    formula: Any = lookup(rule).formula
-    return formula(p, g, *rest[: len(rest) - len(given)])
+def _adjusted_written(p: Expr, g: Expr, *rest: Expr, rule: str, by: str) -> Expr:
+    names = by.split()
+    cut = len(rest) - len(names)
+    given = dict(zip(names, rest[cut:], strict=True))
+    g = scale(given["scale"], g) if "scale" in given else g
+    g = g + scale(given["penalty"], p) if "penalty" in given else g
+    p = scale(given["keep"], p) if "keep" in given else p
+    formula = lookup(rule).formula
+    assert formula is not None
+    return formula(p, g, *rest[:cut])
 
 
 @region(
-    formula=_adjusted_formula,
+    formula=of_any(_adjusted_written),
     source="s: Pascanu et al. 2013; λ: Krogh & Hertz 1992; k: Loshchilov & Hutter 2019",
     cases=(
         *_cases((None,), 4, "3,4", rule="nesterov_update", by="scale penalty"),
@@ -402,7 +422,7 @@ NORM_MARGIN = 1e-6
 
 
 @region(
-    formula=lambda g: f.total(g**2, keep=False),
+    formula=lambda g: total(g**2, keep=False),
     source="the squared Euclidean norm",
     cases=tuple(Case((f"f[{s}]",)) for s in ("7", "3,4", "")),
 )
@@ -412,7 +432,7 @@ def sum_of_squares(g: Value) -> Value:
 
 
 @region(
-    formula=lambda norm, limit: f.smaller(1, limit / (norm + NORM_MARGIN)),
+    formula=lambda norm, limit: apply("min", 1, limit / (norm + NORM_MARGIN)),
     source="Pascanu, Mikolov & Bengio 2013, algorithm 1, with PyTorch's margin",
     kinks="‖g‖ + 10⁻⁶ = c, where the derivative is taken as if clipping were on",
     cases=(Case(("f[]", "f[]"), {}, ((0.01, 2.0),) * 2),),
@@ -424,7 +444,7 @@ def clip_factor(norm: Value, limit: Value) -> Value:
 
 
 @region(
-    formula=lambda g, limit: f.larger(-limit, f.smaller(limit, g)),
+    formula=lambda g, limit: apply("max", -limit, apply("min", limit, g)),
     source="gradient clipping by value; Mikolov 2012, section 3.2.2",
     kinks="|g| = c, where the derivative is taken as 0",
     cases=tuple(

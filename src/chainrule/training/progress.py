@@ -136,7 +136,10 @@ class Notebook(Callback):
         self.line, self.drawn = "", 0.0
 
     def on_start(self, trainer: Any) -> None:
-        from IPython.display import HTML, display
+        from IPython.display import (  # pyright: ignore[reportMissingImports]
+            HTML,
+            display,
+        )
 
         self.html = HTML
         self.handle = display(HTML(self._page(trainer)), display_id=True)

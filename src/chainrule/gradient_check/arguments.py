@@ -1,0 +1,210 @@
+"""The arguments of a function to be checked: which have derivatives; their names."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from chainrule.errors import ArgumentError, NonFiniteError
+from chainrule.graph.node import Array
+from chainrule.language import tr
+from chainrule.nest import Leaf, flatten, unflatten
+from chainrule.tensor import Tensor
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What a function is called with.
+
+    Attributes:
+        structure: the arguments, with places for ``leaves``.
+        leaves: each a tensor, or whatever else is passed on as it is.
+        names: those of the leaves.
+        fixed: leaves of these names are held fixed.
+    """
+
+    structure: Any
+    leaves: list[Any]
+    names: list[str]
+    fixed: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls, called: Sequence[str], args: tuple[Any, ...], fixed: tuple[str, ...] = ()
+    ) -> Arguments:
+        """Numbers become tensors; Python's floats are float64.
+
+        Args:
+            called: the names of the arguments.
+            args: what they are.
+            fixed: the names of those that no derivative is taken with respect to.
+        """
+        leaves: list[Any] = []
+        structures: list[Any] = []
+        names: list[str] = []
+        for name, arg in zip(called, args, strict=True):
+            parts, structure = ([arg], Leaf(0)) if _is_array(arg) else flatten(arg)
+            places = [Leaf(len(leaves) + i) for i in range(len(parts))]
+            structures.append(unflatten(structure, places))
+            names += (name + path for path in _paths(structure))
+            leaves += map(_leaf, parts)
+        return cls(tuple(structures), leaves, names, fixed)
+
+    def differentiable(self) -> list[int]:
+        """The places of leaves that derivatives are taken with respect to."""
+        return [
+            i
+            for i, leaf in enumerate(self.leaves)
+            if isinstance(leaf, Tensor)
+            and leaf.dtype.is_float
+            and self.names[i] not in self.fixed
+        ]
+
+    def filled(self, chosen: dict[int, Tensor]) -> Any:
+        """The arguments with other tensors in some places."""
+        return unflatten(
+            self.structure, [chosen.get(i, leaf) for i, leaf in enumerate(self.leaves)]
+        )
+
+    def modules(self) -> dict[str, Any]:
+        """The modules among them that have parameters, by name."""
+        items = zip(self.names, self.leaves)
+        return {name: leaf for name, leaf in items if has_parameters(leaf)}
+
+    def in_float32(self) -> Arguments:
+        """The same, with floating-point tensors in the dtype that networks have."""
+        return replace(self, leaves=[_cast(x, "float32") for x in self.leaves])
+
+    def in_float64(self) -> Arguments:
+        """The same in float64, modules too: copies of them."""
+        copies = copy.deepcopy(list(self.modules().values()))  # tied ones stay tied
+        wide = iter([module.double() for module in copies])
+        leaves = [next(wide) if has_parameters(x) else x for x in self.leaves]
+        return replace(self, leaves=[_cast(x, "float64") for x in leaves])
+
+    def parameters(self) -> dict[str, Tensor]:
+        """The parameters of the modules that have gradients, by name."""
+        modules = self.modules()
+        found: dict[int, tuple[str, Tensor]] = {}
+        for prefix, module in modules.items():
+            prefix = prefix if len(modules) > 1 else ""
+            for name, p in module.named_parameters(prefix):
+                if p.requires_grad:
+                    found.setdefault(id(p), (name, p))
+        return dict(found.values())
+
+    def buffers(self) -> list[Tensor]:
+        """The tensors of the modules that are kept and not trained."""
+        return [b for module in self.modules().values() for b in module.buffers()]
+
+
+def is_module(item: Any) -> bool:
+    """Whether it is a module."""
+    return hasattr(item, "named_parameters") and not isinstance(item, type)
+
+
+def has_parameters(item: Any) -> bool:
+    """Whether it is a module that has any."""
+    return is_module(item) and any(True for _ in item.parameters())
+
+
+def outside(function: Callable[..., Any]) -> dict[str, Any]:
+    """What a function finds outside, by the names under which it does."""
+    function = getattr(function, "__func__", function)
+    if not inspect.isfunction(function):
+        return {}
+    found = inspect.getclosurevars(function)
+    return {**found.globals, **found.nonlocals}
+
+
+def nothing_to_differentiate() -> ArgumentError:
+    """The error for a function of integers alone."""
+    return ArgumentError(
+        tr("check_gradients found nothing to differentiate with respect to."),
+        expected=tr("a floating-point argument, or a parameter that is used"),
+        got=tr("integers, frozen parameters, or nothing"),
+        fix=tr("pass floating-point numbers, such as 1.0 in place of 1"),
+    )
+
+
+def refuse_non_finite(name: str, array: Array) -> None:
+    """Refuse a point with NaN or infinity in it."""
+    bad = np.argwhere(~np.isfinite(array))
+    if len(bad):
+        index = tuple(bad[0].tolist())
+        raise NonFiniteError(
+            tr("Derivatives are checked where all numbers are finite."),
+            expected=tr("finite numbers in {name}", name=name),
+            got=f"{name}{show_index(index)} = {array[index]}",
+        )
+
+
+def show_index(index: tuple[int, ...]) -> str:
+    """An index as it is written behind a name; nothing for a scalar.
+
+    >>> show_index((1, 2)), show_index(())
+    ('[1, 2]', '')
+    """
+    return f"[{', '.join(map(str, index))}]" if index else ""
+
+
+def _cast(leaf: Any, dtype: str) -> Any:
+    floats = isinstance(leaf, Tensor) and leaf.dtype.is_float
+    return leaf.astype(dtype) if floats else leaf
+
+
+def _leaf(item: Any) -> Any:
+    """Numbers as a tensor; everything else as it is."""
+    if isinstance(item, Tensor):
+        return item.detach()
+    if isinstance(item, bool | int | str) or not _is_array(item):
+        return item
+    made = Tensor(item)  # which says what makes no tensor
+    plain = made.dtype.is_float and not hasattr(item, "dtype")
+    return Tensor(item, dtype="float64") if plain else made
+
+
+def _is_array(item: Any) -> bool:
+    """Whether an argument is one array, and no nest of them."""
+    if isinstance(item, list | tuple):
+        return bool(item) and all(_is_plain(part) for part in item)
+    return isinstance(item, float | Tensor) or hasattr(item, "__array__")
+
+
+def _is_plain(item: Any) -> bool:
+    """Whether it is numbers alone, in lists."""
+    if isinstance(item, list | tuple):
+        return all(map(_is_plain, item))
+    return isinstance(item, int | float | np.number)
+
+
+def names_of(function: Callable[..., Any], count: int) -> list[str]:
+    """What the function calls its first arguments."""
+    called = getattr(function, "forward", function)
+    try:
+        parameters = list(inspect.signature(called).parameters.values())
+    except (TypeError, ValueError):
+        parameters = []
+    names = [p.name for p in parameters if p.kind <= p.POSITIONAL_OR_KEYWORD]
+    names = ["x" if name == "self" else name for name in names]
+    rest = (p.name for p in parameters if p.kind is p.VAR_POSITIONAL)
+    more = next(rest, "args")
+    unnamed = range(max(count - len(names), 0))
+    return [*names, *(f"{more}[{i}]" for i in unnamed)][:count]
+
+
+def _paths(structure: Any) -> Iterator[str]:
+    """The place of each leaf in its argument: ``['w'][0]``."""
+    if type(structure) is Leaf:
+        yield ""
+    elif isinstance(structure, dict):
+        for key, part in structure.items():
+            yield from (f"[{key!r}]{path}" for path in _paths(part))
+    elif isinstance(structure, tuple | list):
+        for i, part in enumerate(structure):
+            yield from (f"[{i}]{path}" for path in _paths(part))

@@ -1,0 +1,138 @@
+"""Which kind of difference it is, and which node is to blame."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+
+from chainrule.formatting import number
+from chainrule.gradient_check.culprit import Culprit
+from chainrule.gradient_check.kinks import kinked
+from chainrule.gradient_check.quotients import Judgement, along
+from chainrule.gradient_check.rules import cuts, non_finite
+from chainrule.gradient_check.subject import Subject
+from chainrule.gradient_check.walk import Rounding, Walk, walk
+from chainrule.graph.node import Array, Node, Value
+from chainrule.graph.types import DType
+
+Cause = tuple[str, Culprit | None]
+
+#: A derivative that passes a cut explains a quotient where it is so near to it.
+EXPLAINED = 1e-3
+#: For so many rows of each part it is said where their kink is.
+LOCATED = 3
+
+
+class Causes:
+    """What may be to blame in a subject.
+
+    Args:
+        subject: what is checked.
+        made: its values and cotangents.
+        rounding: how far the rounding of each value moves the result.
+        weights: the cotangents of its outputs.
+        wrong: the nodes whose rule alone is wrong.
+    """
+
+    def __init__(
+        self,
+        subject: Subject,
+        made: Walk,
+        rounding: Rounding,
+        weights: Sequence[Array],
+        wrong: Sequence[tuple[Node, Culprit]],
+    ) -> None:
+        self.subject, self.made, self.rounding = subject, made, rounding
+        self.weights, self.wrong = weights, wrong
+        self._located = Counter[int]()
+
+    def of(self, k: int, direction: Array, reach: float, got: Judgement) -> Cause:
+        """The kind of a row, and the culprit where there is one.
+
+        Args:
+            k: the part that was moved.
+            direction: along which.
+            reach: the unit of ε.
+            got: what quotients say.
+        """
+        if got.kind == "agrees":
+            return "agrees", None
+        if got.kind == "precision":
+            return "precision", self._imprecise(k)
+        if got.kind != "differs":
+            return got.kind, self._kink(k, direction, reach)
+        if not np.isfinite(got.derivative):
+            return "nonfinite", self._non_finite
+        for node, culprit in self.wrong:
+            if self._reaches(k, node):
+                return "rule", culprit
+        cut = self._cut(k, direction, got.quotient)
+        if cut is not None:
+            return "cut", cut
+        kink = kinked(self.subject, self.made.numbers, k, direction, reach)
+        if kink is not None:
+            return "cancelled", kink
+        return ("unknown" if self.subject.traced else "cut"), None
+
+    def _kink(self, k: int, direction: Array, reach: float) -> Culprit | None:
+        """The node on whose kink it is, for the first rows of each part."""
+        self._located[k] += 1
+        if self._located[k] > LOCATED:
+            return None
+        return kinked(self.subject, self.made.numbers, k, direction, reach)
+
+    def _reaches(self, k: int, node: Node) -> bool:
+        """Whether a node depends on part k."""
+        bits = (self.subject.reached.get(v, 0) for v in node.inputs)
+        return any(b >> k & 1 for b in bits)
+
+    @cached_property
+    def _non_finite(self) -> Culprit | None:
+        return non_finite(self.subject, self.made.numbers, self.made.cotangents)
+
+    @cached_property
+    def _cuts(self) -> list[tuple[Culprit, Walk | None]]:
+        """Where the derivative ends, each with the walk that passes it there."""
+        args = (self.subject, self.made.numbers, self.weights)
+        found = cuts(self.subject)
+        return [(c, walk(*args, through) if through else None) for c, through in found]
+
+    def _cut(self, k: int, direction: Array, quotient: float) -> Culprit | None:
+        """The end of a derivative that would be right if it went on."""
+        unruled: Culprit | None = None
+        for culprit, made in self._cuts:
+            if made is None:
+                unruled = unruled or culprit
+                continue
+            passed = along(made.gradient(self.subject.parts[k].value), direction)
+            larger = max(abs(passed), abs(quotient))
+            if abs(passed - quotient) <= EXPLAINED * larger:
+                return culprit
+        return unruled
+
+    def _imprecise(self, k: int) -> Culprit | None:
+        """The value whose rounding hides the slope."""
+        found = [share for share in self.rounding.shares if share[1] >> k & 1]
+        if not found:
+            return None
+        _, _, node, dtype = found[0]
+        if dtype is DType.float32:
+            return Culprit.of("precision", self._narrowest(k) or node, detail="float32")
+        largest = max(self._size(v) for v in node.outputs)
+        return Culprit.of("precision", node, detail=number(largest))
+
+    def _size(self, value: Value | None) -> float:
+        if value is None or value not in self.made.numbers:
+            return 0.0
+        return float(np.abs(self.made.numbers[value]).max(initial=0.0))
+
+    def _narrowest(self, k: int) -> Node | None:
+        """The first node that rounds to float32 what part k is in."""
+        for node in self.subject.nodes:
+            narrow = any(v and v.dtype is DType.float32 for v in node.outputs)
+            if narrow and self._reaches(k, node):
+                return node
+        return None

@@ -1,0 +1,187 @@
+"""The check: which derivatives, against which quotients, and what comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from chainrule.errors import NonFiniteError
+from chainrule.gradient_check.arguments import (
+    nothing_to_differentiate,
+    refuse_non_finite,
+)
+from chainrule.gradient_check.causes import Causes
+from chainrule.gradient_check.quotients import Question, along
+from chainrule.gradient_check.report import CheckedPart, GradientReport
+from chainrule.gradient_check.row import GradientRow
+from chainrule.gradient_check.rules import ruled, wrong_rules
+from chainrule.gradient_check.subject import Subject
+from chainrule.gradient_check.walk import (
+    Numbers,
+    forward,
+    rounding,
+    walk,
+    weighted,
+)
+from chainrule.graph.node import Array
+from chainrule.language import tr
+
+#: A slope so much smaller than the function itself is small.
+SMALL = 1e-3
+
+#: Entries to check, and directions through all of them.
+Chosen = tuple[Array, list[Array]]
+
+
+@dataclass(frozen=True)
+class Check:
+    """A check of a subject.
+
+    Attributes:
+        subject: what is checked.
+        title: how it is called.
+        entries: how many are checked one by one at most.
+        directions: how many random ones go through each array beyond that.
+        tolerance: the largest relative error allowed.
+        seed: of what is drawn.
+    """
+
+    subject: Subject
+    title: str
+    entries: int
+    directions: int
+    tolerance: float
+    seed: int
+
+    def report(self) -> GradientReport:
+        """What is found.
+
+        Raises:
+            ArgumentError: nothing to check.
+            NonFiniteError: NaN or infinity at the point.
+        """
+        subject, rng = self.subject, np.random.default_rng(self.seed)
+        if not subject.parts:
+            raise nothing_to_differentiate()
+        for part in subject.parts:
+            refuse_non_finite(part.name, part.array)
+        numbers = forward(subject)
+        _refuse_values(subject, numbers)
+        scalar = [v.shape for v in subject.outputs] == [()]
+        shapes = [numbers[v].shape for v in subject.outputs]
+        weights = [np.ones(s) if scalar else rng.standard_normal(s) for s in shapes]
+        plan = list(self._plan(rng))
+        wrong = wrong_rules(subject, numbers, self.tolerance, self.seed)
+        rows: list[GradientRow] = []
+        try:
+            made = walk(subject, numbers, weights)
+        except Exception:
+            if not wrong:  # else it is said which rule it is that fails
+                raise
+        else:
+            causes = Causes(subject, made, rounding(subject, made), weights, wrong)
+            rows += self._rows(plan, causes)
+        return GradientReport(
+            function=self.title,
+            parts=tuple(
+                CheckedPart(p.name, p.array.shape, p.array.size, len(chosen), len(ds))
+                for p, (chosen, ds) in zip(subject.parts, plan)
+            ),
+            rows=tuple(rows),
+            rules=tuple(culprit for _, culprit in wrong),
+            nodes=len(ruled(subject)),
+            scalar=scalar,
+            traced=subject.traced,
+            tolerance=self.tolerance,
+            seed=self.seed,
+        )
+
+    def _plan(self, rng: np.random.Generator) -> Iterator[Chosen]:
+        """For each part the entries to check, and directions where those are not all.
+
+        What small arrays leave of the number of entries, larger ones get.
+        """
+        sizes = [p.array.size for p in self.subject.parts]
+        left, waiting, shares = self.entries, len(sizes), dict[int, int]()
+        for k in sorted(range(len(sizes)), key=lambda k: sizes[k]):
+            shares[k] = min(sizes[k], max(left // waiting, 1))
+            left, waiting = left - shares[k], waiting - 1
+        for k, part in enumerate(self.subject.parts):
+            size, shape = sizes[k], part.array.shape
+            if shares[k] == size:
+                yield np.arange(size), []
+                continue
+            drawn = (rng.standard_normal(shape) for _ in range(self.directions))
+            chosen = np.sort(rng.choice(size, shares[k], replace=False))
+            yield chosen, [d / np.linalg.norm(d) for d in drawn]
+
+    def _rows(
+        self,
+        plan: Sequence[Chosen],
+        causes: Causes,
+    ) -> Iterator[GradientRow]:
+        """Every derivative of the plan, held against quotients."""
+        subject, made, weights = self.subject, causes.made, causes.weights
+        gradients = [made.gradient(p.value) for p in subject.parts]
+        terms = weighted(weights, [made.numbers[v] for v in subject.outputs])
+        large = [float(np.abs(terms).sum()) * SMALL]
+        large += [np.abs(g[np.isfinite(g)]).max(initial=0.0) for g in gradients]
+        for k, part in enumerate(subject.parts):
+            for index, direction in _lines(part.array, *plan[k]):
+
+                def line(t: float, k: int = k, direction: Array = direction) -> Array:
+                    moved = subject.parts[k].array + t * direction
+                    return weighted(weights, subject.at(k, moved))
+
+                here = part.array if index is None else part.array[index]
+                reach = max(1.0, float(np.sqrt(np.mean(np.square(here)))))
+                found = Question(
+                    derivative=along(gradients[k], direction),
+                    line=line,
+                    noise=causes.rounding.noise[k],
+                    reach=reach,
+                    scale=float(max(large)),
+                    tolerance=self.tolerance,
+                    near=0.0 if index is None else abs(float(here)),
+                ).answer()
+                kind, why = causes.of(k, direction, reach, found)
+                yield GradientRow(
+                    name=part.name,
+                    index=index,
+                    derivative=found.derivative,
+                    quotient=found.quotient,
+                    error=found.error,
+                    known=found.known,
+                    kind=kind,
+                    why=why,
+                    ladder=found.ladder,
+                )
+
+
+def _lines(
+    array: Array, chosen: Array, directions: Sequence[Array]
+) -> Iterator[tuple[tuple[int, ...] | None, Array]]:
+    """Each entry with its direction; then directions through all of them."""
+    for i in chosen:
+        direction = np.zeros(array.shape)
+        direction.flat[i] = 1.0
+        yield tuple(int(n) for n in np.unravel_index(i, array.shape)), direction
+    yield from ((None, direction) for direction in directions)
+
+
+def _refuse_values(subject: Subject, numbers: Numbers) -> None:
+    """Refuse a point where the function gives NaN or infinity, and say from where."""
+    if all(np.isfinite(numbers[v]).all() for v in subject.outputs):
+        return
+    made = ((node, v) for node in subject.nodes for v in node.outputs if v is not None)
+    bad = (node for node, v in made if not np.isfinite(numbers[v]).all())
+    node = next(bad, None)
+    place = "" if node is None or not node.source else f" ({node.source})"
+    raise NonFiniteError(
+        tr("The function gives NaN or infinity at this point."),
+        expected=tr("finite numbers, which have derivatives"),
+        got=None if node is None else f"{node.primitive.name}{place}",
+        fix=tr("check it at a point within the function's domain"),
+    )

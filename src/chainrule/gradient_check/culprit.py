@@ -1,0 +1,136 @@
+"""Why a derivative and a quotient differ: the node to blame, and how that is said."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from chainrule.graph.node import Node
+from chainrule.language import tr
+
+
+@dataclass(frozen=True)
+class Culprit:
+    """The application of a primitive that is to blame.
+
+    Attributes:
+        kind: ``rule``, ``kink``, ``precision``, ``cut`` or ``nonfinite``.
+        primitive: its name.
+        source: ``file:line`` that it came from, where that is known.
+        scope: the module that it belongs to.
+        within: the regions that it is part of, outermost first.
+        input: which of its inputs, for a rule.
+        index: which element of its output, for a kink.
+        values: the numbers of its inputs there.
+        declared: what the primitive declares about its kinks.
+        derivative: along a random direction, by its rule alone.
+        quotient: the same by difference quotients of it alone.
+        detail: what else is known.
+    """
+
+    kind: str
+    primitive: str
+    source: str | None = None
+    scope: str = ""
+    within: tuple[str, ...] = ()
+    input: int | None = None
+    index: tuple[int, ...] | None = None
+    values: tuple[float, ...] = ()
+    declared: str = ""
+    derivative: float | None = None
+    quotient: float | None = None
+    detail: str = ""
+
+    @classmethod
+    def of(cls, kind: str, node: Node, **more: Any) -> Culprit:
+        """A node to blame."""
+        place = {"source": node.source, "scope": node.scope}
+        return cls(kind, node.primitive.name, **place, **more)
+
+    def inside(self, node: Node) -> Culprit:
+        """The same, found within a region, a loop or a branch."""
+        return replace(
+            self,
+            source=node.source or self.source,
+            scope=node.scope or self.scope,
+            within=(node.primitive.name, *self.within),
+        )
+
+    def place(self) -> str:
+        """Where it is: ``model.py:12, module 0``."""
+        parts = [self.source] if self.source else []
+        if self.scope:
+            parts.append(tr("module {path}", path=self.scope))
+        if self.within:
+            parts.append(tr("within {regions}", regions=" → ".join(self.within)))
+        return ", ".join(parts)
+
+    def __str__(self) -> str:
+        place = self.place()
+        where = tr(" ({place})", place=place) if place else ""
+        return _TEXTS[self.kind](self) + where
+
+
+def _of_rule(c: Culprit) -> str:
+    if c.detail:
+        return tr(
+            "the rule of {primitive} fails: {problem}",
+            primitive=c.primitive,
+            problem=c.detail,
+        )
+    return tr(
+        "the rule of {primitive} for its input {i} is wrong: alone, with a random"
+        " cotangent and along a random direction, it gives {derivative} where quotients"
+        " give {quotient}",
+        primitive=c.primitive,
+        i=c.input,
+        derivative=f"{c.derivative:.6g}",
+        quotient=f"{c.quotient:.6g}",
+    )
+
+
+def _of_kink(c: Culprit) -> str:
+    text = tr("{primitive} has a kink here", primitive=c.primitive)
+    if c.index:
+        text += tr(", at element [{index}]", index=", ".join(map(str, c.index)))
+    if c.values:
+        numbers = ", ".join(f"{v:.6g}" for v in c.values)
+        text += tr(", where it is given {numbers}", numbers=numbers)
+    if c.detail == "switch":
+        text += tr(", because what it chooses by changes")
+    if c.declared:
+        text += tr("; declared: {kinks}", kinks=tr(c.declared))
+    return text
+
+
+def _of_precision(c: Culprit) -> str:
+    if c.detail == "float32":
+        return tr("{primitive} computes in float32", primitive=c.primitive)
+    return tr(
+        "{primitive} gives numbers up to {size}, of which so much cancels that their"
+        " rounding is all that is seen",
+        primitive=c.primitive,
+        size=c.detail,
+    )
+
+
+def _of_cut(c: Culprit) -> str:
+    if c.detail == "no rule":
+        return tr("{primitive} has no derivative rule", primitive=c.primitive)
+    return tr("the derivative ends here: detach() or no_grad()")
+
+
+def _of_nonfinite(c: Culprit) -> str:
+    return tr(
+        "the rule of {primitive} makes NaN or infinity of finite numbers",
+        primitive=c.primitive,
+    )
+
+
+_TEXTS = {
+    "rule": _of_rule,
+    "kink": _of_kink,
+    "precision": _of_precision,
+    "cut": _of_cut,
+    "nonfinite": _of_nonfinite,
+}

@@ -1,0 +1,129 @@
+"""One derivative beside its difference quotients."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from chainrule.formatting import number, plain
+from chainrule.gradient_check.arguments import show_index
+from chainrule.gradient_check.culprit import Culprit
+from chainrule.gradient_check.quotients import Ladder
+from chainrule.language import tr
+
+#: Where there is no derivative, or more than one.
+KINKS = ("kink", "jump", "edge", "cancelled")
+#: What makes a check fail.
+WRONG = ("rule", "nonfinite", "cut", "unknown")
+
+
+@dataclass(frozen=True)
+class GradientRow:
+    """One derivative, held against difference quotients.
+
+    Attributes:
+        name: the argument or parameter.
+        index: which entry of it; None for a random direction through all of it.
+        derivative: by the derivative rules.
+        quotient: the best that difference quotients tell; NaN where they have no limit.
+        error: |derivative − quotient|, relative to the larger of them; where both are
+            smaller than what quotients can tell, to that.
+        known: within what the quotient is known.
+        kind: ``agrees``; ``kink`` (the quotients of the two sides have other limits),
+            ``jump`` or ``edge`` (of the domain), where there is no derivative;
+            ``cancelled`` (kinks that cancel, while each rule has a value of its own);
+            ``precision``, where quotients tell too little; ``rule``, ``nonfinite``,
+            ``cut`` (a part is hidden from derivatives) or ``unknown``, where the
+            derivative is wrong.
+        why: what is to blame, where that was found.
+        ladder: the quotients at several ε, where more than a first look was needed.
+    """
+
+    name: str
+    index: tuple[int, ...] | None
+    derivative: float
+    quotient: float
+    error: float
+    known: float
+    kind: str
+    why: Culprit | None = None
+    ladder: Ladder | None = None
+
+    @property
+    def entry(self) -> str:
+        """How it is called: ``0.weight[1, 2]``."""
+        if self.index is None:
+            return tr("{name} along a random direction", name=self.name)
+        return self.name + show_index(self.index)
+
+    def sentence(self) -> str:
+        """The derivative, and what quotients say."""
+        if self.kind in KINKS[:3] and self.ladder is not None:
+            return tr(
+                "{entry}: derivative {derivative}; quotients {left} from the left,"
+                " {right} from the right",
+                entry=self.entry,
+                derivative=f"{self.derivative:.8g}",
+                left=f"{self.ladder.left[-2]:.8g}",
+                right=f"{self.ladder.right[-2]:.8g}",
+            )
+        return tr(
+            "{entry}: derivative {derivative}, quotient {quotient}, error {error}",
+            entry=self.entry,
+            derivative=f"{self.derivative:.10g}",
+            quotient=f"{self.quotient:.10g}",
+            error=f"{self.error:.1e}",
+        )
+
+    def reason(self) -> str:
+        """What the difference comes from; empty where there is none."""
+        texts = {
+            "agrees": "",
+            "kink": tr("a kink: the quotients of the two sides have other limits"),
+            "jump": tr("a jump: the function itself has other limits on its two sides"),
+            "edge": tr("the end of the domain, or a slope without end"),
+            "cancelled": tr(
+                "kinks that cancel: the function is smooth here, and each rule takes"
+                " the value that it declares at its kink"
+            ),
+            "precision": tr(
+                "precision: quotients tell the derivative only within {known}",
+                known=number(self.known, 2),
+            ),
+            "rule": tr(
+                "a wrong rule: quotients of several ε agree with each other, and not"
+                " with the derivative"
+            ),
+            "nonfinite": tr("the derivative is no number, while the quotients are"),
+            "cut": tr("a part of the function is hidden from derivatives"),
+            "unknown": tr(
+                "quotients of several ε agree with each other, and not with the"
+                " derivative; yet every rule alone is right"
+            ),
+        }
+        return texts[self.kind]
+
+    def quotients(self) -> list[list[str]]:
+        """Headings, and the quotients at each ε; empty after a first look."""
+        if self.ladder is None:
+            return []
+        sides = [tr("from the left"), tr("from the right")]
+        kinked = self.kind in KINKS[:3]
+        table = [["ε", *(sides if kinked else [tr("quotient"), tr("off by")])]]
+        columns = (self.ladder.steps, self.ladder.left, self.ladder.right)
+        for step, left, right in list(zip(*columns))[::2]:
+            middle = (left + right) / 2
+            off = f"{middle - self.derivative:.1e}"
+            cells = (
+                [f"{left:.9g}", f"{right:.9g}"] if kinked else [f"{middle:.9g}", off]
+            )
+            table.append([f"{step:.1e}", *cells])
+        return table
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers and text, ready for JSON: NaN and infinity become None."""
+        made = {k: v for k, v in asdict(self).items() if k not in ("why", "ladder")}
+        if self.ladder is not None:
+            names = ("steps", "left", "right")
+            made["quotients"] = {k: getattr(self.ladder, k) for k in names}
+        return plain({**made, "why": self.why and asdict(self.why)})

@@ -1,0 +1,261 @@
+"""What is checked: a function at a point, in float64, as nodes that can be run anew.
+
+The function is traced, as it is for training: then its random draws are the same each
+time, nothing that it writes to is changed, and every node knows its line. One that
+looks at numbers (``if x.sum() > 0:``) is called instead, over and over, and its nodes
+are those that an eager derivative walks over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from chainrule.engines import load_engine
+from chainrule.errors import ArgumentError, ChainruleError, GradientError
+from chainrule.gradient_check.arguments import (
+    Arguments,
+    has_parameters,
+    nothing_to_differentiate,
+    outside,
+)
+from chainrule.gradient_check.widening import widened
+from chainrule.graph.body import refuse_escaped
+from chainrule.graph.build import no_grad, recording, tracing
+from chainrule.graph.graph import Graph, ancestors
+from chainrule.graph.node import Array, Node, Value
+from chainrule.graph.program import Entry, Program
+from chainrule.graph.types import NO_SIZES
+from chainrule.language import tr
+from chainrule.nest import flatten
+from chainrule.random import Generator, stream
+from chainrule.tensor import Tensor, wrap
+from chainrule.tracing import ProgramTrace
+
+Function = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Part:
+    """An array that derivatives are taken with respect to.
+
+    Attributes:
+        name: of the argument or of the parameter.
+        value: where it enters the nodes.
+        array: its numbers, in float64.
+    """
+
+    name: str
+    value: Value
+    array: Array
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A function at a point.
+
+    Attributes:
+        parts: what derivatives are taken with respect to.
+        outputs: the floating-point values that it gives.
+        nodes: what computes them, in running order.
+        known: the numbers of what enters the nodes beside the parts.
+        run: the outputs' numbers, from the parts' numbers.
+        traced: whether the nodes are those of a trace.
+    """
+
+    parts: tuple[Part, ...]
+    outputs: tuple[Value, ...]
+    nodes: tuple[Node, ...]
+    known: dict[Value, Array]
+    run: Callable[[Sequence[Array]], Sequence[Array]]
+    traced: bool = True
+
+    def at(self, k: int, array: Array) -> list[Array]:
+        """The outputs where part k has other numbers; NaN where it is refused there."""
+        arrays = [array if i == k else p.array for i, p in enumerate(self.parts)]
+        try:
+            with np.errstate(all="ignore"):
+                return list(self.run(arrays))
+        except ChainruleError:
+            return [np.full(v.shape, np.nan) for v in self.outputs]  # type: ignore
+
+    @cached_property
+    def reached(self) -> dict[Value, int]:
+        """For each value the parts that it depends on, as bits."""
+        found = {p.value: 1 << k for k, p in enumerate(self.parts)}
+        for node in self.nodes:
+            bits = 0
+            for v in node.inputs:
+                bits |= found.get(v, 0)
+            found.update((v, bits) for v in node.outputs if v is not None)
+        return found
+
+
+class Prepared:
+    """A function and its point.
+
+    Args:
+        function: what is checked.
+        arguments: what it is called with.
+        seed: of its random draws.
+    """
+
+    def __init__(self, function: Function, arguments: Arguments, seed: int) -> None:
+        self.function, self.arguments, self.seed = function, arguments, seed
+        self.chosen = arguments.differentiable()
+        self.points = [arguments.leaves[i].numpy() for i in self.chosen]
+        self.points = [a.astype(np.float64) for a in self.points]
+        self.names = [arguments.names[i] for i in self.chosen]
+
+    def subject(self) -> Subject:
+        """The function as nodes.
+
+        Raises:
+            ArgumentError: nothing to differentiate with respect to; a function that
+                gives other numbers each time.
+            GradientError: no floating-point result.
+        """
+        for arguments in (self.arguments, self.arguments.in_float32()):
+            with suppress(ChainruleError):
+                return self._traced(arguments)
+        return self._called()  # eagerly there is an error as users know it
+
+    def _call(self, arguments: Arguments, tensors: Sequence[Tensor]) -> list[Tensor]:
+        """The floating-point results."""
+        chosen = dict(zip(self.chosen, tensors, strict=True))
+        with stream(Generator(self.seed)), recording():
+            leaves, _ = flatten(self.function(*arguments.filled(chosen)))
+        found = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
+        floats = [t for t in found if t.dtype.is_float]
+        if not floats and not self.chosen:
+            raise nothing_to_differentiate()
+        if not floats:
+            raise GradientError(
+                tr("The function gives nothing that has a derivative."),
+                expected=tr("a tensor of floating-point numbers, or several"),
+                got=", ".join(_described(leaf) for leaf in leaves) or "None",
+                fix=tr("return the tensor before it is rounded, compared or counted"),
+            )
+        return floats
+
+    # -- traced -----------------------------------------------------------------------
+
+    def _traced(self, arguments: Arguments) -> Subject:
+        trace = ProgramTrace("function", self._names_outside())
+        leaves = (arguments.leaves[i] for i in self.chosen)
+        values = [
+            Value(None, t.shape, t.dtype, tracked=True, name=name)
+            for t, name in zip(leaves, self.names)
+        ]
+        with tracing(trace):
+            tensors = [wrap(v) for v in values]
+            trace.arguments = {id(t): t for t in tensors}
+            outputs = [t.value for t in self._call(arguments, tensors)]
+            outputs = [v if v.array is None else trace.constant(v) for v in outputs]
+            slots = trace.slots()
+        state: dict[Value, Array] = {}
+        parameters: dict[Value, tuple[str, Array]] = {}
+        for name, (slot, value, _) in slots.items():
+            held = slot.held()
+            array = np.zeros(value.type.shape) if held is None else held.numpy()
+            if slot.gradient or not slot.tensor.requires_grad:
+                state[value] = array
+            else:
+                parameters[value] = name, array
+        state |= {v: numbers.array for v, numbers in trace.captured()}  # type: ignore
+        graph = Graph("function", [*values, *parameters, *state], outputs)
+        refuse_escaped(graph)
+        wide, new = widened(graph)
+        found = [*zip(self.names, values, self.points)]
+        found += [(name, v, array) for v, (name, array) in parameters.items()]
+        parts = [Part(n, new[v], np.asarray(a, np.float64)) for n, v, a in found]
+        known = {new[v]: a.astype(new[v].dtype.numpy) for v, a in state.items()}
+        run = _runner(wide, list(known.values()))
+        return Subject(tuple(parts), wide.outputs, wide.nodes, known, run)
+
+    def _names_outside(self) -> dict[int, str]:
+        """Names of tensors, by id: of several modules each in front of its own."""
+        items = dict(zip(self.arguments.names, self.arguments.leaves))
+        items |= outside(self.function)
+        modules = {k: v for k, v in items.items() if has_parameters(v)}
+        found: dict[int, str] = {}
+        for prefix, module in modules.items():
+            for name, t in module.named_tensors(prefix if len(modules) > 1 else ""):
+                found.setdefault(id(t), name)
+        for name, item in items.items():
+            if isinstance(item, Tensor):
+                found.setdefault(id(item), name)
+        return found
+
+    # -- called -----------------------------------------------------------------------
+
+    def _called(self) -> Subject:
+        """The function itself, with copies of its modules in float64."""
+        arguments = self.arguments.in_float64()
+        held = arguments.parameters()
+        points = [*self.points, *(np.array(p.numpy()) for p in held.values())]
+        state = [(b, np.array(b.numpy())) for b in arguments.buffers()]
+
+        def call(arrays: Sequence[Array]) -> tuple[list[Tensor], list[Value]]:
+            for buffer, array in state:
+                buffer.copy_(array)
+            tensors = [
+                Tensor(a, requires_grad=True) for a in arrays[: len(self.chosen)]
+            ]
+            with no_grad():
+                for p, array in zip(held.values(), arrays[len(self.chosen) :]):
+                    p.copy_(array)
+            values = [t.value for t in (*tensors, *held.values())]
+            return self._call(arguments, tensors), values
+
+        def run(arrays: Sequence[Array]) -> Sequence[Array]:
+            return [t.numpy() for t in call(arrays)[0]]
+
+        floats, values = call(points)
+        if not all(_same(t.numpy(), a) for t, a in zip(floats, run(points))):
+            raise ArgumentError(
+                tr("The function gives other numbers each time it is called."),
+                expected=tr("one result for one point: random draws of cr's own"),
+                got=tr("two results at the same point"),
+                fix=tr(
+                    "draw with cr.uniform, cr.normal or nn.Dropout, which repeat"
+                    " themselves here, or draw before and pass the numbers"
+                ),
+            )
+        parts = tuple(map(Part, (*self.names, *held), values, points))
+        outputs = tuple([t.value for t in floats])
+        nodes = tuple(ancestors(outputs, values, tracked=True))
+        inside = {v for node in nodes for v in node.outputs} | set(values)
+        entering = {v for node in nodes for v in node.inputs} | set(outputs)
+        known = {v: v.array for v in entering - inside if v.array is not None}
+        return Subject(parts, outputs, nodes, known, run, traced=False)
+
+
+def _runner(
+    graph: Graph, fixed: Sequence[Array]
+) -> Callable[[Sequence[Array]], Sequence[Array]]:
+    """The graph on the NumPy engine, whose last inputs are always the same."""
+    names = tuple(f"in{i}" for i in range(len(graph.inputs)))
+    outputs = len(graph.outputs)
+    entry = Entry("function", graph, names, (), (), {}, outputs)
+    engine = load_engine("numpy", Program({"function": entry}))
+
+    def run(arrays: Sequence[Array]) -> Sequence[Array]:
+        given = dict(zip(names, (*arrays, *fixed), strict=True))
+        made = engine.run("function", given, steps=1, sizes=NO_SIZES)
+        return [a[0] for a in made]
+
+    return run
+
+
+def _same(a: Array, b: Array) -> bool:
+    return a.shape == b.shape and np.array_equal(a, b, equal_nan=True)
+
+
+def _described(leaf: Any) -> str:
+    return leaf.dtype.name if isinstance(leaf, Tensor) else type(leaf).__name__

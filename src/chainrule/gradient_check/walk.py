@@ -1,0 +1,211 @@
+"""Forward and backward once, with the numbers and the cotangent of every value."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from chainrule.autodiff import cotangents
+from chainrule.errors import GradientError
+from chainrule.gradient_check.subject import Subject
+from chainrule.graph.build import bind, no_grad, recording
+from chainrule.graph.graph import Graph
+from chainrule.graph.interpret import evaluate, evaluate_all
+from chainrule.graph.node import Array, Node, Value
+from chainrule.graph.primitive import BODIES, DERIVATIVES, REFERENCES, as_tuple
+from chainrule.graph.types import DType, type_of
+from chainrule.language import tr
+from chainrule.primitives.rules import show
+from chainrule.regions import control
+
+#: Steps of a loop that are looked into.
+STEPS = 3
+
+Numbers = dict[Value, Array]
+
+
+@dataclass(frozen=True)
+class Walk:
+    """What one pass forward and backward gives.
+
+    Attributes:
+        numbers: of every value.
+        cotangents: of the values that the derivative comes to.
+    """
+
+    numbers: Numbers
+    cotangents: Numbers
+
+    def gradient(self, value: Value) -> Array:
+        """∂/∂value; 0 where nothing depends on it."""
+        found = self.cotangents.get(value)
+        return np.zeros_like(self.numbers[value]) if found is None else found
+
+
+def forward(subject: Subject) -> Numbers:
+    """The numbers of every value at the point."""
+    return replay(subject, [p.array for p in subject.parts])
+
+
+def replay(subject: Subject, arrays: Sequence[Array]) -> Numbers:
+    """The numbers of every value where the parts have these."""
+    numbers = dict(subject.known)
+    numbers |= {p.value: a for p, a in zip(subject.parts, arrays, strict=True)}
+    for node in subject.nodes:
+        made = applied(node, [numbers[v] for v in node.inputs])
+        numbers |= {v: a for v, a in zip(node.outputs, made) if v is not None}
+    return numbers
+
+
+def walk(
+    subject: Subject,
+    numbers: Numbers,
+    weights: Sequence[Array],
+    through: Collection[Node] = (),
+) -> Walk:
+    """The chain rule, by the very rules that training uses.
+
+    Args:
+        subject: the function.
+        numbers: of every value.
+        weights: the cotangents of the outputs.
+        through: nodes that a derivative passes although it was told not to.
+    """
+    now = {v: Value(a) for v, a in subject.known.items()}
+    now |= {p.value: Value(p.array, tracked=True) for p in subject.parts}
+    with np.errstate(all="ignore"), recording():
+        for node in subject.nodes:
+            inputs = tuple([now[v] for v in node.inputs])
+            made: tuple[Value, ...] = as_tuple(bind(node.primitive, inputs, node.attrs))
+            for old, new in zip(node.outputs, made):
+                if old is not None:
+                    new.tracked &= old.tracked or node in through
+                    now[old] = new
+    roots: dict[Value, Value] = {}
+    with np.errstate(all="ignore"), no_grad():
+        for output, weight in zip(subject.outputs, weights, strict=True):
+            root, seed = now[output], np.asarray(weight, output.dtype.numpy)
+            if root.tracked:
+                held = roots.get(root)
+                total = seed if held is None else seed + _array(held)
+                roots[root] = Value(np.asarray(total))
+        found = cotangents(roots, stop=[now[p.value] for p in subject.parts])
+    known = {v: _array(found[w]) for v, w in now.items() if w in found}
+    for v, g in known.items():
+        if g.shape != numbers[v].shape:
+            raise GradientError(
+                tr("A derivative has another shape than its value."),
+                expected=show(numbers[v].shape),
+                got=show(g.shape),
+            )
+    return Walk(numbers, known)
+
+
+def weighted(weights: Sequence[Array], outputs: Sequence[Array]) -> Array:
+    """The terms whose sum is differentiated, one after the other."""
+    terms = [(w * y).ravel() for w, y in zip(weights, outputs, strict=True)]
+    return np.concatenate(terms).astype(np.float64)
+
+
+def applied(node: Node, arrays: Sequence[Array]) -> tuple[Array, ...]:
+    """What the node's reference computes of these numbers."""
+    with np.errstate(all="ignore"):
+        made: Any = REFERENCES[node.primitive](*arrays, **node.attrs)
+    return tuple(np.asarray(a) for a in as_tuple(made))
+
+
+def derived(
+    node: Node,
+    arrays: Sequence[Array],
+    gs: Sequence[Array | None],
+    needed: tuple[bool, ...],
+) -> list[Array | None]:
+    """What the node's rule makes of the cotangents of its outputs, alone."""
+    inputs = tuple([Value(a, tracked=t) for a, t in zip(arrays, needed)])
+    ys = tuple([Value(a) for a in applied(node, arrays)])
+    seeds = tuple([None if g is None else Value(g) for g in gs])
+    rule = DERIVATIVES[node.primitive]
+    with np.errstate(all="ignore"), no_grad():
+        made = rule(seeds, ys, inputs, needed, **node.attrs)
+    return [None if v is None else _array(v) for v in made]
+
+
+def opened(
+    node: Node, arrays: Sequence[Array]
+) -> Iterator[tuple[Graph, Sequence[Array]]]:
+    """The graphs that a region, a loop or a branch consists of, with their inputs."""
+    if node.primitive in BODIES:
+        types = [type_of(a) for a in arrays]
+        yield BODIES[node.primitive](types, node.attrs), arrays
+    elif node.primitive is control.cond:
+        yield node.attrs["true" if arrays[0] else "false"], arrays[1:]
+    elif node.primitive is control.scan:
+        body, attrs = node.attrs["body"], node.attrs
+        fixed = attrs["constants"] + attrs["carries"]
+        consts, carry = arrays[: attrs["constants"]], arrays[attrs["constants"] : fixed]
+        times = range(attrs["length"])[:: -1 if attrs["reverse"] else 1]
+        for t in times[:STEPS]:
+            inputs = (*consts, *carry, *(np.asarray(x[t]) for x in arrays[fixed:]))
+            yield body, inputs
+            carry = evaluate(body, inputs)[: attrs["carries"]]
+
+
+def inside(graph: Graph, arrays: Sequence[Array]) -> Numbers:
+    """The numbers of every value of a body."""
+    with np.errstate(all="ignore"):
+        return evaluate_all(graph, arrays)
+
+
+# -- rounding -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """How far the rounding of each value moves the result (Linnainmaa 1976).
+
+    A value v that is rounded by ε|v| moves the result by ε|v ∂ℒ/∂v|: what the chain
+    rule says of any change. Of many values the squares add up.
+
+    Attributes:
+        noise: for each part, by how much values that depend on it move the result.
+        shares: for each node its own part of that, by its bits; largest first.
+    """
+
+    noise: list[float]
+    shares: list[tuple[float, int, Node, DType]]
+
+
+def rounding(subject: Subject, made: Walk) -> Rounding:
+    """How far rounding moves the result, for each part that may be moved."""
+    shares: list[tuple[float, int, Node, DType]] = []
+    for node in subject.nodes:
+        if node.primitive.view:
+            continue
+        for v in node.outputs:
+            if v is not None and v in made.cotangents:
+                size = _norm(made.cotangents[v], made.numbers[v])
+                unit = float(np.finfo(v.dtype.numpy).eps) / 2
+                shares.append((unit * size, subject.reached[v], node, v.dtype))
+    squares = np.array([share**2 for share, *_ in shares] or [0.0])
+    bits = [b for _, b, *_ in shares] or [0]
+    noise: list[float] = []
+    for k, part in enumerate(subject.parts):
+        mine = np.array([b >> k & 1 for b in bits], bool)
+        own = 2.0**-53 * _norm(made.gradient(part.value), part.array)
+        noise.append(2 * float(np.sqrt(squares[mine].sum())) + own)
+    return Rounding(noise, sorted(shares, key=lambda s: -s[0]))
+
+
+def _norm(g: Array, v: Array) -> float:
+    """√Σ (g v)², of what is finite."""
+    with np.errstate(all="ignore"):
+        product = np.asarray(g * v, np.float64)
+        return float(np.linalg.norm(product[np.isfinite(product)]))
+
+
+def _array(value: Value) -> Array:
+    assert value.array is not None
+    return value.array

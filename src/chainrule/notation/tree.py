@@ -1,0 +1,177 @@
+"""What all expressions are: small trees that are written, walked and changed alike."""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+#: What a line of text is made of: characters, and arrays that stand for a symbol.
+Piece = str | Array
+Numbers = Mapping[Any, Array]
+T = TypeVar("T", bound="Tree")
+
+# How tightly an expression holds together, loosest first.
+LIST, RELATION, SUM, ODOT, QUOTIENT, PRODUCT, PREFIX, SCRIPT, ATOM = range(9)
+
+#: Raised and lowered characters, where there are such.
+ABOVE = str.maketrans(
+    "0123456789+−=()TnijlLx′",
+    "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ᵀⁿⁱʲˡᴸˣ′",
+)
+BELOW = str.maketrans("0123456789+−=()hijklmnoprst", "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₕᵢⱼₖₗₘₙₒₚᵣₛₜ")
+#: The signs of products: as text, as LaTeX, as MathML.
+SIGNS = {
+    "odot": (" ⊙ ", r" \odot ", "⊙"),
+    "conv": (" ∗ ", " * ", "∗"),
+    "mod": (" mod ", r" \;\mathrm{mod}\; ", "mod"),
+    "and": (" ∧ ", r" \wedge ", "∧"),
+    "or": (" ∨ ", r" \vee ", "∨"),
+    "xor": (" ⊕ ", r" \oplus ", "⊕"),
+    "up": (" ↑ ", r" \uparrow ", "↑"),
+    "down": (" ↓ ", r" \downarrow ", "↓"),
+}
+
+
+@dataclass(frozen=True)
+class Tree(ABC):
+    """Base of all expressions: equal trees are equal expressions.
+
+    Attributes:
+        index: a letter for each axis of its numbers in memory, where they are known:
+            ``"si"`` for a row for each sample. No part of what the expression is.
+    """
+
+    index: str | None = field(default=None, compare=False, repr=False, kw_only=True)
+    level: ClassVar[int] = ATOM
+
+    @property
+    def prefixed(self) -> bool:
+        """Whether it is an operator in front of what it acts on, as in ∑ x."""
+        return False
+
+    @property
+    def wide(self) -> bool:
+        """Whether it would take a factor that follows, as ∑ does."""
+        return False
+
+    @abstractmethod
+    def latex(self) -> str:
+        """The expression in LaTeX's mathematics mode."""
+
+    @abstractmethod
+    def spell(self, numbers: Numbers) -> list[Piece]:
+        """The text in pieces, with the arrays of ``numbers`` for their symbols."""
+
+    def mapped(self: T, change: Callable[[Any], Any]) -> T:
+        """The expression with ``change`` applied to each of its parts.
+
+        Parts are what its value is worked out from: not signs, names and letters.
+
+        >>> from chainrule.notation.algebra import Atom
+        >>> (Atom("x") + Atom("y")).mapped(lambda part: part**2).text()
+        'x² + y²'
+        """
+        return self
+
+    def parts(self) -> list[Any]:
+        """What its value is worked out from, from left to right.
+
+        >>> from chainrule.notation.algebra import Atom
+        >>> [str(part) for part in (Atom("x") - 2 * Atom("y")).parts()]
+        ['x', '2y']
+        """
+        found: list[Any] = []
+
+        def see(part: Any) -> Any:
+            found.append(part)
+            return part
+
+        self.mapped(see)
+        return found
+
+    def leaves(self) -> Iterator[Any]:
+        """The parts that have no parts, from left to right.
+
+        >>> from chainrule.notation.algebra import Atom
+        >>> [str(leaf) for leaf in (Atom("x") * (1 - Atom("x"))).leaves()]
+        ['x', '1', 'x']
+        """
+        parts = self.parts()
+        if not parts:
+            yield self
+        for part in parts:
+            yield from part.leaves()
+
+    def holds(self, part: Any) -> bool:
+        """Whether ``part`` is what it is worked out from, or from parts of that.
+
+        >>> from chainrule.notation.algebra import Atom
+        >>> x, y = Atom("x"), Atom("y")
+        >>> (2 * (x - y)).holds(x - y), (2 * (x - y)).holds(x * y)
+        (True, False)
+        """
+        return self == part or any(p.holds(part) for p in self.parts())
+
+    def replaced(self, others: Mapping[Any, Any]) -> Any:
+        """The expression with others in place of some of its parts.
+
+        >>> from chainrule.notation.algebra import Atom
+        >>> x, y = Atom("x"), Atom("y")
+        >>> (x * (1 - x)).replaced({x: 2 * y}).text()
+        '2y ⊙ (1 − 2y)'
+        """
+        if self in others:
+            return others[self]
+        return self.mapped(lambda part: part.replaced(others))
+
+    def with_index(self: T, index: str | None) -> T:
+        """The same expression, with a letter for each axis: see ``index``."""
+        return self if index == self.index else self._with(index=index)
+
+    def _with(self: T, **changes: Any) -> T:
+        made = copy.copy(self)
+        for name, item in changes.items():
+            object.__setattr__(made, name, item)
+        return made
+
+    def pieces(self, numbers: Numbers) -> list[Piece]:
+        """The text in pieces; this expression may itself stand for numbers."""
+        return [numbers[self]] if self in numbers else self.spell(numbers)
+
+    def text(self) -> str:
+        """The expression in characters that a terminal shows."""
+        return "".join(map(str, self.pieces({})))
+
+    def __str__(self) -> str:
+        return self.text()
+
+
+def within(e: Tree, level: int, numbers: Numbers) -> list[Piece]:
+    """``e`` in pieces, in parentheses where it binds looser than ``level``."""
+    if e.level >= level or e in numbers:
+        return e.pieces(numbers)
+    return ["(", *e.pieces(numbers), ")"]
+
+
+def latex_within(e: Tree, level: int) -> str:
+    """``e`` in LaTeX, in parentheses where it binds looser than ``level``."""
+    return e.latex() if e.level >= level else f"({e.latex()})"
+
+
+def joined(parts: list[list[Piece]], sign: str) -> list[Piece]:
+    """Pieces with a sign between them."""
+    pieces = list(parts[0]) if parts else []
+    for part in parts[1:]:
+        pieces += [sign, *part]
+    return pieces
+
+
+def beside(e: Tree, level: int) -> int:
+    """How tight ``e`` must be where a factor may follow: (∑ u) ⊙ v is not ∑ u ⊙ v."""
+    return ATOM if e.wide else level

@@ -82,8 +82,8 @@ def found(texts: Sequence[str], words: Sequence[str]) -> list[int]:
 def near(word: str, texts: Iterable[str]) -> list[str]:
     """Words of the texts that are like one, the likest first.
 
-    >>> near("sigmiod", [folded("Sigmoid and tanh")])
-    ['sigmoid']
+    >>> near("momentun", [folded("Momentum and tanh")])
+    ['momentum']
     >>> near("梯度消滅", ["梯度消失與爆炸"])[0]
     '梯度消失'
     """

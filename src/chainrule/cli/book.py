@@ -48,14 +48,14 @@ def book(words: tuple[str, ...], out: Path | None, as_json: bool) -> int:
         section, words = unicodedata.normalize("NFKC", words[0]), words[1:]
     found = index.search(*words, section=section) if words else index.entries(section)
     text = index.text(found) if words else index.page(section)
-    told = {"entries": index.to_json(found)}
+    written: list[str] = []
     if out is not None:
         from chainrule.book import pictures
 
         numbers = [entry.section for entry in found] or ([section] if section else [])
-        written = pictures.save(numbers, out)
-        told["files"] = [str(path) for path in written]
-    tell(told, as_json, text)
-    if out is not None and not as_json:
-        say("\n" + tr("Written: {files}", files=tr(", ").join(told["files"])))
+        written = [str(path) for path in pictures.save(numbers, out)]
+    files = {"files": written} if written else {}
+    tell({"entries": index.to_json(found), **files}, as_json, text)
+    if written and not as_json:
+        say("\n" + tr("Written: {files}", files=tr(", ").join(written)))
     return 0

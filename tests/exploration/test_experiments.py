@@ -12,6 +12,7 @@ import pytest
 import chainrule as cr
 from chainrule import nn
 from chainrule.exploration import (
+    Setting,
     approximation,
     batches,
     convergence,
@@ -231,6 +232,15 @@ def test_all_ways_make_the_same_step() -> None:
     for step, weights in ways.values():
         step()
         assert weights() == pytest.approx(wanted, abs=1e-6)
+
+
+def test_without_the_native_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speed, "native_problem", lambda: "no llvmlite")
+    monkeypatch.setattr(speed, "QUICK_SHAPE", (2, 3, 2))
+    monkeypatch.setattr(speed, "LONG", 1e-4)
+    found = speed.measure(Setting(quick=True))
+    assert set(found["times"]) == {"loops", "numpy"}
+    assert "cannot run here: no llvmlite" in speed.answer(found)[2].found
 
 
 # -- answers -------------------------------------------------------------------------

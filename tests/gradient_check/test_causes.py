@@ -216,6 +216,12 @@ def test_the_first_node_that_bends_is_named_and_not_those_behind_it():
     assert row.why.values == (0.0, 0.0)
 
 
+def test_what_is_only_curved_is_not_named():
+    """3x² is flat at 0, as |x| is not."""
+    row = only_row(lambda x: (3.0 * x * x).exp() + x.abs(), [0.0])
+    assert (row.kind, row.why.primitive) == ("kink", "abs")
+
+
 def test_a_jump_and_the_end_of_a_domain_are_told_from_kinks():
     assert only_row(lambda x: x.floor(), [2.0]).kind == "jump"
     assert only_row(lambda x: x.round(), [2.5]).kind == "jump"
@@ -341,6 +347,14 @@ def test_of_two_ends_the_guilty_one_is_named():
     sources = {row.why.source for row in report.rows}
     line = function.__code__.co_firstlineno + 3
     assert sources == {f"test_causes.py:{line}"}
+
+
+def test_each_row_has_a_cause_of_its_own():
+    def function(x, w):
+        return (x * x.detach()).sum() + applied(crooked, w).sum()
+
+    report = flawed(function, [1.0], [2.0])
+    assert {row.name: row.kind for row in report.rows} == {"x": "cut", "w": "rule"}
 
 
 def test_a_primitive_without_a_rule_is_named():

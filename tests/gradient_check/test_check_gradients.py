@@ -239,6 +239,25 @@ def test_a_module_that_looks_at_numbers_is_checked_and_left_as_it_was():
         assert array.dtype == before[name].dtype
 
 
+def test_what_it_keeps_between_calls_is_put_back():
+    class Counts(nn.Module):
+        def __init__(self):
+            self.weight = nn.Parameter([2.0])
+            self.seen = cr.zeros(1)
+
+        def forward(self, x):
+            self.seen.copy_(self.seen + 1.0)
+            return x * self.weight * self.seen
+
+    counts = Counts()
+    report = cr.check_gradients(
+        lambda m, x: m(x).sum() if x.sum() > 0 else x.sum(), counts, [3.0]
+    )
+    assert not report.traced
+    assert {row.name: row.derivative for row in report.rows} == {"x": 2, "weight": 3}
+    assert counts.seen.tolist() == [0.0]
+
+
 def test_a_wrong_rule_is_found_in_it_too():
     def function(x):
         return applied(crooked, x).sum() if x.sum() > 0 else x.sum()

@@ -125,13 +125,15 @@ class Check:
         """Every derivative of the plan, held against quotients."""
         subject, made, weights = self.subject, causes.made, causes.weights
         gradients = [made.gradient(p.value) for p in subject.parts]
-        terms = weighted(weights, [made.numbers[v] for v in subject.outputs])
+        terms = weighted(weights, subject.at(0, subject.parts[0].array))
         large = [float(np.abs(terms).sum()) * SMALL]
         large += [np.abs(g[np.isfinite(g)]).max(initial=0.0) for g in gradients]
         for k, part in enumerate(subject.parts):
             for index, direction in _lines(part.array, *plan[k]):
 
                 def line(t: float, k: int = k, direction: Array = direction) -> Array:
+                    if t == 0.0:
+                        return terms
                     moved = subject.parts[k].array + t * direction
                     return weighted(weights, subject.at(k, moved))
 

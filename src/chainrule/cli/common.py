@@ -24,6 +24,7 @@ import click
 
 from chainrule import errors, formatting
 from chainrule.data import progress
+from chainrule.language import language
 from chainrule.outlet import Outlet, occupy
 from chainrule.version import __version__
 
@@ -98,6 +99,22 @@ def command(function: Callable[..., int]) -> Callable[..., int]:
                 say(f"Internal error: {type(error).__name__}: {error}")
                 say("  fix:      run it with --debug, and report what it shows")
             return 1
+
+    return run
+
+
+def spoken(function: Callable[..., int]) -> Callable[..., int]:
+    """Give a command ``--lang``; it speaks that language while it runs."""
+
+    @click.option(
+        "--lang",
+        metavar="LANGUAGE",
+        help="Language, en or zh-TW.  [default: that of the locale]",
+    )
+    @functools.wraps(function)
+    def run(*args: Any, lang: str | None, **kwargs: Any) -> int:
+        with language(lang):
+            return function(*args, **kwargs)
 
     return run
 

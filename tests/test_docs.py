@@ -54,6 +54,7 @@ DOCUMENTS = (
     "docs/arrays.md",
     "docs/benchmarks.md",
     "docs/loops.md",
+    "docs/explore.md",
     "src/chainrule/engines/native/README.md",
 )
 
@@ -264,7 +265,8 @@ def test_document(name: str, tmp_path: Path) -> None:
         capture_output=True,
         encoding="utf-8",
         timeout=120,
-        env=os.environ | {"PYTHONUTF8": "1", "PYTHONPATH": str(SOURCE)},
+        env=os.environ
+        | {"PYTHONUTF8": "1", "PYTHONPATH": str(SOURCE), "LANGUAGE": "en"},
     )
     assert made.returncode == 0, made.stderr
 

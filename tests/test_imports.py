@@ -55,7 +55,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("evaluation",),
     ("explanation", "viz", "doctor", "interop"),
     ("__init__",),
-    ("recipes", "runs"),
+    ("exploration", "recipes", "runs"),
     ("book",),
     ("cli", "__main__"),
 )

@@ -19,7 +19,6 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
-from importlib import resources
 from typing import Any
 
 from chainrule.errors import ArgumentError
@@ -109,6 +108,8 @@ def _of_the_system() -> str:
 def _catalogue(name: str) -> gettext.NullTranslations:
     if name == "en":
         return gettext.NullTranslations()
+    from importlib import resources  # which loads much
+
     folder = resources.files("chainrule").joinpath("locale", name.replace("-", "_"))
     with folder.joinpath("chainrule.mo").open("rb") as file:
         return gettext.GNUTranslations(file)

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import html
+import re
 import unicodedata
 from collections.abc import Sequence
 
 from chainrule.errors import visible
 
 Table = Sequence[Sequence[str]]
+
+#: What a line is never broken within: a Chinese character, a word or what words are
+#: equal to, and the marks and spaces that stand behind it.
+_PIECES = re.compile(
+    r"[（「『《]*(?:[{0}]|[^\s{0}]+(?: [=≤] [^\s{0}]+)*)"
+    r"[，。；：、）」』》？！]*\s*".replace("{0}", r"\u2e80-\u9fff\uf900-\uffef")
+)
 
 
 def width(text: str) -> int:
@@ -51,6 +59,23 @@ def text_table(table: Table, left: int = 0) -> list[str]:
         return cell + room if i < left else room + cell
 
     return ["  ".join(map(padded, line, widths, range(len(line)))) for line in table]
+
+
+def wrapped(text: str, columns: int) -> list[str]:
+    """``text`` in lines of at most so many columns; Chinese breaks between characters.
+
+    No line begins with a mark that closes, and no English word is cut.
+
+    >>> wrapped("a longer text", 8), wrapped("梯度下降，收斂", 8)
+    (['a longer', 'text'], ['梯度下', '降，收斂'])
+    """
+    lines, line = [], ""
+    for piece in _PIECES.findall(text):
+        if width(line + piece.rstrip()) > columns and line.strip():
+            lines.append(line.rstrip())
+            line, piece = "", piece.lstrip()
+        line += piece
+    return [*lines, line.rstrip()]
 
 
 def html_table(table: Table) -> str:

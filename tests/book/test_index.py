@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from chainrule import book, recipes
+from chainrule import book, exploration, language, recipes
 from chainrule.cli import cli
 from chainrule.errors import ArgumentError
 
@@ -56,6 +56,8 @@ def accepts(line: str) -> None:
     assert given.params
     if verb == "train":
         assert arguments[0] in recipes.names()
+    if verb == "explore":
+        assert arguments[0] in exploration.names()
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=name)
@@ -141,7 +143,7 @@ def test_an_unknown_section_gets_the_nearest():
 
 
 def test_an_unknown_language_is_refused():
-    with pytest.raises(ArgumentError, match="en or zh-TW"):
+    with pytest.raises(ArgumentError, match="does not speak"):
         book.page("2.7", "fr")
 
 
@@ -151,6 +153,8 @@ def test_the_page_is_in_the_language_asked_for():
     assert "表格" in text
     assert "held by" not in text
     assert "Sigmoid: smooth" in book.page("2.7", "en")
+    with language.language("zh"):
+        assert book.page("2.7") == text
 
 
 def test_a_section_without_entries_says_so():

@@ -6,7 +6,6 @@ The entries are data (``index.toml``); a test holds every one of them to what ex
 
 from __future__ import annotations
 
-import textwrap
 import tomllib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -14,38 +13,13 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
+from chainrule.book import searching
 from chainrule.errors import ArgumentError, nearest
+from chainrule.language import current, known, language, tr
+from chainrule.tables import width, wrapped
 
-#: The languages that titles and notes come in.
-LANGUAGES = ("en", "zh-TW")
-
-_WORDS = {
-    "en": {
-        "formula": "formula",
-        "table": "table",
-        "step": "step",
-        "statement": "statement",
-        "system": "system",
-        "question": "question",
-        "exercise": "exercise",
-        "shows": "shown by",
-        "tests": "held by",
-        "note": "note",
-    },
-    "zh-TW": {
-        "formula": "公式",
-        "table": "表格",
-        "step": "步驟",
-        "statement": "敘述",
-        "system": "系統",
-        "question": "思考題",
-        "exercise": "練習題",
-        "shows": "展示",
-        "tests": "測試",
-        "note": "附註",
-    },
-}
-_WIDTH = 88
+#: Columns of a page, and those in front of what stands beside a word.
+_WIDTH, _MARGIN = 88, 13
 
 
 @dataclass(frozen=True)
@@ -73,13 +47,13 @@ class Entry:
     note_en: str = ""
     note_zh: str = ""
 
-    def title(self, lang: str) -> str:
-        """What it is called, in one of :data:`LANGUAGES`."""
-        return self.en if lang == "en" else self.zh
+    def title(self, lang: str | None = None) -> str:
+        """What it is called; by default in the language in use."""
+        return self.en if known(lang) == "en" else self.zh
 
-    def note(self, lang: str) -> str:
-        """Our note, in one of :data:`LANGUAGES`; empty where there is none."""
-        return self.note_en if lang == "en" else self.note_zh
+    def note(self, lang: str | None = None) -> str:
+        """Our note, empty where there is none; by default in the language in use."""
+        return self.note_en if known(lang) == "en" else self.note_zh
 
 
 @cache
@@ -109,15 +83,22 @@ def entries(section: str | None = None) -> list[Entry]:
     if section is not None and section not in sections():
         near = nearest(section, sections())
         raise ArgumentError(
-            f"The textbook has no section {section!r} in chapters 1 to 3.",
-            expected="a number such as 3, 3.4 or 3.4.2",
+            tr(
+                "The textbook has no section {section} in chapters 1 to 3.",
+                section=repr(section),
+            ),
+            expected=tr("a number such as 3, 3.4 or 3.4.2"),
             got=section,
-            fix=f"chainrule book {near}" if near else "chainrule book lists them all",
+            fix=f"chainrule book {near}" if near else "chainrule book",
         )
-    every = [_read(item) for item in _data()["entry"]]
+    every = _every()
     if section is None:
         return every
     return [e for e in every if f"{e.section}.".startswith(f"{section}.")]
+
+
+def _every() -> list[Entry]:
+    return [_read(item) for item in _data()["entry"]]
 
 
 def _read(item: dict[str, Any]) -> Entry:
@@ -125,17 +106,62 @@ def _read(item: dict[str, Any]) -> Entry:
     return Entry(**(item | lists))
 
 
-def page(section: str | None = None, lang: str = "en") -> str:
-    """The entries as text.
+def search(*words: str, section: str | None = None) -> list[Entry]:
+    """The entries that have all of some words, in the book's order.
+
+    Titles in both languages, those of their sections, formulas, notes and the names of
+    what shows them are looked through. ``delta`` finds δ.
+
+    Args:
+        words: as people type them.
+        section: look there only.
+
+    Raises:
+        ArgumentError: no entry has them; the nearest words are offered.
+
+    >>> [entry.en for entry in search("梯度爆炸")], search("momentum")[0].section
+    (['Exploding gradients'], '2.6.3')
+    """
+    among = entries(section)
+    texts = [searching.folded(_text(entry)) for entry in among]
+    found = searching.found(texts, words)
+    if not found:
+        raise _nothing(words, texts)
+    return [among[i] for i in found]
+
+
+def _text(entry: Entry) -> str:
+    """All that a search looks through."""
+    of_section = " ".join(sections()[entry.section].values())
+    named = entry.zh, entry.en, of_section, entry.formula, *entry.shows
+    return " ".join((*named, entry.note_zh, entry.note_en))
+
+
+def _nothing(words: Sequence[str], texts: Sequence[str]) -> ArgumentError:
+    lacking = [word for word in words if not searching.found(texts, [word])]
+    offered = [near for word in lacking for near in searching.near(word, texts)]
+    fix = tr(" or ").join(f"chainrule book {near}" for near in offered)
+    if not lacking:
+        fix = f"chainrule book {words[0]}"
+    return ArgumentError(
+        tr("The index has nothing with {words}.", words=repr(" ".join(words))),
+        expected=tr("a section such as 3.4.2, or words of a title, formula or note"),
+        got=" ".join(words),
+        fix=fix or "chainrule book",
+    )
+
+
+def page(section: str | None = None, lang: str | None = None) -> str:
+    """The entries of a section as text.
 
     Args:
         section: a number of the book; None for all.
-        lang: ``"en"`` or ``"zh-TW"``.
+        lang: ``"en"`` or ``"zh-TW"``; None for the language in use.
 
     Raises:
         ArgumentError: an unknown section or language.
 
-    >>> print(page("3.4.2"))
+    >>> print(page("3.4.2", "en"))
     3.4.2 The error term
     <BLANKLINE>
       formula    The error term
@@ -149,71 +175,63 @@ def page(section: str | None = None, lang: str = "en") -> str:
         held by  tests/textbook/test_3_4_backpropagation.py::test_3_4_2_the_recursion
         note     For an elementwise f; in general δ = Jᵀ∇ℒ.
     """  # noqa: E501
-    if lang not in LANGUAGES:
-        raise ArgumentError(
-            f"The index is not written in {lang!r}.",
-            expected=" or ".join(LANGUAGES),
-            got=lang,
-            fix="--lang zh-TW",
-        )
-    found = entries(section)
+    with language(lang):
+        found = entries(section)
+        if section is not None and not found:
+            nothing = tr("nothing to show or to compute")
+            return f"{section} {section_title(section)}\n\n  {nothing}"
+        return text(found)
+
+
+def section_title(section: str) -> str:
+    """What a section is called, in the language in use."""
+    return sections()[section]["en" if current() == "en" else "zh"]
+
+
+def text(found: Sequence[Entry]) -> str:
+    """Entries as text, section by section, in the language in use."""
     blocks: list[str] = []
-    numbers = list(sections())
-    for number in numbers:
-        here = [entry for entry in found if entry.section == number]
+    for number in sections():
+        here = [_entry(entry) for entry in found if entry.section == number]
         if here:
-            title = sections()[number]["en" if lang == "en" else "zh"]
-            blocks.append("\n\n".join([f"{number} {title}", *_entries(here, lang)]))
-    if not blocks:
-        title = sections()[section or "1"]["en" if lang == "en" else "zh"]
-        nothing = {"en": "nothing to show or to compute", "zh-TW": "沒有公式或練習"}
-        return f"{section} {title}\n\n  {nothing[lang]}"
+            blocks.append("\n\n".join([f"{number} {section_title(number)}", *here]))
     return "\n\n".join(blocks)
 
 
-def _entries(items: Sequence[Entry], lang: str) -> list[str]:
-    return [_entry(entry, lang) for entry in items]
+def _kinds() -> dict[str, str]:
+    return {
+        "formula": tr("formula"),
+        "table": tr("table"),
+        "step": tr("step"),
+        "statement": tr("statement"),
+        "system": tr("system"),
+        "question": tr("question"),
+        "exercise": tr("exercise"),
+    }
 
 
-def _entry(entry: Entry, lang: str) -> str:
-    words = _WORDS[lang]
-    lines = [_row(2, words[entry.kind], entry.title(lang))]
+def _entry(entry: Entry) -> str:
+    lines = [_row(2, _kinds()[entry.kind], entry.title())]
     if entry.formula:
-        lines.append(" " * 13 + entry.formula)
+        lines.append(" " * _MARGIN + entry.formula)
     if entry.shows:
-        lines.append(_row(4, words["shows"], ", ".join(entry.shows)))
+        lines += _rows(tr("shown by"), tr(", ").join(entry.shows))
     lines += [
-        _row(4, words["tests"] if i == 0 else "", test)
+        _row(4, tr("held by") if i == 0 else "", test)
         for i, test in enumerate(entry.tests)
     ]
-    if entry.note(lang):
-        first, *rest = _wrap(entry.note(lang))
-        lines.append(_row(4, words["note"], first))
-        lines += [" " * 13 + line for line in rest]
+    if entry.note():
+        lines += _rows(tr("note"), entry.note())
     return "\n".join(lines)
 
 
+def _rows(word: str, text: str) -> list[str]:
+    first, *rest = wrapped(text, _WIDTH - _MARGIN)
+    return [_row(4, word, first), *(" " * _MARGIN + line for line in rest)]
+
+
 def _row(indent: int, word: str, text: str) -> str:
-    from rich.cells import cell_len
-
-    return " " * indent + word + " " * (13 - indent - cell_len(word)) + text
-
-
-def _wrap(text: str) -> list[str]:
-    """Lines that fit beside the words; Chinese characters take two columns."""
-    from rich.cells import cell_len
-
-    if cell_len(text) == len(text):
-        return textwrap.wrap(text, _WIDTH - 13)
-    lines = [""]
-    for character in text:
-        if (
-            cell_len(lines[-1] + character) > _WIDTH - 13
-            and character not in "，。；：）"
-        ):
-            lines.append("")
-        lines[-1] += character
-    return lines
+    return " " * indent + word + " " * (_MARGIN - indent - width(word)) + text
 
 
 def to_json(found: Sequence[Entry]) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chainrule.errors import ArgumentError, warn
+from chainrule.language import current, language, tr
 
 #: Of lines: on white paper, on a page of unknown background, on a dark page.
 COLOURS = (
@@ -69,6 +70,33 @@ PAGE = Palette("#010203", [f"#0102{i:02x}" for i in range(0x10, 0x10 + len(COLOU
 def can_plot() -> bool:
     """Whether matplotlib and jinja2 (the extra ``plot``) are installed."""
     return all(map(importlib.util.find_spec, ("matplotlib", "jinja2")))
+
+
+def has_chinese() -> bool:
+    """Whether an installed font has Chinese characters."""
+    from matplotlib import font_manager
+
+    return not {*CHINESE}.isdisjoint(font_manager.get_font_names())
+
+
+@contextmanager
+def legible(what: str) -> Iterator[None]:
+    """Within the block words are those that a font has: English for want of Chinese.
+
+    Warns:
+        ChainruleWarning: the language in use is Chinese, and no font has it.
+    """
+    spoken = current()
+    if spoken != "en" and can_plot() and not has_chinese():
+        spoken = "en"
+        warn(
+            tr("No installed font has Chinese characters."),
+            expected=tr("a font such as Noto Sans TC"),
+            got=tr("none; the words of the {what} are English", what=what),
+            fix="apt install fonts-noto-cjk (Debian, Ubuntu)",
+        )
+    with language(spoken):
+        yield
 
 
 def need_matplotlib(what: str) -> None:

@@ -1,0 +1,130 @@
+"""The book's questions as small experiments: each asks, measures, draws and answers.
+
+An experiment is a module of this package, which uses the framework as anybody would:
+
+    SECTIONS        of the book
+    FORMULA         what is done, in a line
+    LEFT            how many columns of the table are words
+    SIZE            of the picture: width and height in inches
+    about()         an :class:`About`: title, question, what is done
+    measure(setting)   the numbers: plain data, in no language
+    table(found)    headings and rows, made of the numbers
+    answer(found)   sentences (:class:`Said`), made of the numbers
+    draw(figure, found)   the picture, made of the numbers
+
+``chainrule explore NAME`` does one; :func:`run` returns it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from chainrule import checks
+from chainrule.errors import ArgumentError, nearest
+from chainrule.exploration.experiment import (
+    About,
+    Exploration,
+    Said,
+    Setting,
+    outline,
+    performed,
+)
+from chainrule.language import tr
+
+__all__ = [
+    "EXPERIMENTS",
+    "About",
+    "Exploration",
+    "Said",
+    "Setting",
+    "experiments",
+    "find",
+    "names",
+    "run",
+]
+
+#: Name → module, in the order in which one would do them.
+EXPERIMENTS = {
+    "convergence": "chainrule.exploration.convergence",
+    "learning-rate": "chainrule.exploration.learning_rate",
+    "batches": "chainrule.exploration.batches",
+    "optimizers": "chainrule.exploration.optimizers",
+    "approximation": "chainrule.exploration.approximation",
+    "depth": "chainrule.exploration.depth",
+    "symmetry": "chainrule.exploration.symmetry",
+    "relu-sigmoid": "chainrule.exploration.relu_sigmoid",
+    "vanishing": "chainrule.exploration.vanishing",
+    "exploding": "chainrule.exploration.exploding",
+    "speed": "chainrule.exploration.speed",
+}
+
+
+def names() -> list[str]:
+    """The names of all experiments.
+
+    >>> names()[:2]
+    ['convergence', 'learning-rate']
+    """
+    return list(EXPERIMENTS)
+
+
+def find(name: str) -> ModuleType:
+    """The module of an experiment.
+
+    Raises:
+        ArgumentError: no experiment has that name; the nearest name is suggested.
+
+    >>> find("convergence").SECTIONS
+    ('2.10', '2.6.2')
+    """
+    module = EXPERIMENTS.get(name) if isinstance(name, str) else None
+    if module is None:
+        near = nearest(str(name), EXPERIMENTS)
+        raise ArgumentError(
+            tr("There is no experiment {name}.", name=repr(name)),
+            expected=", ".join(EXPERIMENTS),
+            got=str(name),
+            fix=f"chainrule explore {near}" if near else "chainrule explore",
+        )
+    return importlib.import_module(module)
+
+
+def experiments() -> list[dict[str, Any]]:
+    """Name, title, question, sections and formula of each, in the language in use.
+
+    >>> experiments()[0]["sections"]
+    ['2.10', '2.6.2']
+    """
+    return [{"name": name, **outline(find(name))} for name in names()]
+
+
+def run(
+    name: str, *, seed: int = 0, quick: bool = False, out: str | Path | None = None
+) -> Exploration:
+    """Do an experiment.
+
+    Args:
+        name: one of :func:`names`.
+        seed: of everything that is drawn.
+        quick: less of it, where all of it takes more than five seconds.
+        out: a folder for its picture and numbers; None writes nothing.
+
+    Raises:
+        ArgumentError: an unknown name, or no seed.
+        SaveError: ``out`` cannot be written.
+
+    >>> found = run("convergence")
+    >>> found.numbers["limit"]
+    0.5
+    >>> found.answer[0].expected
+    ''
+    """
+    module = find(name)
+    setting = Setting(checks.seed("seed", seed), checks.truth("quick", quick))
+    found = performed(name, module, setting)
+    if out is not None:
+        found.save(out)
+    return found

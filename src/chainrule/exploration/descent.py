@@ -1,0 +1,49 @@
+"""Gradient descent as the experiments do it: one compiled step, again and again."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import chainrule as cr
+from chainrule.errors import ChainruleWarning
+from chainrule.nn import Module
+from chainrule.optim import Optimizer
+
+
+def stepper(
+    model: Module, loss_of: Callable[..., Any], optimizer: Optimizer
+) -> Callable[[Any, Any], Any]:
+    """θ ← θ − η ∂ℒ/∂θ as a compiled function of (x, y); gives the loss before it."""
+
+    @cr.compile
+    def step(x: Any, y: Any) -> Any:
+        optimizer.zero_grad()
+        loss = loss_of(model(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return step
+
+
+def descended(step: Callable[..., Any], x: Any, y: Any, steps: int) -> list[float]:
+    """The losses of so many steps on the same samples; the last may be ∞ or NaN.
+
+    Nothing is computed any more once a loss is no finite number.
+    """
+    losses: list[float] = []
+    while len(losses) < steps and (not losses or math.isfinite(losses[-1])):
+        losses.append(step(x, y).item())
+    return losses
+
+
+@contextmanager
+def on_purpose() -> Iterator[None]:
+    """Within the block nobody is warned of rates that only an experiment would take."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ChainruleWarning)
+        yield

@@ -1,0 +1,81 @@
+"""What the pictures of experiments are drawn with, on axes of matplotlib."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from chainrule.formatting import number
+from chainrule.viz import drawing
+
+COLOURS = drawing.PAPER.lines
+
+
+def line(
+    axes: Any, i: int, x: Any, y: Any, label: str = "", *, marked: bool = False
+) -> None:
+    """The i-th line: a colour and dashes of its own."""
+    i %= len(COLOURS)
+    look: dict[str, Any] = {"color": COLOURS[i], "label": label or None}
+    if marked:
+        look["marker"] = drawing.MARKERS[i]
+    axes.plot(x, y, linestyle=(0, drawing.DASHES[i] or None), **look)
+
+
+def points(axes: Any, i: int, x: Any, y: Any, label: str = "") -> None:
+    """Points without a line."""
+    look = {"color": COLOURS[i % len(COLOURS)], "label": label or None}
+    axes.plot(x, y, drawing.MARKERS[i % len(COLOURS)], **look)
+
+
+def path(axes: Any, i: int, places: Any, label: str = "") -> None:
+    """The way of a descent through the plane, from the circle on."""
+    places, colour = np.asarray(places), COLOURS[i % len(COLOURS)]
+    few = len(places) <= 60
+    look = {"markersize": 2.5, "linewidth": 1.1, "marker": "." if few else None}
+    axes.plot(*places.T, color=colour, label=label or None, **look)
+    axes.plot(*places[0], "o", color=drawing.PAPER.ink, markersize=5, fillstyle="none")
+
+
+def valley(
+    axes: Any,
+    height: Callable[[Any, Any], Any],
+    across: tuple[float, float],
+    up: tuple[float, float],
+    levels: Any,
+) -> None:
+    """The contours of a function of two numbers."""
+    x, y = np.meshgrid(np.linspace(*across, 121), np.linspace(*up, 121))
+    axes.contour(x, y, height(x, y), levels=levels, colors="0.75", linewidths=0.8)
+    axes.set(xlim=across, ylim=up)
+
+
+def logarithmic(*axes: Any) -> None:
+    """Logarithmic axes (``axes.xaxis``, ``axes.yaxis``) with plain numbers."""
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
+    for axis in axes:
+        getattr(axis.axes, f"set_{axis.axis_name}scale")("log")
+        axis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
+        axis.set_minor_formatter(NullFormatter())
+
+
+def level(axes: Any, y: float, label: str = "") -> None:
+    """A thin line across."""
+    look = {"color": drawing.PAPER.ink, "linewidth": 0.8, "linestyle": (0, (1, 2))}
+    axes.axhline(y, label=label or None, **look)
+
+
+def upright(axes: Any, x: float, label: str = "") -> None:
+    """A thin line upwards."""
+    look = {"color": drawing.PAPER.ink, "linewidth": 0.8, "linestyle": (0, (1, 2))}
+    axes.axvline(x, label=label or None, **look)
+
+
+def words(axes: Any, title: str = "", across: str = "", up: str = "") -> None:
+    """What axes say; a legend where lines have names."""
+    axes.set(title=title, xlabel=across, ylabel=up)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(fontsize=8)

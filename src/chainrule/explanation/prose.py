@@ -28,13 +28,9 @@ from chainrule.explanation.page import STYLES, WIDEST, Line
 from chainrule.explanation.typeset import beside, shown
 from chainrule.notation import mathml
 from chainrule.notation.expressions import Array, Expr
-from chainrule.tables import html_table, text_table, width
+from chainrule.tables import html_table, text_table, width, wrapped
 
 INDENT, DEEPER = "  ", "    "
-#: No line begins with these.
-_NEVER_FIRST = "，。、；：！？）」』"
-#: No line ends with these.
-_NEVER_LAST = "（「『"
 
 
 @dataclass(frozen=True)
@@ -113,36 +109,6 @@ def show(parts: Sequence[Part]) -> None:
     console = Console()
     for kind, line in lines(parts):
         console.print(Text(line, style=STYLES.get(kind, "")), soft_wrap=True)
-
-
-def wrapped(text: str, columns: int) -> list[str]:
-    """A text in lines of so many columns; Chinese is broken between its characters.
-
-    >>> wrapped("one two three", 8), wrapped("鏈式法則，由外而內", 9)
-    (['one two', 'three'], ['鏈式法', '則，由外', '而內'])
-    """
-    made, line = [], ""
-    for word in _words(text):
-        bare = word.rstrip(" ")
-        if line and width(line + bare) > columns:
-            made.append(line.rstrip(" "))
-            line = ""
-        line += word
-    return [*made, line.rstrip(" ")] if line.strip() else made
-
-
-def _words(text: str) -> Iterator[str]:
-    """Where a line may be broken: behind spaces, and between Chinese characters."""
-    word = ""
-    for i, c in enumerate(text):
-        before = text[i - 1] if i else ""
-        wide = width(c) == 2 or (before and width(before) == 2)
-        free = wide and c not in _NEVER_FIRST and before not in _NEVER_LAST
-        if word and c != " " and (before == " " or free):
-            yield word
-            word = ""
-        word += c
-    yield word
 
 
 def _heading(part: Heading, columns: int) -> Iterator[Line]:

@@ -18,7 +18,7 @@ from chainrule.explanation.derivation.formulas import (
 )
 from chainrule.explanation.derivation.keys import key_of
 from chainrule.explanation.derivation.network import Network, network_of, parse
-from chainrule.explanation.derivation.numbers import parameters, samples
+from chainrule.explanation.derivation.numbers import array_of, parameters, samples
 from chainrule.explanation.derivation.objectives import objective_of
 from chainrule.explanation.derivation.steps import Step, steps_of
 from chainrule.explanation.equations import Equation
@@ -130,8 +130,6 @@ class Derivation:
         numbers = given_numbers(self.network, given, xs, ys)
         work_out(formulas, numbers, (*formulas.forward, *formulas.backward))
         if lr is not None:
-            from chainrule.explanation.derivation.numbers import array_of
-
             numbers[RATE] = Quantity(array_of("lr", lr))
             work_out(formulas, numbers, formulas.updates)
         if self.elements:
@@ -235,6 +233,7 @@ def derive(
     *,
     batch: bool = False,
     elements: bool = False,
+    lang: str | None = None,
 ) -> Derivation:
     """Derive back-propagation through a feed-forward network, as 3.4 and 3.7 do.
 
@@ -252,6 +251,7 @@ def derive(
         batch: for n samples, a column each, instead of one.
         elements: go on element by element, with the sum over all paths from each
             weight; for small networks.
+        lang: ``"en"`` or ``"zh-TW"``; by default that of the locale.
 
     Raises:
         ParseError: a description that cannot be read, with the place.
@@ -267,10 +267,12 @@ def derive(
     (ŷ − y) ⊙ f₂′(z⁽²⁾)
     (ŷ − y) ⊙ ŷ ⊙ (1 − ŷ)
     """
-    text = isinstance(network, str) or not isinstance(network, nn.Module)
-    net = parse(network) if text else network_of(network)  # pyright: ignore
-    o, net = objective_of(loss, net)
-    formulas = Formulas(net, o, bool(batch))
-    if elements:
-        refuse_large(formulas)
-    return Derivation(formulas, steps_of(formulas, elements=elements), bool(elements))
+    with language(lang):
+        text = isinstance(network, str) or not isinstance(network, nn.Module)
+        net = parse(network) if text else network_of(network)  # pyright: ignore
+        o, net = objective_of(loss, net)
+        formulas = Formulas(net, o, bool(batch))
+        if elements:
+            refuse_large(formulas)
+        steps = steps_of(formulas, elements=elements)
+        return Derivation(formulas, steps, bool(elements))
